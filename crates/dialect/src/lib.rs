@@ -1,0 +1,1 @@
+//! Says: compiles dialect files; bytes to commands and replies, in both directions. No I/O.

@@ -1,0 +1,14 @@
+//! Decides: what a login, a refresh, a logout and a guarded request mean for a
+//! session, and why one is refused.
+//!
+//! Nothing here performs I/O, reads a clock or draws randomness: the caller
+//! passes what it loaded and `now`, and gets back a decision that names the
+//! change to store beside the answer to give. HTTP and wire formats are the
+//! business of `countersign-dialect`; keys and signatures of
+//! `countersign-token`.
+
+pub mod refusal;
+pub mod time;
+
+pub use refusal::{Operation, Reason, Refusal};
+pub use time::Timestamp;

@@ -1,0 +1,326 @@
+//! Refusals: what the peer is told, and why, for the operator.
+//!
+//! A [`Refusal`] is one word of the closed vocabulary that a dialect file
+//! spells for the peer. A [`Reason`] is the finer cause, which stays inside:
+//! logs, metrics and explanations use its code. [`Reason::refusal`] is the one
+//! table that leads from the second to the first.
+
+use std::fmt;
+
+/// What a peer asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Operation {
+    /// Trade a login and secret for tokens.
+    Login,
+    /// Trade a refresh token for its successor.
+    Refresh,
+    /// Revoke what a token belongs to.
+    Logout,
+    /// Use a guarded endpoint.
+    Guard,
+}
+
+impl Operation {
+    /// Every operation, in the order of a session's life.
+    pub const ALL: [Self; 4] = [Self::Login, Self::Refresh, Self::Guard, Self::Logout];
+
+    /// The stable name, as in dialect files, logs and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Login => "login",
+            Self::Refresh => "refresh",
+            Self::Logout => "logout",
+            Self::Guard => "guard",
+        }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Declares an enum of unit variants with a stable code each, so that the code
+/// is written once and cannot be forgotten.
+macro_rules! coded {
+    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $code:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum $name { $($(#[$doc])* $variant,)+ }
+
+        impl $name {
+            /// Every value, in the order of declaration.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The stable code.
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$variant => $code,)+ }
+            }
+
+            /// The value with this code.
+            pub fn from_code(code: &str) -> Option<Self> {
+                match code { $($code => Some(Self::$variant),)+ _ => None }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.code())
+            }
+        }
+    };
+}
+
+coded! {
+    /// The closed vocabulary of refusals that a dialect file spells.
+    Refusal {
+        /// The login and secret do not open an account.
+        BadLogin = "bad_login",
+        /// The refresh token is not good, or no longer.
+        BadRefresh = "bad_refresh",
+        /// The access token or static key is not good.
+        BadBearer = "bad_bearer",
+        /// A guarded endpoint was asked for without credentials.
+        MissingBearer = "missing_bearer",
+        /// The access token was good and has run out.
+        ExpiredBearer = "expired_bearer",
+        /// The access token has made all the requests it may.
+        BudgetSpent = "budget_spent",
+        /// The caller's address is not on the account's allowlist.
+        AddressDenied = "address_denied",
+        /// The caller is known and may not do this.
+        Forbidden = "forbidden",
+        /// Too many requests; later is better.
+        Throttled = "throttled",
+        /// The request lacks a field that the operation needs.
+        MissingField = "missing_field",
+        /// The request cannot be read.
+        Malformed = "malformed",
+        /// There is nothing at this path.
+        NotFound = "not_found",
+        /// The path is served, this method is not.
+        MethodNotAllowed = "method_not_allowed",
+        /// The request is larger than it may be.
+        TooLarge = "too_large",
+        /// The server failed.
+        Internal = "internal",
+        /// The server cannot answer now; the same request may be sent again.
+        Unavailable = "unavailable",
+        /// The guarded API could not be reached or broke off.
+        BadGateway = "bad_gateway",
+        /// The guarded API did not answer in time.
+        GatewayTimeout = "gateway_timeout",
+    }
+}
+
+impl Refusal {
+    /// The HTTP status of a dialect that does not name one, from RFC 9110
+    /// section 15, RFC 6585 section 4 and RFC 6750 section 3.1.
+    pub const fn default_status(self) -> u16 {
+        match self {
+            Self::MissingField | Self::Malformed => 400,
+            Self::BadLogin
+            | Self::BadRefresh
+            | Self::BadBearer
+            | Self::MissingBearer
+            | Self::ExpiredBearer
+            | Self::BudgetSpent => 401,
+            Self::AddressDenied | Self::Forbidden => 403,
+            Self::NotFound => 404,
+            Self::MethodNotAllowed => 405,
+            Self::TooLarge => 413,
+            Self::Throttled => 429,
+            Self::Internal => 500,
+            Self::BadGateway => 502,
+            Self::Unavailable => 503,
+            Self::GatewayTimeout => 504,
+        }
+    }
+
+    /// The refusal whose spelling serves where a dialect does not spell this
+    /// one.
+    pub const fn fallback(self) -> Option<Self> {
+        match self {
+            Self::MissingBearer | Self::ExpiredBearer | Self::BudgetSpent | Self::Forbidden => {
+                Some(Self::BadBearer)
+            }
+            Self::BadGateway | Self::GatewayTimeout => Some(Self::Unavailable),
+            _ => None,
+        }
+    }
+}
+
+coded! {
+    /// Why a request was refused, for the operator. The peer never sees it.
+    Reason {
+        /// No credential has this login.
+        UnknownLogin = "unknown_login",
+        /// The credential exists and the secret is another.
+        WrongSecret = "wrong_secret",
+        /// The account is disabled.
+        AccountDisabled = "account_disabled",
+        /// The account was deleted.
+        AccountUnknown = "account_unknown",
+        /// The credential was deleted or disabled.
+        CredentialRevoked = "credential_revoked",
+        /// The address is outside the account's allowlist.
+        AddressDenied = "address_denied",
+        /// The path names another login than the caller's.
+        ForeignPath = "foreign_path",
+        /// No token and no static key was presented.
+        TokenMissing = "token_missing",
+        /// The token is not one: its form, header or claims cannot be read.
+        TokenMalformed = "token_malformed",
+        /// The signature or the seal is not ours, or the token belongs to
+        /// another api or is of another kind.
+        TokenForged = "token_forged",
+        /// The token names a key that this api does not have, or no longer.
+        KeyUnknown = "key_unknown",
+        /// The token has run out.
+        TokenExpired = "token_expired",
+        /// No session has this id.
+        SessionUnknown = "session_unknown",
+        /// The session was ended before.
+        SessionRevoked = "session_revoked",
+        /// The session has run out.
+        SessionExpired = "session_expired",
+        /// The account ended everything that is older than this token.
+        EpochPassed = "epoch_passed",
+        /// The token's seed is not the session's.
+        SeedMismatch = "seed_mismatch",
+        /// An old refresh token came back: the session is ended (D5).
+        Reuse = "reuse",
+        /// The token is newer than the stored session, as after a restored
+        /// backup: the session is ended (D6).
+        StateRegression = "state_regression",
+        /// The same rotation was repeated too often (D4).
+        ReplayLimit = "replay_limit",
+        /// The static key is not good.
+        StaticKeyWrong = "static_key_wrong",
+        /// A field is missing from the request.
+        FieldMissing = "field_missing",
+        /// The request's body, media type or headers cannot be read.
+        RequestMalformed = "request_malformed",
+        /// The path is not served.
+        PathUnknown = "path_unknown",
+        /// The path contains what a proxy and its upstream may read
+        /// differently.
+        PathAmbiguous = "path_ambiguous",
+        /// The path is served, not for this method.
+        MethodUnknown = "method_unknown",
+        /// The body or header section is too large.
+        RequestTooLarge = "request_too_large",
+        /// The body did not arrive in time or whole.
+        RequestCutOff = "request_cut_off",
+        /// All places for password hashing are taken.
+        HashingBusy = "hashing_busy",
+        /// The store did not answer, or its answer is unknown.
+        StoreUnavailable = "store_unavailable",
+        /// A part of the server failed in a way that it should not.
+        ServerFault = "server_fault",
+        /// The guarded API could not be reached, or broke off.
+        UpstreamFailed = "upstream_failed",
+        /// The guarded API did not answer in time.
+        UpstreamTimeout = "upstream_timeout",
+    }
+}
+
+impl Reason {
+    /// What the peer is told when `operation` ends for this reason.
+    ///
+    /// The peer learns nothing that helps it guess: an unknown login, a wrong
+    /// secret and a disabled account are one refusal, and so are all ways in
+    /// which a token is not good.
+    pub const fn refusal(self, operation: Operation) -> Refusal {
+        match self {
+            Self::UnknownLogin
+            | Self::WrongSecret
+            | Self::AccountDisabled
+            | Self::AccountUnknown
+            | Self::CredentialRevoked
+            | Self::TokenMalformed
+            | Self::TokenForged
+            | Self::KeyUnknown
+            | Self::SessionUnknown
+            | Self::SessionRevoked
+            | Self::SessionExpired
+            | Self::EpochPassed
+            | Self::SeedMismatch
+            | Self::Reuse
+            | Self::StateRegression
+            | Self::StaticKeyWrong => bad_credentials(operation),
+            Self::TokenExpired => match operation {
+                Operation::Guard | Operation::Logout => Refusal::ExpiredBearer,
+                Operation::Login | Operation::Refresh => bad_credentials(operation),
+            },
+            Self::TokenMissing => match operation {
+                Operation::Guard | Operation::Logout => Refusal::MissingBearer,
+                Operation::Login | Operation::Refresh => Refusal::MissingField,
+            },
+            Self::AddressDenied => Refusal::AddressDenied,
+            Self::ForeignPath => Refusal::Forbidden,
+            Self::ReplayLimit => Refusal::Throttled,
+            Self::FieldMissing => Refusal::MissingField,
+            Self::RequestMalformed | Self::PathAmbiguous | Self::RequestCutOff => {
+                Refusal::Malformed
+            }
+            Self::PathUnknown => Refusal::NotFound,
+            Self::MethodUnknown => Refusal::MethodNotAllowed,
+            Self::RequestTooLarge => Refusal::TooLarge,
+            Self::HashingBusy | Self::StoreUnavailable => Refusal::Unavailable,
+            Self::ServerFault => Refusal::Internal,
+            Self::UpstreamFailed => Refusal::BadGateway,
+            Self::UpstreamTimeout => Refusal::GatewayTimeout,
+        }
+    }
+}
+
+const fn bad_credentials(operation: Operation) -> Refusal {
+    match operation {
+        Operation::Login => Refusal::BadLogin,
+        Operation::Refresh => Refusal::BadRefresh,
+        Operation::Logout | Operation::Guard => Refusal::BadBearer,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_lead_back_to_their_values() {
+        for refusal in Refusal::ALL {
+            assert_eq!(Refusal::from_code(refusal.code()), Some(*refusal));
+        }
+        for reason in Reason::ALL {
+            assert_eq!(Reason::from_code(reason.code()), Some(*reason));
+        }
+        assert_eq!(Refusal::from_code("BAD_LOGIN"), None);
+    }
+
+    #[test]
+    fn a_login_that_fails_does_not_say_which_half_was_wrong() {
+        let told = [
+            Reason::UnknownLogin,
+            Reason::WrongSecret,
+            Reason::AccountDisabled,
+            Reason::CredentialRevoked,
+        ]
+        .map(|reason| reason.refusal(Operation::Login));
+        assert_eq!(told, [Refusal::BadLogin; 4]);
+    }
+
+    #[test]
+    fn a_fallback_ends_and_is_of_the_same_kind() {
+        for refusal in Refusal::ALL {
+            let mut seen = *refusal;
+            for _ in 0..Refusal::ALL.len() {
+                let Some(next) = seen.fallback() else { break };
+                assert_eq!(next.default_status() / 100, refusal.default_status() / 100);
+                seen = next;
+            }
+            assert_eq!(seen.fallback(), None, "{refusal} falls back in a circle");
+        }
+    }
+}

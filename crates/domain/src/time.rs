@@ -1,0 +1,102 @@
+//! Instants. The store keeps microseconds; a JWT carries whole seconds.
+
+use std::fmt;
+use std::time::Duration;
+
+/// An instant in microseconds since 1970-01-01T00:00:00Z, leap seconds not
+/// counted.
+///
+/// Ordered, cheap to copy, and saturating: arithmetic at the edges of the range
+/// stays at the edge instead of wrapping.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// The instant `micros` microseconds after the epoch.
+    pub const fn from_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
+    /// The instant `seconds` whole seconds after the epoch (RFC 7519
+    /// `NumericDate`), saturating.
+    pub const fn from_seconds(seconds: i64) -> Self {
+        Self(seconds.saturating_mul(1_000_000))
+    }
+
+    /// Microseconds since the epoch.
+    pub const fn as_micros(self) -> i64 {
+        self.0
+    }
+
+    /// Whole seconds since the epoch, rounded down: the RFC 7519 `NumericDate`
+    /// of this instant.
+    pub const fn as_seconds(self) -> i64 {
+        self.0.div_euclid(1_000_000)
+    }
+
+    /// This instant with its fraction of a second dropped.
+    ///
+    /// A token says `exp` in whole seconds, so this is when it really ends.
+    pub const fn floor_to_second(self) -> Self {
+        Self::from_seconds(self.as_seconds())
+    }
+
+    /// The time from `earlier` to this instant; zero if `earlier` is later.
+    pub const fn since(self, earlier: Self) -> Duration {
+        let micros = self.0.saturating_sub(earlier.0);
+        Duration::from_micros(if micros < 0 { 0 } else { micros as u64 })
+    }
+}
+
+impl std::ops::Add<Duration> for Timestamp {
+    type Output = Self;
+
+    fn add(self, span: Duration) -> Self {
+        Self(self.0.saturating_add(micros(span)))
+    }
+}
+
+impl std::ops::Sub<Duration> for Timestamp {
+    type Output = Self;
+
+    fn sub(self, span: Duration) -> Self {
+        Self(self.0.saturating_sub(micros(span)))
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (seconds, fraction) = (self.as_seconds(), self.0.rem_euclid(1_000_000));
+        write!(f, "{seconds}.{fraction:06}s")
+    }
+}
+
+fn micros(span: Duration) -> i64 {
+    i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fraction_before_the_epoch_is_rounded_down_too() {
+        assert_eq!(Timestamp::from_micros(-1).as_seconds(), -1);
+        assert_eq!(Timestamp::from_micros(-1).floor_to_second(), Timestamp::from_seconds(-1));
+    }
+
+    #[test]
+    fn the_end_of_time_is_a_wall_and_not_a_wrap() {
+        let end = Timestamp::from_micros(i64::MAX);
+        assert_eq!(end + Duration::from_secs(1), end);
+        assert_eq!(Timestamp::from_seconds(i64::MAX), end);
+        assert_eq!(Timestamp::default() + Duration::MAX, end);
+    }
+
+    #[test]
+    fn time_since_a_later_instant_is_zero() {
+        let now = Timestamp::from_seconds(10);
+        assert_eq!(now.since(now + Duration::from_secs(1)), Duration::ZERO);
+        assert_eq!((now + Duration::from_millis(5)).since(now), Duration::from_millis(5));
+    }
+}

@@ -1,0 +1,1 @@
+//! Issues: the issuer, its store, sealed keys and the admin API.
