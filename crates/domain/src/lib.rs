@@ -7,8 +7,12 @@
 //! business of `countersign-dialect`; keys and signatures of
 //! `countersign-token`.
 
+pub mod policy;
 pub mod refusal;
 pub mod time;
+pub mod token;
 
+pub use policy::{LogoutScope, NewLogin, RefreshMode};
 pub use refusal::{Operation, Reason, Refusal};
 pub use time::Timestamp;
+pub use token::{Algorithm, Kind};
