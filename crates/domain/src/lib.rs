@@ -7,12 +7,20 @@
 //! business of `countersign-dialect`; keys and signatures of
 //! `countersign-token`.
 
+pub mod account;
+pub mod audit;
+pub mod key;
 pub mod policy;
 pub mod refusal;
+pub mod revocation;
+pub mod session;
 pub mod time;
 pub mod token;
 
+pub use account::{Account, AccountId, Allowlist, ApiName, Credential, CredentialId, Epoch};
+pub use key::Kid;
 pub use policy::{LogoutScope, NewLogin, RefreshMode};
 pub use refusal::{Operation, Reason, Refusal};
+pub use session::{Session, SessionId};
 pub use time::Timestamp;
 pub use token::{Algorithm, Kind};

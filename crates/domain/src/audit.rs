@@ -1,0 +1,64 @@
+//! The audit log's vocabulary: each login, revocation and operator change has
+//! exactly one entry, written in the commit of its transition. Rotations are
+//! counted, not audited.
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// A session was opened.
+    Login,
+    /// A client logged out.
+    Logout,
+    /// A session was ended because an old refresh token came back.
+    Reuse,
+    /// A session was ended because its token was newer than its row.
+    StateRegression,
+    /// An account was created.
+    AccountCreated,
+    /// An account was disabled.
+    AccountDisabled,
+    /// An account was enabled again.
+    AccountEnabled,
+    /// An account's allowlist changed.
+    AllowlistChanged,
+    /// An account was deleted with all it had.
+    AccountDeleted,
+    /// A credential was created.
+    CredentialCreated,
+    /// A credential was disabled.
+    CredentialDisabled,
+    /// A credential was enabled again.
+    CredentialEnabled,
+    /// A credential was deleted.
+    CredentialDeleted,
+    /// An operator ended one session.
+    SessionEnded,
+    /// An operator ended every session of an account.
+    SessionsEnded,
+    /// A signing key was made, or the active one replaced.
+    KeyRotated,
+}
+
+impl Action {
+    /// The stable code.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Login => "login",
+            Self::Logout => "logout",
+            Self::Reuse => "reuse",
+            Self::StateRegression => "state_regression",
+            Self::AccountCreated => "account_created",
+            Self::AccountDisabled => "account_disabled",
+            Self::AccountEnabled => "account_enabled",
+            Self::AllowlistChanged => "allowlist_changed",
+            Self::AccountDeleted => "account_deleted",
+            Self::CredentialCreated => "credential_created",
+            Self::CredentialDisabled => "credential_disabled",
+            Self::CredentialEnabled => "credential_enabled",
+            Self::CredentialDeleted => "credential_deleted",
+            Self::SessionEnded => "session_ended",
+            Self::SessionsEnded => "sessions_ended",
+            Self::KeyRotated => "key_rotated",
+        }
+    }
+}

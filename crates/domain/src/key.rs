@@ -1,0 +1,210 @@
+//! Signing keys in two generations: the next is published before its first use,
+//! the last verifies until all that it signed has run out.
+//!
+//! A key is pending, then active, then retiring, then gone; or killed at any
+//! point, which ends all that it signed. At most three keys of one algorithm
+//! are alive at once, because a token without `kid` is tried with each.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::time::Timestamp;
+use crate::token::Algorithm;
+
+/// The id of a key (RFC 7517 section 4.5).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Kid(pub String);
+
+impl fmt::Display for Kid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Where a key is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyState {
+    /// Published, and signs nothing yet.
+    Pending,
+    /// Signs all that is new.
+    Active,
+    /// Verifies, and signs nothing but replays.
+    Retiring {
+        /// When the last token that it signed has run out.
+        until: Timestamp,
+    },
+    /// Neither signs nor verifies.
+    Killed,
+}
+
+/// What a key ring knows of a key; the material is elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// The id.
+    pub kid: Kid,
+    /// The one algorithm that it signs with.
+    pub algorithm: Algorithm,
+    /// Where it is in its life.
+    pub state: KeyState,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// The greatest number of keys of one algorithm that are alive at once.
+pub const MAX_LIVE: usize = 3;
+
+/// The keys of one api and algorithm.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyRing {
+    keys: Vec<Key>,
+}
+
+/// Why keys are no ring, or cannot change as asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RingFault {
+    /// There is not exactly one active key.
+    #[error("a key ring needs exactly one active key, this one has {0}")]
+    Active(usize),
+    /// More keys are alive than may be.
+    #[error("a key ring has at most {MAX_LIVE} living keys, this one would have {0}")]
+    TooMany(usize),
+    /// Keys of several algorithms are in one ring.
+    #[error("a key ring has keys of one algorithm only")]
+    Mixed,
+    /// A rotation has no key to move to.
+    #[error("there is no pending key: publish one before rotating")]
+    NoPending,
+}
+
+impl KeyRing {
+    /// The ring of these keys, as they are at `now`.
+    pub fn new(keys: Vec<Key>, now: Timestamp) -> Result<Self, RingFault> {
+        let ring = Self { keys };
+        let active = ring.keys.iter().filter(|key| key.state == KeyState::Active).count();
+        if active != 1 {
+            return Err(RingFault::Active(active));
+        }
+        if ring.keys.iter().any(|key| key.algorithm != ring.keys[0].algorithm) {
+            return Err(RingFault::Mixed);
+        }
+        match ring.live(now).count() {
+            live if live > MAX_LIVE => Err(RingFault::TooMany(live)),
+            _ => Ok(ring),
+        }
+    }
+
+    /// All keys, dead ones too.
+    pub fn keys(&self) -> &[Key] {
+        &self.keys
+    }
+
+    /// The key that signs what is new.
+    pub fn active(&self) -> &Kid {
+        let active = self.keys.iter().find(|key| key.state == KeyState::Active);
+        // `new` and `rotate` keep exactly one.
+        active.map_or(&self.keys[0].kid, |key| &key.kid)
+    }
+
+    /// The keys whose signatures are accepted at `now`: a pending one too,
+    /// because another node may have begun to sign with it.
+    pub fn live(&self, now: Timestamp) -> impl Iterator<Item = &Key> {
+        self.keys.iter().filter(move |key| match key.state {
+            KeyState::Pending | KeyState::Active => true,
+            KeyState::Retiring { until } => now < until,
+            KeyState::Killed => false,
+        })
+    }
+
+    /// The ring with a new pending key.
+    pub fn publish(&self, kid: Kid, now: Timestamp) -> Result<Self, RingFault> {
+        let algorithm = self.keys[0].algorithm;
+        let key = Key { kid, algorithm, state: KeyState::Pending, created_at: now };
+        Self::new(self.keys.iter().cloned().chain([key]).collect(), now)
+    }
+
+    /// The ring after its pending key became active.
+    ///
+    /// `longest` is the longest lifetime of a token under the key that retires,
+    /// at the time of signing: it verifies for that long.
+    pub fn rotate(&self, longest: Duration, now: Timestamp) -> Result<Self, RingFault> {
+        let pending = self.keys.iter().find(|key| key.state == KeyState::Pending);
+        let next = pending.ok_or(RingFault::NoPending)?.kid.clone();
+        let keys = self.keys.iter().cloned().map(|key| match key.state {
+            KeyState::Active => Key { state: KeyState::Retiring { until: now + longest }, ..key },
+            KeyState::Pending if key.kid == next => Key { state: KeyState::Active, ..key },
+            _ => key,
+        });
+        Self::new(keys.collect(), now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn key(kid: &str, state: KeyState) -> Key {
+        Key {
+            kid: Kid(kid.to_owned()),
+            algorithm: Algorithm::Hs256,
+            state,
+            created_at: Timestamp::default(),
+        }
+    }
+
+    fn kids(ring: &KeyRing, now: Timestamp) -> Vec<&str> {
+        ring.live(now).map(|key| key.kid.0.as_str()).collect()
+    }
+
+    #[test]
+    fn a_key_verifies_before_it_signs_and_after_it_signed() {
+        let start = Timestamp::from_seconds(1_000);
+        let ring = KeyRing::new(vec![key("a", KeyState::Active)], start).unwrap();
+        let ring = ring.publish(Kid("b".to_owned()), start).unwrap();
+        assert_eq!((ring.active().0.as_str(), kids(&ring, start)), ("a", vec!["a", "b"]));
+
+        let ring = ring.rotate(HOUR, start).unwrap();
+        assert_eq!((ring.active().0.as_str(), kids(&ring, start)), ("b", vec!["a", "b"]));
+
+        let last = start + HOUR - Duration::from_micros(1);
+        assert_eq!(kids(&ring, last), ["a", "b"]);
+        assert_eq!(kids(&ring, start + HOUR), ["b"]);
+    }
+
+    #[test]
+    fn a_rotation_needs_a_key_to_move_to() {
+        let now = Timestamp::default();
+        let ring = KeyRing::new(vec![key("a", KeyState::Active)], now).unwrap();
+        assert_eq!(ring.rotate(HOUR, now), Err(RingFault::NoPending));
+    }
+
+    #[test]
+    fn a_fourth_living_key_is_refused_until_one_is_gone() {
+        let now = Timestamp::default();
+        let next = |ring: &KeyRing, kid: &str, now| {
+            ring.publish(Kid(kid.to_owned()), now).and_then(|ring| ring.rotate(HOUR, now))
+        };
+        let ring = KeyRing::new(vec![key("a", KeyState::Active)], now).unwrap();
+        let ring = next(&next(&ring, "b", now).unwrap(), "c", now).unwrap();
+        assert_eq!(next(&ring, "d", now), Err(RingFault::TooMany(4)));
+        assert_eq!(next(&ring, "d", now + HOUR).unwrap().active().0, "d");
+    }
+
+    #[test]
+    fn a_ring_without_exactly_one_active_key_does_not_start() {
+        let now = Timestamp::default();
+        assert_eq!(KeyRing::new(vec![], now), Err(RingFault::Active(0)));
+        let two = vec![key("a", KeyState::Active), key("b", KeyState::Active)];
+        assert_eq!(KeyRing::new(two, now), Err(RingFault::Active(2)));
+        let killed = vec![key("a", KeyState::Killed)];
+        assert_eq!(KeyRing::new(killed, now), Err(RingFault::Active(0)));
+    }
+
+    #[test]
+    fn algorithms_do_not_mix() {
+        let rsa = Key { algorithm: Algorithm::Rs256, ..key("b", KeyState::Pending) };
+        let ring = KeyRing::new(vec![key("a", KeyState::Active), rsa], Timestamp::default());
+        assert_eq!(ring, Err(RingFault::Mixed));
+    }
+}

@@ -1,0 +1,49 @@
+//! Revocations: what a verifier must know besides a token to refuse it.
+//!
+//! Each carries until when it can matter, which is when the last token that it
+//! concerns has run out: verifiers forget it then, so their memory is bounded
+//! by revocations times lifetime.
+
+use crate::account::{AccountId, Epoch};
+use crate::key::Kid;
+use crate::session::SessionId;
+use crate::time::Timestamp;
+
+/// One revocation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Revocation {
+    /// A session ended.
+    Session {
+        /// Which.
+        session: SessionId,
+        /// When its last access token has run out.
+        until: Timestamp,
+    },
+    /// Everything of an account that is older than an epoch is dead.
+    Account {
+        /// Whose.
+        account: AccountId,
+        /// The first epoch that lives.
+        epoch: Epoch,
+        /// When the last access token of an earlier epoch has run out.
+        until: Timestamp,
+    },
+    /// A key is dead, and everything it signed.
+    Key {
+        /// Which.
+        kid: Kid,
+        /// When the last token that it signed has run out.
+        until: Timestamp,
+    },
+}
+
+impl Revocation {
+    /// Until when a verifier must keep it.
+    pub const fn until(&self) -> Timestamp {
+        match self {
+            Self::Session { until, .. } | Self::Account { until, .. } | Self::Key { until, .. } => {
+                *until
+            }
+        }
+    }
+}
