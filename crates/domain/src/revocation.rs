@@ -4,7 +4,7 @@
 //! concerns has run out: verifiers forget it then, so their memory is bounded
 //! by revocations times lifetime.
 
-use crate::account::{AccountId, Epoch};
+use crate::account::{Account, AccountId, Credential, CredentialId, Epoch};
 use crate::key::Kid;
 use crate::session::SessionId;
 use crate::time::Timestamp;
@@ -46,4 +46,20 @@ impl Revocation {
             }
         }
     }
+}
+
+/// What verifiers are told once a commit is durable, and before its caller is
+/// answered: so an acknowledged change holds for the next request already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// Something was revoked.
+    Revoked(Revocation),
+    /// An account was created or changed.
+    Account(Account),
+    /// An account was deleted.
+    AccountGone(AccountId),
+    /// A credential was created or changed.
+    Credential(Credential),
+    /// A credential was deleted.
+    CredentialGone(CredentialId),
 }
