@@ -1,0 +1,59 @@
+//! How much of everything one peer may take, and for how long.
+
+use std::time::Duration;
+
+/// The bounds of one listener.
+///
+/// Every default suits an API that faces the open internet; a listener with
+/// long-polling requests wants a longer `request_timeout`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// From the first byte of a request head to its last, and from the accept
+    /// to the end of the first head. Answered with 408 once a byte was seen.
+    pub header_read_timeout: Duration,
+    /// How long a kept-alive connection may lie idle between two requests.
+    pub idle_timeout: Duration,
+    /// The longest pause between two pieces of a request body that somebody is
+    /// waiting for.
+    pub body_timeout: Duration,
+    /// The longest pause in which the peer takes nothing of what is written.
+    pub write_timeout: Duration,
+    /// The floor under both pauses, in bytes a second: all the waiting for one
+    /// body together may not exceed its timeout plus what its bytes take at
+    /// this rate. Zero sets no floor.
+    pub min_rate: u64,
+    /// From the end of the request head to the head of the answer; a request
+    /// body that is read before the answer counts. Answered with 503.
+    pub request_timeout: Option<Duration>,
+    /// The whole request head, request line and final empty line included.
+    /// Above it: 431. The trailer section of a chunked body has the same bound.
+    pub max_header_bytes: usize,
+    /// Field lines in a request head. Above it: 431.
+    pub max_headers: usize,
+    /// The request target as it was sent. Above it: 414.
+    pub max_uri_bytes: usize,
+    /// Connections at a time. At the bound a new one takes the place of the
+    /// one that has been without a request for longest; only where every
+    /// connection has a request running is the new one turned away with 503.
+    pub max_connections: usize,
+    /// How long running requests may go on after the shutdown signal.
+    pub drain_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            header_read_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(75),
+            body_timeout: Duration::from_secs(20),
+            write_timeout: Duration::from_secs(30),
+            min_rate: 500,
+            request_timeout: Some(Duration::from_secs(300)),
+            max_header_bytes: 32 * 1024,
+            max_headers: 100,
+            max_uri_bytes: 8 * 1024,
+            max_connections: 10_000,
+            drain_timeout: Duration::from_secs(30),
+        }
+    }
+}
