@@ -4,6 +4,7 @@
 mod client;
 mod command;
 mod credential_form;
+pub mod document;
 mod guard;
 mod mistake;
 mod policy;

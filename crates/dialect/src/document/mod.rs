@@ -1,0 +1,241 @@
+//! A TOML file under inspection: typed reads that remember where each value
+//! stands, and report every mistake of the file at once, with line and column.
+//!
+//! `serde` stops at the first mistake and forgets the places. Here a read that
+//! fails returns `None` and leaves a mistake behind; the reader goes on, and
+//! [`Document::finish`] decides.
+//!
+//! ```
+//! use countersign_dialect::document::Document;
+//!
+//! let document = Document::parse("life = '5x'\nsped = 3", "api.toml")?;
+//! let root = document.root();
+//! let life = root.require("life").and_then(|life| life.duration());
+//! let speed = root.get("speed").and_then(|speed| speed.integer(1, 9));
+//! drop(root); // reports the keys that nobody asked for
+//! let mistakes = document.finish(Some((life, speed))).unwrap_err();
+//! assert_eq!(
+//!     mistakes.to_string(),
+//!     "api.toml:1:8: /life: is no duration like 90s, 10m, 6h or 30d\n\
+//!      api.toml:2:1: /sped: is not a key here (did you mean `speed`?)",
+//! );
+//! # Ok::<(), countersign_dialect::Mistakes>(())
+//! ```
+
+mod duration;
+mod nearest;
+mod table;
+mod value;
+
+use std::cell::RefCell;
+
+use toml::Spanned;
+use toml::de::DeTable;
+
+pub use duration::{duration, duration_text};
+pub use nearest::did_you_mean;
+pub use table::{Key, Table};
+pub use value::Value;
+
+use crate::{Mistake, Mistakes};
+
+/// The largest file that is looked at, in bytes.
+const MAX_SOURCE: usize = 1 << 20;
+
+/// A file that parsed as TOML, and what has been found wrong with it.
+#[derive(Debug)]
+pub struct Document<'s> {
+    source: &'s str,
+    origin: &'s str,
+    root: Spanned<DeTable<'s>>,
+    found: RefCell<Vec<(usize, Mistake)>>,
+}
+
+impl<'s> Document<'s> {
+    /// Parses TOML; `origin` names the file in messages.
+    ///
+    /// # Errors
+    ///
+    /// Every place where the text is not TOML, or a file over 1 MiB.
+    pub fn parse(source: &'s str, origin: &'s str) -> Result<Self, Mistakes> {
+        if source.len() > MAX_SOURCE {
+            return Err(Mistakes(vec![whole_file(origin, "is larger than 1 MiB")]));
+        }
+        let (root, errors) = DeTable::parse_recoverable(source);
+        let document = Self {
+            source,
+            origin,
+            root,
+            found: RefCell::default(),
+        };
+        for error in &errors {
+            let offset = error.span().map_or(0, |span| span.start);
+            document.blame(offset, "", error.message(), None);
+        }
+        if errors.is_empty() {
+            Ok(document)
+        } else {
+            Err(document.into_mistakes())
+        }
+    }
+
+    /// The top of the document. Take it once: each table reports the keys that
+    /// nobody asked for when it is dropped.
+    pub fn root(&self) -> Table<'_> {
+        Table::new(self, self.root.get_ref(), 0, String::new())
+    }
+
+    /// Records a mistake at a byte offset of the source.
+    pub fn blame(
+        &self,
+        offset: usize,
+        pointer: &str,
+        message: impl Into<String>,
+        help: Option<String>,
+    ) {
+        let (line, column) = self.place(offset);
+        let mistake = Mistake {
+            origin: self.origin.to_owned(),
+            line,
+            column,
+            pointer: pointer.to_owned(),
+            message: message.into(),
+            help,
+        };
+        self.found.borrow_mut().push((offset, mistake));
+    }
+
+    /// Whether anything has been found wrong so far.
+    pub fn is_sound(&self) -> bool {
+        self.found.borrow().is_empty()
+    }
+
+    /// What was read, if nothing was wrong.
+    ///
+    /// # Errors
+    ///
+    /// All mistakes, in the order of their places. A missing value without a
+    /// mistake is reported as one, so that nothing passes in silence.
+    pub fn finish<T>(self, value: Option<T>) -> Result<T, Mistakes> {
+        match value {
+            Some(value) if self.is_sound() => Ok(value),
+            Some(_) => Err(self.into_mistakes()),
+            None => {
+                if self.is_sound() {
+                    self.blame(0, "", "cannot be used", None);
+                }
+                Err(self.into_mistakes())
+            }
+        }
+    }
+
+    pub(crate) fn source(&self) -> &'s str {
+        self.source
+    }
+
+    fn into_mistakes(self) -> Mistakes {
+        let mut found = self.found.into_inner();
+        found.sort_by_key(|(offset, _)| *offset);
+        found.dedup();
+        Mistakes(found.into_iter().map(|(_, mistake)| mistake).collect())
+    }
+
+    /// Line and column of a byte offset, both from 1, the column in characters.
+    fn place(&self, offset: usize) -> (usize, usize) {
+        let before = self.source.get(..offset).unwrap_or(self.source);
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+        (
+            line,
+            before
+                .get(line_start..)
+                .map_or(0, |text| text.chars().count())
+                + 1,
+        )
+    }
+}
+
+fn whole_file(origin: &str, message: &str) -> Mistake {
+    Mistake {
+        origin: origin.to_owned(),
+        line: 1,
+        column: 1,
+        pointer: String::new(),
+        message: message.to_owned(),
+        help: None,
+    }
+}
+
+/// A key or array index appended to a JSON pointer (RFC 6901 section 3).
+pub(crate) fn below(pointer: &str, key: &str) -> String {
+    format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mistakes(source: &str, read: impl FnOnce(&Table<'_>)) -> String {
+        let document = match Document::parse(source, "f") {
+            Ok(document) => document,
+            Err(mistakes) => return mistakes.to_string(),
+        };
+        read(&document.root());
+        document
+            .finish(Some(()))
+            .map_or_else(|mistakes| mistakes.to_string(), |()| String::new())
+    }
+
+    #[test]
+    fn text_that_is_not_toml_is_refused_where_it_breaks() {
+        let told = mistakes("a = 1\nb = \n", |_| ());
+        assert!(told.starts_with("f:2:"), "{told}");
+    }
+
+    #[test]
+    fn every_mistake_is_told_in_the_order_of_its_place() {
+        let told = mistakes("zeal = 1\n[a]\nb = 'x'\nc = true\n", |root| {
+            root.require("missing");
+            let Some(table) = root.get("a").and_then(|a| a.table()) else {
+                return;
+            };
+            table.get("c").and_then(|c| c.text());
+            table.get("b").and_then(|b| b.choice(&[("y", 1), ("z", 2)]));
+        });
+        assert_eq!(
+            told,
+            "f:1:1: /missing: is missing\n\
+             f:1:1: /zeal: is not a key here\n\
+             f:3:5: /a/b: is not one of `y`, `z`\n\
+             f:4:5: /a/c: is a boolean where a string is needed",
+        );
+    }
+
+    #[test]
+    fn columns_count_characters() {
+        let told = mistakes("'é' = { 'ü' = 1 }", |root| {
+            let inner = root.get("é").and_then(|value| value.table());
+            inner.and_then(|table| table.get("ü").and_then(|value| value.text()));
+        });
+        assert_eq!(told, "f:1:15: /é/ü: is an integer where a string is needed");
+    }
+
+    #[test]
+    fn a_place_inside_a_literal_string_is_exact() {
+        let told = mistakes("a = '''\nline\n  {x}'''\nb = 'ab{'", |root| {
+            root.get("a")
+                .into_iter()
+                .for_each(|a| a.blame_inside(7, "here", None));
+            root.get("b")
+                .into_iter()
+                .for_each(|b| b.blame_inside(2, "there", None));
+        });
+        assert_eq!(told, "f:3:3: /a: here\nf:4:8: /b: there");
+    }
+
+    #[test]
+    fn a_file_of_any_size_costs_bounded_work() {
+        let told = mistakes(&"# \n".repeat(400_000), |_| ());
+        assert_eq!(told, "f:1:1: is larger than 1 MiB");
+    }
+}

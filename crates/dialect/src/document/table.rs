@@ -1,0 +1,115 @@
+//! A table: keys that are asked for, and a complaint about the rest.
+
+use std::cell::RefCell;
+
+use toml::de::DeTable;
+
+use super::{Document, Value, below, did_you_mean};
+
+/// A table of the document. Dropping it reports the keys nobody asked for.
+#[derive(Debug)]
+pub struct Table<'d> {
+    document: &'d Document<'d>,
+    table: &'d DeTable<'d>,
+    offset: usize,
+    pointer: String,
+    asked: RefCell<Vec<String>>,
+    open: RefCell<bool>,
+}
+
+/// A key that the file chose, and where it stands.
+#[derive(Clone, Debug)]
+pub struct Key<'d> {
+    /// The key.
+    pub name: &'d str,
+    /// Its byte offset in the source.
+    pub offset: usize,
+}
+
+impl<'d> Table<'d> {
+    pub(super) fn new(
+        document: &'d Document<'d>,
+        table: &'d DeTable<'d>,
+        offset: usize,
+        pointer: String,
+    ) -> Self {
+        Self {
+            document,
+            table,
+            offset,
+            pointer,
+            asked: RefCell::default(),
+            open: RefCell::new(false),
+        }
+    }
+
+    /// The value of a key, if it is there.
+    pub fn get(&self, key: &str) -> Option<Value<'d>> {
+        self.asked.borrow_mut().push(key.to_owned());
+        self.value(key)
+    }
+
+    /// The value of a key; a mistake if it is not there.
+    pub fn require(&self, key: &str) -> Option<Value<'d>> {
+        let value = self.get(key);
+        if value.is_none() {
+            self.document
+                .blame(self.offset, &below(&self.pointer, key), "is missing", None);
+        }
+        value
+    }
+
+    /// Every key with its value, for tables whose keys the file chooses.
+    pub fn entries(&self) -> Vec<(Key<'d>, Value<'d>)> {
+        *self.open.borrow_mut() = true;
+        self.keys()
+            .filter_map(|key| Some((key.clone(), self.value(key.name)?)))
+            .collect()
+    }
+
+    /// The place of the table, as a JSON pointer.
+    pub fn pointer(&self) -> &str {
+        &self.pointer
+    }
+
+    /// Records a mistake about the table as a whole.
+    pub fn blame(&self, message: impl Into<String>) {
+        self.document
+            .blame(self.offset, &self.pointer, message, None);
+    }
+
+    /// Records a mistake about one of its keys.
+    pub fn blame_key(&self, key: &Key<'_>, message: impl Into<String>, help: Option<String>) {
+        self.document
+            .blame(key.offset, &below(&self.pointer, key.name), message, help);
+    }
+
+    fn value(&self, key: &str) -> Option<Value<'d>> {
+        let value = self.table.get(key)?;
+        Some(Value::new(self.document, value, below(&self.pointer, key)))
+    }
+
+    fn keys(&self) -> impl Iterator<Item = Key<'d>> {
+        let table = self.table;
+        table.keys().map(|key| Key {
+            name: key.get_ref(),
+            offset: key.span().start,
+        })
+    }
+}
+
+impl Drop for Table<'_> {
+    fn drop(&mut self) {
+        if *self.open.borrow() {
+            return;
+        }
+        let asked = self.asked.borrow();
+        for key in self
+            .keys()
+            .filter(|key| !asked.iter().any(|known| known == key.name))
+        {
+            let help = did_you_mean(key.name, asked.iter().map(String::as_str));
+            self.blame_key(&key, "is not a key here", help);
+        }
+    }
+}
