@@ -33,7 +33,9 @@ impl FromStr for ApiName {
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let fits = text.len() <= 64
             && text.starts_with(|c: char| c.is_ascii_lowercase())
-            && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'));
+            && text
+                .bytes()
+                .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'));
         if fits {
             return Ok(Self(text.to_owned()));
         }
@@ -60,7 +62,11 @@ impl AccountId {
 
     /// The id with this number, if it is in range.
     pub const fn new(number: u64) -> Option<Self> {
-        if number == 0 || number > Self::MAX { None } else { Some(Self(number)) }
+        if number == 0 || number > Self::MAX {
+            None
+        } else {
+            Some(Self(number))
+        }
     }
 
     /// The number.
@@ -153,13 +159,17 @@ impl fmt::Debug for StoredSecret {
 pub fn check_login(login: &str) -> Result<(), Invalid> {
     let length = login.chars().count();
     if length == 0 || length > 128 {
-        return Err(Invalid(format!("a login has 1 to 128 characters, this one has {length}")));
+        return Err(Invalid(format!(
+            "a login has 1 to 128 characters, this one has {length}"
+        )));
     }
     if login.chars().any(char::is_control) {
         return Err(Invalid("a login has no control characters".to_owned()));
     }
     if login.trim() != login {
-        return Err(Invalid("a login does not begin or end with white space".to_owned()));
+        return Err(Invalid(
+            "a login does not begin or end with white space".to_owned(),
+        ));
     }
     Ok(())
 }
@@ -174,7 +184,11 @@ pub struct Allowlist(Vec<IpNet>);
 impl Allowlist {
     /// The list with these networks and addresses (`10.0.0.0/8`, `::1`).
     pub fn parse<T: AsRef<str>>(entries: &[T]) -> Result<Self, Invalid> {
-        entries.iter().map(|entry| network(entry.as_ref())).collect::<Result<_, _>>().map(Self)
+        entries
+            .iter()
+            .map(|entry| network(entry.as_ref()))
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
 
     /// The networks, in the order they were given.
@@ -211,7 +225,11 @@ pub fn admit(
 
 /// Checks that the account's allowlist has `address`.
 pub fn admit_address(account: &Account, address: IpAddr) -> Result<(), Reason> {
-    if account.allow.permits(address) { Ok(()) } else { Err(Reason::AddressDenied) }
+    if account.allow.permits(address) {
+        Ok(())
+    } else {
+        Err(Reason::AddressDenied)
+    }
 }
 
 fn network(text: &str) -> Result<IpNet, Invalid> {
@@ -231,7 +249,9 @@ fn network(text: &str) -> Result<IpNet, Invalid> {
 /// itself covers more than IPv4 and stays as it is.
 fn fold_mapped(network: IpNet) -> IpNet {
     const MAPPED_BITS: u8 = 96;
-    let IpNet::V6(v6) = network else { return network };
+    let IpNet::V6(v6) = network else {
+        return network;
+    };
     let folded = mapped(v6.addr())
         .filter(|_| v6.prefix_len() >= MAPPED_BITS)
         .and_then(|v4| IpNet::new(v4, v6.prefix_len() - MAPPED_BITS).ok());
@@ -261,7 +281,10 @@ mod tests {
         let list = Allowlist::parse(&["192.0.2.0/24"]).unwrap();
         assert!(list.permits(ip("::ffff:192.0.2.7")));
         assert!(!list.permits(ip("::ffff:192.0.3.7")));
-        assert!(!list.permits(ip("::192.0.2.7")), "an IPv4-compatible address is no mapped one");
+        assert!(
+            !list.permits(ip("::192.0.2.7")),
+            "an IPv4-compatible address is no mapped one"
+        );
     }
 
     #[test]
@@ -280,7 +303,15 @@ mod tests {
 
     #[test]
     fn a_list_with_one_bad_entry_is_no_list() {
-        for bad in ["", "10.0.0.0/33", "example.com", "10.0.0", "10.0.0.1:80", "::/129", " 10.0.0.1"] {
+        for bad in [
+            "",
+            "10.0.0.0/33",
+            "example.com",
+            "10.0.0",
+            "10.0.0.1:80",
+            "::/129",
+            " 10.0.0.1",
+        ] {
             let error = Allowlist::parse(&["10.0.0.1", bad]).unwrap_err();
             assert!(error.0.contains("is no network"), "{bad:?}: {error}");
         }
@@ -311,7 +342,10 @@ mod tests {
     fn account_ids_stay_exact_in_json() {
         assert_eq!(AccountId::new(0), None);
         assert_eq!(AccountId::new(1 << 53), None);
-        assert_eq!(AccountId::new(AccountId::MAX).map(AccountId::number), Some(AccountId::MAX));
+        assert_eq!(
+            AccountId::new(AccountId::MAX).map(AccountId::number),
+            Some(AccountId::MAX)
+        );
     }
 
     #[test]
@@ -325,9 +359,18 @@ mod tests {
             allow: Allowlist::parse(&["127.0.0.2"]).unwrap(),
             created_at: Timestamp::default(),
         };
-        assert_eq!(admit(&account, None, ip("127.0.0.1")), Err(Reason::AccountDisabled));
-        let account = Account { active: true, ..account };
-        assert_eq!(admit(&account, None, ip("127.0.0.1")), Err(Reason::CredentialRevoked));
+        assert_eq!(
+            admit(&account, None, ip("127.0.0.1")),
+            Err(Reason::AccountDisabled)
+        );
+        let account = Account {
+            active: true,
+            ..account
+        };
+        assert_eq!(
+            admit(&account, None, ip("127.0.0.1")),
+            Err(Reason::CredentialRevoked)
+        );
         let credential = Credential {
             id: CredentialId(1),
             account: account.id,

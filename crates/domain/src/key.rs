@@ -80,11 +80,19 @@ impl KeyRing {
     /// The ring of these keys, as they are at `now`.
     pub fn new(keys: Vec<Key>, now: Timestamp) -> Result<Self, RingFault> {
         let ring = Self { keys };
-        let active = ring.keys.iter().filter(|key| key.state == KeyState::Active).count();
+        let active = ring
+            .keys
+            .iter()
+            .filter(|key| key.state == KeyState::Active)
+            .count();
         if active != 1 {
             return Err(RingFault::Active(active));
         }
-        if ring.keys.iter().any(|key| key.algorithm != ring.keys[0].algorithm) {
+        if ring
+            .keys
+            .iter()
+            .any(|key| key.algorithm != ring.keys[0].algorithm)
+        {
             return Err(RingFault::Mixed);
         }
         match ring.live(now).count() {
@@ -118,7 +126,12 @@ impl KeyRing {
     /// The ring with a new pending key.
     pub fn publish(&self, kid: Kid, now: Timestamp) -> Result<Self, RingFault> {
         let algorithm = self.keys[0].algorithm;
-        let key = Key { kid, algorithm, state: KeyState::Pending, created_at: now };
+        let key = Key {
+            kid,
+            algorithm,
+            state: KeyState::Pending,
+            created_at: now,
+        };
         Self::new(self.keys.iter().cloned().chain([key]).collect(), now)
     }
 
@@ -130,8 +143,16 @@ impl KeyRing {
         let pending = self.keys.iter().find(|key| key.state == KeyState::Pending);
         let next = pending.ok_or(RingFault::NoPending)?.kid.clone();
         let keys = self.keys.iter().cloned().map(|key| match key.state {
-            KeyState::Active => Key { state: KeyState::Retiring { until: now + longest }, ..key },
-            KeyState::Pending if key.kid == next => Key { state: KeyState::Active, ..key },
+            KeyState::Active => Key {
+                state: KeyState::Retiring {
+                    until: now + longest,
+                },
+                ..key
+            },
+            KeyState::Pending if key.kid == next => Key {
+                state: KeyState::Active,
+                ..key
+            },
             _ => key,
         });
         Self::new(keys.collect(), now)
@@ -162,10 +183,16 @@ mod tests {
         let start = Timestamp::from_seconds(1_000);
         let ring = KeyRing::new(vec![key("a", KeyState::Active)], start).unwrap();
         let ring = ring.publish(Kid("b".to_owned()), start).unwrap();
-        assert_eq!((ring.active().0.as_str(), kids(&ring, start)), ("a", vec!["a", "b"]));
+        assert_eq!(
+            (ring.active().0.as_str(), kids(&ring, start)),
+            ("a", vec!["a", "b"])
+        );
 
         let ring = ring.rotate(HOUR, start).unwrap();
-        assert_eq!((ring.active().0.as_str(), kids(&ring, start)), ("b", vec!["a", "b"]));
+        assert_eq!(
+            (ring.active().0.as_str(), kids(&ring, start)),
+            ("b", vec!["a", "b"])
+        );
 
         let last = start + HOUR - Duration::from_micros(1);
         assert_eq!(kids(&ring, last), ["a", "b"]);
@@ -183,7 +210,8 @@ mod tests {
     fn a_fourth_living_key_is_refused_until_one_is_gone() {
         let now = Timestamp::default();
         let next = |ring: &KeyRing, kid: &str, now| {
-            ring.publish(Kid(kid.to_owned()), now).and_then(|ring| ring.rotate(HOUR, now))
+            ring.publish(Kid(kid.to_owned()), now)
+                .and_then(|ring| ring.rotate(HOUR, now))
         };
         let ring = KeyRing::new(vec![key("a", KeyState::Active)], now).unwrap();
         let ring = next(&next(&ring, "b", now).unwrap(), "c", now).unwrap();
@@ -203,7 +231,10 @@ mod tests {
 
     #[test]
     fn algorithms_do_not_mix() {
-        let rsa = Key { algorithm: Algorithm::Rs256, ..key("b", KeyState::Pending) };
+        let rsa = Key {
+            algorithm: Algorithm::Rs256,
+            ..key("b", KeyState::Pending)
+        };
         let ring = KeyRing::new(vec![key("a", KeyState::Active), rsa], Timestamp::default());
         assert_eq!(ring, Err(RingFault::Mixed));
     }

@@ -29,7 +29,9 @@ impl SessionId {
         if text.len() != 32 || !text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
             return None;
         }
-        u128::from_str_radix(text, 16).ok().map(|number| Self(number.to_be_bytes()))
+        u128::from_str_radix(text, 16)
+            .ok()
+            .map(|number| Self(number.to_be_bytes()))
     }
 }
 
@@ -339,7 +341,11 @@ pub fn refresh(
     now: Timestamp,
 ) -> Decision {
     let Some((session, standing)) = stored else {
-        return Decision { change: Change::None, session: None, outcome: Err(Reason::SessionUnknown) };
+        return Decision {
+            change: Change::None,
+            session: None,
+            outcome: Err(Reason::SessionUnknown),
+        };
     };
     let allowed = refreshable(session, &standing, claims, now)
         .and_then(|()| admit(standing.account, standing.credential, standing.address));
@@ -367,7 +373,10 @@ pub fn logout(
 
 /// The row of `session` once it ended.
 pub fn end(session: &Session, end: End, now: Timestamp) -> Session {
-    Session { state: State::Ended { end, at: now }, ..session.clone() }
+    Session {
+        state: State::Ended { end, at: now },
+        ..session.clone()
+    }
 }
 
 /// D1.
@@ -413,12 +422,7 @@ fn belongs(
 }
 
 /// D3 to D6.
-fn by_generation(
-    session: &Session,
-    presented: u32,
-    terms: &Terms<'_>,
-    now: Timestamp,
-) -> Decision {
+fn by_generation(session: &Session, presented: u32, terms: &Terms<'_>, now: Timestamp) -> Decision {
     if presented > session.generation {
         return ended(session, End::StateRegression, Reason::StateRegression, now);
     }
@@ -453,7 +457,11 @@ fn rotated(session: &Session, terms: &Terms<'_>, now: Timestamp) -> Decision {
         ),
         ..session.clone()
     };
-    Decision { change: Change::Rotated, session: Some(next), outcome: Ok(()) }
+    Decision {
+        change: Change::Rotated,
+        session: Some(next),
+        outcome: Ok(()),
+    }
 }
 
 fn renewed(session: &Session, terms: &Terms<'_>, now: Timestamp) -> Decision {
@@ -462,7 +470,11 @@ fn renewed(session: &Session, terms: &Terms<'_>, now: Timestamp) -> Decision {
         used: false,
         ..session.clone()
     };
-    Decision { change: Change::Renewed, session: Some(next), outcome: Ok(()) }
+    Decision {
+        change: Change::Renewed,
+        session: Some(next),
+        outcome: Ok(()),
+    }
 }
 
 /// The first half of D4: is this an honest client that retries?
@@ -491,7 +503,11 @@ fn replayed(session: &Session, terms: &Terms<'_>, now: Timestamp) -> Decision {
         },
         ..session.clone()
     };
-    Decision { change: Change::Replayed, session: Some(next), outcome: Ok(()) }
+    Decision {
+        change: Change::Replayed,
+        session: Some(next),
+        outcome: Ok(()),
+    }
 }
 
 fn ended(session: &Session, how: End, reason: Reason, now: Timestamp) -> Decision {
@@ -503,11 +519,17 @@ fn ended(session: &Session, how: End, reason: Reason, now: Timestamp) -> Decisio
 }
 
 fn unchanged(session: &Session, outcome: Result<(), Reason>) -> Decision {
-    Decision { change: Change::None, session: Some(session.clone()), outcome }
+    Decision {
+        change: Change::None,
+        session: Some(session.clone()),
+        outcome,
+    }
 }
 
 fn access_expiry(session: &Session, terms: &Terms<'_>, now: Timestamp) -> Timestamp {
-    session.absolute_expires_at.min(now + terms.lifetimes.access)
+    session
+        .absolute_expires_at
+        .min(now + terms.lifetimes.access)
 }
 
 /// Without a refresh token the session is as long as its access token.

@@ -82,7 +82,10 @@ mod tests {
     #[test]
     fn a_fraction_before_the_epoch_is_rounded_down_too() {
         assert_eq!(Timestamp::from_micros(-1).as_seconds(), -1);
-        assert_eq!(Timestamp::from_micros(-1).floor_to_second(), Timestamp::from_seconds(-1));
+        assert_eq!(
+            Timestamp::from_micros(-1).floor_to_second(),
+            Timestamp::from_seconds(-1)
+        );
     }
 
     #[test]
@@ -97,6 +100,9 @@ mod tests {
     fn time_since_a_later_instant_is_zero() {
         let now = Timestamp::from_seconds(10);
         assert_eq!(now.since(now + Duration::from_secs(1)), Duration::ZERO);
-        assert_eq!((now + Duration::from_millis(5)).since(now), Duration::from_millis(5));
+        assert_eq!(
+            (now + Duration::from_millis(5)).since(now),
+            Duration::from_millis(5)
+        );
     }
 }

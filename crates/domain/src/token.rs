@@ -49,7 +49,9 @@ impl Algorithm {
 
     /// The algorithm with this `alg` name, in exactly this spelling.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
+        Self::ALL
+            .into_iter()
+            .find(|algorithm| algorithm.name() == name)
     }
 }
 
@@ -65,7 +67,9 @@ mod tests {
 
     #[test]
     fn none_is_no_algorithm_in_any_case() {
-        for name in ["none", "None", "NONE", "nOnE", "", "hs256", "HS256 ", "HS512", "ES256"] {
+        for name in [
+            "none", "None", "NONE", "nOnE", "", "hs256", "HS256 ", "HS512", "ES256",
+        ] {
             assert_eq!(Algorithm::from_name(name), None, "{name:?}");
         }
         assert_eq!(Algorithm::from_name("RS256"), Some(Algorithm::Rs256));

@@ -1,0 +1,166 @@
+//! The opaque claim: which session a token belongs to, sealed by itself.
+//!
+//! Fixed layout, big-endian: one byte of version and kind, session id (16),
+//! generation (4), account (8), epoch (4), expiry in seconds (8), in a refresh
+//! token the seed (32), and 16 bytes of HMAC-SHA256 under a key that only tokens
+//! of this kind, key and api use. Written as base64url.
+
+use aws_lc_rs::{constant_time, hmac};
+use countersign_domain::account::Epoch;
+use countersign_domain::{AccountId, Kind, SessionId, Timestamp};
+
+use crate::compact::{decode, encode};
+use crate::seed::Seed;
+
+const VERSION: u8 = 1 << 4;
+const BODY: usize = 1 + 16 + 4 + 8 + 4 + 8;
+const SEED: usize = 32;
+const MAC: usize = 16;
+
+/// What the claim says.
+#[derive(Clone, Debug)]
+pub struct SessionClaim {
+    /// The session.
+    pub session: SessionId,
+    /// Its generation.
+    pub generation: u32,
+    /// The account.
+    pub account: AccountId,
+    /// The account's epoch at login.
+    pub epoch: Epoch,
+    /// When the token runs out, in whole seconds.
+    pub expires_at: Timestamp,
+    /// The seed: in refresh tokens only.
+    pub seed: Option<Seed>,
+}
+
+impl SessionClaim {
+    /// A claim with a seed stands in a refresh token, one without in an access
+    /// token.
+    pub fn kind(&self) -> Kind {
+        if self.seed.is_some() {
+            Kind::Refresh
+        } else {
+            Kind::Access
+        }
+    }
+
+    /// The claim as it stands in a token.
+    pub(crate) fn seal(&self, key: &hmac::Key) -> String {
+        let mut bytes = Vec::with_capacity(BODY + SEED + MAC);
+        bytes.push(tag(self.kind()));
+        bytes.extend_from_slice(&self.session.0);
+        bytes.extend_from_slice(&self.generation.to_be_bytes());
+        bytes.extend_from_slice(&self.account.number().to_be_bytes());
+        bytes.extend_from_slice(&self.epoch.0.to_be_bytes());
+        bytes.extend_from_slice(&self.expires_at.as_seconds().to_be_bytes());
+        if let Some(seed) = &self.seed {
+            bytes.extend_from_slice(seed.bytes());
+        }
+        let mac = hmac::sign(key, &bytes);
+        bytes.extend_from_slice(&mac.as_ref()[..MAC]);
+        encode(bytes)
+    }
+
+    /// The claim in `text`, if `key` sealed it as one of this kind.
+    pub(crate) fn open(text: &str, kind: Kind, key: &hmac::Key) -> Option<Self> {
+        let sealed = decode(text).filter(|bytes| bytes.len() == length(kind))?;
+        let (body, mac) = sealed.split_at(sealed.len() - MAC);
+        let ours = hmac::sign(key, body);
+        constant_time::verify_slices_are_equal(&ours.as_ref()[..MAC], mac).ok()?;
+        Self::read(body, kind)
+    }
+
+    fn read(body: &[u8], kind: Kind) -> Option<Self> {
+        let (tagged, rest) = body.split_first()?;
+        let (session, rest) = rest.split_first_chunk()?;
+        let (generation, rest) = rest.split_first_chunk()?;
+        let (account, rest) = rest.split_first_chunk()?;
+        let (epoch, rest) = rest.split_first_chunk()?;
+        let (expires_at, rest) = rest.split_first_chunk()?;
+        let seed = rest.first_chunk::<SEED>().map(|bytes| Seed::new(*bytes));
+        (*tagged == tag(kind)).then_some(())?;
+        Some(Self {
+            session: SessionId(*session),
+            generation: u32::from_be_bytes(*generation),
+            account: AccountId::new(u64::from_be_bytes(*account))?,
+            epoch: Epoch(u32::from_be_bytes(*epoch)),
+            expires_at: Timestamp::from_seconds(i64::from_be_bytes(*expires_at)),
+            seed,
+        })
+    }
+}
+
+const fn tag(kind: Kind) -> u8 {
+    match kind {
+        Kind::Access => VERSION | 1,
+        Kind::Refresh => VERSION | 2,
+    }
+}
+
+const fn length(kind: Kind) -> usize {
+    match kind {
+        Kind::Access => BODY + MAC,
+        Kind::Refresh => BODY + SEED + MAC,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(byte: u8) -> hmac::Key {
+        hmac::Key::new(hmac::HMAC_SHA256, &[byte; 32])
+    }
+
+    fn claim(seed: Option<Seed>) -> SessionClaim {
+        SessionClaim {
+            session: SessionId([0xab; 16]),
+            generation: 7,
+            account: AccountId::new(123_456).unwrap(),
+            epoch: Epoch(2),
+            expires_at: Timestamp::from_seconds(1_718_215_364),
+            seed,
+        }
+    }
+
+    #[test]
+    fn what_was_sealed_is_read_back() {
+        let sealed = claim(Some(Seed::new([9; 32]))).seal(&key(1));
+        let read = SessionClaim::open(&sealed, Kind::Refresh, &key(1)).unwrap();
+        assert_eq!(read.session, SessionId([0xab; 16]));
+        assert_eq!(
+            (read.generation, read.account.number(), read.epoch.0),
+            (7, 123_456, 2)
+        );
+        assert_eq!(read.expires_at, Timestamp::from_seconds(1_718_215_364));
+        assert_eq!(read.seed.unwrap().bytes(), [9; 32]);
+    }
+
+    #[test]
+    fn one_kind_is_never_the_other_even_under_one_key() {
+        let access = claim(None).seal(&key(1));
+        let refresh = claim(Some(Seed::new([9; 32]))).seal(&key(1));
+        assert!(SessionClaim::open(&access, Kind::Refresh, &key(1)).is_none());
+        assert!(SessionClaim::open(&refresh, Kind::Access, &key(1)).is_none());
+    }
+
+    #[test]
+    fn every_changed_character_breaks_the_seal() {
+        let sealed = claim(None).seal(&key(1));
+        for at in 0..sealed.len() {
+            let mut changed = sealed.clone().into_bytes();
+            changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
+            let changed = String::from_utf8(changed).unwrap();
+            assert!(
+                SessionClaim::open(&changed, Kind::Access, &key(1)).is_none(),
+                "at {at}"
+            );
+        }
+        for cut in 0..sealed.len() {
+            assert!(SessionClaim::open(&sealed[..cut], Kind::Access, &key(1)).is_none());
+        }
+        assert!(SessionClaim::open(&sealed, Kind::Access, &key(2)).is_none());
+        assert!(SessionClaim::open(&format!("{sealed}A"), Kind::Access, &key(1)).is_none());
+    }
+}

@@ -1,0 +1,177 @@
+//! Signing keys: the secret material as it is sealed and stored, and what is
+//! derived from it for each kind of token.
+
+use std::fmt;
+
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{
+    KeyPair, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RsaKeyPair,
+};
+use aws_lc_rs::{constant_time, hmac};
+use countersign_domain::{Algorithm, Kind};
+use zeroize::Zeroizing;
+
+const ROOT: usize = 32;
+
+/// The secret of a signing key: 32 random bytes from which the keys of each kind
+/// are derived, and for RS256 a private key as PKCS #8 behind them.
+///
+/// A key is made for one api and never shared, so no token of one api verifies
+/// at another.
+#[derive(Clone)]
+pub struct Material(Zeroizing<Vec<u8>>);
+
+/// Why bytes are no key material.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MaterialFault {
+    /// The length or the encoded private key is wrong.
+    #[error("these bytes are no {0} key")]
+    Unreadable(Algorithm),
+    /// The system's source of randomness or the key generator failed.
+    #[error("no {0} key could be generated")]
+    NotGenerated(Algorithm),
+}
+
+impl Material {
+    /// New material for a key of this algorithm. RSA keys have 2048 bits and
+    /// take some tenths of a second.
+    pub fn generate(algorithm: Algorithm) -> Result<Self, MaterialFault> {
+        let failed = MaterialFault::NotGenerated(algorithm);
+        let mut bytes = Zeroizing::new(vec![0; ROOT]);
+        SystemRandom::new().fill(&mut bytes).map_err(|_| failed)?;
+        if algorithm == Algorithm::Rs256 {
+            let pair = RsaKeyPair::generate(KeySize::Rsa2048).map_err(|_| failed)?;
+            let der: Pkcs8V1Der<'_> = pair.as_der().map_err(|_| failed)?;
+            bytes.extend_from_slice(der.as_ref());
+        }
+        Ok(Self(bytes))
+    }
+
+    /// The material with these bytes, as [`Material::bytes`] gave them.
+    pub fn new(bytes: Zeroizing<Vec<u8>>) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes to seal and store.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Material {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Material(..)")
+    }
+}
+
+/// A key ready for use: one signer and one seal for each kind of token.
+pub(crate) struct SigningKey {
+    access: KindKey,
+    refresh: KindKey,
+}
+
+/// What signs tokens of one kind.
+pub(crate) struct KindKey {
+    signer: Signer,
+    /// Seals the opaque claim.
+    pub(crate) claim: hmac::Key,
+}
+
+/// A closed enum: what the key is decides the algorithm, the token does not.
+enum Signer {
+    Hs256(hmac::Key),
+    Rs256(std::sync::Arc<Rsa>),
+}
+
+struct Rsa {
+    private: RsaKeyPair,
+    public: ParsedPublicKey,
+}
+
+impl SigningKey {
+    pub(crate) fn new(algorithm: Algorithm, material: &Material) -> Result<Self, MaterialFault> {
+        let unreadable = MaterialFault::Unreadable(algorithm);
+        let (root, rest) = material.bytes().split_at_checked(ROOT).ok_or(unreadable)?;
+        let root = hmac::Key::new(hmac::HMAC_SHA256, root);
+        let rsa = match algorithm {
+            Algorithm::Hs256 if rest.is_empty() => None,
+            Algorithm::Hs256 => return Err(unreadable),
+            Algorithm::Rs256 => Some(std::sync::Arc::new(Rsa::new(rest).ok_or(unreadable)?)),
+        };
+        let kind_key = |kind| KindKey {
+            signer: match &rsa {
+                None => Signer::Hs256(derive(&root, kind, "signature")),
+                Some(rsa) => Signer::Rs256(rsa.clone()),
+            },
+            claim: derive(&root, kind, "claim"),
+        };
+        Ok(Self {
+            access: kind_key(Kind::Access),
+            refresh: kind_key(Kind::Refresh),
+        })
+    }
+
+    pub(crate) const fn of(&self, kind: Kind) -> &KindKey {
+        match kind {
+            Kind::Access => &self.access,
+            Kind::Refresh => &self.refresh,
+        }
+    }
+}
+
+impl KindKey {
+    /// The signature over `message`; the same bytes for the same message, since
+    /// both algorithms are deterministic. `None` if the library fails.
+    pub(crate) fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
+        match &self.signer {
+            Signer::Hs256(key) => Some(hmac::sign(key, message).as_ref().to_vec()),
+            Signer::Rs256(rsa) => rsa.sign(message),
+        }
+    }
+
+    pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
+        match &self.signer {
+            Signer::Hs256(key) => {
+                let ours = hmac::sign(key, message);
+                constant_time::verify_slices_are_equal(ours.as_ref(), signature).is_ok()
+            }
+            Signer::Rs256(rsa) => rsa.public.verify_sig(message, signature).is_ok(),
+        }
+    }
+}
+
+impl Rsa {
+    fn new(pkcs8: &[u8]) -> Option<Self> {
+        let private = RsaKeyPair::from_pkcs8(pkcs8).ok()?;
+        let spki: PublicKeyX509Der<'_> = private.public_key().as_der().ok()?;
+        let public = ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, spki.as_ref()).ok()?;
+        Some(Self { private, public })
+    }
+
+    fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
+        let mut signature = vec![0; self.private.public_modulus_len()];
+        self.private
+            .sign(
+                &RSA_PKCS1_SHA256,
+                &SystemRandom::new(),
+                message,
+                &mut signature,
+            )
+            .ok()?;
+        Some(signature)
+    }
+}
+
+/// One HMAC as the PRF of RFC 5869 section 2.3 with a single block: the root is
+/// uniformly random, so nothing needs extracting.
+fn derive(root: &hmac::Key, kind: Kind, purpose: &str) -> hmac::Key {
+    let info = format!("countersign/1/{}/{purpose}", kind.name());
+    let derived = hmac::sign(root, info.as_bytes());
+    hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref())
+}
+
+#[cfg(test)]
+#[path = "key_tests.rs"]
+mod tests;

@@ -1,0 +1,72 @@
+//! The seed of a session: 256 random bits that stand in its refresh tokens and
+//! nowhere else.
+
+use std::fmt;
+
+use aws_lc_rs::{digest, hmac};
+use countersign_domain::Kind;
+use countersign_domain::session::SeedHash;
+use zeroize::Zeroizing;
+
+/// The secret that all refresh tokens of a session carry. The store has only
+/// its hash.
+#[derive(Clone)]
+pub struct Seed(Zeroizing<[u8; 32]>);
+
+impl Seed {
+    /// The seed with these bytes, which the caller drew at random.
+    pub fn new(bytes: [u8; 32]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    /// What the store keeps of it: SHA-256. The seed has 256 random bits, so
+    /// nothing slower is needed.
+    pub fn hash(&self) -> SeedHash {
+        let mut hash = [0; 32];
+        hash.copy_from_slice(digest::digest(&digest::SHA256, self.bytes()).as_ref());
+        SeedHash(hash)
+    }
+
+    /// The `jti` (RFC 7519 section 4.1.7) of a token of this session: a PRF of
+    /// seed, generation and kind, so that a repeated answer repeats it.
+    pub(crate) fn jti(&self, generation: u32, kind: Kind) -> [u8; 16] {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, self.bytes());
+        let mut context = hmac::Context::with_key(&key);
+        context.update(b"countersign/1/jti/");
+        context.update(kind.name().as_bytes());
+        context.update(&generation.to_be_bytes());
+        let mut jti = [0; 16];
+        jti.copy_from_slice(&context.sign().as_ref()[..16]);
+        jti
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.0.as_slice()
+    }
+}
+
+impl fmt::Debug for Seed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Seed(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_and_generation_has_an_id_of_its_own() {
+        let seed = Seed::new([7; 32]);
+        let jti = seed.jti(3, Kind::Access);
+        assert_eq!(jti, seed.jti(3, Kind::Access));
+        assert_ne!(jti, seed.jti(4, Kind::Access));
+        assert_ne!(jti, seed.jti(3, Kind::Refresh));
+        assert_ne!(jti, Seed::new([8; 32]).jti(3, Kind::Access));
+    }
+
+    #[test]
+    fn a_seed_does_not_print() {
+        assert_eq!(format!("{:?}", Seed::new([7; 32])), "Seed(..)");
+    }
+}

@@ -1,0 +1,452 @@
+//! The tokens of one api: what its dialect says of their form, and the keys that
+//! make and check them.
+
+use std::collections::BTreeSet;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use countersign_dialect::{Claims, Dialect, Secret, TokenForm, Variant};
+use countersign_domain::key::{Key, KeyRing, KeyState, RingFault};
+use countersign_domain::session::{AccessClaims, RefreshClaims};
+use countersign_domain::{Algorithm, Kid, Kind, Reason, Session, Timestamp};
+
+use crate::claim::SessionClaim;
+use crate::compact::{Compact, MAX_TOKEN, decode, encode};
+use crate::key::{KindKey, Material, MaterialFault, SigningKey};
+use crate::seed::Seed;
+
+/// Evidence that a token is ours, of the right kind and not expired. Only this
+/// crate can make it.
+#[derive(Clone, Debug)]
+pub struct Verified<T>(T);
+
+impl<T> Deref for Verified<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+/// What a verified refresh token gives: its claims, and the seed that its
+/// successor is made from.
+#[derive(Clone, Debug)]
+pub struct Refreshing {
+    /// The claims.
+    pub claims: RefreshClaims,
+    /// The session's seed.
+    pub seed: Seed,
+    /// The variant whose form the token has.
+    pub variant: Variant,
+}
+
+/// The tokens of one generation of a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pair {
+    /// The access token.
+    pub access_token: Secret,
+    /// The refresh token, where the variant has one.
+    pub refresh_token: Option<Secret>,
+}
+
+/// Why no tokens could be made for a session.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MintFault {
+    /// The key that signs the session's generation is gone.
+    #[error("the key {0} that signs this session is not alive")]
+    KeyGone(Kid),
+    /// The dialect no longer has the session's variant.
+    #[error("the dialect has no variant {0:?} that makes access tokens")]
+    VariantGone(String),
+    /// The cryptographic library failed.
+    #[error("the signature could not be made")]
+    NotSigned,
+}
+
+/// Why an api's keys and dialect do not fit together.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TokensFault {
+    /// The keys of an algorithm are no ring.
+    #[error("the {algorithm} keys: {fault}")]
+    Ring {
+        /// Whose.
+        algorithm: Algorithm,
+        /// What is wrong.
+        fault: RingFault,
+    },
+    /// Key material cannot be read.
+    #[error("key {kid}: {fault}")]
+    Material {
+        /// Whose.
+        kid: Kid,
+        /// What is wrong.
+        fault: MaterialFault,
+    },
+}
+
+/// Makes and verifies the tokens of one api with the keys that it has now. A key
+/// rotation makes a new value.
+pub struct Tokens {
+    dialect: Arc<Dialect>,
+    keys: Vec<LiveKey>,
+    rings: Vec<KeyRing>,
+    access: Vec<Accepted>,
+    refresh: Vec<Accepted>,
+}
+
+struct LiveKey {
+    kid: Kid,
+    state: KeyState,
+    key: SigningKey,
+}
+
+/// One form under one key: the header that such a token has, and where to go
+/// on. Tokens without structure have none.
+struct Accepted {
+    header: Option<String>,
+    variant: Variant,
+    key: usize,
+}
+
+/// The algorithms for which an api that speaks `dialect` needs a key. Opaque
+/// tokens are sealed by an HS256 key.
+pub fn algorithms(dialect: &Dialect) -> BTreeSet<Algorithm> {
+    let forms = dialect.variants().flat_map(|variant| {
+        [Kind::Access, Kind::Refresh].map(|kind| dialect.token_form(variant, kind))
+    });
+    forms.flatten().map(algorithm).collect()
+}
+
+impl Tokens {
+    /// The tokens of an api that speaks `dialect` with these keys, as they are
+    /// at `now`. Each algorithm of [`algorithms`] needs a ring of its own.
+    pub fn new(
+        dialect: Arc<Dialect>,
+        keys: &[(Key, Material)],
+        now: Timestamp,
+    ) -> Result<Self, TokensFault> {
+        let rings = algorithms(&dialect)
+            .into_iter()
+            .map(|algorithm| ring(keys, algorithm, now))
+            .collect::<Result<Vec<_>, _>>()?;
+        let alive: BTreeSet<&Kid> = rings
+            .iter()
+            .flat_map(|ring| ring.live(now).map(|key| &key.kid))
+            .collect();
+        let keys = keys
+            .iter()
+            .filter(|(key, _)| alive.contains(&key.kid))
+            .map(|(key, material)| live_key(key, material))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut tokens = Self {
+            dialect,
+            keys,
+            rings,
+            access: Vec::new(),
+            refresh: Vec::new(),
+        };
+        tokens.access = tokens.accepted(Kind::Access);
+        tokens.refresh = tokens.accepted(Kind::Refresh);
+        Ok(tokens)
+    }
+
+    /// The key that signs what is new in this variant; `None` if the variant
+    /// has no access token.
+    pub fn active_kid(&self, variant: Variant) -> Option<&Kid> {
+        let form = self.dialect.token_form(variant, Kind::Access)?;
+        self.ring(algorithm(form)).map(KeyRing::active)
+    }
+
+    /// The keys whose signatures are accepted at `now`.
+    pub fn live_kids(&self, now: Timestamp) -> Vec<Kid> {
+        self.keys
+            .iter()
+            .filter(|key| key.lives(now))
+            .map(|key| key.kid.clone())
+            .collect()
+    }
+
+    /// The tokens of the session's current generation: the same bytes whenever
+    /// it is asked for the same row.
+    pub fn mint(&self, session: &Session, seed: &Seed, login: &str) -> Result<Pair, MintFault> {
+        let variant_gone = || MintFault::VariantGone(session.variant.clone());
+        let variant = self
+            .dialect
+            .variant(&session.variant)
+            .ok_or_else(variant_gone)?;
+        let key = self.keys.iter().find(|key| key.kid == session.kid);
+        let key = key.ok_or_else(|| MintFault::KeyGone(session.kid.clone()))?;
+        let mint = |kind| {
+            let form = self.dialect.token_form(variant, kind)?;
+            Some(
+                Minting {
+                    session,
+                    seed,
+                    login,
+                    kind,
+                    key,
+                }
+                .token(form),
+            )
+        };
+        Ok(Pair {
+            access_token: mint(Kind::Access).ok_or_else(variant_gone)??,
+            refresh_token: mint(Kind::Refresh).transpose()?,
+        })
+    }
+
+    /// Verifies an access token.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::TokenMalformed`], [`Reason::TokenForged`] or
+    /// [`Reason::TokenExpired`].
+    pub fn verify_access(
+        &self,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<Verified<AccessClaims>, Reason> {
+        let (claim, _) = self.verify(Kind::Access, token, now)?;
+        Ok(Verified(AccessClaims {
+            session: claim.session,
+            generation: claim.generation,
+            account: claim.account,
+            epoch: claim.epoch,
+            expires_at: claim.expires_at,
+        }))
+    }
+
+    /// Verifies a refresh token: D0 of the rotation protocol, and the part of
+    /// D1 that needs no row.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tokens::verify_access`].
+    pub fn verify_refresh(
+        &self,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<Verified<Refreshing>, Reason> {
+        let (claim, variant) = self.verify(Kind::Refresh, token, now)?;
+        let seed = claim.seed.ok_or(Reason::TokenMalformed)?;
+        let claims = RefreshClaims {
+            session: claim.session,
+            generation: claim.generation,
+            account: claim.account,
+            epoch: claim.epoch,
+            seed_hash: seed.hash(),
+            expires_at: claim.expires_at,
+        };
+        Ok(Verified(Refreshing {
+            claims,
+            seed,
+            variant,
+        }))
+    }
+
+    fn verify(
+        &self,
+        kind: Kind,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<(SessionClaim, Variant), Reason> {
+        if token.is_empty() || token.len() > MAX_TOKEN {
+            return Err(Reason::TokenMalformed);
+        }
+        let compact = Compact::split(token);
+        let mut told = if compact.is_some() {
+            Reason::TokenForged
+        } else {
+            Reason::TokenMalformed
+        };
+        for accepted in self.accepting(kind) {
+            let key = &self.keys[accepted.key];
+            if !key.lives(now) {
+                continue;
+            }
+            let form = self.dialect.token_form(accepted.variant, kind);
+            match open(accepted, form, key.key.of(kind), kind, token, compact) {
+                Ok(claim) if claim.expires_at <= now => return Err(Reason::TokenExpired),
+                Ok(claim) => return Ok((claim, accepted.variant)),
+                Err(Some(reason)) => told = reason,
+                Err(None) => {}
+            }
+        }
+        Err(told)
+    }
+
+    fn accepting(&self, kind: Kind) -> &[Accepted] {
+        match kind {
+            Kind::Access => &self.access,
+            Kind::Refresh => &self.refresh,
+        }
+    }
+
+    fn accepted(&self, kind: Kind) -> Vec<Accepted> {
+        let mut accepted = Vec::new();
+        for variant in self.dialect.variants() {
+            let Some(form) = self.dialect.token_form(variant, kind) else {
+                continue;
+            };
+            let ring = self.ring(algorithm(form));
+            for (index, key) in self.keys.iter().enumerate() {
+                if ring.is_some_and(|ring| ring.keys().iter().any(|known| known.kid == key.kid)) {
+                    accepted.push(Accepted {
+                        header: header(form, &key.kid),
+                        variant,
+                        key: index,
+                    });
+                }
+            }
+        }
+        accepted
+    }
+
+    fn ring(&self, algorithm: Algorithm) -> Option<&KeyRing> {
+        self.rings
+            .iter()
+            .find(|ring| ring.keys()[0].algorithm == algorithm)
+    }
+}
+
+impl LiveKey {
+    fn lives(&self, now: Timestamp) -> bool {
+        !matches!(self.state, KeyState::Retiring { until } if until <= now)
+    }
+}
+
+/// One token in the making.
+struct Minting<'a> {
+    session: &'a Session,
+    seed: &'a Seed,
+    login: &'a str,
+    kind: Kind,
+    key: &'a LiveKey,
+}
+
+impl Minting<'_> {
+    fn token(&self, form: &TokenForm) -> Result<Secret, MintFault> {
+        let key = self.key.key.of(self.kind);
+        let sealed = self.claim().seal(&key.claim);
+        match form {
+            TokenForm::Opaque(form) => Ok(Secret::from(form.token(&sealed))),
+            TokenForm::Jwt(form) => {
+                let mut token = encode(form.header(&self.key.kid.0));
+                token.push('.');
+                token.push_str(&encode(form.claims(&self.claims(&sealed))));
+                let signature = key.sign(token.as_bytes()).ok_or(MintFault::NotSigned)?;
+                token.push('.');
+                token.push_str(&encode(signature));
+                Ok(Secret::from(token))
+            }
+        }
+    }
+
+    fn claim(&self) -> SessionClaim {
+        let session = self.session;
+        let (expires_at, seed) = match self.kind {
+            Kind::Access => (session.access_expires_at, None),
+            Kind::Refresh => (session.refresh_expires_at, Some(self.seed.clone())),
+        };
+        SessionClaim {
+            session: session.id,
+            generation: session.generation,
+            account: session.account,
+            epoch: session.epoch,
+            expires_at: expires_at.floor_to_second(),
+            seed,
+        }
+    }
+
+    fn claims<'a>(&'a self, sealed: &'a str) -> Claims<'a> {
+        Claims {
+            session: sealed,
+            issued_at: self.session.rotated_at,
+            access_expires_at: self.session.access_expires_at,
+            refresh_expires_at: self.session.refresh_expires_at,
+            jti: self.seed.jti(self.session.generation, self.kind),
+            client_id: self.session.account.number(),
+            login: self.login,
+        }
+    }
+}
+
+/// Opens a token as this form under this key. `Err(None)` means that it is not
+/// of this form and key at all, so that others are to be tried.
+fn open(
+    accepted: &Accepted,
+    form: Option<&TokenForm>,
+    key: &KindKey,
+    kind: Kind,
+    token: &str,
+    compact: Option<Compact<'_>>,
+) -> Result<SessionClaim, Option<Reason>> {
+    let form = match form.ok_or(None)? {
+        TokenForm::Jwt(form) => form,
+        TokenForm::Opaque(form) => {
+            let sealed = form.session(token).ok_or(None)?;
+            return SessionClaim::open(&sealed, kind, &key.claim).ok_or(None);
+        }
+    };
+    let compact = compact
+        .filter(|it| Some(it.header) == accepted.header.as_deref())
+        .ok_or(None)?;
+    let signature = decode(compact.signature).ok_or(None)?;
+    if !key.verify(compact.signed.as_bytes(), &signature) {
+        return Err(None);
+    }
+    // The signature is ours; what does not fit from here on was made by an
+    // earlier version of the dialect file or by another form under this key.
+    let claims = decode(compact.claims).ok_or(Some(Reason::TokenMalformed))?;
+    let read = form
+        .read_claims(&claims)
+        .map_err(|_| Some(Reason::TokenMalformed))?;
+    let claim = SessionClaim::open(&read.session, kind, &key.claim);
+    claim
+        .filter(|claim| claim.expires_at == read.expires_at)
+        .ok_or(Some(Reason::TokenForged))
+}
+
+fn ring(
+    keys: &[(Key, Material)],
+    algorithm: Algorithm,
+    now: Timestamp,
+) -> Result<KeyRing, TokensFault> {
+    let keys = keys
+        .iter()
+        .map(|(key, _)| key)
+        .filter(|key| key.algorithm == algorithm);
+    KeyRing::new(keys.cloned().collect(), now)
+        .map_err(|fault| TokensFault::Ring { algorithm, fault })
+}
+
+fn live_key(key: &Key, material: &Material) -> Result<LiveKey, TokensFault> {
+    let signing =
+        SigningKey::new(key.algorithm, material).map_err(|fault| TokensFault::Material {
+            kid: key.kid.clone(),
+            fault,
+        })?;
+    Ok(LiveKey {
+        kid: key.kid.clone(),
+        state: key.state,
+        key: signing,
+    })
+}
+
+fn algorithm(form: &TokenForm) -> Algorithm {
+    match form {
+        TokenForm::Jwt(form) => form.algorithm(),
+        TokenForm::Opaque(_) => Algorithm::Hs256,
+    }
+}
+
+fn header(form: &TokenForm, kid: &Kid) -> Option<String> {
+    match form {
+        TokenForm::Jwt(form) => Some(encode(form.header(&kid.0))),
+        TokenForm::Opaque(_) => None,
+    }
+}
+
+#[cfg(test)]
+#[path = "tokens_tests.rs"]
+mod tests;
