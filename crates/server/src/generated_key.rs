@@ -1,0 +1,67 @@
+//! Generated logins and keys for partners.
+//!
+//! A key is `cs_ID_SECRET_CHECK`: a prefix that secret scanners can find, a
+//! public id that may be named in a ticket, 43 alphanumerics (256 random bits)
+//! and a checksum that tells a key that was cut off or mistyped from a wrong
+//! one. A dialect that fixes the form (Apirone) has its own.
+
+use aws_lc_rs::digest;
+use countersign_dialect::{Dialect, Secret};
+
+use crate::random::{self, NoRandomness};
+
+const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+const ID: usize = 8;
+const SECRET: usize = 43;
+const CHECK: usize = 6;
+
+/// A new key in the dialect's form, or in ours where it fixes none. It is shown
+/// to the partner once and never stored.
+pub fn key(dialect: &Dialect) -> Result<Secret, NoRandomness> {
+    if let Some(form) = dialect.credential() {
+        if let Some(secret) = in_form(|source| form.generate_secret(source))? {
+            return Ok(Secret::from(secret));
+        }
+    }
+    let body = format!("cs_{}_{}", alphanumerics(ID)?, alphanumerics(SECRET)?);
+    Ok(Secret::from(format!("{body}_{}", checksum(&body))))
+}
+
+/// A new login in the dialect's first form, or in the one that begins with
+/// `prefix` (Apirone: `btc`), or in ours where it fixes none: `partner-` and 12
+/// hex digits.
+pub fn login(dialect: &Dialect, prefix: Option<&str>) -> Result<String, NoRandomness> {
+    if let Some(forms) = dialect.credential() {
+        if let Some(login) = in_form(|source| forms.generate_login(prefix, source))? {
+            return Ok(login);
+        }
+    }
+    Ok(format!("partner-{}", hex::encode(random::random::<6>()?)))
+}
+
+/// Runs a generator that cannot fail itself over a source that can.
+fn in_form<T>(
+    generate: impl FnOnce(&mut dyn FnMut(&mut [u8])) -> Option<T>,
+) -> Result<Option<T>, NoRandomness> {
+    let mut failed = false;
+    let made = generate(&mut |bytes| failed |= random::fill(bytes).is_err());
+    if failed { Err(NoRandomness) } else { Ok(made) }
+}
+
+/// `length` characters, each of the 62 equally likely: bytes above the last
+/// multiple of 62 are drawn again.
+fn alphanumerics(length: usize) -> Result<String, NoRandomness> {
+    let mut text = String::with_capacity(length);
+    while text.len() < length {
+        let byte = usize::from(random::random::<1>()?[0]);
+        if byte < 4 * ALPHABET.len() {
+            text.push(char::from(ALPHABET[byte % ALPHABET.len()]));
+        }
+    }
+    Ok(text)
+}
+
+fn checksum(body: &str) -> String {
+    let digest = digest::digest(&digest::SHA256, body.as_bytes());
+    hex::encode(&digest.as_ref()[..CHECK / 2])
+}
