@@ -1,1 +1,5 @@
 //! Issues: the issuer, its store, sealed keys and the admin API.
+
+pub mod clock;
+pub mod seal;
+pub mod store;

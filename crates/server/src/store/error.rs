@@ -1,0 +1,139 @@
+//! What can go wrong with the store, as its callers need to know it.
+
+use std::io;
+use std::path::PathBuf;
+
+use countersign_domain::Reason;
+
+/// Why a store cannot be opened. Each says what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it open.
+    #[error(
+        "the store {0} is open in another process: stop that one, or use another data directory"
+    )]
+    Locked(PathBuf),
+    /// A later release wrote it.
+    #[error(
+        "the store {path} has schema {found} and this release knows {known}: start a release that \
+         is at least as new as the one that wrote it"
+    )]
+    Newer {
+        /// The database file.
+        path: PathBuf,
+        /// The schema's number.
+        found: i64,
+        /// The greatest number that this release knows.
+        known: i64,
+    },
+    /// The file is something else.
+    #[error("{0} is no Countersign store: move it away, or name another path")]
+    NotAStore(PathBuf),
+    /// The file is a store, and broken.
+    #[error("the store {path} is damaged ({source}): restore it from a backup")]
+    Damaged {
+        /// The database file.
+        path: PathBuf,
+        /// What SQLite found.
+        source: rusqlite::Error,
+    },
+    /// The file or its directory is missing, or may not be written.
+    #[error("the store {path} cannot be written: {source}")]
+    Io {
+        /// The file that was tried.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// SQLite refuses for another reason.
+    #[error("the store {path} cannot be opened: {source}")]
+    Sqlite {
+        /// The database file.
+        path: PathBuf,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
+    /// The schema could not be brought up to date.
+    #[error("the store {path} cannot be migrated: {reason}")]
+    Migration {
+        /// The database file.
+        path: PathBuf,
+        /// What failed.
+        reason: String,
+    },
+}
+
+/// The store did not answer, or its answer is unknown: the caller is told 503,
+/// and may send the same request again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unavailable {
+    /// Too much is waiting already. Nothing was done.
+    #[error("the store has too much to do")]
+    Busy,
+    /// The store was closed.
+    #[error("the store is closed")]
+    Stopped,
+    /// The disk or the database failed. The change is rolled back unless the
+    /// failure hid a commit that is durable all the same.
+    #[error("the store failed")]
+    Failed,
+}
+
+/// Why an account or credential was not created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CreateError {
+    /// A credential of the same api has this login.
+    #[error("the login is taken")]
+    LoginTaken,
+    /// An account has this id, or had it before it was deleted.
+    #[error("the account id is taken")]
+    IdTaken,
+    /// There is no such account to create a credential for.
+    #[error("there is no such account")]
+    NoAccount,
+    /// The store did not answer.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// Why no session was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SessionError {
+    /// The account or credential may not be used any more, or not from there.
+    #[error("refused: {0}")]
+    Refused(Reason),
+    /// The store did not answer.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// Why a key was not stored, or a ring not replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// A key of some api has this id already.
+    #[error("a key with this id exists")]
+    KidTaken,
+    /// The ring names a signing key that the api does not have.
+    #[error("the api has no such signing key")]
+    NoKey,
+    /// The store did not answer.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// Why a master key is not the store's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MasterError {
+    /// Another master key sealed what is in the store.
+    #[error(
+        "the master key is not the one that this store was made with: put the right file in its \
+         place (nothing was changed)"
+    )]
+    Wrong,
+    /// The check value could not be sealed.
+    #[error("the master key could not be used")]
+    Unusable,
+    /// The store did not answer.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}

@@ -1,0 +1,196 @@
+//! What goes into the store and comes out of it, beyond the domain's own
+//! nouns. Nothing here knows SQL.
+
+use std::fmt;
+
+use countersign_domain::account::{Allowlist, StoredSecret};
+use countersign_domain::key::{Key, Kid};
+use countersign_domain::session::{Decision, Lifetimes, SessionId, Terms};
+use countersign_domain::{Account, AccountId, ApiName, Credential, RefreshMode, Timestamp};
+
+/// Who caused a change, for the audit log.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Actor {
+    /// A partner, by a request of its own.
+    Partner,
+    /// An operator, by the name of the admin key.
+    Operator(String),
+    /// The server itself.
+    System,
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Partner => f.write_str("partner"),
+            Self::Operator(name) => write!(f, "operator:{name}"),
+            Self::System => f.write_str("system"),
+        }
+    }
+}
+
+/// What a key is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// Signs tokens.
+    Signing,
+    /// Keys the hashes of generated secrets.
+    Pepper,
+}
+
+impl Purpose {
+    /// The stable name, as in the store and in the context of a seal.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Signing => "signing",
+            Self::Pepper => "pepper",
+        }
+    }
+}
+
+/// A key whose material is sealed under the master key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealedKey {
+    /// What a ring knows of it.
+    pub key: Key,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// The sealed material.
+    pub sealed: Vec<u8>,
+}
+
+impl SealedKey {
+    /// The context that the material of this key is sealed for.
+    pub fn context<'a>(&'a self, api: &'a ApiName) -> [&'a str; 4] {
+        [
+            api.as_str(),
+            self.purpose.name(),
+            &self.key.kid.0,
+            self.key.algorithm.name(),
+        ]
+    }
+}
+
+/// An account to create, with its first credential.
+#[derive(Clone, Debug)]
+pub struct NewAccount {
+    /// Its api.
+    pub api: ApiName,
+    /// Its id; `None` takes the next free one from 100001 on.
+    pub id: Option<AccountId>,
+    /// The login of its first credential, and its name.
+    pub login: String,
+    /// What is stored of that credential's secret.
+    pub secret: StoredSecret,
+    /// The networks that it may call from.
+    pub allow: Allowlist,
+    /// Whether it may log in at once.
+    pub active: bool,
+}
+
+/// Which accounts to list.
+#[derive(Clone, Debug, Default)]
+pub struct AccountFilter {
+    /// Those of this api.
+    pub api: Option<ApiName>,
+    /// Those with a credential that has exactly this login.
+    pub login: Option<String>,
+}
+
+/// What to change of an account; `None` leaves it as it is.
+#[derive(Clone, Debug, Default)]
+pub struct AccountUpdate {
+    /// Whether it may log in and call. Disabling ends all its sessions.
+    pub active: Option<bool>,
+    /// The networks that it may call from.
+    pub allow: Option<Allowlist>,
+}
+
+/// The terms of a session, owned so that they can travel to the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TermsOwned {
+    /// Lifetimes as they are configured now.
+    pub lifetimes: Lifetimes,
+    /// What a refresh does.
+    pub mode: RefreshMode,
+    /// The key that signs what is made anew.
+    pub active_kid: Kid,
+    /// The keys whose signatures are accepted.
+    pub live_kids: Vec<Kid>,
+}
+
+impl TermsOwned {
+    /// The same terms as the domain takes them.
+    pub fn terms(&self) -> Terms<'_> {
+        Terms {
+            lifetimes: self.lifetimes,
+            mode: self.mode,
+            active_kid: &self.active_kid,
+            live_kids: &self.live_kids,
+        }
+    }
+}
+
+/// A refresh as it was decided and stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refreshed {
+    /// The decision, durable.
+    pub decision: Decision,
+    /// Whose session it is; `None` if there is no such session.
+    pub account: Option<Account>,
+    /// The credential that opened it; `None` if it was deleted.
+    pub credential: Option<Credential>,
+}
+
+/// An entry of the audit log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// Its number; later entries have greater ones.
+    pub number: u64,
+    /// When it happened, on the store's clock.
+    pub at: Timestamp,
+    /// The code of a [`countersign_domain::audit::Action`].
+    pub action: String,
+    /// The api that it concerns.
+    pub api: Option<ApiName>,
+    /// The account that it concerns, which may be gone.
+    pub account: Option<AccountId>,
+    /// The session that it concerns, which may be gone.
+    pub session: Option<SessionId>,
+    /// Who caused it, as [`Actor`] displays itself.
+    pub actor: String,
+    /// More, as a JSON object without secrets.
+    pub detail: String,
+}
+
+/// What is in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stats {
+    /// Accounts.
+    pub accounts: u64,
+    /// Credentials.
+    pub credentials: u64,
+    /// Session rows, ended and expired ones too.
+    pub sessions: u64,
+    /// Session rows that were not ended.
+    pub active_sessions: u64,
+    /// Revocations that still matter.
+    pub revocations: u64,
+    /// The number of the last revocation.
+    pub log_head: u64,
+    /// The number of the last audit entry.
+    pub audit_head: u64,
+    /// The size of the database file in bytes, without its WAL.
+    pub database_bytes: u64,
+}
+
+/// What one step of the sweep removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Swept {
+    /// Session rows.
+    pub sessions: usize,
+    /// Revocations.
+    pub revocations: usize,
+    /// Whether there may be more to remove.
+    pub more: bool,
+}
