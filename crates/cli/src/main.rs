@@ -1,2 +1,6 @@
 //! Runs: the one binary.
+
+mod config;
+mod serve;
+
 fn main() {}

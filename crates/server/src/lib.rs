@@ -1,5 +1,10 @@
 //! Issues: the issuer, its store, sealed keys and the admin API.
 
+pub mod api;
 pub mod clock;
+pub mod generated_key;
+pub mod issuer;
+pub mod password;
+pub mod random;
 pub mod seal;
 pub mod store;

@@ -1,0 +1,1 @@
+//! The configuration file: what was written, then what is needed.
