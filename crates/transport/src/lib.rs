@@ -1,9 +1,27 @@
-//! Listens: the accept loop with its limits and timeouts, and the strict gate for requests.
+//! Listens: the accept loop with its limits and timeouts, and the strict gate
+//! for requests.
+//!
+//! It knows HTTP/1.1 (RFC 9112) and nothing of tokens, routes or dialects. The
+//! way of a request:
+//!
+//! ```text
+//! serve -> crowd (a place) -> connection (deadlines, orders)
+//!                               gate (whole, well-formed heads) -> hyper -> answer (the service)
+//! ```
 
+mod answer;
 mod body;
+mod chunks;
+mod connection;
+mod crowd;
+mod gate;
+mod head;
 mod limits;
+mod link;
 mod pace;
+mod refusal;
 mod serve;
+mod turned_away;
 
 pub use body::{BodyError, CollectError, RequestBody, collect};
 pub use limits::Limits;

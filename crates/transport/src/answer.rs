@@ -1,0 +1,221 @@
+//! The service that hyper calls: it hands requests that passed the gate to the
+//! answer function, and answers itself where there is none to be had.
+
+use std::convert::Infallible;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::header::{CONNECTION, HeaderValue};
+use http::{Response, Uri};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::service::Service;
+use hyper::upgrade::OnUpgrade;
+use pin_project_lite::pin_project;
+
+use crate::link::{Link, Phase};
+use crate::refusal::Refusal;
+use crate::{Limits, Peer, Request, RequestBody};
+
+/// The answer function, bound to one connection.
+pub(crate) struct Answers<F> {
+    pub(crate) answer: F,
+    pub(crate) peer: Peer,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) link: Arc<Link>,
+}
+
+impl<F, Fut, B> Service<http::Request<Incoming>> for Answers<F>
+where
+    F: Fn(Request, Peer) -> Fut,
+    Fut: Future<Output = Response<B>>,
+    B: Body<Data = Bytes>,
+{
+    type Response = Response<AnswerBody<B>>;
+    type Error = Infallible;
+    type Future = Answering<Fut>;
+
+    fn call(&self, request: http::Request<Incoming>) -> Answering<Fut> {
+        let refusal = self.link.call();
+        self.link.enter(Phase::Running);
+        let link = Arc::clone(&self.link);
+        if refusal.is_some() {
+            return Answering {
+                future: None,
+                refusal,
+                link,
+            };
+        }
+        let request = self.prepare(request);
+        // The state of a caught panic is that of one request, and goes with it.
+        let future = catch_unwind(AssertUnwindSafe(|| (self.answer)(request, self.peer)));
+        Answering {
+            refusal: future.is_err().then_some(Refusal::Broken),
+            future: future.ok(),
+            link,
+        }
+    }
+}
+
+impl<F> Answers<F> {
+    fn prepare(&self, mut request: http::Request<Incoming>) -> Request {
+        // Upgrades are not offered, and RFC 9110, section 7.8 lets a server ignore the wish.
+        request.extensions_mut().remove::<OnUpgrade>();
+        if request.uri().authority().is_some() {
+            let target = origin_form(request.uri());
+            *request.uri_mut() = target;
+        }
+        request.map(|incoming| RequestBody::new(incoming, &self.limits))
+    }
+}
+
+/// The gate has seen that Host says the same as the authority; with one form of
+/// target only, nobody upstream can mistake the other.
+fn origin_form(uri: &Uri) -> Uri {
+    let mut parts = http::uri::Parts::default();
+    parts.path_and_query = uri.path_and_query().cloned();
+    Uri::from_parts(parts).unwrap_or_default()
+}
+
+pin_project! {
+    /// An answer on its way: that of the service, unless it panics, is overdue
+    /// or was never asked.
+    pub(crate) struct Answering<Fut> {
+        #[pin]
+        future: Option<Fut>,
+        refusal: Option<Refusal>,
+        link: Arc<Link>,
+    }
+}
+
+impl<Fut, B> Future for Answering<Fut>
+where
+    Fut: Future<Output = Response<B>>,
+    B: Body<Data = Bytes>,
+{
+    type Output = Result<Response<AnswerBody<B>>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let answered = match (this.future.as_pin_mut(), *this.refusal) {
+            (Some(future), None) => ready!(poll_caught(future, context, this.link)),
+            (_, refusal) => Err(refusal.unwrap_or(Refusal::Broken)),
+        };
+        this.link.enter(Phase::Answering);
+        Poll::Ready(Ok(match answered {
+            Ok(response) => own(response, this.link),
+            Err(refusal) => problem(refusal, this.link),
+        }))
+    }
+}
+
+fn poll_caught<Fut, B>(
+    future: Pin<&mut Fut>,
+    context: &mut Context<'_>,
+    link: &Link,
+) -> Poll<Result<Response<B>, Refusal>>
+where
+    Fut: Future<Output = Response<B>>,
+{
+    match catch_unwind(AssertUnwindSafe(|| future.poll(context))) {
+        Ok(Poll::Ready(response)) if response.status().is_informational() => {
+            tracing::error!(status = %response.status(), "an interim answer was given as a final one");
+            Poll::Ready(Err(Refusal::Broken))
+        }
+        Ok(Poll::Ready(response)) => Poll::Ready(Ok(response)),
+        Ok(Poll::Pending) if link.overdue() => Poll::Ready(Err(Refusal::Overdue)),
+        Ok(Poll::Pending) => Poll::Pending,
+        Err(_) => Poll::Ready(Err(Refusal::Broken)),
+    }
+}
+
+fn own<B>(mut response: Response<B>, link: &Arc<Link>) -> Response<AnswerBody<B>> {
+    if link.body_open() {
+        // Unread bytes of this request stand before the next one, which so cannot come.
+        response
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response.map(|body| AnswerBody {
+        content: Content::Own { body },
+        turn: end_of(link),
+    })
+}
+
+fn problem<B>(refusal: Refusal, link: &Arc<Link>) -> Response<AnswerBody<B>> {
+    tracing::debug!(?refusal, "refused below the service");
+    refusal.response().map(|text| AnswerBody {
+        content: Content::Problem { text: Some(text) },
+        turn: end_of(link),
+    })
+}
+
+fn end_of(link: &Arc<Link>) -> Turn {
+    Turn {
+        link: Arc::clone(link),
+    }
+}
+
+/// Tells the connection, when it goes, that the answer is complete.
+pub(crate) struct Turn {
+    link: Arc<Link>,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.link.enter(Phase::Waiting);
+    }
+}
+
+pin_project! {
+    /// The body of an answer; hyper drops it when it has all of it.
+    pub(crate) struct AnswerBody<B> {
+        #[pin]
+        content: Content<B>,
+        turn: Turn,
+    }
+}
+
+pin_project! {
+    #[project = ContentProjection]
+    enum Content<B> {
+        Own { #[pin] body: B },
+        Problem { text: Option<Bytes> },
+    }
+}
+
+impl<B: Body<Data = Bytes>> Body for AnswerBody<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        match self.project().content.project() {
+            ContentProjection::Own { body } => body.poll_frame(context),
+            ContentProjection::Problem { text } => {
+                Poll::Ready(text.take().map(|text| Ok(Frame::data(text))))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Own { body } => body.is_end_stream(),
+            Content::Problem { text } => text.is_none(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Own { body } => body.size_hint(),
+            Content::Problem { text } => {
+                SizeHint::with_exact(text.as_ref().map_or(0, Bytes::len) as u64)
+            }
+        }
+    }
+}

@@ -1,0 +1,332 @@
+//! The gate under hyper: it reads the bytes of a connection before hyper does
+//! and lets only whole, well-formed heads and well-framed bodies pass.
+//!
+//! It has to sit here because hyper mends or hides what must be refused (see
+//! [`crate::head`]) before a service could see it. Bytes are judged where they
+//! lie in hyper's own buffer; only heads that arrive in pieces are copied.
+//!
+//! In place of a head that it refuses it hands on a plain one that asks for
+//! `Connection: close`, and leaves the reason in the [`Link`]: the service
+//! answers that request with the reason, so hyper still orders, dates, flushes
+//! and closes as it does for any other.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::Limits;
+use crate::chunks::{Chunks, Malformed, Progress};
+use crate::head::{Framing, HeadEnd, judge};
+use crate::link::{Link, Phase};
+use crate::pace::Pace;
+use crate::refusal::Refusal;
+
+/// How much of what a peer still sends is thrown away after the last answer.
+/// Closing on unread bytes would reset the connection, and the reset can
+/// overtake the answer (RFC 9112, section 9.6).
+const LINGER_BYTES: usize = 1024 * 1024;
+
+const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nHost: refused\r\nConnection: close\r\n\r\n";
+const STAND_IN_HEAD: &[u8] = b"HEAD / HTTP/1.1\r\nHost: refused\r\nConnection: close\r\n\r\n";
+
+/// A stream that hyper reads requests from and writes answers to.
+pub(crate) struct Gate<Io> {
+    io: Io,
+    limits: Arc<Limits>,
+    link: Arc<Link>,
+    expecting: Expecting,
+    /// Bytes that hyper has not got: first those that may pass, then a part of a head.
+    inbox: BytesMut,
+    cleared: usize,
+    head_end: HeadEnd,
+    answers: Pace,
+    lingered: usize,
+}
+
+enum Expecting {
+    Head,
+    /// So many more bytes of a body.
+    Body(u64),
+    Chunks(Chunks),
+    /// Nothing: the chunks are broken.
+    Broken,
+    /// Nothing: a head was refused, and hyper gets this in its place.
+    StandIn(&'static [u8]),
+    /// Nothing: hyper has the stand-in.
+    Nothing,
+}
+
+impl<Io> Gate<Io> {
+    pub(crate) fn new(io: Io, limits: Arc<Limits>, link: Arc<Link>) -> Self {
+        Self {
+            io,
+            link,
+            expecting: Expecting::Head,
+            inbox: BytesMut::new(),
+            cleared: 0,
+            head_end: HeadEnd::default(),
+            answers: Pace::new(limits.write_timeout, limits.min_rate),
+            lingered: 0,
+            limits,
+        }
+    }
+
+    /// How many of the bytes may pass. The rest is part of a head, or refused.
+    fn admit(&mut self, bytes: &[u8]) -> usize {
+        let mut passed = 0;
+        while passed < bytes.len() {
+            match self.admit_next(&bytes[passed..]) {
+                0 => break,
+                more => passed += more,
+            }
+        }
+        self.note(passed < bytes.len());
+        passed
+    }
+
+    fn admit_next(&mut self, bytes: &[u8]) -> usize {
+        match &mut self.expecting {
+            Expecting::Head => self.admit_head(bytes).unwrap_or_else(|refusal| {
+                self.refuse(refusal, bytes);
+                0
+            }),
+            Expecting::Body(left) => {
+                let taken =
+                    usize::try_from(*left).map_or(bytes.len(), |left| left.min(bytes.len()));
+                *left -= taken as u64;
+                if *left == 0 {
+                    self.expecting = Expecting::Head;
+                }
+                taken
+            }
+            Expecting::Chunks(chunks) => {
+                let progress = chunks.follow(bytes);
+                self.admit_chunks(progress, bytes.len())
+            }
+            Expecting::Broken | Expecting::StandIn(_) | Expecting::Nothing => 0,
+        }
+    }
+
+    fn admit_head(&mut self, bytes: &[u8]) -> Result<usize, Refusal> {
+        let Some(end) = self.head_end.find(bytes)? else {
+            self.head_end.may_grow(bytes.len(), &self.limits)?;
+            return Ok(0);
+        };
+        let framing = judge(&bytes[..end], &self.limits)?;
+        self.head_end = HeadEnd::default();
+        self.expecting = match framing {
+            Framing::Length(0) => Expecting::Head,
+            Framing::Length(length) => Expecting::Body(length),
+            Framing::Chunked => Expecting::Chunks(Chunks::new(self.limits.max_header_bytes)),
+        };
+        self.answers.restart();
+        self.link.pass();
+        Ok(end)
+    }
+
+    fn admit_chunks(&mut self, progress: Result<Progress, Malformed>, available: usize) -> usize {
+        match progress {
+            Ok(Progress::Open) => available,
+            Ok(Progress::Ended(end)) => {
+                self.expecting = Expecting::Head;
+                end
+            }
+            Err(Malformed) => {
+                self.expecting = Expecting::Broken;
+                0
+            }
+        }
+    }
+
+    /// Tells the driver and the service what the peer still owes.
+    fn note(&self, held: bool) {
+        let between = matches!(self.expecting, Expecting::Head);
+        self.link.set_head_begun(between && held);
+        self.link.set_body_open(matches!(
+            self.expecting,
+            Expecting::Body(_) | Expecting::Chunks(_) | Expecting::Broken
+        ));
+    }
+
+    fn refuse(&mut self, refusal: Refusal, head: &[u8]) {
+        self.link.refuse(refusal);
+        let for_head = head.starts_with(b"HEAD ");
+        self.expecting = Expecting::StandIn(if for_head { STAND_IN_HEAD } else { STAND_IN });
+    }
+
+    fn keeps_rest(&self) -> bool {
+        matches!(self.expecting, Expecting::Head)
+    }
+
+    fn give_cleared(&mut self, buffer: &mut ReadBuf<'_>) {
+        let size = self.cleared.min(buffer.remaining());
+        buffer.put_slice(&self.inbox[..size]);
+        self.inbox.advance(size);
+        self.cleared -= size;
+        if self.inbox.is_empty() {
+            // An idle connection need not hold it.
+            self.inbox = BytesMut::new();
+        }
+    }
+}
+
+impl<Io: AsyncRead + Unpin> Gate<Io> {
+    /// Reads into hyper's buffer and takes back what may not pass.
+    /// True when hyper has something, be it the end.
+    fn poll_direct(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<bool>> {
+        let start = buffer.filled().len();
+        ready!(Pin::new(&mut self.io).poll_read(context, buffer))?;
+        let fresh = &buffer.filled()[start..];
+        let size = fresh.len();
+        let passed = self.admit(fresh);
+        if self.keeps_rest() {
+            self.inbox.extend_from_slice(&fresh[passed..]);
+        }
+        buffer.set_filled(start + passed);
+        Poll::Ready(Ok(size == 0 || passed > 0))
+    }
+
+    /// Reads on behind the part of a head that is held. True at the end.
+    fn poll_held(&mut self, context: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        let mut space = [0; 2048];
+        let mut piece = ReadBuf::new(&mut space);
+        ready!(Pin::new(&mut self.io).poll_read(context, &mut piece))?;
+        if piece.filled().is_empty() {
+            return Poll::Ready(Ok(true));
+        }
+        let mut inbox = std::mem::take(&mut self.inbox);
+        inbox.extend_from_slice(piece.filled());
+        self.cleared = self.admit(&inbox);
+        if !self.keeps_rest() {
+            inbox.truncate(self.cleared);
+        }
+        self.inbox = inbox;
+        Poll::Ready(Ok(false))
+    }
+
+    /// Throws away what still comes, until the peer has closed too.
+    fn poll_linger(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut space = [0; 4096];
+        while self.lingered < LINGER_BYTES {
+            let mut piece = ReadBuf::new(&mut space);
+            let read = ready!(Pin::new(&mut self.io).poll_read(context, &mut piece));
+            if read.is_err() || piece.filled().is_empty() {
+                break;
+            }
+            self.lingered += piece.filled().len();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<Io: AsyncRead + Unpin> AsyncRead for Gate<Io> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let gate = self.get_mut();
+        loop {
+            if gate.cleared > 0 {
+                gate.give_cleared(buffer);
+                return Poll::Ready(Ok(()));
+            }
+            match gate.expecting {
+                // The driver may refuse a head that does not come to its end.
+                Expecting::Head if gate.link.refused() => {
+                    let held = std::mem::take(&mut gate.inbox);
+                    gate.refuse(Refusal::HeadTooSlow, &held);
+                }
+                Expecting::StandIn(head) => {
+                    gate.inbox = BytesMut::from(head);
+                    gate.cleared = head.len();
+                    gate.expecting = Expecting::Nothing;
+                }
+                Expecting::Broken => return Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
+                Expecting::Nothing => return Poll::Pending,
+                _ if gate.inbox.is_empty() => {
+                    if ready!(gate.poll_direct(context, buffer))? {
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+                _ => {
+                    if ready!(gate.poll_held(context))? {
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl<Io: AsyncRead + AsyncWrite + Unpin> Gate<Io> {
+    /// Bounds how slowly the peer may take an answer.
+    fn paced(
+        &mut self,
+        context: &mut Context<'_>,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        self.link.set_blocked(written.is_pending());
+        match written {
+            Poll::Ready(Ok(size)) => self.answers.moved(size),
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => {
+                ready!(self.answers.poll_too_slow(context));
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+        }
+        written
+    }
+}
+
+impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Gate<Io> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let gate = self.get_mut();
+        let written = Pin::new(&mut gate.io).poll_write(context, bytes);
+        gate.paced(context, written)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let gate = self.get_mut();
+        let written = Pin::new(&mut gate.io).poll_write_vectored(context, pieces);
+        gate.paced(context, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let gate = self.get_mut();
+        if gate.link.phase() != Phase::Closing {
+            ready!(Pin::new(&mut gate.io).poll_shutdown(context))?;
+            gate.link.enter(Phase::Closing);
+        }
+        let at_rest = gate.keeps_rest() && gate.inbox.is_empty();
+        if at_rest {
+            Poll::Ready(Ok(()))
+        } else {
+            gate.poll_linger(context)
+        }
+    }
+}

@@ -1,0 +1,357 @@
+//! The strict reading of a request head (RFC 9112, sections 2 to 6): where it
+//! ends, whether it is well formed, and how its body is framed.
+//!
+//! hyper takes a missing, repeated or invalid Host, stacked transfer codings,
+//! `Content-Length` beside `Transfer-Encoding`, bare line feeds and repeated
+//! equal lengths; here all of these are refused. It decides nothing about
+//! methods, paths or percent-encoding: those belong to whoever routes.
+
+use std::net::Ipv6Addr;
+
+use memchr::memchr;
+
+use crate::Limits;
+use crate::refusal::Refusal;
+
+/// How the body of a request is delimited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// `Content-Length`; zero where there is no body.
+    Length(u64),
+    /// `Transfer-Encoding: chunked`.
+    Chunked,
+}
+
+/// Looks for the end of a head that may arrive in pieces, each byte once.
+#[derive(Debug, Default)]
+pub(crate) struct HeadEnd {
+    line: usize,
+    scanned: usize,
+}
+
+impl HeadEnd {
+    /// The length of the head at the start of `bytes`, if it is complete.
+    /// `bytes` must be those of the call before, and more.
+    ///
+    /// One empty line before the request line is skipped (section 2.2).
+    pub(crate) fn find(&mut self, bytes: &[u8]) -> Result<Option<usize>, Refusal> {
+        while let Some(found) = memchr(b'\n', &bytes[self.scanned..]) {
+            let end = self.scanned + found;
+            if end == 0 || bytes[end - 1] != b'\r' {
+                return Err(Refusal::LineEnd);
+            }
+            let empty = end - 1 == self.line;
+            if empty && self.line > 0 {
+                return Ok(Some(end + 1));
+            }
+            self.line = end + 1;
+            self.scanned = end + 1;
+        }
+        self.scanned = bytes.len();
+        Ok(None)
+    }
+
+    /// Whether a head of which `length` bytes have come may still go on.
+    pub(crate) fn may_grow(&self, length: usize, limits: &Limits) -> Result<(), Refusal> {
+        // Method and version add little to the target; the exact test follows
+        // when the line is complete.
+        let in_request_line = self.line <= 2;
+        if in_request_line && length > limits.max_uri_bytes.saturating_add(64) {
+            return Err(Refusal::TargetTooLong);
+        }
+        if length >= limits.max_header_bytes {
+            return Err(Refusal::HeadTooLarge);
+        }
+        Ok(())
+    }
+}
+
+/// Judges a complete head, from the request line to the empty line.
+pub(crate) fn judge(head: &[u8], limits: &Limits) -> Result<Framing, Refusal> {
+    let mut lines = Lines {
+        rest: head.strip_prefix(b"\r\n").unwrap_or(head),
+    };
+    let line = RequestLine::parse(lines.next().unwrap_or_default())?;
+    let authority = line.authority(limits)?;
+    if head.len() > limits.max_header_bytes {
+        return Err(Refusal::HeadTooLarge);
+    }
+    let mut fields = Fields::default();
+    for (count, field) in lines.enumerate() {
+        if count >= limits.max_headers {
+            return Err(Refusal::TooManyFields);
+        }
+        fields.admit(field)?;
+    }
+    fields.check_host(authority, line.old)?;
+    fields.framing(line.old)
+}
+
+/// The lines of a head whose line ends have been checked, without the last and
+/// empty one.
+struct Lines<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Lines<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let end = memchr(b'\n', self.rest)?;
+        let line = &self.rest[..end.saturating_sub(1)];
+        self.rest = &self.rest[end + 1..];
+        (!line.is_empty()).then_some(line)
+    }
+}
+
+struct RequestLine<'a> {
+    method: &'a [u8],
+    target: &'a [u8],
+    /// HTTP/1.0, which may come without Host and has no transfer codings.
+    old: bool,
+}
+
+impl<'a> RequestLine<'a> {
+    /// Exactly `method SP target SP version` (section 3).
+    fn parse(line: &'a [u8]) -> Result<Self, Refusal> {
+        let mut parts = line.splitn(3, |byte| *byte == b' ');
+        let (Some(method), Some(target), Some(version)) =
+            (parts.next(), parts.next(), parts.next())
+        else {
+            return Err(Refusal::RequestLine);
+        };
+        if !is_token(method) {
+            return Err(Refusal::RequestLine);
+        }
+        let old = match version {
+            b"HTTP/1.1" => false,
+            b"HTTP/1.0" => true,
+            _ if is_version(version) => return Err(Refusal::Version),
+            _ => return Err(Refusal::RequestLine),
+        };
+        Ok(Self {
+            method,
+            target,
+            old,
+        })
+    }
+
+    /// Checks the target (section 3.2); yields the authority of one in
+    /// absolute form.
+    fn authority(&self, limits: &Limits) -> Result<Option<&'a [u8]>, Refusal> {
+        if self.target.len() > limits.max_uri_bytes {
+            return Err(Refusal::TargetTooLong);
+        }
+        if self.method == b"CONNECT" {
+            return Err(Refusal::Tunnel);
+        }
+        match self.target {
+            [b'/', ..] => is_path_and_query(self.target)
+                .then_some(None)
+                .ok_or(Refusal::Target),
+            b"*" if self.method == b"OPTIONS" => Err(Refusal::ServerTarget),
+            absolute => split_absolute(absolute).map(Some).ok_or(Refusal::Target),
+        }
+    }
+}
+
+fn is_version(version: &[u8]) -> bool {
+    matches!(version, [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
+        if major.is_ascii_digit() && minor.is_ascii_digit())
+}
+
+/// The authority of `http://authority/path?query`, if all of it is valid.
+fn split_absolute(target: &[u8]) -> Option<&[u8]> {
+    let (scheme, rest) = target.split_at_checked(7)?;
+    if !scheme.eq_ignore_ascii_case(b"http://") {
+        return None;
+    }
+    let end = rest
+        .iter()
+        .position(|byte| matches!(byte, b'/' | b'?'))
+        .unwrap_or(rest.len());
+    let (authority, path_and_query) = rest.split_at(end);
+    (is_host(authority) && is_path_and_query(path_and_query)).then_some(authority)
+}
+
+/// What the field lines say about the message itself.
+#[derive(Default)]
+struct Fields<'a> {
+    host: Option<&'a [u8]>,
+    length: Option<&'a [u8]>,
+    coding: Option<&'a [u8]>,
+}
+
+impl<'a> Fields<'a> {
+    fn admit(&mut self, line: &'a [u8]) -> Result<(), Refusal> {
+        let colon = memchr(b':', line).ok_or(Refusal::Field)?;
+        let name = &line[..colon];
+        let value = &line[colon + 1..];
+        // A folded line begins with a space and so is no token either.
+        if !is_token(name) || !is_value(value) {
+            return Err(Refusal::Field);
+        }
+        let value = value.trim_ascii();
+        match name.len() {
+            4 if name.eq_ignore_ascii_case(b"host") => {
+                set(&mut self.host, value, Refusal::HostRepeated)
+            }
+            6 if name.eq_ignore_ascii_case(b"expect") => expectation(value),
+            14 if name.eq_ignore_ascii_case(b"content-length") => {
+                set(&mut self.length, value, Refusal::LengthRepeated)
+            }
+            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
+                set(&mut self.coding, value, Refusal::CodingRepeated)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Section 3.2: a missing, repeated or invalid Host is a 400. HTTP/1.0 may
+    /// leave it out, as the health checks of older proxies do.
+    fn check_host(&self, authority: Option<&[u8]>, old: bool) -> Result<(), Refusal> {
+        match (self.host, authority) {
+            (None, _) if old => Ok(()),
+            (None, _) => Err(Refusal::HostMissing),
+            (Some(host), _) if !is_host(host) => Err(Refusal::HostInvalid),
+            (Some(host), Some(authority)) if !host.eq_ignore_ascii_case(authority) => {
+                Err(Refusal::HostDiffers)
+            }
+            (Some(_), _) => Ok(()),
+        }
+    }
+
+    /// Section 6.3, without the leniencies that it leaves to the recipient.
+    fn framing(&self, old: bool) -> Result<Framing, Refusal> {
+        match (self.coding, self.length) {
+            (None, None) => Ok(Framing::Length(0)),
+            (None, Some(length)) => parse_length(length).map(Framing::Length),
+            (Some(_), _) if old => Err(Refusal::CodingInOldVersion),
+            (Some(_), Some(_)) => Err(Refusal::CodingWithLength),
+            (Some(coding), None) if coding.eq_ignore_ascii_case(b"chunked") => Ok(Framing::Chunked),
+            (Some(_), None) => Err(Refusal::CodingUnknown),
+        }
+    }
+}
+
+fn set<'a>(slot: &mut Option<&'a [u8]>, value: &'a [u8], repeated: Refusal) -> Result<(), Refusal> {
+    match slot.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(repeated),
+    }
+}
+
+/// RFC 9110, section 10.1.1: the only expectation there is.
+fn expectation(value: &[u8]) -> Result<(), Refusal> {
+    if value.eq_ignore_ascii_case(b"100-continue") {
+        Ok(())
+    } else {
+        Err(Refusal::Expectation)
+    }
+}
+
+/// Digits and nothing else: no sign, no list, no overflow (RFC 9110, section 8.6).
+fn parse_length(value: &[u8]) -> Result<u64, Refusal> {
+    // 18 digits are an exabyte, and cannot overflow.
+    if value.is_empty() || value.len() > 18 || !value.iter().all(u8::is_ascii_digit) {
+        return Err(Refusal::LengthInvalid);
+    }
+    Ok(value
+        .iter()
+        .fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')))
+}
+
+/// `host[:port]` with a DNS name, an IPv4 or a bracketed IPv6 address.
+///
+/// RFC 3986 lets a name hold sub-delimiters and percent escapes too; no host
+/// on the internet does, and a comma or semicolon there confuses those who read it
+/// as a list.
+fn is_host(value: &[u8]) -> bool {
+    let Ok(text) = str::from_utf8(value) else {
+        return false;
+    };
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (text, None),
+    };
+    port.is_none_or(is_port) && (is_name(host) || is_bracketed_v6(host))
+}
+
+fn is_port(port: &str) -> bool {
+    port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok()
+}
+
+/// Labels of letters, digits, `-` and `_`; the last may be empty.
+fn is_name(host: &str) -> bool {
+    let labels = host.strip_suffix('.').unwrap_or(host);
+    host.len() <= 255
+        && labels.split('.').all(|label| {
+            !label.is_empty()
+                && label
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+        })
+}
+
+fn is_bracketed_v6(host: &str) -> bool {
+    host.strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .is_some_and(|address| address.parse::<Ipv6Addr>().is_ok())
+}
+
+fn is_token(name: &[u8]) -> bool {
+    !name.is_empty() && all(name, TOKEN)
+}
+
+fn is_value(value: &[u8]) -> bool {
+    all(value, VALUE)
+}
+
+/// RFC 3986 in the path. The query may also hold what clients leave unescaped
+/// there, as in `filter[asset]=BTC`.
+fn is_path_and_query(target: &[u8]) -> bool {
+    match memchr(b'?', target) {
+        None => all(target, PATH),
+        Some(mark) => all(&target[..mark], PATH) && all(&target[mark + 1..], PATH | QUERY),
+    }
+}
+
+/// Whether each byte belongs to one of the `classes`.
+fn all(bytes: &[u8], classes: u8) -> bool {
+    bytes
+        .iter()
+        .all(|byte| CLASSES[usize::from(*byte)] & classes != 0)
+}
+
+const TOKEN: u8 = 1;
+const VALUE: u8 = 2;
+const PATH: u8 = 4;
+const QUERY: u8 = 8;
+
+const CLASSES: [u8; 256] = classes();
+
+const fn classes() -> [u8; 256] {
+    let mut classes = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        if byte == 0x09 || (byte >= 0x20 && byte != 0x7f) {
+            classes[byte] |= VALUE;
+        }
+        if (byte as u8).is_ascii_alphanumeric() {
+            classes[byte] |= TOKEN | PATH;
+        }
+        byte += 1;
+    }
+    classes = mark(classes, b"!#$%&'*+-.^_`|~", TOKEN);
+    classes = mark(classes, b"/-._~!$&'()*+,;=:@%", PATH);
+    mark(classes, b"?[]{}|", QUERY)
+}
+
+const fn mark(mut classes: [u8; 256], bytes: &[u8], class: u8) -> [u8; 256] {
+    let mut at = 0;
+    while at < bytes.len() {
+        classes[bytes[at] as usize] |= class;
+        at += 1;
+    }
+    classes
+}

@@ -1,0 +1,209 @@
+//! What the parts of one connection tell each other: the gate below hyper, the
+//! service above it, the driver around it, and the accept loop beside it.
+//!
+//! All but the accept loop run in one task, so the atomics carry no ordering;
+//! they are there because the parts cannot hold references to each other.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::task::Waker;
+
+use crate::refusal::Refusal;
+
+/// What a connection is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// For a request: new, or between two.
+    Waiting,
+    /// The service has a request and has not answered.
+    Running,
+    /// The body of an answer is under way.
+    Answering,
+    /// All is said; what the peer still sends is thrown away.
+    Closing,
+}
+
+/// What the accept loop asks of a connection; a later one outranks the earlier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Order {
+    /// Go on.
+    None,
+    /// Close if no request is running: another wants the place.
+    Shed,
+    /// Finish the request that is running, then close.
+    Drain,
+    /// Close at once.
+    Cut,
+}
+
+/// A look at everything that a deadline depends on. Two equal looks mean that
+/// nothing has happened in between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct View {
+    pub(crate) phase: Phase,
+    /// Counts changes of phase; zero before the first request.
+    pub(crate) turn: u64,
+    /// Part of a head has come.
+    pub(crate) head_begun: bool,
+    /// The peer does not take what is written.
+    pub(crate) blocked: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Link {
+    phase: AtomicU8,
+    turn: AtomicU64,
+    head_begun: AtomicBool,
+    body_open: AtomicBool,
+    blocked: AtomicBool,
+    passed: AtomicU64,
+    called: AtomicU64,
+    refusal: OnceLock<Refusal>,
+    overdue: AtomicBool,
+    /// A request has come since the accept loop last looked for a place.
+    used: AtomicBool,
+    order: AtomicU8,
+    waker: Mutex<Option<Waker>>,
+}
+
+impl Link {
+    pub(crate) fn new() -> Self {
+        Self {
+            phase: AtomicU8::new(Phase::Waiting as u8),
+            turn: AtomicU64::new(0),
+            head_begun: AtomicBool::new(false),
+            body_open: AtomicBool::new(false),
+            blocked: AtomicBool::new(false),
+            passed: AtomicU64::new(0),
+            called: AtomicU64::new(0),
+            refusal: OnceLock::new(),
+            overdue: AtomicBool::new(false),
+            used: AtomicBool::new(false),
+            order: AtomicU8::new(Order::None as u8),
+            waker: Mutex::new(None),
+        }
+    }
+
+    // The phase: told by the service and the gate, read by the driver.
+
+    pub(crate) fn enter(&self, phase: Phase) {
+        self.phase.store(phase as u8, Relaxed);
+        self.turn.store(self.turn.load(Relaxed) + 1, Relaxed);
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        const PHASES: [Phase; 4] = [
+            Phase::Waiting,
+            Phase::Running,
+            Phase::Answering,
+            Phase::Closing,
+        ];
+        PHASES[usize::from(self.phase.load(Relaxed)) % PHASES.len()]
+    }
+
+    /// Whether closing now would interrupt no request.
+    pub(crate) fn sheddable(&self) -> bool {
+        matches!(self.phase(), Phase::Waiting | Phase::Closing) && !self.blocked.load(Relaxed)
+    }
+
+    pub(crate) fn view(&self) -> View {
+        View {
+            phase: self.phase(),
+            turn: self.turn.load(Relaxed),
+            head_begun: self.head_begun.load(Relaxed),
+            blocked: self.blocked.load(Relaxed),
+        }
+    }
+
+    pub(crate) fn set_head_begun(&self, begun: bool) {
+        self.head_begun.store(begun, Relaxed);
+    }
+
+    pub(crate) fn set_blocked(&self, blocked: bool) {
+        self.blocked.store(blocked, Relaxed);
+    }
+
+    /// Bytes of the request body have not yet passed the gate.
+    pub(crate) fn set_body_open(&self, open: bool) {
+        self.body_open.store(open, Relaxed);
+    }
+
+    pub(crate) fn body_open(&self) -> bool {
+        self.body_open.load(Relaxed)
+    }
+
+    // Requests: counted where they pass the gate and where hyper hands them on,
+    // so that a refusal meets the request it was meant for and none before it.
+
+    pub(crate) fn pass(&self) {
+        self.passed.store(self.passed.load(Relaxed) + 1, Relaxed);
+        self.used.store(true, Relaxed);
+    }
+
+    /// Refuses the request after those that have passed. The first reason stays.
+    pub(crate) fn refuse(&self, refusal: Refusal) {
+        self.refusal.get_or_init(|| refusal);
+    }
+
+    pub(crate) fn refused(&self) -> bool {
+        self.refusal.get().is_some()
+    }
+
+    /// Counts a request that reaches the service; says why, if it is the refused one.
+    pub(crate) fn call(&self) -> Option<Refusal> {
+        let called = self.called.load(Relaxed);
+        if called == self.passed.load(Relaxed) {
+            return self.refusal.get().copied();
+        }
+        self.called.store(called + 1, Relaxed);
+        None
+    }
+
+    pub(crate) fn set_overdue(&self) {
+        self.overdue.store(true, Relaxed);
+    }
+
+    pub(crate) fn overdue(&self) -> bool {
+        self.overdue.load(Relaxed)
+    }
+
+    // Orders: from the accept loop to the driver.
+
+    pub(crate) fn listen(&self, waker: &Waker) {
+        let mut slot = self.waker.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *slot {
+            Some(known) => known.clone_from(waker),
+            None => *slot = Some(waker.clone()),
+        }
+    }
+
+    pub(crate) fn order(&self) -> Order {
+        const ORDERS: [Order; 4] = [Order::None, Order::Shed, Order::Drain, Order::Cut];
+        ORDERS[usize::from(self.order.load(Relaxed)) % ORDERS.len()]
+    }
+
+    pub(crate) fn give(&self, order: Order) {
+        self.order.fetch_max(order as u8, Relaxed);
+        // Taking the lock is what makes the order visible to a driver that
+        // registers its waker right now.
+        let waker = self
+            .waker
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// The connection has found something to do and keeps its place.
+    pub(crate) fn decline_shed(&self) {
+        let (shed, none) = (Order::Shed as u8, Order::None as u8);
+        let _ = self.order.compare_exchange(shed, none, Relaxed, Relaxed);
+    }
+
+    /// Whether a request has come since the last question.
+    pub(crate) fn take_used(&self) -> bool {
+        self.used.swap(false, Relaxed)
+    }
+}

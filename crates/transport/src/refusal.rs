@@ -1,0 +1,112 @@
+//! What this crate refuses by itself, and how it says so: one table from the
+//! reason to a plain problem document (RFC 9457).
+
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
+use http::{Response, StatusCode};
+
+/// Why a request is not answered by the service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    RequestLine,
+    Version,
+    Target,
+    TargetTooLong,
+    ServerTarget,
+    Tunnel,
+    LineEnd,
+    Field,
+    HeadTooLarge,
+    TooManyFields,
+    HostMissing,
+    HostRepeated,
+    HostInvalid,
+    HostDiffers,
+    LengthInvalid,
+    LengthRepeated,
+    CodingUnknown,
+    CodingRepeated,
+    CodingWithLength,
+    CodingInOldVersion,
+    Expectation,
+    HeadTooSlow,
+    Overdue,
+    Broken,
+}
+
+impl Refusal {
+    pub(crate) fn status(self) -> StatusCode {
+        match self {
+            Self::RequestLine
+            | Self::Target
+            | Self::LineEnd
+            | Self::Field
+            | Self::HostMissing
+            | Self::HostRepeated
+            | Self::HostInvalid
+            | Self::HostDiffers
+            | Self::LengthInvalid
+            | Self::LengthRepeated
+            | Self::CodingRepeated
+            | Self::CodingWithLength
+            | Self::CodingInOldVersion => StatusCode::BAD_REQUEST,
+            Self::HeadTooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::TargetTooLong => StatusCode::URI_TOO_LONG,
+            Self::Expectation => StatusCode::EXPECTATION_FAILED,
+            Self::HeadTooLarge | Self::TooManyFields => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::Broken => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::ServerTarget | Self::Tunnel | Self::CodingUnknown => StatusCode::NOT_IMPLEMENTED,
+            Self::Overdue => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+        }
+    }
+
+    /// One sentence for the peer; free of characters that JSON would escape.
+    fn detail(self) -> &'static str {
+        match self {
+            Self::RequestLine => "The request line is malformed.",
+            Self::Version => "Only HTTP/1.1 and HTTP/1.0 are spoken here.",
+            Self::Target => "The request target is malformed.",
+            Self::TargetTooLong => "The request target is too long.",
+            Self::ServerTarget => "Requests about the server as a whole are not served.",
+            Self::Tunnel => "Tunnels are not served.",
+            Self::LineEnd => "A line of the request head does not end in CR LF.",
+            Self::Field => "A field line is malformed.",
+            Self::HeadTooLarge => "The request head is too large.",
+            Self::TooManyFields => "The request head has too many fields.",
+            Self::HostMissing => "The Host field is missing.",
+            Self::HostRepeated => "The Host field is repeated.",
+            Self::HostInvalid => "The Host field is invalid.",
+            Self::HostDiffers => "The request target names another host than the Host field.",
+            Self::LengthInvalid => "The Content-Length field is invalid.",
+            Self::LengthRepeated => "The Content-Length field is repeated.",
+            Self::CodingUnknown => "The only transfer coding served is chunked.",
+            Self::CodingRepeated => "The Transfer-Encoding field is repeated.",
+            Self::CodingWithLength => "Transfer-Encoding and Content-Length exclude each other.",
+            Self::CodingInOldVersion => "HTTP/1.0 has no transfer codings.",
+            Self::Expectation => "The expectation is not known.",
+            Self::HeadTooSlow => "The request head did not arrive in time.",
+            Self::Overdue => "The request was not answered in time.",
+            Self::Broken => "The request could not be answered.",
+        }
+    }
+
+    /// The answer, after which the connection closes: behind a request that was
+    /// not understood nobody knows where the next one begins.
+    pub(crate) fn response(self) -> Response<Bytes> {
+        let status = self.status();
+        let title = status.canonical_reason().unwrap_or_default();
+        let code = status.as_u16();
+        let detail = self.detail();
+        let body = format!(r#"{{"title":"{title}","status":{code},"detail":"{detail}"}}"#);
+        let mut response = Response::new(Bytes::from(body));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        response
+    }
+}

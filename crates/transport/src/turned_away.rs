@@ -1,0 +1,38 @@
+//! What a connection is told for which there is no place.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
+
+/// Without a `Date`, which RFC 9110, section 6.6.1 leaves to a 5xx.
+const NO_PLACE: &str = concat!(
+    "HTTP/1.1 503 Service Unavailable\r\n",
+    "content-type: application/problem+json\r\n",
+    "content-length: 94\r\n",
+    "retry-after: 1\r\n",
+    "connection: close\r\n\r\n",
+    r#"{"title":"Service Unavailable","status":503,"detail":"All connections are busy. Retry later."}"#,
+);
+
+/// How long the peer may take to hear it.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Answers 503 without reading a request, and closes.
+pub(crate) async fn turn_away<Io: AsyncRead + AsyncWrite + Unpin>(io: Io) {
+    let _ = timeout(PATIENCE, tell(io)).await;
+}
+
+/// Reads to the end, within reason: closing on unread bytes would reset the
+/// connection, and the reset can overtake the answer.
+async fn tell<Io: AsyncRead + AsyncWrite + Unpin>(mut io: Io) -> std::io::Result<()> {
+    io.write_all(NO_PLACE.as_bytes()).await?;
+    io.shutdown().await?;
+    let mut space = [0; 4096];
+    for _ in 0..64 {
+        if io.read(&mut space).await? == 0 {
+            break;
+        }
+    }
+    Ok(())
+}

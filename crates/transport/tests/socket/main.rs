@@ -1,0 +1,7 @@
+//! The listener as a peer meets it: bytes over a socket on 127.0.0.0/8.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests, helpers included
+
+mod cases;
+
+mod gate;
+mod server;
