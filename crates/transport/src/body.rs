@@ -145,3 +145,152 @@ async fn next(body: &mut RequestBody, room: usize) -> Result<Option<Bytes>, Coll
     }
     Ok(Some(piece))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http::Response;
+    use http_body_util::Full;
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+    use crate::testing::{Client, House, text};
+    use crate::{Peer, Request};
+
+    const FIVE: &str = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n";
+    const CHUNKED: &str = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
+
+    /// Says what collecting up to eight bytes came to.
+    async fn report(request: Request, _: Peer) -> Response<Full<Bytes>> {
+        text(&format!("{:?}", collect(request.into_body(), 8).await))
+    }
+
+    fn connect() -> (House, Client) {
+        let limits = Limits {
+            body_timeout: Duration::from_secs(20),
+            min_rate: 1,
+            request_timeout: None,
+            ..Limits::default()
+        };
+        let house = House::open(limits, report);
+        let client = house.connect();
+        (house, client)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_is_collected_from_its_pieces() {
+        let (_house, mut client) = connect();
+        for request in [FIVE, FIVE] {
+            client.send(request).await;
+            for piece in ["he", "l", "lo"] {
+                client.send(piece).await;
+                sleep(Duration::from_secs(5)).await;
+            }
+            assert_eq!(client.answer().await.body, r#"Ok(b"hello")"#);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_pauses_for_too_long_times_out_and_closes() {
+        let (_house, mut client) = connect();
+        client.send(FIVE).await;
+        client.send("hell").await;
+        let answer = client.answer().await;
+        assert_eq!(answer.body, "Err(Body(TimedOut))");
+        assert!(answer.closes());
+        assert_eq!(client.rest().await, "");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_trickles_times_out_though_it_never_pauses_for_long() {
+        let (_house, mut client) = connect();
+        client.send(FIVE).await;
+        let began = Instant::now();
+        client.send("h").await;
+        sleep(Duration::from_secs(15)).await;
+        client.send("e").await;
+        assert_eq!(client.answer().await.body, "Err(Body(TimedOut))");
+        assert_eq!(began.elapsed().as_secs(), 22, "20, and one for each byte");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_length_above_the_limit_is_refused_before_a_byte_came() {
+        let (_house, mut client) = connect();
+        client
+            .send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n")
+            .await;
+        let answer = client.answer().await;
+        assert_eq!(
+            (answer.body.as_str(), answer.closes()),
+            ("Err(TooLarge)", true)
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_awaited_body_above_the_limit_is_never_asked_for() {
+        let (_house, mut client) = connect();
+        client
+            .send("POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n")
+            .await;
+        client.send("Content-Length: 9\r\n\r\n").await;
+        let answer = client.answer().await;
+        assert_eq!(
+            (answer.status, answer.body.as_str()),
+            (200, "Err(TooLarge)")
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn chunks_above_the_limit_are_refused_as_they_come() {
+        for chunks in [
+            "9\r\n123456789\r\n",
+            "4\r\n1234\r\n5\r\n12345\r\n",
+            "1\r\n1\r\n1\r\n2\r\n7\r\n3456789",
+        ] {
+            let (_house, mut client) = connect();
+            client.send(CHUNKED).await;
+            client.send(chunks).await;
+            assert_eq!(client.answer().await.body, "Err(TooLarge)", "{chunks:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_of_exactly_the_limit_is_collected() {
+        let (_house, mut client) = connect();
+        client.send(CHUNKED).await;
+        client.send("3\r\n123\r\n5\r\n45678\r\n0\r\n\r\n").await;
+        assert_eq!(client.answer().await.body, r#"Ok(b"12345678")"#);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn broken_chunks_are_told_from_a_slow_body() {
+        let (_house, mut client) = connect();
+        client.send(CHUNKED).await;
+        client.send("3\r\n123\n\n").await;
+        let answer = client.answer().await;
+        assert_eq!(
+            (answer.body.as_str(), answer.closes()),
+            ("Err(Body(Malformed))", true)
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_is_cut_off_says_so() {
+        for request in [FIVE, CHUNKED] {
+            let (told, mut outcome) = tokio::sync::mpsc::unbounded_channel();
+            let house = House::open(Limits::default(), move |request: Request, _| {
+                let told = told.clone();
+                async move {
+                    told.send(collect(request.into_body(), 8).await).unwrap();
+                    text("")
+                }
+            });
+            let mut client = house.connect();
+            client.send(request).await;
+            client.send("3\r\n").await;
+            drop(client);
+            assert_eq!(outcome.recv().await, Some(Err(BodyError::CutOff.into())));
+        }
+    }
+}

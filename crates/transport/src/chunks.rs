@@ -133,3 +133,72 @@ impl Chunks {
         Ok(place)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Where the body ends, if it does, when it comes in pieces cut at `cuts`.
+    fn end(body: &[u8], cuts: &[usize]) -> Result<Option<usize>, Malformed> {
+        let mut chunks = Chunks::new(100);
+        let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut % (body.len() + 1)).collect();
+        cuts.push(body.len());
+        cuts.sort_unstable();
+        let mut from = 0;
+        for to in cuts {
+            if let Progress::Ended(end) = chunks.follow(&body[from..to])? {
+                return Ok(Some(from + end));
+            }
+            from = to;
+        }
+        Ok(None)
+    }
+
+    const PARTS: &[&str] = &[
+        "0",
+        "1",
+        "a",
+        "F",
+        "\r\n",
+        "\r",
+        "\n",
+        ";x",
+        "\r\n0\r\n\r\n",
+        "a: b",
+        " ",
+    ];
+
+    fn framing() -> impl Strategy<Value = Vec<u8>> {
+        prop::collection::vec(prop::sample::select(PARTS), 0..20)
+            .prop_map(|parts| parts.concat().into_bytes())
+    }
+
+    proptest! {
+        #[test]
+        fn the_cuts_between_pieces_change_nothing(
+            body in framing(),
+            cuts in prop::collection::vec(any::<usize>(), 0..8),
+        ) {
+            prop_assert_eq!(end(&body, &cuts), end(&body, &[]));
+        }
+
+        #[test]
+        fn a_well_made_body_ends_at_its_end(
+            pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..300), 0..5),
+            cuts in prop::collection::vec(any::<usize>(), 0..8),
+        ) {
+            let mut body = Vec::new();
+            for piece in pieces {
+                body.extend(format!("{:x}\r\n", piece.len()).bytes());
+                body.extend(piece);
+                body.extend(b"\r\n");
+            }
+            body.extend(b"0\r\n\r\n");
+            let length = body.len();
+            body.extend(b"GET / HTTP/1.1\r\n");
+            prop_assert_eq!(end(&body, &cuts), Ok(Some(length)));
+        }
+    }
+}

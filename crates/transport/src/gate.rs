@@ -322,8 +322,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Gate<Io> {
             ready!(Pin::new(&mut gate.io).poll_shutdown(context))?;
             gate.link.enter(Phase::Closing);
         }
-        let at_rest = gate.keeps_rest() && gate.inbox.is_empty();
-        if at_rest {
+        if gate.keeps_rest() {
             Poll::Ready(Ok(()))
         } else {
             gate.poll_linger(context)

@@ -21,6 +21,8 @@ mod link;
 mod pace;
 mod refusal;
 mod serve;
+#[cfg(test)]
+mod testing;
 mod turned_away;
 
 pub use body::{BodyError, CollectError, RequestBody, collect};

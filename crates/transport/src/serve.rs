@@ -217,3 +217,179 @@ async fn in_place(place: Place, connection: impl Future<Output = ()>) {
     connection.await;
     drop(place);
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::sync::Semaphore;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::testing::{Client, GET, House, hello, text};
+
+    fn limits() -> Limits {
+        Limits {
+            max_connections: 3,
+            ..Limits::default()
+        }
+    }
+
+    /// A house whose requests wait until they get a permit.
+    fn busy_house() -> (House, Arc<Semaphore>) {
+        let permits = Arc::new(Semaphore::new(0));
+        let gate = Arc::clone(&permits);
+        let house = House::open(limits(), move |_, _| {
+            let gate = Arc::clone(&gate);
+            async move {
+                gate.acquire().await.unwrap().forget();
+                text("done")
+            }
+        });
+        (house, permits)
+    }
+
+    /// A connection on which a request runs.
+    async fn running(house: &House) -> Client {
+        let mut client = house.connect();
+        client.send(GET).await;
+        settle().await;
+        client
+    }
+
+    /// Lets everything happen that needs no time.
+    async fn settle() {
+        sleep(Duration::from_millis(1)).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn shutdown_closes_idle_connections_at_once() {
+        let house = House::open(limits(), hello);
+        let (mut new, mut used, mut begun) = (house.connect(), house.connect(), house.connect());
+        assert_eq!(used.get().await.status, 200);
+        begun.send("GET / HT").await;
+        settle().await;
+        let signal = Instant::now();
+        assert_eq!(house.shut().await.unwrap(), Served { cut: 0 });
+        assert_eq!(signal.elapsed(), Duration::ZERO);
+        for client in [&mut new, &mut used, &mut begun] {
+            assert_eq!(client.rest().await, "");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn shutdown_lets_a_running_request_finish_and_says_close() {
+        let (house, permits) = busy_house();
+        let mut client = running(&house).await;
+        let served = house.shut();
+        settle().await;
+        permits.add_permits(1);
+        let answer = client.answer().await;
+        assert_eq!((answer.body.as_str(), answer.closes()), ("done", true));
+        assert_eq!(client.rest().await, "");
+        assert_eq!(served.await.unwrap(), Served { cut: 0 });
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn shutdown_cuts_what_does_not_finish_in_time() {
+        let (house, _permits) = busy_house();
+        let (mut first, mut second) = (running(&house).await, running(&house).await);
+        let signal = Instant::now();
+        assert_eq!(house.shut().await.unwrap(), Served { cut: 2 });
+        assert_eq!(signal.elapsed(), Limits::default().drain_timeout);
+        assert_eq!(
+            (first.rest().await, second.rest().await),
+            (String::new(), String::new())
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn dropping_the_server_cuts_everything() {
+        let (house, _permits) = busy_house();
+        let mut client = running(&house).await;
+        house.served.abort();
+        assert_eq!(client.rest().await, "");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn at_the_limit_the_oldest_without_a_request_makes_room() {
+        let house = House::open(limits(), hello);
+        let (mut first, mut second, _third) = (house.connect(), house.connect(), house.connect());
+        settle().await;
+        let mut newcomer = house.connect();
+        assert_eq!(newcomer.get().await.status, 200);
+        assert_eq!(first.rest().await, "");
+        assert_eq!(second.get().await.status, 200);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_of_silent_connections_displaces_itself_and_not_those_in_use() {
+        let house = House::open(limits(), hello);
+        let mut client = house.connect();
+        let mut flood = Vec::new();
+        for _ in 0..1000 {
+            flood.push(house.connect());
+            assert_eq!(client.get().await.status, 200);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_all_have_been_used_lately_one_of_them_makes_room() {
+        let house = House::open(limits(), hello);
+        let mut clients = [house.connect(), house.connect(), house.connect()];
+        for client in &mut clients {
+            assert_eq!(client.get().await.status, 200);
+        }
+        assert_eq!(house.connect().get().await.status, 200);
+        assert_eq!(clients[0].rest().await, "");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_all_have_a_request_the_newcomer_is_told_to_come_later() {
+        let (house, permits) = busy_house();
+        let mut clients = [
+            running(&house).await,
+            running(&house).await,
+            running(&house).await,
+        ];
+        let mut newcomer = house.connect();
+        let answer = newcomer.get().await;
+        assert_eq!((answer.status, answer.closes()), (503, true));
+        assert!(answer.head.contains("retry-after: 1\r\n") && answer.body.ends_with('}'));
+        assert_eq!(newcomer.rest().await, "");
+        permits.add_permits(3);
+        for client in &mut clients {
+            assert_eq!(client.answer().await.body, "done");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn running_out_of_descriptors_makes_room_and_accepts_again_later() {
+        let house = House::open(limits(), hello);
+        let mut idle = house.connect();
+        settle().await;
+        house.fail_to_accept(io::Error::from_raw_os_error(24));
+        let failed = Instant::now();
+        let mut client = house.connect();
+        assert_eq!(client.get().await.status, 200);
+        assert_eq!(failed.elapsed(), PAUSE);
+        assert_eq!(idle.rest().await, "");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_broke_before_it_was_accepted_delays_nobody() {
+        let house = House::open(limits(), hello);
+        let failed = Instant::now();
+        house.fail_to_accept(io::ErrorKind::ConnectionAborted.into());
+        assert_eq!(house.connect().get().await.status, 200);
+        assert_eq!(failed.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_signal_is_heard_while_accepting_fails() {
+        let house = House::open(limits(), hello);
+        house.fail_to_accept(io::Error::from_raw_os_error(24));
+        settle().await;
+        assert_eq!(house.shut().await.unwrap(), Served { cut: 0 });
+    }
+}

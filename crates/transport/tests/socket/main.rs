@@ -3,5 +3,6 @@
 
 mod cases;
 
+mod flood;
 mod gate;
 mod server;

@@ -1,0 +1,186 @@
+//! A listener without a network, for tests in paused time: what would take a
+//! minute takes none, and a wait for something that never comes ends at once.
+
+use std::error::Error;
+use std::io;
+use std::net::SocketAddr;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Response;
+use http_body::Body;
+use http_body_util::Full;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::serve::{Accept, serve_on};
+use crate::{Limits, Peer, Request, Served};
+
+pub(crate) const GET: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+
+/// Longer than any limit of any test.
+const FOR_EVER: Duration = Duration::from_secs(1_000_000);
+
+pub(crate) async fn hello(_: Request, _: Peer) -> Response<Full<Bytes>> {
+    text("hello")
+}
+
+pub(crate) fn text(text: &str) -> Response<Full<Bytes>> {
+    Response::new(Full::new(Bytes::copy_from_slice(text.as_bytes())))
+}
+
+type Accepted = io::Result<(DuplexStream, Peer)>;
+
+struct Street(mpsc::UnboundedReceiver<Accepted>);
+
+impl Accept for Street {
+    type Io = DuplexStream;
+
+    fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<Accepted> {
+        Poll::Ready(ready!(self.0.poll_recv(context)).unwrap())
+    }
+}
+
+pub(crate) struct House {
+    street: mpsc::UnboundedSender<Accepted>,
+    shutdown: oneshot::Sender<()>,
+    pub(crate) served: JoinHandle<Served>,
+}
+
+impl House {
+    pub(crate) fn open<F, Fut, B>(limits: Limits, answer: F) -> Self
+    where
+        F: Fn(Request, Peer) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Response<B>> + Send + 'static,
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let (street, accepted) = mpsc::unbounded_channel();
+        let (shutdown, signal) = oneshot::channel::<()>();
+        let served = tokio::spawn(serve_on(Street(accepted), limits, answer, async {
+            let _ = signal.await;
+        }));
+        Self {
+            street,
+            shutdown,
+            served,
+        }
+    }
+
+    pub(crate) fn connect(&self) -> Client {
+        let (io, stream) = duplex(64 * 1024);
+        let address = SocketAddr::from(([127, 0, 0, 9], 9));
+        self.street
+            .send(Ok((
+                io,
+                Peer {
+                    address,
+                    local: address,
+                },
+            )))
+            .unwrap();
+        Client {
+            stream,
+            unread: Vec::new(),
+        }
+    }
+
+    /// The next `accept` fails so.
+    pub(crate) fn fail_to_accept(&self, error: io::Error) {
+        self.street.send(Err(error)).unwrap();
+    }
+
+    /// Gives the shutdown signal.
+    pub(crate) fn shut(self) -> JoinHandle<Served> {
+        self.shutdown.send(()).unwrap();
+        self.served
+    }
+}
+
+pub(crate) struct Client {
+    pub(crate) stream: DuplexStream,
+    unread: Vec<u8>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) fn closes(&self) -> bool {
+        self.head.contains("\r\nconnection: close\r\n")
+    }
+}
+
+impl Client {
+    pub(crate) async fn send(&mut self, text: &str) {
+        self.stream.write_all(text.as_bytes()).await.unwrap();
+    }
+
+    /// One answer with a `Content-Length` or without a body.
+    pub(crate) async fn answer(&mut self) -> Answer {
+        let head = self.head().await;
+        let length = head
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: "));
+        let length = length.map_or(0, |length| length.parse().unwrap());
+        let body = self
+            .take_until(|bytes| (bytes.len() >= length).then_some(length))
+            .await;
+        Answer {
+            status: head[9..12].parse().unwrap(),
+            head,
+            body,
+        }
+    }
+
+    pub(crate) async fn head(&mut self) -> String {
+        self.take_until(|bytes| {
+            bytes
+                .windows(4)
+                .position(|four| four == b"\r\n\r\n")
+                .map(|at| at + 4)
+        })
+        .await
+    }
+
+    /// Asks for the root and yields the answer.
+    pub(crate) async fn get(&mut self) -> Answer {
+        self.send(GET).await;
+        self.answer().await
+    }
+
+    /// What comes until the server closes.
+    pub(crate) async fn rest(&mut self) -> String {
+        let read = self.stream.read_to_end(&mut self.unread);
+        timeout(FOR_EVER, read)
+            .await
+            .expect("the server does not close")
+            .unwrap();
+        String::from_utf8(std::mem::take(&mut self.unread)).unwrap()
+    }
+
+    async fn take_until(&mut self, end: impl Fn(&[u8]) -> Option<usize>) -> String {
+        loop {
+            if let Some(end) = end(&self.unread) {
+                return String::from_utf8(self.unread.drain(..end).collect()).unwrap();
+            }
+            let read = self.stream.read_buf(&mut self.unread);
+            let read = timeout(FOR_EVER, read)
+                .await
+                .expect("the server does not answer")
+                .unwrap();
+            assert!(
+                read > 0,
+                "ended in {:?}",
+                String::from_utf8_lossy(&self.unread)
+            );
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Many sockets that say nothing, or too little, beside one that asks.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::Command;
+use std::time::Duration;
+
+use countersign_transport::Limits;
+
+use crate::server::Server;
+
+const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+
+/// Both ends of each socket are descriptors of this process.
+const SOCKETS: usize = 2_000;
+
+#[test]
+fn two_thousand_idle_sockets_leave_another_served() {
+    beside_a_flood(b"");
+}
+
+#[test]
+fn two_thousand_unfinished_heads_leave_another_served() {
+    beside_a_flood(b"GET / HTTP/1.1\r\nHo");
+}
+
+fn beside_a_flood(said: &[u8]) {
+    assert!(
+        descriptors() > 2 * SOCKETS + 100,
+        "`ulimit -n` is too low for this test"
+    );
+    let server = Server::start(Limits {
+        max_connections: 500,
+        ..Limits::default()
+    });
+    let mut kept = TcpStream::connect(server.address).unwrap();
+    let mut flood = Vec::new();
+    for number in 0..SOCKETS {
+        let mut stream = TcpStream::connect(server.address).unwrap();
+        // Those that made room for others may be closed already.
+        let _ = stream.write_all(said);
+        flood.push(stream);
+        if number % 100 == 0 {
+            ask(&mut kept);
+            ask(&mut connect(server.address));
+        }
+    }
+    assert_eq!(server.stop().cut, 0);
+}
+
+#[test]
+fn running_out_of_descriptors_neither_ends_nor_locks_the_server() {
+    // A limit that holds for this test only: the test again, under a shell that lowers it.
+    let myself = std::env::current_exe().unwrap();
+    let script = r#"ulimit -n 40 && exec "$0" --exact flood::within_forty_descriptors --ignored"#;
+    let run = Command::new("sh")
+        .arg("-c")
+        .arg(script)
+        .arg(myself)
+        .output()
+        .unwrap();
+    assert!(
+        run.status.success(),
+        "{}",
+        String::from_utf8_lossy(&run.stdout)
+    );
+    assert!(String::from_utf8_lossy(&run.stdout).contains("1 passed"));
+}
+
+#[test]
+#[ignore = "run by the test above, with few descriptors"]
+fn within_forty_descriptors() {
+    let server = Server::start(Limits::default());
+    let mut flood = Vec::new();
+    while let Ok(stream) = TcpStream::connect(server.address) {
+        flood.push(stream);
+    }
+    assert!(flood.len() > 10);
+    // Two for the server, so that it can take those that wait before ours, one
+    // in the place of the other; one for us.
+    flood.truncate(flood.len() - 3);
+    ask(&mut connect(server.address));
+    server.stop();
+}
+
+fn connect(address: SocketAddr) -> TcpStream {
+    TcpStream::connect(address).unwrap()
+}
+
+fn ask(stream: &mut TcpStream) {
+    stream
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
+    stream.write_all(GET).unwrap();
+    let mut answer = [0; 1024];
+    let size = stream.read(&mut answer).unwrap();
+    let answer = String::from_utf8_lossy(&answer[..size]);
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer:?}");
+}
+
+/// How many descriptors this process may open.
+fn descriptors() -> usize {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap();
+    let line = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"))
+        .unwrap();
+    line.split_whitespace().nth(3).unwrap().parse().unwrap()
+}
