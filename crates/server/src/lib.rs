@@ -1,5 +1,6 @@
 //! Issues: the issuer, its store, sealed keys and the admin API.
 
+pub mod admin;
 pub mod api;
 pub mod clock;
 pub mod generated_key;

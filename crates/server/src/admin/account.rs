@@ -1,0 +1,180 @@
+//! Accounts: list, show, create, change, delete.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use countersign_domain::account::Allowlist;
+use countersign_domain::{Account, AccountId, ApiName};
+use serde::Serialize;
+use tracing::info;
+
+use super::AdminState;
+use super::body::Body;
+use super::fields::Fields;
+use super::key::Operator;
+use super::page::{Page, Parameters, limit};
+use super::place::{Place, no_account};
+use super::problem::Problem;
+use super::secret::{Made, Wanted};
+use super::view::{AccountView, CredentialView};
+use crate::api::Api;
+use crate::store::{AccountFilter, AccountUpdate, NewAccount};
+
+/// What a body says of a new account.
+struct Creation {
+    api: Arc<Api>,
+    id: Option<AccountId>,
+    credential: Wanted,
+    allow: Allowlist,
+    active: bool,
+}
+
+/// The reply to a creation. The secret is there only if it was generated.
+#[derive(Serialize)]
+struct Created {
+    #[serde(flatten)]
+    account: AccountView,
+    credential: CredentialView,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<String>,
+}
+
+pub(super) async fn list(
+    State(admin): State<AdminState>,
+    parameters: Parameters,
+) -> Result<Json<Page<AccountView, u64>>, Problem> {
+    let (filter, after, limit) = parameters.read(|query| {
+        let filter = AccountFilter {
+            api: query.api("api", &admin.apis).map(|(name, _)| name.clone()),
+            login: query.text("login"),
+        };
+        Some((filter, query.account_id("after"), limit(query)))
+    })?;
+    let found = admin.store.accounts(filter, after, limit + 1).await?;
+    let place = |account: &Account| account.id.number();
+    Ok(Json(Page::new(found, limit, place, AccountView::from)))
+}
+
+pub(super) async fn show(
+    State(admin): State<AdminState>,
+    place: Place,
+) -> Result<Json<AccountView>, Problem> {
+    Ok(Json(place.account(&admin).await?.into()))
+}
+
+pub(super) async fn create(
+    State(admin): State<AdminState>,
+    operator: Operator,
+    body: Body,
+) -> Result<Response, Problem> {
+    let Creation {
+        api,
+        id,
+        credential,
+        allow,
+        active,
+    } = body.read(|fields| Creation::read(fields, &admin))?;
+    let Made {
+        login,
+        stored,
+        shown,
+    } = credential.make(&admin, &api).await?;
+    let new = NewAccount {
+        api: api.name().clone(),
+        id,
+        login,
+        secret: stored,
+        allow,
+        active,
+    };
+    let created = admin.store.create_account(new, operator.actor()).await;
+    let (account, credential) = created?;
+    log(&operator, "account_created", &account.api, account.id);
+    let location = format!("/admin/v1/accounts/{}", account.id);
+    let reply = Created {
+        account: account.into(),
+        credential: credential.into(),
+        secret: shown.map(|secret| secret.expose().to_owned()),
+    };
+    let headers = [(header::LOCATION, location)];
+    Ok((StatusCode::CREATED, headers, Json(reply)).into_response())
+}
+
+impl Creation {
+    fn read(fields: &mut Fields, admin: &AdminState) -> Option<Self> {
+        fields.require("api");
+        let api = fields.api("api", &admin.apis).map(|(_, api)| api.clone());
+        let id = fields.account_id("id");
+        let allow = fields.networks("allow").unwrap_or_default();
+        let active = fields.active("state").unwrap_or(true);
+        let credential = Wanted::read(fields, api.as_deref());
+        Some(Self {
+            api: api?,
+            id,
+            credential: credential?,
+            allow,
+            active,
+        })
+    }
+}
+
+pub(super) async fn change(
+    State(admin): State<AdminState>,
+    operator: Operator,
+    place: Place,
+    body: Body,
+) -> Result<Json<AccountView>, Problem> {
+    let id = place.account_id()?;
+    let update = body.read(update)?;
+    let action = action(&update);
+    let updated = admin
+        .store
+        .update_account(id, update, operator.actor())
+        .await?;
+    let account = updated.ok_or_else(no_account)?;
+    log(&operator, action, &account.api, account.id);
+    Ok(Json(account.into()))
+}
+
+fn update(fields: &mut Fields) -> Option<AccountUpdate> {
+    let update = AccountUpdate {
+        active: fields.active("state"),
+        allow: fields.networks("allow"),
+    };
+    if fields.is_empty() {
+        return fields.fault("", "holds nothing to change: give state or allow");
+    }
+    Some(update)
+}
+
+/// What a change is called in the log.
+fn action(update: &AccountUpdate) -> &'static str {
+    match (update.active, &update.allow) {
+        (Some(true), None) => "account_enabled",
+        (Some(false), None) => "account_disabled",
+        (None, Some(_)) => "allowlist_changed",
+        _ => "account_changed",
+    }
+}
+
+pub(super) async fn delete(
+    State(admin): State<AdminState>,
+    operator: Operator,
+    place: Place,
+) -> Result<StatusCode, Problem> {
+    let account = place.account(&admin).await?;
+    let deleted = admin.store.delete_account(account.id, operator.actor());
+    if !deleted.await? {
+        return Err(no_account());
+    }
+    log(&operator, "account_deleted", &account.api, account.id);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn log(operator: &Operator, action: &str, api: &ApiName, account: AccountId) {
+    let actor = operator.actor();
+    info!(%actor, action, %api, account = account.number(), "operator change");
+}

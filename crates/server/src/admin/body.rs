@@ -1,0 +1,143 @@
+//! A request body: a JSON object (RFC 8259), read strictly. It is bounded, no
+//! member occurs twice, and the media type must not say that it is something
+//! else.
+
+use std::fmt;
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, StatusCode, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+use super::fields::{Fields, Source, kind, short};
+use super::problem::Problem;
+
+/// The largest body that is read.
+const MAX_BYTES: usize = 64 * 1024;
+
+/// The members of a request body, not yet looked at.
+pub(super) struct Body(Map<String, Value>);
+
+impl Body {
+    /// Reads every member with `read`; see [`Fields::read`].
+    pub(super) fn read<T>(self, read: impl FnOnce(&mut Fields) -> Option<T>) -> Result<T, Problem> {
+        Fields::new(self.0, Source::Body).read(read)
+    }
+}
+
+impl<S: Sync> FromRequest<S> for Body {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Problem> {
+        check_media(request.headers())?;
+        let bytes = collect(request).await?;
+        let Strict(value) = serde_json::from_slice(&bytes)
+            .map_err(|error| Problem::malformed(format!("the body is no JSON: {error}")))?;
+        match value {
+            Value::Object(members) => Ok(Self(members)),
+            other => Err(Problem::malformed(format!(
+                "the body must be a JSON object, not {}",
+                kind(&other)
+            ))),
+        }
+    }
+}
+
+fn check_media(headers: &HeaderMap) -> Result<(), Problem> {
+    let Some(media) = headers.get(header::CONTENT_TYPE) else {
+        return Ok(());
+    };
+    let essence = media.to_str().unwrap_or_default().split(';').next();
+    if essence.is_some_and(|it| it.trim().eq_ignore_ascii_case("application/json")) {
+        return Ok(());
+    }
+    Err(Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "unsupported_media_type",
+        "send Content-Type: application/json",
+    ))
+}
+
+async fn collect(request: Request) -> Result<Bytes, Problem> {
+    let limited = Limited::new(request.into_body(), MAX_BYTES);
+    match limited.collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too_large",
+            format!("a body has at most {MAX_BYTES} bytes"),
+        )),
+        Err(_) => Err(Problem::malformed("the body broke off")),
+    }
+}
+
+/// A JSON value in which no object names a member twice. The depth is bounded
+/// by the parser (128).
+struct Strict(Value);
+
+impl<'de> Deserialize<'de> for Strict {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(StrictVisitor).map(Self)
+    }
+}
+
+struct StrictVisitor;
+
+impl<'de> Visitor<'de> for StrictVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
+        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::String(value.to_owned()))
+    }
+
+    fn visit_string<E: Error>(self, value: String) -> Result<Value, E> {
+        Ok(Value::String(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(Strict(item)) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(Value::Array(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        let mut object = Map::new();
+        while let Some(name) = members.next_key::<String>()? {
+            if object.contains_key(&name) {
+                let twice = format!("the member {:?} occurs twice", short(&name));
+                return Err(A::Error::custom(twice));
+            }
+            let Strict(value) = members.next_value()?;
+            object.insert(name, value);
+        }
+        Ok(Value::Object(object))
+    }
+}

@@ -1,0 +1,234 @@
+//! The members of a JSON body, or the parameters of a query, read one by one.
+//! Everything that is wrong is reported at once, unknown names too.
+
+use countersign_domain::account::{Allowlist, Invalid};
+use countersign_domain::{AccountId, ApiName};
+use serde_json::{Map, Value};
+
+use super::problem::{Fault, Problem};
+
+/// Named values that are taken out one by one.
+pub(super) struct Fields {
+    values: Map<String, Value>,
+    found: usize,
+    source: Source,
+    known: Vec<&'static str>,
+    faults: Vec<Fault>,
+}
+
+/// Where the values come from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// A JSON body.
+    Body,
+    /// A query: every value is text.
+    Query,
+}
+
+impl Fields {
+    pub(super) fn new(values: Map<String, Value>, source: Source) -> Self {
+        Self {
+            found: values.len(),
+            values,
+            source,
+            known: Vec::new(),
+            faults: Vec::new(),
+        }
+    }
+
+    /// Reads with `read`, which gives `None` only where it reported a fault.
+    pub(super) fn read<T>(
+        mut self,
+        read: impl FnOnce(&mut Self) -> Option<T>,
+    ) -> Result<T, Problem> {
+        let value = read(&mut self);
+        self.report_unknown();
+        match value {
+            Some(value) if self.faults.is_empty() => Ok(value),
+            _ => Err(match self.source {
+                Source::Body => Problem::invalid_members(self.faults),
+                Source::Query => Problem::invalid_parameters(self.faults),
+            }),
+        }
+    }
+
+    /// A text, if it is there.
+    pub(super) fn text(&mut self, name: &'static str) -> Option<String> {
+        match self.take(name)? {
+            Value::String(text) => Some(text),
+            other => self.wrong_type(name, "text", &other),
+        }
+    }
+
+    /// Reports a value that is not there and must be.
+    pub(super) fn require(&mut self, name: &'static str) {
+        if !self.values.contains_key(name) {
+            self.push(name, "is missing");
+        }
+    }
+
+    /// Takes values that cannot be judged because another one is wrong.
+    pub(super) fn pass_over(&mut self, names: &[&'static str]) {
+        for name in names {
+            self.take(name);
+        }
+    }
+
+    /// Whether there was nothing to read at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.found == 0
+    }
+
+    /// A text that `parse` accepts, if it is there.
+    pub(super) fn parsed<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, Invalid>,
+    ) -> Option<T> {
+        let text = self.text(name)?;
+        parse(&text).map_or_else(|Invalid(why)| self.fault(name, why), Some)
+    }
+
+    /// An account id, if it is there.
+    pub(super) fn account_id(&mut self, name: &'static str) -> Option<AccountId> {
+        let number = self.number(name, 1..=AccountId::MAX)?;
+        AccountId::new(number)
+    }
+
+    /// A whole number in range, if it is there.
+    pub(super) fn number(
+        &mut self,
+        name: &'static str,
+        range: std::ops::RangeInclusive<u64>,
+    ) -> Option<u64> {
+        let value = self.take(name)?;
+        let number = match (&value, self.source) {
+            (Value::Number(number), Source::Body) => number.as_u64(),
+            (Value::String(text), Source::Query) => text.parse().ok(),
+            _ => None,
+        };
+        if let Some(number) = number.filter(|number| range.contains(number)) {
+            return Some(number);
+        }
+        let (least, most) = (range.start(), range.end());
+        self.fault(
+            name,
+            format!("must be a whole number from {least} to {most}"),
+        )
+    }
+
+    /// `active` or `disabled`, if it is there; whether it is the first.
+    pub(super) fn active(&mut self, name: &'static str) -> Option<bool> {
+        match self.text(name)?.as_str() {
+            "active" => Some(true),
+            "disabled" => Some(false),
+            _ => self.fault(name, "must be \"active\" or \"disabled\""),
+        }
+    }
+
+    /// A list of networks, if it is there.
+    pub(super) fn networks(&mut self, name: &'static str) -> Option<Allowlist> {
+        let items = match self.take(name)? {
+            Value::Array(items) => items,
+            other => return self.wrong_type(name, "a list of networks", &other),
+        };
+        if items.len() > MAX_NETWORKS {
+            return self.fault(name, format!("has more than {MAX_NETWORKS} networks"));
+        }
+        let mut texts = Vec::with_capacity(items.len());
+        for (index, item) in items.iter().enumerate() {
+            match item.as_str().map(|text| Allowlist::parse(&[text])) {
+                Some(Ok(_)) => texts.extend(item.as_str()),
+                Some(Err(Invalid(why))) => self.push(&format!("{name}/{index}"), why),
+                None => {
+                    let why = format!("must be text, not {}", kind(item));
+                    self.push(&format!("{name}/{index}"), why);
+                }
+            }
+        }
+        Allowlist::parse(&texts).ok()
+    }
+
+    /// The name of one of `known`, if it is there.
+    pub(super) fn api<'a, T>(
+        &mut self,
+        name: &'static str,
+        known: &'a std::collections::BTreeMap<ApiName, T>,
+    ) -> Option<(&'a ApiName, &'a T)> {
+        let text = self.text(name)?;
+        let parsed = text.parse::<ApiName>().ok();
+        if let Some(found) = parsed.and_then(|api| known.get_key_value(&api)) {
+            return Some(found);
+        }
+        let names: Vec<_> = known.keys().map(ApiName::as_str).collect();
+        self.fault(
+            name,
+            format!(
+                "there is no api {:?}; there is {}",
+                short(&text),
+                names.join(", ")
+            ),
+        )
+    }
+
+    /// Reports what is wrong with a value.
+    pub(super) fn fault<T>(&mut self, name: &str, detail: impl Into<String>) -> Option<T> {
+        self.push(name, detail);
+        None
+    }
+
+    fn push(&mut self, name: &str, detail: impl Into<String>) {
+        let (pointer, parameter) = match self.source {
+            Source::Body if name.is_empty() => (Some(String::new()), None),
+            Source::Body => (Some(format!("/{name}")), None),
+            Source::Query => (None, Some(name.to_owned())),
+        };
+        self.faults.push(Fault {
+            pointer,
+            parameter,
+            detail: detail.into(),
+        });
+    }
+
+    fn take(&mut self, name: &'static str) -> Option<Value> {
+        self.known.push(name);
+        self.values.remove(name)
+    }
+
+    fn wrong_type<T>(&mut self, name: &str, wanted: &str, found: &Value) -> Option<T> {
+        self.fault(name, format!("must be {wanted}, not {}", kind(found)))
+    }
+
+    fn report_unknown(&mut self) {
+        let known = self.known.join(", ");
+        let unknown: Vec<_> = self.values.keys().map(|name| short(name)).collect();
+        for name in unknown {
+            let escaped = name.replace('~', "~0").replace('/', "~1");
+            self.push(&escaped, format!("is unknown; known here: {known}"));
+        }
+    }
+}
+
+/// The most networks that an account may be allowed from.
+const MAX_NETWORKS: usize = 256;
+
+/// What a value is, in words.
+pub(super) fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+/// The beginning of a text, so that an answer never repeats a whole body.
+pub(super) fn short(text: &str) -> String {
+    const MOST: usize = 64;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}

@@ -1,0 +1,71 @@
+//! What a path names: an account, a credential, a session. A text that can be
+//! no id names nothing, so it is 404 and not 400.
+
+use axum::extract::{FromRequestParts, RawPathParams};
+use axum::http::request::Parts;
+use countersign_domain::{Account, AccountId, Credential, CredentialId, SessionId};
+
+use super::AdminState;
+use super::problem::Problem;
+
+/// The parameters of the path.
+pub(super) struct Place(RawPathParams);
+
+impl<S: Send + Sync> FromRequestParts<S> for Place {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let params = RawPathParams::from_request_parts(parts, state).await;
+        params
+            .map(Self)
+            .map_err(|_| Problem::not_found("not_found", "the path is not UTF-8"))
+    }
+}
+
+impl Place {
+    /// The id of the account in the path.
+    pub(super) fn account_id(&self) -> Result<AccountId, Problem> {
+        let number = self.text("account").parse().ok();
+        number.and_then(AccountId::new).ok_or_else(no_account)
+    }
+
+    /// The id of the session in the path.
+    pub(super) fn session_id(&self) -> Result<SessionId, Problem> {
+        SessionId::from_hex(self.text("session")).ok_or_else(no_session)
+    }
+
+    /// The account in the path, if there is one.
+    pub(super) async fn account(&self, admin: &AdminState) -> Result<Account, Problem> {
+        let found = admin.store.account(self.account_id()?).await?;
+        found.ok_or_else(no_account)
+    }
+
+    /// The credential in the path, if there is one and it is the account's.
+    pub(super) async fn credential(&self, admin: &AdminState) -> Result<Credential, Problem> {
+        let account = self.account(admin).await?;
+        let id = self.text("credential").parse().map(CredentialId);
+        let id = id.map_err(|_| no_credential())?;
+        let found = admin.store.credential(id).await?;
+        found
+            .filter(|credential| credential.account == account.id)
+            .ok_or_else(no_credential)
+    }
+
+    fn text(&self, name: &str) -> &str {
+        let found = self.0.iter().find(|(known, _)| *known == name);
+        found.map_or("", |(_, value)| value)
+    }
+}
+
+pub(super) fn no_account() -> Problem {
+    Problem::not_found("no_such_account", "there is no such account")
+}
+
+pub(super) fn no_credential() -> Problem {
+    let detail = "the account has no such credential";
+    Problem::not_found("no_such_credential", detail)
+}
+
+pub(super) fn no_session() -> Problem {
+    Problem::not_found("no_such_session", "there is no such session")
+}

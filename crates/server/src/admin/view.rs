@@ -1,0 +1,137 @@
+//! How accounts, credentials and sessions look in replies.
+
+use countersign_domain::session::State;
+use countersign_domain::{Account, Credential, Session, Timestamp};
+use serde::Serialize;
+
+/// An account in a reply.
+#[derive(Serialize)]
+pub(super) struct AccountView {
+    id: u64,
+    api: String,
+    login: String,
+    state: &'static str,
+    allow: Vec<String>,
+    epoch: u32,
+    created_at: String,
+}
+
+impl From<Account> for AccountView {
+    fn from(account: Account) -> Self {
+        Self {
+            id: account.id.number(),
+            api: account.api.to_string(),
+            login: account.name,
+            state: state(account.active),
+            allow: account
+                .allow
+                .networks()
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+            epoch: account.epoch.0,
+            created_at: rfc3339(account.created_at),
+        }
+    }
+}
+
+/// A credential in a reply, without anything of its secret but its kind.
+#[derive(Serialize)]
+pub(super) struct CredentialView {
+    id: u64,
+    account: u64,
+    login: String,
+    kind: &'static str,
+    state: &'static str,
+    created_at: String,
+}
+
+impl From<Credential> for CredentialView {
+    fn from(credential: Credential) -> Self {
+        Self {
+            id: credential.id.0,
+            account: credential.account.number(),
+            kind: super::secret::kind(&credential.secret),
+            state: state(credential.active),
+            created_at: rfc3339(credential.created_at),
+            login: credential.login,
+        }
+    }
+}
+
+/// A session in a reply.
+#[derive(Serialize)]
+pub(super) struct SessionView {
+    id: String,
+    account: u64,
+    credential: u64,
+    variant: String,
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended: Option<EndView>,
+    generation: u32,
+    started_at: String,
+    rotated_at: String,
+    access_expires_at: String,
+    refresh_expires_at: String,
+    absolute_expires_at: String,
+    replays: u32,
+    used: bool,
+    address: String,
+    user_agent: String,
+}
+
+/// Why and when a session ended.
+#[derive(Serialize)]
+struct EndView {
+    reason: &'static str,
+    at: String,
+}
+
+impl SessionView {
+    /// The session as it is at `now`: one that nobody ended may have run out.
+    pub(super) fn new(session: Session, now: Timestamp) -> Self {
+        let (state, ended) = match session.state {
+            State::Ended { end, at } => ("ended", Some((end.code(), at))),
+            State::Active if session.last_expiry() <= now => ("expired", None),
+            State::Active => ("active", None),
+        };
+        Self {
+            id: session.id.to_string(),
+            account: session.account.number(),
+            credential: session.credential.0,
+            variant: session.variant,
+            state,
+            ended: ended.map(|(reason, at)| EndView {
+                reason,
+                at: rfc3339(at),
+            }),
+            generation: session.generation,
+            started_at: rfc3339(session.started_at),
+            rotated_at: rfc3339(session.rotated_at),
+            access_expires_at: rfc3339(session.access_expires_at),
+            refresh_expires_at: rfc3339(session.refresh_expires_at),
+            absolute_expires_at: rfc3339(session.absolute_expires_at),
+            replays: session.replays,
+            used: session.used,
+            address: session.address.to_string(),
+            user_agent: session.user_agent,
+        }
+    }
+}
+
+fn state(active: bool) -> &'static str {
+    if active { "active" } else { "disabled" }
+}
+
+/// An instant as RFC 3339 in UTC with microseconds.
+fn rfc3339(instant: Timestamp) -> String {
+    let micros = instant.as_micros();
+    let end = if micros < 0 {
+        jiff::Timestamp::MIN
+    } else {
+        jiff::Timestamp::MAX
+    };
+    let instant = jiff::Timestamp::from_microsecond(micros).unwrap_or(end);
+    format!("{instant:.6}")
+}
