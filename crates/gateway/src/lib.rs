@@ -1,1 +1,36 @@
-//! Checks: authorize a request to a permit, and the reverse proxy behind it. Links no store.
+//! Checks: decides in memory whether a request may pass, and forwards the ones
+//! that may.
+//!
+//! [`authorize`] is the whole policy and yields a [`Permit`], which nothing else
+//! can make; [`Gateway::forward`] asks it and then speaks to the upstream. What
+//! the guard knows of sessions and accounts is a [`View`] that it is fed with
+//! notices: this crate links no store and reads no clock of its own.
+
+mod answer;
+mod api;
+mod body;
+mod body_key;
+mod fields;
+mod gateway;
+mod idle;
+mod meter;
+mod overlap;
+mod path;
+mod pattern;
+mod permit;
+mod routes;
+mod upstream;
+mod uses;
+mod view;
+
+pub use answer::{Answer, AnswerBody, Broken};
+pub use api::GuardedApi;
+pub use body::BoxError;
+pub use gateway::Gateway;
+pub use overlap::{Claim, Overlap, overlaps};
+pub use path::JudgedPath;
+pub use permit::{Asked, Caller, Denied, Permit, Proof, authorize};
+pub use routes::{Access, Route, RouteFault, Routes, Rule, Slash};
+pub use upstream::{Timeouts, Upstream, UpstreamFault};
+pub use uses::Uses;
+pub use view::{Sizes, View};

@@ -1,0 +1,115 @@
+//! What the gateway answers: a response to send, and the outcome to log.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Response;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use crate::idle::Idle;
+use crate::permit::{Denied, Permit};
+
+/// The end of a guarded request.
+#[derive(Debug)]
+pub struct Answer {
+    /// What the client gets.
+    pub response: Response<AnswerBody>,
+    /// What the log gets: the permit if the upstream answered, else the cause.
+    pub outcome: Result<Permit, Denied>,
+}
+
+/// The body of an answer: a refusal, or what the upstream sends, as it comes.
+#[derive(Debug)]
+pub struct AnswerBody(Source);
+
+#[derive(Debug)]
+enum Source {
+    Refusal(Option<Bytes>),
+    Upstream { incoming: Incoming, idle: Idle },
+}
+
+/// The upstream broke off in its answer. Nothing can be told to the client any
+/// more: the connection to it has to break, so that it does not take a part for
+/// the whole.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Broken {
+    /// It sent nothing for too long.
+    #[error("the upstream stopped sending in the middle of its answer")]
+    Stalled,
+    /// The connection ended early, or its framing is broken.
+    #[error("the upstream broke off its answer: {0}")]
+    CutOff(String),
+}
+
+impl AnswerBody {
+    pub(crate) fn refusal(body: Bytes) -> Self {
+        Self(Source::Refusal(Some(body).filter(|body| !body.is_empty())))
+    }
+
+    pub(crate) fn upstream(incoming: Incoming, idle: Duration) -> Self {
+        Self(Source::Upstream {
+            incoming,
+            idle: Idle::new(idle),
+        })
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        match &mut self.0 {
+            Source::Refusal(body) => Poll::Ready(body.take().map(|body| Ok(Frame::data(body)))),
+            Source::Upstream { incoming, idle } => poll_upstream(incoming, idle, context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Source::Refusal(body) => body.is_none(),
+            Source::Upstream { incoming, .. } => incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Source::Refusal(body) => {
+                SizeHint::with_exact(body.as_ref().map_or(0, |body| body.len() as u64))
+            }
+            Source::Upstream { incoming, .. } => incoming.size_hint(),
+        }
+    }
+}
+
+/// Trailer fields are dropped: none is needed, and an identity field could hide
+/// among them (RFC 9110 section 6.5.1).
+fn poll_upstream(
+    incoming: &mut Incoming,
+    idle: &mut Idle,
+    context: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+    loop {
+        match Pin::new(&mut *incoming).poll_frame(context) {
+            Poll::Ready(Some(Ok(frame))) => {
+                idle.moved();
+                if let Ok(data) = frame.into_data() {
+                    return Poll::Ready(Some(Ok(Frame::data(data))));
+                }
+            }
+            Poll::Ready(Some(Err(error))) => {
+                return Poll::Ready(Some(Err(Broken::CutOff(error.to_string()))));
+            }
+            Poll::Ready(None) => return Poll::Ready(None),
+            Poll::Pending => {
+                return idle.poll_over(context).map(|()| Some(Err(Broken::Stalled)));
+            }
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! The body on its way to the upstream, and who is to blame when it stops.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full};
+use tokio::time::Instant;
+
+use crate::idle::Idle;
+
+/// Any error, as the HTTP client wants it.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A request body, without trailers (RFC 9110 section 6.5.1).
+pub(crate) struct Upload {
+    /// Goes first: what was read of the body before.
+    ahead: Option<Bytes>,
+    body: UnsyncBoxBody<Bytes, BoxError>,
+    idle: Idle,
+    progress: Progress,
+}
+
+/// How an [`Upload`] fares, for whoever waits for the answer to it.
+#[derive(Clone)]
+pub(crate) struct Progress(Arc<Mutex<Pace>>);
+
+struct Pace {
+    stage: Stage,
+    since: Instant,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// It is the upstream's turn: to take more, or to answer.
+    Upstream,
+    /// More was asked of the client and did not come yet.
+    Client,
+    /// The client broke off or paused for too long.
+    Failed,
+}
+
+/// The client paused for too long.
+#[derive(Debug, thiserror::Error)]
+#[error("the request body paused for too long")]
+struct Paused;
+
+impl Upload {
+    /// A body as it arrives. A pause of `idle` while the upstream waits for
+    /// more ends it.
+    pub(crate) fn streaming<B>(body: B, idle: Duration) -> Self
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        Self {
+            ahead: None,
+            body: body.map_err(Into::into).boxed_unsync(),
+            idle: Idle::new(idle),
+            progress: Progress::new(),
+        }
+    }
+
+    /// A body that is in memory.
+    pub(crate) fn whole(body: Bytes) -> Self {
+        Self::streaming(Full::new(body), Duration::MAX)
+    }
+
+    /// This body behind the part of it that was read already.
+    pub(crate) fn after(mut self, read: Bytes) -> Self {
+        self.ahead = Some(read);
+        self
+    }
+
+    pub(crate) fn progress(&self) -> Progress {
+        self.progress.clone()
+    }
+}
+
+impl Body for Upload {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if let Some(ahead) = self.ahead.take() {
+            return Poll::Ready(Some(Ok(Frame::data(ahead))));
+        }
+        loop {
+            let polled = Pin::new(&mut self.body).poll_frame(context);
+            let Poll::Ready(frame) = polled else {
+                self.progress.turn_to(Stage::Client);
+                let paused = self.idle.poll_over(context);
+                return paused.map(|()| {
+                    self.progress.turn_to(Stage::Failed);
+                    Some(Err(Paused.into()))
+                });
+            };
+            self.idle.moved();
+            let stage = match frame {
+                Some(Err(_)) => Stage::Failed,
+                _ => Stage::Upstream,
+            };
+            self.progress.turn_to(stage);
+            match frame.map(|frame| frame.map(Frame::into_data)) {
+                Some(Ok(Ok(data))) => return Poll::Ready(Some(Ok(Frame::data(data)))),
+                Some(Ok(Err(_trailers))) => {}
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => return Poll::Ready(None),
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.ahead.is_none() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let ahead = self.ahead.as_ref().map_or(0, Bytes::len) as u64;
+        let rest = self.body.size_hint();
+        let mut whole = SizeHint::new();
+        whole.set_lower(rest.lower() + ahead);
+        if let Some(upper) = rest.upper() {
+            whole.set_upper(upper + ahead);
+        }
+        whole
+    }
+}
+
+impl Progress {
+    fn new() -> Self {
+        Self(Arc::new(Mutex::new(Pace {
+            stage: Stage::Upstream,
+            since: Instant::now(),
+        })))
+    }
+
+    /// Whether the body stopped for a reason that lies with the client.
+    pub(crate) fn client_failed(&self) -> bool {
+        self.pace().stage == Stage::Failed
+    }
+
+    /// When the upstream will have had its turn for `limit`, as far as can be
+    /// said now.
+    pub(crate) fn upstream_deadline(&self, limit: Duration) -> Instant {
+        let pace = self.pace();
+        match pace.stage {
+            Stage::Upstream => pace.since + limit,
+            Stage::Client | Stage::Failed => Instant::now() + limit,
+        }
+    }
+
+    fn turn_to(&self, stage: Stage) {
+        let mut pace = self.pace();
+        if stage == Stage::Upstream || pace.stage != stage {
+            *pace = Pace {
+                stage,
+                since: Instant::now(),
+            };
+        }
+    }
+
+    fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

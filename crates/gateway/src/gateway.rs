@@ -1,0 +1,203 @@
+//! The built-in reverse proxy: authorize, clean, forward, stream back.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use countersign_dialect::{Presented, Refused};
+use countersign_domain::{Operation, Reason, Refusal, Timestamp};
+use http::{Method, Request, Response, Version, header, request};
+use http_body::Body;
+use hyper::body::Incoming;
+
+use crate::answer::{Answer, AnswerBody};
+use crate::api::GuardedApi;
+use crate::body::{BoxError, Upload};
+use crate::body_key;
+use crate::fields::{self, Onward};
+use crate::permit::{Asked, Denied, Permit, Proof, authorize};
+use crate::uses::Uses;
+use crate::view::View;
+
+/// Guards apis and forwards to their upstreams.
+pub struct Gateway {
+    view: Arc<View>,
+    uses: Arc<Uses>,
+}
+
+impl Gateway {
+    /// A gateway that knows what `view` knows, and reports through `uses`.
+    pub fn new(view: Arc<View>, uses: Arc<Uses>) -> Self {
+        Self { view, uses }
+    }
+
+    /// Answers a request whose path `api` claims.
+    ///
+    /// `peer` is the address that connected. `request_id` is random and unique:
+    /// the upstream gets it in `X-Countersign-Request-Id`, the client of a
+    /// refused request as the support id in `X-Countersign-Refusal`.
+    pub async fn forward<B>(
+        &self,
+        api: &GuardedApi,
+        request: Request<B>,
+        peer: IpAddr,
+        request_id: &str,
+        now: Timestamp,
+    ) -> Answer
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let (parts, body) = request.into_parts();
+        let is_head = parts.method == Method::HEAD;
+        let body = Upload::streaming(body, api.upstream().timeouts().body_idle);
+        let passed = self.pass(api, parts, body, peer, request_id, now).await;
+        match passed {
+            Ok((permit, response)) => {
+                api.meter().allowed();
+                Answer {
+                    response: stream_back(api, response, is_head),
+                    outcome: Ok(permit),
+                }
+            }
+            Err(denied) => {
+                api.meter().refused(denied.reason);
+                Answer {
+                    response: refuse(api, denied.reason, request_id, is_head),
+                    outcome: Err(denied),
+                }
+            }
+        }
+    }
+
+    async fn pass(
+        &self,
+        api: &GuardedApi,
+        parts: request::Parts,
+        body: Upload,
+        peer: IpAddr,
+        request_id: &str,
+        now: Timestamp,
+    ) -> Result<(Permit, Response<Incoming>), Denied> {
+        let (permit, body) = self.admit(api, &parts, body, peer, now).await?;
+        self.note_use(&permit);
+        let onward = Onward {
+            api,
+            permit: &permit,
+            request_id,
+            peer,
+        };
+        let request = onward_request(&onward, &parts, body)?;
+        let began = Instant::now();
+        let sent = api.upstream().send(request).await;
+        api.meter().upstream_took(began.elapsed());
+        match sent {
+            Ok(response) => Ok((permit, response)),
+            Err(denied) => Err(denied.of(&permit)),
+        }
+    }
+
+    /// Authorizes the request, and takes static keys off its body.
+    ///
+    /// Nothing of a body is read for a request that is refused anyway.
+    async fn admit(
+        &self,
+        api: &GuardedApi,
+        parts: &request::Parts,
+        body: Upload,
+        peer: IpAddr,
+        now: Timestamp,
+    ) -> Result<(Permit, Upload), Denied> {
+        let mut asked = Asked {
+            method: &parts.method,
+            path: parts.uri.path(),
+            presented: api.dialect().presented(&parts.headers, parts.uri.query()),
+            address: peer,
+        };
+        let decided = authorize(api, &self.view, &asked, now);
+        let Some(place) = body_key::place(api, &parts.headers, &body) else {
+            return Ok((decided?, body));
+        };
+        match decided {
+            Ok(permit) => match body_key::strip(place, body).await {
+                Ok(stripped) => Ok((permit, stripped)),
+                Err(denied) => Err(denied.of(&permit)),
+            },
+            Err(missing) if missing.reason == Reason::TokenMissing => {
+                let (key, body) = body_key::take(place, body).await?;
+                asked.presented = Presented::StaticKey(key.ok_or(missing)?);
+                Ok((authorize(api, &self.view, &asked, now)?, body))
+            }
+            Err(denied) => Err(denied),
+        }
+    }
+
+    fn note_use(&self, permit: &Permit) {
+        if let Some(Proof::Token {
+            session,
+            generation,
+            expires_at,
+        }) = permit.caller().map(|caller| caller.proof)
+        {
+            self.uses.note(session, generation, expires_at);
+        }
+    }
+}
+
+/// The request as the upstream gets it. The body's own length frames it; what
+/// the client said of framing is dropped with the other hop-by-hop fields.
+fn onward_request(
+    onward: &Onward<'_>,
+    parts: &request::Parts,
+    body: Upload,
+) -> Result<Request<Upload>, Denied> {
+    let api = onward.api;
+    let query = parts.uri.query().and_then(|query| api.strip_query(query));
+    let target = api.upstream().target(parts.uri.path(), query.as_deref());
+    let mut request = Request::new(body);
+    // A path that was judged fits into a URI, so this cannot happen.
+    *request.uri_mut() = target.map_err(|_| Reason::PathAmbiguous)?;
+    *request.method_mut() = parts.method.clone();
+    *request.headers_mut() = onward.fields(&parts.headers);
+    Ok(request)
+}
+
+fn stream_back(
+    api: &GuardedApi,
+    response: Response<Incoming>,
+    is_head: bool,
+) -> Response<AnswerBody> {
+    let (mut parts, body) = response.into_parts();
+    parts.version = Version::HTTP_11;
+    parts.headers = fields::for_client(&parts.headers);
+    if let (Some(length), false) = (body.size_hint().exact(), is_head || body.is_end_stream()) {
+        parts.headers.insert(header::CONTENT_LENGTH, length.into());
+    }
+    let idle = api.upstream().timeouts().body_idle;
+    Response::from_parts(parts, AnswerBody::upstream(body, idle))
+}
+
+/// The refusal in the dialect's spelling. An answer to HEAD has no body (RFC
+/// 9110 section 9.3.2).
+fn refuse(
+    api: &GuardedApi,
+    reason: Reason,
+    request_id: &str,
+    is_head: bool,
+) -> Response<AnswerBody> {
+    let refusal = reason.refusal(Operation::Guard);
+    let retry_after = (refusal == Refusal::Unavailable).then_some(Duration::from_secs(1));
+    let spelled = api.dialect().refuse(&Refused {
+        retry_after,
+        ..Refused::new(Operation::Guard, refusal)
+    });
+    let mut response = spelled.map(|body| {
+        let body = if is_head { Bytes::new() } else { body };
+        AnswerBody::refusal(body)
+    });
+    response
+        .headers_mut()
+        .insert(fields::REFUSAL, fields::visible(request_id));
+    response
+}

@@ -1,0 +1,279 @@
+//! Path patterns.
+//!
+//! A pattern is segments after a `/`, each of them
+//!
+//! - text, which a segment of the path must equal;
+//! - `{login}`, which any segment fits and which the guard then compares with
+//!   the caller's login;
+//! - `{name}`, which any segment fits;
+//! - `*`, only as the last: whatever follows, to any depth. `/a/*` has `/a` and
+//!   `/a/` too.
+//!
+//! Segments are never empty, but for a slash at the end.
+
+use std::cmp::Ordering;
+
+use crate::path::JudgedPath;
+
+/// A compiled pattern.
+#[derive(Clone, Debug)]
+pub(crate) struct Pattern {
+    text: String,
+    segments: Vec<Segment>,
+    end: End,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Segment {
+    Text(String),
+    Any,
+    Login,
+}
+
+/// What may follow the last segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Nothing,
+    Slash,
+    /// With or without a slash.
+    Either,
+    /// Anything.
+    Rest,
+}
+
+impl Pattern {
+    /// Compiles `text`; with `slash_optional` a slash at its end, or none, is
+    /// both.
+    pub(crate) fn compile(text: &str, slash_optional: bool) -> Result<Self, String> {
+        let path = text.strip_prefix('/').ok_or("it does not begin with /")?;
+        let mut parts: Vec<&str> = path.split('/').collect();
+        let last = parts.pop_if(|part| matches!(*part, "*" | ""));
+        let end = match last {
+            Some("*") => End::Rest,
+            _ if slash_optional => End::Either,
+            Some(_) => End::Slash,
+            None => End::Nothing,
+        };
+        let segments = parts.into_iter().map(segment).collect::<Result<_, _>>()?;
+        Ok(Self {
+            text: text.to_owned(),
+            segments,
+            end,
+        })
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The segments that `{login}` stands for; `None` if the path does not
+    /// match.
+    pub(crate) fn matches<'p>(&self, path: &'p JudgedPath<'_>) -> Option<Vec<&'p str>> {
+        let (head, tail) = path.segments().split_at_checked(self.segments.len())?;
+        if !self.end.fits(tail) {
+            return None;
+        }
+        let mut logins = Vec::new();
+        for (segment, part) in self.segments.iter().zip(head) {
+            match segment {
+                Segment::Text(text) if text == part => {}
+                Segment::Text(_) => return None,
+                // A slash at the end is no segment.
+                Segment::Any | Segment::Login if part.is_empty() => return None,
+                Segment::Any => {}
+                Segment::Login => logins.push(part.as_ref()),
+            }
+        }
+        Some(logins)
+    }
+
+    /// `Less` is the more specific: at the first segment that differs, text
+    /// before a wildcard before the rest.
+    pub(crate) fn specificity(&self, other: &Self) -> Ordering {
+        let kinds = self.kinds().zip(other.kinds());
+        kinds
+            .map(|(own, theirs)| own.cmp(&theirs))
+            .find(|order| order.is_ne())
+            .unwrap_or_else(|| other.segments.len().cmp(&self.segments.len()))
+    }
+
+    fn kinds(&self) -> impl Iterator<Item = u8> {
+        let segments = self.segments.iter().map(|segment| match segment {
+            Segment::Text(_) => 0,
+            Segment::Any | Segment::Login => 1,
+        });
+        let end = match self.end {
+            End::Nothing | End::Slash => 0,
+            End::Either => 1,
+            End::Rest => 2,
+        };
+        segments.chain([end])
+    }
+
+    /// Whether there is a path that both match.
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
+        let common = self.segments.len().min(other.segments.len());
+        let meet = self.segments.iter().zip(&other.segments);
+        let apart = |(own, theirs): (&Segment, &Segment)| match (own, theirs) {
+            (Segment::Text(own), Segment::Text(theirs)) => own != theirs,
+            _ => false,
+        };
+        if meet.into_iter().any(apart) {
+            return false;
+        }
+        let longer = |pattern: &Self| pattern.segments.len() > common;
+        match (longer(self), longer(other)) {
+            (false, false) => self.end.meets(other.end),
+            (true, _) => other.end == End::Rest,
+            (_, true) => self.end == End::Rest,
+        }
+    }
+}
+
+impl End {
+    fn fits<S: AsRef<str>>(self, tail: &[S]) -> bool {
+        let slash = || matches!(tail, [last] if last.as_ref().is_empty());
+        match self {
+            Self::Nothing => tail.is_empty(),
+            Self::Slash => slash(),
+            Self::Either => tail.is_empty() || slash(),
+            Self::Rest => true,
+        }
+    }
+
+    fn meets(self, other: Self) -> bool {
+        let open = |end| matches!(end, Self::Either | Self::Rest);
+        open(self) || open(other) || self == other
+    }
+}
+
+fn segment(part: &str) -> Result<Segment, String> {
+    if part == "{login}" {
+        return Ok(Segment::Login);
+    }
+    let name = part.strip_prefix('{').and_then(|it| it.strip_suffix('}'));
+    match name {
+        Some(name) if is_name(name) => Ok(Segment::Any),
+        None if is_text(part) => Ok(Segment::Text(part.to_owned())),
+        _ => Err(format!(
+            "{part:?} is no segment: write plain text, {{login}}, {{name}}, or * at the end"
+        )),
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    !name.is_empty()
+        && name
+            .bytes()
+            .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
+}
+
+/// Text is written decoded, so it has no `%`.
+fn is_text(part: &str) -> bool {
+    let odd =
+        |c: char| c.is_control() || matches!(c, '{' | '}' | '*' | '\\' | ';' | '%' | '?' | '#');
+    !matches!(part, "" | "." | "..") && !part.contains(odd)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn logins(pattern: &str, path: &str, slash_optional: bool) -> Option<Vec<String>> {
+        let pattern = Pattern::compile(pattern, slash_optional).unwrap();
+        let judged = JudgedPath::judge(path).unwrap();
+        let found = pattern.matches(&judged)?;
+        Some(found.into_iter().map(str::to_owned).collect())
+    }
+
+    #[test]
+    fn what_a_pattern_matches() {
+        for (pattern, yes, no) in [
+            ("/", &["/"][..], &["/a"][..]),
+            ("/*", &["/", "/a", "/a/b/"], &[]),
+            ("/a", &["/a", "/%61"], &["/", "/a/", "/A", "/ab", "/a/b"]),
+            ("/a/", &["/a/"], &["/a", "/a/b"]),
+            (
+                "/a/*",
+                &["/a", "/a/", "/a/b", "/a/b/c/"],
+                &["/", "/ab", "/b/a"],
+            ),
+            (
+                "/a/{x}/c",
+                &["/a/b/c", "/a/%20/c"],
+                &["/a/c", "/a/b/c/", "/a/b/d", "/a/b"],
+            ),
+            ("/a/{x}", &["/a/b"], &["/a", "/a/", "/a/b/"]),
+            ("/a b", &["/a%20b"], &["/a+b"]),
+        ] {
+            for path in yes {
+                assert!(
+                    logins(pattern, path, false).is_some(),
+                    "{pattern} has {path}"
+                );
+            }
+            for path in no {
+                assert!(
+                    logins(pattern, path, false).is_none(),
+                    "{pattern} has not {path}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn an_optional_slash_is_optional_both_ways() {
+        for pattern in ["/a", "/a/"] {
+            for path in ["/a", "/a/"] {
+                assert!(logins(pattern, path, true).is_some(), "{pattern} {path}");
+            }
+            assert!(logins(pattern, "/a/b", true).is_none());
+        }
+    }
+
+    #[test]
+    fn a_login_is_bound_decoded() {
+        let bound = logins("/v2/{login}/x/*", "/v2/J%C3%BCrgen%20K/x/y", false);
+        assert_eq!(bound, Some(vec!["J\u{fc}rgen K".to_owned()]));
+        assert_eq!(
+            logins("/v2/{login}/*", "/v2/", false),
+            None,
+            "an empty login is none"
+        );
+    }
+
+    #[test]
+    fn what_is_no_pattern_is_refused() {
+        for bad in [
+            "", "a", "*", "//", "/a//b", "/*/a", "/a*", "/{", "/{}", "/{a}b", "/{A}", "/a/../b",
+            "/a;b", "/%61", "/a?b", "/a#", "/a\\b", "/{login", "/a/**",
+        ] {
+            assert!(Pattern::compile(bad, false).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn patterns_overlap_where_a_path_fits_both() {
+        for (one, other, overlap) in [
+            ("/a", "/a", true),
+            ("/a", "/b", false),
+            ("/a", "/a/", false),
+            ("/a/*", "/a", true),
+            ("/a/*", "/a/b/c", true),
+            ("/a/*", "/ab/*", false),
+            ("/*", "/x/{y}/z", true),
+            ("/{x}/b", "/a/{y}", true),
+            ("/{x}/b", "/a/c", false),
+            ("/a/{x}", "/a/", false),
+            ("/a/{x}", "/a/b/c", false),
+            ("/a/{x}/*", "/a", false),
+        ] {
+            let (one, other) = (one, other);
+            let compiled = [one, other].map(|text| Pattern::compile(text, false).unwrap());
+            assert_eq!(compiled[0].overlaps(&compiled[1]), overlap, "{one} {other}");
+            assert_eq!(compiled[1].overlaps(&compiled[0]), overlap, "{other} {one}");
+        }
+        let either = Pattern::compile("/a", true).unwrap();
+        assert!(either.overlaps(&Pattern::compile("/a/", false).unwrap()));
+    }
+}

@@ -1,0 +1,234 @@
+//! The policy of a guarded request: one function, and the evidence it yields.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use countersign_dialect::{Presented, Secret};
+use countersign_domain::account::admit_address;
+use countersign_domain::session::AccessClaims;
+use countersign_domain::{AccountId, Reason, SessionId, Timestamp};
+use http::Method;
+
+use crate::api::GuardedApi;
+use crate::path::JudgedPath;
+use crate::routes::Access;
+use crate::view::{Known, View};
+
+/// Evidence that a request may pass. Only [`authorize`] makes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Permit {
+    caller: Option<Caller>,
+}
+
+/// Who calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The account.
+    pub account: AccountId,
+    /// The account's name; with a static key the login of its credential.
+    pub login: String,
+    /// What proved it.
+    pub proof: Proof,
+}
+
+/// What proved who calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// An access token.
+    Token {
+        /// Its session.
+        session: SessionId,
+        /// The session's generation that it belongs to.
+        generation: u32,
+        /// When it runs out.
+        expires_at: Timestamp,
+    },
+    /// A static key.
+    StaticKey,
+}
+
+/// What is asked, as far as the policy looks at it.
+#[derive(Debug)]
+pub struct Asked<'a> {
+    /// The method of the request line; no header overrides it.
+    pub method: &'a Method,
+    /// The path, as it will be forwarded.
+    pub path: &'a str,
+    /// The credential that came with it.
+    pub presented: Presented<'a>,
+    /// The client's address.
+    pub address: IpAddr,
+}
+
+/// Why a request may not pass, with what is known of the caller.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct Denied {
+    /// The cause.
+    pub reason: Reason,
+    /// The account, once a token or key has proved it.
+    pub account: Option<AccountId>,
+    /// The session, once a token has proved it.
+    pub session: Option<SessionId>,
+    /// More for the operator; holds no value from the request.
+    pub detail: Option<String>,
+}
+
+/// Decides whether a request may pass, in memory.
+///
+/// The path is judged first and routed; on a public route nothing more is asked
+/// and no credential is looked at. Then the token or static key is verified,
+/// and what it belongs to: session, account, epoch, address, and last the login
+/// that the path names.
+///
+/// # Errors
+///
+/// The first cause, in that order.
+pub fn authorize(
+    api: &GuardedApi,
+    view: &View,
+    asked: &Asked<'_>,
+    now: Timestamp,
+) -> Result<Permit, Denied> {
+    let path = JudgedPath::judge(asked.path)?;
+    let route = api.routes().find(asked.method, &path);
+    let route = route.ok_or(Reason::PathUnknown)?;
+    if route.access == Access::Public {
+        return Ok(Permit { caller: None });
+    }
+    let (known, caller) = match &asked.presented {
+        Presented::Nothing => return Err(Reason::TokenMissing.into()),
+        Presented::Ambiguous(reason) => return Err((*reason).into()),
+        Presented::Token(token) => by_token(api, view, token, now)?,
+        Presented::StaticKey(key) => by_static_key(api, view, key)?,
+    };
+    let at_home = |login: &&str| **login == caller.login || known.answers_to(login);
+    admit_address(&known.account, asked.address).map_err(|reason| caller.denied(reason))?;
+    if !route.logins.iter().all(at_home) {
+        return Err(caller.denied(Reason::ForeignPath));
+    }
+    Ok(Permit {
+        caller: Some(caller),
+    })
+}
+
+fn by_token(
+    api: &GuardedApi,
+    view: &View,
+    token: &str,
+    now: Timestamp,
+) -> Result<(Arc<Known>, Caller), Denied> {
+    let tokens = api.tokens();
+    let claims = tokens.verify_access(token, now)?;
+    let denied = |reason| Denied {
+        account: Some(claims.account),
+        session: Some(claims.session),
+        ..Denied::from(reason)
+    };
+    // A token does not say which key it was verified with. Until the api is
+    // given tokens without the dead key, no answer would be right.
+    if view.any_dead(|| tokens.live_kids(now)) {
+        return Err(denied(Reason::StoreUnavailable));
+    }
+    if view.has_ended(claims.session) {
+        return Err(denied(Reason::SessionRevoked));
+    }
+    let known = admit(api, view.account(claims.account)).map_err(denied)?;
+    if claims.epoch < known.epoch {
+        return Err(denied(Reason::EpochPassed));
+    }
+    let caller = Caller {
+        account: claims.account,
+        login: known.account.name.clone(),
+        proof: Proof::token(&claims),
+    };
+    Ok((known, caller))
+}
+
+fn by_static_key(
+    api: &GuardedApi,
+    view: &View,
+    key: &Secret,
+) -> Result<(Arc<Known>, Caller), Denied> {
+    let pepper = api.pepper().ok_or(Reason::StaticKeyWrong)?;
+    let hash = pepper.hash(key.expose());
+    let found = view.static_key(&hash, api.name());
+    let (known, login) = found.ok_or(Reason::StaticKeyWrong)?;
+    let caller = Caller {
+        account: known.account.id,
+        login,
+        proof: Proof::StaticKey,
+    };
+    let known = admit(api, Some(known)).map_err(|reason| caller.denied(reason))?;
+    Ok((known, caller))
+}
+
+/// What holds for an account, however it was proved.
+fn admit(api: &GuardedApi, known: Option<Arc<Known>>) -> Result<Arc<Known>, Reason> {
+    let known = known
+        .filter(|known| known.account.api == *api.name())
+        .ok_or(Reason::AccountUnknown)?;
+    if known.account.active {
+        Ok(known)
+    } else {
+        Err(Reason::AccountDisabled)
+    }
+}
+
+impl Permit {
+    /// Who calls; `None` on a public route.
+    pub fn caller(&self) -> Option<&Caller> {
+        self.caller.as_ref()
+    }
+}
+
+impl Caller {
+    /// The session, if a token proved the caller.
+    pub fn session(&self) -> Option<SessionId> {
+        match self.proof {
+            Proof::Token { session, .. } => Some(session),
+            Proof::StaticKey => None,
+        }
+    }
+
+    fn denied(&self, reason: Reason) -> Denied {
+        Denied {
+            account: Some(self.account),
+            session: self.session(),
+            ..Denied::from(reason)
+        }
+    }
+}
+
+impl Proof {
+    fn token(claims: &AccessClaims) -> Self {
+        Self::Token {
+            session: claims.session,
+            generation: claims.generation,
+            expires_at: claims.expires_at,
+        }
+    }
+}
+
+impl Denied {
+    /// This, of a caller who was let through before.
+    pub(crate) fn of(self, permit: &Permit) -> Self {
+        let caller = permit.caller();
+        Self {
+            account: caller.map(|caller| caller.account),
+            session: caller.and_then(Caller::session),
+            ..self
+        }
+    }
+}
+
+impl From<Reason> for Denied {
+    fn from(reason: Reason) -> Self {
+        Self {
+            reason,
+            account: None,
+            session: None,
+            detail: None,
+        }
+    }
+}

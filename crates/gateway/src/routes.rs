@@ -1,0 +1,222 @@
+//! Which paths an api guards, and which of them are public.
+//!
+//! Of the rules that match, the most specific path decides, and then a rule that
+//! names the method goes before one that does not; the order in which they are
+//! written does not matter. A path without a rule is protected. A rule for GET
+//! is one for HEAD too (RFC 9110 section 9.3.2).
+
+use http::Method;
+
+use crate::path::JudgedPath;
+use crate::pattern::Pattern;
+
+/// Whether a request needs a credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Access {
+    /// It does not.
+    Public,
+    /// It does.
+    Protected,
+}
+
+/// Whether a slash at the end of a path matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Slash {
+    /// `/a` and `/a/` are two paths.
+    Exact,
+    /// They are one.
+    Optional,
+}
+
+/// A rule as it is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// The methods; empty for every method.
+    pub methods: Vec<Method>,
+    /// The path: segments of plain text, `{login}` for the caller's login,
+    /// `{name}` for any one segment, and `*` at the end for any depth
+    /// (`/a/*` has `/a` and `/a/` too).
+    pub path: String,
+    /// What it grants.
+    pub access: Access,
+}
+
+/// What is wrong with rules.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RouteFault {
+    /// A path is no pattern.
+    #[error("{path:?} is no path pattern: {why}")]
+    Pattern {
+        /// The path.
+        path: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A rule is outside everything that the api guards.
+    #[error("{0:?} is outside the paths that the api guards, so its rule would never apply")]
+    Outside(String),
+    /// Two rules say what one method and path needs.
+    #[error("{first:?} and {second:?} are rules for the same requests")]
+    Twice {
+        /// The path of one.
+        first: String,
+        /// The path of the other.
+        second: String,
+    },
+}
+
+/// The compiled rules of an api.
+#[derive(Clone, Debug)]
+pub struct Routes {
+    guards: Vec<Pattern>,
+    /// The most specific first.
+    rules: Vec<Compiled>,
+}
+
+#[derive(Clone, Debug)]
+struct Compiled {
+    methods: Vec<Method>,
+    pattern: Pattern,
+    access: Access,
+}
+
+/// What is asked of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route<'p> {
+    /// Whether it needs a credential.
+    pub access: Access,
+    /// The segments that must be the caller's login.
+    pub logins: Vec<&'p str>,
+}
+
+impl Routes {
+    /// Compiles the patterns of the paths that the api guards, and its rules.
+    ///
+    /// A `{login}` in a guarded path holds for every request that matches it,
+    /// whatever its rule says.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong, at once.
+    pub fn new<T: AsRef<str>>(
+        guards: &[T],
+        rules: Vec<Rule>,
+        slash: Slash,
+    ) -> Result<Self, Vec<RouteFault>> {
+        let mut faults = Vec::new();
+        let mut compile = |path: &str| {
+            Pattern::compile(path, slash == Slash::Optional)
+                .map_err(|why| {
+                    faults.push(RouteFault::Pattern {
+                        path: path.to_owned(),
+                        why,
+                    })
+                })
+                .ok()
+        };
+        let guards = guards
+            .iter()
+            .filter_map(|path| compile(path.as_ref()))
+            .collect();
+        let rules = rules
+            .into_iter()
+            .filter_map(|rule| Some(Compiled::new(compile(&rule.path)?, rule)))
+            .collect();
+        let mut routes = Self { guards, rules };
+        routes.rules.sort_by(Compiled::precedence);
+        if faults.is_empty() {
+            faults = routes.faults();
+        }
+        if faults.is_empty() {
+            Ok(routes)
+        } else {
+            Err(faults)
+        }
+    }
+
+    /// Whether the api guards this path of a request target.
+    pub fn claims(&self, path: &str) -> bool {
+        let path = JudgedPath::guess(path);
+        self.guards
+            .iter()
+            .any(|guard| guard.matches(&path).is_some())
+    }
+
+    /// What is asked of a request; `None` if the api does not guard the path.
+    pub fn find<'p>(&self, method: &Method, path: &'p JudgedPath<'_>) -> Option<Route<'p>> {
+        let guards = self.guards.iter().filter_map(|guard| guard.matches(path));
+        let mut logins = guards.reduce(|mut all, more| {
+            all.extend(more);
+            all
+        })?;
+        let rules = self.rules.iter().filter(|rule| rule.covers(method));
+        let found = rules
+            .filter_map(|rule| Some((rule.access, rule.pattern.matches(path)?)))
+            .next();
+        let access = found.map_or(Access::Protected, |(access, bound)| {
+            logins.extend(bound);
+            access
+        });
+        Some(Route { access, logins })
+    }
+
+    /// The patterns of the guarded paths.
+    pub(crate) fn guards(&self) -> &[Pattern] {
+        &self.guards
+    }
+
+    fn faults(&self) -> Vec<RouteFault> {
+        let outside = self
+            .rules
+            .iter()
+            .filter(|rule| {
+                !self
+                    .guards
+                    .iter()
+                    .any(|guard| guard.overlaps(&rule.pattern))
+            })
+            .map(|rule| RouteFault::Outside(rule.pattern.text().to_owned()));
+        let pairs = self.rules.iter().enumerate().flat_map(|(at, first)| {
+            self.rules[at + 1..]
+                .iter()
+                .map(move |second| (first, second))
+        });
+        let twice = pairs
+            .filter(|(first, second)| first.ties(second))
+            .map(|(first, second)| RouteFault::Twice {
+                first: first.pattern.text().to_owned(),
+                second: second.pattern.text().to_owned(),
+            });
+        outside.chain(twice).collect()
+    }
+}
+
+impl Compiled {
+    fn new(pattern: Pattern, rule: Rule) -> Self {
+        Self {
+            methods: rule.methods,
+            pattern,
+            access: rule.access,
+        }
+    }
+
+    fn covers(&self, method: &Method) -> bool {
+        let named = |method| self.methods.contains(method);
+        self.methods.is_empty() || named(method) || (*method == Method::HEAD && named(&Method::GET))
+    }
+
+    fn precedence(&self, other: &Self) -> std::cmp::Ordering {
+        let by_path = self.pattern.specificity(&other.pattern);
+        by_path.then(self.methods.is_empty().cmp(&other.methods.is_empty()))
+    }
+
+    /// Whether nothing says which of the two rules decides.
+    fn ties(&self, other: &Self) -> bool {
+        let methods_meet = (self.methods.is_empty() && other.methods.is_empty())
+            || self
+                .methods
+                .iter()
+                .any(|method| other.methods.contains(method));
+        methods_meet && self.precedence(other).is_eq() && self.pattern.overlaps(&other.pattern)
+    }
+}

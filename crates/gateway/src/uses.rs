@@ -1,0 +1,107 @@
+//! The first use of each generation of a session, told once.
+//!
+//! It closes the window in which a lost refresh may be repeated, so losing a
+//! report only keeps the window open to its bound: what is remembered is
+//! bounded, and when it is full nothing more is reported until it is pruned.
+
+use countersign_domain::{SessionId, Timestamp};
+
+/// Remembers which generations were reported as used.
+pub struct Uses {
+    seen: papaya::HashMap<SessionId, Seen>,
+    capacity: usize,
+    report: Box<dyn Fn(SessionId, u32) + Send + Sync>,
+}
+
+struct Seen {
+    generation: u32,
+    until: Timestamp,
+}
+
+impl Uses {
+    /// Reports through `report`, which must not block, and remembers at most
+    /// about `capacity` sessions.
+    pub fn new(capacity: usize, report: impl Fn(SessionId, u32) + Send + Sync + 'static) -> Self {
+        Self {
+            seen: papaya::HashMap::new(),
+            capacity,
+            report: Box::new(report),
+        }
+    }
+
+    /// A guarded request was let through with an access token of this
+    /// generation, which runs out at `until`.
+    pub(crate) fn note(&self, session: SessionId, generation: u32, until: Timestamp) {
+        let seen = self.seen.pin();
+        match seen.get(&session) {
+            Some(before) if before.generation >= generation => return,
+            None if seen.len() >= self.capacity => return,
+            _ => {}
+        }
+        seen.insert(session, Seen { generation, until });
+        (self.report)(session, generation);
+    }
+
+    /// Forgets what no token can repeat any more.
+    pub fn prune(&self, now: Timestamp) {
+        self.seen.pin().retain(|_, seen| seen.until > now);
+    }
+
+    /// How many sessions are remembered, for metrics.
+    pub fn len(&self) -> usize {
+        self.seen.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.seen.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    type Log = Arc<Mutex<Vec<(u8, u32)>>>;
+
+    fn uses(capacity: usize) -> (Uses, Log) {
+        let log = Log::default();
+        let reported = Arc::clone(&log);
+        let uses = Uses::new(capacity, move |session, generation| {
+            reported.lock().unwrap().push((session.0[0], generation));
+        });
+        (uses, log)
+    }
+
+    fn session(byte: u8) -> SessionId {
+        SessionId([byte; 16])
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_seconds(seconds)
+    }
+
+    #[test]
+    fn each_generation_is_reported_once() {
+        let (uses, log) = uses(10);
+        for generation in [0, 0, 1, 1, 0] {
+            uses.note(session(1), generation, at(10));
+        }
+        assert_eq!(*log.lock().unwrap(), [(1, 0), (1, 1)]);
+    }
+
+    #[test]
+    fn a_full_memory_reports_nothing_until_it_is_pruned() {
+        let (uses, log) = uses(1);
+        uses.note(session(1), 0, at(10));
+        uses.note(session(2), 0, at(20));
+        uses.prune(at(9));
+        uses.note(session(2), 0, at(20));
+        assert_eq!(*log.lock().unwrap(), [(1, 0)]);
+        uses.prune(at(10));
+        uses.note(session(2), 0, at(20));
+        assert_eq!(*log.lock().unwrap(), [(1, 0), (2, 0)]);
+    }
+}

@@ -1,0 +1,286 @@
+//! What the guard knows besides a token: exact sets of what is revoked, and the
+//! accounts with their logins and static keys.
+//!
+//! Reads take no lock. Notices are applied one after the other, after the commit
+//! that they tell of and before its caller is answered, so an acknowledged
+//! revocation holds for the next request already.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use countersign_domain::account::StoredSecret;
+use countersign_domain::revocation::{Notice, Revocation};
+use countersign_domain::{
+    Account, AccountId, ApiName, Credential, CredentialId, Epoch, Kid, SessionId, Timestamp,
+};
+
+/// What is known in memory. Shared by all requests.
+#[derive(Default)]
+pub struct View {
+    ended: papaya::HashMap<SessionId, Timestamp>,
+    dead_keys: papaya::HashMap<Kid, Timestamp>,
+    accounts: papaya::HashMap<AccountId, Arc<Known>>,
+    static_keys: papaya::HashMap<[u8; 32], Vec<Holder>>,
+    ledger: Mutex<Ledger>,
+}
+
+/// How much a [`View`] holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    /// Ended sessions whose tokens have not all run out.
+    pub ended_sessions: usize,
+    /// Dead keys whose tokens have not all run out.
+    pub dead_keys: usize,
+    /// Accounts.
+    pub accounts: usize,
+    /// Generated keys that could be static keys.
+    pub static_keys: usize,
+}
+
+/// An account as requests see it.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) account: Account,
+    /// Tokens of an earlier epoch are dead; never below the account's own.
+    pub(crate) epoch: Epoch,
+    /// The logins of its active credentials.
+    pub(crate) logins: Vec<String>,
+}
+
+impl Known {
+    /// Whether `login` is the account's name or one of its active logins.
+    pub(crate) fn answers_to(&self, login: &str) -> bool {
+        self.account.name == login || self.logins.iter().any(|own| own == login)
+    }
+}
+
+/// Whom a generated key belongs to.
+#[derive(Clone, Debug)]
+pub(crate) struct Holder {
+    pub(crate) credential: CredentialId,
+    pub(crate) account: AccountId,
+    pub(crate) login: String,
+}
+
+/// What only the writing side needs.
+#[derive(Default)]
+struct Ledger {
+    credentials: HashMap<CredentialId, Credential>,
+    of_account: HashMap<AccountId, BTreeSet<CredentialId>>,
+    /// Epochs that were revoked: they hold for an account that is told of
+    /// later, too.
+    floors: HashMap<AccountId, (Epoch, Timestamp)>,
+}
+
+impl View {
+    /// A view that knows nothing: every token is refused.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes in what was committed. Notices are to be given in the order of
+    /// their commits; one may be given again.
+    pub fn apply(&self, notice: &Notice, now: Timestamp) {
+        let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        match notice {
+            Notice::Revoked(revocation) => self.revoke(&mut ledger, revocation, now),
+            Notice::Account(account) => self.know(&ledger, account.clone()),
+            Notice::AccountGone(account) => self.drop_account(&mut ledger, *account),
+            Notice::Credential(credential) => self.hold(&mut ledger, credential.clone()),
+            Notice::CredentialGone(credential) => self.drop_credential(&mut ledger, *credential),
+        }
+    }
+
+    /// Forgets the revocations that no token can meet any more.
+    pub fn prune(&self, now: Timestamp) {
+        self.ended.pin().retain(|_, until| *until > now);
+        self.dead_keys.pin().retain(|_, until| *until > now);
+        let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        ledger.floors.retain(|_, (_, until)| *until > now);
+    }
+
+    /// How much is held, for metrics.
+    pub fn sizes(&self) -> Sizes {
+        Sizes {
+            ended_sessions: self.ended.len(),
+            dead_keys: self.dead_keys.len(),
+            accounts: self.accounts.len(),
+            static_keys: self.static_keys.len(),
+        }
+    }
+
+    pub(crate) fn has_ended(&self, session: SessionId) -> bool {
+        self.ended.pin().contains_key(&session)
+    }
+
+    pub(crate) fn account(&self, id: AccountId) -> Option<Arc<Known>> {
+        self.accounts.pin().get(&id).cloned()
+    }
+
+    /// Whether one of `kids` is dead. They are asked for only while any key is.
+    pub(crate) fn any_dead(&self, kids: impl FnOnce() -> Vec<Kid>) -> bool {
+        if self.dead_keys.is_empty() {
+            return false;
+        }
+        let dead = self.dead_keys.pin();
+        kids().iter().any(|kid| dead.contains_key(kid))
+    }
+
+    /// The account of the static key with this hash, and the credential's
+    /// login, if there is one in this api. That the hash was found is no leak:
+    /// it is an HMAC under a key that the caller does not have.
+    pub(crate) fn static_key(
+        &self,
+        hash: &[u8; 32],
+        api: &ApiName,
+    ) -> Option<(Arc<Known>, String)> {
+        let keys = self.static_keys.pin();
+        keys.get(hash)?.iter().find_map(|holder| {
+            let known = self.account(holder.account)?;
+            (known.account.api == *api).then(|| (known, holder.login.clone()))
+        })
+    }
+
+    fn revoke(&self, ledger: &mut Ledger, revocation: &Revocation, now: Timestamp) {
+        let until = revocation.until();
+        if until <= now {
+            return;
+        }
+        match revocation {
+            Revocation::Session { session, .. } => {
+                self.ended.pin().insert(*session, until);
+            }
+            Revocation::Key { kid, .. } => {
+                self.dead_keys.pin().insert(kid.clone(), until);
+            }
+            Revocation::Account { account, epoch, .. } => {
+                let floor = ledger.floors.entry(*account).or_insert((*epoch, until));
+                *floor = (floor.0.max(*epoch), floor.1.max(until));
+                if let Some(known) = self.account(*account) {
+                    self.know(ledger, known.account.clone());
+                }
+            }
+        }
+    }
+
+    /// Sets the account down anew, with its logins and its epoch.
+    fn know(&self, ledger: &Ledger, account: Account) {
+        let id = account.id;
+        let before = self.account(id).map(|known| known.epoch);
+        let floor = ledger.floors.get(&id).map(|(epoch, _)| *epoch);
+        let known = Known {
+            epoch: account
+                .epoch
+                .max(before.unwrap_or_default())
+                .max(floor.unwrap_or_default()),
+            logins: ledger.active_logins(id),
+            account,
+        };
+        self.accounts.pin().insert(id, Arc::new(known));
+    }
+
+    fn hold(&self, ledger: &mut Ledger, credential: Credential) {
+        let (id, account) = (credential.id, credential.account);
+        // The new holder first, so that a change of something else never leaves
+        // a good key unknown for a moment.
+        if let Some(hash) = usable_key(&credential) {
+            self.put_holder(&hash, id, Some(Holder::of(&credential)));
+        }
+        ledger.of_account.entry(account).or_default().insert(id);
+        let before = ledger.credentials.insert(id, credential.clone());
+        if let Some(before) = before {
+            self.forget_stale(ledger, &before, &credential);
+        }
+        self.refresh_logins(ledger, account);
+    }
+
+    /// Takes away what a credential had before it changed and has no longer.
+    fn forget_stale(&self, ledger: &mut Ledger, before: &Credential, now: &Credential) {
+        if let Some(hash) = usable_key(before).filter(|hash| usable_key(now) != Some(*hash)) {
+            self.put_holder(&hash, before.id, None);
+        }
+        if before.account != now.account {
+            ledger.disown(before);
+            self.refresh_logins(ledger, before.account);
+        }
+    }
+
+    fn drop_credential(&self, ledger: &mut Ledger, id: CredentialId) {
+        let Some(credential) = ledger.credentials.remove(&id) else {
+            return;
+        };
+        ledger.disown(&credential);
+        if let Some(hash) = usable_key(&credential) {
+            self.put_holder(&hash, id, None);
+        }
+        self.refresh_logins(ledger, credential.account);
+    }
+
+    fn drop_account(&self, ledger: &mut Ledger, account: AccountId) {
+        self.accounts.pin().remove(&account);
+        let credentials = ledger.of_account.get(&account).cloned();
+        for credential in credentials.into_iter().flatten() {
+            self.drop_credential(ledger, credential);
+        }
+    }
+
+    /// Replaces the holder `id` of a key, in one step for those who read.
+    fn put_holder(&self, hash: &[u8; 32], id: CredentialId, holder: Option<Holder>) {
+        let keys = self.static_keys.pin();
+        let mut holders = keys.get(hash).cloned().unwrap_or_default();
+        holders.retain(|other| other.credential != id);
+        holders.extend(holder);
+        if holders.is_empty() {
+            keys.remove(hash);
+        } else {
+            keys.insert(*hash, holders);
+        }
+    }
+
+    fn refresh_logins(&self, ledger: &Ledger, account: AccountId) {
+        if let Some(known) = self.account(account) {
+            self.know(ledger, known.account.clone());
+        }
+    }
+}
+
+impl Holder {
+    fn of(credential: &Credential) -> Self {
+        Self {
+            credential: credential.id,
+            account: credential.account,
+            login: credential.login.clone(),
+        }
+    }
+}
+
+/// The hash of a credential's generated key, while it may be used.
+fn usable_key(credential: &Credential) -> Option<[u8; 32]> {
+    match &credential.secret {
+        StoredSecret::Key(hash) if credential.active => Some(*hash),
+        _ => None,
+    }
+}
+
+impl Ledger {
+    fn disown(&mut self, credential: &Credential) {
+        if let Some(of_account) = self.of_account.get_mut(&credential.account) {
+            of_account.remove(&credential.id);
+            if of_account.is_empty() {
+                self.of_account.remove(&credential.account);
+            }
+        }
+    }
+
+    fn active_logins(&self, account: AccountId) -> Vec<String> {
+        let ids = self.of_account.get(&account).into_iter().flatten();
+        ids.filter_map(|id| self.credentials.get(id))
+            .filter(|credential| credential.active)
+            .map(|credential| credential.login.clone())
+            .collect()
+    }
+}
+
+#[cfg(test)]
+#[path = "view_tests.rs"]
+mod tests;
