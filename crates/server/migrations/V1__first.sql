@@ -1,5 +1,4 @@
 -- Times are microseconds since 1970; ids of sessions are 16 random bytes.
-PRAGMA application_id = 0x43534e31; -- "CSN1"
 
 -- One row that each commit carries forward.
 CREATE TABLE head (

@@ -61,6 +61,9 @@ pub enum OpenError {
         /// What failed.
         reason: String,
     },
+    /// The system gives no threads.
+    #[error("the store could not start its threads: {0}")]
+    Threads(io::Error),
 }
 
 /// The store did not answer, or its answer is unknown: the caller is told 503,

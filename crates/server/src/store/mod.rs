@@ -1,23 +1,47 @@
-//! The SQLite store: accounts, sessions, keys, revocations and the audit log.
+//! The SQLite store: accounts, credentials, sessions, keys, the revocation log
+//! and the audit log, in one file.
+//!
+//! What it promises: an answer is given after the commit that it speaks of is
+//! durable; every revocation and audit entry is in the commit of its
+//! transition; verifiers are told before the caller is answered; and time never
+//! goes back, not over a restart either. All writes pass through one thread
+//! (`writer`), reads through two more (`reader`); no caller ever blocks.
+//!
+//! What it refuses: a file that is no store, that a later release wrote, or that
+//! another process has open.
 
+mod accounts;
+mod background;
+mod credentials;
 mod error;
+mod file;
+mod keys;
+mod log;
+mod reader;
 mod record;
+mod rotation;
+mod row;
+mod sessions;
+mod sweep;
+mod work;
+mod writer;
 
-use std::net::IpAddr;
+use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
 
-use countersign_domain::account::StoredSecret;
-use countersign_domain::key::KeyRing;
+use countersign_domain::Timestamp;
 use countersign_domain::revocation::Notice;
-use countersign_domain::session::{AccessClaims, Opening, RefreshClaims};
-use countersign_domain::{
-    Account, AccountId, ApiName, Credential, CredentialId, LogoutScope, NewLogin, Reason, Session,
-    SessionId, Timestamp,
-};
+use rusqlite::Connection;
 
+use self::background::Marks;
+use self::file::Files;
+use self::reader::{Reader, Readers};
+use self::work::Work;
+use self::writer::{Commands, Notify, Queue, Writer};
 use crate::clock::Clock;
-use crate::seal::MasterKey;
 
 pub use error::{CreateError, KeyError, MasterError, OpenError, SessionError, Unavailable};
 pub use record::{
@@ -25,206 +49,154 @@ pub use record::{
     Stats, Swept, TermsOwned,
 };
 
+const READERS: usize = 2;
+/// The most rows of one listing.
+const PAGE: usize = 1_000;
+
 /// The store. Clones are the same store.
 #[derive(Clone)]
-pub struct Store(Arc<Clock>);
+pub struct Store(Arc<Inner>);
 
-#[expect(
-    missing_docs,
-    unused_variables,
-    clippy::unused_async,
-    clippy::needless_pass_by_value,
-    reason = "the shape only"
-)]
+struct Inner {
+    clock: Clock,
+    commands: Commands,
+    readers: Readers,
+    marks: Arc<Marks>,
+    threads: Mutex<Threads>,
+}
+
+#[derive(Default)]
+struct Threads {
+    /// Dropped to end the ticking.
+    stop: Option<SyncSender<()>>,
+    ticks: Option<JoinHandle<()>>,
+    readers: Vec<JoinHandle<()>>,
+    writer: Option<JoinHandle<()>>,
+}
+
 impl Store {
+    /// Opens the store in the file at `path`, which is made if there is none.
+    ///
+    /// `clock` is raised to the time of the last commit. `notify` is called by
+    /// the writer after each commit and before its callers are answered: it
+    /// must be quick, and must not hold on to the store. The directory is the
+    /// caller's to make, with mode 0700.
     pub fn open(
         path: &Path,
         clock: Clock,
         notify: impl Fn(&[Notice]) + Send + Sync + 'static,
     ) -> Result<Self, OpenError> {
-        Ok(Self(Arc::new(clock)))
+        let store = Self::open_quiet(path, clock, Box::new(notify))?;
+        store.0.tick().map_err(OpenError::Threads)?;
+        Ok(store)
     }
-    pub async fn close(self) {}
+
+    /// The same without anything that happens by itself.
+    fn open_quiet(path: &Path, clock: Clock, notify: Notify) -> Result<Self, OpenError> {
+        let Files { writer: connection, readers, lock, high_water } = Files::open(path, READERS)?;
+        clock.raise(high_water);
+        let (commands, queue) = writer::queue();
+        let (readers, reader_threads) = reader::readers(readers);
+        let marks = Arc::new(Marks::default());
+        let threads = Mutex::new(Threads::default());
+        let inner = Inner { clock: clock.clone(), commands, readers, marks, threads };
+        inner
+            .start(Writer { connection, clock, notify, lock }, queue, reader_threads)
+            .map_err(OpenError::Threads)?;
+        Ok(Self(Arc::new(inner)))
+    }
+
+    /// Ends the store for all its clones: what waits already is committed, the
+    /// WAL is put away and the file is free for another process.
+    pub async fn close(self) {
+        let ending = tokio::task::spawn_blocking(move || self.0.shut_down()).await;
+        if ending.is_err() {
+            tracing::error!("the store could not be closed in order");
+        }
+    }
+
+    /// The time on the store's clock.
     pub fn now(&self) -> Timestamp {
-        self.0.now()
+        self.0.clock.now()
     }
+
+    /// Whether the store can make a change durable now: it makes one, and reads.
     pub async fn ready(&self) -> Result<(), Unavailable> {
-        Err(Unavailable::Stopped)
-    }
-    /// `None`: no master key was ever checked, so one may be made.
-    pub async fn has_master(&self) -> Result<bool, Unavailable> {
-        Err(Unavailable::Stopped)
-    }
-    pub async fn check_master(&self, master: &MasterKey) -> Result<(), MasterError> {
-        Err(Unavailable::Stopped.into())
+        self.write(|work| work.execute_one("UPDATE head SET clock = clock", [])).await?;
+        self.read(|connection| connection.query_row("SELECT 1 FROM head", [], |_| Ok(()))).await
     }
 
-    pub async fn keys(&self, api: &ApiName) -> Result<Vec<SealedKey>, Unavailable> {
-        Err(Unavailable::Stopped)
-    }
-    pub async fn insert_key(
-        &self,
-        api: &ApiName,
-        key: SealedKey,
-        actor: Actor,
-    ) -> Result<(), KeyError> {
-        Err(Unavailable::Stopped.into())
-    }
-    pub async fn replace_ring(
-        &self,
-        api: &ApiName,
-        ring: KeyRing,
-        actor: Actor,
-    ) -> Result<(), KeyError> {
-        Err(Unavailable::Stopped.into())
+    async fn write<T, F>(&self, work: F) -> Result<T, Unavailable>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Work<'_>) -> rusqlite::Result<T> + Send + 'static,
+    {
+        self.0.commands.run(work).await
     }
 
-    pub async fn create_account(
-        &self,
-        new: NewAccount,
-        actor: Actor,
-    ) -> Result<(Account, Credential), CreateError> {
-        Err(Unavailable::Stopped.into())
+    async fn read<T, F>(&self, read: F) -> Result<T, Unavailable>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        self.0.readers.run(read).await
     }
-    pub async fn account(&self, id: AccountId) -> Result<Option<Account>, Unavailable> {
-        Err(Unavailable::Stopped)
-    }
-    pub async fn accounts(
-        &self,
-        filter: AccountFilter,
-        after: Option<AccountId>,
-        limit: usize,
-    ) -> Result<Vec<Account>, Unavailable> {
-        Err(Unavailable::Stopped)
-    }
-    /// `None`: no such account.
-    pub async fn update_account(
-        &self,
-        id: AccountId,
-        update: AccountUpdate,
-        actor: Actor,
-    ) -> Result<Option<Account>, Unavailable> {
-        Err(Unavailable::Stopped)
-    }
-    /// Whether there was such an account.
-    pub async fn delete_account(&self, id: AccountId, actor: Actor) -> Result<bool, Unavailable> {
-        Err(Unavailable::Stopped)
+}
+
+impl Inner {
+    fn start(&self, writer: Writer, queue: Queue, readers: Vec<Reader>) -> io::Result<()> {
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        threads.writer = Some(spawn("store-writer", move || writer.run(&queue))?);
+        for reader in readers {
+            threads.readers.push(spawn("store-reader", move || reader.run())?);
+        }
+        Ok(())
     }
 
-    pub async fn credentials(&self, account: AccountId) -> Result<Vec<Credential>, Unavailable> {
-        Err(Unavailable::Stopped)
-    }
-    pub async fn credential(&self, id: CredentialId) -> Result<Option<Credential>, Unavailable> {
-        Err(Unavailable::Stopped)
-    }
-    pub async fn credential_by_login(
-        &self,
-        api: &ApiName,
-        login: &str,
-    ) -> Result<Option<(Account, Credential)>, Unavailable> {
-        Err(Unavailable::Stopped)
-    }
-    pub async fn create_credential(
-        &self,
-        account: AccountId,
-        login: String,
-        secret: StoredSecret,
-        actor: Actor,
-    ) -> Result<Credential, CreateError> {
-        Err(Unavailable::Stopped.into())
-    }
-    pub async fn set_credential_active(
-        &self,
-        id: CredentialId,
-        active: bool,
-        actor: Actor,
-    ) -> Result<Option<Credential>, Unavailable> {
-        Err(Unavailable::Stopped)
-    }
-    pub async fn delete_credential(
-        &self,
-        id: CredentialId,
-        actor: Actor,
-    ) -> Result<bool, Unavailable> {
-        Err(Unavailable::Stopped)
-    }
-    pub async fn replace_secret(
-        &self,
-        id: CredentialId,
-        secret: StoredSecret,
-    ) -> Result<bool, Unavailable> {
-        Err(Unavailable::Stopped)
+    fn tick(&self) -> io::Result<()> {
+        let (stop, stopped) = sync_channel(0);
+        let (commands, marks) = (self.commands.clone(), Arc::clone(&self.marks));
+        let ticks = spawn("store-tick", move || background::run(&stopped, &commands, &marks))?;
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        (threads.stop, threads.ticks) = (Some(stop), Some(ticks));
+        Ok(())
     }
 
-    pub async fn open_session(
-        &self,
-        opening: Opening,
-        credential: CredentialId,
-        terms: impl Into<Arc<TermsOwned>>,
-        new_login: NewLogin,
-    ) -> Result<Session, SessionError> {
-        Err(Unavailable::Stopped.into())
+    /// Ends the threads in the order in which they need each other. Again:
+    /// nothing.
+    fn shut_down(&self) {
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        let Threads { stop, ticks, readers, writer } = std::mem::take(&mut *threads);
+        drop(stop);
+        ticks.into_iter().for_each(join);
+        self.readers.stop();
+        readers.into_iter().for_each(join);
+        if let Some(writer) = writer {
+            // What this loses, the marks may lose.
+            let _tried = self.marks.flush(&self.commands);
+            self.commands.stop();
+            join(writer);
+        }
     }
-    pub async fn refresh(
-        &self,
-        claims: RefreshClaims,
-        address: IpAddr,
-        terms: impl Into<Arc<TermsOwned>>,
-    ) -> Result<Refreshed, Unavailable> {
-        Err(Unavailable::Stopped)
-    }
-    pub async fn logout(
-        &self,
-        claims: AccessClaims,
-        address: IpAddr,
-        scope: LogoutScope,
-    ) -> Result<Result<(), Reason>, Unavailable> {
-        Err(Unavailable::Stopped)
-    }
-    pub async fn session(&self, id: SessionId) -> Result<Option<Session>, Unavailable> {
-        Err(Unavailable::Stopped)
-    }
-    /// Newest first.
-    pub async fn sessions(
-        &self,
-        account: AccountId,
-        after: Option<SessionId>,
-        limit: usize,
-    ) -> Result<Vec<Session>, Unavailable> {
-        Err(Unavailable::Stopped)
-    }
-    /// The session as it is now; `None`: no such session.
-    pub async fn end_session(
-        &self,
-        id: SessionId,
-        actor: Actor,
-    ) -> Result<Option<Session>, Unavailable> {
-        Err(Unavailable::Stopped)
-    }
-    /// How many were ended; `None`: no such account.
-    pub async fn end_sessions(
-        &self,
-        account: AccountId,
-        actor: Actor,
-    ) -> Result<Option<usize>, Unavailable> {
-        Err(Unavailable::Stopped)
-    }
-    pub fn mark_used(&self, session: SessionId, generation: u32) {}
+}
 
-    pub async fn snapshot(&self) -> Result<Vec<Notice>, Unavailable> {
-        Err(Unavailable::Stopped)
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.shut_down();
     }
-    pub async fn audit(
-        &self,
-        after: Option<u64>,
-        limit: usize,
-    ) -> Result<Vec<AuditEntry>, Unavailable> {
-        Err(Unavailable::Stopped)
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    thread::Builder::new().name(name.to_owned()).spawn(run)
+}
+
+fn join(handle: JoinHandle<()>) {
+    if handle.join().is_err() {
+        tracing::error!("a thread of the store panicked");
     }
-    pub async fn stats(&self) -> Result<Stats, Unavailable> {
-        Err(Unavailable::Stopped)
-    }
-    pub async fn sweep_once(&self) -> Result<Swept, Unavailable> {
-        Err(Unavailable::Stopped)
-    }
+}
+
+/// A limit as SQL takes it.
+fn page(limit: usize) -> i64 {
+    i64::try_from(limit.min(PAGE)).unwrap_or(0)
 }

@@ -1,0 +1,88 @@
+//! What the store does by itself: it writes down which access tokens were used,
+//! and sweeps what has run out. Both in small steps between the callers'
+//! commands.
+
+use std::collections::HashMap;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use countersign_domain::SessionId;
+
+use super::error::Unavailable;
+use super::sweep;
+use super::writer::Commands;
+
+/// How long a use may wait to be written.
+const TICK: Duration = Duration::from_millis(100);
+/// The ticks from one sweep to the next.
+const SWEEP_TICKS: u32 = 100;
+/// The most uses that wait; more are lost.
+const MARKS: usize = 16_384;
+/// The most uses that are written in one command.
+const MARKS_AT_ONCE: usize = 256;
+
+/// The generations whose access token was used, until that is written.
+///
+/// Losing one only keeps the replay window open to its bound, so they wait in
+/// memory and the excess is dropped.
+#[derive(Default)]
+pub(super) struct Marks(Mutex<HashMap<SessionId, u32>>);
+
+impl Marks {
+    pub(super) fn add(&self, session: SessionId, generation: u32) {
+        let mut marks = self.lock();
+        if let Some(marked) = marks.get_mut(&session) {
+            *marked = generation.max(*marked);
+        } else if marks.len() < MARKS {
+            marks.insert(session, generation);
+        }
+    }
+
+    /// Writes all that wait now.
+    pub(super) fn flush(&self, commands: &Commands) -> Result<(), Unavailable> {
+        let marks: Vec<_> = std::mem::take(&mut *self.lock()).into_iter().collect();
+        for chunk in marks.chunks(MARKS_AT_ONCE) {
+            let chunk = chunk.to_vec();
+            commands.run_blocking(move |work| {
+                for (session, generation) in &chunk {
+                    work.execute(
+                        "UPDATE session SET used = 1
+                         WHERE id = ?1 AND generation = ?2 AND used = 0 AND state = 'active'",
+                        (session.0, generation),
+                    )?;
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<SessionId, u32>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Ticks until the other end of `stop` is gone.
+pub(super) fn run(stop: &Receiver<()>, commands: &Commands, marks: &Arc<Marks>) {
+    let mut ticks = 0;
+    while stop.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+        // What fails here is tried again, or lost without harm; the writer has
+        // logged it.
+        let _tried = marks.flush(commands);
+        ticks += 1;
+        if ticks % SWEEP_TICKS == 0 {
+            let _tried = sweep_all(commands, stop);
+        }
+    }
+}
+
+/// Step after step, so that the callers' commands get in between.
+fn sweep_all(commands: &Commands, stop: &Receiver<()>) -> Result<(), Unavailable> {
+    while commands.run_blocking(sweep::step)?.more {
+        if stop.recv_timeout(Duration::ZERO) != Err(RecvTimeoutError::Timeout) {
+            break;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,158 @@
+//! The files of the store: one process at a time, mode 0600, the schema
+//! brought up to date. A file that is no store of ours is left as it is.
+
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions, Permissions, TryLockError};
+use std::io;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use countersign_domain::Timestamp;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::error::OpenError;
+
+/// "CSN1", by which a database is recognised as ours.
+const APPLICATION_ID: i64 = 0x4353_4e31;
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+const STATEMENTS: usize = 64;
+
+mod migrations {
+    refinery::embed_migrations!("migrations");
+}
+
+/// The open files of a store.
+pub(super) struct Files {
+    pub(super) writer: Connection,
+    pub(super) readers: Vec<Connection>,
+    /// Holds the other processes off for as long as it lives.
+    pub(super) lock: File,
+    /// The time of the last commit.
+    pub(super) high_water: Timestamp,
+}
+
+impl Files {
+    pub(super) fn open(path: &Path, readers: usize) -> Result<Self, OpenError> {
+        let lock = lock(path)?;
+        private(path)?.sync_all().map_err(|source| io_error(path, source))?;
+        let sqlite = |error| classify(path, error);
+        let mut writer = connect(path).map_err(sqlite)?;
+        identify(path, &writer)?;
+        restrict(path)?;
+        configure(&writer).map_err(sqlite)?;
+        migrate(path, &mut writer)?;
+        let high_water = high_water(&writer).map_err(|source| damaged(path, source))?;
+        let readers = (0..readers).map(|_| reader(path)).collect::<Result<_, _>>();
+        Ok(Self { writer, readers: readers.map_err(sqlite)?, lock, high_water })
+    }
+}
+
+fn lock(path: &Path) -> Result<File, OpenError> {
+    let mut name = OsString::from(path);
+    name.push(".lock");
+    let name = PathBuf::from(name);
+    let file = private(&name)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Locked(path.to_owned())),
+        Err(TryLockError::Error(source)) => Err(io_error(&name, source)),
+    }
+}
+
+/// Opens a file for writing; a new one is its owner's alone. SQLite gives its
+/// WAL and shared memory files the mode of the database.
+fn private(path: &Path) -> Result<File, OpenError> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(|source| io_error(path, source))
+}
+
+fn restrict(path: &Path) -> Result<(), OpenError> {
+    std::fs::set_permissions(path, Permissions::from_mode(0o600))
+        .map_err(|source| io_error(path, source))
+}
+
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(connection)
+}
+
+/// An empty file becomes a store; any other must be one.
+fn identify(path: &Path, connection: &Connection) -> Result<(), OpenError> {
+    let read = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let id = read("PRAGMA application_id").map_err(|error| classify(path, error))?;
+    let tables =
+        read("SELECT count(*) FROM sqlite_schema").map_err(|error| classify(path, error))?;
+    match (id, tables) {
+        (APPLICATION_ID, _) => Ok(()),
+        (0, 0) => connection
+            .pragma_update(None, "application_id", APPLICATION_ID)
+            .map_err(|error| classify(path, error)),
+        _ => Err(OpenError::NotAStore(path.to_owned())),
+    }
+}
+
+fn configure(writer: &Connection) -> rusqlite::Result<()> {
+    writer.pragma_update(None, "journal_mode", "WAL")?;
+    writer.pragma_update(None, "synchronous", "FULL")?;
+    writer.pragma_update(None, "foreign_keys", true)?;
+    writer.pragma_update(None, "trusted_schema", false)?;
+    writer.pragma_update(None, "cache_size", -8_192)?;
+    writer.pragma_update(None, "temp_store", "MEMORY")?;
+    writer.pragma_update(None, "journal_size_limit", 64 << 20)?;
+    writer.pragma_update(None, "wal_autocheckpoint", 2_000)
+}
+
+fn reader(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = connect(path)?;
+    connection.pragma_update(None, "query_only", true)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    Ok(connection)
+}
+
+fn migrate(path: &Path, connection: &mut Connection) -> Result<(), OpenError> {
+    use refinery::error::Kind;
+
+    let runner = migrations::migrations::runner();
+    let known = runner.get_migrations().iter().map(|m| i64::from(m.version())).max().unwrap_or(0);
+    let error = match runner.run(connection) {
+        Ok(_) => return Ok(()),
+        Err(error) => error,
+    };
+    Err(match error.kind() {
+        Kind::MissingVersion(unknown) => {
+            OpenError::Newer { path: path.to_owned(), found: i64::from(unknown.version()), known }
+        }
+        _ => OpenError::Migration { path: path.to_owned(), reason: error.to_string() },
+    })
+}
+
+fn high_water(connection: &Connection) -> rusqlite::Result<Timestamp> {
+    connection
+        .query_row("SELECT clock FROM head", [], |row| row.get(0).map(Timestamp::from_micros))
+}
+
+fn classify(path: &Path, error: rusqlite::Error) -> OpenError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => OpenError::NotAStore(path.to_owned()),
+        Some(ErrorCode::DatabaseCorrupt) => damaged(path, error),
+        _ => OpenError::Sqlite { path: path.to_owned(), source: error },
+    }
+}
+
+fn damaged(path: &Path, source: rusqlite::Error) -> OpenError {
+    OpenError::Damaged { path: path.to_owned(), source }
+}
+
+fn io_error(path: &Path, source: io::Error) -> OpenError {
+    OpenError::Io { path: path.to_owned(), source }
+}

@@ -1,0 +1,91 @@
+//! Reads: threads with a connection each, which see every commit that was
+//! answered before they began and never wait for the writer.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::error::Unavailable;
+
+/// The most reads that wait for one thread; more are refused at once.
+const QUEUE: usize = 1_024;
+
+type Read = Box<dyn FnOnce(&Connection) + Send>;
+
+enum Message {
+    Run(Read),
+    Stop,
+}
+
+/// Where reads are handed in, to one thread after the other.
+pub(super) struct Readers {
+    queues: Vec<SyncSender<Message>>,
+    next: AtomicUsize,
+}
+
+/// A reader, before its thread runs it.
+pub(super) struct Reader {
+    connection: Connection,
+    queue: Receiver<Message>,
+}
+
+/// One reader for each connection.
+pub(super) fn readers(connections: Vec<Connection>) -> (Readers, Vec<Reader>) {
+    let open = |connection| {
+        let (sender, queue) = sync_channel(QUEUE);
+        (sender, Reader { connection, queue })
+    };
+    let (queues, readers) = connections.into_iter().map(open).unzip();
+    (Readers { queues, next: AtomicUsize::new(0) }, readers)
+}
+
+impl Readers {
+    /// Runs `read` on one of the threads.
+    pub(super) async fn run<T, F>(&self, read: F) -> Result<T, Unavailable>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let (reply, receiver) = oneshot::channel();
+        let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.queues.len();
+        let answer: Read = Box::new(move |connection| {
+            // The caller may have gone away.
+            let _gone = reply.send(read(connection));
+        });
+        self.queues[turn].try_send(Message::Run(answer)).map_err(|error| match error {
+            TrySendError::Full(_) => Unavailable::Busy,
+            TrySendError::Disconnected(_) => Unavailable::Stopped,
+        })?;
+        match receiver.await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "a read of the store failed");
+                Err(Unavailable::Failed)
+            }
+            // Dropped unanswered: it panicked, or the thread stopped before it.
+            Err(_) => Err(Unavailable::Failed),
+        }
+    }
+
+    /// Lets the threads end after what waits already.
+    pub(super) fn stop(&self) {
+        for queue in &self.queues {
+            // An error means that it ended before.
+            let _ended = queue.send(Message::Stop);
+        }
+    }
+}
+
+impl Reader {
+    /// Serves reads until it is told to stop.
+    pub(super) fn run(self) {
+        while let Ok(Message::Run(read)) = self.queue.recv() {
+            if catch_unwind(AssertUnwindSafe(|| read(&self.connection))).is_err() {
+                tracing::error!("a read of the store panicked");
+            }
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! The sweep: rows that nothing needs any more go, a few at a time. Audit
+//! entries stay.
+
+use std::time::Duration;
+
+use super::Store;
+use super::error::Unavailable;
+use super::record::Swept;
+use super::work::Work;
+
+/// The most session rows, and the most revocations, of one step.
+pub(super) const STEP: u32 = 250;
+
+/// How long a session's row is kept after its last token has run out, so that an
+/// operator sees why a late one was refused.
+pub(super) const SESSION_SLACK: Duration = Duration::from_secs(3_600);
+
+/// How long a revocation is kept after the last token that it concerns has run
+/// out: more than verifiers may lag behind or allow for clocks that differ.
+pub(super) const REVOCATION_SLACK: Duration = Duration::from_secs(60);
+
+impl Store {
+    /// Removes a bounded number of session rows and revocations that can matter
+    /// no more. The store does this by itself every ten seconds.
+    pub async fn sweep_once(&self) -> Result<Swept, Unavailable> {
+        self.write(step).await
+    }
+}
+
+/// One step of the sweep.
+pub(super) fn step(work: &mut Work<'_>) -> rusqlite::Result<Swept> {
+    let due = (work.now - SESSION_SLACK).as_micros();
+    // A session that was refreshed since lives longer than its place in the
+    // index says: it moves to its new place.
+    let moved = work.execute(
+        "UPDATE session SET sweep_at = token_until WHERE token_until > ?1 AND number IN
+         (SELECT number FROM session WHERE sweep_at <= ?1 ORDER BY sweep_at, number LIMIT ?2)",
+        (due, STEP),
+    )?;
+    let rest = STEP.saturating_sub(moved as u32);
+    let sessions = work.execute(
+        "DELETE FROM session WHERE token_until <= ?1 AND number IN
+         (SELECT number FROM session WHERE sweep_at <= ?1 ORDER BY sweep_at, number LIMIT ?2)",
+        (due, rest),
+    )?;
+    let revocations = work.execute(
+        "DELETE FROM revocation WHERE number IN
+         (SELECT number FROM revocation WHERE until <= ?1 ORDER BY until LIMIT ?2)",
+        ((work.now - REVOCATION_SLACK).as_micros(), STEP),
+    )?;
+    let full = STEP as usize;
+    Ok(Swept { sessions, revocations, more: moved + sessions == full || revocations == full })
+}

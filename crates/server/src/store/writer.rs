@@ -1,0 +1,251 @@
+//! The one writer: commands wait in a channel, and what waits together is
+//! committed together.
+//!
+//! The writer takes the first command and whatever else waits already, runs all
+//! in one transaction, commits with synchronous FULL, tells the verifiers and
+//! only then answers. A lone caller waits for its own commit and nothing else.
+//!
+//! A command that fails takes its transaction with it. The batch is then halved
+//! and tried again until the bad command is alone: its mates succeed, and it
+//! alone is answered [`Unavailable`]. So commands need no savepoints.
+
+use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+
+use countersign_domain::revocation::Notice;
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::error::Unavailable;
+use super::work::Work;
+use crate::clock::Clock;
+
+/// The most commands in one transaction.
+const BATCH: usize = 128;
+/// The most commands that wait; more are refused at once.
+const QUEUE: usize = 4_096;
+
+/// Tells verifiers what a commit changed.
+pub(super) type Notify = Box<dyn Fn(&[Notice]) + Send + Sync>;
+
+/// The writer, before its thread runs it.
+pub(super) struct Writer {
+    pub(super) connection: Connection,
+    pub(super) clock: Clock,
+    pub(super) notify: Notify,
+    pub(super) lock: File,
+}
+
+/// Where commands are handed in. Clones lead to the same writer.
+#[derive(Clone)]
+pub(super) struct Commands(SyncSender<Message>);
+
+/// Where the writer takes them out.
+pub(super) struct Queue(Receiver<Message>);
+
+enum Message {
+    Run(Box<dyn Command>),
+    Stop,
+}
+
+/// A change to make, and somebody who waits for it. It may be run again after
+/// its transaction was rolled back.
+trait Command: Send {
+    fn run(&mut self, work: &mut Work<'_>) -> rusqlite::Result<()>;
+    fn answer(self: Box<Self>, durable: bool);
+}
+
+/// Why a transaction did not happen.
+#[derive(Debug, thiserror::Error)]
+enum Fault {
+    /// One of the commands failed; without it the others may succeed.
+    #[error("a command failed: {0}")]
+    Command(rusqlite::Error),
+    /// One of the commands panicked.
+    #[error("a command panicked")]
+    Panic,
+    /// The database failed, whatever the commands.
+    #[error("the database failed: {0}")]
+    Database(#[from] rusqlite::Error),
+}
+
+/// A new, empty queue.
+pub(super) fn queue() -> (Commands, Queue) {
+    let (sender, receiver) = sync_channel(QUEUE);
+    (Commands(sender), Queue(receiver))
+}
+
+impl Commands {
+    /// Runs `work` in a transaction and gives what it made, once that is
+    /// durable.
+    pub(super) async fn run<T, F>(&self, work: F) -> Result<T, Unavailable>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Work<'_>) -> rusqlite::Result<T> + Send + 'static,
+    {
+        self.submit(work)?.await.unwrap_or(Err(Unavailable::Stopped))
+    }
+
+    /// The same for a thread that may wait.
+    pub(super) fn run_blocking<T, F>(&self, work: F) -> Result<T, Unavailable>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Work<'_>) -> rusqlite::Result<T> + Send + 'static,
+    {
+        self.submit(work)?.blocking_recv().unwrap_or(Err(Unavailable::Stopped))
+    }
+
+    /// Lets the writer end after what waits already.
+    pub(super) fn stop(&self) {
+        // An error means that it ended before.
+        let _ended = self.0.send(Message::Stop);
+    }
+
+    fn submit<T, F>(&self, work: F) -> Result<oneshot::Receiver<Result<T, Unavailable>>, Unavailable>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Work<'_>) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let (reply, receiver) = oneshot::channel();
+        let call = Call { work, result: None, reply };
+        self.0.try_send(Message::Run(Box::new(call))).map_err(|error| match error {
+            TrySendError::Full(_) => Unavailable::Busy,
+            TrySendError::Disconnected(_) => Unavailable::Stopped,
+        })?;
+        Ok(receiver)
+    }
+}
+
+struct Call<T, F> {
+    work: F,
+    result: Option<T>,
+    reply: oneshot::Sender<Result<T, Unavailable>>,
+}
+
+impl<T, F> Command for Call<T, F>
+where
+    T: Send,
+    F: FnMut(&mut Work<'_>) -> rusqlite::Result<T> + Send,
+{
+    fn run(&mut self, work: &mut Work<'_>) -> rusqlite::Result<()> {
+        self.result = Some((self.work)(work)?);
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, durable: bool) {
+        let result = self.result.filter(|_| durable).ok_or(Unavailable::Failed);
+        // The caller may have gone away; the change stands all the same.
+        let _gone = self.reply.send(result);
+    }
+}
+
+impl Writer {
+    /// Serves the queue until it is told to stop, then puts the WAL away.
+    pub(super) fn run(self, queue: &Queue) {
+        while let Ok(first) = queue.0.recv() {
+            let (batch, stop) = gather(first, queue);
+            self.serve(batch);
+            if stop {
+                break;
+            }
+        }
+        self.checkpoint();
+        drop(self.connection);
+        // Only now may another process open the store.
+        drop(self.lock);
+    }
+
+    fn serve(&self, mut batch: Vec<Box<dyn Command>>) {
+        match self.transact(&mut batch) {
+            Ok(notices) => {
+                self.tell(&notices);
+                answer(batch, true);
+            }
+            Err(Fault::Command(_) | Fault::Panic) if batch.len() > 1 => {
+                let rest = batch.split_off(batch.len() / 2);
+                self.serve(batch);
+                self.serve(rest);
+            }
+            Err(fault) => {
+                tracing::error!(%fault, commands = batch.len(), "the store rolled back");
+                answer(batch, false);
+            }
+        }
+    }
+
+    fn transact(&self, batch: &mut [Box<dyn Command>]) -> Result<Vec<Notice>, Fault> {
+        if batch.is_empty() {
+            return Ok(Vec::new());
+        }
+        // What a panic leaves half done is rolled back with the transaction.
+        let attempt = catch_unwind(AssertUnwindSafe(|| self.attempt(batch)));
+        let result = attempt.unwrap_or(Err(Fault::Panic));
+        if result.is_err() {
+            self.roll_back();
+        }
+        result
+    }
+
+    fn attempt(&self, batch: &mut [Box<dyn Command>]) -> Result<Vec<Notice>, Fault> {
+        self.execute("BEGIN IMMEDIATE")?;
+        let mut work = Work::begin(&self.connection, self.clock.now())?;
+        for command in batch {
+            command.run(&mut work).map_err(Fault::Command)?;
+        }
+        let notices = work.finish()?;
+        self.execute("COMMIT")?;
+        Ok(notices)
+    }
+
+    fn roll_back(&self) {
+        // SQLite has rolled back by itself after some errors.
+        if self.connection.is_autocommit() {
+            return;
+        }
+        if let Err(error) = self.execute("ROLLBACK") {
+            tracing::error!(%error, "the store could not roll back");
+        }
+    }
+
+    fn tell(&self, notices: &[Notice]) {
+        if notices.is_empty() {
+            return;
+        }
+        // The commit is durable: its callers are answered even so.
+        if catch_unwind(AssertUnwindSafe(|| (self.notify)(notices))).is_err() {
+            tracing::error!("telling the verifiers panicked");
+        }
+    }
+
+    fn checkpoint(&self) {
+        let truncate = "PRAGMA wal_checkpoint(TRUNCATE)";
+        if let Err(error) = self.connection.query_row(truncate, [], |_| Ok(())) {
+            tracing::warn!(%error, "the WAL stays; the next start reads it");
+        }
+    }
+
+    fn execute(&self, sql: &str) -> rusqlite::Result<()> {
+        self.connection.prepare_cached(sql)?.execute([]).map(drop)
+    }
+}
+
+/// The first command and those that wait already, up to the bound.
+fn gather(first: Message, queue: &Queue) -> (Vec<Box<dyn Command>>, bool) {
+    let mut batch = Vec::new();
+    let mut next = Some(first);
+    while let Some(message) = next {
+        match message {
+            Message::Run(command) => batch.push(command),
+            Message::Stop => return (batch, true),
+        }
+        next = if batch.len() < BATCH { queue.0.try_recv().ok() } else { None };
+    }
+    (batch, false)
+}
+
+fn answer(batch: Vec<Box<dyn Command>>, durable: bool) {
+    for command in batch {
+        command.answer(durable);
+    }
+}
