@@ -2,9 +2,18 @@
 
 use std::time::Duration;
 
-use countersign_domain::{Refusal, Timestamp};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use countersign_domain::{Operation, Refusal, Timestamp};
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderName, HeaderValue, Request};
 
-use crate::{Extra, Secret};
+use crate::form::{Form, Payload};
+use crate::json::{Json, Member, Node};
+use crate::pattern::Pattern;
+use crate::word::{Datum, Values, Word};
+use crate::{Dialect, Extra, Secret, Variant, json, media};
 
 /// What a client has to ask with. An operation takes what its form needs; a
 /// value that is not there is left out of the request.
@@ -87,4 +96,124 @@ pub enum Unintelligible {
     /// The dialect has no such operation in this variant.
     #[error("the dialect has no such operation")]
     NoSuchOperation,
+}
+
+impl Dialect {
+    /// The request for an operation; its URI is a path, with a query where the
+    /// dialect has one. `None` if the dialect has no such operation in this
+    /// variant, or a value that it needs is not given.
+    pub fn request(
+        &self,
+        operation: Operation,
+        variant: Variant,
+        asking: &Asking<'_>,
+    ) -> Option<Request<Bytes>> {
+        let (_, form) = self.form_of(operation, variant)?;
+        let missing = form
+            .request
+            .holes()
+            .into_iter()
+            .any(|hole| !hole.optional && asking.datum(&hole.word).is_none());
+        if missing { None } else { written(form, asking) }
+    }
+
+    /// The headers that present an access token at a guarded endpoint, and
+    /// whatever else the dialect sends beside it. Empty if a part is missing or
+    /// cannot stand in a header.
+    pub fn present(&self, access_token: &str, extra: &Extra) -> Vec<(HeaderName, HeaderValue)> {
+        let values = Presenting {
+            access_token,
+            extra,
+        };
+        let header = |(name, pattern): &(HeaderName, Pattern)| {
+            let mut value = HeaderValue::from_str(&pattern.write(&values)?).ok()?;
+            value.set_sensitive(true);
+            Some((name.clone(), value))
+        };
+        self.present
+            .iter()
+            .map(header)
+            .collect::<Option<_>>()
+            .unwrap_or_default()
+    }
+}
+
+fn written(form: &Form, asking: &Asking<'_>) -> Option<Request<Bytes>> {
+    let query = form
+        .request
+        .query
+        .iter()
+        .filter_map(|(name, pattern)| Some((name.as_str(), pattern.write(asking)?)));
+    let query = media::join(query);
+    let uri = if query.is_empty() {
+        form.path.clone()
+    } else {
+        format!("{}?{query}", form.path)
+    };
+    let body = match &form.request.payload {
+        Payload::Empty => String::new(),
+        Payload::Json(template) => template.write(asking),
+        Payload::Urlencoded(template) => urlencoded(&template.write(asking)),
+    };
+    let mut request = Request::builder().method(form.method.clone()).uri(uri);
+    if let Some(media) = &form.request.media {
+        request = request.header(CONTENT_TYPE, media);
+    }
+    if let Some((user, password)) = &form.request.basic {
+        let pair = format!("{}:{}", user.write(asking)?, password.write(asking)?);
+        request = request.header(AUTHORIZATION, format!("Basic {}", STANDARD.encode(pair)));
+    }
+    for (name, pattern) in &form.request.headers {
+        request = request.header(name, pattern.write(asking)?);
+    }
+    request.body(body.into()).ok()
+}
+
+/// A flat object of strings as a form.
+fn urlencoded(object: &str) -> String {
+    let tree = json::parse(object.as_bytes(), json::Rules::STRICT);
+    let members = match tree.map(|tree| tree.value) {
+        Ok(Json::Object(members)) => members,
+        _ => Vec::new(),
+    };
+    let text = |node: &Node<'_>| match &node.value {
+        Json::Text(text) | Json::Number(text) => text.clone().into_owned(),
+        _ => String::new(),
+    };
+    media::join(
+        members
+            .iter()
+            .map(|member: &Member<'_>| (&*member.key, text(&member.node))),
+    )
+}
+
+impl Values for Asking<'_> {
+    fn datum(&self, word: &Word) -> Option<Datum<'_>> {
+        Some(Datum::Text(match word {
+            Word::Login => self.login?,
+            Word::Secret => self.secret?.expose(),
+            Word::AccessToken => self.access_token?.expose(),
+            Word::RefreshToken => self.refresh_token?.expose(),
+            Word::Extra(name) => self.extra?.get(&**name)?.expose(),
+            _ => return None,
+        }))
+    }
+}
+
+struct Presenting<'a> {
+    access_token: &'a str,
+    extra: &'a Extra,
+}
+
+impl Values for Presenting<'_> {
+    fn datum(&self, word: &Word) -> Option<Datum<'_>> {
+        match word {
+            Word::AccessToken => Some(Datum::Text(self.access_token)),
+            Word::Extra(name) => self
+                .extra
+                .get(&**name)
+                .map(|part| Datum::Text(part.expose())),
+            _ => None,
+        }
+    }
 }

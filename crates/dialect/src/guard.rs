@@ -1,12 +1,21 @@
 //! The guard's side: which credential came with a request, and how it is taken
 //! off before the request goes on.
+//!
+//! A bearer decides whatever static key comes with it. A key that comes twice
+//! is refused even if both are the same, so that no two readers can disagree.
 
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use countersign_domain::Reason;
+use countersign_domain::{Operation, Reason, Timestamp};
+use http::{HeaderMap, HeaderName};
 
-use crate::{Secret, Unread};
+use crate::json::{self, Json, Member, Node, Rules};
+use crate::media;
+use crate::pattern::Pattern;
+use crate::read::{only, with_scheme};
+use crate::word::{Bindings, Word};
+use crate::{Dialect, Secret, Unread};
 
 /// What a guarded request presents in its headers and query.
 #[derive(Debug, PartialEq, Eq)]
@@ -19,6 +28,68 @@ pub enum Presented<'a> {
     StaticKey(Secret),
     /// A credential that can be read in two ways, or in none.
     Ambiguous(Reason),
+}
+
+impl Dialect {
+    /// The credential in a guarded request's headers and query.
+    ///
+    /// Another authentication scheme is nothing presented. A header sent twice,
+    /// or a token with characters that RFC 6750 section 2.1 does not allow, is
+    /// ambiguous.
+    pub fn presented<'a>(&self, headers: &'a HeaderMap, query: Option<&'a str>) -> Presented<'a> {
+        let carries =
+            |pattern: &Pattern| pattern.holes().any(|hole| hole.word == Word::AccessToken);
+        for (name, pattern) in self.present.iter().filter(|(_, pattern)| carries(pattern)) {
+            match token(headers, name, pattern) {
+                Ok(Some(token)) => return Presented::Token(token),
+                Ok(None) => (),
+                Err(reason) => return Presented::Ambiguous(reason),
+            }
+        }
+        let place = self.static_key.as_ref().zip(query);
+        match place.map(|(place, query)| place.take_from_query(query)) {
+            Some(Ok(Some((key, _)))) => Presented::StaticKey(key),
+            Some(Err(unread)) => Presented::Ambiguous(unread.reason),
+            _ => Presented::Nothing,
+        }
+    }
+
+    /// The headers that carry the credential, to be taken off before the
+    /// request goes on.
+    pub fn presentation_headers(&self) -> Vec<HeaderName> {
+        self.present.iter().map(|(name, _)| name.clone()).collect()
+    }
+}
+
+fn token<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+    pattern: &Pattern,
+) -> Result<Option<&'a str>, Reason> {
+    let Some(value) = only(headers, name).map_err(|()| Reason::TokenMalformed)? else {
+        return Ok(None);
+    };
+    let text = value.to_str().map_err(|_| Reason::TokenMalformed)?;
+    let Some(spelled) = with_scheme(text, pattern) else {
+        return Ok(None);
+    };
+    let mut bindings = Bindings::new(Timestamp::default());
+    if !pattern.read(&spelled, &mut bindings) {
+        return Err(Reason::TokenMalformed);
+    }
+    let found = bindings.text(&Word::AccessToken).unwrap_or_default();
+    let start = text
+        .find(found)
+        .filter(|_| is_token68(found))
+        .ok_or(Reason::TokenMalformed)?;
+    Ok(text.get(start..start + found.len()))
+}
+
+/// The characters of a bearer token (RFC 6750 section 2.1, `b64token`).
+pub(crate) fn is_token68(token: &str) -> bool {
+    let body = token.trim_end_matches('=');
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
+    !body.is_empty() && body.bytes().all(plain)
 }
 
 /// Where a static key may be sent.
@@ -34,35 +105,71 @@ impl StaticKeyPlace {
         self.query.as_deref()
     }
 
-    /// The name of the member of a JSON body.
+    /// The name of the member of a JSON body's top object.
     pub fn body_name(&self) -> Option<&str> {
         self.body.as_deref()
     }
 
     /// The key in a query, and the query without it, otherwise byte for byte.
+    /// The name is found in any percent-encoding.
     ///
     /// # Errors
     ///
-    /// The name occurs twice, or its value is empty or not UTF-8.
+    /// The name occurs twice, or its value is empty or cannot be decoded.
     pub fn take_from_query(&self, query: &str) -> Result<Option<(Secret, String)>, Unread> {
-        let _ = query;
-        Ok(None)
+        let mut keys = query.split('&').filter(|field| self.is_key(field));
+        let Some(field) = keys.next() else {
+            return Ok(None);
+        };
+        if keys.next().is_some() {
+            return Err(unread("the static key is in the query twice"));
+        }
+        let value = field.split_once('=').map_or("", |(_, value)| value);
+        match media::decode(value) {
+            Some(key) if !key.is_empty() => Ok(Some((
+                key.into_owned().into(),
+                self.strip_query(query).into_owned(),
+            ))),
+            _ => Err(unread(
+                "the static key in the query is empty or cannot be decoded",
+            )),
+        }
     }
 
     /// The query without any key; used where a bearer decides.
     pub fn strip_query<'q>(&self, query: &'q str) -> Cow<'q, str> {
-        Cow::Borrowed(query)
+        if !query.split('&').any(|field| self.is_key(field)) {
+            return Cow::Borrowed(query);
+        }
+        let others: Vec<&str> = query
+            .split('&')
+            .filter(|field| !self.is_key(field))
+            .collect();
+        Cow::Owned(others.join("&"))
     }
 
     /// The key in a JSON body, and the body without its member, otherwise byte
-    /// for byte.
+    /// for byte. The name is found in any escaping. A body that is no object,
+    /// or empty, has no key.
     ///
     /// # Errors
     ///
-    /// The body is not JSON, the member occurs twice, or it is no string.
+    /// The body is not JSON, the member occurs twice, or it is no string with
+    /// something in it.
     pub fn take_from_body(&self, body: &Bytes) -> Result<Option<(Secret, Bytes)>, Unread> {
-        let _ = body;
-        Ok(None)
+        let tree = self.tree(body)?;
+        let keys = self.keys(tree.as_ref());
+        match keys.as_slice() {
+            [] => Ok(None),
+            [(_, member)] => match &member.node.value {
+                Json::Text(key) if !key.is_empty() => {
+                    let key = Secret::from(key.as_ref());
+                    Ok(Some((key, without(body, tree.as_ref(), &keys))))
+                }
+                _ => Err(unread("the static key in the body is no string, or empty")),
+            },
+            _ => Err(unread("the static key is in the body twice")),
+        }
     }
 
     /// The body without any key; used where a bearer decides.
@@ -71,6 +178,96 @@ impl StaticKeyPlace {
     ///
     /// The body is not JSON: what cannot be read cannot be stripped.
     pub fn strip_body(&self, body: &Bytes) -> Result<Bytes, Unread> {
-        Ok(body.clone())
+        let tree = self.tree(body)?;
+        let keys = self.keys(tree.as_ref());
+        Ok(if keys.is_empty() {
+            body.clone()
+        } else {
+            without(body, tree.as_ref(), &keys)
+        })
+    }
+
+    /// The one key of a request that may carry it in its query and its body.
+    ///
+    /// # Errors
+    ///
+    /// Both are there and differ.
+    pub fn one_key(query: Option<Secret>, body: Option<Secret>) -> Result<Option<Secret>, Unread> {
+        match (query, body) {
+            (Some(query), Some(body)) if query != body => {
+                Err(unread("the static keys in query and body differ"))
+            }
+            (query, body) => Ok(query.or(body)),
+        }
+    }
+
+    fn is_key(&self, field: &str) -> bool {
+        let name = field.split_once('=').map_or(field, |(name, _)| name);
+        self.query.is_some() && media::decode(name).as_deref() == self.query.as_deref()
+    }
+
+    fn tree<'b>(&self, body: &'b Bytes) -> Result<Option<Node<'b>>, Unread> {
+        if self.body.is_none() || body.iter().all(u8::is_ascii_whitespace) {
+            return Ok(None);
+        }
+        let tree = json::parse(body, Rules::FOREIGN);
+        tree.map(Some)
+            .map_err(|fault| unread(&format!("the body is not JSON: {fault}")))
+    }
+
+    /// The members that are the key, with their places.
+    fn keys<'t, 'b>(&self, tree: Option<&'t Node<'b>>) -> Vec<(usize, &'t Member<'b>)> {
+        let members = members(tree).iter().enumerate();
+        members
+            .filter(|(_, member)| Some(&*member.key) == self.body.as_deref())
+            .collect()
+    }
+}
+
+fn members<'t, 'b>(tree: Option<&'t Node<'b>>) -> &'t [Member<'b>] {
+    match tree.map(|tree| &tree.value) {
+        Some(Json::Object(members)) => members,
+        _ => &[],
+    }
+}
+
+/// The body with members cut out. What stays keeps its bytes: a member goes
+/// with everything up to the next one, and the last with the comma before it.
+fn without(body: &Bytes, tree: Option<&Node<'_>>, cut: &[(usize, &Member<'_>)]) -> Bytes {
+    let members = members(tree);
+    let mut kept = Vec::with_capacity(body.len());
+    let mut from = 0;
+    for (index, member) in cut {
+        kept.extend_from_slice(body.get(from..member.start).unwrap_or_default());
+        from = match members.get(index + 1) {
+            Some(next) => next.start,
+            None => {
+                drop_comma(&mut kept);
+                member.node.span.end
+            }
+        };
+    }
+    kept.extend_from_slice(body.get(from..).unwrap_or_default());
+    kept.into()
+}
+
+/// Drops the comma that would be left before the end of the object. The last
+/// byte that is no blank is one only if a member stays before it.
+fn drop_comma(kept: &mut Vec<u8>) {
+    let end = kept
+        .iter()
+        .rposition(|byte| !byte.is_ascii_whitespace())
+        .unwrap_or_default();
+    if kept.get(end) == Some(&b',') {
+        kept.truncate(end);
+    }
+}
+
+fn unread(detail: &str) -> Unread {
+    Unread {
+        operation: Operation::Guard,
+        reason: Reason::RequestMalformed,
+        pointer: None,
+        detail: detail.to_owned(),
     }
 }

@@ -1,6 +1,12 @@
 //! The forms of tokens: JWT header and claims, or opaque text.
 
-use countersign_domain::{Algorithm, Timestamp};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use countersign_domain::{Algorithm, Kind, Timestamp};
+
+use crate::json::{self, Json, Node, Rules};
+use crate::template::{Because, Misfit, Reading, Template};
+use crate::word::{Bindings, Datum, Values, Word};
 
 /// The form of one kind of token.
 #[derive(Debug)]
@@ -43,6 +49,9 @@ pub struct ClaimsRead {
 #[derive(Debug)]
 pub struct JwtForm {
     pub(crate) algorithm: Algorithm,
+    pub(crate) header: Template,
+    pub(crate) claims: Template,
+    pub(crate) kind: Kind,
 }
 
 impl JwtForm {
@@ -53,38 +62,122 @@ impl JwtForm {
 
     /// The JSON text of the JOSE header; `kid` is used where the form has one.
     pub fn header(&self, kid: &str) -> String {
-        kid.to_owned()
+        self.header.write(&Header {
+            alg: self.algorithm.name(),
+            kid,
+        })
     }
 
     /// The JSON text of the claims.
     pub fn claims(&self, claims: &Claims<'_>) -> String {
-        claims.session.to_owned()
+        self.claims.write(claims)
     }
 
-    /// Reads claims back, strictly.
+    /// Reads claims back, strictly. The caller has verified the signature;
+    /// what the fixed members say is asserted all the same.
     ///
     /// # Errors
     ///
     /// In words, without any value: not UTF-8 or JSON, a member twice, no
     /// session, or an `exp`, `iat` or `nbf` that is no integer in range.
     pub fn read_claims(&self, claims: &[u8]) -> Result<ClaimsRead, String> {
-        Err(format!("{} bytes", claims.len()))
+        let node = json::parse(claims, Rules::STRICT).map_err(|fault| fault.to_string())?;
+        for name in ["exp", "iat", "nbf"] {
+            if node
+                .member(name)
+                .is_some_and(|found| !is_numeric_date(found))
+            {
+                return Err(format!("`{name}` is no integer in range"));
+            }
+        }
+        let mut bindings = Bindings::new(Timestamp::default());
+        self.claims
+            .read(&node, Reading::REQUEST, &mut bindings)
+            .map_err(told)?;
+        let end = match self.kind {
+            Kind::Access => Word::AccessExpiresAt,
+            Kind::Refresh => Word::RefreshExpiresAt,
+        };
+        match (bindings.text(&Word::Session), bindings.time(&end)) {
+            (Some(session), Some(expires_at)) => Ok(ClaimsRead {
+                session: session.to_owned(),
+                expires_at,
+            }),
+            _ => Err("no session or no end".to_owned()),
+        }
     }
 }
 
-/// The form of an opaque token: the sealed claim in another alphabet.
+/// RFC 7519 section 2 allows fractions and any number; ours are whole seconds
+/// up to the year 9999.
+fn is_numeric_date(node: &Node<'_>) -> bool {
+    let Json::Number(text) = &node.value else {
+        return false;
+    };
+    text.parse::<u64>()
+        .is_ok_and(|seconds| seconds <= 253_402_300_799)
+}
+
+fn told(misfit: Misfit) -> String {
+    match misfit.because {
+        Because::WrongType => format!("`{}` is of the wrong type", misfit.pointer),
+        Because::Missing | Because::ConstantMissing => format!("`{}` is missing", misfit.pointer),
+        Because::ConstantDiffers => format!("`{}` is another", misfit.pointer),
+    }
+}
+
+struct Header<'a> {
+    alg: &'a str,
+    kid: &'a str,
+}
+
+impl Values for Header<'_> {
+    fn datum(&self, word: &Word) -> Option<Datum<'_>> {
+        match word {
+            Word::Alg => Some(Datum::Text(self.alg)),
+            Word::Kid => Some(Datum::Text(self.kid)),
+            _ => None,
+        }
+    }
+}
+
+impl Values for Claims<'_> {
+    fn datum(&self, word: &Word) -> Option<Datum<'_>> {
+        Some(match word {
+            Word::Session => Datum::Text(self.session),
+            Word::IssuedAt => Datum::Time(self.issued_at),
+            Word::AccessExpiresAt => Datum::Time(self.access_expires_at),
+            Word::RefreshExpiresAt => Datum::Time(self.refresh_expires_at),
+            Word::Jti => Datum::Bytes(self.jti),
+            Word::ClientId => Datum::Number(self.client_id),
+            Word::Login => Datum::Text(self.login),
+            _ => return None,
+        })
+    }
+
+    fn now(&self) -> Timestamp {
+        self.issued_at
+    }
+}
+
+/// The form of an opaque token: the sealed claim as lower-case hex.
 #[derive(Debug)]
 pub struct OpaqueForm;
 
 impl OpaqueForm {
-    /// The token that carries this sealed claim (base64url).
-    pub fn token(&self, session: &str) -> String {
-        session.to_owned()
+    /// The token that carries this sealed claim (base64url); `None` if it is
+    /// not base64url.
+    pub fn token(&self, session: &str) -> Option<String> {
+        URL_SAFE_NO_PAD.decode(session).ok().map(hex::encode)
     }
 
-    /// The sealed claim (base64url) in a token; `None` if it is not of the
-    /// form.
+    /// The sealed claim (base64url) in a token; `None` if it is not lower-case
+    /// hex.
     pub fn session(&self, token: &str) -> Option<String> {
-        Some(token.to_owned())
+        let canonical = !token.bytes().any(|byte| byte.is_ascii_uppercase());
+        canonical
+            .then(|| hex::decode(token).ok())
+            .flatten()
+            .map(|bytes| URL_SAFE_NO_PAD.encode(bytes))
     }
 }

@@ -135,7 +135,9 @@ impl<'s> Document<'s> {
 
     fn into_mistakes(self) -> Mistakes {
         let mut found = self.found.into_inner();
-        found.sort_by_key(|(offset, _)| *offset);
+        found.sort_by(|(a, one), (b, other)| {
+            (a, &one.pointer, &one.message).cmp(&(b, &other.pointer, &other.message))
+        });
         found.dedup();
         Mistakes(found.into_iter().map(|(_, mistake)| mistake).collect())
     }

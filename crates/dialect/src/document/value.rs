@@ -105,6 +105,17 @@ impl<'d> Value<'d> {
         Some(self.array()?.iter().filter_map(Self::text).collect())
     }
 
+    /// A string member of a table, looked at in passing: nothing is recorded,
+    /// and the table does not count it as asked for.
+    pub fn member_text(&self, key: &str) -> Option<&'d str> {
+        self.value
+            .get_ref()
+            .as_table()?
+            .get(key)?
+            .get_ref()
+            .as_str()
+    }
+
     /// Whether the value is a string.
     pub fn is_text(&self) -> bool {
         self.value.get_ref().is_str()

@@ -1,0 +1,56 @@
+//! How leniently a dialect reads what peers send.
+
+/// What a dialect accepts beyond its own spelling.
+#[derive(Debug)]
+pub(crate) struct Accept {
+    /// Paths match with and without their trailing slash.
+    pub(crate) slash_optional: bool,
+    /// Media types of a JSON body, lower case; an empty one stands for none
+    /// sent.
+    pub(crate) media: Vec<String>,
+    /// The largest request body, in bytes.
+    pub(crate) max_body: usize,
+    /// What a field of the wrong type is told as.
+    pub(crate) mistyped: Mistyped,
+    /// Numbers are read where strings are expected.
+    pub(crate) numbers: bool,
+    /// White space around a login is dropped.
+    pub(crate) trim_login: bool,
+    /// A login is read in lower case.
+    pub(crate) lower_login: bool,
+}
+
+/// What a field of the wrong type is told as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mistyped {
+    /// As `malformed`.
+    Malformed,
+    /// As `missing_field`, by vendors that validate fields in one step.
+    Missing,
+}
+
+impl Default for Accept {
+    fn default() -> Self {
+        Self {
+            slash_optional: false,
+            media: vec!["application/json".to_owned()],
+            max_body: 64 * 1024,
+            mistyped: Mistyped::Malformed,
+            numbers: false,
+            trim_login: false,
+            lower_login: false,
+        }
+    }
+}
+
+impl Accept {
+    /// A login as it is looked up.
+    pub(crate) fn fold_login(&self, login: &str) -> String {
+        let login = if self.trim_login { login.trim() } else { login };
+        if self.lower_login {
+            login.to_lowercase()
+        } else {
+            login.to_owned()
+        }
+    }
+}

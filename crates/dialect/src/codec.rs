@@ -1,0 +1,424 @@
+//! How a value is written: the part of a hole after the colon.
+//!
+//! | codec | writes | reads besides |
+//! | --- | --- | --- |
+//! | none | text, or a number for `client_id`, `status`, `retry_after` | |
+//! | `rfc3339`, `rfc3339.3`, `rfc3339.6` | RFC 3339 with so many digits, `Z` | any number of digits, any offset |
+//! | `…:offset`, `…:compact`, `…:bare`, `…:spaced` | `+00:00`; `+0000`; no zone; a blank for the `T` | the same |
+//! | `epoch`, `epoch_ms` | seconds, milliseconds since 1970 | |
+//! | `in` | whole seconds from now, rounded down | |
+//! | `…:string` | a number in quotes | |
+//! | `hex16` | 16 bytes as 32 lower-case hex digits | |
+
+use countersign_domain::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::Offset;
+
+use crate::document::did_you_mean;
+use crate::word::{Datum, Word};
+
+/// The last instant with a year of four digits, which RFC 3339 demands.
+const LAST_MICROS: i64 = 253_402_300_799_999_999;
+
+/// How a value is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Codec {
+    form: Form,
+    /// Written in quotes although it is a number.
+    quoted: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Form {
+    Plain,
+    Rfc3339 {
+        digits: usize,
+        zone: Zone,
+        spaced: bool,
+    },
+    Epoch,
+    EpochMs,
+    In,
+    Hex16,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Zone {
+    Z,
+    Offset,
+    Compact,
+    Bare,
+}
+
+const NAMES: [&str; 12] = [
+    "rfc3339",
+    "rfc3339.3",
+    "rfc3339.6",
+    "epoch",
+    "epoch_ms",
+    "in",
+    "hex16",
+    "string",
+    "offset",
+    "compact",
+    "bare",
+    "spaced",
+];
+
+impl Codec {
+    pub(crate) const PLAIN: Self = Self {
+        form: Form::Plain,
+        quoted: false,
+    };
+
+    /// Reads the codecs of a hole, the part after its first colon.
+    pub(crate) fn parse(names: &str, word: &Word) -> Result<Self, (String, Option<String>)> {
+        let mut codec = Self::PLAIN;
+        for name in names.split(':').filter(|name| !name.is_empty()) {
+            codec.apply(name)?;
+        }
+        match codec.form {
+            Form::Plain if word.is_time() => {
+                Err(("a time needs a codec such as `rfc3339`".into(), None))
+            }
+            Form::Rfc3339 { .. } | Form::Epoch | Form::EpochMs | Form::In if !word.is_time() => {
+                Err(("a codec for times on what is no time".into(), None))
+            }
+            Form::Hex16 if *word != Word::Jti => Err(("`hex16` is for `jti`".into(), None)),
+            Form::Plain if *word == Word::Jti => {
+                Err(("`jti` needs the codec `hex16`".into(), None))
+            }
+            _ => Ok(codec),
+        }
+    }
+
+    fn apply(&mut self, name: &str) -> Result<(), (String, Option<String>)> {
+        let rfc3339 = |digits| Form::Rfc3339 {
+            digits,
+            zone: Zone::Z,
+            spaced: false,
+        };
+        match (name, &mut self.form) {
+            ("rfc3339", Form::Plain) => self.form = rfc3339(0),
+            ("rfc3339.3", Form::Plain) => self.form = rfc3339(3),
+            ("rfc3339.6", Form::Plain) => self.form = rfc3339(6),
+            ("epoch", Form::Plain) => self.form = Form::Epoch,
+            ("epoch_ms", Form::Plain) => self.form = Form::EpochMs,
+            ("in", Form::Plain) => self.form = Form::In,
+            ("hex16", Form::Plain) => self.form = Form::Hex16,
+            ("string", _) => self.quoted = true,
+            ("offset", Form::Rfc3339 { zone, .. }) => *zone = Zone::Offset,
+            ("compact", Form::Rfc3339 { zone, .. }) => *zone = Zone::Compact,
+            ("bare", Form::Rfc3339 { zone, .. }) => *zone = Zone::Bare,
+            ("spaced", Form::Rfc3339 { spaced, .. }) => *spaced = true,
+            _ if NAMES.contains(&name) => {
+                return Err((format!("`{name}` does not fit here"), None));
+            }
+            _ => return Err((format!("no codec `{name}`"), did_you_mean(name, NAMES))),
+        }
+        Ok(())
+    }
+
+    /// Whether a hole that is a whole JSON value stands without quotes.
+    pub(crate) fn is_number(&self, word: &Word) -> bool {
+        let number = match self.form {
+            Form::Plain => word.is_number(),
+            Form::Epoch | Form::EpochMs | Form::In => true,
+            Form::Rfc3339 { .. } | Form::Hex16 => false,
+        };
+        number && !self.quoted
+    }
+
+    /// Appends the wire text of a value; `put` takes text, escaped as the place
+    /// needs.
+    pub(crate) fn write(&self, datum: &Datum<'_>, now: Timestamp, put: &mut dyn FnMut(&str)) {
+        match (&self.form, datum) {
+            (_, Datum::Text(text)) => put(text),
+            (_, Datum::Number(number)) => put(&number.to_string()),
+            (_, Datum::Bytes(bytes)) => put(&hex::encode(bytes)),
+            (
+                Form::Rfc3339 {
+                    digits,
+                    zone,
+                    spaced,
+                },
+                Datum::Time(time),
+            ) => {
+                put(&rfc3339(*time, *digits, *zone, *spaced));
+            }
+            (Form::EpochMs, Datum::Time(time)) => {
+                put(&time.as_micros().div_euclid(1000).to_string())
+            }
+            (Form::In, Datum::Time(time)) => put(&time.since(now).as_secs().to_string()),
+            (_, Datum::Time(time)) => put(&time.as_seconds().to_string()),
+        }
+    }
+
+    /// What a wire text means: an instant, a number, or only itself. `None` if
+    /// it is not of the codec.
+    pub(crate) fn read(
+        &self,
+        word: &Word,
+        wire: &str,
+        now: Timestamp,
+    ) -> Option<(Option<Timestamp>, Option<u64>)> {
+        match &self.form {
+            Form::Plain if word.is_number() => Some((None, Some(unsigned(wire)?))),
+            Form::Plain => Some((None, None)),
+            Form::Hex16 => {
+                let hex = wire.len() == 32 && wire.bytes().all(|b| b.is_ascii_hexdigit());
+                hex.then_some((None, None))
+            }
+            Form::Rfc3339 { zone, .. } => Some((Some(instant(wire, *zone == Zone::Bare)?), None)),
+            Form::Epoch => {
+                let seconds = i64::try_from(unsigned(wire)?).ok()?;
+                (seconds <= LAST_MICROS / 1_000_000)
+                    .then(|| (Some(Timestamp::from_seconds(seconds)), None))
+            }
+            Form::EpochMs => {
+                let millis = i64::try_from(unsigned(wire)?).ok()?;
+                (millis <= LAST_MICROS / 1000)
+                    .then(|| (Some(Timestamp::from_micros(millis * 1000)), None))
+            }
+            Form::In => {
+                let seconds = unsigned(wire)?;
+                let span = std::time::Duration::from_secs(seconds);
+                (seconds <= 1 << 33).then(|| (Some(now + span), None))
+            }
+        }
+    }
+}
+
+/// A number as JSON writes one: digits, no sign, no leading zero.
+fn unsigned(text: &str) -> Option<u64> {
+    let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let leading = text.len() > 1 && text.starts_with('0');
+    if plain && !leading {
+        text.parse().ok()
+    } else {
+        None
+    }
+}
+
+/// RFC 3339 section 5.6, in UTC.
+fn rfc3339(time: Timestamp, digits: usize, zone: Zone, spaced: bool) -> String {
+    let micros = time.as_micros().clamp(0, LAST_MICROS);
+    let civil = jiff::Timestamp::from_microsecond(micros)
+        .map(|time| Offset::UTC.to_datetime(time))
+        .unwrap_or_default();
+    let mut text = format!(
+        "{:04}-{:02}-{:02}{}{:02}:{:02}:{:02}",
+        civil.year(),
+        civil.month(),
+        civil.day(),
+        if spaced { ' ' } else { 'T' },
+        civil.hour(),
+        civil.minute(),
+        civil.second(),
+    );
+    if digits > 0 {
+        let fraction = format!("{:06}", micros.rem_euclid(1_000_000));
+        text.push('.');
+        text.push_str(fraction.get(..digits).unwrap_or(&fraction));
+    }
+    text.push_str(match zone {
+        Zone::Z => "Z",
+        Zone::Offset => "+00:00",
+        Zone::Compact => "+0000",
+        Zone::Bare => "",
+    });
+    text
+}
+
+/// Reads what vendors call RFC 3339. A text without a zone is UTC where the
+/// dialect says `bare`, and else refused.
+fn instant(text: &str, bare: bool) -> Option<Timestamp> {
+    let (clock, rest) = text.split_at_checked(19)?;
+    let civil = civil(clock)?;
+    let digits = rest
+        .strip_prefix('.')
+        .map_or(0, |digits| digits.len() - after_digits(digits));
+    let (fraction, zone) = rest.split_at_checked(if digits > 0 { digits + 1 } else { 0 })?;
+    let nanos = format!("{:0<9.9}", fraction.trim_start_matches('.'))
+        .parse::<i64>()
+        .ok()?;
+    let east = match zone {
+        "" if bare => 0,
+        "Z" | "z" => 0,
+        _ => seconds_east(zone)?,
+    };
+    let at = Offset::UTC.to_timestamp(civil).ok()?.as_second();
+    let seconds = at.checked_sub(east)?;
+    Some(Timestamp::from_micros(
+        seconds.checked_mul(1_000_000)?.checked_add(nanos / 1000)?,
+    ))
+}
+
+fn after_digits(text: &str) -> usize {
+    text.trim_start_matches(|c: char| c.is_ascii_digit()).len()
+}
+
+/// `YYYY-MM-DD`, `T`, `t` or a blank, `HH:MM:SS`.
+fn civil(clock: &str) -> Option<DateTime> {
+    let shape = clock
+        .bytes()
+        .zip(b"0000-00-00T00:00:00")
+        .all(|(byte, like)| match like {
+            b'0' => byte.is_ascii_digit(),
+            b'T' => matches!(byte, b'T' | b't' | b' '),
+            like => byte == *like,
+        });
+    let part = |from: usize, to: usize| clock.get(from..to)?.parse::<i16>().ok();
+    let small = |from: usize| i8::try_from(part(from, from + 2)?).ok();
+    if !shape {
+        return None;
+    }
+    let date = (part(0, 4)?, small(5)?, small(8)?);
+    DateTime::new(
+        date.0,
+        date.1,
+        date.2,
+        small(11)?,
+        small(14)?,
+        small(17)?,
+        0,
+    )
+    .ok()
+}
+
+/// `+hh:mm` or `+hhmm`, in seconds east of UTC.
+fn seconds_east(zone: &str) -> Option<i64> {
+    let sign = if zone.starts_with('-') { -1 } else { 1 };
+    let digits = zone.strip_prefix(['+', '-'])?.replacen(':', "", 1);
+    let plain = digits.len() == 4 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let number = if plain {
+        digits.parse::<i64>().ok()?
+    } else {
+        return None;
+    };
+    let (hours, minutes) = (number / 100, number % 100);
+    (hours < 24 && minutes < 60).then_some(sign * (hours * 3600 + minutes * 60))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn codec(names: &str) -> Codec {
+        Codec::parse(names, &Word::Now).unwrap()
+    }
+
+    fn written(names: &str, time: Timestamp, now: Timestamp) -> String {
+        let mut text = String::new();
+        codec(names).write(&Datum::Time(time), now, &mut |part| text.push_str(part));
+        text
+    }
+
+    /// The instant that the vendor's sample prints.
+    const SAMPLE: Timestamp = Timestamp::from_micros(1_718_214_464_405_243);
+
+    #[test]
+    fn one_instant_in_every_spelling() {
+        for (names, text) in [
+            ("rfc3339.6", "2024-06-12T17:47:44.405243Z"),
+            ("rfc3339.3", "2024-06-12T17:47:44.405Z"),
+            ("rfc3339", "2024-06-12T17:47:44Z"),
+            ("rfc3339:offset", "2024-06-12T17:47:44+00:00"),
+            ("rfc3339:compact", "2024-06-12T17:47:44+0000"),
+            ("rfc3339.3:bare", "2024-06-12T17:47:44.405"),
+            ("rfc3339:bare:spaced", "2024-06-12 17:47:44"),
+            ("epoch", "1718214464"),
+            ("epoch_ms", "1718214464405"),
+            ("in", "899"),
+        ] {
+            let now = SAMPLE - Duration::from_millis(899_999);
+            assert_eq!(written(names, SAMPLE, now), text, "{names}");
+        }
+    }
+
+    #[test]
+    fn six_digits_are_printed_even_when_all_are_zero() {
+        let time = Timestamp::from_seconds(1_718_214_464);
+        assert_eq!(
+            written("rfc3339.6", time, time),
+            "2024-06-12T17:47:44.000000Z"
+        );
+    }
+
+    #[test]
+    fn times_of_other_spellings_are_read_too() {
+        for (text, micros) in [
+            ("2024-06-12T17:47:44Z", 0),
+            ("2024-06-12T19:47:44+02:00", 0),
+            ("2024-06-12T19:47:44+0200", 0),
+            ("2024-06-12T12:17:44-0530", 0),
+            ("2024-06-12t17:47:44.4z", 400_000),
+            ("2024-06-12 17:47:44.4052431239Z", 405_243),
+        ] {
+            let read = codec("rfc3339").read(&Word::Now, text, SAMPLE).unwrap().0;
+            assert_eq!(
+                read,
+                Some(Timestamp::from_micros(1_718_214_464_000_000 + micros)),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_is_not_read() {
+        for text in [
+            "",
+            "2024-06-12",
+            "2024-06-12T17:47:44",
+            "2024-13-12T17:47:44Z",
+            "2024-02-30T17:47:44Z",
+            "2024-06-12T24:47:44Z",
+            "2024-06-12T17:47:44.Z",
+            "2024-06-12T17:47:44+2",
+            "+2024-06-12T17:47:44Z",
+            "2024-06-12T17:47:44+25:00",
+            "2024-06-12T17:47:44Z ",
+            "2024-06-12T17:47:4éZ",
+        ] {
+            assert_eq!(
+                codec("rfc3339").read(&Word::Now, text, SAMPLE),
+                None,
+                "{text}"
+            );
+        }
+        for text in [
+            "-1",
+            "1.0",
+            "1e3",
+            "",
+            "01",
+            " 1",
+            "9223372036854775808",
+            "99999999999999999999",
+        ] {
+            assert_eq!(
+                codec("epoch").read(&Word::Now, text, SAMPLE),
+                None,
+                "{text}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_time_survives_up_to_the_digits_that_are_written(micros in 0..LAST_MICROS, names in 0..8usize) {
+            let (names, unit) = [
+                ("rfc3339.6", 1), ("rfc3339.3", 1000), ("rfc3339", 1_000_000), ("rfc3339.6:offset", 1),
+                ("rfc3339.3:compact", 1000), ("rfc3339.6:bare:spaced", 1), ("epoch", 1_000_000), ("epoch_ms", 1000),
+            ][names];
+            let time = Timestamp::from_micros(micros);
+            let text = written(names, time, SAMPLE);
+            let read = codec(names).read(&Word::Now, &text, SAMPLE).unwrap().0;
+            prop_assert_eq!(read, Some(Timestamp::from_micros(micros / unit * unit)));
+        }
+    }
+}

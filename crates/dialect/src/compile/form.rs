@@ -1,0 +1,367 @@
+//! The sections `[[login]]`, `[[refresh]]` and `[[logout]]`.
+
+use countersign_domain::Operation;
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+
+use super::{Context, pattern, pointer};
+use crate::Variant;
+use crate::document::{Table, Value, did_you_mean};
+use crate::form::{Constant, Form, Payload, ReplyForm, RequestForm, Test};
+use crate::pattern::Pattern;
+use crate::signature::{Encoding, Signature};
+use crate::template::{Shape, Template};
+use crate::word::Vocabulary;
+
+const JSON: &str = "application/json";
+const URLENCODED: &str = "application/x-www-form-urlencoded";
+
+/// The most forms in one dialect.
+const MAX_FORMS: usize = 32;
+
+const OPERATIONS: [Operation; 3] = [Operation::Login, Operation::Refresh, Operation::Logout];
+
+/// The name of the variant of a dialect that has but one.
+const MAIN: &str = "main";
+
+/// The names of the variants, in the order in which logins introduce them.
+pub(super) fn variant_names(root: &Table<'_>) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for form in root
+        .get("login")
+        .and_then(|forms| forms.array())
+        .unwrap_or_default()
+    {
+        let name = form.member_text("variant").unwrap_or(MAIN);
+        if !names.iter().any(|known| known == name) {
+            names.push(name.to_owned());
+        }
+    }
+    names
+}
+
+pub(super) fn read_all<'d>(root: &Table<'d>, context: &Context<'d>) -> Vec<Form> {
+    let mut forms = Vec::new();
+    for operation in OPERATIONS {
+        for value in root
+            .get(operation.name())
+            .and_then(|v| v.array())
+            .unwrap_or_default()
+        {
+            forms.extend(form(operation, &value, context));
+        }
+    }
+    if forms.len() > MAX_FORMS {
+        root.blame("has more than 32 forms of operations");
+    }
+    forms
+}
+
+fn form<'d>(operation: Operation, value: &Value<'d>, context: &Context<'d>) -> Option<Form> {
+    let table = value.table()?;
+    let variant = variant(&table, context);
+    let method = table
+        .get("method")
+        .map_or(Some(Method::POST), |method| verb(&method));
+    let path = table.require("path").and_then(|path| self::path(&path));
+    let when = table
+        .get("when")
+        .map(|when| pointers(&when))
+        .unwrap_or_default();
+    let request = table
+        .require("request")
+        .and_then(|request| self::request(&request, context));
+    let reply = table
+        .require("reply")
+        .and_then(|reply| self::reply(&reply, context));
+    Some(Form {
+        operation,
+        variant: variant?,
+        method: method?,
+        path: path?,
+        when,
+        request: request?,
+        reply: reply?,
+    })
+}
+
+/// The variant of a form: the only one, or the one it names.
+fn variant(table: &Table<'_>, context: &Context<'_>) -> Option<Variant> {
+    let Some(value) = table.get("variant") else {
+        if context.variants.len() > 1 {
+            table.blame("does not say of which `variant` it is");
+        }
+        return Some(Variant(0));
+    };
+    let name = value.text()?;
+    let variant = context.variant(name);
+    if variant.is_none() {
+        let help = did_you_mean(name, context.variants.iter().map(String::as_str));
+        value.blame(format!("no login is of variant `{name}`"), help);
+    }
+    variant
+}
+
+fn verb(value: &Value<'_>) -> Option<Method> {
+    let verbs = ["POST", "GET", "PUT", "PATCH", "DELETE"].map(|verb| (verb, verb));
+    value.choice(&verbs)?.parse().ok()
+}
+
+/// A path and nothing else: a dialect cannot name a host.
+fn path(value: &Value<'_>) -> Option<String> {
+    let path = value.text()?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._~/".contains(c);
+    if !path.starts_with('/') || path.starts_with("//") {
+        value.blame("does not begin with exactly one `/`", None);
+    } else if let Some(at) = path.find(|c| !plain(c)) {
+        value.blame_inside(
+            at,
+            "has a character other than letters, digits and `-._~/`",
+            None,
+        );
+    } else if path.contains("//") || path.split('/').any(|part| part == "." || part == "..") {
+        value.blame("has an empty part, `.` or `..`", None);
+    } else {
+        return Some(path.to_owned());
+    }
+    None
+}
+
+fn pointers(value: &Value<'_>) -> Vec<String> {
+    if value.is_text() {
+        return pointer(value).into_iter().map(str::to_owned).collect();
+    }
+    let values = value.array().unwrap_or_default();
+    values
+        .iter()
+        .filter_map(pointer)
+        .map(str::to_owned)
+        .collect()
+}
+
+fn request<'d>(value: &Value<'d>, context: &Context<'d>) -> Option<RequestForm> {
+    let table = value.table()?;
+    let vocabulary = Vocabulary::request(&context.extra);
+    let payload = payload(&table, context, &vocabulary);
+    let media = match table.get("media") {
+        Some(media) => Some(self::media(&media)?),
+        None => match &payload {
+            Payload::Empty => None,
+            Payload::Json(_) => Some(HeaderValue::from_static(JSON)),
+            Payload::Urlencoded(_) => Some(HeaderValue::from_static(URLENCODED)),
+        },
+    };
+    let query = table
+        .get("query")
+        .map(|query| named_patterns(&query, &vocabulary));
+    let headers = table
+        .get("headers")
+        .map(|value| headers(&value, &vocabulary));
+    let basic = table
+        .get("basic")
+        .and_then(|basic| self::basic(&basic, &vocabulary));
+    Some(RequestForm {
+        media,
+        payload,
+        query: query.unwrap_or_default(),
+        headers: headers.unwrap_or_default(),
+        basic,
+    })
+}
+
+/// Exactly one of `body`, `form` and `empty = true`.
+fn payload<'d>(table: &Table<'d>, context: &Context<'d>, words: &Vocabulary<'_>) -> Payload {
+    let empty = table
+        .get("empty")
+        .and_then(|empty| empty.boolean())
+        .unwrap_or_default();
+    let body = table.get("body");
+    let form = table.get("form");
+    if usize::from(empty) + usize::from(body.is_some()) + usize::from(form.is_some()) != 1 {
+        table.blame("needs exactly one of `body`, `form` and `empty = true`");
+    }
+    let json = body
+        .and_then(|body| context.template(&body, words))
+        .map(Payload::Json);
+    json.or_else(|| form.map(|form| urlencoded(&form, words)))
+        .unwrap_or(Payload::Empty)
+}
+
+fn urlencoded(value: &Value<'_>, vocabulary: &Vocabulary<'_>) -> Payload {
+    let fields = named_patterns(value, vocabulary).into_iter();
+    let members = fields
+        .map(|(name, text)| (Pattern::fixed(&name), Shape::Text(text)))
+        .collect();
+    Payload::Urlencoded(Template::of(Shape::Object(members)))
+}
+
+fn named_patterns(value: &Value<'_>, vocabulary: &Vocabulary<'_>) -> Vec<(String, Pattern)> {
+    let entries = value
+        .table()
+        .map(|table| table.entries())
+        .unwrap_or_default();
+    let read = |(key, value): (crate::document::Key<'_>, Value<'_>)| {
+        Some((key.name.to_owned(), pattern(&value, vocabulary)?))
+    };
+    entries.into_iter().filter_map(read).collect()
+}
+
+pub(super) fn headers(
+    value: &Value<'_>,
+    vocabulary: &Vocabulary<'_>,
+) -> Vec<(HeaderName, Pattern)> {
+    let Some(table) = value.table() else {
+        return Vec::new();
+    };
+    let mut headers = Vec::new();
+    for (key, value) in table.entries() {
+        let Ok(name) = key.name.parse::<HeaderName>() else {
+            table.blame_key(&key, "is no header name", None);
+            continue;
+        };
+        headers.extend(pattern(&value, vocabulary).map(|pattern| (name, pattern)));
+    }
+    headers
+}
+
+fn basic(value: &Value<'_>, vocabulary: &Vocabulary<'_>) -> Option<(Pattern, Pattern)> {
+    let table = value.table()?;
+    let user = table
+        .require("user")
+        .and_then(|user| pattern(&user, vocabulary));
+    let password = table
+        .require("password")
+        .and_then(|value| pattern(&value, vocabulary));
+    Some((user?, password?))
+}
+
+pub(super) fn media(value: &Value<'_>) -> Option<HeaderValue> {
+    let text = value.text()?;
+    let header = text
+        .contains('/')
+        .then(|| HeaderValue::from_str(text).ok())
+        .flatten();
+    if header.is_none() {
+        value.blame("is no media type such as application/json", None);
+    }
+    header
+}
+
+pub(super) fn status(value: &Value<'_>) -> Option<StatusCode> {
+    StatusCode::from_u16(u16::try_from(value.integer(200, 599)?).ok()?).ok()
+}
+
+fn reply<'d>(value: &Value<'d>, context: &Context<'d>) -> Option<ReplyForm> {
+    let table = value.table()?;
+    let vocabulary = Vocabulary::reply(&context.extra);
+    let stated = table.get("status").and_then(|value| status(&value));
+    let media = table
+        .get("media")
+        .map_or(Some(HeaderValue::from_static(JSON)), |m| media(&m));
+    let headers = table
+        .get("headers")
+        .map(|value| headers(&value, &vocabulary));
+    let body = table
+        .get("body")
+        .and_then(|body| context.template(&body, &vocabulary));
+    let success = table
+        .get("success")
+        .map(|success| tests(&success))
+        .unwrap_or_default();
+    let signature = table.get("signature").and_then(|value| {
+        let signature = signature(&value, context)?;
+        resolved(signature, body.as_ref(), &value)
+    });
+    Some(ReplyForm {
+        status: stated.unwrap_or(StatusCode::OK),
+        status_stated: stated.is_some(),
+        media: media?,
+        headers: headers.unwrap_or_default(),
+        body,
+        success,
+        signature,
+    })
+}
+
+fn tests(value: &Value<'_>) -> Vec<Test> {
+    let Some(table) = value.table() else {
+        return Vec::new();
+    };
+    let mut tests = Vec::new();
+    for (key, value) in table.entries() {
+        if !key.name.starts_with('/') {
+            table.blame_key(&key, "is no JSON pointer such as /success", None);
+        }
+        let pointer = key.name.to_owned();
+        tests.extend(constant(&value).map(|equals| Test { pointer, equals }));
+    }
+    tests
+}
+
+pub(super) fn constant(value: &Value<'_>) -> Option<Constant> {
+    if value.is_integer() {
+        value.integer(i64::MIN, i64::MAX).map(Constant::Number)
+    } else if value.is_boolean() {
+        value.boolean().map(Constant::Bool)
+    } else {
+        value.text().map(|text| Constant::Text(text.to_owned()))
+    }
+}
+
+/// `{ alg = "hmac-sha256", key = "sha256({login}{secret})", message = "…",
+/// encoding = "hex" }`
+fn signature(value: &Value<'_>, context: &Context<'_>) -> Option<Signature> {
+    let table = value.table()?;
+    let vocabulary = Vocabulary::signature(&context.extra);
+    let alg = table
+        .require("alg")
+        .and_then(|alg| alg.choice(&[("hmac-sha256", ())]));
+    let encoding = table.require("encoding").and_then(|encoding| {
+        encoding.choice(&[("hex", Encoding::Hex), ("base64", Encoding::Base64)])
+    });
+    let key = table.require("key").and_then(|key| {
+        let text = key.text()?;
+        let hashed = text
+            .strip_prefix("sha256(")
+            .and_then(|text| text.strip_suffix(')'));
+        let pattern = super::blamed(&key, wire_pattern(hashed.unwrap_or(text), &vocabulary))?;
+        Some((pattern, hashed.is_some()))
+    });
+    let message = table
+        .require("message")
+        .and_then(|message| super::blamed(&message, wire_pattern(message.text()?, &vocabulary)));
+    alg?;
+    let (key, key_is_hashed) = key?;
+    Some(Signature {
+        key,
+        key_is_hashed,
+        message: message?,
+        encoding: encoding?,
+    })
+}
+
+/// A pattern whose holes are the wire texts of a reply.
+fn wire_pattern(text: &str, vocabulary: &Vocabulary<'_>) -> Result<Pattern, crate::pattern::Flaw> {
+    Pattern::written_only(text, vocabulary)
+}
+
+/// The signature with the codecs that its holes have in the body, because it
+/// covers the literal text there.
+fn resolved(
+    mut signature: Signature,
+    body: Option<&Template>,
+    value: &Value<'_>,
+) -> Option<Signature> {
+    use crate::pattern::Part;
+    for part in signature.message.0.iter_mut() {
+        let Part::Hole(hole) = part else { continue };
+        match body.and_then(|body| body.hole(&hole.word)) {
+            Some(spelled) => hole.codec = spelled.codec.clone(),
+            None if hole.word.is_time() => {
+                value.blame("covers a time that the body does not have", None);
+                return None;
+            }
+            None => (),
+        }
+    }
+    Some(signature)
+}

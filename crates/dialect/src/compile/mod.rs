@@ -1,0 +1,150 @@
+//! From a dialect file to a [`Dialect`]: reads every section, and reports every
+//! mistake with its place.
+
+mod credential;
+mod form;
+mod guard;
+mod refusals;
+mod rules;
+mod settings;
+mod tokens;
+
+pub(crate) use tokens::VariantTokens;
+
+use crate::document::{Document, Table, Value};
+use crate::pattern::{Flaw, Pattern};
+use crate::template::Template;
+use crate::word::Vocabulary;
+use crate::{Dialect, Mistakes, Variant};
+
+/// What the sections share.
+struct Context<'d> {
+    /// Templates that others refer to as `@name`.
+    shapes: Vec<(&'d str, Value<'d>)>,
+    /// Names of the further credential and token parts.
+    extra: Vec<&'d str>,
+    /// Names of the variants, the default one first.
+    variants: Vec<String>,
+}
+
+/// Compiles a dialect file.
+pub(crate) fn compile(source: &str, origin: &str) -> Result<Dialect, Mistakes> {
+    let document = Document::parse(source, origin)?;
+    let dialect = read(&document.root());
+    document.finish(dialect)
+}
+
+fn read(root: &Table<'_>) -> Option<Dialect> {
+    schema(root);
+    let name = settings::name(root);
+    let title = root.get("title").and_then(|title| title.text()).or(name);
+    let serves = settings::serves(root);
+    let preset = settings::preset(root, serves);
+    let session = settings::session(root);
+    let accept = settings::accept(root);
+    let credential = credential::read(root);
+    let mut context = Context {
+        shapes: shapes(root),
+        extra: credential.extra.clone(),
+        variants: form::variant_names(root),
+    };
+    let forms = form::read_all(root, &context);
+    let tokens = tokens::read(root, &context);
+    let expiry = settings::expiry(root);
+    let guard = guard::read(root, &context);
+    let refusals = refusals::read(root, &context, serves);
+    let client = settings::client(root, expiry.sliding);
+    let dialect = Dialect {
+        name: name?.to_owned(),
+        title: title?.to_owned(),
+        serves,
+        preset,
+        client,
+        refresh_mode: session.refresh,
+        new_login: session.login,
+        logout_scope: session.logout,
+        credential: credential.form,
+        accept,
+        variants: std::mem::take(&mut context.variants),
+        forms,
+        tokens,
+        expiry,
+        present: guard.present,
+        static_key: guard.static_key,
+        refusals: refusals?,
+    };
+    rules::check(root, &dialect);
+    Some(dialect)
+}
+
+fn schema(root: &Table<'_>) {
+    let Some(schema) = root.require("schema") else {
+        return;
+    };
+    if schema
+        .integer(0, i64::MAX)
+        .is_some_and(|schema| schema != 1)
+    {
+        schema.blame("is not 1, the only schema there is", None);
+    }
+}
+
+fn shapes<'d>(root: &Table<'d>) -> Vec<(&'d str, Value<'d>)> {
+    let Some(shapes) = root.get("shapes").and_then(|shapes| shapes.table()) else {
+        return vec![];
+    };
+    shapes
+        .entries()
+        .into_iter()
+        .map(|(key, value)| (key.name, value))
+        .collect()
+}
+
+impl<'d> Context<'d> {
+    /// A template, or the shape that `@name` refers to.
+    fn template(&self, value: &Value<'d>, vocabulary: &Vocabulary<'_>) -> Option<Template> {
+        let text = value.text()?;
+        let Some(name) = text.strip_prefix('@') else {
+            return template(value, vocabulary);
+        };
+        match self.shapes.iter().find(|(known, _)| *known == name) {
+            Some((_, shape)) => template(shape, vocabulary),
+            None => {
+                let known = self.shapes.iter().map(|(name, _)| *name);
+                value.blame(
+                    format!("no shape `{name}`"),
+                    crate::document::did_you_mean(name, known),
+                );
+                None
+            }
+        }
+    }
+
+    fn variant(&self, name: &str) -> Option<Variant> {
+        let index = self.variants.iter().position(|known| known == name)?;
+        u8::try_from(index).ok().map(Variant)
+    }
+}
+
+fn template(value: &Value<'_>, vocabulary: &Vocabulary<'_>) -> Option<Template> {
+    blamed(value, Template::parse(value.text()?, vocabulary))
+}
+
+fn pattern(value: &Value<'_>, vocabulary: &Vocabulary<'_>) -> Option<Pattern> {
+    blamed(value, Pattern::parse(value.text()?, vocabulary))
+}
+
+fn blamed<T>(value: &Value<'_>, read: Result<T, Flaw>) -> Option<T> {
+    read.map_err(|flaw| value.blame_inside(flaw.at, flaw.what, flaw.help))
+        .ok()
+}
+
+/// A JSON pointer (RFC 6901).
+fn pointer<'d>(value: &Value<'d>) -> Option<&'d str> {
+    let text = value.text()?;
+    if text.is_empty() || text.starts_with('/') {
+        return Some(text);
+    }
+    value.blame("is no JSON pointer such as /data/id", None);
+    None
+}

@@ -1,0 +1,218 @@
+//! The sections without templates: name, `serves`, `[preset]`, `[session]`,
+//! `[accept]`, `[expiry]`, `[client]`.
+
+use std::time::Duration;
+
+use countersign_domain::{LogoutScope, NewLogin, RefreshMode, Refusal};
+
+use crate::accept::{Accept, Mistyped};
+use crate::document::{Table, Value};
+use crate::expiry::{Expiry, Source};
+use crate::{ClientPolicy, LostRefresh, Preset, Serves};
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// The largest `max_body`, in bytes.
+const MAX_BODY: i64 = 1 << 20;
+
+pub(super) struct Session {
+    pub(super) refresh: RefreshMode,
+    pub(super) login: NewLogin,
+    pub(super) logout: Option<LogoutScope>,
+}
+
+/// The name, which is also that of the dialect's folder.
+pub(super) fn name<'d>(root: &Table<'d>) -> Option<&'d str> {
+    let value = root.require("name")?;
+    let name = value.text()?;
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if !name.is_empty() && name.len() <= 64 && name.chars().all(plain) {
+        return Some(name);
+    }
+    value.blame("is not made of a-z, 0-9 and `-`", None);
+    None
+}
+
+pub(super) fn serves(root: &Table<'_>) -> Serves {
+    let mut serves = Serves {
+        issuer: false,
+        client: false,
+    };
+    let Some(value) = root.require("serves") else {
+        return serves;
+    };
+    for side in value.array().unwrap_or_default() {
+        match side.choice(&[("issuer", true), ("client", false)]) {
+            Some(true) => serves.issuer = true,
+            Some(false) => serves.client = true,
+            None => (),
+        }
+    }
+    if !serves.issuer && !serves.client {
+        value.blame("names neither `issuer` nor `client`", None);
+    }
+    serves
+}
+
+pub(super) fn preset(root: &Table<'_>, serves: Serves) -> Preset {
+    let found = if serves.issuer {
+        root.require("preset")
+    } else {
+        root.get("preset")
+    };
+    let table = found.and_then(|preset| preset.table());
+    let get = |key: &str| {
+        let table = table.as_ref()?;
+        if serves.issuer {
+            table.require(key)
+        } else {
+            table.get(key)
+        }
+    };
+    let span = |key: &str, default| positive(get(key)).unwrap_or(default);
+    let count = |key: &str| {
+        let number = table.as_ref()?.get(key)?.integer(1, i64::from(u32::MAX))?;
+        u32::try_from(number).ok()
+    };
+    Preset {
+        access: span("access", DAY / 144),
+        refresh: span("refresh", DAY),
+        absolute: span("absolute", DAY * 30),
+        budget: count("budget"),
+        anonymous_per_minute: count("anonymous_per_minute"),
+        logins_per_minute: count("logins_per_minute"),
+        lock_after: count("lock_after"),
+    }
+}
+
+fn positive(value: Option<Value<'_>>) -> Option<Duration> {
+    let value = value?;
+    let span = value.duration()?;
+    if span < Duration::from_secs(1) {
+        value.blame("is shorter than a second", None);
+    }
+    Some(span)
+}
+
+pub(super) fn session(root: &Table<'_>) -> Session {
+    let table = root.require("session").and_then(|session| session.table());
+    let get = |key: &str| table.as_ref()?.require(key);
+    let refresh = get("refresh").and_then(|refresh| {
+        refresh.choice(&[
+            ("rotate", RefreshMode::Rotate),
+            ("keep", RefreshMode::Keep),
+            ("none", RefreshMode::None),
+        ])
+    });
+    let login = get("login").and_then(|login| {
+        login.choice(&[("keeps", NewLogin::Keeps), ("revokes", NewLogin::Revokes)])
+    });
+    let logout = table
+        .as_ref()
+        .and_then(|table| table.get("logout"))
+        .and_then(|logout| {
+            logout.choice(&[
+                ("session", LogoutScope::Session),
+                ("account", LogoutScope::Account),
+            ])
+        });
+    Session {
+        refresh: refresh.unwrap_or(RefreshMode::None),
+        login: login.unwrap_or(NewLogin::Keeps),
+        logout,
+    }
+}
+
+pub(super) fn accept(root: &Table<'_>) -> Accept {
+    let mut accept = Accept::default();
+    let Some(table) = root.get("accept").and_then(|accept| accept.table()) else {
+        return accept;
+    };
+    let slash = table
+        .get("slash")
+        .and_then(|v| v.choice(&[("exact", false), ("optional", true)]));
+    accept.slash_optional = slash.unwrap_or_default();
+    if let Some(media) = table.get("media").and_then(|media| media.texts()) {
+        accept.media = media
+            .iter()
+            .map(|media| media.to_ascii_lowercase())
+            .collect();
+    }
+    if let Some(most) = table
+        .get("max_body")
+        .and_then(|v| v.integer(1024, MAX_BODY))
+    {
+        accept.max_body = usize::try_from(most).unwrap_or(accept.max_body);
+    }
+    let mistyped = table.get("mistyped").and_then(|value| {
+        value.choice(&[
+            ("malformed", Mistyped::Malformed),
+            ("missing", Mistyped::Missing),
+        ])
+    });
+    accept.mistyped = mistyped.unwrap_or(accept.mistyped);
+    accept.numbers = table
+        .get("numbers")
+        .and_then(|v| v.boolean())
+        .unwrap_or_default();
+    accept.trim_login = folds(&table, "trim");
+    accept.lower_login = folds(&table, "lower");
+    accept
+}
+
+/// `trim = ["login"]`: only a login may be folded; a secret never is.
+fn folds(table: &Table<'_>, key: &str) -> bool {
+    let Some(words) = table.get(key).and_then(|words| words.array()) else {
+        return false;
+    };
+    words
+        .iter()
+        .filter_map(|word| word.choice(&[("login", true)]))
+        .any(|folds| folds)
+}
+
+pub(super) fn expiry(root: &Table<'_>) -> Expiry {
+    let mut expiry = Expiry::default();
+    let Some(table) = root.get("expiry").and_then(|expiry| expiry.table()) else {
+        return expiry;
+    };
+    let source = |key: &str| {
+        let value = table.get(key)?;
+        if value.is_text() && value.text() == Some("jwt") {
+            return Some(Source::Jwt);
+        }
+        value.duration().map(Source::After)
+    };
+    expiry.access = source("access");
+    expiry.refresh = source("refresh");
+    expiry.sliding = positive(table.get("sliding"));
+    expiry
+}
+
+pub(super) fn client(root: &Table<'_>, sliding: Option<Duration>) -> ClientPolicy {
+    let table = root.get("client").and_then(|client| client.table());
+    let get = |key: &str| table.as_ref()?.get(key);
+    let lost = get("lost_refresh").and_then(|lost| {
+        lost.choice(&[("retry", LostRefresh::Retry), ("login", LostRefresh::Login)])
+    });
+    let known: Vec<_> = Refusal::ALL
+        .iter()
+        .map(|refusal| (refusal.code(), *refusal))
+        .collect();
+    let expired = get("expired")
+        .and_then(|expired| expired.array())
+        .map(|expired| {
+            expired
+                .iter()
+                .filter_map(|refusal| refusal.choice(&known))
+                .collect()
+        });
+    ClientPolicy {
+        lost_refresh: lost.unwrap_or(LostRefresh::Retry),
+        expired: expired.unwrap_or_else(|| {
+            use Refusal::{BadBearer, BudgetSpent, ExpiredBearer, MissingBearer};
+            vec![BadBearer, MissingBearer, ExpiredBearer, BudgetSpent]
+        }),
+        sliding,
+    }
+}

@@ -1,0 +1,189 @@
+//! A compiled dialect and what it tells about itself. Reading requests is in
+//! `read`, writing replies in `reply`, the guard's side in `guard`, and the
+//! client's in `client`.
+
+use std::time::Duration;
+
+use countersign_domain::{Kind, LogoutScope, NewLogin, Operation, RefreshMode};
+use http::HeaderName;
+
+use crate::accept::Accept;
+use crate::compile::{self, VariantTokens};
+use crate::expiry::Expiry;
+use crate::form::Form;
+use crate::pattern::Pattern;
+use crate::refusals::Refusals;
+use crate::{
+    Asked, ClientPolicy, CredentialForm, Mistakes, OperationInfo, Preset, Serves, StaticKeyPlace,
+    TokenForm, Variant, shipped,
+};
+
+/// A wire format, compiled from its file.
+#[derive(Debug)]
+pub struct Dialect {
+    pub(crate) name: String,
+    pub(crate) title: String,
+    pub(crate) serves: Serves,
+    pub(crate) preset: Preset,
+    pub(crate) client: ClientPolicy,
+    pub(crate) refresh_mode: RefreshMode,
+    pub(crate) new_login: NewLogin,
+    pub(crate) logout_scope: Option<LogoutScope>,
+    pub(crate) credential: Option<CredentialForm>,
+    pub(crate) accept: Accept,
+    pub(crate) variants: Vec<String>,
+    pub(crate) forms: Vec<Form>,
+    pub(crate) tokens: Vec<VariantTokens>,
+    pub(crate) expiry: Expiry,
+    pub(crate) present: Vec<(HeaderName, Pattern)>,
+    pub(crate) static_key: Option<StaticKeyPlace>,
+    pub(crate) refusals: Refusals,
+}
+
+impl Dialect {
+    /// The dialects that come with the program: name and source, sorted.
+    pub const SHIPPED: &[(&str, &str)] = shipped::SHIPPED;
+
+    /// The source of a dialect that comes with the program.
+    pub fn shipped(name: &str) -> Option<&'static str> {
+        shipped::SHIPPED
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, source)| *source)
+    }
+
+    /// Compiles a dialect file; `origin` names it in messages.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with the file, with its places.
+    pub fn compile(source: &str, origin: &str) -> Result<Self, Mistakes> {
+        compile::compile(source, origin)
+    }
+
+    /// The name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The name for people; the plain name if the file gives none.
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// For which side the file is complete.
+    pub fn serves(&self) -> Serves {
+        self.serves
+    }
+
+    /// The vendor's lifetimes and limits.
+    pub fn preset(&self) -> &Preset {
+        &self.preset
+    }
+
+    /// How a client of the vendor behaves.
+    pub fn client_policy(&self) -> &ClientPolicy {
+        &self.client
+    }
+
+    /// What a refresh does with the refresh token.
+    pub fn refresh_mode(&self) -> RefreshMode {
+        self.refresh_mode
+    }
+
+    /// What a new login does to older tokens.
+    pub fn new_login(&self) -> NewLogin {
+        self.new_login
+    }
+
+    /// How far a logout reaches; `None` if there is no logout.
+    pub fn logout_scope(&self) -> Option<LogoutScope> {
+        self.logout_scope
+    }
+
+    /// By how much each use prolongs an access token; `None` for the usual
+    /// fixed end.
+    pub fn sliding(&self) -> Option<Duration> {
+        self.expiry.sliding
+    }
+
+    /// The variants; the first is the default one.
+    pub fn variants(&self) -> impl Iterator<Item = Variant> + use<> {
+        (0..u8::try_from(self.variants.len()).unwrap_or(u8::MAX)).map(Variant)
+    }
+
+    /// The variant with this name.
+    pub fn variant(&self, name: &str) -> Option<Variant> {
+        self.variants()
+            .find(|variant| self.variant_name(*variant) == name)
+    }
+
+    /// The name of a variant, stable enough to store; `main` where a dialect
+    /// has but one. Empty for a variant of another dialect.
+    pub fn variant_name(&self, variant: Variant) -> &str {
+        self.variants
+            .get(usize::from(variant.0))
+            .map_or("", String::as_str)
+    }
+
+    /// Whether sessions of this variant can be refreshed.
+    pub fn refreshes(&self, variant: Variant) -> bool {
+        self.form_of(Operation::Refresh, variant).is_some()
+    }
+
+    /// Every form of every operation.
+    pub fn operations(&self) -> impl Iterator<Item = OperationInfo> + '_ {
+        self.forms.iter().map(|form| OperationInfo {
+            operation: form.operation,
+            variant: form.variant,
+            method: form.method.clone(),
+            path: form.path.clone(),
+            slash_optional: self.accept.slash_optional,
+        })
+    }
+
+    /// The forms that the vendor fixes for credentials.
+    pub fn credential(&self) -> Option<&CredentialForm> {
+        self.credential.as_ref()
+    }
+
+    /// The largest request body that is read, in bytes.
+    pub fn max_body(&self) -> usize {
+        self.accept.max_body
+    }
+
+    /// Where a static key may be sent, if the dialect has one.
+    pub fn static_key(&self) -> Option<&StaticKeyPlace> {
+        self.static_key.as_ref()
+    }
+
+    /// The form of a token; `None` where the variant has no such token.
+    pub fn token_form(&self, variant: Variant, kind: Kind) -> Option<&TokenForm> {
+        let forms = self.tokens.get(usize::from(variant.0))?;
+        match kind {
+            Kind::Access => forms.access.as_ref(),
+            Kind::Refresh => forms.refresh.as_ref(),
+        }
+    }
+
+    /// What [`Dialect::read`] tells of a request for an operation in a variant:
+    /// to spell a reply without a request.
+    pub fn asked(&self, operation: Operation, variant: Variant) -> Option<Asked> {
+        let (form, _) = self.form_of(operation, variant)?;
+        Some(Asked {
+            operation,
+            variant,
+            form,
+        })
+    }
+
+    pub(crate) fn form_of(&self, operation: Operation, variant: Variant) -> Option<(u8, &Form)> {
+        let found = |form: &Form| form.operation == operation && form.variant == variant;
+        let index = self.forms.iter().position(found)?;
+        Some((u8::try_from(index).ok()?, self.forms.get(index)?))
+    }
+
+    pub(crate) fn form(&self, asked: &Asked) -> Option<&Form> {
+        self.forms.get(usize::from(asked.form))
+    }
+}

@@ -1,0 +1,51 @@
+//! Where a client learns when a token ends, if the reply does not say.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use countersign_domain::Timestamp;
+
+use crate::json::{self, Json, Rules};
+
+/// Where the ends of tokens come from when the reply has no field for them.
+#[derive(Debug, Default)]
+pub(crate) struct Expiry {
+    pub(crate) access: Option<Source>,
+    pub(crate) refresh: Option<Source>,
+    /// An access token lives on by this much with each use.
+    pub(crate) sliding: Option<Duration>,
+}
+
+/// A source beside the reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The `exp` of the token itself, unverified: it is only a hint for timing.
+    Jwt,
+    /// So long after the reply.
+    After(Duration),
+}
+
+impl Source {
+    /// When a token ends.
+    pub(crate) fn end(self, token: &str, now: Timestamp) -> Option<Timestamp> {
+        match self {
+            Self::Jwt => unverified_exp(token),
+            Self::After(span) => Some(now + span),
+        }
+    }
+}
+
+/// The `exp` of a JWT (RFC 7519 section 4.1.4), without any check of it.
+fn unverified_exp(token: &str) -> Option<Timestamp> {
+    let mut parts = token.split('.');
+    let claims = parts.nth(1)?;
+    let claims = URL_SAFE_NO_PAD.decode(claims.trim_end_matches('=')).ok()?;
+    let claims = json::parse(&claims, Rules::STRICT).ok()?;
+    match &claims.member("exp")?.value {
+        Json::Number(exp) => Some(Timestamp::from_seconds(
+            exp.split('.').next()?.parse().ok()?,
+        )),
+        _ => None,
+    }
+}

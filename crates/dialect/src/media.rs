@@ -1,0 +1,177 @@
+//! Media types (RFC 9110 section 8.3.1) and the urlencoded form.
+
+use std::borrow::Cow;
+
+use http::HeaderMap;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+
+use crate::json::{Json, Member, Node};
+
+/// The media type of a message in lower case, without parameters; empty if none
+/// is sent. The error says what is wrong.
+pub(crate) fn essence(headers: &HeaderMap) -> Result<String, &'static str> {
+    let mut values = headers.get_all(CONTENT_TYPE).iter();
+    let Some(value) = values.next() else {
+        return Ok(String::new());
+    };
+    if values.next().is_some() {
+        return Err("Content-Type is sent twice");
+    }
+    let text = value.to_str().map_err(|_| "Content-Type is not ASCII")?;
+    let mut parts = text.split(';').map(str::trim);
+    let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
+    for parameter in parts {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        let value = value.trim_matches('"');
+        if name.eq_ignore_ascii_case("charset") && !is_utf8(value) {
+            return Err("the charset is not UTF-8");
+        }
+    }
+    Ok(essence)
+}
+
+fn is_utf8(charset: &str) -> bool {
+    ["utf-8", "utf8", "us-ascii"]
+        .iter()
+        .any(|known| charset.eq_ignore_ascii_case(known))
+}
+
+/// Whether the body is coded (RFC 9110 section 8.4), which is never read here.
+pub(crate) fn is_encoded(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(CONTENT_ENCODING)
+        .iter()
+        .any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+}
+
+/// Reads `application/x-www-form-urlencoded` as an object of strings.
+pub(crate) fn urlencoded(body: &[u8]) -> Result<Node<'_>, &'static str> {
+    let text = std::str::from_utf8(body).map_err(|_| "the form is not UTF-8")?;
+    let mut members: Vec<Member<'_>> = Vec::new();
+    for field in text.split('&').filter(|field| !field.is_empty()) {
+        let (name, value) = field.split_once('=').unwrap_or((field, ""));
+        let key = decode(name).ok_or("the form has a name that cannot be decoded")?;
+        let value = decode(value).ok_or("the form has a value that cannot be decoded")?;
+        let node = Node {
+            span: 0..0,
+            value: Json::Text(value),
+        };
+        members.push(Member {
+            start: 0,
+            key,
+            node,
+        });
+    }
+    let mut names: Vec<&str> = members.iter().map(|member| &*member.key).collect();
+    names.sort_unstable();
+    if names
+        .windows(2)
+        .any(|pair| matches!(pair, [a, b] if a == b))
+    {
+        return Err("a field twice in the form");
+    }
+    Ok(Node {
+        span: 0..0,
+        value: Json::Object(members),
+    })
+}
+
+/// Undoes percent-encoding, `+` being a blank; `None` if it is broken or not
+/// UTF-8.
+pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
+    if !text.contains(['%', '+']) {
+        return Some(Cow::Borrowed(text));
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        rest = after;
+        match first {
+            b'+' => bytes.push(b' '),
+            b'%' => {
+                let (digits, after) = rest.split_at_checked(2)?;
+                let mut byte = [0];
+                hex::decode_to_slice(digits, &mut byte).ok()?;
+                bytes.extend(byte);
+                rest = after;
+            }
+            byte => bytes.push(*byte),
+        }
+    }
+    String::from_utf8(bytes).ok().map(Cow::Owned)
+}
+
+/// Appends percent-encoded text; what RFC 3986 section 2.3 calls unreserved
+/// stays as it is.
+pub(crate) fn encode(text: &str, out: &mut String) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+}
+
+/// Joins fields as a query or form.
+pub(crate) fn join<'f>(fields: impl Iterator<Item = (&'f str, String)>) -> String {
+    let mut text = String::new();
+    for (name, value) in fields {
+        if !text.is_empty() {
+            text.push('&');
+        }
+        encode(name, &mut text);
+        text.push('=');
+        encode(&value, &mut text);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn of(content_type: &'static str) -> Result<String, &'static str> {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, content_type.parse().unwrap());
+        essence(&headers)
+    }
+
+    #[test]
+    fn parameters_and_case_do_not_matter_but_the_charset_does() {
+        assert_eq!(
+            of("application/json;charset=utf-8"),
+            Ok("application/json".into())
+        );
+        assert_eq!(
+            of("Application/JSON ; x=1; Charset=\"UTF-8\""),
+            Ok("application/json".into())
+        );
+        assert_eq!(
+            of("application/json; charset=latin1"),
+            Err("the charset is not UTF-8")
+        );
+        assert_eq!(essence(&HeaderMap::new()), Ok(String::new()));
+    }
+
+    #[test]
+    fn a_broken_or_ambiguous_form_is_refused() {
+        for body in ["a=%", "a=%f", "a=%zz", "a=%ff", "%+=1", "a=1&%61=2"] {
+            assert!(urlencoded(body.as_bytes()).is_err(), "{body}");
+        }
+        assert!(urlencoded(b"a=%\xff").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_encoded_and_decoded(text in ".{0,30}") {
+            let mut encoded = String::new();
+            encode(&text, &mut encoded);
+            prop_assert!(encoded.bytes().all(|byte| byte.is_ascii_graphic()));
+            let decoded = decode(&encoded).unwrap();
+            prop_assert_eq!(decoded, text);
+        }
+    }
+}

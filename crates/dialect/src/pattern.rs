@@ -1,0 +1,310 @@
+//! A text with holes: `Bearer {access_token}`. Written by filling the holes,
+//! read by finding the fixed parts again.
+
+use crate::codec::Codec;
+use crate::word::{Bindings, Datum, Values, Vocabulary, Word};
+
+/// A hole: what it stands for, how that is written, whether it may be absent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Hole {
+    pub(crate) word: Word,
+    pub(crate) codec: Codec,
+    pub(crate) optional: bool,
+}
+
+impl Hole {
+    /// Binds what stands in the hole. Nothing is fine if it is optional.
+    fn take(&self, value: &str, bindings: &mut Bindings) -> bool {
+        match value {
+            "" => self.optional,
+            value => bindings.bind(&self.word, &self.codec, value),
+        }
+    }
+}
+
+/// A piece of a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    Text(Box<str>),
+    Hole(Hole),
+}
+
+/// A text with holes. No two holes are adjacent, unless the pattern is only
+/// ever written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Pattern(pub(crate) Vec<Part>);
+
+/// What is wrong with a pattern, and at which byte of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Flaw {
+    pub(crate) at: usize,
+    pub(crate) what: String,
+    pub(crate) help: Option<String>,
+}
+
+impl Flaw {
+    pub(crate) fn new(at: usize, what: impl Into<String>) -> Self {
+        Self {
+            at,
+            what: what.into(),
+            help: None,
+        }
+    }
+}
+
+impl Pattern {
+    /// Reads a pattern that works in both directions. `{{` and `}}` stand for
+    /// braces.
+    pub(crate) fn parse(text: &str, vocabulary: &Vocabulary<'_>) -> Result<Self, Flaw> {
+        let pattern = Self::written_only(text, vocabulary)?;
+        let mut at = 0;
+        for pair in pattern.0.windows(2) {
+            if let [Part::Hole(_), Part::Hole(_)] = pair {
+                at = text.find("}{").map_or(at, |at| at + 1);
+                return Err(Flaw::new(
+                    at,
+                    "two holes with nothing between them cannot be read back",
+                ));
+            }
+        }
+        Ok(pattern)
+    }
+
+    /// Reads a pattern that is never read back, so that holes may touch.
+    pub(crate) fn written_only(text: &str, vocabulary: &Vocabulary<'_>) -> Result<Self, Flaw> {
+        let mut parts = Vec::new();
+        let mut fixed = String::new();
+        let mut at = 0;
+        while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
+            if rest.starts_with("{{") || rest.starts_with("}}") {
+                fixed.extend(rest.chars().next());
+                at += 2;
+            } else if rest.starts_with('{') {
+                let Some(end) = rest.find('}') else {
+                    return Err(Flaw::new(at, "a hole that does not end"));
+                };
+                flush(&mut fixed, &mut parts);
+                let inside = rest.get(1..end).unwrap_or_default();
+                parts.push(Part::Hole(hole(inside, at + 1, vocabulary)?));
+                at += end + 1;
+            } else if rest.starts_with('}') {
+                return Err(Flaw::new(
+                    at,
+                    "`}` without its `{` (write `}}` for a brace)",
+                ));
+            } else {
+                let next = rest.chars().next().unwrap_or_default();
+                fixed.push(next);
+                at += next.len_utf8();
+            }
+        }
+        flush(&mut fixed, &mut parts);
+        Ok(Self(parts))
+    }
+
+    /// A pattern without holes.
+    pub(crate) fn fixed(text: &str) -> Self {
+        Self(if text.is_empty() {
+            Vec::new()
+        } else {
+            vec![Part::Text(text.into())]
+        })
+    }
+
+    pub(crate) fn holes(&self) -> impl Iterator<Item = &Hole> {
+        self.0.iter().filter_map(|part| match part {
+            Part::Hole(hole) => Some(hole),
+            Part::Text(_) => None,
+        })
+    }
+
+    /// The text, if there is no hole in it.
+    pub(crate) fn as_fixed(&self) -> Option<&str> {
+        match self.0.as_slice() {
+            [] => Some(""),
+            [Part::Text(text)] => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The hole, if it is the whole text.
+    pub(crate) fn as_hole(&self) -> Option<&Hole> {
+        match self.0.as_slice() {
+            [Part::Hole(hole)] => Some(hole),
+            _ => None,
+        }
+    }
+
+    /// Fills the holes; `None` if one has no value.
+    pub(crate) fn write(&self, values: &dyn Values) -> Option<String> {
+        let mut text = String::new();
+        for part in &self.0 {
+            match part {
+                Part::Text(fixed) => text.push_str(fixed),
+                Part::Hole(hole) => {
+                    let datum = values.datum(&hole.word)?;
+                    hole.codec
+                        .write(&datum, values.now(), &mut |part| text.push_str(part));
+                }
+            }
+        }
+        Some(text)
+    }
+
+    /// Whether a text is of this pattern; binds what stands in the holes.
+    pub(crate) fn read(&self, text: &str, bindings: &mut Bindings) -> bool {
+        let mut rest = text;
+        let mut parts = self.0.iter().peekable();
+        while let Some(part) = parts.next() {
+            match part {
+                Part::Text(fixed) => match rest.strip_prefix(&**fixed) {
+                    Some(after) => rest = after,
+                    None => return false,
+                },
+                Part::Hole(hole) => {
+                    let fixed = parts.next_if(|part| matches!(part, Part::Text(_)));
+                    let Some((value, after)) = hole_end(rest, fixed, parts.peek().is_none()) else {
+                        return false;
+                    };
+                    if !hole.take(value, bindings) {
+                        return false;
+                    }
+                    rest = after;
+                }
+            }
+        }
+        rest.is_empty()
+    }
+}
+
+/// What a hole holds, and the text after the fixed part that ends it.
+fn hole_end<'t>(rest: &'t str, fixed: Option<&Part>, last: bool) -> Option<(&'t str, &'t str)> {
+    match fixed {
+        Some(Part::Text(fixed)) if last => Some((rest.strip_suffix(&**fixed)?, "")),
+        Some(Part::Text(fixed)) => rest.split_once(&**fixed),
+        _ => Some((rest, "")),
+    }
+}
+
+fn flush(fixed: &mut String, parts: &mut Vec<Part>) {
+    if !fixed.is_empty() {
+        parts.push(Part::Text(std::mem::take(fixed).into()));
+    }
+}
+
+fn hole(inside: &str, at: usize, vocabulary: &Vocabulary<'_>) -> Result<Hole, Flaw> {
+    let (optional, inside) = match inside.strip_suffix('?') {
+        Some(inside) => (true, inside),
+        None => (false, inside),
+    };
+    let (name, codecs) = inside.split_once(':').unwrap_or((inside, ""));
+    let word = vocabulary.word(name).map_err(|help| Flaw {
+        at,
+        what: format!("no hole `{name}` here"),
+        help,
+    })?;
+    let codec = if vocabulary.codecs {
+        Codec::parse(codecs, &word)
+    } else {
+        Ok(Codec::PLAIN)
+    };
+    let codec = codec.map_err(|(what, help)| Flaw {
+        at: at + name.len(),
+        what,
+        help,
+    })?;
+    Ok(Hole {
+        word,
+        codec,
+        optional,
+    })
+}
+
+/// One value for one word, where only one is at hand.
+pub(crate) struct Only<'a>(pub(crate) Word, pub(crate) Datum<'a>);
+
+impl Values for Only<'_> {
+    fn datum(&self, word: &Word) -> Option<Datum<'_>> {
+        (self.0 == *word).then_some(self.1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use countersign_domain::Timestamp;
+
+    use super::*;
+
+    const REQUEST: Vocabulary<'static> = Vocabulary::request(&["team"]);
+
+    fn flaw(text: &str) -> (usize, String) {
+        let flaw = Pattern::parse(text, &REQUEST).unwrap_err();
+        (
+            flaw.at,
+            flaw.help
+                .map_or(flaw.what.clone(), |help| format!("{} ({help})", flaw.what)),
+        )
+    }
+
+    #[test]
+    fn a_flaw_is_told_with_its_byte() {
+        for (text, at, told) in [
+            ("a {logn}", 3, "no hole `logn` here (did you mean `login`?)"),
+            (
+                "{extra.tem}",
+                1,
+                "no hole `extra.tem` here (did you mean `extra.team`?)",
+            ),
+            (
+                "{login}{secret}",
+                7,
+                "two holes with nothing between them cannot be read back",
+            ),
+            ("{login", 0, "a hole that does not end"),
+            ("}", 0, "`}` without its `{` (write `}}` for a brace)"),
+            (
+                "{login:sting}",
+                6,
+                "no codec `sting` (did you mean `string`?)",
+            ),
+            ("{login:epoch}", 6, "a codec for times on what is no time"),
+        ] {
+            assert_eq!(flaw(text), (at, told.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn fixed_parts_are_found_again() {
+        let pattern = Pattern::parse("<{login}|{secret}>", &REQUEST).unwrap();
+        let read = |text: &str| {
+            let mut bindings = Bindings::new(Timestamp::default());
+            pattern.read(text, &mut bindings).then(|| {
+                let text = |word| bindings.text(&word).unwrap().to_owned();
+                (text(Word::Login), text(Word::Secret))
+            })
+        };
+        assert_eq!(read("<a|b>>"), Some(("a".into(), "b>".into())));
+        assert_eq!(read("<a|b"), None);
+        assert_eq!(read("<a>"), None);
+        assert_eq!(read("<|b>"), None);
+        assert_eq!(read("x<a|b>"), None);
+    }
+
+    #[test]
+    fn a_hole_that_repeats_must_agree() {
+        let pattern = Pattern::parse("{login}={login}", &REQUEST).unwrap();
+        assert!(pattern.read("a=a", &mut Bindings::new(Timestamp::default())));
+        assert!(!pattern.read("a=b", &mut Bindings::new(Timestamp::default())));
+    }
+
+    #[test]
+    fn braces_can_be_written() {
+        let pattern = Pattern::parse("{{{login}}}", &REQUEST).unwrap();
+        assert_eq!(
+            pattern
+                .write(&Only(Word::Login, Datum::Text("x")))
+                .as_deref(),
+            Some("{x}")
+        );
+    }
+}

@@ -1,0 +1,459 @@
+//! The dialects that come with the program, on the issuer's side.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use countersign_dialect::{
+    Asked, Claims, Command, Dialect, Found, Grant, Presented, Refused, Secret, TokenForm, Unread,
+};
+use countersign_domain::{Kind, Operation, Reason, Refusal, Timestamp};
+use http::{HeaderMap, Method, Request, Response};
+
+fn dialect(name: &str) -> Dialect {
+    Dialect::compile(Dialect::shipped(name).unwrap(), name).unwrap_or_else(|m| panic!("{m}"))
+}
+
+fn read(
+    dialect: &Dialect,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Result<Command, Unread> {
+    let mut request = Request::builder().method("POST").uri(path);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let (parts, ()) = request.body(()).unwrap().into_parts();
+    dialect.read(&parts, body.as_bytes())
+}
+
+fn text(response: &Response<Bytes>) -> String {
+    String::from_utf8(response.body().to_vec()).unwrap()
+}
+
+const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
+
+/// The instant of the vendor's sample.
+const SAMPLE: Timestamp = Timestamp::from_micros(1_718_214_464_405_243);
+
+fn grant<'a>(secret: &'a Secret) -> Grant<'a> {
+    Grant {
+        login: "your_login",
+        client_id: 34,
+        access_token: "AAA",
+        refresh_token: Some("RRR"),
+        access_expires_at: SAMPLE + Duration::from_secs(900),
+        refresh_expires_at: SAMPLE + Duration::from_secs(21_600),
+        now: SAMPLE,
+        secret: Some(secret),
+    }
+}
+
+fn asked(command: &Command) -> Asked {
+    match command {
+        Command::Login { asked, .. }
+        | Command::Refresh { asked, .. }
+        | Command::Logout { asked, .. } => *asked,
+    }
+}
+
+#[test]
+fn every_shipped_dialect_compiles_and_has_its_folders_name() {
+    for (name, source) in Dialect::SHIPPED {
+        let dialect =
+            Dialect::compile(source, name).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+        assert_eq!(dialect.name(), *name);
+        assert!(dialect.serves().issuer && dialect.serves().client);
+    }
+}
+
+#[test]
+fn b2binpay_prints_the_instants_of_the_vendors_sample() {
+    let b2binpay = dialect("b2binpay");
+    let body =
+        r#"{"data":{"type":"auth-token","attributes":{"login":"your_login","password":"p"}}}"#;
+    let command = read(&b2binpay, "/token", JSON, body).unwrap();
+    let secret = Secret::from("p");
+    let reply = b2binpay.grant(&asked(&command), &grant(&secret));
+    assert_eq!(reply.headers()["content-type"], "application/vnd.api+json");
+    assert_eq!(reply.headers()["cache-control"], "no-store");
+    let body = text(&reply);
+    let expected = concat!(
+        r#"{"data":{"type":"auth-token","id":null,"attributes":{"refresh":"RRR","access":"AAA","#,
+        r#""access_expired_at":"2024-06-12T18:02:44.405243Z","refresh_expired_at":"2024-06-12T23:47:44.405243Z","#,
+        r#""is_2fa_confirmed":false}},"meta":{"time":"2024-06-12T17:47:44.405243Z","sign":""#,
+    );
+    assert!(body.starts_with(expected), "{body}");
+}
+
+#[test]
+fn b2binpay_signs_a_login_as_five_public_implementations_do() {
+    // Computed with Python's hashlib and hmac over the same literal texts.
+    let b2binpay = dialect("b2binpay");
+    let asked = b2binpay
+        .asked(Operation::Login, b2binpay.variant("v2").unwrap())
+        .unwrap();
+    let body = text(&b2binpay.grant(&asked, &grant(&Secret::from("your_password"))));
+    let sign = "f1ae3ae0dc576e036b70292d245a75d28842dba1d1465e17b3f5b47c2fbbb6ac";
+    assert!(body.ends_with(&format!(r#""sign":"{sign}"}}}}"#)), "{body}");
+}
+
+#[test]
+fn b2binpay_tells_its_generations_apart_by_their_fields() {
+    let b2binpay = dialect("b2binpay");
+    let variant = |attributes: &str| {
+        let body = format!(r#"{{"data":{{"type":"auth-token","attributes":{attributes}}}}}"#);
+        read(&b2binpay, "/token/", JSON, &body)
+            .map(|command| b2binpay.variant_name(asked(&command).variant).to_owned())
+    };
+    assert_eq!(
+        variant(r#"{"login":"a","password":"b"}"#).as_deref(),
+        Ok("v2")
+    );
+    assert_eq!(
+        variant(r#"{"client_id":"a","client_secret":"b"}"#).as_deref(),
+        Ok("v3")
+    );
+    let missing = |attributes| variant(attributes).unwrap_err().pointer.unwrap();
+    assert_eq!(missing(r#"{"login":"a"}"#), "/data/attributes/password");
+    assert_eq!(
+        missing(r#"{"client_id":"a"}"#),
+        "/data/attributes/client_secret"
+    );
+    assert_eq!(missing("{}"), "/data/attributes/login");
+}
+
+#[test]
+fn b2binpay_tokens_have_the_claims_of_the_vendors_samples() {
+    let b2binpay = dialect("b2binpay");
+    let v2 = b2binpay.variant("v2").unwrap();
+    let Some(TokenForm::Jwt(form)) = b2binpay.token_form(v2, Kind::Access) else {
+        panic!("no JWT")
+    };
+    let claims = form.claims(&Claims {
+        session: "c2lk",
+        issued_at: SAMPLE,
+        access_expires_at: SAMPLE + Duration::from_secs(900),
+        refresh_expires_at: SAMPLE + Duration::from_secs(21_600),
+        jti: [0xaa; 16],
+        client_id: 34,
+        login: "your_login",
+    });
+    let jti = "aa".repeat(16);
+    let expected = format!(
+        r#"{{"token_type":"access","exp":1718215364,"iat":1718214464,"jti":"{jti}","user_id":34,"sid":"c2lk"}}"#
+    );
+    assert_eq!(claims, expected);
+    assert_eq!(form.header("-"), r#"{"alg":"HS256","typ":"JWT"}"#);
+    let read = form.read_claims(claims.as_bytes()).unwrap();
+    assert_eq!(
+        (read.session.as_str(), read.expires_at),
+        ("c2lk", Timestamp::from_seconds(1_718_215_364))
+    );
+}
+
+#[test]
+fn claims_are_read_strictly() {
+    let apirone = dialect("apirone");
+    let main = apirone.variant("main").unwrap();
+    let Some(TokenForm::Jwt(form)) = apirone.token_form(main, Kind::Access) else {
+        panic!("no JWT")
+    };
+    assert!(form.read_claims(br#"{"l":"x","exp":1}"#).is_ok());
+    for claims in [
+        "",
+        "[]",
+        "{}",
+        r#"{"l":"x"}"#,
+        r#"{"exp":1}"#,
+        r#"{"l":"","exp":1}"#,
+        r#"{"l":1,"exp":1}"#,
+        r#"{"l":"x","exp":"1"}"#,
+        r#"{"l":"x","exp":1.0}"#,
+        r#"{"l":"x","exp":-1}"#,
+        r#"{"l":"x","exp":9223372036854775808}"#,
+        r#"{"l":"x","exp":1e400}"#,
+        r#"{"l":"x","exp":null}"#,
+        r#"{"l":"x","exp":1,"exp":2}"#,
+        r#"{"l":"x","exp":1,"iat":1.5}"#,
+        r#"{"l":"x","exp":1,"nbf":"1"}"#,
+        r#"{"l":"x","exp":1} "#.trim_end_matches(' ').trim_end_matches('}'),
+    ] {
+        assert!(form.read_claims(claims.as_bytes()).is_err(), "{claims}");
+    }
+}
+
+#[test]
+fn paths_and_methods_are_told_before_a_body_is_read() {
+    let b2binpay = dialect("b2binpay");
+    assert_eq!(
+        b2binpay.find(&Method::POST, "/token"),
+        Found::Operation(Operation::Login)
+    );
+    assert_eq!(
+        b2binpay.find(&Method::POST, "/token/refresh/"),
+        Found::Operation(Operation::Refresh)
+    );
+    assert_eq!(b2binpay.find(&Method::POST, "/token//"), Found::NotMine);
+    assert_eq!(b2binpay.find(&Method::POST, "/"), Found::NotMine);
+    let wrong = Found::WrongMethod {
+        operation: Operation::Login,
+        allow: "POST".into(),
+    };
+    assert_eq!(b2binpay.find(&Method::GET, "/token/"), wrong);
+    assert_eq!(
+        dialect("mypopup").find(&Method::POST, "/auth/login/"),
+        Found::NotMine
+    );
+}
+
+#[test]
+fn a_bad_request_has_one_cause_and_its_place() {
+    let mypopup = dialect("mypopup");
+    let huge = format!(r#"{{"username":"{}"}}"#, "a".repeat(1 << 20));
+    let deep = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
+    for (body, reason) in [
+        ("", Reason::RequestMalformed),
+        ("{", Reason::RequestMalformed),
+        ("[]", Reason::RequestMalformed),
+        (deep.as_str(), Reason::RequestMalformed),
+        (huge.as_str(), Reason::RequestTooLarge),
+        ("{}", Reason::FieldMissing),
+        (r#"{"username":"","password":"x"}"#, Reason::FieldMissing),
+        (r#"{"username":null,"password":"x"}"#, Reason::FieldMissing),
+        (r#"{"username":5,"password":"x"}"#, Reason::FieldMissing),
+        (
+            r#"{"username":"a","username":"b","password":"x"}"#,
+            Reason::RequestMalformed,
+        ),
+        (
+            r#"{"username":"a","password":"x"} {}"#,
+            Reason::RequestMalformed,
+        ),
+    ] {
+        let unread = read(&mypopup, "/auth/login", JSON, body).unwrap_err();
+        assert_eq!(unread.reason, reason, "{:.60}", body);
+    }
+    let b2binpay = dialect("b2binpay");
+    let body = r#"{"data":{"type":"auth-token","attributes":{"login":5,"password":"x"}}}"#;
+    let unread = read(&b2binpay, "/token/", JSON, body).unwrap_err();
+    assert_eq!(unread.reason, Reason::RequestMalformed);
+    assert_eq!(unread.pointer.as_deref(), Some("/data/attributes/login"));
+}
+
+#[test]
+fn media_types_and_codings_are_told_apart() {
+    let body = r#"{"login":"apr-1","password":"x"}"#;
+    let with = |name: &str, headers: &[(&str, &str)]| {
+        read(
+            &dialect(name),
+            if name == "apirone" {
+                "/api/v2/auth/login"
+            } else {
+                "/auth/login"
+            },
+            headers,
+            body,
+        )
+        .err()
+        .map(|unread| unread.reason)
+    };
+    assert_eq!(
+        with(
+            "apirone",
+            &[("content-type", "application/json;charset=utf-8")]
+        ),
+        None
+    );
+    assert_eq!(with("apirone", &[]), None);
+    assert_eq!(
+        with("apirone", &[("content-type", "text/plain")]),
+        Some(Reason::RequestMalformed)
+    );
+    assert_eq!(
+        with(
+            "apirone",
+            &[("content-type", "application/json; charset=utf-16")]
+        ),
+        Some(Reason::RequestMalformed)
+    );
+    assert_eq!(
+        with("apirone", &[("content-encoding", "gzip")]),
+        Some(Reason::RequestMalformed)
+    );
+    assert_eq!(with("mypopup", &[]), Some(Reason::RequestMalformed));
+}
+
+#[test]
+fn apirone_refreshes_with_a_bearer_and_any_body() {
+    let apirone = dialect("apirone");
+    let path = "/api/v2/auth/refresh-token";
+    for scheme in ["Bearer", "bearer", "BEARER"] {
+        let bearer = format!("{scheme} a.b.c");
+        let headers = [
+            ("authorization", bearer.as_str()),
+            ("content-type", "application/x-www-form-urlencoded"),
+        ];
+        for body in ["", "x=1", "\u{0}"] {
+            let Ok(Command::Refresh { refresh_token, .. }) = read(&apirone, path, &headers, body)
+            else {
+                panic!("{scheme} {body:?}")
+            };
+            assert_eq!(refresh_token.expose(), "a.b.c");
+        }
+    }
+    for (authorization, reason) in [
+        (None, Reason::TokenMissing),
+        (Some("Basic a"), Reason::TokenMissing),
+        (Some("Bearer"), Reason::RequestMalformed),
+        (Some("Bearer "), Reason::RequestMalformed),
+        (Some("Bearer  a"), Reason::RequestMalformed),
+        (Some("Bearer a b"), Reason::RequestMalformed),
+    ] {
+        let headers: Vec<_> = authorization
+            .iter()
+            .map(|value| ("authorization", *value))
+            .collect();
+        let unread = read(&apirone, path, &headers, "").unwrap_err();
+        assert_eq!(unread.reason, reason, "{authorization:?}");
+    }
+    let twice = [("authorization", "Bearer a"), ("authorization", "Bearer a")];
+    assert_eq!(
+        read(&apirone, path, &twice, "").unwrap_err().reason,
+        Reason::RequestMalformed
+    );
+}
+
+#[test]
+fn a_bearer_beside_a_static_key_decides() {
+    let apirone = dialect("apirone");
+    let mut headers = HeaderMap::new();
+    let key = Some("currency=tbtc&transfer%2Dkey=K");
+    assert_eq!(
+        apirone.presented(&headers, key),
+        Presented::StaticKey(Secret::from("K"))
+    );
+    assert_eq!(
+        apirone.presented(&headers, Some("transfer_key=K")),
+        Presented::Nothing
+    );
+    let twice = Some("transfer-key=K&transfer-key=K");
+    assert_eq!(
+        apirone.presented(&headers, twice),
+        Presented::Ambiguous(Reason::RequestMalformed)
+    );
+    headers.insert("authorization", "bearer a.b".parse().unwrap());
+    assert_eq!(apirone.presented(&headers, twice), Presented::Token("a.b"));
+    headers.append("authorization", "bearer a.b".parse().unwrap());
+    assert_eq!(
+        apirone.presented(&headers, None),
+        Presented::Ambiguous(Reason::TokenMalformed)
+    );
+}
+
+#[test]
+fn a_static_key_is_cut_out_and_the_rest_keeps_its_bytes() {
+    let apirone = dialect("apirone");
+    let place = apirone.static_key().unwrap();
+    for (query, rest) in [
+        ("transfer-key=K", ""),
+        ("a=%20&transfer-key=K&b", "a=%20&b"),
+        ("%74ransfer-key=K&&a", "&a"),
+    ] {
+        let (key, left) = place.take_from_query(query).unwrap().unwrap();
+        assert_eq!((key.expose(), left.as_str()), ("K", rest), "{query}");
+    }
+    for (body, rest) in [
+        (r#"{"transfer-key":"K"}"#, "{}"),
+        (
+            r#"{ "transfer-key" : "K" , "a": 1.0e1 }"#,
+            r#"{ "a": 1.0e1 }"#,
+        ),
+        (
+            r#"{"a":1, "transfer\u002dkey":"K", "b":[ ] }"#,
+            r#"{"a":1, "b":[ ] }"#,
+        ),
+        ("{\"a\":1 ,\n \"transfer-key\":\"K\"\n}", "{\"a\":1 \n}"),
+    ] {
+        let (key, left) = place.take_from_body(&Bytes::from(body)).unwrap().unwrap();
+        assert_eq!((key.expose(), &left[..]), ("K", rest.as_bytes()), "{body}");
+    }
+    let strip = |body: &'static str| {
+        place
+            .strip_body(&Bytes::from_static(body.as_bytes()))
+            .unwrap()
+    };
+    assert_eq!(
+        strip(r#"{"transfer-key":1,"a":2,"transfer-key":3}"#),
+        r#"{"a":2}"#
+    );
+    assert_eq!(
+        strip(r#"{"a":2,"transfer-key":1,"transfer-key":3}"#),
+        r#"{"a":2}"#
+    );
+    assert_eq!(
+        strip(r#"{"b":{"transfer-key":1}}"#),
+        r#"{"b":{"transfer-key":1}}"#
+    );
+    for body in [
+        r#"{"transfer-key":1}"#,
+        r#"{"transfer-key":""}"#,
+        r#"{"transfer-key":"a","transfer-key":"a"}"#,
+        "{",
+    ] {
+        assert!(place.take_from_body(&Bytes::from(body)).is_err(), "{body}");
+    }
+    assert!(place.take_from_body(&Bytes::from("[1]")).unwrap().is_none());
+}
+
+#[test]
+fn every_refusal_is_spelled_on_every_operation() {
+    for (name, _) in Dialect::SHIPPED {
+        let dialect = dialect(name);
+        for operation in Operation::ALL {
+            for refusal in Refusal::ALL {
+                let reply = dialect.refuse(&Refused::new(operation, *refusal));
+                assert!(
+                    reply.status().as_u16() >= 400,
+                    "{name} {operation} {refusal}"
+                );
+                let body: serde_json::Value = serde_json::from_slice(reply.body()).unwrap();
+                assert!(body.is_object(), "{name} {operation} {refusal}");
+                assert!(!text(&reply).contains('{') || !text(&reply).contains("{detail"));
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_dynamic_about_a_refusal_is_filled_in() {
+    let b2binpay = dialect("b2binpay");
+    let missing = b2binpay.refuse(&Refused {
+        pointer: Some("/data/attributes/password"),
+        ..Refused::new(Operation::Login, Refusal::MissingField)
+    });
+    assert_eq!(
+        text(&missing),
+        r#"{"errors":[{"detail":"This field is required.","status":"400","source":{"pointer":"/data/attributes/password"},"code":"required"}]}"#
+    );
+    let later = b2binpay.refuse(&Refused {
+        retry_after: Some(Duration::from_millis(1001)),
+        ..Refused::new(Operation::Login, Refusal::Throttled)
+    });
+    assert_eq!(
+        (later.status().as_u16(), &later.headers()["retry-after"]),
+        (429, &"2".parse().unwrap())
+    );
+    let wrong = b2binpay.refuse(&Refused {
+        allow: Some("POST"),
+        ..Refused::new(Operation::Login, Refusal::MethodNotAllowed)
+    });
+    assert_eq!(wrong.headers()["allow"], "POST");
+    let mypopup = dialect("mypopup");
+    let logout = mypopup.refuse(&Refused::new(Operation::Logout, Refusal::MissingBearer));
+    assert_eq!(
+        text(&logout),
+        r#"{"error":{"name":"UnauthorizedError","code":"UNAUTHORIZED","message":"Authentication required"}}"#
+    );
+}
