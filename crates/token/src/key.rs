@@ -137,7 +137,7 @@ impl KindKey {
                 let ours = hmac::sign(key, message);
                 constant_time::verify_slices_are_equal(ours.as_ref(), signature).is_ok()
             }
-            Signer::Rs256(rsa) => rsa.public.verify_sig(message, signature).is_ok(),
+            Signer::Rs256(rsa) => verify_rs256(&rsa.public, message, signature),
         }
     }
 }
@@ -162,6 +162,10 @@ impl Rsa {
             .ok()?;
         Some(signature)
     }
+}
+
+fn verify_rs256(public: &ParsedPublicKey, message: &[u8], signature: &[u8]) -> bool {
+    public.verify_sig(message, signature).is_ok()
 }
 
 /// One HMAC as the PRF of RFC 5869 section 2.3 with a single block: the root is

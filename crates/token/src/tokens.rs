@@ -329,7 +329,10 @@ impl Minting<'_> {
         let key = self.key.key.of(self.kind);
         let sealed = self.claim().seal(&key.claim);
         match form {
-            TokenForm::Opaque(form) => Ok(Secret::from(form.token(&sealed))),
+            TokenForm::Opaque(form) => form
+                .token(&sealed)
+                .map(Secret::from)
+                .ok_or(MintFault::NotSigned),
             TokenForm::Jwt(form) => {
                 let mut token = encode(form.header(&self.key.kid.0));
                 token.push('.');
