@@ -65,3 +65,32 @@ fn checksum(body: &str) -> String {
     let digest = digest::digest(&digest::SHA256, body.as_bytes());
     hex::encode(&digest.as_ref()[..CHECK / 2])
 }
+
+/// A new key for the admin API: `csa_`, 43 alphanumerics and a checksum.
+pub fn admin_key() -> Result<Secret, NoRandomness> {
+    let body = format!("csa_{}", alphanumerics(SECRET)?);
+    Ok(Secret::from(format!("{body}_{}", checksum(&body))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_was_cut_off_has_another_checksum() {
+        let key = admin_key().unwrap();
+        let (body, check) = key.expose().rsplit_once('_').unwrap();
+        assert_eq!(checksum(body), check);
+        assert_ne!(checksum(&body[..body.len() - 1]), check);
+        assert_eq!(key.expose().len(), 4 + SECRET + 1 + CHECK);
+    }
+
+    #[test]
+    fn the_letters_of_a_key_are_drawn_evenly() {
+        let text = alphanumerics(62_000).unwrap();
+        for letter in ALPHABET {
+            let drawn = text.bytes().filter(|byte| byte == letter).count();
+            assert!((800..1_200).contains(&drawn), "{} {drawn} times", char::from(*letter));
+        }
+    }
+}

@@ -1,1 +1,77 @@
-//! The configuration file: what was written, then what is needed.
+//! The configuration file: `countersign config check|example`, and what the
+//! server makes of the file.
+//!
+//! Every mistake is reported at once, with its line. Defaults live with the
+//! types in [`settings`]; [`read`] says how each key is written.
+
+mod read;
+mod settings;
+
+use std::path::{Path, PathBuf};
+
+use countersign_dialect::Mistakes;
+
+use crate::exit::Failure;
+use crate::output::Output;
+
+pub use read::read;
+pub use settings::{ApiSection, LogFormat, ServerSection, Settings};
+
+/// A configuration file that says everything there is to say, with comments.
+pub const EXAMPLE: &str = include_str!("example.toml");
+
+/// Look at a configuration file without starting anything
+#[derive(Debug, clap::Subcommand)]
+pub enum ConfigCommand {
+    /// Report every mistake in a configuration file
+    #[command(after_help = "Examples:\n  countersign config check countersign.toml\n  \
+                            countersign config check --json countersign.toml")]
+    Check {
+        /// The file
+        file: PathBuf,
+    },
+    /// Print a configuration file with every key, its default and what it does
+    #[command(after_help = "Example:\n  countersign config example > countersign.toml")]
+    Example,
+}
+
+/// Runs `countersign config …`.
+pub fn run(command: &ConfigCommand, output: &mut Output) -> Result<(), Failure> {
+    match command {
+        ConfigCommand::Example => output.text(EXAMPLE),
+        ConfigCommand::Check { file } => {
+            let settings = load(file)?;
+            let apis: Vec<_> = settings.apis.iter().map(|api| api.name.as_str()).collect();
+            output.document(
+                &serde_json::json!({ "file": file, "valid": true, "apis": apis }),
+                &format!("{} is valid: {}", file.display(), count(&apis)),
+            )
+        }
+    }
+}
+
+/// Reads a configuration file and the dialect files that it names.
+pub fn load(file: &Path) -> Result<Settings, Failure> {
+    let source = std::fs::read_to_string(file).map_err(|error| {
+        Failure::usage(format!("the configuration {} cannot be read: {error}", file.display()))
+    })?;
+    let base = file.parent().unwrap_or(Path::new("."));
+    read(&source, &file.display().to_string(), base).map_err(mistaken)
+}
+
+fn mistaken(mistakes: Mistakes) -> Failure {
+    let number = mistakes.0.len();
+    let noun = if number == 1 { "mistake" } else { "mistakes" };
+    Failure::usage(format!("{mistakes}\n{number} {noun} in the configuration"))
+}
+
+fn count(apis: &[&str]) -> String {
+    match apis {
+        [] => "it configures no api yet".to_owned(),
+        [one] => format!("it configures the api {one}"),
+        many => format!("it configures the apis {}", many.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

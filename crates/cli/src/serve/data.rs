@@ -1,0 +1,138 @@
+//! The data directory: who may read it, what is in it, and whose it is.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use countersign_dialect::Secret;
+use countersign_server::seal::MasterKey;
+
+use crate::exit::Failure;
+
+/// A data directory that exists and that only its owner can read.
+pub(crate) struct DataDirectory(PathBuf);
+
+impl DataDirectory {
+    /// Opens the directory, and makes it with mode 0700 if it is missing.
+    pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+        made.map_err(|error| cannot("made", path, &error))?;
+        let mode = fs::metadata(path).map_err(|error| cannot("read", path, &error))?.permissions();
+        if mode.mode() & 0o077 != 0 {
+            return Err(Failure::usage(format!(
+                "the data directory {0} can be entered by others: run `chmod 700 {0}`, or name \
+                 another with --data",
+                path.display()
+            )));
+        }
+        Ok(Self(path.to_owned()))
+    }
+
+    /// The database.
+    pub(crate) fn store(&self) -> PathBuf {
+        self.0.join("countersign.db")
+    }
+
+    /// What the demo writes for scripts once it serves.
+    pub(crate) fn demo(&self) -> PathBuf {
+        self.0.join("demo.json")
+    }
+
+    /// The demo's accounts with their secrets; it also marks the directory as a
+    /// demo's.
+    pub(crate) fn demo_accounts(&self) -> PathBuf {
+        self.0.join("demo-accounts.json")
+    }
+
+    /// Refuses a directory that a demo made for a server, and the reverse: a
+    /// demo's secrets lie open in `demo-accounts.json`.
+    pub(crate) fn check_owner(&self, demo: bool) -> Result<(), Failure> {
+        let (store, marked) = (self.store().exists(), self.demo_accounts().exists());
+        let directory = self.0.display();
+        if demo && store && !marked {
+            return Err(Failure::usage(format!(
+                "{directory} holds the data of a server and not of a demo: name another with --data"
+            )));
+        }
+        if !demo && marked {
+            return Err(Failure::usage(format!(
+                "{directory} holds the data of a demo, whose secrets lie open: name another with \
+                 --data"
+            )));
+        }
+        Ok(())
+    }
+
+    /// The master key: made with the store, and never again after that.
+    pub(crate) fn master_key(&self, store_is_new: bool) -> Result<MasterKey, Failure> {
+        let path = self.0.join("master.key");
+        let key = if store_is_new {
+            MasterKey::open_or_create(&path)
+        } else {
+            MasterKey::open(&path)
+        };
+        key.map_err(|error| Failure::usage(error.to_string()))
+    }
+
+    /// Where the admin key is.
+    pub(crate) fn admin_key_file(&self) -> PathBuf {
+        self.0.join("admin.key")
+    }
+
+    /// The admin key, and whether it was made just now.
+    pub(crate) fn admin_key(&self) -> Result<(Secret, bool), Failure> {
+        let path = self.admin_key_file();
+        match fs::read_to_string(&path) {
+            Ok(text) if text.trim().is_empty() => Err(Failure::usage(format!(
+                "the admin key {0} is empty: delete it, and the next start makes a new one",
+                path.display()
+            ))),
+            Ok(text) => Ok((Secret::from(text.trim()), false)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let key = countersign_server::generated_key::admin_key()
+                    .map_err(|error| Failure::failed(error.to_string()))?;
+                write_private(&path, &format!("{}\n", key.expose()))?;
+                Ok((key, true))
+            }
+            Err(error) => Err(cannot("read", &path, &error)),
+        }
+    }
+
+    /// Takes away what an earlier start of the demo wrote for scripts, which wait
+    /// for the file to appear.
+    pub(crate) fn withdraw_demo(&self) -> Result<(), Failure> {
+        match fs::remove_file(self.demo()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(cannot("removed", &self.demo(), &error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Tells operator commands where the admin API is.
+    pub(crate) fn publish_admin_url(&self, url: &str) -> Result<(), Failure> {
+        write_private(&self.0.join("admin.url"), &format!("{url}\n"))
+    }
+}
+
+/// Writes a file that only its owner can read, whole or not at all.
+pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), Failure> {
+    let draft = path.with_extension("new");
+    let write = || {
+        // A draft that an earlier start left behind may have another mode.
+        match fs::remove_file(&draft) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&draft, path)
+    };
+    write().map_err(|error| cannot("written", path, &error))
+}
+
+fn cannot(what: &str, path: &Path, error: &io::Error) -> Failure {
+    Failure::usage(format!("{} cannot be {what}: {error}", path.display()))
+}

@@ -1,0 +1,236 @@
+//! `serve --demo`: the three shipped dialects with ready accounts, an echo
+//! behind the guard, and `demo.json` for scripts.
+//!
+//! Secrets are kept in `demo-accounts.json`, which is written before the
+//! accounts are made: a demo that is killed in between finishes the work at its
+//! next start.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use countersign_dialect::{Asking, Secret};
+use countersign_domain::account::{Allowlist, StoredSecret};
+use countersign_domain::{ApiName, Operation};
+use countersign_server::api::Api;
+use countersign_server::generated_key;
+use countersign_server::store::{Actor, CreateError, NewAccount, Store};
+use serde::{Deserialize, Serialize};
+
+use super::data::{DataDirectory, write_private};
+use crate::exit::Failure;
+
+/// The demo's configuration.
+pub(crate) const CONFIGURATION: &str = include_str!("demo.toml");
+
+/// What `demo.json` says.
+#[derive(Serialize)]
+pub(crate) struct Manifest<'a> {
+    /// The API's URL.
+    pub(crate) listen: &'a str,
+    /// The admin API's URL.
+    pub(crate) admin: &'a str,
+    /// The admin API's key.
+    pub(crate) admin_key: &'a str,
+    /// The accounts, plain ones first.
+    pub(crate) accounts: Vec<ManifestAccount<'a>>,
+}
+
+/// An account in `demo.json`.
+#[derive(Serialize)]
+pub(crate) struct ManifestAccount<'a> {
+    #[serde(flatten)]
+    account: &'a DemoAccount,
+    client_id: u64,
+}
+
+/// An account of the demo, with its secret in the open.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct DemoAccount {
+    api: String,
+    login: String,
+    secret: String,
+    allow: Vec<String>,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    Active,
+    Disabled,
+}
+
+/// An account to be planned: api, login (`None`: in the dialect's form that
+/// begins with the prefix), prefix, networks and state.
+struct Plan {
+    api: &'static str,
+    login: Option<&'static str>,
+    prefix: Option<&'static str>,
+    allow: &'static [&'static str],
+    state: State,
+}
+
+const fn plain(api: &'static str, login: Option<&'static str>) -> Plan {
+    Plan { api, login, prefix: None, allow: &[], state: State::Active }
+}
+
+const PLANS: [Plan; 6] = [
+    plain("b2binpay", Some("demo")),
+    plain("mypopup", Some("demo")),
+    plain("apirone", None),
+    Plan { prefix: Some("btc"), ..plain("apirone", None) },
+    Plan { state: State::Disabled, ..plain("mypopup", Some("demo-disabled")) },
+    Plan { allow: &["127.0.0.2/32"], ..plain("mypopup", Some("demo-allowlisted")) },
+];
+
+/// The demo's accounts.
+pub(crate) struct Demo {
+    accounts: Vec<DemoAccount>,
+    ids: Vec<u64>,
+}
+
+impl Demo {
+    /// Finds the accounts of an earlier start, or makes them.
+    pub(crate) async fn prepare(
+        directory: &DataDirectory,
+        apis: &BTreeMap<ApiName, Arc<Api>>,
+        store: &Store,
+    ) -> Result<Self, Failure> {
+        let path = directory.demo_accounts();
+        let accounts = match std::fs::read_to_string(&path) {
+            Ok(text) => read(&path, &text)?,
+            Err(_) => {
+                let planned = PLANS.iter().map(|plan| plan.account(apis));
+                let planned = planned.collect::<Result<Vec<_>, _>>()?;
+                let text = serde_json::to_string_pretty(&planned).map_err(Failure::bug)?;
+                write_private(&path, &text)?;
+                planned
+            }
+        };
+        let mut ids = Vec::new();
+        for account in &accounts {
+            ids.push(account.ensure(apis, store).await?);
+        }
+        Ok(Self { accounts, ids })
+    }
+
+    /// What `demo.json` is to say.
+    pub(crate) fn manifest<'a>(
+        &'a self,
+        listen: &'a str,
+        admin: &'a str,
+        admin_key: &'a Secret,
+    ) -> Manifest<'a> {
+        let accounts = self.accounts.iter().zip(&self.ids);
+        let accounts =
+            accounts.map(|(account, id)| ManifestAccount { account, client_id: *id }).collect();
+        Manifest { listen, admin, admin_key: admin_key.expose(), accounts }
+    }
+
+    /// Ready `curl` lines for each plain account.
+    pub(crate) fn curl_lines(&self, url: &str, apis: &BTreeMap<ApiName, Arc<Api>>) -> String {
+        let plain = self.accounts.iter().filter(|it| it.state == State::Active && it.allow.is_empty());
+        let blocks = plain.filter_map(|account| account.curl_lines(url, apis));
+        blocks.collect::<Vec<_>>().join("\n")
+    }
+}
+
+impl Plan {
+    fn account(&self, apis: &BTreeMap<ApiName, Arc<Api>>) -> Result<DemoAccount, Failure> {
+        let api = find(apis, self.api)?;
+        let login = match self.login {
+            Some(login) => login.to_owned(),
+            None => generated_key::login(api.dialect(), self.prefix).map_err(Failure::bug)?,
+        };
+        let secret = generated_key::key(api.dialect()).map_err(Failure::bug)?;
+        Ok(DemoAccount {
+            api: self.api.to_owned(),
+            login,
+            secret: secret.expose().to_owned(),
+            allow: self.allow.iter().map(|it| (*it).to_owned()).collect(),
+            state: self.state,
+        })
+    }
+}
+
+impl DemoAccount {
+    /// The id of the account, which is made if it is missing.
+    async fn ensure(
+        &self,
+        apis: &BTreeMap<ApiName, Arc<Api>>,
+        store: &Store,
+    ) -> Result<u64, Failure> {
+        let api = find(apis, &self.api)?;
+        let known = store.credential_by_login(api.name(), &self.login).await;
+        if let Some((account, _)) = known.map_err(Failure::unavailable)? {
+            return Ok(account.id.number());
+        }
+        let account = NewAccount {
+            api: api.name().clone(),
+            id: None,
+            login: self.login.clone(),
+            secret: StoredSecret::Key(api.pepper.hash(&self.secret)),
+            allow: Allowlist::parse(&self.allow).map_err(Failure::bug)?,
+            active: self.state == State::Active,
+        };
+        let created = store.create_account(account, Actor::System).await;
+        let (account, _) = created.map_err(|error: CreateError| Failure::failed(error.to_string()))?;
+        Ok(account.id.number())
+    }
+
+    fn curl_lines(&self, url: &str, apis: &BTreeMap<ApiName, Arc<Api>>) -> Option<String> {
+        let dialect = find(apis, &self.api).ok()?.dialect();
+        let secret = Secret::from(self.secret.as_str());
+        let asking =
+            Asking { login: Some(&self.login), secret: Some(&secret), ..Asking::default() };
+        let title = format!("# {} ({})\n", dialect.title(), self.login);
+        let logins = dialect.variants().filter_map(|variant| {
+            let request = dialect.request(Operation::Login, variant, &asking)?;
+            let body = String::from_utf8_lossy(request.body()).into_owned();
+            let headers = request.headers().iter().map(|(name, value)| {
+                format!(" -H '{name}: {}'", String::from_utf8_lossy(value.as_bytes()))
+            });
+            let headers: String = headers.collect();
+            Some(format!("curl -X {} '{url}{}'{headers} -d '{body}'\n", request.method(), request.uri()))
+        });
+        let presented = dialect.present("ACCESS_TOKEN", &BTreeMap::new());
+        let headers: String = presented
+            .iter()
+            .map(|(name, value)| {
+                format!(" -H '{name}: {}'", String::from_utf8_lossy(value.as_bytes()))
+            })
+            .collect();
+        let guarded = self.guarded_path()?;
+        Some(format!("{title}{}curl '{url}{guarded}'{headers}\n", logins.collect::<String>()))
+    }
+
+    /// A path of the demo that this account may call.
+    fn guarded_path(&self) -> Option<String> {
+        Some(match self.api.as_str() {
+            "b2binpay" => "/deposit/".to_owned(),
+            "mypopup" => "/api/v1/products".to_owned(),
+            "apirone" if self.login.starts_with("apr-") => {
+                format!("/api/v2/accounts/{}/callback?currency=tbtc", self.login)
+            }
+            "apirone" => format!("/api/v2/wallets/{}/callback", self.login),
+            _ => return None,
+        })
+    }
+}
+
+fn read(path: &Path, text: &str) -> Result<Vec<DemoAccount>, Failure> {
+    serde_json::from_str(text).map_err(|error| {
+        Failure::usage(format!(
+            "{} cannot be read ({error}): delete the demo's data directory to begin anew",
+            path.display()
+        ))
+    })
+}
+
+fn find<'a>(apis: &'a BTreeMap<ApiName, Arc<Api>>, name: &str) -> Result<&'a Arc<Api>, Failure> {
+    apis.iter()
+        .find(|(known, _)| known.as_str() == name)
+        .map(|(_, api)| api)
+        .ok_or_else(|| Failure::failed(format!("the demo has no api {name}")))
+}
