@@ -200,3 +200,6 @@ fn join(handle: JoinHandle<()>) {
 fn page(limit: usize) -> i64 {
     i64::try_from(limit.min(PAGE)).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests;
