@@ -1,6 +1,40 @@
 //! Runs: the one binary.
 
+mod args;
+mod completion;
 mod config;
+mod dialect;
+mod exit;
+mod operator;
+mod output;
 mod serve;
+mod table;
 
-fn main() {}
+use std::process::ExitCode;
+
+use args::{Args, Command};
+use exit::Failure;
+use output::Output;
+
+fn main() -> ExitCode {
+    let words: Vec<_> = std::env::args_os().collect();
+    let args = match args::parse(&words) {
+        Ok(args) => args,
+        Err(code) => return code,
+    };
+    let mut output = Output::new(args.json);
+    let outcome = run(&args, &mut output);
+    exit::report(outcome, &output)
+}
+
+fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
+    match &args.command {
+        Command::Serve(args) => serve::run(args, output),
+        Command::Account(args) => operator::account(args, output),
+        Command::Credential(args) => operator::credential(args, output),
+        Command::Session(args) => operator::session(args, output),
+        Command::Dialect(command) => dialect::run(command, output),
+        Command::Config(command) => config::run(command, output),
+        Command::Completion(args) => completion::run(args, output),
+    }
+}

@@ -1,0 +1,80 @@
+//! The command line as it is written. What it means is the business of each
+//! command.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+
+use crate::completion::CompletionArgs;
+use crate::config::ConfigCommand;
+use crate::dialect::DialectCommand;
+use crate::exit::{self, Failure};
+use crate::operator::{AccountArgs, CredentialArgs, SessionArgs};
+use crate::output::Output;
+use crate::serve::ServeArgs;
+
+/// Logins, access tokens and refresh tokens for B2B APIs, in any vendor's spelling
+#[derive(Debug, Parser)]
+#[command(
+    name = "countersign",
+    version,
+    after_help = "Examples:
+  countersign serve --demo
+  countersign account create --api mypopup --allow 192.0.2.0/24
+  countersign dialect show apirone
+
+Exit codes: 0 done, 1 failed, 64 usage or configuration, 69 unavailable, 77 refused."
+)]
+pub(crate) struct Args {
+    /// Print one JSON document
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve the configured apis
+    Serve(ServeArgs),
+    /// Accounts: partners of an api
+    Account(AccountArgs),
+    /// Credentials: the logins and secrets of an account
+    Credential(CredentialArgs),
+    /// Sessions: what descends from one login
+    Session(SessionArgs),
+    /// Dialects: wire formats, as files
+    #[command(subcommand)]
+    Dialect(DialectCommand),
+    /// The configuration file
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print a completion script for a shell
+    Completion(CompletionArgs),
+}
+
+/// Reads the command line; where there is nothing to run, the exit code.
+pub(crate) fn parse(words: &[OsString]) -> Result<Args, ExitCode> {
+    Args::try_parse_from(words).map_err(|error| match error.kind() {
+        // Help that was asked for. If nobody reads it, nothing is lost.
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            let _ = error.print();
+            ExitCode::SUCCESS
+        }
+        _ => usage(&error, words),
+    })
+}
+
+fn usage(error: &clap::Error, words: &[OsString]) -> ExitCode {
+    if words.iter().any(|word| word == "--json") {
+        let message = error.to_string();
+        let failure = Failure::usage(message.trim_end().trim_start_matches("error: "));
+        return exit::report(Err(failure), &Output::new(true));
+    }
+    let _ = error.print();
+    exit::USAGE.into()
+}

@@ -1,0 +1,94 @@
+//! `countersign dialect`: look at wire formats, and check files of one's own.
+
+mod check;
+mod show;
+
+use std::path::PathBuf;
+
+use countersign_dialect::Dialect;
+use serde_json::json;
+
+use crate::exit::Failure;
+use crate::output::Output;
+use crate::table::Table;
+
+/// Look at dialects, and check dialect files
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum DialectCommand {
+    /// List the dialects that come with the program
+    #[command(after_help = "Example:\n  countersign dialect list --json")]
+    List,
+    /// Show what a dialect serves, its lifetimes and how it says no
+    #[command(after_help = "Examples:
+  countersign dialect show apirone
+  countersign dialect show ./dialects/acme/dialect.toml
+  countersign dialect show mypopup --source > dialect.toml")]
+    Show {
+        /// The name of a dialect that comes with the program, or a file
+        #[arg(value_name = "NAME|FILE")]
+        dialect: String,
+        /// Print the file itself
+        #[arg(long)]
+        source: bool,
+    },
+    /// Report every mistake in a dialect file, and try the examples beside it
+    #[command(after_help = "Examples:
+  countersign dialect check ./dialects/acme
+  countersign dialect check acme.toml --json
+
+A mistake is reported as FILE:LINE:COLUMN: PLACE: MESSAGE, and the exit code is 64.")]
+    Check {
+        /// The file, or a directory with a dialect.toml
+        #[arg(value_name = "FILE|DIR")]
+        path: PathBuf,
+    },
+}
+
+/// Runs `countersign dialect …`.
+pub(crate) fn run(command: &DialectCommand, output: &mut Output) -> Result<(), Failure> {
+    match command {
+        DialectCommand::List => list(output),
+        DialectCommand::Show { dialect, source } => show::run(dialect, *source, output),
+        DialectCommand::Check { path } => check::run(path, output),
+    }
+}
+
+fn list(output: &mut Output) -> Result<(), Failure> {
+    let mut table = Table::new(["NAME", "TITLE", "OPERATIONS", "SERVES"]);
+    let mut items = Vec::new();
+    for (name, source) in Dialect::SHIPPED {
+        let dialect = Dialect::compile(source, name).map_err(Failure::bug)?;
+        let (operations, serves) = (operations(&dialect), serves(&dialect));
+        table.row([
+            name,
+            dialect.title(),
+            &operations.join(" "),
+            &serves.join(" "),
+        ]);
+        items.push(json!({
+            "name": name,
+            "title": dialect.title(),
+            "operations": operations,
+            "serves": serves,
+        }));
+    }
+    output.document(&json!({ "items": items }), &table.text())
+}
+
+/// The names of the operations, each once, in the order of a session's life.
+fn operations(dialect: &Dialect) -> Vec<&'static str> {
+    let mut found: Vec<_> = dialect.operations().map(|info| info.operation).collect();
+    found.sort_unstable();
+    found.dedup();
+    found.iter().map(|operation| operation.name()).collect()
+}
+
+/// For which sides the file is complete.
+fn serves(dialect: &Dialect) -> Vec<&'static str> {
+    let serves = dialect.serves();
+    let sides = [(serves.issuer, "issuer"), (serves.client, "client")];
+    sides
+        .into_iter()
+        .filter_map(|(serves, side)| serves.then_some(side))
+        .collect()
+}

@@ -1,0 +1,136 @@
+//! How a command ends: its exit code, and what is said when it fails.
+//!
+//! 0 done, 1 failed, 64 usage or configuration, 69 unavailable, 77 refused; the
+//! numbers above 1 are those of BSD's `sysexits.h`.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use crate::output::Output;
+
+/// The exit code of a failure.
+pub(crate) const FAILED: u8 = 1;
+
+/// The exit code of a mistake in the command line or the configuration.
+pub(crate) const USAGE: u8 = 64;
+
+/// Why a command did not do what it was asked to.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    cause: Cause,
+    message: String,
+    details: Option<Value>,
+}
+
+/// Whose fault it is, which decides the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cause {
+    Failed,
+    Usage,
+    Unavailable,
+    Refused,
+    Bug,
+}
+
+impl Cause {
+    fn code(self) -> u8 {
+        match self {
+            Self::Failed | Self::Bug => FAILED,
+            Self::Usage => USAGE,
+            Self::Unavailable => 69,
+            Self::Refused => 77,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Usage => "usage",
+            Self::Unavailable => "unavailable",
+            Self::Refused => "refused",
+            Self::Bug => "bug",
+        }
+    }
+}
+
+impl Failure {
+    /// It was tried and did not work: exit 1.
+    pub(crate) fn failed(message: impl fmt::Display) -> Self {
+        Self::new(Cause::Failed, &message)
+    }
+
+    /// The command line, a file or the configuration is wrong: exit 64.
+    pub(crate) fn usage(message: impl fmt::Display) -> Self {
+        Self::new(Cause::Usage, &message)
+    }
+
+    /// Something that is needed does not answer; later may be better: exit 69.
+    pub(crate) fn unavailable(message: impl fmt::Display) -> Self {
+        Self::new(Cause::Unavailable, &message)
+    }
+
+    /// The server does not let this caller do it: exit 77.
+    pub(crate) fn refused(message: impl fmt::Display) -> Self {
+        Self::new(Cause::Refused, &message)
+    }
+
+    /// What cannot happen did: exit 1.
+    pub(crate) fn bug(message: impl fmt::Display) -> Self {
+        Self::new(Cause::Bug, &message)
+    }
+
+    /// The same failure with more for `--json`.
+    #[must_use]
+    pub(crate) fn with_details(self, details: Value) -> Self {
+        Self {
+            details: Some(details),
+            ..self
+        }
+    }
+
+    fn new(cause: Cause, message: &dyn fmt::Display) -> Self {
+        Self {
+            cause,
+            message: message.to_string(),
+            details: None,
+        }
+    }
+
+    /// One JSON object: the kind of failure, its message and exit code.
+    fn document(&self) -> Value {
+        let mut document = json!({
+            "error": self.cause.name(),
+            "exit": self.cause.code(),
+            "message": self.message,
+        });
+        if let Some(details) = &self.details {
+            document["details"] = details.clone();
+        }
+        document
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.cause == Cause::Bug {
+            f.write_str("this is a mistake of the program, please report it: ")?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+/// Says on standard error what went wrong, if anything did, and gives the exit
+/// code.
+pub(crate) fn report(outcome: Result<(), Failure>, output: &Output) -> ExitCode {
+    let Err(failure) = outcome else {
+        return ExitCode::SUCCESS;
+    };
+    if output.is_json() {
+        output.complain(&failure.document().to_string());
+    } else {
+        output.complain(&format!("countersign: {failure}"));
+    }
+    ExitCode::from(failure.cause.code())
+}

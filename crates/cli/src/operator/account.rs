@@ -1,0 +1,195 @@
+//! `countersign account`: the partners of an api.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::address::{FINDING, ServerArgs};
+use super::admin::Admin;
+use super::confirm::confirm;
+use super::{reply, secret_file};
+use crate::exit::Failure;
+use crate::output::Output;
+
+/// Arguments of `countersign account`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = FINDING)]
+pub(crate) struct AccountArgs {
+    #[command(flatten)]
+    pub(super) server: ServerArgs,
+    #[command(subcommand)]
+    pub(super) command: AccountCommand,
+}
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum AccountCommand {
+    /// List accounts
+    #[command(after_help = "Examples:
+  countersign account list --api mypopup
+  countersign account list --login acme --json")]
+    List(ListArgs),
+    /// Show an account
+    #[command(after_help = "Examples:
+  countersign account show 100001
+  countersign account show acme --json")]
+    Show {
+        /// Its id, or a login of it
+        account: String,
+    },
+    /// Create an account with a first credential
+    #[command(after_help = "Examples:
+  countersign account create --api mypopup --login acme
+  countersign account create --api mypopup --login acme --allow 192.0.2.0/24 --allow ::1
+  countersign account create --api apirone --login-prefix btc
+  pass show acme | countersign account create --api mypopup --login acme --secret-file -")]
+    Create(CreateArgs),
+    /// Disable an account: ends its sessions, and it cannot log in
+    #[command(after_help = "Example:\n  countersign account disable acme")]
+    Disable {
+        /// Its id, or a login of it
+        account: String,
+    },
+    /// Enable an account again
+    #[command(after_help = "Example:\n  countersign account enable acme")]
+    Enable {
+        /// Its id, or a login of it
+        account: String,
+    },
+    /// Replace the networks that an account may call from
+    #[command(after_help = "Examples:
+  countersign account allow acme 192.0.2.0/24 2001:db8::/32
+  countersign account allow acme --everywhere")]
+    Allow {
+        /// Its id, or a login of it
+        account: String,
+        /// The networks, or single addresses
+        #[arg(value_name = "NETWORK", required_unless_present = "everywhere")]
+        networks: Vec<String>,
+        /// Let it call from everywhere
+        #[arg(long, conflicts_with = "networks")]
+        everywhere: bool,
+    },
+    /// Delete an account with its credentials and sessions
+    #[command(after_help = "Example:\n  countersign account delete acme --yes")]
+    Delete {
+        /// Its id, or a login of it
+        account: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ListArgs {
+    /// Those of this api
+    #[arg(long, value_name = "NAME")]
+    api: Option<String>,
+    /// Those that have a credential with this login
+    #[arg(long)]
+    login: Option<String>,
+    /// Those after this id
+    #[arg(long, value_name = "ID")]
+    after: Option<u64>,
+    /// How many at most (1 to 1000) [default: 100]
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct CreateArgs {
+    /// Its api
+    #[arg(long, value_name = "NAME")]
+    api: String,
+    /// The login of its first credential, and its name; generated if not given
+    #[arg(long)]
+    login: Option<String>,
+    /// Generate a login that begins so, where the dialect has several forms
+    #[arg(long, value_name = "PREFIX", conflicts_with = "login")]
+    login_prefix: Option<String>,
+    /// Take the secret from this file, or from standard input for `-`; generated if not given
+    #[arg(long, value_name = "FILE")]
+    secret_file: Option<PathBuf>,
+    /// Its numeric id; the next free one if not given
+    #[arg(long)]
+    id: Option<u64>,
+    /// A network that it may call from; all if none is given
+    #[arg(long, value_name = "NETWORK")]
+    allow: Vec<String>,
+    /// Create it disabled
+    #[arg(long)]
+    disabled: bool,
+}
+
+pub(super) fn run(
+    command: &AccountCommand,
+    admin: &Admin,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    match command {
+        AccountCommand::List(args) => list(args, admin, output),
+        AccountCommand::Show { account } => {
+            let path = reply::account_path(admin, account)?;
+            reply::one(&admin.get(&path)?, output)
+        }
+        AccountCommand::Create(args) => create(args, admin, output),
+        AccountCommand::Disable { account } => {
+            change(account, &json!({ "state": "disabled" }), admin, output)
+        }
+        AccountCommand::Enable { account } => {
+            change(account, &json!({ "state": "active" }), admin, output)
+        }
+        AccountCommand::Allow {
+            account, networks, ..
+        } => change(account, &json!({ "allow": networks }), admin, output),
+        AccountCommand::Delete { account, yes } => delete(account, *yes, admin, output),
+    }
+}
+
+fn list(args: &ListArgs, admin: &Admin, output: &mut Output) -> Result<(), Failure> {
+    let query = reply::query(&[
+        ("api", args.api.clone()),
+        ("login", args.login.clone()),
+        ("after", args.after.map(|id| id.to_string())),
+        ("limit", args.limit.map(|n| n.to_string())),
+    ]);
+    let page = admin.get(&format!("/accounts{query}"))?;
+    let columns = ["ID", "API", "LOGIN", "STATE", "ALLOWED FROM", "CREATED"];
+    let names = ["id", "api", "login", "state", "allow", "created_at"];
+    reply::page(&page, columns, names, output)
+}
+
+fn create(args: &CreateArgs, admin: &Admin, output: &mut Output) -> Result<(), Failure> {
+    let secret = args.secret_file.as_deref().map(secret_file::read);
+    let secret = secret.transpose()?;
+    let body = reply::body(vec![
+        ("api", Some(json!(args.api))),
+        ("login", args.login.as_ref().map(|it| json!(it))),
+        (
+            "login_prefix",
+            args.login_prefix.as_ref().map(|it| json!(it)),
+        ),
+        ("secret", secret.map(|it| json!(it.expose()))),
+        ("id", args.id.map(Value::from)),
+        ("allow", Some(json!(args.allow))),
+        ("state", args.disabled.then(|| json!("disabled"))),
+    ]);
+    reply::created("The account", &admin.post("/accounts", &body)?, output)
+}
+
+fn change(account: &str, body: &Value, admin: &Admin, output: &mut Output) -> Result<(), Failure> {
+    let path = reply::account_path(admin, account)?;
+    reply::one(&admin.patch(&path, body)?, output)
+}
+
+fn delete(account: &str, yes: bool, admin: &Admin, output: &mut Output) -> Result<(), Failure> {
+    let id = reply::account_id(admin, account)?;
+    let path = format!("/accounts/{id}");
+    confirm(
+        &format!("Delete account {id} with its credentials and sessions?"),
+        yes,
+    )?;
+    admin.delete(&path)?;
+    let document = json!({ "account": id, "deleted": true });
+    reply::done(&document, &format!("Account {id} is deleted."), output)
+}

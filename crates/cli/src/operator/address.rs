@@ -1,0 +1,184 @@
+//! Where the admin API is and which key opens it: what the command line says,
+//! else what the environment says, else what the data directory says.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use countersign_dialect::Secret;
+use http::Uri;
+
+use crate::exit::Failure;
+
+/// How an operator command finds its server.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ServerArgs {
+    /// The server's data directory; beats the environment [default: ./countersign-data]
+    #[arg(long, value_name = "DIR", global = true)]
+    data: Option<PathBuf>,
+}
+
+/// The help that all operator commands share.
+pub(crate) const FINDING: &str = "\
+The server is found by COUNTERSIGN_ADMIN_URL and COUNTERSIGN_ADMIN_KEY_FILE, or by the files
+admin.url and admin.key in its data directory.";
+
+/// An admin API that can be asked.
+#[derive(Debug)]
+pub(crate) struct Address {
+    /// The URL, without a slash at its end.
+    pub(crate) url: String,
+    /// Who says so.
+    pub(crate) source: String,
+    /// The admin key.
+    pub(crate) key: Secret,
+    /// The file it came from.
+    pub(crate) key_file: PathBuf,
+}
+
+const DEFAULT_DATA: &str = "countersign-data";
+
+impl ServerArgs {
+    /// Finds URL and key.
+    pub(crate) fn address(&self) -> Result<Address, Failure> {
+        let data = self.data.as_deref().unwrap_or(Path::new(DEFAULT_DATA));
+        let (url, source) = match self.variable("COUNTERSIGN_ADMIN_URL")? {
+            Some(url) => (url, "COUNTERSIGN_ADMIN_URL".to_owned()),
+            None => published(data)?,
+        };
+        let key_file = match self.variable("COUNTERSIGN_ADMIN_KEY_FILE")? {
+            Some(file) => PathBuf::from(file),
+            None => data.join("admin.key"),
+        };
+        Ok(Address {
+            url: check_url(&url, &source)?,
+            source,
+            key: key(&key_file)?,
+            key_file,
+        })
+    }
+
+    /// A variable, unless the command line names a data directory.
+    fn variable(&self, name: &str) -> Result<Option<String>, Failure> {
+        match self.data {
+            Some(_) => Ok(None),
+            None => environment(name),
+        }
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "where the server is belongs to the configuration of operator commands"
+)]
+fn environment(name: &str) -> Result<Option<String>, Failure> {
+    match std::env::var(name) {
+        Ok(value) if value.trim().is_empty() => Ok(None),
+        Ok(value) => Ok(Some(value)),
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        Err(std::env::VarError::NotUnicode(_)) => {
+            Err(Failure::usage(format!("{name} is not UTF-8")))
+        }
+    }
+}
+
+/// The URL that a server writes into its data directory once it serves.
+fn published(data: &Path) -> Result<(String, String), Failure> {
+    let file = data.join("admin.url");
+    match fs::read_to_string(&file) {
+        Ok(text) => Ok((text.trim().to_owned(), file.display().to_string())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(Failure::unavailable(format!(
+            "no server is known here: there is no {}. Start one with `countersign serve`, name \
+             its data directory with --data, or set COUNTERSIGN_ADMIN_URL and \
+             COUNTERSIGN_ADMIN_KEY_FILE",
+            file.display()
+        ))),
+        Err(error) => Err(unreadable(&file, &error)),
+    }
+}
+
+/// Over plain HTTP the key must not leave the machine.
+fn check_url(text: &str, source: &str) -> Result<String, Failure> {
+    let wrong = |why: &str| Err(Failure::usage(format!("{text:?} (from {source}) {why}")));
+    let Ok(uri) = text.trim().parse::<Uri>() else {
+        return wrong("is no URL");
+    };
+    match (uri.scheme_str(), uri.host()) {
+        (Some("https"), _) => wrong(
+            "is an https URL, which this command does not speak yet: run it on the server's \
+             machine, or through a tunnel to its loopback address",
+        ),
+        (Some("http"), Some(host)) if is_loopback(host) => {
+            Ok(text.trim().trim_end_matches('/').to_owned())
+        }
+        (Some("http"), Some(_)) => wrong(
+            "is not on this machine, and plain HTTP would show the admin key on the way: use a \
+             tunnel to its loopback address",
+        ),
+        _ => wrong("is no http URL; write http://127.0.0.1:8081"),
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let address = bare.parse::<std::net::IpAddr>();
+    host.eq_ignore_ascii_case("localhost")
+        || address.is_ok_and(|it| it.to_canonical().is_loopback())
+}
+
+fn key(file: &Path) -> Result<Secret, Failure> {
+    let metadata = fs::metadata(file).map_err(|error| unreadable(file, &error))?;
+    if metadata.permissions().mode() & 0o077 != 0 {
+        return Err(Failure::usage(format!(
+            "others can read the admin key in {file}: run `chmod 600 {file}`, and replace the key \
+             if somebody may have",
+            file = file.display()
+        )));
+    }
+    let text = fs::read_to_string(file).map_err(|error| unreadable(file, &error))?;
+    let key = text.trim();
+    if key.is_empty() || key.contains(|c: char| !c.is_ascii_graphic()) {
+        return Err(Failure::usage(format!(
+            "{} holds no admin key: it must be one line without spaces",
+            file.display()
+        )));
+    }
+    Ok(Secret::from(key))
+}
+
+fn unreadable(file: &Path, error: &std::io::Error) -> Failure {
+    Failure::usage(format!("{} cannot be read: {error}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_goes_over_plain_http_to_this_machine_only() {
+        for good in [
+            "http://127.0.0.1:8081",
+            "http://127.0.0.1:8081/",
+            "http://localhost:1",
+            "http://[::1]:8081",
+            " http://127.9.9.9\n",
+        ] {
+            let url = check_url(good, "test").unwrap();
+            assert!(!url.ends_with('/') && url == url.trim(), "{url:?}");
+        }
+        for bad in [
+            "",
+            "127.0.0.1:8081",
+            "https://127.0.0.1",
+            "http://192.0.2.1:8081",
+            "http://localhost.example.com",
+            "http://127.0.0.1.example.com",
+            "ftp://127.0.0.1",
+            "http://",
+            "http://a b",
+        ] {
+            assert!(check_url(bad, "test").is_err(), "{bad:?}");
+        }
+    }
+}

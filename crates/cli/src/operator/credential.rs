@@ -1,0 +1,139 @@
+//! `countersign credential`: the logins and secrets of an account. It may have
+//! several, so that a secret is replaced without a gap: create the new one,
+//! hand it over, delete the old one.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::address::{FINDING, ServerArgs};
+use super::admin::Admin;
+use super::confirm::confirm;
+use super::{reply, secret_file};
+use crate::exit::Failure;
+use crate::output::Output;
+
+/// Arguments of `countersign credential`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = FINDING)]
+pub(crate) struct CredentialArgs {
+    #[command(flatten)]
+    pub(super) server: ServerArgs,
+    #[command(subcommand)]
+    pub(super) command: CredentialCommand,
+}
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum CredentialCommand {
+    /// List the credentials of an account
+    #[command(after_help = "Example:\n  countersign credential list acme")]
+    List {
+        /// The account's id, or a login of it
+        account: String,
+    },
+    /// Create a further credential of an account
+    #[command(after_help = "Examples:
+  countersign credential create acme
+  countersign credential create 100001 --login acme-2 --secret-file secret.txt")]
+    Create(CreateArgs),
+    /// Disable a credential: ends the sessions that it opened
+    #[command(after_help = "Example:\n  countersign credential disable acme 3")]
+    Disable(Which),
+    /// Enable a credential again
+    #[command(after_help = "Example:\n  countersign credential enable acme 3")]
+    Enable(Which),
+    /// Delete a credential and end the sessions that it opened
+    #[command(after_help = "Example:\n  countersign credential delete acme 3 --yes")]
+    Delete {
+        #[command(flatten)]
+        which: Which,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct CreateArgs {
+    /// The account's id, or a login of it
+    account: String,
+    /// The login; generated if not given
+    #[arg(long)]
+    login: Option<String>,
+    /// Generate a login that begins so, where the dialect has several forms
+    #[arg(long, value_name = "PREFIX", conflicts_with = "login")]
+    login_prefix: Option<String>,
+    /// Take the secret from this file, or from standard input for `-`; generated if not given
+    #[arg(long, value_name = "FILE")]
+    secret_file: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Which {
+    /// The account's id, or a login of it
+    account: String,
+    /// The credential's id
+    credential: u64,
+}
+
+impl Which {
+    fn path(&self, admin: &Admin) -> Result<String, Failure> {
+        let account = reply::account_path(admin, &self.account)?;
+        Ok(format!("{account}/credentials/{}", self.credential))
+    }
+}
+
+pub(super) fn run(
+    command: &CredentialCommand,
+    admin: &Admin,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    match command {
+        CredentialCommand::List { account } => list(account, admin, output),
+        CredentialCommand::Create(args) => create(args, admin, output),
+        CredentialCommand::Disable(which) => change(which, "disabled", admin, output),
+        CredentialCommand::Enable(which) => change(which, "active", admin, output),
+        CredentialCommand::Delete { which, yes } => delete(which, *yes, admin, output),
+    }
+}
+
+fn list(account: &str, admin: &Admin, output: &mut Output) -> Result<(), Failure> {
+    let path = reply::account_path(admin, account)?;
+    let page = admin.get(&format!("{path}/credentials"))?;
+    let columns = ["ID", "LOGIN", "KIND", "STATE", "CREATED"];
+    let names = ["id", "login", "kind", "state", "created_at"];
+    reply::page(&page, columns, names, output)
+}
+
+fn create(args: &CreateArgs, admin: &Admin, output: &mut Output) -> Result<(), Failure> {
+    let secret = args.secret_file.as_deref().map(secret_file::read);
+    let secret = secret.transpose()?;
+    let path = reply::account_path(admin, &args.account)?;
+    let body = reply::body(vec![
+        ("login", args.login.as_ref().map(|it| json!(it))),
+        (
+            "login_prefix",
+            args.login_prefix.as_ref().map(|it| json!(it)),
+        ),
+        ("secret", secret.map(|it| json!(it.expose()))),
+    ]);
+    let created = admin.post(&format!("{path}/credentials"), &body)?;
+    reply::created("The credential", &created, output)
+}
+
+fn change(which: &Which, state: &str, admin: &Admin, output: &mut Output) -> Result<(), Failure> {
+    let path = which.path(admin)?;
+    reply::one(&admin.patch(&path, &json!({ "state": state }))?, output)
+}
+
+fn delete(which: &Which, yes: bool, admin: &Admin, output: &mut Output) -> Result<(), Failure> {
+    let id = which.credential;
+    let path = which.path(admin)?;
+    confirm(
+        &format!("Delete credential {id} and end the sessions that it opened?"),
+        yes,
+    )?;
+    admin.delete(&path)?;
+    let document = json!({ "credential": id, "deleted": true });
+    reply::done(&document, &format!("Credential {id} is deleted."), output)
+}

@@ -1,0 +1,131 @@
+//! The admin API's replies as tables for people. A reply is printed as it is
+//! with `--json`, so nothing here decides what it holds.
+
+use serde_json::{Map, Value};
+
+use super::admin::{Admin, escape};
+use crate::exit::Failure;
+use crate::output::Output;
+use crate::table::Table;
+
+/// Prints a page of a listing: its members `names` under `columns`.
+pub(crate) fn page<const N: usize>(
+    reply: &Value,
+    columns: [&str; N],
+    names: [&str; N],
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let mut table = Table::new(columns);
+    let items = reply["items"].as_array().map_or(&[][..], Vec::as_slice);
+    for item in items {
+        let cells = names.map(|name| cell(&item[name]));
+        table.row(cells.each_ref().map(String::as_str));
+    }
+    output.document(reply, &table.text())?;
+    if !reply["next"].is_null() {
+        let next = cell(&reply["next"]);
+        output.aside(&format!("There are more: go on with --after {next}"));
+    }
+    Ok(())
+}
+
+/// Prints one thing, a line for each of its members.
+pub(crate) fn one(reply: &Value, output: &mut Output) -> Result<(), Failure> {
+    output.document(reply, &lines(reply))
+}
+
+/// Prints what was created: its members, and the generated secret with a
+/// sentence that this is the only time.
+pub(crate) fn created(what: &str, reply: &Value, output: &mut Output) -> Result<(), Failure> {
+    let secret = match reply["secret"].as_str() {
+        Some(_) => "\nThe secret is shown this once and cannot be shown again: hand it over now.\n",
+        None => "\nIts secret is the one that you gave.\n",
+    };
+    output.document(
+        reply,
+        &format!("{what} is created.\n\n{}{secret}", lines(reply)),
+    )
+}
+
+/// Says that something is deleted or ended.
+pub(crate) fn done(reply: &Value, sentence: &str, output: &mut Output) -> Result<(), Failure> {
+    output.document(reply, sentence)
+}
+
+/// The id of the account that `text` names: an id, or the login of one of its
+/// credentials.
+pub(crate) fn account_id(admin: &Admin, text: &str) -> Result<u64, Failure> {
+    if let Ok(id) = text.parse() {
+        return Ok(id);
+    }
+    let reply = admin.get(&format!("/accounts?login={}", escape(text)))?;
+    let items = reply["items"].as_array().map_or(&[][..], Vec::as_slice);
+    match items {
+        [account] => account["id"]
+            .as_u64()
+            .ok_or_else(|| Failure::failed("the server sent an account without an id")),
+        [] => Err(Failure::failed(format!(
+            "no account has the login {text:?}"
+        ))),
+        several => {
+            let accounts: Vec<_> = several
+                .iter()
+                .map(|it| format!("{} (api {})", cell(&it["id"]), cell(&it["api"])))
+                .collect();
+            let accounts = accounts.join(", ");
+            Err(Failure::usage(format!(
+                "several accounts have the login {text:?}: name one by its id: {accounts}"
+            )))
+        }
+    }
+}
+
+/// The path of the account that `text` names.
+pub(crate) fn account_path(admin: &Admin, text: &str) -> Result<String, Failure> {
+    Ok(format!("/accounts/{}", account_id(admin, text)?))
+}
+
+/// A query of those parameters that have a value.
+pub(crate) fn query(parameters: &[(&str, Option<String>)]) -> String {
+    let given: Vec<_> = parameters
+        .iter()
+        .filter_map(|(name, value)| Some(format!("{name}={}", escape(value.as_deref()?))))
+        .collect();
+    if given.is_empty() {
+        return String::new();
+    }
+    format!("?{}", given.join("&"))
+}
+
+/// A body of those members that have a value.
+pub(crate) fn body(members: Vec<(&str, Option<Value>)>) -> Value {
+    let given = members
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    Value::Object(given.collect::<Map<_, _>>())
+}
+
+fn lines(reply: &Value) -> String {
+    let mut table = Table::headless();
+    let members = reply.as_object().into_iter().flatten();
+    for (name, value) in members {
+        table.row([name, &cell(value)]);
+    }
+    table.text()
+}
+
+/// A value for people: text without quotes, lists and objects in one line.
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) if items.is_empty() => "all".to_owned(),
+        Value::Array(items) => items.iter().map(cell).collect::<Vec<_>>().join(" "),
+        Value::Object(members) => {
+            let members = members.iter();
+            let members = members.map(|(name, value)| format!("{name} {}", cell(value)));
+            members.collect::<Vec<_>>().join(", ")
+        }
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,75 @@
+//! What a command prints: text for people, or with `--json` exactly one JSON
+//! document.
+//!
+//! A reader that went away (`| head`) is no failure: what is left is not
+//! printed, and the command goes on.
+
+use std::io::{self, ErrorKind, Write};
+
+use serde_json::{Value, json};
+
+use crate::exit::Failure;
+
+/// Standard output and standard error.
+#[derive(Clone, Debug)]
+pub(crate) struct Output {
+    json: bool,
+}
+
+impl Output {
+    /// Prints for people, or JSON.
+    pub(crate) fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    /// Whether it prints JSON.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Prints a text as it is; with `--json` as the member `text` of a document.
+    pub(crate) fn text(&mut self, text: &str) -> Result<(), Failure> {
+        self.document(&json!({ "text": text }), text)
+    }
+
+    /// Prints `document` with `--json`, and `text` otherwise.
+    pub(crate) fn document(&mut self, document: &Value, text: &str) -> Result<(), Failure> {
+        if self.json {
+            let document = serde_json::to_string_pretty(document).map_err(Failure::bug)?;
+            return print(&document);
+        }
+        print(text)
+    }
+
+    /// Says something beside the output, on standard error: a hint or a
+    /// question. With `--json` it is left out.
+    pub(crate) fn aside(&self, text: &str) {
+        if !self.json {
+            self.complain(text);
+        }
+    }
+
+    /// Writes a line to standard error. If that fails there is nobody to tell.
+    pub(crate) fn complain(&self, line: &str) {
+        let _ = writeln!(io::stderr().lock(), "{line}");
+    }
+}
+
+fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    let written = write(&mut stdout, text);
+    match written {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::failed(format!(
+            "the output cannot be written: {error}"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn write(out: &mut impl Write, text: &str) -> io::Result<()> {
+    out.write_all(text.as_bytes())?;
+    if !text.ends_with('\n') {
+        out.write_all(b"\n")?;
+    }
+    out.flush()
+}
