@@ -64,7 +64,8 @@ impl Store {
         update: AccountUpdate,
         actor: Actor,
     ) -> Result<Option<Account>, Unavailable> {
-        self.write(move |work| change(work, id, &update, &actor)).await
+        self.write(move |work| change(work, id, &update, &actor))
+            .await
     }
 
     /// Deletes an account and its credentials, and ends its sessions, whose rows
@@ -108,7 +109,13 @@ fn create(
     insert(work, &account)?;
     work.notice(Notice::Account(account.clone()));
     let credential = credentials::insert(work, &account, &new.login, &new.secret)?;
-    audit(work, Action::AccountCreated, &account, actor, json!({ "login": new.login }))?;
+    audit(
+        work,
+        Action::AccountCreated,
+        &account,
+        actor,
+        json!({ "login": new.login }),
+    )?;
     Ok(Ok((account, credential)))
 }
 
@@ -130,12 +137,16 @@ fn insert(work: &Work<'_>, account: &Account) -> rusqlite::Result<()> {
 }
 
 fn id_is_taken(work: &Work<'_>, id: i64) -> rusqlite::Result<bool> {
-    work.connection.prepare_cached("SELECT 1 FROM account_id WHERE id = ?1")?.exists([id])
+    work.connection
+        .prepare_cached("SELECT 1 FROM account_id WHERE id = ?1")?
+        .exists([id])
 }
 
 /// The next automatic id: ids that operators chose are stepped over.
 fn next_id(work: &Work<'_>) -> rusqlite::Result<AccountId> {
-    let last: i64 = work.connection.query_row("SELECT account FROM head", [], |row| row.get(0))?;
+    let last: i64 = work
+        .connection
+        .query_row("SELECT account FROM head", [], |row| row.get(0))?;
     let mut next = last + 1;
     if id_is_taken(work, next)? {
         next = work.connection.query_row(
@@ -156,8 +167,14 @@ fn change(
     update: &AccountUpdate,
     actor: &Actor,
 ) -> rusqlite::Result<Option<Account>> {
-    let Some(mut account) = find(work.connection, id)? else { return Ok(None) };
-    if let Some(allow) = update.allow.as_ref().filter(|allow| **allow != account.allow) {
+    let Some(mut account) = find(work.connection, id)? else {
+        return Ok(None);
+    };
+    if let Some(allow) = update
+        .allow
+        .as_ref()
+        .filter(|allow| **allow != account.allow)
+    {
         set_allow(work, &mut account, allow, actor)?;
     }
     if let Some(active) = update.active.filter(|active| *active != account.active) {
@@ -177,7 +194,13 @@ fn set_allow(
     work.execute_one(statement, (row::id(account.id), &networks))?;
     account.allow = allow.clone();
     work.notice(Notice::Account(account.clone()));
-    audit(work, Action::AllowlistChanged, account, actor, json!({ "allow": networks }))
+    audit(
+        work,
+        Action::AllowlistChanged,
+        account,
+        actor,
+        json!({ "allow": networks }),
+    )
 }
 
 fn set_active(
@@ -194,11 +217,19 @@ fn set_active(
         return audit(work, Action::AccountEnabled, account, actor, json!({}));
     }
     let ended = end_all(work, account, End::AccountDisabled)?;
-    audit(work, Action::AccountDisabled, account, actor, json!({ "ended": ended }))
+    audit(
+        work,
+        Action::AccountDisabled,
+        account,
+        actor,
+        json!({ "ended": ended }),
+    )
 }
 
 fn delete(work: &mut Work<'_>, id: AccountId, actor: &Actor) -> rusqlite::Result<bool> {
-    let Some(mut account) = find(work.connection, id)? else { return Ok(false) };
+    let Some(mut account) = find(work.connection, id)? else {
+        return Ok(false);
+    };
     let ended = end_all(work, &mut account, End::AccountDisabled)?;
     for credential in credentials::of_account(work.connection, id)? {
         credentials::remove(work, credential.id)?;
@@ -219,5 +250,12 @@ pub(super) fn audit(
     detail: Value,
 ) -> rusqlite::Result<()> {
     let (api, account) = (Some(&account.api), Some(account.id));
-    work.audit(&Audit { action, api, account, session: None, actor, detail })
+    work.audit(&Audit {
+        action,
+        api,
+        account,
+        session: None,
+        actor,
+        detail,
+    })
 }

@@ -19,7 +19,8 @@ use super::{Store, row};
 impl Store {
     /// The credentials of an account, oldest first.
     pub async fn credentials(&self, account: AccountId) -> Result<Vec<Credential>, Unavailable> {
-        self.read(move |connection| of_account(connection, account)).await
+        self.read(move |connection| of_account(connection, account))
+            .await
     }
 
     /// The credential with this id.
@@ -35,7 +36,8 @@ impl Store {
         login: &str,
     ) -> Result<Option<(Account, Credential)>, Unavailable> {
         let (api, login) = (api.clone(), login.to_owned());
-        self.read(move |connection| by_login(connection, &api, &login)).await
+        self.read(move |connection| by_login(connection, &api, &login))
+            .await
     }
 
     /// Creates one more credential of an account.
@@ -46,7 +48,8 @@ impl Store {
         secret: StoredSecret,
         actor: Actor,
     ) -> Result<Credential, CreateError> {
-        self.write(move |work| create(work, account, &login, &secret, &actor)).await?
+        self.write(move |work| create(work, account, &login, &secret, &actor))
+            .await?
     }
 
     /// Enables or disables a credential and gives it as it is then; `None` if
@@ -57,7 +60,8 @@ impl Store {
         active: bool,
         actor: Actor,
     ) -> Result<Option<Credential>, Unavailable> {
-        self.write(move |work| set_active(work, id, active, &actor)).await
+        self.write(move |work| set_active(work, id, active, &actor))
+            .await
     }
 
     /// Deletes a credential and ends the sessions that it opened. Whether there
@@ -77,7 +81,8 @@ impl Store {
         id: CredentialId,
         secret: StoredSecret,
     ) -> Result<bool, Unavailable> {
-        self.write(move |work| replace_secret(work, id, &secret)).await
+        self.write(move |work| replace_secret(work, id, &secret))
+            .await
     }
 }
 
@@ -86,7 +91,10 @@ pub(super) fn find(
     connection: &Connection,
     id: CredentialId,
 ) -> rusqlite::Result<Option<Credential>> {
-    let sql = format!("SELECT {} FROM credential AS c WHERE c.id = ?1", row::CREDENTIAL);
+    let sql = format!(
+        "SELECT {} FROM credential AS c WHERE c.id = ?1",
+        row::CREDENTIAL
+    );
     connection
         .prepare_cached(&sql)?
         .query_row([id.0.cast_signed()], |row| row::credential(row, 0))
@@ -98,9 +106,13 @@ pub(super) fn of_account(
     connection: &Connection,
     account: AccountId,
 ) -> rusqlite::Result<Vec<Credential>> {
-    let sql =
-        format!("SELECT {} FROM credential AS c WHERE c.account = ?1 ORDER BY c.id", row::CREDENTIAL);
-    all(connection, &sql, [row::id(account)], |row| row::credential(row, 0))
+    let sql = format!(
+        "SELECT {} FROM credential AS c WHERE c.account = ?1 ORDER BY c.id",
+        row::CREDENTIAL
+    );
+    all(connection, &sql, [row::id(account)], |row| {
+        row::credential(row, 0)
+    })
 }
 
 /// Whether a credential of this api has the login.
@@ -167,7 +179,10 @@ fn by_login(
     connection
         .prepare_cached(&sql)?
         .query_row((login, api.as_str()), |row| {
-            Ok((row::account(row, 0)?, row::credential(row, row::ACCOUNT_COLUMNS)?))
+            Ok((
+                row::account(row, 0)?,
+                row::credential(row, row::ACCOUNT_COLUMNS)?,
+            ))
         })
         .optional()
 }
@@ -186,7 +201,13 @@ fn create(
         return Ok(Err(CreateError::LoginTaken));
     }
     let credential = insert(work, &account, login, secret)?;
-    audit(work, Action::CredentialCreated, &account, actor, json!({ "login": login }))?;
+    audit(
+        work,
+        Action::CredentialCreated,
+        &account,
+        actor,
+        json!({ "login": login }),
+    )?;
     Ok(Ok(credential))
 }
 
@@ -196,7 +217,9 @@ fn set_active(
     active: bool,
     actor: &Actor,
 ) -> rusqlite::Result<Option<Credential>> {
-    let Some((account, mut credential)) = with_account(work, id)? else { return Ok(None) };
+    let Some((account, mut credential)) = with_account(work, id)? else {
+        return Ok(None);
+    };
     if credential.active == active {
         return Ok(Some(credential));
     }
@@ -207,7 +230,10 @@ fn set_active(
     let (action, ended) = if active {
         (Action::CredentialEnabled, 0)
     } else {
-        (Action::CredentialDisabled, end_of_credential(work, &credential)?)
+        (
+            Action::CredentialDisabled,
+            end_of_credential(work, &credential)?,
+        )
     };
     let detail = json!({ "login": credential.login, "ended": ended });
     audit(work, action, &account, actor, detail)?;
@@ -215,7 +241,9 @@ fn set_active(
 }
 
 fn delete(work: &mut Work<'_>, id: CredentialId, actor: &Actor) -> rusqlite::Result<bool> {
-    let Some((account, credential)) = with_account(work, id)? else { return Ok(false) };
+    let Some((account, credential)) = with_account(work, id)? else {
+        return Ok(false);
+    };
     let ended = end_of_credential(work, &credential)?;
     remove(work, id)?;
     let detail = json!({ "login": credential.login, "ended": ended });
@@ -228,7 +256,9 @@ fn replace_secret(
     id: CredentialId,
     secret: &StoredSecret,
 ) -> rusqlite::Result<bool> {
-    let Some(mut credential) = find(work.connection, id)? else { return Ok(false) };
+    let Some(mut credential) = find(work.connection, id)? else {
+        return Ok(false);
+    };
     let (key_hash, password_hash) = row::secret(secret);
     work.execute_one(
         "UPDATE credential SET key_hash = ?2, password_hash = ?3 WHERE id = ?1",
@@ -252,7 +282,10 @@ pub(super) fn with_account(
     work.connection
         .prepare_cached(&sql)?
         .query_row([id.0.cast_signed()], |row| {
-            Ok((row::account(row, 0)?, row::credential(row, row::ACCOUNT_COLUMNS)?))
+            Ok((
+                row::account(row, 0)?,
+                row::credential(row, row::ACCOUNT_COLUMNS)?,
+            ))
         })
         .optional()
 }

@@ -35,7 +35,9 @@ pub(super) struct Files {
 impl Files {
     pub(super) fn open(path: &Path, readers: usize) -> Result<Self, OpenError> {
         let lock = lock(path)?;
-        private(path)?.sync_all().map_err(|source| io_error(path, source))?;
+        private(path)?
+            .sync_all()
+            .map_err(|source| io_error(path, source))?;
         let sqlite = |error| classify(path, error);
         let mut writer = connect(path).map_err(sqlite)?;
         identify(path, &writer)?;
@@ -44,7 +46,12 @@ impl Files {
         migrate(path, &mut writer)?;
         let high_water = high_water(&writer).map_err(|source| damaged(path, source))?;
         let readers = (0..readers).map(|_| reader(path)).collect::<Result<_, _>>();
-        Ok(Self { writer, readers: readers.map_err(sqlite)?, lock, high_water })
+        Ok(Self {
+            writer,
+            readers: readers.map_err(sqlite)?,
+            lock,
+            high_water,
+        })
     }
 }
 
@@ -123,36 +130,56 @@ fn migrate(path: &Path, connection: &mut Connection) -> Result<(), OpenError> {
     use refinery::error::Kind;
 
     let runner = migrations::migrations::runner();
-    let known = runner.get_migrations().iter().map(|m| i64::from(m.version())).max().unwrap_or(0);
+    let known = runner
+        .get_migrations()
+        .iter()
+        .map(|m| i64::from(m.version()))
+        .max()
+        .unwrap_or(0);
     let error = match runner.run(connection) {
         Ok(_) => return Ok(()),
         Err(error) => error,
     };
     Err(match error.kind() {
-        Kind::MissingVersion(unknown) => {
-            OpenError::Newer { path: path.to_owned(), found: i64::from(unknown.version()), known }
-        }
-        _ => OpenError::Migration { path: path.to_owned(), reason: error.to_string() },
+        Kind::MissingVersion(unknown) => OpenError::Newer {
+            path: path.to_owned(),
+            found: i64::from(unknown.version()),
+            known,
+        },
+        _ => OpenError::Migration {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        },
     })
 }
 
 fn high_water(connection: &Connection) -> rusqlite::Result<Timestamp> {
-    connection
-        .query_row("SELECT clock FROM head", [], |row| row.get(0).map(Timestamp::from_micros))
+    connection.query_row("SELECT clock FROM head", [], |row| {
+        row.get(0).map(Timestamp::from_micros)
+    })
 }
 
 fn classify(path: &Path, error: rusqlite::Error) -> OpenError {
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => OpenError::NotAStore(path.to_owned()),
         Some(ErrorCode::DatabaseCorrupt) => damaged(path, error),
-        _ => OpenError::Sqlite { path: path.to_owned(), source: error },
+        _ => OpenError::Sqlite {
+            path: path.to_owned(),
+            source: error,
+        },
     }
 }
 
 fn damaged(path: &Path, source: rusqlite::Error) -> OpenError {
-    OpenError::Damaged { path: path.to_owned(), source }
+    OpenError::Damaged {
+        path: path.to_owned(),
+        source,
+    }
 }
 
 fn io_error(path: &Path, source: io::Error) -> OpenError {
-    OpenError::Io { path: path.to_owned(), source }
+    OpenError::Io {
+        path: path.to_owned(),
+        source,
+    }
 }

@@ -22,8 +22,9 @@ impl Store {
     /// file is to be restored and not to be made anew.
     pub async fn has_master(&self) -> Result<bool, Unavailable> {
         self.read(|connection| {
-            connection
-                .query_row("SELECT master_check IS NOT NULL FROM head", [], |row| row.get(0))
+            connection.query_row("SELECT master_check IS NOT NULL FROM head", [], |row| {
+                row.get(0)
+            })
         })
         .await
     }
@@ -31,8 +32,9 @@ impl Store {
     /// Checks that `master` is the key that this store was made with. The first
     /// one that is checked becomes that key; a wrong one changes nothing.
     pub async fn check_master(&self, master: &MasterKey) -> Result<(), MasterError> {
-        let fresh =
-            master.seal(&CHECK_CONTEXT, CHECK_VALUE).map_err(|_| MasterError::Unusable)?;
+        let fresh = master
+            .seal(&CHECK_CONTEXT, CHECK_VALUE)
+            .map_err(|_| MasterError::Unusable)?;
         let kept = self.write(move |work| master_check(work, &fresh)).await?;
         match master.open_sealed(&CHECK_CONTEXT, &kept) {
             Ok(value) if *value == CHECK_VALUE => Ok(()),
@@ -54,7 +56,8 @@ impl Store {
         actor: Actor,
     ) -> Result<(), KeyError> {
         let api = api.clone();
-        self.write(move |work| insert(work, &api, &key, &actor)).await?
+        self.write(move |work| insert(work, &api, &key, &actor))
+            .await?
     }
 
     /// Stores the states of an api's signing keys. One that is killed now is
@@ -67,7 +70,8 @@ impl Store {
         actor: Actor,
     ) -> Result<(), KeyError> {
         let api = api.clone();
-        self.write(move |work| replace(work, &api, &ring, &actor)).await?
+        self.write(move |work| replace(work, &api, &ring, &actor))
+            .await?
     }
 }
 
@@ -81,8 +85,10 @@ fn master_check(work: &Work<'_>, fresh: &[u8]) -> rusqlite::Result<Vec<u8>> {
 }
 
 fn keys(connection: &Connection, api: &ApiName) -> rusqlite::Result<Vec<SealedKey>> {
-    let sql =
-        format!("SELECT {} FROM signing_key WHERE api = ?1 ORDER BY created_at, kid", row::KEY);
+    let sql = format!(
+        "SELECT {} FROM signing_key WHERE api = ?1 ORDER BY created_at, kid",
+        row::KEY
+    );
     all(connection, &sql, [api.as_str()], row::key)
 }
 
@@ -92,9 +98,17 @@ fn insert(
     new: &SealedKey,
     actor: &Actor,
 ) -> rusqlite::Result<Result<(), KeyError>> {
-    let SealedKey { key, purpose, sealed } = new;
+    let SealedKey {
+        key,
+        purpose,
+        sealed,
+    } = new;
     let taken = "SELECT 1 FROM signing_key WHERE kid = ?1";
-    if work.connection.prepare_cached(taken)?.exists([&key.kid.0])? {
+    if work
+        .connection
+        .prepare_cached(taken)?
+        .exists([&key.kid.0])?
+    {
         return Ok(Err(KeyError::KidTaken));
     }
     let (state, retires_at) = row::key_state(key.state);
@@ -113,7 +127,12 @@ fn insert(
             sealed,
         ),
     )?;
-    audit(work, api, actor, json!({ "made": key.kid.0, "purpose": purpose.name() }))?;
+    audit(
+        work,
+        api,
+        actor,
+        json!({ "made": key.kid.0, "purpose": purpose.name() }),
+    )?;
     Ok(Ok(()))
 }
 
@@ -138,8 +157,15 @@ fn replace(
     for key in &changed {
         set_state(work, key)?;
     }
-    let states = changed.iter().map(|key| (key.kid.0.clone(), row::key_state(key.state).0.into()));
-    audit(work, api, actor, serde_json::Value::Object(states.collect()))?;
+    let states = changed
+        .iter()
+        .map(|key| (key.kid.0.clone(), row::key_state(key.state).0.into()));
+    audit(
+        work,
+        api,
+        actor,
+        serde_json::Value::Object(states.collect()),
+    )?;
     Ok(Ok(()))
 }
 
@@ -158,7 +184,10 @@ fn set_state(work: &mut Work<'_>, key: &Key) -> rusqlite::Result<()> {
     if key.state == KeyState::Killed {
         // No row says which tokens a key signed; none outlives this.
         let until = work.last_token_until().max(work.now);
-        work.revoke(Revocation::Key { kid: key.kid.clone(), until })?;
+        work.revoke(Revocation::Key {
+            kid: key.kid.clone(),
+            until,
+        })?;
     }
     Ok(())
 }

@@ -20,8 +20,9 @@ impl Store {
         self.read(move |connection| {
             let transaction = connection.unchecked_transaction()?;
             let accounts = format!("SELECT {} FROM account AS a", row::ACCOUNT);
-            let mut notices =
-                all(&transaction, &accounts, [], |row| row::account(row, 0).map(Notice::Account))?;
+            let mut notices = all(&transaction, &accounts, [], |row| {
+                row::account(row, 0).map(Notice::Account)
+            })?;
             let credentials = format!("SELECT {} FROM credential AS c", row::CREDENTIAL);
             notices.extend(all(&transaction, &credentials, [], |row| {
                 row::credential(row, 0).map(Notice::Credential)
@@ -60,7 +61,9 @@ impl Store {
         self.read(|connection| {
             let transaction = connection.unchecked_transaction()?;
             let number = |sql: &str| {
-                transaction.query_row(sql, [], |row| row.get(0)).map(i64::cast_unsigned)
+                transaction
+                    .query_row(sql, [], |row| row.get(0))
+                    .map(i64::cast_unsigned)
             };
             Ok(Stats {
                 accounts: number("SELECT count(*) FROM account")?,
@@ -84,5 +87,8 @@ pub(super) fn all<T>(
     params: impl rusqlite::Params,
     read: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
 ) -> rusqlite::Result<Vec<T>> {
-    connection.prepare_cached(sql)?.query_map(params, read)?.collect()
+    connection
+        .prepare_cached(sql)?
+        .query_map(params, read)?
+        .collect()
 }

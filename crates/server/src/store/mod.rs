@@ -93,15 +93,35 @@ impl Store {
 
     /// The same without anything that happens by itself.
     fn open_quiet(path: &Path, clock: Clock, notify: Notify) -> Result<Self, OpenError> {
-        let Files { writer: connection, readers, lock, high_water } = Files::open(path, READERS)?;
+        let Files {
+            writer: connection,
+            readers,
+            lock,
+            high_water,
+        } = Files::open(path, READERS)?;
         clock.raise(high_water);
         let (commands, queue) = writer::queue();
         let (readers, reader_threads) = reader::readers(readers);
         let marks = Arc::new(Marks::default());
         let threads = Mutex::new(Threads::default());
-        let inner = Inner { clock: clock.clone(), commands, readers, marks, threads };
+        let inner = Inner {
+            clock: clock.clone(),
+            commands,
+            readers,
+            marks,
+            threads,
+        };
         inner
-            .start(Writer { connection, clock, notify, lock }, queue, reader_threads)
+            .start(
+                Writer {
+                    connection,
+                    clock,
+                    notify,
+                    lock,
+                },
+                queue,
+                reader_threads,
+            )
             .map_err(OpenError::Threads)?;
         Ok(Self(Arc::new(inner)))
     }
@@ -122,8 +142,10 @@ impl Store {
 
     /// Whether the store can make a change durable now: it makes one, and reads.
     pub async fn ready(&self) -> Result<(), Unavailable> {
-        self.write(|work| work.execute_one("UPDATE head SET clock = clock", [])).await?;
-        self.read(|connection| connection.query_row("SELECT 1 FROM head", [], |_| Ok(()))).await
+        self.write(|work| work.execute_one("UPDATE head SET clock = clock", []))
+            .await?;
+        self.read(|connection| connection.query_row("SELECT 1 FROM head", [], |_| Ok(())))
+            .await
     }
 
     async fn write<T, F>(&self, work: F) -> Result<T, Unavailable>
@@ -148,7 +170,9 @@ impl Inner {
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         threads.writer = Some(spawn("store-writer", move || writer.run(&queue))?);
         for reader in readers {
-            threads.readers.push(spawn("store-reader", move || reader.run())?);
+            threads
+                .readers
+                .push(spawn("store-reader", move || reader.run())?);
         }
         Ok(())
     }
@@ -156,7 +180,9 @@ impl Inner {
     fn tick(&self) -> io::Result<()> {
         let (stop, stopped) = sync_channel(0);
         let (commands, marks) = (self.commands.clone(), Arc::clone(&self.marks));
-        let ticks = spawn("store-tick", move || background::run(&stopped, &commands, &marks))?;
+        let ticks = spawn("store-tick", move || {
+            background::run(&stopped, &commands, &marks)
+        })?;
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         (threads.stop, threads.ticks) = (Some(stop), Some(ticks));
         Ok(())
@@ -166,7 +192,12 @@ impl Inner {
     /// nothing.
     fn shut_down(&self) {
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        let Threads { stop, ticks, readers, writer } = std::mem::take(&mut *threads);
+        let Threads {
+            stop,
+            ticks,
+            readers,
+            writer,
+        } = std::mem::take(&mut *threads);
         drop(stop);
         ticks.into_iter().for_each(join);
         self.readers.stop();

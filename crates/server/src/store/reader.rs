@@ -39,7 +39,13 @@ pub(super) fn readers(connections: Vec<Connection>) -> (Readers, Vec<Reader>) {
         (sender, Reader { connection, queue })
     };
     let (queues, readers) = connections.into_iter().map(open).unzip();
-    (Readers { queues, next: AtomicUsize::new(0) }, readers)
+    (
+        Readers {
+            queues,
+            next: AtomicUsize::new(0),
+        },
+        readers,
+    )
 }
 
 impl Readers {
@@ -55,10 +61,12 @@ impl Readers {
             // The caller may have gone away.
             let _gone = reply.send(read(connection));
         });
-        self.queues[turn].try_send(Message::Run(answer)).map_err(|error| match error {
-            TrySendError::Full(_) => Unavailable::Busy,
-            TrySendError::Disconnected(_) => Unavailable::Stopped,
-        })?;
+        self.queues[turn]
+            .try_send(Message::Run(answer))
+            .map_err(|error| match error {
+                TrySendError::Full(_) => Unavailable::Busy,
+                TrySendError::Disconnected(_) => Unavailable::Stopped,
+            })?;
         match receiver.await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {

@@ -16,9 +16,9 @@ use serde_json::json;
 use super::Store;
 use super::error::Unavailable;
 use super::record::{Actor, Refreshed, TermsOwned};
+use super::row;
 use super::sessions::{end_all, end_one};
 use super::work::{Audit, Work};
-use super::row;
 
 impl Store {
     /// Decides a refresh by a token whose signature and seal were checked (D1 to
@@ -30,7 +30,8 @@ impl Store {
         terms: impl Into<Arc<TermsOwned>>,
     ) -> Result<Refreshed, Unavailable> {
         let terms = terms.into();
-        self.write(move |work| refresh(work, &claims, address, &terms)).await
+        self.write(move |work| refresh(work, &claims, address, &terms))
+            .await
     }
 
     /// Ends the session of an access token whose signature and seal were
@@ -41,7 +42,8 @@ impl Store {
         address: IpAddr,
         scope: LogoutScope,
     ) -> Result<Result<(), Reason>, Unavailable> {
-        self.write(move |work| logout(work, &claims, address, scope)).await
+        self.write(move |work| logout(work, &claims, address, scope))
+            .await
     }
 }
 
@@ -66,7 +68,10 @@ struct Stored {
 
 impl Stored {
     fn load(work: &Work<'_>, id: SessionId) -> rusqlite::Result<Option<Self>> {
-        work.connection.prepare_cached(&LOAD)?.query_row([id.0], Self::read).optional()
+        work.connection
+            .prepare_cached(&LOAD)?
+            .query_row([id.0], Self::read)
+            .optional()
     }
 
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
@@ -83,7 +88,14 @@ impl Stored {
     /// everything that it had.
     fn standing(&self, address: IpAddr) -> Option<(&Session, Standing<'_>)> {
         let (account, credential) = (self.account.as_ref()?, self.credential.as_ref());
-        Some((&self.session, Standing { account, credential, address }))
+        Some((
+            &self.session,
+            Standing {
+                account,
+                credential,
+                address,
+            },
+        ))
     }
 }
 
@@ -96,12 +108,17 @@ fn refresh(
     let stored = Stored::load(work, claims.session)?;
     let judged = stored.as_ref().and_then(|stored| stored.standing(address));
     let decision = session::refresh(judged, claims, &terms.terms(), work.now);
-    let (account, credential) =
-        stored.as_ref().map_or((None, None), |s| (s.account.clone(), s.credential.clone()));
+    let (account, credential) = stored
+        .as_ref()
+        .map_or((None, None), |s| (s.account.clone(), s.credential.clone()));
     if let Some(before) = stored {
         store(work, &before, &decision, claims, address)?;
     }
-    Ok(Refreshed { decision, account, credential })
+    Ok(Refreshed {
+        decision,
+        account,
+        credential,
+    })
 }
 
 fn store(
@@ -170,7 +187,9 @@ fn logout(
     if let Err(reason) = session::logout(judged, claims, work.now) {
         return Ok(Err(reason));
     }
-    let Some(stored) = stored else { return Ok(Err(Reason::SessionUnknown)) };
+    let Some(stored) = stored else {
+        return Ok(Err(Reason::SessionUnknown));
+    };
     let ended = match (scope, stored.account.clone()) {
         (LogoutScope::Account, Some(mut account)) => end_all(work, &mut account, End::Logout)?,
         _ => usize::from(end_one(work, claims.session, End::Logout)?),

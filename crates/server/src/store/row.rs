@@ -115,7 +115,10 @@ fn state(row: &Row<'_>) -> rusqlite::Result<State> {
     if row.get_ref(6)?.data_type() == Type::Null {
         return Ok(State::Active);
     }
-    Ok(State::Ended { end: text(row, 6, End::from_code)?, at: time(row, 7)? })
+    Ok(State::Ended {
+        end: text(row, 6, End::from_code)?,
+        at: time(row, 7)?,
+    })
 }
 
 /// A key with its sealed material.
@@ -129,7 +132,9 @@ pub(super) fn key(row: &Row<'_>) -> rusqlite::Result<SealedKey> {
         _ => None,
     })?;
     let purpose = text(row, 1, |text| {
-        [Purpose::Signing, Purpose::Pepper].into_iter().find(|purpose| purpose.name() == text)
+        [Purpose::Signing, Purpose::Pepper]
+            .into_iter()
+            .find(|purpose| purpose.name() == text)
     })?;
     let key = Key {
         kid: Kid(row.get(0)?),
@@ -137,7 +142,11 @@ pub(super) fn key(row: &Row<'_>) -> rusqlite::Result<SealedKey> {
         state,
         created_at: time(row, 5)?,
     };
-    Ok(SealedKey { key, purpose, sealed: row.get(6)? })
+    Ok(SealedKey {
+        key,
+        purpose,
+        sealed: row.get(6)?,
+    })
 }
 
 /// The two columns of a key's state.
@@ -154,12 +163,22 @@ pub(super) fn key_state(state: KeyState) -> (&'static str, Option<i64>) {
 pub(super) fn revocation(row: &Row<'_>) -> rusqlite::Result<Revocation> {
     let until = time(row, 1)?;
     match row.get_ref(0)?.as_str()? {
-        "session" => Ok(Revocation::Session { session: SessionId(row.get(2)?), until }),
+        "session" => Ok(Revocation::Session {
+            session: SessionId(row.get(2)?),
+            until,
+        }),
         "account" => {
             let epoch = Epoch(row.get(4)?);
-            Ok(Revocation::Account { account: account_id(row, 3)?, epoch, until })
+            Ok(Revocation::Account {
+                account: account_id(row, 3)?,
+                epoch,
+                until,
+            })
         }
-        "key" => Ok(Revocation::Key { kid: Kid(row.get(5)?), until }),
+        "key" => Ok(Revocation::Key {
+            kid: Kid(row.get(5)?),
+            until,
+        }),
         other => Err(unknown(0, format!("{other:?} is no kind of revocation"))),
     }
 }

@@ -31,8 +31,9 @@ impl Store {
         new_login: NewLogin,
     ) -> Result<Session, SessionError> {
         let terms = terms.into();
-        let opened =
-            self.write(move |work| open(work, &opening, credential, &terms, new_login)).await?;
+        let opened = self
+            .write(move |work| open(work, &opening, credential, &terms, new_login))
+            .await?;
         opened.map_err(SessionError::Refused)
     }
 
@@ -68,7 +69,8 @@ impl Store {
         id: SessionId,
         actor: Actor,
     ) -> Result<Option<Session>, Unavailable> {
-        self.write(move |work| end_by_operator(work, id, &actor)).await
+        self.write(move |work| end_by_operator(work, id, &actor))
+            .await
     }
 
     /// Ends everything of an account, and gives how many sessions that were;
@@ -83,7 +85,13 @@ impl Store {
                 return Ok(None);
             };
             let ended = end_all(work, &mut account, End::Operator)?;
-            audit(work, Action::SessionsEnded, &account, &actor, json!({ "ended": ended }))?;
+            audit(
+                work,
+                Action::SessionsEnded,
+                &account,
+                &actor,
+                json!({ "ended": ended }),
+            )?;
             Ok(Some(ended))
         })
         .await
@@ -99,7 +107,10 @@ impl Store {
 /// The session with this id.
 pub(super) fn find(connection: &Connection, id: SessionId) -> rusqlite::Result<Option<Session>> {
     let sql = format!("SELECT {} FROM session AS s WHERE s.id = ?1", row::SESSION);
-    connection.prepare_cached(&sql)?.query_row([id.0], row::session).optional()
+    connection
+        .prepare_cached(&sql)?
+        .query_row([id.0], row::session)
+        .optional()
 }
 
 /// Ends one session, with its revocation. Whether it lived.
@@ -110,7 +121,9 @@ pub(super) fn end_one(work: &mut Work<'_>, id: SessionId, end: End) -> rusqlite:
             "UPDATE session SET state = 'ended', ended_as = ?2, ended_at = ?3
              WHERE id = ?1 AND state = 'active' RETURNING access_until",
         )?
-        .query_row((id.0, end.code(), work.now.as_micros()), |row| row::time(row, 0))
+        .query_row((id.0, end.code(), work.now.as_micros()), |row| {
+            row::time(row, 0)
+        })
         .optional()?;
     let Some(until) = until else { return Ok(false) };
     work.revoke(Revocation::Session { session: id, until })?;
@@ -141,7 +154,11 @@ pub(super) fn end_all(
     )?;
     account.epoch = epoch;
     let until = until.max(work.now);
-    work.revoke(Revocation::Account { account: account.id, epoch, until })?;
+    work.revoke(Revocation::Account {
+        account: account.id,
+        epoch,
+        until,
+    })?;
     work.notice(Notice::Account(account.clone()));
     Ok(ended)
 }
@@ -181,7 +198,13 @@ fn open(
     if new_login == NewLogin::Revokes && has_live(work, account.id)? {
         detail["ended"] = end_all(work, &mut account, End::NewLogin)?.into();
     }
-    let session = session::open(opening.clone(), &account, &credential, &terms.terms(), work.now);
+    let session = session::open(
+        opening.clone(),
+        &account,
+        &credential,
+        &terms.terms(),
+        work.now,
+    );
     insert(work, &session)?;
     work.audit(&Audit {
         action: Action::Login,

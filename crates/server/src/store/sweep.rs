@@ -49,5 +49,9 @@ pub(super) fn step(work: &mut Work<'_>) -> rusqlite::Result<Swept> {
         ((work.now - REVOCATION_SLACK).as_micros(), STEP),
     )?;
     let full = STEP as usize;
-    Ok(Swept { sessions, revocations, more: moved + sessions == full || revocations == full })
+    Ok(Swept {
+        sessions,
+        revocations,
+        more: moved + sessions == full || revocations == full,
+    })
 }

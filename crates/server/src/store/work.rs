@@ -51,7 +51,11 @@ impl<'c> Work<'c> {
         if self.connection.total_changes() != self.changes_before {
             self.execute_one(
                 "UPDATE head SET clock = ?1, revocation = ?2, token_until = ?3",
-                (self.now.as_micros(), self.revocations, self.token_until.as_micros()),
+                (
+                    self.now.as_micros(),
+                    self.revocations,
+                    self.token_until.as_micros(),
+                ),
             )?;
         }
         Ok(self.notices)

@@ -84,7 +84,9 @@ impl Commands {
         T: Send + 'static,
         F: FnMut(&mut Work<'_>) -> rusqlite::Result<T> + Send + 'static,
     {
-        self.submit(work)?.await.unwrap_or(Err(Unavailable::Stopped))
+        self.submit(work)?
+            .await
+            .unwrap_or(Err(Unavailable::Stopped))
     }
 
     /// The same for a thread that may wait.
@@ -93,7 +95,9 @@ impl Commands {
         T: Send + 'static,
         F: FnMut(&mut Work<'_>) -> rusqlite::Result<T> + Send + 'static,
     {
-        self.submit(work)?.blocking_recv().unwrap_or(Err(Unavailable::Stopped))
+        self.submit(work)?
+            .blocking_recv()
+            .unwrap_or(Err(Unavailable::Stopped))
     }
 
     /// Lets the writer end after what waits already.
@@ -102,17 +106,26 @@ impl Commands {
         let _ended = self.0.send(Message::Stop);
     }
 
-    fn submit<T, F>(&self, work: F) -> Result<oneshot::Receiver<Result<T, Unavailable>>, Unavailable>
+    fn submit<T, F>(
+        &self,
+        work: F,
+    ) -> Result<oneshot::Receiver<Result<T, Unavailable>>, Unavailable>
     where
         T: Send + 'static,
         F: FnMut(&mut Work<'_>) -> rusqlite::Result<T> + Send + 'static,
     {
         let (reply, receiver) = oneshot::channel();
-        let call = Call { work, result: None, reply };
-        self.0.try_send(Message::Run(Box::new(call))).map_err(|error| match error {
-            TrySendError::Full(_) => Unavailable::Busy,
-            TrySendError::Disconnected(_) => Unavailable::Stopped,
-        })?;
+        let call = Call {
+            work,
+            result: None,
+            reply,
+        };
+        self.0
+            .try_send(Message::Run(Box::new(call)))
+            .map_err(|error| match error {
+                TrySendError::Full(_) => Unavailable::Busy,
+                TrySendError::Disconnected(_) => Unavailable::Stopped,
+            })?;
         Ok(receiver)
     }
 }
@@ -239,7 +252,11 @@ fn gather(first: Message, queue: &Queue) -> (Vec<Box<dyn Command>>, bool) {
             Message::Run(command) => batch.push(command),
             Message::Stop => return (batch, true),
         }
-        next = if batch.len() < BATCH { queue.0.try_recv().ok() } else { None };
+        next = if batch.len() < BATCH {
+            queue.0.try_recv().ok()
+        } else {
+            None
+        };
     }
     (batch, false)
 }

@@ -13,7 +13,10 @@ async fn a_login_is_one_row_and_one_audit_entry() {
     let (session, actions) = audited(&store, login(&store, &credential)).await;
     assert_eq!(actions, ["login"]);
     assert_eq!(row_of(&store, &session).await, session);
-    assert_eq!((session.account, session.credential), (account.id, credential.id));
+    assert_eq!(
+        (session.account, session.credential),
+        (account.id, credential.id)
+    );
     assert_eq!(session.access_expires_at, start() + ACCESS);
     assert_eq!(place.told(), [], "a verifier needs no news of a login");
     let entry = audit(&store).await.pop().unwrap();
@@ -31,19 +34,35 @@ async fn what_was_closed_after_the_secret_was_checked_opens_nothing() {
     };
     let update = |active, allow: &[&str]| {
         let allow = Some(Allowlist::parse(allow).unwrap());
-        store.update_account(account.id, AccountUpdate { active: Some(active), allow }, operator())
+        store.update_account(
+            account.id,
+            AccountUpdate {
+                active: Some(active),
+                allow,
+            },
+            operator(),
+        )
     };
     let refused = |reason| Err(SessionError::Refused(reason));
 
-    assert_eq!(open(CredentialId(99)).await, refused(Reason::CredentialRevoked));
+    assert_eq!(
+        open(CredentialId(99)).await,
+        refused(Reason::CredentialRevoked)
+    );
     update(true, &["198.51.100.1"]).await.unwrap();
     assert_eq!(open(credential.id).await, refused(Reason::AddressDenied));
     update(false, &[]).await.unwrap();
     assert_eq!(open(credential.id).await, refused(Reason::AccountDisabled));
     update(true, &[]).await.unwrap();
-    store.set_credential_active(credential.id, false, operator()).await.unwrap();
+    store
+        .set_credential_active(credential.id, false, operator())
+        .await
+        .unwrap();
     let before = everything(&store).await;
-    assert_eq!(open(credential.id).await, refused(Reason::CredentialRevoked));
+    assert_eq!(
+        open(credential.id).await,
+        refused(Reason::CredentialRevoked)
+    );
     assert_eq!(everything(&store).await, before);
 }
 
@@ -52,8 +71,7 @@ async fn a_login_that_revokes_ends_the_older_ones_in_its_own_commit() {
     let place = Place::new();
     let store = place.open();
     let (account, credential) = create(&store, "p").await;
-    let revoking =
-        || store.open_session(opening(), credential.id, terms(), NewLogin::Revokes);
+    let revoking = || store.open_session(opening(), credential.id, terms(), NewLogin::Revokes);
     let first = revoking().await.unwrap();
     assert_eq!(first.epoch, Epoch(0), "there was nothing to revoke");
     place.told();
@@ -63,9 +81,16 @@ async fn a_login_that_revokes_ends_the_older_ones_in_its_own_commit() {
     assert_eq!(actions, ["login"]);
     assert_eq!(second.epoch, Epoch(1));
     let until = first.access_expires_at;
-    let revocation = Revocation::Account { account: account.id, epoch: Epoch(1), until };
+    let revocation = Revocation::Account {
+        account: account.id,
+        epoch: Epoch(1),
+        until,
+    };
     assert_eq!(place.revoked(), [revocation]);
-    let state = State::Ended { end: End::NewLogin, at: start() };
+    let state = State::Ended {
+        end: End::NewLogin,
+        at: start(),
+    };
     assert_eq!(row_of(&store, &first).await.state, state);
     rotate(&store, &second).await;
 }
@@ -81,17 +106,29 @@ async fn an_operator_ends_one_session_or_all_of_an_account() {
     }
     let end = store.end_session(sessions[0].id, operator());
     let (ended, actions) = audited(&store, end).await;
-    let state = State::Ended { end: End::Operator, at: start() };
-    assert_eq!((ended.unwrap().unwrap().state, actions), (state, vec!["session_ended".into()]));
+    let state = State::Ended {
+        end: End::Operator,
+        at: start(),
+    };
+    assert_eq!(
+        (ended.unwrap().unwrap().state, actions),
+        (state, vec!["session_ended".into()])
+    );
     assert_eq!(audit(&store).await.pop().unwrap().api, Some(api()));
 
     let again = store.end_session(sessions[0].id, operator());
     let (again, actions) = audited(&store, again).await;
     assert_eq!((again.unwrap().unwrap().state, actions), (state, vec![]));
-    assert_eq!(store.end_session(SessionId([9; 16]), operator()).await, Ok(None));
+    assert_eq!(
+        store.end_session(SessionId([9; 16]), operator()).await,
+        Ok(None)
+    );
 
     let (ended, actions) = audited(&store, store.end_sessions(account.id, operator())).await;
-    assert_eq!((ended, actions), (Ok(Some(2)), vec!["sessions_ended".to_owned()]));
+    assert_eq!(
+        (ended, actions),
+        (Ok(Some(2)), vec!["sessions_ended".to_owned()])
+    );
     for session in &sessions {
         assert_eq!(row_of(&store, session).await.state, state);
     }
@@ -110,7 +147,10 @@ async fn the_sessions_of_an_account_are_listed_newest_first() {
     }
     let page = async |after, limit| {
         let sessions = store.sessions(account.id, after, limit).await.unwrap();
-        sessions.into_iter().map(|session| session.id).collect::<Vec<_>>()
+        sessions
+            .into_iter()
+            .map(|session| session.id)
+            .collect::<Vec<_>>()
     };
     assert_eq!(page(None, 1_000).await, ids);
     assert_eq!(page(None, 2).await, ids[..2]);

@@ -1,8 +1,13 @@
 //! The store's stories, on real files and a clock that is moved by hand.
 
 mod accounts;
+mod faults;
+mod files;
+mod keys;
 mod logins;
+mod model;
 mod rotation;
+mod sweep;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -16,9 +21,7 @@ use countersign_domain::revocation::{Notice, Revocation};
 use countersign_domain::session::{
     AccessClaims, Lifetimes, Opening, RefreshClaims, SeedHash, Session, SessionId,
 };
-use countersign_domain::{
-    Account, ApiName, Credential, NewLogin, RefreshMode, Timestamp,
-};
+use countersign_domain::{Account, ApiName, Credential, NewLogin, RefreshMode, Timestamp};
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
@@ -89,7 +92,12 @@ fn operator() -> Actor {
 }
 
 fn lifetimes() -> Lifetimes {
-    Lifetimes { access: ACCESS, refresh: REFRESH, absolute: ABSOLUTE, window: WINDOW }
+    Lifetimes {
+        access: ACCESS,
+        refresh: REFRESH,
+        absolute: ABSOLUTE,
+        window: WINDOW,
+    }
 }
 
 fn terms() -> TermsOwned {
@@ -114,7 +122,10 @@ fn partner(login: &str) -> NewAccount {
 }
 
 async fn create(store: &Store, login: &str) -> (Account, Credential) {
-    store.create_account(partner(login), operator()).await.unwrap()
+    store
+        .create_account(partner(login), operator())
+        .await
+        .unwrap()
 }
 
 fn opening() -> Opening {
@@ -130,7 +141,10 @@ fn opening() -> Opening {
 }
 
 async fn login(store: &Store, credential: &Credential) -> Session {
-    store.open_session(opening(), credential.id, terms(), NewLogin::Keeps).await.unwrap()
+    store
+        .open_session(opening(), credential.id, terms(), NewLogin::Keeps)
+        .await
+        .unwrap()
 }
 
 /// What the session's current refresh token says.
@@ -179,7 +193,14 @@ async fn audited<T>(store: &Store, change: impl Future<Output = T>) -> (T, Vec<S
     let before = audit(store).await.len();
     let result = change.await;
     let entries = audit(store).await;
-    (result, entries.into_iter().skip(before).map(|entry| entry.action).collect())
+    (
+        result,
+        entries
+            .into_iter()
+            .skip(before)
+            .map(|entry| entry.action)
+            .collect(),
+    )
 }
 
 /// Every row of every table.
@@ -194,7 +215,9 @@ fn dump(connection: &Connection) -> rusqlite::Result<Vec<String>> {
         let mut statement = connection.prepare(&format!("SELECT * FROM {table} ORDER BY 1"))?;
         let columns = statement.column_count();
         let read = statement.query_map([], |row| {
-            (0..columns).map(|column| row.get::<_, Value>(column)).collect::<Result<Vec<_>, _>>()
+            (0..columns)
+                .map(|column| row.get::<_, Value>(column))
+                .collect::<Result<Vec<_>, _>>()
         })?;
         for row in read {
             rows.push(format!("{table} {:?}", row?));

@@ -1,6 +1,8 @@
 use countersign_domain::session::{Change, End, MAX_REPLAYS, State};
 use countersign_domain::{LogoutScope, Reason};
 
+use super::super::AccountUpdate;
+
 use super::*;
 
 #[tokio::test]
@@ -14,7 +16,10 @@ async fn a_refresh_moves_the_row_and_nothing_else_is_written_about_it() {
     let (refreshed, actions) = audited(&store, refresh(&store, claims)).await;
 
     assert_eq!(refreshed.decision.change, Change::Rotated);
-    assert_eq!((refreshed.account, refreshed.credential), (Some(account), Some(credential)));
+    assert_eq!(
+        (refreshed.account, refreshed.credential),
+        (Some(account), Some(credential))
+    );
     let next = refreshed.decision.session.unwrap();
     assert_eq!((next.generation, next.rotated_at), (1, start() + SECOND));
     assert_eq!(row_of(&store, &session).await, next);
@@ -34,7 +39,13 @@ async fn a_client_that_lost_the_reply_gets_the_same_pair_again() {
 
     assert_eq!((again.change, again.outcome), (Change::Replayed, Ok(())));
     let again = again.session.unwrap();
-    assert_eq!(Session { replays: 0, ..again.clone() }, first);
+    assert_eq!(
+        Session {
+            replays: 0,
+            ..again.clone()
+        },
+        first
+    );
     assert_eq!(row_of(&store, &session).await, again);
 }
 
@@ -43,7 +54,10 @@ async fn an_old_token_ends_its_session_with_one_revocation_and_one_audit_entry()
     let place = Place::new();
     let store = place.open();
     let (account, credential) = create(&store, "p").await;
-    let (session, other) = (login(&store, &credential).await, login(&store, &credential).await);
+    let (session, other) = (
+        login(&store, &credential).await,
+        login(&store, &credential).await,
+    );
     let next = rotate(&store, &rotate(&store, &session).await).await;
     place.told();
     let (thief, actions) = audited(&store, refresh(&store, refresh_token(&session))).await;
@@ -51,13 +65,28 @@ async fn an_old_token_ends_its_session_with_one_revocation_and_one_audit_entry()
     assert_eq!(thief.decision.outcome, Err(Reason::Reuse));
     assert_eq!(actions, ["reuse"]);
     let until = next.access_expires_at;
-    assert_eq!(place.revoked(), [Revocation::Session { session: session.id, until }]);
-    let ended = State::Ended { end: End::Reuse, at: store.now() };
+    assert_eq!(
+        place.revoked(),
+        [Revocation::Session {
+            session: session.id,
+            until
+        }]
+    );
+    let ended = State::Ended {
+        end: End::Reuse,
+        at: store.now(),
+    };
     assert_eq!(row_of(&store, &session).await.state, ended);
     let entry = audit(&store).await.pop().unwrap();
-    assert_eq!((entry.account, entry.session), (Some(account.id), Some(session.id)));
+    assert_eq!(
+        (entry.account, entry.session),
+        (Some(account.id), Some(session.id))
+    );
     assert_eq!(entry.api, Some(api()));
-    assert_eq!(entry.detail, r#"{"address":"192.0.2.7","generation":2,"presented":0}"#);
+    assert_eq!(
+        entry.detail,
+        r#"{"address":"192.0.2.7","generation":2,"presented":0}"#
+    );
 
     let owner = refresh(&store, refresh_token(&next)).await;
     assert_eq!(owner.decision.outcome, Err(Reason::SessionRevoked));
@@ -71,7 +100,10 @@ async fn a_token_from_the_future_ends_its_session_as_a_restored_backup() {
     let (_, credential) = create(&store, "p").await;
     let session = login(&store, &credential).await;
     place.told();
-    let claims = RefreshClaims { generation: 1, ..refresh_token(&session) };
+    let claims = RefreshClaims {
+        generation: 1,
+        ..refresh_token(&session)
+    };
     let (decision, actions) = audited(&store, refresh(&store, claims)).await;
 
     assert_eq!(decision.decision.outcome, Err(Reason::StateRegression));
@@ -79,7 +111,13 @@ async fn a_token_from_the_future_ends_its_session_as_a_restored_backup() {
     assert_eq!(place.revoked().len(), 1);
     let at = store.now();
     let state = row_of(&store, &session).await.state;
-    assert_eq!(state, State::Ended { end: End::StateRegression, at });
+    assert_eq!(
+        state,
+        State::Ended {
+            end: End::StateRegression,
+            at
+        }
+    );
 }
 
 #[tokio::test]
@@ -93,10 +131,34 @@ async fn a_refused_refresh_changes_no_row() {
     store.end_session(dead.id, operator()).await.unwrap();
     let good = refresh_token(&session);
     let cases = [
-        (RefreshClaims { session: SessionId([9; 16]), ..good }, Reason::SessionUnknown),
-        (RefreshClaims { seed_hash: SeedHash([9; 32]), ..good }, Reason::SeedMismatch),
-        (RefreshClaims { account: guest.id, ..good }, Reason::TokenForged),
-        (RefreshClaims { expires_at: start(), ..good }, Reason::TokenExpired),
+        (
+            RefreshClaims {
+                session: SessionId([9; 16]),
+                ..good
+            },
+            Reason::SessionUnknown,
+        ),
+        (
+            RefreshClaims {
+                seed_hash: SeedHash([9; 32]),
+                ..good
+            },
+            Reason::SeedMismatch,
+        ),
+        (
+            RefreshClaims {
+                account: guest.id,
+                ..good
+            },
+            Reason::TokenForged,
+        ),
+        (
+            RefreshClaims {
+                expires_at: start(),
+                ..good
+            },
+            Reason::TokenExpired,
+        ),
         (refresh_token(&dead), Reason::SessionRevoked),
     ];
     place.clock.advance(SECOND);
@@ -108,13 +170,25 @@ async fn a_refused_refresh_changes_no_row() {
     }
 
     let allow = Allowlist::parse(&["198.51.100.0/24"]).unwrap();
-    let update = super::super::AccountUpdate { allow: Some(allow), active: None };
-    store.update_account(account.id, update, operator()).await.unwrap();
+    let update = AccountUpdate {
+        allow: Some(allow),
+        active: None,
+    };
+    store
+        .update_account(account.id, update, operator())
+        .await
+        .unwrap();
     let before = everything(&store).await;
     place.told();
-    assert_eq!(refresh(&store, good).await.decision.outcome, Err(Reason::AddressDenied));
+    assert_eq!(
+        refresh(&store, good).await.decision.outcome,
+        Err(Reason::AddressDenied)
+    );
     place.clock.advance(REFRESH);
-    assert_eq!(refresh(&store, good).await.decision.outcome, Err(Reason::SessionExpired));
+    assert_eq!(
+        refresh(&store, good).await.decision.outcome,
+        Err(Reason::SessionExpired)
+    );
     assert_eq!(everything(&store).await, before);
     assert_eq!(place.told(), []);
 }
@@ -152,8 +226,14 @@ async fn sixty_four_callers_with_one_token_make_one_rotation() {
         for caller in callers {
             let decision = caller.await.unwrap();
             rotations += usize::from(decision.change == Change::Rotated);
-            session = Session { replays: 0, ..decision.session.unwrap() };
-            let row = Session { replays: 0, ..row_of(&store, &session).await };
+            session = Session {
+                replays: 0,
+                ..decision.session.unwrap()
+            };
+            let row = Session {
+                replays: 0,
+                ..row_of(&store, &session).await
+            };
             assert_eq!((decision.outcome, &session), (Ok(()), &row));
         }
         assert_eq!((rotations, session.generation), (1, round));
@@ -179,9 +259,16 @@ async fn a_revocation_beats_the_refreshes_beside_it() {
         let ended = row_of(&store, &session).await;
         for refresh in refreshes {
             let decision = refresh.await.unwrap().decision;
-            assert!(matches!(decision.outcome, Ok(()) | Err(Reason::SessionRevoked)));
+            assert!(matches!(
+                decision.outcome,
+                Ok(()) | Err(Reason::SessionRevoked)
+            ));
         }
-        assert_eq!(row_of(&store, &session).await, ended, "nothing moves a dead row");
+        assert_eq!(
+            row_of(&store, &session).await,
+            ended,
+            "nothing moves a dead row"
+        );
         let late = refresh(&store, refresh_token(&ended)).await;
         assert_eq!(late.decision.outcome, Err(Reason::SessionRevoked));
     }
@@ -195,12 +282,24 @@ async fn a_revocation_lasts_as_long_as_the_longest_access_token_of_any_generatio
     let session = login(&store, &credential).await;
     let mut shorter = terms();
     shorter.lifetimes.access = SECOND;
-    let next = store.refresh(refresh_token(&session), home(), shorter).await.unwrap();
-    assert_eq!(next.decision.session.unwrap().access_expires_at, start() + SECOND);
+    let next = store
+        .refresh(refresh_token(&session), home(), shorter)
+        .await
+        .unwrap();
+    assert_eq!(
+        next.decision.session.unwrap().access_expires_at,
+        start() + SECOND
+    );
     place.told();
     store.end_session(session.id, operator()).await.unwrap();
     let until = session.access_expires_at;
-    assert_eq!(place.revoked(), [Revocation::Session { session: session.id, until }]);
+    assert_eq!(
+        place.revoked(),
+        [Revocation::Session {
+            session: session.id,
+            until
+        }]
+    );
 }
 
 #[tokio::test]
@@ -208,7 +307,10 @@ async fn a_logout_ends_its_session_and_works_once() {
     let place = Place::new();
     let store = place.open();
     let (_, credential) = create(&store, "p").await;
-    let (session, other) = (login(&store, &credential).await, login(&store, &credential).await);
+    let (session, other) = (
+        login(&store, &credential).await,
+        login(&store, &credential).await,
+    );
     place.told();
     let token = access_token(&session);
     let logout = |scope| store.logout(token, home(), scope);
@@ -216,10 +318,19 @@ async fn a_logout_ends_its_session_and_works_once() {
     let (done, actions) = audited(&store, logout(LogoutScope::Session)).await;
     assert_eq!((done, actions), (Ok(Ok(())), vec!["logout".to_owned()]));
     let until = session.access_expires_at;
-    assert_eq!(place.revoked(), [Revocation::Session { session: session.id, until }]);
+    assert_eq!(
+        place.revoked(),
+        [Revocation::Session {
+            session: session.id,
+            until
+        }]
+    );
 
     let before = everything(&store).await;
-    assert_eq!(logout(LogoutScope::Account).await, Ok(Err(Reason::SessionRevoked)));
+    assert_eq!(
+        logout(LogoutScope::Account).await,
+        Ok(Err(Reason::SessionRevoked))
+    );
     assert_eq!(everything(&store).await, before);
     rotate(&store, &other).await;
 }
@@ -230,7 +341,10 @@ async fn a_logout_of_the_account_ends_everything_older() {
     let store = place.open();
     let (account, credential) = create(&store, "p").await;
     let (_, guest) = create(&store, "q").await;
-    let (session, other) = (login(&store, &credential).await, login(&store, &credential).await);
+    let (session, other) = (
+        login(&store, &credential).await,
+        login(&store, &credential).await,
+    );
     let stranger = login(&store, &guest).await;
     place.clock.advance(SECOND);
     let longest = rotate(&store, &other).await;
@@ -240,12 +354,21 @@ async fn a_logout_of_the_account_ends_everything_older() {
     let (done, actions) = audited(&store, logout).await;
     assert_eq!((done, actions), (Ok(Ok(())), vec!["logout".to_owned()]));
     let epoch = account.epoch.next();
-    let revocation =
-        Revocation::Account { account: account.id, epoch, until: longest.access_expires_at };
-    let told = [Notice::Revoked(revocation), Notice::Account(Account { epoch, ..account })];
+    let revocation = Revocation::Account {
+        account: account.id,
+        epoch,
+        until: longest.access_expires_at,
+    };
+    let told = [
+        Notice::Revoked(revocation),
+        Notice::Account(Account { epoch, ..account }),
+    ];
     assert_eq!(place.told(), told);
     for dead in [&session, &longest] {
-        let state = State::Ended { end: End::Logout, at: store.now() };
+        let state = State::Ended {
+            end: End::Logout,
+            at: store.now(),
+        };
         assert_eq!(row_of(&store, dead).await.state, state);
         let refused = refresh(&store, refresh_token(dead)).await.decision.outcome;
         assert_eq!(refused, Err(Reason::SessionRevoked));
@@ -263,7 +386,10 @@ async fn a_used_generation_is_noted_later_and_only_for_itself() {
     let next = rotate(&store, &session).await;
     store.mark_used(session.id, session.generation);
     flush(&store).await;
-    assert!(!row_of(&store, &session).await.used, "an old generation says nothing of this one");
+    assert!(
+        !row_of(&store, &session).await.used,
+        "an old generation says nothing of this one"
+    );
     store.mark_used(session.id, next.generation);
     store.mark_used(session.id, session.generation);
     store.mark_used(SessionId([9; 16]), 0);
@@ -288,7 +414,7 @@ async fn a_flood_of_uses_is_cut_and_not_kept() {
     assert_eq!(store.0.marks.len(), 0);
 }
 
-async fn flush(store: &Store) {
+pub(super) async fn flush(store: &Store) {
     let store = store.clone();
     tokio::task::spawn_blocking(move || store.0.marks.flush(&store.0.commands))
         .await
