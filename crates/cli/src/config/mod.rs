@@ -15,7 +15,7 @@ use crate::exit::Failure;
 use crate::output::Output;
 
 pub use read::read;
-pub use settings::{ApiSection, LogFormat, ServerSection, Settings};
+pub use settings::{ApiSection, LogFormat, Settings};
 
 /// A configuration file that says everything there is to say, with comments.
 pub const EXAMPLE: &str = include_str!("example.toml");

@@ -225,13 +225,9 @@ impl ApiReader<'_, '_> {
 
 fn upstream(value: &Value<'_>) -> Option<String> {
     let text = value.text()?;
-    match Upstream::check(text) {
-        Ok(()) => Some(text.to_owned()),
-        Err(fault) => {
-            value.blame(fault.to_string(), None);
-            None
-        }
-    }
+    let checked = Upstream::new(text, Timeouts::default());
+    checked.map_err(|fault| value.blame(fault.to_string(), None)).ok()?;
+    Some(text.to_owned())
 }
 
 fn timeouts(table: &Table<'_>) -> Timeouts {
@@ -239,13 +235,13 @@ fn timeouts(table: &Table<'_>) -> Timeouts {
     let span = |key| table.get(key).and_then(|it| positive(&it));
     Timeouts {
         connect: span("connect_timeout").unwrap_or(default.connect),
-        response: span("response_timeout").unwrap_or(default.response),
+        response_head: span("response_timeout").unwrap_or(default.response_head),
         ..default
     }
 }
 
 fn rules(value: &Value<'_>) -> Option<Vec<Rule>> {
-    let rules = value.array()?.iter().map(|it| it.table().and_then(|table| rule(&table)));
+    let rules = value.array()?.into_iter().map(|it| it.table().and_then(|table| rule(&table)));
     // All are read before the first that fails ends it, so that all are reported.
     rules.collect::<Vec<_>>().into_iter().collect()
 }
