@@ -147,7 +147,7 @@ impl Codec {
                 put(&rfc3339(*time, *digits, *zone, *spaced));
             }
             (Form::EpochMs, Datum::Time(time)) => {
-                put(&time.as_micros().div_euclid(1000).to_string())
+                put(&time.as_micros().div_euclid(1000).to_string());
             }
             (Form::In, Datum::Time(time)) => put(&time.since(now).as_secs().to_string()),
             (_, Datum::Time(time)) => put(&time.as_seconds().to_string()),
@@ -232,7 +232,7 @@ fn rfc3339(time: Timestamp, digits: usize, zone: Zone, spaced: bool) -> String {
 
 /// Reads what vendors call RFC 3339. A text without a zone is UTC where the
 /// dialect says `bare`, and else refused.
-fn instant(text: &str, bare: bool) -> Option<Timestamp> {
+pub(crate) fn instant(text: &str, bare: bool) -> Option<Timestamp> {
     let (clock, rest) = text.split_at_checked(19)?;
     let civil = civil(clock)?;
     let digits = rest

@@ -14,6 +14,7 @@ mod compile;
 mod credential_form;
 mod dialect;
 pub mod document;
+pub mod examples;
 mod expiry;
 mod form;
 mod guard;

@@ -298,7 +298,7 @@ fn join(pieces: Vec<Piece>) -> Vec<Piece> {
             (Some(Piece::Raw(last)), Piece::Comma) if last.ends_with('{') => (),
             (Some(Piece::Raw(last)), Piece::Comma) => *last = format!("{last},").into(),
             (Some(Piece::Whole(_) | Piece::Inside(_)), Piece::Comma) => {
-                joined.push(Piece::Raw(",".into()))
+                joined.push(Piece::Raw(",".into()));
             }
             (_, piece) => joined.push(piece),
         }

@@ -118,11 +118,11 @@ fn is_numeric_date(node: &Node<'_>) -> bool {
         .is_ok_and(|seconds| seconds <= 253_402_300_799)
 }
 
-fn told(misfit: Misfit) -> String {
-    match misfit.because {
-        Because::WrongType => format!("`{}` is of the wrong type", misfit.pointer),
-        Because::Missing | Because::ConstantMissing => format!("`{}` is missing", misfit.pointer),
-        Because::ConstantDiffers => format!("`{}` is another", misfit.pointer),
+fn told(Misfit { because, pointer }: Misfit) -> String {
+    match because {
+        Because::WrongType => format!("`{pointer}` is of the wrong type"),
+        Because::Missing | Because::ConstantMissing => format!("`{pointer}` is missing"),
+        Because::ConstantDiffers => format!("`{pointer}` is another"),
     }
 }
 

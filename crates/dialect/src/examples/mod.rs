@@ -1,0 +1,183 @@
+//! Recorded exchanges as test vectors: `examples/*.http` beside a dialect file.
+//!
+//! A file holds exchanges, each under a title. Lines that begin with `# @` say
+//! what cannot be seen on the wire; other lines with `#` are comments.
+//!
+//! ```text
+//! ### A wrong password
+//! # @refusal bad_login
+//! POST /auth/login
+//! Content-Type: application/json
+//!
+//! {"username": "u", "password": "wrong"}
+//!
+//! HTTP/1.1 401
+//! Content-Type: application/json
+//!
+//! {"error": {"name": "UnauthorizedError", "code": "UNAUTHORIZED", "message": "Invalid credentials"}}
+//! ```
+//!
+//! Each exchange runs in both directions. As issuer the request is read, and
+//! the reply is written and must be the recorded one: same status, the recorded
+//! headers, the same JSON. As client the reply is read, and the request is
+//! written and must be the recorded one.
+//!
+//! | line | says |
+//! | --- | --- |
+//! | `# @refusal WORD` | the reply refuses; issuers must say it, clients understand it |
+//! | `# @understood WORD` | clients understand another word, since the wire is the same for both |
+//! | `# @now TIME` | the instant of the exchange (2024-01-15T09:30:00Z) |
+//! | `# @operation guard` | the request is for a guarded endpoint |
+//! | `# @variant NAME` | the variant, where the request does not tell |
+//! | `# @lenient` | the request is understood, but our client writes another |
+//! | `# @only issuer`, `# @only client` | one direction |
+//! | `# @refused_by_client` | a client must not believe the reply |
+//! | `# @NAME VALUE` | what a client must read: `access_token`, `refresh_token`, `access_expires_at`, `refresh_expires_at`, `client_id`, `login`, `code`, `detail`, `pointer`, `retry_after` |
+
+mod compare;
+mod run;
+
+use bytes::Bytes;
+use http::{Request, Response};
+
+use crate::Dialect;
+
+/// An exchange of a file.
+#[derive(Debug)]
+pub struct Exchange {
+    /// The title.
+    pub title: String,
+    /// The line of the title, from 1.
+    pub line: usize,
+    /// What the lines with `# @` say: name and value.
+    pub says: Vec<(String, String)>,
+    /// The request; its URI is a path.
+    pub request: Request<Bytes>,
+    /// The reply.
+    pub reply: Response<Bytes>,
+}
+
+/// Runs every exchange of a file against a dialect, in both directions;
+/// `origin` names the file in messages.
+///
+/// # Errors
+///
+/// Everything that is not as recorded, each with file and line.
+pub fn check(dialect: &Dialect, text: &str, origin: &str) -> Result<(), Vec<String>> {
+    let mut wrong = Vec::new();
+    for exchange in parse(text, origin).map_err(|flaw| vec![flaw])? {
+        for what in run::run(dialect, &exchange) {
+            wrong.push(format!(
+                "{origin}:{}: {}: {what}",
+                exchange.line, exchange.title
+            ));
+        }
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+}
+
+/// Reads the exchanges of a file.
+///
+/// # Errors
+///
+/// The first line that is not of the format, with file and line.
+pub fn parse(text: &str, origin: &str) -> Result<Vec<Exchange>, String> {
+    let mut exchanges = Vec::new();
+    let lines: Vec<&str> = text.lines().collect();
+    let titles: Vec<usize> = (0..lines.len())
+        .filter(|at| is_title(&lines, *at))
+        .collect();
+    for (index, start) in titles.iter().enumerate() {
+        let end = titles.get(index + 1).copied().unwrap_or(lines.len());
+        let part = lines.get(*start..end).unwrap_or_default();
+        let read = exchange(part, start + 1);
+        exchanges.push(read.map_err(|what| format!("{origin}:{}: {what}", start + 1))?);
+    }
+    if exchanges.is_empty() {
+        return Err(format!("{origin}:1: no exchange: a title begins with ###"));
+    }
+    Ok(exchanges)
+}
+
+impl Exchange {
+    /// What a line `# @NAME VALUE` says.
+    pub fn says(&self, name: &str) -> Option<&str> {
+        self.says
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+fn is_title(lines: &[&str], at: usize) -> bool {
+    lines.get(at).is_some_and(|line| line.starts_with("### "))
+}
+
+fn exchange(lines: &[&str], line: usize) -> Result<Exchange, String> {
+    let (title, rest) = lines.split_first().ok_or("no title")?;
+    let head = rest
+        .iter()
+        .take_while(|line| line.starts_with('#') || line.trim().is_empty())
+        .count();
+    let (head, rest) = rest.split_at_checked(head).unwrap_or_default();
+    let says = head.iter().filter_map(|line| line.strip_prefix("# @"));
+    let says = says.map(|said| said.split_once(' ').unwrap_or((said, "")));
+    let reply = rest
+        .iter()
+        .position(|line| line.starts_with("HTTP/"))
+        .ok_or("no reply")?;
+    let (request, reply) = rest.split_at_checked(reply).unwrap_or_default();
+    Ok(Exchange {
+        title: title.trim_start_matches('#').trim().to_owned(),
+        line,
+        says: says
+            .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
+            .collect(),
+        request: self::request(request)?,
+        reply: self::reply(reply)?,
+    })
+}
+
+fn request(lines: &[&str]) -> Result<Request<Bytes>, String> {
+    let (start, headers, body) = message(lines)?;
+    let (method, target) = start.split_once(' ').ok_or("no method and path")?;
+    let mut request = Request::builder().method(method).uri(target.trim());
+    for (name, value) in headers {
+        request = request.header(name, value);
+    }
+    request.body(body).map_err(|error| error.to_string())
+}
+
+fn reply(lines: &[&str]) -> Result<Response<Bytes>, String> {
+    let (start, headers, body) = message(lines)?;
+    let status = start.split(' ').nth(1).ok_or("no status")?;
+    let mut reply = Response::builder().status(status);
+    for (name, value) in headers {
+        reply = reply.header(name, value);
+    }
+    reply.body(body).map_err(|error| error.to_string())
+}
+
+/// First line, headers and body of a message.
+type Message<'m> = (&'m str, Vec<(&'m str, &'m str)>, Bytes);
+
+fn message<'m>(lines: &[&'m str]) -> Result<Message<'m>, String> {
+    let (start, rest) = lines.split_first().ok_or("no message")?;
+    let head = rest
+        .iter()
+        .take_while(|line| !line.trim().is_empty())
+        .count();
+    let (head, body) = rest.split_at_checked(head).unwrap_or_default();
+    let header = |line: &&'m str| {
+        let (name, value) = line
+            .split_once(':')
+            .ok_or_else(|| format!("no header: {line}"))?;
+        Ok((name.trim(), value.trim()))
+    };
+    let headers = head.iter().map(header).collect::<Result<_, String>>()?;
+    Ok((
+        start,
+        headers,
+        Bytes::from(body.join("\n").trim().to_owned()),
+    ))
+}

@@ -1,0 +1,414 @@
+//! One exchange, in both directions.
+
+use bytes::Bytes;
+use countersign_domain::{Operation, Reason, Refusal, Timestamp};
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, Request};
+
+use super::{Exchange, compare};
+use crate::codec::instant;
+use crate::{
+    Asked, Asking, Command, Dialect, Extra, Found, Grant, Granted, Presented, Refused, RefusedBy,
+    Secret, Understood, Unread, Variant,
+};
+
+/// 2024-01-15T09:30:00Z
+const NOW: Timestamp = Timestamp::from_seconds(1_705_311_000);
+
+/// What the issuer's side made of the request.
+enum Heard {
+    Command(Command),
+    Unread(Unread),
+    Guarded(Option<String>),
+}
+
+/// What is not as recorded.
+pub(super) fn run(dialect: &Dialect, exchange: &Exchange) -> Vec<String> {
+    match Run::new(dialect, exchange) {
+        Ok(run) => run.both().err().unwrap_or_default(),
+        Err(what) => vec![what],
+    }
+}
+
+struct Run<'r> {
+    dialect: &'r Dialect,
+    exchange: &'r Exchange,
+    now: Timestamp,
+    refusal: Option<Refusal>,
+    /// The methods that the path serves, if the request's is none of them.
+    allow: Option<String>,
+    heard: Heard,
+}
+
+impl<'r> Run<'r> {
+    fn new(dialect: &'r Dialect, exchange: &'r Exchange) -> Result<Self, String> {
+        let now = match exchange.says("now") {
+            Some(text) => instant(text, false).ok_or("`# @now` is no time")?,
+            None => NOW,
+        };
+        let word = |name: &str| {
+            let word = exchange.says(name);
+            word.map(|word| Refusal::from_code(word).ok_or(format!("no refusal {word}")))
+                .transpose()
+        };
+        let (method, path) = (exchange.request.method(), exchange.request.uri().path());
+        let allow = match dialect.find(method, path) {
+            Found::WrongMethod { allow, .. } => Some(allow),
+            _ => None,
+        };
+        let heard = heard(dialect, exchange);
+        Ok(Self {
+            dialect,
+            exchange,
+            now,
+            refusal: word("refusal")?,
+            allow,
+            heard,
+        })
+    }
+
+    fn both(&self) -> Result<(), Vec<String>> {
+        let only = self.exchange.says("only");
+        let told = self.told();
+        let mut wrong = Vec::new();
+        if only != Some("client") {
+            wrong.extend(self.issue(told.as_ref().ok()));
+        }
+        if only != Some("issuer") {
+            wrong.extend(self.call(told));
+        }
+        if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+    }
+
+    fn operation(&self) -> Operation {
+        match &self.heard {
+            Heard::Command(command) => asked(command).operation,
+            Heard::Unread(unread) => unread.operation,
+            Heard::Guarded(_) => Operation::Guard,
+        }
+    }
+
+    fn variant(&self) -> Variant {
+        let named = self
+            .exchange
+            .says("variant")
+            .and_then(|name| self.dialect.variant(name));
+        named.unwrap_or(match &self.heard {
+            Heard::Command(command) => asked(command).variant,
+            _ => Variant(0),
+        })
+    }
+
+    /// What the client's side makes of the reply.
+    fn told(&self) -> Result<Understood, String> {
+        let parts = Parts::of(&self.heard);
+        let (operation, variant) = (self.operation(), self.variant());
+        let reply = &self.exchange.reply;
+        self.dialect
+            .understand(operation, variant, &parts.asking(), reply, self.now)
+            .map_err(|error| error.to_string())
+    }
+
+    /// As issuer: the request leads to the recorded reply.
+    fn issue(&self, told: Option<&Understood>) -> Vec<String> {
+        if let Some(wrong) = self.misheard() {
+            return vec![wrong];
+        }
+        let reply = match (&self.heard, self.refusal) {
+            (_, Some(refusal)) => self.dialect.refuse(&self.refused(refusal)),
+            (Heard::Command(command), None) => match told {
+                Some(Understood::Granted(granted)) => self.grant(command, granted),
+                _ => self.dialect.done(&asked(command)),
+            },
+            _ => return Vec::new(),
+        };
+        compare::replies(&reply, &self.exchange.reply)
+    }
+
+    /// A refusal of the request itself must come from reading it, and one by
+    /// decision must not.
+    fn misheard(&self) -> Option<String> {
+        use Refusal::{Malformed, MethodNotAllowed, MissingBearer, MissingField, TooLarge};
+        let by_reading = [Malformed, MissingField, MethodNotAllowed, TooLarge];
+        match (&self.heard, self.refusal) {
+            (Heard::Unread(unread), refusal) if Some(unread.refusal()) != refusal => Some(format!(
+                "it is refused as {}: {}",
+                unread.refusal(),
+                unread.detail
+            )),
+            (Heard::Command(_), Some(refusal)) if by_reading.contains(&refusal) => {
+                Some(format!("it is read, not refused as {refusal}"))
+            }
+            (Heard::Guarded(token), Some(refusal)) => {
+                let wrong = token.is_none() != (refusal == MissingBearer);
+                let found = if token.is_some() { "a" } else { "no" };
+                wrong.then(|| format!("{found} credential is presented"))
+            }
+            _ => None,
+        }
+    }
+
+    fn refused(&self, refusal: Refusal) -> Refused<'_> {
+        let seconds = self.exchange.reply.headers().get(RETRY_AFTER);
+        let seconds = seconds.and_then(|value| value.to_str().ok()?.parse().ok());
+        let pointer = match &self.heard {
+            Heard::Unread(unread) => unread.pointer.as_deref(),
+            _ => None,
+        };
+        Refused {
+            pointer,
+            retry_after: seconds.map(std::time::Duration::from_secs),
+            allow: self.allow.as_deref(),
+            ..Refused::new(self.operation(), refusal)
+        }
+    }
+
+    fn grant(&self, command: &Command, granted: &Granted) -> http::Response<Bytes> {
+        let parts = Parts::of_command(command);
+        let login = parts
+            .login
+            .as_deref()
+            .or(granted.login.as_deref())
+            .unwrap_or_default();
+        self.dialect.grant(
+            &asked(command),
+            &Grant {
+                login: granted.login.as_deref().unwrap_or(login),
+                client_id: granted.client_id.unwrap_or_default(),
+                access_token: granted.access_token.expose(),
+                refresh_token: granted.refresh_token.as_ref().map(Secret::expose),
+                access_expires_at: granted.access_expires_at,
+                refresh_expires_at: granted.refresh_expires_at.unwrap_or(self.now),
+                now: granted.now.unwrap_or(self.now),
+                secret: parts.secret.as_ref(),
+            },
+        )
+    }
+
+    /// As client: the reply means what is said, and the request is the recorded
+    /// one.
+    fn call(&self, told: Result<Understood, String>) -> Vec<String> {
+        let wanted = self
+            .exchange
+            .says("understood")
+            .and_then(Refusal::from_code)
+            .or(self.refusal);
+        let must_not_believe = self.exchange.says("refused_by_client").is_some();
+        let mut wrong = match (told, wanted) {
+            (Err(_), _) if must_not_believe => Vec::new(),
+            (Err(error), _) => vec![error],
+            (Ok(_), _) if must_not_believe => vec!["a client believes it".to_owned()],
+            (Ok(Understood::Refused(refused)), Some(wanted)) if refused.refusal == wanted => {
+                self.differs(&|name| of_refused(&refused, name))
+            }
+            (Ok(Understood::Refused(refused)), _) => {
+                vec![format!("it is understood as {}", refused.refusal)]
+            }
+            (Ok(_), Some(wanted)) => vec![format!("it is not understood as {wanted}")],
+            (Ok(Understood::Granted(granted)), None) => {
+                self.differs(&|name| of_granted(&granted, name))
+            }
+            (Ok(Understood::Done), None) => Vec::new(),
+        };
+        if self.exchange.says("lenient").is_none() {
+            wrong.extend(self.written());
+        }
+        wrong
+    }
+
+    /// How what was read differs from what the exchange says.
+    fn differs(&self, read: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
+        let said = self.exchange.says.iter();
+        let differs = said.filter_map(|(name, wanted)| {
+            let is_time = name.ends_with("_at");
+            let wanted = match is_time {
+                true => instant(wanted, false)
+                    .map(|time| format!("{time:?}"))
+                    .unwrap_or_default(),
+                false => wanted.clone(),
+            };
+            let known = NAMES.contains(&name.as_str());
+            let found = read(name).unwrap_or_default();
+            (known && found != wanted).then(|| format!("{name} is read as {found}, not {wanted}"))
+        });
+        differs.collect()
+    }
+
+    fn written(&self) -> Vec<String> {
+        match &self.heard {
+            Heard::Unread(_) => Vec::new(),
+            Heard::Guarded(token) => {
+                let Some(token) = token else {
+                    return Vec::new();
+                };
+                let headers: HeaderMap = self
+                    .dialect
+                    .present(token, &Extra::new())
+                    .into_iter()
+                    .collect();
+                compare::missing(
+                    &headers,
+                    self.exchange.request.headers(),
+                    "the record lacks",
+                )
+            }
+            Heard::Command(command) => {
+                let parts = Parts::of_command(command);
+                let written =
+                    self.dialect
+                        .request(self.operation(), self.variant(), &parts.asking());
+                match written {
+                    Some(written) => compare::requests(&written, &self.exchange.request),
+                    None => vec!["the client cannot write the request".to_owned()],
+                }
+            }
+        }
+    }
+}
+
+const NAMES: [&str; 10] = [
+    "access_token",
+    "refresh_token",
+    "access_expires_at",
+    "refresh_expires_at",
+    "client_id",
+    "login",
+    "code",
+    "detail",
+    "pointer",
+    "retry_after",
+];
+
+fn of_granted(granted: &Granted, name: &str) -> Option<String> {
+    let time = |time: Timestamp| format!("{time:?}");
+    match name {
+        "access_token" => Some(granted.access_token.expose().to_owned()),
+        "refresh_token" => granted
+            .refresh_token
+            .as_ref()
+            .map(|token| token.expose().to_owned()),
+        "access_expires_at" => Some(time(granted.access_expires_at)),
+        "refresh_expires_at" => granted.refresh_expires_at.map(time),
+        "client_id" => granted.client_id.map(|id| id.to_string()),
+        "login" => granted.login.clone(),
+        _ => None,
+    }
+}
+
+fn of_refused(refused: &RefusedBy, name: &str) -> Option<String> {
+    match name {
+        "code" => refused.code.clone(),
+        "detail" => refused.detail.clone(),
+        "pointer" => refused.pointer.clone(),
+        "retry_after" => refused.retry_after.map(|span| span.as_secs().to_string()),
+        _ => None,
+    }
+}
+
+fn heard(dialect: &Dialect, exchange: &Exchange) -> Heard {
+    let request = &exchange.request;
+    let guarded = exchange.says("operation") == Some("guard");
+    if guarded || dialect.find(request.method(), request.uri().path()) == Found::NotMine {
+        return guarded_by(dialect, request);
+    }
+    let (parts, body) = request.clone().into_parts();
+    match dialect.read(&parts, &body) {
+        Ok(command) => Heard::Command(command),
+        Err(unread) => Heard::Unread(unread),
+    }
+}
+
+fn guarded_by(dialect: &Dialect, request: &Request<Bytes>) -> Heard {
+    let in_body = || {
+        let taken = dialect
+            .static_key()?
+            .take_from_body(request.body())
+            .ok()??;
+        Some(taken.0.expose().to_owned())
+    };
+    match dialect.presented(request.headers(), request.uri().query()) {
+        Presented::Token(token) => Heard::Guarded(Some(token.to_owned())),
+        Presented::StaticKey(key) => Heard::Guarded(Some(key.expose().to_owned())),
+        Presented::Nothing => Heard::Guarded(in_body()),
+        Presented::Ambiguous(reason) => Heard::Unread(ambiguous(reason)),
+    }
+}
+
+fn ambiguous(reason: Reason) -> Unread {
+    Unread {
+        operation: Operation::Guard,
+        reason,
+        pointer: None,
+        detail: reason.to_string(),
+    }
+}
+
+fn asked(command: &Command) -> Asked {
+    match command {
+        Command::Login { asked, .. }
+        | Command::Refresh { asked, .. }
+        | Command::Logout { asked, .. } => *asked,
+    }
+}
+
+/// What a request was made of.
+#[derive(Default)]
+struct Parts {
+    login: Option<String>,
+    secret: Option<Secret>,
+    token: Option<Secret>,
+    extra: Extra,
+}
+
+impl Parts {
+    fn of(heard: &Heard) -> Self {
+        match heard {
+            Heard::Command(command) => Self::of_command(command),
+            _ => Self::default(),
+        }
+    }
+
+    fn of_command(command: &Command) -> Self {
+        match command.clone() {
+            Command::Login {
+                login,
+                secret,
+                extra,
+                ..
+            } => Self {
+                login: Some(login),
+                secret: Some(secret),
+                token: None,
+                extra,
+            },
+            Command::Refresh {
+                refresh_token,
+                credential,
+                extra,
+                ..
+            } => {
+                let (login, secret) = credential.unzip();
+                Self {
+                    login,
+                    secret,
+                    token: Some(refresh_token),
+                    extra,
+                }
+            }
+            Command::Logout { access_token, .. } => Self {
+                token: Some(access_token),
+                ..Self::default()
+            },
+        }
+    }
+
+    fn asking(&self) -> Asking<'_> {
+        Asking {
+            login: self.login.as_deref(),
+            secret: self.secret.as_ref(),
+            access_token: self.token.as_ref(),
+            refresh_token: self.token.as_ref(),
+            extra: Some(&self.extra),
+        }
+    }
+}

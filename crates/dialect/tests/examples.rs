@@ -1,0 +1,105 @@
+//! Runs every `examples/*.http` of the shipped dialects in both directions.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+use std::path::{Path, PathBuf};
+
+use countersign_dialect::{Dialect, examples};
+
+fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = entries
+        .filter(|path| path.extension().is_some_and(|e| e == extension))
+        .collect();
+    files.sort();
+    files
+}
+
+fn complaints(dialect: &Dialect, file: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(file).unwrap();
+    examples::check(dialect, &text, &file.display().to_string())
+        .err()
+        .unwrap_or_default()
+}
+
+#[test]
+fn the_shipped_dialects_do_what_their_examples_record() {
+    let dialects = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dialects");
+    for (name, source) in Dialect::SHIPPED {
+        let dialect = Dialect::compile(source, name).unwrap();
+        let files = files(&dialects.join(name).join("examples"), "http");
+        assert!(files.len() >= 4, "{name} has {} example files", files.len());
+        let wrong: Vec<_> = files
+            .iter()
+            .flat_map(|file| complaints(&dialect, file))
+            .collect();
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+}
+
+#[test]
+fn a_record_that_is_altered_is_noticed() {
+    let dialect = Dialect::compile(Dialect::shipped("mypopup").unwrap(), "mypopup").unwrap();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dialects/mypopup/examples");
+    let record = std::fs::read_to_string(folder.join("login.http")).unwrap();
+    assert_eq!(examples::check(&dialect, &record, "f"), Ok(()));
+    for (from, to, told) in [
+        ("200 OK", "201 Created", "the status is 200"),
+        ("Invalid credentials\"}", "Invalid\"}", "the body is"),
+        (
+            "Retry-After: 60",
+            "Retry-After: 61",
+            "retry_after is read as 61, not 60",
+        ),
+        ("Allow: POST", "Allow: GET", "allow"),
+        (
+            "@client_id 123456",
+            "@client_id 1",
+            "client_id is read as 123456, not 1",
+        ),
+        (
+            "@refusal malformed",
+            "@refusal missing_field",
+            "it is refused as malformed",
+        ),
+        ("@refusal bad_login", "@refusal bad_refresh", "bad_login"),
+        ("POST /auth/login", "POST /auth/refresh", "missing_field"),
+        (
+            "\"your_api_username\", ",
+            "\"your_api_username\", \"x\": 1, ",
+            "the body is",
+        ),
+        (
+            "Cache-Control: no-store",
+            "Cache-Control: public",
+            "the reply lacks cache-control: public",
+        ),
+    ] {
+        let altered = record.replacen(from, to, 1);
+        assert_ne!(altered, record, "{from}");
+        let wrong = examples::check(&dialect, &altered, "f")
+            .unwrap_err()
+            .join("\n");
+        assert!(wrong.contains(told), "{from}: {wrong}");
+    }
+}
+
+#[test]
+fn a_file_that_is_not_of_the_format_is_told_with_its_line() {
+    for (text, told) in [
+        ("", "f:1: no exchange: a title begins with ###"),
+        ("### t\nPOST /x\n\n", "f:1: no reply"),
+        (
+            "# c\n\n### t\nPOST\n\nHTTP/1.1 200\n",
+            "f:3: no method and path",
+        ),
+        (
+            "### t\nPOST /x\nbroken\n\nHTTP/1.1 200\n",
+            "f:1: no header: broken",
+        ),
+        ("### t\nPOST /x\n\nHTTP/1.1 9\n", "f:1: invalid status code"),
+    ] {
+        assert_eq!(examples::parse(text, "f").unwrap_err(), told, "{text:?}");
+    }
+}
