@@ -1,5 +1,6 @@
 //! What the gateway answers: a response to send, and the outcome to log.
 
+use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -8,6 +9,7 @@ use bytes::Bytes;
 use http::Response;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use metrics::Counter;
 
 use crate::idle::Idle;
 use crate::permit::{Denied, Permit};
@@ -22,13 +24,17 @@ pub struct Answer {
 }
 
 /// The body of an answer: a refusal, or what the upstream sends, as it comes.
-#[derive(Debug)]
 pub struct AnswerBody(Source);
 
-#[derive(Debug)]
 enum Source {
     Refusal(Option<Bytes>),
-    Upstream { incoming: Incoming, idle: Idle },
+    Upstream(Streaming),
+}
+
+struct Streaming {
+    incoming: Incoming,
+    idle: Idle,
+    broken: Counter,
 }
 
 /// The upstream broke off in its answer. Nothing can be told to the client any
@@ -49,11 +55,14 @@ impl AnswerBody {
         Self(Source::Refusal(Some(body).filter(|body| !body.is_empty())))
     }
 
-    pub(crate) fn upstream(incoming: Incoming, idle: Duration) -> Self {
-        Self(Source::Upstream {
+    /// Pauses of up to `idle` are waited for; an answer that breaks off is
+    /// counted in `broken`.
+    pub(crate) fn upstream(incoming: Incoming, idle: Duration, broken: Counter) -> Self {
+        Self(Source::Upstream(Streaming {
             incoming,
             idle: Idle::new(idle),
-        })
+            broken,
+        }))
     }
 }
 
@@ -67,14 +76,20 @@ impl Body for AnswerBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match &mut self.0 {
             Source::Refusal(body) => Poll::Ready(body.take().map(|body| Ok(Frame::data(body)))),
-            Source::Upstream { incoming, idle } => poll_upstream(incoming, idle, context),
+            Source::Upstream(streaming) => {
+                let polled = streaming.poll_data(context);
+                if let Poll::Ready(Some(Err(_))) = &polled {
+                    streaming.broken.increment(1);
+                }
+                polled.map(|data| data.map(|data| data.map(Frame::data)))
+            }
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Source::Refusal(body) => body.is_none(),
-            Source::Upstream { incoming, .. } => incoming.is_end_stream(),
+            Source::Upstream(streaming) => streaming.incoming.is_end_stream(),
         }
     }
 
@@ -83,33 +98,41 @@ impl Body for AnswerBody {
             Source::Refusal(body) => {
                 SizeHint::with_exact(body.as_ref().map_or(0, |body| body.len() as u64))
             }
-            Source::Upstream { incoming, .. } => incoming.size_hint(),
+            Source::Upstream(streaming) => streaming.incoming.size_hint(),
         }
     }
 }
 
-/// Trailer fields are dropped: none is needed, and an identity field could hide
-/// among them (RFC 9110 section 6.5.1).
-fn poll_upstream(
-    incoming: &mut Incoming,
-    idle: &mut Idle,
-    context: &mut Context<'_>,
-) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-    loop {
-        match Pin::new(&mut *incoming).poll_frame(context) {
-            Poll::Ready(Some(Ok(frame))) => {
-                idle.moved();
-                if let Ok(data) = frame.into_data() {
-                    return Poll::Ready(Some(Ok(Frame::data(data))));
+impl Streaming {
+    /// Trailer fields are dropped: none is needed, and an identity field could
+    /// hide among them (RFC 9110 section 6.5.1).
+    fn poll_data(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {
+        loop {
+            match Pin::new(&mut self.incoming).poll_frame(context) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    self.idle.moved();
+                    if let Ok(data) = frame.into_data() {
+                        return Poll::Ready(Some(Ok(data)));
+                    }
+                }
+                Poll::Ready(Some(Err(error))) => {
+                    return Poll::Ready(Some(Err(Broken::CutOff(error.to_string()))));
+                }
+                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Pending => {
+                    let over = self.idle.poll_over(context);
+                    return over.map(|()| Some(Err(Broken::Stalled)));
                 }
             }
-            Poll::Ready(Some(Err(error))) => {
-                return Poll::Ready(Some(Err(Broken::CutOff(error.to_string()))));
-            }
-            Poll::Ready(None) => return Poll::Ready(None),
-            Poll::Pending => {
-                return idle.poll_over(context).map(|()| Some(Err(Broken::Stalled)));
-            }
         }
+    }
+}
+
+impl fmt::Debug for AnswerBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match &self.0 {
+            Source::Refusal(_) => "AnswerBody::Refusal",
+            Source::Upstream(_) => "AnswerBody::Upstream",
+        })
     }
 }

@@ -7,7 +7,7 @@
 //! is refused: what cannot be read cannot be stripped.
 
 use bytes::{Bytes, BytesMut};
-use countersign_dialect::{Secret, StaticKeyPlace, Unread};
+use countersign_dialect::{Presented, Secret, StaticKeyPlace, Unread};
 use countersign_domain::Reason;
 use http::{HeaderMap, HeaderValue, header};
 use http_body::Body;
@@ -46,12 +46,22 @@ pub(crate) async fn take(
     }
 }
 
-/// The body of a request that may pass, without any key.
-pub(crate) async fn strip(place: &StaticKeyPlace, body: Upload) -> Result<Upload, Denied> {
-    match read(body).await? {
-        Read::Whole(bytes) => Ok(Upload::whole(place.strip_body(&bytes)?)),
-        Read::TooLong(body) => Ok(body),
+/// The body of a request that may pass, without any key. One that differs from
+/// the key in the query is refused: two readers would read two callers.
+pub(crate) async fn strip(
+    place: &StaticKeyPlace,
+    body: Upload,
+    presented: &Presented<'_>,
+) -> Result<Upload, Denied> {
+    let bytes = match read(body).await? {
+        Read::Whole(bytes) => bytes,
+        Read::TooLong(body) => return Ok(body),
+    };
+    if let Presented::StaticKey(in_query) = presented {
+        let in_body = place.take_from_body(&bytes)?.map(|(key, _)| key);
+        StaticKeyPlace::one_key(Some(in_query.clone()), in_body)?;
     }
+    Ok(Upload::whole(place.strip_body(&bytes)?))
 }
 
 enum Read {

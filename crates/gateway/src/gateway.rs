@@ -120,7 +120,7 @@ impl Gateway {
             return Ok((decided?, body));
         };
         match decided {
-            Ok(permit) => match body_key::strip(place, body).await {
+            Ok(permit) => match body_key::strip(place, body, &asked.presented).await {
                 Ok(stripped) => Ok((permit, stripped)),
                 Err(denied) => Err(denied.of(&permit)),
             },
@@ -175,7 +175,10 @@ fn stream_back(
         parts.headers.insert(header::CONTENT_LENGTH, length.into());
     }
     let idle = api.upstream().timeouts().body_idle;
-    Response::from_parts(parts, AnswerBody::upstream(body, idle))
+    Response::from_parts(
+        parts,
+        AnswerBody::upstream(body, idle, api.meter().broken()),
+    )
 }
 
 /// The refusal in the dialect's spelling. An answer to HEAD has no body (RFC

@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | `countersign_guarded_requests_total` | `api`, `outcome` | `allowed`, or the code of the reason |
 //! | `countersign_upstream_duration_seconds` | `api` | from sending to the head of the answer, or to its failure |
+//! | `countersign_upstream_broken_total` | `api` | answers that broke off after their head |
 
 use std::time::Duration;
 
@@ -11,12 +12,14 @@ use countersign_domain::{ApiName, Reason};
 use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_histogram, histogram};
 
 const REQUESTS: &str = "countersign_guarded_requests_total";
+const BROKEN: &str = "countersign_upstream_broken_total";
 const DURATION: &str = "countersign_upstream_duration_seconds";
 
 /// The metrics of one api. The recorder must be installed before it is made.
 pub(crate) struct Meter {
     api: String,
     allowed: Counter,
+    broken: Counter,
     duration: Histogram,
 }
 
@@ -28,9 +31,11 @@ impl Meter {
             Unit::Seconds,
             "Time to the head of the upstream's answer"
         );
+        describe_counter!(BROKEN, "Upstream answers that broke off after their head");
         let api = api.as_str().to_owned();
         Self {
             allowed: counter!(REQUESTS, "api" => api.clone(), "outcome" => "allowed"),
+            broken: counter!(BROKEN, "api" => api.clone()),
             duration: histogram!(DURATION, "api" => api.clone()),
             api,
         }
@@ -42,6 +47,11 @@ impl Meter {
 
     pub(crate) fn refused(&self, reason: Reason) {
         counter!(REQUESTS, "api" => self.api.clone(), "outcome" => reason.code()).increment(1);
+    }
+
+    /// Counts answers that break off.
+    pub(crate) fn broken(&self) -> Counter {
+        self.broken.clone()
     }
 
     pub(crate) fn upstream_took(&self, took: Duration) {

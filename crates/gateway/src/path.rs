@@ -73,9 +73,7 @@ fn decode(segment: &str) -> Option<String> {
         if first == b'%' {
             let byte = encoded_byte(rest)?;
             rest = &rest[2..];
-            // `%252e` would be a dot for whoever decodes twice.
-            let hides = matches!(byte, b'.' | b'/' | b'\\' | b';');
-            if hides || (byte == b'%' && encoded_byte(rest).is_some()) {
+            if matches!(byte, b'.' | b'/' | b'\\' | b';') {
                 return None;
             }
             decoded.push(byte);
@@ -84,7 +82,10 @@ fn decode(segment: &str) -> Option<String> {
         }
     }
     let decoded = String::from_utf8(decoded).ok()?;
-    (!decoded.chars().any(char::is_control)).then_some(decoded)
+    // `%252e` would be a dot for whoever decodes twice.
+    let mut percents = decoded.as_bytes().split(|b| *b == b'%').skip(1);
+    let again = percents.any(|after| encoded_byte(after).is_some());
+    (!again && !decoded.chars().any(char::is_control)).then_some(decoded)
 }
 
 /// The byte that two hex digits at the start of `text` write.

@@ -220,3 +220,168 @@ impl Compiled {
         methods_meet && self.precedence(other).is_eq() && self.pattern.overlaps(&other.pattern)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(methods: &[Method], path: &str, access: Access) -> Rule {
+        Rule {
+            methods: methods.to_vec(),
+            path: path.to_owned(),
+            access,
+        }
+    }
+
+    fn apirone() -> Routes {
+        let guards = ["/api/v2/accounts/{login}/*", "/api/v2/wallets/{login}/*"];
+        let estimate = "/api/v2/accounts/{login}/transfer";
+        let rules = vec![
+            rule(&[Method::GET], estimate, Access::Public),
+            rule(&[Method::POST], estimate, Access::Protected),
+            rule(&[], "/api/v2/wallets/{login}/rates/*", Access::Public),
+            rule(
+                &[Method::PUT],
+                "/api/v2/wallets/{login}/rates/{name}",
+                Access::Protected,
+            ),
+        ];
+        Routes::new(&guards, rules, Slash::Exact).unwrap()
+    }
+
+    fn access(routes: &Routes, method: &str, path: &str) -> Option<Access> {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let judged = JudgedPath::judge(path).unwrap();
+        routes.find(&method, &judged).map(|route| route.access)
+    }
+
+    #[test]
+    fn a_path_and_a_method_have_their_own_rule() {
+        use Access::{Protected, Public};
+        let routes = apirone();
+        for (method, path, expected) in [
+            ("GET", "/api/v2/accounts/apr-1/transfer", Some(Public)),
+            ("HEAD", "/api/v2/accounts/apr-1/transfer", Some(Public)),
+            ("GET", "/api/v2/accounts/apr-1/%74ransfer", Some(Public)),
+            ("POST", "/api/v2/accounts/apr-1/transfer", Some(Protected)),
+            ("POST", "/api/v2/accounts/apr-1/%74ransfer", Some(Protected)),
+            ("PURGE", "/api/v2/accounts/apr-1/transfer", Some(Protected)),
+            ("get", "/api/v2/accounts/apr-1/transfer", Some(Protected)),
+            ("GET", "/api/v2/accounts/apr-1/transfer/", Some(Protected)),
+            ("GET", "/api/v2/accounts/apr-1/Transfer", Some(Protected)),
+            (
+                "OPTIONS",
+                "/api/v2/accounts/apr-1/transfer",
+                Some(Protected),
+            ),
+            ("PATCH", "/api/v2/accounts/apr-1", Some(Protected)),
+            ("DELETE", "/api/v2/wallets/btc-1/rates/usd", Some(Public)),
+            ("PUT", "/api/v2/wallets/btc-1/rates/usd", Some(Protected)),
+            ("GET", "/api/v2/accounts", None),
+            ("GET", "/api/v2/accounts/", None),
+            ("GET", "/elsewhere", None),
+        ] {
+            assert_eq!(access(&routes, method, path), expected, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn the_most_specific_rule_decides_in_whatever_order_they_are_written() {
+        let mut rules = vec![
+            rule(&[], "/*", Access::Public),
+            rule(&[], "/admin/*", Access::Protected),
+            rule(&[], "/admin/{page}", Access::Public),
+            rule(&[], "/admin/keys", Access::Protected),
+            rule(&[Method::GET], "/admin/keys", Access::Public),
+        ];
+        for _ in 0..rules.len() {
+            rules.rotate_left(1);
+            let routes = Routes::new(&["/*"], rules.clone(), Slash::Exact).unwrap();
+            for (method, path, expected) in [
+                ("GET", "/", Access::Public),
+                ("GET", "/admin", Access::Protected),
+                ("GET", "/admin/about", Access::Public),
+                ("GET", "/admin/about/x", Access::Protected),
+                ("POST", "/admin/keys", Access::Protected),
+                ("GET", "/admin/keys", Access::Public),
+                ("HEAD", "/admin/keys", Access::Public),
+                ("GET", "/admin/%6beys", Access::Public),
+                ("POST", "/%61dmin/keys", Access::Protected),
+            ] {
+                assert_eq!(
+                    access(&routes, method, path),
+                    Some(expected),
+                    "{method} {path}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_login_in_a_guarded_path_is_bound_on_every_route() {
+        let guards = ["/accounts/{login}/*"];
+        let rules = vec![rule(&[], "/accounts/{id}/users/{login}", Access::Protected)];
+        let routes = Routes::new(&guards, rules, Slash::Exact).unwrap();
+        for (path, bound) in [
+            ("/accounts/a", &["a"][..]),
+            ("/accounts/a/x/y", &["a"]),
+            ("/accounts/a/users/b", &["a", "b"]),
+        ] {
+            let judged = JudgedPath::judge(path).unwrap();
+            let route = routes.find(&Method::GET, &judged).unwrap();
+            assert_eq!(route.logins, bound, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_will_be_refused_is_claimed_all_the_same() {
+        let routes = apirone();
+        for path in [
+            "/api/v2/accounts/apr-1/../x",
+            "/api/v2/accounts/apr-1/%2e%2e/x",
+            "/api/v2/accounts/apr-1//x",
+            "/%61pi/v2/accounts/apr-1/%ff",
+            "/api/v2/accounts/a;b/transfer",
+        ] {
+            assert!(routes.claims(path), "{path}");
+        }
+        for path in ["/", "", "*", "/api/v2/accounts/", "/api/v2/rates"] {
+            assert!(!routes.claims(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn every_mistake_is_told_at_once() {
+        let guards = ["/a/*", "b"];
+        let rules = vec![rule(&[], "/a/{", Access::Public)];
+        let faults = Routes::new(&guards, rules, Slash::Exact).unwrap_err();
+        assert_eq!(faults.len(), 2, "{faults:?}");
+
+        let rules = vec![
+            rule(&[Method::GET], "/a/{x}", Access::Public),
+            rule(&[Method::GET, Method::PUT], "/a/{y}", Access::Protected),
+            rule(&[], "/b", Access::Public),
+        ];
+        let faults = Routes::new(&["/a/*"], rules, Slash::Exact).unwrap_err();
+        assert_eq!(
+            faults,
+            [
+                RouteFault::Outside("/b".to_owned()),
+                RouteFault::Twice {
+                    first: "/a/{x}".to_owned(),
+                    second: "/a/{y}".to_owned(),
+                },
+            ]
+        );
+    }
+
+    #[test]
+    fn rules_of_different_methods_do_not_meet() {
+        let rules = vec![
+            rule(&[Method::GET], "/a", Access::Public),
+            rule(&[Method::PUT], "/a", Access::Protected),
+            rule(&[], "/a", Access::Protected),
+        ];
+        assert!(Routes::new(&["/a/*"], rules, Slash::Exact).is_ok());
+    }
+}

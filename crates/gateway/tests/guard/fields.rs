@@ -1,0 +1,248 @@
+//! Header fields: ours in, forged ones out, hop-by-hop ones dropped (NET-03).
+
+use countersign_domain::revocation::Notice;
+use countersign_domain::{Account, Reason};
+
+use crate::world::{
+    ACCOUNT, APIRONE, B2BINPAY, Echo, KEY, LOGIN, MYPOPUP, Plan, REQUEST_ID, Received, SESSION, raw,
+};
+
+/// Every field that an upstream could take for one of ours, as `name: value`.
+fn identity(received: &Received) -> Vec<String> {
+    let plain = |name: &str| {
+        name.to_lowercase()
+            .replace(|c: char| !c.is_alphanumeric(), "-")
+    };
+    let names = received.names();
+    let mut ours: Vec<String> = names
+        .into_iter()
+        .filter(|name| plain(name).starts_with("x-countersign"))
+        .map(|name| format!("{name}: {}", received.field(name).join(" + ")))
+        .collect();
+    ours.sort();
+    ours
+}
+
+fn expected(api: &str, login: &str, session: bool) -> Vec<String> {
+    let mut expected = vec![
+        format!("x-countersign-account: {ACCOUNT}"),
+        format!("x-countersign-api: {api}"),
+        format!("x-countersign-login: {login}"),
+        format!("x-countersign-request-id: {REQUEST_ID}"),
+    ];
+    expected.extend(session.then(|| format!("x-countersign-session: {SESSION}")));
+    expected
+}
+
+#[tokio::test]
+async fn the_upstream_learns_who_calls() {
+    for (dialect, path) in [
+        (B2BINPAY, "/deposit".to_owned()),
+        (MYPOPUP, "/api/v1/x".to_owned()),
+        (APIRONE, format!("/api/v2/accounts/{LOGIN}/x")),
+    ] {
+        let echo = Echo::start().await;
+        let world = Plan::new(dialect, echo.url.clone()).build();
+        let front = world.serve().await;
+        let response = front
+            .get(&path, &[("authorization", &world.bearer())])
+            .await;
+        let received = Received::of(&response);
+        assert_eq!(identity(&received), expected(dialect, LOGIN, true));
+        assert!(received.field("authorization").is_empty(), "{dialect}");
+    }
+}
+
+#[tokio::test]
+async fn a_static_key_has_no_session() {
+    let echo = Echo::start().await;
+    let world = Plan::new(APIRONE, echo.url.clone()).build();
+    let front = world.serve().await;
+    let target = format!("/api/v2/accounts/{LOGIN}/x?transfer-key={KEY}");
+    let received = Received::of(&front.get(&target, &[]).await);
+    assert_eq!(identity(&received), expected(APIRONE, LOGIN, false));
+}
+
+#[tokio::test]
+async fn forged_identity_is_stripped_in_every_alias_on_public_routes_too() {
+    let echo = Echo::start().await;
+    let world = Plan::new(MYPOPUP, echo.url.clone()).build();
+    let front = world.serve().await;
+    let bearer = world.bearer();
+    let mut forged: Vec<(&str, &str)> = [
+        "x-countersign-account",
+        "X-Countersign-Account",
+        "X-COUNTERSIGN-LOGIN",
+        "x_countersign_account",
+        "X_Countersign_Login",
+        "x.countersign.account",
+        "x-countersign_account",
+        "x_countersign-session",
+        "x.countersign_api",
+        "x-countersign.request-id",
+        "x~countersign~account",
+        "x-countersign",
+        "x-countersign-scope",
+        "x_countersign_refusal",
+    ]
+    .map(|name| (name, "1"))
+    .to_vec();
+    forged.push(("x-countersign-account", "2"));
+    let public = Received::of(&front.get("/api/v1/public", &forged).await);
+    assert_eq!(
+        identity(&public),
+        [
+            format!("x-countersign-api: {MYPOPUP}"),
+            format!("x-countersign-request-id: {REQUEST_ID}"),
+        ]
+    );
+    forged.push(("authorization", &bearer));
+    let guarded = Received::of(&front.get("/api/v1/x", &forged).await);
+    assert_eq!(identity(&guarded), expected(MYPOPUP, LOGIN, true));
+    let public = Received::of(&front.get("/api/v1/public", &forged).await);
+    assert!(public.field("authorization").is_empty());
+}
+
+#[tokio::test]
+async fn connection_options_take_nothing_of_ours_away() {
+    let echo = Echo::start().await;
+    let world = Plan::new(MYPOPUP, echo.url.clone()).build();
+    let front = world.serve().await;
+    let request = format!(
+        "GET /api/v1/x HTTP/1.1\r\nhost: front.example\r\nauthorization: {}\r\n\
+         connection: close, X-Countersign-Account, authorization, host\r\n\
+         connection: x-private ,x-forwarded-for,x-countersign-login\r\n\
+         x-private: 1\r\nx-kept: 1\r\nkeep-alive: timeout=5\r\nproxy-connection: keep-alive\r\nte: trailers\r\n\
+         trailer: x-countersign-account\r\nupgrade: websocket\r\nproxy-authorization: Basic YTpi\r\n\
+         proxy-authenticate: Basic\r\nexpect: 100-continue\r\nx-countersign-account: 1\r\n\r\n",
+        world.bearer()
+    );
+    let reply = raw(front.address, &request).await;
+    let reply = reply
+        .strip_prefix("HTTP/1.1 100 Continue\r\n\r\n")
+        .unwrap_or(&reply);
+    let received = Received::from_raw(reply);
+    assert_eq!(identity(&received), expected(MYPOPUP, LOGIN, true));
+    assert_eq!(received.field("x-kept"), ["1"]);
+    assert_eq!(received.field("x-forwarded-for"), ["127.0.0.9"]);
+    let mut others = received.names();
+    others.retain(|name| !name.starts_with("x-countersign") && !name.starts_with("x-forwarded"));
+    others.sort_unstable();
+    assert_eq!(others, ["host", "x-kept"]);
+}
+
+#[tokio::test]
+async fn trailers_do_not_go_on() {
+    let echo = Echo::start().await;
+    let world = Plan::new(MYPOPUP, echo.url.clone()).build();
+    let front = world.serve().await;
+    let request = format!(
+        "POST /api/v1/x HTTP/1.1\r\nhost: a\r\nauthorization: {}\r\nconnection: close\r\n\
+         trailer: x-countersign-account\r\ntransfer-encoding: chunked\r\n\r\n\
+         5\r\nhello\r\n0\r\nx-countersign-account: 1\r\n\r\n",
+        world.bearer()
+    );
+    let received = Received::from_raw(&raw(front.address, &request).await);
+    assert_eq!(received.text("body"), "hello");
+    assert!(!received.has_trailers());
+    assert_eq!(received.field("transfer-encoding"), ["chunked"]);
+}
+
+#[tokio::test]
+async fn whence_a_request_came_is_for_us_to_say() {
+    let echo = Echo::start().await;
+    let world = Plan::new(MYPOPUP, echo.url.clone()).build();
+    let front = world.serve().await;
+    let lies = [
+        ("host", "partner.example"),
+        ("x-forwarded-for", "203.0.113.1"),
+        ("x_forwarded_for", "203.0.113.1"),
+        ("X-Forwarded-Host", "evil.example"),
+        ("x-forwarded-proto", "https"),
+        ("x-forwarded-port", "1"),
+        ("x-forwarded-prefix", "/x"),
+        ("forwarded", "for=203.0.113.1"),
+        ("x-real-ip", "203.0.113.1"),
+    ];
+    let received = Received::of(&front.get("/api/v1/public", &lies).await);
+    for (name, values) in [
+        ("x-forwarded-for", &["127.0.0.9"][..]),
+        ("x-forwarded-host", &["partner.example"]),
+        ("x-forwarded-proto", &["http"]),
+        ("host", &[echo.url.trim_start_matches("http://")]),
+    ] {
+        assert_eq!(received.field(name), values, "{name}");
+    }
+    for name in [
+        "x_forwarded_for",
+        "x-forwarded-port",
+        "x-forwarded-prefix",
+        "forwarded",
+        "x-real-ip",
+    ] {
+        assert!(received.field(name).is_empty(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_bearer_goes_on_only_where_it_is_asked_for() {
+    let echo = Echo::start().await;
+    let mut plan = Plan::new(MYPOPUP, echo.url.clone());
+    plan.forward_authorization = true;
+    let world = plan.build();
+    let front = world.serve().await;
+    let bearer = world.bearer();
+    let received = Received::of(&front.get("/api/v1/x", &[("authorization", &bearer)]).await);
+    assert_eq!(received.field("authorization"), [bearer.as_str()]);
+}
+
+#[tokio::test]
+async fn a_login_cannot_end_its_field_or_be_read_in_two_ways() {
+    let echo = Echo::start().await;
+    let world = Plan::new(MYPOPUP, echo.url.clone()).build();
+    let front = world.serve().await;
+    let bearer = world.bearer();
+    for (name, encoded) in [
+        ("partner@example.com", "partner@example.com"),
+        ("J\u{fc}rgen K", "J%C3%BCrgen%20K"),
+        ("a\r\nx-admin: 1", "a%0D%0Ax-admin:%201"),
+        ("100%20", "100%2520"),
+        ("\u{1b}[31m\0", "%1B[31m%00"),
+    ] {
+        world.tell(&[Notice::Account(Account {
+            name: name.to_owned(),
+            ..world.account(ACCOUNT, name)
+        })]);
+        let received = Received::of(&front.get("/api/v1/x", &[("authorization", &bearer)]).await);
+        assert_eq!(received.field("x-countersign-login"), [encoded]);
+        assert!(received.field("x-admin").is_empty());
+    }
+}
+
+#[tokio::test]
+async fn the_client_gets_no_identity_fields_from_the_upstream() {
+    let echo = Echo::start().await;
+    let world = Plan::new(MYPOPUP, echo.url.clone()).build();
+    let front = world.serve().await;
+    let response = front.get("/api/v1/public", &[]).await;
+    assert_eq!(response.headers()["x-upstream"], "echo");
+    assert!(!response.headers().contains_key("x-countersign-account"));
+}
+
+#[tokio::test]
+async fn a_refusal_carries_its_support_id_and_to_head_no_body() {
+    let echo = Echo::start().await;
+    let world = Plan::new(MYPOPUP, echo.url.clone()).build();
+    let front = world.serve().await;
+    let refused = front.get("/api/v1/x", &[]).await;
+    assert_eq!(refused.status(), 401);
+    assert_eq!(refused.headers()["x-countersign-refusal"], REQUEST_ID);
+    assert!(String::from_utf8_lossy(refused.body()).contains("Authentication required or failed."));
+    assert_eq!(
+        world.last_outcome().unwrap_err().reason,
+        Reason::TokenMissing
+    );
+    let head = front.send("HEAD", "/api/v1/x", &[], "").await;
+    assert_eq!((head.status().as_u16(), head.body().len()), (401, 0));
+    assert_eq!(echo.requests(), 0);
+}

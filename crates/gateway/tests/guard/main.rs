@@ -1,0 +1,17 @@
+//! The guard and its proxy as a client and an upstream see them, on sockets of
+//! the loopback network.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    missing_docs,
+    unreachable_pub,
+    reason = "a test that cannot go on may stop"
+)]
+
+mod authorizing;
+mod fields;
+mod paths;
+mod static_keys;
+mod streaming;
+mod upstreams;
+mod world;

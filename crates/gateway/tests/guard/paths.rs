@@ -1,0 +1,153 @@
+//! The path that is judged is the path that is forwarded (NET-05).
+
+use countersign_domain::Reason;
+
+use crate::world::{APIRONE, Echo, LOGIN, MYPOPUP, Plan, Received, raw, status_and_body};
+
+#[tokio::test]
+async fn what_the_upstream_may_read_differently_never_reaches_it() {
+    let echo = Echo::start().await;
+    let world = Plan::new(MYPOPUP, echo.url.clone()).build();
+    let front = world.serve().await;
+    for path in [
+        "/api/v1/../admin",
+        "/api/v1/%2e%2e/admin",
+        "/api/v1/.%2E/admin",
+        "/api/v1/./x",
+        "/api/v1/a%2fb",
+        "/api/v1/a%5Cb",
+        "/api/v1/a\\b",
+        "/api/v1//x",
+        "/api/v1/x//",
+        "/api/v1/x;a=1",
+        "/api/v1/x%3ba=1",
+        "/api/v1/%00",
+        "/api/v1/%0d%0aX:1",
+        "/api/v1/%ff",
+        "/api/v1/%c0%ae",
+        "/api/v1/%",
+        "/api/v1/%zz",
+        "/api/v1/%252e%252e/admin",
+        "/api/v1/public/../x",
+        "/api/v1/public;x",
+    ] {
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nhost: a\r\nauthorization: {}\r\nconnection: close\r\n\r\n",
+            world.bearer()
+        );
+        let reply = raw(front.address, &request).await;
+        assert_eq!(status_and_body(&reply).0, 400, "{path}: {reply}");
+        assert_eq!(
+            world.last_outcome().unwrap_err().reason,
+            Reason::PathAmbiguous,
+            "{path}"
+        );
+    }
+    assert_eq!(echo.requests(), 0);
+}
+
+#[tokio::test]
+async fn path_and_query_are_forwarded_byte_for_byte() {
+    let echo = Echo::start().await;
+    let mut plan = Plan::new(MYPOPUP, echo.url.clone());
+    plan.upstream.push_str("/base/");
+    let world = plan.build();
+    let front = world.serve().await;
+    let bearer = world.bearer();
+    for target in [
+        "/api/v1",
+        "/api/v1/",
+        "/api/v1/a%20b/%C3%A9/%7E~",
+        "/api/v1/x?",
+        "/api/v1/x?a=%2e%2e/&b=//;&&c=%zz&transfer-key=1?d",
+        "/api/v1/@a:b,c!$&'()*+=",
+    ] {
+        let response = front.get(target, &[("authorization", &bearer)]).await;
+        let expected = format!("/base{target}");
+        assert_eq!(Received::of(&response).text("target"), expected);
+    }
+}
+
+#[tokio::test]
+async fn an_absolute_target_is_judged_by_its_path() {
+    let echo = Echo::start().await;
+    let world = Plan::new(MYPOPUP, echo.url.clone()).build();
+    let front = world.serve().await;
+    let request = "GET http://elsewhere/api/v1/public HTTP/1.1\r\nhost: elsewhere\r\nconnection: close\r\n\r\n";
+    let received = Received::from_raw(&raw(front.address, request).await);
+    assert_eq!(received.text("target"), "/api/v1/public");
+    assert_eq!(
+        received.field("host"),
+        [echo.url.trim_start_matches("http://")]
+    );
+}
+
+#[tokio::test]
+async fn no_header_changes_the_method_or_the_path() {
+    let echo = Echo::start().await;
+    let world = Plan::new(APIRONE, echo.url.clone()).build();
+    let front = world.serve().await;
+    let estimate = format!("/api/v2/accounts/{LOGIN}/transfer");
+    let overrides = [
+        ("x-http-method-override", "POST"),
+        ("X-HTTP-Method", "POST"),
+        ("x_method_override", "POST"),
+        ("x-original-url", "/admin"),
+        ("x-rewrite-url", "/admin"),
+        ("x-original-uri", "/admin"),
+        ("x-forwarded-uri", "/admin"),
+        ("x-forwarded-method", "POST"),
+    ];
+    let received = Received::of(&front.get(&estimate, &overrides).await);
+    assert_eq!(
+        (received.text("method"), received.text("target")),
+        ("GET", estimate.as_str())
+    );
+    for (name, _) in overrides {
+        assert!(
+            received.field(&name.to_ascii_lowercase()).is_empty(),
+            "{name}"
+        );
+    }
+    let refused = front
+        .send("POST", &estimate, &[("x-http-method-override", "GET")], "")
+        .await;
+    assert_eq!(refused.status(), 401);
+}
+
+#[tokio::test]
+async fn one_path_has_a_public_and_a_protected_method() {
+    let echo = Echo::start().await;
+    let world = Plan::new(APIRONE, echo.url.clone()).build();
+    let front = world.serve().await;
+    let transfer = format!("/api/v2/accounts/{LOGIN}/transfer");
+    assert_eq!(front.get(&transfer, &[]).await.status(), 200);
+    assert_eq!(
+        front
+            .get(&transfer, &[("authorization", "Bearer a.b.c")])
+            .await
+            .status(),
+        200
+    );
+    for method in ["POST", "DELETE", "OPTIONS", "PATCH", "PROPFIND"] {
+        assert_eq!(
+            front.send(method, &transfer, &[], "").await.status(),
+            401,
+            "{method}"
+        );
+    }
+    assert_eq!(echo.requests(), 2);
+}
+
+#[tokio::test]
+async fn a_tunnel_is_refused() {
+    let echo = Echo::start().await;
+    let world = Plan::new(MYPOPUP, echo.url.clone()).build();
+    let front = world.serve().await;
+    for target in ["/api/v1/public", "a:443"] {
+        let request = format!("CONNECT {target} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+        let reply = raw(front.address, &request).await;
+        assert!((400..500).contains(&status_and_body(&reply).0), "{reply}");
+    }
+    assert_eq!(echo.requests(), 0);
+}

@@ -1,0 +1,311 @@
+//! A static key in the query or the body, which the upstream never sees.
+
+use countersign_domain::revocation::Notice;
+use countersign_domain::{Account, Allowlist, CredentialId, Reason};
+use countersign_gateway::Proof;
+
+use crate::world::{
+    ACCOUNT, APIRONE, Echo, Front, KEY, LOGIN, OTHER_KEY, Plan, Received, SECOND_KEY, SECOND_LOGIN,
+    World, raw,
+};
+
+const JSON: (&str, &str) = ("content-type", "application/json");
+
+async fn apirone() -> (World, Front, Echo) {
+    let echo = Echo::start().await;
+    let world = Plan::new(APIRONE, echo.url.clone()).build();
+    let front = world.serve().await;
+    (world, front, echo)
+}
+
+fn home(rest: &str) -> String {
+    format!("/api/v2/accounts/{LOGIN}/{rest}")
+}
+
+#[tokio::test]
+async fn a_key_in_the_query_opens_on_every_method_and_stays_here() {
+    let (world, front, _echo) = apirone().await;
+    for (query, left) in [
+        (format!("transfer-key={KEY}"), ""),
+        (format!("a=1&transfer-key={KEY}&b=%2F"), "?a=1&b=%2F"),
+        (format!("transfer%2Dkey={KEY}&a"), "?a"),
+    ] {
+        for method in ["GET", "POST", "PATCH", "DELETE"] {
+            let target = home(&format!("invoices?{query}"));
+            let received = Received::of(&front.send(method, &target, &[], "").await);
+            assert_eq!(
+                received.text("target"),
+                home(&format!("invoices{left}")),
+                "{method}"
+            );
+        }
+    }
+    let permit = world.last_outcome().unwrap();
+    let caller = permit.caller().unwrap();
+    assert_eq!(
+        (caller.account.number(), caller.proof),
+        (ACCOUNT, Proof::StaticKey)
+    );
+}
+
+#[tokio::test]
+async fn a_key_that_is_not_good_is_refused_for_its_own_reason() {
+    let (world, front, echo) = apirone().await;
+    for (query, reason) in [
+        (
+            "transfer-key=AbCdEfGhIjKlMnOpQrStUvWxYz012346".to_owned(),
+            Reason::StaticKeyWrong,
+        ),
+        (format!("transfer-key={OTHER_KEY}"), Reason::ForeignPath),
+        (format!("transfer_key={KEY}"), Reason::TokenMissing),
+        (format!("Transfer-Key={KEY}"), Reason::TokenMissing),
+        ("transfer-key=".to_owned(), Reason::RequestMalformed),
+        (
+            format!("transfer-key={KEY}&transfer-key={KEY}"),
+            Reason::RequestMalformed,
+        ),
+    ] {
+        let response = front.get(&home(&format!("invoices?{query}")), &[]).await;
+        assert_ne!(response.status(), 200, "{query}");
+        assert_eq!(world.last_outcome().unwrap_err().reason, reason, "{query}");
+    }
+    assert_eq!(echo.requests(), 0);
+}
+
+#[tokio::test]
+async fn a_key_follows_its_account_and_its_credential() {
+    let (world, front, _echo) = apirone().await;
+    let wallet = format!("/api/v2/wallets/{SECOND_LOGIN}/invoices?transfer-key={SECOND_KEY}");
+    let received = Received::of(&front.get(&wallet, &[]).await);
+    assert_eq!(received.field("x-countersign-login"), [SECOND_LOGIN]);
+
+    let account = world.account(ACCOUNT, LOGIN);
+    let elsewhere = Allowlist::parse(&["192.0.2.1"]).unwrap();
+    for (notice, reason) in [
+        (
+            Notice::Account(Account {
+                allow: elsewhere,
+                ..account.clone()
+            }),
+            Reason::AddressDenied,
+        ),
+        (
+            Notice::Account(Account {
+                active: false,
+                ..account.clone()
+            }),
+            Reason::AccountDisabled,
+        ),
+        (
+            Notice::Account(Account {
+                api: "other".parse().unwrap(),
+                ..account.clone()
+            }),
+            Reason::StaticKeyWrong,
+        ),
+    ] {
+        world.tell(&[notice]);
+        front.get(&wallet, &[]).await;
+        assert_eq!(world.last_outcome().unwrap_err().reason, reason);
+    }
+    world.tell(&[Notice::Account(account)]);
+    assert_eq!(front.get(&wallet, &[]).await.status(), 200);
+    world.tell(&[Notice::CredentialGone(CredentialId(3))]);
+    front.get(&wallet, &[]).await;
+    assert_eq!(
+        world.last_outcome().unwrap_err().reason,
+        Reason::StaticKeyWrong
+    );
+}
+
+#[tokio::test]
+async fn a_key_in_a_json_body_opens_and_the_rest_stays_as_it_was() {
+    let (_world, front, _echo) = apirone().await;
+    let target = home("transfer");
+    for (sent, left) in [
+        (format!(r#"{{"transfer-key":"{KEY}"}}"#), "{}"),
+        (
+            format!(r#"{{"a" : 1.50 ,"transfer-key":"{KEY}", "b":"\u00fc"}}"#),
+            r#"{"a" : 1.50 ,"b":"\u00fc"}"#,
+        ),
+    ] {
+        let received = Received::of(&front.send("POST", &target, &[JSON], &sent).await);
+        let body = received.text("body");
+        assert_eq!(body, left);
+        assert_eq!(received.field("content-length"), [body.len().to_string()]);
+    }
+    for media in [
+        "application/json; charset=utf-8",
+        "APPLICATION/JSON",
+        "application/vnd.api+json",
+    ] {
+        let sent = format!(r#"{{"transfer-key":"{KEY}"}}"#);
+        let response = front
+            .send("PATCH", &target, &[("content-type", media)], &sent)
+            .await;
+        assert_eq!(Received::of(&response).text("body"), "{}", "{media}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_without_one_good_key_does_not_open() {
+    let (world, front, echo) = apirone().await;
+    let good = format!(r#"{{"transfer-key":"{KEY}"}}"#);
+    let cases = [
+        (JSON.1, format!(r#"{{"a":{good}}}"#), Reason::TokenMissing),
+        (JSON.1, format!("[{good}]"), Reason::TokenMissing),
+        (
+            JSON.1,
+            r#"{"transfer-key":7}"#.to_owned(),
+            Reason::RequestMalformed,
+        ),
+        (
+            JSON.1,
+            r#"{"transfer-key":"no"}"#.to_owned(),
+            Reason::StaticKeyWrong,
+        ),
+        (
+            JSON.1,
+            format!(r#"{{"transfer-key":"{OTHER_KEY}"}}"#),
+            Reason::ForeignPath,
+        ),
+        (
+            JSON.1,
+            format!(r#"{{"transfer_key":"{KEY}"}}"#),
+            Reason::TokenMissing,
+        ),
+        (
+            JSON.1,
+            format!(r#"{{"transfer-key":"{KEY}","transfer\u002dkey":"{KEY}"}}"#),
+            Reason::RequestMalformed,
+        ),
+        (JSON.1, good[1..].to_owned(), Reason::RequestMalformed),
+        (JSON.1, String::new(), Reason::TokenMissing),
+        ("text/plain", good.clone(), Reason::TokenMissing),
+        (
+            "application/x-www-form-urlencoded",
+            format!("transfer-key={KEY}"),
+            Reason::TokenMissing,
+        ),
+    ];
+    for (media, body, reason) in cases {
+        front
+            .send("POST", &home("transfer"), &[("content-type", media)], &body)
+            .await;
+        assert_eq!(
+            world.last_outcome().unwrap_err().reason,
+            reason,
+            "{media} {body}"
+        );
+    }
+    let coded = [JSON, ("content-encoding", "gzip")];
+    front.send("POST", &home("transfer"), &coded, &good).await;
+    assert_eq!(
+        world.last_outcome().unwrap_err().reason,
+        Reason::TokenMissing
+    );
+    assert_eq!(echo.requests(), 0);
+}
+
+#[tokio::test]
+async fn a_bearer_decides_and_the_keys_beside_it_stay_here() {
+    let (world, front, _echo) = apirone().await;
+    let bearer = world.bearer();
+    let target = home(&format!("transfer?transfer-key={OTHER_KEY}&a=1"));
+    let body = format!(r#"{{"transfer-key":"{OTHER_KEY}","a":1}}"#);
+    let fields = [JSON, ("authorization", bearer.as_str())];
+    let received = Received::of(&front.send("POST", &target, &fields, &body).await);
+    assert_eq!(received.text("target"), home("transfer?a=1"));
+    assert_eq!(received.text("body"), r#"{"a":1}"#);
+    assert!(!received.field("x-countersign-session").is_empty());
+
+    let good = home(&format!("transfer?transfer-key={KEY}"));
+    let bad_bearer = [("authorization", "Bearer a.b.c")];
+    assert_eq!(
+        front.send("POST", &good, &bad_bearer, "").await.status(),
+        401
+    );
+}
+
+#[tokio::test]
+async fn on_a_public_route_keys_are_not_looked_at_and_stay_here() {
+    let (_world, front, _echo) = apirone().await;
+    let target = home("transfer?transfer-key=no&transfer-key=no&a=1");
+    let received = Received::of(&front.get(&target, &[]).await);
+    assert_eq!(received.text("target"), home("transfer?a=1"));
+    let body = r#"{"transfer-key":"no","a":1}"#;
+    let received = Received::of(&front.send("PUT", &home("transfer"), &[JSON], body).await);
+    assert_eq!(received.text("body"), r#"{"a":1}"#);
+}
+
+#[tokio::test]
+async fn a_key_in_the_query_and_another_in_the_body_are_two_callers() {
+    let (world, front, _echo) = apirone().await;
+    let target = home(&format!("transfer?transfer-key={KEY}"));
+    let same = format!(r#"{{"transfer-key":"{KEY}","a":1}}"#);
+    let received = Received::of(&front.send("POST", &target, &[JSON], &same).await);
+    assert_eq!(received.text("body"), r#"{"a":1}"#);
+    let other = format!(r#"{{"transfer-key":"{OTHER_KEY}","a":1}}"#);
+    assert_eq!(
+        front.send("POST", &target, &[JSON], &other).await.status(),
+        400
+    );
+    assert_eq!(
+        world.last_outcome().unwrap_err().reason,
+        Reason::RequestMalformed
+    );
+}
+
+#[tokio::test]
+async fn a_large_body_is_refused_only_where_a_key_in_it_would_have_to_decide() {
+    let (world, front, _echo) = apirone().await;
+    let large = |key: &str| format!(r#"{{"a":"{}","transfer-key":"{key}"}}"#, "x".repeat(70_000));
+    let refused = front
+        .send("POST", &home("transfer"), &[JSON], &large(KEY))
+        .await;
+    assert_eq!(refused.status(), 413);
+    assert_eq!(
+        world.last_outcome().unwrap_err().reason,
+        Reason::RequestTooLarge
+    );
+
+    let bearer = world.bearer();
+    let fields = [JSON, ("authorization", bearer.as_str())];
+    let body = large("x");
+    let received = Received::of(&front.send("POST", &home("transfer"), &fields, &body).await);
+    assert_eq!(received.text("body"), body);
+    let received = Received::of(&front.send("PUT", &home("transfer"), &[JSON], &body).await);
+    assert_eq!(received.text("body"), body, "on a public route");
+}
+
+#[tokio::test]
+async fn a_large_body_of_unknown_length_is_put_together_again() {
+    let (world, front, _echo) = apirone().await;
+    let chunk = "y".repeat(0x8000);
+    let chunks = format!("8000\r\n{chunk}\r\n").repeat(5);
+    let request = |field: &str| {
+        format!(
+            "POST {} HTTP/1.1\r\nhost: a\r\n{field}connection: close\r\ncontent-type: application/json\r\n\
+             transfer-encoding: chunked\r\n\r\n{chunks}0\r\n\r\n",
+            home("transfer")
+        )
+    };
+    let bearer = format!("authorization: {}\r\n", world.bearer());
+    let received = Received::from_raw(&raw(front.address, &request(&bearer)).await);
+    assert_eq!(received.text("body"), chunk.repeat(5));
+}
+
+#[tokio::test]
+async fn the_largest_body_that_is_looked_into_has_64_kib() {
+    let (_world, front, _echo) = apirone().await;
+    let around = format!(r#"{{"transfer-key":"{KEY}","a":""}}"#).len();
+    for (size, status) in [(64 * 1024, 200), (64 * 1024 + 1, 413)] {
+        let body = format!(
+            r#"{{"transfer-key":"{KEY}","a":"{}"}}"#,
+            "x".repeat(size - around)
+        );
+        assert_eq!(body.len(), size);
+        let response = front.send("POST", &home("transfer"), &[JSON], &body).await;
+        assert_eq!(response.status(), status, "{size}");
+    }
+}

@@ -1,0 +1,484 @@
+//! One api behind the gateway, on real sockets.
+
+use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use countersign_dialect::{Dialect, Secret};
+use countersign_domain::account::StoredSecret;
+use countersign_domain::key::{Key, KeyState};
+use countersign_domain::revocation::Notice;
+use countersign_domain::session::State;
+use countersign_domain::{
+    Account, AccountId, Allowlist, Credential, CredentialId, Epoch, Kid, Session, SessionId,
+    Timestamp,
+};
+use countersign_gateway::{
+    Access, Denied, Gateway, GuardedApi, Permit, Routes, Rule, Slash, Timeouts, Upstream, Uses,
+    View,
+};
+use countersign_token::{Material, Pepper, Seed, Tokens, tokens};
+use http::{Method, Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+/// When all stories happen.
+pub const NOW: Timestamp = Timestamp::from_seconds(1_750_000_000);
+/// The account of the stories, its name and its key.
+pub const ACCOUNT: u64 = 123_456;
+pub const LOGIN: &str = "apr-0123456789abcdef0123456789abcdef";
+pub const SECOND_LOGIN: &str = "btc-0123456789abcdef0123456789abcdef";
+pub const KEY: &str = "AbCdEfGhIjKlMnOpQrStUvWxYz012345";
+pub const SECOND_KEY: &str = "ZbCdEfGhIjKlMnOpQrStUvWxYz012345";
+/// The account of somebody else.
+pub const OTHER_ACCOUNT: u64 = 654_321;
+pub const OTHER_LOGIN: &str = "apr-ffffffffffffffffffffffffffffffff";
+pub const OTHER_KEY: &str = "0bCdEfGhIjKlMnOpQrStUvWxYz012345";
+pub const SESSION: SessionId = SessionId([0xab; 16]);
+pub const REQUEST_ID: &str = "req-7f3a";
+
+pub const B2BINPAY: &str = "b2binpay";
+pub const MYPOPUP: &str = "mypopup";
+pub const APIRONE: &str = "apirone";
+
+pub fn id(number: u64) -> AccountId {
+    AccountId::new(number).unwrap()
+}
+
+/// How a world differs from the usual one.
+pub struct Plan {
+    pub dialect: &'static str,
+    pub upstream: String,
+    pub timeouts: Timeouts,
+    pub peer: IpAddr,
+    pub forward_authorization: bool,
+}
+
+impl Plan {
+    pub fn new(dialect: &'static str, upstream: String) -> Self {
+        let short = Duration::from_secs(5);
+        Self {
+            dialect,
+            upstream,
+            timeouts: Timeouts {
+                connect: short,
+                response_head: short,
+                body_idle: short,
+                keep_alive: short,
+            },
+            peer: "127.0.0.9".parse().unwrap(),
+            forward_authorization: false,
+        }
+    }
+
+    pub fn build(self) -> World {
+        let dialect = Arc::new(
+            Dialect::compile(Dialect::shipped(self.dialect).unwrap(), self.dialect).unwrap(),
+        );
+        let tokens = Arc::new(fresh_tokens(&dialect));
+        let upstream = Upstream::new(&self.upstream, self.timeouts).unwrap();
+        let name = self.dialect.parse().unwrap();
+        let routes = routes(self.dialect);
+        let pepper = Arc::new(Pepper::new(&[7; 32]));
+        let api = GuardedApi::new(
+            name,
+            Arc::clone(&dialect),
+            Arc::clone(&tokens),
+            routes,
+            upstream,
+        )
+        .with_static_keys(Arc::clone(&pepper));
+        let api = if self.forward_authorization {
+            api.forwarding_authorization()
+        } else {
+            api
+        };
+        let view = Arc::new(View::new());
+        let used = Arc::new(Mutex::new(Vec::new()));
+        let report = Arc::clone(&used);
+        let uses = Uses::new(100, move |session, generation| {
+            report.lock().unwrap().push((session, generation));
+        });
+        let world = World {
+            api: Arc::new(api),
+            gateway: Arc::new(Gateway::new(Arc::clone(&view), Arc::new(uses))),
+            view,
+            dialect,
+            tokens,
+            peer: self.peer,
+            outcomes: Arc::default(),
+            used,
+        };
+        world.populate(&pepper);
+        world
+    }
+}
+
+pub fn fresh_tokens(dialect: &Arc<Dialect>) -> Tokens {
+    let keys: Vec<_> = tokens::algorithms(dialect)
+        .into_iter()
+        .map(|algorithm| {
+            let key = Key {
+                kid: Kid(format!("kid-{algorithm}")),
+                algorithm,
+                state: KeyState::Active,
+                created_at: Timestamp::default(),
+            };
+            (key, Material::generate(algorithm).unwrap())
+        })
+        .collect();
+    Tokens::new(Arc::clone(dialect), &keys, NOW).unwrap()
+}
+
+/// The routes of `serve --demo`.
+fn routes(dialect: &str) -> Routes {
+    let rule = |method, path: &str, access| Rule {
+        methods: vec![method],
+        path: path.to_owned(),
+        access,
+    };
+    let transfer = "/api/v2/accounts/{login}/transfer";
+    let (guards, rules, slash): (&[&str], _, _) = match dialect {
+        MYPOPUP => (
+            &["/api/v1/*"][..],
+            vec![rule(Method::GET, "/api/v1/public", Access::Public)],
+            Slash::Exact,
+        ),
+        B2BINPAY => (
+            &["/deposit/*", "/payout/*", "/public/*"][..],
+            vec![rule(Method::GET, "/public/*", Access::Public)],
+            Slash::Optional,
+        ),
+        _ => (
+            &["/api/v2/accounts/{login}/*", "/api/v2/wallets/{login}/*"][..],
+            vec![
+                rule(Method::GET, transfer, Access::Public),
+                rule(Method::POST, transfer, Access::Protected),
+                rule(Method::PUT, transfer, Access::Public),
+            ],
+            Slash::Exact,
+        ),
+    };
+    Routes::new(guards, rules, slash).unwrap()
+}
+
+pub struct World {
+    pub api: Arc<GuardedApi>,
+    pub gateway: Arc<Gateway>,
+    pub view: Arc<View>,
+    pub dialect: Arc<Dialect>,
+    pub tokens: Arc<Tokens>,
+    pub peer: IpAddr,
+    pub outcomes: Arc<Mutex<Vec<Result<Permit, Denied>>>>,
+    pub used: Arc<Mutex<Vec<(SessionId, u32)>>>,
+}
+
+impl World {
+    fn populate(&self, pepper: &Pepper) {
+        self.tell(&[
+            Notice::Account(self.account(ACCOUNT, LOGIN)),
+            Notice::Account(self.account(OTHER_ACCOUNT, OTHER_LOGIN)),
+            Notice::Credential(credential(
+                1,
+                ACCOUNT,
+                LOGIN,
+                StoredSecret::Key(pepper.hash(KEY)),
+            )),
+            Notice::Credential(credential(
+                2,
+                OTHER_ACCOUNT,
+                OTHER_LOGIN,
+                StoredSecret::Key(pepper.hash(OTHER_KEY)),
+            )),
+            Notice::Credential(credential(
+                3,
+                ACCOUNT,
+                SECOND_LOGIN,
+                StoredSecret::Key(pepper.hash(SECOND_KEY)),
+            )),
+        ]);
+    }
+
+    pub fn account(&self, number: u64, name: &str) -> Account {
+        Account {
+            id: id(number),
+            api: self.api.name().clone(),
+            name: name.to_owned(),
+            active: true,
+            epoch: Epoch(0),
+            allow: Allowlist::default(),
+            created_at: Timestamp::default(),
+        }
+    }
+
+    pub fn tell(&self, notices: &[Notice]) {
+        for notice in notices {
+            self.view.apply(notice, NOW);
+        }
+    }
+
+    /// The row of the usual session.
+    pub fn session(&self) -> Session {
+        let end = NOW + Duration::from_secs(100);
+        let variant = self.dialect.variants().next().unwrap();
+        Session {
+            id: SESSION,
+            account: id(ACCOUNT),
+            credential: CredentialId(1),
+            epoch: Epoch(0),
+            variant: self.dialect.variant_name(variant).to_owned(),
+            seed_hash: Seed::new([9; 32]).hash(),
+            state: State::Active,
+            generation: 4,
+            started_at: NOW - Duration::from_secs(10),
+            rotated_at: NOW - Duration::from_secs(10),
+            access_expires_at: end,
+            refresh_expires_at: end,
+            absolute_expires_at: end,
+            kid: self.tokens.active_kid(variant).unwrap().clone(),
+            previous_kid: None,
+            replays: 0,
+            used: false,
+            address: self.peer,
+            user_agent: String::new(),
+        }
+    }
+
+    pub fn tokens_of(&self, session: &Session) -> (String, String) {
+        let pair = self
+            .tokens
+            .mint(session, &Seed::new([9; 32]), LOGIN)
+            .unwrap();
+        let refresh = pair.refresh_token.as_ref().map_or("", Secret::expose);
+        (pair.access_token.expose().to_owned(), refresh.to_owned())
+    }
+
+    /// The access token of the usual session.
+    pub fn token(&self) -> String {
+        self.tokens_of(&self.session()).0
+    }
+
+    pub fn bearer(&self) -> String {
+        format!("Bearer {}", self.token())
+    }
+
+    /// Serves the gateway on a socket of its own.
+    pub async fn serve(&self) -> Front {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (gateway, api) = (Arc::clone(&self.gateway), Arc::clone(&self.api));
+        let (outcomes, peer) = (Arc::clone(&self.outcomes), self.peer);
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let (gateway, api, outcomes) = (
+                    Arc::clone(&gateway),
+                    Arc::clone(&api),
+                    Arc::clone(&outcomes),
+                );
+                let answer = service_fn(move |request: Request<Incoming>| {
+                    let (gateway, api, outcomes) = (
+                        Arc::clone(&gateway),
+                        Arc::clone(&api),
+                        Arc::clone(&outcomes),
+                    );
+                    async move {
+                        let answer = gateway.forward(&api, request, peer, REQUEST_ID, NOW).await;
+                        outcomes.lock().unwrap().push(answer.outcome);
+                        Ok::<_, Infallible>(answer.response)
+                    }
+                });
+                let served = hyper::server::conn::http1::Builder::new();
+                tokio::spawn(served.serve_connection(TokioIo::new(stream), answer));
+            }
+        });
+        Front {
+            address,
+            client: Client::builder(TokioExecutor::new()).build_http(),
+        }
+    }
+
+    pub fn last_outcome(&self) -> Result<Permit, Denied> {
+        self.outcomes.lock().unwrap().last().unwrap().clone()
+    }
+}
+
+pub fn credential(number: u64, account: u64, login: &str, secret: StoredSecret) -> Credential {
+    Credential {
+        id: CredentialId(number),
+        account: id(account),
+        login: login.to_owned(),
+        secret,
+        active: true,
+        created_at: Timestamp::default(),
+    }
+}
+
+/// The gateway as its clients see it.
+pub struct Front {
+    pub address: SocketAddr,
+    client: Client<HttpConnector, Full<Bytes>>,
+}
+
+impl Front {
+    pub fn url(&self, target: &str) -> String {
+        format!("http://{}{target}", self.address)
+    }
+
+    /// Sends a request and reads the whole reply.
+    pub async fn send(
+        &self,
+        method: &str,
+        target: &str,
+        fields: &[(&str, &str)],
+        body: &str,
+    ) -> Response<Bytes> {
+        let mut request = Request::builder().method(method).uri(self.url(target));
+        for (name, value) in fields {
+            request = request.header(*name, *value);
+        }
+        let request = request
+            .body(Full::new(Bytes::copy_from_slice(body.as_bytes())))
+            .unwrap();
+        let (parts, body) = self.client.request(request).await.unwrap().into_parts();
+        Response::from_parts(parts, body.collect().await.unwrap().to_bytes())
+    }
+
+    pub async fn get(&self, target: &str, fields: &[(&str, &str)]) -> Response<Bytes> {
+        self.send("GET", target, fields, "").await
+    }
+}
+
+/// Sends bytes as they are and reads the reply to the end of the connection.
+pub async fn raw(address: SocketAddr, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut reply = Vec::new();
+    stream.read_to_end(&mut reply).await.unwrap();
+    String::from_utf8_lossy(&reply).into_owned()
+}
+
+/// The status of a raw reply, and its body.
+pub fn status_and_body(reply: &str) -> (u16, &str) {
+    let status = reply
+        .split(' ')
+        .nth(1)
+        .unwrap_or_default()
+        .parse()
+        .unwrap_or(0);
+    let body = reply.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    (status, body)
+}
+
+/// An upstream that answers each request with what it received.
+pub struct Echo {
+    pub url: String,
+    pub accepted: Arc<AtomicUsize>,
+    pub answered: Arc<AtomicUsize>,
+}
+
+impl Echo {
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let echo = Self {
+            url: format!("http://{}", listener.local_addr().unwrap()),
+            accepted: Arc::default(),
+            answered: Arc::default(),
+        };
+        let (accepted, answered) = (Arc::clone(&echo.accepted), Arc::clone(&echo.answered));
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                accepted.fetch_add(1, Ordering::SeqCst);
+                let answered = Arc::clone(&answered);
+                let answer = service_fn(move |request: Request<Incoming>| {
+                    answered.fetch_add(1, Ordering::SeqCst);
+                    echo_of(request)
+                });
+                let served = hyper::server::conn::http1::Builder::new();
+                tokio::spawn(served.serve_connection(TokioIo::new(stream), answer));
+            }
+        });
+        echo
+    }
+
+    pub fn requests(&self) -> usize {
+        self.answered.load(Ordering::SeqCst)
+    }
+}
+
+async fn echo_of(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let (parts, body) = request.into_parts();
+    let body = body.collect().await.unwrap();
+    let trailers: Vec<String> = body
+        .trailers()
+        .into_iter()
+        .flat_map(|it| it.keys().map(ToString::to_string))
+        .collect();
+    let fields: Vec<_> = parts
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value.as_bytes())))
+        .collect();
+    let said = serde_json::json!({
+        "method": parts.method.as_str(),
+        "target": parts.uri.to_string(),
+        "fields": fields,
+        "trailers": trailers,
+        "body": String::from_utf8_lossy(&body.to_bytes()),
+    });
+    Ok(Response::builder()
+        .header("content-type", "application/json")
+        .header("x-countersign-account", "forged by the upstream")
+        .header("x-upstream", "echo")
+        .body(Full::new(said.to_string().into()))
+        .unwrap())
+}
+
+/// What an [`Echo`] received.
+pub struct Received(serde_json::Value);
+
+impl Received {
+    pub fn from_raw(reply: &str) -> Self {
+        let (status, body) = status_and_body(reply);
+        assert_eq!(status, 200, "{reply}");
+        Self(serde_json::from_str(body).unwrap())
+    }
+
+    pub fn of(response: &Response<Bytes>) -> Self {
+        assert_eq!(response.status(), 200, "{:?}", response.body());
+        Self(serde_json::from_slice(response.body()).unwrap())
+    }
+
+    pub fn text(&self, member: &str) -> &str {
+        self.0[member].as_str().unwrap()
+    }
+
+    /// Every value of a field, in whatever spelling.
+    pub fn field(&self, name: &str) -> Vec<&str> {
+        let fields = self.0["fields"].as_array().unwrap();
+        let named = fields.iter().filter(|field| field[0] == name);
+        named.map(|field| field[1].as_str().unwrap()).collect()
+    }
+
+    pub fn names(&self) -> Vec<&str> {
+        let fields = self.0["fields"].as_array().unwrap();
+        fields
+            .iter()
+            .map(|field| field[0].as_str().unwrap())
+            .collect()
+    }
+
+    pub fn has_trailers(&self) -> bool {
+        !self.0["trailers"].as_array().unwrap().is_empty()
+    }
+}
