@@ -1,6 +1,11 @@
 //! What the vendors document, done against the demo: log in, call a guarded
 //! endpoint, refresh, log out, be refused.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test may panic"
+)]
 
 mod support;
 
@@ -14,12 +19,20 @@ use support::{Account, Demo, Reply, request, send, send_from};
 const JSON_API: &str = "application/vnd.api+json";
 
 async fn post(to: SocketAddr, target: &str, media: &str, body: Value) -> Reply {
-    send(to, request("POST", target, &[("content-type", media)], body.to_string())).await
+    send(
+        to,
+        request("POST", target, &[("content-type", media)], body.to_string()),
+    )
+    .await
 }
 
 async fn get(to: SocketAddr, target: &str, token: &str) -> Reply {
     let bearer = format!("Bearer {token}");
-    send(to, request("GET", target, &[("authorization", &bearer)], "")).await
+    send(
+        to,
+        request("GET", target, &[("authorization", &bearer)], ""),
+    )
+    .await
 }
 
 fn claims(token: &str) -> Value {
@@ -33,7 +46,10 @@ fn header(token: &str) -> Value {
 }
 
 fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("{pointer} in {value}"))
+    value
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .unwrap_or_else(|| panic!("{pointer} in {value}"))
 }
 
 async fn b2binpay_login(to: SocketAddr, account: &Account) -> Reply {
@@ -62,20 +78,33 @@ async fn b2binpay_v2_from_login_to_a_refused_old_token() {
     let access = text(&body, "/data/attributes/access");
     let refresh = text(&body, "/data/attributes/refresh");
     let expires = text(&body, "/data/attributes/access_expired_at");
-    assert_eq!(expires.len(), "2024-06-12T18:02:44.405243Z".len(), "{expires}");
+    assert_eq!(
+        expires.len(),
+        "2024-06-12T18:02:44.405243Z".len(),
+        "{expires}"
+    );
     assert_eq!(header(access), json!({ "alg": "HS256", "typ": "JWT" }));
     assert_eq!(claims(access)["token_type"], "access");
     assert_eq!(claims(access)["user_id"], account.client_id);
-    assert_eq!(claims(access)["exp"].as_i64().unwrap() - claims(access)["iat"].as_i64().unwrap(), 180);
+    assert_eq!(
+        claims(access)["exp"].as_i64().unwrap() - claims(access)["iat"].as_i64().unwrap(),
+        180
+    );
     assert_eq!(claims(access)["jti"].as_str().unwrap().len(), 32);
     let time = text(&body, "/meta/time");
-    assert_eq!(text(&body, "/meta/sign"), signature(&account, time, refresh));
+    assert_eq!(
+        text(&body, "/meta/sign"),
+        signature(&account, time, refresh)
+    );
 
     for target in ["/deposit/", "/deposit", "/payout/7"] {
         let called = get(to, target, access).await;
         assert_eq!(called.status, 200, "{target}: {}", called.text());
         assert_eq!(called.json()["path"], target);
-        assert_eq!(called.json()["headers"]["x-countersign-account"], account.client_id.to_string());
+        assert_eq!(
+            called.json()["headers"]["x-countersign-account"],
+            account.client_id.to_string()
+        );
         assert_eq!(called.json()["headers"]["authorization"], Value::Null);
     }
 
@@ -85,7 +114,11 @@ async fn b2binpay_v2_from_login_to_a_refused_old_token() {
     assert_eq!(refreshed.get("meta"), None);
     let next = text(&refreshed, "/data/attributes/access");
     assert_eq!(get(to, "/deposit/", next).await.status, 200);
-    assert_eq!(get(to, "/deposit/", access).await.status, 200, "old access tokens live on");
+    assert_eq!(
+        get(to, "/deposit/", access).await.status,
+        200,
+        "old access tokens live on"
+    );
 
     let second = b2binpay_refresh(to, text(&refreshed, "/data/attributes/refresh")).await;
     assert_eq!(second.status, 200, "{}", second.text());
@@ -98,7 +131,11 @@ async fn b2binpay_v2_from_login_to_a_refused_old_token() {
             "status": "401", "source": { "pointer": "/data" }, "code": "2007",
         }] })
     );
-    assert_eq!(get(to, "/deposit/", next).await.status, 401, "a theft ends the session at once");
+    assert_eq!(
+        get(to, "/deposit/", next).await.status,
+        401,
+        "a theft ends the session at once"
+    );
 }
 
 /// The document: lower-case hex of HMAC-SHA256 under the raw SHA-256 of login
@@ -113,13 +150,24 @@ fn signature(account: &Account, time: &str, refresh: &str) -> String {
             .stdout(Stdio::piped())
             .spawn()
             .expect("openssl computes the signature a second time");
-        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(input.as_bytes())
+            .unwrap();
         let output = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
         output.trim().rsplit(' ').next().unwrap().to_owned()
     };
-    let key = run(&["dgst", "-sha256"], &format!("{}{}", account.login, account.secret));
+    let key = run(
+        &["dgst", "-sha256"],
+        &format!("{}{}", account.login, account.secret),
+    );
     let key = format!("hexkey:{key}");
-    run(&["dgst", "-sha256", "-mac", "HMAC", "-macopt", &key], &format!("{time}{refresh}"))
+    run(
+        &["dgst", "-sha256", "-mac", "HMAC", "-macopt", &key],
+        &format!("{time}{refresh}"),
+    )
 }
 
 #[tokio::test]
@@ -162,12 +210,22 @@ async fn b2binpay_takes_what_real_clients_send() {
 async fn b2binpay_spells_its_refusals() {
     let demo = Demo::start();
     let (to, account) = (demo.address(), demo.account("b2binpay", "demo"));
-    let wrong = Account { secret: "wrong".to_owned(), ..account.clone() };
+    let wrong = Account {
+        secret: "wrong".to_owned(),
+        ..account.clone()
+    };
     let refused = b2binpay_login(to, &wrong).await;
     assert_eq!(refused.status, 400);
     assert_eq!(text(&refused.json(), "/errors/0/code"), "2006");
-    let unknown = Account { login: "nobody".to_owned(), ..account };
-    assert_eq!(b2binpay_login(to, &unknown).await.body, refused.body, "one answer for both");
+    let unknown = Account {
+        login: "nobody".to_owned(),
+        ..account
+    };
+    assert_eq!(
+        b2binpay_login(to, &unknown).await.body,
+        refused.body,
+        "one answer for both"
+    );
     assert!(!refused.header("x-countersign-refusal").is_empty());
 
     let missing = send(to, request("GET", "/deposit/", &[], "")).await;
@@ -175,12 +233,20 @@ async fn b2binpay_spells_its_refusals() {
     assert_eq!(missing.header("www-authenticate"), "Bearer realm=\"api\"");
     assert_eq!(text(&missing.json(), "/errors/0/code"), "not_authenticated");
     let bad = get(to, "/deposit/", "bad").await;
-    assert_eq!(text(&bad.json(), "/errors/0/detail"), "Given token not valid for any token type");
+    assert_eq!(
+        text(&bad.json(), "/errors/0/detail"),
+        "Given token not valid for any token type"
+    );
 }
 
 async fn mypopup_login(to: SocketAddr, from: &str, account: &Account) -> Reply {
     let body = json!({ "username": account.login, "password": account.secret }).to_string();
-    let login = request("POST", "/auth/login", &[("content-type", "application/json")], body);
+    let login = request(
+        "POST",
+        "/auth/login",
+        &[("content-type", "application/json")],
+        body,
+    );
     send_from(from, to, login).await.unwrap()
 }
 
@@ -215,7 +281,10 @@ async fn mypopup_from_login_to_logout() {
 
     for token in [access, next, other] {
         let refused = get(to, "/api/v1/products", token).await;
-        assert_eq!(refused.status, 401, "a logout ends all of the client, at once");
+        assert_eq!(
+            refused.status, 401,
+            "a logout ends all of the client, at once"
+        );
         assert_eq!(
             refused.json(),
             json!({ "error": {
@@ -226,8 +295,15 @@ async fn mypopup_from_login_to_logout() {
     }
     let dead = post(to, "/auth/refresh", "application/json", refresh).await;
     assert_eq!(dead.status, 401);
-    assert_eq!(text(&dead.json(), "/error/message"), "Invalid refresh token");
-    assert_eq!(mypopup_login(to, "127.0.0.1", &account).await.status, 200, "a new login is good");
+    assert_eq!(
+        text(&dead.json(), "/error/message"),
+        "Invalid refresh token"
+    );
+    assert_eq!(
+        mypopup_login(to, "127.0.0.1", &account).await.status,
+        200,
+        "a new login is good"
+    );
 }
 
 #[tokio::test]
@@ -236,9 +312,18 @@ async fn mypopup_refuses_a_disabled_client_as_a_wrong_password() {
     let (to, disabled) = (demo.address(), demo.account("mypopup", "demo-disabled"));
     let refused = mypopup_login(to, "127.0.0.1", &disabled).await;
     assert_eq!(refused.status, 401);
-    assert_eq!(text(&refused.json(), "/error/message"), "Invalid credentials");
-    let wrong = Account { secret: "wrong".to_owned(), ..demo.account("mypopup", "demo") };
-    assert_eq!(mypopup_login(to, "127.0.0.1", &wrong).await.body, refused.body);
+    assert_eq!(
+        text(&refused.json(), "/error/message"),
+        "Invalid credentials"
+    );
+    let wrong = Account {
+        secret: "wrong".to_owned(),
+        ..demo.account("mypopup", "demo")
+    };
+    assert_eq!(
+        mypopup_login(to, "127.0.0.1", &wrong).await.body,
+        refused.body
+    );
 }
 
 #[tokio::test]
@@ -247,30 +332,78 @@ async fn mypopup_lets_an_allowlisted_client_call_from_its_own_address_only() {
     let (to, listed) = (demo.address(), demo.account("mypopup", "demo-allowlisted"));
     let refused = mypopup_login(to, "127.0.0.1", &listed).await;
     assert_eq!(refused.status, 403);
-    assert_eq!(text(&refused.json(), "/error/message"), "IP address not authorized");
-    let wrong = Account { secret: "wrong".to_owned(), ..listed.clone() };
-    assert_eq!(mypopup_login(to, "127.0.0.1", &wrong).await.status, 401, "not without the secret");
+    assert_eq!(
+        text(&refused.json(), "/error/message"),
+        "IP address not authorized"
+    );
+    let wrong = Account {
+        secret: "wrong".to_owned(),
+        ..listed.clone()
+    };
+    assert_eq!(
+        mypopup_login(to, "127.0.0.1", &wrong).await.status,
+        401,
+        "not without the secret"
+    );
 
     let login = mypopup_login(to, "127.0.0.2", &listed).await;
     assert_eq!(login.status, 200, "{}", login.text());
     let body = login.json();
     let bearer = format!("Bearer {}", text(&body, "/data/access_token"));
-    let call = || request("GET", "/api/v1/products", &[("authorization", bearer.as_str())], "");
-    assert_eq!(send_from("127.0.0.2", to, call()).await.unwrap().status, 200);
-    assert_eq!(send_from("127.0.0.1", to, call()).await.unwrap().status, 403);
+    let call = || {
+        request(
+            "GET",
+            "/api/v1/products",
+            &[("authorization", bearer.as_str())],
+            "",
+        )
+    };
+    assert_eq!(
+        send_from("127.0.0.2", to, call()).await.unwrap().status,
+        200
+    );
+    assert_eq!(
+        send_from("127.0.0.1", to, call()).await.unwrap().status,
+        403
+    );
     let refresh = json!({ "refresh_token": body["data"]["refresh_token"] }).to_string();
     let json = [("content-type", "application/json")];
     let refresh = || request("POST", "/auth/refresh", &json, refresh.clone());
-    assert_eq!(send_from("127.0.0.1", to, refresh()).await.unwrap().status, 403);
-    assert_eq!(send_from("127.0.0.2", to, refresh()).await.unwrap().status, 200);
-    let logout = || request("POST", "/auth/logout", &[("authorization", bearer.as_str())], "");
-    assert_eq!(send_from("127.0.0.1", to, logout()).await.unwrap().status, 403);
-    assert_eq!(send_from("127.0.0.2", to, logout()).await.unwrap().status, 200);
+    assert_eq!(
+        send_from("127.0.0.1", to, refresh()).await.unwrap().status,
+        403
+    );
+    assert_eq!(
+        send_from("127.0.0.2", to, refresh()).await.unwrap().status,
+        200
+    );
+    let logout = || {
+        request(
+            "POST",
+            "/auth/logout",
+            &[("authorization", bearer.as_str())],
+            "",
+        )
+    };
+    assert_eq!(
+        send_from("127.0.0.1", to, logout()).await.unwrap().status,
+        403
+    );
+    assert_eq!(
+        send_from("127.0.0.2", to, logout()).await.unwrap().status,
+        200
+    );
 }
 
 async fn apirone_login(to: SocketAddr, account: &Account) -> Reply {
     let body = json!({ "login": account.login, "password": account.secret });
-    post(to, "/api/v2/auth/login", "application/json;charset=utf-8", body).await
+    post(
+        to,
+        "/api/v2/auth/login",
+        "application/json;charset=utf-8",
+        body,
+    )
+    .await
 }
 
 #[tokio::test]
@@ -286,7 +419,12 @@ async fn apirone_for_an_account_and_a_wallet() {
         assert_eq!(body.as_object().unwrap().len(), 3, "no expiry field");
         let access = text(&body, "/access-token");
         assert_eq!(header(access), json!({ "typ": "JWT", "alg": "HS256" }));
-        let names: Vec<_> = claims(access).as_object().unwrap().keys().cloned().collect();
+        let names: Vec<_> = claims(access)
+            .as_object()
+            .unwrap()
+            .keys()
+            .cloned()
+            .collect();
         assert_eq!(names, ["exp", "l"]);
 
         let callback = format!("/api/v2/{kind}/{}/callback?currency=tbtc", account.login);
@@ -294,7 +432,11 @@ async fn apirone_for_an_account_and_a_wallet() {
         let bearer = format!("Bearer {}", text(&body, "/refresh-token"));
         let form = ("content-type", "application/x-www-form-urlencoded");
         let headers = [("authorization", bearer.as_str()), form];
-        let refreshed = send(to, request("POST", "/api/v2/auth/refresh-token", &headers, "")).await;
+        let refreshed = send(
+            to,
+            request("POST", "/api/v2/auth/refresh-token", &headers, ""),
+        )
+        .await;
         assert_eq!(refreshed.status, 200, "{}", refreshed.text());
         let refreshed = refreshed.json();
         let bearer = format!("Bearer {}", text(&refreshed, "/access-token"));
@@ -302,7 +444,10 @@ async fn apirone_for_an_account_and_a_wallet() {
         let logout = send(to, request("POST", "/api/v2/auth/logout", &headers, "")).await;
         assert_eq!(logout.outcome(), (200, "{}".to_owned()));
         let refused = get(to, &callback, access).await;
-        assert_eq!(refused.outcome(), (401, json!({ "message": "Unauthorized" }).to_string()));
+        assert_eq!(
+            refused.outcome(),
+            (401, json!({ "message": "Unauthorized" }).to_string())
+        );
     }
 }
 
@@ -317,28 +462,50 @@ async fn apirones_static_key_opens_and_goes_no_further() {
     let called = send(to, request("GET", &called, &[], "")).await;
     assert_eq!(called.status, 200, "{}", called.text());
     assert_eq!(called.json()["query"], "currency=tbtc&x=1");
-    assert_eq!(called.json()["headers"]["x-countersign-login"], account.login);
+    assert_eq!(
+        called.json()["headers"]["x-countersign-login"],
+        account.login
+    );
 
     let body = format!("{{ \"amount\" : 1, \"transfer-key\": \"{key}\" , \"fee\":\"normal\"}}");
     let json = [("content-type", "application/json")];
-    let sent = send(to, request("POST", &format!("{base}/transfer"), &json, body)).await;
+    let sent = send(
+        to,
+        request("POST", &format!("{base}/transfer"), &json, body),
+    )
+    .await;
     assert_eq!(sent.status, 200, "{}", sent.text());
     let forwarded = sent.json()["body"].as_str().unwrap().to_owned();
     assert!(!sent.text().contains(key.as_str()));
     let read: Value = serde_json::from_str(&forwarded).unwrap();
     assert_eq!(read, json!({ "amount": 1, "fee": "normal" }));
 
-    let refused = |target: String| send(to, request("GET", Box::leak(target.into_boxed_str()), &[], ""));
+    let refused = |target: String| {
+        send(
+            to,
+            request("GET", Box::leak(target.into_boxed_str()), &[], ""),
+        )
+    };
     let underscore = refused(format!("{base}/callback?transfer_key={key}")).await;
     assert_eq!(underscore.status, 401, "an underscore is another name");
     let wrong = refused(format!("{base}/callback?transfer-key={}", "x".repeat(32))).await;
     assert_eq!(wrong.status, 401);
     let wallet = demo.account("apirone", "btc-");
-    let foreign = refused(format!("/api/v2/wallets/{}/callback?transfer-key={key}", wallet.login));
-    assert!(foreign.await.status.is_client_error(), "a key is good for its own login only");
+    let foreign = refused(format!(
+        "/api/v2/wallets/{}/callback?transfer-key={key}",
+        wallet.login
+    ));
+    assert!(
+        foreign.await.status.is_client_error(),
+        "a key is good for its own login only"
+    );
     let estimate = refused(format!("{base}/transfer?amount=1")).await;
     assert_eq!(estimate.status, 200, "an estimate is public");
-    let transfer = send(to, request("POST", &format!("{base}/transfer"), &json, "{}")).await;
+    let transfer = send(
+        to,
+        request("POST", &format!("{base}/transfer"), &json, "{}"),
+    )
+    .await;
     assert_eq!(transfer.status, 401, "a transfer is not");
 }
 

@@ -52,7 +52,14 @@ impl Demo {
 
     fn start_in(data: tempfile::TempDir) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_countersign"))
-            .args(["serve", "--demo", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
+            .args([
+                "serve",
+                "--demo",
+                "--listen",
+                "127.0.0.1:0",
+                "--admin-listen",
+                "127.0.0.1:0",
+            ])
             .arg("--data")
             .arg(data.path().join("demo"))
             .stdout(Stdio::piped())
@@ -66,11 +73,21 @@ impl Demo {
             text
         });
         let mut first = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
-        assert!(first.starts_with("API"), "the demo did not start: {first:?}");
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut first)
+            .unwrap();
+        assert!(
+            first.starts_with("API"),
+            "the demo did not start: {first:?}"
+        );
         let manifest = std::fs::read_to_string(data.path().join("demo/demo.json")).unwrap();
         let manifest = serde_json::from_str(&manifest).unwrap();
-        Self { child, data, log: Some(log), manifest }
+        Self {
+            child,
+            data,
+            log: Some(log),
+            manifest,
+        }
     }
 
     /// Kills the process with SIGKILL, in the middle of whatever it does, and
@@ -107,14 +124,21 @@ impl Demo {
     }
 
     fn url(&self, name: &str) -> &str {
-        self.manifest[name].as_str().unwrap().strip_prefix("http://").unwrap()
+        self.manifest[name]
+            .as_str()
+            .unwrap()
+            .strip_prefix("http://")
+            .unwrap()
     }
 
     /// The account of `api` whose login begins with `prefix`.
     pub fn account(&self, api: &str, prefix: &str) -> Account {
         let accounts = self.manifest["accounts"].as_array().unwrap();
         let found = accounts.iter().find(|it| {
-            it["api"] == api && it["login"].as_str().is_some_and(|login| login.starts_with(prefix))
+            it["api"] == api
+                && it["login"]
+                    .as_str()
+                    .is_some_and(|login| login.starts_with(prefix))
         });
         let found = found.unwrap_or_else(|| panic!("no account {prefix} at {api}"));
         Account {
@@ -140,7 +164,10 @@ impl Drop for Demo {
 
 /// Sends a signal to a process of ours.
 fn signal(child: &Child, name: &str) {
-    let sent = Command::new("kill").args(["-s", name, &child.id().to_string()]).status().unwrap();
+    let sent = Command::new("kill")
+        .args(["-s", name, &child.id().to_string()])
+        .status()
+        .unwrap();
     assert!(sent.success());
 }
 
@@ -173,26 +200,31 @@ pub async fn send_from(
     let socket = TcpSocket::new_v4()?;
     socket.bind(SocketAddr::new(from.parse()?, 0))?;
     let stream = socket.connect(to).await?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let connection = tokio::spawn(connection);
     if !request.headers().contains_key("host") {
-        request.headers_mut().insert("host", to.to_string().parse()?);
+        request
+            .headers_mut()
+            .insert("host", to.to_string().parse()?);
     }
     let reply = whole(sender.send_request(request).await?).await;
     connection.abort();
     reply
 }
 
-async fn whole<B>(
-    response: Response<B>,
-) -> Result<Reply, Box<dyn std::error::Error + Send + Sync>>
+async fn whole<B>(response: Response<B>) -> Result<Reply, Box<dyn std::error::Error + Send + Sync>>
 where
     B: http_body::Body<Data = Bytes>,
     B::Error: std::error::Error + Send + Sync + 'static,
 {
     let (parts, body) = response.into_parts();
     let body = body.collect().await?.to_bytes();
-    Ok(Reply { status: parts.status, headers: parts.headers, body })
+    Ok(Reply {
+        status: parts.status,
+        headers: parts.headers,
+        body,
+    })
 }
 
 impl Reply {
@@ -209,7 +241,9 @@ impl Reply {
 
     /// A header, empty if it is not there.
     pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
     }
 
     /// Status and text, for an assertion that shows both.
@@ -222,7 +256,10 @@ impl Reply {
 pub fn eventually(what: &str, mut met: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !met() {
-        assert!(begun.elapsed() < Duration::from_secs(30), "{what} did not happen");
+        assert!(
+            begun.elapsed() < Duration::from_secs(30),
+            "{what} did not happen"
+        );
         std::thread::yield_now();
     }
 }
