@@ -262,16 +262,22 @@ impl Dialect {
     }
 }
 
-/// The form whose `when` holds, or else the first without one, or else the
-/// first.
+/// The form with the longest `when` that holds; or else the first without one;
+/// or else the first.
 fn choose<'f>(candidates: &[(u8, &'f Form)], node: Option<&Node<'_>>) -> Option<(u8, &'f Form)> {
     let holds = |form: &Form| {
         let there = |pointer: &String| node.is_some_and(|node| node.at(pointer).is_some());
-        !form.when.is_empty() && form.when.iter().all(there)
+        form.when.iter().all(there)
     };
-    let chosen = candidates.iter().find(|(_, form)| holds(form));
-    let plain = || candidates.iter().find(|(_, form)| form.when.is_empty());
-    chosen.or_else(plain).or(candidates.first()).copied()
+    let longest = |best: (u8, &'f Form), next: (u8, &'f Form)| {
+        if next.1.when.len() > best.1.when.len() {
+            next
+        } else {
+            best
+        }
+    };
+    let fitting = candidates.iter().copied().filter(|(_, form)| holds(form));
+    fitting.reduce(longest).or(candidates.first().copied())
 }
 
 fn is_object(node: &Node<'_>) -> bool {

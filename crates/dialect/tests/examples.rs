@@ -39,6 +39,20 @@ fn the_shipped_dialects_do_what_their_examples_record() {
 }
 
 #[test]
+fn the_catalogue_of_other_vendors_can_be_said_and_does_what_it_says() {
+    let catalogue = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/catalogue");
+    let mut wrong = Vec::new();
+    for file in files(&catalogue, "toml") {
+        let source = std::fs::read_to_string(&file).unwrap();
+        match Dialect::compile(&source, &file.display().to_string()) {
+            Ok(dialect) => wrong.extend(complaints(&dialect, &file.with_extension("http"))),
+            Err(mistakes) => wrong.push(mistakes.to_string()),
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
 fn a_record_that_is_altered_is_noticed() {
     let dialect = Dialect::compile(Dialect::shipped("mypopup").unwrap(), "mypopup").unwrap();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dialects/mypopup/examples");

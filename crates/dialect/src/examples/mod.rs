@@ -32,7 +32,7 @@
 //! | `# @lenient` | the request is understood, but our client writes another |
 //! | `# @only issuer`, `# @only client` | one direction |
 //! | `# @refused_by_client` | a client must not believe the reply |
-//! | `# @NAME VALUE` | what a client must read: `access_token`, `refresh_token`, `access_expires_at`, `refresh_expires_at`, `client_id`, `login`, `code`, `detail`, `pointer`, `retry_after` |
+//! | `# @NAME VALUE` | what a client must read: `access_token`, `refresh_token`, `access_expires_at`, `refresh_expires_at`, `client_id`, `login`, `code`, `detail`, `pointer`, `retry_after`, `extra.…` |
 
 mod compare;
 mod run;

@@ -99,9 +99,23 @@ impl<'r> Run<'r> {
         })
     }
 
+    /// What the request was made of, and the further parts that are said.
+    fn parts(&self) -> Parts {
+        let mut parts = Parts::of(&self.heard);
+        let said = self.exchange.says.iter();
+        let extra = said.filter_map(|(name, value)| {
+            Some((
+                name.strip_prefix("extra.")?.to_owned(),
+                value.as_str().into(),
+            ))
+        });
+        parts.extra.extend(extra);
+        parts
+    }
+
     /// What the client's side makes of the reply.
     fn told(&self) -> Result<Understood, String> {
-        let parts = Parts::of(&self.heard);
+        let parts = self.parts();
         let (operation, variant) = (self.operation(), self.variant());
         let reply = &self.exchange.reply;
         self.dialect
@@ -227,8 +241,10 @@ impl<'r> Run<'r> {
                     .unwrap_or_default(),
                 false => wanted.clone(),
             };
-            let known = NAMES.contains(&name.as_str());
-            let found = read(name).unwrap_or_default();
+            let found = read(name);
+            let extra = name.starts_with("extra.") && found.is_some();
+            let known = NAMES.contains(&name.as_str()) || extra;
+            let found = found.unwrap_or_default();
             (known && found != wanted).then(|| format!("{name} is read as {found}, not {wanted}"))
         });
         differs.collect()
@@ -241,19 +257,19 @@ impl<'r> Run<'r> {
                 let Some(token) = token else {
                     return Vec::new();
                 };
-                let headers: HeaderMap = self
-                    .dialect
-                    .present(token, &Extra::new())
-                    .into_iter()
-                    .collect();
+                let headers = self.dialect.present(token, &self.parts().extra);
+                if headers.is_empty() {
+                    return vec!["the client cannot present the token".to_owned()];
+                }
+                let headers: HeaderMap = headers.into_iter().collect();
                 compare::missing(
                     &headers,
                     self.exchange.request.headers(),
                     "the record lacks",
                 )
             }
-            Heard::Command(command) => {
-                let parts = Parts::of_command(command);
+            Heard::Command(_) => {
+                let parts = self.parts();
                 let written =
                     self.dialect
                         .request(self.operation(), self.variant(), &parts.asking());
@@ -291,7 +307,13 @@ fn of_granted(granted: &Granted, name: &str) -> Option<String> {
         "refresh_expires_at" => granted.refresh_expires_at.map(time),
         "client_id" => granted.client_id.map(|id| id.to_string()),
         "login" => granted.login.clone(),
-        _ => None,
+        _ => Some(
+            granted
+                .extra
+                .get(name.strip_prefix("extra.")?)?
+                .expose()
+                .to_owned(),
+        ),
     }
 }
 
