@@ -2,7 +2,9 @@
 //! read by finding the fixed parts again.
 
 use crate::codec::Codec;
-use crate::word::{Bindings, Datum, Values, Vocabulary, Word};
+#[cfg(test)]
+use crate::word::Datum;
+use crate::word::{Bindings, Values, Vocabulary, Word};
 
 /// A hole: what it stands for, how that is written, whether it may be absent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -221,8 +223,10 @@ fn hole(inside: &str, at: usize, vocabulary: &Vocabulary<'_>) -> Result<Hole, Fl
 }
 
 /// One value for one word, where only one is at hand.
+#[cfg(test)]
 pub(crate) struct Only<'a>(pub(crate) Word, pub(crate) Datum<'a>);
 
+#[cfg(test)]
 impl Values for Only<'_> {
     fn datum(&self, word: &Word) -> Option<Datum<'_>> {
         (self.0 == *word).then_some(self.1)

@@ -30,7 +30,12 @@ struct Context<'d> {
 /// Compiles a dialect file.
 pub(crate) fn compile(source: &str, origin: &str) -> Result<Dialect, Mistakes> {
     let document = Document::parse(source, origin)?;
-    let dialect = read(&document.root());
+    let root = document.root();
+    let dialect = read(&root);
+    if let Some(dialect) = dialect.as_ref().filter(|_| document.is_sound()) {
+        rules::check(&root, dialect);
+    }
+    drop(root);
     document.finish(dialect)
 }
 
@@ -54,7 +59,7 @@ fn read(root: &Table<'_>) -> Option<Dialect> {
     let guard = guard::read(root, &context);
     let refusals = refusals::read(root, &context, serves);
     let client = settings::client(root, expiry.sliding);
-    let dialect = Dialect {
+    Some(Dialect {
         name: name?.to_owned(),
         title: title?.to_owned(),
         serves,
@@ -72,9 +77,7 @@ fn read(root: &Table<'_>) -> Option<Dialect> {
         present: guard.present,
         static_key: guard.static_key,
         refusals: refusals?,
-    };
-    rules::check(root, &dialect);
-    Some(dialect)
+    })
 }
 
 fn schema(root: &Table<'_>) {

@@ -198,19 +198,24 @@ fn merged<'d>(mut base: Row<'d>, own: &Row<'d>) -> Row<'d> {
     base
 }
 
-/// An issuer must be able to say every refusal.
+/// An issuer must be able to say every refusal. One that falls back needs no
+/// spelling of its own.
 fn complete(rows: &Rows<'_>, table: &Table<'_>) {
-    for refusal in Refusal::ALL {
-        let operations = Operation::ALL
+    let absent = |refusal: &&Refusal| {
+        let mut operations = Operation::ALL
             .into_iter()
-            .filter(|op| answers(*op, *refusal));
-        if operations
-            .into_iter()
-            .any(|operation| rows.row(operation, *refusal).is_none())
-        {
-            let help = "an issuer needs every refusal that does not fall back";
-            table.blame(format!("does not spell `{refusal}`: {help}"));
-        }
+            .filter(|op| answers(*op, **refusal));
+        operations.any(|operation| rows.row(operation, **refusal).is_none())
+    };
+    let needed = Refusal::ALL
+        .iter()
+        .filter(|refusal| refusal.fallback().is_none());
+    let absent: Vec<_> = needed
+        .filter(absent)
+        .map(|refusal| format!("`{refusal}`"))
+        .collect();
+    if !absent.is_empty() {
+        table.blame(format!("an issuer must spell {} too", absent.join(", ")));
     }
 }
 

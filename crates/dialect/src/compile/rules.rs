@@ -1,154 +1,191 @@
-//! What must hold between the sections of a file.
+//! What must hold between the sections of a file. Checked once every section is
+//! sound by itself, so that one mistake is not told twice.
 
-use countersign_domain::{Operation, RefreshMode};
+use countersign_domain::{Kind, Operation, RefreshMode};
 
-use crate::document::Table;
+use crate::document::{Table, Value};
 use crate::form::Form;
 use crate::word::Word;
-use crate::{Dialect, TokenForm, Variant};
+use crate::{Dialect, Variant};
+
+/// A file and what was read from it.
+struct Rules<'r, 'd> {
+    root: &'r Table<'d>,
+    dialect: &'r Dialect,
+}
 
 pub(super) fn check(root: &Table<'_>, dialect: &Dialect) {
-    let blame = |message: String| root.blame(message);
+    let rules = Rules { root, dialect };
     if dialect.variants.is_empty() {
-        blame("has no `[[login]]`".to_owned());
+        root.blame("has no `[[login]]`");
     }
-    for form in &dialect.forms {
-        every_form(form, dialect, &blame);
-    }
-    for pair in same_place(dialect) {
-        blame(format!(
-            "{pair}: nothing tells the two apart; give one a `when`"
-        ));
+    for (index, form) in dialect.forms.iter().enumerate() {
+        rules.form(index, form);
     }
     let logs_out = dialect
         .forms
         .iter()
         .any(|form| form.operation == Operation::Logout);
     if logs_out != dialect.logout_scope.is_some() {
-        blame("`/session/logout` and `[[logout]]` go together".to_owned());
+        rules.blame(
+            "session",
+            "has a `logout` exactly if there is a `[[logout]]`",
+        );
     }
     if dialect.serves.issuer {
-        issuer(dialect, &blame);
+        rules.issuer();
     }
 }
 
-/// What a form needs to be of use on either side.
-fn every_form(form: &Form, dialect: &Dialect, blame: &dyn Fn(String)) {
-    let name = format!("{} {}", form.operation, form.path);
-    let lacks = |side: &str, hole: &str| blame(format!("the {side} of {name} has no {hole}"));
-    let asks = |word: Word| form.request.has(&word);
-    match form.operation {
-        Operation::Login if !asks(Word::Login) || !asks(Word::Secret) => {
-            lacks("request", "`{login}` and `{secret}`");
+impl Rules<'_, '_> {
+    fn blame(&self, section: &str, message: impl Into<String>) {
+        match self.root.get(section) {
+            Some(section) => section.blame(message, None),
+            None => self.root.blame(message),
         }
-        Operation::Refresh if !asks(Word::RefreshToken) && !asks(Word::AccessToken) => {
-            lacks("request", "`{refresh_token}`");
-        }
-        _ => (),
     }
-    if form.operation == Operation::Logout {
-        return;
-    }
-    if !form.reply.has(&Word::AccessToken) {
-        lacks("reply", "`{access_token}`");
-    }
-    let told = form.reply.has(&Word::AccessExpiresAt)
-        || dialect.expiry.access.is_some()
-        || dialect.expiry.sliding.is_some();
-    if !told {
-        blame(format!(
-            "nothing tells when the access token of {name} ends: give `/expiry/access`"
-        ));
-    }
-}
 
-/// Forms at one place that no `when` tells apart.
-fn same_place(dialect: &Dialect) -> Vec<String> {
-    let mut found = Vec::new();
-    for (index, form) in dialect.forms.iter().enumerate() {
-        let twin = dialect.forms.iter().skip(index + 1).find(|other| {
+    /// Where a form stands: the sections keep the order of the file.
+    fn place(&self, index: usize) -> Option<Value<'_>> {
+        let operation = self.dialect.forms.get(index)?.operation;
+        let earlier = self.dialect.forms.iter().take(index);
+        let nth = earlier.filter(|form| form.operation == operation).count();
+        self.root.get(operation.name())?.array()?.get(nth).cloned()
+    }
+
+    /// What a form needs to be of use on either side.
+    fn form(&self, index: usize, form: &Form) {
+        let Some(place) = self.place(index) else {
+            return;
+        };
+        let blame = |message: &str| place.blame(message, None);
+        let asks = |word: Word| form.request.has(&word);
+        match form.operation {
+            Operation::Login if !asks(Word::Login) || !asks(Word::Secret) => {
+                blame("needs `{login}` and `{secret}` in its request");
+            }
+            Operation::Refresh if !asks(Word::RefreshToken) && !asks(Word::AccessToken) => {
+                blame("needs `{refresh_token}` in its request");
+            }
+            _ => (),
+        }
+        if self.is_ambiguous(index, form) {
+            blame("stands at the method and path of an earlier one, with the same `when`");
+        }
+        if form.operation != Operation::Logout {
+            self.granting(form, &place);
+        }
+    }
+
+    /// What a form that gives out tokens must tell.
+    fn granting(&self, form: &Form, place: &Value<'_>) {
+        let expiry = &self.dialect.expiry;
+        if !form.reply.has(&Word::AccessToken) {
+            place.blame("needs `{access_token}` in its reply", None);
+        }
+        let told = form.reply.has(&Word::AccessExpiresAt);
+        if !told && expiry.access.is_none() && expiry.sliding.is_none() {
+            let help = "give `access` in `[expiry]`".to_owned();
+            place.blame("does not tell when its access token ends", Some(help));
+        }
+        if form.reply.signature.is_some() != form.reply.has(&Word::Signature) {
+            place.blame(
+                "needs both `reply.signature` and a `{signature}` in its reply",
+                None,
+            );
+        }
+    }
+
+    /// Whether nothing tells a form from an earlier one.
+    fn is_ambiguous(&self, index: usize, form: &Form) -> bool {
+        self.dialect.forms.iter().take(index).any(|other| {
             other.method == form.method && other.path == form.path && other.when == form.when
-        });
-        found.extend(twin.map(|_| format!("two forms at {} {}", form.method, form.path)));
+        })
     }
-    found
-}
 
-/// What only an issuer needs.
-fn issuer(dialect: &Dialect, blame: &dyn Fn(String)) {
-    if dialect.expiry.sliding.is_some() {
-        blame("an issuer cannot serve `/expiry/sliding`: its tokens end when they say".to_owned());
-    }
-    let refreshes = dialect
-        .forms
-        .iter()
-        .any(|form| form.operation == Operation::Refresh);
-    if refreshes == (dialect.refresh_mode == RefreshMode::None) {
-        blame("`/session/refresh` is not `none` exactly where there is a `[[refresh]]`".to_owned());
-    }
-    for form in &dialect.forms {
-        issued_form(form, dialect, blame);
-    }
-    for variant in dialect.variants() {
-        token_forms(variant, dialect, blame);
-    }
-    if !dialect
-        .present
-        .iter()
-        .any(|(_, value)| value.holes().any(|h| h.word == Word::AccessToken))
-    {
-        blame("`/guard/present` has no `{access_token}`".to_owned());
-    }
-}
-
-fn issued_form(form: &Form, dialect: &Dialect, blame: &dyn Fn(String)) {
-    let name = format!("{} {}", form.operation, form.path);
-    match form.operation {
-        Operation::Refresh => {
-            if !form.request.has(&Word::RefreshToken) {
-                blame(format!(
-                    "an issuer cannot serve {name}: it has no `{{refresh_token}}`"
-                ));
-            }
-            let replaces = form.reply.has(&Word::RefreshToken);
-            if replaces != (dialect.refresh_mode == RefreshMode::Rotate) {
-                blame(format!(
-                    "the reply of {name} has a `{{refresh_token}}` exactly if refresh is `rotate`"
-                ));
-            }
+    /// What only an issuer needs.
+    fn issuer(&self) {
+        let dialect = self.dialect;
+        if dialect.expiry.sliding.is_some() {
+            self.blame(
+                "expiry",
+                "has `sliding`, which an issuer cannot serve: its tokens end when they say",
+            );
         }
-        Operation::Logout if !form.request.has(&Word::AccessToken) => {
-            blame(format!(
-                "an issuer cannot serve {name}: it has no `{{access_token}}`"
-            ));
+        let refreshes = dialect
+            .forms
+            .iter()
+            .any(|form| form.operation == Operation::Refresh);
+        if refreshes == (dialect.refresh_mode == RefreshMode::None) {
+            self.blame(
+                "session",
+                "has `refresh = \"none\"` exactly if there is no `[[refresh]]`",
+            );
         }
-        _ => (),
+        for (index, form) in dialect.forms.iter().enumerate() {
+            self.issued(index, form);
+        }
+        for variant in dialect.variants() {
+            self.tokens(variant);
+        }
+        let presents = |word: &Word| *word == Word::AccessToken;
+        if !dialect
+            .present
+            .iter()
+            .any(|(_, value)| value.holes().any(|hole| presents(&hole.word)))
+        {
+            self.blame("guard", "presents no `{access_token}`");
+        }
     }
-    if form
-        .reply
-        .holes()
-        .iter()
-        .any(|hole| matches!(hole.word, Word::Extra(_)) && !hole.optional)
-    {
-        blame(format!(
-            "an issuer cannot fill the `extra` holes in the reply of {name}"
-        ));
-    }
-}
 
-fn token_forms(variant: Variant, dialect: &Dialect, blame: &dyn Fn(String)) {
-    let name = dialect.variant_name(variant);
-    let has = |kind| {
-        dialect
-            .token_form(variant, kind)
-            .is_some_and(|_form: &TokenForm| true)
-    };
-    if !has(countersign_domain::Kind::Access) {
-        blame(format!("`/tokens/{name}/access` is missing"));
+    /// What a form needs to be served.
+    fn issued(&self, index: usize, form: &Form) {
+        let Some(place) = self.place(index) else {
+            return;
+        };
+        let asks = |word: Word| form.request.has(&word);
+        match form.operation {
+            Operation::Refresh if !asks(Word::RefreshToken) => {
+                place.blame("cannot be served: it asks without `{refresh_token}`", None);
+            }
+            Operation::Logout if !asks(Word::AccessToken) => {
+                place.blame("cannot be served: it asks without `{access_token}`", None);
+            }
+            _ => (),
+        }
+        let rotates = self.dialect.refresh_mode == RefreshMode::Rotate;
+        let gives = form.reply.has(&Word::RefreshToken);
+        if form.operation == Operation::Refresh && gives != rotates {
+            place.blame(
+                "has `{refresh_token}` in its reply exactly if refresh is `rotate`",
+                None,
+            );
+        }
+        let unknown = |word: &Word| matches!(word, Word::Extra(_));
+        if form
+            .reply
+            .holes()
+            .iter()
+            .any(|hole| unknown(&hole.word) && !hole.optional)
+        {
+            place.blame(
+                "cannot be served: nothing fills the `extra` holes of its reply",
+                None,
+            );
+        }
     }
-    if dialect.refreshes(variant) != has(countersign_domain::Kind::Refresh) {
-        blame(format!(
-            "`/tokens/{name}/refresh` is there exactly if the variant has a refresh"
-        ));
+
+    fn tokens(&self, variant: Variant) {
+        let name = self.dialect.variant_name(variant);
+        let has = |kind| self.dialect.token_form(variant, kind).is_some();
+        if !has(Kind::Access) {
+            self.blame("tokens", format!("has no `{name}.access`"));
+        }
+        if self.dialect.refreshes(variant) != has(Kind::Refresh) {
+            self.blame(
+                "tokens",
+                format!("has `{name}.refresh` exactly if `{name}` has a refresh"),
+            );
+        }
     }
 }

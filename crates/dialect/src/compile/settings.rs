@@ -41,15 +41,18 @@ pub(super) fn serves(root: &Table<'_>) -> Serves {
     let Some(value) = root.require("serves") else {
         return serves;
     };
-    for side in value.array().unwrap_or_default() {
+    let Some(sides) = value.array() else {
+        return serves;
+    };
+    if sides.is_empty() {
+        value.blame("names neither `issuer` nor `client`", None);
+    }
+    for side in sides {
         match side.choice(&[("issuer", true), ("client", false)]) {
             Some(true) => serves.issuer = true,
             Some(false) => serves.client = true,
             None => (),
         }
-    }
-    if !serves.issuer && !serves.client {
-        value.blame("names neither `issuer` nor `client`", None);
     }
     serves
 }

@@ -3,7 +3,10 @@
 /// The one of `known` that is nearest to `written`, as a question for a message;
 /// `None` if none is near.
 pub fn did_you_mean<'k>(written: &str, known: impl IntoIterator<Item = &'k str>) -> Option<String> {
-    let near = |name: &str| name.chars().count().min(written.chars().count()) / 3;
+    let near = |name: &str| {
+        let shorter = name.chars().count().min(written.chars().count());
+        (shorter * 2 / 5).min(3)
+    };
     known
         .into_iter()
         .filter(|name| name.len() < 64 && written.len() < 64)
