@@ -65,9 +65,9 @@ impl Upload {
         }
     }
 
-    /// A body that is in memory.
+    /// A body that is in memory, and so never pauses.
     pub(crate) fn whole(body: Bytes) -> Self {
-        Self::streaming(Full::new(body), Duration::MAX)
+        Self::streaming(Full::new(body), Duration::ZERO)
     }
 
     /// This body behind the part of it that was read already.

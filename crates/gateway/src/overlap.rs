@@ -71,3 +71,73 @@ impl Claim<'_> {
         paths
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::routes::Slash;
+
+    struct Api(ApiName, Dialect, Routes);
+
+    fn api(name: &str, dialect: &str, guards: &[&str]) -> Api {
+        let source = Dialect::shipped(dialect).unwrap();
+        Api(
+            name.parse().unwrap(),
+            Dialect::compile(source, dialect).unwrap(),
+            Routes::new(guards, Vec::new(), Slash::Exact).unwrap(),
+        )
+    }
+
+    fn told(apis: &[&Api]) -> Vec<String> {
+        let claims: Vec<Claim<'_>> = apis
+            .iter()
+            .map(|Api(api, dialect, routes)| Claim {
+                api,
+                dialect,
+                routes: Some(routes),
+            })
+            .collect();
+        overlaps(&claims).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn the_demo_has_no_overlap() {
+        let b2binpay = api("b2binpay", "b2binpay", &["/deposit/*", "/payout/*"]);
+        let mypopup = api("mypopup", "mypopup", &["/api/v1/*"]);
+        let guards = ["/api/v2/accounts/{login}/*", "/api/v2/wallets/{login}/*"];
+        let apirone = api("apirone", "apirone", &guards);
+        assert_eq!(told(&[&b2binpay, &mypopup, &apirone]), [""; 0]);
+    }
+
+    #[test]
+    fn two_apis_that_guard_one_path_are_named() {
+        let one = api("one", "mypopup", &["/api/v1/*"]);
+        let other = api("other", "apirone", &["/api/{version}/orders"]);
+        assert_eq!(
+            told(&[&one, &other]),
+            ["one at /api/v1/* and other at /api/{version}/orders could answer the same path"]
+        );
+    }
+
+    #[test]
+    fn an_operation_counts_as_well() {
+        let one = api("one", "mypopup", &["/api/v1/*"]);
+        let other = api("other", "apirone", &["/auth/login/*"]);
+        assert_eq!(
+            told(&[&one, &other]),
+            ["one at /auth/login and other at /auth/login/* could answer the same path"]
+        );
+    }
+
+    #[test]
+    fn the_same_operations_are_told_once_each() {
+        let one = api("one", "mypopup", &[]);
+        let other = api("other", "mypopup", &[]);
+        assert_eq!(told(&[&one, &other]).len(), 3);
+    }
+
+    #[test]
+    fn an_api_may_guard_what_lies_around_its_own_operations() {
+        assert_eq!(told(&[&api("one", "mypopup", &["/*"])]), [""; 0]);
+    }
+}

@@ -47,8 +47,8 @@ pub enum Proof {
     StaticKey,
 }
 
-/// What is asked, as far as the policy looks at it.
-#[derive(Debug)]
+/// What is asked, as far as the policy looks at it. It holds a credential, so it
+/// does not print.
 pub struct Asked<'a> {
     /// The method of the request line; no header overrides it.
     pub method: &'a Method,
@@ -76,7 +76,7 @@ pub struct Denied {
 
 /// Decides whether a request may pass, in memory.
 ///
-/// The path is judged first and routed; on a public route nothing more is asked
+/// The path is judged first and routed; a tunnel has none. On a public route nothing more is asked
 /// and no credential is looked at. Then the token or static key is verified,
 /// and what it belongs to: session, account, epoch, address, and last the login
 /// that the path names.
@@ -90,6 +90,10 @@ pub fn authorize(
     asked: &Asked<'_>,
     now: Timestamp,
 ) -> Result<Permit, Denied> {
+    if asked.method == Method::CONNECT {
+        // A tunnel has no path to be judged (RFC 9110 section 9.3.6).
+        return Err(Reason::MethodUnknown.into());
+    }
     let path = JudgedPath::judge(asked.path)?;
     let route = api.routes().find(asked.method, &path);
     let route = route.ok_or(Reason::PathUnknown)?;

@@ -44,10 +44,13 @@ impl Default for Timeouts {
     }
 }
 
-/// Why a text is no upstream.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no upstream: write http://host:port, and a base path if it has one")]
-pub struct UpstreamFault(String);
+/// A text is no upstream. It is not repeated, since there may be a password in
+/// it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "this is no upstream: write http://host:port and, if it has one, its base path; no user, no query"
+)]
+pub struct UpstreamFault;
 
 /// An upstream over plain HTTP/1.1.
 pub struct Upstream {
@@ -67,16 +70,15 @@ impl Upstream {
     ///
     /// It is no such URL, or has a query or user information.
     pub fn new(url: &str, timeouts: Timeouts) -> Result<Self, UpstreamFault> {
-        let fault = || UpstreamFault(url.to_owned());
-        let uri: Uri = url.parse().map_err(|_| fault())?;
+        let uri: Uri = url.parse().map_err(|_| UpstreamFault)?;
         let plain = uri.scheme() == Some(&Scheme::HTTP) && uri.query().is_none();
         let authority = uri
             .authority()
             .filter(|it| plain && !it.as_str().contains('@'));
-        let authority = authority.ok_or_else(fault)?;
+        let authority = authority.ok_or(UpstreamFault)?;
         Ok(Self {
             authority: authority.clone(),
-            host: HeaderValue::from_str(authority.as_str()).map_err(|_| fault())?,
+            host: HeaderValue::from_str(authority.as_str()).map_err(|_| UpstreamFault)?,
             base: uri.path().trim_end_matches('/').to_owned(),
             timeouts,
             client: client(timeouts),

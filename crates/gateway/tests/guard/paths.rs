@@ -144,10 +144,17 @@ async fn a_tunnel_is_refused() {
     let echo = Echo::start().await;
     let world = Plan::new(MYPOPUP, echo.url.clone()).build();
     let front = world.serve().await;
-    for target in ["/api/v1/public", "a:443"] {
-        let request = format!("CONNECT {target} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+    for target in ["/api/v1/x", "a:443"] {
+        let request = format!(
+            "CONNECT {target} HTTP/1.1\r\nhost: a\r\nauthorization: {}\r\nconnection: close\r\n\r\n",
+            world.bearer()
+        );
         let reply = raw(front.address, &request).await;
-        assert!((400..500).contains(&status_and_body(&reply).0), "{reply}");
+        assert_eq!(status_and_body(&reply).0, 405, "{reply}");
+        assert_eq!(
+            world.last_outcome().unwrap_err().reason,
+            Reason::MethodUnknown
+        );
     }
     assert_eq!(echo.requests(), 0);
 }

@@ -309,3 +309,36 @@ async fn the_largest_body_that_is_looked_into_has_64_kib() {
         assert_eq!(response.status(), status, "{size}");
     }
 }
+
+#[tokio::test]
+async fn no_credential_is_found_in_an_answer_or_an_outcome() {
+    let (world, front, _echo) = apirone().await;
+    let token = world.token();
+    let bearer = format!("Bearer {token}");
+    let forged = format!("{bearer}x");
+    let good = format!("transfer?transfer-key={KEY}");
+    let foreign = format!("transfer?transfer-key={OTHER_KEY}");
+    let twice = format!("transfer?transfer-key={KEY}&transfer-key={KEY}");
+    let body = format!(r#"{{"transfer-key":"{KEY}","transfer-key":"{KEY}"}}"#);
+    let mut seen = String::new();
+    for (rest, authorization) in [
+        (&good, ""),
+        (&foreign, ""),
+        (&twice, ""),
+        (&good, bearer.as_str()),
+        (&good, forged.as_str()),
+    ] {
+        let fields = [JSON, ("authorization", authorization)];
+        for body in ["", body.as_str()] {
+            let response = front.send("POST", &home(rest), &fields, body).await;
+            seen.push_str(&format!("{response:?} {:?}", world.last_outcome()));
+        }
+    }
+    assert!(
+        seen.contains("StaticKey") && seen.contains("TokenForged"),
+        "{seen}"
+    );
+    for secret in [KEY, OTHER_KEY, token.as_str()] {
+        assert!(!seen.contains(secret), "{secret} in {seen}");
+    }
+}
