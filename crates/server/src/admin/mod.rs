@@ -128,3 +128,6 @@ async fn keep_private(mut response: Response) -> Response {
     );
     response
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,109 @@
+//! Planted secrets are found in no reply but the one that shows them, and in no
+//! log line.
+
+use std::io;
+use std::sync::Mutex;
+
+use super::*;
+
+const PLANTED: &str = "hunter2-planted";
+
+/// Everything that is logged while it lives.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn listen(log: &Log) -> tracing::subscriber::DefaultGuard {
+    let log = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
+        .with_writer(move || log.clone());
+    tracing::subscriber::set_default(subscriber.finish())
+}
+
+#[tokio::test]
+async fn a_planted_secret_appears_nowhere_and_a_generated_one_once() {
+    let log = Log::default();
+    let guard = listen(&log);
+    let server = Server::start().await;
+    let accounts = "/admin/v1/accounts";
+    let mut body = partner("acme");
+    body["secret"] = json!(PLANTED);
+    let own = server.post(accounts, body.clone()).await;
+    let generated = server.post(accounts, partner("other")).await;
+    let secret = generated.body["secret"].as_str().unwrap().to_owned();
+    let path = own.header("location").to_owned();
+    let wrong = json!({ "api": "pay", "login": 7, "secret": PLANTED });
+    let refused = json!({ "api": "coin", "secret": PLANTED });
+    let credential = json!({ "login": "acme-2", "secret": PLANTED });
+    let cut_off = format!("{{\"secret\": \"{PLANTED}");
+    let replies = [
+        own,
+        server.post(accounts, body).await,
+        server.post(accounts, wrong).await,
+        server.post(accounts, refused).await,
+        server.post(accounts, json!({ "secret": [PLANTED] })).await,
+        server
+            .call(Method::POST, accounts, Body::from(cut_off))
+            .await,
+        server
+            .post(&format!("{path}/credentials"), credential)
+            .await,
+        server.get(accounts).await,
+        server.get(&path).await,
+        server.get(&format!("{path}/credentials")).await,
+        server.patch(&path, json!({ "state": "disabled" })).await,
+        server.delete(&path).await,
+    ];
+    for reply in &replies {
+        for secret in [PLANTED, KEY, &secret] {
+            assert!(!reply.text().contains(secret), "{}", reply.text());
+            assert!(!format!("{:?}", reply.headers).contains(secret));
+        }
+    }
+    drop(guard);
+    let log = log.text();
+    for secret in [PLANTED, KEY, &secret] {
+        assert!(!log.contains(secret), "{log}");
+    }
+    for action in [
+        "account_created",
+        "credential_created",
+        "account_disabled",
+        "account_deleted",
+    ] {
+        assert!(log.contains(action), "{action} in {log}");
+    }
+    assert!(log.contains("operator:owner"), "{log}");
+}
+
+#[tokio::test]
+async fn replies_are_kept_by_no_cache() {
+    let server = Server::start().await;
+    for path in ["/admin/v1/apis", "/admin/v1/nothing"] {
+        assert_eq!(server.get(path).await.header("cache-control"), "no-store");
+    }
+}
+
+#[test]
+fn the_admin_key_does_not_print() {
+    let key = AdminKey::new("owner", &Secret::from(KEY));
+    assert_eq!(format!("{key:?}"), "AdminKey(\"owner\")");
+}
