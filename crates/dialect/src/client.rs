@@ -8,6 +8,7 @@ use bytes::Bytes;
 use countersign_domain::{Operation, Refusal, Timestamp};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Request};
+use zeroize::Zeroizing;
 
 use crate::form::{Form, Payload};
 use crate::json::{Json, Member, Node};
@@ -101,7 +102,8 @@ pub enum Unintelligible {
 impl Dialect {
     /// The request for an operation; its URI is a path, with a query where the
     /// dialect has one. `None` if the dialect has no such operation in this
-    /// variant, or a value that it needs is not given.
+    /// variant, or a value that it needs is not given or cannot stand where the
+    /// dialect puts it.
     pub fn request(
         &self,
         operation: Operation,
@@ -126,9 +128,7 @@ impl Dialect {
             extra,
         };
         let header = |(name, pattern): &(HeaderName, Pattern)| {
-            let mut value = HeaderValue::from_str(&pattern.write(&values)?).ok()?;
-            value.set_sensitive(true);
-            Some((name.clone(), value))
+            Some((name.clone(), sensitive(&pattern.write(&values)?)?))
         };
         self.present
             .iter()
@@ -160,13 +160,33 @@ fn written(form: &Form, asking: &Asking<'_>) -> Option<Request<Bytes>> {
         request = request.header(CONTENT_TYPE, media);
     }
     if let Some((user, password)) = &form.request.basic {
-        let pair = format!("{}:{}", user.write(asking)?, password.write(asking)?);
-        request = request.header(AUTHORIZATION, format!("Basic {}", STANDARD.encode(pair)));
+        request = request.header(
+            AUTHORIZATION,
+            basic(&user.write(asking)?, &password.write(asking)?)?,
+        );
     }
     for (name, pattern) in &form.request.headers {
-        request = request.header(name, pattern.write(asking)?);
+        request = request.header(name, sensitive(&pattern.write(asking)?)?);
     }
     request.body(body.into()).ok()
+}
+
+/// HTTP Basic; `None` for a user with a colon, which RFC 7617 section 2 cannot
+/// carry.
+fn basic(user: &str, password: &str) -> Option<HeaderValue> {
+    let pair = Zeroizing::new(format!("{user}:{password}"));
+    let fits = !user.contains(':');
+    fits.then(|| sensitive(&format!("Basic {}", STANDARD.encode(&*pair))))
+        .flatten()
+}
+
+/// A header value that is not logged; `None` if the text would not arrive as it
+/// is: beyond printable ASCII, or with blanks at its ends.
+fn sensitive(text: &str) -> Option<HeaderValue> {
+    let printable = text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
+    let mut value = HeaderValue::from_str(text).ok()?;
+    value.set_sensitive(true);
+    (printable && text.trim() == text).then_some(value)
 }
 
 /// A flat object of strings as a form.
