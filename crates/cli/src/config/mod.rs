@@ -24,8 +24,10 @@ pub const EXAMPLE: &str = include_str!("example.toml");
 #[derive(Debug, clap::Subcommand)]
 pub enum ConfigCommand {
     /// Report every mistake in a configuration file
-    #[command(after_help = "Examples:\n  countersign config check countersign.toml\n  \
-                            countersign config check --json countersign.toml")]
+    #[command(
+        after_help = "Examples:\n  countersign config check countersign.toml\n  \
+                            countersign config check --json countersign.toml"
+    )]
     Check {
         /// The file
         file: PathBuf,
@@ -53,7 +55,10 @@ pub fn run(command: &ConfigCommand, output: &mut Output) -> Result<(), Failure> 
 /// Reads a configuration file and the dialect files that it names.
 pub fn load(file: &Path) -> Result<Settings, Failure> {
     let source = std::fs::read_to_string(file).map_err(|error| {
-        Failure::usage(format!("the configuration {} cannot be read: {error}", file.display()))
+        Failure::usage(format!(
+            "the configuration {} cannot be read: {error}",
+            file.display()
+        ))
     })?;
     let base = file.parent().unwrap_or(Path::new("."));
     read(&source, &file.display().to_string(), base).map_err(mistaken)

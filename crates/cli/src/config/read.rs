@@ -28,11 +28,21 @@ pub fn read(source: &str, origin: &str, base: &Path) -> Result<Settings, Mistake
     let document = Document::parse(source, origin)?;
     let root = document.root();
     let mut foreign = Vec::new();
-    let server = root.get("server").and_then(|it| it.table()).map(|it| server(&it));
-    let data = root.get("store").and_then(|it| it.table()).and_then(|it| data(&it));
+    let server = root
+        .get("server")
+        .and_then(|it| it.table())
+        .map(|it| server(&it));
+    let data = root
+        .get("store")
+        .and_then(|it| it.table())
+        .and_then(|it| data(&it));
     let apis = root.get("apis").and_then(|it| it.table()).map(|table| {
         let read = table.entries().into_iter().filter_map(|(name, value)| {
-            let mut api = ApiReader { base, foreign: &mut foreign, table: value.table()? };
+            let mut api = ApiReader {
+                base,
+                foreign: &mut foreign,
+                table: value.table()?,
+            };
             api.read(&name, &table)
         });
         let apis: Vec<ApiSection> = read.collect();
@@ -60,7 +70,10 @@ fn server(table: &Table<'_>) -> ServerSection {
     ServerSection {
         listen: address(table.get("listen")).unwrap_or(default.listen),
         admin_listen: address(table.get("admin_listen")).unwrap_or(default.admin_listen),
-        log: table.get("log").and_then(|it| it.choice(&formats)).unwrap_or(default.log),
+        log: table
+            .get("log")
+            .and_then(|it| it.choice(&formats))
+            .unwrap_or(default.log),
         limits: limits(table),
         hashing: number(table.get("hashing"), 1, 64).unwrap_or(default.hashing),
         hashing_waiting: number(table.get("hashing_waiting"), 0, 10_000)
@@ -105,10 +118,20 @@ struct ApiReader<'a, 'd> {
 
 impl ApiReader<'_, '_> {
     fn read(&mut self, name: &Key<'_>, apis: &Table<'_>) -> Option<ApiSection> {
-        let parsed: Option<ApiName> =
-            name.name.parse().map_err(|error| apis.blame_key(name, format!("{error}"), None)).ok();
-        let dialect = self.table.require("dialect").and_then(|value| self.dialect(&value));
-        let passwords = self.table.get("passwords").and_then(|it| it.boolean()).unwrap_or(true);
+        let parsed: Option<ApiName> = name
+            .name
+            .parse()
+            .map_err(|error| apis.blame_key(name, format!("{error}"), None))
+            .ok();
+        let dialect = self
+            .table
+            .require("dialect")
+            .and_then(|value| self.dialect(&value));
+        let passwords = self
+            .table
+            .get("passwords")
+            .and_then(|it| it.boolean())
+            .unwrap_or(true);
         let lifetimes = self.lifetimes(dialect.as_deref());
         let guard = self.guard(dialect.as_deref());
         Some(ApiSection {
@@ -143,7 +166,9 @@ impl ApiReader<'_, '_> {
             (shipped?.to_owned(), text.to_owned())
         };
         let compiled = Dialect::compile(&source, &origin);
-        let dialect = compiled.map_err(|mistakes| self.foreign.extend(mistakes.0)).ok()?;
+        let dialect = compiled
+            .map_err(|mistakes| self.foreign.extend(mistakes.0))
+            .ok()?;
         if !dialect.serves().issuer {
             value.blame("is a dialect for clients only: it cannot issue", None);
             return None;
@@ -152,81 +177,111 @@ impl ApiReader<'_, '_> {
     }
 
     fn lifetimes(&self, dialect: Option<&Dialect>) -> Option<Lifetimes> {
-        let span = |key| self.table.get(key).map(|it| (positive(&it), it));
-        let given = [span("access"), span("refresh"), span("absolute")];
-        let window = self.table.get("replay_window").map(|value| {
-            let it = value.duration();
-            let fits = it.filter(|window| *window <= MAX_WINDOW);
-            if it.is_some() && fits.is_none() {
-                value.blame("is longer than 5m, the longest replay window", None);
-            }
-            fits
-        });
+        let given = ["access", "refresh", "absolute"].map(|key| self.lifetime(key));
+        let window = self.window();
         let preset = dialect?.preset();
         let [access, refresh, absolute] = given;
-        let or_preset = |given: &Option<(Option<Duration>, Value<'_>)>, preset| match given {
-            Some((written, _)) => *written,
-            None => Some(preset),
-        };
         let lifetimes = Lifetimes {
-            access: or_preset(&access, preset.access)?,
-            refresh: or_preset(&refresh, preset.refresh)?,
-            absolute: or_preset(&absolute, preset.absolute)?,
+            access: access.unwrap_or(Some(preset.access))?,
+            refresh: refresh.unwrap_or(Some(preset.refresh))?,
+            absolute: absolute.unwrap_or(Some(preset.absolute))?,
             window: window.unwrap_or(Some(DEFAULT_WINDOW))?,
         };
-        self.check_order(&lifetimes);
+        if lifetimes.access > lifetimes.refresh || lifetimes.refresh > lifetimes.absolute {
+            let written = ["access", "refresh", "absolute"].map(|key| self.table.get(key));
+            let message = "needs access <= refresh <= absolute, also with the dialect's preset";
+            written
+                .iter()
+                .flatten()
+                .take(1)
+                .for_each(|value| value.blame(message, None));
+        }
         Some(lifetimes)
     }
 
-    fn check_order(&self, lifetimes: &Lifetimes) {
-        let whole = |span: Duration| span.subsec_nanos() == 0;
-        if lifetimes.access > lifetimes.refresh || lifetimes.refresh > lifetimes.absolute {
-            self.table.blame("needs access <= refresh <= absolute");
+    /// `None` if it is not given, `Some(None)` if it is wrong.
+    fn lifetime(&self, key: &str) -> Option<Option<Duration>> {
+        let value = self.table.get(key)?;
+        let span = positive(&value);
+        if span.is_some_and(|span| span.subsec_nanos() != 0) {
+            value.blame(
+                "is no whole number of seconds, which is how tokens say it",
+                None,
+            );
         }
-        if !whole(lifetimes.access) || !whole(lifetimes.refresh) || !whole(lifetimes.absolute) {
-            self.table.blame("lifetimes are whole seconds, as tokens say them");
+        Some(span)
+    }
+
+    fn window(&self) -> Option<Option<Duration>> {
+        let value = self.table.get("replay_window")?;
+        let span = value.duration();
+        if span.is_some_and(|span| span > MAX_WINDOW) {
+            value.blame("is longer than 5m, the longest replay window", None);
         }
+        Some(span)
     }
 
     /// `Some(None)`: an issuer without a guard.
     fn guard(&self, dialect: Option<&Dialect>) -> Option<Option<GuardSection>> {
         let upstream = self.table.get("upstream").map(|value| upstream(&value));
-        let guards = self.table.get("guards").map(|value| (value.texts(), value));
-        let routes = self.table.get("routes");
-        let rules = routes.as_ref().map_or(Some(Vec::new()), rules);
+        let guards = self.table.get("guards");
+        let rules = self.table.get("routes").map(|value| rules(&value));
         let timeouts = timeouts(&self.table);
-        let forward = self.table.get("forward_authorization").and_then(|it| it.boolean());
-        let Some((paths, place)) = guards else {
-            let orphan = upstream.is_some() || routes.is_some() || forward.is_some();
-            if orphan {
-                self.table.blame("needs `guards`, the paths that are guarded, e.g. [\"/v1/*\"]");
+        let forward = self
+            .table
+            .get("forward_authorization")
+            .and_then(|it| it.boolean());
+        let Some(guards) = guards else {
+            if upstream.is_some() || rules.is_some() || forward.is_some() {
+                let message = "needs `guards`, the paths that are guarded, e.g. [\"/v1/*\"]";
+                self.table.blame(message);
             }
             return Some(None);
         };
         if upstream.is_none() {
-            self.table.blame("needs `upstream`, the guarded API, e.g. \"http://127.0.0.1:9000\"");
+            let message = "needs `upstream`, the guarded API, e.g. \"http://127.0.0.1:9000\"";
+            self.table.blame(message);
         }
-        let optional_slash = dialect?.operations().any(|it| it.slash_optional);
-        let slash = if optional_slash { Slash::Optional } else { Slash::Exact };
-        let compiled = Routes::new(&paths?, rules?, slash);
-        let routes = compiled.map_err(|faults| {
-            for fault in faults {
-                place.blame(fault.to_string(), None);
-            }
-        });
+        let routes = routes(&guards, rules.unwrap_or(Some(Vec::new())), dialect);
         Some(Some(GuardSection {
             upstream: upstream??,
-            routes: routes.ok()?,
+            routes: routes?,
             timeouts,
             forward_authorization: forward.unwrap_or(false),
         }))
     }
 }
 
+/// Rules that are wrong themselves (`None`) do not hide what is wrong with the
+/// paths.
+fn routes(
+    guards: &Value<'_>,
+    rules: Option<Vec<Rule>>,
+    dialect: Option<&Dialect>,
+) -> Option<Routes> {
+    let slash_optional =
+        dialect.is_some_and(|it| it.operations().any(|operation| operation.slash_optional));
+    let slash = if slash_optional {
+        Slash::Optional
+    } else {
+        Slash::Exact
+    };
+    let good = rules.is_some();
+    let compiled = Routes::new(&guards.texts()?, rules.unwrap_or_default(), slash);
+    let routes = compiled.map_err(|faults| {
+        for fault in faults {
+            guards.blame(fault.to_string(), None);
+        }
+    });
+    routes.ok().filter(|_| good)
+}
+
 fn upstream(value: &Value<'_>) -> Option<String> {
     let text = value.text()?;
     let checked = Upstream::new(text, Timeouts::default());
-    checked.map_err(|fault| value.blame(fault.to_string(), None)).ok()?;
+    checked
+        .map_err(|fault| value.blame(fault.to_string(), None))
+        .ok()?;
     Some(text.to_owned())
 }
 
@@ -241,7 +296,10 @@ fn timeouts(table: &Table<'_>) -> Timeouts {
 }
 
 fn rules(value: &Value<'_>) -> Option<Vec<Rule>> {
-    let rules = value.array()?.into_iter().map(|it| it.table().and_then(|table| rule(&table)));
+    let rules = value
+        .array()?
+        .into_iter()
+        .map(|it| it.table().and_then(|table| rule(&table)));
     // All are read before the first that fails ends it, so that all are reported.
     rules.collect::<Vec<_>>().into_iter().collect()
 }
@@ -250,8 +308,14 @@ fn rule(table: &Table<'_>) -> Option<Rule> {
     let accesses = [("public", Access::Public), ("protected", Access::Protected)];
     let path = table.require("path").and_then(|it| it.text());
     let access = table.require("access").and_then(|it| it.choice(&accesses));
-    let methods = table.get("methods").map_or(Some(Vec::new()), |it| methods(&it));
-    Some(Rule { methods: methods?, path: path?.to_owned(), access: access? })
+    let methods = table
+        .get("methods")
+        .map_or(Some(Vec::new()), |it| methods(&it));
+    Some(Rule {
+        methods: methods?,
+        path: path?.to_owned(),
+        access: access?,
+    })
 }
 
 fn methods(value: &Value<'_>) -> Option<Vec<Method>> {
@@ -259,7 +323,10 @@ fn methods(value: &Value<'_>) -> Option<Vec<Method>> {
         let known = Method::from_bytes(text.as_bytes()).ok();
         let known = known.filter(|_| text.bytes().all(|byte| byte.is_ascii_uppercase()));
         if known.is_none() {
-            value.blame(format!("{text:?} is no method; write it in capitals, e.g. \"GET\""), None);
+            value.blame(
+                format!("{text:?} is no method; write it in capitals, e.g. \"GET\""),
+                None,
+            );
         }
         known
     });

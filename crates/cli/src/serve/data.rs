@@ -18,7 +18,9 @@ impl DataDirectory {
     pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
         made.map_err(|error| cannot("made", path, &error))?;
-        let mode = fs::metadata(path).map_err(|error| cannot("read", path, &error))?.permissions();
+        let mode = fs::metadata(path)
+            .map_err(|error| cannot("read", path, &error))?
+            .permissions();
         if mode.mode() & 0o077 != 0 {
             return Err(Failure::usage(format!(
                 "the data directory {0} can be entered by others: run `chmod 700 {0}`, or name \
@@ -125,7 +127,11 @@ pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), Failure> {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&draft)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         fs::rename(&draft, path)

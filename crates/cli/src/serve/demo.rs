@@ -72,16 +72,31 @@ struct Plan {
 }
 
 const fn plain(api: &'static str, login: Option<&'static str>) -> Plan {
-    Plan { api, login, prefix: None, allow: &[], state: State::Active }
+    Plan {
+        api,
+        login,
+        prefix: None,
+        allow: &[],
+        state: State::Active,
+    }
 }
 
 const PLANS: [Plan; 6] = [
     plain("b2binpay", Some("demo")),
     plain("mypopup", Some("demo")),
     plain("apirone", None),
-    Plan { prefix: Some("btc"), ..plain("apirone", None) },
-    Plan { state: State::Disabled, ..plain("mypopup", Some("demo-disabled")) },
-    Plan { allow: &["127.0.0.2/32"], ..plain("mypopup", Some("demo-allowlisted")) },
+    Plan {
+        prefix: Some("btc"),
+        ..plain("apirone", None)
+    },
+    Plan {
+        state: State::Disabled,
+        ..plain("mypopup", Some("demo-disabled"))
+    },
+    Plan {
+        allow: &["127.0.0.2/32"],
+        ..plain("mypopup", Some("demo-allowlisted"))
+    },
 ];
 
 /// The demo's accounts.
@@ -123,14 +138,26 @@ impl Demo {
         admin_key: &'a Secret,
     ) -> Manifest<'a> {
         let accounts = self.accounts.iter().zip(&self.ids);
-        let accounts =
-            accounts.map(|(account, id)| ManifestAccount { account, client_id: *id }).collect();
-        Manifest { listen, admin, admin_key: admin_key.expose(), accounts }
+        let accounts = accounts
+            .map(|(account, id)| ManifestAccount {
+                account,
+                client_id: *id,
+            })
+            .collect();
+        Manifest {
+            listen,
+            admin,
+            admin_key: admin_key.expose(),
+            accounts,
+        }
     }
 
     /// Ready `curl` lines for each plain account.
     pub(crate) fn curl_lines(&self, url: &str, apis: &BTreeMap<ApiName, Arc<Api>>) -> String {
-        let plain = self.accounts.iter().filter(|it| it.state == State::Active && it.allow.is_empty());
+        let plain = self
+            .accounts
+            .iter()
+            .filter(|it| it.state == State::Active && it.allow.is_empty());
         let blocks = plain.filter_map(|account| account.curl_lines(url, apis));
         blocks.collect::<Vec<_>>().join("\n")
     }
@@ -175,34 +202,51 @@ impl DemoAccount {
             active: self.state == State::Active,
         };
         let created = store.create_account(account, Actor::System).await;
-        let (account, _) = created.map_err(|error: CreateError| Failure::failed(error.to_string()))?;
+        let (account, _) =
+            created.map_err(|error: CreateError| Failure::failed(error.to_string()))?;
         Ok(account.id.number())
     }
 
     fn curl_lines(&self, url: &str, apis: &BTreeMap<ApiName, Arc<Api>>) -> Option<String> {
         let dialect = find(apis, &self.api).ok()?.dialect();
         let secret = Secret::from(self.secret.as_str());
-        let asking =
-            Asking { login: Some(&self.login), secret: Some(&secret), ..Asking::default() };
+        let asking = Asking {
+            login: Some(&self.login),
+            secret: Some(&secret),
+            ..Asking::default()
+        };
         let title = format!("# {} ({})\n", dialect.title(), self.login);
         let logins = dialect.variants().filter_map(|variant| {
             let request = dialect.request(Operation::Login, variant, &asking)?;
             let body = String::from_utf8_lossy(request.body()).into_owned();
             let headers = request.headers().iter().map(|(name, value)| {
-                format!(" -H '{name}: {}'", String::from_utf8_lossy(value.as_bytes()))
+                format!(
+                    " -H '{name}: {}'",
+                    String::from_utf8_lossy(value.as_bytes())
+                )
             });
             let headers: String = headers.collect();
-            Some(format!("curl -X {} '{url}{}'{headers} -d '{body}'\n", request.method(), request.uri()))
+            Some(format!(
+                "curl -X {} '{url}{}'{headers} -d '{body}'\n",
+                request.method(),
+                request.uri()
+            ))
         });
         let presented = dialect.present("ACCESS_TOKEN", &BTreeMap::new());
         let headers: String = presented
             .iter()
             .map(|(name, value)| {
-                format!(" -H '{name}: {}'", String::from_utf8_lossy(value.as_bytes()))
+                format!(
+                    " -H '{name}: {}'",
+                    String::from_utf8_lossy(value.as_bytes())
+                )
             })
             .collect();
         let guarded = self.guarded_path()?;
-        Some(format!("{title}{}curl '{url}{guarded}'{headers}\n", logins.collect::<String>()))
+        Some(format!(
+            "{title}{}curl '{url}{guarded}'{headers}\n",
+            logins.collect::<String>()
+        ))
     }
 
     /// A path of the demo that this account may call.

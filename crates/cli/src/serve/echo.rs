@@ -15,7 +15,10 @@ const MAX_BODY: usize = 16 << 20;
 pub(crate) async fn answer(request: Request) -> Response<Full<Bytes>> {
     let (parts, body) = request.into_parts();
     let Ok(body) = collect(body, MAX_BODY).await else {
-        return reply(StatusCode::BAD_REQUEST, &json!({ "error": "the body did not arrive" }));
+        return reply(
+            StatusCode::BAD_REQUEST,
+            &json!({ "error": "the body did not arrive" }),
+        );
     };
     let mut headers: BTreeMap<&str, String> = BTreeMap::new();
     for (name, value) in &parts.headers {

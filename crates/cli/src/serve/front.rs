@@ -47,7 +47,10 @@ impl Front {
     /// Answers one request.
     pub(crate) async fn answer(&self, request: Request, peer: Peer) -> Response<FrontBody> {
         let Ok(id) = random::<10>().map(hex::encode) else {
-            return problem(StatusCode::INTERNAL_SERVER_ERROR, "the server cannot draw an id");
+            return problem(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the server cannot draw an id",
+            );
         };
         let entry = Entry::begin(&request, id, peer.address.ip());
         match self.route(&request) {
@@ -68,7 +71,10 @@ impl Front {
             match served.api.dialect().find(request.method(), path) {
                 Found::NotMine => {
                     let guarded = served.guarded.as_ref()?;
-                    guarded.routes().claims(path).then_some(Route::Guard(guarded))
+                    guarded
+                        .routes()
+                        .claims(path)
+                        .then_some(Route::Guard(guarded))
                 }
                 found => Some(Route::Issuer(&served.api, found)),
             }
@@ -89,7 +95,9 @@ impl Front {
         let (parts, body) = request.into_parts();
         let answer = match collect(body, api.dialect().max_body()).await {
             Ok(body) => {
-                let caller = Caller { address: entry.address };
+                let caller = Caller {
+                    address: entry.address,
+                };
                 self.issuer.answer(api, &parts, &body, &caller).await
             }
             Err(error) => self.issuer.refuse(api, operation, unreadable(&error)),
@@ -103,15 +111,13 @@ impl Front {
         response
     }
 
-    async fn guard(
-        &self,
-        api: &GuardedApi,
-        request: Request,
-        entry: Entry,
-    ) -> Response<FrontBody> {
+    async fn guard(&self, api: &GuardedApi, request: Request, entry: Entry) -> Response<FrontBody> {
         let now = self.store.now();
         let id = entry.request_id.clone();
-        let answer = self.gateway.forward(api, request, entry.address, &id, now).await;
+        let answer = self
+            .gateway
+            .forward(api, request, entry.address, &id, now)
+            .await;
         if let Err(denied) = &answer.outcome {
             entry.denied(api.name(), denied, answer.response.status());
         }

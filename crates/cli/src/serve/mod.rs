@@ -15,6 +15,8 @@ use crate::config::{self, Settings};
 use crate::exit::Failure;
 use crate::output::Output;
 
+pub(crate) use demo::CONFIGURATION as DEMO;
+
 /// Arguments of `countersign serve`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -47,7 +49,9 @@ pub fn run(args: &ServeArgs, output: &mut Output) -> Result<(), Failure> {
     let settings = settings(args)?;
     check_listeners(args, &settings)?;
     telemetry::log(settings.server.log);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
     let runtime = runtime.map_err(|error| Failure::failed(format!("no runtime: {error}")))?;
     runtime.block_on(node::run(settings, args.demo, output))
 }
@@ -56,8 +60,7 @@ pub fn run(args: &ServeArgs, output: &mut Output) -> Result<(), Failure> {
 fn settings(args: &ServeArgs) -> Result<Settings, Failure> {
     let mut settings = match (&args.config, args.demo) {
         (Some(file), _) => config::load(file)?,
-        (None, true) => config::read(demo::CONFIGURATION, "demo.toml", Path::new("."))
-            .map_err(Failure::bug)?,
+        (None, true) => config::read(DEMO, "demo.toml", Path::new(".")).map_err(Failure::bug)?,
         (None, false) => {
             return Err(Failure::usage(
                 "nothing says what to serve: try `countersign serve --demo`, or write a \

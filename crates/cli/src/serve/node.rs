@@ -51,7 +51,11 @@ pub(crate) async fn run(
     let admin_listener = bind(settings.server.admin_listen, "the admin API").await?;
     let view = Arc::new(View::new());
     let (store, master) = open_store(&directory, &view).await?;
-    let echo = if demo { Some(start_echo(&mut settings).await?) } else { None };
+    let echo = if demo {
+        Some(start_echo(&mut settings).await?)
+    } else {
+        None
+    };
     let (apis, served) = load_apis(settings.apis, &store, &master).await?;
     let demo = if demo {
         directory.withdraw_demo()?;
@@ -82,11 +86,25 @@ pub(crate) async fn run(
         store: store.clone(),
     });
     let urls = Urls::of(&api_listener, &admin_listener)?;
-    let node = Node { limits: settings.server.limits, store, view, uses, draining };
+    let node = Node {
+        limits: settings.server.limits,
+        store,
+        view,
+        uses,
+        draining,
+    };
     let serving = node.serve(front, api_listener, admin, admin_listener, stop);
     let serving = tokio::spawn(serving);
     directory.publish_admin_url(&urls.admin)?;
-    announce(&directory, &urls, &admin_key, key_is_new, demo.as_ref(), &apis, output)?;
+    announce(
+        &directory,
+        &urls,
+        &admin_key,
+        key_is_new,
+        demo.as_ref(),
+        &apis,
+        output,
+    )?;
     let ended = serving.await.map_err(Failure::bug);
     drop(echo);
     ended
@@ -156,7 +174,10 @@ impl Urls {
             let address = listener.local_addr().map_err(Failure::bug)?;
             Ok::<_, Failure>(format!("http://{address}"))
         };
-        Ok(Self { api: url(api)?, admin: url(admin)? })
+        Ok(Self {
+            api: url(api)?,
+            admin: url(admin)?,
+        })
     }
 }
 
@@ -200,7 +221,9 @@ async fn feed(view: &View, store: &Store) -> Result<(), Failure> {
 
 fn uses(store: &Store) -> Uses {
     let store = store.clone();
-    Uses::new(USES, move |session, generation| store.mark_used(session, generation))
+    Uses::new(USES, move |session, generation| {
+        store.mark_used(session, generation)
+    })
 }
 
 async fn load_apis(
@@ -231,7 +254,10 @@ async fn load_apis(
             })
         });
         apis.insert(api.name().clone(), api.clone());
-        served.push(Served { api, guarded: guarded.transpose()? });
+        served.push(Served {
+            api,
+            guarded: guarded.transpose()?,
+        });
     }
     Ok((apis, served))
 }
@@ -257,7 +283,11 @@ fn admin_service(
 async fn start_echo(settings: &mut Settings) -> Result<watch::Sender<bool>, Failure> {
     let listener = bind(SocketAddr::from(([127, 0, 0, 1], 0)), "the demo's echo").await?;
     let address = listener.local_addr().map_err(Failure::bug)?;
-    for guard in settings.apis.iter_mut().filter_map(|api| api.guard.as_mut()) {
+    for guard in settings
+        .apis
+        .iter_mut()
+        .filter_map(|api| api.guard.as_mut())
+    {
         guard.upstream = format!("http://{address}");
     }
     let (stop, stopped) = watch::channel(false);

@@ -2,22 +2,27 @@
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
 
 use crate::config::LogFormat;
 use crate::exit::Failure;
 
 /// Bounds of the duration histograms, in seconds: from a decision in memory to
 /// a slow upstream.
-const SECONDS: [f64; 12] =
-    [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5, 10.0];
+const SECONDS: [f64; 12] = [
+    0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5, 10.0,
+];
 
-/// Sends log lines to standard error. `RUST_LOG` filters them; `info` is the
-/// default.
+/// What is written unless `RUST_LOG` says otherwise: what Countersign itself says
+/// at `info`, and warnings of its libraries.
+const FILTER: &str = "warn,countersign=info,countersign_server=info,countersign_gateway=info,\
+                      countersign_transport=info";
+
+/// Sends log lines to standard error.
 pub(crate) fn log(format: LogFormat) {
-    let filter =
-        EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(FILTER));
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     // A second subscriber in one process can only come from a test; the first
     // stays.
     let _ = match format {

@@ -47,10 +47,11 @@ pub struct Reply {
 impl Demo {
     /// Starts a demo on free ports and waits until it serves.
     pub fn start() -> Self {
-        Self::start_in(tempfile::tempdir().unwrap())
+        Self::start_on(tempfile::tempdir().unwrap())
     }
 
-    fn start_in(data: tempfile::TempDir) -> Self {
+    /// Starts a demo on the directory `demo` below this one.
+    pub fn start_on(data: tempfile::TempDir) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_countersign"))
             .args([
                 "serve",
@@ -96,7 +97,7 @@ impl Demo {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         let data = std::mem::replace(&mut self.data, tempfile::tempdir().unwrap());
-        Self::start_in(data)
+        Self::start_on(data)
     }
 
     /// Asks the process to stop, waits for it, and gives its exit code and log.

@@ -1,0 +1,140 @@
+//! `countersign dialect`.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::run::run;
+
+fn shipped() -> String {
+    format!("{}/../../dialects", env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn the_shipped_dialects_are_listed() {
+    let list = run(&["dialect", "list", "--json"]).code(0).json();
+    let names: Vec<_> = list["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["apirone", "b2binpay", "mypopup", "mypopup-flat"]);
+    let apirone = json!({
+        "name": "apirone",
+        "title": "Apirone",
+        "operations": ["login", "refresh", "logout"],
+        "serves": ["issuer", "client"],
+    });
+    assert_eq!(list["items"][0], apirone);
+    let text = run(&["dialect", "list"]).code(0).stdout;
+    assert!(text.starts_with("NAME "), "{text}");
+    assert_eq!(text.lines().count(), 1 + names.len());
+}
+
+#[test]
+fn a_dialect_is_shown_on_one_page() {
+    let page = run(&["dialect", "show", "b2binpay"]).code(0).stdout;
+    for part in [
+        "login      v2       POST    /token/",
+        "login      v3       POST    /token/",
+        "slash optional",
+        "access     3m",
+        "bad_refresh         401",
+    ] {
+        assert!(page.contains(part), "{part} in\n{page}");
+    }
+    let shown = run(&["--json", "dialect", "show", "b2binpay"])
+        .code(0)
+        .json();
+    assert_eq!(shown["preset"]["budget"], 40);
+    assert_eq!(shown["refusals"]["bad_login"]["login"], 400);
+    let endpoints = shown["endpoints"].as_array().unwrap();
+    let refresh = endpoints.iter().find(|it| it["operation"] == "refresh");
+    let refresh = refresh.unwrap();
+    assert_eq!(
+        (&refresh["method"], &refresh["path"]),
+        (&json!("POST"), &json!("/token/refresh/"))
+    );
+}
+
+#[test]
+fn the_source_can_be_started_from() {
+    let file = format!("{}/mypopup/dialect.toml", shipped());
+    let source = run(&["dialect", "show", "mypopup", "--source"]).code(0);
+    assert_eq!(source.stdout, fs::read_to_string(&file).unwrap());
+    let from_file = run(&["dialect", "show", &file, "--json"]).code(0).json();
+    assert_eq!(
+        from_file,
+        run(&["dialect", "show", "mypopup", "--json"]).json()
+    );
+}
+
+#[test]
+fn a_dialect_that_is_nowhere_is_a_mistake_in_the_line() {
+    let ran = run(&["dialect", "show", "mypopop"]).code(64);
+    assert!(
+        ran.stderr.contains("apirone, b2binpay, mypopup"),
+        "{}",
+        ran.stderr
+    );
+    run(&["dialect", "check", "/nonexistent/dialect.toml"]).code(64);
+}
+
+#[test]
+fn the_shipped_dialects_are_valid_as_file_and_as_directory() {
+    for name in ["apirone", "b2binpay", "mypopup", "mypopup-flat"] {
+        let directory = format!("{}/{name}", shipped());
+        let checked = run(&["dialect", "check", &directory, "--json"]);
+        let checked = checked.code(0).json();
+        assert_eq!(
+            (&checked["valid"], &checked["name"]),
+            (&json!(true), &json!(name))
+        );
+        let file = format!("{directory}/dialect.toml");
+        let said = run(&["dialect", "check", &file]).code(0).stdout;
+        assert!(said.contains("is valid"), "{said}");
+    }
+}
+
+/// A copy of a shipped dialect with two mistakes in it.
+fn broken(directory: &Path) -> String {
+    let source = fs::read_to_string(format!("{}/apirone/dialect.toml", shipped())).unwrap();
+    let source = source
+        .replace(
+            "path = \"/api/v2/auth/login\"",
+            "path = \"https://example.com/\"",
+        )
+        .replace("status = 403,", "status = 999,");
+    let file = directory.join("dialect.toml");
+    fs::write(&file, source).unwrap();
+    file.display().to_string()
+}
+
+#[test]
+fn every_mistake_in_a_file_is_told_with_its_place() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = broken(directory.path());
+    let ran = run(&["dialect", "check", &file]).code(64);
+    assert!(ran.stdout.is_empty(), "{}", ran.stdout);
+    let places = ran
+        .stderr
+        .lines()
+        .filter(|line| line.contains(&format!("{file}:")));
+    assert_eq!(places.count(), 2, "{}", ran.stderr);
+    assert!(ran.stderr.contains("2 mistakes"), "{}", ran.stderr);
+
+    let error = run(&["dialect", "check", &file, "--json"]).code(64).error();
+    let mistakes = error["details"]["mistakes"].as_array().unwrap();
+    let pointers: Vec<_> = mistakes
+        .iter()
+        .map(|it| it["pointer"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        pointers,
+        ["/login/0/path", "/refusals/address_denied/status"]
+    );
+    assert!(mistakes.iter().all(|it| it["line"].as_u64() > Some(1)));
+    run(&["dialect", "show", &file]).code(64);
+}

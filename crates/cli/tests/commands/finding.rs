@@ -1,0 +1,158 @@
+//! How an operator command finds its server and key, and what it says when it
+//! does not.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use crate::run::{command, finish};
+use crate::server::Server;
+
+const LIST: [&str; 2] = ["account", "list"];
+
+/// A data directory that names this URL and key.
+fn directory(url: &str, key: &str) -> tempfile::TempDir {
+    let data = tempfile::tempdir().unwrap();
+    fs::write(data.path().join("admin.url"), url).unwrap();
+    write_key(&data.path().join("admin.key"), key, 0o600);
+    data
+}
+
+fn write_key(file: &Path, key: &str, mode: u32) {
+    fs::write(file, key).unwrap();
+    fs::set_permissions(file, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn the_environment_names_the_server_and_the_command_line_beats_it() {
+    let server = Server::start();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let named = |url: &str| {
+        let mut command = command(&LIST);
+        command
+            .current_dir(elsewhere.path())
+            .env("COUNTERSIGN_ADMIN_URL", url)
+            .env("COUNTERSIGN_ADMIN_KEY_FILE", server.key_file());
+        command
+    };
+    finish(&mut named(&server.url())).code(0);
+    finish(&mut named(&format!("{}/", server.url()))).code(0);
+    let over = finish(named("http://127.0.0.1:1").arg("--data").arg(server.data()));
+    over.code(0);
+    let empty = finish(named("").arg("--data").arg(server.data()));
+    empty.code(0);
+}
+
+#[test]
+fn the_data_directory_beside_the_command_is_the_default() {
+    let server = Server::start();
+    let place = tempfile::tempdir().unwrap();
+    let beside = place.path().join("countersign-data");
+    std::os::unix::fs::symlink(server.data(), beside).unwrap();
+    finish(command(&LIST).current_dir(place.path())).code(0);
+}
+
+#[test]
+fn where_no_server_ever_served_it_says_how_to_start_one() {
+    let empty = tempfile::tempdir().unwrap();
+    let ran = finish(command(&LIST).current_dir(empty.path())).code(69);
+    for part in ["countersign-data/admin.url", "countersign serve", "--data"] {
+        assert!(ran.stderr.contains(part), "{part} in {}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_server_that_is_down_is_69_and_says_where_it_was_looked_for() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", free.local_addr().unwrap());
+    drop(free);
+    let data = directory(&url, "key");
+    let ran = finish(command(&LIST).arg("--data").arg(data.path())).code(69);
+    for part in [url.as_str(), "is it running?", "admin.url"] {
+        assert!(ran.stderr.contains(part), "{part} in {}", ran.stderr);
+    }
+    let json = finish(command(&LIST).args(["--json", "--data"]).arg(data.path()));
+    let error = json.code(69).error();
+    assert_eq!(
+        (&error["error"], &error["exit"]),
+        (&"unavailable".into(), &69.into())
+    );
+}
+
+#[test]
+fn a_wrong_key_is_77_and_says_which_file_it_was_in() {
+    let server = Server::start();
+    write_key(&server.key_file(), "another-key", 0o600);
+    let ran = server.run(&LIST).code(77);
+    assert!(
+        ran.stderr.contains("this is not the admin key"),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.stderr.contains("admin.key"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("another-key"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_key_file_that_others_can_read_is_not_used() {
+    let server = Server::start();
+    for mode in [0o644, 0o640, 0o604, 0o620] {
+        write_key(&server.key_file(), "admin-key-of-the-test", mode);
+        let ran = server.run(&LIST).code(64);
+        assert!(ran.stderr.contains("chmod 600"), "{mode:o}: {}", ran.stderr);
+    }
+    write_key(&server.key_file(), "admin-key-of-the-test", 0o400);
+    server.run(&LIST).code(0);
+}
+
+#[test]
+fn a_key_file_that_holds_no_key_is_told() {
+    let server = Server::start();
+    for bad in ["", "\n", "two words", "two\nlines", "umläut"] {
+        write_key(&server.key_file(), bad, 0o600);
+        let ran = server.run(&LIST).code(64);
+        assert!(
+            ran.stderr.contains("holds no admin key"),
+            "{bad:?}: {}",
+            ran.stderr
+        );
+    }
+    fs::remove_file(server.key_file()).unwrap();
+    let ran = server.run(&LIST).code(64);
+    assert!(ran.stderr.contains("cannot be read"), "{}", ran.stderr);
+}
+
+#[test]
+fn the_key_is_sent_to_this_machine_only() {
+    for (url, part) in [
+        ("https://127.0.0.1:8081", "does not speak yet"),
+        ("http://192.0.2.1:8081", "tunnel"),
+        ("http://example.com", "tunnel"),
+        ("127.0.0.1:8081", "http://127.0.0.1:8081"),
+        ("ftp://127.0.0.1", "no http URL"),
+        ("not a url", "is no URL"),
+    ] {
+        let data = directory(url, "key");
+        let ran = finish(command(&LIST).arg("--data").arg(data.path())).code(64);
+        assert!(ran.stderr.contains(part), "{url}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn another_program_on_the_port_is_told_from_a_server() {
+    use std::io::{Read, Write};
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let data = directory(&format!("http://{}", other.local_addr().unwrap()), "key");
+    let answering = std::thread::spawn(move || {
+        let (mut stream, _) = other.accept().unwrap();
+        let mut head = [0; 1024];
+        let _ = stream.read(&mut head).unwrap();
+        let answer =
+            "HTTP/1.1 404 Not Found\r\nContent-Length: 5\r\nConnection: close\r\n\r\nnope\n";
+        stream.write_all(answer.as_bytes()).unwrap();
+    });
+    let ran = finish(command(&LIST).arg("--data").arg(data.path())).code(1);
+    assert!(ran.stderr.contains("is the URL right?"), "{}", ran.stderr);
+    answering.join().unwrap();
+}

@@ -1,0 +1,145 @@
+//! The line itself: help, version, mistakes in it, and readers that go away.
+
+use std::io::Read;
+use std::process::Stdio;
+
+use crate::run::{command, run};
+
+/// Every command that there is.
+const COMMANDS: &[&str] = &[
+    "",
+    "serve",
+    "account",
+    "account list",
+    "account show",
+    "account create",
+    "account disable",
+    "account enable",
+    "account allow",
+    "account delete",
+    "credential",
+    "credential list",
+    "credential create",
+    "credential disable",
+    "credential enable",
+    "credential delete",
+    "session",
+    "session list",
+    "session show",
+    "session end",
+    "session end-all",
+    "dialect",
+    "dialect list",
+    "dialect show",
+    "dialect check",
+    "config",
+    "config check",
+    "config example",
+    "completion",
+];
+
+#[test]
+fn every_command_has_help_and_every_leaf_has_an_example() {
+    for name in COMMANDS {
+        let mut words: Vec<_> = name.split_whitespace().collect();
+        words.push("--help");
+        let ran = run(&words).code(0);
+        assert!(ran.stderr.is_empty(), "{name}: {}", ran.stderr);
+        let usage = format!("Usage: countersign {name}");
+        assert!(ran.stdout.contains(usage.trim_end()), "{}", ran.stdout);
+        if !ran.stdout.contains("<COMMAND>") {
+            let example = format!("\n  countersign {name}");
+            assert!(ran.stdout.contains(&example), "{name}: {}", ran.stdout);
+        }
+    }
+}
+
+#[test]
+fn the_version_is_told() {
+    let ran = run(&["--version"]).code(0);
+    assert_eq!(
+        ran.stdout,
+        concat!("countersign ", env!("CARGO_PKG_VERSION"), "\n")
+    );
+}
+
+#[test]
+fn a_mistake_in_the_line_is_64_and_prints_nothing() {
+    let cases: &[&[&str]] = &[
+        &[],
+        &["acount"],
+        &["account"],
+        &["account", "create"],
+        &["account", "create", "--api"],
+        &[
+            "account",
+            "create",
+            "--api",
+            "a",
+            "--login",
+            "x",
+            "--login-prefix",
+            "y",
+        ],
+        &["account", "create", "--api", "a", "--secret", "x"],
+        &["account", "create", "--api", "a", "--id", "x"],
+        &["account", "allow", "1"],
+        &["account", "allow", "1", "::1", "--everywhere"],
+        &["account", "list", "--limit", "-1"],
+        &["credential", "delete", "1"],
+        &["session", "end"],
+        &["dialect", "show"],
+        &["completion", "tcsh"],
+        &["--jsn"],
+    ];
+    for words in cases {
+        let ran = run(words).code(64);
+        assert!(ran.stdout.is_empty(), "{words:?}: {}", ran.stdout);
+        assert!(!ran.stderr.is_empty(), "{words:?}");
+        let mut words = words.to_vec();
+        words.push("--json");
+        let error = run(&words).code(64).error();
+        assert_eq!(error["exit"], 64, "{words:?}");
+        assert_eq!(error["error"], "usage", "{words:?}");
+        assert!(error["message"].is_string(), "{words:?}");
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let mut child = command(&["completion", "bash"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let mut stderr = String::new();
+    let mut pipe = child.stderr.take().unwrap();
+    pipe.read_to_string(&mut stderr).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(stderr, "");
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_a_failure() {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
+    let ran = command(&["dialect", "list"])
+        .stdout(full.unwrap())
+        .output()
+        .unwrap();
+    assert_eq!(ran.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&ran.stderr).contains("cannot be written"));
+}
+
+#[test]
+fn each_shell_gets_its_script() {
+    for (shell, sign) in [
+        ("bash", "_countersign()"),
+        ("zsh", "#compdef countersign"),
+        ("fish", "complete -c countersign"),
+    ] {
+        let ran = run(&["completion", shell]).code(0);
+        assert!(ran.stdout.contains(sign), "{shell}");
+        assert!(ran.stdout.contains("end-all"), "{shell}");
+    }
+}
