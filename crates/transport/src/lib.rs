@@ -5,7 +5,7 @@
 //! way of a request:
 //!
 //! ```text
-//! serve -> crowd (a place) -> connection (deadlines, orders)
+//! serve -> crowd (a place) -> connection, under its watch (deadlines, orders)
 //!                               gate (whole, well-formed heads) -> hyper -> answer (the service)
 //! ```
 
@@ -24,6 +24,7 @@ mod serve;
 #[cfg(test)]
 mod testing;
 mod turned_away;
+mod watch;
 
 pub use body::{BodyError, CollectError, RequestBody, collect};
 pub use limits::Limits;
