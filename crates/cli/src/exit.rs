@@ -129,6 +129,10 @@ pub(crate) fn report(outcome: Result<(), Failure>, output: &Output) -> ExitCode 
     };
     if output.is_json() {
         output.complain(&failure.document().to_string());
+    } else if failure.message.contains('\n') {
+        // Mistakes, each with its place at the beginning of a line, where
+        // editors look for it.
+        output.complain(&failure.to_string());
     } else {
         output.complain(&format!("countersign: {failure}"));
     }

@@ -1,26 +1,71 @@
 //! `countersign dialect check`: every mistake in a dialect file, with its
-//! place.
+//! place, and every recorded exchange that it does not repeat.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use countersign_dialect::{Dialect, Mistake, Mistakes};
+use countersign_dialect::{Dialect, Mistake, Mistakes, examples};
 use serde_json::{Value, json};
 
 use crate::exit::Failure;
 use crate::output::Output;
 
-/// Compiles the file and says what is wrong with it.
+/// Compiles the file and says what is wrong with it; then runs the examples
+/// beside it.
 pub(super) fn run(path: &Path, output: &mut Output) -> Result<(), Failure> {
     let file = file_of(path);
     let origin = file.display().to_string();
-    let source = fs::read_to_string(&file)
-        .map_err(|error| Failure::usage(format!("{origin} cannot be read: {error}")))?;
+    let source = fs::read_to_string(&file).map_err(|error| unreadable(&file, &error))?;
     let dialect = Dialect::compile(&source, &origin).map_err(|it| mistaken(&it))?;
+    let run = run_examples(&dialect, &file)?;
+    let name = dialect.name();
+    let examples = match run {
+        0 => "there are no examples beside it".to_owned(),
+        1 => "1 recorded exchange runs in it".to_owned(),
+        many => format!("{many} recorded exchanges run in it"),
+    };
     output.document(
-        &json!({ "file": origin, "valid": true, "name": dialect.name() }),
-        &format!("{origin} is valid: the dialect {}", dialect.name()),
+        &json!({ "file": origin, "valid": true, "name": name, "examples": run }),
+        &format!("{origin} is valid: the dialect {name}; {examples}"),
     )
+}
+
+/// Runs the exchanges in `examples/*.http` beside the file, and counts them.
+fn run_examples(dialect: &Dialect, file: &Path) -> Result<usize, Failure> {
+    let mut run = 0;
+    let mut wrong = Vec::new();
+    for path in example_files(file)? {
+        let text = fs::read_to_string(&path).map_err(|error| unreadable(&path, &error))?;
+        let origin = path.display().to_string();
+        match examples::check(dialect, &text, &origin) {
+            Ok(()) => run += examples::parse(&text, &origin).map_or(0, |it| it.len()),
+            Err(faults) => wrong.extend(faults),
+        }
+    }
+    if wrong.is_empty() {
+        return Ok(run);
+    }
+    let details = json!({ "examples": wrong });
+    wrong.push("the file is valid, but not all of its examples run in it".to_owned());
+    Err(Failure::failed(wrong.join("\n")).with_details(details))
+}
+
+/// The example files beside a dialect file, in the order of their names.
+fn example_files(file: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let directory = file.with_file_name("examples");
+    if !directory.is_dir() {
+        return Ok(Vec::new());
+    }
+    let entries = fs::read_dir(&directory).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let entries = entries.map_err(|error| unreadable(&directory, &error))?;
+    let mut files: Vec<_> = entries.iter().map(fs::DirEntry::path).collect();
+    files.retain(|path| path.extension().is_some_and(|it| it == "http"));
+    files.sort();
+    Ok(files)
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::usage(format!("{} cannot be read: {error}", path.display()))
 }
 
 /// The dialect file that a path names: a directory has one in it.

@@ -37,14 +37,17 @@ pub(crate) fn one(reply: &Value, output: &mut Output) -> Result<(), Failure> {
 /// Prints what was created: its members, and the generated secret with a
 /// sentence that this is the only time.
 pub(crate) fn created(what: &str, reply: &Value, output: &mut Output) -> Result<(), Failure> {
+    let mut shown = reply.clone();
+    if let Some(credential) = shown.get_mut("credential") {
+        // Of the first credential of an account, what later commands ask for.
+        *credential = credential["id"].take();
+    }
     let secret = match reply["secret"].as_str() {
         Some(_) => "\nThe secret is shown this once and cannot be shown again: hand it over now.\n",
         None => "\nIts secret is the one that you gave.\n",
     };
-    output.document(
-        reply,
-        &format!("{what} is created.\n\n{}{secret}", lines(reply)),
-    )
+    let lines = lines(&shown);
+    output.document(reply, &format!("{what} is created.\n\n{lines}{secret}"))
 }
 
 /// Says that something is deleted or ended.
@@ -105,9 +108,25 @@ pub(crate) fn body(members: Vec<(&str, Option<Value>)>) -> Value {
     Value::Object(given.collect::<Map<_, _>>())
 }
 
+/// The members that people look for first, in their order.
+const FIRST: [&str; 9] = [
+    "id",
+    "api",
+    "account",
+    "credential",
+    "login",
+    "secret",
+    "kind",
+    "state",
+    "ended",
+];
+
 fn lines(reply: &Value) -> String {
-    let mut table = Table::headless();
+    let rank = |name: &str| FIRST.iter().position(|first| *first == name);
     let members = reply.as_object().into_iter().flatten();
+    let mut members: Vec<_> = members.collect();
+    members.sort_by_key(|(name, _)| rank(name).unwrap_or(FIRST.len()));
+    let mut table = Table::headless();
     for (name, value) in members {
         table.row([name, &cell(value)]);
     }

@@ -40,7 +40,7 @@ fn a_dialect_is_shown_on_one_page() {
         "login      v2       POST    /token/",
         "login      v3       POST    /token/",
         "slash optional",
-        "access     3m",
+        "access                3m",
         "bad_refresh         401",
     ] {
         assert!(page.contains(part), "{part} in\n{page}");
@@ -92,6 +92,7 @@ fn the_shipped_dialects_are_valid_as_file_and_as_directory() {
             (&checked["valid"], &checked["name"]),
             (&json!(true), &json!(name))
         );
+        assert!(checked["examples"].as_u64() > Some(3), "{checked}");
         let file = format!("{directory}/dialect.toml");
         let said = run(&["dialect", "check", &file]).code(0).stdout;
         assert!(said.contains("is valid"), "{said}");
@@ -106,7 +107,10 @@ fn broken(directory: &Path) -> String {
             "path = \"/api/v2/auth/login\"",
             "path = \"https://example.com/\"",
         )
-        .replace("status = 403,", "status = 999,");
+        .replace(
+            "address_denied     = { status = 403",
+            "address_denied     = { status = 999",
+        );
     let file = directory.join("dialect.toml");
     fs::write(&file, source).unwrap();
     file.display().to_string()
@@ -121,7 +125,7 @@ fn every_mistake_in_a_file_is_told_with_its_place() {
     let places = ran
         .stderr
         .lines()
-        .filter(|line| line.contains(&format!("{file}:")));
+        .filter(|line| line.starts_with(&format!("{file}:")));
     assert_eq!(places.count(), 2, "{}", ran.stderr);
     assert!(ran.stderr.contains("2 mistakes"), "{}", ran.stderr);
 
@@ -137,4 +141,32 @@ fn every_mistake_in_a_file_is_told_with_its_place() {
     );
     assert!(mistakes.iter().all(|it| it["line"].as_u64() > Some(1)));
     run(&["dialect", "show", &file]).code(64);
+}
+
+#[test]
+fn an_example_that_does_not_run_as_recorded_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let examples = directory.path().join("examples");
+    fs::create_dir(&examples).unwrap();
+    let copy = |name: &str| {
+        let text = fs::read_to_string(format!("{}/apirone/{name}", shipped())).unwrap();
+        fs::write(directory.path().join(name), text).unwrap();
+    };
+    copy("dialect.toml");
+    let path = directory.path().to_str().unwrap();
+    let none = run(&["dialect", "check", path]).code(0).stdout;
+    assert!(none.contains("no examples beside it"), "{none}");
+    copy("examples/login.http");
+    run(&["dialect", "check", path]).code(0);
+
+    let file = examples.join("login.http");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("HTTP/1.1 200", "HTTP/1.1 201")).unwrap();
+    let ran = run(&["dialect", "check", path]).code(1);
+    let place = format!("{}:3: Log in with an account", file.display());
+    assert!(ran.stderr.starts_with(&place), "{}", ran.stderr);
+    let error = run(&["dialect", "check", path, "--json"]).code(1).error();
+    assert!(error["details"]["examples"][0].is_string(), "{error}");
+    fs::write(&file, "no exchange").unwrap();
+    run(&["dialect", "check", path]).code(1);
 }
