@@ -247,7 +247,7 @@ mod tests {
             bytes.iter_mut().for_each(|byte| {
                 *byte = next;
                 next = next.wrapping_mul(29).wrapping_add(7);
-            })
+            });
         }
     }
 
@@ -294,7 +294,7 @@ mod tests {
             bytes.iter_mut().for_each(|byte| {
                 *byte = next;
                 next = next.wrapping_add(1);
-            })
+            });
         };
         let mut drawn = [0; 62];
         (0..248).for_each(|_| drawn[below(62, &mut every_byte_once)] += 1);

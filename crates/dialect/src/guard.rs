@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderName};
 use crate::json::{self, Json, Member, Node, Rules};
 use crate::media;
 use crate::pattern::Pattern;
-use crate::read::{only, with_scheme};
+use crate::placement::{only, with_scheme};
 use crate::word::{Bindings, Word};
 use crate::{Dialect, Secret, Unread};
 

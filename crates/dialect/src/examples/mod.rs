@@ -36,6 +36,7 @@
 
 mod compare;
 mod run;
+mod values;
 
 use bytes::Bytes;
 use http::{Request, Response};

@@ -5,22 +5,16 @@ use countersign_domain::{Operation, Reason, Refusal, Timestamp};
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, Request};
 
+use super::values::{Heard, NAMES, Parts, asked, of_granted, of_refused};
 use super::{Exchange, compare};
-use crate::codec::instant;
+use crate::instant::instant;
 use crate::{
-    Asked, Asking, Command, Dialect, Extra, Found, Grant, Granted, Presented, Refused, RefusedBy,
-    Secret, Understood, Unread, Variant,
+    Command, Dialect, Found, Grant, Granted, Presented, Refused, Secret, Understood, Unread,
+    Variant,
 };
 
 /// 2024-01-15T09:30:00Z
 const NOW: Timestamp = Timestamp::from_seconds(1_705_311_000);
-
-/// What the issuer's side made of the request.
-enum Heard {
-    Command(Command),
-    Unread(Unread),
-    Guarded(Option<String>),
-}
 
 /// What is not as recorded.
 pub(super) fn run(dialect: &Dialect, exchange: &Exchange) -> Vec<String> {
@@ -281,52 +275,6 @@ impl<'r> Run<'r> {
         }
     }
 }
-
-const NAMES: [&str; 10] = [
-    "access_token",
-    "refresh_token",
-    "access_expires_at",
-    "refresh_expires_at",
-    "client_id",
-    "login",
-    "code",
-    "detail",
-    "pointer",
-    "retry_after",
-];
-
-fn of_granted(granted: &Granted, name: &str) -> Option<String> {
-    let time = |time: Timestamp| format!("{time:?}");
-    match name {
-        "access_token" => Some(granted.access_token.expose().to_owned()),
-        "refresh_token" => granted
-            .refresh_token
-            .as_ref()
-            .map(|token| token.expose().to_owned()),
-        "access_expires_at" => Some(time(granted.access_expires_at)),
-        "refresh_expires_at" => granted.refresh_expires_at.map(time),
-        "client_id" => granted.client_id.map(|id| id.to_string()),
-        "login" => granted.login.clone(),
-        _ => Some(
-            granted
-                .extra
-                .get(name.strip_prefix("extra.")?)?
-                .expose()
-                .to_owned(),
-        ),
-    }
-}
-
-fn of_refused(refused: &RefusedBy, name: &str) -> Option<String> {
-    match name {
-        "code" => refused.code.clone(),
-        "detail" => refused.detail.clone(),
-        "pointer" => refused.pointer.clone(),
-        "retry_after" => refused.retry_after.map(|span| span.as_secs().to_string()),
-        _ => None,
-    }
-}
-
 fn heard(dialect: &Dialect, exchange: &Exchange) -> Heard {
     let request = &exchange.request;
     let guarded = exchange.says("operation") == Some("guard");
@@ -362,75 +310,5 @@ fn ambiguous(reason: Reason) -> Unread {
         reason,
         pointer: None,
         detail: reason.to_string(),
-    }
-}
-
-fn asked(command: &Command) -> Asked {
-    match command {
-        Command::Login { asked, .. }
-        | Command::Refresh { asked, .. }
-        | Command::Logout { asked, .. } => *asked,
-    }
-}
-
-/// What a request was made of.
-#[derive(Default)]
-struct Parts {
-    login: Option<String>,
-    secret: Option<Secret>,
-    token: Option<Secret>,
-    extra: Extra,
-}
-
-impl Parts {
-    fn of(heard: &Heard) -> Self {
-        match heard {
-            Heard::Command(command) => Self::of_command(command),
-            _ => Self::default(),
-        }
-    }
-
-    fn of_command(command: &Command) -> Self {
-        match command.clone() {
-            Command::Login {
-                login,
-                secret,
-                extra,
-                ..
-            } => Self {
-                login: Some(login),
-                secret: Some(secret),
-                token: None,
-                extra,
-            },
-            Command::Refresh {
-                refresh_token,
-                credential,
-                extra,
-                ..
-            } => {
-                let (login, secret) = credential.unzip();
-                Self {
-                    login,
-                    secret,
-                    token: Some(refresh_token),
-                    extra,
-                }
-            }
-            Command::Logout { access_token, .. } => Self {
-                token: Some(access_token),
-                ..Self::default()
-            },
-        }
-    }
-
-    fn asking(&self) -> Asking<'_> {
-        Asking {
-            login: self.login.as_deref(),
-            secret: self.secret.as_ref(),
-            access_token: self.token.as_ref(),
-            refresh_token: self.token.as_ref(),
-            extra: Some(&self.extra),
-        }
     }
 }

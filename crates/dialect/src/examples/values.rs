@@ -1,0 +1,127 @@
+//! What an exchange is made of: the request as heard, and the reply as told.
+
+use countersign_domain::Timestamp;
+
+use crate::{Asked, Asking, Command, Extra, Granted, RefusedBy, Secret, Unread};
+
+/// What the issuer's side made of the request.
+pub(super) enum Heard {
+    Command(Command),
+    Unread(Unread),
+    Guarded(Option<String>),
+}
+
+/// The values of a reply that an exchange can state.
+pub(super) const NAMES: [&str; 10] = [
+    "access_token",
+    "refresh_token",
+    "access_expires_at",
+    "refresh_expires_at",
+    "client_id",
+    "login",
+    "code",
+    "detail",
+    "pointer",
+    "retry_after",
+];
+
+pub(super) fn of_granted(granted: &Granted, name: &str) -> Option<String> {
+    let time = |time: Timestamp| format!("{time:?}");
+    match name {
+        "access_token" => Some(granted.access_token.expose().to_owned()),
+        "refresh_token" => granted
+            .refresh_token
+            .as_ref()
+            .map(|token| token.expose().to_owned()),
+        "access_expires_at" => Some(time(granted.access_expires_at)),
+        "refresh_expires_at" => granted.refresh_expires_at.map(time),
+        "client_id" => granted.client_id.map(|id| id.to_string()),
+        "login" => granted.login.clone(),
+        _ => Some(
+            granted
+                .extra
+                .get(name.strip_prefix("extra.")?)?
+                .expose()
+                .to_owned(),
+        ),
+    }
+}
+
+pub(super) fn of_refused(refused: &RefusedBy, name: &str) -> Option<String> {
+    match name {
+        "code" => refused.code.clone(),
+        "detail" => refused.detail.clone(),
+        "pointer" => refused.pointer.clone(),
+        "retry_after" => refused.retry_after.map(|span| span.as_secs().to_string()),
+        _ => None,
+    }
+}
+pub(super) fn asked(command: &Command) -> Asked {
+    match command {
+        Command::Login { asked, .. }
+        | Command::Refresh { asked, .. }
+        | Command::Logout { asked, .. } => *asked,
+    }
+}
+
+/// What a request was made of.
+#[derive(Default)]
+pub(super) struct Parts {
+    pub(super) login: Option<String>,
+    pub(super) secret: Option<Secret>,
+    pub(super) token: Option<Secret>,
+    pub(super) extra: Extra,
+}
+
+impl Parts {
+    pub(super) fn of(heard: &Heard) -> Self {
+        match heard {
+            Heard::Command(command) => Self::of_command(command),
+            _ => Self::default(),
+        }
+    }
+
+    pub(super) fn of_command(command: &Command) -> Self {
+        match command.clone() {
+            Command::Login {
+                login,
+                secret,
+                extra,
+                ..
+            } => Self {
+                login: Some(login),
+                secret: Some(secret),
+                token: None,
+                extra,
+            },
+            Command::Refresh {
+                refresh_token,
+                credential,
+                extra,
+                ..
+            } => {
+                let (login, secret) = credential.unzip();
+                Self {
+                    login,
+                    secret,
+                    token: Some(refresh_token),
+                    extra,
+                }
+            }
+            Command::Logout { access_token, .. } => Self {
+                token: Some(access_token),
+                ..Self::default()
+            },
+        }
+    }
+
+    pub(super) fn asking(&self) -> Asking<'_> {
+        Asking {
+            login: self.login.as_deref(),
+            secret: self.secret.as_ref(),
+            access_token: self.token.as_ref(),
+            refresh_token: self.token.as_ref(),
+            extra: Some(&self.extra),
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Where credentials stand outside a body: headers, HTTP Basic, the query.
+
+use std::borrow::Cow;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use countersign_domain::{Operation, Reason};
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::Unread;
+use crate::guard::is_token68;
+use crate::json::Json;
+use crate::media;
+use crate::pattern::{Part, Pattern};
+use crate::word::{Bindings, Word};
+
+/// Where and why reading stopped; the operation is added by the caller.
+pub(crate) struct Stop {
+    pub(crate) reason: Reason,
+    pub(crate) pointer: Option<String>,
+    pub(crate) detail: String,
+}
+
+impl Stop {
+    pub(crate) fn new(reason: Reason, detail: impl Into<String>) -> Self {
+        Self {
+            reason,
+            pointer: None,
+            detail: detail.into(),
+        }
+    }
+
+    pub(crate) fn malformed(detail: impl Into<String>) -> Self {
+        Self::new(Reason::RequestMalformed, detail)
+    }
+
+    pub(crate) fn of(self, operation: Operation) -> Unread {
+        let Self {
+            reason,
+            pointer,
+            detail,
+        } = self;
+        Unread {
+            operation,
+            reason,
+            pointer,
+            detail,
+        }
+    }
+}
+
+/// What to say where a header with a credential is not there.
+fn absent(pattern: &Pattern) -> Stop {
+    let token = pattern
+        .holes()
+        .any(|h| matches!(h.word, Word::AccessToken | Word::RefreshToken));
+    let reason = if token {
+        Reason::TokenMissing
+    } else {
+        Reason::FieldMissing
+    };
+    Stop::new(reason, "a header is missing")
+}
+
+/// The one value of a header; `None` if it is not sent.
+pub(crate) fn only<'h>(
+    headers: &'h HeaderMap,
+    name: &HeaderName,
+) -> Result<Option<&'h HeaderValue>, ()> {
+    let mut values = headers.get_all(name).iter();
+    let first = values.next();
+    if values.next().is_some() {
+        Err(())
+    } else {
+        Ok(first)
+    }
+}
+
+/// Reads a header with a credential.
+pub(crate) fn header(
+    headers: &HeaderMap,
+    name: &HeaderName,
+    pattern: &Pattern,
+    bindings: &mut Bindings,
+) -> Result<(), Stop> {
+    if pattern.holes().next().is_none() {
+        return Ok(());
+    }
+    let value =
+        only(headers, name).map_err(|()| Stop::malformed(format!("{name} is sent twice")))?;
+    let Some(value) = value else {
+        return Err(absent(pattern));
+    };
+    let text = value
+        .to_str()
+        .map_err(|_| Stop::malformed(format!("{name} is not ASCII")))?;
+    let text = match name == AUTHORIZATION {
+        true => with_scheme(text, pattern).ok_or_else(|| absent(pattern))?,
+        false => Cow::Borrowed(text),
+    };
+    let fits = pattern.read(&text, bindings);
+    let token = |word| bindings.text(&word).is_none_or(is_token68);
+    if fits && token(Word::AccessToken) && token(Word::RefreshToken) {
+        return Ok(());
+    }
+    match text.is_empty() {
+        true => Err(absent(pattern)),
+        false => Err(Stop::malformed(format!(
+            "{name} is not of the form it must have"
+        ))),
+    }
+}
+
+/// The value with the scheme in the pattern's spelling, since schemes have no
+/// case (RFC 9110 section 11.1); `None` if the scheme is another.
+pub(crate) fn with_scheme<'t>(text: &'t str, pattern: &Pattern) -> Option<Cow<'t, str>> {
+    let Some(Part::Text(fixed)) = pattern.0.first() else {
+        return Some(Cow::Borrowed(text));
+    };
+    let Some((scheme, _)) = fixed.split_once(' ') else {
+        return Some(Cow::Borrowed(text));
+    };
+    let (found, rest) = text.split_once(' ').unwrap_or((text, ""));
+    found
+        .eq_ignore_ascii_case(scheme)
+        .then(|| Cow::Owned(format!("{scheme} {rest}")))
+}
+
+/// HTTP Basic (RFC 7617). Another scheme presents nothing.
+pub(crate) fn basic(
+    headers: &HeaderMap,
+    user: &Pattern,
+    password: &Pattern,
+    bindings: &mut Bindings,
+) -> Result<(), Stop> {
+    let missing = || Stop::new(Reason::FieldMissing, "no Basic credentials are sent");
+    let twice = |()| Stop::malformed("authorization is sent twice");
+    let value = only(headers, &AUTHORIZATION)
+        .map_err(twice)?
+        .ok_or_else(missing)?;
+    let broken = || Stop::malformed("the Basic credentials cannot be read");
+    let (scheme, coded) = value
+        .to_str()
+        .ok()
+        .and_then(|text| text.split_once(' '))
+        .ok_or_else(broken)?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return Err(missing());
+    }
+    let pair = STANDARD
+        .decode(coded)
+        .ok()
+        .and_then(|pair| String::from_utf8(pair).ok());
+    let pair = zeroize::Zeroizing::new(pair.ok_or_else(broken)?);
+    let (left, right) = pair.split_once(':').ok_or_else(broken)?;
+    if left.is_empty() || right.is_empty() {
+        return Err(missing());
+    }
+    let fits = user.read(left, bindings) && password.read(right, bindings);
+    if fits { Ok(()) } else { Err(broken()) }
+}
+
+/// Reads the fields of a query.
+pub(crate) fn query(
+    text: &str,
+    fields: &[(String, Pattern)],
+    bindings: &mut Bindings,
+) -> Result<(), Stop> {
+    if fields.is_empty() {
+        return Ok(());
+    }
+    let node = media::urlencoded(text.as_bytes()).map_err(Stop::malformed)?;
+    for (name, pattern) in fields
+        .iter()
+        .filter(|(_, pattern)| pattern.holes().next().is_some())
+    {
+        match node.member(name).map(|node| &node.value) {
+            Some(Json::Text(value)) if !value.is_empty() => {
+                if !pattern.read(value, bindings) {
+                    return Err(Stop::malformed(format!(
+                        "the query's {name} cannot be read"
+                    )));
+                }
+            }
+            _ => return Err(absent(pattern)),
+        }
+    }
+    Ok(())
+}

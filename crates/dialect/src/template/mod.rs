@@ -1,0 +1,332 @@
+//! The two-way template: a JSON text whose strings are patterns. Written by
+//! concatenating pieces that were cut at load; read by walking the same shape
+//! through a value.
+//!
+//! Reading ignores the order of members and members that the template does not
+//! have. A required hole that finds nothing is told by its JSON pointer.
+
+mod pieces;
+mod walk;
+
+use crate::json::{self, Json, Node, Rules};
+use crate::pattern::{Flaw, Hole, Part, Pattern};
+use crate::word::{Bindings, Values, Vocabulary, Word};
+
+pub(crate) use walk::{Because, Misfit, Reading, reply_bindings};
+
+use pieces::Piece;
+
+/// The largest template, in bytes, and the most holes in one.
+const MAX_TEXT: usize = 16 * 1024;
+const MAX_HOLES: usize = 64;
+
+/// The shape of a JSON value with holes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    Null,
+    Bool(bool),
+    Number(Box<str>),
+    Text(Pattern),
+    Array(Vec<Shape>),
+    Object(Vec<(Pattern, Shape)>),
+}
+
+/// A compiled template.
+#[derive(Clone, Debug)]
+pub(crate) struct Template {
+    pub(crate) shape: Shape,
+    pieces: Vec<Piece>,
+}
+impl Template {
+    /// Compiles a JSON text.
+    pub(crate) fn parse(text: &str, vocabulary: &Vocabulary<'_>) -> Result<Self, Flaw> {
+        if text.len() > MAX_TEXT {
+            return Err(Flaw::new(0, "is larger than 16 KiB"));
+        }
+        let node = json::parse(text.as_bytes(), Rules::STRICT)
+            .map_err(|fault| Flaw::new(fault.offset, format!("is not JSON: {}", fault.what)))?;
+        let template = Self::of(shape(&node, text, vocabulary)?);
+        if template.holes().len() > MAX_HOLES {
+            return Err(Flaw::new(0, "has more than 64 holes"));
+        }
+        Ok(template)
+    }
+
+    /// Compiles a shape.
+    pub(crate) fn of(shape: Shape) -> Self {
+        let pieces = pieces::cut(&shape);
+        Self { shape, pieces }
+    }
+
+    /// Every hole, in the order of the text.
+    pub(crate) fn holes(&self) -> Vec<&Hole> {
+        let mut holes = Vec::new();
+        self.shape
+            .visit(&mut |pattern| holes.extend(pattern.holes()));
+        holes
+    }
+
+    /// The first hole for a word.
+    pub(crate) fn hole(&self, word: &Word) -> Option<&Hole> {
+        self.holes().into_iter().find(|hole| hole.word == *word)
+    }
+
+    /// Fills the holes. A required hole without a value is `null`, or nothing
+    /// inside a string.
+    pub(crate) fn write(&self, values: &dyn Values) -> String {
+        let mut out = String::with_capacity(512);
+        pieces::write(&self.pieces, values, &mut out);
+        out
+    }
+
+    /// Reads a value; see [`Reading`].
+    pub(crate) fn read(
+        &self,
+        node: &Node<'_>,
+        reading: Reading,
+        bindings: &mut Bindings,
+    ) -> Result<(), Misfit> {
+        walk::read(&self.shape, node, reading, bindings)
+    }
+}
+
+impl Shape {
+    /// Calls `see` for every pattern.
+    pub(crate) fn visit<'s>(&'s self, see: &mut dyn FnMut(&'s Pattern)) {
+        match self {
+            Self::Null | Self::Bool(_) | Self::Number(_) => (),
+            Self::Text(pattern) => see(pattern),
+            Self::Array(items) => items.iter().for_each(|item| item.visit(see)),
+            Self::Object(members) => members.iter().for_each(|(key, value)| {
+                see(key);
+                value.visit(see);
+            }),
+        }
+    }
+
+    /// The same shape with some holes replaced; `fill` gives a shape for a hole
+    /// that is a whole value, and its text for one inside a string.
+    pub(crate) fn filled(&self, fill: &dyn Fn(&Hole) -> Option<Shape>) -> Shape {
+        match self {
+            Self::Text(pattern) => match pattern.as_hole().and_then(fill) {
+                Some(shape) => shape,
+                None => Self::Text(filled(pattern, fill)),
+            },
+            Self::Array(items) => Self::Array(items.iter().map(|item| item.filled(fill)).collect()),
+            Self::Object(members) => Self::Object(
+                members
+                    .iter()
+                    .map(|(key, value)| (filled(key, fill), value.filled(fill)))
+                    .collect(),
+            ),
+            fixed => fixed.clone(),
+        }
+    }
+
+    fn has_hole(&self) -> bool {
+        let mut found = false;
+        self.visit(&mut |pattern| found |= pattern.holes().next().is_some());
+        found
+    }
+}
+
+fn filled(pattern: &Pattern, fill: &dyn Fn(&Hole) -> Option<Shape>) -> Pattern {
+    let part = |part: &Part| match part {
+        Part::Hole(hole) => match fill(hole) {
+            Some(Shape::Text(text)) => text.0,
+            Some(Shape::Number(text)) => vec![Part::Text(text)],
+            Some(Shape::Bool(value)) => vec![Part::Text(value.to_string().into())],
+            _ => vec![Part::Hole(hole.clone())],
+        },
+        Part::Text(text) => vec![Part::Text(text.clone())],
+    };
+    Pattern(pattern.0.iter().flat_map(part).collect())
+}
+
+fn shape(node: &Node<'_>, text: &str, vocabulary: &Vocabulary<'_>) -> Result<Shape, Flaw> {
+    Ok(match &node.value {
+        Json::Null => Shape::Null,
+        Json::Bool(value) => Shape::Bool(*value),
+        Json::Number(number) => Shape::Number(number.as_ref().into()),
+        Json::Text(string) => Shape::Text(pattern(string, node.span.start, text, vocabulary)?),
+        Json::Array(items) => Shape::Array(
+            items
+                .iter()
+                .map(|item| shape(item, text, vocabulary))
+                .collect::<Result<_, _>>()?,
+        ),
+        Json::Object(members) => {
+            let member = |member: &json::Member<'_>| {
+                let key = pattern(&member.key, member.start, text, vocabulary)?;
+                Ok((key, shape(&member.node, text, vocabulary)?))
+            };
+            let members = members
+                .iter()
+                .map(member)
+                .collect::<Result<Vec<_>, Flaw>>()?;
+            if members
+                .iter()
+                .filter(|(key, _)| key.as_fixed().is_none())
+                .count()
+                > 1
+            {
+                return Err(Flaw::new(
+                    node.span.start,
+                    "two members of one object have holes in their names",
+                ));
+            }
+            Shape::Object(members)
+        }
+    })
+}
+
+/// A pattern in a JSON string that begins at `start`. Its flaws are placed
+/// exactly unless the string holds escapes.
+fn pattern(
+    string: &str,
+    start: usize,
+    text: &str,
+    words: &Vocabulary<'_>,
+) -> Result<Pattern, Flaw> {
+    Pattern::parse(string, words).map_err(|flaw| {
+        let plain = text
+            .get(start + 1..)
+            .is_some_and(|rest| rest.starts_with(string));
+        Flaw {
+            at: if plain { start + 1 + flaw.at } else { start },
+            ..flaw
+        }
+    })
+}
+#[cfg(test)]
+mod tests {
+    use countersign_domain::Timestamp;
+
+    use super::*;
+    use crate::pattern::Only;
+    use crate::word::Datum;
+
+    const REQUEST: Vocabulary<'static> = Vocabulary::request(&[]);
+    const BODY: &str =
+        r#"{"data": {"type": "auth", "n": [{"login": "{login}", "password": "{secret}"}]}}"#;
+
+    fn misfit(body: &str) -> (Because, String) {
+        let template = Template::parse(BODY, &REQUEST).unwrap();
+        let node = json::parse(body.as_bytes(), Rules::STRICT).unwrap();
+        let mut bindings = Bindings::new(Timestamp::default());
+        let misfit = template
+            .read(&node, Reading::REQUEST, &mut bindings)
+            .unwrap_err();
+        (misfit.because, misfit.pointer)
+    }
+
+    #[test]
+    fn order_and_unknown_members_do_not_matter() {
+        let template = Template::parse(BODY, &REQUEST).unwrap();
+        let body =
+            br#"{"x": 1, "data": {"n": [{"password": "p", "login": "l"}, 2], "type": "auth"}}"#;
+        let node = json::parse(body, Rules::STRICT).unwrap();
+        let mut bindings = Bindings::new(Timestamp::default());
+        assert_eq!(
+            template.read(&node, Reading::REQUEST, &mut bindings),
+            Ok(())
+        );
+        assert_eq!(bindings.text(&Word::Login), Some("l"));
+        assert_eq!(bindings.text(&Word::Secret), Some("p"));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_told_by_its_pointer() {
+        use Because::{ConstantDiffers, ConstantMissing, Missing, WrongType};
+        for (body, because, pointer) in [
+            ("{}", Missing, "/data/n/0/login"),
+            (r#"{"data": null}"#, Missing, "/data/n/0/login"),
+            (r#"{"data": 1}"#, WrongType, "/data"),
+            ("[]", WrongType, ""),
+            (
+                r#"{"data": {"type": "auth", "n": [{"login": "l"}]}}"#,
+                Missing,
+                "/data/n/0/password",
+            ),
+            (
+                r#"{"data": {"type": "auth", "n": [{"login": "l", "password": ""}]}}"#,
+                Missing,
+                "/data/n/0/password",
+            ),
+            (
+                r#"{"data": {"type": "auth", "n": [{"login": 1, "password": "p"}]}}"#,
+                WrongType,
+                "/data/n/0/login",
+            ),
+            (
+                r#"{"data": {"n": [{"login": "l", "password": "p"}]}}"#,
+                ConstantMissing,
+                "/data/type",
+            ),
+            (
+                r#"{"data": {"type": 1, "n": [{"login": "l", "password": "p"}]}}"#,
+                ConstantDiffers,
+                "/data/type",
+            ),
+        ] {
+            assert_eq!(misfit(body), (because, pointer.to_owned()), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_member_whose_optional_hole_is_empty_is_left_out() {
+        let words = Vocabulary::REFUSAL;
+        for (text, with, without) in [
+            (r#"{"a": "{pointer?}"}"#, r#"{"a":"/x"}"#, "{}"),
+            (
+                r#"{"a": "{pointer?}", "b": 1}"#,
+                r#"{"a":"/x","b":1}"#,
+                r#"{"b":1}"#,
+            ),
+            (
+                r#"{"b": 1, "a": "{pointer?}"}"#,
+                r#"{"b":1,"a":"/x"}"#,
+                r#"{"b":1}"#,
+            ),
+            (
+                r#"{"b": {"a": "{pointer?}"}, "c": 1}"#,
+                r#"{"b":{"a":"/x"},"c":1}"#,
+                r#"{"b":{},"c":1}"#,
+            ),
+        ] {
+            let template = Template::parse(text, &words).unwrap();
+            assert_eq!(
+                template.write(&Only(Word::Pointer, Datum::Text("/x"))),
+                with
+            );
+            assert_eq!(
+                template.write(&Only(Word::Allow, Datum::Text("-"))),
+                without
+            );
+        }
+    }
+
+    #[test]
+    fn what_fills_a_hole_cannot_leave_its_string() {
+        let template = Template::parse(r#"{"a": "<{login}>"}"#, &REQUEST).unwrap();
+        let text = template.write(&Only(Word::Login, Datum::Text("\",\"b\":\n\\{x}")));
+        assert_eq!(text, r#"{"a":"<\",\"b\":\n\\{x}>"}"#);
+    }
+
+    #[test]
+    fn a_member_name_can_be_a_hole() {
+        let template = Template::parse(
+            r#"{"errors": {"{code}": {"m": "{detail}"}}}"#,
+            &Vocabulary::REFUSAL,
+        )
+        .unwrap();
+        let node =
+            json::parse(br#"{"errors": {"ER801": {"m": "expired"}}}"#, Rules::STRICT).unwrap();
+        let bindings = reply_bindings(&template, &node, Timestamp::default()).unwrap();
+        assert_eq!(bindings.text(&Word::Field("code".into())), Some("ER801"));
+        assert_eq!(
+            bindings.text(&Word::Field("detail".into())),
+            Some("expired")
+        );
+    }
+}
