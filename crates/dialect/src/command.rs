@@ -1,6 +1,7 @@
 //! What crosses the issuer's side: commands in, grants and refusals out.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use countersign_domain::{Operation, Reason, Refusal, Timestamp};
@@ -112,8 +113,8 @@ pub struct OperationInfo {
     pub slash_optional: bool,
 }
 
-/// Fresh tokens, to be spelled.
-#[derive(Clone, Copy, Debug)]
+/// Fresh tokens, to be spelled. Its `Debug` leaves the tokens out.
+#[derive(Clone, Copy)]
 pub struct Grant<'a> {
     /// The login that the session began with.
     pub login: &'a str,
@@ -132,6 +133,18 @@ pub struct Grant<'a> {
     /// The secret of a login, where a reply signature needs it; without it the
     /// signature is empty.
     pub secret: Option<&'a Secret>,
+}
+
+impl fmt::Debug for Grant<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Grant")
+            .field("login", &self.login)
+            .field("client_id", &self.client_id)
+            .field("access_expires_at", &self.access_expires_at)
+            .field("refresh_expires_at", &self.refresh_expires_at)
+            .field("now", &self.now)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A refusal, to be spelled.

@@ -5,6 +5,7 @@
 //! is refused even if both are the same, so that no two readers can disagree.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use bytes::Bytes;
 use countersign_domain::{Operation, Reason, Timestamp};
@@ -17,8 +18,9 @@ use crate::placement::{only, with_scheme};
 use crate::word::{Bindings, Word};
 use crate::{Dialect, Secret, Unread};
 
-/// What a guarded request presents in its headers and query.
-#[derive(Debug, PartialEq, Eq)]
+/// What a guarded request presents in its headers and query. Its `Debug` leaves
+/// tokens and keys out.
+#[derive(PartialEq, Eq)]
 pub enum Presented<'a> {
     /// Nothing; a static key may still be in the body.
     Nothing,
@@ -28,6 +30,17 @@ pub enum Presented<'a> {
     StaticKey(Secret),
     /// A credential that can be read in two ways, or in none.
     Ambiguous(Reason),
+}
+
+impl fmt::Debug for Presented<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing => f.write_str("Nothing"),
+            Self::Token(_) => f.write_str("Token(..)"),
+            Self::StaticKey(_) => f.write_str("StaticKey(..)"),
+            Self::Ambiguous(reason) => write!(f, "Ambiguous({reason})"),
+        }
+    }
 }
 
 impl Dialect {

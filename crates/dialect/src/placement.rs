@@ -52,15 +52,29 @@ impl Stop {
 
 /// What to say where a header with a credential is not there.
 fn absent(pattern: &Pattern) -> Stop {
-    let token = pattern
-        .holes()
-        .any(|h| matches!(h.word, Word::AccessToken | Word::RefreshToken));
-    let reason = if token {
+    let reason = if has_token(pattern) {
         Reason::TokenMissing
     } else {
         Reason::FieldMissing
     };
-    Stop::new(reason, "a header is missing")
+    Stop::new(reason, "a credential is missing")
+}
+
+/// What to say where it is there and cannot be read. A token that is not one is
+/// a bad token, so that a logout with it is told what any other bad token is.
+fn unreadable(pattern: &Pattern, detail: String) -> Stop {
+    let reason = if has_token(pattern) {
+        Reason::TokenMalformed
+    } else {
+        Reason::RequestMalformed
+    };
+    Stop::new(reason, detail)
+}
+
+fn has_token(pattern: &Pattern) -> bool {
+    pattern
+        .holes()
+        .any(|hole| matches!(hole.word, Word::AccessToken | Word::RefreshToken))
 }
 
 /// The one value of a header; `None` if it is not sent.
@@ -88,13 +102,13 @@ pub(crate) fn header(
         return Ok(());
     }
     let value =
-        only(headers, name).map_err(|()| Stop::malformed(format!("{name} is sent twice")))?;
+        only(headers, name).map_err(|()| unreadable(pattern, format!("{name} is sent twice")))?;
     let Some(value) = value else {
         return Err(absent(pattern));
     };
     let text = value
         .to_str()
-        .map_err(|_| Stop::malformed(format!("{name} is not ASCII")))?;
+        .map_err(|_| unreadable(pattern, format!("{name} is not ASCII")))?;
     let text = match name == AUTHORIZATION {
         true => with_scheme(text, pattern).ok_or_else(|| absent(pattern))?,
         false => Cow::Borrowed(text),
@@ -106,9 +120,10 @@ pub(crate) fn header(
     }
     match text.is_empty() {
         true => Err(absent(pattern)),
-        false => Err(Stop::malformed(format!(
-            "{name} is not of the form it must have"
-        ))),
+        false => Err(unreadable(
+            pattern,
+            format!("{name} is not of the form it must have"),
+        )),
     }
 }
 

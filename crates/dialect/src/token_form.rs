@@ -1,5 +1,7 @@
 //! The forms of tokens: JWT header and claims, or opaque text.
 
+use std::fmt;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign_domain::{Algorithm, Kind, Timestamp};
@@ -17,8 +19,9 @@ pub enum TokenForm {
     Opaque(OpaqueForm),
 }
 
-/// What the claims of a token are made of.
-#[derive(Clone, Copy, Debug)]
+/// What the claims of a token are made of. Its `Debug` leaves the sealed claim
+/// out.
+#[derive(Clone, Copy)]
 pub struct Claims<'a> {
     /// The sealed claim that names the session, base64url.
     pub session: &'a str,
@@ -36,13 +39,32 @@ pub struct Claims<'a> {
     pub login: &'a str,
 }
 
-/// What is taken from the claims of a token that came back.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What is taken from the claims of a token that came back. Its `Debug` leaves
+/// the sealed claim out.
+#[derive(Clone, PartialEq, Eq)]
 pub struct ClaimsRead {
     /// The sealed claim.
     pub session: String,
     /// The token's own end, whole seconds.
     pub expires_at: Timestamp,
+}
+
+impl fmt::Debug for Claims<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Claims")
+            .field("login", &self.login)
+            .field("client_id", &self.client_id)
+            .field("issued_at", &self.issued_at)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ClaimsRead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClaimsRead")
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The form of a JWT.

@@ -196,7 +196,7 @@ impl<'v> Vocabulary<'v> {
 }
 
 /// A value that fills a hole.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) enum Datum<'a> {
     Text(&'a str),
     Number(u64),
@@ -221,7 +221,6 @@ pub(crate) fn whole_seconds(span: Duration) -> u64 {
 }
 
 /// What came out of the holes of a text.
-#[derive(Debug)]
 pub(crate) struct Bindings {
     /// What relative times count from.
     pub(crate) now: Timestamp,
@@ -229,7 +228,6 @@ pub(crate) struct Bindings {
 }
 
 /// One value: its text as it stood on the wire, and what it means.
-#[derive(Debug)]
 pub(crate) struct Bound {
     pub(crate) wire: Zeroizing<String>,
     pub(crate) time: Option<Timestamp>,

@@ -306,10 +306,10 @@ fn apirone_refreshes_with_a_bearer_and_any_body() {
     for (authorization, reason) in [
         (None, Reason::TokenMissing),
         (Some("Basic a"), Reason::TokenMissing),
-        (Some("Bearer"), Reason::RequestMalformed),
-        (Some("Bearer "), Reason::RequestMalformed),
-        (Some("Bearer  a"), Reason::RequestMalformed),
-        (Some("Bearer a b"), Reason::RequestMalformed),
+        (Some("Bearer"), Reason::TokenMalformed),
+        (Some("Bearer "), Reason::TokenMalformed),
+        (Some("Bearer  a"), Reason::TokenMalformed),
+        (Some("Bearer a b"), Reason::TokenMalformed),
     ] {
         let headers: Vec<_> = authorization
             .iter()
@@ -321,7 +321,7 @@ fn apirone_refreshes_with_a_bearer_and_any_body() {
     let twice = [("authorization", "Bearer a"), ("authorization", "Bearer a")];
     assert_eq!(
         read(&apirone, path, &twice, "").unwrap_err().reason,
-        Reason::RequestMalformed
+        Reason::TokenMalformed
     );
 }
 
@@ -459,4 +459,57 @@ fn what_is_dynamic_about_a_refusal_is_filled_in() {
         text(&logout),
         r#"{"error":{"name":"UnauthorizedError","code":"UNAUTHORIZED","message":"Authentication required"}}"#
     );
+}
+
+#[test]
+fn no_debug_output_shows_a_secret() {
+    let planted = "PLANTED";
+    let secret = Secret::from(planted);
+    let apirone = dialect("apirone");
+    let mut headers = HeaderMap::new();
+    headers.insert("authorization", "Bearer PLANTED".parse().unwrap());
+    let login = read(
+        &apirone,
+        "/api/v2/auth/login",
+        JSON,
+        r#"{"login":"apr-1","password":"PLANTED"}"#,
+    );
+    let refresh = read(
+        &apirone,
+        "/api/v2/auth/refresh-token",
+        &[("authorization", "Bearer PLANTED")],
+        "",
+    );
+    let unread = read(
+        &dialect("mypopup"),
+        "/auth/login",
+        JSON,
+        r#"{"username":["PLANTED"],"password":"PLANTED"}"#,
+    );
+    let grant = Grant {
+        access_token: planted,
+        refresh_token: Some(planted),
+        ..grant(&secret)
+    };
+    let asking = countersign_dialect::Asking {
+        secret: Some(&secret),
+        access_token: Some(&secret),
+        ..Default::default()
+    };
+    let asked = apirone
+        .asked(Operation::Login, apirone.variant("main").unwrap())
+        .unwrap();
+    let understood = apirone.understand(
+        Operation::Login,
+        asked.variant,
+        &asking,
+        &apirone.grant(&asked, &grant),
+        SAMPLE,
+    );
+    let shown = format!(
+        "{login:?} {refresh:?} {unread:?} {grant:?} {asking:?} {understood:?} {:?} {:?}",
+        apirone.presented(&headers, None),
+        apirone.present(planted, &countersign_dialect::Extra::new()),
+    );
+    assert!(!shown.contains(planted), "{shown}");
 }

@@ -166,15 +166,19 @@ impl<'d> Rows<'d> {
 
     fn fallback(&self, operation: Operation, refusal: Refusal) -> Option<Row<'d>> {
         let mut row = self.row(operation, refusal.fallback()?)?;
-        let keeps_status = matches!(
-            refusal,
-            Refusal::Forbidden | Refusal::BadGateway | Refusal::GatewayTimeout
-        );
-        if keeps_status {
+        if keeps_status(refusal) {
             row.status = StatusCode::from_u16(refusal.default_status()).ok()?;
         }
         Some(row)
     }
+}
+
+/// What falls back to the words of another refusal, but not to its status.
+const fn keeps_status(refusal: Refusal) -> bool {
+    matches!(
+        refusal,
+        Refusal::Forbidden | Refusal::BadGateway | Refusal::GatewayTimeout
+    )
 }
 
 /// `base` with what `own` says instead.
@@ -278,10 +282,13 @@ fn fixed(constant: &Constant) -> Shape {
     }
 }
 
-/// How a refusal that the file spells is recognised.
+/// How a refusal that can be told from others is recognised: the file spells it,
+/// or it has a status of its own.
 fn known(rows: &Rows<'_>, operation: Operation, refusal: Refusal) -> Option<Known> {
-    let own = rows.on.contains_key(&(operation, refusal)) || rows.general.contains_key(&refusal);
-    let row = own.then(|| rows.row(operation, refusal)).flatten()?;
+    let spelled =
+        rows.on.contains_key(&(operation, refusal)) || rows.general.contains_key(&refusal);
+    let told = spelled || keeps_status(refusal);
+    let row = told.then(|| rows.row(operation, refusal)).flatten()?;
     answers(operation, refusal).then(|| Known {
         operation,
         refusal,
