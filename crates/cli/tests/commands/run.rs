@@ -7,15 +7,15 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 
 /// What a run left behind.
-pub struct Ran {
-    pub code: i32,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 /// The binary with these words, and nothing of the environment that names a
 /// server.
-pub fn command<T: AsRef<OsStr>>(words: &[T]) -> Command {
+pub(crate) fn command<T: AsRef<OsStr>>(words: &[T]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
     command
         .args(words)
@@ -26,17 +26,17 @@ pub fn command<T: AsRef<OsStr>>(words: &[T]) -> Command {
 }
 
 /// Runs the binary with these words.
-pub fn run<T: AsRef<OsStr>>(words: &[T]) -> Ran {
+pub(crate) fn run<T: AsRef<OsStr>>(words: &[T]) -> Ran {
     finish(&mut command(words))
 }
 
 /// Runs a command to its end.
-pub fn finish(command: &mut Command) -> Ran {
+pub(crate) fn finish(command: &mut Command) -> Ran {
     command.output().unwrap().into()
 }
 
 /// Runs a command that reads `input`.
-pub fn feed(command: &mut Command, input: &str) -> Ran {
+pub(crate) fn feed(command: &mut Command, input: &str) -> Ran {
     let streams = command.stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = streams.stderr(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
@@ -57,19 +57,19 @@ impl From<Output> for Ran {
 
 impl Ran {
     /// The same run, if it ended with this code.
-    pub fn code(self, code: i32) -> Self {
+    pub(crate) fn code(self, code: i32) -> Self {
         let (stdout, stderr) = (&self.stdout, &self.stderr);
         assert_eq!(self.code, code, "stdout:\n{stdout}\nstderr:\n{stderr}");
         self
     }
 
     /// The one document on standard output.
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|_| panic!("{}", self.stdout))
     }
 
     /// The one object on standard error.
-    pub fn error(&self) -> Value {
+    pub(crate) fn error(&self) -> Value {
         assert_eq!(self.stderr.lines().count(), 1, "{}", self.stderr);
         serde_json::from_str(&self.stderr).unwrap_or_else(|_| panic!("{}", self.stderr))
     }

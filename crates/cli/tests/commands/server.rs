@@ -33,7 +33,7 @@ use crate::run::{Ran, command, finish};
 const KEY: &str = "admin-key-of-the-test";
 
 /// A server that runs until it is dropped, and its data directory.
-pub struct Server {
+pub(crate) struct Server {
     data: tempfile::TempDir,
     state: AdminState,
     runtime: tokio::runtime::Handle,
@@ -42,7 +42,7 @@ pub struct Server {
 }
 
 impl Server {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let data = tempfile::tempdir().unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread();
         let runtime = { runtime }.enable_all().worker_threads(1).build().unwrap();
@@ -67,32 +67,32 @@ impl Server {
         }
     }
 
-    pub fn data(&self) -> &Path {
+    pub(crate) fn data(&self) -> &Path {
         self.data.path()
     }
 
-    pub fn key_file(&self) -> PathBuf {
+    pub(crate) fn key_file(&self) -> PathBuf {
         self.data().join("admin.key")
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         let url = fs::read_to_string(self.data().join("admin.url")).unwrap();
         url.trim().to_owned()
     }
 
     /// The binary with these words, on this server.
-    pub fn command(&self, words: &[&str]) -> Command {
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
         let mut command = command(words);
         command.arg("--data").arg(self.data());
         command
     }
 
-    pub fn run(&self, words: &[&str]) -> Ran {
+    pub(crate) fn run(&self, words: &[&str]) -> Ran {
         finish(&mut self.command(words))
     }
 
     /// Logs a login of the api `pay` in, and gives the session's id.
-    pub fn log_in(&self, login: &str) -> String {
+    pub(crate) fn log_in(&self, login: &str) -> String {
         self.runtime.block_on(async {
             let name: ApiName = "pay".parse().unwrap();
             let found = self.state.store.credential_by_login(&name, login).await;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
+use serde_json::Number;
 
 use super::AdminState;
 use super::page::Page;
@@ -23,10 +24,10 @@ pub(super) struct ApiView {
 /// Lifetimes in seconds.
 #[derive(Serialize)]
 struct LifetimesView {
-    access: f64,
-    refresh: f64,
-    absolute: f64,
-    window: f64,
+    access: Number,
+    refresh: Number,
+    absolute: Number,
+    window: Number,
 }
 
 pub(super) async fn list(State(admin): State<AdminState>) -> Json<Page<ApiView, String>> {
@@ -43,10 +44,19 @@ fn view(api: &Api) -> ApiView {
         title: api.dialect().title().to_owned(),
         passwords: api.settings.passwords,
         lifetimes: LifetimesView {
-            access: Duration::as_secs_f64(&lifetimes.access),
-            refresh: Duration::as_secs_f64(&lifetimes.refresh),
-            absolute: Duration::as_secs_f64(&lifetimes.absolute),
-            window: Duration::as_secs_f64(&lifetimes.window),
+            access: seconds(lifetimes.access),
+            refresh: seconds(lifetimes.refresh),
+            absolute: seconds(lifetimes.absolute),
+            window: seconds(lifetimes.window),
         },
     }
+}
+
+/// Whole seconds as a whole number; only a sandbox has others.
+fn seconds(span: Duration) -> Number {
+    let whole = Number::from(span.as_secs());
+    if span.subsec_nanos() == 0 {
+        return whole;
+    }
+    Number::from_f64(span.as_secs_f64()).unwrap_or(whole)
 }

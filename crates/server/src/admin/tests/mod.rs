@@ -151,7 +151,7 @@ impl Server {
 
 impl Reply {
     fn header(&self, name: &str) -> &str {
-        let value = self.headers.get(name).unwrap_or_else(|| panic!("{name}"));
+        let value = self.headers.get(name).expect(name);
         value.to_str().unwrap()
     }
 
