@@ -181,7 +181,7 @@ impl Inner {
         let (stop, stopped) = sync_channel(0);
         let (commands, marks) = (self.commands.clone(), Arc::clone(&self.marks));
         let ticks = spawn("store-tick", move || {
-            background::run(&stopped, &commands, &marks)
+            background::run(&stopped, &commands, &marks);
         })?;
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         (threads.stop, threads.ticks) = (Some(stop), Some(ticks));

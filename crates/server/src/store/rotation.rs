@@ -47,7 +47,7 @@ impl Store {
     }
 }
 
-static LOAD: LazyLock<String> = LazyLock::new(|| {
+pub(super) static LOAD: LazyLock<String> = LazyLock::new(|| {
     format!(
         "SELECT {}, {}, {} FROM session AS s
          LEFT JOIN account AS a ON a.id = s.account

@@ -1,3 +1,5 @@
+#![expect(clippy::panic, reason = "the panics are the faults")]
+
 use std::sync::mpsc::{Sender, channel};
 
 use countersign_domain::session::End;

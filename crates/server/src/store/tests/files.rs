@@ -12,7 +12,7 @@ use super::*;
 fn refused(place: &Place) -> OpenError {
     let notify = Box::new(|_: &[Notice]| ());
     match Store::open_quiet(&place.path(), place.clock.clone(), notify) {
-        Ok(_) => panic!("the store opened"),
+        Ok(_) => unreachable!("the store opened"),
         Err(error) => error,
     }
 }
@@ -283,7 +283,7 @@ fn a_file_that_a_crash_left_empty_becomes_a_store() {
 fn a_missing_directory_is_named() {
     let place = Place::new();
     let path = place.directory.path().join("nowhere/store.db");
-    let error = Store::open(&path, place.clock.clone(), |_| ())
+    let error = Store::open(&path, Clock::manual(start()), |_| ())
         .err()
         .unwrap();
     assert!(matches!(error, OpenError::Io { .. }), "{error}");

@@ -141,7 +141,7 @@ async fn a_killed_key_is_revoked_until_no_token_of_it_can_live() {
         kid: killed.kid,
         until: longest,
     };
-    assert_eq!(place.revoked(), [revocation.clone()]);
+    assert_eq!(place.revoked(), std::slice::from_ref(&revocation));
     store.replace_ring(&api(), ring, operator()).await.unwrap();
     assert_eq!(place.revoked(), [], "it was dead already");
     assert_eq!(

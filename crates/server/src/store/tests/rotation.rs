@@ -1,7 +1,10 @@
 use countersign_domain::session::{Change, End, MAX_REPLAYS, State};
 use countersign_domain::{LogoutScope, Reason};
+use rusqlite::StatementStatus;
 
 use super::super::AccountUpdate;
+use super::super::rotation::LOAD;
+use super::super::work::Work;
 
 use super::*;
 
@@ -375,6 +378,23 @@ async fn a_logout_of_the_account_ends_everything_older() {
     }
     rotate(&store, &stranger).await;
     rotate(&store, &login(&store, &credential).await).await;
+}
+
+#[tokio::test]
+async fn a_refresh_is_planned_once_and_not_for_each_token() {
+    let place = Place::new();
+    let store = place.open();
+    let (_, credential) = create(&store, "p").await;
+    for _ in 0..10 {
+        rotate(&store, &login(&store, &credential).await).await;
+    }
+    let planned = |work: &mut Work<'_>| {
+        Ok(work
+            .connection
+            .prepare_cached(&LOAD)?
+            .get_status(StatementStatus::RePrepare))
+    };
+    assert_eq!(store.write(planned).await, Ok(0));
 }
 
 #[tokio::test]
