@@ -1,0 +1,390 @@
+//! The issuer over a real store, with a clock that the story moves: what the
+//! hours and days between two requests do to a session.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test may panic"
+)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign_dialect::{Dialect, Secret};
+use countersign_domain::account::{Allowlist, StoredSecret};
+use countersign_domain::key::{Key, KeyRing, KeyState, Kid};
+use countersign_domain::session::Lifetimes;
+use countersign_domain::{AccountId, Algorithm, Reason, Timestamp};
+use countersign_server::api::{Api, ApiSettings};
+use countersign_server::clock::Clock;
+use countersign_server::issuer::{Answer, Caller, Issuer};
+use countersign_server::password::Passwords;
+use countersign_server::seal::MasterKey;
+use countersign_server::store::{AccountUpdate, Actor, NewAccount, Purpose, SealedKey, Store};
+use countersign_token::Material;
+use http::request::Parts;
+use serde_json::{Value, json};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+const SECRET: &str = "a generated key";
+
+/// A provider that speaks MyPopUp: access 1 h, refresh 7 d, 30 d at most.
+struct Provider {
+    directory: tempfile::TempDir,
+    clock: Clock,
+    store: Store,
+    master: MasterKey,
+    api: Api,
+    issuer: Issuer,
+    account: AccountId,
+}
+
+fn settings(lifetimes: Lifetimes) -> ApiSettings {
+    let source = Dialect::shipped("mypopup").unwrap();
+    ApiSettings {
+        name: "mypopup".parse().unwrap(),
+        dialect: Arc::new(Dialect::compile(source, "mypopup").unwrap()),
+        lifetimes,
+        passwords: true,
+    }
+}
+
+const LIFETIMES: Lifetimes = Lifetimes {
+    access: HOUR,
+    refresh: Duration::from_secs(7 * 86_400),
+    absolute: Duration::from_secs(30 * 86_400),
+    window: MINUTE,
+};
+
+impl Provider {
+    async fn begin() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let clock = Clock::manual(Timestamp::from_seconds(1_718_214_464));
+        let store = Store::open(&directory.path().join("db"), clock.clone(), |_| {}).unwrap();
+        let master = MasterKey::create(&directory.path().join("master.key")).unwrap();
+        store.check_master(&master).await.unwrap();
+        let api = Api::load(settings(LIFETIMES), &store, &master)
+            .await
+            .unwrap();
+        let new = NewAccount {
+            api: api.name().clone(),
+            id: AccountId::new(123_456),
+            login: "partner".to_owned(),
+            secret: StoredSecret::Key(api.pepper.hash(SECRET)),
+            allow: Allowlist::default(),
+            active: true,
+        };
+        let (account, _) = store.create_account(new, Actor::System).await.unwrap();
+        let issuer = Issuer::new(store.clone(), Passwords::new(2, 2).unwrap());
+        Self {
+            directory,
+            clock,
+            store,
+            master,
+            api,
+            issuer,
+            account: account.id,
+        }
+    }
+
+    async fn ask(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let mut request = http::Request::builder().method("POST").uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let (parts, ()): (Parts, ()) = request.body(()).unwrap().into_parts();
+        let caller = Caller {
+            address: [127, 0, 0, 1].into(),
+        };
+        self.issuer
+            .answer(&self.api, &parts, body.as_bytes(), &caller)
+            .await
+    }
+
+    async fn log_in(&self) -> Value {
+        let answer = self.log_in_with(SECRET).await;
+        assert_eq!(answer.record.outcome, Ok(()));
+        data(&answer)
+    }
+
+    async fn log_in_with(&self, secret: &str) -> Answer {
+        let body = json!({ "username": "partner", "password": secret }).to_string();
+        self.ask(
+            "/auth/login",
+            &[("content-type", "application/json")],
+            &body,
+        )
+        .await
+    }
+
+    async fn refresh(&self, pair: &Value) -> Answer {
+        let body = json!({ "refresh_token": pair["refresh_token"] }).to_string();
+        self.ask(
+            "/auth/refresh",
+            &[("content-type", "application/json")],
+            &body,
+        )
+        .await
+    }
+
+    async fn log_out(&self, pair: &Value) -> Answer {
+        let bearer = format!("Bearer {}", pair["access_token"].as_str().unwrap());
+        self.ask("/auth/logout", &[("authorization", &bearer)], "")
+            .await
+    }
+
+    /// The process ends and starts again, perhaps with another configuration.
+    async fn restart(self, lifetimes: Lifetimes) -> Self {
+        let Self {
+            directory,
+            clock,
+            store,
+            master,
+            api,
+            issuer,
+            account,
+        } = self;
+        drop((api, issuer));
+        store.close().await;
+        let store = Store::open(&directory.path().join("db"), clock.clone(), |_| {}).unwrap();
+        let api = Api::load(settings(lifetimes), &store, &master)
+            .await
+            .unwrap();
+        let issuer = Issuer::new(store.clone(), Passwords::new(2, 2).unwrap());
+        Self {
+            directory,
+            clock,
+            store,
+            master,
+            api,
+            issuer,
+            account,
+        }
+    }
+
+    /// Publishes a new signing key and rotates to it.
+    async fn rotate_key(&self) {
+        let now = self.clock.now();
+        let name = self.api.name();
+        let key = Key {
+            kid: Kid("second".to_owned()),
+            algorithm: Algorithm::Hs256,
+            state: KeyState::Pending,
+            created_at: now,
+        };
+        let material = Material::generate(Algorithm::Hs256).unwrap();
+        let mut sealed = SealedKey {
+            key,
+            purpose: Purpose::Signing,
+            sealed: Vec::new(),
+        };
+        sealed.sealed = self
+            .master
+            .seal(&sealed.context(name), material.bytes())
+            .unwrap();
+        self.store
+            .insert_key(name, sealed, Actor::System)
+            .await
+            .unwrap();
+        let stored = self.store.keys(name).await.unwrap();
+        let signing = stored
+            .into_iter()
+            .filter(|it| it.purpose == Purpose::Signing);
+        let ring = KeyRing::new(signing.map(|it| it.key).collect(), now).unwrap();
+        let ring = ring.rotate(LIFETIMES.refresh, now).unwrap();
+        self.store
+            .replace_ring(name, ring, Actor::System)
+            .await
+            .unwrap();
+    }
+}
+
+fn data(answer: &Answer) -> Value {
+    let body: Value = serde_json::from_slice(answer.response.body()).unwrap();
+    assert_eq!(answer.response.status(), 200, "{body}");
+    body["data"].clone()
+}
+
+#[tokio::test]
+async fn a_reply_that_was_lost_is_given_again_over_a_restart_a_new_key_and_new_lifetimes() {
+    let provider = Provider::begin().await;
+    let first = provider.log_in().await;
+    provider.clock.advance(50 * MINUTE);
+    let lost = data(&provider.refresh(&first).await);
+
+    provider.rotate_key().await;
+    let shorter = Lifetimes {
+        access: MINUTE,
+        refresh: HOUR,
+        ..LIFETIMES
+    };
+    let provider = provider.restart(shorter).await;
+    provider.clock.advance(45 * Duration::from_secs(1));
+    let again = provider.refresh(&first).await;
+    assert_eq!(again.record.change, Some("replayed"));
+    assert_eq!(data(&again), lost, "the same pair, to the byte");
+
+    let next = data(&provider.refresh(&lost).await);
+    assert_ne!(next["refresh_token"], lost["refresh_token"]);
+    assert_eq!(
+        next["access_expires_at"], "2024-06-12T18:39:29Z",
+        "now plus a minute"
+    );
+}
+
+#[tokio::test]
+async fn a_stolen_token_ends_its_own_session_and_nobody_elses() {
+    let provider = Provider::begin().await;
+    let (robbed, other) = (provider.log_in().await, provider.log_in().await);
+    let owner = data(&provider.refresh(&robbed).await);
+    let owner = data(&provider.refresh(&owner).await);
+    let thief = provider.refresh(&robbed).await;
+    assert_eq!(thief.record.outcome, Err(Reason::Reuse));
+    assert_eq!(
+        provider.refresh(&owner).await.record.outcome,
+        Err(Reason::SessionRevoked)
+    );
+    assert_eq!(provider.refresh(&other).await.record.outcome, Ok(()));
+
+    let provider = provider.restart(LIFETIMES).await;
+    assert_eq!(
+        provider.refresh(&owner).await.record.outcome,
+        Err(Reason::SessionRevoked)
+    );
+    let audit = provider.store.audit(None, 100).await.unwrap();
+    assert_eq!(
+        audit.iter().filter(|entry| entry.action == "reuse").count(),
+        1
+    );
+}
+
+#[tokio::test]
+async fn a_session_that_is_refreshed_every_day_ends_after_thirty() {
+    let provider = Provider::begin().await;
+    let mut pair = provider.log_in().await;
+    for _ in 0..29 {
+        provider.clock.advance(24 * HOUR);
+        pair = data(&provider.refresh(&pair).await);
+    }
+    assert_eq!(
+        pair["refresh_expires_at"], "2024-07-12T17:47:44Z",
+        "30 days after the login"
+    );
+    provider.clock.advance(24 * HOUR);
+    assert_eq!(
+        provider.refresh(&pair).await.record.outcome,
+        Err(Reason::TokenExpired)
+    );
+    assert_eq!(provider.log_in_with(SECRET).await.record.outcome, Ok(()));
+}
+
+#[tokio::test]
+async fn a_refresh_token_that_ran_out_is_refused_and_ends_nothing() {
+    let provider = Provider::begin().await;
+    let pair = provider.log_in().await;
+    provider.clock.advance(LIFETIMES.refresh);
+    let refused = provider.refresh(&pair).await;
+    assert_eq!(refused.record.outcome, Err(Reason::TokenExpired));
+    assert_eq!(refused.response.status(), 401);
+}
+
+#[tokio::test]
+async fn a_password_opens_the_account_and_a_wrong_one_does_not() {
+    let provider = Provider::begin().await;
+    let passwords = Passwords::new(1, 1).unwrap();
+    let phc = passwords.hash(Secret::from("hunter2")).await.unwrap();
+    let secret = StoredSecret::Password(phc);
+    let login = "by-password".to_owned();
+    let created = provider
+        .store
+        .create_credential(provider.account, login, secret, Actor::System);
+    created.await.unwrap();
+    let try_with = |password: &str| {
+        let body = json!({ "username": "by-password", "password": password }).to_string();
+        let provider = &provider;
+        async move {
+            let json = [("content-type", "application/json")];
+            provider
+                .ask("/auth/login", &json, &body)
+                .await
+                .record
+                .outcome
+        }
+    };
+    assert_eq!(try_with("hunter2").await, Ok(()));
+    assert_eq!(try_with("Hunter2").await, Err(Reason::WrongSecret));
+    assert_eq!(
+        try_with(SECRET).await,
+        Err(Reason::WrongSecret),
+        "another credential's secret"
+    );
+}
+
+#[tokio::test]
+async fn a_disabled_account_is_refused_wherever_it_comes() {
+    let provider = Provider::begin().await;
+    let pair = provider.log_in().await;
+    let disable = AccountUpdate {
+        active: Some(false),
+        allow: None,
+    };
+    provider
+        .store
+        .update_account(provider.account, disable, Actor::System)
+        .await
+        .unwrap();
+    let login = provider.log_in_with(SECRET).await;
+    assert_eq!(login.record.outcome, Err(Reason::AccountDisabled));
+    let wrong = provider.log_in_with("wrong").await;
+    assert_eq!(
+        login.response.body(),
+        wrong.response.body(),
+        "the peer cannot tell"
+    );
+    assert!(provider.refresh(&pair).await.record.outcome.is_err());
+    assert!(provider.log_out(&pair).await.record.outcome.is_err());
+
+    let enable = AccountUpdate {
+        active: Some(true),
+        allow: None,
+    };
+    provider
+        .store
+        .update_account(provider.account, enable, Actor::System)
+        .await
+        .unwrap();
+    assert!(
+        provider.refresh(&pair).await.record.outcome.is_err(),
+        "the old session stays dead"
+    );
+    assert_eq!(provider.log_in_with(SECRET).await.record.outcome, Ok(()));
+}
+
+#[tokio::test]
+async fn a_logout_ends_every_session_of_the_client_and_cannot_be_said_twice() {
+    let provider = Provider::begin().await;
+    let (one, other) = (provider.log_in().await, provider.log_in().await);
+    assert_eq!(provider.log_out(&one).await.record.outcome, Ok(()));
+    for pair in [&one, &other] {
+        let refused = provider.refresh(pair).await;
+        assert_eq!(refused.response.status(), 401);
+        assert_eq!(provider.log_out(pair).await.response.status(), 401);
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_is_gone_is_503_and_never_401() {
+    let provider = Provider::begin().await;
+    let pair = provider.log_in().await;
+    provider.store.clone().close().await;
+    for answer in [
+        provider.log_in_with(SECRET).await,
+        provider.refresh(&pair).await,
+        provider.log_out(&pair).await,
+    ] {
+        assert_eq!(answer.response.status(), 503);
+        assert_eq!(answer.response.headers()["retry-after"], "1");
+        assert_eq!(answer.record.outcome, Err(Reason::StoreUnavailable));
+    }
+}
