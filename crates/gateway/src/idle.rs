@@ -49,3 +49,30 @@ impl fmt::Debug for Idle {
         write!(f, "Idle({:?})", self.limit)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    fn is_over(idle: &mut Idle) -> bool {
+        idle.poll_over(&mut Context::from_waker(Waker::noop()))
+            .is_ready()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_pause_has_the_whole_limit() {
+        let mut idle = Idle::new(Duration::from_secs(10));
+        for _ in 0..3 {
+            assert!(!is_over(&mut idle));
+            tokio::time::advance(Duration::from_secs(9)).await;
+            assert!(!is_over(&mut idle));
+            idle.moved();
+            tokio::time::advance(Duration::from_secs(60)).await;
+        }
+        assert!(!is_over(&mut idle), "nobody waited for that minute");
+        tokio::time::advance(Duration::from_secs(11)).await;
+        assert!(is_over(&mut idle));
+    }
+}

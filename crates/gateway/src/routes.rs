@@ -110,7 +110,7 @@ impl Routes {
                     faults.push(RouteFault::Pattern {
                         path: path.to_owned(),
                         why,
-                    })
+                    });
                 })
                 .ok()
         };

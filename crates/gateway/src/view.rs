@@ -86,7 +86,7 @@ impl View {
             Notice::Revoked(revocation) => self.revoke(&mut ledger, revocation, now),
             Notice::Account(account) => self.know(&ledger, account.clone()),
             Notice::AccountGone(account) => self.drop_account(&mut ledger, *account),
-            Notice::Credential(credential) => self.hold(&mut ledger, credential.clone()),
+            Notice::Credential(credential) => self.hold(&mut ledger, credential),
             Notice::CredentialGone(credential) => self.drop_credential(&mut ledger, *credential),
         }
     }
@@ -179,17 +179,17 @@ impl View {
         self.accounts.pin().insert(id, Arc::new(known));
     }
 
-    fn hold(&self, ledger: &mut Ledger, credential: Credential) {
+    fn hold(&self, ledger: &mut Ledger, credential: &Credential) {
         let (id, account) = (credential.id, credential.account);
         // The new holder first, so that a change of something else never leaves
         // a good key unknown for a moment.
-        if let Some(hash) = usable_key(&credential) {
-            self.put_holder(&hash, id, Some(Holder::of(&credential)));
+        if let Some(hash) = usable_key(credential) {
+            self.put_holder(&hash, id, Some(Holder::of(credential)));
         }
         ledger.of_account.entry(account).or_default().insert(id);
         let before = ledger.credentials.insert(id, credential.clone());
         if let Some(before) = before {
-            self.forget_stale(ledger, &before, &credential);
+            self.forget_stale(ledger, &before, credential);
         }
         self.refresh_logins(ledger, account);
     }

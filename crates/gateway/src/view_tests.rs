@@ -60,7 +60,7 @@ fn a_session_is_remembered_until_its_last_token_has_run_out() {
         session,
         until: at(100),
     });
-    let view = view(&[ended.clone()]);
+    let view = view(std::slice::from_ref(&ended));
     view.prune(at(99));
     assert!(view.has_ended(session));
     view.prune(at(100));

@@ -1,10 +1,16 @@
 //! Header fields: ours in, forged ones out, hop-by-hop ones dropped (NET-03).
 
+use bytes::Bytes;
 use countersign_domain::revocation::Notice;
 use countersign_domain::{Account, Reason};
 
+use http::Request;
+use http_body::Body;
+use http_body_util::Empty;
+
 use crate::world::{
-    ACCOUNT, APIRONE, B2BINPAY, Echo, KEY, LOGIN, MYPOPUP, Plan, REQUEST_ID, Received, SESSION, raw,
+    ACCOUNT, APIRONE, B2BINPAY, Echo, KEY, LOGIN, MYPOPUP, NOW, Plan, REQUEST_ID, Received,
+    SESSION, raw,
 };
 
 /// Every field that an upstream could take for one of ours, as `name: value`.
@@ -242,7 +248,14 @@ async fn a_refusal_carries_its_support_id_and_to_head_no_body() {
         world.last_outcome().unwrap_err().reason,
         Reason::TokenMissing
     );
-    let head = front.send("HEAD", "/api/v1/x", &[], "").await;
-    assert_eq!((head.status().as_u16(), head.body().len()), (401, 0));
+    let head = Request::head("/api/v1/x")
+        .body(Empty::<Bytes>::new())
+        .unwrap();
+    let answer = world
+        .gateway
+        .forward(&world.api, head, world.peer, REQUEST_ID, NOW)
+        .await;
+    assert_eq!(answer.response.status(), 401);
+    assert!(answer.response.body().is_end_stream());
     assert_eq!(echo.requests(), 0);
 }

@@ -114,9 +114,9 @@ async fn twenty_mebibytes_go_through_both_ways_and_come_back_whole() {
         counts[usize::from(*byte)] += 1;
     }
     // What frames the chunks is ASCII, so only the greater numbers are exact.
-    for number in 128..256 {
+    for (number, count) in counts.into_iter().enumerate().skip(128) {
         let pieces = (0..PIECES).filter(|piece| piece % 256 == number).count();
-        assert_eq!(counts[number], pieces * PIECE, "{number}");
+        assert_eq!(count, pieces * PIECE, "{number}");
     }
     assert!(reply.ends_with(b"0\r\n\r\n"));
 }

@@ -10,7 +10,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 
-use crate::world::{APIRONE, B2BINPAY, Echo, Front, MYPOPUP, Plan, World, raw, status_and_body};
+use crate::world::{
+    APIRONE, B2BINPAY, Echo, Front, MYPOPUP, Plan, Received, World, raw, status_and_body,
+};
 
 const PUBLIC: &str = "/api/v1/public";
 
@@ -101,7 +103,7 @@ fn reason(world: &World) -> Option<Reason> {
 
 #[tokio::test]
 async fn an_upstream_without_a_good_head_is_a_bad_gateway() {
-    let too_many = concat!("HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab");
+    let two_lengths = "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab";
     for (reply, then) in [
         ("", Then::Close),
         ("garbage garbage garbage\r\n\r\n", Then::Hold),
@@ -111,7 +113,7 @@ async fn an_upstream_without_a_good_head_is_a_bad_gateway() {
         ("HTTP/1.1 200 OK\r\na b: c\r\n\r\n", Then::Hold),
         ("HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n", Then::Hold),
         ("HTTP/1.1 200 OK\r\ncontent-length: two\r\n\r\n", Then::Hold),
-        (too_many, Then::Hold),
+        (two_lengths, Then::Hold),
         ("HTTP/2 200 OK\r\n\r\n", Then::Hold),
         (
             "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n",
@@ -287,6 +289,24 @@ async fn fields_for_the_upstreams_connection_do_not_reach_the_client() {
     let mut names: Vec<_> = response.headers().keys().map(ToString::to_string).collect();
     names.sort();
     assert_eq!(names, ["content-length", "date", "server", "x-kept"]);
+}
+
+#[tokio::test]
+async fn a_field_that_comes_twice_goes_on_twice() {
+    let upstream = Scripted::start(
+        "HTTP/1.1 200 OK\r\nset-cookie: a=1\r\nset-cookie: b=2\r\ncontent-length: 0\r\n\r\n",
+        Then::Again,
+    )
+    .await;
+    let (_world, front) = behind(MYPOPUP, &upstream.url).await;
+    let response = front.get(PUBLIC, &[]).await;
+    let cookies: Vec<_> = response.headers().get_all("set-cookie").iter().collect();
+    assert_eq!(cookies, ["a=1", "b=2"]);
+
+    let echo = Echo::start().await;
+    let (_world, front) = behind(MYPOPUP, &echo.url).await;
+    let received = front.get(PUBLIC, &[("accept", "a"), ("accept", "b")]).await;
+    assert_eq!(Received::of(&received).field("accept"), ["a", "b"]);
 }
 
 #[tokio::test]
