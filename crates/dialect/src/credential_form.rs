@@ -289,16 +289,23 @@ mod tests {
 
     #[test]
     fn every_character_is_equally_likely() {
-        let mut next = 0_u8;
-        let mut every_byte_once = |bytes: &mut [u8]| {
-            bytes.iter_mut().for_each(|byte| {
-                *byte = next;
-                next = next.wrapping_add(1);
-            });
+        let bytes_from = |mut next: u8| {
+            move |bytes: &mut [u8]| {
+                bytes.iter_mut().for_each(|byte| {
+                    *byte = next;
+                    next = next.wrapping_add(1);
+                });
+            }
         };
         let mut drawn = [0; 62];
+        let mut every_byte_once = bytes_from(0);
         (0..248).for_each(|_| drawn[below(62, &mut every_byte_once)] += 1);
-        assert_eq!(drawn, [4; 62], "256 bytes, of which 8 are drawn again");
+        assert_eq!(drawn, [4; 62]);
+        assert_eq!(
+            below(62, &mut bytes_from(249)),
+            0,
+            "249 to 255 are drawn again"
+        );
     }
 
     #[test]

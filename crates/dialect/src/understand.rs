@@ -146,7 +146,8 @@ impl Dialect {
             let (score, bindings) = self.likeness(known, reply)?;
             (score.fields > 0 || !status.is_success()).then_some((score, known.refusal, bindings))
         });
-        // The first of several equals, in the order of the vocabulary.
+        // The first of several equals in the order of the vocabulary, which begins
+        // with the refusals of the operations' own credentials.
         let best = judged.reduce(|best, next| if next.0 > best.0 { next } else { best });
         match best {
             Some((_, refusal, bindings)) => Some(reply.refusal(refusal, bindings.as_ref())),
@@ -166,11 +167,9 @@ impl Dialect {
             .zip(tree)
             .map(|(shape, tree)| reply_bindings(shape, tree, reply.now));
         let bindings = read.and_then(Result::ok);
-        let is_own = known.refusal == own(reply.operation);
         let mut score = Likeness {
             fields: 0,
             detail: false,
-            is_own,
         };
         for (name, value) in &known.fields {
             let found = bindings
@@ -200,7 +199,6 @@ impl Dialect {
 struct Likeness {
     fields: usize,
     detail: bool,
-    is_own: bool,
 }
 
 struct Reply<'r> {

@@ -69,7 +69,7 @@ proptest! {
     #[test]
     fn what_a_client_asks_is_what_an_issuer_hears(
         dialect in any_dialect(),
-        login in "\\PC{1,20}",
+        login in "[ ]{0,2}\\PC{1,20}[ ]{0,2}",
         secret in ".{1,20}",
         held in "[A-Za-z0-9._~+/-]{1,30}={0,2}",
         part in "[ -~]{1,10}",

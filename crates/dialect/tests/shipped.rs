@@ -282,6 +282,11 @@ fn media_types_and_codings_are_told_apart() {
         with("apirone", &[("content-encoding", "gzip")]),
         Some(Reason::RequestMalformed)
     );
+    let twice = [
+        ("content-type", "application/json"),
+        ("content-type", "application/json"),
+    ];
+    assert_eq!(with("apirone", &twice), Some(Reason::RequestMalformed));
     assert_eq!(with("mypopup", &[]), Some(Reason::RequestMalformed));
 }
 
