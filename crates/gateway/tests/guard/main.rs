@@ -9,6 +9,7 @@
 )]
 
 mod authorizing;
+mod echo;
 mod fields;
 mod paths;
 mod static_keys;
