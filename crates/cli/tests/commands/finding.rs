@@ -2,11 +2,12 @@
 //! does not.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use crate::run::{command, finish};
+use crate::run::{Ran, command, finish};
 use crate::server::Server;
 
 const LIST: [&str; 2] = ["account", "list"];
@@ -139,20 +140,56 @@ fn the_key_is_sent_to_this_machine_only() {
     }
 }
 
-#[test]
-fn another_program_on_the_port_is_told_from_a_server() {
-    use std::io::{Read, Write};
+/// Runs the listing on a program that gives one answer to whoever asks.
+fn listing_from(answer: String) -> Ran {
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
-    let data = directory(&format!("http://{}", other.local_addr().unwrap()), "key");
+    let url = format!("http://{}", other.local_addr().unwrap());
+    let data = directory(&url, "key");
     let answering = std::thread::spawn(move || {
         let (mut stream, _) = other.accept().unwrap();
         let mut head = [0; 1024];
-        let _ = stream.read(&mut head).unwrap();
-        let answer =
-            "HTTP/1.1 404 Not Found\r\nContent-Length: 5\r\nConnection: close\r\n\r\nnope\n";
+        assert_ne!(stream.read(&mut head).unwrap(), 0);
         stream.write_all(answer.as_bytes()).unwrap();
     });
-    let ran = finish(command(&LIST).arg("--data").arg(data.path())).code(1);
-    assert!(ran.stderr.contains("is the URL right?"), "{}", ran.stderr);
+    let ran = finish(command(&LIST).arg("--data").arg(data.path()));
     answering.join().unwrap();
+    ran
+}
+
+fn answer(status: &str, body: &str) -> String {
+    let length = body.len();
+    format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}")
+}
+
+#[test]
+fn another_program_on_the_port_is_told_from_a_server() {
+    for (status, body) in [
+        ("404 Not Found", "nope"),
+        ("200 OK", "<html>"),
+        ("302 Found", "{}"),
+    ] {
+        let ran = listing_from(answer(status, body)).code(1);
+        assert!(ran.stderr.contains("is the URL right?"), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn the_servers_answer_decides_the_exit_code() {
+    let problem = r#"{"code": "some_code", "detail": "in \u001b[31mwords"}"#;
+    for (status, code) in [
+        ("403 Forbidden", 77),
+        ("503 Service Unavailable", 69),
+        ("409 Conflict", 1),
+        ("500 Internal Server Error", 1),
+    ] {
+        let ran = listing_from(answer(status, problem)).code(code);
+        assert_eq!(
+            ran.stderr, "countersign: in \u{fffd}[31mwords\n",
+            "{status}"
+        );
+    }
+    let mut cut = answer("200 OK", "{\"items\": []}");
+    cut.truncate(cut.len() - 3);
+    let ran = listing_from(cut).code(69);
+    assert!(ran.stderr.contains("cannot be reached"), "{}", ran.stderr);
 }

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use countersign_domain::account::Invalid;
 use countersign_domain::{Session, SessionId};
 use serde::Serialize;
 use tracing::info;
@@ -12,7 +13,6 @@ use super::page::{Page, Parameters, limit};
 use super::place::{Place, no_account, no_session};
 use super::problem::Problem;
 use super::view::SessionView;
-use countersign_domain::account::Invalid;
 
 /// How many sessions were ended.
 #[derive(Serialize)]
