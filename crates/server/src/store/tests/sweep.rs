@@ -50,6 +50,8 @@ async fn a_row_outlives_the_tokens_of_earlier_generations_too() {
     let store = place.open();
     let (_, credential) = create(&store, "p").await;
     let session = login(&store, &credential).await;
+    place.clock.advance(REFRESH / 2);
+    let session = rotate(&store, &session).await;
     let mut shorter = terms();
     (shorter.lifetimes.access, shorter.lifetimes.refresh) = (SECOND, SECOND);
     store
