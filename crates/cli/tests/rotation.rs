@@ -4,7 +4,8 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "a test may panic"
+    clippy::print_stderr,
+    reason = "a test may panic, and this one has a figure to tell"
 )]
 
 mod support;
@@ -152,7 +153,7 @@ async fn kill_9_in_the_middle_of_refreshes_refuses_no_honest_client() {
     }
     let refreshed: usize = clients.iter().map(|client| client.refreshed).sum();
     assert!(refreshed >= KILLS * REFRESHES, "{refreshed} refreshes");
-    println!("{refreshed} refreshes over {KILLS} kills by {CLIENTS} clients, none refused");
+    eprintln!("{refreshed} refreshes over {KILLS} kills by {CLIENTS} clients, none refused");
 }
 
 /// A logout is durable before it is answered: a server that is killed right

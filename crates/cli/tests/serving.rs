@@ -191,6 +191,34 @@ fn a_wrong_or_missing_master_key_refuses_to_start_and_harms_nothing() {
     assert!(Demo::start_on(copy).manifest["accounts"].is_array());
 }
 
+#[test]
+fn a_store_that_was_cut_to_nothing_is_not_taken_for_a_new_one() {
+    let demo = Demo::start();
+    let copy = tempfile::tempdir().unwrap();
+    let data = copy.path().join("demo");
+    demo_copy(&demo.data(), &data);
+    drop(demo);
+    for file in ["countersign.db", "countersign.db-wal"] {
+        std::fs::write(data.join(file), "").unwrap();
+    }
+    let output = countersign(&[
+        "serve",
+        "--demo",
+        "--data",
+        data.to_str().unwrap(),
+        "--listen",
+        "127.0.0.1:0",
+        "--admin-listen",
+        "127.0.0.1:0",
+    ]);
+    assert_eq!(output.status.code(), Some(64), "{}", complaint(&output));
+    assert!(
+        complaint(&output).contains("restore"),
+        "{}",
+        complaint(&output)
+    );
+}
+
 fn demo_copy(from: &std::path::Path, to: &std::path::Path) {
     std::fs::create_dir(to).unwrap();
     std::fs::set_permissions(to, PermissionsExt::from_mode(0o700)).unwrap();

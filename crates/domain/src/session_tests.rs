@@ -7,6 +7,9 @@ use crate::account::StoredSecret;
 const SECOND: Duration = Duration::from_secs(1);
 const WINDOW: Duration = DEFAULT_WINDOW;
 
+/// A change to a story and to the claims that it is about to meet.
+type Spoil<Claims> = fn(&mut Story, &mut Claims);
+
 /// An api, a partner and a session of his, at a time that the test moves.
 #[derive(Clone)]
 struct Story {
@@ -385,30 +388,30 @@ fn what_is_refused_before_the_generation_is_looked_at_changes_nothing() {
     // A stale generation that would end the session if it got that far.
     let next = story.token();
     story.refresh(&next);
-    let cases: [(Reason, fn(&mut Story, &mut RefreshClaims)); 8] = [
+    let cases: [(Reason, Spoil<RefreshClaims>); 8] = [
         (Reason::SeedMismatch, |_, claims| {
-            claims.seed_hash = SeedHash([9; 32])
+            claims.seed_hash = SeedHash([9; 32]);
         }),
         (Reason::TokenForged, |_, claims| {
-            claims.account = AccountId::new(35).unwrap()
+            claims.account = AccountId::new(35).unwrap();
         }),
         (Reason::TokenExpired, |story, claims| {
-            claims.expires_at = story.now
+            claims.expires_at = story.now;
         }),
         (Reason::EpochPassed, |story, _| {
-            story.account.epoch = Epoch(6)
+            story.account.epoch = Epoch(6);
         }),
         (Reason::AccountDisabled, |story, _| {
-            story.account.active = false
+            story.account.active = false;
         }),
         (Reason::CredentialRevoked, |story, _| {
-            story.credential = None
+            story.credential = None;
         }),
         (Reason::AddressDenied, |story, _| {
-            story.address = "198.51.100.1".parse().unwrap()
+            story.address = "198.51.100.1".parse().unwrap();
         }),
         (Reason::SessionExpired, |story, _| {
-            story.now = story.session.refresh_expires_at
+            story.now = story.session.refresh_expires_at;
         }),
     ];
     for (reason, spoil) in cases {
@@ -427,22 +430,22 @@ fn what_is_refused_before_the_generation_is_looked_at_changes_nothing() {
 #[test]
 fn a_logout_asks_what_a_refresh_asks() {
     let story = Story::begin();
-    let cases: [(Result<(), Reason>, fn(&mut Story, &mut AccessClaims)); 6] = [
+    let cases: [(Result<(), Reason>, Spoil<AccessClaims>); 6] = [
         (Ok(()), |_, claims| claims.generation = 0),
         (Err(Reason::TokenExpired), |story, claims| {
-            claims.expires_at = story.now
+            claims.expires_at = story.now;
         }),
         (Err(Reason::TokenForged), |_, claims| {
-            claims.account = AccountId::new(35).unwrap()
+            claims.account = AccountId::new(35).unwrap();
         }),
         (Err(Reason::EpochPassed), |story, _| {
-            story.account.epoch = Epoch(6)
+            story.account.epoch = Epoch(6);
         }),
         (Err(Reason::AccountDisabled), |story, _| {
-            story.account.active = false
+            story.account.active = false;
         }),
         (Err(Reason::AddressDenied), |story, _| {
-            story.address = "198.51.100.1".parse().unwrap()
+            story.address = "198.51.100.1".parse().unwrap();
         }),
     ];
     for (expected, change) in cases {

@@ -18,10 +18,10 @@ const CHECK: usize = 6;
 /// A new key in the dialect's form, or in ours where it fixes none. It is shown
 /// to the partner once and never stored.
 pub fn key(dialect: &Dialect) -> Result<Secret, NoRandomness> {
-    if let Some(form) = dialect.credential() {
-        if let Some(secret) = in_form(|source| form.generate_secret(source))? {
-            return Ok(Secret::from(secret));
-        }
+    if let Some(form) = dialect.credential()
+        && let Some(secret) = in_form(|source| form.generate_secret(source))?
+    {
+        return Ok(Secret::from(secret));
     }
     let body = format!("cs_{}_{}", alphanumerics(ID)?, alphanumerics(SECRET)?);
     Ok(Secret::from(format!("{body}_{}", checksum(&body))))
@@ -31,10 +31,10 @@ pub fn key(dialect: &Dialect) -> Result<Secret, NoRandomness> {
 /// `prefix` (Apirone: `btc`), or in ours where it fixes none: `partner-` and 12
 /// hex digits.
 pub fn login(dialect: &Dialect, prefix: Option<&str>) -> Result<String, NoRandomness> {
-    if let Some(forms) = dialect.credential() {
-        if let Some(login) = in_form(|source| forms.generate_login(prefix, source))? {
-            return Ok(login);
-        }
+    if let Some(forms) = dialect.credential()
+        && let Some(login) = in_form(|source| forms.generate_login(prefix, source))?
+    {
+        return Ok(login);
     }
     Ok(format!("partner-{}", hex::encode(random::random::<6>()?)))
 }
@@ -90,7 +90,11 @@ mod tests {
         let text = alphanumerics(62_000).unwrap();
         for letter in ALPHABET {
             let drawn = text.bytes().filter(|byte| byte == letter).count();
-            assert!((800..1_200).contains(&drawn), "{} {drawn} times", char::from(*letter));
+            assert!(
+                (800..1_200).contains(&drawn),
+                "{} {drawn} times",
+                char::from(*letter)
+            );
         }
     }
 }

@@ -5,23 +5,25 @@
 //! answered before it is durable, and an outcome that is not known is a 503
 //! that asks for the same request again, never a 401.
 
-use std::net::IpAddr;
-use std::time::Duration;
+mod denied;
+mod record;
 
-use bytes::Bytes;
-use countersign_dialect::{Asked, Command, Found, Grant, Refused, Secret, Unread};
+use std::net::IpAddr;
+
+use countersign_dialect::{Asked, Command, Found, Grant, Secret, Variant};
 use countersign_domain::account::StoredSecret;
-use countersign_domain::session::{Change, End, Opening};
-use countersign_domain::{
-    Account, AccountId, Credential, LogoutScope, Operation, Reason, Refusal, Session, SessionId,
-};
-use countersign_token::Seed;
+use countersign_domain::session::{Change, Decision, End, Opening};
+use countersign_domain::{Account, Credential, LogoutScope, Operation, Reason, Session, SessionId};
+use countersign_token::{Refreshing, Seed, Verified};
 use http::request::Parts;
 
+use self::denied::Denied;
 use crate::api::Api;
 use crate::password::{PasswordFault, Passwords};
 use crate::random::random;
-use crate::store::{SessionError, Store, TermsOwned, Unavailable};
+use crate::store::{Refreshed, SessionError, Store, TermsOwned, Unavailable};
+
+pub use self::record::{Answer, Record};
 
 /// Issues for any number of apis. Cheap to clone.
 #[derive(Clone)]
@@ -35,37 +37,6 @@ pub struct Issuer {
 pub struct Caller {
     /// The peer's address.
     pub address: IpAddr,
-}
-
-/// The answer to a request, and what the log may say of it.
-#[derive(Debug)]
-pub struct Answer {
-    /// What the peer gets.
-    pub response: http::Response<Bytes>,
-    /// What happened.
-    pub record: Record,
-}
-
-/// What happened to one request, for the log; nothing in it is secret.
-#[derive(Clone, Debug)]
-pub struct Record {
-    /// What was asked for.
-    pub operation: Operation,
-    /// The dialect's variant, where the request told one.
-    pub variant: Option<String>,
-    /// Done, or why not.
-    pub outcome: Result<(), Reason>,
-    /// What the outcome did to the session, where that is worth a word:
-    /// `rotated`, `replayed`, `reuse` and so on.
-    pub change: Option<&'static str>,
-    /// Whose request it was, once that is known.
-    pub account: Option<AccountId>,
-    /// The login that was used.
-    pub login: Option<String>,
-    /// The session.
-    pub session: Option<SessionId>,
-    /// More on a refusal, in words.
-    pub detail: String,
 }
 
 /// How many bytes of a `User-Agent` are kept.
@@ -112,7 +83,7 @@ impl Issuer {
 
     /// Refuses a request whose body could not be had.
     pub fn refuse(&self, api: &Api, operation: Operation, reason: Reason) -> Answer {
-        Denied::new(operation, reason).answer(api)
+        Denied::new(Record::of(operation), reason).answer(api)
     }
 }
 
@@ -133,34 +104,43 @@ struct Request<'a> {
 
 impl Request<'_> {
     async fn login(&self, asked: &Asked, login: &str, secret: &Secret) -> Result<Answer, Denied> {
-        let denied = |reason| Denied::new(asked.operation, reason).asked(self.api, asked);
-        let with_login = |reason| denied(reason).login(login);
-        let known = self.authenticate(login, secret).await.map_err(with_login)?;
-        let of_account = |reason| with_login(reason).account(known.account.id);
-        let seed = Seed::new(random().map_err(|_| of_account(Reason::ServerFault))?);
+        let record = self.record(asked).with_login(login);
+        let known = self.authenticate(login, secret).await;
+        let known = known.map_err(|reason| Denied::new(record.clone(), reason))?;
+        let record = record.with_account(known.account.id);
+        let opened = self.open(asked, &known).await;
+        let (session, seed) = opened.map_err(|reason| Denied::new(record.clone(), reason))?;
+        let record = record.with_session(session.id).with_change(Some("opened"));
+        let secret = Some(secret);
+        self.grant(
+            &Granted {
+                asked,
+                session: &session,
+                seed: &seed,
+                login,
+                secret,
+            },
+            record,
+        )
+    }
+
+    /// Opens a session: only for a login that was checked.
+    async fn open(&self, asked: &Asked, known: &Authenticated) -> Result<(Session, Seed), Reason> {
+        let drawn = |_| Reason::ServerFault;
+        let seed = Seed::new(random().map_err(drawn)?);
         let opening = Opening {
-            id: SessionId(random().map_err(|_| of_account(Reason::ServerFault))?),
+            id: SessionId(random().map_err(drawn)?),
             seed_hash: seed.hash(),
             variant: self.api.dialect().variant_name(asked.variant).to_owned(),
             address: self.caller.address,
             user_agent: self.user_agent.clone(),
         };
-        let terms = self.terms(asked).map_err(of_account)?;
-        let new_login = self.api.dialect().new_login();
+        let (terms, new_login) = (self.terms(asked.variant)?, self.api.dialect().new_login());
         let store = &self.issuer.store;
         let opened = store
             .open_session(opening, known.credential.id, terms, new_login)
             .await;
-        let session = opened.map_err(|error| of_account(session_reason(error)))?;
-        let granted = Granted {
-            asked,
-            session: &session,
-            seed: &seed,
-            login,
-            secret: Some(secret),
-        };
-        self.grant(&granted, "opened")
-            .map_err(|reason| of_account(reason).session(session.id))
+        Ok((opened.map_err(session_reason)?, seed))
     }
 
     async fn refresh(
@@ -169,67 +149,80 @@ impl Request<'_> {
         token: &Secret,
         credential: Option<(String, Secret)>,
     ) -> Result<Answer, Denied> {
-        let denied = |reason| Denied::new(asked.operation, reason).asked(self.api, asked);
-        let tokens = self.api.tokens();
-        let verified = tokens.verify_refresh(token.expose(), self.issuer.store.now());
-        let verified = verified.map_err(denied)?;
+        let record = self.record(asked);
+        let verified = self
+            .api
+            .tokens()
+            .verify_refresh(token.expose(), self.issuer.store.now());
+        let verified = verified.map_err(|reason| Denied::new(record.clone(), reason))?;
         let claims = verified.claims;
-        let of_session = |reason| {
-            denied(reason)
-                .account(claims.account)
-                .session(claims.session)
+        let record = record
+            .with_account(claims.account)
+            .with_session(claims.session);
+        let refreshed = self.rotate(&verified, credential).await;
+        let refreshed = refreshed.map_err(|reason| Denied::new(record.clone(), reason))?;
+        let record = record.with_change(change_name(refreshed.decision.change));
+        let (session, credential) = match (refreshed.decision, refreshed.credential) {
+            (
+                Decision {
+                    outcome: Err(reason),
+                    ..
+                },
+                _,
+            ) => return Err(Denied::new(record, reason)),
+            (
+                Decision {
+                    session: Some(session),
+                    ..
+                },
+                Some(credential),
+            ) => (session, credential),
+            // An `Ok` without a session or credential is none that D2 lets pass.
+            _ => return Err(Denied::new(record, Reason::ServerFault)),
         };
+        let (seed, login) = (&verified.seed, &credential.login);
+        self.grant(
+            &Granted {
+                asked,
+                session: &session,
+                seed,
+                login,
+                secret: None,
+            },
+            record,
+        )
+    }
+
+    /// D1 to D6, after the credentials that some dialects want beside the token.
+    async fn rotate(
+        &self,
+        verified: &Verified<Refreshing>,
+        credential: Option<(String, Secret)>,
+    ) -> Result<Refreshed, Reason> {
         if let Some((login, secret)) = credential {
-            let known = self
-                .authenticate(&login, &secret)
-                .await
-                .map_err(of_session)?;
-            if known.account.id != claims.account {
-                return Err(of_session(Reason::TokenForged));
+            let known = self.authenticate(&login, &secret).await?;
+            if known.account.id != verified.claims.account {
+                return Err(Reason::TokenForged);
             }
         }
-        let terms = self.terms(asked).map_err(of_session)?;
+        let terms = self.terms(verified.variant)?;
         let refreshed = self
             .issuer
             .store
-            .refresh(claims, self.caller.address, terms)
-            .await;
-        let refreshed = refreshed.map_err(|error| of_session(store_reason(error)))?;
-        let change = change_name(refreshed.decision.change);
-        refreshed
-            .decision
-            .outcome
-            .map_err(|reason| of_session(reason).change(change))?;
-        let (Some(session), Some(credential)) =
-            (&refreshed.decision.session, &refreshed.credential)
-        else {
-            return Err(of_session(Reason::ServerFault));
-        };
-        let login = &credential.login;
-        let granted = Granted {
-            asked,
-            session,
-            seed: &verified.seed,
-            login,
-            secret: None,
-        };
-        self.grant(&granted, change.unwrap_or("none"))
-            .map_err(of_session)
+            .refresh(verified.claims, self.caller.address, terms);
+        refreshed.await.map_err(store_reason)
     }
 
     async fn logout(&self, asked: &Asked, token: &Secret) -> Result<Answer, Denied> {
-        let denied = |reason| Denied::new(asked.operation, reason).asked(self.api, asked);
-        let now = self.issuer.store.now();
-        let claims = *self
+        let record = self.record(asked);
+        let verified = self
             .api
             .tokens()
-            .verify_access(token.expose(), now)
-            .map_err(denied)?;
-        let of_session = |reason| {
-            denied(reason)
-                .account(claims.account)
-                .session(claims.session)
-        };
+            .verify_access(token.expose(), self.issuer.store.now());
+        let claims = *verified.map_err(|reason| Denied::new(record.clone(), reason))?;
+        let record = record
+            .with_account(claims.account)
+            .with_session(claims.session);
         let scope = self
             .api
             .dialect()
@@ -240,16 +233,17 @@ impl Request<'_> {
             .store
             .logout(claims, self.caller.address, scope)
             .await;
-        ended
-            .map_err(|error| of_session(store_reason(error)))?
-            .map_err(of_session)?;
-        let mut record = of_session(Reason::ServerFault).record;
-        record.outcome = Ok(());
-        record.change = Some("ended");
+        let ended = ended.map_err(store_reason).and_then(|ended| ended);
+        ended.map_err(|reason| Denied::new(record.clone(), reason))?;
+        let record = record.with_change(Some("ended"));
         Ok(Answer {
             response: self.api.dialect().done(asked),
             record,
         })
+    }
+
+    fn record(&self, asked: &Asked) -> Record {
+        Record::of(asked.operation).in_variant(self.api.dialect().variant_name(asked.variant))
     }
 
     /// Checks a login and secret. Whatever is wrong, the answer and, where the
@@ -302,13 +296,13 @@ impl Request<'_> {
         })
     }
 
-    fn terms(&self, asked: &Asked) -> Result<TermsOwned, Reason> {
+    fn terms(&self, variant: Variant) -> Result<TermsOwned, Reason> {
         self.api
-            .terms(asked.variant, self.issuer.store.now())
+            .terms(variant, self.issuer.store.now())
             .ok_or(Reason::ServerFault)
     }
 
-    fn grant(&self, granted: &Granted<'_>, change: &'static str) -> Result<Answer, Reason> {
+    fn grant(&self, granted: &Granted<'_>, record: Record) -> Result<Answer, Denied> {
         let Granted {
             asked,
             session,
@@ -317,31 +311,27 @@ impl Request<'_> {
             secret,
         } = *granted;
         let minted = self.api.tokens().mint(session, seed, login);
-        let pair = minted.map_err(|_| Reason::ServerFault)?;
-        let response = self.api.dialect().grant(
-            asked,
-            &Grant {
-                login,
-                client_id: session.account.number(),
-                access_token: pair.access_token.expose(),
-                refresh_token: pair.refresh_token.as_ref().map(Secret::expose),
-                access_expires_at: session.access_expires_at,
-                refresh_expires_at: session.refresh_expires_at,
-                now: self.issuer.store.now(),
-                secret,
-            },
-        );
-        let record = Record {
-            operation: asked.operation,
-            variant: Some(session.variant.clone()),
-            outcome: Ok(()),
-            change: Some(change),
-            account: Some(session.account),
-            login: Some(login.to_owned()),
-            session: Some(session.id),
-            detail: String::new(),
+        let pair = minted.map_err(|fault| {
+            let record = Record {
+                detail: fault.to_string(),
+                ..record.clone()
+            };
+            Denied::new(record, Reason::ServerFault)
+        })?;
+        let grant = Grant {
+            login,
+            client_id: session.account.number(),
+            access_token: pair.access_token.expose(),
+            refresh_token: pair.refresh_token.as_ref().map(Secret::expose),
+            access_expires_at: session.access_expires_at,
+            refresh_expires_at: session.refresh_expires_at,
+            now: self.issuer.store.now(),
+            secret,
         };
-        Ok(Answer { response, record })
+        Ok(Answer {
+            response: self.api.dialect().grant(asked, &grant),
+            record,
+        })
     }
 }
 
@@ -355,104 +345,14 @@ struct Granted<'a> {
     secret: Option<&'a Secret>,
 }
 
-/// A refusal on its way to the peer and the log.
-struct Denied {
-    record: Record,
-    reason: Reason,
-    pointer: Option<String>,
-    allow: Option<String>,
-}
-
-impl Denied {
-    fn new(operation: Operation, reason: Reason) -> Self {
-        let record = Record {
-            operation,
-            variant: None,
-            outcome: Err(reason),
-            change: None,
-            account: None,
-            login: None,
-            session: None,
-            detail: String::new(),
-        };
-        Self {
-            record,
-            reason,
-            pointer: None,
-            allow: None,
-        }
-    }
-
-    fn asked(mut self, api: &Api, asked: &Asked) -> Self {
-        self.record.variant = Some(api.dialect().variant_name(asked.variant).to_owned());
-        self
-    }
-
-    fn login(mut self, login: &str) -> Self {
-        self.record.login = Some(login.to_owned());
-        self
-    }
-
-    fn account(mut self, account: AccountId) -> Self {
-        self.record.account = Some(account);
-        self
-    }
-
-    fn session(mut self, session: SessionId) -> Self {
-        self.record.session = Some(session);
-        self
-    }
-
-    fn change(mut self, change: Option<&'static str>) -> Self {
-        self.record.change = change;
-        self
-    }
-
-    fn answer(self, api: &Api) -> Answer {
-        let refusal = self.reason.refusal(self.record.operation);
-        let response = api.dialect().refuse(&Refused {
-            operation: self.record.operation,
-            refusal,
-            pointer: self.pointer.as_deref(),
-            retry_after: retry_after(refusal),
-            allow: self.allow.as_deref(),
-        });
-        Answer {
-            response,
-            record: self.record,
-        }
-    }
-}
-
-impl From<Unread> for Denied {
-    fn from(unread: Unread) -> Self {
-        let mut denied = Self::new(unread.operation, unread.reason);
-        denied.pointer = unread.pointer;
-        denied.record.detail = unread.detail;
-        denied
-    }
-}
-
 fn read(api: &Api, parts: &Parts, body: &[u8]) -> Result<Command, Denied> {
     match api.dialect().find(&parts.method, parts.uri.path()) {
-        Found::WrongMethod { operation, allow } => {
-            let mut denied = Denied::new(operation, Reason::MethodUnknown);
-            denied.allow = Some(allow);
-            Err(denied)
-        }
-        Found::NotMine => Err(Denied::new(Operation::Guard, Reason::PathUnknown)),
+        Found::WrongMethod { operation, allow } => Err(Denied::wrong_method(operation, allow)),
+        Found::NotMine => Err(Denied::new(
+            Record::of(Operation::Guard),
+            Reason::PathUnknown,
+        )),
         Found::Operation(_) => api.dialect().read(parts, body).map_err(Denied::from),
-    }
-}
-
-/// When a peer should come back. A refresh that was repeated too often may try
-/// once its window is over; what was shed or unknown may come at once, a little
-/// later.
-fn retry_after(refusal: Refusal) -> Option<Duration> {
-    match refusal {
-        Refusal::Throttled => Some(Duration::from_secs(60)),
-        Refusal::Unavailable => Some(Duration::from_secs(1)),
-        _ => None,
     }
 }
 

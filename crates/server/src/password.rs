@@ -75,7 +75,10 @@ impl Passwords {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, PasswordFault> {
-        let _admitted = self.admitted.try_acquire().map_err(|_| PasswordFault::Busy)?;
+        let _admitted = self
+            .admitted
+            .try_acquire()
+            .map_err(|_| PasswordFault::Busy)?;
         let hashing = self.hashing.clone().acquire_owned().await;
         let hashing = hashing.map_err(|_| PasswordFault::Failed)?;
         // The place is given back when the work ends, not when a caller that
@@ -90,12 +93,19 @@ impl Passwords {
 
 fn hash(password: &Secret) -> Result<String, PasswordFault> {
     let hashed = Argon2::default().hash_password(password.expose().as_bytes());
-    hashed.map(|phc| phc.to_string()).map_err(|_| PasswordFault::Failed)
+    hashed
+        .map(|phc| phc.to_string())
+        .map_err(|_| PasswordFault::Failed)
 }
 
 fn verify(password: &Secret, stored: &str) -> Result<bool, PasswordFault> {
     use argon2::password_hash::Error;
     let stored = PasswordHash::new(stored).map_err(|_| PasswordFault::Failed)?;
+    // A PHC string may end before its hash; to compare with nothing would look
+    // like a wrong password for ever.
+    if stored.hash.is_none() {
+        return Err(PasswordFault::Failed);
+    }
     match Argon2::default().verify_password(password.expose().as_bytes(), &stored) {
         Ok(()) => Ok(true),
         Err(Error::PasswordInvalid) => Ok(false),
@@ -111,7 +121,10 @@ mod tests {
     async fn a_password_matches_its_own_hash_only() {
         let pool = Passwords::new(1, 1).unwrap();
         let stored = pool.hash(Secret::from("correct horse")).await.unwrap();
-        assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored}");
+        assert!(
+            stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
+            "{stored}"
+        );
         let check = |text: &str| pool.verify(Secret::from(text), Some(stored.clone()));
         assert_eq!(check("correct horse").await, Ok(true));
         assert_eq!(check("Correct horse").await, Ok(false));
@@ -128,17 +141,22 @@ mod tests {
     async fn a_hash_that_cannot_be_read_is_a_fault_and_not_a_wrong_password() {
         let pool = Passwords::new(1, 1).unwrap();
         let stored = Some("$argon2id$v=19$m=194".to_owned());
-        assert_eq!(pool.verify(Secret::from("x"), stored).await, Err(PasswordFault::Failed));
+        assert_eq!(
+            pool.verify(Secret::from("x"), stored).await,
+            Err(PasswordFault::Failed)
+        );
     }
 
     #[tokio::test]
     async fn the_one_who_finds_no_place_is_told_at_once() {
         let pool = Passwords::new(1, 1).unwrap();
         let tries: Vec<_> = (0..16)
-            .map(|_| tokio::spawn({
-                let pool = pool.clone();
-                async move { pool.verify(Secret::from("x"), None).await }
-            }))
+            .map(|_| {
+                tokio::spawn({
+                    let pool = pool.clone();
+                    async move { pool.verify(Secret::from("x"), None).await }
+                })
+            })
             .collect();
         let mut answers = Vec::new();
         for attempt in tries {
@@ -146,6 +164,10 @@ mod tests {
         }
         assert!(answers.contains(&Err(PasswordFault::Busy)), "{answers:?}");
         assert!(answers.contains(&Ok(false)), "{answers:?}");
-        assert_eq!(pool.verify(Secret::from("x"), None).await, Ok(false), "the pool is free again");
+        assert_eq!(
+            pool.verify(Secret::from("x"), None).await,
+            Ok(false),
+            "the pool is free again"
+        );
     }
 }

@@ -81,7 +81,8 @@ pub(crate) struct KindKey {
 
 /// A closed enum: what the key is decides the algorithm, the token does not.
 enum Signer {
-    Hs256(hmac::Key),
+    /// Boxed: the expanded key has more than a kilobyte.
+    Hs256(Box<hmac::Key>),
     Rs256(std::sync::Arc<Rsa>),
 }
 
@@ -102,7 +103,7 @@ impl SigningKey {
         };
         let kind_key = |kind| KindKey {
             signer: match &rsa {
-                None => Signer::Hs256(derive(&root, kind, "signature")),
+                None => Signer::Hs256(Box::new(derive(&root, kind, "signature"))),
                 Some(rsa) => Signer::Rs256(rsa.clone()),
             },
             claim: derive(&root, kind, "claim"),

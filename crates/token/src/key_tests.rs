@@ -12,7 +12,7 @@ fn verifies(vector: &Value, message: &[u8], signature: &[u8]) -> bool {
     if vector["alg"] == "HS256" {
         let key = hmac::Key::new(hmac::HMAC_SHA256, &bytes(vector, "k"));
         let key = KindKey {
-            signer: Signer::Hs256(key.clone()),
+            signer: Signer::Hs256(Box::new(key.clone())),
             claim: key,
         };
         return key.verify(message, signature);

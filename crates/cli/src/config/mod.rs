@@ -14,15 +14,15 @@ use countersign_dialect::Mistakes;
 use crate::exit::Failure;
 use crate::output::Output;
 
-pub use read::read;
-pub use settings::{ApiSection, LogFormat, Settings};
+pub(crate) use read::read;
+pub(crate) use settings::{ApiSection, LogFormat, Settings};
 
 /// A configuration file that says everything there is to say, with comments.
-pub const EXAMPLE: &str = include_str!("example.toml");
+pub(crate) const EXAMPLE: &str = include_str!("example.toml");
 
 /// Look at a configuration file without starting anything
 #[derive(Debug, clap::Subcommand)]
-pub enum ConfigCommand {
+pub(crate) enum ConfigCommand {
     /// Report every mistake in a configuration file
     #[command(
         after_help = "Examples:\n  countersign config check countersign.toml\n  \
@@ -38,7 +38,7 @@ pub enum ConfigCommand {
 }
 
 /// Runs `countersign config …`.
-pub fn run(command: &ConfigCommand, output: &mut Output) -> Result<(), Failure> {
+pub(crate) fn run(command: &ConfigCommand, output: &mut Output) -> Result<(), Failure> {
     match command {
         ConfigCommand::Example => output.text(EXAMPLE),
         ConfigCommand::Check { file } => {
@@ -53,7 +53,7 @@ pub fn run(command: &ConfigCommand, output: &mut Output) -> Result<(), Failure> 
 }
 
 /// Reads a configuration file and the dialect files that it names.
-pub fn load(file: &Path) -> Result<Settings, Failure> {
+pub(crate) fn load(file: &Path) -> Result<Settings, Failure> {
     let source = std::fs::read_to_string(file).map_err(|error| {
         Failure::usage(format!(
             "the configuration {} cannot be read: {error}",
@@ -61,10 +61,10 @@ pub fn load(file: &Path) -> Result<Settings, Failure> {
         ))
     })?;
     let base = file.parent().unwrap_or(Path::new("."));
-    read(&source, &file.display().to_string(), base).map_err(mistaken)
+    read(&source, &file.display().to_string(), base).map_err(|mistakes| mistaken(&mistakes))
 }
 
-fn mistaken(mistakes: Mistakes) -> Failure {
+fn mistaken(mistakes: &Mistakes) -> Failure {
     let number = mistakes.0.len();
     let noun = if number == 1 { "mistake" } else { "mistakes" };
     Failure::usage(format!("{mistakes}\n{number} {noun} in the configuration"))

@@ -24,7 +24,7 @@ use super::settings::{
 /// # Errors
 ///
 /// Every mistake in the file, and in the dialect files that it names.
-pub fn read(source: &str, origin: &str, base: &Path) -> Result<Settings, Mistakes> {
+pub(crate) fn read(source: &str, origin: &str, base: &Path) -> Result<Settings, Mistakes> {
     let document = Document::parse(source, origin)?;
     let root = document.root();
     let mut foreign = Vec::new();

@@ -13,35 +13,35 @@ use countersign_transport::Limits;
 
 /// The whole configuration.
 #[derive(Debug)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// `[server]`.
-    pub server: ServerSection,
+    pub(crate) server: ServerSection,
     /// `store.data`: the data directory.
-    pub data: PathBuf,
+    pub(crate) data: PathBuf,
     /// `[apis.NAME]`, sorted by name.
-    pub apis: Vec<ApiSection>,
+    pub(crate) apis: Vec<ApiSection>,
 }
 
 /// `[server]`: listeners and their limits.
 #[derive(Debug)]
-pub struct ServerSection {
+pub(crate) struct ServerSection {
     /// Where the API listens.
-    pub listen: SocketAddr,
+    pub(crate) listen: SocketAddr,
     /// Where the admin API and the probes listen.
-    pub admin_listen: SocketAddr,
+    pub(crate) admin_listen: SocketAddr,
     /// How log lines are written.
-    pub log: LogFormat,
+    pub(crate) log: LogFormat,
     /// Limits of both listeners.
-    pub limits: Limits,
+    pub(crate) limits: Limits,
     /// How many passwords are hashed at once.
-    pub hashing: usize,
+    pub(crate) hashing: usize,
     /// How many more may wait for it.
-    pub hashing_waiting: usize,
+    pub(crate) hashing_waiting: usize,
 }
 
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
+pub(crate) enum LogFormat {
     /// For people.
     Text,
     /// One JSON object a line.
@@ -50,30 +50,30 @@ pub enum LogFormat {
 
 /// `[apis.NAME]`.
 #[derive(Debug)]
-pub struct ApiSection {
+pub(crate) struct ApiSection {
     /// The name.
-    pub name: ApiName,
+    pub(crate) name: ApiName,
     /// The wire format.
-    pub dialect: Arc<Dialect>,
+    pub(crate) dialect: Arc<Dialect>,
     /// Lifetimes of what it issues; the dialect's preset unless given.
-    pub lifetimes: Lifetimes,
+    pub(crate) lifetimes: Lifetimes,
     /// Whether operators may set passwords beside generated keys.
-    pub passwords: bool,
+    pub(crate) passwords: bool,
     /// What it guards; `None` for an issuer without a guard.
-    pub guard: Option<GuardSection>,
+    pub(crate) guard: Option<GuardSection>,
 }
 
 /// The guarded part of `[apis.NAME]`.
 #[derive(Debug)]
-pub struct GuardSection {
+pub(crate) struct GuardSection {
     /// The guarded API's address.
-    pub upstream: String,
+    pub(crate) upstream: String,
     /// The paths that are guarded, and which of them are public.
-    pub routes: Routes,
+    pub(crate) routes: Routes,
     /// How long the upstream may take.
-    pub timeouts: Timeouts,
+    pub(crate) timeouts: Timeouts,
     /// Whether the upstream gets the caller's bearer too.
-    pub forward_authorization: bool,
+    pub(crate) forward_authorization: bool,
 }
 
 impl Default for ServerSection {
@@ -91,8 +91,8 @@ impl Default for ServerSection {
 }
 
 /// The data directory unless another is named.
-pub const DEFAULT_DATA: &str = "./countersign-data";
+pub(crate) const DEFAULT_DATA: &str = "./countersign-data";
 
 /// The longest replay window that may be configured: beyond it a thief gains
 /// more than an honest client that retries.
-pub const MAX_WINDOW: Duration = Duration::from_secs(300);
+pub(crate) const MAX_WINDOW: Duration = Duration::from_secs(300);

@@ -67,14 +67,25 @@ impl DataDirectory {
     }
 
     /// The master key: made with the store, and never again after that.
+    ///
+    /// A store that is new in a directory that was in use (it has an admin key)
+    /// was lost or cut to nothing: to begin anew would bury that.
     pub(crate) fn master_key(&self, store_is_new: bool) -> Result<MasterKey, Failure> {
+        if store_is_new && self.admin_key_file().exists() {
+            return Err(Failure::usage(format!(
+                "{0} was in use, and its store is gone or empty: restore {1} from a backup, or \
+                 name another directory with --data",
+                self.0.display(),
+                self.store().display()
+            )));
+        }
         let path = self.0.join("master.key");
         let key = if store_is_new {
             MasterKey::open_or_create(&path)
         } else {
             MasterKey::open(&path)
         };
-        key.map_err(|error| Failure::usage(error.to_string()))
+        key.map_err(Failure::usage)
     }
 
     /// Where the admin key is.

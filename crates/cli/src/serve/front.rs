@@ -127,7 +127,7 @@ impl Front {
 
 fn unreadable(error: &CollectError) -> Reason {
     match error {
-        CollectError::TooLarge { .. } => Reason::RequestTooLarge,
+        CollectError::TooLarge => Reason::RequestTooLarge,
         _ => Reason::RequestCutOff,
     }
 }

@@ -54,12 +54,10 @@ impl Entry {
 
     /// Ends the entry of a request to a token endpoint.
     pub(crate) fn issued(self, api: &ApiName, record: &Record, status: StatusCode) {
-        if record.outcome.is_ok() {
-            if let Some(change) = record.change {
-                metrics::counter!("countersign_session_changes_total",
-                    "api" => api.to_string(), "change" => change)
-                .increment(1);
-            }
+        if let (Ok(()), Some(change)) = (record.outcome, record.change) {
+            metrics::counter!("countersign_session_changes_total",
+                "api" => api.to_string(), "change" => change)
+            .increment(1);
         }
         let event = Event {
             operation: record.operation,

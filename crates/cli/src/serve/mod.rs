@@ -23,29 +23,29 @@ pub(crate) use demo::CONFIGURATION as DEMO;
   countersign serve --demo
   countersign config example > countersign.toml && countersign serve --config countersign.toml
   countersign serve --config countersign.toml --listen 0.0.0.0:8080 --data /var/lib/countersign")]
-pub struct ServeArgs {
+pub(crate) struct ServeArgs {
     /// The configuration file
     #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
+    pub(crate) config: Option<PathBuf>,
     /// The data directory [default: ./countersign-data]
     #[arg(long, value_name = "DIR")]
-    pub data: Option<PathBuf>,
+    pub(crate) data: Option<PathBuf>,
     /// Where the API listens [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR")]
-    pub listen: Option<SocketAddr>,
+    pub(crate) listen: Option<SocketAddr>,
     /// Where the admin API listens [default: 127.0.0.1:8081]
     #[arg(long, value_name = "ADDR")]
-    pub admin_listen: Option<SocketAddr>,
+    pub(crate) admin_listen: Option<SocketAddr>,
     /// Serve the shipped dialects with ready accounts in front of an echo
     #[arg(long, conflicts_with = "config")]
-    pub demo: bool,
+    pub(crate) demo: bool,
     /// Let a demo, whose secrets lie open, listen on an address that others reach
     #[arg(long, requires = "demo")]
-    pub danger_listen: bool,
+    pub(crate) danger_listen: bool,
 }
 
 /// Runs `countersign serve` until it is told to stop.
-pub fn run(args: &ServeArgs, output: &mut Output) -> Result<(), Failure> {
+pub(crate) fn run(args: &ServeArgs, output: &mut Output) -> Result<(), Failure> {
     let settings = settings(args)?;
     check_listeners(args, &settings)?;
     telemetry::log(settings.server.log);

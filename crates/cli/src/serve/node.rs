@@ -222,7 +222,7 @@ async fn feed(view: &View, store: &Store) -> Result<(), Failure> {
 fn uses(store: &Store) -> Uses {
     let store = store.clone();
     Uses::new(USES, move |session, generation| {
-        store.mark_used(session, generation)
+        store.mark_used(session, generation);
     })
 }
 

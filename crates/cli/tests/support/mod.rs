@@ -21,37 +21,37 @@ use serde_json::Value;
 use tokio::net::TcpSocket;
 
 /// A demo that runs until it is dropped, with a data directory of its own.
-pub struct Demo {
+pub(crate) struct Demo {
     child: Child,
     data: tempfile::TempDir,
     log: Option<std::thread::JoinHandle<String>>,
-    pub manifest: Value,
+    pub(crate) manifest: Value,
 }
 
 /// An account of the demo.
 #[derive(Clone, Debug)]
-pub struct Account {
-    pub login: String,
-    pub secret: String,
-    pub client_id: u64,
+pub(crate) struct Account {
+    pub(crate) login: String,
+    pub(crate) secret: String,
+    pub(crate) client_id: u64,
 }
 
 /// An answer with its body whole.
 #[derive(Clone, Debug)]
-pub struct Reply {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: Bytes,
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Demo {
     /// Starts a demo on free ports and waits until it serves.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::start_on(tempfile::tempdir().unwrap())
     }
 
     /// Starts a demo on the directory `demo` below this one.
-    pub fn start_on(data: tempfile::TempDir) -> Self {
+    pub(crate) fn start_on(data: tempfile::TempDir) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_countersign"))
             .args([
                 "serve",
@@ -93,7 +93,7 @@ impl Demo {
 
     /// Kills the process with SIGKILL, in the middle of whatever it does, and
     /// starts it again on the same directory.
-    pub fn kill_and_restart(mut self) -> Self {
+    pub(crate) fn kill_and_restart(mut self) -> Self {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         let data = std::mem::replace(&mut self.data, tempfile::tempdir().unwrap());
@@ -101,26 +101,26 @@ impl Demo {
     }
 
     /// Asks the process to stop, waits for it, and gives its exit code and log.
-    pub fn stop(mut self) -> (Option<i32>, String) {
+    pub(crate) fn stop(mut self) -> (Option<i32>, String) {
         signal(&self.child, "TERM");
         let code = self.child.wait().unwrap().code();
         let log = self.log.take().unwrap().join().unwrap();
         (code, log)
     }
 
-    pub fn data(&self) -> PathBuf {
+    pub(crate) fn data(&self) -> PathBuf {
         self.data.path().join("demo")
     }
 
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.url("listen").parse().unwrap()
     }
 
-    pub fn admin(&self) -> SocketAddr {
+    pub(crate) fn admin(&self) -> SocketAddr {
         self.url("admin").parse().unwrap()
     }
 
-    pub fn admin_key(&self) -> &str {
+    pub(crate) fn admin_key(&self) -> &str {
         self.manifest["admin_key"].as_str().unwrap()
     }
 
@@ -133,7 +133,7 @@ impl Demo {
     }
 
     /// The account of `api` whose login begins with `prefix`.
-    pub fn account(&self, api: &str, prefix: &str) -> Account {
+    pub(crate) fn account(&self, api: &str, prefix: &str) -> Account {
         let accounts = self.manifest["accounts"].as_array().unwrap();
         let found = accounts.iter().find(|it| {
             it["api"] == api
@@ -150,7 +150,7 @@ impl Demo {
     }
 
     /// The process, for its figures in /proc.
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 }
@@ -173,7 +173,7 @@ fn signal(child: &Child, name: &str) {
 }
 
 /// A request with a body; `headers` are name and value.
-pub fn request(
+pub(crate) fn request(
     method: &str,
     target: &str,
     headers: &[(&str, &str)],
@@ -187,13 +187,13 @@ pub fn request(
 }
 
 /// Sends a request from 127.0.0.1 on a connection of its own.
-pub async fn send(to: SocketAddr, request: Request<Full<Bytes>>) -> Reply {
+pub(crate) async fn send(to: SocketAddr, request: Request<Full<Bytes>>) -> Reply {
     send_from("127.0.0.1", to, request).await.unwrap()
 }
 
 /// Sends a request from a loopback address on a connection of its own; an error
 /// if the connection breaks.
-pub async fn send_from(
+pub(crate) async fn send_from(
     from: &str,
     to: SocketAddr,
     mut request: Request<Full<Bytes>>,
@@ -230,31 +230,31 @@ where
 
 impl Reply {
     /// The body as JSON.
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body)
             .unwrap_or_else(|error| panic!("{error}: {:?}", self.text()))
     }
 
     /// The body as text.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
     /// A header, empty if it is not there.
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers
             .get(name)
             .map_or("", |value| value.to_str().unwrap())
     }
 
     /// Status and text, for an assertion that shows both.
-    pub fn outcome(&self) -> (u16, String) {
+    pub(crate) fn outcome(&self) -> (u16, String) {
         (self.status.as_u16(), self.text())
     }
 }
 
 /// Waits until `met` holds, for what another process does in its own time.
-pub fn eventually(what: &str, mut met: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, mut met: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !met() {
         assert!(
@@ -266,7 +266,7 @@ pub fn eventually(what: &str, mut met: impl FnMut() -> bool) {
 }
 
 /// Every file below a directory.
-pub fn files(directory: &Path) -> Vec<PathBuf> {
+pub(crate) fn files(directory: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();

@@ -1,0 +1,84 @@
+//! A refusal on its way to the peer and the log, with what is known of the
+//! caller so far.
+
+use std::time::Duration;
+
+use countersign_dialect::{Refused, Unread};
+use countersign_domain::{Operation, Reason, Refusal};
+
+use super::record::{Answer, Record};
+use crate::api::Api;
+
+/// A refusal. Boxed inside: it is large and rare.
+pub(super) struct Denied(Box<Parts>);
+
+struct Parts {
+    record: Record,
+    reason: Reason,
+    pointer: Option<String>,
+    allow: Option<String>,
+}
+
+impl Denied {
+    pub(super) fn new(record: Record, reason: Reason) -> Self {
+        let record = Record {
+            outcome: Err(reason),
+            ..record
+        };
+        Self(Box::new(Parts {
+            record,
+            reason,
+            pointer: None,
+            allow: None,
+        }))
+    }
+
+    /// The path is served, for these methods only.
+    pub(super) fn wrong_method(operation: Operation, allow: String) -> Self {
+        let mut denied = Self::new(Record::of(operation), Reason::MethodUnknown);
+        denied.0.allow = Some(allow);
+        denied
+    }
+
+    /// The refusal in the api's spelling.
+    pub(super) fn answer(self, api: &Api) -> Answer {
+        let Parts {
+            record,
+            reason,
+            pointer,
+            allow,
+        } = *self.0;
+        let refusal = reason.refusal(record.operation);
+        let response = api.dialect().refuse(&Refused {
+            operation: record.operation,
+            refusal,
+            pointer: pointer.as_deref(),
+            retry_after: retry_after(refusal),
+            allow: allow.as_deref(),
+        });
+        Answer { response, record }
+    }
+}
+
+impl From<Unread> for Denied {
+    fn from(unread: Unread) -> Self {
+        let record = Record {
+            detail: unread.detail,
+            ..Record::of(unread.operation)
+        };
+        let mut denied = Self::new(record, unread.reason);
+        denied.0.pointer = unread.pointer;
+        denied
+    }
+}
+
+/// When a peer should come back. A refresh that was repeated too often may try
+/// once its window is over; what was shed or is unknown may come a little
+/// later.
+fn retry_after(refusal: Refusal) -> Option<Duration> {
+    match refusal {
+        Refusal::Throttled => Some(Duration::from_secs(60)),
+        Refusal::Unavailable => Some(Duration::from_secs(1)),
+        _ => None,
+    }
+}
