@@ -147,6 +147,12 @@ impl Dialect {
         self.credential.as_ref()
     }
 
+    /// A login as it is read from a request: folded, where the dialect states
+    /// that it is. A login that is stored otherwise is never found.
+    pub fn fold_login(&self, login: &str) -> String {
+        self.accept.fold_login(login)
+    }
+
     /// The largest request body that is read, in bytes.
     pub fn max_body(&self) -> usize {
         self.accept.max_body

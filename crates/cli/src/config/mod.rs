@@ -15,7 +15,7 @@ use crate::exit::Failure;
 use crate::output::Output;
 
 pub(crate) use read::read;
-pub(crate) use settings::{ApiSection, LogFormat, Settings};
+pub(crate) use settings::{ApiSection, LogFormat, ServerSection, Settings};
 
 /// A configuration file that says everything there is to say, with comments.
 pub(crate) const EXAMPLE: &str = include_str!("example.toml");

@@ -123,9 +123,14 @@ impl DataDirectory {
         }
     }
 
-    /// Tells operator commands where the admin API is.
-    pub(crate) fn publish_admin_url(&self, url: &str) -> Result<(), Failure> {
-        write_private(&self.0.join("admin.url"), &format!("{url}\n"))
+    /// Tells operator commands where the admin API is, and scripts what a demo
+    /// has for them.
+    pub(crate) fn publish(&self, admin_url: &str, demo: Option<&str>) -> Result<(), Failure> {
+        write_private(&self.0.join("admin.url"), &format!("{admin_url}\n"))?;
+        match demo {
+            Some(manifest) => write_private(&self.demo(), manifest),
+            None => Ok(()),
+        }
     }
 }
 

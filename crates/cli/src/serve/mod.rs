@@ -6,6 +6,8 @@ mod echo;
 mod front;
 mod journal;
 mod node;
+mod opening;
+mod ready;
 mod telemetry;
 
 use std::net::SocketAddr;

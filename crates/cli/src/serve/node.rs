@@ -7,14 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use countersign_dialect::Secret;
-use countersign_domain::{ApiName, Timestamp};
-use countersign_gateway::{Gateway, GuardedApi, Upstream, Uses, View};
+use countersign_domain::ApiName;
+use countersign_gateway::{Gateway, Uses, View};
 use countersign_server::admin::{AdminKey, AdminState, Probes, probes, router};
-use countersign_server::api::{Api, ApiSettings};
-use countersign_server::clock::Clock;
+use countersign_server::api::Api;
 use countersign_server::issuer::Issuer;
 use countersign_server::password::Passwords;
-use countersign_server::seal::MasterKey;
 use countersign_server::store::Store;
 use countersign_transport::{Limits, serve};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -23,11 +21,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tower::ServiceExt;
 
-use super::data::{DataDirectory, write_private};
-use super::demo::Demo;
-use super::front::{Front, Served};
+use super::data::DataDirectory;
+use super::front::Front;
+use super::opening::Opened;
+use super::ready::Ready;
 use super::{echo, telemetry};
-use crate::config::{ApiSection, Settings};
+use crate::config::{ServerSection, Settings};
 use crate::exit::Failure;
 use crate::output::Output;
 
@@ -47,72 +46,52 @@ pub(crate) async fn run(
     let metrics = telemetry::metrics()?;
     let directory = DataDirectory::open(&settings.data)?;
     directory.check_owner(demo)?;
-    let api_listener = bind(settings.server.listen, "the API").await?;
-    let admin_listener = bind(settings.server.admin_listen, "the admin API").await?;
-    let view = Arc::new(View::new());
-    let (store, master) = open_store(&directory, &view).await?;
+    let listeners = Listeners::bind(&settings.server).await?;
     let echo = if demo {
         Some(start_echo(&mut settings).await?)
     } else {
         None
     };
-    let (apis, served) = load_apis(settings.apis, &store, &master).await?;
-    let demo = if demo {
-        directory.withdraw_demo()?;
-        Some(Demo::prepare(&directory, &apis, &store).await?)
-    } else {
-        None
-    };
-    feed(&view, &store).await?;
-    let passwords = Passwords::new(settings.server.hashing, settings.server.hashing_waiting)
-        .map_err(Failure::bug)?;
+    let server = settings.server;
+    let opened = Opened::open(&directory, &server, settings.apis, demo).await?;
     let (admin_key, key_is_new) = directory.admin_key()?;
-    let draining = Arc::new(AtomicBool::new(false));
-    let admin = admin_service(
-        AdminState {
-            store: store.clone(),
-            apis: Arc::new(apis.clone()),
-            passwords: passwords.clone(),
-            key: AdminKey::new("admin", &admin_key),
-        },
-        metrics,
-        draining.clone(),
-    );
-    let uses = Arc::new(uses(&store));
-    let front = Arc::new(Front {
-        apis: served,
-        issuer: Issuer::new(store.clone(), passwords),
-        gateway: Gateway::new(view.clone(), uses.clone()),
-        store: store.clone(),
-    });
-    let urls = Urls::of(&api_listener, &admin_listener)?;
-    let node = Node {
-        limits: settings.server.limits,
-        store,
-        view,
-        uses,
-        draining,
-    };
-    let serving = node.serve(front, api_listener, admin, admin_listener, stop);
-    let serving = tokio::spawn(serving);
-    directory.publish_admin_url(&urls.admin)?;
-    announce(
-        &directory,
-        &urls,
-        &admin_key,
+    let ready = Ready {
+        listen: url(&listeners.api)?,
+        admin: url(&listeners.admin)?,
+        admin_key: admin_key.clone(),
         key_is_new,
-        demo.as_ref(),
-        &apis,
-        output,
-    )?;
+    };
+    let (text, manifest) = ready.words(&directory, &opened)?;
+    let node = Node::of(opened, server.limits);
+    let admin = node.admin_service(&admin_key, metrics);
+    let serving = tokio::spawn(node.serve(listeners, admin, stop));
+    directory.publish(&ready.admin, manifest.as_deref())?;
+    output.document(&ready.document(&directory), &text)?;
     let ended = serving.await.map_err(Failure::bug);
     drop(echo);
     ended
 }
 
+/// The two listeners, bound.
+struct Listeners {
+    api: TcpListener,
+    admin: TcpListener,
+}
+
+impl Listeners {
+    async fn bind(server: &ServerSection) -> Result<Self, Failure> {
+        let api = bind(server.listen, "the API").await?;
+        let admin = bind(server.admin_listen, "the admin API").await?;
+        Ok(Self { api, admin })
+    }
+}
+
 /// What serving and draining need.
 struct Node {
     limits: Limits,
+    front: Arc<Front>,
+    apis: Arc<BTreeMap<ApiName, Arc<Api>>>,
+    passwords: Passwords,
     store: Store,
     view: Arc<View>,
     uses: Arc<Uses>,
@@ -120,21 +99,64 @@ struct Node {
 }
 
 impl Node {
+    fn of(opened: Opened, limits: Limits) -> Self {
+        let Opened {
+            store,
+            view,
+            apis,
+            served,
+            passwords,
+            ..
+        } = opened;
+        let marks = store.clone();
+        let uses = Arc::new(Uses::new(USES, move |session, generation| {
+            marks.mark_used(session, generation);
+        }));
+        let front = Front {
+            apis: served,
+            issuer: Issuer::new(store.clone(), passwords.clone()),
+            gateway: Gateway::new(view.clone(), uses.clone()),
+            store: store.clone(),
+        };
+        Self {
+            limits,
+            front: Arc::new(front),
+            apis: Arc::new(apis),
+            passwords,
+            store,
+            view,
+            uses,
+            draining: Arc::default(),
+        }
+    }
+
+    /// The admin API and the probes.
+    fn admin_service(&self, key: &Secret, metrics: PrometheusHandle) -> axum::Router {
+        let draining = self.draining.clone();
+        let probes = probes(Probes {
+            store: self.store.clone(),
+            standing: Arc::new(move || match draining.load(Ordering::SeqCst) {
+                true => Err("draining"),
+                false => Ok(()),
+            }),
+            metrics: Arc::new(move || metrics.render()),
+        });
+        let state = AdminState {
+            store: self.store.clone(),
+            apis: self.apis.clone(),
+            passwords: self.passwords.clone(),
+            key: AdminKey::new("admin", key),
+        };
+        router(state).merge(probes)
+    }
+
     /// Serves both listeners until `stop`; then the API drains first, so that
     /// the probes answer to the end.
-    async fn serve(
-        self,
-        front: Arc<Front>,
-        api: TcpListener,
-        admin: axum::Router,
-        admin_listener: TcpListener,
-        stop: watch::Receiver<bool>,
-    ) {
+    async fn serve(self, listeners: Listeners, admin: axum::Router, stop: watch::Receiver<bool>) {
         let (drained, api_drained) = watch::channel(false);
-        let admin_limits = self.limits.clone();
         let admin = tokio::spawn(serve(
-            admin_listener,
-            admin_limits,
+            listeners.admin,
+            self.limits.clone(),
             move |request, _| {
                 let admin = admin.clone();
                 async move { infallible(admin.oneshot(request).await) }
@@ -142,7 +164,7 @@ impl Node {
             until(api_drained),
         ));
         let pruning = tokio::spawn(prune(self.view, self.uses, self.store.clone()));
-        let draining = self.draining;
+        let (draining, front) = (self.draining, self.front);
         let stopped = async move {
             until(stop).await;
             draining.store(true, Ordering::SeqCst);
@@ -152,7 +174,7 @@ impl Node {
             let front = front.clone();
             async move { front.answer(request, peer).await }
         };
-        let served = serve(api, self.limits, answer, stopped).await;
+        let served = serve(listeners.api, self.limits, answer, stopped).await;
         pruning.abort();
         // The admin listener may be gone already; then nobody has to be told.
         let _ = drained.send(true);
@@ -162,23 +184,9 @@ impl Node {
     }
 }
 
-/// Where the two listeners are reached.
-struct Urls {
-    api: String,
-    admin: String,
-}
-
-impl Urls {
-    fn of(api: &TcpListener, admin: &TcpListener) -> Result<Self, Failure> {
-        let url = |listener: &TcpListener| {
-            let address = listener.local_addr().map_err(Failure::bug)?;
-            Ok::<_, Failure>(format!("http://{address}"))
-        };
-        Ok(Self {
-            api: url(api)?,
-            admin: url(admin)?,
-        })
-    }
+fn url(listener: &TcpListener) -> Result<String, Failure> {
+    let address = listener.local_addr().map_err(Failure::bug)?;
+    Ok(format!("http://{address}"))
 }
 
 async fn bind(address: SocketAddr, what: &str) -> Result<TcpListener, Failure> {
@@ -188,94 +196,6 @@ async fn bind(address: SocketAddr, what: &str) -> Result<TcpListener, Failure> {
              --admin-listen)"
         ))
     })
-}
-
-/// Opens the store, whose every commit tells `view` before it is acknowledged.
-async fn open_store(
-    directory: &DataDirectory,
-    view: &Arc<View>,
-) -> Result<(Store, MasterKey), Failure> {
-    let path = directory.store();
-    let clock = Clock::system(Timestamp::default());
-    let (told, now) = (view.clone(), clock.clone());
-    let store = Store::open(&path, clock, move |notices| {
-        for notice in notices {
-            told.apply(notice, now.now());
-        }
-    })
-    .map_err(|error| Failure::usage(error.to_string()))?;
-    let is_new = !store.has_master().await.map_err(Failure::unavailable)?;
-    let master = directory.master_key(is_new)?;
-    let checked = store.check_master(&master).await;
-    checked.map_err(|error| Failure::usage(error.to_string()))?;
-    Ok((store, master))
-}
-
-/// Tells `view` all that was so before this start.
-async fn feed(view: &View, store: &Store) -> Result<(), Failure> {
-    for notice in store.snapshot().await.map_err(Failure::unavailable)? {
-        view.apply(&notice, store.now());
-    }
-    Ok(())
-}
-
-fn uses(store: &Store) -> Uses {
-    let store = store.clone();
-    Uses::new(USES, move |session, generation| {
-        store.mark_used(session, generation);
-    })
-}
-
-async fn load_apis(
-    sections: Vec<ApiSection>,
-    store: &Store,
-    master: &MasterKey,
-) -> Result<(BTreeMap<ApiName, Arc<Api>>, Vec<Served>), Failure> {
-    let mut apis = BTreeMap::new();
-    let mut served = Vec::new();
-    for section in sections {
-        let settings = ApiSettings {
-            name: section.name.clone(),
-            dialect: section.dialect.clone(),
-            lifetimes: section.lifetimes,
-            passwords: section.passwords,
-        };
-        let api = Api::load(settings, store, master).await;
-        let api = Arc::new(api.map_err(|fault| Failure::usage(fault.to_string()))?);
-        let guarded = section.guard.map(|guard| {
-            let upstream = Upstream::new(&guard.upstream, guard.timeouts).map_err(Failure::bug)?;
-            let dialect = section.dialect.clone();
-            let guarded =
-                GuardedApi::new(section.name, dialect, api.tokens(), guard.routes, upstream)
-                    .with_static_keys(api.pepper.clone());
-            Ok::<_, Failure>(match guard.forward_authorization {
-                true => guarded.forwarding_authorization(),
-                false => guarded,
-            })
-        });
-        apis.insert(api.name().clone(), api.clone());
-        served.push(Served {
-            api,
-            guarded: guarded.transpose()?,
-        });
-    }
-    Ok((apis, served))
-}
-
-fn admin_service(
-    state: AdminState,
-    metrics: PrometheusHandle,
-    draining: Arc<AtomicBool>,
-) -> axum::Router {
-    let probes = probes(Probes {
-        store: state.store.clone(),
-        standing: Arc::new(move || match draining.load(Ordering::SeqCst) {
-            true => Err("draining"),
-            false => Ok(()),
-        }),
-        metrics: Arc::new(move || metrics.render()),
-    });
-    router(state).merge(probes)
 }
 
 /// Starts the demo's upstream on a free port and points every guard at it. It
@@ -304,33 +224,6 @@ async fn prune(view: Arc<View>, uses: Arc<Uses>, store: Store) {
         view.prune(now);
         uses.prune(now);
     }
-}
-
-fn announce(
-    directory: &DataDirectory,
-    urls: &Urls,
-    admin_key: &Secret,
-    key_is_new: bool,
-    demo: Option<&Demo>,
-    apis: &BTreeMap<ApiName, Arc<Api>>,
-    output: &mut Output,
-) -> Result<(), Failure> {
-    let mut text = format!("API    {}\nadmin  {}\n", urls.api, urls.admin);
-    if key_is_new {
-        let file = directory.admin_key_file();
-        text.push_str(&format!(
-            "admin key, shown this once and kept in {}:\n  {}\n",
-            file.display(),
-            admin_key.expose()
-        ));
-    }
-    if let Some(demo) = demo {
-        let manifest = demo.manifest(&urls.api, &urls.admin, admin_key);
-        let manifest = serde_json::to_string_pretty(&manifest).map_err(Failure::bug)?;
-        text.push_str(&demo.curl_lines(&urls.api, apis));
-        write_private(&directory.demo(), &manifest)?;
-    }
-    output.text(&text)
 }
 
 /// Turns to `true` at the first SIGTERM or SIGINT; the second ends the process

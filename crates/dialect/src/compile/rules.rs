@@ -5,6 +5,7 @@ use countersign_domain::{Kind, Operation, RefreshMode};
 
 use crate::document::{Table, Value};
 use crate::form::Form;
+use crate::pattern::Hole;
 use crate::word::Word;
 use crate::{Dialect, Variant};
 
@@ -128,6 +129,15 @@ impl Rules<'_, '_> {
         for variant in dialect.variants() {
             self.tokens(variant);
         }
+        let extra = |hole: &Hole| matches!(hole.word, Word::Extra(_));
+        if dialect
+            .present
+            .iter()
+            .any(|(_, value)| value.holes().any(extra))
+        {
+            let message = "presents `extra` parts, which no issuer checks";
+            self.blame("guard", message);
+        }
         let presents = |word: &Word| *word == Word::AccessToken;
         if !dialect
             .present
@@ -162,6 +172,12 @@ impl Rules<'_, '_> {
             );
         }
         let unknown = |word: &Word| matches!(word, Word::Extra(_));
+        if form.request.holes().iter().any(|hole| unknown(&hole.word)) {
+            place.blame(
+                "cannot be served: nothing checks the `extra` parts that it asks for",
+                None,
+            );
+        }
         if form
             .reply
             .holes()

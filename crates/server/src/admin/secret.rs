@@ -88,13 +88,15 @@ pub(super) fn kind(stored: &StoredSecret) -> &'static str {
     }
 }
 
+/// The login as requests will bring it: folded, in the dialect's form.
 fn login_of(dialect: &Dialect, text: &str) -> Result<String, Invalid> {
-    check_login(text)?;
+    let login = dialect.fold_login(text);
+    check_login(&login)?;
     if dialect
         .credential()
-        .is_none_or(|form| form.login_matches(text))
+        .is_none_or(|form| form.login_matches(&login))
     {
-        return Ok(text.to_owned());
+        return Ok(login);
     }
     Err(Invalid(format!(
         "has not the form that the dialect {} fixes for logins; leave it out to have one generated",

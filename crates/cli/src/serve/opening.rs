@@ -1,0 +1,125 @@
+//! Opens what a node needs before it can serve: the store, the keys of each api,
+//! what verifiers know, and the demo's accounts.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use countersign_domain::{ApiName, Timestamp};
+use countersign_gateway::{GuardedApi, Upstream, View};
+use countersign_server::api::{Api, ApiSettings};
+use countersign_server::clock::Clock;
+use countersign_server::password::Passwords;
+use countersign_server::seal::MasterKey;
+use countersign_server::store::Store;
+
+use super::data::DataDirectory;
+use super::demo::Demo;
+use super::front::Served;
+use crate::config::{ApiSection, ServerSection};
+use crate::exit::Failure;
+
+/// A node that is ready to serve.
+pub(crate) struct Opened {
+    pub(crate) store: Store,
+    pub(crate) view: Arc<View>,
+    pub(crate) apis: BTreeMap<ApiName, Arc<Api>>,
+    pub(crate) served: Vec<Served>,
+    pub(crate) passwords: Passwords,
+    pub(crate) demo: Option<Demo>,
+}
+
+impl Opened {
+    /// Opens the data directory of a server or a demo.
+    pub(crate) async fn open(
+        directory: &DataDirectory,
+        server: &ServerSection,
+        apis: Vec<ApiSection>,
+        demo: bool,
+    ) -> Result<Self, Failure> {
+        let view = Arc::new(View::new());
+        let (store, master) = open_store(directory, &view).await?;
+        let (apis, served) = load_apis(apis, &store, &master).await?;
+        let demo = if demo {
+            directory.withdraw_demo()?;
+            Some(Demo::prepare(directory, &apis, &store).await?)
+        } else {
+            None
+        };
+        feed(&view, &store).await?;
+        let passwords =
+            Passwords::new(server.hashing, server.hashing_waiting).map_err(Failure::bug)?;
+        Ok(Self {
+            store,
+            view,
+            apis,
+            served,
+            passwords,
+            demo,
+        })
+    }
+}
+
+/// Opens the store, whose every commit tells `view` before it is acknowledged.
+async fn open_store(
+    directory: &DataDirectory,
+    view: &Arc<View>,
+) -> Result<(Store, MasterKey), Failure> {
+    let path = directory.store();
+    let clock = Clock::system(Timestamp::default());
+    let (told, now) = (view.clone(), clock.clone());
+    let store = Store::open(&path, clock, move |notices| {
+        for notice in notices {
+            told.apply(notice, now.now());
+        }
+    })
+    .map_err(|error| Failure::usage(error.to_string()))?;
+    let is_new = !store.has_master().await.map_err(Failure::unavailable)?;
+    let master = directory.master_key(is_new)?;
+    let checked = store.check_master(&master).await;
+    checked.map_err(|error| Failure::usage(error.to_string()))?;
+    Ok((store, master))
+}
+
+/// Tells `view` all that was so before this start.
+async fn feed(view: &View, store: &Store) -> Result<(), Failure> {
+    for notice in store.snapshot().await.map_err(Failure::unavailable)? {
+        view.apply(&notice, store.now());
+    }
+    Ok(())
+}
+
+async fn load_apis(
+    sections: Vec<ApiSection>,
+    store: &Store,
+    master: &MasterKey,
+) -> Result<(BTreeMap<ApiName, Arc<Api>>, Vec<Served>), Failure> {
+    let mut apis = BTreeMap::new();
+    let mut served = Vec::new();
+    for section in sections {
+        let settings = ApiSettings {
+            name: section.name.clone(),
+            dialect: section.dialect.clone(),
+            lifetimes: section.lifetimes,
+            passwords: section.passwords,
+        };
+        let api = Api::load(settings, store, master).await;
+        let api = Arc::new(api.map_err(|fault| Failure::usage(fault.to_string()))?);
+        let guarded = section.guard.map(|guard| {
+            let upstream = Upstream::new(&guard.upstream, guard.timeouts).map_err(Failure::bug)?;
+            let dialect = section.dialect.clone();
+            let guarded =
+                GuardedApi::new(section.name, dialect, api.tokens(), guard.routes, upstream)
+                    .with_static_keys(api.pepper.clone());
+            Ok::<_, Failure>(match guard.forward_authorization {
+                true => guarded.forwarding_authorization(),
+                false => guarded,
+            })
+        });
+        apis.insert(api.name().clone(), api.clone());
+        served.push(Served {
+            api,
+            guarded: guarded.transpose()?,
+        });
+    }
+    Ok((apis, served))
+}
