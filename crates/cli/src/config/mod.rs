@@ -2,7 +2,7 @@
 //! server makes of the file.
 //!
 //! Every mistake is reported at once, with its line. Defaults live with the
-//! types in [`settings`]; [`read`] says how each key is written.
+//! types in [`settings`]; [`read()`] says how each key is written.
 
 mod read;
 mod settings;
