@@ -415,7 +415,7 @@ fn belongs(
     if account != session.account || account != standing.account.id {
         return Err(Reason::TokenForged);
     }
-    if epoch.min(session.epoch) < standing.account.epoch {
+    if epoch < standing.account.epoch {
         return Err(Reason::EpochPassed);
     }
     Ok(())

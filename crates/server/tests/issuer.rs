@@ -361,6 +361,36 @@ async fn a_disabled_account_is_refused_wherever_it_comes() {
     assert_eq!(provider.log_in_with(SECRET).await.record.outcome, Ok(()));
 }
 
+/// A pool without a place tells who would have hashed: whatever is wrong with a
+/// login, it costs one hash, and a good generated key costs none.
+#[tokio::test]
+async fn every_failed_login_costs_a_hash_and_a_good_key_none() {
+    let mut provider = Provider::begin().await;
+    provider.issuer = Issuer::new(provider.store.clone(), Passwords::new(0, 0).unwrap());
+    assert_eq!(provider.log_in_with(SECRET).await.record.outcome, Ok(()));
+    let busy = Err(Reason::HashingBusy);
+    assert_eq!(provider.log_in_with("wrong").await.record.outcome, busy);
+    let unknown = json!({ "username": "nobody", "password": SECRET }).to_string();
+    let json = [("content-type", "application/json")];
+    let unknown = provider.ask("/auth/login", &json, &unknown).await;
+    assert_eq!(unknown.record.outcome, busy);
+    assert_eq!(unknown.response.status(), 503);
+    let disable = AccountUpdate {
+        active: Some(false),
+        allow: None,
+    };
+    provider
+        .store
+        .update_account(provider.account, disable, Actor::System)
+        .await
+        .unwrap();
+    assert_eq!(
+        provider.log_in_with(SECRET).await.record.outcome,
+        busy,
+        "disabled"
+    );
+}
+
 #[tokio::test]
 async fn a_logout_ends_every_session_of_the_client_and_cannot_be_said_twice() {
     let provider = Provider::begin().await;

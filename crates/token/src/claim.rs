@@ -146,6 +146,16 @@ mod tests {
     }
 
     #[test]
+    fn a_sealed_claim_of_another_version_is_refused() {
+        let mut body = decode(&claim(None).seal(&key(1))).unwrap();
+        body.truncate(BODY);
+        body[0] = (2 << 4) | 1;
+        let mac = hmac::sign(&key(1), &body);
+        body.extend_from_slice(&mac.as_ref()[..MAC]);
+        assert!(SessionClaim::open(&encode(body), Kind::Access, &key(1)).is_none());
+    }
+
+    #[test]
     fn every_changed_character_breaks_the_seal() {
         let sealed = claim(None).seal(&key(1));
         for at in 0..sealed.len() {

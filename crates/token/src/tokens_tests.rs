@@ -273,6 +273,29 @@ fn a_header_that_we_do_not_write_is_refused() {
 }
 
 #[test]
+fn a_header_that_we_do_not_write_is_refused_even_if_we_signed_it() {
+    let (tokens, pair) = b2binpay();
+    let compact = Compact::split(pair.access_token.expose()).unwrap();
+    let key = tokens.keys.iter().find(|key| key.kid.0 == "HS256").unwrap();
+    let sign = |header: &str| {
+        let signed = format!("{}.{}", encode(header), compact.claims);
+        let signature = key.key.of(Kind::Access).sign(signed.as_bytes()).unwrap();
+        format!("{signed}.{}", encode(signature))
+    };
+    let ours = String::from_utf8(decode(compact.header).unwrap()).unwrap();
+    assert!(tokens.verify_access(&sign(&ours), NOW).is_ok());
+    for header in [
+        "{}",
+        r#"{"alg":"none"}"#,
+        r#"{"typ":"JWT","alg":"HS256"}"#,
+        "not JSON",
+    ] {
+        let refused = tokens.verify_access(&sign(header), NOW).unwrap_err();
+        assert_eq!(refused, Reason::TokenForged, "{header}");
+    }
+}
+
+#[test]
 fn a_token_that_was_cut_padded_or_swapped_is_refused() {
     for (name, tokens, pair) in pairs() {
         let token = pair.access_token.expose();
