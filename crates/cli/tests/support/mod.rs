@@ -163,13 +163,17 @@ impl Drop for Demo {
     }
 }
 
-/// Sends a signal to a process of ours.
+/// Sends a signal to a process of ours. The shell's own `kill`: a bare Debian has
+/// no other.
 fn signal(child: &Child, name: &str) {
-    let sent = Command::new("kill")
-        .args(["-s", name, &child.id().to_string()])
-        .status()
-        .unwrap();
-    assert!(sent.success());
+    let command = format!("kill -s {name} {}", child.id());
+    assert!(
+        Command::new("sh")
+            .args(["-c", &command])
+            .status()
+            .unwrap()
+            .success()
+    );
 }
 
 /// A request with a body; `headers` are name and value.
