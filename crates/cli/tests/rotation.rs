@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
-use support::{Account, Demo, Reply, request, send, send_from};
+use support::{Account, Demo, Reply, eventually, request, send, send_from};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
@@ -140,9 +140,8 @@ async fn kill_9_in_the_middle_of_refreshes_refuses_no_honest_client() {
                 client
             });
         }
-        while done.load(Ordering::SeqCst) < REFRESHES {
-            tokio::task::yield_now().await;
-        }
+        let enough = || async { done.load(Ordering::SeqCst) >= REFRESHES };
+        eventually("a thousand refreshes", enough).await;
         demo = demo.kill_and_restart();
         while let Some(client) = running.join_next().await {
             clients.push(client.unwrap());

@@ -13,7 +13,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
-use support::{Demo, files, request, send};
+use support::{Demo, eventually, files, request, send};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -277,13 +277,9 @@ async fn a_request_that_runs_when_the_server_is_told_to_stop_is_answered() {
     let (admin, to) = (demo.admin(), demo.address());
     let stopping = tokio::task::spawn_blocking(move || demo.stop());
     let unready = || async { send(admin, request("GET", "/readyz", &[], "")).await.status == 503 };
-    while !unready().await {
-        tokio::task::yield_now().await;
-    }
-    assert!(
-        TcpStream::connect(to).await.is_err(),
-        "nobody new is let in"
-    );
+    eventually("the server says that it drains", unready).await;
+    let closed = || async { TcpStream::connect(to).await.is_err() };
+    eventually("nobody new is let in", closed).await;
     stream.write_all(first.as_bytes()).await.unwrap();
     stream.write_all(rest.as_bytes()).await.unwrap();
     let mut answer = String::new();

@@ -258,14 +258,11 @@ impl Reply {
 }
 
 /// Waits until `met` holds, for what another process does in its own time.
-pub(crate) fn eventually(what: &str, mut met: impl FnMut() -> bool) {
+pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut met: impl FnMut() -> F) {
     let begun = Instant::now();
-    while !met() {
-        assert!(
-            begun.elapsed() < Duration::from_secs(30),
-            "{what} did not happen"
-        );
-        std::thread::yield_now();
+    while !met().await {
+        assert!(begun.elapsed() < Duration::from_secs(30), "{what}");
+        tokio::task::yield_now().await;
     }
 }
 
