@@ -467,7 +467,8 @@ fn rotated(session: &Session, terms: &Terms<'_>, now: Timestamp) -> Decision {
 fn renewed(session: &Session, terms: &Terms<'_>, now: Timestamp) -> Decision {
     let next = Session {
         access_expires_at: access_expiry(session, terms, now),
-        used: false,
+        previous_kid: Some(session.kid.clone()),
+        kid: terms.active_kid.clone(),
         ..session.clone()
     };
     Decision {

@@ -216,6 +216,18 @@ fn a_used_successor_makes_a_late_retry_a_theft() {
 }
 
 #[test]
+fn a_rotation_forgets_that_its_predecessor_was_used() {
+    let mut story = Story::begin();
+    let first = story.token();
+    story.refresh(&first);
+    story.session.used = true;
+    let second = story.token();
+    story.refresh(&second);
+    story.later(2 * WINDOW);
+    assert_eq!(story.decide(&second).change, Change::Replayed);
+}
+
+#[test]
 fn an_unused_successor_whose_access_token_ran_out_makes_a_late_retry_a_theft() {
     let mut story = Story::begin();
     let token = story.token();
@@ -369,6 +381,10 @@ fn a_refresh_token_that_stays_gives_new_access_tokens_and_no_generation() {
     }
     assert_eq!(story.session.refresh_expires_at, refresh_expires_at);
     assert_eq!(story.session.generation, generation);
+
+    story.rotate_key("b");
+    story.refresh(&token);
+    assert_eq!(story.session.kid.0, "b", "a retiring key signs nothing new");
 }
 
 #[test]
@@ -430,7 +446,7 @@ fn what_is_refused_before_the_generation_is_looked_at_changes_nothing() {
 #[test]
 fn a_logout_asks_what_a_refresh_asks() {
     let story = Story::begin();
-    let cases: [(Result<(), Reason>, Spoil<AccessClaims>); 6] = [
+    let cases: [(Result<(), Reason>, Spoil<AccessClaims>); 9] = [
         (Ok(()), |_, claims| claims.generation = 0),
         (Err(Reason::TokenExpired), |story, claims| {
             claims.expires_at = story.now;
@@ -440,6 +456,16 @@ fn a_logout_asks_what_a_refresh_asks() {
         }),
         (Err(Reason::EpochPassed), |story, _| {
             story.account.epoch = Epoch(6);
+        }),
+        (Err(Reason::CredentialRevoked), |story, _| {
+            story.credential = None;
+        }),
+        (Err(Reason::TokenForged), |story, _| {
+            story.account.id = AccountId::new(35).unwrap();
+        }),
+        (Err(Reason::SessionExpired), |story, claims| {
+            story.now = story.session.refresh_expires_at;
+            claims.expires_at = story.now + SECOND;
         }),
         (Err(Reason::AccountDisabled), |story, _| {
             story.account.active = false;

@@ -39,13 +39,22 @@ impl Material {
     /// take some tenths of a second.
     pub fn generate(algorithm: Algorithm) -> Result<Self, MaterialFault> {
         let failed = MaterialFault::NotGenerated(algorithm);
-        let mut bytes = Zeroizing::new(vec![0; ROOT]);
-        SystemRandom::new().fill(&mut bytes).map_err(|_| failed)?;
-        if algorithm == Algorithm::Rs256 {
-            let pair = RsaKeyPair::generate(KeySize::Rsa2048).map_err(|_| failed)?;
-            let der: Pkcs8V1Der<'_> = pair.as_der().map_err(|_| failed)?;
-            bytes.extend_from_slice(der.as_ref());
-        }
+        let mut root = Zeroizing::new([0; ROOT]);
+        SystemRandom::new().fill(&mut *root).map_err(|_| failed)?;
+        let pair = match algorithm {
+            Algorithm::Hs256 => None,
+            Algorithm::Rs256 => Some(RsaKeyPair::generate(KeySize::Rsa2048).map_err(|_| failed)?),
+        };
+        let der: Option<Pkcs8V1Der<'_>> = pair
+            .as_ref()
+            .map(AsDer::as_der)
+            .transpose()
+            .map_err(|_| failed)?;
+        let der = der.as_ref().map_or(&[][..], |der| der.as_ref());
+        // Room for all: growing would leave a copy behind that is not zeroed.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(ROOT + der.len()));
+        bytes.extend_from_slice(&*root);
+        bytes.extend_from_slice(der);
         Ok(Self(bytes))
     }
 

@@ -108,13 +108,13 @@ struct Accepted {
     key: usize,
 }
 
-/// The algorithms for which an api that speaks `dialect` needs a key. Opaque
-/// tokens are sealed by an HS256 key.
+/// The algorithms for which an api that speaks `dialect` needs a key: those of
+/// its access tokens. Opaque access tokens are sealed by an HS256 key.
 pub fn algorithms(dialect: &Dialect) -> BTreeSet<Algorithm> {
-    let forms = dialect.variants().flat_map(|variant| {
-        [Kind::Access, Kind::Refresh].map(|kind| dialect.token_form(variant, kind))
-    });
-    forms.flatten().map(algorithm).collect()
+    let forms = dialect
+        .variants()
+        .filter_map(|variant| dialect.token_form(variant, Kind::Access));
+    forms.map(algorithm).collect()
 }
 
 impl Tokens {
@@ -153,8 +153,7 @@ impl Tokens {
     /// The key that signs what is new in this variant; `None` if the variant
     /// has no access token.
     pub fn active_kid(&self, variant: Variant) -> Option<&Kid> {
-        let form = self.dialect.token_form(variant, Kind::Access)?;
-        self.ring(algorithm(form)).map(KeyRing::active)
+        self.ring_of(variant).map(KeyRing::active)
     }
 
     /// The keys whose signatures are accepted at `now`.
@@ -288,9 +287,11 @@ impl Tokens {
             let Some(form) = self.dialect.token_form(variant, kind) else {
                 continue;
             };
-            let ring = self.ring(algorithm(form));
+            let Some(ring) = self.ring_of(variant).filter(|ring| can_sign(ring, form)) else {
+                continue;
+            };
             for (index, key) in self.keys.iter().enumerate() {
-                if ring.is_some_and(|ring| ring.keys().iter().any(|known| known.kid == key.kid)) {
+                if ring.keys().iter().any(|known| known.kid == key.kid) {
                     accepted.push(Accepted {
                         header: header(form, &key.kid),
                         variant,
@@ -302,7 +303,10 @@ impl Tokens {
         accepted
     }
 
-    fn ring(&self, algorithm: Algorithm) -> Option<&KeyRing> {
+    /// The keys that sign in this variant: those of its access tokens, for
+    /// refresh tokens too, since one key signs a generation.
+    fn ring_of(&self, variant: Variant) -> Option<&KeyRing> {
+        let algorithm = algorithm(self.dialect.token_form(variant, Kind::Access)?);
         self.rings
             .iter()
             .find(|ring| ring.keys()[0].algorithm == algorithm)
@@ -434,6 +438,14 @@ fn live_key(key: &Key, material: &Material) -> Result<LiveKey, TokensFault> {
         state: key.state,
         key: signing,
     })
+}
+
+/// A JWT says its algorithm; an opaque token is sealed by a key of any.
+fn can_sign(ring: &KeyRing, form: &TokenForm) -> bool {
+    match form {
+        TokenForm::Jwt(form) => ring.keys()[0].algorithm == form.algorithm(),
+        TokenForm::Opaque(_) => true,
+    }
 }
 
 fn algorithm(form: &TokenForm) -> Algorithm {

@@ -125,6 +125,41 @@ fn a_token_verifies_as_what_it_is() {
 }
 
 #[test]
+fn forms_mix_within_a_variant() {
+    let source = Dialect::shipped("mypopup").unwrap();
+    let jwt = "form = \"jwt\"\nalg = \"HS256\"";
+    let (access, refresh) = source.split_once("[tokens.main.refresh]").unwrap();
+    let (_, rest) = refresh.split_once("\n[").unwrap();
+    let opaque_refresh = format!("[tokens.main.refresh]\nform = \"opaque\"\n\n[{rest}");
+    for alg in ["RS256", "HS256"] {
+        let access = access.replace(jwt, &format!("form = \"jwt\"\nalg = \"{alg}\""));
+        let source = format!("{access}{opaque_refresh}");
+        let dialect = Arc::new(Dialect::compile(&source, "mixed").unwrap());
+        let tokens = Tokens::new(dialect.clone(), &keys(&dialect), NOW).unwrap();
+        let pair = tokens
+            .mint(&session("main", alg), &seed(), "partner")
+            .unwrap();
+        assert!(
+            tokens
+                .verify_access(pair.access_token.expose(), NOW)
+                .is_ok(),
+            "{alg}"
+        );
+        let refresh = pair.refresh_token.unwrap();
+        assert!(
+            refresh
+                .expose()
+                .bytes()
+                .all(|byte| byte.is_ascii_hexdigit()),
+            "{alg}"
+        );
+        let verified = tokens.verify_refresh(refresh.expose(), NOW).unwrap();
+        assert_eq!(verified.claims.session, SessionId([1; 16]));
+        assert!(tokens.verify_access(refresh.expose(), NOW).is_err());
+    }
+}
+
+#[test]
 fn the_same_row_gives_the_same_bytes() {
     let dialect = dialect("b2binpay");
     let keys = keys(&dialect);
