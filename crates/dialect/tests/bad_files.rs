@@ -48,6 +48,29 @@ fn a_huge_or_deep_file_costs_bounded_work() {
     }
 }
 
+/// Each form has one mistake, so as many are compiled as are blamed.
+#[test]
+fn no_more_forms_are_compiled_than_a_dialect_may_have() {
+    let base = std::fs::read_to_string(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bad/unknown-hole.toml"),
+    );
+    let form = |nth: usize| {
+        format!(
+            "[[login]]\nvariant = 'v{nth}'\npath = '/{nth}'\nrequest.body = '\"{{nothing}}\"'\nreply.body = '@one'\n"
+        )
+    };
+    let (head, rest) = base.as_deref().unwrap().split_once("[[login]]").unwrap();
+    let (_, tail) = rest.split_once("[guard]").unwrap();
+    let forms: String = (0..300).map(form).collect();
+    let source = format!("{head}{forms}[shapes]\none = '\"{{access_token}}\"'\n[guard]{tail}");
+    let told = Dialect::compile(&source, "f").unwrap_err().to_string();
+    assert_eq!(told.matches("no hole `nothing` here").count(), 32, "{told}");
+    assert!(
+        told.contains("f:1:1: has more than 32 forms of operations"),
+        "{told}"
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

@@ -26,11 +26,7 @@ const MAIN: &str = "main";
 /// The names of the variants, in the order in which logins introduce them.
 pub(super) fn variant_names(root: &Table<'_>) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
-    for form in root
-        .get("login")
-        .and_then(|forms| forms.array())
-        .unwrap_or_default()
-    {
+    for form in forms(root, Operation::Login).iter().take(MAX_FORMS) {
         let name = form.member_text("variant").unwrap_or(MAIN);
         if !names.iter().any(|known| known == name) {
             names.push(name.to_owned());
@@ -40,20 +36,28 @@ pub(super) fn variant_names(root: &Table<'_>) -> Vec<String> {
 }
 
 pub(super) fn read_all<'d>(root: &Table<'d>, context: &Context<'d>) -> Vec<Form> {
-    let mut forms = Vec::new();
-    for operation in OPERATIONS {
-        for value in root
-            .get(operation.name())
-            .and_then(|v| v.array())
-            .unwrap_or_default()
-        {
-            forms.extend(form(operation, &value, context));
-        }
-    }
-    if forms.len() > MAX_FORMS {
+    let written: Vec<_> = OPERATIONS
+        .into_iter()
+        .flat_map(|operation| {
+            let forms = forms(root, operation).into_iter();
+            forms.map(move |form| (operation, form))
+        })
+        .collect();
+    if written.len() > MAX_FORMS {
         root.blame("has more than 32 forms of operations");
     }
-    forms
+    // The limit comes before the work: many forms may name one large shape.
+    let read = written.iter().take(MAX_FORMS);
+    read.filter_map(|(operation, value)| form(*operation, value, context))
+        .collect()
+}
+
+/// The forms of an operation, as the file has them.
+fn forms<'d>(root: &Table<'d>, operation: Operation) -> Vec<Value<'d>> {
+    let Some(value) = root.get(operation.name()) else {
+        return Vec::new();
+    };
+    value.array().unwrap_or_default()
 }
 
 fn form<'d>(operation: Operation, value: &Value<'d>, context: &Context<'d>) -> Option<Form> {

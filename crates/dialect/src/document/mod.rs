@@ -27,7 +27,7 @@ mod nearest;
 mod table;
 mod value;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use toml::Spanned;
 use toml::de::DeTable;
@@ -42,13 +42,20 @@ use crate::{Mistake, Mistakes};
 /// The largest file that is looked at, in bytes.
 const MAX_SOURCE: usize = 1 << 20;
 
+/// The most mistakes that are told of one file.
+const MAX_MISTAKES: usize = 100;
+
 /// A file that parsed as TOML, and what has been found wrong with it.
 #[derive(Debug)]
 pub struct Document<'s> {
     source: &'s str,
     origin: &'s str,
     root: Spanned<DeTable<'s>>,
+    /// Where each line begins, in bytes.
+    lines: Vec<usize>,
     found: RefCell<Vec<(usize, Mistake)>>,
+    /// Whether there was more than is told.
+    more: Cell<bool>,
 }
 
 impl<'s> Document<'s> {
@@ -66,9 +73,11 @@ impl<'s> Document<'s> {
             source,
             origin,
             root,
+            lines: line_starts(source),
             found: RefCell::default(),
+            more: Cell::default(),
         };
-        for error in &errors {
+        for error in errors.iter().take(MAX_MISTAKES + 1) {
             let offset = error.span().map_or(0, |span| span.start);
             document.blame(offset, "", error.message(), None);
         }
@@ -85,7 +94,8 @@ impl<'s> Document<'s> {
         Table::new(self, self.root.get_ref(), 0, String::new())
     }
 
-    /// Records a mistake at a byte offset of the source.
+    /// Records a mistake at a byte offset of the source. After a hundred, only
+    /// that there are more.
     pub fn blame(
         &self,
         offset: usize,
@@ -93,6 +103,9 @@ impl<'s> Document<'s> {
         message: impl Into<String>,
         help: Option<String>,
     ) {
+        if self.is_full() {
+            return self.more.set(true);
+        }
         let (line, column) = self.place(offset);
         let mistake = Mistake {
             origin: self.origin.to_owned(),
@@ -108,6 +121,11 @@ impl<'s> Document<'s> {
     /// Whether anything has been found wrong so far.
     pub fn is_sound(&self) -> bool {
         self.found.borrow().is_empty()
+    }
+
+    /// Whether further mistakes will not be told.
+    pub(crate) fn is_full(&self) -> bool {
+        self.found.borrow().len() >= MAX_MISTAKES
     }
 
     /// What was read, if nothing was wrong.
@@ -139,22 +157,32 @@ impl<'s> Document<'s> {
             (a, &one.pointer, &one.message).cmp(&(b, &other.pointer, &other.message))
         });
         found.dedup();
-        Mistakes(found.into_iter().map(|(_, mistake)| mistake).collect())
+        let mut told: Vec<_> = found.into_iter().map(|(_, mistake)| mistake).collect();
+        if self.more.get()
+            && let Some(last) = told.last()
+        {
+            let more = Mistake {
+                line: last.line,
+                column: last.column,
+                ..whole_file(self.origin, "and more mistakes than are told")
+            };
+            told.push(more);
+        }
+        Mistakes(told)
     }
 
     /// Line and column of a byte offset, both from 1, the column in characters.
     fn place(&self, offset: usize) -> (usize, usize) {
-        let before = self.source.get(..offset).unwrap_or(self.source);
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
-        (
-            line,
-            before
-                .get(line_start..)
-                .map_or(0, |text| text.chars().count())
-                + 1,
-        )
+        let line = self.lines.partition_point(|start| *start <= offset).max(1);
+        let start = self.lines.get(line - 1).copied().unwrap_or_default();
+        let before = self.source.get(start..offset);
+        (line, before.map_or(0, |text| text.chars().count()) + 1)
     }
+}
+
+fn line_starts(source: &str) -> Vec<usize> {
+    let breaks = source.match_indices('\n').map(|(at, _)| at + 1);
+    std::iter::once(0).chain(breaks).collect()
 }
 
 fn whole_file(origin: &str, message: &str) -> Mistake {
@@ -233,6 +261,23 @@ mod tests {
                 .for_each(|b| b.blame_inside(2, "there", None));
         });
         assert_eq!(told, "f:3:3: /a: here\nf:4:8: /b: there");
+    }
+
+    #[test]
+    fn a_hundred_mistakes_are_told_and_that_there_are_more() {
+        for source in ["=\n".repeat(100_000), keys(30_000)] {
+            let told = mistakes(&source, |root| {
+                root.get("known");
+            });
+            assert_eq!(told.lines().count(), 101, "{}", &told[..200]);
+            assert!(told.ends_with("and more mistakes than are told"));
+        }
+        let told = mistakes(&keys(100), |_| ());
+        assert!(told.ends_with("f:100:1: /k99: is not a key here"), "{told}");
+    }
+
+    fn keys(count: usize) -> String {
+        (0..count).map(|nth| format!("k{nth} = 1\n")).collect()
     }
 
     #[test]

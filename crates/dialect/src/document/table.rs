@@ -108,6 +108,10 @@ impl Drop for Table<'_> {
             .keys()
             .filter(|key| !asked.iter().any(|known| known == key.name))
         {
+            if self.document.is_full() {
+                // The mistake counts; what was meant is no longer worth finding.
+                return self.blame_key(&key, "is not a key here", None);
+            }
             let help = did_you_mean(key.name, asked.iter().map(String::as_str));
             self.blame_key(&key, "is not a key here", help);
         }
