@@ -7,7 +7,7 @@ use crate::document::{Table, Value};
 use crate::form::Form;
 use crate::pattern::Hole;
 use crate::word::Word;
-use crate::{Dialect, Variant};
+use crate::{Dialect, TokenForm, Variant};
 
 /// A file and what was read from it.
 struct Rules<'r, 'd> {
@@ -202,6 +202,17 @@ impl Rules<'_, '_> {
                 "tokens",
                 format!("has `{name}.refresh` exactly if `{name}` has a refresh"),
             );
+        }
+        let algorithm = |kind| match self.dialect.token_form(variant, kind) {
+            Some(TokenForm::Jwt(form)) => Some(form.algorithm),
+            _ => None,
+        };
+        let both = algorithm(Kind::Access).zip(algorithm(Kind::Refresh));
+        if let Some((access, refresh)) = both.filter(|(access, refresh)| access != refresh) {
+            let (access, refresh) = (access.name(), refresh.name());
+            let message =
+                format!("signs `{name}` with {access} and {refresh}, but one key signs both");
+            self.blame("tokens", message);
         }
     }
 }
