@@ -72,6 +72,12 @@ impl Dialect {
     pub fn presentation_headers(&self) -> Vec<HeaderName> {
         self.present.iter().map(|(name, _)| name.clone()).collect()
     }
+
+    /// Whether peers may send JSON under this media type, which is in lower
+    /// case and without parameters; an empty one stands for none sent.
+    pub fn takes_json_as(&self, media: &str) -> bool {
+        self.accept.media.iter().any(|known| known == media)
+    }
 }
 
 fn token<'a>(

@@ -1,13 +1,18 @@
 //! A static key in a JSON body: found, and taken off before the body goes on.
 //!
 //! Only bodies of up to 64 KiB are looked into, of apis whose dialect has such a
-//! key, and whose media type is JSON without a content coding. A longer one
-//! streams through as it is where something else lets the request pass, and is
-//! refused where only a key in it could. A body that says it is JSON and is not
-//! is refused: what cannot be read cannot be stripped.
+//! key, under a media type that is JSON or under which the dialect takes JSON. A
+//! longer one streams through as it is where something else lets the request
+//! pass, and is refused where only a key in it could.
+//!
+//! A body that says it is JSON and is not is refused: what cannot be read cannot
+//! be stripped. So is one with a content coding, which is never undone here.
+//! Where the media type leaves open what the body is (`curl -d` sends JSON as a
+//! form), it is JSON if it begins with `{` and can be read; if not, it goes on as
+//! it is.
 
 use bytes::{Bytes, BytesMut};
-use countersign_dialect::{Presented, Secret, StaticKeyPlace, Unread};
+use countersign_dialect::{Dialect, Presented, Secret, StaticKeyPlace, Unread};
 use countersign_domain::Reason;
 use http::{HeaderMap, HeaderValue, header};
 use http_body::Body;
@@ -20,87 +25,154 @@ use crate::permit::Denied;
 /// The longest body that is looked into.
 const LONGEST: usize = 64 * 1024;
 
-/// Where in this body a key may stand; `None` if the body is none of ours to
-/// look into.
-pub(crate) fn place<'a>(
-    api: &'a GuardedApi,
-    headers: &HeaderMap,
-    body: &Upload,
-) -> Option<&'a StaticKeyPlace> {
-    let place = api.dialect().static_key()?;
-    let readable = place.body_name().is_some() && is_plain_json(headers) && !body.is_end_stream();
-    readable.then_some(place)
+/// A body in which a key may stand.
+pub(crate) struct Keyed<'a> {
+    place: &'a StaticKeyPlace,
+    syntax: Syntax,
+    coded: bool,
 }
 
-/// The key in a body on which the request depends, and the body without it.
-pub(crate) async fn take(
-    place: &StaticKeyPlace,
-    body: Upload,
-) -> Result<(Option<Secret>, Upload), Denied> {
-    let Read::Whole(bytes) = read(body).await? else {
-        return Err(Reason::RequestTooLarge.into());
-    };
-    match place.take_from_body(&bytes)? {
-        Some((key, rest)) => Ok((Some(key), Upload::whole(rest))),
-        None => Ok((None, Upload::whole(bytes))),
-    }
+/// What the media type says of a body; the surest last.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Syntax {
+    /// It may be JSON.
+    Open,
+    /// It is JSON.
+    Json,
 }
 
-/// The body of a request that may pass, without any key. One that differs from
-/// the key in the query is refused: two readers would read two callers.
-pub(crate) async fn strip(
-    place: &StaticKeyPlace,
-    body: Upload,
-    presented: &Presented<'_>,
-) -> Result<Upload, Denied> {
-    let bytes = match read(body).await? {
-        Read::Whole(bytes) => bytes,
-        Read::TooLong(body) => return Ok(body),
-    };
-    if let Presented::StaticKey(in_query) = presented {
-        let in_body = place.take_from_body(&bytes)?.map(|(key, _)| key);
-        StaticKeyPlace::one_key(Some(in_query.clone()), in_body)?;
+impl<'a> Keyed<'a> {
+    /// `None` if the body is none of ours to look into.
+    pub(crate) fn new(api: &'a GuardedApi, headers: &HeaderMap, body: &Upload) -> Option<Self> {
+        let place = api.dialect().static_key()?;
+        let syntax = syntax(api.dialect(), headers)?;
+        (place.body_name().is_some() && !body.is_end_stream()).then_some(Self {
+            place,
+            syntax,
+            coded: is_coded(headers),
+        })
     }
-    Ok(Upload::whole(place.strip_body(&bytes)?))
+
+    /// The key in a body on which the request depends, and the body without it.
+    pub(crate) async fn take(&self, body: Upload) -> Result<(Option<Secret>, Upload), Denied> {
+        if self.coded {
+            return Ok((None, body));
+        }
+        let bytes = match self.read(body).await? {
+            Read::Whole(bytes) => bytes,
+            Read::TooLong(_) => return Err(Reason::RequestTooLarge.into()),
+            Read::Other(body) => return Ok((None, body)),
+        };
+        if self.is_something_else(&bytes) {
+            return Ok((None, Upload::whole(bytes)));
+        }
+        match self.place.take_from_body(&bytes)? {
+            Some((key, rest)) => Ok((Some(key), Upload::whole(rest))),
+            None => Ok((None, Upload::whole(bytes))),
+        }
+    }
+
+    /// The body of a request that may pass, without any key. One that differs
+    /// from the key in the query is refused: two readers would read two callers.
+    pub(crate) async fn strip(
+        &self,
+        body: Upload,
+        presented: &Presented<'_>,
+    ) -> Result<Upload, Denied> {
+        if self.coded {
+            return Err(coded());
+        }
+        let bytes = match self.read(body).await? {
+            Read::Whole(bytes) => bytes,
+            Read::TooLong(body) | Read::Other(body) => return Ok(body),
+        };
+        if self.is_something_else(&bytes) {
+            return Ok(Upload::whole(bytes));
+        }
+        if let Presented::StaticKey(in_query) = presented {
+            let in_body = self.place.take_from_body(&bytes)?.map(|(key, _)| key);
+            StaticKeyPlace::one_key(Some(in_query.clone()), in_body)?;
+        }
+        Ok(Upload::whole(self.place.strip_body(&bytes)?))
+    }
+
+    /// Whether a body of open syntax cannot be read as JSON.
+    fn is_something_else(&self, bytes: &Bytes) -> bool {
+        self.syntax == Syntax::Open && self.place.strip_body(bytes).is_err()
+    }
+
+    /// Reads the body up to the limit; what is not read to its end is put
+    /// together again.
+    async fn read(&self, mut body: Upload) -> Result<Read, Denied> {
+        if self.syntax == Syntax::Json && body.size_hint().lower() > LONGEST as u64 {
+            return Ok(Read::TooLong(body));
+        }
+        let mut whole = BytesMut::new();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|_| Reason::RequestCutOff)?;
+            whole.extend_from_slice(&frame.into_data().unwrap_or_default());
+            if self.syntax == Syntax::Open && !may_be_object(&whole) {
+                return Ok(Read::Other(body.after(whole.freeze())));
+            }
+            if whole.len() > LONGEST {
+                return Ok(Read::TooLong(body.after(whole.freeze())));
+            }
+        }
+        Ok(Read::Whole(whole.freeze()))
+    }
 }
 
 enum Read {
     Whole(Bytes),
     TooLong(Upload),
+    /// It is not JSON, as its first bytes tell.
+    Other(Upload),
 }
 
-/// Reads the body up to the limit; beyond it the body is put together again.
-async fn read(mut body: Upload) -> Result<Read, Denied> {
-    if body.size_hint().lower() > LONGEST as u64 {
-        return Ok(Read::TooLong(body));
+/// What can be said of a body by its `Content-Type`, of which there may be
+/// several; `None` if no key can be in it.
+fn syntax(dialect: &Dialect, headers: &HeaderMap) -> Option<Syntax> {
+    let types = headers.get_all(header::CONTENT_TYPE).iter().map(essence);
+    let types: Vec<String> = types.collect();
+    if types.is_empty() {
+        return dialect.takes_json_as("").then_some(Syntax::Open);
     }
-    let mut whole = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| Reason::RequestCutOff)?;
-        whole.extend_from_slice(&frame.into_data().unwrap_or_default());
-        if whole.len() > LONGEST {
-            return Ok(Read::TooLong(body.after(whole.freeze())));
-        }
+    let syntaxes = types.iter().filter_map(|media| match media.as_str() {
+        media if is_json(media) => Some(Syntax::Json),
+        media => dialect.takes_json_as(media).then_some(Syntax::Open),
+    });
+    syntaxes.max()
+}
+
+/// The media type in lower case, without parameters.
+fn essence(value: &HeaderValue) -> String {
+    let mut parts = value.as_bytes().split(|byte| *byte == b';');
+    let essence = parts.next().unwrap_or_default().trim_ascii();
+    String::from_utf8_lossy(essence).to_ascii_lowercase()
+}
+
+/// RFC 8259, or RFC 6839 `+json`.
+fn is_json(media: &str) -> bool {
+    media == "application/json" || media == "text/json" || media.ends_with("+json")
+}
+
+/// Whether a content coding hides the body (RFC 9110 section 8.4).
+fn is_coded(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::CONTENT_ENCODING).iter();
+    codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+}
+
+/// Whether the first byte that is no blank, as far as there is one, begins an
+/// object.
+fn may_be_object(bytes: &[u8]) -> bool {
+    matches!(bytes.trim_ascii_start().first(), None | Some(b'{'))
+}
+
+fn coded() -> Denied {
+    Denied {
+        detail: Some("a static key could hide in the body, which has a content coding".to_owned()),
+        ..Denied::from(Reason::RequestMalformed)
     }
-    Ok(Read::Whole(whole.freeze()))
-}
-
-/// Whether any `Content-Type` is JSON (RFC 8259, or RFC 6839 `+json`) and no
-/// content coding hides it.
-fn is_plain_json(headers: &HeaderMap) -> bool {
-    let coded = |value: &HeaderValue| !value.as_bytes().eq_ignore_ascii_case(b"identity");
-    let mut types = headers.get_all(header::CONTENT_TYPE).iter();
-    !headers.get_all(header::CONTENT_ENCODING).iter().any(coded) && types.any(is_json)
-}
-
-fn is_json(value: &HeaderValue) -> bool {
-    let essence = value
-        .as_bytes()
-        .split(|b| *b == b';')
-        .next()
-        .unwrap_or_default();
-    let essence = essence.trim_ascii().to_ascii_lowercase();
-    essence == b"application/json" || essence == b"text/json" || essence.ends_with(b"+json")
 }
 
 impl From<Unread> for Denied {

@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use crate::answer::{Answer, AnswerBody};
 use crate::api::GuardedApi;
 use crate::body::{BoxError, Upload};
-use crate::body_key;
+use crate::body_key::Keyed;
 use crate::fields::{self, Onward};
 use crate::permit::{Asked, Denied, Permit, Proof, authorize};
 use crate::uses::Uses;
@@ -116,16 +116,16 @@ impl Gateway {
             address: peer,
         };
         let decided = authorize(api, &self.view, &asked, now);
-        let Some(place) = body_key::place(api, &parts.headers, &body) else {
+        let Some(keyed) = Keyed::new(api, &parts.headers, &body) else {
             return Ok((decided?, body));
         };
         match decided {
-            Ok(permit) => match body_key::strip(place, body, &asked.presented).await {
+            Ok(permit) => match keyed.strip(body, &asked.presented).await {
                 Ok(stripped) => Ok((permit, stripped)),
                 Err(denied) => Err(denied.of(&permit)),
             },
             Err(missing) if missing.reason == Reason::TokenMissing => {
-                let (key, body) = body_key::take(place, body).await?;
+                let (key, body) = keyed.take(body).await?;
                 asked.presented = Presented::StaticKey(key.ok_or(missing)?);
                 Ok((authorize(api, &self.view, &asked, now)?, body))
             }

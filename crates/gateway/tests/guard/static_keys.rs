@@ -342,3 +342,79 @@ async fn no_credential_is_found_in_an_answer_or_an_outcome() {
         assert!(!seen.contains(secret), "{secret} in {seen}");
     }
 }
+
+#[tokio::test]
+async fn a_body_is_looked_into_under_every_type_that_the_dialect_takes_json_under() {
+    let (world, front, _echo) = apirone().await;
+    let bearer = world.bearer();
+    let form = Some("application/x-www-form-urlencoded");
+    for media in [None, Some(""), form, Some("Application/JSON; a=b")] {
+        for (authorization, key) in [(None, KEY), (Some(&bearer), "K")] {
+            let mut fields = Vec::new();
+            fields.extend(media.map(|media| ("content-type", media)));
+            fields.extend(authorization.map(|bearer| ("authorization", bearer.as_str())));
+            let sent = format!(" \r\n{{\"a\":1,\"transfer-key\":\"{key}\"}}");
+            let reply = front.send("POST", &home("transfer"), &fields, &sent).await;
+            let left = Received::of(&reply);
+            assert_eq!(left.text("body"), " \r\n{\"a\":1}", "{media:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_need_not_be_json_goes_on_as_it_is_unless_it_is() {
+    let (world, front, _echo) = apirone().await;
+    let bearer = world.bearer();
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    let long = format!("a={}", "x".repeat(70_000));
+    for body in ["a=1&b=2", "", "  ", "{", "{a}=1", "[1]", &long] {
+        let fields = [form, ("authorization", bearer.as_str())];
+        let reply = front.send("POST", &home("transfer"), &fields, body).await;
+        assert_eq!(Received::of(&reply).text("body"), body);
+        front.send("POST", &home("transfer"), &[form], body).await;
+        let denied = world.last_outcome().unwrap_err();
+        assert_eq!(denied.reason, Reason::TokenMissing, "{body}");
+    }
+    let twice = format!(r#"{{"transfer-key":"{KEY}","transfer-key":"{KEY}"}}"#);
+    let large = format!(r#"{{"transfer-key":"{KEY}","a":"{long}"}}"#);
+    for (body, reason) in [
+        (twice, Reason::RequestMalformed),
+        (large, Reason::RequestTooLarge),
+    ] {
+        front.send("POST", &home("transfer"), &[form], &body).await;
+        assert_eq!(world.last_outcome().unwrap_err().reason, reason);
+    }
+}
+
+#[tokio::test]
+async fn a_coded_body_in_which_a_key_could_hide_does_not_go_on() {
+    let (world, front, echo) = apirone().await;
+    let bearer = world.bearer();
+    for media in ["application/json", "application/x-www-form-urlencoded", ""] {
+        for coding in ["gzip", "identity, gzip", "x"] {
+            let fields = [
+                ("content-type", media),
+                ("content-encoding", coding),
+                ("authorization", bearer.as_str()),
+            ];
+            front.send("POST", &home("transfer"), &fields, "{}").await;
+            let denied = world.last_outcome().unwrap_err();
+            assert_eq!(denied.reason, Reason::RequestMalformed, "{media} {coding}");
+            assert_eq!(denied.account.map(|id| id.number()), Some(ACCOUNT));
+        }
+    }
+    assert_eq!(echo.requests(), 0);
+    for (media, coding, body) in [
+        ("application/json", "gzip", ""),
+        ("application/json", "Identity", "{}"),
+        ("image/png", "gzip", "{}"),
+    ] {
+        let fields = [
+            ("content-type", media),
+            ("content-encoding", coding),
+            ("authorization", bearer.as_str()),
+        ];
+        let reply = front.send("POST", &home("transfer"), &fields, body).await;
+        assert_eq!(reply.status(), 200, "{media} {coding}");
+    }
+}
