@@ -13,7 +13,9 @@ use std::net::IpAddr;
 use countersign_dialect::{Asked, Command, Found, Grant, Secret, Variant};
 use countersign_domain::account::StoredSecret;
 use countersign_domain::session::{Change, Decision, End, Opening};
-use countersign_domain::{Account, Credential, LogoutScope, Operation, Reason, Session, SessionId};
+use countersign_domain::{
+    Account, Credential, LogoutScope, Operation, Reason, Session, SessionId, Timestamp,
+};
 use countersign_token::{Refreshing, Seed, Verified};
 use http::request::Parts;
 
@@ -119,6 +121,7 @@ impl Request<'_> {
                 seed: &seed,
                 login,
                 secret,
+                now: session.rotated_at,
             },
             record,
         )
@@ -161,6 +164,7 @@ impl Request<'_> {
             .with_session(claims.session);
         let refreshed = self.rotate(&verified, credential).await;
         let refreshed = refreshed.map_err(|reason| Denied::new(record.clone(), reason))?;
+        let rotated = refreshed.decision.change == Change::Rotated;
         let record = record.with_change(change_name(refreshed.decision.change));
         let (session, credential) = match (refreshed.decision, refreshed.credential) {
             (
@@ -180,6 +184,11 @@ impl Request<'_> {
             // An `Ok` without a session or credential is none that D2 lets pass.
             _ => return Err(Denied::new(record, Reason::ServerFault)),
         };
+        let now = if rotated {
+            session.rotated_at
+        } else {
+            self.issuer.store.now()
+        };
         let (seed, login) = (&verified.seed, &credential.login);
         self.grant(
             &Granted {
@@ -188,6 +197,7 @@ impl Request<'_> {
                 seed,
                 login,
                 secret: None,
+                now,
             },
             record,
         )
@@ -279,14 +289,16 @@ impl Request<'_> {
         secret: &Secret,
         stored: Option<&StoredSecret>,
     ) -> Result<bool, Reason> {
-        let hashed = match stored {
-            Some(StoredSecret::Key(hash)) if self.api.pepper.matches(secret.expose(), hash) => {
-                return Ok(true);
-            }
-            Some(StoredSecret::Password(phc)) => Some(phc.clone()),
-            Some(StoredSecret::Key(_)) | None => None,
+        // An unknown login is compared too, with a hash that no key has.
+        let (key, hashed) = match stored {
+            Some(StoredSecret::Key(hash)) => (*hash, None),
+            Some(StoredSecret::Password(phc)) => ([0; 32], Some(phc.clone())),
+            None => ([0; 32], None),
         };
-        if hashed.is_none() && !self.api.settings.passwords {
+        if self.api.pepper.matches(secret.expose(), &key) {
+            return Ok(true);
+        }
+        if !self.api.settings.passwords {
             return Ok(false);
         }
         let verified = self.issuer.passwords.verify(secret.clone(), hashed).await;
@@ -309,6 +321,7 @@ impl Request<'_> {
             seed,
             login,
             secret,
+            now,
         } = *granted;
         let minted = self.api.tokens().mint(session, seed, login);
         let pair = minted.map_err(|fault| {
@@ -325,7 +338,7 @@ impl Request<'_> {
             refresh_token: pair.refresh_token.as_ref().map(Secret::expose),
             access_expires_at: session.access_expires_at,
             refresh_expires_at: session.refresh_expires_at,
-            now: self.issuer.store.now(),
+            now,
             secret,
         };
         Ok(Answer {
@@ -343,6 +356,9 @@ struct Granted<'a> {
     seed: &'a Seed,
     login: &'a str,
     secret: Option<&'a Secret>,
+    /// The instant of the reply: that of the generation it hands out, so that
+    /// all its times agree, or the present for one that is handed out again.
+    now: Timestamp,
 }
 
 fn read(api: &Api, parts: &Parts, body: &[u8]) -> Result<Command, Denied> {

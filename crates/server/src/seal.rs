@@ -8,7 +8,7 @@
 //! the old one sealed unreadable.
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -212,14 +212,25 @@ fn check(path: &Path, file: &File) -> Result<(), MasterKeyError> {
     Ok(())
 }
 
+/// Writes a new file with mode 0600, whole or not at all: a draft gets the name
+/// once it is durable. Never replaces a file.
 fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let draft = path.with_extension("draft");
+    // What an earlier start that was cut off left behind was never in use.
+    match fs::remove_file(&draft) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(path)?;
+        .open(&draft)?;
     file.write_all(bytes)?;
     file.sync_all()?;
+    let linked = fs::hard_link(&draft, path);
+    fs::remove_file(&draft)?;
+    linked?;
     // The name must be as durable as the bytes.
     let directory = path
         .parent()
@@ -250,6 +261,16 @@ mod tests {
     fn write(path: &Path, bytes: &[u8], mode: u32) {
         fs::write(path, bytes).unwrap();
         fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn a_start_that_was_cut_off_before_the_key_was_durable_is_begun_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("master.key");
+        fs::write(path.with_extension("draft"), b"half a k").unwrap();
+        MasterKey::create(&path).unwrap();
+        assert!(MasterKey::open(&path).is_ok());
+        assert!(!path.with_extension("draft").exists());
     }
 
     #[test]

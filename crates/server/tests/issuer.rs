@@ -322,6 +322,34 @@ async fn a_password_opens_the_account_and_a_wrong_one_does_not() {
 }
 
 #[tokio::test]
+async fn an_api_without_passwords_lets_no_stored_password_in() {
+    let mut provider = Provider::begin().await;
+    provider.api.settings.passwords = false;
+    provider.issuer = Issuer::new(provider.store.clone(), Passwords::new(0, 0).unwrap());
+    let phc = Passwords::new(1, 1)
+        .unwrap()
+        .hash(Secret::from("hunter2"))
+        .await
+        .unwrap();
+    let credential = StoredSecret::Password(phc);
+    let login = "by-password".to_owned();
+    let created =
+        provider
+            .store
+            .create_credential(provider.account, login, credential, Actor::System);
+    created.await.unwrap();
+    let body = json!({ "username": "by-password", "password": "hunter2" }).to_string();
+    let json = [("content-type", "application/json")];
+    let refused = provider.ask("/auth/login", &json, &body).await;
+    assert_eq!(refused.record.outcome, Err(Reason::WrongSecret));
+    assert_eq!(
+        provider.log_in_with("wrong").await.record.outcome,
+        Err(Reason::WrongSecret)
+    );
+    assert_eq!(provider.log_in_with(SECRET).await.record.outcome, Ok(()));
+}
+
+#[tokio::test]
 async fn a_disabled_account_is_refused_wherever_it_comes() {
     let provider = Provider::begin().await;
     let pair = provider.log_in().await;

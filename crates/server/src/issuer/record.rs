@@ -1,10 +1,11 @@
 //! What a request came to: the reply for the peer, and the record for the log.
 
+use std::fmt;
+
 use bytes::Bytes;
 use countersign_domain::{AccountId, Operation, Reason, SessionId};
 
 /// The answer to a request, and what the log may say of it.
-#[derive(Debug)]
 pub struct Answer {
     /// What the peer gets.
     pub response: http::Response<Bytes>,
@@ -32,6 +33,16 @@ pub struct Record {
     pub session: Option<SessionId>,
     /// More on a refusal, in words.
     pub detail: String,
+}
+
+/// Without the body, where tokens stand.
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer")
+            .field("status", &self.response.status())
+            .field("record", &self.record)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Record {

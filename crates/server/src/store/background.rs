@@ -72,14 +72,27 @@ impl Marks {
 pub(super) fn run(stop: &Receiver<()>, commands: &Commands, marks: &Arc<Marks>) {
     let mut ticks = 0;
     while stop.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
-        // What fails here is tried again, or lost without harm; the writer has
-        // logged it.
+        // A mark that fails is lost, which only keeps a replay window open to its
+        // bound; the rest is tried again. The writer has logged why.
         let _tried = marks.flush(commands);
         ticks += 1;
         if ticks % SWEEP_TICKS == 0 {
             let _tried = sweep_all(commands, stop);
+            let _tried = keep_clock(commands);
         }
     }
+}
+
+/// What is written before the store closes.
+pub(super) fn last(commands: &Commands, marks: &Marks) {
+    let _tried = marks.flush(commands);
+    let _tried = keep_clock(commands);
+}
+
+/// Stores the time on a node that commits nothing else: a clock that is set back
+/// while it is down must not bring dead tokens back to life.
+fn keep_clock(commands: &Commands) -> Result<(), Unavailable> {
+    commands.run_blocking(|work| work.execute_one("UPDATE head SET clock = clock", []))
 }
 
 /// Step after step, so that the callers' commands get in between.

@@ -132,7 +132,9 @@ fn reader(path: &Path) -> rusqlite::Result<Connection> {
 fn migrate(path: &Path, connection: &mut Connection) -> Result<(), OpenError> {
     use refinery::error::Kind;
 
-    let runner = migrations::migrations::runner();
+    // One transaction for the migrations and their history: a process that dies
+    // in between leaves neither.
+    let runner = migrations::migrations::runner().set_grouped(true);
     let known = runner
         .get_migrations()
         .iter()

@@ -50,8 +50,9 @@ pub use record::{
 };
 
 const READERS: usize = 2;
-/// The most rows of one listing.
-const PAGE: usize = 1_000;
+/// The most rows of one listing: a page of the admin API, and the row that tells
+/// whether there is another.
+const PAGE: usize = 1_001;
 
 /// The store. Clones are the same store.
 #[derive(Clone)]
@@ -203,8 +204,10 @@ impl Inner {
         self.readers.stop();
         readers.into_iter().for_each(join);
         if let Some(writer) = writer {
-            // What this loses, the marks may lose.
-            let _tried = self.marks.flush(&self.commands);
+            // On a thread of its own: who drops the store may not block.
+            let (commands, marks) = (self.commands.clone(), Arc::clone(&self.marks));
+            let last = spawn("store-last", move || background::last(&commands, &marks));
+            last.into_iter().for_each(join);
             self.commands.stop();
             join(writer);
         }
