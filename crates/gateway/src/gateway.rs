@@ -100,7 +100,8 @@ impl Gateway {
 
     /// Authorizes the request, and takes static keys off its body.
     ///
-    /// Nothing of a body is read for a request that is refused anyway.
+    /// Nothing of a body is read for a request that is refused anyway, and where
+    /// one is read the last word is spoken after it.
     async fn admit(
         &self,
         api: &GuardedApi,
@@ -121,7 +122,9 @@ impl Gateway {
         };
         match decided {
             Ok(permit) => match keyed.strip(body, &asked.presented).await {
-                Ok(stripped) => Ok((permit, stripped)),
+                // The body took its time, in which the caller can have lost
+                // what let it pass.
+                Ok(stripped) => Ok((authorize(api, &self.view, &asked, now)?, stripped)),
                 Err(denied) => Err(denied.of(&permit)),
             },
             Err(missing) if missing.reason == Reason::TokenMissing => {

@@ -1,12 +1,21 @@
 //! A static key in the query or the body, which the upstream never sees.
 
-use countersign_domain::revocation::Notice;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use countersign_domain::revocation::{Notice, Revocation};
 use countersign_domain::{Account, Allowlist, CredentialId, Reason};
-use countersign_gateway::Proof;
+use countersign_gateway::{Proof, View};
+use http::Request;
+use http_body::{Body, Frame};
 
 use crate::world::{
-    ACCOUNT, APIRONE, Echo, Front, KEY, LOGIN, OTHER_KEY, Plan, Received, SECOND_KEY, SECOND_LOGIN,
-    World, raw,
+    ACCOUNT, APIRONE, Echo, Front, KEY, LOGIN, NOW, OTHER_KEY, Plan, REQUEST_ID, Received,
+    SECOND_KEY, SECOND_LOGIN, SESSION, World, raw,
 };
 
 const JSON: (&str, &str) = ("content-type", "application/json");
@@ -417,4 +426,43 @@ async fn a_coded_body_in_which_a_key_could_hide_does_not_go_on() {
         let reply = front.send("POST", &home("transfer"), &fields, body).await;
         assert_eq!(reply.status(), 200, "{media} {coding}");
     }
+}
+
+/// A body whose sender loses its session while it is read.
+struct Revoking(Arc<View>, Option<&'static str>);
+
+impl Body for Revoking {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let until = NOW + Duration::from_secs(60);
+        let ended = Revocation::Session {
+            session: SESSION,
+            until,
+        };
+        self.0.apply(&Notice::Revoked(ended), NOW);
+        let piece = self.1.take().map(Bytes::from);
+        Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_is_revoked_while_the_body_is_read_does_not_pass() {
+    let (world, _front, echo) = apirone().await;
+    let request = Request::post(home("transfer"))
+        .header(JSON.0, JSON.1)
+        .header("authorization", world.bearer())
+        .body(Revoking(Arc::clone(&world.view), Some(r#"{"a":1}"#)))
+        .unwrap();
+    let forwarded = world
+        .gateway
+        .forward(&world.api, request, world.peer, REQUEST_ID, NOW);
+    let denied = forwarded.await.outcome.unwrap_err();
+    assert_eq!(denied.reason, Reason::SessionRevoked);
+    assert_eq!(denied.session, Some(SESSION));
+    assert_eq!(echo.requests(), 0);
 }
