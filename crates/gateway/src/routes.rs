@@ -3,7 +3,8 @@
 //! Of the rules that match, the most specific path decides, and then a rule that
 //! names the method goes before one that does not; the order in which they are
 //! written does not matter. A path without a rule is protected. A rule for GET
-//! is one for HEAD too (RFC 9110 section 9.3.2).
+//! is one for HEAD too (RFC 9110 section 9.3.2), unless another that decides as
+//! much names HEAD itself.
 
 use http::Method;
 
@@ -123,7 +124,7 @@ impl Routes {
             .filter_map(|rule| Some(Compiled::new(compile(&rule.path)?, rule)))
             .collect();
         let mut routes = Self { guards, rules };
-        routes.rules.sort_by(Compiled::precedence);
+        routes.rules.sort_by(Compiled::order);
         if faults.is_empty() {
             faults = routes.faults();
         }
@@ -208,6 +209,15 @@ impl Compiled {
     fn precedence(&self, other: &Self) -> std::cmp::Ordering {
         let by_path = self.pattern.specificity(&other.pattern);
         by_path.then(self.methods.is_empty().cmp(&other.methods.is_empty()))
+    }
+
+    /// Precedence, and where it is equal what names HEAD before what covers it
+    /// only by way of GET. For other methods the second part decides nothing:
+    /// rules that both name one are faults.
+    fn order(&self, other: &Self) -> std::cmp::Ordering {
+        let by_get = |rule: &Self| !rule.methods.contains(&Method::HEAD);
+        self.precedence(other)
+            .then(by_get(self).cmp(&by_get(other)))
     }
 
     /// Whether nothing says which of the two rules decides.
@@ -313,6 +323,24 @@ mod tests {
                     Some(expected),
                     "{method} {path}"
                 );
+            }
+        }
+    }
+
+    #[test]
+    fn a_rule_that_names_head_decides_for_it_in_whatever_order_they_are_written() {
+        use Access::{Protected, Public};
+        for (get, head) in [(Public, Protected), (Protected, Public)] {
+            let mut rules = vec![
+                rule(&[Method::GET, Method::PUT], "/a/{x}", get),
+                rule(&[Method::HEAD], "/a/{y}", head),
+            ];
+            for _ in 0..rules.len() {
+                rules.rotate_left(1);
+                let routes = Routes::new(&["/a/*"], rules.clone(), Slash::Exact).unwrap();
+                for (method, expected) in [("HEAD", head), ("GET", get), ("PUT", get)] {
+                    assert_eq!(access(&routes, method, "/a/b"), Some(expected), "{method}");
+                }
             }
         }
     }
