@@ -50,7 +50,7 @@ impl Dialect {
             now,
         };
         if operation == Operation::Guard {
-            return Ok(self.guarded(&reply));
+            return Ok(self.unless_refused(&reply));
         }
         let (_, form) = self
             .form_of(operation, variant)
@@ -64,7 +64,7 @@ impl Dialect {
                 });
         }
         if operation == Operation::Logout {
-            return Ok(Understood::Done);
+            return Ok(self.unless_refused(&reply));
         }
         match self.granted(form, asking, &reply) {
             Err(Unintelligible::Body(why)) => self
@@ -75,7 +75,8 @@ impl Dialect {
         }
     }
 
-    fn guarded(&self, reply: &Reply<'_>) -> Understood {
+    /// Some vendors refuse with HTTP 200: a success is what nothing refuses.
+    fn unless_refused(&self, reply: &Reply<'_>) -> Understood {
         let refused = self.refused(reply).map(Understood::Refused);
         refused.unwrap_or(Understood::Done)
     }
