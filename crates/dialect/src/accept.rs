@@ -44,6 +44,15 @@ impl Default for Accept {
 }
 
 impl Accept {
+    /// Whether two paths lead to the same forms.
+    pub(crate) fn is_path(&self, one: &str, other: &str) -> bool {
+        let bare = |path| match self.slash_optional {
+            true => str::strip_suffix(path, "/").unwrap_or(path),
+            false => path,
+        };
+        bare(one) == bare(other)
+    }
+
     /// A login as it is looked up.
     pub(crate) fn fold_login(&self, login: &str) -> String {
         let login = if self.trim_login { login.trim() } else { login };

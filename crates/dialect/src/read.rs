@@ -82,13 +82,9 @@ impl Dialect {
 
     /// The forms at a path, with their places.
     fn at<'p>(&'p self, path: &'p str) -> impl Iterator<Item = (u8, &'p Form)> {
-        let bare = |path: &'p str| match self.accept.slash_optional {
-            true => path.strip_suffix('/').unwrap_or(path),
-            false => path,
-        };
         let forms = self.forms.iter().enumerate();
         forms
-            .filter(move |(_, form)| bare(&form.path) == bare(path))
+            .filter(move |(_, form)| self.accept.is_path(&form.path, path))
             .filter_map(|(index, form)| Some((u8::try_from(index).ok()?, form)))
     }
 

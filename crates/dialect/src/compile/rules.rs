@@ -100,7 +100,9 @@ impl Rules<'_, '_> {
     /// Whether nothing tells a form from an earlier one.
     fn is_ambiguous(&self, index: usize, form: &Form) -> bool {
         self.dialect.forms.iter().take(index).any(|other| {
-            other.method == form.method && other.path == form.path && other.when == form.when
+            other.method == form.method
+                && self.dialect.accept.is_path(&other.path, &form.path)
+                && other.when == form.when
         })
     }
 
