@@ -48,6 +48,17 @@ fn a_huge_or_deep_file_costs_bounded_work() {
     }
 }
 
+#[test]
+fn an_opaque_refresh_may_stand_beside_any_jwt() {
+    let file =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bad/two-algorithms-in-a-variant.toml");
+    let source = std::fs::read_to_string(file).unwrap();
+    let (head, rest) = source.split_once("[tokens.main.refresh]").unwrap();
+    let (_, tail) = rest.split_once("[[login]]").unwrap();
+    let opaque = format!("{head}[tokens.main.refresh]\nform = 'opaque'\n[[login]]{tail}");
+    assert_eq!(Dialect::compile(&opaque, "f").err(), None);
+}
+
 /// Each form has one mistake, so as many are compiled as are blamed.
 #[test]
 fn no_more_forms_are_compiled_than_a_dialect_may_have() {
