@@ -1,8 +1,10 @@
 //! The sections `[[login]]`, `[[refresh]]` and `[[logout]]`.
 
 use countersign_domain::Operation;
-use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http::header::AUTHORIZATION;
+use http::{HeaderValue, Method, StatusCode};
 
+use super::headers::headers;
 use super::{Context, pattern, pointer};
 use crate::Variant;
 use crate::document::{Table, Value, did_you_mean};
@@ -163,11 +165,15 @@ fn request<'d>(value: &Value<'d>, context: &Context<'d>) -> Option<RequestForm> 
     let basic = table
         .get("basic")
         .and_then(|basic| self::basic(&basic, &vocabulary));
+    let headers = headers.unwrap_or_default();
+    if basic.is_some() && headers.iter().any(|(name, _)| name == AUTHORIZATION) {
+        table.blame("has both `basic` and a header `Authorization`, which are one");
+    }
     Some(RequestForm {
         media,
         payload,
         query: query.unwrap_or_default(),
-        headers: headers.unwrap_or_default(),
+        headers,
         basic,
     })
 }
@@ -207,24 +213,6 @@ fn named_patterns(value: &Value<'_>, vocabulary: &Vocabulary<'_>) -> Vec<(String
         Some((key.name.to_owned(), pattern(&value, vocabulary)?))
     };
     entries.into_iter().filter_map(read).collect()
-}
-
-pub(super) fn headers(
-    value: &Value<'_>,
-    vocabulary: &Vocabulary<'_>,
-) -> Vec<(HeaderName, Pattern)> {
-    let Some(table) = value.table() else {
-        return Vec::new();
-    };
-    let mut headers = Vec::new();
-    for (key, value) in table.entries() {
-        let Ok(name) = key.name.parse::<HeaderName>() else {
-            table.blame_key(&key, "is no header name", None);
-            continue;
-        };
-        headers.extend(pattern(&value, vocabulary).map(|pattern| (name, pattern)));
-    }
-    headers
 }
 
 fn basic(value: &Value<'_>, vocabulary: &Vocabulary<'_>) -> Option<(Pattern, Pattern)> {

@@ -2,7 +2,8 @@
 
 use http::HeaderName;
 
-use super::{Context, pattern};
+use super::Context;
+use super::headers::presentation;
 use crate::StaticKeyPlace;
 use crate::document::{Table, Value};
 use crate::pattern::Pattern;
@@ -19,33 +20,19 @@ pub(super) fn read<'d>(root: &Table<'d>, context: &Context<'d>) -> Guard {
     let Some(table) = root.require("guard").and_then(|guard| guard.table()) else {
         return guard;
     };
+    let vocabulary = Vocabulary::presentation(&context.extra);
     for value in table
         .require("present")
         .and_then(|present| present.array())
         .unwrap_or_default()
     {
-        guard.present.extend(presentation(&value, context));
+        let header = value
+            .table()
+            .and_then(|table| presentation(&table, &vocabulary, &guard.present));
+        guard.present.extend(header);
     }
     guard.static_key = table.get("static_key").and_then(|key| static_key(&key));
     guard
-}
-
-fn presentation(value: &Value<'_>, context: &Context<'_>) -> Option<(HeaderName, Pattern)> {
-    let table = value.table()?;
-    let name = table.require("header").and_then(|name| header_name(&name));
-    let vocabulary = Vocabulary::presentation(&context.extra);
-    let value = table
-        .require("value")
-        .and_then(|value| pattern(&value, &vocabulary));
-    Some((name?, value?))
-}
-
-fn header_name(value: &Value<'_>) -> Option<HeaderName> {
-    let name = value.text()?.parse().ok();
-    if name.is_none() {
-        value.blame("is no header name", None);
-    }
-    name
 }
 
 fn static_key(value: &Value<'_>) -> Option<StaticKeyPlace> {

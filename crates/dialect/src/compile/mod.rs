@@ -4,6 +4,7 @@
 mod credential;
 mod form;
 mod guard;
+mod headers;
 mod refusals;
 mod rules;
 mod settings;

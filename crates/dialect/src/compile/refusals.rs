@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use countersign_domain::{Operation, Refusal};
 use http::{HeaderName, HeaderValue, StatusCode};
 
+use super::headers::headers;
 use super::{Context, form};
 use crate::Serves;
 use crate::document::{Table, Value, did_you_mean};
@@ -121,7 +122,7 @@ fn row<'d>(value: &Value<'d>, refusal: Refusal, context: &Context<'d>) -> Option
     let stated = table.get("status").and_then(|status| form::status(&status));
     let headers = table
         .get("headers")
-        .map(|v| form::headers(&v, &Vocabulary::REFUSAL));
+        .map(|v| headers(&v, &Vocabulary::REFUSAL));
     let media = table.get("media").and_then(|media| form::media(&media));
     let body = table
         .get("body")
