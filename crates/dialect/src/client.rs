@@ -16,8 +16,8 @@ use crate::pattern::Pattern;
 use crate::word::{Datum, Values, Word};
 use crate::{Dialect, Extra, Secret, Variant, json, media};
 
-/// What a client has to ask with. An operation takes what its form needs; a
-/// value that is not there is left out of the request.
+/// What a client has to ask with. An operation takes what its form needs; an
+/// optional value that is not there, or empty, is left out of the request.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Asking<'a> {
     /// The login.
@@ -132,6 +132,7 @@ impl Dialect {
         };
         self.present
             .iter()
+            .filter(|(_, pattern)| !pattern.is_left_out(&values))
             .map(header)
             .collect::<Option<_>>()
             .unwrap_or_default()
@@ -143,8 +144,9 @@ fn written(form: &Form, asking: &Asking<'_>) -> Option<Request<Bytes>> {
         .request
         .query
         .iter()
-        .filter_map(|(name, pattern)| Some((name.as_str(), pattern.write(asking)?)));
-    let query = media::join(query);
+        .filter(|(_, pattern)| !pattern.is_left_out(asking))
+        .map(|(name, pattern)| Some((name.as_str(), pattern.write(asking)?)));
+    let query = media::join(query.collect::<Option<Vec<_>>>()?.into_iter());
     let uri = if query.is_empty() {
         form.path.clone()
     } else {
@@ -165,7 +167,8 @@ fn written(form: &Form, asking: &Asking<'_>) -> Option<Request<Bytes>> {
             basic(&user.write(asking)?, &password.write(asking)?)?,
         );
     }
-    for (name, pattern) in &form.request.headers {
+    let headers = form.request.headers.iter();
+    for (name, pattern) in headers.filter(|(_, pattern)| !pattern.is_left_out(asking)) {
         request = request.header(name, sensitive(&pattern.write(asking)?)?);
     }
     request.body(body.into()).ok()
@@ -208,15 +211,17 @@ fn urlencoded(object: &str) -> String {
 }
 
 impl Values for Asking<'_> {
+    /// An empty text is no value: whoever reads one says that it is missing.
     fn datum(&self, word: &Word) -> Option<Datum<'_>> {
-        Some(Datum::Text(match word {
+        let text = match word {
             Word::Login => self.login?,
             Word::Secret => self.secret?.expose(),
             Word::AccessToken => self.access_token?.expose(),
             Word::RefreshToken => self.refresh_token?.expose(),
             Word::Extra(name) => self.extra?.get(&**name)?.expose(),
             _ => return None,
-        }))
+        };
+        (!text.is_empty()).then_some(Datum::Text(text))
     }
 }
 

@@ -137,6 +137,18 @@ impl Pattern {
         }
     }
 
+    /// Whether the text may be left out altogether.
+    pub(crate) fn is_optional(&self) -> bool {
+        self.as_fixed().is_none() && self.holes().all(|hole| hole.optional)
+    }
+
+    /// Whether one of its optional holes has no value, so that the text is left
+    /// out.
+    pub(crate) fn is_left_out(&self, values: &dyn Values) -> bool {
+        let empty = |hole: &Hole| values.datum(&hole.word).is_none();
+        self.holes().any(|hole| hole.optional && empty(hole))
+    }
+
     /// Fills the holes; `None` if one has no value.
     pub(crate) fn write(&self, values: &dyn Values) -> Option<String> {
         let mut text = String::new();

@@ -50,14 +50,18 @@ impl Stop {
     }
 }
 
-/// What to say where a header with a credential is not there.
-fn absent(pattern: &Pattern) -> Stop {
+/// What to say where a header or parameter is not there: nothing, if it is
+/// optional.
+fn absent(pattern: &Pattern) -> Result<(), Stop> {
+    if pattern.is_optional() {
+        return Ok(());
+    }
     let reason = if has_token(pattern) {
         Reason::TokenMissing
     } else {
         Reason::FieldMissing
     };
-    Stop::new(reason, "a credential is missing")
+    Err(Stop::new(reason, "a credential or fixed value is missing"))
 }
 
 /// What to say where it is there and cannot be read. A token that is not one is
@@ -91,40 +95,39 @@ pub(crate) fn only<'h>(
     }
 }
 
-/// Reads a header with a credential.
+/// Reads a header with a credential, or one that must have a fixed value.
 pub(crate) fn header(
     headers: &HeaderMap,
     name: &HeaderName,
     pattern: &Pattern,
     bindings: &mut Bindings,
 ) -> Result<(), Stop> {
-    if pattern.holes().next().is_none() {
-        return Ok(());
-    }
     let value =
         only(headers, name).map_err(|()| unreadable(pattern, format!("{name} is sent twice")))?;
     let Some(value) = value else {
-        return Err(absent(pattern));
+        return absent(pattern);
     };
+    if let Some(fixed) = pattern.as_fixed() {
+        let other = || Stop::malformed(format!("{name} is not what it must be"));
+        return (value == fixed).then_some(()).ok_or_else(other);
+    }
     let text = value
         .to_str()
         .map_err(|_| unreadable(pattern, format!("{name} is not ASCII")))?;
     let text = match name == AUTHORIZATION {
-        true => with_scheme(text, pattern).ok_or_else(|| absent(pattern))?,
-        false => Cow::Borrowed(text),
+        true => with_scheme(text, pattern),
+        false => Some(Cow::Borrowed(text)),
+    };
+    let Some(text) = text.filter(|text| !text.is_empty()) else {
+        return absent(pattern);
     };
     let fits = pattern.read(&text, bindings);
     let token = |word| bindings.text(&word).is_none_or(is_token68);
     if fits && token(Word::AccessToken) && token(Word::RefreshToken) {
         return Ok(());
     }
-    match text.is_empty() {
-        true => Err(absent(pattern)),
-        false => Err(unreadable(
-            pattern,
-            format!("{name} is not of the form it must have"),
-        )),
-    }
+    let detail = format!("{name} is not of the form it must have");
+    Err(unreadable(pattern, detail))
 }
 
 /// The value with the scheme in the pattern's spelling, since schemes have no
@@ -186,19 +189,17 @@ pub(crate) fn query(
         return Ok(());
     }
     let node = media::urlencoded(text.as_bytes()).map_err(Stop::malformed)?;
-    for (name, pattern) in fields
-        .iter()
-        .filter(|(_, pattern)| pattern.holes().next().is_some())
-    {
+    for (name, pattern) in fields {
+        let is_fixed = pattern.as_fixed().is_some();
         match node.member(name).map(|node| &node.value) {
-            Some(Json::Text(value)) if !value.is_empty() => {
+            Some(Json::Text(value)) if is_fixed || !value.is_empty() => {
                 if !pattern.read(value, bindings) {
                     return Err(Stop::malformed(format!(
                         "the query's {name} cannot be read"
                     )));
                 }
             }
-            _ => return Err(absent(pattern)),
+            _ => absent(pattern)?,
         }
     }
     Ok(())

@@ -247,8 +247,11 @@ impl Reply<'_> {
                 .headers()
                 .get(name)
                 .and_then(|value| value.to_str().ok());
-            let optional = pattern.holes().all(|hole| hole.optional);
-            if !value.is_some_and(|value| pattern.read(value, &mut bindings)) && !optional {
+            let fits = match value {
+                Some(value) => pattern.read(value, &mut bindings),
+                None => pattern.is_optional(),
+            };
+            if !fits && pattern.as_fixed().is_none() {
                 return Err(Unintelligible::Body(format!("it lacks the header {name}")));
             }
         }
