@@ -98,14 +98,19 @@ impl Onward<'_> {
     }
 }
 
-/// The fields of an upstream's answer that the client gets.
+/// The fields of an upstream's answer that the client gets, but for those that
+/// frame it.
 pub(crate) fn for_client(answered: &HeaderMap) -> HeaderMap {
-    let mut fields = end_to_end(answered, |name| !folded(name).starts_with("x-countersign"));
-    // HEAD and 304 tell the length of a body that does not follow.
-    if let Some(length) = answered.get(header::CONTENT_LENGTH) {
-        fields.insert(header::CONTENT_LENGTH, length.clone());
-    }
-    fields
+    end_to_end(answered, |name| !folded(name).starts_with("x-countersign"))
+}
+
+/// The length that an answer without a body tells of the one that does not
+/// follow (RFC 9110 section 8.6). Beside a transfer coding it means nothing
+/// (RFC 9112 section 6.3).
+pub(crate) fn told_length(answered: &HeaderMap) -> Option<HeaderValue> {
+    let coded = answered.contains_key(header::TRANSFER_ENCODING);
+    let length = answered.get(header::CONTENT_LENGTH);
+    length.filter(|_| !coded).cloned()
 }
 
 /// A text as a field value that cannot end its field or be read in two ways:

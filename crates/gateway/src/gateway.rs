@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use countersign_dialect::{Presented, Refused};
 use countersign_domain::{Operation, Reason, Refusal, Timestamp};
-use http::{Method, Request, Response, Version, header, request};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header, request};
 use http_body::Body;
 use hyper::body::Incoming;
 
@@ -173,9 +173,15 @@ fn stream_back(
 ) -> Response<AnswerBody> {
     let (mut parts, body) = response.into_parts();
     parts.version = Version::HTTP_11;
+    let length = if is_head || parts.status == StatusCode::NOT_MODIFIED {
+        fields::told_length(&parts.headers)
+    } else {
+        let follows = body.size_hint().exact().filter(|_| !body.is_end_stream());
+        follows.map(HeaderValue::from)
+    };
     parts.headers = fields::for_client(&parts.headers);
-    if let (Some(length), false) = (body.size_hint().exact(), is_head || body.is_end_stream()) {
-        parts.headers.insert(header::CONTENT_LENGTH, length.into());
+    if let Some(length) = length {
+        parts.headers.insert(header::CONTENT_LENGTH, length);
     }
     let idle = api.upstream().timeouts().body_idle;
     Response::from_parts(

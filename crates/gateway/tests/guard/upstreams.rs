@@ -252,6 +252,39 @@ async fn more_than_the_promised_length_reaches_nobody() {
 }
 
 #[tokio::test]
+async fn a_length_beside_chunks_does_not_cut_the_answer() {
+    let both = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n\
+                5\r\nwhole\r\n0\r\n\r\n";
+    let upstream = Scripted::start(both, Then::Again).await;
+    let (_world, front) = behind(MYPOPUP, &upstream.url).await;
+    let response = front.get(PUBLIC, &[]).await;
+    assert_eq!(response.body(), "whole");
+    assert!(!response.headers().contains_key("content-length"));
+
+    let heads = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n";
+    let upstream = Scripted::start(heads, Then::Again).await;
+    let (_world, front) = behind(MYPOPUP, &upstream.url).await;
+    let response = front.send("HEAD", PUBLIC, &[], "").await;
+    assert!(!response.headers().contains_key("content-length"));
+}
+
+#[tokio::test]
+async fn an_answer_has_the_length_of_what_follows() {
+    for (reply, length) in [
+        ("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", Some("0")),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok", Some("2")),
+        ("HTTP/1.1 204 No Content\r\n\r\n", None),
+        ("HTTP/1.1 204 No Content\r\ncontent-length: 7\r\n\r\n", None),
+    ] {
+        let upstream = Scripted::start(reply, Then::Hold).await;
+        let (_world, front) = behind(MYPOPUP, &upstream.url).await;
+        let response = front.get(PUBLIC, &[]).await;
+        let told = response.headers().get("content-length");
+        assert_eq!(told.map(|told| told.to_str().unwrap()), length, "{reply:?}");
+    }
+}
+
+#[tokio::test]
 async fn head_and_304_keep_the_length_of_what_does_not_follow() {
     let upstream = Scripted::start(
         "HTTP/1.1 304 Not Modified\r\ncontent-length: 77\r\netag: \"x\"\r\n\r\n",
