@@ -133,7 +133,7 @@ where
 }
 
 fn own<B>(mut response: Response<B>, link: &Arc<Link>) -> Response<AnswerBody<B>> {
-    if link.body_open() {
+    if link.owes_body() {
         // Unread bytes of this request stand before the next one, which so cannot come.
         response
             .headers_mut()

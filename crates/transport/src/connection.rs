@@ -66,11 +66,13 @@ mod tests {
     use std::future::pending;
     use std::time::Duration;
 
+    use http::Response;
     use http_body_util::Full;
     use tokio::io::AsyncReadExt;
     use tokio::time::{Instant, sleep};
 
     use super::*;
+    use crate::collect;
     use crate::testing::{GET, House, hello, text};
 
     fn limits() -> Limits {
@@ -107,6 +109,38 @@ mod tests {
         client.send(" HTTP/1.1\r\nHost: h\r\n\r\nGET /").await;
         assert_eq!(client.answer().await.status, 200);
         assert_eq!(client.answer().await.status, 408);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_is_not_blamed_for_the_open_body_of_the_one_behind_it() {
+        let house = House::open(limits(), |request: Request, _| async {
+            match collect(request.into_body(), 100).await {
+                Ok(body) => Response::new(Full::new(body)),
+                Err(_) => text("no body"),
+            }
+        });
+        let post = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhe";
+        let mut client = house.connect();
+        client.send(&format!("{GET}{GET}{post}")).await;
+        for _ in 0..2 {
+            let answer = client.answer().await;
+            assert_eq!((answer.status, answer.closes()), (200, false));
+        }
+        client.send("llo").await;
+        let answer = client.answer().await;
+        assert_eq!((&*answer.body, answer.closes()), ("hello", false));
+        assert_eq!(client.get().await.status, 200);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_is_left_unread_behind_another_request_closes_still() {
+        let house = House::open(limits(), hello);
+        let mut client = house.connect();
+        let post = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 99999\r\n\r\nhe";
+        client.send(&format!("{GET}{post}")).await;
+        assert!(!client.answer().await.closes());
+        assert!(client.answer().await.closes());
+        assert_eq!(client.rest().await, "");
     }
 
     #[tokio::test(start_paused = true)]

@@ -123,13 +123,16 @@ impl Link {
         self.blocked.store(blocked, Relaxed);
     }
 
-    /// Bytes of the request body have not yet passed the gate.
+    /// Bytes of the last body that began have not yet passed the gate.
     pub(crate) fn set_body_open(&self, open: bool) {
         self.body_open.store(open, Relaxed);
     }
 
-    pub(crate) fn body_open(&self) -> bool {
-        self.body_open.load(Relaxed)
+    /// Whether bytes of the request that the service has are still to pass the
+    /// gate. An open body is that of the last request whose head has passed.
+    pub(crate) fn owes_body(&self) -> bool {
+        let is_last = self.called.load(Relaxed) == self.passed.load(Relaxed);
+        self.body_open.load(Relaxed) && is_last
     }
 
     // Requests: counted where they pass the gate and where hyper hands them on,
