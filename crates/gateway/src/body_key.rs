@@ -10,6 +10,9 @@
 //! Where the media type leaves open what the body is (`curl -d` sends JSON as a
 //! form), it is JSON if it begins with `{` and can be read; if not, it goes on as
 //! it is.
+//!
+//! On a public route no credential is looked at, so nothing in a body refuses a
+//! request: what can be read is stripped all the same, the rest goes on as it is.
 
 use bytes::{Bytes, BytesMut};
 use countersign_dialect::{Dialect, Presented, Secret, StaticKeyPlace, Unread};
@@ -72,8 +75,20 @@ impl<'a> Keyed<'a> {
         }
     }
 
-    /// The body of a request that may pass, without any key. One that differs
-    /// from the key in the query is refused: two readers would read two callers.
+    /// The body of a request that needs no credential, without any key that can
+    /// be found.
+    pub(crate) async fn clean(&self, body: Upload) -> Result<Upload, Denied> {
+        if self.coded {
+            return Ok(body);
+        }
+        Ok(match self.read(body).await? {
+            Read::Whole(bytes) => Upload::whole(self.place.strip_body(&bytes).unwrap_or(bytes)),
+            Read::TooLong(body) | Read::Other(body) => body,
+        })
+    }
+
+    /// The body of a caller who may pass, without any key. One that differs from
+    /// the key in the query is refused: two readers would read two callers.
     pub(crate) async fn strip(
         &self,
         body: Upload,

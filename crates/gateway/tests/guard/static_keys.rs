@@ -466,3 +466,27 @@ async fn a_session_that_is_revoked_while_the_body_is_read_does_not_pass() {
     assert_eq!(denied.session, Some(SESSION));
     assert_eq!(echo.requests(), 0);
 }
+
+#[tokio::test]
+async fn on_a_public_route_no_body_is_refused_for_what_is_in_it() {
+    let (_world, front, _echo) = apirone().await;
+    let gzip = ("content-encoding", "gzip");
+    let differing = format!("transfer?transfer-key={KEY}");
+    for (rest, fields, body, left) in [
+        (&*differing, &[JSON][..], r#"{"transfer-key":"no"}"#, "{}"),
+        (
+            "transfer",
+            &[JSON],
+            r#"{"transfer-key":7,"a":1}"#,
+            r#"{"a":1}"#,
+        ),
+        ("transfer", &[JSON], r#"{"a":"#, r#"{"a":"#),
+        ("transfer", &[JSON], "\u{feff}{}", "\u{feff}{}"),
+        ("transfer", &[JSON, gzip], "\x1f", "\x1f"),
+    ] {
+        let reply = front.send("PUT", &home(rest), fields, body).await;
+        let received = Received::of(&reply);
+        assert_eq!(received.text("target"), home("transfer"), "{body}");
+        assert_eq!(received.text("body"), left);
+    }
+}
