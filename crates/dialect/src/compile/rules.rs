@@ -165,6 +165,7 @@ impl Rules<'_, '_> {
             }
             _ => (),
         }
+        Self::signed(form, &place);
         let rotates = self.dialect.refresh_mode == RefreshMode::Rotate;
         let gives = form.reply.has(&Word::RefreshToken);
         if form.operation == Operation::Refresh && gives != rotates {
@@ -188,6 +189,26 @@ impl Rules<'_, '_> {
         {
             place.blame(
                 "cannot be served: nothing fills the `extra` holes of its reply",
+                None,
+            );
+        }
+    }
+
+    /// A signature covers what issuer and client both have: the login, what is
+    /// asked with, and what the reply says.
+    fn signed(form: &Form, place: &Value<'_>) {
+        let Some(signature) = &form.reply.signature else {
+            return;
+        };
+        let holes = signature.key.holes().chain(signature.message.holes());
+        let unknown = |hole: &&Hole| match &hole.word {
+            Word::Login => false,
+            word @ (Word::Secret | Word::Extra(_)) => !form.request.has(word),
+            word => !form.reply.has(word),
+        };
+        if holes.filter(unknown).count() > 0 {
+            place.blame(
+                "cannot be served: its signature covers what neither its request nor its reply has",
                 None,
             );
         }
