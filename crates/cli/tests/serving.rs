@@ -219,6 +219,51 @@ fn a_store_that_was_cut_to_nothing_is_not_taken_for_a_new_one() {
     );
 }
 
+/// A first start that is killed at any of many moments leaves a directory on
+/// which the next start serves, and with the secrets of the one that it finds.
+#[test]
+fn a_demo_that_was_killed_in_its_first_start_starts_again() {
+    for kill in 0..12 {
+        let directory = tempfile::tempdir().unwrap();
+        let data = directory.path().join("demo");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_countersign"))
+            .args([
+                "serve",
+                "--demo",
+                "--listen",
+                "127.0.0.1:0",
+                "--admin-listen",
+                "127.0.0.1:0",
+            ])
+            .arg("--data")
+            .arg(&data)
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let made = [
+            "demo-accounts.json",
+            "countersign.db",
+            "countersign.db-wal",
+            "master.key",
+            "admin.key",
+            "admin.url",
+        ];
+        let moment = data.join(made[kill % made.len()]);
+        while !moment.exists() && child.try_wait().unwrap().is_none() {
+            std::thread::yield_now();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let demo = Demo::start_on(directory);
+        assert_eq!(
+            demo.manifest["accounts"].as_array().unwrap().len(),
+            6,
+            "at {moment:?}"
+        );
+    }
+}
+
 fn demo_copy(from: &std::path::Path, to: &std::path::Path) {
     std::fs::create_dir(to).unwrap();
     std::fs::set_permissions(to, PermissionsExt::from_mode(0o700)).unwrap();

@@ -10,7 +10,9 @@ use countersign_dialect::document::{Document, Key, Table, Value, did_you_mean};
 use countersign_dialect::{Dialect, Mistakes};
 use countersign_domain::ApiName;
 use countersign_domain::session::{DEFAULT_WINDOW, Lifetimes};
-use countersign_gateway::{Access, Claim, Routes, Rule, Slash, Timeouts, Upstream, overlaps};
+use countersign_gateway::{
+    Access, Claim, RouteFault, Routes, Rule, Slash, Timeouts, Upstream, overlaps,
+};
 use countersign_transport::Limits;
 use http::Method;
 
@@ -67,18 +69,28 @@ pub(crate) fn read(source: &str, origin: &str, base: &Path) -> Result<Settings, 
 fn server(table: &Table<'_>) -> ServerSection {
     let default = ServerSection::default();
     let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+    let listen = address(table.get("listen")).unwrap_or(default.listen);
+    let log = table.get("log").and_then(|it| it.choice(&formats));
     ServerSection {
-        listen: address(table.get("listen")).unwrap_or(default.listen),
-        admin_listen: address(table.get("admin_listen")).unwrap_or(default.admin_listen),
-        log: table
-            .get("log")
-            .and_then(|it| it.choice(&formats))
-            .unwrap_or(default.log),
+        listen,
+        admin_listen: admin_listen(table, listen).unwrap_or(default.admin_listen),
+        log: log.unwrap_or(default.log),
         limits: limits(table),
         hashing: number(table.get("hashing"), 1, 64).unwrap_or(default.hashing),
         hashing_waiting: number(table.get("hashing_waiting"), 0, 10_000)
             .unwrap_or(default.hashing_waiting),
     }
+}
+
+fn admin_listen(table: &Table<'_>, listen: SocketAddr) -> Option<SocketAddr> {
+    let value = table.get("admin_listen")?;
+    let address = address(table.get("admin_listen"))?;
+    if !address.ip().is_loopback() {
+        value.blame("is no loopback address, and the admin API has no TLS", None);
+    } else if address == listen && address.port() != 0 {
+        value.blame("is where the API listens", None);
+    }
+    Some(address)
 }
 
 fn limits(table: &Table<'_>) -> Limits {
@@ -232,7 +244,9 @@ impl ApiReader<'_, '_> {
             .get("forward_authorization")
             .and_then(|it| it.boolean());
         let Some(guards) = guards else {
-            if upstream.is_some() || rules.is_some() || forward.is_some() {
+            let timed = ["connect_timeout", "response_timeout"];
+            let timed = timed.iter().any(|key| self.table.get(key).is_some());
+            if upstream.is_some() || rules.is_some() || forward.is_some() || timed {
                 let message = "needs `guards`, the paths that are guarded, e.g. [\"/v1/*\"]";
                 self.table.blame(message);
             }
@@ -252,11 +266,14 @@ impl ApiReader<'_, '_> {
     }
 }
 
+/// A rule, and where its path stands.
+type PlacedRule<'d> = (Rule, Value<'d>);
+
 /// Rules that are wrong themselves (`None`) do not hide what is wrong with the
 /// paths.
 fn routes(
     guards: &Value<'_>,
-    rules: Option<Vec<Rule>>,
+    rules: Option<Vec<PlacedRule<'_>>>,
     dialect: Option<&Dialect>,
 ) -> Option<Routes> {
     let slash_optional =
@@ -267,10 +284,17 @@ fn routes(
         Slash::Exact
     };
     let good = rules.is_some();
-    let compiled = Routes::new(&guards.texts()?, rules.unwrap_or_default(), slash);
+    let (rules, places): (Vec<_>, Vec<_>) = rules.unwrap_or_default().into_iter().unzip();
+    let paths: Vec<_> = rules.iter().map(|rule: &Rule| rule.path.clone()).collect();
+    let compiled = Routes::new(&guards.texts()?, rules, slash);
     let routes = compiled.map_err(|faults| {
         for fault in faults {
-            guards.blame(fault.to_string(), None);
+            let (RouteFault::Pattern { path, .. }
+            | RouteFault::Outside(path)
+            | RouteFault::Twice { second: path, .. }) = &fault;
+            let rule = paths.iter().rposition(|written| written == path);
+            let place = rule.and_then(|rule| places.get(rule)).unwrap_or(guards);
+            place.blame(fault.to_string(), None);
         }
     });
     routes.ok().filter(|_| good)
@@ -295,7 +319,7 @@ fn timeouts(table: &Table<'_>) -> Timeouts {
     }
 }
 
-fn rules(value: &Value<'_>) -> Option<Vec<Rule>> {
+fn rules<'d>(value: &Value<'d>) -> Option<Vec<PlacedRule<'d>>> {
     let rules = value
         .array()?
         .into_iter()
@@ -304,22 +328,29 @@ fn rules(value: &Value<'_>) -> Option<Vec<Rule>> {
     rules.collect::<Vec<_>>().into_iter().collect()
 }
 
-fn rule(table: &Table<'_>) -> Option<Rule> {
+fn rule<'d>(table: &Table<'d>) -> Option<PlacedRule<'d>> {
     let accesses = [("public", Access::Public), ("protected", Access::Protected)];
-    let path = table.require("path").and_then(|it| it.text());
+    let path = table.require("path");
+    let text = path.as_ref().and_then(Value::text);
     let access = table.require("access").and_then(|it| it.choice(&accesses));
     let methods = table
         .get("methods")
         .map_or(Some(Vec::new()), |it| methods(&it));
-    Some(Rule {
+    let rule = Rule {
         methods: methods?,
-        path: path?.to_owned(),
+        path: text?.to_owned(),
         access: access?,
-    })
+    };
+    Some((rule, path?))
 }
 
 fn methods(value: &Value<'_>) -> Option<Vec<Method>> {
-    let read = value.texts()?.into_iter().map(|text| {
+    let texts = value.texts()?;
+    if texts.is_empty() {
+        value.blame("names no method; leave it out for every method", None);
+        return None;
+    }
+    let read = texts.into_iter().map(|text| {
         let known = Method::from_bytes(text.as_bytes()).ok();
         let known = known.filter(|_| text.bytes().all(|byte| byte.is_ascii_uppercase()));
         if known.is_none() {

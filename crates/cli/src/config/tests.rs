@@ -63,6 +63,17 @@ fn a_broken_dialect_file_is_reported_with_its_own_lines() {
 }
 
 #[test]
+fn the_admin_api_has_a_loopback_address_of_its_own() {
+    let told = parse("[server]\nadmin_listen = '0.0.0.0:8081'").unwrap_err();
+    assert!(
+        told.starts_with("c.toml:2:16: /server/admin_listen: is no loopback"),
+        "{told}"
+    );
+    let told = parse("[server]\nadmin_listen = '127.0.0.1:8080'").unwrap_err();
+    assert!(told.contains("is where the API listens"), "{told}");
+}
+
+#[test]
 fn a_window_of_nothing_may_be_asked_for() {
     let settings = parse("[apis.pay]\ndialect = 'mypopup'\nreplay_window = '0s'").unwrap();
     assert!(settings.apis[0].lifetimes.window.is_zero());

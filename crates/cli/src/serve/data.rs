@@ -150,7 +150,9 @@ pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), Failure> {
             .open(&draft)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
-        fs::rename(&draft, path)
+        fs::rename(&draft, path)?;
+        // The name must be as durable as the bytes.
+        fs::File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
     };
     write().map_err(|error| cannot("written", path, &error))
 }

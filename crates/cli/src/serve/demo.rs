@@ -6,6 +6,7 @@
 //! next start.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use countersign_server::store::{Actor, CreateError, NewAccount, Store};
 use serde::{Deserialize, Serialize};
 
 use super::data::{DataDirectory, write_private};
+use crate::config::ApiSection;
 use crate::exit::Failure;
 
 /// The demo's configuration.
@@ -39,9 +41,12 @@ pub(crate) struct Manifest<'a> {
 /// An account in `demo.json`.
 #[derive(Serialize)]
 pub(crate) struct ManifestAccount<'a> {
-    #[serde(flatten)]
-    account: &'a DemoAccount,
+    api: &'a str,
+    login: &'a str,
+    secret: &'a str,
     client_id: u64,
+    allow: &'a [String],
+    state: State,
 }
 
 /// An account of the demo, with its secret in the open.
@@ -105,24 +110,39 @@ pub(crate) struct Demo {
     ids: Vec<u64>,
 }
 
+/// The accounts that a demo is to have, durable before there is a store: their
+/// file also marks the directory as a demo's.
+pub(crate) struct Planned(Vec<DemoAccount>);
+
+impl Planned {
+    /// Finds the accounts of an earlier start, or plans them.
+    pub(crate) fn find(directory: &DataDirectory, apis: &[ApiSection]) -> Result<Self, Failure> {
+        let path = directory.demo_accounts();
+        match std::fs::read_to_string(&path) {
+            Ok(text) => return read(&path, &text).map(Self),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => {
+                return Err(Failure::usage(format!(
+                    "{} cannot be read: {error}",
+                    path.display()
+                )));
+            }
+        }
+        let planned = PLANS.iter().map(|plan| plan.account(apis));
+        let planned = planned.collect::<Result<Vec<_>, _>>()?;
+        let text = serde_json::to_string_pretty(&planned).map_err(Failure::bug)?;
+        write_private(&path, &text)?;
+        Ok(Self(planned))
+    }
+}
+
 impl Demo {
-    /// Finds the accounts of an earlier start, or makes them.
+    /// Makes the planned accounts that are missing.
     pub(crate) async fn prepare(
-        directory: &DataDirectory,
+        Planned(accounts): Planned,
         apis: &BTreeMap<ApiName, Arc<Api>>,
         store: &Store,
     ) -> Result<Self, Failure> {
-        let path = directory.demo_accounts();
-        let accounts = match std::fs::read_to_string(&path) {
-            Ok(text) => read(&path, &text)?,
-            Err(_) => {
-                let planned = PLANS.iter().map(|plan| plan.account(apis));
-                let planned = planned.collect::<Result<Vec<_>, _>>()?;
-                let text = serde_json::to_string_pretty(&planned).map_err(Failure::bug)?;
-                write_private(&path, &text)?;
-                planned
-            }
-        };
         let mut ids = Vec::new();
         for account in &accounts {
             ids.push(account.ensure(apis, store).await?);
@@ -140,8 +160,12 @@ impl Demo {
         let accounts = self.accounts.iter().zip(&self.ids);
         let accounts = accounts
             .map(|(account, id)| ManifestAccount {
-                account,
+                api: &account.api,
+                login: &account.login,
+                secret: &account.secret,
                 client_id: *id,
+                allow: &account.allow,
+                state: account.state,
             })
             .collect();
         Manifest {
@@ -164,13 +188,14 @@ impl Demo {
 }
 
 impl Plan {
-    fn account(&self, apis: &BTreeMap<ApiName, Arc<Api>>) -> Result<DemoAccount, Failure> {
-        let api = find(apis, self.api)?;
+    fn account(&self, apis: &[ApiSection]) -> Result<DemoAccount, Failure> {
+        let api = apis.iter().find(|api| api.name.as_str() == self.api);
+        let dialect = &api.ok_or_else(|| no_api(self.api))?.dialect;
         let login = match self.login {
             Some(login) => login.to_owned(),
-            None => generated_key::login(api.dialect(), self.prefix).map_err(Failure::bug)?,
+            None => generated_key::login(dialect, self.prefix).map_err(Failure::bug)?,
         };
-        let secret = generated_key::key(api.dialect()).map_err(Failure::bug)?;
+        let secret = generated_key::key(dialect).map_err(Failure::bug)?;
         Ok(DemoAccount {
             api: self.api.to_owned(),
             login,
@@ -190,8 +215,17 @@ impl DemoAccount {
     ) -> Result<u64, Failure> {
         let api = find(apis, &self.api)?;
         let known = store.credential_by_login(api.name(), &self.login).await;
-        if let Some((account, _)) = known.map_err(Failure::unavailable)? {
-            return Ok(account.id.number());
+        if let Some((account, credential)) = known.map_err(Failure::unavailable)? {
+            return match &credential.secret {
+                StoredSecret::Key(hash) if api.pepper.matches(&self.secret, hash) => {
+                    Ok(account.id.number())
+                }
+                _ => Err(Failure::usage(format!(
+                    "the demo's file of secrets has another one for {} than its store: delete the \
+                     demo's data directory to begin anew",
+                    self.login
+                ))),
+            };
         }
         let account = NewAccount {
             api: api.name().clone(),
@@ -276,5 +310,9 @@ fn find<'a>(apis: &'a BTreeMap<ApiName, Arc<Api>>, name: &str) -> Result<&'a Arc
     apis.iter()
         .find(|(known, _)| known.as_str() == name)
         .map(|(_, api)| api)
-        .ok_or_else(|| Failure::failed(format!("the demo has no api {name}")))
+        .ok_or_else(|| no_api(name))
+}
+
+fn no_api(name: &str) -> Failure {
+    Failure::bug(format!("the demo has no api {name}"))
 }

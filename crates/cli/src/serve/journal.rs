@@ -31,7 +31,7 @@ struct Event<'a> {
     outcome: Result<(), Reason>,
     change: Option<&'static str>,
     account: Option<AccountId>,
-    login: Option<&'a str>,
+    login: Option<String>,
     session: Option<SessionId>,
     detail: &'a str,
 }
@@ -47,7 +47,7 @@ impl Entry {
             request_id,
             address,
             method: request.method().clone(),
-            path: request.uri().path().to_owned(),
+            path: seemly(request.uri().path(), MAX_PATH),
             begun: Instant::now(),
         }
     }
@@ -65,7 +65,10 @@ impl Entry {
             outcome: record.outcome,
             change: record.change,
             account: record.account,
-            login: record.login.as_deref(),
+            login: record
+                .login
+                .as_deref()
+                .map(|login| seemly(login, MAX_LOGIN)),
             session: record.session,
             detail: &record.detail,
         };
@@ -128,7 +131,7 @@ impl Entry {
                     reason = reason.map(Reason::code),
                     change = event.change,
                     account = event.account.map(AccountId::number),
-                    login = event.login.map(tracing::field::debug),
+                    login = event.login.as_ref().map(tracing::field::debug),
                     session = event.session.map(tracing::field::display),
                     address = %self.address,
                     method = %self.method,
@@ -148,10 +151,87 @@ impl Entry {
     }
 }
 
+/// No login is longer (see `countersign_domain::account::check_login`).
+const MAX_LOGIN: usize = 128;
+
+/// How much of a path is logged.
+const MAX_PATH: usize = 1_024;
+
+/// What a peer sent, fit for a log line: cut, and without what was put in the
+/// wrong place and looks like a token or a generated key.
+fn seemly(text: &str, most: usize) -> String {
+    let word = |it: char| it.is_ascii_alphanumeric() || "-_.".contains(it);
+    let mut seemly = String::new();
+    let mut rest = text;
+    while !rest.is_empty() && seemly.len() < most {
+        let end = rest.find(|it| !word(it)).unwrap_or(rest.len());
+        let (head, tail) = rest.split_at(end);
+        seemly.push_str(if looks_secret(head) { "(hidden)" } else { head });
+        let next = tail.find(word).unwrap_or(tail.len());
+        seemly.push_str(&tail[..next]);
+        rest = &tail[next..];
+    }
+    let cut = seemly
+        .char_indices()
+        .map(|(at, _)| at)
+        .find(|at| *at >= most);
+    if let Some(cut) = cut {
+        seemly.truncate(cut);
+        seemly.push('…');
+    }
+    seemly
+}
+
+/// A JWT begins with a base64url `{"`; generated keys have their prefix, and a
+/// vendor's are runs of letters and digits in either case that no word has.
+fn looks_secret(word: &str) -> bool {
+    let generated = word.starts_with("cs_") || word.starts_with("csa_");
+    let mixed = word.len() >= 24
+        && word.bytes().any(|it| it.is_ascii_uppercase())
+        && word.bytes().any(|it| it.is_ascii_lowercase())
+        && word.bytes().any(|it| it.is_ascii_digit());
+    generated || mixed || (word.starts_with("eyJ") && word.contains('.'))
+}
+
 /// `done`, or the code of the refusal that the peer got.
 fn told(event: &Event<'_>) -> &'static str {
     match event.outcome {
         Ok(()) => "done",
         Err(reason) => reason.refusal(event.operation).code(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_looks_like_a_secret_is_hidden_wherever_it_was_put() {
+        let hidden = [
+            "cs_BU7yvQ6u_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa_392601",
+            "csa_vE6oeE7WGfXLzdrTUhNt8Yd1tetrGl05UjxfWxkrvAM_f1425d",
+            "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9.eyJsIjoiNlJUIn0.Dj6_4betKGS6",
+            "oAqmClPQ69a2upN83N5XoPCBeH3XID41",
+        ];
+        for secret in hidden {
+            assert_eq!(seemly(secret, MAX_LOGIN), "(hidden)");
+            assert_eq!(seemly(&format!("/a/{secret}/b"), MAX_PATH), "/a/(hidden)/b");
+        }
+        let plain = [
+            "partner-0a1b2c3d4e5f",
+            "apr-e7be0e8eabd391b499fe64647576fad5",
+            "Ünïcode partner",
+            "/api/v1/products",
+        ];
+        for text in plain {
+            assert_eq!(seemly(text, MAX_PATH), text);
+        }
+    }
+
+    #[test]
+    fn a_login_of_50_kb_is_cut() {
+        let logged = seemly(&"é ".repeat(25_000), MAX_LOGIN);
+        assert!(logged.len() <= MAX_LOGIN + 8, "{}", logged.len());
+        assert!(logged.ends_with('…'));
     }
 }

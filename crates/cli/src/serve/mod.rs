@@ -50,7 +50,7 @@ pub(crate) struct ServeArgs {
 pub(crate) fn run(args: &ServeArgs, output: &mut Output) -> Result<(), Failure> {
     let settings = settings(args)?;
     check_listeners(args, &settings)?;
-    telemetry::log(settings.server.log);
+    telemetry::log(settings.server.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();

@@ -13,7 +13,7 @@ use countersign_server::seal::MasterKey;
 use countersign_server::store::Store;
 
 use super::data::DataDirectory;
-use super::demo::Demo;
+use super::demo::{Demo, Planned};
 use super::front::Served;
 use crate::config::{ApiSection, ServerSection};
 use crate::exit::Failure;
@@ -36,14 +36,19 @@ impl Opened {
         apis: Vec<ApiSection>,
         demo: bool,
     ) -> Result<Self, Failure> {
-        let view = Arc::new(View::new());
-        let (store, master) = open_store(directory, &view).await?;
-        let (apis, served) = load_apis(apis, &store, &master).await?;
-        let demo = if demo {
-            directory.withdraw_demo()?;
-            Some(Demo::prepare(directory, &apis, &store).await?)
+        let planned = if demo {
+            Some(Planned::find(directory, &apis)?)
         } else {
             None
+        };
+        let view = Arc::new(View::new());
+        let (store, master) = open_store(directory, &view).await?;
+        // Only who holds the store may take away what it told scripts.
+        directory.withdraw_demo()?;
+        let (apis, served) = load_apis(apis, &store, &master).await?;
+        let demo = match planned {
+            Some(planned) => Some(Demo::prepare(planned, &apis, &store).await?),
+            None => None,
         };
         feed(&view, &store).await?;
         let passwords =

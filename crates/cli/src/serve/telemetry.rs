@@ -18,8 +18,13 @@ const FILTER: &str = "warn,countersign=info,countersign_server=info,countersign_
                       countersign_transport=info";
 
 /// Sends log lines to standard error.
-pub(crate) fn log(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(FILTER));
+pub(crate) fn log(format: LogFormat) -> Result<(), Failure> {
+    let filter = match std::env::var_os(EnvFilter::DEFAULT_ENV) {
+        None => EnvFilter::new(FILTER),
+        Some(written) => EnvFilter::builder()
+            .parse(written.to_string_lossy())
+            .map_err(|error| Failure::usage(format!("RUST_LOG cannot be read: {error}")))?,
+    };
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
@@ -29,6 +34,7 @@ pub(crate) fn log(format: LogFormat) {
         LogFormat::Text => lines.with_ansi(false).try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),
     };
+    Ok(())
 }
 
 /// Starts to count; the handle renders what was counted.
