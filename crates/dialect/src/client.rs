@@ -154,8 +154,11 @@ fn written(form: &Form, asking: &Asking<'_>) -> Option<Request<Bytes>> {
     };
     let body = match &form.request.payload {
         Payload::Empty => String::new(),
-        Payload::Json(template) => template.write(asking),
-        Payload::Urlencoded(template) => urlencoded(&template.write(asking)),
+        Payload::Json(template) if template.can_hold(asking) => template.write(asking),
+        Payload::Urlencoded(template) if template.can_hold(asking) => {
+            urlencoded(&template.write(asking))
+        }
+        Payload::Json(_) | Payload::Urlencoded(_) => return None,
     };
     let mut request = Request::builder().method(form.method.clone()).uri(uri);
     if let Some(media) = &form.request.media {

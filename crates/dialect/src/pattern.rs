@@ -1,6 +1,8 @@
 //! A text with holes: `Bearer {access_token}`. Written by filling the holes,
 //! read by finding the fixed parts again.
 
+use zeroize::Zeroizing;
+
 use crate::codec::Codec;
 #[cfg(test)]
 use crate::word::Datum;
@@ -149,8 +151,39 @@ impl Pattern {
         self.holes().any(|hole| hole.optional && empty(hole))
     }
 
-    /// Fills the holes; `None` if one has no value.
+    /// Whether two holes share the text, so that a value of the first may hold
+    /// what ends it.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.holes().nth(1).is_some()
+    }
+
+    /// Fills the holes; `None` if one has no value, or if a value would be read
+    /// back as another because it holds the text that ends its hole.
     pub(crate) fn write(&self, values: &dyn Values) -> Option<String> {
+        let text = self.join(values)?;
+        self.is_told_apart(values).then_some(text)
+    }
+
+    /// Whether each hole but the last ends where its value does.
+    fn is_told_apart(&self, values: &dyn Values) -> bool {
+        let inner = self.0.len().saturating_sub(2);
+        self.0.windows(2).take(inner).all(|pair| match pair {
+            [Part::Hole(hole), Part::Text(fixed)] => {
+                let mut text = Zeroizing::new(String::new());
+                if let Some(datum) = values.datum(&hole.word) {
+                    hole.codec
+                        .write(&datum, values.now(), &mut |part| text.push_str(part));
+                }
+                let end = text.len();
+                text.push_str(fixed);
+                text.find(&**fixed) == Some(end)
+            }
+            _ => true,
+        })
+    }
+
+    /// Fills the holes of a text that is never read back.
+    pub(crate) fn join(&self, values: &dyn Values) -> Option<String> {
         let mut text = String::new();
         for part in &self.0 {
             match part {
@@ -311,6 +344,26 @@ mod tests {
         let pattern = Pattern::parse("{login}={login}", &REQUEST).unwrap();
         assert!(pattern.read("a=a", &mut Bindings::new(Timestamp::default())));
         assert!(!pattern.read("a=b", &mut Bindings::new(Timestamp::default())));
+    }
+
+    #[test]
+    fn a_value_that_holds_what_ends_it_is_not_written() {
+        struct Pair<'a>(&'a str, &'a str);
+        impl Values for Pair<'_> {
+            fn datum(&self, word: &Word) -> Option<Datum<'_>> {
+                let first = *word == Word::Login;
+                Some(Datum::Text(if first { self.0 } else { self.1 }))
+            }
+        }
+        let written = |text: &str, login, secret| {
+            let pattern = Pattern::parse(text, &REQUEST).unwrap();
+            pattern.write(&Pair(login, secret))
+        };
+        assert_eq!(written("{login}:{secret}", "a:b", "c"), None);
+        assert_eq!(written("{login}::{secret}", "a:", "c"), None);
+        let last = written("{login}:{secret}:", "a", "b:c").unwrap();
+        assert_eq!(last, "a:b:c:");
+        assert_eq!(written("{login}:", "a:", "").as_deref(), Some("a::"));
     }
 
     #[test]

@@ -33,8 +33,8 @@ pub(crate) enum Encoding {
 impl Signature {
     /// The signature over these values; `None` if one is not at hand.
     pub(crate) fn over(&self, values: &dyn Values) -> Option<String> {
-        let key = Zeroizing::new(self.key.write(values)?);
-        let message = Zeroizing::new(self.message.write(values)?);
+        let key = Zeroizing::new(self.key.join(values)?);
+        let message = Zeroizing::new(self.message.join(values)?);
         let tag = match self.key_is_hashed {
             true => sign(
                 digest::digest(&digest::SHA256, key.as_bytes()).as_ref(),

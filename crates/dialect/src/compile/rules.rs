@@ -6,6 +6,7 @@ use countersign_domain::{Kind, Operation, RefreshMode};
 use crate::document::{Table, Value};
 use crate::form::Form;
 use crate::pattern::Hole;
+use crate::template::Template;
 use crate::word::Word;
 use crate::{Dialect, TokenForm, Variant};
 
@@ -166,6 +167,13 @@ impl Rules<'_, '_> {
             _ => (),
         }
         Self::signed(form, &place);
+        let headers = form.reply.headers.iter().any(|(_, text)| text.is_shared());
+        if headers || form.reply.body.as_ref().is_some_and(Template::shares) {
+            place.blame(
+                "cannot be served: two holes in one string of its reply may run into each other",
+                None,
+            );
+        }
         let rotates = self.dialect.refresh_mode == RefreshMode::Rotate;
         let gives = form.reply.has(&Word::RefreshToken);
         if form.operation == Operation::Refresh && gives != rotates {

@@ -103,6 +103,9 @@ fn claims_flaw(claims: &Template, kind: Kind) -> Option<&'static str> {
     let Shape::Object(members) = &claims.shape else {
         return Some("is no object");
     };
+    if claims.shares() {
+        return Some("has two holes in one string, which may run into each other");
+    }
     let hole_at = |name: Option<&str>, word: &Word| {
         members.iter().any(|(key, value)| match value {
             Shape::Text(pattern) if name.is_none_or(|name| key.as_fixed() == Some(name)) => {

@@ -71,6 +71,25 @@ impl Template {
         self.holes().into_iter().find(|hole| hole.word == *word)
     }
 
+    /// Whether two holes stand in one string.
+    pub(crate) fn shares(&self) -> bool {
+        let mut shares = false;
+        self.shape
+            .visit(&mut |pattern| shares |= pattern.is_shared());
+        shares
+    }
+
+    /// Whether these values can be told apart again where they share a string.
+    pub(crate) fn can_hold(&self, values: &dyn Values) -> bool {
+        let mut holds = true;
+        self.shape.visit(&mut |pattern| {
+            holds &= !pattern.is_shared()
+                || pattern.is_left_out(values)
+                || pattern.write(values).is_some();
+        });
+        holds
+    }
+
     /// Fills the holes. A required hole without a value is `null`, or nothing
     /// inside a string.
     pub(crate) fn write(&self, values: &dyn Values) -> String {
