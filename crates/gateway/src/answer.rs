@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -34,7 +35,14 @@ enum Source {
 struct Streaming {
     incoming: Incoming,
     idle: Idle,
-    broken: Counter,
+    watch: Watch,
+}
+
+/// Tells of an answer that breaks off, when its outcome has been told already.
+pub(crate) struct Watch {
+    pub(crate) api: Arc<str>,
+    pub(crate) request_id: Box<str>,
+    pub(crate) counter: Counter,
 }
 
 /// The upstream broke off in its answer. Nothing can be told to the client any
@@ -56,12 +64,12 @@ impl AnswerBody {
     }
 
     /// Pauses of up to `idle` are waited for; an answer that breaks off is
-    /// counted in `broken`.
-    pub(crate) fn upstream(incoming: Incoming, idle: Duration, broken: Counter) -> Self {
+    /// told to `watch`.
+    pub(crate) fn upstream(incoming: Incoming, idle: Duration, watch: Watch) -> Self {
         Self(Source::Upstream(Streaming {
             incoming,
             idle: Idle::new(idle),
-            broken,
+            watch,
         }))
     }
 }
@@ -78,8 +86,8 @@ impl Body for AnswerBody {
             Source::Refusal(body) => Poll::Ready(body.take().map(|body| Ok(Frame::data(body)))),
             Source::Upstream(streaming) => {
                 let polled = streaming.poll_data(context);
-                if let Poll::Ready(Some(Err(_))) = &polled {
-                    streaming.broken.increment(1);
+                if let Poll::Ready(Some(Err(broken))) = &polled {
+                    streaming.watch.saw(broken);
                 }
                 polled.map(|data| data.map(|data| data.map(Frame::data)))
             }
@@ -100,6 +108,14 @@ impl Body for AnswerBody {
             }
             Source::Upstream(streaming) => streaming.incoming.size_hint(),
         }
+    }
+}
+
+impl Watch {
+    fn saw(&self, broken: &Broken) {
+        self.counter.increment(1);
+        let (api, request_id) = (&*self.api, &*self.request_id);
+        tracing::warn!(api, request_id, "{broken}");
     }
 }
 

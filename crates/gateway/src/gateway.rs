@@ -57,7 +57,7 @@ impl Gateway {
             Ok((permit, response)) => {
                 api.meter().allowed();
                 Answer {
-                    response: stream_back(api, response, is_head),
+                    response: stream_back(api, response, request_id, is_head),
                     outcome: Ok(permit),
                 }
             }
@@ -170,6 +170,7 @@ fn onward_request(
 fn stream_back(
     api: &GuardedApi,
     response: Response<Incoming>,
+    request_id: &str,
     is_head: bool,
 ) -> Response<AnswerBody> {
     let (mut parts, body) = response.into_parts();
@@ -185,10 +186,8 @@ fn stream_back(
         parts.headers.insert(header::CONTENT_LENGTH, length);
     }
     let idle = api.upstream().timeouts().body_idle;
-    Response::from_parts(
-        parts,
-        AnswerBody::upstream(body, idle, api.meter().broken()),
-    )
+    let watch = api.meter().watch(request_id);
+    Response::from_parts(parts, AnswerBody::upstream(body, idle, watch))
 }
 
 /// The refusal in the dialect's spelling. An answer to HEAD has no body (RFC

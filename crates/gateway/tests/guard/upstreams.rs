@@ -18,22 +18,22 @@ const PUBLIC: &str = "/api/v1/public";
 
 /// What a [`Scripted`] upstream does once it has written its reply.
 #[derive(Clone, Copy, PartialEq)]
-enum Then {
+pub enum Then {
     Close,
     Hold,
     Again,
 }
 
 /// An upstream that reads a head and writes these bytes.
-struct Scripted {
-    url: String,
+pub struct Scripted {
+    pub url: String,
     accepted: Arc<AtomicUsize>,
     /// Told when a held connection was closed by the other side.
     closed: mpsc::UnboundedReceiver<()>,
 }
 
 impl Scripted {
-    async fn start(reply: &'static str, then: Then) -> Self {
+    pub async fn start(reply: &'static str, then: Then) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let accepted = Arc::new(AtomicUsize::new(0));
@@ -89,7 +89,7 @@ fn impatient() -> Timeouts {
     }
 }
 
-async fn behind(dialect: &'static str, url: &str) -> (World, Front) {
+pub async fn behind(dialect: &'static str, url: &str) -> (World, Front) {
     let mut plan = Plan::new(dialect, url.to_owned());
     plan.timeouts = impatient();
     let world = plan.build();
