@@ -236,6 +236,59 @@ async fn a_body_that_is_no_login_is_refused_in_the_dialects_words_and_changes_no
 }
 
 #[tokio::test]
+async fn a_body_that_is_no_refresh_is_refused_in_the_dialects_words_and_changes_nothing() {
+    let demo = Demo::start();
+    let to = demo.address();
+    // Apirone refreshes by a header; its bodies are not looked at.
+    for vendor in vendors(&demo).into_iter().filter(|it| it.api != "apirone") {
+        let (_, refresh) = vendor.log_in(to).await;
+        let before = stats(&demo).await;
+        for (what, body) in bad_bodies() {
+            let reply = vendor.post(to, vendor.refresh, body).await;
+            vendor.spells(&reply, 400, what);
+        }
+        let huge = vec![b' '; 1 << 20];
+        vendor.spells(
+            &vendor.post(to, vendor.refresh, huge).await,
+            413,
+            "a body of 1 MiB",
+        );
+        assert_eq!(stats(&demo).await, before);
+        assert_eq!(
+            vendor.refresh(to, &refresh).await.status,
+            200,
+            "{}",
+            vendor.api
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_logout_with_a_token_that_is_not_ours_ends_nothing() {
+    let demo = Demo::start();
+    let to = demo.address();
+    for vendor in vendors(&demo) {
+        let Some(logout) = vendor.logout else {
+            continue;
+        };
+        let (access, refresh) = vendor.log_in(to).await;
+        let mut bad = spoiled(&access);
+        bad.push(("a refresh token", refresh));
+        for (what, token) in bad {
+            let bearer = format!("Bearer {token}");
+            let asked = request("POST", logout, &[("authorization", &bearer)], "");
+            vendor.spells(&send(to, asked).await, 401, &format!("logout {what}"));
+        }
+        vendor.spells(
+            &send(to, request("POST", logout, &[], "")).await,
+            401,
+            "no token",
+        );
+        assert_eq!(vendor.call(to, &access).await.status, 200, "{}", vendor.api);
+    }
+}
+
+#[tokio::test]
 async fn a_member_that_is_repeated_beside_good_ones_is_refused() {
     let demo = Demo::start();
     for vendor in vendors(&demo) {

@@ -334,9 +334,9 @@ async fn a_request_that_runs_when_the_server_is_told_to_stop_is_answered() {
     assert_eq!(code, Some(0), "{log}");
 }
 
-/// Everything that must not be seen: secrets, tokens and keys are planted, used
-/// and searched for in the log, the metrics, every reply that is not theirs and
-/// every file.
+/// Everything that must not be seen: secrets, tokens and keys are planted, used,
+/// sent to the wrong places, and searched for in the log, the metrics and every
+/// file.
 #[tokio::test]
 async fn no_secret_is_logged_or_stored() {
     let demo = Demo::start();
@@ -354,7 +354,16 @@ async fn no_secret_is_logged_or_stored() {
     let wrong = json!({ "username": "demo", "password": "planted-password" }).to_string();
     send(to, request("POST", "/auth/login", &JSON, wrong)).await;
     let refresh = json!({ "refresh_token": login["data"]["refresh_token"] }).to_string();
-    send(to, request("POST", "/auth/refresh", &JSON, refresh)).await;
+    let next = send(to, request("POST", "/auth/refresh", &JSON, refresh))
+        .await
+        .json();
+    for member in ["access_token", "refresh_token"] {
+        planted.push(next["data"][member].as_str().unwrap().to_owned());
+    }
+    let swapped = json!({ "username": planted[4], "password": "demo" }).to_string();
+    send(to, request("POST", "/auth/login", &JSON, swapped)).await;
+    let misplaced = format!("/nowhere/{}", planted[2]);
+    send(to, request("GET", &misplaced, &[], "")).await;
     let broken = "{\"username\": \"planted-password\", \"planted-password\": ";
     send(to, request("POST", "/auth/login", &JSON, broken)).await;
     let bearer = format!("Bearer {}", planted[2]);
