@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 use crate::Variant;
 use crate::pattern::{Hole, Pattern};
 use crate::signature::Signature;
-use crate::template::Template;
+use crate::template::{Shape, Template};
 use crate::word::Word;
 
 /// One form of one operation.
@@ -71,6 +71,17 @@ pub(crate) enum Constant {
     Text(String),
     Number(i64),
     Bool(bool),
+}
+
+impl Constant {
+    /// As a template has it.
+    pub(crate) fn shape(&self) -> Shape {
+        match self {
+            Self::Text(text) => Shape::Text(Pattern::fixed(text)),
+            Self::Number(number) => Shape::Number(number.to_string().into()),
+            Self::Bool(value) => Shape::Bool(*value),
+        }
+    }
 }
 
 impl RequestForm {

@@ -5,7 +5,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderValue, Method, StatusCode};
 
 use super::headers::headers;
-use super::{Context, pattern, pointer};
+use super::{Context, is_pointer, pattern, pointer};
 use crate::Variant;
 use crate::document::{Table, Value, did_you_mean};
 use crate::form::{Constant, Form, Payload, ReplyForm, RequestForm, Test};
@@ -59,6 +59,11 @@ fn forms<'d>(root: &Table<'d>, operation: Operation) -> Vec<Value<'d>> {
     let Some(value) = root.get(operation.name()) else {
         return Vec::new();
     };
+    if value.is_table() {
+        let help = format!("write `[[{}]]`", operation.name());
+        value.blame("is one table where a list of forms is needed", Some(help));
+        return Vec::new();
+    }
     value.array().unwrap_or_default()
 }
 
@@ -280,7 +285,7 @@ fn tests(value: &Value<'_>) -> Vec<Test> {
     };
     let mut tests = Vec::new();
     for (key, value) in table.entries() {
-        if !key.name.starts_with('/') {
+        if !is_pointer(key.name) {
             table.blame_key(&key, "is no JSON pointer such as /success", None);
         }
         let pointer = key.name.to_owned();

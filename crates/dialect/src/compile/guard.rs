@@ -37,15 +37,18 @@ pub(super) fn read<'d>(root: &Table<'d>, context: &Context<'d>) -> Guard {
 
 fn static_key(value: &Value<'_>) -> Option<StaticKeyPlace> {
     let table = value.table()?;
-    let query = table
-        .get("query")
-        .and_then(|name| name.text())
-        .map(str::to_owned);
+    let query = table.get("query").and_then(|value| {
+        let name = value.text()?;
+        if name.is_empty() {
+            value.blame("is no name of a parameter", None);
+        }
+        Some(name.to_owned())
+    });
     let body = table.get("body").and_then(|member| {
         let name = member
             .text()?
             .strip_prefix('/')
-            .filter(|name| !name.contains(['/', '~']));
+            .filter(|name| !name.is_empty() && !name.contains(['/', '~']));
         if name.is_none() {
             member.blame(
                 "is no pointer to a member of the top object, such as /key",

@@ -50,7 +50,7 @@ fn read(root: &Table<'_>) -> Option<Dialect> {
     let accept = settings::accept(root);
     let credential = credential::read(root);
     let mut context = Context {
-        shapes: shapes(root),
+        shapes: shapes(root, &credential.extra),
         extra: credential.extra.clone(),
         variants: form::variant_names(root),
     };
@@ -93,15 +93,27 @@ fn schema(root: &Table<'_>) {
     }
 }
 
-fn shapes<'d>(root: &Table<'d>) -> Vec<(&'d str, Value<'d>)> {
+fn shapes<'d>(root: &Table<'d>, extra: &[&str]) -> Vec<(&'d str, Value<'d>)> {
     let Some(shapes) = root.get("shapes").and_then(|shapes| shapes.table()) else {
         return vec![];
     };
+    let entries = shapes.entries().into_iter();
+    let shapes: Vec<_> = entries.map(|(key, value)| (key.name, value)).collect();
+    shapes.iter().for_each(|(_, shape)| sound(shape, extra));
     shapes
-        .entries()
-        .into_iter()
-        .map(|(key, value)| (key.name, value))
-        .collect()
+}
+
+/// A shape that nobody refers to is a template too, of a request, a reply or a
+/// refusal. Which holes fit is told where it is referred to.
+fn sound(shape: &Value<'_>, extra: &[&str]) {
+    let Some(text) = shape.text() else { return };
+    let fits = |words| Template::parse(text, &words).is_ok();
+    if let Err(flaw) = Template::parse(text, &Vocabulary::reply(extra))
+        && !fits(Vocabulary::request(extra))
+        && !fits(Vocabulary::REFUSAL)
+    {
+        shape.blame_inside(flaw.at, flaw.what, flaw.help);
+    }
 }
 
 impl<'d> Context<'d> {
@@ -146,9 +158,16 @@ fn blamed<T>(value: &Value<'_>, read: Result<T, Flaw>) -> Option<T> {
 /// A JSON pointer (RFC 6901).
 fn pointer<'d>(value: &Value<'d>) -> Option<&'d str> {
     let text = value.text()?;
-    if text.is_empty() || text.starts_with('/') {
+    if text.is_empty() || is_pointer(text) {
         return Some(text);
     }
     value.blame("is no JSON pointer such as /data/id", None);
     None
+}
+
+/// RFC 6901 section 3, but for the pointer to the whole document: `~` stands
+/// only in `~0` and `~1`.
+fn is_pointer(text: &str) -> bool {
+    let mut escapes = text.split('~').skip(1);
+    text.starts_with('/') && escapes.all(|rest| rest.starts_with(['0', '1']))
 }

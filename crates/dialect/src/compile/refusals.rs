@@ -12,7 +12,7 @@ use crate::document::{Table, Value, did_you_mean};
 use crate::form::Constant;
 use crate::pattern::Pattern;
 use crate::refusals::{Known, Refusals, Spelled, answers};
-use crate::template::{Shape, Template};
+use crate::template::Template;
 use crate::word::{Vocabulary, Word};
 
 /// What `[errors]` says for all.
@@ -270,17 +270,9 @@ fn filled(body: &Template, row: &Row<'_>) -> Template {
         }
     }
     Template::of(body.shape.filled(&|hole| match &hole.word {
-        Word::Field(name) => row.fields.get(&**name).map(fixed),
+        Word::Field(name) => row.fields.get(&**name).map(Constant::shape),
         _ => None,
     }))
-}
-
-fn fixed(constant: &Constant) -> Shape {
-    match constant {
-        Constant::Text(text) => Shape::Text(Pattern::fixed(text)),
-        Constant::Number(number) => Shape::Number(number.to_string().into()),
-        Constant::Bool(value) => Shape::Bool(*value),
-    }
 }
 
 /// How a refusal that can be told from others is recognised: the file spells it,

@@ -4,7 +4,7 @@
 use countersign_domain::{Kind, Operation, RefreshMode};
 
 use crate::document::{Table, Value};
-use crate::form::Form;
+use crate::form::{Form, Test};
 use crate::pattern::Hole;
 use crate::template::Template;
 use crate::word::Word;
@@ -71,11 +71,34 @@ impl Rules<'_, '_> {
             }
             _ => (),
         }
+        let credential = |hole: &&Hole| matches!(hole.word, Word::Login | Word::Secret);
+        let mut credentials = form.request.holes().into_iter().filter(credential);
+        if form.operation == Operation::Login && credentials.any(|hole| hole.optional) {
+            blame("cannot do without `{login}` and `{secret}`: neither is optional");
+        }
+        if self.dialect.serves.issuer && self.dialect.serves.client {
+            Self::succeeding(form, &place);
+        }
         if self.is_ambiguous(index, form) {
             blame("stands at the method and path of an earlier one, with the same `when`");
         }
         if form.operation != Operation::Logout {
             self.granting(form, &place);
+        }
+    }
+
+    /// What the client takes for success must be what the issuer says.
+    fn succeeding(form: &Form, place: &Value<'_>) {
+        let says = |test: &&Test| {
+            let shape = form.reply.body.as_ref().map(|body| &body.shape);
+            shape.and_then(|shape| shape.at(&test.pointer)) == Some(&test.equals.shape())
+        };
+        for test in form.reply.success.iter().filter(|test| !says(test)) {
+            let pointer = &test.pointer;
+            place.blame(
+                format!("tests `{pointer}` for success, but its own reply does not say so"),
+                None,
+            );
         }
     }
 

@@ -135,11 +135,8 @@ pub(super) fn accept(root: &Table<'_>) -> Accept {
         .get("slash")
         .and_then(|v| v.choice(&[("exact", false), ("optional", true)]));
     accept.slash_optional = slash.unwrap_or_default();
-    if let Some(media) = table.get("media").and_then(|media| media.texts()) {
-        accept.media = media
-            .iter()
-            .map(|media| media.to_ascii_lowercase())
-            .collect();
+    if let Some(values) = table.get("media").and_then(|media| media.array()) {
+        accept.media = values.iter().filter_map(essence).collect();
     }
     if let Some(most) = table
         .get("max_body")
@@ -161,6 +158,23 @@ pub(super) fn accept(root: &Table<'_>) -> Accept {
     accept.trim_login = folds(&table, "trim");
     accept.lower_login = folds(&table, "lower");
     accept
+}
+
+/// A media type in lower case, or `""`. Parameters are not compared, so an entry
+/// that has some would never be met.
+fn essence(value: &Value<'_>) -> Option<String> {
+    let text = value.text()?;
+    // RFC 9110 section 5.6.2: what a token is made of.
+    let token = |part: &str| {
+        let fits = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+        !part.is_empty() && part.chars().all(fits)
+    };
+    let halves = text.split_once('/');
+    if text.is_empty() || halves.is_some_and(|(one, other)| token(one) && token(other)) {
+        return Some(text.to_ascii_lowercase());
+    }
+    value.blame("is no media type without parameters", None);
+    None
 }
 
 /// `trim = ["login"]`: only a login may be folded; a secret never is.

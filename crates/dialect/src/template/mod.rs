@@ -142,6 +142,24 @@ impl Shape {
         }
     }
 
+    /// The shape at a JSON pointer (RFC 6901); members named by holes are not
+    /// found.
+    pub(crate) fn at(&self, pointer: &str) -> Option<&Shape> {
+        let mut keys = pointer.split('/').skip(1);
+        keys.try_fold(self, |shape, key| {
+            let key = key.replace("~1", "/").replace("~0", "~");
+            match shape {
+                Self::Array(items) => items.get(key.parse::<usize>().ok()?),
+                Self::Object(members) => {
+                    let mut members = members.iter();
+                    let found = members.find(|(known, _)| known.as_fixed() == Some(&key));
+                    found.map(|(_, shape)| shape)
+                }
+                _ => None,
+            }
+        })
+    }
+
     fn has_hole(&self) -> bool {
         let mut found = false;
         self.visit(&mut |pattern| found |= pattern.holes().next().is_some());
