@@ -26,6 +26,16 @@ fn complaints(dialect: &Dialect, file: &Path) -> Vec<String> {
 #[test]
 fn the_shipped_dialects_do_what_their_examples_record() {
     let dialects = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dialects");
+    let folders = std::fs::read_dir(&dialects)
+        .unwrap()
+        .map(|entry| entry.unwrap());
+    let mut folders: Vec<_> = folders
+        .filter(|entry| entry.file_type().unwrap().is_dir())
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .collect();
+    folders.sort();
+    let shipped: Vec<_> = Dialect::SHIPPED.iter().map(|(name, _)| *name).collect();
+    assert_eq!(folders, shipped, "each folder has its line in shipped.rs");
     for (name, source) in Dialect::SHIPPED {
         let dialect = Dialect::compile(source, name).unwrap();
         let files = files(&dialects.join(name).join("examples"), "http");
