@@ -22,7 +22,8 @@ pub(crate) fn essence(headers: &HeaderMap) -> Result<String, &'static str> {
     let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
     for parameter in parts {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-        let value = value.trim_matches('"');
+        // RFC 9110 section 5.6.6 has no blanks here; a reader may allow them.
+        let (name, value) = (name.trim(), value.trim().trim_matches('"'));
         if name.eq_ignore_ascii_case("charset") && !is_utf8(value) {
             return Err("the charset is not UTF-8");
         }
@@ -152,6 +153,14 @@ mod tests {
         assert_eq!(
             of("application/json; charset=latin1"),
             Err("the charset is not UTF-8")
+        );
+        assert_eq!(
+            of("application/json; charset = latin1"),
+            Err("the charset is not UTF-8")
+        );
+        assert_eq!(
+            of("application/json; charset = \"utf-8\""),
+            Ok("application/json".into())
         );
         assert_eq!(essence(&HeaderMap::new()), Ok(String::new()));
     }

@@ -221,7 +221,10 @@ impl Dialect {
 /// or else the first.
 fn choose<'f>(candidates: &[(u8, &'f Form)], node: Option<&Node<'_>>) -> Option<(u8, &'f Form)> {
     let holds = |form: &Form| {
-        let there = |pointer: &String| node.is_some_and(|node| node.at(pointer).is_some());
+        let there = |pointer: &String| {
+            let found = node.and_then(|node| node.at(pointer));
+            found.is_some_and(|found| found.value != Json::Null)
+        };
         form.when.iter().all(there)
     };
     let longest = |best: (u8, &'f Form), next: (u8, &'f Form)| {

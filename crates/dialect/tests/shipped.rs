@@ -115,6 +115,10 @@ fn b2binpay_tells_its_generations_apart_by_their_fields() {
         variant(r#"{"client_id":"a","client_secret":"b"}"#).as_deref(),
         Ok("v3")
     );
+    assert_eq!(
+        variant(r#"{"login":"a","password":"b","client_id":null}"#).as_deref(),
+        Ok("v2")
+    );
     let missing = |attributes| variant(attributes).unwrap_err().pointer.unwrap();
     assert_eq!(missing(r#"{"login":"a"}"#), "/data/attributes/password");
     assert_eq!(

@@ -187,6 +187,9 @@ impl Walk<'_> {
             Some(Json::Text(text)) if number != Some(true) || loose => {
                 self.bind(pattern, text, place);
             }
+            Some(Json::Number(text)) if number == Some(true) && loose => {
+                self.bind(pattern, whole(text), place);
+            }
             Some(Json::Number(text)) if number == Some(true) || (loose && number.is_some()) => {
                 self.bind(pattern, text, place);
             }
@@ -212,6 +215,14 @@ impl Walk<'_> {
             (Shape::Text(wanted), Some(Json::Text(found))) if wanted.as_fixed() == Some(found) => {}
             _ => self.note(Because::ConstantDiffers, place),
         }
+    }
+}
+
+/// A whole number without the fraction that some write: `3599.0`.
+fn whole(number: &str) -> &str {
+    match number.split_once('.') {
+        Some((whole, fraction)) if fraction.bytes().all(|byte| byte == b'0') => whole,
+        _ => number,
     }
 }
 
