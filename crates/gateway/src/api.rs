@@ -65,6 +65,9 @@ impl GuardedApi {
 
     /// Puts other tokens in place, after a change of keys. Requests that come
     /// later are verified with them.
+    ///
+    /// The notice of a revoked key does not do it: from that notice to this call
+    /// every access token of the api is refused as unavailable.
     pub fn replace_tokens(&self, tokens: Arc<Tokens>) {
         *self.tokens.write().unwrap_or_else(PoisonError::into_inner) = tokens;
     }

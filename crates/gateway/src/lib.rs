@@ -33,4 +33,4 @@ pub use permit::{Asked, Caller, Denied, Permit, Proof, authorize};
 pub use routes::{Access, Route, RouteFault, Routes, Rule, Slash};
 pub use upstream::{Timeouts, Upstream, UpstreamFault};
 pub use uses::Uses;
-pub use view::{Sizes, View};
+pub use view::View;

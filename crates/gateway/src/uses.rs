@@ -46,16 +46,6 @@ impl Uses {
     pub fn prune(&self, now: Timestamp) {
         self.seen.pin().retain(|_, seen| seen.until > now);
     }
-
-    /// How many sessions are remembered, for metrics.
-    pub fn len(&self) -> usize {
-        self.seen.len()
-    }
-
-    /// Whether none is.
-    pub fn is_empty(&self) -> bool {
-        self.seen.is_empty()
-    }
 }
 
 #[cfg(test)]

@@ -15,6 +15,11 @@ use countersign_domain::{
 };
 
 /// What is known in memory. Shared by all requests.
+///
+/// A revoked key is known here by its `kid` alone. While an api still holds
+/// tokens with that key, all its tokens are refused as unavailable, since they do
+/// not say which key they were verified with: give it others with
+/// [`GuardedApi::replace_tokens`](crate::GuardedApi::replace_tokens).
 #[derive(Default)]
 pub struct View {
     ended: papaya::HashMap<SessionId, Timestamp>,
@@ -22,19 +27,6 @@ pub struct View {
     accounts: papaya::HashMap<AccountId, Arc<Known>>,
     static_keys: papaya::HashMap<[u8; 32], Vec<Holder>>,
     ledger: Mutex<Ledger>,
-}
-
-/// How much a [`View`] holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sizes {
-    /// Ended sessions whose tokens have not all run out.
-    pub ended_sessions: usize,
-    /// Dead keys whose tokens have not all run out.
-    pub dead_keys: usize,
-    /// Accounts.
-    pub accounts: usize,
-    /// Generated keys that could be static keys.
-    pub static_keys: usize,
 }
 
 /// An account as requests see it.
@@ -97,16 +89,6 @@ impl View {
         self.dead_keys.pin().retain(|_, until| *until > now);
         let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
         ledger.floors.retain(|_, (_, until)| *until > now);
-    }
-
-    /// How much is held, for metrics.
-    pub fn sizes(&self) -> Sizes {
-        Sizes {
-            ended_sessions: self.ended.len(),
-            dead_keys: self.dead_keys.len(),
-            accounts: self.accounts.len(),
-            static_keys: self.static_keys.len(),
-        }
     }
 
     pub(crate) fn has_ended(&self, session: SessionId) -> bool {
