@@ -2,8 +2,6 @@
 //! `read`, writing replies in `reply`, the guard's side in `guard`, and the
 //! client's in `client`.
 
-use std::time::Duration;
-
 use countersign_domain::{Kind, LogoutScope, NewLogin, Operation, RefreshMode};
 use http::HeaderName;
 
@@ -99,12 +97,6 @@ impl Dialect {
     /// How far a logout reaches; `None` if there is no logout.
     pub fn logout_scope(&self) -> Option<LogoutScope> {
         self.logout_scope
-    }
-
-    /// By how much each use prolongs an access token; `None` for the usual
-    /// fixed end.
-    pub fn sliding(&self) -> Option<Duration> {
-        self.expiry.sliding
     }
 
     /// The variants; the first is the default one.
