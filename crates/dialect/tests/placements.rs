@@ -61,8 +61,8 @@ fn heard(dialect: &Dialect, request: Request<Bytes>) -> Result<Option<String>, R
 #[test]
 fn an_optional_part_is_left_out_and_not_missed() {
     for request in [
-        format!(r#"request.headers = {{ X-Tag = "t={{extra.tag?}}" }}"#) + "\n" + BODY,
-        format!(r#"request.query = {{ tag = "{{extra.tag?}}" }}"#) + "\n" + BODY,
+        format!("request.headers = {{ X-Tag = 't={{extra.tag?}}' }}\n{BODY}"),
+        format!("request.query = {{ tag = '{{extra.tag?}}' }}\n{BODY}"),
         FORM.to_owned(),
     ] {
         let dialect = dialect(&request);
