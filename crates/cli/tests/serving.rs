@@ -450,6 +450,25 @@ fn what_is_in_the_data_directory_is_the_owners_only() {
 }
 
 #[tokio::test]
+async fn a_request_that_is_refused_at_the_door_has_a_line_and_an_id_too() {
+    let demo = Demo::start();
+    let mut stream = TcpStream::connect(demo.address()).await.unwrap();
+    stream
+        .write_all(b"GET /api/v1/x HTTP/1.1\r\n\r\n")
+        .await
+        .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    let id = answer
+        .lines()
+        .find_map(|line| line.strip_prefix("x-countersign-refusal: "));
+    let (_, log) = demo.stop();
+    let line = log.lines().find(|line| line.contains(id.unwrap())).unwrap();
+    assert!(line.contains("Host field is missing"), "{line}");
+}
+
+#[tokio::test]
 async fn each_auth_request_and_each_refusal_has_one_line() {
     let demo = Demo::start();
     let to = demo.address();

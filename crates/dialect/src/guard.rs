@@ -119,11 +119,6 @@ pub struct StaticKeyPlace {
 }
 
 impl StaticKeyPlace {
-    /// The name of the query parameter.
-    pub fn query_name(&self) -> Option<&str> {
-        self.query.as_deref()
-    }
-
     /// The name of the member of a JSON body's top object.
     pub fn body_name(&self) -> Option<&str> {
         self.body.as_deref()

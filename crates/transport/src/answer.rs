@@ -17,7 +17,7 @@ use hyper::upgrade::OnUpgrade;
 use pin_project_lite::pin_project;
 
 use crate::link::{Link, Phase};
-use crate::refusal::Refusal;
+use crate::refusal::{REFUSAL, Refusal};
 use crate::{Limits, Peer, Request, RequestBody};
 
 /// The answer function, bound to one connection.
@@ -146,8 +146,11 @@ fn own<B>(mut response: Response<B>, link: &Arc<Link>) -> Response<AnswerBody<B>
 }
 
 fn problem<B>(refusal: Refusal, link: &Arc<Link>) -> Response<AnswerBody<B>> {
-    tracing::debug!(?refusal, "refused below the service");
-    refusal.response().map(|text| AnswerBody {
+    let mut response = refusal.response();
+    if let Some(id) = link.testify(refusal.status(), refusal.detail()) {
+        response.headers_mut().insert(REFUSAL, id);
+    }
+    response.map(|text| AnswerBody {
         content: Content::Problem { text: Some(text) },
         turn: end_of(link),
     })

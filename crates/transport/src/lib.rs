@@ -28,7 +28,8 @@ mod watch;
 
 pub use body::{BodyError, CollectError, RequestBody, collect};
 pub use limits::Limits;
-pub use serve::{Peer, Served, serve};
+pub use refusal::{OnRefusal, REFUSAL, Refused};
+pub use serve::{Peer, Served, serve, serve_told};
 
 /// A request that has passed the gate.
 pub type Request = http::Request<RequestBody>;

@@ -4,11 +4,15 @@
 //! All but the accept loop run in one task, so the atomics carry no ordering;
 //! they are there because the parts cannot hold references to each other.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::Waker;
 
-use crate::refusal::Refusal;
+use http::{HeaderValue, StatusCode};
+
+use crate::Peer;
+use crate::refusal::{OnRefusal, Refusal, Refused};
 
 /// What a connection is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +53,6 @@ pub(crate) struct View {
     pub(crate) blocked: bool,
 }
 
-#[derive(Debug)]
 pub(crate) struct Link {
     phase: AtomicU8,
     turn: AtomicU64,
@@ -64,10 +67,22 @@ pub(crate) struct Link {
     used: AtomicBool,
     order: AtomicU8,
     waker: Mutex<Option<Waker>>,
+    witness: Option<Witness>,
+}
+
+/// Who is told of a refusal below the service, and of whom.
+type Witness = (Arc<OnRefusal>, Peer);
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link")
+            .field("phase", &self.phase)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Link {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(witness: Option<Witness>) -> Self {
         Self {
             phase: AtomicU8::new(Phase::Waiting as u8),
             turn: AtomicU64::new(0),
@@ -81,7 +96,18 @@ impl Link {
             used: AtomicBool::new(false),
             order: AtomicU8::new(Order::None as u8),
             waker: Mutex::new(None),
+            witness,
         }
+    }
+
+    /// Tells of a refusal; what comes back goes into the answer.
+    pub(crate) fn testify(&self, status: StatusCode, why: &'static str) -> Option<HeaderValue> {
+        let (on_refusal, peer) = self.witness.as_ref()?;
+        on_refusal(&Refused {
+            peer: *peer,
+            status,
+            why,
+        })
     }
 
     // The phase: told by the service and the gate, read by the driver.

@@ -2,8 +2,28 @@
 //! reason to a plain problem document (RFC 9457).
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
+use http::header::{CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
+
+use crate::Peer;
+
+/// A request that was refused before the service saw it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refused {
+    /// Whose it was.
+    pub peer: Peer,
+    /// The status that it is answered with.
+    pub status: StatusCode,
+    /// What is wrong with it, in one sentence.
+    pub why: &'static str,
+}
+
+/// What is done with a refusal: it is told, and may give a value for the field
+/// [`REFUSAL`] of the answer.
+pub type OnRefusal = dyn Fn(&Refused) -> Option<HeaderValue> + Send + Sync;
+
+/// Carries the id under which a refusal can be found.
+pub const REFUSAL: HeaderName = HeaderName::from_static("x-countersign-refusal");
 
 /// Why a request is not answered by the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +82,7 @@ impl Refusal {
     }
 
     /// One sentence for the peer; free of characters that JSON would escape.
-    fn detail(self) -> &'static str {
+    pub(crate) fn detail(self) -> &'static str {
         match self {
             Self::RequestLine => "The request line is malformed.",
             Self::Version => "Only HTTP/1.1 and HTTP/1.0 are spoken here.",

@@ -20,6 +20,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::crowd::{Crowd, Place};
 use crate::link::{Link, Order};
+use crate::refusal::OnRefusal;
 use crate::turned_away::turn_away;
 use crate::{Limits, Request, connection};
 
@@ -73,7 +74,26 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    serve_on(listener, limits, answer, shutdown).await
+    serve_on(listener, limits, answer, None, shutdown).await
+}
+
+/// As [`serve`], and tells `on_refusal` of each request that the service does not
+/// see: one that the gate refuses, that is overdue, or whose answer panicked. A
+/// connection that is turned away has made no request.
+pub async fn serve_told<F, Fut, B>(
+    listener: TcpListener,
+    limits: Limits,
+    answer: F,
+    on_refusal: Arc<OnRefusal>,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Served
+where
+    F: Fn(Request, Peer) -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output = Response<B>> + Send + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    serve_on(listener, limits, answer, Some(on_refusal), shutdown).await
 }
 
 /// Where connections come from.
@@ -99,6 +119,7 @@ pub(crate) async fn serve_on<A, F, Fut, B>(
     mut listener: A,
     limits: Limits,
     answer: F,
+    on_refusal: Option<Arc<OnRefusal>>,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Served
 where
@@ -108,7 +129,7 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let door = Door::new(limits);
+    let door = Door::new(limits, on_refusal);
     let mut shutdown = pin!(shutdown);
     loop {
         let accepted = tokio::select! {
@@ -132,11 +153,13 @@ struct Door {
     limits: Arc<Limits>,
     crowd: Arc<Crowd>,
     turned_away: Arc<Semaphore>,
+    on_refusal: Option<Arc<OnRefusal>>,
 }
 
 impl Door {
-    fn new(limits: Limits) -> Self {
+    fn new(limits: Limits, on_refusal: Option<Arc<OnRefusal>>) -> Self {
         Self {
+            on_refusal,
             limits: Arc::new(limits),
             crowd: Arc::default(),
             turned_away: Arc::new(Semaphore::new(TURNED_AWAY)),
@@ -155,7 +178,8 @@ impl Door {
         if self.crowd.size() >= self.limits.max_connections && !self.crowd.make_room() {
             return self.turn_away(io, peer);
         }
-        let link = Arc::new(Link::new());
+        let witness = self.on_refusal.clone().map(|told| (told, peer));
+        let link = Arc::new(Link::new(witness));
         let place = self.crowd.admit(Arc::clone(&link));
         let limits = Arc::clone(&self.limits);
         tokio::spawn(in_place(

@@ -60,7 +60,7 @@ impl House {
     {
         let (street, accepted) = mpsc::unbounded_channel();
         let (shutdown, signal) = oneshot::channel::<()>();
-        let served = tokio::spawn(serve_on(Street(accepted), limits, answer, async {
+        let served = tokio::spawn(serve_on(Street(accepted), limits, answer, None, async {
             let _ = signal.await;
         }));
         Self {

@@ -11,14 +11,11 @@ use countersign_server::api::Api;
 use countersign_server::issuer::{Caller, Issuer};
 use countersign_server::random::random;
 use countersign_server::store::Store;
-use countersign_transport::{CollectError, Peer, Request, collect};
-use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use countersign_transport::{CollectError, Peer, REFUSAL, Refused, Request, collect};
+use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::{Either, Full};
 
-use super::journal::Entry;
-
-/// Carries the id under which an operator finds a refusal.
-const REFUSAL: HeaderName = HeaderName::from_static("x-countersign-refusal");
+use super::journal::{self, Entry};
 
 /// The body of an answer: ours, or the upstream's.
 pub(crate) type FrontBody = Either<Full<Bytes>, AnswerBody>;
@@ -35,6 +32,13 @@ pub(crate) struct Front {
 pub(crate) struct Served {
     pub(crate) api: Arc<Api>,
     pub(crate) guarded: Option<GuardedApi>,
+}
+
+/// Logs and counts a request that no service saw, and gives it its support id.
+pub(crate) fn refused_at_the_door(refused: &Refused) -> Option<HeaderValue> {
+    let id = random::<10>().map(hex::encode).ok()?;
+    journal::refused_at_the_door(&id, refused);
+    HeaderValue::from_str(&id).ok()
 }
 
 /// Where a request goes.

@@ -11,6 +11,7 @@ use std::time::Instant;
 use countersign_domain::{AccountId, ApiName, Operation, Reason, SessionId};
 use countersign_gateway::Denied;
 use countersign_server::issuer::Record;
+use countersign_transport::Refused;
 use http::{Method, StatusCode};
 
 /// A request as the journal sees it.
@@ -149,6 +150,21 @@ impl Entry {
             _ => line!(tracing::Level::INFO),
         }
     }
+}
+
+/// One line and one count for a request that was refused before it was read
+/// whole: it has no method and path that could be trusted.
+pub(crate) fn refused_at_the_door(request_id: &str, refused: &Refused) {
+    let status = refused.status.as_u16();
+    metrics::counter!("countersign_door_refusals_total", "status" => status.to_string())
+        .increment(1);
+    tracing::info!(
+        request = request_id,
+        address = %refused.peer.address.ip(),
+        status,
+        why = refused.why,
+        "refused at the door"
+    );
 }
 
 /// No login is longer (see `countersign_domain::account::check_login`).

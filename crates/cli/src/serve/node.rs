@@ -14,7 +14,7 @@ use countersign_server::api::Api;
 use countersign_server::issuer::Issuer;
 use countersign_server::password::Passwords;
 use countersign_server::store::Store;
-use countersign_transport::{Limits, serve};
+use countersign_transport::{Limits, serve, serve_told};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use tower::ServiceExt;
 
 use super::data::DataDirectory;
-use super::front::Front;
+use super::front::{Front, refused_at_the_door};
 use super::opening::Opened;
 use super::ready::Ready;
 use super::{echo, telemetry};
@@ -174,7 +174,8 @@ impl Node {
             let front = front.clone();
             async move { front.answer(request, peer).await }
         };
-        let served = serve(listeners.api, self.limits, answer, stopped).await;
+        let told = Arc::new(refused_at_the_door);
+        let served = serve_told(listeners.api, self.limits, answer, told, stopped).await;
         pruning.abort();
         // The admin listener may be gone already; then nobody has to be told.
         let _ = drained.send(true);
