@@ -36,7 +36,8 @@ impl DataDirectory {
         self.0.join("countersign.db")
     }
 
-    /// What the demo writes for scripts once it serves.
+    /// What the demo writes for scripts once it serves; that of an earlier start is
+    /// replaced whole, so that a script always finds one that can be read.
     pub(crate) fn demo(&self) -> PathBuf {
         self.0.join("demo.json")
     }
@@ -109,17 +110,6 @@ impl DataDirectory {
                 Ok((key, true))
             }
             Err(error) => Err(cannot("read", &path, &error)),
-        }
-    }
-
-    /// Takes away what an earlier start of the demo wrote for scripts, which wait
-    /// for the file to appear.
-    pub(crate) fn withdraw_demo(&self) -> Result<(), Failure> {
-        match fs::remove_file(self.demo()) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(cannot("removed", &self.demo(), &error))
-            }
-            _ => Ok(()),
         }
     }
 

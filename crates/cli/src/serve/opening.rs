@@ -43,8 +43,6 @@ impl Opened {
         };
         let view = Arc::new(View::new());
         let (store, master) = open_store(directory, &view).await?;
-        // Only who holds the store may take away what it told scripts.
-        directory.withdraw_demo()?;
         let (apis, served) = load_apis(apis, &store, &master).await?;
         let demo = match planned {
             Some(planned) => Some(Demo::prepare(planned, &apis, &store).await?),
