@@ -13,7 +13,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
-use support::{Demo, eventually, files, request, send};
+use support::{Demo, eventually, files, request, send, serve_demo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -107,16 +107,7 @@ fn a_demo_and_a_server_do_not_share_a_data_directory() {
 #[test]
 fn two_servers_do_not_share_a_store() {
     let demo = Demo::start();
-    let output = countersign(&[
-        "serve",
-        "--demo",
-        "--data",
-        demo.data().to_str().unwrap(),
-        "--listen",
-        "127.0.0.1:0",
-        "--admin-listen",
-        "127.0.0.1:0",
-    ]);
+    let output = serve_demo(&demo.data()).output().unwrap();
     assert_eq!(output.status.code(), Some(64));
     assert!(
         complaint(&output).contains("another process"),
@@ -160,18 +151,7 @@ fn a_wrong_or_missing_master_key_refuses_to_start_and_harms_nothing() {
     let data = copy.path().join("demo");
     demo_copy(&directory, &data);
     drop(demo);
-    let start = || {
-        countersign(&[
-            "serve",
-            "--demo",
-            "--data",
-            data.to_str().unwrap(),
-            "--listen",
-            "127.0.0.1:0",
-            "--admin-listen",
-            "127.0.0.1:0",
-        ])
-    };
+    let start = || serve_demo(&data).output().unwrap();
     let master = data.join("master.key");
     let right = std::fs::read(&master).unwrap();
     std::fs::write(&master, [7; 32]).unwrap();
@@ -201,16 +181,7 @@ fn a_store_that_was_cut_to_nothing_is_not_taken_for_a_new_one() {
     for file in ["countersign.db", "countersign.db-wal"] {
         std::fs::write(data.join(file), "").unwrap();
     }
-    let output = countersign(&[
-        "serve",
-        "--demo",
-        "--data",
-        data.to_str().unwrap(),
-        "--listen",
-        "127.0.0.1:0",
-        "--admin-listen",
-        "127.0.0.1:0",
-    ]);
+    let output = serve_demo(&data).output().unwrap();
     assert_eq!(output.status.code(), Some(64), "{}", complaint(&output));
     assert!(
         complaint(&output).contains("restore"),
@@ -226,17 +197,7 @@ fn a_demo_that_was_killed_in_its_first_start_starts_again() {
     for kill in 0..12 {
         let directory = tempfile::tempdir().unwrap();
         let data = directory.path().join("demo");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_countersign"))
-            .args([
-                "serve",
-                "--demo",
-                "--listen",
-                "127.0.0.1:0",
-                "--admin-listen",
-                "127.0.0.1:0",
-            ])
-            .arg("--data")
-            .arg(&data)
+        let mut child = serve_demo(&data)
             .stdout(std::process::Stdio::null())
             .stderr(std::process::Stdio::null())
             .spawn()

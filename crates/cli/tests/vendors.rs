@@ -136,6 +136,12 @@ async fn b2binpay_v2_from_login_to_a_refused_old_token() {
         401,
         "a theft ends the session at once"
     );
+    let metrics = send(demo.admin(), request("GET", "/metrics", &[], ""))
+        .await
+        .text();
+    let counted =
+        "countersign_session_changes_total{api=\"b2binpay\",change=\"ended_for_reuse\"} 1";
+    assert!(metrics.contains(counted), "{metrics}");
 }
 
 /// The document: lower-case hex of HMAC-SHA256 under the raw SHA-256 of login

@@ -1,6 +1,6 @@
 //! One api as the issuer serves it: its dialect, lifetimes and keys.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use countersign_dialect::{Dialect, Variant};
 use countersign_domain::key::{Key, KeyState, Kid};
@@ -34,7 +34,7 @@ pub struct Api {
     pub settings: ApiSettings,
     /// The key under which generated secrets are stored.
     pub pepper: Arc<Pepper>,
-    tokens: RwLock<Arc<Tokens>>,
+    tokens: Arc<Tokens>,
 }
 
 /// Why an api cannot be served.
@@ -101,7 +101,7 @@ impl Api {
         Ok(Self {
             settings,
             pepper: Arc::new(pepper),
-            tokens: RwLock::new(Arc::new(tokens)),
+            tokens: Arc::new(tokens),
         })
     }
 
@@ -115,12 +115,9 @@ impl Api {
         &self.settings.dialect
     }
 
-    /// The tokens under the keys as they are now.
+    /// The tokens under the keys that were loaded.
     pub fn tokens(&self) -> Arc<Tokens> {
-        self.tokens
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        Arc::clone(&self.tokens)
     }
 
     /// The terms on which a session of this variant is opened or refreshed at

@@ -48,14 +48,14 @@ impl Entry {
             request_id,
             address,
             method: request.method().clone(),
-            path: seemly(request.uri().path(), MAX_PATH),
+            path: request.uri().path().to_owned(),
             begun: Instant::now(),
         }
     }
 
     /// Ends the entry of a request to a token endpoint.
     pub(crate) fn issued(self, api: &ApiName, record: &Record, status: StatusCode) {
-        if let (Ok(()), Some(change)) = (record.outcome, record.change) {
+        if let Some(change) = record.change {
             metrics::counter!("countersign_session_changes_total",
                 "api" => api.to_string(), "change" => change)
             .increment(1);
@@ -99,7 +99,7 @@ impl Entry {
             request = self.request_id,
             address = %self.address,
             method = %self.method,
-            path = ?self.path,
+            path = ?seemly(&self.path, MAX_PATH),
             outcome = Reason::PathUnknown.refusal(Operation::Guard).code(),
             reason = Reason::PathUnknown.code(),
             "unserved"
@@ -136,7 +136,7 @@ impl Entry {
                     session = event.session.map(tracing::field::display),
                     address = %self.address,
                     method = %self.method,
-                    path = ?self.path,
+                    path = ?seemly(&self.path, MAX_PATH),
                     status = status.as_u16(),
                     micros = u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX),
                     detail = Some(event.detail).filter(|it| !it.is_empty()).map(tracing::field::debug),

@@ -52,17 +52,7 @@ impl Demo {
 
     /// Starts a demo on the directory `demo` below this one.
     pub(crate) fn start_on(data: tempfile::TempDir) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_countersign"))
-            .args([
-                "serve",
-                "--demo",
-                "--listen",
-                "127.0.0.1:0",
-                "--admin-listen",
-                "127.0.0.1:0",
-            ])
-            .arg("--data")
-            .arg(data.path().join("demo"))
+        let mut child = serve_demo(&data.path().join("demo"))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -153,6 +143,15 @@ impl Demo {
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
+}
+
+/// The command that starts a demo on free ports.
+pub(crate) fn serve_demo(data: &Path) -> Command {
+    let free = "127.0.0.1:0";
+    let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+    command.args(["serve", "--demo", "--listen", free, "--admin-listen", free]);
+    command.arg("--data").arg(data);
+    command
 }
 
 impl Drop for Demo {
