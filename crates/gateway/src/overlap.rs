@@ -5,19 +5,22 @@ use countersign_domain::ApiName;
 
 use crate::pattern::Pattern;
 use crate::routes::Routes;
+use crate::site::Site;
 
 /// What an api answers on a listener.
 #[derive(Clone, Copy, Debug)]
 pub struct Claim<'a> {
     /// The api.
     pub api: &'a ApiName,
+    /// Where on the listener it is.
+    pub site: &'a Site,
     /// Its dialect, whose operations have paths.
     pub dialect: &'a Dialect,
     /// The paths that it guards, if it guards any.
     pub routes: Option<&'a Routes>,
 }
 
-/// Two apis that could both answer a path.
+/// Two apis that could both answer a request: they share a host, and a path.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{first} at {first_path} and {second} at {second_path} could answer the same path")]
 pub struct Overlap {
@@ -31,16 +34,18 @@ pub struct Overlap {
     pub second_path: String,
 }
 
-/// Every pair of paths that two of these apis could both answer. An api's own
-/// operations may lie within what it guards: they go first.
+/// Every pair of paths that two of these apis could both answer on one host,
+/// told with the apis' prefixes. An api's own operations may lie within what it
+/// guards: they go first.
 pub fn overlaps(claims: &[Claim<'_>]) -> Vec<Overlap> {
-    let paths: Vec<Vec<Pattern>> = claims.iter().map(Claim::paths).collect();
+    let placed: Vec<_> = claims.iter().map(|claim| (claim, claim.paths())).collect();
     let mut found = Vec::new();
-    for (at, first) in claims.iter().enumerate() {
-        for (next, second) in claims.iter().enumerate().skip(at + 1) {
-            let pairs = paths[at]
+    for (at, (first, paths)) in placed.iter().enumerate() {
+        let others = placed.iter().skip(at + 1);
+        for (second, theirs) in others.filter(|(second, _)| first.site.shares_a_host(second.site)) {
+            let pairs = paths
                 .iter()
-                .flat_map(|one| paths[next].iter().map(move |other| (one, other)));
+                .flat_map(|one| theirs.iter().map(move |other| (one, other)));
             let overlapping = pairs.filter(|(one, other)| one.overlaps(other));
             found.extend(overlapping.map(|(one, other)| Overlap {
                 first: first.api.clone(),
@@ -68,7 +73,8 @@ impl Claim<'_> {
                 .iter()
                 .cloned(),
         );
-        paths
+        let placed = paths.into_iter().map(|path| self.site.place(path));
+        placed.collect()
     }
 }
 
@@ -77,7 +83,7 @@ mod tests {
     use super::*;
     use crate::routes::Slash;
 
-    struct Api(ApiName, Dialect, Routes);
+    struct Api(ApiName, Dialect, Routes, Site);
 
     fn api(name: &str, dialect: &str, guards: &[&str]) -> Api {
         let source = Dialect::shipped(dialect).unwrap();
@@ -85,14 +91,23 @@ mod tests {
             name.parse().unwrap(),
             Dialect::compile(source, dialect).unwrap(),
             Routes::new(guards, Vec::new(), Slash::Exact).unwrap(),
+            Site::default(),
         )
+    }
+
+    /// A mypopup that guards `/api/v1/*`.
+    fn api_at(name: &str, hosts: &[&str], prefix: &str) -> Api {
+        let mut api = api(name, "mypopup", &["/api/v1/*"]);
+        api.3 = Site::parse(hosts, prefix).unwrap();
+        api
     }
 
     fn told(apis: &[&Api]) -> Vec<String> {
         let claims: Vec<Claim<'_>> = apis
             .iter()
-            .map(|Api(api, dialect, routes)| Claim {
+            .map(|Api(api, dialect, routes, site)| Claim {
                 api,
+                site,
                 dialect,
                 routes: Some(routes),
             })
@@ -139,5 +154,38 @@ mod tests {
     #[test]
     fn an_api_may_guard_what_lies_around_its_own_operations() {
         assert_eq!(told(&[&api("one", "mypopup", &["/*"])]), [""; 0]);
+    }
+
+    #[test]
+    fn apis_of_different_hosts_share_their_paths() {
+        let one = api_at("one", &["a.example", "b.example"], "");
+        assert_eq!(told(&[&one, &api_at("other", &["c.example"], "")]), [""; 0]);
+        assert_eq!(told(&[&one, &api_at("other", &["b.example"], "")]).len(), 4);
+        assert_eq!(
+            told(&[&one, &api_at("other", &[], "")]).len(),
+            4,
+            "no host is every host"
+        );
+    }
+
+    #[test]
+    fn apis_of_different_prefixes_share_a_host() {
+        let (one, other) = (api_at("one", &[], "/one"), api_at("other", &[], "/two"));
+        assert_eq!(told(&[&one, &other]), [""; 0]);
+        let inside = api("inside", "apirone", &["/one/api/v1/orders"]);
+        assert_eq!(
+            told(&[&one, &inside]),
+            ["one at /one/api/v1/* and inside at /one/api/v1/orders could answer the same path"]
+        );
+    }
+
+    #[test]
+    fn the_root_behind_a_prefix_is_the_prefix_with_or_without_a_slash() {
+        let mut one = api("one", "mypopup", &["/"]);
+        one.3 = Site::parse::<&str>(&[], "/one").unwrap();
+        for path in ["/one", "/one/"] {
+            let other = api("other", "apirone", &[path]);
+            assert_eq!(told(&[&one, &other]).len(), 1, "{path}");
+        }
     }
 }

@@ -41,6 +41,11 @@ impl<'a> JudgedPath<'a> {
         )
     }
 
+    /// Whether a segment of a path is `text` for every server.
+    pub(crate) fn reads_as(segment: &str, text: &str) -> bool {
+        plain(segment).is_some_and(|read| read == text)
+    }
+
     /// The decoded segments; the last is empty if the path ends with a slash.
     pub(crate) fn segments(&self) -> &[Cow<'a, str>] {
         &self.0

@@ -66,6 +66,21 @@ impl Pattern {
         &self.text
     }
 
+    /// This pattern behind `prefix`, which is empty or plain segments. The
+    /// prefix alone is `/` behind it.
+    pub(crate) fn under(self, prefix: &str) -> Self {
+        let before = prefix.split('/').skip(1);
+        let is_root = self.segments.is_empty() && self.end == End::Slash && !prefix.is_empty();
+        Self {
+            segments: before
+                .map(|text| Segment::Text(text.to_owned()))
+                .chain(self.segments)
+                .collect(),
+            text: format!("{prefix}{}", self.text),
+            end: if is_root { End::Either } else { self.end },
+        }
+    }
+
     /// The segments that `{login}` stands for; `None` if the path does not
     /// match.
     pub(crate) fn matches<'p>(&self, path: &'p JudgedPath<'_>) -> Option<Vec<&'p str>> {
@@ -169,7 +184,7 @@ fn is_name(name: &str) -> bool {
 }
 
 /// Text is written decoded, so it has no `%`.
-fn is_text(part: &str) -> bool {
+pub(crate) fn is_text(part: &str) -> bool {
     let odd =
         |c: char| c.is_control() || matches!(c, '{' | '}' | '*' | '\\' | ';' | '%' | '?' | '#');
     !matches!(part, "" | "." | "..") && !part.contains(odd)

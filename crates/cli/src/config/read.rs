@@ -11,7 +11,7 @@ use countersign_dialect::{Dialect, Mistakes};
 use countersign_domain::ApiName;
 use countersign_domain::session::{DEFAULT_WINDOW, Lifetimes};
 use countersign_gateway::{
-    Access, Claim, RouteFault, Routes, Rule, Slash, Timeouts, Upstream, overlaps,
+    Access, Claim, RouteFault, Routes, Rule, Site, Slash, Timeouts, Upstream, overlaps,
 };
 use countersign_transport::Limits;
 use http::Method;
@@ -365,10 +365,12 @@ fn methods(value: &Value<'_>) -> Option<Vec<Method>> {
 }
 
 fn blame_overlaps(apis: &[ApiSection], table: &Table<'_>) {
+    let anywhere = Site::default();
     let claims: Vec<Claim<'_>> = apis
         .iter()
         .map(|api| Claim {
             api: &api.name,
+            site: &anywhere,
             dialect: &api.dialect,
             routes: api.guard.as_ref().map(|guard| &guard.routes),
         })
