@@ -10,7 +10,9 @@
 pub mod account;
 pub mod audit;
 pub mod key;
+pub mod network;
 pub mod policy;
+pub mod rate;
 pub mod refusal;
 pub mod revocation;
 pub mod session;
@@ -19,7 +21,9 @@ pub mod token;
 
 pub use account::{Account, AccountId, Allowlist, ApiName, Credential, CredentialId, Epoch};
 pub use key::Kid;
+pub use network::Network;
 pub use policy::{LogoutScope, NewLogin, RefreshMode};
+pub use rate::{Rate, Tally};
 pub use refusal::{Operation, Reason, Refusal};
 pub use session::{Session, SessionId};
 pub use time::Timestamp;

@@ -1,0 +1,89 @@
+//! Rates: how often something may happen, by the generic cell rate algorithm
+//! (ITU-T I.371). It keeps one instant for each counter and knows no clock.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use crate::time::Timestamp;
+
+/// How often something may happen: `burst` times at once, and once more each
+/// `period`. In any span of time t it admits at most `burst + t / period`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    burst: NonZeroU32,
+    period: Duration,
+}
+
+/// What a counter remembers: the theoretical arrival time, when it will count
+/// nothing any more. One that was never used is [`Tally::default`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Tally(pub Timestamp);
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self(Timestamp::from_micros(i64::MIN))
+    }
+}
+
+impl Tally {
+    /// Whether it counts nothing any more, so that it may be forgotten.
+    pub fn is_settled(self, now: Timestamp) -> bool {
+        self.0 <= now
+    }
+}
+
+impl Rate {
+    /// At most `burst` at once and one more each `period`, which is rounded up
+    /// to a microsecond.
+    pub fn new(burst: NonZeroU32, period: Duration) -> Self {
+        let micros = period.as_nanos().div_ceil(1_000).max(1);
+        Self {
+            burst,
+            period: Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX)),
+        }
+    }
+
+    /// Never more than `most` in any span of this length: a fifth of them at
+    /// once, the others evenly.
+    pub fn within(most: NonZeroU32, span: Duration) -> Self {
+        let burst = NonZeroU32::new(most.get() / 5).unwrap_or(NonZeroU32::MIN);
+        match NonZeroU32::new(most.get() - burst.get()) {
+            Some(evenly) => Self::new(burst, share(span, evenly)),
+            None => Self::new(burst, span.saturating_add(Duration::from_micros(1))),
+        }
+    }
+
+    /// `count` at once, and as many again in each span of this length.
+    pub fn refilled(count: NonZeroU32, span: Duration) -> Self {
+        Self::new(count, share(span, count))
+    }
+
+    /// Counts one more at `now`: the tally after it, or how long to wait until
+    /// one would be admitted.
+    pub fn admit(self, tally: Tally, now: Timestamp) -> Result<Tally, Duration> {
+        let slack = self.period.saturating_mul(self.burst.get() - 1);
+        let ahead = tally.0.since(now);
+        if ahead > slack {
+            return Err(ahead - slack);
+        }
+        Ok(Tally(tally.0.max(now) + self.period))
+    }
+
+    /// Takes back one that was counted at `counted_at`. What the counter has
+    /// forgotten by itself since then is not given back, so what others count
+    /// stays within the bound.
+    #[must_use]
+    pub fn take_back(self, tally: Tally, counted_at: Timestamp, now: Timestamp) -> Tally {
+        Tally(tally.0 - self.period.saturating_sub(now.since(counted_at)))
+    }
+}
+
+/// A part of `span`, rounded up so that `count` parts are never shorter than it.
+fn share(span: Duration, count: NonZeroU32) -> Duration {
+    let nanos = span.as_nanos().div_ceil(u128::from(count.get()));
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+#[path = "rate_tests.rs"]
+mod tests;
