@@ -139,10 +139,17 @@ pub(crate) fn with_scheme<'t>(text: &'t str, pattern: &Pattern) -> Option<Cow<'t
     let Some((scheme, _)) = fixed.split_once(' ') else {
         return Some(Cow::Borrowed(text));
     };
-    let (found, rest) = text.split_once(' ').unwrap_or((text, ""));
+    let (found, rest) = scheme_and_rest(text).unwrap_or((text, ""));
     found
         .eq_ignore_ascii_case(scheme)
         .then(|| Cow::Owned(format!("{scheme} {rest}")))
+}
+
+/// The scheme and what follows the one or more spaces behind it (RFC 9110
+/// section 11.4).
+fn scheme_and_rest(text: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = text.split_once(' ')?;
+    Some((scheme, rest.trim_start_matches(' ')))
 }
 
 /// HTTP Basic (RFC 7617). Another scheme presents nothing.
@@ -161,7 +168,7 @@ pub(crate) fn basic(
     let (scheme, coded) = value
         .to_str()
         .ok()
-        .and_then(|text| text.split_once(' '))
+        .and_then(scheme_and_rest)
         .ok_or_else(broken)?;
     if !scheme.eq_ignore_ascii_case("basic") {
         return Err(missing());

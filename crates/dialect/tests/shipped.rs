@@ -298,7 +298,7 @@ fn media_types_and_codings_are_told_apart() {
 fn apirone_refreshes_with_a_bearer_and_any_body() {
     let apirone = dialect("apirone");
     let path = "/api/v2/auth/refresh-token";
-    for scheme in ["Bearer", "bearer", "BEARER"] {
+    for scheme in ["Bearer", "bearer", "BEARER", "Bearer  "] {
         let bearer = format!("{scheme} a.b.c");
         let headers = [
             ("authorization", bearer.as_str()),
@@ -317,7 +317,8 @@ fn apirone_refreshes_with_a_bearer_and_any_body() {
         (Some("Basic a"), Reason::TokenMissing),
         (Some("Bearer"), Reason::TokenMalformed),
         (Some("Bearer "), Reason::TokenMalformed),
-        (Some("Bearer  a"), Reason::TokenMalformed),
+        (Some("Bearer   "), Reason::TokenMalformed),
+        (Some("Bearer \ta"), Reason::TokenMalformed),
         (Some("Bearer a b"), Reason::TokenMalformed),
     ] {
         let headers: Vec<_> = authorization
@@ -353,6 +354,8 @@ fn a_bearer_beside_a_static_key_decides() {
         Presented::Ambiguous(Reason::RequestMalformed)
     );
     headers.insert("authorization", "bearer a.b".parse().unwrap());
+    assert_eq!(apirone.presented(&headers, twice), Presented::Token("a.b"));
+    headers.insert("authorization", "Bearer   a.b".parse().unwrap());
     assert_eq!(apirone.presented(&headers, twice), Presented::Token("a.b"));
     headers.append("authorization", "bearer a.b".parse().unwrap());
     assert_eq!(
