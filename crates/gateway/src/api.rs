@@ -113,7 +113,12 @@ impl GuardedApi {
         (!stripped.is_empty() || query.is_empty()).then_some(stripped)
     }
 
-    /// The headers that carry a credential and do not go on.
+    /// The headers in which a credential is presented.
+    pub(crate) fn presentation_headers(&self) -> &[HeaderName] {
+        &self.presentation
+    }
+
+    /// Those that do not go on once an access token in them was looked at.
     pub(crate) fn secret_headers(&self) -> &[HeaderName] {
         if self.forward_authorization {
             &[]

@@ -4,13 +4,15 @@
 //! upstream might read as ours, and set afterwards: so nothing that a client
 //! sends, and no `Connection` option, can forge it or take it away.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
-use std::net::IpAddr;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::request;
 
 use crate::api::GuardedApi;
-use crate::permit::Permit;
+use crate::gateway::Client;
+use crate::permit::{Permit, Proof};
 
 /// The support id of a refused request.
 pub(crate) const REFUSAL: HeaderName = HeaderName::from_static("x-countersign-refusal");
@@ -43,15 +45,33 @@ const HOP_BY_HOP: [&str; 11] = [
 /// Families that only we may speak in, in the spelling of [`folded`]: identity,
 /// the way here, and what some frameworks let override the method or path that
 /// the guard judged.
-const OURS: [&str; 8] = [
+const OURS: [&str; 14] = [
+    "x-client-ip",
+    "x-cluster-client-ip",
     "x-countersign",
+    "x-envoy-external-address",
     "x-forwarded",
     "x-http-method",
     "x-method-override",
+    "x-original-forwarded",
+    "x-original-host",
     "x-original-method",
     "x-original-ur",
+    "x-originating-ip",
     "x-real-ip",
     "x-rewrite-url",
+];
+
+/// Others that some read the client's address from, and `Proxy`, which a CGI
+/// program reads as its own `HTTP_PROXY`.
+const OURS_BY_NAME: [&str; 7] = [
+    "cf-connecting-ip",
+    "cf-connecting-ipv6",
+    "client-ip",
+    "fastly-client-ip",
+    "forwarded",
+    "proxy",
+    "true-client-ip",
 ];
 
 /// What is added to a request that goes on.
@@ -59,28 +79,40 @@ pub(crate) struct Onward<'a> {
     pub(crate) api: &'a GuardedApi,
     pub(crate) permit: &'a Permit,
     pub(crate) request_id: &'a str,
-    pub(crate) peer: IpAddr,
+    pub(crate) client: Client,
 }
 
 impl Onward<'_> {
     /// The fields that the upstream gets.
-    pub(crate) fn fields(&self, inbound: &HeaderMap) -> HeaderMap {
-        let secret = self.api.secret_headers();
-        let mut fields = end_to_end(inbound, |name| {
-            *name != header::HOST && !is_ours(name) && !secret.iter().any(|it| alike(it, name))
+    pub(crate) fn fields(&self, inbound: &request::Parts) -> HeaderMap {
+        let secret = self.secret_headers();
+        let mut fields = end_to_end(&inbound.headers, |name| {
+            name != "host" && !is_ours(name) && !secret.iter().any(|it| folded(it) == name)
         });
+        join_cookies(&mut fields);
         fields.insert(header::HOST, self.api.upstream().host().clone());
         self.say_whence(&mut fields, inbound);
         self.identify(&mut fields);
         fields
     }
 
-    fn say_whence(&self, fields: &mut HeaderMap, inbound: &HeaderMap) {
-        let peer = self.peer.to_canonical().to_string();
-        fields.insert(FORWARDED_FOR, visible(&peer));
-        fields.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
-        if let Some(host) = inbound.get(header::HOST) {
-            fields.insert(FORWARDED_HOST, host.clone());
+    /// The fields that carry a credential and do not go on. Only an access token
+    /// that was looked at may.
+    fn secret_headers(&self) -> &[HeaderName] {
+        let proof = self.permit.caller().map(|caller| caller.proof);
+        match proof {
+            Some(Proof::Token { .. }) => self.api.secret_headers(),
+            Some(Proof::StaticKey) | None => self.api.presentation_headers(),
+        }
+    }
+
+    fn say_whence(&self, fields: &mut HeaderMap, inbound: &request::Parts) {
+        let address = self.client.address.to_canonical().to_string();
+        let scheme = if self.client.tls { "https" } else { "http" };
+        fields.insert(FORWARDED_FOR, visible(&address));
+        fields.insert(FORWARDED_PROTO, HeaderValue::from_static(scheme));
+        if let Some(host) = asked_host(inbound) {
+            fields.insert(FORWARDED_HOST, host);
         }
     }
 
@@ -98,10 +130,33 @@ impl Onward<'_> {
     }
 }
 
+/// The host that was asked for; over HTTP/2 it stands in the target alone (RFC
+/// 9113 section 8.3.1).
+fn asked_host(inbound: &request::Parts) -> Option<HeaderValue> {
+    let authority = || HeaderValue::from_str(inbound.uri.authority()?.as_str()).ok();
+    let told = inbound.headers.get(header::HOST).cloned();
+    told.or_else(authority)
+}
+
+/// One `Cookie`, as HTTP/1.1 has it, where HTTP/2 may bring several (RFC 9113
+/// section 8.2.3).
+fn join_cookies(fields: &mut HeaderMap) {
+    let crumbs: Vec<&[u8]> = fields
+        .get_all(header::COOKIE)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    if crumbs.len() > 1
+        && let Ok(cookie) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..]))
+    {
+        fields.insert(header::COOKIE, cookie);
+    }
+}
+
 /// The fields of an upstream's answer that the client gets, but for those that
 /// frame it.
 pub(crate) fn for_client(answered: &HeaderMap) -> HeaderMap {
-    end_to_end(answered, |name| !folded(name).starts_with("x-countersign"))
+    end_to_end(answered, |name| !name.starts_with("x-countersign"))
 }
 
 /// The length that an answer without a body tells of the one that does not
@@ -129,13 +184,14 @@ pub(crate) fn visible(text: &str) -> HeaderValue {
 }
 
 /// The fields that are not for this connection alone, as far as `keep` wants
-/// them.
-fn end_to_end(fields: &HeaderMap, keep: impl Fn(&HeaderName) -> bool) -> HeaderMap {
+/// them, which is asked by their [`folded`] names.
+fn end_to_end(fields: &HeaderMap, keep: impl Fn(&str) -> bool) -> HeaderMap {
     let options = connection_options(fields);
     let stays = |name: &HeaderName| {
-        !HOP_BY_HOP.contains(&name.as_str())
+        let folded = folded(name);
+        !HOP_BY_HOP.contains(&&*folded)
             && !options.iter().any(|option| option == name.as_str())
-            && keep(name)
+            && keep(&folded)
     };
     fields
         .iter()
@@ -153,27 +209,19 @@ fn connection_options(fields: &HeaderMap) -> Vec<String> {
         .collect()
 }
 
-fn is_ours(name: &HeaderName) -> bool {
-    // Two families begin with these letters; nearly all other names need no
-    // folding.
-    match name.as_str().as_bytes().first() {
-        Some(b'f') => name == header::FORWARDED,
-        Some(b'x') => {
-            let folded = folded(name);
-            OURS.iter().any(|family| folded.starts_with(family))
-        }
-        _ => false,
+fn is_ours(name: &str) -> bool {
+    OURS_BY_NAME.contains(&name)
+        || name.starts_with("x-") && OURS.iter().any(|family| name.starts_with(family))
+}
+
+/// The name with every sign that is no letter or digit as a hyphen: an upstream
+/// that turns fields into variables (RFC 3875 section 4.1.18) takes names that
+/// fold alike for one.
+fn folded(name: &HeaderName) -> Cow<'_, str> {
+    let name = name.as_str();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    if name.chars().all(is_plain) {
+        return Cow::Borrowed(name);
     }
-}
-
-/// Whether an upstream that turns fields into variables (RFC 3875 section
-/// 4.1.18) could take one name for the other.
-fn alike(one: &HeaderName, other: &HeaderName) -> bool {
-    one == other || (one.as_str().len() == other.as_str().len() && folded(one) == folded(other))
-}
-
-/// The name with every sign that is no letter or digit as a hyphen.
-fn folded(name: &HeaderName) -> String {
-    let fold = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
-    name.as_str().chars().map(fold).collect()
+    Cow::Owned(name.replace(|c| !is_plain(c), "-"))
 }

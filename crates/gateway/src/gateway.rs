@@ -20,6 +20,15 @@ use crate::permit::{Asked, Denied, Permit, Proof, authorize};
 use crate::uses::Uses;
 use crate::view::View;
 
+/// The client of a request, as far as its connection tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// Its address: the peer's, or what a trusted proxy says that it is.
+    pub address: IpAddr,
+    /// Whether it spoke TLS.
+    pub tls: bool,
+}
+
 /// Guards apis and forwards to their upstreams.
 pub struct Gateway {
     view: Arc<View>,
@@ -34,14 +43,14 @@ impl Gateway {
 
     /// Answers a request whose path `api` claims.
     ///
-    /// `peer` is the address that connected. `request_id` is random and unique:
-    /// the upstream gets it in `X-Countersign-Request-Id`, the client of a
-    /// refused request as the support id in `X-Countersign-Refusal`.
+    /// `request_id` is random and unique: the upstream gets it in
+    /// `X-Countersign-Request-Id`, the client of a refused request as the
+    /// support id in `X-Countersign-Refusal`.
     pub async fn forward<B>(
         &self,
         api: &GuardedApi,
         request: Request<B>,
-        peer: IpAddr,
+        client: Client,
         request_id: &str,
         now: Timestamp,
     ) -> Answer
@@ -52,7 +61,7 @@ impl Gateway {
         let (parts, body) = request.into_parts();
         let is_head = parts.method == Method::HEAD;
         let body = Upload::streaming(body, api.upstream().timeouts().body_idle);
-        let passed = self.pass(api, parts, body, peer, request_id, now).await;
+        let passed = self.pass(api, parts, body, client, request_id, now).await;
         match passed {
             Ok((permit, response)) => {
                 api.meter().allowed();
@@ -76,17 +85,17 @@ impl Gateway {
         api: &GuardedApi,
         parts: request::Parts,
         body: Upload,
-        peer: IpAddr,
+        client: Client,
         request_id: &str,
         now: Timestamp,
     ) -> Result<(Permit, Response<Incoming>), Denied> {
-        let (permit, body) = self.admit(api, &parts, body, peer, now).await?;
+        let (permit, body) = self.admit(api, &parts, body, client, now).await?;
         self.note_use(&permit);
         let onward = Onward {
             api,
             permit: &permit,
             request_id,
-            peer,
+            client,
         };
         let request = onward_request(&onward, &parts, body)?;
         let began = Instant::now();
@@ -107,14 +116,14 @@ impl Gateway {
         api: &GuardedApi,
         parts: &request::Parts,
         body: Upload,
-        peer: IpAddr,
+        client: Client,
         now: Timestamp,
     ) -> Result<(Permit, Upload), Denied> {
         let mut asked = Asked {
             method: &parts.method,
             path: parts.uri.path(),
             presented: api.dialect().presented(&parts.headers, parts.uri.query()),
-            address: peer,
+            address: client.address,
         };
         let decided = authorize(api, &self.view, &asked, now);
         let Some(keyed) = Keyed::new(api, &parts.headers, &body) else {
@@ -163,7 +172,7 @@ fn onward_request(
     // A path that was judged fits into a URI, so this cannot happen.
     *request.uri_mut() = target.map_err(|_| Reason::PathAmbiguous)?;
     *request.method_mut() = parts.method.clone();
-    *request.headers_mut() = onward.fields(&parts.headers);
+    *request.headers_mut() = onward.fields(parts);
     Ok(request)
 }
 

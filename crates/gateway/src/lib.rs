@@ -27,7 +27,7 @@ mod view;
 pub use answer::{Answer, AnswerBody, Broken};
 pub use api::GuardedApi;
 pub use body::BoxError;
-pub use gateway::Gateway;
+pub use gateway::{Client, Gateway};
 pub use overlap::{Claim, Overlap, overlaps};
 pub use path::JudgedPath;
 pub use permit::{Asked, Caller, Denied, Permit, Proof, authorize};

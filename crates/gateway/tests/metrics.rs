@@ -1,7 +1,6 @@
 //! What operators can count, under the names that are documented.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,7 +9,7 @@ use countersign_domain::Timestamp;
 use countersign_domain::key::{Key, KeyState};
 use countersign_domain::{Algorithm, Kid};
 use countersign_gateway::{
-    Gateway, GuardedApi, Routes, Rule, Slash, Timeouts, Upstream, Uses, View,
+    Client, Gateway, GuardedApi, Routes, Rule, Slash, Timeouts, Upstream, Uses, View,
 };
 use countersign_token::{Material, Tokens};
 use http::Request;
@@ -51,14 +50,17 @@ async fn requests_are_counted_by_api_and_outcome() {
     metrics::set_global_recorder(recorder).unwrap();
     let api = api();
     let gateway = Gateway::new(Arc::new(View::new()), Arc::new(Uses::new(1, |_, _| {})));
-    let peer: IpAddr = "127.0.0.1".parse().unwrap();
+    let client = Client {
+        address: "127.0.0.1".parse().unwrap(),
+        tls: false,
+    };
     for path in ["/x", "/x", "/public", "/%2e%2e"] {
         let request = Request::builder()
             .uri(path)
             .body(Empty::<Bytes>::new())
             .unwrap();
         gateway
-            .forward(&api, request, peer, "id", Timestamp::default())
+            .forward(&api, request, client, "id", Timestamp::default())
             .await;
     }
     let text = metrics.render();

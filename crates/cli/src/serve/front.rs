@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use countersign_dialect::Found;
 use countersign_domain::{Operation, Reason};
-use countersign_gateway::{AnswerBody, Gateway, GuardedApi};
+use countersign_gateway::{AnswerBody, Client, Gateway, GuardedApi};
 use countersign_server::api::Api;
 use countersign_server::issuer::{Caller, Issuer};
 use countersign_server::random::random;
@@ -118,10 +118,11 @@ impl Front {
     async fn guard(&self, api: &GuardedApi, request: Request, entry: Entry) -> Response<FrontBody> {
         let now = self.store.now();
         let id = entry.request_id.clone();
-        let answer = self
-            .gateway
-            .forward(api, request, entry.address, &id, now)
-            .await;
+        let client = Client {
+            address: entry.address,
+            tls: false,
+        };
+        let answer = self.gateway.forward(api, request, client, &id, now).await;
         if let Err(denied) = &answer.outcome {
             entry.denied(api.name(), denied, answer.response.status());
         }

@@ -4,9 +4,9 @@ use bytes::Bytes;
 use countersign_domain::revocation::Notice;
 use countersign_domain::{Account, Reason};
 
-use http::Request;
+use http::{Request, Response, Version};
 use http_body::Body;
-use http_body_util::Empty;
+use http_body_util::{BodyExt, Empty};
 
 use crate::world::{
     ACCOUNT, APIRONE, B2BINPAY, Echo, KEY, LOGIN, MYPOPUP, NOW, Plan, REQUEST_ID, Received,
@@ -159,17 +159,8 @@ async fn whence_a_request_came_is_for_us_to_say() {
     let echo = Echo::start().await;
     let world = Plan::new(MYPOPUP, echo.url.clone()).build();
     let front = world.serve().await;
-    let lies = [
-        ("host", "partner.example"),
-        ("x-forwarded-for", "203.0.113.1"),
-        ("x_forwarded_for", "203.0.113.1"),
-        ("X-Forwarded-Host", "evil.example"),
-        ("x-forwarded-proto", "https"),
-        ("x-forwarded-port", "1"),
-        ("x-forwarded-prefix", "/x"),
-        ("forwarded", "for=203.0.113.1"),
-        ("x-real-ip", "203.0.113.1"),
-    ];
+    let lies = LIES.map(|name| (name, "203.0.113.1"));
+    let lies = [&lies[..], &[("host", "partner.example")]].concat();
     let received = Received::of(&front.get("/api/v1/public", &lies).await);
     for (name, values) in [
         ("x-forwarded-for", &["127.0.0.9"][..]),
@@ -179,27 +170,111 @@ async fn whence_a_request_came_is_for_us_to_say() {
     ] {
         assert_eq!(received.field(name), values, "{name}");
     }
-    for name in [
-        "x_forwarded_for",
-        "x-forwarded-port",
-        "x-forwarded-prefix",
-        "forwarded",
-        "x-real-ip",
-    ] {
-        assert!(received.field(name).is_empty(), "{name}");
-    }
+    let mut names = received.names();
+    names.retain(|name| !name.starts_with("x-countersign"));
+    names.sort_unstable();
+    let ours = [
+        "host",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-proto",
+    ];
+    assert_eq!(names, ours);
+}
+
+/// What a client could say of itself, in the spellings that some upstream reads.
+const LIES: [&str; 27] = [
+    "x-forwarded-for",
+    "x_forwarded_for",
+    "X.Forwarded.For",
+    "X-Forwarded_For",
+    "X-Forwarded-Host",
+    "x-forwarded-proto",
+    "x_forwarded_proto",
+    "x-forwarded-port",
+    "x-forwarded-prefix",
+    "x-forwarded-server",
+    "x-forwarded",
+    "forwarded",
+    "x-real-ip",
+    "x_real_ip",
+    "Proxy",
+    "True-Client-IP",
+    "true_client_ip",
+    "X-Client-IP",
+    "Client-IP",
+    "X-Cluster-Client-IP",
+    "x.cluster.client.ip",
+    "CF-Connecting-IP",
+    "cf_connecting_ip",
+    "X-Original-Forwarded-For",
+    "X-Originating-IP",
+    "Content_Length",
+    "Transfer_Encoding",
+];
+
+#[tokio::test]
+async fn the_upstream_is_told_what_the_client_spoke() {
+    let echo = Echo::start().await;
+    let mut plan = Plan::new(MYPOPUP, echo.url.clone());
+    plan.client.tls = true;
+    plan.client.address = "::ffff:192.0.2.7".parse().unwrap();
+    let front = plan.build().serve().await;
+    let received = Received::of(&front.get("/api/v1/public", &[]).await);
+    assert_eq!(received.field("x-forwarded-proto"), ["https"]);
+    assert_eq!(received.field("x-forwarded-for"), ["192.0.2.7"]);
 }
 
 #[tokio::test]
-async fn the_bearer_goes_on_only_where_it_is_asked_for() {
+async fn what_http_2_spells_otherwise_goes_on_as_http_1_has_it() {
     let echo = Echo::start().await;
-    let mut plan = Plan::new(MYPOPUP, echo.url.clone());
+    let world = Plan::new(MYPOPUP, echo.url.clone()).build();
+    let request = Request::get("https://partner.example/api/v1/public")
+        .version(Version::HTTP_2)
+        .header("cookie", "a=1")
+        .header("cookie", "b=2")
+        .header("x_countersign_account", "1")
+        .header("te", "trailers")
+        .body(Empty::<Bytes>::new())
+        .unwrap();
+    let answer = world
+        .gateway
+        .forward(&world.api, request, world.client, REQUEST_ID, NOW)
+        .await;
+    let (parts, body) = answer.response.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    let received = Received::of(&Response::from_parts(parts, body));
+    assert_eq!(received.field("cookie"), ["a=1; b=2"]);
+    assert_eq!(received.field("x-forwarded-host"), ["partner.example"]);
+    assert_eq!(received.text("target"), "/api/v1/public");
+    assert_eq!(identity(&received).len(), 2);
+    assert!(received.field("te").is_empty());
+}
+
+#[tokio::test]
+async fn the_bearer_goes_on_only_where_it_is_asked_for_and_was_looked_at() {
+    let echo = Echo::start().await;
+    let mut plan = Plan::new(APIRONE, echo.url.clone());
     plan.forward_authorization = true;
     let world = plan.build();
     let front = world.serve().await;
-    let bearer = world.bearer();
-    let received = Received::of(&front.get("/api/v1/x", &[("authorization", &bearer)]).await);
-    assert_eq!(received.field("authorization"), [bearer.as_str()]);
+    let (bearer, basic) = (world.bearer(), "Basic YTpi".to_owned());
+    let guarded = format!("/api/v2/accounts/{LOGIN}/x");
+    let by_key = format!("{guarded}?transfer-key={KEY}");
+    let public = format!("/api/v2/accounts/{LOGIN}/transfer");
+    for (target, sent, goes_on) in [
+        (&guarded, &bearer, true),
+        (&by_key, &bearer, true),
+        (&by_key, &basic, false),
+        (&public, &bearer, false),
+        (&public, &basic, false),
+    ] {
+        let response = front.get(target, &[("authorization", sent)]).await;
+        let received = Received::of(&response);
+        let expected: &[&str] = if goes_on { &[sent] } else { &[] };
+        assert_eq!(received.field("authorization"), expected, "{target} {sent}");
+        assert!(!received.text("target").contains(KEY), "{target}");
+    }
 }
 
 #[tokio::test]
@@ -253,7 +328,7 @@ async fn a_refusal_carries_its_support_id_and_to_head_no_body() {
         .unwrap();
     let answer = world
         .gateway
-        .forward(&world.api, head, world.peer, REQUEST_ID, NOW)
+        .forward(&world.api, head, world.client, REQUEST_ID, NOW)
         .await;
     assert_eq!(answer.response.status(), 401);
     assert!(answer.response.body().is_end_stream());

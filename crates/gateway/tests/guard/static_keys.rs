@@ -460,7 +460,7 @@ async fn a_session_that_is_revoked_while_the_body_is_read_does_not_pass() {
         .unwrap();
     let forwarded = world
         .gateway
-        .forward(&world.api, request, world.peer, REQUEST_ID, NOW);
+        .forward(&world.api, request, world.client, REQUEST_ID, NOW);
     let denied = forwarded.await.outcome.unwrap_err();
     assert_eq!(denied.reason, Reason::SessionRevoked);
     assert_eq!(denied.session, Some(SESSION));

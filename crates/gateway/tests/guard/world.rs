@@ -1,7 +1,7 @@
 //! One api behind the gateway, on real sockets.
 
 use std::convert::Infallible;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -59,7 +59,7 @@ pub struct Plan {
     pub dialect: &'static str,
     pub upstream: String,
     pub timeouts: Timeouts,
-    pub peer: IpAddr,
+    pub client: countersign_gateway::Client,
     pub forward_authorization: bool,
 }
 
@@ -75,7 +75,10 @@ impl Plan {
                 body_idle: short,
                 keep_alive: short,
             },
-            peer: "127.0.0.9".parse().unwrap(),
+            client: countersign_gateway::Client {
+                address: "127.0.0.9".parse().unwrap(),
+                tls: false,
+            },
             forward_authorization: false,
         }
     }
@@ -114,7 +117,7 @@ impl Plan {
             view,
             dialect,
             tokens,
-            peer: self.peer,
+            client: self.client,
             outcomes: Arc::default(),
             used,
         };
@@ -177,7 +180,7 @@ pub struct World {
     pub view: Arc<View>,
     pub dialect: Arc<Dialect>,
     pub tokens: Arc<Tokens>,
-    pub peer: IpAddr,
+    pub client: countersign_gateway::Client,
     pub outcomes: Arc<Mutex<Vec<Result<Permit, Denied>>>>,
     pub used: Arc<Mutex<Vec<(SessionId, u32)>>>,
 }
@@ -248,7 +251,7 @@ impl World {
             previous_kid: None,
             replays: 0,
             used: false,
-            address: self.peer,
+            address: self.client.address,
             user_agent: String::new(),
         }
     }
@@ -276,7 +279,7 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (gateway, api) = (Arc::clone(&self.gateway), Arc::clone(&self.api));
-        let (outcomes, peer) = (Arc::clone(&self.outcomes), self.peer);
+        let (outcomes, client) = (Arc::clone(&self.outcomes), self.client);
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
@@ -292,7 +295,9 @@ impl World {
                         Arc::clone(&outcomes),
                     );
                     async move {
-                        let answer = gateway.forward(&api, request, peer, REQUEST_ID, NOW).await;
+                        let answer = gateway
+                            .forward(&api, request, client, REQUEST_ID, NOW)
+                            .await;
                         outcomes.lock().unwrap().push(answer.outcome);
                         Ok::<_, Infallible>(answer.response)
                     }
