@@ -7,7 +7,9 @@ use std::str::FromStr;
 use ipnet::IpNet;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+use crate::limits::AccountLimits;
 use crate::refusal::Reason;
+use crate::scopes::Scopes;
 use crate::time::Timestamp;
 
 /// The name of an api in configuration, URLs and headers: 1 to 64 of
@@ -113,6 +115,8 @@ pub struct Account {
     pub epoch: Epoch,
     /// The networks it may call from.
     pub allow: Allowlist,
+    /// What it may do otherwise than its api says.
+    pub limits: AccountLimits,
     /// When it was created.
     pub created_at: Timestamp,
 }
@@ -128,6 +132,8 @@ pub struct Credential {
     pub login: String,
     /// What is stored of its secret.
     pub secret: StoredSecret,
+    /// What it may be used for, where routes ask.
+    pub scopes: Scopes,
     /// Whether it may still be used.
     pub active: bool,
     /// When it was created.
@@ -357,6 +363,7 @@ mod tests {
             active: false,
             epoch: Epoch(0),
             allow: Allowlist::parse(&["127.0.0.2"]).unwrap(),
+            limits: AccountLimits::default(),
             created_at: Timestamp::default(),
         };
         assert_eq!(
@@ -376,6 +383,7 @@ mod tests {
             account: account.id,
             login: "p".to_owned(),
             secret: StoredSecret::Key([0; 32]),
+            scopes: Scopes::default(),
             active: true,
             created_at: Timestamp::default(),
         };

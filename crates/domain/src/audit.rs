@@ -21,6 +21,8 @@ pub enum Action {
     AccountEnabled,
     /// An account's allowlist changed.
     AllowlistChanged,
+    /// An account's limits changed.
+    LimitsChanged,
     /// An account was deleted with all it had.
     AccountDeleted,
     /// A credential was created.
@@ -29,6 +31,8 @@ pub enum Action {
     CredentialDisabled,
     /// A credential was enabled again.
     CredentialEnabled,
+    /// A credential's scopes changed.
+    ScopesChanged,
     /// A credential was deleted.
     CredentialDeleted,
     /// An operator ended one session.
@@ -51,10 +55,12 @@ impl Action {
             Self::AccountDisabled => "account_disabled",
             Self::AccountEnabled => "account_enabled",
             Self::AllowlistChanged => "allowlist_changed",
+            Self::LimitsChanged => "limits_changed",
             Self::AccountDeleted => "account_deleted",
             Self::CredentialCreated => "credential_created",
             Self::CredentialDisabled => "credential_disabled",
             Self::CredentialEnabled => "credential_enabled",
+            Self::ScopesChanged => "scopes_changed",
             Self::CredentialDeleted => "credential_deleted",
             Self::SessionEnded => "session_ended",
             Self::SessionsEnded => "sessions_ended",

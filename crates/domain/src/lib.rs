@@ -10,21 +10,25 @@
 pub mod account;
 pub mod audit;
 pub mod key;
+pub mod limits;
 pub mod network;
 pub mod policy;
 pub mod rate;
 pub mod refusal;
 pub mod revocation;
+pub mod scopes;
 pub mod session;
 pub mod time;
 pub mod token;
 
 pub use account::{Account, AccountId, Allowlist, ApiName, Credential, CredentialId, Epoch};
 pub use key::Kid;
+pub use limits::{AccountLimits, Limits};
 pub use network::Network;
 pub use policy::{LogoutScope, NewLogin, RefreshMode};
 pub use rate::{Rate, Tally};
 pub use refusal::{Operation, Reason, Refusal};
+pub use scopes::Scopes;
 pub use session::{Session, SessionId};
 pub use time::Timestamp;
 pub use token::{Algorithm, Kind};

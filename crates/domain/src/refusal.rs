@@ -166,8 +166,17 @@ coded! {
         CredentialRevoked = "credential_revoked",
         /// The address is outside the account's allowlist.
         AddressDenied = "address_denied",
+        /// The address that a trusted proxy tells cannot be read.
+        AddressUnreadable = "address_unreadable",
+        /// Who asks for a verdict on another's request is no trusted proxy.
+        ProxyUntrusted = "proxy_untrusted",
+        /// A proxy's own headers are missing, repeated or those of another
+        /// kind of proxy.
+        ProxyHeaders = "proxy_headers",
         /// The path names another login than the caller's.
         ForeignPath = "foreign_path",
+        /// The route asks for a scope that the credential does not have.
+        ScopeMissing = "scope_missing",
         /// No token and no static key was presented.
         TokenMissing = "token_missing",
         /// The token is not one: its form, header or claims cannot be read.
@@ -175,8 +184,12 @@ coded! {
         /// The signature or the seal is not ours, or the token belongs to
         /// another api or is of another kind.
         TokenForged = "token_forged",
-        /// The token names a key that this api does not have, or no longer.
+        /// The token belongs to another api of this server.
+        WrongApi = "wrong_api",
+        /// The token names a key that this api does not have.
         KeyUnknown = "key_unknown",
+        /// The token was signed by a key that is gone or was killed.
+        KeyRetired = "key_retired",
         /// The token has run out.
         TokenExpired = "token_expired",
         /// No session has this id.
@@ -196,6 +209,14 @@ coded! {
         StateRegression = "state_regression",
         /// The same rotation was repeated too often (D4).
         ReplayLimit = "replay_limit",
+        /// The access token has made all the requests it may.
+        BudgetSpent = "budget_spent",
+        /// Too many logins were tried: with this login, or from this network.
+        LoginThrottled = "login_throttled",
+        /// The account was given too many tokens within a minute.
+        MintsThrottled = "mints_throttled",
+        /// The account made too many guarded requests within a second.
+        RequestsThrottled = "requests_throttled",
         /// The static key is not good.
         StaticKeyWrong = "static_key_wrong",
         /// A field is missing from the request.
@@ -241,7 +262,9 @@ impl Reason {
             | Self::CredentialRevoked
             | Self::TokenMalformed
             | Self::TokenForged
+            | Self::WrongApi
             | Self::KeyUnknown
+            | Self::KeyRetired
             | Self::SessionUnknown
             | Self::SessionRevoked
             | Self::SessionExpired
@@ -258,13 +281,18 @@ impl Reason {
                 Operation::Guard | Operation::Logout => Refusal::MissingBearer,
                 Operation::Login | Operation::Refresh => Refusal::MissingField,
             },
-            Self::AddressDenied => Refusal::AddressDenied,
-            Self::ForeignPath => Refusal::Forbidden,
-            Self::ReplayLimit => Refusal::Throttled,
+            Self::AddressDenied | Self::AddressUnreadable => Refusal::AddressDenied,
+            Self::ForeignPath | Self::ScopeMissing | Self::ProxyUntrusted => Refusal::Forbidden,
+            Self::ReplayLimit
+            | Self::LoginThrottled
+            | Self::MintsThrottled
+            | Self::RequestsThrottled => Refusal::Throttled,
+            Self::BudgetSpent => Refusal::BudgetSpent,
             Self::FieldMissing => Refusal::MissingField,
-            Self::RequestMalformed | Self::PathAmbiguous | Self::RequestCutOff => {
-                Refusal::Malformed
-            }
+            Self::RequestMalformed
+            | Self::PathAmbiguous
+            | Self::RequestCutOff
+            | Self::ProxyHeaders => Refusal::Malformed,
             Self::PathUnknown => Refusal::NotFound,
             Self::MethodUnknown => Refusal::MethodNotAllowed,
             Self::RequestTooLarge => Refusal::TooLarge,

@@ -248,6 +248,8 @@ pub struct AccessClaims {
     pub generation: u32,
     /// Its account.
     pub account: AccountId,
+    /// The credential that opened the session.
+    pub credential: CredentialId,
     /// The account's epoch at login.
     pub epoch: Epoch,
     /// Its own expiry.

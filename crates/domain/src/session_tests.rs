@@ -3,6 +3,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::account::Allowlist;
 use crate::account::StoredSecret;
+use crate::limits::AccountLimits;
+use crate::scopes::Scopes;
 
 const SECOND: Duration = Duration::from_secs(1);
 const WINDOW: Duration = DEFAULT_WINDOW;
@@ -38,6 +40,7 @@ impl Story {
             active: true,
             epoch: Epoch(5),
             allow: Allowlist::parse(&["192.0.2.0/24"]).unwrap(),
+            limits: AccountLimits::default(),
             created_at: now,
         };
         let credential = Credential {
@@ -45,6 +48,7 @@ impl Story {
             account: account.id,
             login: "partner".to_owned(),
             secret: StoredSecret::Key([0; 32]),
+            scopes: Scopes::default(),
             active: true,
             created_at: now,
         };
@@ -99,6 +103,7 @@ impl Story {
             session: self.session.id,
             generation: self.session.generation,
             account: self.account.id,
+            credential: self.session.credential,
             epoch: self.session.epoch,
             expires_at: self.session.access_expires_at.floor_to_second(),
         }

@@ -2,50 +2,61 @@
 //! and where it forwards to.
 
 use std::borrow::Cow;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use countersign_dialect::Dialect;
-use countersign_domain::ApiName;
-use countersign_token::{Pepper, Tokens};
+use countersign_domain::{ApiName, Limits};
+use countersign_token::{Keychain, Pepper, Tokens};
 use http::HeaderName;
 
 use crate::meter::Meter;
 use crate::routes::Routes;
 use crate::upstream::Upstream;
 
-/// An api and its upstream.
+/// An api and, where the built-in proxy serves it, its upstream.
 pub struct GuardedApi {
     name: ApiName,
     dialect: Arc<Dialect>,
-    tokens: RwLock<Arc<Tokens>>,
+    keychain: Keychain,
     pepper: Option<Arc<Pepper>>,
     routes: Routes,
-    upstream: Upstream,
+    limits: Limits,
+    upstream: Option<Upstream>,
     presentation: Vec<HeaderName>,
     forward_authorization: bool,
     meter: Meter,
 }
 
 impl GuardedApi {
-    /// An api that forwards what its guard lets through to `upstream`.
-    pub fn new(
-        name: ApiName,
-        dialect: Arc<Dialect>,
-        tokens: Arc<Tokens>,
-        routes: Routes,
-        upstream: Upstream,
-    ) -> Self {
+    /// An api without an upstream: its requests are judged, not forwarded.
+    pub fn new(name: ApiName, dialect: Arc<Dialect>, keychain: Keychain, routes: Routes) -> Self {
         Self {
             meter: Meter::new(&name),
             name,
             presentation: dialect.presentation_headers(),
             dialect,
-            tokens: RwLock::new(tokens),
+            keychain,
             pepper: None,
             routes,
-            upstream,
+            limits: Limits::default(),
+            upstream: None,
             forward_authorization: false,
         }
+    }
+
+    /// With an upstream, to which the proxy forwards what the guard lets
+    /// through.
+    #[must_use]
+    pub fn with_upstream(mut self, upstream: Upstream) -> Self {
+        self.upstream = Some(upstream);
+        self
+    }
+
+    /// With these limits for accounts that have none of their own.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
     }
 
     /// With static keys, which are stored under this pepper. They exist only
@@ -61,15 +72,6 @@ impl GuardedApi {
     pub fn forwarding_authorization(mut self) -> Self {
         self.forward_authorization = true;
         self
-    }
-
-    /// Puts other tokens in place, after a change of keys. Requests that come
-    /// later are verified with them.
-    ///
-    /// The notice of a revoked key does not do it: from that notice to this call
-    /// every access token of the api is refused as unavailable.
-    pub fn replace_tokens(&self, tokens: Arc<Tokens>) {
-        *self.tokens.write().unwrap_or_else(PoisonError::into_inner) = tokens;
     }
 
     /// The name.
@@ -88,16 +90,20 @@ impl GuardedApi {
     }
 
     pub(crate) fn tokens(&self) -> Arc<Tokens> {
-        let tokens = self.tokens.read().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(&tokens)
+        self.keychain.now()
     }
 
     pub(crate) fn pepper(&self) -> Option<&Pepper> {
         self.pepper.as_deref()
     }
 
-    pub(crate) fn upstream(&self) -> &Upstream {
-        &self.upstream
+    pub(crate) fn upstream(&self) -> Option<&Upstream> {
+        self.upstream.as_ref()
+    }
+
+    /// What each account may do, unless it has limits of its own.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     pub(crate) fn meter(&self) -> &Meter {

@@ -13,6 +13,7 @@ use http::request;
 use crate::api::GuardedApi;
 use crate::gateway::Client;
 use crate::permit::{Permit, Proof};
+use crate::upstream::Upstream;
 
 /// The support id of a refused request.
 pub(crate) const REFUSAL: HeaderName = HeaderName::from_static("x-countersign-refusal");
@@ -77,6 +78,7 @@ const OURS_BY_NAME: [&str; 7] = [
 /// What is added to a request that goes on.
 pub(crate) struct Onward<'a> {
     pub(crate) api: &'a GuardedApi,
+    pub(crate) upstream: &'a Upstream,
     pub(crate) permit: &'a Permit,
     pub(crate) request_id: &'a str,
     pub(crate) client: Client,
@@ -90,7 +92,7 @@ impl Onward<'_> {
             name != "host" && !is_ours(name) && !secret.iter().any(|it| folded(it) == name)
         });
         join_cookies(&mut fields);
-        fields.insert(header::HOST, self.api.upstream().host().clone());
+        fields.insert(header::HOST, self.upstream.host().clone());
         self.say_whence(&mut fields, inbound);
         self.identify(&mut fields);
         fields

@@ -11,7 +11,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header, 
 use http_body::Body;
 use hyper::body::Incoming;
 
-use crate::answer::{Answer, AnswerBody};
+use crate::answer::{Answer, AnswerBody, Watch};
 use crate::api::GuardedApi;
 use crate::body::{BoxError, Upload};
 use crate::body_key::Keyed;
@@ -60,13 +60,16 @@ impl Gateway {
     {
         let (parts, body) = request.into_parts();
         let is_head = parts.method == Method::HEAD;
-        let body = Upload::streaming(body, api.upstream().timeouts().body_idle);
+        let idle = api.upstream().map(|it| it.timeouts().body_idle);
+        let idle = idle.unwrap_or_default();
+        let body = Upload::streaming(body, idle);
         let passed = self.pass(api, parts, body, client, request_id, now).await;
         match passed {
             Ok((permit, response)) => {
                 api.meter().allowed();
+                let watch = api.meter().watch(request_id);
                 Answer {
-                    response: stream_back(api, response, request_id, is_head),
+                    response: stream_back(response, idle, watch, is_head),
                     outcome: Ok(permit),
                 }
             }
@@ -89,17 +92,20 @@ impl Gateway {
         request_id: &str,
         now: Timestamp,
     ) -> Result<(Permit, Response<Incoming>), Denied> {
+        // An api without an upstream has nothing here.
+        let upstream = api.upstream().ok_or(Reason::PathUnknown)?;
         let (permit, body) = self.admit(api, &parts, body, client, now).await?;
         self.note_use(&permit);
         let onward = Onward {
             api,
+            upstream,
             permit: &permit,
             request_id,
             client,
         };
         let request = onward_request(&onward, &parts, body)?;
         let began = Instant::now();
-        let sent = api.upstream().send(request).await;
+        let sent = upstream.send(request).await;
         api.meter().upstream_took(began.elapsed());
         match sent {
             Ok(response) => Ok((permit, response)),
@@ -167,7 +173,7 @@ fn onward_request(
 ) -> Result<Request<Upload>, Denied> {
     let api = onward.api;
     let query = parts.uri.query().and_then(|query| api.strip_query(query));
-    let target = api.upstream().target(parts.uri.path(), query.as_deref());
+    let target = onward.upstream.target(parts.uri.path(), query.as_deref());
     let mut request = Request::new(body);
     // A path that was judged fits into a URI, so this cannot happen.
     *request.uri_mut() = target.map_err(|_| Reason::PathAmbiguous)?;
@@ -177,9 +183,9 @@ fn onward_request(
 }
 
 fn stream_back(
-    api: &GuardedApi,
     response: Response<Incoming>,
-    request_id: &str,
+    idle: Duration,
+    watch: Watch,
     is_head: bool,
 ) -> Response<AnswerBody> {
     let (mut parts, body) = response.into_parts();
@@ -194,8 +200,6 @@ fn stream_back(
     if let Some(length) = length {
         parts.headers.insert(header::CONTENT_LENGTH, length);
     }
-    let idle = api.upstream().timeouts().body_idle;
-    let watch = api.meter().watch(request_id);
     Response::from_parts(parts, AnswerBody::upstream(body, idle, watch))
 }
 

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use countersign_dialect::{Presented, Secret};
 use countersign_domain::account::admit_address;
@@ -70,6 +71,8 @@ pub struct Denied {
     pub account: Option<AccountId>,
     /// The session, once a token has proved it.
     pub session: Option<SessionId>,
+    /// When the caller may come again, where that is known.
+    pub retry_after: Option<Duration>,
     /// More for the operator; holds no value from the request.
     pub detail: Option<String>,
 }
@@ -129,10 +132,8 @@ fn by_token(
         session: Some(claims.session),
         ..Denied::from(reason)
     };
-    // A token does not say which key it was verified with. Until the api is
-    // given tokens without the dead key, no answer would be right.
-    if view.any_dead(|| tokens.live_kids(now)) {
-        return Err(denied(Reason::StoreUnavailable));
+    if view.is_dead(claims.kid()) {
+        return Err(denied(Reason::KeyRetired));
     }
     if view.has_ended(claims.session) {
         return Err(denied(Reason::SessionRevoked));
@@ -232,6 +233,7 @@ impl From<Reason> for Denied {
             reason,
             account: None,
             session: None,
+            retry_after: None,
             detail: None,
         }
     }

@@ -15,11 +15,6 @@ use countersign_domain::{
 };
 
 /// What is known in memory. Shared by all requests.
-///
-/// A revoked key is known here by its `kid` alone. While an api still holds
-/// tokens with that key, all its tokens are refused as unavailable, since they do
-/// not say which key they were verified with: give it others with
-/// [`GuardedApi::replace_tokens`](crate::GuardedApi::replace_tokens).
 #[derive(Default)]
 pub struct View {
     ended: papaya::HashMap<SessionId, Timestamp>,
@@ -99,13 +94,9 @@ impl View {
         self.accounts.pin().get(&id).cloned()
     }
 
-    /// Whether one of `kids` is dead. They are asked for only while any key is.
-    pub(crate) fn any_dead(&self, kids: impl FnOnce() -> Vec<Kid>) -> bool {
-        if self.dead_keys.is_empty() {
-            return false;
-        }
-        let dead = self.dead_keys.pin();
-        kids().iter().any(|kid| dead.contains_key(kid))
+    /// Whether the key was killed.
+    pub(crate) fn is_dead(&self, kid: &Kid) -> bool {
+        !self.dead_keys.is_empty() && self.dead_keys.pin().contains_key(kid)
     }
 
     /// The account of the static key with this hash, and the credential's

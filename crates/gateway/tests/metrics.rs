@@ -11,7 +11,7 @@ use countersign_domain::{Algorithm, Kid};
 use countersign_gateway::{
     Client, Gateway, GuardedApi, Routes, Rule, Slash, Timeouts, Upstream, Uses, View,
 };
-use countersign_token::{Material, Tokens};
+use countersign_token::{Keychain, Material, Tokens};
 use http::Request;
 use http_body_util::Empty;
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -37,10 +37,10 @@ fn api() -> GuardedApi {
     GuardedApi::new(
         "pay".parse().unwrap(),
         dialect,
-        Arc::new(tokens),
+        Keychain::new(tokens),
         routes,
-        upstream,
     )
+    .with_upstream(upstream)
 }
 
 #[tokio::test]

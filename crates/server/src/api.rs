@@ -5,9 +5,9 @@ use std::sync::Arc;
 use countersign_dialect::{Dialect, Variant};
 use countersign_domain::key::{Key, KeyState, Kid};
 use countersign_domain::session::Lifetimes;
-use countersign_domain::{Algorithm, ApiName, RefreshMode, Timestamp};
+use countersign_domain::{Algorithm, ApiName, Limits, RefreshMode, Timestamp};
 use countersign_token::tokens::{TokensFault, algorithms};
-use countersign_token::{Material, MaterialFault, Pepper, Tokens};
+use countersign_token::{Keychain, Material, MaterialFault, Pepper, Tokens};
 use zeroize::Zeroizing;
 
 use crate::random::{NoRandomness, random};
@@ -23,6 +23,8 @@ pub struct ApiSettings {
     pub dialect: Arc<Dialect>,
     /// Lifetimes of what it issues.
     pub lifetimes: Lifetimes,
+    /// What each of its accounts may do, unless it has limits of its own.
+    pub limits: Limits,
     /// Whether operators may set passwords beside generated keys. If so, every
     /// failed login costs one argon2id, whatever it failed for.
     pub passwords: bool,
@@ -34,7 +36,7 @@ pub struct Api {
     pub settings: ApiSettings,
     /// The key under which generated secrets are stored.
     pub pepper: Arc<Pepper>,
-    tokens: Arc<Tokens>,
+    keychain: Keychain,
 }
 
 /// Why an api cannot be served.
@@ -101,7 +103,7 @@ impl Api {
         Ok(Self {
             settings,
             pepper: Arc::new(pepper),
-            tokens: Arc::new(tokens),
+            keychain: Keychain::new(tokens),
         })
     }
 
@@ -115,9 +117,14 @@ impl Api {
         &self.settings.dialect
     }
 
-    /// The tokens under the keys that were loaded.
+    /// The tokens under the keys of now.
     pub fn tokens(&self) -> Arc<Tokens> {
-        Arc::clone(&self.tokens)
+        self.keychain.now()
+    }
+
+    /// The api's tokens, to be shared with its guard.
+    pub fn keychain(&self) -> &Keychain {
+        &self.keychain
     }
 
     /// The terms on which a session of this variant is opened or refreshed at

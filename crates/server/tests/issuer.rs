@@ -14,13 +14,15 @@ use countersign_dialect::{Dialect, Secret};
 use countersign_domain::account::{Allowlist, StoredSecret};
 use countersign_domain::key::{Key, KeyRing, KeyState, Kid};
 use countersign_domain::session::Lifetimes;
-use countersign_domain::{AccountId, Algorithm, Reason, Timestamp};
+use countersign_domain::{AccountId, AccountLimits, Algorithm, Limits, Reason, Timestamp};
 use countersign_server::api::{Api, ApiSettings};
 use countersign_server::clock::Clock;
 use countersign_server::issuer::{Answer, Caller, Issuer};
 use countersign_server::password::Passwords;
 use countersign_server::seal::MasterKey;
-use countersign_server::store::{AccountUpdate, Actor, NewAccount, Purpose, SealedKey, Store};
+use countersign_server::store::{
+    AccountUpdate, Actor, NewAccount, NewCredential, Purpose, SealedKey, Store,
+};
 use countersign_token::Material;
 use http::request::Parts;
 use serde_json::{Value, json};
@@ -46,6 +48,7 @@ fn settings(lifetimes: Lifetimes) -> ApiSettings {
         name: "mypopup".parse().unwrap(),
         dialect: Arc::new(Dialect::compile(source, "mypopup").unwrap()),
         lifetimes,
+        limits: Limits::default(),
         passwords: true,
     }
 }
@@ -70,9 +73,9 @@ impl Provider {
         let new = NewAccount {
             api: api.name().clone(),
             id: AccountId::new(123_456),
-            login: "partner".to_owned(),
-            secret: StoredSecret::Key(api.pepper.hash(SECRET)),
+            credential: NewCredential::new("partner", StoredSecret::Key(api.pepper.hash(SECRET))),
             allow: Allowlist::default(),
+            limits: AccountLimits::default(),
             active: true,
         };
         let (account, _) = store.create_account(new, Actor::System).await.unwrap();
@@ -296,9 +299,11 @@ async fn a_password_opens_the_account_and_a_wrong_one_does_not() {
     let phc = passwords.hash(Secret::from("hunter2")).await.unwrap();
     let secret = StoredSecret::Password(phc);
     let login = "by-password".to_owned();
-    let created = provider
-        .store
-        .create_credential(provider.account, login, secret, Actor::System);
+    let created = provider.store.create_credential(
+        provider.account,
+        NewCredential::new(login, secret),
+        Actor::System,
+    );
     created.await.unwrap();
     let try_with = |password: &str| {
         let body = json!({ "username": "by-password", "password": password }).to_string();
@@ -333,10 +338,11 @@ async fn an_api_without_passwords_lets_no_stored_password_in() {
         .unwrap();
     let credential = StoredSecret::Password(phc);
     let login = "by-password".to_owned();
-    let created =
-        provider
-            .store
-            .create_credential(provider.account, login, credential, Actor::System);
+    let created = provider.store.create_credential(
+        provider.account,
+        NewCredential::new(login, credential),
+        Actor::System,
+    );
     created.await.unwrap();
     let body = json!({ "username": "by-password", "password": "hunter2" }).to_string();
     let json = [("content-type", "application/json")];
@@ -356,6 +362,7 @@ async fn a_disabled_account_is_refused_wherever_it_comes() {
     let disable = AccountUpdate {
         active: Some(false),
         allow: None,
+        limits: None,
     };
     provider
         .store
@@ -376,6 +383,7 @@ async fn a_disabled_account_is_refused_wherever_it_comes() {
     let enable = AccountUpdate {
         active: Some(true),
         allow: None,
+        limits: None,
     };
     provider
         .store
@@ -406,6 +414,7 @@ async fn every_failed_login_costs_a_hash_and_a_good_key_none() {
     let disable = AccountUpdate {
         active: Some(false),
         allow: None,
+        limits: None,
     };
     provider
         .store

@@ -1,19 +1,19 @@
 //! The opaque claim: which session a token belongs to, sealed by itself.
 //!
 //! Fixed layout, big-endian: one byte of version and kind, session id (16),
-//! generation (4), account (8), epoch (4), expiry in seconds (8), in a refresh
-//! token the seed (32), and 16 bytes of HMAC-SHA256 under a key that only tokens
+//! generation (4), account (8), credential (8), epoch (4), expiry in seconds (8),
+//! in a refresh token the seed (32), and 16 bytes of HMAC-SHA256 under a key that only tokens
 //! of this kind, key and api use. Written as base64url.
 
 use aws_lc_rs::{constant_time, hmac};
 use countersign_domain::account::Epoch;
-use countersign_domain::{AccountId, Kind, SessionId, Timestamp};
+use countersign_domain::{AccountId, CredentialId, Kind, SessionId, Timestamp};
 
 use crate::compact::{decode, encode};
 use crate::seed::Seed;
 
-const VERSION: u8 = 1 << 4;
-const BODY: usize = 1 + 16 + 4 + 8 + 4 + 8;
+const VERSION: u8 = 2 << 4;
+const BODY: usize = 1 + 16 + 4 + 8 + 8 + 4 + 8;
 const SEED: usize = 32;
 const MAC: usize = 16;
 
@@ -26,6 +26,8 @@ pub struct SessionClaim {
     pub generation: u32,
     /// The account.
     pub account: AccountId,
+    /// The credential that opened the session.
+    pub credential: CredentialId,
     /// The account's epoch at login.
     pub epoch: Epoch,
     /// When the token runs out, in whole seconds.
@@ -52,6 +54,7 @@ impl SessionClaim {
         bytes.extend_from_slice(&self.session.0);
         bytes.extend_from_slice(&self.generation.to_be_bytes());
         bytes.extend_from_slice(&self.account.number().to_be_bytes());
+        bytes.extend_from_slice(&self.credential.0.to_be_bytes());
         bytes.extend_from_slice(&self.epoch.0.to_be_bytes());
         bytes.extend_from_slice(&self.expires_at.as_seconds().to_be_bytes());
         if let Some(seed) = &self.seed {
@@ -76,6 +79,7 @@ impl SessionClaim {
         let (session, rest) = rest.split_first_chunk()?;
         let (generation, rest) = rest.split_first_chunk()?;
         let (account, rest) = rest.split_first_chunk()?;
+        let (credential, rest) = rest.split_first_chunk()?;
         let (epoch, rest) = rest.split_first_chunk()?;
         let (expires_at, rest) = rest.split_first_chunk()?;
         let seed = rest.first_chunk::<SEED>().map(|bytes| Seed::new(*bytes));
@@ -84,6 +88,7 @@ impl SessionClaim {
             session: SessionId(*session),
             generation: u32::from_be_bytes(*generation),
             account: AccountId::new(u64::from_be_bytes(*account))?,
+            credential: CredentialId(u64::from_be_bytes(*credential)),
             epoch: Epoch(u32::from_be_bytes(*epoch)),
             expires_at: Timestamp::from_seconds(i64::from_be_bytes(*expires_at)),
             seed,
@@ -118,6 +123,7 @@ mod tests {
             session: SessionId([0xab; 16]),
             generation: 7,
             account: AccountId::new(123_456).unwrap(),
+            credential: CredentialId(31),
             epoch: Epoch(2),
             expires_at: Timestamp::from_seconds(1_718_215_364),
             seed,
@@ -130,8 +136,13 @@ mod tests {
         let read = SessionClaim::open(&sealed, Kind::Refresh, &key(1)).unwrap();
         assert_eq!(read.session, SessionId([0xab; 16]));
         assert_eq!(
-            (read.generation, read.account.number(), read.epoch.0),
-            (7, 123_456, 2)
+            (
+                read.generation,
+                read.account.number(),
+                read.credential.0,
+                read.epoch.0
+            ),
+            (7, 123_456, 31, 2)
         );
         assert_eq!(read.expires_at, Timestamp::from_seconds(1_718_215_364));
         assert_eq!(read.seed.unwrap().bytes(), [9; 32]);
@@ -149,7 +160,7 @@ mod tests {
     fn a_sealed_claim_of_another_version_is_refused() {
         let mut body = decode(&claim(None).seal(&key(1))).unwrap();
         body.truncate(BODY);
-        body[0] = (2 << 4) | 1;
+        body[0] = (1 << 4) | 1;
         let mac = hmac::sign(&key(1), &body);
         body.extend_from_slice(&mac.as_ref()[..MAC]);
         assert!(SessionClaim::open(&encode(body), Kind::Access, &key(1)).is_none());

@@ -14,11 +14,13 @@
 pub mod claim;
 mod compact;
 pub mod key;
+mod keychain;
 pub mod pepper;
 pub mod seed;
 pub mod tokens;
 
 pub use key::{Material, MaterialFault};
+pub use keychain::Keychain;
 pub use pepper::Pepper;
 pub use seed::Seed;
 pub use tokens::{MintFault, Pair, Refreshing, Tokens, Verified};

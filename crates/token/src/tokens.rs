@@ -18,13 +18,23 @@ use crate::seed::Seed;
 /// Evidence that a token is ours, of the right kind and not expired. Only this
 /// crate can make it.
 #[derive(Clone, Debug)]
-pub struct Verified<T>(T);
+pub struct Verified<T> {
+    value: T,
+    kid: Arc<Kid>,
+}
+
+impl<T> Verified<T> {
+    /// The key that it was verified with.
+    pub fn kid(&self) -> &Kid {
+        &self.kid
+    }
+}
 
 impl<T> Deref for Verified<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        &self.0
+        &self.value
     }
 }
 
@@ -95,7 +105,7 @@ pub struct Tokens {
 }
 
 struct LiveKey {
-    kid: Kid,
+    kid: Arc<Kid>,
     state: KeyState,
     key: SigningKey,
 }
@@ -161,7 +171,7 @@ impl Tokens {
         self.keys
             .iter()
             .filter(|key| key.lives(now))
-            .map(|key| key.kid.clone())
+            .map(|key| Kid::clone(&key.kid))
             .collect()
     }
 
@@ -173,7 +183,7 @@ impl Tokens {
             .dialect
             .variant(&session.variant)
             .ok_or_else(variant_gone)?;
-        let key = self.keys.iter().find(|key| key.kid == session.kid);
+        let key = self.keys.iter().find(|key| *key.kid == session.kid);
         let key = key.ok_or_else(|| MintFault::KeyGone(session.kid.clone()))?;
         let mint = |kind| {
             let form = self.dialect.token_form(variant, kind)?;
@@ -205,14 +215,16 @@ impl Tokens {
         token: &str,
         now: Timestamp,
     ) -> Result<Verified<AccessClaims>, Reason> {
-        let (claim, _) = self.verify(Kind::Access, token, now)?;
-        Ok(Verified(AccessClaims {
+        let (claim, accepted) = self.verify(Kind::Access, token, now)?;
+        let claims = AccessClaims {
             session: claim.session,
             generation: claim.generation,
             account: claim.account,
+            credential: claim.credential,
             epoch: claim.epoch,
             expires_at: claim.expires_at,
-        }))
+        };
+        Ok(self.verified(claims, accepted))
     }
 
     /// Verifies a refresh token: D0 of the rotation protocol, and the part of
@@ -226,7 +238,7 @@ impl Tokens {
         token: &str,
         now: Timestamp,
     ) -> Result<Verified<Refreshing>, Reason> {
-        let (claim, variant) = self.verify(Kind::Refresh, token, now)?;
+        let (claim, accepted) = self.verify(Kind::Refresh, token, now)?;
         let seed = claim.seed.ok_or(Reason::TokenMalformed)?;
         let claims = RefreshClaims {
             session: claim.session,
@@ -236,11 +248,17 @@ impl Tokens {
             seed_hash: seed.hash(),
             expires_at: claim.expires_at,
         };
-        Ok(Verified(Refreshing {
+        let refreshing = Refreshing {
             claims,
             seed,
-            variant,
-        }))
+            variant: accepted.variant,
+        };
+        Ok(self.verified(refreshing, accepted))
+    }
+
+    fn verified<T>(&self, value: T, accepted: &Accepted) -> Verified<T> {
+        let kid = Arc::clone(&self.keys[accepted.key].kid);
+        Verified { value, kid }
     }
 
     fn verify(
@@ -248,7 +266,7 @@ impl Tokens {
         kind: Kind,
         token: &str,
         now: Timestamp,
-    ) -> Result<(SessionClaim, Variant), Reason> {
+    ) -> Result<(SessionClaim, &Accepted), Reason> {
         if token.is_empty() || token.len() > MAX_TOKEN {
             return Err(Reason::TokenMalformed);
         }
@@ -266,7 +284,7 @@ impl Tokens {
             let form = self.dialect.token_form(accepted.variant, kind);
             match open(accepted, form, key.key.of(kind), kind, token, compact) {
                 Ok(claim) if claim.expires_at <= now => return Err(Reason::TokenExpired),
-                Ok(claim) => return Ok((claim, accepted.variant)),
+                Ok(claim) => return Ok((claim, accepted)),
                 Err(Some(reason)) => told = reason,
                 Err(None) => {}
             }
@@ -291,7 +309,7 @@ impl Tokens {
                 continue;
             };
             for (index, key) in self.keys.iter().enumerate() {
-                if ring.keys().iter().any(|known| known.kid == key.kid) {
+                if ring.keys().iter().any(|known| known.kid == *key.kid) {
                     accepted.push(Accepted {
                         header: header(form, &key.kid),
                         variant,
@@ -359,6 +377,7 @@ impl Minting<'_> {
             session: session.id,
             generation: session.generation,
             account: session.account,
+            credential: session.credential,
             epoch: session.epoch,
             expires_at: expires_at.floor_to_second(),
             seed,
@@ -434,7 +453,7 @@ fn live_key(key: &Key, material: &Material) -> Result<LiveKey, TokensFault> {
             fault,
         })?;
     Ok(LiveKey {
-        kid: key.kid.clone(),
+        kid: Arc::new(key.kid.clone()),
         state: key.state,
         key: signing,
     })

@@ -12,10 +12,10 @@ use std::sync::Arc;
 
 use countersign_dialect::{Asking, Secret};
 use countersign_domain::account::{Allowlist, StoredSecret};
-use countersign_domain::{ApiName, Operation};
+use countersign_domain::{AccountLimits, ApiName, Operation};
 use countersign_server::api::Api;
 use countersign_server::generated_key;
-use countersign_server::store::{Actor, CreateError, NewAccount, Store};
+use countersign_server::store::{Actor, CreateError, NewAccount, NewCredential, Store};
 use serde::{Deserialize, Serialize};
 
 use super::data::{DataDirectory, write_private};
@@ -230,8 +230,11 @@ impl DemoAccount {
         let account = NewAccount {
             api: api.name().clone(),
             id: None,
-            login: self.login.clone(),
-            secret: StoredSecret::Key(api.pepper.hash(&self.secret)),
+            credential: NewCredential::new(
+                self.login.as_str(),
+                StoredSecret::Key(api.pepper.hash(&self.secret)),
+            ),
+            limits: AccountLimits::default(),
             allow: Allowlist::parse(&self.allow).map_err(Failure::bug)?,
             active: self.state == State::Active,
         };

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use countersign_domain::{ApiName, Timestamp};
+use countersign_domain::{ApiName, Limits, Timestamp};
 use countersign_gateway::{GuardedApi, Upstream, View};
 use countersign_server::api::{Api, ApiSettings};
 use countersign_server::clock::Clock;
@@ -103,6 +103,7 @@ async fn load_apis(
             name: section.name.clone(),
             dialect: section.dialect.clone(),
             lifetimes: section.lifetimes,
+            limits: Limits::default(),
             passwords: section.passwords,
         };
         let api = Api::load(settings, store, master).await;
@@ -110,9 +111,10 @@ async fn load_apis(
         let guarded = section.guard.map(|guard| {
             let upstream = Upstream::new(&guard.upstream, guard.timeouts).map_err(Failure::bug)?;
             let dialect = section.dialect.clone();
-            let guarded =
-                GuardedApi::new(section.name, dialect, api.tokens(), guard.routes, upstream)
-                    .with_static_keys(api.pepper.clone());
+            let keychain = api.keychain().clone();
+            let guarded = GuardedApi::new(section.name, dialect, keychain, guard.routes)
+                .with_upstream(upstream)
+                .with_static_keys(api.pepper.clone());
             Ok::<_, Failure>(match guard.forward_authorization {
                 true => guarded.forwarding_authorization(),
                 false => guarded,

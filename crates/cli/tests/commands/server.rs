@@ -13,7 +13,7 @@ use std::time::Duration;
 use axum::Router;
 use countersign_dialect::{Dialect, Secret};
 use countersign_domain::session::{Lifetimes, Opening, SeedHash};
-use countersign_domain::{ApiName, NewLogin, SessionId, Timestamp};
+use countersign_domain::{ApiName, Limits, NewLogin, SessionId, Timestamp};
 use countersign_server::admin::{AdminKey, AdminState, router};
 use countersign_server::api::{Api, ApiSettings};
 use countersign_server::clock::Clock;
@@ -153,6 +153,7 @@ fn settings(name: &str, dialect: &str, passwords: bool) -> ApiSettings {
             absolute: hour * 10,
             window: hour / 60,
         },
+        limits: Limits::default(),
         passwords,
     }
 }

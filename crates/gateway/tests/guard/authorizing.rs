@@ -1,6 +1,5 @@
 //! Who may pass, decided in memory.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_dialect::Presented;
@@ -255,10 +254,7 @@ async fn tokens_of_a_dead_key_wait_for_the_api_to_be_given_others() {
         kid: Kid("kid-HS256".to_owned()),
         until: NOW + Duration::from_secs(100),
     })]);
-    assert_eq!(
-        reason(&world, &world.token()),
-        Some(Reason::StoreUnavailable)
-    );
+    assert_eq!(reason(&world, &world.token()), Some(Reason::KeyRetired));
 }
 
 #[tokio::test]
@@ -266,9 +262,7 @@ async fn replaced_tokens_hold_for_the_next_request() {
     let world = world(APIRONE);
     let token = world.token();
     assert_eq!(reason(&world, &token), None);
-    world
-        .api
-        .replace_tokens(Arc::new(fresh_tokens(&world.dialect)));
+    world.keychain.replace(fresh_tokens(&world.dialect));
     assert_eq!(reason(&world, &token), Some(Reason::TokenForged));
 }
 

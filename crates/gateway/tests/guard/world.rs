@@ -12,14 +12,14 @@ use countersign_domain::key::{Key, KeyState};
 use countersign_domain::revocation::Notice;
 use countersign_domain::session::State;
 use countersign_domain::{
-    Account, AccountId, Allowlist, Credential, CredentialId, Epoch, Kid, Session, SessionId,
-    Timestamp,
+    Account, AccountId, AccountLimits, Allowlist, Credential, CredentialId, Epoch, Kid, Scopes,
+    Session, SessionId, Timestamp,
 };
 use countersign_gateway::{
     Access, Denied, Gateway, GuardedApi, Permit, Routes, Rule, Slash, Timeouts, Upstream, Uses,
     View,
 };
-use countersign_token::{Material, Pepper, Seed, Tokens, tokens};
+use countersign_token::{Keychain, Material, Pepper, Seed, Tokens, tokens};
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -87,19 +87,14 @@ impl Plan {
         let dialect = Arc::new(
             Dialect::compile(Dialect::shipped(self.dialect).unwrap(), self.dialect).unwrap(),
         );
-        let tokens = Arc::new(fresh_tokens(&dialect));
+        let keychain = Keychain::new(fresh_tokens(&dialect));
         let upstream = Upstream::new(&self.upstream, self.timeouts).unwrap();
         let name = self.dialect.parse().unwrap();
         let routes = routes(self.dialect);
         let pepper = Arc::new(Pepper::new(&[7; 32]));
-        let api = GuardedApi::new(
-            name,
-            Arc::clone(&dialect),
-            Arc::clone(&tokens),
-            routes,
-            upstream,
-        )
-        .with_static_keys(Arc::clone(&pepper));
+        let api = GuardedApi::new(name, Arc::clone(&dialect), keychain.clone(), routes)
+            .with_upstream(upstream)
+            .with_static_keys(Arc::clone(&pepper));
         let api = if self.forward_authorization {
             api.forwarding_authorization()
         } else {
@@ -116,7 +111,7 @@ impl Plan {
             gateway: Arc::new(Gateway::new(Arc::clone(&view), Arc::new(uses))),
             view,
             dialect,
-            tokens,
+            keychain,
             client: self.client,
             outcomes: Arc::default(),
             used,
@@ -179,7 +174,7 @@ pub struct World {
     pub gateway: Arc<Gateway>,
     pub view: Arc<View>,
     pub dialect: Arc<Dialect>,
-    pub tokens: Arc<Tokens>,
+    pub keychain: Keychain,
     pub client: countersign_gateway::Client,
     pub outcomes: Arc<Mutex<Vec<Result<Permit, Denied>>>>,
     pub used: Arc<Mutex<Vec<(SessionId, u32)>>>,
@@ -219,6 +214,7 @@ impl World {
             active: true,
             epoch: Epoch(0),
             allow: Allowlist::default(),
+            limits: AccountLimits::default(),
             created_at: Timestamp::default(),
         }
     }
@@ -247,7 +243,7 @@ impl World {
             access_expires_at: end,
             refresh_expires_at: end,
             absolute_expires_at: end,
-            kid: self.tokens.active_kid(variant).unwrap().clone(),
+            kid: self.keychain.now().active_kid(variant).unwrap().clone(),
             previous_kid: None,
             replays: 0,
             used: false,
@@ -258,7 +254,8 @@ impl World {
 
     pub fn tokens_of(&self, session: &Session) -> (String, String) {
         let pair = self
-            .tokens
+            .keychain
+            .now()
             .mint(session, &Seed::new([9; 32]), LOGIN)
             .unwrap();
         let refresh = pair.refresh_token.as_ref().map_or("", Secret::expose);
@@ -323,6 +320,7 @@ pub fn credential(number: u64, account: u64, login: &str, secret: StoredSecret) 
         account: id(account),
         login: login.to_owned(),
         secret,
+        scopes: Scopes::default(),
         active: true,
         created_at: Timestamp::default(),
     }

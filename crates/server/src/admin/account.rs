@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use countersign_domain::account::Allowlist;
-use countersign_domain::{Account, AccountId, ApiName};
+use countersign_domain::{Account, AccountId, AccountLimits, ApiName};
 use serde::Serialize;
 use tracing::info;
 
@@ -21,7 +21,7 @@ use super::problem::Problem;
 use super::secret::{Made, Wanted};
 use super::view::{AccountView, CredentialView};
 use crate::api::Api;
-use crate::store::{AccountFilter, AccountUpdate, NewAccount};
+use crate::store::{AccountFilter, AccountUpdate, NewAccount, NewCredential};
 
 /// What a body says of a new account.
 struct Creation {
@@ -85,9 +85,9 @@ pub(super) async fn create(
     let new = NewAccount {
         api: api.name().clone(),
         id,
-        login,
-        secret: stored,
+        credential: NewCredential::new(login, stored),
         allow,
+        limits: AccountLimits::default(),
         active,
     };
     let created = admin.store.create_account(new, operator.actor()).await;
@@ -143,6 +143,7 @@ fn update(fields: &mut Fields) -> Option<AccountUpdate> {
     let update = AccountUpdate {
         active: fields.active("state"),
         allow: fields.networks("allow"),
+        limits: None,
     };
     if fields.is_empty() {
         return fields.fault("", "holds nothing to change: give state or allow");

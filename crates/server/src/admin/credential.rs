@@ -18,6 +18,7 @@ use super::place::{Place, no_credential};
 use super::problem::Problem;
 use super::secret::Wanted;
 use super::view::CredentialView;
+use crate::store::NewCredential;
 
 /// The reply to a creation. The secret is there only if it was generated.
 #[derive(Serialize)]
@@ -64,7 +65,11 @@ pub(super) async fn create(
     let made = wanted.make(&admin, api).await?;
     let created = admin
         .store
-        .create_credential(account.id, made.login, made.stored, operator.actor())
+        .create_credential(
+            account.id,
+            NewCredential::new(made.login, made.stored),
+            operator.actor(),
+        )
         .await?;
     log(&operator, "credential_created", &created);
     let location = format!(

@@ -4,7 +4,7 @@ use countersign_domain::account::Allowlist;
 use countersign_domain::audit::Action;
 use countersign_domain::revocation::Notice;
 use countersign_domain::session::End;
-use countersign_domain::{Account, AccountId, Credential, Epoch};
+use countersign_domain::{Account, AccountId, AccountLimits, Credential, Epoch};
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::{Value, json};
 
@@ -89,7 +89,7 @@ fn create(
     new: &NewAccount,
     actor: &Actor,
 ) -> rusqlite::Result<Result<(Account, Credential), CreateError>> {
-    if credentials::login_is_taken(work, &new.api, &new.login)? {
+    if credentials::login_is_taken(work, &new.api, &new.credential.login)? {
         return Ok(Err(CreateError::LoginTaken));
     }
     let id = match new.id {
@@ -100,21 +100,22 @@ fn create(
     let account = Account {
         id,
         api: new.api.clone(),
-        name: new.login.clone(),
+        name: new.credential.login.clone(),
         active: new.active,
         epoch: Epoch::default(),
         allow: new.allow.clone(),
+        limits: new.limits,
         created_at: work.now,
     };
     insert(work, &account)?;
     work.notice(Notice::Account(account.clone()));
-    let credential = credentials::insert(work, &account, &new.login, &new.secret)?;
+    let credential = credentials::insert(work, &account, &new.credential)?;
     audit(
         work,
         Action::AccountCreated,
         &account,
         actor,
-        json!({ "login": new.login }),
+        json!({ "login": new.credential.login }),
     )?;
     Ok(Ok((account, credential)))
 }
@@ -122,8 +123,9 @@ fn create(
 fn insert(work: &Work<'_>, account: &Account) -> rusqlite::Result<()> {
     work.execute_one("INSERT INTO account_id VALUES (?1)", [row::id(account.id)])?;
     work.execute_one(
-        "INSERT INTO account (id, api, name, active, epoch, allow, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO account (id, api, name, active, epoch, allow, created_at,
+         budget, sessions, mints_per_minute, requests_per_second)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         (
             row::id(account.id),
             account.api.as_str(),
@@ -132,6 +134,10 @@ fn insert(work: &Work<'_>, account: &Account) -> rusqlite::Result<()> {
             account.epoch.0,
             row::networks(&account.allow),
             account.created_at.as_micros(),
+            account.limits.budget,
+            account.limits.sessions,
+            account.limits.mints_per_minute,
+            account.limits.requests_per_second,
         ),
     )
 }
@@ -177,6 +183,9 @@ fn change(
     {
         set_allow(work, &mut account, allow, actor)?;
     }
+    if let Some(limits) = update.limits.filter(|limits| *limits != account.limits) {
+        set_limits(work, &mut account, limits, actor)?;
+    }
     if let Some(active) = update.active.filter(|active| *active != account.active) {
         set_active(work, &mut account, active, actor)?;
     }
@@ -201,6 +210,40 @@ fn set_allow(
         actor,
         json!({ "allow": networks }),
     )
+}
+
+fn set_limits(
+    work: &mut Work<'_>,
+    account: &mut Account,
+    limits: AccountLimits,
+    actor: &Actor,
+) -> rusqlite::Result<()> {
+    let AccountLimits {
+        budget,
+        sessions,
+        mints_per_minute,
+        requests_per_second,
+    } = limits;
+    work.execute_one(
+        "UPDATE account SET budget = ?2, sessions = ?3, mints_per_minute = ?4,
+         requests_per_second = ?5 WHERE id = ?1",
+        (
+            row::id(account.id),
+            budget,
+            sessions,
+            mints_per_minute,
+            requests_per_second,
+        ),
+    )?;
+    account.limits = limits;
+    work.notice(Notice::Account(account.clone()));
+    let detail = json!({
+        "budget": budget,
+        "sessions": sessions,
+        "mints_per_minute": mints_per_minute,
+        "requests_per_second": requests_per_second,
+    });
+    audit(work, Action::LimitsChanged, account, actor, detail)
 }
 
 fn set_active(

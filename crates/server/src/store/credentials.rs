@@ -4,14 +4,14 @@
 use countersign_domain::account::StoredSecret;
 use countersign_domain::audit::Action;
 use countersign_domain::revocation::Notice;
-use countersign_domain::{Account, AccountId, ApiName, Credential, CredentialId};
+use countersign_domain::{Account, AccountId, ApiName, Credential, CredentialId, Scopes};
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::json;
 
 use super::accounts::{self, audit};
 use super::error::{CreateError, Unavailable};
 use super::log::all;
-use super::record::Actor;
+use super::record::{Actor, NewCredential};
 use super::sessions::end_of_credential;
 use super::work::Work;
 use super::{Store, row};
@@ -44,11 +44,10 @@ impl Store {
     pub async fn create_credential(
         &self,
         account: AccountId,
-        login: String,
-        secret: StoredSecret,
+        new: NewCredential,
         actor: Actor,
     ) -> Result<Credential, CreateError> {
-        self.write(move |work| create(work, account, &login, &secret, &actor))
+        self.write(move |work| create(work, account, &new, &actor))
             .await?
     }
 
@@ -61,6 +60,18 @@ impl Store {
         actor: Actor,
     ) -> Result<Option<Credential>, Unavailable> {
         self.write(move |work| set_active(work, id, active, &actor))
+            .await
+    }
+
+    /// Replaces the scopes of a credential and gives it as it is then; `None` if
+    /// there is none.
+    pub async fn set_credential_scopes(
+        &self,
+        id: CredentialId,
+        scopes: Scopes,
+        actor: Actor,
+    ) -> Result<Option<Credential>, Unavailable> {
+        self.write(move |work| set_scopes(work, id, &scopes, &actor))
             .await
     }
 
@@ -130,27 +141,29 @@ pub(super) fn login_is_taken(
 pub(super) fn insert(
     work: &mut Work<'_>,
     account: &Account,
-    login: &str,
-    secret: &StoredSecret,
+    new: &NewCredential,
 ) -> rusqlite::Result<Credential> {
-    let (key_hash, password_hash) = row::secret(secret);
+    let (key_hash, password_hash) = row::secret(&new.secret);
     work.execute_one(
-        "INSERT INTO credential (account, api, login, key_hash, password_hash, active, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, TRUE, ?6)",
+        "INSERT INTO credential
+         (account, api, login, key_hash, password_hash, active, created_at, scopes)
+         VALUES (?1, ?2, ?3, ?4, ?5, TRUE, ?6, ?7)",
         (
             row::id(account.id),
             account.api.as_str(),
-            login,
+            &new.login,
             key_hash,
             password_hash,
             work.now.as_micros(),
+            row::scopes(&new.scopes),
         ),
     )?;
     let credential = Credential {
         id: CredentialId(work.connection.last_insert_rowid().cast_unsigned()),
         account: account.id,
-        login: login.to_owned(),
-        secret: secret.clone(),
+        login: new.login.clone(),
+        secret: new.secret.clone(),
+        scopes: new.scopes.clone(),
         active: true,
         created_at: work.now,
     };
@@ -190,25 +203,46 @@ fn by_login(
 fn create(
     work: &mut Work<'_>,
     account: AccountId,
-    login: &str,
-    secret: &StoredSecret,
+    new: &NewCredential,
     actor: &Actor,
 ) -> rusqlite::Result<Result<Credential, CreateError>> {
     let Some(account) = accounts::find(work.connection, account)? else {
         return Ok(Err(CreateError::NoAccount));
     };
-    if login_is_taken(work, &account.api, login)? {
+    if login_is_taken(work, &account.api, &new.login)? {
         return Ok(Err(CreateError::LoginTaken));
     }
-    let credential = insert(work, &account, login, secret)?;
+    let credential = insert(work, &account, new)?;
     audit(
         work,
         Action::CredentialCreated,
         &account,
         actor,
-        json!({ "login": login }),
+        json!({ "login": new.login }),
     )?;
     Ok(Ok(credential))
+}
+
+fn set_scopes(
+    work: &mut Work<'_>,
+    id: CredentialId,
+    scopes: &Scopes,
+    actor: &Actor,
+) -> rusqlite::Result<Option<Credential>> {
+    let Some((account, mut credential)) = with_account(work, id)? else {
+        return Ok(None);
+    };
+    if credential.scopes == *scopes {
+        return Ok(Some(credential));
+    }
+    let written = row::scopes(scopes);
+    let statement = "UPDATE credential SET scopes = ?2 WHERE id = ?1";
+    work.execute_one(statement, (id.0.cast_signed(), &written))?;
+    credential.scopes = scopes.clone();
+    work.notice(Notice::Credential(credential.clone()));
+    let detail = json!({ "login": credential.login, "scopes": written });
+    audit(work, Action::ScopesChanged, &account, actor, detail)?;
+    Ok(Some(credential))
 }
 
 fn set_active(

@@ -45,8 +45,8 @@ use crate::clock::Clock;
 
 pub use error::{CreateError, KeyError, MasterError, OpenError, SessionError, Unavailable};
 pub use record::{
-    AccountFilter, AccountUpdate, Actor, AuditEntry, NewAccount, Purpose, Refreshed, SealedKey,
-    Stats, Swept, TermsOwned,
+    AccountFilter, AccountUpdate, Actor, AuditEntry, NewAccount, NewCredential, Purpose, Refreshed,
+    SealedKey, Stats, Swept, TermsOwned,
 };
 
 const READERS: usize = 2;

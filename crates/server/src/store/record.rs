@@ -6,7 +6,9 @@ use std::fmt;
 use countersign_domain::account::{Allowlist, StoredSecret};
 use countersign_domain::key::{Key, Kid};
 use countersign_domain::session::{Decision, Lifetimes, SessionId, Terms};
-use countersign_domain::{Account, AccountId, ApiName, Credential, RefreshMode, Timestamp};
+use countersign_domain::{
+    Account, AccountId, AccountLimits, ApiName, Credential, RefreshMode, Scopes, Timestamp,
+};
 
 /// Who caused a change, for the audit log.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -71,6 +73,28 @@ impl SealedKey {
     }
 }
 
+/// A credential to create.
+#[derive(Clone, Debug)]
+pub struct NewCredential {
+    /// The login, unique within its api.
+    pub login: String,
+    /// What is stored of the secret.
+    pub secret: StoredSecret,
+    /// What it may be used for.
+    pub scopes: Scopes,
+}
+
+impl NewCredential {
+    /// A credential without scopes.
+    pub fn new(login: impl Into<String>, secret: StoredSecret) -> Self {
+        Self {
+            login: login.into(),
+            secret,
+            scopes: Scopes::default(),
+        }
+    }
+}
+
 /// An account to create, with its first credential.
 #[derive(Clone, Debug)]
 pub struct NewAccount {
@@ -78,12 +102,12 @@ pub struct NewAccount {
     pub api: ApiName,
     /// Its id; `None` takes the next free one from 100001 on.
     pub id: Option<AccountId>,
-    /// The login of its first credential, and its name.
-    pub login: String,
-    /// What is stored of that credential's secret.
-    pub secret: StoredSecret,
+    /// Its first credential, whose login is its name.
+    pub credential: NewCredential,
     /// The networks that it may call from.
     pub allow: Allowlist,
+    /// What it may do otherwise than its api says.
+    pub limits: AccountLimits,
     /// Whether it may log in at once.
     pub active: bool,
 }
@@ -104,6 +128,8 @@ pub struct AccountUpdate {
     pub active: Option<bool>,
     /// The networks that it may call from.
     pub allow: Option<Allowlist>,
+    /// What it may do otherwise than its api says.
+    pub limits: Option<AccountLimits>,
 }
 
 /// The terms of a session, owned so that they can travel to the store.

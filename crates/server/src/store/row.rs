@@ -8,7 +8,8 @@ use countersign_domain::key::{Key, KeyState, Kid};
 use countersign_domain::revocation::Revocation;
 use countersign_domain::session::{End, SeedHash, Session, SessionId, State};
 use countersign_domain::{
-    Account, AccountId, Algorithm, ApiName, Credential, CredentialId, Epoch, Timestamp,
+    Account, AccountId, AccountLimits, Algorithm, ApiName, Credential, CredentialId, Epoch, Scopes,
+    Timestamp,
 };
 use rusqlite::Row;
 use rusqlite::types::Type;
@@ -16,13 +17,14 @@ use rusqlite::types::Type;
 use super::record::{AuditEntry, Purpose, SealedKey};
 
 /// The columns that [`account`] reads, of a table called `a`.
-pub(super) const ACCOUNT: &str = "a.id, a.api, a.name, a.active, a.epoch, a.allow, a.created_at";
+pub(super) const ACCOUNT: &str = "a.id, a.api, a.name, a.active, a.epoch, a.allow, a.created_at, \
+     a.budget, a.sessions, a.mints_per_minute, a.requests_per_second";
 /// How many they are.
-pub(super) const ACCOUNT_COLUMNS: usize = 7;
+pub(super) const ACCOUNT_COLUMNS: usize = 11;
 
 /// The columns that [`credential`] reads, of a table called `c`.
 pub(super) const CREDENTIAL: &str =
-    "c.id, c.account, c.login, c.key_hash, c.password_hash, c.active, c.created_at";
+    "c.id, c.account, c.login, c.key_hash, c.password_hash, c.active, c.created_at, c.scopes";
 
 /// The columns that [`session`] reads, of a table called `s`.
 pub(super) const SESSION: &str = "s.id, s.account, s.credential, s.epoch, s.variant, s.seed_hash, \
@@ -53,6 +55,12 @@ pub(super) fn account(row: &Row<'_>, at: usize) -> rusqlite::Result<Account> {
         epoch: Epoch(row.get(at + 4)?),
         allow: Allowlist::parse(&networks).map_err(|error| unknown(at + 5, error))?,
         created_at: time(row, at + 6)?,
+        limits: AccountLimits {
+            budget: row.get(at + 7)?,
+            sessions: row.get(at + 8)?,
+            mints_per_minute: row.get(at + 9)?,
+            requests_per_second: row.get(at + 10)?,
+        },
     })
 }
 
@@ -62,8 +70,15 @@ pub(super) fn networks(allow: &Allowlist) -> String {
     networks.join(" ")
 }
 
+/// The scopes of a credential as they are stored.
+pub(super) fn scopes(scopes: &Scopes) -> String {
+    scopes.iter().collect::<Vec<_>>().join(" ")
+}
+
 /// A credential whose columns begin at `at`.
 pub(super) fn credential(row: &Row<'_>, at: usize) -> rusqlite::Result<Credential> {
+    let scopes: String = row.get(at + 7)?;
+    let scopes: Vec<&str> = scopes.split_ascii_whitespace().collect();
     let secret = match row.get::<_, Option<[u8; 32]>>(at + 3)? {
         Some(hash) => StoredSecret::Key(hash),
         None => StoredSecret::Password(row.get(at + 4)?),
@@ -73,6 +88,7 @@ pub(super) fn credential(row: &Row<'_>, at: usize) -> rusqlite::Result<Credentia
         account: account_id(row, at + 1)?,
         login: row.get(at + 2)?,
         secret,
+        scopes: Scopes::parse(&scopes).map_err(|error| unknown(at + 7, error))?,
         active: row.get(at + 5)?,
         created_at: time(row, at + 6)?,
     })

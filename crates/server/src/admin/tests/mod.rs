@@ -15,7 +15,7 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use countersign_dialect::{Dialect, Secret};
 use countersign_domain::session::{Lifetimes, Opening, SeedHash};
-use countersign_domain::{ApiName, CredentialId, NewLogin, SessionId, Timestamp};
+use countersign_domain::{ApiName, CredentialId, Limits, NewLogin, SessionId, Timestamp};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -181,6 +181,7 @@ fn settings(name: &str, dialect: &str, passwords: bool) -> ApiSettings {
             absolute: minutes(600),
             window: minutes(1),
         },
+        limits: Limits::default(),
         passwords,
     }
 }

@@ -1,5 +1,5 @@
 use countersign_domain::session::{End, State};
-use countersign_domain::{AccountId, Epoch, Reason};
+use countersign_domain::{AccountId, Epoch, Reason, Scopes};
 
 use super::super::{AccountFilter, AccountUpdate, CreateError};
 use super::*;
@@ -55,7 +55,11 @@ async fn a_login_is_unique_within_its_api_and_is_not_normalised() {
     assert_eq!(again, Err(CreateError::LoginTaken));
     let secret = StoredSecret::Password("$argon2id$".to_owned());
     let more = |login: &str| {
-        store.create_credential(account.id, login.to_owned(), secret.clone(), operator())
+        store.create_credential(
+            account.id,
+            NewCredential::new(login, secret.clone()),
+            operator(),
+        )
     };
     assert_eq!(more("p").await, Err(CreateError::LoginTaken));
     assert!(more("P").await.is_ok());
@@ -113,7 +117,7 @@ async fn disabling_an_account_ends_its_sessions_and_enabling_brings_none_back() 
     place.told();
     let set = |active| AccountUpdate {
         active: Some(active),
-        allow: None,
+        ..AccountUpdate::default()
     };
     let disable = || store.update_account(account.id, set(false), operator());
 
@@ -159,21 +163,31 @@ async fn an_update_writes_an_entry_for_each_thing_that_changed() {
     let store = place.open();
     let (account, _) = create(&store, "p").await;
     let allow = Allowlist::parse(&["10.0.0.0/8"]).unwrap();
+    let limits = AccountLimits {
+        budget: Some(40),
+        ..AccountLimits::default()
+    };
     let update = AccountUpdate {
         active: Some(false),
         allow: Some(allow.clone()),
+        limits: Some(limits),
     };
     let change = || store.update_account(account.id, update.clone(), operator());
 
     let (changed, actions) = audited(&store, change()).await;
-    assert_eq!(actions, ["allowlist_changed", "account_disabled"]);
+    assert_eq!(
+        actions,
+        ["allowlist_changed", "limits_changed", "account_disabled"]
+    );
     let expected = Account {
         active: false,
         allow,
+        limits,
         epoch: Epoch(1),
         ..account.clone()
     };
-    assert_eq!(changed, Ok(Some(expected)));
+    assert_eq!(changed, Ok(Some(expected.clone())));
+    assert_eq!(store.account(account.id).await, Ok(Some(expected)));
     assert_eq!(audited(&store, change()).await.1, Vec::<String>::new());
     assert_eq!(
         store.update_account(id(5), update, operator()).await,
@@ -230,7 +244,7 @@ async fn a_credential_takes_only_its_own_sessions_with_it() {
     let (account, old) = create(&store, "old").await;
     let secret = StoredSecret::Key([8; 32]);
     let new = store
-        .create_credential(account.id, "new".into(), secret, operator())
+        .create_credential(account.id, NewCredential::new("new", secret), operator())
         .await
         .unwrap();
     let (dying, staying) = (login(&store, &old).await, login(&store, &new).await);
@@ -289,6 +303,37 @@ async fn a_secret_in_another_form_is_no_operators_change() {
         .await
         .unwrap();
     assert_eq!(store.replace_secret(credential.id, secret).await, Ok(false));
+}
+
+#[tokio::test]
+async fn the_scopes_of_a_credential_are_replaced_whole() {
+    let place = Place::new();
+    let store = place.open();
+    let (account, _) = create(&store, "p").await;
+    let scopes = |tokens: &[&str]| Scopes::parse(tokens).unwrap();
+    let new = NewCredential {
+        scopes: scopes(&["read"]),
+        ..NewCredential::new("q", StoredSecret::Key([8; 32]))
+    };
+    let made = store.create_credential(account.id, new, operator()).await;
+    let made = made.unwrap();
+    place.told();
+
+    let change = || store.set_credential_scopes(made.id, scopes(&["b", "a"]), operator());
+    let (changed, actions) = audited(&store, change()).await;
+    let expected = Credential {
+        scopes: scopes(&["a", "b"]),
+        ..made.clone()
+    };
+    assert_eq!(changed, Ok(Some(expected.clone())));
+    assert_eq!(actions, ["scopes_changed"]);
+    assert_eq!(place.told(), [Notice::Credential(expected.clone())]);
+    assert_eq!(store.credential(made.id).await, Ok(Some(expected)));
+    assert_eq!(
+        audited(&store, change()).await.1,
+        [""; 0],
+        "it is so already"
+    );
 }
 
 #[tokio::test]

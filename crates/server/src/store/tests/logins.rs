@@ -39,6 +39,7 @@ async fn what_was_closed_after_the_secret_was_checked_opens_nothing() {
             AccountUpdate {
                 active: Some(active),
                 allow,
+                limits: None,
             },
             operator(),
         )

@@ -21,11 +21,13 @@ use countersign_domain::revocation::{Notice, Revocation};
 use countersign_domain::session::{
     AccessClaims, Lifetimes, Opening, RefreshClaims, SeedHash, Session, SessionId,
 };
-use countersign_domain::{Account, ApiName, Credential, NewLogin, RefreshMode, Timestamp};
+use countersign_domain::{
+    Account, AccountLimits, ApiName, Credential, NewLogin, RefreshMode, Timestamp,
+};
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
-use super::{Actor, AuditEntry, NewAccount, Refreshed, Store, TermsOwned};
+use super::{Actor, AuditEntry, NewAccount, NewCredential, Refreshed, Store, TermsOwned};
 use crate::clock::Clock;
 
 const ACCESS: Duration = Duration::from_secs(900);
@@ -114,9 +116,9 @@ fn partner(login: &str) -> NewAccount {
     NewAccount {
         api: api(),
         id: None,
-        login: login.to_owned(),
-        secret: StoredSecret::Key([7; 32]),
+        credential: NewCredential::new(login, StoredSecret::Key([7; 32])),
         allow: Allowlist::default(),
+        limits: AccountLimits::default(),
         active: true,
     }
 }
@@ -165,6 +167,7 @@ fn access_token(session: &Session) -> AccessClaims {
         session: session.id,
         generation: session.generation,
         account: session.account,
+        credential: session.credential,
         epoch: session.epoch,
         expires_at: session.access_expires_at.floor_to_second(),
     }

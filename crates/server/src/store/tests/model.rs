@@ -279,7 +279,7 @@ impl Run {
         let now = self.store().now();
         let update = AccountUpdate {
             active: Some(active),
-            allow: None,
+            ..AccountUpdate::default()
         };
         self.store()
             .update_account(self.model.account.id, update, operator())

@@ -175,7 +175,7 @@ async fn a_refused_refresh_changes_no_row() {
     let allow = Allowlist::parse(&["198.51.100.0/24"]).unwrap();
     let update = AccountUpdate {
         allow: Some(allow),
-        active: None,
+        ..AccountUpdate::default()
     };
     store
         .update_account(account.id, update, operator())

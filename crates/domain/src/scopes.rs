@@ -1,0 +1,74 @@
+//! What a credential may be used for, as routes ask for it.
+
+use std::collections::BTreeSet;
+
+use crate::account::Invalid;
+
+/// A set of scope tokens (RFC 6749 section 3.3).
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Scopes(BTreeSet<String>);
+
+impl Scopes {
+    /// The set of these tokens; at most 64 of up to 64 characters.
+    ///
+    /// # Errors
+    ///
+    /// One of them is no scope token, or there are too many.
+    pub fn parse<T: AsRef<str>>(tokens: &[T]) -> Result<Self, Invalid> {
+        if tokens.len() > 64 {
+            return Err(Invalid("there are more than 64 scopes".to_owned()));
+        }
+        let parsed = tokens.iter().map(|token| scope(token.as_ref()));
+        parsed.collect::<Result<_, _>>().map(Self)
+    }
+
+    /// The tokens in their order.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+
+    /// The first of `wanted` that is not in the set.
+    pub fn missing<'w>(&self, wanted: &'w Self) -> Option<&'w str> {
+        wanted.iter().find(|token| !self.0.contains(*token))
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+fn scope(text: &str) -> Result<String, Invalid> {
+    let fits = |b: u8| b.is_ascii_graphic() && !matches!(b, b'"' | b'\\');
+    if (1..=64).contains(&text.len()) && text.bytes().all(fits) {
+        return Ok(text.to_owned());
+    }
+    Err(Invalid(format!(
+        "{text:?} is no scope: write 1 to 64 visible characters without spaces, quotes and \\"
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_scope_that_is_not_there_is_named() {
+        let has = Scopes::parse(&["payout:write", "read"]).unwrap();
+        let missing = |wanted: &[&str]| {
+            let wanted = Scopes::parse(wanted).unwrap();
+            has.missing(&wanted).map(str::to_owned)
+        };
+        assert_eq!(missing(&[]), None);
+        assert_eq!(missing(&["read"]), None);
+        assert_eq!(missing(&["read", "admin"]), Some("admin".to_owned()));
+    }
+
+    #[test]
+    fn a_scope_is_one_visible_word() {
+        let long = "a".repeat(65);
+        for bad in ["", "a b", "a\"", "a\\", "\u{e9}", "a\n", long.as_str()] {
+            assert!(Scopes::parse(&[bad]).is_err(), "{bad:?}");
+        }
+    }
+}
