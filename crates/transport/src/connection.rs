@@ -1,4 +1,5 @@
-//! One connection: hyper between the gate and the service, under its watch.
+//! One connection: over the threshold, then hyper between the gate and the
+//! service, under its watch.
 
 use std::error::Error;
 use std::future::{Future, poll_fn};
@@ -15,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::answer::Answers;
 use crate::gate::Gate;
 use crate::link::Link;
+use crate::threshold::{Entered, Threshold};
 use crate::watch::Watch;
 use crate::{Limits, Peer, Request};
 
@@ -25,6 +27,7 @@ const HYPER_MAX_HEADERS: usize = 100;
 pub(crate) async fn drive<Io, F, Fut, B>(
     io: Io,
     peer: Peer,
+    threshold: Threshold,
     limits: Arc<Limits>,
     link: Arc<Link>,
     answer: F,
@@ -35,7 +38,11 @@ pub(crate) async fn drive<Io, F, Fut, B>(
     B: Body<Data = Bytes> + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let gate = Gate::new(io, Arc::clone(&limits), Arc::clone(&link));
+    let Some(entered) = threshold.pass(io, peer, &limits, &link).await else {
+        return;
+    };
+    let Entered { stream, peer } = entered;
+    let gate = Gate::new(stream, Arc::clone(&limits), Arc::clone(&link));
     let service = Answers {
         answer,
         peer,

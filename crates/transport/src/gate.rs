@@ -312,14 +312,18 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Gate<Io> {
         self.io.is_write_vectored()
     }
 
+    /// Under TLS what was written may still wait here.
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_flush(context)
+        let gate = self.get_mut();
+        let flushed = Pin::new(&mut gate.io).poll_flush(context);
+        gate.paced(context, flushed.map_ok(|()| 0)).map_ok(|_| ())
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let gate = self.get_mut();
         if gate.link.phase() != Phase::Closing {
-            ready!(Pin::new(&mut gate.io).poll_shutdown(context))?;
+            let shut = Pin::new(&mut gate.io).poll_shutdown(context);
+            ready!(gate.paced(context, shut.map_ok(|()| 0)))?;
             gate.link.enter(Phase::Closing);
         }
         if gate.keeps_rest() {

@@ -5,12 +5,16 @@
 //! way of a request:
 //!
 //! ```text
-//! serve -> crowd (a place) -> connection, under its watch (deadlines, orders)
+//! serve -> crowd (a place) -> threshold (TLS)
+//!                          -> connection, under its watch (deadlines, orders)
 //!                               gate (whole, well-formed heads) -> hyper -> answer (the service)
 //! ```
 
 mod answer;
 mod body;
+#[cfg(test)]
+#[path = "../tests/socket/certificates.rs"]
+mod certificates;
 mod chunks;
 mod connection;
 mod crowd;
@@ -18,18 +22,24 @@ mod gate;
 mod head;
 mod limits;
 mod link;
+mod listener;
 mod pace;
 mod refusal;
 mod serve;
+mod stream;
 #[cfg(test)]
 mod testing;
+mod threshold;
+mod tls;
 mod turned_away;
 mod watch;
 
 pub use body::{BodyError, CollectError, RequestBody, collect};
 pub use limits::Limits;
+pub use listener::{Listener, Peer};
 pub use refusal::{OnRefusal, REFUSAL, Refused};
-pub use serve::{Peer, Served, serve, serve_told};
+pub use serve::{Served, serve, serve_told};
+pub use tls::{Tls, TlsFault};
 
 /// A request that has passed the gate.
 pub type Request = http::Request<RequestBody>;

@@ -10,6 +10,8 @@ use std::time::Duration;
 pub struct Limits {
     /// From the first byte of a request head to its last, and from the accept
     /// to the end of the first head. Answered with 408 once a byte was seen.
+    /// What comes before HTTP, such as the handshake of TLS, has as long again
+    /// and ends without an answer.
     pub header_read_timeout: Duration,
     /// How long a kept-alive connection may lie idle between two requests.
     pub idle_timeout: Duration,

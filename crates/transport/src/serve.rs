@@ -4,34 +4,24 @@
 use std::error::Error;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
 use http_body::Body;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
 use crate::crowd::{Crowd, Place};
 use crate::link::{Link, Order};
+use crate::listener::Accept;
 use crate::refusal::OnRefusal;
+use crate::threshold::Threshold;
 use crate::turned_away::turn_away;
-use crate::{Limits, Request, connection};
-
-/// Who is at the other end of a connection, as the kernel says it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Peer {
-    /// The address that connected.
-    pub address: SocketAddr,
-    /// Our own address that it connected to.
-    pub local: SocketAddr,
-}
+use crate::{Limits, Listener, Peer, Request, connection};
 
 /// What became of the connections when the listener was shut down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +40,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How many that found no place are told so at a time; more are just closed.
 const TURNED_AWAY: usize = 64;
 
-/// Serves HTTP/1.1 and 1.0 on `listener` until `shutdown` is ready, then drains.
+/// Serves HTTP/1.1 and 1.0 on `listener`, a TCP listener or a [`Listener`], until `shutdown` is ready, then drains.
 ///
 /// `answer` is called with each request that passed the gate and with its
 /// peer. If it panics, or takes longer than [`Limits::request_timeout`], the
@@ -63,7 +53,7 @@ const TURNED_AWAY: usize = 64;
 /// [`Limits::drain_timeout`] is cut. If the future is dropped, everything is
 /// cut.
 pub async fn serve<F, Fut, B>(
-    listener: TcpListener,
+    listener: impl Into<Listener>,
     limits: Limits,
     answer: F,
     shutdown: impl Future<Output = ()> + Send,
@@ -74,14 +64,15 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    serve_on(listener, limits, answer, None, shutdown).await
+    let (tcp, threshold) = listener.into().parts();
+    serve_on(tcp, threshold, limits, answer, None, shutdown).await
 }
 
 /// As [`serve`], and tells `on_refusal` of each request that the service does not
 /// see: one that the gate refuses, that is overdue, or whose answer panicked. A
 /// connection that is turned away has made no request.
 pub async fn serve_told<F, Fut, B>(
-    listener: TcpListener,
+    listener: impl Into<Listener>,
     limits: Limits,
     answer: F,
     on_refusal: Arc<OnRefusal>,
@@ -93,30 +84,14 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    serve_on(listener, limits, answer, Some(on_refusal), shutdown).await
-}
-
-/// Where connections come from.
-pub(crate) trait Accept {
-    type Io: AsyncRead + AsyncWrite + Unpin + Send + 'static;
-
-    fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<(Self::Io, Peer)>>;
-}
-
-impl Accept for TcpListener {
-    type Io = TcpStream;
-
-    fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<(TcpStream, Peer)>> {
-        let (stream, address) = ready!(TcpListener::poll_accept(self, context))?;
-        // Answers are written whole; waiting to fill a segment only adds delay.
-        stream.set_nodelay(true)?;
-        let local = stream.local_addr()?;
-        Poll::Ready(Ok((stream, Peer { address, local })))
-    }
+    let (tcp, threshold) = listener.into().parts();
+    let told = Some(on_refusal);
+    serve_on(tcp, threshold, limits, answer, told, shutdown).await
 }
 
 pub(crate) async fn serve_on<A, F, Fut, B>(
     mut listener: A,
+    threshold: Threshold,
     limits: Limits,
     answer: F,
     on_refusal: Option<Arc<OnRefusal>>,
@@ -129,7 +104,7 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let door = Door::new(limits, on_refusal);
+    let door = Door::new(threshold, limits, on_refusal);
     let mut shutdown = pin!(shutdown);
     loop {
         let accepted = tokio::select! {
@@ -150,6 +125,7 @@ where
 }
 
 struct Door {
+    threshold: Threshold,
     limits: Arc<Limits>,
     crowd: Arc<Crowd>,
     turned_away: Arc<Semaphore>,
@@ -157,8 +133,9 @@ struct Door {
 }
 
 impl Door {
-    fn new(limits: Limits, on_refusal: Option<Arc<OnRefusal>>) -> Self {
+    fn new(threshold: Threshold, limits: Limits, on_refusal: Option<Arc<OnRefusal>>) -> Self {
         Self {
+            threshold,
             on_refusal,
             limits: Arc::new(limits),
             crowd: Arc::default(),
@@ -181,10 +158,10 @@ impl Door {
         let witness = self.on_refusal.clone().map(|told| (told, peer));
         let link = Arc::new(Link::new(witness));
         let place = self.crowd.admit(Arc::clone(&link));
-        let limits = Arc::clone(&self.limits);
+        let (threshold, limits) = (self.threshold.clone(), Arc::clone(&self.limits));
         tokio::spawn(in_place(
             place,
-            connection::drive(io, peer, limits, link, answer.clone()),
+            connection::drive(io, peer, threshold, limits, link, answer.clone()),
         ));
     }
 
@@ -193,6 +170,9 @@ impl Door {
         Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         tracing::warn!(%peer.address, "no connection is free: turned away");
+        if self.threshold.tls.is_some() {
+            return; // it could not read what it is told
+        }
         if let Ok(permit) = Arc::clone(&self.turned_away).try_acquire_owned() {
             tokio::spawn(async move {
                 turn_away(io).await;

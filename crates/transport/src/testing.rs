@@ -4,6 +4,7 @@
 use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -11,12 +12,18 @@ use bytes::Bytes;
 use http::Response;
 use http_body::Body;
 use http_body_util::Full;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
-use crate::serve::{Accept, serve_on};
+use crate::listener::Accept;
+use crate::serve::serve_on;
+use crate::threshold::Threshold;
 use crate::{Limits, Peer, Request, Served};
 
 pub(crate) const GET: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -58,11 +65,23 @@ impl House {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
+        Self::behind(Threshold::default(), limits, answer)
+    }
+
+    pub(crate) fn behind<F, Fut, B>(threshold: Threshold, limits: Limits, answer: F) -> Self
+    where
+        F: Fn(Request, Peer) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Response<B>> + Send + 'static,
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
         let (street, accepted) = mpsc::unbounded_channel();
         let (shutdown, signal) = oneshot::channel::<()>();
-        let served = tokio::spawn(serve_on(Street(accepted), limits, answer, None, async {
+        let closing = async {
             let _ = signal.await;
-        }));
+        };
+        let served = serve_on(Street(accepted), threshold, limits, answer, None, closing);
+        let served = tokio::spawn(served);
         Self {
             street,
             shutdown,
@@ -73,15 +92,8 @@ impl House {
     pub(crate) fn connect(&self) -> Client {
         let (io, stream) = duplex(64 * 1024);
         let address = SocketAddr::from(([127, 0, 0, 9], 9));
-        self.street
-            .send(Ok((
-                io,
-                Peer {
-                    address,
-                    local: address,
-                },
-            )))
-            .unwrap();
+        let peer = Peer::new(address, address);
+        self.street.send(Ok((io, peer))).unwrap();
         Client {
             stream,
             unread: Vec::new(),
@@ -100,10 +112,12 @@ impl House {
     }
 }
 
-pub(crate) struct Client {
-    pub(crate) stream: DuplexStream,
+pub(crate) struct Client<Io = DuplexStream> {
+    pub(crate) stream: Io,
     unread: Vec<u8>,
 }
+
+pub(crate) type TlsClient = Client<TlsStream<DuplexStream>>;
 
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -119,8 +133,19 @@ impl Answer {
 }
 
 impl Client {
+    /// Shakes hands.
+    pub(crate) async fn secured(self, config: ClientConfig) -> io::Result<TlsClient> {
+        let name = ServerName::try_from("h").unwrap();
+        let connect = TlsConnector::from(Arc::new(config)).connect(name, self.stream);
+        let unread = self.unread;
+        connect.await.map(|stream| Client { stream, unread })
+    }
+}
+
+impl<Io: AsyncRead + AsyncWrite + Unpin> Client<Io> {
     pub(crate) async fn send(&mut self, text: &str) {
         self.stream.write_all(text.as_bytes()).await.unwrap();
+        self.stream.flush().await.unwrap();
     }
 
     /// One answer with a `Content-Length` or without a body.

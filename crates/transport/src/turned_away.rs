@@ -1,4 +1,5 @@
-//! What a connection is told for which there is no place.
+//! What a connection is told for which there is no place, and how one is left
+//! that is told nothing.
 
 use std::time::Duration;
 
@@ -23,10 +24,19 @@ pub(crate) async fn turn_away<Io: AsyncRead + AsyncWrite + Unpin>(io: Io) {
     let _ = timeout(PATIENCE, tell(io)).await;
 }
 
-/// Reads to the end, within reason: closing on unread bytes would reset the
-/// connection, and the reset can overtake the answer.
 async fn tell<Io: AsyncRead + AsyncWrite + Unpin>(mut io: Io) -> std::io::Result<()> {
     io.write_all(NO_PLACE.as_bytes()).await?;
+    end(io).await
+}
+
+/// Closes without a word.
+pub(crate) async fn part<Io: AsyncRead + AsyncWrite + Unpin>(io: Io) {
+    let _ = timeout(PATIENCE, end(io)).await;
+}
+
+/// Reads to the end, within reason: closing on unread bytes would reset the
+/// connection, and the reset can overtake what was written.
+async fn end<Io: AsyncRead + AsyncWrite + Unpin>(mut io: Io) -> std::io::Result<()> {
     io.shutdown().await?;
     let mut space = [0; 4096];
     for _ in 0..64 {

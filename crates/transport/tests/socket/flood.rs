@@ -12,7 +12,7 @@ use crate::server::Server;
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 
 /// Both ends of each socket are descriptors of this process.
-const SOCKETS: usize = 2_000;
+pub(crate) const SOCKETS: usize = 2_000;
 
 #[test]
 fn two_thousand_idle_sockets_leave_another_served() {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use countersign_transport::{Limits, Peer, Request, Served, collect, serve};
+use countersign_transport::{Limits, Listener, Peer, Request, Served, collect, serve};
 use http::Response;
 use http_body_util::Full;
 use tokio::net::TcpListener;
@@ -20,10 +20,15 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(limits: Limits) -> Self {
+        Self::behind(limits, |listener| listener)
+    }
+
+    pub(crate) fn behind(limits: Limits, set_up: impl FnOnce(Listener) -> Listener) -> Self {
         let runtime = Runtime::new().unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let (shutdown, signal) = oneshot::channel::<()>();
+        let listener = set_up(Listener::new(listener));
         let served = runtime.spawn(serve(listener, limits, say, async {
             let _ = signal.await;
         }));

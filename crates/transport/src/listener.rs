@@ -1,0 +1,87 @@
+//! A listening socket and what it asks of a connection.
+
+use std::io;
+use std::net::SocketAddr;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::Tls;
+use crate::threshold::Threshold;
+
+/// A listening socket, with what comes on it before HTTP.
+#[derive(Debug)]
+pub struct Listener {
+    tcp: TcpListener,
+    tls: Option<Tls>,
+}
+
+impl Listener {
+    /// One that speaks in the open.
+    pub fn new(tcp: TcpListener) -> Self {
+        Self { tcp, tls: None }
+    }
+
+    /// Speaks TLS, and nothing else.
+    #[must_use]
+    pub fn with_tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    pub(crate) fn parts(self) -> (TcpListener, Threshold) {
+        let threshold = Threshold {
+            tls: self.tls.map(|tls| tls.offering(false)),
+        };
+        (self.tcp, threshold)
+    }
+}
+
+impl From<TcpListener> for Listener {
+    fn from(tcp: TcpListener) -> Self {
+        Self::new(tcp)
+    }
+}
+
+/// Who is at the other end of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Peer {
+    /// The address that connected.
+    pub address: SocketAddr,
+    /// Our own address that it connected to.
+    pub local: SocketAddr,
+    /// Whether it came over TLS.
+    pub tls: bool,
+}
+
+impl Peer {
+    /// One that connected in the open, as the kernel says it.
+    pub fn new(address: SocketAddr, local: SocketAddr) -> Self {
+        Self {
+            address,
+            local,
+            tls: false,
+        }
+    }
+}
+
+/// Where connections come from.
+pub(crate) trait Accept {
+    type Io: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<(Self::Io, Peer)>>;
+}
+
+impl Accept for TcpListener {
+    type Io = TcpStream;
+
+    fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<(TcpStream, Peer)>> {
+        let (stream, address) = ready!(TcpListener::poll_accept(self, context))?;
+        // Answers are written whole; waiting to fill a segment only adds delay.
+        stream.set_nodelay(true)?;
+        let local = stream.local_addr()?;
+        Poll::Ready(Ok((stream, Peer::new(address, local))))
+    }
+}

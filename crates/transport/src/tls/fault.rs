@@ -1,0 +1,76 @@
+//! What can be wrong with the files of a certificate, told to whoever put them
+//! there: which file, what is wrong, what to do.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustls::{Error, InconsistentKeys};
+
+/// Why a certificate or its key cannot be used. Says nothing of what a key
+/// file holds.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsFault {
+    /// The file cannot be read.
+    #[error("cannot read {}: {error}; name a PEM file that this process may read", .file.display())]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// Why not.
+        error: io::Error,
+    },
+    /// The file is longer than any chain or key.
+    #[error("{} has more than a mebibyte; name a PEM file of one certificate chain or key", .0.display())]
+    TooLong(PathBuf),
+    /// There is no certificate in the file.
+    #[error("{} has no certificate; it must hold BEGIN CERTIFICATE blocks, that of this server first", .0.display())]
+    NoCertificate(PathBuf),
+    /// There is no private key in the file.
+    #[error("{} has no private key; it must hold a BEGIN PRIVATE KEY block", .0.display())]
+    NoKey(PathBuf),
+    /// The key asks for a passphrase.
+    #[error("the private key in {} is encrypted; decrypt it with `openssl pkey -in FILE -out FILE` and protect it by its mode", .0.display())]
+    EncryptedKey(PathBuf),
+    /// A block has no end, or is not base64.
+    #[error("{} is not well-formed PEM, or only half written; write it anew and rename it into place", .0.display())]
+    Malformed(PathBuf),
+    /// Certificate and key are not a pair.
+    #[error("the private key in {} is not that of the first certificate in {}; use the files of one issue", .key.display(), .certificate.display())]
+    Mismatch {
+        /// The file of the certificate.
+        certificate: PathBuf,
+        /// The file of the key.
+        key: PathBuf,
+    },
+    /// The certificate is not X.509.
+    #[error("the first certificate in {} cannot be read: {error}; have it issued anew", .file.display())]
+    Certificate {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        error: Error,
+    },
+    /// The key is of a kind that TLS has no use for, or damaged.
+    #[error("the private key in {} cannot be used; make an ECDSA P-256 or P-384, Ed25519 or RSA key of at least 2048 bits", .0.display())]
+    Key(PathBuf),
+    /// The cryptographic provider cannot speak TLS.
+    #[error("TLS is not to be had from this build: {0}")]
+    Provider(Error),
+}
+
+impl TlsFault {
+    /// Of the two, whose fault it is.
+    pub(super) fn of_pair(error: Error, certificate: &Path, key: &Path) -> Self {
+        match error {
+            Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => Self::Mismatch {
+                certificate: certificate.to_owned(),
+                key: key.to_owned(),
+            },
+            Error::InvalidCertificate(_) => Self::Certificate {
+                file: certificate.to_owned(),
+                error,
+            },
+            _ => Self::Key(key.to_owned()),
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! TLS as a client meets it, with the whole listener.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+
+use countersign_transport::{Limits, Tls};
+use rustls::pki_types::ServerName;
+use rustls::{ALL_VERSIONS, ClientConfig, ClientConnection, StreamOwned};
+use tempfile::tempdir;
+
+use crate::certificates::Pair;
+use crate::flood::SOCKETS;
+use crate::server::Server;
+
+const GET: &[u8] = b"GET /over-tls HTTP/1.1\r\nHost: h\r\n\r\n";
+
+/// A server behind TLS, and what a client needs to be let in.
+fn start(limits: Limits) -> (Server, Arc<ClientConfig>) {
+    let directory = tempdir().unwrap();
+    let pair = Pair::make(directory.path(), "server", 1);
+    let tls = Tls::load(&pair.certificate, &pair.key).unwrap();
+    let server = Server::behind(limits, |listener| listener.with_tls(tls));
+    (server, Arc::new(pair.client(ALL_VERSIONS)))
+}
+
+fn connect(
+    server: &Server,
+    config: &Arc<ClientConfig>,
+) -> StreamOwned<ClientConnection, TcpStream> {
+    let name = ServerName::try_from("h").unwrap();
+    let session = ClientConnection::new(Arc::clone(config), name).unwrap();
+    StreamOwned::new(session, TcpStream::connect(server.address).unwrap())
+}
+
+fn ask(stream: &mut (impl Read + Write)) {
+    stream.write_all(GET).unwrap();
+    let mut answer = [0; 1024];
+    let size = stream.read(&mut answer).unwrap();
+    let answer = String::from_utf8_lossy(&answer[..size]);
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer:?}");
+}
+
+#[test]
+fn two_thousand_stuck_handshakes_leave_another_served() {
+    let (server, config) = start(Limits {
+        max_connections: 500,
+        ..Limits::default()
+    });
+    let mut kept = connect(&server, &config);
+    let mut flood = Vec::new();
+    for number in 0..SOCKETS {
+        let mut stream = TcpStream::connect(server.address).unwrap();
+        // The beginning of a record that never ends.
+        let _ = stream.write_all(b"\x16\x03\x01\x02\x00\x01");
+        flood.push(stream);
+        if number % 100 == 0 {
+            ask(&mut kept);
+            ask(&mut connect(&server, &config));
+        }
+    }
+    assert_eq!(server.stop().cut, 0);
+}
+
+#[test]
+fn plain_http_at_the_port_of_tls_is_closed_and_not_reset() {
+    let (server, _) = start(Limits::default());
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    stream.write_all(GET).unwrap();
+    stream.write_all(&[b'x'; 50_000]).unwrap();
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut said = Vec::new();
+    stream.read_to_end(&mut said).unwrap();
+    assert!(!said.starts_with(b"HTTP"));
+    server.stop();
+}
