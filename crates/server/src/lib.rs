@@ -7,5 +7,6 @@ pub mod generated_key;
 pub mod issuer;
 pub mod password;
 pub mod random;
+pub mod refusals;
 pub mod seal;
 pub mod store;

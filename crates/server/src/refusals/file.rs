@@ -1,0 +1,129 @@
+//! The file of the ring: made, opened, or put aside if it cannot be used.
+
+use std::ffi::OsString;
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+/// "CSNR", by which a database is recognised as a ring.
+const APPLICATION_ID: i64 = 0x4353_4e52;
+/// The schema. A file with another one is put aside: it holds a week at most.
+const VERSION: i64 = 1;
+const SCHEMA: &str = include_str!("schema.sql");
+const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// An open ring.
+pub(super) struct File {
+    pub(super) path: PathBuf,
+    pub(super) writer: Connection,
+    pub(super) reader: Connection,
+}
+
+/// Why a file is no ring that can be used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Fault {
+    #[error("it is the file of another program or release")]
+    Foreign,
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl File {
+    /// Opens the file; if it cannot be used, puts it aside and makes another.
+    pub(super) fn open(path: &Path) -> Result<Self, Fault> {
+        let fault = match Self::try_open(path) {
+            Ok(file) => return Ok(file),
+            Err(fault) => fault,
+        };
+        tracing::warn!(%fault, path = %path.display(), "the ring of refusals cannot be used: it is put aside and begun anew");
+        put_aside(path)?;
+        Self::try_open(path)
+    }
+
+    fn try_open(path: &Path) -> Result<Self, Fault> {
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)?;
+        let writer = connect(path)?;
+        // Before anything is written: what is not ours stays as it is.
+        let is_new = identify(&writer)?;
+        writer.pragma_update(None, "journal_mode", "WAL")?;
+        // A crash may cost the last seconds, and never the file.
+        writer.pragma_update(None, "synchronous", "NORMAL")?;
+        writer.pragma_update(None, "journal_size_limit", 16 << 20)?;
+        if is_new {
+            make(&writer)?;
+        }
+        let reader = connect(path)?;
+        reader.pragma_update(None, "query_only", true)?;
+        Ok(Self {
+            path: path.to_owned(),
+            writer,
+            reader,
+        })
+    }
+}
+
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    connection.pragma_update(None, "cache_size", -2_048)?;
+    Ok(connection)
+}
+
+/// Whether the file is empty; any other must be a ring, and readable.
+fn identify(connection: &Connection) -> Result<bool, Fault> {
+    let read = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let tables = read("SELECT count(*) FROM sqlite_schema")?;
+    match (
+        read("PRAGMA application_id")?,
+        read("PRAGMA user_version")?,
+        tables,
+    ) {
+        (APPLICATION_ID, VERSION, 1..) => {
+            read("SELECT ifnull(max(number), 0) FROM refusal")?;
+            read("SELECT ifnull(max(number), 0) FROM event")?;
+            Ok(false)
+        }
+        (0, 0, 0) => Ok(true),
+        _ => Err(Fault::Foreign),
+    }
+}
+
+/// In one transaction: a process that dies in between leaves an empty file.
+fn make(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(&format!(
+        "BEGIN; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};
+         {SCHEMA} COMMIT;"
+    ))
+}
+
+/// Renames the file to end in `.aside`, over what was put aside before, and
+/// takes away what belongs to it.
+pub(super) fn put_aside(path: &Path) -> io::Result<()> {
+    for suffix in ["-wal", "-shm"] {
+        match std::fs::remove_file(beside(path, suffix)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    std::fs::rename(path, beside(path, ".aside"))
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    PathBuf::from(name)
+}

@@ -1,0 +1,129 @@
+//! What of a flood is kept: so many a minute of the same kind, so many from the
+//! same network, and so many of callers that are not known at all. So one
+//! address cannot push out what others were refused for, and strangers cannot
+//! push out partners.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+
+use countersign_domain::{AccountId, ApiName, Reason, Timestamp};
+
+use super::record::Refused;
+
+/// How many refusals of one kind are kept one by one in a minute; the others
+/// are counted into the last of them.
+pub(super) const OF_A_KIND: u32 = 20;
+/// How many are kept of one network in a minute.
+const OF_A_NETWORK: u32 = 200;
+/// How many are kept in a minute of callers whose account is not known.
+const OF_STRANGERS: u32 = 5_000;
+/// How many are kept in a minute.
+const OF_ALL: u32 = 20_000;
+
+const MINUTE: i64 = 60_000_000;
+
+/// What was kept in this minute.
+#[derive(Default)]
+pub(super) struct Minute {
+    number: i64,
+    kinds: HashMap<Kind, Standing>,
+    networks: HashMap<IpAddr, u32>,
+    strangers: u32,
+    all: u32,
+}
+
+/// What makes two refusals the same to an operator.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Kind {
+    api: Option<ApiName>,
+    reason: Reason,
+    network: IpAddr,
+    account: Option<AccountId>,
+}
+
+struct Standing {
+    kept: u32,
+    /// The number of the last one in the ring.
+    last: i64,
+}
+
+/// What is to be done with a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It is kept under this number.
+    Keep(i64),
+    /// It is counted into the one with this number.
+    Repeat(i64),
+    /// It is not kept.
+    Drop,
+}
+
+impl Minute {
+    /// Judges a refusal; if it is kept it gets the number `next`.
+    pub(super) fn judge(&mut self, refused: &Refused, next: i64) -> Verdict {
+        self.turn(refused.at);
+        let network = network(refused.address);
+        let kind = Kind {
+            api: refused.api.clone(),
+            reason: refused.reason,
+            network,
+            account: refused.account,
+        };
+        let full = self.is_full(network, refused.account);
+        match self.kinds.get_mut(&kind) {
+            Some(standing) if full || standing.kept >= OF_A_KIND => {
+                return Verdict::Repeat(standing.last);
+            }
+            Some(standing) => {
+                standing.kept += 1;
+                standing.last = next;
+            }
+            None if full => return Verdict::Drop,
+            None => {
+                let first = Standing {
+                    kept: 1,
+                    last: next,
+                };
+                self.kinds.insert(kind, first);
+            }
+        }
+        self.count(network, refused.account);
+        Verdict::Keep(next)
+    }
+
+    /// Begins anew with each minute, so that what is remembered is bounded by
+    /// what is kept in one. A time that goes back stays in its minute.
+    fn turn(&mut self, at: Timestamp) {
+        let number = at.as_micros().div_euclid(MINUTE);
+        if number > self.number {
+            *self = Self {
+                number,
+                ..Self::default()
+            };
+        }
+    }
+
+    fn is_full(&self, network: IpAddr, account: Option<AccountId>) -> bool {
+        let of_network = self.networks.get(&network).copied().unwrap_or(0);
+        let strange = account.is_none() && self.strangers >= OF_STRANGERS;
+        of_network >= OF_A_NETWORK || strange || self.all >= OF_ALL
+    }
+
+    fn count(&mut self, network: IpAddr, account: Option<AccountId>) {
+        *self.networks.entry(network).or_default() += 1;
+        self.strangers += u32::from(account.is_none());
+        self.all += 1;
+    }
+}
+
+/// The address, or of a v6 address the network of 64 bits: one subscriber has
+/// all of its addresses.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => v4.into(),
+        IpAddr::V6(v6) => {
+            let [a, b, c, d, ..] = v6.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+    }
+}

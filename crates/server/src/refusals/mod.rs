@@ -1,0 +1,167 @@
+//! The ring of refusals: why each request was refused, kept for operators.
+//!
+//! It is lossy on purpose, and apart from the store: a file of its own
+//! (`refusals.db`), a thread of its own, and a queue that never makes a request
+//! wait. What does not fit is dropped and counted, a crash may take the last
+//! seconds, and a file that cannot be used is put aside: nothing here stops a
+//! start or slows a request down.
+//!
+//! A flood does not push out what others were refused for ([`flood`]); rows go
+//! after seven days, or before that when there are a million newer ones.
+
+mod file;
+mod flood;
+mod read;
+mod record;
+mod writer;
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use countersign_domain::Timestamp;
+use metrics::{Counter, counter, describe_counter};
+use tokio::sync::oneshot;
+
+use self::file::File;
+use self::read::Reading;
+use self::writer::{Message, Writer};
+
+pub use read::{Asked, Cause, Suspects, Unreadable};
+pub use record::{Event, EventKind, Front, Kept, KeptEvent, Refused};
+
+/// How long refusals and events are kept.
+pub const KEPT_FOR: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// How many refusals are kept.
+pub const MOST: u32 = 1_000_000;
+
+/// How many may wait for the thread that writes them.
+const QUEUE: usize = 4_096;
+
+/// How long a reader waits for what was recorded before it asked.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+const DROPPED: &str = "countersign_refusals_dropped_total";
+
+/// The ring. Clones are the same ring.
+#[derive(Clone)]
+pub struct Refusals(Arc<Inner>);
+
+struct Inner {
+    /// Taken out to end the thread.
+    queue: RwLock<Option<SyncSender<Message>>>,
+    dropped: Arc<Dropped>,
+    reading: Arc<Reading>,
+    writer: Option<JoinHandle<()>>,
+}
+
+/// Counts what is not kept.
+struct Dropped {
+    since_start: AtomicU64,
+    counter: Counter,
+}
+
+impl Refusals {
+    /// Opens the ring in the file at `path`, which is made if there is none.
+    ///
+    /// It always succeeds. A file that is damaged or none of ours is renamed to
+    /// end in `.aside`, with a warning. Where no file can be made at all,
+    /// everything is dropped and reads fail.
+    pub fn open(path: &Path) -> Self {
+        Self::bounded(path, MOST)
+    }
+
+    fn bounded(path: &Path, most: u32) -> Self {
+        let dropped = Arc::new(Dropped::new());
+        let reading = Arc::new(Reading::default());
+        let (sender, queue) = sync_channel(QUEUE);
+        let writer = File::open(path).and_then(|file| {
+            let mut writer = Writer::new(file, Arc::clone(&reading), Arc::clone(&dropped), most);
+            let run = move || writer.run(&queue);
+            let thread = thread::Builder::new().name("refusals".to_owned());
+            thread.spawn(run).map_err(file::Fault::from)
+        });
+        if let Err(fault) = &writer {
+            tracing::error!(%fault, path = %path.display(), "refusals are not kept");
+        }
+        let queue = writer.is_ok().then_some(sender);
+        Self(Arc::new(Inner {
+            queue: RwLock::new(queue),
+            dropped,
+            reading,
+            writer: writer.ok(),
+        }))
+    }
+
+    /// Keeps a refusal, if there is room. Never waits.
+    pub fn record(&self, refused: Refused) {
+        self.hand_in(Message::Refused(Box::new(refused)));
+    }
+
+    /// Keeps what else an operator wants to see beside refusals.
+    pub fn note(&self, event: Event) {
+        self.hand_in(Message::Event(event));
+    }
+
+    /// Lets go of what is older than [`KEPT_FOR`]. To be called now and then.
+    pub fn sweep(&self, now: Timestamp) {
+        self.hand_in(Message::Sweep(now));
+    }
+
+    /// How many refusals were not kept since the start.
+    pub fn dropped(&self) -> u64 {
+        self.0.dropped.since_start.load(Ordering::Relaxed)
+    }
+
+    fn hand_in(&self, message: Message) {
+        let queue = self.0.queue.read().unwrap_or_else(PoisonError::into_inner);
+        let sent = match queue.as_ref() {
+            Some(queue) => queue.try_send(message),
+            None => Err(TrySendError::Disconnected(message)),
+        };
+        if sent.is_err() {
+            self.0.dropped.count(1);
+        }
+    }
+
+    /// Waits, within reason, until what was recorded before can be read.
+    async fn caught_up(&self) {
+        let (reached, wait) = oneshot::channel();
+        self.hand_in(Message::Reached(reached));
+        // If it takes longer, a reader gets what there is.
+        let _ = tokio::time::timeout(PATIENCE, wait).await;
+    }
+}
+
+impl Dropped {
+    fn new() -> Self {
+        describe_counter!(DROPPED, "Refusals that were not kept for operators");
+        Self {
+            since_start: AtomicU64::new(0),
+            counter: counter!(DROPPED),
+        }
+    }
+
+    fn count(&self, refusals: u64) {
+        self.since_start.fetch_add(refusals, Ordering::Relaxed);
+        self.counter.increment(refusals);
+    }
+}
+
+impl Drop for Inner {
+    /// Writes what waits, and ends the thread.
+    fn drop(&mut self) {
+        drop(self.queue.get_mut().map(Option::take));
+        let ended = self.writer.take().map(JoinHandle::join);
+        if ended.is_some_and(|ended| ended.is_err()) {
+            tracing::error!("the thread that keeps refusals panicked");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,365 @@
+//! What operators ask of the ring.
+
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+
+use countersign_domain::{AccountId, ApiName, SessionId, Timestamp};
+use rusqlite::types::{ToSql, Value};
+use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
+
+use super::record::{Kept, KeptEvent};
+use super::{Inner, Refusals};
+
+/// The most rows of one listing.
+const PAGE: usize = 1_001;
+
+/// How many addresses a [`Cause`] names.
+const ADDRESSES: usize = 5;
+
+const COLUMNS: &str = "number, id, at, repeated, last_at, front, api, operation, refusal, reason, \
+     status, account, login, session, address, method, path, detail";
+
+/// Where reads are made: on one connection, one after the other.
+#[derive(Default)]
+pub(super) struct Reading(Mutex<Option<Connection>>);
+
+/// The ring cannot be read. The log says why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the refusals that were kept cannot be read")]
+pub struct Unreadable;
+
+/// Which refusals are asked for. What is `None` does not matter.
+#[derive(Clone, Debug, Default)]
+pub struct Asked {
+    /// Those of this account.
+    pub account: Option<AccountId>,
+    /// Those where exactly this login was tried.
+    pub login: Option<String>,
+    /// Those from this address.
+    pub address: Option<IpAddr>,
+    /// Those with this code, of a refusal or of a reason.
+    pub code: Option<String>,
+    /// Those at this api.
+    pub api: Option<ApiName>,
+    /// Those of this instant or later.
+    pub since: Option<Timestamp>,
+    /// Those before this instant.
+    pub until: Option<Timestamp>,
+}
+
+/// Whose refusals are gathered by cause.
+#[derive(Clone, Debug, Default)]
+pub struct Suspects {
+    /// Those of this account.
+    pub account: Option<AccountId>,
+    /// Those where one of these logins was tried.
+    pub logins: Vec<String>,
+    /// Those from one of these addresses of which no account is known.
+    pub addresses: Vec<String>,
+    /// Those at this api.
+    pub api: Option<ApiName>,
+    /// Those of this instant or later.
+    pub since: Timestamp,
+}
+
+/// All refusals for one reason at one api.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cause {
+    /// The code of the reason.
+    pub reason: String,
+    /// The api.
+    pub api: Option<String>,
+    /// How many, those that were only counted too.
+    pub count: u64,
+    /// When the first one came.
+    pub first: Timestamp,
+    /// When the last one came.
+    pub last: Timestamp,
+    /// From where, the last first; a few of them.
+    pub addresses: Vec<String>,
+    /// The last that was kept one by one.
+    pub example: Kept,
+}
+
+impl Refusals {
+    /// The refusal with this support id.
+    ///
+    /// # Errors
+    ///
+    /// If the ring cannot be read.
+    pub async fn find(&self, id: &str) -> Result<Option<Kept>, Unreadable> {
+        let id = id.to_owned();
+        self.read(move |connection| {
+            let sql = format!("SELECT {COLUMNS} FROM refusal WHERE id = ?1");
+            connection
+                .prepare_cached(&sql)?
+                .query_row([id], kept)
+                .optional()
+        })
+        .await
+    }
+
+    /// Refusals, the newest first; those before number `after`, if it is given.
+    ///
+    /// # Errors
+    ///
+    /// If the ring cannot be read.
+    pub async fn list(
+        &self,
+        asked: Asked,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<Kept>, Unreadable> {
+        self.read(move |connection| {
+            let mut wanted = Conditions::of(&asked);
+            wanted.add_some("number < ?", after.map(u64::cast_signed));
+            let sql = format!(
+                "SELECT {COLUMNS} FROM refusal WHERE {} ORDER BY number DESC LIMIT {}",
+                wanted.sql(),
+                limit.min(PAGE)
+            );
+            let mut statement = connection.prepare(&sql)?;
+            statement
+                .query_map(params_from_iter(wanted.values), kept)?
+                .collect()
+        })
+        .await
+    }
+
+    /// The refusals of somebody gathered by cause, the cause that came last
+    /// first.
+    ///
+    /// # Errors
+    ///
+    /// If the ring cannot be read.
+    pub async fn causes(&self, suspects: Suspects) -> Result<Vec<Cause>, Unreadable> {
+        self.read(move |connection| causes(connection, &suspects))
+            .await
+    }
+
+    /// What happened to the server from `since` until before `until`, the
+    /// newest first.
+    ///
+    /// # Errors
+    ///
+    /// If the ring cannot be read.
+    pub async fn events(
+        &self,
+        since: Timestamp,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<KeptEvent>, Unreadable> {
+        self.read(move |connection| {
+            let sql = format!(
+                "SELECT at, kind, detail FROM event WHERE at >= ?1 AND at < ?2
+                 ORDER BY number DESC LIMIT {}",
+                limit.min(PAGE)
+            );
+            let span = (since.as_micros(), until.as_micros());
+            connection
+                .prepare_cached(&sql)?
+                .query_map(span, event)?
+                .collect()
+        })
+        .await
+    }
+
+    async fn read<T, F>(&self, read: F) -> Result<T, Unreadable>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        self.caught_up().await;
+        let inner = std::sync::Arc::clone(&self.0);
+        let read = tokio::task::spawn_blocking(move || inner.read(read)).await;
+        read.unwrap_or(Err(Unreadable))
+    }
+}
+
+impl Inner {
+    fn read<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, Unreadable> {
+        let connection = self
+            .reading
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let connection = connection.as_ref().ok_or(Unreadable)?;
+        read(connection).map_err(|error| {
+            tracing::error!(%error, "the refusals that were kept cannot be read");
+            Unreadable
+        })
+    }
+}
+
+impl Reading {
+    pub(super) fn replace(&self, connection: Option<Connection>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = connection;
+    }
+}
+
+/// What a row must meet, as SQL with its values in order.
+#[derive(Default)]
+struct Conditions {
+    sql: Vec<&'static str>,
+    values: Vec<Value>,
+}
+
+impl Conditions {
+    fn of(asked: &Asked) -> Self {
+        let mut wanted = Self::default();
+        wanted.add_some("account = ?", asked.account.map(number));
+        wanted.add_some("login = ?", asked.login.clone());
+        let address = asked.address.map(|it| it.to_canonical().to_string());
+        wanted.add_some("address = ?", address);
+        if let Some(code) = &asked.code {
+            wanted.sql.push("(refusal = ? OR reason = ?)");
+            wanted
+                .values
+                .extend([code.clone().into(), code.clone().into()]);
+        }
+        wanted.add_some("api = ?", asked.api.as_ref().map(ToString::to_string));
+        wanted.add_some("last_at >= ?", asked.since.map(Timestamp::as_micros));
+        wanted.add_some("at < ?", asked.until.map(Timestamp::as_micros));
+        wanted
+    }
+
+    fn add_some(&mut self, sql: &'static str, value: Option<impl Into<Value>>) {
+        if let Some(value) = value {
+            self.sql.push(sql);
+            self.values.push(value.into());
+        }
+    }
+
+    fn sql(&self) -> String {
+        if self.sql.is_empty() {
+            return "TRUE".to_owned();
+        }
+        self.sql.join(" AND ")
+    }
+}
+
+impl Suspects {
+    /// The condition that a row must meet, and its values: ?1 and ?2 are the
+    /// time and the api.
+    fn sql(&self) -> (String, Vec<Value>) {
+        let api = self.api.as_ref().map(ToString::to_string);
+        let mut values = vec![self.since.as_micros().into(), api.into()];
+        let mut place = |value: Value| {
+            values.push(value);
+            format!("?{}", values.len())
+        };
+        let mut any = Vec::new();
+        if let Some(account) = self.account {
+            any.push(format!("account = {}", place(number(account).into())));
+        }
+        for login in &self.logins {
+            any.push(format!("login = {}", place(login.clone().into())));
+        }
+        for address in &self.addresses {
+            let address = place(address.clone().into());
+            any.push(format!("(address = {address} AND account IS NULL)"));
+        }
+        let any = if any.is_empty() {
+            "FALSE".to_owned()
+        } else {
+            any.join(" OR ")
+        };
+        let sql = format!("last_at >= ?1 AND (?2 IS NULL OR api IS ?2 OR api IS NULL) AND ({any})");
+        (sql, values)
+    }
+}
+
+fn causes(connection: &Connection, suspects: &Suspects) -> rusqlite::Result<Vec<Cause>> {
+    let (sql, values) = suspects.sql();
+    let gathered = format!(
+        "SELECT reason, api, sum(1 + repeated), min(at), max(last_at), max(number)
+         FROM refusal WHERE {sql} GROUP BY reason, api ORDER BY max(last_at) DESC"
+    );
+    let mut gathered = connection.prepare(&gathered)?;
+    let mut rows = gathered.query(params_from_iter(&values))?;
+    let mut causes = Vec::new();
+    while let Some(row) = rows.next()? {
+        causes.push(Cause {
+            reason: row.get(0)?,
+            api: row.get(1)?,
+            count: row.get::<_, i64>(2)?.cast_unsigned(),
+            first: time(row, 3)?,
+            last: time(row, 4)?,
+            addresses: addresses(connection, &sql, &values, row)?,
+            example: example(connection, row.get(5)?)?,
+        });
+    }
+    Ok(causes)
+}
+
+fn example(connection: &Connection, number: i64) -> rusqlite::Result<Kept> {
+    let sql = format!("SELECT {COLUMNS} FROM refusal WHERE number = ?1");
+    connection.prepare_cached(&sql)?.query_row([number], kept)
+}
+
+/// From where the refusals of a cause came.
+fn addresses(
+    connection: &Connection,
+    sql: &str,
+    values: &[Value],
+    cause: &Row<'_>,
+) -> rusqlite::Result<Vec<String>> {
+    let (reason, api) = (values.len() + 1, values.len() + 2);
+    let sql = format!(
+        "SELECT address FROM refusal WHERE {sql} AND reason = ?{reason} AND api IS ?{api}
+         GROUP BY address ORDER BY max(number) DESC LIMIT {ADDRESSES}"
+    );
+    let of_cause: [Value; 2] = [cause.get(0)?, cause.get(1)?];
+    let values = values
+        .iter()
+        .chain(&of_cause)
+        .map(|value| value as &dyn ToSql);
+    let mut statement = connection.prepare(&sql)?;
+    statement
+        .query_map(params_from_iter(values), |row| row.get(0))?
+        .collect()
+}
+
+fn kept(row: &Row<'_>) -> rusqlite::Result<Kept> {
+    let account: Option<i64> = row.get(11)?;
+    let session: Option<[u8; 16]> = row.get(13)?;
+    Ok(Kept {
+        number: row.get::<_, i64>(0)?.cast_unsigned(),
+        id: row.get(1)?,
+        at: time(row, 2)?,
+        repeated: row.get::<_, i64>(3)?.cast_unsigned(),
+        last_at: time(row, 4)?,
+        front: row.get(5)?,
+        api: row.get(6)?,
+        operation: row.get(7)?,
+        refusal: row.get(8)?,
+        reason: row.get(9)?,
+        status: row.get(10)?,
+        account: account.and_then(|id| AccountId::new(id.cast_unsigned())),
+        login: row.get(12)?,
+        session: session.map(SessionId),
+        address: row.get(14)?,
+        method: row.get(15)?,
+        path: row.get(16)?,
+        detail: row.get(17)?,
+    })
+}
+
+fn event(row: &Row<'_>) -> rusqlite::Result<KeptEvent> {
+    Ok(KeptEvent {
+        at: time(row, 0)?,
+        kind: row.get(1)?,
+        detail: row.get(2)?,
+    })
+}
+
+fn time(row: &Row<'_>, at: usize) -> rusqlite::Result<Timestamp> {
+    row.get(at).map(Timestamp::from_micros)
+}
+
+fn number(account: AccountId) -> i64 {
+    account.number().cast_signed()
+}
