@@ -36,6 +36,11 @@ impl DataDirectory {
         self.0.join("countersign.db")
     }
 
+    /// What was refused, for operators. It may be lost, so no backup needs it.
+    pub(crate) fn refusals(&self) -> PathBuf {
+        self.0.join("refusals.db")
+    }
+
     /// What the demo writes for scripts once it serves; that of an earlier start is
     /// replaced whole, so that a script always finds one that can be read.
     pub(crate) fn demo(&self) -> PathBuf {

@@ -13,6 +13,7 @@ use countersign_server::admin::{AdminKey, AdminState, Probes, probes, router};
 use countersign_server::api::Api;
 use countersign_server::issuer::Issuer;
 use countersign_server::password::Passwords;
+use countersign_server::refusals::Refusals;
 use countersign_server::store::Store;
 use countersign_transport::{Limits, serve, serve_told};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -92,6 +93,7 @@ struct Node {
     front: Arc<Front>,
     apis: Arc<BTreeMap<ApiName, Arc<Api>>>,
     passwords: Passwords,
+    refusals: Refusals,
     store: Store,
     view: Arc<View>,
     uses: Arc<Uses>,
@@ -106,6 +108,7 @@ impl Node {
             apis,
             served,
             passwords,
+            refusals,
             ..
         } = opened;
         let marks = store.clone();
@@ -123,6 +126,7 @@ impl Node {
             front: Arc::new(front),
             apis: Arc::new(apis),
             passwords,
+            refusals,
             store,
             view,
             uses,
@@ -145,6 +149,7 @@ impl Node {
             store: self.store.clone(),
             apis: self.apis.clone(),
             passwords: self.passwords.clone(),
+            refusals: self.refusals.clone(),
             key: AdminKey::new("admin", key),
         };
         router(state).merge(probes)
@@ -163,7 +168,12 @@ impl Node {
             },
             until(api_drained),
         ));
-        let pruning = tokio::spawn(prune(self.view, self.uses, self.store.clone()));
+        let pruning = tokio::spawn(prune(
+            self.view,
+            self.uses,
+            self.refusals,
+            self.store.clone(),
+        ));
         let (draining, front) = (self.draining, self.front);
         let stopped = async move {
             until(stop).await;
@@ -217,13 +227,14 @@ async fn start_echo(settings: &mut Settings) -> Result<watch::Sender<bool>, Fail
     Ok(stop)
 }
 
-async fn prune(view: Arc<View>, uses: Arc<Uses>, store: Store) {
+async fn prune(view: Arc<View>, uses: Arc<Uses>, refusals: Refusals, store: Store) {
     let mut ticks = tokio::time::interval(PRUNE_EVERY);
     loop {
         ticks.tick().await;
         let now = store.now();
         view.prune(now);
         uses.prune(now);
+        refusals.sweep(now);
     }
 }
 

@@ -9,6 +9,7 @@ use countersign_gateway::{GuardedApi, Upstream, View};
 use countersign_server::api::{Api, ApiSettings};
 use countersign_server::clock::Clock;
 use countersign_server::password::Passwords;
+use countersign_server::refusals::Refusals;
 use countersign_server::seal::MasterKey;
 use countersign_server::store::Store;
 
@@ -25,6 +26,7 @@ pub(crate) struct Opened {
     pub(crate) apis: BTreeMap<ApiName, Arc<Api>>,
     pub(crate) served: Vec<Served>,
     pub(crate) passwords: Passwords,
+    pub(crate) refusals: Refusals,
     pub(crate) demo: Option<Demo>,
 }
 
@@ -57,6 +59,7 @@ impl Opened {
             apis,
             served,
             passwords,
+            refusals: Refusals::open(&directory.refusals()),
             demo,
         })
     }

@@ -19,6 +19,7 @@ use countersign_server::api::{Api, ApiSettings};
 use countersign_server::clock::Clock;
 use countersign_server::password::Passwords;
 use countersign_server::random::random;
+use countersign_server::refusals::Refusals;
 use countersign_server::seal::MasterKey;
 use countersign_server::store::Store;
 use hyper::server::conn::http1;
@@ -137,6 +138,7 @@ async fn state(data: &Path) -> AdminState {
         store,
         apis: Arc::new(apis),
         passwords: Passwords::new(1, 8).unwrap(),
+        refusals: Refusals::open(&data.join("refusals.db")),
         key: AdminKey::new("owner", &Secret::from(KEY)),
     }
 }

@@ -12,11 +12,13 @@ mod apis;
 mod body;
 mod credential;
 mod fields;
+mod instant;
 mod key;
 mod page;
 mod place;
 mod probe;
 mod problem;
+mod refusals;
 mod secret;
 mod session;
 mod stats;
@@ -34,6 +36,7 @@ use countersign_domain::ApiName;
 
 use crate::api::Api;
 use crate::password::Passwords;
+use crate::refusals::Refusals;
 use crate::store::Store;
 
 pub use key::AdminKey;
@@ -49,6 +52,8 @@ pub struct AdminState {
     pub apis: Arc<BTreeMap<ApiName, Arc<Api>>>,
     /// The pool in which passwords are hashed.
     pub passwords: Passwords,
+    /// Why requests were refused.
+    pub refusals: Refusals,
     /// The key that opens the admin API.
     pub key: AdminKey,
 }
@@ -62,6 +67,7 @@ pub fn router(state: AdminState) -> Router {
         .merge(accounts())
         .merge(credentials())
         .merge(sessions())
+        .merge(refusals())
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .layer(from_fn_with_state(state.clone(), key::authenticate))
@@ -107,6 +113,12 @@ fn sessions() -> Router<AdminState> {
             "/admin/v1/sessions/{session}",
             get(session::show).delete(session::end),
         )
+}
+
+fn refusals() -> Router<AdminState> {
+    Router::new()
+        .route("/admin/v1/refusals", get(refusals::list))
+        .route("/admin/v1/refusals/{refusal}", get(refusals::show))
 }
 
 async fn no_such_path(uri: Uri) -> Problem {

@@ -34,6 +34,11 @@ impl Place {
         SessionId::from_hex(self.text("session")).ok_or_else(no_session)
     }
 
+    /// The id of the refusal in the path.
+    pub(super) fn refusal_id(&self) -> &str {
+        self.text("refusal")
+    }
+
     /// The account in the path, if there is one.
     pub(super) async fn account(&self, admin: &AdminState) -> Result<Account, Problem> {
         let found = admin.store.account(self.account_id()?).await?;

@@ -125,7 +125,7 @@ fn state(active: bool) -> &'static str {
 }
 
 /// An instant as RFC 3339 in UTC with microseconds.
-fn rfc3339(instant: Timestamp) -> String {
+pub(super) fn rfc3339(instant: Timestamp) -> String {
     let micros = instant.as_micros();
     let end = if micros < 0 {
         jiff::Timestamp::MIN

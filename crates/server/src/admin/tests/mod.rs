@@ -4,6 +4,7 @@
 mod life;
 mod probe;
 mod refusal;
+mod refusals;
 mod secrets;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ use crate::api::{Api, ApiSettings};
 use crate::clock::Clock;
 use crate::password::Passwords;
 use crate::random::random;
+use crate::refusals::Refusals;
 use crate::seal::MasterKey;
 use crate::store::Store;
 
@@ -64,6 +66,7 @@ impl Server {
             store: store.clone(),
             apis: Arc::new(apis),
             passwords: Passwords::new(1, 8).unwrap(),
+            refusals: Refusals::open(&directory.path().join("refusals.db")),
             key: AdminKey::new("owner", &Secret::from(KEY)),
         };
         let probes = probes(Probes {

@@ -1,0 +1,77 @@
+//! Instants in a query: RFC 3339, or how long ago, such as `2h`, `30m`, `1d`.
+
+use std::time::Duration;
+
+use countersign_domain::Timestamp;
+use countersign_domain::account::Invalid;
+
+/// The instant that `text` names, where it is `now`.
+pub(super) fn instant(text: &str, now: Timestamp) -> Result<Timestamp, Invalid> {
+    if let Some(age) = age(text) {
+        return Ok(now - age);
+    }
+    let parsed = text.parse::<jiff::Timestamp>();
+    let parsed = parsed.map_err(|_| {
+        Invalid("must be an RFC 3339 instant, or how long ago: 90s, 30m, 2h, 1d".to_owned())
+    })?;
+    Ok(Timestamp::from_micros(parsed.as_microsecond()))
+}
+
+fn age(text: &str) -> Option<Duration> {
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let seconds: u64 = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 60 * 60,
+        "d" => 24 * 60 * 60,
+        _ => return None,
+    };
+    let all_digits = digits.bytes().all(|it| it.is_ascii_digit());
+    let number: u64 = digits.parse().ok().filter(|_| all_digits)?;
+    number.checked_mul(seconds).map(Duration::from_secs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+
+    #[test]
+    fn an_instant_is_rfc_3339_or_an_age() {
+        let hours = |hours: u64| NOW - Duration::from_secs(3_600 * hours);
+        let cases = [
+            ("2h", hours(2)),
+            ("120m", hours(2)),
+            ("7200s", hours(2)),
+            ("1d", hours(24)),
+            ("2027-01-15T07:00:00Z", hours(1)),
+            ("2027-01-15T09:00:00+02:00", hours(1)),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(instant(text, NOW), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_instant_is_refused() {
+        let odd = [
+            "",
+            "h",
+            "2",
+            "-2h",
+            "+2h",
+            "2 h",
+            "2w",
+            "2é",
+            "yesterday",
+            "99999999999999999999d",
+            "18446744073709551615d",
+            "2027-01-15",
+            "2027-01-15T07:00:00",
+        ];
+        for text in odd {
+            assert!(instant(text, NOW).is_err(), "{text:?}");
+        }
+    }
+}

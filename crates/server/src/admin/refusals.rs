@@ -1,0 +1,136 @@
+//! Refusals: who was refused, when, from where and why.
+
+use std::net::IpAddr;
+
+use axum::Json;
+use axum::extract::State;
+use countersign_domain::account::Invalid;
+use countersign_domain::{AccountId, Reason, Refusal};
+use serde::Serialize;
+
+use super::AdminState;
+use super::fields::Fields;
+use super::instant::instant;
+use super::page::{Page, Parameters, limit};
+use super::place::Place;
+use super::problem::Problem;
+use super::view::rfc3339;
+use crate::refusals::{Asked, Kept, Unreadable};
+
+/// A refusal in a reply.
+#[derive(Serialize)]
+pub(super) struct RefusalView {
+    id: String,
+    at: String,
+    api: Option<String>,
+    front: String,
+    operation: Option<String>,
+    /// What the peer was told.
+    code: String,
+    status: u16,
+    /// Why.
+    reason: String,
+    detail: String,
+    account: Option<u64>,
+    login: Option<String>,
+    session: Option<String>,
+    address: String,
+    method: String,
+    path: String,
+    /// How many more of the same kind were not kept one by one.
+    repeated: u64,
+    last_at: String,
+}
+
+/// A page of them, with the number of those that could not be kept.
+#[derive(Serialize)]
+pub(super) struct Listing {
+    #[serde(flatten)]
+    page: Page<RefusalView, u64>,
+    /// Since the server was started.
+    dropped: u64,
+}
+
+pub(super) async fn list(
+    State(admin): State<AdminState>,
+    parameters: Parameters,
+) -> Result<Json<Listing>, Problem> {
+    let (asked, after, limit) = parameters.read(|query| {
+        let after = query.number("after", 1..=u64::MAX >> 1);
+        Some((asked(query, &admin), after, limit(query)))
+    })?;
+    let found = admin.refusals.list(asked, after, limit + 1).await?;
+    let page = Page::new(found, limit, |kept| kept.number, RefusalView::from);
+    let dropped = admin.refusals.dropped();
+    Ok(Json(Listing { page, dropped }))
+}
+
+fn asked(query: &mut Fields, admin: &AdminState) -> Asked {
+    let now = admin.store.now();
+    Asked {
+        account: query.account_id("account"),
+        login: query.text("login"),
+        address: query.parsed("address", address),
+        code: query.parsed("code", code),
+        api: query.api("api", &admin.apis).map(|(name, _)| name.clone()),
+        since: query.parsed("since", |text| instant(text, now)),
+        until: query.parsed("until", |text| instant(text, now)),
+    }
+}
+
+fn address(text: &str) -> Result<IpAddr, Invalid> {
+    let parsed = text.parse();
+    parsed.map_err(|_| Invalid("must be an IP address".to_owned()))
+}
+
+fn code(text: &str) -> Result<String, Invalid> {
+    if Refusal::from_code(text).is_some() || Reason::from_code(text).is_some() {
+        return Ok(text.to_owned());
+    }
+    Err(Invalid(
+        "is the code of no refusal and of no reason".to_owned(),
+    ))
+}
+
+pub(super) async fn show(
+    State(admin): State<AdminState>,
+    place: Place,
+) -> Result<Json<RefusalView>, Problem> {
+    let found = admin.refusals.find(place.refusal_id()).await?;
+    let found = found.ok_or_else(|| {
+        let detail = "no refusal with this id is kept: it may be older than seven days, mistyped, \
+                      or one of many of its kind that were only counted";
+        Problem::not_found("no_such_refusal", detail)
+    })?;
+    Ok(Json(found.into()))
+}
+
+impl From<Kept> for RefusalView {
+    fn from(kept: Kept) -> Self {
+        Self {
+            id: kept.id,
+            at: rfc3339(kept.at),
+            api: kept.api,
+            front: kept.front,
+            operation: kept.operation,
+            code: kept.refusal,
+            status: kept.status,
+            reason: kept.reason,
+            detail: kept.detail,
+            account: kept.account.map(AccountId::number),
+            login: kept.login,
+            session: kept.session.map(|session| session.to_string()),
+            address: kept.address,
+            method: kept.method,
+            path: kept.path,
+            repeated: kept.repeated,
+            last_at: rfc3339(kept.last_at),
+        }
+    }
+}
+
+impl From<Unreadable> for Problem {
+    fn from(unreadable: Unreadable) -> Self {
+        Self::unavailable(unreadable.to_string())
+    }
+}

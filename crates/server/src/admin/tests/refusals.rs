@@ -1,0 +1,135 @@
+//! Refusals that were kept, as an operator looks for them.
+
+use countersign_domain::{AccountId, Operation, Reason};
+
+use super::*;
+use crate::refusals::{Front, Refused};
+
+fn refused(id: &str, at: Timestamp, reason: Reason) -> Refused {
+    Refused {
+        id: id.to_owned(),
+        at,
+        front: Front::BuiltIn,
+        api: Some("pay".parse().unwrap()),
+        operation: Some(Operation::Guard),
+        reason,
+        status: reason.refusal(Operation::Guard).default_status(),
+        account: AccountId::new(100_001),
+        login: None,
+        session: None,
+        address: "192.0.2.7".parse().unwrap(),
+        method: "GET".to_owned(),
+        path: "/api/v1/orders".to_owned(),
+        detail: String::new(),
+    }
+}
+
+fn ids(reply: &Reply) -> Vec<&str> {
+    assert_eq!(reply.status, StatusCode::OK, "{}", reply.body);
+    let items = reply.body["items"].as_array().unwrap();
+    items.iter().map(|it| it["id"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_refusal_is_shown_by_its_support_id() {
+    let server = Server::start().await;
+    let refusal = refused("5f0d", server.clock.now(), Reason::SessionRevoked);
+    server.state.refusals.record(refusal);
+    let shown = server.get("/admin/v1/refusals/5f0d").await;
+    assert_eq!(shown.status, StatusCode::OK);
+    let expected = json!({
+        "id": "5f0d",
+        "at": "2027-01-15T08:00:00.000250Z",
+        "api": "pay",
+        "front": "built-in",
+        "operation": "guard",
+        "code": "bad_bearer",
+        "status": 401,
+        "reason": "session_revoked",
+        "detail": "",
+        "account": 100_001,
+        "login": null,
+        "session": null,
+        "address": "192.0.2.7",
+        "method": "GET",
+        "path": "/api/v1/orders",
+        "repeated": 0,
+        "last_at": "2027-01-15T08:00:00.000250Z",
+    });
+    for (name, value) in expected.as_object().unwrap() {
+        assert_eq!(&shown.body[name], value, "{name}");
+    }
+    let unknown = server.get("/admin/v1/refusals/5f0e").await;
+    assert_eq!(unknown.problem(), (404, "no_such_refusal"));
+}
+
+#[tokio::test]
+async fn refusals_are_listed_by_whom_where_and_since_when() {
+    let server = Server::start().await;
+    let now = server.clock.now();
+    let hour = Duration::from_secs(3_600);
+    let old = refused("old", now - 2 * hour, Reason::TokenExpired);
+    server.state.refusals.record(old);
+    server.state.refusals.record(Refused {
+        account: None,
+        login: Some("acme".to_owned()),
+        operation: Some(Operation::Login),
+        address: "2001:db8::1".parse().unwrap(),
+        ..refused("new", now, Reason::WrongSecret)
+    });
+    let all = server.get("/admin/v1/refusals").await;
+    assert_eq!(ids(&all), ["new", "old"]);
+    assert_eq!(all.body["dropped"], 0);
+    for (query, expected) in [
+        ("account=100001", "old"),
+        ("code=expired_bearer", "old"),
+        ("until=1h", "old"),
+        ("login=acme", "new"),
+        ("address=2001:db8:0:0::1", "new"),
+        ("code=wrong_secret", "new"),
+        ("since=90m", "new"),
+        ("since=2027-01-15T08:00:00Z&api=pay", "new"),
+    ] {
+        let listed = server.get(&format!("/admin/v1/refusals?{query}")).await;
+        assert_eq!(ids(&listed), [expected], "{query}");
+    }
+    let first = server.get("/admin/v1/refusals?limit=1").await;
+    assert_eq!(ids(&first), ["new"]);
+    let next = &first.body["next"];
+    let rest = server
+        .get(&format!("/admin/v1/refusals?limit=1&after={next}"))
+        .await;
+    assert_eq!(
+        (ids(&rest), &rest.body["next"]),
+        (vec!["old"], &Value::Null)
+    );
+}
+
+#[tokio::test]
+async fn every_parameter_that_is_wrong_is_reported() {
+    let server = Server::start().await;
+    let query = "account=0&address=nowhere&code=because&api=nope&since=soon&after=x&limit=0&who=me";
+    let reply = server.get(&format!("/admin/v1/refusals?{query}")).await;
+    assert_eq!(reply.problem(), (400, "invalid_parameters"));
+    let errors = reply.body["errors"].as_array().unwrap();
+    let named: Vec<_> = errors
+        .iter()
+        .map(|it| it["parameter"].as_str().unwrap())
+        .collect();
+    let wrong = [
+        "account", "address", "after", "api", "code", "limit", "since", "who",
+    ];
+    for name in wrong {
+        assert!(named.contains(&name), "{name}: {}", reply.body);
+    }
+}
+
+#[tokio::test]
+async fn a_ring_that_cannot_be_read_is_unavailable_and_nothing_else_is() {
+    let mut server = Server::start().await;
+    server.state.refusals = Refusals::open(std::path::Path::new("/nonexistent/refusals.db"));
+    server.service = router(server.state.clone());
+    let reply = server.get("/admin/v1/refusals").await;
+    assert_eq!(reply.problem(), (503, "unavailable"));
+    assert_eq!(server.get("/admin/v1/apis").await.status, StatusCode::OK);
+}
