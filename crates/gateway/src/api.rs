@@ -9,6 +9,7 @@ use countersign_domain::{ApiName, Limits};
 use countersign_token::{Keychain, Pepper, Tokens};
 use http::HeaderName;
 
+use crate::forward_auth::Family;
 use crate::meter::Meter;
 use crate::routes::Routes;
 use crate::upstream::Upstream;
@@ -24,6 +25,7 @@ pub struct GuardedApi {
     upstream: Option<Upstream>,
     presentation: Vec<HeaderName>,
     forward_authorization: bool,
+    forward_auth: Option<Family>,
     meter: Meter,
 }
 
@@ -41,6 +43,7 @@ impl GuardedApi {
             limits: Limits::default(),
             upstream: None,
             forward_authorization: false,
+            forward_auth: None,
         }
     }
 
@@ -74,6 +77,13 @@ impl GuardedApi {
         self
     }
 
+    /// With verdicts for a proxy of this kind.
+    #[must_use]
+    pub fn with_forward_auth(mut self, family: Family) -> Self {
+        self.forward_auth = Some(family);
+        self
+    }
+
     /// The name.
     pub fn name(&self) -> &ApiName {
         &self.name
@@ -104,6 +114,11 @@ impl GuardedApi {
     /// What each account may do, unless it has limits of its own.
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// The kind of proxy that asks for verdicts.
+    pub(crate) fn forward_auth(&self) -> Option<Family> {
+        self.forward_auth
     }
 
     pub(crate) fn meter(&self) -> &Meter {

@@ -94,7 +94,7 @@ impl Onward<'_> {
         join_cookies(&mut fields);
         fields.insert(header::HOST, self.upstream.host().clone());
         self.say_whence(&mut fields, inbound);
-        self.identify(&mut fields);
+        identify(&mut fields, self.api, self.permit, self.request_id);
         fields
     }
 
@@ -117,18 +117,33 @@ impl Onward<'_> {
             fields.insert(FORWARDED_HOST, host);
         }
     }
+}
 
-    fn identify(&self, fields: &mut HeaderMap) {
-        fields.insert(API, visible(self.api.name().as_str()));
-        fields.insert(REQUEST_ID, visible(self.request_id));
-        let Some(caller) = self.permit.caller() else {
-            return;
-        };
-        fields.insert(ACCOUNT, caller.account.number().into());
-        fields.insert(LOGIN, visible(&caller.login));
-        if let Some(session) = caller.session() {
-            fields.insert(SESSION, visible(&session.to_string()));
-        }
+/// Says who calls, in every identity field: in an empty one what is not known,
+/// so that who copies these fields leaves no field of a client's.
+pub(crate) fn identify_fully(
+    fields: &mut HeaderMap,
+    api: &GuardedApi,
+    permit: &Permit,
+    request_id: &str,
+) {
+    for name in [ACCOUNT, LOGIN, SESSION] {
+        fields.insert(name, HeaderValue::from_static(""));
+    }
+    identify(fields, api, permit, request_id);
+}
+
+/// Says who calls, as far as it is known.
+fn identify(fields: &mut HeaderMap, api: &GuardedApi, permit: &Permit, request_id: &str) {
+    fields.insert(API, visible(api.name().as_str()));
+    fields.insert(REQUEST_ID, visible(request_id));
+    let Some(caller) = permit.caller() else {
+        return;
+    };
+    fields.insert(ACCOUNT, caller.account.number().into());
+    fields.insert(LOGIN, visible(&caller.login));
+    if let Some(session) = caller.session() {
+        fields.insert(SESSION, visible(&session.to_string()));
     }
 }
 

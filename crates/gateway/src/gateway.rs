@@ -16,7 +16,7 @@ use crate::api::GuardedApi;
 use crate::body::{BoxError, Upload};
 use crate::body_key::Keyed;
 use crate::fields::{self, Onward};
-use crate::permit::{Asked, Denied, Permit, Proof, authorize};
+use crate::permit::{Asked, Denied, Permit, authorize};
 use crate::uses::Uses;
 use crate::view::View;
 
@@ -75,8 +75,11 @@ impl Gateway {
             }
             Err(denied) => {
                 api.meter().refused(denied.reason);
+                let refusal = refuse(api, &denied, request_id);
                 Answer {
-                    response: refuse(api, denied.reason, request_id, is_head),
+                    // An answer to HEAD has no body (RFC 9110 section 9.3.2).
+                    response: refusal
+                        .map(|body| AnswerBody::refusal(if is_head { Bytes::new() } else { body })),
                     outcome: Err(denied),
                 }
             }
@@ -95,7 +98,7 @@ impl Gateway {
         // An api without an upstream has nothing here.
         let upstream = api.upstream().ok_or(Reason::PathUnknown)?;
         let (permit, body) = self.admit(api, &parts, body, client, now).await?;
-        self.note_use(&permit);
+        self.uses.note_permit(&permit);
         let onward = Onward {
             api,
             upstream,
@@ -151,17 +154,6 @@ impl Gateway {
             Err(denied) => Err(denied),
         }
     }
-
-    fn note_use(&self, permit: &Permit) {
-        if let Some(Proof::Token {
-            session,
-            generation,
-            expires_at,
-        }) = permit.caller().map(|caller| caller.proof)
-        {
-            self.uses.note(session, generation, expires_at);
-        }
-    }
 }
 
 /// The request as the upstream gets it. The body's own length frames it; what
@@ -203,23 +195,13 @@ fn stream_back(
     Response::from_parts(parts, AnswerBody::upstream(body, idle, watch))
 }
 
-/// The refusal in the dialect's spelling. An answer to HEAD has no body (RFC
-/// 9110 section 9.3.2).
-fn refuse(
-    api: &GuardedApi,
-    reason: Reason,
-    request_id: &str,
-    is_head: bool,
-) -> Response<AnswerBody> {
-    let refusal = reason.refusal(Operation::Guard);
-    let retry_after = (refusal == Refusal::Unavailable).then_some(Duration::from_secs(1));
-    let spelled = api.dialect().refuse(&Refused {
-        retry_after,
+/// The refusal in the dialect's spelling.
+pub(crate) fn refuse(api: &GuardedApi, denied: &Denied, request_id: &str) -> Response<Bytes> {
+    let refusal = denied.reason.refusal(Operation::Guard);
+    let soon = (refusal == Refusal::Unavailable).then_some(Duration::from_secs(1));
+    let mut response = api.dialect().refuse(&Refused {
+        retry_after: denied.retry_after.or(soon),
         ..Refused::new(Operation::Guard, refusal)
-    });
-    let mut response = spelled.map(|body| {
-        let body = if is_head { Bytes::new() } else { body };
-        AnswerBody::refusal(body)
     });
     response
         .headers_mut()

@@ -6,6 +6,8 @@
 
 use countersign_domain::{SessionId, Timestamp};
 
+use crate::permit::{Permit, Proof};
+
 /// Remembers which generations were reported as used.
 pub struct Uses {
     seen: papaya::HashMap<SessionId, Seen>,
@@ -29,9 +31,21 @@ impl Uses {
         }
     }
 
+    /// A guarded request was let through with this permit.
+    pub(crate) fn note_permit(&self, permit: &Permit) {
+        if let Some(Proof::Token {
+            session,
+            generation,
+            expires_at,
+        }) = permit.caller().map(|caller| caller.proof)
+        {
+            self.note(session, generation, expires_at);
+        }
+    }
+
     /// A guarded request was let through with an access token of this
     /// generation, which runs out at `until`.
-    pub(crate) fn note(&self, session: SessionId, generation: u32, until: Timestamp) {
+    fn note(&self, session: SessionId, generation: u32, until: Timestamp) {
         let seen = self.seen.pin();
         match seen.get(&session) {
             Some(before) if before.generation >= generation => return,

@@ -11,6 +11,7 @@
 mod authorizing;
 mod echo;
 mod fields;
+mod forward_auth;
 mod log;
 mod paths;
 mod static_keys;

@@ -16,8 +16,8 @@ use countersign_domain::{
     Session, SessionId, Timestamp,
 };
 use countersign_gateway::{
-    Access, Denied, Gateway, GuardedApi, Permit, Routes, Rule, Slash, Timeouts, Upstream, Uses,
-    View,
+    Access, Denied, Family, Gateway, GuardedApi, Permit, Routes, Rule, Slash, Timeouts, Upstream,
+    Uses, View,
 };
 use countersign_token::{Keychain, Material, Pepper, Seed, Tokens, tokens};
 use http::{Method, Request, Response};
@@ -61,6 +61,7 @@ pub struct Plan {
     pub timeouts: Timeouts,
     pub client: countersign_gateway::Client,
     pub forward_authorization: bool,
+    pub forward_auth: Option<Family>,
 }
 
 impl Plan {
@@ -80,6 +81,7 @@ impl Plan {
                 tls: false,
             },
             forward_authorization: false,
+            forward_auth: None,
         }
     }
 
@@ -99,6 +101,10 @@ impl Plan {
             api.forwarding_authorization()
         } else {
             api
+        };
+        let api = match self.forward_auth {
+            Some(family) => api.with_forward_auth(family),
+            None => api,
         };
         let view = Arc::new(View::new());
         let used = Arc::new(Mutex::new(Vec::new()));

@@ -1,0 +1,171 @@
+//! How each kind of proxy tells what its client asked for.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use countersign_domain::Reason;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+
+use crate::api::GuardedApi;
+use crate::client_address::{TrustedProxies, X_FORWARDED_FOR, x_forwarded_for};
+use crate::permit::Denied;
+
+const X_FORWARDED_METHOD: HeaderName = HeaderName::from_static("x-forwarded-method");
+const X_FORWARDED_URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
+const X_ORIGINAL_METHOD: HeaderName = HeaderName::from_static("x-original-method");
+const X_ORIGINAL_URI: HeaderName = HeaderName::from_static("x-original-uri");
+
+/// Every header in which some proxy tells a method or path. Those of another
+/// family come from a client, so what brings one is refused.
+static TELLING: [HeaderName; 7] = [
+    X_FORWARDED_METHOD,
+    X_FORWARDED_URI,
+    X_ORIGINAL_METHOD,
+    X_ORIGINAL_URI,
+    HeaderName::from_static("x-original-url"),
+    HeaderName::from_static("x-rewrite-url"),
+    HeaderName::from_static("x-envoy-original-path"),
+];
+
+/// A kind of proxy, by the headers that it sends with a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// `X-Original-Method`, `X-Original-URI`, `X-Forwarded-For`; only 401 and
+    /// 403 can be passed on.
+    Nginx,
+    /// `X-Forwarded-Method`, `X-Forwarded-Uri`, `X-Forwarded-For`.
+    Traefik,
+    /// The same as Traefik.
+    Caddy,
+    /// The same as nginx, sent by our Lua action, which passes on any status.
+    Haproxy,
+    /// The check's own method, the path below the api's, and `X-Forwarded-For`.
+    Envoy,
+}
+
+/// The request that a proxy asks about.
+pub struct Original<'r> {
+    /// The method.
+    pub method: Method,
+    /// The client's address.
+    pub address: IpAddr,
+    path: &'r str,
+    /// It may hold a static key, so only the dialect sees it.
+    query: Option<&'r str>,
+}
+
+impl Family {
+    /// The kinds and their names in configurations.
+    pub const NAMED: [(&'static str, Self); 5] = [
+        ("nginx", Self::Nginx),
+        ("traefik", Self::Traefik),
+        ("caddy", Self::Caddy),
+        ("haproxy", Self::Haproxy),
+        ("envoy", Self::Envoy),
+    ];
+
+    /// Reads what the client asked for from a check of a trusted proxy; `below`
+    /// is what follows the api's name in the check's path.
+    pub(super) fn read<'r>(
+        self,
+        check: &'r Parts,
+        below: &'r str,
+        trusted: &TrustedProxies,
+    ) -> Result<Original<'r>, Denied> {
+        let headers = &check.headers;
+        let own = self.telling();
+        let foreign = |name: &&HeaderName| !own.iter().flatten().any(|own| own == *name);
+        let mut foreign = TELLING.iter().filter(foreign);
+        if let Some(name) = foreign.find(|name| headers.contains_key(*name)) {
+            return Err(odd(format!("{name} is another proxy's header")));
+        }
+        needed(headers, &X_FORWARDED_FOR)?;
+        let address = x_forwarded_for(headers, trusted)?;
+        let (method, path, query) = match own {
+            Some([method, uri]) => {
+                if !below.is_empty() {
+                    return Err(Reason::PathUnknown.into());
+                }
+                let (path, query) = split(needed(headers, &uri)?)?;
+                (named(needed(headers, &method)?)?, path, query)
+            }
+            None => (check.method.clone(), below, check.uri.query()),
+        };
+        Ok(Original {
+            method,
+            address,
+            path,
+            query,
+        })
+    }
+
+    /// Where the method and the URI are told, if in headers.
+    const fn telling(self) -> Option<[HeaderName; 2]> {
+        match self {
+            Self::Nginx | Self::Haproxy => Some([X_ORIGINAL_METHOD, X_ORIGINAL_URI]),
+            Self::Traefik | Self::Caddy => Some([X_FORWARDED_METHOD, X_FORWARDED_URI]),
+            Self::Envoy => None,
+        }
+    }
+}
+
+impl<'r> Original<'r> {
+    /// The path, as the client sent it.
+    pub fn path(&self) -> &'r str {
+        self.path
+    }
+
+    pub(super) fn query(&self) -> Option<&'r str> {
+        self.query
+    }
+
+    /// The path and query without static keys.
+    pub(super) fn without_static_key(&self, api: &GuardedApi) -> Cow<'r, str> {
+        match self.query.and_then(|query| api.strip_query(query)) {
+            Some(query) => Cow::Owned(format!("{}?{query}", self.path)),
+            None => Cow::Borrowed(self.path),
+        }
+    }
+}
+
+/// The value of a header that is there exactly once.
+pub(super) fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h HeaderValue> {
+    let mut values = headers.get_all(name).iter();
+    values.next().filter(|_| values.next().is_none())
+}
+
+fn needed<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<&'h HeaderValue, Denied> {
+    only(headers, name).ok_or_else(|| {
+        odd(match headers.contains_key(name) {
+            true => format!("{name} is there more than once"),
+            false => format!("{name} is missing"),
+        })
+    })
+}
+
+fn named(method: &HeaderValue) -> Result<Method, Denied> {
+    Method::from_bytes(method.as_bytes()).map_err(|_| odd("the method is none".to_owned()))
+}
+
+/// The path and query of a request target in origin form (RFC 9112 section
+/// 3.2.1). A fragment is no part of it, and readers disagree on what follows.
+fn split(uri: &HeaderValue) -> Result<(&str, Option<&str>), Denied> {
+    let ambiguous = |byte: &u8| !byte.is_ascii_graphic() || *byte == b'#';
+    let uri = uri
+        .to_str()
+        .ok()
+        .filter(|uri| !uri.bytes().any(|byte| ambiguous(&byte)))
+        .ok_or(Reason::PathAmbiguous)?;
+    Ok(match uri.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (uri, None),
+    })
+}
+
+fn odd(detail: String) -> Denied {
+    Denied {
+        detail: Some(detail),
+        ..Denied::from(Reason::ProxyHeaders)
+    }
+}

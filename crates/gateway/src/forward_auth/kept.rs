@@ -1,0 +1,124 @@
+//! Refusals that wait for nginx to ask for their spelling, which it does at once
+//! or never.
+//!
+//! They are found by the support id alone, which nobody can guess, given out
+//! once, and forgotten after a minute or when too many wait.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use countersign_domain::{ApiName, Timestamp};
+
+use crate::permit::Denied;
+
+/// How long a refusal waits.
+const LIFETIME: Duration = Duration::from_secs(60);
+
+/// How many wait at most.
+const CAPACITY: usize = 10_000;
+
+#[derive(Default)]
+pub(super) struct Kept(Mutex<Waiting>);
+
+#[derive(Default)]
+struct Waiting {
+    by_id: HashMap<Box<str>, Refused>,
+    /// The oldest first; some may have been taken.
+    order: VecDeque<(Timestamp, Box<str>)>,
+}
+
+struct Refused {
+    api: ApiName,
+    denied: Denied,
+    until: Timestamp,
+}
+
+impl Kept {
+    pub(super) fn keep(&self, id: &str, api: &ApiName, denied: &Denied, now: Timestamp) {
+        let until = now + LIFETIME;
+        let refused = Refused {
+            api: api.clone(),
+            denied: denied.clone(),
+            until,
+        };
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.make_room(now);
+        waiting.by_id.insert(id.into(), refused);
+        waiting.order.push_back((until, id.into()));
+    }
+
+    /// The refusal with this id, if it is of this api and still waits.
+    pub(super) fn take(&self, id: &str, api: &ApiName, now: Timestamp) -> Option<Denied> {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.by_id.get(id)?.api != *api {
+            return None;
+        }
+        let refused = waiting.by_id.remove(id)?;
+        (refused.until > now).then_some(refused.denied)
+    }
+}
+
+impl Waiting {
+    fn make_room(&mut self, now: Timestamp) {
+        let full = |order: &VecDeque<_>| order.len() >= CAPACITY;
+        while let Some((until, _)) = self.order.front()
+            && (*until <= now || full(&self.order))
+        {
+            if let Some((_, id)) = self.order.pop_front() {
+                self.by_id.remove(&id);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use countersign_domain::Reason;
+
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_seconds(seconds)
+    }
+
+    fn api() -> ApiName {
+        "shop".parse().unwrap()
+    }
+
+    fn keep(kept: &Kept, id: &str, now: Timestamp) {
+        kept.keep(id, &api(), &Reason::TokenMissing.into(), now);
+    }
+
+    #[test]
+    fn a_refusal_is_told_once_to_its_own_api() {
+        let kept = Kept::default();
+        keep(&kept, "a", at(0));
+        assert_eq!(kept.take("a", &"other".parse().unwrap(), at(0)), None);
+        assert_eq!(kept.take("b", &api(), at(0)), None);
+        let told = kept.take("a", &api(), at(59)).unwrap();
+        assert_eq!(told.reason, Reason::TokenMissing);
+        assert_eq!(kept.take("a", &api(), at(59)), None);
+    }
+
+    #[test]
+    fn after_a_minute_it_is_forgotten() {
+        let kept = Kept::default();
+        keep(&kept, "a", at(0));
+        assert_eq!(kept.take("a", &api(), at(60)), None);
+        keep(&kept, "b", at(0));
+        keep(&kept, "c", at(60));
+        assert_eq!(kept.0.lock().unwrap().order.len(), 1);
+    }
+
+    #[test]
+    fn when_too_many_wait_the_oldest_go() {
+        let kept = Kept::default();
+        for number in 0..=CAPACITY {
+            keep(&kept, &number.to_string(), at(0));
+        }
+        assert_eq!(kept.0.lock().unwrap().by_id.len(), CAPACITY);
+        assert_eq!(kept.take("0", &api(), at(0)), None);
+        assert!(kept.take("1", &api(), at(0)).is_some());
+    }
+}

@@ -1,0 +1,389 @@
+//! Verdicts as proxies ask for them.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use countersign_domain::revocation::Notice;
+use countersign_domain::{Account, Allowlist, Reason};
+use countersign_gateway::{Family, ForwardAnswer, ForwardAuth, TrustedProxies, Uses, asked_api};
+use http::request::Parts;
+use http::{Request, Response};
+
+use crate::world::{
+    ACCOUNT, APIRONE, B2BINPAY, KEY, LOGIN, MYPOPUP, NOW, OTHER_LOGIN, Plan, REQUEST_ID, SESSION,
+    World,
+};
+
+const PROXY: &str = "10.0.0.1";
+const CLIENT: &str = "198.51.100.7";
+const X_FORWARDED: [&str; 2] = ["x-forwarded-method", "x-forwarded-uri"];
+const X_ORIGINAL: [&str; 2] = ["x-original-method", "x-original-uri"];
+
+/// An api, and who gives verdicts on it.
+struct Scene {
+    world: World,
+    forward: ForwardAuth,
+    family: Family,
+}
+
+fn scene(dialect: &'static str, family: Family) -> Scene {
+    let mut plan = Plan::new(dialect, "http://127.0.0.1:1".to_owned());
+    plan.forward_auth = Some(family);
+    let world = plan.build();
+    let used = std::sync::Arc::clone(&world.used);
+    let uses = Uses::new(100, move |session, generation| {
+        used.lock().unwrap().push((session, generation));
+    });
+    let trusted = TrustedProxies::parse(&["10.0.0.0/8"]).unwrap();
+    let view = std::sync::Arc::clone(&world.view);
+    Scene {
+        forward: ForwardAuth::new(view, uses.into(), trusted),
+        world,
+        family,
+    }
+}
+
+impl Scene {
+    /// The check that a proxy of the family sends about a request.
+    fn check(&self, method: &str, uri: &str, more: &[(&str, &str)]) -> Parts {
+        let base = format!("/forward-auth/{}", self.world.api.name());
+        let told = match self.family {
+            Family::Nginx | Family::Haproxy => Some(X_ORIGINAL),
+            Family::Traefik | Family::Caddy => Some(X_FORWARDED),
+            Family::Envoy => None,
+        };
+        let mut request = match told {
+            Some([named, at]) => Request::get(base).header(named, method).header(at, uri),
+            None => Request::builder().method(method).uri(base + uri),
+        };
+        request = request.header("x-forwarded-for", CLIENT);
+        for (name, value) in more {
+            request = request.header(*name, *value);
+        }
+        request.body(()).unwrap().into_parts().0
+    }
+
+    fn ask<'r>(&self, check: &'r Parts) -> ForwardAnswer<'r> {
+        self.ask_from(PROXY, check)
+    }
+
+    fn ask_from<'r>(&self, peer: &str, check: &'r Parts) -> ForwardAnswer<'r> {
+        let peer: IpAddr = peer.parse().unwrap();
+        let api = &self.world.api;
+        self.forward.answer(api, check, peer, REQUEST_ID, NOW)
+    }
+
+    fn reason(&self, check: &Parts) -> Reason {
+        let answer = self.ask(check);
+        assert_ne!(answer.response.status(), 200);
+        answer.outcome.unwrap().unwrap_err().reason
+    }
+
+    /// What the built-in proxy answers to the same request.
+    async fn built_in(&self, target: &str, fields: &[(&str, &str)]) -> Response<Bytes> {
+        self.world.serve().await.get(target, fields).await
+    }
+
+    fn refusal(&self, id: &str) -> Parts {
+        let path = format!("/forward-auth/{}/refusal", self.world.api.name());
+        let request = Request::get(path).header("x-countersign-refusal", id);
+        request.body(()).unwrap().into_parts().0
+    }
+}
+
+fn identity(response: &Response<Bytes>) -> Vec<(String, String)> {
+    let fields = response.headers().iter();
+    let text = |it: &http::HeaderValue| it.to_str().unwrap().to_owned();
+    let named = fields.map(|(name, value)| (name.to_string(), text(value)));
+    let mut named: Vec<_> = named.collect();
+    named.sort();
+    named
+}
+
+fn named(fields: [(&str, &str); 6]) -> Vec<(String, String)> {
+    let owned = fields.map(|(name, value)| (format!("x-countersign-{name}"), value.to_owned()));
+    owned.into()
+}
+
+#[test]
+fn every_family_is_told_who_calls() {
+    for (_, family) in Family::NAMED {
+        let scene = scene(MYPOPUP, family);
+        let bearer = scene.world.bearer();
+        let check = scene.check("POST", "/api/v1/x?a=%2F&b", &[("authorization", &bearer)]);
+        let answer = scene.ask(&check);
+        assert_eq!(answer.response.status(), 200, "{family:?}");
+        assert!(answer.response.body().is_empty());
+        let expected = named([
+            ("account", &ACCOUNT.to_string()),
+            ("api", "mypopup"),
+            ("login", LOGIN),
+            ("request-id", REQUEST_ID),
+            ("session", &SESSION.to_string()),
+            ("uri", "/api/v1/x?a=%2F&b"),
+        ]);
+        assert_eq!(identity(&answer.response), expected, "{family:?}");
+        assert_eq!(*scene.world.used.lock().unwrap(), [(SESSION, 4)]);
+        let original = answer.original.unwrap();
+        assert_eq!(original.method, "POST");
+        assert_eq!(original.path(), "/api/v1/x");
+        assert_eq!(original.address.to_string(), CLIENT);
+    }
+}
+
+#[test]
+fn a_static_key_opens_and_is_not_in_the_uri_that_is_told() {
+    let scene = scene(APIRONE, Family::Nginx);
+    let path = format!("/api/v2/accounts/{LOGIN}/invoices");
+    for (query, left) in [
+        (format!("?transfer-key={KEY}"), ""),
+        (format!("?a=1&transfer%2Dkey={KEY}&b"), "?a=1&b"),
+    ] {
+        let answer_to = scene.check("GET", &format!("{path}{query}"), &[]);
+        let answer = scene.ask(&answer_to);
+        let expected = named([
+            ("account", &ACCOUNT.to_string()),
+            ("api", "apirone"),
+            ("login", LOGIN),
+            ("request-id", REQUEST_ID),
+            ("session", ""),
+            ("uri", &format!("{path}{left}")),
+        ]);
+        assert_eq!(identity(&answer.response), expected);
+    }
+}
+
+#[test]
+fn on_a_public_route_the_identity_is_told_empty() {
+    let scene = scene(MYPOPUP, Family::Caddy);
+    let bearer = scene.world.bearer();
+    let check = scene.check("GET", "/api/v1/public", &[("authorization", &bearer)]);
+    let expected = named([
+        ("account", ""),
+        ("api", "mypopup"),
+        ("login", ""),
+        ("request-id", REQUEST_ID),
+        ("session", ""),
+        ("uri", "/api/v1/public"),
+    ]);
+    assert_eq!(identity(&scene.ask(&check).response), expected);
+}
+
+#[tokio::test]
+async fn the_partner_is_told_what_the_built_in_proxy_would_tell() {
+    for dialect in [MYPOPUP, B2BINPAY, APIRONE] {
+        for (_, family) in Family::NAMED {
+            let scene = scene(dialect, family);
+            for (target, bearer) in [
+                ("/api/v1/x", "Bearer bad"),
+                ("/deposit/x", "Basic YTpi"),
+                ("/api/v2/accounts/x/y", "Bearer e30.e30.e30"),
+                ("/nowhere", "Bearer bad"),
+                ("/deposit/../x", "Bearer bad"),
+            ] {
+                let fields = [("authorization", bearer)];
+                let check = scene.check("GET", target, &fields);
+                let mut told = scene.ask(&check).response;
+                if family == Family::Nginx {
+                    assert!([401, 403].contains(&told.status().as_u16()));
+                    assert!(told.body().is_empty());
+                    assert_eq!(told.headers().len(), 1, "{:?}", told.headers());
+                    let asked = scene.refusal(REQUEST_ID);
+                    let again = scene.ask(&asked);
+                    assert_eq!(again.outcome, None, "it was logged before");
+                    told = again.response;
+                }
+                let same = scene.built_in(target, &fields).await;
+                assert_eq!(told.status(), same.status(), "{family:?} {target}");
+                assert_eq!(told.body(), same.body(), "{family:?} {target}");
+                for (name, value) in told.headers() {
+                    assert_eq!(same.headers().get(name), Some(value), "{name}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_refused_head_has_no_body() {
+    let scene = scene(MYPOPUP, Family::Traefik);
+    let check = scene.check("HEAD", "/api/v1/x", &[]);
+    let response = scene.ask(&check).response;
+    assert_eq!(
+        (response.status().as_u16(), response.body().len()),
+        (401, 0)
+    );
+}
+
+#[test]
+fn only_trusted_proxies_are_answered() {
+    let scene = scene(MYPOPUP, Family::Traefik);
+    let bearer = scene.world.bearer();
+    let check = scene.check("GET", "/api/v1/x", &[("authorization", &bearer)]);
+    let answer = scene.ask_from("192.0.2.1", &check);
+    assert_eq!(answer.response.status(), 403);
+    let media = &answer.response.headers()["content-type"];
+    assert_eq!(media, "application/problem+json");
+    let denied = answer.outcome.unwrap().unwrap_err();
+    assert_eq!(denied.reason, Reason::ProxyUntrusted);
+    assert!(answer.original.is_none());
+}
+
+#[test]
+fn an_api_without_a_proxy_of_its_own_gives_no_verdicts() {
+    let mut scene = scene(MYPOPUP, Family::Traefik);
+    scene.world = Plan::new(MYPOPUP, "http://127.0.0.1:1".to_owned()).build();
+    let bearer = scene.world.bearer();
+    let check = scene.check("GET", "/api/v1/x", &[("authorization", &bearer)]);
+    assert_eq!(scene.reason(&check), Reason::PathUnknown);
+}
+
+#[test]
+fn a_header_that_is_missing_repeated_or_of_another_family_is_denied() {
+    for (_, family) in Family::NAMED {
+        let scene = scene(MYPOPUP, family);
+        let bearer = scene.world.bearer();
+        let bearer = ("authorization", bearer.as_str());
+        let check = || scene.check("GET", "/api/v1/x", &[bearer]);
+        let (own, foreign) = match family {
+            Family::Nginx | Family::Haproxy => (&X_ORIGINAL[..], &X_FORWARDED[..]),
+            Family::Traefik | Family::Caddy => (&X_FORWARDED[..], &X_ORIGINAL[..]),
+            Family::Envoy => (&[][..], &X_ORIGINAL[..]),
+        };
+        for name in own.iter().chain(&["x-forwarded-for"]) {
+            let mut without = check();
+            let value = without.headers.remove(*name).unwrap();
+            assert_eq!(scene.reason(&without), Reason::ProxyHeaders, "{name}");
+            let mut twice = check();
+            twice.headers.append(*name, value);
+            assert_eq!(scene.reason(&twice), Reason::ProxyHeaders, "{name}");
+        }
+        for name in foreign.iter().chain(&["x-rewrite-url", "x-original-url"]) {
+            let spoofed = scene.check("GET", "/api/v1/x", &[bearer, (name, "/api/v1/public")]);
+            assert_eq!(scene.reason(&spoofed), Reason::ProxyHeaders, "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_path_below_the_apis_is_for_envoy_alone() {
+    let scene = scene(MYPOPUP, Family::Caddy);
+    let bearer = scene.world.bearer();
+    let mut check = scene.check("GET", "/api/v1/x", &[("authorization", &bearer)]);
+    for below in ["/", "/refusal", "/api/v1/x"] {
+        check.uri = format!("/forward-auth/mypopup{below}").parse().unwrap();
+        assert_eq!(scene.reason(&check), Reason::PathUnknown, "{below}");
+    }
+}
+
+#[test]
+fn what_readers_of_a_uri_disagree_about_is_denied() {
+    let scene = scene(MYPOPUP, Family::Haproxy);
+    let bearer = scene.world.bearer();
+    for uri in [
+        "",
+        "api/v1/x",
+        "http://host/api/v1/x",
+        "//host/api/v1/x",
+        "/api/v1/public/../x",
+        "/api/v1/x#/../../public",
+        "/api/v1/x?a#b",
+        "/api/v1/x b",
+        "/api/v1/x?a b",
+        "/api/v1/%2e%2e/x",
+        "/api/v1/é",
+        "/api/v1/x?é",
+    ] {
+        let check = scene.check("GET", uri, &[("authorization", &bearer)]);
+        assert_eq!(scene.reason(&check), Reason::PathAmbiguous, "{uri}");
+    }
+}
+
+#[test]
+fn the_method_that_is_told_is_judged() {
+    let scene = scene(MYPOPUP, Family::Nginx);
+    for (method, reason) in [
+        ("POST", Reason::TokenMissing),
+        ("get", Reason::TokenMissing),
+        ("CONNECT", Reason::MethodUnknown),
+        ("G T", Reason::ProxyHeaders),
+        ("", Reason::ProxyHeaders),
+    ] {
+        let check = scene.check(method, "/api/v1/public", &[]);
+        assert_eq!(scene.reason(&check), reason, "{method:?}");
+    }
+}
+
+#[test]
+fn the_address_is_the_one_that_the_proxy_saw() {
+    let scene = scene(MYPOPUP, Family::Envoy);
+    scene.world.tell(&[Notice::Account(Account {
+        allow: Allowlist::parse(&[CLIENT]).unwrap(),
+        ..scene.world.account(ACCOUNT, LOGIN)
+    })]);
+    let bearer = scene.world.bearer();
+    for (told, reason) in [
+        (format!("203.0.113.9, {CLIENT}"), None),
+        (
+            format!("{CLIENT}, 203.0.113.9"),
+            Some(Reason::AddressDenied),
+        ),
+        (
+            format!("{CLIENT}, unknown"),
+            Some(Reason::AddressUnreadable),
+        ),
+    ] {
+        let mut check = scene.check("GET", "/api/v1/x", &[("authorization", &bearer)]);
+        let told = told.parse().unwrap();
+        check.headers.insert("x-forwarded-for", told);
+        let refused = scene.ask(&check).outcome.unwrap().err();
+        assert_eq!(refused.map(|denied| denied.reason), reason);
+    }
+}
+
+#[test]
+fn another_login_in_the_path_is_forbidden() {
+    let scene = scene(APIRONE, Family::Traefik);
+    let bearer = scene.world.bearer();
+    let path = format!("/api/v2/accounts/{OTHER_LOGIN}/invoices");
+    let check = scene.check("GET", &path, &[("authorization", &bearer)]);
+    assert_eq!(scene.reason(&check), Reason::ForeignPath);
+}
+
+#[test]
+fn a_refusal_that_is_not_known_is_no_success() {
+    let scene = scene(MYPOPUP, Family::Nginx);
+    let check = scene.check("GET", "/api/v1/x", &[]);
+    assert_eq!(scene.ask(&check).response.status(), 401);
+    for id in ["", "another"] {
+        let asked = scene.refusal(id);
+        assert_eq!(scene.ask(&asked).response.status(), 503);
+    }
+    let mut twice = scene.refusal(REQUEST_ID);
+    let id = REQUEST_ID.parse().unwrap();
+    twice.headers.append("x-countersign-refusal", id);
+    assert_eq!(scene.ask(&twice).response.status(), 503);
+    let asked = scene.refusal(REQUEST_ID);
+    let stranger = scene.ask_from("192.0.2.1", &asked);
+    assert_eq!(stranger.response.status(), 403);
+    let api = &scene.world.api;
+    let late = NOW + Duration::from_secs(60);
+    let proxy = PROXY.parse().unwrap();
+    let late = scene.forward.answer(api, &asked, proxy, "other", late);
+    assert_eq!(late.response.status(), 503);
+    assert_eq!(scene.ask(&asked).response.status(), 503, "it is told once");
+}
+
+#[test]
+fn the_path_names_the_api() {
+    for (path, api) in [
+        ("/forward-auth/shop", Some("shop")),
+        ("/forward-auth/shop/deposit/1", Some("shop")),
+        ("/forward-auth/", Some("")),
+        ("/forward-auth", None),
+        ("/deposit/forward-auth/shop", None),
+    ] {
+        assert_eq!(asked_api(path), api);
+    }
+}
