@@ -41,6 +41,16 @@ pub enum Action {
     SessionsEnded,
     /// A signing key was made, or the active one replaced.
     KeyRotated,
+    /// A signing key was killed, and everything that it signed.
+    KeyKilled,
+    /// Everything of an api was revoked; each account has its own entry too.
+    ApiRevoked,
+    /// An admin key was made.
+    AdminKeyCreated,
+    /// An admin key was deleted.
+    AdminKeyDeleted,
+    /// Everything that is sealed was sealed anew under another master key.
+    MasterKeyReplaced,
 }
 
 impl Action {
@@ -65,6 +75,11 @@ impl Action {
             Self::SessionEnded => "session_ended",
             Self::SessionsEnded => "sessions_ended",
             Self::KeyRotated => "key_rotated",
+            Self::KeyKilled => "key_killed",
+            Self::ApiRevoked => "api_revoked",
+            Self::AdminKeyCreated => "admin_key_created",
+            Self::AdminKeyDeleted => "admin_key_deleted",
+            Self::MasterKeyReplaced => "master_key_replaced",
         }
     }
 }

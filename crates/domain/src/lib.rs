@@ -12,6 +12,7 @@ pub mod audit;
 pub mod key;
 pub mod limits;
 pub mod network;
+pub mod operator;
 pub mod policy;
 pub mod rate;
 pub mod refusal;
@@ -25,6 +26,7 @@ pub use account::{Account, AccountId, Allowlist, ApiName, Credential, Credential
 pub use key::Kid;
 pub use limits::{AccountLimits, Limits};
 pub use network::Network;
+pub use operator::{ApiScope, Role};
 pub use policy::{LogoutScope, NewLogin, RefreshMode};
 pub use rate::{Rate, Tally};
 pub use refusal::{Operation, Reason, Refusal};

@@ -66,10 +66,26 @@ fn checksum(body: &str) -> String {
     hex::encode(&digest.as_ref()[..CHECK / 2])
 }
 
-/// A new key for the admin API: `csa_`, 43 alphanumerics and a checksum.
+/// The owner's key for the admin API: `csa_`, 43 alphanumerics and a checksum.
 pub fn admin_key() -> Result<Secret, NoRandomness> {
     let body = format!("csa_{}", alphanumerics(SECRET)?);
     Ok(Secret::from(format!("{body}_{}", checksum(&body))))
+}
+
+/// A named key for the admin API, `csa_ID_SECRET_CHECK`, and its id.
+pub fn named_admin_key() -> Result<(String, Secret), NoRandomness> {
+    let id = alphanumerics(ID)?;
+    let body = format!("csa_{id}_{}", alphanumerics(SECRET)?);
+    Ok((id, Secret::from(format!("{body}_{}", checksum(&body)))))
+}
+
+/// The id in a text of the form of a named admin key, whole and not mistyped.
+pub fn admin_key_id(text: &str) -> Option<&str> {
+    let (body, check) = text.rsplit_once('_')?;
+    let (id, secret) = body.strip_prefix("csa_")?.split_once('_')?;
+    let is_whole = id.len() == ID && secret.len() == SECRET && checksum(body) == check;
+    let plain = |part: &str| part.bytes().all(|byte| ALPHABET.contains(&byte));
+    (is_whole && plain(id) && plain(secret)).then_some(id)
 }
 
 #[cfg(test)]
@@ -83,6 +99,19 @@ mod tests {
         assert_eq!(checksum(body), check);
         assert_ne!(checksum(&body[..body.len() - 1]), check);
         assert_eq!(key.expose().len(), 4 + SECRET + 1 + CHECK);
+    }
+
+    #[test]
+    fn the_id_of_an_admin_key_is_read_from_a_whole_one_only() {
+        let (id, key) = named_admin_key().unwrap();
+        let key = key.expose();
+        assert_eq!(admin_key_id(key), Some(id.as_str()));
+        let owner = admin_key().unwrap();
+        let cut = &key[..key.len() - 1];
+        let other = key.replacen("csa_", "csb_", 1);
+        for bad in ["", "csa_", "csa__", cut, &other, owner.expose()] {
+            assert_eq!(admin_key_id(bad), None, "{bad}");
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ use countersign_server::api::Api;
 use countersign_server::issuer::Issuer;
 use countersign_server::password::Passwords;
 use countersign_server::refusals::Refusals;
+use countersign_server::seal::MasterKey;
 use countersign_server::store::Store;
 use countersign_transport::{Limits, serve, serve_told};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -94,6 +95,7 @@ struct Node {
     apis: Arc<BTreeMap<ApiName, Arc<Api>>>,
     passwords: Passwords,
     refusals: Refusals,
+    master: Arc<MasterKey>,
     store: Store,
     view: Arc<View>,
     uses: Arc<Uses>,
@@ -109,6 +111,7 @@ impl Node {
             served,
             passwords,
             refusals,
+            master,
             ..
         } = opened;
         let marks = store.clone();
@@ -127,6 +130,7 @@ impl Node {
             apis: Arc::new(apis),
             passwords,
             refusals,
+            master: Arc::new(master),
             store,
             view,
             uses,
@@ -151,6 +155,7 @@ impl Node {
             passwords: self.passwords.clone(),
             refusals: self.refusals.clone(),
             key: AdminKey::new("admin", key),
+            master: self.master.clone(),
         };
         router(state).merge(probes)
     }

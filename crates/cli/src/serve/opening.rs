@@ -27,6 +27,7 @@ pub(crate) struct Opened {
     pub(crate) served: Vec<Served>,
     pub(crate) passwords: Passwords,
     pub(crate) refusals: Refusals,
+    pub(crate) master: MasterKey,
     pub(crate) demo: Option<Demo>,
 }
 
@@ -60,6 +61,7 @@ impl Opened {
             served,
             passwords,
             refusals: Refusals::open(&directory.refusals()),
+            master,
             demo,
         })
     }

@@ -140,6 +140,7 @@ async fn state(data: &Path) -> AdminState {
         passwords: Passwords::new(1, 8).unwrap(),
         refusals: Refusals::open(&data.join("refusals.db")),
         key: AdminKey::new("owner", &Secret::from(KEY)),
+        master: Arc::new(master),
     }
 }
 

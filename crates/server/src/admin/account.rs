@@ -1,5 +1,6 @@
 //! Accounts: list, show, create, change, delete.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -44,11 +45,13 @@ struct Created {
 
 pub(super) async fn list(
     State(admin): State<AdminState>,
+    operator: Operator,
     parameters: Parameters,
 ) -> Result<Json<Page<AccountView, u64>>, Problem> {
     let (filter, after, limit) = parameters.read(|query| {
         let filter = AccountFilter {
-            api: query.api("api", &admin.apis).map(|(name, _)| name.clone()),
+            scope: operator.scope().clone(),
+            api: query.api("api", &operator.apis(&admin)),
             login: query.text("login"),
         };
         Some((filter, query.account_id("after"), limit(query)))
@@ -60,9 +63,10 @@ pub(super) async fn list(
 
 pub(super) async fn show(
     State(admin): State<AdminState>,
+    operator: Operator,
     place: Place,
 ) -> Result<Json<AccountView>, Problem> {
-    Ok(Json(place.account(&admin).await?.into()))
+    Ok(Json(place.account(&admin, &operator).await?.into()))
 }
 
 pub(super) async fn create(
@@ -76,7 +80,7 @@ pub(super) async fn create(
         credential,
         allow,
         active,
-    } = body.read(|fields| Creation::read(fields, &admin))?;
+    } = body.read(|fields| Creation::read(fields, &operator.apis(&admin)))?;
     let Made {
         login,
         stored,
@@ -104,9 +108,10 @@ pub(super) async fn create(
 }
 
 impl Creation {
-    fn read(fields: &mut Fields, admin: &AdminState) -> Option<Self> {
+    fn read(fields: &mut Fields, apis: &BTreeMap<ApiName, Arc<Api>>) -> Option<Self> {
         fields.require("api");
-        let api = fields.api("api", &admin.apis).map(|(_, api)| api.clone());
+        let api = fields.api("api", apis);
+        let api = api.and_then(|name| apis.get(&name).cloned());
         let id = fields.account_id("id");
         let allow = fields.networks("allow").unwrap_or_default();
         let active = fields.active("state").unwrap_or(true);
@@ -127,7 +132,7 @@ pub(super) async fn change(
     place: Place,
     body: Body,
 ) -> Result<Json<AccountView>, Problem> {
-    let id = place.account_id()?;
+    let id = place.account(&admin, &operator).await?.id;
     let update = body.read(update)?;
     let action = action(&update);
     let updated = admin
@@ -166,7 +171,7 @@ pub(super) async fn delete(
     operator: Operator,
     place: Place,
 ) -> Result<StatusCode, Problem> {
-    let account = place.account(&admin).await?;
+    let account = place.account(&admin, &operator).await?;
     let deleted = admin.store.delete_account(account.id, operator.actor());
     if !deleted.await? {
         return Err(no_account());

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::Number;
 
 use super::AdminState;
+use super::key::Operator;
 use super::page::Page;
 use crate::api::Api;
 
@@ -30,10 +31,12 @@ struct LifetimesView {
     window: Number,
 }
 
-pub(super) async fn list(State(admin): State<AdminState>) -> Json<Page<ApiView, String>> {
-    Json(Page::whole(
-        admin.apis.values().map(|api| view(api)).collect(),
-    ))
+pub(super) async fn list(
+    State(admin): State<AdminState>,
+    operator: Operator,
+) -> Json<Page<ApiView, String>> {
+    let apis = operator.apis(&admin);
+    Json(Page::whole(apis.values().map(|api| view(api)).collect()))
 }
 
 fn view(api: &Api) -> ApiView {

@@ -31,9 +31,10 @@ struct Created {
 
 pub(super) async fn list(
     State(admin): State<AdminState>,
+    operator: Operator,
     place: Place,
 ) -> Result<Json<Page<CredentialView, u64>>, Problem> {
-    let account = place.account(&admin).await?;
+    let account = place.account(&admin, &operator).await?;
     let found = admin.store.credentials(account.id).await?;
     let items = found.into_iter().map(CredentialView::from).collect();
     Ok(Json(Page::whole(items)))
@@ -41,9 +42,10 @@ pub(super) async fn list(
 
 pub(super) async fn show(
     State(admin): State<AdminState>,
+    operator: Operator,
     place: Place,
 ) -> Result<Json<CredentialView>, Problem> {
-    Ok(Json(place.credential(&admin).await?.into()))
+    Ok(Json(place.credential(&admin, &operator).await?.into()))
 }
 
 pub(super) async fn create(
@@ -52,7 +54,7 @@ pub(super) async fn create(
     place: Place,
     body: Body,
 ) -> Result<Response, Problem> {
-    let account = place.account(&admin).await?;
+    let account = place.account(&admin, &operator).await?;
     let api = admin.apis.get(&account.api).ok_or_else(|| {
         let name = &account.api;
         Problem::new(
@@ -90,7 +92,7 @@ pub(super) async fn change(
     place: Place,
     body: Body,
 ) -> Result<Json<CredentialView>, Problem> {
-    let id = place.credential(&admin).await?.id;
+    let id = place.credential(&admin, &operator).await?.id;
     let active = body.read(state)?;
     let actor = operator.actor();
     let changed = admin.store.set_credential_active(id, active, actor).await?;
@@ -114,7 +116,7 @@ pub(super) async fn delete(
     operator: Operator,
     place: Place,
 ) -> Result<StatusCode, Problem> {
-    let credential = place.credential(&admin).await?;
+    let credential = place.credential(&admin, &operator).await?;
     let deleted = admin
         .store
         .delete_credential(credential.id, operator.actor());

@@ -1,8 +1,10 @@
 //! The members of a JSON body, or the parameters of a query, read one by one.
 //! Everything that is wrong is reported at once, unknown names too.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use countersign_domain::account::{Allowlist, Invalid};
-use countersign_domain::{AccountId, ApiName};
+use countersign_domain::{AccountId, ApiName, Timestamp};
 use serde_json::{Map, Value};
 
 use super::problem::{Fault, Problem};
@@ -150,25 +152,62 @@ impl Fields {
     }
 
     /// The name of one of `known`, if it is there.
-    pub(super) fn api<'a, T>(
+    pub(super) fn api<T>(
         &mut self,
         name: &'static str,
-        known: &'a std::collections::BTreeMap<ApiName, T>,
-    ) -> Option<(&'a ApiName, &'a T)> {
+        known: &BTreeMap<ApiName, T>,
+    ) -> Option<ApiName> {
         let text = self.text(name)?;
-        let parsed = text.parse::<ApiName>().ok();
-        if let Some(found) = parsed.and_then(|api| known.get_key_value(&api)) {
-            return Some(found);
+        match one_of(&text, known) {
+            Ok(api) => Some(api),
+            Err(why) => self.fault(name, why),
         }
-        let names: Vec<_> = known.keys().map(ApiName::as_str).collect();
-        self.fault(
-            name,
-            format!(
-                "there is no api {:?}; there is {}",
-                short(&text),
-                names.join(", ")
-            ),
-        )
+    }
+
+    /// A list of names of `known`, if it is there.
+    pub(super) fn apis<T>(
+        &mut self,
+        name: &'static str,
+        known: &BTreeMap<ApiName, T>,
+    ) -> Option<BTreeSet<ApiName>> {
+        let texts = self.texts(name, "a list of apis", known.len())?;
+        let mut apis = BTreeSet::new();
+        for (index, text) in texts.iter().enumerate() {
+            match one_of(text, known) {
+                Ok(api) => drop(apis.insert(api)),
+                Err(why) => self.push(&format!("{name}/{index}"), why),
+            }
+        }
+        Some(apis)
+    }
+
+    /// A list of at most `most` texts, if it is there.
+    fn texts(&mut self, name: &'static str, wanted: &str, most: usize) -> Option<Vec<String>> {
+        let items = match self.take(name)? {
+            Value::Array(items) if items.len() <= most => items,
+            Value::Array(_) => return self.fault(name, format!("has more than {most} items")),
+            other => return self.wrong_type(name, wanted, &other),
+        };
+        let mut texts = Vec::with_capacity(items.len());
+        for (index, item) in items.into_iter().enumerate() {
+            match item {
+                Value::String(text) => texts.push(text),
+                other => {
+                    let why = format!("must be text, not {}", kind(&other));
+                    return self.fault(&format!("{name}/{index}"), why);
+                }
+            }
+        }
+        Some(texts)
+    }
+
+    /// An instant as RFC 3339 writes it, if it is there.
+    pub(super) fn instant(&mut self, name: &'static str) -> Option<Timestamp> {
+        let text = self.text(name)?;
+        match text.parse::<jiff::Timestamp>() {
+            Ok(instant) => Some(Timestamp::from_micros(instant.as_microsecond())),
+            Err(_) => self.fault(name, "must be an instant such as 2027-01-15T08:00:00Z"),
+        }
     }
 
     /// Reports what is wrong with a value.
@@ -211,6 +250,19 @@ impl Fields {
 
 /// The most networks that an account may be allowed from.
 const MAX_NETWORKS: usize = 256;
+
+fn one_of<T>(text: &str, known: &BTreeMap<ApiName, T>) -> Result<ApiName, String> {
+    let parsed = text.parse::<ApiName>().ok();
+    if let Some(found) = parsed.filter(|api| known.contains_key(api)) {
+        return Ok(found);
+    }
+    let names: Vec<_> = known.keys().map(ApiName::as_str).collect();
+    let names = names.join(", ");
+    Err(format!(
+        "there is no api {:?}; there is {names}",
+        short(text)
+    ))
+}
 
 /// What a value is, in words.
 pub(super) fn kind(value: &Value) -> &'static str {

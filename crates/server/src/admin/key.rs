@@ -1,5 +1,10 @@
-//! The admin key: who may operate, checked before anything else is looked at.
+//! Admin keys: who operates, checked before anything else is looked at.
+//!
+//! The owner's key lies in the data directory and opens everything. Named keys
+//! are in the store, each with a role, the apis that it sees, and an end. All
+//! are random, so a fast hash is enough; a key itself is never kept.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -11,13 +16,15 @@ use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use countersign_dialect::Secret;
+use countersign_domain::{ApiName, ApiScope, Role};
 
 use super::AdminState;
 use super::problem::Problem;
-use crate::store::Actor;
+use crate::api::Api;
+use crate::generated_key::admin_key_id;
+use crate::store::{Actor, StoredAdminKey};
 
-/// An admin key by its hash. The key itself is random, so a fast hash is
-/// enough, and is not kept. Cheap to clone.
+/// The owner's key by its hash. Cheap to clone.
 #[derive(Clone)]
 pub struct AdminKey {
     name: Arc<str>,
@@ -25,17 +32,18 @@ pub struct AdminKey {
 }
 
 impl AdminKey {
-    /// The key with this text; `name` stands for it in the audit log.
+    /// The key with this text; `name` stands for it in the audit log, and no
+    /// named key may have it.
     pub fn new(name: &str, key: &Secret) -> Self {
         Self {
             name: name.into(),
-            hash: sha256(key.expose()),
+            hash: hash(key.expose()),
         }
     }
 
-    /// Whether this is the key, in constant time.
-    fn matches(&self, presented: &str) -> bool {
-        verify_slices_are_equal(&self.hash, &sha256(presented)).is_ok()
+    /// What stands for it in the audit log.
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 }
 
@@ -47,12 +55,56 @@ impl fmt::Debug for AdminKey {
 
 /// An operator whose key was checked. Only [`authenticate`] makes one.
 #[derive(Clone, Debug)]
-pub(super) struct Operator(Actor);
+pub(super) struct Operator {
+    name: Arc<str>,
+    role: Role,
+    scope: ApiScope,
+}
 
 impl Operator {
+    fn owner(key: &AdminKey) -> Self {
+        Self {
+            name: key.name.clone(),
+            role: Role::Own,
+            scope: ApiScope::All,
+        }
+    }
+
+    fn named(key: StoredAdminKey) -> Self {
+        Self {
+            name: key.name.into(),
+            role: key.role,
+            scope: key.scope,
+        }
+    }
+
     /// For the audit log.
     pub(super) fn actor(&self) -> Actor {
-        self.0.clone()
+        Actor::Operator(self.name.to_string())
+    }
+
+    /// What the key lets its holder do.
+    pub(super) fn role(&self) -> Role {
+        self.role
+    }
+
+    /// With which apis.
+    pub(super) fn scope(&self) -> &ApiScope {
+        &self.scope
+    }
+
+    /// Whether the operator sees this api. What belongs to one that it does not
+    /// see does not exist for it.
+    pub(super) fn sees(&self, api: &ApiName) -> bool {
+        self.scope.has(api)
+    }
+
+    /// The apis that are served and that the operator sees.
+    pub(super) fn apis(&self, admin: &AdminState) -> BTreeMap<ApiName, Arc<Api>> {
+        let served = admin.apis.iter().filter(|(name, _)| self.sees(name));
+        served
+            .map(|(name, api)| (name.clone(), api.clone()))
+            .collect()
     }
 }
 
@@ -65,21 +117,38 @@ impl<S: Sync> FromRequestParts<S> for Operator {
     }
 }
 
-/// Lets a request through if it carries the admin key.
+/// Lets a request through if it carries an admin key that lives.
 pub(super) async fn authenticate(
     State(admin): State<AdminState>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    let Some(presented) = bearer(request.headers()) else {
+    let Some(presented) = bearer(request.headers()).map(Secret::from) else {
         return Problem::no_key().into_response();
     };
-    if !admin.key.matches(presented) {
-        return Problem::wrong_key().into_response();
-    }
-    let operator = Operator(Actor::Operator(admin.key.name.to_string()));
-    request.extensions_mut().insert(operator);
+    match operator(&admin, presented.expose()).await {
+        Ok(operator) => request.extensions_mut().insert(operator),
+        Err(problem) => return problem.into_response(),
+    };
     next.run(request).await
+}
+
+/// Whose key was presented. The id in a named key is public and looked up; what
+/// is secret is compared as a hash in constant time.
+async fn operator(admin: &AdminState, presented: &str) -> Result<Operator, Problem> {
+    let hash = hash(presented);
+    if verify_slices_are_equal(&admin.key.hash, &hash).is_ok() {
+        return Ok(Operator::owner(&admin.key));
+    }
+    let id = admin_key_id(presented).ok_or_else(Problem::wrong_key)?;
+    let found = admin.store.admin_key_with_id(id).await?;
+    let key = found
+        .filter(|key| verify_slices_are_equal(&key.hash, &hash).is_ok())
+        .ok_or_else(Problem::wrong_key)?;
+    if key.expires_at.is_some_and(|end| end <= admin.store.now()) {
+        return Err(Problem::expired_key());
+    }
+    Ok(Operator::named(key))
 }
 
 /// The bearer of a request that has exactly one `Authorization` header.
@@ -94,8 +163,9 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
         .then(|| credentials.trim())
 }
 
-fn sha256(text: &str) -> [u8; 32] {
+/// What is kept of an admin key.
+pub(super) fn hash(key: &str) -> [u8; 32] {
     let mut hash = [0; 32];
-    hash.copy_from_slice(digest(&SHA256, text.as_bytes()).as_ref());
+    hash.copy_from_slice(digest(&SHA256, key.as_bytes()).as_ref());
     hash
 }

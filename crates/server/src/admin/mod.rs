@@ -8,12 +8,14 @@
 //! types. It never shows a secret twice, and never one that the operator chose.
 
 mod account;
+mod admin_key;
 mod apis;
 mod body;
 mod credential;
 mod fields;
 mod instant;
 mod key;
+mod operation;
 mod page;
 mod place;
 mod probe;
@@ -31,15 +33,17 @@ use axum::Router;
 use axum::http::{HeaderValue, Method, Uri, header};
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
-use axum::routing::get;
 use countersign_domain::ApiName;
+use countersign_domain::Role::{Operate, Own, Read};
 
 use crate::api::Api;
 use crate::password::Passwords;
 use crate::refusals::Refusals;
+use crate::seal::MasterKey;
 use crate::store::Store;
 
 pub use key::AdminKey;
+use operation::{Operation, delete, get, patch, post};
 pub use probe::{Probes, probes};
 use problem::Problem;
 
@@ -54,20 +58,18 @@ pub struct AdminState {
     pub passwords: Passwords,
     /// Why requests were refused.
     pub refusals: Refusals,
-    /// The key that opens the admin API.
+    /// The owner's key; named ones are in the store.
     pub key: AdminKey,
+    /// Seals new signing keys, and the replies that are remembered.
+    pub master: Arc<MasterKey>,
 }
 
-/// The admin API. Paths beside its own are 404 for who has the key, and 401 for
+/// The admin API. Paths beside its own are 404 for who has a key, and 401 for
 /// everybody else.
 pub fn router(state: AdminState) -> Router {
-    Router::new()
-        .route("/admin/v1/apis", get(apis::list))
-        .route("/admin/v1/stats", get(stats::show))
-        .merge(accounts())
-        .merge(credentials())
-        .merge(sessions())
-        .merge(refusals())
+    operations()
+        .into_iter()
+        .fold(Router::new(), |router, operation| operation.route(router))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .layer(from_fn_with_state(state.clone(), key::authenticate))
@@ -75,50 +77,57 @@ pub fn router(state: AdminState) -> Router {
         .with_state(state)
 }
 
-fn accounts() -> Router<AdminState> {
-    Router::new()
-        .route(
-            "/admin/v1/accounts",
-            get(account::list).post(account::create),
-        )
-        .route(
-            "/admin/v1/accounts/{account}",
-            get(account::show)
-                .patch(account::change)
-                .delete(account::delete),
-        )
+/// Everything that can be asked, and the role that it takes.
+fn operations() -> Vec<Operation> {
+    let mut all = vec![
+        get("/apis", Read, apis::list),
+        get("/stats", Read, stats::show).for_every_api(),
+    ];
+    all.extend(accounts());
+    all.extend(admin_keys());
+    all.extend(refusals());
+    all
 }
 
-fn credentials() -> Router<AdminState> {
-    Router::new()
-        .route(
-            "/admin/v1/accounts/{account}/credentials",
-            get(credential::list).post(credential::create),
-        )
-        .route(
-            "/admin/v1/accounts/{account}/credentials/{credential}",
-            get(credential::show)
-                .patch(credential::change)
-                .delete(credential::delete),
-        )
+fn accounts() -> Vec<Operation> {
+    const ACCOUNT: &str = "/accounts/{account}";
+    const CREDENTIALS: &str = "/accounts/{account}/credentials";
+    const CREDENTIAL: &str = "/accounts/{account}/credentials/{credential}";
+    const SESSIONS: &str = "/accounts/{account}/sessions";
+    vec![
+        get("/accounts", Read, account::list),
+        post("/accounts", Operate, account::create),
+        get(ACCOUNT, Read, account::show),
+        patch(ACCOUNT, Operate, account::change),
+        delete(ACCOUNT, Operate, account::delete),
+        get(CREDENTIALS, Read, credential::list),
+        post(CREDENTIALS, Operate, credential::create),
+        get(CREDENTIAL, Read, credential::show),
+        patch(CREDENTIAL, Operate, credential::change),
+        delete(CREDENTIAL, Operate, credential::delete),
+        get(SESSIONS, Read, session::list),
+        delete(SESSIONS, Operate, session::end_all),
+        get("/sessions/{session}", Read, session::show),
+        delete("/sessions/{session}", Operate, session::end),
+    ]
 }
 
-fn sessions() -> Router<AdminState> {
-    Router::new()
-        .route(
-            "/admin/v1/accounts/{account}/sessions",
-            get(session::list).delete(session::end_all),
-        )
-        .route(
-            "/admin/v1/sessions/{session}",
-            get(session::show).delete(session::end),
-        )
+fn admin_keys() -> Vec<Operation> {
+    const KEY: &str = "/admin-keys/{name}";
+    let all = [
+        get("/admin-keys", Own, admin_key::list),
+        post("/admin-keys", Own, admin_key::create),
+        get(KEY, Own, admin_key::show),
+        delete(KEY, Own, admin_key::delete),
+    ];
+    all.into_iter().map(Operation::for_every_api).collect()
 }
 
-fn refusals() -> Router<AdminState> {
-    Router::new()
-        .route("/admin/v1/refusals", get(refusals::list))
-        .route("/admin/v1/refusals/{refusal}", get(refusals::show))
+fn refusals() -> Vec<Operation> {
+    vec![
+        get("/refusals", Read, refusals::list),
+        get("/refusals/{refusal}", Read, refusals::show),
+    ]
 }
 
 async fn no_such_path(uri: Uri) -> Problem {

@@ -1,11 +1,15 @@
 //! What a path names: an account, a credential, a session. A text that can be
-//! no id names nothing, so it is 404 and not 400.
+//! no id names nothing, so it is 404 and not 400; what is of an api that the
+//! operator does not see is 404 too, as if it were not there.
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
-use countersign_domain::{Account, AccountId, Credential, CredentialId, SessionId};
+use countersign_domain::{
+    Account, AccountId, ApiScope, Credential, CredentialId, Session, SessionId,
+};
 
 use super::AdminState;
+use super::key::Operator;
 use super::problem::Problem;
 
 /// The parameters of the path.
@@ -23,15 +27,53 @@ impl<S: Send + Sync> FromRequestParts<S> for Place {
 }
 
 impl Place {
-    /// The id of the account in the path.
-    pub(super) fn account_id(&self) -> Result<AccountId, Problem> {
+    /// The account in the path, if there is one that the operator sees.
+    pub(super) async fn account(
+        &self,
+        admin: &AdminState,
+        operator: &Operator,
+    ) -> Result<Account, Problem> {
         let number = self.text("account").parse().ok();
-        number.and_then(AccountId::new).ok_or_else(no_account)
+        let id = number.and_then(AccountId::new).ok_or_else(no_account)?;
+        let found = admin.store.account(id).await?;
+        found
+            .filter(|account| operator.sees(&account.api))
+            .ok_or_else(no_account)
     }
 
-    /// The id of the session in the path.
-    pub(super) fn session_id(&self) -> Result<SessionId, Problem> {
-        SessionId::from_hex(self.text("session")).ok_or_else(no_session)
+    /// The credential in the path, if there is one and it is the account's.
+    pub(super) async fn credential(
+        &self,
+        admin: &AdminState,
+        operator: &Operator,
+    ) -> Result<Credential, Problem> {
+        let account = self.account(admin, operator).await?;
+        let id = self.text("credential").parse().map(CredentialId);
+        let id = id.map_err(|_| no_credential())?;
+        let found = admin.store.credential(id).await?;
+        found
+            .filter(|credential| credential.account == account.id)
+            .ok_or_else(no_credential)
+    }
+
+    /// The session in the path, if there is one of an api that the operator
+    /// sees. The account of an old one may be gone; then only an operator of all
+    /// apis sees it.
+    pub(super) async fn session(
+        &self,
+        admin: &AdminState,
+        operator: &Operator,
+    ) -> Result<Session, Problem> {
+        let id = SessionId::from_hex(self.text("session")).ok_or_else(no_session)?;
+        let session = admin.store.session(id).await?.ok_or_else(no_session)?;
+        if *operator.scope() == ApiScope::All {
+            return Ok(session);
+        }
+        let account = admin.store.account(session.account).await?;
+        match account {
+            Some(account) if operator.sees(&account.api) => Ok(session),
+            _ => Err(no_session()),
+        }
     }
 
     /// The id of the refusal in the path.
@@ -39,21 +81,9 @@ impl Place {
         self.text("refusal")
     }
 
-    /// The account in the path, if there is one.
-    pub(super) async fn account(&self, admin: &AdminState) -> Result<Account, Problem> {
-        let found = admin.store.account(self.account_id()?).await?;
-        found.ok_or_else(no_account)
-    }
-
-    /// The credential in the path, if there is one and it is the account's.
-    pub(super) async fn credential(&self, admin: &AdminState) -> Result<Credential, Problem> {
-        let account = self.account(admin).await?;
-        let id = self.text("credential").parse().map(CredentialId);
-        let id = id.map_err(|_| no_credential())?;
-        let found = admin.store.credential(id).await?;
-        found
-            .filter(|credential| credential.account == account.id)
-            .ok_or_else(no_credential)
+    /// The name in the path.
+    pub(super) fn name(&self) -> &str {
+        self.text("name")
     }
 
     fn text(&self, name: &str) -> &str {

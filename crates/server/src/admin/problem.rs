@@ -2,9 +2,10 @@
 
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use countersign_domain::Role;
 use serde::Serialize;
 
-use crate::store::{CreateError, Unavailable};
+use crate::store::{AdminKeyError, CreateError, Unavailable};
 
 /// A refusal of the admin API. `code` is stable, `detail` is for people.
 #[derive(Debug)]
@@ -88,15 +89,45 @@ impl Problem {
     }
 
     pub(super) fn wrong_key() -> Self {
-        let problem = Self::new(
-            StatusCode::UNAUTHORIZED,
-            "wrong_key",
-            "this is not the admin key",
-        );
+        Self::invalid_token("wrong_key", "this is no admin key of this server")
+    }
+
+    pub(super) fn expired_key() -> Self {
+        Self::invalid_token("expired_key", "the time of this admin key is over")
+    }
+
+    fn invalid_token(code: &'static str, detail: &str) -> Self {
+        let problem = Self::new(StatusCode::UNAUTHORIZED, code, detail);
         problem.with_header(
             header::WWW_AUTHENTICATE,
             "Bearer realm=\"countersign admin\", error=\"invalid_token\"",
         )
+    }
+
+    /// The key does not let its holder do this.
+    pub(super) fn role_needed(needed: Role, has: Role) -> Self {
+        let (needed, has) = (needed.name(), has.name());
+        Self::forbidden(format!(
+            "this needs an admin key with the role {needed}, and yours has the role {has}"
+        ))
+    }
+
+    /// What was asked for belongs to no single api.
+    pub(super) fn every_api_needed() -> Self {
+        Self::forbidden("this needs an admin key for all apis, and yours is for some")
+    }
+
+    fn forbidden(detail: impl Into<String>) -> Self {
+        let problem = Self::new(StatusCode::FORBIDDEN, "forbidden", detail);
+        problem.with_header(
+            header::WWW_AUTHENTICATE,
+            "Bearer realm=\"countersign admin\", error=\"insufficient_scope\"",
+        )
+    }
+
+    /// The state of what is there does not admit the change.
+    pub(super) fn conflict(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, code, detail)
     }
 
     /// The members of a body are wrong.
@@ -168,12 +199,11 @@ impl From<Unavailable> for Problem {
 
 impl From<CreateError> for Problem {
     fn from(error: CreateError) -> Self {
-        let conflict = |code, detail| Self::new(StatusCode::CONFLICT, code, detail);
         match error {
             CreateError::LoginTaken => {
-                conflict("login_taken", "a credential of this api has this login")
+                Self::conflict("login_taken", "a credential of this api has this login")
             }
-            CreateError::IdTaken => conflict(
+            CreateError::IdTaken => Self::conflict(
                 "id_taken",
                 "an account has this id, or had it before it was deleted",
             ),
@@ -181,6 +211,17 @@ impl From<CreateError> for Problem {
                 Self::not_found("no_such_account", "there is no such account")
             }
             CreateError::Unavailable(unavailable) => unavailable.into(),
+        }
+    }
+}
+
+impl From<AdminKeyError> for Problem {
+    fn from(error: AdminKeyError) -> Self {
+        match error {
+            AdminKeyError::NameTaken => {
+                Self::conflict("name_taken", "an admin key has this name already")
+            }
+            AdminKeyError::Unavailable(unavailable) => unavailable.into(),
         }
     }
 }

@@ -5,12 +5,13 @@ use std::net::IpAddr;
 use axum::Json;
 use axum::extract::State;
 use countersign_domain::account::Invalid;
-use countersign_domain::{AccountId, Reason, Refusal};
+use countersign_domain::{AccountId, ApiScope, Reason, Refusal};
 use serde::Serialize;
 
 use super::AdminState;
 use super::fields::Fields;
 use super::instant::instant;
+use super::key::Operator;
 use super::page::{Page, Parameters, limit};
 use super::place::Place;
 use super::problem::Problem;
@@ -53,11 +54,12 @@ pub(super) struct Listing {
 
 pub(super) async fn list(
     State(admin): State<AdminState>,
+    operator: Operator,
     parameters: Parameters,
 ) -> Result<Json<Listing>, Problem> {
     let (asked, after, limit) = parameters.read(|query| {
         let after = query.number("after", 1..=u64::MAX >> 1);
-        Some((asked(query, &admin), after, limit(query)))
+        Some((asked(query, &admin, &operator), after, limit(query)))
     })?;
     let found = admin.refusals.list(asked, after, limit + 1).await?;
     let page = Page::new(found, limit, |kept| kept.number, RefusalView::from);
@@ -65,14 +67,18 @@ pub(super) async fn list(
     Ok(Json(Listing { page, dropped }))
 }
 
-fn asked(query: &mut Fields, admin: &AdminState) -> Asked {
+fn asked(query: &mut Fields, admin: &AdminState, operator: &Operator) -> Asked {
     let now = admin.store.now();
+    if *operator.scope() != ApiScope::All {
+        // Those of no api, and of others, are not for this key.
+        query.require("api");
+    }
     Asked {
         account: query.account_id("account"),
         login: query.text("login"),
         address: query.parsed("address", address),
         code: query.parsed("code", code),
-        api: query.api("api", &admin.apis).map(|(name, _)| name.clone()),
+        api: query.api("api", &operator.apis(admin)),
         since: query.parsed("since", |text| instant(text, now)),
         until: query.parsed("until", |text| instant(text, now)),
     }
@@ -94,15 +100,26 @@ fn code(text: &str) -> Result<String, Invalid> {
 
 pub(super) async fn show(
     State(admin): State<AdminState>,
+    operator: Operator,
     place: Place,
 ) -> Result<Json<RefusalView>, Problem> {
     let found = admin.refusals.find(place.refusal_id()).await?;
+    let found = found.filter(|kept| sees(&operator, kept.api.as_deref()));
     let found = found.ok_or_else(|| {
         let detail = "no refusal with this id is kept: it may be older than seven days, mistyped, \
                       or one of many of its kind that were only counted";
         Problem::not_found("no_such_refusal", detail)
     })?;
     Ok(Json(found.into()))
+}
+
+fn sees(operator: &Operator, api: Option<&str>) -> bool {
+    match operator.scope() {
+        ApiScope::All => true,
+        scope => api
+            .and_then(|api| api.parse().ok())
+            .is_some_and(|api| scope.has(&api)),
+    }
 }
 
 impl From<Kept> for RefusalView {

@@ -23,6 +23,7 @@ pub(super) struct Ended {
 /// Newest first.
 pub(super) async fn list(
     State(admin): State<AdminState>,
+    operator: Operator,
     place: Place,
     parameters: Parameters,
 ) -> Result<Json<Page<SessionView, String>>, Problem> {
@@ -30,7 +31,7 @@ pub(super) async fn list(
         let after = query.parsed("after", session_id);
         Some((after, limit(query)))
     })?;
-    let account = place.account(&admin).await?;
+    let account = place.account(&admin, &operator).await?;
     let found = admin.store.sessions(account.id, after, limit + 1).await?;
     let now = admin.store.now();
     let place = |session: &Session| session.id.to_string();
@@ -44,10 +45,10 @@ fn session_id(text: &str) -> Result<SessionId, Invalid> {
 
 pub(super) async fn show(
     State(admin): State<AdminState>,
+    operator: Operator,
     place: Place,
 ) -> Result<Json<SessionView>, Problem> {
-    let found = admin.store.session(place.session_id()?).await?;
-    let session = found.ok_or_else(no_session)?;
+    let session = place.session(&admin, &operator).await?;
     Ok(Json(SessionView::new(session, admin.store.now())))
 }
 
@@ -56,7 +57,7 @@ pub(super) async fn end(
     operator: Operator,
     place: Place,
 ) -> Result<Json<SessionView>, Problem> {
-    let id = place.session_id()?;
+    let id = place.session(&admin, &operator).await?.id;
     let actor = operator.actor();
     let ended = admin.store.end_session(id, actor.clone()).await?;
     let session = ended.ok_or_else(no_session)?;
@@ -70,7 +71,7 @@ pub(super) async fn end_all(
     operator: Operator,
     place: Place,
 ) -> Result<Json<Ended>, Problem> {
-    let id = place.account_id()?;
+    let id = place.account(&admin, &operator).await?.id;
     let actor = operator.actor();
     let ended = admin.store.end_sessions(id, actor.clone()).await?;
     let ended = ended.ok_or_else(no_account)?;

@@ -45,11 +45,14 @@ impl Store {
             let sql = format!(
                 "SELECT {} FROM account AS a WHERE a.id > ?1 AND (?2 IS NULL OR a.api = ?2)
                  AND (?3 IS NULL OR a.id IN (SELECT account FROM credential WHERE login = ?3))
-                 ORDER BY a.id LIMIT ?4",
+                 AND (?4 IS NULL OR a.api IN (SELECT value FROM json_each(?4)))
+                 ORDER BY a.id LIMIT ?5",
                 row::ACCOUNT
             );
             let api = filter.api.as_ref().map(|api| api.as_str());
-            let params = (after.map_or(0, row::id), api, &filter.login, page(limit));
+            let scope = row::scope_json(&filter.scope);
+            let after = after.map_or(0, row::id);
+            let params = (after, api, &filter.login, scope, page(limit));
             all(connection, &sql, params, |row| row::account(row, 0))
         })
         .await

@@ -124,6 +124,17 @@ pub enum KeyError {
     Unavailable(#[from] Unavailable),
 }
 
+/// Why no admin key was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AdminKeyError {
+    /// An admin key has this name.
+    #[error("the name is taken")]
+    NameTaken,
+    /// The store did not answer.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
 /// Why a master key is not the store's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MasterError {

@@ -11,6 +11,7 @@
 //! another process has open.
 
 mod accounts;
+mod admin_keys;
 mod background;
 mod credentials;
 mod error;
@@ -43,10 +44,12 @@ use self::work::Work;
 use self::writer::{Commands, Notify, Queue, Writer};
 use crate::clock::Clock;
 
-pub use error::{CreateError, KeyError, MasterError, OpenError, SessionError, Unavailable};
+pub use error::{
+    AdminKeyError, CreateError, KeyError, MasterError, OpenError, SessionError, Unavailable,
+};
 pub use record::{
     AccountFilter, AccountUpdate, Actor, AuditEntry, NewAccount, NewCredential, Purpose, Refreshed,
-    SealedKey, Stats, Swept, TermsOwned,
+    SealedKey, Stats, StoredAdminKey, Swept, TermsOwned,
 };
 
 const READERS: usize = 2;

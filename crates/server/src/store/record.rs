@@ -7,7 +7,8 @@ use countersign_domain::account::{Allowlist, StoredSecret};
 use countersign_domain::key::{Key, Kid};
 use countersign_domain::session::{Decision, Lifetimes, SessionId, Terms};
 use countersign_domain::{
-    Account, AccountId, AccountLimits, ApiName, Credential, RefreshMode, Scopes, Timestamp,
+    Account, AccountId, AccountLimits, ApiName, ApiScope, Credential, RefreshMode, Role, Scopes,
+    Timestamp,
 };
 
 /// Who caused a change, for the audit log.
@@ -112,9 +113,36 @@ pub struct NewAccount {
     pub active: bool,
 }
 
+/// A named admin key as it is stored: the key itself is not kept.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoredAdminKey {
+    /// The public part of the key, by which it is looked up.
+    pub id: String,
+    /// Stands for its holder in the audit log; unique.
+    pub name: String,
+    /// What its holder may do.
+    pub role: Role,
+    /// With which apis.
+    pub scope: ApiScope,
+    /// The SHA-256 of the key, which has 256 random bits.
+    pub hash: [u8; 32],
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// From when on it opens nothing.
+    pub expires_at: Option<Timestamp>,
+}
+
+impl fmt::Debug for StoredAdminKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StoredAdminKey({:?}, {:?})", self.name, self.role)
+    }
+}
+
 /// Which accounts to list.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct AccountFilter {
+    /// Those of these apis.
+    pub scope: ApiScope,
     /// Those of this api.
     pub api: Option<ApiName>,
     /// Those with a credential that has exactly this login.

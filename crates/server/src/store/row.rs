@@ -8,13 +8,13 @@ use countersign_domain::key::{Key, KeyState, Kid};
 use countersign_domain::revocation::Revocation;
 use countersign_domain::session::{End, SeedHash, Session, SessionId, State};
 use countersign_domain::{
-    Account, AccountId, AccountLimits, Algorithm, ApiName, Credential, CredentialId, Epoch, Scopes,
-    Timestamp,
+    Account, AccountId, AccountLimits, Algorithm, ApiName, ApiScope, Credential, CredentialId,
+    Epoch, Role, Scopes, Timestamp,
 };
 use rusqlite::Row;
 use rusqlite::types::Type;
 
-use super::record::{AuditEntry, Purpose, SealedKey};
+use super::record::{AuditEntry, Purpose, SealedKey, StoredAdminKey};
 
 /// The columns that [`account`] reads, of a table called `a`.
 pub(super) const ACCOUNT: &str = "a.id, a.api, a.name, a.active, a.epoch, a.allow, a.created_at, \
@@ -39,6 +39,9 @@ pub(super) const KEY: &str = "kid, purpose, algorithm, state, retires_at, create
 
 /// The columns that [`revocation`] reads.
 pub(super) const REVOCATION: &str = "kind, until, session, account, epoch, kid";
+
+/// The columns that [`admin_key`] reads.
+pub(super) const ADMIN_KEY: &str = "id, name, role, apis, hash, created_at, expires_at";
 
 /// The columns that [`audit`] reads.
 pub(super) const AUDIT: &str = "number, at, action, api, account, session, actor, detail";
@@ -196,6 +199,38 @@ pub(super) fn revocation(row: &Row<'_>) -> rusqlite::Result<Revocation> {
             until,
         }),
         other => Err(unknown(0, format!("{other:?} is no kind of revocation"))),
+    }
+}
+
+/// An admin key.
+pub(super) fn admin_key(row: &Row<'_>) -> rusqlite::Result<StoredAdminKey> {
+    Ok(StoredAdminKey {
+        id: row.get(0)?,
+        name: row.get(1)?,
+        role: text(row, 2, Role::from_name)?,
+        scope: present(row, 3, scope)?.unwrap_or(ApiScope::All),
+        hash: row.get(4)?,
+        created_at: time(row, 5)?,
+        expires_at: present(row, 6, time)?,
+    })
+}
+
+fn scope(row: &Row<'_>, column: usize) -> rusqlite::Result<ApiScope> {
+    let apis = text(row, column, |text| {
+        let names = text.split_ascii_whitespace();
+        names.map(|name| name.parse().ok()).collect()
+    })?;
+    Ok(ApiScope::Only(apis))
+}
+
+/// The apis of a scope as a JSON list for `json_each`; `None` for all.
+pub(super) fn scope_json(scope: &ApiScope) -> Option<String> {
+    match scope {
+        ApiScope::All => None,
+        ApiScope::Only(apis) => {
+            let names = apis.iter().map(ApiName::as_str);
+            Some(serde_json::Value::from_iter(names).to_string())
+        }
     }
 }
 

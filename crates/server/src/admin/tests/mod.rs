@@ -5,6 +5,7 @@ mod life;
 mod probe;
 mod refusal;
 mod refusals;
+mod roles;
 mod secrets;
 
 use std::collections::BTreeMap;
@@ -16,7 +17,7 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use countersign_dialect::{Dialect, Secret};
 use countersign_domain::session::{Lifetimes, Opening, SeedHash};
-use countersign_domain::{ApiName, CredentialId, Limits, NewLogin, SessionId, Timestamp};
+use countersign_domain::{ApiName, CredentialId, Limits, NewLogin, Role, SessionId, Timestamp};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -68,6 +69,7 @@ impl Server {
             passwords: Passwords::new(1, 8).unwrap(),
             refusals: Refusals::open(&directory.path().join("refusals.db")),
             key: AdminKey::new("owner", &Secret::from(KEY)),
+            master: Arc::new(master),
         };
         let probes = probes(Probes {
             store,
@@ -100,14 +102,26 @@ impl Server {
             .await
     }
 
-    /// A request with the admin key.
+    /// A request with the owner's key.
     async fn call(&self, method: Method, path: &str, body: Body) -> Reply {
+        self.call_as(KEY, method, path, body).await
+    }
+
+    /// A request with this key.
+    async fn call_as(&self, key: &str, method: Method, path: &str, body: Body) -> Reply {
         let request = Request::builder()
             .method(method)
             .uri(path)
-            .header(header::AUTHORIZATION, format!("Bearer {KEY}"))
+            .header(header::AUTHORIZATION, format!("Bearer {key}"))
             .header(header::CONTENT_TYPE, "application/json");
         self.send(request.body(body).unwrap()).await
+    }
+
+    /// Makes an admin key and gives it.
+    async fn admin_key(&self, body: Value) -> String {
+        let created = self.post("/admin/v1/admin-keys", body).await;
+        assert_eq!(created.status, StatusCode::CREATED, "{}", created.body);
+        created.body["secret"].as_str().unwrap().to_owned()
     }
 
     async fn send(&self, request: Request<Body>) -> Reply {

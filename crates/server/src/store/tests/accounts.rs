@@ -2,6 +2,8 @@ use countersign_domain::session::{End, State};
 use countersign_domain::{AccountId, Epoch, Reason, Scopes};
 
 use super::super::{AccountFilter, AccountUpdate, CreateError};
+use countersign_domain::ApiScope;
+
 use super::*;
 
 fn id(number: u64) -> AccountId {
@@ -352,6 +354,7 @@ async fn accounts_are_listed_by_api_and_login() {
     ids.push(store.create_account(new, operator()).await.unwrap().0.id);
     let list = async |api: Option<&ApiName>, login: Option<&str>, after, limit| {
         let filter = AccountFilter {
+            scope: ApiScope::All,
             api: api.cloned(),
             login: login.map(str::to_owned),
         };
@@ -366,4 +369,18 @@ async fn accounts_are_listed_by_api_and_login() {
     assert_eq!(list(Some(&gift), None, None, 10).await, ids[3..]);
     assert_eq!(list(None, Some("a"), None, 10).await, [ids[0], ids[3]]);
     assert_eq!(list(Some(&gift), Some("b"), None, 10).await, []);
+    for (scope, seen) in [([gift].into(), &ids[3..]), ([].into(), &[])] {
+        let filter = AccountFilter {
+            scope: ApiScope::Only(scope),
+            api: None,
+            login: None,
+        };
+        let accounts = store.accounts(filter, None, 10).await.unwrap();
+        assert!(
+            accounts
+                .iter()
+                .map(|account| account.id)
+                .eq(seen.iter().copied())
+        );
+    }
 }

@@ -1,0 +1,95 @@
+//! Operators: what an admin key lets its holder do, and with which apis.
+
+use std::collections::BTreeSet;
+
+use crate::account::{ApiName, Invalid};
+
+/// What an operator may do. Each role may do what those before it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// Looks, and changes nothing.
+    Read,
+    /// Changes accounts and credentials, and ends sessions.
+    Operate,
+    /// Everything: keys, admin keys, revoking a whole api.
+    Own,
+}
+
+impl Role {
+    /// All roles, the least first.
+    pub const ALL: [Self; 3] = [Self::Read, Self::Operate, Self::Own];
+
+    /// The stable name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Operate => "operate",
+            Self::Own => "own",
+        }
+    }
+
+    /// The role with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.name() == name)
+    }
+}
+
+/// The apis that an operator sees; the others do not exist for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ApiScope {
+    /// Every api, and what belongs to none.
+    All,
+    /// These, and nothing that belongs to no api.
+    Only(BTreeSet<ApiName>),
+}
+
+impl ApiScope {
+    /// Whether the operator sees this api.
+    pub fn has(&self, api: &ApiName) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(apis) => apis.contains(api),
+        }
+    }
+}
+
+/// Checks that `name` can name an admin key: 1 to 64 of `a-z 0-9 - _`,
+/// beginning with a letter, since it stands for its holder in the audit log.
+pub fn check_admin_key_name(name: &str) -> Result<(), Invalid> {
+    match name.parse::<ApiName>() {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Invalid(
+            "must be 1 to 64 of a-z, 0-9, - and _, beginning with a letter".to_owned(),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_role_may_what_those_before_it_may() {
+        assert!(Role::Read < Role::Operate && Role::Operate < Role::Own);
+        for role in Role::ALL {
+            assert_eq!(Role::from_name(role.name()), Some(role));
+        }
+        assert_eq!(Role::from_name("Own"), None);
+    }
+
+    #[test]
+    fn a_scope_of_no_apis_sees_none() {
+        let pay: ApiName = "pay".parse().unwrap();
+        assert!(ApiScope::All.has(&pay));
+        assert!(!ApiScope::Only(BTreeSet::new()).has(&pay));
+        assert!(ApiScope::Only([pay.clone()].into()).has(&pay));
+    }
+
+    #[test]
+    fn a_name_cannot_forge_a_line_of_the_log() {
+        assert_eq!(check_admin_key_name("ci-1"), Ok(()));
+        for bad in ["", "1", "A", "a b", "a\n", "operator:x"] {
+            assert!(check_admin_key_name(bad).is_err(), "{bad:?}");
+        }
+    }
+}

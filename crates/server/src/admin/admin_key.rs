@@ -1,0 +1,184 @@
+//! Named admin keys: list, show, create, delete. A key is shown once, when it
+//! is made; there is no way to change one, so what it may do never widens.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use countersign_domain::account::Invalid;
+use countersign_domain::operator::check_admin_key_name;
+use countersign_domain::{ApiName, ApiScope, Role, Timestamp};
+use serde::Serialize;
+use tracing::info;
+
+use super::AdminState;
+use super::body::Body;
+use super::fields::Fields;
+use super::key::{Operator, hash};
+use super::page::{Page, Parameters, limit};
+use super::place::Place;
+use super::problem::Problem;
+use super::view::rfc3339;
+use crate::generated_key::named_admin_key;
+use crate::store::StoredAdminKey;
+
+/// An admin key in a reply, without the key.
+#[derive(Serialize)]
+pub(super) struct AdminKeyView {
+    name: String,
+    id: String,
+    role: &'static str,
+    /// Null for all.
+    apis: Option<Vec<String>>,
+    state: &'static str,
+    created_at: String,
+    expires_at: Option<String>,
+}
+
+/// The reply to a creation: the only one that shows the key.
+#[derive(Serialize)]
+struct Created {
+    #[serde(flatten)]
+    key: AdminKeyView,
+    secret: String,
+}
+
+/// What a body says of a new admin key.
+struct Creation {
+    name: String,
+    role: Role,
+    scope: ApiScope,
+    expires_at: Option<Timestamp>,
+}
+
+pub(super) async fn list(
+    State(admin): State<AdminState>,
+    parameters: Parameters,
+) -> Result<Json<Page<AdminKeyView, String>>, Problem> {
+    let (after, limit) = parameters.read(|query| Some((query.text("after"), limit(query))))?;
+    let found = admin.store.admin_keys(after, limit + 1).await?;
+    let now = admin.store.now();
+    let place = |key: &StoredAdminKey| key.name.clone();
+    let view = |key| AdminKeyView::new(key, now);
+    Ok(Json(Page::new(found, limit, place, view)))
+}
+
+pub(super) async fn show(
+    State(admin): State<AdminState>,
+    place: Place,
+) -> Result<Json<AdminKeyView>, Problem> {
+    let found = admin.store.admin_key(place.name()).await?;
+    let key = found.ok_or_else(no_admin_key)?;
+    Ok(Json(AdminKeyView::new(key, admin.store.now())))
+}
+
+pub(super) async fn create(
+    State(admin): State<AdminState>,
+    operator: Operator,
+    body: Body,
+) -> Result<Response, Problem> {
+    let creation = body.read(|fields| Creation::read(fields, &admin))?;
+    let (id, secret) = named_admin_key().map_err(|error| Problem::internal(error.to_string()))?;
+    let new = StoredAdminKey {
+        id,
+        name: creation.name,
+        role: creation.role,
+        scope: creation.scope,
+        hash: hash(secret.expose()),
+        created_at: admin.store.now(),
+        expires_at: creation.expires_at,
+    };
+    let made = admin.store.create_admin_key(new, operator.actor()).await?;
+    log(&operator, "admin_key_created", &made.name);
+    let location = format!("/admin/v1/admin-keys/{}", made.name);
+    let reply = Created {
+        key: AdminKeyView::new(made, admin.store.now()),
+        secret: secret.expose().to_owned(),
+    };
+    let headers = [(header::LOCATION, location)];
+    Ok((StatusCode::CREATED, headers, Json(reply)).into_response())
+}
+
+pub(super) async fn delete(
+    State(admin): State<AdminState>,
+    operator: Operator,
+    place: Place,
+) -> Result<StatusCode, Problem> {
+    let deleted = admin.store.delete_admin_key(place.name(), operator.actor());
+    if !deleted.await? {
+        return Err(no_admin_key());
+    }
+    log(&operator, "admin_key_deleted", place.name());
+    Ok(StatusCode::NO_CONTENT)
+}
+
+impl Creation {
+    fn read(fields: &mut Fields, admin: &AdminState) -> Option<Self> {
+        fields.require("name");
+        fields.require("role");
+        let name = fields.parsed("name", |text| name(text, admin));
+        let role = fields.parsed("role", role);
+        let scope = match fields.apis("apis", &admin.apis) {
+            Some(apis) if apis.is_empty() => {
+                return fields.fault("apis", "names no api; leave it out for all");
+            }
+            Some(apis) => ApiScope::Only(apis),
+            None => ApiScope::All,
+        };
+        let expires_at = fields.instant("expires_at");
+        if expires_at.is_some_and(|end| end <= admin.store.now()) {
+            return fields.fault("expires_at", "is in the past");
+        }
+        Some(Self {
+            name: name?,
+            role: role?,
+            scope,
+            expires_at,
+        })
+    }
+}
+
+/// The owner's name is not to be had: the audit log would not tell them apart.
+fn name(text: &str, admin: &AdminState) -> Result<String, Invalid> {
+    check_admin_key_name(text)?;
+    if text == admin.key.name() {
+        return Err(Invalid(
+            "is the name of the owner's key, which is in the data directory".to_owned(),
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+fn role(text: &str) -> Result<Role, Invalid> {
+    Role::from_name(text).ok_or_else(|| {
+        let names = Role::ALL.map(Role::name).join(", ");
+        Invalid(format!("must be one of {names}"))
+    })
+}
+
+impl AdminKeyView {
+    fn new(key: StoredAdminKey, now: Timestamp) -> Self {
+        let expired = key.expires_at.is_some_and(|end| end <= now);
+        Self {
+            name: key.name,
+            id: key.id,
+            role: key.role.name(),
+            apis: match key.scope {
+                ApiScope::All => None,
+                ApiScope::Only(apis) => Some(apis.iter().map(ApiName::to_string).collect()),
+            },
+            state: if expired { "expired" } else { "active" },
+            created_at: rfc3339(key.created_at),
+            expires_at: key.expires_at.map(rfc3339),
+        }
+    }
+}
+
+fn no_admin_key() -> Problem {
+    Problem::not_found("no_such_admin_key", "there is no admin key with this name")
+}
+
+fn log(operator: &Operator, action: &str, name: &str) {
+    let actor = operator.actor();
+    info!(%actor, action, admin_key = name, "operator change");
+}
