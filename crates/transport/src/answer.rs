@@ -147,7 +147,7 @@ fn own<B>(mut response: Response<B>, link: &Arc<Link>) -> Response<AnswerBody<B>
 
 fn problem<B>(refusal: Refusal, link: &Arc<Link>) -> Response<AnswerBody<B>> {
     let mut response = refusal.response();
-    if let Some(id) = link.testify(refusal.status(), refusal.detail()) {
+    if let Some(id) = link.testify(refusal) {
         response.headers_mut().insert(REFUSAL, id);
     }
     response.map(|text| AnswerBody {

@@ -5,7 +5,7 @@
 //! way of a request:
 //!
 //! ```text
-//! serve -> crowd (a place) -> threshold (TLS)
+//! serve -> crowd (a place) -> threshold (PROXY header, TLS)
 //!                          -> connection, under its watch (deadlines, orders)
 //!                               gate (whole, well-formed heads) -> hyper -> answer (the service)
 //! ```
@@ -24,6 +24,7 @@ mod limits;
 mod link;
 mod listener;
 mod pace;
+mod proxy_protocol;
 mod refusal;
 mod serve;
 mod stream;

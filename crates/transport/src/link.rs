@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::Waker;
 
-use http::{HeaderValue, StatusCode};
+use http::HeaderValue;
 
 use crate::Peer;
 use crate::refusal::{OnRefusal, Refusal, Refused};
@@ -67,11 +67,11 @@ pub(crate) struct Link {
     used: AtomicBool,
     order: AtomicU8,
     waker: Mutex<Option<Waker>>,
-    witness: Option<Witness>,
+    /// Who is told of a refusal below the service.
+    witness: Option<Arc<OnRefusal>>,
+    /// Whose connection it is, as soon as that is known.
+    peer: OnceLock<Peer>,
 }
-
-/// Who is told of a refusal below the service, and of whom.
-type Witness = (Arc<OnRefusal>, Peer);
 
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -82,7 +82,7 @@ impl fmt::Debug for Link {
 }
 
 impl Link {
-    pub(crate) fn new(witness: Option<Witness>) -> Self {
+    pub(crate) fn new(witness: Option<Arc<OnRefusal>>) -> Self {
         Self {
             phase: AtomicU8::new(Phase::Waiting as u8),
             turn: AtomicU64::new(0),
@@ -97,16 +97,21 @@ impl Link {
             order: AtomicU8::new(Order::None as u8),
             waker: Mutex::new(None),
             witness,
+            peer: OnceLock::new(),
         }
     }
 
+    pub(crate) fn belongs_to(&self, peer: Peer) {
+        self.peer.get_or_init(|| peer);
+    }
+
     /// Tells of a refusal; what comes back goes into the answer.
-    pub(crate) fn testify(&self, status: StatusCode, why: &'static str) -> Option<HeaderValue> {
-        let (on_refusal, peer) = self.witness.as_ref()?;
+    pub(crate) fn testify(&self, refusal: Refusal) -> Option<HeaderValue> {
+        let on_refusal = self.witness.as_ref()?;
         on_refusal(&Refused {
-            peer: *peer,
-            status,
-            why,
+            peer: *self.peer.get()?,
+            status: refusal.status(),
+            why: refusal.detail(),
         })
     }
 

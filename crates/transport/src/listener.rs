@@ -2,8 +2,10 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use ipnet::IpNet;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -15,12 +17,17 @@ use crate::threshold::Threshold;
 pub struct Listener {
     tcp: TcpListener,
     tls: Option<Tls>,
+    proxies: Option<Vec<IpNet>>,
 }
 
 impl Listener {
     /// One that speaks in the open.
     pub fn new(tcp: TcpListener) -> Self {
-        Self { tcp, tls: None }
+        Self {
+            tcp,
+            tls: None,
+            proxies: None,
+        }
     }
 
     /// Speaks TLS, and nothing else.
@@ -30,8 +37,18 @@ impl Listener {
         self
     }
 
+    /// Admits only peers in these networks, and of them only connections that
+    /// begin with a header of the PROXY protocol, version 2 (before TLS): its
+    /// client is then the peer. All others are closed.
+    #[must_use]
+    pub fn with_proxy_protocol(mut self, trusted: Vec<IpNet>) -> Self {
+        self.proxies = Some(trusted);
+        self
+    }
+
     pub(crate) fn parts(self) -> (TcpListener, Threshold) {
         let threshold = Threshold {
+            proxies: self.proxies.map(Arc::from),
             tls: self.tls.map(|tls| tls.offering(false)),
         };
         (self.tcp, threshold)
@@ -48,10 +65,13 @@ impl From<TcpListener> for Listener {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Peer {
-    /// The address that connected.
+    /// The address that connected, or on whose behalf a proxy did that speaks
+    /// the PROXY protocol.
     pub address: SocketAddr,
     /// Our own address that it connected to.
     pub local: SocketAddr,
+    /// The address of that proxy.
+    pub via: Option<SocketAddr>,
     /// Whether it came over TLS.
     pub tls: bool,
 }
@@ -62,6 +82,7 @@ impl Peer {
         Self {
             address,
             local,
+            via: None,
             tls: false,
         }
     }

@@ -1,5 +1,6 @@
 //! What this crate refuses by itself, and how it says so: one table from the
-//! reason to a plain problem document (RFC 9457).
+//! reason to a plain problem document (RFC 9457), or to a connection that is
+//! closed without a word because HTTP has not begun on it.
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue};
@@ -7,13 +8,15 @@ use http::{Response, StatusCode};
 
 use crate::Peer;
 
-/// A request that was refused before the service saw it.
+/// A request that was refused before the service saw it, or a connection on
+/// which none could begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refused {
     /// Whose it was.
     pub peer: Peer,
-    /// The status that it is answered with.
-    pub status: StatusCode,
+    /// The status that it is answered with; none where the connection is
+    /// closed without an answer.
+    pub status: Option<StatusCode>,
     /// What is wrong with it, in one sentence.
     pub why: &'static str,
 }
@@ -52,11 +55,18 @@ pub(crate) enum Refusal {
     HeadTooSlow,
     Overdue,
     Broken,
+    Handshake,
+    ProxyUntrusted,
+    ProxyCutOff,
+    ProxyVersion,
+    ProxyFamily,
+    ProxyLength,
 }
 
 impl Refusal {
-    pub(crate) fn status(self) -> StatusCode {
-        match self {
+    /// None for what is said before HTTP begins.
+    pub(crate) fn status(self) -> Option<StatusCode> {
+        Some(match self {
             Self::RequestLine
             | Self::Target
             | Self::LineEnd
@@ -78,7 +88,13 @@ impl Refusal {
             Self::ServerTarget | Self::Tunnel | Self::CodingUnknown => StatusCode::NOT_IMPLEMENTED,
             Self::Overdue => StatusCode::SERVICE_UNAVAILABLE,
             Self::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
-        }
+            Self::Handshake
+            | Self::ProxyUntrusted
+            | Self::ProxyCutOff
+            | Self::ProxyVersion
+            | Self::ProxyFamily
+            | Self::ProxyLength => return None,
+        })
     }
 
     /// One sentence for the peer; free of characters that JSON would escape.
@@ -108,13 +124,19 @@ impl Refusal {
             Self::HeadTooSlow => "The request head did not arrive in time.",
             Self::Overdue => "The request was not answered in time.",
             Self::Broken => "The request could not be answered.",
+            Self::Handshake => "The TLS handshake failed.",
+            Self::ProxyUntrusted => "The peer is not one of the trusted proxies.",
+            Self::ProxyCutOff => "The PROXY header did not arrive whole and in time.",
+            Self::ProxyVersion => "The connection does not begin with a PROXY header of version 2.",
+            Self::ProxyFamily => "The PROXY header names no TCP connection over IPv4 or IPv6.",
+            Self::ProxyLength => "A length in the PROXY header is wrong.",
         }
     }
 
     /// The answer, after which the connection closes: behind a request that was
     /// not understood nobody knows where the next one begins.
     pub(crate) fn response(self) -> Response<Bytes> {
-        let status = self.status();
+        let status = self.status().unwrap_or(StatusCode::BAD_REQUEST);
         let title = status.canonical_reason().unwrap_or_default();
         let code = status.as_u16();
         let detail = self.detail();

@@ -69,7 +69,8 @@ where
 }
 
 /// As [`serve`], and tells `on_refusal` of each request that the service does not
-/// see: one that the gate refuses, that is overdue, or whose answer panicked. A
+/// see: one that the gate refuses, that is overdue, or whose answer panicked; and of
+/// each connection that is closed because of its TLS handshake or PROXY header. A
 /// connection that is turned away has made no request.
 pub async fn serve_told<F, Fut, B>(
     listener: impl Into<Listener>,
@@ -155,8 +156,7 @@ impl Door {
         if self.crowd.size() >= self.limits.max_connections && !self.crowd.make_room() {
             return self.turn_away(io, peer);
         }
-        let witness = self.on_refusal.clone().map(|told| (told, peer));
-        let link = Arc::new(Link::new(witness));
+        let link = Arc::new(Link::new(self.on_refusal.clone()));
         let place = self.crowd.admit(Arc::clone(&link));
         let (threshold, limits) = (self.threshold.clone(), Arc::clone(&self.limits));
         tokio::spawn(in_place(
@@ -170,7 +170,7 @@ impl Door {
         Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         tracing::warn!(%peer.address, "no connection is free: turned away");
-        if self.threshold.tls.is_some() {
+        if !self.threshold.is_open() {
             return; // it could not read what it is told
         }
         if let Ok(permit) = Arc::clone(&self.turned_away).try_acquire_owned() {

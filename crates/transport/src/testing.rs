@@ -4,7 +4,7 @@
 use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ use tokio_rustls::client::TlsStream;
 use crate::listener::Accept;
 use crate::serve::serve_on;
 use crate::threshold::Threshold;
-use crate::{Limits, Peer, Request, Served};
+use crate::{Limits, OnRefusal, Peer, Refused, Request, Served};
 
 pub(crate) const GET: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 
@@ -75,18 +75,38 @@ impl House {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
+        Self::told(threshold, limits, answer).0
+    }
+
+    pub(crate) fn told<F, Fut, B>(threshold: Threshold, limits: Limits, answer: F) -> (Self, Told)
+    where
+        F: Fn(Request, Peer) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Response<B>> + Send + 'static,
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
         let (street, accepted) = mpsc::unbounded_channel();
         let (shutdown, signal) = oneshot::channel::<()>();
         let closing = async {
             let _ = signal.await;
         };
-        let served = serve_on(Street(accepted), threshold, limits, answer, None, closing);
+        let told = Told::default();
+        let on_refusal = Some(told.listener());
+        let served = serve_on(
+            Street(accepted),
+            threshold,
+            limits,
+            answer,
+            on_refusal,
+            closing,
+        );
         let served = tokio::spawn(served);
-        Self {
+        let house = Self {
             street,
             shutdown,
             served,
-        }
+        };
+        (house, told)
     }
 
     pub(crate) fn connect(&self) -> Client {
@@ -109,6 +129,31 @@ impl House {
     pub(crate) fn shut(self) -> JoinHandle<Served> {
         self.shutdown.send(()).unwrap();
         self.served
+    }
+}
+
+/// What was refused at a door.
+#[derive(Clone, Default)]
+pub(crate) struct Told(Arc<Mutex<Vec<Refused>>>);
+
+impl Told {
+    fn listener(&self) -> Arc<OnRefusal> {
+        let told = self.clone();
+        Arc::new(move |refused| {
+            told.0.lock().unwrap().push(*refused);
+            None
+        })
+    }
+
+    pub(crate) fn whys(&self) -> Vec<&'static str> {
+        let told = self.0.lock().unwrap();
+        told.iter().map(|refused| refused.why).collect()
+    }
+
+    pub(crate) fn addresses(&self) -> Vec<String> {
+        let told = self.0.lock().unwrap();
+        let address = |refused: &Refused| refused.peer.address.ip().to_string();
+        told.iter().map(address).collect()
     }
 }
 

@@ -1,4 +1,5 @@
-//! What comes before HTTP on a connection: the handshake of TLS.
+//! What comes before HTTP on a connection: the header of a trusted proxy, then
+//! the handshake of TLS.
 //!
 //! All of it together has [`Limits::header_read_timeout`]. Meanwhile the
 //! connection holds its place in the crowd as one without a request, so that it
@@ -10,19 +11,23 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
+use ipnet::IpNet;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep_until};
 use tokio_rustls::TlsAcceptor;
 
 use crate::link::{Link, Order};
+use crate::refusal::Refusal;
 use crate::stream::Stream;
 use crate::turned_away::part;
-use crate::{Limits, Peer};
+use crate::{Limits, Peer, proxy_protocol};
 
 /// What a listener asks of a connection before it may speak HTTP.
 #[derive(Clone, Default)]
 pub(crate) struct Threshold {
+    /// The proxies that are let in, where only they are.
+    pub(crate) proxies: Option<Arc<[IpNet]>>,
     pub(crate) tls: Option<Arc<ServerConfig>>,
 }
 
@@ -33,6 +38,11 @@ pub(crate) struct Entered<Io> {
 }
 
 impl Threshold {
+    /// Whether HTTP begins with the first byte.
+    pub(crate) fn is_open(&self) -> bool {
+        self.proxies.is_none() && self.tls.is_none()
+    }
+
     /// None if the connection has ended before HTTP began.
     pub(crate) async fn pass<Io>(
         &self,
@@ -44,50 +54,100 @@ impl Threshold {
     where
         Io: AsyncRead + AsyncWrite + Unpin,
     {
+        let deadline = Instant::now() + limits.header_read_timeout;
+        match self.steps(io, peer, deadline, link).await {
+            Ok(entered) => Some(entered),
+            Err(refusal) => {
+                link.belongs_to(peer);
+                refusal.and_then(|refusal| link.testify(refusal));
+                None
+            }
+        }
+    }
+
+    async fn steps<Io>(
+        &self,
+        mut io: Io,
+        peer: Peer,
+        deadline: Instant,
+        link: &Link,
+    ) -> Result<Entered<Io>, Ended>
+    where
+        Io: AsyncRead + AsyncWrite + Unpin,
+    {
+        let mut peer = peer;
+        if let Some(trusted) = &self.proxies {
+            let introduced = Box::pin(introduced(trusted, &mut io, peer));
+            peer = in_time(link, deadline, Refusal::ProxyCutOff, introduced).await?;
+        }
+        link.belongs_to(peer);
         let Some(config) = &self.tls else {
             let stream = Stream::Plain(io);
-            return Some(Entered { stream, peer });
+            return Ok(Entered { stream, peer });
         };
-        let deadline = Instant::now() + limits.header_read_timeout;
         let handshake = Box::pin(handshake(Arc::clone(config), io, peer));
-        let stream = in_time(link, deadline, handshake).await.flatten()?;
-        Some(Entered {
-            stream,
-            peer: Peer { tls: true, ..peer },
-        })
+        let stream = in_time(link, deadline, Refusal::Handshake, handshake).await?;
+        peer.tls = true;
+        Ok(Entered { stream, peer })
     }
 }
 
-async fn handshake<Io>(config: Arc<ServerConfig>, io: Io, peer: Peer) -> Option<Stream<Io>>
+/// Why a connection does not come to HTTP: somebody should hear of it, or not.
+type Ended = Option<Refusal>;
+
+/// The peer, as the proxy that it is says.
+async fn introduced<Io>(trusted: &[IpNet], io: &mut Io, peer: Peer) -> Result<Peer, Ended>
+where
+    Io: AsyncRead + Unpin,
+{
+    let address = peer.address.ip().to_canonical();
+    if !trusted.iter().any(|network| network.contains(&address)) {
+        return Err(Some(Refusal::ProxyUntrusted));
+    }
+    Ok(match proxy_protocol::read(io).await.map_err(Some)? {
+        None => peer,
+        Some(client) => Peer {
+            address: client,
+            via: Some(peer.address),
+            ..peer
+        },
+    })
+}
+
+async fn handshake<Io>(config: Arc<ServerConfig>, io: Io, peer: Peer) -> Result<Stream<Io>, Ended>
 where
     Io: AsyncRead + AsyncWrite + Unpin,
 {
     let accept = TlsAcceptor::from(config).accept(io).into_fallible();
     match accept.await {
-        Ok(stream) => Some(Stream::Tls(Box::new(stream))),
+        Ok(stream) => Ok(Stream::Tls(Box::new(stream))),
+        Err((error, _)) if error.kind() == io::ErrorKind::UnexpectedEof => Err(None),
         Err((error, io)) => {
             tracing::debug!(%error, %peer.address, "no TLS handshake");
-            // The peer has left, or hears with this end that it is not understood.
-            if error.kind() != io::ErrorKind::UnexpectedEof {
-                part(io).await;
-            }
-            None
+            // With the end it hears that it is not understood.
+            part(io).await;
+            Err(Some(Refusal::Handshake))
         }
     }
 }
 
-/// None if `step` is not done in time, or the connection is asked to go.
-async fn in_time<T>(link: &Link, deadline: Instant, step: impl Future<Output = T>) -> Option<T> {
+/// Ends `step` if it is `late`, or if the connection is asked to go.
+async fn in_time<T>(
+    link: &Link,
+    deadline: Instant,
+    late: Refusal,
+    step: impl Future<Output = Result<T, Ended>>,
+) -> Result<T, Ended> {
     let (mut step, mut alarm) = (pin!(step), pin!(sleep_until(deadline)));
     poll_fn(|context| {
         link.listen(context.waker());
         if link.order() != Order::None {
-            return Poll::Ready(None);
+            return Poll::Ready(Err(None));
         }
         if let Poll::Ready(done) = step.as_mut().poll(context) {
-            return Poll::Ready(Some(done));
+            return Poll::Ready(done);
         }
-        alarm.as_mut().poll(context).map(|()| None)
+        alarm.as_mut().poll(context).map(|()| Err(Some(late)))
     })
     .await
 }
@@ -103,7 +163,7 @@ mod tests {
 
     use super::*;
     use crate::certificates::Pair;
-    use crate::testing::{GET, House, TlsClient, hello, text};
+    use crate::testing::{GET, House, TlsClient, Told, hello, text};
     use crate::{Served, Tls};
 
     fn limits() -> Limits {
@@ -120,6 +180,7 @@ mod tests {
         let tls = Tls::load(&pair.certificate, &pair.key).unwrap();
         let threshold = Threshold {
             tls: Some(tls.offering(false)),
+            ..Threshold::default()
         };
         let house = House::behind(threshold, limits(), hello);
         (house, pair.client(ALL_VERSIONS))
@@ -136,6 +197,7 @@ mod tests {
         let tls = Tls::load(&pair.certificate, &pair.key).unwrap();
         let threshold = Threshold {
             tls: Some(tls.offering(false)),
+            ..Threshold::default()
         };
         let house = House::behind(threshold, limits(), |_, peer: Peer| async move {
             text(&peer.tls.to_string())
@@ -223,6 +285,7 @@ mod tests {
         let tls = Tls::load(&pair.certificate, &pair.key).unwrap();
         let threshold = Threshold {
             tls: Some(tls.offering(false)),
+            ..Threshold::default()
         };
         // It fits into what TLS holds back, and not into the stream below.
         let answer = |_, _| async { text(&"x".repeat(100_000)) };
@@ -234,5 +297,116 @@ mod tests {
         let served = house.shut();
         assert_eq!(served.await.unwrap(), Served { cut: 0 });
         assert_eq!(began.elapsed(), limits().write_timeout);
+    }
+
+    // The PROXY protocol.
+
+    const LOCAL: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
+    const FROM_192_0_2_1: &[u8] =
+        b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x01\xc0\0\x02\x02\0\x50\x01\xbb";
+
+    /// A house that says who asks, where the peers in `trusted` are proxies;
+    /// and what was refused at its door.
+    fn proxied_house(trusted: &str, tls: Option<&Tls>) -> (House, Told) {
+        let threshold = Threshold {
+            proxies: Some(Arc::new([trusted.parse().unwrap()])),
+            tls: tls.map(|tls| tls.offering(false)),
+        };
+        let who = |_, peer: Peer| async move {
+            text(&format!("{} via {:?} {}", peer.address, peer.via, peer.tls))
+        };
+        House::told(threshold, limits(), who)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_client_of_a_trusted_proxy_is_the_peer() {
+        let (house, _) = proxied_house("127.0.0.0/8", None);
+        let mut client = house.connect();
+        client.stream.write_all(FROM_192_0_2_1).await.unwrap();
+        let said = "192.0.2.1:80 via Some(127.0.0.9:9) false";
+        assert_eq!(client.get().await.body, said);
+        assert_eq!(client.get().await.body, said);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_proxy_may_speak_for_itself() {
+        let (house, _) = proxied_house("127.0.0.0/8", None);
+        let mut client = house.connect();
+        client.stream.write_all(LOCAL).await.unwrap();
+        assert_eq!(client.get().await.body, "127.0.0.9:9 via None false");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_header_comes_before_tls() {
+        let directory = tempdir().unwrap();
+        let pair = Pair::make(directory.path(), "server", 1);
+        let tls = Tls::load(&pair.certificate, &pair.key).unwrap();
+        let (house, told) = proxied_house("127.0.0.0/8", Some(&tls));
+        let mut client = house.connect();
+        client.stream.write_all(FROM_192_0_2_1).await.unwrap();
+        let config = pair.client(ALL_VERSIONS);
+        let mut client = client.secured(config.clone()).await.unwrap();
+        let said = "192.0.2.1:80 via Some(127.0.0.9:9) true";
+        assert_eq!(client.get().await.body, said);
+        assert!(house.connect().secured(config).await.is_err());
+        assert_eq!(told.whys(), [Refusal::ProxyVersion.detail()]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_proxy_must_not_say_closes_and_is_told() {
+        for (said, refusal) in [
+            (GET.as_bytes(), Refusal::ProxyVersion),
+            (
+                b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n",
+                Refusal::ProxyVersion,
+            ),
+            (b"\r\n\r\n\0\r\nQUIT\n\x21\x31\0\0", Refusal::ProxyFamily),
+            (
+                b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x01\0",
+                Refusal::ProxyLength,
+            ),
+            (&FROM_192_0_2_1[..20], Refusal::ProxyCutOff),
+        ] {
+            let (house, told) = proxied_house("127.0.0.0/8", None);
+            let mut client = house.connect();
+            client.stream.write_all(said).await.unwrap();
+            client.stream.shutdown().await.unwrap();
+            assert_eq!(client.rest().await, "");
+            assert_eq!(told.whys(), [refusal.detail()]);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_no_trusted_proxy_is_not_listened_to() {
+        let (house, told) = proxied_house("10.0.0.0/8", None);
+        let mut client = house.connect();
+        client.stream.write_all(FROM_192_0_2_1).await.unwrap();
+        assert_eq!(client.rest().await, "");
+        assert_eq!(told.whys(), [Refusal::ProxyUntrusted.detail()]);
+        assert_eq!(told.addresses(), ["127.0.0.9"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_proxy_that_trickles_is_ended_in_its_time() {
+        let (house, told) = proxied_house("127.0.0.0/8", None);
+        let began = Instant::now();
+        let mut client = house.connect();
+        for byte in &FROM_192_0_2_1[..9] {
+            client.stream.write_all(&[*byte]).await.unwrap();
+            sleep(Duration::from_secs(1)).await;
+        }
+        assert_eq!(client.rest().await, "");
+        assert_eq!(began.elapsed(), limits().header_read_timeout);
+        assert_eq!(told.whys(), [Refusal::ProxyCutOff.detail()]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refused_request_is_told_with_the_address_of_the_client() {
+        let (house, told) = proxied_house("127.0.0.0/8", None);
+        let mut client = house.connect();
+        client.stream.write_all(FROM_192_0_2_1).await.unwrap();
+        client.send("GET / HTTP/1.1\r\n\r\n").await;
+        assert_eq!(client.answer().await.status, 400);
+        assert_eq!(told.addresses(), ["192.0.2.1"]);
     }
 }

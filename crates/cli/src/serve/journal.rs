@@ -153,11 +153,12 @@ impl Entry {
 }
 
 /// One line and one count for a request that was refused before it was read
-/// whole: it has no method and path that could be trusted.
+/// whole: it has no method and path that could be trusted. A connection that was
+/// closed before HTTP began has no status either.
 pub(crate) fn refused_at_the_door(request_id: &str, refused: &Refused) {
-    let status = refused.status.as_u16();
-    metrics::counter!("countersign_door_refusals_total", "status" => status.to_string())
-        .increment(1);
+    let status = refused.status.map(|status| status.as_u16());
+    let counted = status.map_or("none".to_owned(), |status| status.to_string());
+    metrics::counter!("countersign_door_refusals_total", "status" => counted).increment(1);
     tracing::info!(
         request = request_id,
         address = %refused.peer.address.ip(),

@@ -42,6 +42,7 @@ impl Issues {
 fn house(tls: &Tls) -> House {
     let threshold = Threshold {
         tls: Some(tls.offering(false)),
+        ..Threshold::default()
     };
     House::behind(threshold, Limits::default(), hello)
 }

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 use std::time::Duration;
 
-use countersign_transport::Limits;
+use countersign_transport::{Limits, Listener};
 
 use crate::server::Server;
 
@@ -24,16 +24,32 @@ fn two_thousand_unfinished_heads_leave_another_served() {
     beside_a_flood(b"GET / HTTP/1.1\r\nHo");
 }
 
+#[test]
+fn two_thousand_unfinished_proxy_headers_leave_another_served() {
+    let proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    let set_up = |listener: Listener| listener.with_proxy_protocol(proxies);
+    // The whole of a header in which the proxy speaks for itself.
+    let introduction = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
+    flood(set_up, &introduction[..10], introduction);
+}
+
 fn beside_a_flood(said: &[u8]) {
+    flood(|listener| listener, said, b"");
+}
+
+/// The flood says something and no more; who comes beside it begins with an
+/// `introduction`.
+fn flood(set_up: impl FnOnce(Listener) -> Listener, said: &[u8], introduction: &[u8]) {
     assert!(
         descriptors() > 2 * SOCKETS + 100,
         "`ulimit -n` is too low for this test"
     );
-    let server = Server::start(Limits {
+    let limits = Limits {
         max_connections: 500,
         ..Limits::default()
-    });
-    let mut kept = TcpStream::connect(server.address).unwrap();
+    };
+    let server = Server::behind(limits, set_up);
+    let mut kept = connect(server.address, introduction);
     let mut flood = Vec::new();
     for number in 0..SOCKETS {
         let mut stream = TcpStream::connect(server.address).unwrap();
@@ -42,7 +58,7 @@ fn beside_a_flood(said: &[u8]) {
         flood.push(stream);
         if number % 100 == 0 {
             ask(&mut kept);
-            ask(&mut connect(server.address));
+            ask(&mut connect(server.address, introduction));
         }
     }
     assert_eq!(server.stop().cut, 0);
@@ -84,8 +100,10 @@ fn within_forty_descriptors() {
     server.stop();
 }
 
-fn connect(address: SocketAddr) -> TcpStream {
-    TcpStream::connect(address).unwrap()
+fn connect(address: SocketAddr, introduction: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(introduction).unwrap();
+    stream
 }
 
 fn ask(stream: &mut TcpStream) {
