@@ -244,6 +244,8 @@ coded! {
         UpstreamFailed = "upstream_failed",
         /// The guarded API did not answer in time.
         UpstreamTimeout = "upstream_timeout",
+        /// The guarded API is known to be down, so it was not asked.
+        UpstreamDown = "upstream_down",
     }
 }
 
@@ -296,7 +298,7 @@ impl Reason {
             Self::PathUnknown => Refusal::NotFound,
             Self::MethodUnknown => Refusal::MethodNotAllowed,
             Self::RequestTooLarge => Refusal::TooLarge,
-            Self::HashingBusy | Self::StoreUnavailable => Refusal::Unavailable,
+            Self::HashingBusy | Self::StoreUnavailable | Self::UpstreamDown => Refusal::Unavailable,
             Self::ServerFault => Refusal::Internal,
             Self::UpstreamFailed => Refusal::BadGateway,
             Self::UpstreamTimeout => Refusal::GatewayTimeout,

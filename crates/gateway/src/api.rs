@@ -12,7 +12,7 @@ use http::HeaderName;
 use crate::forward_auth::Family;
 use crate::meter::Meter;
 use crate::routes::Routes;
-use crate::upstream::Upstream;
+use crate::upstream::{Standing, Upstream};
 
 /// An api and, where the built-in proxy serves it, its upstream.
 pub struct GuardedApi {
@@ -109,6 +109,11 @@ impl GuardedApi {
 
     pub(crate) fn upstream(&self) -> Option<&Upstream> {
         self.upstream.as_ref()
+    }
+
+    /// Whether requests are sent to the upstream; `None` without one.
+    pub fn upstream_standing(&self) -> Option<Standing> {
+        self.upstream.as_ref().map(Upstream::standing)
     }
 
     /// What each account may do, unless it has limits of its own.

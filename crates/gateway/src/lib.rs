@@ -37,6 +37,9 @@ pub use path::JudgedPath;
 pub use permit::{Asked, Caller, Denied, Permit, Proof, authorize};
 pub use routes::{Access, Route, RouteFault, Routes, Rule, Slash};
 pub use site::{Site, SiteFault};
-pub use upstream::{Timeouts, Upstream, UpstreamFault};
+pub use upstream::{
+    HealthCheck, Roots, RootsFault, Standing, Timeouts, Upstream, UpstreamFault, UpstreamSettings,
+    UpstreamUrl, UpstreamUrlFault,
+};
 pub use uses::Uses;
 pub use view::View;

@@ -5,17 +5,22 @@
 //! | `countersign_guarded_requests_total` | `api`, `outcome` | `allowed`, or the code of the reason |
 //! | `countersign_upstream_duration_seconds` | `api` | from sending to the head of the answer, or to its failure |
 //! | `countersign_upstream_broken_total` | `api` | answers that broke off after their head |
+//! | `countersign_upstream_up` | `api` | 1 while requests are sent to the upstream, else 0 |
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_domain::{ApiName, Reason};
-use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_histogram, histogram};
+use metrics::{
+    Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram,
+    gauge, histogram,
+};
 
 use crate::answer::Watch;
 
 const REQUESTS: &str = "countersign_guarded_requests_total";
 const BROKEN: &str = "countersign_upstream_broken_total";
+const UP: &str = "countersign_upstream_up";
 const DURATION: &str = "countersign_upstream_duration_seconds";
 
 /// The metrics of one api. The recorder must be installed before it is made.
@@ -24,6 +29,12 @@ pub(crate) struct Meter {
     allowed: Counter,
     broken: Counter,
     duration: Histogram,
+}
+
+/// Whether requests are sent to the upstream of an api.
+pub(crate) fn upstream_up(api: &ApiName) -> Gauge {
+    describe_gauge!(UP, "Whether requests are sent to the upstream");
+    gauge!(UP, "api" => api.as_str().to_owned())
 }
 
 impl Meter {

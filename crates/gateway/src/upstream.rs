@@ -2,22 +2,43 @@
 //! alive.
 //!
 //! A request is sent again only where nothing of it was sent, because a kept
-//! connection turned out to be closed.
+//! connection turned out to be closed. While the upstream is known to be down,
+//! requests are refused without asking it.
+
+mod connect;
+mod health;
+mod trust;
+mod url;
 
 use std::error::Error;
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use countersign_domain::Reason;
-use http::uri::{Authority, PathAndQuery, Scheme};
+use countersign_domain::{ApiName, Reason};
 use http::{HeaderValue, Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::pki_types::ServerName;
+use tokio::sync::Notify;
+use tokio::time::Instant;
 
+use self::connect::{Connector, H2, HTTP_1_1, Tls, TooSlow};
+use self::health::{Checking, Health};
+pub use self::health::{HealthCheck, Standing};
+use self::trust::Distrust;
+pub use self::trust::{Roots, RootsFault};
+pub use self::url::{UpstreamUrl, UpstreamUrlFault};
 use crate::body::Upload;
 use crate::permit::Denied;
+
+/// The longest header section that is read of an answer, in bytes.
+const LONGEST_HEAD: usize = 64 * 1024;
+
+/// How many interim answers (RFC 9110 section 15.2) are read before an answer.
+const MOST_INTERIM: u32 = 32;
 
 /// How long an upstream may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,44 +65,79 @@ impl Default for Timeouts {
     }
 }
 
-/// A text is no upstream. It is not repeated, since there may be a password in
-/// it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "this is no upstream: write http://host:port and, if it has one, its base path; no user, no query"
-)]
-pub struct UpstreamFault;
+/// What an upstream is.
+#[derive(Clone, Debug)]
+pub struct UpstreamSettings {
+    /// Where it is.
+    pub url: UpstreamUrl,
+    /// How long it may take.
+    pub timeouts: Timeouts,
+    /// Whom it may be certified by, over https.
+    pub roots: Roots,
+    /// Whether it is offered HTTP/2 over TLS; without TLS, whether HTTP/2 is
+    /// spoken to it with prior knowledge (RFC 9113 section 3.3).
+    pub http2: bool,
+    /// How it is asked whether it is well; `None` for never.
+    pub health: Option<HealthCheck>,
+}
 
-/// An upstream over plain HTTP/1.1.
+impl UpstreamSettings {
+    /// The upstream there, with all else as by default.
+    pub fn new(url: UpstreamUrl) -> Self {
+        Self {
+            url,
+            timeouts: Timeouts::default(),
+            roots: Roots::default(),
+            http2: false,
+            health: None,
+        }
+    }
+}
+
+/// Why an upstream cannot be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UpstreamFault {
+    /// Nobody is to be trusted.
+    #[error(transparent)]
+    Roots(#[from] RootsFault),
+    /// The host can be in no certificate.
+    #[error("no certificate can be for {0:?}")]
+    Name(String),
+    /// The health check's path is none.
+    #[error("{0:?} is no path: write one that begins with /, plain ASCII")]
+    HealthPath(String),
+}
+
+/// An upstream.
 pub struct Upstream {
-    authority: Authority,
-    host: HeaderValue,
-    /// Without a slash at its end.
-    base: String,
+    url: UpstreamUrl,
     timeouts: Timeouts,
-    client: Client<HttpConnector, Upload>,
+    client: Client<Connector, Upload>,
+    health: Arc<Health>,
+    _checking: Option<Checking>,
 }
 
 impl Upstream {
-    /// The upstream at `http://host:port`, to whose base path the paths of
-    /// requests are appended. To be made within a tokio runtime.
+    /// The upstream of `api`, which is its name in logs and metrics. To be made
+    /// within a tokio runtime.
     ///
     /// # Errors
     ///
-    /// It is no such URL, or has a query or user information.
-    pub fn new(url: &str, timeouts: Timeouts) -> Result<Self, UpstreamFault> {
-        let uri: Uri = url.parse().map_err(|_| UpstreamFault)?;
-        let plain = uri.scheme() == Some(&Scheme::HTTP) && uri.query().is_none();
-        let authority = uri
-            .authority()
-            .filter(|it| plain && !it.as_str().contains('@'));
-        let authority = authority.ok_or(UpstreamFault)?;
+    /// The roots cannot be read, no certificate can be for the host, or the
+    /// health check has no path.
+    pub fn new(api: &ApiName, settings: UpstreamSettings) -> Result<Self, UpstreamFault> {
+        let client = client(&settings)?;
+        let health = Arc::new(Health::new(api));
+        let checking = match settings.health {
+            Some(check) => Some(check.start(&settings.url, &client, &health)?),
+            None => None,
+        };
         Ok(Self {
-            authority: authority.clone(),
-            host: HeaderValue::from_str(authority.as_str()).map_err(|_| UpstreamFault)?,
-            base: uri.path().trim_end_matches('/').to_owned(),
-            timeouts,
-            client: client(timeouts),
+            url: settings.url,
+            timeouts: settings.timeouts,
+            client,
+            health,
+            _checking: checking,
         })
     }
 
@@ -89,64 +145,114 @@ impl Upstream {
         &self.timeouts
     }
 
+    /// Whether it is asked at all now.
+    pub(crate) fn standing(&self) -> Standing {
+        self.health.standing()
+    }
+
     /// What the upstream is called in `Host`.
     pub(crate) fn host(&self) -> &HeaderValue {
-        &self.host
+        self.url.host()
     }
 
     /// The target of a request for `path` and `query`.
     pub(crate) fn target(&self, path: &str, query: Option<&str>) -> Result<Uri, http::Error> {
-        let text = match query {
-            Some(query) => format!("{}{path}?{query}", self.base),
-            None => format!("{}{path}", self.base),
-        };
-        Uri::builder()
-            .scheme(Scheme::HTTP)
-            .authority(self.authority.clone())
-            .path_and_query(PathAndQuery::try_from(text)?)
-            .build()
+        self.url.target(path, query)
     }
 
     /// Sends a request and waits for the head of the answer.
     pub(crate) async fn send(
         &self,
-        request: Request<Upload>,
+        mut request: Request<Upload>,
     ) -> Result<Response<Incoming>, Denied> {
+        self.health.admit(Instant::now())?;
         let progress = request.body().progress();
+        let flooded = Arc::new(Notify::new());
+        count_interim(&mut request, Arc::clone(&flooded));
         let limit = self.timeouts.response_head;
         let mut answer = self.client.request(request);
         let answered = loop {
             let deadline = progress.upstream_deadline(limit);
-            match tokio::time::timeout_at(deadline, &mut answer).await {
-                Ok(answered) => break answered,
-                Err(_) if progress.upstream_deadline(limit) > deadline => {}
-                Err(_) => return Err(denied(Reason::UpstreamTimeout, "no answer in time")),
+            tokio::select! {
+                answered = &mut answer => break answered,
+                () = flooded.notified() => return Err(failed("it sent too many interim answers")),
+                () = tokio::time::sleep_until(deadline) => {
+                    if progress.upstream_deadline(limit) <= deadline {
+                        return Err(denied(Reason::UpstreamTimeout, "no answer in time"));
+                    }
+                }
             }
         };
         match answered {
             Err(error) if progress.client_failed() => {
                 Err(denied(Reason::RequestCutOff, &chain(&error)))
             }
-            Err(error) => Err(denied(blame(&error), &chain(&error))),
-            // It was not asked to (NET-07).
-            Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => Err(denied(
-                Reason::UpstreamFailed,
-                "it switched protocols unasked",
-            )),
-            Ok(response) => Ok(response),
+            Err(error) => {
+                if error.is_connect() && !is_distrusted(&error) {
+                    self.health.unreachable(&chain(&error), Instant::now());
+                }
+                Err(denied(blame(&error), &chain(&error)))
+            }
+            Ok(response) => {
+                self.health.reached();
+                settle(response)
+            }
         }
     }
 }
 
-fn client(timeouts: Timeouts) -> Client<HttpConnector, Upload> {
-    let mut connector = HttpConnector::new();
-    connector.set_nodelay(true);
-    connector.set_connect_timeout(Some(timeouts.connect));
-    Client::builder(TokioExecutor::new())
+/// The answer, unless it switches protocols: it was not asked to (NET-07).
+fn settle(response: Response<Incoming>) -> Result<Response<Incoming>, Denied> {
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(failed("it switched protocols unasked"));
+    }
+    Ok(response)
+}
+
+/// Tells `flooded` of an interim answer too many.
+fn count_interim(request: &mut Request<Upload>, flooded: Arc<Notify>) {
+    let count = AtomicU32::new(0);
+    hyper::ext::on_informational(request, move |_| {
+        if count.fetch_add(1, Ordering::Relaxed) >= MOST_INTERIM {
+            flooded.notify_one();
+        }
+    });
+}
+
+fn client(settings: &UpstreamSettings) -> Result<Client<Connector, Upload>, UpstreamFault> {
+    let (url, limits) = (&settings.url, settings.timeouts);
+    let tls = match url.is_https() {
+        true => Some(tls(settings)?),
+        false => None,
+    };
+    let h2_alone = settings.http2 && tls.is_none();
+    Ok(Client::builder(TokioExecutor::new())
+        .timer(TokioTimer::new())
         .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(timeouts.keep_alive)
+        .pool_idle_timeout(limits.keep_alive)
+        .http1_max_buf_size(LONGEST_HEAD)
+        .http2_max_header_list_size(LONGEST_HEAD as u32)
+        .http2_keep_alive_interval(limits.keep_alive)
+        .http2_keep_alive_timeout(limits.connect)
+        .http2_only(h2_alone)
         .set_host(false)
-        .build(connector)
+        .build(Connector::new(tls, limits.connect)))
+}
+
+fn tls(settings: &UpstreamSettings) -> Result<Tls, UpstreamFault> {
+    let protocols: &[&[u8]] = match settings.http2 {
+        true => &[H2, HTTP_1_1],
+        false => &[HTTP_1_1],
+    };
+    let config = trust::client_config(&settings.roots, protocols)?;
+    let name = settings.url.name();
+    let certified = ServerName::try_from(name.to_owned());
+    let certified = certified.map_err(|_| UpstreamFault::Name(name.to_owned()))?;
+    Ok(Tls::new(config, certified))
+}
+
+fn failed(detail: &str) -> Denied {
+    denied(Reason::UpstreamFailed, detail)
 }
 
 fn denied(reason: Reason, detail: &str) -> Denied {
@@ -157,14 +263,22 @@ fn denied(reason: Reason, detail: &str) -> Denied {
 }
 
 fn blame(error: &(dyn Error + 'static)) -> Reason {
-    let timed_out = causes(error)
-        .filter_map(|cause| cause.downcast_ref::<io::Error>())
-        .any(|cause| cause.kind() == io::ErrorKind::TimedOut);
-    if timed_out {
+    let timed_out = |cause: &(dyn Error + 'static)| match cause.downcast_ref::<io::Error>() {
+        Some(cause) => cause.kind() == io::ErrorKind::TimedOut,
+        None => cause.is::<TooSlow>(),
+    };
+    if causes(error).any(timed_out) {
         Reason::UpstreamTimeout
     } else {
         Reason::UpstreamFailed
     }
+}
+
+/// Whether the upstream was there, but not whom it should be.
+fn is_distrusted(error: &(dyn Error + 'static)) -> bool {
+    causes(error)
+        .filter_map(|cause| cause.downcast_ref::<Distrust>())
+        .any(Distrust::is_of_the_certificate)
 }
 
 /// The error and its causes in one line.

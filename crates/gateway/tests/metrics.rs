@@ -9,7 +9,7 @@ use countersign_domain::Timestamp;
 use countersign_domain::key::{Key, KeyState};
 use countersign_domain::{Algorithm, Kid};
 use countersign_gateway::{
-    Client, Gateway, GuardedApi, Routes, Rule, Slash, Timeouts, Upstream, Uses, View,
+    Client, Gateway, GuardedApi, Routes, Rule, Slash, Upstream, UpstreamSettings, Uses, View,
 };
 use countersign_token::{Keychain, Material, Tokens};
 use http::Request;
@@ -33,14 +33,10 @@ fn api() -> GuardedApi {
         access: countersign_gateway::Access::Public,
     };
     let routes = Routes::new(&["/*"], vec![public], Slash::Exact).unwrap();
-    let upstream = Upstream::new("http://127.0.0.1:1", Timeouts::default()).unwrap();
-    GuardedApi::new(
-        "pay".parse().unwrap(),
-        dialect,
-        Keychain::new(tokens),
-        routes,
-    )
-    .with_upstream(upstream)
+    let name = "pay".parse().unwrap();
+    let settings = UpstreamSettings::new("http://127.0.0.1:1".parse().unwrap());
+    let upstream = Upstream::new(&name, settings).unwrap();
+    GuardedApi::new(name, dialect, Keychain::new(tokens), routes).with_upstream(upstream)
 }
 
 #[tokio::test]
@@ -71,6 +67,7 @@ async fn requests_are_counted_by_api_and_outcome() {
         r#"countersign_guarded_requests_total{api="pay",outcome="allowed"} 0"#,
         r#"countersign_upstream_duration_seconds_count{api="pay"} 1"#,
         r#"countersign_upstream_broken_total{api="pay"} 0"#,
+        r#"countersign_upstream_up{api="pay"} 1"#,
     ] {
         assert!(text.contains(line), "{line} in\n{text}");
     }

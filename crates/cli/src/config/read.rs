@@ -11,7 +11,7 @@ use countersign_dialect::{Dialect, Mistakes};
 use countersign_domain::ApiName;
 use countersign_domain::session::{DEFAULT_WINDOW, Lifetimes};
 use countersign_gateway::{
-    Access, Claim, RouteFault, Routes, Rule, Site, Slash, Timeouts, Upstream, overlaps,
+    Access, Claim, RouteFault, Routes, Rule, Site, Slash, Timeouts, UpstreamUrl, overlaps,
 };
 use countersign_transport::Limits;
 use http::Method;
@@ -302,7 +302,7 @@ fn routes(
 
 fn upstream(value: &Value<'_>) -> Option<String> {
     let text = value.text()?;
-    let checked = Upstream::new(text, Timeouts::default());
+    let checked = text.parse::<UpstreamUrl>();
     checked
         .map_err(|fault| value.blame(fault.to_string(), None))
         .ok()?;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use countersign_domain::{ApiName, Limits, Timestamp};
-use countersign_gateway::{GuardedApi, Upstream, View};
+use countersign_gateway::{GuardedApi, Upstream, UpstreamSettings, View};
 use countersign_server::api::{Api, ApiSettings};
 use countersign_server::clock::Clock;
 use countersign_server::password::Passwords;
@@ -114,7 +114,11 @@ async fn load_apis(
         let api = Api::load(settings, store, master).await;
         let api = Arc::new(api.map_err(|fault| Failure::usage(fault.to_string()))?);
         let guarded = section.guard.map(|guard| {
-            let upstream = Upstream::new(&guard.upstream, guard.timeouts).map_err(Failure::bug)?;
+            let settings = UpstreamSettings {
+                timeouts: guard.timeouts,
+                ..UpstreamSettings::new(guard.upstream.parse().map_err(Failure::bug)?)
+            };
+            let upstream = Upstream::new(&section.name, settings).map_err(Failure::bug)?;
             let dialect = section.dialect.clone();
             let keychain = api.keychain().clone();
             let guarded = GuardedApi::new(section.name, dialect, keychain, guard.routes)

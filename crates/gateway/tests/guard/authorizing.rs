@@ -17,7 +17,7 @@ use crate::world::{
 const NOWHERE: &str = "http://127.0.0.1:1";
 
 fn world(dialect: &'static str) -> World {
-    Plan::new(dialect, NOWHERE.to_owned()).build()
+    Plan::new(dialect, NOWHERE).build()
 }
 
 /// A path of each dialect that the usual account may ask for.
@@ -63,7 +63,7 @@ async fn a_good_token_of_each_dialect_says_who_calls() {
 async fn a_token_that_is_not_good_is_refused_for_its_own_reason() {
     for dialect in [B2BINPAY, MYPOPUP, APIRONE] {
         let world = world(dialect);
-        let elsewhere = Plan::new(dialect, NOWHERE.to_owned()).build();
+        let elsewhere = Plan::new(dialect, NOWHERE).build();
         let (access, refresh) = world.tokens_of(&world.session());
         let expired = world.tokens_of(&countersign_domain::Session {
             access_expires_at: NOW,
@@ -269,7 +269,7 @@ async fn replaced_tokens_hold_for_the_next_request() {
 #[tokio::test]
 async fn the_first_use_of_a_generation_is_reported_once() {
     let echo = Echo::start().await;
-    let world = Plan::new(MYPOPUP, echo.url.clone()).build();
+    let world = Plan::new(MYPOPUP, &echo.url).build();
     let front = world.serve().await;
     let bearer = world.bearer();
     for _ in 0..3 {

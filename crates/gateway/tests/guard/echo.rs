@@ -10,9 +10,10 @@ use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
 
 /// Sends bytes as they are and reads the reply to the end of the connection.
 pub async fn raw(address: SocketAddr, request: &str) -> String {
@@ -42,11 +43,28 @@ pub struct Echo {
     pub answered: Arc<AtomicUsize>,
 }
 
+/// How an [`Echo`] speaks.
+#[derive(Clone)]
+pub enum Speech {
+    Http1,
+    Http2,
+    /// Over TLS, what was agreed on there.
+    Tls(TlsAcceptor),
+}
+
 impl Echo {
     pub async fn start() -> Self {
+        Self::speaking(Speech::Http1).await
+    }
+
+    pub async fn speaking(speech: Speech) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
         let echo = Self {
-            url: format!("http://{}", listener.local_addr().unwrap()),
+            url: match speech {
+                Speech::Tls(_) => format!("https://localhost:{}", address.port()),
+                _ => format!("http://{address}"),
+            },
             accepted: Arc::default(),
             answered: Arc::default(),
         };
@@ -55,21 +73,50 @@ impl Echo {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 accepted.fetch_add(1, Ordering::SeqCst);
-                let answered = Arc::clone(&answered);
-                let answer = service_fn(move |request: Request<Incoming>| {
-                    answered.fetch_add(1, Ordering::SeqCst);
-                    echo_of(request)
-                });
-                let served = hyper::server::conn::http1::Builder::new();
-                tokio::spawn(served.serve_connection(TokioIo::new(stream), answer));
+                tokio::spawn(speak(stream, speech.clone(), Arc::clone(&answered)));
             }
         });
         echo
     }
 
+    pub fn connections(&self) -> usize {
+        self.accepted.load(Ordering::SeqCst)
+    }
+
     pub fn requests(&self) -> usize {
         self.answered.load(Ordering::SeqCst)
     }
+}
+
+async fn speak(stream: TcpStream, speech: Speech, answered: Arc<AtomicUsize>) {
+    match speech {
+        Speech::Http1 => serve(stream, false, answered).await,
+        Speech::Http2 => serve(stream, true, answered).await,
+        Speech::Tls(acceptor) => {
+            if let Ok(stream) = acceptor.accept(stream).await {
+                let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                serve(stream, h2, answered).await;
+            }
+        }
+    }
+}
+
+async fn serve<S>(stream: S, h2: bool, answered: Arc<AtomicUsize>)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let answer = service_fn(move |request: Request<Incoming>| {
+        answered.fetch_add(1, Ordering::SeqCst);
+        echo_of(request)
+    });
+    let stream = TokioIo::new(stream);
+    let _ = if h2 {
+        let served = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+        served.serve_connection(stream, answer).await
+    } else {
+        let served = hyper::server::conn::http1::Builder::new();
+        served.serve_connection(stream, answer).await
+    };
 }
 
 async fn echo_of(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
@@ -86,6 +133,7 @@ async fn echo_of(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, In
         .map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value.as_bytes())))
         .collect();
     let said = serde_json::json!({
+        "version": format!("{:?}", parts.version),
         "method": parts.method.as_str(),
         "target": parts.uri.to_string(),
         "fields": fields,

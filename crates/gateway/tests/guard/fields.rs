@@ -48,7 +48,7 @@ async fn the_upstream_learns_who_calls() {
         (APIRONE, format!("/api/v2/accounts/{LOGIN}/x")),
     ] {
         let echo = Echo::start().await;
-        let world = Plan::new(dialect, echo.url.clone()).build();
+        let world = Plan::new(dialect, &echo.url).build();
         let front = world.serve().await;
         let response = front
             .get(&path, &[("authorization", &world.bearer())])
@@ -62,7 +62,7 @@ async fn the_upstream_learns_who_calls() {
 #[tokio::test]
 async fn a_static_key_has_no_session() {
     let echo = Echo::start().await;
-    let world = Plan::new(APIRONE, echo.url.clone()).build();
+    let world = Plan::new(APIRONE, &echo.url).build();
     let front = world.serve().await;
     let target = format!("/api/v2/accounts/{LOGIN}/x?transfer-key={KEY}");
     let received = Received::of(&front.get(&target, &[]).await);
@@ -72,7 +72,7 @@ async fn a_static_key_has_no_session() {
 #[tokio::test]
 async fn forged_identity_is_stripped_in_every_alias_on_public_routes_too() {
     let echo = Echo::start().await;
-    let world = Plan::new(MYPOPUP, echo.url.clone()).build();
+    let world = Plan::new(MYPOPUP, &echo.url).build();
     let front = world.serve().await;
     let bearer = world.bearer();
     let mut forged: Vec<(&str, &str)> = [
@@ -112,7 +112,7 @@ async fn forged_identity_is_stripped_in_every_alias_on_public_routes_too() {
 #[tokio::test]
 async fn connection_options_take_nothing_of_ours_away() {
     let echo = Echo::start().await;
-    let world = Plan::new(MYPOPUP, echo.url.clone()).build();
+    let world = Plan::new(MYPOPUP, &echo.url).build();
     let front = world.serve().await;
     let request = format!(
         "GET /api/v1/x HTTP/1.1\r\nhost: front.example\r\nauthorization: {}\r\n\
@@ -140,7 +140,7 @@ async fn connection_options_take_nothing_of_ours_away() {
 #[tokio::test]
 async fn trailers_do_not_go_on() {
     let echo = Echo::start().await;
-    let world = Plan::new(MYPOPUP, echo.url.clone()).build();
+    let world = Plan::new(MYPOPUP, &echo.url).build();
     let front = world.serve().await;
     let request = format!(
         "POST /api/v1/x HTTP/1.1\r\nhost: a\r\nauthorization: {}\r\nconnection: close\r\n\
@@ -157,7 +157,7 @@ async fn trailers_do_not_go_on() {
 #[tokio::test]
 async fn whence_a_request_came_is_for_us_to_say() {
     let echo = Echo::start().await;
-    let world = Plan::new(MYPOPUP, echo.url.clone()).build();
+    let world = Plan::new(MYPOPUP, &echo.url).build();
     let front = world.serve().await;
     let lies = LIES.map(|name| (name, "203.0.113.1"));
     let lies = [&lies[..], &[("host", "partner.example")]].concat();
@@ -216,7 +216,7 @@ const LIES: [&str; 27] = [
 #[tokio::test]
 async fn the_upstream_is_told_what_the_client_spoke() {
     let echo = Echo::start().await;
-    let mut plan = Plan::new(MYPOPUP, echo.url.clone());
+    let mut plan = Plan::new(MYPOPUP, &echo.url);
     plan.client.tls = true;
     plan.client.address = "::ffff:192.0.2.7".parse().unwrap();
     let front = plan.build().serve().await;
@@ -228,7 +228,7 @@ async fn the_upstream_is_told_what_the_client_spoke() {
 #[tokio::test]
 async fn what_http_2_spells_otherwise_goes_on_as_http_1_has_it() {
     let echo = Echo::start().await;
-    let world = Plan::new(MYPOPUP, echo.url.clone()).build();
+    let world = Plan::new(MYPOPUP, &echo.url).build();
     let request = Request::get("https://partner.example/api/v1/public")
         .version(Version::HTTP_2)
         .header("cookie", "a=1")
@@ -254,7 +254,7 @@ async fn what_http_2_spells_otherwise_goes_on_as_http_1_has_it() {
 #[tokio::test]
 async fn the_bearer_goes_on_only_where_it_is_asked_for_and_was_looked_at() {
     let echo = Echo::start().await;
-    let mut plan = Plan::new(APIRONE, echo.url.clone());
+    let mut plan = Plan::new(APIRONE, &echo.url);
     plan.forward_authorization = true;
     let world = plan.build();
     let front = world.serve().await;
@@ -280,7 +280,7 @@ async fn the_bearer_goes_on_only_where_it_is_asked_for_and_was_looked_at() {
 #[tokio::test]
 async fn a_login_cannot_end_its_field_or_be_read_in_two_ways() {
     let echo = Echo::start().await;
-    let world = Plan::new(MYPOPUP, echo.url.clone()).build();
+    let world = Plan::new(MYPOPUP, &echo.url).build();
     let front = world.serve().await;
     let bearer = world.bearer();
     for (name, encoded) in [
@@ -303,7 +303,7 @@ async fn a_login_cannot_end_its_field_or_be_read_in_two_ways() {
 #[tokio::test]
 async fn the_client_gets_no_identity_fields_from_the_upstream() {
     let echo = Echo::start().await;
-    let world = Plan::new(MYPOPUP, echo.url.clone()).build();
+    let world = Plan::new(MYPOPUP, &echo.url).build();
     let front = world.serve().await;
     let response = front.get("/api/v1/public", &[]).await;
     assert_eq!(response.headers()["x-upstream"], "echo");
@@ -313,7 +313,7 @@ async fn the_client_gets_no_identity_fields_from_the_upstream() {
 #[tokio::test]
 async fn a_refusal_carries_its_support_id_and_to_head_no_body() {
     let echo = Echo::start().await;
-    let world = Plan::new(MYPOPUP, echo.url.clone()).build();
+    let world = Plan::new(MYPOPUP, &echo.url).build();
     let front = world.serve().await;
     let refused = front.get("/api/v1/x", &[]).await;
     assert_eq!(refused.status(), 401);

@@ -28,7 +28,7 @@ struct Scene {
 }
 
 fn scene(dialect: &'static str, family: Family) -> Scene {
-    let mut plan = Plan::new(dialect, "http://127.0.0.1:1".to_owned());
+    let mut plan = Plan::new(dialect, "http://127.0.0.1:1");
     plan.forward_auth = Some(family);
     let world = plan.build();
     let used = std::sync::Arc::clone(&world.used);
@@ -233,7 +233,7 @@ fn only_trusted_proxies_are_answered() {
 #[test]
 fn an_api_without_a_proxy_of_its_own_gives_no_verdicts() {
     let mut scene = scene(MYPOPUP, Family::Traefik);
-    scene.world = Plan::new(MYPOPUP, "http://127.0.0.1:1".to_owned()).build();
+    scene.world = Plan::new(MYPOPUP, "http://127.0.0.1:1").build();
     let bearer = scene.world.bearer();
     let check = scene.check("GET", "/api/v1/x", &[("authorization", &bearer)]);
     assert_eq!(scene.reason(&check), Reason::PathUnknown);

@@ -7,7 +7,7 @@ use crate::world::{APIRONE, Echo, LOGIN, MYPOPUP, Plan, Received, raw, status_an
 #[tokio::test]
 async fn what_the_upstream_may_read_differently_never_reaches_it() {
     let echo = Echo::start().await;
-    let world = Plan::new(MYPOPUP, echo.url.clone()).build();
+    let world = Plan::new(MYPOPUP, &echo.url).build();
     let front = world.serve().await;
     for path in [
         "/api/v1/../admin",
@@ -49,8 +49,7 @@ async fn what_the_upstream_may_read_differently_never_reaches_it() {
 #[tokio::test]
 async fn path_and_query_are_forwarded_byte_for_byte() {
     let echo = Echo::start().await;
-    let mut plan = Plan::new(MYPOPUP, echo.url.clone());
-    plan.upstream.push_str("/base/");
+    let plan = Plan::new(MYPOPUP, &format!("{}/base/", echo.url));
     let world = plan.build();
     let front = world.serve().await;
     let bearer = world.bearer();
@@ -71,7 +70,7 @@ async fn path_and_query_are_forwarded_byte_for_byte() {
 #[tokio::test]
 async fn an_absolute_target_is_judged_by_its_path() {
     let echo = Echo::start().await;
-    let world = Plan::new(MYPOPUP, echo.url.clone()).build();
+    let world = Plan::new(MYPOPUP, &echo.url).build();
     let front = world.serve().await;
     let request = "GET http://elsewhere/api/v1/public HTTP/1.1\r\nhost: elsewhere\r\nconnection: close\r\n\r\n";
     let received = Received::from_raw(&raw(front.address, request).await);
@@ -85,7 +84,7 @@ async fn an_absolute_target_is_judged_by_its_path() {
 #[tokio::test]
 async fn no_header_changes_the_method_or_the_path() {
     let echo = Echo::start().await;
-    let world = Plan::new(APIRONE, echo.url.clone()).build();
+    let world = Plan::new(APIRONE, &echo.url).build();
     let front = world.serve().await;
     let estimate = format!("/api/v2/accounts/{LOGIN}/transfer");
     let overrides = [
@@ -118,7 +117,7 @@ async fn no_header_changes_the_method_or_the_path() {
 #[tokio::test]
 async fn one_path_has_a_public_and_a_protected_method() {
     let echo = Echo::start().await;
-    let world = Plan::new(APIRONE, echo.url.clone()).build();
+    let world = Plan::new(APIRONE, &echo.url).build();
     let front = world.serve().await;
     let transfer = format!("/api/v2/accounts/{LOGIN}/transfer");
     assert_eq!(front.get(&transfer, &[]).await.status(), 200);
@@ -142,7 +141,7 @@ async fn one_path_has_a_public_and_a_protected_method() {
 #[tokio::test]
 async fn a_tunnel_is_refused() {
     let echo = Echo::start().await;
-    let world = Plan::new(MYPOPUP, echo.url.clone()).build();
+    let world = Plan::new(MYPOPUP, &echo.url).build();
     let front = world.serve().await;
     for target in ["/api/v1/x", "a:443"] {
         let request = format!(

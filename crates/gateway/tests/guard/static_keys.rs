@@ -22,7 +22,7 @@ const JSON: (&str, &str) = ("content-type", "application/json");
 
 async fn apirone() -> (World, Front, Echo) {
     let echo = Echo::start().await;
-    let world = Plan::new(APIRONE, echo.url.clone()).build();
+    let world = Plan::new(APIRONE, &echo.url).build();
     let front = world.serve().await;
     (world, front, echo)
 }

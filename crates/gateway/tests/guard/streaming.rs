@@ -66,7 +66,7 @@ async fn read_to(stream: &mut (impl AsyncReadExt + Unpin), end: &str) -> String 
 #[tokio::test]
 async fn the_first_piece_comes_back_before_the_second_is_sent() {
     let (url, mut told) = mirror().await;
-    let world = Plan::new(MYPOPUP, url).build();
+    let world = Plan::new(MYPOPUP, &url).build();
     let front = world.serve().await;
     let mut stream = TcpStream::connect(front.address).await.unwrap();
     let head = format!(
@@ -89,7 +89,7 @@ async fn the_first_piece_comes_back_before_the_second_is_sent() {
 #[tokio::test]
 async fn twenty_mebibytes_go_through_both_ways_and_come_back_whole() {
     let (url, _told) = mirror().await;
-    let world = Plan::new(MYPOPUP, url).build();
+    let world = Plan::new(MYPOPUP, &url).build();
     let front = world.serve().await;
     let stream = TcpStream::connect(front.address).await.unwrap();
     let (mut reader, mut writer) = stream.into_split();
@@ -124,7 +124,7 @@ async fn twenty_mebibytes_go_through_both_ways_and_come_back_whole() {
 #[tokio::test]
 async fn a_client_that_does_not_read_holds_the_upstream_back() {
     let (url, mut told) = mirror().await;
-    let world = Plan::new(MYPOPUP, url).build();
+    let world = Plan::new(MYPOPUP, &url).build();
     let front = world.serve().await;
     let mut stream = TcpStream::connect(front.address).await.unwrap();
     let head = format!(

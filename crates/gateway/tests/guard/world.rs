@@ -17,7 +17,7 @@ use countersign_domain::{
 };
 use countersign_gateway::{
     Access, Denied, Family, Gateway, GuardedApi, Permit, Routes, Rule, Slash, Timeouts, Upstream,
-    Uses, View,
+    UpstreamSettings, Uses, View,
 };
 use countersign_token::{Keychain, Material, Pepper, Seed, Tokens, tokens};
 use http::{Method, Request, Response};
@@ -29,7 +29,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpListener;
 
-pub use crate::echo::{Echo, Received, raw, status_and_body};
+pub use crate::echo::{Echo, Received, Speech, raw, status_and_body};
 
 /// When all stories happen.
 pub const NOW: Timestamp = Timestamp::from_seconds(1_750_000_000);
@@ -57,24 +57,25 @@ pub fn id(number: u64) -> AccountId {
 /// How a world differs from the usual one.
 pub struct Plan {
     pub dialect: &'static str,
-    pub upstream: String,
-    pub timeouts: Timeouts,
+    pub settings: UpstreamSettings,
     pub client: countersign_gateway::Client,
     pub forward_authorization: bool,
     pub forward_auth: Option<Family>,
 }
 
 impl Plan {
-    pub fn new(dialect: &'static str, upstream: String) -> Self {
+    pub fn new(dialect: &'static str, upstream: &str) -> Self {
         let short = Duration::from_secs(5);
         Self {
             dialect,
-            upstream,
-            timeouts: Timeouts {
-                connect: short,
-                response_head: short,
-                body_idle: short,
-                keep_alive: short,
+            settings: UpstreamSettings {
+                timeouts: Timeouts {
+                    connect: short,
+                    response_head: short,
+                    body_idle: short,
+                    keep_alive: short,
+                },
+                ..UpstreamSettings::new(upstream.parse().unwrap())
             },
             client: countersign_gateway::Client {
                 address: "127.0.0.9".parse().unwrap(),
@@ -90,8 +91,8 @@ impl Plan {
             Dialect::compile(Dialect::shipped(self.dialect).unwrap(), self.dialect).unwrap(),
         );
         let keychain = Keychain::new(fresh_tokens(&dialect));
-        let upstream = Upstream::new(&self.upstream, self.timeouts).unwrap();
         let name = self.dialect.parse().unwrap();
+        let upstream = Upstream::new(&name, self.settings).unwrap();
         let routes = routes(self.dialect);
         let pepper = Arc::new(Pepper::new(&[7; 32]));
         let api = GuardedApi::new(name, Arc::clone(&dialect), keychain.clone(), routes)

@@ -1,0 +1,326 @@
+//! Whether an upstream is up.
+//!
+//! Two signs are kept apart. A check, where one is configured, takes the
+//! upstream down when it fails twice in a row and up when it passes once. And
+//! connections that cannot be made, three in a row, open a circuit: for a pause
+//! nobody else tries, then one request may, and so on until one comes through
+//! or a check passes. While it is down by either sign, requests are refused
+//! with 503 at once instead of waiting for a connection.
+//!
+//! A certificate that is not trusted is no sign: such an upstream is there, and
+//! each request tells the operator what is wrong with it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use countersign_domain::{ApiName, Reason};
+use http::{HeaderValue, Request, Uri, header};
+use hyper_util::client::legacy::Client;
+use metrics::Gauge;
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, MissedTickBehavior};
+
+use super::connect::Connector;
+use super::url::UpstreamUrl;
+use super::{UpstreamFault, chain};
+use crate::body::Upload;
+use crate::meter;
+use crate::permit::Denied;
+
+/// So many checks in a row that fail take the upstream down.
+const CHECKS: u32 = 2;
+/// So many connections in a row that fail open the circuit.
+const CONNECTIONS: u32 = 3;
+/// How long nobody tries while it is open.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// A GET that the upstream answers with 2xx as long as it is well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// The path, below the upstream's base path; it may have a query.
+    pub path: String,
+    /// From one check to the next, and the longest that an answer may take.
+    pub interval: Duration,
+}
+
+/// Whether requests are sent to an upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// They are.
+    Up,
+    /// They are refused, but for one now and then.
+    Down,
+}
+
+/// What is known of an upstream, shared by its requests and its check.
+pub(crate) struct Health {
+    api: Box<str>,
+    up: Gauge,
+    /// Whether there is anything in the record, so that requests to an upstream
+    /// that is well take no lock.
+    suspect: AtomicBool,
+    record: Mutex<Record>,
+}
+
+/// What went wrong lately.
+#[derive(Debug, Default)]
+struct Record {
+    checks: u32,
+    connections: u32,
+    /// When the next request may try, while the circuit is open.
+    trial_at: Option<Instant>,
+}
+
+/// The check's task, which ends with this.
+pub(crate) struct Checking(AbortHandle);
+
+impl Health {
+    pub(crate) fn new(api: &ApiName) -> Self {
+        let up = meter::upstream_up(api);
+        up.set(1.0);
+        Self {
+            api: api.as_str().into(),
+            up,
+            suspect: AtomicBool::new(false),
+            record: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn standing(&self) -> Standing {
+        if !self.suspect.load(Ordering::Acquire) {
+            return Standing::Up;
+        }
+        self.record
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .standing()
+    }
+
+    /// Lets a request through, unless the upstream is down.
+    pub(crate) fn admit(&self, now: Instant) -> Result<(), Denied> {
+        if !self.suspect.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
+        record.admit(now).map_err(|retry_after| Denied {
+            retry_after: Some(retry_after),
+            detail: Some("the upstream is down".to_owned()),
+            ..Denied::from(Reason::UpstreamDown)
+        })
+    }
+
+    /// The upstream answered a request.
+    pub(crate) fn reached(&self) {
+        if self.suspect.load(Ordering::Acquire) {
+            self.note("it answered", Record::connected);
+        }
+    }
+
+    /// No connection could be made.
+    pub(crate) fn unreachable(&self, why: &str, now: Instant) {
+        self.note(why, |record| record.unreachable(now));
+    }
+
+    fn passed(&self) {
+        if self.suspect.load(Ordering::Acquire) {
+            self.note("its check passed", |record| *record = Record::default());
+        }
+    }
+
+    fn failed(&self, why: &str) {
+        self.note(why, Record::failed_check);
+    }
+
+    /// Changes the record, and tells if the upstream went up or down by it.
+    fn note(&self, why: &str, change: impl FnOnce(&mut Record)) {
+        let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = record.standing();
+        change(&mut record);
+        self.suspect.store(record.is_suspect(), Ordering::Release);
+        let api = &*self.api;
+        match (before, record.standing()) {
+            (Standing::Up, Standing::Down) => {
+                self.up.set(0.0);
+                tracing::warn!(api, why, "the upstream is down");
+            }
+            (Standing::Down, Standing::Up) => {
+                self.up.set(1.0);
+                tracing::info!(api, why, "the upstream is up again");
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Record {
+    fn standing(&self) -> Standing {
+        if self.checks >= CHECKS || self.trial_at.is_some() {
+            Standing::Down
+        } else {
+            Standing::Up
+        }
+    }
+
+    fn is_suspect(&self) -> bool {
+        self.checks > 0 || self.connections > 0
+    }
+
+    /// How long to wait, if nobody may try now. Who may, claims the next pause:
+    /// a trial that nobody sees the end of costs no more than that.
+    fn admit(&mut self, now: Instant) -> Result<(), Duration> {
+        if self.checks >= CHECKS {
+            return Err(PAUSE);
+        }
+        match self.trial_at {
+            Some(at) if now < at => Err(at - now),
+            Some(_) => {
+                self.trial_at = Some(now + PAUSE);
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn failed_check(&mut self) {
+        self.checks = self.checks.saturating_add(1);
+    }
+
+    fn connected(&mut self) {
+        self.connections = 0;
+        self.trial_at = None;
+    }
+
+    fn unreachable(&mut self, now: Instant) {
+        self.connections = self.connections.saturating_add(1);
+        if self.connections >= CONNECTIONS {
+            self.trial_at = Some(now + PAUSE);
+        }
+    }
+}
+
+impl HealthCheck {
+    /// Checks the upstream for as long as the answer is kept.
+    pub(super) fn start(
+        self,
+        url: &UpstreamUrl,
+        client: &Client<Connector, Upload>,
+        health: &Arc<Health>,
+    ) -> Result<Checking, UpstreamFault> {
+        let target = Some(&self.path).filter(|path| path.starts_with('/'));
+        let target = target.and_then(|path| url.target(path, None).ok());
+        let target = target.ok_or_else(|| UpstreamFault::HealthPath(self.path.clone()))?;
+        let (client, health, host) = (client.clone(), Arc::clone(health), url.host().clone());
+        let interval = self.interval;
+        let task = tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(interval);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                ticks.tick().await;
+                let asked = ask(&client, target.clone(), host.clone());
+                match tokio::time::timeout(interval, asked).await {
+                    Ok(Ok(())) => health.passed(),
+                    Ok(Err(why)) => health.failed(&why),
+                    Err(_) => health.failed("its check was not answered in time"),
+                }
+            }
+        });
+        Ok(Checking(task.abort_handle()))
+    }
+}
+
+impl Drop for Checking {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn ask(
+    client: &Client<Connector, Upload>,
+    target: Uri,
+    host: HeaderValue,
+) -> Result<(), String> {
+    let mut request = Request::new(Upload::whole(bytes::Bytes::new()));
+    *request.uri_mut() = target;
+    request.headers_mut().insert(header::HOST, host);
+    let answer = client.request(request).await;
+    let status = answer.map_err(|error| chain(&error))?.status();
+    match status.is_success() {
+        true => Ok(()),
+        false => Err(format!("its check answered {status}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record() -> (Record, Instant) {
+        (Record::default(), Instant::now())
+    }
+
+    #[test]
+    fn three_connections_in_a_row_open_the_circuit() {
+        let (mut record, now) = record();
+        for _ in 0..10 {
+            record.unreachable(now);
+            record.unreachable(now);
+            assert_eq!(record.standing(), Standing::Up);
+            record.connected();
+            assert!(!record.is_suspect());
+        }
+        for _ in 0..CONNECTIONS {
+            assert_eq!(record.admit(now), Ok(()));
+            record.unreachable(now);
+        }
+        assert_eq!(record.standing(), Standing::Down);
+        assert_eq!(record.admit(now), Err(PAUSE));
+    }
+
+    #[test]
+    fn after_each_pause_one_request_may_try() {
+        let (mut record, mut now) = record();
+        for _ in 0..CONNECTIONS {
+            record.unreachable(now);
+        }
+        for _ in 0..3 {
+            now += PAUSE;
+            assert_eq!(record.admit(now), Ok(()));
+            for _ in 0..5 {
+                assert_eq!(record.admit(now), Err(PAUSE), "the others wait");
+            }
+            record.unreachable(now);
+        }
+        now += PAUSE;
+        assert_eq!(record.admit(now), Ok(()));
+        record.connected();
+        assert_eq!(
+            (record.standing(), record.admit(now)),
+            (Standing::Up, Ok(()))
+        );
+    }
+
+    #[test]
+    fn a_trial_that_never_ends_does_not_keep_the_circuit_open() {
+        let (mut record, now) = record();
+        for _ in 0..CONNECTIONS {
+            record.unreachable(now);
+        }
+        assert_eq!(record.admit(now + PAUSE), Ok(()));
+        assert_eq!(record.admit(now + PAUSE * 2), Ok(()));
+    }
+
+    #[test]
+    fn two_failed_checks_are_down_whatever_requests_do() {
+        let (mut record, now) = record();
+        record.failed_check();
+        assert_eq!(
+            (record.standing(), record.is_suspect()),
+            (Standing::Up, true)
+        );
+        record.failed_check();
+        record.connected();
+        assert_eq!(record.standing(), Standing::Down);
+        assert_eq!(record.admit(now + PAUSE * 100), Err(PAUSE));
+    }
+}

@@ -1,0 +1,144 @@
+//! Whom the proxy believes that it speaks to: roots, and what a failed handshake
+//! means.
+
+use std::io;
+use std::sync::Arc;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{CertificateError, ClientConfig, RootCertStore};
+
+/// The authorities whose certificates an upstream may show.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Roots {
+    /// Those of the system.
+    #[default]
+    System,
+    /// Those of a PEM file, and no others.
+    Pem(Vec<u8>),
+}
+
+/// There is nobody to be trusted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RootsFault {
+    /// The PEM cannot be read.
+    #[error("this is no PEM file with certificates: {0}")]
+    Unreadable(String),
+    /// There is no certificate in the PEM.
+    #[error("there is no certificate in this PEM file")]
+    Empty,
+    /// A certificate in the PEM is none.
+    #[error("a certificate in this PEM file cannot be used: {0}")]
+    Certificate(String),
+    /// The system has none.
+    #[error("the system has no certificates of authorities: {0}")]
+    System(String),
+}
+
+/// A handshake that did not come to its end, in the operator's words.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Distrust {
+    #[error("its certificate is for another name")]
+    Name(#[source] io::Error),
+    #[error("its certificate is of an issuer that is not trusted")]
+    Issuer(#[source] io::Error),
+    #[error("its certificate has expired or is not valid yet")]
+    Time(#[source] io::Error),
+    #[error("its certificate is not good")]
+    Certificate(#[source] io::Error),
+    #[error("it cut the TLS handshake")]
+    Cut(#[source] io::Error),
+    #[error("the TLS handshake failed")]
+    Handshake(#[source] io::Error),
+}
+
+/// The client's side of TLS, which offers these protocols (RFC 7301).
+pub(crate) fn client_config(
+    roots: &Roots,
+    protocols: &[&[u8]],
+) -> Result<Arc<ClientConfig>, RootsFault> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let versions =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let mut config = versions
+        .map_err(|error| RootsFault::System(error.to_string()))?
+        .with_root_certificates(store(roots)?)
+        .with_no_client_auth();
+    config.alpn_protocols = protocols.iter().map(|it| it.to_vec()).collect();
+    Ok(Arc::new(config))
+}
+
+fn store(roots: &Roots) -> Result<RootCertStore, RootsFault> {
+    match roots {
+        Roots::System => system(),
+        Roots::Pem(pem) => from_pem(pem),
+    }
+}
+
+/// Of the system's certificates, one that cannot be read does no harm to the
+/// others.
+fn system() -> Result<RootCertStore, RootsFault> {
+    let found = rustls_native_certs::load_native_certs();
+    let mut store = RootCertStore::empty();
+    let (added, _) = store.add_parsable_certificates(found.certs);
+    if added == 0 {
+        let errors: Vec<String> = found.errors.iter().map(ToString::to_string).collect();
+        return Err(RootsFault::System(errors.join(", ")));
+    }
+    Ok(store)
+}
+
+fn from_pem(pem: &[u8]) -> Result<RootCertStore, RootsFault> {
+    let mut store = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        let certificate = certificate.map_err(|it| RootsFault::Unreadable(it.to_string()))?;
+        let added = store.add(certificate);
+        added.map_err(|it| RootsFault::Certificate(it.to_string()))?;
+    }
+    if store.is_empty() {
+        return Err(RootsFault::Empty);
+    }
+    Ok(store)
+}
+
+impl Distrust {
+    /// What ended a handshake.
+    pub(crate) fn of(error: io::Error) -> Self {
+        use CertificateError as Bad;
+        match certificate_fault(&error) {
+            Some(Bad::NotValidForName | Bad::NotValidForNameContext { .. }) => Self::Name(error),
+            Some(Bad::UnknownIssuer) => Self::Issuer(error),
+            Some(
+                Bad::Expired
+                | Bad::ExpiredContext { .. }
+                | Bad::NotValidYet
+                | Bad::NotValidYetContext { .. },
+            ) => Self::Time(error),
+            Some(_) => Self::Certificate(error),
+            None if is_cut(&error) => Self::Cut(error),
+            None => Self::Handshake(error),
+        }
+    }
+
+    /// Whether the upstream is there, but not whom it should be.
+    pub(crate) fn is_of_the_certificate(&self) -> bool {
+        !matches!(self, Self::Cut(_) | Self::Handshake(_))
+    }
+}
+
+fn certificate_fault(error: &io::Error) -> Option<&CertificateError> {
+    match error.get_ref()?.downcast_ref()? {
+        rustls::Error::InvalidCertificate(fault) => Some(fault),
+        _ => None,
+    }
+}
+
+fn is_cut(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe
+    )
+}

@@ -1,0 +1,122 @@
+//! Where an upstream is.
+
+use std::str::FromStr;
+
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{HeaderValue, Uri};
+
+/// `http://host:port` or `https://host:port`, and a base path to which the paths
+/// of requests are appended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamUrl {
+    scheme: Scheme,
+    authority: Authority,
+    host: HeaderValue,
+    /// Without a slash at its end.
+    base: String,
+}
+
+/// A text is no upstream. It is not repeated, since there may be a password in
+/// it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "this is no upstream: write http://host:port or https://host:port and, if it has one, its base path; no user, no query"
+)]
+pub struct UpstreamUrlFault;
+
+impl UpstreamUrl {
+    /// Whether TLS is spoken there.
+    pub fn is_https(&self) -> bool {
+        self.scheme == Scheme::HTTPS
+    }
+
+    /// What the upstream is called in `Host`.
+    pub(crate) fn host(&self) -> &HeaderValue {
+        &self.host
+    }
+
+    /// The name without the port, and without brackets around an address.
+    pub(crate) fn name(&self) -> &str {
+        let name = self.authority.host();
+        let address = name.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
+        address.unwrap_or(name)
+    }
+
+    /// The target of a request for `path` and `query`.
+    pub(crate) fn target(&self, path: &str, query: Option<&str>) -> Result<Uri, http::Error> {
+        let text = match query {
+            Some(query) => format!("{}{path}?{query}", self.base),
+            None => format!("{}{path}", self.base),
+        };
+        Uri::builder()
+            .scheme(self.scheme.clone())
+            .authority(self.authority.clone())
+            .path_and_query(PathAndQuery::try_from(text)?)
+            .build()
+    }
+}
+
+impl FromStr for UpstreamUrl {
+    type Err = UpstreamUrlFault;
+
+    fn from_str(text: &str) -> Result<Self, UpstreamUrlFault> {
+        let uri: Uri = text.parse().map_err(|_| UpstreamUrlFault)?;
+        let scheme = uri.scheme().filter(|_| uri.query().is_none());
+        let scheme = scheme.filter(|it| [Scheme::HTTP, Scheme::HTTPS].contains(it));
+        let authority = uri.authority().filter(|it| !it.as_str().contains('@'));
+        let (scheme, authority) = scheme.zip(authority).ok_or(UpstreamUrlFault)?;
+        Ok(Self {
+            scheme: scheme.clone(),
+            authority: authority.clone(),
+            host: HeaderValue::from_str(authority.as_str()).map_err(|_| UpstreamUrlFault)?,
+            base: uri.path().trim_end_matches('/').to_owned(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_upstream_is_refused() {
+        for bad in [
+            "",
+            "127.0.0.1:80",
+            "ftp://127.0.0.1",
+            "http://",
+            "https://",
+            "/path",
+            "http://a?b",
+            "http://u:p@a/",
+            "https://u@a/",
+            "unix:/x",
+            "http://a b",
+        ] {
+            assert_eq!(bad.parse::<UpstreamUrl>(), Err(UpstreamUrlFault), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_appended_to_the_base() {
+        for (url, target) in [
+            ("http://a", "http://a/x?q"),
+            ("http://a/", "http://a/x?q"),
+            ("https://a:1/b/c/", "https://a:1/b/c/x?q"),
+        ] {
+            let url: UpstreamUrl = url.parse().unwrap();
+            assert_eq!(url.target("/x", Some("q")).unwrap(), *target);
+        }
+    }
+
+    #[test]
+    fn the_name_to_be_certified_has_no_port_and_no_brackets() {
+        for (url, name) in [
+            ("https://a.example:8443/b", "a.example"),
+            ("https://127.0.0.1", "127.0.0.1"),
+            ("https://[::1]:443", "::1"),
+        ] {
+            assert_eq!(url.parse::<UpstreamUrl>().unwrap().name(), name);
+        }
+    }
+}

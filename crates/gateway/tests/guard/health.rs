@@ -1,0 +1,161 @@
+//! An upstream that is down is not asked, and one that is up again is.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use countersign_domain::Reason;
+use countersign_gateway::{HealthCheck, Standing};
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+
+use crate::upstreams::read_head;
+use crate::world::{Front, MYPOPUP, Plan, World};
+
+const PUBLIC: &str = "/api/v1/public";
+/// What a [`Patient`] tells of a connection that ended.
+const CLOSED: &str = "closed";
+
+/// A port on which nobody listens.
+async fn free_port() -> String {
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    free.local_addr().unwrap().to_string()
+}
+
+async fn status(front: &Front) -> u16 {
+    front.get(PUBLIC, &[]).await.status().as_u16()
+}
+
+#[tokio::test]
+async fn who_cannot_be_reached_is_not_tried_by_everybody() {
+    let address = free_port().await;
+    let world = Plan::new(MYPOPUP, &format!("http://{address}")).build();
+    let front = world.serve().await;
+    for _ in 0..3 {
+        assert_eq!(status(&front).await, 502);
+    }
+    assert_eq!(world.api.upstream_standing(), Some(Standing::Down));
+    let refused = front.get(PUBLIC, &[]).await;
+    assert_eq!(refused.status(), 503);
+    assert_eq!(refused.headers()["retry-after"], "1");
+    let denied = world.last_outcome().unwrap_err();
+    assert_eq!(denied.reason, Reason::UpstreamDown);
+    assert!(denied.detail.is_some());
+}
+
+/// An upstream that tells of each check and answers as it is set to.
+struct Patient {
+    url: String,
+    well: Arc<AtomicBool>,
+    asked: Arc<AtomicUsize>,
+    checked: mpsc::UnboundedReceiver<String>,
+}
+
+impl Patient {
+    async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/base", listener.local_addr().unwrap());
+        let (well, asked) = (
+            Arc::new(AtomicBool::new(true)),
+            Arc::new(AtomicUsize::new(0)),
+        );
+        let (tell, checked) = mpsc::unbounded_channel();
+        let (is_well, count) = (Arc::clone(&well), Arc::clone(&asked));
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                tokio::spawn(answer(stream, is_well.clone(), count.clone(), tell.clone()));
+            }
+        });
+        Self {
+            url,
+            well,
+            asked,
+            checked,
+        }
+    }
+
+    fn world(&self) -> World {
+        let mut plan = Plan::new(MYPOPUP, &self.url);
+        plan.settings.health = Some(HealthCheck {
+            path: "/health?deep=1".to_owned(),
+            interval: Duration::from_millis(20),
+        });
+        plan.build()
+    }
+
+    async fn checks(&mut self, count: usize) -> String {
+        let mut last = String::new();
+        for _ in 0..count {
+            last = self.checked.recv().await.unwrap();
+        }
+        last
+    }
+}
+
+async fn answer(
+    mut stream: TcpStream,
+    well: Arc<AtomicBool>,
+    asked: Arc<AtomicUsize>,
+    tell: mpsc::UnboundedSender<String>,
+) {
+    while let Some(head) = read_head(&mut stream).await {
+        let is_check = head.contains("/health");
+        let well = well.load(Ordering::SeqCst);
+        let status = if well || !is_check {
+            "200 OK"
+        } else {
+            "503 Ill"
+        };
+        let reply = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
+        stream.write_all(reply.as_bytes()).await.unwrap();
+        match is_check {
+            true => drop(tell.send(head)),
+            false => drop(asked.fetch_add(1, Ordering::SeqCst)),
+        }
+    }
+    let _ = tell.send(CLOSED.to_owned());
+}
+
+#[tokio::test]
+async fn a_check_takes_an_upstream_down_and_up_again() {
+    let mut upstream = Patient::start().await;
+    let world = upstream.world();
+    let front = world.serve().await;
+    let head = upstream.checks(1).await;
+    assert!(
+        head.starts_with("GET /base/health?deep=1 HTTP/1.1\r\n"),
+        "{head}"
+    );
+    assert!(!head.contains("x-countersign"), "{head}");
+    assert_eq!(status(&front).await, 200);
+
+    upstream.well.store(false, Ordering::SeqCst);
+    // Two that it has answered, and a third that shows that both were heard.
+    upstream.checks(4).await;
+    assert_eq!(world.api.upstream_standing(), Some(Standing::Down));
+    let before = upstream.asked.load(Ordering::SeqCst);
+    let refused = front.get(PUBLIC, &[]).await;
+    assert_eq!(refused.status(), 503);
+    assert!(refused.headers().contains_key("retry-after"));
+    assert_eq!(upstream.asked.load(Ordering::SeqCst), before);
+
+    upstream.well.store(true, Ordering::SeqCst);
+    upstream.checks(3).await;
+    assert_eq!(world.api.upstream_standing(), Some(Standing::Up));
+    assert_eq!(status(&front).await, 200);
+}
+
+#[tokio::test]
+async fn the_checks_end_with_the_upstream() {
+    let mut upstream = Patient::start().await;
+    let world = upstream.world();
+    upstream.checks(2).await;
+    drop(world);
+    // Nobody holds the connection any more.
+    let closed = async { while upstream.checks(1).await != CLOSED {} };
+    tokio::time::timeout(Duration::from_secs(4), closed)
+        .await
+        .unwrap();
+}
