@@ -11,7 +11,8 @@ use countersign_dialect::{Dialect, Mistakes};
 use countersign_domain::ApiName;
 use countersign_domain::session::{DEFAULT_WINDOW, Lifetimes};
 use countersign_gateway::{
-    Access, Claim, RouteFault, Routes, Rule, Site, Slash, Timeouts, UpstreamUrl, overlaps,
+    Access, Claim, Family, RouteFault, Routes, Rule, Site, Slash, Timeouts, TrustedProxies,
+    UpstreamUrl, overlaps,
 };
 use countersign_transport::Limits;
 use http::Method;
@@ -79,7 +80,16 @@ fn server(table: &Table<'_>) -> ServerSection {
         hashing: number(table.get("hashing"), 1, 64).unwrap_or(default.hashing),
         hashing_waiting: number(table.get("hashing_waiting"), 0, 10_000)
             .unwrap_or(default.hashing_waiting),
+        trusted_proxies: trusted_proxies(table).unwrap_or_default(),
     }
+}
+
+fn trusted_proxies(table: &Table<'_>) -> Option<TrustedProxies> {
+    let value = table.get("trusted_proxies")?;
+    let parsed = TrustedProxies::parse(&value.texts()?);
+    parsed
+        .map_err(|error| value.blame(error.to_string(), None))
+        .ok()
 }
 
 fn admin_listen(table: &Table<'_>, listen: SocketAddr) -> Option<SocketAddr> {
@@ -243,25 +253,32 @@ impl ApiReader<'_, '_> {
             .table
             .get("forward_authorization")
             .and_then(|it| it.boolean());
+        let forward_auth = self
+            .table
+            .get("forward_auth")
+            .and_then(|it| it.choice(&Family::NAMED));
         let Some(guards) = guards else {
+            let judges = forward_auth.is_some();
             let timed = ["connect_timeout", "response_timeout"];
             let timed = timed.iter().any(|key| self.table.get(key).is_some());
-            if upstream.is_some() || rules.is_some() || forward.is_some() || timed {
+            if upstream.is_some() || rules.is_some() || forward.is_some() || judges || timed {
                 let message = "needs `guards`, the paths that are guarded, e.g. [\"/v1/*\"]";
                 self.table.blame(message);
             }
             return Some(None);
         };
-        if upstream.is_none() {
-            let message = "needs `upstream`, the guarded API, e.g. \"http://127.0.0.1:9000\"";
+        if upstream.is_none() && self.table.get("forward_auth").is_none() {
+            let message = "needs `upstream`, the guarded API, e.g. \"http://127.0.0.1:9000\", or \
+                           `forward_auth`, the kind of proxy that forwards to it";
             self.table.blame(message);
         }
         let routes = routes(&guards, rules.unwrap_or(Some(Vec::new())), dialect);
         Some(Some(GuardSection {
-            upstream: upstream??,
+            upstream: upstream.map_or(Some(None), |it| it.map(Some))?,
             routes: routes?,
             timeouts,
             forward_authorization: forward.unwrap_or(false),
+            forward_auth,
         }))
     }
 }

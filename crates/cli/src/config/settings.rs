@@ -8,7 +8,7 @@ use std::time::Duration;
 use countersign_dialect::Dialect;
 use countersign_domain::ApiName;
 use countersign_domain::session::Lifetimes;
-use countersign_gateway::{Routes, Timeouts};
+use countersign_gateway::{Family, Routes, Timeouts, TrustedProxies};
 use countersign_transport::Limits;
 
 /// The whole configuration.
@@ -37,6 +37,8 @@ pub(crate) struct ServerSection {
     pub(crate) hashing: usize,
     /// How many more may wait for it.
     pub(crate) hashing_waiting: usize,
+    /// The proxies whose word on addresses and requests is taken.
+    pub(crate) trusted_proxies: TrustedProxies,
 }
 
 /// How log lines are written.
@@ -66,14 +68,16 @@ pub(crate) struct ApiSection {
 /// The guarded part of `[apis.NAME]`.
 #[derive(Debug)]
 pub(crate) struct GuardSection {
-    /// The guarded API's address.
-    pub(crate) upstream: String,
+    /// The guarded API's address, where the built-in proxy forwards to it.
+    pub(crate) upstream: Option<String>,
     /// The paths that are guarded, and which of them are public.
     pub(crate) routes: Routes,
     /// How long the upstream may take.
     pub(crate) timeouts: Timeouts,
     /// Whether the upstream gets the caller's bearer too.
     pub(crate) forward_authorization: bool,
+    /// The kind of proxy that asks for verdicts and forwards itself.
+    pub(crate) forward_auth: Option<Family>,
 }
 
 impl Default for ServerSection {
@@ -86,6 +90,7 @@ impl Default for ServerSection {
             limits: Limits::default(),
             hashing: std::thread::available_parallelism().map_or(1, usize::from),
             hashing_waiting: 64,
+            trusted_proxies: TrustedProxies::default(),
         }
     }
 }

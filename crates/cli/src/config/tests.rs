@@ -14,6 +14,7 @@ fn the_example_is_valid_and_says_the_defaults() {
     assert_eq!(example.server.admin_listen, default.admin_listen);
     assert_eq!(example.server.limits, default.limits);
     assert_eq!(example.server.hashing_waiting, default.hashing_waiting);
+    assert_eq!(example.server.trusted_proxies, default.trusted_proxies);
     assert_eq!(example.data, Path::new(settings::DEFAULT_DATA));
 
     let least = parse("[apis.pay]\ndialect = 'b2binpay'").unwrap();
@@ -29,6 +30,15 @@ fn the_example_is_valid_and_says_the_defaults() {
             .unwrap()
             .timeouts
     );
+}
+
+#[test]
+fn behind_a_proxy_that_forwards_no_upstream_is_needed() {
+    let source = "[apis.pay]\ndialect = 'mypopup'\nguards = ['/x']\nforward_auth = 'caddy'";
+    let settings = parse(source).unwrap();
+    let guard = settings.apis[0].guard.as_ref().unwrap();
+    assert_eq!(guard.forward_auth, Some(countersign_gateway::Family::Caddy));
+    assert_eq!(guard.upstream, None);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use countersign_dialect::Found;
 use countersign_domain::{Operation, Reason};
-use countersign_gateway::{AnswerBody, Client, Gateway, GuardedApi};
+use countersign_gateway::{AnswerBody, Client, ForwardAuth, Gateway, GuardedApi, asked_api};
 use countersign_server::api::Api;
 use countersign_server::issuer::{Caller, Issuer};
 use countersign_server::random::random;
@@ -25,6 +25,7 @@ pub(crate) struct Front {
     pub(crate) apis: Vec<Served>,
     pub(crate) issuer: Issuer,
     pub(crate) gateway: Gateway,
+    pub(crate) forward: ForwardAuth,
     pub(crate) store: Store,
 }
 
@@ -45,6 +46,7 @@ pub(crate) fn refused_at_the_door(refused: &Refused) -> Option<HeaderValue> {
 enum Route<'a> {
     Issuer(&'a Api, Found),
     Guard(&'a GuardedApi),
+    Verdict(&'a GuardedApi),
 }
 
 impl Front {
@@ -60,6 +62,7 @@ impl Front {
         match self.route(&request) {
             Some(Route::Issuer(api, found)) => self.issue(api, found, request, entry).await,
             Some(Route::Guard(api)) => self.guard(api, request, entry).await,
+            Some(Route::Verdict(api)) => self.verdict(api, request, entry),
             None => {
                 let response = problem(StatusCode::NOT_FOUND, "no api is served at this path");
                 let response = with_support_id(response, &entry.request_id);
@@ -71,6 +74,11 @@ impl Front {
 
     fn route(&self, request: &Request) -> Option<Route<'_>> {
         let path = request.uri().path();
+        if let Some(name) = asked_api(path) {
+            let mut guarded = self.apis.iter().filter_map(|it| it.guarded.as_ref());
+            let asked = guarded.find(|api| api.name().as_str() == name);
+            return asked.map(Route::Verdict);
+        }
         self.apis.iter().find_map(|served| {
             match served.api.dialect().find(request.method(), path) {
                 Found::NotMine => {
@@ -127,6 +135,21 @@ impl Front {
             entry.denied(api.name(), denied, answer.response.status());
         }
         answer.response.map(Either::Right)
+    }
+
+    /// A verdict on a request that a proxy forwards itself.
+    fn verdict(&self, api: &GuardedApi, request: Request, mut entry: Entry) -> Response<FrontBody> {
+        let (check, _) = request.into_parts();
+        let id = entry.request_id.clone();
+        let now = self.store.now();
+        let answer = self.forward.answer(api, &check, entry.address, &id, now);
+        if let Some(original) = answer.original {
+            entry.asked(original.method.clone(), original.path(), original.address);
+        }
+        if let Some(Err(denied)) = &answer.outcome {
+            entry.denied(api.name(), denied, answer.response.status());
+        }
+        answer.response.map(|body| Either::Left(Full::new(body)))
     }
 }
 

@@ -53,6 +53,13 @@ impl Entry {
         }
     }
 
+    /// Names the request that a proxy asked about.
+    pub(crate) fn asked(&mut self, method: Method, path: &str, address: IpAddr) {
+        self.method = method;
+        self.path = path.to_owned();
+        self.address = address;
+    }
+
     /// Ends the entry of a request to a token endpoint.
     pub(crate) fn issued(self, api: &ApiName, record: &Record, status: StatusCode) {
         if let Some(change) = record.change {

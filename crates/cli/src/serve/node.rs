@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use countersign_dialect::Secret;
 use countersign_domain::ApiName;
-use countersign_gateway::{Gateway, Uses, View};
+use countersign_gateway::{ForwardAuth, Gateway, TrustedProxies, Uses, View};
 use countersign_server::admin::{AdminKey, AdminState, Probes, probes, router};
 use countersign_server::api::Api;
 use countersign_server::issuer::Issuer;
@@ -64,7 +64,7 @@ pub(crate) async fn run(
         key_is_new,
     };
     let (text, manifest) = ready.words(&directory, &opened)?;
-    let node = Node::of(opened, server.limits);
+    let node = Node::of(opened, server.limits, server.trusted_proxies);
     let admin = node.admin_service(&admin_key, metrics);
     let serving = tokio::spawn(node.serve(listeners, admin, stop));
     directory.publish(&ready.admin, manifest.as_deref())?;
@@ -103,7 +103,7 @@ struct Node {
 }
 
 impl Node {
-    fn of(opened: Opened, limits: Limits) -> Self {
+    fn of(opened: Opened, limits: Limits, trusted: TrustedProxies) -> Self {
         let Opened {
             store,
             view,
@@ -122,6 +122,7 @@ impl Node {
             apis: served,
             issuer: Issuer::new(store.clone(), passwords.clone()),
             gateway: Gateway::new(view.clone(), uses.clone()),
+            forward: ForwardAuth::new(view.clone(), uses.clone(), trusted),
             store: store.clone(),
         };
         Self {
@@ -224,7 +225,7 @@ async fn start_echo(settings: &mut Settings) -> Result<watch::Sender<bool>, Fail
         .iter_mut()
         .filter_map(|api| api.guard.as_mut())
     {
-        guard.upstream = format!("http://{address}");
+        guard.upstream = Some(format!("http://{address}"));
     }
     let (stop, stopped) = watch::channel(false);
     let answer = |request, _| echo::answer(request);

@@ -114,16 +114,22 @@ async fn load_apis(
         let api = Api::load(settings, store, master).await;
         let api = Arc::new(api.map_err(|fault| Failure::usage(fault.to_string()))?);
         let guarded = section.guard.map(|guard| {
-            let settings = UpstreamSettings {
-                timeouts: guard.timeouts,
-                ..UpstreamSettings::new(guard.upstream.parse().map_err(Failure::bug)?)
-            };
-            let upstream = Upstream::new(&section.name, settings).map_err(Failure::bug)?;
             let dialect = section.dialect.clone();
             let keychain = api.keychain().clone();
-            let guarded = GuardedApi::new(section.name, dialect, keychain, guard.routes)
-                .with_upstream(upstream)
+            let name = section.name;
+            let mut guarded = GuardedApi::new(name.clone(), dialect, keychain, guard.routes)
                 .with_static_keys(api.pepper.clone());
+            if let Some(upstream) = &guard.upstream {
+                let settings = UpstreamSettings {
+                    timeouts: guard.timeouts,
+                    ..UpstreamSettings::new(upstream.parse().map_err(Failure::bug)?)
+                };
+                let upstream = Upstream::new(&name, settings).map_err(Failure::bug)?;
+                guarded = guarded.with_upstream(upstream);
+            }
+            if let Some(family) = guard.forward_auth {
+                guarded = guarded.with_forward_auth(family);
+            }
             Ok::<_, Failure>(match guard.forward_authorization {
                 true => guarded.forwarding_authorization(),
                 false => guarded,
