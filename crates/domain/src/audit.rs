@@ -13,6 +13,9 @@ pub enum Action {
     Reuse,
     /// A session was ended because its token was newer than its row.
     StateRegression,
+    /// A login ended the session that was idle the longest, because its account
+    /// had as many as it may.
+    SessionDisplaced,
     /// An account was created.
     AccountCreated,
     /// An account was disabled.
@@ -61,6 +64,7 @@ impl Action {
             Self::Logout => "logout",
             Self::Reuse => "reuse",
             Self::StateRegression => "state_regression",
+            Self::SessionDisplaced => "session_displaced",
             Self::AccountCreated => "account_created",
             Self::AccountDisabled => "account_disabled",
             Self::AccountEnabled => "account_enabled",

@@ -9,6 +9,7 @@
 
 pub mod account;
 pub mod audit;
+pub mod counters;
 pub mod key;
 pub mod limits;
 pub mod network;
@@ -23,6 +24,7 @@ pub mod time;
 pub mod token;
 
 pub use account::{Account, AccountId, Allowlist, ApiName, Credential, CredentialId, Epoch};
+pub use counters::{Counted, Counters};
 pub use key::Kid;
 pub use limits::{AccountLimits, Limits};
 pub use network::Network;

@@ -32,7 +32,7 @@ impl Default for Limits {
         Self {
             budget: None,
             sessions: 100,
-            mints_per_minute: 240,
+            mints_per_minute: 12_000,
             requests_per_second: None,
         }
     }

@@ -43,6 +43,11 @@ impl Rate {
         }
     }
 
+    /// The time in which one more may happen.
+    pub fn period(self) -> Duration {
+        self.period
+    }
+
     /// Never more than `most` in any span of this length: a fifth of them at
     /// once, the others evenly.
     pub fn within(most: NonZeroU32, span: Duration) -> Self {

@@ -75,11 +75,13 @@ pub enum End {
     AccountDisabled,
     /// An operator ended it.
     Operator,
+    /// Its account had as many as it may, and this one was idle the longest.
+    Displaced,
 }
 
 impl End {
     /// Every way a session can end.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Logout,
         Self::Reuse,
         Self::StateRegression,
@@ -87,6 +89,7 @@ impl End {
         Self::CredentialRevoked,
         Self::AccountDisabled,
         Self::Operator,
+        Self::Displaced,
     ];
 
     /// The stable code, as in the store, the admin API and the audit log.
@@ -99,6 +102,7 @@ impl End {
             Self::CredentialRevoked => "credential_revoked",
             Self::AccountDisabled => "account_disabled",
             Self::Operator => "operator",
+            Self::Displaced => "displaced",
         }
     }
 

@@ -1,0 +1,247 @@
+//! Many counters in bounded memory, by key.
+//!
+//! A counter that still counts is never forgotten to make place for another, so
+//! nobody frees a hot one by making up keys. When there is no place, new keys
+//! share a fixed number of counters: they may be refused too early, never too
+//! late. Keys are kept as hashes under a key of the caller's, so that nobody can
+//! choose which ones fall together.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::rate::{Rate, Tally};
+use crate::time::Timestamp;
+
+const SHARDS: usize = 64;
+/// The counters of one shard that are shared when there is no place.
+const SHARED: usize = 16;
+/// How often a full shard looks for what it may forget.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+
+/// Counters by key. Locks are held for a few instructions.
+pub struct Counters {
+    shards: Vec<Mutex<Shard>>,
+    hasher: RandomState,
+}
+
+/// Evidence that something was counted, by which it can be taken back.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counted {
+    place: Place,
+    rate: Rate,
+    at: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    hash: u64,
+    shared: bool,
+}
+
+struct Shard {
+    own: HashMap<u64, Tally>,
+    shared: [Tally; SHARED],
+    capacity: usize,
+    swept_at: Timestamp,
+}
+
+impl Counters {
+    /// At most about `capacity` counters, for keys that are hashed by `hasher`.
+    pub fn new(capacity: usize, hasher: RandomState) -> Self {
+        let shard = || {
+            Mutex::new(Shard {
+                own: HashMap::new(),
+                shared: [Tally::default(); SHARED],
+                capacity: capacity.div_ceil(SHARDS),
+                swept_at: Timestamp::from_micros(i64::MIN),
+            })
+        };
+        Self {
+            shards: std::iter::repeat_with(shard).take(SHARDS).collect(),
+            hasher,
+        }
+    }
+
+    /// Counts one more for `key`, or says how long to wait until one would be
+    /// admitted.
+    pub fn admit<K: Hash + ?Sized>(
+        &self,
+        key: &K,
+        rate: Rate,
+        now: Timestamp,
+    ) -> Result<Counted, Duration> {
+        let hash = self.hasher.hash_one(key);
+        let mut shard = self.shard(hash);
+        let place = shard.place(hash, now);
+        let tally = rate.admit(shard.tally(place), now)?;
+        shard.put(place, tally);
+        Ok(Counted {
+            place,
+            rate,
+            at: now,
+        })
+    }
+
+    /// Whether one more for `key` would be admitted; counts nothing.
+    pub fn check<K: Hash + ?Sized>(
+        &self,
+        key: &K,
+        rate: Rate,
+        now: Timestamp,
+    ) -> Result<(), Duration> {
+        let hash = self.hasher.hash_one(key);
+        let mut shard = self.shard(hash);
+        let place = shard.place(hash, now);
+        rate.admit(shard.tally(place), now).map(drop)
+    }
+
+    /// Takes back what was counted.
+    pub fn take_back(&self, counted: Counted, now: Timestamp) {
+        let mut shard = self.shard(counted.place.hash);
+        let tally = shard.tally(counted.place);
+        let less = counted.rate.take_back(tally, counted.at, now);
+        shard.put_back(counted.place, less, now);
+    }
+
+    /// How many keys have a counter of their own.
+    pub fn len(&self) -> usize {
+        self.shards.iter().map(|shard| lock(shard).own.len()).sum()
+    }
+
+    /// Whether no key has one.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn shard(&self, hash: u64) -> MutexGuard<'_, Shard> {
+        // The low bits: the map within the shard uses the high ones.
+        lock(&self.shards[hash as usize % SHARDS])
+    }
+}
+
+impl Shard {
+    /// Where the counter of this key is, or would be.
+    fn place(&mut self, hash: u64, now: Timestamp) -> Place {
+        let own = self.own.contains_key(&hash) || self.has_room(now);
+        Place { hash, shared: !own }
+    }
+
+    fn has_room(&mut self, now: Timestamp) -> bool {
+        if self.own.len() >= self.capacity && now >= self.swept_at + SWEEP_EVERY {
+            self.swept_at = now;
+            self.own.retain(|_, tally| !tally.is_settled(now));
+        }
+        self.own.len() < self.capacity
+    }
+
+    fn tally(&self, place: Place) -> Tally {
+        if place.shared {
+            return self.shared[place.slot()];
+        }
+        self.own.get(&place.hash).copied().unwrap_or_default()
+    }
+
+    fn put(&mut self, place: Place, tally: Tally) {
+        if place.shared {
+            self.shared[place.slot()] = tally;
+        } else {
+            self.own.insert(place.hash, tally);
+        }
+    }
+
+    /// Puts down what is left; a counter that counts nothing goes.
+    fn put_back(&mut self, place: Place, tally: Tally, now: Timestamp) {
+        if !place.shared && tally.is_settled(now) {
+            self.own.remove(&place.hash);
+        } else {
+            self.put(place, tally);
+        }
+    }
+}
+
+impl Place {
+    fn slot(self) -> usize {
+        (self.hash as usize / SHARDS) % SHARED
+    }
+}
+
+fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const CAPACITY: usize = 640;
+
+    fn counters() -> Counters {
+        Counters::new(CAPACITY, RandomState::new())
+    }
+
+    fn once_a_minute() -> Rate {
+        Rate::new(NonZeroU32::MIN, 60 * SECOND)
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_seconds(seconds)
+    }
+
+    #[test]
+    fn keys_count_for_themselves() {
+        let counters = counters();
+        let admit = |key| counters.admit(key, once_a_minute(), at(0));
+        assert!(admit("a").is_ok());
+        assert_eq!(admit("a"), Err(60 * SECOND));
+        assert!(admit("b").is_ok());
+        assert!(counters.check("c", once_a_minute(), at(0)).is_ok());
+        assert!(counters.check("b", once_a_minute(), at(0)).is_err());
+        assert_eq!(counters.len(), 2, "a check leaves nothing behind");
+    }
+
+    #[test]
+    fn a_flood_of_made_up_keys_frees_no_counter_and_no_memory() {
+        let counters = counters();
+        let rate = once_a_minute();
+        let _counted = counters.admit("hot", rate, at(0)).unwrap();
+        let mut refused = 0;
+        for made_up in 0..100_000 {
+            let admitted = counters.admit(&made_up, rate, at(made_up / 2_000));
+            refused += usize::from(admitted.is_err());
+        }
+        assert!(counters.len() <= CAPACITY);
+        assert!(refused > 90_000, "those without a place share: {refused}");
+        assert_eq!(counters.admit("hot", rate, at(59)), Err(SECOND));
+        assert!(counters.admit("hot", rate, at(60)).is_ok());
+    }
+
+    #[test]
+    fn settled_counters_make_place() {
+        let counters = counters();
+        for key in 0..10_000 {
+            let _admitted = counters.admit(&key, once_a_minute(), at(0));
+        }
+        for (second, makes_place) in [(59, false), (60, true)] {
+            for key in 20_000..20_100 {
+                let admitted = counters.admit(&key, once_a_minute(), at(second));
+                assert_eq!(admitted.is_ok(), makes_place, "{key} at {second}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_taken_back_leaves_nothing() {
+        let counters = counters();
+        for _ in 0..1_000 {
+            let counted = counters.admit("a", once_a_minute(), at(0)).unwrap();
+            counters.take_back(counted, at(0));
+        }
+        assert!(counters.is_empty());
+    }
+}
