@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use countersign_dialect::Dialect;
 use countersign_domain::{ApiName, Limits};
@@ -22,6 +23,7 @@ pub struct GuardedApi {
     pepper: Option<Arc<Pepper>>,
     routes: Routes,
     limits: Limits,
+    access_lifetime: Option<Duration>,
     upstream: Option<Upstream>,
     presentation: Vec<HeaderName>,
     forward_authorization: bool,
@@ -41,6 +43,7 @@ impl GuardedApi {
             pepper: None,
             routes,
             limits: Limits::default(),
+            access_lifetime: None,
             upstream: None,
             forward_authorization: false,
             forward_auth: None,
@@ -59,6 +62,14 @@ impl GuardedApi {
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// With this life of an access token, which clients are told beside its
+    /// budget.
+    #[must_use]
+    pub fn with_access_lifetime(mut self, lifetime: Duration) -> Self {
+        self.access_lifetime = Some(lifetime);
         self
     }
 
@@ -119,6 +130,10 @@ impl GuardedApi {
     /// What each account may do, unless it has limits of its own.
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    pub(crate) fn access_lifetime(&self) -> Option<Duration> {
+        self.access_lifetime
     }
 
     /// The kind of proxy that asks for verdicts.

@@ -17,6 +17,8 @@ use crate::body::{BoxError, Upload};
 use crate::body_key::Keyed;
 use crate::fields::{self, Onward};
 use crate::permit::{Asked, Denied, Permit, authorize};
+use crate::rate_limit::BudgetLeft;
+use crate::spend::Allowances;
 use crate::uses::Uses;
 use crate::view::View;
 
@@ -33,12 +35,25 @@ pub struct Client {
 pub struct Gateway {
     view: Arc<View>,
     uses: Arc<Uses>,
+    allowances: Arc<Allowances>,
 }
 
 impl Gateway {
     /// A gateway that knows what `view` knows, and reports through `uses`.
     pub fn new(view: Arc<View>, uses: Arc<Uses>) -> Self {
-        Self { view, uses }
+        let allowances = Arc::new(Allowances::new(Arc::clone(&view)));
+        Self {
+            view,
+            uses,
+            allowances,
+        }
+    }
+
+    /// With allowances that other front ends share.
+    #[must_use]
+    pub fn with_allowances(mut self, allowances: Arc<Allowances>) -> Self {
+        self.allowances = allowances;
+        self
     }
 
     /// Answers a request whose path `api` claims.
@@ -65,11 +80,15 @@ impl Gateway {
         let body = Upload::streaming(body, idle);
         let passed = self.pass(api, parts, body, client, request_id, now).await;
         match passed {
-            Ok((permit, response)) => {
+            Ok((permit, budget, response)) => {
                 api.meter().allowed();
                 let watch = api.meter().watch(request_id);
+                let mut response = stream_back(response, idle, watch, is_head);
+                if let Some(left) = budget {
+                    left.write(response.headers_mut());
+                }
                 Answer {
-                    response: stream_back(response, idle, watch, is_head),
+                    response,
                     outcome: Ok(permit),
                 }
             }
@@ -94,7 +113,7 @@ impl Gateway {
         client: Client,
         request_id: &str,
         now: Timestamp,
-    ) -> Result<(Permit, Response<Incoming>), Denied> {
+    ) -> Result<(Permit, Option<BudgetLeft>, Response<Incoming>), Denied> {
         // An api without an upstream has nothing here.
         let upstream = api.upstream().ok_or(Reason::PathUnknown)?;
         let (permit, body) = self.admit(api, &parts, body, client, now).await?;
@@ -107,11 +126,12 @@ impl Gateway {
             client,
         };
         let request = onward_request(&onward, &parts, body)?;
+        let budget = self.allowances.spend(api, &permit, now).await?;
         let began = Instant::now();
         let sent = upstream.send(request).await;
         api.meter().upstream_took(began.elapsed());
         match sent {
-            Ok(response) => Ok((permit, response)),
+            Ok(response) => Ok((permit, budget, response)),
             Err(denied) => Err(denied.of(&permit)),
         }
     }
@@ -203,8 +223,10 @@ pub(crate) fn refuse(api: &GuardedApi, denied: &Denied, request_id: &str) -> Res
         retry_after: denied.retry_after.or(soon),
         ..Refused::new(Operation::Guard, refusal)
     });
-    response
-        .headers_mut()
-        .insert(fields::REFUSAL, fields::visible(request_id));
+    let headers = response.headers_mut();
+    headers.insert(fields::REFUSAL, fields::visible(request_id));
+    if let Some(left) = &denied.budget {
+        left.write(headers);
+    }
     response
 }

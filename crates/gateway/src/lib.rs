@@ -10,6 +10,7 @@ mod answer;
 mod api;
 mod body;
 mod body_key;
+mod budget;
 mod client_address;
 mod fields;
 mod forward_auth;
@@ -20,8 +21,11 @@ mod overlap;
 mod path;
 mod pattern;
 mod permit;
+mod rate;
+mod rate_limit;
 mod routes;
 mod site;
+mod spend;
 mod upstream;
 mod uses;
 mod view;
@@ -29,14 +33,17 @@ mod view;
 pub use answer::{Answer, AnswerBody, Broken};
 pub use api::GuardedApi;
 pub use body::BoxError;
+pub use budget::{Answered, Budgets, Lender, Lent, Loan, TokenId, Unlent};
 pub use client_address::{AddressPolicy, AddressSource, TrustedProxies, client_address};
 pub use forward_auth::{Family, ForwardAnswer, ForwardAuth, Original, asked_api};
 pub use gateway::{Client, Gateway};
 pub use overlap::{Claim, Overlap, overlaps};
 pub use path::JudgedPath;
 pub use permit::{Asked, Caller, Denied, Permit, Proof, authorize};
+pub use rate_limit::BudgetLeft;
 pub use routes::{Access, Route, RouteFault, Routes, Rule, Slash};
 pub use site::{Site, SiteFault};
+pub use spend::Allowances;
 pub use upstream::{
     HealthCheck, Roots, RootsFault, Standing, Timeouts, Upstream, UpstreamFault, UpstreamSettings,
     UpstreamUrl, UpstreamUrlFault,

@@ -12,6 +12,7 @@ use http::Method;
 
 use crate::api::GuardedApi;
 use crate::path::JudgedPath;
+use crate::rate_limit::BudgetLeft;
 use crate::routes::Access;
 use crate::view::{Known, View};
 
@@ -73,6 +74,8 @@ pub struct Denied {
     pub session: Option<SessionId>,
     /// When the caller may come again, where that is known.
     pub retry_after: Option<Duration>,
+    /// What is left of the token's budget, where that is the cause.
+    pub budget: Option<Box<BudgetLeft>>,
     /// More for the operator; holds no value from the request.
     pub detail: Option<String>,
 }
@@ -196,7 +199,7 @@ impl Caller {
         }
     }
 
-    fn denied(&self, reason: Reason) -> Denied {
+    pub(crate) fn denied(&self, reason: Reason) -> Denied {
         Denied {
             account: Some(self.account),
             session: self.session(),
@@ -216,6 +219,22 @@ impl Proof {
 }
 
 impl Denied {
+    /// This, until `wait` is over.
+    pub(crate) fn for_now(self, wait: Duration) -> Self {
+        Self {
+            retry_after: Some(wait),
+            ..self
+        }
+    }
+
+    /// This, with what is left of the budget.
+    pub(crate) fn with_budget(self, left: BudgetLeft) -> Self {
+        Self {
+            budget: Some(Box::new(left)),
+            ..self
+        }
+    }
+
     /// This, of a caller who was let through before.
     pub(crate) fn of(self, permit: &Permit) -> Self {
         let caller = permit.caller();
@@ -234,6 +253,7 @@ impl From<Reason> for Denied {
             account: None,
             session: None,
             retry_after: None,
+            budget: None,
             detail: None,
         }
     }

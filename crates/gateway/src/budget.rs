@@ -1,0 +1,352 @@
+//! Budgets: how many guarded requests one access token may make, exactly.
+//!
+//! A part of the budget is lent by a [`Lender`] that makes it durable first, and
+//! is spent here from memory. What is in hand when the process dies is lost; so
+//! the parts are small, and smaller near the end. What is in hand when it stops
+//! in order is given back. If the lender does not answer, requests go on until
+//! nothing is in hand.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use countersign_domain::{SessionId, Timestamp};
+use tokio::sync::Notify;
+
+/// The most requests that are borrowed at once.
+const MOST_AT_ONCE: u32 = 1_000;
+/// The part of what is left that is borrowed at once.
+const SHARE: u32 = 16;
+/// How long a request waits for its budget, and a stop for answers that are due.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What a [`Lender`] answers, in its own time.
+pub type Answered<T> = Pin<Box<dyn Future<Output = Result<T, Unlent>> + Send>>;
+
+/// The lender did not answer, or its answer is unknown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the lender of budgets did not answer")]
+pub struct Unlent;
+
+/// Lends parts of budgets. All that it lends of one token is no more than the
+/// limit, over all who borrow.
+pub trait Lender: Send + Sync {
+    /// Lends up to `loan.requests` of a token that may make `limit` requests,
+    /// once that is durable.
+    fn lend(&self, loan: Loan, limit: u32) -> Answered<Lent>;
+
+    /// Takes back what will not be spent.
+    fn take_back(&self, unspent: Vec<Loan>) -> Answered<()>;
+}
+
+/// An access token: a generation of a session whose access token is renewed has
+/// several, which run out at different times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TokenId {
+    /// Its session.
+    pub session: SessionId,
+    /// The session's generation that it belongs to.
+    pub generation: u32,
+    /// When it runs out.
+    pub expires_at: Timestamp,
+}
+
+/// A part of a token's budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loan {
+    /// Whose.
+    pub token: TokenId,
+    /// How many requests.
+    pub requests: u32,
+}
+
+/// What was lent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lent {
+    /// How many requests may be made.
+    pub granted: u32,
+    /// How many are not lent to anybody.
+    pub left: u32,
+}
+
+/// Why a request may not be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shortage {
+    /// The token has made all its requests.
+    Spent,
+    /// The lender does not answer, or there is no room to remember the token.
+    Unlent,
+}
+
+/// The budgets of the tokens that are in use. Clones are the same.
+#[derive(Clone)]
+pub struct Budgets(Arc<Inner>);
+
+struct Inner {
+    lender: Box<dyn Lender>,
+    purses: papaya::HashMap<TokenId, Arc<Purse>>,
+    capacity: usize,
+    asking: AtomicUsize,
+    quiet: Notify,
+}
+
+impl Budgets {
+    /// Budgets that borrow from `lender`, of at most about `capacity` tokens at a
+    /// time.
+    pub fn new(capacity: usize, lender: impl Lender + 'static) -> Self {
+        Self(Arc::new(Inner {
+            lender: Box::new(lender),
+            purses: papaya::HashMap::new(),
+            capacity,
+            asking: AtomicUsize::new(0),
+            quiet: Notify::new(),
+        }))
+    }
+
+    /// Forgets tokens that have run out.
+    pub fn prune(&self, now: Timestamp) {
+        let purses = self.0.purses.pin();
+        purses.retain(|token, _| token.expires_at > now);
+    }
+
+    /// Gives back all that is in hand, so that another process can spend it:
+    /// before a stop, when no more requests come.
+    ///
+    /// # Errors
+    ///
+    /// The lender did not take it: it stays lent and is lost.
+    pub async fn give_back(&self) -> Result<(), Unlent> {
+        self.answers_are_in().await;
+        let unspent: Vec<Loan> = {
+            let purses = self.0.purses.pin();
+            let empty = |(token, purse): (&TokenId, &Arc<Purse>)| {
+                let requests = purse.empty();
+                let token = *token;
+                (requests > 0).then_some(Loan { token, requests })
+            };
+            purses.iter().filter_map(empty).collect()
+        };
+        self.0.lender.take_back(unspent).await
+    }
+
+    /// Spends one request of a token that may make `limit`, and says how many
+    /// are left.
+    pub(crate) async fn spend(&self, token: TokenId, limit: u32) -> Result<u32, Shortage> {
+        let purse = self.purse(token, limit).ok_or(Shortage::Unlent)?;
+        let spent = match purse.take() {
+            Some(left) => Ok(left),
+            None => self.wait(token, &purse, limit).await,
+        };
+        if purse.is_low() {
+            self.ask(token, &purse, limit);
+        }
+        spent
+    }
+
+    fn purse(&self, token: TokenId, limit: u32) -> Option<Arc<Purse>> {
+        let purses = self.0.purses.pin();
+        if let Some(purse) = purses.get(&token) {
+            return Some(Arc::clone(purse));
+        }
+        if purses.len() >= self.0.capacity {
+            return None;
+        }
+        let purse = purses.get_or_insert_with(token, || Arc::new(Purse::new(limit)));
+        Some(Arc::clone(purse))
+    }
+
+    /// Waits until something was lent, and spends one of it.
+    async fn wait(&self, token: TokenId, purse: &Arc<Purse>, limit: u32) -> Result<u32, Shortage> {
+        let _waiting = Waiting::at(purse);
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        let failures = purse.failures.load(Ordering::SeqCst);
+        loop {
+            let mut answered = std::pin::pin!(purse.answered.notified());
+            // From here on no answer is missed.
+            answered.as_mut().enable();
+            if let Some(left) = purse.take() {
+                return Ok(left);
+            }
+            if purse.is_spent(limit) {
+                return Err(Shortage::Spent);
+            }
+            if purse.failures.load(Ordering::SeqCst) != failures {
+                return Err(Shortage::Unlent);
+            }
+            self.ask(token, purse, limit);
+            let waited = tokio::time::timeout_at(deadline, answered).await;
+            waited.map_err(|_| Shortage::Unlent)?;
+        }
+    }
+
+    /// Asks for more, unless an answer is due already. A task of its own asks, so
+    /// that a request that goes away loses nothing.
+    fn ask(&self, token: TokenId, purse: &Arc<Purse>, limit: u32) {
+        if purse.asking.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        self.0.asking.fetch_add(1, Ordering::SeqCst);
+        let (inner, purse) = (Arc::clone(&self.0), Arc::clone(purse));
+        let requests = purse.wanted();
+        tokio::spawn(async move {
+            let lent = inner.lender.lend(Loan { token, requests }, limit).await;
+            purse.hear(lent, limit);
+            if inner.asking.fetch_sub(1, Ordering::SeqCst) == 1 {
+                inner.quiet.notify_waiters();
+            }
+        });
+    }
+
+    /// What is lent while nobody listens would be lost.
+    async fn answers_are_in(&self) {
+        let all = async {
+            loop {
+                let mut quiet = std::pin::pin!(self.0.quiet.notified());
+                quiet.as_mut().enable();
+                if self.0.asking.load(Ordering::SeqCst) == 0 {
+                    return;
+                }
+                quiet.await;
+            }
+        };
+        if tokio::time::timeout(PATIENCE, all).await.is_err() {
+            tracing::warn!("the store did not lend in time: a part of some budgets is lost");
+        }
+    }
+}
+
+/// The budget of one token, as far as it is known here.
+struct Purse {
+    /// What is in hand and, as of the last answer, what is lent to nobody: one
+    /// value, so that nobody sees a part of an answer.
+    holding: AtomicU64,
+    /// The limit that the last answer was for.
+    limit: AtomicU32,
+    waiting: AtomicU32,
+    asking: AtomicBool,
+    failures: AtomicU64,
+    answered: Notify,
+}
+
+#[derive(Clone, Copy)]
+struct Holding {
+    in_hand: u32,
+    unlent: u32,
+}
+
+impl Holding {
+    const fn pack(self) -> u64 {
+        ((self.in_hand as u64) << 32) | self.unlent as u64
+    }
+
+    const fn unpack(packed: u64) -> Self {
+        Self {
+            in_hand: (packed >> 32) as u32,
+            unlent: packed as u32,
+        }
+    }
+
+    /// How much to borrow at once.
+    fn chunk(self) -> u32 {
+        (self.unlent / SHARE).clamp(1, MOST_AT_ONCE)
+    }
+}
+
+impl Purse {
+    fn new(limit: u32) -> Self {
+        let (in_hand, unlent) = (0, limit);
+        Self {
+            holding: AtomicU64::new(Holding { in_hand, unlent }.pack()),
+            limit: AtomicU32::new(limit),
+            waiting: AtomicU32::new(0),
+            asking: AtomicBool::new(false),
+            failures: AtomicU64::new(0),
+            answered: Notify::new(),
+        }
+    }
+
+    fn holding(&self) -> Holding {
+        Holding::unpack(self.holding.load(Ordering::SeqCst))
+    }
+
+    fn change(&self, change: impl Fn(Holding) -> Option<Holding>) -> Option<Holding> {
+        let changed = self
+            .holding
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |packed| {
+                change(Holding::unpack(packed)).map(Holding::pack)
+            });
+        changed.ok().map(Holding::unpack)
+    }
+
+    /// Takes one that is in hand, and says how many are left.
+    fn take(&self) -> Option<u32> {
+        let before = self.change(|it| {
+            let in_hand = it.in_hand.checked_sub(1)?;
+            Some(Holding { in_hand, ..it })
+        })?;
+        Some((before.in_hand - 1).saturating_add(before.unlent))
+    }
+
+    /// Takes all that is in hand.
+    fn empty(&self) -> u32 {
+        let before = self.change(|it| Some(Holding { in_hand: 0, ..it }));
+        before.map_or(0, |it| it.in_hand)
+    }
+
+    fn is_low(&self) -> bool {
+        let it = self.holding();
+        it.unlent > 0 && it.in_hand <= it.chunk() / 2
+    }
+
+    /// Whether nothing is in hand and nothing to be had.
+    fn is_spent(&self, limit: u32) -> bool {
+        let it = self.holding();
+        it.in_hand == 0 && it.unlent == 0 && self.limit.load(Ordering::SeqCst) >= limit
+    }
+
+    fn wanted(&self) -> u32 {
+        let waiting = self.waiting.load(Ordering::SeqCst);
+        self.holding().chunk().max(waiting).min(MOST_AT_ONCE)
+    }
+
+    /// Takes in an answer, and wakes those who wait for it.
+    fn hear(&self, answer: Result<Lent, Unlent>, limit: u32) {
+        match answer {
+            Ok(lent) => {
+                self.limit.store(limit, Ordering::SeqCst);
+                self.change(|it| {
+                    Some(Holding {
+                        in_hand: it.in_hand.saturating_add(lent.granted),
+                        unlent: lent.left,
+                    })
+                });
+            }
+            Err(Unlent) => {
+                self.failures.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+        self.asking.store(false, Ordering::SeqCst);
+        self.answered.notify_waiters();
+    }
+}
+
+/// Counts a request for as long as it waits.
+struct Waiting<'p>(&'p Purse);
+
+impl<'p> Waiting<'p> {
+    fn at(purse: &'p Purse) -> Self {
+        purse.waiting.fetch_add(1, Ordering::SeqCst);
+        Self(purse)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+#[path = "budget_tests.rs"]
+mod tests;

@@ -1,0 +1,128 @@
+//! What a request that may pass uses up: one of its account's requests a second,
+//! and one of its token's budget.
+
+use std::sync::Arc;
+
+use countersign_domain::{AccountId, Limits, Reason, Timestamp};
+
+use crate::api::GuardedApi;
+use crate::budget::{Budgets, Shortage, TokenId, Unlent};
+use crate::permit::{Denied, Permit, Proof};
+use crate::rate::Rates;
+use crate::rate_limit::BudgetLeft;
+use crate::view::View;
+
+/// What accounts and tokens may still use up. Shared by all front ends.
+pub struct Allowances {
+    view: Arc<View>,
+    rates: Rates,
+    budgets: Option<Budgets>,
+}
+
+impl Allowances {
+    /// Allowances of the accounts that `view` knows. Where a token has a budget,
+    /// every request is refused as unavailable: nobody lends.
+    pub fn new(view: Arc<View>) -> Self {
+        Self {
+            view,
+            rates: Rates::default(),
+            budgets: None,
+        }
+    }
+
+    /// With budgets that are lent.
+    #[must_use]
+    pub fn with_budgets(mut self, budgets: Budgets) -> Self {
+        self.budgets = Some(budgets);
+        self
+    }
+
+    /// Forgets what counts nothing any more.
+    pub fn prune(&self, now: Timestamp) {
+        self.rates.prune(now);
+        if let Some(budgets) = &self.budgets {
+            budgets.prune(now);
+        }
+    }
+
+    /// Gives back what was borrowed and not spent: before a stop, when no more
+    /// requests come.
+    ///
+    /// # Errors
+    ///
+    /// The lender did not take it: that part is lost.
+    pub async fn give_back(&self) -> Result<(), Unlent> {
+        match &self.budgets {
+            Some(budgets) => budgets.give_back().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Counts a request that `permit` lets pass, just before it does, and says
+    /// what is left of its token's budget, where it has one. A request on a
+    /// public route uses up nothing, one with a static key no budget. A request
+    /// whose upstream fails afterwards has used up its one.
+    ///
+    /// # Errors
+    ///
+    /// The account is too fast, the budget is spent, or the store that lends it
+    /// does not answer. Nothing was used up of a budget then.
+    pub async fn spend(
+        &self,
+        api: &GuardedApi,
+        permit: &Permit,
+        now: Timestamp,
+    ) -> Result<Option<BudgetLeft>, Denied> {
+        let Some(caller) = permit.caller() else {
+            return Ok(None);
+        };
+        let limits = self.limits(api, caller.account);
+        if let Some(most) = limits.requests_per_second {
+            let admitted = self.rates.admit(caller.account, most, now);
+            admitted.map_err(|wait| caller.denied(Reason::RequestsThrottled).for_now(wait))?;
+        }
+        let (Some(limit), Some(token)) = (limits.budget, caller.proof.token_id()) else {
+            return Ok(None);
+        };
+        let left = |left| BudgetLeft {
+            limit,
+            left,
+            lifetime: api.access_lifetime(),
+            runs_out_in: token.expires_at.since(now),
+        };
+        match self.borrow_and_spend(token, limit).await {
+            Ok(rest) => Ok(Some(left(rest))),
+            Err(Shortage::Spent) => Err(caller.denied(Reason::BudgetSpent).with_budget(left(0))),
+            Err(Shortage::Unlent) => Err(caller.denied(Reason::StoreUnavailable)),
+        }
+    }
+
+    fn limits(&self, api: &GuardedApi, account: AccountId) -> Limits {
+        let known = self.view.account(account);
+        known.map_or(*api.limits(), |known| {
+            api.limits().of(&known.account.limits)
+        })
+    }
+
+    async fn borrow_and_spend(&self, token: TokenId, limit: u32) -> Result<u32, Shortage> {
+        let budgets = self.budgets.as_ref().ok_or(Shortage::Unlent)?;
+        budgets.spend(token, limit).await
+    }
+}
+
+impl Proof {
+    fn token_id(self) -> Option<TokenId> {
+        match self {
+            Self::Token {
+                session,
+                generation,
+                expires_at,
+            } => Some(TokenId {
+                session,
+                generation,
+                expires_at,
+            }),
+            Self::StaticKey => None,
+        }
+    }
+}
