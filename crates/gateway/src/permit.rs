@@ -7,14 +7,14 @@ use std::time::Duration;
 use countersign_dialect::{Presented, Secret};
 use countersign_domain::account::admit_address;
 use countersign_domain::session::AccessClaims;
-use countersign_domain::{AccountId, Reason, SessionId, Timestamp};
+use countersign_domain::{AccountId, CredentialId, Reason, SessionId, Timestamp};
 use http::Method;
 
 use crate::api::GuardedApi;
 use crate::path::JudgedPath;
 use crate::rate_limit::BudgetLeft;
 use crate::routes::Access;
-use crate::view::{Known, View};
+use crate::view::{Known, KnownCredential, View};
 
 /// Evidence that a request may pass. Only [`authorize`] makes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,8 +84,8 @@ pub struct Denied {
 ///
 /// The path is judged first and routed; a tunnel has none. On a public route nothing more is asked
 /// and no credential is looked at. Then the token or static key is verified,
-/// and what it belongs to: session, account, epoch, address, and last the login
-/// that the path names.
+/// and what it belongs to: session, account, epoch, credential, address, the login
+/// that the path names, and last the scopes that the route asks for.
 ///
 /// # Errors
 ///
@@ -106,7 +106,11 @@ pub fn authorize(
     if route.access == Access::Public {
         return Ok(Permit { caller: None });
     }
-    let (known, caller) = match &asked.presented {
+    let Proven {
+        known,
+        credential,
+        caller,
+    } = match &asked.presented {
         Presented::Nothing => return Err(Reason::TokenMissing.into()),
         Presented::Ambiguous(reason) => return Err((*reason).into()),
         Presented::Token(token) => by_token(api, view, token, now)?,
@@ -117,17 +121,26 @@ pub fn authorize(
     if !route.logins.iter().all(at_home) {
         return Err(caller.denied(Reason::ForeignPath));
     }
+    let missing = route.scopes.and_then(|it| credential.scopes.missing(it));
+    if let Some(missing) = missing {
+        return Err(Denied {
+            detail: Some(format!("the credential has no scope {missing}")),
+            ..caller.denied(Reason::ScopeMissing)
+        });
+    }
     Ok(Permit {
         caller: Some(caller),
     })
 }
 
-fn by_token(
-    api: &GuardedApi,
-    view: &View,
-    token: &str,
-    now: Timestamp,
-) -> Result<(Arc<Known>, Caller), Denied> {
+/// What a credential has proved.
+struct Proven {
+    known: Arc<Known>,
+    credential: Arc<KnownCredential>,
+    caller: Caller,
+}
+
+fn by_token(api: &GuardedApi, view: &View, token: &str, now: Timestamp) -> Result<Proven, Denied> {
     let tokens = api.tokens();
     let claims = tokens.verify_access(token, now)?;
     let denied = |reason| Denied {
@@ -145,30 +158,37 @@ fn by_token(
     if claims.epoch < known.epoch {
         return Err(denied(Reason::EpochPassed));
     }
+    let credential = usable(view, claims.credential, claims.account).map_err(denied)?;
     let caller = Caller {
         account: claims.account,
         login: known.account.name.clone(),
         proof: Proof::token(&claims),
     };
-    Ok((known, caller))
+    Ok(Proven {
+        known,
+        credential,
+        caller,
+    })
 }
 
-fn by_static_key(
-    api: &GuardedApi,
-    view: &View,
-    key: &Secret,
-) -> Result<(Arc<Known>, Caller), Denied> {
+fn by_static_key(api: &GuardedApi, view: &View, key: &Secret) -> Result<Proven, Denied> {
     let pepper = api.pepper().ok_or(Reason::StaticKeyWrong)?;
     let hash = pepper.hash(key.expose());
     let found = view.static_key(&hash, api.name());
-    let (known, login) = found.ok_or(Reason::StaticKeyWrong)?;
+    let (known, holder) = found.ok_or(Reason::StaticKeyWrong)?;
     let caller = Caller {
         account: known.account.id,
-        login,
+        login: holder.login,
         proof: Proof::StaticKey,
     };
-    let known = admit(api, Some(known)).map_err(|reason| caller.denied(reason))?;
-    Ok((known, caller))
+    let denied = |reason| caller.denied(reason);
+    let known = admit(api, Some(known)).map_err(denied)?;
+    let credential = usable(view, holder.credential, holder.account).map_err(denied)?;
+    Ok(Proven {
+        known,
+        credential,
+        caller,
+    })
 }
 
 /// What holds for an account, however it was proved.
@@ -181,6 +201,18 @@ fn admit(api: &GuardedApi, known: Option<Arc<Known>>) -> Result<Arc<Known>, Reas
     } else {
         Err(Reason::AccountDisabled)
     }
+}
+
+/// The credential behind a token or static key, while it may be used.
+fn usable(
+    view: &View,
+    credential: CredentialId,
+    account: AccountId,
+) -> Result<Arc<KnownCredential>, Reason> {
+    let known = view.credential(credential);
+    known
+        .filter(|it| it.active && it.account == account)
+        .ok_or(Reason::CredentialRevoked)
 }
 
 impl Permit {

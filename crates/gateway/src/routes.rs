@@ -6,6 +6,7 @@
 //! is one for HEAD too (RFC 9110 section 9.3.2), unless another that decides as
 //! much names HEAD itself.
 
+use countersign_domain::Scopes;
 use http::Method;
 
 use crate::path::JudgedPath;
@@ -40,6 +41,9 @@ pub struct Rule {
     pub path: String,
     /// What it grants.
     pub access: Access,
+    /// What the credential must have been given, where access is protected
+    /// (RFC 6749 section 3.3).
+    pub scopes: Vec<String>,
 }
 
 /// What is wrong with rules.
@@ -56,6 +60,17 @@ pub enum RouteFault {
     /// A rule is outside everything that the api guards.
     #[error("{0:?} is outside the paths that the api guards, so its rule would never apply")]
     Outside(String),
+    /// A rule asks for scopes where no credential is asked for.
+    #[error("{0:?} is public, so nobody is asked for its scopes")]
+    ScopesInPublic(String),
+    /// A rule asks for what is no scope.
+    #[error("{path:?}: {why}")]
+    Scope {
+        /// The path of the rule.
+        path: String,
+        /// What is wrong with its scopes.
+        why: String,
+    },
     /// Two rules say what one method and path needs.
     #[error("{first:?} and {second:?} are rules for the same requests")]
     Twice {
@@ -79,6 +94,7 @@ struct Compiled {
     methods: Vec<Method>,
     pattern: Pattern,
     access: Access,
+    scopes: Scopes,
 }
 
 /// What is asked of a request.
@@ -86,6 +102,8 @@ struct Compiled {
 pub struct Route<'p> {
     /// Whether it needs a credential.
     pub access: Access,
+    /// What the credential must have been given, where there is a rule.
+    pub scopes: Option<&'p Scopes>,
     /// The segments that must be the caller's login.
     pub logins: Vec<&'p str>,
 }
@@ -105,24 +123,11 @@ impl Routes {
         slash: Slash,
     ) -> Result<Self, Vec<RouteFault>> {
         let mut faults = Vec::new();
-        let mut compile = |path: &str| {
-            Pattern::compile(path, slash == Slash::Optional)
-                .map_err(|why| {
-                    faults.push(RouteFault::Pattern {
-                        path: path.to_owned(),
-                        why,
-                    });
-                })
-                .ok()
-        };
-        let guards = guards
-            .iter()
-            .filter_map(|path| compile(path.as_ref()))
-            .collect();
-        let rules = rules
-            .into_iter()
-            .filter_map(|rule| Some(Compiled::new(compile(&rule.path)?, rule)))
-            .collect();
+        let mut note = |fault| faults.push(fault);
+        let guards = guards.iter().map(|path| compile(path.as_ref(), slash));
+        let guards = guards.filter_map(|it| it.map_err(&mut note).ok()).collect();
+        let rules = rules.into_iter().map(|rule| Compiled::new(rule, slash));
+        let rules = rules.filter_map(|it| it.map_err(&mut note).ok()).collect();
         let mut routes = Self { guards, rules };
         routes.rules.sort_by(Compiled::order);
         if faults.is_empty() {
@@ -144,21 +149,26 @@ impl Routes {
     }
 
     /// What is asked of a request; `None` if the api does not guard the path.
-    pub fn find<'p>(&self, method: &Method, path: &'p JudgedPath<'_>) -> Option<Route<'p>> {
+    pub fn find<'p>(&'p self, method: &Method, path: &'p JudgedPath<'_>) -> Option<Route<'p>> {
         let guards = self.guards.iter().filter_map(|guard| guard.matches(path));
         let mut logins = guards.reduce(|mut all, more| {
             all.extend(more);
             all
         })?;
-        let rules = self.rules.iter().filter(|rule| rule.covers(method));
-        let found = rules
-            .filter_map(|rule| Some((rule.access, rule.pattern.matches(path)?)))
-            .next();
-        let access = found.map_or(Access::Protected, |(access, bound)| {
-            logins.extend(bound);
-            access
-        });
-        Some(Route { access, logins })
+        let mut rules = self.rules.iter().filter(|rule| rule.covers(method));
+        let found = rules.find_map(|rule| Some((rule, rule.pattern.matches(path)?)));
+        let (access, scopes) = match found {
+            Some((rule, bound)) => {
+                logins.extend(bound);
+                (rule.access, Some(&rule.scopes))
+            }
+            None => (Access::Protected, None),
+        };
+        Some(Route {
+            access,
+            scopes,
+            logins,
+        })
     }
 
     /// The patterns of the guarded paths.
@@ -192,13 +202,30 @@ impl Routes {
     }
 }
 
+fn compile(path: &str, slash: Slash) -> Result<Pattern, RouteFault> {
+    let compiled = Pattern::compile(path, slash == Slash::Optional);
+    compiled.map_err(|why| RouteFault::Pattern {
+        path: path.to_owned(),
+        why,
+    })
+}
+
 impl Compiled {
-    fn new(pattern: Pattern, rule: Rule) -> Self {
-        Self {
+    fn new(rule: Rule, slash: Slash) -> Result<Self, RouteFault> {
+        let pattern = compile(&rule.path, slash)?;
+        if rule.access == Access::Public && !rule.scopes.is_empty() {
+            return Err(RouteFault::ScopesInPublic(rule.path));
+        }
+        let scopes = Scopes::parse(&rule.scopes).map_err(|invalid| RouteFault::Scope {
+            path: rule.path,
+            why: invalid.to_string(),
+        })?;
+        Ok(Self {
             methods: rule.methods,
             pattern,
             access: rule.access,
-        }
+            scopes,
+        })
     }
 
     fn covers(&self, method: &Method) -> bool {
@@ -240,6 +267,7 @@ mod tests {
             methods: methods.to_vec(),
             path: path.to_owned(),
             access,
+            scopes: Vec::new(),
         }
     }
 
@@ -411,5 +439,43 @@ mod tests {
             rule(&[], "/a", Access::Protected),
         ];
         assert!(Routes::new(&["/a/*"], rules, Slash::Exact).is_ok());
+    }
+
+    #[test]
+    fn the_rule_that_decides_asks_for_its_scopes() {
+        let asking = |path: &str, scopes: &[&str]| Rule {
+            scopes: scopes.iter().map(ToString::to_string).collect(),
+            ..rule(&[], path, Access::Protected)
+        };
+        let rules = vec![
+            asking("/payout/*", &["payout:write", "read"]),
+            asking("/payout/{id}", &["read"]),
+        ];
+        let routes = Routes::new(&["/*"], rules, Slash::Exact).unwrap();
+        for (path, scopes) in [
+            ("/payout/1", &["read"][..]),
+            ("/payout/1/cancel", &["payout:write", "read"]),
+            ("/other", &[]),
+        ] {
+            let judged = JudgedPath::judge(path).unwrap();
+            let route = routes.find(&Method::GET, &judged).unwrap();
+            let asked: Vec<&str> = route.scopes.iter().flat_map(|it| it.iter()).collect();
+            assert_eq!(asked, scopes, "{path}");
+        }
+    }
+
+    #[test]
+    fn scopes_that_nobody_can_be_asked_for_are_faults() {
+        let asking = |access, scope: &str| Rule {
+            scopes: vec![scope.to_owned()],
+            ..rule(&[], "/a", access)
+        };
+        let fault = |rule| Routes::new(&["/a"], vec![rule], Slash::Exact).unwrap_err();
+        assert_eq!(
+            fault(asking(Access::Public, "read")),
+            [RouteFault::ScopesInPublic("/a".to_owned())]
+        );
+        let faults = fault(asking(Access::Protected, "a b"));
+        assert!(matches!(&faults[..], [RouteFault::Scope { path, .. }] if path == "/a"));
     }
 }

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use countersign_domain::account::StoredSecret;
 use countersign_domain::revocation::{Notice, Revocation};
 use countersign_domain::{
-    Account, AccountId, ApiName, Credential, CredentialId, Epoch, Kid, SessionId, Timestamp,
+    Account, AccountId, ApiName, Credential, CredentialId, Epoch, Kid, Scopes, SessionId, Timestamp,
 };
 
 /// What is known in memory. Shared by all requests.
@@ -20,6 +20,7 @@ pub struct View {
     ended: papaya::HashMap<SessionId, Timestamp>,
     dead_keys: papaya::HashMap<Kid, Timestamp>,
     accounts: papaya::HashMap<AccountId, Arc<Known>>,
+    credentials: papaya::HashMap<CredentialId, Arc<KnownCredential>>,
     static_keys: papaya::HashMap<[u8; 32], Vec<Holder>>,
     ledger: Mutex<Ledger>,
 }
@@ -39,6 +40,14 @@ impl Known {
     pub(crate) fn answers_to(&self, login: &str) -> bool {
         self.account.name == login || self.logins.iter().any(|own| own == login)
     }
+}
+
+/// A credential as requests see it, however it is presented.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct KnownCredential {
+    pub(crate) account: AccountId,
+    pub(crate) active: bool,
+    pub(crate) scopes: Scopes,
 }
 
 /// Whom a generated key belongs to.
@@ -94,23 +103,27 @@ impl View {
         self.accounts.pin().get(&id).cloned()
     }
 
+    pub(crate) fn credential(&self, id: CredentialId) -> Option<Arc<KnownCredential>> {
+        self.credentials.pin().get(&id).cloned()
+    }
+
     /// Whether the key was killed.
     pub(crate) fn is_dead(&self, kid: &Kid) -> bool {
         !self.dead_keys.is_empty() && self.dead_keys.pin().contains_key(kid)
     }
 
-    /// The account of the static key with this hash, and the credential's
-    /// login, if there is one in this api. That the hash was found is no leak:
+    /// The account of the static key with this hash, and its credential, if
+    /// there is one in this api. That the hash was found is no leak:
     /// it is an HMAC under a key that the caller does not have.
     pub(crate) fn static_key(
         &self,
         hash: &[u8; 32],
         api: &ApiName,
-    ) -> Option<(Arc<Known>, String)> {
+    ) -> Option<(Arc<Known>, Holder)> {
         let keys = self.static_keys.pin();
         keys.get(hash)?.iter().find_map(|holder| {
             let known = self.account(holder.account)?;
-            (known.account.api == *api).then(|| (known, holder.login.clone()))
+            (known.account.api == *api).then(|| (known, holder.clone()))
         })
     }
 
@@ -154,6 +167,8 @@ impl View {
 
     fn hold(&self, ledger: &mut Ledger, credential: &Credential) {
         let (id, account) = (credential.id, credential.account);
+        let known = Arc::new(KnownCredential::of(credential));
+        self.credentials.pin().insert(id, known);
         // The new holder first, so that a change of something else never leaves
         // a good key unknown for a moment.
         if let Some(hash) = usable_key(credential) {
@@ -179,6 +194,7 @@ impl View {
     }
 
     fn drop_credential(&self, ledger: &mut Ledger, id: CredentialId) {
+        self.credentials.pin().remove(&id);
         let Some(credential) = ledger.credentials.remove(&id) else {
             return;
         };
@@ -213,6 +229,16 @@ impl View {
     fn refresh_logins(&self, ledger: &Ledger, account: AccountId) {
         if let Some(known) = self.account(account) {
             self.know(ledger, known.account.clone());
+        }
+    }
+}
+
+impl KnownCredential {
+    fn of(credential: &Credential) -> Self {
+        Self {
+            account: credential.account,
+            active: credential.active,
+            scopes: credential.scopes.clone(),
         }
     }
 }

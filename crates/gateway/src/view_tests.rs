@@ -48,7 +48,7 @@ fn view(notices: &[Notice]) -> View {
 
 fn key_of(view: &View, key: u8) -> Option<(u64, String)> {
     let found = view.static_key(&[key; 32], &"pay".parse().unwrap());
-    found.map(|(known, login)| (known.account.id.number(), login))
+    found.map(|(known, holder)| (known.account.id.number(), holder.login))
 }
 
 fn logins_of(view: &View, account: u64) -> Vec<String> {
@@ -140,11 +140,8 @@ fn only_generated_keys_of_active_credentials_are_static_keys() {
     ]);
     assert_eq!(key_of(&view, 1), Some((7, "a".to_owned())));
     assert_eq!(view.static_keys.len(), 1);
-    assert_eq!(
-        view.static_key(&[1; 32], &"other".parse().unwrap())
-            .map(|it| it.1),
-        None
-    );
+    let elsewhere = view.static_key(&[1; 32], &"other".parse().unwrap());
+    assert!(elsewhere.is_none());
 
     let asleep = Credential {
         active: false,
@@ -204,4 +201,22 @@ fn a_notice_that_comes_twice_changes_nothing() {
     let view = view(&[&once[..], &once[..]].concat());
     assert_eq!(logins_of(&view, 7), ["a"]);
     assert_eq!(key_of(&view, 1), Some((7, "a".to_owned())));
+}
+
+#[test]
+fn a_credential_is_known_until_it_or_its_account_is_gone() {
+    let scoped = Credential {
+        scopes: Scopes::parse(&["read"]).unwrap(),
+        ..credential(1, 7, "a", None)
+    };
+    let told = [account(7, 0), Notice::Credential(scoped.clone())];
+    let view = view(&told);
+    let known = view.credential(CredentialId(1)).unwrap();
+    assert_eq!(*known, KnownCredential::of(&scoped));
+    assert!(view.credential(CredentialId(2)).is_none());
+    view.apply(&Notice::CredentialGone(CredentialId(1)), at(0));
+    assert!(view.credential(CredentialId(1)).is_none());
+    view.apply(&told[1], at(0));
+    view.apply(&Notice::AccountGone(id(7)), at(0));
+    assert!(view.credential(CredentialId(1)).is_none());
 }

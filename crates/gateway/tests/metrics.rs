@@ -31,6 +31,7 @@ fn api() -> GuardedApi {
         methods: Vec::new(),
         path: "/public".to_owned(),
         access: countersign_gateway::Access::Public,
+        scopes: Vec::new(),
     };
     let routes = Routes::new(&["/*"], vec![public], Slash::Exact).unwrap();
     let name = "pay".parse().unwrap();

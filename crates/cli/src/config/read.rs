@@ -308,6 +308,8 @@ fn routes(
         for fault in faults {
             let (RouteFault::Pattern { path, .. }
             | RouteFault::Outside(path)
+            | RouteFault::ScopesInPublic(path)
+            | RouteFault::Scope { path, .. }
             | RouteFault::Twice { second: path, .. }) = &fault;
             let rule = paths.iter().rposition(|written| written == path);
             let place = rule.and_then(|rule| places.get(rule)).unwrap_or(guards);
@@ -357,6 +359,7 @@ fn rule<'d>(table: &Table<'d>) -> Option<PlacedRule<'d>> {
         methods: methods?,
         path: text?.to_owned(),
         access: access?,
+        scopes: Vec::new(),
     };
     Some((rule, path?))
 }

@@ -5,13 +5,16 @@ use std::time::Duration;
 use countersign_dialect::Presented;
 use countersign_domain::account::StoredSecret;
 use countersign_domain::revocation::{Notice, Revocation};
-use countersign_domain::{Account, Allowlist, CredentialId, Epoch, Kid, Reason, SessionId};
+use countersign_domain::{
+    Account, Allowlist, Credential, CredentialId, Epoch, Kid, Reason, Scopes, SessionId,
+};
 use countersign_gateway::{Asked, Denied, Permit, Proof, authorize};
+use countersign_token::Pepper;
 use http::Method;
 
 use crate::world::{
-    ACCOUNT, APIRONE, B2BINPAY, Echo, LOGIN, MYPOPUP, NOW, Plan, SECOND_LOGIN, SESSION, World,
-    fresh_tokens, id,
+    ACCOUNT, APIRONE, B2BINPAY, Echo, KEY, LOGIN, MYPOPUP, NOW, OTHER_ACCOUNT, Plan, SCOPE,
+    SECOND_LOGIN, SESSION, World, fresh_tokens, id,
 };
 
 const NOWHERE: &str = "http://127.0.0.1:1";
@@ -298,4 +301,57 @@ async fn a_password_is_no_static_key() {
     };
     let denied = authorize(&world.api, &world.view, &asked, NOW).unwrap_err();
     assert_eq!(denied.reason, Reason::StaticKeyWrong);
+}
+
+/// The usual credential, changed.
+fn held(change: impl FnOnce(&mut Credential)) -> Notice {
+    let key = StoredSecret::Key(Pepper::new(&[7; 32]).hash(KEY));
+    let mut credential = crate::world::credential(1, ACCOUNT, LOGIN, key);
+    change(&mut credential);
+    Notice::Credential(credential)
+}
+
+#[tokio::test]
+async fn a_token_ends_with_its_credential() {
+    let world = world(APIRONE);
+    let token = world.token();
+    assert_eq!(reason(&world, &token), None);
+    world.tell(&[held(|it| it.active = false)]);
+    assert_eq!(reason(&world, &token), Some(Reason::CredentialRevoked));
+    world.tell(&[held(|_| {})]);
+    assert_eq!(reason(&world, &token), None);
+    world.tell(&[held(|it| it.account = id(OTHER_ACCOUNT))]);
+    assert_eq!(reason(&world, &token), Some(Reason::CredentialRevoked));
+    world.tell(&[Notice::CredentialGone(CredentialId(1))]);
+    assert_eq!(reason(&world, &token), Some(Reason::CredentialRevoked));
+}
+
+#[tokio::test]
+async fn a_route_asks_for_scopes_of_the_credential_behind_a_token_or_a_key() {
+    let world = world(APIRONE);
+    let token = world.token();
+    let path = format!("/api/v2/accounts/{LOGIN}/payouts");
+    let ask = |presented| {
+        let asked = Asked {
+            method: &Method::POST,
+            path: &path,
+            presented,
+            address: "127.0.0.9".parse().unwrap(),
+        };
+        authorize(&world.api, &world.view, &asked, NOW)
+    };
+    let both = || [Presented::Token(&token), Presented::StaticKey(KEY.into())];
+    for scopes in [&[][..], &["payout:read", "payout"]] {
+        world.tell(&[held(|it| it.scopes = Scopes::parse(scopes).unwrap())]);
+        for presented in both() {
+            let denied = ask(presented).unwrap_err();
+            assert_eq!(denied.reason, Reason::ScopeMissing);
+            assert!(denied.detail.unwrap().contains(SCOPE));
+            assert_eq!(denied.account, Some(id(ACCOUNT)));
+        }
+    }
+    world.tell(&[held(|it| it.scopes = Scopes::parse(&["x", SCOPE]).unwrap())]);
+    for presented in both() {
+        assert!(ask(presented).is_ok());
+    }
 }

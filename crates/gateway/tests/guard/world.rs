@@ -44,6 +44,7 @@ pub const OTHER_ACCOUNT: u64 = 654_321;
 pub const OTHER_LOGIN: &str = "apr-ffffffffffffffffffffffffffffffff";
 pub const OTHER_KEY: &str = "0bCdEfGhIjKlMnOpQrStUvWxYz012345";
 pub const SESSION: SessionId = SessionId([0xab; 16]);
+pub const SCOPE: &str = "payout:write";
 pub const REQUEST_ID: &str = "req-7f3a";
 
 pub const B2BINPAY: &str = "b2binpay";
@@ -144,12 +145,13 @@ pub fn fresh_tokens(dialect: &Arc<Dialect>) -> Tokens {
     Tokens::new(Arc::clone(dialect), &keys, NOW).unwrap()
 }
 
-/// The routes of `serve --demo`.
+/// The routes of `serve --demo`, and one that asks for [`SCOPE`].
 fn routes(dialect: &str) -> Routes {
     let rule = |method, path: &str, access| Rule {
         methods: vec![method],
         path: path.to_owned(),
         access,
+        scopes: Vec::new(),
     };
     let transfer = "/api/v2/accounts/{login}/transfer";
     let (guards, rules, slash): (&[&str], _, _) = match dialect {
@@ -169,6 +171,14 @@ fn routes(dialect: &str) -> Routes {
                 rule(Method::GET, transfer, Access::Public),
                 rule(Method::POST, transfer, Access::Protected),
                 rule(Method::PUT, transfer, Access::Public),
+                Rule {
+                    scopes: vec![SCOPE.to_owned()],
+                    ..rule(
+                        Method::POST,
+                        "/api/v2/accounts/{login}/payouts",
+                        Access::Protected,
+                    )
+                },
             ],
             Slash::Exact,
         ),
