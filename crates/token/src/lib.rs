@@ -23,4 +23,4 @@ pub use key::{Material, MaterialFault};
 pub use keychain::Keychain;
 pub use pepper::Pepper;
 pub use seed::Seed;
-pub use tokens::{MintFault, Pair, Refreshing, Tokens, Verified};
+pub use tokens::{Diagnosis, KeyFate, MintFault, Pair, Refreshing, Tokens, Verified};

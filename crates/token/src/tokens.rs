@@ -1,6 +1,8 @@
 //! The tokens of one api: what its dialect says of their form, and the keys that
 //! make and check them.
 
+mod diagnosis;
+
 use std::collections::BTreeSet;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -14,6 +16,8 @@ use crate::claim::SessionClaim;
 use crate::compact::{Compact, MAX_TOKEN, decode, encode};
 use crate::key::{KindKey, Material, MaterialFault, SigningKey};
 use crate::seed::Seed;
+
+pub use diagnosis::{Diagnosis, KeyFate};
 
 /// Evidence that a token is ours, of the right kind and not expired. Only this
 /// crate can make it.
@@ -94,17 +98,22 @@ pub enum TokensFault {
     },
 }
 
+/// How many dead keys are kept to tell what a refused token was.
+const MAX_DEAD: usize = 8;
+
 /// Makes and verifies the tokens of one api with the keys that it has now. A key
 /// rotation makes a new value.
 pub struct Tokens {
     dialect: Arc<Dialect>,
-    keys: Vec<LiveKey>,
+    keys: Vec<LoadedKey>,
+    /// Never accepted: they tell only what a refused token was.
+    dead: Vec<LoadedKey>,
     rings: Vec<KeyRing>,
     access: Vec<Accepted>,
     refresh: Vec<Accepted>,
 }
 
-struct LiveKey {
+struct LoadedKey {
     kid: Arc<Kid>,
     state: KeyState,
     key: SigningKey,
@@ -143,14 +152,16 @@ impl Tokens {
             .iter()
             .flat_map(|ring| ring.live(now).map(|key| &key.kid))
             .collect();
-        let keys = keys
-            .iter()
-            .filter(|(key, _)| alive.contains(&key.kid))
-            .map(|(key, material)| live_key(key, material))
+        let (living, dead): (Vec<_>, Vec<_>) =
+            keys.iter().partition(|(key, _)| alive.contains(&key.kid));
+        let keys = living
+            .into_iter()
+            .map(|(key, material)| load(key, material))
             .collect::<Result<Vec<_>, _>>()?;
         let mut tokens = Self {
             dialect,
             keys,
+            dead: load_dead(dead),
             rings,
             access: Vec::new(),
             refresh: Vec::new(),
@@ -331,7 +342,7 @@ impl Tokens {
     }
 }
 
-impl LiveKey {
+impl LoadedKey {
     fn lives(&self, now: Timestamp) -> bool {
         !matches!(self.state, KeyState::Retiring { until } if until <= now)
     }
@@ -343,7 +354,7 @@ struct Minting<'a> {
     seed: &'a Seed,
     login: &'a str,
     kind: Kind,
-    key: &'a LiveKey,
+    key: &'a LoadedKey,
 }
 
 impl Minting<'_> {
@@ -446,17 +457,27 @@ fn ring(
         .map_err(|fault| TokensFault::Ring { algorithm, fault })
 }
 
-fn live_key(key: &Key, material: &Material) -> Result<LiveKey, TokensFault> {
+fn load(key: &Key, material: &Material) -> Result<LoadedKey, TokensFault> {
     let signing =
         SigningKey::new(key.algorithm, material).map_err(|fault| TokensFault::Material {
             kid: key.kid.clone(),
             fault,
         })?;
-    Ok(LiveKey {
+    Ok(LoadedKey {
         kid: Arc::new(key.kid.clone()),
         state: key.state,
         key: signing,
     })
+}
+
+/// The keys that died last. One whose material cannot be read is left out:
+/// nothing depends on it.
+fn load_dead(mut dead: Vec<&(Key, Material)>) -> Vec<LoadedKey> {
+    dead.sort_by_key(|(key, _)| std::cmp::Reverse(key.created_at));
+    let loaded = dead.into_iter().take(MAX_DEAD);
+    loaded
+        .filter_map(|(key, material)| load(key, material).ok())
+        .collect()
 }
 
 /// A JWT says its algorithm; an opaque token is sealed by a key of any.

@@ -448,3 +448,88 @@ fn a_variant_that_left_the_dialect_makes_no_tokens() {
         .unwrap_err();
     assert_eq!(fault, MintFault::VariantGone("v1".to_owned()));
 }
+
+/// An api with an old key in `state` beside its active one, and a pair that the
+/// old one signed while it lived.
+fn signed_by_an_old_key(state: KeyState) -> (Tokens, Pair) {
+    let dialect = dialect("mypopup");
+    let (old, material) = key("old", Algorithm::Hs256, KeyState::Active);
+    let before = Tokens::new(dialect.clone(), &[(old.clone(), material.clone())], NOW).unwrap();
+    let pair = before
+        .mint(&session("main", "old"), &seed(), "partner")
+        .unwrap();
+    let keys = [
+        (Key { state, ..old }, material),
+        key("new", Algorithm::Hs256, KeyState::Active),
+    ];
+    (Tokens::new(dialect, &keys, NOW).unwrap(), pair)
+}
+
+#[test]
+fn a_dead_key_never_verifies_and_tells_what_it_signed() {
+    let gone = KeyState::Retiring { until: NOW };
+    let fates = [
+        (KeyState::Killed, KeyFate::Killed),
+        (gone, KeyFate::Gone { since: NOW }),
+    ];
+    for (state, fate) in fates {
+        let (tokens, pair) = signed_by_an_old_key(state);
+        let access = pair.access_token.expose();
+        let refresh = pair.refresh_token.as_ref().unwrap().expose();
+        assert_eq!(
+            tokens.verify_access(access, NOW).unwrap_err(),
+            Reason::TokenForged
+        );
+        assert_eq!(
+            tokens.verify_refresh(refresh, NOW).unwrap_err(),
+            Reason::TokenForged
+        );
+        assert_eq!(tokens.live_kids(NOW), [Kid("new".to_owned())]);
+        for (token, kind) in [(access, Kind::Access), (refresh, Kind::Refresh)] {
+            let diagnosis = tokens.diagnose(token, NOW).unwrap();
+            assert_eq!((diagnosis.kind, diagnosis.key), (kind, fate));
+            assert_eq!(
+                (diagnosis.kid.0.as_str(), diagnosis.account.number()),
+                ("old", 34)
+            );
+        }
+    }
+}
+
+#[test]
+fn a_key_that_retires_while_it_is_loaded_is_diagnosed_as_gone() {
+    let until = NOW + MINUTE;
+    let (tokens, pair) = signed_by_an_old_key(KeyState::Retiring { until });
+    let token = pair.access_token.expose();
+    assert_eq!(tokens.diagnose(token, NOW).unwrap().key, KeyFate::Alive);
+    assert_eq!(
+        tokens.verify_access(token, until).unwrap_err(),
+        Reason::TokenForged
+    );
+    let fate = tokens.diagnose(token, until).unwrap().key;
+    assert_eq!(fate, KeyFate::Gone { since: until });
+}
+
+#[test]
+fn an_expired_token_is_diagnosed_with_its_expiry() {
+    for (name, tokens, pair) in pairs() {
+        let late = NOW + 700 * MINUTE;
+        let diagnosis = tokens.diagnose(pair.access_token.expose(), late).unwrap();
+        assert_eq!(diagnosis.expires_at, NOW + MINUTE, "{name}");
+        assert_eq!(
+            (diagnosis.session, diagnosis.generation),
+            (SessionId([1; 16]), 3)
+        );
+    }
+}
+
+#[test]
+fn what_was_never_ours_has_no_diagnosis() {
+    let (ours, _) = b2binpay();
+    let (_, theirs) = b2binpay();
+    let foreign = theirs.access_token.expose();
+    let long = "a".repeat(MAX_TOKEN + 1);
+    for token in [foreign, "", ".", "a.b.c", "not a token", &long] {
+        assert_eq!(ours.diagnose(token, NOW), None, "{token:.40}");
+    }
+}
