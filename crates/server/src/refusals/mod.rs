@@ -9,6 +9,7 @@
 //! A flood does not push out what others were refused for ([`flood`]); rows go
 //! after seven days, or before that when there are a million newer ones.
 
+mod diagnosis;
 mod file;
 mod flood;
 mod read;
@@ -30,6 +31,7 @@ use self::file::File;
 use self::read::Reading;
 use self::writer::{Message, Writer};
 
+pub use diagnosis::Evidence;
 pub use read::{Asked, Cause, Suspects, Unreadable};
 pub use record::{Event, EventKind, Front, Kept, KeptEvent, Refused};
 
