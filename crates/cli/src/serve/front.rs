@@ -15,7 +15,7 @@ use countersign_transport::{CollectError, Peer, REFUSAL, Refused, Request, colle
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::{Either, Full};
 
-use super::journal::{self, Entry};
+use super::journal::{Entry, Journal};
 
 /// The body of an answer: ours, or the upstream's.
 pub(crate) type FrontBody = Either<Full<Bytes>, AnswerBody>;
@@ -27,6 +27,7 @@ pub(crate) struct Front {
     pub(crate) gateway: Gateway,
     pub(crate) forward: ForwardAuth,
     pub(crate) store: Store,
+    pub(crate) journal: Arc<Journal>,
 }
 
 /// One api on the listener.
@@ -36,9 +37,9 @@ pub(crate) struct Served {
 }
 
 /// Logs and counts a request that no service saw, and gives it its support id.
-pub(crate) fn refused_at_the_door(refused: &Refused) -> Option<HeaderValue> {
+pub(crate) fn refused_at_the_door(journal: &Journal, refused: &Refused) -> Option<HeaderValue> {
     let id = random::<10>().map(hex::encode).ok()?;
-    journal::refused_at_the_door(&id, refused);
+    journal.refused_at_the_door(&id, refused);
     HeaderValue::from_str(&id).ok()
 }
 
@@ -58,7 +59,7 @@ impl Front {
                 "the server cannot draw an id",
             );
         };
-        let entry = Entry::begin(&request, id, peer.address.ip());
+        let entry = Entry::begin(&self.journal, &request, id, peer.address.ip());
         match self.route(&request) {
             Some(Route::Issuer(api, found)) => self.issue(api, found, request, entry).await,
             Some(Route::Guard(api)) => self.guard(api, request, entry).await,

@@ -1,21 +1,41 @@
-//! One log line and one count for each auth request and each refusal.
+//! One log line and one count for each auth request and each refusal; a refusal
+//! is also diagnosed and kept for operators.
 //!
 //! A line says who, what, from where and why, and nothing secret: no token, no
 //! login secret, no query (a static key may stand there). Values that come from
 //! the peer are written with their control characters escaped, so that none can
 //! forge a line. Guarded requests that pass are counted, not logged.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use countersign_domain::{AccountId, ApiName, Operation, Reason, SessionId};
-use countersign_gateway::Denied;
+use countersign_gateway::{Denied, asked_api};
+use countersign_server::api::Api;
 use countersign_server::issuer::Record;
+use countersign_server::refusals::{self, Evidence, Front, Refusals};
+use countersign_server::store::Store;
 use countersign_transport::Refused;
-use http::{Method, StatusCode};
+use http::{HeaderName, Method, StatusCode, header};
+
+use super::evidence::{Allowance, Kept};
+
+/// Where refusals go, and what it takes to diagnose them.
+pub(crate) struct Journal {
+    refusals: Refusals,
+    apis: Arc<BTreeMap<ApiName, Arc<Api>>>,
+    clock: Store,
+    /// The fields in which one of the apis gets its tokens, and the date.
+    fields: Vec<HeaderName>,
+    diagnoses: Allowance,
+}
 
 /// A request as the journal sees it.
 pub(crate) struct Entry {
+    journal: Arc<Journal>,
     /// The id of the request: the support id, if it is refused.
     pub(crate) request_id: String,
     /// The peer's address.
@@ -23,6 +43,8 @@ pub(crate) struct Entry {
     method: Method,
     path: String,
     begun: Instant,
+    front: Front,
+    kept: Kept,
 }
 
 /// What happened, in the words of the journal.
@@ -34,22 +56,110 @@ struct Event<'a> {
     account: Option<AccountId>,
     login: Option<String>,
     session: Option<SessionId>,
-    detail: &'a str,
+    detail: Cow<'a, str>,
+}
+
+impl Journal {
+    /// A journal of the requests to these apis.
+    pub(crate) fn new(
+        refusals: Refusals,
+        apis: Arc<BTreeMap<ApiName, Arc<Api>>>,
+        clock: Store,
+    ) -> Self {
+        let presented = apis
+            .values()
+            .map(|api| api.dialect().presentation_headers());
+        let mut fields: Vec<_> = presented.flatten().collect();
+        fields.push(header::DATE);
+        fields.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
+        fields.dedup();
+        Self {
+            refusals,
+            apis,
+            clock,
+            fields,
+            diagnoses: Allowance::default(),
+        }
+    }
+
+    /// One line and one count for a request that was refused before it was read
+    /// whole: it has no method and path that could be trusted.
+    pub(crate) fn refused_at_the_door(&self, request_id: &str, refused: &Refused) {
+        let status = refused.status.map(|status| status.as_u16());
+        let counted = status.map_or("none".to_owned(), |status| status.to_string());
+        metrics::counter!("countersign_door_refusals_total", "status" => counted).increment(1);
+        tracing::info!(
+            request = request_id,
+            address = %refused.peer.address.ip(),
+            status,
+            why = refused.why,
+            "refused at the door"
+        );
+        self.refusals.record(refusals::Refused {
+            id: request_id.to_owned(),
+            at: self.clock.now(),
+            front: Front::Door,
+            api: None,
+            operation: None,
+            reason: door_reason(status),
+            status,
+            account: None,
+            login: None,
+            session: None,
+            address: refused.peer.address.ip(),
+            method: String::new(),
+            path: String::new(),
+            detail: refused.why.to_owned(),
+        });
+    }
+
+    /// What is known of a refusal once its evidence was looked at.
+    fn diagnosed(&self, refused: refusals::Refused, kept: &Kept) -> refusals::Refused {
+        if !self.diagnoses.take(refused.at) {
+            return refused;
+        }
+        let own = refused.api.as_ref().and_then(|name| self.apis.get(name));
+        let dialects = own.into_iter().chain(self.apis.values());
+        let token = kept.token(dialects.map(|api| api.dialect().as_ref()));
+        let evidence = Evidence {
+            token: token.as_deref(),
+            clock: kept.clock(),
+        };
+        refused.diagnosed(&evidence, &self.apis)
+    }
+}
+
+/// What a status at the door means.
+const fn door_reason(status: Option<u16>) -> Reason {
+    match status {
+        Some(408 | 503) => Reason::RequestCutOff,
+        Some(413 | 414 | 431) => Reason::RequestTooLarge,
+        Some(500) => Reason::ServerFault,
+        _ => Reason::RequestMalformed,
+    }
 }
 
 impl Entry {
     /// Begins the entry of a request.
     pub(crate) fn begin<B>(
+        journal: &Arc<Journal>,
         request: &http::Request<B>,
         request_id: String,
         address: IpAddr,
     ) -> Self {
+        let path = request.uri().path();
         Self {
+            journal: Arc::clone(journal),
             request_id,
             address,
             method: request.method().clone(),
-            path: request.uri().path().to_owned(),
+            path: path.to_owned(),
             begun: Instant::now(),
+            front: match asked_api(path) {
+                Some(_) => Front::ForwardAuth,
+                None => Front::BuiltIn,
+            },
+            kept: Kept::of(request.headers(), &journal.fields),
         }
     }
 
@@ -78,10 +188,10 @@ impl Entry {
                 .as_deref()
                 .map(|login| seemly(login, MAX_LOGIN)),
             session: record.session,
-            detail: &record.detail,
+            detail: (&record.detail).into(),
         };
         self.count(api, &event);
-        self.write(api, &event, status);
+        self.end(api, event, Front::Issuer, status);
     }
 
     /// Ends the entry of a guarded request that was refused.
@@ -94,21 +204,27 @@ impl Entry {
             account: denied.account,
             login: None,
             session: denied.session,
-            detail: denied.detail.as_deref().unwrap_or_default(),
+            detail: denied.detail.as_deref().unwrap_or_default().into(),
         };
-        self.write(api, &event, status);
+        let front = self.front;
+        self.end(api, event, front, status);
     }
 
     /// Ends the entry of a request for a path that no api serves.
     pub(crate) fn unserved(self) {
+        let reason = Reason::PathUnknown;
+        let refused = self.refused(reason, self.front, StatusCode::NOT_FOUND);
+        self.journal
+            .refusals
+            .record(self.journal.diagnosed(refused, &self.kept));
         metrics::counter!("countersign_unserved_requests_total").increment(1);
         tracing::info!(
             request = self.request_id,
             address = %self.address,
             method = %self.method,
             path = ?seemly(&self.path, MAX_PATH),
-            outcome = Reason::PathUnknown.refusal(Operation::Guard).code(),
-            reason = Reason::PathUnknown.code(),
+            outcome = reason.refusal(Operation::Guard).code(),
+            reason = reason.code(),
             "unserved"
         );
     }
@@ -123,6 +239,46 @@ impl Entry {
         metrics::histogram!("countersign_auth_request_seconds",
             "api" => api.to_string(), "operation" => event.operation.name())
         .record(self.begun.elapsed().as_secs_f64());
+    }
+
+    /// Writes the line, and keeps a refusal once it is diagnosed.
+    fn end(self, api: &ApiName, mut event: Event<'_>, front: Front, status: StatusCode) {
+        if let Err(reason) = event.outcome {
+            let mut refused = self.refused(reason, front, status);
+            refused.api = Some(api.clone());
+            refused.operation = Some(event.operation);
+            refused.account = event.account;
+            refused.login.clone_from(&event.login);
+            refused.session = event.session;
+            refused.detail = event.detail.into_owned();
+            let refused = self.journal.diagnosed(refused, &self.kept);
+            event.outcome = Err(refused.reason);
+            event.account = refused.account;
+            event.session = refused.session;
+            event.detail = refused.detail.clone().into();
+            self.journal.refusals.record(refused);
+        }
+        self.write(api, &event, status);
+    }
+
+    /// The refusal of this request, as far as the request itself tells.
+    fn refused(&self, reason: Reason, front: Front, status: StatusCode) -> refusals::Refused {
+        refusals::Refused {
+            id: self.request_id.clone(),
+            at: self.journal.clock.now(),
+            front,
+            api: None,
+            operation: None,
+            reason,
+            status: Some(status.as_u16()),
+            account: None,
+            login: None,
+            session: None,
+            address: self.address,
+            method: seemly(self.method.as_str(), MAX_METHOD),
+            path: seemly(&self.path, MAX_PATH),
+            detail: String::new(),
+        }
     }
 
     fn write(self, api: &ApiName, event: &Event<'_>, status: StatusCode) {
@@ -146,7 +302,7 @@ impl Entry {
                     path = ?seemly(&self.path, MAX_PATH),
                     status = status.as_u16(),
                     micros = u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX),
-                    detail = Some(event.detail).filter(|it| !it.is_empty()).map(tracing::field::debug),
+                    detail = Some(event.detail.as_ref()).filter(|it| !it.is_empty()).map(tracing::field::debug),
                     "request"
                 )
             };
@@ -159,24 +315,11 @@ impl Entry {
     }
 }
 
-/// One line and one count for a request that was refused before it was read
-/// whole: it has no method and path that could be trusted. A connection that was
-/// closed before HTTP began has no status either.
-pub(crate) fn refused_at_the_door(request_id: &str, refused: &Refused) {
-    let status = refused.status.map(|status| status.as_u16());
-    let counted = status.map_or("none".to_owned(), |status| status.to_string());
-    metrics::counter!("countersign_door_refusals_total", "status" => counted).increment(1);
-    tracing::info!(
-        request = request_id,
-        address = %refused.peer.address.ip(),
-        status,
-        why = refused.why,
-        "refused at the door"
-    );
-}
-
 /// No login is longer (see `countersign_domain::account::check_login`).
 const MAX_LOGIN: usize = 128;
+
+/// How much of a method is kept.
+const MAX_METHOD: usize = 32;
 
 /// How much of a path is logged.
 const MAX_PATH: usize = 1_024;

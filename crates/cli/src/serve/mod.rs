@@ -3,6 +3,7 @@
 mod data;
 mod demo;
 mod echo;
+mod evidence;
 mod front;
 mod journal;
 mod node;

@@ -25,6 +25,7 @@ use tower::ServiceExt;
 
 use super::data::DataDirectory;
 use super::front::{Front, refused_at_the_door};
+use super::journal::Journal;
 use super::opening::Opened;
 use super::ready::Ready;
 use super::{echo, telemetry};
@@ -114,7 +115,7 @@ impl Node {
             master,
             ..
         } = opened;
-        let marks = store.clone();
+        let (marks, apis) = (store.clone(), Arc::new(apis));
         let uses = Arc::new(Uses::new(USES, move |session, generation| {
             marks.mark_used(session, generation);
         }));
@@ -124,11 +125,12 @@ impl Node {
             gateway: Gateway::new(view.clone(), uses.clone()),
             forward: ForwardAuth::new(view.clone(), uses.clone(), trusted),
             store: store.clone(),
+            journal: Arc::new(Journal::new(refusals.clone(), apis.clone(), store.clone())),
         };
         Self {
             limits,
             front: Arc::new(front),
-            apis: Arc::new(apis),
+            apis,
             passwords,
             refusals,
             master: Arc::new(master),
@@ -186,11 +188,12 @@ impl Node {
             draining.store(true, Ordering::SeqCst);
             tracing::info!("draining");
         };
+        let journal = front.journal.clone();
         let answer = move |request, peer| {
             let front = front.clone();
             async move { front.answer(request, peer).await }
         };
-        let told = Arc::new(refused_at_the_door);
+        let told = Arc::new(move |refused: &_| refused_at_the_door(&journal, refused));
         let served = serve_told(listeners.api, self.limits, answer, told, stopped).await;
         pruning.abort();
         // The admin listener may be gone already; then nobody has to be told.

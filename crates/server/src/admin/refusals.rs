@@ -28,7 +28,8 @@ pub(super) struct RefusalView {
     operation: Option<String>,
     /// What the peer was told.
     code: String,
-    status: u16,
+    /// Null if the connection was closed without an answer.
+    status: Option<u16>,
     /// Why.
     reason: String,
     detail: String,

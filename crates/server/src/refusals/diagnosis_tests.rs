@@ -107,7 +107,7 @@ fn refused(reason: Reason, at: Timestamp) -> Refused {
         api: Some("pay".parse().unwrap()),
         operation: Some(Operation::Guard),
         reason,
-        status: 401,
+        status: Some(401),
         account: None,
         login: None,
         session: None,

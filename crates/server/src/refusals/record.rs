@@ -20,8 +20,9 @@ pub struct Refused {
     pub operation: Option<Operation>,
     /// Why.
     pub reason: Reason,
-    /// The HTTP status that the peer was given.
-    pub status: u16,
+    /// The HTTP status that the peer was given; `None` if the connection was
+    /// closed without an answer.
+    pub status: Option<u16>,
     /// Whose request it was, as far as that is known.
     pub account: Option<AccountId>,
     /// The login that was tried.
@@ -97,7 +98,7 @@ pub struct Kept {
     /// The code of the [`Reason`].
     pub reason: String,
     /// The HTTP status.
-    pub status: u16,
+    pub status: Option<u16>,
     /// The account.
     pub account: Option<AccountId>,
     /// The login that was tried.

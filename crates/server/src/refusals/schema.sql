@@ -11,7 +11,7 @@ CREATE TABLE refusal (
     operation TEXT,
     refusal TEXT NOT NULL,
     reason TEXT NOT NULL,
-    status INTEGER NOT NULL,
+    status INTEGER,
     account INTEGER,
     login TEXT,
     session BLOB,

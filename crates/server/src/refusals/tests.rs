@@ -51,7 +51,7 @@ fn refused(id: &str, at: Timestamp) -> Refused {
         api: Some("pay".parse().unwrap()),
         operation: Some(Operation::Guard),
         reason: Reason::TokenExpired,
-        status: 401,
+        status: Some(401),
         account: AccountId::new(100_001),
         login: None,
         session: Some(SessionId([7; 16])),
@@ -72,7 +72,7 @@ async fn a_refusal_is_found_by_its_support_id_with_all_that_was_told() {
     ring.refusals.record(refused("a1", NOON));
     let kept = ring.refusals.find("a1").await.unwrap().unwrap();
     let told = (kept.refusal.as_str(), kept.reason.as_str(), kept.status);
-    assert_eq!(told, ("expired_bearer", "token_expired", 401));
+    assert_eq!(told, ("expired_bearer", "token_expired", Some(401)));
     assert_eq!((kept.at, kept.repeated, kept.last_at), (NOON, 0, NOON));
     assert_eq!(kept.account, AccountId::new(100_001));
     assert_eq!(kept.session, Some(SessionId([7; 16])));

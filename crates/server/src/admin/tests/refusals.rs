@@ -13,7 +13,7 @@ fn refused(id: &str, at: Timestamp, reason: Reason) -> Refused {
         api: Some("pay".parse().unwrap()),
         operation: Some(Operation::Guard),
         reason,
-        status: reason.refusal(Operation::Guard).default_status(),
+        status: Some(reason.refusal(Operation::Guard).default_status()),
         account: AccountId::new(100_001),
         login: None,
         session: None,

@@ -1,0 +1,126 @@
+//! What is kept of a request until it is known whether it is refused, and how
+//! many refusals are looked into.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use countersign_dialect::{Dialect, Presented};
+use countersign_domain::Timestamp;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+/// The fields of a request that tell who sent it and when. They hold a
+/// credential, so they do not print.
+pub(crate) struct Kept(Vec<(HeaderName, HeaderValue)>);
+
+impl Kept {
+    /// Keeps the fields called `names`, which costs no copy of their values.
+    pub(crate) fn of(headers: &HeaderMap, names: &[HeaderName]) -> Self {
+        let fields = names.iter().flat_map(|name| {
+            let values = headers.get_all(name).iter();
+            values.map(move |value| (name.clone(), value.clone()))
+        });
+        Self(fields.collect())
+    }
+
+    /// The access token, where one of `dialects` presents it.
+    pub(crate) fn token<'d>(&self, dialects: impl Iterator<Item = &'d Dialect>) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in &self.0 {
+            headers.append(name, value.clone());
+        }
+        let mut tokens = dialects.filter_map(|it| match it.presented(&headers, None) {
+            Presented::Token(token) => Some(token.to_owned()),
+            _ => None,
+        });
+        tokens.next()
+    }
+
+    /// The caller's clock (RFC 9110 section 6.6.1).
+    pub(crate) fn clock(&self) -> Option<Timestamp> {
+        let (_, date) = self.0.iter().find(|(name, _)| name == header::DATE)?;
+        let date = date.to_str().ok()?;
+        let date = jiff::fmt::rfc2822::parse(date).ok()?;
+        Some(Timestamp::from_seconds(date.timestamp().as_second()))
+    }
+}
+
+/// How many refusals are looked into in a second: a flood of bad tokens must not
+/// cost more than it does to refuse them.
+const A_SECOND: u64 = 500;
+
+/// Counts what was allowed in this second: the second in the upper bits.
+#[derive(Default)]
+pub(crate) struct Allowance(AtomicU64);
+
+const COUNT_BITS: u32 = 20;
+
+impl Allowance {
+    /// Whether one more is allowed at `now`.
+    pub(crate) fn take(&self, now: Timestamp) -> bool {
+        let second = now.as_seconds().cast_unsigned() << COUNT_BITS;
+        let taken = self
+            .0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |before| {
+                let count = before.saturating_sub(second);
+                (count < A_SECOND).then_some(second + count + 1)
+            });
+        taken.is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(fields: &[(&'static str, &'static str)]) -> Kept {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        Kept::of(&headers, &[header::AUTHORIZATION, header::DATE])
+    }
+
+    fn token(kept: &Kept) -> Option<String> {
+        let source = Dialect::shipped("mypopup").unwrap();
+        let dialect = Dialect::compile(source, "mypopup").unwrap();
+        kept.token(std::iter::once(&dialect))
+    }
+
+    #[test]
+    fn the_token_is_where_a_dialect_presents_it() {
+        let bearer = ("authorization", "Bearer a.b.c");
+        assert_eq!(token(&kept(&[bearer])).as_deref(), Some("a.b.c"));
+        let none: [&[_]; 4] = [
+            &[],
+            &[bearer, bearer],
+            &[("authorization", "Basic YTpi")],
+            &[("cookie", "Bearer a.b.c")],
+        ];
+        for fields in none {
+            assert_eq!(token(&kept(fields)), None, "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn the_callers_clock_is_its_date() {
+        let date = |value| kept(&[("date", value)]).clock();
+        let expected = Timestamp::from_seconds(784_111_777);
+        assert_eq!(date("Sun, 06 Nov 1994 08:49:37 GMT"), Some(expected));
+        for odd in [
+            "",
+            "yesterday",
+            "784111777",
+            "Sun, 06 Nov 1994 25:49:37 GMT",
+        ] {
+            assert_eq!(date(odd), None, "{odd}");
+        }
+    }
+
+    #[test]
+    fn a_flood_is_looked_into_so_many_times_a_second() {
+        let allowance = Allowance::default();
+        let now = Timestamp::from_seconds(1_800_000_000);
+        let taken = (0..2 * A_SECOND).filter(|_| allowance.take(now)).count();
+        assert_eq!(taken as u64, A_SECOND);
+        assert!(allowance.take(Timestamp::from_seconds(1_800_000_001)));
+    }
+}
