@@ -118,6 +118,11 @@ impl GuardedApi {
         self.pepper.as_deref()
     }
 
+    /// Whether the built-in proxy serves it.
+    pub fn has_upstream(&self) -> bool {
+        self.upstream.is_some()
+    }
+
     pub(crate) fn upstream(&self) -> Option<&Upstream> {
         self.upstream.as_ref()
     }

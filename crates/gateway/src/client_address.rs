@@ -12,6 +12,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use countersign_domain::account::Invalid;
 use countersign_domain::{Allowlist, Reason};
 use http::header::{self, HeaderMap, HeaderName};
+use ipnet::IpNet;
 
 /// Where trusted proxies tell the address that they saw.
 pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -32,6 +33,11 @@ impl TrustedProxies {
     /// The first entry that is no network.
     pub fn parse<T: AsRef<str>>(entries: &[T]) -> Result<Self, Invalid> {
         Allowlist::parse(entries).map(Self)
+    }
+
+    /// Their networks.
+    pub fn networks(&self) -> &[IpNet] {
+        self.0.networks()
     }
 
     /// Whether the proxy at `address` is one of them.

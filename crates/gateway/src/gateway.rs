@@ -92,17 +92,19 @@ impl Gateway {
                     outcome: Ok(permit),
                 }
             }
-            Err(denied) => {
-                api.meter().refused(denied.reason);
-                let refusal = refuse(api, &denied, request_id);
-                Answer {
-                    // An answer to HEAD has no body (RFC 9110 section 9.3.2).
-                    response: refusal
-                        .map(|body| AnswerBody::refusal(if is_head { Bytes::new() } else { body })),
-                    outcome: Err(denied),
-                }
-            }
+            Err(denied) => refused(api, denied, request_id, is_head),
         }
+    }
+
+    /// Refuses a request whose client cannot be told, and so cannot be judged.
+    pub fn refuse(
+        &self,
+        api: &GuardedApi,
+        method: &Method,
+        reason: Reason,
+        request_id: &str,
+    ) -> Answer {
+        refused(api, reason.into(), request_id, *method == Method::HEAD)
     }
 
     async fn pass(
@@ -213,6 +215,17 @@ fn stream_back(
         parts.headers.insert(header::CONTENT_LENGTH, length);
     }
     Response::from_parts(parts, AnswerBody::upstream(body, idle, watch))
+}
+
+fn refused(api: &GuardedApi, denied: Denied, request_id: &str, is_head: bool) -> Answer {
+    api.meter().refused(denied.reason);
+    let refusal = refuse(api, &denied, request_id);
+    Answer {
+        // An answer to HEAD has no body (RFC 9110 section 9.3.2).
+        response: refusal
+            .map(|body| AnswerBody::refusal(if is_head { Bytes::new() } else { body })),
+        outcome: Err(denied),
+    }
 }
 
 /// The refusal in the dialect's spelling.

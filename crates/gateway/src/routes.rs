@@ -171,6 +171,16 @@ impl Routes {
         })
     }
 
+    /// The guarded paths as they were written.
+    pub fn guarded(&self) -> impl Iterator<Item = &str> {
+        self.guards.iter().map(Pattern::text)
+    }
+
+    /// How many rules there are.
+    pub fn rules(&self) -> usize {
+        self.rules.len()
+    }
+
     /// The patterns of the guarded paths.
     pub(crate) fn guards(&self) -> &[Pattern] {
         &self.guards

@@ -94,6 +94,21 @@ impl UpstreamSettings {
     }
 }
 
+impl UpstreamSettings {
+    /// Checks what [`Upstream::new`] would refuse, without a runtime.
+    ///
+    /// # Errors
+    ///
+    /// As [`Upstream::new`].
+    pub fn check(&self) -> Result<(), UpstreamFault> {
+        client(self)?;
+        match &self.health {
+            Some(check) => check.target(&self.url).map(|_| ()),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Why an upstream cannot be made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UpstreamFault {

@@ -1,9 +1,10 @@
-//! The configuration file: `countersign config check|example`, and what the
+//! The configuration file: `countersign config check|example|explain`, and what the
 //! server makes of the file.
 //!
 //! Every mistake is reported at once, with its line. Defaults live with the
 //! types in [`settings`]; [`read()`] says how each key is written.
 
+mod explain;
 mod read;
 mod settings;
 
@@ -15,7 +16,9 @@ use crate::exit::Failure;
 use crate::output::Output;
 
 pub(crate) use read::read;
-pub(crate) use settings::{ApiSection, LogFormat, ServerSection, Settings};
+pub(crate) use settings::{
+    ApiSection, GuardSection, LogFormat, Overrides, ServerSection, Settings, TlsSection,
+};
 
 /// A configuration file that says everything there is to say, with comments.
 pub(crate) const EXAMPLE: &str = include_str!("example.toml");
@@ -32,6 +35,17 @@ pub(crate) enum ConfigCommand {
         /// The file
         file: PathBuf,
     },
+    /// Print every key with the value that holds, and where that comes from
+    #[command(
+        after_help = "Examples:\n  countersign config explain countersign.toml\n  \
+                            countersign config explain countersign.toml --listen 0.0.0.0:8080 --json"
+    )]
+    Explain {
+        /// The file
+        file: PathBuf,
+        #[command(flatten)]
+        over: Overrides,
+    },
     /// Print a configuration file with every key, its default and what it does
     #[command(after_help = "Example:\n  countersign config example > countersign.toml")]
     Example,
@@ -41,6 +55,7 @@ pub(crate) enum ConfigCommand {
 pub(crate) fn run(command: &ConfigCommand, output: &mut Output) -> Result<(), Failure> {
     match command {
         ConfigCommand::Example => output.text(EXAMPLE),
+        ConfigCommand::Explain { file, over } => explain::run(file, over, output),
         ConfigCommand::Check { file } => {
             let settings = load(file)?;
             let apis: Vec<_> = settings.apis.iter().map(|api| api.name.as_str()).collect();
@@ -54,14 +69,18 @@ pub(crate) fn run(command: &ConfigCommand, output: &mut Output) -> Result<(), Fa
 
 /// Reads a configuration file and the dialect files that it names.
 pub(crate) fn load(file: &Path) -> Result<Settings, Failure> {
-    let source = std::fs::read_to_string(file).map_err(|error| {
+    let source = source_of(file)?;
+    let base = file.parent().unwrap_or(Path::new("."));
+    read(&source, &file.display().to_string(), base).map_err(|mistakes| mistaken(&mistakes))
+}
+
+fn source_of(file: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(file).map_err(|error| {
         Failure::usage(format!(
             "the configuration {} cannot be read: {error}",
             file.display()
         ))
-    })?;
-    let base = file.parent().unwrap_or(Path::new("."));
-    read(&source, &file.display().to_string(), base).map_err(|mistakes| mistaken(&mistakes))
+    })
 }
 
 fn mistaken(mistakes: &Mistakes) -> Failure {

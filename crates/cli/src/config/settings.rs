@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_dialect::Dialect;
-use countersign_domain::ApiName;
 use countersign_domain::session::Lifetimes;
-use countersign_gateway::{Family, Routes, Timeouts, TrustedProxies};
-use countersign_transport::Limits;
+use countersign_domain::{ApiName, Limits};
+use countersign_gateway::{AddressPolicy, Family, Routes, Site, UpstreamSettings};
+use countersign_transport::{self as transport, Tls};
 
 /// The whole configuration.
 #[derive(Debug)]
@@ -29,16 +29,81 @@ pub(crate) struct ServerSection {
     pub(crate) listen: SocketAddr,
     /// Where the admin API and the probes listen.
     pub(crate) admin_listen: SocketAddr,
+    /// Where the probes listen alone, for who may not reach the admin API.
+    pub(crate) probe_listen: Option<SocketAddr>,
+    /// The certificate of the API; plain HTTP without one.
+    pub(crate) tls: Option<TlsSection>,
+    /// The certificate of the admin API; plain HTTP without one.
+    pub(crate) admin_tls: Option<TlsSection>,
+    /// Whether the API speaks HTTP/2 beside HTTP/1.1.
+    pub(crate) http2: bool,
+    /// Who may tell another client's address than its own, and how.
+    pub(crate) addresses: AddressPolicy,
+    /// Whether connections to the API begin with a PROXY protocol header.
+    pub(crate) proxy_protocol: bool,
     /// How log lines are written.
     pub(crate) log: LogFormat,
     /// Limits of both listeners.
-    pub(crate) limits: Limits,
+    pub(crate) limits: transport::Limits,
     /// How many passwords are hashed at once.
     pub(crate) hashing: usize,
     /// How many more may wait for it.
     pub(crate) hashing_waiting: usize,
-    /// The proxies whose word on addresses and requests is taken.
-    pub(crate) trusted_proxies: TrustedProxies,
+}
+
+/// The certificate of a listener, read.
+#[derive(Clone, Debug)]
+pub(crate) struct TlsSection {
+    /// The file of the certificate chain.
+    pub(crate) certificate: PathBuf,
+    /// The file of its key.
+    pub(crate) key: PathBuf,
+    /// What they hold.
+    pub(crate) tls: Tls,
+}
+
+/// What a command line says over a configuration file.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct Overrides {
+    /// The data directory [default: ./countersign-data]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Where the API listens [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Where the admin API listens [default: 127.0.0.1:8081]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) admin_listen: Option<SocketAddr>,
+    /// Where /healthz, /readyz and /metrics listen alone [default: where the admin API does]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) probe_listen: Option<SocketAddr>,
+}
+
+impl Overrides {
+    /// The option that says the value of a key, if one does.
+    pub(crate) fn flag(&self, pointer: &str) -> Option<&'static str> {
+        let (given, flag) = match pointer {
+            "/store/data" => (self.data.is_some(), "--data"),
+            "/server/listen" => (self.listen.is_some(), "--listen"),
+            "/server/admin_listen" => (self.admin_listen.is_some(), "--admin-listen"),
+            "/server/probe_listen" => (self.probe_listen.is_some(), "--probe-listen"),
+            _ => (false, ""),
+        };
+        given.then_some(flag)
+    }
+}
+
+impl Settings {
+    /// Puts what the command line says over what the file does.
+    pub(crate) fn override_with(&mut self, over: &Overrides) {
+        let server = &mut self.server;
+        server.listen = over.listen.unwrap_or(server.listen);
+        server.admin_listen = over.admin_listen.unwrap_or(server.admin_listen);
+        server.probe_listen = over.probe_listen.or(server.probe_listen);
+        if let Some(data) = &over.data {
+            self.data.clone_from(data);
+        }
+    }
 }
 
 /// How log lines are written.
@@ -57,8 +122,12 @@ pub(crate) struct ApiSection {
     pub(crate) name: ApiName,
     /// The wire format.
     pub(crate) dialect: Arc<Dialect>,
+    /// Where on the listener it is.
+    pub(crate) site: Site,
     /// Lifetimes of what it issues; the dialect's preset unless given.
     pub(crate) lifetimes: Lifetimes,
+    /// What each of its accounts may do; the dialect's budget unless given.
+    pub(crate) limits: Limits,
     /// Whether operators may set passwords beside generated keys.
     pub(crate) passwords: bool,
     /// What it guards; `None` for an issuer without a guard.
@@ -68,16 +137,23 @@ pub(crate) struct ApiSection {
 /// The guarded part of `[apis.NAME]`.
 #[derive(Debug)]
 pub(crate) struct GuardSection {
-    /// The guarded API's address, where the built-in proxy forwards to it.
-    pub(crate) upstream: Option<String>,
+    /// The guarded API, where the built-in proxy forwards to it.
+    pub(crate) upstream: Option<UpstreamSection>,
+    /// The kind of proxy that asks for verdicts, where another forwards.
+    pub(crate) forward_auth: Option<Family>,
     /// The paths that are guarded, and which of them are public.
     pub(crate) routes: Routes,
-    /// How long the upstream may take.
-    pub(crate) timeouts: Timeouts,
     /// Whether the upstream gets the caller's bearer too.
     pub(crate) forward_authorization: bool,
-    /// The kind of proxy that asks for verdicts and forwards itself.
-    pub(crate) forward_auth: Option<Family>,
+}
+
+/// The guarded API of the built-in proxy.
+#[derive(Debug)]
+pub(crate) struct UpstreamSection {
+    /// What it is.
+    pub(crate) settings: UpstreamSettings,
+    /// The file of the authorities that may certify it; else the system's.
+    pub(crate) ca: Option<PathBuf>,
 }
 
 impl Default for ServerSection {
@@ -86,11 +162,16 @@ impl Default for ServerSection {
         Self {
             listen: loopback(8080),
             admin_listen: loopback(8081),
+            probe_listen: None,
+            tls: None,
+            admin_tls: None,
+            http2: true,
+            addresses: AddressPolicy::default(),
+            proxy_protocol: false,
             log: LogFormat::Text,
-            limits: Limits::default(),
+            limits: transport::Limits::default(),
             hashing: std::thread::available_parallelism().map_or(1, usize::from),
             hashing_waiting: 64,
-            trusted_proxies: TrustedProxies::default(),
         }
     }
 }

@@ -14,22 +14,21 @@ fn the_example_is_valid_and_says_the_defaults() {
     assert_eq!(example.server.admin_listen, default.admin_listen);
     assert_eq!(example.server.limits, default.limits);
     assert_eq!(example.server.hashing_waiting, default.hashing_waiting);
-    assert_eq!(example.server.trusted_proxies, default.trusted_proxies);
+    assert_eq!(example.server.addresses, default.addresses);
     assert_eq!(example.data, Path::new(settings::DEFAULT_DATA));
 
     let least = parse("[apis.pay]\ndialect = 'b2binpay'").unwrap();
     assert_eq!(example.apis[0].lifetimes, least.apis[0].lifetimes);
     assert_eq!(example.apis[0].passwords, least.apis[0].passwords);
-    let guard = example.apis[0].guard.as_ref().unwrap();
+    assert_eq!(example.apis[0].limits, least.apis[0].limits);
+    assert_eq!(example.apis[0].site, least.apis[0].site);
     let plain = "[apis.pay]\ndialect = 'b2binpay'\nguards = ['/x']\nupstream = 'http://a:1'";
-    assert_eq!(
-        guard.timeouts,
-        parse(plain).unwrap().apis[0]
-            .guard
-            .as_ref()
-            .unwrap()
-            .timeouts
-    );
+    let plain = parse(plain).unwrap();
+    let timeouts = |settings: &Settings| {
+        let guard = settings.apis[0].guard.as_ref().unwrap();
+        guard.upstream.as_ref().unwrap().settings.timeouts
+    };
+    assert_eq!(timeouts(&example), timeouts(&plain));
 }
 
 #[test]
@@ -38,7 +37,7 @@ fn behind_a_proxy_that_forwards_no_upstream_is_needed() {
     let settings = parse(source).unwrap();
     let guard = settings.apis[0].guard.as_ref().unwrap();
     assert_eq!(guard.forward_auth, Some(countersign_gateway::Family::Caddy));
-    assert_eq!(guard.upstream, None);
+    assert!(guard.upstream.is_none());
 }
 
 #[test]
@@ -73,7 +72,7 @@ fn a_broken_dialect_file_is_reported_with_its_own_lines() {
 }
 
 #[test]
-fn the_admin_api_has_a_loopback_address_of_its_own() {
+fn the_admin_api_has_a_loopback_address_of_its_own_without_tls() {
     let told = parse("[server]\nadmin_listen = '0.0.0.0:8081'").unwrap_err();
     assert!(
         told.starts_with("c.toml:2:16: /server/admin_listen: is no loopback"),
@@ -94,4 +93,106 @@ fn the_demos_configuration_is_valid() {
     let demo = parse(crate::serve::DEMO).unwrap();
     let names: Vec<_> = demo.apis.iter().map(|api| api.name.as_str()).collect();
     assert_eq!(names, ["apirone", "b2binpay", "mypopup"]);
+}
+
+/// Every key of a table and of the tables in it, as `explain` spells them; what
+/// stands in a list of tables is counted there.
+fn keys(table: &toml::Table, above: &str) -> Vec<String> {
+    let keys = table.iter().map(|(key, value)| match value {
+        toml::Value::Table(inner) => keys(inner, &format!("{above}{key}.")),
+        _ => vec![format!("{above}{key}")],
+    });
+    keys.flatten().collect()
+}
+
+#[test]
+fn every_key_of_the_example_is_explained_with_its_line() {
+    let whole: toml::Table = toml::from_str(EXAMPLE).unwrap();
+    let settings = parse(EXAMPLE).unwrap();
+    let explained = explain::explained(&settings, EXAMPLE, "c.toml", &Overrides::default());
+    for key in keys(&whole, "") {
+        let found = explained.iter().find(|(name, ..)| *name == key);
+        assert!(found.is_some(), "{key} is not explained");
+        let (_, _, from) = found.unwrap();
+        let line = from
+            .strip_prefix("c.toml:")
+            .unwrap()
+            .parse::<usize>()
+            .unwrap();
+        let written = EXAMPLE.lines().nth(line - 1).unwrap();
+        let last = key.rsplit('.').next().unwrap();
+        assert!(
+            written.contains(last),
+            "{key} is not on line {line}: {written}"
+        );
+    }
+    let lines = EXAMPLE.lines().filter_map(|line| line.strip_prefix("# "));
+    let word = |key: &&str| key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    let commented = lines
+        .filter_map(|line| Some(line.split_once(" = ")?.0))
+        .filter(word);
+    for key in commented {
+        let told = |name: &str| name.rsplit('.').next() == Some(key);
+        assert!(explained.iter().any(|(name, ..)| told(name)), "{key}");
+    }
+}
+
+#[test]
+fn what_the_file_does_not_say_comes_from_the_preset_or_a_default_or_an_option() {
+    let source = "[apis.pay]\ndialect = 'b2binpay'\naccess = '1m'";
+    let over = Overrides {
+        listen: Some("127.0.0.1:9".parse().unwrap()),
+        ..Overrides::default()
+    };
+    let mut settings = parse(source).unwrap();
+    settings.override_with(&over);
+    let explained = explain::explained(&settings, source, "c.toml", &over);
+    let line = |key: &str| {
+        let found = explained.iter().find(|(name, ..)| name == key);
+        let (_, value, from) = found.unwrap();
+        (value.as_str(), from.as_str())
+    };
+    assert_eq!(line("server.listen"), ("127.0.0.1:9", "--listen"));
+    assert_eq!(line("server.http2"), ("true", "default"));
+    assert_eq!(line("apis.pay.access"), ("1m", "c.toml:3"));
+    assert_eq!(line("apis.pay.refresh"), ("6h", "the preset of b2binpay"));
+    assert_eq!(line("apis.pay.budget"), ("40", "the preset of b2binpay"));
+}
+
+#[test]
+fn who_is_believed_about_addresses_is_named() {
+    let told = parse("[server]\nclient_address = 'forwarded'").unwrap_err();
+    assert!(told.contains("needs `trusted_proxies`"), "{told}");
+    let both = "[server]\nclient_address = 'proxy-protocol'\ntrusted_proxies = ['127.0.0.0/8']";
+    assert!(parse(both).unwrap().server.proxy_protocol);
+}
+
+#[test]
+fn a_certificate_needs_its_key_and_files_that_can_be_read() {
+    let told = parse("[server]\ntls_certificate = 'a.pem'").unwrap_err();
+    assert!(
+        told.starts_with("c.toml:2:19: /server/tls_certificate: needs `tls_key`"),
+        "{told}"
+    );
+    let both = "[server]\nadmin_tls_certificate = '/none/a.pem'\nadmin_tls_key = '/none/k.pem'";
+    let told = parse(both).unwrap_err();
+    assert!(told.contains("/none/a.pem"), "{told}");
+}
+
+#[test]
+fn two_apis_with_one_path_need_hosts_or_prefixes_of_their_own() {
+    let api = |name: &str, site: &str| format!("[apis.{name}]\ndialect = 'mypopup'\n{site}\n");
+    assert!(parse(&(api("a", "") + &api("b", ""))).is_err());
+    for site in ["prefix = '/b'", "hosts = ['b.test']"] {
+        let other = site.replace('b', "a");
+        assert!(
+            parse(&(api("a", &other) + &api("b", site))).is_ok(),
+            "{site}"
+        );
+    }
+    let told = parse(&api("a", "hosts = ['A:1']\nprefix = 'b/'")).unwrap_err();
+    assert!(
+        told.contains("c.toml:3:9: /apis/a/hosts") && told.contains("c.toml:4:10"),
+        "{told}"
+    );
 }

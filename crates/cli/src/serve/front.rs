@@ -1,18 +1,22 @@
 //! The API listener: which api a request is for, and whether it is for its
 //! issuer or its guard.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use countersign_dialect::Found;
 use countersign_domain::{Operation, Reason};
-use countersign_gateway::{AnswerBody, Client, ForwardAuth, Gateway, GuardedApi, asked_api};
+use countersign_gateway::{
+    AddressPolicy, AnswerBody, Client, ForwardAuth, Gateway, GuardedApi, Site, asked_api,
+    client_address,
+};
 use countersign_server::api::Api;
 use countersign_server::issuer::{Caller, Issuer};
 use countersign_server::random::random;
 use countersign_server::store::Store;
 use countersign_transport::{CollectError, Peer, REFUSAL, Refused, Request, collect};
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderValue, Method, Response, StatusCode, Uri, header};
 use http_body_util::{Either, Full};
 
 use super::journal::{Entry, Journal};
@@ -20,18 +24,20 @@ use super::journal::{Entry, Journal};
 /// The body of an answer: ours, or the upstream's.
 pub(crate) type FrontBody = Either<Full<Bytes>, AnswerBody>;
 
-/// What the API listener serves.
+/// What the API listener serves. A reload of the configuration makes another.
 pub(crate) struct Front {
     pub(crate) apis: Vec<Served>,
+    pub(crate) addresses: AddressPolicy,
     pub(crate) issuer: Issuer,
-    pub(crate) gateway: Gateway,
-    pub(crate) forward: ForwardAuth,
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) forward_auth: ForwardAuth,
     pub(crate) store: Store,
     pub(crate) journal: Arc<Journal>,
 }
 
 /// One api on the listener.
 pub(crate) struct Served {
+    pub(crate) site: Site,
     pub(crate) api: Arc<Api>,
     pub(crate) guarded: Option<GuardedApi>,
 }
@@ -45,8 +51,11 @@ pub(crate) fn refused_at_the_door(journal: &Journal, refused: &Refused) -> Optio
 
 /// Where a request goes.
 enum Route<'a> {
-    Issuer(&'a Api, Found),
-    Guard(&'a GuardedApi),
+    /// To a token endpoint; with the path below the api's prefix.
+    Issuer(&'a Api, Found, String),
+    /// To the guarded API; with the path below the api's prefix.
+    Guard(&'a GuardedApi, String),
+    /// To the guard, for a verdict that another proxy asks for.
     Verdict(&'a GuardedApi),
 }
 
@@ -59,39 +68,53 @@ impl Front {
                 "the server cannot draw an id",
             );
         };
-        let entry = Entry::begin(&self.journal, &request, id, peer.address.ip());
+        let mut entry = Entry::begin(&self.journal, &request, id, peer.address.ip());
+        let address = client_address(peer.address.ip(), request.headers(), &self.addresses);
+        if let Ok(address) = address {
+            entry.address = address;
+        }
         match self.route(&request) {
-            Some(Route::Issuer(api, found)) => self.issue(api, found, request, entry).await,
-            Some(Route::Guard(api)) => self.guard(api, request, entry).await,
-            Some(Route::Verdict(api)) => self.verdict(api, request, entry),
-            None => {
-                let response = problem(StatusCode::NOT_FOUND, "no api is served at this path");
-                let response = with_support_id(response, &entry.request_id);
-                entry.unserved();
-                response
+            Some(Route::Issuer(api, found, path)) => {
+                let request = at_path(request, &path);
+                self.issue(api, found, request, address, entry).await
             }
+            Some(Route::Guard(api, path)) => {
+                let tls = self.spoke_tls(&request, peer);
+                let client = address.map(|address| Client { address, tls });
+                let request = at_path(request, &path);
+                self.guard(api, request, client, entry).await
+            }
+            Some(Route::Verdict(api)) => self.verdict(api, request, peer, entry),
+            None => unserved(entry),
         }
     }
 
     fn route(&self, request: &Request) -> Option<Route<'_>> {
         let path = request.uri().path();
         if let Some(name) = asked_api(path) {
-            let mut guarded = self.apis.iter().filter_map(|it| it.guarded.as_ref());
-            let asked = guarded.find(|api| api.name().as_str() == name);
-            return asked.map(Route::Verdict);
+            let guarded = self.named(name)?.guarded.as_ref();
+            return guarded.map(Route::Verdict);
         }
+        let host = request.headers().get(header::HOST);
+        let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
         self.apis.iter().find_map(|served| {
-            match served.api.dialect().find(request.method(), path) {
-                Found::NotMine => {
-                    let guarded = served.guarded.as_ref()?;
-                    guarded
-                        .routes()
-                        .claims(path)
-                        .then_some(Route::Guard(guarded))
-                }
-                found => Some(Route::Issuer(&served.api, found)),
-            }
+            let path = served.site.claims(host, path)?;
+            served.route(request.method(), path)
         })
+    }
+
+    fn named(&self, name: &str) -> Option<&Served> {
+        let mut apis = self.apis.iter();
+        apis.find(|served| served.api.name().as_str() == name)
+    }
+
+    /// Whether the client spoke TLS: to us, or to a trusted proxy that says so.
+    fn spoke_tls(&self, request: &Request, peer: Peer) -> bool {
+        let told = || {
+            let mut told = request.headers().get_all("x-forwarded-proto").iter();
+            matches!((told.next(), told.next()), (Some(proto), None) if proto == "https")
+        };
+        peer.tls || (self.addresses.trusted.has(peer.address.ip()) && told())
     }
 
     async fn issue(
@@ -99,6 +122,7 @@ impl Front {
         api: &Api,
         found: Found,
         request: Request,
+        address: Result<IpAddr, Reason>,
         entry: Entry,
     ) -> Response<FrontBody> {
         let operation = match found {
@@ -106,14 +130,14 @@ impl Front {
             Found::NotMine => Operation::Guard,
         };
         let (parts, body) = request.into_parts();
-        let answer = match collect(body, api.dialect().max_body()).await {
-            Ok(body) => {
-                let caller = Caller {
-                    address: entry.address,
-                };
+        let whole = collect(body, api.dialect().max_body()).await;
+        let answer = match (address, whole) {
+            (Ok(address), Ok(body)) => {
+                let caller = Caller { address };
                 self.issuer.answer(api, &parts, &body, &caller).await
             }
-            Err(error) => self.issuer.refuse(api, operation, unreadable(&error)),
+            (Err(reason), _) => self.issuer.refuse(api, operation, reason),
+            (_, Err(error)) => self.issuer.refuse(api, operation, unreadable(&error)),
         };
         let refused = answer.record.outcome.is_err();
         let mut response = answer.response.map(|body| Either::Left(Full::new(body)));
@@ -124,26 +148,37 @@ impl Front {
         response
     }
 
-    async fn guard(&self, api: &GuardedApi, request: Request, entry: Entry) -> Response<FrontBody> {
+    async fn guard(
+        &self,
+        api: &GuardedApi,
+        request: Request,
+        client: Result<Client, Reason>,
+        entry: Entry,
+    ) -> Response<FrontBody> {
         let now = self.store.now();
         let id = entry.request_id.clone();
-        let client = Client {
-            address: entry.address,
-            tls: false,
+        let answer = match client {
+            Ok(client) => self.gateway.forward(api, request, client, &id, now).await,
+            Err(reason) => self.gateway.refuse(api, request.method(), reason, &id),
         };
-        let answer = self.gateway.forward(api, request, client, &id, now).await;
         if let Err(denied) = &answer.outcome {
             entry.denied(api.name(), denied, answer.response.status());
         }
         answer.response.map(Either::Right)
     }
 
-    /// A verdict on a request that a proxy forwards itself.
-    fn verdict(&self, api: &GuardedApi, request: Request, mut entry: Entry) -> Response<FrontBody> {
+    /// A verdict on a request that another proxy forwards itself.
+    fn verdict(
+        &self,
+        api: &GuardedApi,
+        request: Request,
+        peer: Peer,
+        mut entry: Entry,
+    ) -> Response<FrontBody> {
         let (check, _) = request.into_parts();
-        let id = entry.request_id.clone();
-        let now = self.store.now();
-        let answer = self.forward.answer(api, &check, entry.address, &id, now);
+        let (id, now) = (entry.request_id.clone(), self.store.now());
+        let proxy = peer.address.ip();
+        let answer = self.forward_auth.answer(api, &check, proxy, &id, now);
         if let Some(original) = answer.original {
             entry.asked(original.method.clone(), original.path(), original.address);
         }
@@ -152,6 +187,42 @@ impl Front {
         }
         answer.response.map(|body| Either::Left(Full::new(body)))
     }
+}
+
+impl Served {
+    fn route(&self, method: &Method, path: &str) -> Option<Route<'_>> {
+        let found = self.api.dialect().find(method, path);
+        if found != Found::NotMine {
+            return Some(Route::Issuer(&self.api, found, path.to_owned()));
+        }
+        let guarded = self.guarded.as_ref()?;
+        let claims = guarded.has_upstream() && guarded.routes().claims(path);
+        claims.then(|| Route::Guard(guarded, path.to_owned()))
+    }
+}
+
+/// The request with another path, which is a part of its own.
+fn at_path(mut request: Request, path: &str) -> Request {
+    if request.uri().path() == path {
+        return request;
+    }
+    let target = match request.uri().query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    };
+    // The end of a target is a target.
+    if let Ok(uri) = Uri::try_from(target) {
+        *request.uri_mut() = uri;
+    }
+    request
+}
+
+/// No api is meant, so the answer is in no dialect's spelling.
+fn unserved(entry: Entry) -> Response<FrontBody> {
+    let response = problem(StatusCode::NOT_FOUND, "no api is served at this path");
+    let response = with_support_id(response, &entry.request_id);
+    entry.unserved();
+    response
 }
 
 fn unreadable(error: &CollectError) -> Reason {

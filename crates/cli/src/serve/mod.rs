@@ -1,20 +1,24 @@
 //! `countersign serve`: the issuer, the guard and the admin API in one process.
 
+mod certificates;
 mod data;
 mod demo;
 mod echo;
 mod evidence;
 mod front;
 mod journal;
+mod listeners;
 mod node;
+mod notify;
 mod opening;
 mod ready;
+mod reload;
+mod serving;
 mod telemetry;
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use crate::config::{self, Settings};
+use crate::config::{self, Overrides, Settings};
 use crate::exit::Failure;
 use crate::output::Output;
 
@@ -30,15 +34,8 @@ pub(crate) struct ServeArgs {
     /// The configuration file
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// The data directory [default: ./countersign-data]
-    #[arg(long, value_name = "DIR")]
-    pub(crate) data: Option<PathBuf>,
-    /// Where the API listens [default: 127.0.0.1:8080]
-    #[arg(long, value_name = "ADDR")]
-    pub(crate) listen: Option<SocketAddr>,
-    /// Where the admin API listens [default: 127.0.0.1:8081]
-    #[arg(long, value_name = "ADDR")]
-    pub(crate) admin_listen: Option<SocketAddr>,
+    #[command(flatten)]
+    pub(crate) over: Overrides,
     /// Serve the shipped dialects with ready accounts in front of an echo
     #[arg(long, conflicts_with = "config")]
     pub(crate) demo: bool,
@@ -56,7 +53,7 @@ pub(crate) fn run(args: &ServeArgs, output: &mut Output) -> Result<(), Failure> 
         .enable_all()
         .build();
     let runtime = runtime.map_err(|error| Failure::failed(format!("no runtime: {error}")))?;
-    runtime.block_on(node::run(settings, args.demo, output))
+    runtime.block_on(node::run(settings, args, output))
 }
 
 /// The configuration, with what the command line says over it.
@@ -72,11 +69,7 @@ fn settings(args: &ServeArgs) -> Result<Settings, Failure> {
             ));
         }
     };
-    settings.server.listen = args.listen.unwrap_or(settings.server.listen);
-    settings.server.admin_listen = args.admin_listen.unwrap_or(settings.server.admin_listen);
-    if let Some(data) = &args.data {
-        settings.data.clone_from(data);
-    }
+    settings.override_with(&args.over);
     if settings.apis.is_empty() {
         return Err(Failure::usage(
             "the configuration has no api: add one, e.g. [apis.pay] with dialect = \"b2binpay\"",
@@ -94,9 +87,10 @@ fn check_listeners(args: &ServeArgs, settings: &Settings) -> Result<(), Failure>
             server.listen
         )));
     }
-    if !server.admin_listen.ip().is_loopback() {
+    if !server.admin_listen.ip().is_loopback() && server.admin_tls.is_none() {
         return Err(Failure::usage(format!(
-            "the admin API has no TLS, so it listens on a loopback address only, not on {}",
+            "the admin API would listen in the open on {}: give it admin_tls_certificate and \
+             admin_tls_key, or a loopback address",
             server.admin_listen
         )));
     }

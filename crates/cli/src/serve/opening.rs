@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use countersign_domain::{ApiName, Limits, Timestamp};
-use countersign_gateway::{GuardedApi, Upstream, UpstreamSettings, View};
+use countersign_domain::Timestamp;
+use countersign_gateway::{GuardedApi, Upstream, View};
 use countersign_server::api::{Api, ApiSettings};
 use countersign_server::clock::Clock;
 use countersign_server::password::Passwords;
@@ -16,18 +16,18 @@ use countersign_server::store::Store;
 use super::data::DataDirectory;
 use super::demo::{Demo, Planned};
 use super::front::Served;
-use crate::config::{ApiSection, ServerSection};
+use super::serving::Loaded;
+use crate::config::{ApiSection, GuardSection, ServerSection};
 use crate::exit::Failure;
 
 /// A node that is ready to serve.
 pub(crate) struct Opened {
     pub(crate) store: Store,
+    pub(crate) master: Arc<MasterKey>,
     pub(crate) view: Arc<View>,
-    pub(crate) apis: BTreeMap<ApiName, Arc<Api>>,
-    pub(crate) served: Vec<Served>,
+    pub(crate) loaded: Loaded,
     pub(crate) passwords: Passwords,
     pub(crate) refusals: Refusals,
-    pub(crate) master: MasterKey,
     pub(crate) demo: Option<Demo>,
 }
 
@@ -46,9 +46,9 @@ impl Opened {
         };
         let view = Arc::new(View::new());
         let (store, master) = open_store(directory, &view).await?;
-        let (apis, served) = load_apis(apis, &store, &master).await?;
+        let loaded = load_apis(apis, &store, &master).await?;
         let demo = match planned {
-            Some(planned) => Some(Demo::prepare(planned, &apis, &store).await?),
+            Some(planned) => Some(Demo::prepare(planned, &loaded.apis, &store).await?),
             None => None,
         };
         feed(&view, &store).await?;
@@ -56,12 +56,11 @@ impl Opened {
             Passwords::new(server.hashing, server.hashing_waiting).map_err(Failure::bug)?;
         Ok(Self {
             store,
+            master: Arc::new(master),
             view,
-            apis,
-            served,
+            loaded,
             passwords,
             refusals: Refusals::open(&directory.refusals()),
-            master,
             demo,
         })
     }
@@ -96,11 +95,12 @@ async fn feed(view: &View, store: &Store) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn load_apis(
+/// Loads the apis with their keys, and makes the keys that are missing.
+pub(super) async fn load_apis(
     sections: Vec<ApiSection>,
     store: &Store,
     master: &MasterKey,
-) -> Result<(BTreeMap<ApiName, Arc<Api>>, Vec<Served>), Failure> {
+) -> Result<Loaded, Failure> {
     let mut apis = BTreeMap::new();
     let mut served = Vec::new();
     for section in sections {
@@ -108,38 +108,40 @@ async fn load_apis(
             name: section.name.clone(),
             dialect: section.dialect.clone(),
             lifetimes: section.lifetimes,
-            limits: Limits::default(),
+            limits: section.limits,
             passwords: section.passwords,
         };
         let api = Api::load(settings, store, master).await;
         let api = Arc::new(api.map_err(|fault| Failure::usage(fault.to_string()))?);
-        let guarded = section.guard.map(|guard| {
-            let dialect = section.dialect.clone();
-            let keychain = api.keychain().clone();
-            let name = section.name;
-            let mut guarded = GuardedApi::new(name.clone(), dialect, keychain, guard.routes)
-                .with_static_keys(api.pepper.clone());
-            if let Some(upstream) = &guard.upstream {
-                let settings = UpstreamSettings {
-                    timeouts: guard.timeouts,
-                    ..UpstreamSettings::new(upstream.parse().map_err(Failure::bug)?)
-                };
-                let upstream = Upstream::new(&name, settings).map_err(Failure::bug)?;
-                guarded = guarded.with_upstream(upstream);
-            }
-            if let Some(family) = guard.forward_auth {
-                guarded = guarded.with_forward_auth(family);
-            }
-            Ok::<_, Failure>(match guard.forward_authorization {
-                true => guarded.forwarding_authorization(),
-                false => guarded,
-            })
-        });
+        let guarded = section
+            .guard
+            .map(|guard| guarded(&api, guard))
+            .transpose()?;
         apis.insert(api.name().clone(), api.clone());
         served.push(Served {
+            site: section.site,
             api,
-            guarded: guarded.transpose()?,
+            guarded,
         });
     }
-    Ok((apis, served))
+    Ok(Loaded { apis, served })
+}
+
+fn guarded(api: &Api, section: GuardSection) -> Result<GuardedApi, Failure> {
+    let (name, dialect) = (api.name().clone(), api.dialect().clone());
+    let keychain = api.keychain().clone();
+    let mut guarded = GuardedApi::new(name, dialect, keychain, section.routes)
+        .with_limits(api.settings.limits)
+        .with_static_keys(api.pepper.clone());
+    if let Some(upstream) = section.upstream {
+        let upstream = Upstream::new(api.name(), upstream.settings).map_err(Failure::bug)?;
+        guarded = guarded.with_upstream(upstream);
+    }
+    if let Some(family) = section.forward_auth {
+        guarded = guarded.with_forward_auth(family);
+    }
+    if section.forward_authorization {
+        guarded = guarded.forwarding_authorization();
+    }
+    Ok(guarded)
 }

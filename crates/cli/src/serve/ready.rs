@@ -39,7 +39,7 @@ impl Ready {
             return Ok((text, None));
         };
         text.push('\n');
-        text.push_str(&demo.curl_lines(&self.listen, &opened.apis));
+        text.push_str(&demo.curl_lines(&self.listen, &opened.loaded.apis));
         let manifest = demo.manifest(&self.listen, &self.admin, &self.admin_key);
         let manifest = serde_json::to_string_pretty(&manifest).map_err(Failure::bug)?;
         Ok((text, Some(manifest)))

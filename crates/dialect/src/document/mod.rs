@@ -118,6 +118,20 @@ impl<'s> Document<'s> {
         self.found.borrow_mut().push((offset, mistake));
     }
 
+    /// The line, from 1, on which the value at a JSON pointer stands.
+    pub fn line(&self, pointer: &str) -> Option<usize> {
+        let mut table = self.root.get_ref();
+        let mut keys = pointer.strip_prefix('/')?.split('/').peekable();
+        loop {
+            let key = keys.next()?.replace("~1", "/").replace("~0", "~");
+            let value = table.get(key.as_str())?;
+            if keys.peek().is_none() {
+                return Some(self.place(value.span().start).0);
+            }
+            table = value.get_ref().as_table()?;
+        }
+    }
+
     /// Whether anything has been found wrong so far.
     pub fn is_sound(&self) -> bool {
         self.found.borrow().is_empty()
@@ -239,6 +253,15 @@ mod tests {
              f:3:5: /a/b: is not one of `y`, `z`\n\
              f:4:5: /a/c: is a boolean where a string is needed",
         );
+    }
+
+    #[test]
+    fn the_line_of_a_value_is_found_by_its_pointer() {
+        let source = "a = 1\n[b]\n'c/d' = 2\n[b.e]\nf = [\n1]\n";
+        let document = Document::parse(source, "f").unwrap();
+        let lines = ["/a", "/b/c~1d", "/b/e/f", "/b/x", "/a/b", ""];
+        let lines = lines.map(|pointer| document.line(pointer));
+        assert_eq!(lines, [Some(1), Some(3), Some(5), None, None, None]);
     }
 
     #[test]

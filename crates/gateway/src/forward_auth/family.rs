@@ -65,6 +65,14 @@ impl Family {
         ("envoy", Self::Envoy),
     ];
 
+    /// The name in configuration.
+    pub fn name(self) -> &'static str {
+        let mut named = Self::NAMED.into_iter();
+        named
+            .find(|(_, family)| *family == self)
+            .map_or("", |(name, _)| name)
+    }
+
     /// Reads what the client asked for from a check of a trusted proxy; `below`
     /// is what follows the api's name in the check's path.
     pub(super) fn read<'r>(

@@ -200,6 +200,13 @@ impl Record {
 }
 
 impl HealthCheck {
+    /// The target of a check.
+    pub(super) fn target(&self, url: &UpstreamUrl) -> Result<Uri, UpstreamFault> {
+        let target = Some(&self.path).filter(|path| path.starts_with('/'));
+        let target = target.and_then(|path| url.target(path, None).ok());
+        target.ok_or_else(|| UpstreamFault::HealthPath(self.path.clone()))
+    }
+
     /// Checks the upstream for as long as the answer is kept.
     pub(super) fn start(
         self,
@@ -207,9 +214,7 @@ impl HealthCheck {
         client: &Client<Connector, Upload>,
         health: &Arc<Health>,
     ) -> Result<Checking, UpstreamFault> {
-        let target = Some(&self.path).filter(|path| path.starts_with('/'));
-        let target = target.and_then(|path| url.target(path, None).ok());
-        let target = target.ok_or_else(|| UpstreamFault::HealthPath(self.path.clone()))?;
+        let target = self.target(url)?;
         let (client, health, host) = (client.clone(), Arc::clone(health), url.host().clone());
         let interval = self.interval;
         let task = tokio::spawn(async move {

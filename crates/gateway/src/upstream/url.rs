@@ -1,5 +1,6 @@
 //! Where an upstream is.
 
+use std::fmt;
 use std::str::FromStr;
 
 use http::uri::{Authority, PathAndQuery, Scheme};
@@ -53,6 +54,12 @@ impl UpstreamUrl {
             .authority(self.authority.clone())
             .path_and_query(PathAndQuery::try_from(text)?)
             .build()
+    }
+}
+
+impl fmt::Display for UpstreamUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}{}", self.scheme, self.authority, self.base)
     }
 }
 

@@ -1,0 +1,152 @@
+//! `[apis.NAME]`: where an api is, what it speaks, and for how long.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign_dialect::document::{Key, Table, Value, did_you_mean};
+use countersign_dialect::{Dialect, Mistake};
+use countersign_domain::ApiName;
+use countersign_domain::session::{DEFAULT_WINDOW, Lifetimes};
+use countersign_gateway::{Site, SiteFault};
+
+use super::scalar::positive;
+use super::{guard, limits};
+use crate::config::settings::{ApiSection, MAX_WINDOW};
+
+/// One `[apis.NAME]` table.
+pub(super) struct ApiReader<'a, 'd> {
+    pub(super) base: &'a Path,
+    /// Mistakes in dialect files.
+    pub(super) foreign: &'a mut Vec<Mistake>,
+    pub(super) table: Table<'d>,
+}
+
+impl ApiReader<'_, '_> {
+    pub(super) fn read(&mut self, name: &Key<'_>, apis: &Table<'_>) -> Option<ApiSection> {
+        let parsed: Option<ApiName> = name
+            .name
+            .parse()
+            .map_err(|error| apis.blame_key(name, format!("{error}"), None))
+            .ok();
+        let dialect = self
+            .table
+            .require("dialect")
+            .and_then(|value| self.dialect(&value));
+        let passwords = self
+            .table
+            .get("passwords")
+            .and_then(|it| it.boolean())
+            .unwrap_or(true);
+        let site = self.site();
+        let lifetimes = self.lifetimes(dialect.as_deref());
+        let limits = limits::read(&self.table, dialect.as_deref().map(Dialect::preset));
+        let guard = guard::read(&self.table, dialect.as_deref(), self.base);
+        Some(ApiSection {
+            name: parsed?,
+            dialect: dialect?,
+            site: site?,
+            lifetimes: lifetimes?,
+            limits,
+            passwords,
+            guard: guard?,
+        })
+    }
+
+    /// A name without a slash is a dialect that comes with the program, any
+    /// other text a file.
+    fn dialect(&mut self, value: &Value<'_>) -> Option<Arc<Dialect>> {
+        let text = value.text()?;
+        let is_file = text.contains('/') || Path::new(text).extension().is_some();
+        let (source, origin) = if is_file {
+            let path = self.base.join(text);
+            let read = std::fs::read_to_string(&path);
+            let read = read.map_err(|error| value.blame(format!("cannot be read: {error}"), None));
+            (read.ok()?, path.display().to_string())
+        } else {
+            let shipped = Dialect::shipped(text).or_else(|| {
+                let names = Dialect::SHIPPED.iter().map(|(name, _)| *name);
+                value.blame(
+                    "is not a dialect that comes with the program; name one, or a file \
+                     (`countersign dialect list` lists them)",
+                    did_you_mean(text, names),
+                );
+                None
+            });
+            (shipped?.to_owned(), text.to_owned())
+        };
+        let compiled = Dialect::compile(&source, &origin);
+        let dialect = compiled
+            .map_err(|mistakes| self.foreign.extend(mistakes.0))
+            .ok()?;
+        if !dialect.serves().issuer {
+            value.blame("is a dialect for clients only: it cannot issue", None);
+            return None;
+        }
+        Some(Arc::new(dialect))
+    }
+
+    fn lifetimes(&self, dialect: Option<&Dialect>) -> Option<Lifetimes> {
+        let given = ["access", "refresh", "absolute"].map(|key| self.lifetime(key));
+        let window = self.window();
+        let preset = dialect?.preset();
+        let [access, refresh, absolute] = given;
+        let lifetimes = Lifetimes {
+            access: access.unwrap_or(Some(preset.access))?,
+            refresh: refresh.unwrap_or(Some(preset.refresh))?,
+            absolute: absolute.unwrap_or(Some(preset.absolute))?,
+            window: window.unwrap_or(Some(DEFAULT_WINDOW))?,
+        };
+        if lifetimes.access > lifetimes.refresh || lifetimes.refresh > lifetimes.absolute {
+            let written = ["access", "refresh", "absolute"].map(|key| self.table.get(key));
+            let message = "needs access <= refresh <= absolute, also with the dialect's preset";
+            written
+                .iter()
+                .flatten()
+                .take(1)
+                .for_each(|value| value.blame(message, None));
+        }
+        Some(lifetimes)
+    }
+
+    /// `None` if it is not given, `Some(None)` if it is wrong.
+    fn lifetime(&self, key: &str) -> Option<Option<Duration>> {
+        let value = self.table.get(key)?;
+        let span = positive(&value);
+        if span.is_some_and(|span| span.subsec_nanos() != 0) {
+            value.blame(
+                "is no whole number of seconds, which is how tokens say it",
+                None,
+            );
+        }
+        Some(span)
+    }
+
+    fn window(&self) -> Option<Option<Duration>> {
+        let value = self.table.get("replay_window")?;
+        let span = value.duration();
+        if span.is_some_and(|span| span > MAX_WINDOW) {
+            value.blame("is longer than 5m, the longest replay window", None);
+        }
+        Some(span)
+    }
+
+    /// Its host names and the prefix of its paths.
+    fn site(&self) -> Option<Site> {
+        let (hosts, prefix) = (self.table.get("hosts"), self.table.get("prefix"));
+        let names = hosts.as_ref().map_or(Some(Vec::new()), Value::texts);
+        let start = prefix.as_ref().map_or(Some(""), Value::text);
+        let faults = Site::parse(&names?, start?).map_err(|faults| {
+            for fault in faults {
+                let place = match &fault {
+                    SiteFault::Host(_) => &hosts,
+                    SiteFault::Prefix(_) => &prefix,
+                };
+                place
+                    .iter()
+                    .for_each(|it| it.blame(fault.to_string(), None));
+            }
+        });
+        faults.ok()
+    }
+}

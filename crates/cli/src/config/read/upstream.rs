@@ -1,0 +1,96 @@
+//! The upstream of the built-in proxy.
+
+use std::path::Path;
+use std::time::Duration;
+
+use countersign_dialect::document::{Table, Value};
+use countersign_gateway::{HealthCheck, Roots, Timeouts, UpstreamSettings, UpstreamUrl};
+
+use super::scalar::{file, positive};
+use crate::config::settings::UpstreamSection;
+
+/// Every key that is read here.
+pub(super) const KEYS: [&str; 8] = [
+    "upstream",
+    "upstream_ca",
+    "upstream_http2",
+    "connect_timeout",
+    "response_timeout",
+    "body_timeout",
+    "health_path",
+    "health_interval",
+];
+
+/// From one check of its health to the next.
+const HEALTH_INTERVAL: Duration = Duration::from_secs(5);
+
+/// `None` if there is none, `Some(None)` if it is wrong.
+pub(super) fn upstream(api: &Table<'_>, base: &Path) -> Option<Option<UpstreamSection>> {
+    let timeouts = timeouts(api);
+    let health = health(api);
+    let http2 = api.get("upstream_http2").and_then(|it| it.boolean());
+    let (ca, roots) = match api.get("upstream_ca") {
+        Some(value) => authorities(&value, base).unzip(),
+        None => (None, Some(Roots::System)),
+    };
+    let Some(value) = api.get("upstream") else {
+        let alone = KEYS.iter().find(|key| api.get(key).is_some());
+        if let Some(key) = alone.filter(|_| api.get("guards").is_some()) {
+            api.blame(format!("needs `upstream`, which `{key}` is about"));
+        }
+        return None;
+    };
+    let settings = url(&value).zip(roots).map(|(url, roots)| UpstreamSettings {
+        timeouts,
+        roots,
+        health,
+        http2: http2.unwrap_or(false),
+        ..UpstreamSettings::new(url)
+    });
+    let section = settings.and_then(|settings| {
+        let checked = settings.check();
+        let sound = checked.map_err(|fault| value.blame(fault.to_string(), None));
+        sound.ok().map(|()| UpstreamSection { settings, ca })
+    });
+    Some(section)
+}
+
+fn url(value: &Value<'_>) -> Option<UpstreamUrl> {
+    let parsed = value.text()?.parse();
+    parsed
+        .map_err(|fault: countersign_gateway::UpstreamUrlFault| {
+            value.blame(fault.to_string(), None);
+        })
+        .ok()
+}
+
+fn authorities(value: &Value<'_>, base: &Path) -> Option<(std::path::PathBuf, Roots)> {
+    let path = file(value, base)?;
+    match std::fs::read(&path) {
+        Ok(pem) => Some((path, Roots::Pem(pem))),
+        Err(error) => {
+            value.blame(format!("cannot be read: {error}"), None);
+            None
+        }
+    }
+}
+
+fn health(api: &Table<'_>) -> Option<HealthCheck> {
+    let interval = api.get("health_interval").and_then(|it| positive(&it));
+    let path = api.get("health_path")?;
+    Some(HealthCheck {
+        path: path.text()?.to_owned(),
+        interval: interval.unwrap_or(HEALTH_INTERVAL),
+    })
+}
+
+fn timeouts(table: &Table<'_>) -> Timeouts {
+    let default = Timeouts::default();
+    let span = |key| table.get(key).and_then(|it: Value<'_>| positive(&it));
+    Timeouts {
+        connect: span("connect_timeout").unwrap_or(default.connect),
+        response_head: span("response_timeout").unwrap_or(default.response_head),
+        body_idle: span("body_timeout").unwrap_or(default.body_idle),
+        ..default
+    }
+}

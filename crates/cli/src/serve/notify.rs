@@ -1,0 +1,29 @@
+//! What systemd is told of the service (sd_notify(3), `Type=notify-reload`):
+//! nothing, if it did not start us.
+
+use sd_notify::NotifyState;
+
+/// It serves.
+pub(super) fn ready() {
+    tell(&[NotifyState::Ready]);
+}
+
+/// It reads its configuration again; [`ready`] follows.
+pub(super) fn reloading() {
+    // Without the time a `Type=notify-reload` service is held to be still loading.
+    match NotifyState::monotonic_usec_now() {
+        Ok(time) => tell(&[NotifyState::Reloading, time]),
+        Err(error) => tracing::warn!(%error, "systemd is not told of the reload"),
+    }
+}
+
+/// It finishes what runs.
+pub(super) fn stopping() {
+    tell(&[NotifyState::Stopping]);
+}
+
+fn tell(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::warn!(%error, "systemd cannot be told");
+    }
+}

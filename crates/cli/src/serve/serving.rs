@@ -1,0 +1,130 @@
+//! What a node serves, in two parts: what lives as long as the process, and what
+//! a reload of the configuration replaces.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use countersign_dialect::Secret;
+use countersign_domain::ApiName;
+use countersign_gateway::{AddressPolicy, ForwardAuth, Gateway, Uses, View};
+use countersign_server::admin::{AdminKey, AdminState, Probes, probes, router};
+use countersign_server::api::Api;
+use countersign_server::issuer::Issuer;
+use countersign_server::password::Passwords;
+use countersign_server::refusals::Refusals;
+use countersign_server::seal::MasterKey;
+use countersign_server::store::Store;
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use super::front::{Front, Served};
+use super::journal::Journal;
+use super::opening::Opened;
+
+/// How many sessions are remembered as used; see [`Uses`].
+const USES: usize = 1_000_000;
+
+/// The apis of a configuration, with their keys.
+pub(super) struct Loaded {
+    pub(super) apis: BTreeMap<ApiName, Arc<Api>>,
+    pub(super) served: Vec<Served>,
+}
+
+/// What a reload replaces.
+pub(super) struct Serving {
+    /// The API listener's.
+    pub(super) front: Front,
+    /// The admin listener's.
+    pub(super) admin: axum::Router,
+}
+
+/// What lives as long as the process. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) store: Store,
+    pub(super) master: Arc<MasterKey>,
+    pub(super) view: Arc<View>,
+    pub(super) uses: Arc<Uses>,
+    pub(super) draining: Arc<AtomicBool>,
+    pub(super) refusals: Refusals,
+    passwords: Passwords,
+    gateway: Arc<Gateway>,
+    admin_key: AdminKey,
+    metrics: PrometheusHandle,
+    /// The probes have a listener of their own.
+    probes_alone: bool,
+}
+
+impl Shared {
+    /// What was opened, apart from the apis.
+    pub(super) fn of(
+        opened: Opened,
+        admin_key: &Secret,
+        metrics: PrometheusHandle,
+        probes_alone: bool,
+    ) -> (Self, Loaded) {
+        let marks = opened.store.clone();
+        let uses = Arc::new(Uses::new(USES, move |session, generation| {
+            marks.mark_used(session, generation);
+        }));
+        let shared = Self {
+            gateway: Arc::new(Gateway::new(opened.view.clone(), uses.clone())),
+            store: opened.store,
+            master: opened.master,
+            view: opened.view,
+            uses,
+            draining: Arc::default(),
+            refusals: opened.refusals,
+            passwords: opened.passwords,
+            admin_key: AdminKey::new("admin", admin_key),
+            metrics,
+            probes_alone,
+        };
+        (shared, opened.loaded)
+    }
+
+    /// Serves these apis.
+    pub(super) fn serving(&self, loaded: Loaded, addresses: &AddressPolicy) -> Serving {
+        let apis = Arc::new(loaded.apis);
+        let journal = Journal::new(self.refusals.clone(), apis.clone(), self.store.clone());
+        let state = AdminState {
+            store: self.store.clone(),
+            apis,
+            passwords: self.passwords.clone(),
+            key: self.admin_key.clone(),
+            refusals: self.refusals.clone(),
+            master: self.master.clone(),
+        };
+        let admin = router(state);
+        let (view, uses) = (self.view.clone(), self.uses.clone());
+        let front = Front {
+            apis: loaded.served,
+            addresses: addresses.clone(),
+            issuer: Issuer::new(self.store.clone(), self.passwords.clone()),
+            gateway: self.gateway.clone(),
+            forward_auth: ForwardAuth::new(view, uses, addresses.trusted.clone()),
+            store: self.store.clone(),
+            journal: Arc::new(journal),
+        };
+        Serving {
+            front,
+            admin: match self.probes_alone {
+                true => admin,
+                false => admin.merge(self.probes()),
+            },
+        }
+    }
+
+    /// `/healthz`, `/readyz` and `/metrics`.
+    pub(super) fn probes(&self) -> axum::Router {
+        let (draining, metrics) = (self.draining.clone(), self.metrics.clone());
+        probes(Probes {
+            store: self.store.clone(),
+            standing: Arc::new(move || match draining.load(Ordering::SeqCst) {
+                true => Err("draining"),
+                false => Ok(()),
+            }),
+            metrics: Arc::new(move || metrics.render()),
+        })
+    }
+}
