@@ -57,6 +57,38 @@ pub enum Action {
 }
 
 impl Action {
+    /// All of them.
+    pub const ALL: [Self; 23] = [
+        Self::Login,
+        Self::Logout,
+        Self::Reuse,
+        Self::StateRegression,
+        Self::AccountCreated,
+        Self::AccountDisabled,
+        Self::AccountEnabled,
+        Self::AllowlistChanged,
+        Self::LimitsChanged,
+        Self::AccountDeleted,
+        Self::CredentialCreated,
+        Self::CredentialDisabled,
+        Self::CredentialEnabled,
+        Self::ScopesChanged,
+        Self::CredentialDeleted,
+        Self::SessionEnded,
+        Self::SessionsEnded,
+        Self::KeyRotated,
+        Self::KeyKilled,
+        Self::ApiRevoked,
+        Self::AdminKeyCreated,
+        Self::AdminKeyDeleted,
+        Self::MasterKeyReplaced,
+    ];
+
+    /// The action with this code.
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|action| action.code() == code)
+    }
+
     /// The stable code.
     pub const fn code(self) -> &'static str {
         match self {

@@ -74,6 +74,9 @@ pub enum RingFault {
     /// A rotation has no key to move to.
     #[error("there is no pending key: publish one before rotating")]
     NoPending,
+    /// The ring has no such key, or it is dead already.
+    #[error("the key is not alive")]
+    NotAlive,
 }
 
 impl KeyRing {
@@ -140,8 +143,7 @@ impl KeyRing {
     /// `longest` is the longest lifetime of a token under the key that retires,
     /// at the time of signing: it verifies for that long.
     pub fn rotate(&self, longest: Duration, now: Timestamp) -> Result<Self, RingFault> {
-        let pending = self.keys.iter().find(|key| key.state == KeyState::Pending);
-        let next = pending.ok_or(RingFault::NoPending)?.kid.clone();
+        let next = self.pending().ok_or(RingFault::NoPending)?.kid.clone();
         let keys = self.keys.iter().cloned().map(|key| match key.state {
             KeyState::Active => Key {
                 state: KeyState::Retiring {
@@ -156,6 +158,37 @@ impl KeyRing {
             _ => key,
         });
         Self::new(keys.collect(), now)
+    }
+
+    /// The ring after a key was killed, and everything that it signed.
+    ///
+    /// If it was the active one, the pending key takes its place, since readers
+    /// of published keys may know it already, or else one called `fresh`.
+    pub fn kill(&self, kid: &Kid, fresh: Option<Kid>, now: Timestamp) -> Result<Self, RingFault> {
+        let killed = self.live(now).find(|key| key.kid == *kid);
+        let was_active = killed.ok_or(RingFault::NotAlive)?.state == KeyState::Active;
+        let mut keys = self.keys.clone();
+        for key in keys.iter_mut().filter(|key| key.kid == *kid) {
+            key.state = KeyState::Killed;
+        }
+        let pending = keys.iter_mut().find(|key| key.state == KeyState::Pending);
+        match (was_active, pending, fresh) {
+            (false, ..) => {}
+            (true, Some(next), _) => next.state = KeyState::Active,
+            (true, None, Some(kid)) => keys.push(Key {
+                kid,
+                algorithm: self.keys[0].algorithm,
+                state: KeyState::Active,
+                created_at: now,
+            }),
+            (true, None, None) => return Err(RingFault::NoPending),
+        }
+        Self::new(keys, now)
+    }
+
+    /// The key that the next rotation makes active.
+    pub fn pending(&self) -> Option<&Key> {
+        self.keys.iter().find(|key| key.state == KeyState::Pending)
     }
 }
 
@@ -217,6 +250,44 @@ mod tests {
         let ring = next(&next(&ring, "b", now).unwrap(), "c", now).unwrap();
         assert_eq!(next(&ring, "d", now), Err(RingFault::TooMany(4)));
         assert_eq!(next(&ring, "d", now + HOUR).unwrap().active().0, "d");
+    }
+
+    #[test]
+    fn where_the_active_key_is_killed_another_signs_at_once() {
+        let now = Timestamp::from_seconds(1_000);
+        let named = |kid: &str| Kid(kid.to_owned());
+        let ring = KeyRing::new(vec![key("a", KeyState::Active)], now).unwrap();
+        assert_eq!(ring.kill(&named("a"), None, now), Err(RingFault::NoPending));
+        let fresh = ring.kill(&named("a"), Some(named("b")), now).unwrap();
+        assert_eq!(
+            (fresh.active().0.as_str(), kids(&fresh, now)),
+            ("b", vec!["b"])
+        );
+        let ring = ring.publish(named("c"), now).unwrap();
+        let next = ring.kill(&named("a"), Some(named("b")), now).unwrap();
+        assert_eq!(
+            (next.active().0.as_str(), kids(&next, now)),
+            ("c", vec!["c"])
+        );
+        let again = next.kill(&named("a"), None, now);
+        assert_eq!(again, Err(RingFault::NotAlive));
+        let idle = ring.kill(&named("c"), None, now).unwrap();
+        assert_eq!(
+            (idle.active().0.as_str(), kids(&idle, now)),
+            ("a", vec!["a"])
+        );
+    }
+
+    #[test]
+    fn a_key_can_be_killed_where_no_further_one_fits_beside_it() {
+        let now = Timestamp::default();
+        let until = now + HOUR;
+        let old = ["a", "b"].map(|kid| key(kid, KeyState::Retiring { until }));
+        let keys = old.into_iter().chain([key("c", KeyState::Active)]);
+        let ring = KeyRing::new(keys.collect(), now).unwrap();
+        let fresh = Kid("d".to_owned());
+        let ring = ring.kill(&Kid("c".to_owned()), Some(fresh), now).unwrap();
+        assert_eq!(kids(&ring, now), ["a", "b", "d"]);
     }
 
     #[test]

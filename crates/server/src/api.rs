@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use countersign_dialect::{Dialect, Variant};
-use countersign_domain::key::{Key, KeyState, Kid};
+use countersign_domain::key::Kid;
 use countersign_domain::session::Lifetimes;
-use countersign_domain::{Algorithm, ApiName, Limits, RefreshMode, Timestamp};
+use countersign_domain::{ApiName, Limits, RefreshMode, Timestamp};
 use countersign_token::tokens::{TokensFault, algorithms};
-use countersign_token::{Keychain, Material, MaterialFault, Pepper, Tokens};
-use zeroize::Zeroizing;
+use countersign_token::{Keychain, MaterialFault, Pepper, PublicKey, Tokens};
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
 
-use crate::random::{NoRandomness, random};
+use crate::random::NoRandomness;
 use crate::seal::{MasterKey, SealError};
-use crate::store::{Actor, KeyError, Purpose, SealedKey, Store, TermsOwned, Unavailable};
+use crate::store::{KeyError, Purpose, Store, TermsOwned, Unavailable};
+use crate::vault::Vault;
 
 /// What configuration says of an api.
 #[derive(Clone, Debug)]
@@ -37,6 +39,8 @@ pub struct Api {
     /// The key under which generated secrets are stored.
     pub pepper: Arc<Pepper>,
     keychain: Keychain,
+    /// Held over a change of keys, from reading them to putting them in place.
+    pub(crate) changing: Mutex<()>,
 }
 
 /// Why an api cannot be served.
@@ -104,6 +108,7 @@ impl Api {
             settings,
             pepper: Arc::new(pepper),
             keychain: Keychain::new(tokens),
+            changing: Mutex::new(()),
         })
     }
 
@@ -127,6 +132,13 @@ impl Api {
         &self.keychain
     }
 
+    /// The public keys of now as a JWK Set (RFC 7517 section 5): those that sign
+    /// nothing yet too, so that readers know them before their first use.
+    pub fn jwks(&self, now: Timestamp) -> Value {
+        let keys = self.tokens().public_keys(now);
+        json!({ "keys": keys.iter().map(jwk).collect::<Vec<_>>() })
+    }
+
     /// The terms on which a session of this variant is opened or refreshed at
     /// `now`; `None` if the variant makes no access tokens.
     pub fn terms(&self, variant: Variant, now: Timestamp) -> Option<TermsOwned> {
@@ -145,75 +157,14 @@ impl Api {
     }
 }
 
-impl SealedKey {
-    fn is_signing(&self, algorithm: Algorithm) -> bool {
-        self.purpose == Purpose::Signing && self.key.algorithm == algorithm
-    }
-}
-
-/// The keys of an api in the store, and what opens them.
-struct Vault<'a> {
-    api: &'a ApiName,
-    store: &'a Store,
-    master: &'a MasterKey,
-}
-
-impl Vault<'_> {
-    async fn pepper(&self, stored: &[SealedKey]) -> Result<Pepper, ApiFault> {
-        let found = stored.iter().find(|it| it.purpose == Purpose::Pepper);
-        let bytes = match found {
-            Some(sealed) => self.open(sealed)?,
-            None => self.open(&self.make(Purpose::Pepper, Algorithm::Hs256).await?)?,
-        };
-        let bytes = bytes
-            .as_slice()
-            .try_into()
-            .map_err(|_| ApiFault::Pepper(self.api.clone()))?;
-        Ok(Pepper::new(bytes))
-    }
-
-    /// Makes, seals and stores a key that is active at once: for a purpose that
-    /// has none yet, so nobody can know an older one.
-    async fn make(&self, purpose: Purpose, algorithm: Algorithm) -> Result<SealedKey, ApiFault> {
-        let material = Material::generate(algorithm)?;
-        let key = Key {
-            kid: Kid(hex::encode(random::<8>()?)),
-            algorithm,
-            state: KeyState::Active,
-            created_at: self.store.now(),
-        };
-        let mut made = SealedKey {
-            key,
-            purpose,
-            sealed: Vec::new(),
-        };
-        made.sealed = self
-            .master
-            .seal(&made.context(self.api), material.bytes())?;
-        self.store
-            .insert_key(self.api, made.clone(), Actor::System)
-            .await?;
-        Ok(made)
-    }
-
-    fn open(&self, sealed: &SealedKey) -> Result<Zeroizing<Vec<u8>>, ApiFault> {
-        self.master
-            .open_sealed(&sealed.context(self.api), &sealed.sealed)
-            .map_err(|fault| ApiFault::Sealed {
-                api: self.api.clone(),
-                kid: sealed.key.kid.clone(),
-                fault,
-            })
-    }
-
-    fn tokens(&self, dialect: &Arc<Dialect>, stored: &[SealedKey]) -> Result<Tokens, ApiFault> {
-        let signing = stored.iter().filter(|it| it.purpose == Purpose::Signing);
-        let keys = signing
-            .map(|it| Ok((it.key.clone(), Material::new(self.open(it)?))))
-            .collect::<Result<Vec<_>, ApiFault>>()?;
-        Tokens::new(dialect.clone(), &keys, self.store.now()).map_err(|fault| ApiFault::Tokens {
-            api: self.api.clone(),
-            fault,
-        })
-    }
+/// RFC 7517 section 4 and RFC 7518 section 6.3.1.
+fn jwk(key: &PublicKey) -> Value {
+    json!({
+        "kty": "RSA",
+        "use": "sig",
+        "alg": key.algorithm.name(),
+        "kid": key.kid.0,
+        "n": key.modulus,
+        "e": key.exponent,
+    })
 }

@@ -197,7 +197,7 @@ impl Provider {
         let ring = KeyRing::new(signing.map(|it| it.key).collect(), now).unwrap();
         let ring = ring.rotate(LIFETIMES.refresh, now).unwrap();
         self.store
-            .replace_ring(name, ring, Actor::System)
+            .replace_ring(name, ring, None, Actor::System, None)
             .await
             .unwrap();
     }

@@ -13,6 +13,8 @@ use aws_lc_rs::{constant_time, hmac};
 use countersign_domain::{Algorithm, Kind};
 use zeroize::Zeroizing;
 
+use crate::public::modulus_and_exponent;
+
 const ROOT: usize = 32;
 
 /// The secret of a signing key: 32 random bytes from which the keys of each kind
@@ -121,6 +123,14 @@ impl SigningKey {
             access: kind_key(Kind::Access),
             refresh: kind_key(Kind::Refresh),
         })
+    }
+
+    /// Modulus and exponent, if the key has a public half.
+    pub(crate) fn public(&self) -> Option<(Vec<u8>, Vec<u8>)> {
+        match &self.access.signer {
+            Signer::Hs256(_) => None,
+            Signer::Rs256(rsa) => modulus_and_exponent(rsa.private.public_key().as_ref()),
+        }
     }
 
     pub(crate) const fn of(&self, kind: Kind) -> &KindKey {

@@ -16,11 +16,13 @@ mod compact;
 pub mod key;
 mod keychain;
 pub mod pepper;
+mod public;
 pub mod seed;
 pub mod tokens;
 
 pub use key::{Material, MaterialFault};
 pub use keychain::Keychain;
 pub use pepper::Pepper;
+pub use public::PublicKey;
 pub use seed::Seed;
 pub use tokens::{Diagnosis, KeyFate, MintFault, Pair, Refreshing, Tokens, Verified};

@@ -15,6 +15,7 @@ use countersign_domain::{Algorithm, Kid, Kind, Reason, Session, Timestamp};
 use crate::claim::SessionClaim;
 use crate::compact::{Compact, MAX_TOKEN, decode, encode};
 use crate::key::{KindKey, Material, MaterialFault, SigningKey};
+use crate::public::PublicKey;
 use crate::seed::Seed;
 
 pub use diagnosis::{Diagnosis, KeyFate};
@@ -114,6 +115,7 @@ pub struct Tokens {
 }
 
 struct LoadedKey {
+    algorithm: Algorithm,
     kid: Arc<Kid>,
     state: KeyState,
     key: SigningKey,
@@ -184,6 +186,22 @@ impl Tokens {
             .filter(|key| key.lives(now))
             .map(|key| Kid::clone(&key.kid))
             .collect()
+    }
+
+    /// The public halves of the keys whose signatures are accepted at `now`,
+    /// those that sign nothing yet too.
+    pub fn public_keys(&self, now: Timestamp) -> Vec<PublicKey> {
+        let alive = self.keys.iter().filter(|key| key.lives(now));
+        let public = alive.filter_map(|key| {
+            let (modulus, exponent) = key.key.public()?;
+            Some(PublicKey {
+                kid: Kid::clone(&key.kid),
+                algorithm: key.algorithm,
+                modulus: encode(modulus),
+                exponent: encode(exponent),
+            })
+        });
+        public.collect()
     }
 
     /// The tokens of the session's current generation: the same bytes whenever
@@ -464,6 +482,7 @@ fn load(key: &Key, material: &Material) -> Result<LoadedKey, TokensFault> {
             fault,
         })?;
     Ok(LoadedKey {
+        algorithm: key.algorithm,
         kid: Arc::new(key.kid.clone()),
         state: key.state,
         key: signing,

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
+use axum::response::Response;
+use countersign_dialect::Secret;
 use countersign_domain::account::Allowlist;
-use countersign_domain::{Account, AccountId, AccountLimits, ApiName};
+use countersign_domain::{Account, AccountId, AccountLimits, ApiName, Credential};
 use serde::Serialize;
 use tracing::info;
 
@@ -16,13 +17,14 @@ use super::AdminState;
 use super::body::Body;
 use super::fields::Fields;
 use super::key::Operator;
+use super::once::{Idempotency, Reply};
 use super::page::{Page, Parameters, limit};
 use super::place::{Place, no_account};
 use super::problem::Problem;
-use super::secret::{Made, Wanted};
+use super::secret::{Generated, Wanted};
 use super::view::{AccountView, CredentialView};
 use crate::api::Api;
-use crate::store::{AccountFilter, AccountUpdate, NewAccount, NewCredential};
+use crate::store::{AccountFilter, AccountUpdate, Made, NewAccount};
 
 /// What a body says of a new account.
 struct Creation {
@@ -30,6 +32,7 @@ struct Creation {
     id: Option<AccountId>,
     credential: Wanted,
     allow: Allowlist,
+    limits: AccountLimits,
     active: bool,
 }
 
@@ -72,39 +75,44 @@ pub(super) async fn show(
 pub(super) async fn create(
     State(admin): State<AdminState>,
     operator: Operator,
+    idempotency: Idempotency,
     body: Body,
 ) -> Result<Response, Problem> {
-    let Creation {
-        api,
-        id,
-        credential,
-        allow,
-        active,
-    } = body.read(|fields| Creation::read(fields, &operator.apis(&admin)))?;
-    let Made {
-        login,
-        stored,
-        shown,
-    } = credential.make(&admin, &api).await?;
+    let asked = idempotency.of(&admin, &operator, &body);
+    if let Some(reply) = asked.before(&admin).await? {
+        return Ok(reply);
+    }
+    let creation = body.read(|fields| Creation::read(fields, &operator.apis(&admin)))?;
+    let api = creation.api;
+    let Generated { credential, shown } = creation.credential.make(&admin, &api).await?;
     let new = NewAccount {
         api: api.name().clone(),
-        id,
-        credential: NewCredential::new(login, stored),
-        allow,
-        limits: AccountLimits::default(),
-        active,
+        id: creation.id,
+        credential,
+        allow: creation.allow,
+        limits: creation.limits,
+        active: creation.active,
     };
-    let created = admin.store.create_account(new, operator.actor()).await;
-    let (account, credential) = created?;
-    log(&operator, "account_created", &account.api, account.id);
+    let reply = move |(account, credential): &_| reply(account, credential, shown.as_ref());
+    let once = asked.once(reply.clone());
+    let made = admin
+        .store
+        .create_account_once(new, operator.actor(), once)
+        .await?;
+    if let Made::New((account, _)) = &made {
+        log(&operator, "account_created", &account.api, account.id);
+    }
+    asked.answer(&made, reply)
+}
+
+fn reply(account: &Account, credential: &Credential, shown: Option<&Secret>) -> Reply {
     let location = format!("/admin/v1/accounts/{}", account.id);
-    let reply = Created {
-        account: account.into(),
-        credential: credential.into(),
+    let created = Created {
+        account: account.clone().into(),
+        credential: credential.clone().into(),
         secret: shown.map(|secret| secret.expose().to_owned()),
     };
-    let headers = [(header::LOCATION, location)];
-    Ok((StatusCode::CREATED, headers, Json(reply)).into_response())
+    Reply::created(location, &created)
 }
 
 impl Creation {
@@ -114,6 +122,7 @@ impl Creation {
         let api = api.and_then(|name| apis.get(&name).cloned());
         let id = fields.account_id("id");
         let allow = fields.networks("allow").unwrap_or_default();
+        let limits = fields.limits("limits").unwrap_or_default();
         let active = fields.active("state").unwrap_or(true);
         let credential = Wanted::read(fields, api.as_deref());
         Some(Self {
@@ -121,6 +130,7 @@ impl Creation {
             id,
             credential: credential?,
             allow,
+            limits,
             active,
         })
     }
@@ -148,20 +158,21 @@ fn update(fields: &mut Fields) -> Option<AccountUpdate> {
     let update = AccountUpdate {
         active: fields.active("state"),
         allow: fields.networks("allow"),
-        limits: None,
+        limits: fields.limits("limits"),
     };
     if fields.is_empty() {
-        return fields.fault("", "holds nothing to change: give state or allow");
+        return fields.fault("", "holds nothing to change: give state, allow or limits");
     }
     Some(update)
 }
 
 /// What a change is called in the log.
 fn action(update: &AccountUpdate) -> &'static str {
-    match (update.active, &update.allow) {
-        (Some(true), None) => "account_enabled",
-        (Some(false), None) => "account_disabled",
-        (None, Some(_)) => "allowlist_changed",
+    match (update.active, &update.allow, &update.limits) {
+        (Some(true), None, None) => "account_enabled",
+        (Some(false), None, None) => "account_disabled",
+        (None, Some(_), None) => "allowlist_changed",
+        (None, None, Some(_)) => "limits_changed",
         _ => "account_changed",
     }
 }

@@ -3,8 +3,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
+use axum::response::Response;
 use countersign_domain::account::Invalid;
 use countersign_domain::operator::check_admin_key_name;
 use countersign_domain::{ApiName, ApiScope, Role, Timestamp};
@@ -15,12 +15,13 @@ use super::AdminState;
 use super::body::Body;
 use super::fields::Fields;
 use super::key::{Operator, hash};
+use super::once::{Idempotency, Reply};
 use super::page::{Page, Parameters, limit};
 use super::place::Place;
 use super::problem::Problem;
 use super::view::rfc3339;
 use crate::generated_key::named_admin_key;
-use crate::store::StoredAdminKey;
+use crate::store::{Made, StoredAdminKey};
 
 /// An admin key in a reply, without the key.
 #[derive(Serialize)]
@@ -75,28 +76,41 @@ pub(super) async fn show(
 pub(super) async fn create(
     State(admin): State<AdminState>,
     operator: Operator,
+    idempotency: Idempotency,
     body: Body,
 ) -> Result<Response, Problem> {
+    let asked = idempotency.of(&admin, &operator, &body);
+    if let Some(reply) = asked.before(&admin).await? {
+        return Ok(reply);
+    }
     let creation = body.read(|fields| Creation::read(fields, &admin))?;
     let (id, secret) = named_admin_key().map_err(|error| Problem::internal(error.to_string()))?;
+    let now = admin.store.now();
     let new = StoredAdminKey {
         id,
         name: creation.name,
         role: creation.role,
         scope: creation.scope,
         hash: hash(secret.expose()),
-        created_at: admin.store.now(),
+        created_at: now,
         expires_at: creation.expires_at,
     };
-    let made = admin.store.create_admin_key(new, operator.actor()).await?;
-    log(&operator, "admin_key_created", &made.name);
-    let location = format!("/admin/v1/admin-keys/{}", made.name);
-    let reply = Created {
-        key: AdminKeyView::new(made, admin.store.now()),
-        secret: secret.expose().to_owned(),
+    let reply = move |made: &StoredAdminKey| {
+        let created = Created {
+            key: AdminKeyView::new(made.clone(), now),
+            secret: secret.expose().to_owned(),
+        };
+        Reply::created(format!("/admin/v1/admin-keys/{}", made.name), &created)
     };
-    let headers = [(header::LOCATION, location)];
-    Ok((StatusCode::CREATED, headers, Json(reply)).into_response())
+    let once = asked.once(reply.clone());
+    let made = admin
+        .store
+        .create_admin_key(new, operator.actor(), once)
+        .await?;
+    if let Made::New(made) = &made {
+        log(&operator, "admin_key_created", &made.name);
+    }
+    asked.answer(&made, reply)
 }
 
 pub(super) async fn delete(

@@ -18,12 +18,20 @@ use super::problem::Problem;
 const MAX_BYTES: usize = 64 * 1024;
 
 /// The members of a request body, not yet looked at.
-pub(super) struct Body(Map<String, Value>);
+pub(super) struct Body {
+    members: Map<String, Value>,
+    bytes: Bytes,
+}
 
 impl Body {
     /// Reads every member with `read`; see [`Fields::read`].
     pub(super) fn read<T>(self, read: impl FnOnce(&mut Fields) -> Option<T>) -> Result<T, Problem> {
-        Fields::new(self.0, Source::Body).read(read)
+        Fields::new(self.members, Source::Body).read(read)
+    }
+
+    /// The body as it was sent.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 }
 
@@ -36,7 +44,7 @@ impl<S: Sync> FromRequest<S> for Body {
         let Strict(value) = serde_json::from_slice(&bytes)
             .map_err(|error| Problem::malformed(format!("the body is no JSON: {error}")))?;
         match value {
-            Value::Object(members) => Ok(Self(members)),
+            Value::Object(members) => Ok(Self { members, bytes }),
             other => Err(Problem::malformed(format!(
                 "the body must be a JSON object, not {}",
                 kind(&other)

@@ -3,9 +3,10 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use countersign_domain::Credential;
+use axum::http::StatusCode;
+use axum::response::Response;
+use countersign_dialect::Secret;
+use countersign_domain::{Credential, Scopes};
 use serde::Serialize;
 use tracing::info;
 
@@ -13,12 +14,13 @@ use super::AdminState;
 use super::body::Body;
 use super::fields::Fields;
 use super::key::Operator;
+use super::once::{Idempotency, Reply};
 use super::page::Page;
 use super::place::{Place, no_credential};
 use super::problem::Problem;
-use super::secret::Wanted;
+use super::secret::{Generated, Wanted};
 use super::view::CredentialView;
-use crate::store::NewCredential;
+use crate::store::Made;
 
 /// The reply to a creation. The secret is there only if it was generated.
 #[derive(Serialize)]
@@ -52,38 +54,48 @@ pub(super) async fn create(
     State(admin): State<AdminState>,
     operator: Operator,
     place: Place,
+    idempotency: Idempotency,
     body: Body,
 ) -> Result<Response, Problem> {
     let account = place.account(&admin, &operator).await?;
+    let asked = idempotency.of(&admin, &operator, &body);
+    if let Some(reply) = asked.before(&admin).await? {
+        return Ok(reply);
+    }
     let api = admin.apis.get(&account.api).ok_or_else(|| {
         let name = &account.api;
-        Problem::new(
-            StatusCode::CONFLICT,
-            "api_not_served",
-            format!("the account is of the api {name}, which is not served now"),
-        )
+        let detail = format!("the account is of the api {name}, which is not served now");
+        Problem::conflict("api_not_served", detail)
     })?;
     let wanted = body.read(|fields| Wanted::read(fields, Some(api)))?;
-    let made = wanted.make(&admin, api).await?;
-    let created = admin
+    let Generated { credential, shown } = wanted.make(&admin, api).await?;
+    let reply = move |created: &Credential| reply(created, shown.as_ref());
+    let once = asked.once(reply.clone());
+    let actor = operator.actor();
+    let made = admin
         .store
-        .create_credential(
-            account.id,
-            NewCredential::new(made.login, made.stored),
-            operator.actor(),
-        )
+        .create_credential_once(account.id, credential, actor, once)
         .await?;
-    log(&operator, "credential_created", &created);
-    let location = format!(
-        "/admin/v1/accounts/{}/credentials/{}",
-        account.id, created.id.0
-    );
-    let reply = Created {
-        credential: created.into(),
-        secret: made.shown.map(|secret| secret.expose().to_owned()),
+    if let Made::New(created) = &made {
+        log(&operator, "credential_created", created);
+    }
+    asked.answer(&made, reply)
+}
+
+fn reply(credential: &Credential, shown: Option<&Secret>) -> Reply {
+    let (account, id) = (credential.account, credential.id.0);
+    let created = Created {
+        credential: credential.clone().into(),
+        secret: shown.map(|secret| secret.expose().to_owned()),
     };
-    let headers = [(header::LOCATION, location)];
-    Ok((StatusCode::CREATED, headers, Json(reply)).into_response())
+    let location = format!("/admin/v1/accounts/{account}/credentials/{id}");
+    Reply::created(location, &created)
+}
+
+/// What to change; each change is a commit of its own.
+struct Update {
+    active: Option<bool>,
+    scopes: Option<Scopes>,
 }
 
 pub(super) async fn change(
@@ -92,23 +104,39 @@ pub(super) async fn change(
     place: Place,
     body: Body,
 ) -> Result<Json<CredentialView>, Problem> {
-    let id = place.credential(&admin, &operator).await?.id;
-    let active = body.read(state)?;
-    let actor = operator.actor();
-    let changed = admin.store.set_credential_active(id, active, actor).await?;
-    let credential = changed.ok_or_else(no_credential)?;
-    let action = if active {
-        "credential_enabled"
-    } else {
-        "credential_disabled"
-    };
-    log(&operator, action, &credential);
+    let mut credential = place.credential(&admin, &operator).await?;
+    let update = body.read(update)?;
+    let (id, store) = (credential.id, &admin.store);
+    if let Some(scopes) = update.scopes {
+        let changed = store.set_credential_scopes(id, scopes, operator.actor());
+        credential = changed.await?.ok_or_else(no_credential)?;
+        log(&operator, "scopes_changed", &credential);
+    }
+    if let Some(active) = update.active {
+        let changed = store.set_credential_active(id, active, operator.actor());
+        credential = changed.await?.ok_or_else(no_credential)?;
+        log(&operator, state_changed(active), &credential);
+    }
     Ok(Json(credential.into()))
 }
 
-fn state(fields: &mut Fields) -> Option<bool> {
-    fields.require("state");
-    fields.active("state")
+fn update(fields: &mut Fields) -> Option<Update> {
+    let update = Update {
+        active: fields.active("state"),
+        scopes: fields.scopes("scopes"),
+    };
+    if fields.is_empty() {
+        return fields.fault("", "holds nothing to change: give state or scopes");
+    }
+    Some(update)
+}
+
+fn state_changed(active: bool) -> &'static str {
+    if active {
+        "credential_enabled"
+    } else {
+        "credential_disabled"
+    }
 }
 
 pub(super) async fn delete(

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_domain::account::{Allowlist, Invalid};
-use countersign_domain::{AccountId, ApiName, Timestamp};
+use countersign_domain::{AccountId, AccountLimits, ApiName, Scopes, Timestamp};
 use serde_json::{Map, Value};
 
 use super::problem::{Fault, Problem};
@@ -117,6 +117,54 @@ impl Fields {
             name,
             format!("must be a whole number from {least} to {most}"),
         )
+    }
+
+    /// True or false, if it is there.
+    pub(super) fn flag(&mut self, name: &'static str) -> Option<bool> {
+        match self.take(name)? {
+            Value::Bool(flag) => Some(flag),
+            other => self.wrong_type(name, "true or false", &other),
+        }
+    }
+
+    /// A list of scopes, if it is there.
+    pub(super) fn scopes(&mut self, name: &'static str) -> Option<Scopes> {
+        let texts = self.texts(name, "a list of scopes", MAX_SCOPES)?;
+        Scopes::parse(&texts).map_or_else(|Invalid(why)| self.fault(name, why), Some)
+    }
+
+    /// The limits of an account, if they are there: all four at once, and null
+    /// or nothing is the api's.
+    pub(super) fn limits(&mut self, name: &'static str) -> Option<AccountLimits> {
+        let mut members = match self.take(name)? {
+            Value::Object(members) => members,
+            other => return self.wrong_type(name, "an object", &other),
+        };
+        let mut limit = |limit: &str| self.limit(name, limit, members.remove(limit));
+        let limits = AccountLimits {
+            budget: limit("budget"),
+            sessions: limit("sessions"),
+            mints_per_minute: limit("mints_per_minute"),
+            requests_per_second: limit("requests_per_second"),
+        };
+        for unknown in members.keys() {
+            let place = format!("{name}/{}", escaped(unknown));
+            let known = "budget, sessions, mints_per_minute, requests_per_second";
+            self.push(&place, format!("is unknown; known here: {known}"));
+        }
+        Some(limits)
+    }
+
+    fn limit(&mut self, name: &str, limit: &str, value: Option<Value>) -> Option<u32> {
+        let value = value.filter(|value| !value.is_null())?;
+        let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
+        match number.filter(|number| (1..=MAX_LIMIT).contains(number)) {
+            Some(number) => Some(number),
+            None => {
+                let why = format!("must be null or a whole number from 1 to {MAX_LIMIT}");
+                self.fault(&format!("{name}/{limit}"), why)
+            }
+        }
     }
 
     /// `active` or `disabled`, if it is there; whether it is the first.
@@ -240,13 +288,23 @@ impl Fields {
 
     fn report_unknown(&mut self) {
         let known = self.known.join(", ");
-        let unknown: Vec<_> = self.values.keys().map(|name| short(name)).collect();
+        let unknown: Vec<_> = self.values.keys().cloned().collect();
         for name in unknown {
-            let escaped = name.replace('~', "~0").replace('/', "~1");
-            self.push(&escaped, format!("is unknown; known here: {known}"));
+            self.push(&escaped(&name), format!("is unknown; known here: {known}"));
         }
     }
 }
+
+/// A name as a part of a JSON pointer (RFC 6901 section 3), if it is long only its
+/// beginning.
+fn escaped(name: &str) -> String {
+    short(name).replace('~', "~0").replace('/', "~1")
+}
+
+/// The most scopes that a credential may have.
+const MAX_SCOPES: usize = 64;
+/// The greatest limit of an account.
+const MAX_LIMIT: u32 = 1_000_000_000;
 
 /// The most networks that an account may be allowed from.
 const MAX_NETWORKS: usize = 256;

@@ -83,6 +83,11 @@ impl Operator {
         Actor::Operator(self.name.to_string())
     }
 
+    /// The name of the key.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// What the key lets its holder do.
     pub(super) fn role(&self) -> Role {
         self.role

@@ -10,11 +10,14 @@
 mod account;
 mod admin_key;
 mod apis;
+mod audit;
 mod body;
 mod credential;
 mod fields;
 mod instant;
 mod key;
+mod keys;
+mod once;
 mod operation;
 mod page;
 mod place;
@@ -80,13 +83,24 @@ pub fn router(state: AdminState) -> Router {
 /// Everything that can be asked, and the role that it takes.
 fn operations() -> Vec<Operation> {
     let mut all = vec![
-        get("/apis", Read, apis::list),
+        get("/audit", Read, audit::list),
         get("/stats", Read, stats::show).for_every_api(),
     ];
+    all.extend(apis());
     all.extend(accounts());
+    all.extend(keys());
     all.extend(admin_keys());
     all.extend(refusals());
     all
+}
+
+fn apis() -> Vec<Operation> {
+    vec![
+        get("/apis", Read, apis::list),
+        get("/apis/{api}", Read, apis::show),
+        get("/apis/{api}/jwks", Read, keys::jwks),
+        post("/apis/{api}/revoke-all", Own, apis::revoke_all),
+    ]
 }
 
 fn accounts() -> Vec<Operation> {
@@ -109,6 +123,16 @@ fn accounts() -> Vec<Operation> {
         delete(SESSIONS, Operate, session::end_all),
         get("/sessions/{session}", Read, session::show),
         delete("/sessions/{session}", Operate, session::end),
+    ]
+}
+
+fn keys() -> Vec<Operation> {
+    vec![
+        get("/keys", Read, keys::list),
+        post("/keys", Own, keys::publish),
+        post("/keys/rotate", Own, keys::rotate),
+        get("/keys/{kid}", Read, keys::show),
+        patch("/keys/{kid}", Own, keys::change),
     ]
 }
 

@@ -2,15 +2,19 @@
 //! no id names nothing, so it is 404 and not 400; what is of an api that the
 //! operator does not see is 404 too, as if it were not there.
 
+use std::sync::Arc;
+
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use countersign_domain::{
-    Account, AccountId, ApiScope, Credential, CredentialId, Session, SessionId,
+    Account, AccountId, ApiName, ApiScope, Credential, CredentialId, Kid, Session, SessionId,
 };
 
 use super::AdminState;
 use super::key::Operator;
 use super::problem::Problem;
+use crate::api::Api;
+use crate::store::SealedKey;
 
 /// The parameters of the path.
 pub(super) struct Place(RawPathParams);
@@ -76,6 +80,25 @@ impl Place {
         }
     }
 
+    /// The api in the path, if it is served and the operator sees it.
+    pub(super) fn api(&self, admin: &AdminState, operator: &Operator) -> Result<Arc<Api>, Problem> {
+        let name = self.text("api").parse().map_err(|_| no_api())?;
+        let found = admin.apis.get(&name).filter(|_| operator.sees(&name));
+        found.cloned().ok_or_else(no_api)
+    }
+
+    /// The key in the path, and whose it is, if the operator sees that.
+    pub(super) async fn key(
+        &self,
+        admin: &AdminState,
+        operator: &Operator,
+    ) -> Result<(ApiName, SealedKey), Problem> {
+        let found = admin.store.key(&Kid(self.text("kid").to_owned())).await?;
+        found
+            .filter(|(api, _)| operator.sees(api))
+            .ok_or_else(no_key)
+    }
+
     /// The id of the refusal in the path.
     pub(super) fn refusal_id(&self) -> &str {
         self.text("refusal")
@@ -90,6 +113,14 @@ impl Place {
         let found = self.0.iter().find(|(known, _)| *known == name);
         found.map_or("", |(_, value)| value)
     }
+}
+
+fn no_api() -> Problem {
+    Problem::not_found("no_such_api", "no api with this name is served")
+}
+
+pub(super) fn no_key() -> Problem {
+    Problem::not_found("no_such_key", "there is no key with this id")
 }
 
 pub(super) fn no_account() -> Problem {

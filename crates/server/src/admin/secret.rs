@@ -5,6 +5,7 @@
 //! generated has enough random bits for a keyed hash, and is shown once.
 
 use countersign_dialect::{Dialect, Secret};
+use countersign_domain::Scopes;
 use countersign_domain::account::{Invalid, StoredSecret, check_login};
 
 use super::AdminState;
@@ -14,11 +15,13 @@ use crate::api::Api;
 use crate::generated_key;
 use crate::password::PasswordFault;
 use crate::random::NoRandomness;
+use crate::store::NewCredential;
 
 /// What a body says of a new credential.
 pub(super) struct Wanted {
     login: Login,
     secret: Option<Secret>,
+    scopes: Scopes,
 }
 
 /// Which login a new credential gets.
@@ -28,23 +31,23 @@ enum Login {
 }
 
 /// A new credential, and its secret if it has to be shown.
-pub(super) struct Made {
-    pub(super) login: String,
-    pub(super) stored: StoredSecret,
+pub(super) struct Generated {
+    pub(super) credential: NewCredential,
     pub(super) shown: Option<Secret>,
 }
 
 impl Wanted {
-    /// Reads `login` or `login_prefix`, and `secret`, as the api's dialect
-    /// demands them. Without an api nothing can be judged.
+    /// Reads `login` or `login_prefix`, `secret` and `scopes`, as the api's
+    /// dialect demands them. Without an api nothing can be judged.
     pub(super) fn read(fields: &mut Fields, api: Option<&Api>) -> Option<Self> {
         let Some(api) = api else {
-            fields.pass_over(&["login", "login_prefix", "secret"]);
+            fields.pass_over(&["login", "login_prefix", "secret", "scopes"]);
             return None;
         };
         let login = fields.parsed("login", |text| login_of(api.dialect(), text));
         let prefix = fields.parsed("login_prefix", |text| prefix_of(api.dialect(), text));
         let secret = fields.parsed("secret", |text| secret_of(api, text));
+        let scopes = fields.scopes("scopes").unwrap_or_default();
         let login = match (login, prefix) {
             (Some(_), Some(_)) => {
                 return fields.fault("login_prefix", "cannot stand beside login");
@@ -52,11 +55,15 @@ impl Wanted {
             (Some(login), None) => Login::Given(login),
             (None, prefix) => Login::Generated { prefix },
         };
-        Some(Self { login, secret })
+        Some(Self {
+            login,
+            secret,
+            scopes,
+        })
     }
 
     /// Generates what was not given, and hashes the secret.
-    pub(super) async fn make(self, admin: &AdminState, api: &Api) -> Result<Made, Problem> {
+    pub(super) async fn make(self, admin: &AdminState, api: &Api) -> Result<Generated, Problem> {
         let login = match self.login {
             Login::Given(login) => login,
             Login::Generated { prefix } => {
@@ -65,18 +72,25 @@ impl Wanted {
         };
         let Some(password) = self.secret else {
             let key = generated_key::key(api.dialect()).map_err(no_randomness)?;
-            return Ok(Made {
-                login,
-                stored: StoredSecret::Key(api.pepper.hash(key.expose())),
+            let stored = StoredSecret::Key(api.pepper.hash(key.expose()));
+            return Ok(Generated {
+                credential: credential(login, stored, self.scopes),
                 shown: Some(key),
             });
         };
         let hash = admin.passwords.hash(password).await.map_err(not_hashed)?;
-        Ok(Made {
-            login,
-            stored: StoredSecret::Password(hash),
+        Ok(Generated {
+            credential: credential(login, StoredSecret::Password(hash), self.scopes),
             shown: None,
         })
+    }
+}
+
+fn credential(login: String, secret: StoredSecret, scopes: Scopes) -> NewCredential {
+    NewCredential {
+        login,
+        secret,
+        scopes,
     }
 }
 

@@ -12,8 +12,18 @@ pub(super) struct AccountView {
     login: String,
     state: &'static str,
     allow: Vec<String>,
+    limits: LimitsView,
     epoch: u32,
     created_at: String,
+}
+
+/// What an account may do otherwise than its api says; null is the api's.
+#[derive(Serialize)]
+struct LimitsView {
+    budget: Option<u32>,
+    sessions: Option<u32>,
+    mints_per_minute: Option<u32>,
+    requests_per_second: Option<u32>,
 }
 
 impl From<Account> for AccountView {
@@ -29,6 +39,12 @@ impl From<Account> for AccountView {
                 .iter()
                 .map(ToString::to_string)
                 .collect(),
+            limits: LimitsView {
+                budget: account.limits.budget,
+                sessions: account.limits.sessions,
+                mints_per_minute: account.limits.mints_per_minute,
+                requests_per_second: account.limits.requests_per_second,
+            },
             epoch: account.epoch.0,
             created_at: rfc3339(account.created_at),
         }
@@ -42,6 +58,7 @@ pub(super) struct CredentialView {
     account: u64,
     login: String,
     kind: &'static str,
+    scopes: Vec<String>,
     state: &'static str,
     created_at: String,
 }
@@ -52,6 +69,7 @@ impl From<Credential> for CredentialView {
             id: credential.id.0,
             account: credential.account.number(),
             kind: super::secret::kind(&credential.secret),
+            scopes: credential.scopes.iter().map(str::to_owned).collect(),
             state: state(credential.active),
             created_at: rfc3339(credential.created_at),
             login: credential.login,

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use super::credentials;
 use super::error::{CreateError, Unavailable};
 use super::log::all;
-use super::record::{AccountFilter, AccountUpdate, Actor, NewAccount};
+use super::record::{AccountFilter, AccountUpdate, Actor, Made, NewAccount, Once};
+use super::remembered::run_once;
 use super::sessions::end_all;
 use super::work::{Audit, Work};
 use super::{Store, page, row};
@@ -27,6 +28,17 @@ impl Store {
         actor: Actor,
     ) -> Result<(Account, Credential), CreateError> {
         self.write(move |work| create(work, &new, &actor)).await?
+    }
+
+    /// The same, once for an idempotency key.
+    pub async fn create_account_once(
+        &self,
+        new: NewAccount,
+        actor: Actor,
+        once: Option<Once<(Account, Credential)>>,
+    ) -> Result<Made<(Account, Credential)>, CreateError> {
+        self.write(move |work| run_once(work, once.as_ref(), |work| create(work, &new, &actor)))
+            .await?
     }
 
     /// The account with this id.

@@ -7,18 +7,22 @@ use serde_json::json;
 
 use super::error::{AdminKeyError, Unavailable};
 use super::log::all;
-use super::record::{Actor, StoredAdminKey};
+use super::record::{Actor, Made, Once, StoredAdminKey};
+use super::remembered::run_once;
 use super::work::{Audit, Work};
 use super::{Store, page, row};
 
 impl Store {
-    /// Stores a new admin key and gives it with the time of its creation.
+    /// Stores a new admin key and gives it with the time of its creation; once
+    /// for an idempotency key.
     pub async fn create_admin_key(
         &self,
         new: StoredAdminKey,
         actor: Actor,
-    ) -> Result<StoredAdminKey, AdminKeyError> {
-        self.write(move |work| create(work, &new, &actor)).await?
+        once: Option<Once<StoredAdminKey>>,
+    ) -> Result<Made<StoredAdminKey>, AdminKeyError> {
+        self.write(move |work| run_once(work, once.as_ref(), |work| create(work, &new, &actor)))
+            .await?
     }
 
     /// Admin keys by name, those after `after`; at most 1,000 at once.

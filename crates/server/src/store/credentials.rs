@@ -11,7 +11,8 @@ use serde_json::json;
 use super::accounts::{self, audit};
 use super::error::{CreateError, Unavailable};
 use super::log::all;
-use super::record::{Actor, NewCredential};
+use super::record::{Actor, Made, NewCredential, Once};
+use super::remembered::run_once;
 use super::sessions::end_of_credential;
 use super::work::Work;
 use super::{Store, row};
@@ -49,6 +50,22 @@ impl Store {
     ) -> Result<Credential, CreateError> {
         self.write(move |work| create(work, account, &new, &actor))
             .await?
+    }
+
+    /// The same, once for an idempotency key.
+    pub async fn create_credential_once(
+        &self,
+        account: AccountId,
+        new: NewCredential,
+        actor: Actor,
+        once: Option<Once<Credential>>,
+    ) -> Result<Made<Credential>, CreateError> {
+        self.write(move |work| {
+            run_once(work, once.as_ref(), |work| {
+                create(work, account, &new, &actor)
+            })
+        })
+        .await?
     }
 
     /// Enables or disables a credential and gives it as it is then; `None` if

@@ -1,15 +1,16 @@
 //! Sealed keys, and the check by which the right master key is known.
 
-use countersign_domain::ApiName;
 use countersign_domain::audit::Action;
-use countersign_domain::key::{Key, KeyRing, KeyState};
+use countersign_domain::key::{Key, KeyRing, KeyState, Kid};
 use countersign_domain::revocation::Revocation;
-use rusqlite::Connection;
+use countersign_domain::{ApiName, Timestamp};
+use rusqlite::{Connection, OptionalExtension};
 use serde_json::json;
 
 use super::error::{KeyError, MasterError, Unavailable};
 use super::log::all;
-use super::record::{Actor, Purpose, SealedKey};
+use super::record::{Actor, Made, Once, Purpose, SealedKey};
+use super::remembered::run_once;
 use super::work::{Audit, Work};
 use super::{Store, row};
 use crate::seal::MasterKey;
@@ -60,18 +61,109 @@ impl Store {
             .await?
     }
 
-    /// Stores the states of an api's signing keys. One that is killed now is
-    /// revoked in the same commit. Keys that the ring does not name stay as they
-    /// are.
+    /// The key with this id, and whose it is.
+    pub async fn key(&self, kid: &Kid) -> Result<Option<(ApiName, SealedKey)>, Unavailable> {
+        let kid = kid.clone();
+        self.read(move |connection| {
+            let sql = format!("SELECT {}, api FROM signing_key WHERE kid = ?1", row::KEY);
+            connection
+                .prepare_cached(&sql)?
+                .query_row([&kid.0], |row| Ok((row::api(row, 7)?, row::key(row)?)))
+                .optional()
+        })
+        .await
+    }
+
+    /// Stores the states of an api's signing keys, and the key that is new among
+    /// them, if one is. One that is killed now is revoked in the same commit.
+    /// Keys that the ring does not name stay as they are. Once for an idempotency
+    /// key.
     pub async fn replace_ring(
         &self,
         api: &ApiName,
         ring: KeyRing,
+        made: Option<SealedKey>,
         actor: Actor,
-    ) -> Result<(), KeyError> {
-        let api = api.clone();
-        self.write(move |work| replace(work, &api, &ring, &actor))
+        once: Option<Once<()>>,
+    ) -> Result<Made<()>, KeyError> {
+        let change = Change {
+            api: api.clone(),
+            ring,
+            made,
+            actor,
+        };
+        self.write(move |work| run_once(work, once.as_ref(), |work| change.make(work)))
             .await?
+    }
+
+    /// When the last token has run out that was given to an account of this api.
+    /// Reads every session.
+    pub async fn last_token_until(&self, api: &ApiName) -> Result<Timestamp, Unavailable> {
+        let api = api.clone();
+        self.read(move |connection| {
+            connection.query_row(
+                "SELECT ifnull(max(s.token_until), 0) FROM session AS s
+                 JOIN account AS a ON a.id = s.account WHERE a.api = ?1",
+                [api.as_str()],
+                |row| row::time(row, 0),
+            )
+        })
+        .await
+    }
+}
+
+/// A change of an api's signing keys.
+struct Change {
+    api: ApiName,
+    ring: KeyRing,
+    made: Option<SealedKey>,
+    actor: Actor,
+}
+
+impl Change {
+    fn make(&self, work: &mut Work<'_>) -> rusqlite::Result<Result<(), KeyError>> {
+        let stored = keys(work.connection, &self.api)?;
+        let mut changed = Vec::new();
+        for key in self.ring.keys().iter().filter(|key| !self.makes(key)) {
+            match stored.iter().find(|stored| is_same(stored, key)) {
+                None => return Ok(Err(KeyError::NoKey)),
+                Some(stored) if stored.key.state == key.state => {}
+                Some(_) => changed.push(key),
+            }
+        }
+        if let Some(made) = &self.made {
+            if kid_is_taken(work, made)? {
+                return Ok(Err(KeyError::KidTaken));
+            }
+            insert_row(work, &self.api, made)?;
+        }
+        for key in &changed {
+            set_state(work, key)?;
+        }
+        if !changed.is_empty() || self.made.is_some() {
+            self.audit(work, &changed)?;
+        }
+        Ok(Ok(()))
+    }
+
+    fn makes(&self, key: &Key) -> bool {
+        self.made
+            .as_ref()
+            .is_some_and(|made| made.key.kid == key.kid)
+    }
+
+    fn audit(&self, work: &Work<'_>, changed: &[&Key]) -> rusqlite::Result<()> {
+        let made = self.made.as_ref().map(|made| &made.key);
+        let states = changed.iter().copied().chain(made);
+        let states = states.map(|key| (key.kid.0.clone(), row::key_state(key.state).0.into()));
+        let killed = changed.iter().any(|key| key.state == KeyState::Killed);
+        let action = if killed {
+            Action::KeyKilled
+        } else {
+            Action::KeyRotated
+        };
+        let detail = serde_json::Value::Object(states.collect());
+        audit(work, action, &self.api, &self.actor, detail)
     }
 }
 
@@ -98,19 +190,27 @@ fn insert(
     new: &SealedKey,
     actor: &Actor,
 ) -> rusqlite::Result<Result<(), KeyError>> {
+    if kid_is_taken(work, new)? {
+        return Ok(Err(KeyError::KidTaken));
+    }
+    insert_row(work, api, new)?;
+    let detail = json!({ "made": new.key.kid.0, "purpose": new.purpose.name() });
+    audit(work, Action::KeyRotated, api, actor, detail)?;
+    Ok(Ok(()))
+}
+
+fn kid_is_taken(work: &Work<'_>, new: &SealedKey) -> rusqlite::Result<bool> {
+    work.connection
+        .prepare_cached("SELECT 1 FROM signing_key WHERE kid = ?1")?
+        .exists([&new.key.kid.0])
+}
+
+fn insert_row(work: &Work<'_>, api: &ApiName, new: &SealedKey) -> rusqlite::Result<()> {
     let SealedKey {
         key,
         purpose,
         sealed,
     } = new;
-    let taken = "SELECT 1 FROM signing_key WHERE kid = ?1";
-    if work
-        .connection
-        .prepare_cached(taken)?
-        .exists([&key.kid.0])?
-    {
-        return Ok(Err(KeyError::KidTaken));
-    }
     let (state, retires_at) = row::key_state(key.state);
     work.execute_one(
         "INSERT INTO signing_key
@@ -126,47 +226,7 @@ fn insert(
             key.created_at.as_micros(),
             sealed,
         ),
-    )?;
-    audit(
-        work,
-        api,
-        actor,
-        json!({ "made": key.kid.0, "purpose": purpose.name() }),
-    )?;
-    Ok(Ok(()))
-}
-
-fn replace(
-    work: &mut Work<'_>,
-    api: &ApiName,
-    ring: &KeyRing,
-    actor: &Actor,
-) -> rusqlite::Result<Result<(), KeyError>> {
-    let stored = keys(work.connection, api)?;
-    let mut changed = Vec::new();
-    for key in ring.keys() {
-        match stored.iter().find(|stored| is_same(stored, key)) {
-            None => return Ok(Err(KeyError::NoKey)),
-            Some(stored) if stored.key.state == key.state => {}
-            Some(_) => changed.push(key),
-        }
-    }
-    if changed.is_empty() {
-        return Ok(Ok(()));
-    }
-    for key in &changed {
-        set_state(work, key)?;
-    }
-    let states = changed
-        .iter()
-        .map(|key| (key.kid.0.clone(), row::key_state(key.state).0.into()));
-    audit(
-        work,
-        api,
-        actor,
-        serde_json::Value::Object(states.collect()),
-    )?;
-    Ok(Ok(()))
+    )
 }
 
 fn is_same(stored: &SealedKey, key: &Key) -> bool {
@@ -194,12 +254,13 @@ fn set_state(work: &mut Work<'_>, key: &Key) -> rusqlite::Result<()> {
 
 fn audit(
     work: &Work<'_>,
+    action: Action,
     api: &ApiName,
     actor: &Actor,
     detail: serde_json::Value,
 ) -> rusqlite::Result<()> {
     work.audit(&Audit {
-        action: Action::KeyRotated,
+        action,
         api: Some(api),
         account: None,
         session: None,

@@ -12,6 +12,7 @@
 
 mod accounts;
 mod admin_keys;
+mod audit;
 mod background;
 mod credentials;
 mod error;
@@ -20,6 +21,8 @@ mod keys;
 mod log;
 mod reader;
 mod record;
+mod remembered;
+mod revoking;
 mod rotation;
 mod row;
 mod sessions;
@@ -48,8 +51,9 @@ pub use error::{
     AdminKeyError, CreateError, KeyError, MasterError, OpenError, SessionError, Unavailable,
 };
 pub use record::{
-    AccountFilter, AccountUpdate, Actor, AuditEntry, NewAccount, NewCredential, Purpose, Refreshed,
-    SealedKey, Stats, StoredAdminKey, Swept, TermsOwned,
+    AccountFilter, AccountUpdate, Actor, AuditEntry, AuditFilter, EndedOfApi, Made, NewAccount,
+    NewCredential, Once, Order, Purpose, Refreshed, SealedKey, Stats, StoredAdminKey, Swept,
+    TermsOwned,
 };
 
 const READERS: usize = 2;

@@ -2,14 +2,18 @@
 //! nouns. Nothing here knows SQL.
 
 use std::fmt;
+use std::time::Duration;
 
 use countersign_domain::account::{Allowlist, StoredSecret};
+use countersign_domain::audit::Action;
 use countersign_domain::key::{Key, Kid};
 use countersign_domain::session::{Decision, Lifetimes, SessionId, Terms};
 use countersign_domain::{
     Account, AccountId, AccountLimits, ApiName, ApiScope, Credential, RefreshMode, Role, Scopes,
     Timestamp,
 };
+
+use crate::seal::SealError;
 
 /// Who caused a change, for the audit log.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -217,6 +221,43 @@ pub struct AuditEntry {
     pub detail: String,
 }
 
+/// Which audit entries to list.
+#[derive(Clone, Debug)]
+pub struct AuditFilter {
+    /// Those of these apis; those of no api only for all of them.
+    pub scope: ApiScope,
+    /// Those about this account.
+    pub account: Option<AccountId>,
+    /// Those about this api.
+    pub api: Option<ApiName>,
+    /// Those that say this.
+    pub action: Option<Action>,
+    /// Those from this instant on.
+    pub since: Option<Timestamp>,
+    /// Those before this instant.
+    pub until: Option<Timestamp>,
+    /// Which come first.
+    pub order: Order,
+}
+
+/// The order of a listing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// As they were written.
+    OldestFirst,
+    /// The other way round.
+    NewestFirst,
+}
+
+/// What a revocation of everything of an api ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct EndedOfApi {
+    /// Accounts.
+    pub accounts: usize,
+    /// Their sessions.
+    pub sessions: usize,
+}
+
 /// What is in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stats {
@@ -245,6 +286,29 @@ pub struct Swept {
     pub sessions: usize,
     /// Revocations.
     pub revocations: usize,
+    /// Replies that were kept for idempotency keys.
+    pub replies: usize,
     /// Whether there may be more to remove.
     pub more: bool,
+}
+
+/// An idempotency key under which a creation happens once.
+pub struct Once<T> {
+    /// Whose key it is: the name of an admin key.
+    pub operator: String,
+    /// The key.
+    pub key: String,
+    /// How long the reply is kept.
+    pub keep_for: Duration,
+    /// Seals the reply to what was made.
+    pub reply: Box<dyn Fn(&T) -> Result<Vec<u8>, SealError> + Send>,
+}
+
+/// What became of a creation that happens once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Made<T> {
+    /// It was made now.
+    New(T),
+    /// It was made before; this is the sealed reply to that.
+    Before(Vec<u8>),
 }

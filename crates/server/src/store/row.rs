@@ -271,7 +271,8 @@ fn account_id(row: &Row<'_>, column: usize) -> rusqlite::Result<AccountId> {
         .ok_or(rusqlite::Error::IntegralValueOutOfRange(column, number))
 }
 
-fn api(row: &Row<'_>, column: usize) -> rusqlite::Result<ApiName> {
+/// The name of an api.
+pub(super) fn api(row: &Row<'_>, column: usize) -> rusqlite::Result<ApiName> {
     text(row, column, |text| text.parse().ok())
 }
 

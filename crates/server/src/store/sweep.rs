@@ -48,10 +48,16 @@ pub(super) fn step(work: &mut Work<'_>) -> rusqlite::Result<Swept> {
          (SELECT number FROM revocation WHERE until <= ?1 ORDER BY until LIMIT ?2)",
         ((work.now - REVOCATION_SLACK).as_micros(), STEP),
     )?;
+    let replies = work.execute(
+        "DELETE FROM remembered WHERE (operator, key) IN
+         (SELECT operator, key FROM remembered WHERE until <= ?1 LIMIT ?2)",
+        (work.now.as_micros(), STEP),
+    )?;
     let full = STEP as usize;
     Ok(Swept {
         sessions,
         revocations,
-        more: moved + sessions == full || revocations == full,
+        replies,
+        more: moved + sessions == full || revocations == full || replies == full,
     })
 }

@@ -21,6 +21,8 @@ async fn an_account_is_created_shown_changed_and_deleted() {
         "login": "acme",
         "state": "active",
         "allow": ["192.0.2.0/24", "::1/128"],
+        "limits": { "budget": null, "sessions": null, "mints_per_minute": null,
+            "requests_per_second": null },
         "epoch": 0,
         "created_at": "2027-01-15T08:00:00.000250Z",
     });
@@ -270,6 +272,8 @@ async fn apis_and_numbers_are_shown() {
         "title": "MyPopUp",
         "passwords": true,
         "lifetimes": lifetimes,
+        "limits": { "budget": null, "sessions": 100, "mints_per_minute": 240,
+            "requests_per_second": null },
     });
     assert_eq!(apis["items"][1], pay);
     let stats = server.get("/admin/v1/stats").await.body;

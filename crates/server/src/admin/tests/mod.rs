@@ -1,7 +1,10 @@
 //! The admin API's stories, over a real store and a clock that is moved by
 //! hand.
 
+mod keys;
 mod life;
+mod once;
+mod operating;
 mod probe;
 mod refusal;
 mod refusals;
@@ -36,7 +39,7 @@ const KEY: &str = "admin-key-of-the-test";
 /// A server with two apis: `pay` takes passwords too, `coin` fixes the forms of
 /// its credentials.
 struct Server {
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
     clock: Clock,
     state: AdminState,
     service: Router,
@@ -77,7 +80,7 @@ impl Server {
             metrics: Arc::new(|| "up 1\n".to_owned()),
         });
         Self {
-            _directory: directory,
+            directory,
             clock,
             service: router(state.clone()).merge(probes),
             state,
@@ -115,6 +118,13 @@ impl Server {
             .header(header::AUTHORIZATION, format!("Bearer {key}"))
             .header(header::CONTENT_TYPE, "application/json");
         self.send(request.body(body).unwrap()).await
+    }
+
+    /// Every byte of every file that the server wrote.
+    fn files(&self) -> Vec<u8> {
+        let entries = std::fs::read_dir(self.directory.path()).unwrap();
+        let read = |entry: std::io::Result<std::fs::DirEntry>| std::fs::read(entry.unwrap().path());
+        entries.flat_map(|entry| read(entry).unwrap()).collect()
     }
 
     /// Makes an admin key and gives it.

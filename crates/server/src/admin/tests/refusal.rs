@@ -329,5 +329,6 @@ async fn a_change_must_change_something() {
     let list = server.get(&format!("{account}/credentials")).await;
     let credential = format!("{account}/credentials/{}", list.body["items"][0]["id"]);
     let empty = server.patch(&credential, json!({})).await;
-    assert_eq!(empty.body["errors"][0]["detail"], "is missing");
+    let detail = &empty.body["errors"][0]["detail"];
+    assert_eq!(detail, "holds nothing to change: give state or scopes");
 }

@@ -1,7 +1,7 @@
 use countersign_domain::Algorithm;
 use countersign_domain::key::{Key, KeyRing, KeyState};
 
-use super::super::{KeyError, MasterError, Purpose, SealedKey};
+use super::super::{KeyError, Made, MasterError, Purpose, SealedKey};
 use super::*;
 use crate::seal::MasterKey;
 
@@ -81,9 +81,10 @@ async fn a_ring_moves_on_in_one_commit() {
     let ring = ring.rotate(ACCESS, start()).unwrap();
 
     let pay = api();
-    let replace = || store.replace_ring(&pay, ring.clone(), operator());
+    let replace = || store.replace_ring(&pay, ring.clone(), None, operator(), None);
     let (done, actions) = audited(&store, replace()).await;
-    assert_eq!((done, actions), (Ok(()), vec!["key_rotated".to_owned()]));
+    let rotated = vec!["key_rotated".to_owned()];
+    assert_eq!((done, actions), (Ok(Made::New(())), rotated));
     let states = async || {
         let keys = store.keys(&api()).await.unwrap();
         keys.into_iter()
@@ -99,13 +100,15 @@ async fn a_ring_moves_on_in_one_commit() {
     assert_eq!(states().await, expected);
     assert_eq!(
         audited(&store, replace()).await,
-        (Ok(()), vec![]),
+        (Ok(Made::New(())), vec![]),
         "the same ring again"
     );
     assert_eq!(place.revoked(), [], "a key that retires still verifies");
 
     let gift: ApiName = "gift".parse().unwrap();
-    let foreign = store.replace_ring(&gift, ring, operator()).await;
+    let foreign = store
+        .replace_ring(&gift, ring, None, operator(), None)
+        .await;
     assert_eq!(foreign, Err(KeyError::NoKey));
     assert_eq!(states().await, expected);
 }
@@ -134,7 +137,7 @@ async fn a_killed_key_is_revoked_until_no_token_of_it_can_live() {
     };
     let ring = KeyRing::new(vec![killed.clone(), sealed("k2").key], start()).unwrap();
     store
-        .replace_ring(&api(), ring.clone(), operator())
+        .replace_ring(&api(), ring.clone(), None, operator(), None)
         .await
         .unwrap();
     let revocation = Revocation::Key {
@@ -142,7 +145,9 @@ async fn a_killed_key_is_revoked_until_no_token_of_it_can_live() {
         until: longest,
     };
     assert_eq!(place.revoked(), std::slice::from_ref(&revocation));
-    store.replace_ring(&api(), ring, operator()).await.unwrap();
+    let pay = api();
+    let again = store.replace_ring(&pay, ring, None, operator(), None);
+    again.await.unwrap();
     assert_eq!(place.revoked(), [], "it was dead already");
     assert_eq!(
         store.snapshot().await.unwrap().pop(),

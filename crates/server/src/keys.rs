@@ -1,0 +1,322 @@
+//! The life of an api's signing keys (design, section 7): pending, active,
+//! retiring, gone; or killed.
+//!
+//! A change is decided, its tokens are built, it is committed, and then the
+//! api's keychain is replaced, before the operator is answered. It runs to its
+//! end even if the operator goes away, and one at a time for each api. No
+//! request is refused over a rotation: the old key verifies, and signs replays,
+//! until all that it signed has run out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign_domain::key::{Key, KeyRing, KeyState, Kid, RingFault};
+use countersign_domain::{Algorithm, Timestamp};
+use countersign_token::tokens::algorithms;
+
+use crate::api::{Api, ApiFault};
+use crate::seal::MasterKey;
+use crate::store::{Actor, KeyError, Made, Once, Purpose, SealedKey, Store, Unavailable};
+use crate::vault::Vault;
+
+/// How long a key that others verify with is published before it signs: they
+/// may read the key set that seldom.
+pub const PUBLISHED_FOR: Duration = Duration::from_secs(600);
+
+/// How much longer than its last token a key verifies: a request that began
+/// before the rotation may sign a little after it, and a replay within its
+/// window too.
+const GRACE: Duration = Duration::from_secs(180);
+
+/// What is to change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A new key is published, and signs nothing yet.
+    Publish(Algorithm),
+    /// The pending key becomes active. One that nobody else verifies with need
+    /// not be published first; `now` does without it for the others too.
+    Rotate {
+        /// Whose.
+        algorithm: Algorithm,
+        /// Whether others that do not know the key yet may refuse its tokens.
+        now: bool,
+    },
+    /// The key is killed, and everything that it signed. Where it was the active
+    /// one, another signs at once.
+    Kill(Kid),
+}
+
+/// A change that is durable and in place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changed {
+    /// The keys of the algorithm, as they are now, oldest first.
+    pub keys: Vec<Key>,
+    /// The one that signs what is new.
+    pub active: Kid,
+}
+
+/// Why keys were not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum KeysFault {
+    /// The api has no such signing key, or it is dead.
+    #[error("the api has no living signing key with this id")]
+    NoKey,
+    /// The dialect signs with other algorithms.
+    #[error("the api has no {0} keys")]
+    OtherAlgorithm(Algorithm),
+    /// A key is published already.
+    #[error("the key {0} is pending already: rotate to it, or kill it")]
+    Pending(Kid),
+    /// There is no pending key, and others must know the next one first.
+    #[error(
+        "no key is pending: publish one and rotate ten minutes later, or rotate with now, which \
+         makes others refuse new tokens until they read the key set"
+    )]
+    NotPublished,
+    /// The pending key is so new that others may not know it.
+    #[error(
+        "the pending key was published {0} s ago, and others may not have read it: wait until \
+         600 s, or rotate with now"
+    )]
+    TooYoung(u64),
+    /// Too many keys are alive.
+    #[error("{0}: wait until a retiring one is gone, or kill it")]
+    Ring(RingFault),
+    /// A key could not be made, sealed or opened.
+    #[error(transparent)]
+    Api(#[from] Box<ApiFault>),
+    /// A key could not be stored.
+    #[error(transparent)]
+    Store(#[from] KeyError),
+    /// The change was cut off.
+    #[error("the change of keys was cut off")]
+    CutOff,
+}
+
+/// What changes the keys of an api. Cheap to clone.
+#[derive(Clone)]
+pub struct Keys {
+    api: Arc<Api>,
+    store: Store,
+    master: Arc<MasterKey>,
+}
+
+impl Keys {
+    /// The keys of this api.
+    pub fn new(api: Arc<Api>, store: Store, master: Arc<MasterKey>) -> Self {
+        Self { api, store, master }
+    }
+
+    /// The algorithms that the api signs with.
+    pub fn algorithms(&self) -> Vec<Algorithm> {
+        algorithms(self.api.dialect()).into_iter().collect()
+    }
+
+    /// Makes a change, and puts it in place for issuer and guard.
+    pub async fn change(&self, change: Change, actor: Actor) -> Result<Changed, KeysFault> {
+        match self.change_once(change, actor, |_| None).await? {
+            Made::New(changed) => Ok(changed),
+            Made::Before(_) => Err(KeysFault::CutOff),
+        }
+    }
+
+    /// The same, once for the idempotency key that `once` gives; it is told what
+    /// the change will be.
+    pub async fn change_once<F>(
+        &self,
+        change: Change,
+        actor: Actor,
+        once: F,
+    ) -> Result<Made<Changed>, KeysFault>
+    where
+        F: FnOnce(&Changed) -> Option<Once<()>> + Send + 'static,
+    {
+        let keys = self.clone();
+        let task = tokio::spawn(async move { keys.run(change, actor, once).await });
+        task.await.unwrap_or(Err(KeysFault::CutOff))
+    }
+
+    async fn run<F>(self, change: Change, actor: Actor, once: F) -> Result<Made<Changed>, KeysFault>
+    where
+        F: FnOnce(&Changed) -> Option<Once<()>>,
+    {
+        let _changing = self.api.changing.lock().await;
+        let name = self.api.name();
+        let stored = self.store.keys(name).await.map_err(KeyError::from)?;
+        let next = match change {
+            Change::Publish(algorithm) => self.publish(&stored, algorithm).await?,
+            Change::Rotate { algorithm, now } => self.rotate(&stored, algorithm, now).await?,
+            Change::Kill(kid) => self.kill(&stored, &kid).await?,
+        };
+        let tokens = self.vault().tokens(self.api.dialect(), &next.keys(stored));
+        let tokens = tokens.map_err(Box::new)?;
+        let changed = next.changed();
+        let once = once(&changed);
+        let made = self
+            .store
+            .replace_ring(name, next.ring, next.made, actor, once);
+        match made.await? {
+            Made::New(()) => {
+                self.api.keychain().replace(tokens);
+                Ok(Made::New(changed))
+            }
+            Made::Before(sealed) => Ok(Made::Before(sealed)),
+        }
+    }
+
+    async fn publish(&self, stored: &[SealedKey], algorithm: Algorithm) -> Result<Next, KeysFault> {
+        let ring = self.ring(stored, algorithm)?;
+        if let Some(pending) = ring.pending() {
+            return Err(KeysFault::Pending(pending.kid.clone()));
+        }
+        let made = self.seal_new(algorithm, KeyState::Pending).await?;
+        let ring = ring.publish(made.key.kid.clone(), made.key.created_at);
+        Ok(Next::new(ring?, Some(made)))
+    }
+
+    async fn rotate(
+        &self,
+        stored: &[SealedKey],
+        algorithm: Algorithm,
+        now: bool,
+    ) -> Result<Next, KeysFault> {
+        let ring = self.ring(stored, algorithm)?;
+        let at = self.store.now();
+        let at_once = now || !is_published(algorithm);
+        let made = match ring.pending() {
+            Some(pending) if !at_once && at < pending.created_at + PUBLISHED_FOR => {
+                let age = at.since(pending.created_at).as_secs();
+                return Err(KeysFault::TooYoung(age));
+            }
+            Some(_) => None,
+            None if at_once => Some(self.seal_new(algorithm, KeyState::Pending).await?),
+            None => return Err(KeysFault::NotPublished),
+        };
+        let ring = match &made {
+            Some(made) => ring.publish(made.key.kid.clone(), at)?,
+            None => ring,
+        };
+        let longest = self.longest(at).await?;
+        Ok(Next::new(ring.rotate(longest, at)?, made))
+    }
+
+    async fn kill(&self, stored: &[SealedKey], kid: &Kid) -> Result<Next, KeysFault> {
+        let found = stored
+            .iter()
+            .find(|it| it.purpose == Purpose::Signing && it.key.kid == *kid);
+        let key = &found.ok_or(KeysFault::NoKey)?.key;
+        let ring = self.ring(stored, key.algorithm)?;
+        let made = if key.state == KeyState::Active && ring.pending().is_none() {
+            Some(self.seal_new(key.algorithm, KeyState::Active).await?)
+        } else {
+            None
+        };
+        let fresh = made.as_ref().map(|made| made.key.kid.clone());
+        Ok(Next::new(ring.kill(kid, fresh, self.store.now())?, made))
+    }
+
+    /// How long the longest token lives that the key that retires has signed, or
+    /// may still sign in a request that began before.
+    async fn longest(&self, at: Timestamp) -> Result<Duration, KeysFault> {
+        let lifetimes = self.api.settings.lifetimes;
+        let given = self.store.last_token_until(self.api.name()).await;
+        let given = given.map_err(KeyError::from)?.since(at);
+        Ok(given.max(lifetimes.access).max(lifetimes.refresh) + GRACE)
+    }
+
+    fn ring(&self, stored: &[SealedKey], algorithm: Algorithm) -> Result<KeyRing, KeysFault> {
+        let keys: Vec<_> = stored
+            .iter()
+            .filter(|it| it.is_signing(algorithm))
+            .map(|it| it.key.clone())
+            .collect();
+        if keys.is_empty() {
+            return Err(KeysFault::OtherAlgorithm(algorithm));
+        }
+        Ok(KeyRing::new(keys, self.store.now())?)
+    }
+
+    /// Off the threads that answer requests: an RSA key takes its time.
+    async fn seal_new(
+        &self,
+        algorithm: Algorithm,
+        state: KeyState,
+    ) -> Result<SealedKey, KeysFault> {
+        let keys = self.clone();
+        let made = tokio::task::spawn_blocking(move || {
+            keys.vault().seal_new(Purpose::Signing, algorithm, state)
+        });
+        let made = made.await.map_err(|_| KeysFault::CutOff)?;
+        Ok(made.map_err(Box::new)?)
+    }
+
+    fn vault(&self) -> Vault<'_> {
+        Vault {
+            api: self.api.name(),
+            store: &self.store,
+            master: &self.master,
+        }
+    }
+}
+
+/// Whether others verify with the public half.
+fn is_published(algorithm: Algorithm) -> bool {
+    match algorithm {
+        Algorithm::Hs256 => false,
+        Algorithm::Rs256 => true,
+    }
+}
+
+/// The ring to come.
+struct Next {
+    ring: KeyRing,
+    made: Option<SealedKey>,
+}
+
+impl Next {
+    /// The state of a new key is the one that it has in the ring.
+    fn new(ring: KeyRing, made: Option<SealedKey>) -> Self {
+        let made = made.map(|made| {
+            let in_ring = ring.keys().iter().find(|key| key.kid == made.key.kid);
+            SealedKey {
+                key: in_ring.unwrap_or(&made.key).clone(),
+                ..made
+            }
+        });
+        Self { ring, made }
+    }
+
+    /// All keys of the api, as they will be.
+    fn keys(&self, mut stored: Vec<SealedKey>) -> Vec<SealedKey> {
+        stored.extend(self.made.clone());
+        for sealed in &mut stored {
+            let next = self.ring.keys().iter();
+            if let Some(key) = { next }.find(|key| key.kid == sealed.key.kid) {
+                sealed.key = key.clone();
+            }
+        }
+        stored
+    }
+
+    fn changed(&self) -> Changed {
+        Changed {
+            keys: self.ring.keys().to_vec(),
+            active: self.ring.active().clone(),
+        }
+    }
+}
+
+impl From<RingFault> for KeysFault {
+    fn from(fault: RingFault) -> Self {
+        match fault {
+            RingFault::NotAlive => Self::NoKey,
+            other => Self::Ring(other),
+        }
+    }
+}
+
+impl From<Unavailable> for KeysFault {
+    fn from(unavailable: Unavailable) -> Self {
+        Self::Store(unavailable.into())
+    }
+}

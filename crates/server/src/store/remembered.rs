@@ -1,0 +1,75 @@
+//! Creations that are made once for an idempotency key: the reply is kept in
+//! the commit of the creation, so that who asks again gets it and creates
+//! nothing. Kept replies are sealed; nothing here can read one.
+
+use rusqlite::OptionalExtension;
+
+use super::Store;
+use super::error::Unavailable;
+use super::record::{Made, Once};
+use super::work::Work;
+
+impl Store {
+    /// The sealed reply that is kept for an operator's idempotency key.
+    pub async fn remembered(
+        &self,
+        operator: &str,
+        key: &str,
+    ) -> Result<Option<Vec<u8>>, Unavailable> {
+        let (operator, key) = (operator.to_owned(), key.to_owned());
+        let now = self.now().as_micros();
+        self.read(move |connection| {
+            connection
+                .prepare_cached(FIND)?
+                .query_row((&operator, &key, now), |row| row.get(0))
+                .optional()
+        })
+        .await
+    }
+}
+
+const FIND: &str = "SELECT sealed FROM remembered WHERE operator = ?1 AND key = ?2 AND until > ?3";
+
+/// Makes what `make` makes and keeps its reply, unless one is kept already.
+/// Without `once` it just makes it. A refusal is not kept: it may be mended.
+pub(super) fn run_once<T, E>(
+    work: &mut Work<'_>,
+    once: Option<&Once<T>>,
+    make: impl FnOnce(&mut Work<'_>) -> rusqlite::Result<Result<T, E>>,
+) -> rusqlite::Result<Result<Made<T>, E>> {
+    let Some(once) = once else {
+        return Ok(make(work)?.map(Made::New));
+    };
+    if let Some(sealed) = find(work, once)? {
+        return Ok(Ok(Made::Before(sealed)));
+    }
+    let made = match make(work)? {
+        Ok(made) => made,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    keep(work, once, &made)?;
+    Ok(Ok(Made::New(made)))
+}
+
+fn find<T>(work: &Work<'_>, once: &Once<T>) -> rusqlite::Result<Option<Vec<u8>>> {
+    let params = (&once.operator, &once.key, work.now.as_micros());
+    work.connection
+        .prepare_cached(FIND)?
+        .query_row(params, |row| row.get(0))
+        .optional()
+}
+
+fn keep<T>(work: &Work<'_>, once: &Once<T>, made: &T) -> rusqlite::Result<()> {
+    let sealed = (once.reply)(made)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+    // One whose time is over may not have been swept yet.
+    work.execute_one(
+        "INSERT OR REPLACE INTO remembered (operator, key, sealed, until) VALUES (?1, ?2, ?3, ?4)",
+        (
+            &once.operator,
+            &once.key,
+            sealed,
+            (work.now + once.keep_for).as_micros(),
+        ),
+    )
+}

@@ -1,0 +1,84 @@
+//! Everything of an api, revoked at once.
+
+use countersign_domain::audit::Action;
+use countersign_domain::session::End;
+use countersign_domain::{Account, ApiName};
+use serde_json::json;
+
+use super::accounts::audit;
+use super::error::Unavailable;
+use super::log::all;
+use super::record::{Actor, EndedOfApi};
+use super::sessions::end_all;
+use super::work::{Audit, Work};
+use super::{Store, row};
+
+/// How many accounts one transaction ends: others get their turn in between.
+const STEP: u32 = 200;
+
+impl Store {
+    /// Ends everything of every account of an api, in steps; those that are
+    /// cut off are made up for by doing it again. It goes on if the caller goes
+    /// away.
+    pub async fn revoke_api(&self, api: &ApiName, actor: Actor) -> Result<EndedOfApi, Unavailable> {
+        let (store, api) = (self.clone(), api.clone());
+        let task = tokio::spawn(async move { store.revoke_steps(api, actor).await });
+        task.await.unwrap_or(Err(Unavailable::Failed))
+    }
+
+    async fn revoke_steps(&self, api: ApiName, actor: Actor) -> Result<EndedOfApi, Unavailable> {
+        let mut ended = EndedOfApi::default();
+        let mut after = None;
+        loop {
+            let (api, actor) = (api.clone(), actor.clone());
+            let step = self.write(move |work| step(work, &api, after, &actor));
+            let (last, of_step) = step.await?;
+            ended.accounts += of_step.accounts;
+            ended.sessions += of_step.sessions;
+            if last.is_none() {
+                return Ok(ended);
+            }
+            after = last;
+        }
+    }
+}
+
+/// Ends the next accounts, and gives the last of them.
+fn step(
+    work: &mut Work<'_>,
+    api: &ApiName,
+    after: Option<i64>,
+    actor: &Actor,
+) -> rusqlite::Result<(Option<i64>, EndedOfApi)> {
+    if after.is_none() {
+        work.audit(&Audit {
+            action: Action::ApiRevoked,
+            api: Some(api),
+            account: None,
+            session: None,
+            actor,
+            detail: json!({}),
+        })?;
+    }
+    let mut ended = EndedOfApi::default();
+    let mut last = None;
+    for mut account in next(work, api, after.unwrap_or(0))? {
+        let sessions = end_all(work, &mut account, End::Operator)?;
+        let detail = json!({ "ended": sessions, "with": "api_revoked" });
+        audit(work, Action::SessionsEnded, &account, actor, detail)?;
+        ended.accounts += 1;
+        ended.sessions += sessions;
+        last = Some(row::id(account.id));
+    }
+    Ok((last, ended))
+}
+
+fn next(work: &Work<'_>, api: &ApiName, after: i64) -> rusqlite::Result<Vec<Account>> {
+    let sql = format!(
+        "SELECT {} FROM account AS a WHERE a.api = ?1 AND a.id > ?2 ORDER BY a.id LIMIT ?3",
+        row::ACCOUNT
+    );
+    all(work.connection, &sql, (api.as_str(), after, STEP), |row| {
+        row::account(row, 0)
+    })
+}

@@ -1,0 +1,110 @@
+//! The keys of an api in the store, and the master key that opens them.
+
+use std::sync::Arc;
+
+use countersign_dialect::Dialect;
+use countersign_domain::key::{Key, KeyState, Kid};
+use countersign_domain::{Algorithm, ApiName};
+use countersign_token::{Material, Pepper, Tokens};
+use zeroize::Zeroizing;
+
+use crate::api::ApiFault;
+use crate::random::random;
+use crate::seal::MasterKey;
+use crate::store::{Actor, Purpose, SealedKey, Store};
+
+impl SealedKey {
+    /// Whether it signs, with this algorithm.
+    pub(crate) fn is_signing(&self, algorithm: Algorithm) -> bool {
+        self.purpose == Purpose::Signing && self.key.algorithm == algorithm
+    }
+}
+
+/// The keys of one api.
+pub(crate) struct Vault<'a> {
+    pub(crate) api: &'a ApiName,
+    pub(crate) store: &'a Store,
+    pub(crate) master: &'a MasterKey,
+}
+
+impl Vault<'_> {
+    /// The pepper, which is made if there is none.
+    pub(crate) async fn pepper(&self, stored: &[SealedKey]) -> Result<Pepper, ApiFault> {
+        let found = stored.iter().find(|it| it.purpose == Purpose::Pepper);
+        let bytes = match found {
+            Some(sealed) => self.open(sealed)?,
+            None => self.open(&self.make(Purpose::Pepper, Algorithm::Hs256).await?)?,
+        };
+        let bytes = bytes
+            .as_slice()
+            .try_into()
+            .map_err(|_| ApiFault::Pepper(self.api.clone()))?;
+        Ok(Pepper::new(bytes))
+    }
+
+    /// Makes, seals and stores a key that is active at once: for a purpose that
+    /// has none yet, so nobody can know an older one.
+    pub(crate) async fn make(
+        &self,
+        purpose: Purpose,
+        algorithm: Algorithm,
+    ) -> Result<SealedKey, ApiFault> {
+        let made = self.seal_new(purpose, algorithm, KeyState::Active)?;
+        self.store
+            .insert_key(self.api, made.clone(), Actor::System)
+            .await?;
+        Ok(made)
+    }
+
+    /// A new key, sealed and not yet stored. An RSA key takes some tenths of a
+    /// second.
+    pub(crate) fn seal_new(
+        &self,
+        purpose: Purpose,
+        algorithm: Algorithm,
+        state: KeyState,
+    ) -> Result<SealedKey, ApiFault> {
+        let material = Material::generate(algorithm)?;
+        let key = Key {
+            kid: Kid(hex::encode(random::<8>()?)),
+            algorithm,
+            state,
+            created_at: self.store.now(),
+        };
+        let mut made = SealedKey {
+            key,
+            purpose,
+            sealed: Vec::new(),
+        };
+        made.sealed = self
+            .master
+            .seal(&made.context(self.api), material.bytes())?;
+        Ok(made)
+    }
+
+    fn open(&self, sealed: &SealedKey) -> Result<Zeroizing<Vec<u8>>, ApiFault> {
+        self.master
+            .open_sealed(&sealed.context(self.api), &sealed.sealed)
+            .map_err(|fault| ApiFault::Sealed {
+                api: self.api.clone(),
+                kid: sealed.key.kid.clone(),
+                fault,
+            })
+    }
+
+    /// The tokens under these keys, as they are now.
+    pub(crate) fn tokens(
+        &self,
+        dialect: &Arc<Dialect>,
+        stored: &[SealedKey],
+    ) -> Result<Tokens, ApiFault> {
+        let signing = stored.iter().filter(|it| it.purpose == Purpose::Signing);
+        let keys = signing
+            .map(|it| Ok((it.key.clone(), Material::new(self.open(it)?))))
+            .collect::<Result<Vec<_>, ApiFault>>()?;
+        Tokens::new(dialect.clone(), &keys, self.store.now()).map_err(|fault| ApiFault::Tokens {
+            api: self.api.clone(),
+            fault,
+        })
+    }
+}
