@@ -40,23 +40,12 @@ where
 
     fn call(&self, request: http::Request<Incoming>) -> Answering<Fut> {
         let refusal = self.link.call();
-        self.link.enter(Phase::Running);
         let link = Arc::clone(&self.link);
-        if refusal.is_some() {
-            return Answering {
-                future: None,
-                refusal,
-                link,
-            };
+        if let Some(refusal) = refusal {
+            return Answering::refuse(refusal, link);
         }
         let request = self.prepare(request);
-        // The state of a caught panic is that of one request, and goes with it.
-        let future = catch_unwind(AssertUnwindSafe(|| (self.answer)(request, self.peer)));
-        Answering {
-            refusal: future.is_err().then_some(Refusal::Broken),
-            future: future.ok(),
-            link,
-        }
+        Answering::begin(|| (self.answer)(request, self.peer), link)
     }
 }
 
@@ -88,6 +77,30 @@ pin_project! {
         future: Option<Fut>,
         refusal: Option<Refusal>,
         link: Arc<Link>,
+    }
+}
+
+impl<Fut> Answering<Fut> {
+    /// That of the service, which is called here.
+    pub(crate) fn begin(service: impl FnOnce() -> Fut, link: Arc<Link>) -> Self {
+        link.enter(Phase::Running);
+        // The state of a caught panic is that of one request, and goes with it.
+        let future = catch_unwind(AssertUnwindSafe(service));
+        Self {
+            refusal: future.is_err().then_some(Refusal::Broken),
+            future: future.ok(),
+            link,
+        }
+    }
+
+    /// The refusal, without the service.
+    pub(crate) fn refuse(refusal: Refusal, link: Arc<Link>) -> Self {
+        link.enter(Phase::Running);
+        Self {
+            future: None,
+            refusal: Some(refusal),
+            link,
+        }
     }
 }
 
@@ -139,10 +152,7 @@ fn own<B>(mut response: Response<B>, link: &Arc<Link>) -> Response<AnswerBody<B>
             .headers_mut()
             .insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    response.map(|body| AnswerBody {
-        content: Content::Own { body },
-        turn: end_of(link),
-    })
+    response.map(|body| AnswerBody::new(Content::Own { body }, link))
 }
 
 fn problem<B>(refusal: Refusal, link: &Arc<Link>) -> Response<AnswerBody<B>> {
@@ -150,21 +160,22 @@ fn problem<B>(refusal: Refusal, link: &Arc<Link>) -> Response<AnswerBody<B>> {
     if let Some(id) = link.testify(refusal) {
         response.headers_mut().insert(REFUSAL, id);
     }
-    response.map(|text| AnswerBody {
-        content: Content::Problem { text: Some(text) },
-        turn: end_of(link),
-    })
-}
-
-fn end_of(link: &Arc<Link>) -> Turn {
-    Turn {
-        link: Arc::clone(link),
-    }
+    response.map(|text| AnswerBody::new(Content::Problem { text: Some(text) }, link))
 }
 
 /// Tells the connection, when it goes, that the answer is complete.
 pub(crate) struct Turn {
     link: Arc<Link>,
+}
+
+impl Turn {
+    /// The first piece of `data`; the others are put into `rest`.
+    fn give(&self, mut data: Bytes, rest: &mut Bytes) -> Bytes {
+        let piece = data.len().min(self.link.longest_piece());
+        self.link.give_piece(piece);
+        *rest = data.split_off(piece);
+        data
+    }
 }
 
 impl Drop for Turn {
@@ -178,7 +189,20 @@ pin_project! {
     pub(crate) struct AnswerBody<B> {
         #[pin]
         content: Content<B>,
+        // What is left of a piece that was too long to be given whole.
+        rest: Bytes,
         turn: Turn,
+    }
+}
+
+impl<B> AnswerBody<B> {
+    fn new(content: Content<B>, link: &Arc<Link>) -> Self {
+        let link = Arc::clone(link);
+        Self {
+            content,
+            rest: Bytes::new(),
+            turn: Turn { link },
+        }
     }
 }
 
@@ -198,19 +222,26 @@ impl<B: Body<Data = Bytes>> Body for AnswerBody<B> {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        match self.project().content.project() {
-            ContentProjection::Own { body } => body.poll_frame(context),
-            ContentProjection::Problem { text } => {
-                Poll::Ready(text.take().map(|text| Ok(Frame::data(text))))
-            }
-        }
+        let this = self.project();
+        this.turn.link.ask_for_piece();
+        let frame = match this.content.project() {
+            _ if !this.rest.is_empty() => Some(Ok(Frame::data(std::mem::take(this.rest)))),
+            ContentProjection::Own { body } => ready!(body.poll_frame(context)),
+            ContentProjection::Problem { text } => text.take().map(|text| Ok(Frame::data(text))),
+        };
+        let Some(Ok(frame)) = frame else {
+            return Poll::Ready(frame);
+        };
+        let frame = frame.map_data(|data| this.turn.give(data, this.rest));
+        Poll::Ready(Some(Ok(frame)))
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.content {
-            Content::Own { body } => body.is_end_stream(),
-            Content::Problem { text } => text.is_none(),
-        }
+        self.rest.is_empty()
+            && match &self.content {
+                Content::Own { body } => body.is_end_stream(),
+                Content::Problem { text } => text.is_none(),
+            }
     }
 
     fn size_hint(&self) -> SizeHint {

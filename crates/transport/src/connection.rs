@@ -18,7 +18,7 @@ use crate::gate::Gate;
 use crate::link::Link;
 use crate::threshold::{Entered, Threshold};
 use crate::watch::Watch;
-use crate::{Limits, Peer, Request};
+use crate::{Limits, Peer, Request, http2};
 
 /// hyper's own bound, up to which it needs no memory for the field list.
 const HYPER_MAX_HEADERS: usize = 100;
@@ -34,26 +34,44 @@ pub(crate) async fn drive<Io, F, Fut, B>(
 ) where
     Io: AsyncRead + AsyncWrite + Unpin,
     F: Fn(Request, Peer) -> Fut,
-    Fut: Future<Output = Response<B>> + 'static,
-    B: Body<Data = Bytes> + 'static,
+    Fut: Future<Output = Response<B>> + Send + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let Some(entered) = threshold.pass(io, peer, &limits, &link).await else {
         return;
     };
-    let Entered { stream, peer } = entered;
-    let gate = Gate::new(stream, Arc::clone(&limits), Arc::clone(&link));
+    if entered.http2 {
+        Box::pin(http2::drive(entered, limits, link, answer)).await;
+    } else {
+        drive_http1(entered, limits, link, answer).await;
+    }
+}
+
+async fn drive_http1<Io, F, Fut, B>(
+    entered: Entered<Io>,
+    limits: Arc<Limits>,
+    link: Arc<Link>,
+    answer: F,
+) where
+    Io: AsyncRead + AsyncWrite + Unpin,
+    F: Fn(Request, Peer) -> Fut,
+    Fut: Future<Output = Response<B>> + 'static,
+    B: Body<Data = Bytes> + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let gate = Gate::new(entered.stream, Arc::clone(&limits), Arc::clone(&link));
     let service = Answers {
         answer,
-        peer,
+        peer: entered.peer,
         limits: Arc::clone(&limits),
         link: Arc::clone(&link),
     };
     let connection = builder(&limits).serve_connection(TokioIo::new(gate), service);
     let mut connection = pin!(connection);
-    let mut watch = Watch::new(limits, link);
+    let mut watch = Watch::new(entered.deadline, limits, link);
     let end = poll_fn(|context| watch.poll_to_end(context, connection.as_mut())).await;
-    tracing::trace!(?end, %peer.address, "connection ended");
+    tracing::trace!(?end, %entered.peer.address, "connection ended");
 }
 
 fn builder(limits: &Limits) -> Builder {

@@ -242,7 +242,7 @@ fn set<'a>(slot: &mut Option<&'a [u8]>, value: &'a [u8], repeated: Refusal) -> R
 }
 
 /// RFC 9110, section 10.1.1: the only expectation there is.
-fn expectation(value: &[u8]) -> Result<(), Refusal> {
+pub(crate) fn expectation(value: &[u8]) -> Result<(), Refusal> {
     if value.eq_ignore_ascii_case(b"100-continue") {
         Ok(())
     } else {
@@ -251,7 +251,7 @@ fn expectation(value: &[u8]) -> Result<(), Refusal> {
 }
 
 /// Digits and nothing else: no sign, no list, no overflow (RFC 9110, section 8.6).
-fn parse_length(value: &[u8]) -> Result<u64, Refusal> {
+pub(crate) fn parse_length(value: &[u8]) -> Result<u64, Refusal> {
     // 18 digits are an exabyte, and cannot overflow.
     if value.is_empty() || value.len() > 18 || !value.iter().all(u8::is_ascii_digit) {
         return Err(Refusal::LengthInvalid);
@@ -266,7 +266,7 @@ fn parse_length(value: &[u8]) -> Result<u64, Refusal> {
 /// RFC 3986 lets a name hold sub-delimiters and percent escapes too; no host
 /// on the internet does, and a comma or semicolon there confuses those who read it
 /// as a list.
-fn is_host(value: &[u8]) -> bool {
+pub(crate) fn is_host(value: &[u8]) -> bool {
     let (host, port) = match value.first() {
         Some(b'[') => split_behind(value, b']'),
         _ => value.split_at(memchr(b':', value).unwrap_or(value.len())),
@@ -321,7 +321,7 @@ fn is_value(value: &[u8]) -> bool {
 
 /// RFC 3986 in the path. The query may also hold what clients leave unescaped
 /// there, as in `filter[asset]=BTC`.
-fn is_path_and_query(target: &[u8]) -> bool {
+pub(crate) fn is_path_and_query(target: &[u8]) -> bool {
     match memchr(b'?', target) {
         None => all(target, PATH),
         Some(mark) => all(&target[..mark], PATH) && all(&target[mark + 1..], PATH | QUERY),

@@ -1,13 +1,14 @@
 //! Listens: the accept loop with its limits and timeouts, and the strict gate
 //! for requests.
 //!
-//! It knows HTTP/1.1 (RFC 9112) and nothing of tokens, routes or dialects. The
+//! It knows HTTP/1.1 (RFC 9112), HTTP/2 (RFC 9113) and nothing of tokens, routes or dialects. The
 //! way of a request:
 //!
 //! ```text
-//! serve -> crowd (a place) -> threshold (PROXY header, TLS)
-//!                          -> connection, under its watch (deadlines, orders)
-//!                               gate (whole, well-formed heads) -> hyper -> answer (the service)
+//! serve -> crowd (a place) -> threshold (PROXY header, TLS, which HTTP)
+//!       -> connection, under its watch (deadlines, orders)
+//!            gate (whole, well-formed heads) -> hyper -> answer (the service)
+//!            or, over HTTP/2: hyper -> judge -> exchange (a task) -> answer
 //! ```
 
 mod answer;
@@ -18,8 +19,10 @@ mod certificates;
 mod chunks;
 mod connection;
 mod crowd;
+mod deadline;
 mod gate;
 mod head;
+mod http2;
 mod limits;
 mod link;
 mod listener;

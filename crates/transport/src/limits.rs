@@ -10,8 +10,8 @@ use std::time::Duration;
 pub struct Limits {
     /// From the first byte of a request head to its last, and from the accept
     /// to the end of the first head. Answered with 408 once a byte was seen.
-    /// What comes before HTTP, such as the handshake of TLS, has as long again
-    /// and ends without an answer.
+    /// A PROXY header and the handshake of TLS have as long again, each, and end
+    /// without an answer.
     pub header_read_timeout: Duration,
     /// How long a kept-alive connection may lie idle between two requests.
     pub idle_timeout: Duration,
@@ -27,7 +27,8 @@ pub struct Limits {
     /// From the end of the request head to the head of the answer; a request
     /// body that is read before the answer counts. Answered with 503.
     pub request_timeout: Option<Duration>,
-    /// The whole request head, request line and final empty line included.
+    /// The whole request head, request line and final empty line included; over
+    /// HTTP/2 the fields with 32 bytes more for each (RFC 9113, section 6.5.2).
     /// Above it: 431. The trailer section of a chunked body has the same bound.
     pub max_header_bytes: usize,
     /// Field lines in a request head. Above it: 431.
@@ -38,6 +39,9 @@ pub struct Limits {
     /// one that has been without a request for longest; only where every
     /// connection has a request running is the new one turned away with 503.
     pub max_connections: usize,
+    /// Requests at a time on one connection over HTTP/2. By as many more may its
+    /// peer give up than it waits for; beyond, the connection is cut.
+    pub max_streams: u32,
     /// How long running requests may go on after the shutdown signal.
     pub drain_timeout: Duration,
 }
@@ -55,6 +59,7 @@ impl Default for Limits {
             max_headers: 100,
             max_uri_bytes: 8 * 1024,
             max_connections: 10_000,
+            max_streams: 100,
             drain_timeout: Duration::from_secs(30),
         }
     }

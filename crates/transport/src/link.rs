@@ -2,10 +2,12 @@
 //! service above it, the driver around it, and the accept loop beside it.
 //!
 //! All but the accept loop run in one task, so the atomics carry no ordering;
-//! they are there because the parts cannot hold references to each other.
+//! they are there because the parts cannot hold references to each other. Over
+//! HTTP/2 each request has a link of its own, in its own task, and the
+//! connection's is kept by [`crate::http2`].
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::Waker;
 
@@ -61,6 +63,11 @@ pub(crate) struct Link {
     blocked: AtomicBool,
     passed: AtomicU64,
     called: AtomicU64,
+    /// How much of an answer hyper is given at a time, how much it has, and
+    /// whether it holds the last of it back because the peer takes no more.
+    longest_piece: usize,
+    given: AtomicUsize,
+    held_back: AtomicBool,
     refusal: OnceLock<Refusal>,
     overdue: AtomicBool,
     /// A request has come since the accept loop last looked for a place.
@@ -91,6 +98,9 @@ impl Link {
             blocked: AtomicBool::new(false),
             passed: AtomicU64::new(0),
             called: AtomicU64::new(0),
+            longest_piece: usize::MAX,
+            given: AtomicUsize::new(0),
+            held_back: AtomicBool::new(false),
             refusal: OnceLock::new(),
             overdue: AtomicBool::new(false),
             used: AtomicBool::new(false),
@@ -99,6 +109,21 @@ impl Link {
             witness,
             peer: OnceLock::new(),
         }
+    }
+
+    /// One for a request that runs in a task of its own, and whose answer is
+    /// given in pieces: h2 would take one of any length.
+    pub(crate) fn branch(&self, peer: Peer, longest_piece: usize) -> Self {
+        let branch = Self {
+            longest_piece,
+            ..Self::new(self.witness.clone())
+        };
+        branch.belongs_to(peer);
+        branch
+    }
+
+    pub(crate) fn longest_piece(&self) -> usize {
+        self.longest_piece
     }
 
     pub(crate) fn belongs_to(&self, peer: Peer) {
@@ -166,6 +191,25 @@ impl Link {
         self.body_open.load(Relaxed) && is_last
     }
 
+    /// hyper has taken a piece of the answer, and asks for no more before it is
+    /// rid of that.
+    pub(crate) fn give_piece(&self, bytes: usize) {
+        self.given.store(self.given() + bytes, Relaxed);
+        self.held_back.store(true, Relaxed);
+    }
+
+    pub(crate) fn ask_for_piece(&self) {
+        self.held_back.store(false, Relaxed);
+    }
+
+    pub(crate) fn given(&self) -> usize {
+        self.given.load(Relaxed)
+    }
+
+    pub(crate) fn held_back(&self) -> bool {
+        self.held_back.load(Relaxed)
+    }
+
     // Requests: counted where they pass the gate and where hyper hands them on,
     // so that a refusal meets the request it was meant for and none before it.
 
@@ -220,6 +264,11 @@ impl Link {
         self.order.fetch_max(order as u8, Relaxed);
         // Taking the lock is what makes the order visible to a driver that
         // registers its waker right now.
+        self.wake();
+    }
+
+    /// Makes the driver look again.
+    pub(crate) fn wake(&self) {
         let waker = self
             .waker
             .lock()

@@ -18,19 +18,21 @@ pub struct Listener {
     tcp: TcpListener,
     tls: Option<Tls>,
     proxies: Option<Vec<IpNet>>,
+    http2: bool,
 }
 
 impl Listener {
-    /// One that speaks in the open.
+    /// One that speaks in the open, HTTP/1.1 and, to who knows it, HTTP/2.
     pub fn new(tcp: TcpListener) -> Self {
         Self {
             tcp,
             tls: None,
             proxies: None,
+            http2: true,
         }
     }
 
-    /// Speaks TLS, and nothing else.
+    /// Speaks TLS, and nothing else; in it HTTP/2 or 1.1, as is agreed upon.
     #[must_use]
     pub fn with_tls(mut self, tls: Tls) -> Self {
         self.tls = Some(tls);
@@ -46,10 +48,18 @@ impl Listener {
         self
     }
 
+    /// Speaks HTTP/1.1 alone.
+    #[must_use]
+    pub fn without_http2(mut self) -> Self {
+        self.http2 = false;
+        self
+    }
+
     pub(crate) fn parts(self) -> (TcpListener, Threshold) {
         let threshold = Threshold {
             proxies: self.proxies.map(Arc::from),
-            tls: self.tls.map(|tls| tls.offering(false)),
+            http2: self.http2,
+            tls: self.tls.map(|tls| tls.offering(self.http2)),
         };
         (self.tcp, threshold)
     }

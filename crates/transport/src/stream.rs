@@ -4,14 +4,44 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::server::TlsStream;
 
 /// What HTTP is read from and written to.
-pub(crate) enum Stream<Io> {
+pub(crate) struct Stream<Io> {
+    /// Bytes that were read to see which HTTP it is.
+    begun: BytesMut,
+    wire: Wire<Io>,
+}
+
+enum Wire<Io> {
     Plain(Io),
     /// Boxed: the state of a session is larger than all else of a connection.
     Tls(Box<TlsStream<Io>>),
+}
+
+impl<Io> Stream<Io> {
+    /// What was read already comes first.
+    pub(crate) fn plain(begun: BytesMut, io: Io) -> Self {
+        let wire = Wire::Plain(io);
+        Self { begun, wire }
+    }
+
+    pub(crate) fn tls(io: TlsStream<Io>) -> Self {
+        let wire = Wire::Tls(Box::new(io));
+        let begun = BytesMut::new();
+        Self { begun, wire }
+    }
+
+    fn give_begun(&mut self, buffer: &mut ReadBuf<'_>) {
+        let size = self.begun.len().min(buffer.remaining());
+        buffer.put_slice(&self.begun[..size]);
+        self.begun.advance(size);
+        if self.begun.is_empty() {
+            self.begun = BytesMut::new();
+        }
+    }
 }
 
 impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<Io> {
@@ -20,9 +50,14 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<Io> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(io) => Pin::new(io).poll_read(context, buffer),
-            Self::Tls(io) => Pin::new(io).poll_read(context, buffer),
+        let stream = self.get_mut();
+        if !stream.begun.is_empty() {
+            stream.give_begun(buffer);
+            return Poll::Ready(Ok(()));
+        }
+        match &mut stream.wire {
+            Wire::Plain(io) => Pin::new(io).poll_read(context, buffer),
+            Wire::Tls(io) => Pin::new(io).poll_read(context, buffer),
         }
     }
 }
@@ -33,9 +68,9 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<Io> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(io) => Pin::new(io).poll_write(context, bytes),
-            Self::Tls(io) => Pin::new(io).poll_write(context, bytes),
+        match &mut self.get_mut().wire {
+            Wire::Plain(io) => Pin::new(io).poll_write(context, bytes),
+            Wire::Tls(io) => Pin::new(io).poll_write(context, bytes),
         }
     }
 
@@ -44,30 +79,30 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<Io> {
         context: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(io) => Pin::new(io).poll_write_vectored(context, pieces),
-            Self::Tls(io) => Pin::new(io).poll_write_vectored(context, pieces),
+        match &mut self.get_mut().wire {
+            Wire::Plain(io) => Pin::new(io).poll_write_vectored(context, pieces),
+            Wire::Tls(io) => Pin::new(io).poll_write_vectored(context, pieces),
         }
     }
 
     fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Plain(io) => io.is_write_vectored(),
-            Self::Tls(io) => io.is_write_vectored(),
+        match &self.wire {
+            Wire::Plain(io) => io.is_write_vectored(),
+            Wire::Tls(io) => io.is_write_vectored(),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(io) => Pin::new(io).poll_flush(context),
-            Self::Tls(io) => Pin::new(io).poll_flush(context),
+        match &mut self.get_mut().wire {
+            Wire::Plain(io) => Pin::new(io).poll_flush(context),
+            Wire::Tls(io) => Pin::new(io).poll_flush(context),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(io) => Pin::new(io).poll_shutdown(context),
-            Self::Tls(io) => Pin::new(io).poll_shutdown(context),
+        match &mut self.get_mut().wire {
+            Wire::Plain(io) => Pin::new(io).poll_shutdown(context),
+            Wire::Tls(io) => Pin::new(io).poll_shutdown(context),
         }
     }
 }

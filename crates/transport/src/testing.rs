@@ -65,7 +65,11 @@ impl House {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        Self::behind(Threshold::default(), limits, answer)
+        let threshold = Threshold {
+            http2: true,
+            ..Threshold::default()
+        };
+        Self::behind(threshold, limits, answer)
     }
 
     pub(crate) fn behind<F, Fut, B>(threshold: Threshold, limits: Limits, answer: F) -> Self

@@ -1,7 +1,7 @@
-//! What comes before HTTP on a connection: the header of a trusted proxy, then
-//! the handshake of TLS.
+//! What comes before HTTP on a connection: the header of a trusted proxy, the
+//! handshake of TLS, and the signs of which HTTP it is.
 //!
-//! All of it together has [`Limits::header_read_timeout`]. Meanwhile the
+//! Each has [`Limits::header_read_timeout`]. Meanwhile the
 //! connection holds its place in the crowd as one without a request, so that it
 //! can be asked to make room, and delays nobody: each is in a task of its own.
 
@@ -10,16 +10,20 @@ use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
+use bytes::BytesMut;
 use ipnet::IpNet;
 use rustls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::time::{Instant, sleep_until};
 use tokio_rustls::TlsAcceptor;
 
+use crate::http2::PREFACE;
 use crate::link::{Link, Order};
 use crate::refusal::Refusal;
 use crate::stream::Stream;
+use crate::tls::HTTP_2;
 use crate::turned_away::part;
 use crate::{Limits, Peer, proxy_protocol};
 
@@ -29,12 +33,17 @@ pub(crate) struct Threshold {
     /// The proxies that are let in, where only they are.
     pub(crate) proxies: Option<Arc<[IpNet]>>,
     pub(crate) tls: Option<Arc<ServerConfig>>,
+    /// Whether HTTP/2 is spoken too.
+    pub(crate) http2: bool,
 }
 
 /// A connection on which HTTP begins.
 pub(crate) struct Entered<Io> {
     pub(crate) stream: Stream<Io>,
+    pub(crate) http2: bool,
     pub(crate) peer: Peer,
+    /// When the first request must have come.
+    pub(crate) deadline: Instant,
 }
 
 impl Threshold {
@@ -54,8 +63,7 @@ impl Threshold {
     where
         Io: AsyncRead + AsyncWrite + Unpin,
     {
-        let deadline = Instant::now() + limits.header_read_timeout;
-        match self.steps(io, peer, deadline, link).await {
+        match self.steps(io, peer, limits.header_read_timeout, link).await {
             Ok(entered) => Some(entered),
             Err(refusal) => {
                 link.belongs_to(peer);
@@ -68,27 +76,64 @@ impl Threshold {
     async fn steps<Io>(
         &self,
         mut io: Io,
-        peer: Peer,
-        deadline: Instant,
+        mut peer: Peer,
+        limit: Duration,
         link: &Link,
     ) -> Result<Entered<Io>, Ended>
     where
         Io: AsyncRead + AsyncWrite + Unpin,
     {
-        let mut peer = peer;
+        let mut deadline = Instant::now() + limit;
         if let Some(trusted) = &self.proxies {
             let introduced = Box::pin(introduced(trusted, &mut io, peer));
-            peer = in_time(link, deadline, Refusal::ProxyCutOff, introduced).await?;
+            let late = Some(Refusal::ProxyCutOff);
+            peer = in_time(link, deadline, late, introduced).await?;
+            deadline = Instant::now() + limit;
         }
         link.belongs_to(peer);
-        let Some(config) = &self.tls else {
-            let stream = Stream::Plain(io);
-            return Ok(Entered { stream, peer });
+        let (stream, http2) = match &self.tls {
+            Some(config) => {
+                let handshake = Box::pin(handshake(Arc::clone(config), io, peer));
+                let late = Some(Refusal::Handshake);
+                let secured = in_time(link, deadline, late, handshake).await?;
+                peer.tls = true;
+                deadline = Instant::now() + limit;
+                secured
+            }
+            None => self.in_the_open(io, deadline, link).await?,
         };
-        let handshake = Box::pin(handshake(Arc::clone(config), io, peer));
-        let stream = in_time(link, deadline, Refusal::Handshake, handshake).await?;
-        peer.tls = true;
-        Ok(Entered { stream, peer })
+        Ok(Entered {
+            stream,
+            http2,
+            peer,
+            deadline,
+        })
+    }
+
+    /// Without TLS a client that knows that HTTP/2 is spoken here begins with
+    /// its preface (RFC 9113, section 3.3).
+    async fn in_the_open<Io>(
+        &self,
+        mut io: Io,
+        deadline: Instant,
+        link: &Link,
+    ) -> Result<(Stream<Io>, bool), Ended>
+    where
+        Io: AsyncRead + Unpin,
+    {
+        let mut begun = BytesMut::new();
+        if !self.http2 {
+            return Ok((Stream::plain(begun, io), false));
+        }
+        let looking = Box::pin(begins_http2(&mut io, &mut begun));
+        let http2 = match in_time(link, deadline, None, looking).await {
+            Err(None) if link.order() == Order::None && !begun.is_empty() => {
+                link.refuse(Refusal::HeadTooSlow);
+                false
+            }
+            known => known?,
+        };
+        Ok((Stream::plain(begun, io), http2))
     }
 }
 
@@ -114,13 +159,20 @@ where
     })
 }
 
-async fn handshake<Io>(config: Arc<ServerConfig>, io: Io, peer: Peer) -> Result<Stream<Io>, Ended>
+async fn handshake<Io>(
+    config: Arc<ServerConfig>,
+    io: Io,
+    peer: Peer,
+) -> Result<(Stream<Io>, bool), Ended>
 where
     Io: AsyncRead + AsyncWrite + Unpin,
 {
     let accept = TlsAcceptor::from(config).accept(io).into_fallible();
     match accept.await {
-        Ok(stream) => Ok(Stream::Tls(Box::new(stream))),
+        Ok(stream) => {
+            let http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP_2);
+            Ok((Stream::tls(stream), http2))
+        }
         Err((error, _)) if error.kind() == io::ErrorKind::UnexpectedEof => Err(None),
         Err((error, io)) => {
             tracing::debug!(%error, %peer.address, "no TLS handshake");
@@ -131,11 +183,31 @@ where
     }
 }
 
+/// Reads until it is clear whether these are the bytes of HTTP/2; so much of
+/// HTTP/1.1 is read as has come.
+async fn begins_http2<Io>(io: &mut Io, begun: &mut BytesMut) -> Result<bool, Ended>
+where
+    Io: AsyncRead + Unpin,
+{
+    begun.reserve(1024);
+    loop {
+        // An end or an error shows again to whoever reads on.
+        let more = io.read_buf(begun).await.unwrap_or_default();
+        let common = begun.len().min(PREFACE.len());
+        if more == 0 || begun[..common] != PREFACE[..common] {
+            return Ok(false);
+        }
+        if common == PREFACE.len() {
+            return Ok(true);
+        }
+    }
+}
+
 /// Ends `step` if it is `late`, or if the connection is asked to go.
 async fn in_time<T>(
     link: &Link,
     deadline: Instant,
-    late: Refusal,
+    late: Ended,
     step: impl Future<Output = Result<T, Ended>>,
 ) -> Result<T, Ended> {
     let (mut step, mut alarm) = (pin!(step), pin!(sleep_until(deadline)));
@@ -147,15 +219,17 @@ async fn in_time<T>(
         if let Poll::Ready(done) = step.as_mut().poll(context) {
             return Poll::Ready(done);
         }
-        alarm.as_mut().poll(context).map(|()| Err(Some(late)))
+        alarm.as_mut().poll(context).map(|()| Err(late))
     })
     .await
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
+    use bytes::Bytes;
+    use http_body_util::{BodyExt, Full};
+    use hyper::client::conn::http2::handshake;
+    use hyper_util::rt::{TokioExecutor, TokioIo};
     use rustls::{ALL_VERSIONS, ClientConfig};
     use tempfile::tempdir;
     use tokio::io::AsyncWriteExt;
@@ -218,6 +292,34 @@ mod tests {
         assert_eq!(chosen, Some(&b"http/1.1"[..]));
         config.alpn_protocols = vec![b"h2".to_vec()];
         assert!(house.connect().secured(config).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn http_2_is_agreed_upon_where_it_is_served() {
+        let directory = tempdir().unwrap();
+        let pair = Pair::make(directory.path(), "server", 1);
+        let tls = Tls::load(&pair.certificate, &pair.key).unwrap();
+        let threshold = Threshold {
+            tls: Some(tls.offering(true)),
+            ..Threshold::default()
+        };
+        let who = |request: crate::Request, peer: Peer| async move {
+            text(&format!("{:?} {}", request.version(), peer.tls))
+        };
+        let house = House::behind(threshold, limits(), who);
+        let mut config = pair.client(ALL_VERSIONS);
+        assert_eq!(
+            secured(&house, &config).await.get().await.body,
+            "HTTP/1.1 true"
+        );
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let io = TokioIo::new(secured(&house, &config).await.stream);
+        let (mut sender, connection) = handshake(TokioExecutor::new(), io).await.unwrap();
+        tokio::spawn(connection);
+        let request = http::Request::get("https://h/").body(Full::<Bytes>::default());
+        let answer = sender.send_request(request.unwrap()).await.unwrap();
+        let said = answer.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(said, "HTTP/2.0 true");
     }
 
     #[tokio::test(start_paused = true)]
@@ -311,6 +413,7 @@ mod tests {
         let threshold = Threshold {
             proxies: Some(Arc::new([trusted.parse().unwrap()])),
             tls: tls.map(|tls| tls.offering(false)),
+            http2: false,
         };
         let who = |_, peer: Peer| async move {
             text(&format!("{} via {:?} {}", peer.address, peer.via, peer.tls))

@@ -25,7 +25,7 @@ pub use self::fault::TlsFault;
 use self::stamp::Stamp;
 
 /// RFC 7301, section 6 and RFC 9113, section 3.2.
-const HTTP_2: &[u8] = b"h2";
+pub(crate) const HTTP_2: &[u8] = b"h2";
 const HTTP_1_1: &[u8] = b"http/1.1";
 
 /// A certificate with its key, and how to speak TLS with them. Clones share

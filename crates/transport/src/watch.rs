@@ -10,17 +10,19 @@ use std::time::Duration;
 
 use http_body::Body;
 use hyper::body::Incoming;
+use hyper::rt::bounds::Http2ServerConnExec;
 use hyper::rt::{Read, Write};
-use hyper::server::conn::http1::Connection;
+use hyper::server::conn::{http1, http2};
 use hyper::service::HttpService;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
 use crate::Limits;
+use crate::deadline::Deadline;
 use crate::link::{Link, Order, Phase, View};
 use crate::refusal::Refusal;
 
 /// How long a peer may take to close after the last answer, if it was still sending.
-const LINGER: Duration = Duration::from_secs(2);
+pub(crate) const LINGER: Duration = Duration::from_secs(2);
 
 /// How a connection ended.
 #[derive(Debug)]
@@ -38,7 +40,7 @@ pub(crate) trait Steered: Future<Output = hyper::Result<()>> {
     fn finish(self: Pin<&mut Self>);
 }
 
-impl<Io, S, B> Steered for Connection<Io, S>
+impl<Io, S, B> Steered for http1::Connection<Io, S>
 where
     Io: Read + Write + Unpin,
     S: HttpService<Incoming, ResBody = B>,
@@ -51,15 +53,26 @@ where
     }
 }
 
+impl<Io, S, B, E> Steered for http2::Connection<Io, S, E>
+where
+    Io: Read + Write + Unpin,
+    S: HttpService<Incoming, ResBody = B>,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: Body + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+    E: Http2ServerConnExec<S::Future, B>,
+{
+    fn finish(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
 /// Keeps the deadline of the phase that the connection is in.
 pub(crate) struct Watch {
     limits: Arc<Limits>,
     link: Arc<Link>,
     seen: View,
-    deadline: Option<Instant>,
-    /// Left alone when a deadline moves away, which is nearly always: it goes
-    /// off early once in a while and is set anew.
-    alarm: Pin<Box<Sleep>>,
+    deadline: Deadline,
     finishing: bool,
 }
 
@@ -74,12 +87,11 @@ enum Next {
 }
 
 impl Watch {
-    pub(crate) fn new(limits: Arc<Limits>, link: Arc<Link>) -> Self {
-        let deadline = Instant::now() + limits.header_read_timeout;
+    /// The first head must have come by `deadline`.
+    pub(crate) fn new(deadline: Instant, limits: Arc<Limits>, link: Arc<Link>) -> Self {
         Self {
             seen: link.view(),
-            deadline: Some(deadline),
-            alarm: Box::pin(sleep_until(deadline)),
+            deadline: Deadline::at(deadline),
             finishing: false,
             limits,
             link,
@@ -141,20 +153,10 @@ impl Watch {
         let view = self.link.view();
         if view != self.seen {
             self.seen = view;
-            self.deadline = self.limit().map(|limit| Instant::now() + limit);
+            let limit = self.limit();
+            self.deadline.set(limit.map(|limit| Instant::now() + limit));
         }
-        let Some(deadline) = self.deadline else {
-            return Poll::Pending;
-        };
-        if deadline < self.alarm.deadline() {
-            self.alarm.as_mut().reset(deadline);
-        }
-        ready!(self.alarm.as_mut().poll(context));
-        if self.alarm.deadline() < deadline {
-            self.alarm.as_mut().reset(deadline);
-            ready!(self.alarm.as_mut().poll(context));
-        }
-        Poll::Ready(())
+        self.deadline.poll(context)
     }
 
     /// How long what was seen may last.
@@ -172,7 +174,7 @@ impl Watch {
 
     /// What to do when it has lasted too long.
     fn overdue(&mut self) -> Next {
-        self.deadline = None;
+        self.deadline.set(None);
         match self.seen.phase {
             Phase::Waiting if self.seen.head_begun => {
                 self.link.refuse(Refusal::HeadTooSlow);

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use countersign_transport::Limits;
+use countersign_transport::{Limits, Listener};
 
 use crate::cases::{Case, parse};
 use crate::server::Server;
@@ -50,6 +50,19 @@ fn connection_cases() {
 #[test]
 fn size_cases() {
     run(include_str!("gate/sizes.txt"));
+}
+
+#[test]
+fn the_preface_of_http_2_is_refused_where_it_is_not_spoken() {
+    let server = Server::behind(limits(), Listener::without_http2);
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    let answer = (505, "Only HTTP/1.1 and HTTP/1.0".to_owned());
+    check(
+        server.address,
+        &case("preface".to_owned(), preface, answer),
+        4096,
+    );
+    server.stop();
 }
 
 #[test]

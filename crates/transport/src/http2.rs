@@ -1,0 +1,138 @@
+//! HTTP/2 (RFC 9113): the same service, limits and refusals as over HTTP/1.1.
+//!
+//! h2 reads frames and fields, refuses what is malformed there, and bounds
+//! resets and CONTINUATION floods. [`judge`] refuses the rest and makes of each
+//! request what a service knows from HTTP/1.1. Every request runs in a task of
+//! its own with its own deadlines ([`exchange`]); the connection has those that
+//! hold between requests ([`watch`]). Neither server push nor CONNECT is offered.
+
+mod exchange;
+mod judge;
+mod paced;
+mod streams;
+mod watch;
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Response;
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::http2::Builder;
+use hyper::service::Service;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use self::exchange::Exchanges;
+use self::paced::Paced;
+use self::streams::Streams;
+use self::watch::Watch;
+use crate::answer::{AnswerBody, Answering};
+use crate::link::Link;
+use crate::threshold::Entered;
+use crate::{Limits, Peer, Request, RequestBody};
+
+/// What a client says first (RFC 9113, section 3.4).
+pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// How much of one request body, and of all on a connection, may lie unread
+/// here before the peer must wait.
+const STREAM_WINDOW: u32 = 64 * 1024;
+const CONNECTION_WINDOW: u32 = 256 * 1024;
+
+/// How much of one answer h2 takes before the peer has room for it.
+const SEND_BUFFER: usize = 64 * 1024;
+
+/// Streams that the peer resets before they were looked at, and that h2 resets
+/// because they are malformed: above, the connection ends (CVE-2023-44487,
+/// CVE-2025-8671).
+const PENDING_RESETS: usize = 20;
+const OWN_RESETS: usize = 100;
+
+/// How long a peer may be silent while a request runs, and how long it may take
+/// to say that it is still there.
+const PING_EVERY: Duration = Duration::from_secs(20);
+const PING_PATIENCE: Duration = Duration::from_secs(20);
+
+/// Serves one connection to its end.
+pub(crate) async fn drive<Io, F, Fut, B>(
+    entered: Entered<Io>,
+    limits: Arc<Limits>,
+    link: Arc<Link>,
+    answer: F,
+) where
+    Io: AsyncRead + AsyncWrite + Unpin,
+    F: Fn(Request, Peer) -> Fut,
+    Fut: Future<Output = Response<B>> + Send + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let streams = Arc::new(Streams::new(link));
+    let exchanges = Exchanges::new(Arc::clone(&streams), Arc::clone(&limits));
+    let io = Paced::new(entered.stream, &limits, Arc::clone(&streams));
+    let service = Requests {
+        answer,
+        peer: entered.peer,
+        limits: Arc::clone(&limits),
+        streams: Arc::clone(&streams),
+    };
+    let connection = builder(exchanges, &limits).serve_connection(TokioIo::new(io), service);
+    let mut connection = pin!(connection);
+    let mut watch = Watch::new(entered.deadline, limits, streams);
+    let end = poll_fn(|context| watch.poll_to_end(context, connection.as_mut())).await;
+    tracing::trace!(?end, %entered.peer.address, "connection ended");
+}
+
+fn builder(exchanges: Exchanges, limits: &Limits) -> Builder<Exchanges> {
+    let mut builder = Builder::new(exchanges);
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits.max_streams)
+        .max_header_list_size(u32::try_from(limits.max_header_bytes).unwrap_or(u32::MAX))
+        .max_pending_accept_reset_streams(PENDING_RESETS)
+        .max_local_error_reset_streams(OWN_RESETS)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(SEND_BUFFER)
+        .keep_alive_interval(PING_EVERY)
+        .keep_alive_timeout(PING_PATIENCE);
+    builder
+}
+
+/// The answer function, bound to one connection.
+struct Requests<F> {
+    answer: F,
+    peer: Peer,
+    limits: Arc<Limits>,
+    streams: Arc<Streams>,
+}
+
+impl<F, Fut, B> Service<http::Request<Incoming>> for Requests<F>
+where
+    F: Fn(Request, Peer) -> Fut,
+    Fut: Future<Output = Response<B>>,
+    B: Body<Data = Bytes>,
+{
+    type Response = Response<AnswerBody<B>>;
+    type Error = Infallible;
+    type Future = Answering<Fut>;
+
+    fn call(&self, request: http::Request<Incoming>) -> Answering<Fut> {
+        let link = self.streams.open(self.peer);
+        match judge::judge(request, &self.limits) {
+            Ok(request) => {
+                let request = request.map(|body| RequestBody::new(body, &self.limits));
+                Answering::begin(|| (self.answer)(request, self.peer), link)
+            }
+            Err(refusal) => Answering::refuse(refusal, link),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,128 @@
+//! One request and its answer, in a task of its own, with their deadlines.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use hyper::rt::Executor;
+use pin_project_lite::pin_project;
+use tokio::time::{Sleep, sleep};
+
+use super::streams::Streams;
+use crate::Limits;
+use crate::link::{Link, Phase};
+use crate::pace::Pace;
+
+/// Runs what hyper makes of each request.
+#[derive(Clone)]
+pub(super) struct Exchanges {
+    streams: Arc<Streams>,
+    limits: Arc<Limits>,
+}
+
+impl Exchanges {
+    pub(super) fn new(streams: Arc<Streams>, limits: Arc<Limits>) -> Self {
+        Self { streams, limits }
+    }
+}
+
+impl<Fut> Executor<Fut> for Exchanges
+where
+    Fut: Future<Output = ()> + Send + 'static,
+{
+    /// hyper calls the service and hands over the rest of the exchange right
+    /// after, so the newest request is the one that this is about.
+    fn execute(&self, future: Fut) {
+        if let Some(link) = self.streams.take_newest() {
+            let course = Course::new(link, Arc::clone(&self.streams), &self.limits);
+            tokio::spawn(Exchange { future, course });
+        }
+    }
+}
+
+pin_project! {
+    struct Exchange<Fut> {
+        #[pin]
+        future: Fut,
+        course: Course,
+    }
+}
+
+impl<Fut: Future<Output = ()>> Future for Exchange<Fut> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let mut this = self.project();
+        loop {
+            let ended = this.future.as_mut().poll(context).is_ready();
+            this.course.settle();
+            if ended || ready!(this.course.poll_late(context)) {
+                // Dropped before its end it resets the stream.
+                return Poll::Ready(());
+            }
+        }
+    }
+}
+
+/// How far an exchange has come, and how long it may stay there.
+struct Course {
+    link: Arc<Link>,
+    streams: Arc<Streams>,
+    /// Until the service has answered.
+    alarm: Option<Pin<Box<Sleep>>>,
+    answer: Pace,
+    given: usize,
+}
+
+impl Course {
+    fn new(link: Arc<Link>, streams: Arc<Streams>, limits: &Limits) -> Self {
+        Self {
+            alarm: limits.request_timeout.map(|limit| Box::pin(sleep(limit))),
+            answer: Pace::new(limits.write_timeout, limits.min_rate),
+            given: 0,
+            link,
+            streams,
+        }
+    }
+
+    /// Notes what hyper has taken of the answer.
+    fn settle(&mut self) {
+        let given = self.link.given();
+        let more = given - self.given;
+        if more > 0 {
+            self.given = given;
+            self.answer.moved(more);
+        }
+    }
+
+    /// Ready when something is late: true if the peer is, and the exchange is
+    /// over; false if the service is, and will be answered for.
+    fn poll_late(&mut self, context: &mut Context<'_>) -> Poll<bool> {
+        match self.link.phase() {
+            Phase::Running => {
+                let Some(alarm) = &mut self.alarm else {
+                    return Poll::Pending;
+                };
+                ready!(alarm.as_mut().poll(context));
+                self.alarm = None;
+                self.link.set_overdue();
+                Poll::Ready(false)
+            }
+            Phase::Answering if self.link.held_back() => {
+                self.answer.poll_too_slow(context).map(|()| true)
+            }
+            _ => {
+                // The service has the word: no time of the peer's.
+                self.answer.moved(0);
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Drop for Course {
+    fn drop(&mut self) {
+        self.streams.close(self.link.phase() != Phase::Running);
+    }
+}

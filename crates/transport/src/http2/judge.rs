@@ -1,0 +1,112 @@
+//! The strict reading of a request head (RFC 9113, section 8.3), and its
+//! translation into what HTTP/1.1 would have brought.
+//!
+//! h2 has seen to the names of fields, to those that belong to a connection, to
+//! pseudo-fields and to a `content-length` that the data contradict.
+
+use http::header::{CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderMap, HeaderValue};
+use http::{Method, Request, Uri};
+use hyper::upgrade::OnUpgrade;
+
+use crate::Limits;
+use crate::head::{expectation, is_host, is_path_and_query, parse_length};
+use crate::refusal::Refusal;
+
+/// The request with a target in origin form, exactly one `Host`, and at most
+/// one `Cookie`.
+pub(crate) fn judge<B>(mut request: Request<B>, limits: &Limits) -> Result<Request<B>, Refusal> {
+    if request.method() == Method::CONNECT {
+        return Err(Refusal::Tunnel);
+    }
+    request.extensions_mut().remove::<OnUpgrade>();
+    let target = origin_form(&request, limits)?;
+    let host = host(&request)?;
+    check_fields(request.headers(), limits)?;
+    *request.uri_mut() = target;
+    let fields = request.headers_mut();
+    fields.insert(HOST, host);
+    join_cookies(fields)?;
+    Ok(request)
+}
+
+fn origin_form<B>(request: &Request<B>, limits: &Limits) -> Result<Uri, Refusal> {
+    let uri = request.uri();
+    if uri.scheme_str().is_some_and(|scheme| !is_http(scheme)) {
+        return Err(Refusal::Target);
+    }
+    let target = uri.path_and_query().ok_or(Refusal::Target)?;
+    if target.as_str().len() > limits.max_uri_bytes {
+        return Err(Refusal::TargetTooLong);
+    }
+    match target.as_str().as_bytes() {
+        b"*" if request.method() == Method::OPTIONS => Err(Refusal::ServerTarget),
+        path @ [b'/', ..] if is_path_and_query(path) => Ok(Uri::from(target.clone())),
+        _ => Err(Refusal::Target),
+    }
+}
+
+fn is_http(scheme: &str) -> bool {
+    scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")
+}
+
+/// Section 8.3.1: `:authority`, or `Host` where there is none; never two that differ.
+fn host<B>(request: &Request<B>) -> Result<HeaderValue, Refusal> {
+    let mut fields = request.headers().get_all(HOST).iter();
+    let field = fields.next();
+    if fields.next().is_some() {
+        return Err(Refusal::HostRepeated);
+    }
+    let authority = request.uri().authority().map(|it| it.as_str().as_bytes());
+    let host = match (authority, field.map(HeaderValue::as_bytes)) {
+        (None, None) => return Err(Refusal::HostMissing),
+        (Some(one), Some(other)) if !one.eq_ignore_ascii_case(other) => {
+            return Err(Refusal::HostDiffers);
+        }
+        (Some(host), _) | (None, Some(host)) => host,
+    };
+    if !is_host(host) {
+        return Err(Refusal::HostInvalid);
+    }
+    HeaderValue::from_bytes(host).map_err(|_| Refusal::HostInvalid)
+}
+
+fn check_fields(fields: &HeaderMap, limits: &Limits) -> Result<(), Refusal> {
+    // Host counts, whichever way it came.
+    let count = fields.len() + usize::from(!fields.contains_key(HOST));
+    if count > limits.max_headers {
+        return Err(Refusal::TooManyFields);
+    }
+    // Section 8.2.1: no value begins or ends with white space.
+    let padded = |value: &HeaderValue| value.as_bytes().trim_ascii() != value.as_bytes();
+    if fields.values().any(padded) {
+        return Err(Refusal::Field);
+    }
+    check_length(fields)?;
+    fields
+        .get_all(EXPECT)
+        .iter()
+        .try_for_each(|value| expectation(value.as_bytes()))
+}
+
+fn check_length(fields: &HeaderMap) -> Result<(), Refusal> {
+    let mut lengths = fields.get_all(CONTENT_LENGTH).iter();
+    let Some(length) = lengths.next() else {
+        return Ok(());
+    };
+    if lengths.next().is_some() {
+        return Err(Refusal::LengthRepeated);
+    }
+    parse_length(length.as_bytes()).map(drop)
+}
+
+/// Section 8.2.3: crumbs are one field again before anybody else sees them.
+fn join_cookies(fields: &mut HeaderMap) -> Result<(), Refusal> {
+    let crumbs: Vec<_> = fields.get_all(COOKIE).iter().collect();
+    if crumbs.len() < 2 {
+        return Ok(());
+    }
+    let crumbs: Vec<_> = crumbs.iter().map(|crumb| crumb.as_bytes()).collect();
+    let whole = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])).map_err(|_| Refusal::Field)?;
+    fields.insert(COOKIE, whole);
+    Ok(())
+}

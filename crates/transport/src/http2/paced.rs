@@ -1,0 +1,98 @@
+//! The stream under HTTP/2: bounds how long the peer may leave unread what is
+//! written.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::streams::Streams;
+use crate::Limits;
+use crate::pace::Pace;
+
+pub(super) struct Paced<Io> {
+    io: Io,
+    pace: Pace,
+    streams: Arc<Streams>,
+}
+
+impl<Io> Paced<Io> {
+    pub(super) fn new(io: Io, limits: &Limits, streams: Arc<Streams>) -> Self {
+        Self {
+            io,
+            pace: Pace::new(limits.write_timeout, limits.min_rate),
+            streams,
+        }
+    }
+
+    fn paced(
+        &mut self,
+        context: &mut Context<'_>,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        self.streams.link().set_blocked(written.is_pending());
+        match &written {
+            Poll::Ready(Ok(size)) => {
+                self.pace.moved(*size);
+                self.streams.count_written(*size);
+            }
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => {
+                ready!(self.pace.poll_too_slow(context));
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+        }
+        written
+    }
+}
+
+impl<Io: AsyncRead + Unpin> AsyncRead for Paced<Io> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_read(context, buffer)
+    }
+}
+
+impl<Io: AsyncWrite + Unpin> AsyncWrite for Paced<Io> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.io).poll_write(context, bytes);
+        this.paced(context, written)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.io).poll_write_vectored(context, pieces);
+        this.paced(context, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    /// Under TLS what was written may still wait here.
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let flushed = Pin::new(&mut this.io).poll_flush(context);
+        this.paced(context, flushed.map_ok(|()| 0)).map_ok(|_| ())
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let shut = Pin::new(&mut this.io).poll_shutdown(context);
+        this.paced(context, shut.map_ok(|()| 0)).map_ok(|_| ())
+    }
+}

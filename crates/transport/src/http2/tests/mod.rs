@@ -1,0 +1,3 @@
+mod heads;
+mod raw;
+mod stories;
