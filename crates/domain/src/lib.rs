@@ -9,6 +9,7 @@
 
 pub mod account;
 pub mod audit;
+pub mod cause;
 pub mod counters;
 pub mod key;
 pub mod limits;
