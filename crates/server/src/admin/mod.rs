@@ -13,6 +13,7 @@ mod apis;
 mod audit;
 mod body;
 mod credential;
+mod explain;
 mod fields;
 mod instant;
 mod key;
@@ -151,6 +152,7 @@ fn refusals() -> Vec<Operation> {
     vec![
         get("/refusals", Read, refusals::list),
         get("/refusals/{refusal}", Read, refusals::show),
+        get("/explain", Read, explain::by_login),
     ]
 }
 

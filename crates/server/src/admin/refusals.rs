@@ -1,11 +1,12 @@
 //! Refusals: who was refused, when, from where and why.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use axum::Json;
 use axum::extract::State;
 use countersign_domain::account::Invalid;
-use countersign_domain::{AccountId, ApiScope, Reason, Refusal};
+use countersign_domain::{AccountId, ApiName, ApiScope, Reason, Refusal};
 use serde::Serialize;
 
 use super::AdminState;
@@ -15,7 +16,7 @@ use super::key::Operator;
 use super::page::{Page, Parameters, limit};
 use super::place::Place;
 use super::problem::Problem;
-use super::view::rfc3339;
+use super::view::{EndView, rfc3339};
 use crate::refusals::{Asked, Kept, Unreadable};
 
 /// A refusal in a reply.
@@ -44,6 +45,17 @@ pub(super) struct RefusalView {
     last_at: String,
 }
 
+/// A refusal with its cause in words.
+#[derive(Serialize)]
+pub(super) struct ExplainedView {
+    #[serde(flatten)]
+    refusal: RefusalView,
+    /// How and when its session was ended, if it was.
+    session_end: Option<EndView>,
+    pub(super) means: &'static str,
+    pub(super) remedy: &'static str,
+}
+
 /// A page of them, with the number of those that could not be kept.
 #[derive(Serialize)]
 pub(super) struct Listing {
@@ -70,18 +82,23 @@ pub(super) async fn list(
 
 fn asked(query: &mut Fields, admin: &AdminState, operator: &Operator) -> Asked {
     let now = admin.store.now();
-    if *operator.scope() != ApiScope::All {
-        // Those of no api, and of others, are not for this key.
-        query.require("api");
-    }
     Asked {
         account: query.account_id("account"),
         login: query.text("login"),
         address: query.parsed("address", address),
         code: query.parsed("code", code),
         api: query.api("api", &operator.apis(admin)),
+        apis: seen(operator),
         since: query.parsed("since", |text| instant(text, now)),
         until: query.parsed("until", |text| instant(text, now)),
+    }
+}
+
+/// The apis that an operator sees, if not all.
+pub(super) fn seen(operator: &Operator) -> Option<BTreeSet<ApiName>> {
+    match operator.scope() {
+        ApiScope::All => None,
+        ApiScope::Only(apis) => Some(apis.clone()),
     }
 }
 
@@ -103,7 +120,7 @@ pub(super) async fn show(
     State(admin): State<AdminState>,
     operator: Operator,
     place: Place,
-) -> Result<Json<RefusalView>, Problem> {
+) -> Result<Json<ExplainedView>, Problem> {
     let found = admin.refusals.find(place.refusal_id()).await?;
     let found = found.filter(|kept| sees(&operator, kept.api.as_deref()));
     let found = found.ok_or_else(|| {
@@ -111,7 +128,7 @@ pub(super) async fn show(
                       or one of many of its kind that were only counted";
         Problem::not_found("no_such_refusal", detail)
     })?;
-    Ok(Json(found.into()))
+    Ok(Json(ExplainedView::of(found, &admin).await?))
 }
 
 fn sees(operator: &Operator, api: Option<&str>) -> bool {
@@ -120,6 +137,23 @@ fn sees(operator: &Operator, api: Option<&str>) -> bool {
         scope => api
             .and_then(|api| api.parse().ok())
             .is_some_and(|api| scope.has(&api)),
+    }
+}
+
+impl ExplainedView {
+    /// The refusal, with what the store knows about its session now.
+    pub(super) async fn of(kept: Kept, admin: &AdminState) -> Result<Self, Problem> {
+        let session = match kept.session {
+            Some(session) => admin.store.session(session).await?,
+            None => None,
+        };
+        let reason = Reason::from_code(&kept.reason);
+        Ok(Self {
+            refusal: kept.into(),
+            session_end: session.as_ref().and_then(EndView::of),
+            means: reason.map_or("Another release wrote this reason.", Reason::means),
+            remedy: reason.map_or("Look it up in the notes of that release.", Reason::remedy),
+        })
     }
 }
 

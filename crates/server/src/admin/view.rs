@@ -101,9 +101,22 @@ pub(super) struct SessionView {
 
 /// Why and when a session ended.
 #[derive(Serialize)]
-struct EndView {
+pub(super) struct EndView {
     reason: &'static str,
     at: String,
+}
+
+impl EndView {
+    /// The end of a session, if it was ended.
+    pub(super) fn of(session: &Session) -> Option<Self> {
+        let State::Ended { end, at } = session.state else {
+            return None;
+        };
+        Some(Self {
+            reason: end.code(),
+            at: rfc3339(at),
+        })
+    }
 }
 
 impl SessionView {

@@ -1,5 +1,6 @@
 //! What operators ask of the ring.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
@@ -41,6 +42,8 @@ pub struct Asked {
     pub code: Option<String>,
     /// Those at this api.
     pub api: Option<ApiName>,
+    /// Those at one of these apis.
+    pub apis: Option<BTreeSet<ApiName>>,
     /// Those of this instant or later.
     pub since: Option<Timestamp>,
     /// Those before this instant.
@@ -50,14 +53,17 @@ pub struct Asked {
 /// Whose refusals are gathered by cause.
 #[derive(Clone, Debug, Default)]
 pub struct Suspects {
-    /// Those of this account.
-    pub account: Option<AccountId>,
+    /// Those of these accounts.
+    pub accounts: Vec<AccountId>,
     /// Those where one of these logins was tried.
     pub logins: Vec<String>,
-    /// Those from one of these addresses of which no account is known.
+    /// Those from one of these addresses of which neither account nor login is
+    /// known.
     pub addresses: Vec<String>,
-    /// Those at this api.
+    /// Those at this api, or at none.
     pub api: Option<ApiName>,
+    /// Those at one of these apis.
+    pub apis: Option<BTreeSet<ApiName>>,
     /// Those of this instant or later.
     pub since: Timestamp,
 }
@@ -221,6 +227,10 @@ impl Conditions {
                 .extend([code.clone().into(), code.clone().into()]);
         }
         wanted.add_some("api = ?", asked.api.as_ref().map(ToString::to_string));
+        wanted.add_some(
+            "api IN (SELECT value FROM json_each(?))",
+            asked.apis.as_ref().map(names),
+        );
         wanted.add_some("last_at >= ?", asked.since.map(Timestamp::as_micros));
         wanted.add_some("at < ?", asked.until.map(Timestamp::as_micros));
         wanted
@@ -242,34 +252,44 @@ impl Conditions {
 }
 
 impl Suspects {
-    /// The condition that a row must meet, and its values: ?1 and ?2 are the
-    /// time and the api.
+    /// The condition that a row must meet, and its values.
     fn sql(&self) -> (String, Vec<Value>) {
         let api = self.api.as_ref().map(ToString::to_string);
-        let mut values = vec![self.since.as_micros().into(), api.into()];
+        let apis = self.apis.as_ref().map(names);
+        let mut values = vec![self.since.as_micros().into(), api.into(), apis.into()];
         let mut place = |value: Value| {
             values.push(value);
             format!("?{}", values.len())
         };
         let mut any = Vec::new();
-        if let Some(account) = self.account {
-            any.push(format!("account = {}", place(number(account).into())));
+        for account in &self.accounts {
+            any.push(format!("account = {}", place(number(*account).into())));
         }
         for login in &self.logins {
             any.push(format!("login = {}", place(login.clone().into())));
         }
         for address in &self.addresses {
             let address = place(address.clone().into());
-            any.push(format!("(address = {address} AND account IS NULL)"));
+            let unknown = "account IS NULL AND login IS NULL";
+            any.push(format!("(address = {address} AND {unknown})"));
         }
         let any = if any.is_empty() {
             "FALSE".to_owned()
         } else {
             any.join(" OR ")
         };
-        let sql = format!("last_at >= ?1 AND (?2 IS NULL OR api IS ?2 OR api IS NULL) AND ({any})");
+        let sql = format!(
+            "last_at >= ?1 AND (?2 IS NULL OR api IS ?2 OR api IS NULL)
+             AND (?3 IS NULL OR api IN (SELECT value FROM json_each(?3))) AND ({any})"
+        );
         (sql, values)
     }
+}
+
+/// The names as SQL takes a list.
+fn names(apis: &BTreeSet<ApiName>) -> String {
+    let names: Vec<_> = apis.iter().map(ApiName::as_str).collect();
+    serde_json::json!(names).to_string()
 }
 
 fn causes(connection: &Connection, suspects: &Suspects) -> rusqlite::Result<Vec<Cause>> {

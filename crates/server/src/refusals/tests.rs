@@ -138,6 +138,11 @@ async fn a_listing_narrows_by_each_field_and_is_newest_first() {
             ..asked()
         },
     ];
+    let unseen = Asked {
+        apis: Some(std::iter::once("coin".parse().unwrap()).collect()),
+        ..asked()
+    };
+    assert!(ring.ids(unseen).await.is_empty());
     for asked in only_login {
         assert_eq!(ring.ids(asked.clone()).await, ["login"], "{asked:?}");
     }
@@ -297,7 +302,7 @@ async fn refusals_are_gathered_by_cause() {
         ..strange
     });
     let suspects = Suspects {
-        account: AccountId::new(100_001),
+        accounts: AccountId::new(100_001).into_iter().collect(),
         addresses: vec!["192.0.2.7".to_owned()],
         since: NOON,
         ..Suspects::default()
@@ -316,9 +321,14 @@ async fn refusals_are_gathered_by_cause() {
     assert_eq!(causes[1].addresses, ["192.0.2.7"]);
     let other = Suspects {
         api: "gift".parse().ok(),
-        ..suspects
+        ..suspects.clone()
     };
     assert_eq!(ring.refusals.causes(other).await.unwrap(), []);
+    let unseen = Suspects {
+        apis: Some("gift".parse().into_iter().collect()),
+        ..suspects
+    };
+    assert_eq!(ring.refusals.causes(unseen).await.unwrap(), []);
     assert_eq!(ring.refusals.causes(Suspects::default()).await.unwrap(), []);
 }
 

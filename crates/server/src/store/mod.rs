@@ -14,6 +14,7 @@ mod accounts;
 mod admin_keys;
 mod audit;
 mod background;
+mod changes;
 mod credentials;
 mod error;
 mod file;

@@ -133,3 +133,86 @@ async fn a_ring_that_cannot_be_read_is_unavailable_and_nothing_else_is() {
     assert_eq!(reply.problem(), (503, "unavailable"));
     assert_eq!(server.get("/admin/v1/apis").await.status, StatusCode::OK);
 }
+
+#[tokio::test]
+async fn a_login_is_explained_by_cause_with_what_changed_before() {
+    let server = Server::start().await;
+    let account = server.account(partner("acme")).await;
+    let session = server.session(&account).await;
+    let start = server.clock.now();
+    server.clock.set(start + Duration::from_secs(60));
+    server.patch(&account, json!({ "state": "disabled" })).await;
+    server.clock.set(start + Duration::from_secs(120));
+    let now = server.clock.now();
+    server.state.refusals.record(Refused {
+        session: SessionId::from_hex(&session),
+        ..refused("used", now, Reason::SessionRevoked)
+    });
+    let login = Refused {
+        account: None,
+        login: Some("acme".to_owned()),
+        operation: Some(Operation::Login),
+        ..refused("login", now, Reason::AccountDisabled)
+    };
+    server.state.refusals.record(login.clone());
+    server.state.refusals.record(Refused {
+        login: Some("somebody-else".to_owned()),
+        ..login
+    });
+    server.state.refusals.record(Refused {
+        account: None,
+        ..refused("unknown", now, Reason::TokenMissing)
+    });
+    server.state.refusals.record(Refused {
+        account: None,
+        address: "203.0.113.9".parse().unwrap(),
+        ..refused("elsewhere", now, Reason::TokenMissing)
+    });
+
+    let told = server.get("/admin/v1/explain?login=acme&since=1h").await;
+    assert_eq!(told.status, StatusCode::OK, "{}", told.text());
+    let causes = told.body["causes"].as_array().unwrap();
+    let mut counts: Vec<_> = causes
+        .iter()
+        .map(|it| {
+            (
+                it["reason"].as_str().unwrap(),
+                it["count"].as_u64().unwrap(),
+            )
+        })
+        .collect();
+    counts.sort_unstable();
+    let expected = [
+        ("account_disabled", 1),
+        ("session_revoked", 1),
+        ("token_missing", 1),
+    ];
+    assert_eq!(counts, expected);
+    let used = causes
+        .iter()
+        .find(|it| it["reason"] == "session_revoked")
+        .unwrap();
+    assert_eq!(used["example"]["id"], "used");
+    assert_eq!(used["example"]["session_end"]["reason"], "account_disabled");
+    assert_eq!(used["before"][0]["what"], "account_disabled");
+    assert_eq!(used["before"][0]["by"], "operator:owner");
+    assert_eq!(used["means"], Reason::SessionRevoked.means());
+    let standing = &told.body["accounts"][0];
+    assert_eq!(
+        (&standing["state"], &standing["live_sessions"]),
+        (&json!("disabled"), &json!(0))
+    );
+    assert_eq!(standing["last_login"]["address"], "192.0.2.7");
+    assert_eq!(standing["last_end"]["reason"], "account_disabled");
+
+    let later = server
+        .get("/admin/v1/explain?login=acme&since=2030-01-01T00:00:00Z")
+        .await;
+    assert_eq!(later.body["causes"], json!([]));
+    let nobody = server.get("/admin/v1/explain?login=nobody").await;
+    assert_eq!(
+        (&nobody.body["accounts"], &nobody.body["causes"]),
+        (&json!([]), &json!([]))
+    );
+    assert_eq!(server.get("/admin/v1/explain").await.problem().0, 400);
+}
