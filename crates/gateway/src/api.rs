@@ -15,7 +15,9 @@ use crate::meter::Meter;
 use crate::routes::Routes;
 use crate::upstream::{Standing, Upstream};
 
-/// An api and, where the built-in proxy serves it, its upstream.
+/// An api and, where the built-in proxy serves it, its upstream. Clones share
+/// their keys and their upstream.
+#[derive(Clone)]
 pub struct GuardedApi {
     name: ApiName,
     dialect: Arc<Dialect>,
@@ -24,7 +26,7 @@ pub struct GuardedApi {
     routes: Routes,
     limits: Limits,
     access_lifetime: Option<Duration>,
-    upstream: Option<Upstream>,
+    upstream: Option<Arc<Upstream>>,
     presentation: Vec<HeaderName>,
     forward_authorization: bool,
     forward_auth: Option<Family>,
@@ -54,7 +56,7 @@ impl GuardedApi {
     /// through.
     #[must_use]
     pub fn with_upstream(mut self, upstream: Upstream) -> Self {
-        self.upstream = Some(upstream);
+        self.upstream = Some(Arc::new(upstream));
         self
     }
 
@@ -124,12 +126,12 @@ impl GuardedApi {
     }
 
     pub(crate) fn upstream(&self) -> Option<&Upstream> {
-        self.upstream.as_ref()
+        self.upstream.as_deref()
     }
 
     /// Whether requests are sent to the upstream; `None` without one.
     pub fn upstream_standing(&self) -> Option<Standing> {
-        self.upstream.as_ref().map(Upstream::standing)
+        self.upstream().map(Upstream::standing)
     }
 
     /// What each account may do, unless it has limits of its own.

@@ -218,7 +218,7 @@ fn end_to_end(fields: &HeaderMap, keep: impl Fn(&str) -> bool) -> HeaderMap {
 }
 
 /// The fields that `Connection` names.
-fn connection_options(fields: &HeaderMap) -> Vec<String> {
+pub(crate) fn connection_options(fields: &HeaderMap) -> Vec<String> {
     let values = fields.get_all(header::CONNECTION).iter();
     values
         .flat_map(|value| value.as_bytes().split(|b| *b == b','))

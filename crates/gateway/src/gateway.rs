@@ -10,15 +10,18 @@ use countersign_domain::{Operation, Reason, Refusal, Timestamp};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header, request};
 use http_body::Body;
 use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+use tokio::sync::Semaphore;
 
-use crate::answer::{Answer, AnswerBody, Watch};
+use crate::answer::{Answer, AnswerBody};
 use crate::api::GuardedApi;
 use crate::body::{BoxError, Upload};
 use crate::body_key::Keyed;
 use crate::fields::{self, Onward};
 use crate::permit::{Asked, Denied, Permit, authorize};
-use crate::rate_limit::BudgetLeft;
 use crate::spend::Allowances;
+use crate::tunnel::{self, Switch, Tunnel};
+use crate::upstream::Upstream;
 use crate::uses::Uses;
 use crate::view::View;
 
@@ -36,7 +39,12 @@ pub struct Gateway {
     view: Arc<View>,
     uses: Arc<Uses>,
     allowances: Arc<Allowances>,
+    /// Places for tunnels.
+    tunnels: Arc<Semaphore>,
 }
+
+/// How many tunnels are open at most.
+const MOST_TUNNELS: usize = 10_000;
 
 impl Gateway {
     /// A gateway that knows what `view` knows, and reports through `uses`.
@@ -46,6 +54,7 @@ impl Gateway {
             view,
             uses,
             allowances,
+            tunnels: Arc::new(Semaphore::new(MOST_TUNNELS)),
         }
     }
 
@@ -64,7 +73,7 @@ impl Gateway {
     pub async fn forward<B>(
         &self,
         api: &GuardedApi,
-        request: Request<B>,
+        mut request: Request<B>,
         client: Client,
         request_id: &str,
         now: Timestamp,
@@ -73,20 +82,19 @@ impl Gateway {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
+        let switch = tunnel::asked_for(&mut request);
         let (parts, body) = request.into_parts();
         let is_head = parts.method == Method::HEAD;
-        let idle = api.upstream().map(|it| it.timeouts().body_idle);
-        let idle = idle.unwrap_or_default();
-        let body = Upload::streaming(body, idle);
-        let passed = self.pass(api, parts, body, client, request_id, now).await;
-        match passed {
-            Ok((permit, budget, response)) => {
+        let inbound = Inbound {
+            api,
+            parts,
+            client,
+            request_id,
+            now,
+        };
+        match self.pass(inbound, body, switch).await {
+            Ok((permit, response)) => {
                 api.meter().allowed();
-                let watch = api.meter().watch(request_id);
-                let mut response = stream_back(response, idle, watch, is_head);
-                if let Some(left) = budget {
-                    left.write(response.headers_mut());
-                }
                 Answer {
                     response,
                     outcome: Ok(permit),
@@ -107,56 +115,76 @@ impl Gateway {
         refused(api, reason.into(), request_id, *method == Method::HEAD)
     }
 
-    async fn pass(
+    async fn pass<B>(
         &self,
-        api: &GuardedApi,
-        parts: request::Parts,
-        body: Upload,
-        client: Client,
-        request_id: &str,
-        now: Timestamp,
-    ) -> Result<(Permit, Option<BudgetLeft>, Response<Incoming>), Denied> {
+        inbound: Inbound<'_>,
+        body: B,
+        switch: Option<OnUpgrade>,
+    ) -> Result<(Permit, Response<AnswerBody>), Denied>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let api = inbound.api;
         // An api without an upstream has nothing here.
         let upstream = api.upstream().ok_or(Reason::PathUnknown)?;
-        let (permit, body) = self.admit(api, &parts, body, client, now).await?;
+        let body = Upload::streaming(body, upstream.timeouts().body_idle);
+        let (permit, body) = self.admit(&inbound, body).await?;
         self.uses.note_permit(&permit);
-        let onward = Onward {
-            api,
-            upstream,
-            permit: &permit,
-            request_id,
-            client,
-        };
-        let request = onward_request(&onward, &parts, body)?;
-        let budget = self.allowances.spend(api, &permit, now).await?;
+        let mut request = inbound.onward(upstream, &permit, body)?;
+        let switch = self.switch(switch, &mut request);
+        let switch = switch.map_err(|denied| denied.of(&permit))?;
+        let budget = self.allowances.spend(api, &permit, inbound.now).await?;
         let began = Instant::now();
-        let sent = upstream.send(request).await;
+        let sent = upstream.send(request, switch.is_some()).await;
         api.meter().upstream_took(began.elapsed());
-        match sent {
-            Ok(response) => Ok((permit, budget, response)),
-            Err(denied) => Err(denied.of(&permit)),
+        let response = sent.map_err(|denied| denied.of(&permit))?;
+        let mut response = match switch {
+            Some(switch) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                let view = Arc::clone(&self.view);
+                inbound.tunnel(upstream, view).open(switch, response)
+            }
+            _ => inbound.stream_back(upstream, response),
+        };
+        if let Some(left) = budget {
+            left.write(response.headers_mut());
         }
+        Ok((permit, response))
+    }
+
+    /// Takes a place for the tunnel that is asked for, and asks the upstream.
+    fn switch(
+        &self,
+        asked: Option<OnUpgrade>,
+        request: &mut Request<Upload>,
+    ) -> Result<Option<Switch>, Denied> {
+        let Some(client) = asked else {
+            return Ok(None);
+        };
+        let place = Arc::clone(&self.tunnels).try_acquire_owned();
+        let place = place.map_err(|_| Denied {
+            detail: Some("all places for tunnels are taken".to_owned()),
+            ..Denied::from(Reason::RequestsThrottled)
+        })?;
+        tunnel::ask(request.headers_mut());
+        Ok(Some(Switch { client, place }))
     }
 
     /// Authorizes the request, and takes static keys off its body.
     ///
     /// Nothing of a body is read for a request that is refused anyway, and where
     /// one is read the last word is spoken after it.
-    async fn admit(
-        &self,
-        api: &GuardedApi,
-        parts: &request::Parts,
-        body: Upload,
-        client: Client,
-        now: Timestamp,
-    ) -> Result<(Permit, Upload), Denied> {
+    async fn admit(&self, inbound: &Inbound<'_>, body: Upload) -> Result<(Permit, Upload), Denied> {
+        let Inbound {
+            api, parts, now, ..
+        } = inbound;
         let mut asked = Asked {
             method: &parts.method,
             path: parts.uri.path(),
             presented: api.dialect().presented(&parts.headers, parts.uri.query()),
-            address: client.address,
+            address: inbound.client.address,
         };
-        let decided = authorize(api, &self.view, &asked, now);
+        let decided = authorize(api, &self.view, &asked, *now);
         let Some(keyed) = Keyed::new(api, &parts.headers, &body) else {
             return Ok((decided?, body));
         };
@@ -165,56 +193,90 @@ impl Gateway {
             Ok(permit) => match keyed.strip(body, &asked.presented).await {
                 // The body took its time, in which the caller can have lost
                 // what let it pass.
-                Ok(stripped) => Ok((authorize(api, &self.view, &asked, now)?, stripped)),
+                Ok(stripped) => Ok((authorize(api, &self.view, &asked, *now)?, stripped)),
                 Err(denied) => Err(denied.of(&permit)),
             },
             Err(missing) if missing.reason == Reason::TokenMissing => {
                 let (key, body) = keyed.take(body).await?;
                 asked.presented = Presented::StaticKey(key.ok_or(missing)?);
-                Ok((authorize(api, &self.view, &asked, now)?, body))
+                Ok((authorize(api, &self.view, &asked, *now)?, body))
             }
             Err(denied) => Err(denied),
         }
     }
 }
 
-/// The request as the upstream gets it. The body's own length frames it; what
-/// the client said of framing is dropped with the other hop-by-hop fields.
-fn onward_request(
-    onward: &Onward<'_>,
-    parts: &request::Parts,
-    body: Upload,
-) -> Result<Request<Upload>, Denied> {
-    let api = onward.api;
-    let query = parts.uri.query().and_then(|query| api.strip_query(query));
-    let target = onward.upstream.target(parts.uri.path(), query.as_deref());
-    let mut request = Request::new(body);
-    // A path that was judged fits into a URI, so this cannot happen.
-    *request.uri_mut() = target.map_err(|_| Reason::PathAmbiguous)?;
-    *request.method_mut() = parts.method.clone();
-    *request.headers_mut() = onward.fields(parts);
-    Ok(request)
+/// A request without its body, and whence it came.
+struct Inbound<'a> {
+    api: &'a GuardedApi,
+    parts: request::Parts,
+    client: Client,
+    request_id: &'a str,
+    now: Timestamp,
 }
 
-fn stream_back(
-    response: Response<Incoming>,
-    idle: Duration,
-    watch: Watch,
-    is_head: bool,
-) -> Response<AnswerBody> {
-    let (mut parts, body) = response.into_parts();
-    parts.version = Version::HTTP_11;
-    let length = if is_head || parts.status == StatusCode::NOT_MODIFIED {
-        fields::told_length(&parts.headers)
-    } else {
-        let follows = body.size_hint().exact().filter(|_| !body.is_end_stream());
-        follows.map(HeaderValue::from)
-    };
-    parts.headers = fields::for_client(&parts.headers);
-    if let Some(length) = length {
-        parts.headers.insert(header::CONTENT_LENGTH, length);
+impl Inbound<'_> {
+    /// The request as the upstream gets it. The body's own length frames it;
+    /// what the client said of framing is dropped with the other hop-by-hop
+    /// fields.
+    fn onward(
+        &self,
+        upstream: &Upstream,
+        permit: &Permit,
+        body: Upload,
+    ) -> Result<Request<Upload>, Denied> {
+        let (api, parts) = (self.api, &self.parts);
+        let onward = Onward {
+            api,
+            upstream,
+            permit,
+            request_id: self.request_id,
+            client: self.client,
+        };
+        let query = parts.uri.query().and_then(|query| api.strip_query(query));
+        let target = upstream.target(parts.uri.path(), query.as_deref());
+        let mut request = Request::new(body);
+        // A path that was judged fits into a URI, so this cannot happen.
+        *request.uri_mut() = target.map_err(|_| Reason::PathAmbiguous)?;
+        *request.method_mut() = parts.method.clone();
+        *request.headers_mut() = onward.fields(parts);
+        Ok(request)
     }
-    Response::from_parts(parts, AnswerBody::upstream(body, idle, watch))
+
+    fn stream_back(
+        &self,
+        upstream: &Upstream,
+        response: Response<Incoming>,
+    ) -> Response<AnswerBody> {
+        let (mut parts, body) = response.into_parts();
+        parts.version = Version::HTTP_11;
+        let is_head = self.parts.method == Method::HEAD;
+        let length = if is_head || parts.status == StatusCode::NOT_MODIFIED {
+            fields::told_length(&parts.headers)
+        } else {
+            let follows = body.size_hint().exact().filter(|_| !body.is_end_stream());
+            follows.map(HeaderValue::from)
+        };
+        parts.headers = fields::for_client(&parts.headers);
+        if let Some(length) = length {
+            parts.headers.insert(header::CONTENT_LENGTH, length);
+        }
+        let idle = upstream.timeouts().body_idle;
+        let watch = self.api.meter().watch(self.request_id);
+        Response::from_parts(parts, AnswerBody::upstream(body, idle, watch))
+    }
+
+    fn tunnel(self, upstream: &Upstream, view: Arc<View>) -> Tunnel {
+        Tunnel {
+            api: self.api.clone(),
+            view,
+            asked: self.parts,
+            asked_at: self.now,
+            client: self.client,
+            request_id: self.request_id.into(),
+            timeouts: *upstream.timeouts(),
+        }
+    }
 }
 
 fn refused(api: &GuardedApi, denied: Denied, request_id: &str, is_head: bool) -> Answer {

@@ -26,6 +26,7 @@ mod rate_limit;
 mod routes;
 mod site;
 mod spend;
+mod tunnel;
 mod upstream;
 mod uses;
 mod view;

@@ -5,6 +5,7 @@
 //! | `countersign_guarded_requests_total` | `api`, `outcome` | `allowed`, or the code of the reason |
 //! | `countersign_upstream_duration_seconds` | `api` | from sending to the head of the answer, or to its failure |
 //! | `countersign_upstream_broken_total` | `api` | answers that broke off after their head |
+//! | `countersign_tunnels` | `api` | WebSocket tunnels that are open |
 //! | `countersign_upstream_up` | `api` | 1 while requests are sent to the upstream, else 0 |
 
 use std::sync::Arc;
@@ -20,15 +21,27 @@ use crate::answer::Watch;
 
 const REQUESTS: &str = "countersign_guarded_requests_total";
 const BROKEN: &str = "countersign_upstream_broken_total";
+const TUNNELS: &str = "countersign_tunnels";
 const UP: &str = "countersign_upstream_up";
 const DURATION: &str = "countersign_upstream_duration_seconds";
 
 /// The metrics of one api. The recorder must be installed before it is made.
+#[derive(Clone)]
 pub(crate) struct Meter {
     api: Arc<str>,
     allowed: Counter,
     broken: Counter,
     duration: Histogram,
+    tunnels: Gauge,
+}
+
+/// One tunnel, counted as open.
+pub(crate) struct OpenTunnel(Gauge);
+
+impl Drop for OpenTunnel {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
 }
 
 /// Whether requests are sent to the upstream of an api.
@@ -45,12 +58,14 @@ impl Meter {
             Unit::Seconds,
             "Time to the head of the upstream's answer"
         );
+        describe_gauge!(TUNNELS, "WebSocket tunnels that are open");
         describe_counter!(BROKEN, "Upstream answers that broke off after their head");
         let api: Arc<str> = api.as_str().into();
         Self {
             allowed: counter!(REQUESTS, "api" => api.clone(), "outcome" => "allowed"),
             broken: counter!(BROKEN, "api" => api.clone()),
             duration: histogram!(DURATION, "api" => api.clone()),
+            tunnels: gauge!(TUNNELS, "api" => api.clone()),
             api,
         }
     }
@@ -70,6 +85,12 @@ impl Meter {
             request_id: request_id.into(),
             counter: self.broken.clone(),
         }
+    }
+
+    /// Counts a tunnel for as long as the answer is kept.
+    pub(crate) fn tunnel(&self) -> OpenTunnel {
+        self.tunnels.increment(1.0);
+        OpenTunnel(self.tunnels.clone())
     }
 
     pub(crate) fn upstream_took(&self, took: Duration) {

@@ -33,6 +33,7 @@ pub use self::trust::{Roots, RootsFault};
 pub use self::url::{UpstreamUrl, UpstreamUrlFault};
 use crate::body::Upload;
 use crate::permit::Denied;
+use crate::tunnel;
 
 /// The longest header section that is read of an answer, in bytes.
 const LONGEST_HEAD: usize = 64 * 1024;
@@ -50,6 +51,8 @@ pub struct Timeouts {
     pub response_head: Duration,
     /// Between two parts of a body, in either direction.
     pub body_idle: Duration,
+    /// In which nothing moves in a tunnel, in either direction.
+    pub tunnel_idle: Duration,
     /// How long a connection is kept while nobody uses it.
     pub keep_alive: Duration,
 }
@@ -60,6 +63,7 @@ impl Default for Timeouts {
             connect: Duration::from_secs(5),
             response_head: Duration::from_secs(60),
             body_idle: Duration::from_secs(60),
+            tunnel_idle: Duration::from_secs(300),
             keep_alive: Duration::from_secs(30),
         }
     }
@@ -128,6 +132,8 @@ pub struct Upstream {
     url: UpstreamUrl,
     timeouts: Timeouts,
     client: Client<Connector, Upload>,
+    /// For what HTTP/2 does not have: switching protocols.
+    http1: Client<Connector, Upload>,
     health: Arc<Health>,
     _checking: Option<Checking>,
 }
@@ -142,6 +148,14 @@ impl Upstream {
     /// health check has no path.
     pub fn new(api: &ApiName, settings: UpstreamSettings) -> Result<Self, UpstreamFault> {
         let client = client(&settings)?;
+        let http1 = if settings.http2 {
+            self::client(&UpstreamSettings {
+                http2: false,
+                ..settings.clone()
+            })?
+        } else {
+            client.clone()
+        };
         let health = Arc::new(Health::new(api));
         let checking = match settings.health {
             Some(check) => Some(check.start(&settings.url, &client, &health)?),
@@ -151,6 +165,7 @@ impl Upstream {
             url: settings.url,
             timeouts: settings.timeouts,
             client,
+            http1,
             health,
             _checking: checking,
         })
@@ -175,17 +190,20 @@ impl Upstream {
         self.url.target(path, query)
     }
 
-    /// Sends a request and waits for the head of the answer.
+    /// Sends a request and waits for the head of the answer, which may be 101
+    /// if it asks to `switch` to WebSocket.
     pub(crate) async fn send(
         &self,
         mut request: Request<Upload>,
+        switch: bool,
     ) -> Result<Response<Incoming>, Denied> {
         self.health.admit(Instant::now())?;
         let progress = request.body().progress();
         let flooded = Arc::new(Notify::new());
         count_interim(&mut request, Arc::clone(&flooded));
         let limit = self.timeouts.response_head;
-        let mut answer = self.client.request(request);
+        let client = if switch { &self.http1 } else { &self.client };
+        let mut answer = client.request(request);
         let answered = loop {
             let deadline = progress.upstream_deadline(limit);
             tokio::select! {
@@ -210,16 +228,23 @@ impl Upstream {
             }
             Ok(response) => {
                 self.health.reached();
-                settle(response)
+                settle(response, switch)
             }
         }
     }
 }
 
-/// The answer, unless it switches protocols: it was not asked to (NET-07).
-fn settle(response: Response<Incoming>) -> Result<Response<Incoming>, Denied> {
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+/// The answer, unless it switches protocols otherwise than it was asked to
+/// (NET-07).
+fn settle(response: Response<Incoming>, switch: bool) -> Result<Response<Incoming>, Denied> {
+    let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    if switches && !switch {
         return Err(failed("it switched protocols unasked"));
+    }
+    if switches && !tunnel::is_websocket(response.headers()) {
+        return Err(failed(
+            "it switched to another protocol than it was asked for",
+        ));
     }
     Ok(response)
 }

@@ -18,5 +18,6 @@ mod paths;
 mod static_keys;
 mod streaming;
 mod tls;
+mod tunnels;
 mod upstreams;
 mod world;

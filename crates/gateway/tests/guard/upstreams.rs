@@ -83,6 +83,7 @@ fn impatient() -> Timeouts {
         response_head: Duration::from_millis(300),
         body_idle: Duration::from_millis(300),
         keep_alive: Duration::from_secs(5),
+        ..Timeouts::default()
     }
 }
 

@@ -75,6 +75,7 @@ impl Plan {
                     response_head: short,
                     body_idle: short,
                     keep_alive: short,
+                    ..Timeouts::default()
                 },
                 ..UpstreamSettings::new(upstream.parse().unwrap())
             },
@@ -317,7 +318,8 @@ impl World {
                     }
                 });
                 let served = hyper::server::conn::http1::Builder::new();
-                tokio::spawn(served.serve_connection(TokioIo::new(stream), answer));
+                let connection = served.serve_connection(TokioIo::new(stream), answer);
+                tokio::spawn(connection.with_upgrades());
             }
         });
         Front {

@@ -1,0 +1,330 @@
+//! Connections that switch to WebSocket (RFC 9110 section 7.8, RFC 6455).
+//!
+//! A request that asks for it is judged like any other and goes on with
+//! `Connection` and `Upgrade` of our own. Only when the upstream has answered 101
+//! with the protocol that was asked for is the client told so, and both
+//! connections become one tunnel; nothing passes unread before (NET-07). Any
+//! other answer is an ordinary one.
+//!
+//! WebSocket alone is passed on. Behind a switch to `h2c`, say, requests would
+//! pass that nobody judges; such an `Upgrade` is left out, as a server may ignore
+//! it.
+//!
+//! A tunnel is judged again every two seconds, as at the time it was opened. So
+//! it ends when its session, account, credential or key is taken back or the
+//! address is no longer allowed, and outlives the expiry of its token: a partner
+//! that had to reconnect at each rotation would lose messages, and whoever may
+//! not go on is revoked. What it uses of a budget is the one request.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use countersign_domain::{Reason, Timestamp};
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header, request,
+};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+
+use crate::answer::AnswerBody;
+use crate::api::GuardedApi;
+use crate::fields;
+use crate::gateway::Client;
+use crate::permit::{Asked, Denied, authorize};
+use crate::upstream::Timeouts;
+use crate::view::View;
+
+const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
+const UPGRADE: HeaderValue = HeaderValue::from_static("upgrade");
+
+/// How often a tunnel is judged again.
+const JUDGED_EVERY: Duration = Duration::from_secs(2);
+
+/// How much is read at once.
+const PIECE: usize = 16 * 1024;
+
+/// Takes from a request that asks for WebSocket what its connection will become.
+pub(crate) fn asked_for<B: Body>(request: &mut Request<B>) -> Option<OnUpgrade> {
+    let plain = request.version() == Version::HTTP_11 && request.method() == Method::GET;
+    let asks = plain && request.body().is_end_stream() && asks(request.headers());
+    asks.then(|| hyper::upgrade::on(request))
+}
+
+fn asks(fields: &HeaderMap) -> bool {
+    let options = fields::connection_options(fields);
+    options.iter().any(|option| option == "upgrade") && is_websocket(fields)
+}
+
+/// Asks the upstream, or answers the client, in our own words.
+pub(crate) fn ask(fields: &mut HeaderMap) {
+    fields.insert(header::CONNECTION, UPGRADE);
+    fields.insert(header::UPGRADE, WEBSOCKET);
+}
+
+/// Whether WebSocket is the one protocol that `Upgrade` names.
+pub(crate) fn is_websocket(fields: &HeaderMap) -> bool {
+    let mut protocols = fields.get_all(header::UPGRADE).iter();
+    let one = protocols.next().filter(|_| protocols.next().is_none());
+    one.is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(WEBSOCKET.as_bytes()))
+}
+
+/// The client's side of a tunnel that the upstream is asked for.
+pub(crate) struct Switch {
+    pub(crate) client: OnUpgrade,
+    /// Among all tunnels; kept to the end of this one.
+    pub(crate) place: OwnedSemaphorePermit,
+}
+
+/// What the end of a tunnel depends on.
+pub(crate) struct Tunnel {
+    pub(crate) api: GuardedApi,
+    pub(crate) view: Arc<View>,
+    pub(crate) client: Client,
+    pub(crate) request_id: Box<str>,
+    pub(crate) asked: request::Parts,
+    pub(crate) asked_at: Timestamp,
+    pub(crate) timeouts: Timeouts,
+}
+
+/// Why a tunnel ended.
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    #[error("both sides closed it")]
+    Closed,
+    #[error("nothing moved for too long")]
+    Idle,
+    #[error("a side broke off: {0}")]
+    Broken(io::Error),
+    #[error("it never came up")]
+    Unopened,
+    #[error("{0}")]
+    Refused(Reason),
+}
+
+impl Tunnel {
+    /// Answers the client as the upstream did, and joins both once that is
+    /// written. The tunnel lives in a task of its own.
+    pub(crate) fn open(
+        self,
+        switch: Switch,
+        mut answered: Response<Incoming>,
+    ) -> Response<AnswerBody> {
+        let upstream = hyper::upgrade::on(&mut answered);
+        let mut response = Response::new(AnswerBody::refusal(Bytes::new()));
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        *response.headers_mut() = fields::for_client(answered.headers());
+        ask(response.headers_mut());
+        tokio::spawn(async move {
+            let open = self.api.meter().tunnel();
+            let ended = self.run(switch.client, upstream).await;
+            let (api, request_id) = (self.api.name().as_str(), &*self.request_id);
+            tracing::info!(api, request_id, "a tunnel ended: {ended}");
+            drop((open, switch.place));
+        });
+        response
+    }
+
+    async fn run(&self, client: OnUpgrade, upstream: OnUpgrade) -> Ended {
+        let both = async { tokio::try_join!(client, upstream) };
+        let both = tokio::time::timeout(self.timeouts.connect, both).await;
+        let Ok(Ok((client, upstream))) = both else {
+            return Ended::Unopened;
+        };
+        let (client, upstream) = (TokioIo::new(client), TokioIo::new(upstream));
+        tokio::select! {
+            ended = join(client, upstream, self.timeouts.tunnel_idle) => ended,
+            denied = self.refused() => Ended::Refused(denied.reason),
+        }
+    }
+
+    /// Waits until the request would not be let through any more.
+    async fn refused(&self) -> Denied {
+        let mut ticks = tokio::time::interval(JUDGED_EVERY);
+        loop {
+            ticks.tick().await;
+            if let Err(denied) = self.judge() {
+                return denied;
+            }
+        }
+    }
+
+    fn judge(&self) -> Result<(), Denied> {
+        let (uri, headers) = (&self.asked.uri, &self.asked.headers);
+        let asked = Asked {
+            method: &self.asked.method,
+            path: uri.path(),
+            presented: self.api.dialect().presented(headers, uri.query()),
+            address: self.client.address,
+        };
+        authorize(&self.api, &self.view, &asked, self.asked_at).map(drop)
+    }
+}
+
+/// Passes on what comes, both ways. The end of one way is passed on too, and the
+/// other stays open.
+async fn join<A, B>(one: A, other: B, idle: Duration) -> Ended
+where
+    A: AsyncRead + AsyncWrite,
+    B: AsyncRead + AsyncWrite,
+{
+    let clock = Clock::new();
+    let (from_one, to_one) = tokio::io::split(one);
+    let (from_other, to_other) = tokio::io::split(other);
+    let both = async {
+        tokio::try_join!(
+            pour(from_one, to_other, &clock),
+            pour(from_other, to_one, &clock),
+        )
+    };
+    tokio::select! {
+        done = both => done.map_or_else(Ended::Broken, |_| Ended::Closed),
+        () = clock.still_for(idle) => Ended::Idle,
+    }
+}
+
+async fn pour<R, W>(mut from: R, mut to: W, clock: &Clock) -> io::Result<()>
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let mut piece = vec![0; PIECE];
+    loop {
+        let read = from.read(&mut piece).await?;
+        clock.moved();
+        let Some(read @ [_, ..]) = piece.get(..read) else {
+            return to.shutdown().await;
+        };
+        to.write_all(read).await?;
+        to.flush().await?;
+        clock.moved();
+    }
+}
+
+/// When something moved last, in either direction.
+struct Clock {
+    began: Instant,
+    moved_after: AtomicU64,
+}
+
+impl Clock {
+    fn new() -> Self {
+        Self {
+            began: Instant::now(),
+            moved_after: AtomicU64::new(0),
+        }
+    }
+
+    fn moved(&self) {
+        let after = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.moved_after.store(after, Ordering::Relaxed);
+    }
+
+    async fn still_for(&self, limit: Duration) {
+        loop {
+            let moved = Duration::from_millis(self.moved_after.load(Ordering::Relaxed));
+            let over = self.began + moved + limit;
+            if over <= Instant::now() {
+                return;
+            }
+            tokio::time::sleep_until(over).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{DuplexStream, duplex};
+    use tokio::task::JoinHandle;
+
+    use super::*;
+
+    const IDLE: Duration = Duration::from_secs(10);
+
+    /// The two far ends of a tunnel.
+    fn tunnel() -> (DuplexStream, DuplexStream, JoinHandle<Ended>) {
+        let (client, near_client) = duplex(64);
+        let (upstream, near_upstream) = duplex(64);
+        let ended = tokio::spawn(join(near_client, near_upstream, IDLE));
+        (client, upstream, ended)
+    }
+
+    #[tokio::test]
+    async fn what_comes_goes_on_both_ways_however_much() {
+        let (client, mut upstream, ended) = tunnel();
+        let (mut from_client, mut to_upstream) = tokio::io::split(client);
+        let sent = vec![7; 100_000];
+        let sending = sent.clone();
+        tokio::spawn(async move {
+            to_upstream.write_all(&sending).await.unwrap();
+            to_upstream.shutdown().await.unwrap();
+        });
+        let mut got = Vec::new();
+        upstream.read_to_end(&mut got).await.unwrap();
+        assert_eq!(got, sent);
+        upstream.write_all(b"late").await.unwrap();
+        drop(upstream);
+        let mut answer = String::new();
+        from_client.read_to_string(&mut answer).await.unwrap();
+        assert_eq!(answer, "late", "one way was closed, the other was not");
+        assert!(matches!(ended.await.unwrap(), Ended::Closed));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_tunnel_is_still_only_when_both_ways_are() {
+        let (mut client, mut upstream, ended) = tunnel();
+        for _ in 0..5 {
+            tokio::time::advance(IDLE - Duration::from_secs(1)).await;
+            client.write_all(b"x").await.unwrap();
+            assert_eq!(upstream.read_u8().await.unwrap(), b'x');
+        }
+        assert!(!ended.is_finished());
+        tokio::time::advance(IDLE + Duration::from_secs(1)).await;
+        assert!(matches!(ended.await.unwrap(), Ended::Idle));
+        assert_eq!(client.read(&mut [0]).await.unwrap(), 0);
+    }
+
+    #[test]
+    fn only_websocket_and_only_once_is_asked_for() {
+        let asked = |version, method, fields: &[(&str, &str)], body: &'static str| {
+            let mut request = Request::builder().version(version).method(method);
+            for (name, value) in fields {
+                request = request.header(*name, *value);
+            }
+            let body = http_body_util::Full::new(Bytes::from_static(body.as_bytes()));
+            asked_for(&mut request.body(body).unwrap()).is_some()
+        };
+        let good = [
+            ("connection", "keep-alive, Upgrade"),
+            ("upgrade", "WebSocket"),
+        ];
+        let (http_1, get) = (Version::HTTP_11, "GET");
+        assert!(asked(http_1, get, &good, ""));
+        assert!(!asked(http_1, "POST", &good, ""));
+        assert!(!asked(http_1, get, &good, "body"));
+        assert!(!asked(Version::HTTP_10, get, &good, ""));
+        assert!(!asked(Version::HTTP_2, get, &good, ""));
+        let upgrade = ("connection", "upgrade");
+        for fields in [
+            &[("upgrade", "websocket")][..],
+            &[upgrade],
+            &[("connection", "keep-alive"), ("upgrade", "websocket")],
+            &[upgrade, ("upgrade", "h2c")],
+            &[upgrade, ("upgrade", "h2c, websocket")],
+            &[upgrade, ("upgrade", "websocket, h2c")],
+            &[upgrade, ("upgrade", "websocket"), ("upgrade", "h2c")],
+            &[upgrade, ("upgrade", "websocket"), ("upgrade", "websocket")],
+            &[upgrade, ("upgrade", "websocket/13")],
+            &[upgrade, ("upgrade", "")],
+        ] {
+            assert!(!asked(http_1, get, fields, ""), "{fields:?}");
+        }
+    }
+}
