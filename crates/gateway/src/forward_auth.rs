@@ -27,6 +27,8 @@ use crate::client_address::TrustedProxies;
 use crate::fields;
 use crate::gateway::refuse;
 use crate::permit::{Asked, Denied, Permit, authorize};
+use crate::rate_limit::BudgetLeft;
+use crate::spend::Allowances;
 use crate::uses::Uses;
 use crate::view::View;
 use kept::Kept;
@@ -46,6 +48,7 @@ const URI: HeaderName = HeaderName::from_static("x-countersign-uri");
 pub struct ForwardAuth {
     view: Arc<View>,
     uses: Arc<Uses>,
+    allowances: Arc<Allowances>,
     trusted: TrustedProxies,
     kept: Kept,
 }
@@ -73,6 +76,7 @@ impl ForwardAuth {
     /// through `uses`.
     pub fn new(view: Arc<View>, uses: Arc<Uses>, trusted: TrustedProxies) -> Self {
         Self {
+            allowances: Arc::new(Allowances::new(Arc::clone(&view))),
             view,
             uses,
             trusted,
@@ -80,12 +84,19 @@ impl ForwardAuth {
         }
     }
 
+    /// With allowances that other front ends share.
+    #[must_use]
+    pub fn with_allowances(mut self, allowances: Arc<Allowances>) -> Self {
+        self.allowances = allowances;
+        self
+    }
+
     /// Answers a proxy that asks about a request to `api`, at a path of which
     /// [`asked_api`] gave the api's name.
     ///
     /// `peer` is the address that connected. `request_id` is random and unique;
     /// the client of a refused request gets it as its support id.
-    pub fn answer<'r>(
+    pub async fn answer<'r>(
         &self,
         api: &GuardedApi,
         check: &'r Parts,
@@ -104,7 +115,10 @@ impl ForwardAuth {
             return self.tell_again(api, check, request_id, now);
         }
         match family.read(check, below, &self.trusted) {
-            Ok(original) => self.judge(api, family, check, original, request_id, now),
+            Ok(original) => {
+                self.judge(api, family, check, original, request_id, now)
+                    .await
+            }
             Err(denied) => {
                 api.meter().refused(denied.reason);
                 let answer = ForwardAnswer::refused(api, denied, request_id);
@@ -113,7 +127,7 @@ impl ForwardAuth {
         }
     }
 
-    fn judge<'r>(
+    async fn judge<'r>(
         &self,
         api: &GuardedApi,
         family: Family,
@@ -122,11 +136,15 @@ impl ForwardAuth {
         request_id: &str,
         now: Timestamp,
     ) -> ForwardAnswer<'r> {
-        let answer = match self.admit(api, &original, &check.headers, now) {
-            Ok(permit) => {
+        let answer = match self.admit(api, &original, &check.headers, now).await {
+            Ok((permit, budget)) => {
                 api.meter().allowed();
+                let mut response = success(api, &permit, &original, request_id);
+                if let Some(left) = budget {
+                    left.write(response.headers_mut());
+                }
                 ForwardAnswer {
-                    response: success(api, &permit, &original, request_id),
+                    response,
                     outcome: Some(Ok(permit)),
                     original: Some(original),
                 }
@@ -145,13 +163,13 @@ impl ForwardAuth {
         self.fit(family, api, answer, request_id, now)
     }
 
-    fn admit(
+    async fn admit(
         &self,
         api: &GuardedApi,
         original: &Original<'_>,
         headers: &HeaderMap,
         now: Timestamp,
-    ) -> Result<Permit, Denied> {
+    ) -> Result<(Permit, Option<BudgetLeft>), Denied> {
         let asked = Asked {
             method: &original.method,
             path: original.path(),
@@ -160,7 +178,8 @@ impl ForwardAuth {
         };
         let permit = authorize(api, &self.view, &asked, now)?;
         self.uses.note_permit(&permit);
-        Ok(permit)
+        let budget = self.allowances.spend(api, &permit, now).await?;
+        Ok((permit, budget))
     }
 
     /// The answer as proxies of this family can use it. To nginx any status but

@@ -84,7 +84,7 @@ impl Front {
                 let request = at_path(request, &path);
                 self.guard(api, request, client, entry).await
             }
-            Some(Route::Verdict(api)) => self.verdict(api, request, peer, entry),
+            Some(Route::Verdict(api)) => self.verdict(api, request, peer, entry).await,
             None => unserved(entry),
         }
     }
@@ -168,7 +168,7 @@ impl Front {
     }
 
     /// A verdict on a request that another proxy forwards itself.
-    fn verdict(
+    async fn verdict(
         &self,
         api: &GuardedApi,
         request: Request,
@@ -178,7 +178,8 @@ impl Front {
         let (check, _) = request.into_parts();
         let (id, now) = (entry.request_id.clone(), self.store.now());
         let proxy = peer.address.ip();
-        let answer = self.forward_auth.answer(api, &check, proxy, &id, now);
+        let verdict = self.forward_auth.answer(api, &check, proxy, &id, now);
+        let answer = verdict.await;
         if let Some(original) = answer.original {
             entry.asked(original.method.clone(), original.path(), original.address);
         }

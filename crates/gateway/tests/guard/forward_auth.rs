@@ -64,18 +64,18 @@ impl Scene {
         request.body(()).unwrap().into_parts().0
     }
 
-    fn ask<'r>(&self, check: &'r Parts) -> ForwardAnswer<'r> {
-        self.ask_from(PROXY, check)
+    async fn ask<'r>(&self, check: &'r Parts) -> ForwardAnswer<'r> {
+        self.ask_from(PROXY, check).await
     }
 
-    fn ask_from<'r>(&self, peer: &str, check: &'r Parts) -> ForwardAnswer<'r> {
+    async fn ask_from<'r>(&self, peer: &str, check: &'r Parts) -> ForwardAnswer<'r> {
         let peer: IpAddr = peer.parse().unwrap();
         let api = &self.world.api;
-        self.forward.answer(api, check, peer, REQUEST_ID, NOW)
+        self.forward.answer(api, check, peer, REQUEST_ID, NOW).await
     }
 
-    fn reason(&self, check: &Parts) -> Reason {
-        let answer = self.ask(check);
+    async fn reason(&self, check: &Parts) -> Reason {
+        let answer = self.ask(check).await;
         assert_ne!(answer.response.status(), 200);
         answer.outcome.unwrap().unwrap_err().reason
     }
@@ -106,13 +106,13 @@ fn named(fields: [(&str, &str); 6]) -> Vec<(String, String)> {
     owned.into()
 }
 
-#[test]
-fn every_family_is_told_who_calls() {
+#[tokio::test]
+async fn every_family_is_told_who_calls() {
     for (_, family) in Family::NAMED {
         let scene = scene(MYPOPUP, family);
         let bearer = scene.world.bearer();
         let check = scene.check("POST", "/api/v1/x?a=%2F&b", &[("authorization", &bearer)]);
-        let answer = scene.ask(&check);
+        let answer = scene.ask(&check).await;
         assert_eq!(answer.response.status(), 200, "{family:?}");
         assert!(answer.response.body().is_empty());
         let expected = named([
@@ -132,8 +132,8 @@ fn every_family_is_told_who_calls() {
     }
 }
 
-#[test]
-fn a_static_key_opens_and_is_not_in_the_uri_that_is_told() {
+#[tokio::test]
+async fn a_static_key_opens_and_is_not_in_the_uri_that_is_told() {
     let scene = scene(APIRONE, Family::Nginx);
     let path = format!("/api/v2/accounts/{LOGIN}/invoices");
     for (query, left) in [
@@ -141,7 +141,7 @@ fn a_static_key_opens_and_is_not_in_the_uri_that_is_told() {
         (format!("?a=1&transfer%2Dkey={KEY}&b"), "?a=1&b"),
     ] {
         let answer_to = scene.check("GET", &format!("{path}{query}"), &[]);
-        let answer = scene.ask(&answer_to);
+        let answer = scene.ask(&answer_to).await;
         let expected = named([
             ("account", &ACCOUNT.to_string()),
             ("api", "apirone"),
@@ -154,8 +154,8 @@ fn a_static_key_opens_and_is_not_in_the_uri_that_is_told() {
     }
 }
 
-#[test]
-fn on_a_public_route_the_identity_is_told_empty() {
+#[tokio::test]
+async fn on_a_public_route_the_identity_is_told_empty() {
     let scene = scene(MYPOPUP, Family::Caddy);
     let bearer = scene.world.bearer();
     let check = scene.check("GET", "/api/v1/public", &[("authorization", &bearer)]);
@@ -167,7 +167,7 @@ fn on_a_public_route_the_identity_is_told_empty() {
         ("session", ""),
         ("uri", "/api/v1/public"),
     ]);
-    assert_eq!(identity(&scene.ask(&check).response), expected);
+    assert_eq!(identity(&scene.ask(&check).await.response), expected);
 }
 
 #[tokio::test]
@@ -184,13 +184,13 @@ async fn the_partner_is_told_what_the_built_in_proxy_would_tell() {
             ] {
                 let fields = [("authorization", bearer)];
                 let check = scene.check("GET", target, &fields);
-                let mut told = scene.ask(&check).response;
+                let mut told = scene.ask(&check).await.response;
                 if family == Family::Nginx {
                     assert!([401, 403].contains(&told.status().as_u16()));
                     assert!(told.body().is_empty());
                     assert_eq!(told.headers().len(), 1, "{:?}", told.headers());
                     let asked = scene.refusal(REQUEST_ID);
-                    let again = scene.ask(&asked);
+                    let again = scene.ask(&asked).await;
                     assert_eq!(again.outcome, None, "it was logged before");
                     told = again.response;
                 }
@@ -205,23 +205,23 @@ async fn the_partner_is_told_what_the_built_in_proxy_would_tell() {
     }
 }
 
-#[test]
-fn a_refused_head_has_no_body() {
+#[tokio::test]
+async fn a_refused_head_has_no_body() {
     let scene = scene(MYPOPUP, Family::Traefik);
     let check = scene.check("HEAD", "/api/v1/x", &[]);
-    let response = scene.ask(&check).response;
+    let response = scene.ask(&check).await.response;
     assert_eq!(
         (response.status().as_u16(), response.body().len()),
         (401, 0)
     );
 }
 
-#[test]
-fn only_trusted_proxies_are_answered() {
+#[tokio::test]
+async fn only_trusted_proxies_are_answered() {
     let scene = scene(MYPOPUP, Family::Traefik);
     let bearer = scene.world.bearer();
     let check = scene.check("GET", "/api/v1/x", &[("authorization", &bearer)]);
-    let answer = scene.ask_from("192.0.2.1", &check);
+    let answer = scene.ask_from("192.0.2.1", &check).await;
     assert_eq!(answer.response.status(), 403);
     let media = &answer.response.headers()["content-type"];
     assert_eq!(media, "application/problem+json");
@@ -230,17 +230,17 @@ fn only_trusted_proxies_are_answered() {
     assert!(answer.original.is_none());
 }
 
-#[test]
-fn an_api_without_a_proxy_of_its_own_gives_no_verdicts() {
+#[tokio::test]
+async fn an_api_without_a_proxy_of_its_own_gives_no_verdicts() {
     let mut scene = scene(MYPOPUP, Family::Traefik);
     scene.world = Plan::new(MYPOPUP, "http://127.0.0.1:1").build();
     let bearer = scene.world.bearer();
     let check = scene.check("GET", "/api/v1/x", &[("authorization", &bearer)]);
-    assert_eq!(scene.reason(&check), Reason::PathUnknown);
+    assert_eq!(scene.reason(&check).await, Reason::PathUnknown);
 }
 
-#[test]
-fn a_header_that_is_missing_repeated_or_of_another_family_is_denied() {
+#[tokio::test]
+async fn a_header_that_is_missing_repeated_or_of_another_family_is_denied() {
     for (_, family) in Family::NAMED {
         let scene = scene(MYPOPUP, family);
         let bearer = scene.world.bearer();
@@ -254,31 +254,31 @@ fn a_header_that_is_missing_repeated_or_of_another_family_is_denied() {
         for name in own.iter().chain(&["x-forwarded-for"]) {
             let mut without = check();
             let value = without.headers.remove(*name).unwrap();
-            assert_eq!(scene.reason(&without), Reason::ProxyHeaders, "{name}");
+            assert_eq!(scene.reason(&without).await, Reason::ProxyHeaders, "{name}");
             let mut twice = check();
             twice.headers.append(*name, value);
-            assert_eq!(scene.reason(&twice), Reason::ProxyHeaders, "{name}");
+            assert_eq!(scene.reason(&twice).await, Reason::ProxyHeaders, "{name}");
         }
         for name in foreign.iter().chain(&["x-rewrite-url", "x-original-url"]) {
             let spoofed = scene.check("GET", "/api/v1/x", &[bearer, (name, "/api/v1/public")]);
-            assert_eq!(scene.reason(&spoofed), Reason::ProxyHeaders, "{name}");
+            assert_eq!(scene.reason(&spoofed).await, Reason::ProxyHeaders, "{name}");
         }
     }
 }
 
-#[test]
-fn a_path_below_the_apis_is_for_envoy_alone() {
+#[tokio::test]
+async fn a_path_below_the_apis_is_for_envoy_alone() {
     let scene = scene(MYPOPUP, Family::Caddy);
     let bearer = scene.world.bearer();
     let mut check = scene.check("GET", "/api/v1/x", &[("authorization", &bearer)]);
     for below in ["/", "/refusal", "/api/v1/x"] {
         check.uri = format!("/forward-auth/mypopup{below}").parse().unwrap();
-        assert_eq!(scene.reason(&check), Reason::PathUnknown, "{below}");
+        assert_eq!(scene.reason(&check).await, Reason::PathUnknown, "{below}");
     }
 }
 
-#[test]
-fn what_readers_of_a_uri_disagree_about_is_denied() {
+#[tokio::test]
+async fn what_readers_of_a_uri_disagree_about_is_denied() {
     let scene = scene(MYPOPUP, Family::Haproxy);
     let bearer = scene.world.bearer();
     for uri in [
@@ -296,12 +296,12 @@ fn what_readers_of_a_uri_disagree_about_is_denied() {
         "/api/v1/x?é",
     ] {
         let check = scene.check("GET", uri, &[("authorization", &bearer)]);
-        assert_eq!(scene.reason(&check), Reason::PathAmbiguous, "{uri}");
+        assert_eq!(scene.reason(&check).await, Reason::PathAmbiguous, "{uri}");
     }
 }
 
-#[test]
-fn the_method_that_is_told_is_judged() {
+#[tokio::test]
+async fn the_method_that_is_told_is_judged() {
     let scene = scene(MYPOPUP, Family::Nginx);
     for (method, reason) in [
         ("POST", Reason::TokenMissing),
@@ -311,12 +311,12 @@ fn the_method_that_is_told_is_judged() {
         ("", Reason::ProxyHeaders),
     ] {
         let check = scene.check(method, "/api/v1/public", &[]);
-        assert_eq!(scene.reason(&check), reason, "{method:?}");
+        assert_eq!(scene.reason(&check).await, reason, "{method:?}");
     }
 }
 
-#[test]
-fn the_address_is_the_one_that_the_proxy_saw() {
+#[tokio::test]
+async fn the_address_is_the_one_that_the_proxy_saw() {
     let scene = scene(MYPOPUP, Family::Envoy);
     scene.world.tell(&[Notice::Account(Account {
         allow: Allowlist::parse(&[CLIENT]).unwrap(),
@@ -337,42 +337,49 @@ fn the_address_is_the_one_that_the_proxy_saw() {
         let mut check = scene.check("GET", "/api/v1/x", &[("authorization", &bearer)]);
         let told = told.parse().unwrap();
         check.headers.insert("x-forwarded-for", told);
-        let refused = scene.ask(&check).outcome.unwrap().err();
+        let refused = scene.ask(&check).await.outcome.unwrap().err();
         assert_eq!(refused.map(|denied| denied.reason), reason);
     }
 }
 
-#[test]
-fn another_login_in_the_path_is_forbidden() {
+#[tokio::test]
+async fn another_login_in_the_path_is_forbidden() {
     let scene = scene(APIRONE, Family::Traefik);
     let bearer = scene.world.bearer();
     let path = format!("/api/v2/accounts/{OTHER_LOGIN}/invoices");
     let check = scene.check("GET", &path, &[("authorization", &bearer)]);
-    assert_eq!(scene.reason(&check), Reason::ForeignPath);
+    assert_eq!(scene.reason(&check).await, Reason::ForeignPath);
 }
 
-#[test]
-fn a_refusal_that_is_not_known_is_no_success() {
+#[tokio::test]
+async fn a_refusal_that_is_not_known_is_no_success() {
     let scene = scene(MYPOPUP, Family::Nginx);
     let check = scene.check("GET", "/api/v1/x", &[]);
-    assert_eq!(scene.ask(&check).response.status(), 401);
+    assert_eq!(scene.ask(&check).await.response.status(), 401);
     for id in ["", "another"] {
         let asked = scene.refusal(id);
-        assert_eq!(scene.ask(&asked).response.status(), 503);
+        assert_eq!(scene.ask(&asked).await.response.status(), 503);
     }
     let mut twice = scene.refusal(REQUEST_ID);
     let id = REQUEST_ID.parse().unwrap();
     twice.headers.append("x-countersign-refusal", id);
-    assert_eq!(scene.ask(&twice).response.status(), 503);
+    assert_eq!(scene.ask(&twice).await.response.status(), 503);
     let asked = scene.refusal(REQUEST_ID);
-    let stranger = scene.ask_from("192.0.2.1", &asked);
+    let stranger = scene.ask_from("192.0.2.1", &asked).await;
     assert_eq!(stranger.response.status(), 403);
     let api = &scene.world.api;
     let late = NOW + Duration::from_secs(60);
     let proxy = PROXY.parse().unwrap();
-    let late = scene.forward.answer(api, &asked, proxy, "other", late);
+    let late = scene
+        .forward
+        .answer(api, &asked, proxy, "other", late)
+        .await;
     assert_eq!(late.response.status(), 503);
-    assert_eq!(scene.ask(&asked).response.status(), 503, "it is told once");
+    assert_eq!(
+        scene.ask(&asked).await.response.status(),
+        503,
+        "it is told once"
+    );
 }
 
 #[test]
@@ -386,4 +393,20 @@ fn the_path_names_the_api() {
     ] {
         assert_eq!(asked_api(path), api);
     }
+}
+
+#[tokio::test]
+async fn an_account_that_is_too_fast_is_throttled_here_too() {
+    let scene = scene(MYPOPUP, Family::Caddy);
+    let mut account = scene.world.account(ACCOUNT, LOGIN);
+    account.limits.requests_per_second = Some(1);
+    scene.world.tell(&[Notice::Account(account)]);
+    let bearer = scene.world.bearer();
+    let check = scene.check("GET", "/api/v1/x", &[("authorization", &bearer)]);
+    let mut answers = Vec::new();
+    while answers.last() != Some(&429) && answers.len() < 10 {
+        answers.push(scene.ask(&check).await.response.status().as_u16());
+    }
+    assert_eq!((answers[0], answers.last()), (200, Some(&429)));
+    assert_eq!(scene.reason(&check).await, Reason::RequestsThrottled);
 }
