@@ -46,6 +46,11 @@ pub(crate) async fn run(
     let ready = Ready {
         listen: url(&listeners.api, server.tls.is_some())?,
         admin: url(&listeners.admin, server.admin_tls.is_some())?,
+        probes: listeners
+            .probes
+            .as_ref()
+            .map(|it| url(it, false))
+            .transpose()?,
         admin_key: admin_key.clone(),
         key_is_new,
     };

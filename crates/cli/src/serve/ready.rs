@@ -14,6 +14,8 @@ pub(crate) struct Ready {
     pub(crate) listen: String,
     /// The admin API's URL.
     pub(crate) admin: String,
+    /// The URL of the probes, if they have one of their own.
+    pub(crate) probes: Option<String>,
     /// The admin API's key.
     pub(crate) admin_key: Secret,
     /// Whether the key was made at this start, and so is to be shown.
@@ -28,6 +30,9 @@ impl Ready {
         opened: &Opened,
     ) -> Result<(String, Option<String>), Failure> {
         let mut text = format!("API    {}\nadmin  {}\n", self.listen, self.admin);
+        if let Some(probes) = &self.probes {
+            text.push_str(&format!("probes {probes}\n"));
+        }
         if self.key_is_new {
             text.push_str(&format!(
                 "admin key, shown this once and kept in {}:\n  {}\n",
@@ -50,6 +55,7 @@ impl Ready {
         json!({
             "listen": self.listen,
             "admin": self.admin,
+            "probes": self.probes,
             "admin_key_file": directory.admin_key_file(),
         })
     }

@@ -7,6 +7,8 @@
     reason = "each test file uses its part, and a test may panic"
 )]
 
+mod server;
+
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -19,6 +21,9 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpSocket;
+
+#[allow(unused_imports, reason = "each test file uses its part")]
+pub(crate) use server::Server;
 
 /// A demo that runs until it is dropped, with a data directory of its own.
 pub(crate) struct Demo {
