@@ -8,11 +8,13 @@ use std::time::Duration;
 use countersign_dialect::Dialect;
 use countersign_domain::{ApiName, Limits};
 use countersign_token::{Keychain, Pepper, Tokens};
-use http::HeaderName;
+use http::{HeaderName, HeaderValue};
 
+use crate::fields;
 use crate::forward_auth::Family;
 use crate::meter::Meter;
 use crate::routes::Routes;
+use crate::site::Site;
 use crate::upstream::{Standing, Upstream};
 
 /// An api and, where the built-in proxy serves it, its upstream. Clones share
@@ -30,6 +32,7 @@ pub struct GuardedApi {
     presentation: Vec<HeaderName>,
     forward_authorization: bool,
     forward_auth: Option<Family>,
+    prefix: Option<HeaderValue>,
     meter: Meter,
 }
 
@@ -49,6 +52,7 @@ impl GuardedApi {
             upstream: None,
             forward_authorization: false,
             forward_auth: None,
+            prefix: None,
         }
     }
 
@@ -94,6 +98,15 @@ impl GuardedApi {
     #[must_use]
     pub fn with_forward_auth(mut self, family: Family) -> Self {
         self.forward_auth = Some(family);
+        self
+    }
+
+    /// With what its upstream is told of the prefix that its paths come
+    /// without.
+    #[must_use]
+    pub fn at(mut self, site: &Site) -> Self {
+        let prefix = Some(site.prefix()).filter(|prefix| !prefix.is_empty());
+        self.prefix = prefix.map(fields::visible);
         self
     }
 
@@ -146,6 +159,10 @@ impl GuardedApi {
     /// The kind of proxy that asks for verdicts.
     pub(crate) fn forward_auth(&self) -> Option<Family> {
         self.forward_auth
+    }
+
+    pub(crate) fn prefix(&self) -> Option<&HeaderValue> {
+        self.prefix.as_ref()
     }
 
     pub(crate) fn meter(&self) -> &Meter {

@@ -24,6 +24,7 @@ const SESSION: HeaderName = HeaderName::from_static("x-countersign-session");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-countersign-request-id");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// Fields for one connection (RFC 9110 section 7.6.1), and two more that frame
@@ -115,6 +116,9 @@ impl Onward<'_> {
         fields.insert(FORWARDED_PROTO, HeaderValue::from_static(scheme));
         if let Some(host) = asked_host(inbound) {
             fields.insert(FORWARDED_HOST, host);
+        }
+        if let Some(prefix) = self.api.prefix() {
+            fields.insert(FORWARDED_PREFIX, prefix.clone());
         }
     }
 }

@@ -119,9 +119,9 @@ pub(super) async fn load_apis(
             .transpose()?;
         apis.insert(api.name().clone(), api.clone());
         served.push(Served {
+            guarded: guarded.map(|guarded| guarded.at(&section.site)),
             site: section.site,
             api,
-            guarded,
         });
     }
     Ok(Loaded { apis, served })

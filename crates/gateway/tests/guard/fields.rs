@@ -4,6 +4,7 @@ use bytes::Bytes;
 use countersign_domain::revocation::Notice;
 use countersign_domain::{Account, Reason};
 
+use countersign_gateway::Site;
 use http::{Request, Response, Version};
 use http_body::Body;
 use http_body_util::{BodyExt, Empty};
@@ -214,13 +215,16 @@ const LIES: [&str; 27] = [
 ];
 
 #[tokio::test]
-async fn the_upstream_is_told_what_the_client_spoke() {
+async fn the_upstream_is_told_what_the_client_spoke_and_asked_for() {
     let echo = Echo::start().await;
     let mut plan = Plan::new(MYPOPUP, &echo.url);
     plan.client.tls = true;
     plan.client.address = "::ffff:192.0.2.7".parse().unwrap();
+    plan.site = Site::parse::<&str>(&[], "/pay/v1").unwrap();
     let front = plan.build().serve().await;
-    let received = Received::of(&front.get("/api/v1/public", &[]).await);
+    let lie = [("x-forwarded-prefix", "/elsewhere")];
+    let received = Received::of(&front.get("/api/v1/public", &lie).await);
+    assert_eq!(received.field("x-forwarded-prefix"), ["/pay/v1"]);
     assert_eq!(received.field("x-forwarded-proto"), ["https"]);
     assert_eq!(received.field("x-forwarded-for"), ["192.0.2.7"]);
 }

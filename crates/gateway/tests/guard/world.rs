@@ -16,8 +16,8 @@ use countersign_domain::{
     Session, SessionId, Timestamp,
 };
 use countersign_gateway::{
-    Access, Denied, Family, Gateway, GuardedApi, Permit, Routes, Rule, Slash, Timeouts, Upstream,
-    UpstreamSettings, Uses, View,
+    Access, Denied, Family, Gateway, GuardedApi, Permit, Routes, Rule, Site, Slash, Timeouts,
+    Upstream, UpstreamSettings, Uses, View,
 };
 use countersign_token::{Keychain, Material, Pepper, Seed, Tokens, tokens};
 use http::{Method, Request, Response};
@@ -62,6 +62,7 @@ pub struct Plan {
     pub client: countersign_gateway::Client,
     pub forward_authorization: bool,
     pub forward_auth: Option<Family>,
+    pub site: Site,
 }
 
 impl Plan {
@@ -85,6 +86,7 @@ impl Plan {
             },
             forward_authorization: false,
             forward_auth: None,
+            site: Site::default(),
         }
     }
 
@@ -99,6 +101,7 @@ impl Plan {
         let pepper = Arc::new(Pepper::new(&[7; 32]));
         let api = GuardedApi::new(name, Arc::clone(&dialect), keychain.clone(), routes)
             .with_upstream(upstream)
+            .at(&self.site)
             .with_static_keys(Arc::clone(&pepper));
         let api = if self.forward_authorization {
             api.forwarding_authorization()
