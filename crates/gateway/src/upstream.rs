@@ -35,7 +35,8 @@ use crate::body::Upload;
 use crate::permit::Denied;
 use crate::tunnel;
 
-/// The longest header section that is read of an answer, in bytes.
+/// About the longest header section that is read of an answer, in bytes: what
+/// comes in the same read is not cut off.
 const LONGEST_HEAD: usize = 64 * 1024;
 
 /// How many interim answers (RFC 9110 section 15.2) are read before an answer.
@@ -234,9 +235,12 @@ impl Upstream {
     }
 }
 
-/// The answer, unless it switches protocols otherwise than it was asked to
-/// (NET-07).
+/// The answer, unless its status is none (RFC 9110 section 15), or it switches
+/// protocols otherwise than it was asked to (NET-07).
 fn settle(response: Response<Incoming>, switch: bool) -> Result<Response<Incoming>, Denied> {
+    if response.status().as_u16() > 599 {
+        return Err(failed("its status is none of HTTP"));
+    }
     let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     if switches && !switch {
         return Err(failed("it switched protocols unasked"));

@@ -33,7 +33,8 @@ pub struct Scripted {
 }
 
 impl Scripted {
-    pub async fn start(reply: &'static str, then: Then) -> Self {
+    pub async fn start(reply: impl Into<Vec<u8>>, then: Then) -> Self {
+        let reply: Arc<[u8]> = reply.into().into();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let accepted = Arc::new(AtomicUsize::new(0));
@@ -43,7 +44,7 @@ impl Scripted {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 count.fetch_add(1, Ordering::SeqCst);
-                tokio::spawn(play(stream, reply, then, tell.clone()));
+                tokio::spawn(play(stream, Arc::clone(&reply), then, tell.clone()));
             }
         });
         Self {
@@ -54,9 +55,14 @@ impl Scripted {
     }
 }
 
-async fn play(mut stream: TcpStream, reply: &str, then: Then, closed: mpsc::UnboundedSender<()>) {
+async fn play(
+    mut stream: TcpStream,
+    reply: Arc<[u8]>,
+    then: Then,
+    closed: mpsc::UnboundedSender<()>,
+) {
     while read_head(&mut stream).await.is_some() {
-        if stream.write_all(reply.as_bytes()).await.is_err() {
+        if stream.write_all(&reply).await.is_err() {
             break;
         }
         match then {
@@ -101,26 +107,56 @@ fn reason(world: &World) -> Option<Reason> {
 
 #[tokio::test]
 async fn an_upstream_without_a_good_head_is_a_bad_gateway() {
-    let two_lengths = "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab";
+    let ok = "HTTP/1.1 200 OK\r\n";
+    let long = format!("{ok}a: {}\r\n\r\n", "x".repeat(200_000));
+    let many = format!("{ok}{}\r\n", "a: b\r\n".repeat(200));
+    let flood = "HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n".repeat(100);
+    let waiting = "HTTP/1.1 100 Continue\r\n\r\n".repeat(100);
     for (reply, then) in [
         ("", Then::Close),
         ("garbage garbage garbage\r\n\r\n", Then::Hold),
+        ("<html>no HTTP at all</html>", Then::Close),
         ("\0\0\0\0\0\0\0\0\r\n\r\n", Then::Hold),
         ("HTTP/1.1 200 O", Then::Close),
         ("HTTP/1.1 200 OK\r\ncontent-", Then::Close),
         ("HTTP/1.1 200 OK\r\na b: c\r\n\r\n", Then::Hold),
+        ("HTTP/1.1 200 OK\r\n: c\r\n\r\n", Then::Hold),
+        ("HTTP/1.1 200 OK\r\na: \x01\r\n\r\n", Then::Hold),
+        ("HTTP/1.1 200 OK\r\na: b\0c\r\n\r\n", Then::Hold),
+        ("HTTP/1.1 200 OK\r\na: b\r\n c\r\n\r\n", Then::Hold),
         ("HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n", Then::Hold),
         ("HTTP/1.1 200 OK\r\ncontent-length: two\r\n\r\n", Then::Hold),
-        (two_lengths, Then::Hold),
+        (
+            "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
+            Then::Hold,
+        ),
         ("HTTP/2 200 OK\r\n\r\n", Then::Hold),
+        (
+            "HTTP/1.1 999 Beyond\r\ncontent-length: 0\r\n\r\n",
+            Then::Hold,
+        ),
+        (
+            "HTTP/1.1 600 Beyond\r\ncontent-length: 0\r\n\r\n",
+            Then::Hold,
+        ),
+        (
+            "HTTP/1.1 099 Before\r\ncontent-length: 0\r\n\r\n",
+            Then::Hold,
+        ),
+        ("HTTP/1.1 20 Short\r\n\r\n", Then::Hold),
         (
             "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n",
             Then::Hold,
         ),
         ("HTTP/1.1 103 Early Hints\r\n\r\n", Then::Close),
+        (&long, Then::Hold),
+        (&many, Then::Hold),
+        (&flood, Then::Hold),
+        (&waiting, Then::Hold),
     ] {
         let upstream = Scripted::start(reply, then).await;
         let (world, front) = behind(MYPOPUP, &upstream.url).await;
+        let reply = &reply[..reply.len().min(60)];
         let response = front.get(PUBLIC, &[]).await;
         assert_eq!(response.status(), 502, "{reply:?}");
         assert_eq!(reason(&world), Some(Reason::UpstreamFailed), "{reply:?}");
@@ -184,8 +220,11 @@ async fn an_upstream_that_does_not_accept_is_a_gateway_timeout() {
 
 #[tokio::test]
 async fn interim_answers_are_passed_over() {
+    let interim = "HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n".repeat(20);
     let upstream = Scripted::start(
-        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
+        format!(
+            "HTTP/1.1 100 Continue\r\n\r\n{interim}HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+        ),
         Then::Again,
     )
     .await;
