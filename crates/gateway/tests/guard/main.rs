@@ -15,6 +15,7 @@ mod forward_auth;
 mod health;
 mod log;
 mod paths;
+mod retries;
 mod static_keys;
 mod streaming;
 mod tls;
