@@ -1,0 +1,209 @@
+//! Who is believed about a client's address, where apis are found on a
+//! listener, and TLS, each on the running server.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test may panic"
+)]
+
+mod support;
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::json;
+use support::{Account, Server};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
+const API: &str = "[apis.gift]\ndialect = 'mypopup'\n";
+
+/// A partner that may call from 192.0.2.0/24 only.
+fn far_partner(server: &Server) -> Account {
+    server.account("gift", "far", &["--allow", "192.0.2.0/24"])
+}
+
+fn body(account: &Account) -> String {
+    json!({ "username": account.login, "password": account.secret }).to_string()
+}
+
+async fn login(server: &Server, from: &str, told: &[(&str, &str)], body: &str) -> u16 {
+    let headers = [&JSON, told].concat();
+    let reply = server
+        .send(from, "POST", "/auth/login", &headers, body)
+        .await;
+    reply.status.as_u16()
+}
+
+fn behind(proxies: &str, source: &str) -> Server {
+    Server::start(&format!(
+        "[server]\ntrusted_proxies = ['{proxies}']\nclient_address = '{source}'\n{API}"
+    ))
+}
+
+#[tokio::test]
+async fn a_trusted_proxy_tells_the_address_and_nobody_else_does() {
+    let server = behind("127.0.0.9", "x-forwarded-for");
+    let far = body(&far_partner(&server));
+    let told = [("x-forwarded-for", "198.51.100.1, 192.0.2.7")];
+    assert_eq!(login(&server, "127.0.0.9", &told, &far).await, 200);
+    assert_eq!(
+        login(&server, "127.0.0.1", &told, &far).await,
+        403,
+        "no proxy"
+    );
+    let spoofed = [("x-forwarded-for", "192.0.2.7, 198.51.100.1")];
+    assert_eq!(login(&server, "127.0.0.9", &spoofed, &far).await, 403);
+    for odd in ["unknown", "192.0.2.7, ", "192.0.2.7.1"] {
+        let told = [("x-forwarded-for", odd)];
+        assert_eq!(login(&server, "127.0.0.9", &told, &far).await, 403, "{odd}");
+    }
+    assert_eq!(
+        login(&server, "127.0.0.9", &[], &far).await,
+        403,
+        "it told nothing"
+    );
+    assert!(server.log().contains("address_unreadable"));
+}
+
+#[tokio::test]
+async fn forwarded_is_read_where_it_is_configured() {
+    let server = behind("127.0.0.0/8", "forwarded");
+    let far = body(&far_partner(&server));
+    let told = [("forwarded", "for=\"192.0.2.7:4711\";proto=https")];
+    assert_eq!(login(&server, "127.0.0.9", &told, &far).await, 200);
+    let other = [("x-forwarded-for", "192.0.2.7")];
+    assert_eq!(login(&server, "127.0.0.9", &other, &far).await, 403);
+}
+
+#[tokio::test]
+async fn the_proxy_protocol_tells_the_address_before_http() {
+    let server = behind("127.0.0.1", "proxy-protocol");
+    let far = body(&far_partner(&server));
+    let mut sent = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0c".to_vec();
+    sent.extend([192, 0, 2, 7, 127, 0, 0, 1, 0x10, 0, 0x1f, 0x90]);
+    let request = format!(
+        "POST /auth/login HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\nConnection: close\r\n\r\n{far}",
+        far.len()
+    );
+    sent.extend(request.as_bytes());
+    let answer = async |sent: &[u8]| {
+        let mut stream = tokio::net::TcpStream::connect(server.address())
+            .await
+            .unwrap();
+        stream.write_all(sent).await.unwrap();
+        let mut answer = Vec::new();
+        // A reset is an end as well.
+        let _ = stream.read_to_end(&mut answer).await;
+        String::from_utf8(answer).unwrap()
+    };
+    assert!(answer(&sent).await.starts_with("HTTP/1.1 200"));
+    assert_eq!(
+        answer(request.as_bytes()).await,
+        "",
+        "without the header: closed"
+    );
+}
+
+#[tokio::test]
+async fn apis_are_told_apart_by_host_and_by_prefix() {
+    let server = Server::start(
+        "[apis.a]\ndialect = 'mypopup'\nhosts = ['a.test']\n\
+         [apis.b]\ndialect = 'mypopup'\nhosts = ['b.test']\nprefix = '/v9'\n",
+    );
+    let (one, other) = (server.account("a", "p", &[]), server.account("b", "p", &[]));
+    let login = async |host: &str, path: &str, account: &Account| {
+        let headers = [JSON[0], ("host", host)];
+        let body = body(account);
+        let reply = server.send("127.0.0.1", "POST", path, &headers, &body);
+        reply.await.status.as_u16()
+    };
+    assert_eq!(login("a.test", "/auth/login", &one).await, 200);
+    assert_eq!(login("A.TEST:8080", "/auth/login", &one).await, 200);
+    assert_eq!(login("a.test", "/auth/login", &other).await, 401);
+    assert_eq!(login("b.test", "/v9/auth/login", &other).await, 200);
+    for (host, path) in [
+        ("b.test", "/auth/login"),
+        ("b.test", "/v9%2fauth/login"),
+        ("b.test", "/v91/auth/login"),
+        ("a.test", "/v9/auth/login"),
+        ("c.test", "/auth/login"),
+    ] {
+        assert_eq!(login(host, path, &other).await, 404, "{host} {path}");
+    }
+}
+
+/// Makes a certificate for `h` in `NAME.pem` and its key in `NAME.key`.
+fn certificate(directory: &Path, name: &str) {
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-nodes", "-subj", "/CN=h"])
+        .args(["-pkeyopt", "ec_paramgen_curve:P-256", "-days", "2"])
+        .args(["-addext", "subjectAltName=DNS:h", "-out"])
+        .arg(directory.join(name).with_extension("pem"))
+        .arg("-keyout")
+        .arg(directory.join(name).with_extension("key"))
+        .output()
+        .expect("openssl is needed: scripts/test installs it");
+    assert!(made.status.success(), "{made:?}");
+}
+
+/// What a server answers to `GET /` over TLS, where `trusted` certifies it;
+/// empty if it does not.
+fn get_over_tls(server: &Server, trusted: &Path) -> String {
+    let mut client = Command::new("openssl")
+        .args([
+            "s_client",
+            "-quiet",
+            "-verify_return_error",
+            "-servername",
+            "h",
+        ])
+        .args(["-connect", &server.address().to_string(), "-CAfile"])
+        .arg(trusted)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut input = client.stdin.take().unwrap();
+    let request = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+    // If the handshake failed, nobody reads it.
+    let _ = input.write_all(request);
+    String::from_utf8(client.wait_with_output().unwrap().stdout).unwrap()
+}
+
+#[tokio::test]
+async fn a_renewed_certificate_is_served_and_one_that_vanished_changes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    certificate(directory.path(), "now");
+    certificate(directory.path(), "next");
+    let tls = "[server]\ntls_certificate = 'now.pem'\ntls_key = 'now.key'\n";
+    let server = Server::start_in(directory, &format!("{tls}{API}"));
+    assert!(server.api.starts_with("https://"));
+    let (old, next) = (server.file("old.pem"), server.file("next.pem"));
+    std::fs::copy(server.file("now.pem"), &old).unwrap();
+    let serves = |trusted: &Path| get_over_tls(&server, trusted).starts_with("HTTP/1.1 404");
+    assert!(serves(&old) && !serves(&next));
+
+    std::fs::remove_file(server.file("now.key")).unwrap();
+    let configuration = format!("{tls}{API}");
+    server
+        .reload(&configuration, "the certificate cannot be read")
+        .await;
+    assert!(serves(&old), "the old one stays");
+
+    std::fs::copy(server.file("next.key"), server.file("now.key")).unwrap();
+    server
+        .reload(&configuration, "the certificate cannot be read")
+        .await;
+    assert!(serves(&old), "half of a renewal is none");
+
+    std::fs::copy(&next, server.file("now.pem")).unwrap();
+    server
+        .reload(&configuration, "the certificate was read again")
+        .await;
+    assert!(serves(&next) && !serves(&old));
+}
