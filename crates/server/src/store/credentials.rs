@@ -15,7 +15,7 @@ use super::record::{Actor, Made, NewCredential, Once};
 use super::remembered::run_once;
 use super::sessions::end_of_credential;
 use super::work::Work;
-use super::{Store, row};
+use super::{Store, networks, row};
 
 impl Store {
     /// The credentials of an account, oldest first.
@@ -190,6 +190,7 @@ pub(super) fn insert(
 
 /// Removes a credential's row.
 pub(super) fn remove(work: &mut Work<'_>, id: CredentialId) -> rusqlite::Result<()> {
+    networks::forget(work, id)?;
     work.execute_one("DELETE FROM credential WHERE id = ?1", [id.0.cast_signed()])?;
     work.notice(Notice::CredentialGone(id));
     Ok(())

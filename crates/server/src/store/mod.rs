@@ -16,10 +16,13 @@ mod audit;
 mod background;
 mod changes;
 mod credentials;
+mod crowd;
 mod error;
 mod file;
 mod keys;
+mod leases;
 mod log;
+mod networks;
 mod reader;
 mod record;
 mod remembered;
@@ -51,10 +54,12 @@ use crate::clock::Clock;
 pub use error::{
     AdminKeyError, CreateError, KeyError, MasterError, OpenError, SessionError, Unavailable,
 };
+pub use leases::{Lease, Leased};
+pub use networks::Candidate;
 pub use record::{
     AccountFilter, AccountUpdate, Actor, AuditEntry, AuditFilter, EndedOfApi, Made, NewAccount,
-    NewCredential, Once, Order, Purpose, Refreshed, SealedKey, Stats, StoredAdminKey, Swept,
-    TermsOwned,
+    NewCredential, Once, Order, Purpose, Refreshed, SealedKey, Stats, StoredAdminKey, Succession,
+    Swept, TermsOwned,
 };
 
 const READERS: usize = 2;

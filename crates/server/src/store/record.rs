@@ -7,10 +7,11 @@ use std::time::Duration;
 use countersign_domain::account::{Allowlist, StoredSecret};
 use countersign_domain::audit::Action;
 use countersign_domain::key::{Key, Kid};
+use countersign_domain::limits::Limits;
 use countersign_domain::session::{Decision, Lifetimes, SessionId, Terms};
 use countersign_domain::{
-    Account, AccountId, AccountLimits, ApiName, ApiScope, Credential, RefreshMode, Role, Scopes,
-    Timestamp,
+    Account, AccountId, AccountLimits, ApiName, ApiScope, Credential, NewLogin, RefreshMode, Role,
+    Scopes, Timestamp,
 };
 
 use crate::seal::SealError;
@@ -189,6 +190,24 @@ impl TermsOwned {
     }
 }
 
+/// What a login does to the account's older sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Succession {
+    /// Whether it ends them all.
+    pub new_login: NewLogin,
+    /// How many may live beside it, where the account has no limit of its own.
+    pub limits: Limits,
+}
+
+impl From<NewLogin> for Succession {
+    fn from(new_login: NewLogin) -> Self {
+        Self {
+            new_login,
+            limits: Limits::default(),
+        }
+    }
+}
+
 /// A refresh as it was decided and stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refreshed {
@@ -288,6 +307,10 @@ pub struct Swept {
     pub revocations: usize,
     /// Replies that were kept for idempotency keys.
     pub replies: usize,
+    /// Leases.
+    pub leases: usize,
+    /// Networks from which credentials were used.
+    pub networks: usize,
     /// Whether there may be more to remove.
     pub more: bool,
 }

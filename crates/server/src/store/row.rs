@@ -25,6 +25,8 @@ pub(super) const ACCOUNT_COLUMNS: usize = 11;
 /// The columns that [`credential`] reads, of a table called `c`.
 pub(super) const CREDENTIAL: &str =
     "c.id, c.account, c.login, c.key_hash, c.password_hash, c.active, c.created_at, c.scopes";
+/// How many they are.
+pub(super) const CREDENTIAL_COLUMNS: usize = 8;
 
 /// The columns that [`session`] reads, of a table called `s`.
 pub(super) const SESSION: &str = "s.id, s.account, s.credential, s.epoch, s.variant, s.seed_hash, \

@@ -6,33 +6,33 @@ use countersign_domain::account::admit;
 use countersign_domain::audit::Action;
 use countersign_domain::revocation::{Notice, Revocation};
 use countersign_domain::session::{self, End, Opening, Session, SessionId};
-use countersign_domain::{Account, AccountId, Credential, CredentialId, NewLogin, Reason};
+use countersign_domain::{Account, AccountId, Credential, CredentialId, Network, NewLogin, Reason};
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::json;
 
 use super::accounts::{self, audit};
 use super::error::{SessionError, Unavailable};
 use super::log::all;
-use super::record::{Actor, TermsOwned};
+use super::record::{Actor, Succession, TermsOwned};
 use super::work::{Audit, Work};
-use super::{Store, credentials, page, row};
+use super::{Store, credentials, crowd, networks, page, row};
 
 impl Store {
     /// Opens a session for a login whose secret was checked.
     ///
     /// Account, credential and address are judged again, because they may have
-    /// changed since: what was disabled before the commit opens nothing. Where a
-    /// new login revokes the older ones, they end in the same commit.
+    /// changed since: what was disabled before the commit opens nothing. Older
+    /// sessions that have to make way end in the same commit.
     pub async fn open_session(
         &self,
         opening: Opening,
         credential: CredentialId,
         terms: impl Into<Arc<TermsOwned>>,
-        new_login: NewLogin,
+        older: impl Into<Succession>,
     ) -> Result<Session, SessionError> {
-        let terms = terms.into();
+        let (terms, older) = (terms.into(), older.into());
         let opened = self
-            .write(move |work| open(work, &opening, credential, &terms, new_login))
+            .write(move |work| open(work, &opening, credential, &terms, older))
             .await?;
         opened.map_err(SessionError::Refused)
     }
@@ -186,7 +186,7 @@ fn open(
     opening: &Opening,
     credential: CredentialId,
     terms: &TermsOwned,
-    new_login: NewLogin,
+    older: Succession,
 ) -> rusqlite::Result<Result<Session, Reason>> {
     let Some((mut account, credential)) = credentials::with_account(work, credential)? else {
         return Ok(Err(Reason::CredentialRevoked));
@@ -195,9 +195,10 @@ fn open(
         return Ok(Err(reason));
     }
     let mut detail = json!({ "login": credential.login, "address": opening.address });
-    if new_login == NewLogin::Revokes && has_live(work, account.id)? {
+    if older.new_login == NewLogin::Revokes && has_live(work, account.id)? {
         detail["ended"] = end_all(work, &mut account, End::NewLogin)?.into();
     }
+    crowd::make_place(work, &account, older.limits.of(&account.limits).sessions)?;
     let session = session::open(
         opening.clone(),
         &account,
@@ -206,6 +207,7 @@ fn open(
         work.now,
     );
     insert(work, &session)?;
+    networks::remember(work, credential.id, Network::of(opening.address))?;
     work.audit(&Audit {
         action: Action::Login,
         api: Some(&account.api),

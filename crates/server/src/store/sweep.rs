@@ -7,8 +7,9 @@ use super::Store;
 use super::error::Unavailable;
 use super::record::Swept;
 use super::work::Work;
+use super::{leases, networks};
 
-/// The most session rows, and the most revocations, of one step.
+/// The most rows of one kind that go in one step.
 pub(super) const STEP: u32 = 250;
 
 /// How long a session's row is kept after its last token has run out, so that an
@@ -19,9 +20,13 @@ pub(super) const SESSION_SLACK: Duration = Duration::from_secs(3_600);
 /// out: more than verifiers may lag behind or allow for clocks that differ.
 pub(super) const REVOCATION_SLACK: Duration = Duration::from_secs(60);
 
+/// How long a lease is kept after its token has run out: more than those who
+/// verify it may allow for clocks that differ.
+pub(super) const LEASE_SLACK: Duration = Duration::from_secs(60);
+
 impl Store {
-    /// Removes a bounded number of session rows and revocations that can matter
-    /// no more. The store does this by itself every ten seconds.
+    /// Removes a bounded number of rows that can matter no more. The store does
+    /// this by itself every ten seconds.
     pub async fn sweep_once(&self) -> Result<Swept, Unavailable> {
         self.write(step).await
     }
@@ -53,11 +58,15 @@ pub(super) fn step(work: &mut Work<'_>) -> rusqlite::Result<Swept> {
          (SELECT operator, key FROM remembered WHERE until <= ?1 LIMIT ?2)",
         (work.now.as_micros(), STEP),
     )?;
+    let leases = leases::sweep(work, work.now - LEASE_SLACK, STEP)?;
+    let networks = networks::sweep(work, work.now, STEP)?;
     let full = STEP as usize;
     Ok(Swept {
         sessions,
         revocations,
         replies,
-        more: moved + sessions == full || revocations == full || replies == full,
+        leases,
+        networks,
+        more: [moved + sessions, revocations, replies, leases, networks].contains(&full),
     })
 }

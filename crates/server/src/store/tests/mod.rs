@@ -1,11 +1,14 @@
 //! The store's stories, on real files and a clock that is moved by hand.
 
 mod accounts;
+mod crowd;
 mod faults;
 mod files;
 mod keys;
+mod leases;
 mod logins;
 mod model;
+mod networks;
 mod rotation;
 mod sweep;
 
@@ -17,6 +20,7 @@ use std::time::Duration;
 
 use countersign_domain::account::{Allowlist, StoredSecret};
 use countersign_domain::key::Kid;
+use countersign_domain::limits::Limits;
 use countersign_domain::revocation::{Notice, Revocation};
 use countersign_domain::session::{
     AccessClaims, Lifetimes, Opening, RefreshClaims, SeedHash, Session, SessionId,
@@ -27,7 +31,9 @@ use countersign_domain::{
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
-use super::{Actor, AuditEntry, NewAccount, NewCredential, Refreshed, Store, TermsOwned};
+use super::{
+    Actor, AuditEntry, NewAccount, NewCredential, Refreshed, Store, Succession, TermsOwned,
+};
 use crate::clock::Clock;
 
 const ACCESS: Duration = Duration::from_secs(900);
@@ -35,6 +41,7 @@ const REFRESH: Duration = Duration::from_secs(86_400);
 const ABSOLUTE: Duration = Duration::from_secs(30 * 86_400);
 const WINDOW: Duration = Duration::from_secs(60);
 const SECOND: Duration = Duration::from_secs(1);
+const MICROSECOND: Duration = Duration::from_micros(1);
 
 /// A store in a directory of its own, what its verifiers were told, and the
 /// hand on its clock.
@@ -142,9 +149,21 @@ fn opening() -> Opening {
     }
 }
 
+/// Any number of sessions live beside each other.
+fn keeps() -> Succession {
+    let limits = Limits {
+        sessions: u32::MAX,
+        ..Limits::default()
+    };
+    Succession {
+        new_login: NewLogin::Keeps,
+        limits,
+    }
+}
+
 async fn login(store: &Store, credential: &Credential) -> Session {
     store
-        .open_session(opening(), credential.id, terms(), NewLogin::Keeps)
+        .open_session(opening(), credential.id, terms(), keeps())
         .await
         .unwrap()
 }

@@ -2,8 +2,6 @@ use super::super::Swept;
 use super::super::sweep::{REVOCATION_SLACK, SESSION_SLACK, STEP};
 use super::*;
 
-const MICROSECOND: Duration = Duration::from_micros(1);
-
 #[tokio::test]
 async fn a_row_stays_until_its_last_token_has_run_out() {
     let place = Place::new();

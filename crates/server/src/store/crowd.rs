@@ -1,0 +1,68 @@
+//! How many sessions of an account live at once: a login beyond the limit ends
+//! those that were idle the longest.
+
+use countersign_domain::audit::Action;
+use countersign_domain::session::{End, SessionId};
+use countersign_domain::{Account, AccountId};
+use serde_json::json;
+
+use super::log::all;
+use super::record::Actor;
+use super::row;
+use super::sessions::end_one;
+use super::work::{Audit, Work};
+
+/// The most sessions that one login ends, where a limit was lowered by more: the
+/// next logins end the others.
+const AT_ONCE: usize = 100;
+
+/// Makes place for one more session among the account's `most`, each that goes
+/// with its revocation and its audit entry. Sessions that have run out count as
+/// gone.
+pub(super) fn make_place(
+    work: &mut Work<'_>,
+    account: &Account,
+    most: u32,
+) -> rusqlite::Result<()> {
+    if !is_full(work, account.id, most)? {
+        return Ok(());
+    }
+    let live = live(work, account.id)?;
+    let excess = (live.len() + 1).saturating_sub(most.max(1) as usize);
+    for session in live.into_iter().take(excess.min(AT_ONCE)) {
+        end_one(work, session, End::Displaced)?;
+        work.audit(&Audit {
+            action: Action::SessionDisplaced,
+            api: Some(&account.api),
+            account: Some(account.id),
+            session: Some(session),
+            actor: &Actor::System,
+            detail: json!({ "limit": most }),
+        })?;
+    }
+    Ok(())
+}
+
+/// Whether there may be too many, from the index alone: rows are read only for
+/// an account that has enough of them.
+fn is_full(work: &Work<'_>, account: AccountId, most: u32) -> rusqlite::Result<bool> {
+    let rows: u32 = work
+        .connection
+        .prepare_cached(
+            "SELECT count(*) FROM (SELECT 1 FROM session
+             WHERE account = ?1 AND state = 'active' LIMIT ?2)",
+        )?
+        .query_row((row::id(account), most), |row| row.get(0))?;
+    Ok(rows >= most)
+}
+
+/// The account's live sessions, the one that was idle the longest first.
+fn live(work: &Work<'_>, account: AccountId) -> rusqlite::Result<Vec<SessionId>> {
+    all(
+        work.connection,
+        "SELECT id FROM session WHERE account = ?1 AND state = 'active'
+         AND max(refresh_expires_at, access_expires_at) > ?2 ORDER BY rotated_at, number",
+        (row::id(account), work.now.as_micros()),
+        |row| row.get(0).map(SessionId),
+    )
+}

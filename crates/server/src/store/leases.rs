@@ -1,0 +1,102 @@
+//! Leases: parts of an access token's budget that a verifier may spend without
+//! asking again. What is lent is durable before it is spent, so a budget is
+//! never exceeded; what a verifier loses with its memory stays lent.
+
+use countersign_domain::{SessionId, Timestamp};
+use rusqlite::OptionalExtension;
+
+use super::Store;
+use super::error::Unavailable;
+use super::work::Work;
+
+/// The most leases that are given back in one command.
+const GIVEN_BACK_AT_ONCE: usize = 256;
+
+/// A part of the budget of one access token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// The token's session.
+    pub session: SessionId,
+    /// The session's generation that it belongs to.
+    pub generation: u32,
+    /// When it runs out. A generation whose access token is renewed has several
+    /// tokens, each with a budget of its own.
+    pub until: Timestamp,
+    /// How many requests.
+    pub requests: u32,
+}
+
+/// What was lent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Leased {
+    /// How many requests may be made; fewer than were wanted, or none, if the
+    /// budget is nearly or wholly lent out.
+    pub granted: u32,
+    /// How many of the budget are not lent to anybody.
+    pub left: u32,
+}
+
+impl Store {
+    /// Lends a part of the budget of an access token which may make `limit`
+    /// requests. All that is ever lent of one token is no more than `limit`.
+    pub async fn lease(&self, wanted: Lease, limit: u32) -> Result<Leased, Unavailable> {
+        self.write(move |work| lease(work, wanted, limit)).await
+    }
+
+    /// Takes back what was lent and will not be spent any more.
+    pub async fn give_back_leases(&self, unspent: Vec<Lease>) -> Result<(), Unavailable> {
+        for chunk in unspent.chunks(GIVEN_BACK_AT_ONCE) {
+            let chunk = chunk.to_vec();
+            self.write(move |work| chunk.iter().try_for_each(|lease| take_back(work, *lease)))
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+/// Removes up to `most` leases of tokens that ran out before `due`.
+pub(super) fn sweep(work: &Work<'_>, due: Timestamp, most: u32) -> rusqlite::Result<usize> {
+    work.execute(
+        "DELETE FROM lease WHERE (session, generation, until) IN
+         (SELECT session, generation, until FROM lease WHERE until <= ?1 LIMIT ?2)",
+        (due.as_micros(), most),
+    )
+}
+
+fn lease(work: &mut Work<'_>, wanted: Lease, limit: u32) -> rusqlite::Result<Leased> {
+    let (session, generation, until) = key(wanted);
+    let before: u32 = work
+        .connection
+        .prepare_cached(
+            "SELECT leased FROM lease WHERE session = ?1 AND generation = ?2 AND until = ?3",
+        )?
+        .query_row((session, generation, until), |row| row.get(0))
+        .optional()?
+        .unwrap_or(0);
+    let granted = wanted.requests.min(limit.saturating_sub(before));
+    let leased = before + granted;
+    if granted > 0 {
+        work.execute_one(
+            "INSERT INTO lease (session, generation, until, leased) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (session, generation, until) DO UPDATE SET leased = excluded.leased",
+            (session, generation, until, leased),
+        )?;
+    }
+    let left = limit.saturating_sub(leased);
+    Ok(Leased { granted, left })
+}
+
+/// A lease whose token has run out may be gone, and so is what comes back of it.
+fn take_back(work: &Work<'_>, lease: Lease) -> rusqlite::Result<()> {
+    let (session, generation, until) = key(lease);
+    work.execute(
+        "UPDATE lease SET leased = max(leased - ?4, 0)
+         WHERE session = ?1 AND generation = ?2 AND until = ?3",
+        (session, generation, until, lease.requests),
+    )
+    .map(drop)
+}
+
+fn key(lease: Lease) -> ([u8; 16], u32, i64) {
+    (lease.session.0, lease.generation, lease.until.as_micros())
+}

@@ -1,0 +1,123 @@
+//! The networks from which a credential's secret came right: the throttle tells
+//! them from strange ones, over restarts too.
+
+use std::time::Duration;
+
+use countersign_domain::{Account, ApiName, Credential, CredentialId, Network, Timestamp};
+use rusqlite::OptionalExtension;
+
+use super::Store;
+use super::error::Unavailable;
+use super::row;
+use super::work::Work;
+
+/// The most networks that are remembered of a credential; the one that was seen
+/// the longest ago makes place.
+const MOST: u32 = 64;
+
+/// How long a network is remembered after the last login from it.
+pub(super) const KEPT: Duration = Duration::from_secs(90 * 86_400);
+
+/// How old the note of a network becomes before a login renews it: a login does
+/// not write what is known already.
+const RENEWED_AFTER: Duration = Duration::from_secs(86_400);
+
+/// A credential, as a login needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// The account, active or not.
+    pub account: Account,
+    /// The credential, active or not.
+    pub credential: Credential,
+    /// Whether a session was opened with it from the caller's network in the
+    /// last 90 days.
+    pub network_is_known: bool,
+}
+
+impl Store {
+    /// The credential of an api with exactly this login, for a caller in
+    /// `network`.
+    pub async fn candidate(
+        &self,
+        api: &ApiName,
+        login: &str,
+        network: Network,
+    ) -> Result<Option<Candidate>, Unavailable> {
+        let (api, login, since) = (api.clone(), login.to_owned(), self.now() - KEPT);
+        self.read(move |connection| {
+            connection
+                .prepare_cached(&sql())?
+                .query_row(
+                    (&login, api.as_str(), network.to_string(), since.as_micros()),
+                    candidate,
+                )
+                .optional()
+        })
+        .await
+    }
+}
+
+/// Remembers that a secret came right from `network`, in the commit of what it
+/// opened.
+pub(super) fn remember(
+    work: &mut Work<'_>,
+    credential: CredentialId,
+    network: Network,
+) -> rusqlite::Result<()> {
+    let id = credential.0.cast_signed();
+    let written = work.execute(
+        "INSERT INTO known_network (credential, network, seen_at) VALUES (?1, ?2, ?3)
+         ON CONFLICT (credential, network) DO UPDATE SET seen_at = excluded.seen_at
+         WHERE seen_at < ?4",
+        (
+            id,
+            network.to_string(),
+            work.now.as_micros(),
+            (work.now - RENEWED_AFTER).as_micros(),
+        ),
+    )?;
+    if written > 0 {
+        work.execute(
+            "DELETE FROM known_network WHERE credential = ?1 AND network IN
+             (SELECT network FROM known_network WHERE credential = ?1
+              ORDER BY seen_at DESC, network = ?3 DESC LIMIT -1 OFFSET ?2)",
+            (id, MOST, network.to_string()),
+        )?;
+    }
+    Ok(())
+}
+
+/// Forgets all networks of a credential that is deleted.
+pub(super) fn forget(work: &Work<'_>, credential: CredentialId) -> rusqlite::Result<()> {
+    let id = credential.0.cast_signed();
+    work.execute("DELETE FROM known_network WHERE credential = ?1", [id])
+        .map(drop)
+}
+
+/// Forgets up to `most` networks that were not seen for long.
+pub(super) fn sweep(work: &Work<'_>, now: Timestamp, most: u32) -> rusqlite::Result<usize> {
+    work.execute(
+        "DELETE FROM known_network WHERE (credential, network) IN
+         (SELECT credential, network FROM known_network WHERE seen_at <= ?1 LIMIT ?2)",
+        ((now - KEPT).as_micros(), most),
+    )
+}
+
+fn sql() -> String {
+    format!(
+        "SELECT {}, {}, EXISTS (SELECT 1 FROM known_network
+          WHERE credential = c.id AND network = ?3 AND seen_at > ?4)
+         FROM credential AS c JOIN account AS a ON a.id = c.account
+         WHERE c.login = ?1 AND c.api = ?2",
+        row::ACCOUNT,
+        row::CREDENTIAL
+    )
+}
+
+fn candidate(row: &rusqlite::Row<'_>) -> rusqlite::Result<Candidate> {
+    Ok(Candidate {
+        account: row::account(row, 0)?,
+        credential: row::credential(row, row::ACCOUNT_COLUMNS)?,
+        network_is_known: row.get(row::ACCOUNT_COLUMNS + row::CREDENTIAL_COLUMNS)?,
+    })
+}
