@@ -14,6 +14,7 @@ use tokio::sync::Mutex;
 use crate::random::NoRandomness;
 use crate::seal::{MasterKey, SealError};
 use crate::store::{KeyError, Purpose, Store, TermsOwned, Unavailable};
+use crate::throttle::ThrottleSettings;
 use crate::vault::Vault;
 
 /// What configuration says of an api.
@@ -27,6 +28,8 @@ pub struct ApiSettings {
     pub lifetimes: Lifetimes,
     /// What each of its accounts may do, unless it has limits of its own.
     pub limits: Limits,
+    /// How often its logins may be tried.
+    pub throttle: ThrottleSettings,
     /// Whether operators may set passwords beside generated keys. If so, every
     /// failed login costs one argon2id, whatever it failed for.
     pub passwords: bool,

@@ -5,25 +5,30 @@
 //! answered before it is durable, and an outcome that is not known is a 503
 //! that asks for the same request again, never a 401.
 
+mod authenticate;
 mod denied;
 mod record;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use countersign_dialect::{Asked, Command, Found, Grant, Secret, Variant};
-use countersign_domain::account::StoredSecret;
 use countersign_domain::session::{Change, Decision, End, Opening};
 use countersign_domain::{
-    Account, Credential, LogoutScope, Operation, Reason, Session, SessionId, Timestamp,
+    AccountId, LogoutScope, Operation, Reason, Session, SessionId, Timestamp,
 };
 use countersign_token::{Refreshing, Seed, Verified};
 use http::request::Parts;
 
-use self::denied::Denied;
+use metrics::counter;
+
+use self::authenticate::Authenticated;
+use self::denied::{Cause, Denied};
 use crate::api::Api;
-use crate::password::{PasswordFault, Passwords};
+use crate::password::Passwords;
 use crate::random::random;
-use crate::store::{Refreshed, SessionError, Store, TermsOwned, Unavailable};
+use crate::store::{Refreshed, SessionError, Store, Succession, TermsOwned, Unavailable};
+use crate::throttle::{Mints, Throttle};
 
 pub use self::record::{Answer, Record};
 
@@ -32,6 +37,8 @@ pub use self::record::{Answer, Record};
 pub struct Issuer {
     store: Store,
     passwords: Passwords,
+    throttle: Arc<Throttle>,
+    mints: Arc<Mints>,
 }
 
 /// Where a request comes from.
@@ -41,13 +48,21 @@ pub struct Caller {
     pub address: IpAddr,
 }
 
+/// Counts what an operator should look at, by `api` and `alert`.
+const ALERTS: &str = "countersign_alerts_total";
+
 /// How many bytes of a `User-Agent` are kept.
 const MAX_USER_AGENT: usize = 256;
 
 impl Issuer {
     /// An issuer over this store.
     pub fn new(store: Store, passwords: Passwords) -> Self {
-        Self { store, passwords }
+        Self {
+            store,
+            passwords,
+            throttle: Arc::default(),
+            mints: Arc::new(Mints::new()),
+        }
     }
 
     /// Answers a request at one of the api's token endpoints.
@@ -80,20 +95,16 @@ impl Issuer {
                 access_token,
             } => request.logout(&asked, &access_token).await,
         };
-        answered.unwrap_or_else(|denied| denied.answer(api))
+        answered.unwrap_or_else(|denied| {
+            request.alert(denied.record());
+            denied.answer(api)
+        })
     }
 
     /// Refuses a request whose body could not be had.
     pub fn refuse(&self, api: &Api, operation: Operation, reason: Reason) -> Answer {
         Denied::new(Record::of(operation), reason).answer(api)
     }
-}
-
-/// A login and secret that were checked. Only [`Request::authenticate`] makes
-/// it.
-struct Authenticated {
-    account: Account,
-    credential: Credential,
 }
 
 /// A request that is being answered.
@@ -108,8 +119,11 @@ impl Request<'_> {
     async fn login(&self, asked: &Asked, login: &str, secret: &Secret) -> Result<Answer, Denied> {
         let record = self.record(asked).with_login(login);
         let known = self.authenticate(login, secret).await;
-        let known = known.map_err(|reason| Denied::new(record.clone(), reason))?;
+        let known = known.map_err(|cause| Denied::new(record.clone(), cause))?;
         let record = record.with_account(known.account.id);
+        self.issuer.mints.learn(&known.account);
+        let minting = self.may_mint(known.account.id);
+        minting.map_err(|cause| Denied::new(record.clone(), cause))?;
         let opened = self.open(asked, &known).await;
         let (session, seed) = opened.map_err(|reason| Denied::new(record.clone(), reason))?;
         let record = record.with_session(session.id).with_change(Some("opened"));
@@ -138,10 +152,14 @@ impl Request<'_> {
             address: self.caller.address,
             user_agent: self.user_agent.clone(),
         };
-        let (terms, new_login) = (self.terms(asked.variant)?, self.api.dialect().new_login());
+        let terms = self.terms(asked.variant)?;
+        let older = Succession {
+            new_login: self.api.dialect().new_login(),
+            limits: self.api.settings.limits,
+        };
         let store = &self.issuer.store;
         let opened = store
-            .open_session(opening, known.credential.id, terms, new_login)
+            .open_session(opening, known.credential.id, terms, older)
             .await;
         Ok((opened.map_err(session_reason)?, seed))
     }
@@ -163,7 +181,7 @@ impl Request<'_> {
             .with_account(claims.account)
             .with_session(claims.session);
         let refreshed = self.rotate(&verified, credential).await;
-        let refreshed = refreshed.map_err(|reason| Denied::new(record.clone(), reason))?;
+        let refreshed = refreshed.map_err(|cause| Denied::new(record.clone(), cause))?;
         let rotated = refreshed.decision.change == Change::Rotated;
         let record = record.with_change(change_name(refreshed.decision.change));
         let (session, credential) = match (refreshed.decision, refreshed.credential) {
@@ -208,11 +226,12 @@ impl Request<'_> {
         &self,
         verified: &Verified<Refreshing>,
         credential: Option<(String, Secret)>,
-    ) -> Result<Refreshed, Reason> {
+    ) -> Result<Refreshed, Cause> {
+        self.may_mint(verified.claims.account)?;
         if let Some((login, secret)) = credential {
             let known = self.authenticate(&login, &secret).await?;
             if known.account.id != verified.claims.account {
-                return Err(Reason::TokenForged);
+                return Err(Reason::TokenForged.into());
             }
         }
         let terms = self.terms(verified.variant)?;
@@ -220,7 +239,11 @@ impl Request<'_> {
             .issuer
             .store
             .refresh(verified.claims, self.caller.address, terms);
-        refreshed.await.map_err(store_reason)
+        let refreshed = refreshed.await.map_err(store_reason)?;
+        if let Some(account) = &refreshed.account {
+            self.issuer.mints.learn(account);
+        }
+        Ok(refreshed)
     }
 
     async fn logout(&self, asked: &Asked, token: &Secret) -> Result<Answer, Denied> {
@@ -252,60 +275,34 @@ impl Request<'_> {
         })
     }
 
+    /// Tells the operator of a right secret or token that came from where its
+    /// account may not call from: it may be stolen.
+    fn alert(&self, record: &Record) {
+        if record.outcome != Err(Reason::AddressDenied) {
+            return;
+        }
+        let api = self.api.name().as_str();
+        counter!(ALERTS, "api" => api.to_owned(), "alert" => "address_denied").increment(1);
+        tracing::warn!(
+            api,
+            operation = record.operation.name(),
+            account = record.account.map(AccountId::number),
+            address = %self.caller.address,
+            "a right secret came from an address that is not allowed"
+        );
+    }
+
     fn record(&self, asked: &Asked) -> Record {
         Record::of(asked.operation).in_variant(self.api.dialect().variant_name(asked.variant))
     }
 
-    /// Checks a login and secret. Whatever is wrong, the answer and, where the
-    /// api has passwords, the cost are the same (one argon2id).
-    async fn authenticate(&self, login: &str, secret: &Secret) -> Result<Authenticated, Reason> {
-        let found = self
-            .issuer
-            .store
-            .credential_by_login(self.api.name(), login)
-            .await;
-        let (known, fault) = match found.map_err(store_reason)? {
-            None => (None, Reason::UnknownLogin),
-            Some((account, _)) if !account.active => (None, Reason::AccountDisabled),
-            Some((_, credential)) if !credential.active => (None, Reason::CredentialRevoked),
-            Some((account, credential)) => (
-                Some(Authenticated {
-                    account,
-                    credential,
-                }),
-                Reason::WrongSecret,
-            ),
-        };
-        let stored = known.as_ref().map(|known| &known.credential.secret);
-        if self.secret_matches(secret, stored).await? {
-            known.ok_or(fault)
-        } else {
-            Err(fault)
-        }
-    }
-
-    async fn secret_matches(
-        &self,
-        secret: &Secret,
-        stored: Option<&StoredSecret>,
-    ) -> Result<bool, Reason> {
-        // An unknown login is compared too, with a hash that no key has.
-        let (key, hashed) = match stored {
-            Some(StoredSecret::Key(hash)) => (*hash, None),
-            Some(StoredSecret::Password(phc)) => ([0; 32], Some(phc.clone())),
-            None => ([0; 32], None),
-        };
-        if self.api.pepper.matches(secret.expose(), &key) {
-            return Ok(true);
-        }
-        if !self.api.settings.passwords {
-            return Ok(false);
-        }
-        let verified = self.issuer.passwords.verify(secret.clone(), hashed).await;
-        verified.map_err(|fault| match fault {
-            PasswordFault::Busy => Reason::HashingBusy,
-            PasswordFault::Failed => Reason::ServerFault,
-        })
+    /// Counts tokens that the account is about to be given. Nothing is changed
+    /// for one that is given too many.
+    fn may_mint(&self, account: AccountId) -> Result<(), Cause> {
+        let limits = &self.api.settings.limits;
+        let now = self.issuer.store.now();
+        let counted = self.issuer.mints.admit(account, limits, now);
+        counted.map_err(|wait| Cause::throttled(Reason::MintsThrottled, wait))
     }
 
     fn terms(&self, variant: Variant) -> Result<TermsOwned, Reason> {

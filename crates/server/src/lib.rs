@@ -11,4 +11,5 @@ pub mod random;
 pub mod refusals;
 pub mod seal;
 pub mod store;
+pub mod throttle;
 mod vault;

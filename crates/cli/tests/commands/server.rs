@@ -157,6 +157,7 @@ fn settings(name: &str, dialect: &str, passwords: bool) -> ApiSettings {
             window: hour / 60,
         },
         limits: Limits::default(),
+        throttle: countersign_server::throttle::ThrottleSettings::default(),
         passwords,
     }
 }

@@ -12,22 +12,45 @@ use crate::api::Api;
 /// A refusal. Boxed inside: it is large and rare.
 pub(super) struct Denied(Box<Parts>);
 
+/// Why a request is refused, and how long to wait where that is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Cause {
+    pub(super) reason: Reason,
+    pub(super) wait: Option<Duration>,
+}
+
+impl Cause {
+    pub(super) fn throttled(reason: Reason, wait: Duration) -> Self {
+        Self {
+            reason,
+            wait: Some(wait),
+        }
+    }
+}
+
+impl From<Reason> for Cause {
+    fn from(reason: Reason) -> Self {
+        Self { reason, wait: None }
+    }
+}
+
 struct Parts {
     record: Record,
-    reason: Reason,
+    cause: Cause,
     pointer: Option<String>,
     allow: Option<String>,
 }
 
 impl Denied {
-    pub(super) fn new(record: Record, reason: Reason) -> Self {
+    pub(super) fn new(record: Record, cause: impl Into<Cause>) -> Self {
+        let cause = cause.into();
         let record = Record {
-            outcome: Err(reason),
+            outcome: Err(cause.reason),
             ..record
         };
         Self(Box::new(Parts {
             record,
-            reason,
+            cause,
             pointer: None,
             allow: None,
         }))
@@ -40,20 +63,25 @@ impl Denied {
         denied
     }
 
+    /// Who called and why it was refused.
+    pub(super) fn record(&self) -> &Record {
+        &self.0.record
+    }
+
     /// The refusal in the api's spelling.
     pub(super) fn answer(self, api: &Api) -> Answer {
         let Parts {
             record,
-            reason,
+            cause,
             pointer,
             allow,
         } = *self.0;
-        let refusal = reason.refusal(record.operation);
+        let refusal = cause.reason.refusal(record.operation);
         let response = api.dialect().refuse(&Refused {
             operation: record.operation,
             refusal,
             pointer: pointer.as_deref(),
-            retry_after: retry_after(refusal),
+            retry_after: cause.wait.or_else(|| retry_after(refusal)),
             allow: allow.as_deref(),
         });
         Answer { response, record }

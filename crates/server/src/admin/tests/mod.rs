@@ -209,6 +209,7 @@ fn settings(name: &str, dialect: &str, passwords: bool) -> ApiSettings {
             window: minutes(1),
         },
         limits: Limits::default(),
+        throttle: crate::throttle::ThrottleSettings::default(),
         passwords,
     }
 }

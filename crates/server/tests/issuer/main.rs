@@ -7,207 +7,21 @@
     reason = "a test may panic"
 )]
 
-use std::sync::Arc;
+mod provider;
+mod throttle;
+
 use std::time::Duration;
 
-use countersign_dialect::{Dialect, Secret};
-use countersign_domain::account::{Allowlist, StoredSecret};
-use countersign_domain::key::{Key, KeyRing, KeyState, Kid};
+use countersign_dialect::Secret;
+use countersign_domain::Reason;
+use countersign_domain::account::StoredSecret;
 use countersign_domain::session::Lifetimes;
-use countersign_domain::{AccountId, AccountLimits, Algorithm, Limits, Reason, Timestamp};
-use countersign_server::api::{Api, ApiSettings};
-use countersign_server::clock::Clock;
-use countersign_server::issuer::{Answer, Caller, Issuer};
+use countersign_server::issuer::Issuer;
 use countersign_server::password::Passwords;
-use countersign_server::seal::MasterKey;
-use countersign_server::store::{
-    AccountUpdate, Actor, NewAccount, NewCredential, Purpose, SealedKey, Store,
-};
-use countersign_token::Material;
-use http::request::Parts;
-use serde_json::{Value, json};
+use countersign_server::store::{AccountUpdate, Actor, NewCredential};
+use serde_json::json;
 
-const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(3600);
-const SECRET: &str = "a generated key";
-
-/// A provider that speaks MyPopUp: access 1 h, refresh 7 d, 30 d at most.
-struct Provider {
-    directory: tempfile::TempDir,
-    clock: Clock,
-    store: Store,
-    master: MasterKey,
-    api: Api,
-    issuer: Issuer,
-    account: AccountId,
-}
-
-fn settings(lifetimes: Lifetimes) -> ApiSettings {
-    let source = Dialect::shipped("mypopup").unwrap();
-    ApiSettings {
-        name: "mypopup".parse().unwrap(),
-        dialect: Arc::new(Dialect::compile(source, "mypopup").unwrap()),
-        lifetimes,
-        limits: Limits::default(),
-        passwords: true,
-    }
-}
-
-const LIFETIMES: Lifetimes = Lifetimes {
-    access: HOUR,
-    refresh: Duration::from_secs(7 * 86_400),
-    absolute: Duration::from_secs(30 * 86_400),
-    window: MINUTE,
-};
-
-impl Provider {
-    async fn begin() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let clock = Clock::manual(Timestamp::from_seconds(1_718_214_464));
-        let store = Store::open(&directory.path().join("db"), clock.clone(), |_| {}).unwrap();
-        let master = MasterKey::create(&directory.path().join("master.key")).unwrap();
-        store.check_master(&master).await.unwrap();
-        let api = Api::load(settings(LIFETIMES), &store, &master)
-            .await
-            .unwrap();
-        let new = NewAccount {
-            api: api.name().clone(),
-            id: AccountId::new(123_456),
-            credential: NewCredential::new("partner", StoredSecret::Key(api.pepper.hash(SECRET))),
-            allow: Allowlist::default(),
-            limits: AccountLimits::default(),
-            active: true,
-        };
-        let (account, _) = store.create_account(new, Actor::System).await.unwrap();
-        let issuer = Issuer::new(store.clone(), Passwords::new(2, 2).unwrap());
-        Self {
-            directory,
-            clock,
-            store,
-            master,
-            api,
-            issuer,
-            account: account.id,
-        }
-    }
-
-    async fn ask(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
-        let mut request = http::Request::builder().method("POST").uri(path);
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let (parts, ()): (Parts, ()) = request.body(()).unwrap().into_parts();
-        let caller = Caller {
-            address: [127, 0, 0, 1].into(),
-        };
-        self.issuer
-            .answer(&self.api, &parts, body.as_bytes(), &caller)
-            .await
-    }
-
-    async fn log_in(&self) -> Value {
-        let answer = self.log_in_with(SECRET).await;
-        assert_eq!(answer.record.outcome, Ok(()));
-        data(&answer)
-    }
-
-    async fn log_in_with(&self, secret: &str) -> Answer {
-        let body = json!({ "username": "partner", "password": secret }).to_string();
-        self.ask(
-            "/auth/login",
-            &[("content-type", "application/json")],
-            &body,
-        )
-        .await
-    }
-
-    async fn refresh(&self, pair: &Value) -> Answer {
-        let body = json!({ "refresh_token": pair["refresh_token"] }).to_string();
-        self.ask(
-            "/auth/refresh",
-            &[("content-type", "application/json")],
-            &body,
-        )
-        .await
-    }
-
-    async fn log_out(&self, pair: &Value) -> Answer {
-        let bearer = format!("Bearer {}", pair["access_token"].as_str().unwrap());
-        self.ask("/auth/logout", &[("authorization", &bearer)], "")
-            .await
-    }
-
-    /// The process ends and starts again, perhaps with another configuration.
-    async fn restart(self, lifetimes: Lifetimes) -> Self {
-        let Self {
-            directory,
-            clock,
-            store,
-            master,
-            api,
-            issuer,
-            account,
-        } = self;
-        drop((api, issuer));
-        store.close().await;
-        let store = Store::open(&directory.path().join("db"), clock.clone(), |_| {}).unwrap();
-        let api = Api::load(settings(lifetimes), &store, &master)
-            .await
-            .unwrap();
-        let issuer = Issuer::new(store.clone(), Passwords::new(2, 2).unwrap());
-        Self {
-            directory,
-            clock,
-            store,
-            master,
-            api,
-            issuer,
-            account,
-        }
-    }
-
-    /// Publishes a new signing key and rotates to it.
-    async fn rotate_key(&self) {
-        let now = self.clock.now();
-        let name = self.api.name();
-        let key = Key {
-            kid: Kid("second".to_owned()),
-            algorithm: Algorithm::Hs256,
-            state: KeyState::Pending,
-            created_at: now,
-        };
-        let material = Material::generate(Algorithm::Hs256).unwrap();
-        let mut sealed = SealedKey {
-            key,
-            purpose: Purpose::Signing,
-            sealed: Vec::new(),
-        };
-        sealed.sealed = self
-            .master
-            .seal(&sealed.context(name), material.bytes())
-            .unwrap();
-        self.store
-            .insert_key(name, sealed, Actor::System)
-            .await
-            .unwrap();
-        let stored = self.store.keys(name).await.unwrap();
-        let signing = stored
-            .into_iter()
-            .filter(|it| it.purpose == Purpose::Signing);
-        let ring = KeyRing::new(signing.map(|it| it.key).collect(), now).unwrap();
-        let ring = ring.rotate(LIFETIMES.refresh, now).unwrap();
-        self.store
-            .replace_ring(name, ring, None, Actor::System, None)
-            .await
-            .unwrap();
-    }
-}
-
-fn data(answer: &Answer) -> Value {
-    let body: Value = serde_json::from_slice(answer.response.body()).unwrap();
-    assert_eq!(answer.response.status(), 200, "{body}");
-    body["data"].clone()
-}
+use crate::provider::{HOUR, LIFETIMES, MINUTE, Provider, SECRET, data};
 
 #[tokio::test]
 async fn a_reply_that_was_lost_is_given_again_over_a_restart_a_new_key_and_new_lifetimes() {

@@ -1,0 +1,95 @@
+//! Logins and secrets: throttled, compared, and alike in answer and cost whatever
+//! is wrong with them.
+
+use countersign_dialect::Secret;
+use countersign_domain::account::StoredSecret;
+use countersign_domain::{Account, Credential, Network, Reason};
+
+use super::denied::Cause;
+use super::{Request, store_reason};
+use crate::password::PasswordFault;
+use crate::store::Candidate;
+use crate::throttle::Attempt;
+
+/// A login and secret that were checked. Only [`Request::authenticate`] makes
+/// it.
+pub(super) struct Authenticated {
+    pub(super) account: Account,
+    pub(super) credential: Credential,
+}
+
+impl Request<'_> {
+    /// Checks a login and secret. Whatever is wrong, the answer and, where the
+    /// api has passwords, the cost are the same (one argon2id).
+    pub(super) async fn authenticate(
+        &self,
+        login: &str,
+        secret: &Secret,
+    ) -> Result<Authenticated, Cause> {
+        let store = &self.issuer.store;
+        let (api, network) = (self.api.name(), Network::of(self.caller.address));
+        let found = store.candidate(api, login, network).await;
+        let found = found.map_err(store_reason)?;
+        let attempt = Attempt {
+            api,
+            login,
+            network,
+            network_is_known: found.as_ref().is_some_and(|it| it.network_is_known),
+        };
+        let settings = &self.api.settings.throttle;
+        let admitted = self.issuer.throttle.admit(settings, &attempt, store.now());
+        let admitted = admitted.map_err(|wait| Cause::throttled(Reason::LoginThrottled, wait))?;
+        let (known, fault) = usable(found);
+        let stored = known.as_ref().map(|known| &known.credential.secret);
+        if !self.secret_matches(secret, stored).await? {
+            return Err(fault.into());
+        }
+        admitted.take_back(store.now());
+        Ok(known.ok_or(fault)?)
+    }
+
+    async fn secret_matches(
+        &self,
+        secret: &Secret,
+        stored: Option<&StoredSecret>,
+    ) -> Result<bool, Reason> {
+        // An unknown login is compared too, with a hash that no key has.
+        let (key, hashed) = match stored {
+            Some(StoredSecret::Key(hash)) => (*hash, None),
+            Some(StoredSecret::Password(phc)) => ([0; 32], Some(phc.clone())),
+            None => ([0; 32], None),
+        };
+        if self.api.pepper.matches(secret.expose(), &key) {
+            return Ok(true);
+        }
+        if !self.api.settings.passwords {
+            return Ok(false);
+        }
+        let verified = self.issuer.passwords.verify(secret.clone(), hashed).await;
+        verified.map_err(|fault| match fault {
+            PasswordFault::Busy => Reason::HashingBusy,
+            PasswordFault::Failed => Reason::ServerFault,
+        })
+    }
+}
+
+/// The credential that was found, if it may be used, and what a secret that does
+/// not match is refused for.
+fn usable(found: Option<Candidate>) -> (Option<Authenticated>, Reason) {
+    match found {
+        None => (None, Reason::UnknownLogin),
+        Some(it) if !it.account.active => (None, Reason::AccountDisabled),
+        Some(it) if !it.credential.active => (None, Reason::CredentialRevoked),
+        Some(Candidate {
+            account,
+            credential,
+            ..
+        }) => (
+            Some(Authenticated {
+                account,
+                credential,
+            }),
+            Reason::WrongSecret,
+        ),
+    }
+}

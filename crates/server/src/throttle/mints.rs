@@ -1,0 +1,62 @@
+//! How many tokens an account is given in a minute: logins and refreshes, those
+//! that repeat an answer too, since they are written as well.
+
+use std::collections::HashMap;
+use std::hash::RandomState;
+use std::num::NonZeroU32;
+use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
+
+use countersign_domain::limits::Limits;
+use countersign_domain::{Account, AccountId, Counters, Rate, Timestamp};
+
+use super::{CAPACITY, MINUTE};
+
+/// Counts in memory of its own process.
+pub(crate) struct Mints {
+    counters: Counters,
+    /// Limits of accounts that have their own, as they were last seen. A refresh
+    /// is counted before its account is loaded, so a change holds from the
+    /// second request after it.
+    own: RwLock<HashMap<AccountId, u32>>,
+}
+
+impl Mints {
+    pub(crate) fn new() -> Self {
+        Self {
+            counters: Counters::new(CAPACITY, RandomState::new()),
+            own: RwLock::default(),
+        }
+    }
+
+    /// Counts one more for the account, or says how long to wait. `limits` are
+    /// its api's.
+    pub(crate) fn admit(
+        &self,
+        account: AccountId,
+        limits: &Limits,
+        now: Timestamp,
+    ) -> Result<(), Duration> {
+        let own = self.own.read().unwrap_or_else(PoisonError::into_inner);
+        let most = own.get(&account).copied();
+        drop(own);
+        let most = NonZeroU32::new(most.unwrap_or(limits.mints_per_minute));
+        let rate = Rate::refilled(most.unwrap_or(NonZeroU32::MIN), MINUTE);
+        self.counters.admit(&account, rate, now).map(drop)
+    }
+
+    /// Remembers the account's own limit, or that it has none.
+    pub(crate) fn learn(&self, account: &Account) {
+        let own = self.own.read().unwrap_or_else(PoisonError::into_inner);
+        let known = own.get(&account.id).copied();
+        drop(own);
+        if known == account.limits.mints_per_minute {
+            return;
+        }
+        let mut own = self.own.write().unwrap_or_else(PoisonError::into_inner);
+        match account.limits.mints_per_minute {
+            Some(most) => own.insert(account.id, most),
+            None => own.remove(&account.id),
+        };
+    }
+}

@@ -1,0 +1,190 @@
+//! The login throttle: how often a login and secret may be tried.
+//!
+//! A network from which a credential's secret came right before is known to it,
+//! and has a counter of its own there which nobody elsewhere can fill: a flood
+//! from other networks cannot lock the partner out. All other tries count three
+//! times: for the login and the network, for the network, and for the login
+//! among all networks that are strange to it. A right secret takes its counts
+//! back, so only wrong ones add up.
+//!
+//! Counters are told before any secret is hashed, and alike for logins that do
+//! not exist.
+
+mod login;
+mod mints;
+
+use std::hash::{Hash, RandomState};
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use countersign_dialect::Preset;
+use countersign_domain::{ApiName, Counted, Counters, Network, Rate, Timestamp};
+
+use self::login::LoginKey;
+pub(crate) use self::mints::Mints;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// A partner's processes may all start at once.
+const AT_ONCE_WHERE_KNOWN: NonZeroU32 = NonZeroU32::MIN.saturating_add(63);
+
+/// The most counters of each kind.
+const CAPACITY: usize = 262_144;
+
+/// How often the logins of an api may be tried with wrong secrets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ThrottleSettings {
+    /// For one login from one network, in a minute.
+    pub logins_per_minute: NonZeroU32,
+    /// From one network, in a minute, for whatever logins it is strange to.
+    pub network_logins_per_minute: NonZeroU32,
+    /// For one login from all networks together that never succeeded with it, in
+    /// any hour.
+    pub strange_logins_per_hour: NonZeroU32,
+}
+
+impl Default for ThrottleSettings {
+    fn default() -> Self {
+        let count = |number| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
+        Self {
+            logins_per_minute: count(30),
+            network_logins_per_minute: count(300),
+            strange_logins_per_hour: count(100),
+        }
+    }
+}
+
+impl ThrottleSettings {
+    /// The defaults for an api that speaks a dialect with this preset.
+    pub fn of(preset: &Preset) -> Self {
+        let vendor = preset.logins_per_minute.or(preset.anonymous_per_minute);
+        let default = Self::default();
+        Self {
+            logins_per_minute: vendor
+                .and_then(NonZeroU32::new)
+                .unwrap_or(default.logins_per_minute),
+            ..default
+        }
+    }
+
+    fn where_known(&self) -> Rate {
+        let period = Rate::refilled(self.logins_per_minute, MINUTE).period();
+        Rate::new(self.logins_per_minute.max(AT_ONCE_WHERE_KNOWN), period)
+    }
+}
+
+/// One try of a login.
+#[derive(Clone, Copy, Debug)]
+pub struct Attempt<'a> {
+    /// At which api.
+    pub api: &'a ApiName,
+    /// The login as it was sent.
+    pub login: &'a str,
+    /// Where it came from.
+    pub network: Network,
+    /// Whether the login's secret came right from there before.
+    pub network_is_known: bool,
+}
+
+/// Counts the tries of all apis, in memory of its own process.
+pub struct Throttle {
+    known: Counters,
+    pairs: Counters,
+    networks: Counters,
+    logins: Counters,
+}
+
+/// Evidence that a login may be tried. Its counts stay unless they are taken
+/// back.
+#[must_use]
+pub struct Admitted<'t>(Vec<(&'t Counters, Counted)>);
+
+impl Admitted<'_> {
+    /// The secret was right: this was no try that counts.
+    pub fn take_back(self, now: Timestamp) {
+        for (counters, counted) in self.0 {
+            counters.take_back(counted, now);
+        }
+    }
+}
+
+impl Throttle {
+    /// Counters that were told of nothing yet.
+    pub fn new() -> Self {
+        Self::with_capacity(CAPACITY)
+    }
+
+    fn with_capacity(capacity: usize) -> Self {
+        let counters = || Counters::new(capacity, RandomState::new());
+        Self {
+            known: counters(),
+            pairs: counters(),
+            networks: counters(),
+            logins: counters(),
+        }
+    }
+
+    /// Lets a try pass, or says how long to wait. One that is refused counts
+    /// nowhere.
+    pub fn admit(
+        &self,
+        settings: &ThrottleSettings,
+        attempt: &Attempt<'_>,
+        now: Timestamp,
+    ) -> Result<Admitted<'_>, Duration> {
+        let mut admitted = Admitted(Vec::new());
+        let (api, network) = (attempt.api, attempt.network);
+        let login = LoginKey::of(attempt.login);
+        let counted = if attempt.network_is_known {
+            admitted.count(
+                &self.known,
+                &(api, &login, network),
+                settings.where_known(),
+                now,
+            )
+        } else {
+            let per_minute = |count| Rate::refilled(count, MINUTE);
+            let (login_rate, network_rate) = (
+                per_minute(settings.logins_per_minute),
+                per_minute(settings.network_logins_per_minute),
+            );
+            let strange = Rate::within(settings.strange_logins_per_hour, HOUR);
+            admitted
+                .count(&self.networks, &(api, network), network_rate, now)
+                .and_then(|()| {
+                    admitted.count(&self.pairs, &(api, &login, network), login_rate, now)
+                })
+                .and_then(|()| admitted.count(&self.logins, &(api, &login), strange, now))
+        };
+        match counted {
+            Ok(()) => Ok(admitted),
+            Err(wait) => {
+                admitted.take_back(now);
+                Err(wait)
+            }
+        }
+    }
+}
+
+impl Default for Throttle {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<'t> Admitted<'t> {
+    fn count<K: Hash>(
+        &mut self,
+        counters: &'t Counters,
+        key: &K,
+        rate: Rate,
+        now: Timestamp,
+    ) -> Result<(), Duration> {
+        self.0.push((counters, counters.admit(key, rate, now)?));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;
