@@ -94,9 +94,9 @@ struct Inner {
 impl Budgets {
     /// Budgets that borrow from `lender`, of at most about `capacity` tokens at a
     /// time.
-    pub fn new(capacity: usize, lender: impl Lender + 'static) -> Self {
+    pub fn new(capacity: usize, lender: Box<dyn Lender>) -> Self {
         Self(Arc::new(Inner {
-            lender: Box::new(lender),
+            lender,
             purses: papaya::HashMap::new(),
             capacity,
             asking: AtomicUsize::new(0),

@@ -76,7 +76,7 @@ fn token(number: u8) -> TokenId {
 
 fn budgets() -> (Budgets, Book) {
     let book = Book::default();
-    (Budgets::new(10, book.clone()), book)
+    (Budgets::new(10, Box::new(book.clone())), book)
 }
 
 /// Spends until it is refused, and says how often that went well.
@@ -178,7 +178,7 @@ async fn a_stop_gives_back_what_is_in_hand_and_the_next_process_spends_it() {
     }
     first.give_back().await.unwrap();
     assert_eq!(book.lent()[&token(1)], 100);
-    let second = Budgets::new(10, book);
+    let second = Budgets::new(10, Box::new(book));
     assert_eq!(exhaust(&second, 1_600).await, (1_500, Shortage::Spent));
 }
 
@@ -187,7 +187,7 @@ async fn a_process_that_dies_loses_no_more_than_it_had_in_hand() {
     let book = Book::default();
     let (mut spent, mut lives) = (0, 0);
     loop {
-        let budgets = Budgets::new(10, book.clone());
+        let budgets = Budgets::new(10, Box::new(book.clone()));
         lives += 1;
         let mut here = 0;
         while here < 100 && budgets.spend(token(1), 1_600).await.is_ok() {

@@ -133,6 +133,7 @@ fn settings(dialect: &str, access: Duration) -> ApiSettings {
             window: HOUR / 60,
         },
         limits: Limits::default(),
+        throttle: countersign_server::throttle::ThrottleSettings::default(),
         passwords: false,
     }
 }

@@ -7,6 +7,7 @@ mod echo;
 mod evidence;
 mod front;
 mod journal;
+mod lending;
 mod listeners;
 mod node;
 mod notify;

@@ -80,6 +80,9 @@ pub(crate) async fn run(
     output.document(&ready.document(&directory), &text)?;
     let ended = running.await.map_err(Failure::bug);
     aside.iter().for_each(|task| task.abort());
+    if let Err(unlent) = shared.allowances.give_back().await {
+        tracing::warn!(%unlent, "a part of some budgets is lost");
+    }
     shared.store.close().await;
     tracing::info!("stopped");
     drop(echo);
@@ -114,6 +117,7 @@ async fn prune(shared: Shared) {
         let now = shared.store.now();
         shared.view.prune(now);
         shared.uses.prune(now);
+        shared.allowances.prune(now);
         shared.refusals.sweep(now);
     }
 }

@@ -134,6 +134,7 @@ fn guarded(api: &Api, section: GuardSection) -> Result<GuardedApi, Failure> {
     let keychain = api.keychain().clone();
     let mut guarded = GuardedApi::new(name, dialect, keychain, section.routes)
         .with_limits(api.settings.limits)
+        .with_access_lifetime(api.settings.lifetimes.access)
         .with_static_keys(api.pepper.clone());
     if let Some(upstream) = section.upstream {
         let upstream = Upstream::new(api.name(), upstream.settings).map_err(Failure::bug)?;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use countersign_dialect::Secret;
 use countersign_domain::ApiName;
-use countersign_gateway::{AddressPolicy, ForwardAuth, Gateway, Uses, View};
+use countersign_gateway::{AddressPolicy, Allowances, Budgets, ForwardAuth, Gateway, Uses, View};
 use countersign_server::admin::{AdminKey, AdminState, Probes, probes, router};
 use countersign_server::api::Api;
 use countersign_server::issuer::Issuer;
@@ -19,10 +19,14 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::front::{Front, Served};
 use super::journal::Journal;
+use super::lending::StoreLends;
 use super::opening::Opened;
 
 /// How many sessions are remembered as used; see [`Uses`].
 const USES: usize = 1_000_000;
+
+/// How many access tokens with a budget may be in use at once; see [`Budgets`].
+const BUDGETS: usize = 1_000_000;
 
 /// The apis of a configuration, with their keys.
 pub(super) struct Loaded {
@@ -47,7 +51,10 @@ pub(super) struct Shared {
     pub(super) uses: Arc<Uses>,
     pub(super) draining: Arc<AtomicBool>,
     pub(super) refusals: Refusals,
+    pub(super) allowances: Arc<Allowances>,
     passwords: Passwords,
+    /// It counts logins, so a reload keeps it.
+    issuer: Issuer,
     gateway: Arc<Gateway>,
     admin_key: AdminKey,
     metrics: PrometheusHandle,
@@ -67,8 +74,14 @@ impl Shared {
         let uses = Arc::new(Uses::new(USES, move |session, generation| {
             marks.mark_used(session, generation);
         }));
+        let budgets = Budgets::new(BUDGETS, Box::new(StoreLends(opened.store.clone())));
+        let allowances = Allowances::new(opened.view.clone()).with_budgets(budgets);
+        let allowances = Arc::new(allowances);
+        let gateway = Gateway::new(opened.view.clone(), uses.clone());
         let shared = Self {
-            gateway: Arc::new(Gateway::new(opened.view.clone(), uses.clone())),
+            gateway: Arc::new(gateway.with_allowances(allowances.clone())),
+            issuer: Issuer::new(opened.store.clone(), opened.passwords.clone()),
+            allowances,
             store: opened.store,
             master: opened.master,
             view: opened.view,
@@ -100,7 +113,7 @@ impl Shared {
         let front = Front {
             apis: loaded.served,
             addresses: addresses.clone(),
-            issuer: Issuer::new(self.store.clone(), self.passwords.clone()),
+            issuer: self.issuer.clone(),
             gateway: self.gateway.clone(),
             forward_auth: ForwardAuth::new(view, uses, addresses.trusted.clone()),
             store: self.store.clone(),

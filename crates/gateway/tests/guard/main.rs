@@ -9,6 +9,7 @@
 )]
 
 mod authorizing;
+mod budget;
 mod echo;
 mod fields;
 mod forward_auth;

@@ -12,12 +12,12 @@ use countersign_domain::key::{Key, KeyState};
 use countersign_domain::revocation::Notice;
 use countersign_domain::session::State;
 use countersign_domain::{
-    Account, AccountId, AccountLimits, Allowlist, Credential, CredentialId, Epoch, Kid, Scopes,
-    Session, SessionId, Timestamp,
+    Account, AccountId, AccountLimits, Allowlist, Credential, CredentialId, Epoch, Kid, Limits,
+    Scopes, Session, SessionId, Timestamp,
 };
 use countersign_gateway::{
-    Access, Denied, Family, Gateway, GuardedApi, Permit, Routes, Rule, Site, Slash, Timeouts,
-    Upstream, UpstreamSettings, Uses, View,
+    Access, Allowances, Budgets, Denied, Family, Gateway, GuardedApi, Lender, Permit, Routes, Rule,
+    Site, Slash, Timeouts, Upstream, UpstreamSettings, Uses, View,
 };
 use countersign_token::{Keychain, Material, Pepper, Seed, Tokens, tokens};
 use http::{Method, Request, Response};
@@ -63,6 +63,8 @@ pub struct Plan {
     pub forward_authorization: bool,
     pub forward_auth: Option<Family>,
     pub site: Site,
+    pub limits: Limits,
+    pub lender: Option<Box<dyn Lender>>,
 }
 
 impl Plan {
@@ -87,6 +89,8 @@ impl Plan {
             forward_authorization: false,
             forward_auth: None,
             site: Site::default(),
+            limits: Limits::default(),
+            lender: None,
         }
     }
 
@@ -102,7 +106,9 @@ impl Plan {
         let api = GuardedApi::new(name, Arc::clone(&dialect), keychain.clone(), routes)
             .with_upstream(upstream)
             .at(&self.site)
-            .with_static_keys(Arc::clone(&pepper));
+            .with_static_keys(Arc::clone(&pepper))
+            .with_limits(self.limits)
+            .with_access_lifetime(Duration::from_secs(110));
         let api = if self.forward_authorization {
             api.forwarding_authorization()
         } else {
@@ -118,9 +124,16 @@ impl Plan {
         let uses = Uses::new(100, move |session, generation| {
             report.lock().unwrap().push((session, generation));
         });
+        let allowances = Allowances::new(Arc::clone(&view));
+        let allowances = match self.lender {
+            Some(lender) => allowances.with_budgets(Budgets::new(100, lender)),
+            None => allowances,
+        };
+        let gateway =
+            Gateway::new(Arc::clone(&view), Arc::new(uses)).with_allowances(Arc::new(allowances));
         let world = World {
             api: Arc::new(api),
-            gateway: Arc::new(Gateway::new(Arc::clone(&view), Arc::new(uses))),
+            gateway: Arc::new(gateway),
             view,
             dialect,
             keychain,

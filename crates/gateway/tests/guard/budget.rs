@@ -1,0 +1,216 @@
+//! Budgets and requests a second, as a client of the proxy sees them.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use countersign_domain::revocation::Notice;
+use countersign_domain::{Account, AccountLimits, Limits, Reason};
+use countersign_gateway::{Answered, Lender, Lent, Loan, TokenId, Unlent};
+use http::Response;
+
+use crate::world::{ACCOUNT, APIRONE, Echo, Front, KEY, LOGIN, MYPOPUP, Plan, World};
+
+/// Lends as a store would, from memory.
+#[derive(Clone, Default)]
+struct Book {
+    lent: Arc<Mutex<HashMap<TokenId, u32>>>,
+    down: Arc<AtomicBool>,
+}
+
+impl Book {
+    fn all_lent(&self) -> u32 {
+        self.lent.lock().unwrap().values().sum()
+    }
+}
+
+impl Lender for Book {
+    fn lend(&self, loan: Loan, limit: u32) -> Answered<Lent> {
+        let mut lent = self.lent.lock().unwrap();
+        let before = lent.entry(loan.token).or_default();
+        let granted = loan.requests.min(limit.saturating_sub(*before));
+        *before += granted;
+        let left = limit.saturating_sub(*before);
+        let down = self.down.load(Ordering::SeqCst);
+        let answer = if down {
+            Err(Unlent)
+        } else {
+            Ok(Lent { granted, left })
+        };
+        Box::pin(std::future::ready(answer))
+    }
+
+    fn take_back(&self, _: Vec<Loan>) -> Answered<()> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+fn budget(budget: u32) -> Limits {
+    Limits {
+        budget: Some(budget),
+        ..Limits::default()
+    }
+}
+
+async fn begin(dialect: &'static str, limits: Limits) -> (World, Front, Book, Echo) {
+    let (echo, book) = (Echo::start().await, Book::default());
+    let plan = Plan {
+        limits,
+        lender: Some(Box::new(book.clone())),
+        ..Plan::new(dialect, &echo.url)
+    };
+    let world = plan.build();
+    let front = world.serve().await;
+    (world, front, book, echo)
+}
+
+async fn order(world: &World, front: &Front) -> Response<bytes::Bytes> {
+    let bearer = world.bearer();
+    front
+        .get("/api/v1/orders", &[("authorization", &bearer)])
+        .await
+}
+
+fn told(response: &Response<bytes::Bytes>) -> (u16, &str, &str) {
+    let field = |name| {
+        response
+            .headers()
+            .get(name)
+            .map_or("", |it| it.to_str().unwrap())
+    };
+    let (policy, left) = (field("ratelimit-policy"), field("ratelimit"));
+    (response.status().as_u16(), policy, left)
+}
+
+#[tokio::test]
+async fn a_token_makes_its_requests_and_is_told_what_is_left_to_the_end() {
+    let (world, front, _, echo) = begin(MYPOPUP, budget(3)).await;
+    let policy = "\"budget\";q=3;w=110";
+    for left in [
+        "\"budget\";r=2;t=100",
+        "\"budget\";r=1;t=100",
+        "\"budget\";r=0;t=100",
+    ] {
+        assert_eq!(told(&order(&world, &front).await), (200, policy, left));
+    }
+    for _ in 0..2 {
+        let refused = order(&world, &front).await;
+        assert_eq!(told(&refused), (401, policy, "\"budget\";r=0;t=100"));
+        assert_eq!(
+            world.last_outcome().unwrap_err().reason,
+            Reason::BudgetSpent
+        );
+    }
+    assert_eq!(echo.answered.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test]
+async fn what_is_refused_or_public_spends_nothing() {
+    let (world, front, book, _) = begin(MYPOPUP, budget(3)).await;
+    let bearer = world.bearer();
+    let forged = format!("{}x", &bearer[..bearer.len() - 1]);
+    let cases = [
+        ("/api/v1/%2e%2e/orders", bearer.as_str(), 400),
+        ("/api/v1/orders", forged.as_str(), 401),
+        ("/api/v1/public", bearer.as_str(), 200),
+    ];
+    for (path, bearer, status) in cases {
+        let response = front.get(path, &[("authorization", bearer)]).await;
+        assert_eq!(told(&response), (status, "", ""), "{path}");
+    }
+    assert_eq!(book.all_lent(), 0);
+}
+
+#[tokio::test]
+async fn a_static_key_has_no_budget() {
+    let (_, front, book, _) = begin(APIRONE, budget(1)).await;
+    let path = format!("/api/v2/accounts/{LOGIN}/transfer?transfer-key={KEY}");
+    for _ in 0..3 {
+        let response = front.send("POST", &path, &[], "").await;
+        assert_eq!(told(&response), (200, "", ""));
+    }
+    assert_eq!(book.all_lent(), 0);
+}
+
+#[tokio::test]
+async fn a_request_whose_upstream_fails_has_spent_one() {
+    let plan = Plan {
+        limits: budget(1),
+        lender: Some(Box::new(Book::default())),
+        ..Plan::new(MYPOPUP, "http://127.0.0.1:1")
+    };
+    let world = plan.build();
+    let front = world.serve().await;
+    assert_eq!(order(&world, &front).await.status(), 502);
+    assert_eq!(order(&world, &front).await.status(), 401);
+}
+
+#[tokio::test]
+async fn while_the_store_is_down_requests_go_on_until_nothing_is_in_hand() {
+    let (world, front, book, _) = begin(MYPOPUP, budget(64)).await;
+    assert_eq!(order(&world, &front).await.status(), 200);
+    book.down.store(true, Ordering::SeqCst);
+    let mut passed = 0;
+    let refused = loop {
+        let response = order(&world, &front).await;
+        if response.status() != 200 {
+            break response;
+        }
+        passed += 1;
+    };
+    assert!((1..10).contains(&passed), "{passed}");
+    assert_eq!(refused.status(), 503);
+    assert_eq!(refused.headers()["retry-after"], "1");
+    let denied = world.last_outcome().unwrap_err();
+    assert_eq!(denied.reason, Reason::StoreUnavailable);
+    assert_eq!(denied.account.unwrap().number(), ACCOUNT);
+}
+
+fn own_limits(world: &World, limits: AccountLimits) {
+    let account = Account {
+        limits,
+        ..world.account(ACCOUNT, LOGIN)
+    };
+    world.tell(&[Notice::Account(account)]);
+}
+
+#[tokio::test]
+async fn an_account_has_its_own_budget_from_the_next_request_on() {
+    let (world, front, _, _) = begin(MYPOPUP, budget(1)).await;
+    assert_eq!(order(&world, &front).await.status(), 200);
+    assert_eq!(order(&world, &front).await.status(), 401);
+    let limits = AccountLimits {
+        budget: Some(2),
+        ..AccountLimits::default()
+    };
+    own_limits(&world, limits);
+    assert_eq!(order(&world, &front).await.status(), 200);
+    assert_eq!(order(&world, &front).await.status(), 401);
+}
+
+#[tokio::test]
+async fn an_account_that_is_too_fast_is_told_when_to_come_again() {
+    let (world, front, _, _) = begin(MYPOPUP, budget(10)).await;
+    let limits = AccountLimits {
+        requests_per_second: Some(2),
+        ..AccountLimits::default()
+    };
+    own_limits(&world, limits);
+    order(&world, &front).await;
+    let passed = order(&world, &front).await;
+    assert_eq!(told(&passed).2, "\"budget\";r=8;t=100");
+    let refused = order(&world, &front).await;
+    assert_eq!(told(&refused), (429, "", ""));
+    assert_eq!(refused.headers()["retry-after"], "1");
+    assert_eq!(
+        world.last_outcome().unwrap_err().reason,
+        Reason::RequestsThrottled
+    );
+    own_limits(&world, AccountLimits::default());
+    let passed = order(&world, &front).await;
+    assert_eq!(
+        told(&passed).2,
+        "\"budget\";r=7;t=100",
+        "the refused one spent nothing"
+    );
+}
