@@ -272,7 +272,7 @@ async fn apis_and_numbers_are_shown() {
         "title": "MyPopUp",
         "passwords": true,
         "lifetimes": lifetimes,
-        "limits": { "budget": null, "sessions": 100, "mints_per_minute": 240,
+        "limits": { "budget": null, "sessions": 100, "mints_per_minute": 12_000,
             "requests_per_second": null },
     });
     assert_eq!(apis["items"][1], pay);
