@@ -40,6 +40,7 @@ use crate::tunnel;
 const LONGEST_HEAD: usize = 64 * 1024;
 
 /// How many interim answers (RFC 9110 section 15.2) are read before an answer.
+/// Over HTTP/2 they are dropped as they come, until there is no time left.
 const MOST_INTERIM: u32 = 32;
 
 /// How long an upstream may take.

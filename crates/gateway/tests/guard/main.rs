@@ -14,6 +14,7 @@ mod echo;
 mod fields;
 mod forward_auth;
 mod health;
+mod lies_over_http2;
 mod log;
 mod paths;
 mod retries;

@@ -83,7 +83,7 @@ pub async fn read_head(stream: &mut TcpStream) -> Option<String> {
     String::from_utf8(head).ok()
 }
 
-fn impatient() -> Timeouts {
+pub fn impatient() -> Timeouts {
     Timeouts {
         connect: Duration::from_millis(300),
         response_head: Duration::from_millis(300),
