@@ -51,16 +51,21 @@ const JUDGED_EVERY: Duration = Duration::from_secs(2);
 /// How much is read at once.
 const PIECE: usize = 16 * 1024;
 
-/// Takes from a request that asks for WebSocket what its connection will become.
+/// Takes from a request that asks for WebSocket what its connection will become,
+/// where the listener lets it.
 pub(crate) fn asked_for<B: Body>(request: &mut Request<B>) -> Option<OnUpgrade> {
-    let plain = request.version() == Version::HTTP_11 && request.method() == Method::GET;
-    let asks = plain && request.body().is_end_stream() && asks(request.headers());
-    asks.then(|| hyper::upgrade::on(request))
+    let may = asks(request) && request.extensions().get::<OnUpgrade>().is_some();
+    may.then(|| hyper::upgrade::on(request))
 }
 
-fn asks(fields: &HeaderMap) -> bool {
-    let options = fields::connection_options(fields);
-    options.iter().any(|option| option == "upgrade") && is_websocket(fields)
+fn asks<B: Body>(request: &Request<B>) -> bool {
+    let fields = request.headers();
+    let mut options = fields::connection_options(fields).into_iter();
+    request.version() == Version::HTTP_11
+        && request.method() == Method::GET
+        && request.body().is_end_stream()
+        && options.any(|option| option == "upgrade")
+        && is_websocket(fields)
 }
 
 /// Asks the upstream, or answers the client, in our own words.
@@ -299,7 +304,7 @@ mod tests {
                 request = request.header(*name, *value);
             }
             let body = http_body_util::Full::new(Bytes::from_static(body.as_bytes()));
-            asked_for(&mut request.body(body).unwrap()).is_some()
+            asks(&request.body(body).unwrap())
         };
         let good = [
             ("connection", "keep-alive, Upgrade"),
