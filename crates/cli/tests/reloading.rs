@@ -155,3 +155,31 @@ async fn the_probes_move_to_a_listener_of_their_own() {
     let reply = support::send(probes.parse().unwrap(), request).await;
     assert_eq!(reply.status, 404);
 }
+
+#[tokio::test]
+async fn keys_that_change_around_a_reload_hold_for_issuer_and_guard() {
+    let one = "[apis.pay]\ndialect = 'b2binpay'\n";
+    let server = Server::start(one);
+    let keys = async || {
+        let path = "/.well-known/countersign/pay/jwks.json";
+        let reply = server.send("127.0.0.1", "GET", path, &[], "").await;
+        assert_eq!(reply.header("content-type"), "application/jwk-set+json");
+        reply.json()["keys"].as_array().unwrap().len()
+    };
+    assert_eq!(keys().await, 1);
+    server
+        .reload(
+            &format!("{one}access = '2m'\n"),
+            "the configuration was read again",
+        )
+        .await;
+    let key = server.admin_key();
+    let headers = [JSON[0], ("authorization", &*format!("Bearer {key}"))];
+    let publish = json!({ "api": "pay", "algorithm": "RS256" }).to_string();
+    let request = support::request("POST", "/admin/v1/keys", &headers, publish);
+    let reply = support::send(server.admin(), request).await;
+    assert_eq!(reply.status, 201, "{}", reply.text());
+    assert_eq!(keys().await, 2);
+    server.reload(one, "the configuration was read again").await;
+    assert_eq!(keys().await, 2);
+}

@@ -33,6 +33,7 @@ pub struct GuardedApi {
     forward_authorization: bool,
     forward_auth: Option<Family>,
     prefix: Option<HeaderValue>,
+    site: Site,
     meter: Meter,
 }
 
@@ -53,6 +54,7 @@ impl GuardedApi {
             forward_authorization: false,
             forward_auth: None,
             prefix: None,
+            site: Site::default(),
         }
     }
 
@@ -101,12 +103,13 @@ impl GuardedApi {
         self
     }
 
-    /// With what its upstream is told of the prefix that its paths come
-    /// without.
+    /// At this site: paths come to the built-in proxy without its prefix, of
+    /// which the upstream is told, and other proxies ask about paths with it.
     #[must_use]
     pub fn at(mut self, site: &Site) -> Self {
         let prefix = Some(site.prefix()).filter(|prefix| !prefix.is_empty());
         self.prefix = prefix.map(fields::visible);
+        self.site = site.clone();
         self
     }
 
@@ -159,6 +162,10 @@ impl GuardedApi {
     /// The kind of proxy that asks for verdicts.
     pub(crate) fn forward_auth(&self) -> Option<Family> {
         self.forward_auth
+    }
+
+    pub(crate) fn site(&self) -> &Site {
+        &self.site
     }
 
     pub(crate) fn prefix(&self) -> Option<&HeaderValue> {

@@ -170,9 +170,10 @@ impl ForwardAuth {
         headers: &HeaderMap,
         now: Timestamp,
     ) -> Result<(Permit, Option<BudgetLeft>), Denied> {
+        let path = api.site().without_prefix(original.path());
         let asked = Asked {
             method: &original.method,
-            path: original.path(),
+            path: path.ok_or(Reason::PathUnknown)?,
             presented: api.dialect().presented(headers, original.query()),
             address: original.address,
         };

@@ -92,7 +92,8 @@ impl Site {
         pattern.under(&self.prefix)
     }
 
-    fn without_prefix<'p>(&self, path: &'p str) -> Option<&'p str> {
+    /// The path of a request target without the prefix, if it has it.
+    pub(crate) fn without_prefix<'p>(&self, path: &'p str) -> Option<&'p str> {
         let mut rest = path;
         for segment in self.prefix.split('/').skip(1) {
             let after = rest.strip_prefix('/')?;

@@ -9,7 +9,7 @@ use countersign_domain::{ApiName, Limits, RefreshMode, Timestamp};
 use countersign_token::tokens::{TokensFault, algorithms};
 use countersign_token::{Keychain, MaterialFault, Pepper, PublicKey, Tokens};
 use serde_json::{Value, json};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::random::NoRandomness;
 use crate::seal::{MasterKey, SealError};
@@ -43,7 +43,7 @@ pub struct Api {
     pub pepper: Arc<Pepper>,
     keychain: Keychain,
     /// Held over a change of keys, from reading them to putting them in place.
-    pub(crate) changing: Mutex<()>,
+    pub(crate) changing: Arc<Mutex<()>>,
 }
 
 /// Why an api cannot be served.
@@ -111,8 +111,27 @@ impl Api {
             settings,
             pepper: Arc::new(pepper),
             keychain: Keychain::new(tokens),
-            changing: Mutex::new(()),
+            changing: Arc::default(),
         })
+    }
+
+    /// Keeps the keys as they are for as long as the guard is held: no change
+    /// of them begins, and none is under way.
+    pub async fn hold_keys(&self) -> OwnedMutexGuard<()> {
+        self.changing.clone().lock_owned().await
+    }
+
+    /// This, in the place of the api that it was before its configuration was
+    /// read again: who still holds that one changes the same keys and sees the
+    /// same tokens.
+    #[must_use]
+    pub fn in_place_of(self, before: &Self) -> Self {
+        before.keychain.adopt(&self.keychain);
+        Self {
+            keychain: before.keychain.clone(),
+            changing: before.changing.clone(),
+            ..self
+        }
     }
 
     /// The name.

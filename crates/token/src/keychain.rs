@@ -22,6 +22,11 @@ impl Keychain {
         self.0.load_full()
     }
 
+    /// Puts the tokens of another keychain in place.
+    pub fn adopt(&self, other: &Self) {
+        self.0.store(other.now());
+    }
+
     /// Puts others in place: requests that come later are verified with them.
     pub fn replace(&self, tokens: Tokens) {
         self.0.store(Arc::new(tokens));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use countersign_dialect::Found;
-use countersign_domain::{Operation, Reason};
+use countersign_domain::{Operation, Reason, Timestamp};
 use countersign_gateway::{
     AddressPolicy, AnswerBody, Client, ForwardAuth, Gateway, GuardedApi, Site, asked_api,
     client_address,
@@ -55,6 +55,8 @@ enum Route<'a> {
     Issuer(&'a Api, Found, String),
     /// To the guarded API; with the path below the api's prefix.
     Guard(&'a GuardedApi, String),
+    /// To the api's public keys.
+    Keys(&'a Api),
     /// To the guard, for a verdict that another proxy asks for.
     Verdict(&'a GuardedApi),
 }
@@ -84,6 +86,7 @@ impl Front {
                 let request = at_path(request, &path);
                 self.guard(api, request, client, entry).await
             }
+            Some(Route::Keys(api)) => public_keys(api, request.method(), self.store.now()),
             Some(Route::Verdict(api)) => self.verdict(api, request, peer, entry).await,
             None => unserved(entry),
         }
@@ -94,6 +97,9 @@ impl Front {
         if let Some(name) = asked_api(path) {
             let guarded = self.named(name)?.guarded.as_ref();
             return guarded.map(Route::Verdict);
+        }
+        if let Some(name) = asked_keys(path) {
+            return self.named(name).map(|served| Route::Keys(&served.api));
         }
         let host = request.headers().get(header::HOST);
         let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
@@ -200,6 +206,31 @@ impl Served {
         let claims = guarded.has_upstream() && guarded.routes().claims(path);
         claims.then(|| Route::Guard(guarded, path.to_owned()))
     }
+}
+
+/// The name of the api whose public keys are asked for.
+fn asked_keys(path: &str) -> Option<&str> {
+    let name = path.strip_prefix("/.well-known/countersign/")?;
+    name.strip_suffix("/jwks.json")
+}
+
+/// The keys as a JWK Set (RFC 7517 section 5), for who verifies tokens itself.
+fn public_keys(api: &Api, method: &Method, now: Timestamp) -> Response<FrontBody> {
+    if !matches!(*method, Method::GET | Method::HEAD) {
+        let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, "public keys are only read");
+        let allow = HeaderValue::from_static("GET, HEAD");
+        response.headers_mut().insert(header::ALLOW, allow);
+        return response;
+    }
+    let keys = Bytes::from(api.jwks(now).to_string());
+    let mut response = Response::new(Either::Left(Full::new(keys)));
+    let headers = response.headers_mut();
+    let kind = HeaderValue::from_static("application/jwk-set+json");
+    headers.insert(header::CONTENT_TYPE, kind);
+    // A key is published ten minutes before its first use.
+    let age = HeaderValue::from_static("public, max-age=300");
+    headers.insert(header::CACHE_CONTROL, age);
+    response
 }
 
 /// The request with another path, which is a part of its own.

@@ -89,6 +89,9 @@ async fn serve_api(
     stopped: impl Future<Output = ()> + Send,
 ) -> usize {
     let mut listener = secured(listener, server.tls.as_ref());
+    if !server.http2 {
+        listener = listener.without_http2();
+    }
     if server.proxy_protocol {
         let trusted = server.addresses.trusted.networks().to_vec();
         listener = listener.with_proxy_protocol(trusted);

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use countersign_domain::Timestamp;
+use countersign_domain::{ApiName, Timestamp};
 use countersign_gateway::{GuardedApi, Upstream, View};
 use countersign_server::api::{Api, ApiSettings};
 use countersign_server::clock::Clock;
@@ -47,7 +47,7 @@ impl Opened {
         };
         let view = Arc::new(View::new());
         let (store, master) = open_store(directory, &view).await?;
-        let loaded = load_apis(apis, &store, &master).await?;
+        let loaded = load_apis(apis, &BTreeMap::new(), &store, &master).await?;
         let demo = match planned {
             Some(planned) => Some(Demo::prepare(planned, &loaded.apis, &store).await?),
             None => None,
@@ -96,14 +96,19 @@ async fn feed(view: &View, store: &Store) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Loads the apis with their keys, and makes the keys that are missing.
+/// Loads the apis with their keys, and makes the keys that are missing. Those of
+/// `before` go on under the same names.
 pub(super) async fn load_apis(
     sections: Vec<ApiSection>,
+    before: &BTreeMap<ApiName, Arc<Api>>,
     store: &Store,
     master: &MasterKey,
 ) -> Result<Loaded, Failure> {
-    let mut apis = BTreeMap::new();
-    let mut served = Vec::new();
+    let mut held = Vec::new();
+    for api in before.values() {
+        held.push(api.hold_keys().await);
+    }
+    let mut read = Vec::new();
     for section in sections {
         let settings = ApiSettings {
             name: section.name.clone(),
@@ -114,19 +119,29 @@ pub(super) async fn load_apis(
             passwords: section.passwords,
         };
         let api = Api::load(settings, store, master).await;
-        let api = Arc::new(api.map_err(|fault| Failure::usage(fault.to_string()))?);
+        read.push((
+            section,
+            api.map_err(|fault| Failure::usage(fault.to_string()))?,
+        ));
+    }
+    let mut loaded = Loaded::default();
+    for (section, api) in read {
+        let api = Arc::new(match before.get(api.name()) {
+            Some(before) => api.in_place_of(before),
+            None => api,
+        });
         let guarded = section
             .guard
             .map(|guard| guarded(&api, guard))
             .transpose()?;
-        apis.insert(api.name().clone(), api.clone());
-        served.push(Served {
+        loaded.apis.insert(api.name().clone(), api.clone());
+        loaded.served.push(Served {
             guarded: guarded.map(|guarded| guarded.at(&section.site)),
             site: section.site,
             api,
         });
     }
-    Ok(Loaded { apis, served })
+    Ok(loaded)
 }
 
 fn guarded(api: &Api, section: GuardSection) -> Result<GuardedApi, Failure> {

@@ -74,7 +74,13 @@ impl Reload {
         for key in self.fixed.differing(&Fixed::of(&settings)) {
             tracing::warn!(key, "a change of this key needs a restart");
         }
-        let loaded = opening::load_apis(settings.apis, &shared.store, &shared.master).await?;
+        let loaded = opening::load_apis(
+            settings.apis,
+            &serving.load().apis,
+            &shared.store,
+            &shared.master,
+        )
+        .await?;
         let names: Vec<_> = loaded.apis.keys().map(ToString::to_string).collect();
         let next = shared.serving(loaded, &settings.server.addresses);
         serving.store(Arc::new(next));

@@ -29,6 +29,7 @@ const USES: usize = 1_000_000;
 const BUDGETS: usize = 1_000_000;
 
 /// The apis of a configuration, with their keys.
+#[derive(Default)]
 pub(super) struct Loaded {
     pub(super) apis: BTreeMap<ApiName, Arc<Api>>,
     pub(super) served: Vec<Served>,
@@ -40,6 +41,8 @@ pub(super) struct Serving {
     pub(super) front: Front,
     /// The admin listener's.
     pub(super) admin: axum::Router,
+    /// The apis, by name.
+    pub(super) apis: Arc<BTreeMap<ApiName, Arc<Api>>>,
 }
 
 /// What lives as long as the process. Cheap to clone.
@@ -102,7 +105,7 @@ impl Shared {
         let journal = Journal::new(self.refusals.clone(), apis.clone(), self.store.clone());
         let state = AdminState {
             store: self.store.clone(),
-            apis,
+            apis: apis.clone(),
             passwords: self.passwords.clone(),
             key: self.admin_key.clone(),
             refusals: self.refusals.clone(),
@@ -120,6 +123,7 @@ impl Shared {
             journal: Arc::new(journal),
         };
         Serving {
+            apis,
             front,
             admin: match self.probes_alone {
                 true => admin,

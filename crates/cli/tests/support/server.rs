@@ -130,6 +130,11 @@ impl Server {
         address(&self.admin)
     }
 
+    pub(crate) fn admin_key(&self) -> String {
+        let key = std::fs::read_to_string(self.file("data/admin.key"));
+        key.unwrap().trim().to_owned()
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }

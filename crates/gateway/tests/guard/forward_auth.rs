@@ -6,7 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use countersign_domain::revocation::Notice;
 use countersign_domain::{Account, Allowlist, Reason};
-use countersign_gateway::{Family, ForwardAnswer, ForwardAuth, TrustedProxies, Uses, asked_api};
+use countersign_gateway::{
+    Family, ForwardAnswer, ForwardAuth, Site, TrustedProxies, Uses, asked_api,
+};
 use http::request::Parts;
 use http::{Request, Response};
 
@@ -28,8 +30,13 @@ struct Scene {
 }
 
 fn scene(dialect: &'static str, family: Family) -> Scene {
+    scene_at(Site::default(), dialect, family)
+}
+
+fn scene_at(site: Site, dialect: &'static str, family: Family) -> Scene {
     let mut plan = Plan::new(dialect, "http://127.0.0.1:1");
     plan.forward_auth = Some(family);
+    plan.site = site;
     let world = plan.build();
     let used = std::sync::Arc::clone(&world.used);
     let uses = Uses::new(100, move |session, generation| {
@@ -312,6 +319,24 @@ async fn the_method_that_is_told_is_judged() {
     ] {
         let check = scene.check(method, "/api/v1/public", &[]);
         assert_eq!(scene.reason(&check).await, reason, "{method:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_path_is_judged_below_the_prefix_and_told_with_it() {
+    let site = Site::parse::<&str>(&[], "/gift").unwrap();
+    let scene = scene_at(site, MYPOPUP, Family::Caddy);
+    let bearer = scene.world.bearer();
+    let check = scene.check("GET", "/gift/api/v1/x?a=1", &[("authorization", &bearer)]);
+    let answer = scene.ask(&check).await;
+    assert_eq!(answer.response.status(), 200);
+    assert_eq!(
+        answer.response.headers()["x-countersign-uri"],
+        "/gift/api/v1/x?a=1"
+    );
+    for beside in ["/api/v1/x", "/gifts/api/v1/x", "/gift%2fapi/v1/x"] {
+        let check = scene.check("GET", beside, &[("authorization", &bearer)]);
+        assert_eq!(scene.reason(&check).await, Reason::PathUnknown, "{beside}");
     }
 }
 
