@@ -1,6 +1,8 @@
 //! Named admin keys: list, show, create, delete. A key is shown once, when it
 //! is made; there is no way to change one, so what it may do never widens.
 
+use std::collections::BTreeSet;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -56,7 +58,13 @@ pub(super) async fn list(
     State(admin): State<AdminState>,
     parameters: Parameters,
 ) -> Result<Json<Page<AdminKeyView, String>>, Problem> {
-    let (after, limit) = parameters.read(|query| Some((query.text("after"), limit(query))))?;
+    let (after, limit) = parameters.read(|query| {
+        let after = query.parsed("after", |text| {
+            check_admin_key_name(text)?;
+            Ok(text.to_owned())
+        });
+        Some((after, limit(query)))
+    })?;
     let found = admin.store.admin_keys(after, limit + 1).await?;
     let now = admin.store.now();
     let place = |key: &StoredAdminKey| key.name.clone();
@@ -132,21 +140,18 @@ impl Creation {
         fields.require("role");
         let name = fields.parsed("name", |text| name(text, admin));
         let role = fields.parsed("role", role);
-        let scope = match fields.apis("apis", &admin.apis) {
-            Some(apis) if apis.is_empty() => {
-                return fields.fault("apis", "names no api; leave it out for all");
-            }
-            Some(apis) => ApiScope::Only(apis),
-            None => ApiScope::All,
-        };
+        let apis = fields.apis("apis", &admin.apis);
         let expires_at = fields.instant("expires_at");
+        if apis.as_ref().is_some_and(BTreeSet::is_empty) {
+            return fields.fault("apis", "names no api; leave it out for all");
+        }
         if expires_at.is_some_and(|end| end <= admin.store.now()) {
             return fields.fault("expires_at", "is in the past");
         }
         Some(Self {
             name: name?,
             role: role?,
-            scope,
+            scope: apis.map_or(ApiScope::All, ApiScope::Only),
             expires_at,
         })
     }

@@ -219,14 +219,17 @@ impl Fields {
         known: &BTreeMap<ApiName, T>,
     ) -> Option<BTreeSet<ApiName>> {
         let texts = self.texts(name, "a list of apis", known.len())?;
-        let mut apis = BTreeSet::new();
+        let (mut apis, mut wrong) = (BTreeSet::new(), false);
         for (index, text) in texts.iter().enumerate() {
             match one_of(text, known) {
                 Ok(api) => drop(apis.insert(api)),
-                Err(why) => self.push(&format!("{name}/{index}"), why),
+                Err(why) => {
+                    wrong = true;
+                    self.push(&format!("{name}/{index}"), why);
+                }
             }
         }
-        Some(apis)
+        (!wrong).then_some(apis)
     }
 
     /// A list of at most `most` texts, if it is there.

@@ -19,6 +19,7 @@ mod instant;
 mod key;
 mod keys;
 mod once;
+mod openapi;
 mod operation;
 mod page;
 mod place;
@@ -83,76 +84,202 @@ pub fn router(state: AdminState) -> Router {
 
 /// Everything that can be asked, and the role that it takes.
 fn operations() -> Vec<Operation> {
-    let mut all = vec![
-        get("/audit", Read, audit::list),
-        get("/stats", Read, stats::show).for_every_api(),
+    let groups = [
+        server(),
+        apis(),
+        accounts(),
+        credentials(),
+        sessions(),
+        keys(),
+        admin_keys(),
+        refusals(),
     ];
-    all.extend(apis());
-    all.extend(accounts());
-    all.extend(keys());
-    all.extend(admin_keys());
-    all.extend(refusals());
-    all
+    groups.into_iter().flatten().collect()
+}
+
+fn server() -> Vec<Operation> {
+    const AUDIT: &[&str] = &[
+        "of-account",
+        "of-api",
+        "of-action",
+        "since",
+        "until",
+        "order",
+        "after-number",
+        "limit",
+    ];
+    vec![
+        get("/openapi.json", Read, openapi::show)
+            .says("This description")
+            .gives("Description"),
+        get("/stats", Read, stats::show)
+            .for_every_api()
+            .says("What is in the store, in numbers")
+            .gives("Stats"),
+        get("/audit", Read, audit::list)
+            .says("The audit log")
+            .asks(AUDIT)
+            .gives("AuditPage"),
+    ]
 }
 
 fn apis() -> Vec<Operation> {
     vec![
-        get("/apis", Read, apis::list),
-        get("/apis/{api}", Read, apis::show),
-        get("/apis/{api}/jwks", Read, keys::jwks),
-        post("/apis/{api}/revoke-all", Own, apis::revoke_all),
+        get("/apis", Read, apis::list)
+            .says("List the apis that are served")
+            .gives("ApiPage"),
+        get("/apis/{api}", Read, apis::show)
+            .says("Show an api")
+            .gives("Api"),
+        get("/apis/{api}/jwks", Read, keys::jwks)
+            .says("The public keys of an api")
+            .gives("JwkSet"),
+        post("/apis/{api}/revoke-all", Own, apis::revoke_all)
+            .says("End everything of every account of an api")
+            .gives("RevokedApi"),
     ]
 }
 
 fn accounts() -> Vec<Operation> {
     const ACCOUNT: &str = "/accounts/{account}";
+    vec![
+        get("/accounts", Read, account::list)
+            .says("List accounts")
+            .asks(&["of-api", "of-login", "after-account", "limit"])
+            .gives("AccountPage"),
+        post("/accounts", Operate, account::create)
+            .says("Create an account with its first credential")
+            .takes("NewAccount")
+            .creates("CreatedAccount")
+            .refuses(&[409]),
+        get(ACCOUNT, Read, account::show)
+            .says("Show an account")
+            .gives("Account"),
+        patch(ACCOUNT, Operate, account::change)
+            .says("Change an account")
+            .takes("AccountChange")
+            .gives("Account"),
+        delete(ACCOUNT, Operate, account::delete)
+            .says("Delete an account with its credentials, and end its sessions"),
+    ]
+}
+
+fn credentials() -> Vec<Operation> {
     const CREDENTIALS: &str = "/accounts/{account}/credentials";
     const CREDENTIAL: &str = "/accounts/{account}/credentials/{credential}";
-    const SESSIONS: &str = "/accounts/{account}/sessions";
     vec![
-        get("/accounts", Read, account::list),
-        post("/accounts", Operate, account::create),
-        get(ACCOUNT, Read, account::show),
-        patch(ACCOUNT, Operate, account::change),
-        delete(ACCOUNT, Operate, account::delete),
-        get(CREDENTIALS, Read, credential::list),
-        post(CREDENTIALS, Operate, credential::create),
-        get(CREDENTIAL, Read, credential::show),
-        patch(CREDENTIAL, Operate, credential::change),
-        delete(CREDENTIAL, Operate, credential::delete),
-        get(SESSIONS, Read, session::list),
-        delete(SESSIONS, Operate, session::end_all),
-        get("/sessions/{session}", Read, session::show),
-        delete("/sessions/{session}", Operate, session::end),
+        get(CREDENTIALS, Read, credential::list)
+            .says("List the credentials of an account")
+            .gives("CredentialPage"),
+        post(CREDENTIALS, Operate, credential::create)
+            .says("Create a further credential")
+            .takes("NewCredential")
+            .creates("CreatedCredential")
+            .refuses(&[409]),
+        get(CREDENTIAL, Read, credential::show)
+            .says("Show a credential")
+            .gives("Credential"),
+        patch(CREDENTIAL, Operate, credential::change)
+            .says("Change a credential")
+            .takes("CredentialChange")
+            .gives("Credential"),
+        delete(CREDENTIAL, Operate, credential::delete)
+            .says("Delete a credential, and end the sessions that it opened"),
+    ]
+}
+
+fn sessions() -> Vec<Operation> {
+    const SESSIONS: &str = "/accounts/{account}/sessions";
+    const SESSION: &str = "/sessions/{session}";
+    vec![
+        get(SESSIONS, Read, session::list)
+            .says("List the sessions of an account, newest first")
+            .asks(&["after-session", "limit"])
+            .gives("SessionPage"),
+        delete(SESSIONS, Operate, session::end_all)
+            .says("End all sessions of an account")
+            .gives("EndedSessions"),
+        get(SESSION, Read, session::show)
+            .says("Show a session")
+            .gives("Session"),
+        delete(SESSION, Operate, session::end)
+            .says("End a session")
+            .gives("Session"),
     ]
 }
 
 fn keys() -> Vec<Operation> {
+    const KEY: &str = "/keys/{kid}";
     vec![
-        get("/keys", Read, keys::list),
-        post("/keys", Own, keys::publish),
-        post("/keys/rotate", Own, keys::rotate),
-        get("/keys/{kid}", Read, keys::show),
-        patch("/keys/{kid}", Own, keys::change),
+        get("/keys", Read, keys::list)
+            .says("List signing keys and peppers, never their material")
+            .asks(&["of-api"])
+            .gives("KeyPage"),
+        post("/keys", Own, keys::publish)
+            .says("Publish a signing key, which signs nothing yet")
+            .takes("NewKey")
+            .creates("Key")
+            .refuses(&[409]),
+        post("/keys/rotate", Own, keys::rotate)
+            .says("Make the pending key active")
+            .takes("KeyRotation")
+            .gives("ChangedKeys")
+            .once()
+            .refuses(&[409]),
+        get(KEY, Read, keys::show).says("Show a key").gives("Key"),
+        patch(KEY, Own, keys::change)
+            .says("Retire the active key, or kill one")
+            .takes("KeyChange")
+            .gives("ChangedKeys")
+            .refuses(&[409]),
     ]
 }
 
 fn admin_keys() -> Vec<Operation> {
     const KEY: &str = "/admin-keys/{name}";
     let all = [
-        get("/admin-keys", Own, admin_key::list),
-        post("/admin-keys", Own, admin_key::create),
-        get(KEY, Own, admin_key::show),
-        delete(KEY, Own, admin_key::delete),
+        get("/admin-keys", Own, admin_key::list)
+            .says("List admin keys")
+            .asks(&["after-name", "limit"])
+            .gives("AdminKeyPage"),
+        post("/admin-keys", Own, admin_key::create)
+            .says("Make an admin key")
+            .takes("NewAdminKey")
+            .creates("CreatedAdminKey")
+            .refuses(&[409]),
+        get(KEY, Own, admin_key::show)
+            .says("Show an admin key")
+            .gives("AdminKey"),
+        delete(KEY, Own, admin_key::delete)
+            .says("Delete an admin key: it opens nothing from then on"),
     ];
     all.into_iter().map(Operation::for_every_api).collect()
 }
 
 fn refusals() -> Vec<Operation> {
+    const FILTERS: &[&str] = &[
+        "of-account",
+        "of-login",
+        "of-address",
+        "of-code",
+        "of-api",
+        "since",
+        "until",
+        "after-number",
+        "limit",
+    ];
     vec![
-        get("/refusals", Read, refusals::list),
-        get("/refusals/{refusal}", Read, refusals::show),
-        get("/explain", Read, explain::by_login),
+        get("/refusals", Read, refusals::list)
+            .says("Who was refused, when and why")
+            .asks(FILTERS)
+            .gives("RefusalPage"),
+        get("/refusals/{refusal}", Read, refusals::show)
+            .says("Show a refusal")
+            .gives("Refusal"),
+        get("/explain", Read, explain::by_login)
+            .says("Why a login is refused, by cause")
+            .asks(&["login", "of-api", "since"])
+            .gives("Explanation"),
     ]
 }
 

@@ -15,6 +15,7 @@ use countersign_domain::{ApiScope, Role};
 
 use super::AdminState;
 use super::key::Operator;
+use super::openapi::Saying;
 use super::problem::Problem;
 
 /// The path that all others begin with.
@@ -26,6 +27,7 @@ pub(super) struct Operation {
     /// Below [`ROOT`].
     pub(super) path: &'static str,
     pub(super) needs: Needs,
+    pub(super) saying: Saying,
     handler: MethodRouter<AdminState>,
 }
 
@@ -88,6 +90,7 @@ impl Operation {
                 role,
                 every_api: false,
             },
+            saying: Saying::default(),
             handler,
         }
     }

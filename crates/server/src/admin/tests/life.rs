@@ -266,14 +266,15 @@ async fn apis_and_numbers_are_shown() {
     let apis = server.get("/admin/v1/apis").await.body;
     assert_eq!(apis["items"][0]["name"], "coin");
     let lifetimes = json!({ "access": 600, "refresh": 3600, "absolute": 36000, "window": 60 });
+    let limits = Limits::default();
     let pay = json!({
         "name": "pay",
         "dialect": "mypopup",
         "title": "MyPopUp",
         "passwords": true,
         "lifetimes": lifetimes,
-        "limits": { "budget": null, "sessions": 100, "mints_per_minute": 12_000,
-            "requests_per_second": null },
+        "limits": { "budget": null, "sessions": limits.sessions,
+            "mints_per_minute": limits.mints_per_minute, "requests_per_second": null },
     });
     assert_eq!(apis["items"][1], pay);
     let stats = server.get("/admin/v1/stats").await.body;

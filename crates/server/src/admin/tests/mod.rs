@@ -4,6 +4,7 @@
 mod keys;
 mod life;
 mod once;
+mod openapi;
 mod operating;
 mod probe;
 mod refusal;
@@ -112,12 +113,15 @@ impl Server {
 
     /// A request with this key.
     async fn call_as(&self, key: &str, method: Method, path: &str, body: Body) -> Reply {
+        let described = method.clone();
         let request = Request::builder()
             .method(method)
             .uri(path)
             .header(header::AUTHORIZATION, format!("Bearer {key}"))
             .header(header::CONTENT_TYPE, "application/json");
-        self.send(request.body(body).unwrap()).await
+        let reply = self.send(request.body(body).unwrap()).await;
+        Self::check_described(&described, path, &reply);
+        reply
     }
 
     /// Every byte of every file that the server wrote.

@@ -150,6 +150,17 @@ async fn a_key_ends_at_its_instant() {
 #[tokio::test]
 async fn what_a_new_key_must_say_is_checked() {
     let server = Server::start().await;
+    let past = json!({ "name": "ci", "role": "read", "apis": ["x"],
+        "expires_at": "2000-01-01T00:00:00Z" });
+    let both = server.post(KEYS, past).await;
+    assert_eq!(
+        both.body["errors"].as_array().unwrap().len(),
+        2,
+        "{}",
+        both.text()
+    );
+    let after = server.get(&format!("{KEYS}?after=0.5")).await;
+    assert_eq!(after.problem(), (400, "invalid_parameters"));
     for (body, pointer) in [
         (json!({ "role": "read" }), "/name"),
         (json!({ "name": "ci" }), "/role"),
