@@ -1,0 +1,90 @@
+//! What stands between a proxy and Countersign, so that Countersign can be down,
+//! slow or somebody else.
+
+use std::net::SocketAddr;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// How Countersign seems to the proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Seems {
+    /// As it is.
+    Well,
+    /// It answers 500.
+    Broken,
+    /// It answers what is no HTTP.
+    Garbled,
+    /// It answers 200, and nothing that Countersign would say.
+    Strange,
+    /// It takes requests and never answers.
+    Slow,
+}
+
+/// A relay to Countersign.
+pub(crate) struct Between {
+    pub(crate) address: SocketAddr,
+    seems: watch::Sender<Seems>,
+    accepting: JoinHandle<()>,
+}
+
+impl Between {
+    pub(crate) async fn start(countersign: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (seems, seen) = watch::channel(Seems::Well);
+        let accepting = tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                tokio::spawn(relay(stream, countersign, seen.clone()));
+            }
+        });
+        Self {
+            address,
+            seems,
+            accepting,
+        }
+    }
+
+    /// From now on Countersign seems like this; connections of before are cut.
+    pub(crate) fn seem(&self, seems: Seems) {
+        self.seems.send_replace(seems);
+    }
+
+    /// Nobody listens any more.
+    pub(crate) async fn go_down(self) {
+        self.accepting.abort();
+        let _ = self.accepting.await;
+    }
+}
+
+async fn relay(stream: TcpStream, countersign: SocketAddr, mut seen: watch::Receiver<Seems>) {
+    let seems = *seen.borrow_and_update();
+    tokio::select! {
+        () = converse(stream, countersign, seems) => {}
+        _ = seen.changed() => {}
+    }
+}
+
+async fn converse(mut stream: TcpStream, countersign: SocketAddr, seems: Seems) {
+    let said: &[u8] = match seems {
+        Seems::Well => {
+            let mut upstream = TcpStream::connect(countersign).await.unwrap();
+            // Either may break off at any time.
+            let _ = copy_bidirectional(&mut stream, &mut upstream).await;
+            return;
+        }
+        Seems::Slow => return std::future::pending().await,
+        Seems::Broken => b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n",
+        Seems::Garbled => b"\x16\x03 garbage\r\n\r\n",
+        Seems::Strange => b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+    };
+    let mut heard = [0; 4096];
+    while let Ok(1..) = stream.read(&mut heard).await {
+        if stream.write_all(said).await.is_err() || seems == Seems::Garbled {
+            return;
+        }
+    }
+}

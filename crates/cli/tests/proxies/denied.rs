@@ -1,0 +1,117 @@
+//! What may not pass: the partner gets what Countersign's own proxy would say,
+//! and the API nothing.
+
+use crate::stage::{Account, Asked, Stage};
+use crate::support::Reply;
+use crate::table::Results;
+
+/// Headers of a refusal that a dialect sets.
+const SPELLED: [&str; 4] = ["content-type", "www-authenticate", "allow", "retry-after"];
+
+pub(crate) async fn play(stage: &Stage, partner: &Account, token: &str, results: &mut Results) {
+    let invoices = format!("/api/v2/accounts/{}/invoices", partner.login);
+    let other = stage.account(&[]);
+    let gone = stage.account(&[]);
+    let of_gone = stage.token(&gone).await;
+    stage.disable(&gone);
+    let elsewhere = stage.account(&["127.0.0.3"]);
+    let at = |login: &str| format!("/api/v2/accounts/{login}/invoices");
+    let wrong_key = format!("{invoices}?transfer-key={}", "A1b2".repeat(8));
+    let key_elsewhere = format!("{}?transfer-key={}", at(&elsewhere.login), elsewhere.secret);
+    let posted = Asked {
+        method: "POST",
+        body: "{}",
+        ..Asked::get(invoices.clone())
+    };
+    for (case, asked, status) in [
+        ("no bearer", Asked::get(invoices.clone()), 401),
+        ("no bearer, POST", posted, 401),
+        (
+            "bad bearer",
+            Asked::get(invoices.clone()).bearing("bad"),
+            401,
+        ),
+        ("wrong static key", Asked::get(wrong_key), 401),
+        (
+            "disabled account",
+            Asked::get(at(&gone.login)).bearing(&of_gone),
+            401,
+        ),
+        ("address not allowed", Asked::get(key_elsewhere), 403),
+        (
+            "another's path",
+            Asked::get(at(&other.login)).bearing(token),
+            403,
+        ),
+        (
+            "path ambiguous",
+            Asked::get(format!("{invoices};a")).bearing(token),
+            400,
+        ),
+    ] {
+        same_as_built_in(stage, case, &asked, status).await;
+        results.add(case, status.to_string());
+    }
+    unknown(stage, token).await;
+    results.add("path unknown", "404");
+    head(stage, &invoices).await;
+    results.add("no bearer, HEAD", "401");
+    climbing(stage, &invoices, token).await;
+    results.add("path that climbs", "refused");
+}
+
+async fn same_as_built_in(stage: &Stage, case: &str, asked: &Asked<'_>, status: u16) {
+    let told = stage.ask(asked).await;
+    assert!(stage.api.reached().is_empty(), "{case}");
+    let same = stage.ask_built_in(asked).await;
+    assert_eq!(told.status.as_u16(), status, "{case}: {}", told.text());
+    assert_eq!(told.status, same.status, "{case}");
+    assert_eq!(told.body, same.body, "{case}");
+    for name in SPELLED {
+        let values = |reply: &Reply| {
+            let all = reply.headers.get_all(name).iter();
+            all.map(|it| it.to_str().unwrap().to_owned())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(values(&told), values(&same), "{case}: {name}");
+    }
+    let id = told.header("x-countersign-refusal");
+    assert_eq!(id.len(), 20, "{case}: a support id");
+}
+
+/// Straight at the server the path is of no api; the proxy asks for an api.
+async fn unknown(stage: &Stage, token: &str) {
+    let told = stage.ask(&Asked::get("/nowhere").bearing(token)).await;
+    let said = r#"{"message":"Not found"}"#;
+    assert_eq!(told.outcome(), (404, said.to_owned()));
+    assert!(stage.api.reached().is_empty());
+}
+
+async fn head(stage: &Stage, invoices: &str) {
+    let asked = Asked {
+        method: "HEAD",
+        ..Asked::get(invoices)
+    };
+    let told = stage.ask(&asked).await;
+    assert_eq!(told.outcome(), (401, String::new()));
+    assert!(stage.api.reached().is_empty());
+}
+
+/// Some proxies make paths plain before they ask and forward; then what was
+/// judged is what is forwarded, and it is not another's.
+async fn climbing(stage: &Stage, invoices: &str, token: &str) {
+    for target in [
+        "/public/../api/v2/accounts/x/invoices".to_owned(),
+        "/public/%2e%2e/api/v2/accounts/x/invoices".to_owned(),
+        "/public/..%2fapi/v2/accounts/x/invoices".to_owned(),
+        "/public//../api".to_owned(),
+        format!("{invoices}/..;/x"),
+        "/auth/../public/../api/v2/accounts/x/y".to_owned(),
+        "/auth/../forward-auth/shop".to_owned(),
+    ] {
+        let asked = Asked::get(target).bearing(token);
+        let told = stage.ask(&asked).await;
+        assert!(told.status.as_u16() >= 400, "{}", asked.target);
+        assert!(stage.api.reached().is_empty(), "{}", asked.target);
+    }
+}

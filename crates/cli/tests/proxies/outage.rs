@@ -1,0 +1,54 @@
+//! Countersign fails in every way, and nothing passes.
+
+use crate::between::Seems;
+use crate::programs::Proxy;
+use crate::stage::{Account, Asked, Stage};
+use crate::table::Results;
+
+/// Gives what the proxy has written in its life.
+pub(crate) async fn play(
+    stage: Stage,
+    partner: &Account,
+    token: &str,
+    results: &mut Results,
+) -> String {
+    let invoices = format!("/api/v2/accounts/{}/invoices", partner.login);
+    let asked = Asked::get(format!("{invoices}?transfer-key={}", partner.secret)).bearing(token);
+    for (case, seems) in [
+        ("Countersign answers 500", Seems::Broken),
+        ("Countersign answers garbage", Seems::Garbled),
+        ("Countersign is slow", Seems::Slow),
+    ] {
+        stage.between.seem(seems);
+        results.add(case, refused(&stage, &asked).await);
+    }
+    strange(&stage, &asked, results).await;
+    let down = stage.go_down().await;
+    let told = down.ask(&asked).await.unwrap();
+    assert!(told.status.is_server_error(), "{:?}", told.outcome());
+    assert!(down.api.reached().is_empty());
+    results.add("Countersign is down", told.status.as_u16().to_string());
+    down.stop()
+}
+
+async fn refused(stage: &Stage, asked: &Asked<'_>) -> String {
+    let told = stage.ask(asked).await;
+    assert!(told.status.is_server_error(), "{:?}", told.outcome());
+    assert!(stage.api.reached().is_empty());
+    told.status.as_u16().to_string()
+}
+
+/// Where another answers 200 in Countersign's place, Traefik lets pass; then the
+/// API is told of no caller.
+async fn strange(stage: &Stage, asked: &Asked<'_>, results: &mut Results) {
+    stage.between.seem(Seems::Strange);
+    let case = "200 from a stranger";
+    if stage.proxy == Proxy::Traefik {
+        let spoofed = asked.clone().with("X-Countersign-Login", "evil");
+        assert_eq!(stage.ask(&spoofed).await.status, 200);
+        assert_eq!(stage.reached().identity(), []);
+        results.add(case, "passes, nobody named");
+    } else {
+        results.add(case, refused(stage, asked).await);
+    }
+}

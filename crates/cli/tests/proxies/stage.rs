@@ -1,0 +1,217 @@
+//! A server, an API and a proxy between a partner and both.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::api::{Reached, RecordingApi};
+use crate::between::Between;
+use crate::programs::{Addresses, Proxy, Running};
+use crate::server::Server;
+use crate::support::{Reply, eventually, request, send_from};
+
+/// Where the partner calls from, and where one calls from that may not.
+pub(crate) const PARTNER: &str = "127.0.0.2";
+pub(crate) const ELSEWHERE: &str = "127.0.0.3";
+
+/// An account of the api.
+#[derive(Clone)]
+pub(crate) struct Account {
+    pub(crate) login: String,
+    pub(crate) secret: String,
+}
+
+pub(crate) struct Stage {
+    pub(crate) proxy: Proxy,
+    pub(crate) api: RecordingApi,
+    pub(crate) between: Between,
+    server: Server,
+    running: Running,
+    partners: SocketAddr,
+    directory: tempfile::TempDir,
+}
+
+impl Stage {
+    pub(crate) async fn set(proxy: Proxy) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let api = RecordingApi::start().await;
+        let server = Server::start(directory.path(), proxy, api.address);
+        let between = Between::start(server.address).await;
+        let partners = free_address();
+        let addresses = Addresses {
+            partners,
+            countersign: between.address,
+            api: api.address,
+        };
+        let logs = directory.path().join("proxy");
+        std::fs::create_dir(&logs).unwrap();
+        let running = proxy.start(&logs, &addresses);
+        let mut stage = Self {
+            proxy,
+            api,
+            between,
+            server,
+            running,
+            partners,
+            directory,
+        };
+        stage.wait().await;
+        stage
+    }
+
+    /// Waits until the proxy serves.
+    async fn wait(&mut self) {
+        let (running, partners) = (&mut self.running, self.partners);
+        eventually("the proxy serves", || {
+            let runs = running.runs();
+            assert!(runs, "the proxy has ended: {}", running.complaint());
+            async move {
+                let asked = request("GET", "/public/ready", &[], "");
+                let reply = send_from(PARTNER, partners, asked).await;
+                reply.is_ok_and(|reply| reply.status == 200)
+            }
+        })
+        .await;
+        self.api.reached();
+    }
+
+    /// A new account; `allow` are the networks that it may call from.
+    pub(crate) fn account(&self, allow: &[&str]) -> Account {
+        let mut words = vec!["account", "create", "--api", "shop"];
+        words.extend(allow.iter().flat_map(|network| ["--allow", network]));
+        let made = self.server.operate(&words);
+        let text = |name: &str| made[name].as_str().unwrap().to_owned();
+        Account {
+            login: text("login"),
+            secret: text("secret"),
+        }
+    }
+
+    pub(crate) fn disable(&self, account: &Account) {
+        self.server.operate(&["account", "disable", &account.login]);
+    }
+
+    /// An access token of the account, asked for through the proxy.
+    pub(crate) async fn token(&self, account: &Account) -> String {
+        let body = json!({"login": account.login, "password": account.secret});
+        let fields = [("content-type", "application/json")];
+        let asked = request("POST", "/api/v2/auth/login", &fields, body.to_string());
+        let reply = send_from(PARTNER, self.partners, asked).await.unwrap();
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        let token: &Value = &reply.json()["access-token"];
+        token.as_str().unwrap().to_owned()
+    }
+
+    /// What the proxy answers to a request from the partner.
+    pub(crate) async fn ask(&self, asked: &Asked<'_>) -> Reply {
+        let reply = send_from(asked.from, self.partners, asked.request()).await;
+        reply.unwrap()
+    }
+
+    /// What Countersign's own proxy answers to the same request.
+    pub(crate) async fn ask_built_in(&self, asked: &Asked<'_>) -> Reply {
+        let reply = send_from(asked.from, self.server.address, asked.request()).await;
+        let reply = reply.unwrap();
+        self.api.reached();
+        reply
+    }
+
+    /// The request as it reached the API, which was asked once.
+    pub(crate) fn reached(&self) -> Reached {
+        let mut reached = self.api.reached();
+        assert_eq!(reached.len(), 1, "{reached:?}");
+        reached.remove(0)
+    }
+
+    /// Takes Countersign's address away.
+    pub(crate) async fn go_down(self) -> Down {
+        self.between.go_down().await;
+        Down {
+            api: self.api,
+            running: self.running,
+            partners: self.partners,
+            _directory: self.directory,
+        }
+    }
+}
+
+/// A proxy whose Countersign is gone.
+pub(crate) struct Down {
+    pub(crate) api: RecordingApi,
+    running: Running,
+    partners: SocketAddr,
+    _directory: tempfile::TempDir,
+}
+
+impl Down {
+    pub(crate) async fn ask(&self, asked: &Asked<'_>) -> Option<Reply> {
+        let reply = send_from(asked.from, self.partners, asked.request()).await;
+        reply.ok()
+    }
+
+    /// Everything that the proxy has written.
+    pub(crate) fn stop(self) -> String {
+        self.running.stop()
+    }
+}
+
+/// A request of a partner.
+#[derive(Clone)]
+pub(crate) struct Asked<'a> {
+    pub(crate) from: &'a str,
+    pub(crate) method: &'a str,
+    pub(crate) target: String,
+    pub(crate) fields: Vec<(&'a str, String)>,
+    pub(crate) body: &'a str,
+}
+
+impl<'a> Asked<'a> {
+    pub(crate) fn get(target: impl Into<String>) -> Self {
+        Self {
+            from: PARTNER,
+            method: "GET",
+            target: target.into(),
+            fields: Vec::new(),
+            body: "",
+        }
+    }
+
+    pub(crate) fn with(mut self, name: &'a str, value: impl Into<String>) -> Self {
+        self.fields.push((name, value.into()));
+        self
+    }
+
+    pub(crate) fn bearing(self, token: &str) -> Self {
+        self.with("authorization", format!("Bearer {token}"))
+    }
+
+    fn request(&self) -> http::Request<http_body_util::Full<bytes::Bytes>> {
+        let fields = self.fields.iter();
+        let fields: Vec<_> = fields
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        request(self.method, &self.target, &fields, self.body.to_owned())
+    }
+}
+
+fn free_address() -> SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap()
+}
+
+/// Runs the binary to its end and gives the JSON that it prints.
+pub(crate) fn run(words: &[&str], data: &Path) -> Value {
+    let ran = Command::new(env!("CARGO_BIN_EXE_countersign"))
+        .args(words)
+        .arg("--json")
+        .arg("--data")
+        .arg(data)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let complaint = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert!(ran.status.success(), "{words:?}: {complaint}");
+    serde_json::from_slice(&ran.stdout).unwrap_or(Value::Null)
+}
