@@ -83,6 +83,14 @@ impl Server {
         Self::run(directory, &[])
     }
 
+    /// Asks it to stop, waits for it, and starts it again on the same directory.
+    pub(crate) fn stop_and_restart(mut self) -> Self {
+        self.signal("TERM");
+        assert!(self.child.wait().unwrap().success());
+        let directory = std::mem::replace(&mut self.directory, tempfile::tempdir().unwrap());
+        Self::run(directory, &[])
+    }
+
     /// Asks it to stop, waits for it, and gives its exit code and whole log.
     pub(crate) fn stop(self) -> (Option<i32>, String) {
         self.signal("TERM");
