@@ -94,6 +94,9 @@ impl Site {
 
     /// The path of a request target without the prefix, if it has it.
     pub(crate) fn without_prefix<'p>(&self, path: &'p str) -> Option<&'p str> {
+        if self.prefix.is_empty() {
+            return Some(path);
+        }
         let mut rest = path;
         for segment in self.prefix.split('/').skip(1) {
             let after = rest.strip_prefix('/')?;
