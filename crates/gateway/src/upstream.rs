@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use countersign_domain::{ApiName, Reason};
-use http::{HeaderValue, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -236,11 +236,15 @@ impl Upstream {
     }
 }
 
-/// The answer, unless its status is none (RFC 9110 section 15), or it switches
-/// protocols otherwise than it was asked to (NET-07).
+/// The answer, unless its status is none (RFC 9110 section 15), its body is coded
+/// in a way that nobody undoes, or it switches protocols otherwise than it was
+/// asked to (NET-07).
 fn settle(response: Response<Incoming>, switch: bool) -> Result<Response<Incoming>, Denied> {
     if response.status().as_u16() > 599 {
         return Err(failed("its status is none of HTTP"));
+    }
+    if !is_framed_plainly(response.headers()) {
+        return Err(failed("its body has other transfer codings than chunked"));
     }
     let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     if switches && !switch {
@@ -252,6 +256,17 @@ fn settle(response: Response<Incoming>, switch: bool) -> Result<Response<Incomin
         ));
     }
     Ok(response)
+}
+
+/// Whether chunks are the only transfer coding, if there is one (RFC 9112
+/// section 6.1). No other was asked for.
+fn is_framed_plainly(fields: &HeaderMap) -> bool {
+    let mut codings = fields.get_all(header::TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => true,
+        (Some(only), None) => only.as_bytes().eq_ignore_ascii_case(b"chunked"),
+        (Some(_), Some(_)) => false,
+    }
 }
 
 /// Tells `flooded` of an interim answer too many.

@@ -130,6 +130,18 @@ async fn an_upstream_without_a_good_head_is_a_bad_gateway() {
             "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
             Then::Hold,
         ),
+        (
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+            Then::Hold,
+        ),
+        (
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+            Then::Hold,
+        ),
+        (
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\n\r\nx",
+            Then::Close,
+        ),
         ("HTTP/2 200 OK\r\n\r\n", Then::Hold),
         (
             "HTTP/1.1 999 Beyond\r\ncontent-length: 0\r\n\r\n",
