@@ -146,9 +146,20 @@ impl Progress {
         self.pace().stage == Stage::Failed
     }
 
+    /// Waits until the upstream has had its turn for `limit` at a stretch.
+    pub(crate) async fn upstream_stalls(&self, limit: Duration) {
+        loop {
+            let deadline = self.upstream_deadline(limit);
+            tokio::time::sleep_until(deadline).await;
+            if self.upstream_deadline(limit) <= deadline {
+                return;
+            }
+        }
+    }
+
     /// When the upstream will have had its turn for `limit`, as far as can be
     /// said now.
-    pub(crate) fn upstream_deadline(&self, limit: Duration) -> Instant {
+    fn upstream_deadline(&self, limit: Duration) -> Instant {
         let pace = self.pace();
         match pace.stage {
             Stage::Upstream => pace.since + limit,

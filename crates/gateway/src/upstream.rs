@@ -6,6 +6,7 @@
 //! requests are refused without asking it.
 
 mod connect;
+mod head;
 mod health;
 mod trust;
 mod url;
@@ -13,16 +14,14 @@ mod url;
 use std::error::Error;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use countersign_domain::{ApiName, Reason};
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header};
+use http::{HeaderValue, Request, Response, Uri};
 use hyper::body::Incoming;
-use hyper_util::client::legacy::Client;
+use hyper_util::client::{self, legacy::Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::pki_types::ServerName;
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use self::connect::{Connector, H2, HTTP_1_1, Tls, TooSlow};
@@ -33,15 +32,10 @@ pub use self::trust::{Roots, RootsFault};
 pub use self::url::{UpstreamUrl, UpstreamUrlFault};
 use crate::body::Upload;
 use crate::permit::Denied;
-use crate::tunnel;
 
 /// About the longest header section that is read of an answer, in bytes: what
 /// comes in the same read is not cut off.
 const LONGEST_HEAD: usize = 64 * 1024;
-
-/// How many interim answers (RFC 9110 section 15.2) are read before an answer.
-/// Over HTTP/2 they are dropped as they come, until there is no time left.
-const MOST_INTERIM: u32 = 32;
 
 /// How long an upstream may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,7 +101,7 @@ impl UpstreamSettings {
     ///
     /// As [`Upstream::new`].
     pub fn check(&self) -> Result<(), UpstreamFault> {
-        client(self)?;
+        client_of(self)?;
         match &self.health {
             Some(check) => check.target(&self.url).map(|_| ()),
             None => Ok(()),
@@ -149,9 +143,9 @@ impl Upstream {
     /// The roots cannot be read, no certificate can be for the host, or the
     /// health check has no path.
     pub fn new(api: &ApiName, settings: UpstreamSettings) -> Result<Self, UpstreamFault> {
-        let client = client(&settings)?;
+        let client = client_of(&settings)?;
         let http1 = if settings.http2 {
-            self::client(&UpstreamSettings {
+            client_of(&UpstreamSettings {
                 http2: false,
                 ..settings.clone()
             })?
@@ -201,85 +195,39 @@ impl Upstream {
     ) -> Result<Response<Incoming>, Denied> {
         self.health.admit(Instant::now())?;
         let progress = request.body().progress();
-        let flooded = Arc::new(Notify::new());
-        count_interim(&mut request, Arc::clone(&flooded));
-        let limit = self.timeouts.response_head;
+        let flooded = head::count_interim(&mut request);
         let client = if switch { &self.http1 } else { &self.client };
         let mut answer = client.request(request);
-        let answered = loop {
-            let deadline = progress.upstream_deadline(limit);
-            tokio::select! {
-                answered = &mut answer => break answered,
-                () = flooded.notified() => return Err(failed("it sent too many interim answers")),
-                () = tokio::time::sleep_until(deadline) => {
-                    if progress.upstream_deadline(limit) <= deadline {
-                        return Err(denied(Reason::UpstreamTimeout, "no answer in time"));
-                    }
-                }
+        let answered = tokio::select! {
+            answered = &mut answer => answered,
+            () = flooded.notified() => return Err(failed("it sent too many interim answers")),
+            () = progress.upstream_stalls(self.timeouts.response_head) => {
+                return Err(denied(Reason::UpstreamTimeout, "no answer in time"));
             }
         };
         match answered {
+            Ok(response) => {
+                self.health.reached();
+                head::settle(response, switch)
+            }
             Err(error) if progress.client_failed() => {
                 Err(denied(Reason::RequestCutOff, &chain(&error)))
             }
-            Err(error) => {
-                if error.is_connect() && !is_distrusted(&error) {
-                    self.health.unreachable(&chain(&error), Instant::now());
-                }
-                Err(denied(blame(&error), &chain(&error)))
-            }
-            Ok(response) => {
-                self.health.reached();
-                settle(response, switch)
-            }
+            Err(error) => Err(self.blame(&error)),
         }
     }
-}
 
-/// The answer, unless its status is none (RFC 9110 section 15), its body is coded
-/// in a way that nobody undoes, or it switches protocols otherwise than it was
-/// asked to (NET-07).
-fn settle(response: Response<Incoming>, switch: bool) -> Result<Response<Incoming>, Denied> {
-    if response.status().as_u16() > 599 {
-        return Err(failed("its status is none of HTTP"));
-    }
-    if !is_framed_plainly(response.headers()) {
-        return Err(failed("its body has other transfer codings than chunked"));
-    }
-    let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-    if switches && !switch {
-        return Err(failed("it switched protocols unasked"));
-    }
-    if switches && !tunnel::is_websocket(response.headers()) {
-        return Err(failed(
-            "it switched to another protocol than it was asked for",
-        ));
-    }
-    Ok(response)
-}
-
-/// Whether chunks are the only transfer coding, if there is one (RFC 9112
-/// section 6.1). No other was asked for.
-fn is_framed_plainly(fields: &HeaderMap) -> bool {
-    let mut codings = fields.get_all(header::TRANSFER_ENCODING).iter();
-    match (codings.next(), codings.next()) {
-        (None, _) => true,
-        (Some(only), None) => only.as_bytes().eq_ignore_ascii_case(b"chunked"),
-        (Some(_), Some(_)) => false,
-    }
-}
-
-/// Tells `flooded` of an interim answer too many.
-fn count_interim(request: &mut Request<Upload>, flooded: Arc<Notify>) {
-    let count = AtomicU32::new(0);
-    hyper::ext::on_informational(request, move |_| {
-        if count.fetch_add(1, Ordering::Relaxed) >= MOST_INTERIM {
-            flooded.notify_one();
+    /// Whose fault it is that no answer came, noted where it is the upstream's.
+    fn blame(&self, error: &client::legacy::Error) -> Denied {
+        let told = chain(error);
+        if error.is_connect() && !is_distrusted(error) {
+            self.health.unreachable(&told, Instant::now());
         }
-    });
+        denied(blame(error), &told)
+    }
 }
 
-fn client(settings: &UpstreamSettings) -> Result<Client<Connector, Upload>, UpstreamFault> {
+fn client_of(settings: &UpstreamSettings) -> Result<Client<Connector, Upload>, UpstreamFault> {
     let (url, limits) = (&settings.url, settings.timeouts);
     let tls = match url.is_https() {
         true => Some(tls(settings)?),

@@ -1,0 +1,66 @@
+//! What is taken for the head of an answer, besides what the parser sees to.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use http::{HeaderMap, Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+use tokio::sync::Notify;
+
+use super::failed;
+use crate::body::Upload;
+use crate::permit::Denied;
+use crate::tunnel;
+
+/// How many interim answers (RFC 9110 section 15.2) are read before an answer.
+/// Over HTTP/2 they are dropped as they come, until there is no time left.
+const MOST_INTERIM: u32 = 32;
+
+/// The answer, unless its status is none (RFC 9110 section 15), its body is coded
+/// in a way that nobody undoes, or it switches protocols otherwise than it was
+/// asked to (NET-07).
+pub(super) fn settle(
+    response: Response<Incoming>,
+    switch: bool,
+) -> Result<Response<Incoming>, Denied> {
+    if response.status().as_u16() > 599 {
+        return Err(failed("its status is none of HTTP"));
+    }
+    if !is_framed_plainly(response.headers()) {
+        return Err(failed("its body has other transfer codings than chunked"));
+    }
+    let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    if switches && !switch {
+        return Err(failed("it switched protocols unasked"));
+    }
+    if switches && !tunnel::is_websocket(response.headers()) {
+        return Err(failed(
+            "it switched to another protocol than it was asked for",
+        ));
+    }
+    Ok(response)
+}
+
+/// Whether chunks are the only transfer coding, if there is one (RFC 9112
+/// section 6.1). No other was asked for.
+fn is_framed_plainly(fields: &HeaderMap) -> bool {
+    let mut codings = fields.get_all(header::TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => true,
+        (Some(only), None) => only.as_bytes().eq_ignore_ascii_case(b"chunked"),
+        (Some(_), Some(_)) => false,
+    }
+}
+
+/// Counts interim answers. Who waits for what is returned is told of one too
+/// many.
+pub(super) fn count_interim(request: &mut Request<Upload>) -> Arc<Notify> {
+    let flooded = Arc::new(Notify::new());
+    let (tell, count) = (Arc::clone(&flooded), AtomicU32::new(0));
+    hyper::ext::on_informational(request, move |_| {
+        if count.fetch_add(1, Ordering::Relaxed) >= MOST_INTERIM {
+            tell.notify_one();
+        }
+    });
+    flooded
+}
