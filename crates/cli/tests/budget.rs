@@ -166,3 +166,42 @@ async fn a_server_that_is_stopped_loses_nothing() {
     exhaust(&server, &token).await;
     assert_eq!(upstream.counted(), BUDGET);
 }
+
+#[tokio::test]
+async fn a_verdict_for_a_proxy_spends_what_a_request_through_the_proxy_would() {
+    let server = Server::start(
+        "[server]\ntrusted_proxies = ['127.0.0.1']\n\
+         [apis.pay]\ndialect = 'mypopup'\nbudget = 2\n\
+         guards = ['/api/v1/*']\nforward_auth = 'nginx'\n",
+    );
+    let bearer = format!("Bearer {}", log_in(&server).await);
+    let verdict = async |path| {
+        let original = [
+            ("authorization", bearer.as_str()),
+            ("x-original-method", "GET"),
+            ("x-original-uri", path),
+            ("x-forwarded-for", "192.0.2.7"),
+        ];
+        let reply = server.send("127.0.0.1", "GET", "/forward-auth/pay", &original, "");
+        let reply = reply.await;
+        (
+            reply.status.as_u16(),
+            reply
+                .header("ratelimit")
+                .split(";t=")
+                .next()
+                .unwrap()
+                .to_owned(),
+        )
+    };
+    assert_eq!(
+        verdict("/api/v1/orders").await,
+        (200, "\"budget\";r=1".to_owned())
+    );
+    assert_eq!(verdict("/elsewhere").await.1, "");
+    assert_eq!(
+        verdict("/api/v1/orders").await,
+        (200, "\"budget\";r=0".to_owned())
+    );
+    assert_eq!(verdict("/api/v1/orders").await.0, 401);
+}

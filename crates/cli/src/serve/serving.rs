@@ -118,7 +118,8 @@ impl Shared {
             addresses: addresses.clone(),
             issuer: self.issuer.clone(),
             gateway: self.gateway.clone(),
-            forward_auth: ForwardAuth::new(view, uses, addresses.trusted.clone()),
+            forward_auth: ForwardAuth::new(view, uses, addresses.trusted.clone())
+                .with_allowances(self.allowances.clone()),
             store: self.store.clone(),
             journal: Arc::new(journal),
         };
