@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::header::{CONNECTION, HeaderValue};
-use http::{Response, Uri};
+use http::header::{CONNECTION, HeaderValue, UPGRADE};
+use http::{Response, StatusCode, Uri};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::service::Service;
@@ -36,9 +36,9 @@ where
 {
     type Response = Response<AnswerBody<B>>;
     type Error = Infallible;
-    type Future = Answering<Fut>;
+    type Future = Answering<Fut, B>;
 
-    fn call(&self, request: http::Request<Incoming>) -> Answering<Fut> {
+    fn call(&self, request: http::Request<Incoming>) -> Answering<Fut, B> {
         let refusal = self.link.call();
         let link = Arc::clone(&self.link);
         if let Some(refusal) = refusal {
@@ -51,8 +51,9 @@ where
 
 impl<F> Answers<F> {
     fn prepare(&self, mut request: http::Request<Incoming>) -> Request {
-        // Upgrades are not offered, and RFC 9110, section 7.8 lets a server ignore the wish.
-        request.extensions_mut().remove::<OnUpgrade>();
+        if !self.link.may_switch() {
+            request.extensions_mut().remove::<OnUpgrade>();
+        }
         if request.uri().authority().is_some() {
             let target = origin_form(request.uri());
             *request.uri_mut() = target;
@@ -72,15 +73,16 @@ fn origin_form(uri: &Uri) -> Uri {
 pin_project! {
     /// An answer on its way: that of the service, unless it panics, is overdue
     /// or was never asked.
-    pub(crate) struct Answering<Fut> {
+    pub(crate) struct Answering<Fut, B> {
         #[pin]
         future: Option<Fut>,
         refusal: Option<Refusal>,
+        switch: Option<Response<B>>,
         link: Arc<Link>,
     }
 }
 
-impl<Fut> Answering<Fut> {
+impl<Fut, B> Answering<Fut, B> {
     /// That of the service, which is called here.
     pub(crate) fn begin(service: impl FnOnce() -> Fut, link: Arc<Link>) -> Self {
         link.enter(Phase::Running);
@@ -89,6 +91,7 @@ impl<Fut> Answering<Fut> {
         Self {
             refusal: future.is_err().then_some(Refusal::Broken),
             future: future.ok(),
+            switch: None,
             link,
         }
     }
@@ -99,12 +102,13 @@ impl<Fut> Answering<Fut> {
         Self {
             future: None,
             refusal: Some(refusal),
+            switch: None,
             link,
         }
     }
 }
 
-impl<Fut, B> Future for Answering<Fut>
+impl<Fut, B> Future for Answering<Fut, B>
 where
     Fut: Future<Output = Response<B>>,
     B: Body<Data = Bytes>,
@@ -113,12 +117,22 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
+        if let Some(response) = this.switch.take() {
+            return Poll::Ready(Ok(switch(response, this.link)));
+        }
         let answered = match (this.future.as_pin_mut(), *this.refusal) {
             (Some(future), None) => ready!(poll_caught(future, context, this.link)),
             (_, refusal) => Err(refusal.unwrap_or(Refusal::Broken)),
         };
         this.link.enter(Phase::Answering);
         Poll::Ready(Ok(match answered {
+            Ok(response) if is_switch(&response) => {
+                // The driver must know before hyper has written it.
+                this.link.grant_upgrade();
+                *this.switch = Some(response);
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             Ok(response) => own(response, this.link),
             Err(refusal) => problem(refusal, this.link),
         }))
@@ -134,6 +148,9 @@ where
     Fut: Future<Output = Response<B>>,
 {
     match catch_unwind(AssertUnwindSafe(|| future.poll(context))) {
+        Ok(Poll::Ready(response)) if is_switch(&response) && link.may_switch() => {
+            Poll::Ready(Ok(response))
+        }
         Ok(Poll::Ready(response)) if response.status().is_informational() => {
             tracing::error!(status = %response.status(), "an interim answer was given as a final one");
             Poll::Ready(Err(Refusal::Broken))
@@ -145,7 +162,21 @@ where
     }
 }
 
+/// RFC 9110, section 15.2.2: a 101 says to which protocol.
+fn is_switch<B>(response: &Response<B>) -> bool {
+    response.status() == StatusCode::SWITCHING_PROTOCOLS && response.headers().contains_key(UPGRADE)
+}
+
+/// The body of such an answer is none.
+fn switch<B>(response: Response<B>, link: &Arc<Link>) -> Response<AnswerBody<B>> {
+    let mut response = response.map(|_| AnswerBody::new(Content::Problem { text: None }, link));
+    let upgrade = HeaderValue::from_static("upgrade");
+    response.headers_mut().insert(CONNECTION, upgrade);
+    response
+}
+
 fn own<B>(mut response: Response<B>, link: &Arc<Link>) -> Response<AnswerBody<B>> {
+    link.decline_upgrade();
     if link.owes_body() {
         // Unread bytes of this request stand before the next one, which so cannot come.
         response
@@ -156,6 +187,7 @@ fn own<B>(mut response: Response<B>, link: &Arc<Link>) -> Response<AnswerBody<B>
 }
 
 fn problem<B>(refusal: Refusal, link: &Arc<Link>) -> Response<AnswerBody<B>> {
+    link.decline_upgrade();
     let mut response = refusal.response();
     if let Some(id) = link.testify(refusal) {
         response.headers_mut().insert(REFUSAL, id);
@@ -180,7 +212,9 @@ impl Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.link.enter(Phase::Waiting);
+        if self.link.phase() != Phase::Tunnel {
+            self.link.enter(Phase::Waiting);
+        }
     }
 }
 

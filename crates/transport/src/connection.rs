@@ -3,7 +3,7 @@
 
 use std::error::Error;
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,14 +11,16 @@ use http::Response;
 use http_body::Body;
 use hyper::server::conn::http1::Builder;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
 
 use crate::answer::Answers;
 use crate::gate::Gate;
-use crate::link::Link;
+use crate::http1::Http1;
+use crate::link::{Link, Upgrade};
 use crate::threshold::{Entered, Threshold};
-use crate::watch::Watch;
-use crate::{Limits, Peer, Request, http2};
+use crate::watch::{End, LINGER, Watch};
+use crate::{Limits, Peer, Request, http2, tunnel};
 
 /// hyper's own bound, up to which it needs no memory for the field list.
 const HYPER_MAX_HEADERS: usize = 100;
@@ -32,7 +34,7 @@ pub(crate) async fn drive<Io, F, Fut, B>(
     link: Arc<Link>,
     answer: F,
 ) where
-    Io: AsyncRead + AsyncWrite + Unpin,
+    Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     F: Fn(Request, Peer) -> Fut,
     Fut: Future<Output = Response<B>> + Send + 'static,
     B: Body<Data = Bytes> + Send + 'static,
@@ -54,7 +56,7 @@ async fn drive_http1<Io, F, Fut, B>(
     link: Arc<Link>,
     answer: F,
 ) where
-    Io: AsyncRead + AsyncWrite + Unpin,
+    Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     F: Fn(Request, Peer) -> Fut,
     Fut: Future<Output = Response<B>> + 'static,
     B: Body<Data = Bytes> + 'static,
@@ -68,10 +70,18 @@ async fn drive_http1<Io, F, Fut, B>(
         link: Arc::clone(&link),
     };
     let connection = builder(&limits).serve_connection(TokioIo::new(gate), service);
-    let mut connection = pin!(connection);
-    let mut watch = Watch::new(entered.deadline, limits, link);
-    let end = poll_fn(|context| watch.poll_to_end(context, connection.as_mut())).await;
+    let mut http1 = Http1::new(connection, Arc::clone(&link));
+    let idle = limits.tunnel_idle_timeout;
+    let mut watch = Watch::new(entered.deadline, limits, Arc::clone(&link));
+    let end = poll_fn(|context| watch.poll_to_end(context, Pin::new(&mut http1))).await;
     tracing::trace!(?end, %entered.peer.address, "connection ended");
+    match (end, link.upgrade(), http1.into_unclosed()) {
+        (End::Closed, Upgrade::Granted(tunnel), _) => tunnel::keep(tunnel, link, idle).await,
+        (End::Closed, _, Some(mut io)) => {
+            let _ = timeout(LINGER, io.shutdown()).await;
+        }
+        _ => {}
+    }
 }
 
 fn builder(limits: &Limits) -> Builder {

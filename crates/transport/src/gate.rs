@@ -21,9 +21,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::Limits;
 use crate::chunks::{Chunks, Malformed, Progress};
 use crate::head::{Framing, HeadEnd, judge};
-use crate::link::{Link, Phase};
+use crate::link::{Link, Phase, Upgrade};
 use crate::pace::Pace;
 use crate::refusal::Refusal;
+use crate::tunnel::{Half, Tunnel};
 
 /// How much of what a peer still sends is thrown away after the last answer.
 /// Closing on unread bytes would reset the connection, and the reset can
@@ -52,6 +53,11 @@ enum Expecting {
     /// So many more bytes of a body.
     Body(u64),
     Chunks(Chunks),
+    /// Nothing: the service has not said whether it goes on in another protocol.
+    /// What comes is held back, be it that or the next head.
+    Verdict,
+    /// Another protocol, which is none of ours.
+    Raw(Arc<Tunnel>),
     /// Nothing: the chunks are broken.
     Broken,
     /// Nothing: a head was refused, and hyper gets this in its place.
@@ -107,7 +113,10 @@ impl<Io> Gate<Io> {
                 let progress = chunks.follow(bytes);
                 self.admit_chunks(progress, bytes.len())
             }
-            Expecting::Broken | Expecting::StandIn(_) | Expecting::Nothing => 0,
+            Expecting::Raw(_) => bytes.len(),
+            Expecting::Verdict | Expecting::Broken | Expecting::StandIn(_) | Expecting::Nothing => {
+                0
+            }
         }
     }
 
@@ -116,15 +125,17 @@ impl<Io> Gate<Io> {
             self.head_end.may_grow(bytes.len(), &self.limits)?;
             return Ok(0);
         };
-        let framing = judge(&bytes[..end], &self.limits)?;
+        let head = judge(&bytes[..end], &self.limits)?;
         self.head_end = HeadEnd::default();
-        self.expecting = match framing {
+        self.expecting = match head.framing {
+            Framing::Length(0) if head.upgrade => Expecting::Verdict,
             Framing::Length(0) => Expecting::Head,
             Framing::Length(length) => Expecting::Body(length),
             Framing::Chunked => Expecting::Chunks(Chunks::new(self.limits.max_header_bytes)),
         };
         self.answers.restart();
         self.link.pass();
+        self.link.offer_upgrade(head.upgrade);
         Ok(end)
     }
 
@@ -159,7 +170,39 @@ impl<Io> Gate<Io> {
     }
 
     fn keeps_rest(&self) -> bool {
-        matches!(self.expecting, Expecting::Head)
+        matches!(
+            self.expecting,
+            Expecting::Head | Expecting::Verdict | Expecting::Raw(_)
+        )
+    }
+
+    fn awaits_verdict(&self) -> bool {
+        matches!(self.link.upgrade(), Upgrade::Offered)
+    }
+
+    /// Goes on as the service has said, with what was held back.
+    fn hear_verdict(&mut self) {
+        self.expecting = match self.link.upgrade() {
+            Upgrade::Granted(tunnel) => Expecting::Raw(tunnel),
+            Upgrade::Offered | Upgrade::None => Expecting::Head,
+        };
+        self.admit_inbox();
+    }
+
+    fn admit_inbox(&mut self) {
+        let mut inbox = std::mem::take(&mut self.inbox);
+        self.cleared = self.admit(&inbox);
+        if !self.keeps_rest() {
+            inbox.truncate(self.cleared);
+        }
+        self.inbox = inbox;
+    }
+
+    fn tunnel(&self) -> Option<Arc<Tunnel>> {
+        match &self.expecting {
+            Expecting::Raw(tunnel) => Some(Arc::clone(tunnel)),
+            _ => None,
+        }
     }
 
     fn give_cleared(&mut self, buffer: &mut ReadBuf<'_>) {
@@ -202,14 +245,25 @@ impl<Io: AsyncRead + Unpin> Gate<Io> {
         if piece.filled().is_empty() {
             return Poll::Ready(Ok(true));
         }
-        let mut inbox = std::mem::take(&mut self.inbox);
-        inbox.extend_from_slice(piece.filled());
-        self.cleared = self.admit(&inbox);
-        if !self.keeps_rest() {
-            inbox.truncate(self.cleared);
-        }
-        self.inbox = inbox;
+        self.inbox.extend_from_slice(piece.filled());
+        self.admit_inbox();
         Poll::Ready(Ok(false))
+    }
+
+    fn poll_raw(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.io).poll_read(context, buffer);
+        let Some(tunnel) = self.tunnel() else {
+            return read;
+        };
+        if buffer.filled().len() > before {
+            tunnel.flow();
+        }
+        tunnel.poll(context, Half::Read, read)
     }
 
     /// Throws away what still comes, until the peer has closed too.
@@ -245,6 +299,9 @@ impl<Io: AsyncRead + Unpin> AsyncRead for Gate<Io> {
                     let held = std::mem::take(&mut gate.inbox);
                     gate.refuse(Refusal::HeadTooSlow, &held);
                 }
+                Expecting::Verdict if !gate.awaits_verdict() => gate.hear_verdict(),
+                // The service's word wakes the connection.
+                Expecting::Verdict if !gate.inbox.is_empty() => return Poll::Pending,
                 Expecting::StandIn(head) => {
                     gate.inbox = BytesMut::from(head);
                     gate.cleared = head.len();
@@ -252,6 +309,7 @@ impl<Io: AsyncRead + Unpin> AsyncRead for Gate<Io> {
                 }
                 Expecting::Broken => return Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
                 Expecting::Nothing => return Poll::Pending,
+                Expecting::Raw(_) => return gate.poll_raw(context, buffer),
                 _ if gate.inbox.is_empty() => {
                     if ready!(gate.poll_direct(context, buffer))? {
                         return Poll::Ready(Ok(()));
@@ -274,6 +332,15 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Gate<Io> {
         context: &mut Context<'_>,
         written: Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
+        let written = match self.tunnel() {
+            Some(tunnel) => {
+                if matches!(&written, Poll::Ready(Ok(size)) if *size > 0) {
+                    tunnel.flow();
+                }
+                tunnel.poll(context, Half::Write, written)
+            }
+            None => written,
+        };
         self.link.set_blocked(written.is_pending());
         match written {
             Poll::Ready(Ok(size)) => self.answers.moved(size),
@@ -331,5 +398,11 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Gate<Io> {
         } else {
             gate.poll_linger(context)
         }
+    }
+}
+
+impl<Io> Drop for Gate<Io> {
+    fn drop(&mut self) {
+        self.link.leave_tunnel();
     }
 }

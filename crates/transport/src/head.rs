@@ -22,6 +22,14 @@ pub(crate) enum Framing {
     Chunked,
 }
 
+/// What the rest of a connection must know of a head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) framing: Framing,
+    /// It asks to go on in another protocol.
+    pub(crate) upgrade: bool,
+}
+
 /// Looks for the end of a head that may arrive in pieces, each byte once.
 #[derive(Debug, Default)]
 pub(crate) struct HeadEnd {
@@ -67,7 +75,7 @@ impl HeadEnd {
 }
 
 /// Judges a complete head, from the request line to the empty line.
-pub(crate) fn judge(head: &[u8], limits: &Limits) -> Result<Framing, Refusal> {
+pub(crate) fn judge(head: &[u8], limits: &Limits) -> Result<Head, Refusal> {
     let mut lines = Lines {
         rest: head.strip_prefix(b"\r\n").unwrap_or(head),
     };
@@ -84,7 +92,12 @@ pub(crate) fn judge(head: &[u8], limits: &Limits) -> Result<Framing, Refusal> {
         fields.admit(field)?;
     }
     fields.check_host(authority, line.old)?;
-    fields.framing(line.old)
+    let framing = fields.framing(line.old)?;
+    let may_upgrade = line.method == b"GET" && !line.old && framing == Framing::Length(0);
+    Ok(Head {
+        framing,
+        upgrade: may_upgrade && fields.asks_to_upgrade(),
+    })
 }
 
 /// The lines of a head whose line ends have been checked, without the last and
@@ -180,6 +193,9 @@ struct Fields<'a> {
     host: Option<&'a [u8]>,
     length: Option<&'a [u8]>,
     coding: Option<&'a [u8]>,
+    /// What `Upgrade` names, and whether `Connection` names `Upgrade`.
+    protocol: Option<&'a [u8]>,
+    upgrade: bool,
 }
 
 impl<'a> Fields<'a> {
@@ -197,6 +213,17 @@ impl<'a> Fields<'a> {
                 set(&mut self.host, value, Refusal::HostRepeated)
             }
             6 if name.eq_ignore_ascii_case(b"expect") => expectation(value),
+            7 if name.eq_ignore_ascii_case(b"upgrade") => {
+                // Of two lines neither is one protocol.
+                let other = self.protocol.replace(value);
+                self.protocol = other.map_or(Some(value), |_| Some(b""));
+                Ok(())
+            }
+            10 if name.eq_ignore_ascii_case(b"connection") => {
+                let mut options = value.split(|byte| *byte == b',');
+                self.upgrade |= options.any(|it| it.trim_ascii().eq_ignore_ascii_case(b"upgrade"));
+                Ok(())
+            }
             14 if name.eq_ignore_ascii_case(b"content-length") => {
                 set(&mut self.length, value, Refusal::LengthRepeated)
             }
@@ -221,6 +248,12 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// RFC 9110, section 7.8. Exactly one protocol is named, and it is not
+    /// HTTP/2, which would carry more requests past everything here.
+    fn asks_to_upgrade(&self) -> bool {
+        self.upgrade && self.protocol.is_some_and(is_foreign_protocol)
+    }
+
     /// Section 6.3, without the leniencies that it leaves to the recipient.
     fn framing(&self, old: bool) -> Result<Framing, Refusal> {
         match (self.coding, self.length) {
@@ -232,6 +265,15 @@ impl<'a> Fields<'a> {
             (Some(_), None) => Err(Refusal::CodingUnknown),
         }
     }
+}
+
+/// `name` or `name/version`.
+fn is_foreign_protocol(value: &[u8]) -> bool {
+    let http2 = value
+        .get(..2)
+        .is_some_and(|begin| begin.eq_ignore_ascii_case(b"h2"));
+    let (name, version) = value.split_at(memchr(b'/', value).unwrap_or(value.len()));
+    !http2 && is_token(name) && (version.is_empty() || is_token(&version[1..]))
 }
 
 fn set<'a>(slot: &mut Option<&'a [u8]>, value: &'a [u8], repeated: Refusal) -> Result<(), Refusal> {

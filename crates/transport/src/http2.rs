@@ -120,9 +120,9 @@ where
 {
     type Response = Response<AnswerBody<B>>;
     type Error = Infallible;
-    type Future = Answering<Fut>;
+    type Future = Answering<Fut, B>;
 
-    fn call(&self, request: http::Request<Incoming>) -> Answering<Fut> {
+    fn call(&self, request: http::Request<Incoming>) -> Answering<Fut, B> {
         let link = self.streams.open(self.peer);
         match judge::judge(request, &self.limits) {
             Ok(request) => {

@@ -22,6 +22,7 @@ mod crowd;
 mod deadline;
 mod gate;
 mod head;
+mod http1;
 mod http2;
 mod limits;
 mod link;
@@ -35,6 +36,7 @@ mod stream;
 mod testing;
 mod threshold;
 mod tls;
+mod tunnel;
 mod turned_away;
 mod watch;
 

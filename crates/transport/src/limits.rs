@@ -42,7 +42,10 @@ pub struct Limits {
     /// Requests at a time on one connection over HTTP/2. By as many more may its
     /// peer give up than it waits for; beyond, the connection is cut.
     pub max_streams: u32,
-    /// How long running requests may go on after the shutdown signal.
+    /// How long no byte may flow, either way, on a connection that has switched
+    /// to another protocol.
+    pub tunnel_idle_timeout: Duration,
+    /// How long running requests and tunnels may go on after the shutdown signal.
     pub drain_timeout: Duration,
 }
 
@@ -60,6 +63,7 @@ impl Default for Limits {
             max_uri_bytes: 8 * 1024,
             max_connections: 10_000,
             max_streams: 100,
+            tunnel_idle_timeout: Duration::from_secs(300),
             drain_timeout: Duration::from_secs(30),
         }
     }

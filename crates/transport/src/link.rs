@@ -8,13 +8,14 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 
 use http::HeaderValue;
 
 use crate::Peer;
 use crate::refusal::{OnRefusal, Refusal, Refused};
+use crate::tunnel::Tunnel;
 
 /// What a connection is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,8 +26,20 @@ pub(crate) enum Phase {
     Running,
     /// The body of an answer is under way.
     Answering,
+    /// For nothing: the connection has become a tunnel.
+    Tunnel,
     /// All is said; what the peer still sends is thrown away.
     Closing,
+}
+
+/// What became of the last request's wish for another protocol.
+#[derive(Clone)]
+pub(crate) enum Upgrade {
+    /// It had none, or it was declined.
+    None,
+    /// The service may grant it.
+    Offered,
+    Granted(Arc<Tunnel>),
 }
 
 /// What the accept loop asks of a connection; a later one outranks the earlier.
@@ -68,6 +81,8 @@ pub(crate) struct Link {
     longest_piece: usize,
     given: AtomicUsize,
     held_back: AtomicBool,
+    upgrade_offered: AtomicBool,
+    tunnel: OnceLock<Arc<Tunnel>>,
     refusal: OnceLock<Refusal>,
     overdue: AtomicBool,
     /// A request has come since the accept loop last looked for a place.
@@ -101,6 +116,8 @@ impl Link {
             longest_piece: usize::MAX,
             given: AtomicUsize::new(0),
             held_back: AtomicBool::new(false),
+            upgrade_offered: AtomicBool::new(false),
+            tunnel: OnceLock::new(),
             refusal: OnceLock::new(),
             overdue: AtomicBool::new(false),
             used: AtomicBool::new(false),
@@ -148,10 +165,11 @@ impl Link {
     }
 
     pub(crate) fn phase(&self) -> Phase {
-        const PHASES: [Phase; 4] = [
+        const PHASES: [Phase; 5] = [
             Phase::Waiting,
             Phase::Running,
             Phase::Answering,
+            Phase::Tunnel,
             Phase::Closing,
         ];
         PHASES[usize::from(self.phase.load(Relaxed)) % PHASES.len()]
@@ -187,8 +205,12 @@ impl Link {
     /// Whether bytes of the request that the service has are still to pass the
     /// gate. An open body is that of the last request whose head has passed.
     pub(crate) fn owes_body(&self) -> bool {
-        let is_last = self.called.load(Relaxed) == self.passed.load(Relaxed);
-        self.body_open.load(Relaxed) && is_last
+        self.body_open.load(Relaxed) && self.is_last()
+    }
+
+    /// Whether no request has passed the gate behind the one that the service has.
+    fn is_last(&self) -> bool {
+        self.called.load(Relaxed) == self.passed.load(Relaxed)
     }
 
     /// hyper has taken a piece of the answer, and asks for no more before it is
@@ -245,10 +267,52 @@ impl Link {
         self.overdue.load(Relaxed)
     }
 
+    // Upgrades: offered where a wish passes the gate, which then lets nothing
+    // more pass before the service has answered.
+
+    pub(crate) fn offer_upgrade(&self, offered: bool) {
+        self.upgrade_offered.store(offered, Relaxed);
+    }
+
+    pub(crate) fn upgrade(&self) -> Upgrade {
+        match self.tunnel.get() {
+            Some(tunnel) => Upgrade::Granted(Arc::clone(tunnel)),
+            None if self.upgrade_offered.load(Relaxed) => Upgrade::Offered,
+            None => Upgrade::None,
+        }
+    }
+
+    /// Whether the request that the service has may be answered with 101.
+    pub(crate) fn may_switch(&self) -> bool {
+        self.upgrade_offered.load(Relaxed) && self.is_last()
+    }
+
+    pub(crate) fn grant_upgrade(&self) {
+        self.tunnel.get_or_init(Arc::default);
+        self.offer_upgrade(false);
+        self.enter(Phase::Tunnel);
+    }
+
+    /// The service has answered, and not with 101.
+    pub(crate) fn decline_upgrade(&self) {
+        if self.may_switch() {
+            self.offer_upgrade(false);
+            self.wake();
+        }
+    }
+
+    /// Nobody has the stream any more.
+    pub(crate) fn leave_tunnel(&self) {
+        if let Some(tunnel) = self.tunnel.get() {
+            tunnel.leave();
+            self.wake();
+        }
+    }
+
     // Orders: from the accept loop to the driver.
 
     pub(crate) fn listen(&self, waker: &Waker) {
-        let mut slot = self.waker.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slot = lock(&self.waker);
         match &mut *slot {
             Some(known) => known.clone_from(waker),
             None => *slot = Some(waker.clone()),
@@ -269,11 +333,7 @@ impl Link {
 
     /// Makes the driver look again.
     pub(crate) fn wake(&self) {
-        let waker = self
-            .waker
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let waker = lock(&self.waker).clone();
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -289,4 +349,8 @@ impl Link {
     pub(crate) fn take_used(&self) -> bool {
         self.used.swap(false, Relaxed)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

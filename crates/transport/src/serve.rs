@@ -40,13 +40,20 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How many that found no place are told so at a time; more are just closed.
 const TURNED_AWAY: usize = 64;
 
-/// Serves HTTP/1.1 and 1.0 on `listener`, a TCP listener or a [`Listener`], until `shutdown` is ready, then drains.
+/// Serves HTTP/1.1, 1.0 and 2 on `listener`, a TCP listener or a [`Listener`], until `shutdown` is ready, then drains.
 ///
 /// `answer` is called with each request that passed the gate and with its
 /// peer. If it panics, or takes longer than [`Limits::request_timeout`], the
 /// peer gets a plain 500 or 503 problem. The target is in origin form, and
-/// HTTP/1.1 requests have exactly one valid `Host`. Tunnels, `OPTIONS *` and upgrades
-/// are not served.
+/// HTTP/1.1 requests have exactly one valid `Host`. CONNECT and `OPTIONS *` are not
+/// served.
+///
+/// A GET over HTTP/1.1 that asks for another protocol than HTTP/2 carries an
+/// [`OnUpgrade`](hyper::upgrade::OnUpgrade). If it is answered with 101 and an
+/// `Upgrade` field, that yields the stream, of which nothing was read before; on any
+/// other answer it yields nothing, and what the peer has sent is the next request.
+/// Such a tunnel keeps its place, ends after [`Limits::tunnel_idle_timeout`] without
+/// a byte, and is cut when the listener has drained.
 ///
 /// Draining: the listener closes, idle connections close at once, requests
 /// that run are answered with `Connection: close`, and what is left after

@@ -204,14 +204,18 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Client<Io> {
             .lines()
             .find_map(|line| line.strip_prefix("content-length: "));
         let length = length.map_or(0, |length| length.parse().unwrap());
-        let body = self
-            .take_until(|bytes| (bytes.len() >= length).then_some(length))
-            .await;
+        let body = self.text(length).await;
         Answer {
             status: head[9..12].parse().unwrap(),
             head,
             body,
         }
+    }
+
+    /// So many bytes, whatever they are.
+    pub(crate) async fn text(&mut self, length: usize) -> String {
+        self.take_until(|bytes| (bytes.len() >= length).then_some(length))
+            .await
     }
 
     pub(crate) async fn head(&mut self) -> String {

@@ -348,6 +348,19 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_wish_to_upgrade_that_is_not_granted_does_not_spoil_the_end() {
+        let (house, config) = secured_house();
+        for protocol in ["h2c", "websocket"] {
+            let mut client = secured(&house, &config).await;
+            let head = "GET / HTTP/1.1\r\nHost: h\r\nConnection: close, upgrade\r\nUpgrade: ";
+            client.send(&format!("{head}{protocol}\r\n\r\n")).await;
+            assert_eq!(client.answer().await.status, 200);
+            // A client takes an end without a word of TLS for an attack.
+            assert_eq!(client.rest().await, "");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_handshake_makes_room_for_the_next_connection() {
         let (house, config) = secured_house();
         let mut used = secured(&house, &config).await;

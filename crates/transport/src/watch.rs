@@ -12,7 +12,7 @@ use http_body::Body;
 use hyper::body::Incoming;
 use hyper::rt::bounds::Http2ServerConnExec;
 use hyper::rt::{Read, Write};
-use hyper::server::conn::{http1, http2};
+use hyper::server::conn::http2;
 use hyper::service::HttpService;
 use tokio::time::Instant;
 
@@ -38,19 +38,6 @@ pub(crate) enum End {
 /// hyper's connection, as far as it is steered from here.
 pub(crate) trait Steered: Future<Output = hyper::Result<()>> {
     fn finish(self: Pin<&mut Self>);
-}
-
-impl<Io, S, B> Steered for http1::Connection<Io, S>
-where
-    Io: Read + Write + Unpin,
-    S: HttpService<Incoming, ResBody = B>,
-    S::Error: Into<Box<dyn Error + Send + Sync>>,
-    B: Body + 'static,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
-{
-    fn finish(self: Pin<&mut Self>) {
-        self.graceful_shutdown();
-    }
 }
 
 impl<Io, S, B, E> Steered for http2::Connection<Io, S, E>
@@ -167,7 +154,7 @@ impl Watch {
             Phase::Waiting if self.seen.head_begun => Some(self.limits.header_read_timeout),
             Phase::Waiting => Some(self.limits.idle_timeout),
             Phase::Running => self.limits.request_timeout,
-            Phase::Answering => None,
+            Phase::Answering | Phase::Tunnel => None,
             Phase::Closing => Some(LINGER),
         }
     }
@@ -181,7 +168,7 @@ impl Watch {
                 Next::Poll
             }
             Phase::Waiting => Next::Close,
-            Phase::Running | Phase::Answering => {
+            Phase::Running | Phase::Answering | Phase::Tunnel => {
                 self.link.set_overdue();
                 Next::Poll
             }

@@ -1,0 +1,107 @@
+//! hyper's connection over HTTP/1.1, as one that gives up its stream only if
+//! the service has granted that.
+//!
+//! Told beforehand that there may be upgrades, hyper gives the stream to
+//! whoever had a wish for one, granted or not, when it is done, and closes
+//! nothing. So it is told when a wish was granted.
+
+use std::error::Error;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::rt::{Read, Write};
+use hyper::server::conn::http1::{Connection, UpgradeableConnection};
+use hyper::service::HttpService;
+use hyper_util::rt::TokioIo;
+
+use crate::link::{Link, Phase};
+use crate::watch::Steered;
+
+pub(crate) struct Http1<Io, S: HttpService<Incoming>> {
+    state: State<Io, S>,
+    link: Arc<Link>,
+}
+
+enum State<Io, S: HttpService<Incoming>> {
+    Plain(Connection<TokioIo<Io>, S>),
+    Upgrading(UpgradeableConnection<TokioIo<Io>, S>),
+    Changing,
+}
+
+impl<Io, S, B> Http1<Io, S>
+where
+    TokioIo<Io>: Read + Write + Unpin + Send,
+    S: HttpService<Incoming, ResBody = B>,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: Body + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    pub(crate) fn new(connection: Connection<TokioIo<Io>, S>, link: Arc<Link>) -> Self {
+        let state = State::Plain(connection);
+        Self { state, link }
+    }
+
+    /// The stream, if hyper has ended and left it open.
+    pub(crate) fn into_unclosed(self) -> Option<Io> {
+        match self.state {
+            State::Plain(connection) if self.link.phase() != Phase::Closing => {
+                Some(connection.into_parts().io.into_inner())
+            }
+            _ => None,
+        }
+    }
+
+    fn look(&mut self) {
+        if self.link.phase() != Phase::Tunnel {
+            return;
+        }
+        self.state = match std::mem::replace(&mut self.state, State::Changing) {
+            State::Plain(connection) => State::Upgrading(connection.with_upgrades()),
+            changed => changed,
+        };
+    }
+}
+
+impl<Io, S, B> Future for Http1<Io, S>
+where
+    TokioIo<Io>: Read + Write + Unpin + Send + 'static,
+    Self: Unpin,
+    S: HttpService<Incoming, ResBody = B>,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: Body + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    type Output = hyper::Result<()>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        this.look();
+        match &mut this.state {
+            State::Plain(connection) => Pin::new(connection).poll(context),
+            State::Upgrading(connection) => Pin::new(connection).poll(context),
+            State::Changing => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+impl<Io, S, B> Steered for Http1<Io, S>
+where
+    TokioIo<Io>: Read + Write + Unpin + Send + 'static,
+    Self: Unpin,
+    S: HttpService<Incoming, ResBody = B>,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: Body + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    fn finish(self: Pin<&mut Self>) {
+        match &mut self.get_mut().state {
+            State::Plain(connection) => Pin::new(connection).graceful_shutdown(),
+            State::Upgrading(connection) => Pin::new(connection).graceful_shutdown(),
+            State::Changing => {}
+        }
+    }
+}
