@@ -14,7 +14,6 @@ mod accounts;
 mod admin_keys;
 mod audit;
 mod background;
-mod changes;
 mod credentials;
 mod crowd;
 mod error;
