@@ -26,7 +26,7 @@ pub(crate) type FrontBody = Either<Full<Bytes>, AnswerBody>;
 
 /// What the API listener serves. A reload of the configuration makes another.
 pub(crate) struct Front {
-    pub(crate) apis: Vec<Served>,
+    pub(crate) apis: Arc<Vec<Served>>,
     pub(crate) addresses: AddressPolicy,
     pub(crate) issuer: Issuer,
     pub(crate) gateway: Arc<Gateway>,
@@ -197,6 +197,11 @@ impl Front {
 }
 
 impl Served {
+    /// Whether a request with this path, below the prefix, is for this api.
+    pub(crate) fn claims(&self, method: &Method, path: &str) -> bool {
+        self.route(method, path).is_some()
+    }
+
     fn route(&self, method: &Method, path: &str) -> Option<Route<'_>> {
         let found = self.api.dialect().find(method, path);
         if found != Found::NotMine {

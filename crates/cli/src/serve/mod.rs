@@ -3,6 +3,7 @@
 mod certificates;
 mod data;
 mod demo;
+mod dry_run;
 mod echo;
 mod evidence;
 mod front;

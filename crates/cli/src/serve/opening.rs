@@ -9,7 +9,7 @@ use countersign_gateway::{GuardedApi, Upstream, View};
 use countersign_server::api::{Api, ApiSettings};
 use countersign_server::clock::Clock;
 use countersign_server::password::Passwords;
-use countersign_server::refusals::Refusals;
+use countersign_server::refusals::{Event, EventKind, Refusals};
 use countersign_server::seal::MasterKey;
 use countersign_server::store::Store;
 use countersign_server::throttle::ThrottleSettings;
@@ -56,12 +56,12 @@ impl Opened {
         let passwords =
             Passwords::new(server.hashing, server.hashing_waiting).map_err(Failure::bug)?;
         Ok(Self {
-            store,
             master: Arc::new(master),
             view,
             loaded,
             passwords,
-            refusals: Refusals::open(&directory.refusals()),
+            refusals: open_refusals(directory, &store),
+            store,
             demo,
         })
     }
@@ -86,6 +86,17 @@ async fn open_store(
     let checked = store.check_master(&master).await;
     checked.map_err(|error| Failure::usage(error.to_string()))?;
     Ok((store, master))
+}
+
+/// Opens the ring of refusals, and notes this start beside them.
+fn open_refusals(directory: &DataDirectory, store: &Store) -> Refusals {
+    let refusals = Refusals::open(&directory.refusals());
+    refusals.note(Event {
+        at: store.now(),
+        kind: EventKind::ServerStarted,
+        detail: format!("version {}", env!("CARGO_PKG_VERSION")),
+    });
+    refusals
 }
 
 /// Tells `view` all that was so before this start.

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use countersign_server::refusals::{Event, EventKind};
 use tokio::signal::unix::Signal;
 
 use super::serving::{Serving, Shared};
@@ -85,6 +86,11 @@ impl Reload {
         let next = shared.serving(loaded, &settings.server.addresses);
         serving.store(Arc::new(next));
         tracing::info!(apis = names.join(" "), "the configuration was read again");
+        shared.refusals.note(Event {
+            at: shared.store.now(),
+            kind: EventKind::ConfigurationReloaded,
+            detail: format!("apis: {}", names.join(" ")),
+        });
         Ok(())
     }
 }

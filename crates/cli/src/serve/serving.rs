@@ -17,6 +17,7 @@ use countersign_server::seal::MasterKey;
 use countersign_server::store::Store;
 use metrics_exporter_prometheus::PrometheusHandle;
 
+use super::dry_run::DryRuns;
 use super::front::{Front, Served};
 use super::journal::Journal;
 use super::lending::StoreLends;
@@ -103,18 +104,25 @@ impl Shared {
     pub(super) fn serving(&self, loaded: Loaded, addresses: &AddressPolicy) -> Serving {
         let apis = Arc::new(loaded.apis);
         let journal = Journal::new(self.refusals.clone(), apis.clone(), self.store.clone());
+        let served = Arc::new(loaded.served);
+        let dry_runs = DryRuns {
+            served: served.clone(),
+            apis: apis.clone(),
+            view: self.view.clone(),
+        };
         let state = AdminState {
             store: self.store.clone(),
             apis: apis.clone(),
             passwords: self.passwords.clone(),
             key: self.admin_key.clone(),
             refusals: self.refusals.clone(),
+            guard: Arc::new(move |dry_run, now| dry_runs.judge(dry_run, now)),
             master: self.master.clone(),
         };
         let admin = router(state);
         let (view, uses) = (self.view.clone(), self.uses.clone());
         let front = Front {
-            apis: loaded.served,
+            apis: served,
             addresses: addresses.clone(),
             issuer: self.issuer.clone(),
             gateway: self.gateway.clone(),

@@ -14,7 +14,7 @@ use axum::Router;
 use countersign_dialect::{Dialect, Secret};
 use countersign_domain::session::{Lifetimes, Opening, SeedHash};
 use countersign_domain::{ApiName, Limits, NewLogin, SessionId, Timestamp};
-use countersign_server::admin::{AdminKey, AdminState, router};
+use countersign_server::admin::{AdminKey, AdminState, Judged, router};
 use countersign_server::api::{Api, ApiSettings};
 use countersign_server::clock::Clock;
 use countersign_server::password::Passwords;
@@ -139,6 +139,7 @@ async fn state(data: &Path) -> AdminState {
         apis: Arc::new(apis),
         passwords: Passwords::new(1, 8).unwrap(),
         refusals: Refusals::open(&data.join("refusals.db")),
+        guard: Arc::new(|_, _| Judged::default()),
         key: AdminKey::new("owner", &Secret::from(KEY)),
         master: Arc::new(master),
     }

@@ -47,6 +47,7 @@ use crate::refusals::Refusals;
 use crate::seal::MasterKey;
 use crate::store::Store;
 
+pub use explain::{Bearer, Credential, DryRun, Guard, Judged, Step, Told};
 pub use key::AdminKey;
 use operation::{Operation, delete, get, patch, post};
 pub use probe::{Probes, probes};
@@ -63,6 +64,8 @@ pub struct AdminState {
     pub passwords: Passwords,
     /// Why requests were refused.
     pub refusals: Refusals,
+    /// Judges requests that nobody made.
+    pub guard: Guard,
     /// The owner's key; named ones are in the store.
     pub key: AdminKey,
     /// Seals new signing keys, and the replies that are remembered.
@@ -280,6 +283,10 @@ fn refusals() -> Vec<Operation> {
             .says("Why a login is refused, by cause")
             .asks(&["login", "of-api", "since"])
             .gives("Explanation"),
+        post("/explain", Read, explain::dry_run)
+            .says("What the guard would decide about a request now")
+            .takes("DryRun")
+            .gives("DryRunVerdict"),
     ]
 }
 

@@ -3,7 +3,7 @@
 
 use countersign_dialect::Variant;
 use countersign_domain::key::KeyState;
-use countersign_domain::{AccountId, Kid, Kind, SessionId, Timestamp};
+use countersign_domain::{AccountId, Epoch, Kid, Kind, SessionId, Timestamp};
 
 use super::{Accepted, LoadedKey, Tokens, header, open};
 use crate::compact::{Compact, MAX_TOKEN};
@@ -18,6 +18,8 @@ pub struct Diagnosis {
     pub account: AccountId,
     /// Its session.
     pub session: SessionId,
+    /// The account's epoch at login.
+    pub epoch: Epoch,
     /// The session's generation that it belongs to.
     pub generation: u32,
     /// When it runs out, or ran out.
@@ -100,6 +102,7 @@ impl Tokens {
         Some(Diagnosis {
             kind,
             account: claim.account,
+            epoch: claim.epoch,
             session: claim.session,
             generation: claim.generation,
             expires_at: claim.expires_at,

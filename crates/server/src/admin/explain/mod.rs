@@ -2,6 +2,7 @@
 //! just before and how its account stands now.
 
 mod change;
+mod dry_run;
 mod standing;
 
 use std::collections::BTreeSet;
@@ -21,7 +22,10 @@ use super::refusals::{ExplainedView, seen};
 use super::view::rfc3339;
 use crate::refusals::{Cause, Suspects};
 use change::ChangeView;
+pub(super) use dry_run::run as dry_run;
 use standing::StandingView;
+
+pub use dry_run::{Bearer, Credential, DryRun, Guard, Judged, Step, Told};
 
 /// How far back is looked if the query does not say.
 const USUAL: &str = "1d";

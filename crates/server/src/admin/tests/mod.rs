@@ -26,7 +26,7 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use super::{AdminKey, AdminState, Probes, probes, router};
+use super::{AdminKey, AdminState, Judged, Probes, probes, router};
 use crate::api::{Api, ApiSettings};
 use crate::clock::Clock;
 use crate::password::Passwords;
@@ -72,6 +72,7 @@ impl Server {
             apis: Arc::new(apis),
             passwords: Passwords::new(1, 8).unwrap(),
             refusals: Refusals::open(&directory.path().join("refusals.db")),
+            guard: Arc::new(|_, _| Judged::default()),
             key: AdminKey::new("owner", &Secret::from(KEY)),
             master: Arc::new(master),
         };

@@ -1,0 +1,207 @@
+//! What the guard would decide about a request that nobody made: by the guard's
+//! own `authorize`, without spending or counting anything.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use countersign_dialect::{Found, Presented, Refused};
+use countersign_domain::{ApiName, Kind, Operation, Reason, Timestamp};
+use countersign_gateway::{Access, Asked, GuardedApi, JudgedPath, View, authorize};
+use countersign_server::admin::{Bearer, Credential, DryRun, Judged, Step, Told};
+use countersign_server::api::Api;
+use countersign_token::{Diagnosis, KeyFate};
+
+use super::front::Served;
+
+/// What the guard knows.
+pub(super) struct DryRuns {
+    pub(super) served: Arc<Vec<Served>>,
+    pub(super) apis: Arc<BTreeMap<ApiName, Arc<Api>>>,
+    pub(super) view: Arc<View>,
+}
+
+impl DryRuns {
+    /// Judges a request as the guard would at `now`.
+    pub(super) fn judge(&self, dry_run: &DryRun, now: Timestamp) -> Judged {
+        let mut judged = Judged::default();
+        let Some((served, path)) = self.find(dry_run) else {
+            judged
+                .steps
+                .push(Step::new("api", false, "no api is served at this path"));
+            judged.refused = Some(unserved());
+            return judged;
+        };
+        let api = &served.api;
+        judged.api = Some(api.name().clone());
+        let words = format!("the path belongs to {} as {path}", api.name());
+        judged.steps.push(Step::new("api", true, words));
+        match (api.dialect().find(&dry_run.method, path), &served.guarded) {
+            (Found::NotMine, Some(guarded)) => {
+                self.judge_guarded(&mut judged, guarded, path, dry_run, now);
+            }
+            (Found::NotMine, None) => {
+                judged
+                    .steps
+                    .push(Step::new("guard", false, "the api guards nothing"));
+                judged.refused = Some(unserved());
+            }
+            _ => {
+                let words = "it is a token endpoint, at which nothing is guarded";
+                judged.steps.push(Step::new("guard", true, words));
+            }
+        }
+        judged
+    }
+
+    /// The api that is named, or that host and path lead to, and the path below
+    /// its prefix.
+    fn find<'s>(&'s self, dry_run: &'s DryRun) -> Option<(&'s Served, &'s str)> {
+        let path = dry_run.target.path();
+        let host = dry_run.host.as_deref().unwrap_or_default();
+        self.served.iter().find_map(|served| match &dry_run.api {
+            Some(name) if name != served.api.name() => None,
+            Some(_) => Some((served, served.site.claims(host, path).unwrap_or(path))),
+            None => {
+                let path = served.site.claims(host, path)?;
+                let guarded = served.guarded.as_ref();
+                let judges = guarded.is_some_and(|guarded| guarded.routes().claims(path));
+                let claims = served.claims(&dry_run.method, path) || judges;
+                claims.then_some((served, path))
+            }
+        })
+    }
+
+    fn judge_guarded(
+        &self,
+        judged: &mut Judged,
+        api: &GuardedApi,
+        path: &str,
+        dry_run: &DryRun,
+        now: Timestamp,
+    ) {
+        judged.steps.extend(route_steps(api, path, dry_run));
+        if let Credential::Token(token) = &dry_run.credential {
+            self.look_at_token(judged, api.name(), token.expose(), now);
+        }
+        let asked = Asked {
+            method: &dry_run.method,
+            path,
+            presented: match &dry_run.credential {
+                Credential::Nothing => Presented::Nothing,
+                Credential::Token(token) => Presented::Token(token.expose()),
+                Credential::StaticKey(key) => Presented::StaticKey(key.clone()),
+            },
+            address: dry_run.from,
+        };
+        if let Err(denied) = authorize(api, &self.view, &asked, now) {
+            judged.refused = Some(told(api, denied.reason, denied.detail.unwrap_or_default()));
+        }
+    }
+
+    fn look_at_token(&self, judged: &mut Judged, own: &ApiName, token: &str, now: Timestamp) {
+        let own = self.apis.get_key_value(own).into_iter();
+        let found = own
+            .chain(self.apis.iter())
+            .find_map(|(name, api)| Some((name, api.keychain().now().diagnose(token, now)?)));
+        let Some((name, token)) = found else {
+            let words = "it was signed by no key of any api here";
+            judged.steps.push(Step::new("token", false, words));
+            return;
+        };
+        let at_home = judged.api.as_ref() == Some(name);
+        let is_access = token.kind == Kind::Access;
+        let words = format!(
+            "the {} token of account {} at {name}, generation {} of session {}",
+            token.kind.name(),
+            token.account,
+            token.generation,
+            token.session
+        );
+        judged
+            .steps
+            .push(Step::new("token", at_home && is_access, words));
+        judged.steps.push(key_step(&token));
+        judged.steps.push(expiry_step(&token, now));
+        judged.bearer = Some(Bearer {
+            account: token.account,
+            epoch: token.epoch,
+            session: token.session,
+        });
+    }
+}
+
+fn route_steps(api: &GuardedApi, path: &str, dry_run: &DryRun) -> Vec<Step> {
+    let judged = match JudgedPath::judge(path) {
+        Ok(judged) => judged,
+        Err(reason) => return vec![Step::new("path", false, reason.means())],
+    };
+    let mut steps = vec![Step::new("path", true, "every program reads it alike")];
+    steps.push(match api.routes().find(&dry_run.method, &judged) {
+        None => Step::new("route", false, "the api does not guard it"),
+        Some(route) if route.access == Access::Public => {
+            Step::new("route", true, "public: no credential is looked at")
+        }
+        Some(route) => {
+            let mut words = "protected".to_owned();
+            if let Some(scopes) = route.scopes.filter(|scopes| !scopes.is_empty()) {
+                let scopes: Vec<_> = scopes.iter().collect();
+                words.push_str(&format!(", needs the scopes {}", scopes.join(" ")));
+            }
+            if !route.logins.is_empty() {
+                words.push_str(&format!(", names the login {}", route.logins.join(" and ")));
+            }
+            Step::new("route", true, words)
+        }
+    });
+    steps
+}
+
+fn key_step(token: &Diagnosis) -> Step {
+    let (good, fate) = match token.key {
+        KeyFate::Alive => (true, "lives"),
+        KeyFate::Gone { .. } => (false, "retired, and its last token has run out"),
+        KeyFate::Killed => (false, "was killed"),
+    };
+    Step::new("key", good, format!("{} {fate}", token.kid))
+}
+
+fn expiry_step(token: &Diagnosis, now: Timestamp) -> Step {
+    if token.expires_at <= now {
+        let late = now.since(token.expires_at).as_secs();
+        return Step::new("expiry", false, format!("ran out {late} s ago"));
+    }
+    let left = token.expires_at.since(now).as_secs();
+    Step::new("expiry", true, format!("runs out in {left} s"))
+}
+
+/// The refusal as the peer would get it.
+fn told(api: &GuardedApi, reason: Reason, detail: String) -> Told {
+    let refusal = reason.refusal(Operation::Guard);
+    let response = api
+        .dialect()
+        .refuse(&Refused::new(Operation::Guard, refusal));
+    let fields = response.headers().iter();
+    Told {
+        reason,
+        detail,
+        status: response.status().as_u16(),
+        headers: fields
+            .map(|(name, value)| {
+                let value = String::from_utf8_lossy(value.as_bytes());
+                (name.to_string(), value.into_owned())
+            })
+            .collect(),
+        body: String::from_utf8_lossy(response.body()).into_owned(),
+    }
+}
+
+/// What is told at a path of no api, in no dialect's spelling.
+fn unserved() -> Told {
+    Told {
+        reason: Reason::PathUnknown,
+        detail: String::new(),
+        status: 404,
+        headers: Vec::new(),
+        body: String::new(),
+    }
+}

@@ -1,0 +1,285 @@
+//! A dry run: what the guard would decide about a request now, step by step.
+//! The guard itself is asked through [`Guard`], because this crate does not know
+//! it. Nothing is spent, logged or kept, the token least of all.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{Method, uri::PathAndQuery};
+use countersign_dialect::Secret;
+use countersign_domain::account::{Invalid, admit_address};
+use countersign_domain::session::State as SessionState;
+use countersign_domain::{AccountId, ApiName, Epoch, Reason, SessionId, Timestamp};
+use serde::Serialize;
+
+use super::super::AdminState;
+use super::super::body::Body;
+use super::super::fields::Fields;
+use super::super::key::Operator;
+use super::super::problem::Problem;
+use super::super::view::rfc3339;
+
+/// Decides a dry run as the guard would at this instant.
+pub type Guard = Arc<dyn Fn(&DryRun, Timestamp) -> Judged + Send + Sync>;
+
+/// A request that nobody made.
+pub struct DryRun {
+    /// What it would present.
+    pub credential: Credential,
+    /// The client's address.
+    pub from: IpAddr,
+    /// The method.
+    pub method: Method,
+    /// Path and query, as the client would send them.
+    pub target: PathAndQuery,
+    /// The host, where apis are told apart by it.
+    pub host: Option<String>,
+    /// The api, if it is not to be found by host and path.
+    pub api: Option<ApiName>,
+}
+
+/// What a dry run presents.
+pub enum Credential {
+    /// Nothing.
+    Nothing,
+    /// An access token.
+    Token(Secret),
+    /// A static key.
+    StaticKey(Secret),
+}
+
+/// What the guard says about a dry run.
+#[derive(Clone, Debug, Default)]
+pub struct Judged {
+    /// The api that it belongs to.
+    pub api: Option<ApiName>,
+    /// What was looked at, in order.
+    pub steps: Vec<Step>,
+    /// Whose the token is.
+    pub bearer: Option<Bearer>,
+    /// Why it would be refused; `None` if it would pass.
+    pub refused: Option<Told>,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, Serialize)]
+pub struct Step {
+    /// Which.
+    pub what: &'static str,
+    /// Whether it is as it must be.
+    pub good: bool,
+    /// How it is, in words.
+    pub words: String,
+}
+
+/// Whose a token is.
+#[derive(Clone, Copy, Debug)]
+pub struct Bearer {
+    /// The account.
+    pub account: AccountId,
+    /// The account's epoch at login.
+    pub epoch: Epoch,
+    /// The session.
+    pub session: SessionId,
+}
+
+/// What the peer would be told.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// Why.
+    pub reason: Reason,
+    /// More, in words.
+    pub detail: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// The header fields.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: String,
+}
+
+/// The verdict in a reply.
+#[derive(Serialize)]
+pub(in super::super) struct DryRunView {
+    api: Option<String>,
+    steps: Vec<Step>,
+    verdict: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refusal: Option<ToldView>,
+}
+
+#[derive(Serialize)]
+struct ToldView {
+    code: &'static str,
+    reason: &'static str,
+    detail: String,
+    means: &'static str,
+    remedy: &'static str,
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: String,
+}
+
+impl Step {
+    /// A step that went well or not.
+    pub fn new(what: &'static str, good: bool, words: impl Into<String>) -> Self {
+        Self {
+            what,
+            good,
+            words: words.into(),
+        }
+    }
+}
+
+pub(in super::super) async fn run(
+    State(admin): State<AdminState>,
+    operator: Operator,
+    body: Body,
+) -> Result<Json<DryRunView>, Problem> {
+    let dry_run = body.read(|fields| DryRun::read(fields, &admin, &operator))?;
+    let now = admin.store.now();
+    let mut judged = (admin.guard)(&dry_run, now);
+    if judged.api.as_ref().is_some_and(|api| !operator.sees(api)) {
+        judged = Judged::default();
+    }
+    let known = known(judged.bearer, dry_run.from, &admin, now).await?;
+    judged.steps.extend(known);
+    Ok(Json(judged.into()))
+}
+
+impl DryRun {
+    fn read(fields: &mut Fields, admin: &AdminState, operator: &Operator) -> Option<Self> {
+        for name in ["from", "method", "path"] {
+            fields.require(name);
+        }
+        let token = fields.text("token").map(Secret::from);
+        let key = fields.text("static_key").map(Secret::from);
+        let from = fields.parsed("from", |text| parse(text, "an IP address"));
+        let method = fields.parsed("method", |text| parse(text, "an HTTP method"));
+        let target = fields.parsed("path", target);
+        let host = fields.text("host");
+        let api = fields.api("api", &operator.apis(admin));
+        let credential = match (token, key) {
+            (Some(_), Some(_)) => return fields.fault("static_key", "cannot stand beside token"),
+            (Some(token), None) => Credential::Token(token),
+            (None, Some(key)) => Credential::StaticKey(key),
+            (None, None) => Credential::Nothing,
+        };
+        Some(Self {
+            credential,
+            from: from?,
+            method: method?,
+            target: target?,
+            host,
+            api,
+        })
+    }
+}
+
+fn parse<T: std::str::FromStr>(text: &str, what: &str) -> Result<T, Invalid> {
+    text.parse().map_err(|_| Invalid(format!("must be {what}")))
+}
+
+fn target(text: &str) -> Result<PathAndQuery, Invalid> {
+    if !text.starts_with('/') {
+        return Err(Invalid("must begin with /".to_owned()));
+    }
+    parse(text, "a path that a request can have")
+}
+
+/// What the store knows of the bearer.
+async fn known(
+    bearer: Option<Bearer>,
+    from: IpAddr,
+    admin: &AdminState,
+    now: Timestamp,
+) -> Result<Vec<Step>, Problem> {
+    let Some(bearer) = bearer else {
+        return Ok(Vec::new());
+    };
+    let mut steps = vec![session(bearer.session, admin, now).await?];
+    let Some(account) = admin.store.account(bearer.account).await? else {
+        let words = format!("account {} was deleted", bearer.account);
+        steps.push(Step::new("account", false, words));
+        return Ok(steps);
+    };
+    let state = if account.active { "active" } else { "disabled" };
+    let words = format!("account {} ({}) is {state}", account.id, account.name);
+    steps.push(Step::new("account", account.active, words));
+    if bearer.epoch < account.epoch {
+        let words = "it ended everything that is older than a later moment than the token's login";
+        steps.push(Step::new("epoch", false, words));
+    }
+    let admitted = admit_address(&account, from).is_ok();
+    let networks: Vec<_> = account
+        .allow
+        .networks()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let words = match (networks.is_empty(), admitted) {
+        (true, _) => "the account may call from everywhere".to_owned(),
+        (false, true) => format!("{from} is in {}", networks.join(" ")),
+        (false, false) => format!("{from} is not in {}", networks.join(" ")),
+    };
+    steps.push(Step::new("address", admitted, words));
+    Ok(steps)
+}
+
+async fn session(id: SessionId, admin: &AdminState, now: Timestamp) -> Result<Step, Problem> {
+    let Some(session) = admin.store.session(id).await? else {
+        return Ok(Step::new("session", false, "is over and forgotten"));
+    };
+    Ok(match session.state {
+        SessionState::Ended { end, at } => {
+            let words = format!("was ended at {}: {}", rfc3339(at), end.code());
+            Step::new("session", false, words)
+        }
+        SessionState::Active if session.last_expiry() <= now => {
+            Step::new("session", false, "has run out")
+        }
+        SessionState::Active => {
+            let words = format!("lives, and is at generation {}", session.generation);
+            Step::new("session", true, words)
+        }
+    })
+}
+
+impl From<Judged> for DryRunView {
+    fn from(judged: Judged) -> Self {
+        Self {
+            api: judged.api.map(|api| api.to_string()),
+            steps: judged.steps,
+            verdict: if judged.refused.is_some() {
+                "refused"
+            } else {
+                "allowed"
+            },
+            refusal: judged.refused.map(ToldView::from),
+        }
+    }
+}
+
+impl From<Told> for ToldView {
+    fn from(told: Told) -> Self {
+        let Told {
+            reason,
+            detail,
+            status,
+            headers,
+            body,
+        } = told;
+        Self {
+            code: reason.refusal(countersign_domain::Operation::Guard).code(),
+            reason: reason.code(),
+            detail,
+            means: reason.means(),
+            remedy: reason.remedy(),
+            status,
+            headers,
+            body,
+        }
+    }
+}
