@@ -11,7 +11,7 @@ use crate::completion::CompletionArgs;
 use crate::config::ConfigCommand;
 use crate::dialect::DialectCommand;
 use crate::exit::{self, Failure};
-use crate::operator::{AccountArgs, CredentialArgs, SessionArgs};
+use crate::operator::{AccountArgs, CredentialArgs, ExplainArgs, SessionArgs};
 use crate::output::Output;
 use crate::serve::ServeArgs;
 
@@ -47,6 +47,8 @@ pub(crate) enum Command {
     Credential(CredentialArgs),
     /// Sessions: what descends from one login
     Session(SessionArgs),
+    /// Explain why a partner is refused
+    Explain(ExplainArgs),
     /// Dialects: wire formats, as files
     #[command(subcommand)]
     Dialect(DialectCommand),

@@ -38,6 +38,7 @@ fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
         Command::Account(args) => operator::account(args, output),
         Command::Credential(args) => operator::credential(args, output),
         Command::Session(args) => operator::session(args, output),
+        Command::Explain(args) => operator::explain(args, output),
         Command::Dialect(command) => dialect::run(command, output),
         Command::Config(command) => config::run(command, output),
         Command::Completion(args) => completion::run(args, output),

@@ -8,8 +8,12 @@
 
 mod support;
 
+use std::process::{Command, Stdio};
+
 use serde_json::{Value, json};
-use support::{Account, Demo, Reply, request, send};
+use support::{Account, Demo, Reply, Server, eventually, request, send};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
 
@@ -123,4 +127,343 @@ async fn refusals_outlive_the_server() {
     let told = kept(&demo, &refused).await;
     let demo = demo.kill_and_restart();
     assert_eq!(kept(&demo, &refused).await, told);
+}
+
+/// A partner of the server below, and what it was given at its login.
+struct Partner {
+    account: Account,
+    prefix: &'static str,
+    pair: Value,
+}
+
+/// A cause of "partner X gets 401 since three o'clock", and how an operator
+/// finds it without an id from the partner.
+struct Case {
+    cause: &'static str,
+    login: &'static str,
+    /// What the answer must say.
+    says: &'static [&'static str],
+}
+
+const CASES: &[Case] = &[
+    Case {
+        cause: "expired",
+        login: "expired",
+        says: &["token_expired at brief", "Detail: ran out ", " s ago"],
+    },
+    Case {
+        cause: "clock",
+        login: "clock",
+        says: &[
+            "token_expired at brief",
+            "the caller's clock is ",
+            " s behind",
+        ],
+    },
+    Case {
+        cause: "reuse",
+        login: "reuse",
+        says: &["reuse at pay", "An old refresh token came back"],
+    },
+    Case {
+        cause: "revoked",
+        login: "revoked",
+        says: &[" at pay", "sessions_ended by operator:admin"],
+    },
+    Case {
+        cause: "disabled",
+        login: "disabled",
+        says: &[
+            "account_disabled at pay",
+            "account_disabled by operator:admin",
+            "is disabled",
+        ],
+    },
+    Case {
+        cause: "address",
+        login: "address",
+        says: &[
+            "address_denied at pay",
+            "allowlist_changed by operator:admin",
+            "192.0.2.0/24",
+        ],
+    },
+    Case {
+        cause: "wrong api",
+        login: "wrong-api",
+        says: &["wrong_api at pay", "the token is of the api gift"],
+    },
+    Case {
+        cause: "proxy header",
+        login: "proxy-header",
+        says: &[
+            "proxy_headers at edge",
+            "headers about the original request",
+        ],
+    },
+    Case {
+        cause: "path",
+        login: "path",
+        says: &[
+            "path_unknown",
+            "Nothing is served at this path",
+            "/pay/nowhere",
+        ],
+    },
+];
+
+/// OPS-01.
+#[tokio::test]
+async fn each_cause_is_found_in_at_most_two_commands() {
+    let server = Server::start(&configuration(upstream().await));
+    produce_expired(&server).await;
+    produce_reuse(&server).await;
+    produce_operators_changes(&server).await;
+    produce_strays(&server).await;
+    let mut table = format!("{:<14}{:<10}{}\n", "cause", "commands", "the answer");
+    for case in CASES {
+        let said = explain(&server, &["--login", case.login, "--since", "1h"], "");
+        for words in case.says {
+            assert!(
+                said.contains(words),
+                "{}: no {words:?} in\n{said}",
+                case.cause
+            );
+        }
+        let answer = said.lines().find(|line| line.contains(case.says[0]));
+        let answer = answer.unwrap_or_default();
+        table.push_str(&format!("{:<14}{:<10}{answer}\n", case.cause, 1));
+    }
+    println!("{table}");
+}
+
+/// Several apis that speak alike, each below its prefix; `edge` is behind a
+/// proxy at 127.0.0.9.
+fn configuration(upstream: std::net::SocketAddr) -> String {
+    let api = |name: &str, more: &str| {
+        format!(
+            "[apis.{name}]\ndialect = 'mypopup'\nprefix = '/{name}'\nguards = ['/api/*']\n{more}\n"
+        )
+    };
+    let forwarded = format!("upstream = 'http://{upstream}'\n");
+    [
+        "[server]\ntrusted_proxies = ['127.0.0.9']\n".to_owned(),
+        api("pay", &forwarded),
+        api("gift", &forwarded),
+        api("brief", &format!("{forwarded}access = '1s'")),
+        api("edge", "forward_auth = 'nginx'"),
+    ]
+    .concat()
+}
+
+/// An upstream that answers every request alike.
+async fn upstream() -> std::net::SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut head = [0; 4096];
+                while let Ok(1..) = stream.read(&mut head).await {
+                    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+                    stream.write_all(answer).await.unwrap();
+                }
+            });
+        }
+    });
+    address
+}
+
+impl Partner {
+    async fn log_in(server: &Server, api: &'static str, login: &str) -> Self {
+        let account = server.account(api, login, &[]);
+        let mut partner = Self {
+            account,
+            prefix: api,
+            pair: Value::Null,
+        };
+        let login = partner.try_login(server).await;
+        assert_eq!(login.status, 200, "{}", login.text());
+        partner.pair = login.json()["data"].clone();
+        partner
+    }
+
+    async fn try_login(&self, server: &Server) -> Reply {
+        let Account { login, secret, .. } = &self.account;
+        let body = json!({ "username": login, "password": secret }).to_string();
+        let path = format!("/{}/auth/login", self.prefix);
+        server.send("127.0.0.1", "POST", &path, &JSON, &body).await
+    }
+
+    async fn refresh(&self, server: &Server, token: &Value) -> Reply {
+        let body = json!({ "refresh_token": token }).to_string();
+        let path = format!("/{}/auth/refresh", self.prefix);
+        server.send("127.0.0.1", "POST", &path, &JSON, &body).await
+    }
+
+    fn bearer(&self) -> String {
+        format!("Bearer {}", self.pair["access_token"].as_str().unwrap())
+    }
+
+    async fn get(&self, server: &Server, path: &str) -> u16 {
+        let headers = [("authorization", self.bearer())];
+        let headers = headers
+            .each_ref()
+            .map(|(name, value)| (*name, value.as_str()));
+        let reply = server.send("127.0.0.1", "GET", path, &headers, "").await;
+        reply.status.as_u16()
+    }
+}
+
+/// Runs `countersign explain` for people, with this on standard input.
+fn explain(server: &Server, arguments: &[&str], input: &str) -> String {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_countersign"))
+        .arg("explain")
+        .args(arguments)
+        .env("COUNTERSIGN_ADMIN_URL", &server.admin)
+        .env("COUNTERSIGN_ADMIN_KEY_FILE", server.file("data/admin.key"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{complaint}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Tokens that run out, one of them with a caller whose clock is slow.
+async fn produce_expired(server: &Server) {
+    let expired = Partner::log_in(server, "brief", "expired").await;
+    let clock = Partner::log_in(server, "brief", "clock").await;
+    let path = "/brief/api/orders";
+    let refused = async || expired.get(server, path).await == 401;
+    eventually("the token runs out", refused).await;
+    let bearer = clock.bearer();
+    let slow = [
+        ("authorization", bearer.as_str()),
+        ("date", "Fri, 01 May 2026 12:00:00 GMT"),
+    ];
+    let refused = async || {
+        let reply = server.send("127.0.0.1", "GET", path, &slow, "").await;
+        reply.status == 401
+    };
+    eventually("the other one, too", refused).await;
+}
+
+/// A refresh token of two generations ago.
+async fn produce_reuse(server: &Server) {
+    let partner = Partner::log_in(server, "pay", "reuse").await;
+    let old = partner.pair["refresh_token"].clone();
+    let mut token = old.clone();
+    for _ in 0..2 {
+        let next = partner.refresh(server, &token).await;
+        assert_eq!(next.status, 200, "{}", next.text());
+        token = next.json()["data"]["refresh_token"].clone();
+    }
+    assert_eq!(partner.refresh(server, &old).await.status, 401);
+    assert_eq!(partner.refresh(server, &token).await.status, 401);
+}
+
+/// What an operator did to a partner.
+async fn produce_operators_changes(server: &Server) {
+    let changes: [(&str, &[&str], u16); 3] = [
+        ("revoked", &["session", "end-all"], 401),
+        ("disabled", &["account", "disable"], 401),
+        ("address", &["account", "allow"], 403),
+    ];
+    for (login, command, status) in changes {
+        let partner = Partner::log_in(server, "pay", login).await;
+        assert_eq!(partner.get(server, "/pay/api/orders").await, 200);
+        let mut command = command.to_vec();
+        command.push(login);
+        if login == "address" {
+            command.push("192.0.2.0/24");
+        }
+        let (code, done) = server.operate(&command);
+        assert_eq!(code, Some(0), "{done}");
+        assert_eq!(
+            partner.get(server, "/pay/api/orders").await,
+            status,
+            "{login}"
+        );
+        partner.try_login(server).await;
+    }
+}
+
+/// Requests that went to the wrong place, or came the wrong way.
+async fn produce_strays(server: &Server) {
+    let stray = Partner::log_in(server, "gift", "wrong-api").await;
+    assert_eq!(stray.get(server, "/pay/api/orders").await, 401);
+
+    let path = Partner::log_in(server, "pay", "path").await;
+    assert_eq!(path.get(server, "/pay/nowhere").await, 404);
+
+    let proxied = Partner::log_in(server, "edge", "proxy-header").await;
+    let bearer = proxied.bearer();
+    let of_another_proxy = [
+        ("authorization", bearer.as_str()),
+        ("x-forwarded-method", "GET"),
+        ("x-forwarded-uri", "/edge/api/orders"),
+        ("x-forwarded-for", "127.0.0.1"),
+    ];
+    let reply = server.send(
+        "127.0.0.9",
+        "GET",
+        "/forward-auth/edge",
+        &of_another_proxy,
+        "",
+    );
+    assert_eq!(reply.await.status, 403);
+}
+
+#[tokio::test]
+async fn a_dry_run_says_what_the_guard_would_decide_and_spends_nothing() {
+    let server = Server::start(&configuration(upstream().await));
+    let partner = Partner::log_in(&server, "pay", "acme").await;
+    let token = partner.pair["access_token"].as_str().unwrap();
+    let dry = |from: &str, path: &str| {
+        let arguments = ["--token", "-", "--from", from, "GET", path];
+        explain(&server, &arguments, &format!("{token}\n"))
+    };
+    let good = dry("127.0.0.1", "/pay/api/orders");
+    assert!(good.contains("The request would pass."), "{good}");
+    assert!(
+        good.contains("protected") && good.contains("runs out in "),
+        "{good}"
+    );
+    let elsewhere = dry("127.0.0.1", "/gift/api/orders");
+    assert!(
+        elsewhere.contains("would be refused: token_forged"),
+        "{elsewhere}"
+    );
+    assert!(elsewhere.contains("at pay"), "{elsewhere}");
+    let ambiguous = dry("127.0.0.1", "/pay/api/../orders");
+    assert!(
+        ambiguous.contains("would be refused: path_ambiguous"),
+        "{ambiguous}"
+    );
+
+    let (code, _) = server.operate(&["account", "allow", "acme", "192.0.2.0/24"]);
+    assert_eq!(code, Some(0));
+    let outside = dry("198.51.100.1", "/pay/api/orders");
+    assert!(
+        outside.contains("198.51.100.1 is not in 192.0.2.0/24"),
+        "{outside}"
+    );
+    assert!(outside.contains("The caller would get 403"), "{outside}");
+    assert!(dry("192.0.2.9", "/pay/api/orders").contains("would pass"));
+
+    let (code, _) = server.operate(&["session", "end-all", "acme"]);
+    assert_eq!(code, Some(0));
+    let ended = dry("192.0.2.9", "/pay/api/orders");
+    assert!(
+        ended.contains("NO") && ended.contains("was ended at"),
+        "{ended}"
+    );
+    let (_, listed) = server.operate(&["explain", "--login", "acme"]);
+    assert_eq!(listed["causes"], json!([]), "a dry run is no refusal");
+    assert!(!server.log().contains(token), "the token is not logged");
 }

@@ -6,6 +6,7 @@ mod address;
 mod admin;
 mod confirm;
 mod credential;
+mod explain;
 mod reply;
 mod secret_file;
 mod session;
@@ -16,6 +17,7 @@ use admin::Admin;
 
 pub(crate) use account::AccountArgs;
 pub(crate) use credential::CredentialArgs;
+pub(crate) use explain::ExplainArgs;
 pub(crate) use session::SessionArgs;
 
 /// Runs `countersign account …`.
@@ -31,4 +33,9 @@ pub(crate) fn credential(args: &CredentialArgs, output: &mut Output) -> Result<(
 /// Runs `countersign session …`.
 pub(crate) fn session(args: &SessionArgs, output: &mut Output) -> Result<(), Failure> {
     session::run(&args.command, &Admin::find(&args.server)?, output)
+}
+
+/// Runs `countersign explain …`.
+pub(crate) fn explain(args: &ExplainArgs, output: &mut Output) -> Result<(), Failure> {
+    explain::run(args, &Admin::find(&args.server)?, output)
 }
