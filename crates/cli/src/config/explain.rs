@@ -200,10 +200,19 @@ fn api(section: &ApiSection) -> Vec<Line> {
 
 fn account_limits(section: &ApiSection, pointer: &str) -> Vec<Line> {
     let mut lines = Lines::under(&format!("{pointer}/limits"), "default");
-    let limits = &section.limits;
+    let (limits, throttle) = (&section.limits, &section.throttle);
     lines.say("sessions", &limits.sessions);
     lines.say("mints_per_minute", &limits.mints_per_minute);
     lines.option("requests_per_second", limits.requests_per_second);
+    let vendor = section.dialect.preset();
+    let otherwise = match vendor.logins_per_minute.or(vendor.anonymous_per_minute) {
+        Some(_) => format!("the preset of {}", section.dialect.name()),
+        None => "default".to_owned(),
+    };
+    lines.from("logins_per_minute", &throttle.logins_per_minute, otherwise);
+    let network = throttle.network_logins_per_minute;
+    lines.say("network_logins_per_minute", &network);
+    lines.say("strange_logins_per_hour", &throttle.strange_logins_per_hour);
     lines.lines
 }
 

@@ -9,6 +9,7 @@ use countersign_dialect::Dialect;
 use countersign_domain::session::Lifetimes;
 use countersign_domain::{ApiName, Limits};
 use countersign_gateway::{AddressPolicy, Family, Routes, Site, UpstreamSettings};
+use countersign_server::throttle::ThrottleSettings;
 use countersign_transport::{self as transport, Tls};
 
 /// The whole configuration.
@@ -128,6 +129,8 @@ pub(crate) struct ApiSection {
     pub(crate) lifetimes: Lifetimes,
     /// What each of its accounts may do; the dialect's budget unless given.
     pub(crate) limits: Limits,
+    /// How often its logins may be tried; the dialect's preset unless given.
+    pub(crate) throttle: ThrottleSettings,
     /// Whether operators may set passwords beside generated keys.
     pub(crate) passwords: bool,
     /// What it guards; `None` for an issuer without a guard.

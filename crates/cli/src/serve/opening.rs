@@ -12,7 +12,6 @@ use countersign_server::password::Passwords;
 use countersign_server::refusals::{Event, EventKind, Refusals};
 use countersign_server::seal::MasterKey;
 use countersign_server::store::Store;
-use countersign_server::throttle::ThrottleSettings;
 
 use super::data::DataDirectory;
 use super::demo::{Demo, Planned};
@@ -126,7 +125,7 @@ pub(super) async fn load_apis(
             dialect: section.dialect.clone(),
             lifetimes: section.lifetimes,
             limits: section.limits,
-            throttle: ThrottleSettings::of(section.dialect.preset()),
+            throttle: section.throttle,
             passwords: section.passwords,
         };
         let api = Api::load(settings, store, master).await;

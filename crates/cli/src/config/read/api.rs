@@ -40,7 +40,7 @@ impl ApiReader<'_, '_> {
             .unwrap_or(true);
         let site = self.site();
         let lifetimes = self.lifetimes(dialect.as_deref());
-        let limits = limits::read(&self.table, dialect.as_deref().map(Dialect::preset));
+        let (limits, throttle) = limits::read(&self.table, dialect.as_deref().map(Dialect::preset));
         let guard = guard::read(&self.table, dialect.as_deref(), self.base);
         Some(ApiSection {
             name: parsed?,
@@ -48,6 +48,7 @@ impl ApiReader<'_, '_> {
             site: site?,
             lifetimes: lifetimes?,
             limits,
+            throttle,
             passwords,
             guard: guard?,
         })

@@ -1,23 +1,34 @@
-//! `[apis.NAME.limits]` and `budget`: how much an account may do.
+//! `budget` and `[apis.NAME.limits]`: how much an account may do, and how often
+//! a login may be tried.
 
 use countersign_dialect::Preset;
 use countersign_dialect::document::{Table, Value};
 use countersign_domain::Limits;
+use countersign_server::throttle::ThrottleSettings;
 
 use super::scalar::count;
 
-/// What holds for each account of an api.
-pub(super) fn read(api: &Table<'_>, preset: Option<&Preset>) -> Limits {
+/// What holds for each account of an api, and for tries of its logins.
+pub(super) fn read(api: &Table<'_>, preset: Option<&Preset>) -> (Limits, ThrottleSettings) {
     let table = api.get("limits").and_then(|it| it.table());
     let given = |key| count(table.as_ref().and_then(|table| table.get(key)));
-    let default = Limits::default();
     let budget = api.get("budget").and_then(|it| budget(&it));
-    Limits {
+    let default = Limits::default();
+    let limits = Limits {
         budget: budget.unwrap_or(preset.and_then(|it| it.budget)),
         sessions: given("sessions").map_or(default.sessions, u32::from),
         mints_per_minute: given("mints_per_minute").map_or(default.mints_per_minute, u32::from),
         requests_per_second: given("requests_per_second").map(u32::from),
-    }
+    };
+    let default = preset.map_or_else(ThrottleSettings::default, ThrottleSettings::of);
+    let throttle = ThrottleSettings {
+        logins_per_minute: given("logins_per_minute").unwrap_or(default.logins_per_minute),
+        network_logins_per_minute: given("network_logins_per_minute")
+            .unwrap_or(default.network_logins_per_minute),
+        strange_logins_per_hour: given("strange_logins_per_hour")
+            .unwrap_or(default.strange_logins_per_hour),
+    };
+    (limits, throttle)
 }
 
 /// `Some(None)`: any number of requests.
