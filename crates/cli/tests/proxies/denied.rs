@@ -56,6 +56,8 @@ pub(crate) async fn play(stage: &Stage, partner: &Account, token: &str, results:
     results.add("path unknown", "404");
     head(stage, &invoices).await;
     results.add("no bearer, HEAD", "401");
+    two_bearers(stage, &invoices, token).await;
+    results.add("two bearers", "refused");
     climbing(stage, &invoices, token).await;
     results.add("path that climbs", "refused");
 }
@@ -94,6 +96,14 @@ async fn head(stage: &Stage, invoices: &str) {
     };
     let told = stage.ask(&asked).await;
     assert_eq!(told.outcome(), (401, String::new()));
+    assert!(stage.api.reached().is_empty());
+}
+
+/// Whoever took the first would let a client choose whom the API takes for it.
+async fn two_bearers(stage: &Stage, invoices: &str, token: &str) {
+    let asked = Asked::get(invoices).bearing(token).bearing("another");
+    let told = stage.ask(&asked).await;
+    assert!(told.status.is_client_error(), "{:?}", told.outcome());
     assert!(stage.api.reached().is_empty());
 }
 

@@ -38,6 +38,8 @@ async fn play(proxy: Proxy) {
     allowed::play(&stage, &partner, &token, &mut results).await;
     denied::play(&stage, &partner, &token, &mut results).await;
     let bound = stage.account(&[ELSEWHERE, PARTNER]);
+    stage.token(&bound).await;
+    results.add("token endpoint sees the partner", "yes");
     spoofed::play(&stage, &partner, &token, &bound, &mut results).await;
     let log = outage::play(stage, &partner, &token, &mut results).await;
     assert!(log.contains(PARTNER), "nothing was logged");

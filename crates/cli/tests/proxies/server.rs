@@ -71,6 +71,7 @@ fn configuration(proxy: Proxy, api: SocketAddr) -> String {
         r#"
 [server]
 trusted_proxies = ["127.0.0.1"]
+client_address = "x-forwarded-for"
 
 [apis.shop]
 dialect = "apirone"
