@@ -16,6 +16,7 @@ use crate::meter::Meter;
 use crate::routes::Routes;
 use crate::site::Site;
 use crate::upstream::{Standing, Upstream};
+use crate::wrong_keys::WrongKeys;
 
 /// An api and, where the built-in proxy serves it, its upstream. Clones share
 /// their keys and their upstream.
@@ -25,6 +26,7 @@ pub struct GuardedApi {
     dialect: Arc<Dialect>,
     keychain: Keychain,
     pepper: Option<Arc<Pepper>>,
+    wrong_keys: WrongKeys,
     routes: Routes,
     limits: Limits,
     access_lifetime: Option<Duration>,
@@ -47,6 +49,7 @@ impl GuardedApi {
             dialect,
             keychain,
             pepper: None,
+            wrong_keys: WrongKeys::new(),
             routes,
             limits: Limits::default(),
             access_lifetime: None,
@@ -139,6 +142,10 @@ impl GuardedApi {
     /// Whether the built-in proxy serves it.
     pub fn has_upstream(&self) -> bool {
         self.upstream.is_some()
+    }
+
+    pub(crate) fn wrong_keys(&self) -> &WrongKeys {
+        &self.wrong_keys
     }
 
     pub(crate) fn upstream(&self) -> Option<&Upstream> {

@@ -30,6 +30,7 @@ mod tunnel;
 mod upstream;
 mod uses;
 mod view;
+mod wrong_keys;
 
 pub use answer::{Answer, AnswerBody, Broken};
 pub use api::GuardedApi;

@@ -114,7 +114,7 @@ pub fn authorize(
         Presented::Nothing => return Err(Reason::TokenMissing.into()),
         Presented::Ambiguous(reason) => return Err((*reason).into()),
         Presented::Token(token) => by_token(api, view, token, now)?,
-        Presented::StaticKey(key) => by_static_key(api, view, key)?,
+        Presented::StaticKey(key) => by_static_key(api, view, key, asked.address, now)?,
     };
     let at_home = |login: &&str| **login == caller.login || known.answers_to(login);
     admit_address(&known.account, asked.address).map_err(|reason| caller.denied(reason))?;
@@ -171,11 +171,17 @@ fn by_token(api: &GuardedApi, view: &View, token: &str, now: Timestamp) -> Resul
     })
 }
 
-fn by_static_key(api: &GuardedApi, view: &View, key: &Secret) -> Result<Proven, Denied> {
+fn by_static_key(
+    api: &GuardedApi,
+    view: &View,
+    key: &Secret,
+    from: IpAddr,
+    now: Timestamp,
+) -> Result<Proven, Denied> {
     let pepper = api.pepper().ok_or(Reason::StaticKeyWrong)?;
     let hash = pepper.hash(key.expose());
     let found = view.static_key(&hash, api.name());
-    let (known, holder) = found.ok_or(Reason::StaticKeyWrong)?;
+    let (known, holder) = found.ok_or_else(|| api.wrong_keys().refuse(from, now))?;
     let caller = Caller {
         account: known.account.id,
         login: holder.login,

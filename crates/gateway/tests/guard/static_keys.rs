@@ -7,10 +7,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use countersign_dialect::{Presented, Secret};
 use countersign_domain::revocation::{Notice, Revocation};
 use countersign_domain::{Account, Allowlist, CredentialId, Reason};
-use countersign_gateway::{Proof, View};
-use http::Request;
+use countersign_gateway::{Asked, Denied, Proof, View, authorize};
+use http::{Method, Request};
 use http_body::{Body, Frame};
 
 use crate::world::{
@@ -489,4 +490,31 @@ async fn on_a_public_route_no_body_is_refused_for_what_is_in_it() {
         assert_eq!(received.text("target"), home("transfer"), "{body}");
         assert_eq!(received.text("body"), left);
     }
+}
+
+#[tokio::test]
+async fn a_network_that_guesses_keys_is_throttled_and_its_neighbour_s_key_is_not() {
+    let world = Plan::new(APIRONE, "http://127.0.0.1:1").build();
+    let path = home("invoices");
+    let ask = |key: &str, address: &str| {
+        let key = Secret::from(key.to_owned());
+        let asked = Asked {
+            method: &Method::GET,
+            path: &path,
+            presented: Presented::StaticKey(key),
+            address: address.parse().unwrap(),
+        };
+        authorize(&world.api, &world.view, &asked, NOW)
+    };
+    let reason = |denied: &Denied| (denied.reason, denied.retry_after);
+    for _ in 0..300 {
+        let denied = ask("guess", "127.0.0.9").unwrap_err();
+        assert_eq!(reason(&denied), (Reason::StaticKeyWrong, None));
+    }
+    let denied = ask("guess", "127.0.0.9").unwrap_err();
+    let wait = Duration::from_millis(200);
+    assert_eq!(reason(&denied), (Reason::LoginThrottled, Some(wait)));
+    assert!(ask(KEY, "127.0.0.9").is_ok());
+    let elsewhere = ask("guess", "127.0.0.8").unwrap_err();
+    assert_eq!(elsewhere.reason, Reason::StaticKeyWrong);
 }

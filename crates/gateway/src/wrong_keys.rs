@@ -1,0 +1,39 @@
+//! How often a network sends static keys that nobody has.
+//!
+//! A right key is never refused for the wrong ones of its neighbours: it has 190
+//! random bits at least, so no rate of guessing finds one, and many partners can
+//! share an address.
+
+use std::hash::RandomState;
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign_domain::{Counters, Network, Rate, Reason, Timestamp};
+
+use crate::permit::Denied;
+
+/// The most networks with a counter of their own.
+const CAPACITY: usize = 65_536;
+const A_MINUTE: NonZeroU32 = NonZeroU32::MIN.saturating_add(299);
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Counts wrong keys by network. Clones count together.
+#[derive(Clone)]
+pub(crate) struct WrongKeys(Arc<Counters>);
+
+impl WrongKeys {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Counters::new(CAPACITY, RandomState::new())))
+    }
+
+    /// Refuses a key that nobody has, and counts it.
+    pub(crate) fn refuse(&self, from: IpAddr, now: Timestamp) -> Denied {
+        let rate = Rate::refilled(A_MINUTE, MINUTE);
+        match self.0.admit(&Network::of(from), rate, now) {
+            Ok(_) => Reason::StaticKeyWrong.into(),
+            Err(wait) => Denied::from(Reason::LoginThrottled).for_now(wait),
+        }
+    }
+}
