@@ -6,5 +6,6 @@ mod certificates;
 
 mod flood;
 mod gate;
+mod http2;
 mod server;
 mod tls;
