@@ -3,7 +3,8 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "a test may panic"
+    clippy::print_stdout,
+    reason = "a test may panic, and this one has a table to show"
 )]
 
 mod support;
@@ -189,6 +190,29 @@ const CASES: &[Case] = &[
         ],
     },
     Case {
+        cause: "budget",
+        login: "budget",
+        says: &["budget_spent at metered", "all the requests that it may"],
+    },
+    Case {
+        cause: "throttle",
+        login: "throttle",
+        says: &[
+            "login_throttled at pay",
+            "Too many logins were tried",
+            "is active",
+        ],
+    },
+    Case {
+        cause: "key retired",
+        login: "key",
+        says: &[
+            "key_retired at rotated",
+            ", which was killed",
+            "key_killed by operator:admin",
+        ],
+    },
+    Case {
         cause: "wrong api",
         login: "wrong-api",
         says: &["wrong_api at pay", "the token is of the api gift"],
@@ -220,6 +244,8 @@ async fn each_cause_is_found_in_at_most_two_commands() {
     produce_reuse(&server).await;
     produce_operators_changes(&server).await;
     produce_strays(&server).await;
+    produce_limits(&server).await;
+    produce_killed_key(&server).await;
     let mut table = format!("{:<14}{:<10}{}\n", "cause", "commands", "the answer");
     for case in CASES {
         let said = explain(&server, &["--login", case.login, "--since", "1h"], "");
@@ -251,6 +277,8 @@ fn configuration(upstream: std::net::SocketAddr) -> String {
         api("pay", &forwarded),
         api("gift", &forwarded),
         api("brief", &format!("{forwarded}access = '1s'")),
+        api("metered", &format!("{forwarded}budget = 2")),
+        api("rotated", &forwarded),
         api("edge", "forward_auth = 'nginx'"),
     ]
     .concat()
@@ -417,6 +445,44 @@ async fn produce_strays(server: &Server) {
         "",
     );
     assert_eq!(reply.await.status, 403);
+}
+
+/// Too many requests with one token, and too many logins.
+async fn produce_limits(server: &Server) {
+    let partner = Partner::log_in(server, "metered", "budget").await;
+    let path = "/metered/api/orders";
+    for expected in [200, 200, 401] {
+        assert_eq!(partner.get(server, path).await, expected);
+    }
+    let account = server.account("pay", "throttle", &[]);
+    let guess = json!({ "username": account.login, "password": "guess" }).to_string();
+    let throttled = async || {
+        let login = server.send("127.0.0.1", "POST", "/pay/auth/login", &JSON, &guess);
+        login.await.status == 429
+    };
+    eventually("guesses are throttled", throttled).await;
+}
+
+/// A key that an operator killed, by both kinds of token that it signed.
+async fn produce_killed_key(server: &Server) {
+    let partner = Partner::log_in(server, "rotated", "key").await;
+    let key = std::fs::read_to_string(server.file("data/admin.key")).unwrap();
+    let bearer = format!("Bearer {}", key.trim());
+    let headers = [("authorization", bearer.as_str()), JSON[0]];
+    let keys = request("GET", "/admin/v1/keys?api=rotated", &headers, "");
+    let keys = send(server.admin(), keys).await.json();
+    let active = keys["items"].as_array().unwrap().iter();
+    let mut active = active.filter(|it| it["state"] == "active" && it["purpose"] == "signing");
+    let kid = active.next().unwrap()["kid"].as_str().unwrap();
+    let killed = json!({ "state": "killed" }).to_string();
+    let kill = request("PATCH", &format!("/admin/v1/keys/{kid}"), &headers, killed);
+    let killed = send(server.admin(), kill).await;
+    assert_eq!(killed.status, 200, "{}", killed.text());
+    assert_eq!(partner.get(server, "/rotated/api/orders").await, 401);
+    let refresh = partner
+        .refresh(server, &partner.pair["refresh_token"])
+        .await;
+    assert_eq!(refresh.status, 401);
 }
 
 #[tokio::test]

@@ -175,7 +175,8 @@ impl Request<'_> {
             .api
             .tokens()
             .verify_refresh(token.expose(), self.issuer.store.now());
-        let verified = verified.map_err(|reason| Denied::new(record.clone(), reason))?;
+        let refused = |reason| Denied::new(record.clone(), reason).with_token(token);
+        let verified = verified.map_err(refused)?;
         let claims = verified.claims;
         let record = record
             .with_account(claims.account)
@@ -272,6 +273,7 @@ impl Request<'_> {
         Ok(Answer {
             response: self.api.dialect().done(asked),
             record,
+            token: None,
         })
     }
 
@@ -341,6 +343,7 @@ impl Request<'_> {
         Ok(Answer {
             response: self.api.dialect().grant(asked, &grant),
             record,
+            token: None,
         })
     }
 }

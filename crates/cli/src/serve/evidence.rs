@@ -3,13 +3,16 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use countersign_dialect::{Dialect, Presented};
+use countersign_dialect::{Dialect, Presented, Secret};
 use countersign_domain::Timestamp;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 /// The fields of a request that tell who sent it and when. They hold a
 /// credential, so they do not print.
-pub(crate) struct Kept(Vec<(HeaderName, HeaderValue)>);
+pub(crate) struct Kept {
+    fields: Vec<(HeaderName, HeaderValue)>,
+    token: Option<Secret>,
+}
 
 impl Kept {
     /// Keeps the fields called `names`, which costs no copy of their values.
@@ -18,13 +21,24 @@ impl Kept {
             let values = headers.get_all(name).iter();
             values.map(move |value| (name.clone(), value.clone()))
         });
-        Self(fields.collect())
+        Self {
+            fields: fields.collect(),
+            token: None,
+        }
     }
 
-    /// The access token, where one of `dialects` presents it.
+    /// Keeps a token that came in the body.
+    pub(crate) fn with(&mut self, token: Option<Secret>) {
+        self.token = token;
+    }
+
+    /// The token that came in the body, or the access token where one of `dialects` presents it.
     pub(crate) fn token<'d>(&self, dialects: impl Iterator<Item = &'d Dialect>) -> Option<String> {
+        if let Some(token) = &self.token {
+            return Some(token.expose().to_owned());
+        }
         let mut headers = HeaderMap::new();
-        for (name, value) in &self.0 {
+        for (name, value) in &self.fields {
             headers.append(name, value.clone());
         }
         let mut tokens = dialects.filter_map(|it| match it.presented(&headers, None) {
@@ -36,7 +50,7 @@ impl Kept {
 
     /// The caller's clock (RFC 9110 section 6.6.1).
     pub(crate) fn clock(&self) -> Option<Timestamp> {
-        let (_, date) = self.0.iter().find(|(name, _)| name == header::DATE)?;
+        let (_, date) = self.fields.iter().find(|(name, _)| name == header::DATE)?;
         let date = date.to_str().ok()?;
         let date = jiff::fmt::rfc2822::parse(date).ok()?;
         Some(Timestamp::from_seconds(date.timestamp().as_second()))

@@ -129,7 +129,7 @@ impl Front {
         found: Found,
         request: Request,
         address: Result<IpAddr, Reason>,
-        entry: Entry,
+        mut entry: Entry,
     ) -> Response<FrontBody> {
         let operation = match found {
             Found::Operation(operation) | Found::WrongMethod { operation, .. } => operation,
@@ -150,6 +150,7 @@ impl Front {
         if refused {
             response = with_support_id(response, &entry.request_id);
         }
+        entry.presented(answer.token);
         entry.issued(api.name(), &answer.record, response.status());
         response
     }

@@ -12,6 +12,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use countersign_dialect::Secret;
 use countersign_domain::{AccountId, ApiName, Operation, Reason, SessionId};
 use countersign_gateway::{Denied, asked_api};
 use countersign_server::api::Api;
@@ -168,6 +169,11 @@ impl Entry {
         self.method = method;
         self.path = path.to_owned();
         self.address = address;
+    }
+
+    /// Keeps the token that an issuer refused, to find out what it was.
+    pub(crate) fn presented(&mut self, token: Option<Secret>) {
+        self.kept.with(token);
     }
 
     /// Ends the entry of a request to a token endpoint.

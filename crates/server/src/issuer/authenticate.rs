@@ -30,6 +30,7 @@ impl Request<'_> {
         let (api, network) = (self.api.name(), Network::of(self.caller.address));
         let found = store.candidate(api, login, network).await;
         let found = found.map_err(store_reason)?;
+        let account = found.as_ref().map(|it| it.account.id);
         let attempt = Attempt {
             api,
             login,
@@ -38,14 +39,15 @@ impl Request<'_> {
         };
         let settings = &self.api.settings.throttle;
         let admitted = self.issuer.throttle.admit(settings, &attempt, store.now());
-        let admitted = admitted.map_err(|wait| Cause::throttled(Reason::LoginThrottled, wait))?;
+        let throttled = |wait| Cause::throttled(Reason::LoginThrottled, wait).of(account);
+        let admitted = admitted.map_err(throttled)?;
         let (known, fault) = usable(found);
         let stored = known.as_ref().map(|known| &known.credential.secret);
         if !self.secret_matches(secret, stored).await? {
-            return Err(fault.into());
+            return Err(Cause::from(fault).of(account));
         }
         admitted.take_back(store.now());
-        Ok(known.ok_or(fault)?)
+        known.ok_or(Cause::from(fault).of(account))
     }
 
     async fn secret_matches(

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use countersign_dialect::{Refused, Unread};
-use countersign_domain::{Operation, Reason, Refusal};
+use countersign_dialect::{Refused, Secret, Unread};
+use countersign_domain::{AccountId, Operation, Reason, Refusal};
 
 use super::record::{Answer, Record};
 use crate::api::Api;
@@ -17,20 +17,32 @@ pub(super) struct Denied(Box<Parts>);
 pub(super) struct Cause {
     pub(super) reason: Reason,
     pub(super) wait: Option<Duration>,
+    /// Whose login was tried, for the record.
+    pub(super) account: Option<AccountId>,
 }
 
 impl Cause {
+    /// This, of a login that is this account's.
+    pub(super) fn of(self, account: Option<AccountId>) -> Self {
+        Self { account, ..self }
+    }
+
     pub(super) fn throttled(reason: Reason, wait: Duration) -> Self {
         Self {
             reason,
             wait: Some(wait),
+            account: None,
         }
     }
 }
 
 impl From<Reason> for Cause {
     fn from(reason: Reason) -> Self {
-        Self { reason, wait: None }
+        Self {
+            reason,
+            wait: None,
+            account: None,
+        }
     }
 }
 
@@ -39,6 +51,7 @@ struct Parts {
     cause: Cause,
     pointer: Option<String>,
     allow: Option<String>,
+    token: Option<Secret>,
 }
 
 impl Denied {
@@ -46,6 +59,7 @@ impl Denied {
         let cause = cause.into();
         let record = Record {
             outcome: Err(cause.reason),
+            account: record.account.or(cause.account),
             ..record
         };
         Self(Box::new(Parts {
@@ -53,6 +67,7 @@ impl Denied {
             cause,
             pointer: None,
             allow: None,
+            token: None,
         }))
     }
 
@@ -61,6 +76,12 @@ impl Denied {
         let mut denied = Self::new(Record::of(operation), Reason::MethodUnknown);
         denied.0.allow = Some(allow);
         denied
+    }
+
+    /// This, for a token that did not verify.
+    pub(super) fn with_token(mut self, token: &Secret) -> Self {
+        self.0.token = Some(token.clone());
+        self
     }
 
     /// Who called and why it was refused.
@@ -75,6 +96,7 @@ impl Denied {
             cause,
             pointer,
             allow,
+            token,
         } = *self.0;
         let refusal = cause.reason.refusal(record.operation);
         let response = api.dialect().refuse(&Refused {
@@ -84,7 +106,11 @@ impl Denied {
             retry_after: cause.wait.or_else(|| retry_after(refusal)),
             allow: allow.as_deref(),
         });
-        Answer { response, record }
+        Answer {
+            response,
+            record,
+            token,
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
+use countersign_dialect::Secret;
 use countersign_domain::{AccountId, Operation, Reason, SessionId};
 
 /// The answer to a request, and what the log may say of it.
@@ -11,6 +12,9 @@ pub struct Answer {
     pub response: http::Response<Bytes>,
     /// What happened.
     pub record: Record,
+    /// The token that did not verify, for who finds out what it was; not for
+    /// the log.
+    pub token: Option<Secret>,
 }
 
 /// What happened to one request, for the log; nothing in it is secret.
