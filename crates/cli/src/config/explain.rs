@@ -164,6 +164,7 @@ fn limits(server: &ServerSection, lines: &mut Lines) {
     lines.span("write_timeout", limits.write_timeout);
     lines.option("request_timeout", limits.request_timeout.map(duration_text));
     lines.span("drain_timeout", limits.drain_timeout);
+    lines.span("tunnel_idle_timeout", limits.tunnel_idle_timeout);
     lines.say("max_connections", &limits.max_connections);
     lines.from("hashing", &server.hashing, "one for each core".to_owned());
     lines.say("hashing_waiting", &server.hashing_waiting);

@@ -50,11 +50,12 @@ pub(crate) fn read(source: &str, origin: &str, base: &Path) -> Result<Settings, 
         apis
     });
     drop(root);
-    let settings = Settings {
+    let mut settings = Settings {
         server: server.unwrap_or_default(),
         data: data.unwrap_or_else(|| PathBuf::from(DEFAULT_DATA)),
         apis: apis.unwrap_or_default(),
     };
+    settings.agree_on_tunnels();
     let result = document.finish(Some(settings));
     if foreign.is_empty() {
         return result;

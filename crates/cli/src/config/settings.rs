@@ -95,6 +95,15 @@ impl Overrides {
 }
 
 impl Settings {
+    /// Gives both ends of a tunnel one limit.
+    pub(crate) fn agree_on_tunnels(&mut self) {
+        let idle = self.server.limits.tunnel_idle_timeout;
+        let guards = self.apis.iter_mut().filter_map(|api| api.guard.as_mut());
+        for upstream in guards.filter_map(|guard| guard.upstream.as_mut()) {
+            upstream.settings.timeouts.tunnel_idle = idle;
+        }
+    }
+
     /// Puts what the command line says over what the file does.
     pub(crate) fn override_with(&mut self, over: &Overrides) {
         let server = &mut self.server;
@@ -157,6 +166,14 @@ pub(crate) struct UpstreamSection {
     pub(crate) settings: UpstreamSettings,
     /// The file of the authorities that may certify it; else the system's.
     pub(crate) ca: Option<PathBuf>,
+}
+
+impl ServerSection {
+    /// The certificates of all listeners.
+    pub(crate) fn certificates(&self) -> Vec<TlsSection> {
+        let all = [&self.tls, &self.admin_tls];
+        all.into_iter().flatten().cloned().collect()
+    }
 }
 
 impl Default for ServerSection {

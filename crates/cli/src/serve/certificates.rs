@@ -1,21 +1,32 @@
 //! Certificates that are renewed while the process runs: their files are looked
 //! at every few seconds, and read again when they changed.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use countersign_server::store::Store;
 use countersign_transport::Tls;
 
 use crate::config::TlsSection;
 
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+const A_DAY: Duration = Duration::from_secs(86_400);
 
-/// Reads certificates again for as long as it runs.
-pub(super) async fn watch(sections: Vec<TlsSection>) {
+/// Reads certificates again for as long as it runs, and warns once a day of one
+/// whose time is over.
+pub(super) async fn watch(sections: Vec<TlsSection>, clock: Store) {
     let mut ticks = tokio::time::interval(LOOK_EVERY);
+    let mut warned = None;
     while !sections.is_empty() {
         ticks.tick().await;
         for section in &sections {
             look(section, Tls::reload_if_changed);
+        }
+        let now = clock.now();
+        if warned.is_none_or(|last| last + A_DAY <= now) {
+            warned = Some(now);
+            let micros = u64::try_from(now.as_micros()).unwrap_or(0);
+            let now = SystemTime::UNIX_EPOCH + Duration::from_micros(micros);
+            sections.iter().for_each(|it| it.tls.warn_if_expired(now));
         }
     }
 }

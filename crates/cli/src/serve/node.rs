@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::data::DataDirectory;
-use super::listeners::{Answers, Listeners, bind, until, url};
+use super::listeners::{Answers, Listeners, bind, until};
 use super::opening::Opened;
 use super::ready::Ready;
 use super::reload::Reload;
@@ -44,26 +44,15 @@ pub(crate) async fn run(
     let opened = Opened::open(&directory, &server, settings.apis, args.demo).await?;
     let (admin_key, key_is_new) = directory.admin_key()?;
     let ready = Ready {
-        listen: url(&listeners.api, server.tls.is_some())?,
-        admin: url(&listeners.admin, server.admin_tls.is_some())?,
-        probes: listeners
-            .probes
-            .as_ref()
-            .map(|it| url(it, false))
-            .transpose()?,
-        admin_key: admin_key.clone(),
         key_is_new,
+        ..Ready::at(&listeners, &server, admin_key.clone())?
     };
     let (text, manifest) = ready.words(&directory, &opened)?;
     let probes_alone = listeners.probes.is_some();
     let (shared, loaded) = Shared::of(opened, &admin_key, metrics, probes_alone);
     let serving = shared.serving(loaded, &server.addresses);
     let serving = Arc::new(ArcSwap::from_pointee(serving));
-    let certificates: Vec<_> = [&server.tls, &server.admin_tls]
-        .into_iter()
-        .flatten()
-        .cloned()
-        .collect();
+    let certificates = server.certificates();
     let answers = Answers {
         serving: serving.clone(),
         probes: shared.probes(),
@@ -71,7 +60,10 @@ pub(crate) async fn run(
     };
     let aside = [
         tokio::spawn(prune(shared.clone())),
-        tokio::spawn(certificates::watch(certificates.clone())),
+        tokio::spawn(certificates::watch(
+            certificates.clone(),
+            shared.store.clone(),
+        )),
         tokio::spawn(reload.run(hangups, shared.clone(), serving, certificates)),
     ];
     let running = tokio::spawn(listeners.serve(server, answers, stop));
@@ -80,11 +72,7 @@ pub(crate) async fn run(
     output.document(&ready.document(&directory), &text)?;
     let ended = running.await.map_err(Failure::bug);
     aside.iter().for_each(|task| task.abort());
-    if let Err(unlent) = shared.allowances.give_back().await {
-        tracing::warn!(%unlent, "a part of some budgets is lost");
-    }
-    shared.store.close().await;
-    tracing::info!("stopped");
+    shared.close().await;
     drop(echo);
     ended
 }

@@ -5,7 +5,9 @@ use countersign_dialect::Secret;
 use serde_json::{Value, json};
 
 use super::data::DataDirectory;
+use super::listeners::{Listeners, url};
 use super::opening::Opened;
+use crate::config::ServerSection;
 use crate::exit::Failure;
 
 /// Where a node is and what opens its admin API.
@@ -23,6 +25,22 @@ pub(crate) struct Ready {
 }
 
 impl Ready {
+    /// Where these listeners are.
+    pub(super) fn at(
+        listeners: &Listeners,
+        server: &ServerSection,
+        admin_key: Secret,
+    ) -> Result<Self, Failure> {
+        let probes = listeners.probes.as_ref().map(|it| url(it, false));
+        Ok(Self {
+            listen: url(&listeners.api, server.tls.is_some())?,
+            admin: url(&listeners.admin, server.admin_tls.is_some())?,
+            probes: probes.transpose()?,
+            admin_key,
+            key_is_new: false,
+        })
+    }
+
     /// The text for people, and the text of `demo.json` if this is a demo.
     pub(crate) fn words(
         &self,

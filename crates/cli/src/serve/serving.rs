@@ -141,6 +141,15 @@ impl Shared {
         }
     }
 
+    /// Gives back what is lent, and closes the store.
+    pub(super) async fn close(self) {
+        if let Err(unlent) = self.allowances.give_back().await {
+            tracing::warn!(%unlent, "a part of some budgets is lost");
+        }
+        self.store.close().await;
+        tracing::info!("stopped");
+    }
+
     /// `/healthz`, `/readyz` and `/metrics`.
     pub(super) fn probes(&self) -> axum::Router {
         let (draining, metrics) = (self.draining.clone(), self.metrics.clone());

@@ -137,6 +137,7 @@ fn limits(table: &Table<'_>) -> Limits {
         write_timeout: span("write_timeout").unwrap_or(default.write_timeout),
         request_timeout: span("request_timeout").or(default.request_timeout),
         drain_timeout: span("drain_timeout").unwrap_or(default.drain_timeout),
+        tunnel_idle_timeout: span("tunnel_idle_timeout").unwrap_or(default.tunnel_idle_timeout),
         max_connections: number(table.get("max_connections"), 1, 1_000_000)
             .unwrap_or(default.max_connections),
         ..default
