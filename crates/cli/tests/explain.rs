@@ -533,3 +533,60 @@ async fn a_dry_run_says_what_the_guard_would_decide_and_spends_nothing() {
     assert_eq!(listed["causes"], json!([]), "a dry run is no refusal");
     assert!(!server.log().contains(token), "the token is not logged");
 }
+
+#[tokio::test]
+async fn a_dry_run_tells_what_is_left_of_a_budget() {
+    let server = Server::start(&configuration(upstream().await));
+    let partner = Partner::log_in(&server, "metered", "acme").await;
+    let token = partner.pair["access_token"].as_str().unwrap();
+    let path = "/metered/api/orders";
+    let dry = || {
+        let arguments = ["--token", "-", "--from", "127.0.0.1", "GET", path];
+        explain(&server, &arguments, &format!("{token}\n"))
+    };
+    let unused = dry();
+    assert!(unused.contains("2 requests; none was made"), "{unused}");
+    assert_eq!(partner.get(&server, path).await, 200);
+    for _ in 0..3 {
+        assert!(
+            dry().contains("1 of 2 requests are left"),
+            "it spends nothing"
+        );
+    }
+    assert_eq!(partner.get(&server, path).await, 200);
+    let spent = dry();
+    assert!(spent.contains("would be refused: budget_spent"), "{spent}");
+}
+
+#[tokio::test]
+async fn a_support_id_is_explained_in_words() {
+    let server = Server::start(&configuration(upstream().await));
+    let partner = Partner::log_in(&server, "pay", "acme").await;
+    let path = "/pay/auth/logout";
+    let bearer = partner.bearer();
+    let headers = [("authorization", bearer.as_str()), JSON[0]];
+    let logout = server.send("127.0.0.1", "POST", path, &headers, "{}").await;
+    assert_eq!(logout.status, 200, "{}", logout.text());
+    let late = server
+        .send("127.0.0.1", "GET", "/pay/api/orders", &headers, "")
+        .await;
+    let said = explain(&server, &[late.header("x-countersign-refusal")], "");
+    for words in [
+        "epoch_passed",
+        "401 bad_bearer",
+        "ended at ",
+        ": logout",
+        "log in again",
+    ] {
+        assert!(said.contains(words), "no {words:?} in\n{said}");
+    }
+    let (code, unknown) = server.operate(&["explain", "0123456789"]);
+    assert_eq!(code, Some(1), "{unknown}");
+    for words in [
+        &["explain"] as &[_],
+        &["explain", "GET", "/"],
+        &["explain", "--login", "a", "b"],
+    ] {
+        assert_eq!(server.operate(words).0, Some(64), "{words:?}");
+    }
+}

@@ -111,8 +111,9 @@ const fn words(reason: Reason) -> (&'static str, &'static str) {
             "Have the partner log in again.",
         ),
         Reason::EpochPassed => (
-            "The account ended everything that is older, and the token is.",
-            "Have the partner log in again.",
+            "All sessions of the account were ended after the token was given: by a logout, by a \
+             newer login, or by an operator.",
+            "Have the partner log in again; the session says how it ended.",
         ),
         Reason::SeedMismatch => (
             "The refresh token is not the session's, although its seal is good.",

@@ -144,6 +144,14 @@ impl Budgets {
         spent
     }
 
+    /// How many requests are left of a token that was used since the start.
+    /// Spends and asks for nothing.
+    pub(crate) fn left(&self, token: TokenId) -> Option<u32> {
+        let purses = self.0.purses.pin();
+        let holding = purses.get(&token)?.holding();
+        Some(holding.in_hand.saturating_add(holding.unlent))
+    }
+
     fn purse(&self, token: TokenId, limit: u32) -> Option<Arc<Purse>> {
         let purses = self.0.purses.pin();
         if let Some(purse) = purses.get(&token) {

@@ -97,6 +97,17 @@ impl Allowances {
         }
     }
 
+    /// The budget of the token that `permit` was given for, where it has one,
+    /// and how much of it is left, if the token was used since the start.
+    /// Nothing is used up.
+    pub fn budget_left(&self, api: &GuardedApi, permit: &Permit) -> Option<(u32, Option<u32>)> {
+        let caller = permit.caller()?;
+        let limit = self.limits(api, caller.account).budget?;
+        let token = caller.proof.token_id()?;
+        let left = self.budgets.as_ref().and_then(|it| it.left(token));
+        Some((limit, left))
+    }
+
     fn limits(&self, api: &GuardedApi, account: AccountId) -> Limits {
         let known = self.view.account(account);
         known.map_or(*api.limits(), |known| {

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use countersign_dialect::{Found, Presented, Refused};
 use countersign_domain::{ApiName, Kind, Operation, Reason, Timestamp};
-use countersign_gateway::{Access, Asked, GuardedApi, JudgedPath, View, authorize};
+use countersign_gateway::{
+    Access, Allowances, Asked, GuardedApi, JudgedPath, Permit, View, authorize,
+};
 use countersign_server::admin::{Bearer, Credential, DryRun, Judged, Step, Told};
 use countersign_server::api::Api;
 use countersign_token::{Diagnosis, KeyFate};
@@ -18,6 +20,7 @@ pub(super) struct DryRuns {
     pub(super) served: Arc<Vec<Served>>,
     pub(super) apis: Arc<BTreeMap<ApiName, Arc<Api>>>,
     pub(super) view: Arc<View>,
+    pub(super) allowances: Arc<Allowances>,
 }
 
 impl DryRuns {
@@ -93,8 +96,26 @@ impl DryRuns {
             },
             address: dry_run.from,
         };
-        if let Err(denied) = authorize(api, &self.view, &asked, now) {
-            judged.refused = Some(told(api, denied.reason, denied.detail.unwrap_or_default()));
+        match authorize(api, &self.view, &asked, now) {
+            Ok(permit) => self.look_at_budget(judged, api, &permit),
+            Err(denied) => {
+                judged.refused = Some(told(api, denied.reason, denied.detail.unwrap_or_default()));
+            }
+        }
+    }
+
+    fn look_at_budget(&self, judged: &mut Judged, api: &GuardedApi, permit: &Permit) {
+        let Some((limit, left)) = self.allowances.budget_left(api, permit) else {
+            return;
+        };
+        let words = match left {
+            None => format!("{limit} requests; none was made since the server was started"),
+            Some(left) => format!("{left} of {limit} requests are left"),
+        };
+        let spent = left == Some(0);
+        judged.steps.push(Step::new("budget", !spent, words));
+        if spent {
+            judged.refused = Some(told(api, Reason::BudgetSpent, String::new()));
         }
     }
 

@@ -109,6 +109,7 @@ impl Shared {
             served: served.clone(),
             apis: apis.clone(),
             view: self.view.clone(),
+            allowances: self.allowances.clone(),
         };
         let state = AdminState {
             store: self.store.clone(),
