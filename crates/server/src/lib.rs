@@ -9,6 +9,7 @@ pub mod keys;
 pub mod password;
 pub mod random;
 pub mod refusals;
+pub mod rewrap;
 pub mod seal;
 pub mod store;
 pub mod throttle;

@@ -231,7 +231,11 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let linked = fs::hard_link(&draft, path);
     fs::remove_file(&draft)?;
     linked?;
-    // The name must be as durable as the bytes.
+    sync_directory(path)
+}
+
+/// Makes the name of the file at `path` as durable as its bytes.
+pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
     let directory = path
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty());

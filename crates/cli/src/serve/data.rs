@@ -6,7 +6,9 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use countersign_dialect::Secret;
+use countersign_server::rewrap;
 use countersign_server::seal::MasterKey;
+use countersign_server::store::Store;
 
 use crate::exit::Failure;
 
@@ -76,8 +78,12 @@ impl DataDirectory {
     ///
     /// A store that is new in a directory that was in use (it has an admin key)
     /// was lost or cut to nothing: to begin anew would bury that.
-    pub(crate) fn master_key(&self, store_is_new: bool) -> Result<MasterKey, Failure> {
-        if store_is_new && self.admin_key_file().exists() {
+    pub(crate) async fn master_key(&self, store: &Store) -> Result<MasterKey, Failure> {
+        let path = self.master_key_file();
+        if store.has_master().await.map_err(Failure::unavailable)? {
+            return rewrap::settle(&path, store).await.map_err(Failure::usage);
+        }
+        if self.admin_key_file().exists() {
             return Err(Failure::usage(format!(
                 "{0} was in use, and its store is gone or empty: restore {1} from a backup, or \
                  name another directory with --data",
@@ -85,13 +91,15 @@ impl DataDirectory {
                 self.store().display()
             )));
         }
-        let path = self.0.join("master.key");
-        let key = if store_is_new {
-            MasterKey::open_or_create(&path)
-        } else {
-            MasterKey::open(&path)
-        };
-        key.map_err(Failure::usage)
+        let master = MasterKey::open_or_create(&path).map_err(Failure::usage)?;
+        let checked = store.check_master(&master).await;
+        checked.map_err(Failure::usage)?;
+        Ok(master)
+    }
+
+    /// Where the master key is.
+    pub(crate) fn master_key_file(&self) -> PathBuf {
+        self.0.join("master.key")
     }
 
     /// Where the admin key is.

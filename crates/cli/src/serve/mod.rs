@@ -1,7 +1,7 @@
 //! `countersign serve`: the issuer, the guard and the admin API in one process.
 
 mod certificates;
-mod data;
+pub(crate) mod data;
 mod demo;
 mod dry_run;
 mod echo;

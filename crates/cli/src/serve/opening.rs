@@ -80,10 +80,7 @@ async fn open_store(
         }
     })
     .map_err(|error| Failure::usage(error.to_string()))?;
-    let is_new = !store.has_master().await.map_err(Failure::unavailable)?;
-    let master = directory.master_key(is_new)?;
-    let checked = store.check_master(&master).await;
-    checked.map_err(|error| Failure::usage(error.to_string()))?;
+    let master = directory.master_key(&store).await?;
     Ok((store, master))
 }
 

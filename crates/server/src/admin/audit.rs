@@ -36,7 +36,7 @@ pub(super) async fn list(
     parameters: Parameters,
 ) -> Result<Json<Page<EntryView, u64>>, Problem> {
     let (filter, after, limit) = parameters.read(|query| {
-        let after = query.number("after", 0..=u64::MAX >> 1);
+        let after = query.number("after", 1..=u64::MAX >> 1);
         Some((filter(query, &admin, &operator), after, limit(query)))
     })?;
     let found = admin.store.audit_entries(filter, after, limit + 1).await?;

@@ -21,7 +21,7 @@ use super::body::Body;
 use super::key::Operator;
 use super::problem::Problem;
 use crate::seal::{MasterKey, SealError};
-use crate::store::{Made, Once};
+use crate::store::{Made, Once, reply_context};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
@@ -132,7 +132,7 @@ impl Asked {
                     reply: reply(made),
                 };
                 let plain = serde_json::to_vec(&kept).map_err(|_| SealError::NotSealed)?;
-                master.seal(&context(&place.0, &place.1), &plain)
+                master.seal(&reply_context(&place.0, &place.1), &plain)
             }),
         })
     }
@@ -154,7 +154,7 @@ impl Asked {
         let key = self.key.as_deref().unwrap_or_default();
         let opened = self
             .master
-            .open_sealed(&context(&self.operator, key), sealed);
+            .open_sealed(&reply_context(&self.operator, key), sealed);
         let kept = opened
             .ok()
             .and_then(|plain| serde_json::from_slice::<Kept>(&plain).ok());
@@ -167,11 +167,6 @@ impl Asked {
         headers.insert(REPLAYED, HeaderValue::from_static("true"));
         Ok(response)
     }
-}
-
-/// The place that a kept reply is sealed for.
-pub(crate) fn context<'a>(operator: &'a str, key: &'a str) -> [&'a str; 3] {
-    ["remembered reply", operator, key]
 }
 
 fn reused() -> Problem {

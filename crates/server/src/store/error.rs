@@ -151,3 +151,17 @@ pub enum MasterError {
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
 }
+
+/// Why nothing was sealed anew. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RewrapError {
+    /// A record does not open under the master key.
+    #[error("the sealed record {0:?} does not open: restore the store from a backup")]
+    NotOpened(String),
+    /// A record could not be sealed.
+    #[error("the new master key could not be used")]
+    NotSealed,
+    /// The store did not answer.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}

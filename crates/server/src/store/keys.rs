@@ -15,8 +15,10 @@ use super::work::{Audit, Work};
 use super::{Store, row};
 use crate::seal::MasterKey;
 
-const CHECK_CONTEXT: [&str; 2] = ["store", "master check"];
-const CHECK_VALUE: &[u8] = b"countersign";
+/// What the master check is sealed for.
+pub(super) const CHECK_CONTEXT: [&str; 2] = ["store", "master check"];
+/// What it holds.
+pub(super) const CHECK_VALUE: &[u8] = b"countersign";
 
 impl Store {
     /// Whether a master key was ever checked here. If so, a missing master key

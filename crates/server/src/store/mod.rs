@@ -26,6 +26,7 @@ mod reader;
 mod record;
 mod remembered;
 mod revoking;
+mod rewrap;
 mod rotation;
 mod row;
 mod sessions;
@@ -51,10 +52,12 @@ use self::writer::{Commands, Notify, Queue, Writer};
 use crate::clock::Clock;
 
 pub use error::{
-    AdminKeyError, CreateError, KeyError, MasterError, OpenError, SessionError, Unavailable,
+    AdminKeyError, CreateError, KeyError, MasterError, OpenError, RewrapError, SessionError,
+    Unavailable,
 };
 pub use leases::{Lease, Leased};
 pub use networks::Candidate;
+pub(crate) use record::reply_context;
 pub use record::{
     AccountFilter, AccountUpdate, Actor, AuditEntry, AuditFilter, EndedOfApi, Made, NewAccount,
     NewCredential, Once, Order, Purpose, Refreshed, SealedKey, Stats, StoredAdminKey, Succession,

@@ -327,6 +327,11 @@ pub struct Once<T> {
     pub reply: Box<dyn Fn(&T) -> Result<Vec<u8>, SealError> + Send>,
 }
 
+/// The place that a kept reply is sealed for.
+pub(crate) fn reply_context<'a>(operator: &'a str, key: &'a str) -> [&'a str; 3] {
+    ["remembered reply", operator, key]
+}
+
 /// What became of a creation that happens once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Made<T> {

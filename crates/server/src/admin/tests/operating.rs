@@ -149,6 +149,7 @@ async fn the_audit_log_is_read_by_what_it_is_about() {
         "since=x",
         "account=0",
         "api=nope",
+        "after=0",
         "x=1",
     ] {
         let reply = server.get(&format!("{AUDIT}?{query}")).await;
