@@ -11,7 +11,10 @@ use crate::completion::CompletionArgs;
 use crate::config::ConfigCommand;
 use crate::dialect::DialectCommand;
 use crate::exit::{self, Failure};
-use crate::operator::{AccountArgs, CredentialArgs, ExplainArgs, SessionArgs};
+use crate::operator::{
+    AccountArgs, AdminKeyArgs, ApiArgs, AuditArgs, CredentialArgs, ExplainArgs, KeyArgs,
+    SessionArgs,
+};
 use crate::output::Output;
 use crate::serve::ServeArgs;
 
@@ -49,6 +52,14 @@ pub(crate) enum Command {
     Session(SessionArgs),
     /// Explain why a partner is refused
     Explain(ExplainArgs),
+    /// Apis: what is served
+    Api(ApiArgs),
+    /// Keys: what signs the tokens of an api, and the master key
+    Key(KeyArgs),
+    /// Admin keys: who may operate the server
+    AdminKey(AdminKeyArgs),
+    /// The audit log: who changed what, and when
+    Audit(AuditArgs),
     /// Dialects: wire formats, as files
     #[command(subcommand)]
     Dialect(DialectCommand),

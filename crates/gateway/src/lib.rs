@@ -48,7 +48,7 @@ pub use site::{Site, SiteFault};
 pub use spend::Allowances;
 pub use upstream::{
     HealthCheck, Roots, RootsFault, Standing, Timeouts, Upstream, UpstreamFault, UpstreamSettings,
-    UpstreamUrl, UpstreamUrlFault,
+    UpstreamUrl, UpstreamUrlFault, client_config,
 };
 pub use uses::Uses;
 pub use view::View;

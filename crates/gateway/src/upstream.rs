@@ -28,7 +28,7 @@ use self::connect::{Connector, H2, HTTP_1_1, Tls, TooSlow};
 use self::health::{Checking, Health};
 pub use self::health::{HealthCheck, Standing};
 use self::trust::Distrust;
-pub use self::trust::{Roots, RootsFault};
+pub use self::trust::{Roots, RootsFault, client_config};
 pub use self::url::{UpstreamUrl, UpstreamUrlFault};
 use crate::body::Upload;
 use crate::permit::Denied;

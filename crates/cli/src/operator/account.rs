@@ -41,6 +41,7 @@ pub(super) enum AccountCommand {
   countersign account create --api mypopup --login acme
   countersign account create --api mypopup --login acme --allow 192.0.2.0/24 --allow ::1
   countersign account create --api apirone --login-prefix btc
+  countersign account create --api mypopup --login acme --budget 40 --scope payout:write
   pass show acme | countersign account create --api mypopup --login acme --secret-file -")]
     Create(CreateArgs),
     /// Disable an account: ends its sessions, and it cannot log in
@@ -69,6 +70,20 @@ pub(super) enum AccountCommand {
         #[arg(long, conflicts_with = "networks")]
         everywhere: bool,
     },
+    /// Change what an account may do otherwise than its api says
+    #[command(after_help = "Examples:
+  countersign account limits acme --budget 40 --sessions 5
+  countersign account limits acme --budget default
+  countersign account limits acme --default")]
+    Limits {
+        /// Its id, or a login of it
+        account: String,
+        #[command(flatten)]
+        limits: LimitArgs,
+        /// The api's for everything that is not given
+        #[arg(long)]
+        default: bool,
+    },
     /// Delete an account with its credentials and sessions
     #[command(after_help = "Example:\n  countersign account delete acme --yes")]
     Delete {
@@ -78,6 +93,54 @@ pub(super) enum AccountCommand {
         #[arg(long)]
         yes: bool,
     },
+}
+
+/// Each a number, or `default` for the api's.
+#[derive(Debug, clap::Args)]
+pub(super) struct LimitArgs {
+    /// Guarded requests that one access token may make
+    #[arg(long, value_name = "N", value_parser = limit)]
+    budget: Option<Limit>,
+    /// Sessions that live at once
+    #[arg(long, value_name = "N", value_parser = limit)]
+    sessions: Option<Limit>,
+    /// Logins and refreshes a minute
+    #[arg(long, value_name = "N", value_parser = limit)]
+    mints_per_minute: Option<Limit>,
+    /// Guarded requests a second
+    #[arg(long, value_name = "N", value_parser = limit)]
+    requests_per_second: Option<Limit>,
+}
+
+/// A number, or the api's.
+type Limit = Value;
+
+fn limit(text: &str) -> Result<Limit, String> {
+    match text.parse::<u32>() {
+        Ok(number) if number > 0 => Ok(number.into()),
+        _ if text == "default" => Ok(Value::Null),
+        _ => Err("write a whole number from 1, or default for the api's".to_owned()),
+    }
+}
+
+impl LimitArgs {
+    /// These over `before`; `None` if none is given.
+    fn over(&self, mut before: Value) -> Option<Value> {
+        let given = [
+            ("budget", &self.budget),
+            ("sessions", &self.sessions),
+            ("mints_per_minute", &self.mints_per_minute),
+            ("requests_per_second", &self.requests_per_second),
+        ];
+        let mut any = false;
+        for (name, limit) in given {
+            if let Some(limit) = limit {
+                before[name] = limit.clone();
+                any = true;
+            }
+        }
+        any.then_some(before)
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -116,6 +179,11 @@ pub(super) struct CreateArgs {
     /// A network that it may call from; all if none is given
     #[arg(long, value_name = "NETWORK")]
     allow: Vec<String>,
+    /// A scope of its first credential
+    #[arg(long, value_name = "SCOPE")]
+    scope: Vec<String>,
+    #[command(flatten)]
+    limits: LimitArgs,
     /// Create it disabled
     #[arg(long)]
     disabled: bool,
@@ -142,6 +210,11 @@ pub(super) fn run(
         AccountCommand::Allow {
             account, networks, ..
         } => change(account, &json!({ "allow": networks }), admin, output),
+        AccountCommand::Limits {
+            account,
+            limits,
+            default,
+        } => change_limits(account, limits, *default, admin, output),
         AccountCommand::Delete { account, yes } => delete(account, *yes, admin, output),
     }
 }
@@ -172,6 +245,11 @@ fn create(args: &CreateArgs, admin: &Admin, output: &mut Output) -> Result<(), F
         ("secret", secret.map(|it| json!(it.expose()))),
         ("id", args.id.map(Value::from)),
         ("allow", Some(json!(args.allow))),
+        (
+            "scopes",
+            (!args.scope.is_empty()).then(|| json!(args.scope)),
+        ),
+        ("limits", args.limits.over(json!({}))),
         ("state", args.disabled.then(|| json!("disabled"))),
     ]);
     reply::created("The account", &admin.post("/accounts", &body)?, output)
@@ -180,6 +258,26 @@ fn create(args: &CreateArgs, admin: &Admin, output: &mut Output) -> Result<(), F
 fn change(account: &str, body: &Value, admin: &Admin, output: &mut Output) -> Result<(), Failure> {
     let path = reply::account_path(admin, account)?;
     reply::one(&admin.patch(&path, body)?, output)
+}
+
+fn change_limits(
+    account: &str,
+    limits: &LimitArgs,
+    default: bool,
+    admin: &Admin,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let path = reply::account_path(admin, account)?;
+    let before = match default {
+        true => json!({}),
+        false => admin.get(&path)?["limits"].take(),
+    };
+    let limits = match limits.over(before) {
+        Some(limits) => limits,
+        None if default => json!({}),
+        None => return Err(Failure::usage("name a limit to change, or --default")),
+    };
+    reply::one(&admin.patch(&path, &json!({ "limits": limits }))?, output)
 }
 
 fn delete(account: &str, yes: bool, admin: &Admin, output: &mut Output) -> Result<(), Failure> {

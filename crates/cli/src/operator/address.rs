@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use countersign_dialect::Secret;
+use countersign_gateway::Roots;
 use http::Uri;
 
 use crate::exit::Failure;
@@ -22,7 +23,8 @@ pub(crate) struct ServerArgs {
 /// The help that all operator commands share.
 pub(crate) const FINDING: &str = "\
 The server is found by COUNTERSIGN_ADMIN_URL and COUNTERSIGN_ADMIN_KEY_FILE, or by the files
-admin.url and admin.key in its data directory.";
+admin.url and admin.key in its data directory. Over https its certificate must be of an authority
+of the system, or of the PEM file COUNTERSIGN_ADMIN_CA_FILE.";
 
 /// An admin API that can be asked.
 #[derive(Debug)]
@@ -35,6 +37,8 @@ pub(crate) struct Address {
     pub(crate) key: Secret,
     /// The file it came from.
     pub(crate) key_file: PathBuf,
+    /// Whose certificates are believed, over https.
+    pub(crate) roots: Roots,
 }
 
 const DEFAULT_DATA: &str = "countersign-data";
@@ -42,7 +46,7 @@ const DEFAULT_DATA: &str = "countersign-data";
 impl ServerArgs {
     /// Finds URL and key.
     pub(crate) fn address(&self) -> Result<Address, Failure> {
-        let data = self.data.as_deref().unwrap_or(Path::new(DEFAULT_DATA));
+        let data = self.directory();
         let (url, source) = match self.variable("COUNTERSIGN_ADMIN_URL")? {
             Some(url) => (url, "COUNTERSIGN_ADMIN_URL".to_owned()),
             None => published(data)?,
@@ -56,7 +60,13 @@ impl ServerArgs {
             source,
             key: key(&key_file)?,
             key_file,
+            roots: roots()?,
         })
+    }
+
+    /// The data directory.
+    pub(crate) fn directory(&self) -> &Path {
+        self.data.as_deref().unwrap_or(Path::new(DEFAULT_DATA))
     }
 
     /// A variable, unless the command line names a data directory.
@@ -105,19 +115,22 @@ fn check_url(text: &str, source: &str) -> Result<String, Failure> {
         return wrong("is no URL");
     };
     match (uri.scheme_str(), uri.host()) {
-        (Some("https"), _) => wrong(
-            "is an https URL, which this command does not speak yet: run it on the server's \
-             machine, or through a tunnel to its loopback address",
+        (Some("http"), Some(host)) if !is_loopback(host) => wrong(
+            "is not on this machine, and plain HTTP would show the admin key on the way: write \
+             https, or use a tunnel to its loopback address",
         ),
-        (Some("http"), Some(host)) if is_loopback(host) => {
-            Ok(text.trim().trim_end_matches('/').to_owned())
-        }
-        (Some("http"), Some(_)) => wrong(
-            "is not on this machine, and plain HTTP would show the admin key on the way: use a \
-             tunnel to its loopback address",
-        ),
-        _ => wrong("is no http URL; write http://127.0.0.1:8081"),
+        (Some("http" | "https"), Some(_)) => Ok(text.trim().trim_end_matches('/').to_owned()),
+        _ => wrong("is no http or https URL; write http://127.0.0.1:8081"),
     }
+}
+
+fn roots() -> Result<Roots, Failure> {
+    let Some(file) = environment("COUNTERSIGN_ADMIN_CA_FILE")? else {
+        return Ok(Roots::System);
+    };
+    let file = PathBuf::from(file);
+    let pem = fs::read(&file).map_err(|error| unreadable(&file, &error))?;
+    Ok(Roots::Pem(pem))
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -163,6 +176,8 @@ mod tests {
             "http://localhost:1",
             "http://[::1]:8081",
             " http://127.9.9.9\n",
+            "https://127.0.0.1",
+            "https://admin.example.com:8443/",
         ] {
             let url = check_url(good, "test").unwrap();
             assert!(!url.ends_with('/') && url == url.trim(), "{url:?}");
@@ -170,7 +185,7 @@ mod tests {
         for bad in [
             "",
             "127.0.0.1:8081",
-            "https://127.0.0.1",
+            "https://",
             "http://192.0.2.1:8081",
             "http://localhost.example.com",
             "http://127.0.0.1.example.com",

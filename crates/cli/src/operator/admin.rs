@@ -3,21 +3,18 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use countersign_server::random::random;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 
 use super::address::{Address, ServerArgs};
+use super::connection::connect;
 use crate::exit::Failure;
 use crate::table::printable;
 
-/// How long a connection may take.
-const CONNECT: Duration = Duration::from_secs(5);
 /// How long an answer may take.
 const ANSWER: Duration = Duration::from_secs(30);
 /// The largest answer that is read.
@@ -26,83 +23,117 @@ const MAX_ANSWER: usize = 16 * 1024 * 1024;
 /// The admin API of a server.
 pub(crate) struct Admin {
     address: Address,
-    client: Client<HttpConnector, Full<Bytes>>,
     runtime: Runtime,
+}
+
+/// A request, as often as it has to be sent.
+struct Asked<'a> {
+    method: Method,
+    path: &'a str,
+    body: Option<&'a Value>,
+    /// With which it happens once, however often it is sent.
+    once: Option<String>,
 }
 
 impl Admin {
     /// The server that the command line, the environment or the data directory
     /// names.
     pub(crate) fn find(server: &ServerArgs) -> Result<Self, Failure> {
-        let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(CONNECT));
         let runtime = Builder::new_current_thread().enable_all().build();
         Ok(Self {
             address: server.address()?,
-            client: Client::builder(TokioExecutor::new()).build(connector),
             runtime: runtime.map_err(Failure::failed)?,
         })
     }
 
     /// What is at a path, such as `/accounts`.
     pub(crate) fn get(&self, path: &str) -> Result<Value, Failure> {
-        self.ask(&Method::GET, path, None)
+        self.ask(Method::GET, path, None)
     }
 
-    /// Creates something under a path.
+    /// Creates something under a path, once: if the connection is lost before
+    /// the answer is there, the request is sent again.
     pub(crate) fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
-        self.ask(&Method::POST, path, Some(body))
+        let once = random::<16>().map_err(Failure::failed)?;
+        self.send(&Asked {
+            method: Method::POST,
+            path,
+            body: Some(body),
+            once: Some(hex::encode(once)),
+        })
     }
 
     /// Changes what is at a path.
     pub(crate) fn patch(&self, path: &str, body: &Value) -> Result<Value, Failure> {
-        self.ask(&Method::PATCH, path, Some(body))
+        self.ask(Method::PATCH, path, Some(body))
     }
 
     /// Deletes or ends what is at a path; null if the answer is empty.
     pub(crate) fn delete(&self, path: &str) -> Result<Value, Failure> {
-        self.ask(&Method::DELETE, path, None)
+        self.ask(Method::DELETE, path, None)
     }
 
-    fn ask(&self, method: &Method, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
-        let request = self.request(method, path, body)?;
+    fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
+        self.send(&Asked {
+            method,
+            path,
+            body,
+            once: None,
+        })
+    }
+
+    fn send(&self, asked: &Asked<'_>) -> Result<Value, Failure> {
         let exchange = async {
-            let response = self.client.request(request).await;
-            let response = response.map_err(|error| self.unreachable(&reason(&error)))?;
-            let (parts, body) = response.into_parts();
-            let body = Limited::new(body, MAX_ANSWER).collect().await;
-            let body = body.map_err(|error| self.unreachable(&error.to_string()))?;
-            Ok(Response::from_parts(parts, body.to_bytes()))
+            match self.exchange(asked).await {
+                Err(Lost::Broken(_)) if asked.once.is_some() => self.exchange(asked).await,
+                other => other,
+            }
         };
         let response = self
             .runtime
             .block_on(async { tokio::time::timeout(ANSWER, exchange).await });
-        let response = response.map_err(|_| self.unreachable("it does not answer in time"))??;
+        let response = response.map_err(|_| self.unreachable("it does not answer in time"))?;
+        let response = response.map_err(|lost| match lost {
+            Lost::NotAsked(failure) => failure,
+            Lost::Unreached(error) | Lost::Broken(error) => self.unreachable(&reason(&*error)),
+        })?;
         self.understand(&response)
     }
 
-    fn request(
-        &self,
-        method: &Method,
-        path: &str,
-        body: Option<&Value>,
-    ) -> Result<Request<Full<Bytes>>, Failure> {
-        let uri = format!("{}/admin/v1{path}", self.address.url);
+    async fn exchange(&self, asked: &Asked<'_>) -> Result<Response<Bytes>, Lost> {
+        let (uri, request) = self.request(asked).map_err(Lost::NotAsked)?;
+        let connected = connect(&self.address, &uri).await;
+        let mut sender = connected.map_err(|error| Lost::Unreached(error.into()))?;
+        let response = sender.send_request(request).await;
+        let response = response.map_err(|error| Lost::Broken(error.into()))?;
+        let (parts, body) = response.into_parts();
+        let body = Limited::new(body, MAX_ANSWER).collect().await;
+        let body = body.map_err(Lost::Broken)?;
+        Ok(Response::from_parts(parts, body.to_bytes()))
+    }
+
+    fn request(&self, asked: &Asked<'_>) -> Result<(Uri, Request<Full<Bytes>>), Failure> {
+        let uri = format!("{}/admin/v1{}", self.address.url, asked.path);
         let uri: Uri = uri.parse().map_err(Failure::bug)?;
         let bearer = format!("Bearer {}", self.address.key.expose());
         let mut bearer = HeaderValue::from_str(&bearer).map_err(Failure::bug)?;
         bearer.set_sensitive(true);
+        let target = uri.path_and_query().map_or("/", |it| it.as_str());
+        let host = uri.authority().map_or("", |it| it.as_str());
         let mut request = Request::builder()
-            .method(method)
-            .uri(uri)
+            .method(&asked.method)
+            .uri(target)
+            .header(HOST, host)
             .header(AUTHORIZATION, bearer);
-        if body.is_some() {
+        if asked.body.is_some() {
             request = request.header(CONTENT_TYPE, "application/json");
         }
-        let body = body.map(Value::to_string).unwrap_or_default();
-        request
-            .body(Full::new(Bytes::from(body)))
-            .map_err(Failure::bug)
+        if let Some(once) = &asked.once {
+            request = request.header("idempotency-key", once);
+        }
+        let body = asked.body.map(Value::to_string).unwrap_or_default();
+        let request = request.body(Full::new(Bytes::from(body)));
+        Ok((uri, request.map_err(Failure::bug)?))
     }
 
     fn understand(&self, response: &Response<Bytes>) -> Result<Value, Failure> {
@@ -146,8 +177,18 @@ impl Admin {
     }
 }
 
+/// Why there is no answer.
+enum Lost {
+    /// There was no request to send.
+    NotAsked(Failure),
+    /// No connection was made.
+    Unreached(Box<dyn std::error::Error + Send + Sync>),
+    /// The connection broke off; the server may have done it.
+    Broken(Box<dyn std::error::Error + Send + Sync>),
+}
+
 /// The innermost cause: the outer ones only say that a request failed.
-fn reason(error: &dyn std::error::Error) -> String {
+fn reason(error: &(dyn std::error::Error + 'static)) -> String {
     let mut cause = error;
     while let Some(inner) = cause.source() {
         cause = inner;

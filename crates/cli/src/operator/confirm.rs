@@ -1,4 +1,4 @@
-//! Asking before something is deleted.
+//! Asking before something is done that cannot be undone.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -11,9 +11,7 @@ pub(crate) fn confirm(question: &str, yes: bool) -> Result<(), Failure> {
         return Ok(());
     }
     if !io::stdin().is_terminal() {
-        return Err(Failure::usage(
-            "deleting needs --yes where nobody can be asked",
-        ));
+        return Err(Failure::usage("this needs --yes where nobody can be asked"));
     }
     // The question goes beside the output, so that it can be seen where the
     // output is redirected.
@@ -24,6 +22,6 @@ pub(crate) fn confirm(question: &str, yes: bool) -> Result<(), Failure> {
         .map_err(Failure::failed)?;
     match answer.trim().to_ascii_lowercase().as_str() {
         "y" | "yes" => Ok(()),
-        _ => Err(Failure::failed("nothing was deleted")),
+        _ => Err(Failure::failed("nothing was done")),
     }
 }

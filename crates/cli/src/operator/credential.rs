@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::address::{FINDING, ServerArgs};
 use super::admin::Admin;
@@ -42,6 +42,20 @@ pub(super) enum CredentialCommand {
     /// Enable a credential again
     #[command(after_help = "Example:\n  countersign credential enable acme 3")]
     Enable(Which),
+    /// Replace the scopes of a credential
+    #[command(after_help = "Examples:
+  countersign credential scopes acme 3 payout:write read
+  countersign credential scopes acme 3 --none")]
+    Scopes {
+        #[command(flatten)]
+        which: Which,
+        /// The scopes
+        #[arg(value_name = "SCOPE", required_unless_present = "none")]
+        scopes: Vec<String>,
+        /// Take all away
+        #[arg(long, conflicts_with = "scopes")]
+        none: bool,
+    },
     /// Delete a credential and end the sessions that it opened
     #[command(after_help = "Example:\n  countersign credential delete acme 3 --yes")]
     Delete {
@@ -66,6 +80,9 @@ pub(super) struct CreateArgs {
     /// Take the secret from this file, or from standard input for `-`; generated if not given
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
+    /// A scope that it has, as routes ask for it
+    #[arg(long, value_name = "SCOPE")]
+    scope: Vec<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -91,8 +108,15 @@ pub(super) fn run(
     match command {
         CredentialCommand::List { account } => list(account, admin, output),
         CredentialCommand::Create(args) => create(args, admin, output),
-        CredentialCommand::Disable(which) => change(which, "disabled", admin, output),
-        CredentialCommand::Enable(which) => change(which, "active", admin, output),
+        CredentialCommand::Disable(which) => {
+            change(which, &json!({ "state": "disabled" }), admin, output)
+        }
+        CredentialCommand::Enable(which) => {
+            change(which, &json!({ "state": "active" }), admin, output)
+        }
+        CredentialCommand::Scopes { which, scopes, .. } => {
+            change(which, &json!({ "scopes": scopes }), admin, output)
+        }
         CredentialCommand::Delete { which, yes } => delete(which, *yes, admin, output),
     }
 }
@@ -100,8 +124,8 @@ pub(super) fn run(
 fn list(account: &str, admin: &Admin, output: &mut Output) -> Result<(), Failure> {
     let path = reply::account_path(admin, account)?;
     let page = admin.get(&format!("{path}/credentials"))?;
-    let columns = ["ID", "LOGIN", "KIND", "STATE", "CREATED"];
-    let names = ["id", "login", "kind", "state", "created_at"];
+    let columns = ["ID", "LOGIN", "KIND", "STATE", "SCOPES", "CREATED"];
+    let names = ["id", "login", "kind", "state", "scopes", "created_at"];
     reply::page(&page, columns, names, output)
 }
 
@@ -116,14 +140,18 @@ fn create(args: &CreateArgs, admin: &Admin, output: &mut Output) -> Result<(), F
             args.login_prefix.as_ref().map(|it| json!(it)),
         ),
         ("secret", secret.map(|it| json!(it.expose()))),
+        (
+            "scopes",
+            (!args.scope.is_empty()).then(|| json!(args.scope)),
+        ),
     ]);
     let created = admin.post(&format!("{path}/credentials"), &body)?;
     reply::created("The credential", &created, output)
 }
 
-fn change(which: &Which, state: &str, admin: &Admin, output: &mut Output) -> Result<(), Failure> {
+fn change(which: &Which, body: &Value, admin: &Admin, output: &mut Output) -> Result<(), Failure> {
     let path = which.path(admin)?;
-    reply::one(&admin.patch(&path, &json!({ "state": state }))?, output)
+    reply::one(&admin.patch(&path, body)?, output)
 }
 
 fn delete(which: &Which, yes: bool, admin: &Admin, output: &mut Output) -> Result<(), Failure> {

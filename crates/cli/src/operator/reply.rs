@@ -15,18 +15,22 @@ pub(crate) fn page<const N: usize>(
     names: [&str; N],
     output: &mut Output,
 ) -> Result<(), Failure> {
-    let mut table = Table::new(columns);
-    let items = reply["items"].as_array().map_or(&[][..], Vec::as_slice);
-    for item in items {
-        let cells = names.map(|name| cell(&item[name]));
-        table.row(cells.each_ref().map(String::as_str));
-    }
-    output.document(reply, &table.text())?;
+    output.document(reply, &table(&reply["items"], columns, names))?;
     if !reply["next"].is_null() {
         let next = cell(&reply["next"]);
         output.aside(&format!("There are more: go on with --after {next}"));
     }
     Ok(())
+}
+
+/// The members `names` of each of `items` under `columns`.
+pub(crate) fn table<const N: usize>(items: &Value, columns: [&str; N], names: [&str; N]) -> String {
+    let mut table = Table::new(columns);
+    for item in items.as_array().map_or(&[][..], Vec::as_slice) {
+        let cells = names.map(|name| member(name, &item[name]));
+        table.row(cells.each_ref().map(String::as_str));
+    }
+    table.text()
 }
 
 /// Prints one thing, a line for each of its members.
@@ -109,7 +113,9 @@ pub(crate) fn body(members: Vec<(&str, Option<Value>)>) -> Value {
 }
 
 /// The members that people look for first, in their order.
-const FIRST: [&str; 9] = [
+const FIRST: [&str; 11] = [
+    "kid",
+    "name",
     "id",
     "api",
     "account",
@@ -128,9 +134,18 @@ fn lines(reply: &Value) -> String {
     members.sort_by_key(|(name, _)| rank(name).unwrap_or(FIRST.len()));
     let mut table = Table::headless();
     for (name, value) in members {
-        table.row([name, &cell(value)]);
+        table.row([name, &member(name, value)]);
     }
     table.text()
+}
+
+/// A member for people. What an empty list or null means depends on which.
+fn member(name: &str, value: &Value) -> String {
+    match (name, value) {
+        ("scopes", Value::Array(scopes)) if scopes.is_empty() => "none".to_owned(),
+        ("apis", Value::Null) => "all".to_owned(),
+        _ => cell(value),
+    }
 }
 
 /// A value for people: text without quotes, lists and objects in one line.

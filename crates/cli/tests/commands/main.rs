@@ -10,6 +10,8 @@
 mod dialects;
 mod finding;
 mod line;
+mod once;
+mod operating;
 mod operator;
 mod run;
 mod server;

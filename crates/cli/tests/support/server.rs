@@ -91,6 +91,15 @@ impl Server {
         Self::run(directory, &[])
     }
 
+    /// Asks it to stop, does something with its directory, and starts it again.
+    pub(crate) fn restart_after(mut self, meanwhile: impl FnOnce(&std::path::Path)) -> Self {
+        self.signal("TERM");
+        assert!(self.child.wait().unwrap().success());
+        let directory = std::mem::replace(&mut self.directory, tempfile::tempdir().unwrap());
+        meanwhile(directory.path());
+        Self::run(directory, &[])
+    }
+
     /// Asks it to stop, waits for it, and gives its exit code and whole log.
     pub(crate) fn stop(self) -> (Option<i32>, String) {
         self.signal("TERM");

@@ -53,10 +53,7 @@ pub(crate) enum Distrust {
 }
 
 /// The client's side of TLS, which offers these protocols (RFC 7301).
-pub(crate) fn client_config(
-    roots: &Roots,
-    protocols: &[&[u8]],
-) -> Result<Arc<ClientConfig>, RootsFault> {
+pub fn client_config(roots: &Roots, protocols: &[&[u8]]) -> Result<Arc<ClientConfig>, RootsFault> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let versions =
         ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();

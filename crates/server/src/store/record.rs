@@ -324,8 +324,11 @@ pub struct Once<T> {
     /// How long the reply is kept.
     pub keep_for: Duration,
     /// Seals the reply to what was made.
-    pub reply: Box<dyn Fn(&T) -> Result<Vec<u8>, SealError> + Send>,
+    pub reply: SealReply<T>,
 }
+
+/// Seals the reply to what was made.
+type SealReply<T> = Box<dyn Fn(&T) -> Result<Vec<u8>, SealError> + Send>;
 
 /// The place that a kept reply is sealed for.
 pub(crate) fn reply_context<'a>(operator: &'a str, key: &'a str) -> [&'a str; 3] {

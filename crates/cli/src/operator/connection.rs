@@ -1,0 +1,57 @@
+//! One connection to the admin API: plain to this machine, TLS to any.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use countersign_gateway::client_config;
+use http::Uri;
+use http_body_util::Full;
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use super::address::Address;
+
+/// How long a connection may take.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// What requests are sent through.
+pub(super) type Sender = SendRequest<Full<Bytes>>;
+
+/// Connects to the server.
+pub(super) async fn connect(address: &Address, uri: &Uri) -> io::Result<Sender> {
+    let connected = tokio::time::timeout(CONNECT, reach(address, uri)).await;
+    connected.map_err(|_| io::Error::other("no connection in time"))?
+}
+
+async fn reach(address: &Address, uri: &Uri) -> io::Result<Sender> {
+    let host = uri.host().unwrap_or_default();
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let secured = uri.scheme_str() == Some("https");
+    let port = uri.port_u16().unwrap_or(if secured { 443 } else { 80 });
+    let stream = TcpStream::connect((bare, port)).await?;
+    if !secured {
+        return speak(stream).await;
+    }
+    let config = client_config(&address.roots, &[b"http/1.1"]).map_err(io::Error::other)?;
+    let name = ServerName::try_from(bare.to_owned()).map_err(io::Error::other)?;
+    let connector = TlsConnector::from(Arc::clone(&config));
+    speak(connector.connect(name, stream).await?).await
+}
+
+async fn speak<S>(stream: S) -> io::Result<Sender>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (sender, connection) = handshake(TokioIo::new(stream))
+        .await
+        .map_err(io::Error::other)?;
+    // What ends the connection early is told to who waits for the answer.
+    tokio::spawn(async { drop(connection.await) });
+    Ok(sender)
+}

@@ -1,0 +1,116 @@
+//! Operating a real server: over TLS, and with a new master key.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test may panic"
+)]
+
+mod support;
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use support::Server;
+
+const API: &str = "[apis.mypopup]\ndialect = 'mypopup'\n";
+
+/// Makes a certificate for 127.0.0.1 in `NAME.pem` and its key in `NAME.key`.
+fn certificate(directory: &Path, name: &str) {
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-nodes", "-subj", "/CN=h"])
+        .args(["-pkeyopt", "ec_paramgen_curve:P-256", "-days", "2"])
+        .args(["-addext", "subjectAltName=IP:127.0.0.1"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE", "-out"])
+        .arg(directory.join(name).with_extension("pem"))
+        .arg("-keyout")
+        .arg(directory.join(name).with_extension("key"))
+        .output()
+        .expect("openssl is needed: scripts/test installs it");
+    assert!(made.status.success(), "{made:?}");
+}
+
+fn rewrap(data: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_countersign"))
+        .args(["key", "rewrap", "--yes", "--data"])
+        .arg(data)
+        .output()
+        .unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn a_server_is_operated_over_tls_by_who_knows_its_authority() {
+    let directory = tempfile::tempdir().unwrap();
+    certificate(directory.path(), "admin");
+    certificate(directory.path(), "other");
+    let tls = "[server]\nadmin_tls_certificate = 'admin.pem'\nadmin_tls_key = 'admin.key'\n";
+    let server = Server::start_in(directory, &format!("{tls}{API}"));
+    assert!(server.admin.starts_with("https://"), "{}", server.admin);
+    let list = |authority: &str| {
+        Command::new(env!("CARGO_BIN_EXE_countersign"))
+            .args(["api", "list"])
+            .env("COUNTERSIGN_ADMIN_URL", &server.admin)
+            .env("COUNTERSIGN_ADMIN_KEY_FILE", server.file("data/admin.key"))
+            .env("COUNTERSIGN_ADMIN_CA_FILE", server.file(authority))
+            .output()
+            .unwrap()
+    };
+    let listed = list("admin.pem");
+    assert_eq!(listed.status.code(), Some(0), "{}", said(&listed));
+    assert!(String::from_utf8_lossy(&listed.stdout).contains("mypopup"));
+    let distrusted = list("other.pem");
+    assert_eq!(distrusted.status.code(), Some(69), "{}", said(&distrusted));
+    assert!(
+        said(&distrusted).contains("certificate"),
+        "{}",
+        said(&distrusted)
+    );
+    let missing = list("nothing.pem");
+    assert_eq!(missing.status.code(), Some(64), "{}", said(&missing));
+}
+
+#[tokio::test]
+async fn a_new_master_key_changes_nothing_for_partners() {
+    let server = Server::start(API);
+    let account = server.account("mypopup", "acme", &[]);
+    let body = format!(
+        r#"{{"username": "{}", "password": "{}"}}"#,
+        account.login, account.secret
+    );
+    let json = [("content-type", "application/json"), ("host", "h")];
+    let first = server
+        .send("127.0.0.1", "POST", "/auth/login", &json, &body)
+        .await;
+    let pair: serde_json::Value = serde_json::from_slice(&first.body).unwrap();
+    let running = rewrap(&server.file("data"));
+    assert_eq!(running.status.code(), Some(64));
+    assert!(
+        said(&running).contains("open in another process"),
+        "{}",
+        said(&running)
+    );
+
+    let before = std::fs::read(server.file("data/master.key")).unwrap();
+    let server = server.restart_after(|directory| {
+        let done = rewrap(&directory.join("data"));
+        assert_eq!(done.status.code(), Some(0), "{}", said(&done));
+        let again = rewrap(&directory.join("data"));
+        assert_eq!(again.status.code(), Some(64), "the old key is still there");
+    });
+    let old = std::fs::read(server.file("data/master.key.old")).unwrap();
+    assert_eq!(old, before);
+    assert_ne!(
+        std::fs::read(server.file("data/master.key")).unwrap(),
+        before
+    );
+    let token = pair["data"]["refresh_token"].as_str().unwrap();
+    let body = format!(r#"{{"refresh_token": "{token}"}}"#);
+    let refreshed = server
+        .send("127.0.0.1", "POST", "/auth/refresh", &json, &body)
+        .await;
+    assert_eq!(refreshed.status, 200, "{:?}", refreshed.body);
+}

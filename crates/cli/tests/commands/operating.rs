@@ -1,0 +1,173 @@
+//! Keys, admin keys, apis, limits, scopes and the audit log from the command
+//! line.
+
+use serde_json::{Value, json};
+
+use crate::run::{command, finish};
+use crate::server::Server;
+
+fn json(server: &Server, words: &[&str]) -> Value {
+    let mut words = words.to_vec();
+    words.push("--json");
+    server.run(&words).code(0).json()
+}
+
+fn create(server: &Server, more: &[&str]) -> Value {
+    let words = ["account", "create", "--api", "pay", "--login", "acme"];
+    json(server, &[&words[..], more].concat())
+}
+
+#[test]
+fn a_key_is_published_rotated_to_retired_and_killed() {
+    let server = Server::start();
+    let words = ["key", "publish", "--api", "pay"];
+    let published = json(&server, &words)["kid"].as_str().unwrap().to_owned();
+    let rotated = server
+        .run(&["key", "rotate", "--api", "pay"])
+        .code(0)
+        .stdout;
+    let first = rotated.lines().next().unwrap();
+    assert_eq!(first, format!("New tokens are signed with {published}."));
+    assert!(
+        rotated.contains("retiring") && rotated.contains("active"),
+        "{rotated}"
+    );
+    let retired = json(&server, &["key", "retire", &published]);
+    assert_ne!(retired["active"], json!(published));
+    let kill = ["key", "kill", &published];
+    let asked = server.run(&kill).code(64);
+    assert!(asked.stderr.contains("--yes"), "{}", asked.stderr);
+    server.run(&[&kill[..], &["--yes"]].concat()).code(0);
+    let shown = server.run(&["key", "show", &published]).code(0).stdout;
+    assert!(shown.contains("state       killed"), "{shown}");
+    let list = server.run(&["key", "list", "--api", "pay"]).code(0).stdout;
+    assert_eq!(
+        list.lines().count(),
+        5,
+        "a heading, a pepper, three keys: {list}"
+    );
+    server.run(&["key", "show", "nope"]).code(1);
+}
+
+#[test]
+fn an_admin_key_does_what_its_role_admits() {
+    let server = Server::start();
+    create(&server, &[]);
+    let words = [
+        "admin-key",
+        "create",
+        "eye",
+        "--role",
+        "read",
+        "--api",
+        "pay",
+    ];
+    let made = json(&server, &words);
+    let file = server.data().join("eye.key");
+    std::fs::write(&file, made["secret"].as_str().unwrap()).unwrap();
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let as_eye = |words: &[&str]| {
+        let mut command = command(words);
+        command
+            .env("COUNTERSIGN_ADMIN_URL", server.url())
+            .env("COUNTERSIGN_ADMIN_KEY_FILE", &file);
+        finish(&mut command)
+    };
+    as_eye(&["account", "list"]).code(0);
+    let apis = as_eye(&["api", "list"]).code(0).stdout;
+    assert!(apis.contains("pay") && !apis.contains("coin"), "{apis}");
+    let refused = as_eye(&["account", "disable", "acme"]).code(77);
+    assert!(refused.stderr.contains("operate"), "{}", refused.stderr);
+    let list = server.run(&["admin-key", "list"]).code(0).stdout;
+    assert!(list.contains("eye   read  pay"), "{list}");
+    server.run(&["admin-key", "delete", "eye"]).code(64);
+    server.run(&["admin-key", "delete", "eye", "--yes"]).code(0);
+    as_eye(&["account", "list"]).code(77);
+    server.run(&["admin-key", "delete", "eye", "--yes"]).code(1);
+}
+
+#[test]
+fn an_api_is_shown_and_revoked() {
+    let server = Server::start();
+    create(&server, &[]);
+    let session = server.log_in("acme");
+    let shown = json(&server, &["api", "show", "pay"]);
+    assert_eq!(shown["dialect"], "mypopup");
+    let revoke = ["api", "revoke-all", "pay"];
+    server.run(&revoke).code(64);
+    let said = server
+        .run(&[&revoke[..], &["--yes"]].concat())
+        .code(0)
+        .stdout;
+    assert_eq!(said, "Accounts revoked: 1. Sessions ended: 1.\n");
+    let ended = json(&server, &["session", "show", &session]);
+    assert_eq!(ended["state"], "ended");
+    server.run(&["api", "revoke-all", "nope", "--yes"]).code(1);
+}
+
+#[test]
+fn limits_and_scopes_are_given_and_taken_away() {
+    let server = Server::start();
+    let more = ["--budget", "40", "--sessions", "5", "--scope", "read"];
+    let created = create(&server, &more);
+    assert_eq!(created["limits"]["budget"], 40);
+    assert_eq!(created["credential"]["scopes"], json!(["read"]));
+    let words = ["account", "limits", "acme", "--budget", "default"];
+    let words = [&words[..], &["--requests-per-second", "9"]].concat();
+    let limits = json!({ "budget": null, "sessions": 5, "mints_per_minute": null,
+        "requests_per_second": 9 });
+    assert_eq!(json(&server, &words)["limits"], limits);
+    let none = json(&server, &["account", "limits", "acme", "--default"]);
+    assert!(
+        none["limits"]
+            .as_object()
+            .unwrap()
+            .values()
+            .all(Value::is_null)
+    );
+    server.run(&["account", "limits", "acme"]).code(64);
+
+    let id = created["credential"]["id"].to_string();
+    let scopes = ["credential", "scopes", "acme", &id, "payout:write", "read"];
+    assert_eq!(
+        json(&server, &scopes)["scopes"],
+        json!(["payout:write", "read"])
+    );
+    let second = ["credential", "create", "acme", "--scope", "read"];
+    assert_eq!(json(&server, &second)["scopes"], json!(["read"]));
+    server.run(&["credential", "scopes", "acme", &id]).code(64);
+    server
+        .run(&["credential", "scopes", "acme", &id, "--none"])
+        .code(0);
+    let list = server.run(&["credential", "list", "acme"]).code(0).stdout;
+    assert!(list.contains("active  none"), "{list}");
+}
+
+#[test]
+fn the_audit_log_is_listed_by_what_it_is_about() {
+    let server = Server::start();
+    create(&server, &[]);
+    server.run(&["account", "disable", "acme"]).code(0);
+    let of = |words: &[&str]| {
+        let list = json(&server, &[&["audit", "list"], words].concat());
+        list["items"].as_array().unwrap().clone()
+    };
+    let of_acme = of(&["--account", "acme"]);
+    let actions: Vec<_> = of_acme.iter().map(|it| it["action"].clone()).collect();
+    assert_eq!(actions, ["account_created", "account_disabled"]);
+    assert_eq!(
+        of(&["--account", "acme", "--newest", "--limit", "1"])[0],
+        of_acme[1]
+    );
+    assert_eq!(of(&["--action", "account_disabled"]), of_acme[1..]);
+    assert_eq!(of(&["--api", "coin", "--since", "1h"]).len(), 2);
+    assert!(of(&["--until", "2020-01-01T00:00:00Z"]).is_empty());
+    let text = server
+        .run(&["audit", "list", "--account", "acme"])
+        .code(0)
+        .stdout;
+    assert!(text.contains("operator:owner"), "{text}");
+    let wrong = server.run(&["audit", "list", "--action", "nope"]).code(1);
+    assert!(wrong.stderr.contains("must be one of"), "{}", wrong.stderr);
+}
