@@ -50,7 +50,7 @@ pub struct ForwardAuth {
     uses: Arc<Uses>,
     allowances: Arc<Allowances>,
     trusted: TrustedProxies,
-    kept: Kept,
+    kept: Arc<Kept>,
 }
 
 /// The answer to a proxy.
@@ -80,7 +80,7 @@ impl ForwardAuth {
             view,
             uses,
             trusted,
-            kept: Kept::default(),
+            kept: Arc::default(),
         }
     }
 
@@ -89,6 +89,18 @@ impl ForwardAuth {
     pub fn with_allowances(mut self, allowances: Arc<Allowances>) -> Self {
         self.allowances = allowances;
         self
+    }
+
+    /// The same for other proxies: what it has to tell once more is kept.
+    #[must_use]
+    pub fn trusting(&self, trusted: TrustedProxies) -> Self {
+        Self {
+            view: Arc::clone(&self.view),
+            uses: Arc::clone(&self.uses),
+            allowances: Arc::clone(&self.allowances),
+            kept: Arc::clone(&self.kept),
+            trusted,
+        }
     }
 
     /// Answers a proxy that asks about a request to `api`, at a path of which

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use countersign_dialect::Secret;
 use countersign_domain::ApiName;
-use countersign_gateway::{AddressPolicy, Allowances, Budgets, ForwardAuth, Gateway, Uses, View};
+use countersign_gateway::{
+    AddressPolicy, Allowances, Budgets, ForwardAuth, Gateway, TrustedProxies, Uses, View,
+};
 use countersign_server::admin::{AdminKey, AdminState, Probes, probes, router};
 use countersign_server::api::Api;
 use countersign_server::issuer::Issuer;
@@ -60,6 +62,8 @@ pub(super) struct Shared {
     /// It counts logins, so a reload keeps it.
     issuer: Issuer,
     gateway: Arc<Gateway>,
+    /// It has refusals to tell once more, so a reload keeps them.
+    forward_auth: Arc<ForwardAuth>,
     admin_key: AdminKey,
     metrics: PrometheusHandle,
     /// The probes have a listener of their own.
@@ -82,8 +86,11 @@ impl Shared {
         let allowances = Allowances::new(opened.view.clone()).with_budgets(budgets);
         let allowances = Arc::new(allowances);
         let gateway = Gateway::new(opened.view.clone(), uses.clone());
+        let nobody = TrustedProxies::default();
+        let forward_auth = ForwardAuth::new(opened.view.clone(), uses.clone(), nobody);
         let shared = Self {
             gateway: Arc::new(gateway.with_allowances(allowances.clone())),
+            forward_auth: Arc::new(forward_auth.with_allowances(allowances.clone())),
             issuer: Issuer::new(opened.store.clone(), opened.passwords.clone()),
             allowances,
             store: opened.store,
@@ -121,14 +128,12 @@ impl Shared {
             master: self.master.clone(),
         };
         let admin = router(state);
-        let (view, uses) = (self.view.clone(), self.uses.clone());
         let front = Front {
             apis: served,
             addresses: addresses.clone(),
             issuer: self.issuer.clone(),
             gateway: self.gateway.clone(),
-            forward_auth: ForwardAuth::new(view, uses, addresses.trusted.clone())
-                .with_allowances(self.allowances.clone()),
+            forward_auth: self.forward_auth.trusting(addresses.trusted.clone()),
             store: self.store.clone(),
             journal: Arc::new(journal),
         };

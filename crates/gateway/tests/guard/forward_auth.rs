@@ -323,6 +323,19 @@ async fn the_method_that_is_told_is_judged() {
 }
 
 #[tokio::test]
+async fn a_refusal_is_told_after_a_change_of_proxies_too() {
+    let mut scene = scene(MYPOPUP, Family::Nginx);
+    let check = scene.check("GET", "/api/v1/x", &[]);
+    assert_eq!(scene.reason(&check).await, Reason::TokenMissing);
+    let others = TrustedProxies::parse(&["10.0.0.0/8", "192.0.2.0/24"]).unwrap();
+    scene.forward = scene.forward.trusting(others);
+    let asked = scene.refusal(REQUEST_ID);
+    let told = scene.ask_from("192.0.2.1", &asked).await;
+    assert_eq!(told.response.status(), 401);
+    assert!(!told.response.body().is_empty());
+}
+
+#[tokio::test]
 async fn a_path_is_judged_below_the_prefix_and_told_with_it() {
     let site = Site::parse::<&str>(&[], "/gift").unwrap();
     let scene = scene_at(site, MYPOPUP, Family::Caddy);
