@@ -165,13 +165,19 @@ fn kill(kid: &str, yes: bool, admin: &Admin, output: &mut Output) -> Result<(), 
         api.as_str().unwrap_or_default()
     );
     confirm(&question, yes)?;
-    changed_keys(&admin.patch(&path, &json!({ "state": "killed" }))?, output)
+    let changed = admin.patch(&path, &json!({ "state": "killed" }))?;
+    let said = "The key is killed: every token that it signed is refused from now on.\n";
+    keys_with(said, &changed, output)
 }
 
 fn changed_keys(changed: &Value, output: &mut Output) -> Result<(), Failure> {
+    keys_with("", changed, output)
+}
+
+fn keys_with(said: &str, changed: &Value, output: &mut Output) -> Result<(), Failure> {
     let table = reply::table(&changed["keys"], COLUMNS, NAMES);
     let active = changed["active"].as_str().unwrap_or_default();
-    let text = format!("New tokens are signed with {active}.\n\n{table}");
+    let text = format!("{said}New tokens are signed with {active}.\n\n{table}");
     reply::done(changed, &text, output)
 }
 

@@ -37,7 +37,11 @@ fn a_key_is_published_rotated_to_retired_and_killed() {
     let kill = ["key", "kill", &published];
     let asked = server.run(&kill).code(64);
     assert!(asked.stderr.contains("--yes"), "{}", asked.stderr);
-    server.run(&[&kill[..], &["--yes"]].concat()).code(0);
+    let killed = server.run(&[&kill[..], &["--yes"]].concat()).code(0).stdout;
+    assert!(
+        killed.contains("every token that it signed is refused"),
+        "{killed}"
+    );
     let shown = server.run(&["key", "show", &published]).code(0).stdout;
     assert!(shown.contains("state       killed"), "{shown}");
     let list = server.run(&["key", "list", "--api", "pay"]).code(0).stdout;

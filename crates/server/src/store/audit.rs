@@ -64,7 +64,7 @@ fn range(
     filter: &AuditFilter,
     after: Option<u64>,
 ) -> rusqlite::Result<(i64, i64)> {
-    let after = after.map(|after| i64::try_from(after).unwrap_or(i64::MAX - 1));
+    let after = after.map(|after| i64::try_from(after).unwrap_or(i64::MAX));
     let since = filter.since.map(|since| first_at(connection, since));
     let until = filter.until.map(|until| first_at(connection, until));
     let (from, to) = (
@@ -73,7 +73,7 @@ fn range(
     );
     Ok(match (filter.order, after) {
         (_, None) => (from, to),
-        (Order::OldestFirst, Some(after)) => (from.max(after + 1), to),
+        (Order::OldestFirst, Some(after)) => (from.max(after.saturating_add(1)), to),
         (Order::NewestFirst, Some(after)) => (from, to.min(after)),
     })
 }

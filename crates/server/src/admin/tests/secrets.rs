@@ -51,6 +51,15 @@ async fn a_planted_secret_appears_nowhere_and_a_generated_one_once() {
     let own = server.post(accounts, body.clone()).await;
     let generated = server.post(accounts, partner("other")).await;
     let secret = generated.body["secret"].as_str().unwrap().to_owned();
+    let eye = server
+        .admin_key(json!({ "name": "eye", "role": "read" }))
+        .await;
+    let once = Request::post(accounts)
+        .header(header::AUTHORIZATION, format!("Bearer {KEY}"))
+        .header("idempotency-key", "k")
+        .body(Body::from(partner("once").to_string()));
+    let once = server.send(once.unwrap()).await;
+    let kept = once.body["secret"].as_str().unwrap().to_owned();
     let path = own.header("location").to_owned();
     let wrong = json!({ "api": "pay", "login": 7, "secret": PLANTED });
     let refused = json!({ "api": "coin", "secret": PLANTED });
@@ -72,17 +81,27 @@ async fn a_planted_secret_appears_nowhere_and_a_generated_one_once() {
         server.get(&path).await,
         server.get(&format!("{path}/credentials")).await,
         server.patch(&path, json!({ "state": "disabled" })).await,
+        server.get("/admin/v1/admin-keys").await,
+        server.get("/admin/v1/keys").await,
+        server.get("/admin/v1/audit").await,
+        server.get("/admin/v1/openapi.json").await,
         server.delete(&path).await,
     ];
+    let secrets = [PLANTED, KEY, &secret, &eye, &kept];
     for reply in &replies {
-        for secret in [PLANTED, KEY, &secret] {
+        for secret in secrets {
             assert!(!reply.text().contains(secret), "{}", reply.text());
             assert!(!format!("{:?}", reply.headers).contains(secret));
         }
     }
     let log = log.text();
-    for secret in [PLANTED, KEY, &secret] {
+    let files = server.files();
+    for secret in secrets {
         assert!(!log.contains(secret), "{log}");
+        let found = files
+            .windows(secret.len())
+            .any(|it| it == secret.as_bytes());
+        assert!(!found, "a stored file has a secret in the open");
     }
     for action in [
         "account_created",
