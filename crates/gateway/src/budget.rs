@@ -169,7 +169,7 @@ impl Budgets {
         let _waiting = Waiting::at(purse);
         let deadline = tokio::time::Instant::now() + PATIENCE;
         let failures = purse.failures.load(Ordering::SeqCst);
-        loop {
+        while tokio::time::Instant::now() < deadline {
             let mut answered = std::pin::pin!(purse.answered.notified());
             // From here on no answer is missed.
             answered.as_mut().enable();
@@ -183,9 +183,10 @@ impl Budgets {
                 return Err(Shortage::Unlent);
             }
             self.ask(token, purse, limit);
-            let waited = tokio::time::timeout_at(deadline, answered).await;
-            waited.map_err(|_| Shortage::Unlent)?;
+            // Where time is over, the loop ends.
+            let _answered = tokio::time::timeout_at(deadline, answered).await;
         }
+        Err(Shortage::Unlent)
     }
 
     /// Asks for more, unless an answer is due already. A task of its own asks, so
