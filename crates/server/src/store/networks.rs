@@ -37,6 +37,9 @@ pub struct Candidate {
 impl Store {
     /// The credential of an api with exactly this login, for a caller in
     /// `network`.
+    ///
+    /// Where there is none, a row is read all the same and thrown away, so that
+    /// the time does not tell which logins there are.
     pub async fn candidate(
         &self,
         api: &ApiName,
@@ -45,13 +48,18 @@ impl Store {
     ) -> Result<Option<Candidate>, Unavailable> {
         let (api, login, since) = (api.clone(), login.to_owned(), self.now() - KEPT);
         self.read(move |connection| {
-            connection
+            let found: (Option<i64>, Option<i64>) = connection
+                .prepare_cached(FIND)?
+                .query_row((&login, api.as_str()), |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let (id, decoy) = found;
+            let read = connection
                 .prepare_cached(&sql())?
                 .query_row(
-                    (&login, api.as_str(), network.to_string(), since.as_micros()),
+                    (id.or(decoy), network.to_string(), since.as_micros()),
                     candidate,
                 )
-                .optional()
+                .optional()?;
+            Ok(read.filter(|_| id.is_some()))
         })
         .await
     }
@@ -103,12 +111,16 @@ pub(super) fn sweep(work: &Work<'_>, now: Timestamp, most: u32) -> rusqlite::Res
     )
 }
 
+/// The id of the login that is asked for, and one that there is anyhow.
+const FIND: &str = "SELECT (SELECT id FROM credential WHERE login = ?1 AND api = ?2),
+                    (SELECT max(id) FROM credential)";
+
 fn sql() -> String {
     format!(
         "SELECT {}, {}, EXISTS (SELECT 1 FROM known_network
-          WHERE credential = c.id AND network = ?3 AND seen_at > ?4)
+          WHERE credential = c.id AND network = ?2 AND seen_at > ?3)
          FROM credential AS c JOIN account AS a ON a.id = c.account
-         WHERE c.login = ?1 AND c.api = ?2",
+         WHERE c.id = ?1",
         row::ACCOUNT,
         row::CREDENTIAL
     )
