@@ -25,6 +25,7 @@ use countersign_server::seal::MasterKey;
 use countersign_server::store::{Actor, NewAccount, NewCredential, Store};
 use http::request::Parts;
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const SECRET: &str = "a generated key";
@@ -203,6 +204,8 @@ async fn no_request_is_refused_while_keys_rotate() {
         let seen = rounds.each_ref().map(|round| round.load(Ordering::SeqCst));
         for (round, seen) in rounds.iter().zip(seen) {
             while round.load(Ordering::SeqCst) < seen + 2 {
+                let refused = partners.iter().any(JoinHandle::is_finished);
+                assert!(!refused, "a partner was refused");
                 tokio::task::yield_now().await;
             }
         }

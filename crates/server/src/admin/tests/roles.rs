@@ -136,7 +136,7 @@ async fn a_key_is_made_shown_once_listed_and_deleted() {
 #[tokio::test]
 async fn a_key_ends_at_its_instant() {
     let server = Server::start().await;
-    let body = json!({ "name": "ci", "role": "read", "expires_at": "2027-01-15T08:10:00Z" });
+    let body = json!({ "name": "ci", "role": "read", "expires_at": "2027-01-15T08:10:00.00025Z" });
     let key = server.admin_key(body).await;
     let ask = || server.call_as(&key, Method::GET, "/admin/v1/apis", Body::empty());
     server.clock.advance(Duration::from_secs(599));
