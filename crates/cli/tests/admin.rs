@@ -11,24 +11,9 @@ mod support;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use support::Server;
+use support::{Server, certificate};
 
 const API: &str = "[apis.mypopup]\ndialect = 'mypopup'\n";
-
-/// Makes a certificate for 127.0.0.1 in `NAME.pem` and its key in `NAME.key`.
-fn certificate(directory: &Path, name: &str) {
-    let made = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "ec", "-nodes", "-subj", "/CN=h"])
-        .args(["-pkeyopt", "ec_paramgen_curve:P-256", "-days", "2"])
-        .args(["-addext", "subjectAltName=IP:127.0.0.1"])
-        .args(["-addext", "basicConstraints=critical,CA:FALSE", "-out"])
-        .arg(directory.join(name).with_extension("pem"))
-        .arg("-keyout")
-        .arg(directory.join(name).with_extension("key"))
-        .output()
-        .expect("openssl is needed: scripts/test installs it");
-    assert!(made.status.success(), "{made:?}");
-}
 
 fn rewrap(data: &Path) -> Output {
     Command::new(env!("CARGO_BIN_EXE_countersign"))

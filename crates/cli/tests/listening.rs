@@ -14,7 +14,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::json;
-use support::{Account, Server};
+use support::{Account, Server, certificate};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
@@ -134,20 +134,6 @@ async fn apis_are_told_apart_by_host_and_by_prefix() {
     ] {
         assert_eq!(login(host, path, &other).await, 404, "{host} {path}");
     }
-}
-
-/// Makes a certificate for `h` in `NAME.pem` and its key in `NAME.key`.
-fn certificate(directory: &Path, name: &str) {
-    let made = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "ec", "-nodes", "-subj", "/CN=h"])
-        .args(["-pkeyopt", "ec_paramgen_curve:P-256", "-days", "2"])
-        .args(["-addext", "subjectAltName=DNS:h", "-out"])
-        .arg(directory.join(name).with_extension("pem"))
-        .arg("-keyout")
-        .arg(directory.join(name).with_extension("key"))
-        .output()
-        .expect("openssl is needed: scripts/test installs it");
-    assert!(made.status.success(), "{made:?}");
 }
 
 /// What a server answers to `GET /` over TLS, where `trusted` certifies it;

@@ -270,6 +270,22 @@ pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut met: im
     }
 }
 
+/// Makes a certificate for `h` and 127.0.0.1 in `NAME.pem`, and its key in
+/// `NAME.key`.
+pub(crate) fn certificate(directory: &Path, name: &str) {
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-nodes", "-subj", "/CN=h"])
+        .args(["-pkeyopt", "ec_paramgen_curve:P-256", "-days", "2"])
+        .args(["-addext", "subjectAltName=DNS:h,IP:127.0.0.1"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE", "-out"])
+        .arg(directory.join(name).with_extension("pem"))
+        .arg("-keyout")
+        .arg(directory.join(name).with_extension("key"))
+        .output()
+        .expect("openssl is needed: scripts/test installs it");
+    assert!(made.status.success(), "{made:?}");
+}
+
 /// Every file below a directory.
 pub(crate) fn files(directory: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
