@@ -15,7 +15,7 @@ use std::sync::Arc;
 use countersign_dialect::{Asked, Command, Found, Grant, Secret, Variant};
 use countersign_domain::session::{Change, Decision, End, Opening};
 use countersign_domain::{
-    AccountId, LogoutScope, Operation, Reason, Session, SessionId, Timestamp,
+    AccountId, Counted, LogoutScope, Operation, Reason, Session, SessionId, Timestamp,
 };
 use countersign_token::{Refreshing, Seed, Verified};
 use http::request::Parts;
@@ -123,8 +123,11 @@ impl Request<'_> {
         let record = record.with_account(known.account.id);
         self.issuer.mints.learn(&known.account);
         let minting = self.may_mint(known.account.id);
-        minting.map_err(|cause| Denied::new(record.clone(), cause))?;
+        let minting = minting.map_err(|cause| Denied::new(record.clone(), cause))?;
         let opened = self.open(asked, &known).await;
+        if opened.is_err() {
+            self.mints_nothing(minting);
+        }
         let (session, seed) = opened.map_err(|reason| Denied::new(record.clone(), reason))?;
         let record = record.with_session(session.id).with_change(Some("opened"));
         let secret = Some(secret);
@@ -222,13 +225,27 @@ impl Request<'_> {
         )
     }
 
-    /// D1 to D6, after the credentials that some dialects want beside the token.
+    /// Rotates, within what the account may be given.
     async fn rotate(
         &self,
         verified: &Verified<Refreshing>,
         credential: Option<(String, Secret)>,
     ) -> Result<Refreshed, Cause> {
-        self.may_mint(verified.claims.account)?;
+        let minting = self.may_mint(verified.claims.account)?;
+        let refreshed = self.decide(verified, credential).await;
+        let given = |refreshed: &Refreshed| refreshed.decision.outcome.is_ok();
+        if !refreshed.as_ref().is_ok_and(given) {
+            self.mints_nothing(minting);
+        }
+        refreshed
+    }
+
+    /// D1 to D6, after the credentials that some dialects want beside the token.
+    async fn decide(
+        &self,
+        verified: &Verified<Refreshing>,
+        credential: Option<(String, Secret)>,
+    ) -> Result<Refreshed, Cause> {
         if let Some((login, secret)) = credential {
             let known = self.authenticate(&login, &secret).await?;
             if known.account.id != verified.claims.account {
@@ -300,11 +317,18 @@ impl Request<'_> {
 
     /// Counts tokens that the account is about to be given. Nothing is changed
     /// for one that is given too many.
-    fn may_mint(&self, account: AccountId) -> Result<(), Cause> {
+    fn may_mint(&self, account: AccountId) -> Result<Counted, Cause> {
         let limits = &self.api.settings.limits;
         let now = self.issuer.store.now();
         let counted = self.issuer.mints.admit(account, limits, now);
         counted.map_err(|wait| Cause::throttled(Reason::MintsThrottled, wait))
+    }
+
+    /// Takes back what was counted for an account that is given nothing: whoever
+    /// holds a dead token of its must not use up what it may be given.
+    fn mints_nothing(&self, minting: Counted) {
+        let now = self.issuer.store.now();
+        self.issuer.mints.take_back(minting, now);
     }
 
     fn terms(&self, variant: Variant) -> Result<TermsOwned, Reason> {

@@ -8,7 +8,7 @@ use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use countersign_domain::limits::Limits;
-use countersign_domain::{Account, AccountId, Counters, Rate, Timestamp};
+use countersign_domain::{Account, AccountId, Counted, Counters, Rate, Timestamp};
 
 use super::{CAPACITY, MINUTE};
 
@@ -36,13 +36,18 @@ impl Mints {
         account: AccountId,
         limits: &Limits,
         now: Timestamp,
-    ) -> Result<(), Duration> {
+    ) -> Result<Counted, Duration> {
         let own = self.own.read().unwrap_or_else(PoisonError::into_inner);
         let most = own.get(&account).copied();
         drop(own);
         let most = NonZeroU32::new(most.unwrap_or(limits.mints_per_minute));
         let rate = Rate::refilled(most.unwrap_or(NonZeroU32::MIN), MINUTE);
-        self.counters.admit(&account, rate, now).map(drop)
+        self.counters.admit(&account, rate, now)
+    }
+
+    /// Takes back what was counted for tokens that were not given.
+    pub(crate) fn take_back(&self, counted: Counted, now: Timestamp) {
+        self.counters.take_back(counted, now);
     }
 
     /// Remembers the account's own limit, or that it has none.

@@ -124,6 +124,21 @@ async fn an_account_is_given_so_many_tokens_a_minute_and_loses_no_session_by_it(
 }
 
 #[tokio::test]
+async fn tokens_that_are_refused_use_up_nothing_of_the_account() {
+    let mut provider = with_limits(Provider::begin().await, mints(2)).await;
+    let dead = provider.log_in().await;
+    provider.log_out(&dead).await;
+    let home = provider.address;
+    provider.address = address(1);
+    for _ in 0..10 {
+        let refused = provider.refresh(&dead).await;
+        assert_eq!(refused.record.outcome, Err(Reason::SessionRevoked));
+    }
+    provider.address = home;
+    provider.log_in().await;
+}
+
+#[tokio::test]
 async fn an_account_with_a_limit_of_its_own_has_that_one() {
     let provider = with_limits(Provider::begin().await, mints(2)).await;
     let own = |most| AccountUpdate {
