@@ -66,8 +66,8 @@ pub struct Loan {
 pub struct Lent {
     /// How many requests may be made.
     pub granted: u32,
-    /// How many are not lent to anybody.
-    pub left: u32,
+    /// How many are lent of the token in all.
+    pub in_all: u32,
 }
 
 /// Why a request may not be made.
@@ -133,26 +133,25 @@ impl Budgets {
     /// Spends one request of a token that may make `limit`, and says how many
     /// are left.
     pub(crate) async fn spend(&self, token: TokenId, limit: u32) -> Result<u32, Shortage> {
-        let purse = self.purse(token, limit).ok_or(Shortage::Unlent)?;
-        let spent = match purse.take() {
+        let purse = self.purse(token).ok_or(Shortage::Unlent)?;
+        let spent = match purse.take(limit) {
             Some(left) => Ok(left),
             None => self.wait(token, &purse, limit).await,
         };
-        if purse.is_low() {
+        if purse.holding().is_low(limit) {
             self.ask(token, &purse, limit);
         }
         spent
     }
 
-    /// How many requests are left of a token that was used since the start.
-    /// Spends and asks for nothing.
-    pub(crate) fn left(&self, token: TokenId) -> Option<u32> {
+    /// How many requests are left of a token that may make `limit`, if it was
+    /// used since the start. Spends and asks for nothing.
+    pub(crate) fn left(&self, token: TokenId, limit: u32) -> Option<u32> {
         let purses = self.0.purses.pin();
-        let holding = purses.get(&token)?.holding();
-        Some(holding.in_hand.saturating_add(holding.unlent))
+        Some(purses.get(&token)?.holding().left(limit))
     }
 
-    fn purse(&self, token: TokenId, limit: u32) -> Option<Arc<Purse>> {
+    fn purse(&self, token: TokenId) -> Option<Arc<Purse>> {
         let purses = self.0.purses.pin();
         if let Some(purse) = purses.get(&token) {
             return Some(Arc::clone(purse));
@@ -160,7 +159,7 @@ impl Budgets {
         if purses.len() >= self.0.capacity {
             return None;
         }
-        let purse = purses.get_or_insert_with(token, || Arc::new(Purse::new(limit)));
+        let purse = purses.get_or_insert_with(token, Arc::default);
         Some(Arc::clone(purse))
     }
 
@@ -173,10 +172,10 @@ impl Budgets {
             let mut answered = std::pin::pin!(purse.answered.notified());
             // From here on no answer is missed.
             answered.as_mut().enable();
-            if let Some(left) = purse.take() {
+            if let Some(left) = purse.take(limit) {
                 return Ok(left);
             }
-            if purse.is_spent(limit) {
+            if purse.holding().left(limit) == 0 {
                 return Err(Shortage::Spent);
             }
             if purse.failures.load(Ordering::SeqCst) != failures {
@@ -197,10 +196,10 @@ impl Budgets {
         }
         self.0.asking.fetch_add(1, Ordering::SeqCst);
         let (inner, purse) = (Arc::clone(&self.0), Arc::clone(purse));
-        let requests = purse.wanted();
+        let requests = purse.wanted(limit);
         tokio::spawn(async move {
             let lent = inner.lender.lend(Loan { token, requests }, limit).await;
-            purse.hear(lent, limit);
+            purse.hear(lent);
             if inner.asking.fetch_sub(1, Ordering::SeqCst) == 1 {
                 inner.quiet.notify_waiters();
             }
@@ -226,59 +225,68 @@ impl Budgets {
 }
 
 /// The budget of one token, as far as it is known here.
+#[derive(Default)]
 struct Purse {
-    /// What is in hand and, as of the last answer, what is lent to nobody: one
-    /// value, so that nobody sees a part of an answer.
+    /// A packed [`Holding`]: one value, so that nobody sees a part of an answer.
     holding: AtomicU64,
-    /// The limit that the last answer was for.
-    limit: AtomicU32,
     waiting: AtomicU32,
     asking: AtomicBool,
     failures: AtomicU64,
     answered: Notify,
 }
 
+/// What is lent of a token. The limit is no part of it, so that one that an
+/// operator changes holds for the next request.
 #[derive(Clone, Copy)]
 struct Holding {
     in_hand: u32,
-    unlent: u32,
+    /// To anybody, as of the last answer; what is in hand is a part of it.
+    lent: u32,
 }
 
 impl Holding {
     const fn pack(self) -> u64 {
-        ((self.in_hand as u64) << 32) | self.unlent as u64
+        ((self.in_hand as u64) << 32) | self.lent as u64
     }
 
     const fn unpack(packed: u64) -> Self {
         Self {
             in_hand: (packed >> 32) as u32,
-            unlent: packed as u32,
+            lent: packed as u32,
         }
     }
 
+    /// How many requests may still be made. What others hold counts as made.
+    fn left(self, limit: u32) -> u32 {
+        limit.saturating_sub(self.lent.saturating_sub(self.in_hand))
+    }
+
+    fn unlent(self, limit: u32) -> u32 {
+        limit.saturating_sub(self.lent)
+    }
+
     /// How much to borrow at once.
-    fn chunk(self) -> u32 {
-        (self.unlent / SHARE).clamp(1, MOST_AT_ONCE)
+    fn chunk(self, limit: u32) -> u32 {
+        (self.unlent(limit) / SHARE).clamp(1, MOST_AT_ONCE)
+    }
+
+    fn is_low(self, limit: u32) -> bool {
+        self.unlent(limit) > 0 && self.in_hand <= self.chunk(limit) / 2
+    }
+
+    /// Without one that is in hand, if one may be spent.
+    fn less_one(self, limit: u32) -> Option<Self> {
+        let in_hand = self.in_hand.checked_sub(1)?;
+        (self.left(limit) > 0).then_some(Self { in_hand, ..self })
     }
 }
 
 impl Purse {
-    fn new(limit: u32) -> Self {
-        let (in_hand, unlent) = (0, limit);
-        Self {
-            holding: AtomicU64::new(Holding { in_hand, unlent }.pack()),
-            limit: AtomicU32::new(limit),
-            waiting: AtomicU32::new(0),
-            asking: AtomicBool::new(false),
-            failures: AtomicU64::new(0),
-            answered: Notify::new(),
-        }
-    }
-
     fn holding(&self) -> Holding {
         Holding::unpack(self.holding.load(Ordering::SeqCst))
     }
 
+    /// Gives what was held before.
     fn change(&self, change: impl Fn(Holding) -> Option<Holding>) -> Option<Holding> {
         let changed = self
             .holding
@@ -289,45 +297,35 @@ impl Purse {
     }
 
     /// Takes one that is in hand, and says how many are left.
-    fn take(&self) -> Option<u32> {
-        let before = self.change(|it| {
-            let in_hand = it.in_hand.checked_sub(1)?;
-            Some(Holding { in_hand, ..it })
-        })?;
-        Some((before.in_hand - 1).saturating_add(before.unlent))
+    fn take(&self, limit: u32) -> Option<u32> {
+        let before = self.change(|it| it.less_one(limit))?;
+        Some(before.left(limit) - 1)
     }
 
     /// Takes all that is in hand.
     fn empty(&self) -> u32 {
-        let before = self.change(|it| Some(Holding { in_hand: 0, ..it }));
+        let before = self.change(|it| {
+            Some(Holding {
+                in_hand: 0,
+                lent: it.lent.saturating_sub(it.in_hand),
+            })
+        });
         before.map_or(0, |it| it.in_hand)
     }
 
-    fn is_low(&self) -> bool {
-        let it = self.holding();
-        it.unlent > 0 && it.in_hand <= it.chunk() / 2
-    }
-
-    /// Whether nothing is in hand and nothing to be had.
-    fn is_spent(&self, limit: u32) -> bool {
-        let it = self.holding();
-        it.in_hand == 0 && it.unlent == 0 && self.limit.load(Ordering::SeqCst) >= limit
-    }
-
-    fn wanted(&self) -> u32 {
+    fn wanted(&self, limit: u32) -> u32 {
         let waiting = self.waiting.load(Ordering::SeqCst);
-        self.holding().chunk().max(waiting).min(MOST_AT_ONCE)
+        self.holding().chunk(limit).max(waiting).min(MOST_AT_ONCE)
     }
 
     /// Takes in an answer, and wakes those who wait for it.
-    fn hear(&self, answer: Result<Lent, Unlent>, limit: u32) {
+    fn hear(&self, answer: Result<Lent, Unlent>) {
         match answer {
             Ok(lent) => {
-                self.limit.store(limit, Ordering::SeqCst);
                 self.change(|it| {
                     Some(Holding {
                         in_hand: it.in_hand.saturating_add(lent.granted),
-                        unlent: lent.left,
+                        lent: lent.in_all,
                     })
                 });
             }

@@ -52,8 +52,8 @@ impl Lender for Book {
             let before = lent.entry(loan.token).or_default();
             let granted = loan.requests.min(limit.saturating_sub(*before));
             *before += granted;
-            let left = limit.saturating_sub(*before);
-            Lent { granted, left }
+            let in_all = *before;
+            Lent { granted, in_all }
         })
     }
 
@@ -208,6 +208,23 @@ async fn a_limit_that_is_raised_gives_the_rest() {
     assert_eq!(exhaust(&budgets, 10).await, (10, Shortage::Spent));
     assert_eq!(exhaust(&budgets, 15).await, (5, Shortage::Spent));
     assert_eq!(exhaust(&budgets, 5).await, (0, Shortage::Spent));
+}
+
+#[tokio::test]
+async fn a_limit_that_is_lowered_holds_for_what_is_in_hand_too() {
+    let (budgets, book) = budgets();
+    for _ in 0..20 {
+        budgets.spend(token(1), 1_600).await.unwrap();
+    }
+    settle().await;
+    let lent = book.lent()[&token(1)];
+    assert!(lent > 30, "{lent} are lent, so some are in hand");
+    assert_eq!(budgets.spend(token(1), 22).await, Ok(1));
+    assert_eq!(exhaust(&budgets, 22).await, (1, Shortage::Spent));
+    assert_eq!(budgets.left(token(1), 22), Some(0));
+    assert_eq!(exhaust(&budgets, 30).await, (8, Shortage::Spent));
+    assert_eq!(book.lent()[&token(1)], lent, "nothing more was lent");
+    assert_eq!(exhaust(&budgets, 1_600).await, (1_570, Shortage::Spent));
 }
 
 #[tokio::test]

@@ -104,7 +104,7 @@ impl Allowances {
         let caller = permit.caller()?;
         let limit = self.limits(api, caller.account).budget?;
         let token = caller.proof.token_id()?;
-        let left = self.budgets.as_ref().and_then(|it| it.left(token));
+        let left = self.budgets.as_ref().and_then(|it| it.left(token, limit));
         Some((limit, left))
     }
 

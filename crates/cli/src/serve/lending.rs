@@ -15,7 +15,7 @@ impl Lender for StoreLends {
             let leased = leased.map_err(|_| Unlent)?;
             Ok(Lent {
                 granted: leased.granted,
-                left: leased.left,
+                in_all: leased.in_all,
             })
         })
     }

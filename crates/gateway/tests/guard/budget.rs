@@ -30,12 +30,12 @@ impl Lender for Book {
         let before = lent.entry(loan.token).or_default();
         let granted = loan.requests.min(limit.saturating_sub(*before));
         *before += granted;
-        let left = limit.saturating_sub(*before);
+        let in_all = *before;
         let down = self.down.load(Ordering::SeqCst);
         let answer = if down {
             Err(Unlent)
         } else {
-            Ok(Lent { granted, left })
+            Ok(Lent { granted, in_all })
         };
         Box::pin(std::future::ready(answer))
     }

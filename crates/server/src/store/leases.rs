@@ -32,8 +32,8 @@ pub struct Leased {
     /// How many requests may be made; fewer than were wanted, or none, if the
     /// budget is nearly or wholly lent out.
     pub granted: u32,
-    /// How many of the budget are not lent to anybody.
-    pub left: u32,
+    /// How many of the budget are lent, to whomever.
+    pub in_all: u32,
 }
 
 impl Store {
@@ -82,8 +82,10 @@ fn lease(work: &mut Work<'_>, wanted: Lease, limit: u32) -> rusqlite::Result<Lea
             (session, generation, until, leased),
         )?;
     }
-    let left = limit.saturating_sub(leased);
-    Ok(Leased { granted, left })
+    Ok(Leased {
+        granted,
+        in_all: leased,
+    })
 }
 
 /// A lease whose token has run out may be gone, and so is what comes back of it.

@@ -28,12 +28,12 @@ async fn all_that_is_lent_is_the_limit_over_restarts_too() {
     let store = place.open();
     let nothing = Leased {
         granted: 0,
-        left: 0,
+        in_all: 40,
     };
     assert_eq!(store.lease(wanted(15), 40).await, Ok(nothing));
     let raised = Leased {
         granted: 2,
-        left: 8,
+        in_all: 42,
     };
     assert_eq!(store.lease(wanted(2), 50).await, Ok(raised));
     assert_eq!(granted(&store, 1).await, 0, "and lowered again");
