@@ -7,6 +7,7 @@ use rusqlite::OptionalExtension;
 
 use super::Store;
 use super::error::Unavailable;
+use super::sweep::LEASE_SLACK;
 use super::work::Work;
 
 /// The most leases that are given back in one command.
@@ -38,7 +39,8 @@ pub struct Leased {
 
 impl Store {
     /// Lends a part of the budget of an access token which may make `limit`
-    /// requests. All that is ever lent of one token is no more than `limit`.
+    /// requests. All that is ever lent of one token is no more than `limit`, and
+    /// one that ran out a while ago gets nothing.
     pub async fn lease(&self, wanted: Lease, limit: u32) -> Result<Leased, Unavailable> {
         self.write(move |work| lease(work, wanted, limit)).await
     }
@@ -64,6 +66,13 @@ pub(super) fn sweep(work: &Work<'_>, due: Timestamp, most: u32) -> rusqlite::Res
 }
 
 fn lease(work: &mut Work<'_>, wanted: Lease, limit: u32) -> rusqlite::Result<Leased> {
+    if wanted.until <= work.now - LEASE_SLACK {
+        // Its row may be swept, and with it what was lent already.
+        return Ok(Leased {
+            granted: 0,
+            in_all: limit,
+        });
+    }
     let (session, generation, until) = key(wanted);
     let before: u32 = work
         .connection

@@ -100,3 +100,14 @@ async fn a_lease_goes_some_time_after_its_token() {
     place.clock.advance(MICROSECOND);
     assert_eq!(store.sweep_once().await.unwrap().leases, 1);
 }
+
+#[tokio::test]
+async fn nothing_is_lent_to_a_token_whose_lease_may_be_gone() {
+    let place = Place::new();
+    let store = place.open();
+    assert_eq!(granted(&store, 40).await, 40);
+    place.clock.set(start() + ACCESS + LEASE_SLACK);
+    assert_eq!(store.sweep_once().await.unwrap().leases, 1);
+    assert_eq!(granted(&store, 1).await, 0, "its budget was spent");
+    assert_eq!(store.sweep_once().await.unwrap().leases, 0);
+}
