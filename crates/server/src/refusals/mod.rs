@@ -6,7 +6,7 @@
 //! seconds, and a file that cannot be used is put aside: nothing here stops a
 //! start or slows a request down.
 //!
-//! A flood does not push out what others were refused for ([`flood`]); rows go
+//! A flood does not push out what others were refused for (`flood.rs`); rows go
 //! after seven days, or before that when there are a million newer ones.
 
 mod diagnosis;
