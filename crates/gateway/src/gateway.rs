@@ -46,6 +46,9 @@ pub struct Gateway {
 /// How many tunnels are open at most.
 const MOST_TUNNELS: usize = 10_000;
 
+/// When to come again, where nothing tells better.
+const SOON: Duration = Duration::from_secs(1);
+
 impl Gateway {
     /// A gateway that knows what `view` knows, and reports through `uses`.
     pub fn new(view: Arc<View>, uses: Arc<Uses>) -> Self {
@@ -164,7 +167,7 @@ impl Gateway {
         let place = Arc::clone(&self.tunnels).try_acquire_owned();
         let place = place.map_err(|_| Denied {
             detail: Some("all places for tunnels are taken".to_owned()),
-            ..Denied::from(Reason::RequestsThrottled)
+            ..Denied::from(Reason::RequestsThrottled).for_now(SOON)
         })?;
         tunnel::ask(request.headers_mut());
         Ok(Some(Switch { client, place }))
@@ -293,7 +296,7 @@ fn refused(api: &GuardedApi, denied: Denied, request_id: &str, is_head: bool) ->
 /// The refusal in the dialect's spelling.
 pub(crate) fn refuse(api: &GuardedApi, denied: &Denied, request_id: &str) -> Response<Bytes> {
     let refusal = denied.reason.refusal(Operation::Guard);
-    let soon = (refusal == Refusal::Unavailable).then_some(Duration::from_secs(1));
+    let soon = (refusal == Refusal::Unavailable).then_some(SOON);
     let mut response = api.dialect().refuse(&Refused {
         retry_after: denied.retry_after.or(soon),
         ..Refused::new(Operation::Guard, refusal)
@@ -304,4 +307,23 @@ pub(crate) fn refuse(api: &GuardedApi, denied: &Denied, request_id: &str) -> Res
         left.write(headers);
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_finds_no_place_for_a_tunnel_is_told_when_to_come_again() {
+        let gateway = Gateway {
+            tunnels: Arc::new(Semaphore::new(0)),
+            ..Gateway::new(Arc::default(), Arc::new(Uses::new(1, |_, _| ())))
+        };
+        let asked = Some(hyper::upgrade::on(Request::new(())));
+        let mut request = Request::new(Upload::whole(Bytes::new()));
+        let denied = gateway.switch(asked, &mut request).err().unwrap();
+        assert_eq!(denied.reason, Reason::RequestsThrottled);
+        assert!(denied.retry_after.is_some());
+        assert!(request.headers().is_empty(), "the upstream is not asked");
+    }
 }

@@ -230,6 +230,7 @@ mod tests {
         let mut client = house.connect();
         let answer = client.get().await;
         assert_eq!((answer.status, answer.closes()), (503, true));
+        assert!(answer.head.contains("retry-after: 1\r\n"));
         assert_eq!(client.rest().await, "");
     }
 
