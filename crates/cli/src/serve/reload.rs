@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use countersign_gateway::AddressPolicy;
 use countersign_server::refusals::{Event, EventKind};
 use tokio::signal::unix::Signal;
 
@@ -22,6 +23,8 @@ pub(super) struct Reload {
     file: Option<PathBuf>,
     over: Overrides,
     fixed: Fixed,
+    proxy_protocol: bool,
+    addresses: AddressPolicy,
 }
 
 /// What stays until a restart, by key.
@@ -35,6 +38,8 @@ impl Reload {
             file: args.config.clone(),
             over: args.over.clone(),
             fixed: Fixed::of(settings),
+            proxy_protocol: settings.server.proxy_protocol,
+            addresses: settings.server.addresses.clone(),
         }
     }
 
@@ -83,7 +88,7 @@ impl Reload {
         )
         .await?;
         let names: Vec<_> = loaded.apis.keys().map(ToString::to_string).collect();
-        let next = shared.serving(loaded, &settings.server.addresses);
+        let next = shared.serving(loaded, self.addresses(&settings.server));
         serving.store(Arc::new(next));
         tracing::info!(apis = names.join(" "), "the configuration was read again");
         shared.refusals.note(Event {
@@ -92,6 +97,17 @@ impl Reload {
             detail: format!("apis: {}", names.join(" ")),
         });
         Ok(())
+    }
+
+    /// Whom to believe about addresses. Where the listener speaks the PROXY
+    /// protocol, or would after a restart, all of that stays as it was: half of
+    /// the change would take the proxy for the client, or a client for a proxy.
+    fn addresses<'s>(&'s self, next: &'s ServerSection) -> &'s AddressPolicy {
+        if self.proxy_protocol || next.proxy_protocol {
+            &self.addresses
+        } else {
+            &next.addresses
+        }
     }
 }
 
@@ -109,8 +125,7 @@ impl Fixed {
             limits,
             hashing,
             hashing_waiting,
-            // Read anew with the apis.
-            addresses: _,
+            addresses,
         } = &settings.server;
         let files = |tls: &Option<TlsSection>| {
             let tls = tls.as_ref();
@@ -125,6 +140,11 @@ impl Fixed {
             ("server.admin_tls_certificate", files(admin_tls)),
             ("server.http2", http2.to_string()),
             ("server.client_address", proxy_protocol.to_string()),
+            // Else they are read anew with the apis.
+            (
+                "server.trusted_proxies",
+                format!("{:?}", proxy_protocol.then_some(&addresses.trusted)),
+            ),
             ("server.log", format!("{log:?}")),
             ("server, its limits", format!("{limits:?}")),
             ("server.hashing", hashing.to_string()),
@@ -137,5 +157,56 @@ impl Fixed {
         pairs
             .filter(|(one, other)| one != other)
             .map(|(one, _)| one.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn settings(client_address: &str, proxies: &str) -> Settings {
+        let text = format!(
+            "[server]\nclient_address = '{client_address}'\ntrusted_proxies = ['{proxies}']\n"
+        );
+        config::read(&text, "test.toml", Path::new(".")).unwrap()
+    }
+
+    /// What stays of `before` when `after` is read, and whom is believed then.
+    fn reloaded(before: &Settings, after: &Settings) -> (Vec<&'static str>, AddressPolicy) {
+        let reload = Reload {
+            file: None,
+            over: Overrides::default(),
+            fixed: Fixed::of(before),
+            proxy_protocol: before.server.proxy_protocol,
+            addresses: before.server.addresses.clone(),
+        };
+        let fixed = reload.fixed.differing(&Fixed::of(after)).collect();
+        (fixed, reload.addresses(&after.server).clone())
+    }
+
+    #[test]
+    fn whom_headers_are_believed_from_changes_at_once() {
+        let before = settings("forwarded", "10.0.0.0/8");
+        let after = settings("x-forwarded-for", "10.1.0.0/16");
+        let expected = (vec![], after.server.addresses.clone());
+        assert_eq!(reloaded(&before, &after), expected);
+    }
+
+    #[test]
+    fn what_the_proxy_protocol_is_a_part_of_stays_whole() {
+        let spoken = settings("proxy-protocol", "10.0.0.0/8");
+        let of_others = settings("proxy-protocol", "10.1.0.0/16");
+        let told = settings("x-forwarded-for", "10.0.0.0/8");
+        let (by, from) = ("server.client_address", "server.trusted_proxies");
+        for (before, after, fixed) in [
+            (&spoken, &of_others, vec![from]),
+            (&spoken, &told, vec![by, from]),
+            (&told, &spoken, vec![by, from]),
+        ] {
+            let expected = (fixed, before.server.addresses.clone());
+            assert_eq!(reloaded(before, after), expected);
+        }
     }
 }
