@@ -98,14 +98,9 @@ static WORDS: [(Reason, &str, &str); Reason::ALL.len()] = [
         "Have the partner log in at this api; each api has tokens of its own.",
     ),
     (
-        Reason::KeyUnknown,
-        "The token names a key that this api does not have.",
-        "Have the partner log in again; if everybody is refused, look whether an old store \
-         was restored.",
-    ),
-    (
         Reason::KeyRetired,
-        "The token was signed by a key that is gone or was killed.",
+        "The token, or the one that would follow it, was signed by a key that is gone or was \
+         killed.",
         "Have the partner log in again.",
     ),
     (

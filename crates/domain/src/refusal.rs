@@ -186,9 +186,8 @@ coded! {
         TokenForged = "token_forged",
         /// The token belongs to another api of this server.
         WrongApi = "wrong_api",
-        /// The token names a key that this api does not have.
-        KeyUnknown = "key_unknown",
-        /// The token was signed by a key that is gone or was killed.
+        /// The token, or the one that a repeated refresh would give again, was
+        /// signed by a key that is gone or was killed.
         KeyRetired = "key_retired",
         /// The token has run out.
         TokenExpired = "token_expired",
@@ -265,7 +264,6 @@ impl Reason {
             | Self::TokenMalformed
             | Self::TokenForged
             | Self::WrongApi
-            | Self::KeyUnknown
             | Self::KeyRetired
             | Self::SessionUnknown
             | Self::SessionRevoked

@@ -498,7 +498,7 @@ fn replayed(session: &Session, terms: &Terms<'_>, now: Timestamp) -> Decision {
         return unchanged(session, Err(Reason::ReplayLimit));
     }
     if !terms.live_kids.contains(&session.kid) {
-        return unchanged(session, Err(Reason::KeyUnknown));
+        return unchanged(session, Err(Reason::KeyRetired));
     }
     let run_out = session.access_expires_at.floor_to_second() <= now;
     let next = Session {

@@ -367,7 +367,7 @@ fn a_replay_that_a_killed_key_would_have_to_sign_is_refused_and_changes_nothing(
     let decision = story.decide(&token);
     assert_eq!(
         (decision.change, decision.outcome),
-        (Change::None, Err(Reason::KeyUnknown))
+        (Change::None, Err(Reason::KeyRetired))
     );
 }
 

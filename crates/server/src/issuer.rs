@@ -17,7 +17,7 @@ use countersign_domain::session::{Change, Decision, End, Opening};
 use countersign_domain::{
     AccountId, Counted, LogoutScope, Operation, Reason, Session, SessionId, Timestamp,
 };
-use countersign_token::{Refreshing, Seed, Verified};
+use countersign_token::{MintFault, Refreshing, Seed, Verified};
 use http::request::Parts;
 
 use metrics::counter;
@@ -352,7 +352,7 @@ impl Request<'_> {
                 detail: fault.to_string(),
                 ..record.clone()
             };
-            Denied::new(record, Reason::ServerFault)
+            Denied::new(record, mint_reason(&fault, asked.operation))
         })?;
         let grant = Grant {
             login,
@@ -393,6 +393,18 @@ fn read(api: &Api, parts: &Parts, body: &[u8]) -> Result<Command, Denied> {
             Reason::PathUnknown,
         )),
         Found::Operation(_) => api.dialect().read(parts, body).map_err(Denied::from),
+    }
+}
+
+/// A key can be killed between the commit of a session and the signature of its
+/// tokens, and between a refresh and its repetition.
+fn mint_reason(fault: &MintFault, operation: Operation) -> Reason {
+    match (fault, operation) {
+        // What the killed key signed is to end, so the session goes no further.
+        (MintFault::KeyGone(_), Operation::Refresh) => Reason::KeyRetired,
+        // The same login a moment later is signed by the next key.
+        (MintFault::KeyGone(_), _) => Reason::StoreUnavailable,
+        _ => Reason::ServerFault,
     }
 }
 

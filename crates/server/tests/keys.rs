@@ -15,7 +15,7 @@ use countersign_dialect::Dialect;
 use countersign_domain::account::{Allowlist, StoredSecret};
 use countersign_domain::key::KeyState;
 use countersign_domain::session::Lifetimes;
-use countersign_domain::{AccountLimits, Algorithm, Kid, Limits, Timestamp};
+use countersign_domain::{AccountLimits, Algorithm, Kid, Limits, Reason, Timestamp};
 use countersign_server::api::{Api, ApiSettings};
 use countersign_server::clock::Clock;
 use countersign_server::issuer::{Answer, Caller, Issuer};
@@ -245,6 +245,54 @@ async fn a_killed_keys_tokens_are_refused_at_the_next_request() {
     assert!(matches!(again, Err(KeysFault::NoKey)), "{again:?}");
     let unknown = provider.change(Change::Kill(Kid("x".to_owned()))).await;
     assert!(matches!(unknown, Err(KeysFault::NoKey)), "{unknown:?}");
+}
+
+/// The token that the partner still has was signed by a key that lives.
+#[tokio::test]
+async fn a_refresh_whose_lost_reply_a_killed_key_signed_asks_for_a_login() {
+    let provider = Provider::begin("mypopup").await;
+    let held = provider.log_in().await;
+    let active = provider.rotate().await.active;
+    pair(&provider.refresh(&held).await);
+    provider.change(Change::Kill(active)).await.unwrap();
+    let again = provider.refresh(&held).await;
+    assert_eq!(again.record.outcome, Err(Reason::KeyRetired));
+    assert_eq!(again.response.status(), 401);
+    provider.log_in().await;
+}
+
+/// Of the requests that are under way when the active key is killed, some are
+/// committed with it and can no more be signed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_key_that_is_killed_under_load_is_no_fault_of_the_server() {
+    let provider = Arc::new(Provider::begin("mypopup").await);
+    let ended = Arc::new(AtomicBool::new(false));
+    let partners: Vec<_> = (0..8)
+        .map(|_| {
+            let (provider, ended) = (provider.clone(), ended.clone());
+            tokio::spawn(async move {
+                while !ended.load(Ordering::SeqCst) {
+                    let body = json!({ "username": "partner", "password": SECRET });
+                    let mut answer = provider.ask("/auth/login", body).await;
+                    while let (Ok(()), false) =
+                        (answer.record.outcome, ended.load(Ordering::SeqCst))
+                    {
+                        answer = provider.refresh(&pair(&answer)).await;
+                    }
+                    let status = answer.response.status().as_u16();
+                    assert!(matches!(status, 200 | 401 | 503), "{:?}", answer.record);
+                }
+            })
+        })
+        .collect();
+    let mut active = provider.rotate().await.active;
+    for _ in 0..50 {
+        active = provider.change(Change::Kill(active)).await.unwrap().active;
+    }
+    ended.store(true, Ordering::SeqCst);
+    for partner in partners {
+        partner.await.unwrap();
+    }
 }
 
 #[tokio::test]

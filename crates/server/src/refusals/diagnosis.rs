@@ -107,7 +107,6 @@ const fn is_about_the_token(reason: Reason) -> bool {
         Reason::TokenMalformed
             | Reason::TokenForged
             | Reason::TokenExpired
-            | Reason::KeyUnknown
             | Reason::KeyRetired
             | Reason::WrongApi
     )
