@@ -77,6 +77,34 @@ async fn a_configuration_that_is_right_is_put_in_place_and_one_that_is_wrong_is_
     assert_eq!(rest().await, 300);
 }
 
+/// An editor or `cp` empties a file before it writes it anew.
+#[tokio::test]
+async fn a_file_that_is_empty_for_a_moment_takes_no_api_away() {
+    let server = Server::start(ONE);
+    let partner = credentials(&server.account("one", "partner", &[]));
+    for empty in ["", "[server]\nlog = 'text'\n"] {
+        let stays = "the configuration stays as it was: the configuration has no api";
+        server.reload(empty, stays).await;
+        let reply = server.send("127.0.0.1", "POST", "/auth/login", &JSON, &partner);
+        assert_eq!(reply.await.status, 200, "{empty:?}");
+    }
+}
+
+/// What `--config <(…)` leaves behind is a pipe that nobody writes to.
+#[tokio::test]
+async fn a_pipe_is_not_waited_for() {
+    let server = Server::start(ONE);
+    let file = server.file("countersign.toml");
+    std::fs::remove_file(&file).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&file).status();
+    assert!(made.unwrap().success());
+    server
+        .hang_up("is no file, so it cannot be read again")
+        .await;
+    std::fs::remove_file(&file).unwrap();
+    server.reload(TWO, "the configuration was read again").await;
+}
+
 #[tokio::test]
 async fn a_session_and_its_tokens_live_through_a_reload() {
     let server = Server::start(ONE);

@@ -72,6 +72,12 @@ fn settings(args: &ServeArgs) -> Result<Settings, Failure> {
         }
     };
     settings.override_with(&args.over);
+    serves_something(settings)
+}
+
+/// The configuration, unless it leaves nothing to serve, as a file that is just
+/// being written does.
+fn serves_something(settings: Settings) -> Result<Settings, Failure> {
     if settings.apis.is_empty() {
         return Err(Failure::usage(
             "the configuration has no api: add one, e.g. [apis.pay] with dialect = \"b2binpay\"",

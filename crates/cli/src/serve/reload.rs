@@ -5,7 +5,7 @@
 //! address, limits and certificate files) stays until a restart, and a change of
 //! it is told.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -14,8 +14,9 @@ use countersign_server::refusals::{Event, EventKind};
 use tokio::signal::unix::Signal;
 
 use super::serving::{Serving, Shared};
-use super::{ServeArgs, certificates, notify, opening};
+use super::{ServeArgs, certificates, notify, opening, serves_something};
 use crate::config::{self, Overrides, ServerSection, Settings, TlsSection};
+use crate::exit::Failure;
 
 /// Reads the configuration again when it is told to.
 pub(super) struct Reload {
@@ -66,17 +67,12 @@ impl Reload {
         }
     }
 
-    async fn reload(
-        &self,
-        shared: &Shared,
-        serving: &ArcSwap<Serving>,
-    ) -> Result<(), crate::exit::Failure> {
+    async fn reload(&self, shared: &Shared, serving: &ArcSwap<Serving>) -> Result<(), Failure> {
         let Some(file) = &self.file else {
             tracing::info!("a demo has no configuration to read again");
             return Ok(());
         };
-        let mut settings = config::load(file)?;
-        settings.override_with(&self.over);
+        let settings = self.settings(file)?;
         for key in self.fixed.differing(&Fixed::of(&settings)) {
             tracing::warn!(key, "a change of this key needs a restart");
         }
@@ -108,6 +104,22 @@ impl Reload {
         } else {
             &next.addresses
         }
+    }
+
+    /// What the file says now.
+    ///
+    /// A pipe, as a shell makes for `--config <(…)`, has nothing to say a second
+    /// time: reading it would wait for ever.
+    fn settings(&self, file: &Path) -> Result<Settings, Failure> {
+        if std::fs::metadata(file).is_ok_and(|it| !it.is_file()) {
+            return Err(Failure::usage(format!(
+                "the configuration {} is no file, so it cannot be read again",
+                file.display()
+            )));
+        }
+        let mut settings = config::load(file)?;
+        settings.override_with(&self.over);
+        serves_something(settings)
     }
 }
 

@@ -125,8 +125,14 @@ impl Server {
     /// Puts another configuration in place and tells it to read it; waits until
     /// its log says `outcome`.
     pub(crate) async fn reload(&self, configuration: &str, outcome: &str) {
-        let before = self.log().matches(outcome).count();
         std::fs::write(self.file("countersign.toml"), configuration).unwrap();
+        self.hang_up(outcome).await;
+    }
+
+    /// Tells it to read what is in place of its configuration; waits until its
+    /// log says `outcome`.
+    pub(crate) async fn hang_up(&self, outcome: &str) {
+        let before = self.log().matches(outcome).count();
         self.signal("HUP");
         eventually(outcome, async || {
             self.log().matches(outcome).count() > before
