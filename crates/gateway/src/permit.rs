@@ -82,7 +82,7 @@ pub struct Denied {
 
 /// Decides whether a request may pass, in memory.
 ///
-/// The path is judged first and routed; a tunnel has none. On a public route nothing more is asked
+/// The method and the path are judged first, and routed. On a public route nothing more is asked
 /// and no credential is looked at. Then the token or static key is verified,
 /// and what it belongs to: session, account, epoch, credential, address, the login
 /// that the path names, and last the scopes that the route asks for.
@@ -96,10 +96,7 @@ pub fn authorize(
     asked: &Asked<'_>,
     now: Timestamp,
 ) -> Result<Permit, Denied> {
-    if asked.method == Method::CONNECT {
-        // A tunnel has no path to be judged (RFC 9110 section 9.3.6).
-        return Err(Reason::MethodUnknown.into());
-    }
+    judge_method(asked.method)?;
     let path = JudgedPath::judge(asked.path)?;
     let route = api.routes().find(asked.method, &path);
     let route = route.ok_or(Reason::PathUnknown)?;
@@ -131,6 +128,17 @@ pub fn authorize(
     Ok(Permit {
         caller: Some(caller),
     })
+}
+
+/// A tunnel has no path to be judged (RFC 9110 section 9.3.6). And `post` is
+/// another method than `POST` (section 9.1), but there are upstreams that take
+/// it for the same: it would pass by the rule for `POST`.
+fn judge_method(method: &Method) -> Result<(), Reason> {
+    let small = method.as_str().bytes().any(|it| it.is_ascii_lowercase());
+    if small || *method == Method::CONNECT {
+        return Err(Reason::MethodUnknown);
+    }
+    Ok(())
 }
 
 /// What a credential has proved.

@@ -312,7 +312,7 @@ async fn the_method_that_is_told_is_judged() {
     let scene = scene(MYPOPUP, Family::Nginx);
     for (method, reason) in [
         ("POST", Reason::TokenMissing),
-        ("get", Reason::TokenMissing),
+        ("get", Reason::MethodUnknown),
         ("CONNECT", Reason::MethodUnknown),
         ("G T", Reason::ProxyHeaders),
         ("", Reason::ProxyHeaders),

@@ -138,6 +138,26 @@ async fn one_path_has_a_public_and_a_protected_method() {
     assert_eq!(echo.requests(), 2);
 }
 
+/// Who writes a method in small letters is not let by the rule for that method,
+/// in front of an upstream that reads both alike.
+#[tokio::test]
+async fn a_method_in_small_letters_is_refused() {
+    let echo = Echo::start().await;
+    let world = Plan::new(APIRONE, &echo.url).build();
+    let front = world.serve().await;
+    let bearer = world.bearer();
+    let transfer = format!("/api/v2/accounts/{LOGIN}/transfer");
+    for method in ["get", "Get", "post", "Post", "pOST"] {
+        for headers in [&[][..], &[("authorization", &*bearer)]] {
+            let reply = front.send(method, &transfer, headers, "").await;
+            assert_eq!(reply.status(), 405, "{method}");
+            let denied = world.last_outcome().unwrap_err();
+            assert_eq!(denied.reason, Reason::MethodUnknown, "{method}");
+        }
+    }
+    assert_eq!(echo.requests(), 0);
+}
+
 #[tokio::test]
 async fn a_tunnel_is_refused() {
     let echo = Echo::start().await;
