@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use countersign_dialect::{Presented, Refused};
@@ -12,6 +12,7 @@ use http_body::Body;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use crate::answer::{Answer, AnswerBody};
 use crate::api::GuardedApi;
@@ -120,7 +121,7 @@ impl Gateway {
 
     async fn pass<B>(
         &self,
-        inbound: Inbound<'_>,
+        mut inbound: Inbound<'_>,
         body: B,
         switch: Option<OnUpgrade>,
     ) -> Result<(Permit, Response<AnswerBody>), Denied>
@@ -132,7 +133,7 @@ impl Gateway {
         // An api without an upstream has nothing here.
         let upstream = api.upstream().ok_or(Reason::PathUnknown)?;
         let body = Upload::streaming(body, upstream.timeouts().body_idle);
-        let (permit, body) = self.admit(&inbound, body).await?;
+        let (permit, body) = self.admit(&mut inbound, body).await?;
         self.uses.note_permit(&permit);
         let mut request = inbound.onward(upstream, &permit, body)?;
         let switch = self.switch(switch, &mut request);
@@ -177,10 +178,15 @@ impl Gateway {
     ///
     /// Nothing of a body is read for a request that is refused anyway, and where
     /// one is read the last word is spoken after it.
-    async fn admit(&self, inbound: &Inbound<'_>, body: Upload) -> Result<(Permit, Upload), Denied> {
+    async fn admit(
+        &self,
+        inbound: &mut Inbound<'_>,
+        body: Upload,
+    ) -> Result<(Permit, Upload), Denied> {
         let Inbound {
             api, parts, now, ..
         } = inbound;
+        let began = Instant::now();
         let mut asked = Asked {
             method: &parts.method,
             path: parts.uri.path(),
@@ -196,12 +202,16 @@ impl Gateway {
             Ok(permit) => match keyed.strip(body, &asked.presented).await {
                 // The body took its time, in which the caller can have lost
                 // what let it pass.
-                Ok(stripped) => Ok((authorize(api, &self.view, &asked, *now)?, stripped)),
+                Ok(stripped) => {
+                    *now = *now + began.elapsed();
+                    Ok((authorize(api, &self.view, &asked, *now)?, stripped))
+                }
                 Err(denied) => Err(denied.of(&permit)),
             },
             Err(missing) if missing.reason == Reason::TokenMissing => {
                 let (key, body) = keyed.take(body).await?;
                 asked.presented = Presented::StaticKey(key.ok_or(missing)?);
+                *now = *now + began.elapsed();
                 Ok((authorize(api, &self.view, &asked, *now)?, body))
             }
             Err(denied) => Err(denied),
@@ -215,6 +225,7 @@ struct Inbound<'a> {
     parts: request::Parts,
     client: Client,
     request_id: &'a str,
+    /// When it came, or when what had to be read of its body had come.
     now: Timestamp,
 }
 

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,6 +13,7 @@ use countersign_domain::{Account, Allowlist, CredentialId, Reason};
 use countersign_gateway::{Asked, Denied, Proof, View, authorize};
 use http::{Method, Request};
 use http_body::{Body, Frame};
+use tokio::time::{Sleep, sleep};
 
 use crate::world::{
     ACCOUNT, APIRONE, Echo, Front, KEY, LOGIN, NOW, OTHER_KEY, Plan, REQUEST_ID, Received,
@@ -466,6 +467,49 @@ async fn a_session_that_is_revoked_while_the_body_is_read_does_not_pass() {
     assert_eq!(denied.reason, Reason::SessionRevoked);
     assert_eq!(denied.session, Some(SESSION));
     assert_eq!(echo.requests(), 0);
+}
+
+/// A body that comes in pieces, four seconds apart.
+struct Slow {
+    pieces: std::vec::IntoIter<&'static str>,
+    pause: Pin<Box<Sleep>>,
+}
+
+impl Body for Slow {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        ready!(self.pause.as_mut().poll(context));
+        self.pause = Box::pin(sleep(Duration::from_secs(4)));
+        let piece = self.pieces.next().map(Bytes::from);
+        Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_runs_out_while_the_body_is_read_does_not_pass() {
+    let world = Plan::new(APIRONE, "http://127.0.0.1:1").build();
+    for (pieces, outcome) in [(20, Reason::UpstreamFailed), (30, Reason::TokenExpired)] {
+        let mut body = vec!["{}"];
+        body.resize(pieces, " ");
+        let request = Request::post(home("transfer"))
+            .header(JSON.0, JSON.1)
+            .header("authorization", world.bearer())
+            .body(Slow {
+                pieces: body.into_iter(),
+                pause: Box::pin(sleep(Duration::ZERO)),
+            })
+            .unwrap();
+        let forwarded = world
+            .gateway
+            .forward(&world.api, request, world.client, REQUEST_ID, NOW);
+        let denied = forwarded.await.outcome.unwrap_err();
+        assert_eq!(denied.reason, outcome, "{pieces} pieces");
+    }
 }
 
 #[tokio::test]
