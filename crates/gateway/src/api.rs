@@ -144,6 +144,15 @@ impl GuardedApi {
         self.upstream.is_some()
     }
 
+    /// This, for who judges and forwards nothing: it does not keep the upstream,
+    /// nor its health check, beyond the reload that replaces it.
+    pub(crate) fn without_upstream(&self) -> Self {
+        Self {
+            upstream: None,
+            ..self.clone()
+        }
+    }
+
     pub(crate) fn wrong_keys(&self) -> &WrongKeys {
         &self.wrong_keys
     }

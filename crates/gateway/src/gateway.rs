@@ -282,7 +282,7 @@ impl Inbound<'_> {
 
     fn tunnel(self, upstream: &Upstream, view: Arc<View>) -> Tunnel {
         Tunnel {
-            api: self.api.clone(),
+            api: self.api.without_upstream(),
             view,
             asked: self.parts,
             asked_at: self.now,

@@ -1,17 +1,23 @@
 //! An upstream that is down is not asked, and one that is up again is.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use countersign_domain::Reason;
 use countersign_gateway::{HealthCheck, Standing};
-use tokio::io::AsyncWriteExt;
+use http::Request;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
+use crate::tunnels::{SWITCHED, asking};
 use crate::upstreams::read_head;
-use crate::world::{Front, MYPOPUP, Plan, World};
+use crate::world::{Front, MYPOPUP, NOW, Plan, REQUEST_ID, World};
 
 const PUBLIC: &str = "/api/v1/public";
 /// What a [`Patient`] tells of a connection that ended.
@@ -108,7 +114,10 @@ async fn answer(
         } else {
             "503 Ill"
         };
-        let reply = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
+        let reply = match head.contains("upgrade: websocket") {
+            true => SWITCHED.to_owned(),
+            false => format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n"),
+        };
         stream.write_all(reply.as_bytes()).await.unwrap();
         match is_check {
             true => drop(tell.send(head)),
@@ -154,6 +163,36 @@ async fn the_checks_end_with_the_upstream() {
     upstream.checks(2).await;
     drop(world);
     // Nobody holds the connection any more.
+    let closed = async { while upstream.checks(1).await != CLOSED {} };
+    tokio::time::timeout(Duration::from_secs(4), closed)
+        .await
+        .unwrap();
+}
+
+/// A reload makes another gateway in place of the one that opened the tunnel.
+#[tokio::test]
+async fn a_tunnel_does_not_keep_the_checks_going() {
+    let mut upstream = Patient::start().await;
+    let world = upstream.world();
+    upstream.checks(2).await;
+    let fields = format!("authorization: {}\r\n", world.bearer());
+    let (mut client, stream) = tokio::io::duplex(4096);
+    tokio::spawn(async move {
+        let answer = service_fn(|request: Request<Incoming>| async {
+            let forwarded =
+                world
+                    .gateway
+                    .forward(&world.api, request, world.client, REQUEST_ID, NOW);
+            Ok::<_, Infallible>(forwarded.await.response)
+        });
+        let served = hyper::server::conn::http1::Builder::new();
+        let connection = served.serve_connection(TokioIo::new(stream), answer);
+        connection.with_upgrades().await.unwrap();
+    });
+    client.write_all(asking(&fields).as_bytes()).await.unwrap();
+    let mut head = [0; 12];
+    client.read_exact(&mut head).await.unwrap();
+    assert_eq!(&head, b"HTTP/1.1 101");
     let closed = async { while upstream.checks(1).await != CLOSED {} };
     tokio::time::timeout(Duration::from_secs(4), closed)
         .await

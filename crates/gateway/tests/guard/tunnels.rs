@@ -12,7 +12,7 @@ use crate::upstreams::read_head;
 use crate::world::{ACCOUNT, Front, LOGIN, MYPOPUP, NOW, Plan, REQUEST_ID, SESSION, World};
 
 /// What a good upstream answers to a request for WebSocket.
-const SWITCHED: &str = "HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\n\
+pub const SWITCHED: &str = "HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\n\
      upgrade: WebSocket\r\nsec-websocket-accept: yes\r\nx-countersign-account: forged\r\n\r\n";
 
 /// An upstream that answers each head with the same bytes. After 101 it sends
@@ -62,7 +62,7 @@ async fn speak(mut stream: TcpStream, answer: &str, tell: mpsc::UnboundedSender<
 }
 
 /// A request for WebSocket, with these fields besides.
-fn asking(fields: &str) -> String {
+pub fn asking(fields: &str) -> String {
     format!(
         "GET /api/v1/stream?a=1 HTTP/1.1\r\nhost: front.example\r\nconnection: keep-alive, Upgrade\r\n\
          upgrade: websocket\r\nsec-websocket-key: k\r\nsec-websocket-version: 13\r\n{fields}\r\n"
