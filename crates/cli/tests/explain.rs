@@ -502,7 +502,7 @@ async fn a_dry_run_says_what_the_guard_would_decide_and_spends_nothing() {
     );
     let elsewhere = dry("127.0.0.1", "/gift/api/orders");
     assert!(
-        elsewhere.contains("would be refused: token_forged"),
+        elsewhere.contains("would be refused: wrong_api"),
         "{elsewhere}"
     );
     assert!(elsewhere.contains("at pay"), "{elsewhere}");

@@ -11,6 +11,7 @@ use countersign_gateway::{
 };
 use countersign_server::admin::{Bearer, Credential, DryRun, Judged, Step, Told};
 use countersign_server::api::Api;
+use countersign_server::refusals::better_reason;
 use countersign_token::{Diagnosis, KeyFate};
 
 use super::front::Served;
@@ -27,7 +28,9 @@ impl DryRuns {
     /// Judges a request as the guard would at `now`.
     pub(super) fn judge(&self, dry_run: &DryRun, now: Timestamp) -> Judged {
         let mut judged = Judged::default();
-        let Some((served, path)) = self.find(dry_run) else {
+        let found = self.find(dry_run);
+        let seen = found.filter(|(served, _)| dry_run.sees.has(served.api.name()));
+        let Some((served, path)) = seen else {
             judged
                 .steps
                 .push(Step::new("api", false, "no api is served at this path"));
@@ -83,8 +86,9 @@ impl DryRuns {
         now: Timestamp,
     ) {
         judged.steps.extend(route_steps(api, path, dry_run));
-        if let Credential::Token(token) = &dry_run.credential {
-            self.look_at_token(judged, api.name(), token.expose(), now);
+        let token = self.whose(api.name(), dry_run, now);
+        if matches!(dry_run.credential, Credential::Token(_)) {
+            look_at_token(judged, token.as_ref(), now);
         }
         let asked = Asked {
             method: &dry_run.method,
@@ -99,7 +103,9 @@ impl DryRuns {
         match authorize(api, &self.view, &asked, now) {
             Ok(permit) => self.look_at_budget(judged, api, &permit),
             Err(denied) => {
-                judged.refused = Some(told(api, denied.reason, denied.detail.unwrap_or_default()));
+                let detail = denied.detail.unwrap_or_default();
+                let reason = token.map_or(denied.reason, |it| it.reason(denied.reason));
+                judged.refused = Some(told(api, reason, detail));
             }
         }
     }
@@ -119,36 +125,72 @@ impl DryRuns {
         }
     }
 
-    fn look_at_token(&self, judged: &mut Judged, own: &ApiName, token: &str, now: Timestamp) {
-        let own = self.apis.get_key_value(own).into_iter();
-        let found = own
-            .chain(self.apis.iter())
-            .find_map(|(name, api)| Some((name, api.keychain().now().diagnose(token, now)?)));
-        let Some((name, token)) = found else {
-            let words = "it was signed by no key of any api here";
-            judged.steps.push(Step::new("token", false, words));
-            return;
+    /// The token of a dry run, if it is one of an api here; its own before all
+    /// others.
+    fn whose(&self, own: &ApiName, dry_run: &DryRun, now: Timestamp) -> Option<Whose<'_>> {
+        let Credential::Token(token) = &dry_run.credential else {
+            return None;
         };
-        let at_home = judged.api.as_ref() == Some(name);
-        let is_access = token.kind == Kind::Access;
-        let words = format!(
-            "the {} token of account {} at {name}, generation {} of session {}",
-            token.kind.name(),
-            token.account,
-            token.generation,
-            token.session
-        );
-        judged
-            .steps
-            .push(Step::new("token", at_home && is_access, words));
-        judged.steps.push(key_step(&token));
-        judged.steps.push(expiry_step(&token, now));
-        judged.bearer = Some(Bearer {
-            account: token.account,
-            epoch: token.epoch,
-            session: token.session,
-        });
+        let apis = self.apis.get_key_value(own).into_iter().chain(&*self.apis);
+        apis.into_iter().find_map(|(name, api)| {
+            Some(Whose {
+                api: name,
+                at_home: name == own,
+                is_seen: dry_run.sees.has(name),
+                token: api.keychain().now().diagnose(token.expose(), now)?,
+            })
+        })
     }
+}
+
+/// Whose the token of a dry run is.
+struct Whose<'a> {
+    api: &'a ApiName,
+    at_home: bool,
+    /// Whether the operator sees that api.
+    is_seen: bool,
+    token: Diagnosis,
+}
+
+impl Whose<'_> {
+    fn reason(&self, known: Reason) -> Reason {
+        better_reason(known, self.at_home, &self.token)
+    }
+}
+
+fn look_at_token(judged: &mut Judged, found: Option<&Whose<'_>>, now: Timestamp) {
+    let Some(Whose {
+        api,
+        at_home,
+        token,
+        ..
+    }) = found.filter(|found| found.is_seen)
+    else {
+        let words = match found {
+            None => "it was signed by no key of any api here",
+            Some(_) => "it is of an api that this admin key does not see",
+        };
+        judged.steps.push(Step::new("token", false, words));
+        return;
+    };
+    let is_access = token.kind == Kind::Access;
+    let words = format!(
+        "the {} token of account {} at {api}, generation {} of session {}",
+        token.kind.name(),
+        token.account,
+        token.generation,
+        token.session
+    );
+    judged
+        .steps
+        .push(Step::new("token", *at_home && is_access, words));
+    judged.steps.push(key_step(token));
+    judged.steps.push(expiry_step(token, now));
+    judged.bearer = Some(Bearer {
+        account: token.account,
+        epoch: token.epoch,
+        session: token.session,
+    });
 }
 
 fn route_steps(api: &GuardedApi, path: &str, dry_run: &DryRun) -> Vec<Step> {

@@ -75,7 +75,8 @@ pub(super) async fn list(
         Some((asked(query, &admin, &operator), after, limit(query)))
     })?;
     let found = admin.refusals.list(asked, after, limit + 1).await?;
-    let page = Page::new(found, limit, |kept| kept.number, RefusalView::from);
+    let view = |kept: Kept| seen_by(&operator, kept).into();
+    let page = Page::new(found, limit, |kept| kept.number, view);
     let dropped = admin.refusals.dropped();
     Ok(Json(Listing { page, dropped }))
 }
@@ -128,7 +129,7 @@ pub(super) async fn show(
                       or one of many of its kind that were only counted";
         Problem::not_found("no_such_refusal", detail)
     })?;
-    Ok(Json(ExplainedView::of(found, &admin).await?))
+    Ok(Json(ExplainedView::of(found, &operator, &admin).await?))
 }
 
 fn sees(operator: &Operator, api: Option<&str>) -> bool {
@@ -140,9 +141,38 @@ fn sees(operator: &Operator, api: Option<&str>) -> bool {
     }
 }
 
+/// The refusal as an operator may see it. Whose a token is that belongs at an
+/// api that it does not see, and what that api did with its keys, is hidden.
+fn seen_by(operator: &Operator, kept: Kept) -> Kept {
+    match &kept.account_api {
+        Some(api) if !sees(operator, Some(api)) => {}
+        _ => return kept,
+    }
+    let detail = if kept.reason == Reason::WrongApi.code() {
+        HIDDEN.to_owned()
+    } else {
+        kept.detail
+    };
+    Kept {
+        account: None,
+        account_api: None,
+        session: None,
+        detail,
+        ..kept
+    }
+}
+
+/// Stands for the detail of a token whose api an operator does not see.
+pub(super) const HIDDEN: &str = "the token is of an api that this admin key does not see";
+
 impl ExplainedView {
     /// The refusal, with what the store knows about its session now.
-    pub(super) async fn of(kept: Kept, admin: &AdminState) -> Result<Self, Problem> {
+    pub(super) async fn of(
+        kept: Kept,
+        operator: &Operator,
+        admin: &AdminState,
+    ) -> Result<Self, Problem> {
+        let kept = seen_by(operator, kept);
         let session = match kept.session {
             Some(session) => admin.store.session(session).await?,
             None => None,

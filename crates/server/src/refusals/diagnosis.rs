@@ -38,7 +38,12 @@ impl Refused {
     ) -> Self {
         let mut words = Vec::new();
         if let Some((api, token)) = self.whose(evidence, apis) {
-            self.account = self.account.or(Some(token.account));
+            if self.account.is_none() {
+                self.account = Some(token.account);
+                self.account_api = Some(api)
+                    .filter(|it| self.api.as_ref() != Some(*it))
+                    .cloned();
+            }
             self.session = self.session.or(Some(token.session));
             if is_about_the_token(self.reason) {
                 self.judge(api, &token, &mut words);
@@ -72,12 +77,10 @@ impl Refused {
     }
 
     fn judge(&mut self, api: &ApiName, token: &Diagnosis, words: &mut Vec<String>) {
-        let known = self.reason;
-        if self.api.as_ref().is_some_and(|own| own != api) {
-            self.reason = Reason::WrongApi;
+        let at_home = self.api.as_ref().is_none_or(|own| own == api);
+        self.reason = better_reason(self.reason, at_home, token);
+        if !at_home {
             words.push(format!("the token is of the api {api}"));
-        } else if token.key != KeyFate::Alive && known != Reason::TokenExpired {
-            self.reason = Reason::KeyRetired;
         }
         words.extend(key_words(token));
         words.extend(self.kind_words(token.kind));
@@ -96,6 +99,20 @@ impl Refused {
         let (kind_name, due_name) = (kind.name(), due.name());
         (kind != due)
             .then(|| format!("it is the {kind_name} token, where the {due_name} token is due"))
+    }
+}
+
+/// The reason for which a token was refused, once it is known what it is and
+/// whether it belongs to the api where it was presented.
+pub fn better_reason(known: Reason, at_home: bool, token: &Diagnosis) -> Reason {
+    if !is_about_the_token(known) {
+        known
+    } else if !at_home {
+        Reason::WrongApi
+    } else if token.key != KeyFate::Alive && known != Reason::TokenExpired {
+        Reason::KeyRetired
+    } else {
+        known
     }
 }
 

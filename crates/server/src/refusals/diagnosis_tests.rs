@@ -110,6 +110,7 @@ fn refused(reason: Reason, at: Timestamp) -> Refused {
         reason,
         status: Some(401),
         account: None,
+        account_api: None,
         login: None,
         session: None,
         address: [192, 0, 2, 7].into(),

@@ -12,7 +12,7 @@ use rusqlite::{Connection, OpenFlags};
 /// "CSNR", by which a database is recognised as a ring.
 const APPLICATION_ID: i64 = 0x4353_4e52;
 /// The schema. A file with another one is put aside: it holds a week at most.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 const SCHEMA: &str = include_str!("schema.sql");
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 

@@ -31,7 +31,7 @@ use self::file::File;
 use self::read::Reading;
 use self::writer::{Message, Writer};
 
-pub use diagnosis::Evidence;
+pub use diagnosis::{Evidence, better_reason};
 pub use read::{Asked, Cause, Suspects, Unreadable};
 pub use record::{Event, EventKind, Front, Kept, KeptEvent, Refused};
 

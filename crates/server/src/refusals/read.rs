@@ -18,7 +18,7 @@ const PAGE: usize = 1_001;
 const ADDRESSES: usize = 5;
 
 const COLUMNS: &str = "number, id, at, repeated, last_at, front, api, operation, refusal, reason, \
-     status, account, login, session, address, method, path, detail";
+     status, account, account_api, login, session, address, method, path, detail";
 
 /// Where reads are made: on one connection, one after the other.
 #[derive(Default)]
@@ -32,7 +32,7 @@ pub struct Unreadable;
 /// Which refusals are asked for. What is `None` does not matter.
 #[derive(Clone, Debug, Default)]
 pub struct Asked {
-    /// Those of this account.
+    /// Those of this account, which is to be of one of `apis` too.
     pub account: Option<AccountId>,
     /// Those where exactly this login was tried.
     pub login: Option<String>,
@@ -227,10 +227,12 @@ impl Conditions {
                 .extend([code.clone().into(), code.clone().into()]);
         }
         wanted.add_some("api = ?", asked.api.as_ref().map(ToString::to_string));
-        wanted.add_some(
-            "api IN (SELECT value FROM json_each(?))",
-            asked.apis.as_ref().map(names),
-        );
+        let apis = asked.apis.as_ref().map(names);
+        wanted.add_some("api IN (SELECT value FROM json_each(?))", apis.clone());
+        if asked.account.is_some() {
+            let own = "ifnull(account_api, api) IN (SELECT value FROM json_each(?))";
+            wanted.add_some(own, apis);
+        }
         wanted.add_some("last_at >= ?", asked.since.map(Timestamp::as_micros));
         wanted.add_some("at < ?", asked.until.map(Timestamp::as_micros));
         wanted
@@ -345,7 +347,7 @@ fn addresses(
 
 fn kept(row: &Row<'_>) -> rusqlite::Result<Kept> {
     let account: Option<i64> = row.get(11)?;
-    let session: Option<[u8; 16]> = row.get(13)?;
+    let session: Option<[u8; 16]> = row.get(14)?;
     Ok(Kept {
         number: row.get::<_, i64>(0)?.cast_unsigned(),
         id: row.get(1)?,
@@ -359,12 +361,13 @@ fn kept(row: &Row<'_>) -> rusqlite::Result<Kept> {
         reason: row.get(9)?,
         status: row.get(10)?,
         account: account.and_then(|id| AccountId::new(id.cast_unsigned())),
-        login: row.get(12)?,
+        account_api: row.get(12)?,
+        login: row.get(13)?,
         session: session.map(SessionId),
-        address: row.get(14)?,
-        method: row.get(15)?,
-        path: row.get(16)?,
-        detail: row.get(17)?,
+        address: row.get(15)?,
+        method: row.get(16)?,
+        path: row.get(17)?,
+        detail: row.get(18)?,
     })
 }
 

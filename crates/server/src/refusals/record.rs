@@ -25,6 +25,9 @@ pub struct Refused {
     pub status: Option<u16>,
     /// Whose request it was, as far as that is known.
     pub account: Option<AccountId>,
+    /// The api of that account, if it is another one: its token was presented
+    /// at the wrong place.
+    pub account_api: Option<ApiName>,
     /// The login that was tried.
     pub login: Option<String>,
     /// The session of the token that was presented.
@@ -101,6 +104,8 @@ pub struct Kept {
     pub status: Option<u16>,
     /// The account.
     pub account: Option<AccountId>,
+    /// The api of the account, if it is another one.
+    pub account_api: Option<String>,
     /// The login that was tried.
     pub login: Option<String>,
     /// The session.

@@ -13,6 +13,8 @@ CREATE TABLE refusal (
     reason TEXT NOT NULL,
     status INTEGER,
     account INTEGER,
+    -- The api of the account, if it is another one.
+    account_api TEXT,
     login TEXT,
     session BLOB,
     address TEXT NOT NULL,

@@ -53,6 +53,7 @@ fn refused(id: &str, at: Timestamp) -> Refused {
         reason: Reason::TokenExpired,
         status: Some(401),
         account: AccountId::new(100_001),
+        account_api: None,
         login: None,
         session: Some(SessionId([7; 16])),
         address: "192.0.2.7".parse().unwrap(),

@@ -205,9 +205,10 @@ impl Batch {
 
 fn insert(connection: &Connection, number: i64, refused: &Refused) -> rusqlite::Result<()> {
     let insert = "INSERT INTO refusal (number, id, at, last_at, front, api, operation, refusal,
-                      reason, status, account, login, session, address, method, path, detail)
+                      reason, status, account, account_api, login, session, address, method, path,
+                      detail)
                   VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,
-                      ?16)";
+                      ?16, ?17)";
     let parts = rusqlite::params![
         number,
         refused.id,
@@ -219,6 +220,7 @@ fn insert(connection: &Connection, number: i64, refused: &Refused) -> rusqlite::
         refused.reason.code(),
         refused.status,
         refused.account.map(AccountId::number).map(u64::cast_signed),
+        refused.account_api.as_ref().map(ApiName::as_str),
         refused.login,
         refused.session.map(|session| session.0),
         refused.address.to_canonical().to_string(),

@@ -11,7 +11,7 @@ use axum::http::{Method, uri::PathAndQuery};
 use countersign_dialect::Secret;
 use countersign_domain::account::{Invalid, admit_address};
 use countersign_domain::session::State as SessionState;
-use countersign_domain::{AccountId, ApiName, Epoch, Reason, SessionId, Timestamp};
+use countersign_domain::{AccountId, ApiName, ApiScope, Epoch, Reason, SessionId, Timestamp};
 use serde::Serialize;
 
 use super::super::AdminState;
@@ -38,6 +38,8 @@ pub struct DryRun {
     pub host: Option<String>,
     /// The api, if it is not to be found by host and path.
     pub api: Option<ApiName>,
+    /// The apis that the operator sees: of others nothing is told.
+    pub sees: ApiScope,
 }
 
 /// What a dry run presents.
@@ -141,9 +143,6 @@ pub(in super::super) async fn run(
     let dry_run = body.read(|fields| DryRun::read(fields, &admin, &operator))?;
     let now = admin.store.now();
     let mut judged = (admin.guard)(&dry_run, now);
-    if judged.api.as_ref().is_some_and(|api| !operator.sees(api)) {
-        judged = Judged::default();
-    }
     let known = known(judged.bearer, dry_run.from, &admin, now).await?;
     judged.steps.extend(known);
     Ok(Json(judged.into()))
@@ -174,6 +173,7 @@ impl DryRun {
             target: target?,
             host,
             api,
+            sees: operator.scope().clone(),
         })
     }
 }

@@ -103,7 +103,7 @@ pub(super) async fn by_login(
         since: rfc3339(question.since),
         until: rfc3339(now),
         login: question.login,
-        causes: explain_all(causes, &partner, &admin).await?,
+        causes: explain_all(causes, &partner, &operator, &admin).await?,
         accounts: partner.standings(now),
         dropped: admin.refusals.dropped(),
     }))
@@ -179,13 +179,14 @@ impl Partner {
 async fn explain_all(
     causes: Vec<Cause>,
     partner: &Partner,
+    operator: &Operator,
     admin: &AdminState,
 ) -> Result<Vec<CauseView>, Problem> {
     let mut explained = Vec::with_capacity(causes.len());
     for cause in causes {
         let accounts: Vec<_> = partner.ids().collect();
         let before = change::before(&cause, &accounts, admin).await?;
-        let example = ExplainedView::of(cause.example, admin).await?;
+        let example = ExplainedView::of(cause.example, operator, admin).await?;
         explained.push(CauseView {
             means: example.means,
             remedy: example.remedy,

@@ -15,6 +15,7 @@ fn refused(id: &str, at: Timestamp, reason: Reason) -> Refused {
         reason,
         status: Some(reason.refusal(Operation::Guard).default_status()),
         account: AccountId::new(100_001),
+        account_api: None,
         login: None,
         session: None,
         address: "192.0.2.7".parse().unwrap(),
