@@ -117,6 +117,7 @@ pub(super) async fn load_apis(
     }
     let mut read = Vec::new();
     for section in sections {
+        let upstream = upstream(&section)?;
         let settings = ApiSettings {
             name: section.name.clone(),
             dialect: section.dialect.clone(),
@@ -126,21 +127,17 @@ pub(super) async fn load_apis(
             passwords: section.passwords,
         };
         let api = Api::load(settings, store, master).await;
-        read.push((
-            section,
-            api.map_err(|fault| Failure::usage(fault.to_string()))?,
-        ));
+        let api = api.map_err(|fault| Failure::usage(fault.to_string()))?;
+        read.push((section, api, upstream));
     }
+    // From here on nothing fails: a reload changes every api or none.
     let mut loaded = Loaded::default();
-    for (section, api) in read {
+    for (section, api, upstream) in read {
         let api = Arc::new(match before.get(api.name()) {
             Some(before) => api.in_place_of(before),
             None => api,
         });
-        let guarded = section
-            .guard
-            .map(|guard| guarded(&api, guard))
-            .transpose()?;
+        let guarded = section.guard.map(|guard| guarded(&api, guard, upstream));
         loaded.apis.insert(api.name().clone(), api.clone());
         loaded.served.push(Served {
             guarded: guarded.map(|guarded| guarded.at(&section.site)),
@@ -151,15 +148,22 @@ pub(super) async fn load_apis(
     Ok(loaded)
 }
 
-fn guarded(api: &Api, section: GuardSection) -> Result<GuardedApi, Failure> {
+/// The guarded API to which the built-in proxy forwards, if it does.
+fn upstream(section: &ApiSection) -> Result<Option<Upstream>, Failure> {
+    let guard = section.guard.as_ref();
+    let upstream = guard.and_then(|guard| guard.upstream.as_ref());
+    let made = upstream.map(|it| Upstream::new(&section.name, it.settings.clone()));
+    made.transpose().map_err(Failure::bug)
+}
+
+fn guarded(api: &Api, section: GuardSection, upstream: Option<Upstream>) -> GuardedApi {
     let (name, dialect) = (api.name().clone(), api.dialect().clone());
     let keychain = api.keychain().clone();
     let mut guarded = GuardedApi::new(name, dialect, keychain, section.routes)
         .with_limits(api.settings.limits)
         .with_access_lifetime(api.settings.lifetimes.access)
         .with_static_keys(api.pepper.clone());
-    if let Some(upstream) = section.upstream {
-        let upstream = Upstream::new(api.name(), upstream.settings).map_err(Failure::bug)?;
+    if let Some(upstream) = upstream {
         guarded = guarded.with_upstream(upstream);
     }
     if let Some(family) = section.forward_auth {
@@ -168,5 +172,48 @@ fn guarded(api: &Api, section: GuardSection) -> Result<GuardedApi, Failure> {
     if section.forward_authorization {
         guarded = guarded.forwarding_authorization();
     }
-    Ok(guarded)
+    guarded
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn sections(health_path: &str) -> Vec<ApiSection> {
+        let text = "[apis.one]\ndialect = 'mypopup'\n\
+                    [apis.two]\ndialect = 'mypopup'\nprefix = '/two'\nguards = ['/*']\n\
+                    upstream = 'http://127.0.0.1:1'\nhealth_path = '/'\n";
+        let mut apis = crate::config::read(text, "test.toml", Path::new("."))
+            .unwrap()
+            .apis;
+        for guard in apis.iter_mut().filter_map(|api| api.guard.as_mut()) {
+            let settings = &mut guard.upstream.as_mut().unwrap().settings;
+            settings.health.as_mut().unwrap().path = health_path.to_owned();
+        }
+        apis
+    }
+
+    #[tokio::test]
+    async fn an_upstream_that_cannot_be_made_leaves_every_api_as_it_was() {
+        let directory = tempfile::tempdir().unwrap();
+        let directory = DataDirectory::open(&directory.path().join("data")).unwrap();
+        let (store, master) = open_store(&directory, &Arc::default()).await.unwrap();
+        let none = BTreeMap::new();
+        let before = load_apis(sections("/"), &none, &store, &master).await;
+        let before = before.unwrap().apis;
+        let tokens: Vec<_> = before.values().map(|api| api.tokens()).collect();
+        let failed = load_apis(sections("none"), &before, &store, &master).await;
+        assert!(failed.is_err());
+        for (api, tokens) in before.values().zip(&tokens) {
+            assert!(Arc::ptr_eq(&api.tokens(), tokens), "{}", api.name());
+        }
+        load_apis(sections("/"), &before, &store, &master)
+            .await
+            .unwrap();
+        for (api, tokens) in before.values().zip(&tokens) {
+            assert!(!Arc::ptr_eq(&api.tokens(), tokens), "{}", api.name());
+        }
+    }
 }
