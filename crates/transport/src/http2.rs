@@ -34,6 +34,7 @@ use self::streams::Streams;
 use self::watch::Watch;
 use crate::answer::{AnswerBody, Answering};
 use crate::link::Link;
+use crate::refusal::Refusal;
 use crate::threshold::Entered;
 use crate::{Limits, Peer, Request, RequestBody};
 
@@ -47,6 +48,11 @@ const CONNECTION_WINDOW: u32 = 256 * 1024;
 
 /// How much of one answer h2 takes before the peer has room for it.
 const SEND_BUFFER: usize = 64 * 1024;
+
+/// So many heads of the largest size may the requests that run on a connection
+/// have together. A few bytes that refer to the dynamic table, sent for each of a
+/// hundred streams, would fill the memory otherwise (RFC 7541, section 7.3).
+const LARGEST_HEADS: usize = 8;
 
 /// Streams that the peer resets before they were looked at, and that h2 resets
 /// because they are malformed: above, the connection ends (CVE-2023-44487,
@@ -123,8 +129,13 @@ where
     type Future = Answering<Fut, B>;
 
     fn call(&self, request: http::Request<Incoming>) -> Answering<Fut, B> {
-        let link = self.streams.open(self.peer);
-        match judge::judge(request, &self.limits) {
+        let link = self.streams.open(self.peer, judge::size(&request));
+        let judged = if self.streams.heads() > LARGEST_HEADS * self.limits.max_header_bytes {
+            Err(Refusal::HeadsTooLarge)
+        } else {
+            judge::judge(request, &self.limits)
+        };
+        match judged {
             Ok(request) => {
                 let request = request.map(|body| RequestBody::new(body, &self.limits));
                 Answering::begin(|| (self.answer)(request, self.peer), link)

@@ -40,7 +40,8 @@ pub struct Limits {
     /// connection has a request running is the new one turned away with 503.
     pub max_connections: usize,
     /// Requests at a time on one connection over HTTP/2. By as many more may its
-    /// peer give up than it waits for; beyond, the connection is cut.
+    /// peer give up than it waits for; beyond, the connection is cut. Their heads
+    /// together are bounded too, by eight times `max_header_bytes`: 503 above.
     pub max_streams: u32,
     /// How long no byte may flow, either way, on a connection that has switched
     /// to another protocol.

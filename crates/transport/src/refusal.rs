@@ -40,6 +40,7 @@ pub(crate) enum Refusal {
     LineEnd,
     Field,
     HeadTooLarge,
+    HeadsTooLarge,
     TooManyFields,
     HostMissing,
     HostRepeated,
@@ -86,7 +87,7 @@ impl Refusal {
             Self::HeadTooLarge | Self::TooManyFields => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Broken => StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServerTarget | Self::Tunnel | Self::CodingUnknown => StatusCode::NOT_IMPLEMENTED,
-            Self::Overdue => StatusCode::SERVICE_UNAVAILABLE,
+            Self::HeadsTooLarge | Self::Overdue => StatusCode::SERVICE_UNAVAILABLE,
             Self::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Self::Handshake
             | Self::ProxyUntrusted
@@ -109,6 +110,7 @@ impl Refusal {
             Self::LineEnd => "A line of the request head does not end in CR LF.",
             Self::Field => "A field line is malformed.",
             Self::HeadTooLarge => "The request head is too large.",
+            Self::HeadsTooLarge => "The heads of the requests that run are too large together.",
             Self::TooManyFields => "The request head has too many fields.",
             Self::HostMissing => "The Host field is missing.",
             Self::HostRepeated => "The Host field is repeated.",

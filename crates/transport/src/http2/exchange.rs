@@ -34,8 +34,8 @@ where
     /// hyper calls the service and hands over the rest of the exchange right
     /// after, so the newest request is the one that this is about.
     fn execute(&self, future: Fut) {
-        if let Some(link) = self.streams.take_newest() {
-            let course = Course::new(link, Arc::clone(&self.streams), &self.limits);
+        if let Some((link, head)) = self.streams.take_newest() {
+            let course = Course::new(link, head, Arc::clone(&self.streams), &self.limits);
             tokio::spawn(Exchange { future, course });
         }
     }
@@ -68,6 +68,7 @@ impl<Fut: Future<Output = ()>> Future for Exchange<Fut> {
 /// How far an exchange has come, and how long it may stay there.
 struct Course {
     link: Arc<Link>,
+    head: usize,
     streams: Arc<Streams>,
     /// Until the service has answered.
     alarm: Option<Pin<Box<Sleep>>>,
@@ -76,12 +77,13 @@ struct Course {
 }
 
 impl Course {
-    fn new(link: Arc<Link>, streams: Arc<Streams>, limits: &Limits) -> Self {
+    fn new(link: Arc<Link>, head: usize, streams: Arc<Streams>, limits: &Limits) -> Self {
         Self {
             alarm: limits.request_timeout.map(|limit| Box::pin(sleep(limit))),
             answer: Pace::new(limits.write_timeout, limits.min_rate),
             given: 0,
             link,
+            head,
             streams,
         }
     }
@@ -123,6 +125,7 @@ impl Course {
 
 impl Drop for Course {
     fn drop(&mut self) {
-        self.streams.close(self.link.phase() != Phase::Running);
+        let answered = self.link.phase() != Phase::Running;
+        self.streams.close(self.head, answered);
     }
 }

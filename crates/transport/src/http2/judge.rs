@@ -29,6 +29,15 @@ pub(crate) fn judge<B>(mut request: Request<B>, limits: &Limits) -> Result<Reque
     Ok(request)
 }
 
+/// The size of a head (RFC 9113, section 6.5.2), about.
+pub(crate) fn size<B>(request: &Request<B>) -> usize {
+    let target = request.uri().path_and_query();
+    let target = target.map_or(0, |it| it.as_str().len());
+    let fields = request.headers().iter();
+    let fields = fields.map(|(name, value)| name.as_str().len() + value.len() + 32);
+    target + fields.sum::<usize>()
+}
+
 fn origin_form<B>(request: &Request<B>, limits: &Limits) -> Result<Uri, Refusal> {
     let uri = request.uri();
     if uri.scheme_str().is_some_and(|scheme| !is_http(scheme)) {

@@ -21,8 +21,10 @@ pub(super) struct Streams {
 #[derive(Default)]
 struct State {
     open: usize,
-    /// The request that was opened last, until its task is there.
-    newest: Option<Arc<Link>>,
+    /// The heads of the open ones, in bytes as they count against the limit.
+    heads: usize,
+    /// The request that was opened last, with its head, until its task is there.
+    newest: Option<(Arc<Link>, usize)>,
     /// By how many more requests were given up by the peer than answered.
     forsaken: usize,
 }
@@ -40,25 +42,32 @@ impl Streams {
         &self.link
     }
 
-    /// A request has come; what it has a link for.
-    pub(super) fn open(&self, peer: Peer) -> Arc<Link> {
+    /// A request has come, with a head of so many bytes; what it has a link for.
+    pub(super) fn open(&self, peer: Peer, head: usize) -> Arc<Link> {
         let link = Arc::new(self.link.branch(peer, PIECE));
         let mut state = self.lock();
         state.open += 1;
-        state.newest = Some(Arc::clone(&link));
+        state.heads += head;
+        state.newest = Some((Arc::clone(&link), head));
         self.link.pass();
         self.link.enter(Phase::Running);
         link
     }
 
-    pub(super) fn take_newest(&self) -> Option<Arc<Link>> {
+    /// How large the heads of all open requests are together.
+    pub(super) fn heads(&self) -> usize {
+        self.lock().heads
+    }
+
+    pub(super) fn take_newest(&self) -> Option<(Arc<Link>, usize)> {
         self.lock().newest.take()
     }
 
     /// A request is over. `answered` unless the peer gave it up before.
-    pub(super) fn close(&self, answered: bool) {
+    pub(super) fn close(&self, head: usize, answered: bool) {
         let mut state = self.lock();
         state.open = state.open.saturating_sub(1);
+        state.heads = state.heads.saturating_sub(head);
         state.forsaken = match answered {
             true => state.forsaken.saturating_sub(1),
             false => state.forsaken + 1,

@@ -410,6 +410,37 @@ async fn more_streams_than_allowed_are_refused() {
     assert_eq!((word.kind, word.code(), word.stream), (RST_STREAM, 7, 201));
 }
 
+/// A head that grows from few bytes, as one does that refers to the dynamic
+/// table, does not grow once for each stream.
+#[tokio::test(start_paused = true)]
+async fn the_heads_of_all_requests_are_bounded_together() {
+    let (house, permits) = busy_house();
+    let client = Client::connect(&house).await;
+    let ask = |value: usize| {
+        let request = Request::get("http://h/").header("cookie", "c".repeat(value));
+        let request = request.body(Full::default()).unwrap();
+        tokio::spawn(client.sender.clone().send_request(request))
+    };
+    let mut running = Vec::new();
+    for _ in 0..8 {
+        running.push(ask(limits().max_header_bytes - 1_000));
+        settle().await;
+    }
+    let refused = ask(20_000).await.unwrap().unwrap();
+    assert_eq!(refused.status(), 503);
+    assert_eq!(refused.headers()["retry-after"], "1");
+    drop(refused);
+    // What is small goes on, and with what is over there is room again.
+    running.push(ask(10));
+    settle().await;
+    permits.add_permits(9);
+    for answer in running {
+        assert_eq!(answer.await.unwrap().unwrap().status(), 200);
+    }
+    permits.add_permits(1);
+    assert_eq!(ask(20_000).await.unwrap().unwrap().status(), 200);
+}
+
 fn given_up(stream: u32) -> Vec<u8> {
     let mut frames = frame(HEADERS, END_HEADERS | END_STREAM, stream, &get());
     frames.extend(frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes()));
