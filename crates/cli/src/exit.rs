@@ -6,6 +6,7 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use countersign_dialect::{Mistake, Mistakes};
 use serde_json::{Value, json};
 
 use crate::output::Output;
@@ -81,6 +82,15 @@ impl Failure {
         Self::new(Cause::Bug, &message)
     }
 
+    /// A file that a person wrote is wrong, with every mistake in it: exit 64.
+    pub(crate) fn mistakes(mistakes: &Mistakes, file: &str) -> Self {
+        let number = mistakes.0.len();
+        let noun = if number == 1 { "mistake" } else { "mistakes" };
+        let listed: Vec<_> = mistakes.0.iter().map(listed).collect();
+        Self::usage(format!("{mistakes}\n{number} {noun} in {file}"))
+            .with_details(json!({ "mistakes": listed }))
+    }
+
     /// The same failure with more for `--json`.
     #[must_use]
     pub(crate) fn with_details(self, details: Value) -> Self {
@@ -110,6 +120,17 @@ impl Failure {
         }
         document
     }
+}
+
+fn listed(mistake: &Mistake) -> Value {
+    json!({
+        "file": mistake.origin,
+        "line": mistake.line,
+        "column": mistake.column,
+        "pointer": mistake.pointer,
+        "message": mistake.message,
+        "help": mistake.help,
+    })
 }
 
 impl fmt::Display for Failure {

@@ -10,8 +10,6 @@ mod settings;
 
 use std::path::{Path, PathBuf};
 
-use countersign_dialect::Mistakes;
-
 use crate::exit::Failure;
 use crate::output::Output;
 
@@ -71,7 +69,8 @@ pub(crate) fn run(command: &ConfigCommand, output: &mut Output) -> Result<(), Fa
 pub(crate) fn load(file: &Path) -> Result<Settings, Failure> {
     let source = source_of(file)?;
     let base = file.parent().unwrap_or(Path::new("."));
-    read(&source, &file.display().to_string(), base).map_err(|mistakes| mistaken(&mistakes))
+    read(&source, &file.display().to_string(), base)
+        .map_err(|it| Failure::mistakes(&it, "the configuration"))
 }
 
 fn source_of(file: &Path) -> Result<String, Failure> {
@@ -81,12 +80,6 @@ fn source_of(file: &Path) -> Result<String, Failure> {
             file.display()
         ))
     })
-}
-
-fn mistaken(mistakes: &Mistakes) -> Failure {
-    let number = mistakes.0.len();
-    let noun = if number == 1 { "mistake" } else { "mistakes" };
-    Failure::usage(format!("{mistakes}\n{number} {noun} in the configuration"))
 }
 
 fn count(apis: &[&str]) -> String {

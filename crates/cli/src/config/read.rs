@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use countersign_dialect::Mistakes;
 use countersign_dialect::document::{Document, Table};
-use countersign_gateway::{Claim, overlaps};
+use countersign_gateway::{Claim, Overlap, overlaps};
 
 use self::api::ApiReader;
 use super::settings::{ApiSection, DEFAULT_DATA, Settings};
@@ -86,7 +86,26 @@ fn blame_overlaps(apis: &[ApiSection], table: &Table<'_>) {
             routes: api.guard.as_ref().map(|guard| &guard.routes),
         })
         .collect();
-    for overlap in overlaps(&claims) {
-        table.blame(overlap.to_string());
+    let found = overlaps(&claims);
+    let pairs =
+        found.chunk_by(|one, next| (&one.first, &one.second) == (&next.first, &next.second));
+    for pair in pairs {
+        blame_pair(pair, table);
+    }
+}
+
+/// Two apis are one mistake, however many paths they share.
+fn blame_pair(overlaps: &[Overlap], table: &Table<'_>) {
+    let [overlap, more @ ..] = overlaps else {
+        return;
+    };
+    let more = match more.len() {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    let message = format!("{overlap}{more}: tell them apart by `hosts` or `prefix`");
+    let keys = table.entries().into_iter().map(|(key, _)| key);
+    for key in keys.filter(|key| key.name == overlap.second.as_str()) {
+        table.blame_key(&key, message.clone(), None);
     }
 }

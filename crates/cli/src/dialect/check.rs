@@ -4,8 +4,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use countersign_dialect::{Dialect, Mistake, Mistakes, examples};
-use serde_json::{Value, json};
+use countersign_dialect::{Dialect, examples};
+use serde_json::json;
 
 use crate::exit::Failure;
 use crate::output::Output;
@@ -16,7 +16,8 @@ pub(super) fn run(path: &Path, output: &mut Output) -> Result<(), Failure> {
     let file = file_of(path);
     let origin = file.display().to_string();
     let source = fs::read_to_string(&file).map_err(|error| unreadable(&file, &error))?;
-    let dialect = Dialect::compile(&source, &origin).map_err(|it| mistaken(&it))?;
+    let dialect = Dialect::compile(&source, &origin);
+    let dialect = dialect.map_err(|it| Failure::mistakes(&it, "the dialect file"))?;
     let run = run_examples(&dialect, &file)?;
     let name = dialect.name();
     let examples = match run {
@@ -75,24 +76,4 @@ pub(super) fn file_of(path: &Path) -> PathBuf {
     } else {
         path.to_owned()
     }
-}
-
-/// The failure that these mistakes are, all of them.
-pub(super) fn mistaken(mistakes: &Mistakes) -> Failure {
-    let number = mistakes.0.len();
-    let noun = if number == 1 { "mistake" } else { "mistakes" };
-    let failure = Failure::usage(format!("{mistakes}\n{number} {noun} in the dialect file"));
-    let listed: Vec<_> = mistakes.0.iter().map(document).collect();
-    failure.with_details(json!({ "mistakes": listed }))
-}
-
-fn document(mistake: &Mistake) -> Value {
-    json!({
-        "file": mistake.origin,
-        "line": mistake.line,
-        "column": mistake.column,
-        "pointer": mistake.pointer,
-        "message": mistake.message,
-        "help": mistake.help,
-    })
 }

@@ -19,7 +19,8 @@ pub(super) fn run(name: &str, source: bool, output: &mut Output) -> Result<(), F
     if source {
         return output.text(&text);
     }
-    let dialect = Dialect::compile(&text, &origin).map_err(|it| check::mistaken(&it))?;
+    let dialect = Dialect::compile(&text, &origin);
+    let dialect = dialect.map_err(|it| Failure::mistakes(&it, "the dialect file"))?;
     output.document(&document(&dialect), &page(&dialect))
 }
 

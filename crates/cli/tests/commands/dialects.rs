@@ -143,6 +143,33 @@ fn every_mistake_in_a_file_is_told_with_its_place() {
     run(&["dialect", "show", &file]).code(64);
 }
 
+/// The configuration is told in the same way.
+#[test]
+fn every_mistake_in_a_configuration_is_told_with_its_place() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("countersign.toml");
+    fs::write(&file, "[server]\nlog = 'xml'\n[apis.pay]\ndialect = 3\n").unwrap();
+    let file = file.display().to_string();
+    for words in [
+        &["config", "check", &file, "--json"] as &[_],
+        &["config", "explain", &file, "--json"],
+        &["serve", "--config", &file, "--json"],
+    ] {
+        let error = run(words).code(64).error();
+        let mistakes = error["details"]["mistakes"].as_array().unwrap();
+        let places: Vec<_> = mistakes
+            .iter()
+            .map(|it| {
+                (
+                    it["line"].as_u64().unwrap(),
+                    it["pointer"].as_str().unwrap(),
+                )
+            })
+            .collect();
+        assert_eq!(places, [(2, "/server/log"), (4, "/apis/pay/dialect")]);
+    }
+}
+
 #[test]
 fn an_example_that_does_not_run_as_recorded_is_told() {
     let directory = tempfile::tempdir().unwrap();

@@ -55,6 +55,8 @@ const COMMANDS: &[&str] = &[
     "config",
     "config check",
     "config example",
+    "config explain",
+    "explain",
     "completion",
 ];
 

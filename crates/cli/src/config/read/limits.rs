@@ -33,8 +33,12 @@ pub(super) fn read(api: &Table<'_>, preset: Option<&Preset>) -> (Limits, Throttl
 
 /// `Some(None)`: any number of requests.
 fn budget(value: &Value<'_>) -> Option<Option<u32>> {
-    if value.is_text() {
-        return value.choice(&[("unlimited", None)]);
+    if !value.is_text() {
+        return count(Some(value.clone())).map(|number| Some(number.get()));
     }
-    count(Some(value.clone())).map(|number| Some(number.get()))
+    if value.text()? == "unlimited" {
+        return Some(None);
+    }
+    value.blame("is neither a number of requests nor \"unlimited\"", None);
+    None
 }
