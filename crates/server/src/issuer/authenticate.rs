@@ -43,10 +43,15 @@ impl Request<'_> {
         let admitted = admitted.map_err(throttled)?;
         let (known, fault) = usable(found);
         let stored = known.as_ref().map(|known| &known.credential.secret);
-        if !self.secret_matches(secret, stored).await? {
+        let matched = self.secret_matches(secret, stored).await;
+        // One that nobody looked at is no try: a right secret would add up too.
+        // Generated keys are looked at even then, but cannot be guessed.
+        if matched != Ok(false) {
+            admitted.take_back(store.now());
+        }
+        if !matched? {
             return Err(Cause::from(fault).of(account));
         }
-        admitted.take_back(store.now());
         known.ok_or(Cause::from(fault).of(account))
     }
 

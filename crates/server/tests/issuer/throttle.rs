@@ -8,7 +8,8 @@ use countersign_domain::Reason;
 use countersign_domain::account::Allowlist;
 use countersign_domain::limits::{AccountLimits, Limits};
 use countersign_server::api::{Api, ApiSettings};
-use countersign_server::issuer::Answer;
+use countersign_server::issuer::{Answer, Issuer};
+use countersign_server::password::Passwords;
 use countersign_server::store::{AccountUpdate, Actor};
 
 use crate::provider::{LIFETIMES, MINUTE, Provider, SECRET, data, settings};
@@ -66,6 +67,18 @@ async fn logins_that_do_not_exist_are_throttled_alike() {
     }
     assert_eq!(answers[0], answers[1]);
     assert_eq!((answers[0][19].0, answers[0][20].0), (401, 429));
+}
+
+#[tokio::test]
+async fn a_login_that_was_not_looked_at_is_no_try() {
+    let mut provider = Provider::begin().await;
+    for login in ["partner", "nobody"] {
+        provider.issuer = Issuer::new(provider.store.clone(), Passwords::new(0, 0).unwrap());
+        for _ in 0..100 {
+            let shed = provider.ask_from(address(1), login, "guess").await;
+            assert_eq!(shed.record.outcome, Err(Reason::HashingBusy), "{login}");
+        }
+    }
 }
 
 #[tokio::test]
