@@ -173,10 +173,12 @@ fn is_version(version: &[u8]) -> bool {
         if major.is_ascii_digit() && minor.is_ascii_digit())
 }
 
-/// The authority of `http://authority/path?query`, if all of it is valid.
+/// The authority of `http://authority/path?query` or the same with `https`, if
+/// all of it is valid.
 fn split_absolute(target: &[u8]) -> Option<&[u8]> {
-    let (scheme, rest) = target.split_at_checked(7)?;
-    if !scheme.eq_ignore_ascii_case(b"http://") {
+    let (scheme, rest) = target.split_at(memchr(b':', target)?);
+    let rest = rest.strip_prefix(b"://")?;
+    if !scheme.eq_ignore_ascii_case(b"http") && !scheme.eq_ignore_ascii_case(b"https") {
         return None;
     }
     let end = rest
