@@ -3,7 +3,7 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::address::{FINDING, ServerArgs};
 use super::admin::Admin;
@@ -26,8 +26,9 @@ pub(crate) struct AuditArgs {
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum AuditCommand {
-    /// List entries of the audit log, the newest last
+    /// List the last entries of the audit log, or those since an instant, the newest last
     #[command(after_help = "Examples:
+  countersign audit list
   countersign audit list --account acme
   countersign audit list --api mypopup --since 2h
   countersign audit list --action account_disabled --json
@@ -52,7 +53,7 @@ pub(super) struct ListArgs {
     /// Those before this instant
     #[arg(long, value_name = "INSTANT")]
     until: Option<String>,
-    /// Those after this number
+    /// Those after this number; all, oldest first, from 0 on
     #[arg(long, value_name = "NUMBER")]
     after: Option<u64>,
     /// How many at most (1 to 1000) [default: 100]
@@ -75,18 +76,58 @@ pub(super) fn run(
     let account = args.account.as_deref();
     let account = account.map(|text| reply::account_id(admin, text));
     let account = account.transpose()?;
-    let mut after = args.after;
+    if args.starts_at_the_end() {
+        return last(args, account, admin, output);
+    }
+    list(args, account, args.after, admin, output)
+}
+
+impl ListArgs {
+    /// Whether nothing says where the list begins: then it is its end that
+    /// matters.
+    fn starts_at_the_end(&self) -> bool {
+        self.after.is_none() && self.since.is_none() && !self.newest
+    }
+}
+
+/// The last entries, in the order of the log.
+fn last(
+    args: &ListArgs,
+    account: Option<u64>,
+    admin: &Admin,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let mut page = admin.get(&format!("/audit{}", query(args, account, None, true)))?;
+    if let Some(items) = page["items"].as_array_mut() {
+        items.reverse();
+    }
+    let newest = number_of_last(&page);
+    let hint = "There are older ones: go on with --newest --after";
+    print(&page, hint, output)?;
+    if args.follow {
+        return list(args, account, Some(newest.unwrap_or(0)), admin, output);
+    }
+    Ok(())
+}
+
+/// A page from `after` on; with `--follow` what comes later too.
+fn list(
+    args: &ListArgs,
+    account: Option<u64>,
+    mut after: Option<u64>,
+    admin: &Admin,
+    output: &mut Output,
+) -> Result<(), Failure> {
     loop {
-        let page = admin.get(&format!("/audit{}", query(args, account, after)))?;
-        let items = page["items"].as_array().map_or(&[][..], Vec::as_slice);
-        let last = items.last().and_then(|entry| entry["number"].as_u64());
-        after = last.or(after);
+        let query = query(args, account, after, args.newest);
+        let page = admin.get(&format!("/audit{query}"))?;
+        after = number_of_last(&page).or(after);
         if !args.follow {
-            return print(&page, output);
+            return print(&page, reply::MORE, output);
         }
-        if !items.is_empty() {
+        if page["items"] != json!([]) {
             // What follows is printed on its own, not pointed to.
-            print(&serde_json::json!({ "items": items }), output)?;
+            print(&json!({ "items": page["items"] }), "", output)?;
         }
         if page["next"].is_null() {
             sleep(EVERY);
@@ -94,7 +135,14 @@ pub(super) fn run(
     }
 }
 
-fn query(args: &ListArgs, account: Option<u64>, after: Option<u64>) -> String {
+fn number_of_last(page: &Value) -> Option<u64> {
+    let items = page["items"].as_array()?;
+    items.last()?["number"].as_u64()
+}
+
+fn query(args: &ListArgs, account: Option<u64>, after: Option<u64>, newest: bool) -> String {
+    // Entries are numbered from 1: after none is from the beginning.
+    let after = after.filter(|number| *number > 0);
     reply::query(&[
         ("account", account.map(|id| id.to_string())),
         ("api", args.api.clone()),
@@ -103,14 +151,14 @@ fn query(args: &ListArgs, account: Option<u64>, after: Option<u64>) -> String {
         ("until", args.until.clone()),
         ("after", after.map(|number| number.to_string())),
         ("limit", args.limit.map(|n| n.to_string())),
-        ("order", args.newest.then(|| "desc".to_owned())),
+        ("order", newest.then(|| "desc".to_owned())),
     ])
 }
 
-fn print(page: &Value, output: &mut Output) -> Result<(), Failure> {
+fn print(page: &Value, hint: &str, output: &mut Output) -> Result<(), Failure> {
     let columns = ["NUMBER", "AT", "ACTION", "API", "ACCOUNT", "BY", "DETAIL"];
     let names = [
         "number", "at", "action", "api", "account", "actor", "detail",
     ];
-    reply::page(page, columns, names, output)
+    reply::page_with(page, columns, names, hint, output)
 }

@@ -8,6 +8,9 @@ use crate::exit::Failure;
 use crate::output::Output;
 use crate::table::Table;
 
+/// What is said where a listing has another page, before its place.
+pub(crate) const MORE: &str = "There are more: go on with --after";
+
 /// Prints a page of a listing: its members `names` under `columns`.
 pub(crate) fn page<const N: usize>(
     reply: &Value,
@@ -15,10 +18,20 @@ pub(crate) fn page<const N: usize>(
     names: [&str; N],
     output: &mut Output,
 ) -> Result<(), Failure> {
+    page_with(reply, columns, names, MORE, output)
+}
+
+/// The same, with other words for where to go on.
+pub(crate) fn page_with<const N: usize>(
+    reply: &Value,
+    columns: [&str; N],
+    names: [&str; N],
+    more: &str,
+    output: &mut Output,
+) -> Result<(), Failure> {
     output.document(reply, &table(&reply["items"], columns, names))?;
     if !reply["next"].is_null() {
-        let next = cell(&reply["next"]);
-        output.aside(&format!("There are more: go on with --after {next}"));
+        output.aside(&format!("{more} {}", cell(&reply["next"])));
     }
     Ok(())
 }

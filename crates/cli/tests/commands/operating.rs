@@ -164,6 +164,15 @@ fn the_audit_log_is_listed_by_what_it_is_about() {
         of(&["--account", "acme", "--newest", "--limit", "1"])[0],
         of_acme[1]
     );
+    assert_eq!(of(&["--account", "acme", "--limit", "1"])[0], of_acme[1]);
+    let from_the_beginning = ["--account", "acme", "--after", "0", "--limit", "1"];
+    assert_eq!(of(&from_the_beginning)[0], of_acme[0]);
+    let cut = server.run(&["audit", "list", "--limit", "2"]).code(0);
+    let words = format!(
+        "older ones: go on with --newest --after {}",
+        of_acme[0]["number"]
+    );
+    assert!(cut.stderr.contains(&words), "{}", cut.stderr);
     assert_eq!(of(&["--action", "account_disabled"]), of_acme[1..]);
     assert_eq!(of(&["--api", "coin", "--since", "1h"]).len(), 2);
     assert!(of(&["--until", "2020-01-01T00:00:00Z"]).is_empty());
