@@ -41,6 +41,9 @@ pub(crate) struct Address {
     pub(crate) roots: Roots,
 }
 
+/// The longest admin key that is sent.
+const MAX_KEY: usize = 256;
+
 const DEFAULT_DATA: &str = "countersign-data";
 
 impl ServerArgs {
@@ -151,9 +154,10 @@ fn key(file: &Path) -> Result<Secret, Failure> {
     }
     let text = fs::read_to_string(file).map_err(|error| unreadable(file, &error))?;
     let key = text.trim();
-    if key.is_empty() || key.contains(|c: char| !c.is_ascii_graphic()) {
+    if !(1..=MAX_KEY).contains(&key.len()) || key.contains(|c: char| !c.is_ascii_graphic()) {
         return Err(Failure::usage(format!(
-            "{} holds no admin key: it must be one line without spaces",
+            "{} holds no admin key: it must be one line without spaces, of {MAX_KEY} characters \
+             at most",
             file.display()
         )));
     }

@@ -1,5 +1,6 @@
 //! One request to the admin API, and what its answer means for the exit code.
 
+use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -95,6 +96,7 @@ impl Admin {
         let response = response.map_err(|_| self.unreachable("it does not answer in time"))?;
         let response = response.map_err(|lost| match lost {
             Lost::NotAsked(failure) => failure,
+            Lost::Distrusted(why) => self.distrusted(&why),
             Lost::Unreached(error) | Lost::Broken(error) => self.unreachable(&reason(&*error)),
         })?;
         self.understand(&response)
@@ -103,7 +105,7 @@ impl Admin {
     async fn exchange(&self, asked: &Asked<'_>) -> Result<Response<Bytes>, Lost> {
         let (uri, request) = self.request(asked).map_err(Lost::NotAsked)?;
         let connected = connect(&self.address, &uri).await;
-        let mut sender = connected.map_err(|error| Lost::Unreached(error.into()))?;
+        let mut sender = connected.map_err(unconnected)?;
         let response = sender.send_request(request).await;
         let response = response.map_err(|error| Lost::Broken(error.into()))?;
         let (parts, body) = response.into_parts();
@@ -168,6 +170,15 @@ impl Admin {
         failure.with_details(json!({ "problem": problem }))
     }
 
+    fn distrusted(&self, why: &rustls::Error) -> Failure {
+        let Address { url, source, .. } = &self.address;
+        Failure::unavailable(format!(
+            "{url} shows a certificate that is not believed ({why}): name the PEM file of its \
+             authority in COUNTERSIGN_ADMIN_CA_FILE; a certificate that is its own authority must \
+             be made with basicConstraints CA:FALSE. The URL comes from {source}"
+        ))
+    }
+
     fn unreachable(&self, why: &str) -> Failure {
         let Address { url, source, .. } = &self.address;
         Failure::unavailable(format!(
@@ -181,10 +192,20 @@ impl Admin {
 enum Lost {
     /// There was no request to send.
     NotAsked(Failure),
+    /// The server is not the one that was meant, as far as its certificate tells.
+    Distrusted(rustls::Error),
     /// No connection was made.
     Unreached(Box<dyn std::error::Error + Send + Sync>),
     /// The connection broke off; the server may have done it.
     Broken(Box<dyn std::error::Error + Send + Sync>),
+}
+
+fn unconnected(error: io::Error) -> Lost {
+    let of_tls = error.get_ref().and_then(|it| it.downcast_ref());
+    match of_tls {
+        Some(why @ rustls::Error::InvalidCertificate(_)) => Lost::Distrusted(why.clone()),
+        _ => Lost::Unreached(error.into()),
+    }
 }
 
 /// The innermost cause: the outer ones only say that a request failed.
