@@ -98,3 +98,19 @@ async fn a_new_master_key_changes_nothing_for_partners() {
         .await;
     assert_eq!(refreshed.status, 200, "{:?}", refreshed.body);
 }
+
+#[test]
+fn an_api_with_keys_of_two_algorithms_wants_to_know_which() {
+    let server = Server::start("[apis.pay]\ndialect = 'b2binpay'\n");
+    let (code, said) = server.operate(&["key", "rotate", "--api", "pay"]);
+    assert_eq!(code, Some(1));
+    let said = said.as_str().unwrap();
+    assert!(
+        said.contains("because the api has several: HS256 or RS256"),
+        "{said}"
+    );
+    let rotate = ["key", "rotate", "--api", "pay", "--algorithm", "HS256"];
+    let (code, rotated) = server.operate(&rotate);
+    assert_eq!(code, Some(0), "{rotated}");
+    assert_eq!(rotated["keys"].as_array().unwrap().len(), 2);
+}

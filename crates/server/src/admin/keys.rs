@@ -218,11 +218,12 @@ impl Target {
             (None, [only]) => *only,
             _ => {
                 let names: Vec<_> = known.iter().map(|it| it.name()).collect();
-                let names = names.join(", ");
-                return fields.fault(
-                    "algorithm",
-                    format!("must be one of those of the api: {names}"),
-                );
+                let names = names.join(" or ");
+                let words = match asked {
+                    Some(_) => format!("must be one of the api's: {names}"),
+                    None => format!("is needed, because the api has several: {names}"),
+                };
+                return fields.fault("algorithm", words);
             }
         };
         Some(Self {
