@@ -132,6 +132,8 @@ where
         let link = self.streams.open(self.peer, judge::size(&request));
         let judged = if self.streams.heads() > LARGEST_HEADS * self.limits.max_header_bytes {
             Err(Refusal::HeadsTooLarge)
+        } else if self.streams.crowd(self.limits.max_connections) {
+            Err(Refusal::Crowded)
         } else {
             judge::judge(request, &self.limits)
         };

@@ -41,7 +41,9 @@ pub struct Limits {
     pub max_connections: usize,
     /// Requests at a time on one connection over HTTP/2. By as many more may its
     /// peer give up than it waits for; beyond, the connection is cut. Their heads
-    /// together are bounded too, by eight times `max_header_bytes`: 503 above.
+    /// together are bounded too, by eight times `max_header_bytes`, and so are
+    /// all requests of the listener beyond the first of each connection, by
+    /// `max_connections`: 503 above.
     pub max_streams: u32,
     /// How long no byte may flow, either way, on a connection that has switched
     /// to another protocol.

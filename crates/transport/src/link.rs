@@ -91,6 +91,9 @@ pub(crate) struct Link {
     waker: Mutex<Option<Waker>>,
     /// Who is told of a refusal below the service.
     witness: Option<Arc<OnRefusal>>,
+    /// How many requests run on all connections of the listener, beyond the
+    /// first of each.
+    crowding: Arc<AtomicUsize>,
     /// Whose connection it is, as soon as that is known.
     peer: OnceLock<Peer>,
 }
@@ -104,7 +107,7 @@ impl fmt::Debug for Link {
 }
 
 impl Link {
-    pub(crate) fn new(witness: Option<Arc<OnRefusal>>) -> Self {
+    pub(crate) fn new(witness: Option<Arc<OnRefusal>>, crowding: Arc<AtomicUsize>) -> Self {
         Self {
             phase: AtomicU8::new(Phase::Waiting as u8),
             turn: AtomicU64::new(0),
@@ -124,6 +127,7 @@ impl Link {
             order: AtomicU8::new(Order::None as u8),
             waker: Mutex::new(None),
             witness,
+            crowding,
             peer: OnceLock::new(),
         }
     }
@@ -133,10 +137,14 @@ impl Link {
     pub(crate) fn branch(&self, peer: Peer, longest_piece: usize) -> Self {
         let branch = Self {
             longest_piece,
-            ..Self::new(self.witness.clone())
+            ..Self::new(self.witness.clone(), Arc::clone(&self.crowding))
         };
         branch.belongs_to(peer);
         branch
+    }
+
+    pub(crate) fn crowding(&self) -> &AtomicUsize {
+        &self.crowding
     }
 
     pub(crate) fn longest_piece(&self) -> usize {

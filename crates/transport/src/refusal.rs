@@ -41,6 +41,7 @@ pub(crate) enum Refusal {
     Field,
     HeadTooLarge,
     HeadsTooLarge,
+    Crowded,
     TooManyFields,
     HostMissing,
     HostRepeated,
@@ -87,7 +88,7 @@ impl Refusal {
             Self::HeadTooLarge | Self::TooManyFields => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Broken => StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServerTarget | Self::Tunnel | Self::CodingUnknown => StatusCode::NOT_IMPLEMENTED,
-            Self::HeadsTooLarge | Self::Overdue => StatusCode::SERVICE_UNAVAILABLE,
+            Self::HeadsTooLarge | Self::Crowded | Self::Overdue => StatusCode::SERVICE_UNAVAILABLE,
             Self::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Self::Handshake
             | Self::ProxyUntrusted
@@ -111,6 +112,7 @@ impl Refusal {
             Self::Field => "A field line is malformed.",
             Self::HeadTooLarge => "The request head is too large.",
             Self::HeadsTooLarge => "The heads of the requests that run are too large together.",
+            Self::Crowded => "More requests run than may.",
             Self::TooManyFields => "The request head has too many fields.",
             Self::HostMissing => "The Host field is missing.",
             Self::HostRepeated => "The Host field is repeated.",

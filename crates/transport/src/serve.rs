@@ -6,6 +6,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -137,6 +138,7 @@ struct Door {
     limits: Arc<Limits>,
     crowd: Arc<Crowd>,
     turned_away: Arc<Semaphore>,
+    crowding: Arc<AtomicUsize>,
     on_refusal: Option<Arc<OnRefusal>>,
 }
 
@@ -147,6 +149,7 @@ impl Door {
             on_refusal,
             limits: Arc::new(limits),
             crowd: Arc::default(),
+            crowding: Arc::default(),
             turned_away: Arc::new(Semaphore::new(TURNED_AWAY)),
         }
     }
@@ -163,7 +166,8 @@ impl Door {
         if self.crowd.size() >= self.limits.max_connections && !self.crowd.make_room() {
             return self.turn_away(io, peer);
         }
-        let link = Arc::new(Link::new(self.on_refusal.clone()));
+        let crowding = Arc::clone(&self.crowding);
+        let link = Arc::new(Link::new(self.on_refusal.clone(), crowding));
         let place = self.crowd.admit(Arc::clone(&link));
         let (threshold, limits) = (self.threshold.clone(), Arc::clone(&self.limits));
         tokio::spawn(in_place(

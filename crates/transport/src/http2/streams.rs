@@ -47,11 +47,20 @@ impl Streams {
         let link = Arc::new(self.link.branch(peer, PIECE));
         let mut state = self.lock();
         state.open += 1;
+        if state.open > 1 {
+            self.link.crowding().fetch_add(1, Relaxed);
+        }
         state.heads += head;
         state.newest = Some((Arc::clone(&link), head));
         self.link.pass();
         self.link.enter(Phase::Running);
         link
+    }
+
+    /// Whether this connection has more than one request while more than `most`
+    /// run on the listener beyond the first of each connection.
+    pub(super) fn crowd(&self, most: usize) -> bool {
+        self.link.crowding().load(Relaxed) > most && self.lock().open > 1
     }
 
     /// How large the heads of all open requests are together.
@@ -66,6 +75,9 @@ impl Streams {
     /// A request is over. `answered` unless the peer gave it up before.
     pub(super) fn close(&self, head: usize, answered: bool) {
         let mut state = self.lock();
+        if state.open > 1 {
+            self.link.crowding().fetch_sub(1, Relaxed);
+        }
         state.open = state.open.saturating_sub(1);
         state.heads = state.heads.saturating_sub(head);
         state.forsaken = match answered {
@@ -94,5 +106,41 @@ impl Streams {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Streams {
+    /// What the connection's end left open crowds nobody any more.
+    fn drop(&mut self) {
+        let left = self.lock().open.saturating_sub(1);
+        self.link.crowding().fetch_sub(left, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_request_but_the_first_crowds_the_house_until_it_is_over() {
+        let crowding = Arc::new(AtomicUsize::new(0));
+        let crowd = || crowding.load(Relaxed);
+        let address = "127.0.0.1:1".parse().unwrap();
+        let peer = Peer::new(address, address);
+        let connection = || Streams::new(Arc::new(Link::new(None, Arc::clone(&crowding))));
+        let (one, other) = (connection(), connection());
+        for _ in 0..3 {
+            one.open(peer, 10);
+        }
+        other.open(peer, 10);
+        assert_eq!(crowd(), 2);
+        assert!(one.crowd(1) && !one.crowd(2) && !other.crowd(1));
+        one.close(10, true);
+        assert_eq!(crowd(), 1);
+        drop(one);
+        assert_eq!(crowd(), 0, "the connection ended with two requests open");
+        other.close(10, true);
+        drop(other);
+        assert_eq!(crowd(), 0);
     }
 }

@@ -83,9 +83,13 @@ async fn settle() {
 
 /// A house whose requests wait until they get a permit.
 fn busy_house() -> (House, Arc<Semaphore>) {
+    busy_house_with(limits())
+}
+
+fn busy_house_with(limits: Limits) -> (House, Arc<Semaphore>) {
     let permits = Arc::new(Semaphore::new(0));
     let gate = Arc::clone(&permits);
-    let house = House::open(limits(), move |_, _| {
+    let house = House::open(limits, move |_, _| {
         let gate = Arc::clone(&gate);
         async move {
             gate.acquire().await.unwrap().forget();
@@ -414,7 +418,10 @@ async fn more_streams_than_allowed_are_refused() {
 /// table, does not grow once for each stream.
 #[tokio::test(start_paused = true)]
 async fn the_heads_of_all_requests_are_bounded_together() {
-    let (house, permits) = busy_house();
+    let (house, permits) = busy_house_with(Limits {
+        max_connections: 20,
+        ..limits()
+    });
     let client = Client::connect(&house).await;
     let ask = |value: usize| {
         let request = Request::get("http://h/").header("cookie", "c".repeat(value));
@@ -439,6 +446,36 @@ async fn the_heads_of_all_requests_are_bounded_together() {
     }
     permits.add_permits(1);
     assert_eq!(ask(20_000).await.unwrap().unwrap().status(), 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crowd_of_requests_leaves_each_connection_its_first() {
+    let (house, permits) = busy_house();
+    let (crowd, other) = (Client::connect(&house).await, Client::connect(&house).await);
+    let ask = |client: &Client| {
+        let request = Request::get("http://h/").body(Full::default()).unwrap();
+        tokio::spawn(client.sender.clone().send_request(request))
+    };
+    let mut running = Vec::new();
+    for _ in 0..=limits().max_connections {
+        running.push(ask(&crowd));
+        settle().await;
+    }
+    let refused = ask(&crowd).await.unwrap().unwrap();
+    assert_eq!(refused.status(), 503);
+    assert_eq!(refused.headers()["retry-after"], "1");
+    drop(refused);
+    running.push(ask(&other));
+    settle().await;
+    assert_eq!(
+        ask(&other).await.unwrap().unwrap().status(),
+        503,
+        "its second"
+    );
+    permits.add_permits(running.len());
+    for answer in running {
+        assert_eq!(answer.await.unwrap().unwrap().status(), 200);
+    }
 }
 
 fn given_up(stream: u32) -> Vec<u8> {
