@@ -6,7 +6,8 @@ use std::net::IpAddr;
 use axum::Json;
 use axum::extract::State;
 use countersign_domain::account::Invalid;
-use countersign_domain::{AccountId, ApiName, ApiScope, Reason, Refusal};
+use countersign_domain::session::State as SessionState;
+use countersign_domain::{AccountId, ApiName, ApiScope, Reason, Refusal, Session, Timestamp};
 use serde::Serialize;
 
 use super::AdminState;
@@ -50,7 +51,7 @@ pub(super) struct RefusalView {
 pub(super) struct ExplainedView {
     #[serde(flatten)]
     refusal: RefusalView,
-    /// How and when its session was ended, if it was.
+    /// How and when its session was ended, if it was by then.
     session_end: Option<EndView>,
     pub(super) means: &'static str,
     pub(super) remedy: &'static str,
@@ -178,13 +179,19 @@ impl ExplainedView {
             None => None,
         };
         let reason = Reason::from_code(&kept.reason);
+        let before = session.filter(|session| was_ended(session, kept.last_at));
         Ok(Self {
             refusal: kept.into(),
-            session_end: session.as_ref().and_then(EndView::of),
+            session_end: before.as_ref().and_then(EndView::of),
             means: reason.map_or("Another release wrote this reason.", Reason::means),
             remedy: reason.map_or("Look it up in the notes of that release.", Reason::remedy),
         })
     }
+}
+
+/// Whether a session was ended at `instant`: what comes later is no cause.
+fn was_ended(session: &Session, instant: Timestamp) -> bool {
+    matches!(session.state, SessionState::Ended { at, .. } if at <= instant)
 }
 
 impl From<Kept> for RefusalView {

@@ -140,12 +140,12 @@ fn standing(account: &Value) -> String {
         networks => networks,
     };
     let mut said = format!(
-        "Account {} ({}) at {} is {}, may call from {allow}, and has {} live sessions.\n",
+        "Account {} ({}) at {} is {}, may call from {allow}, and has {}.\n",
         text(account, "id"),
         text(account, "login"),
         text(account, "api"),
         text(account, "state"),
-        text(account, "live_sessions"),
+        live_sessions(account),
     );
     let login = &account["last_login"];
     if !login.is_null() {
@@ -158,14 +158,23 @@ fn standing(account: &Value) -> String {
     said
 }
 
+fn live_sessions(account: &Value) -> String {
+    match account["live_sessions"].as_u64() {
+        Some(1) => "one live session".to_owned(),
+        _ => format!("{} live sessions", text(account, "live_sessions")),
+    }
+}
+
 fn request(refusal: &Value) -> String {
     let (method, path) = (text(refusal, "method"), text(refusal, "path"));
     let place = at(refusal, "api");
-    let operation = text(refusal, "operation");
-    let front = text(refusal, "front");
-    format!("{method} {path}{place} ({operation} by {front})")
-        .trim_start()
-        .to_owned()
+    let by = format!(
+        "{} by {}",
+        text(refusal, "operation"),
+        text(refusal, "front")
+    );
+    let words = format!("{method} {path}{place} ({})", by.trim_start());
+    words.trim_start().to_owned()
 }
 
 fn whose(refusal: &Value) -> String {

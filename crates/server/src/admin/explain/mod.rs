@@ -170,9 +170,16 @@ impl Partner {
             .collect()
     }
 
-    /// The accounts that a refusal at `api` may concern.
-    fn ids(&self) -> impl Iterator<Item = AccountId> {
-        self.accounts.iter().map(|(account, _)| account.id)
+    /// The accounts that a cause may concern: that of its api, and whose token
+    /// came to it; one for each api may have the login.
+    fn concerned(&self, cause: &Cause) -> Vec<AccountId> {
+        let concerns = |account: &&Account| {
+            let at = cause.api.as_deref();
+            at.is_none_or(|api| account.api.as_str() == api)
+                || cause.example.account == Some(account.id)
+        };
+        let accounts = self.accounts.iter().map(|(account, _)| account);
+        accounts.filter(concerns).map(|it| it.id).collect()
     }
 }
 
@@ -184,8 +191,7 @@ async fn explain_all(
 ) -> Result<Vec<CauseView>, Problem> {
     let mut explained = Vec::with_capacity(causes.len());
     for cause in causes {
-        let accounts: Vec<_> = partner.ids().collect();
-        let before = change::before(&cause, &accounts, admin).await?;
+        let before = change::before(&cause, &partner.concerned(&cause), admin).await?;
         let example = ExplainedView::of(cause.example, operator, admin).await?;
         explained.push(CauseView {
             means: example.means,

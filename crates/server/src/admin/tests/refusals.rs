@@ -217,3 +217,41 @@ async fn a_login_is_explained_by_cause_with_what_changed_before() {
     );
     assert_eq!(server.get("/admin/v1/explain").await.problem().0, 400);
 }
+
+/// A login may be a partner's at several apis, and what happens to a session
+/// later is no cause.
+#[tokio::test]
+async fn what_happened_elsewhere_or_later_is_not_told_as_what_led_to_a_refusal() {
+    let server = Server::start().await;
+    let theirs = server
+        .account(json!({ "api": "coin", "login_prefix": "apr" }))
+        .await;
+    let login = server.get(&theirs).await.body["login"].clone();
+    let login = login.as_str().unwrap();
+    let account = server.account(partner(login)).await;
+    let session = server.session(&account).await;
+    let start = server.clock.now();
+    server.clock.set(start + Duration::from_secs(60));
+    server.patch(&theirs, json!({ "state": "disabled" })).await;
+    server.clock.set(start + Duration::from_secs(120));
+    let id = account.rsplit('/').next().unwrap().parse().unwrap();
+    server.state.refusals.record(Refused {
+        account: AccountId::new(id),
+        session: SessionId::from_hex(&session),
+        ..refused("earlier", server.clock.now(), Reason::UpstreamFailed)
+    });
+    server.clock.set(start + Duration::from_secs(180));
+    server
+        .delete(&format!("/admin/v1/sessions/{session}"))
+        .await;
+
+    let told = server
+        .get(&format!("/admin/v1/explain?login={login}&since=1h"))
+        .await;
+    assert_eq!(told.body["accounts"].as_array().unwrap().len(), 2);
+    let cause = &told.body["causes"][0];
+    assert_eq!(cause["example"]["id"], "earlier", "{}", told.text());
+    assert_eq!(cause["example"]["session_end"], Value::Null);
+    let before = cause["before"].to_string();
+    assert!(!before.contains("account_disabled"), "{before}");
+}
