@@ -5,16 +5,18 @@ use std::time::Duration;
 use countersign_domain::Timestamp;
 use countersign_domain::account::Invalid;
 
-/// The instant that `text` names, where it is `now`.
+/// The instant that `text` names, where it is `now`. Nothing is older than 1970,
+/// and RFC 3339 has no years before the first.
 pub(super) fn instant(text: &str, now: Timestamp) -> Result<Timestamp, Invalid> {
+    const EARLIEST: Timestamp = Timestamp::from_seconds(0);
     if let Some(age) = age(text) {
-        return Ok(now - age);
+        return Ok((now - age).max(EARLIEST));
     }
     let parsed = text.parse::<jiff::Timestamp>();
     let parsed = parsed.map_err(|_| {
         Invalid("must be an RFC 3339 instant, or how long ago: 90s, 30m, 2h, 1d".to_owned())
     })?;
-    Ok(Timestamp::from_micros(parsed.as_microsecond()))
+    Ok(Timestamp::from_micros(parsed.as_microsecond()).max(EARLIEST))
 }
 
 fn age(text: &str) -> Option<Duration> {
@@ -72,6 +74,18 @@ mod tests {
         ];
         for text in odd {
             assert!(instant(text, NOW).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_older_than_1970_begins_there() {
+        for text in [
+            "773748d",
+            "99999999999d",
+            "1969-12-31T23:59:59Z",
+            "0001-01-01T00:00:00Z",
+        ] {
+            assert_eq!(instant(text, NOW), Ok(Timestamp::from_seconds(0)), "{text}");
         }
     }
 }
