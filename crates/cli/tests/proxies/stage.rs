@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
 
@@ -196,9 +197,17 @@ impl<'a> Asked<'a> {
     }
 }
 
+/// An address for a proxy. Its port is below those that the kernel gives out by
+/// itself, so nothing else has it by the time that the proxy takes it.
 fn free_address() -> SocketAddr {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let nth = std::process::id() + NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = u16::try_from(20_000 + nth % 10_000).unwrap();
+        if std::net::TcpListener::bind(("0.0.0.0", port)).is_ok() {
+            return ([127, 0, 0, 1], port).into();
+        }
+    }
 }
 
 /// Runs the binary to its end and gives the JSON that it prints.

@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 
 use crate::tunnels::{SWITCHED, asking};
@@ -23,10 +23,12 @@ const PUBLIC: &str = "/api/v1/public";
 /// What a [`Patient`] tells of a connection that ended.
 const CLOSED: &str = "closed";
 
-/// A port on which nobody listens.
-async fn free_port() -> String {
-    let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    free.local_addr().unwrap().to_string()
+/// A port that is taken, and on which nobody listens.
+fn deaf_port() -> (TcpSocket, String) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap().to_string();
+    (socket, address)
 }
 
 async fn status(front: &Front) -> u16 {
@@ -35,7 +37,7 @@ async fn status(front: &Front) -> u16 {
 
 #[tokio::test]
 async fn who_cannot_be_reached_is_not_tried_by_everybody() {
-    let address = free_port().await;
+    let (_deaf, address) = deaf_port();
     let world = Plan::new(MYPOPUP, &format!("http://{address}")).build();
     let front = world.serve().await;
     for _ in 0..3 {
