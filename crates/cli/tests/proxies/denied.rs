@@ -15,6 +15,8 @@ pub(crate) async fn play(stage: &Stage, partner: &Account, token: &str, results:
     let of_gone = stage.token(&gone).await;
     stage.disable(&gone);
     let elsewhere = stage.account(&["127.0.0.3"]);
+    let spent = stage.account_with(&["--budget", "1"]);
+    let of_spent = stage.token(&spent).await;
     let at = |login: &str| format!("/api/v2/accounts/{login}/invoices");
     let wrong_key = format!("{invoices}?transfer-key={}", "A1b2".repeat(8));
     let key_elsewhere = format!("{}?transfer-key={}", at(&elsewhere.login), elsewhere.secret);
@@ -23,7 +25,16 @@ pub(crate) async fn play(stage: &Stage, partner: &Account, token: &str, results:
         body: "{}",
         ..Asked::get(invoices.clone())
     };
+    let last = Asked::get(at(&spent.login)).bearing(&of_spent);
+    assert_eq!(stage.ask(&last).await.status, 200);
+    stage.reached();
     for (case, asked, status) in [
+        ("budget spent", last, 401),
+        (
+            "scope missing",
+            Asked::get(format!("/api/v2/accounts/{}/payouts", partner.login)).bearing(token),
+            403,
+        ),
         ("no bearer", Asked::get(invoices.clone()), 401),
         ("no bearer, POST", posted, 401),
         (
@@ -52,6 +63,8 @@ pub(crate) async fn play(stage: &Stage, partner: &Account, token: &str, results:
         same_as_built_in(stage, case, &asked, status).await;
         results.add(case, status.to_string());
     }
+    too_fast(stage).await;
+    results.add("too fast", "429");
     unknown(stage, token).await;
     results.add("path unknown", "404");
     head(stage, &invoices).await;
@@ -79,6 +92,28 @@ async fn same_as_built_in(stage: &Stage, case: &str, asked: &Asked<'_>, status: 
     }
     let id = told.header("x-countersign-refusal");
     assert_eq!(id.len(), 20, "{case}: a support id");
+}
+
+/// One request a second, and more than that.
+async fn too_fast(stage: &Stage) {
+    let hasty = stage.account_with(&["--requests-per-second", "1"]);
+    let token = stage.token(&hasty).await;
+    let target = format!("/api/v2/accounts/{}/invoices", hasty.login);
+    let asked = Asked::get(target).bearing(&token);
+    let mut told = stage.ask(&asked).await;
+    while told.status == 200 {
+        told = stage.ask(&asked).await;
+    }
+    let mut same = stage.ask_built_in(&asked).await;
+    while same.status == 200 {
+        same = stage.ask_built_in(&asked).await;
+    }
+    assert_eq!(told.status, 429, "{}", told.text());
+    assert_eq!(
+        (told.outcome(), told.header("retry-after")),
+        (same.outcome(), "1")
+    );
+    assert_eq!(same.header("retry-after"), "1");
 }
 
 /// Straight at the server the path is of no api; the proxy asks for an api.

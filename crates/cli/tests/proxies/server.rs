@@ -83,6 +83,11 @@ upstream = "http://{api}"
 methods = ["GET"]
 path = "/public/*"
 access = "public"
+
+[[apis.shop.routes]]
+path = "/api/v2/accounts/{{login}}/payouts"
+access = "protected"
+scopes = ["payout"]
 "#,
         proxy.name()
     )

@@ -80,8 +80,13 @@ impl Stage {
 
     /// A new account; `allow` are the networks that it may call from.
     pub(crate) fn account(&self, allow: &[&str]) -> Account {
-        let mut words = vec!["account", "create", "--api", "shop"];
-        words.extend(allow.iter().flat_map(|network| ["--allow", network]));
+        let allow = allow.iter().flat_map(|network| ["--allow", network]);
+        self.account_with(&allow.collect::<Vec<_>>())
+    }
+
+    /// A new account, with more options of `account create`.
+    pub(crate) fn account_with(&self, options: &[&str]) -> Account {
+        let words = [&["account", "create", "--api", "shop"], options].concat();
         let made = self.server.operate(&words);
         let text = |name: &str| made[name].as_str().unwrap().to_owned();
         Account {
