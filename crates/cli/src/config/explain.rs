@@ -219,7 +219,11 @@ fn account_limits(section: &ApiSection, pointer: &str) -> Vec<Line> {
 
 fn guarded(guard: &GuardSection, lines: &mut Lines) {
     lines.list("guards", guard.routes.guarded());
-    lines.say("routes", &format!("{} rules", guard.routes.rules()));
+    let rules = match guard.routes.rules() {
+        1 => "1 rule".to_owned(),
+        many => format!("{many} rules"),
+    };
+    lines.say("routes", &rules);
     lines.say("forward_authorization", &guard.forward_authorization);
     let family = guard.forward_auth.map(Family::name);
     lines.option("forward_auth", family);

@@ -2,7 +2,7 @@
 //! and the API nothing.
 
 use crate::stage::{Account, Asked, Stage};
-use crate::support::Reply;
+use crate::support::{Reply, eventually};
 use crate::table::Results;
 
 /// Headers of a refusal that a dialect sets.
@@ -73,6 +73,20 @@ pub(crate) async fn play(stage: &Stage, partner: &Account, token: &str, results:
     results.add("two bearers", "refused");
     climbing(stage, &invoices, token).await;
     results.add("path that climbs", "refused");
+}
+
+/// An access token of one second, until it has run out.
+pub(crate) async fn expired(stage: &Stage) {
+    let partner = stage.account(&[]);
+    let token = stage.token(&partner).await;
+    let target = format!("/api/v2/accounts/{}/invoices", partner.login);
+    let asked = Asked::get(target).bearing(&token);
+    eventually("the token has run out", async || {
+        stage.ask(&asked).await.status != 200
+    })
+    .await;
+    stage.api.reached();
+    same_as_built_in(stage, "expired bearer", &asked, 401).await;
 }
 
 async fn same_as_built_in(stage: &Stage, case: &str, asked: &Asked<'_>, status: u16) {

@@ -37,6 +37,8 @@ async fn play(proxy: Proxy) {
     results.add("token endpoint", "passed");
     allowed::play(&stage, &partner, &token, &mut results).await;
     denied::play(&stage, &partner, &token, &mut results).await;
+    denied::expired(&Stage::set_with(proxy, "access = \"1s\"").await).await;
+    results.add("expired bearer", "401");
     let bound = stage.account(&[ELSEWHERE, PARTNER]);
     stage.token(&bound).await;
     results.add("token endpoint sees the partner", "yes");

@@ -17,10 +17,10 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn start(directory: &Path, proxy: Proxy, api: SocketAddr) -> Self {
+    pub(crate) fn start(directory: &Path, proxy: Proxy, api: SocketAddr, keys: &str) -> Self {
         let data = directory.join("data");
         let config = directory.join("countersign.toml");
-        std::fs::write(&config, configuration(proxy, api)).unwrap();
+        std::fs::write(&config, configuration(proxy, api, keys)).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_countersign"))
             .args(["serve", "--listen", "127.0.0.1:0"])
             .args(["--admin-listen", "127.0.0.1:0", "--config"])
@@ -66,7 +66,7 @@ impl Drop for Server {
 
 /// The api's own proxy answers what is sent straight to the server, so that both
 /// can be compared.
-fn configuration(proxy: Proxy, api: SocketAddr) -> String {
+fn configuration(proxy: Proxy, api: SocketAddr, keys: &str) -> String {
     format!(
         r#"
 [server]
@@ -78,6 +78,7 @@ dialect = "apirone"
 forward_auth = "{}"
 guards = ["/api/v2/accounts/{{login}}/*", "/public/*"]
 upstream = "http://{api}"
+{keys}
 
 [[apis.shop.routes]]
 methods = ["GET"]

@@ -36,9 +36,14 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) async fn set(proxy: Proxy) -> Self {
+        Self::set_with(proxy, "").await
+    }
+
+    /// With more keys of the api's table.
+    pub(crate) async fn set_with(proxy: Proxy, keys: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let api = RecordingApi::start().await;
-        let server = Server::start(directory.path(), proxy, api.address);
+        let server = Server::start(directory.path(), proxy, api.address, keys);
         let between = Between::start(server.address).await;
         let partners = free_address();
         let addresses = Addresses {

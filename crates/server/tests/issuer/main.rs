@@ -18,7 +18,7 @@ use countersign_domain::account::StoredSecret;
 use countersign_domain::session::Lifetimes;
 use countersign_server::issuer::Issuer;
 use countersign_server::password::Passwords;
-use countersign_server::store::{AccountUpdate, Actor, NewCredential};
+use countersign_server::store::{Actor, NewCredential};
 use serde_json::json;
 
 use crate::provider::{HOUR, LIFETIMES, MINUTE, Provider, SECRET, data};
@@ -173,16 +173,7 @@ async fn an_api_without_passwords_lets_no_stored_password_in() {
 async fn a_disabled_account_is_refused_wherever_it_comes() {
     let provider = Provider::begin().await;
     let pair = provider.log_in().await;
-    let disable = AccountUpdate {
-        active: Some(false),
-        allow: None,
-        limits: None,
-    };
-    provider
-        .store
-        .update_account(provider.account, disable, Actor::System)
-        .await
-        .unwrap();
+    provider.set_active(false).await;
     let login = provider.log_in_with(SECRET).await;
     assert_eq!(login.record.outcome, Err(Reason::AccountDisabled));
     let wrong = provider.log_in_with("wrong").await;
@@ -194,16 +185,7 @@ async fn a_disabled_account_is_refused_wherever_it_comes() {
     assert!(provider.refresh(&pair).await.record.outcome.is_err());
     assert!(provider.log_out(&pair).await.record.outcome.is_err());
 
-    let enable = AccountUpdate {
-        active: Some(true),
-        allow: None,
-        limits: None,
-    };
-    provider
-        .store
-        .update_account(provider.account, enable, Actor::System)
-        .await
-        .unwrap();
+    provider.set_active(true).await;
     assert!(
         provider.refresh(&pair).await.record.outcome.is_err(),
         "the old session stays dead"
@@ -225,16 +207,7 @@ async fn every_failed_login_costs_a_hash_and_a_good_key_none() {
     let unknown = provider.ask("/auth/login", &json, &unknown).await;
     assert_eq!(unknown.record.outcome, busy);
     assert_eq!(unknown.response.status(), 503);
-    let disable = AccountUpdate {
-        active: Some(false),
-        allow: None,
-        limits: None,
-    };
-    provider
-        .store
-        .update_account(provider.account, disable, Actor::System)
-        .await
-        .unwrap();
+    provider.set_active(false).await;
     assert_eq!(
         provider.log_in_with(SECRET).await.record.outcome,
         busy,

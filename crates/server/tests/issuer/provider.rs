@@ -14,7 +14,9 @@ use countersign_server::clock::Clock;
 use countersign_server::issuer::{Answer, Caller, Issuer};
 use countersign_server::password::Passwords;
 use countersign_server::seal::MasterKey;
-use countersign_server::store::{Actor, NewAccount, NewCredential, Purpose, SealedKey, Store};
+use countersign_server::store::{
+    AccountUpdate, Actor, NewAccount, NewCredential, Purpose, SealedKey, Store,
+};
 use countersign_token::Material;
 use http::request::Parts;
 use serde_json::{Value, json};
@@ -118,23 +120,30 @@ impl Provider {
     }
 
     pub(crate) async fn log_in_with(&self, secret: &str) -> Answer {
-        let body = json!({ "username": "partner", "password": secret }).to_string();
-        self.ask(
-            "/auth/login",
-            &[("content-type", "application/json")],
-            &body,
-        )
-        .await
+        let body = json!({ "username": "partner", "password": secret });
+        self.post("/auth/login", &body).await
     }
 
     pub(crate) async fn refresh(&self, pair: &Value) -> Answer {
-        let body = json!({ "refresh_token": pair["refresh_token"] }).to_string();
-        self.ask(
-            "/auth/refresh",
-            &[("content-type", "application/json")],
-            &body,
-        )
-        .await
+        let body = json!({ "refresh_token": pair["refresh_token"] });
+        self.post("/auth/refresh", &body).await
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> Answer {
+        let fields = [("content-type", "application/json")];
+        self.ask(path, &fields, &body.to_string()).await
+    }
+
+    /// Enables the partner's account, or disables it.
+    pub(crate) async fn set_active(&self, active: bool) {
+        let update = AccountUpdate {
+            active: Some(active),
+            ..AccountUpdate::default()
+        };
+        let updated = self
+            .store
+            .update_account(self.account, update, Actor::System);
+        updated.await.unwrap();
     }
 
     pub(crate) async fn log_out(&self, pair: &Value) -> Answer {
