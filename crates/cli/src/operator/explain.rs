@@ -28,7 +28,7 @@ pub(crate) struct ExplainArgs {
     #[command(flatten)]
     pub(super) server: ServerArgs,
     /// The support id of a refusal; with --from, the method and path of a request
-    #[arg(value_name = "ID | METHOD PATH", num_args = 0..=2)]
+    #[arg(value_name = "ID | METHOD PATH", num_args = 0..=2, required_unless_present = "login")]
     words: Vec<String>,
     /// Explain everything that this login was refused
     #[arg(long, conflicts_with_all = ["words", "from"])]

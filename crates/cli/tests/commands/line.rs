@@ -172,3 +172,14 @@ fn each_shell_gets_its_script() {
         assert!(ran.stdout.contains("end-all"), "{shell}");
     }
 }
+
+#[test]
+fn explain_without_a_question_is_a_mistake_before_any_server_is_looked_for() {
+    let nowhere = tempfile::tempdir().unwrap();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_countersign"))
+        .arg("explain")
+        .current_dir(&nowhere)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(64), "{output:?}");
+}
