@@ -1,0 +1,21 @@
+//! Keeps: a fresh access token in the caller's hand, across tasks, processes and
+//! restarts, for any API that a dialect describes.
+//!
+//! The way of a token: what is kept is a [`Record`]; the session machine reads it
+//! and says what to do now; the driver asks the vendor through a [`Transport`],
+//! makes the outcome durable in a [`Store`], and only then hands it out.
+
+mod clock;
+mod error;
+mod record;
+mod store;
+mod transport;
+
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use error::{Error, ErrorKind};
+pub use record::{Attempt, Held, Record, Trouble};
+pub use store::{Locked, Store, StoreError, Written};
+pub use transport::{Sent, Transport, TransportError};
+
+/// A future in a box, as the traits here return it.
+pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;

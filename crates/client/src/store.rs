@@ -1,0 +1,71 @@
+//! Where the record is kept, and who may change it.
+
+use crate::{BoxFuture, Record};
+
+/// Keeps one session's record for every task and process that shares it.
+pub trait Store: Send + Sync + 'static {
+    /// What is kept, without waiting for anybody. `None` if nothing is.
+    fn read(&self) -> BoxFuture<'_, Result<Option<Record>, StoreError>>;
+
+    /// Waits until nobody else changes the record. The lock is held until it is
+    /// dropped; the kernel drops that of a process that was killed.
+    fn lock(&self) -> BoxFuture<'_, Result<Box<dyn Locked>, StoreError>>;
+}
+
+/// The record while nobody else may change it.
+pub trait Locked: Send {
+    /// What is kept now. `None` if nothing is.
+    fn read(&mut self) -> BoxFuture<'_, Result<Option<Record>, StoreError>>;
+
+    /// Replaces the record whose serial is `record.serial - 1` (0: nothing is
+    /// kept). It is durable when this returns. Where locks do not hold, another
+    /// may have been faster: then nothing is written, and that one's record is
+    /// given back.
+    fn write<'a>(&'a mut self, record: &'a Record) -> BoxFuture<'a, Result<Written, StoreError>>;
+
+    /// Forgets everything.
+    fn clear(&mut self) -> BoxFuture<'_, Result<(), StoreError>>;
+}
+
+/// What became of a write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// It is durable.
+    Done,
+    /// Another was faster with this one.
+    Lost(Box<Record>),
+}
+
+/// What is kept cannot be read or written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The file system refused.
+    #[error("{file} cannot be {what}: {why}")]
+    Io {
+        /// The file.
+        file: String,
+        /// What was tried: "read", "written", "locked".
+        what: &'static str,
+        /// The system's words.
+        why: String,
+    },
+    /// The file is of another key, or was changed. It is left as it is.
+    #[error("{file} cannot be opened with this key: {why}")]
+    Sealed {
+        /// The file.
+        file: String,
+        /// What does not fit.
+        why: String,
+    },
+    /// Others could read or change it.
+    #[error("{file} is open to others: {help}")]
+    Exposed {
+        /// The file.
+        file: String,
+        /// What to do.
+        help: String,
+    },
+    /// There is no key to seal it with.
+    #[error("{0}")]
+    Key(String),
+}

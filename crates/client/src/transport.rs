@@ -1,0 +1,35 @@
+//! How a request reaches the vendor.
+
+use bytes::Bytes;
+use http::{Request, Response};
+
+use crate::BoxFuture;
+
+/// Sends requests to the vendor's token endpoints. Redirects are not followed,
+/// and nothing is sent twice.
+pub trait Transport: Send + Sync + 'static {
+    /// Sends one request, whose URI is absolute, and reads the whole answer.
+    fn send(
+        &self,
+        request: Request<Bytes>,
+    ) -> BoxFuture<'_, Result<Response<Bytes>, TransportError>>;
+}
+
+/// There is no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct TransportError {
+    /// Whether the vendor may have seen the request.
+    pub sent: Sent,
+    /// What happened, in words that hold no secret.
+    pub message: String,
+}
+
+/// Whether the vendor may have seen a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// It was not sent: there was no connection.
+    No,
+    /// It may have been acted upon.
+    Maybe,
+}
