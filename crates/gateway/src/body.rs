@@ -13,8 +13,7 @@ use tokio::time::Instant;
 
 use crate::idle::Idle;
 
-/// Any error, as the HTTP client wants it.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub use countersign_outbound::BoxError;
 
 /// A request body, without trailers (RFC 9110 section 6.5.1).
 pub(crate) struct Upload {

@@ -46,9 +46,6 @@ pub use rate_limit::BudgetLeft;
 pub use routes::{Access, Route, RouteFault, Routes, Rule, Slash};
 pub use site::{Site, SiteFault};
 pub use spend::Allowances;
-pub use upstream::{
-    HealthCheck, Roots, RootsFault, Standing, Timeouts, Upstream, UpstreamFault, UpstreamSettings,
-    UpstreamUrl, UpstreamUrlFault, client_config,
-};
+pub use upstream::{HealthCheck, Standing, Timeouts, Upstream, UpstreamFault, UpstreamSettings};
 pub use uses::Uses;
 pub use view::View;

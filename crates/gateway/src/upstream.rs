@@ -5,11 +5,8 @@
 //! connection turned out to be closed. While the upstream is known to be down,
 //! requests are refused without asking it.
 
-mod connect;
 mod head;
 mod health;
-mod trust;
-mod url;
 
 use std::error::Error;
 use std::io;
@@ -24,14 +21,13 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::pki_types::ServerName;
 use tokio::time::Instant;
 
-use self::connect::{Connector, H2, HTTP_1_1, Tls, TooSlow};
 use self::health::{Checking, Health};
 pub use self::health::{HealthCheck, Standing};
-use self::trust::Distrust;
-pub use self::trust::{Roots, RootsFault, client_config};
-pub use self::url::{UpstreamUrl, UpstreamUrlFault};
 use crate::body::Upload;
 use crate::permit::Denied;
+use countersign_outbound::{
+    Connector, Distrust, H2, HTTP_1_1, Roots, RootsFault, ServerUrl, Tls, TooSlow, client_config,
+};
 
 /// About the longest header section that is read of an answer, in bytes: what
 /// comes in the same read is not cut off.
@@ -69,7 +65,7 @@ impl Default for Timeouts {
 #[derive(Clone, Debug)]
 pub struct UpstreamSettings {
     /// Where it is.
-    pub url: UpstreamUrl,
+    pub url: ServerUrl,
     /// How long it may take.
     pub timeouts: Timeouts,
     /// Whom it may be certified by, over https.
@@ -83,7 +79,7 @@ pub struct UpstreamSettings {
 
 impl UpstreamSettings {
     /// The upstream there, with all else as by default.
-    pub fn new(url: UpstreamUrl) -> Self {
+    pub fn new(url: ServerUrl) -> Self {
         Self {
             url,
             timeouts: Timeouts::default(),
@@ -125,7 +121,7 @@ pub enum UpstreamFault {
 
 /// An upstream.
 pub struct Upstream {
-    url: UpstreamUrl,
+    url: ServerUrl,
     timeouts: Timeouts,
     client: Client<Connector, Upload>,
     /// For what HTTP/2 does not have: switching protocols.
@@ -252,7 +248,7 @@ fn tls(settings: &UpstreamSettings) -> Result<Tls, UpstreamFault> {
         true => &[H2, HTTP_1_1],
         false => &[HTTP_1_1],
     };
-    let config = trust::client_config(&settings.roots, protocols)?;
+    let config = client_config(&settings.roots, protocols)?;
     let name = settings.url.name();
     let certified = ServerName::try_from(name.to_owned());
     let certified = certified.map_err(|_| UpstreamFault::Name(name.to_owned()))?;

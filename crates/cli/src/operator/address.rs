@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use countersign_dialect::Secret;
-use countersign_gateway::Roots;
+use countersign_outbound::Roots;
 use http::Uri;
 
 use crate::exit::Failure;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use countersign_gateway::client_config;
+use countersign_outbound::client_config;
 use http::Uri;
 use http_body_util::Full;
 use hyper::client::conn::http1::{SendRequest, handshake};

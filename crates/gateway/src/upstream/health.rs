@@ -21,12 +21,11 @@ use metrics::Gauge;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::connect::Connector;
-use super::url::UpstreamUrl;
 use super::{UpstreamFault, chain};
 use crate::body::Upload;
 use crate::meter;
 use crate::permit::Denied;
+use countersign_outbound::{Connector, ServerUrl};
 
 /// So many checks in a row that fail take the upstream down.
 const CHECKS: u32 = 2;
@@ -201,7 +200,7 @@ impl Record {
 
 impl HealthCheck {
     /// The target of a check.
-    pub(super) fn target(&self, url: &UpstreamUrl) -> Result<Uri, UpstreamFault> {
+    pub(super) fn target(&self, url: &ServerUrl) -> Result<Uri, UpstreamFault> {
         let target = Some(&self.path).filter(|path| path.starts_with('/'));
         let target = target.and_then(|path| url.target(path, None).ok());
         target.ok_or_else(|| UpstreamFault::HealthPath(self.path.clone()))
@@ -210,7 +209,7 @@ impl HealthCheck {
     /// Checks the upstream for as long as the answer is kept.
     pub(super) fn start(
         self,
-        url: &UpstreamUrl,
+        url: &ServerUrl,
         client: &Client<Connector, Upload>,
         health: &Arc<Health>,
     ) -> Result<Checking, UpstreamFault> {

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_domain::{ApiName, Reason};
-use countersign_gateway::{Denied, Roots, RootsFault, Upstream, UpstreamFault, UpstreamSettings};
+use countersign_gateway::{Denied, Upstream, UpstreamFault, UpstreamSettings};
+use countersign_outbound::{Roots, RootsFault};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};

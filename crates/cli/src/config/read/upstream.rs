@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use countersign_dialect::document::{Table, Value};
-use countersign_gateway::{HealthCheck, Roots, Timeouts, UpstreamSettings, UpstreamUrl};
+use countersign_gateway::{HealthCheck, Timeouts, UpstreamSettings};
+use countersign_outbound::{Roots, ServerUrl, ServerUrlFault};
 
 use super::scalar::{file, positive};
 use crate::config::settings::UpstreamSection;
@@ -55,10 +56,10 @@ pub(super) fn upstream(api: &Table<'_>, base: &Path) -> Option<Option<UpstreamSe
     Some(section)
 }
 
-fn url(value: &Value<'_>) -> Option<UpstreamUrl> {
+fn url(value: &Value<'_>) -> Option<ServerUrl> {
     let parsed = value.text()?.parse();
     parsed
-        .map_err(|fault: countersign_gateway::UpstreamUrlFault| {
+        .map_err(|fault: ServerUrlFault| {
             value.blame(fault.to_string(), None);
         })
         .ok()

@@ -1,4 +1,4 @@
-//! Whom the proxy believes that it speaks to: roots, and what a failed handshake
+//! Whom we believe that we speak to: roots, and what a failed handshake
 //! means.
 
 use std::io;
@@ -8,7 +8,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{CertificateError, ClientConfig, RootCertStore};
 
-/// The authorities whose certificates an upstream may show.
+/// The authorities whose certificates a server may show.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Roots {
     /// Those of the system.
@@ -35,19 +35,25 @@ pub enum RootsFault {
     System(String),
 }
 
-/// A handshake that did not come to its end, in the operator's words.
+/// A handshake that did not come to its end, in words for people.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Distrust {
+pub enum Distrust {
+    /// It is somebody else.
     #[error("its certificate is for another name")]
     Name(#[source] io::Error),
+    /// Its certificate is of an issuer that is not trusted.
     #[error("its certificate is of an issuer that is not trusted")]
     Issuer(#[source] io::Error),
+    /// Its certificate has run out, or its time has not come.
     #[error("its certificate has expired or is not valid yet")]
     Time(#[source] io::Error),
+    /// Its certificate is bad in another way.
     #[error("its certificate is not good")]
     Certificate(#[source] io::Error),
+    /// It closed the connection.
     #[error("it cut the TLS handshake")]
     Cut(#[source] io::Error),
+    /// Something else.
     #[error("the TLS handshake failed")]
     Handshake(#[source] io::Error),
 }
@@ -100,7 +106,7 @@ fn from_pem(pem: &[u8]) -> Result<RootCertStore, RootsFault> {
 
 impl Distrust {
     /// What ended a handshake.
-    pub(crate) fn of(error: io::Error) -> Self {
+    pub fn of(error: io::Error) -> Self {
         use CertificateError as Bad;
         match certificate_fault(&error) {
             Some(Bad::NotValidForName | Bad::NotValidForNameContext { .. }) => Self::Name(error),
@@ -117,8 +123,8 @@ impl Distrust {
         }
     }
 
-    /// Whether the upstream is there, but not whom it should be.
-    pub(crate) fn is_of_the_certificate(&self) -> bool {
+    /// Whether the server is there, but not whom it should be.
+    pub fn is_of_the_certificate(&self) -> bool {
         !matches!(self, Self::Cut(_) | Self::Handshake(_))
     }
 }

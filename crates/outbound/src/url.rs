@@ -1,4 +1,4 @@
-//! Where an upstream is.
+//! Where a server is.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +9,7 @@ use http::{HeaderValue, Uri};
 /// `http://host:port` or `https://host:port`, and a base path to which the paths
 /// of requests are appended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UpstreamUrl {
+pub struct ServerUrl {
     scheme: Scheme,
     authority: Authority,
     host: HeaderValue,
@@ -17,34 +17,34 @@ pub struct UpstreamUrl {
     base: String,
 }
 
-/// A text is no upstream. It is not repeated, since there may be a password in
+/// A text is no URL of a server. It is not repeated, since there may be a password in
 /// it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "this is no upstream: write http://host:port or https://host:port and, if it has one, its base path; no user, no query"
+    "this is no URL of a server: write http://host:port or https://host:port and, if it has one, its base path; no user, no query"
 )]
-pub struct UpstreamUrlFault;
+pub struct ServerUrlFault;
 
-impl UpstreamUrl {
+impl ServerUrl {
     /// Whether TLS is spoken there.
     pub fn is_https(&self) -> bool {
         self.scheme == Scheme::HTTPS
     }
 
-    /// What the upstream is called in `Host`.
-    pub(crate) fn host(&self) -> &HeaderValue {
+    /// What the server is called in `Host`.
+    pub fn host(&self) -> &HeaderValue {
         &self.host
     }
 
     /// The name without the port, and without brackets around an address.
-    pub(crate) fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         let name = self.authority.host();
         let address = name.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
         address.unwrap_or(name)
     }
 
     /// The target of a request for `path` and `query`.
-    pub(crate) fn target(&self, path: &str, query: Option<&str>) -> Result<Uri, http::Error> {
+    pub fn target(&self, path: &str, query: Option<&str>) -> Result<Uri, http::Error> {
         let text = match query {
             Some(query) => format!("{}{path}?{query}", self.base),
             None => format!("{}{path}", self.base),
@@ -57,25 +57,25 @@ impl UpstreamUrl {
     }
 }
 
-impl fmt::Display for UpstreamUrl {
+impl fmt::Display for ServerUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}{}", self.scheme, self.authority, self.base)
     }
 }
 
-impl FromStr for UpstreamUrl {
-    type Err = UpstreamUrlFault;
+impl FromStr for ServerUrl {
+    type Err = ServerUrlFault;
 
-    fn from_str(text: &str) -> Result<Self, UpstreamUrlFault> {
-        let uri: Uri = text.parse().map_err(|_| UpstreamUrlFault)?;
+    fn from_str(text: &str) -> Result<Self, ServerUrlFault> {
+        let uri: Uri = text.parse().map_err(|_| ServerUrlFault)?;
         let scheme = uri.scheme().filter(|_| uri.query().is_none());
         let scheme = scheme.filter(|it| [Scheme::HTTP, Scheme::HTTPS].contains(it));
         let authority = uri.authority().filter(|it| !it.as_str().contains('@'));
-        let (scheme, authority) = scheme.zip(authority).ok_or(UpstreamUrlFault)?;
+        let (scheme, authority) = scheme.zip(authority).ok_or(ServerUrlFault)?;
         Ok(Self {
             scheme: scheme.clone(),
             authority: authority.clone(),
-            host: HeaderValue::from_str(authority.as_str()).map_err(|_| UpstreamUrlFault)?,
+            host: HeaderValue::from_str(authority.as_str()).map_err(|_| ServerUrlFault)?,
             base: uri.path().trim_end_matches('/').to_owned(),
         })
     }
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_upstream_is_refused() {
+    fn what_is_no_server_is_refused() {
         for bad in [
             "",
             "127.0.0.1:80",
@@ -100,7 +100,7 @@ mod tests {
             "unix:/x",
             "http://a b",
         ] {
-            assert_eq!(bad.parse::<UpstreamUrl>(), Err(UpstreamUrlFault), "{bad:?}");
+            assert_eq!(bad.parse::<ServerUrl>(), Err(ServerUrlFault), "{bad:?}");
         }
     }
 
@@ -111,7 +111,7 @@ mod tests {
             ("http://a/", "http://a/x?q"),
             ("https://a:1/b/c/", "https://a:1/b/c/x?q"),
         ] {
-            let url: UpstreamUrl = url.parse().unwrap();
+            let url: ServerUrl = url.parse().unwrap();
             assert_eq!(url.target("/x", Some("q")).unwrap(), *target);
         }
     }
@@ -123,7 +123,7 @@ mod tests {
             ("https://127.0.0.1", "127.0.0.1"),
             ("https://[::1]:443", "::1"),
         ] {
-            assert_eq!(url.parse::<UpstreamUrl>().unwrap().name(), name);
+            assert_eq!(url.parse::<ServerUrl>().unwrap().name(), name);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Connections to an upstream: TCP, and TLS over it where its URL says so.
+//! Connections to a server: TCP, and TLS over it where its URL says so.
 //!
 //! Name, TCP and TLS share one time limit.
 
@@ -20,17 +20,19 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tower_service::Service;
 
-use super::trust::Distrust;
-use crate::body::BoxError;
+use crate::Distrust;
+
+/// Any error, as the HTTP client wants it.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// HTTP/2 over TLS, in ALPN (RFC 9113 section 3.2).
-pub(crate) const H2: &[u8] = b"h2";
+pub const H2: &[u8] = b"h2";
 /// HTTP/1.1 in ALPN (RFC 7301 section 6).
-pub(crate) const HTTP_1_1: &[u8] = b"http/1.1";
+pub const HTTP_1_1: &[u8] = b"http/1.1";
 
-/// Makes connections to one upstream.
+/// Makes connections to one server.
 #[derive(Clone)]
-pub(crate) struct Connector {
+pub struct Connector {
     tcp: HttpConnector,
     tls: Option<Tls>,
     limit: Duration,
@@ -38,7 +40,7 @@ pub(crate) struct Connector {
 
 /// How to speak TLS, and the name that has to be certified.
 #[derive(Clone)]
-pub(crate) struct Tls {
+pub struct Tls {
     connector: TlsConnector,
     name: ServerName<'static>,
 }
@@ -46,10 +48,11 @@ pub(crate) struct Tls {
 /// No connection was made within the limit.
 #[derive(Debug, thiserror::Error)]
 #[error("no connection in time")]
-pub(crate) struct TooSlow;
+pub struct TooSlow;
 
 impl Connector {
-    pub(crate) fn new(tls: Option<Tls>, limit: Duration) -> Self {
+    /// Connects within `limit`, with TLS or in the open.
+    pub fn new(tls: Option<Tls>, limit: Duration) -> Self {
         let mut tcp = HttpConnector::new();
         tcp.set_nodelay(true);
         tcp.enforce_http(false);
@@ -59,7 +62,8 @@ impl Connector {
 }
 
 impl Tls {
-    pub(crate) fn new(config: Arc<ClientConfig>, name: ServerName<'static>) -> Self {
+    /// Speaks TLS so, to whom this name is certified.
+    pub fn new(config: Arc<ClientConfig>, name: ServerName<'static>) -> Self {
         Self {
             connector: config.into(),
             name,
@@ -97,9 +101,11 @@ impl Service<Uri> for Connector {
     }
 }
 
-/// A connection to an upstream.
-pub(crate) enum Wire {
+/// A connection to a server.
+pub enum Wire {
+    /// In the open.
     Plain(TcpStream),
+    /// Over TLS.
     Tls(Box<TlsStream<TcpStream>>),
 }
 

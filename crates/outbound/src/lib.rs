@@ -1,0 +1,13 @@
+//! Reaches: where another server is, connections to it, and whom to believe at
+//! their other end.
+//!
+//! The guard's upstreams, the client's vendors and the operator's admin API are
+//! reached alike.
+
+mod connect;
+mod trust;
+mod url;
+
+pub use connect::{BoxError, Connector, H2, HTTP_1_1, Tls, TooSlow, Wire};
+pub use trust::{Distrust, Roots, RootsFault, client_config};
+pub use url::{ServerUrl, ServerUrlFault};
