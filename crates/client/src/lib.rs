@@ -14,7 +14,7 @@ mod transport;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use error::{Error, ErrorKind};
 pub use record::{Attempt, Held, Record, Trouble};
-pub use store::{Locked, Store, StoreError, Written};
+pub use store::{Locked, MemoryStore, Store, StoreError, Written};
 pub use transport::{Sent, Transport, TransportError};
 
 /// A future in a box, as the traits here return it.

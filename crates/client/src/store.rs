@@ -1,5 +1,9 @@
 //! Where the record is kept, and who may change it.
 
+mod memory;
+
+pub use memory::MemoryStore;
+
 use crate::{BoxFuture, Record};
 
 /// Keeps one session's record for every task and process that shares it.
@@ -20,7 +24,7 @@ pub trait Locked: Send {
     /// Replaces the record whose serial is `record.serial - 1` (0: nothing is
     /// kept). It is durable when this returns. Where locks do not hold, another
     /// may have been faster: then nothing is written, and that one's record is
-    /// given back.
+    /// given back (the default record, of serial 0, if that one forgot all).
     fn write<'a>(&'a mut self, record: &'a Record) -> BoxFuture<'a, Result<Written, StoreError>>;
 
     /// Forgets everything.
@@ -68,4 +72,11 @@ pub enum StoreError {
     /// There is no key to seal it with.
     #[error("{0}")]
     Key(String),
+}
+
+/// The record of another who was faster than the writer of `next`.
+fn faster(kept: Option<&Record>, next: &Record) -> Option<Box<Record>> {
+    let kept_serial = kept.map_or(0, |kept| kept.serial);
+    let expected = next.serial.checked_sub(1);
+    (expected != Some(kept_serial)).then(|| Box::new(kept.cloned().unwrap_or_default()))
 }

@@ -1,0 +1,116 @@
+//! A store that ends with its process: nothing touches the disk.
+
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, OwnedMutexGuard, watch};
+
+use super::{Locked, Store, StoreError, Written};
+use crate::{BoxFuture, Record};
+
+/// Keeps the record in memory. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryStore {
+    /// A cell that is never locked for long; nobody watches it.
+    kept: Arc<watch::Sender<Option<Record>>>,
+    lock: Arc<Mutex<()>>,
+}
+
+impl MemoryStore {
+    /// A store that holds nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl Store for MemoryStore {
+    fn read(&self) -> BoxFuture<'_, Result<Option<Record>, StoreError>> {
+        Box::pin(async { Ok(self.kept.borrow().clone()) })
+    }
+
+    fn lock(&self) -> BoxFuture<'_, Result<Box<dyn Locked>, StoreError>> {
+        Box::pin(async {
+            let held = LockedMemory {
+                kept: self.kept.clone(),
+                _lock: self.lock.clone().lock_owned().await,
+            };
+            Ok(Box::new(held) as Box<dyn Locked>)
+        })
+    }
+}
+
+struct LockedMemory {
+    kept: Arc<watch::Sender<Option<Record>>>,
+    _lock: OwnedMutexGuard<()>,
+}
+
+impl Locked for LockedMemory {
+    fn read(&mut self) -> BoxFuture<'_, Result<Option<Record>, StoreError>> {
+        Box::pin(async { Ok(self.kept.borrow().clone()) })
+    }
+
+    fn write<'a>(&'a mut self, record: &'a Record) -> BoxFuture<'a, Result<Written, StoreError>> {
+        Box::pin(async {
+            let mut lost = None;
+            self.kept.send_if_modified(|kept| {
+                lost = super::faster(kept.as_ref(), record);
+                if lost.is_none() {
+                    *kept = Some(record.clone());
+                }
+                lost.is_none()
+            });
+            Ok(lost.map_or(Written::Done, Written::Lost))
+        })
+    }
+
+    fn clear(&mut self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async {
+            self.kept.send_replace(None);
+            Ok(())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(serial: u64) -> Record {
+        Record {
+            serial,
+            ..Record::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn clones_share_the_record_and_one_at_a_time_may_change_it() {
+        let store = MemoryStore::new();
+        let mut locked = store.lock().await.unwrap();
+        assert_eq!(locked.write(&record(1)).await.unwrap(), Written::Done);
+
+        let other = store.clone();
+        assert_eq!(other.read().await.unwrap(), Some(record(1)));
+        let waiting = tokio::spawn(async move { other.lock().await.unwrap().read().await });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        locked.clear().await.unwrap();
+        drop(locked);
+        assert_eq!(waiting.await.unwrap().unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn who_read_an_older_record_gets_the_newer_one_instead_of_writing() {
+        let mut locked = MemoryStore::new().lock().await.unwrap();
+        let lost = |record| Written::Lost(Box::new(record));
+        assert_eq!(
+            locked.write(&record(2)).await.unwrap(),
+            lost(Record::default())
+        );
+        locked.write(&record(1)).await.unwrap();
+        locked.write(&record(2)).await.unwrap();
+        for stale in [0, 1, 2, 4] {
+            let written = locked.write(&record(stale)).await.unwrap();
+            assert_eq!(written, lost(record(2)), "{stale}");
+        }
+        assert_eq!(locked.write(&record(3)).await.unwrap(), Written::Done);
+    }
+}
