@@ -31,6 +31,8 @@ mod pace;
 mod proxy_protocol;
 mod refusal;
 mod serve;
+mod socket;
+mod socket_file;
 mod stream;
 #[cfg(test)]
 mod testing;
@@ -45,6 +47,7 @@ pub use limits::Limits;
 pub use listener::{Listener, Peer};
 pub use refusal::{OnRefusal, REFUSAL, Refused};
 pub use serve::{Served, serve, serve_told};
+pub use socket_file::{SocketFault, SocketFile};
 pub use tls::{Tls, TlsFault};
 
 /// A request that has passed the gate.

@@ -3,19 +3,20 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use ipnet::IpNet;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 
-use crate::Tls;
+use crate::socket::Socket;
 use crate::threshold::Threshold;
+use crate::{SocketFile, Tls};
 
 /// A listening socket, with what comes on it before HTTP.
 #[derive(Debug)]
 pub struct Listener {
-    tcp: TcpListener,
+    socket: Socket,
     tls: Option<Tls>,
     proxies: Option<Vec<IpNet>>,
     http2: bool,
@@ -24,8 +25,12 @@ pub struct Listener {
 impl Listener {
     /// One that speaks in the open, HTTP/1.1 and, to who knows it, HTTP/2.
     pub fn new(tcp: TcpListener) -> Self {
+        Self::on(Socket::Tcp(tcp))
+    }
+
+    fn on(socket: Socket) -> Self {
         Self {
-            tcp,
+            socket,
             tls: None,
             proxies: None,
             http2: true,
@@ -55,13 +60,13 @@ impl Listener {
         self
     }
 
-    pub(crate) fn parts(self) -> (TcpListener, Threshold) {
+    pub(crate) fn parts(self) -> (Socket, Threshold) {
         let threshold = Threshold {
             proxies: self.proxies.map(Arc::from),
             http2: self.http2,
             tls: self.tls.map(|tls| tls.offering(self.http2)),
         };
-        (self.tcp, threshold)
+        (self.socket, threshold)
     }
 }
 
@@ -71,7 +76,14 @@ impl From<TcpListener> for Listener {
     }
 }
 
-/// Who is at the other end of a connection.
+impl From<SocketFile> for Listener {
+    fn from(file: SocketFile) -> Self {
+        Self::on(Socket::File(file))
+    }
+}
+
+/// Who is at the other end of a connection. Over a socket file, which has no
+/// addresses, both are 127.0.0.1 and port 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Peer {
@@ -103,16 +115,4 @@ pub(crate) trait Accept {
     type Io: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
     fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<(Self::Io, Peer)>>;
-}
-
-impl Accept for TcpListener {
-    type Io = TcpStream;
-
-    fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<(TcpStream, Peer)>> {
-        let (stream, address) = ready!(TcpListener::poll_accept(self, context))?;
-        // Answers are written whole; waiting to fill a segment only adds delay.
-        stream.set_nodelay(true)?;
-        let local = stream.local_addr()?;
-        Poll::Ready(Ok((stream, Peer::new(address, local))))
-    }
 }

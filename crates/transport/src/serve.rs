@@ -41,7 +41,9 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How many that found no place are told so at a time; more are just closed.
 const TURNED_AWAY: usize = 64;
 
-/// Serves HTTP/1.1, 1.0 and 2 on `listener`, a TCP listener or a [`Listener`], until `shutdown` is ready, then drains.
+/// Serves HTTP/1.1, 1.0 and 2 on `listener`, a TCP listener, a
+/// [`SocketFile`](crate::SocketFile) or a [`Listener`], until `shutdown` is ready,
+/// then drains.
 ///
 /// `answer` is called with each request that passed the gate and with its
 /// peer. If it panics, or takes longer than [`Limits::request_timeout`], the
@@ -72,8 +74,8 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let (tcp, threshold) = listener.into().parts();
-    serve_on(tcp, threshold, limits, answer, None, shutdown).await
+    let (socket, threshold) = listener.into().parts();
+    serve_on(socket, threshold, limits, answer, None, shutdown).await
 }
 
 /// As [`serve`], and tells `on_refusal` of each request that the service does not
@@ -93,9 +95,9 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let (tcp, threshold) = listener.into().parts();
+    let (socket, threshold) = listener.into().parts();
     let told = Some(on_refusal);
-    serve_on(tcp, threshold, limits, answer, told, shutdown).await
+    serve_on(socket, threshold, limits, answer, told, shutdown).await
 }
 
 pub(crate) async fn serve_on<A, F, Fut, B>(

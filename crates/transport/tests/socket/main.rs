@@ -8,4 +8,5 @@ mod flood;
 mod gate;
 mod http2;
 mod server;
+mod socket_file;
 mod tls;

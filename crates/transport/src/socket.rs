@@ -1,0 +1,106 @@
+//! What a listener accepts from: TCP, or a socket file.
+
+use std::io::{self, IoSlice};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
+
+use crate::SocketFile;
+use crate::listener::{Accept, Peer};
+
+/// A listening socket.
+#[derive(Debug)]
+pub(crate) enum Socket {
+    Tcp(TcpListener),
+    File(SocketFile),
+}
+
+/// A connection.
+pub(crate) enum Wire {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+/// What stands for both ends of a connection over a socket file, which has no
+/// addresses: whoever opens it is on this machine.
+const HERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+impl Accept for Socket {
+    type Io = Wire;
+
+    fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<(Wire, Peer)>> {
+        match self {
+            Self::Tcp(tcp) => {
+                let (stream, address) = ready!(tcp.poll_accept(context))?;
+                // Answers are written whole; waiting to fill a segment only adds delay.
+                stream.set_nodelay(true)?;
+                let local = stream.local_addr()?;
+                Poll::Ready(Ok((Wire::Tcp(stream), Peer::new(address, local))))
+            }
+            Self::File(file) => {
+                let (stream, _) = ready!(file.listener().poll_accept(context))?;
+                Poll::Ready(Ok((Wire::Unix(stream), Peer::new(HERE, HERE))))
+            }
+        }
+    }
+}
+
+trait ReadWrite: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> ReadWrite for T {}
+
+impl Wire {
+    fn stream(self: Pin<&mut Self>) -> Pin<&mut dyn ReadWrite> {
+        let stream: &mut dyn ReadWrite = match self.get_mut() {
+            Self::Tcp(stream) => stream,
+            Self::Unix(stream) => stream,
+        };
+        Pin::new(stream)
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.stream().poll_read(context, into)
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.stream().poll_write(context, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream().poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream().poll_shutdown(context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Tcp(stream) => stream.is_write_vectored(),
+            Self::Unix(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.stream().poll_write_vectored(context, pieces)
+    }
+}
