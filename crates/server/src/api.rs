@@ -1,11 +1,12 @@
 //! One api as the issuer serves it: its dialect, lifetimes and keys.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use countersign_dialect::{Dialect, Variant};
 use countersign_domain::key::Kid;
 use countersign_domain::session::Lifetimes;
-use countersign_domain::{ApiName, Limits, RefreshMode, Timestamp};
+use countersign_domain::{Algorithm, ApiName, Limits, RefreshMode, Timestamp};
 use countersign_token::tokens::{TokensFault, algorithms};
 use countersign_token::{Keychain, MaterialFault, Pepper, PublicKey, Tokens};
 use serde_json::{Value, json};
@@ -13,7 +14,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::random::NoRandomness;
 use crate::seal::{MasterKey, SealError};
-use crate::store::{KeyError, Purpose, Store, TermsOwned, Unavailable};
+use crate::store::{KeyError, Store, TermsOwned, Unavailable};
 use crate::throttle::ThrottleSettings;
 use crate::vault::Vault;
 
@@ -94,6 +95,19 @@ impl Api {
         store: &Store,
         master: &MasterKey,
     ) -> Result<Self, ApiFault> {
+        let wanted = algorithms(&settings.dialect);
+        Self::load_of(settings, &wanted, store, master).await
+    }
+
+    /// The same with the keys of these algorithms alone, for the sandbox: an RSA
+    /// key takes some tenths of a second, which it spends with [`Api::complete`]
+    /// when one is needed.
+    pub async fn load_of(
+        settings: ApiSettings,
+        algorithms: &BTreeSet<Algorithm>,
+        store: &Store,
+        master: &MasterKey,
+    ) -> Result<Self, ApiFault> {
         let vault = Vault {
             api: &settings.name,
             store,
@@ -101,18 +115,31 @@ impl Api {
         };
         let mut stored = store.keys(&settings.name).await?;
         let pepper = vault.pepper(&stored).await?;
-        for algorithm in algorithms(&settings.dialect) {
-            if !stored.iter().any(|it| it.is_signing(algorithm)) {
-                stored.push(vault.make(Purpose::Signing, algorithm).await?);
-            }
-        }
-        let tokens = vault.tokens(&settings.dialect, &stored)?;
+        vault.make_missing(&mut stored, algorithms).await?;
+        let tokens = vault.tokens_of(&settings.dialect, algorithms, &stored)?;
         Ok(Self {
             settings,
             pepper: Arc::new(pepper),
             keychain: Keychain::new(tokens),
             changing: Arc::default(),
         })
+    }
+
+    /// Makes the keys that are missing still, and puts them in place for issuer
+    /// and guard.
+    pub async fn complete(&self, store: &Store, master: &MasterKey) -> Result<(), ApiFault> {
+        let _changing = self.changing.lock().await;
+        let vault = Vault {
+            api: self.name(),
+            store,
+            master,
+        };
+        let mut stored = store.keys(self.name()).await?;
+        let wanted = algorithms(self.dialect());
+        vault.make_missing(&mut stored, &wanted).await?;
+        self.keychain
+            .replace(vault.tokens(self.dialect(), &stored)?);
+        Ok(())
     }
 
     /// Keeps the keys as they are for as long as the guard is held: no change

@@ -19,19 +19,24 @@ pub struct Clock(Arc<Source>);
 
 #[derive(Debug)]
 enum Source {
-    System { origin: Instant, steady: Steady },
+    System(Running),
+    /// It runs as the system's does, and is ahead by as many microseconds.
+    Ahead(Running, AtomicI64),
     Manual(AtomicI64),
 }
 
 impl Clock {
     /// The system's clock, and never before `high_water`.
     pub fn system(high_water: Timestamp) -> Self {
-        let clock = Self(Arc::new(Source::System {
-            origin: Instant::now(),
-            steady: Steady(AtomicI64::new(i64::MIN)),
-        }));
+        let clock = Self(Arc::new(Source::System(Running::new())));
         clock.raise(high_water);
         clock
+    }
+
+    /// A clock that runs as the system's does and can be moved on: for the
+    /// sandbox.
+    pub fn movable() -> Self {
+        Self(Arc::new(Source::Ahead(Running::new(), AtomicI64::new(0))))
     }
 
     /// A clock that stands still until it is moved: for tests and the sandbox.
@@ -42,40 +47,76 @@ impl Clock {
     /// The time. Never less than any time that this clock gave before.
     pub fn now(&self) -> Timestamp {
         match &*self.0 {
-            Source::System { origin, steady } => steady.at(origin.elapsed(), wall()),
-            Source::Manual(micros) => Timestamp::from_micros(micros.load(Ordering::SeqCst)),
+            Source::System(running) => running.now(),
+            Source::Ahead(running, ahead) => running.now() + micros(ahead),
+            Source::Manual(shown) => Timestamp::from_micros(shown.load(Ordering::SeqCst)),
         }
     }
 
     /// Makes sure that the clock is not before `floor`.
     pub fn raise(&self, floor: Timestamp) {
         match &*self.0 {
-            Source::System { origin, steady } => {
-                steady.at(origin.elapsed(), floor);
-            }
-            Source::Manual(micros) => {
-                micros.fetch_max(floor.as_micros(), Ordering::SeqCst);
-            }
+            Source::System(running) => running.raise(floor),
+            Source::Ahead(..) | Source::Manual(_) => self.set(floor),
         }
     }
 
-    /// Moves a manual clock on. The system's clock stays as it is: nobody sets
-    /// the time of a server through this.
+    /// Moves a movable or a manual clock on. The system's clock stays as it is:
+    /// nobody sets the time of a server through this.
     pub fn advance(&self, span: Duration) {
-        if let Source::Manual(micros) = &*self.0 {
-            // One writer at a time is all that a hand on the clock can be.
-            let moved = Timestamp::from_micros(micros.load(Ordering::SeqCst)) + span;
-            micros.fetch_max(moved.as_micros(), Ordering::SeqCst);
+        // One writer at a time is all that a hand on the clock can be.
+        if !matches!(&*self.0, Source::System(_)) {
+            self.set(self.now() + span);
         }
     }
 
-    /// Moves a manual clock on to `instant`; an earlier one changes nothing,
-    /// and neither does any for the system's clock.
+    /// Moves a movable or a manual clock on to `instant`; an earlier one changes
+    /// nothing, and neither does any for the system's clock.
     pub fn set(&self, instant: Timestamp) {
-        if let Source::Manual(micros) = &*self.0 {
-            micros.fetch_max(instant.as_micros(), Ordering::SeqCst);
+        match &*self.0 {
+            Source::System(_) => {}
+            Source::Ahead(running, ahead) => {
+                let wanted = micros_of(instant.since(running.now()));
+                ahead.fetch_max(wanted, Ordering::SeqCst);
+            }
+            Source::Manual(shown) => {
+                shown.fetch_max(instant.as_micros(), Ordering::SeqCst);
+            }
         }
     }
+}
+
+/// The system's clock as it is followed: on the monotonic one.
+#[derive(Debug)]
+struct Running {
+    origin: Instant,
+    steady: Steady,
+}
+
+impl Running {
+    fn new() -> Self {
+        Self {
+            origin: Instant::now(),
+            steady: Steady(AtomicI64::new(i64::MIN)),
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.steady.at(self.origin.elapsed(), wall())
+    }
+
+    fn raise(&self, floor: Timestamp) {
+        self.steady.at(self.origin.elapsed(), floor);
+    }
+}
+
+/// A span that is never negative, as it is stored.
+fn micros(stored: &AtomicI64) -> Duration {
+    Duration::from_micros(stored.load(Ordering::SeqCst).unsigned_abs())
+}
+
+fn micros_of(span: Duration) -> i64 {
+    i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// What is added to the monotonic clock to get the time, in microseconds. It
@@ -155,6 +196,22 @@ mod tests {
         clock.set(far);
         clock.advance(Duration::from_secs(40_000_000_000));
         assert!(clock.now() < far);
+    }
+
+    #[test]
+    fn a_movable_clock_runs_on_from_where_it_was_moved_to() {
+        let (clock, system) = (Clock::movable(), Clock::system(at(1)));
+        let same = clock.clone();
+        let lead = || clock.now().since(system.now());
+        assert!(lead() < SECOND);
+        same.advance(SECOND * 3_600);
+        assert!(lead() > SECOND * 3_599 && lead() < SECOND * 3_601);
+        same.set(system.now());
+        assert!(lead() > SECOND * 3_599, "it never goes back");
+        same.set(at(40_000_000_000));
+        let before = clock.now();
+        assert!(before >= at(40_000_000_000) && clock.now() >= before);
+        assert!(before < at(40_000_000_001));
     }
 
     #[test]

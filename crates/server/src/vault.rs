@@ -1,10 +1,12 @@
 //! The keys of an api in the store, and the master key that opens them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use countersign_dialect::Dialect;
 use countersign_domain::key::{Key, KeyState, Kid};
 use countersign_domain::{Algorithm, ApiName};
+use countersign_token::tokens::algorithms;
 use countersign_token::{Material, Pepper, Tokens};
 use zeroize::Zeroizing;
 
@@ -92,17 +94,42 @@ impl Vault<'_> {
             })
     }
 
+    /// Adds those keys that are missing of these algorithms.
+    pub(crate) async fn make_missing(
+        &self,
+        stored: &mut Vec<SealedKey>,
+        algorithms: &BTreeSet<Algorithm>,
+    ) -> Result<(), ApiFault> {
+        for algorithm in algorithms.iter().copied() {
+            if !stored.iter().any(|it| it.is_signing(algorithm)) {
+                stored.push(self.make(Purpose::Signing, algorithm).await?);
+            }
+        }
+        Ok(())
+    }
+
     /// The tokens under these keys, as they are now.
     pub(crate) fn tokens(
         &self,
         dialect: &Arc<Dialect>,
         stored: &[SealedKey],
     ) -> Result<Tokens, ApiFault> {
+        self.tokens_of(dialect, &algorithms(dialect), stored)
+    }
+
+    /// The same of these algorithms alone.
+    pub(crate) fn tokens_of(
+        &self,
+        dialect: &Arc<Dialect>,
+        algorithms: &BTreeSet<Algorithm>,
+        stored: &[SealedKey],
+    ) -> Result<Tokens, ApiFault> {
         let signing = stored.iter().filter(|it| it.purpose == Purpose::Signing);
         let keys = signing
             .map(|it| Ok((it.key.clone(), Material::new(self.open(it)?))))
             .collect::<Result<Vec<_>, ApiFault>>()?;
-        Tokens::new(dialect.clone(), &keys, self.store.now()).map_err(|fault| ApiFault::Tokens {
+        let tokens = Tokens::of(dialect.clone(), algorithms, &keys, self.store.now());
+        tokens.map_err(|fault| ApiFault::Tokens {
             api: self.api.clone(),
             fault,
         })

@@ -132,10 +132,16 @@ struct Accepted {
 /// The algorithms for which an api that speaks `dialect` needs a key: those of
 /// its access tokens. Opaque access tokens are sealed by an HS256 key.
 pub fn algorithms(dialect: &Dialect) -> BTreeSet<Algorithm> {
-    let forms = dialect
-        .variants()
-        .filter_map(|variant| dialect.token_form(variant, Kind::Access));
-    forms.map(algorithm).collect()
+    let variants = dialect.variants();
+    variants
+        .filter_map(|variant| algorithm_of(dialect, variant))
+        .collect()
+}
+
+/// The algorithm that signs or seals the access tokens of a variant; `None` if
+/// it has none.
+pub fn algorithm_of(dialect: &Dialect, variant: Variant) -> Option<Algorithm> {
+    dialect.token_form(variant, Kind::Access).map(algorithm)
 }
 
 impl Tokens {
@@ -146,8 +152,21 @@ impl Tokens {
         keys: &[(Key, Material)],
         now: Timestamp,
     ) -> Result<Self, TokensFault> {
-        let rings = algorithms(&dialect)
-            .into_iter()
+        let wanted = algorithms(&dialect);
+        Self::of(dialect, &wanted, keys, now)
+    }
+
+    /// The same of these algorithms alone: variants that want another make no
+    /// tokens, and none of theirs is accepted.
+    pub fn of(
+        dialect: Arc<Dialect>,
+        algorithms: &BTreeSet<Algorithm>,
+        keys: &[(Key, Material)],
+        now: Timestamp,
+    ) -> Result<Self, TokensFault> {
+        let rings = algorithms
+            .iter()
+            .copied()
             .map(|algorithm| ring(keys, algorithm, now))
             .collect::<Result<Vec<_>, _>>()?;
         let alive: BTreeSet<&Kid> = rings
@@ -174,7 +193,7 @@ impl Tokens {
     }
 
     /// The key that signs what is new in this variant; `None` if the variant
-    /// has no access token.
+    /// has no access token, or none of its algorithm can be made.
     pub fn active_kid(&self, variant: Variant) -> Option<&Kid> {
         self.ring_of(variant).map(KeyRing::active)
     }
@@ -353,7 +372,7 @@ impl Tokens {
     /// The keys that sign in this variant: those of its access tokens, for
     /// refresh tokens too, since one key signs a generation.
     fn ring_of(&self, variant: Variant) -> Option<&KeyRing> {
-        let algorithm = algorithm(self.dialect.token_form(variant, Kind::Access)?);
+        let algorithm = algorithm_of(&self.dialect, variant)?;
         self.rings
             .iter()
             .find(|ring| ring.keys()[0].algorithm == algorithm)

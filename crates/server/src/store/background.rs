@@ -12,11 +12,13 @@ use countersign_domain::SessionId;
 use super::error::Unavailable;
 use super::sweep;
 use super::writer::Commands;
+use crate::clock::Clock;
 
 /// How long a use may wait to be written.
 const TICK: Duration = Duration::from_millis(100);
-/// The ticks from one sweep to the next.
-const SWEEP_TICKS: u32 = 100;
+/// From one sweep to the next, on the store's clock: one that is moved on is
+/// swept for at once.
+const SWEEP_EVERY: Duration = Duration::from_secs(10);
 /// The most uses that wait; more are lost.
 const MARKS: usize = 16_384;
 /// The most uses that are written in one command.
@@ -69,14 +71,15 @@ impl Marks {
 }
 
 /// Ticks until the other end of `stop` is gone.
-pub(super) fn run(stop: &Receiver<()>, commands: &Commands, marks: &Arc<Marks>) {
-    let mut ticks = 0;
+pub(super) fn run(stop: &Receiver<()>, commands: &Commands, marks: &Arc<Marks>, clock: &Clock) {
+    let mut swept = clock.now();
     while stop.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
         // A mark that fails is lost, which only keeps a replay window open to its
         // bound; the rest is tried again. The writer has logged why.
         let _tried = marks.flush(commands);
-        ticks += 1;
-        if ticks % SWEEP_TICKS == 0 {
+        let now = clock.now();
+        if now.since(swept) >= SWEEP_EVERY {
+            swept = now;
             let _tried = sweep_all(commands, stop);
             let _tried = keep_clock(commands);
         }

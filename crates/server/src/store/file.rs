@@ -1,5 +1,9 @@
 //! The files of the store: one process at a time, mode 0600, the schema
 //! brought up to date. A file that is no store of ours is left as it is.
+//!
+//! Or no files at all: SQLite's `memdb` keeps a database in memory that the
+//! connections of this process share by its name, and that ends with the last
+//! of them. It has no WAL, so a reader may wait for the writer's commit.
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions, Permissions, TryLockError};
@@ -13,6 +17,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::error::OpenError;
+use crate::random::random;
 
 /// "CSN1", by which a database is recognised as ours.
 const APPLICATION_ID: i64 = 0x4353_4e31;
@@ -27,8 +32,9 @@ mod migrations {
 pub(super) struct Files {
     pub(super) writer: Connection,
     pub(super) readers: Vec<Connection>,
-    /// Holds the other processes off for as long as it lives.
-    pub(super) lock: File,
+    /// Holds the other processes off for as long as it lives; in memory there
+    /// are none.
+    pub(super) lock: Option<File>,
     /// The time of the last commit.
     pub(super) high_water: Timestamp,
 }
@@ -39,21 +45,48 @@ impl Files {
         private(path)?
             .sync_all()
             .map_err(|source| io_error(path, source))?;
-        let sqlite = |error| classify(path, error);
-        let mut writer = connect(path).map_err(sqlite)?;
+        let writer = connect(path).map_err(|error| classify(path, error))?;
         identify(path, &writer)?;
         restrict(path)?;
+        Self::connect(path, writer, || connect(path), readers, Some(lock))
+    }
+
+    /// A store of its own in memory.
+    pub(super) fn in_memory(readers: usize) -> Result<Self, OpenError> {
+        let path = memory_name()?;
+        let path = path.as_path();
+        let writer = connect_in_memory(path).map_err(|error| classify(path, error))?;
+        Self::connect(path, writer, || connect_in_memory(path), readers, None)
+    }
+
+    fn connect(
+        path: &Path,
+        mut writer: Connection,
+        another: impl Fn() -> rusqlite::Result<Connection>,
+        readers: usize,
+        lock: Option<File>,
+    ) -> Result<Self, OpenError> {
+        let sqlite = |error| classify(path, error);
         configure(&writer).map_err(sqlite)?;
         migrate(path, &mut writer)?;
         let high_water = high_water(&writer).map_err(|source| damaged(path, source))?;
-        let readers = (0..readers).map(|_| reader(path)).collect::<Result<_, _>>();
+        let readers = (0..readers).map(|_| reader(another()?));
+        let readers = readers.collect::<Result<_, _>>().map_err(sqlite)?;
         Ok(Self {
             writer,
-            readers: readers.map_err(sqlite)?,
+            readers,
             lock,
             high_water,
         })
     }
+}
+
+/// The name by which the connections of one store in memory find it: memdb
+/// shares what is named like a path.
+fn memory_name() -> Result<PathBuf, OpenError> {
+    let id = random::<16>()
+        .map_err(|error| io_error(Path::new("in memory"), io::Error::other(error)))?;
+    Ok(PathBuf::from(format!("/countersign-{}", hex::encode(id))))
 }
 
 fn lock(path: &Path) -> Result<File, OpenError> {
@@ -88,7 +121,17 @@ fn restrict(path: &Path) -> Result<(), OpenError> {
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
+    prepare(Connection::open_with_flags(path, flags)?)
+}
+
+fn connect_in_memory(name: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    prepare(Connection::open_with_flags_and_vfs(name, flags, c"memdb")?)
+}
+
+fn prepare(connection: Connection) -> rusqlite::Result<Connection> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     // Without this, SQLite plans a cached join anew for each bound value.
@@ -122,8 +165,7 @@ fn configure(writer: &Connection) -> rusqlite::Result<()> {
     writer.pragma_update(None, "wal_autocheckpoint", 2_000)
 }
 
-fn reader(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = connect(path)?;
+fn reader(connection: Connection) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "query_only", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     Ok(connection)

@@ -1,5 +1,5 @@
 //! The SQLite store: accounts, credentials, sessions, keys, the revocation log
-//! and the audit log, in one file.
+//! and the audit log, in one file, or in memory for the sandbox.
 //!
 //! What it promises: an answer is given after the commit that it speaks of is
 //! durable; every revocation and audit entry is in the commit of its
@@ -107,14 +107,29 @@ impl Store {
         Ok(store)
     }
 
-    /// The same without anything that happens by itself.
+    /// Opens a new store in memory, for the sandbox: it keeps every promise but
+    /// that of a file, and leaves nothing behind.
+    pub fn in_memory(
+        clock: Clock,
+        notify: impl Fn(&[Notice]) + Send + Sync + 'static,
+    ) -> Result<Self, OpenError> {
+        let store = Self::over(Files::in_memory(READERS)?, clock, Box::new(notify))?;
+        store.0.tick().map_err(OpenError::Threads)?;
+        Ok(store)
+    }
+
+    /// The store in a file, without anything that happens by itself.
     fn open_quiet(path: &Path, clock: Clock, notify: Notify) -> Result<Self, OpenError> {
+        Self::over(Files::open(path, READERS)?, clock, notify)
+    }
+
+    fn over(files: Files, clock: Clock, notify: Notify) -> Result<Self, OpenError> {
         let Files {
             writer: connection,
             readers,
             lock,
             high_water,
-        } = Files::open(path, READERS)?;
+        } = files;
         clock.raise(high_water);
         let (commands, queue) = writer::queue();
         let (readers, reader_threads) = reader::readers(readers);
@@ -196,8 +211,9 @@ impl Inner {
     fn tick(&self) -> io::Result<()> {
         let (stop, stopped) = sync_channel(0);
         let (commands, marks) = (self.commands.clone(), Arc::clone(&self.marks));
+        let clock = self.clock.clone();
         let ticks = spawn("store-tick", move || {
-            background::run(&stopped, &commands, &marks);
+            background::run(&stopped, &commands, &marks, &clock);
         })?;
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         (threads.stop, threads.ticks) = (Some(stop), Some(ticks));

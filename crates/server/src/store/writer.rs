@@ -34,7 +34,7 @@ pub(super) struct Writer {
     pub(super) connection: Connection,
     pub(super) clock: Clock,
     pub(super) notify: Notify,
-    pub(super) lock: File,
+    pub(super) lock: Option<File>,
 }
 
 /// Where commands are handed in. Clones lead to the same writer.

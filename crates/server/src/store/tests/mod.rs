@@ -7,6 +7,7 @@ mod files;
 mod keys;
 mod leases;
 mod logins;
+mod memory;
 mod model;
 mod networks;
 mod rotation;
