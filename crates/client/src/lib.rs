@@ -6,13 +6,16 @@
 //! makes the outcome durable in a [`Store`], and only then hands it out.
 
 mod clock;
+mod environment;
 mod error;
+pub mod profile;
 mod record;
 mod store;
 mod transport;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use error::{Error, ErrorKind};
+pub use profile::{Profile, Profiles};
 pub use record::{Attempt, Held, Record, Trouble};
 pub use store::{Locked, MemoryStore, Store, StoreError, Written};
 pub use transport::{Sent, Transport, TransportError};

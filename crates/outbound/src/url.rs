@@ -1,6 +1,7 @@
 //! Where a server is.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use http::uri::{Authority, PathAndQuery, Scheme};
@@ -29,6 +30,14 @@ impl ServerUrl {
     /// Whether TLS is spoken there.
     pub fn is_https(&self) -> bool {
         self.scheme == Scheme::HTTPS
+    }
+
+    /// Whether it is on this machine: `localhost` (RFC 6761 section 6.3) or a
+    /// loopback address.
+    pub fn is_loopback(&self) -> bool {
+        let address = self.name().parse::<IpAddr>();
+        self.name().eq_ignore_ascii_case("localhost")
+            || address.is_ok_and(|it| it.to_canonical().is_loopback())
     }
 
     /// What the server is called in `Host`.
@@ -124,6 +133,26 @@ mod tests {
             ("https://[::1]:443", "::1"),
         ] {
             assert_eq!(url.parse::<ServerUrl>().unwrap().name(), name);
+        }
+    }
+
+    #[test]
+    fn what_is_on_this_machine_is_told_by_its_name() {
+        for (url, here) in [
+            ("http://localhost:1", true),
+            ("http://LocalHost/b", true),
+            ("http://127.8.0.1", true),
+            ("http://[::1]:8080", true),
+            ("http://[::ffff:127.0.0.1]", true),
+            ("http://192.0.2.1", false),
+            ("http://localhost.example", false),
+            ("http://127.0.0.1.example", false),
+        ] {
+            assert_eq!(
+                url.parse::<ServerUrl>().unwrap().is_loopback(),
+                here,
+                "{url}"
+            );
         }
     }
 }

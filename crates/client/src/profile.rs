@@ -1,0 +1,222 @@
+//! Profiles: how one API is called, as a person writes it in `profiles.toml`.
+//!
+//! A profile names where secrets are and holds none.
+
+mod places;
+mod read;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use countersign_dialect::document::did_you_mean;
+use countersign_dialect::{Dialect, Extra, Mistakes, Variant};
+use countersign_outbound::ServerUrl;
+use http::Method;
+
+use crate::{Error, ErrorKind};
+
+pub use places::Places;
+
+/// How one API is called.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    /// Its name, which is also that of its files.
+    pub name: String,
+    /// What is spoken.
+    pub dialect: Arc<Dialect>,
+    /// Which form of it.
+    pub variant: Variant,
+    /// Where the API is. It is `https`, or on this machine.
+    pub url: ServerUrl,
+    /// Who logs in.
+    pub login: String,
+    /// Where the login's secret is.
+    pub secret: SecretPlace,
+    /// Further parts of the credential.
+    pub extra: Extra,
+    /// Where the session is kept.
+    pub keeping: Keeping,
+    /// Requests that one access token may make: what the profile says, or else
+    /// the dialect.
+    pub budget: Option<u32>,
+    /// A PEM file with the authorities to trust, instead of the system's.
+    pub roots: Option<PathBuf>,
+    /// Whether the secret may be sent as static key when no token can be had.
+    pub static_key: bool,
+    /// What may be called through a sidecar; everything if it is empty.
+    pub allow: Vec<Allowed>,
+    /// A file with the key that a sidecar asks its callers for.
+    pub key_file: Option<PathBuf>,
+    /// Where a sidecar listens, as it is written.
+    pub listen: Option<String>,
+}
+
+/// Where a secret is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretPlace {
+    /// In a file.
+    File(PathBuf),
+    /// In a variable of the environment.
+    Env(String),
+    /// On the standard output of a command, whose first word is the program.
+    Command(Vec<String>),
+}
+
+/// Where a session is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Keeping {
+    /// In memory, and no longer than the process.
+    Memory,
+    /// In a sealed file, with all processes of the user.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Where the key that seals it is.
+        key: KeyPlace,
+    },
+}
+
+/// Where the key is that seals what is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyPlace {
+    /// In the user's own key file, which is made when it is first needed.
+    Own(PathBuf),
+    /// In a file that is there.
+    File(PathBuf),
+    /// In a variable of the environment.
+    Env(String),
+    /// In the keyring of the user's desktop.
+    Keyring,
+}
+
+/// What may be called through a sidecar.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Allowed {
+    /// The method; `None` for all.
+    pub method: Option<Method>,
+    /// The pattern of paths.
+    pub path: String,
+}
+
+/// The profiles of a file.
+#[derive(Clone, Debug)]
+pub struct Profiles {
+    origin: String,
+    profiles: BTreeMap<String, Profile>,
+}
+
+/// Why there are no profiles.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProfilesFault {
+    /// Nobody says where they are.
+    #[error(
+        "no file of profiles is named and there is no home to look in: use --profiles FILE or \
+         COUNTERSIGN_PROFILES"
+    )]
+    Nowhere,
+    /// There is no such file.
+    #[error(
+        "there is no {0}: write one, or name another with --profiles FILE or COUNTERSIGN_PROFILES"
+    )]
+    Missing(String),
+    /// The file cannot be read.
+    #[error("{file} cannot be read: {why}")]
+    Unreadable {
+        /// The file.
+        file: String,
+        /// The system's words.
+        why: String,
+    },
+    /// Others could send the secrets of this user to a server of theirs.
+    #[error("others can write {0}: run `chmod go-w {0}`, and look at what it says")]
+    Exposed(String),
+    /// It cannot be used as it is written.
+    #[error("{0}")]
+    Mistakes(Mistakes),
+}
+
+impl From<ProfilesFault> for Error {
+    fn from(fault: ProfilesFault) -> Self {
+        Self::new(ErrorKind::Setup, fault.to_string())
+    }
+}
+
+impl Profiles {
+    /// Those of the file that is named on the command line, else of the one that
+    /// the user's environment names, else of the one in the user's configuration.
+    pub fn find(named: Option<&Path>, places: &Places) -> Result<Self, ProfilesFault> {
+        let path = named.or(places.profiles.as_deref());
+        Self::load(path.ok_or(ProfilesFault::Nowhere)?, places)
+    }
+
+    /// Those of a file, which nobody else may be able to write.
+    pub fn load(path: &Path, places: &Places) -> Result<Self, ProfilesFault> {
+        let origin = path.display().to_string();
+        let text = private_text(path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => ProfilesFault::Missing(origin.clone()),
+            _ => ProfilesFault::Unreadable {
+                file: origin.clone(),
+                why: error.to_string(),
+            },
+        })?;
+        let text = text.ok_or_else(|| ProfilesFault::Exposed(origin.clone()))?;
+        let base = path.parent().unwrap_or(Path::new(""));
+        Self::read(&text, &origin, base, places).map_err(ProfilesFault::Mistakes)
+    }
+
+    /// Those of a text; `origin` names it in messages, and a file that it names
+    /// is looked for from `base` on.
+    ///
+    /// # Errors
+    ///
+    /// Every mistake in it, and in the dialect files that it names.
+    pub fn read(text: &str, origin: &str, base: &Path, places: &Places) -> Result<Self, Mistakes> {
+        let profiles = read::profiles(text, origin, base, places)?;
+        let named = profiles.into_iter().map(|it| (it.name.clone(), it));
+        Ok(Self {
+            origin: origin.to_owned(),
+            profiles: named.collect(),
+        })
+    }
+
+    /// The profile with this name.
+    pub fn profile(&self, name: &str) -> Result<&Profile, Error> {
+        self.profiles.get(name).ok_or_else(|| {
+            let known = self.profiles.keys().map(String::as_str);
+            let meant = did_you_mean(name, known).unwrap_or_else(|| match self.profiles.len() {
+                0 => "it has none".to_owned(),
+                _ => format!("it has {}", self.names().collect::<Vec<_>>().join(", ")),
+            });
+            let message = format!("there is no profile {name:?} in {} ({meant})", self.origin);
+            Error::new(ErrorKind::Setup, message)
+        })
+    }
+
+    /// Their names, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.profiles.keys().map(String::as_str)
+    }
+
+    /// All of them, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Profile> {
+        self.profiles.values()
+    }
+}
+
+/// `None` if others can write the file.
+fn private_text(path: &Path) -> std::io::Result<Option<String>> {
+    let mut file = File::open(path)?;
+    if file.metadata()?.permissions().mode() & 0o022 != 0 {
+        return Ok(None);
+    }
+    let mut text = String::new();
+    file.read_to_string(&mut text)?;
+    Ok(Some(text))
+}
+
+#[cfg(test)]
+mod tests;

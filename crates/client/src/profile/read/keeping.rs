@@ -1,0 +1,87 @@
+//! Where a session is kept, and what seals it.
+
+use std::path::PathBuf;
+
+use countersign_dialect::document::Value;
+
+use super::{ProfileReader, word};
+use crate::profile::{Keeping, KeyPlace};
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    File,
+    Memory,
+}
+
+const KINDS: [(&str, Kind); 2] = [("file", Kind::File), ("memory", Kind::Memory)];
+const KEYS: [&str; 3] = ["store_key_file", "store_key_env", "store_key"];
+
+impl ProfileReader<'_, '_> {
+    pub(super) fn keeping(&self, name: &str) -> Option<Keeping> {
+        // Known in any case: a `store` that is wrong is one mistake.
+        let about_files = KEYS.iter().chain(&["store_dir"]);
+        let about_files: Vec<_> = about_files.filter_map(|key| self.table.get(key)).collect();
+        let kind = self.table.get("store").map(|it| it.choice(&KINDS));
+        match kind.unwrap_or(Some(Kind::File))? {
+            Kind::Memory => {
+                for value in about_files {
+                    value.blame("says nothing where `store` is \"memory\"", None);
+                }
+                Some(Keeping::Memory)
+            }
+            Kind::File => {
+                let (directory, key) = (self.store_dir(), self.store_key());
+                Some(Keeping::File {
+                    path: directory?.join(format!("{name}.session")),
+                    key: key?,
+                })
+            }
+        }
+    }
+
+    fn store_dir(&self) -> Option<PathBuf> {
+        if let Some(value) = self.table.get("store_dir") {
+            return self.path(&value);
+        }
+        let found = self.places.state.clone();
+        if found.is_none() {
+            self.table.blame(
+                "needs `store_dir`, or `store = \"memory\"`: there is no home to keep it in",
+            );
+        }
+        found
+    }
+
+    fn store_key(&self) -> Option<KeyPlace> {
+        if KEYS.iter().all(|key| self.table.get(key).is_none()) {
+            return self.own_key();
+        }
+        let (key, value) = word::only_one(&self.table, &KEYS, false)?;
+        match key {
+            "store_key_file" => Some(KeyPlace::File(self.path(&value)?)),
+            "store_key_env" => Some(KeyPlace::Env(word::variable(&value)?)),
+            _ => keyring(&value),
+        }
+    }
+
+    fn own_key(&self) -> Option<KeyPlace> {
+        let config = self.places.config.as_ref();
+        if config.is_none() {
+            self.table.blame(
+                "needs `store_key_file` or `store_key_env`: there is no home to look for a key in",
+            );
+        }
+        Some(KeyPlace::Own(config?.join("store.key")))
+    }
+}
+
+/// The key itself is often written here by mistake: it is not repeated.
+fn keyring(value: &Value<'_>) -> Option<KeyPlace> {
+    if value.text()? != "keyring" {
+        let message = "is not \"keyring\"; a key does not stand in this file: name where it is \
+                       with `store_key_file` or `store_key_env`";
+        value.blame(message, None);
+        return None;
+    }
+    Some(KeyPlace::Keyring)
+}

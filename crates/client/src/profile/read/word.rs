@@ -1,0 +1,125 @@
+//! Values of one word, and of a few.
+
+use countersign_dialect::document::{Key, Table, Value};
+use http::Method;
+
+use crate::profile::Allowed;
+
+/// The name of a profile, which becomes the name of a file: letters are small
+/// where two that differ in nothing else would be one.
+pub(super) fn name(key: &Key<'_>, root: &Table<'_>) -> Option<String> {
+    let text = key.name;
+    let fits = text.len() <= 64
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text
+            .bytes()
+            .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'));
+    if !fits {
+        let message = format!(
+            "{text:?} is no name of a profile: use 1 to 64 of a-z, 0-9, - and _, beginning with a \
+             letter"
+        );
+        root.blame_key(key, message, None);
+    }
+    fits.then(|| text.to_owned())
+}
+
+/// Something, and not nothing.
+pub(super) fn word(value: &Value<'_>) -> Option<String> {
+    let text = value.text()?;
+    if text.trim().is_empty() {
+        value.blame("is empty", None);
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+/// The name of a variable of the environment.
+pub(super) fn variable(value: &Value<'_>) -> Option<String> {
+    let text = value.text()?;
+    let fits = text
+        .bytes()
+        .all(|b| matches!(b, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'_'));
+    if !fits || text.is_empty() || text.starts_with(|c: char| c.is_ascii_digit()) {
+        // Often the secret itself is written here: it is not repeated.
+        value.blame("is no name of an environment variable", None);
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+/// A program and its arguments.
+pub(super) fn command(value: &Value<'_>) -> Option<Vec<String>> {
+    if value.is_text() {
+        let message =
+            "is a string; no shell reads it: write a list like [\"pass\", \"show\", \"x\"]";
+        value.blame(message, None);
+        return None;
+    }
+    let words = value.texts()?;
+    if words.first().is_none_or(|program| program.is_empty()) {
+        value.blame("names no program", None);
+        return None;
+    }
+    Some(words.into_iter().map(str::to_owned).collect())
+}
+
+/// A number of requests, or any number; wrong ones are blamed and count as any.
+pub(super) fn budget(value: &Value<'_>) -> Option<u32> {
+    if value.is_integer() {
+        let number = value.integer(1, i64::from(u32::MAX))?;
+        return u32::try_from(number).ok();
+    }
+    if !value.is_text() || value.text() != Some("unlimited") {
+        value.blame("is neither a number of requests nor \"unlimited\"", None);
+    }
+    None
+}
+
+/// The one of `keys` that is there. More are blamed, and none if it is needed.
+pub(super) fn only_one<'d, 'k>(
+    table: &Table<'d>,
+    keys: &[&'k str],
+    needed: bool,
+) -> Option<(&'k str, Value<'d>)> {
+    let given = keys.iter().filter_map(|key| Some((*key, table.get(key)?)));
+    let given: Vec<_> = given.collect();
+    let names: Vec<_> = keys.iter().map(|key| format!("`{key}`")).collect();
+    if given.is_empty() && needed {
+        table.blame(format!("needs one of {}", names.join(", ")));
+    }
+    for (_, value) in given.iter().skip(1) {
+        let message = format!("is one too many: write only one of {}", names.join(", "));
+        value.blame(message, None);
+    }
+    given.into_iter().next()
+}
+
+/// What may be called: `GET /deposit/*`, or `/deposit/*` with every method.
+pub(super) fn allowed(value: &Value<'_>) -> Vec<Allowed> {
+    let values = value.array().unwrap_or_default();
+    if values.is_empty() && value.texts().is_some() {
+        let message = "allows nothing; leave it out to allow everything";
+        value.blame(message, None);
+    }
+    values.iter().filter_map(allowed_one).collect()
+}
+
+fn allowed_one(value: &Value<'_>) -> Option<Allowed> {
+    let text = value.text()?;
+    let (method, path) = match text.split_once(' ') {
+        Some((method, path)) => (Some(method), path),
+        None => (None, text),
+    };
+    let is_method = |it: &str| !it.is_empty() && it.bytes().all(|b| b.is_ascii_uppercase());
+    if !method.is_none_or(is_method) || !path.starts_with('/') || path.contains([' ', '?', '#']) {
+        let message = format!("{text:?} is nothing to allow: write \"GET /path/*\" or \"/path/*\"");
+        value.blame(message, None);
+        return None;
+    }
+    let method = method.map(|it| Method::from_bytes(it.as_bytes()));
+    Some(Allowed {
+        method: method.transpose().ok()?,
+        path: path.to_owned(),
+    })
+}
