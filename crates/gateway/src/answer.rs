@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::Response;
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use metrics::Counter;
 
+use crate::body::after;
 use crate::idle::Idle;
 use crate::permit::{Denied, Permit};
 
@@ -33,6 +35,8 @@ enum Source {
 }
 
 struct Streaming {
+    /// Goes first: what was read of the body before.
+    ahead: Bytes,
     incoming: Incoming,
     idle: Idle,
     watch: Watch,
@@ -67,10 +71,34 @@ impl AnswerBody {
     /// told to `watch`.
     pub(crate) fn upstream(incoming: Incoming, idle: Duration, watch: Watch) -> Self {
         Self(Source::Upstream(Streaming {
+            ahead: Bytes::new(),
             incoming,
             idle: Idle::new(idle),
             watch,
         }))
+    }
+
+    /// Reads the body to see what is in it, and leaves it as it was: whole, if it
+    /// has at most `limit` bytes.
+    ///
+    /// # Errors
+    ///
+    /// The upstream breaks off.
+    pub async fn peek(&mut self, limit: usize) -> Result<Option<Bytes>, Broken> {
+        let mut read = BytesMut::new();
+        let mut ended = false;
+        while read.len() <= limit && !ended {
+            match self.frame().await.transpose()? {
+                Some(frame) => read.extend_from_slice(&frame.into_data().unwrap_or_default()),
+                None => ended = true,
+            }
+        }
+        let read = read.freeze();
+        match &mut self.0 {
+            Source::Refusal(body) => *body = Some(read.clone()).filter(|it| !it.is_empty()),
+            Source::Upstream(streaming) => streaming.ahead = read.clone(),
+        }
+        Ok((read.len() <= limit).then_some(read))
     }
 }
 
@@ -97,7 +125,9 @@ impl Body for AnswerBody {
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Source::Refusal(body) => body.is_none(),
-            Source::Upstream(streaming) => streaming.incoming.is_end_stream(),
+            Source::Upstream(streaming) => {
+                streaming.ahead.is_empty() && streaming.incoming.is_end_stream()
+            }
         }
     }
 
@@ -106,7 +136,7 @@ impl Body for AnswerBody {
             Source::Refusal(body) => {
                 SizeHint::with_exact(body.as_ref().map_or(0, |body| body.len() as u64))
             }
-            Source::Upstream(streaming) => streaming.incoming.size_hint(),
+            Source::Upstream(streaming) => streaming.size_hint(),
         }
     }
 }
@@ -120,9 +150,16 @@ impl Watch {
 }
 
 impl Streaming {
+    fn size_hint(&self) -> SizeHint {
+        after(self.ahead.len() as u64, &self.incoming.size_hint())
+    }
+
     /// Trailer fields are dropped: none is needed, and an identity field could
     /// hide among them (RFC 9110 section 6.5.1).
     fn poll_data(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {
+        if !self.ahead.is_empty() {
+            return Poll::Ready(Some(Ok(std::mem::take(&mut self.ahead))));
+        }
         loop {
             match Pin::new(&mut self.incoming).poll_frame(context) {
                 Poll::Ready(Some(Ok(frame))) => {

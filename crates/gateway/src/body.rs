@@ -16,7 +16,7 @@ use crate::idle::Idle;
 pub use countersign_outbound::BoxError;
 
 /// A request body, without trailers (RFC 9110 section 6.5.1).
-pub(crate) struct Upload {
+pub struct Upload {
     /// Goes first: what was read of the body before.
     ahead: Option<Bytes>,
     body: UnsyncBoxBody<Bytes, BoxError>,
@@ -65,12 +65,13 @@ impl Upload {
     }
 
     /// A body that is in memory, and so never pauses.
-    pub(crate) fn whole(body: Bytes) -> Self {
+    pub fn whole(body: Bytes) -> Self {
         Self::streaming(Full::new(body), Duration::ZERO)
     }
 
     /// This body behind the part of it that was read already.
-    pub(crate) fn after(mut self, read: Bytes) -> Self {
+    #[must_use]
+    pub fn after(mut self, read: Bytes) -> Self {
         self.ahead = Some(read);
         self
     }
@@ -122,14 +123,18 @@ impl Body for Upload {
 
     fn size_hint(&self) -> SizeHint {
         let ahead = self.ahead.as_ref().map_or(0, Bytes::len) as u64;
-        let rest = self.body.size_hint();
-        let mut whole = SizeHint::new();
-        whole.set_lower(rest.lower() + ahead);
-        if let Some(upper) = rest.upper() {
-            whole.set_upper(upper + ahead);
-        }
-        whole
+        after(ahead, &self.body.size_hint())
     }
+}
+
+/// The size of what has so many bytes ahead of it.
+pub(crate) fn after(ahead: u64, rest: &SizeHint) -> SizeHint {
+    let mut whole = SizeHint::new();
+    whole.set_lower(rest.lower() + ahead);
+    if let Some(upper) = rest.upper() {
+        whole.set_upper(upper + ahead);
+    }
+    whole
 }
 
 impl Progress {

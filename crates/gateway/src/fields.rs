@@ -174,10 +174,9 @@ fn join_cookies(fields: &mut HeaderMap) {
     }
 }
 
-/// The fields of an upstream's answer that the client gets, but for those that
-/// frame it.
-pub(crate) fn for_client(answered: &HeaderMap) -> HeaderMap {
-    end_to_end(answered, |name| !name.starts_with("x-countersign"))
+/// Whether a field of an answer is the upstream's to say, by its [`folded`] name.
+pub(crate) fn is_the_upstreams(name: &str) -> bool {
+    !name.starts_with("x-countersign")
 }
 
 /// The length that an answer without a body tells of the one that does not
@@ -204,9 +203,10 @@ pub(crate) fn visible(text: &str) -> HeaderValue {
     HeaderValue::try_from(encoded).unwrap_or(HeaderValue::from_static(""))
 }
 
-/// The fields that are not for this connection alone, as far as `keep` wants
-/// them, which is asked by their [`folded`] names.
-fn end_to_end(fields: &HeaderMap, keep: impl Fn(&str) -> bool) -> HeaderMap {
+/// The fields that are not for this connection alone, nor frame the message, as far
+/// as `keep` wants them. It is asked by their names, in which every sign that is no
+/// letter or digit is a hyphen.
+pub fn end_to_end(fields: &HeaderMap, keep: impl Fn(&str) -> bool) -> HeaderMap {
     let options = connection_options(fields);
     let stays = |name: &HeaderName| {
         let folded = folded(name);

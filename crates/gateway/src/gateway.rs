@@ -7,11 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use countersign_dialect::{Presented, Refused};
 use countersign_domain::{Operation, Reason, Refusal, Timestamp};
-use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header, request};
+use http::{Method, Request, Response, request};
 use http_body::Body;
-use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::answer::{Answer, AnswerBody};
@@ -20,8 +18,9 @@ use crate::body::{BoxError, Upload};
 use crate::body_key::Keyed;
 use crate::fields::{self, Onward};
 use crate::permit::{Asked, Denied, Permit, authorize};
+use crate::relay::{Passage, is_switched};
 use crate::spend::Allowances;
-use crate::tunnel::{self, Switch, Tunnel};
+use crate::tunnel::{self, Judged, Places};
 use crate::upstream::Upstream;
 use crate::uses::Uses;
 use crate::view::View;
@@ -40,12 +39,8 @@ pub struct Gateway {
     view: Arc<View>,
     uses: Arc<Uses>,
     allowances: Arc<Allowances>,
-    /// Places for tunnels.
-    tunnels: Arc<Semaphore>,
+    tunnels: Places,
 }
-
-/// How many tunnels are open at most.
-const MOST_TUNNELS: usize = 10_000;
 
 /// When to come again, where nothing tells better.
 const SOON: Duration = Duration::from_secs(1);
@@ -58,7 +53,7 @@ impl Gateway {
             view,
             uses,
             allowances,
-            tunnels: Arc::new(Semaphore::new(MOST_TUNNELS)),
+            tunnels: Places::default(),
         }
     }
 
@@ -135,43 +130,26 @@ impl Gateway {
         let body = Upload::streaming(body, upstream.timeouts().body_idle);
         let (permit, body) = self.admit(&mut inbound, body).await?;
         self.uses.note_permit(&permit);
-        let mut request = inbound.onward(upstream, &permit, body)?;
-        let switch = self.switch(switch, &mut request);
-        let switch = switch.map_err(|denied| denied.of(&permit))?;
+        let request = inbound.onward(upstream, &permit, body)?;
+        let mut switch = self
+            .tunnels
+            .take(switch)
+            .map_err(|denied| denied.of(&permit))?;
         let budget = self.allowances.spend(api, &permit, inbound.now).await?;
-        let began = Instant::now();
-        let sent = upstream.send(request, switch.is_some()).await;
-        api.meter().upstream_took(began.elapsed());
+        let passage = inbound.passage(upstream);
+        let sent = passage.send(request, switch.is_some()).await;
         let response = sent.map_err(|denied| denied.of(&permit))?;
-        let mut response = match switch {
-            Some(switch) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                let view = Arc::clone(&self.view);
-                inbound.tunnel(upstream, view).open(switch, response)
+        let mut response = match switch.take_if(|_| is_switched(&response)) {
+            Some(switch) => {
+                let judged = inbound.judged(Arc::clone(&self.view));
+                passage.join(switch, response, judged.refused())
             }
-            _ => inbound.stream_back(upstream, response),
+            None => passage.stream_back(response),
         };
         if let Some(left) = budget {
             left.write(response.headers_mut());
         }
         Ok((permit, response))
-    }
-
-    /// Takes a place for the tunnel that is asked for, and asks the upstream.
-    fn switch(
-        &self,
-        asked: Option<OnUpgrade>,
-        request: &mut Request<Upload>,
-    ) -> Result<Option<Switch>, Denied> {
-        let Some(client) = asked else {
-            return Ok(None);
-        };
-        let place = Arc::clone(&self.tunnels).try_acquire_owned();
-        let place = place.map_err(|_| Denied {
-            detail: Some("all places for tunnels are taken".to_owned()),
-            ..Denied::from(Reason::RequestsThrottled).for_now(SOON)
-        })?;
-        tunnel::ask(request.headers_mut());
-        Ok(Some(Switch { client, place }))
     }
 
     /// Authorizes the request, and takes static keys off its body.
@@ -229,7 +207,7 @@ struct Inbound<'a> {
     now: Timestamp,
 }
 
-impl Inbound<'_> {
+impl<'a> Inbound<'a> {
     /// The request as the upstream gets it. The body's own length frames it;
     /// what the client said of framing is dropped with the other hop-by-hop
     /// fields.
@@ -257,38 +235,23 @@ impl Inbound<'_> {
         Ok(request)
     }
 
-    fn stream_back(
-        &self,
-        upstream: &Upstream,
-        response: Response<Incoming>,
-    ) -> Response<AnswerBody> {
-        let (mut parts, body) = response.into_parts();
-        parts.version = Version::HTTP_11;
-        let is_head = self.parts.method == Method::HEAD;
-        let length = if is_head || parts.status == StatusCode::NOT_MODIFIED {
-            fields::told_length(&parts.headers)
-        } else {
-            let follows = body.size_hint().exact().filter(|_| !body.is_end_stream());
-            follows.map(HeaderValue::from)
-        };
-        parts.headers = fields::for_client(&parts.headers);
-        if let Some(length) = length {
-            parts.headers.insert(header::CONTENT_LENGTH, length);
+    fn passage(&self, upstream: &'a Upstream) -> Passage<'a> {
+        Passage {
+            upstream,
+            meter: self.api.meter(),
+            request_id: self.request_id,
+            is_head: self.parts.method == Method::HEAD,
+            keeps: fields::is_the_upstreams,
         }
-        let idle = upstream.timeouts().body_idle;
-        let watch = self.api.meter().watch(self.request_id);
-        Response::from_parts(parts, AnswerBody::upstream(body, idle, watch))
     }
 
-    fn tunnel(self, upstream: &Upstream, view: Arc<View>) -> Tunnel {
-        Tunnel {
+    fn judged(self, view: Arc<View>) -> Judged {
+        Judged {
             api: self.api.without_upstream(),
             view,
+            client: self.client,
             asked: self.parts,
             asked_at: self.now,
-            client: self.client,
-            request_id: self.request_id.into(),
-            timeouts: *upstream.timeouts(),
         }
     }
 }
@@ -318,23 +281,4 @@ pub(crate) fn refuse(api: &GuardedApi, denied: &Denied, request_id: &str) -> Res
         left.write(headers);
     }
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_finds_no_place_for_a_tunnel_is_told_when_to_come_again() {
-        let gateway = Gateway {
-            tunnels: Arc::new(Semaphore::new(0)),
-            ..Gateway::new(Arc::default(), Arc::new(Uses::new(1, |_, _| ())))
-        };
-        let asked = Some(hyper::upgrade::on(Request::new(())));
-        let mut request = Request::new(Upload::whole(Bytes::new()));
-        let denied = gateway.switch(asked, &mut request).err().unwrap();
-        assert_eq!(denied.reason, Reason::RequestsThrottled);
-        assert!(denied.retry_after.is_some());
-        assert!(request.headers().is_empty(), "the upstream is not asked");
-    }
 }

@@ -5,6 +5,8 @@
 //! can make; [`Gateway::forward`] asks it and then speaks to the upstream. What
 //! the guard knows of sessions and accounts is a [`View`] that it is fed with
 //! notices: this crate links no store and reads no clock of its own.
+//!
+//! [`Relay`] is the part of it that carries requests and judges none.
 
 mod answer;
 mod api;
@@ -23,6 +25,7 @@ mod pattern;
 mod permit;
 mod rate;
 mod rate_limit;
+mod relay;
 mod routes;
 mod site;
 mod spend;
@@ -34,18 +37,21 @@ mod wrong_keys;
 
 pub use answer::{Answer, AnswerBody, Broken};
 pub use api::GuardedApi;
-pub use body::BoxError;
+pub use body::{BoxError, Upload};
 pub use budget::{Answered, Budgets, Lender, Lent, Loan, TokenId, Unlent};
 pub use client_address::{AddressPolicy, AddressSource, TrustedProxies, client_address};
+pub use fields::end_to_end;
 pub use forward_auth::{Family, ForwardAnswer, ForwardAuth, Original, asked_api};
 pub use gateway::{Client, Gateway};
 pub use overlap::{Claim, Overlap, overlaps};
 pub use path::JudgedPath;
 pub use permit::{Asked, Caller, Denied, Permit, Proof, authorize};
 pub use rate_limit::BudgetLeft;
+pub use relay::Relay;
 pub use routes::{Access, Route, RouteFault, Routes, Rule, Slash};
 pub use site::{Site, SiteFault};
 pub use spend::Allowances;
+pub use tunnel::Switch;
 pub use upstream::{HealthCheck, Standing, Timeouts, Upstream, UpstreamFault, UpstreamSettings};
 pub use uses::Uses;
 pub use view::View;

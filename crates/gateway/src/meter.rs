@@ -70,6 +70,11 @@ impl Meter {
         }
     }
 
+    /// What it is called in logs.
+    pub(crate) fn api(&self) -> &str {
+        &self.api
+    }
+
     pub(crate) fn allowed(&self) {
         self.allowed.increment(1);
     }

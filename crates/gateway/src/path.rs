@@ -47,7 +47,7 @@ impl<'a> JudgedPath<'a> {
     }
 
     /// The decoded segments; the last is empty if the path ends with a slash.
-    pub(crate) fn segments(&self) -> &[Cow<'a, str>] {
+    pub fn segments(&self) -> &[Cow<'a, str>] {
         &self.0
     }
 }

@@ -10,12 +10,13 @@
 //! pass that nobody judges; such an `Upgrade` is left out, as a server may ignore
 //! it.
 //!
-//! A tunnel is judged again every two seconds, as at the time it was opened. So
-//! it ends when its session, account, credential or key is taken back or the
-//! address is no longer allowed, and outlives the expiry of its token: a partner
+//! A tunnel of the guard is judged again every two seconds, as at the time it was
+//! opened. So it ends when its session, account, credential or key is taken back or
+//! the address is no longer allowed, and outlives the expiry of its token: a partner
 //! that had to reconnect at each rotation would lose messages, and whoever may
 //! not go on is revoked. What it uses of a budget is the one request.
 
+use std::future::Future;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -31,13 +32,14 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use crate::answer::AnswerBody;
 use crate::api::GuardedApi;
 use crate::fields;
 use crate::gateway::Client;
+use crate::meter::Meter;
 use crate::permit::{Asked, Denied, authorize};
 use crate::upstream::Timeouts;
 use crate::view::View;
@@ -81,22 +83,61 @@ pub(crate) fn is_websocket(fields: &HeaderMap) -> bool {
     one.is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(WEBSOCKET.as_bytes()))
 }
 
-/// The client's side of a tunnel that the upstream is asked for.
-pub(crate) struct Switch {
-    pub(crate) client: OnUpgrade,
-    /// Among all tunnels; kept to the end of this one.
-    pub(crate) place: OwnedSemaphorePermit,
+/// How many tunnels are open at most.
+const MOST: usize = 10_000;
+
+/// When to come again, where all places are taken.
+const SOON: Duration = Duration::from_secs(1);
+
+/// Places for tunnels.
+#[derive(Clone)]
+pub(crate) struct Places(Arc<Semaphore>);
+
+impl Default for Places {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(MOST)))
+    }
 }
 
-/// What the end of a tunnel depends on.
+impl Places {
+    /// Takes a place for the tunnel that is asked for.
+    pub(crate) fn take(&self, asked: Option<OnUpgrade>) -> Result<Option<Switch>, Denied> {
+        let Some(client) = asked else {
+            return Ok(None);
+        };
+        let place = Arc::clone(&self.0).try_acquire_owned();
+        let place = place.map_err(|_| Denied {
+            detail: Some("all places for tunnels are taken".to_owned()),
+            ..Denied::from(Reason::RequestsThrottled).for_now(SOON)
+        })?;
+        Ok(Some(Switch { client, place }))
+    }
+}
+
+/// The client's side of a tunnel that the upstream is asked for.
+pub struct Switch {
+    client: OnUpgrade,
+    /// Among all tunnels; kept to the end of this one.
+    place: OwnedSemaphorePermit,
+}
+
+/// A tunnel that the upstream has agreed to.
 pub(crate) struct Tunnel {
+    pub(crate) meter: Meter,
+    pub(crate) request_id: Box<str>,
+    pub(crate) timeouts: Timeouts,
+    /// The fields that the client is answered with.
+    pub(crate) fields: HeaderMap,
+}
+
+/// What may end a tunnel of the guard before its sides do: its request, judged
+/// again.
+pub(crate) struct Judged {
     pub(crate) api: GuardedApi,
     pub(crate) view: Arc<View>,
     pub(crate) client: Client,
-    pub(crate) request_id: Box<str>,
     pub(crate) asked: request::Parts,
     pub(crate) asked_at: Timestamp,
-    pub(crate) timeouts: Timeouts,
 }
 
 /// Why a tunnel ended.
@@ -116,47 +157,57 @@ enum Ended {
 
 impl Tunnel {
     /// Answers the client as the upstream did, and joins both once that is
-    /// written. The tunnel lives in a task of its own.
+    /// written. The tunnel lives in a task of its own, until `over` at the
+    /// longest.
     pub(crate) fn open(
         self,
         switch: Switch,
         mut answered: Response<Incoming>,
+        over: impl Future<Output = Reason> + Send + 'static,
     ) -> Response<AnswerBody> {
         let upstream = hyper::upgrade::on(&mut answered);
         let mut response = Response::new(AnswerBody::refusal(Bytes::new()));
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-        *response.headers_mut() = fields::for_client(answered.headers());
+        *response.headers_mut() = self.fields;
         ask(response.headers_mut());
+        let (meter, timeouts, request_id) = (self.meter, self.timeouts, self.request_id);
         tokio::spawn(async move {
-            let open = self.api.meter().tunnel();
-            let ended = self.run(switch.client, upstream).await;
-            let (api, request_id) = (self.api.name().as_str(), &*self.request_id);
+            let open = meter.tunnel();
+            let ended = run(switch.client, upstream, timeouts, over).await;
+            let (api, request_id) = (meter.api(), &*request_id);
             tracing::info!(api, request_id, "a tunnel ended: {ended}");
             drop((open, switch.place));
         });
         response
     }
+}
 
-    async fn run(&self, client: OnUpgrade, upstream: OnUpgrade) -> Ended {
-        let both = async { tokio::try_join!(client, upstream) };
-        let both = tokio::time::timeout(self.timeouts.connect, both).await;
-        let Ok(Ok((client, upstream))) = both else {
-            return Ended::Unopened;
-        };
-        let (client, upstream) = (TokioIo::new(client), TokioIo::new(upstream));
-        tokio::select! {
-            ended = join(client, upstream, self.timeouts.tunnel_idle) => ended,
-            denied = self.refused() => Ended::Refused(denied.reason),
-        }
+async fn run(
+    client: OnUpgrade,
+    upstream: OnUpgrade,
+    timeouts: Timeouts,
+    over: impl Future<Output = Reason>,
+) -> Ended {
+    let both = async { tokio::try_join!(client, upstream) };
+    let both = tokio::time::timeout(timeouts.connect, both).await;
+    let Ok(Ok((client, upstream))) = both else {
+        return Ended::Unopened;
+    };
+    let (client, upstream) = (TokioIo::new(client), TokioIo::new(upstream));
+    tokio::select! {
+        ended = join(client, upstream, timeouts.tunnel_idle) => ended,
+        reason = over => Ended::Refused(reason),
     }
+}
 
+impl Judged {
     /// Waits until the request would not be let through any more.
-    async fn refused(&self) -> Denied {
+    pub(crate) async fn refused(self) -> Reason {
         let mut ticks = tokio::time::interval(JUDGED_EVERY);
         loop {
             ticks.tick().await;
             if let Err(denied) = self.judge() {
-                return denied;
+                return denied.reason;
             }
         }
     }
@@ -294,6 +345,16 @@ mod tests {
         tokio::time::advance(IDLE + Duration::from_secs(1)).await;
         assert!(matches!(ended.await.unwrap(), Ended::Idle));
         assert_eq!(client.read(&mut [0]).await.unwrap(), 0);
+    }
+
+    #[test]
+    fn who_finds_no_place_for_a_tunnel_is_told_when_to_come_again() {
+        let places = Places(Arc::new(Semaphore::new(0)));
+        let asked = Some(hyper::upgrade::on(Request::new(())));
+        let denied = places.take(asked).err().unwrap();
+        assert_eq!(denied.reason, Reason::RequestsThrottled);
+        assert!(denied.retry_after.is_some());
+        assert!(places.take(None).is_ok(), "who asks for none needs none");
     }
 
     #[test]

@@ -1,0 +1,180 @@
+//! Carries a request to an upstream and its answer back, over connections that are
+//! kept alive. It judges nothing: the guard does that before, and the sidecar.
+
+use std::future::{Future, pending};
+use std::sync::Arc;
+
+use countersign_domain::{ApiName, Reason};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
+use http_body::Body;
+use hyper::body::Incoming;
+use tokio::time::Instant;
+
+use crate::answer::AnswerBody;
+use crate::body::{BoxError, Upload};
+use crate::fields;
+use crate::meter::Meter;
+use crate::permit::Denied;
+use crate::tunnel::{self, Places, Switch, Tunnel};
+use crate::upstream::{Standing, Upstream, UpstreamFault, UpstreamSettings};
+
+/// One request's way to an upstream and back.
+pub(crate) struct Passage<'a> {
+    pub(crate) upstream: &'a Upstream,
+    pub(crate) meter: &'a Meter,
+    pub(crate) request_id: &'a str,
+    /// Whether an answer has no body, whatever it tells of one.
+    pub(crate) is_head: bool,
+    /// Which fields of the answer the client gets, besides those that frame it.
+    pub(crate) keeps: fn(&str) -> bool,
+}
+
+/// Whether the upstream has agreed to switch protocols.
+pub(crate) fn is_switched<B>(response: &Response<B>) -> bool {
+    response.status() == StatusCode::SWITCHING_PROTOCOLS
+}
+
+impl Passage<'_> {
+    /// Sends the request, which asks for WebSocket if it is to `switch`, and waits
+    /// for the head of the answer.
+    pub(crate) async fn send(
+        &self,
+        mut request: Request<Upload>,
+        switch: bool,
+    ) -> Result<Response<Incoming>, Denied> {
+        if switch {
+            tunnel::ask(request.headers_mut());
+        }
+        let began = Instant::now();
+        let sent = self.upstream.send(request, switch).await;
+        self.meter.upstream_took(began.elapsed());
+        sent
+    }
+
+    /// The answer for the client, whose body comes as the upstream sends it.
+    pub(crate) fn stream_back(&self, response: Response<Incoming>) -> Response<AnswerBody> {
+        let (mut parts, body) = response.into_parts();
+        parts.version = Version::HTTP_11;
+        let length = if self.is_head || parts.status == StatusCode::NOT_MODIFIED {
+            fields::told_length(&parts.headers)
+        } else {
+            let follows = body.size_hint().exact().filter(|_| !body.is_end_stream());
+            follows.map(HeaderValue::from)
+        };
+        parts.headers = fields::end_to_end(&parts.headers, self.keeps);
+        if let Some(length) = length {
+            parts.headers.insert(header::CONTENT_LENGTH, length);
+        }
+        let idle = self.upstream.timeouts().body_idle;
+        let watch = self.meter.watch(self.request_id);
+        Response::from_parts(parts, AnswerBody::upstream(body, idle, watch))
+    }
+
+    /// Joins the client to an upstream that switched, until `over` at the longest.
+    pub(crate) fn join(
+        &self,
+        switch: Switch,
+        response: Response<Incoming>,
+        over: impl Future<Output = Reason> + Send + 'static,
+    ) -> Response<AnswerBody> {
+        let tunnel = Tunnel {
+            meter: self.meter.clone(),
+            request_id: self.request_id.into(),
+            timeouts: *self.upstream.timeouts(),
+            fields: fields::end_to_end(response.headers(), self.keeps),
+        };
+        tunnel.open(switch, response, over)
+    }
+}
+
+/// An upstream to which requests are carried that somebody else has judged and
+/// written.
+pub struct Relay {
+    upstream: Arc<Upstream>,
+    meter: Meter,
+    tunnels: Places,
+}
+
+impl Relay {
+    /// The relay to an upstream, which is called `name` in logs and metrics. To be
+    /// made within a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// As [`Upstream::new`].
+    pub fn new(name: &ApiName, settings: UpstreamSettings) -> Result<Self, UpstreamFault> {
+        Ok(Self {
+            upstream: Arc::new(Upstream::new(name, settings)?),
+            meter: Meter::new(name),
+            tunnels: Places::default(),
+        })
+    }
+
+    /// Whether the upstream is asked at all now.
+    pub fn standing(&self) -> Standing {
+        self.upstream.standing()
+    }
+
+    /// What the upstream is called in `Host`.
+    pub fn host(&self) -> &HeaderValue {
+        self.upstream.host()
+    }
+
+    /// The target of a request for `path` and `query`, below the upstream's base.
+    ///
+    /// # Errors
+    ///
+    /// They fit into no URI.
+    pub fn target(&self, path: &str, query: Option<&str>) -> Result<Uri, http::Error> {
+        self.upstream.target(path, query)
+    }
+
+    /// Takes from a request that asks for WebSocket the client's side of the
+    /// tunnel, where the listener lets it.
+    ///
+    /// # Errors
+    ///
+    /// All places for tunnels are taken.
+    pub fn switch<B: Body>(&self, request: &mut Request<B>) -> Result<Option<Switch>, Denied> {
+        self.tunnels.take(tunnel::asked_for(request))
+    }
+
+    /// A body as it arrives, for as long as its pauses are short.
+    pub fn streaming<B>(&self, body: B) -> Upload
+    where
+        B: Body<Data = bytes::Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        Upload::streaming(body, self.upstream.timeouts().body_idle)
+    }
+
+    /// Sends a request, and answers as the upstream does, without the fields that
+    /// are for its connection alone.
+    ///
+    /// With a `switch` the upstream is asked for WebSocket; if it agrees the switch
+    /// is taken, and the client joined to it.
+    ///
+    /// # Errors
+    ///
+    /// There is no answer: the upstream is down, too slow, or not HTTP, or the
+    /// client broke off.
+    pub async fn send(
+        &self,
+        request: Request<Upload>,
+        switch: &mut Option<Switch>,
+        request_id: &str,
+    ) -> Result<Response<AnswerBody>, Denied> {
+        let passage = Passage {
+            upstream: &self.upstream,
+            meter: &self.meter,
+            request_id,
+            is_head: *request.method() == Method::HEAD,
+            keeps: |_| true,
+        };
+        let response = passage.send(request, switch.is_some()).await?;
+        Ok(match switch.take_if(|_| is_switched(&response)) {
+            Some(switch) => passage.join(switch, response, pending()),
+            None => passage.stream_back(response),
+        })
+    }
+}
