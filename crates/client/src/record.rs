@@ -16,6 +16,9 @@ pub struct Record {
     /// Requests that were set aside of the access token's budget, by all
     /// processes together.
     pub spent: u32,
+    /// Access tokens in a row that the vendor refused soon after it gave them:
+    /// the more, the longer the next one is kept although it is refused.
+    pub rejected: u32,
     /// What was asked of the vendor, until its outcome is known. Written before
     /// the request is sent.
     pub attempt: Option<Attempt>,
@@ -72,6 +75,9 @@ pub struct Trouble {
     pub at: Timestamp,
     /// How often it happened in a row.
     pub times: u32,
+    /// How many logins the vendor refused in a row with the same secret, also if
+    /// something else went wrong in between.
+    pub refused: u32,
     /// Not to be tried again before.
     pub retry_at: Timestamp,
     /// Which secret it happened with (a fingerprint that tells nothing of it):

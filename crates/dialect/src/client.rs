@@ -51,12 +51,24 @@ pub struct Granted {
     /// The refresh token; `None` where the vendor has none, or the one at hand
     /// stays.
     pub refresh_token: Option<Secret>,
-    /// When the access token ends.
+    /// When the access token ends, by the vendor's clock.
     pub access_expires_at: Timestamp,
     /// When the refresh token ends, if the vendor tells.
     pub refresh_expires_at: Option<Timestamp>,
+    /// How long the access token lives from the reply on, where the vendor or
+    /// the dialect tells that and not its end.
+    pub access_life: Option<Duration>,
+    /// The same of the refresh token.
+    pub refresh_life: Option<Duration>,
     /// The vendor's clock, if it tells.
     pub now: Option<Timestamp>,
+    /// The `Date` of the reply, which a proxy may have set: whole seconds.
+    pub date: Option<Timestamp>,
+    /// The `iat` of the access token, if it is a JWT that has one. Unverified,
+    /// as `exp` is: hints for timing.
+    pub iat: Option<Timestamp>,
+    /// The `exp` of the access token, if it is a JWT that has one.
+    pub exp: Option<Timestamp>,
     /// The numeric id of the account, if the vendor tells.
     pub client_id: Option<u64>,
     /// The login, if the vendor repeats it.

@@ -117,6 +117,11 @@ impl Codec {
         number && !self.quoted
     }
 
+    /// Whether times are counted from the reply.
+    pub(crate) fn is_relative(&self) -> bool {
+        self.form == Form::In
+    }
+
     /// Appends the wire text of a value; `put` takes text, escaped as the place
     /// needs.
     pub(crate) fn write(&self, datum: &Datum<'_>, now: Timestamp, put: &mut dyn FnMut(&str)) {

@@ -30,21 +30,30 @@ impl Source {
     /// When a token ends.
     pub(crate) fn end(self, token: &str, now: Timestamp) -> Option<Timestamp> {
         match self {
-            Self::Jwt => unverified_exp(token),
+            Self::Jwt => unverified(token, "exp"),
             Self::After(span) => Some(now + span),
+        }
+    }
+
+    /// How long a token lives from the reply on, if that is what is told.
+    pub(crate) fn life(self) -> Option<Duration> {
+        match self {
+            Self::Jwt => None,
+            Self::After(span) => Some(span),
         }
     }
 }
 
-/// The `exp` of a JWT (RFC 7519 section 4.1.4), without any check of it.
-fn unverified_exp(token: &str) -> Option<Timestamp> {
+/// An instant among the claims of a JWT (RFC 7519 section 4.1), without any
+/// check of it.
+pub(crate) fn unverified(token: &str, claim: &str) -> Option<Timestamp> {
     let mut parts = token.split('.');
     let claims = parts.nth(1)?;
     let claims = URL_SAFE_NO_PAD.decode(claims.trim_end_matches('=')).ok()?;
     let claims = json::parse(&claims, Rules::STRICT).ok()?;
-    match &claims.member("exp")?.value {
-        Json::Number(exp) => Some(Timestamp::from_seconds(
-            exp.split('.').next()?.parse().ok()?,
+    match &claims.member(claim)?.value {
+        Json::Number(seconds) => Some(Timestamp::from_seconds(
+            seconds.split('.').next()?.parse().ok()?,
         )),
         _ => None,
     }

@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use countersign_domain::{Operation, Refusal, Timestamp};
-use http::header::RETRY_AFTER;
+use http::header::{DATE, RETRY_AFTER};
 use http::{HeaderMap, Response, StatusCode};
 use jiff::fmt::rfc2822::DateTimeParser;
 
+use crate::expiry::unverified;
 use crate::form::{Constant, Form, Test};
 use crate::json::{self, Json, Node, Rules};
 use crate::refusals::{Known, own};
@@ -104,32 +105,44 @@ impl Dialect {
         let access_token = text(Word::AccessToken)
             .ok_or_else(|| Unintelligible::Body("it has no access token".to_owned()))?;
         let refresh_token = text(Word::RefreshToken);
-        let access_expires_at = self.access_end(access_token, &bindings, reply.now)?;
-        let refresh_expires_at = bindings
-            .time(&Word::RefreshExpiresAt)
-            .or_else(|| self.expiry.refresh?.end(refresh_token?, reply.now));
+        let (access_expires_at, access_life) =
+            self.access_end(access_token, &bindings, reply.now)?;
+        let refresh_expires_at = bindings.time(&Word::RefreshExpiresAt);
+        let refresh_life = bindings.life(&Word::RefreshExpiresAt);
+        let beside = self.expiry.refresh.filter(|_| refresh_expires_at.is_none());
         Ok(Granted {
             access_token: Secret::from(access_token),
             refresh_token: refresh_token.map(Secret::from),
             access_expires_at,
-            refresh_expires_at,
+            refresh_expires_at: refresh_expires_at
+                .or_else(|| beside?.end(refresh_token?, reply.now)),
+            access_life,
+            refresh_life: refresh_life.or_else(|| beside?.life()),
             now: bindings.time(&Word::Now),
+            date: date(reply.response.headers()),
+            iat: unverified(access_token, "iat"),
+            exp: unverified(access_token, "exp"),
             client_id: bindings.number(&Word::ClientId),
             login: text(Word::Login).map(str::to_owned),
             extra: bindings.extra(),
         })
     }
 
-    /// From the reply, or else as the file says.
+    /// From the reply, or else as the file says; with the life, if that is what
+    /// is told.
     fn access_end(
         &self,
         token: &str,
         bindings: &Bindings,
         now: Timestamp,
-    ) -> Result<Timestamp, Unintelligible> {
-        let told = bindings.time(&Word::AccessExpiresAt);
-        let stated = || self.expiry.access.and_then(|source| source.end(token, now));
-        let sliding = || self.expiry.sliding.map(|span| now + span);
+    ) -> Result<(Timestamp, Option<Duration>), Unintelligible> {
+        let word = &Word::AccessExpiresAt;
+        let told = bindings.time(word).map(|end| (end, bindings.life(word)));
+        let stated = || {
+            let source = self.expiry.access?;
+            Some((source.end(token, now)?, source.life()))
+        };
+        let sliding = || self.expiry.sliding.map(|span| (now + span, Some(span)));
         told.or_else(stated)
             .or_else(sliding)
             .ok_or_else(|| Unintelligible::Expiry("neither a field nor the token does".to_owned()))
@@ -275,14 +288,25 @@ impl Reply<'_> {
     }
 }
 
-/// RFC 9110 section 10.2.3: seconds, or a date.
+/// RFC 9110 section 6.6.1.
+fn date(headers: &HeaderMap) -> Option<Timestamp> {
+    instant_in(headers.get(DATE)?.to_str().ok()?)
+}
+
+fn instant_in(text: &str) -> Option<Timestamp> {
+    let date = DateTimeParser::new().parse_timestamp(text).ok()?;
+    Some(Timestamp::from_seconds(date.as_second()))
+}
+
+/// RFC 9110 section 10.2.3: seconds, or a date, which is one of the vendor's
+/// clock.
 fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse::<u32>() {
         return Some(Duration::from_secs(seconds.into()));
     }
-    let date = DateTimeParser::new().parse_timestamp(text).ok()?;
-    Some(Timestamp::from_seconds(date.as_second()).since(now))
+    let now = date(headers).unwrap_or(now);
+    Some(instant_in(text)?.since(now))
 }
 
 /// What a status means by itself (RFC 9110 section 15).

@@ -232,6 +232,8 @@ pub(crate) struct Bound {
     pub(crate) wire: Zeroizing<String>,
     pub(crate) time: Option<Timestamp>,
     pub(crate) number: Option<u64>,
+    /// Whether the time was told as so long from now.
+    pub(crate) relative: bool,
 }
 
 impl Bindings {
@@ -255,8 +257,13 @@ impl Bindings {
             };
         }
         let wire = Zeroizing::new(wire.to_owned());
-        self.bound
-            .push((word.clone(), Bound { wire, time, number }));
+        let bound = Bound {
+            wire,
+            time,
+            number,
+            relative: codec.is_relative(),
+        };
+        self.bound.push((word.clone(), bound));
         true
     }
 
@@ -273,6 +280,12 @@ impl Bindings {
 
     pub(crate) fn time(&self, word: &Word) -> Option<Timestamp> {
         self.get(word)?.time
+    }
+
+    /// How long it is to a time that was told so.
+    pub(crate) fn life(&self, word: &Word) -> Option<Duration> {
+        let bound = self.get(word).filter(|bound| bound.relative)?;
+        Some(bound.time?.since(self.now))
     }
 
     pub(crate) fn number(&self, word: &Word) -> Option<u64> {
