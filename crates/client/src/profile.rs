@@ -22,7 +22,7 @@ use crate::{Error, ErrorKind};
 pub use places::Places;
 
 /// How one API is called.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
     /// Its name, which is also that of its files.
     pub name: String,

@@ -16,9 +16,11 @@ use crate::{
     TokenForm, Variant, shipped,
 };
 
-/// A wire format, compiled from its file.
+/// A wire format, compiled from its file. Two are equal that were compiled from
+/// the same text.
 #[derive(Debug)]
 pub struct Dialect {
+    pub(crate) source: String,
     pub(crate) name: String,
     pub(crate) title: String,
     pub(crate) serves: Serves,
@@ -37,6 +39,14 @@ pub struct Dialect {
     pub(crate) static_key: Option<StaticKeyPlace>,
     pub(crate) refusals: Refusals,
 }
+
+impl PartialEq for Dialect {
+    fn eq(&self, other: &Self) -> bool {
+        self.source == other.source
+    }
+}
+
+impl Eq for Dialect {}
 
 impl Dialect {
     /// The dialects that come with the program: name and source, sorted.

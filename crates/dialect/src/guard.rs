@@ -162,6 +162,18 @@ impl StaticKeyPlace {
         Cow::Owned(others.join("&"))
     }
 
+    /// The query with this key in it, and no other; `None` if a query is not the
+    /// place.
+    pub fn put_into_query(&self, query: Option<&str>, key: &Secret) -> Option<String> {
+        let name = self.query.as_deref()?;
+        let key = media::join(std::iter::once((name, key.expose().to_owned())));
+        let others = query.map(|query| self.strip_query(query));
+        Some(match others.filter(|others| !others.is_empty()) {
+            Some(others) => format!("{others}&{key}"),
+            None => key,
+        })
+    }
+
     /// The key in a JSON body, and the body without its member, otherwise byte
     /// for byte. The name is found in any escaping. A body that is no object,
     /// or empty, has no key.

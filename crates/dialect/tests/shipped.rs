@@ -474,6 +474,31 @@ fn what_is_dynamic_about_a_refusal_is_filled_in() {
 }
 
 #[test]
+fn a_static_key_goes_into_a_query_in_the_place_of_any_other() {
+    let apirone = dialect("apirone");
+    let place = apirone.static_key().unwrap();
+    let key = Secret::from("a&b=1");
+    for (query, with) in [
+        (None, "transfer-key=a%26b%3D1"),
+        (Some(""), "transfer-key=a%26b%3D1"),
+        (Some("x=1&y"), "x=1&y&transfer-key=a%26b%3D1"),
+        (Some("transfer%2dkey=old"), "transfer-key=a%26b%3D1"),
+        (Some("transfer-key=old&x=1"), "x=1&transfer-key=a%26b%3D1"),
+    ] {
+        let put = place.put_into_query(query, &key).unwrap();
+        assert_eq!(put, with);
+        let (found, _) = place.take_from_query(&put).unwrap().unwrap();
+        assert_eq!(found, key);
+    }
+}
+
+#[test]
+fn dialects_are_equal_that_were_compiled_from_the_same_text() {
+    assert_eq!(dialect("apirone"), dialect("apirone"));
+    assert_ne!(dialect("mypopup"), dialect("mypopup-flat"));
+}
+
+#[test]
 fn no_debug_output_shows_a_secret() {
     let planted = "PLANTED";
     let secret = Secret::from(planted);

@@ -32,7 +32,7 @@ struct Context<'d> {
 pub(crate) fn compile(source: &str, origin: &str) -> Result<Dialect, Mistakes> {
     let document = Document::parse(source, origin)?;
     let root = document.root();
-    let dialect = read(&root);
+    let dialect = read(&root, source);
     if let Some(dialect) = dialect.as_ref().filter(|_| document.is_sound()) {
         rules::check(&root, dialect);
     }
@@ -40,7 +40,7 @@ pub(crate) fn compile(source: &str, origin: &str) -> Result<Dialect, Mistakes> {
     document.finish(dialect)
 }
 
-fn read(root: &Table<'_>) -> Option<Dialect> {
+fn read(root: &Table<'_>, source: &str) -> Option<Dialect> {
     schema(root);
     let name = settings::name(root);
     let title = root.get("title").and_then(|title| title.text()).or(name);
@@ -61,6 +61,7 @@ fn read(root: &Table<'_>) -> Option<Dialect> {
     let refusals = refusals::read(root, &context, serves);
     let client = settings::client(root, expiry.sliding);
     Some(Dialect {
+        source: source.to_owned(),
         name: name?.to_owned(),
         title: title?.to_owned(),
         serves,
