@@ -64,6 +64,9 @@ pub enum SecretPlace {
     Env(String),
     /// On the standard output of a command, whose first word is the program.
     Command(Vec<String>),
+    /// Nowhere: `countersign login` asks a person for it, and the session goes on
+    /// as long as its refresh tokens do.
+    Asked,
 }
 
 /// Where a session is kept.

@@ -137,7 +137,9 @@ impl ProfileReader<'_, '_> {
             value.blame(message, None);
         }
         let keys = ["secret_file", "secret_env", "secret_command"];
-        let (key, value) = word::only_one(&self.table, &keys, true)?;
+        let Some((key, value)) = word::only_one(&self.table, &keys) else {
+            return Some(SecretPlace::Asked);
+        };
         match key {
             "secret_file" => Some(SecretPlace::File(self.path(&value)?)),
             "secret_env" => Some(SecretPlace::Env(word::variable(&value)?)),

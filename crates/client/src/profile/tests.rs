@@ -52,6 +52,13 @@ fn four_lines_are_a_profile_and_the_rest_has_defaults() {
 }
 
 #[test]
+fn a_profile_that_names_no_secret_has_a_person_asked_for_it() {
+    let text = "[pay]\ndialect = 'b2binpay'\nurl = 'https://api.example'\nlogin = 'ann'\n";
+    let profiles = read(text).unwrap();
+    assert_eq!(profiles.profile("pay").unwrap().secret, SecretPlace::Asked);
+}
+
+#[test]
 fn the_session_and_its_key_can_be_kept_elsewhere() {
     for (written, place) in [
         (

@@ -56,7 +56,7 @@ impl ProfileReader<'_, '_> {
         if KEYS.iter().all(|key| self.table.get(key).is_none()) {
             return self.own_key();
         }
-        let (key, value) = word::only_one(&self.table, &KEYS, false)?;
+        let (key, value) = word::only_one(&self.table, &KEYS)?;
         match key {
             "store_key_file" => Some(KeyPlace::File(self.path(&value)?)),
             "store_key_env" => Some(KeyPlace::Env(word::variable(&value)?)),

@@ -76,18 +76,14 @@ pub(super) fn budget(value: &Value<'_>) -> Option<u32> {
     None
 }
 
-/// The one of `keys` that is there. More are blamed, and none if it is needed.
+/// The one of `keys` that is there. More are blamed.
 pub(super) fn only_one<'d, 'k>(
     table: &Table<'d>,
     keys: &[&'k str],
-    needed: bool,
 ) -> Option<(&'k str, Value<'d>)> {
     let given = keys.iter().filter_map(|key| Some((*key, table.get(key)?)));
     let given: Vec<_> = given.collect();
     let names: Vec<_> = keys.iter().map(|key| format!("`{key}`")).collect();
-    if given.is_empty() && needed {
-        table.blame(format!("needs one of {}", names.join(", ")));
-    }
     for (_, value) in given.iter().skip(1) {
         let message = format!("is one too many: write only one of {}", names.join(", "));
         value.blame(message, None);
