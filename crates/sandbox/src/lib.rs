@@ -1,2 +1,41 @@
 //! Plays the vendor: issuer, guard and echo in memory, with time travel, faults
 //! and a card for somebody's client.
+//!
+//! ```no_run
+//! # async fn story() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::time::Duration;
+//! use countersign_domain::Operation;
+//! use countersign_sandbox::{Expected, Fault, Sandbox};
+//!
+//! let sandbox = Sandbox::shipped("b2binpay").still().start().await?;
+//! // Point a client at `sandbox.url()` with `sandbox.login()` and `sandbox.secret()`.
+//! sandbox.fault(Fault::lost_reply().on(Operation::Refresh));
+//! sandbox.advance(Duration::from_secs(6 * 3_600));
+//! let expected = Expected::new().logins(1).no_expired();
+//! assert_eq!(sandbox.check(&expected), Ok(()));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! One clock decides everything: how long tokens live, what is throttled and
+//! swept, and what `Date` says. It runs, or stands still until it is moved. What
+//! has happened is gone with the [`Sandbox`]: nothing is written to a file.
+
+mod armed;
+mod echo;
+mod expected;
+mod fault;
+mod instant;
+mod lending;
+mod record;
+mod sandbox;
+mod setup;
+mod vendor;
+
+pub use echo::echo;
+pub use expected::{Asked, Expected};
+pub use fault::{Fault, Skew, What};
+pub use lending::StoreLends;
+pub use record::Recorded;
+pub use sandbox::{Backwards, Sandbox};
+pub use setup::{Setup, SetupError};

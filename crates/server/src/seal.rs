@@ -99,6 +99,13 @@ impl MasterKey {
         Ok(Self::from_bytes(&bytes))
     }
 
+    /// A new master key that no file holds, for a store in memory.
+    pub fn unkept() -> Result<Self, MasterKeyError> {
+        let mut bytes = Zeroizing::new([0; KEY_LEN]);
+        rand::fill(&mut *bytes).map_err(|Unspecified| MasterKeyError::NoRandomness)?;
+        Ok(Self::from_bytes(&bytes))
+    }
+
     /// Makes a new master key in a new file with mode 0600, durable before this
     /// returns.
     pub fn create(path: &Path) -> Result<Self, MasterKeyError> {

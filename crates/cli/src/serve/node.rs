@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use countersign_sandbox::echo;
 use countersign_transport::{Limits, serve};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -14,7 +15,7 @@ use super::opening::Opened;
 use super::ready::Ready;
 use super::reload::Reload;
 use super::serving::Shared;
-use super::{ServeArgs, certificates, echo, notify, telemetry};
+use super::{ServeArgs, certificates, notify, telemetry};
 use crate::config::Settings;
 use crate::exit::Failure;
 use crate::output::Output;
@@ -93,7 +94,7 @@ async fn start_echo(settings: &mut Settings) -> Result<watch::Sender<bool>, Fail
         }
     }
     let (stop, stopped) = watch::channel(false);
-    let answer = |request, _| echo::answer(request);
+    let answer = |request, _| echo(request);
     tokio::spawn(serve(listener, Limits::default(), answer, until(stopped)));
     Ok(stop)
 }

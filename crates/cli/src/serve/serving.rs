@@ -10,6 +10,7 @@ use countersign_domain::ApiName;
 use countersign_gateway::{
     AddressPolicy, Allowances, Budgets, ForwardAuth, Gateway, TrustedProxies, Uses, View,
 };
+use countersign_sandbox::StoreLends;
 use countersign_server::admin::{AdminKey, AdminState, Probes, probes, router};
 use countersign_server::api::Api;
 use countersign_server::issuer::Issuer;
@@ -22,7 +23,6 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use super::dry_run::DryRuns;
 use super::front::{Front, Served};
 use super::journal::Journal;
-use super::lending::StoreLends;
 use super::opening::Opened;
 
 /// How many sessions are remembered as used; see [`Uses`].

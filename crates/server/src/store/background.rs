@@ -11,6 +11,7 @@ use countersign_domain::SessionId;
 
 use super::error::Unavailable;
 use super::sweep;
+use super::work::Work;
 use super::writer::Commands;
 use crate::clock::Clock;
 
@@ -43,21 +44,17 @@ impl Marks {
 
     /// Writes all that wait now.
     pub(super) fn flush(&self, commands: &Commands) -> Result<(), Unavailable> {
-        let marks: Vec<_> = std::mem::take(&mut *self.lock()).into_iter().collect();
-        for chunk in marks.chunks(MARKS_AT_ONCE) {
-            let chunk = chunk.to_vec();
-            commands.run_blocking(move |work| {
-                for (session, generation) in &chunk {
-                    work.execute(
-                        "UPDATE session SET used = 1
-                         WHERE id = ?1 AND generation = ?2 AND used = 0 AND state = 'active'",
-                        (session.0, generation),
-                    )?;
-                }
-                Ok(())
-            })?;
+        for part in self.take() {
+            commands.run_blocking(move |work| write(work, &part))?;
         }
         Ok(())
+    }
+
+    /// All that wait now, in parts for a command each.
+    pub(super) fn take(&self) -> Vec<Vec<(SessionId, u32)>> {
+        let marks: Vec<_> = std::mem::take(&mut *self.lock()).into_iter().collect();
+        let parts = marks.chunks(MARKS_AT_ONCE);
+        parts.map(<[_]>::to_vec).collect()
     }
 
     #[cfg(test)]
@@ -68,6 +65,18 @@ impl Marks {
     fn lock(&self) -> MutexGuard<'_, HashMap<SessionId, u32>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Writes that these generations were used.
+pub(super) fn write(work: &mut Work<'_>, marks: &[(SessionId, u32)]) -> rusqlite::Result<()> {
+    marks.iter().try_for_each(|(session, generation)| {
+        work.execute(
+            "UPDATE session SET used = 1
+             WHERE id = ?1 AND generation = ?2 AND used = 0 AND state = 'active'",
+            (session.0, generation),
+        )
+        .map(drop)
+    })
 }
 
 /// Ticks until the other end of `stop` is gone.

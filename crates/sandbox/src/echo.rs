@@ -1,4 +1,4 @@
-//! The demo's upstream: answers 200 with what it received, as JSON.
+//! The upstream of a sandbox, and of the demo: answers 200 with what it received, as JSON.
 
 use std::collections::BTreeMap;
 
@@ -11,8 +11,9 @@ use serde_json::json;
 /// More than any request that is made by hand.
 const MAX_BODY: usize = 16 << 20;
 
-/// Answers one request.
-pub(crate) async fn answer(request: Request) -> Response<Full<Bytes>> {
+/// Answers 200 with the method, path, query, headers and body of the request, as
+/// JSON.
+pub async fn echo(request: Request) -> Response<Full<Bytes>> {
     let (parts, body) = request.into_parts();
     let Ok(body) = collect(body, MAX_BODY).await else {
         return reply(

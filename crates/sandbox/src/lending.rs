@@ -5,7 +5,7 @@ use countersign_gateway::{Answered, Lender, Lent, Loan, Unlent};
 use countersign_server::store::{Lease, Store};
 
 /// Lends from this store.
-pub(crate) struct StoreLends(pub(crate) Store);
+pub struct StoreLends(pub Store);
 
 impl Lender for StoreLends {
     fn lend(&self, loan: Loan, limit: u32) -> Answered<Lent> {

@@ -1,0 +1,225 @@
+//! What a client is expected to ask of its vendor.
+
+use countersign_domain::{Operation, Reason};
+
+use crate::record::Recorded;
+
+/// Bounds on what was asked; what is `None` is not looked at.
+///
+/// Logins and refreshes are those that were granted, whether or not the reply
+/// was lost; a refresh that was repeated with the same token counts once. A
+/// request that a fault refused is no refusal here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Expected {
+    /// Exactly so many logins.
+    pub logins: Option<u64>,
+    /// At most so many logins.
+    pub max_logins: Option<u64>,
+    /// Exactly so many refreshes.
+    pub refreshes: Option<u64>,
+    /// At most so many refreshes.
+    pub max_refreshes: Option<u64>,
+    /// Exactly so many logouts.
+    pub logouts: Option<u64>,
+    /// At most so many requests that were refused.
+    pub max_refused: Option<u64>,
+    /// At most so many requests with an access token that had run out.
+    pub max_expired: Option<u64>,
+}
+
+/// What was asked, counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Logins that were granted.
+    pub logins: u64,
+    /// Refreshes that were granted, each token once.
+    pub refreshes: u64,
+    /// Refreshes that were repeated with the same token.
+    pub repeated: u64,
+    /// Logouts that were granted.
+    pub logouts: u64,
+    /// Guarded requests that were let through.
+    pub guarded: u64,
+    /// Requests that were refused, but not by a fault.
+    pub refused: u64,
+    /// Requests with an access token that had run out.
+    pub expired: u64,
+}
+
+impl Asked {
+    /// Counts these requests.
+    pub fn of(requests: &[Recorded]) -> Self {
+        let mut asked = Self::default();
+        for request in requests {
+            asked.count(request);
+        }
+        asked
+    }
+
+    fn count(&mut self, request: &Recorded) {
+        let guards = matches!(request.operation, Operation::Guard | Operation::Logout);
+        if guards && request.refusal == Some(Reason::TokenExpired) {
+            self.expired += 1;
+        }
+        if request.refusal.is_some() && !request.is_sabotaged() {
+            self.refused += 1;
+        }
+        let counter = match request.operation {
+            _ if !request.is_granted() => return,
+            Operation::Login => &mut self.logins,
+            Operation::Refresh if request.change == Some("replayed") => &mut self.repeated,
+            Operation::Refresh => &mut self.refreshes,
+            Operation::Logout => &mut self.logouts,
+            Operation::Guard => &mut self.guarded,
+        };
+        *counter += 1;
+    }
+}
+
+impl Expected {
+    /// Nothing in particular.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Exactly so many logins.
+    #[must_use]
+    pub fn logins(mut self, count: u64) -> Self {
+        self.logins = Some(count);
+        self
+    }
+
+    /// Exactly so many refreshes.
+    #[must_use]
+    pub fn refreshes(mut self, count: u64) -> Self {
+        self.refreshes = Some(count);
+        self
+    }
+
+    /// At most so many refreshes.
+    #[must_use]
+    pub fn max_refreshes(mut self, count: u64) -> Self {
+        self.max_refreshes = Some(count);
+        self
+    }
+
+    /// At most so many requests that were refused.
+    #[must_use]
+    pub fn max_refused(mut self, count: u64) -> Self {
+        self.max_refused = Some(count);
+        self
+    }
+
+    /// No access token that had run out.
+    #[must_use]
+    pub fn no_expired(mut self) -> Self {
+        self.max_expired = Some(0);
+        self
+    }
+
+    /// What of these requests is not as expected, in words.
+    ///
+    /// # Errors
+    ///
+    /// All of it.
+    pub fn check(&self, requests: &[Recorded]) -> Result<Asked, Vec<String>> {
+        let asked = Asked::of(requests);
+        let exactly = [
+            ("logins", self.logins, asked.logins),
+            ("refreshes", self.refreshes, asked.refreshes),
+            ("logouts", self.logouts, asked.logouts),
+        ];
+        let at_most = [
+            ("logins", self.max_logins, asked.logins),
+            ("refreshes", self.max_refreshes, asked.refreshes),
+            ("refused requests", self.max_refused, asked.refused),
+            (
+                "requests with an expired access token",
+                self.max_expired,
+                asked.expired,
+            ),
+        ];
+        let exactly = exactly.iter().filter_map(|(what, bound, seen)| {
+            let bound = bound.filter(|bound| bound != seen)?;
+            Some(format!("{what}: {seen} instead of {bound}"))
+        });
+        let at_most = at_most.iter().filter_map(|(what, bound, seen)| {
+            let bound = bound.filter(|bound| bound < seen)?;
+            Some(format!("{what}: {seen}, and at most {bound} expected"))
+        });
+        let failures: Vec<_> = exactly.chain(at_most).collect();
+        if failures.is_empty() {
+            Ok(asked)
+        } else {
+            Err(failures)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(operation: Operation, change: &'static str) -> Recorded {
+        let request = http::Request::post("/").body(()).unwrap();
+        let mut recorded = Recorded::of(&request, operation, Default::default());
+        (recorded.status, recorded.change) = (200, Some(change));
+        recorded
+    }
+
+    fn refused(operation: Operation, reason: Reason, fault: Option<&'static str>) -> Recorded {
+        Recorded {
+            status: 401,
+            refusal: Some(reason),
+            faults: fault.into_iter().collect(),
+            ..request(operation, "")
+        }
+    }
+
+    fn story() -> Vec<Recorded> {
+        vec![
+            request(Operation::Login, "opened"),
+            request(Operation::Refresh, "rotated"),
+            request(Operation::Refresh, "replayed"),
+            refused(Operation::Guard, Reason::TokenExpired, None),
+            refused(Operation::Refresh, Reason::AddressDenied, Some("forbid")),
+            request(Operation::Logout, "ended"),
+        ]
+    }
+
+    #[test]
+    fn a_story_is_counted_without_repetitions_and_without_what_faults_refused() {
+        let counted = Asked {
+            logins: 1,
+            refreshes: 1,
+            repeated: 1,
+            logouts: 1,
+            guarded: 0,
+            refused: 1,
+            expired: 1,
+        };
+        assert_eq!(Asked::of(&story()), counted);
+        let expected = Expected::new().logins(1).refreshes(1).max_refused(1);
+        assert_eq!(expected.check(&story()), Ok(counted));
+    }
+
+    #[test]
+    fn all_that_is_not_as_expected_is_told_at_once() {
+        let expected = Expected {
+            logouts: Some(0),
+            max_logins: Some(0),
+            ..Expected::new().logins(2).max_refreshes(0).no_expired()
+        };
+        let failures = expected.check(&story()).unwrap_err();
+        assert_eq!(
+            failures,
+            [
+                "logins: 1 instead of 2",
+                "logouts: 1 instead of 0",
+                "logins: 1, and at most 0 expected",
+                "refreshes: 1, and at most 0 expected",
+                "requests with an expired access token: 1, and at most 0 expected",
+            ]
+        );
+    }
+}

@@ -1,0 +1,153 @@
+//! A sandbox that runs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign_dialect::{Dialect, Secret};
+use countersign_domain::Timestamp;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::expected::Expected;
+use crate::fault::Fault;
+use crate::instant::rfc3339;
+use crate::record::Recorded;
+use crate::setup::Setup;
+use crate::vendor::Vendor;
+
+/// A vendor on a port of this machine. It ends when it is dropped.
+pub struct Sandbox {
+    pub(crate) vendor: Arc<Vendor>,
+    pub(crate) url: String,
+    pub(crate) stop: watch::Sender<bool>,
+    pub(crate) listening: Vec<JoinHandle<()>>,
+}
+
+/// Time does not go back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the sandbox's clock shows {} and is not moved back to {}: tokens that have run out would live \
+     again", rfc3339(*now), rfc3339(*asked)
+)]
+pub struct Backwards {
+    /// What the clock shows.
+    pub now: Timestamp,
+    /// What it was to show.
+    pub asked: Timestamp,
+}
+
+impl Sandbox {
+    /// A sandbox that speaks a dialect which comes with the program.
+    pub fn shipped(name: &str) -> Setup {
+        Setup::shipped(name)
+    }
+
+    /// A sandbox that speaks this dialect.
+    pub fn speaking(dialect: Arc<Dialect>) -> Setup {
+        Setup::speaking(dialect)
+    }
+
+    /// Where it is: `http://127.0.0.1:PORT`.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The login of its account.
+    pub fn login(&self) -> &str {
+        &self.vendor.login
+    }
+
+    /// The secret of that login.
+    pub fn secret(&self) -> &Secret {
+        &self.vendor.secret
+    }
+
+    /// The numeric id of its account.
+    pub fn client_id(&self) -> u64 {
+        self.vendor.account.number()
+    }
+
+    /// What it speaks.
+    pub fn dialect(&self) -> &Arc<Dialect> {
+        self.vendor.api.dialect()
+    }
+
+    /// The time on its clock.
+    pub fn now(&self) -> Timestamp {
+        self.vendor.clock.now()
+    }
+
+    /// Moves its clock on, and gives what it shows then.
+    pub fn advance(&self, span: Duration) -> Timestamp {
+        self.vendor.advance(span)
+    }
+
+    /// Sets its clock.
+    ///
+    /// # Errors
+    ///
+    /// The instant is in its past.
+    pub fn set(&self, instant: Timestamp) -> Result<Timestamp, Backwards> {
+        self.vendor.set(instant)
+    }
+
+    /// Tells the time on its clock whenever that was moved.
+    pub fn moves(&self) -> watch::Receiver<Timestamp> {
+        self.vendor.moves.subscribe()
+    }
+
+    /// Arms a fault, beside those that are armed.
+    pub fn fault(&self, fault: Fault) {
+        self.vendor.armed.arm(fault);
+    }
+
+    /// The faults that are armed still.
+    pub fn faults(&self) -> Vec<Fault> {
+        self.vendor.armed.waiting()
+    }
+
+    /// Disarms all faults.
+    pub fn clear_faults(&self) {
+        self.vendor.armed.clear();
+    }
+
+    /// What it was asked, in the order in which it acted; the last 100,000.
+    pub fn requests(&self) -> Vec<Recorded> {
+        self.vendor.requests.all()
+    }
+
+    /// How many older requests went to make room for these.
+    pub fn requests_dropped(&self) -> u64 {
+        self.vendor.requests.dropped()
+    }
+
+    /// Forgets what it was asked.
+    pub fn forget_requests(&self) {
+        self.vendor.requests.forget();
+    }
+
+    /// Whether it was asked what was expected.
+    ///
+    /// # Errors
+    ///
+    /// What was not as expected, in words.
+    pub fn check(&self, expected: &Expected) -> Result<(), Vec<String>> {
+        self.vendor.check(expected).map(drop)
+    }
+
+    /// Finishes what runs, and ends.
+    pub async fn stop(mut self) {
+        self.stop.send_replace(true);
+        for listening in std::mem::take(&mut self.listening) {
+            // One that panicked has ended too.
+            let _ended = listening.await;
+        }
+        self.vendor.store.clone().close().await;
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+    }
+}

@@ -1,0 +1,310 @@
+//! The vendor that a client sees: its token endpoints, and a guard over every
+//! other path with an echo behind it; and what faults make of them.
+//!
+//! The way of a request: which operation it is -> which faults strike it -> it is
+//! acted upon, in a task of its own, so that a client that goes away changes
+//! nothing -> recorded -> told, late, cut or not at all.
+
+mod reply;
+mod skewed;
+mod spelled;
+mod struck;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use countersign_dialect::{Command, Found, Presented, Secret};
+use countersign_domain::{AccountId, Operation, Reason, SessionId, Timestamp};
+use countersign_gateway::{Client, Gateway, GuardedApi, Proof, View};
+use countersign_server::api::Api;
+use countersign_server::clock::Clock;
+use countersign_server::issuer::{Caller, Issuer};
+use countersign_server::random::random;
+use countersign_server::seal::MasterKey;
+use countersign_server::store::{Actor, Store};
+use countersign_token::tokens::algorithm_of;
+use countersign_transport::{CollectError, Peer, Request, collect};
+use http::{Response, header};
+use tokio::sync::{OnceCell, watch};
+
+use self::reply::Reply;
+use self::struck::Struck;
+use crate::armed::Armed;
+use crate::expected::{Asked, Expected};
+use crate::fault::{Skew, What};
+use crate::instant::http_date;
+use crate::record::{Recorded, Requests};
+use crate::sandbox::Backwards;
+
+/// The vendor, in memory.
+pub(crate) struct Vendor {
+    pub(crate) api: Api,
+    pub(crate) guarded: GuardedApi,
+    pub(crate) issuer: Issuer,
+    pub(crate) gateway: Gateway,
+    pub(crate) store: Store,
+    pub(crate) view: Arc<View>,
+    pub(crate) master: MasterKey,
+    /// Set once the keys are made that take long.
+    pub(crate) keys: OnceCell<()>,
+    pub(crate) clock: Clock,
+    pub(crate) moves: watch::Sender<Timestamp>,
+    pub(crate) account: AccountId,
+    pub(crate) login: String,
+    pub(crate) secret: Secret,
+    pub(crate) armed: Armed,
+    pub(crate) requests: Requests,
+    pub(crate) latency: Duration,
+}
+
+impl Vendor {
+    /// Answers one request, or does what a fault makes of that.
+    pub(crate) async fn answer(self: Arc<Self>, request: Request, peer: Peer) -> Response<Reply> {
+        let latency = self.latency;
+        let acting = tokio::spawn(async move { self.act(request, peer).await });
+        let Ok((response, struck)) = acting.await else {
+            return Response::new(Reply::lost());
+        };
+        let late = latency + struck.delay();
+        if !late.is_zero() {
+            tokio::time::sleep(late).await;
+        }
+        if struck.loses_the_reply() {
+            Response::new(Reply::lost())
+        } else if struck.cuts() {
+            reply::cut(response).await
+        } else {
+            response
+        }
+    }
+
+    /// Moves the clock on.
+    pub(crate) fn advance(&self, span: Duration) -> Timestamp {
+        self.clock.advance(span);
+        self.moved()
+    }
+
+    /// Sets the clock.
+    pub(crate) fn set(&self, instant: Timestamp) -> Result<Timestamp, Backwards> {
+        let now = self.clock.now();
+        if instant < now {
+            let asked = instant;
+            return Err(Backwards { now, asked });
+        }
+        self.clock.set(instant);
+        Ok(self.moved())
+    }
+
+    /// Whether it was asked what was expected.
+    pub(crate) fn check(&self, expected: &Expected) -> Result<Asked, Vec<String>> {
+        expected.check(&self.requests.all())
+    }
+
+    fn moved(&self) -> Timestamp {
+        let now = self.clock.now();
+        self.view.prune(now);
+        self.moves.send_replace(now);
+        now
+    }
+
+    async fn act(&self, request: Request, peer: Peer) -> (Response<Reply>, Struck) {
+        let found = self.dialect_finds(&request);
+        let operation = found.unwrap_or(Operation::Guard);
+        let struck = Struck(self.armed.strike(operation));
+        let mut recorded = Recorded::of(&request, operation, self.clock.now());
+        recorded.faults = struck.names();
+        let mut response = match found {
+            Some(operation) => {
+                let issued = self.issue(operation, request, peer, &struck, &mut recorded);
+                issued.await.map(Reply::whole)
+            }
+            None => self.guard(request, peer, &struck, &mut recorded).await,
+        };
+        recorded.status = response.status().as_u16();
+        self.requests.note(recorded);
+        if let Some(date) = http_date(struck.skewed(self.clock.now())) {
+            response.headers_mut().insert(header::DATE, date);
+        }
+        (response, struck)
+    }
+
+    /// The operation at a token endpoint.
+    fn dialect_finds(&self, request: &Request) -> Option<Operation> {
+        let dialect = self.api.dialect();
+        match dialect.find(request.method(), request.uri().path()) {
+            Found::Operation(operation) | Found::WrongMethod { operation, .. } => Some(operation),
+            Found::NotMine => None,
+        }
+    }
+
+    async fn issue(
+        &self,
+        operation: Operation,
+        request: Request,
+        peer: Peer,
+        struck: &Struck,
+        recorded: &mut Recorded,
+    ) -> Response<Bytes> {
+        let dialect = self.api.dialect();
+        let (parts, body) = request.into_parts();
+        let body = match collect(body, dialect.max_body()).await {
+            Ok(body) => body,
+            Err(error) => {
+                let answer = self.issuer.refuse(&self.api, operation, unreadable(&error));
+                recorded.refusal = answer.record.outcome.err();
+                return answer.response;
+            }
+        };
+        let command = dialect.read(&parts, &body).ok();
+        self.revoke(struck.revokes(), || self.session_of(command.as_ref()))
+            .await;
+        if let Some(response) = self.sabotaged(operation, struck, recorded) {
+            return response;
+        }
+        self.make_keys_for(command.as_ref()).await;
+        let caller = Caller {
+            address: peer.address.ip(),
+        };
+        let answer = self.issuer.answer(&self.api, &parts, &body, &caller).await;
+        recorded.refusal = answer.record.outcome.err();
+        recorded.change = answer.record.change;
+        recorded.session = answer.record.session;
+        match (struck.skew(), command) {
+            (Some(skew), Some(command)) => self.retold(answer.response, &command, skew),
+            _ => answer.response,
+        }
+    }
+
+    async fn guard(
+        &self,
+        request: Request,
+        peer: Peer,
+        struck: &Struck,
+        recorded: &mut Recorded,
+    ) -> Response<Reply> {
+        self.revoke(struck.revokes(), || self.session_of_bearer(&request))
+            .await;
+        if let Some(response) = self.sabotaged(Operation::Guard, struck, recorded) {
+            return response.map(Reply::whole);
+        }
+        let client = Client {
+            address: peer.address.ip(),
+            tls: false,
+        };
+        // Without randomness nothing works at all; the id is only told.
+        let id = random::<10>().map(hex::encode).unwrap_or_default();
+        let now = self.clock.now();
+        let answer = self
+            .gateway
+            .forward(&self.guarded, request, client, &id, now)
+            .await;
+        match &answer.outcome {
+            Ok(permit) => {
+                if let Some(Proof::Token {
+                    session,
+                    generation,
+                    ..
+                }) = permit.caller().map(|caller| caller.proof)
+                {
+                    (recorded.session, recorded.generation) = (Some(session), Some(generation));
+                }
+            }
+            Err(denied) => {
+                (recorded.session, recorded.refusal) = (denied.session, Some(denied.reason));
+            }
+        }
+        // What is lost of them only keeps a replay window open.
+        let _tried = self.store.write_uses().await;
+        answer.response.map(Reply::Streamed)
+    }
+
+    /// The refusal that a fault makes of a request, which is not acted upon.
+    fn sabotaged(
+        &self,
+        operation: Operation,
+        struck: &Struck,
+        recorded: &mut Recorded,
+    ) -> Option<Response<Bytes>> {
+        let dialect = self.api.dialect();
+        if struck.forbids() {
+            recorded.refusal = Some(Reason::AddressDenied);
+            return Some(spelled::forbidden(dialect, operation));
+        }
+        let (status, retry_after) = struck.status()?;
+        Some(spelled::status(dialect, operation, status, retry_after))
+    }
+
+    async fn revoke(&self, what: Option<What>, session: impl FnOnce() -> Option<SessionId>) {
+        let session = match what {
+            None => return,
+            Some(What::Session) => session(),
+            Some(What::Account) => None,
+        };
+        let actor = Actor::Operator("sandbox".to_owned());
+        // A store in memory that fails says so to the request itself too.
+        let _tried = match session {
+            Some(session) => self.store.end_session(session, actor).await.map(drop),
+            None => {
+                let ended = self.store.end_sessions(self.account, actor).await;
+                ended.map(drop)
+            }
+        };
+    }
+
+    fn session_of(&self, command: Option<&Command>) -> Option<SessionId> {
+        let (tokens, now) = (self.api.tokens(), self.clock.now());
+        match command? {
+            Command::Login { .. } => None,
+            Command::Refresh { refresh_token, .. } => {
+                let verified = tokens.verify_refresh(refresh_token.expose(), now).ok()?;
+                Some(verified.claims.session)
+            }
+            Command::Logout { access_token, .. } => {
+                let verified = tokens.verify_access(access_token.expose(), now).ok()?;
+                Some(verified.session)
+            }
+        }
+    }
+
+    fn session_of_bearer(&self, request: &Request) -> Option<SessionId> {
+        let (headers, query) = (request.headers(), request.uri().query());
+        let Presented::Token(token) = self.api.dialect().presented(headers, query) else {
+            return None;
+        };
+        let verified = self.api.tokens().verify_access(token, self.clock.now());
+        Some(verified.ok()?.session)
+    }
+
+    /// An RSA key takes some tenths of a second, so it is made when somebody logs
+    /// in whose variant needs one.
+    async fn make_keys_for(&self, command: Option<&Command>) {
+        let Some(Command::Login { asked, .. }) = command else {
+            return;
+        };
+        let needs_one = algorithm_of(self.api.dialect(), asked.variant).is_some()
+            && self.api.tokens().active_kid(asked.variant).is_none();
+        if needs_one {
+            let made = || self.api.complete(&self.store, &self.master);
+            // If it fails, the issuer says that it has no key.
+            let _tried = self.keys.get_or_try_init(made).await;
+        }
+    }
+}
+
+impl Skew {
+    /// The time that a clock shows which is wrong by this.
+    pub(crate) fn of(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::Ahead(by) => now + by,
+            Self::Behind(by) => now - by,
+        }
+    }
+}
+
+fn unreadable(error: &CollectError) -> Reason {
+    match error {
+        CollectError::TooLarge => Reason::RequestTooLarge,
+        _ => Reason::RequestCutOff,
+    }
+}

@@ -1,0 +1,65 @@
+//! Replies of a vendor whose clock is wrong: the times in them are shifted, and
+//! signed anew where the dialect signs. The tokens stay as they are.
+
+use bytes::Bytes;
+use countersign_dialect::{Asking, Command, Grant, Granted, Secret, Understood};
+use countersign_domain::Timestamp;
+use http::Response;
+
+use super::Vendor;
+use crate::fault::Skew;
+
+impl Vendor {
+    /// The same reply with shifted times. One that holds none stays as it is, and
+    /// so does one of a dialect that clients cannot read.
+    pub(super) fn retold(
+        &self,
+        response: Response<Bytes>,
+        command: &Command,
+        skew: Skew,
+    ) -> Response<Bytes> {
+        let dialect = self.api.dialect();
+        let (Command::Login { asked, .. } | Command::Refresh { asked, .. }) = command else {
+            return response;
+        };
+        let secret = match command {
+            Command::Login { secret, .. } => Some(secret),
+            _ => None,
+        };
+        let asking = Asking {
+            login: Some(&self.login),
+            secret,
+            ..Asking::default()
+        };
+        let now = self.clock.now();
+        let (operation, variant) = (asked.operation, asked.variant);
+        match dialect.understand(operation, variant, &asking, &response, now) {
+            Ok(Understood::Granted(granted)) => {
+                let grant = self.grant(&granted, secret, skew, now);
+                dialect.grant(asked, &grant)
+            }
+            _ => response,
+        }
+    }
+
+    fn grant<'a>(
+        &'a self,
+        granted: &'a Granted,
+        secret: Option<&'a Secret>,
+        skew: Skew,
+        now: Timestamp,
+    ) -> Grant<'a> {
+        // What the reply does not tell, it does not tell shifted either.
+        let refresh_ends = granted.refresh_expires_at.unwrap_or(now);
+        Grant {
+            login: &self.login,
+            client_id: self.account.number(),
+            access_token: granted.access_token.expose(),
+            refresh_token: granted.refresh_token.as_ref().map(Secret::expose),
+            access_expires_at: skew.of(granted.access_expires_at),
+            refresh_expires_at: skew.of(refresh_ends),
+            now: skew.of(granted.now.unwrap_or(now)),
+            secret,
+        }
+    }
+}

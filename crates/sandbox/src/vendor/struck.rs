@@ -1,0 +1,64 @@
+//! The faults that struck one request, at most one of each kind.
+
+use std::time::Duration;
+
+use countersign_domain::Timestamp;
+
+use crate::fault::{Kind, Skew, What};
+
+pub(crate) struct Struck(pub(crate) Vec<Kind>);
+
+impl Struck {
+    pub(crate) fn names(&self) -> Vec<&'static str> {
+        self.0.iter().map(|kind| kind.name()).collect()
+    }
+
+    pub(crate) fn loses_the_reply(&self) -> bool {
+        self.0.contains(&Kind::LostReply)
+    }
+
+    pub(crate) fn cuts(&self) -> bool {
+        self.0.contains(&Kind::Cut)
+    }
+
+    pub(crate) fn forbids(&self) -> bool {
+        self.0.contains(&Kind::Forbid)
+    }
+
+    pub(crate) fn delay(&self) -> Duration {
+        let delay = |kind: &Kind| match kind {
+            Kind::Delay(by) => Some(*by),
+            _ => None,
+        };
+        self.0.iter().find_map(delay).unwrap_or_default()
+    }
+
+    pub(crate) fn status(&self) -> Option<(u16, Option<Duration>)> {
+        self.0.iter().find_map(|kind| match kind {
+            Kind::Status {
+                status,
+                retry_after,
+            } => Some((*status, *retry_after)),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn revokes(&self) -> Option<What> {
+        self.0.iter().find_map(|kind| match kind {
+            Kind::Revoke(what) => Some(*what),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn skew(&self) -> Option<Skew> {
+        self.0.iter().find_map(|kind| match kind {
+            Kind::Skew(by) => Some(*by),
+            _ => None,
+        })
+    }
+
+    /// The time that the vendor tells.
+    pub(crate) fn skewed(&self, now: Timestamp) -> Timestamp {
+        self.skew().map_or(now, |skew| skew.of(now))
+    }
+}

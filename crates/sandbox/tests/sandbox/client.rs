@@ -1,0 +1,169 @@
+//! A client that knows the dialect and sees every byte.
+
+use bytes::Bytes;
+use countersign_dialect::{Asking, Granted, RefusedBy, Secret, Understood};
+use countersign_domain::{Operation, Refusal};
+use countersign_sandbox::Sandbox;
+use http::Response;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// A client with the tokens that it was given last.
+pub(crate) struct Client<'s> {
+    pub(crate) sandbox: &'s Sandbox,
+    variant: Option<&'static str>,
+    pub(crate) held: Option<Granted>,
+}
+
+impl<'s> Client<'s> {
+    pub(crate) fn of(sandbox: &'s Sandbox) -> Self {
+        Self {
+            sandbox,
+            variant: None,
+            held: None,
+        }
+    }
+
+    pub(crate) fn in_variant(self, variant: &'static str) -> Self {
+        Self {
+            variant: Some(variant),
+            ..self
+        }
+    }
+
+    /// A client that has logged in.
+    pub(crate) async fn logged_in(sandbox: &'s Sandbox) -> Self {
+        let mut client = Self::of(sandbox);
+        client.login().await.unwrap();
+        client
+    }
+
+    pub(crate) async fn login(&mut self) -> Result<Granted, RefusedBy> {
+        self.ask(Operation::Login).await
+    }
+
+    pub(crate) async fn refresh(&mut self) -> Result<Granted, RefusedBy> {
+        self.ask(Operation::Refresh).await
+    }
+
+    /// Asks for tokens, and keeps those that it gets.
+    async fn ask(&mut self, operation: Operation) -> Result<Granted, RefusedBy> {
+        let answer = reply(&self.send(operation).await);
+        match self.understand(operation, &answer) {
+            Understood::Granted(granted) => {
+                self.held = Some(granted.clone());
+                Ok(granted)
+            }
+            Understood::Refused(refused) => Err(refused),
+            Understood::Done => panic!("no tokens"),
+        }
+    }
+
+    /// The reply as it came, byte for byte.
+    pub(crate) async fn send(&self, operation: Operation) -> Vec<u8> {
+        let dialect = self.sandbox.dialect();
+        let held = self.held.as_ref();
+        let asking = Asking {
+            login: Some(self.sandbox.login()),
+            secret: Some(self.sandbox.secret()),
+            access_token: held.map(|held| &held.access_token),
+            refresh_token: held.and_then(|held| held.refresh_token.as_ref()),
+            extra: None,
+        };
+        let request = dialect.request(operation, self.variant(), &asking).unwrap();
+        let mut head = format!("{} {} HTTP/1.1\r\n", request.method(), request.uri());
+        for (name, value) in request.headers() {
+            head.push_str(&format!("{name}: {}\r\n", value.to_str().unwrap()));
+        }
+        exchange(self.sandbox, &head, request.body()).await
+    }
+
+    pub(crate) fn understand(&self, operation: Operation, answer: &Response<Bytes>) -> Understood {
+        let asking = Asking {
+            login: Some(self.sandbox.login()),
+            secret: Some(self.sandbox.secret()),
+            ..Asking::default()
+        };
+        let now = self.sandbox.now();
+        let dialect = self.sandbox.dialect();
+        let understood = dialect.understand(operation, self.variant(), &asking, answer, now);
+        understood.unwrap()
+    }
+
+    /// Calls a guarded path, and gives the reply as it came.
+    pub(crate) async fn call(&self) -> Vec<u8> {
+        let token = &self.held.as_ref().unwrap().access_token;
+        call_with(self.sandbox, token).await
+    }
+
+    /// The status of a call, and what it means.
+    pub(crate) async fn called(&self) -> Result<u16, Refusal> {
+        let answer = reply(&self.call().await);
+        match self.understand(Operation::Guard, &answer) {
+            Understood::Refused(refused) => Err(refused.refusal),
+            _ => Ok(answer.status().as_u16()),
+        }
+    }
+
+    fn variant(&self) -> countersign_dialect::Variant {
+        let dialect = self.sandbox.dialect();
+        match self.variant {
+            Some(name) => dialect.variant(name).unwrap(),
+            None => dialect.variants().next().unwrap(),
+        }
+    }
+}
+
+/// Calls a guarded path with this token, and gives the reply as it came.
+pub(crate) async fn call_with(sandbox: &Sandbox, token: &Secret) -> Vec<u8> {
+    let presented = sandbox.dialect().present(token.expose(), &<_>::default());
+    let mut head = "GET /deposit/7?page=2 HTTP/1.1\r\n".to_owned();
+    for (name, value) in presented {
+        head.push_str(&format!("{name}: {}\r\n", value.to_str().unwrap()));
+    }
+    exchange(sandbox, &head, b"").await
+}
+
+/// Sends one request on a connection of its own, and reads to its end.
+async fn exchange(sandbox: &Sandbox, head: &str, body: &[u8]) -> Vec<u8> {
+    let address = sandbox.url().strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head = format!(
+        "{head}Host: {address}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(body).await.unwrap();
+    let mut received = Vec::new();
+    stream.read_to_end(&mut received).await.unwrap();
+    received
+}
+
+/// The reply in bytes that came whole.
+pub(crate) fn reply(bytes: &[u8]) -> Response<Bytes> {
+    let (head, body) = split(bytes).expect("a whole head");
+    let mut lines = head.split("\r\n");
+    let status = lines.next().unwrap().split(' ').nth(1).unwrap();
+    let mut response = Response::builder().status(status);
+    for line in lines {
+        let (name, value) = line.split_once(": ").unwrap();
+        response = response.header(name, value);
+    }
+    let length: usize = field(head, "content-length").unwrap().parse().unwrap();
+    assert_eq!(body.len(), length, "{head}");
+    response.body(Bytes::copy_from_slice(body)).unwrap()
+}
+
+/// The head and what came after it.
+pub(crate) fn split(bytes: &[u8]) -> Option<(&str, &[u8])> {
+    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
+    let head = std::str::from_utf8(bytes.get(..end)?).ok()?;
+    Some((head, bytes.get(end + 4..)?))
+}
+
+/// The value of a field.
+pub(crate) fn field<'h>(head: &'h str, name: &str) -> Option<&'h str> {
+    let mut fields = head.split("\r\n").filter_map(|line| line.split_once(": "));
+    let found = fields.find(|(known, _)| known.eq_ignore_ascii_case(name));
+    found.map(|(_, value)| value)
+}

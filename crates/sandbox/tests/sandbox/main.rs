@@ -1,0 +1,25 @@
+//! A client on raw sockets, and what the sandbox does to it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test may panic"
+)]
+
+mod client;
+mod dialects;
+
+use std::time::Duration;
+
+use countersign_sandbox::{Sandbox, Setup};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A vendor whose clock stands still.
+async fn still(dialect: &str) -> Sandbox {
+    start(Sandbox::shipped(dialect).still()).await
+}
+
+async fn start(setup: Setup) -> Sandbox {
+    setup.start().await.unwrap()
+}
