@@ -10,13 +10,16 @@ mod environment;
 mod error;
 pub mod profile;
 mod record;
+mod session;
 mod store;
+mod timing;
 mod transport;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use error::{Error, ErrorKind};
 pub use profile::{Profile, Profiles};
 pub use record::{Attempt, Held, Record, Trouble};
+pub use session::{Ask, Next, Reserved, Session, Terms};
 pub use store::{Locked, MemoryStore, Store, StoreError, Written};
 pub use transport::{Sent, Transport, TransportError};
 

@@ -1,0 +1,99 @@
+//! When to ask, and for what.
+
+use std::time::Duration;
+
+use countersign_dialect::LostRefresh;
+use countersign_domain::{Operation, Timestamp};
+
+use super::{Ask, Session, UnderWay};
+use crate::Attempt;
+
+/// How long a refresh token whose reply was lost may be sent again, counted from
+/// the first time. Issuers that forgive a second use do so for a minute or so;
+/// after that it looks stolen, and would end the session.
+const RETRY_WINDOW: Duration = Duration::from_secs(45);
+
+/// By how much an instant may lie ahead without the clock having been set back:
+/// processes read the clock, and then wait for the lock.
+pub(super) const TOLERANCE: Duration = Duration::from_secs(5);
+
+impl Session {
+    /// A request is about to be sent. The draft is to be durable before it is,
+    /// so that whoever finds it knows that the refresh token may be used up.
+    pub fn asking(&mut self, ask: Ask, now: Timestamp) {
+        self.forced = false;
+        let before = self.record.attempt.take();
+        let before = before.filter(|attempt| attempt.operation == Operation::Refresh);
+        let (operation, since) = match ask {
+            Ask::Refresh => (Operation::Refresh, before.as_ref()),
+            Ask::Login => (Operation::Login, None),
+        };
+        let asked_at = since.map_or(now, |attempt| attempt.asked_at);
+        if ask == Ask::Login && before.is_some() {
+            // It will not be known any more whether this one is used up.
+            self.drop_refresh_token();
+        }
+        self.under_way = UnderWay {
+            sent_at: Some(now),
+            before: before.filter(|_| ask == Ask::Refresh),
+        };
+        self.record.attempt = Some(Attempt {
+            operation,
+            asked_at,
+        });
+    }
+
+    /// Whether a new token is to be asked for although there is one.
+    pub(super) fn is_due(&self, now: Timestamp) -> bool {
+        let asked_at = self.record.held.as_ref().map(|held| held.asked_at);
+        let set_back = asked_at.is_some_and(|asked_at| asked_at.since(now) > TOLERANCE);
+        let old = self.renew_at().is_none_or(|renew_at| now >= renew_at);
+        let unanswered = self.refresh_attempt().is_some() && self.can_refresh(now);
+        self.forced || old || set_back || unanswered || self.is_short()
+    }
+
+    /// Whether so little is left of the budget that callers would soon wait.
+    fn is_short(&self) -> bool {
+        let reserve = self.terms.budget.map_or(0, |budget| budget / 8);
+        self.left()
+            .is_some_and(|left| left < self.wanted || left <= reserve)
+    }
+
+    pub(super) fn ladder(&self, now: Timestamp) -> Ask {
+        if !self.forced && self.can_refresh(now) {
+            Ask::Refresh
+        } else {
+            Ask::Login
+        }
+    }
+
+    fn can_refresh(&self, now: Timestamp) -> bool {
+        let held = self.record.held.as_ref();
+        let alive = held.is_some_and(|held| {
+            held.refresh_token.is_some() && held.refresh_expires_at.is_none_or(|end| now < end)
+        });
+        self.terms.refreshes && alive && !self.may_be_used_up(now)
+    }
+
+    /// Whether the refresh token may be used up, so that the vendor would take
+    /// it for stolen.
+    fn may_be_used_up(&self, now: Timestamp) -> bool {
+        let punished = self.terms.lost_refresh == LostRefresh::Login;
+        self.refresh_attempt().is_some_and(|attempt| {
+            let set_back = attempt.asked_at.since(now) > TOLERANCE;
+            punished || set_back || now.since(attempt.asked_at) > RETRY_WINDOW
+        })
+    }
+
+    fn refresh_attempt(&self) -> Option<&Attempt> {
+        let attempt = self.record.attempt.as_ref();
+        attempt.filter(|attempt| attempt.operation == Operation::Refresh)
+    }
+
+    pub(super) fn drop_refresh_token(&mut self) {
+        if let Some(held) = &mut self.record.held {
+            held.refresh_token = None;
+            held.refresh_expires_at = None;
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! Tokens that are used, renewed and counted.
+
+use super::super::Reserved;
+use super::*;
+
+#[test]
+fn a_session_begins_with_a_login_and_goes_on_with_refreshes() {
+    let mut story = Story::begin(terms());
+    story.ask(Ask::Login).answer("one");
+    assert!(story.uses("one"));
+    for name in ["two", "three"] {
+        story.until_due().ask(Ask::Refresh);
+        assert!(story.may_use_meanwhile());
+        story.answer(name);
+        assert!(story.uses(name));
+    }
+    assert_eq!(story.held().logged_in_at, START);
+}
+
+#[test]
+fn a_vendor_without_refresh_is_asked_for_a_login_again() {
+    let mut story = Story::logged_in(Terms {
+        refreshes: false,
+        ..terms()
+    });
+    story.until_due().ask(Ask::Login).answer("two");
+    assert!(story.uses("two"));
+}
+
+#[test]
+fn after_six_idle_hours_the_refresh_token_is_not_tried() {
+    let mut story = Story::logged_in(terms());
+    story.later(secs(6 * 3600)).ask(Ask::Login);
+}
+
+#[test]
+fn a_refresh_without_a_new_refresh_token_keeps_the_one_at_hand() {
+    let mut story = Story::logged_in(terms());
+    let end = story.held().refresh_expires_at;
+    story.until_due().ask(Ask::Refresh);
+    let granted = Granted {
+        refresh_token: None,
+        refresh_expires_at: None,
+        client_id: None,
+        login: None,
+        ..pair("two", story.now)
+    };
+    story.session.received(granted, story.now);
+    let held = story.held();
+    assert_eq!(held.refresh_token, Some("refresh one".into()));
+    assert_eq!(held.refresh_expires_at, end);
+    assert_eq!(
+        (held.client_id, held.login.as_deref()),
+        (Some(7), Some("partner"))
+    );
+}
+
+#[test]
+fn a_login_without_a_refresh_token_does_not_keep_an_older_one() {
+    let mut story = Story::logged_in(terms());
+    story.session.force();
+    story.ask(Ask::Login);
+    let granted = Granted {
+        refresh_token: None,
+        ..pair("two", story.now)
+    };
+    story.session.received(granted, story.now);
+    assert_eq!(story.held().refresh_token, None);
+}
+
+#[test]
+fn further_parts_of_a_token_that_a_refresh_does_not_repeat_stay() {
+    let part = |name: &str, text: &str| (name.to_owned(), Secret::from(text));
+    let mut story = Story::begin(terms());
+    story.ask(Ask::Login);
+    let granted = Granted {
+        extra: Extra::from([part("cst", "1"), part("key", "k")]),
+        ..pair("one", story.now)
+    };
+    story.session.received(granted, story.now);
+    story.until_due().ask(Ask::Refresh);
+    let granted = Granted {
+        extra: Extra::from([part("cst", "2")]),
+        ..pair("two", story.now)
+    };
+    story.session.received(granted, story.now);
+    let wanted = Extra::from([part("cst", "2"), part("key", "k")]);
+    assert_eq!(story.held().extra, wanted);
+}
+
+#[test]
+fn another_process_that_renewed_is_followed() {
+    let mut story = Story::logged_in(terms());
+    let mut other = Story::from(terms(), story.session.draft());
+    other.until_due().ask(Ask::Refresh).answer("two");
+    story.until_due();
+    story.session.adopt(other.session.draft());
+    assert!(story.uses("two"));
+}
+
+#[test]
+fn a_record_is_written_under_the_next_serial() {
+    let mut story = Story::begin(terms());
+    let draft = story.session.draft();
+    assert_eq!((story.session.record().serial, draft.serial), (0, 1));
+    story.session.adopt(draft);
+    assert_eq!(story.session.draft().serial, 2);
+}
+
+#[test]
+fn a_token_that_lives_on_with_each_use_is_kept_while_it_is_used() {
+    let mut story = Story::begin(Terms {
+        refreshes: false,
+        sliding: Some(secs(1800)),
+        ..terms()
+    });
+    story.ask(Ask::Login);
+    let granted = Granted {
+        access_life: Some(secs(1800)),
+        ..pair("one", story.now)
+    };
+    story.session.received(granted, story.now);
+    for _ in 0..100 {
+        story.later(secs(1600));
+        assert!(story.uses("one"));
+        story.session.used(story.now);
+    }
+    story.later(secs(1700)).ask(Ask::Login);
+    assert!(story.may_use_meanwhile());
+    story.later(secs(100));
+    assert!(!story.may_use_meanwhile());
+    story.session.used(story.now);
+    assert!(!story.may_use_meanwhile());
+}
+
+#[test]
+fn the_last_request_of_a_budget_is_never_given_out() {
+    let mut story = Story::logged_in(terms().with_budget(Some(40)));
+    let mut given = 0;
+    while story.session.reserve(1, story.now) == Reserved::Done {
+        given += 1;
+    }
+    assert_eq!(given, 39);
+    assert!(!story.may_use_meanwhile());
+    story.ask(Ask::Refresh).answer("two");
+    assert_eq!(story.session.left(), Some(39));
+}
+
+#[test]
+fn a_budget_that_runs_out_is_renewed_while_some_is_left() {
+    let mut story = Story::logged_in(terms().with_budget(Some(40)));
+    assert_eq!(story.session.reserve(33, story.now), Reserved::Done);
+    assert!(story.uses("one"));
+    assert_eq!(story.session.reserve(1, story.now), Reserved::Done);
+    assert!(story.may_use_meanwhile());
+    story.ask(Ask::Refresh);
+}
+
+#[test]
+fn who_needs_more_than_is_left_gets_another_token() {
+    let mut story = Story::logged_in(terms().with_budget(Some(40)));
+    assert_eq!(story.session.reserve(20, story.now), Reserved::Done);
+    assert_eq!(story.session.reserve(25, story.now), Reserved::TooFew);
+    assert!(story.may_use_meanwhile());
+    story.ask(Ask::Refresh).answer("two");
+    assert_eq!(story.session.reserve(25, story.now), Reserved::Done);
+    assert!(story.uses("two"));
+}
+
+#[test]
+fn nobody_waits_for_a_token_with_more_requests_than_one_has() {
+    let mut story = Story::logged_in(terms().with_budget(Some(40)));
+    assert_eq!(story.session.reserve(40, story.now), Reserved::TooMany);
+    assert!(story.uses("one"));
+}
+
+#[test]
+fn a_budget_of_one_request_gives_that_one() {
+    let mut story = Story::logged_in(terms().with_budget(Some(1)));
+    assert_eq!(story.session.reserve(1, story.now), Reserved::Done);
+    assert_eq!(story.session.reserve(1, story.now), Reserved::TooFew);
+    story.ask(Ask::Refresh);
+}
+
+#[test]
+fn what_is_forgotten_is_asked_for_anew() {
+    let mut story = Story::logged_in(terms());
+    story.session.adopt(story.session.draft());
+    story.session.forget();
+    let forgotten = Record {
+        serial: 1,
+        ..Record::default()
+    };
+    assert_eq!(*story.session.record(), forgotten);
+    story.ask(Ask::Login);
+}

@@ -1,0 +1,86 @@
+//! How far the vendor's clock is ahead of ours.
+
+use std::time::Duration;
+
+use countersign_domain::Timestamp;
+
+/// Bounds widen by one part in so many: clocks drift, and are slewed by up to 500
+/// ppm each.
+const DRIFT: u64 = 1000;
+
+/// A request and its answer, by our clock.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Trip {
+    pub(crate) sent_at: Timestamp,
+    pub(crate) arrived_at: Timestamp,
+}
+
+impl Trip {
+    /// When it is so long after the vendor answered, which was on the way.
+    pub(crate) fn and_then(self, life: Duration) -> Span {
+        Span {
+            earliest: self.sent_at + life,
+            latest: self.arrived_at + life,
+        }
+    }
+}
+
+/// Where an instant of the vendor's clock may lie on ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) earliest: Timestamp,
+    pub(crate) latest: Timestamp,
+}
+
+/// Bounds of how far the vendor's clock is ahead, in microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Offset {
+    least: i64,
+    most: i64,
+    /// When they were seen, by our clock.
+    seen_at: Timestamp,
+}
+
+impl Offset {
+    /// The vendor's clock shows what ours does.
+    pub(crate) const NONE: Self = Self {
+        least: 0,
+        most: 0,
+        seen_at: Timestamp::from_micros(0),
+    };
+
+    /// What one instant of the vendor's clock tells that it told on the way. One
+    /// in whole seconds, or milliseconds, was cut to them.
+    pub(crate) fn observed(told: Timestamp, trip: Trip) -> Self {
+        let told = told.as_micros();
+        let within = [1_000_000, 1000].into_iter().find(|unit| told % unit == 0);
+        let latest = told.saturating_add(within.unwrap_or(0));
+        Self {
+            least: told.saturating_sub(trip.arrived_at.as_micros()),
+            most: latest.saturating_sub(trip.sent_at.as_micros()),
+            seen_at: trip.arrived_at,
+        }
+    }
+
+    /// What both tell; `None` if they contradict each other, as when a clock was
+    /// set.
+    pub(crate) fn narrowed(self, newer: Self) -> Option<Self> {
+        let apart = newer.seen_at.as_micros().abs_diff(self.seen_at.as_micros());
+        let drift = i64::try_from(apart / DRIFT).unwrap_or(i64::MAX);
+        let both = Self {
+            least: newer.least.max(self.least.saturating_sub(drift)),
+            most: newer.most.min(self.most.saturating_add(drift)),
+            seen_at: newer.seen_at,
+        };
+        (both.least <= both.most).then_some(both)
+    }
+
+    /// Where an instant of the vendor's clock may lie on ours.
+    pub(crate) fn ours(self, theirs: Timestamp) -> Span {
+        let at = |offset| Timestamp::from_micros(theirs.as_micros().saturating_sub(offset));
+        Span {
+            earliest: at(self.most),
+            latest: at(self.least),
+        }
+    }
+}
