@@ -20,7 +20,7 @@ pub use error::{Error, ErrorKind};
 pub use profile::{Profile, Profiles};
 pub use record::{Attempt, Held, Record, Trouble};
 pub use session::{Ask, Next, Reserved, Session, Terms};
-pub use store::{Locked, MemoryStore, Store, StoreError, Written};
+pub use store::{FileStore, Locked, MemoryStore, SealKey, Store, StoreError, Written};
 pub use transport::{Sent, Transport, TransportError};
 
 /// A future in a box, as the traits here return it.

@@ -2,6 +2,7 @@
 //!
 //! A profile names where secrets are and holds none.
 
+mod kept;
 mod places;
 mod read;
 

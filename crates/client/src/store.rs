@@ -1,8 +1,17 @@
 //! Where the record is kept, and who may change it.
 
+mod disk;
+mod file;
+mod key;
+mod keyring;
+mod lock;
 mod memory;
+mod payload;
+mod seal;
 
+pub use file::FileStore;
 pub use memory::MemoryStore;
+pub use seal::SealKey;
 
 use crate::{BoxFuture, Record};
 
@@ -14,6 +23,16 @@ pub trait Store: Send + Sync + 'static {
     /// Waits until nobody else changes the record. The lock is held until it is
     /// dropped; the kernel drops that of a process that was killed.
     fn lock(&self) -> BoxFuture<'_, Result<Box<dyn Locked>, StoreError>>;
+}
+
+impl<S: Store + ?Sized> Store for std::sync::Arc<S> {
+    fn read(&self) -> BoxFuture<'_, Result<Option<Record>, StoreError>> {
+        (**self).read()
+    }
+
+    fn lock(&self) -> BoxFuture<'_, Result<Box<dyn Locked>, StoreError>> {
+        (**self).lock()
+    }
 }
 
 /// The record while nobody else may change it.

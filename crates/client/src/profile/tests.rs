@@ -159,3 +159,31 @@ fn a_broken_dialect_file_is_reported_with_its_own_lines() {
     assert!(told.contains("own.toml:2:8"), "{told}");
     assert!(told.contains("p.toml:6:10"), "{told}");
 }
+
+#[tokio::test]
+async fn the_session_of_another_login_or_url_does_not_open() {
+    let directory = tempfile::tempdir().unwrap();
+    let read = |text: &str| {
+        let text = text.to_owned() + "store_dir = 'state'\nstore_key_file = 'key'";
+        let read = Profiles::read(&text, "p.toml", directory.path(), &Places::default());
+        read.unwrap().profile("pay").unwrap().store()
+    };
+    let refused = read(LEAST).map(|_| ()).unwrap_err().to_string();
+    assert!(refused.contains("there is no key file"), "{refused}");
+    crate::SealKey::own(&directory.path().join("key")).unwrap();
+    let record = crate::Record {
+        serial: 1,
+        ..crate::Record::default()
+    };
+    let mut locked = read(LEAST).unwrap().lock().await.unwrap();
+    locked.write(&record).await.unwrap();
+
+    let kept = async |text: &str| read(text).unwrap().read().await;
+    assert_eq!(kept(LEAST).await.unwrap(), Some(record));
+    for (from, to) in [("'ann'", "'bob'"), ("api.example", "api.test")] {
+        let told = kept(&LEAST.replace(from, to)).await.unwrap_err();
+        assert!(told.to_string().contains("login"), "{told}");
+    }
+    let memory = one("store = 'memory'").store().unwrap();
+    assert_eq!(memory.read().await.unwrap(), None);
+}

@@ -1,0 +1,193 @@
+//! Where the key comes from that seals what is kept.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use aws_lc_rs::rand;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
+
+use super::StoreError;
+use super::disk::{self, Draft, io_error};
+use super::seal::{KEY_LEN, SealKey};
+use crate::environment;
+
+/// More than any text of a key is.
+const MAX_TEXT: u64 = 1024;
+
+impl SealKey {
+    /// The key that a text spells: 64 hexadecimal digits, or Base64 of 32 bytes.
+    /// `origin` is told if it does not.
+    pub fn from_text(text: &str, origin: &str) -> Result<Self, StoreError> {
+        let mut bytes = Zeroizing::new([0; KEY_LEN]);
+        let text = text.trim();
+        let hexadecimal = hex::decode_to_slice(text, &mut *bytes).is_ok();
+        if hexadecimal || decode_base64(text, &mut bytes).is_some() {
+            return Ok(Self::from_bytes(&bytes));
+        }
+        Err(StoreError::Key(format!(
+            "{origin} holds no key: it must be 32 random bytes as 64 hexadecimal digits, for \
+             example from `openssl rand -hex 32`"
+        )))
+    }
+
+    /// The key in a file that only its owner can read.
+    pub fn from_file(path: &Path) -> Result<Self, StoreError> {
+        Self::find(path)?.ok_or_else(|| {
+            StoreError::Key(format!(
+                "there is no key file {0}: put it back, or make one with `(umask 077; openssl rand \
+                 -hex 32 > {0})`",
+                path.display()
+            ))
+        })
+    }
+
+    /// The key in the user's own key file, which is made if it is missing. Of
+    /// processes that make it at once, one does, and all have its key.
+    pub fn own(path: &Path) -> Result<Self, StoreError> {
+        if let Some(key) = Self::find(path)? {
+            return Ok(key);
+        }
+        match make(path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                Err(io_error(path, "written", &error))
+            }
+            _ => Self::from_file(path),
+        }
+    }
+
+    /// The key in a variable of the environment.
+    pub fn from_environment(variable: &str) -> Result<Self, StoreError> {
+        let text = environment::variable(variable).and_then(|it| it.into_string().ok());
+        let text = text.map(Zeroizing::new).ok_or_else(|| {
+            StoreError::Key(format!(
+                "the environment variable {variable}, which holds the key of the store, is not set"
+            ))
+        })?;
+        Self::from_text(&text, &format!("the environment variable {variable}"))
+    }
+
+    fn find(path: &Path) -> Result<Option<Self>, StoreError> {
+        let failed = |error: io::Error| io_error(path, "read", &error);
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed(error)),
+        };
+        disk::check_mode(path, &file.metadata().map_err(failed)?)?;
+        let mut text = Zeroizing::new(String::with_capacity(MAX_TEXT as usize));
+        file.take(MAX_TEXT)
+            .read_to_string(&mut text)
+            .map_err(failed)?;
+        Self::from_text(&text, &path.display().to_string()).map(Some)
+    }
+}
+
+fn decode_base64(text: &str, into: &mut [u8; KEY_LEN]) -> Option<()> {
+    let bytes = Zeroizing::new(STANDARD.decode(text).ok()?);
+    *into = bytes.as_slice().try_into().ok()?;
+    Some(())
+}
+
+fn make(path: &Path) -> io::Result<()> {
+    let mut bytes = Zeroizing::new([0; KEY_LEN]);
+    rand::fill(&mut *bytes).map_err(|_| io::Error::other("no random bytes"))?;
+    let mut text = Zeroizing::new(hex::encode(bytes.as_slice()));
+    text.push('\n');
+    let around = disk::make_directory(disk::directory(path))?;
+    let mut draft = Draft::of(path, &around)?;
+    draft.write(text.as_bytes())?;
+    draft.publish(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+    use super::super::seal::Owner;
+    use super::*;
+
+    const TEXT: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+    fn are_one(one: &SealKey, other: &SealKey) -> bool {
+        let owner = Owner::new(&["pay"]);
+        let sealed = one.seal(&owner, b"secret").unwrap();
+        other.open(&owner, &sealed).is_ok()
+    }
+
+    #[test]
+    fn a_key_is_written_in_hexadecimal_or_base64() {
+        let key = SealKey::from_text(TEXT, "KEY").unwrap();
+        for same in [
+            "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n",
+            &format!(" {}\r\n", TEXT.to_uppercase()),
+        ] {
+            assert!(are_one(&key, &SealKey::from_text(same, "KEY").unwrap()));
+        }
+    }
+
+    #[test]
+    fn what_is_no_key_is_not_repeated() {
+        for text in ["", "hunter2", &TEXT[2..], &format!("{TEXT}00"), "AAECAwQ="] {
+            let told = SealKey::from_text(text, "KEY").unwrap_err().to_string();
+            assert!(told.starts_with("KEY holds no key"), "{told}");
+            assert!(text.is_empty() || !told.contains(text), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_made_once_and_is_its_owners_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("config/store.key");
+        let made = SealKey::own(&path).unwrap();
+        assert!(are_one(&made, &SealKey::own(&path).unwrap()));
+        assert!(are_one(&made, &SealKey::from_file(&path).unwrap()));
+        let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
+        assert_eq!(mode(&path), 0o600);
+        assert_eq!(mode(path.parent().unwrap()), 0o700);
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn many_who_make_the_first_key_at_once_have_the_same() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("store.key");
+        let made: Vec<_> = std::thread::scope(|scope| {
+            let makers: Vec<_> = (0..16)
+                .map(|_| scope.spawn(|| SealKey::own(&path).unwrap()))
+                .collect();
+            makers.into_iter().map(|it| it.join().unwrap()).collect()
+        });
+        assert!(made.iter().all(|key| are_one(key, &made[0])));
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_key_file_that_is_named_and_missing_is_not_made_up() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("store.key");
+        let told = SealKey::from_file(&path).unwrap_err().to_string();
+        assert!(told.contains("openssl rand -hex 32"), "{told}");
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_key_file_that_others_can_read_or_that_holds_no_key_is_left_as_it_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("store.key");
+        for (text, mode, why) in [
+            (TEXT, 0o640, "chmod 600"),
+            (TEXT, 0o604, "chmod 600"),
+            (&TEXT[1..], 0o600, "holds no key"),
+        ] {
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            let told = SealKey::own(&path).unwrap_err().to_string();
+            assert!(told.contains(why), "{told}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! The lock over a whole renewal, for all processes: a file beside the kept one
+//! that is locked, never read, and never removed, since who still waits for a
+//! removed one would hold a lock that nobody else sees.
+//!
+//! The kernel makes others wait in a call that blocks. It is made on a thread of
+//! its own, at most one for each store: the runtime is not held up, neither now
+//! nor when it ends.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use tokio::sync::{Mutex as TurnMutex, OwnedMutexGuard, oneshot};
+
+use super::StoreError;
+use super::disk::{self, io_error};
+
+/// Where the tasks of this process wait, one by one, for their turn among the
+/// processes.
+pub(super) struct Gate {
+    path: PathBuf,
+    turn: Arc<TurnMutex<()>>,
+    desk: Arc<Mutex<Desk>>,
+}
+
+/// Who gets the lock when the kernel gives it.
+#[derive(Default)]
+struct Desk {
+    /// Whether a thread waits for the lock.
+    waiting: bool,
+    /// The task that wants it. It may be gone by then.
+    taker: Option<oneshot::Sender<Result<LockFile, StoreError>>>,
+}
+
+/// The lock. It ends when this is dropped, or with the process.
+pub(super) struct Held {
+    _lock: LockFile,
+    _turn: OwnedMutexGuard<()>,
+}
+
+impl Gate {
+    /// The gate before the file at `path`.
+    pub(super) fn before(path: &Path) -> Self {
+        Self {
+            path: disk::beside(path, ".lock"),
+            turn: Arc::default(),
+            desk: Arc::default(),
+        }
+    }
+
+    /// Waits until nobody else holds the lock. Who stops waiting leaves nothing
+    /// behind.
+    pub(super) async fn enter(&self) -> Result<Held, StoreError> {
+        let turn = self.turn.clone().lock_owned().await;
+        let (taker, taken) = oneshot::channel();
+        self.ask(taker)?;
+        let ended = || io_error(&self.path, "locked", &io::Error::other("its thread ended"));
+        let lock = taken.await.map_err(|_| ended())??;
+        Ok(Held {
+            _lock: lock,
+            _turn: turn,
+        })
+    }
+
+    /// A thread that waits for a task that is gone waits for this one instead.
+    fn ask(&self, taker: oneshot::Sender<Result<LockFile, StoreError>>) -> Result<(), StoreError> {
+        let mut desk = at(&self.desk);
+        desk.taker = Some(taker);
+        if desk.waiting {
+            return Ok(());
+        }
+        let (path, shared) = (self.path.clone(), self.desk.clone());
+        let thread = thread::Builder::new().name("countersign-lock".into());
+        let spawned = thread.spawn(move || hand_over(&path, &shared));
+        spawned.map_err(|error| io_error(&self.path, "locked", &error))?;
+        desk.waiting = true;
+        Ok(())
+    }
+}
+
+fn hand_over(path: &Path, desk: &Mutex<Desk>) {
+    let lock = LockFile::take(path);
+    let taker = {
+        let mut desk = at(desk);
+        desk.waiting = false;
+        desk.taker.take()
+    };
+    // If the task is gone, the lock comes back here and ends.
+    let _ = taker.map(|taker| taker.send(lock));
+}
+
+fn at(desk: &Mutex<Desk>) -> MutexGuard<'_, Desk> {
+    desk.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The locked file.
+struct LockFile(File);
+
+impl LockFile {
+    /// Blocks until the lock is this one's.
+    fn take(path: &Path) -> Result<Self, StoreError> {
+        let failed = |error: io::Error| io_error(path, "locked", &error);
+        loop {
+            let file = Self::open(path)?;
+            lock(&file).map_err(failed)?;
+            let locked = Self(file);
+            // Whoever cleans up may have removed the file while it was waited for.
+            if locked.is_at(path).map_err(failed)? {
+                return Ok(locked);
+            }
+        }
+    }
+
+    fn open(path: &Path) -> Result<File, StoreError> {
+        let failed = |error: io::Error| io_error(path, "locked", &error);
+        let directory = disk::directory(path);
+        let around = disk::private_directory(directory)?;
+        match fs::symlink_metadata(path) {
+            Ok(found) if found.is_file() => {}
+            Ok(_) => return Err(failed(io::Error::other("it is no regular file"))),
+            // Made only where a file of this user's belongs.
+            Err(_) => drop(disk::Draft::of(path, &around).map_err(failed)?),
+        }
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)
+            .map_err(failed)
+    }
+
+    fn is_at(&self, path: &Path) -> io::Result<bool> {
+        match fs::symlink_metadata(path) {
+            Ok(found) => Ok(disk::is_same(&found, &self.0.metadata()?)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn lock(file: &File) -> io::Result<()> {
+    loop {
+        match file.lock() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
+
+impl Drop for LockFile {
+    /// Closing alone does not end a lock that a forked child has a copy of.
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
+}

@@ -1,0 +1,10 @@
+//! The stores, as the driver uses them. The sealed file is looked at, cut,
+//! swapped and crashed from outside.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
+mod crashes;
+mod files;
+mod locks;
+mod sharing;
+mod support;
