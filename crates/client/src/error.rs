@@ -41,6 +41,22 @@ pub enum ErrorKind {
     Setup,
 }
 
+impl ErrorKind {
+    /// The stable name, as in logs and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Refused { .. } => "refused",
+            Self::Throttled => "throttled",
+            Self::Unavailable => "unavailable",
+            Self::Unintelligible => "unintelligible",
+            Self::Secret => "secret",
+            Self::Store => "store",
+            Self::LoggedOut => "logged_out",
+            Self::Setup => "setup",
+        }
+    }
+}
+
 impl Error {
     /// An error of this kind.
     pub fn new(kind: ErrorKind, message: impl Into<std::sync::Arc<str>>) -> Self {

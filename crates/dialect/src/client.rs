@@ -131,6 +131,18 @@ impl Dialect {
         if missing { None } else { written(form, asking) }
     }
 
+    /// Whether the login's secret is needed to ask for an operation, or to check
+    /// the reply.
+    pub fn takes_secret(&self, operation: Operation, variant: Variant) -> bool {
+        self.form_of(operation, variant).is_some_and(|(_, form)| {
+            let signature = form.reply.signature.as_ref();
+            let signed = signature.into_iter().flat_map(|it| [&it.key, &it.message]);
+            let mut holes = form.request.holes();
+            holes.extend(signed.flat_map(Pattern::holes));
+            holes.iter().any(|hole| hole.word == Word::Secret)
+        })
+    }
+
     /// The headers that present an access token at a guarded endpoint, and
     /// whatever else the dialect sends beside it. Empty if a part is missing or
     /// cannot stand in a header.

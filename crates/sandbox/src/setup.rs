@@ -52,7 +52,6 @@ pub struct Setup {
     clock: Start,
     access: Option<Duration>,
     refresh: Option<Duration>,
-    window: Duration,
     budget: Option<Option<u32>>,
     login: Option<String>,
     secret: Option<Secret>,
@@ -136,7 +135,6 @@ impl Setup {
             clock: Start::Running,
             access: None,
             refresh: None,
-            window: DEFAULT_WINDOW,
             budget: None,
             login: None,
             secret: None,
@@ -177,13 +175,6 @@ impl Setup {
     /// With this life of a refresh token, in whole seconds.
     pub fn refresh(mut self, life: Duration) -> Self {
         self.refresh = Some(life);
-        self
-    }
-
-    /// With this window in which a refresh may be repeated with the same token, as
-    /// after a lost reply; with zero the second use is punished once time has passed.
-    pub fn replay_window(mut self, window: Duration) -> Self {
-        self.window = window;
         self
     }
 
@@ -331,7 +322,7 @@ impl Setup {
             access,
             refresh,
             absolute: preset.absolute.max(refresh),
-            window: self.window,
+            window: DEFAULT_WINDOW,
         })
     }
 

@@ -1,0 +1,41 @@
+//! What an `on_change` hook is told.
+
+use std::sync::Arc;
+
+use countersign_domain::Timestamp;
+
+use crate::Error;
+
+/// Something about the tokens of a source has changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The name of the source.
+    pub profile: Arc<str>,
+    /// What has.
+    pub what: Changed,
+}
+
+/// What has changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Changed {
+    /// A login brought a new session.
+    LoggedIn {
+        /// When its access token ends.
+        expires_at: Timestamp,
+    },
+    /// A refresh brought new tokens.
+    Refreshed {
+        /// When the access token ends.
+        expires_at: Timestamp,
+    },
+    /// Another process that shares the store brought new tokens.
+    Adopted {
+        /// When the access token ends.
+        expires_at: Timestamp,
+    },
+    /// The session was ended by a logout.
+    LoggedOut,
+    /// New tokens could not be had. A token at hand is used as long as it lives.
+    Failed(Error),
+}

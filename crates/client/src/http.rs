@@ -1,0 +1,167 @@
+//! Requests to the vendor over HTTP/1.1 (RFC 9112). Tokens are asked for rarely,
+//! so that each request has a connection of its own: none goes stale, and
+//! whether a request was sent is never in doubt.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use countersign_outbound::{Connector, HTTP_1_1, Roots, ServerUrl, Tls, Wire, client_config};
+use http::header::{ACCEPT, CONNECTION, HOST, USER_AGENT};
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Request, Response, Uri};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use tokio::task::AbortHandle;
+use tower_service::Service;
+
+use crate::{BoxFuture, Error, ErrorKind, Sent, Transport, TransportError};
+
+/// For a name to be found, a connection to be made, and TLS to be agreed on.
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+
+/// From then to the end of the answer.
+const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+
+/// The largest answer that is read, in bytes.
+const LARGEST_ANSWER: usize = 1 << 20;
+
+/// Speaks HTTP/1.1 to one vendor. Redirects are not followed.
+#[derive(Clone)]
+pub struct HttpTransport {
+    connector: Connector,
+    host: HeaderValue,
+}
+
+impl HttpTransport {
+    /// Reaches the vendor there, whose certificate must be of one of these roots
+    /// if the URL is of https.
+    ///
+    /// # Errors
+    ///
+    /// There are no roots, or the vendor's name can be in no certificate.
+    pub fn new(url: &ServerUrl, roots: &Roots) -> Result<Self, Error> {
+        let tls = match url.is_https() {
+            true => Some(tls(url, roots)?),
+            false => None,
+        };
+        Ok(Self {
+            connector: Connector::new(tls, CONNECT_LIMIT),
+            host: url.host().clone(),
+        })
+    }
+}
+
+fn tls(url: &ServerUrl, roots: &Roots) -> Result<Tls, Error> {
+    let fault = |why: String| Error::new(ErrorKind::Setup, why);
+    let config = client_config(roots, &[HTTP_1_1]).map_err(|it| fault(it.to_string()))?;
+    let name = ServerName::try_from(url.name().to_owned());
+    let name = name.map_err(|_| fault(format!("no certificate can be for {:?}", url.name())))?;
+    Ok(Tls::new(config, name))
+}
+
+impl Transport for HttpTransport {
+    fn send(
+        &self,
+        request: Request<Bytes>,
+    ) -> BoxFuture<'_, Result<Response<Bytes>, TransportError>> {
+        Box::pin(async move {
+            let mut link = self.connect(request.uri().clone()).await?;
+            let exchange = link.exchange(self.dressed(request));
+            match tokio::time::timeout(ANSWER_LIMIT, exchange).await {
+                Ok(answer) => answer,
+                Err(_) => Err(maybe("it takes too long")),
+            }
+        })
+    }
+}
+
+impl HttpTransport {
+    async fn connect(&self, target: Uri) -> Result<Link, TransportError> {
+        let wire = self.connector.clone().call(target).await;
+        let wire = wire.map_err(|error| not_sent(&told(&*error)))?;
+        Link::over(wire).await
+    }
+
+    /// The request as it goes over the wire (RFC 9112 section 3.2.1).
+    fn dressed(&self, mut request: Request<Bytes>) -> Request<Full<Bytes>> {
+        let target = request.uri().path_and_query().cloned();
+        let target = target.unwrap_or_else(|| PathAndQuery::from_static("/"));
+        *request.uri_mut() = Uri::from(target);
+        let headers = request.headers_mut();
+        headers.insert(HOST, self.host.clone());
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        let agent = concat!("countersign/", env!("CARGO_PKG_VERSION"));
+        headers.insert(USER_AGENT, HeaderValue::from_static(agent));
+        headers
+            .entry(ACCEPT)
+            .or_insert(HeaderValue::from_static("*/*"));
+        request.map(Full::new)
+    }
+}
+
+/// A connection. It is closed when this is dropped.
+struct Link {
+    requests: SendRequest<Full<Bytes>>,
+    driver: AbortHandle,
+}
+
+impl Link {
+    async fn over(wire: TokioIo<Wire>) -> Result<Self, TransportError> {
+        let shaken = handshake(wire).await;
+        let (requests, connection) = shaken.map_err(|error| not_sent(&told(&error)))?;
+        let driver = tokio::spawn(connection).abort_handle();
+        Ok(Self { requests, driver })
+    }
+
+    async fn exchange(
+        &mut self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Bytes>, TransportError> {
+        let response = self.requests.send_request(request).await;
+        whole(response.map_err(|error| maybe(&told(&error)))?).await
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+async fn whole(response: Response<Incoming>) -> Result<Response<Bytes>, TransportError> {
+    let (head, body) = response.into_parts();
+    let body = Limited::new(body, LARGEST_ANSWER).collect().await;
+    let body = body.map_err(|error| maybe(&told(&*error)))?;
+    Ok(Response::from_parts(head, body.to_bytes()))
+}
+
+fn not_sent(why: &str) -> TransportError {
+    TransportError {
+        sent: Sent::No,
+        message: format!("no connection: {why}"),
+    }
+}
+
+fn maybe(why: &str) -> TransportError {
+    TransportError {
+        sent: Sent::Maybe,
+        message: format!("no answer: {why}"),
+    }
+}
+
+/// An error with what it comes from, each said once.
+fn told(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        let inner_text = inner.to_string();
+        if !text.contains(&inner_text) {
+            text = format!("{text}: {inner_text}");
+        }
+        source = inner.source();
+    }
+    text
+}

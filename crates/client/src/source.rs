@@ -1,0 +1,170 @@
+//! The source of tokens for one profile.
+//!
+//! Who asks for a token while one is fresh takes it from memory: no lock, no
+//! waiting, no allocation. Otherwise one renewal runs, in a task of its own, for
+//! all who wait: dropping a waiter ends nothing, and all get the same outcome.
+
+mod ask;
+mod builder;
+mod flight;
+mod handing;
+mod keeper;
+mod logout;
+mod renewal;
+mod shared;
+mod telling;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Response, StatusCode};
+
+pub use self::builder::Builder;
+pub use self::logout::LogoutOutcome;
+use self::shared::Shared;
+use crate::{AccessToken, Credential, Error, Expiry, Standing};
+
+/// Hands out fresh access tokens. Cloning it is cheap, and all clones share one
+/// session.
+#[derive(Clone)]
+pub struct TokenSource(Arc<Shared>);
+
+/// How long [`TokenSource::credential`] waits for a token where a static key
+/// would do as well.
+const KEY_PATIENCE: Duration = Duration::from_secs(5);
+
+impl TokenSource {
+    /// Begins a source of tokens for an API at `url` that speaks `dialect`.
+    pub fn builder(dialect: Arc<countersign_dialect::Dialect>, url: &str) -> Builder {
+        Builder::new(dialect, url)
+    }
+
+    /// An access token for one request.
+    ///
+    /// A fresh one is handed out at once. Else it is waited for, with all others
+    /// who ask, no longer than the source's patience. Dropping the future loses
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none: see [`Error::is_transient`].
+    pub async fn token(&self) -> Result<AccessToken, Error> {
+        match self.0.at_hand() {
+            Some(token) => Ok(token),
+            None => Box::pin(self.0.obtain(self.0.patience)).await,
+        }
+    }
+
+    /// An access token, or the static key, if the source has one and tokens
+    /// cannot be had for now.
+    ///
+    /// # Errors
+    ///
+    /// As [`TokenSource::token`], and that the static key cannot be had.
+    pub async fn credential(&self) -> Result<Credential, Error> {
+        if !self.0.static_key {
+            return self.token().await.map(Credential::Token);
+        }
+        if let Some(token) = self.0.at_hand() {
+            return Ok(Credential::Token(token));
+        }
+        let patience = self.0.patience.min(KEY_PATIENCE);
+        match Box::pin(self.0.obtain(patience)).await {
+            Ok(token) => Ok(Credential::Token(token)),
+            Err(error) if error.is_transient() => {
+                self.0.secret.secret().await.map(Credential::StaticKey)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// An access token of whose budget so many requests are set aside, for a
+    /// process that ends before it could use a part of the usual size. The record
+    /// says so before this returns.
+    ///
+    /// # Errors
+    ///
+    /// As [`TokenSource::token`]; [`crate::ErrorKind::Setup`] if no token has so
+    /// large a budget.
+    pub async fn reserve(&self, uses: u32) -> Result<AccessToken, Error> {
+        flight::reserve(&self.0, uses).await
+    }
+
+    /// Tells that the vendor did not take a token that was believed good (401).
+    /// Nobody gets it any more, and the next who asks has it replaced. Told again
+    /// of the same token, or of one that was replaced since, it does nothing.
+    ///
+    /// If tokens are refused soon after they were given, again and again, another
+    /// one would not help: then the same token is handed out for a while, and its
+    /// request is better not made again.
+    pub fn refused(&self, token: &AccessToken) {
+        self.0.refused(token);
+    }
+
+    /// Logs in, whatever tokens are at hand, and even if the vendor refused the
+    /// last login and is not to be asked for a while.
+    ///
+    /// # Errors
+    ///
+    /// Why it failed. Tokens at hand stay.
+    pub async fn login(&self) -> Result<AccessToken, Error> {
+        flight::login(&self.0).await
+    }
+
+    /// Ends the session with the vendor and forgets it. Who waits for a token
+    /// meanwhile is told that it was logged out; who asks later logs in again.
+    ///
+    /// # Errors
+    ///
+    /// The vendor could not be told: the tokens are kept, so that it can be told
+    /// later.
+    pub async fn logout(&self) -> Result<LogoutOutcome, Error> {
+        flight::logout(&self.0).await
+    }
+
+    /// Waits until no renewal runs, for a process that is about to end: what is cut
+    /// off is asked for again by the next one.
+    pub async fn settle(&self) {
+        self.0.flights.settle().await;
+    }
+
+    /// How the session stands, without changing or waiting for anything.
+    ///
+    /// # Errors
+    ///
+    /// What is kept cannot be read.
+    pub async fn standing(&self) -> Result<Standing, Error> {
+        self.0.standing().await
+    }
+
+    /// Puts a token into the headers of a request.
+    pub fn present(&self, token: &AccessToken, headers: &mut HeaderMap) {
+        token.present(headers);
+    }
+
+    /// What the status of an API's answer tells about the token it was asked with.
+    pub fn judge(&self, status: StatusCode) -> Expiry {
+        self.0.verdicts.of(status)
+    }
+
+    /// Whether a whole answer of the API says that the token was not good: what
+    /// [`TokenSource::judge`] could not tell.
+    pub fn is_expired(&self, answer: &Response<Bytes>) -> bool {
+        self.0.is_expired(answer)
+    }
+
+    /// The name of the source in logs and metrics.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+}
+
+impl std::fmt::Debug for TokenSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TokenSource")
+            .field("name", &self.0.name)
+            .field("url", &self.0.url.to_string())
+            .finish_non_exhaustive()
+    }
+}

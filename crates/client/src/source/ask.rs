@@ -1,0 +1,182 @@
+//! Asking the vendor, and judging the answer.
+
+use bytes::Bytes;
+use countersign_dialect::{Asking, RefusedBy, Secret, Understood};
+use countersign_domain::Operation;
+use http::Request;
+
+use super::renewal::Renewal;
+use super::shared::Shared;
+use crate::session::Ask;
+use crate::{Error, ErrorKind, Record, Sent};
+
+/// More requests than this are not sent in one go, whatever the vendor says.
+const MOST_ASKED: usize = 4;
+
+/// The longest text of a vendor that is repeated.
+const LONGEST_DETAIL: usize = 200;
+
+/// What came of one request.
+pub(super) enum Answer {
+    /// An answer of the dialect.
+    Understood(Box<Understood>),
+    /// None.
+    Lost(Sent, String),
+    /// One that is not of the dialect, or whose signature is wrong.
+    Garbled(u16, String),
+}
+
+impl Renewal<'_> {
+    /// Asks for tokens. The record tells how it ended; that it ended badly is no
+    /// error here.
+    pub(super) async fn ask(&mut self, ask: Ask) -> Result<(), Error> {
+        let operation = match ask {
+            Ask::Login => Operation::Login,
+            Ask::Refresh => Operation::Refresh,
+        };
+        self.count()?;
+        let secret = self.shared.secret_for(operation).await?;
+        let before = self.turn.session.record().clone();
+        let request = self.shared.request(operation, &before, secret.as_ref())?;
+        self.turn.session.asking(ask, self.now());
+        if !self.keep(before).await? {
+            return Ok(());
+        }
+        let record = self.turn.session.record().clone();
+        let answer = self
+            .shared
+            .exchange(operation, request, &record, secret.as_ref());
+        let answer = answer.await;
+        self.judge(answer);
+        self.keep_outcome().await?;
+        self.tell(operation);
+        Ok(())
+    }
+
+    /// New tokens are told of once they are durable.
+    fn tell(&self, operation: Operation) {
+        let record = self.turn.session.record();
+        match (&record.trouble, &record.held) {
+            (Some(trouble), _) => self.shared.tell_failed_request(operation, trouble),
+            (None, Some(held)) => self.shared.tell_granted(operation, held.expires_at),
+            (None, None) => (),
+        }
+    }
+
+    fn count(&mut self) -> Result<(), Error> {
+        self.asked += 1;
+        if self.asked <= MOST_ASKED {
+            return Ok(());
+        }
+        Err(self.shared.unusable())
+    }
+
+    fn judge(&mut self, answer: Answer) {
+        let now = self.now();
+        let session = &mut self.turn.session;
+        match answer {
+            Answer::Understood(understood) => match *understood {
+                Understood::Granted(granted) => {
+                    session.received(granted, now);
+                    self.granted = true;
+                }
+                Understood::Refused(by) => session.refused(&by, now),
+                Understood::Done => session.garbled(200, "it has no tokens", now),
+            },
+            Answer::Lost(sent, why) => session.lost(sent, &why, now),
+            Answer::Garbled(status, why) => session.garbled(status, &why, now),
+        }
+    }
+}
+
+impl Shared {
+    /// The secret, where it is needed to ask or to check the reply. It is read
+    /// anew each time.
+    pub(super) async fn secret_for(&self, operation: Operation) -> Result<Option<Secret>, Error> {
+        match self.dialect.takes_secret(operation, self.variant) {
+            true => self.secret.secret().await.map(Some),
+            false => Ok(None),
+        }
+    }
+
+    /// The request for an operation, with what is at hand.
+    pub(super) fn request(
+        &self,
+        operation: Operation,
+        record: &Record,
+        secret: Option<&Secret>,
+    ) -> Result<Request<Bytes>, Error> {
+        let asking = self.asking(record, secret);
+        let request = self.dialect.request(operation, self.variant, &asking);
+        let mut request = request.ok_or_else(|| self.cannot_ask(operation))?;
+        let target = self.url.target(request.uri().path(), request.uri().query());
+        *request.uri_mut() = target.map_err(|_| self.cannot_ask(operation))?;
+        Ok(request)
+    }
+
+    fn asking<'a>(&'a self, record: &'a Record, secret: Option<&'a Secret>) -> Asking<'a> {
+        let held = record.held.as_ref();
+        Asking {
+            login: Some(&self.login),
+            secret,
+            access_token: held.map(|held| &held.access_token),
+            refresh_token: held.and_then(|held| held.refresh_token.as_ref()),
+            extra: Some(&self.extra),
+        }
+    }
+
+    fn cannot_ask(&self, operation: Operation) -> Error {
+        let (name, dialect) = (&self.name, self.dialect.name());
+        Error::new(
+            ErrorKind::Setup,
+            format!(
+                "{name}: there is not all that a {operation} of {dialect} needs, or it cannot be written"
+            ),
+        )
+    }
+
+    /// Sends it and reads the answer.
+    pub(super) async fn exchange(
+        &self,
+        operation: Operation,
+        request: Request<Bytes>,
+        record: &Record,
+        secret: Option<&Secret>,
+    ) -> Answer {
+        let response = match self.transport.send(request).await {
+            Ok(response) => response,
+            Err(error) => return Answer::Lost(error.sent, error.message),
+        };
+        let asking = self.asking(record, secret);
+        let now = self.clock.now();
+        let understood = self
+            .dialect
+            .understand(operation, self.variant, &asking, &response, now);
+        match understood {
+            Ok(Understood::Refused(by)) => {
+                Answer::Understood(Box::new(Understood::Refused(cleaned(by, &asking))))
+            }
+            Ok(other) => Answer::Understood(Box::new(other)),
+            Err(why) => Answer::Garbled(response.status().as_u16(), why.to_string()),
+        }
+    }
+}
+
+/// A refusal as it may be kept and told: short, and without the secrets that it
+/// was asked with, should the vendor repeat them.
+fn cleaned(mut by: RefusedBy, asking: &Asking<'_>) -> RefusedBy {
+    let secrets = [asking.secret, asking.access_token, asking.refresh_token];
+    let extra = asking.extra.into_iter().flat_map(|extra| extra.values());
+    let secrets: Vec<&Secret> = secrets.into_iter().flatten().chain(extra).collect();
+    for text in [&mut by.code, &mut by.detail, &mut by.pointer] {
+        *text = text.take().map(|text| clean(text, &secrets));
+    }
+    by
+}
+
+fn clean(mut text: String, secrets: &[&Secret]) -> String {
+    for secret in secrets.iter().filter(|it| !it.expose().is_empty()) {
+        text = text.replace(secret.expose(), "…");
+    }
+    text.chars().take(LONGEST_DETAIL).collect()
+}

@@ -1,0 +1,243 @@
+//! What a source is built from.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign_dialect::{Dialect, Extra, Secret, Variant};
+use countersign_domain::Operation;
+use countersign_outbound::{Roots, ServerUrl, ServerUrlFault};
+
+use super::TokenSource;
+use super::shared::{Setup, Shared};
+use crate::{
+    Change, Clock, Error, ErrorKind, HttpTransport, MemoryStore, SecretSource, Store, SystemClock,
+    Terms, Transport,
+};
+
+/// How long who asks for a token waits for it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Describes a source of tokens. A login and a secret are needed, all else has a
+/// default.
+#[must_use]
+pub struct Builder {
+    dialect: Arc<Dialect>,
+    url: String,
+    name: Option<String>,
+    variant: Option<String>,
+    login: Option<String>,
+    secret: Option<Box<dyn SecretSource>>,
+    extra: Extra,
+    static_key: bool,
+    store: Box<dyn Store>,
+    clock: Arc<dyn Clock>,
+    transport: Option<Box<dyn Transport>>,
+    roots: Roots,
+    danger_plain: bool,
+    budget: Budget,
+    patience: Duration,
+    hook: Option<Hook>,
+}
+
+/// Told of each change.
+pub(super) type Hook = Box<dyn Fn(&Change) + Send + Sync>;
+
+enum Budget {
+    OfDialect,
+    Own(Option<u32>),
+}
+
+impl Builder {
+    pub(super) fn new(dialect: Arc<Dialect>, url: &str) -> Self {
+        Self {
+            budget: Budget::OfDialect,
+            dialect,
+            url: url.to_owned(),
+            name: None,
+            variant: None,
+            login: None,
+            secret: None,
+            extra: Extra::new(),
+            static_key: false,
+            store: Box::new(MemoryStore::default()),
+            clock: Arc::new(SystemClock),
+            transport: None,
+            roots: Roots::System,
+            danger_plain: false,
+            patience: PATIENCE,
+            hook: None,
+        }
+    }
+
+    /// The name in logs, metrics and errors; the dialect's by default.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// The variant of the dialect; its first by default.
+    pub fn variant(mut self, name: impl Into<String>) -> Self {
+        self.variant = Some(name.into());
+        self
+    }
+
+    /// The login.
+    pub fn login(mut self, login: impl Into<String>) -> Self {
+        self.login = Some(login.into());
+        self
+    }
+
+    /// Where the secret of the login comes from.
+    pub fn secret(mut self, secret: impl SecretSource) -> Self {
+        self.secret = Some(Box::new(secret));
+        self
+    }
+
+    /// A further part of the credential, by the dialect's name for it.
+    pub fn extra(mut self, name: impl Into<String>, value: impl Into<Secret>) -> Self {
+        self.extra.insert(name.into(), value.into());
+        self
+    }
+
+    /// Whether the secret is also a static key, to be sent with requests while
+    /// tokens cannot be had ([`TokenSource::credential`]).
+    pub fn static_key(mut self, is_one: bool) -> Self {
+        self.static_key = is_one;
+        self
+    }
+
+    /// Where tokens are kept; in memory by default.
+    pub fn store(mut self, store: impl Store) -> Self {
+        self.store = Box::new(store);
+        self
+    }
+
+    /// The clock; the system's by default.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// How requests reach the vendor; HTTP/1.1 by default.
+    pub fn transport(mut self, transport: impl Transport) -> Self {
+        self.transport = Some(Box::new(transport));
+        self
+    }
+
+    /// Whom the vendor's certificate may be of; the system's authorities by
+    /// default. A transport of your own does not know of it.
+    pub fn roots(mut self, roots: Roots) -> Self {
+        self.roots = roots;
+        self
+    }
+
+    /// Lets secrets and tokens go over plain HTTP to another machine, where
+    /// anybody on the way can read them.
+    pub fn danger_plain_http(mut self) -> Self {
+        self.danger_plain = true;
+        self
+    }
+
+    /// How many requests one access token may make; by default what the dialect
+    /// says. `None` for any number.
+    pub fn budget(mut self, budget: Option<u32>) -> Self {
+        self.budget = Budget::Own(budget);
+        self
+    }
+
+    /// How long a token is waited for; a minute by default.
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// Is told of each change, in the task that made it: it should be quick.
+    pub fn on_change(mut self, hook: impl Fn(&Change) + Send + Sync + 'static) -> Self {
+        self.hook = Some(Box::new(hook));
+        self
+    }
+
+    /// The source. Nothing is asked before the first token is.
+    ///
+    /// # Errors
+    ///
+    /// Something is missing, or does not fit the dialect.
+    pub fn build(self) -> Result<TokenSource, Error> {
+        let url: ServerUrl = self
+            .url
+            .parse()
+            .map_err(|it: ServerUrlFault| setup(it.to_string()))?;
+        if !url.is_https() && !self.danger_plain && !url.is_loopback() {
+            return Err(setup(
+                "secrets would go to the vendor over plain HTTP: write https://",
+            ));
+        }
+        let variant = variant(&self.dialect, self.variant.as_deref())?;
+        if self.static_key && self.dialect.static_key().is_none() {
+            return Err(setup(format!(
+                "the dialect {} has no static key",
+                self.dialect.name()
+            )));
+        }
+        let budget = match self.budget {
+            Budget::OfDialect => self.dialect.preset().budget,
+            Budget::Own(budget) => budget,
+        };
+        if budget.is_some_and(|budget| budget < 2) {
+            return Err(setup(
+                "a budget is at least 2: the last request of a token is never handed out",
+            ));
+        }
+        let transport = match self.transport {
+            Some(transport) => transport,
+            None => Box::new(HttpTransport::new(&url, &self.roots)?),
+        };
+        let name = self.name.unwrap_or_else(|| self.dialect.name().to_owned());
+        Ok(TokenSource(Arc::new(Shared::new(Setup {
+            name: name.into(),
+            variant,
+            url,
+            login: self.login.ok_or_else(|| setup("there is no login"))?,
+            secret: self.secret.ok_or_else(|| setup("there is no secret"))?,
+            extra: self.extra,
+            static_key: self.static_key,
+            store: self.store,
+            clock: self.clock,
+            transport,
+            terms: Terms::of(&self.dialect, variant)
+                .with_budget(budget)
+                .with_jitter(jitter()),
+            budget,
+            patience: self.patience,
+            hook: self.hook,
+            dialect: self.dialect,
+        }))))
+    }
+}
+
+fn variant(dialect: &Dialect, name: Option<&str>) -> Result<Variant, Error> {
+    let found = match name {
+        Some(name) => dialect.variant(name),
+        None => dialect.variants().next(),
+    };
+    let known = |variant: &Variant| dialect.asked(Operation::Login, *variant).is_some();
+    found.filter(known).ok_or_else(|| {
+        setup(format!(
+            "the dialect {} has no variant {} with a login",
+            dialect.name(),
+            name.unwrap_or_default()
+        ))
+    })
+}
+
+fn setup(message: impl Into<Arc<str>>) -> Error {
+    Error::new(ErrorKind::Setup, message)
+}
+
+/// A place between 0 and 1 that differs from one source to the next. It needs not
+/// be hard to guess: the keys of a hash map are random enough.
+fn jitter() -> f64 {
+    let random = RandomState::new().build_hasher().finish();
+    f64::from(random as u32) / f64::from(u32::MAX)
+}

@@ -1,0 +1,151 @@
+//! Logging out, under the same lock as a renewal.
+
+use std::sync::atomic::Ordering;
+
+use countersign_dialect::Understood;
+use countersign_domain::{Operation, Refusal};
+
+use super::ask::Answer;
+use super::renewal::Renewal;
+use crate::session::Ask;
+use crate::{Error, Record, Trouble};
+
+/// What became of a session that was logged out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogoutOutcome {
+    /// The vendor has ended it.
+    Done,
+    /// It had ended already: the vendor does not take its tokens.
+    Dead,
+    /// The vendor knows no logout: the tokens are forgotten here, and live there
+    /// until they run out.
+    Forgotten,
+    /// There was none.
+    NotLoggedIn,
+}
+
+/// What the vendor said to one try.
+enum Told {
+    Ended,
+    /// The access token is not good. The session may still be.
+    NotTaken,
+}
+
+impl Renewal<'_> {
+    /// Ends the session. While this runs nobody gets its token.
+    pub(super) async fn logout(&mut self) -> Result<LogoutOutcome, Error> {
+        let live = self.shared.live.swap(None);
+        let outcome = self.end_session().await;
+        let outcome = match outcome {
+            Ok(outcome) => self.forget().await.map(|()| outcome),
+            Err(error) => Err(error),
+        };
+        match &outcome {
+            Ok(_) => self.shared.tell_logged_out(),
+            Err(_) => self.shared.live.store(live),
+        }
+        outcome
+    }
+
+    /// Nothing here clears what is kept: that comes after the vendor's word.
+    async fn end_session(&mut self) -> Result<LogoutOutcome, Error> {
+        let shared = self.shared;
+        if self.turn.session.record().held.is_none() {
+            return Ok(LogoutOutcome::NotLoggedIn);
+        }
+        if shared
+            .dialect
+            .asked(Operation::Logout, shared.variant)
+            .is_none()
+        {
+            return Ok(LogoutOutcome::Forgotten);
+        }
+        if self.is_good() && matches!(self.tell_vendor().await?, Told::Ended) {
+            return Ok(LogoutOutcome::Done);
+        }
+        // A logout is made with an access token: a fresh one, if there can be one.
+        if !self.refreshed().await? {
+            return Ok(LogoutOutcome::Dead);
+        }
+        Ok(match self.tell_vendor().await? {
+            Told::Ended => LogoutOutcome::Done,
+            Told::NotTaken => LogoutOutcome::Dead,
+        })
+    }
+
+    fn is_good(&self) -> bool {
+        let held = self.turn.session.record().held.as_ref();
+        held.is_some_and(|held| self.now() < held.expires_at)
+    }
+
+    /// `false` if the session cannot be refreshed any more.
+    async fn refreshed(&mut self) -> Result<bool, Error> {
+        let shared = self.shared;
+        let held = self.turn.session.record().held.as_ref();
+        let can = held.is_some_and(|held| held.refresh_token.is_some());
+        if !can || !shared.dialect.refreshes(shared.variant) {
+            return Ok(false);
+        }
+        self.ask(Ask::Refresh).await?;
+        let record = self.turn.session.record();
+        if self.granted {
+            return Ok(true);
+        }
+        // A refused refresh takes the refresh token with it; after anything else
+        // the vendor may still know the session.
+        let held = record.held.as_ref();
+        match &record.trouble {
+            Some(trouble) if held.is_some_and(|held| held.refresh_token.is_some()) => {
+                Err(shared.of_trouble(trouble))
+            }
+            _ => Ok(false),
+        }
+    }
+
+    async fn tell_vendor(&mut self) -> Result<Told, Error> {
+        let shared = self.shared;
+        let record = self.turn.session.record().clone();
+        let secret = shared.secret_for(Operation::Logout).await?;
+        let request = shared.request(Operation::Logout, &record, secret.as_ref())?;
+        let answer = shared.exchange(Operation::Logout, request, &record, secret.as_ref());
+        match answer.await {
+            Answer::Understood(understood) => match *understood {
+                Understood::Refused(by) if shared.is_cured_by_a_token(by.refusal) => {
+                    Ok(Told::NotTaken)
+                }
+                Understood::Refused(by) => {
+                    let detail = by.refusal.to_string();
+                    Err(self.not_ended(Some(by.refusal), Some(by.status), detail))
+                }
+                _ => Ok(Told::Ended),
+            },
+            Answer::Lost(_, why) => Err(self.not_ended(None, None, why)),
+            Answer::Garbled(status, why) => Err(self.not_ended(None, Some(status), why)),
+        }
+    }
+
+    fn not_ended(&self, refusal: Option<Refusal>, status: Option<u16>, detail: String) -> Error {
+        let now = self.now();
+        self.shared.of_trouble(&Trouble {
+            operation: Operation::Logout,
+            refusal,
+            status,
+            detail,
+            at: now,
+            times: 1,
+            refused: 0,
+            retry_at: now,
+            secret: None,
+        })
+    }
+
+    /// Who waited for a token of the session is told that it is gone.
+    async fn forget(&mut self) -> Result<(), Error> {
+        let cleared = self.locked.clear().await;
+        cleared.map_err(|it| self.shared.of_store(&it))?;
+        self.turn.unkept = false;
+        self.turn.session.adopt(Record::default());
+        self.shared.logouts.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+}

@@ -1,0 +1,72 @@
+//! How a session stands, for people and monitors. It holds no secret.
+
+use std::time::Duration;
+
+use countersign_domain::Timestamp;
+
+use crate::{Attempt, Record, Trouble};
+
+/// How a session stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The instant it is told of.
+    pub now: Timestamp,
+    /// The tokens at hand; `None` if nobody is logged in.
+    pub tokens: Option<Tokens>,
+    /// Requests that one access token may make; `None` for any number.
+    pub budget: Option<u32>,
+    /// What was asked of the vendor and not answered yet.
+    pub attempt: Option<Attempt>,
+    /// What went wrong last, until something goes right.
+    pub trouble: Option<Trouble>,
+}
+
+/// What is told of tokens at hand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tokens {
+    /// When the session began.
+    pub logged_in_at: Timestamp,
+    /// When the access token was asked for.
+    pub asked_at: Timestamp,
+    /// When the access token ends.
+    pub expires_at: Timestamp,
+    /// Whether there is a refresh token.
+    pub refreshes: bool,
+    /// When the refresh token ends, if that is known.
+    pub refresh_expires_at: Option<Timestamp>,
+    /// Requests that were set aside of the access token's budget.
+    pub spent: u32,
+    /// The numeric id of the account, if the vendor tells.
+    pub client_id: Option<u64>,
+    /// The login as the vendor repeats it.
+    pub login: Option<String>,
+}
+
+impl Standing {
+    pub(crate) fn of(record: Record, budget: Option<u32>, now: Timestamp) -> Self {
+        let spent = record.spent;
+        let tokens = record.held.map(|held| Tokens {
+            logged_in_at: held.logged_in_at,
+            asked_at: held.asked_at,
+            expires_at: held.expires_at,
+            refreshes: held.refresh_token.is_some(),
+            refresh_expires_at: held.refresh_expires_at,
+            spent,
+            client_id: held.client_id,
+            login: held.login,
+        });
+        Self {
+            now,
+            tokens,
+            budget,
+            attempt: record.attempt,
+            trouble: record.trouble,
+        }
+    }
+
+    /// For how long the access token at hand still lives.
+    pub fn left(&self) -> Option<Duration> {
+        let tokens = self.tokens.as_ref()?;
+        Some(tokens.expires_at.since(self.now))
+    }
+}

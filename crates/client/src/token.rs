@@ -1,0 +1,231 @@
+//! An access token in the caller's hand.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
+use std::time::Duration;
+
+use countersign_dialect::{Dialect, Secret};
+use countersign_domain::Timestamp;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::Held;
+
+/// An access token that was good when it was handed out. Cloning it copies a
+/// handle, not the token.
+#[derive(Clone)]
+pub struct AccessToken(Arc<Live>);
+
+/// What a request is made with.
+#[derive(Clone, Debug)]
+pub enum Credential {
+    /// An access token.
+    Token(AccessToken),
+    /// The static key, because tokens cannot be had at the moment. Where it goes
+    /// is told by [`Dialect::static_key`].
+    StaticKey(Secret),
+}
+
+impl AccessToken {
+    /// The token itself. The caller keeps it out of logs and errors.
+    pub fn expose(&self) -> &str {
+        self.0.token.expose()
+    }
+
+    /// When it can no longer be used, on the client's clock.
+    pub fn expires_at(&self) -> Timestamp {
+        self.0.until()
+    }
+
+    /// Puts it into the headers of a request, with whatever else the vendor wants
+    /// beside it.
+    pub fn present(&self, headers: &mut HeaderMap) {
+        for (name, value) in &self.0.headers {
+            headers.insert(name.clone(), value.clone());
+        }
+    }
+
+    pub(crate) fn live(&self) -> &Live {
+        &self.0
+    }
+}
+
+impl From<Arc<Live>> for AccessToken {
+    fn from(live: Arc<Live>) -> Self {
+        Self(live)
+    }
+}
+
+impl fmt::Debug for AccessToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccessToken")
+            .field("expires_at", &self.expires_at())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The access token at hand, and this process's part of its budget.
+///
+/// All its changes are single atomic operations: who takes it never waits.
+pub(crate) struct Live {
+    token: Secret,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    until: AtomicI64,
+    sliding: Option<Duration>,
+    /// When it was taken last; kept only where that moves its end.
+    used_at: AtomicI64,
+    refused: AtomicBool,
+    loan: Option<Loan>,
+}
+
+/// A part of the token's budget that was set aside in the record for this
+/// process, to be spent in memory.
+struct Loan {
+    left: AtomicU32,
+    /// At so many left the next part is to be borrowed.
+    low: u32,
+}
+
+/// What taking the token came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// It may be used.
+    Yes,
+    /// It may be used, and more of its budget should be borrowed now.
+    Low,
+    /// It has run out, was refused, or nothing of its budget is left here.
+    No,
+}
+
+impl Live {
+    /// The token that is held, to be used until then; of a budget, if there is
+    /// one, `part` is borrowed at a time.
+    pub(crate) fn new(
+        dialect: &Dialect,
+        held: &Held,
+        until: Timestamp,
+        sliding: Option<Duration>,
+        part: Option<u32>,
+    ) -> Self {
+        Self {
+            token: held.access_token.clone(),
+            headers: dialect.present(held.access_token.expose(), &held.extra),
+            until: AtomicI64::new(until.as_micros()),
+            sliding,
+            used_at: AtomicI64::new(i64::MIN),
+            refused: AtomicBool::new(false),
+            loan: part.map(Loan::of_parts),
+        }
+    }
+
+    /// Takes it for one request.
+    pub(crate) fn take(&self, now: Timestamp) -> Taken {
+        if !self.is_good(now) {
+            return Taken::No;
+        }
+        let taken = self.loan.as_ref().map_or(Taken::Yes, Loan::take);
+        if taken != Taken::No {
+            self.slide(now);
+        }
+        taken
+    }
+
+    /// Whether it can be used at all.
+    pub(crate) fn is_good(&self, now: Timestamp) -> bool {
+        now.as_micros() < self.until.load(Ordering::Relaxed) && !self.is_refused()
+    }
+
+    pub(crate) fn is(&self, held: &Held) -> bool {
+        self.token == held.access_token
+    }
+
+    pub(crate) fn token(&self) -> &Secret {
+        &self.token
+    }
+
+    pub(crate) fn until(&self) -> Timestamp {
+        Timestamp::from_micros(self.until.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn extend(&self, until: Timestamp) {
+        self.until.fetch_max(until.as_micros(), Ordering::Relaxed);
+    }
+
+    /// The vendor did not take it: nobody gets it any more. `false` if that was
+    /// known.
+    pub(crate) fn refuse(&self) -> bool {
+        !self.refused.swap(true, Ordering::Relaxed)
+    }
+
+    /// It is the vendor's word against that of the session machine, which holds
+    /// that another token would not be taken either.
+    pub(crate) fn pardon(&self) {
+        self.refused.store(false, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_refused(&self) -> bool {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    /// When it was used last, where that moves its end.
+    pub(crate) fn used_at(&self) -> Option<Timestamp> {
+        let micros = self.used_at.load(Ordering::Relaxed);
+        (micros != i64::MIN).then(|| Timestamp::from_micros(micros))
+    }
+
+    /// Whether more of its budget should be borrowed.
+    pub(crate) fn is_low(&self) -> bool {
+        let left = |loan: &Loan| loan.left.load(Ordering::Relaxed) <= loan.low;
+        self.loan.as_ref().is_some_and(left)
+    }
+
+    /// Whether it may be taken once more.
+    pub(crate) fn has_left(&self) -> bool {
+        let left = |loan: &Loan| loan.left.load(Ordering::Relaxed) > 0;
+        self.loan.as_ref().is_none_or(left)
+    }
+
+    /// So many more requests were set aside.
+    pub(crate) fn lend(&self, uses: u32) {
+        if let Some(loan) = &self.loan {
+            loan.left.fetch_add(uses, Ordering::Relaxed);
+        }
+    }
+
+    fn slide(&self, now: Timestamp) {
+        if let Some(span) = self.sliding {
+            self.used_at.fetch_max(now.as_micros(), Ordering::Relaxed);
+            self.extend(now + span);
+        }
+    }
+}
+
+impl Loan {
+    fn of_parts(part: u32) -> Self {
+        Self {
+            left: AtomicU32::new(0),
+            low: part / 4,
+        }
+    }
+
+    fn take(&self) -> Taken {
+        let spend = |left: u32| left.checked_sub(1);
+        match self
+            .left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, spend)
+        {
+            Err(_) => Taken::No,
+            Ok(left) if left - 1 == self.low => Taken::Low,
+            Ok(_) => Taken::Yes,
+        }
+    }
+}
+
+impl fmt::Debug for Live {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Live")
+            .field("until", &self.until())
+            .field("refused", &self.is_refused())
+            .finish_non_exhaustive()
+    }
+}
