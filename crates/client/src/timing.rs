@@ -7,6 +7,9 @@
 
 mod offset;
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use countersign_dialect::Granted;

@@ -3,6 +3,7 @@
 mod ending;
 mod living;
 mod losing;
+mod simulation;
 
 use std::time::Duration;
 

@@ -75,7 +75,7 @@ fn an_earlier_sending_is_not_forgotten_when_a_later_one_is_not_heard() {
         |story| {
             story
                 .session
-                .lost(Sent::No, "connection refused", story.now)
+                .lost(Sent::No, "connection refused", story.now);
         },
         |story| story.refuse(Refusal::Throttled),
     ];

@@ -1,0 +1,134 @@
+//! A vendor, a client and their clocks, played through: what the machine does
+//! over many lives and after any accident.
+
+mod accidents;
+mod lives;
+
+use super::*;
+
+/// How the vendor tells when an access token ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tells {
+    /// An end and its now, to the microsecond.
+    Now,
+    /// An end, and the second in `Date`.
+    Date,
+    /// The token's own `iat` and `exp`.
+    Jwt,
+    /// A life, beside the token's own `exp` and a `Date`.
+    Life,
+}
+
+const TELLS: [Tells; 4] = [Tells::Now, Tells::Date, Tells::Jwt, Tells::Life];
+
+/// A vendor with one account. Refresh tokens rotate; the one before is forgiven
+/// for a minute and gets the same answer, and after that it ends the session.
+#[derive(Clone, Debug)]
+struct Vendor {
+    life: Duration,
+    tells: Tells,
+    /// By how much its clock is ahead.
+    ahead: Duration,
+    session: u32,
+    generation: u32,
+    rotated_at: Timestamp,
+    dead: bool,
+    logins: u32,
+    refreshes: u32,
+    thefts: u32,
+}
+
+impl Vendor {
+    fn new(life: Duration, tells: Tells) -> Self {
+        Self {
+            life,
+            tells,
+            ahead: Duration::ZERO,
+            session: 0,
+            generation: 0,
+            rotated_at: START,
+            dead: true,
+            logins: 0,
+            refreshes: 0,
+            thefts: 0,
+        }
+    }
+
+    fn login(&mut self, now: Timestamp) -> Granted {
+        self.logins += 1;
+        self.session += 1;
+        self.generation = 1;
+        self.rotated_at = now;
+        self.dead = false;
+        self.grant(now)
+    }
+
+    fn refresh(&mut self, presented: &str, now: Timestamp) -> Result<Granted, RefusedBy> {
+        let of = |generation: u32| format!("refresh {} {generation}", self.session);
+        let forgiven = now.since(self.rotated_at) <= secs(60);
+        if self.dead || !presented.starts_with(&format!("refresh {} ", self.session)) {
+            return Err(no(Refusal::BadRefresh));
+        }
+        if presented == of(self.generation) {
+            self.generation += 1;
+            self.rotated_at = now;
+            self.refreshes += 1;
+        } else if !(forgiven && presented == of(self.generation - 1)) {
+            self.dead = true;
+            self.thefts += 1;
+            return Err(no(Refusal::BadRefresh));
+        }
+        Ok(self.grant(now))
+    }
+
+    /// The end stands in the token, so that any of them can be judged.
+    fn grant(&self, now: Timestamp) -> Granted {
+        let clock = now + self.ahead;
+        let end = clock + self.life;
+        let exp = end.floor_to_second();
+        let second = clock.floor_to_second();
+        let tells = self.tells;
+        Granted {
+            access_token: format!("access {}", exp.as_seconds()).into(),
+            refresh_token: Some(format!("refresh {} {}", self.session, self.generation).into()),
+            access_expires_at: if tells == Tells::Jwt { exp } else { end },
+            refresh_expires_at: None,
+            access_life: (tells == Tells::Life).then_some(self.life),
+            now: (tells == Tells::Now).then_some(clock),
+            date: matches!(tells, Tells::Date | Tells::Life).then_some(second),
+            iat: (tells == Tells::Jwt).then_some(second),
+            exp: matches!(tells, Tells::Jwt | Tells::Life).then_some(exp),
+            ..pair("", now)
+        }
+    }
+
+    fn accepts(&self, access_token: &Secret, now: Timestamp) -> bool {
+        let exp = access_token.expose().trim_start_matches("access ");
+        now + self.ahead < Timestamp::from_seconds(exp.parse().unwrap())
+    }
+
+    fn answer(&mut self, story: &Story, ask: Ask, now: Timestamp) -> Result<Granted, RefusedBy> {
+        match ask {
+            Ask::Login => Ok(self.login(now)),
+            Ask::Refresh => {
+                let presented = story.held().refresh_token.clone().unwrap();
+                self.refresh(presented.expose(), now)
+            }
+        }
+    }
+}
+
+impl Story {
+    /// Sends what the machine asks for, and hears the answer; both are under way
+    /// for a while.
+    fn exchange(&mut self, vendor: &mut Vendor, ask: Ask, there: Duration, back: Duration) {
+        self.session.asking(ask, self.now);
+        self.later(there);
+        let answer = vendor.answer(self, ask, self.now);
+        self.later(back);
+        match answer {
+            Ok(granted) => self.session.received(granted, self.now),
+            Err(by) => self.session.refused(&by, self.now),
+        }
+    }
+}

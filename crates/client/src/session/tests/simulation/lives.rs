@@ -1,0 +1,69 @@
+//! Many lives without an accident: no expired token is used, and little more is
+//! asked for than must be.
+
+use super::*;
+
+/// A hundred milliseconds there and back, for many lives; a token is used at the
+/// last moment that the machine allows.
+fn played(life: u64, tells: Tells, jitter: f64, ahead: Duration) -> (Story, Vendor) {
+    let mut vendor = Vendor::new(secs(life), tells);
+    vendor.ahead = ahead;
+    let mut story = Story::begin(terms().with_jitter(jitter));
+    let end = story.now + secs(life) * 500;
+    while story.now < end {
+        match story.next() {
+            Next::Use { until, renew_at } => {
+                let last = until - Duration::from_micros(1);
+                let token = story.held().access_token.clone();
+                assert!(vendor.accepts(&token, last), "{life} s, {tells:?}");
+                assert!(until.since(renew_at) <= secs(3600));
+                story.now = renew_at.max(story.now);
+            }
+            Next::Ask { ask, .. } => story.exchange(&mut vendor, ask, millis(50), millis(50)),
+            other => unreachable!("{other:?}"),
+        }
+    }
+    (story, vendor)
+}
+
+#[test]
+fn refreshes_are_few_for_lives_of_5_seconds_to_7_days() {
+    for life in [5, 60, 180, 3600, 604_800] {
+        for tells in TELLS {
+            for jitter in [0.0, 0.3, 0.7, 1.0] {
+                let (story, vendor) = played(life, tells, jitter, millis(1_234_567_890));
+                let lived = story.now.since(START).as_secs_f64() / secs(life).as_secs_f64();
+                let ratio = f64::from(vendor.refreshes) / lived;
+                assert!(ratio <= 1.3, "{life} s, {tells:?}, {jitter}: {ratio}");
+                assert_eq!((vendor.logins, vendor.thefts), (1, 0));
+            }
+        }
+    }
+}
+
+/// A vendor that counts in whole seconds, asked at any fraction of one.
+#[test]
+fn a_clock_at_any_fraction_of_a_second_is_good_enough_for_5_seconds() {
+    for fraction in 0..20 {
+        for tells in TELLS {
+            let (story, vendor) = played(5, tells, 0.5, millis(fraction * 50));
+            let lived = story.now.since(START).as_secs_f64() / 5.0;
+            let ratio = f64::from(vendor.refreshes) / lived;
+            assert!(ratio <= 1.3, "{fraction}, {tells:?}: {ratio}");
+        }
+    }
+}
+
+#[test]
+fn a_life_of_a_second_is_asked_for_about_once_a_second() {
+    let mut vendor = Vendor::new(secs(1), Tells::Date);
+    let mut story = Story::begin(terms());
+    while story.now < START + secs(100) {
+        match story.next() {
+            Next::Use { renew_at, .. } => story.now = renew_at,
+            Next::Ask { ask, .. } => story.exchange(&mut vendor, ask, millis(5), millis(5)),
+            other => unreachable!("{other:?}"),
+        }
+    }
+    assert!(vendor.refreshes < 130, "{}", vendor.refreshes);
+}

@@ -1,0 +1,345 @@
+//! What is learnt from a reply.
+
+mod properties;
+
+use countersign_dialect::Extra;
+
+use super::*;
+
+const SENT: Timestamp = Timestamp::from_micros(1_800_000_000_700_000);
+
+fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// A tenth of a second to the vendor and back.
+fn trip() -> Trip {
+    Trip {
+        sent_at: SENT,
+        arrived_at: SENT + millis(100),
+    }
+}
+
+/// The vendor wrote it halfway, by a clock that is ours.
+fn written() -> Timestamp {
+    SENT + millis(50)
+}
+
+/// An opaque token for so long, by a vendor that tells its end and nothing of
+/// its clock.
+fn bare(life: Duration) -> Granted {
+    Granted {
+        access_token: "access".into(),
+        refresh_token: None,
+        access_expires_at: written() + life,
+        refresh_expires_at: None,
+        access_life: None,
+        refresh_life: None,
+        now: None,
+        date: None,
+        iat: None,
+        exp: None,
+        client_id: None,
+        login: None,
+        extra: Extra::new(),
+    }
+}
+
+/// The same reply by a clock that is set otherwise.
+fn set_on(granted: Granted, by: Duration) -> Granted {
+    let on = |at: Option<Timestamp>| at.map(|at| at + by);
+    Granted {
+        access_expires_at: granted.access_expires_at + by,
+        now: on(granted.now),
+        date: on(granted.date),
+        iat: on(granted.iat),
+        exp: on(granted.exp),
+        ..granted
+    }
+}
+
+/// How long the token is used, counted from the request.
+fn used(granted: &Granted) -> Duration {
+    let ends = Ends::of(granted, trip(), &mut None);
+    ends.access.since(SENT)
+}
+
+/// A token of 180 seconds ends 179.3 seconds after the request was sent, since its
+/// end is cut to a second, and is used for 3.6 less.
+#[test]
+fn a_life_is_counted_from_whatever_the_vendor_tells_of_its_clock() {
+    let second = written().floor_to_second();
+    let told: [(&str, Granted, u64); 7] = [
+        ("nothing: our clock is taken", bare(secs(180)), 175_720),
+        (
+            "now to the microsecond",
+            Granted {
+                now: Some(written()),
+                ..bare(secs(180))
+            },
+            175_670,
+        ),
+        (
+            "now to the second",
+            Granted {
+                now: Some(second),
+                ..bare(secs(180))
+            },
+            175_420,
+        ),
+        (
+            "date",
+            Granted {
+                date: Some(second),
+                ..bare(secs(180))
+            },
+            175_420,
+        ),
+        (
+            "iat",
+            Granted {
+                iat: Some(second),
+                ..bare(secs(180))
+            },
+            175_420,
+        ),
+        (
+            "iat long ago",
+            Granted {
+                iat: Some(second - secs(60)),
+                date: Some(second),
+                ..bare(secs(180))
+            },
+            175_420,
+        ),
+        (
+            "a date long ago",
+            Granted {
+                iat: Some(second),
+                date: Some(second - secs(60)),
+                ..bare(secs(180))
+            },
+            175_420,
+        ),
+    ];
+    for (what, granted, millis) in told {
+        let found = used(&granted).as_millis();
+        assert!(found.abs_diff(millis.into()) <= 60, "{what}: {found}");
+    }
+}
+
+#[test]
+fn a_clock_that_is_set_otherwise_changes_nothing() {
+    let second = written().floor_to_second();
+    let told = Granted {
+        date: Some(second),
+        ..bare(secs(180))
+    };
+    let ahead = set_on(told.clone(), secs(86_400));
+    assert_eq!(used(&ahead), used(&told));
+    let exact = Granted {
+        now: Some(written()),
+        ..told
+    };
+    assert_eq!(used(&set_on(exact.clone(), secs(3600))), used(&exact));
+}
+
+#[test]
+fn a_life_that_is_told_counts_from_the_request_and_ends_with_the_jwt() {
+    let lived = Granted {
+        access_life: Some(secs(180)),
+        access_expires_at: Timestamp::default(),
+        ..bare(secs(180))
+    };
+    assert_eq!(used(&lived), millis(176_400));
+    let second = written().floor_to_second();
+    let jwt = Granted {
+        exp: Some(second + secs(180)),
+        iat: Some(second),
+        ..lived.clone()
+    };
+    assert_eq!(used(&jwt), millis(175_420));
+    let of_another_clock = Granted {
+        iat: None,
+        exp: Some(second - secs(3600)),
+        ..jwt
+    };
+    assert_eq!(used(&of_another_clock), used(&lived));
+}
+
+#[test]
+fn a_jwt_that_ends_before_the_reply_says_decides() {
+    let second = written().floor_to_second();
+    let granted = Granted {
+        now: Some(written()),
+        exp: Some(second + secs(60)),
+        ..bare(secs(180))
+    };
+    assert!(used(&granted) < secs(60));
+}
+
+/// Shifted `Date` and ends, as a vendor behind a proxy with a wrong clock tells
+/// them, beside an `iat` that is right: never longer than it lives.
+#[test]
+fn a_date_that_lies_together_with_the_ends_does_no_harm() {
+    let second = written().floor_to_second();
+    for hours in [1, 24] {
+        let granted = Granted {
+            date: Some(second),
+            ..bare(secs(180))
+        };
+        let granted = Granted {
+            iat: Some(second),
+            ..set_on(granted, secs(hours * 3600))
+        };
+        assert_eq!(used(&granted), millis(175_420));
+    }
+    let behind = Granted {
+        iat: Some(second),
+        date: Some(second - secs(3600)),
+        access_expires_at: second - secs(3420),
+        ..bare(secs(180))
+    };
+    assert_eq!(used(&behind), millis(175_420));
+}
+
+#[test]
+fn an_end_that_makes_no_sense_is_taken_for_a_minute() {
+    let second = written().floor_to_second();
+    let over = Granted {
+        access_expires_at: second - secs(5),
+        ..bare(secs(0))
+    };
+    let dead_by_its_own_clock = Granted {
+        now: Some(written()),
+        ..over.clone()
+    };
+    let no_life = Granted {
+        access_life: Some(Duration::ZERO),
+        ..over.clone()
+    };
+    for granted in [over, dead_by_its_own_clock, no_life] {
+        assert_eq!(used(&granted), millis(60_100));
+    }
+}
+
+#[test]
+fn a_token_that_may_be_dead_on_arrival_is_given_a_second() {
+    let second = written().floor_to_second();
+    let granted = Granted {
+        date: Some(second),
+        ..bare(secs(1))
+    };
+    assert_eq!(used(&granted), millis(1100));
+}
+
+#[test]
+fn a_reply_that_took_longer_than_the_token_lives_is_not_thrown_away() {
+    let slow = Trip {
+        sent_at: SENT,
+        arrived_at: SENT + secs(20),
+    };
+    let granted = Granted {
+        now: Some(SENT + secs(10)),
+        ..bare(secs(15))
+    };
+    let ends = Ends::of(&granted, slow, &mut None);
+    assert!(ends.access > slow.arrived_at + secs(1), "{ends:?}");
+    assert!(ends.access < slow.arrived_at + secs(15), "{ends:?}");
+}
+
+#[test]
+fn replies_at_other_fractions_of_a_second_narrow_what_is_known() {
+    let mut offset = None;
+    let mut left = Vec::new();
+    for tenth in 0..10 {
+        let sent_at = Timestamp::from_seconds(1_800_000_000) + millis(tenth * 10_100);
+        let trip = Trip {
+            sent_at,
+            arrived_at: sent_at,
+        };
+        let date = sent_at.floor_to_second();
+        let granted = Granted {
+            date: Some(date),
+            access_expires_at: date + secs(180),
+            ..bare(secs(180))
+        };
+        Ends::of(&granted, trip, &mut offset);
+        let span = offset.map(|offset| offset.ours(sent_at)).unwrap();
+        left.push(span.latest.since(span.earliest).as_millis());
+        assert!(span.earliest <= sent_at && sent_at <= span.latest);
+    }
+    assert!(
+        left.is_sorted_by(|wider, narrower| wider >= narrower),
+        "{left:?}"
+    );
+    assert!(left.last().is_some_and(|last| *last < 200), "{left:?}");
+}
+
+#[test]
+fn a_clock_that_was_set_is_learnt_anew() {
+    let told = Granted {
+        now: Some(written()),
+        ..bare(secs(180))
+    };
+    let mut offset = None;
+    Ends::of(&told, trip(), &mut offset);
+    let ends = Ends::of(&set_on(told.clone(), secs(7)), trip(), &mut offset);
+    assert_eq!(ends, Ends::of(&told, trip(), &mut None));
+}
+
+/// Our clock is set on by an hour while the answer is under way.
+#[test]
+fn a_clock_that_is_set_on_during_a_request_does_not_throw_its_token_away() {
+    let told = Granted {
+        now: Some(written()),
+        ..bare(secs(180))
+    };
+    let mut offset = None;
+    Ends::of(&told, trip(), &mut offset);
+    let jumped = Trip {
+        arrived_at: SENT + secs(3600),
+        ..trip()
+    };
+    let ends = Ends::of(&told, jumped, &mut offset);
+    assert_eq!(ends.access.since(jumped.arrived_at).as_secs(), 89);
+}
+
+#[test]
+fn the_refresh_tokens_end_is_told_by_the_same_clock() {
+    let granted = Granted {
+        now: Some(written()),
+        refresh_expires_at: Some(written() + secs(6 * 3600)),
+        ..bare(secs(180))
+    };
+    let end = |granted: &Granted| Ends::of(granted, trip(), &mut None).refresh;
+    let wanted = SENT + secs(6 * 3600) - millis(5751);
+    assert_eq!(end(&granted), Some(wanted));
+    let over = Granted {
+        refresh_expires_at: Some(written() - secs(1)),
+        ..granted.clone()
+    };
+    assert_eq!(end(&over), None);
+    let lived = Granted {
+        refresh_life: Some(secs(100)),
+        ..granted
+    };
+    assert_eq!(end(&lived), Some(SENT + secs(98)));
+}
+
+#[test]
+fn margins_are_late_and_never_longer_than_an_hour() {
+    for (life, late, early) in [
+        (5, millis(300), millis(500)),
+        (180, millis(10_800), secs(18)),
+        (3600, secs(216), secs(360)),
+        (604_800, secs(3240), secs(3600)),
+    ] {
+        let found = [0.0, 1.0].map(|jitter| margin(secs(life), jitter));
+        assert_eq!(found, [late, early], "{life} s");
+    }
+}
