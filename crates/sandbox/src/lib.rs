@@ -22,6 +22,7 @@
 //! has happened is gone with the [`Sandbox`]: nothing is written to a file.
 
 mod armed;
+pub mod card;
 mod echo;
 mod expected;
 mod fault;

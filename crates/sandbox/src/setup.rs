@@ -52,6 +52,7 @@ pub struct Setup {
     clock: Start,
     access: Option<Duration>,
     refresh: Option<Duration>,
+    window: Duration,
     budget: Option<Option<u32>>,
     login: Option<String>,
     secret: Option<Secret>,
@@ -135,6 +136,7 @@ impl Setup {
             clock: Start::Running,
             access: None,
             refresh: None,
+            window: DEFAULT_WINDOW,
             budget: None,
             login: None,
             secret: None,
@@ -175,6 +177,13 @@ impl Setup {
     /// With this life of a refresh token, in whole seconds.
     pub fn refresh(mut self, life: Duration) -> Self {
         self.refresh = Some(life);
+        self
+    }
+
+    /// With this window in which a refresh may be repeated with the same token, as
+    /// after a lost reply; with zero the second use is punished once time has passed.
+    pub fn replay_window(mut self, window: Duration) -> Self {
+        self.window = window;
         self
     }
 
@@ -322,7 +331,7 @@ impl Setup {
             access,
             refresh,
             absolute: preset.absolute.max(refresh),
-            window: DEFAULT_WINDOW,
+            window: self.window,
         })
     }
 

@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 pub(crate) struct Client<'s> {
     pub(crate) sandbox: &'s Sandbox,
     variant: Option<&'static str>,
+    secret: Secret,
     pub(crate) held: Option<Granted>,
 }
 
@@ -20,6 +21,7 @@ impl<'s> Client<'s> {
         Self {
             sandbox,
             variant: None,
+            secret: sandbox.secret().clone(),
             held: None,
         }
     }
@@ -29,6 +31,11 @@ impl<'s> Client<'s> {
             variant: Some(variant),
             ..self
         }
+    }
+
+    pub(crate) fn with_secret(self, secret: &str) -> Self {
+        let secret = Secret::from(secret);
+        Self { secret, ..self }
     }
 
     /// A client that has logged in.
@@ -65,7 +72,7 @@ impl<'s> Client<'s> {
         let held = self.held.as_ref();
         let asking = Asking {
             login: Some(self.sandbox.login()),
-            secret: Some(self.sandbox.secret()),
+            secret: Some(&self.secret),
             access_token: held.map(|held| &held.access_token),
             refresh_token: held.and_then(|held| held.refresh_token.as_ref()),
             extra: None,
@@ -81,7 +88,7 @@ impl<'s> Client<'s> {
     pub(crate) fn understand(&self, operation: Operation, answer: &Response<Bytes>) -> Understood {
         let asking = Asking {
             login: Some(self.sandbox.login()),
-            secret: Some(self.sandbox.secret()),
+            secret: Some(&self.secret),
             ..Asking::default()
         };
         let now = self.sandbox.now();

@@ -7,13 +7,17 @@
 )]
 
 mod client;
+mod clock;
 mod dialects;
+mod faults;
+mod pairs;
 
 use std::time::Duration;
 
 use countersign_sandbox::{Sandbox, Setup};
 
 const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3_600);
 
 /// A vendor whose clock stands still.
 async fn still(dialect: &str) -> Sandbox {

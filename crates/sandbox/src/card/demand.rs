@@ -1,0 +1,190 @@
+//! What a step demands of a client, and the judgement: pure, from the evidence
+//! alone.
+
+use std::time::Duration;
+
+use countersign_domain::{Operation, Reason};
+
+use super::evidence::{Event, Evidence, Scope, answers, asked, requests};
+use crate::Recorded;
+
+/// One demand of a step.
+#[derive(Clone, Copy, Debug)]
+pub struct Demand {
+    /// What must hold.
+    pub check: Check,
+    /// Of which part of the step.
+    pub scope: Scope,
+    /// Why, in the words of somebody who has to repair it.
+    pub because: &'static str,
+}
+
+/// What must hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// Every call is done.
+    AllSucceed,
+    /// The last call is done; those before may have failed with a clear error.
+    Recovers,
+    /// Every call ends with a clear error, and none is done.
+    AllFail,
+    /// The vendor is asked for this no more often than so.
+    AtMost(Operation, usize),
+    /// The vendor is asked for this at least so often.
+    AtLeast(Operation, usize),
+    /// No request is refused for this reason.
+    Never(Reason),
+    /// After a refusal with `Retry-After` this is not asked for so long.
+    Waits(Operation, Duration),
+    /// This is not asked for thrice in a row without a pause.
+    Unhurried(Operation),
+    /// The request after a refresh whose reply was lost is no refresh: this
+    /// vendor punishes a second use of its token.
+    NoSecondUse,
+}
+
+/// Three requests within this are a hot loop.
+const HURRY: Duration = Duration::from_millis(200);
+
+/// Clocks and timers are this exact: who waits a second may be so much early.
+const SLACK: Duration = Duration::from_millis(50);
+
+impl Demand {
+    /// Why the evidence does not satisfy the demand; `None` if it does.
+    pub fn misses(&self, evidence: &Evidence) -> Option<String> {
+        let events = evidence.within(self.scope);
+        let seen = match self.check {
+            Check::AllSucceed => not_done(events),
+            Check::Recovers => not_recovered(events).or_else(|| unclear(events)),
+            Check::AllFail => done(events).or_else(|| unclear(events)),
+            Check::AtMost(operation, most) => too_often(events, operation, most),
+            Check::AtLeast(operation, least) => too_seldom(events, operation, least),
+            Check::Never(reason) => refused_for(events, reason),
+            Check::Waits(operation, span) => impatient(events, operation, span),
+            Check::Unhurried(operation) => hurried(events, operation),
+            Check::NoSecondUse => used_twice(events),
+        }?;
+        Some(format!("{seen}: {}", self.because))
+    }
+}
+
+fn not_done(events: &[Event]) -> Option<String> {
+    let (call, answer) = answers(events).find(|(_, answer)| !answer.is_success())?;
+    Some(format!("call {call} was not done ({answer})"))
+}
+
+fn not_recovered(events: &[Event]) -> Option<String> {
+    match answers(events).last() {
+        Some((_, answer)) if answer.is_success() => None,
+        Some((call, answer)) => {
+            let tries = answers(events).count();
+            Some(format!(
+                "still not well after {}, call {call} ended with \"{answer}\"",
+                times(tries, "call")
+            ))
+        }
+        None => Some("no call was made".to_owned()),
+    }
+}
+
+fn done(events: &[Event]) -> Option<String> {
+    let (call, answer) = answers(events).find(|(_, answer)| answer.is_success())?;
+    Some(format!("call {call} is said to be done ({answer})"))
+}
+
+fn unclear(events: &[Event]) -> Option<String> {
+    let (call, answer) =
+        answers(events).find(|(_, answer)| !answer.is_success() && !answer.is_clear_failure())?;
+    Some(format!("call {call} has no clear error ({answer})"))
+}
+
+fn too_often(events: &[Event], operation: Operation, most: usize) -> Option<String> {
+    let count = asked(events, operation).count();
+    let calls = answers(events).count();
+    (count > most).then(|| {
+        format!(
+            "{} for {}, where {} is the most",
+            times(count, noun(operation)),
+            times(calls, "call"),
+            most
+        )
+    })
+}
+
+fn too_seldom(events: &[Event], operation: Operation, least: usize) -> Option<String> {
+    let count = asked(events, operation).count();
+    (count < least).then(|| {
+        format!(
+            "{}, where {least} or more are due",
+            times(count, noun(operation))
+        )
+    })
+}
+
+fn refused_for(events: &[Event], reason: Reason) -> Option<String> {
+    let refused: Vec<_> = requests(events)
+        .filter(|request| request.refusal == Some(reason))
+        .collect();
+    let first = refused.first()?;
+    Some(format!(
+        "{} refused ({reason})",
+        times(refused.len(), noun(first.operation)),
+    ))
+}
+
+/// The pairs of a request that met a fault and the next of its operation.
+fn impatient(events: &[Event], operation: Operation, span: Duration) -> Option<String> {
+    let all: Vec<_> = asked(events, operation).collect();
+    let throttled = all.iter().position(|it| it.status == 429)?;
+    let (first, next) = (all.get(throttled)?, all.get(throttled + 1)?);
+    let waited = next.at.since(first.at);
+    (waited + SLACK < span).then(|| {
+        format!(
+            "{} again {} after a 429 with Retry-After: {}",
+            noun(operation),
+            seconds(waited),
+            span.as_secs()
+        )
+    })
+}
+
+fn hurried(events: &[Event], operation: Operation) -> Option<String> {
+    let all: Vec<_> = asked(events, operation).collect();
+    let hasty = |three: &[&Recorded]| match three {
+        [first, .., last] => last.at.since(first.at) < HURRY,
+        _ => false,
+    };
+    let three = all.windows(3).find(|three| hasty(three))?;
+    let within = three.last()?.at.since(three.first()?.at);
+    Some(format!("3 {}s within {}", noun(operation), seconds(within)))
+}
+
+fn used_twice(events: &[Event]) -> Option<String> {
+    let mut all = requests(events).filter(|it| it.operation != Operation::Guard);
+    all.find(|it| it.operation == Operation::Refresh && it.faults.contains(&"lost_reply"))?;
+    let next = all.next()?;
+    (next.operation == Operation::Refresh)
+        .then(|| "the refresh token of the lost reply was sent again".to_owned())
+}
+
+/// The word for a request of this operation.
+pub(super) fn noun(operation: Operation) -> &'static str {
+    match operation {
+        Operation::Login => "login",
+        Operation::Refresh => "refresh",
+        Operation::Logout => "logout",
+        Operation::Guard => "guarded request",
+    }
+}
+
+fn times(count: usize, noun: &str) -> String {
+    match (count, noun) {
+        (1, _) => format!("1 {noun}"),
+        (_, "refresh") => format!("{count} refreshes"),
+        _ => format!("{count} {noun}s"),
+    }
+}
+
+fn seconds(span: Duration) -> String {
+    format!("{:.2} s", span.as_secs_f64())
+}

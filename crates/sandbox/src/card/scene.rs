@@ -1,0 +1,219 @@
+//! One step on the stage: a vendor, a client, and what the card does to them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign_domain::Operation;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::step::{Act, Leap, Need, SHORT, Stage, Step};
+use super::{Answer, Client, Event, Evidence, Plan, Played, Situation};
+use crate::{Recorded, Sandbox, Setup};
+
+/// Past an end, for the whole seconds in which tokens tell theirs.
+const PAST: Duration = Duration::from_secs(2);
+
+/// Longer than a vendor takes a refresh that comes again for one whose reply was
+/// lost.
+const GRACE: Duration = Duration::from_secs(70);
+
+/// How long a client is given to ask for what is to go wrong.
+const STALL: Duration = Duration::from_secs(9);
+
+/// So many calls until one is done.
+const TRIES: u32 = 10;
+
+const STEADY: Duration = Duration::from_millis(250);
+
+/// The vendor of a step.
+pub(super) fn vendor(plan: &Plan, step: &Step) -> Setup {
+    let setup = Sandbox::speaking(plan.dialect.clone());
+    match step.stage {
+        Stage::ShortLived => setup.access(SHORT),
+        Stage::Usual | Stage::WrongSecret => setup,
+    }
+}
+
+/// What its client is told.
+pub(super) fn situation(plan: &Plan, step: &Step, sandbox: &Sandbox) -> Situation {
+    let secret = sandbox.secret().expose();
+    Situation {
+        url: sandbox.url().to_owned(),
+        login: sandbox.login().to_owned(),
+        secret: match step.stage {
+            Stage::WrongSecret => another(secret),
+            Stage::Usual | Stage::ShortLived => secret.to_owned(),
+        },
+        dialect: plan.terms.dialect.clone(),
+        variant: plan.terms.variant.clone(),
+    }
+}
+
+/// A secret of the same form that is not this one.
+fn another(secret: &str) -> String {
+    let mut letters: Vec<_> = secret.chars().collect();
+    if let Some(last) = letters.last_mut() {
+        *last = if *last == 'A' { 'B' } else { 'A' };
+    }
+    letters.into_iter().collect()
+}
+
+/// A step that is being played.
+pub(super) struct Scene<'a> {
+    plan: &'a Plan,
+    sandbox: Sandbox,
+    client: Arc<dyn Client>,
+    evidence: Evidence,
+    calls: u32,
+    taken: usize,
+    begun: Instant,
+}
+
+impl<'a> Scene<'a> {
+    pub(super) fn new(plan: &'a Plan, sandbox: Sandbox, client: Arc<dyn Client>) -> Self {
+        Self {
+            plan,
+            sandbox,
+            client,
+            evidence: Evidence::default(),
+            calls: 0,
+            taken: 0,
+            begun: Instant::now(),
+        }
+    }
+
+    /// Plays it to its end and judges it.
+    pub(super) async fn play(mut self, step: &'static Step, secret: &str) -> Played {
+        let complete = self.follow(step.script).await;
+        let said = self.client.finish().await;
+        self.take_requests();
+        match complete {
+            Ok(()) => Played::judged(step, self.evidence, &said, secret, self.begun.elapsed()),
+            Err(need) => Played::skipped(step, need),
+        }
+    }
+
+    async fn follow(&mut self, script: &[Act]) -> Result<(), Need> {
+        for act in script {
+            if matches!(act, Act::AtOnce(_)) && !self.client.is_parallel() {
+                return Err(Need::Parallel);
+            }
+            self.act(*act).await;
+        }
+        Ok(())
+    }
+
+    async fn act(&mut self, act: Act) {
+        match act {
+            Act::Calls { times, every } => self.calls(times, every).await,
+            Act::AtOnce(calls) => self.calls_at_once(calls).await,
+            Act::CallUntilFault(operation) => self.call_until_fault(operation).await,
+            Act::CallUntilDone => self.call_until_done().await,
+            Act::Spend { tokens } => self.spend(tokens).await,
+            Act::Advance(leap) => self.advance(leap),
+            Act::Fault(fault, text) => {
+                self.incident(text.to_owned());
+                self.sandbox.fault(fault);
+            }
+            Act::Mend => {
+                self.incident("the vendor is well again".to_owned());
+                self.sandbox.clear_faults();
+            }
+        }
+    }
+
+    async fn calls(&mut self, times: u32, every: Duration) {
+        for _ in 0..times {
+            let begun = Instant::now();
+            self.call().await;
+            tokio::time::sleep_until(begun + every).await;
+        }
+    }
+
+    /// Whether it is done.
+    async fn call(&mut self) -> bool {
+        let (call, path) = self.next_call();
+        let answer = self.client.call(&path).await;
+        self.take_requests();
+        let done = answer.is_success();
+        self.evidence.push(Event::Answer { call, answer });
+        done
+    }
+
+    async fn calls_at_once(&mut self, calls: u32) {
+        let mut waiting = JoinSet::new();
+        for _ in 0..calls {
+            let ((call, path), client) = (self.next_call(), self.client.clone());
+            waiting.spawn(async move { (call, client.call(&path).await) });
+        }
+        while let Some(answered) = waiting.join_next().await {
+            self.take_requests();
+            let broken = || (0, Answer::Ended("the call broke off".to_owned()));
+            let (call, answer) = answered.unwrap_or_else(|_| broken());
+            self.evidence.push(Event::Answer { call, answer });
+        }
+    }
+
+    async fn call_until_fault(&mut self, operation: Operation) {
+        let begun = Instant::now();
+        while begun.elapsed() < STALL && !self.has_struck(operation) {
+            self.calls(1, STEADY).await;
+        }
+    }
+
+    fn has_struck(&self, operation: Operation) -> bool {
+        let requests = self.sandbox.requests();
+        let of_it = |it: &Recorded| it.operation == operation && !it.faults.is_empty();
+        requests.iter().any(of_it)
+    }
+
+    async fn call_until_done(&mut self) {
+        for _ in 0..TRIES {
+            let begun = Instant::now();
+            if self.call().await {
+                return;
+            }
+            tokio::time::sleep_until(begun + STEADY).await;
+        }
+    }
+
+    /// A little more than the tokens may make, so that the next one is needed.
+    async fn spend(&mut self, tokens: u32) {
+        let budget = self.plan.terms.budget.unwrap_or(0);
+        for _ in 0..=budget * tokens {
+            self.call().await;
+        }
+    }
+
+    fn advance(&mut self, leap: Leap) {
+        let preset = self.plan.dialect.preset();
+        let (span, end) = match leap {
+            Leap::PastAccess => (preset.access + PAST, "the access token has ended"),
+            Leap::PastRefresh => (preset.refresh + PAST, "both tokens have ended"),
+            Leap::PastGrace => (GRACE, "the access token has ended"),
+        };
+        let seconds = span.as_secs();
+        self.incident(format!("the vendor's clock goes on by {seconds} s: {end}"));
+        self.sandbox.advance(span);
+    }
+
+    fn incident(&mut self, text: String) {
+        self.take_requests();
+        self.evidence.push(Event::Incident(text));
+    }
+
+    fn next_call(&mut self) -> (u32, String) {
+        self.calls += 1;
+        (self.calls, format!("/card/{}", self.calls))
+    }
+
+    /// Takes what reached the vendor since it was looked at last.
+    fn take_requests(&mut self) {
+        let requests = self.sandbox.requests();
+        for request in requests.iter().skip(self.taken) {
+            self.evidence.push(Event::Request(request.clone()));
+        }
+        self.taken = requests.len();
+    }
+}

@@ -1,0 +1,100 @@
+//! What a step of the story consists of.
+
+use std::time::Duration;
+
+use countersign_domain::Operation;
+
+use super::demand::Demand;
+use crate::Fault;
+
+/// One step of the story. Each is played on a fresh vendor with a client that
+/// was started anew, so that none suffers from what went wrong in another.
+#[derive(Clone, Copy, Debug)]
+pub struct Step {
+    /// The stable name.
+    pub name: &'static str,
+    /// What a client that passes does.
+    pub title: &'static str,
+    /// What the dialect or the client must have for it.
+    pub needs: &'static [Need],
+    /// How the vendor and the client are set up.
+    pub stage: Stage,
+    /// What the card does.
+    pub script: &'static [Act],
+    /// What it demands.
+    pub demands: &'static [Demand],
+}
+
+/// What a step cannot be played without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// The dialect's sessions can be refreshed.
+    Refresh,
+    /// They cannot.
+    NoRefresh,
+    /// A lost refresh is to be followed by a login.
+    LoginAfterLoss,
+    /// An access token makes a limited number of requests.
+    Budget,
+    /// The client said that it makes calls at once.
+    Parallel,
+}
+
+/// How the vendor and the client are set up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// With the lifetimes of the dialect.
+    Usual,
+    /// With access tokens that live for [`SHORT`].
+    ShortLived,
+    /// The client is given a secret that opens nothing.
+    WrongSecret,
+}
+
+/// The life of an access token where the card waits for its end: the client's
+/// clock is the real one.
+pub const SHORT: Duration = Duration::from_secs(5);
+
+/// Something that the card does.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Act {
+    /// Calls, one after another, each so long after the one before began.
+    Calls {
+        /// How many.
+        times: u32,
+        /// How long from one to the next.
+        every: Duration,
+    },
+    /// Calls at once.
+    AtOnce(u32),
+    /// Calls until one of this operation met the fault, for a while at most.
+    CallUntilFault(Operation),
+    /// Calls until one is done, ten at most.
+    CallUntilDone,
+    /// Calls until so many tokens must have made all the requests they may.
+    Spend {
+        /// How many tokens.
+        tokens: u32,
+    },
+    /// The vendor's clock goes on.
+    Advance(Leap),
+    /// The next requests meet this fault; in words that an integrator
+    /// understands.
+    Fault(Fault, &'static str),
+    /// The faults end.
+    Mend,
+}
+
+/// How far the clock goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leap {
+    /// Past the end of the access token.
+    PastAccess,
+    /// Past the end of the refresh token too.
+    PastRefresh,
+    /// Far enough that an old refresh token is no lost reply any more.
+    PastGrace,
+}
+
+/// What a 429 asks the client to wait.
+pub const RETRY_AFTER: Duration = Duration::from_secs(2);

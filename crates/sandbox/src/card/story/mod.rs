@@ -1,0 +1,51 @@
+//! The story as data: for each step what the card does, what it demands, and
+//! why.
+
+mod losses;
+mod refusals;
+mod renewals;
+
+use std::time::Duration;
+
+use super::demand::{Check, Demand};
+use super::evidence::Scope;
+use super::step::{Act, Step};
+
+/// The story, in order.
+pub fn story() -> impl Iterator<Item = &'static Step> {
+    let parts = [renewals::RENEWALS, losses::LOSSES, refusals::REFUSALS];
+    parts.into_iter().flatten()
+}
+
+const QUICK: Duration = Duration::from_millis(50);
+const STEADY: Duration = Duration::from_millis(250);
+
+const fn calls(times: u32, every: Duration) -> Act {
+    Act::Calls { times, every }
+}
+
+const fn whole(check: Check, because: &'static str) -> Demand {
+    Demand {
+        check,
+        scope: Scope::Whole,
+        because,
+    }
+}
+
+const fn after(check: Check, because: &'static str) -> Demand {
+    Demand {
+        check,
+        scope: Scope::After,
+        because,
+    }
+}
+
+const CURE: &str =
+    "a token that the vendor refuses with 401 is to be replaced, and the call made again";
+const LIMITED: &str =
+    "vendors count logins and refreshes, and lock out or throttle who asks too often";
+const LOCKS: &str = "vendors lock an account after a few refused logins; the first refusal is to \
+                     be remembered and told to every caller, and tried again after a growing pause";
+const REFRESHES: &str = "a refresh does it, and logins are limited";
+const REUSE: &str = "the vendor takes a superseded refresh token for a stolen one and ends the \
+                     session; keep the refresh token of the newest reply";

@@ -1,0 +1,126 @@
+//! The card for people.
+
+use std::fmt::{self, Write};
+
+use countersign_domain::Timestamp;
+
+use super::evidence::Event;
+use super::{Card, Played, Tally, Verdict};
+use crate::Recorded;
+
+/// At most so many events stand under a failed step.
+const SHOWN: usize = 16;
+
+/// So many of them are those before the first that is out of the ordinary.
+const BEFORE: usize = 4;
+
+/// At most so many lines of what the client printed.
+const PRINTED: usize = 3;
+
+impl fmt::Display for Card {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "A client of {} on the card\n", self.subject())?;
+        for played in &self.steps {
+            write_step(f, played)?;
+        }
+        let Tally {
+            passed,
+            failed,
+            skipped,
+        } = self.tally();
+        write!(f, "\n{passed} passed, {failed} failed, {skipped} skipped")
+    }
+}
+
+fn write_step(f: &mut fmt::Formatter<'_>, played: &Played) -> fmt::Result {
+    let word = match played.verdict {
+        Verdict::Passed { .. } => "pass",
+        Verdict::Failed { .. } => "FAIL",
+        Verdict::Skipped { .. } => "skip",
+    };
+    writeln!(f, "{word}  {:<20} {}", played.step.name, played.step.title)?;
+    match &played.verdict {
+        Verdict::Passed { notes } => notes
+            .iter()
+            .try_for_each(|it| writeln!(f, "        note: {it}")),
+        Verdict::Skipped { why } => writeln!(f, "        {why}"),
+        Verdict::Failed { reasons } => {
+            reasons
+                .iter()
+                .try_for_each(|it| writeln!(f, "      - {it}"))?;
+            excerpt(played).try_for_each(|it| writeln!(f, "        {it}"))
+        }
+    }
+}
+
+/// What was seen in a step, one line each, and then what the client printed
+/// beside its answers.
+pub(super) fn lines(played: &Played) -> Vec<String> {
+    let said = played.said.iter().map(|it| printed(it));
+    seen(played).chain(said).collect()
+}
+
+/// The part of it that shows what went wrong.
+fn excerpt(played: &Played) -> impl Iterator<Item = String> {
+    let events = played.evidence.events();
+    let odd = events.iter().position(is_odd);
+    let incident = || {
+        events
+            .iter()
+            .position(|it| matches!(it, Event::Incident(_)))
+    };
+    let from = odd.or_else(incident).unwrap_or(0).saturating_sub(BEFORE);
+    let after = events.len().saturating_sub(from + SHOWN);
+    let said = played.said.len().saturating_sub(PRINTED);
+    let said = played.said.iter().skip(said).map(|it| printed(it));
+    more(from, "before")
+        .into_iter()
+        .chain(seen(played).skip(from).take(SHOWN))
+        .chain(more(after, "after"))
+        .chain(said)
+}
+
+fn more(count: usize, place: &str) -> Option<String> {
+    (count > 0).then(|| format!("… {count} more {place}"))
+}
+
+fn is_odd(event: &Event) -> bool {
+    match event {
+        Event::Request(request) => request.refusal.is_some() || !request.faults.is_empty(),
+        Event::Answer { answer, .. } => !answer.is_success(),
+        Event::Incident(_) => false,
+    }
+}
+
+fn printed(line: &str) -> String {
+    format!("it printed: {line}")
+}
+
+fn seen(played: &Played) -> impl Iterator<Item = String> {
+    let begun = played.evidence.begun().unwrap_or_default();
+    let events = played.evidence.events().iter();
+    events.map(move |event| line(event, begun))
+}
+
+fn line(event: &Event, begun: Timestamp) -> String {
+    match event {
+        Event::Request(request) => request_line(request, begun),
+        Event::Answer { call, answer } => format!("call {call}: {answer}"),
+        Event::Incident(text) => format!("-- {text}"),
+    }
+}
+
+fn request_line(request: &Recorded, begun: Timestamp) -> String {
+    let at = request.at.since(begun).as_secs_f64();
+    let name = request.operation.name();
+    let mut line = format!("+{at:.3} s {name:<8} {}", request.status);
+    let refusal = request.refusal.map(|reason| reason.code());
+    for word in refusal.into_iter().chain(request.change) {
+        // Writing to a string cannot fail.
+        let _ = write!(line, " {word}");
+    }
+    if !request.faults.is_empty() {
+        let _ = write!(line, " (fault: {})", request.faults.join(", "));
+    }
+    line
+}

@@ -1,0 +1,141 @@
+//! The judgement of a step.
+
+use countersign_domain::Operation;
+
+use super::evidence::{Evidence, Scope, answers, asked};
+use super::step::{Need, Step};
+
+/// What the dialect and its variant have, as far as the card asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// The dialect's name.
+    pub dialect: String,
+    /// The variant's name.
+    pub variant: String,
+    /// Whether sessions can be refreshed.
+    pub refreshes: bool,
+    /// Whether a lost refresh is to be followed by a login.
+    pub login_after_loss: bool,
+    /// How many requests an access token makes.
+    pub budget: Option<u32>,
+}
+
+/// What became of a step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// All demands are satisfied.
+    Passed {
+        /// What is worth knowing all the same.
+        notes: Vec<String>,
+    },
+    /// Some are not.
+    Failed {
+        /// Why, one text for each.
+        reasons: Vec<String>,
+    },
+    /// The step could not be played.
+    Skipped {
+        /// Why.
+        why: String,
+    },
+}
+
+impl Verdict {
+    /// The word for it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Passed { .. } => "pass",
+            Self::Failed { .. } => "fail",
+            Self::Skipped { .. } => "skipped",
+        }
+    }
+
+    /// Why it failed or was skipped.
+    pub fn reasons(&self) -> &[String] {
+        match self {
+            Self::Passed { .. } => &[],
+            Self::Failed { reasons } => reasons,
+            Self::Skipped { why } => std::slice::from_ref(why),
+        }
+    }
+
+    /// What is worth knowing of a step that passed.
+    pub fn notes(&self) -> &[String] {
+        match self {
+            Self::Passed { notes } => notes,
+            Self::Failed { .. } | Self::Skipped { .. } => &[],
+        }
+    }
+}
+
+impl Verdict {
+    fn of(reasons: Vec<String>, evidence: &Evidence) -> Self {
+        if reasons.is_empty() {
+            let notes = restless(evidence).into_iter().collect();
+            return Self::Passed { notes };
+        }
+        Self::Failed { reasons }
+    }
+
+    /// The same, with one more reason against it.
+    pub(super) fn and(self, reason: String) -> Self {
+        let mut reasons = match self {
+            Self::Failed { reasons } => reasons,
+            Self::Passed { .. } | Self::Skipped { .. } => Vec::new(),
+        };
+        reasons.push(reason);
+        Self::Failed { reasons }
+    }
+
+    pub(super) fn skipped_for(need: Need) -> Self {
+        let why = match need {
+            Need::Refresh => "sessions of this dialect cannot be refreshed",
+            Need::NoRefresh => "sessions of this dialect can be refreshed",
+            Need::LoginAfterLoss => "this dialect lets a refresh be sent again",
+            Need::Budget => "an access token of this dialect makes any number of calls",
+            Need::Parallel => {
+                "the client did not say that it makes calls at once (\"can parallel\")"
+            }
+        };
+        Self::Skipped {
+            why: why.to_owned(),
+        }
+    }
+}
+
+impl Terms {
+    /// Whether the step has a meaning here: a story with refreshes leaves out
+    /// the steps that stand for those without.
+    pub(super) fn concern(&self, step: &Step) -> bool {
+        step.needs.iter().all(|need| match need {
+            Need::NoRefresh => !self.refreshes,
+            Need::LoginAfterLoss => self.login_after_loss,
+            Need::Refresh => self.refreshes,
+            Need::Budget | Need::Parallel => true,
+        })
+    }
+
+    /// What the step needs and this dialect does not have.
+    pub(super) fn lacks(&self, step: &Step) -> Option<Need> {
+        let unlimited = step.needs.contains(&Need::Budget) && self.budget.is_none();
+        unlimited.then_some(Need::Budget)
+    }
+}
+
+/// Judges what was seen in a step.
+pub fn judge(step: &Step, evidence: &Evidence) -> Verdict {
+    let missed = step.demands.iter().filter_map(|it| it.misses(evidence));
+    Verdict::of(missed.collect(), evidence)
+}
+
+/// Many renewals are no failure where a life is as short as in the card, and
+/// worth a look.
+fn restless(evidence: &Evidence) -> Option<String> {
+    let events = evidence.within(Scope::Whole);
+    let calls = answers(events).count();
+    let renewals =
+        asked(events, Operation::Refresh).count() + asked(events, Operation::Login).count();
+    (calls > 10 && renewals * 2 > calls).then(|| {
+        format!("it asked for {renewals} tokens for {calls} calls: its margin before the end is longer than the token's life")
+    })
+}

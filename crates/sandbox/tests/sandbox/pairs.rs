@@ -1,0 +1,42 @@
+//! Every fault, alone and with every other one: a client that asks again, and
+//! logs in when it is refused, gets on.
+
+use countersign_domain::Operation;
+use countersign_sandbox::{Fault, Skew, What};
+
+use crate::client::Client;
+use crate::{SECOND, still};
+
+fn faults() -> [Fault; 7] {
+    [
+        Fault::lost_reply(),
+        Fault::status(503),
+        Fault::delay(SECOND / 100),
+        Fault::cut(),
+        Fault::skew(Skew::Ahead(SECOND)),
+        Fault::revoke(What::Account),
+        Fault::forbid(),
+    ]
+}
+
+#[tokio::test]
+async fn after_any_two_faults_in_one_request_the_next_is_served() {
+    for first in faults() {
+        for second in faults() {
+            let sandbox = still("b2binpay").await;
+            let mut client = Client::logged_in(&sandbox).await;
+            sandbox.fault(first.on(Operation::Refresh));
+            sandbox.fault(second.on(Operation::Refresh));
+            client.send(Operation::Refresh).await;
+            let mut expected = vec![first.name(), second.name()];
+            expected.dedup();
+            let last = sandbox.requests().pop().unwrap();
+            assert_eq!(last.faults, expected);
+            sandbox.clear_faults();
+            if client.refresh().await.is_err() {
+                client.login().await.unwrap();
+            }
+            assert_eq!(client.called().await, Ok(200), "{expected:?}");
+        }
+    }
+}
