@@ -230,7 +230,11 @@ pub(crate) fn connection_options(fields: &HeaderMap) -> Vec<String> {
         .collect()
 }
 
-fn is_ours(name: &str) -> bool {
+/// Whether a field is one that proxies speak in: of the way of a request, and what
+/// some frameworks let override its method or path. A client's own is no more than
+/// a claim. It is asked by a name in which every sign that is no letter or digit is
+/// a hyphen.
+pub fn is_ours(name: &str) -> bool {
     OURS_BY_NAME.contains(&name)
         || name.starts_with("x-") && OURS.iter().any(|family| name.starts_with(family))
 }

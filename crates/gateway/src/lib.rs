@@ -40,7 +40,7 @@ pub use api::GuardedApi;
 pub use body::{BoxError, Upload};
 pub use budget::{Answered, Budgets, Lender, Lent, Loan, TokenId, Unlent};
 pub use client_address::{AddressPolicy, AddressSource, TrustedProxies, client_address};
-pub use fields::end_to_end;
+pub use fields::{end_to_end, is_ours as is_of_proxies};
 pub use forward_auth::{Family, ForwardAnswer, ForwardAuth, Original, asked_api};
 pub use gateway::{Client, Gateway};
 pub use overlap::{Claim, Overlap, overlaps};

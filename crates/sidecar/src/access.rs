@@ -1,0 +1,173 @@
+//! Which requests go to the vendor.
+//!
+//! The path is judged in the form that is forwarded, so one that servers read
+//! differently goes nowhere. The token endpoints of the dialect are closed whatever
+//! is allowed, and in whatever case: a program that logged in or out there would end
+//! the session that the sidecar keeps.
+
+use countersign_client::profile::Allowed;
+use countersign_dialect::Dialect;
+use countersign_gateway::{Access as Kind, JudgedPath, RouteFault, Routes, Rule, Slash};
+use http::Method;
+
+use crate::problem::{Cause, Problem};
+
+/// Which requests go to the vendor.
+pub(crate) struct Access {
+    /// What is allowed; `None` for everything.
+    allowed: Option<Routes>,
+    /// The segments of the token endpoints, in lower case.
+    closed: Vec<Vec<String>>,
+}
+
+/// What is wrong with what a profile allows.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("allow: {}", told(.0))]
+pub struct AllowFault(Vec<RouteFault>);
+
+fn told(faults: &[RouteFault]) -> String {
+    let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
+    faults.join("; ")
+}
+
+impl Access {
+    /// What a profile allows, of the API of a dialect.
+    pub(crate) fn new(allow: &[Allowed], dialect: &Dialect) -> Result<Self, AllowFault> {
+        let rule = |allowed: &Allowed| Rule {
+            methods: allowed.method.iter().cloned().collect(),
+            path: allowed.path.clone(),
+            access: Kind::Public,
+            scopes: vec![],
+        };
+        let mut rules: Vec<Rule> = allow.iter().map(rule).collect();
+        rules.dedup();
+        let routes = || Routes::new(&["/*"], rules, Slash::Exact).map_err(AllowFault);
+        Ok(Self {
+            allowed: (!allow.is_empty()).then(routes).transpose()?,
+            closed: dialect
+                .operations()
+                .map(|operation| folded(operation.path.split('/').skip(1)))
+                .collect(),
+        })
+    }
+
+    /// Refuses what does not go to the vendor.
+    pub(crate) fn admit(&self, method: &Method, path: &str) -> Result<(), Problem> {
+        let judged = JudgedPath::judge(path).map_err(|_| {
+            Problem::new(
+                Cause::AmbiguousPath,
+                "servers read this path differently: write it without empty or dot segments, \
+                 without \\ and ;, and without an encoded slash",
+            )
+        })?;
+        let segments = folded(judged.segments().iter().map(|it| &**it));
+        if self.closed.contains(&segments) {
+            return Err(Problem::new(
+                Cause::TokenEndpoint,
+                "the sidecar keeps the session itself: token endpoints are not called through it",
+            ));
+        }
+        if self
+            .allowed
+            .as_ref()
+            .is_none_or(|it| allows(it, method, &judged))
+        {
+            return Ok(());
+        }
+        Err(Problem::new(
+            Cause::NotAllowed,
+            format!("the profile does not allow {method} {path}"),
+        ))
+    }
+}
+
+fn allows(routes: &Routes, method: &Method, path: &JudgedPath<'_>) -> bool {
+    let found = routes.find(method, path);
+    found.is_some_and(|route| route.access == Kind::Public)
+}
+
+/// In lower case, without the empty one at the end: some servers know no
+/// difference.
+fn folded<'s>(segments: impl Iterator<Item = &'s str>) -> Vec<String> {
+    segments
+        .filter(|it| !it.is_empty())
+        .map(str::to_lowercase)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn access(allow: &[(&str, &str)]) -> Access {
+        let source = Dialect::shipped("b2binpay").unwrap();
+        let dialect = Dialect::compile(source, "b2binpay").unwrap();
+        let allowed = |(method, path): &(&str, &str)| Allowed {
+            method: (*method != "*").then(|| method.parse().unwrap()),
+            path: (*path).to_owned(),
+        };
+        let allow: Vec<_> = allow.iter().map(allowed).collect();
+        Access::new(&allow, &dialect).unwrap()
+    }
+
+    fn refused(access: &Access, method: &str, path: &str) -> &'static str {
+        let refused = access.admit(&method.parse().unwrap(), path).err();
+        refused.map_or("", |problem| problem.code())
+    }
+
+    #[test]
+    fn without_a_list_everything_goes_but_the_token_endpoints() {
+        let access = access(&[]);
+        for path in ["/", "/deposit/", "/token/x", "/a/b%20c"] {
+            assert_eq!(refused(&access, "GET", path), "", "{path}");
+        }
+        for path in [
+            "/token/",
+            "/token",
+            "/TOKEN/",
+            "/%74oken/",
+            "/token/refresh/",
+            "/token/Refresh",
+        ] {
+            for method in ["GET", "POST", "PUT"] {
+                let found = refused(&access, method, path);
+                assert_eq!(found, "token_endpoint", "{method} {path}");
+            }
+        }
+    }
+
+    #[test]
+    fn paths_that_could_be_read_as_another_go_nowhere() {
+        let access = access(&[("GET", "/deposit/*")]);
+        for path in [
+            "/deposit/../payout/",
+            "/deposit/%2e%2e/payout/",
+            "/deposit/%2f../payout",
+            "/deposit//x",
+            "/deposit/;x",
+            "//token/",
+            "/token%2f",
+        ] {
+            assert_eq!(refused(&access, "GET", path), "ambiguous_path", "{path}");
+        }
+    }
+
+    #[test]
+    fn a_list_lets_through_what_is_on_it() {
+        let access = access(&[("GET", "/deposit/*"), ("*", "/wallet/{id}"), ("PUT", "/x")]);
+        for (method, path, expected) in [
+            ("GET", "/deposit", ""),
+            ("GET", "/deposit/1/2", ""),
+            ("HEAD", "/deposit/1", ""),
+            ("GET", "/%64eposit/1", ""),
+            ("POST", "/deposit/1", "not_allowed"),
+            ("DELETE", "/wallet/7", ""),
+            ("GET", "/wallet/7/x", "not_allowed"),
+            ("GET", "/x", "not_allowed"),
+            ("GET", "/Deposit/1", "not_allowed"),
+            ("GET", "/", "not_allowed"),
+        ] {
+            assert_eq!(refused(&access, method, path), expected, "{method} {path}");
+        }
+    }
+}

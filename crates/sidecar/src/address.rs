@@ -1,0 +1,162 @@
+//! Where a sidecar listens: a socket file, or a port of this machine.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use countersign_transport::{Listener, SocketFault, SocketFile};
+use tokio::net::TcpListener;
+
+use crate::Entrance;
+
+/// Where a sidecar listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// A socket file.
+    File(PathBuf),
+    /// A port of a loopback address.
+    Port(SocketAddr),
+}
+
+/// A text is no address of a sidecar.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AddressFault {
+    /// It cannot be read.
+    #[error(
+        "{0:?} is no address: write /path/to.sock, unix:/path/to.sock, 127.0.0.1:9001 or [::1]:9001"
+    )]
+    Unreadable(String),
+    /// Others than this machine reach it.
+    #[error("{0} is reached from other machines: a sidecar listens on 127.0.0.1 or [::1] only")]
+    Open(SocketAddr),
+}
+
+/// Why nobody can listen there.
+#[derive(Debug, thiserror::Error)]
+pub enum BindFault {
+    /// The socket file cannot be had.
+    #[error(transparent)]
+    File(#[from] SocketFault),
+    /// The port cannot be had.
+    #[error("{address} cannot be listened on: {error}")]
+    Port {
+        /// Which one.
+        address: SocketAddr,
+        /// What the system says.
+        error: std::io::Error,
+    },
+}
+
+/// An address that is listened on.
+#[derive(Debug)]
+pub struct Bound {
+    pub(crate) listener: Listener,
+    pub(crate) entrance: Entrance,
+    /// The port may have been given by the system.
+    address: Address,
+}
+
+impl Address {
+    /// Listens there.
+    ///
+    /// # Errors
+    ///
+    /// Somebody else does, or the system refuses.
+    pub async fn bind(&self) -> Result<Bound, BindFault> {
+        match self {
+            Self::File(path) => {
+                let file = SocketFile::bind(path).await?;
+                Ok(Bound {
+                    listener: file.into(),
+                    entrance: Entrance::File,
+                    address: self.clone(),
+                })
+            }
+            Self::Port(address) => {
+                let refused = |error| BindFault::Port {
+                    address: *address,
+                    error,
+                };
+                let tcp = TcpListener::bind(address).await.map_err(refused)?;
+                let address = tcp.local_addr().map_err(refused)?;
+                Ok(Bound {
+                    listener: tcp.into(),
+                    entrance: Entrance::Port(address.port()),
+                    address: Self::Port(address),
+                })
+            }
+        }
+    }
+}
+
+impl Bound {
+    /// Where it is.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+}
+
+impl FromStr for Address {
+    type Err = AddressFault;
+
+    fn from_str(text: &str) -> Result<Self, AddressFault> {
+        let path = text.strip_prefix("unix:");
+        if let Some(path) = path.or_else(|| text.contains('/').then_some(text)) {
+            let is_file = !path.is_empty() && !path.ends_with('/');
+            let file = is_file.then(|| Self::File(PathBuf::from(path)));
+            return file.ok_or_else(|| AddressFault::Unreadable(text.to_owned()));
+        }
+        let local = text.replacen("localhost:", "127.0.0.1:", 1);
+        let address: SocketAddr = local
+            .parse()
+            .map_err(|_| AddressFault::Unreadable(text.to_owned()))?;
+        if !address.ip().is_loopback() {
+            return Err(AddressFault::Open(address));
+        }
+        Ok(Self::Port(address))
+    }
+}
+
+/// As a program names it.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "unix:{}", path.display()),
+            Self::Port(address) => write!(f, "http://{address}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_and_ports_of_this_machine_are_addresses() {
+        for (text, shown) in [
+            ("/run/pay.sock", "unix:/run/pay.sock"),
+            ("unix:/run/pay.sock", "unix:/run/pay.sock"),
+            ("unix:pay.sock", "unix:pay.sock"),
+            ("./pay.sock", "unix:./pay.sock"),
+            ("127.0.0.1:9001", "http://127.0.0.1:9001"),
+            ("127.0.0.7:0", "http://127.0.0.7:0"),
+            ("localhost:9001", "http://127.0.0.1:9001"),
+            ("[::1]:9001", "http://[::1]:9001"),
+        ] {
+            assert_eq!(text.parse::<Address>().unwrap().to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn what_others_reach_and_what_is_no_address_is_refused() {
+        for open in ["0.0.0.0:1", "10.0.0.1:9001", "[::]:9001", "192.0.2.1:80"] {
+            let refused = open.parse::<Address>();
+            assert!(matches!(refused, Err(AddressFault::Open(_))), "{open}");
+        }
+        for odd in ["", "unix:", "9001", ":9001", "pay.example:9001", "/run/"] {
+            let refused = odd.parse::<Address>();
+            assert!(matches!(refused, Err(AddressFault::Unreadable(_))), "{odd}");
+        }
+    }
+}

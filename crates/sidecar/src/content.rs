@@ -1,0 +1,73 @@
+//! The body of a request: kept, so that it can be sent twice, or passed on as it
+//! comes.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use countersign_dialect::StaticKeyPlace;
+use countersign_gateway::{Relay, Upload};
+use countersign_transport::RequestBody;
+use http_body::Body;
+use http_body_util::BodyExt;
+use tokio::time::{Instant, timeout_at};
+
+use crate::problem::{Cause, Problem};
+
+/// The longest body that is kept.
+pub(crate) const LONGEST: usize = 64 * 1024;
+
+/// How long a body is waited for. One that takes longer is passed on as it comes:
+/// its other end may wait for an answer to its beginning.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The body of a request.
+pub(crate) enum Content {
+    /// All of it.
+    Whole(Bytes),
+    /// What is still to come, and cannot be sent twice.
+    Passing(Upload),
+}
+
+impl Content {
+    pub(crate) async fn read(mut body: RequestBody, relay: &Relay) -> Result<Self, Problem> {
+        if body.is_end_stream() {
+            return Ok(Self::Whole(Bytes::new()));
+        }
+        if body.size_hint().lower() > LONGEST as u64 {
+            return Ok(Self::Passing(relay.streaming(body)));
+        }
+        let (mut read, deadline) = (BytesMut::new(), Instant::now() + PATIENCE);
+        while read.len() <= LONGEST {
+            let Ok(frame) = timeout_at(deadline, body.frame()).await else {
+                break;
+            };
+            match frame.transpose().map_err(cut_off)? {
+                Some(frame) => read.extend_from_slice(&frame.into_data().unwrap_or_default()),
+                None => return Ok(Self::Whole(read.freeze())),
+            }
+        }
+        Ok(Self::Passing(relay.streaming(body).after(read.freeze())))
+    }
+
+    /// Without a static key, as far as it can be read.
+    pub(crate) fn without_key(self, place: Option<&StaticKeyPlace>) -> Self {
+        match (self, place) {
+            (Self::Whole(body), Some(place)) => {
+                Self::Whole(place.strip_body(&body).unwrap_or(body))
+            }
+            (content, _) => content,
+        }
+    }
+
+    /// The body to send, and to send again if it could be kept.
+    pub(crate) fn into_upload(self) -> (Upload, Option<Bytes>) {
+        match self {
+            Self::Whole(body) => (Upload::whole(body.clone()), Some(body)),
+            Self::Passing(upload) => (upload, None),
+        }
+    }
+}
+
+fn cut_off(error: impl std::fmt::Display) -> Problem {
+    Problem::new(Cause::CutOff, error.to_string())
+}

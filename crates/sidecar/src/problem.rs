@@ -1,0 +1,247 @@
+//! What the sidecar answers where the vendor does not: one table from the cause to
+//! a problem document (RFC 9457).
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use countersign_client::{Clock, Error, ErrorKind, SystemClock};
+use countersign_domain::Reason;
+use countersign_gateway::{Broken, Denied};
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use serde_json::json;
+
+/// Tells an answer of the sidecar from one of the vendor: it carries the code of
+/// the cause, and no answer of the vendor has it.
+pub const SIDECAR: HeaderName = HeaderName::from_static("x-countersign-sidecar");
+
+/// Why the vendor's answer cannot be had.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    cause: Cause,
+    detail: String,
+    retry_after: Option<Duration>,
+}
+
+/// What is the matter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// The request is for another host than this one.
+    ForeignHost,
+    /// It comes from a page in a browser.
+    Browser,
+    /// The key of the sidecar is missing or wrong.
+    Key,
+    /// Servers would read its path differently.
+    AmbiguousPath,
+    /// The profile does not allow it.
+    NotAllowed,
+    /// It would act on the session that the sidecar keeps.
+    TokenEndpoint,
+    /// The program broke off.
+    CutOff,
+    /// As many tunnels are open as may be.
+    Crowded,
+    /// There is no token, and will be none soon.
+    NoToken,
+    /// There is no token now.
+    NoTokenNow,
+    /// The vendor's answer to a login or refresh is a refusal, or none.
+    Refused,
+    /// The vendor cannot be reached, or what comes is no answer.
+    Unreachable,
+    /// It was not reached lately, so it was not asked.
+    Down,
+    /// It took too long.
+    Slow,
+}
+
+impl Cause {
+    /// The status, the code, and what goes before the detail.
+    fn spelled(self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Self::ForeignHost => (StatusCode::FORBIDDEN, "foreign_host", ""),
+            Self::Browser => (StatusCode::FORBIDDEN, "browser", ""),
+            Self::Key => (StatusCode::FORBIDDEN, "key", ""),
+            Self::AmbiguousPath => (StatusCode::BAD_REQUEST, "ambiguous_path", ""),
+            Self::NotAllowed => (StatusCode::FORBIDDEN, "not_allowed", ""),
+            Self::TokenEndpoint => (StatusCode::FORBIDDEN, "token_endpoint", ""),
+            Self::CutOff => (
+                StatusCode::BAD_REQUEST,
+                "cut_off",
+                "the request broke off: ",
+            ),
+            Self::Crowded => (StatusCode::SERVICE_UNAVAILABLE, "crowded", ""),
+            Self::NoToken => (
+                StatusCode::BAD_GATEWAY,
+                "no_token",
+                "there is no access token: ",
+            ),
+            Self::NoTokenNow => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "no_token_now",
+                "there is no access token at the moment: ",
+            ),
+            Self::Refused => (
+                StatusCode::BAD_GATEWAY,
+                "refused",
+                "the vendor gives no access token: ",
+            ),
+            Self::Unreachable => (
+                StatusCode::BAD_GATEWAY,
+                "unreachable",
+                "there is no answer of the vendor: ",
+            ),
+            Self::Down => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "down",
+                "the vendor could not be reached lately: ",
+            ),
+            Self::Slow => (
+                StatusCode::GATEWAY_TIMEOUT,
+                "slow",
+                "the vendor takes too long: ",
+            ),
+        }
+    }
+}
+
+impl Problem {
+    pub(crate) fn new(cause: Cause, detail: impl Into<String>) -> Self {
+        Self {
+            cause,
+            detail: detail.into(),
+            retry_after: None,
+        }
+    }
+
+    /// The code of the cause.
+    pub(crate) fn code(&self) -> &'static str {
+        self.cause.spelled().1
+    }
+
+    /// What the program is told.
+    pub(crate) fn told(&self) -> String {
+        format!("{}{}", self.cause.spelled().2, self.detail)
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        self.cause.spelled().0
+    }
+
+    pub(crate) fn response(&self) -> Response<Bytes> {
+        let (status, code, _) = self.cause.spelled();
+        let document = json!({
+            "type": "about:blank",
+            "title": status.canonical_reason().unwrap_or_default(),
+            "status": status.as_u16(),
+            "detail": self.told(),
+            "code": code,
+        });
+        let mut response = Response::new(Bytes::from(document.to_string()));
+        *response.status_mut() = status;
+        let fields = response.headers_mut();
+        let media = HeaderValue::from_static("application/problem+json");
+        fields.insert(header::CONTENT_TYPE, media);
+        fields.insert(SIDECAR, HeaderValue::from_static(code));
+        if let Some(wait) = self.retry_after {
+            let seconds = wait.as_millis().div_ceil(1000).max(1);
+            let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
+            fields.insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        let cause = match error.kind {
+            ErrorKind::Refused { .. } | ErrorKind::Unintelligible => Cause::Refused,
+            _ if error.is_transient() => Cause::NoTokenNow,
+            ErrorKind::LoggedOut => Cause::NoTokenNow,
+            _ => Cause::NoToken,
+        };
+        let now = SystemClock.now();
+        let wait = error.retry_at.map(|at| at.since(now));
+        let soon = (cause == Cause::NoTokenNow).then_some(Duration::from_secs(1));
+        Self {
+            retry_after: wait.filter(|_| cause == Cause::NoTokenNow).or(soon),
+            ..Self::new(cause, error.message.to_string())
+        }
+    }
+}
+
+impl From<Denied> for Problem {
+    fn from(denied: Denied) -> Self {
+        let cause = match denied.reason {
+            Reason::UpstreamDown => Cause::Down,
+            Reason::UpstreamTimeout => Cause::Slow,
+            Reason::RequestCutOff => Cause::CutOff,
+            Reason::RequestsThrottled => Cause::Crowded,
+            _ => Cause::Unreachable,
+        };
+        let detail = denied.detail.unwrap_or_else(|| denied.reason.to_string());
+        Self {
+            retry_after: denied.retry_after,
+            ..Self::new(cause, detail)
+        }
+    }
+}
+
+impl From<Broken> for Problem {
+    fn from(broken: Broken) -> Self {
+        Self::new(Cause::Unreachable, broken.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use countersign_domain::{Operation, Refusal};
+
+    use super::*;
+
+    fn answered(problem: impl Into<Problem>) -> (u16, String, Option<String>) {
+        let response = problem.into().response();
+        let field = |name| {
+            let value = response.headers().get(name);
+            value.map(|it: &HeaderValue| it.to_str().unwrap().to_owned())
+        };
+        (
+            response.status().as_u16(),
+            field(SIDECAR).unwrap(),
+            field(header::RETRY_AFTER),
+        )
+    }
+
+    #[test]
+    fn only_what_passes_by_itself_says_when_to_come_again() {
+        let later = SystemClock.now() + Duration::from_millis(2_500);
+        let refused = ErrorKind::Refused {
+            operation: Operation::Login,
+            refusal: Refusal::BadLogin,
+        };
+        for (kind, expected) in [
+            (ErrorKind::Throttled, (503, "no_token_now", Some("3"))),
+            (ErrorKind::Unavailable, (503, "no_token_now", Some("3"))),
+            (refused, (502, "refused", None)),
+            (ErrorKind::Unintelligible, (502, "refused", None)),
+            (ErrorKind::Secret, (502, "no_token", None)),
+            (ErrorKind::Store, (502, "no_token", None)),
+        ] {
+            let (status, code, after) = answered(Error::new(kind, "why").until(later));
+            assert_eq!((status, &*code, after.as_deref()), expected, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn the_vendors_absence_is_told_apart() {
+        for (reason, status, code) in [
+            (Reason::UpstreamDown, 503, "down"),
+            (Reason::UpstreamTimeout, 504, "slow"),
+            (Reason::UpstreamFailed, 502, "unreachable"),
+            (Reason::RequestCutOff, 400, "cut_off"),
+        ] {
+            let (found, named, _) = answered(Denied::from(reason));
+            assert_eq!((found, &*named), (status, code));
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! Serves a sidecar where it listens.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use countersign_transport::{Limits, Served};
+
+use crate::{Bound, Sidecar};
+
+/// Serves until `shutdown`, then lets running requests finish. Each request is
+/// answered by the sidecar that is current when it comes: another may be put in its
+/// place.
+pub async fn serve(
+    bound: Bound,
+    sidecar: Arc<ArcSwap<Sidecar>>,
+    limits: Limits,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Served {
+    let entrance = bound.entrance;
+    let answer = move |request, _| {
+        let sidecar = sidecar.load_full();
+        async move { sidecar.answer(request, entrance).await }
+    };
+    // Programs on this machine speak HTTP/1.1.
+    let listener = bound.listener.without_http2();
+    countersign_transport::serve(listener, limits, answer, shutdown).await
+}

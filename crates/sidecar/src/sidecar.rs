@@ -1,0 +1,295 @@
+//! One profile's sidecar: what happens to a request.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use countersign_client::profile::Allowed;
+use countersign_client::{AccessToken, Credential, Error, Expiry, TokenSource};
+use countersign_dialect::{Dialect, Secret};
+use countersign_domain::ApiName;
+use countersign_gateway::{
+    AnswerBody, Relay, Switch, Upload, UpstreamFault, UpstreamSettings, end_to_end, is_of_proxies,
+};
+use countersign_transport::Request as Inbound;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header, request};
+use http_body_util::{Either, Full};
+use serde_json::json;
+
+use crate::access::{Access, AllowFault};
+use crate::content::{Content, LONGEST};
+use crate::guards::{self, Entrance};
+use crate::problem::{Cause, Problem, SIDECAR};
+
+/// The path at which a sidecar tells whether it is ready. It is never forwarded.
+pub const READY: &str = "/.well-known/countersign/ready";
+
+/// How long somebody who asks whether a sidecar is ready waits for a token.
+const READY_WITHIN: Duration = Duration::from_secs(2);
+
+/// The body of an answer: the sidecar's own, or the vendor's.
+pub type SidecarBody = Either<Full<Bytes>, AnswerBody>;
+
+/// What a sidecar is made of.
+pub struct Setup {
+    /// What it is called.
+    pub name: ApiName,
+    /// What gives its tokens.
+    pub source: TokenSource,
+    /// What the vendor speaks.
+    pub dialect: Arc<Dialect>,
+    /// Where the vendor is.
+    pub upstream: UpstreamSettings,
+    /// What may be called; everything if it is empty.
+    pub allow: Vec<Allowed>,
+    /// What programs must send in [`KEY`](crate::KEY).
+    pub key: Option<Secret>,
+}
+
+/// Why there can be no such sidecar.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupFault {
+    /// What is to be allowed.
+    #[error(transparent)]
+    Allow(#[from] AllowFault),
+    /// How the vendor is to be reached.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamFault),
+}
+
+/// Answers requests as the vendor does, with tokens of its own.
+pub struct Sidecar {
+    name: ApiName,
+    source: TokenSource,
+    dialect: Arc<Dialect>,
+    relay: Relay,
+    access: Access,
+    key: Option<Secret>,
+    /// Fields that could carry a credential, in lower case and with hyphens.
+    secret_fields: Vec<String>,
+    /// How many requests were carried: it names them in the log.
+    carried: AtomicU64,
+}
+
+impl Sidecar {
+    /// To be made within a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// What is allowed is none of paths, or the vendor's URL cannot be used.
+    pub fn new(setup: Setup) -> Result<Self, SetupFault> {
+        let presented = setup.dialect.presentation_headers();
+        let names = presented.iter().map(|name| hyphened(name.as_str()));
+        Ok(Self {
+            access: Access::new(&setup.allow, &setup.dialect)?,
+            relay: Relay::new(&setup.name, setup.upstream)?,
+            secret_fields: names.chain([header::AUTHORIZATION.to_string()]).collect(),
+            name: setup.name,
+            source: setup.source,
+            dialect: setup.dialect,
+            key: setup.key,
+            carried: AtomicU64::new(0),
+        })
+    }
+
+    /// What gives its tokens.
+    pub fn source(&self) -> &TokenSource {
+        &self.source
+    }
+
+    /// Whether a token is at hand, or can be had within two seconds. Of a budget
+    /// nothing is spent while one is at hand.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none.
+    pub async fn ready(&self) -> Result<(), Error> {
+        let standing = self.source.standing().await?;
+        if standing.left().is_some_and(|left| !left.is_zero()) {
+            return Ok(());
+        }
+        let token = tokio::time::timeout(READY_WITHIN, self.source.token()).await;
+        let late = |_| {
+            Error::new(
+                countersign_client::ErrorKind::Unavailable,
+                format!("{}: there is no token yet", self.name),
+            )
+        };
+        token.map_err(late)?.map(drop)
+    }
+
+    /// Answers a request that came in there.
+    pub async fn answer(&self, request: Inbound, entrance: Entrance) -> Response<SidecarBody> {
+        if request.uri().path() == READY {
+            return self.tell_ready(&request, entrance).await;
+        }
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        match self.carry(request, entrance).await {
+            Ok(response) => response.map(Either::Right),
+            Err(problem) => {
+                let (profile, code, detail) = (self.name.as_str(), problem.code(), problem.told());
+                if problem.status().is_server_error() {
+                    tracing::warn!(profile, code, %method, path, "{detail}");
+                } else {
+                    tracing::info!(profile, code, %method, path, "{detail}");
+                }
+                ours(&problem)
+            }
+        }
+    }
+
+    async fn tell_ready(&self, request: &Inbound, entrance: Entrance) -> Response<SidecarBody> {
+        if let Err(problem) = guards::admit(request.headers(), entrance, None) {
+            return ours(&problem);
+        }
+        let (status, document) = match self.ready().await {
+            Ok(()) => (StatusCode::OK, json!({ "status": "ready" })),
+            Err(error) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                json!({ "status": "not ready", "reason": &*error.message }),
+            ),
+        };
+        let mut response = Response::new(Either::Left(Full::from(document.to_string())));
+        *response.status_mut() = status;
+        let media = HeaderValue::from_static("application/json");
+        response.headers_mut().insert(header::CONTENT_TYPE, media);
+        response
+    }
+
+    async fn carry(
+        &self,
+        mut request: Inbound,
+        entrance: Entrance,
+    ) -> Result<Response<AnswerBody>, Problem> {
+        guards::admit(request.headers(), entrance, self.key.as_ref())?;
+        self.access.admit(request.method(), request.uri().path())?;
+        let switch = self.relay.switch(&mut request)?;
+        let (parts, body) = request.into_parts();
+        let content = Content::read(body, &self.relay).await?;
+        let content = content.without_key(self.dialect.static_key());
+        let number = self.carried.fetch_add(1, Ordering::Relaxed);
+        let mut way = Way {
+            sidecar: self,
+            parts,
+            switch,
+            id: number.to_string(),
+        };
+        let mut answer = way.there_and_back(content).await?;
+        answer.headers_mut().remove(SIDECAR);
+        Ok(answer)
+    }
+}
+
+/// One request's way to the vendor, which it may take twice.
+struct Way<'a> {
+    sidecar: &'a Sidecar,
+    parts: request::Parts,
+    switch: Option<Switch>,
+    id: String,
+}
+
+impl Way<'_> {
+    async fn there_and_back(&mut self, content: Content) -> Result<Response<AnswerBody>, Problem> {
+        let source = &self.sidecar.source;
+        let credential = source.credential().await?;
+        let (upload, kept) = content.into_upload();
+        let mut answer = self.send(&credential, upload).await?;
+        let Credential::Token(token) = credential else {
+            return Ok(answer);
+        };
+        if !self.was_refused(&mut answer).await? {
+            return Ok(answer);
+        }
+        source.refused(&token);
+        let Some(body) = kept else {
+            return Ok(answer);
+        };
+        drop(answer);
+        let fresh = Credential::Token(source.token().await?);
+        self.send(&fresh, Upload::whole(body)).await
+    }
+
+    async fn send(
+        &mut self,
+        credential: &Credential,
+        body: Upload,
+    ) -> Result<Response<AnswerBody>, Problem> {
+        let request = self.outward(credential, body)?;
+        let relay = &self.sidecar.relay;
+        Ok(relay.send(request, &mut self.switch, &self.id).await?)
+    }
+
+    /// Whether the vendor did not take the token. Its body is looked at only where
+    /// the status does not tell.
+    async fn was_refused(&self, answer: &mut Response<AnswerBody>) -> Result<bool, Problem> {
+        let source = &self.sidecar.source;
+        match source.judge(answer.status()) {
+            Expiry::No => return Ok(false),
+            Expiry::Yes => return Ok(true),
+            Expiry::Unclear => {}
+        }
+        let Some(body) = answer.body_mut().peek(LONGEST).await? else {
+            return Ok(false);
+        };
+        let mut whole = Response::new(body);
+        *whole.status_mut() = answer.status();
+        *whole.headers_mut() = answer.headers().clone();
+        Ok(source.is_expired(&whole))
+    }
+
+    /// The request as the vendor gets it.
+    fn outward(&self, credential: &Credential, body: Upload) -> Result<Request<Upload>, Problem> {
+        let uri = &self.parts.uri;
+        let query = self.query(uri.query(), credential)?;
+        let target = self.sidecar.relay.target(uri.path(), query.as_deref());
+        let mut request = Request::new(body);
+        // A path that was judged fits into a URI, so this cannot happen.
+        *request.uri_mut() =
+            target.map_err(|error| Problem::new(Cause::AmbiguousPath, error.to_string()))?;
+        *request.method_mut() = self.parts.method.clone();
+        *request.headers_mut() = self.fields(credential);
+        Ok(request)
+    }
+
+    /// The query without any static key but ours.
+    fn query(
+        &self,
+        query: Option<&str>,
+        credential: &Credential,
+    ) -> Result<Option<String>, Problem> {
+        let place = self.sidecar.dialect.static_key();
+        let Credential::StaticKey(key) = credential else {
+            let stripped = query.map(|it| match place {
+                Some(place) => place.strip_query(it).into_owned(),
+                None => it.to_owned(),
+            });
+            return Ok(stripped);
+        };
+        let put = place.and_then(|place| place.put_into_query(query, key));
+        let why = "the dialect has no place for its static key in a query";
+        put.map(Some)
+            .ok_or_else(|| Problem::new(Cause::NoToken, why))
+    }
+
+    fn fields(&self, credential: &Credential) -> HeaderMap {
+        let secret = &self.sidecar.secret_fields;
+        let mut fields = end_to_end(&self.parts.headers, |name| {
+            name != "host" && !is_of_proxies(name) && !secret.iter().any(|it| it == name)
+        });
+        fields.insert(header::HOST, self.sidecar.relay.host().clone());
+        if let Credential::Token(token) = credential {
+            AccessToken::present(token, &mut fields);
+        }
+        fields
+    }
+}
+
+/// The name with every sign that is no letter or digit as a hyphen.
+fn hyphened(name: &str) -> String {
+    name.replace(|c: char| !c.is_ascii_alphanumeric(), "-")
+}
+
+fn ours(problem: &Problem) -> Response<SidecarBody> {
+    problem.response().map(|body| Either::Left(Full::new(body)))
+}
