@@ -1,5 +1,6 @@
 //! The store of a profile.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::{Keeping, KeyPlace, Profile};
@@ -14,19 +15,23 @@ impl Profile {
             Keeping::File { path, key } => {
                 let owner = [&self.name, &self.url.to_string(), &self.login];
                 let owner = owner.map(String::as_str);
-                Ok(Arc::new(FileStore::open(path, key.key()?, &owner)))
+                Ok(Arc::new(FileStore::open(
+                    path,
+                    key.key(path.parent().unwrap_or(Path::new(".")))?,
+                    &owner,
+                )))
             }
         }
     }
 }
 
 impl KeyPlace {
-    fn key(&self) -> Result<SealKey, StoreError> {
+    fn key(&self, directory: &Path) -> Result<SealKey, StoreError> {
         match self {
             Self::Own(path) => SealKey::own(path),
             Self::File(path) => SealKey::from_file(path),
             Self::Env(variable) => SealKey::from_environment(variable),
-            Self::Keyring => SealKey::from_keyring(),
+            Self::Keyring => SealKey::from_keyring(directory),
         }
     }
 }

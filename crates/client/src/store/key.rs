@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::rand;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -92,14 +93,21 @@ fn decode_base64(text: &str, into: &mut [u8; KEY_LEN]) -> Option<()> {
 }
 
 fn make(path: &Path) -> io::Result<()> {
-    let mut bytes = Zeroizing::new([0; KEY_LEN]);
-    rand::fill(&mut *bytes).map_err(|_| io::Error::other("no random bytes"))?;
-    let mut text = Zeroizing::new(hex::encode(bytes.as_slice()));
-    text.push('\n');
+    let text = random_text().map_err(|_| io::Error::other("no random bytes"))?;
     let around = disk::make_directory(disk::directory(path))?;
     let mut draft = Draft::of(path, &around)?;
     draft.write(text.as_bytes())?;
     draft.publish(path)
+}
+
+/// A new key as text, with the end of its line.
+pub(super) fn random_text() -> Result<Zeroizing<String>, Unspecified> {
+    let mut bytes = Zeroizing::new([0; KEY_LEN]);
+    rand::fill(&mut *bytes)?;
+    Ok(Zeroizing::new(format!(
+        "{}\n",
+        Zeroizing::new(hex::encode(bytes.as_slice())).as_str()
+    )))
 }
 
 #[cfg(test)]

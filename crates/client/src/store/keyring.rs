@@ -1,14 +1,118 @@
-//! The key in the keyring of the user's desktop.
+//! The key in the keyring of the user's desktop, where it is made when it is
+//! first needed. Built with the feature `keyring` only.
+
+use std::path::Path;
 
 use super::{SealKey, StoreError};
 
+#[cfg(feature = "keyring")]
+impl SealKey {
+    /// The key in the user's keyring. A keyring has no way to make an entry only
+    /// if there is none, so a lock file in `directory` sees to it.
+    pub fn from_keyring(directory: &Path) -> Result<Self, StoreError> {
+        let failed = |error: &keyring::Error| {
+            let why = "the keyring of this user cannot be used";
+            StoreError::Key(format!("{why}: {error}; or use `store_key_file`"))
+        };
+        keyring::v1::Entry::store_status()
+            .as_ref()
+            .map_err(failed)?;
+        let failed = |error: keyring::Error| failed(&error);
+        let entry = keyring::v1::Entry::new("countersign", "store.key").map_err(failed)?;
+        let find = || match entry.get_password() {
+            Ok(text) => Ok(Some(text)),
+            Err(keyring::Error::NoEntry) => Ok(None),
+            Err(error) => Err(failed(error)),
+        };
+        let make = |text: &str| entry.set_password(text).map_err(failed);
+        Self::found_or_made(directory, find, make)
+    }
+}
+
+#[cfg(not(feature = "keyring"))]
 impl SealKey {
     /// The key in the user's keyring: this build cannot look there.
-    pub fn from_keyring() -> Result<Self, StoreError> {
+    pub fn from_keyring(_: &Path) -> Result<Self, StoreError> {
         Err(StoreError::Key(
             "this program was built without the feature `keyring`: use `store_key_file` or \
              `store_key_env`"
                 .to_owned(),
         ))
+    }
+}
+
+#[cfg(any(test, feature = "keyring"))]
+impl SealKey {
+    fn found_or_made(
+        directory: &Path,
+        find: impl Fn() -> Result<Option<String>, StoreError>,
+        make: impl Fn(&str) -> Result<(), StoreError>,
+    ) -> Result<Self, StoreError> {
+        use zeroize::Zeroizing;
+
+        let find = || Ok::<_, StoreError>(find()?.map(Zeroizing::new));
+        let of = |text: Zeroizing<String>| Self::from_text(&text, "the keyring");
+        if let Some(text) = find()? {
+            return of(text);
+        }
+        let _lock = super::lock::LockFile::take(&directory.join("store.key.lock"))?;
+        if let Some(text) = find()? {
+            return of(text);
+        }
+        let text = super::key::random_text().map_err(|_| no_randomness())?;
+        make(&text)?;
+        of(text)
+    }
+}
+
+#[cfg(any(test, feature = "keyring"))]
+fn no_randomness() -> StoreError {
+    StoreError::Key("the system gave no random bytes for a key".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[test]
+    fn many_who_make_the_first_key_at_once_have_the_same() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = directory.path().join("state");
+        let entry = Mutex::new(Vec::<String>::new());
+        let made: Vec<_> = std::thread::scope(|scope| {
+            let find = || Ok(entry.lock().unwrap().last().cloned());
+            let make = |text: &str| {
+                entry.lock().unwrap().push(text.to_owned());
+                Ok(())
+            };
+            let state = &state;
+            let makers: Vec<_> = (0..16)
+                .map(|_| scope.spawn(move || SealKey::found_or_made(state, find, make).unwrap()))
+                .collect();
+            makers.into_iter().map(|it| it.join().unwrap()).collect()
+        });
+        assert_eq!((made.len(), entry.lock().unwrap().len()), (16, 1));
+    }
+
+    /// Asks the real keyring of whoever runs it.
+    #[cfg(feature = "keyring")]
+    #[test]
+    #[ignore = "changes the keyring of the user"]
+    fn a_desktop_keeps_the_key() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = directory.path().join("state");
+        SealKey::from_keyring(&state).unwrap();
+        SealKey::from_keyring(&state).unwrap();
+    }
+
+    #[test]
+    fn an_entry_that_is_no_key_is_left_as_it_is() {
+        let find = || Ok(Some("hunter2".to_owned()));
+        let make = |_: &str| -> Result<(), StoreError> { unreachable!("it was replaced") };
+        let told = SealKey::found_or_made(Path::new("/none"), find, make).unwrap_err();
+        let told = told.to_string();
+        assert!(told.starts_with("the keyring holds no key"), "{told}");
     }
 }

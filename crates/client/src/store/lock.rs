@@ -97,11 +97,11 @@ fn at(desk: &Mutex<Desk>) -> MutexGuard<'_, Desk> {
 }
 
 /// The locked file.
-struct LockFile(File);
+pub(super) struct LockFile(File);
 
 impl LockFile {
     /// Blocks until the lock is this one's.
-    fn take(path: &Path) -> Result<Self, StoreError> {
+    pub(super) fn take(path: &Path) -> Result<Self, StoreError> {
         let failed = |error: io::Error| io_error(path, "locked", &error);
         loop {
             let file = Self::open(path)?;
@@ -156,5 +156,22 @@ impl Drop for LockFile {
     /// Closing alone does not end a lock that a forked child has a copy of.
     fn drop(&mut self) {
         let _ = self.0.unlock();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_forked_child_that_lives_on_does_not_keep_the_lock() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("state/lock");
+        let lock = LockFile::take(&path).unwrap();
+        // What a child has: another descriptor of the same open file.
+        let of_child = lock.0.try_clone().unwrap();
+        drop(lock);
+        assert!(File::open(&path).unwrap().try_lock().is_ok());
+        drop(of_child);
     }
 }
