@@ -1,5 +1,8 @@
-//! Instants as people and HTTP write them.
+//! Instants and spans of time as people and HTTP write them.
 
+use std::time::Duration;
+
+use countersign_dialect::document::duration;
 use countersign_domain::Timestamp;
 use http::HeaderValue;
 use jiff::fmt::rfc2822::DateTimePrinter;
@@ -20,9 +23,38 @@ pub(crate) fn rfc3339(at: Timestamp) -> String {
     at.map(|at| format!("{at:.6}")).unwrap_or_default()
 }
 
+/// A span of time: whole numbers with units, such as `90s`, `6h` or `1d2h`.
+pub fn span(text: &str) -> Option<Duration> {
+    let mut all = Duration::ZERO;
+    let mut rest = text;
+    while let Some(unit) = rest.find(|letter: char| !letter.is_ascii_digit()) {
+        let end = rest[unit..].find(|letter: char| letter.is_ascii_digit());
+        let (part, more) = rest.split_at(end.map_or(rest.len(), |end| unit + end));
+        all = all.checked_add(duration(part)?)?;
+        rest = more;
+    }
+    (rest.is_empty() && !text.is_empty()).then_some(all)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_span_has_one_part_or_several() {
+        let cases = [
+            ("90s", 90),
+            ("6h", 21_600),
+            ("1d2h", 93_600),
+            ("1h30m5s", 5_405),
+        ];
+        for (text, seconds) in cases {
+            assert_eq!(span(text), Some(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "6", "h", "6h3", "-6h", "6 h", "1.5h", "6hh", "6h ", "é"] {
+            assert_eq!(span(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn an_instant_is_written_as_http_and_as_rfc_3339_want_it() {

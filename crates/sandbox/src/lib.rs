@@ -23,6 +23,7 @@
 
 mod armed;
 pub mod card;
+mod control;
 mod echo;
 mod expected;
 mod fault;
@@ -36,6 +37,7 @@ mod vendor;
 pub use echo::echo;
 pub use expected::{Asked, Expected};
 pub use fault::{Fault, Skew, What};
+pub use instant::span;
 pub use lending::StoreLends;
 pub use record::Recorded;
 pub use sandbox::{Backwards, Sandbox};

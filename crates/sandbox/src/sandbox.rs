@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use countersign_dialect::{Dialect, Secret};
 use countersign_domain::Timestamp;
+use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -19,8 +20,15 @@ use crate::vendor::Vendor;
 pub struct Sandbox {
     pub(crate) vendor: Arc<Vendor>,
     pub(crate) url: String,
+    pub(crate) control: Option<Handle>,
     pub(crate) stop: watch::Sender<bool>,
     pub(crate) listening: Vec<JoinHandle<()>>,
+}
+
+/// Where a sandbox is controlled, and what opens it.
+pub(crate) struct Handle {
+    pub(crate) url: String,
+    pub(crate) key: Secret,
 }
 
 /// Time does not go back.
@@ -65,6 +73,24 @@ impl Sandbox {
     /// The numeric id of its account.
     pub fn client_id(&self) -> u64 {
         self.vendor.account.number()
+    }
+
+    /// Where it is controlled, if it is.
+    pub fn control(&self) -> Option<&str> {
+        self.control.as_ref().map(|control| control.url.as_str())
+    }
+
+    /// All that a test needs, with its secrets: `url`, `control`, `control_key`,
+    /// `dialect`, `login` and `secret`.
+    pub fn manifest(&self) -> Value {
+        json!({
+            "url": self.url,
+            "control": self.control(),
+            "control_key": self.control.as_ref().map(|control| control.key.expose()),
+            "dialect": self.dialect().name(),
+            "login": self.login(),
+            "secret": self.secret().expose(),
+        })
     }
 
     /// What it speaks.
@@ -132,7 +158,7 @@ impl Sandbox {
     ///
     /// What was not as expected, in words.
     pub fn check(&self, expected: &Expected) -> Result<(), Vec<String>> {
-        self.vendor.check(expected).map(drop)
+        self.vendor.check(expected)
     }
 
     /// Finishes what runs, and ends.

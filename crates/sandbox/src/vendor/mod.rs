@@ -97,8 +97,20 @@ impl Vendor {
     }
 
     /// Whether it was asked what was expected.
-    pub(crate) fn check(&self, expected: &Expected) -> Result<Asked, Vec<String>> {
-        expected.check(&self.requests.all())
+    pub(crate) fn check(&self, expected: &Expected) -> Result<(), Vec<String>> {
+        let dropped = self.requests.dropped();
+        if dropped > 0 {
+            return Err(vec![format!(
+                "{dropped} older requests went to make room, so nobody can tell: forget the \
+                 requests between your tests"
+            )]);
+        }
+        expected.check(&self.requests.all()).map(drop)
+    }
+
+    /// What it was asked, counted.
+    pub(crate) fn asked(&self) -> Asked {
+        Asked::of(&self.requests.all())
     }
 
     fn moved(&self) -> Timestamp {

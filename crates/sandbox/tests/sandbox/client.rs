@@ -82,7 +82,7 @@ impl<'s> Client<'s> {
         for (name, value) in request.headers() {
             head.push_str(&format!("{name}: {}\r\n", value.to_str().unwrap()));
         }
-        exchange(self.sandbox, &head, request.body()).await
+        exchange(self.sandbox.url(), &head, request.body()).await
     }
 
     pub(crate) fn understand(&self, operation: Operation, answer: &Response<Bytes>) -> Understood {
@@ -128,12 +128,12 @@ pub(crate) async fn call_with(sandbox: &Sandbox, token: &Secret) -> Vec<u8> {
     for (name, value) in presented {
         head.push_str(&format!("{name}: {}\r\n", value.to_str().unwrap()));
     }
-    exchange(sandbox, &head, b"").await
+    exchange(sandbox.url(), &head, b"").await
 }
 
 /// Sends one request on a connection of its own, and reads to its end.
-async fn exchange(sandbox: &Sandbox, head: &str, body: &[u8]) -> Vec<u8> {
-    let address = sandbox.url().strip_prefix("http://").unwrap();
+pub(crate) async fn exchange(url: &str, head: &str, body: &[u8]) -> Vec<u8> {
+    let address = url.strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(address).await.unwrap();
     let head = format!(
         "{head}Host: {address}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",

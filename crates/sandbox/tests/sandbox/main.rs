@@ -8,6 +8,7 @@
 
 mod client;
 mod clock;
+mod control;
 mod dialects;
 mod faults;
 mod pairs;

@@ -1,40 +1,38 @@
-//! What a sandbox is to be, and how it is opened.
+//! Opens a sandbox: the store, the api with its account, the guard with the echo
+//! behind it, and the listeners.
 
 use std::collections::BTreeSet;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_dialect::document::did_you_mean;
-use countersign_dialect::{Dialect, Mistakes, Secret};
+use countersign_dialect::{Dialect, Secret};
 use countersign_domain::account::{Allowlist, StoredSecret};
-use countersign_domain::session::{DEFAULT_WINDOW, Lifetimes};
-use countersign_domain::{AccountId, AccountLimits, Algorithm, ApiName, Limits, Timestamp};
+use countersign_domain::session::Lifetimes;
+use countersign_domain::{AccountId, AccountLimits, Algorithm, ApiName, Limits};
 use countersign_gateway::{
-    Allowances, Budgets, Gateway, GuardedApi, Routes, Slash, Upstream, UpstreamFault,
-    UpstreamSettings, Uses, View,
+    Allowances, Budgets, Gateway, GuardedApi, Routes, Slash, Upstream, UpstreamSettings, Uses, View,
 };
-use countersign_server::api::{Api, ApiFault, ApiSettings};
-use countersign_server::clock::Clock;
+use countersign_server::api::{Api, ApiSettings};
 use countersign_server::generated_key;
 use countersign_server::issuer::Issuer;
 use countersign_server::password::Passwords;
-use countersign_server::random::NoRandomness;
-use countersign_server::seal::{MasterKey, MasterKeyError};
-use countersign_server::store::{
-    Actor, CreateError, NewAccount, NewCredential, OpenError, Store, Unavailable,
-};
+use countersign_server::random::random;
+use countersign_server::seal::MasterKey;
+use countersign_server::store::{Actor, NewAccount, NewCredential, Store};
 use countersign_server::throttle::ThrottleSettings;
 use countersign_transport::{Limits as Bounds, Listener, serve};
 use tokio::net::TcpListener;
 use tokio::sync::{OnceCell, watch};
+use tokio::task::JoinHandle;
 
+use super::{HERE, Setup, SetupError};
 use crate::armed::Armed;
+use crate::control::Control;
 use crate::echo::echo;
 use crate::lending::StoreLends;
 use crate::record::Requests;
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Handle, Sandbox};
 use crate::vendor::Vendor;
 
 /// How many sessions are remembered as used, and tokens with a budget.
@@ -43,180 +41,7 @@ const MOST: usize = 100_000;
 /// How long requests that run may go on after the end.
 const DRAIN: Duration = Duration::from_secs(5);
 
-/// What a sandbox is to be. All that is not said is as the dialect presets it.
-#[derive(Clone, Debug)]
-#[must_use]
-pub struct Setup {
-    dialect: Result<Arc<Dialect>, String>,
-    listen: SocketAddr,
-    clock: Start,
-    access: Option<Duration>,
-    refresh: Option<Duration>,
-    window: Duration,
-    budget: Option<Option<u32>>,
-    login: Option<String>,
-    secret: Option<Secret>,
-    latency: Duration,
-    seed: u64,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Start {
-    Running,
-    Still,
-    StillAt(Timestamp),
-}
-
-/// Why there is no sandbox.
-#[derive(Debug, thiserror::Error)]
-pub enum SetupError {
-    /// No dialect with this name comes with the program.
-    #[error("{0}")]
-    NoDialect(String),
-    /// The dialect is wrong.
-    #[error(transparent)]
-    Dialect(#[from] Mistakes),
-    /// The dialect is for clients only.
-    #[error("the dialect {0} is for clients only: it cannot issue")]
-    NotForIssuers(String),
-    /// The lifetimes do not fit together, or into tokens.
-    #[error("{0}")]
-    Lifetimes(String),
-    /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {source}")]
-    Listen {
-        /// Where.
-        address: SocketAddr,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// The store in memory could not be opened.
-    #[error(transparent)]
-    Store(#[from] OpenError),
-    /// The store in memory failed.
-    #[error(transparent)]
-    Unavailable(#[from] Unavailable),
-    /// No key could be made.
-    #[error(transparent)]
-    Key(#[from] MasterKeyError),
-    /// No key could be made.
-    #[error(transparent)]
-    NoRandomness(#[from] NoRandomness),
-    /// The api could not be opened.
-    #[error(transparent)]
-    Api(#[from] ApiFault),
-    /// The account could not be made.
-    #[error("the account could not be made: {0}")]
-    Account(#[from] CreateError),
-    /// The echo could not be reached.
-    #[error(transparent)]
-    Upstream(#[from] UpstreamFault),
-    /// Something is wrong with the sandbox itself.
-    #[error("this is a mistake of the sandbox, please report it: {0}")]
-    Bug(String),
-}
-
 impl Setup {
-    pub(crate) fn shipped(name: &str) -> Self {
-        let compiled = match Dialect::shipped(name) {
-            Some(source) => Dialect::compile(source, name).map_err(|mistakes| mistakes.to_string()),
-            None => Err(unknown(name)),
-        };
-        Self::of(compiled.map(Arc::new))
-    }
-
-    pub(crate) fn speaking(dialect: Arc<Dialect>) -> Self {
-        Self::of(Ok(dialect))
-    }
-
-    fn of(dialect: Result<Arc<Dialect>, String>) -> Self {
-        Self {
-            dialect,
-            listen: ([127, 0, 0, 1], 0).into(),
-            clock: Start::Running,
-            access: None,
-            refresh: None,
-            window: DEFAULT_WINDOW,
-            budget: None,
-            login: None,
-            secret: None,
-            latency: Duration::ZERO,
-            seed: 0,
-        }
-    }
-
-    /// On this address, instead of a free port of 127.0.0.1.
-    pub fn listen(mut self, address: SocketAddr) -> Self {
-        self.listen = address;
-        self
-    }
-
-    /// With a clock that stands still, at the time of now, until it is moved.
-    pub fn still(mut self) -> Self {
-        self.clock = Start::Still;
-        self
-    }
-
-    /// With a clock that stands still at this instant until it is moved.
-    pub fn still_at(mut self, instant: Timestamp) -> Self {
-        self.clock = Start::StillAt(instant);
-        self
-    }
-
-    /// With these lives of access and refresh tokens.
-    pub fn lifetimes(self, access: Duration, refresh: Duration) -> Self {
-        self.access(access).refresh(refresh)
-    }
-
-    /// With this life of an access token, in whole seconds.
-    pub fn access(mut self, life: Duration) -> Self {
-        self.access = Some(life);
-        self
-    }
-
-    /// With this life of a refresh token, in whole seconds.
-    pub fn refresh(mut self, life: Duration) -> Self {
-        self.refresh = Some(life);
-        self
-    }
-
-    /// With this window in which a refresh may be repeated with the same token, as
-    /// after a lost reply; with zero the second use is punished once time has passed.
-    pub fn replay_window(mut self, window: Duration) -> Self {
-        self.window = window;
-        self
-    }
-
-    /// With so many requests for each access token; `None` for any number.
-    pub fn budget(mut self, requests: Option<u32>) -> Self {
-        self.budget = Some(requests);
-        self
-    }
-
-    /// With this login.
-    pub fn login(mut self, login: impl Into<String>) -> Self {
-        self.login = Some(login.into());
-        self
-    }
-
-    /// With this secret, instead of a generated one.
-    pub fn secret(mut self, secret: Secret) -> Self {
-        self.secret = Some(secret);
-        self
-    }
-
-    /// With every reply so much later, by the real clock.
-    pub fn latency(mut self, by: Duration) -> Self {
-        self.latency = by;
-        self
-    }
-
-    /// With other requests struck by faults that have a rate.
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = seed;
-        self
-    }
-
     /// Starts it. It ends when what is given is dropped, or with the runtime.
     ///
     /// # Errors
@@ -237,14 +62,25 @@ impl Setup {
         let answer = move |request, peer| Arc::clone(&answering).answer(request, peer);
         // A request over HTTP/2 shares its connection: none could be cut alone.
         let listener = Listener::new(listener).without_http2();
+        let told = stopped.clone();
         let serving = tokio::spawn(async move {
-            serve(listener, bounds(), answer, until(stopped)).await;
+            serve(listener, bounds(), answer, until(told)).await;
         });
+        let mut listening = vec![serving, echoing];
+        let control = match self.control {
+            Some(address) => {
+                let (handle, controlling) = control(address, &vendor, stopped).await?;
+                listening.push(controlling);
+                Some(handle)
+            }
+            None => None,
+        };
         Ok(Sandbox {
             vendor,
             url,
+            control,
             stop,
-            listening: vec![serving, echoing],
+            listening,
         })
     }
 
@@ -253,7 +89,7 @@ impl Setup {
         dialect: Arc<Dialect>,
         lifetimes: Lifetimes,
         stopped: watch::Receiver<bool>,
-    ) -> Result<(Vendor, tokio::task::JoinHandle<()>), SetupError> {
+    ) -> Result<(Vendor, JoinHandle<()>), SetupError> {
         let clock = self.clock.clock();
         let view = Arc::new(View::new());
         let (told, time) = (Arc::clone(&view), clock.clone());
@@ -351,25 +187,6 @@ impl Setup {
     }
 }
 
-impl Start {
-    fn clock(self) -> Clock {
-        let running = Clock::movable();
-        match self {
-            Self::Running => running,
-            Self::Still => Clock::manual(running.now()),
-            Self::StillAt(instant) => Clock::manual(instant),
-        }
-    }
-}
-
-fn unknown(name: &str) -> String {
-    let names = Dialect::SHIPPED.iter().map(|(known, _)| *known);
-    let all = names.clone().collect::<Vec<_>>().join(", ");
-    let meant = did_you_mean(name, names);
-    let meant = meant.map(|help| format!(" ({help})")).unwrap_or_default();
-    format!("{name:?} is no dialect that comes with the program{meant}: there are {all}")
-}
-
 async fn create_account(
     store: &Store,
     api: &Api,
@@ -389,11 +206,30 @@ async fn create_account(
     Ok(account.id)
 }
 
+async fn control(
+    address: SocketAddr,
+    vendor: &Arc<Vendor>,
+    stopped: watch::Receiver<bool>,
+) -> Result<(Handle, JoinHandle<()>), SetupError> {
+    let listener = bind(address).await?;
+    let key = Secret::from(hex::encode(random::<32>()?));
+    let url = url(&listener)?;
+    let control = Arc::new(Control {
+        vendor: Arc::clone(vendor),
+        key: key.clone(),
+    });
+    let answer = move |request, _| Arc::clone(&control).answer(request);
+    let controlling = tokio::spawn(async move {
+        serve(listener, bounds(), answer, until(stopped)).await;
+    });
+    Ok((Handle { url, key }, controlling))
+}
+
 async fn start_echo(
     api: &ApiName,
     stopped: watch::Receiver<bool>,
-) -> Result<(Upstream, tokio::task::JoinHandle<()>), SetupError> {
-    let listener = bind(([127, 0, 0, 1], 0).into()).await?;
+) -> Result<(Upstream, JoinHandle<()>), SetupError> {
+    let listener = bind(HERE).await?;
     let url = url(&listener)?
         .parse()
         .map_err(|error| SetupError::Bug(format!("{error}")))?;

@@ -1,0 +1,207 @@
+//! Faults, expectations and the record as JSON.
+
+use std::time::Duration;
+
+use countersign_dialect::document::duration_text;
+use countersign_domain::{Operation, Timestamp};
+use serde_json::{Map, Value, json};
+
+use super::fields::Fields;
+use crate::expected::{Asked, Expected};
+use crate::fault::{Fault, Kind, Often, Skew, What};
+use crate::instant::{rfc3339, span};
+use crate::record::Recorded;
+
+/// What a clock is told.
+pub(super) enum Moved {
+    On(Duration),
+    To(Timestamp),
+}
+
+/// `{"advance": "6h"}` or `{"set": RFC 3339}`.
+pub(super) fn moved(fields: &mut Fields) -> Option<Moved> {
+    let (advance, set) = (fields.has("advance"), fields.has("set"));
+    if advance == set {
+        fields.blame::<()>("give either advance, such as \"6h\", or set, an instant in RFC 3339");
+    }
+    let advance = fields.span("advance");
+    let set = fields
+        .text("set")
+        .and_then(|text| match text.parse::<jiff::Timestamp>() {
+            Ok(instant) => Some(Timestamp::from_micros(instant.as_microsecond())),
+            Err(_) => fields.blame("set is no instant in RFC 3339, such as 2027-01-15T12:00:00Z"),
+        });
+    advance.map(Moved::On).or(set.map(Moved::To))
+}
+
+/// `{"fault": NAME, "on": OPERATION, "count": n | "rate": 0..1, …}`.
+pub(super) fn fault(fields: &mut Fields) -> Option<Fault> {
+    if !fields.has("fault") {
+        fields.blame::<()>("fault is missing: it says what goes wrong");
+    }
+    let fault = kind(fields);
+    let operations = Operation::ALL.map(|operation| (operation.name(), Some(operation)));
+    let operations: Vec<_> = operations.into_iter().chain([("any", None)]).collect();
+    let on = fields.one_of("on", &operations).flatten();
+    if fields.has("count") && fields.has("rate") {
+        fields.blame::<()>("give either count or rate");
+    }
+    let count = fields.number("count", 1).map(Often::Times);
+    let rate = fields.rate("rate").map(Often::Rate);
+    let mut fault = fault?;
+    fault.on = on;
+    fault.often = count.or(rate).unwrap_or(fault.often);
+    Some(fault)
+}
+
+/// The name of a fault, and what belongs to it.
+fn kind(fields: &mut Fields) -> Option<Fault> {
+    const NAMES: [&str; 7] = [
+        "lost_reply",
+        "status",
+        "delay",
+        "cut",
+        "skew",
+        "revoke",
+        "forbid",
+    ];
+    let name = fields.one_of("fault", &NAMES.map(|name| (name, name)))?;
+    match name {
+        "lost_reply" => Some(Fault::lost_reply()),
+        "status" => status(fields),
+        "delay" => needed(fields, "delay", "2s", Fields::span).map(Fault::delay),
+        "cut" => Some(Fault::cut()),
+        "skew" => needed(fields, "by", "-90s", skew).map(Fault::skew),
+        "revoke" => {
+            let choices = [("session", What::Session), ("account", What::Account)];
+            let what = fields.one_of("what", &choices);
+            Some(Fault::revoke(what.unwrap_or(What::Session)))
+        }
+        _ => Some(Fault::forbid()),
+    }
+}
+
+fn status(fields: &mut Fields) -> Option<Fault> {
+    let number = |fields: &mut Fields, name| fields.number::<u16>(name, 400);
+    let status = needed(fields, "status", "503", number)?;
+    if status > 599 {
+        return fields.blame("status is from 400 to 599");
+    }
+    let fault = Fault::status(status);
+    Some(match fields.span("retry_after") {
+        Some(wait) => fault.retry_after(wait),
+        None => fault,
+    })
+}
+
+fn skew(fields: &mut Fields, name: &'static str) -> Option<Skew> {
+    let text = fields.text(name)?;
+    let behind = text.strip_prefix('-').and_then(span).map(Skew::Behind);
+    let ahead = || span(text.strip_prefix('+').unwrap_or(&text)).map(Skew::Ahead);
+    match behind.or_else(ahead) {
+        Some(skew) => Some(skew),
+        None => fields.blame(format!("{name} is no span of time such as 90s or -6h")),
+    }
+}
+
+fn needed<T>(
+    fields: &mut Fields,
+    name: &'static str,
+    example: &str,
+    read: impl FnOnce(&mut Fields, &'static str) -> Option<T>,
+) -> Option<T> {
+    if !fields.has(name) {
+        fields.blame::<()>(format!("{name} is missing: give one, such as {example}"));
+    }
+    read(fields, name)
+}
+
+/// A fault that is armed still.
+pub(super) fn fault_document(fault: &Fault) -> Value {
+    let mut document = json!({ "fault": fault.name() });
+    document["on"] = json!(fault.on.map_or("any", Operation::name));
+    match fault.often {
+        Often::Times(count) => document["count"] = json!(count),
+        Often::Rate(rate) => document["rate"] = json!(rate),
+    }
+    match fault.kind {
+        Kind::Status {
+            status,
+            retry_after,
+        } => {
+            document["status"] = json!(status);
+            if let Some(wait) = retry_after {
+                document["retry_after"] = json!(duration_text(wait));
+            }
+        }
+        Kind::Delay(by) => document["delay"] = json!(duration_text(by)),
+        Kind::Skew(Skew::Ahead(by)) => document["by"] = json!(duration_text(by)),
+        Kind::Skew(Skew::Behind(by)) => document["by"] = json!(format!("-{}", duration_text(by))),
+        Kind::Revoke(What::Session) => document["what"] = json!("session"),
+        Kind::Revoke(What::Account) => document["what"] = json!("account"),
+        Kind::LostReply | Kind::Cut | Kind::Forbid => {}
+    }
+    document
+}
+
+/// Bounds on what was asked.
+pub(super) fn expected(fields: &mut Fields) -> Option<Expected> {
+    if fields.has("no_expired") && fields.has("max_expired") {
+        fields.blame::<()>("give either no_expired or max_expired");
+    }
+    let none = fields.flag("no_expired").unwrap_or(false).then_some(0);
+    Some(Expected {
+        logins: fields.number("logins", 0),
+        max_logins: fields.number("max_logins", 0),
+        refreshes: fields.number("refreshes", 0),
+        max_refreshes: fields.number("max_refreshes", 0),
+        logouts: fields.number("logouts", 0),
+        max_refused: fields.number("max_refused", 0),
+        max_expired: fields.number("max_expired", 0).or(none),
+    })
+}
+
+impl Recorded {
+    /// The request as JSON; what is not known is left out.
+    pub fn document(&self) -> Value {
+        let mut document = json!({
+            "at": rfc3339(self.at),
+            "operation": self.operation.name(),
+            "method": self.method,
+            "path": self.path,
+            "status": self.status,
+        });
+        let more: Map<_, _> = [
+            ("refusal", self.refusal.map(|it| json!(it.code()))),
+            ("change", self.change.map(|it| json!(it))),
+            ("session", self.session.map(|it| json!(it.to_string()))),
+            ("generation", self.generation.map(|it| json!(it))),
+            (
+                "faults",
+                (!self.faults.is_empty()).then(|| json!(self.faults)),
+            ),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+        .collect();
+        if let Some(members) = document.as_object_mut() {
+            members.extend(more);
+        }
+        document
+    }
+}
+
+impl Asked {
+    /// The counts as JSON.
+    pub fn document(&self) -> Value {
+        json!({
+            "logins": self.logins,
+            "refreshes": self.refreshes,
+            "repeated": self.repeated,
+            "logouts": self.logouts,
+            "guarded": self.guarded,
+            "refused": self.refused,
+            "expired": self.expired,
+        })
+    }
+}
