@@ -107,6 +107,7 @@ impl<'a> Scene<'a> {
     async fn act(&mut self, act: Act) {
         match act {
             Act::Calls { times, every } => self.calls(times, every).await,
+            Act::Pause(span) => tokio::time::sleep(span).await,
             Act::AtOnce(calls) => self.calls_at_once(calls).await,
             Act::CallUntilFault(operation) => self.call_until_fault(operation).await,
             Act::CallUntilDone => self.call_until_done().await,

@@ -65,6 +65,8 @@ pub enum Act {
         /// How long from one to the next.
         every: Duration,
     },
+    /// Nothing for so long.
+    Pause(Duration),
     /// Calls at once.
     AtOnce(u32),
     /// Calls until one of this operation met the fault, for a while at most.

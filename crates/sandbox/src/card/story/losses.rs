@@ -77,9 +77,9 @@ pub(super) const LOSSES: &[Step] = &[
         script: &[
             calls(1, QUICK),
             Act::Advance(Leap::PastGrace),
-            calls(2, QUICK),
+            calls(6, STEADY),
             Act::Advance(Leap::PastGrace),
-            calls(2, QUICK),
+            calls(10, STEADY),
             Act::Advance(Leap::PastGrace),
             calls(2, QUICK),
         ],

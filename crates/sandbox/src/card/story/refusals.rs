@@ -87,7 +87,8 @@ pub(super) const REFUSALS: &[Step] = &[
         script: &[
             calls(1, QUICK),
             throttle(Operation::Guard),
-            calls(1, Duration::from_millis(2200)),
+            calls(1, QUICK),
+            Act::Pause(Duration::from_millis(2200)),
             Act::CallUntilDone,
         ],
         demands: &[

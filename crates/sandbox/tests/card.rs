@@ -1,0 +1,137 @@
+//! Our own client on the card, in every dialect and variant: it passes all of
+//! it.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use countersign_client::{AccessToken, Error, Expiry, HttpTransport, TokenSource, Transport};
+use countersign_dialect::{Dialect, Secret};
+use countersign_outbound::Roots;
+use countersign_sandbox::card::{Answer, Card, Client, Plan, Situation, Start, Verdict, play};
+use http::{Request, Response};
+
+/// A program that asks for a token before each call, and once more when the
+/// vendor did not take it.
+struct Own {
+    url: String,
+    source: TokenSource,
+    transport: HttpTransport,
+}
+
+impl Own {
+    fn of(situation: &Situation, dialect: Arc<Dialect>) -> Result<Self, Error> {
+        let source = TokenSource::builder(dialect, &situation.url)
+            .variant(&situation.variant)
+            .login(&situation.login)
+            .secret(Secret::from(situation.secret.clone()))
+            .build()?;
+        let url = situation.url.parse().unwrap();
+        Ok(Self {
+            url: situation.url.clone(),
+            source,
+            transport: HttpTransport::new(&url, &Roots::System)?,
+        })
+    }
+
+    async fn answer(&self, path: &str) -> Result<Answer, String> {
+        let token = self.source.token().await.map_err(|it| it.to_string())?;
+        let answer = self.send(path, &token).await?;
+        if !self.is_expired(&answer) {
+            return Ok(Answer::Status(answer.status().as_u16()));
+        }
+        self.source.refused(&token);
+        let token = self.source.token().await.map_err(|it| it.to_string())?;
+        let answer = self.send(path, &token).await?;
+        Ok(Answer::Status(answer.status().as_u16()))
+    }
+
+    async fn send(&self, path: &str, token: &AccessToken) -> Result<Response<Bytes>, String> {
+        let mut request = Request::get(format!("{}{path}", self.url))
+            .body(Bytes::new())
+            .unwrap();
+        self.source.present(token, request.headers_mut());
+        self.transport
+            .send(request)
+            .await
+            .map_err(|it| it.to_string())
+    }
+
+    fn is_expired(&self, answer: &Response<Bytes>) -> bool {
+        match self.source.judge(answer.status()) {
+            Expiry::Yes => true,
+            Expiry::No => false,
+            Expiry::Unclear => self.source.is_expired(answer),
+        }
+    }
+}
+
+impl Client for Own {
+    fn call<'a>(&'a self, path: &'a str) -> Pin<Box<dyn Future<Output = Answer> + Send + 'a>> {
+        Box::pin(async move { self.answer(path).await.unwrap_or_else(Answer::Error) })
+    }
+
+    fn is_parallel(&self) -> bool {
+        true
+    }
+
+    fn finish(&self) -> Pin<Box<dyn Future<Output = Vec<String>> + Send + '_>> {
+        Box::pin(async {
+            self.source.settle().await;
+            Vec::new()
+        })
+    }
+}
+
+async fn card(dialect: &str, variant: &str) -> Card {
+    let source = Dialect::shipped(dialect).unwrap();
+    let dialect = Arc::new(Dialect::compile(source, dialect).unwrap());
+    let variant = dialect.variant(variant).unwrap();
+    let plan = Plan::new(dialect.clone()).variant(variant).at_once(12);
+    let start: Arc<Start<Error>> = Arc::new(move |situation: &Situation| {
+        Ok(Arc::new(Own::of(situation, dialect.clone())?) as Arc<dyn Client>)
+    });
+    play(&plan, start).await.unwrap()
+}
+
+/// All steps pass, without a note, and only these are skipped.
+fn assert_passes(card: &Card, skipped: &[&str]) {
+    let of = |word: &str| {
+        let steps = card.steps.iter().filter(|it| it.verdict.word() == word);
+        steps.map(|it| it.step.name).collect::<Vec<_>>()
+    };
+    assert!(card.passes(), "{card}");
+    assert_eq!(of("skipped"), skipped, "{card}");
+    let noted = card.steps.iter().any(|it| !it.verdict.notes().is_empty());
+    assert!(!noted, "{card}");
+    assert!(
+        matches!(card.steps[0].verdict, Verdict::Passed { .. }),
+        "{card}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn our_client_passes_the_card_of_b2binpay_v2() {
+    assert_passes(&card("b2binpay", "v2").await, &[]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn our_client_passes_the_card_of_b2binpay_v3_which_has_no_refresh() {
+    assert_passes(&card("b2binpay", "v3").await, &[]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn our_client_passes_the_card_of_mypopup() {
+    assert_passes(&card("mypopup", "main").await, &["budget"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn our_client_passes_the_card_of_apirone() {
+    assert_passes(&card("apirone", "main").await, &["budget"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn our_client_passes_the_card_of_the_flat_mypopup() {
+    assert_passes(&card("mypopup-flat", "main").await, &["budget"]);
+}
