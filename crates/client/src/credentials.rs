@@ -75,6 +75,12 @@ impl std::fmt::Debug for SecretCommand {
     }
 }
 
+impl SecretSource for Box<dyn SecretSource> {
+    fn secret(&self) -> BoxFuture<'_, Result<Secret, Error>> {
+        (**self).secret()
+    }
+}
+
 impl SecretSource for Secret {
     fn secret(&self) -> BoxFuture<'_, Result<Secret, Error>> {
         Box::pin(std::future::ready(Ok(self.clone())))

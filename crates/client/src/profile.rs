@@ -2,9 +2,9 @@
 //!
 //! A profile names where secrets are and holds none.
 
-mod kept;
 mod places;
 mod read;
+mod source;
 
 use std::collections::BTreeMap;
 use std::fs::File;

@@ -187,3 +187,22 @@ async fn the_session_of_another_login_or_url_does_not_open() {
     let memory = one("store = 'memory'").store().unwrap();
     assert_eq!(memory.read().await.unwrap(), None);
 }
+
+#[tokio::test]
+async fn a_profile_becomes_a_source() {
+    let source = one("store = 'memory'\nvariant = 'v3'").source().unwrap();
+    let source = source.build().unwrap();
+    assert_eq!(source.name(), "pay");
+    let bad_roots = one("store = 'memory'\nroots = '/none.pem'").source();
+    let told = bad_roots.err().unwrap().to_string();
+    assert!(told.starts_with("pay: the roots in /none.pem"), "{told}");
+}
+
+#[tokio::test]
+async fn a_profile_without_a_secret_says_how_to_log_in() {
+    let text = LEAST.replace("secret_file = 'pay.secret'", "");
+    let profiles = read(&text).unwrap();
+    let secret = profiles.profile("pay").unwrap().secret_source();
+    let told = secret.secret().await.unwrap_err().to_string();
+    assert!(told.contains("countersign login pay"), "{told}");
+}

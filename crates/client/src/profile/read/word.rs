@@ -65,9 +65,10 @@ pub(super) fn command(value: &Value<'_>) -> Option<Vec<String>> {
 }
 
 /// A number of requests, or any number; wrong ones are blamed and count as any.
+/// The last request of a token is never made, so one would be none.
 pub(super) fn budget(value: &Value<'_>) -> Option<u32> {
     if value.is_integer() {
-        let number = value.integer(1, i64::from(u32::MAX))?;
+        let number = value.integer(2, i64::from(u32::MAX))?;
         return u32::try_from(number).ok();
     }
     if !value.is_text() || value.text() != Some("unlimited") {
