@@ -1,0 +1,145 @@
+//! Tokens that end, and requests that are sent again.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use countersign_domain::Operation;
+use countersign_sandbox::{Expected, Fault, What};
+use http::Request;
+use http_body_util::Channel;
+use tokio::task::JoinSet;
+
+use crate::vendor::Vendor;
+use crate::world::{HOUR, Plan, World, request};
+
+const KEPT: usize = 64 * 1024;
+
+fn revoke() -> Fault {
+    Fault::revoke(What::Session).on(Operation::Guard)
+}
+
+/// The statuses that the vendor gave to guarded requests.
+fn guarded(world: &World) -> Vec<u16> {
+    let requests = world.sandbox.requests();
+    let guarded = requests
+        .iter()
+        .filter(|it| it.operation == Operation::Guard);
+    guarded.map(|it| it.status).collect()
+}
+
+#[tokio::test]
+async fn a_token_that_is_not_taken_is_replaced_and_the_request_sent_again() {
+    let world = World::open().await;
+    assert_eq!(world.get("/deposit/").await.status, 200);
+    world.sandbox.fault(revoke());
+    let reply = world.send(request("POST", "/deposit/", &[], "again")).await;
+    assert_eq!(reply.outcome(), (200, ""));
+    assert!(
+        reply.text().contains(r#""body":"again""#),
+        "{}",
+        reply.text()
+    );
+    assert_eq!(guarded(&world), [200, 401, 200]);
+}
+
+#[tokio::test]
+async fn a_request_is_sent_again_once_and_then_answered_as_the_vendor_does() {
+    let vendor = Vendor::answering(
+        "HTTP/1.1 401 Unauthorized\r\nX-Trace: 7\r\nContent-Length: 4\r\n\r\nnope",
+    )
+    .await;
+    let plan = Plan {
+        upstream: Some(vendor.url.clone()),
+        ..Plan::default()
+    };
+    let world = plan.open().await;
+    let reply = world.get("/deposit/").await;
+    assert_eq!((reply.outcome(), &*reply.text()), ((401, ""), "nope"));
+    assert_eq!(reply.field("x-trace"), "7");
+    assert_eq!(vendor.heads().len(), 2);
+}
+
+#[tokio::test]
+async fn a_body_of_64_kib_is_kept_and_one_byte_more_is_not() {
+    for (length, statuses, answered) in [
+        (KEPT, &[200, 401, 200][..], 200),
+        (KEPT + 1, &[200, 401], 401),
+    ] {
+        let world = World::open().await;
+        assert_eq!(world.get("/deposit/").await.status, 200);
+        world.sandbox.fault(revoke());
+        let body = "x".repeat(length);
+        let reply = world
+            .send(request("POST", "/deposit/", &[], body.clone()))
+            .await;
+        assert_eq!(reply.outcome(), (answered, ""), "{length}");
+        assert_eq!(guarded(&world), statuses, "{length}");
+        assert_eq!(reply.text().contains(&body), answered == 200);
+        // The next request has a token of its own all the same.
+        assert_eq!(world.get("/deposit/").await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_body_of_unknown_length_is_kept_like_any_other() {
+    for (pieces, answered) in [(4, 200), (5, 401)] {
+        let world = World::open().await;
+        assert_eq!(world.get("/deposit/").await.status, 200);
+        world.sandbox.fault(revoke());
+        let (mut body, receiver) = Channel::<Bytes>::new(pieces);
+        for _ in 0..pieces {
+            let piece = Bytes::from(vec![b'x'; KEPT / 4]);
+            body.send_data(piece).await.unwrap();
+        }
+        drop(body);
+        let request = Request::post("/deposit/").body(receiver).unwrap();
+        let reply = world.send_any(request).await;
+        assert_eq!(reply.outcome(), (answered, ""), "{pieces}");
+    }
+}
+
+/// Sends this many requests at once; the statuses.
+async fn at_once(world: &std::sync::Arc<World>, count: usize) -> Vec<u16> {
+    let mut sending = JoinSet::new();
+    for _ in 0..count {
+        let world = world.clone();
+        sending.spawn(async move { world.get("/deposit/").await.status });
+    }
+    sending.join_all().await
+}
+
+#[tokio::test]
+async fn at_an_expiry_64_callers_share_one_refresh_and_send_no_expired_token() {
+    let world = std::sync::Arc::new(World::open().await);
+    assert_eq!(world.get("/deposit/").await.status, 200);
+    for _ in 0..3 {
+        world.advance(HOUR + Duration::from_secs(1));
+        assert_eq!(at_once(&world, 64).await, [200; 64]);
+    }
+    let expected = Expected::new().logins(1).refreshes(3).no_expired();
+    assert_eq!(world.sandbox.check(&expected), Ok(()));
+}
+
+#[tokio::test]
+async fn where_the_vendors_clock_runs_ahead_64_callers_share_one_refresh_too() {
+    let world = std::sync::Arc::new(World::open().await);
+    assert_eq!(world.get("/deposit/").await.status, 200);
+    world.sandbox.advance(HOUR + Duration::from_secs(1));
+    assert_eq!(at_once(&world, 64).await, [200; 64]);
+    let once = Expected::new().logins(1).refreshes(1);
+    assert_eq!(world.sandbox.check(&once), Ok(()));
+}
+
+#[tokio::test]
+async fn a_budget_is_never_overrun() {
+    let plan = Plan {
+        budget: Some(10),
+        ..Plan::default()
+    };
+    let world = std::sync::Arc::new(plan.open().await);
+    for _ in 0..10 {
+        assert_eq!(at_once(&world, 5).await, [200; 5]);
+    }
+    let expected = Expected::new().logins(1).max_refused(0);
+    assert_eq!(world.sandbox.check(&expected), Ok(()));
+}

@@ -1,0 +1,131 @@
+//! What the vendor gets of a request, and the program of an answer.
+
+use countersign_domain::Operation;
+use countersign_sandbox::Fault;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::vendor::{Vendor, length};
+use crate::world::{Plan, request};
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+
+#[tokio::test]
+async fn the_vendor_gets_the_request_with_a_token_of_ours_and_nothing_that_overrides_it() {
+    let vendor = Vendor::answering(OK).await;
+    let plan = Plan {
+        upstream: Some(format!("{}/base/v1/", vendor.url)),
+        ..Plan::default()
+    };
+    let world = plan.open().await;
+    let fields = [
+        ("authorization", "Bearer FOREIGN"),
+        ("x-http-method-override", "DELETE"),
+        ("x-original-url", "/payout/"),
+        ("x-forwarded-for", "192.0.2.1"),
+        ("connection", "x-only-here"),
+        ("x-only-here", "1"),
+        ("x-idempotency-key", "7"),
+        ("cookie", "a=b"),
+    ];
+    let target = "/deposit/1?page=2&x=%20";
+    let reply = world.send(request("PUT", target, &fields, "hello")).await;
+    assert_eq!(reply.outcome(), (200, ""));
+    let head = vendor.head();
+    assert!(
+        head.starts_with("PUT /base/v1/deposit/1?page=2&x=%20 HTTP/1.1\r\n"),
+        "{head}"
+    );
+    let host = vendor.url.strip_prefix("http://").unwrap();
+    for there in [
+        &format!("host: {host}\r\n"),
+        "authorization: Bearer ey",
+        "x-idempotency-key: 7\r\n",
+        "cookie: a=b\r\n",
+        "content-length: 5\r\n",
+    ] {
+        assert!(head.contains(there), "{there}: {head}");
+    }
+    for gone in [
+        "FOREIGN",
+        "override",
+        "x-original",
+        "forwarded",
+        "only-here",
+    ] {
+        assert!(!head.contains(gone), "{gone}: {head}");
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_is_the_programs_to_follow() {
+    let vendor = Vendor::answering(
+        "HTTP/1.1 302 Found\r\nLocation: https://elsewhere.example/\r\nX-Countersign-Sidecar: me\r\n\
+         Connection: x-hop\r\nX-Hop: 1\r\nSet-Cookie: a=b\r\nContent-Length: 2\r\n\r\nno",
+    )
+    .await;
+    let plan = Plan {
+        upstream: Some(vendor.url.clone()),
+        ..Plan::default()
+    };
+    let reply = plan.open().await.get("/x").await;
+    assert_eq!(reply.outcome(), (302, ""), "nobody speaks for the sidecar");
+    assert_eq!(reply.field("location"), "https://elsewhere.example/");
+    assert_eq!(
+        (reply.field("set-cookie"), reply.field("x-hop")),
+        ("a=b", "")
+    );
+    assert_eq!(reply.text(), "no");
+    assert_eq!(vendor.heads().len(), 1);
+}
+
+/// Answers with the body that it got.
+async fn echoing() -> Vendor {
+    Vendor::acting(|head, mut stream| async move {
+        let mut body = vec![0; length(&head)];
+        stream.read_exact(&mut body).await.unwrap();
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(&body).await.unwrap();
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_static_key_of_the_program_is_left_out() {
+    let vendor = echoing().await;
+    let plan = Plan {
+        dialect: "apirone",
+        upstream: Some(vendor.url.clone()),
+        ..Plan::default()
+    };
+    let world = plan.open().await;
+    let fields = [("content-type", "application/json")];
+    let target = "/api/v2/x?a=1&transfer%2dkey=FOREIGN";
+    let body = r#"{"a":1,"transfer-key":"FOREIGN"}"#;
+    let reply = world.send(request("POST", target, &fields, body)).await;
+    assert_eq!(reply.text(), r#"{"a":1}"#);
+    let head = vendor.head();
+    assert!(head.starts_with("POST /api/v2/x?a=1 HTTP"), "{head}");
+    assert!(!head.contains("FOREIGN"));
+}
+
+#[tokio::test]
+async fn a_static_key_goes_where_tokens_cannot_be_had_for_now() {
+    let vendor = Vendor::answering(OK).await;
+    let plan = Plan {
+        dialect: "apirone",
+        upstream: Some(vendor.url.clone()),
+        static_key: true,
+        ..Plan::default()
+    };
+    let world = plan.open().await;
+    let down = Fault::status(503).on(Operation::Login).times(100);
+    world.sandbox.fault(down);
+    let reply = world.get("/api/v2/x?transfer-key=FOREIGN&a=1").await;
+    assert_eq!(reply.outcome(), (200, ""));
+    let key = world.sandbox.secret().expose();
+    let head = vendor.head();
+    let expected = format!("GET /api/v2/x?a=1&transfer-key={key} HTTP/1.1\r\n");
+    assert!(head.starts_with(&expected), "{head}");
+    assert!(!head.contains("authorization"), "{head}");
+}

@@ -1,0 +1,247 @@
+//! One sidecar between a program and a sandbox.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use countersign_client::profile::Allowed;
+use countersign_client::{ManualClock, TokenSource};
+use countersign_dialect::Secret;
+use countersign_gateway::{Timeouts, UpstreamSettings};
+use countersign_sandbox::Sandbox;
+use countersign_sidecar::{Address, SIDECAR, Setup, Sidecar, serve};
+use countersign_transport::{Limits, Served};
+use http::{HeaderMap, Request};
+use http_body::Body;
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// The life of an access token.
+pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
+
+/// How a world differs from the usual one.
+pub(crate) struct Plan {
+    pub(crate) dialect: &'static str,
+    /// Where requests go; to the sandbox by default.
+    pub(crate) upstream: Option<String>,
+    pub(crate) allow: Vec<Allowed>,
+    pub(crate) key: Option<&'static str>,
+    /// Listens on a socket file.
+    pub(crate) file: bool,
+    pub(crate) static_key: bool,
+    pub(crate) secret: Option<&'static str>,
+    pub(crate) budget: Option<u32>,
+    pub(crate) timeouts: Timeouts,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            dialect: "b2binpay",
+            upstream: None,
+            allow: vec![],
+            key: None,
+            file: false,
+            static_key: false,
+            secret: None,
+            budget: None,
+            timeouts: Timeouts::default(),
+        }
+    }
+}
+
+/// A sidecar, and the sandbox behind it, on one clock that stands still.
+pub(crate) struct World {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) sidecar: Arc<Sidecar>,
+    clock: Arc<ManualClock>,
+    pub(crate) address: Address,
+    stop: oneshot::Sender<()>,
+    served: JoinHandle<Served>,
+    directory: tempfile::TempDir,
+}
+
+/// An answer with its body whole.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) fields: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+pub(crate) trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
+
+impl Plan {
+    pub(crate) async fn open(self) -> World {
+        let sandbox = Sandbox::shipped(self.dialect).still().budget(self.budget);
+        let sandbox = sandbox.lifetimes(HOUR, 24 * HOUR);
+        let sandbox = sandbox.start().await.unwrap();
+        let clock = Arc::new(ManualClock::at(sandbox.now()));
+        let directory = tempfile::tempdir().unwrap();
+        let address = match self.file {
+            true => Address::File(directory.path().join("a.sock")),
+            false => "127.0.0.1:0".parse().unwrap(),
+        };
+        let source = self.source(&sandbox, &clock);
+        let upstream = self.upstream.as_deref().unwrap_or(sandbox.url());
+        let setup = Setup {
+            name: "pay".parse().unwrap(),
+            source,
+            dialect: sandbox.dialect().clone(),
+            upstream: UpstreamSettings {
+                timeouts: self.timeouts,
+                ..UpstreamSettings::new(upstream.parse().unwrap())
+            },
+            allow: self.allow,
+            key: self.key.map(Secret::from),
+        };
+        let sidecar = Arc::new(Sidecar::new(setup).unwrap());
+        let bound = address.bind().await.unwrap();
+        let address = bound.address().clone();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let current = Arc::new(ArcSwap::new(sidecar.clone()));
+        let served = tokio::spawn(serve(bound, current, Limits::default(), async {
+            let _ = stopped.await;
+        }));
+        World {
+            sandbox,
+            sidecar,
+            clock,
+            address,
+            stop,
+            served,
+            directory,
+        }
+    }
+
+    fn source(&self, sandbox: &Sandbox, clock: &Arc<ManualClock>) -> TokenSource {
+        let secret = self.secret.map(Secret::from);
+        TokenSource::builder(sandbox.dialect().clone(), sandbox.url())
+            .name("pay")
+            .login(sandbox.login())
+            .secret(secret.unwrap_or_else(|| sandbox.secret().clone()))
+            .static_key(self.static_key)
+            .budget(self.budget)
+            .clock(clock.clone())
+            .patience(Duration::from_millis(500))
+            .build()
+            .unwrap()
+    }
+}
+
+impl World {
+    pub(crate) async fn open() -> Self {
+        Plan::default().open().await
+    }
+
+    /// Moves the vendor's clock and the client's.
+    pub(crate) fn advance(&self, span: Duration) {
+        self.sandbox.advance(span);
+        self.clock.advance(span);
+    }
+
+    /// A connection of a program.
+    pub(crate) async fn connect(&self) -> Box<dyn Wire> {
+        match &self.address {
+            Address::Port(address) => Box::new(TcpStream::connect(address).await.unwrap()),
+            Address::File(path) => Box::new(UnixStream::connect(path).await.unwrap()),
+        }
+    }
+
+    /// What a program calls the sidecar.
+    pub(crate) fn host(&self) -> String {
+        match &self.address {
+            Address::Port(address) => address.to_string(),
+            Address::File(_) => "anything".to_owned(),
+        }
+    }
+
+    /// Sends a request on a connection of its own.
+    pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Reply {
+        self.send_any(request).await
+    }
+
+    pub(crate) async fn send_any<B>(&self, mut request: Request<B>) -> Reply
+    where
+        B: Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        if !request.headers().contains_key("host") {
+            let host = self.host().parse().unwrap();
+            request.headers_mut().insert("host", host);
+        }
+        let stream = TokioIo::new(self.connect().await);
+        let (mut sender, connection) = http1::handshake(stream).await.unwrap();
+        tokio::spawn(connection);
+        let response = sender.send_request(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        Reply {
+            status: parts.status.as_u16(),
+            fields: parts.headers,
+            body: body.collect().await.unwrap().to_bytes(),
+        }
+    }
+
+    pub(crate) async fn get(&self, target: &str) -> Reply {
+        self.send(request("GET", target, &[], "")).await
+    }
+
+    /// Lets running requests finish, and ends.
+    pub(crate) async fn close(self) -> Served {
+        self.stop.send(()).unwrap();
+        let served = self.served.await.unwrap();
+        drop(self.directory);
+        served
+    }
+}
+
+impl Reply {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The code of the sidecar's own problem; empty for an answer of the vendor.
+    pub(crate) fn code(&self) -> &str {
+        self.field(SIDECAR.as_str())
+    }
+
+    pub(crate) fn field(&self, name: &str) -> &str {
+        let value = self.fields.get(name);
+        value.map_or("", |value| value.to_str().unwrap())
+    }
+
+    pub(crate) fn outcome(&self) -> (u16, &str) {
+        (self.status, self.code())
+    }
+}
+
+/// A request with a body; `fields` are name and value.
+pub(crate) fn request(
+    method: &str,
+    target: &str,
+    fields: &[(&str, &str)],
+    body: impl Into<Bytes>,
+) -> Request<Full<Bytes>> {
+    let mut request = Request::builder().method(method).uri(target);
+    for (name, value) in fields {
+        request = request.header(*name, *value);
+    }
+    request.body(Full::new(body.into())).unwrap()
+}
+
+pub(crate) fn allowed(entries: &[(&str, &str)]) -> Vec<Allowed> {
+    let entry = |(method, path): &(&str, &str)| Allowed {
+        method: Some(method.parse().unwrap()),
+        path: (*path).to_owned(),
+    };
+    entries.iter().map(entry).collect()
+}
