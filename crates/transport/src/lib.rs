@@ -48,7 +48,7 @@ pub use listener::{Listener, Peer};
 pub use refusal::{OnRefusal, REFUSAL, Refused};
 pub use serve::{Served, serve, serve_told};
 pub use socket_file::{SocketFault, SocketFile};
-pub use tls::{Tls, TlsFault};
+pub use tls::{Tls, TlsFault, not_after};
 
 /// A request that has passed the gate.
 pub type Request = http::Request<RequestBody>;

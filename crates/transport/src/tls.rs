@@ -23,6 +23,7 @@ use rustls::sign::CertifiedKey;
 
 pub use self::fault::TlsFault;
 use self::stamp::Stamp;
+pub use self::validity::not_after;
 
 /// RFC 7301, section 6 and RFC 9113, section 3.2.
 pub(crate) const HTTP_2: &[u8] = b"h2";

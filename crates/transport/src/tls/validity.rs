@@ -12,7 +12,7 @@ const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 
 /// The end of the validity of an X.509 certificate; none if it is not to be found.
-pub(super) fn not_after(certificate: &[u8]) -> Option<SystemTime> {
+pub fn not_after(certificate: &[u8]) -> Option<SystemTime> {
     let mut outer = Der(certificate);
     let mut signed = Der(Der(outer.take(SEQUENCE)?).take(SEQUENCE)?);
     if signed.0.first() == Some(&VERSION) {
