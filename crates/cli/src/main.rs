@@ -3,12 +3,14 @@
 mod args;
 mod completion;
 mod config;
+mod confirm;
 mod dialect;
 mod exit;
 mod operator;
 mod output;
 mod serve;
 mod table;
+mod text;
 
 use std::process::ExitCode;
 

@@ -15,6 +15,7 @@ use super::address::{Address, ServerArgs};
 use super::connection::connect;
 use crate::exit::Failure;
 use crate::table::printable;
+use crate::text::reason;
 
 /// How long an answer may take.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -206,26 +207,4 @@ fn unconnected(error: io::Error) -> Lost {
         Some(why @ rustls::Error::InvalidCertificate(_)) => Lost::Distrusted(why.clone()),
         _ => Lost::Unreached(error.into()),
     }
-}
-
-/// The innermost cause: the outer ones only say that a request failed.
-fn reason(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut cause = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
-}
-
-/// `text` as a segment of a path or a value in a query (RFC 3986 section 2.1):
-/// every byte but the unreserved ones is escaped.
-pub(crate) fn escape(text: &str) -> String {
-    text.bytes()
-        .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                char::from(byte).to_string()
-            }
-            _ => format!("%{byte:02X}"),
-        })
-        .collect()
 }

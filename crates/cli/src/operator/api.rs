@@ -3,11 +3,12 @@
 use serde_json::{Value, json};
 
 use super::address::{FINDING, ServerArgs};
-use super::admin::{Admin, escape};
-use super::confirm::confirm;
+use super::admin::Admin;
 use super::reply;
+use crate::confirm::confirm;
 use crate::exit::Failure;
 use crate::output::Output;
+use crate::text::escape;
 
 /// Arguments of `countersign api`.
 #[derive(Debug, clap::Args)]

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::address::{FINDING, ServerArgs};
 use super::admin::Admin;
-use super::confirm::confirm;
 use super::{reply, secret_file};
+use crate::confirm::confirm;
 use crate::exit::Failure;
 use crate::output::Output;
 

@@ -8,10 +8,11 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::address::ServerArgs;
-use super::admin::{Admin, escape};
+use super::admin::Admin;
 use super::{reply, secret_file};
 use crate::exit::Failure;
 use crate::output::Output;
+use crate::text::escape;
 
 /// Arguments of `countersign explain`.
 #[derive(Debug, clap::Args)]

@@ -4,11 +4,12 @@
 use serde_json::{Value, json};
 
 use super::address::{FINDING, ServerArgs};
-use super::admin::{Admin, escape};
-use super::confirm::confirm;
+use super::admin::Admin;
 use super::{reply, rewrap};
+use crate::confirm::confirm;
 use crate::exit::Failure;
 use crate::output::Output;
+use crate::text::escape;
 
 /// Arguments of `countersign key`.
 #[derive(Debug, clap::Args)]

@@ -7,7 +7,6 @@ mod admin;
 mod admin_key;
 mod api;
 mod audit;
-mod confirm;
 mod connection;
 mod credential;
 mod explain;

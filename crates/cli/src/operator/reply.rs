@@ -3,10 +3,11 @@
 
 use serde_json::{Map, Value};
 
-use super::admin::{Admin, escape};
+use super::admin::Admin;
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::table::Table;
+use crate::text::escape;
 
 /// What is said where a listing has another page, before its place.
 pub(crate) const MORE: &str = "There are more: go on with --after";

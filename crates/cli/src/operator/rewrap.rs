@@ -10,8 +10,8 @@ use countersign_server::store::Store;
 use serde_json::json;
 use tokio::runtime::Builder;
 
-use super::confirm::confirm;
 use super::reply;
+use crate::confirm::confirm;
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::serve::data::DataDirectory;

@@ -3,10 +3,11 @@
 use serde_json::Value;
 
 use super::address::{FINDING, ServerArgs};
-use super::admin::{Admin, escape};
+use super::admin::Admin;
 use super::reply;
 use crate::exit::Failure;
 use crate::output::Output;
+use crate::text::escape;
 
 /// Arguments of `countersign session`.
 #[derive(Debug, clap::Args)]

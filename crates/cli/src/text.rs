@@ -1,0 +1,23 @@
+//! Text that goes into a URL, or comes out of an error.
+
+/// `text` as a segment of a path or a value in a query (RFC 3986 section 2.1):
+/// every byte but the unreserved ones is escaped.
+pub(crate) fn escape(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                char::from(byte).to_string()
+            }
+            _ => format!("%{byte:02X}"),
+        })
+        .collect()
+}
+
+/// The innermost cause: the outer ones only say that a request failed.
+pub(crate) fn reason(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
