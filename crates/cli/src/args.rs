@@ -4,9 +4,12 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
 
+use crate::client::{
+    DoctorArgs, ExecArgs, LoginArgs, LogoutArgs, RequestArgs, StatusArgs, TokenArgs,
+};
 use crate::completion::CompletionArgs;
 use crate::config::ConfigCommand;
 use crate::dialect::DialectCommand;
@@ -27,6 +30,8 @@ use crate::serve::ServeArgs;
   countersign serve --demo
   countersign account create --api mypopup --allow 192.0.2.0/24
   countersign dialect show apirone
+  countersign login b2binpay
+  countersign request b2binpay GET /deposit/
 
 Exit codes: 0 done, 1 failed, 64 usage or configuration, 69 unavailable, 77 refused."
 )]
@@ -44,6 +49,20 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Serve the configured apis
     Serve(ServeArgs),
+    /// Log in with a vendor, and keep the tokens
+    Login(LoginArgs),
+    /// Print a fresh access token
+    Token(TokenArgs),
+    /// Send a request with a fresh access token
+    Request(RequestArgs),
+    /// Run a command with a fresh access token in its environment
+    Exec(ExecArgs),
+    /// Show where secrets and tokens are, and how it stands with them
+    Status(StatusArgs),
+    /// End the session with a vendor
+    Logout(LogoutArgs),
+    /// Find out what is wrong on the way to a token
+    Doctor(DoctorArgs),
     /// Accounts: partners of an api
     Account(AccountArgs),
     /// Credentials: the logins and secrets of an account
@@ -83,11 +102,31 @@ pub(crate) fn parse(words: &[OsString]) -> Result<Args, ExitCode> {
 }
 
 fn usage(error: &clap::Error, words: &[OsString]) -> ExitCode {
+    let tip = if names_a_secret(error) { SECRETS } else { "" };
     if words.iter().any(|word| word == "--json") {
         let message = error.to_string();
-        let failure = Failure::usage(message.trim_end().trim_start_matches("error: "));
+        let message = message.trim_end().trim_start_matches("error: ");
+        let failure = Failure::usage(format!("{message}{tip}"));
         return exit::report(Err(failure), &Output::new(true));
     }
     let _ = error.print();
+    if !tip.is_empty() {
+        Output::new(false).complain(tip);
+    }
     exit::USAGE.into()
+}
+
+/// What is said to who looks for `--secret`.
+const SECRETS: &str = "
+A secret is never an argument, where others could see it. Name a file that holds it; a profile names
+one with secret_file, or a variable with secret_env, or a command with secret_command.";
+
+fn names_a_secret(error: &clap::Error) -> bool {
+    let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else {
+        return false;
+    };
+    let name = argument.trim_start_matches('-');
+    ["secret", "pass", "key", "credential"]
+        .iter()
+        .any(|it| name.starts_with(it))
 }

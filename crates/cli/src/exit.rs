@@ -100,6 +100,14 @@ impl Failure {
         }
     }
 
+    /// The same failure with one more member among the details for `--json`.
+    #[must_use]
+    pub(crate) fn with_detail(self, name: &str, value: Value) -> Self {
+        let mut details = self.details.clone().unwrap_or_else(|| json!({}));
+        details[name] = value;
+        self.with_details(details)
+    }
+
     fn new(cause: Cause, message: &dyn fmt::Display) -> Self {
         Self {
             cause,
@@ -109,7 +117,7 @@ impl Failure {
     }
 
     /// One JSON object: the kind of failure, its message and exit code.
-    fn document(&self) -> Value {
+    pub(crate) fn document(&self) -> Value {
         let mut document = json!({
             "error": self.cause.name(),
             "exit": self.cause.code(),

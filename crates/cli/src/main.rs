@@ -1,6 +1,7 @@
 //! Runs: the one binary.
 
 mod args;
+mod client;
 mod completion;
 mod config;
 mod confirm;
@@ -37,6 +38,13 @@ fn main() -> ExitCode {
 fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
     match &args.command {
         Command::Serve(args) => serve::run(args, output),
+        Command::Login(args) => client::login(args, output),
+        Command::Token(args) => client::token(args, output),
+        Command::Request(args) => client::request(args, output),
+        Command::Exec(args) => client::exec(args),
+        Command::Status(args) => client::status(args, output),
+        Command::Logout(args) => client::logout(args, output),
+        Command::Doctor(args) => client::doctor(args, output),
         Command::Account(args) => operator::account(args, output),
         Command::Credential(args) => operator::credential(args, output),
         Command::Session(args) => operator::session(args, output),

@@ -1,0 +1,83 @@
+//! A request to a token endpoint as a line for a shell: the secrets are
+//! variables, so that the line can be shown and kept.
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderName, HeaderValue, Method, Request};
+
+use super::placeholders::Placeholders;
+
+/// The line that sends `request`, which was written with placeholders for its
+/// secrets, to `url`.
+pub(super) fn line(request: &Request<Bytes>, url: &str, secrets: &Placeholders) -> String {
+    let mut words = vec!["curl".to_owned()];
+    if *request.method() != implied(request) {
+        words.push(format!("-X {}", request.method()));
+    }
+    words.push(secrets.quoted(url));
+    for (name, value) in request.headers() {
+        words.extend(header(name, value, secrets));
+    }
+    words.extend(body(request, secrets));
+    words.join(" ")
+}
+
+/// The method that curl takes by itself.
+fn implied(request: &Request<Bytes>) -> Method {
+    if request.body().is_empty() {
+        Method::GET
+    } else {
+        Method::POST
+    }
+}
+
+fn header(name: &HeaderName, value: &HeaderValue, secrets: &Placeholders) -> Option<String> {
+    let value = value.to_str().ok()?;
+    if let Some(pair) = (*name == AUTHORIZATION)
+        .then(|| secrets.basic(value))
+        .flatten()
+    {
+        return Some(format!("-u {}", secrets.quoted(&pair)));
+    }
+    Some(format!(
+        "-H {}",
+        secrets.quoted(&format!("{name}: {value}"))
+    ))
+}
+
+fn body(request: &Request<Bytes>, secrets: &Placeholders) -> Vec<String> {
+    let text = String::from_utf8_lossy(request.body());
+    if text.is_empty() {
+        return Vec::new();
+    }
+    if !is_form(request) {
+        return vec![format!("--data-raw {}", secrets.quoted(&text))];
+    }
+    // The form's media type is curl's own, but is sent as a header already.
+    let pairs = text.split('&').filter_map(|pair| pair.split_once('='));
+    let pairs = pairs.map(|(name, value)| format!("{name}={}", decoded(value)));
+    pairs
+        .map(|pair| format!("--data-urlencode {}", secrets.quoted(&pair)))
+        .collect()
+}
+
+fn is_form(request: &Request<Bytes>) -> bool {
+    let media = request.headers().get(CONTENT_TYPE);
+    media.is_some_and(|it| {
+        it.as_bytes()
+            .starts_with(b"application/x-www-form-urlencoded")
+    })
+}
+
+/// A value of a form, as it was before it was encoded.
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let hex = after.get(..2).filter(|_| first == b'%');
+        let byte = hex.and_then(|hex| u8::from_str_radix(str::from_utf8(hex).ok()?, 16).ok());
+        bytes.push(byte.unwrap_or(if first == b'+' { b' ' } else { first }));
+        rest = if byte.is_some() { &after[2..] } else { after };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}

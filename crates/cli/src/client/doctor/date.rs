@@ -1,0 +1,88 @@
+//! How far the vendor's clock is from ours, by the `Date` of an answer
+//! (RFC 9110 section 6.6.1), which has no more than seconds.
+
+use std::time::Duration;
+
+use countersign_domain::Timestamp;
+use http::HeaderMap;
+use http::header::DATE;
+
+use super::check::{Check, Found};
+use crate::client::instant::span;
+
+/// Less is no cause for anything.
+const SMALL: Duration = Duration::from_secs(5);
+
+/// The instant that an answer was made at, in whole seconds.
+pub(super) fn date(headers: &HeaderMap) -> Option<Timestamp> {
+    let text = headers.get(DATE)?.to_str().ok()?;
+    let date = jiff::fmt::rfc2822::parse(text).ok()?;
+    Some(Timestamp::from_seconds(date.timestamp().as_second()))
+}
+
+/// Judges the vendor's clock by an answer that was asked for and received then.
+pub(super) fn check(date: Option<Timestamp>, asked: Timestamp, answered: Timestamp) -> Check {
+    let Some(date) = date else {
+        return Check::new(
+            "clock",
+            Found::Skipped,
+            "the answer has no Date to compare with",
+        );
+    };
+    // It was made in the second from `date` on, between question and answer.
+    let ahead = date.since(answered);
+    let behind = asked.since(date + Duration::from_secs(1));
+    let (off, which) = if ahead > behind {
+        (ahead, "ahead of")
+    } else {
+        (behind, "behind")
+    };
+    let found = if off > SMALL {
+        Found::Doubtful
+    } else {
+        Found::Good
+    };
+    if off.is_zero() {
+        return Check::new("clock", found, "the vendor's clock agrees with this one");
+    }
+    let mut said = format!(
+        "the vendor's clock is at least {} {which} this one",
+        span(off)
+    );
+    if off > SMALL {
+        said.push_str(": lifetimes are counted on this one, so that tokens stay right; set the one that is wrong");
+    }
+    Check::new("clock", found, said)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_is_judged_with_the_second_that_date_does_not_tell() {
+        let at = Timestamp::from_seconds(1_000_000);
+        let asked = at + Duration::from_millis(900);
+        let answered = at + Duration::from_millis(1_100);
+        for (seconds, found, words) in [
+            (0, Found::Good, "agrees"),
+            (1, Found::Good, "agrees"),
+            (2, Found::Good, "900ms ahead"),
+            (-1, Found::Good, "900ms behind"),
+            (7, Found::Doubtful, "5s ahead"),
+            (3_600, Found::Doubtful, "59m 58s ahead"),
+            (-3_600, Found::Doubtful, "59m 59s behind"),
+        ] {
+            let date = Timestamp::from_seconds(1_000_000 + seconds);
+            let check = check(Some(date), asked, answered);
+            assert_eq!(check.found, found, "{seconds}");
+            assert!(check.said().contains(words), "{}", check.said());
+        }
+    }
+
+    #[test]
+    fn an_answer_without_a_date_says_nothing_about_the_clock() {
+        let now = Timestamp::from_seconds(1);
+        assert_eq!(check(None, now, now).found, Found::Skipped);
+    }
+}

@@ -1,0 +1,197 @@
+//! What the measurements mean, beside what the dialect says.
+
+use countersign_dialect::{Dialect, LostRefresh};
+use serde_json::{Value, json};
+
+use super::{Lived, Measured, Reuse, Stopped, Unanswered};
+use crate::client::doctor::check::{Check, Found};
+use crate::client::instant::span;
+
+/// What was measured, for people.
+pub(super) fn checks(measured: &Measured, dialect: &Dialect) -> Vec<Check> {
+    let mut checks = Vec::new();
+    if let Some(login) = &measured.login {
+        checks
+            .push(Check::new("login", Found::Good, "the vendor gives tokens").in_time(login.took));
+        checks.push(lifetime(login, dialect));
+        checks.extend(exp(login));
+    }
+    checks.extend(measured.guarded.map(guarded));
+    if let Some(refresh) = &measured.refresh {
+        let said = format!("fresh tokens live {}", lives(refresh));
+        checks.push(Check::new("refresh", Found::Good, said).in_time(refresh.took));
+    }
+    checks.extend(measured.rotates.map(rotation));
+    checks.extend(
+        measured
+            .reuse
+            .map(|it| reuse(it, measured.survives_reuse, dialect)),
+    );
+    checks.extend(measured.old_access_lives.map(old_access));
+    checks.extend(logout(measured));
+    checks.extend(measured.stopped.as_ref().map(stopped));
+    checks
+}
+
+/// What was measured, for programs.
+pub(super) fn document(measured: &Measured) -> Value {
+    let lived = |lived: &Option<Lived>| {
+        lived.map(|it| {
+            json!({
+                "access_seconds": it.access.as_secs(),
+                "refresh_seconds": it.refresh.map(|it| it.as_secs()),
+                "exp_off_seconds": it.exp_off,
+                "milliseconds": it.took.as_millis(),
+            })
+        })
+    };
+    json!({
+        "login": lived(&measured.login),
+        "refresh": lived(&measured.refresh),
+        "rotates": measured.rotates,
+        "reuse": measured.reuse.map(name),
+        "session_survives_reuse": measured.survives_reuse,
+        "old_access_token_survives_refresh": measured.old_access_lives,
+        "logged_out": measured.logged_out,
+        "access_token_survives_logout": measured.access_survives_logout,
+        "refresh_token_survives_logout": measured.refresh_survives_logout,
+    })
+}
+
+fn name(reuse: Reuse) -> &'static str {
+    match reuse {
+        Reuse::Same => "same_successor",
+        Reuse::Others => "another_successor",
+        Reuse::Refused(_) => "refused",
+    }
+}
+
+fn lives(lived: &Lived) -> String {
+    let access = span(lived.access);
+    match lived.refresh {
+        Some(refresh) => format!("{access}, refresh tokens {}", span(refresh)),
+        None => access,
+    }
+}
+
+/// The vendor's word is the reply; the dialect's preset is only what its
+/// documents say.
+fn lifetime(login: &Lived, dialect: &Dialect) -> Check {
+    let promised = dialect.preset().access;
+    let mut said = format!("access tokens live {}", lives(login));
+    if login.access.is_zero() {
+        return Check::new(
+            "lifetime",
+            Found::Bad,
+            said + ": they are dead on arrival, look at the clocks",
+        );
+    }
+    let near = login.access.abs_diff(promised).as_secs() * 20 <= promised.as_secs();
+    if !near {
+        said.push_str(&format!(
+            ", where the dialect speaks of {}; the reply counts",
+            span(promised)
+        ));
+    }
+    Check::new("lifetime", Found::Good, said)
+}
+
+fn exp(login: &Lived) -> Option<Check> {
+    let off = login.exp_off?;
+    let (found, said) = match off {
+        -1..=1 => (
+            Found::Good,
+            "the exp of the access token is what the reply tells".to_owned(),
+        ),
+        later => (
+            Found::Doubtful,
+            format!("the exp of the access token is {later} s from what the reply tells"),
+        ),
+    };
+    Some(Check::new("exp", found, said))
+}
+
+fn guarded(works: bool) -> Check {
+    if works {
+        return Check::new("guarded path", Found::Good, "it takes the access token");
+    }
+    let said = "it refuses a fresh access token: is it a path that this account may read?";
+    Check::new("guarded path", Found::Doubtful, said)
+}
+
+fn rotation(rotates: bool) -> Check {
+    let said = if rotates {
+        "each refresh brings another refresh token"
+    } else {
+        "the refresh token stays the same"
+    };
+    Check::new("rotation", Found::Good, said)
+}
+
+fn reuse(reuse: Reuse, survives: Option<bool>, dialect: &Dialect) -> Check {
+    let retries = dialect.client_policy().lost_refresh == LostRefresh::Retry;
+    let (mut found, mut said) = match reuse {
+        Reuse::Same => (Found::Good, "a used refresh token gets the same successor again: a lost reply costs nothing".to_owned()),
+        Reuse::Others => (Found::Good, "a used refresh token still gets new tokens: a lost reply costs nothing, and a stolen token is not seen".to_owned()),
+        Reuse::Refused(refusal) => (Found::Good, format!("a used refresh token is refused ({refusal})")),
+    };
+    if survives == Some(false) {
+        said.push_str(", and its session is ended");
+    }
+    if matches!(reuse, Reuse::Refused(_)) && retries {
+        found = Found::Doubtful;
+        said.push_str("; the dialect lets a client try a lost refresh again, which costs a login here: `lost_refresh = \"login\"` would say so");
+    }
+    Check::new("reuse", found, said)
+}
+
+fn old_access(lives: bool) -> Check {
+    let said = if lives {
+        "an access token lives on beside its successor"
+    } else {
+        "a refresh ends the access token before it: requests under way may be refused once"
+    };
+    Check::new("old access token", Found::Good, said)
+}
+
+fn logout(measured: &Measured) -> Option<Check> {
+    if !measured.logged_out {
+        return None;
+    }
+    let mut alive = Vec::new();
+    if measured.access_survives_logout == Some(true) {
+        alive.push("the access token");
+    }
+    if measured.refresh_survives_logout == Some(true) {
+        alive.push("the refresh token");
+    }
+    if alive.is_empty() {
+        return Some(Check::new(
+            "logout",
+            Found::Good,
+            "a logout ends the tokens at once",
+        ));
+    }
+    let said = format!("after a logout {} still works", alive.join(" and "));
+    Some(Check::new("logout", Found::Doubtful, said))
+}
+
+fn stopped(stopped: &Stopped) -> Check {
+    let at = stopped.at;
+    match &stopped.why {
+        Unanswered::Refused(by) => {
+            let detail = by
+                .detail
+                .as_deref()
+                .map(|it| format!(": {it}"))
+                .unwrap_or_default();
+            let said = format!(
+                "the vendor refuses with {} ({}){detail}",
+                by.status, by.refusal
+            );
+            Check::new(at, Found::Refused, said)
+        }
+        Unanswered::Unreached(why) => Check::new(at, Found::Unreachable, why),
+        Unanswered::Unintelligible(why) => Check::new(at, Found::Bad, why),
+    }
+}

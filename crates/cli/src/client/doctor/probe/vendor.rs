@@ -1,0 +1,168 @@
+//! One request to the vendor at a time, past the store and the session.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use countersign_client::{Clock, SystemClock, Transport};
+use countersign_dialect::{
+    Asking, Dialect, Extra, Granted, RefusedBy, Secret, Understood, Variant,
+};
+use countersign_domain::{Operation, Timestamp};
+use countersign_outbound::ServerUrl;
+use http::uri::PathAndQuery;
+use http::{Request, Response};
+
+use super::Lived;
+
+/// A vendor, and who asks it.
+pub(super) struct Vendor<'p> {
+    pub(super) dialect: &'p Dialect,
+    pub(super) variant: Variant,
+    pub(super) url: &'p ServerUrl,
+    pub(super) login: &'p str,
+    pub(super) secret: Secret,
+    pub(super) extra: &'p Extra,
+    pub(super) transport: &'p dyn Transport,
+}
+
+/// Why there is nothing to measure.
+#[derive(Debug)]
+pub(super) enum Unanswered {
+    /// The vendor refuses.
+    Refused(RefusedBy),
+    /// The vendor does not answer.
+    Unreached(String),
+    /// It answers something else.
+    Unintelligible(String),
+}
+
+/// Tokens, and how long they live.
+pub(super) type Answered = (Granted, Lived);
+
+impl Vendor<'_> {
+    /// Whether there is a refresh.
+    pub(super) fn refreshes(&self) -> bool {
+        self.dialect.refreshes(self.variant)
+    }
+
+    pub(super) async fn login(&self) -> Result<Answered, Unanswered> {
+        self.grant(Operation::Login, &self.asking()).await
+    }
+
+    pub(super) async fn refresh(&self, token: &Secret) -> Result<Answered, Unanswered> {
+        let asking = Asking {
+            refresh_token: Some(token),
+            ..self.asking()
+        };
+        self.grant(Operation::Refresh, &asking).await
+    }
+
+    pub(super) async fn logout(&self, access: &Secret) -> Result<(), Unanswered> {
+        let asking = Asking {
+            access_token: Some(access),
+            ..self.asking()
+        };
+        self.ask(Operation::Logout, &asking).await.map(drop)
+    }
+
+    /// Whether a guarded path takes an access token.
+    pub(super) async fn works(
+        &self,
+        path: &PathAndQuery,
+        access: &Secret,
+    ) -> Result<bool, Unanswered> {
+        let mut request = Request::get(path.as_str())
+            .body(Bytes::new())
+            .map_err(|it| unsendable(&it))?;
+        for (name, value) in self.dialect.present(access.expose(), self.extra) {
+            request.headers_mut().insert(name, value);
+        }
+        let (response, now) = self.send(request).await?;
+        let nothing = Asking::default();
+        let guard = Operation::Guard;
+        let told = self
+            .dialect
+            .understand(guard, self.variant, &nothing, &response, now);
+        let dead = &self.dialect.client_policy().expired;
+        Ok(!matches!(told, Ok(Understood::Refused(by)) if dead.contains(&by.refusal)))
+    }
+
+    fn asking(&self) -> Asking<'_> {
+        Asking {
+            login: Some(self.login),
+            secret: Some(&self.secret),
+            extra: Some(self.extra),
+            ..Asking::default()
+        }
+    }
+
+    async fn grant(
+        &self,
+        operation: Operation,
+        asking: &Asking<'_>,
+    ) -> Result<Answered, Unanswered> {
+        let begun = SystemClock.now();
+        let (understood, now) = self.ask(operation, asking).await?;
+        let Understood::Granted(granted) = understood else {
+            return Err(Unanswered::Unintelligible(
+                "the reply has no token".to_owned(),
+            ));
+        };
+        let took = SystemClock.now().since(begun);
+        let lived = lived(&granted, now, took);
+        Ok((granted, lived))
+    }
+
+    async fn ask(
+        &self,
+        operation: Operation,
+        asking: &Asking<'_>,
+    ) -> Result<(Understood, Timestamp), Unanswered> {
+        let request = self.dialect.request(operation, self.variant, asking);
+        let request = request.ok_or_else(|| {
+            let why = "the dialect has no such request, or lacks a value for it";
+            Unanswered::Unintelligible(why.to_owned())
+        })?;
+        let (response, now) = self.send(request).await?;
+        let told = self
+            .dialect
+            .understand(operation, self.variant, asking, &response, now);
+        match told {
+            Ok(Understood::Refused(by)) => Err(Unanswered::Refused(by)),
+            Ok(understood) => Ok((understood, now)),
+            Err(why) => Err(Unanswered::Unintelligible(why.to_string())),
+        }
+    }
+
+    /// The answer, and when it came.
+    async fn send(
+        &self,
+        mut request: Request<Bytes>,
+    ) -> Result<(Response<Bytes>, Timestamp), Unanswered> {
+        let (path, query) = (request.uri().path(), request.uri().query());
+        *request.uri_mut() = self.url.target(path, query).map_err(|it| unsendable(&it))?;
+        let response = self.transport.send(request).await;
+        let response = response.map_err(|it| Unanswered::Unreached(it.to_string()))?;
+        Ok((response, SystemClock.now()))
+    }
+}
+
+fn unsendable(error: &http::Error) -> Unanswered {
+    Unanswered::Unintelligible(error.to_string())
+}
+
+/// Told lives count, and otherwise the ends, from what the vendor tells of its
+/// own clock.
+fn lived(granted: &Granted, now: Timestamp, took: Duration) -> Lived {
+    let now = granted.now.or(granted.iat).or(granted.date).unwrap_or(now);
+    let end = granted.access_expires_at;
+    let refresh = granted.refresh_expires_at.map(|it| it.since(now));
+    let access = granted.access_life.unwrap_or(end.since(now));
+    let told = granted.access_life.map_or(end, |life| now + life);
+    Lived {
+        took,
+        access,
+        refresh: granted.refresh_life.or(refresh),
+        exp_off: granted.exp.map(|exp| exp.as_seconds() - told.as_seconds()),
+    }
+}

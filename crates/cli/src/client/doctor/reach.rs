@@ -1,0 +1,282 @@
+//! The way to the vendor, a step at a time: its name, each of its addresses,
+//! TLS, and whether somebody answers where the login is.
+//!
+//! The login's path is asked for with a method that it is not served with, and
+//! without credentials: that changes nothing (RFC 9110 section 9.2.1) and counts
+//! for no vendor as a failed login.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use countersign_client::{Clock, SystemClock};
+use countersign_domain::Timestamp;
+use countersign_outbound::{Distrust, HTTP_1_1, Roots, ServerUrl, client_config};
+use http::header::{HOST, LOCATION, USER_AGENT};
+use http::{HeaderMap, Method, Request, StatusCode, Uri};
+use http_body_util::Empty;
+use hyper::client::conn::http1::handshake;
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::check::{Check, Found};
+use super::date;
+use crate::client::instant::told;
+
+/// How long each step may take.
+const LIMIT: Duration = Duration::from_secs(5);
+/// A certificate that ends sooner should have been renewed.
+const SOON: Duration = Duration::from_secs(14 * 24 * 3_600);
+
+/// Where the vendor is, and what is asked there.
+pub(super) struct Target<'p> {
+    pub(super) url: &'p ServerUrl,
+    pub(super) roots: &'p Roots,
+    /// The path of the login.
+    pub(super) path: &'p str,
+    /// The method that the login is served with.
+    pub(super) served: &'p Method,
+}
+
+/// Goes as far as the way leads.
+pub(super) async fn checks(target: &Target<'_>) -> Vec<Check> {
+    let mut checks = Vec::new();
+    // What has failed is among the checks.
+    let _ = go(target, &mut checks).await;
+    checks
+}
+
+async fn go(target: &Target<'_>, checks: &mut Vec<Check>) -> Option<()> {
+    let uri = target.url.target(target.path, None).ok()?;
+    let addresses = resolve(target, &uri, checks).await?;
+    let stream = connect(&addresses, checks).await?;
+    if !target.url.is_https() {
+        let said = "nothing is encrypted: the URL is http";
+        checks.push(Check::new("TLS", Found::Skipped, said));
+        return ask(target, &uri, stream, checks).await;
+    }
+    let stream = secure(target, stream, checks).await?;
+    ask(target, &uri, stream, checks).await
+}
+
+async fn resolve(
+    target: &Target<'_>,
+    uri: &Uri,
+    checks: &mut Vec<Check>,
+) -> Option<Vec<SocketAddr>> {
+    let port = if target.url.is_https() { 443 } else { 80 };
+    let host = (target.url.name(), uri.port_u16().unwrap_or(port));
+    let begun = Instant::now();
+    let found = in_time(tokio::net::lookup_host(host)).await;
+    let found: io::Result<Vec<_>> = found.map(Iterator::collect);
+    checks.push(named(target.url.name(), &found).in_time(begun.elapsed()));
+    found.ok()
+}
+
+fn named(name: &str, found: &io::Result<Vec<SocketAddr>>) -> Check {
+    let (found, said) = match found {
+        Ok(_) if name.parse::<IpAddr>().is_ok() => {
+            (Found::Good, format!("{name} is an address, not a name"))
+        }
+        Ok(addresses) => {
+            let addresses: Vec<_> = addresses.iter().map(|it| it.ip().to_string()).collect();
+            (Found::Good, format!("{name} is {}", addresses.join(", ")))
+        }
+        Err(error) => {
+            let said = format!("{name} has no address: {error}");
+            (Found::Unreachable, said)
+        }
+    };
+    Check::new("DNS", found, said)
+}
+
+/// Tries every address: a vendor that allows one of ours may see another when
+/// we reach it over IPv6.
+async fn connect(addresses: &[SocketAddr], checks: &mut Vec<Check>) -> Option<TcpStream> {
+    let mut connected = None;
+    for address in addresses {
+        let begun = Instant::now();
+        let stream = in_time(TcpStream::connect(address)).await;
+        let check = match &stream {
+            Ok(stream) => {
+                let from = stream.local_addr().map(|it| it.ip().to_string());
+                let from = from.unwrap_or_default();
+                Check::new(
+                    "TCP",
+                    Found::Good,
+                    format!("{address} answers, from {from}"),
+                )
+            }
+            Err(error) => {
+                let said = format!("{address} does not answer: {error}");
+                Check::new("TCP", Found::Unreachable, said)
+            }
+        };
+        checks.push(check.in_time(begun.elapsed()));
+        connected = connected.or(stream.ok());
+    }
+    if connected.is_some() {
+        soften(checks);
+    }
+    connected
+}
+
+/// Where one address answers, another that does not is only slow.
+fn soften(checks: &mut [Check]) {
+    for check in checks {
+        if check.found == Found::Unreachable {
+            check.found = Found::Doubtful;
+        }
+    }
+}
+
+async fn secure(
+    target: &Target<'_>,
+    stream: TcpStream,
+    checks: &mut Vec<Check>,
+) -> Option<TlsStream<TcpStream>> {
+    let begun = Instant::now();
+    let shaken = shake_hands(target, stream).await;
+    let check = match &shaken {
+        Ok(stream) => described(stream),
+        Err(Untrusted::Other(why)) => Check::new("TLS", Found::Bad, why),
+        Err(Untrusted::Handshake(error)) if error.is_of_the_certificate() => {
+            Check::new("TLS", Found::Bad, error.to_string())
+        }
+        Err(Untrusted::Handshake(error)) => {
+            Check::new("TLS", Found::Unreachable, error.to_string())
+        }
+    };
+    checks.push(check.in_time(begun.elapsed()));
+    shaken.ok()
+}
+
+enum Untrusted {
+    Handshake(Distrust),
+    Other(String),
+}
+
+async fn shake_hands(
+    target: &Target<'_>,
+    stream: TcpStream,
+) -> Result<TlsStream<TcpStream>, Untrusted> {
+    let other = |why: &dyn std::fmt::Display| Untrusted::Other(why.to_string());
+    let config = client_config(target.roots, &[HTTP_1_1]).map_err(|it| other(&it))?;
+    let name = ServerName::try_from(target.url.name().to_owned()).map_err(|it| other(&it))?;
+    let shaken = in_time(TlsConnector::from(config).connect(name, stream)).await;
+    shaken.map_err(|it| Untrusted::Handshake(Distrust::of(it)))
+}
+
+fn described(stream: &TlsStream<TcpStream>) -> Check {
+    let (_, tls) = stream.get_ref();
+    let version = tls.protocol_version().and_then(|it| it.as_str());
+    let version = version.unwrap_or("TLS").replace('v', " ").replace('_', ".");
+    let first = tls.peer_certificates().and_then(<[_]>::first);
+    let end = first.and_then(|it| countersign_transport::not_after(it));
+    let Some(end) = end.and_then(|it| jiff::Timestamp::try_from(it).ok()) else {
+        return Check::new("TLS", Found::Good, version);
+    };
+    let (end, now) = (Timestamp::from_seconds(end.as_second()), SystemClock.now());
+    let found = if end.since(now) < SOON {
+        Found::Doubtful
+    } else {
+        Found::Good
+    };
+    let said = format!("{version}, its certificate ends {}", told(end, now));
+    Check::new("TLS", found, said)
+}
+
+async fn ask<S>(target: &Target<'_>, uri: &Uri, stream: S, checks: &mut Vec<Check>) -> Option<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let begun = Instant::now();
+    let asked = SystemClock.now();
+    let answer = in_time(exchange(target, uri, stream)).await;
+    let answered = SystemClock.now();
+    let check = match &answer {
+        Ok((status, headers)) => judge(target, uri, *status, headers),
+        Err(error) => {
+            let said = format!("{} gives no answer: {error}", uri.path());
+            Check::new("login path", Found::Unreachable, said)
+        }
+    };
+    checks.push(check.in_time(begun.elapsed()));
+    let (_, headers) = answer.ok()?;
+    checks.push(date::check(date::date(&headers), asked, answered));
+    Some(())
+}
+
+/// A safe method that the login is not served with.
+fn harmless(served: &Method) -> Method {
+    if *served == Method::GET {
+        Method::HEAD
+    } else {
+        Method::GET
+    }
+}
+
+async fn exchange<S>(
+    target: &Target<'_>,
+    uri: &Uri,
+    stream: S,
+) -> io::Result<(StatusCode, HeaderMap)>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (mut sender, connection) = handshake(TokioIo::new(stream))
+        .await
+        .map_err(io::Error::other)?;
+    // What ends the connection early is told to who waits for the answer.
+    tokio::spawn(async { drop(connection.await) });
+    let request = Request::builder()
+        .method(harmless(target.served))
+        .uri(uri.path())
+        .header(HOST, target.url.host())
+        .header(USER_AGENT, "countersign")
+        .body(Empty::<Bytes>::new())
+        .map_err(io::Error::other)?;
+    let response = sender
+        .send_request(request)
+        .await
+        .map_err(io::Error::other)?;
+    let (head, _) = response.into_parts();
+    Ok((head.status, head.headers))
+}
+
+fn judge(target: &Target<'_>, uri: &Uri, status: StatusCode, headers: &HeaderMap) -> Check {
+    let (method, path) = (harmless(target.served), uri.path());
+    let answer = format!("{method} {path} is answered with {}", status.as_u16());
+    let (found, help) = match status.as_u16() {
+        300..=399 => (Found::Bad, leads_to(headers)),
+        403 => (
+            Found::Doubtful,
+            ": this address may not be on the vendor's list".to_owned(),
+        ),
+        404 | 410 => (
+            Found::Doubtful,
+            ": if a login fails, too, look at `url` in the profile".to_owned(),
+        ),
+        429 => (Found::Doubtful, ": too many requests were made".to_owned()),
+        500..=599 => (Found::Unreachable, ": the vendor is in trouble".to_owned()),
+        _ => (Found::Good, String::new()),
+    };
+    Check::new("login path", found, format!("{answer}{help}"))
+}
+
+fn leads_to(headers: &HeaderMap) -> String {
+    let to = headers.get(LOCATION).and_then(|it| it.to_str().ok());
+    let to = to.and_then(|it| it.split(['?', '#']).next());
+    let to = to.map(|it| format!(" to {it}")).unwrap_or_default();
+    format!(": a redirect{to}, which a login does not follow; write the right `url` in the profile")
+}
+
+async fn in_time<T>(step: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let done = tokio::time::timeout(LIMIT, step).await;
+    done.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time")))
+}

@@ -1,0 +1,117 @@
+//! `countersign exec`: runs a command with a token in its environment.
+//!
+//! The command takes the place of this process, so that signals, the terminal
+//! and the exit code are its own.
+
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use countersign_client::AccessToken;
+use countersign_client::Profile;
+use countersign_client::profile::{Keeping, KeyPlace, SecretPlace};
+
+use super::failure::failure;
+use super::instant::rfc3339;
+use super::open;
+use super::profiles::ProfilesArgs;
+use crate::exit::Failure;
+
+/// Arguments of `countersign exec`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+The command finds the token in COUNTERSIGN_TOKEN, its end in COUNTERSIGN_TOKEN_EXPIRES_AT and the
+API in COUNTERSIGN_URL. A variable that holds the login's secret is not passed on. The token is not
+renewed while the command runs: for a long run use a sidecar.
+
+Examples:
+  countersign exec b2binpay -- ./sync.sh
+  countersign exec b2binpay --env API_TOKEN --uses 20 -- python3 report.py")]
+pub(crate) struct ExecArgs {
+    /// The profile
+    profile: String,
+    #[command(flatten)]
+    profiles: ProfilesArgs,
+    /// Put the token into this variable, too
+    #[arg(long, value_name = "NAME", value_parser = variable)]
+    env: Option<String>,
+    /// How many requests the command will make
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    uses: u32,
+    /// The command and its arguments
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+/// What changes in the environment of the command.
+pub(super) struct Environment {
+    set: Vec<(String, String)>,
+    removed: Vec<String>,
+}
+
+/// A fresh token as variables.
+pub(super) async fn environment(args: &ExecArgs) -> Result<Environment, Failure> {
+    let profile = args.profiles.named(&args.profile)?;
+    let source = open::source(&profile)?;
+    let token = source.reserve(args.uses).await;
+    let token = token.map_err(|it| failure(&it))?;
+    Ok(Environment {
+        set: variables(args, &profile, &token),
+        removed: secrets(&profile),
+    })
+}
+
+fn variables(args: &ExecArgs, profile: &Profile, token: &AccessToken) -> Vec<(String, String)> {
+    let own = args
+        .env
+        .clone()
+        .map(|name| (name, token.expose().to_owned()));
+    let told = [
+        ("COUNTERSIGN_TOKEN", token.expose().to_owned()),
+        ("COUNTERSIGN_TOKEN_EXPIRES_AT", rfc3339(token.expires_at())),
+        ("COUNTERSIGN_URL", profile.url.to_string()),
+    ];
+    let told = told.map(|(name, value)| (name.to_owned(), value));
+    told.into_iter().chain(own).collect()
+}
+
+/// The variables that the command has no business with.
+fn secrets(profile: &Profile) -> Vec<String> {
+    let mut names = Vec::new();
+    if let SecretPlace::Env(name) = &profile.secret {
+        names.push(name.clone());
+    }
+    if let Keeping::File {
+        key: KeyPlace::Env(name),
+        ..
+    } = &profile.keeping
+    {
+        names.push(name.clone());
+    }
+    names
+}
+
+/// Gives this process to the command; comes back only if that fails.
+pub(super) fn replace(args: &ExecArgs, environment: Environment) -> Failure {
+    let Some((program, arguments)) = args.command.split_first() else {
+        return Failure::usage("there is no command to run");
+    };
+    let mut command = Command::new(program);
+    command.args(arguments);
+    for name in environment.removed {
+        command.env_remove(name);
+    }
+    command.envs(environment.set);
+    let error = command.exec();
+    Failure::usage(format!("{} cannot be run: {error}", program.display()))
+}
+
+fn variable(text: &str) -> Result<String, String> {
+    let good = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let first = text.chars().next();
+    let begins = first.is_some_and(|c| !c.is_ascii_digit());
+    if begins && text.chars().all(good) {
+        return Ok(text.to_owned());
+    }
+    Err("the name of a variable has letters, digits and _ only".to_owned())
+}

@@ -1,0 +1,31 @@
+//! What an error of the client means for the exit code.
+
+use countersign_client::{Error, ErrorKind};
+use serde_json::json;
+
+use super::instant::rfc3339;
+use crate::exit::Failure;
+use crate::table::printable;
+
+/// 77 if the vendor refuses, 69 if later may be better, 64 if something is set
+/// up wrongly, and else 1.
+pub(super) fn failure(error: &Error) -> Failure {
+    // The vendor's words are among them.
+    let message = printable(&error.message);
+    let failure = match error.kind {
+        ErrorKind::Refused { .. } => Failure::refused(message),
+        ErrorKind::Secret | ErrorKind::Setup => Failure::usage(message),
+        _ if error.is_transient() => Failure::unavailable(message),
+        _ => Failure::failed(message),
+    };
+    let mut details = json!({
+        "kind": error.kind.name(),
+        "transient": error.is_transient(),
+        "retry_at": error.retry_at.map(rfc3339),
+    });
+    if let ErrorKind::Refused { operation, refusal } = error.kind {
+        details["operation"] = operation.name().into();
+        details["refusal"] = refusal.code().into();
+    }
+    failure.with_details(details)
+}

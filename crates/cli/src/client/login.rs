@@ -1,0 +1,111 @@
+//! `countersign login`: logs in now, and keeps the tokens.
+
+use countersign_client::profile::Keeping;
+use countersign_client::{Profile, Standing, TokenSource};
+use serde_json::{Value, json};
+
+use super::exchange::{Exchange, Heard};
+use super::failure::failure;
+use super::instant::{rfc3339, told};
+use super::open;
+use super::profiles::ProfilesArgs;
+use super::redact::Redactor;
+use crate::exit::Failure;
+use crate::output::Output;
+use crate::table::printable;
+
+/// Arguments of `countersign login`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+The secret comes from where the profile says: secret_file, secret_env or secret_command. If it names
+none, the secret is asked for on the terminal; it is not kept.
+
+Examples:
+  countersign login b2binpay
+  countersign login b2binpay -v
+  countersign login b2binpay --json")]
+pub(crate) struct LoginArgs {
+    /// The profile
+    profile: String,
+    #[command(flatten)]
+    profiles: ProfilesArgs,
+    /// Show the request and the reply, without secrets, and how to do the same with curl
+    #[arg(short, long)]
+    verbose: bool,
+}
+
+/// Logs in.
+pub(super) async fn run(args: &LoginArgs, output: &mut Output) -> Result<(), Failure> {
+    let profile = args.profiles.named(&args.profile)?;
+    let secret = open::secret(&profile).await?;
+    let heard = Heard::default();
+    let source = open::listening(&profile, secret.clone(), heard.clone())?;
+    let outcome = source.login().await;
+    let mut known = vec![secret.expose()];
+    known.extend(profile.extra.values().map(|it| it.expose()));
+    known.extend(outcome.iter().map(|it| it.expose()));
+    let exchange = Exchange::of(&profile, &heard, &Redactor::knowing(known));
+    let exchange = exchange.filter(|_| args.verbose);
+    if let Some(exchange) = &exchange {
+        output.aside(&exchange.text());
+    }
+    match outcome {
+        Ok(_) => succeed(&profile, &source, exchange.as_ref(), output).await,
+        Err(error) => {
+            let failure = failure(&error);
+            Err(match exchange {
+                Some(exchange) => failure.with_detail("exchange", exchange.document()),
+                None => failure,
+            })
+        }
+    }
+}
+
+async fn succeed(
+    profile: &Profile,
+    source: &TokenSource,
+    exchange: Option<&Exchange>,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let standing = source.standing().await.map_err(|it| failure(&it))?;
+    let mut document = document(profile, &standing);
+    if let Some(exchange) = exchange {
+        document["exchange"] = exchange.document();
+    }
+    output.document(&document, &sentence(profile, &standing))?;
+    if profile.keeping == Keeping::Memory {
+        output.aside("Nothing is kept: the profile's store is \"memory\".");
+    }
+    Ok(())
+}
+
+fn sentence(profile: &Profile, standing: &Standing) -> String {
+    let mut said = format!(
+        "Logged in to {} as {}.",
+        profile.name,
+        printable(&profile.login)
+    );
+    if let Some(tokens) = &standing.tokens {
+        let access = told(tokens.expires_at, standing.now);
+        said.push_str(&format!(" The access token ends {access}"));
+        if let Some(refresh) = tokens.refresh_expires_at {
+            said.push_str(&format!(
+                ", the refresh token {}",
+                told(refresh, standing.now)
+            ));
+        }
+        said.push('.');
+    }
+    said
+}
+
+fn document(profile: &Profile, standing: &Standing) -> Value {
+    let tokens = standing.tokens.as_ref();
+    json!({
+        "profile": profile.name,
+        "login": profile.login,
+        "client_id": tokens.and_then(|it| it.client_id),
+        "expires_at": tokens.map(|it| rfc3339(it.expires_at)),
+        "refresh_expires_at": tokens.and_then(|it| it.refresh_expires_at).map(rfc3339),
+    })
+}

@@ -1,0 +1,48 @@
+//! `countersign logout`: ends the session with the vendor, and forgets it.
+
+use countersign_client::LogoutOutcome;
+use serde_json::json;
+
+use super::failure::failure;
+use super::open;
+use super::profiles::ProfilesArgs;
+use crate::exit::Failure;
+use crate::output::Output;
+
+/// Arguments of `countersign logout`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+If the vendor cannot be reached the tokens are kept, so that they can be ended later.
+
+Examples:
+  countersign logout b2binpay
+  countersign logout b2binpay --json")]
+pub(crate) struct LogoutArgs {
+    /// The profile
+    profile: String,
+    #[command(flatten)]
+    profiles: ProfilesArgs,
+}
+
+/// Logs out.
+pub(super) async fn run(args: &LogoutArgs, output: &mut Output) -> Result<(), Failure> {
+    let profile = args.profiles.named(&args.profile)?;
+    let source = open::source(&profile)?;
+    let outcome = source.logout().await.map_err(|it| failure(&it))?;
+    let (name, said) = told(outcome);
+    let document = json!({ "profile": profile.name, "outcome": name });
+    output.document(&document, &format!("{}: {said}", profile.name))
+}
+
+fn told(outcome: LogoutOutcome) -> (&'static str, &'static str) {
+    match outcome {
+        LogoutOutcome::Done => ("done", "logged out; the vendor has ended the session"),
+        LogoutOutcome::Dead => ("dead", "the vendor had ended the session already"),
+        LogoutOutcome::Forgotten => (
+            "forgotten",
+            "the tokens are forgotten here; the vendor knows no logout, so that they live there \
+             until they run out",
+        ),
+        LogoutOutcome::NotLoggedIn => ("not_logged_in", "nobody was logged in"),
+    }
+}

@@ -1,0 +1,74 @@
+//! From a profile to its source of tokens, and to what a source is made of.
+
+use countersign_client::profile::SecretPlace;
+use countersign_client::{
+    Builder, Error, HttpTransport, Profile, SecretSource, Standing, TokenSource,
+};
+use countersign_dialect::Secret;
+use countersign_outbound::Roots;
+
+use super::exchange::{Heard, Listening};
+use super::failure::failure;
+use super::prompt;
+use crate::exit::Failure;
+use crate::table::printable;
+
+/// The source of a profile.
+pub(super) fn source(profile: &Profile) -> Result<TokenSource, Failure> {
+    let built = profile.source().and_then(Builder::build);
+    built.map_err(|it| failure(&it))
+}
+
+/// The source of a profile whose secret is at hand; what the vendor answers can
+/// be heard.
+pub(super) fn listening(
+    profile: &Profile,
+    secret: Secret,
+    heard: Heard,
+) -> Result<TokenSource, Failure> {
+    let transport = transport(profile)?;
+    let builder = profile.source().map_err(|it| failure(&it))?;
+    let builder = builder
+        .secret(secret)
+        .transport(Listening::new(transport, heard));
+    builder.build().map_err(|it| failure(&it))
+}
+
+/// How requests reach the vendor of a profile.
+pub(super) fn transport(profile: &Profile) -> Result<HttpTransport, Failure> {
+    let transport = HttpTransport::new(&profile.url, &roots(profile)?);
+    transport.map_err(|it| failure(&it))
+}
+
+/// Whose certificates the vendor may show.
+pub(super) fn roots(profile: &Profile) -> Result<Roots, Failure> {
+    profile.roots().map_err(|it| failure(&it))
+}
+
+/// How the session of a profile stands. The vendor is not asked.
+pub(super) async fn standing(profile: &Profile) -> Result<Standing, Error> {
+    // Nothing is asked for here, so that the secret is not needed.
+    let source = profile.source()?.secret(Secret::from("")).build()?;
+    source.standing().await
+}
+
+/// The secret from where the profile says, or from a person.
+pub(super) async fn secret(profile: &Profile) -> Result<Secret, Failure> {
+    if profile.secret != SecretPlace::Asked {
+        return stored_secret(profile).await.map_err(|it| failure(&it));
+    }
+    let terminal = prompt::terminal().ok_or_else(|| {
+        Failure::usage(format!(
+            "the profile {} names no secret, and there is no terminal to ask at: add one of \
+             secret_file, secret_env and secret_command to it",
+            profile.name
+        ))
+    })?;
+    let login = printable(&profile.login);
+    prompt::secret(&terminal, &format!("Secret of {login} at {}", profile.url))
+}
+
+/// The secret from where the profile says.
+pub(super) async fn stored_secret(profile: &Profile) -> Result<Secret, Error> {
+    profile.secret_source().secret().await
+}

@@ -1,0 +1,66 @@
+//! Asking for a secret on the terminal, unseen.
+//!
+//! The terminal is that of the process, `/dev/tty`: standard input and output
+//! stay free for other uses. Its echo is turned off with rustix, which the
+//! program links anyway (through the command line's width).
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, IsTerminal, Write};
+
+use countersign_dialect::Secret;
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+
+use crate::exit::Failure;
+
+/// The terminal to ask on. None where nobody sits at one: standard input says
+/// so, since a job of cron or a pipe may still have a terminal far up.
+pub(super) fn terminal() -> Option<File> {
+    let mut open = OpenOptions::new();
+    let terminal = open.read(true).write(true).open("/dev/tty").ok()?;
+    io::stdin().is_terminal().then_some(terminal)
+}
+
+/// Asks for a secret. What is typed is not shown, from before the question on.
+pub(super) fn secret(terminal: &File, question: &str) -> Result<Secret, Failure> {
+    let line = ask(terminal, question)
+        .map_err(|error| Failure::failed(format!("the secret cannot be asked for: {error}")))?;
+    let secret = line.expose().trim_end_matches(['\r', '\n']);
+    if secret.is_empty() {
+        return Err(Failure::usage("no secret was given"));
+    }
+    Ok(Secret::from(secret))
+}
+
+fn ask(mut terminal: &File, question: &str) -> io::Result<Secret> {
+    let _unseen = Unseen::new(terminal)?;
+    write!(terminal, "{question}: ")?;
+    let mut line = String::new();
+    BufReader::new(terminal).read_line(&mut line)?;
+    let line = Secret::from(line);
+    // The end of the line that was typed was not shown either.
+    writeln!(terminal)?;
+    Ok(line)
+}
+
+/// A terminal that does not show what is typed, until this is dropped.
+struct Unseen<'t> {
+    terminal: &'t File,
+    before: Termios,
+}
+
+impl<'t> Unseen<'t> {
+    fn new(terminal: &'t File) -> io::Result<Self> {
+        let before = tcgetattr(terminal)?;
+        let mut unseen = before.clone();
+        unseen.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(terminal, OptionalActions::Flush, &unseen)?;
+        Ok(Self { terminal, before })
+    }
+}
+
+impl Drop for Unseen<'_> {
+    fn drop(&mut self) {
+        // If that fails, nothing else would work either.
+        let _ = tcsetattr(self.terminal, OptionalActions::Now, &self.before);
+    }
+}

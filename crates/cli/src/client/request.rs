@@ -1,0 +1,157 @@
+//! `countersign request`: one request to the API, with a fresh token.
+
+mod asked;
+mod call;
+mod sink;
+
+use std::path::PathBuf;
+
+use countersign_client::{Credential, Expiry, Profile, TokenSource};
+use http::response::Parts;
+use http::uri::PathAndQuery;
+
+use self::asked::Asked;
+use self::call::{Answer, Caller};
+use self::sink::Sink;
+use super::failure::failure;
+use super::profiles::ProfilesArgs;
+use super::{open, path};
+use crate::exit::Failure;
+use crate::output::Output;
+
+/// Arguments of `countersign request`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+The body of the answer is printed as it comes in. The exit code is 0 if the status is 2xx and 1 if it
+is another one. Redirects are not followed. If the vendor does not take the token, the request is
+sent once more with another one.
+
+Examples:
+  countersign request b2binpay GET '/deposit/?page=2'
+  countersign request b2binpay POST /deposit/ --data @deposit.json \\
+      -H 'Content-Type: application/vnd.api+json'
+  echo '{\"amount\": 10}' | countersign request mypopup POST /api/v1/orders --data @-
+  countersign request mypopup GET /api/v1/cards -i -o cards.json")]
+pub(crate) struct RequestArgs {
+    /// The profile
+    profile: String,
+    /// The method, such as GET
+    method: String,
+    /// The path, and a query if there is one; the server is the profile's
+    #[arg(value_parser = path::parse)]
+    path: PathAndQuery,
+    #[command(flatten)]
+    profiles: ProfilesArgs,
+    /// The body: a text, @FILE, or @- for standard input. JSON is sent as such, anything else as
+    /// a form, unless a Content-Type is given
+    #[arg(short, long, value_name = "TEXT|@FILE")]
+    data: Option<String>,
+    /// A header, 'Name: value'
+    #[arg(short = 'H', long = "header", value_name = "HEADER")]
+    headers: Vec<String>,
+    /// Print the status and the headers, too
+    #[arg(short, long)]
+    include: bool,
+    /// Write the answer into this file
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// Sends the request, and prints the answer.
+pub(super) async fn run(args: &RequestArgs, output: &mut Output) -> Result<(), Failure> {
+    let profile = args.profiles.named(&args.profile)?;
+    let asked = Asked::of(args, &profile)?;
+    let sink = Sink::open(args.output.as_deref(), output.is_json())?;
+    let api = Api::of(&profile)?;
+    let answer = api.ask(&asked).await?;
+    deliver(answer, sink, args.include, output).await
+}
+
+/// The API of a profile, and what opens it.
+struct Api<'p> {
+    profile: &'p Profile,
+    source: TokenSource,
+    caller: Caller<'p>,
+}
+
+impl<'p> Api<'p> {
+    fn of(profile: &'p Profile) -> Result<Self, Failure> {
+        Ok(Self {
+            profile,
+            caller: Caller::new(profile)?,
+            source: open::source(profile)?,
+        })
+    }
+
+    /// The answer; the second one, if the token of the first was not taken.
+    async fn ask(&self, asked: &Asked) -> Result<Answer, Failure> {
+        let credential = self.credential().await?;
+        let mut answer = self.caller.call(asked, &credential).await?;
+        if let Credential::Token(token) = &credential
+            && is_expired(&self.source, &mut answer).await?
+        {
+            self.source.refused(token);
+            return self.caller.call(asked, &self.credential().await?).await;
+        }
+        Ok(answer)
+    }
+
+    /// A fresh token; the static key, if the profile says that it is one, while
+    /// tokens cannot be had.
+    async fn credential(&self) -> Result<Credential, Failure> {
+        let credential = match self.source.reserve(1).await {
+            Err(error) if error.is_transient() && self.profile.static_key => {
+                let secret = open::stored_secret(self.profile).await;
+                secret.map(Credential::StaticKey)
+            }
+            outcome => outcome.map(Credential::Token),
+        };
+        credential.map_err(|it| failure(&it))
+    }
+}
+
+async fn is_expired(source: &TokenSource, answer: &mut Answer) -> Result<bool, Failure> {
+    Ok(match source.judge(answer.head.status) {
+        Expiry::Yes => true,
+        Expiry::No => false,
+        Expiry::Unclear => {
+            let whole = answer.whole().await?;
+            whole.is_some_and(|whole| source.is_expired(&whole))
+        }
+    })
+}
+
+async fn deliver(
+    mut answer: Answer,
+    mut sink: Sink,
+    include: bool,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    sink.begin()?;
+    if include && !output.is_json() {
+        sink.take(head(&answer.head).as_bytes())?;
+    }
+    while let Some(piece) = answer.piece().await? {
+        if !sink.take(&piece)? {
+            break;
+        }
+    }
+    if output.is_json() {
+        output.document(&sink.document(&answer.head), "")?;
+    }
+    let status = answer.head.status;
+    if status.is_success() {
+        return Ok(());
+    }
+    Err(Failure::failed(format!("the answer is {status}")))
+}
+
+/// The status line and the headers, in the way of `curl -i`.
+fn head(head: &Parts) -> String {
+    let mut text = format!("{:?} {}\r\n", head.version, head.status);
+    for (name, value) in &head.headers {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        text.push_str(&format!("{name}: {value}\r\n"));
+    }
+    text + "\r\n"
+}

@@ -1,0 +1,154 @@
+//! One request over HTTP, and its answer as it comes in.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use countersign_client::{Credential, Profile};
+use countersign_dialect::Secret;
+use countersign_outbound::{Connector, HTTP_1_1, Tls, client_config};
+use http::response::Parts;
+use http::uri::PathAndQuery;
+use http::{Request, Response, Uri};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use rustls::pki_types::ServerName;
+
+use super::asked::Asked;
+use crate::client::open;
+use crate::exit::Failure;
+use crate::text::reason;
+
+/// How long a connection may take. An answer may take as long as it wants.
+const CONNECT: Duration = Duration::from_secs(10);
+/// The longest answer that is looked into, to tell whether a token was refused.
+const LOOKED_AT: usize = 64 * 1024;
+
+/// Reaches the API of a profile.
+pub(super) struct Caller<'p> {
+    client: Client<Connector, Full<Bytes>>,
+    profile: &'p Profile,
+}
+
+/// An answer: what is there of its body, and what is still to come.
+pub(super) struct Answer {
+    pub(super) head: Parts,
+    begun: Bytes,
+    rest: Option<Incoming>,
+}
+
+impl<'p> Caller<'p> {
+    pub(super) fn new(profile: &'p Profile) -> Result<Self, Failure> {
+        let url = &profile.url;
+        let tls = if url.is_https() {
+            let config = client_config(&open::roots(profile)?, &[HTTP_1_1]);
+            let name = ServerName::try_from(url.name().to_owned()).map_err(Failure::usage)?;
+            Some(Tls::new(config.map_err(Failure::usage)?, name))
+        } else {
+            None
+        };
+        // A request is sent once: what it does may not be done twice.
+        let client = Client::builder(TokioExecutor::new())
+            .retry_canceled_requests(false)
+            .build(Connector::new(tls, CONNECT));
+        Ok(Self { client, profile })
+    }
+
+    /// Sends a request with what opens the API.
+    pub(super) async fn call(
+        &self,
+        asked: &Asked,
+        credential: &Credential,
+    ) -> Result<Answer, Failure> {
+        let mut request = Request::new(Full::new(asked.body.clone()));
+        *request.method_mut() = asked.method.clone();
+        *request.headers_mut() = asked.headers.clone();
+        *request.uri_mut() = match credential {
+            Credential::Token(token) => {
+                token.present(request.headers_mut());
+                self.target(&asked.path, asked.path.query())?
+            }
+            Credential::StaticKey(key) => {
+                let query = self.with_key(asked.path.query(), key)?;
+                self.target(&asked.path, Some(&query))?
+            }
+        };
+        let response = self.client.request(request).await;
+        let response = response.map_err(|it| self.unanswered(&it))?;
+        let (head, body) = response.into_parts();
+        Ok(Answer {
+            head,
+            begun: Bytes::new(),
+            rest: Some(body),
+        })
+    }
+
+    fn target(&self, path: &PathAndQuery, query: Option<&str>) -> Result<Uri, Failure> {
+        let target = self.profile.url.target(path.path(), query);
+        target.map_err(Failure::usage)
+    }
+
+    /// Every method may have the key in its query.
+    fn with_key(&self, query: Option<&str>, key: &Secret) -> Result<String, Failure> {
+        let place = self.profile.dialect.static_key();
+        let query = place.and_then(|place| place.put_into_query(query, key));
+        query.ok_or_else(|| {
+            Failure::unavailable("there is no token, and the static key has no place in a query")
+        })
+    }
+
+    fn unanswered(&self, error: &(dyn std::error::Error + 'static)) -> Failure {
+        Failure::unavailable(format!(
+            "{} does not answer: {}",
+            self.profile.url,
+            reason(error)
+        ))
+    }
+}
+
+impl Answer {
+    /// The next piece of the body.
+    pub(super) async fn piece(&mut self) -> Result<Option<Bytes>, Failure> {
+        if !self.begun.is_empty() {
+            return Ok(Some(std::mem::take(&mut self.begun)));
+        }
+        self.next().await
+    }
+
+    /// The whole answer, if it is not too long to be looked at. Nothing of it is
+    /// lost.
+    pub(super) async fn whole(&mut self) -> Result<Option<Response<Bytes>>, Failure> {
+        let mut body = BytesMut::new();
+        while body.len() <= LOOKED_AT {
+            let Some(piece) = self.next().await? else {
+                break;
+            };
+            body.extend_from_slice(&piece);
+        }
+        self.begun = body.freeze();
+        if self.rest.is_some() {
+            return Ok(None);
+        }
+        Ok(Some(Response::from_parts(
+            self.head.clone(),
+            self.begun.clone(),
+        )))
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+        while let Some(rest) = &mut self.rest {
+            let Some(frame) = rest.frame().await else {
+                self.rest = None;
+                break;
+            };
+            let frame = frame.map_err(|error| {
+                Failure::unavailable(format!("the answer broke off: {}", reason(&error)))
+            })?;
+            if let Ok(piece) = frame.into_data() {
+                return Ok(Some(piece));
+            }
+        }
+        Ok(None)
+    }
+}

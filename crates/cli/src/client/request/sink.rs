@@ -1,0 +1,153 @@
+//! Where the answer goes: standard output or a file, as it comes in; or, with
+//! `--json`, into one document.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Write};
+use std::path::Path;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::response::Parts;
+use serde_json::{Map, Value, json};
+
+use crate::exit::Failure;
+
+/// Takes an answer.
+pub(super) struct Sink {
+    to: To,
+    name: String,
+    written: u64,
+}
+
+enum To {
+    Standard,
+    File(File),
+    /// Nobody reads any more.
+    Nowhere,
+    /// For a document.
+    Memory(Vec<u8>),
+}
+
+impl Sink {
+    /// Into a file, if one is named; else into a document or to standard output.
+    pub(super) fn open(file: Option<&Path>, json: bool) -> Result<Self, Failure> {
+        let (to, name) = match file {
+            Some(file) if file != Path::new("-") => {
+                let name = file.display().to_string();
+                let mut open = File::options();
+                let opened = open.write(true).create(true).truncate(false).open(file);
+                (To::File(opened.map_err(|it| unwritable(&name, &it))?), name)
+            }
+            _ if json => (To::Memory(Vec::new()), String::new()),
+            _ => (To::Standard, "standard output".to_owned()),
+        };
+        Ok(Self {
+            to,
+            name,
+            written: 0,
+        })
+    }
+
+    /// An answer is there: what was in the file before can go.
+    pub(super) fn begin(&mut self) -> Result<(), Failure> {
+        match &self.to {
+            // A device or a pipe has no length.
+            To::File(file) if file.metadata().is_ok_and(|it| it.is_file()) => {
+                file.set_len(0).map_err(|it| unwritable(&self.name, &it))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes the next piece. False if nobody reads any more.
+    pub(super) fn take(&mut self, bytes: &[u8]) -> Result<bool, Failure> {
+        self.written += bytes.len() as u64;
+        let written = match &mut self.to {
+            To::Memory(whole) => {
+                whole.extend_from_slice(bytes);
+                Ok(())
+            }
+            To::File(file) => file.write_all(bytes),
+            To::Standard => to_stdout(bytes),
+            To::Nowhere => return Ok(false),
+        };
+        match written {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => {
+                self.to = To::Nowhere;
+                Ok(false)
+            }
+            Err(error) => Err(unwritable(&self.name, &error)),
+        }
+    }
+
+    /// The document of an answer.
+    pub(super) fn document(&self, head: &Parts) -> Value {
+        let mut document = json!({
+            "status": head.status.as_u16(),
+            "headers": headers(head),
+            "bytes": self.written,
+        });
+        if let To::Memory(body) = &self.to {
+            let (member, value) = content(body);
+            document[member] = value;
+        } else {
+            document["file"] = self.name.as_str().into();
+        }
+        document
+    }
+}
+
+fn to_stdout(bytes: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(bytes)?;
+    stdout.flush()
+}
+
+/// JSON as it is, other text as text, and the rest in base64.
+fn content(body: &[u8]) -> (&'static str, Value) {
+    if let Ok(value) = serde_json::from_slice(body) {
+        return ("body", value);
+    }
+    match str::from_utf8(body) {
+        Ok(text) => ("body", text.into()),
+        Err(_) => ("body_base64", STANDARD.encode(body).into()),
+    }
+}
+
+/// Each name once, its values joined as RFC 9110 section 5.3 joins them.
+fn headers(head: &Parts) -> Map<String, Value> {
+    let mut headers = Map::new();
+    for name in head.headers.keys() {
+        let values = head.headers.get_all(name).iter();
+        let values: Vec<_> = values
+            .map(|it| String::from_utf8_lossy(it.as_bytes()))
+            .collect();
+        headers.insert(name.to_string(), values.join(", ").into());
+    }
+    headers
+}
+
+fn unwritable(name: &str, error: &io::Error) -> Failure {
+    Failure::failed(format!("{name} cannot be written: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_holds_json_as_json_and_bytes_in_base64() {
+        for (body, member, value) in [
+            (&b"{\"a\":1}"[..], "body", json!({"a": 1})),
+            (b"hello", "body", json!("hello")),
+            (b"", "body", json!("")),
+            (b"\xff\x00", "body_base64", json!("/wA=")),
+        ] {
+            let mut sink = Sink::open(None, true).unwrap();
+            assert!(sink.take(body).unwrap());
+            let (head, ()) = http::Response::new(()).into_parts();
+            assert_eq!(sink.document(&head)[member], value);
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! One profile as it stands.
+
+use countersign_client::profile::{Keeping, KeyPlace, SecretPlace};
+use countersign_client::{Error, Profile, Standing, Trouble};
+use serde_json::{Value, json};
+
+use crate::client::failure;
+use crate::client::instant::{rfc3339, told};
+use crate::client::open;
+use crate::table::Table;
+
+/// A profile, and its session if that can be read.
+pub(super) struct View<'p> {
+    profile: &'p Profile,
+    standing: Result<Standing, Error>,
+}
+
+impl<'p> View<'p> {
+    /// Looks at what is kept.
+    pub(super) async fn of(profile: &'p Profile) -> Self {
+        let standing = open::standing(profile).await;
+        Self { profile, standing }
+    }
+
+    /// Why what is kept cannot be read.
+    pub(super) fn unreadable(&self) -> Option<&str> {
+        self.standing.as_ref().err().map(|it| &*it.message)
+    }
+
+    /// For people.
+    pub(super) fn text(&self) -> String {
+        let profile = self.profile;
+        let variant = profile.dialect.variant_name(profile.variant);
+        let mut table = Table::headless();
+        table.row(["profile", &profile.name]);
+        table.row([
+            "api",
+            &format!("{}, {} {variant}", profile.url, profile.dialect.name()),
+        ]);
+        table.row(["login", &profile.login]);
+        table.row(["secret", &secret(&profile.secret)]);
+        table.row(["tokens", &keeping(&profile.keeping)]);
+        match &self.standing {
+            Ok(standing) => rows(standing, &mut table),
+            Err(error) => table.row(["session", &error.message]),
+        }
+        table.text()
+    }
+
+    /// For programs.
+    pub(super) fn document(&self) -> Value {
+        let profile = self.profile;
+        let mut document = json!({
+            "profile": profile.name,
+            "dialect": profile.dialect.name(),
+            "variant": profile.dialect.variant_name(profile.variant),
+            "url": profile.url.to_string(),
+            "login": profile.login,
+            "secret": secret_document(&profile.secret),
+            "extra": profile.extra.keys().collect::<Vec<_>>(),
+            "store": store_document(&profile.keeping),
+            "budget": profile.budget,
+        });
+        match &self.standing {
+            Ok(standing) => add(standing, &mut document),
+            Err(error) => document["error"] = failure::failure(error).document(),
+        }
+        document
+    }
+}
+
+fn rows(standing: &Standing, table: &mut Table) {
+    let now = standing.now;
+    let Some(tokens) = &standing.tokens else {
+        table.row(["session", "none: the next use logs in"]);
+        return trouble_row(standing, table);
+    };
+    table.row([
+        "session",
+        &format!("logged in {}", told(tokens.logged_in_at, now)),
+    ]);
+    table.row(["access token", &end(tokens.expires_at, standing)]);
+    let refresh = match (tokens.refreshes, tokens.refresh_expires_at) {
+        (false, _) => "none: it is logged in again".to_owned(),
+        (true, Some(at)) => end(at, standing),
+        (true, None) => "there is one; the vendor does not tell when it ends".to_owned(),
+    };
+    table.row(["refresh token", &refresh]);
+    if let Some(budget) = standing.budget {
+        let left = budget.saturating_sub(tokens.spent);
+        table.row([
+            "budget",
+            &format!("{left} of {budget} requests are not set aside"),
+        ]);
+    }
+    if let Some(attempt) = &standing.attempt {
+        let said = format!(
+            "{} asked {}, no answer yet",
+            attempt.operation,
+            told(attempt.asked_at, now)
+        );
+        table.row(["under way", &said]);
+    }
+    trouble_row(standing, table);
+}
+
+fn end(at: countersign_domain::Timestamp, standing: &Standing) -> String {
+    let verb = if at > standing.now { "ends" } else { "ended" };
+    format!("{verb} {}", told(at, standing.now))
+}
+
+fn trouble_row(standing: &Standing, table: &mut Table) {
+    let Some(trouble) = &standing.trouble else {
+        return;
+    };
+    let times = match trouble.times {
+        0 | 1 => String::new(),
+        times => format!(", {times} times in a row"),
+    };
+    let said = format!(
+        "{}: {} ({}{times})",
+        trouble.operation,
+        trouble.detail,
+        told(trouble.at, standing.now)
+    );
+    table.row(["last error", &said]);
+    if trouble.retry_at > standing.now {
+        table.row([
+            "paused",
+            &format!("it is tried again {}", told(trouble.retry_at, standing.now)),
+        ]);
+    }
+}
+
+fn add(standing: &Standing, document: &mut Value) {
+    let tokens = standing.tokens.as_ref();
+    document["session"] = tokens.map_or(Value::Null, |it| {
+        json!({
+            "logged_in_at": rfc3339(it.logged_in_at),
+            "access_expires_at": rfc3339(it.expires_at),
+            "access_seconds_left": it.expires_at.since(standing.now).as_secs(),
+            "refreshes": it.refreshes,
+            "refresh_expires_at": it.refresh_expires_at.map(rfc3339),
+            "refresh_seconds_left": it.refresh_expires_at.map(|at| at.since(standing.now).as_secs()),
+            "spent": it.spent,
+            "client_id": it.client_id,
+            "login": it.login,
+        })
+    });
+    document["under_way"] = standing.attempt.as_ref().map_or(
+        Value::Null,
+        |it| json!({ "operation": it.operation.name(), "asked_at": rfc3339(it.asked_at) }),
+    );
+    document["trouble"] = standing
+        .trouble
+        .as_ref()
+        .map_or(Value::Null, trouble_document);
+    let paused = standing
+        .trouble
+        .as_ref()
+        .is_some_and(|it| it.retry_at > standing.now);
+    document["paused"] = paused.into();
+}
+
+fn trouble_document(trouble: &Trouble) -> Value {
+    json!({
+        "operation": trouble.operation.name(),
+        "refusal": trouble.refusal.map(|it| it.code()),
+        "status": trouble.status,
+        "message": trouble.detail,
+        "at": rfc3339(trouble.at),
+        "times": trouble.times,
+        "retry_at": rfc3339(trouble.retry_at),
+    })
+}
+
+fn secret(place: &SecretPlace) -> String {
+    match place {
+        SecretPlace::File(path) => format!("in the file {}", path.display()),
+        SecretPlace::Env(name) => format!("in the variable {name}"),
+        SecretPlace::Command(words) => {
+            let program = words.first().map_or("", String::as_str);
+            format!("told by the command {program}")
+        }
+        SecretPlace::Asked => "not kept: a login asks for it".to_owned(),
+    }
+}
+
+fn secret_document(place: &SecretPlace) -> Value {
+    match place {
+        SecretPlace::File(path) => json!({ "file": path }),
+        SecretPlace::Env(name) => json!({ "env": name }),
+        // Its arguments may be nobody's business.
+        SecretPlace::Command(words) => json!({ "command": words.first() }),
+        SecretPlace::Asked => json!({ "asked": true }),
+    }
+}
+
+fn keeping(keeping: &Keeping) -> String {
+    match keeping {
+        Keeping::Memory => "in memory, as long as a process runs".to_owned(),
+        Keeping::File { path, key } => {
+            let key = match key {
+                KeyPlace::Own(path) | KeyPlace::File(path) => {
+                    format!("the key in {}", path.display())
+                }
+                KeyPlace::Env(name) => format!("the key in the variable {name}"),
+                KeyPlace::Keyring => "a key in the keyring".to_owned(),
+            };
+            format!("in {}, encrypted under {key}", path.display())
+        }
+    }
+}
+
+fn store_document(keeping: &Keeping) -> Value {
+    let Keeping::File { path, key } = keeping else {
+        return json!({ "kind": "memory" });
+    };
+    let key = match key {
+        KeyPlace::Own(path) | KeyPlace::File(path) => json!({ "file": path }),
+        KeyPlace::Env(name) => json!({ "env": name }),
+        KeyPlace::Keyring => json!({ "keyring": true }),
+    };
+    json!({ "kind": "file", "file": path, "encrypted": true, "key": key })
+}

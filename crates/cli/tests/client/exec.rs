@@ -1,0 +1,66 @@
+//! `countersign exec`.
+
+use std::os::unix::process::ExitStatusExt;
+
+use countersign_domain::Operation;
+
+use crate::run::finish;
+use crate::stage::Stage;
+
+#[test]
+fn the_command_finds_the_token_and_the_api_in_its_environment() {
+    let stage = Stage::start();
+    let script = "echo $COUNTERSIGN_TOKEN; echo $COUNTERSIGN_URL; echo $COUNTERSIGN_TOKEN_EXPIRES_AT; echo $MINE";
+    let ran = stage
+        .run(&["exec", "pay", "--env", "MINE", "--", "sh", "-c", script])
+        .code(0);
+    let lines: Vec<_> = ran.stdout.lines().collect();
+    let token = stage.run(&["token", "pay"]).code(0).stdout;
+    assert_eq!(lines[0], token.trim());
+    assert_eq!(lines[1], stage.sandbox.url());
+    assert!(lines[2].ends_with('Z'), "{lines:?}");
+    assert_eq!(lines[3], lines[0]);
+    assert_eq!(stage.asked(Operation::Login), 1);
+}
+
+#[test]
+fn the_commands_exit_code_and_signal_are_passed_on() {
+    let stage = Stage::start();
+    stage
+        .run(&["exec", "pay", "--", "sh", "-c", "exit 7"])
+        .code(7);
+    let mut killed = stage.command(&["exec", "pay", "--", "sh", "-c", "kill -TERM $$"]);
+    assert_eq!(killed.status().unwrap().signal(), Some(15));
+}
+
+#[test]
+fn the_command_does_not_see_the_secret() {
+    let stage = Stage::start();
+    stage.profiles(&stage.profile(stage.sandbox.url(), "secret_env = 'PAY_SECRET'"));
+    let mut command = stage.command(&["exec", "pay", "--", "env"]);
+    command.env("PAY_SECRET", stage.sandbox.secret().expose());
+    let ran = finish(&mut command).code(0);
+    assert!(ran.stdout.contains("COUNTERSIGN_TOKEN="), "{}", ran.stdout);
+    assert!(!ran.stdout.contains("PAY_SECRET"), "{}", ran.stdout);
+}
+
+#[test]
+fn a_command_that_is_not_there_is_a_mistake_and_one_without_token_is_not_run() {
+    let stage = Stage::start();
+    let ran = stage
+        .run(&["exec", "pay", "--", "./no-such-command"])
+        .code(64);
+    assert!(
+        ran.stderr.contains("./no-such-command cannot be run"),
+        "{}",
+        ran.stderr
+    );
+    stage.run(&["exec", "pay", "--"]).code(64);
+    stage
+        .run(&["exec", "pay", "--env", "A=B", "--", "true"])
+        .code(64);
+    let other = Stage::start();
+    other.go_down();
+    let ran = other.run(&["exec", "pay", "--", "echo", "ran"]).code(69);
+    assert!(ran.stdout.is_empty(), "{}", ran.stdout);
+}
