@@ -65,7 +65,12 @@ impl Profile {
         }
     }
 
-    fn roots(&self) -> Result<Roots, Error> {
+    /// Whose certificates the vendor may show.
+    ///
+    /// # Errors
+    ///
+    /// The file with them cannot be read.
+    pub fn roots(&self) -> Result<Roots, Error> {
         let Some(path) = &self.roots else {
             return Ok(Roots::System);
         };
