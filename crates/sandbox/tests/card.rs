@@ -88,7 +88,7 @@ async fn card(dialect: &str, variant: &str) -> Card {
     let source = Dialect::shipped(dialect).unwrap();
     let dialect = Arc::new(Dialect::compile(source, dialect).unwrap());
     let variant = dialect.variant(variant).unwrap();
-    let plan = Plan::new(dialect.clone()).variant(variant).at_once(12);
+    let plan = Plan::new(dialect.clone()).variant(variant).at_once(32);
     let start: Arc<Start<Error>> = Arc::new(move |situation: &Situation| {
         Ok(Arc::new(Own::of(situation, dialect.clone())?) as Arc<dyn Client>)
     });

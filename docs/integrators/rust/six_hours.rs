@@ -2,18 +2,22 @@
 //! requests, and whose refresh tokens live for 6 hours: played in a moment,
 //! against a sandbox whose clock stands still until it is moved.
 //!
-//! To be copied: put your own client in the place of `get`.
+//! To be copied: put your own client in the place of `get`. It needs the crates
+//! `countersign-client`, and `countersign-sandbox` among the dev-dependencies.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use countersign_client::{HttpTransport, ManualClock, TokenSource, Transport};
+use countersign_domain::Operation;
 use countersign_outbound::Roots;
-use countersign_sandbox::{Asked, Expected, Sandbox};
+use countersign_sandbox::{Asked, Expected, Fault, Sandbox};
 use http::{Request, StatusCode};
 
+const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -57,6 +61,18 @@ impl Day {
         self.http.send(request).await.unwrap().status()
     }
 
+    /// The same, while time goes on: the client may have to wait before it asks
+    /// the vendor again.
+    async fn get_in_time(&self, path: &str) -> StatusCode {
+        let mut answer = pin!(self.get(path));
+        loop {
+            tokio::select! {
+                status = &mut answer => return status,
+                () = tokio::time::sleep(Duration::from_millis(5)) => self.later(SECOND),
+            }
+        }
+    }
+
     fn asked(&self) -> Asked {
         Asked::of(&self.sandbox.requests())
     }
@@ -95,5 +111,21 @@ async fn a_day_of_six_hours_is_over_in_a_moment() {
     assert_eq!(day.get("/wallet/3").await, StatusCode::OK);
 
     let expected = Expected::new().logins(2).max_refused(0).no_expired();
+    assert_eq!(day.sandbox.check(&expected), Ok(()));
+}
+
+#[tokio::test]
+async fn a_lost_reply_costs_neither_a_call_nor_a_login() {
+    let day = Day::begin().await;
+    assert_eq!(day.get("/deposit/1").await, StatusCode::OK);
+
+    // The vendor trades the refresh token, and the client never hears of it.
+    let fault = Fault::lost_reply().on(Operation::Refresh);
+    day.sandbox.fault(fault);
+    day.later(3 * MINUTE);
+    assert_eq!(day.get_in_time("/deposit/1").await, StatusCode::OK);
+
+    assert!(day.sandbox.faults().is_empty(), "it has struck");
+    let expected = Expected::new().logins(1).max_refused(0).no_expired();
     assert_eq!(day.sandbox.check(&expected), Ok(()));
 }
