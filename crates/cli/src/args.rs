@@ -19,6 +19,7 @@ use crate::operator::{
     SessionArgs,
 };
 use crate::output::Output;
+use crate::sandbox::SandboxArgs;
 use crate::serve::ServeArgs;
 
 /// Logins, access tokens and refresh tokens for B2B APIs, in any vendor's spelling
@@ -85,6 +86,8 @@ pub(crate) enum Command {
     /// The configuration file
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Play a vendor in memory, to test a client against
+    Sandbox(SandboxArgs),
     /// Print a completion script for a shell
     Completion(CompletionArgs),
 }

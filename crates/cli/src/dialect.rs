@@ -3,7 +3,8 @@
 mod check;
 mod show;
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use countersign_dialect::Dialect;
 use serde_json::json;
@@ -52,6 +53,31 @@ pub(crate) fn run(command: &DialectCommand, output: &mut Output) -> Result<(), F
         DialectCommand::Show { dialect, source } => show::run(dialect, *source, output),
         DialectCommand::Check { path } => check::run(path, output),
     }
+}
+
+/// The dialect with this name or in this file.
+pub(crate) fn load(name: &str) -> Result<Dialect, Failure> {
+    let (text, origin) = source_of(name)?;
+    let dialect = Dialect::compile(&text, &origin);
+    dialect.map_err(|it| Failure::mistakes(&it, "the dialect file"))
+}
+
+/// The source of a dialect, and how messages name it.
+fn source_of(name: &str) -> Result<(String, String), Failure> {
+    if let Some(source) = Dialect::shipped(name) {
+        return Ok((source.to_owned(), name.to_owned()));
+    }
+    let file = check::file_of(Path::new(name));
+    fs::read_to_string(&file)
+        .map(|source| (source, file.display().to_string()))
+        .map_err(|error| {
+            let known: Vec<_> = Dialect::SHIPPED.iter().map(|(name, _)| *name).collect();
+            Failure::usage(format!(
+                "there is no dialect {name:?}: it is none of {}, and as a file it cannot be read \
+                 ({error})",
+                known.join(", ")
+            ))
+        })
 }
 
 fn list(output: &mut Output) -> Result<(), Failure> {

@@ -5,10 +5,12 @@ mod client;
 mod completion;
 mod config;
 mod confirm;
+mod curl;
 mod dialect;
 mod exit;
 mod operator;
 mod output;
+mod sandbox;
 mod serve;
 mod table;
 mod text;
@@ -55,6 +57,7 @@ fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
         Command::Audit(args) => operator::audit(args, output),
         Command::Dialect(command) => dialect::run(command, output),
         Command::Config(command) => config::run(command, output),
+        Command::Sandbox(args) => sandbox::run(args, output),
         Command::Completion(args) => completion::run(args, output),
     }
 }

@@ -1,45 +1,23 @@
 //! `countersign dialect show`: a dialect on one page.
 
-use std::fs;
-use std::path::Path;
-
 use countersign_dialect::document::duration_text;
 use countersign_dialect::{Dialect, OperationInfo, Refused};
 use countersign_domain::{Operation, Refusal};
 use serde_json::{Value, json};
 
-use super::{check, operations, serves};
+use super::{load, operations, serves, source_of};
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::table::Table;
 
 /// Prints the dialect with this name or in this file, or its source.
 pub(super) fn run(name: &str, source: bool, output: &mut Output) -> Result<(), Failure> {
-    let (text, origin) = find(name)?;
     if source {
+        let (text, _) = source_of(name)?;
         return output.text(&text);
     }
-    let dialect = Dialect::compile(&text, &origin);
-    let dialect = dialect.map_err(|it| Failure::mistakes(&it, "the dialect file"))?;
+    let dialect = load(name)?;
     output.document(&document(&dialect), &page(&dialect))
-}
-
-/// The source of a dialect, and how messages name it.
-fn find(name: &str) -> Result<(String, String), Failure> {
-    if let Some(source) = Dialect::shipped(name) {
-        return Ok((source.to_owned(), name.to_owned()));
-    }
-    let file = check::file_of(Path::new(name));
-    fs::read_to_string(&file)
-        .map(|source| (source, file.display().to_string()))
-        .map_err(|error| {
-            let known: Vec<_> = Dialect::SHIPPED.iter().map(|(name, _)| *name).collect();
-            Failure::usage(format!(
-                "there is no dialect {name:?}: it is none of {}, and as a file it cannot be read \
-                 ({error})",
-                known.join(", ")
-            ))
-        })
 }
 
 fn page(dialect: &Dialect) -> String {

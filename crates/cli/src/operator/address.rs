@@ -81,11 +81,12 @@ impl ServerArgs {
     }
 }
 
+/// A variable of the environment; an empty one is not set.
 #[expect(
     clippy::disallowed_methods,
-    reason = "where the server is belongs to the configuration of operator commands"
+    reason = "where a server or sandbox is belongs to the configuration of what asks it"
 )]
-fn environment(name: &str) -> Result<Option<String>, Failure> {
+pub(crate) fn environment(name: &str) -> Result<Option<String>, Failure> {
     match std::env::var(name) {
         Ok(value) if value.trim().is_empty() => Ok(None),
         Ok(value) => Ok(Some(value)),

@@ -21,7 +21,7 @@ use super::address::Address;
 const CONNECT: Duration = Duration::from_secs(5);
 
 /// What requests are sent through.
-pub(super) type Sender = SendRequest<Full<Bytes>>;
+pub(crate) type Sender = SendRequest<Full<Bytes>>;
 
 /// Connects to the server.
 pub(super) async fn connect(address: &Address, uri: &Uri) -> io::Result<Sender> {
@@ -44,7 +44,8 @@ async fn reach(address: &Address, uri: &Uri) -> io::Result<Sender> {
     speak(connector.connect(name, stream).await?).await
 }
 
-async fn speak<S>(stream: S) -> io::Result<Sender>
+/// Speaks HTTP/1.1 on a stream.
+pub(crate) async fn speak<S>(stream: S) -> io::Result<Sender>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {

@@ -21,9 +21,11 @@ use crate::output::Output;
 use admin::Admin;
 
 pub(crate) use account::AccountArgs;
+pub(crate) use address::environment;
 pub(crate) use admin_key::AdminKeyArgs;
 pub(crate) use api::ApiArgs;
 pub(crate) use audit::AuditArgs;
+pub(crate) use connection::speak;
 pub(crate) use credential::CredentialArgs;
 pub(crate) use explain::ExplainArgs;
 pub(crate) use key::KeyArgs;

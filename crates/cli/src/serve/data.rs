@@ -155,7 +155,8 @@ pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), Failure> {
         file.sync_all()?;
         fs::rename(&draft, path)?;
         // The name must be as durable as the bytes.
-        fs::File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+        let directory = path.parent().filter(|it| !it.as_os_str().is_empty());
+        fs::File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
     };
     write().map_err(|error| cannot("written", path, &error))
 }

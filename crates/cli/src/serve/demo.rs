@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::data::{DataDirectory, write_private};
 use crate::config::ApiSection;
+use crate::curl;
 use crate::exit::Failure;
 
 /// The demo's configuration.
@@ -255,35 +256,10 @@ impl DemoAccount {
         let title = format!("# {} ({})\n", dialect.title(), self.login);
         let logins = dialect.variants().filter_map(|variant| {
             let request = dialect.request(Operation::Login, variant, &asking)?;
-            let body = String::from_utf8_lossy(request.body()).into_owned();
-            let headers = request.headers().iter().map(|(name, value)| {
-                format!(
-                    " -H '{name}: {}'",
-                    String::from_utf8_lossy(value.as_bytes())
-                )
-            });
-            let headers: String = headers.collect();
-            Some(format!(
-                "curl -X {} '{url}{}'{headers} -d '{body}'\n",
-                request.method(),
-                request.uri()
-            ))
+            Some(curl::line(url, &request))
         });
-        let presented = dialect.present("ACCESS_TOKEN", &BTreeMap::new());
-        let headers: String = presented
-            .iter()
-            .map(|(name, value)| {
-                format!(
-                    " -H '{name}: {}'",
-                    String::from_utf8_lossy(value.as_bytes())
-                )
-            })
-            .collect();
-        let guarded = self.guarded_path()?;
-        Some(format!(
-            "{title}{}curl '{url}{guarded}'{headers}\n",
-            logins.collect::<String>()
-        ))
+        let guarded = curl::call(url, &self.guarded_path()?, dialect, "ACCESS_TOKEN");
+        Some(format!("{title}{}{guarded}", logins.collect::<String>()))
     }
 
     /// A path of the demo that this account may call.

@@ -163,7 +163,7 @@ pub(super) async fn bind(address: SocketAddr, what: &str) -> Result<TcpListener,
 }
 
 /// Waits for `true`, or for the sender to go.
-pub(super) async fn until(mut flag: watch::Receiver<bool>) {
+pub(crate) async fn until(mut flag: watch::Receiver<bool>) {
     let _ = flag.wait_for(|set| *set).await;
 }
 

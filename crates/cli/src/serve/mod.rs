@@ -23,6 +23,8 @@ use crate::exit::Failure;
 use crate::output::Output;
 
 pub(crate) use demo::CONFIGURATION as DEMO;
+pub(crate) use listeners::until;
+pub(crate) use node::stop_signal;
 
 /// Arguments of `countersign serve`.
 #[derive(Debug, clap::Args)]

@@ -113,7 +113,7 @@ async fn prune(shared: Shared) {
 
 /// Turns to `true` at the first SIGTERM or SIGINT; the second ends the process
 /// at once.
-fn stop_signal() -> Result<watch::Receiver<bool>, Failure> {
+pub(crate) fn stop_signal() -> Result<watch::Receiver<bool>, Failure> {
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::bug)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::bug)?;
     let (stop, stopped) = watch::channel(false);

@@ -169,7 +169,7 @@ impl Drop for Demo {
 
 /// Sends a signal to a process of ours. The shell's own `kill`: a bare Debian has
 /// no other.
-fn signal(child: &Child, name: &str) {
+pub(crate) fn signal(child: &Child, name: &str) {
     let command = format!("kill -s {name} {}", child.id());
     assert!(
         Command::new("sh")

@@ -1,0 +1,55 @@
+//! Requests as lines for a shell, with the secrets in them: for the demo and the
+//! sandbox, whose secrets lie open.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use countersign_dialect::Dialect;
+use http::{HeaderName, HeaderValue, Request};
+
+/// The line that sends a request, whose URI is a path, to `url`.
+pub(crate) fn line(url: &str, request: &Request<Bytes>) -> String {
+    let headers = headers(request.headers().iter());
+    let target = quoted(&format!("{url}{}", request.uri()));
+    let body = String::from_utf8_lossy(request.body());
+    let body = match body.is_empty() {
+        true => String::new(),
+        false => format!(" -d {}", quoted(&body)),
+    };
+    format!("curl -X {} {target}{headers}{body}\n", request.method())
+}
+
+/// The line that calls a guarded path with a token.
+pub(crate) fn call(url: &str, path: &str, dialect: &Dialect, token: &str) -> String {
+    let presented = dialect.present(token, &BTreeMap::new());
+    let headers = headers(presented.iter().map(|(name, value)| (name, value)));
+    format!("curl {}{headers}\n", quoted(&format!("{url}{path}")))
+}
+
+/// A word that a shell takes as it is.
+pub(crate) fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+fn headers<'h>(headers: impl Iterator<Item = (&'h HeaderName, &'h HeaderValue)>) -> String {
+    let option = |(name, value): (&HeaderName, &HeaderValue)| {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        format!(" -H {}", quoted(&format!("{name}: {value}")))
+    };
+    headers.map(option).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quote_in_a_secret_does_not_end_the_word() {
+        let request = Request::post("/login").header("x-key", "a'b");
+        let request = request.body(Bytes::from("it's")).unwrap();
+        assert_eq!(
+            line("http://localhost", &request),
+            "curl -X POST 'http://localhost/login' -H 'x-key: a'\\''b' -d 'it'\\''s'\n"
+        );
+    }
+}

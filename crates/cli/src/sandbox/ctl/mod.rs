@@ -1,0 +1,223 @@
+//! `countersign sandbox ctl`: the control endpoints from a shell.
+
+mod link;
+mod words;
+
+use std::path::PathBuf;
+
+use http::Method;
+use serde_json::{Map, Value, json};
+
+use self::link::Link;
+use super::manifest::Control;
+use crate::exit::Failure;
+use crate::operator::environment;
+use crate::output::Output;
+
+/// Arguments of `countersign sandbox ctl`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  countersign sandbox ctl advance 6h
+  countersign sandbox ctl fault status --status 429 --retry-after 30s --on login
+  countersign sandbox ctl fault cut --rate 0.1
+  countersign sandbox ctl requests
+  countersign sandbox ctl assert --logins 1 --max-refreshes 3 --no-expired
+
+The sandbox is found by its manifest: --manifest FILE, or COUNTERSIGN_SANDBOX=FILE.")]
+pub(super) struct CtlArgs {
+    /// The manifest of the sandbox; beats COUNTERSIGN_SANDBOX
+    #[arg(long, value_name = "FILE", global = true)]
+    manifest: Option<PathBuf>,
+    #[command(subcommand)]
+    command: CtlCommand,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum CtlCommand {
+    /// Move the clock on
+    Advance {
+        /// By how much: 90s, 6h, 1d2h
+        span: String,
+    },
+    /// Set the clock to a later instant
+    Set {
+        /// RFC 3339: 2027-01-15T12:00:00Z
+        instant: String,
+    },
+    /// Show the clock
+    Clock,
+    /// Arm a fault, beside those that are armed
+    Fault(FaultArgs),
+    /// List the faults that are armed, or disarm them
+    Faults {
+        /// Disarm all
+        #[arg(value_parser = ["clear"], hide_possible_values = true, value_name = "clear")]
+        clear: Option<String>,
+    },
+    /// List what the sandbox was asked, or forget it
+    Requests {
+        /// Forget them
+        #[arg(value_parser = ["clear"], hide_possible_values = true, value_name = "clear")]
+        clear: Option<String>,
+    },
+    /// Exit 1 unless the sandbox was asked what is expected
+    Assert(AssertArgs),
+}
+
+/// A fault. What belongs to which is checked by the sandbox.
+#[derive(Debug, clap::Args)]
+struct FaultArgs {
+    /// What goes wrong: lost_reply, status, delay, cut, skew, revoke, forbid
+    fault: String,
+    /// With which requests: login, refresh, logout, guard, any [default: any]
+    #[arg(long, value_name = "OPERATION")]
+    on: Option<String>,
+    /// With how many requests [default: 1]
+    #[arg(long, value_name = "N")]
+    count: Option<u64>,
+    /// With which part of the requests, 0 to 1
+    #[arg(long, value_name = "PART", conflicts_with = "count")]
+    rate: Option<f64>,
+    /// status: the HTTP status
+    #[arg(long, value_name = "NUMBER")]
+    status: Option<u64>,
+    /// status: when to come again
+    #[arg(long, value_name = "SPAN")]
+    retry_after: Option<String>,
+    /// delay: how much later the reply comes
+    #[arg(long, value_name = "SPAN")]
+    delay: Option<String>,
+    /// skew: by how much the vendor's clock is wrong, such as 90s or -6h
+    #[arg(long, value_name = "SPAN", allow_hyphen_values = true)]
+    by: Option<String>,
+    /// revoke: session or account [default: session]
+    #[arg(long, value_name = "WHAT")]
+    what: Option<String>,
+}
+
+/// Bounds on what was asked.
+#[derive(Debug, clap::Args)]
+struct AssertArgs {
+    /// Exactly so many logins
+    #[arg(long, value_name = "N")]
+    logins: Option<u64>,
+    /// At most so many logins
+    #[arg(long, value_name = "N")]
+    max_logins: Option<u64>,
+    /// Exactly so many refreshes; repeated ones count once
+    #[arg(long, value_name = "N")]
+    refreshes: Option<u64>,
+    /// At most so many refreshes
+    #[arg(long, value_name = "N")]
+    max_refreshes: Option<u64>,
+    /// Exactly so many logouts
+    #[arg(long, value_name = "N")]
+    logouts: Option<u64>,
+    /// At most so many requests that were refused, but not by a fault
+    #[arg(long, value_name = "N")]
+    max_refused: Option<u64>,
+    /// At most so many requests with an access token that had run out
+    #[arg(long, value_name = "N", conflicts_with = "no_expired")]
+    max_expired: Option<u64>,
+    /// No request with an access token that had run out
+    #[arg(long)]
+    no_expired: bool,
+}
+
+/// Runs `countersign sandbox ctl …`.
+pub(super) fn run(args: &CtlArgs, output: &mut Output) -> Result<(), Failure> {
+    let link = Link::to(Control::read(&manifest(args)?)?)?;
+    match &args.command {
+        CtlCommand::Advance { span } => move_clock(&link, &json!({ "advance": span }), output),
+        CtlCommand::Set { instant } => move_clock(&link, &json!({ "set": instant }), output),
+        CtlCommand::Clock => {
+            let clock = link.ask(Method::GET, "clock", None)?;
+            output.document(&clock, &words::clock(&clock))
+        }
+        CtlCommand::Fault(args) => {
+            let armed = link.ask(Method::POST, "faults", Some(&args.document()))?;
+            output.document(&armed, &words::faults(&armed))
+        }
+        CtlCommand::Faults { clear } => {
+            let armed = link.ask(list_or(clear.as_ref()), "faults", None)?;
+            output.document(&armed, &words::faults(&armed))
+        }
+        CtlCommand::Requests { clear } => {
+            let requests = link.ask(list_or(clear.as_ref()), "requests", None)?;
+            output.document(&requests, &words::requests(&requests))
+        }
+        CtlCommand::Assert(args) => assert(&link, args, output),
+    }
+}
+
+fn list_or(clear: Option<&String>) -> Method {
+    match clear {
+        Some(_) => Method::DELETE,
+        None => Method::GET,
+    }
+}
+
+fn move_clock(link: &Link, to: &Value, output: &mut Output) -> Result<(), Failure> {
+    let clock = link.ask(Method::POST, "clock", Some(to))?;
+    output.document(&clock, &words::clock(&clock))
+}
+
+fn assert(link: &Link, args: &AssertArgs, output: &mut Output) -> Result<(), Failure> {
+    let verdict = link.ask(Method::POST, "assert", Some(&args.document()))?;
+    if verdict["passed"] == true {
+        return output.document(&verdict, &words::passed(&verdict));
+    }
+    Err(Failure::failed(words::failed(&verdict)).with_details(verdict))
+}
+
+fn manifest(args: &CtlArgs) -> Result<PathBuf, Failure> {
+    if let Some(file) = &args.manifest {
+        return Ok(file.clone());
+    }
+    let file = environment("COUNTERSIGN_SANDBOX")?;
+    file.map(PathBuf::from).ok_or_else(|| {
+        Failure::usage(
+            "nothing says which sandbox: start one with `countersign sandbox DIALECT --manifest \
+             FILE`, and name that file with --manifest or COUNTERSIGN_SANDBOX",
+        )
+    })
+}
+
+impl FaultArgs {
+    fn document(&self) -> Value {
+        given([
+            ("fault", Some(json!(self.fault))),
+            ("on", self.on.as_ref().map(|it| json!(it))),
+            ("count", self.count.map(|it| json!(it))),
+            ("rate", self.rate.map(|it| json!(it))),
+            ("status", self.status.map(|it| json!(it))),
+            ("retry_after", self.retry_after.as_ref().map(|it| json!(it))),
+            ("delay", self.delay.as_ref().map(|it| json!(it))),
+            ("by", self.by.as_ref().map(|it| json!(it))),
+            ("what", self.what.as_ref().map(|it| json!(it))),
+        ])
+    }
+}
+
+impl AssertArgs {
+    fn document(&self) -> Value {
+        let bound = |count: Option<u64>| count.map(|it| json!(it));
+        given([
+            ("logins", bound(self.logins)),
+            ("max_logins", bound(self.max_logins)),
+            ("refreshes", bound(self.refreshes)),
+            ("max_refreshes", bound(self.max_refreshes)),
+            ("logouts", bound(self.logouts)),
+            ("max_refused", bound(self.max_refused)),
+            ("max_expired", bound(self.max_expired)),
+            ("no_expired", self.no_expired.then_some(json!(true))),
+        ])
+    }
+}
+
+/// An object of the members that are there.
+fn given<const N: usize>(members: [(&str, Option<Value>); N]) -> Value {
+    let there = members.into_iter();
+    let there = there.filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    Value::Object(there.collect::<Map<_, _>>())
+}
