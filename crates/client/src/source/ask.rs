@@ -1,5 +1,6 @@
 //! Asking the vendor, and judging the answer.
 
+use aws_lc_rs::digest;
 use bytes::Bytes;
 use countersign_dialect::{Asking, RefusedBy, Secret, Understood};
 use countersign_domain::Operation;
@@ -36,6 +37,9 @@ impl Renewal<'_> {
         };
         self.count()?;
         let secret = self.shared.secret_for(operation).await?;
+        if let Some(secret) = &secret {
+            self.turn.session.secret_is(self.shared.fingerprint(secret));
+        }
         let before = self.turn.session.record().clone();
         let request = self.shared.request(operation, &before, secret.as_ref())?;
         self.turn.session.asking(ask, self.now());
@@ -97,6 +101,22 @@ impl Shared {
             true => self.secret.secret().await.map(Some),
             false => Ok(None),
         }
+    }
+
+    /// Tells one secret from another, and nothing else.
+    pub(super) fn fingerprint(&self, secret: &Secret) -> [u8; 8] {
+        let mut text = digest::Context::new(&digest::SHA256);
+        for part in ["countersign secret", &self.login, secret.expose()] {
+            text.update(part.as_bytes());
+            text.update(&[0]);
+        }
+        let mut print = [0; 8];
+        let whole = text.finish();
+        print
+            .iter_mut()
+            .zip(whole.as_ref())
+            .for_each(|(to, from)| *to = *from);
+        print
     }
 
     /// The request for an operation, with what is at hand.

@@ -111,8 +111,8 @@ pub(super) async fn login(shared: &Arc<Shared>) -> Result<AccessToken, Error> {
     alone(&shared.clone(), async move {
         let mut turn = shared.turn.lock().await;
         let mut renewal = Renewal::begin(&shared, &mut turn).await?;
-        renewal.turn.session.force();
-        let live = renewal.run(Purpose::Reserve(1)).await;
+        let live = renewal.login().await;
+        shared.keeper.keep(&shared);
         live.map(AccessToken::from)
     })
     .await

@@ -12,7 +12,7 @@ use countersign_domain::Timestamp;
 use super::flight::Purpose;
 use super::keeper::Due;
 use super::shared::{Setup, Shared};
-use crate::session::{Next, Session};
+use crate::session::{Ask, Next, Session};
 use crate::token::Live;
 use crate::{Error, Locked, Record, StoreError, Written};
 
@@ -59,7 +59,21 @@ impl<'a> Renewal<'a> {
         };
         renewal.read_again().await?;
         renewal.note_use();
+        renewal.note_secret().await;
         Ok(renewal)
+    }
+
+    /// After a refused login the secret may have been mended. If it cannot be had,
+    /// nothing has changed.
+    async fn note_secret(&mut self) {
+        let trouble = self.turn.session.record().trouble.as_ref();
+        if trouble.is_some_and(|it| it.secret.is_some())
+            && let Ok(secret) = self.shared.secret.secret().await
+        {
+            self.turn
+                .session
+                .secret_is(self.shared.fingerprint(&secret));
+        }
     }
 
     /// What another process has written wins, but over an outcome that could not
@@ -112,13 +126,22 @@ impl<'a> Renewal<'a> {
                 self.shared.keeper.set(due(&next));
                 return Ok(live);
             }
-            self.go_on(next).await?;
+            self.go_on().await?;
+        }
+    }
+
+    /// Asks for tokens, whatever is at hand.
+    pub(super) async fn login(&mut self) -> Result<Arc<Live>, Error> {
+        self.ask(Ask::Login).await?;
+        match &self.turn.session.record().trouble {
+            Some(trouble) if !self.granted => Err(self.shared.of_trouble(trouble)),
+            _ => self.run(Purpose::Reserve(1)).await,
         }
     }
 
     /// There is no token that would do: asks for one, if that is allowed.
-    async fn go_on(&mut self, next: Next) -> Result<(), Error> {
-        match next {
+    async fn go_on(&mut self) -> Result<(), Error> {
+        match self.turn.session.next(self.now()) {
             Next::Ask { ask, .. } => self.ask(ask).await,
             Next::Use { .. } => Err(self.shared.unusable()),
             Next::Wait { until, trouble, .. } => Err(self.shared.of_trouble(&trouble).until(until)),

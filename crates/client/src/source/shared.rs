@@ -20,7 +20,9 @@ use super::keeper::Keeper;
 use super::renewal::Turn;
 use crate::token::{Live, Taken};
 use crate::verdict::Verdicts;
-use crate::{AccessToken, Clock, Error, SecretSource, Standing, Store, Terms, Transport};
+use crate::{
+    AccessToken, Clock, Error, ErrorKind, SecretSource, Standing, Store, Terms, Transport,
+};
 
 /// What a source was built with.
 pub(crate) struct Setup {
@@ -111,7 +113,11 @@ impl Shared {
     }
 
     async fn wait(self: &Arc<Self>, deadline: Instant) -> Result<AccessToken, Error> {
+        let began = self.logouts.load(Ordering::SeqCst);
         loop {
+            if self.logouts.load(Ordering::SeqCst) != began {
+                return Err(self.logged_out());
+            }
             if let Some(token) = self.at_hand() {
                 return Ok(token);
             }
@@ -119,8 +125,11 @@ impl Shared {
                 Some(error) => Err(error),
                 None => self.flights.join(self).await,
             };
-            if let Err(error) = outcome {
-                self.wait_out(error, deadline).await?;
+            match outcome {
+                // Before this one began to wait, or that is noticed above.
+                Err(error) if error.kind == ErrorKind::LoggedOut => (),
+                Err(error) => self.wait_out(error, deadline).await?,
+                Ok(()) => (),
             }
         }
     }

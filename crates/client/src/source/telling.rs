@@ -9,7 +9,7 @@ use crate::{Change, Changed, Error, ErrorKind, StoreError, Trouble};
 
 /// Where nothing says when to try again, the store and the secret are looked at
 /// again after this.
-const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
+const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 impl Shared {
     pub(super) fn of_store(&self, error: &StoreError) -> Error {
@@ -88,7 +88,13 @@ impl Shared {
             error: error.clone(),
             look_again_at,
         })));
-        if before.is_none_or(|before| before.error.message != error.message) {
+        let is_ours = matches!(
+            error.kind,
+            ErrorKind::Store | ErrorKind::Secret | ErrorKind::Setup
+        );
+        let is_new = before.is_none_or(|before| before.error.message != error.message);
+        // What the vendor said was told when it said it.
+        if is_ours && is_new {
             self.tell_failed(&error);
         }
         let is_for_good = matches!(error.kind, ErrorKind::Refused { .. } | ErrorKind::Setup);

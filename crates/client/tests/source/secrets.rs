@@ -1,0 +1,123 @@
+//! No secret gets into a log, an error or a `Debug`.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use countersign_client::{SecretCommand, SecretEnv, SecretFile, SecretSource};
+use countersign_domain::Refusal;
+use http::Response;
+
+use crate::vendor::{Play, SECRET, Vendor, token};
+
+/// What was logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A refusal in which the vendor repeats what it was asked with.
+fn telltale(secret: &str) -> Response<Bytes> {
+    let body = format!(
+        r#"{{"error": {{"name": "UnauthorizedError", "code": "UNAUTHORIZED", "message": "no {secret}"}}}}"#
+    );
+    let mut response = Response::new(Bytes::from(body));
+    *response.status_mut() = http::StatusCode::UNAUTHORIZED;
+    response
+}
+
+#[tokio::test]
+async fn secrets_are_in_nothing_that_is_logged_or_told() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+
+    let told = Log::default();
+    let vendor = Vendor::speaking("mypopup");
+    let tell = told.clone();
+    let source = vendor
+        .client()
+        .patience(Duration::from_millis(50))
+        .on_change(move |change| {
+            let text = format!("{change:?}");
+            tell.0.lock().unwrap().extend_from_slice(text.as_bytes());
+        })
+        .build()
+        .unwrap();
+    let first = source.token().await.unwrap();
+    vendor.clock.advance(Duration::from_secs(700));
+    vendor.play(Play::Say(telltale("planted-refresh-10")));
+    vendor.play(Play::Say(telltale(SECRET)));
+    let error = token(&source).await.unwrap_err();
+    let standing = source.standing().await.unwrap();
+    vendor.clock.advance(Duration::from_secs(60));
+    vendor.play(Play::Refuse(Refusal::Internal));
+    let other = token(&source).await;
+    source.logout().await.unwrap();
+
+    let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let hooked = String::from_utf8(told.0.lock().unwrap().clone()).unwrap();
+    let shown = format!("{source:?} {first:?} {error:?} {error} {standing:?} {other:?}");
+    assert!(logged.contains("new token"), "{logged}");
+    assert!(error.message.contains("no …"), "the rest is told: {error}");
+    for text in [logged, hooked, shown] {
+        assert!(!text.contains("planted"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_comes_from_a_file_a_variable_or_a_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secret");
+    std::fs::write(&file, "s3cret \r\n").unwrap();
+    let told = SecretFile::new(&file).secret().await.unwrap();
+    assert_eq!(told.expose(), "s3cret ");
+
+    let command = SecretCommand::new(["printf", "a\nb\n"]).unwrap();
+    assert_eq!(command.secret().await.unwrap().expose(), "a\nb");
+
+    let told = SecretEnv::new("CARGO_MANIFEST_DIR").secret().await.unwrap();
+    assert_eq!(told.expose(), env!("CARGO_MANIFEST_DIR"));
+}
+
+#[tokio::test]
+async fn a_secret_that_cannot_be_had_is_told_by_its_place() {
+    let command = |argv: &[&str]| SecretCommand::new(argv.iter().copied()).unwrap();
+    let sources: [(Box<dyn SecretSource>, &str); 6] = [
+        (
+            Box::new(SecretFile::new("/nowhere/secret")),
+            "/nowhere/secret",
+        ),
+        (Box::new(SecretFile::new("/dev/null")), "empty"),
+        (
+            Box::new(SecretEnv::new("COUNTERSIGN_NO_SUCH")),
+            "COUNTERSIGN_NO_SUCH",
+        ),
+        (Box::new(command(&["false", "planted"])), "false"),
+        (Box::new(command(&["no-such-command"])), "no-such-command"),
+        (
+            Box::new(command(&["head", "-c", "70000", "/dev/zero"])),
+            "too long",
+        ),
+    ];
+    for (source, told) in sources {
+        let error = source.secret().await.unwrap_err();
+        assert!(error.message.contains(told), "{error}");
+        assert!(!error.message.contains("planted"), "{error}");
+    }
+    assert!(SecretCommand::new([""; 0]).is_none());
+}

@@ -1,0 +1,92 @@
+//! A store that fails, or stops, where a test says so.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use countersign_client::{BoxFuture, Locked, MemoryStore, Record, Store, StoreError, Written};
+
+/// Counts writes, and treats some of them as told.
+#[derive(Clone, Default)]
+pub(crate) struct Moody {
+    pub(crate) kept: MemoryStore,
+    pub(crate) mood: Arc<Mood>,
+}
+
+#[derive(Default)]
+pub(crate) struct Mood {
+    pub(crate) writes: AtomicUsize,
+    /// From this write on, so many fail.
+    pub(crate) fail_from: AtomicUsize,
+    pub(crate) fail: AtomicUsize,
+    /// Before this write, or after it, nothing goes on; 0 for none.
+    pub(crate) stop_before: AtomicUsize,
+    pub(crate) stop_after: AtomicUsize,
+}
+
+struct MoodyLock {
+    kept: Box<dyn Locked>,
+    mood: Arc<Mood>,
+}
+
+impl Moody {
+    /// The next writes fail.
+    pub(crate) fn fail_after(&self, writes: usize, fail: usize) {
+        let done = self.mood.writes.load(Ordering::SeqCst);
+        self.mood
+            .fail_from
+            .store(done + writes + 1, Ordering::SeqCst);
+        self.mood.fail.store(fail, Ordering::SeqCst);
+    }
+
+    /// Whether something went wrong last.
+    pub(crate) async fn kept_trouble(&self) -> bool {
+        self.record().await.trouble.is_some()
+    }
+
+    pub(crate) async fn record(&self) -> Record {
+        self.kept.read().await.unwrap().unwrap_or_default()
+    }
+}
+
+impl Store for Moody {
+    fn read(&self) -> BoxFuture<'_, Result<Option<Record>, StoreError>> {
+        self.kept.read()
+    }
+
+    fn lock(&self) -> BoxFuture<'_, Result<Box<dyn Locked>, StoreError>> {
+        Box::pin(async {
+            let (kept, mood) = (self.kept.lock().await?, self.mood.clone());
+            Ok(Box::new(MoodyLock { kept, mood }) as Box<dyn Locked>)
+        })
+    }
+}
+
+impl Locked for MoodyLock {
+    fn read(&mut self) -> BoxFuture<'_, Result<Option<Record>, StoreError>> {
+        self.kept.read()
+    }
+
+    fn write<'a>(&'a mut self, record: &'a Record) -> BoxFuture<'a, Result<Written, StoreError>> {
+        Box::pin(async move {
+            let mood = &self.mood;
+            let number = mood.writes.fetch_add(1, Ordering::SeqCst) + 1;
+            let is = |at: &AtomicUsize| at.load(Ordering::SeqCst) == number;
+            if is(&mood.stop_before) {
+                std::future::pending::<()>().await;
+            }
+            let from = mood.fail_from.load(Ordering::SeqCst);
+            if from > 0 && (from..from + mood.fail.load(Ordering::SeqCst)).contains(&number) {
+                return Err(StoreError::Key("no space left".to_owned()));
+            }
+            let written = self.kept.write(record).await;
+            if is(&mood.stop_after) {
+                std::future::pending::<()>().await;
+            }
+            written
+        })
+    }
+
+    fn clear(&mut self) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.kept.clear()
+    }
+}
