@@ -21,6 +21,8 @@ pub trait SecretSource: Send + Sync + 'static {
 /// The longest secret that is read, in bytes.
 const LONGEST: u64 = 64 * 1024;
 
+const TOO_LONG: &str = "it is too long for a secret";
+
 /// How long a command may take to tell the secret.
 const COMMAND_LIMIT: Duration = Duration::from_secs(30);
 
@@ -150,6 +152,9 @@ impl SecretCommand {
             .map_err(|it| it.to_string())?;
         let output = child.stdout.take().ok_or("it has no output")?;
         let line = line_of(output).await;
+        if line.as_ref().is_err_and(|why| why == TOO_LONG) {
+            return line;
+        }
         let status = child.wait().await.map_err(|it| it.to_string())?;
         if status.success() {
             line
@@ -165,7 +170,7 @@ async fn line_of(from: impl AsyncRead + Unpin) -> Result<Secret, String> {
     let read = from.take(LONGEST + 1).read_to_string(&mut text).await;
     read.map_err(|it| it.to_string())?;
     if text.len() as u64 > LONGEST {
-        return Err("it is too long for a secret".to_owned());
+        return Err(TOO_LONG.to_owned());
     }
     let line = text.strip_suffix('\n').unwrap_or(&text);
     let line = line.strip_suffix('\r').unwrap_or(line);

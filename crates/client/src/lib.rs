@@ -11,6 +11,7 @@ mod credentials;
 mod environment;
 mod error;
 mod http;
+mod middleware;
 pub mod profile;
 mod record;
 mod session;
@@ -27,6 +28,9 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use credentials::{SecretCommand, SecretEnv, SecretFile, SecretSource};
 pub use error::{Error, ErrorKind};
 pub use http::HttpTransport;
+#[cfg(feature = "reqwest")]
+pub use middleware::BearerMiddleware;
+pub use middleware::{Bearer, BearerError, BearerLayer};
 pub use profile::{Profile, Profiles};
 pub use record::{Attempt, Held, Record, Trouble};
 pub use session::{Ask, Next, Reserved, Session, Terms};

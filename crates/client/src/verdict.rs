@@ -42,14 +42,21 @@ impl Verdicts {
             true => (status, Expiry::Unclear),
             false => (status, Expiry::Yes),
         };
+        // A refusal that the file does not spell has a status of the server's.
+        let expired = curable.iter().map(status).filter(|it| it.is_client_error());
         Self {
-            expired: curable.iter().map(status).map(verdict).collect(),
+            expired: expired.map(verdict).collect(),
         }
     }
 
     pub(crate) fn of(&self, status: StatusCode) -> Expiry {
         let known = self.expired.iter().find(|(known, _)| *known == status);
-        known.map_or(Expiry::No, |(_, verdict)| *verdict)
+        match known {
+            Some((_, verdict)) => *verdict,
+            // RFC 6750 section 3.1, whatever the file spells.
+            None if status == StatusCode::UNAUTHORIZED => Expiry::Unclear,
+            None => Expiry::No,
+        }
     }
 }
 

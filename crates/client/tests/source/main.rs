@@ -1,8 +1,16 @@
 //! The source of tokens against a vendor that is played in memory.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test may panic"
+)]
+
 mod budget;
 mod crashes;
 mod keeping;
+mod layers;
 mod logging_out;
 mod refusals;
 mod secrets;

@@ -42,9 +42,11 @@ async fn secrets_are_in_nothing_that_is_logged_or_told() {
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
         .with_writer(move || writer.clone())
         .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    // For all tests of this program: what the others log is searched too.
+    tracing::subscriber::set_global_default(subscriber).unwrap();
 
     let told = Log::default();
     let vendor = Vendor::speaking("mypopup");

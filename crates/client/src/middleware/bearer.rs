@@ -1,0 +1,153 @@
+//! The tower layer.
+
+use std::task::{Context, Poll};
+
+use http::{HeaderMap, Request, Response};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::{AccessToken, BoxFuture, Error, Expiry, TokenSource};
+
+/// Gives each request a fresh token. A request whose token is refused is made once
+/// more with another one, if its body can be had again.
+pub struct BearerLayer<B> {
+    source: TokenSource,
+    again: fn(&B) -> Option<B>,
+}
+
+/// The service of a [`BearerLayer`].
+pub struct Bearer<S, B> {
+    inner: S,
+    source: TokenSource,
+    again: fn(&B) -> Option<B>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum BearerError<E> {
+    /// There is no token.
+    #[error(transparent)]
+    Token(#[from] Error),
+    /// The service failed.
+    #[error("{0}")]
+    Service(#[source] E),
+}
+
+impl<B: Clone> BearerLayer<B> {
+    /// Takes tokens from there, and repeats bodies by cloning them.
+    pub fn new(source: TokenSource) -> Self {
+        Self::repeating(source, |body| Some(body.clone()))
+    }
+}
+
+impl<B> BearerLayer<B> {
+    /// Takes tokens from there, and repeats the bodies that `again` can give
+    /// again.
+    pub fn repeating(source: TokenSource, again: fn(&B) -> Option<B>) -> Self {
+        Self { source, again }
+    }
+}
+
+impl<B> Clone for BearerLayer<B> {
+    fn clone(&self) -> Self {
+        Self::repeating(self.source.clone(), self.again)
+    }
+}
+
+impl<S: Clone, B> Clone for Bearer<S, B> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            source: self.source.clone(),
+            again: self.again,
+        }
+    }
+}
+
+impl<S, B> Layer<S> for BearerLayer<B> {
+    type Service = Bearer<S, B>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Bearer {
+            inner,
+            source: self.source.clone(),
+            again: self.again,
+        }
+    }
+}
+
+impl<S, B, R> Service<Request<B>> for Bearer<S, B>
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Send,
+    B: Send + 'static,
+    R: Send,
+{
+    type Response = Response<R>;
+    type Error = BearerError<S::Error>;
+    type Future = BoxFuture<'static, Result<Response<R>, BearerError<S::Error>>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(context).map_err(BearerError::Service)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        // What was made ready is what is called.
+        let spare = self.inner.clone();
+        let ready = std::mem::replace(&mut self.inner, spare.clone());
+        let (source, again) = (self.source.clone(), self.again);
+        Box::pin(async move {
+            let token = source.token().await?;
+            let copy = copy(&request, again);
+            let mut first = ready;
+            let answer = first.call(presenting(request, &token)).await;
+            let answer = answer.map_err(BearerError::Service)?;
+            // What the status leaves open counts as refused: the session machine
+            // bounds how often that may cost a token.
+            if source.judge(answer.status()) == Expiry::No {
+                return Ok(answer);
+            }
+            match (another(&source, &token).await, copy) {
+                (Some(token), Some(request)) => once_more(spare, presenting(request, &token)).await,
+                _ => Ok(answer),
+            }
+        })
+    }
+}
+
+/// The token to try in the place of one that was refused, if there is one.
+pub(super) async fn another(source: &TokenSource, token: &AccessToken) -> Option<AccessToken> {
+    source.refused(token);
+    let other = source.token().await.ok()?;
+    (other.expose() != token.expose()).then_some(other)
+}
+
+fn copy<B>(request: &Request<B>, again: fn(&B) -> Option<B>) -> Option<Request<B>> {
+    let mut copy = Request::new(again(request.body())?);
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.version_mut() = request.version();
+    *copy.headers_mut() = request.headers().clone();
+    *copy.extensions_mut() = request.extensions().clone();
+    Some(copy)
+}
+
+fn presenting<B>(mut request: Request<B>, token: &AccessToken) -> Request<B> {
+    let headers: &mut HeaderMap = request.headers_mut();
+    token.present(headers);
+    request
+}
+
+async fn once_more<S, B>(
+    mut service: S,
+    request: Request<B>,
+) -> Result<S::Response, BearerError<S::Error>>
+where
+    S: Service<Request<B>>,
+{
+    std::future::poll_fn(|context| service.poll_ready(context))
+        .await
+        .map_err(BearerError::Service)?;
+    service.call(request).await.map_err(BearerError::Service)
+}

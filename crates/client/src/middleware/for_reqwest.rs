@@ -1,0 +1,70 @@
+//! The middleware for reqwest.
+
+use http::Extensions;
+use reqwest::{Request, Response};
+use reqwest_middleware::{Error, Middleware, Next, Result};
+
+use super::bearer::another;
+use crate::{Expiry, TokenSource};
+
+/// Answers longer than this are not looked at to tell whether a token was refused.
+const LONGEST_REFUSAL: u64 = 64 * 1024;
+
+/// Gives each request a fresh token. A request whose token is refused is made once
+/// more with another one, if its body is no stream.
+#[derive(Clone, Debug)]
+pub struct BearerMiddleware(TokenSource);
+
+impl BearerMiddleware {
+    /// Takes tokens from there.
+    pub fn new(source: TokenSource) -> Self {
+        Self(source)
+    }
+
+    /// Whether the token was refused, and the answer, of which the body may have
+    /// been read.
+    async fn judged(&self, answer: Response) -> Result<(bool, Response)> {
+        let is_short = answer
+            .content_length()
+            .is_some_and(|it| it <= LONGEST_REFUSAL);
+        match self.0.judge(answer.status()) {
+            Expiry::No => Ok((false, answer)),
+            Expiry::Unclear if is_short => {
+                let mut head = http::Response::new(());
+                *head.status_mut() = answer.status();
+                *head.version_mut() = answer.version();
+                *head.headers_mut() = answer.headers().clone();
+                let body = answer.bytes().await?;
+                let whole = head.map(|()| body);
+                Ok((self.0.is_expired(&whole), Response::from(whole)))
+            }
+            Expiry::Unclear | Expiry::Yes => Ok((true, answer)),
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl Middleware for BearerMiddleware {
+    async fn handle(
+        &self,
+        mut request: Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> Result<Response> {
+        let token = self.0.token().await.map_err(Error::middleware)?;
+        let copy = request.try_clone();
+        token.present(request.headers_mut());
+        let answer = next.clone().run(request, extensions).await?;
+        let (is_refused, answer) = self.judged(answer).await?;
+        if !is_refused {
+            return Ok(answer);
+        }
+        match (another(&self.0, &token).await, copy) {
+            (Some(token), Some(mut request)) => {
+                token.present(request.headers_mut());
+                next.run(request, extensions).await
+            }
+            _ => Ok(answer),
+        }
+    }
+}
