@@ -21,6 +21,7 @@ use crate::operator::{
 use crate::output::Output;
 use crate::sandbox::SandboxArgs;
 use crate::serve::ServeArgs;
+use crate::sidecar::SidecarArgs;
 
 /// Logins, access tokens and refresh tokens for B2B APIs, in any vendor's spelling
 #[derive(Debug, Parser)]
@@ -64,6 +65,8 @@ pub(crate) enum Command {
     Logout(LogoutArgs),
     /// Find out what is wrong on the way to a token
     Doctor(DoctorArgs),
+    /// Carry plain HTTP of programs on this machine to vendors, with fresh tokens
+    Sidecar(SidecarArgs),
     /// Accounts: partners of an api
     Account(AccountArgs),
     /// Credentials: the logins and secrets of an account

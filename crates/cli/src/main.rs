@@ -12,6 +12,7 @@ mod operator;
 mod output;
 mod sandbox;
 mod serve;
+mod sidecar;
 mod table;
 mod text;
 
@@ -47,6 +48,7 @@ fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
         Command::Status(args) => client::status(args, output),
         Command::Logout(args) => client::logout(args, output),
         Command::Doctor(args) => client::doctor(args, output),
+        Command::Sidecar(args) => sidecar::run(args, output),
         Command::Account(args) => operator::account(args, output),
         Command::Credential(args) => operator::credential(args, output),
         Command::Session(args) => operator::session(args, output),

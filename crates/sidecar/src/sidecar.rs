@@ -13,7 +13,7 @@ use countersign_gateway::{
     AnswerBody, Relay, Switch, Upload, UpstreamFault, UpstreamSettings, end_to_end, is_of_proxies,
 };
 use countersign_transport::Request as Inbound;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header, request};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request};
 use http_body_util::{Either, Full};
 use serde_json::json;
 
@@ -128,14 +128,19 @@ impl Sidecar {
         match self.carry(request, entrance).await {
             Ok(response) => response.map(Either::Right),
             Err(problem) => {
-                let (profile, code, detail) = (self.name.as_str(), problem.code(), problem.told());
-                if problem.status().is_server_error() {
-                    tracing::warn!(profile, code, %method, path, "{detail}");
-                } else {
-                    tracing::info!(profile, code, %method, path, "{detail}");
-                }
+                self.log(&problem, &method, &path);
                 ours(&problem)
             }
+        }
+    }
+
+    /// The vendor's words may be in the detail: as a value of its own it is escaped.
+    fn log(&self, problem: &Problem, method: &Method, path: &str) {
+        let (profile, code, detail) = (self.name.as_str(), problem.code(), &*problem.told());
+        if problem.status().is_server_error() {
+            tracing::warn!(profile, code, %method, path, detail, "not carried");
+        } else {
+            tracing::info!(profile, code, %method, path, detail, "not carried");
         }
     }
 

@@ -9,7 +9,7 @@ use crate::table::printable;
 
 /// 77 if the vendor refuses, 69 if later may be better, 64 if something is set
 /// up wrongly, and else 1.
-pub(super) fn failure(error: &Error) -> Failure {
+pub(crate) fn failure(error: &Error) -> Failure {
     // The vendor's words are among them.
     let message = printable(&error.message);
     let failure = match error.kind {

@@ -23,8 +23,10 @@ mod token;
 
 pub(crate) use doctor::DoctorArgs;
 pub(crate) use exec::ExecArgs;
+pub(crate) use failure::failure;
 pub(crate) use login::LoginArgs;
 pub(crate) use logout::LogoutArgs;
+pub(crate) use profiles::ProfilesArgs;
 pub(crate) use request::RequestArgs;
 pub(crate) use status::StatusArgs;
 pub(crate) use token::TokenArgs;

@@ -9,7 +9,7 @@ use super::failure::failure;
 use crate::exit::Failure;
 
 /// How a command finds the profiles.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(crate) struct ProfilesArgs {
     /// The file of profiles [default: COUNTERSIGN_PROFILES, else countersign/profiles.toml in the
     /// user's configuration directory]
@@ -18,8 +18,13 @@ pub(crate) struct ProfilesArgs {
 }
 
 impl ProfilesArgs {
+    /// The file that they are in.
+    pub(crate) fn file(&self) -> Option<PathBuf> {
+        self.profiles.clone().or_else(|| Places::of_user().profiles)
+    }
+
     /// All of them.
-    pub(super) fn all(&self) -> Result<Profiles, Failure> {
+    pub(crate) fn all(&self) -> Result<Profiles, Failure> {
         let found = Profiles::find(self.profiles.as_deref(), &Places::of_user());
         found.map_err(|fault| match fault {
             ProfilesFault::Mistakes(mistakes) => Failure::mistakes(&mistakes, "the profiles"),

@@ -34,7 +34,7 @@ pub(super) struct Answers {
 
 impl Listeners {
     /// Binds what the configuration names.
-    pub(super) async fn bind(server: &ServerSection) -> Result<Self, Failure> {
+    pub(crate) async fn bind(server: &ServerSection) -> Result<Self, Failure> {
         let api = bind(server.listen, "the API").await?;
         let admin = bind(server.admin_listen, "the admin API").await?;
         let probes = match server.probe_listen {
@@ -123,7 +123,8 @@ fn serve_admin(
     })
 }
 
-fn serve_probes(
+/// Answers probes until `stopped`.
+pub(crate) fn serve_probes(
     listener: TcpListener,
     limits: Limits,
     probes: axum::Router,
@@ -146,14 +147,14 @@ fn secured(listener: TcpListener, tls: Option<&TlsSection>) -> Listener {
 }
 
 /// The URL at which a listener is reached.
-pub(super) fn url(listener: &TcpListener, tls: bool) -> Result<String, Failure> {
+pub(crate) fn url(listener: &TcpListener, tls: bool) -> Result<String, Failure> {
     let address = listener.local_addr().map_err(Failure::bug)?;
     let scheme = if tls { "https" } else { "http" };
     Ok(format!("{scheme}://{address}"))
 }
 
 /// Binds an address for `what`.
-pub(super) async fn bind(address: SocketAddr, what: &str) -> Result<TcpListener, Failure> {
+pub(crate) async fn bind(address: SocketAddr, what: &str) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).await.map_err(|error| {
         Failure::unavailable(format!(
             "{what} cannot listen on {address}: {error} (name another address with --listen, \

@@ -7,14 +7,14 @@ mod dry_run;
 mod evidence;
 mod front;
 mod journal;
-mod listeners;
-mod node;
-mod notify;
+pub(crate) mod listeners;
+pub(crate) mod node;
+pub(crate) mod notify;
 mod opening;
 mod ready;
 mod reload;
 mod serving;
-mod telemetry;
+pub(crate) mod telemetry;
 
 use std::path::{Path, PathBuf};
 

@@ -4,12 +4,12 @@
 use sd_notify::NotifyState;
 
 /// It serves.
-pub(super) fn ready() {
+pub(crate) fn ready() {
     tell(&[NotifyState::Ready]);
 }
 
 /// It reads its configuration again; [`ready`] follows.
-pub(super) fn reloading() {
+pub(crate) fn reloading() {
     // Without the time a `Type=notify-reload` service is held to be still loading.
     match NotifyState::monotonic_usec_now() {
         Ok(time) => tell(&[NotifyState::Reloading, time]),
@@ -18,7 +18,7 @@ pub(super) fn reloading() {
 }
 
 /// It finishes what runs.
-pub(super) fn stopping() {
+pub(crate) fn stopping() {
     tell(&[NotifyState::Stopping]);
 }
 

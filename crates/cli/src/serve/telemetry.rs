@@ -15,7 +15,7 @@ const SECONDS: [f64; 12] = [
 /// What is written unless `RUST_LOG` says otherwise: what Countersign itself says
 /// at `info`, and warnings of its libraries.
 const FILTER: &str = "warn,countersign=info,countersign_server=info,countersign_gateway=info,\
-                      countersign_transport=info";
+                      countersign_transport=info,countersign_client=info,countersign_sidecar=info";
 
 /// Sends log lines to standard error.
 pub(crate) fn log(format: LogFormat) -> Result<(), Failure> {

@@ -23,7 +23,7 @@ use serde_json::Value;
 use tokio::net::TcpSocket;
 
 #[allow(unused_imports, reason = "each test file uses its part")]
-pub(crate) use server::Server;
+pub(crate) use server::{Server, follow};
 
 /// A demo that runs until it is dropped, with a data directory of its own.
 pub(crate) struct Demo {

@@ -219,7 +219,7 @@ fn address(url: &str) -> SocketAddr {
 }
 
 /// Collects what comes, as it comes.
-fn follow(mut from: impl Read + Send + 'static) -> Arc<Mutex<String>> {
+pub(crate) fn follow(mut from: impl Read + Send + 'static) -> Arc<Mutex<String>> {
     let text = Arc::new(Mutex::new(String::new()));
     let collected = Arc::clone(&text);
     std::thread::spawn(move || {

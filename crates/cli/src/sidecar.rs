@@ -1,0 +1,75 @@
+//! `countersign sidecar`: any program of this machine talks plain HTTP to it, and it
+//! talks to the vendor with a fresh token.
+
+mod asked;
+mod made;
+mod post;
+mod probes;
+mod reload;
+mod running;
+mod stamps;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use countersign_dialect::document::duration;
+
+use crate::client::ProfilesArgs;
+use crate::config::LogFormat;
+use crate::exit::Failure;
+use crate::output::Output;
+use crate::serve::telemetry;
+use asked::Asked;
+
+/// Arguments of `countersign sidecar`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  countersign sidecar pay
+  curl --unix-socket $XDG_RUNTIME_DIR/countersign/pay.sock http://pay/deposit/
+  countersign sidecar pay=127.0.0.1:9001 cards=/run/app/cards.sock --logout-at-stop
+
+A program sends its requests there as it would to the vendor, without any token. Over a port the
+Host must be localhost or a loopback address, and nothing that browsers send is taken. SIGHUP has
+the profiles read again; so does a change of their file.")]
+pub(crate) struct SidecarArgs {
+    /// A profile, and where to listen for it: a path, or a loopback address with a port [default:
+    /// the profile's `listen`, else NAME.sock in the runtime directory]
+    #[arg(required = true, value_name = "PROFILE[=ADDR]")]
+    asked: Vec<Asked>,
+    #[command(flatten)]
+    file: ProfilesArgs,
+    /// Where /healthz, /readyz and /metrics are answered
+    #[arg(long, value_name = "ADDR")]
+    probe_listen: Option<SocketAddr>,
+    /// End the sessions with the vendors once the last request is answered
+    #[arg(long)]
+    logout_at_stop: bool,
+    /// How long a vendor may take to begin its answer
+    #[arg(long, value_name = "SPAN", default_value = "60s", value_parser = span)]
+    vendor_timeout: Duration,
+    /// How long running requests may go on once it is told to stop
+    #[arg(long, value_name = "SPAN", default_value = "30s", value_parser = span)]
+    drain_timeout: Duration,
+    /// How log lines are written
+    #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = ["text", "json"])]
+    log: String,
+}
+
+/// Runs `countersign sidecar` until it is told to stop.
+pub(crate) fn run(args: &SidecarArgs, output: &mut Output) -> Result<(), Failure> {
+    telemetry::log(match args.log.as_str() {
+        "json" => LogFormat::Json,
+        _ => LogFormat::Text,
+    })?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(|error| Failure::failed(format!("no runtime: {error}")))?;
+    runtime.block_on(running::run(args, output))
+}
+
+fn span(text: &str) -> Result<Duration, String> {
+    duration(text)
+        .filter(|span| !span.is_zero())
+        .ok_or_else(|| "write a span like 30s or 5m".to_owned())
+}

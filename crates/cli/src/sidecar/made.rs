@@ -1,0 +1,104 @@
+//! What a sidecar is made of, read from a profile and the files that it names. Two
+//! that are equal make the same sidecar, so a reload keeps it, with its session.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use countersign_client::Profile;
+use countersign_dialect::Secret;
+use countersign_gateway::{Timeouts, UpstreamSettings};
+use countersign_outbound::Roots;
+use countersign_sidecar::{Setup, Sidecar};
+
+use crate::client::failure;
+use crate::exit::Failure;
+
+/// What a sidecar is made of.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Made {
+    pub(super) profile: Profile,
+    key: Option<Secret>,
+    roots: Roots,
+}
+
+/// The shortest key that is one.
+const SHORTEST_KEY: usize = 16;
+
+/// How long a vendor, far away, may take to be connected to.
+const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+
+impl Made {
+    /// Reads the files that a profile names.
+    pub(super) fn of(profile: &Profile) -> Result<Self, Failure> {
+        let named = |fault: String| Failure::usage(format!("profile {}: {fault}", profile.name));
+        let key = profile.key_file.as_deref().map(key).transpose();
+        let roots = profile.roots.as_deref().map(roots).transpose();
+        Ok(Self {
+            profile: profile.clone(),
+            key: key.map_err(named)?,
+            roots: roots.map_err(named)?.unwrap_or_default(),
+        })
+    }
+
+    /// The sidecar. To be made within a runtime.
+    pub(super) fn sidecar(&self, vendor_timeout: Duration) -> Result<Sidecar, Failure> {
+        let profile = &self.profile;
+        let source = profile.source().and_then(|builder| builder.build());
+        let timeouts = Timeouts {
+            connect: CONNECT_WITHIN,
+            response_head: vendor_timeout,
+            ..Timeouts::default()
+        };
+        let setup = Setup {
+            name: profile.name.parse().map_err(Failure::bug)?,
+            source: source.map_err(|error| failure(&error))?,
+            dialect: profile.dialect.clone(),
+            upstream: UpstreamSettings {
+                timeouts,
+                roots: self.roots.clone(),
+                ..UpstreamSettings::new(profile.url.clone())
+            },
+            allow: profile.allow.clone(),
+            key: self.key.clone(),
+        };
+        Sidecar::new(setup)
+            .map_err(|fault| Failure::usage(format!("profile {}: {fault}", profile.name)))
+    }
+
+    /// The files that were read, beside the profiles'.
+    pub(super) fn files(&self) -> impl Iterator<Item = PathBuf> {
+        let named = [&self.profile.key_file, &self.profile.roots];
+        named.into_iter().filter_map(Clone::clone)
+    }
+}
+
+/// The key in a file that not everybody can read.
+fn key(path: &Path) -> Result<Secret, String> {
+    let shown = path.display();
+    let cannot = |error: std::io::Error| format!("key_file {shown} cannot be read: {error}");
+    let mut file = File::open(path).map_err(cannot)?;
+    if file.metadata().map_err(cannot)?.permissions().mode() & 0o007 != 0 {
+        return Err(format!(
+            "everybody can read key_file {shown}: run `chmod o= {shown}`"
+        ));
+    }
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(cannot)?;
+    let key = Secret::from(text.trim_end_matches(['\n', '\r']));
+    let fits = key.expose().len() >= SHORTEST_KEY
+        && key.expose().bytes().all(|byte| byte.is_ascii_graphic());
+    fits.then_some(key).ok_or_else(|| {
+        format!(
+            "key_file {shown} holds no key: write one of at least {SHORTEST_KEY} letters and digits"
+        )
+    })
+}
+
+fn roots(path: &Path) -> Result<Roots, String> {
+    let read = std::fs::read(path);
+    read.map(Roots::Pem)
+        .map_err(|error| format!("roots {} cannot be read: {error}", path.display()))
+}

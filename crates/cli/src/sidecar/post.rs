@@ -1,0 +1,102 @@
+//! One profile where it is listened for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use countersign_client::Profiles;
+use countersign_sidecar::{Address, Bound, Sidecar};
+use countersign_transport::{Limits, Served};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use super::asked::Asked;
+use super::made::Made;
+use crate::client::failure;
+use crate::exit::Failure;
+use crate::serve::listeners::until;
+
+/// A profile and its sidecar, which a reload replaces.
+pub(super) struct Post {
+    pub(super) asked: Asked,
+    /// Where it listens, which stays until a restart.
+    pub(super) address: Address,
+    pub(super) made: Made,
+    pub(super) current: Arc<ArcSwap<Sidecar>>,
+}
+
+/// What is made before anything listens.
+pub(super) struct Planned {
+    asked: Asked,
+    address: Address,
+    made: Made,
+    sidecar: Sidecar,
+}
+
+impl Planned {
+    pub(super) fn new(
+        asked: &Asked,
+        profiles: &Profiles,
+        vendor_timeout: Duration,
+    ) -> Result<Self, Failure> {
+        let profile = profiles.profile(&asked.profile);
+        let made = Made::of(profile.map_err(|error| failure(&error))?)?;
+        Ok(Self {
+            asked: asked.clone(),
+            address: asked.address(&made.profile)?,
+            sidecar: made.sidecar(vendor_timeout)?,
+            made,
+        })
+    }
+
+    /// Listens.
+    pub(super) async fn bind(self) -> Result<(Post, Bound), Failure> {
+        let bound = self.address.bind().await.map_err(|fault| {
+            Failure::unavailable(format!("profile {}: {fault}", self.made.profile.name))
+        })?;
+        let post = Post {
+            asked: self.asked,
+            address: bound.address().clone(),
+            made: self.made,
+            current: Arc::new(ArcSwap::from_pointee(self.sidecar)),
+        };
+        Ok((post, bound))
+    }
+}
+
+impl Post {
+    pub(super) fn name(&self) -> &str {
+        &self.made.profile.name
+    }
+
+    /// What people are told of it.
+    pub(super) fn line(&self) -> String {
+        let (address, profile) = (&self.address, &self.made.profile);
+        format!("{}  {address}  ->  {}\n", profile.name, profile.url)
+    }
+
+    /// The same for `--json`.
+    pub(super) fn document(&self) -> Value {
+        json!({
+            "profile": self.name(),
+            "listen": self.address.to_string(),
+            "url": self.made.profile.url.to_string(),
+        })
+    }
+}
+
+/// Serves a post until `stop`, and drains.
+pub(super) async fn serve(
+    bound: Bound,
+    current: Arc<ArcSwap<Sidecar>>,
+    drain_timeout: Duration,
+    stop: watch::Receiver<bool>,
+) -> Served {
+    let limits = Limits {
+        // A vendor that takes long is given up by its own limit.
+        request_timeout: None,
+        drain_timeout,
+        ..Limits::default()
+    };
+    countersign_sidecar::serve(bound, current, limits, until(stop)).await
+}

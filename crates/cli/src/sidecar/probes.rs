@@ -1,0 +1,74 @@
+//! `/healthz`, `/readyz` and `/metrics`, on a listener of their own.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arc_swap::ArcSwap;
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use countersign_sidecar::Sidecar;
+use http::{StatusCode, header};
+use metrics_exporter_prometheus::PrometheusHandle;
+use serde_json::{Value, json};
+
+/// What the probes look at.
+#[derive(Clone)]
+pub(super) struct Probed {
+    pub(super) sidecars: Vec<(String, Arc<ArcSwap<Sidecar>>)>,
+    pub(super) draining: Arc<AtomicBool>,
+    pub(super) metrics: PrometheusHandle,
+}
+
+/// What answers them.
+pub(super) fn probes(probed: Probed) -> axum::Router {
+    axum::Router::new()
+        .route("/healthz", get(async || Json(json!({ "status": "ok" }))))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .with_state(probed)
+}
+
+/// Ready is who has a token for every profile, or can get one.
+async fn ready(State(probed): State<Probed>) -> Response {
+    let reasons = match probed.draining.load(Ordering::SeqCst) {
+        true => vec!["draining".to_owned()],
+        false => probed.reasons().await,
+    };
+    let (status, document): (StatusCode, Value) = match reasons.is_empty() {
+        true => (StatusCode::OK, json!({ "status": "ready" })),
+        false => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            json!({ "status": "not ready", "reasons": reasons }),
+        ),
+    };
+    (status, Json(document)).into_response()
+}
+
+async fn metrics(State(probed): State<Probed>) -> Response {
+    let media = "text/plain; version=0.0.4; charset=utf-8";
+    ([(header::CONTENT_TYPE, media)], probed.metrics.render()).into_response()
+}
+
+impl Probed {
+    /// Why profiles have no token; they are asked at the same time.
+    async fn reasons(&self) -> Vec<String> {
+        let mut asked = tokio::task::JoinSet::new();
+        for (name, current) in self.sidecars.clone() {
+            let sidecar = current.load_full();
+            asked.spawn(async move {
+                let told = sidecar.ready().await;
+                told.map_err(|error| format!("{name}: {}", error.message))
+            });
+        }
+        let mut reasons: Vec<_> = asked
+            .join_all()
+            .await
+            .into_iter()
+            .filter_map(Result::err)
+            .collect();
+        reasons.sort();
+        reasons
+    }
+}

@@ -1,0 +1,111 @@
+//! SIGHUP, and changes of the files: the profiles are read again, checked, and put
+//! in place together; if anything is wrong, all stays as it is.
+//!
+//! Requests that run are finished as they began. A profile that did not change
+//! keeps its sidecar, with its session. Where a profile is listened for stays until
+//! a restart. A login secret is read for each login anyway.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign_client::Profiles;
+use countersign_sidecar::Sidecar;
+use tokio::signal::unix::Signal;
+use tokio::time::MissedTickBehavior;
+
+use super::made::Made;
+use super::post::Post;
+use super::stamps::Stamps;
+use crate::client::{ProfilesArgs, failure};
+use crate::exit::Failure;
+use crate::serve::notify;
+
+/// How often the files are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// Where profiles are, and what the command line says of all.
+#[derive(Clone)]
+pub(super) struct Origin {
+    pub(super) file: ProfilesArgs,
+    pub(super) vendor_timeout: Duration,
+}
+
+/// Reads profiles again when it is told to, or they changed.
+pub(super) struct Reload {
+    pub(super) origin: Origin,
+    pub(super) posts: Vec<Post>,
+}
+
+impl Reload {
+    /// Reloads for as long as it runs.
+    pub(super) async fn run(mut self, mut hangups: Signal) {
+        let mut ticks = tokio::time::interval(LOOK_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut seen = self.stamps();
+        loop {
+            tokio::select! {
+                signal = hangups.recv() => if signal.is_none() { return },
+                _ = ticks.tick() => if seen == self.stamps() { continue },
+            }
+            seen = self.stamps();
+            notify::reloading();
+            let outcome = match self.reload() {
+                Ok(()) => "done",
+                Err(failure) => {
+                    tracing::error!("the profiles stay as they were: {failure}");
+                    "refused"
+                }
+            };
+            metrics::counter!("countersign_reloads_total", "outcome" => outcome).increment(1);
+            notify::ready();
+        }
+    }
+
+    fn stamps(&self) -> Stamps {
+        let of_posts = self.posts.iter().flat_map(|post| post.made.files());
+        Stamps::of(
+            &self
+                .origin
+                .file
+                .file()
+                .into_iter()
+                .chain(of_posts)
+                .collect::<Vec<_>>(),
+        )
+    }
+
+    fn reload(&mut self) -> Result<(), Failure> {
+        let profiles = self.origin.file.all()?;
+        let next: Vec<_> = self
+            .posts
+            .iter()
+            .map(|post| self.next(post, &profiles))
+            .collect::<Result<_, Failure>>()?;
+        let mut changed = Vec::new();
+        for (post, next) in self.posts.iter_mut().zip(next) {
+            if let Some((made, sidecar)) = next {
+                post.made = made;
+                post.current.store(Arc::new(sidecar));
+                changed.push(post.name());
+            }
+        }
+        let changed = changed.join(" ");
+        tracing::info!(changed, "the profiles were read again");
+        Ok(())
+    }
+
+    /// What takes a sidecar's place, if it is to be another.
+    fn next(&self, post: &Post, profiles: &Profiles) -> Result<Option<(Made, Sidecar)>, Failure> {
+        let profile = profiles.profile(post.name());
+        let made = Made::of(profile.map_err(|error| failure(&error))?)?;
+        if made == post.made {
+            return Ok(None);
+        }
+        if post.asked.address.is_none() && made.profile.listen != post.made.profile.listen {
+            let profile = post.name();
+            tracing::warn!(profile, "a change of `listen` needs a restart");
+        }
+        let sidecar = made.sidecar(self.origin.vendor_timeout)?;
+        Ok(Some((made, sidecar)))
+    }
+}

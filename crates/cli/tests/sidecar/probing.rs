@@ -1,0 +1,51 @@
+//! What monitors see.
+
+use countersign_domain::Operation;
+use countersign_sandbox::{Fault, Sandbox};
+use countersign_sidecar::READY;
+
+use crate::program::Home;
+use crate::support::eventually;
+
+#[tokio::test]
+async fn it_is_ready_once_every_profile_has_a_token_and_says_why_not() {
+    let pay = Sandbox::shipped("b2binpay").start().await.unwrap();
+    let cards = Sandbox::shipped("mypopup").start().await.unwrap();
+    cards.fault(Fault::forbid().on(Operation::Login).times(1));
+    let home = Home::new();
+    home.profiles(&format!(
+        "{}{}",
+        home.profile("pay", &pay, ""),
+        home.profile("cards", &cards, "")
+    ));
+    let running = home.start(&["pay", "cards", "--probe-listen", "127.0.0.1:0"]);
+    assert_eq!(running.probe("/healthz").await.status, 200);
+    eventually("the login is refused", async || cards.faults().is_empty()).await;
+    let reply = running.probe("/readyz").await;
+    assert_eq!(reply.status, 503);
+    assert!(
+        reply.body.contains("cards: ") && !reply.body.contains("pay: "),
+        "{}",
+        reply.body
+    );
+    assert_eq!(running.get("pay", READY).await.status, 200);
+    assert_eq!(running.get("cards", READY).await.status, 503);
+    let metrics = running.probe("/metrics").await.body;
+    for metric in [
+        "countersign_client_token_expiry_seconds{profile=\"pay\"}",
+        "countersign_client_failures_total{profile=\"cards\"",
+        "countersign_upstream_up{api=\"pay\"} 1",
+    ] {
+        assert!(metrics.contains(metric), "{metric}: {metrics}");
+    }
+}
+
+#[tokio::test]
+async fn without_reasons_it_is_ready() {
+    let pay = Sandbox::shipped("b2binpay").start().await.unwrap();
+    let home = Home::new();
+    home.profiles(&home.profile("pay", &pay, ""));
+    let running = home.start(&["pay", "--probe-listen", "127.0.0.1:0"]);
+    assert_eq!(running.probe("/readyz").await.status, 200);
+    assert_eq!(running.probe("/nothing").await.status, 404);
+}

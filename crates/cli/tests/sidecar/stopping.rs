@@ -1,0 +1,58 @@
+//! How it ends.
+
+use std::time::Duration;
+
+use countersign_domain::Operation;
+use countersign_sandbox::{Expected, Fault, Sandbox};
+
+use crate::program::Home;
+use crate::support::eventually;
+
+#[tokio::test]
+async fn a_request_that_runs_is_answered_before_the_end() {
+    let sandbox = Sandbox::shipped("b2binpay").start().await.unwrap();
+    let home = Home::new();
+    home.profiles(&home.profile("pay", &sandbox, ""));
+    let running = home.start(&["pay"]);
+    let slow = Fault::delay(Duration::from_secs(1));
+    sandbox.fault(slow.on(Operation::Guard));
+    let listen = running.listen("pay");
+    let request = crate::support::request("GET", "/deposit/", &[], "");
+    let answering = tokio::spawn(async move { crate::program::send(&listen, request).await });
+    eventually("the vendor is asked", async || sandbox.faults().is_empty()).await;
+    let (code, log) = running.stop().await;
+    assert_eq!(code, Some(0), "{log}");
+    assert_eq!(answering.await.unwrap().status, 200);
+    assert_eq!(sandbox.check(&Expected::new().logins(1)), Ok(()));
+    assert!(!ended(&sandbox), "it was not asked to log out");
+}
+
+fn ended(sandbox: &Sandbox) -> bool {
+    let requests = sandbox.requests();
+    requests.iter().any(|it| it.change == Some("ended"))
+}
+
+#[tokio::test]
+async fn sessions_end_with_it_if_it_is_to() {
+    let sandbox = Sandbox::shipped("mypopup").start().await.unwrap();
+    let home = Home::new();
+    home.profiles(&home.profile("cards", &sandbox, ""));
+    let running = home.start(&["cards", "--logout-at-stop"]);
+    assert_eq!(running.get("cards", "/api/v1/x").await.status, 200);
+    let (code, log) = running.stop().await;
+    assert_eq!(code, Some(0), "{log}");
+    assert!(ended(&sandbox), "{:?}", sandbox.requests());
+}
+
+#[tokio::test]
+async fn a_session_that_cannot_be_ended_is_told() {
+    let sandbox = Sandbox::shipped("mypopup").start().await.unwrap();
+    let home = Home::new();
+    home.profiles(&home.profile("cards", &sandbox, ""));
+    let running = home.start(&["cards", "--logout-at-stop"]);
+    assert_eq!(running.get("cards", "/api/v1/x").await.status, 200);
+    sandbox.fault(Fault::status(503).on(Operation::Logout).times(100));
+    let (code, log) = running.stop().await;
+    assert_eq!(code, Some(69), "{log}");
+    assert!(log.contains("cards"), "{log}");
+}
