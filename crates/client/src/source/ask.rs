@@ -195,8 +195,30 @@ fn cleaned(mut by: RefusedBy, asking: &Asking<'_>) -> RefusedBy {
 }
 
 fn clean(mut text: String, secrets: &[&Secret]) -> String {
-    for secret in secrets.iter().filter(|it| !it.expose().is_empty()) {
-        text = text.replace(secret.expose(), "…");
+    let secrets = secrets.iter().map(|it| it.expose());
+    for secret in secrets.filter(|it| !it.is_empty()) {
+        for spelling in spellings(secret) {
+            text = text.replace(spelling.expose(), "…");
+        }
     }
     text.chars().take(LONGEST_DETAIL).collect()
+}
+
+/// As it is, and as it stands in JSON, where a vendor repeats a whole request.
+fn spellings(secret: &str) -> [Secret; 2] {
+    let quoted = serde_json::Value::from(secret).to_string();
+    [Secret::from(secret), Secret::from(quoted.trim_matches('"'))]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repeated_secret_goes_as_it_is_and_as_json_writes_it() {
+        let secret = Secret::from("a\"b");
+        for text in ["no a\"b!", "no a\\\"b!"] {
+            assert_eq!(clean(text.to_owned(), &[&secret]), "no …!");
+        }
+    }
 }

@@ -27,9 +27,8 @@ const TELLS: [Tells; 4] = [Tells::Now, Tells::Date, Tells::Jwt, Tells::Life];
 struct Vendor {
     life: Duration,
     tells: Tells,
-    /// By how much its clock is ahead at the start, and goes ahead more.
+    /// By how much its clock is ahead.
     ahead: Duration,
-    drifts_ppm: u32,
     session: u32,
     generation: u32,
     rotated_at: Timestamp,
@@ -45,7 +44,6 @@ impl Vendor {
             life,
             tells,
             ahead: Duration::ZERO,
-            drifts_ppm: 0,
             session: 0,
             generation: 0,
             rotated_at: START,
@@ -83,13 +81,9 @@ impl Vendor {
         Ok(self.grant(now))
     }
 
-    fn clock(&self, now: Timestamp) -> Timestamp {
-        now + self.ahead + now.since(START) / 1_000_000 * self.drifts_ppm
-    }
-
     /// The end stands in the token, so that any of them can be judged.
     fn grant(&self, now: Timestamp) -> Granted {
-        let clock = self.clock(now);
+        let clock = now + self.ahead;
         let end = clock + self.life;
         let exp = end.floor_to_second();
         let second = clock.floor_to_second();
@@ -110,7 +104,7 @@ impl Vendor {
 
     fn accepts(&self, access_token: &Secret, now: Timestamp) -> bool {
         let exp = access_token.expose().trim_start_matches("access ");
-        self.clock(now) < Timestamp::from_seconds(exp.parse().unwrap())
+        now + self.ahead < Timestamp::from_seconds(exp.parse().unwrap())
     }
 
     fn answer(&mut self, story: &Story, ask: Ask, now: Timestamp) -> Result<Granted, RefusedBy> {
@@ -129,7 +123,7 @@ impl Story {
     /// for a while.
     fn exchange(&mut self, vendor: &mut Vendor, ask: Ask, there: Duration, back: Duration) {
         self.session.asking(ask, self.now);
-        self.written().later(there);
+        self.later(there);
         let answer = vendor.answer(self, ask, self.now);
         self.later(back);
         match answer {
