@@ -108,24 +108,23 @@ pub(crate) fn parse(words: &[OsString]) -> Result<Args, ExitCode> {
 }
 
 fn usage(error: &clap::Error, words: &[OsString]) -> ExitCode {
-    let tip = if names_a_secret(error) { SECRETS } else { "" };
-    if words.iter().any(|word| word == "--json") {
+    let json = words.iter().any(|word| word == "--json");
+    if names_a_secret(error) {
+        return exit::report(Err(Failure::usage(SECRETS)), &Output::new(json));
+    }
+    if json {
         let message = error.to_string();
-        let message = message.trim_end().trim_start_matches("error: ");
-        let failure = Failure::usage(format!("{message}{tip}"));
+        let failure = Failure::usage(message.trim_end().trim_start_matches("error: "));
         return exit::report(Err(failure), &Output::new(true));
     }
     let _ = error.print();
-    if !tip.is_empty() {
-        Output::new(false).complain(tip);
-    }
     exit::USAGE.into()
 }
 
 /// What is said to who looks for `--secret`.
-const SECRETS: &str = "
-A secret is never an argument, where others could see it. Name a file that holds it; a profile names
-one with secret_file, or a variable with secret_env, or a command with secret_command.";
+const SECRETS: &str = "a secret is never an argument, where others could see it: name a file that \
+holds it; a profile names one with secret_file, or a variable with secret_env, or a command with \
+secret_command";
 
 fn names_a_secret(error: &clap::Error) -> bool {
     let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else {

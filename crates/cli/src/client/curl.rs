@@ -81,3 +81,69 @@ fn decoded(text: &str) -> String {
     }
     String::from_utf8_lossy(&bytes).into_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use countersign_dialect::Dialect;
+
+    use super::*;
+
+    /// The line for a dialect whose login request is this.
+    fn line_of(request: &str) -> String {
+        let source = format!(
+            r#"
+            schema = 1
+            name = "small"
+            serves = ["client"]
+            session = {{ refresh = "none", login = "keeps" }}
+            credential = {{ extra = ["tag"] }}
+            guard = {{ present = [{{ header = "Authorization", value = "Bearer {{access_token}}" }}] }}
+            errors = {{ body = '{{"message": "{{detail}}"}}' }}
+            refusals = {{ bad_login = {{ detail = "No" }} }}
+            [[login]]
+            path = "/login"
+            {request}
+            reply.body = '{{"token": "{{access_token}}", "end": "{{access_expires_at:rfc3339}}"}}'
+            "#
+        );
+        let dialect = Dialect::compile(&source, "small").unwrap();
+        let variant = dialect.variants().next().unwrap();
+        let placeholders = Placeholders::new(["tag"]);
+        let request = placeholders.request(&dialect, variant, "it's me");
+        line(
+            &request.unwrap(),
+            "https://api.example/login",
+            &placeholders,
+        )
+    }
+
+    #[test]
+    fn a_secret_is_a_variable_wherever_the_dialect_puts_it() {
+        let url = "curl 'https://api.example/login'";
+        for (request, words) in [
+            (
+                r#"request.body = '{"l": "{login}", "p": "{secret}"}'"#,
+                r#" -H 'content-type: application/json' --data-raw '{"l":"it'\''s me","p":"'"$COUNTERSIGN_SECRET"'"}'"#,
+            ),
+            (
+                r#"request.form = { l = "{login}", p = "{secret}" }"#,
+                r#" -H 'content-type: application/x-www-form-urlencoded' --data-urlencode 'l=it'\''s me' --data-urlencode 'p='"$COUNTERSIGN_SECRET""#,
+            ),
+            (
+                r#"method = "GET"
+                request.empty = true
+                request.headers = { X-Login = "{login}", X-Key = "{secret}", X-Tag = "{extra.tag}" }"#,
+                r#" -H 'x-key: '"$COUNTERSIGN_SECRET" -H 'x-login: it'\''s me' -H 'x-tag: '"$COUNTERSIGN_TAG""#,
+            ),
+            (
+                r#"request.empty = true
+                request.basic = { user = "{login}", password = "{secret}" }"#,
+                r#" -u 'it'\''s me:'"$COUNTERSIGN_SECRET""#,
+            ),
+        ] {
+            let line = line_of(request);
+            let line = line.replacen("curl -X POST ", "curl ", 1);
+            assert_eq!(line, format!("{url}{words}"));
+        }
+    }
+}

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use countersign_client::{BoxFuture, Profile, Transport, TransportError};
+use countersign_dialect::Secret;
 use http::{Request, Response};
 use serde_json::{Map, Value, json};
 
@@ -48,6 +49,9 @@ pub(super) struct Exchange {
     request: Message,
     reply: Message,
     curl: String,
+    /// Whether the variable of the line has to be written otherwise than the
+    /// secret.
+    escaped: bool,
 }
 
 struct Message {
@@ -59,7 +63,12 @@ struct Message {
 
 impl Exchange {
     /// The login of a profile. `None` if there was none.
-    pub(super) fn of(profile: &Profile, heard: &Heard, redactor: &Redactor) -> Option<Self> {
+    pub(super) fn of(
+        profile: &Profile,
+        secret: &Secret,
+        heard: &Heard,
+        redactor: &Redactor,
+    ) -> Option<Self> {
         let heard = heard.0.lock().unwrap_or_else(PoisonError::into_inner);
         let answer = heard.as_ref()?;
         let names = Placeholders::new(profile.extra.keys().map(String::as_str));
@@ -75,6 +84,7 @@ impl Exchange {
             Err(error) => silent(error),
         };
         Some(Self {
+            escaped: is_json(&request) && is_escaped(secret),
             curl: curl::line(&request, &url, &names),
             request: asked(&request, &url, &names),
             reply,
@@ -84,9 +94,14 @@ impl Exchange {
     /// For people, in the way of `curl -v`.
     pub(super) fn text(&self) -> String {
         format!(
-            "{}{}\nThe same with curl, the secret in COUNTERSIGN_SECRET:\n{}\n",
+            "{}{}\nThe same with curl, the secret in COUNTERSIGN_SECRET{}:\n{}\n",
             self.request.text("> "),
             self.reply.text("< "),
+            if self.escaped {
+                ", escaped as JSON wants it"
+            } else {
+                ""
+            },
             self.curl,
         )
     }
@@ -123,6 +138,15 @@ impl Message {
             .collect();
         json!({ "first": self.first, "headers": headers, "body": self.body })
     }
+}
+
+fn is_json(request: &Request<Bytes>) -> bool {
+    request.body().starts_with(b"{")
+}
+
+/// Whether the secret has quotes or what else JSON cannot hold as it is.
+fn is_escaped(secret: &Secret) -> bool {
+    Value::from(secret.expose()).to_string().len() != secret.expose().len() + 2
 }
 
 fn asked(request: &Request<Bytes>, url: &str, names: &Placeholders) -> Message {

@@ -44,7 +44,8 @@ pub(super) async fn run(args: &LoginArgs, output: &mut Output) -> Result<(), Fai
     let mut known = vec![secret.expose()];
     known.extend(profile.extra.values().map(|it| it.expose()));
     known.extend(outcome.iter().map(|it| it.expose()));
-    let exchange = Exchange::of(&profile, &heard, &Redactor::knowing(known));
+    let redactor = Redactor::knowing(known).showing(&profile.login);
+    let exchange = Exchange::of(&profile, &secret, &heard, &redactor);
     let exchange = exchange.filter(|_| args.verbose);
     if let Some(exchange) = &exchange {
         output.aside(&exchange.text());

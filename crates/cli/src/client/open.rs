@@ -65,7 +65,7 @@ pub(super) async fn secret(profile: &Profile) -> Result<Secret, Failure> {
         ))
     })?;
     let login = printable(&profile.login);
-    prompt::secret(&terminal, &format!("Secret of {login} at {}", profile.url))
+    prompt::secret(&terminal, &format!("Secret of {login} at {}", profile.url)).await
 }
 
 /// The secret from where the profile says.

@@ -9,6 +9,8 @@ use std::io::{self, BufRead, BufReader, IsTerminal, Write};
 
 use countersign_dialect::Secret;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 
 use crate::exit::Failure;
 
@@ -21,8 +23,9 @@ pub(super) fn terminal() -> Option<File> {
 }
 
 /// Asks for a secret. What is typed is not shown, from before the question on.
-pub(super) fn secret(terminal: &File, question: &str) -> Result<Secret, Failure> {
+pub(super) async fn secret(terminal: &File, question: &str) -> Result<Secret, Failure> {
     let line = ask(terminal, question)
+        .await
         .map_err(|error| Failure::failed(format!("the secret cannot be asked for: {error}")))?;
     let secret = line.expose().trim_end_matches(['\r', '\n']);
     if secret.is_empty() {
@@ -31,15 +34,32 @@ pub(super) fn secret(terminal: &File, question: &str) -> Result<Secret, Failure>
     Ok(Secret::from(secret))
 }
 
-fn ask(mut terminal: &File, question: &str) -> io::Result<Secret> {
-    let _unseen = Unseen::new(terminal)?;
+/// Who breaks it off finds the terminal as it was.
+async fn ask(mut terminal: &File, question: &str) -> io::Result<Secret> {
+    let mut broken_off = signal(SignalKind::interrupt())?;
+    let unseen = Unseen::new(terminal)?;
     write!(terminal, "{question}: ")?;
-    let mut line = String::new();
-    BufReader::new(terminal).read_line(&mut line)?;
-    let line = Secret::from(line);
+    let line = tokio::select! {
+        line = typed(terminal.try_clone()?) => line,
+        _ = broken_off.recv() => Err(io::Error::other("it was broken off")),
+    };
+    drop(unseen);
     // The end of the line that was typed was not shown either.
     writeln!(terminal)?;
-    Ok(line)
+    line
+}
+
+/// A line, read in a thread that the process need not wait for.
+async fn typed(terminal: File) -> io::Result<Secret> {
+    let (tell, told) = oneshot::channel();
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        let read = BufReader::new(terminal).read_line(&mut line);
+        let line = Secret::from(line);
+        // Nobody waits any more if it was broken off.
+        let _ = tell.send(read.map(|_| line));
+    });
+    told.await.map_err(io::Error::other)?
 }
 
 /// A terminal that does not show what is typed, until this is dropped.

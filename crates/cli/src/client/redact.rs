@@ -62,6 +62,8 @@ const HARMLESS: [&str; 16] = [
 #[derive(Default)]
 pub(super) struct Redactor {
     known: Vec<String>,
+    /// What looks like a secret and is none.
+    public: String,
 }
 
 impl Redactor {
@@ -71,7 +73,23 @@ impl Redactor {
         known.retain(|it| !it.is_empty());
         // The longest first: one may be a part of another.
         known.sort_by_key(|it| std::cmp::Reverse(it.len()));
-        Self { known }
+        Self {
+            known,
+            public: String::new(),
+        }
+    }
+
+    /// Shows this text wherever it stands alone: a login may look like a token.
+    pub(super) fn showing(self, public: &str) -> Self {
+        Self {
+            public: public.to_owned(),
+            ..self
+        }
+    }
+
+    /// A sentence of the vendor's.
+    pub(super) fn sentence(&self, text: &str) -> String {
+        printable(&self.words(&self.without_known(text)))
     }
 
     /// A body.
@@ -156,7 +174,7 @@ impl Redactor {
             let end = from.find(|c| !is_of_tokens(c)).unwrap_or(from.len());
             let (word, after) = from.split_at(end);
             shown.push_str(before);
-            if is_opaque(word) {
+            if is_opaque(word) && word != self.public {
                 shown.push_str(&redacted(word));
             } else {
                 shown.push_str(word);
@@ -313,6 +331,15 @@ mod tests {
                 "{shown}"
             );
         }
+    }
+
+    #[test]
+    fn a_login_that_looks_like_a_token_is_shown_and_no_other() {
+        let login = format!("apr-{}", "3f0f7d0f".repeat(4));
+        let redactor = Redactor::default().showing(&login);
+        let body = format!(r#"{{"login": "{login}", "other": "{login}0"}}"#);
+        let expected = format!(r#"{{"login": "{login}", "other": "[redacted, 37 characters]"}}"#);
+        assert_eq!(redactor.body(body.as_bytes()), expected);
     }
 
     #[test]

@@ -1,14 +1,12 @@
 //! `countersign doctor`.
 
-use std::io::{Read, Write};
-use std::net::TcpListener;
-
 use countersign_domain::Operation;
 use countersign_sandbox::{Fault, Skew};
 use serde_json::Value;
 
 use crate::run::Ran;
-use crate::stage::{DIALECTS, Stage, nowhere};
+use crate::stage::{DIALECTS, Stage, nowhere, vendor};
+use crate::support::{Server, certificate};
 
 /// What was found by one check.
 fn found(document: &Value, check: &str) -> String {
@@ -77,23 +75,6 @@ fn each_thing_that_is_wrong_is_found() {
     assert_eq!(found(&document, "secret"), "failed", "{document}");
 }
 
-/// A server that answers everybody so.
-fn answering(head: &'static str) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            // A connection that only looks whether somebody is there says nothing.
-            if stream.read(&mut [0; 4_096]).is_ok_and(|read| read > 0) {
-                let answer = format!("HTTP/1.1 {head}\r\nContent-Length: 0\r\n\r\n");
-                stream.write_all(answer.as_bytes()).unwrap();
-            }
-        }
-    });
-    url
-}
-
 #[test]
 fn what_answers_in_the_vendors_place_is_judged_by_its_status() {
     let stage = Stage::start();
@@ -111,7 +92,10 @@ fn what_answers_in_the_vendors_place_is_judged_by_its_status() {
         ("502 Bad Gateway", 69, "unreachable", "in trouble"),
         ("no HTTP", 69, "unreachable", "gives no answer"),
     ] {
-        stage.profiles(&stage.profile(&answering(head), "secret_file = '~/secret'"));
+        stage.profiles(&stage.profile(
+            &vendor(move |_| format!("HTTP/1.1 {head}\r\nContent-Length: 0\r\n\r\n")),
+            "secret_file = '~/secret'",
+        ));
         let ran = stage.run(&["doctor", "pay", "--json"]).code(code);
         assert_eq!(found(&ran.json(), "login path"), outcome, "{}", ran.stdout);
         assert!(
@@ -120,6 +104,33 @@ fn what_answers_in_the_vendors_place_is_judged_by_its_status() {
             ran.stdout
         );
     }
+}
+
+#[test]
+fn the_end_of_a_certificate_is_told_and_one_that_is_not_trusted_is_found() {
+    let directory = tempfile::tempdir().unwrap();
+    certificate(directory.path(), "tls");
+    let server = Server::start_in(
+        directory,
+        "[server]\ntls_certificate = 'tls.pem'\ntls_key = 'tls.key'\n[apis.pay]\ndialect = 'b2binpay'\n",
+    );
+    let stage = Stage::start();
+    let secret = "secret_file = '~/secret'";
+    stage.profiles(&stage.profile(&server.api, secret));
+    let document = stage.run(&["doctor", "pay", "--json"]).code(1).json();
+    assert_eq!(found(&document, "TLS"), "failed", "{document}");
+    stage.profiles(&stage.profile(
+        &server.api,
+        &format!("{secret}\nroots = '{}'", server.file("tls.pem").display()),
+    ));
+    let ran = stage.run(&["doctor", "pay"]).code(0);
+    // It is made for two days.
+    assert!(
+        ran.stdout
+            .contains("TLS 1.3, its certificate ends in 1d 23h"),
+        "{}",
+        ran.stdout
+    );
 }
 
 #[test]

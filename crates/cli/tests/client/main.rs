@@ -18,5 +18,7 @@ mod request;
 mod run;
 mod stage;
 mod status;
+#[path = "../support/mod.rs"]
+mod support;
 mod token;
 mod trouble;

@@ -25,46 +25,84 @@ fn without_a_terminal_nobody_is_asked_and_it_is_said_how_to_give_a_secret() {
     assert_eq!(stage.sandbox.requests(), []);
 }
 
-/// The binary on a terminal of its own.
-fn on_a_terminal(stage: &Stage) -> Child {
-    let binary = env!("CARGO_BIN_EXE_countersign");
-    Command::new("script")
-        .args(["-qec", &format!("{binary} login pay"), "/dev/null"])
-        .env("HOME", stage.file(""))
-        .env_remove("XDG_CONFIG_HOME")
-        .env_remove("XDG_STATE_HOME")
-        .env_remove("COUNTERSIGN_PROFILES")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("script is needed: it comes with util-linux")
+/// A shell's line on a terminal of its own, in the home of the stage.
+struct Terminal {
+    child: Child,
+    screen: Vec<u8>,
 }
+
+impl Terminal {
+    fn run(stage: &Stage, line: &str) -> Self {
+        let command = stage.command(&[]);
+        let mut script = Command::new("script");
+        script.args(["-qec", line, "/dev/null"]);
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => script.env(name, value),
+                None => script.env_remove(name),
+            };
+        }
+        let script = script.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let child = script.spawn();
+        Self {
+            child: child.expect("script is needed: it comes with util-linux"),
+            screen: Vec::new(),
+        }
+    }
+
+    /// Waits until this is asked.
+    fn wait_for(&mut self, question: &str) {
+        let shown = self.child.stdout.as_mut().unwrap();
+        while !self.screen.ends_with(question.as_bytes()) {
+            let mut byte = [0];
+            let read = shown.read(&mut byte).unwrap();
+            assert_eq!(read, 1, "{}", String::from_utf8_lossy(&self.screen));
+            self.screen.extend(byte);
+        }
+    }
+
+    fn type_in(&mut self, text: &str) {
+        let keys = self.child.stdin.as_mut().unwrap();
+        keys.write_all(text.as_bytes()).unwrap();
+    }
+
+    /// All that was on the screen, and whether it went well.
+    fn end(mut self) -> (String, bool) {
+        let shown = self.child.stdout.as_mut().unwrap();
+        shown.read_to_end(&mut self.screen).unwrap();
+        let ended = self.child.wait().unwrap();
+        (String::from_utf8(self.screen).unwrap(), ended.success())
+    }
+}
+
+const BINARY: &str = env!("CARGO_BIN_EXE_countersign");
 
 #[test]
 fn what_is_typed_on_a_terminal_is_not_seen_and_logs_in() {
     let stage = stage();
-    let mut child = on_a_terminal(&stage);
-    let (mut typed, mut shown) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-    let mut screen = Vec::new();
-    while !screen.ends_with(b": ") {
-        let mut byte = [0];
-        assert_eq!(
-            shown.read(&mut byte).unwrap(),
-            1,
-            "{}",
-            String::from_utf8_lossy(&screen)
-        );
-        screen.extend(byte);
-    }
-    writeln!(typed, "{}", stage.sandbox.secret().expose()).unwrap();
-    shown.read_to_end(&mut screen).unwrap();
-    let screen = String::from_utf8(screen).unwrap();
-    assert!(child.wait().unwrap().success(), "{screen}");
-    assert!(screen.contains("Logged in to pay"), "{screen}");
-    assert!(
-        !screen.contains(stage.sandbox.secret().expose()),
-        "{screen}"
-    );
+    let mut terminal = Terminal::run(&stage, &format!("{BINARY} login pay"));
+    terminal.wait_for(": ");
+    let secret = stage.sandbox.secret().expose();
+    terminal.type_in(&format!("{secret}\n"));
+    let (screen, well) = terminal.end();
+    assert!(well && screen.contains("Logged in to pay"), "{screen}");
+    assert!(!screen.contains(secret), "{screen}");
     stage.run(&["token", "pay"]).code(0);
     assert_eq!(stage.asked(Operation::Login), 1);
+}
+
+#[test]
+fn who_breaks_the_question_off_finds_the_terminal_as_it_was() {
+    let stage = stage();
+    let line = format!("trap : INT; {BINARY} login pay; stty -a");
+    let mut terminal = Terminal::run(&stage, &line);
+    terminal.wait_for(": ");
+    terminal.type_in("half a sec\u{3}");
+    let (screen, _) = terminal.end();
+    assert!(screen.contains("it was broken off"), "{screen}");
+    assert!(
+        screen.contains(" echo ") && !screen.contains("half"),
+        "{screen}"
+    );
+    assert_eq!(stage.sandbox.requests(), []);
 }

@@ -3,7 +3,7 @@
 use countersign_domain::Operation;
 use countersign_sandbox::Fault;
 
-use crate::stage::Stage;
+use crate::stage::{Stage, vendor};
 
 /// The commands that need a token.
 const COMMANDS: [&[&str]; 3] = [
@@ -38,6 +38,42 @@ fn a_wrong_secret_is_77_and_the_vendor_is_not_asked_again() {
     assert_eq!(status["items"][0]["trouble"]["refusal"], "bad_login");
 }
 
+/// A vendor that repeats in its refusal what it was asked with.
+fn indiscreet() -> String {
+    vendor(|asked| {
+        let body = asked.split("\r\n\r\n").nth(1).unwrap_or_default();
+        let detail = serde_json::Value::from(format!("cannot log in with {body}"));
+        let body = format!(
+            r#"{{"errors": [{{"detail": {detail}, "status": "400", "source": {{"pointer": "/data"}}, "code": "2006"}}]}}"#
+        );
+        let length = body.len();
+        format!("HTTP/1.1 400 Bad Request\r\nContent-Length: {length}\r\n\r\n{body}")
+    })
+}
+
+#[test]
+fn a_vendor_that_repeats_the_secret_gives_nothing_away() {
+    let stage = Stage::start();
+    stage.profiles(&stage.profile(&indiscreet(), "secret_file = '~/secret'"));
+    for secret in ["planted", "pla\"nted", "planted-and-long-0123456789"] {
+        stage.set_secret(secret);
+        for words in [
+            &["login", "pay", "-v"][..],
+            &["token", "pay"],
+            &["login", "pay", "-v", "--json"],
+            &["doctor", "pay", "--probe", "--yes"],
+            &["doctor", "pay", "--json", "--probe", "--yes"],
+            &["status"],
+            &["status", "--json"],
+        ] {
+            let ran = stage.run(words);
+            let all = format!("{}{}", ran.stdout, ran.stderr);
+            assert!(all.contains("cannot log in"), "{words:?}: {all}");
+            assert!(!all.contains("nted"), "{words:?}: {all}");
+        }
+    }
+}
+
 #[test]
 fn a_login_by_hand_does_not_mind_the_pause() {
     let stage = Stage::start();
@@ -48,6 +84,16 @@ fn a_login_by_hand_does_not_mind_the_pause() {
     stage.set_secret(stage.sandbox.secret().expose());
     stage.run(&["login", "pay"]).code(0);
     assert_eq!(stage.json(&["status"])["items"][0]["paused"], false);
+}
+
+#[test]
+fn another_secret_ends_the_pause() {
+    let stage = Stage::start();
+    stage.set_secret("wrong");
+    stage.run(&["token", "pay"]).code(77);
+    stage.set_secret(stage.sandbox.secret().expose());
+    stage.run(&["token", "pay"]).code(0);
+    assert_eq!(stage.asked(Operation::Login), 2);
 }
 
 #[test]

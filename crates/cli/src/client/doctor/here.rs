@@ -95,7 +95,7 @@ fn lifetime(profile: &Profile, standing: &Standing) -> Option<Check> {
         span(lives),
         span(promised)
     );
-    Some(Check::new("lifetime", Found::Good, said))
+    Some(Check::new("kept token", Found::Good, said))
 }
 
 fn trouble(standing: &Standing) -> Option<Check> {

@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use self::vendor::{Unanswered, Vendor};
 use super::DoctorArgs;
-use super::check::Check;
+use super::check::{Check, Found};
 use crate::client::open;
 use crate::confirm::confirm;
 use crate::exit::Failure;
@@ -62,8 +62,23 @@ pub(super) async fn of(
         },
     };
     let measured = run(&vendor, &scope).await;
-    let checks = findings::checks(&measured, &profile.dialect);
+    let mut checks = findings::checks(&measured, &profile.dialect);
+    checks.extend(left_out(&scope, profile));
     Ok((checks, findings::document(&measured)))
+}
+
+/// What the probe could have tried.
+fn left_out(scope: &Scope<'_>, profile: &Profile) -> Vec<Check> {
+    let mut said = Vec::new();
+    if scope.guarded.is_none() {
+        said.push(("guarded path", "with --path, access tokens are tried, too"));
+    }
+    if !scope.logout && profile.dialect.logout_scope().is_some() {
+        let why = "it would end every session of the account; --end-all has it tried";
+        said.push(("logout", why));
+    }
+    let check = |(name, why)| Check::new(name, Found::Skipped, why);
+    said.into_iter().map(check).collect()
 }
 
 /// What was measured. `None`: it was not, or could not be.
@@ -125,7 +140,7 @@ struct Stopped {
     why: Unanswered,
 }
 
-/// What is probed beside the token endpoints.
+/// What is probed beside logins and refreshes.
 struct Scope<'a> {
     /// A path to try access tokens at.
     guarded: Option<&'a PathAndQuery>,

@@ -13,6 +13,7 @@ use http::uri::PathAndQuery;
 use http::{Request, Response};
 
 use super::Lived;
+use crate::client::redact::Redactor;
 
 /// A vendor, and who asks it.
 pub(super) struct Vendor<'p> {
@@ -128,7 +129,7 @@ impl Vendor<'_> {
             .dialect
             .understand(operation, self.variant, asking, &response, now);
         match told {
-            Ok(Understood::Refused(by)) => Err(Unanswered::Refused(by)),
+            Ok(Understood::Refused(by)) => Err(Unanswered::Refused(discreet(by, asking))),
             Ok(understood) => Ok((understood, now)),
             Err(why) => Err(Unanswered::Unintelligible(why.to_string())),
         }
@@ -144,6 +145,18 @@ impl Vendor<'_> {
         let response = self.transport.send(request).await;
         let response = response.map_err(|it| Unanswered::Unreached(it.to_string()))?;
         Ok((response, SystemClock.now()))
+    }
+}
+
+/// The vendor may repeat what it was asked with.
+fn discreet(by: RefusedBy, asking: &Asking<'_>) -> RefusedBy {
+    let secrets = [asking.secret, asking.access_token, asking.refresh_token];
+    let extra = asking.extra.into_iter().flat_map(Extra::values);
+    let secrets = secrets.into_iter().flatten().chain(extra);
+    let redactor = Redactor::knowing(secrets.map(Secret::expose));
+    RefusedBy {
+        detail: by.detail.map(|it| redactor.sentence(&it)),
+        ..by
     }
 }
 
