@@ -1,0 +1,108 @@
+//! Requests to the vendor over real sockets: what is told of each way to fail.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use bytes::Bytes;
+use countersign_client::{HttpTransport, Sent, Transport, TransportError};
+use countersign_outbound::Roots;
+use http::{Request, Response};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+/// Asks a server that says this to each request, and gives what it was asked, too.
+async fn asked(answer: &'static [u8]) -> (Result<Response<Bytes>, TransportError>, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/base", listener.local_addr().unwrap());
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"{}") {
+            stream.read_buf(&mut request).await.unwrap();
+        }
+        // The client may have closed already.
+        let _ = stream.write_all(answer).await;
+        String::from_utf8(request).unwrap()
+    });
+    let answer = send(&url).await;
+    (answer, server.await.unwrap())
+}
+
+async fn send(url: &str) -> Result<Response<Bytes>, TransportError> {
+    let server = url.parse().unwrap();
+    let http = HttpTransport::new(&server, &Roots::System).unwrap();
+    let target = server.target("/auth/login", Some("a=b")).unwrap();
+    let request = Request::post(target).body(Bytes::from_static(b"{}"));
+    http.send(request.unwrap()).await
+}
+
+#[tokio::test]
+async fn a_request_is_written_as_servers_want_it_and_the_answer_read_whole() {
+    let (answer, request) = asked(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabc").await;
+    assert_eq!(answer.unwrap().into_body(), "abc");
+    let (head, body) = request.split_once("\r\n\r\n").unwrap();
+    let head = head.to_lowercase();
+    assert!(
+        head.starts_with("post /base/auth/login?a=b http/1.1\r\n"),
+        "{head}"
+    );
+    for field in [
+        "host: 127.0.0.1:",
+        "content-length: 2",
+        "user-agent: countersign/",
+        "accept: */*",
+    ] {
+        assert!(head.contains(field), "{field}: {head}");
+    }
+    assert_eq!(body, "{}");
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    let (answer, _) = asked(
+        b"HTTP/1.1 307 Temporary Redirect\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n",
+    )
+    .await;
+    assert_eq!(answer.unwrap().status(), 307);
+}
+
+#[tokio::test]
+async fn a_request_that_was_cut_off_may_have_been_acted_upon() {
+    let large = Box::leak(
+        [
+            b"HTTP/1.1 200 OK\r\n\r\n".as_slice(),
+            &[b'x'; (1 << 20) + 1],
+        ]
+        .concat()
+        .into_boxed_slice(),
+    );
+    let cases: [&'static [u8]; 4] = [
+        b"",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 30\r\n\r\n{\"half\":",
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        large,
+    ];
+    for case in cases {
+        let error = asked(case).await.0.unwrap_err();
+        assert_eq!(error.sent, Sent::Maybe, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_connection_nothing_was_sent() {
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let closed = free.local_addr().unwrap();
+    drop(free);
+    let refused = send(&format!("http://{closed}")).await.unwrap_err();
+    let unnamed = send("http://no-such-host.invalid").await.unwrap_err();
+    // It speaks no TLS.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let plain = format!("https://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+    });
+    let untrusted = send(&plain).await.unwrap_err();
+    for error in [refused, unnamed, untrusted] {
+        assert_eq!(error.sent, Sent::No, "{error}");
+        assert!(error.message.starts_with("no connection: "), "{error}");
+    }
+}
