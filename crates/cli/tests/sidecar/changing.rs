@@ -57,3 +57,19 @@ async fn a_changed_file_is_noticed_without_a_signal() {
     running.logs(READ, 0).await;
     assert_eq!(running.get("pay", "/payout/").await.status, 403);
 }
+
+#[tokio::test]
+async fn a_secret_that_is_mended_is_used() {
+    let sandbox = Sandbox::shipped("b2binpay").start().await.unwrap();
+    let home = Home::new();
+    home.profiles(&home.profile("pay", &sandbox, ""));
+    home.write("pay.secret", "WRONG");
+    let running = home.start(&["pay"]);
+    let refused = running.get("pay", "/deposit/").await;
+    assert_eq!(refused.status, 502, "{}", refused.body);
+    home.write("pay.secret", sandbox.secret().expose());
+    eventually("the new secret is not used", async || {
+        running.get("pay", "/deposit/").await.status == 200
+    })
+    .await;
+}

@@ -8,7 +8,7 @@ use countersign_sandbox::Fault;
 use countersign_sidecar::READY;
 
 use crate::vendor::Vendor;
-use crate::world::{Plan, World};
+use crate::world::{Plan, World, request};
 
 #[tokio::test]
 async fn a_vendor_that_is_not_there_is_told_and_then_not_asked_for_a_while() {
@@ -87,6 +87,8 @@ async fn ready_is_who_has_a_token_or_gets_one() {
     world.advance(Duration::from_secs(120));
     assert_eq!(world.get(READY).await.text(), r#"{"status":"ready"}"#);
     assert!(world.sidecar.ready().await.is_ok());
+    let page = request("GET", READY, &[("host", "evil.example")], "");
+    assert_eq!(world.send(page).await.outcome(), (403, "foreign_host"));
     let guarded = world.sandbox.requests();
     assert!(guarded.iter().all(|it| it.operation == Operation::Login));
 }

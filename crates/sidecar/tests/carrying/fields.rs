@@ -57,6 +57,27 @@ async fn the_vendor_gets_the_request_with_a_token_of_ours_and_nothing_that_overr
 }
 
 #[tokio::test]
+async fn no_authorization_passes_where_the_token_has_a_field_of_its_own() {
+    let vendor = Vendor::answering(OK).await;
+    let plan = Plan {
+        field: Some("X-Auth-Token"),
+        upstream: Some(vendor.url.clone()),
+        ..Plan::default()
+    };
+    let world = plan.open().await;
+    let fields = [
+        ("authorization", "Basic FOREIGN"),
+        ("x-auth-token", "FOREIGN"),
+        ("x_auth_token", "FOREIGN"),
+    ];
+    let reply = world.send(request("GET", "/x", &fields, "")).await;
+    assert_eq!(reply.outcome(), (200, ""));
+    let head = vendor.head();
+    assert!(head.contains("x-auth-token: ey"), "{head}");
+    assert!(!head.contains("FOREIGN"), "{head}");
+}
+
+#[tokio::test]
 async fn a_redirect_is_the_programs_to_follow() {
     let vendor = Vendor::answering(
         "HTTP/1.1 302 Found\r\nLocation: https://elsewhere.example/\r\nX-Countersign-Sidecar: me\r\n\
@@ -121,7 +142,9 @@ async fn a_static_key_goes_where_tokens_cannot_be_had_for_now() {
     let world = plan.open().await;
     let down = Fault::status(503).on(Operation::Login).times(100);
     world.sandbox.fault(down);
-    let reply = world.get("/api/v2/x?transfer-key=FOREIGN&a=1").await;
+    let target = "/api/v2/x?transfer-key=FOREIGN&a=1";
+    let fields = [("authorization", "Bearer FOREIGN")];
+    let reply = world.send(request("GET", target, &fields, "")).await;
     assert_eq!(reply.outcome(), (200, ""));
     let key = world.sandbox.secret().expose();
     let head = vendor.head();

@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use countersign_client::profile::Allowed;
 use countersign_client::{ManualClock, TokenSource};
-use countersign_dialect::Secret;
+use countersign_dialect::{Dialect, Secret};
 use countersign_gateway::{Timeouts, UpstreamSettings};
 use countersign_sandbox::Sandbox;
 use countersign_sidecar::{Address, SIDECAR, Setup, Sidecar, serve};
@@ -28,6 +28,8 @@ pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
 /// How a world differs from the usual one.
 pub(crate) struct Plan {
     pub(crate) dialect: &'static str,
+    /// The field that carries the token, instead of `Authorization: Bearer`.
+    pub(crate) field: Option<&'static str>,
     /// Where requests go; to the sandbox by default.
     pub(crate) upstream: Option<String>,
     pub(crate) allow: Vec<Allowed>,
@@ -44,6 +46,7 @@ impl Default for Plan {
     fn default() -> Self {
         Self {
             dialect: "b2binpay",
+            field: None,
             upstream: None,
             allow: vec![],
             key: None,
@@ -81,7 +84,9 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
 
 impl Plan {
     pub(crate) async fn open(self) -> World {
-        let sandbox = Sandbox::shipped(self.dialect).still().budget(self.budget);
+        let sandbox = Sandbox::speaking(self.dialect())
+            .still()
+            .budget(self.budget);
         let sandbox = sandbox.lifetimes(HOUR, 24 * HOUR);
         let sandbox = sandbox.start().await.unwrap();
         let clock = Arc::new(ManualClock::at(sandbox.now()));
@@ -120,6 +125,16 @@ impl Plan {
             served,
             directory,
         }
+    }
+
+    fn dialect(&self) -> Arc<Dialect> {
+        let mut source = Dialect::shipped(self.dialect).unwrap().to_owned();
+        if let Some(field) = self.field {
+            let usual = r#"header = "Authorization", value = "Bearer {access_token}""#;
+            let other = format!(r#"header = {field:?}, value = "{{access_token}}""#);
+            source = source.replace(usual, &other);
+        }
+        Arc::new(Dialect::compile(&source, self.dialect).unwrap())
     }
 
     fn source(&self, sandbox: &Sandbox, clock: &Arc<ManualClock>) -> TokenSource {
