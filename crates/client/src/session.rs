@@ -310,7 +310,7 @@ impl Terms {
 
 impl Held {
     /// Whether the vendor refused the access token.
-    fn is_rejected(&self) -> bool {
+    pub(crate) fn is_rejected(&self) -> bool {
         self.expires_at <= self.asked_at
     }
 }

@@ -99,10 +99,14 @@ impl<'a> Renewal<'a> {
         if let Some(at) = live.used_at() {
             session.used(at);
         }
-        let given_up = live.is_refused() && session.invalidate(live.token(), now);
-        let is_held = session.record().held.as_ref().is_some_and(|it| live.is(it));
-        if live.is_refused() && is_held && !given_up {
-            live.pardon();
+        if live.is_refused() && !session.invalidate(live.token(), now) {
+            // What was given up before stays so, however long it takes to get
+            // another one.
+            let held = session.record().held.as_ref();
+            let is_kept = held.is_some_and(|it| live.is(it) && !it.is_rejected());
+            if is_kept {
+                live.pardon();
+            }
         }
     }
 

@@ -9,7 +9,8 @@ use countersign_domain::{Operation, Refusal};
 use http::StatusCode;
 use tokio::task::JoinSet;
 
-use crate::vendor::{Vendor, access, token};
+use crate::stores::Moody;
+use crate::vendor::{Play, Vendor, access, at_once, token, until};
 
 #[tokio::test]
 async fn sixty_four_tasks_that_were_all_refused_cause_one_renewal() {
@@ -38,6 +39,27 @@ async fn what_is_said_of_an_older_token_does_not_touch_the_new_one() {
     source.refused(&old);
     assert_eq!(source.token().await.unwrap().expose(), new.expose());
     assert_eq!(vendor.asked().len(), 2);
+}
+
+#[tokio::test]
+async fn a_refused_token_is_not_handed_out_again_while_its_renewal_fails() {
+    let vendor = Vendor::speaking("mypopup");
+    let store = Moody::default();
+    let source = vendor.client().store(store.clone()).build().unwrap();
+    let refused = source.token().await.unwrap();
+    vendor.play(Play::Lose);
+    source.refused(&refused);
+    let waiting = tokio::spawn({
+        let source = source.clone();
+        async move { token(&source).await }
+    });
+    until(|| at_once(store.kept_trouble()).unwrap()).await;
+    vendor.hold();
+    vendor.clock.advance(Duration::from_secs(2));
+    until(|| vendor.asked().len() == 3).await;
+    assert_eq!(at_once(token(&source)), None, "it waits for another one");
+    vendor.go_on();
+    assert_eq!(waiting.await.unwrap(), Ok(access(11)));
 }
 
 #[tokio::test]
