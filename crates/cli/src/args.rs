@@ -90,7 +90,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Play a vendor in memory, to test a client against
-    Sandbox(SandboxArgs),
+    Sandbox(Box<SandboxArgs>),
     /// Print a completion script for a shell
     Completion(CompletionArgs),
 }

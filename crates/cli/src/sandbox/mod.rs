@@ -1,6 +1,7 @@
 //! `countersign sandbox`: a vendor to test a client against, and the hand on its
 //! clock and its faults.
 
+mod card;
 mod ctl;
 mod manifest;
 mod play;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use countersign_domain::Timestamp;
 use countersign_sandbox::span;
 
+use self::card::CardArgs;
 use self::ctl::CtlArgs;
 use crate::exit::Failure;
 use crate::output::Output;
@@ -26,6 +28,7 @@ use crate::output::Output;
   countersign sandbox b2binpay
   countersign sandbox mypopup --manifest sandbox.json --access 5s --still
   countersign sandbox ./acme/dialect.toml --latency 80ms --listen 127.0.0.1:9000
+  countersign sandbox mypopup --card --junit card.xml -- php adapter.php
 
   export COUNTERSIGN_SANDBOX=sandbox.json
   countersign sandbox ctl advance 6h
@@ -90,6 +93,8 @@ struct PlayArgs {
     /// Let it, whose secrets lie open, listen on an address that others reach
     #[arg(long)]
     danger_listen: bool,
+    #[command(flatten)]
+    card: CardArgs,
 }
 
 /// Requests for each access token; `None` for any number.
@@ -100,6 +105,7 @@ struct Budget(Option<u32>);
 pub(crate) fn run(args: &SandboxArgs, output: &mut Output) -> Result<(), Failure> {
     match &args.command {
         Some(SandboxCommand::Ctl(args)) => ctl::run(args, output),
+        None if args.play.card.card => card::run(&args.play, output),
         None => play::run(&args.play, output),
     }
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use countersign_sandbox::{Sandbox, Setup, SetupError};
+use tokio::runtime::{Builder, Runtime};
 
 use super::manifest::Published;
 use super::{Budget, PlayArgs, ready};
@@ -16,11 +17,13 @@ use crate::{dialect, serve};
 pub(super) fn run(args: &PlayArgs, output: &mut Output) -> Result<(), Failure> {
     check_listeners(args)?;
     let setup = setup(args)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build();
-    let runtime = runtime.map_err(|error| Failure::failed(format!("no runtime: {error}")))?;
-    runtime.block_on(play(setup, args, output))
+    runtime()?.block_on(play(setup, args, output))
+}
+
+/// What a vendor runs on.
+pub(super) fn runtime() -> Result<Runtime, Failure> {
+    let runtime = Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(|error| Failure::failed(format!("no runtime: {error}")))
 }
 
 async fn play(setup: Setup, args: &PlayArgs, output: &mut Output) -> Result<(), Failure> {
@@ -85,7 +88,8 @@ fn check_listeners(args: &PlayArgs) -> Result<(), Failure> {
     }
 }
 
-fn failure(error: SetupError) -> Failure {
+/// Whose fault it is that there is no vendor.
+pub(super) fn failure(error: SetupError) -> Failure {
     match error {
         SetupError::NoDialect(_) | SetupError::NotForIssuers(_) | SetupError::Lifetimes(_) => {
             Failure::usage(error)

@@ -21,8 +21,8 @@ const GRACE: Duration = Duration::from_secs(70);
 /// How long a client is given to ask for what is to go wrong.
 const STALL: Duration = Duration::from_secs(9);
 
-/// So many calls until one is done.
-const TRIES: u32 = 10;
+/// So many calls until one is done: pauses that double take some seconds.
+const TRIES: u32 = 40;
 
 const STEADY: Duration = Duration::from_millis(250);
 

@@ -71,7 +71,7 @@ pub enum Act {
     AtOnce(u32),
     /// Calls until one of this operation met the fault, for a while at most.
     CallUntilFault(Operation),
-    /// Calls until one is done, ten at most.
+    /// Calls until one is done, for ten seconds at most.
     CallUntilDone,
     /// Calls until so many tokens must have made all the requests they may.
     Spend {

@@ -1,0 +1,145 @@
+//! `countersign sandbox DIALECT --card -- COMMAND…`: somebody's client on the
+//! card.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign_dialect::document::did_you_mean;
+use countersign_dialect::{Dialect, Variant};
+use countersign_sandbox::card::{
+    Card, Client, Plan, PlayError, Process, Situation, Start, StartError, story,
+};
+
+use super::play::{self, runtime};
+use super::{PlayArgs, a_span};
+use crate::dialect;
+use crate::exit::Failure;
+use crate::output::Output;
+
+/// The options of the card.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Card")]
+pub(super) struct CardArgs {
+    /// Lead a client through logins, expiries, lost replies and refusals, and tell what it does
+    /// well and what not. COMMAND runs the client: for each line `call METHOD PATH` that it reads,
+    /// it prints `ok STATUS` or `error TEXT`
+    #[arg(long, requires = "client", conflicts_with_all = SETTINGS)]
+    pub(super) card: bool,
+    /// Write the card as JUnit XML, too
+    #[arg(long, value_name = "FILE", requires = "card")]
+    junit: Option<PathBuf>,
+    /// The variant that the client speaks [default: the dialect's first]
+    #[arg(long, value_name = "NAME", requires = "card")]
+    variant: Option<String>,
+    /// Play only this step; may be repeated
+    #[arg(long = "step", value_name = "NAME", requires = "card")]
+    steps: Vec<String>,
+    /// How long the client may take to answer a call [default: 10s]
+    #[arg(long, value_name = "SPAN", value_parser = a_span, requires = "card")]
+    step_timeout: Option<Duration>,
+    /// Play so many steps at once, each with a client of its own [default: 1]
+    #[arg(long, value_name = "N", requires = "card")]
+    jobs: Option<usize>,
+    /// The command that runs the client
+    #[arg(last = true, value_name = "COMMAND", requires = "card")]
+    client: Vec<OsString>,
+}
+
+/// What the card sets itself.
+const SETTINGS: [&str; 12] = [
+    "access",
+    "budget",
+    "control_listen",
+    "danger_listen",
+    "latency",
+    "listen",
+    "login",
+    "manifest",
+    "refresh",
+    "replay_window",
+    "seed",
+    "still",
+];
+
+/// How long a client may take to answer a call.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Plays the card and prints it.
+pub(super) fn run(args: &PlayArgs, output: &mut Output) -> Result<(), Failure> {
+    let dialect = dialect::load(args.dialect.as_deref().unwrap_or_default())?;
+    let args = &args.card;
+    let plan = plan(args, &Arc::new(dialect))?;
+    let patience = args.step_timeout.unwrap_or(PATIENCE);
+    let card = runtime()?.block_on(countersign_sandbox::card::play(
+        &plan,
+        starting(args.client.clone(), patience),
+    ));
+    let card = card.map_err(failure)?;
+    if let Some(file) = &args.junit {
+        write(file, &card)?;
+    }
+    output.document(&card.document(), &card.to_string())?;
+    match card.tally().failed {
+        0 => Ok(()),
+        1 => Err(Failure::failed("1 step of the card failed")),
+        failed => Err(Failure::failed(format!(
+            "{failed} steps of the card failed"
+        ))),
+    }
+}
+
+fn failure(error: PlayError<StartError>) -> Failure {
+    match error {
+        PlayError::Client(error) => Failure::usage(error),
+        PlayError::Vendor(error) => play::failure(error),
+        broken @ PlayError::Broken(_) => Failure::bug(broken),
+    }
+}
+
+fn plan(args: &CardArgs, dialect: &Arc<Dialect>) -> Result<Plan, Failure> {
+    let plan = Plan::new(dialect.clone()).at_once(args.jobs.unwrap_or(1));
+    let plan = match &args.variant {
+        Some(name) => plan.variant(variant(dialect, name)?),
+        None => plan,
+    };
+    for name in &args.steps {
+        let names = || story().map(|step| step.name);
+        if !names().any(|known| known == name) {
+            let hint = did_you_mean(name, names())
+                .unwrap_or_else(|| format!("it has {}", names().collect::<Vec<_>>().join(", ")));
+            return Err(Failure::usage(format!(
+                "the card has no step {name}: {hint}"
+            )));
+        }
+    }
+    Ok(plan.only(args.steps.clone()))
+}
+
+fn variant(dialect: &Dialect, name: &str) -> Result<Variant, Failure> {
+    dialect.variant(name).ok_or_else(|| {
+        let names: Vec<_> = dialect
+            .variants()
+            .map(|it| dialect.variant_name(it))
+            .collect();
+        let known = names.join(", ");
+        Failure::usage(format!(
+            "{} has no variant {name}: it has {known}",
+            dialect.name()
+        ))
+    })
+}
+
+fn starting(command: Vec<OsString>, patience: Duration) -> Arc<Start<StartError>> {
+    Arc::new(move |situation: &Situation| {
+        let client = Process::start(&command, situation, patience)?;
+        Ok(Arc::new(client) as Arc<dyn Client>)
+    })
+}
+
+fn write(file: &Path, card: &Card) -> Result<(), Failure> {
+    fs::write(file, card.junit())
+        .map_err(|error| Failure::failed(format!("{} cannot be written: {error}", file.display())))
+}
