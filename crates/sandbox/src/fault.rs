@@ -54,7 +54,8 @@ pub enum What {
 }
 
 impl Fault {
-    /// The request is acted upon, and the connection closed without a byte.
+    /// The request is acted upon, and the connection closed without a byte. The
+    /// reply to a HEAD request has no body to wait for, and is not lost.
     pub const fn lost_reply() -> Self {
         Self::new(Kind::LostReply)
     }

@@ -33,9 +33,9 @@ use crate::echo::echo;
 use crate::lending::StoreLends;
 use crate::record::Requests;
 use crate::sandbox::{Handle, Sandbox};
-use crate::vendor::Vendor;
+use crate::vendor::{Pruning, Used, Vendor};
 
-/// How many sessions are remembered as used, and tokens with a budget.
+/// How many tokens with a budget may be in use at once.
 const MOST: usize = 100_000;
 
 /// How long requests that run may go on after the end.
@@ -106,10 +106,13 @@ impl Setup {
         let secret = self.secret_of(api.dialect())?;
         let account = create_account(&store, &api, &login, &secret).await?;
         let (upstream, echoing) = start_echo(api.name(), stopped).await?;
+        let allowances = allowances(&store, &view);
         let vendor = Vendor {
             guarded: guarded(&api, upstream)?,
             issuer: Issuer::new(store.clone(), Passwords::none()),
-            gateway: gateway(&store, &view),
+            gateway: gateway(&view, &allowances),
+            allowances,
+            used: Used::default(),
             api,
             master,
             keys: OnceCell::new(),
@@ -123,6 +126,7 @@ impl Setup {
             armed: Armed::new(self.seed),
             requests: Requests::default(),
             latency: self.latency,
+            pruning: Pruning::default(),
         };
         Ok((vendor, echoing))
     }
@@ -259,14 +263,15 @@ fn guarded(api: &Api, upstream: Upstream) -> Result<GuardedApi, SetupError> {
     )
 }
 
-fn gateway(store: &Store, view: &Arc<View>) -> Gateway {
-    let marks = store.clone();
-    let uses = Uses::new(MOST, move |session, generation| {
-        marks.mark_used(session, generation);
-    });
+fn allowances(store: &Store, view: &Arc<View>) -> Arc<Allowances> {
     let budgets = Budgets::new(MOST, Box::new(StoreLends(store.clone())));
-    let allowances = Allowances::new(Arc::clone(view)).with_budgets(budgets);
-    Gateway::new(Arc::clone(view), Arc::new(uses)).with_allowances(Arc::new(allowances))
+    Arc::new(Allowances::new(Arc::clone(view)).with_budgets(budgets))
+}
+
+/// The vendor notes uses itself, before it replies.
+fn gateway(view: &Arc<View>, allowances: &Arc<Allowances>) -> Gateway {
+    let uses = Arc::new(Uses::new(0, |_, _| ()));
+    Gateway::new(Arc::clone(view), uses).with_allowances(Arc::clone(allowances))
 }
 
 fn bounds() -> Bounds {

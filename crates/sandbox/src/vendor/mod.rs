@@ -9,6 +9,7 @@ mod reply;
 mod skewed;
 mod spelled;
 mod struck;
+mod upkeep;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use countersign_dialect::{Command, Found, Presented, Secret};
 use countersign_domain::{AccountId, Operation, Reason, SessionId, Timestamp};
-use countersign_gateway::{Client, Gateway, GuardedApi, Proof, View};
+use countersign_gateway::{Allowances, Client, Gateway, GuardedApi, Proof, View};
 use countersign_server::api::Api;
 use countersign_server::clock::Clock;
 use countersign_server::issuer::{Caller, Issuer};
@@ -30,6 +31,7 @@ use tokio::sync::{OnceCell, watch};
 
 use self::reply::Reply;
 use self::struck::Struck;
+pub(crate) use self::upkeep::{Pruning, Used};
 use crate::armed::Armed;
 use crate::expected::{Asked, Expected};
 use crate::fault::{Skew, What};
@@ -43,6 +45,8 @@ pub(crate) struct Vendor {
     pub(crate) guarded: GuardedApi,
     pub(crate) issuer: Issuer,
     pub(crate) gateway: Gateway,
+    pub(crate) allowances: Arc<Allowances>,
+    pub(crate) used: Used,
     pub(crate) store: Store,
     pub(crate) view: Arc<View>,
     pub(crate) master: MasterKey,
@@ -56,6 +60,7 @@ pub(crate) struct Vendor {
     pub(crate) armed: Armed,
     pub(crate) requests: Requests,
     pub(crate) latency: Duration,
+    pub(crate) pruning: Pruning,
 }
 
 impl Vendor {
@@ -115,16 +120,26 @@ impl Vendor {
 
     fn moved(&self) -> Timestamp {
         let now = self.clock.now();
-        self.view.prune(now);
+        self.prune(now);
         self.moves.send_replace(now);
         now
+    }
+
+    /// Forgets what can no longer matter, from time to time.
+    fn prune(&self, now: Timestamp) {
+        if self.pruning.is_due(now) {
+            self.view.prune(now);
+            self.allowances.prune(now);
+        }
     }
 
     async fn act(&self, request: Request, peer: Peer) -> (Response<Reply>, Struck) {
         let found = self.dialect_finds(&request);
         let operation = found.unwrap_or(Operation::Guard);
         let struck = Struck(self.armed.strike(operation));
-        let mut recorded = Recorded::of(&request, operation, self.clock.now());
+        let now = self.clock.now();
+        self.prune(now);
+        let mut recorded = Recorded::of(&request, operation, now);
         recorded.faults = struck.names();
         let mut response = match found {
             Some(operation) => {
@@ -220,15 +235,25 @@ impl Vendor {
                 }) = permit.caller().map(|caller| caller.proof)
                 {
                     (recorded.session, recorded.generation) = (Some(session), Some(generation));
+                    self.note_use(session, generation).await;
                 }
             }
             Err(denied) => {
                 (recorded.session, recorded.refusal) = (denied.session, Some(denied.reason));
             }
         }
-        // What is lost of them only keeps a replay window open.
-        let _tried = self.store.write_uses().await;
         answer.response.map(Reply::Streamed)
+    }
+
+    /// Notes the first use of a generation, before its reply: what comes after that
+    /// may rely on it.
+    async fn note_use(&self, session: SessionId, generation: u32) {
+        if self.used.knows(session, generation) {
+            return;
+        }
+        // One that is not written only keeps a replay window open.
+        let _tried = self.store.write_used(session, generation).await;
+        self.used.learn(session, generation);
     }
 
     /// The refusal that a fault makes of a request, which is not acted upon.

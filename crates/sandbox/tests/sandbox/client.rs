@@ -68,6 +68,17 @@ impl<'s> Client<'s> {
 
     /// The reply as it came, byte for byte.
     pub(crate) async fn send(&self, operation: Operation) -> Vec<u8> {
+        let (head, body) = self.request(operation);
+        exchange(self.sandbox.url(), &head, &body).await
+    }
+
+    /// Asks, and does not wait for the reply.
+    pub(crate) async fn hang_up(&self, operation: Operation) {
+        let (head, body) = self.request(operation);
+        drop(ask(self.sandbox.url(), &head, &body).await);
+    }
+
+    fn request(&self, operation: Operation) -> (String, Bytes) {
         let dialect = self.sandbox.dialect();
         let held = self.held.as_ref();
         let asking = Asking {
@@ -82,7 +93,7 @@ impl<'s> Client<'s> {
         for (name, value) in request.headers() {
             head.push_str(&format!("{name}: {}\r\n", value.to_str().unwrap()));
         }
-        exchange(self.sandbox.url(), &head, request.body()).await
+        (head, request.into_body())
     }
 
     pub(crate) fn understand(&self, operation: Operation, answer: &Response<Bytes>) -> Understood {
@@ -133,6 +144,13 @@ pub(crate) async fn call_with(sandbox: &Sandbox, token: &Secret) -> Vec<u8> {
 
 /// Sends one request on a connection of its own, and reads to its end.
 pub(crate) async fn exchange(url: &str, head: &str, body: &[u8]) -> Vec<u8> {
+    let mut stream = ask(url, head, body).await;
+    let mut received = Vec::new();
+    stream.read_to_end(&mut received).await.unwrap();
+    received
+}
+
+async fn ask(url: &str, head: &str, body: &[u8]) -> TcpStream {
     let address = url.strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(address).await.unwrap();
     let head = format!(
@@ -141,9 +159,7 @@ pub(crate) async fn exchange(url: &str, head: &str, body: &[u8]) -> Vec<u8> {
     );
     stream.write_all(head.as_bytes()).await.unwrap();
     stream.write_all(body).await.unwrap();
-    let mut received = Vec::new();
-    stream.read_to_end(&mut received).await.unwrap();
-    received
+    stream
 }
 
 /// The reply in bytes that came whole.

@@ -37,6 +37,23 @@ async fn a_guarded_reply_is_lost_too() {
 }
 
 #[tokio::test]
+async fn a_client_that_goes_away_has_asked_all_the_same() {
+    let sandbox = still("mypopup").await;
+    let mut client = Client::logged_in(&sandbox).await;
+    client.hang_up(Operation::Refresh).await;
+    let asked = async {
+        while sandbox.requests().len() < 2 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let asked = tokio::time::timeout(SECOND * 30, asked).await;
+    asked.expect("what was asked is done");
+    assert_eq!(last(&sandbox).change, Some("rotated"));
+    client.refresh().await.unwrap();
+    assert_eq!(last(&sandbox).change, Some("replayed"));
+}
+
+#[tokio::test]
 async fn a_status_is_spelled_by_the_dialect_and_nothing_is_acted_upon() {
     let cases = [
         (429, Refusal::Throttled),

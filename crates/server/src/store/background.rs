@@ -44,17 +44,12 @@ impl Marks {
 
     /// Writes all that wait now.
     pub(super) fn flush(&self, commands: &Commands) -> Result<(), Unavailable> {
-        for part in self.take() {
-            commands.run_blocking(move |work| write(work, &part))?;
+        let marks: Vec<_> = std::mem::take(&mut *self.lock()).into_iter().collect();
+        for chunk in marks.chunks(MARKS_AT_ONCE) {
+            let chunk = chunk.to_vec();
+            commands.run_blocking(move |work| write(work, &chunk))?;
         }
         Ok(())
-    }
-
-    /// All that wait now, in parts for a command each.
-    pub(super) fn take(&self) -> Vec<Vec<(SessionId, u32)>> {
-        let marks: Vec<_> = std::mem::take(&mut *self.lock()).into_iter().collect();
-        let parts = marks.chunks(MARKS_AT_ONCE);
-        parts.map(<[_]>::to_vec).collect()
     }
 
     #[cfg(test)]

@@ -103,14 +103,11 @@ impl Store {
         self.0.marks.add(session, generation);
     }
 
-    /// Writes the uses that wait now, for the sandbox: a story must not depend on
-    /// a tenth of a second.
-    pub async fn write_uses(&self) -> Result<(), Unavailable> {
-        for part in self.0.marks.take() {
-            self.write(move |work| background::write(work, &part))
-                .await?;
-        }
-        Ok(())
+    /// The same, and written when this returns: for the sandbox, whose stories
+    /// must not depend on a tenth of a second.
+    pub async fn write_used(&self, session: SessionId, generation: u32) -> Result<(), Unavailable> {
+        let used = [(session, generation)];
+        self.write(move |work| background::write(work, &used)).await
     }
 }
 
