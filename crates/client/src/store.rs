@@ -73,7 +73,9 @@ pub enum StoreError {
         why: String,
     },
     /// The file is of another key, or was changed. It is left as it is.
-    #[error("{file} cannot be opened with this key: {why}")]
+    #[error(
+        "{file} cannot be opened with this key: {why} (it is left as it is; remove it to log in anew)"
+    )]
     Sealed {
         /// The file.
         file: String,
