@@ -5,12 +5,8 @@
 //! API_SECRET=… cargo run --example one_call -- http://127.0.0.1:8080 LOGIN /api/v1/orders
 //! ```
 
-use std::sync::Arc;
-
 use bytes::Bytes;
-use countersign_client::{HttpTransport, SecretEnv, TokenSource, Transport};
-use countersign_dialect::Dialect;
-use countersign_outbound::{Roots, ServerUrl};
+use countersign_client::{HttpTransport, Roots, SecretEnv, ServerUrl, TokenSource, Transport};
 use http::Request;
 
 type Failure = Box<dyn std::error::Error>;
@@ -25,9 +21,7 @@ async fn main() -> Result<(), Failure> {
     };
     let (url, login, path) = (word("URL")?, word("LOGIN")?, word("PATH")?);
 
-    let text = Dialect::shipped("mypopup").ok_or("no such dialect")?;
-    let dialect = Arc::new(Dialect::compile(text, "mypopup")?);
-    let tokens = TokenSource::builder(dialect, &url)
+    let tokens = TokenSource::shipped("mypopup", &url)?
         .login(login)
         .secret(SecretEnv::new("API_SECRET"))
         .build()?;

@@ -4,6 +4,38 @@
 //! The way of a token: what is kept is a [`Record`]; the session machine reads it
 //! and says what to do now; the driver asks the vendor through a [`Transport`],
 //! makes the outcome durable in a [`Store`], and only then hands it out.
+//!
+//! With a profile of `profiles.toml`, shared with the command line and every other
+//! process of the user:
+//!
+//! ```no_run
+//! # async fn call() -> Result<(), Box<dyn std::error::Error>> {
+//! use countersign_client::Profiles;
+//! use countersign_client::profile::Places;
+//!
+//! let profiles = Profiles::find(None, &Places::of_user())?;
+//! let source = profiles.profile("shop")?.source()?.build()?;
+//! let token = source.token().await?; // at once while it is fresh
+//! # let _ = token;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Or with all of it in the program:
+//!
+//! ```no_run
+//! # async fn call() -> Result<(), Box<dyn std::error::Error>> {
+//! use countersign_client::{SecretFile, TokenSource};
+//!
+//! let source = TokenSource::shipped("mypopup", "https://api.example.com")?
+//!     .login("acme")
+//!     .secret(SecretFile::new("/run/secrets/shop"))
+//!     .build()?;
+//! let mut headers = http::HeaderMap::new();
+//! source.token().await?.present(&mut headers);
+//! # Ok(())
+//! # }
+//! ```
 
 mod change;
 mod clock;
@@ -38,6 +70,11 @@ pub use source::{Builder, LogoutOutcome, TokenSource};
 pub use standing::{Standing, Tokens};
 pub use store::{FileStore, Locked, MemoryStore, SealKey, Store, StoreError, Written};
 pub use token::{AccessToken, Credential};
+
+// What the interface speaks of, so that who uses it depends on this crate alone.
+pub use countersign_dialect::{Dialect, Extra, Secret, Variant};
+pub use countersign_domain::{Operation, Refusal, Timestamp};
+pub use countersign_outbound::{Roots, ServerUrl};
 pub use transport::{Sent, Transport, TransportError};
 pub use verdict::Expiry;
 

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use countersign_dialect::Dialect;
 use http::{HeaderMap, Response, StatusCode};
 
 pub use self::builder::Builder;
@@ -36,8 +37,22 @@ const KEY_PATIENCE: Duration = Duration::from_secs(5);
 
 impl TokenSource {
     /// Begins a source of tokens for an API at `url` that speaks `dialect`.
-    pub fn builder(dialect: Arc<countersign_dialect::Dialect>, url: &str) -> Builder {
+    pub fn builder(dialect: Arc<Dialect>, url: &str) -> Builder {
         Builder::new(dialect, url)
+    }
+
+    /// Begins a source of tokens for an API at `url` that speaks a dialect which
+    /// comes with the program.
+    ///
+    /// # Errors
+    ///
+    /// There is no such dialect: [`crate::ErrorKind::Setup`].
+    pub fn shipped(dialect: &str, url: &str) -> Result<Builder, Error> {
+        let compiled = Dialect::shipped(dialect).map(|text| Dialect::compile(text, dialect));
+        match compiled {
+            Some(Ok(dialect)) => Ok(Builder::new(Arc::new(dialect), url)),
+            _ => Err(no_such_dialect(dialect)),
+        }
     }
 
     /// An access token for one request.
@@ -158,6 +173,14 @@ impl TokenSource {
     pub fn name(&self) -> &str {
         &self.0.name
     }
+}
+
+fn no_such_dialect(name: &str) -> Error {
+    let known: Vec<&str> = Dialect::SHIPPED.iter().map(|(name, _)| *name).collect();
+    let known = known.join(", ");
+    let message =
+        format!("there is no dialect {name:?}: there are {known}, and files of one's own");
+    Error::new(crate::ErrorKind::Setup, message)
 }
 
 impl std::fmt::Debug for TokenSource {
