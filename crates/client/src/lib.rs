@@ -80,3 +80,8 @@ pub use verdict::Expiry;
 
 /// A future in a box, as the traits here return it.
 pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What integrators copy from the guide is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/integrators/README.md")]
+struct Guide;
