@@ -78,6 +78,9 @@ pub struct Trouble {
     /// How many logins the vendor refused in a row with the same secret, also if
     /// something else went wrong in between.
     pub refused: u32,
+    /// How many secrets the vendor refused in a row, each time another one than
+    /// before.
+    pub secrets: u32,
     /// Not to be tried again before.
     pub retry_at: Timestamp,
     /// Which secret it happened with (a fingerprint that tells nothing of it):

@@ -47,6 +47,11 @@ impl No {
 /// The longest that a vendor's own `Retry-After` holds.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
+/// So many secrets in a row may be tried at once, each after the one before was
+/// refused: somebody mends what is wrong. More are none of a person: a command
+/// tells another one each time, or processes do not agree on theirs.
+const MOST_SECRETS: u32 = 3;
+
 /// Whether this is a refused login: the end, until a person changes something.
 pub(super) fn ends(trouble: &Trouble) -> bool {
     let never = trouble.refusal.map(No::of) == Some(No::Never);
@@ -95,6 +100,7 @@ impl Session {
             return None;
         }
         let other = self.secret.is_some() && trouble.secret != self.secret;
+        let other = other && trouble.secrets <= MOST_SECRETS;
         let holds = !ends(trouble) || (ask == Ask::Login && !other);
         holds.then_some(trouble)
     }
@@ -115,6 +121,7 @@ impl Session {
             at: now,
             times: times.saturating_add(1),
             refused: before.as_ref().map_or(0, |before| before.refused),
+            secrets: before.as_ref().map_or(0, |before| before.secrets),
             retry_at: now,
             secret: before.and_then(|before| before.secret),
         });
@@ -137,14 +144,15 @@ impl Session {
     pub(super) fn end(&mut self) {
         let (secret, jitter) = (self.secret, self.terms.jitter);
         if let Some(trouble) = &mut self.record.trouble {
-            let same = trouble.secret == secret;
-            trouble.refused = if same {
-                trouble.refused.saturating_add(1)
+            if trouble.secrets > 0 && trouble.secret == secret {
+                trouble.refused = trouble.refused.saturating_add(1);
             } else {
-                1
-            };
+                trouble.refused = 1;
+                trouble.secrets = trouble.secrets.saturating_add(1);
+            }
             trouble.secret = secret;
-            let pause = after_refusal(trouble.refused);
+            let too_many = trouble.secrets.saturating_sub(MOST_SECRETS);
+            let pause = after_refusal(trouble.refused.max(too_many));
             trouble.retry_at = trouble.at + pause + timing::spread(pause, jitter);
         }
     }

@@ -134,6 +134,7 @@ impl Renewal<'_> {
             at: now,
             times: 1,
             refused: 0,
+            secrets: 0,
             retry_at: now,
             secret: None,
         })

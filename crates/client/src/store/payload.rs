@@ -75,6 +75,8 @@ struct TroubleText<'a> {
     times: u32,
     #[serde(default)]
     refused: u32,
+    #[serde(default)]
+    secrets: u32,
     retry_at: i64,
     secret: Option<[u8; 8]>,
 }
@@ -193,6 +195,7 @@ impl<'a> TroubleText<'a> {
             at,
             times,
             refused,
+            secrets,
             retry_at,
             secret,
         } = trouble;
@@ -204,6 +207,7 @@ impl<'a> TroubleText<'a> {
             at: at.as_micros(),
             times: *times,
             refused: *refused,
+            secrets: *secrets,
             retry_at: retry_at.as_micros(),
             secret: *secret,
         }
@@ -218,6 +222,7 @@ impl<'a> TroubleText<'a> {
             at: Timestamp::from_micros(self.at),
             times: self.times,
             refused: self.refused,
+            secrets: self.secrets,
             retry_at: Timestamp::from_micros(self.retry_at),
             secret: self.secret,
         })
@@ -279,6 +284,7 @@ mod tests {
                 at: at(6),
                 times: 2,
                 refused: 4,
+                secrets: 5,
                 retry_at: at(7),
                 secret: Some([255; 8]),
             }),

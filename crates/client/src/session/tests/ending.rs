@@ -89,6 +89,23 @@ fn another_secret_is_tried_at_once_and_counts_from_the_beginning() {
 }
 
 #[test]
+fn secrets_that_change_all_the_time_are_not_tried_all_the_time() {
+    let mut story = ended(Refusal::BadLogin);
+    let mut pauses = Vec::new();
+    for number in 2..=7 {
+        story.session.secret_is([number; 8]);
+        pauses.push(story.pause().map_or(0, |pause| pause.as_secs()));
+        story
+            .until_allowed()
+            .ask(Ask::Login)
+            .refuse(Refusal::BadLogin);
+    }
+    assert_eq!(pauses, [0, 0, 0, 31, 62, 122]);
+    story.until_allowed().ask(Ask::Login).answer("one");
+    assert_eq!(story.session.record().trouble, None);
+}
+
+#[test]
 fn a_person_may_log_in_before_the_pause_is_over() {
     let mut story = ended(Refusal::AddressDenied);
     story.session.force();

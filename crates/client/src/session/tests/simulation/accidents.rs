@@ -268,6 +268,7 @@ fn any_record() -> impl Strategy<Value = Record> {
         at,
         times,
         refused,
+        secrets: refused,
         retry_at: at + secs(pause),
         secret: None,
     });
