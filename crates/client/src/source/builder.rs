@@ -153,6 +153,7 @@ impl Builder {
     }
 
     /// Is told of each change, in the task that made it: it should be quick.
+    /// If it panics, that changes nothing here.
     pub fn on_change(mut self, hook: impl Fn(&Change) + Send + Sync + 'static) -> Self {
         self.hook = Some(Box::new(hook));
         self
