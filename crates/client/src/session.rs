@@ -263,10 +263,13 @@ impl Session {
         }
     }
 
-    /// Forgets everything: logged out.
+    /// Forgets everything: logged out. A refused login still holds up the next
+    /// one, or whoever logs out before each try would not be held up at all.
     pub fn forget(&mut self) {
+        let trouble = self.record.trouble.take();
         self.record = Record {
             serial: self.record.serial,
+            trouble: trouble.filter(pause::ends),
             ..Record::default()
         };
         self.under_way = UnderWay::default();

@@ -40,7 +40,7 @@ fn told(outcome: LogoutOutcome) -> (&'static str, &'static str) {
         LogoutOutcome::Dead => ("dead", "the vendor had ended the session already"),
         LogoutOutcome::Forgotten => (
             "forgotten",
-            "the tokens are forgotten here; the vendor knows no logout, so that they live there \
+            "the tokens are forgotten here; the vendor cannot be told, so that they live there \
              until they run out",
         ),
         LogoutOutcome::NotLoggedIn => ("not_logged_in", "nobody was logged in"),

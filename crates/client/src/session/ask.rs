@@ -67,7 +67,7 @@ impl Session {
         }
     }
 
-    fn can_refresh(&self, now: Timestamp) -> bool {
+    pub(crate) fn can_refresh(&self, now: Timestamp) -> bool {
         let held = self.record.held.as_ref();
         let alive = held.is_some_and(|held| {
             held.refresh_token.is_some() && held.refresh_expires_at.is_none_or(|end| now < end)
@@ -79,13 +79,20 @@ impl Session {
     /// it for stolen.
     fn may_be_used_up(&self, now: Timestamp) -> bool {
         let punished = self.terms.lost_refresh == LostRefresh::Login;
+        let is_open = self.refresh_attempt().is_some();
+        is_open && punished || self.is_too_late(now)
+    }
+
+    /// Whether a refresh that was prepared is not to be sent any more: its token
+    /// was sent first too long ago.
+    pub(crate) fn is_too_late(&self, now: Timestamp) -> bool {
         self.refresh_attempt().is_some_and(|attempt| {
             let set_back = attempt.asked_at.since(now) > TOLERANCE;
-            punished || set_back || now.since(attempt.asked_at) > RETRY_WINDOW
+            set_back || now.since(attempt.asked_at) > RETRY_WINDOW
         })
     }
 
-    fn refresh_attempt(&self) -> Option<&Attempt> {
+    pub(crate) fn refresh_attempt(&self) -> Option<&Attempt> {
         let attempt = self.record.attempt.as_ref();
         attempt.filter(|attempt| attempt.operation == Operation::Refresh)
     }

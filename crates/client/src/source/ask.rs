@@ -46,13 +46,17 @@ impl Renewal<'_> {
         if !self.keep(before).await? {
             return Ok(());
         }
+        // The secret and the store may have taken their time.
+        if self.turn.session.is_too_late(self.now()) {
+            return Ok(());
+        }
         let record = self.turn.session.record().clone();
         let answer = self
             .shared
             .exchange(operation, request, &record, secret.as_ref());
         let answer = answer.await;
         self.judge(answer);
-        self.keep_outcome().await?;
+        self.keep_outcome(record).await?;
         self.tell(operation);
         Ok(())
     }

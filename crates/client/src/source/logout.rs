@@ -8,6 +8,7 @@ use countersign_domain::{Operation, Refusal};
 use super::ask::Answer;
 use super::renewal::Renewal;
 use crate::session::Ask;
+use crate::token::Live;
 use crate::{Error, Record, Trouble};
 
 /// What became of a session that was logged out.
@@ -17,8 +18,9 @@ pub enum LogoutOutcome {
     Done,
     /// It had ended already: the vendor does not take its tokens.
     Dead,
-    /// The vendor knows no logout: the tokens are forgotten here, and live there
-    /// until they run out.
+    /// The vendor cannot be told: the tokens are forgotten here, and live there
+    /// until they run out. It knows no logout, or the answer to the last refresh
+    /// was lost too long ago to send the refresh token again.
     Forgotten,
     /// There was none.
     NotLoggedIn,
@@ -42,9 +44,16 @@ impl Renewal<'_> {
         };
         match &outcome {
             Ok(_) => self.shared.tell_logged_out(),
-            Err(_) => self.shared.live.store(live),
+            Err(_) => self.shared.live.store(live.filter(|it| self.holds(it))),
         }
         outcome
+    }
+
+    /// Whether a token is still the one at hand: to be logged out it may have been
+    /// refreshed.
+    fn holds(&self, live: &Live) -> bool {
+        let held = self.turn.session.record().held.as_ref();
+        held.is_some_and(|held| live.is(held))
     }
 
     /// Nothing here clears what is kept: that comes after the vendor's word.
@@ -64,6 +73,9 @@ impl Renewal<'_> {
             return Ok(LogoutOutcome::Done);
         }
         // A logout is made with an access token: a fresh one, if there can be one.
+        if !self.turn.session.can_refresh(self.now()) {
+            return Ok(self.unreachable());
+        }
         if !self.refreshed().await? {
             return Ok(LogoutOutcome::Dead);
         }
@@ -78,14 +90,17 @@ impl Renewal<'_> {
         held.is_some_and(|held| self.now() < held.expires_at)
     }
 
-    /// `false` if the session cannot be refreshed any more.
+    /// Of a refresh that was not answered nobody knows the tokens.
+    fn unreachable(&self) -> LogoutOutcome {
+        match self.turn.session.refresh_attempt() {
+            Some(_) => LogoutOutcome::Forgotten,
+            None => LogoutOutcome::Dead,
+        }
+    }
+
+    /// `false` if the vendor knows the session no more.
     async fn refreshed(&mut self) -> Result<bool, Error> {
         let shared = self.shared;
-        let held = self.turn.session.record().held.as_ref();
-        let can = held.is_some_and(|held| held.refresh_token.is_some());
-        if !can || !shared.dialect.refreshes(shared.variant) {
-            return Ok(false);
-        }
         self.ask(Ask::Refresh).await?;
         let record = self.turn.session.record();
         if self.granted {
@@ -142,10 +157,18 @@ impl Renewal<'_> {
 
     /// Who waited for a token of the session is told that it is gone.
     async fn forget(&mut self) -> Result<(), Error> {
-        let cleared = self.locked.clear().await;
-        cleared.map_err(|it| self.shared.of_store(&it))?;
-        self.turn.unkept = false;
-        self.turn.session.adopt(Record::default());
+        let before = self.turn.session.record().clone();
+        self.turn.session.forget();
+        if self.turn.session.record().trouble.is_some() {
+            self.keep(before).await?;
+        } else {
+            let cleared = self.locked.clear().await;
+            let cleared = cleared.map_err(|it| self.shared.of_store(&it));
+            let left = cleared.as_ref().map_or(before, |()| Record::default());
+            self.turn.session.adopt(left);
+            cleared?;
+        }
+        self.turn.unkept = None;
         self.shared.logouts.fetch_add(1, Ordering::SeqCst);
         Ok(())
     }

@@ -22,16 +22,16 @@ const WRITE_AGAIN_AFTER: [Duration; 2] = [Duration::from_millis(50), Duration::f
 /// Who holds it may change the session.
 pub(super) struct Turn {
     pub(super) session: Session,
-    /// What the session holds is newer than what is kept, because it could not be
+    /// What is kept, if the session holds something newer that could not be
     /// written.
-    pub(super) unkept: bool,
+    pub(super) unkept: Option<Record>,
 }
 
 impl Turn {
     pub(super) fn new(setup: &Setup) -> Self {
         Self {
             session: Session::new(setup.terms.clone(), Record::default()),
-            unkept: false,
+            unkept: None,
         }
     }
 }
@@ -82,10 +82,11 @@ impl<'a> Renewal<'a> {
         let kept = self.locked.read().await;
         let kept = kept.map_err(|it| self.shared.of_store(&it))?;
         let kept = kept.unwrap_or_default();
-        if self.turn.unkept && kept.serial == self.turn.session.record().serial {
-            return self.keep_outcome().await;
+        // Its serial alone does not tell: it begins again with each logout.
+        if let Some(before) = self.turn.unkept.take_if(|it| *it == kept) {
+            return self.keep_outcome(before).await;
         }
-        self.turn.unkept = false;
+        self.turn.unkept = None;
         self.turn.session.adopt(kept);
         Ok(())
     }
@@ -171,9 +172,9 @@ impl<'a> Renewal<'a> {
 
     /// Makes the outcome of a request durable. The vendor has acted upon it, so it
     /// is not taken back if it cannot be written: it stays in memory, nobody gets
-    /// it, and the next renewal tries again to write it.
-    pub(super) async fn keep_outcome(&mut self) -> Result<(), Error> {
-        self.turn.unkept = true;
+    /// it, and the next renewal tries again to write it in the place of `before`.
+    pub(super) async fn keep_outcome(&mut self, before: Record) -> Result<(), Error> {
+        self.turn.unkept = Some(before);
         let mut pauses = WRITE_AGAIN_AFTER.iter();
         while let Err(error) = self.write().await {
             match pauses.next() {
@@ -181,7 +182,7 @@ impl<'a> Renewal<'a> {
                 None => return Err(self.shared.of_unkept(&error)),
             }
         }
-        self.turn.unkept = false;
+        self.turn.unkept = None;
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use countersign_client::{Changed, ErrorKind, TokenSource};
+use countersign_client::{Changed, Clock, ErrorKind, Store, TokenSource};
 use countersign_dialect::Secret;
 use countersign_domain::{Operation, Refusal};
 
@@ -196,4 +196,37 @@ async fn a_reply_whose_signature_is_wrong_is_an_error_and_never_a_token() {
     vendor.takes_secret(crate::vendor::SECRET);
     assert_eq!(token(&source).await, Ok(access(20)));
     assert_ne!(refresh(1), access(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn new_tokens_that_could_not_be_written_do_not_replace_a_later_session() {
+    let vendor = Vendor::speaking("mypopup");
+    let (store, source) = sources(&vendor);
+    token(&source).await.unwrap();
+    let mut theirs = store.record().await;
+    vendor.clock.advance(Duration::from_secs(700));
+    store.fail_after(1, 3);
+    token(&source).await.unwrap_err();
+    // Another process logs out and in, and comes to the same serial.
+    let serial = store.record().await.serial;
+    let held = theirs.held.as_mut().unwrap();
+    held.access_token = "theirs".into();
+    held.expires_at = vendor.clock.now() + Duration::from_secs(600);
+    let mut locked = store.kept.lock().await.unwrap();
+    locked.clear().await.unwrap();
+    for serial in 1..=serial {
+        theirs.serial = serial;
+        locked.write(&theirs).await.unwrap();
+    }
+    drop(locked);
+    vendor.clock.advance(Duration::from_secs(6));
+    assert_eq!(token(&source).await.as_deref(), Ok("theirs"));
+}
+
+#[tokio::test]
+async fn a_hook_that_panics_costs_no_token() {
+    let vendor = Vendor::speaking("mypopup");
+    let client = vendor.client().patience(Duration::from_millis(200));
+    let source = client.on_change(|_| panic!("of the hook")).build().unwrap();
+    assert_eq!(token(&source).await, Ok(access(10)));
 }

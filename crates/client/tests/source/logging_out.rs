@@ -123,3 +123,30 @@ async fn while_it_runs_nobody_gets_the_token() {
     vendor.go_on();
     leaving.await.unwrap().unwrap();
 }
+
+#[tokio::test]
+async fn a_logout_that_failed_leaves_the_newest_token() {
+    let vendor = Vendor::speaking("mypopup");
+    let source = vendor.client().build().unwrap();
+    token(&source).await.unwrap();
+    vendor.play(Play::Refuse(Refusal::BadBearer));
+    vendor.play(Play::Act);
+    vendor.play(Play::Absent);
+    assert!(source.logout().await.unwrap_err().is_transient());
+    assert_eq!(token(&source).await, Ok(access(11)));
+    assert_eq!(vendor.asked().len(), 4);
+}
+
+#[tokio::test]
+async fn a_refused_login_is_not_made_again_because_of_a_logout() {
+    let vendor = Vendor::speaking("mypopup");
+    vendor.play(Play::Refuse(Refusal::BadLogin));
+    let store = Moody::default();
+    for _ in 0..3 {
+        let source = vendor.client().store(store.clone()).build().unwrap();
+        let error = token(&source).await.unwrap_err();
+        assert!(matches!(error.kind, ErrorKind::Refused { .. }), "{error}");
+        assert_eq!(source.logout().await, Ok(LogoutOutcome::NotLoggedIn));
+    }
+    assert_eq!(vendor.asked(), [Operation::Login]);
+}

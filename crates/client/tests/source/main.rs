@@ -13,6 +13,7 @@ mod keeping;
 mod layers;
 mod logging_out;
 mod refusals;
+mod resending;
 mod secrets;
 mod sharing;
 mod stores;

@@ -1,9 +1,12 @@
 //! A store that fails, or stops, where a test says so.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-use countersign_client::{BoxFuture, Locked, MemoryStore, Record, Store, StoreError, Written};
+use countersign_client::{
+    BoxFuture, Locked, ManualClock, MemoryStore, Record, Store, StoreError, Written,
+};
 
 /// Counts writes, and treats some of them as told.
 #[derive(Clone, Default)]
@@ -21,6 +24,8 @@ pub(crate) struct Mood {
     /// Before this write, or after it, nothing goes on; 0 for none.
     pub(crate) stop_before: AtomicUsize,
     pub(crate) stop_after: AtomicUsize,
+    /// How long each write takes, by this clock.
+    pub(crate) slow: OnceLock<(Arc<ManualClock>, Duration)>,
 }
 
 struct MoodyLock {
@@ -73,6 +78,9 @@ impl Locked for MoodyLock {
             let is = |at: &AtomicUsize| at.load(Ordering::SeqCst) == number;
             if is(&mood.stop_before) {
                 std::future::pending::<()>().await;
+            }
+            if let Some((clock, span)) = mood.slow.get() {
+                clock.advance(*span);
             }
             let from = mood.fail_from.load(Ordering::SeqCst);
             if from > 0 && (from..from + mood.fail.load(Ordering::SeqCst)).contains(&number) {

@@ -22,6 +22,8 @@ pub(crate) const SECRET: &str = "planted-login-secret";
 pub(crate) enum Play {
     /// Refuses it.
     Refuse(Refusal),
+    /// Answers it.
+    Act,
     /// Acts upon it, and does not answer.
     Lose,
     /// Is not there.
@@ -112,7 +114,7 @@ impl Vendor {
         let mut held = self.held.subscribe();
         held.wait_for(|held| !held).await.unwrap();
         match play {
-            None => Ok(self.act(command)),
+            None | Some(Play::Act) => Ok(self.act(command)),
             Some(Play::Refuse(refusal)) => Ok(self.no(operation(&command), refusal)),
             Some(Play::Absent) => Err(lost(Sent::No)),
             Some(Play::Say(answer)) => Ok(answer),

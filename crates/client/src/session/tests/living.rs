@@ -194,3 +194,13 @@ fn what_is_forgotten_is_asked_for_anew() {
     assert_eq!(*story.session.record(), forgotten);
     story.ask(Ask::Login);
 }
+
+#[test]
+fn who_logs_out_is_not_let_log_in_the_sooner() {
+    let mut story = Story::begin(terms());
+    story.ask(Ask::Login).refuse(Refusal::BadLogin);
+    let pause = story.pause();
+    story.session.forget();
+    assert!(pause.is_some());
+    assert_eq!(story.pause(), pause);
+}
