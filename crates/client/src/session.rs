@@ -179,9 +179,6 @@ impl Session {
         if token(&record) != token(&self.record) {
             self.wanted = 0;
         }
-        if record.attempt != self.record.attempt {
-            self.under_way = UnderWay::default();
-        }
         self.record = record;
     }
 
@@ -220,17 +217,13 @@ impl Session {
             return false;
         };
         let age = now.since(held.asked_at);
-        let proven = age >= timing::PROVEN;
-        let young = !proven && age < pause::least_age(rejected);
+        let young = age < pause::least_age(rejected);
         if held.access_token != *access_token || held.is_rejected() || young {
             return false;
         }
         held.expires_at = held.asked_at;
-        self.record.rejected = if proven {
-            1
-        } else {
-            rejected.saturating_add(1)
-        };
+        let before = if age < timing::PROVEN { rejected } else { 0 };
+        self.record.rejected = before.saturating_add(1);
         true
     }
 

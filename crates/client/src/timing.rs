@@ -72,17 +72,19 @@ fn told_ends(granted: &Granted) -> impl Iterator<Item = Timestamp> {
 }
 
 /// What a reply tells of the vendor's clock: the first source by which the token
-/// is not dead already, with the earlier replies if they agree.
+/// is not dead already, with the earlier replies if they agree; these alone if it
+/// tells nothing.
 fn learn(granted: &Granted, trip: Trip, offset: Option<Offset>) -> Option<Offset> {
     let sensible = |offset: &Offset| {
         let mut ends = told_ends(granted).peekable();
         ends.peek().is_none() || ends.any(|end| offset.ours(end).latest > trip.arrived_at)
     };
-    sources(granted).find_map(|told| {
+    let told = sources(granted).find_map(|told| {
         let observed = Offset::observed(told, trip);
         let narrowed = offset.and_then(|offset| offset.narrowed(observed));
         narrowed.into_iter().chain([observed]).find(sensible)
-    })
+    });
+    told.or_else(|| offset.filter(sensible))
 }
 
 /// What a reply tells of the vendor's now, best first. Issuers predate `iat`, and

@@ -122,6 +122,12 @@ impl Story {
             self.next()
         );
         self.session.asking(ask, self.now);
+        self.written()
+    }
+
+    /// What the machine holds is durable.
+    fn written(&mut self) -> &mut Self {
+        self.session.adopt(self.session.draft());
         self
     }
 

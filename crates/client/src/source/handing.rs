@@ -9,6 +9,7 @@ use super::flight::Purpose;
 use super::renewal::Renewal;
 use crate::Error;
 use crate::session::Reserved;
+use crate::timing::leeway;
 use crate::token::Live;
 
 /// A process borrows this part of a budget at a time: what it has borrowed when
@@ -47,6 +48,7 @@ impl Renewal<'_> {
             return Some(live);
         }
         let sliding = shared.dialect.client_policy().sliding;
+        let sliding = sliding.map(|span| span - leeway(span));
         let part = shared.budget.map(part_of);
         let live = Live::new(&shared.dialect, held, until, sliding, part);
         Some(Arc::new(live))

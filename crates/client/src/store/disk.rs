@@ -14,9 +14,6 @@ use super::StoreError;
 /// More than any record is.
 const MAX_FILE: u64 = 1 << 20;
 
-/// How often a file may be replaced while it is being opened.
-const MAX_REPLACED: usize = 100;
-
 /// The directory that a file is in.
 pub(super) fn directory(path: &Path) -> &Path {
     let parent = path.parent();
@@ -62,58 +59,42 @@ fn check_directory(path: &Path, metadata: &Metadata) -> Result<(), StoreError> {
 
 /// The bytes of a file that only its owner can read; `None` if there is none.
 pub(super) fn read_private(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
-    let Some((file, metadata)) = open_private(path)? else {
+    let failed = |error: io::Error| io_error(path, "read", &error);
+    let Some((file, metadata)) = open_private(path).map_err(failed)? else {
         return Ok(None);
     };
-    let directory = directory(path);
-    let around = fs::metadata(directory).map_err(|error| io_error(directory, "read", &error))?;
-    check_directory(directory, &around)?;
-    check_owners(&metadata, &around).map_err(|error| io_error(path, "read", &error))?;
+    check_mode(path, &metadata)?;
+    let around = fs::metadata(directory(path)).map_err(failed)?;
+    check_directory(directory(path), &around)?;
+    check_owners(&metadata, &around).map_err(failed)?;
     let mut bytes = Vec::new();
-    let read = file.take(MAX_FILE).read_to_end(&mut bytes);
-    read.map_err(|error| io_error(path, "read", &error))?;
+    file.take(MAX_FILE)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
     Ok(Some(bytes))
 }
 
 /// The file at `path` itself: a link is not followed, since a new file would
 /// take the place of the link and not of what it leads to.
-fn open_private(path: &Path) -> Result<Option<(File, Metadata)>, StoreError> {
-    let unreadable = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound => Ok(None),
-        _ => Err(io_error(path, "read", &error)),
-    };
-    for _ in 0..MAX_REPLACED {
-        let seen = match fs::symlink_metadata(path) {
-            Ok(seen) => seen,
-            Err(error) => return unreadable(error),
-        };
-        check_kind(path, &seen)?;
-        let file = match File::open(path) {
-            Ok(file) => file,
-            Err(error) => return unreadable(error),
-        };
-        let metadata = file.metadata();
-        let metadata = metadata.map_err(|error| io_error(path, "read", &error))?;
-        // Replaced in between, by a writer: then the new one is looked at.
-        if is_same(&seen, &metadata) {
-            check_mode(path, &metadata)?;
-            return Ok(Some((file, metadata)));
-        }
+fn open_private(path: &Path) -> io::Result<Option<(File, Metadata)>> {
+    let opened = fs::symlink_metadata(path).and_then(|seen| {
+        check_kind(&seen)?;
+        let file = File::open(path)?;
+        let metadata = file.metadata()?;
+        Ok((file, metadata))
+    });
+    match opened {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        other => other.map(Some),
     }
-    let error = io::Error::other("it is replaced again and again");
-    Err(io_error(path, "read", &error))
 }
 
-fn check_kind(path: &Path, metadata: &Metadata) -> Result<(), StoreError> {
-    if metadata.is_symlink() {
-        let error = io::Error::other("it is a symbolic link; name where it leads to");
-        return Err(io_error(path, "read", &error));
+/// Refuses what is no file, without opening it.
+pub(super) fn check_kind(metadata: &Metadata) -> io::Result<()> {
+    if metadata.is_file() {
+        return Ok(());
     }
-    if !metadata.is_file() {
-        let error = io::Error::other("it is no regular file");
-        return Err(io_error(path, "read", &error));
-    }
-    Ok(())
+    Err(io::Error::other("it is no regular file, or a link to one"))
 }
 
 /// Refuses a file that others can read.

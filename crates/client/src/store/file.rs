@@ -179,3 +179,36 @@ impl SealedFile {
         disk::sweep(&self.path);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_lock_outlives_the_task_that_does_not_wait_for_its_write() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("state/pay.session");
+        let store = FileStore::open(path, SealKey::from_bytes(&[1; 32]), &["pay"]);
+        let held = store.0.gate.enter().await.unwrap();
+        let locked = LockedFile(Arc::new(Shared {
+            store: store.0.clone(),
+            _held: held,
+        }));
+        let (go_on, wait) = mpsc::channel();
+        let writing = locked.work(move |_| {
+            let _ = wait.recv();
+            Ok(())
+        });
+        assert!(timeout(Duration::ZERO, writing).await.is_err());
+        drop(locked);
+        let early = timeout(Duration::from_millis(20), store.lock()).await;
+        assert!(early.is_err(), "the write goes on");
+        go_on.send(()).unwrap();
+        assert!(store.lock().await.is_ok());
+    }
+}

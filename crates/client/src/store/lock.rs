@@ -119,8 +119,7 @@ impl LockFile {
         let directory = disk::directory(path);
         let around = disk::private_directory(directory)?;
         match fs::symlink_metadata(path) {
-            Ok(found) if found.is_file() => {}
-            Ok(_) => return Err(failed(io::Error::other("it is no regular file"))),
+            Ok(found) => disk::check_kind(&found).map_err(failed)?,
             // Made only where a file of this user's belongs.
             Err(_) => drop(disk::Draft::of(path, &around).map_err(failed)?),
         }

@@ -172,6 +172,18 @@ fn a_life_that_is_told_counts_from_the_request_and_ends_with_the_jwt() {
 }
 
 #[test]
+fn a_life_that_ends_before_the_jwt_decides() {
+    let second = written().floor_to_second();
+    let granted = Granted {
+        access_life: Some(secs(60)),
+        exp: Some(second + secs(180)),
+        iat: Some(second),
+        ..bare(secs(180))
+    };
+    assert_eq!(used(&granted), millis(58_800));
+}
+
+#[test]
 fn a_jwt_that_ends_before_the_reply_says_decides() {
     let second = written().floor_to_second();
     let granted = Granted {
@@ -278,6 +290,18 @@ fn replies_at_other_fractions_of_a_second_narrow_what_is_known() {
         "{left:?}"
     );
     assert!(left.last().is_some_and(|last| *last < 200), "{left:?}");
+}
+
+#[test]
+fn a_reply_that_tells_nothing_of_a_clock_is_read_by_what_is_known() {
+    let mut offset = None;
+    let told = Granted {
+        now: Some(written()),
+        ..bare(secs(180))
+    };
+    let first = Ends::of(&set_on(told, secs(86_400)), trip(), &mut offset);
+    let bare = set_on(bare(secs(180)), secs(86_400));
+    assert_eq!(Ends::of(&bare, trip(), &mut offset), first);
 }
 
 #[test]

@@ -29,6 +29,17 @@ async fn what_is_kept_is_its_owners_alone_and_nothing_else_is_left_behind() {
 }
 
 #[tokio::test]
+async fn a_draft_of_a_killed_writer_goes_with_the_next_one() {
+    let place = Place::new();
+    write(&place.store(), 1).await.unwrap();
+    fs::write(place.state().join("pay.session.0a.draft"), "cut").unwrap();
+    fs::write(place.state().join("pay.sessions"), "other").unwrap();
+    write(&place.store(), 2).await.unwrap();
+    let left = ["pay.session", "pay.session.lock", "pay.sessions"];
+    assert_eq!(place.names(), left);
+}
+
+#[tokio::test]
 async fn forgetting_leaves_the_lock_alone() {
     let place = Place::new();
     let store = place.store();

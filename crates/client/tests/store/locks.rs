@@ -129,20 +129,6 @@ async fn fifty_stores_on_one_file_write_one_after_the_other() {
 }
 
 #[tokio::test]
-async fn a_lock_outlives_the_task_that_stopped_waiting_for_its_write() {
-    let place = Place::new();
-    let store = place.store();
-    let mut locked = store.lock().await.unwrap();
-    // Polled once, so that it has begun, and dropped.
-    let record = record(1);
-    let _ = timeout(Duration::ZERO, locked.write(&record)).await;
-    drop(locked);
-    let mut next = place.store().lock().await.unwrap();
-    let kept = next.read().await.unwrap();
-    assert_eq!(kept, Some(record), "the write went on after the lock ended");
-}
-
-#[tokio::test]
 async fn a_lock_file_that_was_removed_locks_nobody_out_and_lets_nobody_slip_by() {
     let place = Place::new();
     let lock = place.state().join("pay.session.lock");

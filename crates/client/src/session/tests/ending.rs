@@ -236,6 +236,16 @@ fn an_endpoint_that_refuses_every_token_does_not_use_up_all_tokens() {
 }
 
 #[test]
+fn a_token_that_lived_to_its_end_ends_the_doubts() {
+    let mut story = Story::logged_in(terms());
+    assert!(story.session.invalidate(&"access one".into(), story.now));
+    story.ask(Ask::Refresh).answer("two");
+    assert!(!story.session.invalidate(&"access two".into(), story.now));
+    story.until_due().ask(Ask::Refresh).answer("three");
+    assert!(story.session.invalidate(&"access three".into(), story.now));
+}
+
+#[test]
 fn a_token_that_was_good_for_minutes_is_given_up_whatever_was_before() {
     let mut story = Story::logged_in(terms());
     story.session.record.rejected = 30;

@@ -175,6 +175,54 @@ fn nobody_waits_for_a_token_with_more_requests_than_one_has() {
 }
 
 #[test]
+fn another_process_may_have_got_the_token_that_is_needed() {
+    let mut story = Story::logged_in(terms().with_budget(Some(40)));
+    assert_eq!(story.session.reserve(20, story.now), Reserved::Done);
+    let mut other = Story::from(terms().with_budget(Some(40)), story.session.draft());
+    assert_eq!(story.session.reserve(25, story.now), Reserved::TooFew);
+    other.session.force();
+    other.ask(Ask::Login).answer("two");
+    assert_eq!(other.session.reserve(20, other.now), Reserved::Done);
+    story.session.adopt(other.session.draft());
+    assert!(story.uses("two"));
+}
+
+#[test]
+fn a_token_that_is_given_a_second_time_has_spent_what_it_had() {
+    let mut story = Story::logged_in(terms().with_budget(Some(40)));
+    assert_eq!(story.session.reserve(36, story.now), Reserved::Done);
+    story.ask(Ask::Refresh).answer("one");
+    assert_eq!(story.session.left(), Some(3));
+}
+
+#[test]
+fn a_life_counts_from_when_the_request_was_sent() {
+    let mut story = Story::begin(terms());
+    story.ask(Ask::Login).later(secs(20));
+    let granted = Granted {
+        access_life: Some(secs(100)),
+        ..pair("one", story.now)
+    };
+    story.session.received(granted, story.now);
+    assert_eq!(story.held().expires_at, START + secs(98));
+    assert_eq!(story.held().asked_at, START);
+}
+
+#[test]
+fn a_clock_that_is_set_back_during_a_request_does_not_prolong_a_life() {
+    let mut story = Story::begin(terms());
+    story.ask(Ask::Login);
+    story.now = story.now - secs(3600);
+    let granted = Granted {
+        access_life: Some(secs(100)),
+        ..pair("one", story.now)
+    };
+    story.session.received(granted, story.now);
+    assert!(story.uses("one"));
+    assert_eq!(story.held().expires_at, story.now + secs(98));
+}
+
+#[test]
 fn a_budget_of_one_request_gives_that_one() {
     let mut story = Story::logged_in(terms().with_budget(Some(1)));
     assert_eq!(story.session.reserve(1, story.now), Reserved::Done);
@@ -185,7 +233,6 @@ fn a_budget_of_one_request_gives_that_one() {
 #[test]
 fn what_is_forgotten_is_asked_for_anew() {
     let mut story = Story::logged_in(terms());
-    story.session.adopt(story.session.draft());
     story.session.forget();
     let forgotten = Record {
         serial: 1,

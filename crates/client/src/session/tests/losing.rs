@@ -126,6 +126,31 @@ fn a_client_killed_while_it_refreshed_repeats_that_soon_and_logs_in_later() {
 }
 
 #[test]
+fn a_refresh_that_is_open_is_finished_before_it_is_due() {
+    let mut story = Story::logged_in(terms().with_budget(Some(40)));
+    story.session.reserve(30, story.now);
+    story.session.reserve(30, story.now);
+    story.ask(Ask::Refresh);
+    let mut story = story.restarted();
+    assert!(story.may_use_meanwhile());
+    story.ask(Ask::Refresh).answer("two");
+    assert!(story.uses("two"));
+}
+
+#[test]
+fn a_login_that_was_not_answered_leaves_nothing_open() {
+    let ways: [fn(&mut Story); 2] = [
+        |story| story.lose(),
+        |story| story.refuse(Refusal::Internal),
+    ];
+    for not_answered in ways {
+        let mut story = Story::begin(terms());
+        not_answered(story.ask(Ask::Login));
+        assert_eq!(story.session.record().attempt, None);
+    }
+}
+
+#[test]
 fn a_client_killed_while_it_repeated_a_refresh_counts_from_the_first_time() {
     let mut story = lost_refresh(terms());
     story.later(secs(30)).ask(Ask::Refresh);

@@ -27,8 +27,9 @@ const TELLS: [Tells; 4] = [Tells::Now, Tells::Date, Tells::Jwt, Tells::Life];
 struct Vendor {
     life: Duration,
     tells: Tells,
-    /// By how much its clock is ahead.
+    /// By how much its clock is ahead at the start, and goes ahead more.
     ahead: Duration,
+    drifts_ppm: u32,
     session: u32,
     generation: u32,
     rotated_at: Timestamp,
@@ -44,6 +45,7 @@ impl Vendor {
             life,
             tells,
             ahead: Duration::ZERO,
+            drifts_ppm: 0,
             session: 0,
             generation: 0,
             rotated_at: START,
@@ -81,9 +83,13 @@ impl Vendor {
         Ok(self.grant(now))
     }
 
+    fn clock(&self, now: Timestamp) -> Timestamp {
+        now + self.ahead + now.since(START) / 1_000_000 * self.drifts_ppm
+    }
+
     /// The end stands in the token, so that any of them can be judged.
     fn grant(&self, now: Timestamp) -> Granted {
-        let clock = now + self.ahead;
+        let clock = self.clock(now);
         let end = clock + self.life;
         let exp = end.floor_to_second();
         let second = clock.floor_to_second();
@@ -104,7 +110,7 @@ impl Vendor {
 
     fn accepts(&self, access_token: &Secret, now: Timestamp) -> bool {
         let exp = access_token.expose().trim_start_matches("access ");
-        now + self.ahead < Timestamp::from_seconds(exp.parse().unwrap())
+        self.clock(now) < Timestamp::from_seconds(exp.parse().unwrap())
     }
 
     fn answer(&mut self, story: &Story, ask: Ask, now: Timestamp) -> Result<Granted, RefusedBy> {
@@ -123,7 +129,7 @@ impl Story {
     /// for a while.
     fn exchange(&mut self, vendor: &mut Vendor, ask: Ask, there: Duration, back: Duration) {
         self.session.asking(ask, self.now);
-        self.later(there);
+        self.written().later(there);
         let answer = vendor.answer(self, ask, self.now);
         self.later(back);
         match answer {
