@@ -210,8 +210,13 @@ impl Way<'_> {
         let Some(body) = kept else {
             return Ok(answer);
         };
+        let fresh = source.token().await?;
+        if fresh.expose() == token.expose() {
+            // Another token would not help, so the session keeps this one.
+            return Ok(answer);
+        }
         drop(answer);
-        let fresh = Credential::Token(source.token().await?);
+        let fresh = Credential::Token(fresh);
         self.send(&fresh, Upload::whole(body)).await
     }
 

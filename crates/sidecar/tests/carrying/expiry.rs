@@ -57,6 +57,10 @@ async fn a_request_is_sent_again_once_and_then_answered_as_the_vendor_does() {
     assert_eq!((reply.outcome(), &*reply.text()), ((401, ""), "nope"));
     assert_eq!(reply.field("x-trace"), "7");
     assert_eq!(vendor.heads().len(), 2);
+    // A vendor that takes no token gets the next one only after a while, and no
+    // request twice with the same.
+    assert_eq!(world.get("/deposit/").await.status, 401);
+    assert_eq!(vendor.heads().len(), 3);
 }
 
 #[tokio::test]
