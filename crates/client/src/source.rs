@@ -7,6 +7,7 @@
 mod ask;
 mod builder;
 mod flight;
+mod glance;
 mod handing;
 mod keeper;
 mod logout;

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use countersign_client::{BoxFuture, ManualClock, TokenSource, Transport, TransportError};
+use countersign_client::{
+    BoxFuture, Builder, Changed, ManualClock, MemoryStore, TokenSource, Transport, TransportError,
+};
 use countersign_dialect::{Dialect, Secret};
 use countersign_domain::Timestamp;
 use http::{Request, Response};
@@ -59,14 +61,16 @@ impl Transport for Vendor {
 }
 
 fn source(vendor: &Vendor, clock: &Arc<ManualClock>) -> TokenSource {
+    client(vendor, clock).build().unwrap()
+}
+
+fn client(vendor: &Vendor, clock: &Arc<ManualClock>) -> Builder {
     let dialect = Dialect::compile(DIALECT, "sliding").unwrap();
     TokenSource::builder(Arc::new(dialect), "http://127.0.0.1:9")
         .login("partner")
         .secret(Secret::from("secret"))
         .transport(vendor.clone())
         .clock(clock.clone())
-        .build()
-        .unwrap()
 }
 
 #[tokio::test]
@@ -83,4 +87,33 @@ async fn a_token_that_is_used_is_kept_and_one_that_was_not_is_replaced_in_time()
     // Requests travel: the very last moment is not used.
     clock.advance(10 * MINUTE - Duration::from_secs(3));
     assert_eq!(tokens.token().await.unwrap().expose(), "token 1");
+}
+
+#[tokio::test]
+async fn the_use_of_a_token_does_not_prolong_the_life_of_its_successor() {
+    let (vendor, start) = (Vendor::default(), Timestamp::from_seconds(1_800_000_000));
+    let clock = Arc::new(ManualClock::at(start));
+    let (store, adopted) = (MemoryStore::new(), Arc::new(AtomicU32::new(0)));
+    let adoptions = adopted.clone();
+    let first = client(&vendor, &clock)
+        .store(store.clone())
+        .on_change(move |change| {
+            let is_one = matches!(change.what, Changed::Adopted { .. });
+            adoptions.fetch_add(u32::from(is_one), Ordering::SeqCst);
+        })
+        .build()
+        .unwrap();
+    first.token().await.unwrap();
+    clock.advance(10 * MINUTE);
+    let other = client(&vendor, &clock).store(store).build().unwrap();
+    assert_eq!(other.login().await.unwrap().expose(), "token 1");
+    clock.advance(15 * MINUTE);
+    assert_eq!(first.token().await.unwrap().expose(), "token 0");
+    // By now the first one looks into the store, and finds what nobody uses.
+    clock.advance(4 * MINUTE);
+    while adopted.load(Ordering::SeqCst) == 0 {
+        tokio::task::yield_now().await;
+    }
+    clock.advance(16 * MINUTE);
+    assert_eq!(first.token().await.unwrap().expose(), "token 2");
 }

@@ -3,9 +3,11 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::glance::Glance;
 use super::logout::LogoutOutcome;
 use super::renewal::Renewal;
 use super::shared::Shared;
@@ -14,6 +16,10 @@ use crate::{AccessToken, Error};
 /// The renewal that runs, and how it ended.
 #[derive(Default)]
 pub(super) struct Flights(Mutex<Option<Running>>);
+
+/// How long another process's renewal is waited for by one that ends soon, while
+/// the token at hand may still be used.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
 type Running = watch::Receiver<Option<Result<(), Error>>>;
 
@@ -86,6 +92,10 @@ async fn renew(shared: &Arc<Shared>, purpose: Purpose, logouts: u64) -> Result<(
     if shared.logouts.load(Ordering::SeqCst) != logouts {
         return Err(shared.logged_out());
     }
+    if purpose == Purpose::Token && shared.glance(&turn, Glance::Usable).await.is_some() {
+        shared.keeper.keep(shared);
+        return Ok(());
+    }
     let outcome = match Renewal::begin(shared, &mut turn).await {
         Ok(mut renewal) => renewal.run(purpose).await.map(|_| ()),
         Err(error) => Err(error),
@@ -99,7 +109,17 @@ pub(super) async fn reserve(shared: &Arc<Shared>, uses: u32) -> Result<AccessTok
     let shared = shared.clone();
     alone(&shared.clone(), async move {
         let mut turn = shared.turn.lock().await;
-        let mut renewal = Renewal::begin(&shared, &mut turn).await?;
+        if let Some(live) = shared.glance(&turn, Glance::Fresh).await {
+            return Ok(AccessToken::from(live));
+        }
+        let locked = match tokio::time::timeout(LOCK_PATIENCE, shared.store.lock()).await {
+            Ok(locked) => locked,
+            Err(_) => match shared.glance(&turn, Glance::Usable).await {
+                Some(live) => return Ok(AccessToken::from(live)),
+                None => shared.store.lock().await,
+            },
+        };
+        let mut renewal = Renewal::under(locked, &shared, &mut turn).await?;
         let live = renewal.run(Purpose::Reserve(uses)).await;
         live.map(AccessToken::from)
     })

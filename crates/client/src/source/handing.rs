@@ -7,6 +7,7 @@ use countersign_domain::Timestamp;
 
 use super::flight::Purpose;
 use super::renewal::Renewal;
+use super::shared::Shared;
 use crate::Error;
 use crate::session::Reserved;
 use crate::timing::leeway;
@@ -34,7 +35,7 @@ impl Renewal<'_> {
         if !usable || live.is_refused() {
             return Ok(None);
         }
-        self.publish(&live);
+        self.shared.publish(&live, self.granted);
         Ok(Some(live))
     }
 
@@ -52,16 +53,6 @@ impl Renewal<'_> {
         let part = shared.budget.map(part_of);
         let live = Live::new(&shared.dialect, held, until, sliding, part);
         Some(Arc::new(live))
-    }
-
-    fn publish(&self, live: &Arc<Live>) {
-        let shared = self.shared;
-        shared.blocked.store(None);
-        let before = shared.live.swap(Some(live.clone()));
-        let is_new = before.is_none_or(|before| !Arc::ptr_eq(&before, live));
-        if is_new && !self.granted {
-            shared.tell_adopted(live.until());
-        }
     }
 
     /// Sees to it that this process has something of the budget. More is
@@ -89,6 +80,18 @@ impl Renewal<'_> {
             Reserved::Done => self.keep(before).await,
             Reserved::TooFew => Ok(false),
             Reserved::TooMany => Err(self.shared.too_many(uses)),
+        }
+    }
+}
+
+impl Shared {
+    /// Puts a token into memory. One that the vendor granted just now was told of.
+    pub(super) fn publish(&self, live: &Arc<Live>, is_granted: bool) {
+        self.blocked.store(None);
+        let before = self.live.swap(Some(live.clone()));
+        let is_new = before.is_none_or(|before| !Arc::ptr_eq(&before, live));
+        if is_new && !is_granted {
+            self.tell_adopted(live.until());
         }
     }
 }

@@ -49,7 +49,15 @@ pub(super) struct Renewal<'a> {
 
 impl<'a> Renewal<'a> {
     pub(super) async fn begin(shared: &'a Arc<Shared>, turn: &'a mut Turn) -> Result<Self, Error> {
-        let locked = shared.store.lock().await;
+        Self::under(shared.store.lock().await, shared, turn).await
+    }
+
+    /// Begins under a lock that was waited for.
+    pub(super) async fn under(
+        locked: Result<Box<dyn Locked>, StoreError>,
+        shared: &'a Arc<Shared>,
+        turn: &'a mut Turn,
+    ) -> Result<Self, Error> {
         let mut renewal = Self {
             locked: locked.map_err(|it| shared.of_store(&it))?,
             shared,
@@ -97,7 +105,9 @@ impl<'a> Renewal<'a> {
         let session = &mut self.turn.session;
         let live = self.shared.live.load();
         let Some(live) = live.as_ref() else { return };
-        if let Some(at) = live.used_at() {
+        let held = session.record().held.as_ref();
+        let is_held = held.is_some_and(|held| live.is(held));
+        if let Some(at) = live.used_at().filter(|_| is_held) {
             session.used(at);
         }
         if live.is_refused() && !session.invalidate(live.token(), now) {
@@ -199,7 +209,7 @@ impl<'a> Renewal<'a> {
 }
 
 /// When there is something to do next while a token is used.
-fn due(next: &Next) -> Due {
+pub(super) fn due(next: &Next) -> Due {
     match next {
         Next::Use { renew_at, .. } => Due::At(*renew_at),
         Next::Ask { .. } => Due::Now,

@@ -182,3 +182,23 @@ async fn patience_ends_and_the_renewal_goes_on() {
     assert_eq!(vendor.asked(), [Operation::Login]);
     assert!(vendor.clock.now() > countersign_domain::Timestamp::default());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_good_token_is_not_waited_for_while_another_process_renews_it() {
+    let vendor = Vendor::speaking("mypopup");
+    let store = MemoryStore::new();
+    let first = vendor.client().store(store.clone()).build().unwrap();
+    token(&first).await.unwrap();
+    vendor.hold();
+    vendor.clock.advance(Duration::from_secs(570));
+    until(|| vendor.asked().len() == 2).await;
+
+    let next = vendor.client().store(store.clone()).build().unwrap();
+    assert_eq!(token(&next).await, Ok(access(10)));
+    let short = vendor.client().store(store.clone()).build().unwrap();
+    let reserved = short.reserve(1).await.unwrap();
+    assert_eq!(reserved.expose(), access(10));
+    vendor.go_on();
+    until(|| at_once(token(&next)) == Some(Ok(access(11)))).await;
+    assert_eq!(vendor.asked(), [Operation::Login, Operation::Refresh]);
+}
