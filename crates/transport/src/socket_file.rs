@@ -49,6 +49,10 @@ pub enum SocketFault {
 /// Of the connections that wait to be accepted.
 const BACKLOG: u32 = 1024;
 
+/// What a socket file is called until it is listened on, under the lock of its
+/// directory. Short, since a path of a socket is.
+const DRAFT: &str = ".countersign.sock";
+
 /// How often, and after which pause, a locked directory is tried again.
 const TRIES: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(20);
@@ -135,13 +139,20 @@ fn clear(path: &Path) -> Result<(), SocketFault> {
     }
 }
 
-/// The mode is set before anybody can connect: that begins with `listen`.
+/// The file gets its name once it is listened on: who sees it can connect. The
+/// mode is set before that.
 fn listen(path: &Path) -> io::Result<SocketFile> {
+    let draft = path.with_file_name(DRAFT);
+    match fs::remove_file(&draft) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     let socket = UnixSocket::new_stream()?;
-    socket.bind(path)?;
-    fs::set_permissions(path, Permissions::from_mode(0o600))?;
-    let id = id(&fs::symlink_metadata(path)?);
+    socket.bind(&draft)?;
+    fs::set_permissions(&draft, Permissions::from_mode(0o600))?;
+    let id = id(&fs::symlink_metadata(&draft)?);
     let listener = socket.listen(BACKLOG)?;
+    fs::rename(&draft, path)?;
     let path = path.to_owned();
     Ok(SocketFile { listener, path, id })
 }
@@ -168,6 +179,23 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         drop(bound);
         assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn who_sees_the_file_can_connect() {
+        let (_directory, path) = place();
+        for _ in 0..200 {
+            let seen = path.clone();
+            let waiter = std::thread::spawn(move || {
+                while !seen.exists() {
+                    std::hint::spin_loop();
+                }
+                UnixStream::connect(&seen).map(drop)
+            });
+            let bound = SocketFile::bind(&path).await.unwrap();
+            waiter.join().unwrap().unwrap();
+            drop(bound);
+        }
     }
 
     #[tokio::test]

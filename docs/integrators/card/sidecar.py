@@ -62,7 +62,9 @@ def listens(path):
 
 def answer(path, line):
     _, method, target = line.split()
-    print(call(path, method, target), flush=True)
+    # In one piece: calls answer at once.
+    sys.stdout.write(call(path, method, target) + "\n")
+    sys.stdout.flush()
 
 
 def main():

@@ -53,7 +53,7 @@ pub(super) struct Environment {
 pub(super) async fn environment(args: &ExecArgs) -> Result<Environment, Failure> {
     let profile = args.profiles.named(&args.profile)?;
     let source = open::source(&profile)?;
-    let token = source.reserve(args.uses).await;
+    let token = open::reserve(&source, args.uses).await;
     let token = token.map_err(|it| failure(&it))?;
     Ok(Environment {
         set: variables(args, &profile, &token),

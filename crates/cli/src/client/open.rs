@@ -1,8 +1,11 @@
 //! From a profile to its source of tokens, and to what a source is made of.
 
+use std::time::Duration;
+
 use countersign_client::profile::SecretPlace;
 use countersign_client::{
-    Builder, Error, HttpTransport, Profile, SecretSource, Standing, TokenSource,
+    AccessToken, Builder, Clock, Error, HttpTransport, Profile, SecretSource, Standing,
+    SystemClock, TokenSource,
 };
 use countersign_dialect::Secret;
 use countersign_outbound::Roots;
@@ -12,6 +15,9 @@ use super::failure::failure;
 use super::prompt;
 use crate::exit::Failure;
 use crate::table::printable;
+
+/// How long a command that wants a token waits until the vendor may be asked again.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The source of a profile.
 pub(super) fn source(profile: &Profile) -> Result<TokenSource, Failure> {
@@ -43,6 +49,22 @@ pub(super) fn transport(profile: &Profile) -> Result<HttpTransport, Failure> {
 /// Whose certificates the vendor may show.
 pub(super) fn roots(profile: &Profile) -> Result<Roots, Failure> {
     profile.roots().map_err(|it| failure(&it))
+}
+
+/// A token of which so many requests are set aside. What passes within seconds, as
+/// a lost reply does, is waited for.
+pub(super) async fn reserve(source: &TokenSource, uses: u32) -> Result<AccessToken, Error> {
+    let deadline = SystemClock.now() + PATIENCE;
+    loop {
+        let error = match source.reserve(uses).await {
+            Err(error) if error.is_transient() => error,
+            outcome => return outcome,
+        };
+        match error.retry_at.filter(|at| *at < deadline) {
+            Some(at) => SystemClock.until(at).await,
+            None => return Err(error),
+        }
+    }
 }
 
 /// How the session of a profile stands. The vendor is not asked.

@@ -99,7 +99,7 @@ impl<'p> Api<'p> {
     /// A fresh token; the static key, if the profile says that it is one, while
     /// tokens cannot be had.
     async fn credential(&self) -> Result<Credential, Failure> {
-        let credential = match self.source.reserve(1).await {
+        let credential = match open::reserve(&self.source, 1).await {
             Err(error) if error.is_transient() && self.profile.static_key => {
                 let secret = open::stored_secret(self.profile).await;
                 secret.map(Credential::StaticKey)

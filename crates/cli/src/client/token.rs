@@ -35,7 +35,7 @@ pub(crate) struct TokenArgs {
 pub(super) async fn run(args: &TokenArgs, output: &mut Output) -> Result<(), Failure> {
     let profile = args.profiles.named(&args.profile)?;
     let source = open::source(&profile)?;
-    let token = source.reserve(args.uses).await;
+    let token = open::reserve(&source, args.uses).await;
     let token = token.map_err(|it| failure(&it))?;
     output.document(&document(&profile, &token), token.expose())
 }

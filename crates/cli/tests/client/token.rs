@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use countersign_domain::Operation;
+use countersign_sandbox::Fault;
 
 use crate::stage::{DIALECTS, Stage};
 
@@ -61,4 +62,16 @@ fn more_requests_than_a_token_can_make_are_a_mistake() {
             .run(&["token", "pay", &format!("--uses={uses}")])
             .code(64);
     }
+}
+
+#[test]
+fn a_refresh_whose_reply_is_lost_is_made_again_at_once() {
+    let stage = Stage::start();
+    let token = || stage.run(&["token", "pay", "--uses", "30"]).code(0).stdout;
+    let first = token();
+    let lost = Fault::lost_reply().on(Operation::Refresh);
+    stage.sandbox.fault(lost);
+    assert_ne!(first, token(), "only 10 of 40 were left");
+    assert_eq!(stage.asked(Operation::Refresh), 2);
+    assert_eq!(stage.sessions(), 1, "nobody logged in again");
 }
