@@ -262,6 +262,15 @@ mod tests {
     }
 
     #[test]
+    fn the_last_second_of_all_which_vendors_write_for_never_is_read_and_written() {
+        let last = "9999-12-31T23:59:59.999999Z";
+        let read = codec("rfc3339").read(&Word::Now, last, SAMPLE).unwrap().0;
+        assert_eq!(read, Some(Timestamp::from_micros(LAST_MICROS)));
+        let end = Timestamp::from_micros(i64::MAX);
+        assert_eq!(written("rfc3339.6", end, SAMPLE), last);
+    }
+
+    #[test]
     fn what_is_no_time_is_not_read() {
         for text in [
             "",

@@ -1,11 +1,15 @@
 //! Instants as text: RFC 3339 and what vendors take for it.
 
 use countersign_domain::Timestamp;
-use jiff::civil::DateTime;
-use jiff::tz::Offset;
+use jiff::SignedDuration;
+use jiff::civil::{DateTime, datetime};
 
 /// The last instant with a year of four digits, which RFC 3339 demands.
 pub(crate) const LAST_MICROS: i64 = 253_402_300_799_999_999;
+
+/// Instants are counted from here by hand: jiff's own end a day before the last
+/// year does, and vendors write its last second for "never".
+const EPOCH: DateTime = datetime(1970, 1, 1, 0, 0, 0, 0);
 
 /// How the zone is written, which is always UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,9 +27,7 @@ pub(crate) enum Zone {
 /// RFC 3339 section 5.6, in UTC.
 pub(crate) fn rfc3339(time: Timestamp, digits: usize, zone: Zone, spaced: bool) -> String {
     let micros = time.as_micros().clamp(0, LAST_MICROS);
-    let civil = jiff::Timestamp::from_microsecond(micros)
-        .map(|time| Offset::UTC.to_datetime(time))
-        .unwrap_or_default();
+    let civil = EPOCH.saturating_add(SignedDuration::from_micros(micros));
     let mut text = format!(
         "{:04}-{:02}-{:02}{}{:02}:{:02}:{:02}",
         civil.year(),
@@ -67,7 +69,7 @@ pub(crate) fn instant(text: &str, bare: bool) -> Option<Timestamp> {
         "Z" | "z" => 0,
         _ => seconds_east(zone)?,
     };
-    let at = Offset::UTC.to_timestamp(civil).ok()?.as_second();
+    let at = civil.duration_since(EPOCH).as_secs();
     let seconds = at.checked_sub(east)?;
     Some(Timestamp::from_micros(
         seconds.checked_mul(1_000_000)?.checked_add(nanos / 1000)?,

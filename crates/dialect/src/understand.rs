@@ -105,6 +105,14 @@ impl Dialect {
         let access_token = text(Word::AccessToken)
             .ok_or_else(|| Unintelligible::Body("it has no access token".to_owned()))?;
         let refresh_token = text(Word::RefreshToken);
+        if !std::iter::once(access_token)
+            .chain(refresh_token)
+            .all(is_printable)
+        {
+            return Err(Unintelligible::Body(
+                "its tokens have characters that no header carries".to_owned(),
+            ));
+        }
         let (access_expires_at, access_life) =
             self.access_end(access_token, &bindings, reply.now)?;
         let refresh_expires_at = bindings.time(&Word::RefreshExpiresAt);
@@ -288,6 +296,11 @@ impl Reply<'_> {
     }
 }
 
+/// Whether a token is of the characters that RFC 6749 appendix A.12 knows.
+fn is_printable(token: &str) -> bool {
+    token.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+}
+
 /// RFC 9110 section 6.6.1.
 fn date(headers: &HeaderMap) -> Option<Timestamp> {
     instant_in(headers.get(DATE)?.to_str().ok()?)
@@ -302,8 +315,8 @@ fn instant_in(text: &str) -> Option<Timestamp> {
 /// clock.
 fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse::<u32>() {
-        return Some(Duration::from_secs(seconds.into()));
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
     }
     let now = date(headers).unwrap_or(now);
     Some(instant_in(text)?.since(now))

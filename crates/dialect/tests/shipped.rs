@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use countersign_dialect::{
-    Asked, Claims, Command, Dialect, Found, Grant, Presented, Refused, Secret, TokenForm, Unread,
+    Asked, Asking, Claims, Command, Dialect, Found, Grant, Presented, Refused, Secret, TokenForm,
+    Understood, Unread,
 };
 use countersign_domain::{Kind, Operation, Reason, Refusal, Timestamp};
 use http::{HeaderMap, Method, Request, Response};
@@ -471,6 +472,66 @@ fn what_is_dynamic_about_a_refusal_is_filled_in() {
         text(&logout),
         r#"{"error":{"name":"UnauthorizedError","code":"UNAUTHORIZED","message":"Authentication required"}}"#
     );
+}
+
+/// What a client reads of MyPopUp's answer to a login.
+fn understood(head: &[(&str, &str)], status: u16, body: String) -> Result<Understood, String> {
+    let mut reply = http::Response::builder().status(status);
+    for (name, value) in head {
+        reply = reply.header(*name, *value);
+    }
+    let reply = reply.body(body.into()).unwrap();
+    let mypopup = dialect("mypopup");
+    let variant = mypopup.variants().next().unwrap();
+    let now = Timestamp::from_seconds(1_718_214_464);
+    mypopup
+        .understand(Operation::Login, variant, &Asking::default(), &reply, now)
+        .map_err(|it| it.to_string())
+}
+
+#[test]
+fn a_token_that_no_header_carries_is_no_token() {
+    let reply = |access: &str, refresh: &str| {
+        let end = "9999-12-31T23:59:59Z";
+        let data = serde_json::json!({
+            "access_token": access, "refresh_token": refresh, "client_id": 1,
+            "access_expires_at": end, "refresh_expires_at": end,
+        });
+        serde_json::json!({ "success": true, "data": data }).to_string()
+    };
+    assert!(understood(&[], 200, reply("a.b", "c.d")).is_ok());
+    for (access, refresh) in [
+        ("a\r\nX-Evil: 1", "c"),
+        ("a\0", "c"),
+        ("ä", "c"),
+        ("a", "c\n"),
+    ] {
+        let told = understood(&[], 200, reply(access, refresh)).unwrap_err();
+        assert!(told.contains("no header carries"), "{told}");
+        assert!(!told.contains("Evil"), "{told}");
+    }
+}
+
+#[test]
+fn retry_after_is_seconds_however_many_or_a_date_of_the_vendors_clock() {
+    let date = ("date", "Wed, 12 Jun 2024 17:00:00 GMT");
+    for (value, seconds) in [
+        ("0", Some(0)),
+        ("120", Some(120)),
+        ("99999999999999999999999", Some(u64::MAX)),
+        ("Wed, 12 Jun 2024 17:02:00 GMT", Some(120)),
+        ("Wed, 12 Jun 2024 16:00:00 GMT", Some(0)),
+        ("-5", None),
+        ("soon", None),
+        ("", None),
+    ] {
+        let told = understood(&[date, ("retry-after", value)], 429, String::new());
+        let Ok(Understood::Refused(refused)) = told else {
+            panic!("{value}: {told:?}")
+        };
+        let seconds = seconds.map(Duration::from_secs);
+        assert_eq!(refused.retry_after, seconds, "{value}");
+    }
 }
 
 #[test]
