@@ -133,8 +133,9 @@ impl Session {
         let jitter = self.terms.jitter;
         if let Some(trouble) = &mut self.record.trouble {
             let pause = match asked_for {
-                Some(span) => span.min(LONGEST) + timing::spread(span, jitter),
-                None => timing::jittered(backoff(trouble.times), jitter),
+                Some(span) if !span.is_zero() => span.min(LONGEST) + timing::spread(span, jitter),
+                // A vendor that says "at once" over and over is not hammered.
+                _ => timing::jittered(backoff(trouble.times), jitter),
             };
             trouble.retry_at = trouble.at + pause;
         }

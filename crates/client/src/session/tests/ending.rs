@@ -171,6 +171,21 @@ fn a_throttled_client_waits_as_long_as_the_vendor_asks() {
 }
 
 #[test]
+fn a_vendor_that_says_at_once_is_asked_less_and_less_often() {
+    let mut story = Story::begin(terms());
+    let pauses = [0; 3].map(|_| {
+        story.until_allowed().ask(Ask::Login);
+        let by = refused_for(Refusal::Throttled, Duration::ZERO);
+        story.session.refused(&by, story.now);
+        story.pause()
+    });
+    assert_eq!(
+        pauses,
+        [500, 1000, 2000].map(Duration::from_millis).map(Some)
+    );
+}
+
+#[test]
 fn an_absurd_retry_after_holds_for_a_day() {
     let mut story = Story::begin(terms());
     story.ask(Ask::Login);
