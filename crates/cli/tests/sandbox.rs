@@ -238,7 +238,7 @@ async fn a_sandbox_that_is_killed_leaves_nothing_but_its_manifest() {
 #[test]
 fn what_is_written_wrongly_is_told_with_what_to_write() {
     let sandbox = Sandbox::start(&["mypopup"]);
-    let ctl: [(&[&str], &str); 6] = [
+    let ctl: [(&[&str], &str); 7] = [
         (&["advance", "6"], "90s, 6h or 1d2h"),
         (&["set", "2020-01-01T00:00:00Z"], "is not moved back"),
         (&["fault", "lost"], "lost_reply, status, delay"),
@@ -248,6 +248,7 @@ fn what_is_written_wrongly_is_told_with_what_to_write() {
             "\"status\" is not known here",
         ),
         (&["assert", "--logins", "many"], "invalid value"),
+        (&["assert"], "nothing is expected"),
     ];
     for (words, expected) in ctl {
         let ran = sandbox.ctl(words);

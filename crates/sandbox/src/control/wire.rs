@@ -150,7 +150,7 @@ pub(super) fn expected(fields: &mut Fields) -> Option<Expected> {
         fields.blame::<()>("give either no_expired or max_expired");
     }
     let none = fields.flag("no_expired").unwrap_or(false).then_some(0);
-    Some(Expected {
+    let expected = Expected {
         logins: fields.number("logins", 0),
         max_logins: fields.number("max_logins", 0),
         refreshes: fields.number("refreshes", 0),
@@ -158,7 +158,12 @@ pub(super) fn expected(fields: &mut Fields) -> Option<Expected> {
         logouts: fields.number("logouts", 0),
         max_refused: fields.number("max_refused", 0),
         max_expired: fields.number("max_expired", 0).or(none),
-    })
+    };
+    if expected == Expected::new() {
+        // It would hold of every client.
+        return fields.blame("nothing is expected: give a bound, such as logins or max_refreshes");
+    }
+    Some(expected)
 }
 
 impl Recorded {

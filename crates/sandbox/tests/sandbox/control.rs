@@ -174,6 +174,12 @@ async fn what_cannot_be_read_is_told_with_what_could_be() {
             r#""status" is not known here"#,
         ),
         ("POST /assert", r#"{"logins": -1}"#, "whole number from 0"),
+        ("POST /assert", "{}", "nothing is expected"),
+        (
+            "POST /assert",
+            r#"{"no_expired": false}"#,
+            "nothing is expected",
+        ),
         (
             "POST /assert",
             r#"{"no_expired": true, "max_expired": 1}"#,
