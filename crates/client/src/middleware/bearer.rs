@@ -108,19 +108,26 @@ where
             if source.judge(answer.status()) == Expiry::No {
                 return Ok(answer);
             }
-            match (another(&source, &token).await, copy) {
-                (Some(token), Some(request)) => once_more(spare, presenting(request, &token)).await,
-                _ => Ok(answer),
+            match again_with(&source, &token, copy).await {
+                Some((token, request)) => once_more(spare, presenting(request, &token)).await,
+                None => Ok(answer),
             }
         })
     }
 }
 
-/// The token to try in the place of one that was refused, if there is one.
-pub(super) async fn another(source: &TokenSource, token: &AccessToken) -> Option<AccessToken> {
+/// The request to make once more, if it can be, and the token for it in the place
+/// of one that was refused, if there is one.
+pub(super) async fn again_with<R>(
+    source: &TokenSource,
+    token: &AccessToken,
+    copy: Option<R>,
+) -> Option<(AccessToken, R)> {
     source.refused(token);
+    // Without a copy nobody waits for a token.
+    let copy = copy?;
     let other = source.token().await.ok()?;
-    (other.expose() != token.expose()).then_some(other)
+    (other.expose() != token.expose()).then_some((other, copy))
 }
 
 fn copy<B>(request: &Request<B>, again: fn(&B) -> Option<B>) -> Option<Request<B>> {

@@ -4,7 +4,7 @@ use http::Extensions;
 use reqwest::{Request, Response};
 use reqwest_middleware::{Error, Middleware, Next, Result};
 
-use super::bearer::another;
+use super::bearer::again_with;
 use crate::{Expiry, TokenSource};
 
 /// Answers longer than this are not looked at to tell whether a token was refused.
@@ -59,12 +59,12 @@ impl Middleware for BearerMiddleware {
         if !is_refused {
             return Ok(answer);
         }
-        match (another(&self.0, &token).await, copy) {
-            (Some(token), Some(mut request)) => {
+        match again_with(&self.0, &token, copy).await {
+            Some((token, mut request)) => {
                 token.present(request.headers_mut());
                 next.run(request, extensions).await
             }
-            _ => Ok(answer),
+            None => Ok(answer),
         }
     }
 }

@@ -9,7 +9,7 @@ use countersign_domain::{Operation, Refusal};
 use http::{Request, Response, StatusCode};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
-use crate::vendor::{Play, Vendor, access};
+use crate::vendor::{Play, Vendor, access, at_once};
 
 /// A guarded API that does not take some tokens.
 #[derive(Clone, Default)]
@@ -89,8 +89,12 @@ async fn a_request_that_cannot_be_repeated_is_not_and_the_next_has_another_token
     let vendor = Vendor::speaking("mypopup");
     let (api, source) = (Api::default(), vendor.client().build().unwrap());
     let layer = BearerLayer::repeating(source, |_| None);
+    assert_eq!(api.ask(&layer).await, 200);
     api.refuses(&[access(10)]);
-    assert_eq!(api.ask(&layer).await, 401);
+    vendor.hold();
+    let answered = at_once(api.ask(&layer)).expect("it does not wait for the other token");
+    assert_eq!(answered, 401);
+    vendor.go_on();
     assert_eq!(api.ask(&layer).await, 200);
     assert_eq!(vendor.asked(), [Operation::Login, Operation::Refresh]);
 }
