@@ -12,6 +12,7 @@ mod crashes;
 mod keeping;
 mod layers;
 mod logging_out;
+mod measuring;
 mod refusals;
 mod resending;
 mod secrets;
