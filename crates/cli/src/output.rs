@@ -6,7 +6,8 @@
 
 use std::io::{self, ErrorKind, Write};
 
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 
 use crate::exit::Failure;
 
@@ -33,7 +34,11 @@ impl Output {
     }
 
     /// Prints `document` with `--json`, and `text` otherwise.
-    pub(crate) fn document(&mut self, document: &Value, text: &str) -> Result<(), Failure> {
+    pub(crate) fn document(
+        &mut self,
+        document: &impl Serialize,
+        text: &str,
+    ) -> Result<(), Failure> {
         if self.json {
             let document = serde_json::to_string_pretty(document).map_err(Failure::bug)?;
             return print(&document);

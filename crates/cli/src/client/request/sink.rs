@@ -8,7 +8,9 @@ use std::path::Path;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::response::Parts;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 use crate::exit::Failure;
 
@@ -17,6 +19,29 @@ pub(super) struct Sink {
     to: To,
     name: String,
     written: u64,
+}
+
+/// An answer as JSON.
+#[derive(Serialize)]
+pub(super) struct Document {
+    status: u16,
+    headers: Map<String, Value>,
+    bytes: u64,
+    #[serde(flatten)]
+    content: Content,
+}
+
+/// Where the body is. What is JSON stays as the vendor wrote it: an amount may
+/// have more digits than a float.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Content {
+    #[serde(rename = "body")]
+    Json(Box<RawValue>),
+    #[serde(rename = "body")]
+    Text(String),
+    BodyBase64(String),
+    File(String),
 }
 
 enum To {
@@ -82,19 +107,16 @@ impl Sink {
     }
 
     /// The document of an answer.
-    pub(super) fn document(&self, head: &Parts) -> Value {
-        let mut document = json!({
-            "status": head.status.as_u16(),
-            "headers": headers(head),
-            "bytes": self.written,
-        });
-        if let To::Memory(body) = &self.to {
-            let (member, value) = content(body);
-            document[member] = value;
-        } else {
-            document["file"] = self.name.as_str().into();
+    pub(super) fn document(&self, head: &Parts) -> Document {
+        Document {
+            status: head.status.as_u16(),
+            headers: headers(head),
+            bytes: self.written,
+            content: match &self.to {
+                To::Memory(body) => content(body),
+                _ => Content::File(self.name.clone()),
+            },
         }
-        document
     }
 }
 
@@ -105,13 +127,13 @@ fn to_stdout(bytes: &[u8]) -> io::Result<()> {
 }
 
 /// JSON as it is, other text as text, and the rest in base64.
-fn content(body: &[u8]) -> (&'static str, Value) {
+fn content(body: &[u8]) -> Content {
     if let Ok(value) = serde_json::from_slice(body) {
-        return ("body", value);
+        return Content::Json(value);
     }
     match str::from_utf8(body) {
-        Ok(text) => ("body", text.into()),
-        Err(_) => ("body_base64", STANDARD.encode(body).into()),
+        Ok(text) => Content::Text(text.to_owned()),
+        Err(_) => Content::BodyBase64(STANDARD.encode(body)),
     }
 }
 
@@ -134,6 +156,8 @@ fn unwritable(name: &str, error: &io::Error) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -147,7 +171,18 @@ mod tests {
             let mut sink = Sink::open(None, true).unwrap();
             assert!(sink.take(body).unwrap());
             let (head, ()) = http::Response::new(()).into_parts();
-            assert_eq!(sink.document(&head)[member], value);
+            let document = serde_json::to_value(sink.document(&head)).unwrap();
+            assert_eq!(document[member], value);
         }
+    }
+
+    #[test]
+    fn no_amount_loses_digits_in_a_document() {
+        let body = r#"{"wei":12345678901234567890123,"price":1.10}"#;
+        let mut sink = Sink::open(None, true).unwrap();
+        assert!(sink.take(body.as_bytes()).unwrap());
+        let (head, ()) = http::Response::new(()).into_parts();
+        let document = serde_json::to_string(&sink.document(&head)).unwrap();
+        assert!(document.contains(body), "{document}");
     }
 }
