@@ -198,7 +198,7 @@ fn played(name: &str, lines: &str, said: &[&str]) -> Played {
 }
 
 fn card() -> Card {
-    let revoked = "0 login 200\n0.01 guard 200\nok 200\n-- the <session> ends\n0.5 guard 401 session_revoked\nerror \"no\" & \u{1b}[1m\nok 200\nok 200";
+    let revoked = "0 login 200\n0.01 guard 200\nok 200\n-- the <session> ends\n0.5 guard 401 session_revoked\nerror \"no\" & \u{1b}[1m\n0.75 guard 200\nok 200\n1 guard 200\nok 200";
     let mut budget = played("budget", "", &[]);
     budget.verdict = Verdict::Skipped {
         why: "no budget".to_owned(),
@@ -233,7 +233,9 @@ FAIL  revoke               logs in again when the vendor has ended the session
         -- the <session> ends
         +0.500 s guard    401 session_revoked
         call 2: error \"no\" & \u{fffd}[1m
+        +0.750 s guard    200
         call 3: ok 200
+        +1.000 s guard    200
         call 4: ok 200
         it printed: a line of its own
 skip  budget               takes a new token before the old one has made all its requests
@@ -290,6 +292,14 @@ fn a_secret_in_an_error_fails_the_step_and_the_card_does_not_repeat_it() {
     assert!(!card.to_string().contains("s3cret"), "{card}");
     assert!(!card.junit().contains("s3cret"));
     assert!(!card.document().to_string().contains("s3cret"));
+}
+
+#[test]
+fn a_call_that_the_vendor_never_saw_is_not_taken_for_done() {
+    let expected = "4 said to be done, and the vendor did 1: `ok` passes on a status of the vendor";
+    let told = "0 login 200\n0.01 guard 200\nok 200\nok 200\n-- later\nok 200\nok 200";
+    let made_up = played("expiry", told, &[]);
+    assert_eq!(made_up.verdict.reasons(), [expected]);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use countersign_domain::Operation;
 
 use super::evidence::{Evidence, Scope, answers, asked};
 use super::step::{Need, Step};
+use crate::Recorded;
 
 /// What the dialect and its variant have, as far as the card asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,7 +126,18 @@ impl Terms {
 /// Judges what was seen in a step.
 pub fn judge(step: &Step, evidence: &Evidence) -> Verdict {
     let missed = step.demands.iter().filter_map(|it| it.misses(evidence));
-    Verdict::of(missed.collect(), evidence)
+    Verdict::of(missed.chain(made_up(evidence)).collect(), evidence)
+}
+
+/// An adapter that says more than was done tells nothing of the client behind it.
+fn made_up(evidence: &Evidence) -> Option<String> {
+    let events = evidence.events();
+    let told = answers(events).filter(|(_, it)| it.is_success()).count();
+    let done = |it: &&Recorded| (200..300).contains(&it.status);
+    let seen = asked(events, Operation::Guard).filter(done).count();
+    (told > seen).then(|| {
+        format!("{told} said to be done, and the vendor did {seen}: `ok` passes on a status of the vendor")
+    })
 }
 
 /// Many renewals are no failure where a life is as short as in the card, and

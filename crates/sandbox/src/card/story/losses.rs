@@ -37,7 +37,7 @@ pub(super) const LOSSES: &[Step] = &[
             ),
             after(
                 Check::Recovers,
-                "the vendor has traded the refresh token: send the same one again within its grace, or log in",
+                "after a lost reply send the same refresh token again within its grace, or log in",
             ),
             after(Check::Never(Reason::Reuse), REUSE),
             after(Check::AtMost(Operation::Login, 1), LIMITED),
