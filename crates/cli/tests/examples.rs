@@ -152,8 +152,12 @@ impl Drop for Vendor {
 
 /// The section of the guide below this heading.
 fn section(heading: &str) -> String {
-    let guide = fs::read_to_string(docs("README.md")).unwrap();
-    let (_, rest) = guide.split_once(&format!("\n{heading}\n")).unwrap();
+    section_of("README.md", heading)
+}
+
+fn section_of(file: &str, heading: &str) -> String {
+    let text = fs::read_to_string(docs(file)).unwrap();
+    let (_, rest) = text.split_once(&format!("\n{heading}\n")).unwrap();
     rest.split("\n##").next().unwrap().to_owned()
 }
 
@@ -224,6 +228,37 @@ fn the_sandbox_is_used_as_the_guide_says() {
     for lines in blocks(&section("## Testing with the sandbox"), "sh") {
         home.follow(&lines, "");
     }
+}
+
+#[test]
+fn an_api_is_called_as_the_readme_says() {
+    let (home, section) = (Home::new(), section_of("../../README.md", "## Call an API"));
+    let profile = &blocks(&section, "toml")[0];
+    let vendor = Vendor::start(&home, "mypopup", written(profile, "login"));
+    let told = |member: &str| vendor.manifest[member].as_str().unwrap().to_owned();
+    let secret = home.path("secret");
+    fs::write(&secret, told("secret")).unwrap();
+    fs::set_permissions(&secret, PermissionsExt::from_mode(0o600)).unwrap();
+    let profile = profile
+        .replace(written(profile, "url"), &told("url"))
+        .replace(written(profile, "secret_file"), secret.to_str().unwrap());
+    let begin = "mkdir -p .config/countersign; cat >.config/countersign/profiles.toml
+echo 'test -n \"$COUNTERSIGN_TOKEN\"' >import; chmod +x import";
+    home.follow(begin, &profile);
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = port.local_addr().unwrap().to_string();
+    drop(port);
+    for lines in blocks(&section, "sh") {
+        let lines = lines.replace("https://api.example.com", &told("url"));
+        home.follow(&lines.replace("127.0.0.1:9001", &address), "");
+    }
+}
+
+#[test]
+fn the_sandbox_is_used_as_the_readme_says() {
+    let heading = "## Test against a vendor that is not there";
+    let section = section_of("../../README.md", heading);
+    Home::new().follow(&blocks(&section, "sh")[0], "");
 }
 
 /// Leads a client through steps of the card.
