@@ -3,7 +3,8 @@
 //! against a sandbox whose clock stands still until it is moved.
 //!
 //! To be copied: put your own client in the place of `get`. It needs the crates
-//! `countersign-client`, and `countersign-sandbox` among the dev-dependencies.
+//! `countersign-client`, `bytes`, `http` and `tokio`, and `countersign-sandbox`
+//! among the dev-dependencies.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 use std::pin::pin;
@@ -11,9 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use countersign_client::{HttpTransport, ManualClock, TokenSource, Transport};
-use countersign_domain::Operation;
-use countersign_outbound::Roots;
+use countersign_client::{HttpTransport, ManualClock, Operation, Roots, TokenSource, Transport};
 use countersign_sandbox::{Asked, Expected, Fault, Sandbox};
 use http::{Request, StatusCode};
 
