@@ -40,10 +40,6 @@ countersign sandbox ctl advance 5m
 deposits
 countersign sandbox ctl assert --logins 1 --max-refreshes 1
 
-# Two new tokens that are refused within a second look as if the vendor took
-# none; the client would not ask for a third at once.
-sleep 1
-
 # Six hours later the refresh token has ended too.
 countersign sandbox ctl advance 6h
 deposits

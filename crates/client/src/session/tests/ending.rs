@@ -251,13 +251,23 @@ fn an_endpoint_that_refuses_every_token_does_not_use_up_all_tokens() {
 }
 
 #[test]
+fn a_few_young_tokens_in_a_row_are_replaced_at_once() {
+    let mut story = Story::logged_in(terms());
+    for next in ["1", "2", "3", "4", "5"] {
+        let token = story.held().access_token.clone();
+        assert!(story.session.invalidate(&token, story.now), "{next}");
+        story.ask(Ask::Refresh).answer(next);
+    }
+    assert!(!story.session.invalidate(&"access 5".into(), story.now));
+}
+
+#[test]
 fn a_token_that_lived_to_its_end_ends_the_doubts() {
     let mut story = Story::logged_in(terms());
-    assert!(story.session.invalidate(&"access one".into(), story.now));
-    story.ask(Ask::Refresh).answer("two");
-    assert!(!story.session.invalidate(&"access two".into(), story.now));
-    story.until_due().ask(Ask::Refresh).answer("three");
-    assert!(story.session.invalidate(&"access three".into(), story.now));
+    story.session.record.rejected = 9;
+    assert!(!story.session.invalidate(&"access one".into(), story.now));
+    story.until_due().ask(Ask::Refresh).answer("two");
+    assert!(story.session.invalidate(&"access two".into(), story.now));
 }
 
 #[test]
