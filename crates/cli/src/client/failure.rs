@@ -11,7 +11,10 @@ use crate::table::printable;
 /// up wrongly, and else 1.
 pub(crate) fn failure(error: &Error) -> Failure {
     // The vendor's words are among them.
-    let message = printable(&error.message);
+    let mut message = printable(&error.message);
+    if let Some(at) = error.retry_at {
+        message.push_str(&format!("; it is not asked again before {}", rfc3339(at)));
+    }
     let failure = match error.kind {
         ErrorKind::Refused { .. } => Failure::refused(message),
         ErrorKind::Secret | ErrorKind::Setup => Failure::usage(message),

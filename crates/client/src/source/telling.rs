@@ -107,7 +107,8 @@ impl Shared {
 
     /// New tokens are durable.
     pub(super) fn tell_granted(&self, operation: Operation, until: Timestamp) {
-        tracing::info!(profile = &*self.name, %operation, expires_at = until.as_seconds(), "new token");
+        let expires_in = until.since(self.clock.now()).as_secs();
+        tracing::info!(profile = &*self.name, %operation, expires_in, "new token");
         self.count(operation, "granted");
         self.gauge(until);
         self.hook(match operation {
@@ -119,7 +120,7 @@ impl Shared {
     pub(super) fn tell_adopted(&self, until: Timestamp) {
         tracing::debug!(
             profile = &*self.name,
-            expires_at = until.as_seconds(),
+            expires_in = until.since(self.clock.now()).as_secs(),
             "token found in the store"
         );
         self.gauge(until);
