@@ -5,7 +5,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use countersign_outbound::{Connector, HTTP_1_1, Roots, ServerUrl, Tls, Wire, client_config};
+use countersign_outbound::{
+    Connector, HTTP_1_1, Roots, ServerUrl, Tls, Wire, client_config, tell_no_content,
+};
 use http::header::{ACCEPT, CONNECTION, HOST, USER_AGENT};
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, Response, Uri};
@@ -98,6 +100,10 @@ impl HttpTransport {
         headers
             .entry(ACCEPT)
             .or_insert(HeaderValue::from_static("*/*"));
+        if request.body().is_empty() {
+            let method = request.method().clone();
+            tell_no_content(&method, request.headers_mut());
+        }
         request.map(Full::new)
     }
 }

@@ -56,6 +56,30 @@ async fn a_request_is_written_as_servers_want_it_and_the_answer_read_whole() {
 }
 
 #[tokio::test]
+async fn a_request_without_a_body_says_so_where_a_body_means_something() {
+    for (method, told) in [("POST", true), ("PUT", true), ("DELETE", false)] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/x", listener.local_addr().unwrap());
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                stream.read_buf(&mut head).await.unwrap();
+            }
+            let answer = b"HTTP/1.1 204 No Content\r\n\r\n";
+            stream.write_all(answer).await.unwrap();
+            String::from_utf8(head).unwrap().to_lowercase()
+        });
+        let http = HttpTransport::new(&url.parse().unwrap(), &Roots::System).unwrap();
+        let request = Request::builder().method(method).uri(&url);
+        let answer = http.send(request.body(Bytes::new()).unwrap()).await;
+        assert_eq!(answer.unwrap().status(), 204);
+        let head = server.await.unwrap();
+        assert_eq!(head.contains("\r\ncontent-length: 0\r\n"), told, "{head}");
+    }
+}
+
+#[tokio::test]
 async fn a_redirect_is_not_followed() {
     let (answer, _) = asked(
         b"HTTP/1.1 307 Temporary Redirect\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n",

@@ -12,7 +12,7 @@ use http::{HeaderName, HeaderValue};
 
 use crate::fields;
 use crate::forward_auth::Family;
-use crate::meter::Meter;
+use crate::meter::GuardMeter;
 use crate::routes::Routes;
 use crate::site::Site;
 use crate::upstream::{Standing, Upstream};
@@ -36,14 +36,14 @@ pub struct GuardedApi {
     forward_auth: Option<Family>,
     prefix: Option<HeaderValue>,
     site: Site,
-    meter: Meter,
+    meter: GuardMeter,
 }
 
 impl GuardedApi {
     /// An api without an upstream: its requests are judged, not forwarded.
     pub fn new(name: ApiName, dialect: Arc<Dialect>, keychain: Keychain, routes: Routes) -> Self {
         Self {
-            meter: Meter::new(&name),
+            meter: GuardMeter::new(&name),
             name,
             presentation: dialect.presentation_headers(),
             dialect,
@@ -188,7 +188,7 @@ impl GuardedApi {
         self.prefix.as_ref()
     }
 
-    pub(crate) fn meter(&self) -> &Meter {
+    pub(crate) fn meter(&self) -> &GuardMeter {
         &self.meter
     }
 

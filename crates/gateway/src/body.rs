@@ -1,11 +1,15 @@
 //! The body on its way to the upstream, and who is to blame when it stops.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use countersign_outbound::tell_no_content;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderValue, Method};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
@@ -18,7 +22,9 @@ pub use countersign_outbound::BoxError;
 /// A request body, without trailers (RFC 9110 section 6.5.1).
 pub struct Upload {
     /// Goes first: what was read of the body before.
-    ahead: Option<Bytes>,
+    ahead: Option<Result<Frame<Bytes>, BoxError>>,
+    /// There is no more, whatever the body says.
+    ended: bool,
     body: UnsyncBoxBody<Bytes, BoxError>,
     idle: Idle,
     progress: Progress,
@@ -58,6 +64,7 @@ impl Upload {
     {
         Self {
             ahead: None,
+            ended: false,
             body: body.map_err(Into::into).boxed_unsync(),
             idle: Idle::new(idle),
             progress: Progress::new(),
@@ -69,11 +76,49 @@ impl Upload {
         Self::streaming(Full::new(body), Duration::ZERO)
     }
 
+    /// No body.
+    pub(crate) fn none() -> Self {
+        Self::whole(Bytes::new())
+    }
+
     /// This body behind the part of it that was read already.
     #[must_use]
     pub fn after(mut self, read: Bytes) -> Self {
-        self.ahead = Some(read);
+        self.ahead = Some(Ok(Frame::data(read)));
         self
+    }
+
+    /// This body, of which so much was looked at as is there: one that has ended
+    /// already, though its head did not say so, is known to be empty.
+    pub(crate) async fn looked_at(mut self) -> Self {
+        if self.is_end_stream() || self.size_hint().exact().is_some() {
+            return self;
+        }
+        let first = poll_fn(|context| Poll::Ready(Pin::new(&mut self).poll_frame(context))).await;
+        match first {
+            Poll::Ready(None) => self.ended = true,
+            Poll::Ready(Some(first)) => self.ahead = Some(first),
+            Poll::Pending => {}
+        }
+        self
+    }
+
+    /// Says in the fields of a request what the HTTP client would not say of this
+    /// body. `came` are the fields that the request came with.
+    ///
+    /// A length that came with a request without content goes on (RFC 9110 section
+    /// 8.6). And content of unknown length goes on with any method, where the client
+    /// would take it for none.
+    pub fn tell_framing(&self, method: &Method, came: &HeaderMap, fields: &mut HeaderMap) {
+        if !self.is_end_stream() {
+            if self.size_hint().exact().is_none() && [Method::GET, Method::HEAD].contains(method) {
+                fields.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+            }
+        } else if came.contains_key(CONTENT_LENGTH) {
+            fields.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        } else {
+            tell_no_content(method, fields);
+        }
     }
 
     pub(crate) fn progress(&self) -> Progress {
@@ -90,7 +135,10 @@ impl Body for Upload {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         if let Some(ahead) = self.ahead.take() {
-            return Poll::Ready(Some(Ok(Frame::data(ahead))));
+            return Poll::Ready(Some(ahead));
+        }
+        if self.ended {
+            return Poll::Ready(None);
         }
         loop {
             let polled = Pin::new(&mut self.body).poll_frame(context);
@@ -118,12 +166,21 @@ impl Body for Upload {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.ahead.is_none() && self.body.is_end_stream()
+        self.ahead.is_none() && (self.ended || self.body.is_end_stream())
     }
 
+    /// None is told of a body without content: over HTTP/2 the client would make a
+    /// length of it for every method but a few. What is said of it is said in
+    /// [`Upload::tell_framing`].
     fn size_hint(&self) -> SizeHint {
-        let ahead = self.ahead.as_ref().map_or(0, Bytes::len) as u64;
-        after(ahead, &self.body.size_hint())
+        if self.is_end_stream() {
+            return SizeHint::new();
+        }
+        let ahead = match &self.ahead {
+            Some(Ok(frame)) => frame.data_ref().map_or(0, Bytes::len),
+            _ => 0,
+        };
+        after(ahead as u64, &self.body.size_hint())
     }
 }
 

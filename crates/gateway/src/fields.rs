@@ -11,6 +11,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request;
 
 use crate::api::GuardedApi;
+use crate::body::Upload;
 use crate::gateway::Client;
 use crate::permit::{Permit, Proof};
 use crate::upstream::Upstream;
@@ -87,7 +88,7 @@ pub(crate) struct Onward<'a> {
 
 impl Onward<'_> {
     /// The fields that the upstream gets.
-    pub(crate) fn fields(&self, inbound: &request::Parts) -> HeaderMap {
+    pub(crate) fn fields(&self, inbound: &request::Parts, body: &Upload) -> HeaderMap {
         let secret = self.secret_headers();
         let mut fields = end_to_end(&inbound.headers, |name| {
             name != "host" && !is_ours(name) && !secret.iter().any(|it| folded(it) == name)
@@ -96,6 +97,7 @@ impl Onward<'_> {
         fields.insert(header::HOST, self.upstream.host().clone());
         self.say_whence(&mut fields, inbound);
         identify(&mut fields, self.api, self.permit, self.request_id);
+        body.tell_framing(&inbound.method, &inbound.headers, &mut fields);
         fields
     }
 

@@ -129,6 +129,7 @@ impl Gateway {
         let upstream = api.upstream().ok_or(Reason::PathUnknown)?;
         let body = Upload::streaming(body, upstream.timeouts().body_idle);
         let (permit, body) = self.admit(&mut inbound, body).await?;
+        let body = body.looked_at().await;
         self.uses.note_permit(&permit);
         let request = inbound.onward(upstream, &permit, body)?;
         let mut switch = self
@@ -137,8 +138,9 @@ impl Gateway {
             .map_err(|denied| denied.of(&permit))?;
         let budget = self.allowances.spend(api, &permit, inbound.now).await?;
         let passage = inbound.passage(upstream);
-        let sent = passage.send(request, switch.is_some()).await;
-        let response = sent.map_err(|denied| denied.of(&permit))?;
+        let again = || inbound.onward(upstream, &permit, Upload::none());
+        let sent = passage.send(request, switch.is_some(), again).await;
+        let response = sent.map_err(|denied: Denied| denied.of(&permit))?;
         let mut response = match switch.take_if(|_| is_switched(&response)) {
             Some(switch) => {
                 let judged = inbound.judged(Arc::clone(&self.view));
@@ -208,9 +210,8 @@ struct Inbound<'a> {
 }
 
 impl<'a> Inbound<'a> {
-    /// The request as the upstream gets it. The body's own length frames it;
-    /// what the client said of framing is dropped with the other hop-by-hop
-    /// fields.
+    /// The request as the upstream gets it. The body's own length frames it, not
+    /// what the client said of it.
     fn onward(
         &self,
         upstream: &Upstream,
@@ -231,14 +232,14 @@ impl<'a> Inbound<'a> {
         // A path that was judged fits into a URI, so this cannot happen.
         *request.uri_mut() = target.map_err(|_| Reason::PathAmbiguous)?;
         *request.method_mut() = parts.method.clone();
-        *request.headers_mut() = onward.fields(parts);
+        *request.headers_mut() = onward.fields(parts, request.body());
         Ok(request)
     }
 
     fn passage(&self, upstream: &'a Upstream) -> Passage<'a> {
         Passage {
             upstream,
-            meter: self.api.meter(),
+            meter: self.api.meter().upstream(),
             request_id: self.request_id,
             is_head: self.parts.method == Method::HEAD,
             keeps: fields::is_the_upstreams,

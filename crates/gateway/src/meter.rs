@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | `countersign_guarded_requests_total` | `api`, `outcome` | `allowed`, or the code of the reason |
 //! | `countersign_upstream_duration_seconds` | `api` | from sending to the head of the answer, or to its failure |
+//! | `countersign_upstream_retries_total` | `api` | requests that went once more, over a new connection |
 //! | `countersign_upstream_broken_total` | `api` | answers that broke off after their head |
 //! | `countersign_tunnels` | `api` | WebSocket tunnels that are open |
 //! | `countersign_upstream_up` | `api` | 1 while requests are sent to the upstream, else 0 |
@@ -20,16 +21,26 @@ use metrics::{
 use crate::answer::Watch;
 
 const REQUESTS: &str = "countersign_guarded_requests_total";
+const RETRIES: &str = "countersign_upstream_retries_total";
 const BROKEN: &str = "countersign_upstream_broken_total";
 const TUNNELS: &str = "countersign_tunnels";
 const UP: &str = "countersign_upstream_up";
 const DURATION: &str = "countersign_upstream_duration_seconds";
 
-/// The metrics of one api. The recorder must be installed before it is made.
+/// What is counted of the requests of one api. The recorder must be installed before
+/// it is made.
+#[derive(Clone)]
+pub(crate) struct GuardMeter {
+    allowed: Counter,
+    upstream: Meter,
+}
+
+/// What is counted of the requests to one upstream, whoever judged them. The recorder
+/// must be installed before it is made.
 #[derive(Clone)]
 pub(crate) struct Meter {
     api: Arc<str>,
-    allowed: Counter,
+    retries: Counter,
     broken: Counter,
     duration: Histogram,
     tunnels: Gauge,
@@ -50,19 +61,47 @@ pub(crate) fn upstream_up(api: &ApiName) -> Gauge {
     gauge!(UP, "api" => api.as_str().to_owned())
 }
 
-impl Meter {
+impl GuardMeter {
     pub(crate) fn new(api: &ApiName) -> Self {
         describe_counter!(REQUESTS, "Guarded requests by api and outcome");
+        let upstream = Meter::new(api);
+        Self {
+            allowed: counter!(REQUESTS, "api" => upstream.api.clone(), "outcome" => "allowed"),
+            upstream,
+        }
+    }
+
+    /// What is counted of the requests that go on.
+    pub(crate) fn upstream(&self) -> &Meter {
+        &self.upstream
+    }
+
+    pub(crate) fn allowed(&self) {
+        self.allowed.increment(1);
+    }
+
+    pub(crate) fn refused(&self, reason: Reason) {
+        let api = self.upstream.api.clone();
+        counter!(REQUESTS, "api" => api, "outcome" => reason.code()).increment(1);
+    }
+}
+
+impl Meter {
+    pub(crate) fn new(api: &ApiName) -> Self {
         describe_histogram!(
             DURATION,
             Unit::Seconds,
             "Time to the head of the upstream's answer"
         );
         describe_gauge!(TUNNELS, "WebSocket tunnels that are open");
+        describe_counter!(
+            RETRIES,
+            "Requests that went once more, over a new connection"
+        );
         describe_counter!(BROKEN, "Upstream answers that broke off after their head");
         let api: Arc<str> = api.as_str().into();
         Self {
-            allowed: counter!(REQUESTS, "api" => api.clone(), "outcome" => "allowed"),
+            retries: counter!(RETRIES, "api" => api.clone()),
             broken: counter!(BROKEN, "api" => api.clone()),
             duration: histogram!(DURATION, "api" => api.clone()),
             tunnels: gauge!(TUNNELS, "api" => api.clone()),
@@ -75,12 +114,8 @@ impl Meter {
         &self.api
     }
 
-    pub(crate) fn allowed(&self) {
-        self.allowed.increment(1);
-    }
-
-    pub(crate) fn refused(&self, reason: Reason) {
-        counter!(REQUESTS, "api" => self.api.clone(), "outcome" => reason.code()).increment(1);
+    pub(crate) fn retried(&self) {
+        self.retries.increment(1);
     }
 
     /// Watches the answer to a request, in case it breaks off.

@@ -34,21 +34,39 @@ pub(crate) fn is_switched<B>(response: &Response<B>) -> bool {
     response.status() == StatusCode::SWITCHING_PROTOCOLS
 }
 
+/// The request, which asks for WebSocket if it is to `switch`.
+fn dressed(mut request: Request<Upload>, switch: bool) -> Request<Upload> {
+    if switch {
+        tunnel::ask(request.headers_mut());
+    }
+    request
+}
+
 impl Passage<'_> {
     /// Sends the request, which asks for WebSocket if it is to `switch`, and waits
     /// for the head of the answer.
-    pub(crate) async fn send(
+    ///
+    /// One without a body whose method is idempotent (RFC 9110 section 9.2.2) goes
+    /// once more, as `again` writes it and over a new connection, if it was lost with
+    /// a connection that was kept too long.
+    pub(crate) async fn send<E: From<Denied>>(
         &self,
-        mut request: Request<Upload>,
+        request: Request<Upload>,
         switch: bool,
-    ) -> Result<Response<Incoming>, Denied> {
-        if switch {
-            tunnel::ask(request.headers_mut());
-        }
+        again: impl FnOnce() -> Result<Request<Upload>, E>,
+    ) -> Result<Response<Incoming>, E> {
+        let repeatable = request.method().is_idempotent() && request.body().is_end_stream();
         let began = Instant::now();
-        let sent = self.upstream.send(request, switch).await;
+        let mut sent = self.upstream.send(dressed(request, switch), switch).await;
+        if repeatable && sent.as_ref().is_err_and(|it| it.lost) {
+            self.meter.retried();
+            let limit = self.upstream.timeouts().response_head;
+            let left = limit.saturating_sub(began.elapsed());
+            let request = dressed(again()?, switch);
+            sent = self.upstream.send_anew(request, switch, left).await;
+        }
         self.meter.upstream_took(began.elapsed());
-        sent
+        sent.map_err(|it| it.denied.into())
     }
 
     /// The answer for the client, whose body comes as the upstream sends it.
@@ -148,22 +166,26 @@ impl Relay {
         Upload::streaming(body, self.upstream.timeouts().body_idle)
     }
 
-    /// Sends a request, and answers as the upstream does, without the fields that
-    /// are for its connection alone.
+    /// Sends a request, as `write` makes it around its body, and answers as the
+    /// upstream does, without the fields that are for its connection alone.
     ///
     /// With a `switch` the upstream is asked for WebSocket; if it agrees the switch
-    /// is taken, and the client joined to it.
+    /// is taken, and the client joined to it. One without a body whose method is
+    /// idempotent is written and sent once more if it was lost with a connection
+    /// that was kept too long.
     ///
     /// # Errors
     ///
     /// There is no answer: the upstream is down, too slow, or not HTTP, or the
     /// client broke off.
-    pub async fn send(
+    pub async fn send<E: From<Denied>>(
         &self,
-        request: Request<Upload>,
+        write: impl Fn(Upload) -> Result<Request<Upload>, E>,
+        body: Upload,
         switch: &mut Option<Switch>,
         request_id: &str,
-    ) -> Result<Response<AnswerBody>, Denied> {
+    ) -> Result<Response<AnswerBody>, E> {
+        let request = write(body)?;
         let passage = Passage {
             upstream: &self.upstream,
             meter: &self.meter,
@@ -171,7 +193,8 @@ impl Relay {
             is_head: *request.method() == Method::HEAD,
             keeps: |_| true,
         };
-        let response = passage.send(request, switch.is_some()).await?;
+        let again = || write(Upload::none());
+        let response = passage.send(request, switch.is_some(), again).await?;
         Ok(match switch.take_if(|_| is_switched(&response)) {
             Some(switch) => passage.join(switch, response, pending()),
             None => passage.stream_back(response),

@@ -1,12 +1,14 @@
 //! The guarded API itself: one origin, spoken to over connections that are kept
 //! alive.
 //!
-//! A request is sent again only where nothing of it was sent, because a kept
-//! connection turned out to be closed. While the upstream is known to be down,
-//! requests are refused without asking it.
+//! A request is sent again where nothing of it was sent, because a kept connection
+//! turned out to be closed. Where it may have been sent it is told whether it was
+//! lost with such a connection, and who sent it decides. While the upstream is known
+//! to be down, requests are refused without asking it.
 
 mod head;
 mod health;
+mod line;
 
 use std::error::Error;
 use std::io;
@@ -16,6 +18,7 @@ use std::time::Duration;
 use countersign_domain::{ApiName, Reason};
 use http::{HeaderValue, Request, Response, Uri};
 use hyper::body::Incoming;
+use hyper_util::client::legacy::connect::{Connected, capture_connection};
 use hyper_util::client::{self, legacy::Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::pki_types::ServerName;
@@ -23,6 +26,7 @@ use tokio::time::Instant;
 
 use self::health::{Checking, Health};
 pub use self::health::{HealthCheck, Standing};
+use self::line::{Dialer, Told};
 use crate::body::Upload;
 use crate::permit::Denied;
 use countersign_outbound::{
@@ -45,7 +49,8 @@ pub struct Timeouts {
     pub body_idle: Duration,
     /// In which nothing moves in a tunnel, in either direction.
     pub tunnel_idle: Duration,
-    /// How long a connection is kept while nobody uses it.
+    /// How long a connection is kept while nobody uses it. It should be less than
+    /// the upstream keeps it, or requests meet connections that are being closed.
     pub keep_alive: Duration,
 }
 
@@ -56,7 +61,8 @@ impl Default for Timeouts {
             response_head: Duration::from_secs(60),
             body_idle: Duration::from_secs(60),
             tunnel_idle: Duration::from_secs(300),
-            keep_alive: Duration::from_secs(30),
+            // Node.js closes after five.
+            keep_alive: Duration::from_secs(4),
         }
     }
 }
@@ -97,7 +103,7 @@ impl UpstreamSettings {
     ///
     /// As [`Upstream::new`].
     pub fn check(&self) -> Result<(), UpstreamFault> {
-        client_of(self)?;
+        Lines::new(self)?;
         match &self.health {
             Some(check) => check.target(&self.url).map(|_| ()),
             None => Ok(()),
@@ -119,13 +125,35 @@ pub enum UpstreamFault {
     HealthPath(String),
 }
 
+/// Connections to an upstream.
+#[derive(Clone)]
+struct Lines {
+    /// Those that are kept.
+    kept: HttpClient,
+    /// A new one for each request.
+    fresh: HttpClient,
+}
+
+type HttpClient = Client<Dialer, Upload>;
+
+/// There is no answer.
+pub(crate) struct Unanswered {
+    /// Why.
+    pub(crate) denied: Denied,
+    /// Whether the request went over a connection that had been used before, and was
+    /// lost with it before anything of an answer came: what servers do that close a
+    /// connection as a request is on its way.
+    pub(crate) lost: bool,
+}
+
 /// An upstream.
 pub struct Upstream {
     url: ServerUrl,
     timeouts: Timeouts,
-    client: Client<Connector, Upload>,
+    http2: bool,
+    lines: Lines,
     /// For what HTTP/2 does not have: switching protocols.
-    http1: Client<Connector, Upload>,
+    http1: Lines,
     health: Arc<Health>,
     _checking: Option<Checking>,
 }
@@ -139,24 +167,25 @@ impl Upstream {
     /// The roots cannot be read, no certificate can be for the host, or the
     /// health check has no path.
     pub fn new(api: &ApiName, settings: UpstreamSettings) -> Result<Self, UpstreamFault> {
-        let client = client_of(&settings)?;
+        let lines = Lines::new(&settings)?;
         let http1 = if settings.http2 {
-            client_of(&UpstreamSettings {
+            Lines::new(&UpstreamSettings {
                 http2: false,
                 ..settings.clone()
             })?
         } else {
-            client.clone()
+            lines.clone()
         };
         let health = Arc::new(Health::new(api));
         let checking = match settings.health {
-            Some(check) => Some(check.start(&settings.url, &client, &health)?),
+            Some(check) => Some(check.start(&settings.url, &lines.kept, &health)?),
             None => None,
         };
         Ok(Self {
             url: settings.url,
             timeouts: settings.timeouts,
-            client,
+            http2: settings.http2,
+            lines,
             http1,
             health,
             _checking: checking,
@@ -182,34 +211,71 @@ impl Upstream {
         self.url.target(path, query)
     }
 
-    /// Sends a request and waits for the head of the answer, which may be 101
-    /// if it asks to `switch` to WebSocket.
+    /// Sends a request over a connection that is kept, and waits for the head of the
+    /// answer, which may be 101 if it asks to `switch` to WebSocket.
     pub(crate) async fn send(
         &self,
+        request: Request<Upload>,
+        switch: bool,
+    ) -> Result<Response<Incoming>, Unanswered> {
+        let within = self.timeouts.response_head;
+        let client = &self.lines(switch).kept;
+        self.ask(client, request, switch, within).await
+    }
+
+    /// The same over a connection of its own, with so much time.
+    pub(crate) async fn send_anew(
+        &self,
+        request: Request<Upload>,
+        switch: bool,
+        within: Duration,
+    ) -> Result<Response<Incoming>, Unanswered> {
+        let client = &self.lines(switch).fresh;
+        self.ask(client, request, switch, within).await
+    }
+
+    fn lines(&self, switch: bool) -> &Lines {
+        if switch { &self.http1 } else { &self.lines }
+    }
+
+    async fn ask(
+        &self,
+        client: &HttpClient,
         mut request: Request<Upload>,
         switch: bool,
-    ) -> Result<Response<Incoming>, Denied> {
+        within: Duration,
+    ) -> Result<Response<Incoming>, Unanswered> {
         self.health.admit(Instant::now())?;
         let progress = request.body().progress();
         let flooded = head::count_interim(&mut request);
-        let client = if switch { &self.http1 } else { &self.client };
+        let connection = self.http2.then(|| capture_connection(&mut request));
         let mut answer = client.request(request);
         let answered = tokio::select! {
             answered = &mut answer => answered,
-            () = flooded.notified() => return Err(failed("it sent too many interim answers")),
-            () = progress.upstream_stalls(self.timeouts.response_head) => {
-                return Err(denied(Reason::UpstreamTimeout, "no answer in time"));
+            () = flooded.notified() => Err(failed("it sent too many interim answers"))?,
+            () = progress.upstream_stalls(within) => {
+                // Over HTTP/2 others would wait on the same connection.
+                if let Some(connection) = connection {
+                    connection.connection_metadata().iter().for_each(Connected::poison);
+                }
+                Err(denied(Reason::UpstreamTimeout, "no answer in time"))?
             }
         };
         match answered {
             Ok(response) => {
                 self.health.reached();
-                head::settle(response, switch)
+                if let Some(told) = response.extensions().get::<Told>() {
+                    told.end_request();
+                }
+                Ok(head::settle(response, switch)?)
             }
             Err(error) if progress.client_failed() => {
-                Err(denied(Reason::RequestCutOff, &chain(&error)))
+                Err(denied(Reason::RequestCutOff, &chain(&error)))?
             }
-            Err(error) => Err(self.blame(&error)),
+            Err(error) => Err(Unanswered {
+                denied: self.blame(&error),
+                lost: line::is_lost(&error),
+            }),
         }
     }
 
@@ -223,24 +289,40 @@ impl Upstream {
     }
 }
 
-fn client_of(settings: &UpstreamSettings) -> Result<Client<Connector, Upload>, UpstreamFault> {
-    let (url, limits) = (&settings.url, settings.timeouts);
-    let tls = match url.is_https() {
-        true => Some(tls(settings)?),
-        false => None,
-    };
-    let h2_alone = settings.http2 && tls.is_none();
-    Ok(Client::builder(TokioExecutor::new())
-        .timer(TokioTimer::new())
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(limits.keep_alive)
-        .http1_max_buf_size(LONGEST_HEAD)
-        .http2_max_header_list_size(LONGEST_HEAD as u32)
-        .http2_keep_alive_interval(limits.keep_alive)
-        .http2_keep_alive_timeout(limits.connect)
-        .http2_only(h2_alone)
-        .set_host(false)
-        .build(Connector::new(tls, limits.connect)))
+impl From<Denied> for Unanswered {
+    fn from(denied: Denied) -> Self {
+        Self {
+            denied,
+            lost: false,
+        }
+    }
+}
+
+impl Lines {
+    fn new(settings: &UpstreamSettings) -> Result<Self, UpstreamFault> {
+        let (url, limits) = (&settings.url, settings.timeouts);
+        let tls = match url.is_https() {
+            true => Some(tls(settings)?),
+            false => None,
+        };
+        let h2_alone = settings.http2 && tls.is_none();
+        let target = url.target("/", None);
+        let target = target.map_err(|_| UpstreamFault::Name(url.to_string()))?;
+        let dialer = Dialer::new(Connector::new(tls, limits.connect), target, h2_alone);
+        let mut builder = Client::builder(TokioExecutor::new());
+        builder
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(limits.keep_alive)
+            .http1_max_buf_size(LONGEST_HEAD)
+            .http2_max_header_list_size(LONGEST_HEAD as u32)
+            .http2_only(h2_alone)
+            .set_host(false);
+        Ok(Self {
+            kept: builder.build(dialer.clone()),
+            fresh: builder.pool_max_idle_per_host(0).build(dialer),
+        })
+    }
 }
 
 fn tls(settings: &UpstreamSettings) -> Result<Tls, UpstreamFault> {

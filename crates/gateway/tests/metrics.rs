@@ -15,8 +15,10 @@ use countersign_token::{Keychain, Material, Tokens};
 use http::Request;
 use http_body_util::Empty;
 use metrics_exporter_prometheus::PrometheusBuilder;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
-fn api() -> GuardedApi {
+fn api(name: &str, url: &str) -> GuardedApi {
     let dialect = Dialect::compile(Dialect::shipped("mypopup").unwrap(), "mypopup").unwrap();
     let dialect = Arc::new(dialect);
     let key = Key {
@@ -34,8 +36,8 @@ fn api() -> GuardedApi {
         scopes: Vec::new(),
     };
     let routes = Routes::new(&["/*"], vec![public], Slash::Exact).unwrap();
-    let name = "pay".parse().unwrap();
-    let settings = UpstreamSettings::new("http://127.0.0.1:1".parse().unwrap());
+    let name = name.parse().unwrap();
+    let settings = UpstreamSettings::new(url.parse().unwrap());
     let upstream = Upstream::new(&name, settings).unwrap();
     GuardedApi::new(name, dialect, Keychain::new(tokens), routes).with_upstream(upstream)
 }
@@ -45,20 +47,24 @@ async fn requests_are_counted_by_api_and_outcome() {
     let recorder = PrometheusBuilder::new().build_recorder();
     let metrics = recorder.handle();
     metrics::set_global_recorder(recorder).unwrap();
-    let api = api();
+    let unreachable = api("pay", "http://127.0.0.1:1");
+    let restless = api("restless", &restless().await);
     let gateway = Gateway::new(Arc::new(View::new()), Arc::new(Uses::new(1, |_, _| {})));
     let client = Client {
         address: "127.0.0.1".parse().unwrap(),
         tls: false,
     };
+    let ask = async |api: &GuardedApi, path: &str| {
+        let request = Request::builder().uri(path);
+        let request = request.body(Empty::<Bytes>::new()).unwrap();
+        let answer = gateway.forward(api, request, client, "id", Timestamp::default());
+        answer.await.response.status()
+    };
     for path in ["/x", "/x", "/public", "/%2e%2e"] {
-        let request = Request::builder()
-            .uri(path)
-            .body(Empty::<Bytes>::new())
-            .unwrap();
-        gateway
-            .forward(&api, request, client, "id", Timestamp::default())
-            .await;
+        ask(&unreachable, path).await;
+    }
+    for _ in 0..50 {
+        assert_eq!(ask(&restless, "/public").await, 200);
     }
     let text = metrics.render();
     for line in [
@@ -68,8 +74,30 @@ async fn requests_are_counted_by_api_and_outcome() {
         r#"countersign_guarded_requests_total{api="pay",outcome="allowed"} 0"#,
         r#"countersign_upstream_duration_seconds_count{api="pay"} 1"#,
         r#"countersign_upstream_broken_total{api="pay"} 0"#,
+        r#"countersign_upstream_retries_total{api="pay"} 0"#,
         r#"countersign_upstream_up{api="pay"} 1"#,
     ] {
         assert!(text.contains(line), "{line} in\n{text}");
     }
+    let retries = r#"countersign_upstream_retries_total{api="restless"} "#;
+    let retries = text.lines().find_map(|line| line.strip_prefix(retries));
+    assert_ne!(retries.unwrap(), "0", "no connection was kept");
+}
+
+/// An upstream that closes a connection when its second request comes.
+async fn restless() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut head = [0; 4096];
+                stream.read(&mut head).await.unwrap();
+                let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+                stream.write_all(answer).await.unwrap();
+                let _ = stream.read(&mut head).await;
+            });
+        }
+    });
+    url
 }

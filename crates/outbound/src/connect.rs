@@ -30,6 +30,12 @@ pub const H2: &[u8] = b"h2";
 /// HTTP/1.1 in ALPN (RFC 7301 section 6).
 pub const HTTP_1_1: &[u8] = b"http/1.1";
 
+/// How long nothing moves on a connection before the other end is probed, how often it
+/// is then, and how many probes it may leave unanswered.
+const PROBED_AFTER: Duration = Duration::from_secs(20);
+const PROBED_EVERY: Duration = Duration::from_secs(10);
+const PROBES: u32 = 4;
+
 /// Makes connections to one server.
 #[derive(Clone)]
 pub struct Connector {
@@ -57,6 +63,11 @@ impl Connector {
         tcp.set_nodelay(true);
         tcp.enforce_http(false);
         tcp.set_connect_timeout(Some(limit));
+        // A server that is gone without a word is found out by the system: HTTP/2
+        // has pings, but gRPC servers close on clients that send them often.
+        tcp.set_keepalive(Some(PROBED_AFTER));
+        tcp.set_keepalive_interval(Some(PROBED_EVERY));
+        tcp.set_keepalive_retries(Some(PROBES));
         Self { tcp, tls, limit }
     }
 }

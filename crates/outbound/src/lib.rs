@@ -5,9 +5,11 @@
 //! reached alike.
 
 mod connect;
+mod content;
 mod trust;
 mod url;
 
 pub use connect::{BoxError, Connector, H2, HTTP_1_1, Tls, TooSlow, Wire};
+pub use content::tell_no_content;
 pub use trust::{Distrust, Roots, RootsFault, client_config};
 pub use url::{ServerUrl, ServerUrlFault};

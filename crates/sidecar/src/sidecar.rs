@@ -225,9 +225,12 @@ impl Way<'_> {
         credential: &Credential,
         body: Upload,
     ) -> Result<Response<AnswerBody>, Problem> {
-        let request = self.outward(credential, body)?;
+        let mut switch = self.switch.take();
+        let write = |body| self.outward(credential, body);
         let relay = &self.sidecar.relay;
-        Ok(relay.send(request, &mut self.switch, &self.id).await?)
+        let answer = relay.send(write, body, &mut switch, &self.id).await;
+        self.switch = switch;
+        answer
     }
 
     /// Whether the vendor did not take the token. Its body is looked at only where
@@ -258,7 +261,10 @@ impl Way<'_> {
         *request.uri_mut() =
             target.map_err(|error| Problem::new(Cause::AmbiguousPath, error.to_string()))?;
         *request.method_mut() = self.parts.method.clone();
-        *request.headers_mut() = self.fields(credential);
+        let mut fields = self.fields(credential);
+        let (method, came) = (&self.parts.method, &self.parts.headers);
+        request.body().tell_framing(method, came, &mut fields);
+        *request.headers_mut() = fields;
         Ok(request)
     }
 

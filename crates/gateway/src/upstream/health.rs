@@ -16,16 +16,15 @@ use std::time::Duration;
 
 use countersign_domain::{ApiName, Reason};
 use http::{HeaderValue, Request, Uri, header};
-use hyper_util::client::legacy::Client;
 use metrics::Gauge;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::{UpstreamFault, chain};
+use super::{HttpClient, UpstreamFault, chain};
 use crate::body::Upload;
 use crate::meter;
 use crate::permit::Denied;
-use countersign_outbound::{Connector, ServerUrl};
+use countersign_outbound::ServerUrl;
 
 /// So many checks in a row that fail take the upstream down.
 const CHECKS: u32 = 2;
@@ -210,7 +209,7 @@ impl HealthCheck {
     pub(super) fn start(
         self,
         url: &ServerUrl,
-        client: &Client<Connector, Upload>,
+        client: &HttpClient,
         health: &Arc<Health>,
     ) -> Result<Checking, UpstreamFault> {
         let target = self.target(url)?;
@@ -239,11 +238,7 @@ impl Drop for Checking {
     }
 }
 
-async fn ask(
-    client: &Client<Connector, Upload>,
-    target: Uri,
-    host: HeaderValue,
-) -> Result<(), String> {
+async fn ask(client: &HttpClient, target: Uri, host: HeaderValue) -> Result<(), String> {
     let mut request = Request::new(Upload::whole(bytes::Bytes::new()));
     *request.uri_mut() = target;
     request.headers_mut().insert(header::HOST, host);

@@ -9,6 +9,7 @@ use countersign_domain::{Account, AccountLimits, Limits, Reason};
 use countersign_gateway::{Answered, Lender, Lent, Loan, TokenId, Unlent};
 use http::Response;
 
+use crate::retries::{Does, Fickle};
 use crate::world::{ACCOUNT, APIRONE, Echo, Front, KEY, LOGIN, MYPOPUP, Plan, World};
 
 /// Lends as a store would, from memory.
@@ -213,4 +214,24 @@ async fn an_account_that_is_too_fast_is_told_when_to_come_again() {
         "\"budget\";r=7;t=100",
         "the refused one spent nothing"
     );
+}
+
+#[tokio::test]
+async fn a_request_that_goes_to_the_upstream_twice_is_spent_once() {
+    let upstream = Fickle::start(&[Does::Answers, Does::Reads]).await;
+    let plan = Plan {
+        limits: budget(6),
+        lender: Some(Box::new(Book::default())),
+        ..Plan::new(MYPOPUP, &upstream.url)
+    };
+    let world = plan.build();
+    let front = world.serve().await;
+    let bearer = world.bearer();
+    for round in 0..7 {
+        let mark = round.to_string();
+        let fields = [("authorization", bearer.as_str()), ("x-mark", &mark)];
+        let response = front.get("/api/v1/orders", &fields).await;
+        let expected = if round < 6 { 200 } else { 401 };
+        assert_eq!(response.status(), expected, "{round}");
+    }
 }

@@ -10,6 +10,10 @@ mod absence;
 mod entrance;
 mod expiry;
 mod fields;
+mod lengths;
+#[allow(unreachable_pub, reason = "the tests of the guard share it")]
+#[path = "../../../gateway/tests/guard/lighttpd.rs"]
+mod lighttpd;
 mod streaming;
 mod vendor;
 mod world;

@@ -6,6 +6,7 @@ use std::io::{self, Read};
 use bytes::Bytes;
 use countersign_client::Profile;
 use countersign_dialect::Dialect;
+use countersign_outbound::tell_no_content;
 use http::header::{
     ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, TE, TRAILER, TRANSFER_ENCODING,
     UPGRADE, USER_AGENT,
@@ -52,6 +53,9 @@ impl Asked {
             }
             None => Bytes::new(),
         };
+        if body.is_empty() {
+            tell_no_content(&method, &mut headers);
+        }
         let usual = [(ACCEPT, "*/*"), (USER_AGENT, AGENT)];
         for (name, value) in usual {
             headers

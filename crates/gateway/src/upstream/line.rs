@@ -1,0 +1,170 @@
+//! Connections to the upstream, which tell what came of the requests over them.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+
+use countersign_outbound::{BoxError, Connector, Wire};
+use http::{Extensions, Uri};
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::{Connected, Connection};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tower_service::Service;
+
+use super::causes;
+
+/// Connects to the one upstream, whatever the target of a request is called.
+#[derive(Clone)]
+pub(super) struct Dialer {
+    connector: Connector,
+    upstream: Uri,
+    /// Whether HTTP/2 is spoken without having been agreed on.
+    http2: bool,
+}
+
+/// A connection to the upstream.
+pub(super) struct Line {
+    wire: Wire,
+    told: Told,
+}
+
+/// What a connection tells of itself, to whoever has a request over it.
+#[derive(Clone)]
+pub(super) struct Told(Arc<Signs>);
+
+#[derive(Default)]
+struct Signs {
+    http2: bool,
+    /// A request over it has come to an end.
+    used: AtomicBool,
+    /// Something came since the last byte was written.
+    heard: AtomicBool,
+}
+
+impl Dialer {
+    pub(super) fn new(connector: Connector, upstream: Uri, http2: bool) -> Self {
+        Self {
+            connector,
+            upstream,
+            http2,
+        }
+    }
+}
+
+/// Whether a request went over a connection that had been used before, and was lost
+/// with it before anything of an answer came. Over HTTP/2 an upstream says so, too:
+/// it goes away, or refuses the stream (RFC 9113 section 8.7).
+pub(super) fn is_lost(error: &legacy::Error) -> bool {
+    let Some(connected) = error.connect_info() else {
+        return false;
+    };
+    let mut extras = Extensions::new();
+    connected.get_extras(&mut extras);
+    let Some(told) = extras.get::<Told>() else {
+        return false;
+    };
+    let reused = told.end_request();
+    let said = causes(error).find_map(|cause| cause.downcast_ref::<h2::Error>());
+    reused
+        && match said {
+            Some(said) if said.is_reset() => {
+                said.is_remote() && said.reason() == Some(h2::Reason::REFUSED_STREAM)
+            }
+            Some(said) => said.is_io() || said.is_go_away() && said.is_remote(),
+            None => told.0.http2 || !told.has_heard(),
+        }
+}
+
+impl Told {
+    /// Notes that a request has come to an end, and tells whether another had
+    /// before.
+    pub(super) fn end_request(&self) -> bool {
+        self.0.used.swap(true, Ordering::Relaxed)
+    }
+
+    /// Whether something came since the last byte was written: over HTTP/1.1, of the
+    /// answer to the last request.
+    fn has_heard(&self) -> bool {
+        self.0.heard.load(Ordering::Relaxed)
+    }
+}
+
+impl Service<Uri> for Dialer {
+    type Response = TokioIo<Line>;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<TokioIo<Line>, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.connector.poll_ready(context)
+    }
+
+    fn call(&mut self, _target: Uri) -> Self::Future {
+        let connecting = self.connector.call(self.upstream.clone());
+        let http2 = self.http2;
+        Box::pin(async move {
+            let wire = connecting.await?.into_inner();
+            let signs = Signs {
+                http2: http2 || wire.connected().is_negotiated_h2(),
+                ..Signs::default()
+            };
+            let told = Told(Arc::new(signs));
+            Ok(TokioIo::new(Line { wire, told }))
+        })
+    }
+}
+
+impl Connection for Line {
+    fn connected(&self) -> Connected {
+        self.wire.connected().extra(self.told.clone())
+    }
+}
+
+impl AsyncRead for Line {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = into.filled().len();
+        ready!(Pin::new(&mut self.wire).poll_read(context, into))?;
+        if into.filled().len() > before {
+            self.told.0.heard.store(true, Ordering::Relaxed);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Line {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.told.0.heard.store(false, Ordering::Relaxed);
+        Pin::new(&mut self.wire).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.wire).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.wire).poll_shutdown(context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.wire.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.told.0.heard.store(false, Ordering::Relaxed);
+        Pin::new(&mut self.wire).poll_write_vectored(context, slices)
+    }
+}
