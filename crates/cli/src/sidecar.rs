@@ -44,15 +44,25 @@ pub(crate) struct SidecarArgs {
     /// End the sessions with the vendors once the last request is answered
     #[arg(long)]
     logout_at_stop: bool,
-    /// How long a vendor may take to begin its answer
-    #[arg(long, value_name = "SPAN", default_value = "60s", value_parser = span)]
-    vendor_timeout: Duration,
+    #[command(flatten)]
+    carrying: CarryingArgs,
     /// How long running requests may go on once it is told to stop
     #[arg(long, value_name = "SPAN", default_value = "30s", value_parser = span)]
     drain_timeout: Duration,
     /// How log lines are written
     #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = ["text", "json"])]
     log: String,
+}
+
+/// How requests are carried.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct CarryingArgs {
+    /// How long a vendor may take to begin its answer
+    #[arg(long, value_name = "SPAN", default_value = "60s", value_parser = span)]
+    vendor_timeout: Duration,
+    /// How long a connection to a vendor is kept while nobody uses it: less than the vendor does
+    #[arg(long, value_name = "SPAN", default_value = "4s", value_parser = span)]
+    vendor_idle_timeout: Duration,
 }
 
 /// Runs `countersign sidecar` until it is told to stop.

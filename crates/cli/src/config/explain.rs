@@ -244,6 +244,7 @@ fn guarded(guard: &GuardSection, lines: &mut Lines) {
     lines.span("connect_timeout", timeouts.connect);
     lines.span("response_timeout", timeouts.response_head);
     lines.span("body_timeout", timeouts.body_idle);
+    lines.span("upstream_idle_timeout", timeouts.keep_alive);
     lines.option("health_path", health.as_ref().map(|it| &it.path));
     let interval = health.as_ref().map(|it| duration_text(it.interval));
     lines.option("health_interval", interval);

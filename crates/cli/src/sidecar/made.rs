@@ -13,6 +13,7 @@ use countersign_gateway::{Timeouts, UpstreamSettings};
 use countersign_outbound::Roots;
 use countersign_sidecar::{Setup, Sidecar};
 
+use super::CarryingArgs;
 use crate::client::failure;
 use crate::exit::Failure;
 
@@ -44,12 +45,13 @@ impl Made {
     }
 
     /// The sidecar. To be made within a runtime.
-    pub(super) fn sidecar(&self, vendor_timeout: Duration) -> Result<Sidecar, Failure> {
+    pub(super) fn sidecar(&self, carrying: CarryingArgs) -> Result<Sidecar, Failure> {
         let profile = &self.profile;
         let source = profile.source().and_then(|builder| builder.build());
         let timeouts = Timeouts {
             connect: CONNECT_WITHIN,
-            response_head: vendor_timeout,
+            response_head: carrying.vendor_timeout,
+            keep_alive: carrying.vendor_idle_timeout,
             ..Timeouts::default()
         };
         let setup = Setup {

@@ -10,6 +10,7 @@ use countersign_transport::{Limits, Served};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use super::CarryingArgs;
 use super::asked::Asked;
 use super::made::Made;
 use crate::client::failure;
@@ -37,14 +38,14 @@ impl Planned {
     pub(super) fn new(
         asked: &Asked,
         profiles: &Profiles,
-        vendor_timeout: Duration,
+        carrying: CarryingArgs,
     ) -> Result<Self, Failure> {
         let profile = profiles.profile(&asked.profile);
         let made = Made::of(profile.map_err(|error| failure(&error))?)?;
         Ok(Self {
             asked: asked.clone(),
             address: asked.address(&made.profile)?,
-            sidecar: made.sidecar(vendor_timeout)?,
+            sidecar: made.sidecar(carrying)?,
             made,
         })
     }

@@ -13,6 +13,7 @@ use countersign_sidecar::Sidecar;
 use tokio::signal::unix::Signal;
 use tokio::time::MissedTickBehavior;
 
+use super::CarryingArgs;
 use super::made::Made;
 use super::post::Post;
 use super::stamps::Stamps;
@@ -27,7 +28,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub(super) struct Origin {
     pub(super) file: ProfilesArgs,
-    pub(super) vendor_timeout: Duration,
+    pub(super) carrying: CarryingArgs,
 }
 
 /// Reads profiles again when it is told to, or they changed.
@@ -105,7 +106,7 @@ impl Reload {
             let profile = post.name();
             tracing::warn!(profile, "a change of `listen` needs a restart");
         }
-        let sidecar = made.sidecar(self.origin.vendor_timeout)?;
+        let sidecar = made.sidecar(self.origin.carrying)?;
         Ok(Some((made, sidecar)))
     }
 }

@@ -39,7 +39,7 @@ pub(super) async fn run(args: &SidecarArgs, output: &mut Output) -> Result<(), F
     let metrics = telemetry::metrics()?;
     let origin = Origin {
         file: args.file.clone(),
-        vendor_timeout: args.vendor_timeout,
+        carrying: args.carrying,
     };
     let listener = match args.probe_listen {
         Some(address) => Some(bind(address, "the probes").await?),
@@ -105,7 +105,7 @@ async fn open(
     check_each_once(args)?;
     let profiles = origin.file.all()?;
     let planned = args.asked.iter();
-    let planned = planned.map(|asked| Planned::new(asked, &profiles, args.vendor_timeout));
+    let planned = planned.map(|asked| Planned::new(asked, &profiles, args.carrying));
     let planned: Vec<_> = planned.collect::<Result<_, Failure>>()?;
     let mut bound = Vec::new();
     for plan in planned {

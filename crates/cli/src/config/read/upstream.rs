@@ -11,13 +11,14 @@ use super::scalar::{file, positive};
 use crate::config::settings::UpstreamSection;
 
 /// Every key that is read here.
-pub(super) const KEYS: [&str; 8] = [
+pub(super) const KEYS: [&str; 9] = [
     "upstream",
     "upstream_ca",
     "upstream_http2",
     "connect_timeout",
     "response_timeout",
     "body_timeout",
+    "upstream_idle_timeout",
     "health_path",
     "health_interval",
 ];
@@ -92,6 +93,7 @@ fn timeouts(table: &Table<'_>) -> Timeouts {
         connect: span("connect_timeout").unwrap_or(default.connect),
         response_head: span("response_timeout").unwrap_or(default.response_head),
         body_idle: span("body_timeout").unwrap_or(default.body_idle),
+        keep_alive: span("upstream_idle_timeout").unwrap_or(default.keep_alive),
         ..default
     }
 }
