@@ -1,5 +1,7 @@
 //! Text that goes into a URL, or comes out of an error.
 
+use countersign_outbound::{Distrust, ProxyError};
+
 /// `text` as a segment of a path or a value in a query (RFC 3986 section 2.1):
 /// every byte but the unreserved ones is escaped.
 pub(crate) fn escape(text: &str) -> String {
@@ -13,10 +15,18 @@ pub(crate) fn escape(text: &str) -> String {
         .collect()
 }
 
-/// The innermost cause: the outer ones only say that a request failed.
+/// The innermost cause: the outer ones only say that a request failed. What names the
+/// cure, or the proxy on the way, is told before it.
 pub(crate) fn reason(error: &(dyn std::error::Error + 'static)) -> String {
     let mut cause = error;
     while let Some(inner) = cause.source() {
+        let distrust = cause.downcast_ref::<Distrust>();
+        if let Some(distrust) = distrust.filter(|it| it.is_explained()) {
+            return distrust.to_string();
+        }
+        if let Some(proxy) = cause.downcast_ref::<ProxyError>() {
+            return format!("{proxy}: {}", reason(inner));
+        }
         cause = inner;
     }
     cause.to_string()

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use countersign_outbound::{
-    Connector, HTTP_1_1, Roots, ServerUrl, Tls, Wire, client_config, tell_no_content,
+    Connector, HTTP_1_1, ProxyRules, Roots, ServerUrl, Tls, Wire, client_config, tell_no_content,
 };
 use http::header::{ACCEPT, CONNECTION, HOST, USER_AGENT};
 use http::uri::PathAndQuery;
@@ -19,7 +19,7 @@ use rustls::pki_types::ServerName;
 use tokio::task::AbortHandle;
 use tower_service::Service;
 
-use crate::{BoxFuture, Error, ErrorKind, Sent, Transport, TransportError};
+use crate::{BoxFuture, Error, ErrorKind, Sent, Transport, TransportError, environment};
 
 /// For a name to be found, a connection to be made, and TLS to be agreed on.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -39,18 +39,31 @@ pub struct HttpTransport {
 
 impl HttpTransport {
     /// Reaches the vendor there, whose certificate must be of one of these roots
-    /// if the URL is of https.
+    /// if the URL is of https; through a proxy where the environment names one
+    /// ([`ProxyRules::told_by`]).
     ///
     /// # Errors
     ///
-    /// There are no roots, or the vendor's name can be in no certificate.
+    /// There are no roots, the vendor's name can be in no certificate, or the proxy
+    /// cannot be used.
     pub fn new(url: &ServerUrl, roots: &Roots) -> Result<Self, Error> {
+        Self::through(&environment::proxies(), url, roots)
+    }
+
+    /// The same with other proxies than those of the environment.
+    ///
+    /// # Errors
+    ///
+    /// As [`HttpTransport::new`].
+    pub fn through(proxies: &ProxyRules, url: &ServerUrl, roots: &Roots) -> Result<Self, Error> {
+        let proxy = proxies.proxy_for(url);
+        let proxy = proxy.map_err(|it| Error::new(ErrorKind::Setup, it.to_string()))?;
         let tls = match url.is_https() {
             true => Some(tls(url, roots)?),
             false => None,
         };
         Ok(Self {
-            connector: Connector::new(tls, CONNECT_LIMIT),
+            connector: Connector::new(tls, CONNECT_LIMIT).through(proxy),
             host: url.host().clone(),
         })
     }

@@ -74,7 +74,7 @@ pub use token::{AccessToken, Credential};
 // What the interface speaks of, so that who uses it depends on this crate alone.
 pub use countersign_dialect::{Dialect, Extra, Secret, Variant};
 pub use countersign_domain::{Operation, Refusal, Timestamp};
-pub use countersign_outbound::{Roots, ServerUrl};
+pub use countersign_outbound::{ProxyRules, Roots, ServerUrl};
 pub use transport::{Sent, Transport, TransportError};
 pub use verdict::Expiry;
 

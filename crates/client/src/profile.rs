@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use countersign_dialect::document::did_you_mean;
 use countersign_dialect::{Dialect, Extra, Mistakes, Variant};
-use countersign_outbound::ServerUrl;
+use countersign_outbound::{ProxyRules, ServerUrl};
 use http::Method;
 
 use crate::{Error, ErrorKind};
@@ -46,6 +46,8 @@ pub struct Profile {
     pub budget: Option<u32>,
     /// A PEM file with the authorities to trust, instead of the system's.
     pub roots: Option<PathBuf>,
+    /// Through which proxy the API is reached; `None` for what the environment says.
+    pub proxy: Option<ProxyRules>,
     /// Whether the secret may be sent as static key when no token can be had.
     pub static_key: bool,
     /// What may be called through a sidecar; everything if it is empty.

@@ -30,7 +30,8 @@ use self::line::{Dialer, Told};
 use crate::body::Upload;
 use crate::permit::Denied;
 use countersign_outbound::{
-    Connector, Distrust, H2, HTTP_1_1, Roots, RootsFault, ServerUrl, Tls, TooSlow, client_config,
+    Connector, Distrust, H2, HTTP_1_1, Proxy, Roots, RootsFault, ServerUrl, Tls, TooSlow,
+    client_config,
 };
 
 /// About the longest header section that is read of an answer, in bytes: what
@@ -76,6 +77,8 @@ pub struct UpstreamSettings {
     pub timeouts: Timeouts,
     /// Whom it may be certified by, over https.
     pub roots: Roots,
+    /// The proxy on the way to it. Guarded upstreams have none.
+    pub proxy: Option<Proxy>,
     /// Whether it is offered HTTP/2 over TLS; without TLS, whether HTTP/2 is
     /// spoken to it with prior knowledge (RFC 9113 section 3.3).
     pub http2: bool,
@@ -90,6 +93,7 @@ impl UpstreamSettings {
             url,
             timeouts: Timeouts::default(),
             roots: Roots::default(),
+            proxy: None,
             http2: false,
             health: None,
         }
@@ -308,7 +312,8 @@ impl Lines {
         let h2_alone = settings.http2 && tls.is_none();
         let target = url.target("/", None);
         let target = target.map_err(|_| UpstreamFault::Name(url.to_string()))?;
-        let dialer = Dialer::new(Connector::new(tls, limits.connect), target, h2_alone);
+        let connector = Connector::new(tls, limits.connect).through(settings.proxy.clone());
+        let dialer = Dialer::new(connector, target, h2_alone);
         let mut builder = Client::builder(TokioExecutor::new());
         builder
             .timer(TokioTimer::new())

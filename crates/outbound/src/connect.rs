@@ -1,6 +1,7 @@
-//! Connections to a server: TCP, and TLS over it where its URL says so.
+//! Connections to a server: TCP, a tunnel where a proxy is on the way, and TLS
+//! where its URL says so.
 //!
-//! Name, TCP and TLS share one time limit.
+//! Name, TCP, tunnel and TLS share one time limit.
 
 use std::future::Future;
 use std::io::{self, IoSlice};
@@ -20,7 +21,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tower_service::Service;
 
-use crate::Distrust;
+use crate::{Distrust, Proxy};
 
 /// Any error, as the HTTP client wants it.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -41,6 +42,7 @@ const PROBES: u32 = 4;
 pub struct Connector {
     tcp: HttpConnector,
     tls: Option<Tls>,
+    proxy: Option<Proxy>,
     limit: Duration,
 }
 
@@ -59,17 +61,33 @@ pub struct TooSlow;
 impl Connector {
     /// Connects within `limit`, with TLS or in the open.
     pub fn new(tls: Option<Tls>, limit: Duration) -> Self {
-        let mut tcp = HttpConnector::new();
-        tcp.set_nodelay(true);
-        tcp.enforce_http(false);
-        tcp.set_connect_timeout(Some(limit));
-        // A server that is gone without a word is found out by the system: HTTP/2
-        // has pings, but gRPC servers close on clients that send them often.
-        tcp.set_keepalive(Some(PROBED_AFTER));
-        tcp.set_keepalive_interval(Some(PROBED_EVERY));
-        tcp.set_keepalive_retries(Some(PROBES));
-        Self { tcp, tls, limit }
+        Self {
+            tcp: tcp_within(limit),
+            tls,
+            proxy: None,
+            limit,
+        }
     }
+
+    /// Connects through this proxy, if there is one.
+    #[must_use]
+    pub fn through(mut self, proxy: Option<Proxy>) -> Self {
+        self.proxy = proxy;
+        self
+    }
+}
+
+pub(crate) fn tcp_within(limit: Duration) -> HttpConnector {
+    let mut tcp = HttpConnector::new();
+    tcp.set_nodelay(true);
+    tcp.enforce_http(false);
+    tcp.set_connect_timeout(Some(limit));
+    // A server that is gone without a word is found out by the system: HTTP/2
+    // has pings, but gRPC servers close on clients that send them often.
+    tcp.set_keepalive(Some(PROBED_AFTER));
+    tcp.set_keepalive_interval(Some(PROBED_EVERY));
+    tcp.set_keepalive_retries(Some(PROBES));
+    tcp
 }
 
 impl Tls {
@@ -81,9 +99,14 @@ impl Tls {
         }
     }
 
-    async fn shake_hands(self, stream: TcpStream) -> Result<TlsStream<TcpStream>, Distrust> {
-        let shaken = self.connector.connect(self.name, stream).await;
-        shaken.map_err(Distrust::of)
+    /// TLS over a connection.
+    ///
+    /// # Errors
+    ///
+    /// The server is not whom it should be, or does not speak TLS.
+    pub async fn secured(self, wire: Wire) -> Result<Wire, Distrust> {
+        let shaken = self.connector.connect(self.name, wire).await;
+        Ok(Wire::Tls(Box::new(shaken.map_err(Distrust::of)?)))
     }
 }
 
@@ -97,12 +120,16 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, target: Uri) -> Self::Future {
-        let (tcp, tls, limit) = (self.tcp.call(target), self.tls.clone(), self.limit);
+        let (mut tcp, tls, limit) = (self.tcp.clone(), self.tls.clone(), self.limit);
+        let proxy = self.proxy.clone();
         let connected = async move {
-            let stream = tcp.await?.into_inner();
+            let wire = match proxy {
+                Some(proxy) => proxy.tunnel(tcp, &target).await?,
+                None => Wire::plain(tcp.call(target).await?.into_inner()),
+            };
             Ok(TokioIo::new(match tls {
-                Some(tls) => Wire::Tls(Box::new(tls.shake_hands(stream).await?)),
-                None => Wire::Plain(stream),
+                Some(tls) => tls.secured(wire).await?,
+                None => wire,
             }))
         };
         Box::pin(async move {
@@ -115,21 +142,33 @@ impl Service<Uri> for Connector {
 /// A connection to a server.
 pub enum Wire {
     /// In the open.
-    Plain(TcpStream),
+    Plain(PlainStream),
     /// Over TLS.
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<TlsStream<Wire>>),
 }
+
+/// A connection in the open, which tells if what answers speaks TLS.
+pub struct PlainStream {
+    stream: TcpStream,
+    /// Whether anything was read of it.
+    begun: bool,
+}
+
+/// A server that was spoken to in the open speaks TLS.
+#[derive(Debug, thiserror::Error)]
+#[error("this port speaks TLS: write https")]
+pub struct SpeaksTls;
 
 impl Connection for Wire {
     fn connected(&self) -> Connected {
         match self {
-            Self::Plain(stream) => stream.connected(),
+            Self::Plain(plain) => plain.stream.connected(),
             Self::Tls(stream) => {
-                let (tcp, tls) = stream.get_ref();
+                let (under, tls) = stream.get_ref();
                 if tls.alpn_protocol() == Some(H2) {
-                    tcp.connected().negotiated_h2()
+                    under.connected().negotiated_h2()
                 } else {
-                    tcp.connected()
+                    under.connected()
                 }
             }
         }
@@ -137,12 +176,53 @@ impl Connection for Wire {
 }
 
 impl Wire {
+    /// A connection in the open.
+    pub fn plain(stream: TcpStream) -> Self {
+        Self::Plain(PlainStream {
+            stream,
+            begun: false,
+        })
+    }
+
+    /// What TLS agreed on, if it is spoken.
+    pub fn tls(&self) -> Option<&rustls::ClientConnection> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Tls(stream) => Some(stream.get_ref().1),
+        }
+    }
+
     fn stream(self: Pin<&mut Self>) -> Pin<&mut dyn ReadWrite> {
         let stream: &mut dyn ReadWrite = match self.get_mut() {
-            Self::Plain(stream) => stream,
+            Self::Plain(plain) => &mut plain.stream,
             Self::Tls(stream) => stream,
         };
         Pin::new(stream)
+    }
+}
+
+impl PlainStream {
+    /// A peer that got plain text for TLS says so in an alert (RFC 8446 section 6),
+    /// with which no answer of HTTP begins.
+    fn is_alert(read: &[u8]) -> bool {
+        read.starts_with(&[0x15, 0x03])
+    }
+
+    fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = into.filled().len();
+        std::task::ready!(Pin::new(&mut self.stream).poll_read(context, into))?;
+        let read = into.filled().get(before..).unwrap_or_default();
+        if !self.begun && !read.is_empty() {
+            self.begun = true;
+            if Self::is_alert(read) {
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, SpeaksTls)));
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -156,7 +236,10 @@ impl AsyncRead for Wire {
         context: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.stream().poll_read(context, into)
+        match self.get_mut() {
+            Self::Plain(plain) => plain.poll_read(context, into),
+            Self::Tls(stream) => Pin::new(stream).poll_read(context, into),
+        }
     }
 }
 
@@ -179,7 +262,7 @@ impl AsyncWrite for Wire {
 
     fn is_write_vectored(&self) -> bool {
         match self {
-            Self::Plain(stream) => stream.is_write_vectored(),
+            Self::Plain(plain) => plain.stream.is_write_vectored(),
             Self::Tls(stream) => stream.is_write_vectored(),
         }
     }

@@ -6,10 +6,12 @@
 
 mod connect;
 mod content;
+mod proxy;
 mod trust;
 mod url;
 
-pub use connect::{BoxError, Connector, H2, HTTP_1_1, Tls, TooSlow, Wire};
+pub use connect::{BoxError, Connector, H2, HTTP_1_1, PlainStream, SpeaksTls, Tls, TooSlow, Wire};
 pub use content::tell_no_content;
+pub use proxy::{Proxy, ProxyError, ProxyFault, ProxyRules};
 pub use trust::{Distrust, Roots, RootsFault, client_config};
 pub use url::{ServerUrl, ServerUrlFault};

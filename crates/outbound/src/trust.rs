@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::{CertificateError, ClientConfig, RootCertStore};
+use rustls::{CertificateError, ClientConfig, InvalidMessage, RootCertStore};
 
 /// The authorities whose certificates a server may show.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,6 +50,15 @@ pub enum Distrust {
     /// Its certificate is bad in another way.
     #[error("its certificate is not good")]
     Certificate(#[source] io::Error),
+    /// Its certificate may only certify others.
+    #[error(
+        "its certificate is that of an authority, which no server may show: make it with \
+         basicConstraints CA:FALSE, as `openssl req -x509 -addext basicConstraints=CA:FALSE` does"
+    )]
+    Authority(#[source] io::Error),
+    /// It does not speak TLS.
+    #[error("this port does not speak TLS: write http, or name the port that does")]
+    NoTls(#[source] io::Error),
     /// It closed the connection.
     #[error("it cut the TLS handshake")]
     Cut(#[source] io::Error),
@@ -117,16 +126,39 @@ impl Distrust {
                 | Bad::NotValidYet
                 | Bad::NotValidYetContext { .. },
             ) => Self::Time(error),
+            Some(fault) if is_of_an_authority(fault) => Self::Authority(error),
             Some(_) => Self::Certificate(error),
+            None if is_plain(&error) => Self::NoTls(error),
             None if is_cut(&error) => Self::Cut(error),
             None => Self::Handshake(error),
         }
     }
 
+    /// Whether its words say all that is to be known: they need no cause beside them.
+    pub fn is_explained(&self) -> bool {
+        !matches!(
+            self,
+            Self::Certificate(_) | Self::Cut(_) | Self::Handshake(_)
+        )
+    }
+
     /// Whether the server is there, but not whom it should be.
     pub fn is_of_the_certificate(&self) -> bool {
-        !matches!(self, Self::Cut(_) | Self::Handshake(_))
+        !matches!(self, Self::NoTls(_) | Self::Cut(_) | Self::Handshake(_))
     }
+}
+
+/// rustls has no name of its own for it, and passes on that of webpki.
+fn is_of_an_authority(fault: &CertificateError) -> bool {
+    matches!(fault, CertificateError::Other(why) if why.to_string().contains("CaUsedAsEndEntity"))
+}
+
+/// What came is not of TLS: its first byte names no type of content (RFC 8446
+/// section 5.1).
+fn is_plain(error: &io::Error) -> bool {
+    let why = error.get_ref().and_then(|it| it.downcast_ref());
+    let unknown = InvalidMessage::InvalidContentType;
+    matches!(why, Some(rustls::Error::InvalidMessage(found)) if *found == unknown)
 }
 
 fn certificate_fault(error: &io::Error) -> Option<&CertificateError> {

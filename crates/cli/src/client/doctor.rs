@@ -105,6 +105,7 @@ async fn way(profile: &Profile) -> Result<Vec<Check>, Failure> {
     let target = Target {
         url: &profile.url,
         roots: &open::roots(profile)?,
+        proxies: &profile.proxies(),
         path: &login.path,
         served: &login.method,
     };

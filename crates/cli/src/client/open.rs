@@ -42,7 +42,7 @@ pub(super) fn listening(
 
 /// How requests reach the vendor of a profile.
 pub(super) fn transport(profile: &Profile) -> Result<HttpTransport, Failure> {
-    let transport = HttpTransport::new(&profile.url, &roots(profile)?);
+    let transport = HttpTransport::through(&profile.proxies(), &profile.url, &roots(profile)?);
     transport.map_err(|it| failure(&it))
 }
 

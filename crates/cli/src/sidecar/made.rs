@@ -54,6 +54,9 @@ impl Made {
             keep_alive: carrying.vendor_idle_timeout,
             ..Timeouts::default()
         };
+        let proxy = profile.proxies().proxy_for(&profile.url);
+        let proxy =
+            proxy.map_err(|fault| Failure::usage(format!("profile {}: {fault}", profile.name)))?;
         let setup = Setup {
             name: profile.name.parse().map_err(Failure::bug)?,
             source: source.map_err(|error| failure(&error))?,
@@ -61,6 +64,7 @@ impl Made {
             upstream: UpstreamSettings {
                 timeouts,
                 roots: self.roots.clone(),
+                proxy,
                 ..UpstreamSettings::new(profile.url.clone())
             },
             allow: profile.allow.clone(),

@@ -13,6 +13,7 @@ mod line;
 mod login;
 mod logout;
 mod prompt;
+mod proxied;
 mod request;
 #[path = "../commands/run.rs"]
 mod run;

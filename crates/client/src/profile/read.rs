@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use countersign_dialect::document::{Document, Key, Table, Value, did_you_mean};
 use countersign_dialect::{Dialect, Extra, Mistake, Mistakes, Secret, Variant};
-use countersign_outbound::ServerUrl;
+use countersign_outbound::{ProxyRules, ServerUrl};
 
 use super::{Places, Profile, SecretPlace};
 
@@ -67,6 +67,7 @@ impl ProfileReader<'_, '_> {
         let budget = self.budget(dialect.as_deref());
         let static_key = self.static_key(dialect.as_deref());
         let [roots, key_file] = ["roots", "key_file"].map(|key| self.file(key));
+        let proxy = self.table.get("proxy").map(|it| proxy(&it));
         let allow = self.table.get("allow").map(|it| word::allowed(&it));
         let listen = self.table.get("listen").and_then(|it| word::word(&it));
         Some(Profile {
@@ -80,6 +81,7 @@ impl ProfileReader<'_, '_> {
             keeping: keeping?,
             budget,
             roots,
+            proxy: proxy.unwrap_or_default(),
             static_key,
             allow: allow.unwrap_or_default(),
             key_file,
@@ -212,4 +214,18 @@ fn url(value: &Value<'_>) -> Option<ServerUrl> {
         return None;
     }
     Some(url)
+}
+
+/// A proxy, or none whatever the environment says.
+fn proxy(value: &Value<'_>) -> Option<ProxyRules> {
+    let text = word::word(value)?;
+    if ["none", "off"].contains(&&*text) {
+        return Some(ProxyRules::default());
+    }
+    let rules = ProxyRules::only(&text, "`proxy`");
+    if let Err(fault) = &rules {
+        let message = format!("cannot be used: {fault}; \"none\" is for no proxy");
+        value.blame(message, None);
+    }
+    rules.ok()
 }

@@ -4,12 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use countersign_dialect::Secret;
-use countersign_outbound::Roots;
+use countersign_outbound::{ProxyRules, Roots};
 
 use super::{Keeping, KeyPlace, Profile, SecretPlace};
 use crate::{
     BoxFuture, Builder, Error, ErrorKind, FileStore, MemoryStore, SealKey, SecretCommand,
-    SecretEnv, SecretFile, SecretSource, Store, StoreError, TokenSource,
+    SecretEnv, SecretFile, SecretSource, Store, StoreError, TokenSource, environment,
 };
 
 impl Profile {
@@ -31,6 +31,7 @@ impl Profile {
             .static_key(self.static_key)
             .budget(self.budget)
             .roots(self.roots()?)
+            .proxies(self.proxies())
             .store(store);
         let parts = self.extra.iter();
         Ok(parts.fold(builder, |builder, (name, part)| {
@@ -63,6 +64,12 @@ impl Profile {
             },
             SecretPlace::Asked => Box::new(Nowhere(self.name.clone())),
         }
+    }
+
+    /// Through which proxies the vendor is reached: what the profile says, or else
+    /// the environment.
+    pub fn proxies(&self) -> ProxyRules {
+        self.proxy.clone().unwrap_or_else(environment::proxies)
     }
 
     /// Whose certificates the vendor may show.

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use countersign_dialect::{Dialect, Extra, Secret, Variant};
 use countersign_domain::Operation;
-use countersign_outbound::{Roots, ServerUrl, ServerUrlFault};
+use countersign_outbound::{ProxyRules, Roots, ServerUrl, ServerUrlFault};
 
 use super::TokenSource;
 use super::shared::{Setup, Shared};
 use crate::{
     Change, Clock, Error, ErrorKind, HttpTransport, MemoryStore, SecretSource, Store, SystemClock,
-    Terms, Transport,
+    Terms, Transport, environment,
 };
 
 /// How long who asks for a token waits for it.
@@ -34,6 +34,7 @@ pub struct Builder {
     clock: Arc<dyn Clock>,
     transport: Option<Box<dyn Transport>>,
     roots: Roots,
+    proxies: Option<ProxyRules>,
     danger_plain: bool,
     budget: Budget,
     patience: Duration,
@@ -64,6 +65,7 @@ impl Builder {
             clock: Arc::new(SystemClock),
             transport: None,
             roots: Roots::System,
+            proxies: None,
             danger_plain: false,
             patience: PATIENCE,
             hook: None,
@@ -132,6 +134,13 @@ impl Builder {
         self
     }
 
+    /// Through which proxies the vendor is reached; by default those that the
+    /// environment names. A transport of your own does not know of it.
+    pub fn proxies(mut self, proxies: ProxyRules) -> Self {
+        self.proxies = Some(proxies);
+        self
+    }
+
     /// Lets secrets and tokens go over plain HTTP to another machine, where
     /// anybody on the way can read them.
     pub fn danger_plain_http(mut self) -> Self {
@@ -192,7 +201,10 @@ impl Builder {
         }
         let transport = match self.transport {
             Some(transport) => transport,
-            None => Box::new(HttpTransport::new(&url, &self.roots)?),
+            None => {
+                let proxies = self.proxies.unwrap_or_else(environment::proxies);
+                Box::new(HttpTransport::through(&proxies, &url, &self.roots)?)
+            }
         };
         let name = self.name.unwrap_or_else(|| self.dialect.name().to_owned());
         Ok(TokenSource(Arc::new(Shared::new(Setup {

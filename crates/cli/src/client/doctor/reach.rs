@@ -1,5 +1,5 @@
-//! The way to the vendor, a step at a time: its name, each of its addresses,
-//! TLS, and whether somebody answers where the login is.
+//! The way to the vendor, a step at a time: its name and each of its addresses,
+//! or the proxy that knows them, TLS, and whether somebody answers where the login is.
 //!
 //! The login's path is asked for with a method that it is not served with, and
 //! without credentials: that changes nothing (RFC 9110 section 9.2.1) and counts
@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use countersign_client::{Clock, SystemClock};
 use countersign_domain::Timestamp;
-use countersign_outbound::{Distrust, HTTP_1_1, Roots, ServerUrl, client_config};
+use countersign_outbound::{
+    Distrust, HTTP_1_1, Proxy, ProxyRules, Roots, ServerUrl, Tls, Wire, client_config,
+};
 use http::header::{HOST, LOCATION, USER_AGENT};
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body_util::Empty;
@@ -21,12 +23,11 @@ use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
 use super::check::{Check, Found};
 use super::date;
 use crate::client::instant::told;
+use crate::text::reason;
 
 /// How long each step may take.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -37,6 +38,7 @@ const SOON: Duration = Duration::from_secs(14 * 24 * 3_600);
 pub(super) struct Target<'p> {
     pub(super) url: &'p ServerUrl,
     pub(super) roots: &'p Roots,
+    pub(super) proxies: &'p ProxyRules,
     /// The path of the login.
     pub(super) path: &'p str,
     /// The method that the login is served with.
@@ -53,8 +55,13 @@ pub(super) async fn checks(target: &Target<'_>) -> Vec<Check> {
 
 async fn go(target: &Target<'_>, checks: &mut Vec<Check>) -> Option<()> {
     let uri = target.url.target(target.path, None).ok()?;
-    let addresses = resolve(target, &uri, checks).await?;
-    let stream = connect(&addresses, checks).await?;
+    let stream = match proxy(target, checks)? {
+        Some(proxy) => led(&proxy, &uri, checks).await?,
+        None => {
+            let addresses = resolve(target, &uri, checks).await?;
+            Wire::plain(connect(&addresses, checks).await?)
+        }
+    };
     if !target.url.is_https() {
         let said = "nothing is encrypted: the URL is http";
         checks.push(Check::new("TLS", Found::Skipped, said));
@@ -62,6 +69,44 @@ async fn go(target: &Target<'_>, checks: &mut Vec<Check>) -> Option<()> {
     }
     let stream = secure(target, stream, checks).await?;
     ask(target, &uri, stream, checks).await
+}
+
+/// The proxy on the way, if there is one.
+fn proxy(target: &Target<'_>, checks: &mut Vec<Check>) -> Option<Option<Proxy>> {
+    if let Some(source) = target.proxies.passed_over(target.url) {
+        let said = format!(
+            "{source} is not used for {}, which is on this machine or in NO_PROXY",
+            target.url.name()
+        );
+        checks.push(Check::new("proxy", Found::Skipped, said));
+    }
+    let proxy = target.proxies.proxy_for(target.url);
+    let proxy = proxy.map_err(|fault| {
+        checks.push(Check::new("proxy", Found::Bad, fault.to_string()));
+    });
+    proxy.ok()
+}
+
+/// Names are not looked up here: that is the proxy's part.
+async fn led(proxy: &Proxy, uri: &Uri, checks: &mut Vec<Check>) -> Option<Wire> {
+    let begun = Instant::now();
+    let connected = proxy.connect(uri, LIMIT).await;
+    let source = proxy.source();
+    let check = match &connected {
+        Ok(_) => {
+            let said = format!(
+                "{proxy} (of {source}) connects to {}",
+                uri.host().unwrap_or("")
+            );
+            Check::new("proxy", Found::Good, said)
+        }
+        Err(error) => {
+            let said = format!("{} (of {source})", reason(&**error));
+            Check::new("proxy", Found::Unreachable, said)
+        }
+    };
+    checks.push(check.in_time(begun.elapsed()));
+    connected.ok()
 }
 
 async fn resolve(
@@ -135,25 +180,32 @@ fn soften(checks: &mut [Check]) {
     }
 }
 
-async fn secure(
-    target: &Target<'_>,
-    stream: TcpStream,
-    checks: &mut Vec<Check>,
-) -> Option<TlsStream<TcpStream>> {
+async fn secure(target: &Target<'_>, stream: Wire, checks: &mut Vec<Check>) -> Option<Wire> {
     let begun = Instant::now();
     let shaken = shake_hands(target, stream).await;
     let check = match &shaken {
-        Ok(stream) => described(stream),
+        Ok(wire) => described(wire),
         Err(Untrusted::Other(why)) => Check::new("TLS", Found::Bad, why),
-        Err(Untrusted::Handshake(error)) if error.is_of_the_certificate() => {
-            Check::new("TLS", Found::Bad, error.to_string())
-        }
         Err(Untrusted::Handshake(error)) => {
-            Check::new("TLS", Found::Unreachable, error.to_string())
+            let found = match error.is_of_the_certificate() {
+                true => Found::Bad,
+                false => Found::Unreachable,
+            };
+            Check::new("TLS", found, distrusted(error))
         }
     };
     checks.push(check.in_time(begun.elapsed()));
     shaken.ok()
+}
+
+/// What is wrong, with what mends it or else with the library's own words.
+fn distrusted(error: &Distrust) -> String {
+    match error {
+        Distrust::Issuer(_) => {
+            format!("{error}: name the PEM file of its authority with `roots` in the profile")
+        }
+        _ => reason(error),
+    }
 }
 
 enum Untrusted {
@@ -161,22 +213,20 @@ enum Untrusted {
     Other(String),
 }
 
-async fn shake_hands(
-    target: &Target<'_>,
-    stream: TcpStream,
-) -> Result<TlsStream<TcpStream>, Untrusted> {
+async fn shake_hands(target: &Target<'_>, stream: Wire) -> Result<Wire, Untrusted> {
     let other = |why: &dyn std::fmt::Display| Untrusted::Other(why.to_string());
     let config = client_config(target.roots, &[HTTP_1_1]).map_err(|it| other(&it))?;
     let name = ServerName::try_from(target.url.name().to_owned()).map_err(|it| other(&it))?;
-    let shaken = in_time(TlsConnector::from(config).connect(name, stream)).await;
-    shaken.map_err(|it| Untrusted::Handshake(Distrust::of(it)))
+    let shaken = tokio::time::timeout(LIMIT, Tls::new(config, name).secured(stream)).await;
+    let shaken = shaken.unwrap_or_else(|_| Err(Distrust::of(late())));
+    shaken.map_err(Untrusted::Handshake)
 }
 
-fn described(stream: &TlsStream<TcpStream>) -> Check {
-    let (_, tls) = stream.get_ref();
-    let version = tls.protocol_version().and_then(|it| it.as_str());
+fn described(wire: &Wire) -> Check {
+    let tls = wire.tls();
+    let version = tls.and_then(|it| it.protocol_version()?.as_str());
     let version = version.unwrap_or("TLS").replace('v', " ").replace('_', ".");
-    let first = tls.peer_certificates().and_then(<[_]>::first);
+    let first = tls.and_then(|it| it.peer_certificates()?.first());
     let end = first.and_then(|it| countersign_transport::not_after(it));
     let Some(end) = end.and_then(|it| jiff::Timestamp::try_from(it).ok()) else {
         return Check::new("TLS", Found::Good, version);
@@ -278,5 +328,9 @@ fn leads_to(headers: &HeaderMap) -> String {
 
 async fn in_time<T>(step: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     let done = tokio::time::timeout(LIMIT, step).await;
-    done.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time")))
+    done.unwrap_or_else(|_| Err(late()))
+}
+
+fn late() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "no answer in time")
 }

@@ -48,10 +48,11 @@ impl<'p> Caller<'p> {
         } else {
             None
         };
+        let proxy = profile.proxies().proxy_for(url).map_err(Failure::usage)?;
         // A request is sent once: what it does may not be done twice.
         let client = Client::builder(TokioExecutor::new())
             .retry_canceled_requests(false)
-            .build(Connector::new(tls, CONNECT));
+            .build(Connector::new(tls, CONNECT).through(proxy));
         Ok(Self { client, profile })
     }
 

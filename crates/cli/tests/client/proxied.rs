@@ -1,0 +1,214 @@
+//! The way to a vendor through a proxy (CONNECT), TLS from end to end.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
+use crate::run::{Ran, finish};
+use crate::stage::Stage;
+use crate::support::{Server, certificate};
+
+/// An HTTP proxy that leads everywhere to one server.
+struct Tunnels {
+    url: String,
+    /// The heads that it was asked with.
+    heads: Arc<Mutex<Vec<String>>>,
+}
+
+impl Tunnels {
+    /// It asks for a user and a password if `authorization` is not empty.
+    fn to(server: SocketAddr, authorization: &'static str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let heads = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&heads);
+        std::thread::spawn(move || {
+            for client in listener.incoming() {
+                let (mut client, seen) = (client.unwrap(), Arc::clone(&seen));
+                std::thread::spawn(move || {
+                    let head = head(&mut client);
+                    let good = head.contains(authorization);
+                    seen.lock().unwrap().push(head);
+                    if good {
+                        lead(client, server);
+                    } else {
+                        let no = b"HTTP/1.1 407 Who?\r\nContent-Length: 0\r\n\r\n";
+                        let _ = client.write_all(no);
+                    }
+                });
+            }
+        });
+        Self { url, heads }
+    }
+
+    /// What it was asked since the last time.
+    fn asked(&self) -> Vec<String> {
+        std::mem::take(&mut *self.heads.lock().unwrap())
+    }
+}
+
+fn head(client: &mut TcpStream) -> String {
+    let (mut head, mut byte) = (Vec::new(), [0]);
+    while !head.ends_with(b"\r\n\r\n") && client.read(&mut byte).unwrap_or(0) == 1 {
+        head.push(byte[0]);
+    }
+    String::from_utf8(head).unwrap()
+}
+
+fn lead(mut client: TcpStream, server: SocketAddr) {
+    let upstream = TcpStream::connect(server).unwrap();
+    let _ = client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n");
+    let (mut from, mut to) = (client.try_clone().unwrap(), upstream.try_clone().unwrap());
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut from, &mut to);
+        let _ = to.shutdown(std::net::Shutdown::Write);
+    });
+    let (mut from, mut to) = (upstream, client);
+    let _ = std::io::copy(&mut from, &mut to);
+    let _ = to.shutdown(std::net::Shutdown::Write);
+}
+
+/// An issuer over TLS whose name nobody knows but the proxy, and a profile for it.
+struct Vendor {
+    stage: Stage,
+    server: Server,
+}
+
+impl Vendor {
+    fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        certificate(directory.path(), "tls");
+        let server = Server::start_in(
+            directory,
+            "[server]\ntls_certificate = 'tls.pem'\ntls_key = 'tls.key'\n[apis.pay]\ndialect = 'b2binpay'\n",
+        );
+        let stage = Stage::start();
+        Self { stage, server }
+    }
+
+    /// The certificate is for `h`.
+    fn profile(&self, login: &str, secret: &str, more: &str) {
+        self.stage.write("secret", secret);
+        let roots = self.server.file("tls.pem");
+        self.stage.profiles(&format!(
+            "[pay]\ndialect = 'b2binpay'\nurl = 'https://h'\nlogin = '{login}'\n\
+             secret_file = '~/secret'\nroots = '{}'\n{more}\n",
+            roots.display()
+        ));
+    }
+
+    fn run(&self, words: &[&str], environment: &[(&str, &str)]) -> Ran {
+        let mut command = self.stage.command(words);
+        for name in [
+            "HTTPS_PROXY",
+            "https_proxy",
+            "ALL_PROXY",
+            "all_proxy",
+            "NO_PROXY",
+            "no_proxy",
+        ] {
+            command.env_remove(name);
+        }
+        finish(command.envs(environment.iter().copied()))
+    }
+}
+
+const LOGIN: &str = "proxy-authorization: Basic YW5uOnMzY3JldA==";
+
+#[test]
+fn a_vendor_is_reached_through_the_proxy_that_is_named() {
+    let vendor = Vendor::start();
+    let account = vendor.server.account("pay", "acme", &[]);
+    vendor.profile(&account.login, &account.secret, "");
+    let proxy = Tunnels::to(vendor.server.address(), LOGIN);
+    let named = proxy.url.replace("http://", "http://ann:s3cret@");
+    for name in ["HTTPS_PROXY", "https_proxy", "all_proxy"] {
+        let ran = vendor.run(&["login", "pay"], &[(name, &named)]).code(0);
+        let heads = proxy.asked();
+        assert!(
+            heads[0].starts_with("CONNECT h:443 HTTP/1.1\r\n"),
+            "{heads:?}"
+        );
+        assert!(!format!("{}{}", ran.stdout, ran.stderr).contains("s3cret"));
+    }
+    let ran = vendor
+        .run(&["doctor", "pay"], &[("HTTPS_PROXY", &named)])
+        .code(0);
+    assert!(
+        ran.stdout.contains(&proxy.url) && ran.stdout.contains("HTTPS_PROXY"),
+        "{}",
+        ran.stdout
+    );
+    assert!(!ran.stdout.contains("s3cret"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("TLS 1.3"), "{}", ran.stdout);
+    proxy.asked();
+    vendor.run(
+        &["request", "pay", "GET", "/deposit/"],
+        &[("HTTPS_PROXY", &named)],
+    );
+    assert_eq!(proxy.asked().len(), 1);
+    // The profile's own word goes before the environment's.
+    vendor.profile(
+        &account.login,
+        &account.secret,
+        &format!("proxy = '{named}'"),
+    );
+    let elsewhere = [("HTTPS_PROXY", "http://127.0.0.1:1"), ("NO_PROXY", "*")];
+    vendor.run(&["login", "pay"], &elsewhere).code(0);
+    assert_eq!(proxy.asked().len(), 1);
+}
+
+#[test]
+fn without_a_proxy_the_vendor_is_looked_for_directly() {
+    let vendor = Vendor::start();
+    let proxy = Tunnels::to(vendor.server.address(), "");
+    for (more, no) in [
+        ("proxy = 'none'", ""),
+        ("proxy = 'off'", ""),
+        ("", "h"),
+        ("", "*"),
+    ] {
+        vendor.profile("ann", "secret", more);
+        let environment = [("HTTPS_PROXY", &*proxy.url), ("NO_PROXY", no)];
+        let ran = vendor.run(&["login", "pay"], &environment).code(69);
+        assert!(ran.stderr.contains("no connection"), "{}", ran.stderr);
+        vendor.run(&["doctor", "pay"], &environment).code(69);
+        assert_eq!(proxy.asked(), [""; 0], "{more} {no}");
+    }
+    // The sandbox is on this machine.
+    let vendor = Vendor {
+        stage: Stage::start(),
+        ..vendor
+    };
+    vendor
+        .run(&["login", "pay"], &[("ALL_PROXY", &proxy.url)])
+        .code(0);
+    assert_eq!(proxy.asked(), [""; 0], "loopback");
+}
+
+#[test]
+fn a_proxy_that_does_not_lead_there_is_told_as_that() {
+    let vendor = Vendor::start();
+    vendor.profile("ann", "secret", "");
+    let proxy = Tunnels::to(vendor.server.address(), LOGIN);
+    let wrong = proxy.url.replace("http://", "http://ann:wr0ng@");
+    for (named, words) in [
+        (&*proxy.url, "asks for a user and a password (407)"),
+        (&wrong, "asks for a user and a password (407)"),
+        (
+            "http://127.0.0.1:1",
+            "the proxy http://127.0.0.1:1 cannot be reached",
+        ),
+        ("socks5://127.0.0.1:1", "SOCKS"),
+    ] {
+        for command in ["login", "doctor"] {
+            let ran = vendor.run(&[command, "pay"], &[("HTTPS_PROXY", named)]);
+            let told = format!("{}{}", ran.stdout, ran.stderr);
+            assert!(
+                told.contains(words) && !told.contains("wr0ng"),
+                "{command}: {told}"
+            );
+            assert_ne!(ran.code, 0);
+        }
+    }
+}
