@@ -10,7 +10,8 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Request};
 use zeroize::Zeroizing;
 
-use crate::form::{Form, Payload};
+use crate::foreign::ReplyHead;
+use crate::form::{BasicForm, Form, Payload};
 use crate::json::{Json, Member, Node};
 use crate::pattern::Pattern;
 use crate::word::{Datum, Values, Word};
@@ -98,8 +99,28 @@ pub struct RefusedBy {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unintelligible {
     /// The body is not what the dialect says.
-    #[error("the reply is not of the dialect: {0}")]
-    Body(String),
+    #[error("the reply is not of the dialect ({head}): {why}")]
+    Body {
+        /// What the reply is by its head.
+        head: ReplyHead,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// It is none of this dialect's: another server answers, or a page.
+    #[error("the answer is not of this dialect ({0}): is the URL that of the API?")]
+    Foreign(ReplyHead),
+    /// It leads elsewhere, where no secret is sent.
+    #[error(
+        "the answer is a redirect ({status}) to {}, which is not followed: if that is the vendor, \
+         write its URL",
+        .to.as_deref().unwrap_or("nowhere")
+    )]
+    Redirect {
+        /// The status.
+        status: u16,
+        /// Where it leads, without user and query.
+        to: Option<String>,
+    },
     /// The reply's signature is wrong: it may not be the vendor's.
     #[error("the signature of the reply is wrong")]
     Signature,
@@ -188,11 +209,8 @@ fn written(form: &Form, asking: &Asking<'_>) -> Option<Request<Bytes>> {
     if let Some(media) = &form.request.media {
         request = request.header(CONTENT_TYPE, media);
     }
-    if let Some((user, password)) = &form.request.basic {
-        request = request.header(
-            AUTHORIZATION,
-            basic(&user.write(asking)?, &password.write(asking)?)?,
-        );
+    if let Some(form) = &form.request.basic {
+        request = request.header(AUTHORIZATION, basic(form, asking)?);
     }
     let headers = form.request.headers.iter();
     for (name, pattern) in headers.filter(|(_, pattern)| !pattern.is_left_out(asking)) {
@@ -202,9 +220,19 @@ fn written(form: &Form, asking: &Asking<'_>) -> Option<Request<Bytes>> {
 }
 
 /// HTTP Basic; `None` for a user with a colon, which RFC 7617 section 2 cannot
-/// carry.
-fn basic(user: &str, password: &str) -> Option<HeaderValue> {
-    let pair = Zeroizing::new(format!("{user}:{password}"));
+/// carry, unless it is encoded.
+fn basic(form: &BasicForm, asking: &Asking<'_>) -> Option<HeaderValue> {
+    let written = |pattern: &Pattern| {
+        let text = Zeroizing::new(pattern.write(asking)?);
+        if !form.encoded {
+            return Some(text);
+        }
+        let mut encoded = Zeroizing::new(String::new());
+        media::encode(&text, &mut encoded);
+        Some(encoded)
+    };
+    let (user, password) = (written(&form.user)?, written(&form.password)?);
+    let pair = Zeroizing::new(format!("{}:{}", *user, *password));
     let fits = !user.contains(':');
     fits.then(|| sensitive(&format!("Basic {}", STANDARD.encode(&*pair))))
         .flatten()

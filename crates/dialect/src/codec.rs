@@ -117,6 +117,22 @@ impl Codec {
         number && !self.quoted
     }
 
+    /// What a value of it is, for people.
+    pub(crate) fn in_words(&self, word: &Word) -> &'static str {
+        match self.form {
+            Form::Plain if word.is_number() => "a whole number",
+            Form::Plain => "a text",
+            Form::Rfc3339 {
+                zone: Zone::Bare, ..
+            } => "a date and time",
+            Form::Rfc3339 { .. } => "a date and time with its zone (RFC 3339)",
+            Form::Epoch => "whole seconds since 1970",
+            Form::EpochMs => "whole milliseconds since 1970",
+            Form::In => "whole seconds from now",
+            Form::Hex16 => "32 hex digits",
+        }
+    }
+
     /// Whether times are counted from the reply.
     pub(crate) fn is_relative(&self) -> bool {
         self.form == Form::In

@@ -11,6 +11,7 @@ use crate::expiry::Expiry;
 use crate::form::Form;
 use crate::pattern::Pattern;
 use crate::refusals::Refusals;
+use crate::word::Word;
 use crate::{
     Asked, ClientPolicy, CredentialForm, Mistakes, OperationInfo, Preset, Serves, StaticKeyPlace,
     TokenForm, Variant, shipped,
@@ -131,6 +132,15 @@ impl Dialect {
     /// Whether sessions of this variant can be refreshed.
     pub fn refreshes(&self, variant: Variant) -> bool {
         self.form_of(Operation::Refresh, variant).is_some()
+    }
+
+    /// Whether what a refresh of this variant presents is the access token, and no
+    /// refresh token.
+    pub fn refreshes_with_access_token(&self, variant: Variant) -> bool {
+        let form = self.form_of(Operation::Refresh, variant);
+        form.is_some_and(|(_, form)| {
+            form.request.has(&Word::AccessToken) && !form.request.has(&Word::RefreshToken)
+        })
     }
 
     /// Every form of every operation.

@@ -44,6 +44,12 @@ impl Source {
     }
 }
 
+/// Whether an instant lies before there were any such tokens (2001): an end like
+/// that is a number of another kind.
+pub(crate) fn is_before_tokens(instant: Timestamp) -> bool {
+    instant < Timestamp::from_seconds(1_000_000_000)
+}
+
 /// An instant among the claims of a JWT (RFC 7519 section 4.1), without any
 /// check of it.
 pub(crate) fn unverified(token: &str, claim: &str) -> Option<Timestamp> {

@@ -31,8 +31,17 @@ pub(crate) struct RequestForm {
     pub(crate) payload: Payload,
     pub(crate) query: Vec<(String, Pattern)>,
     pub(crate) headers: Vec<(HeaderName, Pattern)>,
-    /// User and password of HTTP Basic (RFC 7617).
-    pub(crate) basic: Option<(Pattern, Pattern)>,
+    pub(crate) basic: Option<BasicForm>,
+}
+
+/// User and password of HTTP Basic (RFC 7617).
+#[derive(Debug)]
+pub(crate) struct BasicForm {
+    pub(crate) user: Pattern,
+    pub(crate) password: Pattern,
+    /// Whether each is encoded as in a form before they are joined (RFC 6749 section
+    /// 2.3.1).
+    pub(crate) encoded: bool,
 }
 
 /// The body of a request.
@@ -96,7 +105,7 @@ impl RequestForm {
         let basic = self
             .basic
             .iter()
-            .flat_map(|(user, password)| [user, password]);
+            .flat_map(|basic| [&basic.user, &basic.password]);
         holes.extend(basic.flat_map(Pattern::holes));
         holes
     }

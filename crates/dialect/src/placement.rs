@@ -9,6 +9,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::Unread;
+use crate::form::BasicForm;
 use crate::guard::is_token68;
 use crate::json::Json;
 use crate::media;
@@ -155,8 +156,7 @@ fn scheme_and_rest(text: &str) -> Option<(&str, &str)> {
 /// HTTP Basic (RFC 7617). Another scheme presents nothing.
 pub(crate) fn basic(
     headers: &HeaderMap,
-    user: &Pattern,
-    password: &Pattern,
+    form: &BasicForm,
     bindings: &mut Bindings,
 ) -> Result<(), Stop> {
     let missing = || Stop::new(Reason::FieldMissing, "no Basic credentials are sent");
@@ -182,7 +182,12 @@ pub(crate) fn basic(
     if left.is_empty() || right.is_empty() {
         return Err(missing());
     }
-    let fits = user.read(left, bindings) && password.read(right, bindings);
+    let plain = |text| match form.encoded {
+        true => media::decode(text).ok_or_else(broken),
+        false => Ok(Cow::Borrowed(text)),
+    };
+    let (left, right) = (plain(left)?, plain(right)?);
+    let fits = form.user.read(&left, bindings) && form.password.read(&right, bindings);
     if fits { Ok(()) } else { Err(broken()) }
 }
 

@@ -128,8 +128,8 @@ impl Dialect {
         node: Option<&Node<'_>>,
     ) -> Result<Command, Stop> {
         let mut bindings = Bindings::new(Timestamp::default());
-        if let Some((user, password)) = &form.request.basic {
-            basic(&parts.headers, user, password, &mut bindings)?;
+        if let Some(form) = &form.request.basic {
+            basic(&parts.headers, form, &mut bindings)?;
         }
         for (name, pattern) in &form.request.headers {
             header(&parts.headers, name, pattern, &mut bindings)?;
@@ -157,7 +157,10 @@ impl Dialect {
             loose: self.accept.numbers,
             ..Reading::REQUEST
         };
-        let Err(Misfit { because, pointer }) = template.read(node, reading, bindings) else {
+        let Err(Misfit {
+            because, pointer, ..
+        }) = template.read(node, reading, bindings)
+        else {
             return Ok(());
         };
         let (reason, detail) = match because {

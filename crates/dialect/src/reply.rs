@@ -90,7 +90,7 @@ fn fill(headers: &mut HeaderMap, patterns: &[(HeaderName, Pattern)], values: &dy
         let value = pattern
             .write(values)
             .and_then(|text| HeaderValue::from_str(&text).ok());
-        value.map(|value| headers.insert(name.clone(), value));
+        value.map(|value| headers.append(name.clone(), value));
     }
 }
 

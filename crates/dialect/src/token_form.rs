@@ -140,7 +140,11 @@ fn is_numeric_date(node: &Node<'_>) -> bool {
         .is_ok_and(|seconds| seconds <= 253_402_300_799)
 }
 
-fn told(Misfit { because, pointer }: Misfit) -> String {
+fn told(
+    Misfit {
+        because, pointer, ..
+    }: Misfit,
+) -> String {
     match because {
         Because::WrongType => format!("`{pointer}` is of the wrong type"),
         Because::Missing | Because::ConstantMissing => format!("`{pointer}` is missing"),

@@ -3,21 +3,28 @@
 //! A refusal is judged by what was asked: first by the status and the fields
 //! that the file spells for it, then by the status alone. Where several fit,
 //! the vendor's words decide, then the refusal of the operation's own
-//! credential (a refused refresh leads to a login, a refused login ends).
+//! credential (a refused refresh leads to a login, a refused login ends). Under a
+//! status of success, what `success` denies is a refusal.
+//!
+//! What is not of the dialect is no refusal, whatever its status, but for what
+//! passes by itself: gateways spell their own 429 and 503.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use countersign_domain::{Operation, Refusal, Timestamp};
-use http::header::{DATE, RETRY_AFTER};
-use http::{HeaderMap, Response, StatusCode};
+use http::header::{DATE, RETRY_AFTER, SET_COOKIE};
+use http::{HeaderMap, HeaderName, Response, StatusCode};
 use jiff::fmt::rfc2822::DateTimeParser;
 
-use crate::expiry::unverified;
+use crate::coding::decoded;
+use crate::expiry::{is_before_tokens, unverified};
+use crate::foreign::{self, ReplyHead};
 use crate::form::{Constant, Form, Test};
 use crate::json::{self, Json, Node, Rules};
+use crate::pattern::Pattern;
 use crate::refusals::{Known, own};
-use crate::template::{Misfit, Reading, reply_bindings};
+use crate::template::{Reading, reply_bindings};
 use crate::word::{Bindings, Datum, Values, Word};
 use crate::{Asking, Dialect, Granted, RefusedBy, Secret, Understood, Unintelligible, Variant};
 
@@ -38,16 +45,14 @@ impl Dialect {
         response: &Response<Bytes>,
         now: Timestamp,
     ) -> Result<Understood, Unintelligible> {
-        let body = response.body();
-        let tree = if body.len() > MAX_REPLY {
-            None
-        } else {
-            json::parse(body, Rules::STRICT).ok()
-        };
+        let body = decoded(response.headers(), response.body(), MAX_REPLY);
+        let text = body.as_deref().map(without_mark);
+        let tree = text.ok().and_then(|it| json::parse(it, Rules::STRICT).ok());
         let reply = Reply {
             operation,
             response,
             tree,
+            unread: body.as_ref().err(),
             now,
         };
         if operation == Operation::Guard {
@@ -57,29 +62,90 @@ impl Dialect {
             .form_of(operation, variant)
             .ok_or(Unintelligible::NoSuchOperation)?;
         if !reply.succeeds(form) {
-            return self
-                .refused(&reply)
-                .map(Understood::Refused)
-                .ok_or_else(|| {
-                    Unintelligible::Body("it is no success and no refusal that is known".to_owned())
-                });
+            return self.no_success(form, &reply);
         }
         if operation == Operation::Logout {
             return Ok(self.unless_refused(&reply));
         }
         match self.granted(form, asking, &reply) {
-            Err(Unintelligible::Body(why)) => self
-                .refused(&reply)
-                .map(Understood::Refused)
-                .ok_or(Unintelligible::Body(why)),
+            Err(fault @ Unintelligible::Body { .. }) => {
+                let found = self.refused(&reply, Succeeded::No).ok_or(fault)?;
+                Ok(Understood::Refused(found.by))
+            }
             told => told.map(Understood::Granted),
         }
     }
 
     /// Some vendors refuse with HTTP 200: a success is what nothing refuses.
     fn unless_refused(&self, reply: &Reply<'_>) -> Understood {
-        let refused = self.refused(reply).map(Understood::Refused);
-        refused.unwrap_or(Understood::Done)
+        let found = self.refused(reply, Succeeded::AsFarAsIsKnown);
+        found.map_or(Understood::Done, |it| Understood::Refused(it.by))
+    }
+
+    /// What a reply means that is not a success.
+    fn no_success(&self, form: &Form, reply: &Reply<'_>) -> Result<Understood, Unintelligible> {
+        let foreign = self.is_foreign(form, reply);
+        match self.refused(reply, Succeeded::No) {
+            Some(found) if found.recognised || found.passes || !foreign => {
+                Ok(Understood::Refused(found.by))
+            }
+            Some(_) => Err(Unintelligible::Foreign(reply.head())),
+            None if reply.response.status().is_redirection() => Err(Unintelligible::Redirect {
+                status: reply.response.status().as_u16(),
+                to: foreign::target(reply.response.headers()),
+            }),
+            None if self.denies(form, reply) => {
+                let refusal = own(reply.operation);
+                let bindings = self.errors(reply);
+                Ok(Understood::Refused(
+                    reply.refusal(refusal, bindings.as_ref()),
+                ))
+            }
+            None if foreign => Err(Unintelligible::Foreign(reply.head())),
+            None => Err(reply.fault(match reply.unread {
+                Some(why) => why,
+                None => "it is no success and no refusal that is known",
+            })),
+        }
+    }
+
+    /// Whether a reply says no and not why, or in words that are not listed. One with
+    /// a code that is not listed explains nothing, and neither does one with tokens.
+    fn denies(&self, form: &Form, reply: &Reply<'_>) -> bool {
+        let refusal = own(reply.operation);
+        let mut here = self
+            .refusals
+            .known
+            .iter()
+            .filter(|it| it.operation == reply.operation && !it.fields.is_empty());
+        let fits = match here.clone().find(|it| it.refusal == refusal) {
+            Some(known) => self.likeness(known, reply).is_some(),
+            None => !here.any(|it| it.status.is_success()),
+        };
+        let granting = form.reply.has(&Word::AccessToken);
+        fits && reply.denies(form) && !(granting && reply.bindings(form).is_ok())
+    }
+
+    /// Whether the body is none that the dialect has for this operation. One that
+    /// is empty, or coded in a way that is not read, does not tell.
+    fn is_foreign(&self, form: &Form, reply: &Reply<'_>) -> bool {
+        if reply.response.body().is_empty() || reply.unread.is_some() {
+            return false;
+        }
+        let own = self
+            .refusals
+            .known
+            .iter()
+            .filter(|it| it.operation == reply.operation);
+        let shapes = own
+            .filter_map(|it| it.shape.as_ref())
+            .chain(&self.refusals.shape);
+        let mut shapes = shapes.chain(&form.reply.body).peekable();
+        match &reply.tree {
+            _ if shapes.peek().is_none() => reply.head().is_html(),
+            Some(tree) => !foreign::is_kin(tree, shapes),
+            None => true,
+        }
     }
 
     fn granted(
@@ -102,19 +168,16 @@ impl Dialect {
             }
         }
         let text = |word: Word| bindings.text(&word).filter(|text| !text.is_empty());
-        let access_token = text(Word::AccessToken)
-            .ok_or_else(|| Unintelligible::Body("it has no access token".to_owned()))?;
+        let access_token =
+            text(Word::AccessToken).ok_or_else(|| reply.fault("it has no access token"))?;
         let refresh_token = text(Word::RefreshToken);
         if !std::iter::once(access_token)
             .chain(refresh_token)
             .all(is_printable)
         {
-            return Err(Unintelligible::Body(
-                "its tokens have characters that no header carries".to_owned(),
-            ));
+            return Err(reply.fault("its tokens have characters that no header carries"));
         }
-        let (access_expires_at, access_life) =
-            self.access_end(access_token, &bindings, reply.now)?;
+        let (access_expires_at, access_life) = self.access_end(access_token, &bindings, reply)?;
         let refresh_expires_at = bindings.time(&Word::RefreshExpiresAt);
         let refresh_life = bindings.life(&Word::RefreshExpiresAt);
         let beside = self.expiry.refresh.filter(|_| refresh_expires_at.is_none());
@@ -142,9 +205,15 @@ impl Dialect {
         &self,
         token: &str,
         bindings: &Bindings,
-        now: Timestamp,
+        reply: &Reply<'_>,
     ) -> Result<(Timestamp, Option<Duration>), Unintelligible> {
-        let word = &Word::AccessExpiresAt;
+        let (word, now) = (&Word::AccessExpiresAt, reply.now);
+        if let Some(wire) = reply.long_past(bindings, token) {
+            return Err(Unintelligible::Expiry(format!(
+                "{wire} is an instant of the last century: is it a number of seconds from now, \
+                 `{{access_expires_at:in}}`, or in another unit?"
+            )));
+        }
         let told = bindings.time(word).map(|end| (end, bindings.life(word)));
         let stated = || {
             let source = self.expiry.access?;
@@ -157,28 +226,37 @@ impl Dialect {
     }
 
     /// What the reply refuses; `None` if it is a success, or nothing known.
-    fn refused(&self, reply: &Reply<'_>) -> Option<RefusedBy> {
+    fn refused(&self, reply: &Reply<'_>, succeeded: Succeeded) -> Option<Found> {
         let status = reply.response.status();
-        let here = self
-            .refusals
-            .known
-            .iter()
-            .filter(|known| known.operation == reply.operation && known.status == status);
+        // A vendor whose every status is a success may still have words of its own.
+        let words_alone = status.is_success() && succeeded == Succeeded::No;
+        let here = self.refusals.known.iter().filter(|known| {
+            known.operation == reply.operation && (known.status == status || words_alone)
+        });
         let judged = here.filter_map(|known| {
             let (score, bindings) = self.likeness(known, reply)?;
-            (score.fields > 0 || !status.is_success()).then_some((score, known.refusal, bindings))
+            let told = score.fields > 0 || (words_alone && score.detail);
+            let score = (known.status == status, score);
+            (told || !status.is_success()).then_some((score, known.refusal, bindings))
         });
         // The first of several equals in the order of the vocabulary, which begins
         // with the refusals of the operations' own credentials.
         let best = judged.reduce(|best, next| if next.0 > best.0 { next } else { best });
-        match best {
-            Some((_, refusal, bindings)) => Some(reply.refusal(refusal, bindings.as_ref())),
-            None if status.is_success() => None,
-            None => {
-                let bindings = self.errors(reply);
-                Some(reply.refusal(by_status(reply.operation, status)?, bindings.as_ref()))
+        let (recognised, refusal, bindings) = match best {
+            Some(((_, score), refusal, bindings)) => {
+                (score.fields > 0 || score.detail, refusal, bindings)
             }
-        }
+            None if status.is_success() => return None,
+            None => {
+                let refusal = by_status(reply.operation, status)?;
+                (false, refusal, self.errors(reply))
+            }
+        };
+        Some(Found {
+            by: reply.refusal(refusal, bindings.as_ref()),
+            recognised,
+            passes: passes_by_itself(status),
+        })
     }
 
     /// How well a reply fits a refusal; `None` if a field says another one.
@@ -216,6 +294,24 @@ impl Dialect {
     }
 }
 
+/// Whether a reply is a success.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Succeeded {
+    /// It is not what a success is.
+    No,
+    /// It is, unless a refusal is in it.
+    AsFarAsIsKnown,
+}
+
+/// A refusal that was found in a reply.
+struct Found {
+    by: RefusedBy,
+    /// Whether the file's own fields or words say so, and not the status alone.
+    recognised: bool,
+    /// Whether it is one that a gateway may write in a form of its own.
+    passes: bool,
+}
+
 /// How well a reply fits, the weightiest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Likeness {
@@ -227,6 +323,8 @@ struct Reply<'r> {
     operation: Operation,
     response: &'r Response<Bytes>,
     tree: Option<Node<'r>>,
+    /// Why the body cannot be looked at, if it cannot.
+    unread: Option<&'r String>,
     now: Timestamp,
 }
 
@@ -239,6 +337,16 @@ impl Reply<'_> {
             status.is_success()
         };
         good && form.reply.success.iter().all(|test| self.passes(test))
+    }
+
+    /// Whether the reply says itself that it is not a success: what `success` looks
+    /// at is there, with another value.
+    fn denies(&self, form: &Form) -> bool {
+        let other = |test: &Test| {
+            let found = self.tree.as_ref().and_then(|tree| tree.at(&test.pointer));
+            found.is_some_and(|node| node.value != Json::Null) && !self.passes(test)
+        };
+        self.response.status().is_success() && form.reply.success.iter().any(other)
     }
 
     fn passes(&self, test: &Test) -> bool {
@@ -254,29 +362,70 @@ impl Reply<'_> {
     fn bindings(&self, form: &Form) -> Result<Bindings, Unintelligible> {
         let mut bindings = Bindings::new(self.now);
         if let Some(template) = &form.reply.body {
-            let tree = self.tree.as_ref();
-            let tree = tree.ok_or_else(|| Unintelligible::Body("it is not JSON".to_owned()))?;
-            let told =
-                |misfit: Misfit| Unintelligible::Body(format!("it lacks {}", misfit.pointer));
+            let tree = self.tree.as_ref().ok_or_else(|| {
+                let why = self.unread.map_or("it is not JSON", String::as_str);
+                self.fault(why)
+            })?;
             template
                 .read(tree, Reading::REPLY, &mut bindings)
-                .map_err(told)?;
+                .map_err(|misfit| self.fault(misfit.in_words()))?;
         }
         for (name, pattern) in &form.reply.headers {
-            let value = self
-                .response
-                .headers()
-                .get(name)
-                .and_then(|value| value.to_str().ok());
-            let fits = match value {
-                Some(value) => pattern.read(value, &mut bindings),
-                None => pattern.is_optional(),
-            };
-            if !fits && pattern.as_fixed().is_none() {
-                return Err(Unintelligible::Body(format!("it lacks the header {name}")));
-            }
+            self.header(name, pattern, &mut bindings)?;
         }
         Ok(bindings)
+    }
+
+    /// Of several headers of a name, the first that fits: a server sets many cookies.
+    fn header(
+        &self,
+        name: &HeaderName,
+        pattern: &Pattern,
+        bindings: &mut Bindings,
+    ) -> Result<(), Unintelligible> {
+        let mut values = self.response.headers().get_all(name).iter().peekable();
+        let fault = match values.peek() {
+            _ if pattern.as_fixed().is_some() => return Ok(()),
+            None if pattern.is_optional() => return Ok(()),
+            None => format!("it lacks the header {name}"),
+            Some(_) => format!("its header {name} is there in another form"),
+        };
+        let values = values.filter_map(|value| value.to_str().ok());
+        let mut spellings = values.flat_map(|value| {
+            // The attributes of a cookie are not looked at, unless the file has some.
+            let pair = (*name == SET_COOKIE).then(|| value.split(';').next());
+            pair.flatten().map(str::trim).into_iter().chain([value])
+        });
+        match spellings.any(|value| pattern.read(value, bindings)) {
+            true => Ok(()),
+            false if pattern.is_optional() && *name == SET_COOKIE => Ok(()),
+            false => Err(self.fault(fault)),
+        }
+    }
+
+    fn head(&self) -> ReplyHead {
+        ReplyHead::of(self.response)
+    }
+
+    fn fault(&self, why: impl Into<String>) -> Unintelligible {
+        Unintelligible::Body {
+            head: self.head(),
+            why: why.into(),
+        }
+    }
+
+    /// The end of the access token as it was told, if that was before there were
+    /// such tokens, though the vendor's clock is not.
+    fn long_past(&self, bindings: &Bindings, token: &str) -> Option<String> {
+        let told = bindings.get(&Word::AccessExpiresAt)?;
+        let clocks = [
+            bindings.time(&Word::Now),
+            date(self.response.headers()),
+            unverified(token, "iat"),
+        ];
+        let is_past = is_before_tokens(told.time?);
+        let clock_too = clocks.into_iter().flatten().any(is_before_tokens);
+        (is_past && !clock_too).then(|| told.wire.to_string())
     }
 
     fn refusal(&self, refusal: Refusal, bindings: Option<&Bindings>) -> RefusedBy {
@@ -290,7 +439,7 @@ impl Reply<'_> {
             status: self.response.status().as_u16(),
             retry_after: retry_after(self.response.headers(), self.now),
             code: text(Word::Field("code".into())),
-            detail: text(Word::Field("detail".into())),
+            detail: text(Word::Field("detail".into())).or_else(|| self.unread.cloned()),
             pointer: text(Word::Pointer),
         }
     }
@@ -315,11 +464,35 @@ fn instant_in(text: &str) -> Option<Timestamp> {
 /// clock.
 fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let clock = date(headers).unwrap_or(now);
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
+        let number = text.parse().unwrap_or(u64::MAX);
+        return Some(match i64::try_from(number) {
+            Ok(seconds) if (EARLIEST_INSTANT..LATEST_INSTANT).contains(&number) => {
+                Timestamp::from_seconds(seconds).since(clock)
+            }
+            _ => Duration::from_secs(number),
+        });
     }
-    let now = date(headers).unwrap_or(now);
-    Some(instant_in(text)?.since(now))
+    Some(instant_in(text)?.since(clock))
+}
+
+/// Nobody is told to come back in thirty years: some vendors tell the instant, in
+/// seconds since 1970.
+const EARLIEST_INSTANT: u64 = 1_000_000_000;
+/// The first second with six digits of a year.
+const LATEST_INSTANT: u64 = 253_402_300_800;
+
+/// A reply without the mark that some servers put before it, which a reader may
+/// pass over (RFC 8259 section 8.1).
+fn without_mark(body: &[u8]) -> &[u8] {
+    body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
+}
+
+/// Whether a status is one of those that pass, which whatever stands before a
+/// vendor writes in its own form.
+fn passes_by_itself(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 408 | 425 | 429 | 500 | 502 | 503 | 504)
 }
 
 /// What a status means by itself (RFC 9110 section 15).

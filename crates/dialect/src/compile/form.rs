@@ -4,11 +4,11 @@ use countersign_domain::Operation;
 use http::header::AUTHORIZATION;
 use http::{HeaderValue, Method, StatusCode};
 
-use super::headers::headers;
+use super::headers::{headers, reply_headers};
 use super::{Context, is_pointer, pattern, pointer};
 use crate::Variant;
 use crate::document::{Table, Value, did_you_mean};
-use crate::form::{Constant, Form, Payload, ReplyForm, RequestForm, Test};
+use crate::form::{BasicForm, Constant, Form, Payload, ReplyForm, RequestForm, Test};
 use crate::pattern::Pattern;
 use crate::signature::{Encoding, Signature};
 use crate::template::{Shape, Template};
@@ -220,7 +220,7 @@ fn named_patterns(value: &Value<'_>, vocabulary: &Vocabulary<'_>) -> Vec<(String
     entries.into_iter().filter_map(read).collect()
 }
 
-fn basic(value: &Value<'_>, vocabulary: &Vocabulary<'_>) -> Option<(Pattern, Pattern)> {
+fn basic(value: &Value<'_>, vocabulary: &Vocabulary<'_>) -> Option<BasicForm> {
     let table = value.table()?;
     let user = table
         .require("user")
@@ -228,7 +228,13 @@ fn basic(value: &Value<'_>, vocabulary: &Vocabulary<'_>) -> Option<(Pattern, Pat
     let password = table
         .require("password")
         .and_then(|value| pattern(&value, vocabulary));
-    Some((user?, password?))
+    let encoding = table.get("encoding");
+    let encoded = encoding.and_then(|it| it.choice(&[("none", false), ("form", true)]));
+    Some(BasicForm {
+        user: user?,
+        password: password?,
+        encoded: encoded.unwrap_or_default(),
+    })
 }
 
 pub(super) fn media(value: &Value<'_>) -> Option<HeaderValue> {
@@ -256,7 +262,7 @@ fn reply<'d>(value: &Value<'d>, context: &Context<'d>) -> Option<ReplyForm> {
         .map_or(Some(HeaderValue::from_static(JSON)), |m| media(&m));
     let headers = table
         .get("headers")
-        .map(|value| headers(&value, &vocabulary));
+        .map(|value| reply_headers(&value, &vocabulary));
     let body = table
         .get("body")
         .and_then(|body| context.template(&body, &vocabulary));

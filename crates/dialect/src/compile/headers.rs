@@ -29,6 +29,33 @@ pub(super) fn headers(
     value: &Value<'_>,
     vocabulary: &Vocabulary<'_>,
 ) -> Vec<(HeaderName, Pattern)> {
+    table_of_headers(value, &|value| {
+        header_value(value, vocabulary).into_iter().collect()
+    })
+}
+
+/// The same of a reply, which may have several headers of a name, such as
+/// `Set-Cookie` (RFC 6265 section 3): their values are a list.
+pub(super) fn reply_headers(
+    value: &Value<'_>,
+    vocabulary: &Vocabulary<'_>,
+) -> Vec<(HeaderName, Pattern)> {
+    table_of_headers(value, &|value| {
+        let values = match value.is_array() {
+            true => value.array().unwrap_or_default(),
+            false => vec![value.clone()],
+        };
+        let values = values.iter();
+        values
+            .filter_map(|it| header_value(it, vocabulary))
+            .collect()
+    })
+}
+
+fn table_of_headers(
+    value: &Value<'_>,
+    read: &dyn Fn(&Value<'_>) -> Vec<Pattern>,
+) -> Vec<(HeaderName, Pattern)> {
     let Some(table) = value.table() else {
         return Vec::new();
     };
@@ -37,7 +64,7 @@ pub(super) fn headers(
         let twice = |name: &HeaderName| headers.iter().any(|(known, _)| known == name);
         match name(key.name) {
             Ok(name) if twice(&name) => table.blame_key(&key, TWICE, None),
-            Ok(name) => headers.extend(header_value(&value, vocabulary).map(|v| (name, v))),
+            Ok(name) => headers.extend(read(&value).into_iter().map(|v| (name.clone(), v))),
             Err(flaw) => table.blame_key(&key, flaw, None),
         }
     }

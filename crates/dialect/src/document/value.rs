@@ -121,6 +121,11 @@ impl<'d> Value<'d> {
         self.value.get_ref().is_str()
     }
 
+    /// Whether the value is a list.
+    pub fn is_array(&self) -> bool {
+        self.value.get_ref().is_array()
+    }
+
     /// Whether the value is a table.
     pub fn is_table(&self) -> bool {
         self.value.get_ref().is_table()

@@ -48,6 +48,22 @@ pub(crate) enum Because {
 pub(crate) struct Misfit {
     pub(crate) because: Because,
     pub(crate) pointer: String,
+    /// What is there, and what should be; empty if nothing is there.
+    pub(crate) found: String,
+}
+
+impl Misfit {
+    /// What is wrong with a reply.
+    pub(crate) fn in_words(&self) -> String {
+        match (self.because, &*self.pointer) {
+            (Because::WrongType, "") => format!("it is {}", self.found),
+            (Because::WrongType, pointer) => {
+                format!("{pointer} is there in another form: {}", self.found)
+            }
+            (_, pointer) if self.found.is_empty() => format!("it lacks {pointer}"),
+            (_, pointer) => format!("it lacks {pointer}, which is {}", self.found),
+        }
+    }
 }
 
 /// Walks a shape through a value and binds what stands in its holes.
@@ -85,7 +101,7 @@ impl Place {
 }
 
 impl Walk<'_> {
-    fn note(&mut self, because: Because, place: &Place) {
+    fn note(&mut self, because: Because, place: &Place, found: String) {
         if self
             .worst
             .as_ref()
@@ -94,11 +110,13 @@ impl Walk<'_> {
             self.worst = Some(Misfit {
                 because,
                 pointer: place.pointer(),
+                found,
             });
         }
     }
 
     fn shape(&mut self, shape: &Shape, node: Option<&Node<'_>>, place: &mut Place) {
+        let written = node.map(|node| &node.value);
         let node = node.filter(|node| node.value != Json::Null || !shape.has_hole());
         match (shape, node.map(|node| &node.value)) {
             (Shape::Object(members), Some(Json::Object(_)) | None) => {
@@ -106,9 +124,15 @@ impl Walk<'_> {
             }
             (Shape::Array(items), Some(Json::Array(_)) | None) => self.array(items, node, place),
             (Shape::Text(pattern), value) if pattern.as_fixed().is_none() => {
-                self.text(pattern, value, place);
+                self.text(pattern, value.or(written), place);
             }
-            (shape, Some(_)) if shape.has_hole() => self.note(Because::WrongType, place),
+            (shape, Some(value)) if shape.has_hole() => {
+                let wanted = match shape {
+                    Shape::Array(_) => "a list",
+                    _ => "an object",
+                };
+                self.note(Because::WrongType, place, instead(value, wanted));
+            }
             (shape, value) => self.fixed(shape, value, place),
         }
     }
@@ -151,7 +175,7 @@ impl Walk<'_> {
                 self.shape(shape, Some(&member.node), place);
                 place.0.pop();
             }
-            None => self.note(Because::Missing, place),
+            None => self.note(Because::Missing, place, String::new()),
         }
     }
 
@@ -174,33 +198,45 @@ impl Walk<'_> {
         let loose = self.reading.loose;
         let required = pattern.holes().any(|hole| !hole.optional);
         match value {
-            None => {
+            None | Some(Json::Null) => {
                 if required {
-                    self.note(Because::Missing, place);
+                    let found = value.map_or_else(String::new, |_| "null".to_owned());
+                    self.note(Because::Missing, place, found);
                 }
             }
             Some(Json::Text(text)) if text.is_empty() && number != Some(true) => {
                 if required {
-                    self.note(Because::Missing, place);
+                    self.note(Because::Missing, place, "empty".to_owned());
                 }
             }
             Some(Json::Text(text)) if number != Some(true) || loose => {
-                self.bind(pattern, text, place);
+                self.bind(pattern, text, value, place);
             }
             Some(Json::Number(text)) if number == Some(true) && loose => {
-                self.bind(pattern, whole(text), place);
+                self.bind(pattern, whole(text), value, place);
             }
             Some(Json::Number(text)) if number == Some(true) || (loose && number.is_some()) => {
-                self.bind(pattern, text, place);
+                self.bind(pattern, text, value, place);
             }
-            Some(_) => self.note(Because::WrongType, place),
+            Some(value) => self.mistyped(pattern, value, place),
         }
     }
 
-    fn bind(&mut self, pattern: &Pattern, text: &str, place: &Place) {
-        if !pattern.read(text, self.bindings) {
-            self.note(Because::WrongType, place);
+    fn bind(&mut self, pattern: &Pattern, text: &str, value: Option<&Json<'_>>, place: &Place) {
+        if !pattern.read(text, self.bindings)
+            && let Some(value) = value
+        {
+            self.mistyped(pattern, value, place);
         }
+    }
+
+    fn mistyped(&mut self, pattern: &Pattern, value: &Json<'_>, place: &Place) {
+        let hole = pattern.as_hole();
+        let wanted = hole.map_or(
+            "a text with what the template has beside its hole",
+            |hole| hole.codec.in_words(&hole.word),
+        );
+        self.note(Because::WrongType, place, instead(value, wanted));
     }
 
     fn fixed(&mut self, shape: &Shape, value: Option<&Json<'_>>, place: &Place) {
@@ -209,13 +245,33 @@ impl Walk<'_> {
         }
         match (shape, value) {
             (Shape::Null, Some(Json::Null) | None) => (),
-            (_, None) => self.note(Because::ConstantMissing, place),
+            (_, None) => self.note(Because::ConstantMissing, place, String::new()),
             (Shape::Bool(wanted), Some(Json::Bool(found))) if wanted == found => (),
             (Shape::Number(wanted), Some(Json::Number(found))) if **wanted == **found => (),
             (Shape::Text(wanted), Some(Json::Text(found))) if wanted.as_fixed() == Some(found) => {}
-            _ => self.note(Because::ConstantDiffers, place),
+            _ => self.note(Because::ConstantDiffers, place, String::new()),
         }
     }
+}
+
+/// A value instead of what is wanted. Only what is plainly a number or a date is
+/// repeated: any other text may be a secret.
+fn instead(value: &Json<'_>, wanted: &str) -> String {
+    let is_plain = |text: &str| {
+        let plain = |byte: u8| byte.is_ascii_digit() || b"+-.:TZ ".contains(&byte);
+        !text.is_empty() && text.len() <= 40 && text.bytes().all(plain)
+    };
+    let found = match value {
+        Json::Null => "null".to_owned(),
+        Json::Bool(value) => value.to_string(),
+        Json::Number(number) if number.len() <= 40 => number.to_string(),
+        Json::Number(_) => "a number".to_owned(),
+        Json::Text(text) if is_plain(text) => format!("{text:?}"),
+        Json::Text(_) => "a text".to_owned(),
+        Json::Array(_) => "a list".to_owned(),
+        Json::Object(_) => "an object".to_owned(),
+    };
+    format!("{found} instead of {wanted}")
 }
 
 /// A whole number without the fraction that some write: `3599.0`.

@@ -1,0 +1,498 @@
+//! Replies of vendors that are not quite as one would think: refusals under a
+//! status of success, codings, marks, pages and redirects, values in another form.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+
+use std::io::Write;
+
+use bytes::Bytes;
+use countersign_dialect::{
+    Asking, Command, Dialect, Granted, RefusedBy, Secret, Understood, Unintelligible,
+};
+use countersign_domain::{Operation, Refusal, Timestamp};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http::{Request, Response};
+
+const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+
+/// A client's dialect with these lines in place of the usual ones of a section.
+struct Said<'s> {
+    login: &'s str,
+    errors: &'s str,
+    refusals: &'s str,
+}
+
+const SAID: Said<'static> = Said {
+    login: r#"reply.body = '{"ok": true, "token": "{access_token}", "expires_in": "{access_expires_at:in}"}'
+        reply.success = { "/ok" = true }"#,
+    errors: r#"body = '{"ok": false, "error": "{detail}"}'"#,
+    refusals: r#"bad_login = { status = 200, detail = "Invalid" }
+        bad_refresh = { status = 200, detail = "Stale" }
+        throttled = { detail = "Slow down" }"#,
+};
+
+impl Said<'_> {
+    fn dialect(&self) -> Dialect {
+        let Self {
+            login,
+            errors,
+            refusals,
+        } = self;
+        let source = format!(
+            r#"
+        schema = 1
+        name = "small"
+        serves = ["client"]
+        session = {{ refresh = "rotate", login = "keeps", logout = "session" }}
+        [[login]]
+        path = "/login"
+        request.body = '{{"login": "{{login}}", "password": "{{secret}}"}}'
+        {login}
+        [[refresh]]
+        path = "/refresh"
+        request.body = '{{"token": "{{refresh_token}}"}}'
+        {login}
+        [[logout]]
+        path = "/logout"
+        request.empty = true
+        request.headers = {{ Authorization = "Bearer {{access_token}}" }}
+        reply.success = {{ "/ok" = true }}
+        [guard]
+        present = [{{ header = "Authorization", value = "Bearer {{access_token}}" }}]
+        [errors]
+        {errors}
+        [refusals]
+        {refusals}
+        "#
+        );
+        Dialect::compile(&source, "small").unwrap()
+    }
+
+    fn hears(
+        &self,
+        operation: Operation,
+        response: Response<impl Into<Bytes>>,
+    ) -> Result<Understood, Unintelligible> {
+        let dialect = self.dialect();
+        let variant = dialect.variants().next().unwrap();
+        let asking = Asking::default();
+        dialect.understand(operation, variant, &asking, &response.map(Into::into), NOW)
+    }
+}
+
+fn answer(status: u16, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Response<Bytes> {
+    let mut response = Response::builder().status(status);
+    for (name, value) in headers {
+        response = response.header(*name, *value);
+    }
+    response.body(body.into()).unwrap()
+}
+
+fn refused(told: Result<Understood, Unintelligible>) -> RefusedBy {
+    match told {
+        Ok(Understood::Refused(by)) => by,
+        other => panic!("no refusal: {other:?}"),
+    }
+}
+
+fn granted(told: Result<Understood, Unintelligible>) -> Granted {
+    match told {
+        Ok(Understood::Granted(granted)) => granted,
+        other => panic!("no tokens: {other:?}"),
+    }
+}
+
+fn fault(told: Result<Understood, Unintelligible>) -> String {
+    told.unwrap_err().to_string()
+}
+
+const GOOD: &str = r#"{"ok": true, "token": "abc", "expires_in": 3600}"#;
+
+#[test]
+fn words_of_a_refusal_under_a_status_of_success_are_one() {
+    for (operation, words, expected) in [
+        (Operation::Login, "Invalid", Refusal::BadLogin),
+        (Operation::Refresh, "Stale", Refusal::BadRefresh),
+        (Operation::Login, "Slow down", Refusal::Throttled),
+        // What is not listed is still a no.
+        (Operation::Login, "Account closed", Refusal::BadLogin),
+        (Operation::Refresh, "Account closed", Refusal::BadRefresh),
+        (Operation::Logout, "Who are you?", Refusal::BadBearer),
+    ] {
+        let body = format!(r#"{{"ok": false, "error": "{words}"}}"#);
+        let by = refused(SAID.hears(operation, answer(200, &[], body)));
+        assert_eq!(by.refusal, expected, "{operation} {words}");
+        assert_eq!((by.status, by.detail.as_deref()), (200, Some(words)));
+    }
+    for (operation, refusal) in [
+        (Operation::Login, Refusal::BadLogin),
+        (Operation::Refresh, Refusal::BadRefresh),
+    ] {
+        let by = refused(SAID.hears(operation, answer(200, &[], r#"{"ok": false}"#)));
+        assert_eq!((by.refusal, by.detail), (refusal, None));
+    }
+}
+
+#[test]
+fn without_a_test_of_success_the_listed_words_alone_are_a_refusal() {
+    let said = Said {
+        login: r#"reply.body = '{"token": "{access_token}", "expires_in": "{access_expires_at:in}"}'"#,
+        errors: r#"body = '{"error": "{detail}"}'"#,
+        ..SAID
+    };
+    let by = refused(said.hears(
+        Operation::Login,
+        answer(200, &[], r#"{"error": "Invalid"}"#),
+    ));
+    assert_eq!(by.refusal, Refusal::BadLogin);
+    let told = fault(said.hears(Operation::Login, answer(200, &[], r#"{"error": "Else"}"#)));
+    assert!(told.contains("it lacks /token"), "{told}");
+}
+
+#[test]
+fn what_says_neither_yes_nor_no_is_no_refusal() {
+    for body in ["{}", r#"{"ok": null}"#, r#"{"okay": false}"#] {
+        let told = SAID.hears(Operation::Login, answer(200, &[], body));
+        assert!(told.is_err(), "{body}: {told:?}");
+    }
+}
+
+#[test]
+fn a_code_that_is_not_listed_and_a_no_with_tokens_explain_nothing() {
+    let said = Said {
+        errors: r#"body = '{"ok": false, "code": "{code}", "error": "{detail}"}'"#,
+        refusals: r#"bad_login = { status = 200, code = "17", detail = "Invalid" }"#,
+        ..SAID
+    };
+    let login = |said: &Said<'_>, body: &str| {
+        said.hears(Operation::Login, answer(200, &[], body.to_owned()))
+    };
+    let by = refused(login(
+        &said,
+        r#"{"ok": false, "code": "17", "error": "No"}"#,
+    ));
+    assert_eq!(by.refusal, Refusal::BadLogin);
+    let told = fault(login(
+        &said,
+        r#"{"ok": false, "code": "99", "error": "No"}"#,
+    ));
+    assert!(told.contains("no refusal that is known"), "{told}");
+    fault(login(
+        &SAID,
+        r#"{"ok": false, "token": "abc", "expires_in": 3600}"#,
+    ));
+}
+
+#[test]
+fn a_mark_before_a_reply_is_passed_over() {
+    for body in [GOOD, r#"{"ok": false, "error": "Invalid"}"#] {
+        let plain = SAID.hears(Operation::Login, answer(200, &[], body));
+        let marked = SAID.hears(
+            Operation::Login,
+            answer(200, &[], format!("\u{feff}{body}")),
+        );
+        assert!(plain.is_ok());
+        assert_eq!(marked, plain);
+    }
+    let twice = format!("\u{feff}\u{feff}{GOOD}");
+    assert!(
+        SAID.hears(Operation::Login, answer(200, &[], twice))
+            .is_err()
+    );
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn a_coded_reply_is_read_for_tokens_and_for_refusals() {
+    let coded = |status, text: &str| answer(status, &[("content-encoding", "gzip")], gzip(text));
+    let tokens = granted(SAID.hears(Operation::Login, coded(200, GOOD)));
+    assert_eq!(tokens.access_token.expose(), "abc");
+    let no = r#"{"ok": false, "error": "Stale"}"#;
+    let by = refused(SAID.hears(Operation::Refresh, coded(200, no)));
+    assert_eq!(by.refusal, Refusal::BadRefresh);
+    let own = Said {
+        refusals: r#"bad_bearer = { status = 403, code = "expired", body = '{"code": "{code}"}' }
+            forbidden = { status = 403, code = "no", body = '{"code": "{code}"}' }"#,
+        ..SAID
+    };
+    let by = refused(own.hears(Operation::Guard, coded(403, r#"{"code": "expired"}"#)));
+    assert_eq!(by.refusal, Refusal::BadBearer);
+}
+
+#[test]
+fn a_coding_that_is_not_read_is_named() {
+    for (coding, name) in [
+        ("br", "\"br\""),
+        ("zstd", "\"zstd\""),
+        ("gzip, br", "\"gzip, br\""),
+    ] {
+        let headers = [("content-encoding", coding)];
+        let told = fault(SAID.hears(Operation::Login, answer(200, &headers, GOOD)));
+        assert!(told.contains(name), "{told}");
+        let by = refused(SAID.hears(Operation::Login, answer(401, &headers, GOOD)));
+        assert!(by.detail.unwrap().contains(name));
+    }
+}
+
+#[test]
+fn an_answer_of_another_server_is_told_as_that() {
+    let page = [("content-type", "text/html; charset=utf-8")];
+    let problem = [("content-type", "application/problem+json")];
+    let other = r#"{"type": "about:blank", "title": "Unauthorized", "code": "no_key"}"#;
+    for (status, headers, body, words) in [
+        (401, &page[..], "<h1>Login</h1>", "(401, text/html)"),
+        (501, &page, "<h1>Unsupported</h1>", "(501, text/html)"),
+        (404, &page, "<h1>Not found</h1>", "(404, text/html)"),
+        (400, &page, "<h1>Bad Request</h1>", "(400, text/html)"),
+        (401, &problem, other, "(401, application/problem+json)"),
+        (405, &[], "no", "(405, no media type)"),
+        (401, &[], "[1]", "(401, no media type)"),
+    ] {
+        for operation in [Operation::Login, Operation::Refresh, Operation::Logout] {
+            let told = fault(SAID.hears(operation, answer(status, headers, body)));
+            assert!(
+                told.contains(words) && told.contains("not of this dialect"),
+                "{operation}: {told}"
+            );
+        }
+    }
+    let told = fault(SAID.hears(Operation::Login, answer(200, &page, "<h1>Hi</h1>")));
+    assert!(told.contains("(200, text/html)"), "{told}");
+}
+
+#[test]
+fn what_may_be_the_vendors_stays_a_refusal() {
+    let page = [("content-type", "text/html")];
+    for (status, body, expected) in [
+        (401, "", Refusal::BadLogin),
+        (401, r#"{"error": "Who?"}"#, Refusal::BadLogin),
+        (400, r#"{"ok": false, "fields": []}"#, Refusal::Malformed),
+        // A gateway writes these in its own form, and they pass.
+        (429, "<h1>Slow</h1>", Refusal::Throttled),
+        (502, "<h1>Bad Gateway</h1>", Refusal::BadGateway),
+        (503, "<h1>Later</h1>", Refusal::Unavailable),
+    ] {
+        let by = refused(SAID.hears(Operation::Login, answer(status, &page, body)));
+        assert_eq!(by.refusal, expected, "{status} {body}");
+    }
+    let by = refused(SAID.hears(Operation::Guard, answer(401, &page, "<h1>Who?</h1>")));
+    assert_eq!(
+        by.refusal,
+        Refusal::BadBearer,
+        "a guarded reply is the API's own"
+    );
+}
+
+#[test]
+fn a_redirect_is_told_with_its_status_and_target() {
+    for status in [301, 302, 303, 307, 308] {
+        let to = [("location", "https://ann:pw@login.example/auth?state=s3cret")];
+        let told = fault(SAID.hears(Operation::Login, answer(status, &to, "")));
+        assert!(
+            told.contains(&status.to_string()) && told.contains("https://login.example/auth"),
+            "{told}"
+        );
+        assert!(!told.contains("s3cret") && !told.contains("pw"), "{told}");
+    }
+    let told = fault(SAID.hears(Operation::Refresh, answer(302, &[], "")));
+    assert!(told.contains("302"), "{told}");
+}
+
+#[test]
+fn a_value_in_another_form_is_told_as_that() {
+    let said = |expiry: &str| format!(r#"{{"ok": true, "token": "abc", "expires_in": {expiry}}}"#);
+    for (expiry, words) in [
+        (
+            r#""2026-01-01T00:00:00Z""#,
+            r#"/expires_in is there in another form: "2026-01-01T00:00:00Z" instead of whole seconds from now"#,
+        ),
+        (
+            "3599.7",
+            "/expires_in is there in another form: 3599.7 instead of",
+        ),
+        ("-1", "/expires_in is there in another form: -1 instead of"),
+        (
+            r#""never""#,
+            "/expires_in is there in another form: a text instead of",
+        ),
+        (
+            "[3600]",
+            "/expires_in is there in another form: a list instead of",
+        ),
+        (
+            "true",
+            "/expires_in is there in another form: true instead of",
+        ),
+        ("null", "it lacks /expires_in, which is null"),
+    ] {
+        let told = fault(SAID.hears(Operation::Login, answer(200, &[], said(expiry))));
+        assert!(told.contains(words), "{told}");
+    }
+    let told = fault(SAID.hears(Operation::Login, answer(200, &[], r#"{"ok": true}"#)));
+    assert!(
+        told.contains("it lacks /token") || told.contains("it lacks /expires_in"),
+        "{told}"
+    );
+    let bare = Said {
+        login: r#"reply.body = '{"token": "{access_token}", "expires_in": "{access_expires_at:in}"}'"#,
+        ..SAID
+    };
+    let told = fault(bare.hears(Operation::Login, answer(200, &[], "[1]")));
+    assert!(told.contains("it is a list instead of an object"), "{told}");
+    let told = fault(bare.hears(
+        Operation::Login,
+        answer(
+            200,
+            &[],
+            r#"{"token": "s3cret token", "expires_in": "s3cret text"}"#,
+        ),
+    ));
+    assert!(!told.contains("s3cret"), "{told}");
+}
+
+#[test]
+fn an_end_long_past_is_told_unless_the_vendors_clock_is_there_too() {
+    let epoch = Said {
+        login: r#"reply.body = '{"token": "{access_token}", "end": "{access_expires_at:epoch}", "now": "{now:epoch?}"}'"#,
+        ..SAID
+    };
+    let login = |body: &str| epoch.hears(Operation::Login, answer(200, &[], body.to_owned()));
+    for seconds in ["3600", "0", "86400"] {
+        let told = fault(login(&format!(r#"{{"token": "abc", "end": {seconds}}}"#)));
+        assert!(
+            told.contains(seconds) && told.contains("access_expires_at:in"),
+            "{told}"
+        );
+    }
+    granted(login(r#"{"token": "abc", "end": 1800000600}"#));
+    granted(login(r#"{"token": "abc", "end": 1700000000}"#));
+    granted(login(r#"{"token": "abc", "end": 3600, "now": 60}"#));
+}
+
+#[test]
+fn retry_after_is_seconds_a_date_or_an_instant() {
+    let date = ("date", "Fri, 15 Jan 2027 08:00:00 GMT");
+    let after = |headers: &[(&str, &str)]| {
+        let by = refused(SAID.hears(Operation::Login, answer(429, headers, "")));
+        by.retry_after.map(|it| it.as_secs())
+    };
+    assert_eq!(Timestamp::from_seconds(1_800_000_000), NOW);
+    for (text, seconds) in [
+        ("120", 120),
+        ("999999999", 999_999_999),
+        ("1800000090", 90),
+        ("1800000000", 0),
+        ("1700000000", 0),
+        ("Fri, 15 Jan 2027 08:01:30 GMT", 90),
+    ] {
+        assert_eq!(after(&[("retry-after", text)]), Some(seconds), "{text}");
+        assert_eq!(
+            after(&[("retry-after", text), date]),
+            Some(seconds),
+            "{text}"
+        );
+    }
+    // By the vendor's clock, an hour behind.
+    let behind = ("date", "Fri, 15 Jan 2027 07:00:00 GMT");
+    assert_eq!(after(&[("retry-after", "1799996460"), behind]), Some(60));
+    for text in ["soon", "-5", "1.5", ""] {
+        assert_eq!(after(&[("retry-after", text)]), None, "{text:?}");
+    }
+}
+
+const COOKIES: Said<'static> = Said {
+    login: r#"reply.body = '{"expires_in": "{access_expires_at:in}"}'
+        reply.headers = { Set-Cookie = ["at={access_token}", "rt={refresh_token}"] }"#,
+    ..SAID
+};
+
+#[test]
+fn tokens_are_found_among_several_cookies() {
+    let body = r#"{"expires_in": 60}"#;
+    for cookies in [
+        [
+            "lang=en",
+            "rt=r1; Path=/; HttpOnly",
+            "at=a1; Expires=Fri, 15 Jan 2027 08:00:00 GMT",
+        ],
+        ["at=a1", "lang=en; Secure", "rt=r1"],
+        ["rt=r1;Secure", "at=a1 ; Path=/", "xat=no"],
+    ] {
+        let headers = cookies.map(|cookie| ("set-cookie", cookie));
+        let tokens = granted(COOKIES.hears(Operation::Login, answer(200, &headers, body)));
+        assert_eq!(tokens.access_token.expose(), "a1", "{cookies:?}");
+        assert_eq!(tokens.refresh_token.unwrap().expose(), "r1", "{cookies:?}");
+    }
+    let told = fault(COOKIES.hears(
+        Operation::Login,
+        answer(200, &[("set-cookie", "at=a1")], body),
+    ));
+    assert!(
+        told.contains("its header set-cookie is there in another form"),
+        "{told}"
+    );
+    let told = fault(COOKIES.hears(Operation::Login, answer(200, &[], body)));
+    assert!(told.contains("it lacks the header set-cookie"), "{told}");
+}
+
+#[test]
+fn basic_credentials_are_encoded_as_a_form_where_the_file_says_so() {
+    let basic = |encoding: &str| {
+        let source = format!(
+            r#"
+        schema = 1
+        name = "small"
+        serves = ["client"]
+        session = {{ refresh = "none", login = "keeps" }}
+        [[login]]
+        path = "/login"
+        request.form = {{ grant_type = "client_credentials" }}
+        request.basic = {{ user = "{{login}}", password = "{{secret}}"{encoding} }}
+        reply.body = '{{"token": "{{access_token}}", "expires_in": "{{access_expires_at:in}}"}}'
+        [guard]
+        present = [{{ header = "Authorization", value = "Bearer {{access_token}}" }}]
+        [errors]
+        body = '{{"error": "{{detail}}"}}'
+        [refusals]
+        bad_login = {{ detail = "No" }}
+        "#
+        );
+        Dialect::compile(&source, "small").unwrap()
+    };
+    let asked = |dialect: &Dialect, login: &str| {
+        let secret = Secret::from("p:w%+é /");
+        let asking = Asking {
+            login: Some(login),
+            secret: Some(&secret),
+            ..Asking::default()
+        };
+        let variant = dialect.variants().next().unwrap();
+        dialect.request(Operation::Login, variant, &asking)
+    };
+    let sent = |request: &Request<Bytes>| {
+        use base64::Engine;
+        let value = request.headers()["authorization"].to_str().unwrap();
+        let coded = value.strip_prefix("Basic ").unwrap();
+        let pair = base64::engine::general_purpose::STANDARD.decode(coded);
+        String::from_utf8(pair.unwrap()).unwrap()
+    };
+    let form = basic(r#", encoding = "form""#);
+    let request = asked(&form, "client:1").unwrap();
+    assert_eq!(sent(&request), "client%3A1:p%3Aw%25%2B%C3%A9%20%2F");
+    let (parts, body) = request.into_parts();
+    match form.read(&parts, &body) {
+        Ok(Command::Login { login, secret, .. }) => {
+            assert_eq!((&*login, secret.expose()), ("client:1", "p:w%+é /"));
+        }
+        other => panic!("{other:?}"),
+    }
+    for plain in [basic(""), basic(r#", encoding = "none""#)] {
+        assert_eq!(sent(&asked(&plain, "client").unwrap()), "client:p:w%+é /");
+        assert!(asked(&plain, "client:1").is_none());
+    }
+}
