@@ -8,7 +8,7 @@ use bytes::Bytes;
 use countersign_outbound::{
     Connector, HTTP_1_1, ProxyRules, Roots, ServerUrl, Tls, Wire, client_config, tell_no_content,
 };
-use http::header::{ACCEPT, CONNECTION, HOST, USER_AGENT};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONNECTION, HOST, USER_AGENT};
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, Response, Uri};
 use http_body_util::{BodyExt, Full, Limited};
@@ -113,6 +113,10 @@ impl HttpTransport {
         headers
             .entry(ACCEPT)
             .or_insert(HeaderValue::from_static("*/*"));
+        // What is asked for is short, and not to be mistaken.
+        headers
+            .entry(ACCEPT_ENCODING)
+            .or_insert(HeaderValue::from_static("identity"));
         if request.body().is_empty() {
             let method = request.method().clone();
             tell_no_content(&method, request.headers_mut());

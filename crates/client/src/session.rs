@@ -28,6 +28,8 @@ use crate::{Attempt, Held, Record, Trouble};
 #[derive(Clone, Debug)]
 pub struct Terms {
     refreshes: bool,
+    /// A refresh presents the access token, which has to live for it.
+    presents_access: bool,
     lost_refresh: LostRefresh,
     sliding: Option<Duration>,
     budget: Option<u32>,
@@ -39,6 +41,7 @@ impl Terms {
     pub fn of(dialect: &Dialect, variant: Variant) -> Self {
         Self {
             refreshes: dialect.refreshes(variant),
+            presents_access: dialect.refreshes_with_access_token(variant),
             lost_refresh: dialect.client_policy().lost_refresh,
             sliding: dialect.client_policy().sliding,
             budget: dialect.preset().budget,

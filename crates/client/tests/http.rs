@@ -49,6 +49,7 @@ async fn a_request_is_written_as_servers_want_it_and_the_answer_read_whole() {
         "content-length: 2",
         "user-agent: countersign/",
         "accept: */*",
+        "accept-encoding: identity",
     ] {
         assert!(head.contains(field), "{field}: {head}");
     }
@@ -117,7 +118,7 @@ async fn without_a_connection_nothing_was_sent() {
     drop(free);
     let refused = send(&format!("http://{closed}")).await.unwrap_err();
     let unnamed = send("http://no-such-host.invalid").await.unwrap_err();
-    // It speaks no TLS.
+    // It does not speak TLS.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let plain = format!("https://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {
@@ -125,8 +126,21 @@ async fn without_a_connection_nothing_was_sent() {
         let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
     });
     let untrusted = send(&plain).await.unwrap_err();
+    assert!(untrusted.message.contains("write http"), "{untrusted}");
     for error in [refused, unnamed, untrusted] {
         assert_eq!(error.sent, Sent::No, "{error}");
         assert!(error.message.starts_with("no connection: "), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_port_that_speaks_tls_is_named() {
+    // What servers send to whom they do not understand: an alert (RFC 8446 section 6).
+    for alert in [
+        b"\x15\x03\x03\x00\x02\x02\x46",
+        b"\x15\x03\x01\x00\x02\x02\x0a",
+    ] {
+        let error = asked(alert).await.0.unwrap_err();
+        assert!(error.message.contains("write https"), "{error}");
     }
 }

@@ -70,7 +70,12 @@ impl Session {
     pub(crate) fn can_refresh(&self, now: Timestamp) -> bool {
         let held = self.record.held.as_ref();
         let alive = held.is_some_and(|held| {
-            held.refresh_token.is_some() && held.refresh_expires_at.is_none_or(|end| now < end)
+            let lives = held.refresh_expires_at.is_none_or(|end| now < end);
+            let lives = match self.terms.presents_access {
+                true => self.usable(now).is_some(),
+                false => lives,
+            };
+            held.refresh_token.is_some() && lives
         });
         self.terms.refreshes && alive && !self.may_be_used_up(now)
     }

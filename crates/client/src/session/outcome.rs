@@ -22,7 +22,12 @@ impl Session {
         let before = self.record.held.take();
         self.count_afresh(before.as_ref(), &granted);
         let kept = before.filter(|_| operation == Operation::Refresh);
-        self.record.held = Some(held(granted, sent_at, &ends, kept));
+        let mut held = held(granted, sent_at, &ends, kept);
+        if self.terms.presents_access {
+            held.refresh_token = Some(held.access_token.clone());
+            held.refresh_expires_at = Some(held.expires_at);
+        }
+        self.record.held = Some(held);
         self.record.attempt = None;
         self.record.trouble = None;
         self.under_way = UnderWay::default();
@@ -71,6 +76,16 @@ impl Session {
 
     /// The answer is none that the dialect explains, or its signature is wrong.
     pub fn garbled(&mut self, status: u16, detail: &str, now: Timestamp) {
+        if self.operation() == Operation::Login && pause::is_final(status) {
+            let mishap = Mishap {
+                refusal: None,
+                status: Some(status),
+                detail,
+            };
+            self.settle();
+            self.note(Operation::Login, &mishap, now);
+            return self.end();
+        }
         self.unanswered(Sent::Maybe, Some(status), detail, now);
     }
 

@@ -54,8 +54,17 @@ const MOST_SECRETS: u32 = 3;
 
 /// Whether this is a refused login: the end, until a person changes something.
 pub(super) fn ends(trouble: &Trouble) -> bool {
-    let never = trouble.refusal.map(No::of) == Some(No::Never);
+    let never = match (trouble.refusal, trouble.status) {
+        (Some(refusal), _) => No::of(refusal) == No::Never,
+        (None, status) => status.is_some_and(is_final),
+    };
     trouble.operation == Operation::Login && never
+}
+
+/// Whether an answer that is not of the dialect will be the same next time: it
+/// leads elsewhere, or blames the request. Whoever gives it may count wrong secrets.
+pub(super) fn is_final(status: u16) -> bool {
+    (300..500).contains(&status) && ![408, 425, 429].contains(&status)
 }
 
 /// Half a second, doubling to 30 s.

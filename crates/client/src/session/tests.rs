@@ -18,6 +18,7 @@ const START: Timestamp = Timestamp::from_seconds(1_800_000_000);
 fn terms() -> Terms {
     Terms {
         refreshes: true,
+        presents_access: false,
         lost_refresh: LostRefresh::Retry,
         sliding: None,
         budget: None,

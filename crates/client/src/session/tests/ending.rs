@@ -282,3 +282,37 @@ fn a_token_that_was_good_for_minutes_is_given_up_whatever_was_before() {
     assert!(story.session.invalidate(&"access one".into(), story.now));
     assert_eq!(story.session.record().rejected, 1);
 }
+
+#[test]
+fn a_login_that_another_server_answers_is_not_repeated_at_once() {
+    for status in [301, 308, 400, 401, 404, 405] {
+        let mut story = Story::begin(terms());
+        story.session.secret_is([1; 8]);
+        for least in [30, 60, 120] {
+            story.ask(Ask::Login);
+            story.session.garbled(status, "a page", story.now);
+            assert!(story.pause().unwrap() >= secs(least), "{status}");
+            assert!(matches!(story.next(), Next::Ended { .. }), "{status}");
+            story.until_allowed();
+        }
+        // Somebody mends the secret.
+        story.ask(Ask::Login);
+        story.session.garbled(status, "a page", story.now);
+        story.session.secret_is([2; 8]);
+        story.ask(Ask::Login);
+    }
+    for status in [200, 429, 501] {
+        let mut story = Story::begin(terms());
+        story.ask(Ask::Login);
+        story.session.garbled(status, "a page", story.now);
+        assert!(story.pause().unwrap() < secs(2), "{status}");
+    }
+}
+
+#[test]
+fn a_refresh_that_another_server_answers_keeps_its_token() {
+    let mut story = Story::logged_in(terms());
+    story.until_due().ask(Ask::Refresh);
+    story.session.garbled(401, "a page", story.now);
+    story.until_allowed().ask(Ask::Refresh);
+}

@@ -251,3 +251,49 @@ fn who_logs_out_is_not_let_log_in_the_sooner() {
     assert!(pause.is_some());
     assert_eq!(story.pause(), pause);
 }
+
+fn presenting() -> Terms {
+    Terms {
+        presents_access: true,
+        ..terms()
+    }
+}
+
+#[test]
+fn an_access_token_that_is_presented_for_a_refresh_is_while_it_lives() {
+    let mut story = Story::logged_in(presenting());
+    for name in ["two", "three"] {
+        story.until_due().ask(Ask::Refresh);
+        story.answer(name);
+        assert!(story.uses(name));
+    }
+    let mut story = story.restarted();
+    story.until_due().ask(Ask::Refresh);
+    story.answer("four");
+    // With the token its refresh is gone.
+    story.later(secs(181)).ask(Ask::Login);
+    story.answer("five");
+    assert!(story.uses("five"));
+}
+
+#[test]
+fn a_refused_access_token_is_not_presented_again() {
+    let mut story = Story::logged_in(presenting());
+    story.until_due().ask(Ask::Refresh);
+    story.refuse(Refusal::BadRefresh);
+    story.ask(Ask::Login);
+    story.answer("two");
+    let token = story.held().access_token.clone();
+    assert!(story.session.invalidate(&token, story.now));
+    story.ask(Ask::Login);
+}
+
+#[test]
+fn a_lost_refresh_with_the_access_token_is_sent_again_and_then_is_a_login() {
+    let mut story = Story::logged_in(presenting());
+    story.until_due().ask(Ask::Refresh);
+    story.lose();
+    story.until_allowed().ask(Ask::Refresh);
+    story.lose();
+    story.later(secs(60)).ask(Ask::Login);
+}

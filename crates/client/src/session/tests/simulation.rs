@@ -37,6 +37,8 @@ struct Vendor {
     logins: u32,
     refreshes: u32,
     thefts: u32,
+    /// What is refreshed is the access token, once, while it lives.
+    by_access: bool,
 }
 
 impl Vendor {
@@ -53,6 +55,7 @@ impl Vendor {
             logins: 0,
             refreshes: 0,
             thefts: 0,
+            by_access: false,
         }
     }
 
@@ -83,6 +86,14 @@ impl Vendor {
         Ok(self.grant(now))
     }
 
+    fn refresh_access(&mut self, presented: &Secret, now: Timestamp) -> Result<Granted, RefusedBy> {
+        if self.dead || !self.accepts(presented, now) {
+            return Err(no(Refusal::BadRefresh));
+        }
+        self.refreshes += 1;
+        Ok(self.grant(now))
+    }
+
     fn clock(&self, now: Timestamp) -> Timestamp {
         now + self.ahead + now.since(START) / 1_000_000 * self.drifts_ppm
     }
@@ -96,7 +107,8 @@ impl Vendor {
         let tells = self.tells;
         Granted {
             access_token: format!("access {}", exp.as_seconds()).into(),
-            refresh_token: Some(format!("refresh {} {}", self.session, self.generation).into()),
+            refresh_token: (!self.by_access)
+                .then(|| format!("refresh {} {}", self.session, self.generation).into()),
             access_expires_at: if tells == Tells::Jwt { exp } else { end },
             refresh_expires_at: None,
             access_life: (tells == Tells::Life).then_some(self.life),
@@ -118,7 +130,10 @@ impl Vendor {
             Ask::Login => Ok(self.login(now)),
             Ask::Refresh => {
                 let presented = story.held().refresh_token.clone().unwrap();
-                self.refresh(presented.expose(), now)
+                match self.by_access {
+                    true => self.refresh_access(&presented, now),
+                    false => self.refresh(presented.expose(), now),
+                }
             }
         }
     }

@@ -127,7 +127,8 @@ impl World {
     }
 
     fn restart(&mut self, written: Record, down: Duration) {
-        self.story = Story::from(terms(), written);
+        let terms = self.story.session.terms.clone();
+        self.story = Story::from(terms, written);
         self.pass(down);
     }
 
@@ -307,6 +308,23 @@ proptest! {
         prop_assert!(requests <= 2, "{requests}");
         prop_assert!(span <= secs(3700), "{span:?}");
         prop_assert_eq!(world.vendor.thefts, 0);
+        prop_assert!(world.busiest() <= 25, "{}", world.busiest());
+    }
+
+    /// The same where a refresh presents the access token.
+    #[test]
+    fn no_accident_leaves_a_client_that_presents_its_access_token_without_one(
+        turns in turns(), life in select(vec![5u64, 180, 604_800]), tells in select(TELLS.to_vec()),
+    ) {
+        let vendor = Vendor { by_access: true, ..Vendor::new(secs(life), tells) };
+        let terms = Terms { presents_access: true, ..terms() };
+        let mut world = World::new(Story::begin(terms), vendor);
+        for turn in turns {
+            world.turn(turn);
+        }
+        let (requests, span) = world.recovers();
+        prop_assert!(requests <= 2, "{requests}");
+        prop_assert!(span <= secs(3700), "{span:?}");
         prop_assert!(world.busiest() <= 25, "{}", world.busiest());
     }
 

@@ -7,7 +7,11 @@ use super::*;
 /// last moment that the machine allows.
 fn played(jitter: f64, mut vendor: Vendor) -> (Story, Vendor) {
     let (life, tells) = (vendor.life, vendor.tells);
-    let mut story = Story::begin(terms().with_jitter(jitter));
+    let terms = Terms {
+        presents_access: vendor.by_access,
+        ..terms()
+    };
+    let mut story = Story::begin(terms.with_jitter(jitter));
     let end = story.now + life * 500;
     while story.now < end {
         match story.next() {
@@ -40,6 +44,20 @@ fn refreshes_are_few_for_lives_of_5_seconds_to_7_days() {
                 assert!(ratio <= 1.3, "{life} s, {tells:?}, {jitter}: {ratio}");
                 assert_eq!((vendor.logins, vendor.thefts), (1, 0));
             }
+        }
+    }
+}
+
+#[test]
+fn a_session_goes_on_by_its_access_tokens_alone() {
+    for life in [5, 180, 604_800] {
+        for tells in TELLS {
+            let vendor = Vendor {
+                by_access: true,
+                ..Vendor::new(secs(life), tells)
+            };
+            let (_, vendor) = played(0.5, vendor);
+            assert_eq!(vendor.logins, 1, "{life} s, {tells:?}");
         }
     }
 }
