@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
+use countersign_outbound::{Distrust, SpeaksTls};
 use countersign_server::random::random;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
@@ -98,6 +99,10 @@ impl Admin {
         let response = response.map_err(|lost| match lost {
             Lost::NotAsked(failure) => failure,
             Lost::Distrusted(why) => self.distrusted(&why),
+            Lost::WrongScheme(why) => self.wrong_scheme(&why),
+            Lost::Unreached(error) | Lost::Broken(error) if speaks_tls(&*error) => {
+                self.wrong_scheme(&SpeaksTls.to_string())
+            }
             Lost::Unreached(error) | Lost::Broken(error) => self.unreachable(&reason(&*error)),
         })?;
         self.understand(&response)
@@ -171,7 +176,12 @@ impl Admin {
         failure.with_details(json!({ "problem": problem }))
     }
 
-    fn distrusted(&self, why: &rustls::Error) -> Failure {
+    fn wrong_scheme(&self, why: &str) -> Failure {
+        let Address { url, source, .. } = &self.address;
+        Failure::unavailable(format!("{url}: {why}. The URL comes from {source}"))
+    }
+
+    fn distrusted(&self, why: &str) -> Failure {
         let Address { url, source, .. } = &self.address;
         Failure::unavailable(format!(
             "{url} shows a certificate that is not believed ({why}): name the PEM file of its \
@@ -194,7 +204,9 @@ enum Lost {
     /// There was no request to send.
     NotAsked(Failure),
     /// The server is not the one that was meant, as far as its certificate tells.
-    Distrusted(rustls::Error),
+    Distrusted(String),
+    /// TLS was spoken where it is not spoken.
+    WrongScheme(String),
     /// No connection was made.
     Unreached(Box<dyn std::error::Error + Send + Sync>),
     /// The connection broke off; the server may have done it.
@@ -204,7 +216,18 @@ enum Lost {
 fn unconnected(error: io::Error) -> Lost {
     let of_tls = error.get_ref().and_then(|it| it.downcast_ref());
     match of_tls {
-        Some(why @ rustls::Error::InvalidCertificate(_)) => Lost::Distrusted(why.clone()),
+        Some(why @ Distrust::NoTls(_)) => Lost::WrongScheme(why.to_string()),
+        Some(why) if why.is_of_the_certificate() => Lost::Distrusted(why.to_string()),
         _ => Lost::Unreached(error.into()),
     }
+}
+
+/// Whether what answers in the open speaks TLS.
+fn speaks_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut causes = std::iter::successors(Some(error), |cause| cause.source());
+    causes.any(|cause| {
+        let io = cause.downcast_ref::<io::Error>();
+        io.and_then(io::Error::get_ref)
+            .is_some_and(|it| it.is::<SpeaksTls>())
+    })
 }

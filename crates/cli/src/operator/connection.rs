@@ -1,11 +1,10 @@
 //! One connection to the admin API: plain to this machine, TLS to any.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use countersign_outbound::client_config;
+use countersign_outbound::{Tls, Wire, client_config};
 use http::Uri;
 use http_body_util::Full;
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -13,7 +12,6 @@ use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 
 use super::address::Address;
 
@@ -34,14 +32,14 @@ async fn reach(address: &Address, uri: &Uri) -> io::Result<Sender> {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let secured = uri.scheme_str() == Some("https");
     let port = uri.port_u16().unwrap_or(if secured { 443 } else { 80 });
-    let stream = TcpStream::connect((bare, port)).await?;
+    let wire = Wire::plain(TcpStream::connect((bare, port)).await?);
     if !secured {
-        return speak(stream).await;
+        return speak(wire).await;
     }
     let config = client_config(&address.roots, &[b"http/1.1"]).map_err(io::Error::other)?;
     let name = ServerName::try_from(bare.to_owned()).map_err(io::Error::other)?;
-    let connector = TlsConnector::from(Arc::clone(&config));
-    speak(connector.connect(name, stream).await?).await
+    let wire = Tls::new(config, name).secured(wire).await;
+    speak(wire.map_err(io::Error::other)?).await
 }
 
 /// Speaks HTTP/1.1 on a stream.

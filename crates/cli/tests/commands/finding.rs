@@ -82,6 +82,32 @@ fn a_server_that_is_down_is_69_and_says_where_it_was_looked_for() {
 }
 
 #[test]
+fn the_scheme_of_a_wrong_port_is_named() {
+    let server = Server::start();
+    let tls = TcpListener::bind("127.0.0.1:0").unwrap();
+    let plain = format!("http://{}", tls.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in tls.incoming() {
+            let (mut stream, mut bytes) = (stream.unwrap(), [0; 1024]);
+            let _ = stream.read(&mut bytes);
+            // An alert: what TLS says to whom it does not understand.
+            let _ = stream.write_all(b"\x15\x03\x03\x00\x02\x02\x46");
+        }
+    });
+    for (url, words) in [
+        (server.url().replace("http://", "https://"), "write http,"),
+        (plain, "write https"),
+    ] {
+        let data = directory(&url, "key");
+        let ran = finish(command(&LIST).arg("--data").arg(data.path())).code(69);
+        for part in [&*url, words, "admin.url"] {
+            assert!(ran.stderr.contains(part), "{part} in {}", ran.stderr);
+        }
+        assert!(!ran.stderr.contains("is it running?"), "{}", ran.stderr);
+    }
+}
+
+#[test]
 fn a_wrong_key_is_77_and_says_which_file_it_was_in() {
     let server = Server::start();
     write_key(&server.key_file(), "another-key", 0o600);
