@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use metrics::Counter;
 
 use crate::body::after;
+use crate::fields;
 use crate::idle::Idle;
 use crate::permit::{Denied, Permit};
 
@@ -38,6 +39,8 @@ struct Streaming {
     /// Goes first: what was read of the body before.
     ahead: Bytes,
     incoming: Incoming,
+    /// Which fields the client gets of trailers; none of them without.
+    trailers: Option<fn(&str) -> bool>,
     idle: Idle,
     watch: Watch,
 }
@@ -68,11 +71,17 @@ impl AnswerBody {
     }
 
     /// Pauses of up to `idle` are waited for; an answer that breaks off is
-    /// told to `watch`.
-    pub(crate) fn upstream(incoming: Incoming, idle: Duration, watch: Watch) -> Self {
+    /// told to `watch`. Of its trailers goes on what `trailers` keeps.
+    pub(crate) fn upstream(
+        incoming: Incoming,
+        trailers: Option<fn(&str) -> bool>,
+        idle: Duration,
+        watch: Watch,
+    ) -> Self {
         Self(Source::Upstream(Streaming {
             ahead: Bytes::new(),
             incoming,
+            trailers,
             idle: Idle::new(idle),
             watch,
         }))
@@ -113,11 +122,11 @@ impl Body for AnswerBody {
         match &mut self.0 {
             Source::Refusal(body) => Poll::Ready(body.take().map(|body| Ok(Frame::data(body)))),
             Source::Upstream(streaming) => {
-                let polled = streaming.poll_data(context);
+                let polled = streaming.poll_frame(context);
                 if let Poll::Ready(Some(Err(broken))) = &polled {
                     streaming.watch.saw(broken);
                 }
-                polled.map(|data| data.map(|data| data.map(Frame::data)))
+                polled
             }
         }
     }
@@ -150,22 +159,34 @@ impl Watch {
 }
 
 impl Streaming {
+    /// What the client gets of a part of the body. An identity field could hide
+    /// among trailers (RFC 9110 section 6.5.1).
+    fn passed_on(&self, frame: Frame<Bytes>) -> Option<Frame<Bytes>> {
+        let Some(fields) = frame.trailers_ref() else {
+            return Some(frame);
+        };
+        let clean = fields::trailing(fields, self.trailers?);
+        (!clean.is_empty()).then(|| Frame::trailers(clean))
+    }
+
     fn size_hint(&self) -> SizeHint {
         after(self.ahead.len() as u64, &self.incoming.size_hint())
     }
 
-    /// Trailer fields are dropped: none is needed, and an identity field could
-    /// hide among them (RFC 9110 section 6.5.1).
-    fn poll_data(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {
+    fn poll_frame(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         if !self.ahead.is_empty() {
-            return Poll::Ready(Some(Ok(std::mem::take(&mut self.ahead))));
+            let ahead = std::mem::take(&mut self.ahead);
+            return Poll::Ready(Some(Ok(Frame::data(ahead))));
         }
         loop {
             match Pin::new(&mut self.incoming).poll_frame(context) {
                 Poll::Ready(Some(Ok(frame))) => {
                     self.idle.moved();
-                    if let Ok(data) = frame.into_data() {
-                        return Poll::Ready(Some(Ok(data)));
+                    if let Some(frame) = self.passed_on(frame) {
+                        return Poll::Ready(Some(Ok(frame)));
                     }
                 }
                 Poll::Ready(Some(Err(error))) => {

@@ -19,7 +19,8 @@ use crate::idle::Idle;
 
 pub use countersign_outbound::BoxError;
 
-/// A request body, without trailers (RFC 9110 section 6.5.1).
+/// A request body. Its trailers go on only where the upstream can be told them, and
+/// cleaned (RFC 9110 section 6.5.1).
 pub struct Upload {
     /// Goes first: what was read of the body before.
     ahead: Option<Result<Frame<Bytes>, BoxError>>,
@@ -28,7 +29,11 @@ pub struct Upload {
     body: UnsyncBoxBody<Bytes, BoxError>,
     idle: Idle,
     progress: Progress,
+    trailers: Option<CleanTrailers>,
 }
+
+/// What may go on of trailers.
+pub(crate) type CleanTrailers = Box<dyn Fn(&HeaderMap) -> HeaderMap + Send + Sync>;
 
 /// How an [`Upload`] fares, for whoever waits for the answer to it.
 #[derive(Clone)]
@@ -68,6 +73,7 @@ impl Upload {
             body: body.map_err(Into::into).boxed_unsync(),
             idle: Idle::new(idle),
             progress: Progress::new(),
+            trailers: None,
         }
     }
 
@@ -85,6 +91,12 @@ impl Upload {
     #[must_use]
     pub fn after(mut self, read: Bytes) -> Self {
         self.ahead = Some(Ok(Frame::data(read)));
+        self
+    }
+
+    /// This body with its trailers, as far as they are clean.
+    pub(crate) fn with_trailers(mut self, clean: CleanTrailers) -> Self {
+        self.trailers = Some(clean);
         self
     }
 
@@ -118,6 +130,18 @@ impl Upload {
             fields.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         } else {
             tell_no_content(method, fields);
+        }
+    }
+
+    /// What goes on of a part of the body.
+    fn passed_on(&self, frame: Frame<Bytes>) -> Option<Frame<Bytes>> {
+        match (frame.trailers_ref(), &self.trailers) {
+            (None, _) => Some(frame),
+            (Some(_), None) => None,
+            (Some(fields), Some(clean)) => {
+                let clean = clean(fields);
+                (!clean.is_empty()).then(|| Frame::trailers(clean))
+            }
         }
     }
 
@@ -156,11 +180,12 @@ impl Body for Upload {
                 _ => Stage::Upstream,
             };
             self.progress.turn_to(stage);
-            match frame.map(|frame| frame.map(Frame::into_data)) {
-                Some(Ok(Ok(data))) => return Poll::Ready(Some(Ok(Frame::data(data)))),
-                Some(Ok(Err(_trailers))) => {}
-                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-                None => return Poll::Ready(None),
+            let frame = match frame {
+                Some(Ok(frame)) => frame,
+                ended => return Poll::Ready(ended),
+            };
+            if let Some(frame) = self.passed_on(frame) {
+                return Poll::Ready(Some(Ok(frame)));
             }
         }
     }

@@ -8,13 +8,13 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::request;
+use http::{Version, request};
 
 use crate::api::GuardedApi;
-use crate::body::Upload;
+use crate::body::{CleanTrailers, Upload};
 use crate::gateway::Client;
 use crate::permit::{Permit, Proof};
-use crate::upstream::Upstream;
+use crate::upstream::{Upstream, UpstreamHost};
 
 /// The support id of a refused request.
 pub(crate) const REFUSAL: HeaderName = HeaderName::from_static("x-countersign-refusal");
@@ -26,6 +26,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-countersign-request-id
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
+const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// Fields for one connection (RFC 9110 section 7.6.1), and two more that frame
@@ -94,11 +95,23 @@ impl Onward<'_> {
             name != "host" && !is_ours(name) && !secret.iter().any(|it| folded(it) == name)
         });
         join_cookies(&mut fields);
-        fields.insert(header::HOST, self.upstream.host().clone());
+        fields.insert(header::HOST, self.host(inbound));
+        if self.upstream.speaks_http2() && wants_trailers(inbound) {
+            fields.insert(header::TE, TRAILERS);
+        }
         self.say_whence(&mut fields, inbound);
         identify(&mut fields, self.api, self.permit, self.request_id);
         body.tell_framing(&inbound.method, &inbound.headers, &mut fields);
         fields
+    }
+
+    /// What the upstream is called, by itself or by the client.
+    fn host(&self, inbound: &request::Parts) -> HeaderValue {
+        let told = match self.upstream.host_of() {
+            UpstreamHost::Upstream => None,
+            UpstreamHost::Client => asked_host(inbound),
+        };
+        told.unwrap_or_else(|| self.upstream.host().clone())
     }
 
     /// The fields that carry a credential and do not go on. Only an access token
@@ -174,6 +187,48 @@ fn join_cookies(fields: &mut HeaderMap) {
     {
         fields.insert(header::COOKIE, cookie);
     }
+}
+
+/// What else has no place among trailers: what says for whom a message is, by whom, or
+/// how its content is to be read (RFC 9110 section 6.5.1).
+const NEVER_TRAILING: [&str; 7] = [
+    "authorization",
+    "content-encoding",
+    "content-range",
+    "content-type",
+    "cookie",
+    "host",
+    "set-cookie",
+];
+
+/// What goes on of trailers, as far as `keep` wants it.
+pub(crate) fn trailing(trailers: &HeaderMap, keep: impl Fn(&str) -> bool) -> HeaderMap {
+    end_to_end(trailers, |name| {
+        !NEVER_TRAILING.contains(&name) && keep(name)
+    })
+}
+
+/// What cleans the trailers of a request: no identity is among them, nor a
+/// credential, since nobody looks at one there.
+pub(crate) fn clean_trailers(api: &GuardedApi) -> CleanTrailers {
+    let secret: Vec<String> = api
+        .presentation_headers()
+        .iter()
+        .map(|it| folded(it).into_owned())
+        .collect();
+    Box::new(move |trailers| {
+        trailing(trailers, |name| {
+            !is_ours(name) && !secret.iter().any(|it| it == name)
+        })
+    })
+}
+
+/// Whether the client takes trailers. One over HTTP/1.1 says so for its connection,
+/// and gets none: they would have to be announced.
+fn wants_trailers(inbound: &request::Parts) -> bool {
+    let mut told = inbound.headers.get_all(header::TE).iter();
+    inbound.version == Version::HTTP_2
+        && told.any(|value| value.as_bytes().eq_ignore_ascii_case(b"trailers"))
 }
 
 /// Whether a field of an answer is the upstream's to say, by its [`folded`] name.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use countersign_dialect::{Presented, Refused};
 use countersign_domain::{Operation, Reason, Refusal, Timestamp};
-use http::{Method, Request, Response, request};
+use http::{HeaderValue, Method, Request, Response, header, request};
 use http_body::Body;
 use hyper::upgrade::OnUpgrade;
 use tokio::time::Instant;
@@ -17,11 +17,12 @@ use crate::api::GuardedApi;
 use crate::body::{BoxError, Upload};
 use crate::body_key::Keyed;
 use crate::fields::{self, Onward};
+use crate::location::PublicOrigin;
 use crate::permit::{Asked, Denied, Permit, authorize};
 use crate::relay::{Passage, is_switched};
 use crate::spend::Allowances;
 use crate::tunnel::{self, Judged, Places};
-use crate::upstream::Upstream;
+use crate::upstream::{Upstream, UpstreamHost};
 use crate::uses::Uses;
 use crate::view::View;
 
@@ -227,13 +228,24 @@ impl<'a> Inbound<'a> {
             client: self.client,
         };
         let query = parts.uri.query().and_then(|query| api.strip_query(query));
-        let target = upstream.target(parts.uri.path(), query.as_deref());
+        let host = self.told_host(upstream);
+        let target = upstream.target_called(host, parts.uri.path(), query.as_deref());
+        let body = match upstream.speaks_http2() {
+            true => body.with_trailers(fields::clean_trailers(api)),
+            false => body,
+        };
         let mut request = Request::new(body);
         // A path that was judged fits into a URI, so this cannot happen.
         *request.uri_mut() = target.map_err(|_| Reason::PathAmbiguous)?;
         *request.method_mut() = parts.method.clone();
         *request.headers_mut() = onward.fields(parts, request.body());
         Ok(request)
+    }
+
+    /// The client's own `Host`, if the upstream is told it.
+    fn told_host(&self, upstream: &Upstream) -> Option<&HeaderValue> {
+        let told = upstream.host_of() == UpstreamHost::Client;
+        self.parts.headers.get(header::HOST).filter(|_| told)
     }
 
     fn passage(&self, upstream: &'a Upstream) -> Passage<'a> {
@@ -243,6 +255,12 @@ impl<'a> Inbound<'a> {
             request_id: self.request_id,
             is_head: self.parts.method == Method::HEAD,
             keeps: fields::is_the_upstreams,
+            asked: PublicOrigin {
+                https: self.client.tls,
+                host: self.parts.headers.get(header::HOST).cloned(),
+                told_host: self.told_host(upstream).cloned(),
+                prefix: self.api.site().prefix(),
+            },
         }
     }
 

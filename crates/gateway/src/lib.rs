@@ -18,6 +18,7 @@ mod fields;
 mod forward_auth;
 mod gateway;
 mod idle;
+mod location;
 mod meter;
 mod overlap;
 mod path;
@@ -52,6 +53,8 @@ pub use routes::{Access, Route, RouteFault, Routes, Rule, Slash};
 pub use site::{Site, SiteFault};
 pub use spend::Allowances;
 pub use tunnel::Switch;
-pub use upstream::{HealthCheck, Standing, Timeouts, Upstream, UpstreamFault, UpstreamSettings};
+pub use upstream::{
+    HealthCheck, Standing, Timeouts, Upstream, UpstreamFault, UpstreamHost, UpstreamSettings,
+};
 pub use uses::Uses;
 pub use view::View;

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use crate::answer::AnswerBody;
 use crate::body::{BoxError, Upload};
 use crate::fields;
+use crate::location::{self, PublicOrigin};
 use crate::meter::Meter;
 use crate::permit::Denied;
 use crate::tunnel::{self, Places, Switch, Tunnel};
@@ -27,6 +28,8 @@ pub(crate) struct Passage<'a> {
     pub(crate) is_head: bool,
     /// Which fields of the answer the client gets, besides those that frame it.
     pub(crate) keeps: fn(&str) -> bool,
+    /// Where the client asked.
+    pub(crate) asked: PublicOrigin<'a>,
 }
 
 /// Whether the upstream has agreed to switch protocols.
@@ -72,6 +75,7 @@ impl Passage<'_> {
     /// The answer for the client, whose body comes as the upstream sends it.
     pub(crate) fn stream_back(&self, response: Response<Incoming>) -> Response<AnswerBody> {
         let (mut parts, body) = response.into_parts();
+        let trailers = (parts.version == Version::HTTP_2).then_some(self.keeps);
         parts.version = Version::HTTP_11;
         let length = if self.is_head || parts.status == StatusCode::NOT_MODIFIED {
             fields::told_length(&parts.headers)
@@ -80,12 +84,14 @@ impl Passage<'_> {
             follows.map(HeaderValue::from)
         };
         parts.headers = fields::end_to_end(&parts.headers, self.keeps);
+        location::make_public(&mut parts.headers, self.upstream.url(), &self.asked);
         if let Some(length) = length {
             parts.headers.insert(header::CONTENT_LENGTH, length);
         }
         let idle = self.upstream.timeouts().body_idle;
         let watch = self.meter.watch(self.request_id);
-        Response::from_parts(parts, AnswerBody::upstream(body, idle, watch))
+        let body = AnswerBody::upstream(body, trailers, idle, watch);
+        Response::from_parts(parts, body)
     }
 
     /// Joins the client to an upstream that switched, until `over` at the longest.
@@ -170,7 +176,8 @@ impl Relay {
     /// upstream does, without the fields that are for its connection alone.
     ///
     /// With a `switch` the upstream is asked for WebSocket; if it agrees the switch
-    /// is taken, and the client joined to it. One without a body whose method is
+    /// is taken, and the client joined to it. What the answer tells of the upstream's
+    /// own origin, as a redirect does, names `asked_host` instead, over plain HTTP. One without a body whose method is
     /// idempotent is written and sent once more if it was lost with a connection
     /// that was kept too long.
     ///
@@ -183,6 +190,7 @@ impl Relay {
         write: impl Fn(Upload) -> Result<Request<Upload>, E>,
         body: Upload,
         switch: &mut Option<Switch>,
+        asked_host: Option<&HeaderValue>,
         request_id: &str,
     ) -> Result<Response<AnswerBody>, E> {
         let request = write(body)?;
@@ -192,6 +200,12 @@ impl Relay {
             request_id,
             is_head: *request.method() == Method::HEAD,
             keeps: |_| true,
+            asked: PublicOrigin {
+                https: false,
+                host: asked_host.cloned(),
+                told_host: None,
+                prefix: "",
+            },
         };
         let again = || write(Upload::none());
         let response = passage.send(request, switch.is_some(), again).await?;

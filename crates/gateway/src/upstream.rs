@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_domain::{ApiName, Reason};
+use http::uri::Authority;
 use http::{HeaderValue, Request, Response, Uri};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::connect::{Connected, capture_connection};
@@ -68,6 +69,16 @@ impl Default for Timeouts {
     }
 }
 
+/// Whose `Host` an upstream gets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UpstreamHost {
+    /// Its own, that of its URL.
+    #[default]
+    Upstream,
+    /// The one that the client asked for. Over HTTP/2 each has connections of its own.
+    Client,
+}
+
 /// What an upstream is.
 #[derive(Clone, Debug)]
 pub struct UpstreamSettings {
@@ -82,6 +93,8 @@ pub struct UpstreamSettings {
     /// Whether it is offered HTTP/2 over TLS; without TLS, whether HTTP/2 is
     /// spoken to it with prior knowledge (RFC 9113 section 3.3).
     pub http2: bool,
+    /// What it is called in `Host`.
+    pub host: UpstreamHost,
     /// How it is asked whether it is well; `None` for never.
     pub health: Option<HealthCheck>,
 }
@@ -95,6 +108,7 @@ impl UpstreamSettings {
             roots: Roots::default(),
             proxy: None,
             http2: false,
+            host: UpstreamHost::default(),
             health: None,
         }
     }
@@ -155,6 +169,7 @@ pub struct Upstream {
     url: ServerUrl,
     timeouts: Timeouts,
     http2: bool,
+    host: UpstreamHost,
     lines: Lines,
     /// For what HTTP/2 does not have: switching protocols.
     http1: Lines,
@@ -189,6 +204,7 @@ impl Upstream {
             url: settings.url,
             timeouts: settings.timeouts,
             http2: settings.http2,
+            host: settings.host,
             lines,
             http1,
             health,
@@ -208,6 +224,38 @@ impl Upstream {
     /// What the upstream is called in `Host`.
     pub(crate) fn host(&self) -> &HeaderValue {
         self.url.host()
+    }
+
+    /// Whose `Host` it gets.
+    pub(crate) fn host_of(&self) -> UpstreamHost {
+        self.host
+    }
+
+    /// Whether HTTP/2 is spoken to it, as far as is known beforehand.
+    pub(crate) fn speaks_http2(&self) -> bool {
+        self.http2
+    }
+
+    /// Where it is.
+    pub(crate) fn url(&self) -> &ServerUrl {
+        &self.url
+    }
+
+    /// The target of a request for `path` and `query`, with the host that the upstream
+    /// is told, if that is not its own: over HTTP/2 it is part of the target.
+    pub(crate) fn target_called(
+        &self,
+        host: Option<&HeaderValue>,
+        path: &str,
+        query: Option<&str>,
+    ) -> Result<Uri, http::Error> {
+        let target = self.url.target(path, query)?;
+        let Some(host) = host.filter(|_| self.http2) else {
+            return Ok(target);
+        };
+        let mut parts = target.into_parts();
+        parts.authority = Some(Authority::try_from(host.as_bytes())?);
+        Ok(Uri::from_parts(parts)?)
     }
 
     /// The target of a request for `path` and `query`.

@@ -92,7 +92,7 @@ async fn restless() -> String {
         while let Ok((mut stream, _)) = listener.accept().await {
             tokio::spawn(async move {
                 let mut head = [0; 4096];
-                stream.read(&mut head).await.unwrap();
+                assert_ne!(stream.read(&mut head).await.unwrap(), 0);
                 let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
                 stream.write_all(answer).await.unwrap();
                 let _ = stream.read(&mut head).await;

@@ -52,6 +52,11 @@ impl ServerUrl {
         address.unwrap_or(name)
     }
 
+    /// The path that comes before those of requests, without a slash at its end.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
     /// The target of a request for `path` and `query`.
     pub fn target(&self, path: &str, query: Option<&str>) -> Result<Uri, http::Error> {
         let text = match query {

@@ -228,7 +228,8 @@ impl Way<'_> {
         let mut switch = self.switch.take();
         let write = |body| self.outward(credential, body);
         let relay = &self.sidecar.relay;
-        let answer = relay.send(write, body, &mut switch, &self.id).await;
+        let host = self.parts.headers.get(header::HOST);
+        let answer = relay.send(write, body, &mut switch, host, &self.id).await;
         self.switch = switch;
         answer
     }

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
@@ -11,18 +12,24 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
 use crate::Limits;
+use crate::link::{Link, Phase};
 use crate::pace::Pace;
 
 /// The body of a request, streaming.
 ///
 /// It enforces [`Limits::body_timeout`] and [`Limits::min_rate`] while it is
-/// polled; while nobody polls it the peer is held back and no clock runs.
-/// Trailer fields are read and dropped (RFC 9110, section 6.5.1): nobody here
-/// needs one, and a forged identity field could hide there.
+/// polled; while nobody polls it the peer is held back and no clock runs. Over
+/// HTTP/2 none runs either once the answer has begun: the two may be talking, and
+/// the peer has nothing to say for now.
+///
+/// Trailer fields come as they are. A forged identity field could hide there (RFC
+/// 9110, section 6.5.1), so whoever passes them on has to clean them.
 #[derive(Debug)]
 pub struct RequestBody {
     incoming: Incoming,
     pace: Pace,
+    /// That of a request which may be answered before its end.
+    talk: Option<Arc<Link>>,
 }
 
 impl RequestBody {
@@ -30,7 +37,22 @@ impl RequestBody {
         Self {
             incoming,
             pace: Pace::new(limits.body_timeout, limits.min_rate),
+            talk: None,
         }
+    }
+
+    /// One that may go on for as long as its answer does.
+    pub(crate) fn talking(incoming: Incoming, limits: &Limits, link: Arc<Link>) -> Self {
+        Self {
+            talk: Some(link),
+            ..Self::new(incoming, limits)
+        }
+    }
+
+    /// Whether the peer may be silent, since it is being answered.
+    fn may_pause(&self) -> bool {
+        let phase = self.talk.as_ref().map(|link| link.phase());
+        phase == Some(Phase::Answering)
     }
 }
 
@@ -58,23 +80,17 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        loop {
-            match Pin::new(&mut self.incoming).poll_frame(context) {
-                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
-                    Ok(data) => {
-                        self.pace.moved(data.len());
-                        return Poll::Ready(Some(Ok(Frame::data(data))));
-                    }
-                    Err(_trailers) => {}
-                },
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(cause(&error)))),
-                Poll::Ready(None) => return Poll::Ready(None),
-                Poll::Pending => {
-                    return self
-                        .pace
-                        .poll_too_slow(context)
-                        .map(|()| Some(Err(BodyError::TimedOut)));
-                }
+        match Pin::new(&mut self.incoming).poll_frame(context) {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.pace.moved(frame.data_ref().map_or(0, Bytes::len));
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(cause(&error)))),
+            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Pending if self.may_pause() => Poll::Pending,
+            Poll::Pending => {
+                let late = self.pace.poll_too_slow(context);
+                late.map(|()| Some(Err(BodyError::TimedOut)))
             }
         }
     }

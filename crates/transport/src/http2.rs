@@ -139,7 +139,8 @@ where
         };
         match judged {
             Ok(request) => {
-                let request = request.map(|body| RequestBody::new(body, &self.limits));
+                let talk = Arc::clone(&link);
+                let request = request.map(|body| RequestBody::talking(body, &self.limits, talk));
                 Answering::begin(|| (self.answer)(request, self.peer), link)
             }
             Err(refusal) => Answering::refuse(refusal, link),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use countersign_dialect::document::{Document, duration_text};
-use countersign_gateway::{AddressSource, Family, UpstreamSettings};
+use countersign_gateway::{AddressSource, Family, UpstreamHost, UpstreamSettings};
 use serde_json::json;
 
 use super::settings::{
@@ -234,6 +234,7 @@ fn guarded(guard: &GuardSection, lines: &mut Lines) {
         url,
         timeouts,
         http2,
+        host,
         health,
         ..
     } = &upstream.settings;
@@ -241,6 +242,11 @@ fn guarded(guard: &GuardSection, lines: &mut Lines) {
     let authorities = upstream.ca.as_ref().map(|file| file.display());
     lines.option("upstream_ca", authorities);
     lines.say("upstream_http2", &http2);
+    let host = match host {
+        UpstreamHost::Upstream => "upstream",
+        UpstreamHost::Client => "client",
+    };
+    lines.say("upstream_host", &host);
     lines.span("connect_timeout", timeouts.connect);
     lines.span("response_timeout", timeouts.response_head);
     lines.span("body_timeout", timeouts.body_idle);

@@ -344,6 +344,30 @@ impl World {
         }
     }
 
+    /// Serves the gateway as the program does, over HTTP/1.1 and HTTP/2.
+    pub async fn serve_as_listeners_do(&self) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (gateway, api, client) = (
+            Arc::clone(&self.gateway),
+            Arc::clone(&self.api),
+            self.client,
+        );
+        let answer = move |request: countersign_transport::Request, _| {
+            let (gateway, api) = (Arc::clone(&gateway), Arc::clone(&api));
+            async move {
+                let answer = gateway.forward(&api, request, client, REQUEST_ID, NOW);
+                answer.await.response
+            }
+        };
+        let limits = countersign_transport::Limits::default();
+        let served = async move {
+            countersign_transport::serve(listener, limits, answer, std::future::pending()).await
+        };
+        tokio::spawn(served);
+        address
+    }
+
     pub fn last_outcome(&self) -> Result<Permit, Denied> {
         self.outcomes.lock().unwrap().last().unwrap().clone()
     }

@@ -4,23 +4,30 @@ use std::path::Path;
 use std::time::Duration;
 
 use countersign_dialect::document::{Table, Value};
-use countersign_gateway::{HealthCheck, Timeouts, UpstreamSettings};
+use countersign_gateway::{HealthCheck, Timeouts, UpstreamHost, UpstreamSettings};
 use countersign_outbound::{Roots, ServerUrl, ServerUrlFault};
 
 use super::scalar::{file, positive};
 use crate::config::settings::UpstreamSection;
 
 /// Every key that is read here.
-pub(super) const KEYS: [&str; 9] = [
+pub(super) const KEYS: [&str; 10] = [
     "upstream",
     "upstream_ca",
     "upstream_http2",
+    "upstream_host",
     "connect_timeout",
     "response_timeout",
     "body_timeout",
     "upstream_idle_timeout",
     "health_path",
     "health_interval",
+];
+
+/// Whose `Host` the upstream gets.
+const HOSTS: [(&str, UpstreamHost); 2] = [
+    ("upstream", UpstreamHost::Upstream),
+    ("client", UpstreamHost::Client),
 ];
 
 /// From one check of its health to the next.
@@ -31,6 +38,7 @@ pub(super) fn upstream(api: &Table<'_>, base: &Path) -> Option<Option<UpstreamSe
     let timeouts = timeouts(api);
     let health = health(api);
     let http2 = api.get("upstream_http2").and_then(|it| it.boolean());
+    let host = api.get("upstream_host").and_then(|it| it.choice(&HOSTS));
     let (ca, roots) = match api.get("upstream_ca") {
         Some(value) => authorities(&value, base).unzip(),
         None => (None, Some(Roots::System)),
@@ -47,6 +55,7 @@ pub(super) fn upstream(api: &Table<'_>, base: &Path) -> Option<Option<UpstreamSe
         roots,
         health,
         http2: http2.unwrap_or(false),
+        host: host.unwrap_or_default(),
         ..UpstreamSettings::new(url)
     });
     let section = settings.and_then(|settings| {
