@@ -7,6 +7,7 @@
     reason = "a test may panic"
 )]
 
+mod answers;
 mod doctor;
 mod exec;
 mod line;

@@ -2,7 +2,11 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex};
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::run::{Ran, finish};
 use crate::stage::Stage;
@@ -57,7 +61,8 @@ fn head(client: &mut TcpStream) -> String {
 
 fn lead(mut client: TcpStream, server: SocketAddr) {
     let upstream = TcpStream::connect(server).unwrap();
-    let _ = client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n");
+    // Many proxies still say 1.0.
+    let _ = client.write_all(b"HTTP/1.0 200 Connection established\r\n\r\n");
     let (mut from, mut to) = (client.try_clone().unwrap(), upstream.try_clone().unwrap());
     std::thread::spawn(move || {
         let _ = std::io::copy(&mut from, &mut to);
@@ -211,4 +216,109 @@ fn a_proxy_that_does_not_lead_there_is_told_as_that() {
             assert_ne!(ran.code, 0);
         }
     }
+}
+
+/// What a sidecar answers over its socket, as soon as there is one.
+fn carried(socket: &std::path::Path) -> String {
+    let begun = std::time::Instant::now();
+    loop {
+        if let Ok(mut stream) = UnixStream::connect(socket) {
+            let asked = "GET /deposit/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+            stream.write_all(asked.as_bytes()).unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            return answer;
+        }
+        assert!(begun.elapsed() < std::time::Duration::from_secs(30));
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_sidecar_reaches_the_vendor_through_the_proxy() {
+    let vendor = Vendor::start();
+    let account = vendor.server.account("pay", "acme", &[]);
+    vendor.profile(&account.login, &account.secret, "");
+    let proxy = Tunnels::to(vendor.server.address(), "");
+    let socket = vendor.stage.file("pay.sock");
+    let target = format!("pay={}", socket.display());
+    let mut command = vendor.stage.command(&["sidecar", &target]);
+    command
+        .env("HTTPS_PROXY", &proxy.url)
+        .env_remove("NO_PROXY");
+    let mut sidecar = command.spawn().unwrap();
+    let answer = carried(&socket);
+    sidecar.kill().unwrap();
+    sidecar.wait().unwrap();
+    // The api has no upstream: that it says so is its own answer.
+    assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+    let asked = proxy.asked();
+    assert!(asked.len() >= 2, "the login and the request: {asked:?}");
+    assert!(
+        asked.iter().all(|it| it.starts_with("CONNECT h:443 ")),
+        "{asked:?}"
+    );
+}
+
+/// A proxy that is itself spoken to over TLS, with the certificate of these files.
+fn over_tls(certificate: &std::path::Path, server: SocketAddr) -> String {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let chain = vec![CertificateDer::from_pem_file(certificate).unwrap()];
+    let key = PrivateKeyDer::from_pem_file(certificate.with_extension("key")).unwrap();
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .unwrap();
+    let (acceptor, inner) = (
+        tokio_rustls::TlsAcceptor::from(Arc::new(config)),
+        Tunnels::to(server, ""),
+    );
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    let inner: SocketAddr = inner.url.trim_start_matches("http://").parse().unwrap();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = { runtime }.enable_all().build().unwrap();
+        runtime.block_on(async {
+            listener.set_nonblocking(true).unwrap();
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let acceptor = acceptor.clone();
+                tokio::spawn(async move {
+                    let Ok(mut outer) = acceptor.accept(stream).await else {
+                        return;
+                    };
+                    let mut inner = tokio::net::TcpStream::connect(inner).await.unwrap();
+                    let _ = tokio::io::copy_bidirectional(&mut outer, &mut inner).await;
+                });
+            }
+        });
+    });
+    url
+}
+
+#[test]
+fn a_proxy_may_be_spoken_to_over_tls_itself() {
+    let vendor = Vendor::start();
+    let account = vendor.server.account("pay", "acme", &[]);
+    vendor.profile(&account.login, &account.secret, "");
+    let directory = tempfile::tempdir().unwrap();
+    certificate(directory.path(), "proxy");
+    let file = directory.path().join("proxy.pem");
+    let proxy = over_tls(&file, vendor.server.address());
+    // It is certified by the system's authorities, the vendor by the profile's.
+    let system = file.display().to_string();
+    let trusted = [("HTTPS_PROXY", &*proxy), ("SSL_CERT_FILE", &system)];
+    vendor.run(&["login", "pay"], &trusted).code(0);
+    let other = vendor.server.file("tls.pem").display().to_string();
+    let strange = [("HTTPS_PROXY", &*proxy), ("SSL_CERT_FILE", &other)];
+    let ran = vendor.run(&["login", "pay"], &strange).code(69);
+    assert!(
+        ran.stderr.contains(&proxy) && ran.stderr.contains("its certificate"),
+        "{}",
+        ran.stderr
+    );
 }

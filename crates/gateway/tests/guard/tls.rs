@@ -139,7 +139,7 @@ async fn a_handshake_that_does_not_end_well_says_how() {
             Play::Plain,
             502,
             Reason::UpstreamFailed,
-            "the TLS handshake failed",
+            "this port does not speak TLS: write http",
         ),
         (
             Play::Stall,
@@ -153,6 +153,19 @@ async fn a_handshake_that_does_not_end_well_says_how() {
         let detail = denied.detail.unwrap();
         assert!(detail.contains(told), "{detail}");
     }
+}
+
+#[tokio::test]
+async fn an_upstream_that_speaks_tls_is_named_where_plain_http_is_configured() {
+    let echo = Echo::speaking(showing(GOOD, &[])).await;
+    let plain = echo.url.replace("https://", "http://");
+    let (status, denied) = refused(&before(&plain, false)).await;
+    assert_eq!(status, 502);
+    let detail = denied.detail.unwrap();
+    assert!(
+        detail.contains("this port speaks TLS: write https"),
+        "{detail}"
+    );
 }
 
 /// What an upstream does instead of a handshake.

@@ -252,7 +252,7 @@ where
     let check = match &answer {
         Ok((status, headers)) => judge(target, uri, *status, headers),
         Err(error) => {
-            let said = format!("{} gives no answer: {error}", uri.path());
+            let said = format!("{} gives no answer: {}", uri.path(), reason(error));
             Check::new("login path", Found::Unreachable, said)
         }
     };
