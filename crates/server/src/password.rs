@@ -3,6 +3,11 @@
 //! A hash costs some ten milliseconds and 19 MiB on purpose, so only a few run
 //! at once and only so many wait: beyond that the pool says so at once, and
 //! what needs no hash goes on unharmed.
+//!
+//! Friends and strangers wait in queues of their own, so strangers cannot fill
+//! that of the friends. Of the strangers only as many as hash at once stand in
+//! line with the friends: a friend waits for these and for other friends, and
+//! never for all the strangers that wait.
 
 use std::sync::Arc;
 
@@ -10,18 +15,31 @@ use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use countersign_dialect::Secret;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// A pool of places for password hashing. Cheap to clone.
 #[derive(Clone)]
 pub struct Passwords {
-    /// Who is let in at all: those that hash and those that wait.
-    admitted: Arc<Semaphore>,
+    /// The strangers that are let in at all: those that hash and those that wait.
+    strangers: Arc<Semaphore>,
+    /// The friends that are.
+    friends: Arc<Semaphore>,
+    /// The strangers that stand in line with the friends, or hash.
+    strangers_in_line: Arc<Semaphore>,
     /// Who hashes.
     hashing: Arc<Semaphore>,
     /// What a login is checked against that has no hash of its own, so that it
     /// costs the same.
     decoy: Arc<str>,
+}
+
+/// Whose places a password takes in the pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HashingQueue {
+    /// Those of operators, and of logins from networks that are known to them.
+    Friends,
+    /// Those of everybody else.
+    Strangers,
 }
 
 /// Why a password was not hashed or checked.
@@ -36,34 +54,49 @@ pub enum PasswordFault {
 }
 
 impl Passwords {
-    /// A pool in which `hashing` passwords are hashed at once and `waiting`
-    /// more may wait.
+    /// A pool in which `hashing` passwords are hashed at once, and in each queue
+    /// `waiting` more may wait.
     ///
     /// # Errors
     ///
     /// [`PasswordFault::Failed`] if the hash function does not work here.
     pub fn new(hashing: usize, waiting: usize) -> Result<Self, PasswordFault> {
         let decoy = hash(&Secret::from("decoy"))?;
-        Ok(Self {
-            admitted: Arc::new(Semaphore::new(hashing + waiting)),
-            hashing: Arc::new(Semaphore::new(hashing)),
-            decoy: decoy.into(),
-        })
+        Ok(Self::with_places(hashing, waiting, decoy.into()))
+    }
+
+    /// This pool, where `waiting` friends may wait.
+    #[must_use]
+    pub fn with_friends_waiting(self, waiting: usize) -> Self {
+        let hashing = self.hashing.available_permits();
+        Self {
+            friends: Arc::new(Semaphore::new(hashing + waiting)),
+            ..self
+        }
     }
 
     /// No pool, for an issuer that has no passwords: each is turned away as from
     /// a full one.
     pub fn none() -> Self {
+        Self::with_places(0, 0, "".into())
+    }
+
+    fn with_places(hashing: usize, waiting: usize, decoy: Arc<str>) -> Self {
+        let places = |count| Arc::new(Semaphore::new(count));
         Self {
-            admitted: Arc::new(Semaphore::new(0)),
-            hashing: Arc::new(Semaphore::new(0)),
-            decoy: "".into(),
+            strangers: places(hashing + waiting),
+            friends: places(hashing + waiting),
+            strangers_in_line: places(hashing),
+            hashing: places(hashing),
+            decoy,
         }
     }
 
-    /// The PHC string of `password` (argon2id, 19 MiB, 2 passes, a random salt).
+    /// The PHC string of `password` (argon2id, 19 MiB, 2 passes, a random salt),
+    /// for an operator.
     pub async fn hash(&self, password: Secret) -> Result<String, PasswordFault> {
-        self.run(move || hash(&password)).await?
+        let work = move || hash(&password);
+        self.run(HashingQueue::Friends, work).await?
     }
 
     /// Whether `password` has this PHC string. Without one it is checked
@@ -72,33 +105,45 @@ impl Passwords {
         &self,
         password: Secret,
         stored: Option<String>,
+        queue: HashingQueue,
     ) -> Result<bool, PasswordFault> {
         let decoy = self.decoy.clone();
-        self.run(move || match stored {
+        let work = move || match stored {
             Some(stored) => verify(&password, &stored),
             None => verify(&password, &decoy).map(|_| false),
-        })
-        .await?
+        };
+        self.run(queue, work).await?
     }
 
     async fn run<T: Send + 'static>(
         &self,
+        queue: HashingQueue,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, PasswordFault> {
-        let _admitted = self
-            .admitted
-            .try_acquire()
-            .map_err(|_| PasswordFault::Busy)?;
-        let hashing = self.hashing.clone().acquire_owned().await;
-        let hashing = hashing.map_err(|_| PasswordFault::Failed)?;
-        // The place is given back when the work ends, not when a caller that
+        let admitted = match queue {
+            HashingQueue::Friends => &self.friends,
+            HashingQueue::Strangers => &self.strangers,
+        };
+        let _admitted = admitted.try_acquire().map_err(|_| PasswordFault::Busy)?;
+        let in_line = match queue {
+            HashingQueue::Friends => None,
+            HashingQueue::Strangers => Some(place(&self.strangers_in_line).await?),
+        };
+        let hashing = place(&self.hashing).await?;
+        // The places are given back when the work ends, not when a caller that
         // went away stops waiting for it.
         let work = tokio::task::spawn_blocking(move || {
-            let _hashing = hashing;
+            let _places = (in_line, hashing);
             work()
         });
         work.await.map_err(|_| PasswordFault::Failed)
     }
+}
+
+/// A place, in the order in which they were asked for.
+async fn place(places: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, PasswordFault> {
+    let place = places.clone().acquire_owned().await;
+    place.map_err(|_| PasswordFault::Failed)
 }
 
 fn hash(password: &Secret) -> Result<String, PasswordFault> {
@@ -125,7 +170,80 @@ fn verify(password: &Secret, stored: &str) -> Result<bool, PasswordFault> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::{Sender, channel};
+
+    use tokio::task::JoinHandle;
+
+    use super::HashingQueue::{Friends, Strangers};
     use super::*;
+
+    /// One who hashes until the sender is dropped or used.
+    fn hold(pool: &Passwords, queue: HashingQueue) -> (Sender<()>, JoinHandle<Hashed>) {
+        let (release, held) = channel();
+        let pool = pool.clone();
+        let work = move || held.recv().is_ok();
+        let hashing = tokio::spawn(async move { pool.run(queue, work).await });
+        (release, hashing)
+    }
+
+    type Hashed = Result<bool, PasswordFault>;
+
+    #[tokio::test]
+    async fn strangers_fill_their_own_queue_and_not_that_of_friends() {
+        let pool = Passwords::new(1, 2).unwrap().with_friends_waiting(1);
+        let (release, first) = hold(&pool, Strangers);
+        let (waits, second) = hold(&pool, Strangers);
+        let (waits_too, third) = hold(&pool, Strangers);
+        tokio::task::yield_now().await;
+        let (_, one_more) = hold(&pool, Strangers);
+        assert_eq!(one_more.await.unwrap(), Err(PasswordFault::Busy));
+        let friends = [hold(&pool, Friends), hold(&pool, Friends)];
+        tokio::task::yield_now().await;
+        let (_, one_more) = hold(&pool, Friends);
+        assert_eq!(one_more.await.unwrap(), Err(PasswordFault::Busy));
+        release.send(()).unwrap();
+        assert_eq!(first.await.unwrap(), Ok(true));
+        // The friends are looked at now, while both other strangers wait still.
+        for (release, friend) in friends {
+            release.send(()).unwrap();
+            assert_eq!(friend.await.unwrap(), Ok(true));
+        }
+        assert!(!second.is_finished() && !third.is_finished());
+        drop((waits, waits_too));
+        assert_eq!(second.await.unwrap(), Ok(false));
+        assert_eq!(third.await.unwrap(), Ok(false));
+    }
+
+    #[tokio::test]
+    async fn strangers_have_their_turn_among_friends() {
+        let pool = Passwords::new(1, 8).unwrap();
+        let (release, first) = hold(&pool, Friends);
+        tokio::task::yield_now().await;
+        let (stranger_ends, stranger) = hold(&pool, Strangers);
+        tokio::task::yield_now().await;
+        let (_waits, last) = hold(&pool, Friends);
+        release.send(()).unwrap();
+        assert_eq!(first.await.unwrap(), Ok(true));
+        stranger_ends.send(()).unwrap();
+        assert_eq!(stranger.await.unwrap(), Ok(true), "before the last friend");
+        assert!(!last.is_finished());
+    }
+
+    #[tokio::test]
+    async fn who_goes_away_while_waiting_leaves_the_place() {
+        let pool = Passwords::new(1, 1).unwrap();
+        let (release, first) = hold(&pool, Strangers);
+        tokio::task::yield_now().await;
+        for _ in 0..3 {
+            let (_waits, gone) = hold(&pool, Strangers);
+            tokio::task::yield_now().await;
+            assert!(!gone.is_finished());
+            gone.abort();
+            assert!(gone.await.unwrap_err().is_cancelled());
+        }
+        drop(release);
+        assert_eq!(first.await.unwrap(), Ok(false));
+    }
 
     #[tokio::test]
     async fn a_password_matches_its_own_hash_only() {
@@ -135,7 +253,7 @@ mod tests {
             stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
             "{stored}"
         );
-        let check = |text: &str| pool.verify(Secret::from(text), Some(stored.clone()));
+        let check = |text: &str| pool.verify(Secret::from(text), Some(stored.clone()), Strangers);
         assert_eq!(check("correct horse").await, Ok(true));
         assert_eq!(check("Correct horse").await, Ok(false));
         assert_eq!(check("").await, Ok(false));
@@ -144,17 +262,16 @@ mod tests {
     #[tokio::test]
     async fn a_login_without_a_hash_is_wrong_even_with_the_decoys_password() {
         let pool = Passwords::new(1, 1).unwrap();
-        assert_eq!(pool.verify(Secret::from("decoy"), None).await, Ok(false));
+        let checked = pool.verify(Secret::from("decoy"), None, Strangers).await;
+        assert_eq!(checked, Ok(false));
     }
 
     #[tokio::test]
     async fn a_hash_that_cannot_be_read_is_a_fault_and_not_a_wrong_password() {
         let pool = Passwords::new(1, 1).unwrap();
         let stored = Some("$argon2id$v=19$m=194".to_owned());
-        assert_eq!(
-            pool.verify(Secret::from("x"), stored).await,
-            Err(PasswordFault::Failed)
-        );
+        let checked = pool.verify(Secret::from("x"), stored, Strangers).await;
+        assert_eq!(checked, Err(PasswordFault::Failed));
     }
 
     #[tokio::test]
@@ -164,7 +281,7 @@ mod tests {
             .map(|_| {
                 tokio::spawn({
                     let pool = pool.clone();
-                    async move { pool.verify(Secret::from("x"), None).await }
+                    async move { pool.verify(Secret::from("x"), None, Strangers).await }
                 })
             })
             .collect();
@@ -175,7 +292,7 @@ mod tests {
         assert!(answers.contains(&Err(PasswordFault::Busy)), "{answers:?}");
         assert!(answers.contains(&Ok(false)), "{answers:?}");
         assert_eq!(
-            pool.verify(Secret::from("x"), None).await,
+            pool.verify(Secret::from("x"), None, Strangers).await,
             Ok(false),
             "the pool is free again"
         );

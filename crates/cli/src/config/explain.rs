@@ -168,6 +168,7 @@ fn limits(server: &ServerSection, lines: &mut Lines) {
     lines.say("max_connections", &limits.max_connections);
     lines.from("hashing", &server.hashing, "one for each core".to_owned());
     lines.say("hashing_waiting", &server.hashing_waiting);
+    lines.say("hashing_waiting_known", &server.hashing_waiting_known);
 }
 
 fn api(section: &ApiSection) -> Vec<Line> {

@@ -54,6 +54,9 @@ pub(crate) struct ServerSection {
 
 /// The certificate of a listener, read.
 #[derive(Clone, Debug)]
+    /// How many more may wait for it beside those: operators, and logins from
+    /// networks that are known to them.
+    pub(crate) hashing_waiting_known: usize,
 pub(crate) struct TlsSection {
     /// The file of the certificate chain.
     pub(crate) certificate: PathBuf,
@@ -196,6 +199,7 @@ impl Default for ServerSection {
     }
 }
 
+            hashing_waiting_known: 512,
 /// The data directory unless another is named.
 pub(crate) const DEFAULT_DATA: &str = "./countersign-data";
 

@@ -14,6 +14,8 @@ fn the_example_is_valid_and_says_the_defaults() {
     assert_eq!(example.server.admin_listen, default.admin_listen);
     assert_eq!(example.server.limits, default.limits);
     assert_eq!(example.server.hashing_waiting, default.hashing_waiting);
+    let known = example.server.hashing_waiting_known;
+    assert_eq!(known, default.hashing_waiting_known);
     assert_eq!(example.server.addresses, default.addresses);
     assert_eq!(example.data, Path::new(settings::DEFAULT_DATA));
 

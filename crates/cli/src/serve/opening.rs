@@ -52,8 +52,10 @@ impl Opened {
             None => None,
         };
         feed(&view, &store).await?;
-        let passwords =
-            Passwords::new(server.hashing, server.hashing_waiting).map_err(Failure::bug)?;
+        let passwords = Passwords::new(server.hashing, server.hashing_waiting)
+            .map_err(Failure::bug)?
+            .with_friends_waiting(server.hashing_waiting_known);
+        store.begin_upkeep().map_err(Failure::failed)?;
         Ok(Self {
             master: Arc::new(master),
             view,

@@ -136,6 +136,7 @@ impl Fixed {
             log,
             limits,
             hashing,
+            hashing_waiting_known,
             hashing_waiting,
             addresses,
         } = &settings.server;
@@ -161,6 +162,10 @@ impl Fixed {
             ("server, its limits", format!("{limits:?}")),
             ("server.hashing", hashing.to_string()),
             ("server.hashing_waiting", hashing_waiting.to_string()),
+            (
+                "server.hashing_waiting_known",
+                hashing_waiting_known.to_string(),
+            ),
         ])
     }
 

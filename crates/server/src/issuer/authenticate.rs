@@ -7,7 +7,7 @@ use countersign_domain::{Account, Credential, Network, Reason};
 
 use super::denied::Cause;
 use super::{Request, store_reason};
-use crate::password::PasswordFault;
+use crate::password::{HashingQueue, PasswordFault};
 use crate::store::Candidate;
 use crate::throttle::Attempt;
 
@@ -43,10 +43,21 @@ impl Request<'_> {
         let admitted = admitted.map_err(throttled)?;
         let (known, fault) = usable(found);
         let stored = known.as_ref().map(|known| &known.credential.secret);
-        let matched = self.secret_matches(secret, stored).await;
-        // One that nobody looked at is no try: a right secret would add up too.
-        // Generated keys are looked at even then, but cannot be guessed.
-        if matched != Ok(false) {
+        let queue = match attempt.network_is_known {
+            true => HashingQueue::Friends,
+            false => HashingQueue::Strangers,
+        };
+        let matched = self.secret_matches(secret, stored, queue).await;
+        // A stranger who finds the queue full counts on: else nothing would slow
+        // those who fill it. From a known network it is no try, since a right
+        // secret would add up too. Generated keys are looked at even then, but
+        // cannot be guessed.
+        let counts = match matched {
+            Ok(matched) => !matched,
+            Err(Reason::HashingBusy) => queue == HashingQueue::Strangers,
+            Err(_) => false,
+        };
+        if !counts {
             admitted.take_back(store.now());
         }
         if !matched? {
@@ -59,6 +70,7 @@ impl Request<'_> {
         &self,
         secret: &Secret,
         stored: Option<&StoredSecret>,
+        queue: HashingQueue,
     ) -> Result<bool, Reason> {
         // An unknown login is compared too, with a hash that no key has.
         let (key, hashed) = match stored {
@@ -72,7 +84,8 @@ impl Request<'_> {
         if !self.api.settings.passwords {
             return Ok(false);
         }
-        let verified = self.issuer.passwords.verify(secret.clone(), hashed).await;
+        let verified = self.issuer.passwords.verify(secret.clone(), hashed, queue);
+        let verified = verified.await;
         verified.map_err(|fault| match fault {
             PasswordFault::Busy => Reason::HashingBusy,
             PasswordFault::Failed => Reason::ServerFault,

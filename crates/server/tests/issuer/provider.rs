@@ -90,27 +90,32 @@ impl Provider {
     }
 
     pub(crate) async fn ask(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        self.ask_at(self.address, path, headers, body).await
+    }
+
+    async fn ask_at(
+        &self,
+        address: IpAddr,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
         let mut request = http::Request::builder().method("POST").uri(path);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let (parts, ()): (Parts, ()) = request.body(()).unwrap().into_parts();
-        let caller = Caller {
-            address: self.address,
-        };
+        let caller = Caller { address };
         self.issuer
             .answer(&self.api, &parts, body.as_bytes(), &caller)
             .await
     }
 
     /// The same provider, asked by somebody else.
-    pub(crate) async fn ask_from(&mut self, address: IpAddr, login: &str, secret: &str) -> Answer {
-        let before = std::mem::replace(&mut self.address, address);
+    pub(crate) async fn ask_from(&self, address: IpAddr, login: &str, secret: &str) -> Answer {
         let body = json!({ "username": login, "password": secret }).to_string();
         let json = [("content-type", "application/json")];
-        let answer = self.ask("/auth/login", &json, &body).await;
-        self.address = before;
-        answer
+        self.ask_at(address, "/auth/login", &json, &body).await
     }
 
     pub(crate) async fn log_in(&self) -> Value {

@@ -4,13 +4,15 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex};
 
+use countersign_dialect::Secret;
 use countersign_domain::Reason;
-use countersign_domain::account::Allowlist;
+use countersign_domain::account::{Allowlist, StoredSecret};
 use countersign_domain::limits::{AccountLimits, Limits};
 use countersign_server::api::{Api, ApiSettings};
 use countersign_server::issuer::{Answer, Issuer};
 use countersign_server::password::Passwords;
-use countersign_server::store::{AccountUpdate, Actor};
+use countersign_server::store::{AccountUpdate, Actor, NewCredential};
+use tokio::task::JoinSet;
 
 use crate::provider::{LIFETIMES, MINUTE, Provider, SECRET, data, settings};
 
@@ -56,7 +58,7 @@ async fn a_flood_on_a_login_does_not_lock_the_partner_out_not_over_a_restart_eit
 
 #[tokio::test]
 async fn logins_that_do_not_exist_are_throttled_alike() {
-    let mut provider = Provider::begin().await;
+    let provider = Provider::begin().await;
     let mut answers = [Vec::new(), Vec::new()];
     for number in 0..40 {
         for (login, answers) in ["partner", "nobody"].into_iter().zip(&mut answers) {
@@ -70,20 +72,67 @@ async fn logins_that_do_not_exist_are_throttled_alike() {
 }
 
 #[tokio::test]
-async fn a_login_that_was_not_looked_at_is_no_try() {
+async fn a_stranger_s_login_counts_even_where_the_queue_was_full() {
     let mut provider = Provider::begin().await;
     for login in ["partner", "nobody"] {
         provider.issuer = Issuer::new(provider.store.clone(), Passwords::new(0, 0).unwrap());
-        for _ in 0..100 {
+        let mut answers = Vec::new();
+        for _ in 0..31 {
             let shed = provider.ask_from(address(1), login, "guess").await;
-            assert_eq!(shed.record.outcome, Err(Reason::HashingBusy), "{login}");
+            answers.push(shed.record.outcome.unwrap_err());
         }
+        assert_eq!(answers[19], Reason::HashingBusy, "{login}");
+        assert_eq!(answers[20], Reason::LoginThrottled, "{login}");
     }
 }
 
 #[tokio::test]
-async fn who_is_refused_may_come_again_when_it_was_told() {
+async fn a_login_from_a_known_network_that_was_not_looked_at_is_no_try() {
     let mut provider = Provider::begin().await;
+    provider.log_in().await;
+    provider.issuer = Issuer::new(provider.store.clone(), Passwords::new(0, 0).unwrap());
+    for _ in 0..100 {
+        let shed = provider.log_in_with("guess").await;
+        assert_eq!(shed.record.outcome, Err(Reason::HashingBusy));
+    }
+}
+
+/// A flood of made-up logins from forty networks stands in the queue, twice as
+/// many as have places, when a partner with a password comes from home.
+#[tokio::test]
+async fn a_full_queue_of_strangers_turns_no_partner_away_who_comes_from_a_known_network() {
+    let mut provider = Provider::begin().await;
+    let passwords = Passwords::new(1, 8).unwrap();
+    let phc = passwords.hash(Secret::from("hunter2")).await.unwrap();
+    let new = NewCredential::new("by-password", StoredSecret::Password(phc));
+    let created = provider
+        .store
+        .create_credential(provider.account, new, Actor::System);
+    created.await.unwrap();
+    provider.issuer = Issuer::new(provider.store.clone(), passwords);
+    let home = provider.address;
+    let provider = Arc::new(provider);
+    data(&provider.ask_from(home, "by-password", "hunter2").await);
+    let mut strangers = JoinSet::new();
+    for number in 0..40 {
+        let provider = provider.clone();
+        let login = format!("made up {number}");
+        strangers.spawn(async move { provider.ask_from(address(number), &login, "guess").await });
+    }
+    while strangers.len() > 9 {
+        let refused = strangers.join_next().await.unwrap().unwrap();
+        assert_eq!(outcome(&refused).1, Some(Reason::HashingBusy));
+    }
+    data(&provider.ask_from(home, "by-password", "hunter2").await);
+    assert!(
+        !strangers.is_empty(),
+        "the partner came before the last of them"
+    );
+}
+
+#[tokio::test]
+async fn who_is_refused_may_come_again_when_it_was_told() {
+    let provider = Provider::begin().await;
     let home = provider.address;
     let mut waits = None;
     while waits.is_none() {
@@ -214,7 +263,7 @@ impl io::Write for Log {
 
 #[tokio::test]
 async fn a_right_secret_from_a_forbidden_address_alerts_and_a_wrong_one_does_not() {
-    let mut provider = Provider::begin().await;
+    let provider = Provider::begin().await;
     let update = AccountUpdate {
         allow: Some(Allowlist::parse(&["127.0.0.1"]).unwrap()),
         ..AccountUpdate::default()

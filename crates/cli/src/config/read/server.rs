@@ -32,6 +32,8 @@ pub(super) fn read(table: &Table<'_>, base: &Path) -> ServerSection {
         hashing: number(table.get("hashing"), 1, 64).unwrap_or(default.hashing),
         hashing_waiting: number(table.get("hashing_waiting"), 0, 10_000)
             .unwrap_or(default.hashing_waiting),
+        hashing_waiting_known: number(table.get("hashing_waiting_known"), 0, 10_000)
+            .unwrap_or(default.hashing_waiting_known),
     }
 }
 

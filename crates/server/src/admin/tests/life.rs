@@ -5,6 +5,7 @@ use std::time::Duration;
 use countersign_domain::account::StoredSecret;
 
 use super::*;
+use crate::password::HashingQueue;
 
 const ACCOUNTS: &str = "/admin/v1/accounts";
 
@@ -77,10 +78,8 @@ async fn an_operators_own_secret_becomes_a_password() {
         StoredSecret::Password(phc) => Some(phc.clone()),
         StoredSecret::Key(_) => None,
     };
-    let verified = server
-        .state
-        .passwords
-        .verify(Secret::from("correct horse"), phc);
+    let (passwords, secret) = (&server.state.passwords, Secret::from("correct horse"));
+    let verified = passwords.verify(secret, phc, HashingQueue::Friends);
     assert_eq!(verified.await, Ok(true));
 }
 
