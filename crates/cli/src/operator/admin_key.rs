@@ -22,8 +22,12 @@ pub(crate) struct AdminKeyArgs {
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum AdminKeyCommand {
-    /// List admin keys; the one in the data directory is none of them
-    #[command(after_help = "Example:\n  countersign admin-key list")]
+    /// List admin keys, with the owner's, which lies in the data directory
+    #[command(
+        after_help = "The key `admin` is the owner's, in the file admin.key of the data directory. To \
+replace it, delete\nthat file and start the server again: the old key opens nothing from then \
+on.\n\nExample:\n  countersign admin-key list"
+    )]
     List {
         /// Those after this name
         #[arg(long, value_name = "NAME")]

@@ -1,5 +1,8 @@
-//! Named admin keys: list, show, create, delete. A key is shown once, when it
-//! is made; there is no way to change one, so what it may do never widens.
+//! Admin keys: list, show, create, delete. A key is shown once, when it is made;
+//! there is no way to change one, so what it may do never widens.
+//!
+//! The owner's key, which lies in the data directory, is listed among them. It
+//! ends with its file and not here: who holds it must not lock everybody out.
 
 use std::collections::BTreeSet;
 
@@ -29,12 +32,14 @@ use crate::store::{Made, StoredAdminKey};
 #[derive(Serialize)]
 pub(super) struct AdminKeyView {
     name: String,
-    id: String,
+    /// Null for the owner's key, which is not in the store.
+    id: Option<String>,
     role: &'static str,
     /// Null for all.
     apis: Option<Vec<String>>,
     state: &'static str,
-    created_at: String,
+    /// Null for the owner's key.
+    created_at: Option<String>,
     expires_at: Option<String>,
 }
 
@@ -65,17 +70,24 @@ pub(super) async fn list(
         });
         Some((after, limit(query)))
     })?;
+    let owner = AdminKeyView::owner(&admin);
+    let owner = Some(owner).filter(|owner| after.as_ref().is_none_or(|it| *it < owner.name));
     let found = admin.store.admin_keys(after, limit + 1).await?;
     let now = admin.store.now();
-    let place = |key: &StoredAdminKey| key.name.clone();
-    let view = |key| AdminKeyView::new(key, now);
-    Ok(Json(Page::new(found, limit, place, view)))
+    let named = found.into_iter().map(|key| AdminKeyView::new(key, now));
+    let mut keys: Vec<_> = named.chain(owner).collect();
+    keys.sort_by(|one, other| one.name.cmp(&other.name));
+    let place = |key: &AdminKeyView| key.name.clone();
+    Ok(Json(Page::new(keys, limit, place, |key| key)))
 }
 
 pub(super) async fn show(
     State(admin): State<AdminState>,
     place: Place,
 ) -> Result<Json<AdminKeyView>, Problem> {
+    if place.name() == admin.key.name() {
+        return Ok(Json(AdminKeyView::owner(&admin)));
+    }
     let found = admin.store.admin_key(place.name()).await?;
     let key = found.ok_or_else(no_admin_key)?;
     Ok(Json(AdminKeyView::new(key, admin.store.now())))
@@ -126,6 +138,13 @@ pub(super) async fn delete(
     operator: Operator,
     place: Place,
 ) -> Result<StatusCode, Problem> {
+    if place.name() == admin.key.name() {
+        return Err(Problem::conflict(
+            "owners_admin_key",
+            "the owner's key lies in the data directory: to replace it, delete the file admin.key \
+             there and start the server again",
+        ));
+    }
     let deleted = admin.store.delete_admin_key(place.name(), operator.actor());
     if !deleted.await? {
         return Err(no_admin_key());
@@ -176,18 +195,30 @@ fn role(text: &str) -> Result<Role, Invalid> {
 }
 
 impl AdminKeyView {
+    fn owner(admin: &AdminState) -> Self {
+        Self {
+            name: admin.key.name().to_owned(),
+            id: None,
+            role: Role::Own.name(),
+            apis: None,
+            state: "active",
+            created_at: None,
+            expires_at: None,
+        }
+    }
+
     fn new(key: StoredAdminKey, now: Timestamp) -> Self {
         let expired = key.expires_at.is_some_and(|end| end <= now);
         Self {
             name: key.name,
-            id: key.id,
+            id: Some(key.id),
             role: key.role.name(),
             apis: match key.scope {
                 ApiScope::All => None,
                 ApiScope::Only(apis) => Some(apis.iter().map(ApiName::to_string).collect()),
             },
             state: if expired { "expired" } else { "active" },
-            created_at: rfc3339(key.created_at),
+            created_at: Some(rfc3339(key.created_at)),
             expires_at: key.expires_at.map(rfc3339),
         }
     }

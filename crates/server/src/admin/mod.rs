@@ -254,7 +254,8 @@ fn admin_keys() -> Vec<Operation> {
             .says("Show an admin key")
             .gives("AdminKey"),
         delete(KEY, Own, admin_key::delete)
-            .says("Delete an admin key: it opens nothing from then on"),
+            .says("Delete an admin key: it opens nothing from then on")
+            .refuses(&[409]),
     ];
     all.into_iter().map(Operation::for_every_api).collect()
 }

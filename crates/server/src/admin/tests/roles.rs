@@ -119,7 +119,8 @@ async fn a_key_is_made_shown_once_listed_and_deleted() {
     assert_eq!(shown.body["apis"], json!(["pay"]));
     assert_eq!(shown.body["expires_at"], Value::Null);
     let list = server.get(KEYS).await;
-    assert_eq!(list.body["items"], json!([shown.body]));
+    let owner = server.get("/admin/v1/admin-keys/owner").await.body;
+    assert_eq!(list.body["items"], json!([shown.body, owner]));
     assert!(!list.text().contains(secret) && !shown.text().contains(secret));
     let twice = server.post(KEYS, body).await;
     assert_eq!(twice.problem(), (409, "name_taken"));
@@ -145,6 +146,45 @@ async fn a_key_ends_at_its_instant() {
     assert_eq!(ask().await.problem(), (401, "expired_key"));
     let list = server.get(KEYS).await;
     assert_eq!(list.body["items"][0]["state"], "expired");
+}
+
+#[tokio::test]
+async fn the_owners_key_is_listed_in_its_place_and_ends_with_its_file_only() {
+    let server = Server::start().await;
+    for name in ["aa", "zz"] {
+        server
+            .admin_key(json!({ "name": name, "role": "read" }))
+            .await;
+    }
+    let names = async |query: &str| {
+        let page = server.get(&format!("{KEYS}{query}")).await.body;
+        let items = page["items"].as_array().unwrap().iter();
+        let names: Vec<_> = items.map(|it| it["name"].clone()).collect();
+        (json!(names), page["next"].clone())
+    };
+    assert_eq!(names("").await, (json!(["aa", "owner", "zz"]), Value::Null));
+    assert_eq!(
+        names("?limit=2").await,
+        (json!(["aa", "owner"]), json!("owner"))
+    );
+    assert_eq!(
+        names("?after=aa&limit=1").await,
+        (json!(["owner"]), json!("owner"))
+    );
+    assert_eq!(names("?after=owner").await, (json!(["zz"]), Value::Null));
+    let owner = server.get("/admin/v1/admin-keys/owner").await.body;
+    assert_eq!(
+        (&owner["role"], &owner["id"]),
+        (&json!("own"), &Value::Null)
+    );
+    let refused = server.delete("/admin/v1/admin-keys/owner").await;
+    assert_eq!(refused.problem(), (409, "owners_admin_key"));
+    assert!(
+        refused.body["detail"]
+            .as_str()
+            .unwrap()
+            .contains("admin.key")
+    );
 }
 
 #[tokio::test]
