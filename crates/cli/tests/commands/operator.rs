@@ -147,6 +147,12 @@ fn a_secret_of_ones_own_comes_from_a_file_or_a_pipe() {
         assert!(ran.stderr.contains("standard input"), "{}", ran.stderr);
     }
     finish(&mut create("bad", "/nonexistent")).code(64);
+    let ran = feed(&mut create("bad", "-"), "h").code(1);
+    assert!(
+        ran.stderr.contains("8 characters or more"),
+        "{}",
+        ran.stderr
+    );
     let coin = ["account", "create", "--api", "coin", "--secret-file", "-"];
     let ran = feed(&mut server.command(&coin), "own").code(1);
     assert!(ran.stderr.contains("generated keys only"), "{}", ran.stderr);

@@ -130,7 +130,10 @@ fn prefix_of(dialect: &Dialect, text: &str) -> Result<String, Invalid> {
     )))
 }
 
-/// The longest password. One that is longer is no mistake in typing.
+/// The shortest password, in characters (NIST SP 800-63B section 5.1.1.1): one
+/// that is shorter is guessed within the throttle, or was cut off on its way.
+const MIN_SECRET: usize = 8;
+/// The longest password, in bytes. One that is longer is no mistake in typing.
 const MAX_SECRET: usize = 1_024;
 
 fn secret_of(api: &Api, text: &str) -> Result<Secret, Invalid> {
@@ -138,8 +141,8 @@ fn secret_of(api: &Api, text: &str) -> Result<Secret, Invalid> {
     let wrong = if !api.settings.passwords {
         "this api takes generated keys only: leave secret out to have one generated, or set \
          passwords = true for the api"
-    } else if text.is_empty() || text.len() > MAX_SECRET {
-        "must have 1 to 1024 bytes"
+    } else if text.chars().count() < MIN_SECRET || text.len() > MAX_SECRET {
+        "must have 8 characters or more, and 1024 bytes at most; leave it out to have one generated"
     } else if text.chars().any(char::is_control) {
         "must have no control characters"
     } else if form.is_some_and(|form| !form.secret_matches(text)) {

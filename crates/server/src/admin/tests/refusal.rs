@@ -64,10 +64,15 @@ fn bad_accounts() -> Vec<(Value, &'static str, &'static str)> {
         (
             json!({ "api": "pay", "secret": "" }),
             "/secret",
-            "1 to 1024",
+            "8 characters or more",
         ),
         (
-            json!({ "api": "pay", "secret": "a\tb" }),
+            json!({ "api": "pay", "secret": "äöü7567" }),
+            "/secret",
+            "8 characters or more",
+        ),
+        (
+            json!({ "api": "pay", "secret": "a\tb and more" }),
             "/secret",
             "control",
         ),
