@@ -16,7 +16,7 @@ use crate::dialect::DialectCommand;
 use crate::exit::{self, Failure};
 use crate::operator::{
     AccountArgs, AdminKeyArgs, ApiArgs, AuditArgs, CredentialArgs, ExplainArgs, KeyArgs,
-    SessionArgs,
+    SessionArgs, StoreArgs,
 };
 use crate::output::Output;
 use crate::sandbox::SandboxArgs;
@@ -81,6 +81,8 @@ pub(crate) enum Command {
     Key(KeyArgs),
     /// Admin keys: who may operate the server
     AdminKey(AdminKeyArgs),
+    /// The store: the data directory of a server that does not run
+    Store(StoreArgs),
     /// The audit log: who changed what, and when
     Audit(AuditArgs),
     /// Dialects: wire formats, as files

@@ -1,5 +1,6 @@
 //! Runs: the one binary.
 
+mod admin_key_file;
 mod args;
 mod client;
 mod completion;
@@ -26,8 +27,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 use args::{Args, Command};
 use exit::Failure;
 use output::Output;
+use rustix::process::{Resource, Rlimit, setrlimit};
 
 fn main() -> ExitCode {
+    leave_no_core_dumps();
     let words: Vec<_> = std::env::args_os().collect();
     let args = match args::parse(&words) {
         Ok(args) => args,
@@ -36,6 +39,17 @@ fn main() -> ExitCode {
     let mut output = Output::new(args.json);
     let outcome = run(&args, &mut output);
     exit::report(outcome, &output)
+}
+
+/// Nearly every command holds a key, a secret or a token, which a core dump would
+/// write down in the open. What it starts (`exec`) is given one too.
+fn leave_no_core_dumps() {
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    // Lowering a limit is always allowed.
+    let _ = setrlimit(Resource::Core, none);
 }
 
 fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
@@ -56,6 +70,7 @@ fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
         Command::Api(args) => operator::api(args, output),
         Command::Key(args) => operator::key(args, output),
         Command::AdminKey(args) => operator::admin_key(args, output),
+        Command::Store(args) => operator::store(args, output),
         Command::Audit(args) => operator::audit(args, output),
         Command::Dialect(command) => dialect::run(command, output),
         Command::Config(command) => config::run(command, output),

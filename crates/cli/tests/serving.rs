@@ -9,8 +9,10 @@
 
 mod support;
 
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Command, Output};
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 use support::{Demo, eventually, files, request, send, serve_demo};
@@ -155,7 +157,15 @@ fn a_wrong_or_missing_master_key_refuses_to_start_and_harms_nothing() {
     let master = data.join("master.key");
     let right = std::fs::read(&master).unwrap();
     std::fs::write(&master, [7; 32]).unwrap();
+    let bytes = || {
+        let mut files = files(&data);
+        files.sort();
+        let read = |file: PathBuf| (std::fs::read(&file).unwrap(), file);
+        files.into_iter().map(read).collect::<Vec<_>>()
+    };
+    let before = bytes();
     let output = start();
+    assert!(bytes() == before, "not a byte of any file is changed");
     assert_eq!(output.status.code(), Some(64), "{}", complaint(&output));
     assert!(
         complaint(&output).contains("master key is not the one"),
@@ -169,6 +179,81 @@ fn a_wrong_or_missing_master_key_refuses_to_start_and_harms_nothing() {
     std::fs::write(&master, right).unwrap();
     std::fs::set_permissions(&master, PermissionsExt::from_mode(0o600)).unwrap();
     assert!(Demo::start_on(copy).manifest["accounts"].is_array());
+}
+
+#[test]
+fn an_admin_key_that_others_can_read_is_refused_as_a_master_key_is() {
+    let copy = tempfile::tempdir().unwrap();
+    let data = copy.path().join("demo");
+    {
+        let demo = Demo::start();
+        demo_copy(&demo.data(), &data);
+    }
+    let key = data.join("admin.key");
+    std::fs::set_permissions(&key, PermissionsExt::from_mode(0o644)).unwrap();
+    let output = serve_demo(&data).output().unwrap();
+    assert_eq!(output.status.code(), Some(64), "{}", complaint(&output));
+    assert!(
+        complaint(&output).contains("chmod 600"),
+        "{}",
+        complaint(&output)
+    );
+    std::fs::set_permissions(&key, PermissionsExt::from_mode(0o600)).unwrap();
+    std::fs::write(&key, "h\n").unwrap();
+    let output = serve_demo(&data).output().unwrap();
+    assert_eq!(output.status.code(), Some(64), "a key that is guessed");
+}
+
+#[test]
+fn a_new_admin_key_is_not_written_to_what_is_no_terminal() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut child = serve_demo(&directory.path().join("demo"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut told = String::new();
+    while !told.contains("curl") {
+        assert!(stdout.read_line(&mut told).unwrap() > 0, "{told}");
+    }
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    stdout.read_to_string(&mut told).unwrap();
+    let key = std::fs::read_to_string(directory.path().join("demo/admin.key")).unwrap();
+    assert!(!told.contains(key.trim()), "{told}");
+    assert!(told.contains("admin.key"), "{told}");
+    let core = limits
+        .lines()
+        .find(|line| line.starts_with("Max core file size"));
+    let words: Vec<_> = core.unwrap().split_whitespace().collect();
+    assert_eq!(words[4..6], ["0", "0"], "no core dumps");
+}
+
+#[test]
+fn a_store_whose_clock_is_right_is_not_mended() {
+    let data = tempfile::tempdir().unwrap();
+    let directory = data.path().join("none");
+    let words = ["store", "mend-clock", "--yes", "--json", "--data"];
+    let mend = |directory: &std::path::Path| {
+        let mut all = words.to_vec();
+        all.push(directory.to_str().unwrap());
+        countersign(&all)
+    };
+    let output = mend(&directory);
+    assert_eq!(output.status.code(), Some(64), "{}", complaint(&output));
+    let demo = Demo::start();
+    let output = mend(&demo.data());
+    assert_eq!(output.status.code(), Some(64), "{}", complaint(&output));
+    assert!(complaint(&output).contains("another process"));
+    let copy = data.path().join("demo");
+    demo_copy(&demo.data(), &copy);
+    drop(demo);
+    let output = mend(&copy);
+    assert_eq!(output.status.code(), Some(0), "{}", complaint(&output));
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(told["mended"], false);
 }
 
 #[test]

@@ -54,11 +54,13 @@ pub enum Action {
     AdminKeyDeleted,
     /// Everything that is sealed was sealed anew under another master key.
     MasterKeyReplaced,
+    /// The time before which the store's clock never starts was set back.
+    ClockMended,
 }
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Login,
         Self::Logout,
         Self::Reuse,
@@ -82,6 +84,7 @@ impl Action {
         Self::AdminKeyCreated,
         Self::AdminKeyDeleted,
         Self::MasterKeyReplaced,
+        Self::ClockMended,
     ];
 
     /// The action with this code.
@@ -116,6 +119,7 @@ impl Action {
             Self::AdminKeyCreated => "admin_key_created",
             Self::AdminKeyDeleted => "admin_key_deleted",
             Self::MasterKeyReplaced => "master_key_replaced",
+            Self::ClockMended => "clock_mended",
         }
     }
 }

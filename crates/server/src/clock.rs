@@ -7,11 +7,74 @@
 //!
 //! This is the only place that reads the wall clock.
 
+mod watch;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use countersign_domain::Timestamp;
+
+pub use watch::{ClockDoubt, ClockWatch};
+
+/// When this release was made: each raises it. A build that says its own date by
+/// `SOURCE_DATE_EPOCH` (<https://reproducible-builds.org/specs/source-date-epoch/>)
+/// has that one, if it is later.
+const RELEASED: i64 = 1_793_491_200;
+
+/// No right clock shows an earlier time than this program's date: in seconds.
+const BUILT: i64 = {
+    let said = match option_env!("SOURCE_DATE_EPOCH") {
+        Some(text) => seconds(text),
+        None => 0,
+    };
+    if said > RELEASED { said } else { RELEASED }
+};
+
+/// A number of seconds; 0 for what is none.
+const fn seconds(text: &str) -> i64 {
+    let (bytes, mut value, mut index) = (text.as_bytes(), 0_i64, 0);
+    while index < bytes.len() {
+        if !bytes[index].is_ascii_digit() {
+            return 0;
+        }
+        let digit = (bytes[index] - b'0') as i64;
+        value = value.saturating_mul(10).saturating_add(digit);
+        index += 1;
+    }
+    value
+}
+
+/// The system's clock is wrong for certain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the system clock shows a time before this program was made ({shown} and {made}, in seconds \
+     since 1970): set it right and start again"
+)]
+pub struct ClockBehindBuild {
+    shown: i64,
+    made: i64,
+}
+
+/// The system's time, unless it is before this program was made.
+///
+/// # Errors
+///
+/// [`ClockBehindBuild`] if it is. To decide by such a clock would bring dead tokens
+/// back to life in a store that has no mark yet.
+pub fn plausible_wall() -> Result<Timestamp, ClockBehindBuild> {
+    plausible(wall())
+}
+
+fn plausible(shown: Timestamp) -> Result<Timestamp, ClockBehindBuild> {
+    if shown < Timestamp::from_seconds(BUILT) {
+        return Err(ClockBehindBuild {
+            shown: shown.as_seconds(),
+            made: BUILT,
+        });
+    }
+    Ok(shown)
+}
 
 /// A source of `now`. Clones are the same clock.
 #[derive(Clone, Debug)]
@@ -152,6 +215,24 @@ mod tests {
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_seconds(seconds)
+    }
+
+    #[test]
+    fn a_clock_from_before_the_program_was_made_is_not_believed() {
+        for wrong in [i64::MIN, -86_400, 0, 946_684_800, BUILT - 1] {
+            let refused = plausible(at(wrong)).unwrap_err().to_string();
+            assert!(refused.contains("set it right"), "{refused}");
+        }
+        assert_eq!(plausible(at(BUILT)), Ok(at(BUILT)));
+        assert!(plausible_wall().is_ok(), "this machine's clock is right");
+    }
+
+    #[test]
+    fn the_date_of_a_build_is_a_number_of_seconds() {
+        for (text, value) in [("0", 0), ("1793491201", 1_793_491_201), ("", 0), ("-1", 0)] {
+            assert_eq!(seconds(text), value, "{text}");
+        }
+        assert_eq!(seconds("99999999999999999999"), i64::MAX);
     }
 
     fn steady() -> Steady {

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::seal::{MasterKey, MasterKeyError, sync_directory};
-use crate::store::{MasterError, RewrapError, Store};
+use crate::store::{MasterError, RewrapError, Store, StoreHead};
 
 /// Why the master key was not replaced, or is not the store's.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +45,19 @@ pub enum Fault {
     /// Something could not be sealed anew.
     #[error(transparent)]
     Sealed(#[from] RewrapError),
+}
+
+/// Whether one of the key files is the master key of the store with this head row,
+/// before the store is opened. It changes nothing.
+pub fn prove(path: &Path, head: &StoreHead) -> Result<(), Fault> {
+    let new = beside(path, ".new");
+    if head.is_master(&MasterKey::open(path)?) {
+        return Ok(());
+    }
+    if new.exists() && head.is_master(&MasterKey::open(&new)?) {
+        return Ok(());
+    }
+    Err(MasterError::Wrong.into())
 }
 
 /// The master key of a store that has one, whichever file it is in after a
@@ -126,7 +139,7 @@ mod tests {
 
     use super::*;
     use crate::clock::Clock;
-    use crate::store::{Actor, Purpose, SealedKey};
+    use crate::store::{Actor, LockedStore, Purpose, SealedKey};
 
     struct Place {
         directory: tempfile::TempDir,
@@ -218,6 +231,10 @@ mod tests {
             let store = place.begin().await;
             let before = place.bytes();
             let new_file = beside(&place.key(), ".new");
+            let proved = || {
+                let locked = LockedStore::at(&place.directory.path().join("db")).unwrap();
+                prove(&place.key(), locked.head().unwrap())
+            };
             if steps >= 1 {
                 begin(&place.key()).unwrap();
             }
@@ -236,6 +253,7 @@ mod tests {
             }
             store.close().await;
             for start in ["first", "second"] {
+                assert!(proved().is_ok(), "{steps} steps, {start} start");
                 let store = place.store();
                 let master = settle(&place.key(), &store).await.unwrap();
                 assert!(opens(&store, &master).await, "{steps} steps, {start} start");

@@ -30,8 +30,7 @@ pub(super) type Explained = (String, String, String);
 
 /// Prints the explanation of a file, with what the command line says over it.
 pub(super) fn run(file: &Path, over: &Overrides, output: &mut Output) -> Result<(), Failure> {
-    let mut settings = load(file)?;
-    settings.override_with(over);
+    let settings = load(file, over)?;
     let (source, origin) = (source_of(file)?, file.display().to_string());
     let mut table = Table::new(["KEY", "VALUE", "FROM"]);
     let mut values = Vec::new();
@@ -70,6 +69,7 @@ fn lines(settings: &Settings) -> Vec<Line> {
     let mut all = lines.lines;
     let mut store = Lines::under("/store", "default");
     store.say("data", &settings.data.display());
+    store.span("clock_gap", settings.clock_gap);
     all.extend(store.lines);
     for section in &settings.apis {
         all.extend(api(section));

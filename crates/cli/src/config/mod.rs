@@ -14,6 +14,7 @@ use crate::exit::Failure;
 use crate::output::Output;
 
 pub(crate) use read::read;
+use read::read_under;
 pub(crate) use settings::{
     ApiSection, GuardSection, LogFormat, Overrides, ServerSection, Settings, TlsSection,
 };
@@ -55,7 +56,7 @@ pub(crate) fn run(command: &ConfigCommand, output: &mut Output) -> Result<(), Fa
         ConfigCommand::Example => output.text(EXAMPLE),
         ConfigCommand::Explain { file, over } => explain::run(file, over, output),
         ConfigCommand::Check { file } => {
-            let settings = load(file)?;
+            let settings = load(file, &Overrides::default())?;
             let apis: Vec<_> = settings.apis.iter().map(|api| api.name.as_str()).collect();
             output.document(
                 &serde_json::json!({ "file": file, "valid": true, "apis": apis }),
@@ -65,11 +66,12 @@ pub(crate) fn run(command: &ConfigCommand, output: &mut Output) -> Result<(), Fa
     }
 }
 
-/// Reads a configuration file and the dialect files that it names.
-pub(crate) fn load(file: &Path) -> Result<Settings, Failure> {
+/// Reads a configuration file and the dialect files that it names, with what the
+/// command line says over it.
+pub(crate) fn load(file: &Path, over: &Overrides) -> Result<Settings, Failure> {
     let source = source_of(file)?;
     let base = file.parent().unwrap_or(Path::new("."));
-    read(&source, &file.display().to_string(), base)
+    read_under(&source, &file.display().to_string(), base, over)
         .map_err(|it| Failure::mistakes(&it, "the configuration"))
 }
 

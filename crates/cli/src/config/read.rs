@@ -16,7 +16,8 @@ use countersign_dialect::document::{Document, Table};
 use countersign_gateway::{Claim, Overlap, overlaps};
 
 use self::api::ApiReader;
-use super::settings::{ApiSection, DEFAULT_DATA, Settings};
+use self::scalar::positive;
+use super::settings::{ApiSection, DEFAULT_CLOCK_GAP, DEFAULT_DATA, Overrides, Settings};
 
 /// Reads a configuration; `origin` names it in messages, and the files that it
 /// names are looked for from `base` on.
@@ -25,17 +26,28 @@ use super::settings::{ApiSection, DEFAULT_DATA, Settings};
 ///
 /// Every mistake in the file, and in the dialect files that it names.
 pub(crate) fn read(source: &str, origin: &str, base: &Path) -> Result<Settings, Mistakes> {
+    read_under(source, origin, base, &Overrides::default())
+}
+
+/// The same with what the command line says over it, which is not judged in the
+/// file.
+pub(crate) fn read_under(
+    source: &str,
+    origin: &str,
+    base: &Path,
+    over: &Overrides,
+) -> Result<Settings, Mistakes> {
     let document = Document::parse(source, origin)?;
     let root = document.root();
     let mut foreign = Vec::new();
     let server = root
         .get("server")
         .and_then(|it| it.table())
-        .map(|it| server::read(&it, base));
-    let data = root
-        .get("store")
-        .and_then(|it| it.table())
-        .and_then(|it| data(&it));
+        .map(|it| server::read(&it, base, over));
+    let store = root.get("store").and_then(|it| it.table());
+    let data = store.as_ref().and_then(data);
+    let clock_gap = store.as_ref().and_then(|it| it.get("clock_gap"));
+    let clock_gap = clock_gap.and_then(|it| positive(&it));
     let apis = root.get("apis").and_then(|it| it.table()).map(|table| {
         let read = table.entries().into_iter().filter_map(|(name, value)| {
             let mut api = ApiReader {
@@ -49,12 +61,14 @@ pub(crate) fn read(source: &str, origin: &str, base: &Path) -> Result<Settings, 
         blame_overlaps(&apis, &table);
         apis
     });
-    drop(root);
+    drop((store, root));
     let mut settings = Settings {
         server: server.unwrap_or_default(),
         data: data.unwrap_or_else(|| PathBuf::from(DEFAULT_DATA)),
+        clock_gap: clock_gap.unwrap_or(DEFAULT_CLOCK_GAP),
         apis: apis.unwrap_or_default(),
     };
+    settings.override_with(over);
     settings.agree_on_tunnels();
     let result = document.finish(Some(settings));
     if foreign.is_empty() {

@@ -19,6 +19,9 @@ pub(crate) struct Settings {
     pub(crate) server: ServerSection,
     /// `store.data`: the data directory.
     pub(crate) data: PathBuf,
+    /// `store.clock_gap`: by how much the system's clock may be ahead of the store's
+    /// at a start before it is told.
+    pub(crate) clock_gap: Duration,
     /// `[apis.NAME]`, sorted by name.
     pub(crate) apis: Vec<ApiSection>,
 }
@@ -48,15 +51,16 @@ pub(crate) struct ServerSection {
     pub(crate) limits: transport::Limits,
     /// How many passwords are hashed at once.
     pub(crate) hashing: usize,
-    /// How many more may wait for it.
+    /// How many more may wait for it, of logins from networks that are strange to
+    /// them.
     pub(crate) hashing_waiting: usize,
+    /// How many more may wait for it beside those: operators, and logins from
+    /// networks that are known to them.
+    pub(crate) hashing_waiting_known: usize,
 }
 
 /// The certificate of a listener, read.
 #[derive(Clone, Debug)]
-    /// How many more may wait for it beside those: operators, and logins from
-    /// networks that are known to them.
-    pub(crate) hashing_waiting_known: usize,
 pub(crate) struct TlsSection {
     /// The file of the certificate chain.
     pub(crate) certificate: PathBuf,
@@ -195,13 +199,17 @@ impl Default for ServerSection {
             limits: transport::Limits::default(),
             hashing: std::thread::available_parallelism().map_or(1, usize::from),
             hashing_waiting: 64,
+            hashing_waiting_known: 512,
         }
     }
 }
 
-            hashing_waiting_known: 512,
 /// The data directory unless another is named.
 pub(crate) const DEFAULT_DATA: &str = "./countersign-data";
+
+/// How far ahead of the store's the system's clock may be at a start unless another
+/// span is named.
+pub(crate) const DEFAULT_CLOCK_GAP: Duration = Duration::from_secs(30 * 86_400);
 
 /// The longest replay window that may be configured: beyond it a thief gains
 /// more than an honest client that retries.

@@ -18,6 +18,7 @@ fn the_example_is_valid_and_says_the_defaults() {
     assert_eq!(known, default.hashing_waiting_known);
     assert_eq!(example.server.addresses, default.addresses);
     assert_eq!(example.data, Path::new(settings::DEFAULT_DATA));
+    assert_eq!(example.clock_gap, settings::DEFAULT_CLOCK_GAP);
 
     let least = parse("[apis.pay]\ndialect = 'b2binpay'").unwrap();
     assert_eq!(example.apis[0].lifetimes, least.apis[0].lifetimes);
@@ -81,6 +82,29 @@ fn the_admin_api_has_a_loopback_address_of_its_own_without_tls() {
         "{told}"
     );
     let told = parse("[server]\nadmin_listen = '127.0.0.1:8080'").unwrap_err();
+    assert!(told.contains("is where the API listens"), "{told}");
+}
+
+#[test]
+fn what_will_be_bound_is_judged_and_not_what_the_file_says_of_it() {
+    let parse = |source: &str, over: &Overrides| {
+        read_under(source, "c.toml", Path::new("."), over).map_err(|it| it.to_string())
+    };
+    let address = |text: &str| Some(text.parse().unwrap());
+    let open = "[server]\nadmin_listen = '0.0.0.0:8081'";
+    let over = Overrides {
+        admin_listen: address("127.0.0.1:9"),
+        ..Overrides::default()
+    };
+    let settings = parse(open, &over).unwrap();
+    assert_eq!(Some(settings.server.admin_listen), over.admin_listen);
+    let over = Overrides {
+        listen: address("127.0.0.1:9"),
+        ..Overrides::default()
+    };
+    assert!(parse(open, &over).is_err(), "it is bound as the file says");
+    assert!(parse("[server]\nadmin_listen = '127.0.0.1:8080'", &over).is_ok());
+    let told = parse("[server]\nadmin_listen = '127.0.0.1:9'", &over).unwrap_err();
     assert!(told.contains("is where the API listens"), "{told}");
 }
 

@@ -3,13 +3,13 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use countersign_dialect::Secret;
 use countersign_outbound::Roots;
 use http::Uri;
 
+use crate::admin_key_file;
 use crate::exit::Failure;
 
 /// How an operator command finds its server.
@@ -40,9 +40,6 @@ pub(crate) struct Address {
     /// Whose certificates are believed, over https.
     pub(crate) roots: Roots,
 }
-
-/// The longest admin key that is sent.
-const MAX_KEY: usize = 256;
 
 const DEFAULT_DATA: &str = "countersign-data";
 
@@ -145,24 +142,7 @@ fn is_loopback(host: &str) -> bool {
 }
 
 fn key(file: &Path) -> Result<Secret, Failure> {
-    let metadata = fs::metadata(file).map_err(|error| unreadable(file, &error))?;
-    if metadata.permissions().mode() & 0o077 != 0 {
-        return Err(Failure::usage(format!(
-            "others can read the admin key in {file}: run `chmod 600 {file}`, and replace the key \
-             if somebody may have",
-            file = file.display()
-        )));
-    }
-    let text = fs::read_to_string(file).map_err(|error| unreadable(file, &error))?;
-    let key = text.trim();
-    if !(1..=MAX_KEY).contains(&key.len()) || key.contains(|c: char| !c.is_ascii_graphic()) {
-        return Err(Failure::usage(format!(
-            "{} holds no admin key: it must be one line without spaces, of {MAX_KEY} characters \
-             at most",
-            file.display()
-        )));
-    }
-    Ok(Secret::from(key))
+    admin_key_file::read(file)?.ok_or_else(|| unreadable(file, &ErrorKind::NotFound.into()))
 }
 
 fn unreadable(file: &Path, error: &std::io::Error) -> Failure {

@@ -15,6 +15,7 @@ mod reply;
 mod rewrap;
 mod secret_file;
 mod session;
+mod store;
 
 use crate::exit::Failure;
 use crate::output::Output;
@@ -30,6 +31,7 @@ pub(crate) use credential::CredentialArgs;
 pub(crate) use explain::ExplainArgs;
 pub(crate) use key::KeyArgs;
 pub(crate) use session::SessionArgs;
+pub(crate) use store::StoreArgs;
 
 /// Runs `countersign account …`.
 pub(crate) fn account(args: &AccountArgs, output: &mut Output) -> Result<(), Failure> {
@@ -59,6 +61,11 @@ pub(crate) fn api(args: &ApiArgs, output: &mut Output) -> Result<(), Failure> {
 /// Runs `countersign key …`.
 pub(crate) fn key(args: &KeyArgs, output: &mut Output) -> Result<(), Failure> {
     key::run(args, output)
+}
+
+/// Runs `countersign store …`.
+pub(crate) fn store(args: &StoreArgs, output: &mut Output) -> Result<(), Failure> {
+    store::run(args, output)
 }
 
 /// Runs `countersign admin-key …`.

@@ -3,10 +3,8 @@
 
 use std::path::Path;
 
-use countersign_domain::Timestamp;
-use countersign_server::clock::Clock;
+use countersign_server::clock::{Clock, plausible_wall};
 use countersign_server::rewrap;
-use countersign_server::store::Store;
 use serde_json::json;
 use tokio::runtime::Builder;
 
@@ -42,8 +40,9 @@ pub(super) fn run(directory: &Path, yes: bool, output: &mut Output) -> Result<()
 }
 
 async fn replace(directory: &DataDirectory) -> Result<usize, Failure> {
-    let clock = Clock::system(Timestamp::default());
-    let store = Store::open(&directory.store(), clock, |_| {}).map_err(Failure::usage)?;
+    let locked = directory.proved_store()?;
+    let clock = Clock::system(plausible_wall().map_err(Failure::usage)?);
+    let store = locked.open(clock, |_| {}).map_err(Failure::usage)?;
     let replaced = rewrap::rewrap(&directory.master_key_file(), &store).await;
     store.close().await;
     replaced.map_err(Failure::usage)

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use countersign_dialect::Secret;
 use countersign_server::rewrap;
 use countersign_server::seal::MasterKey;
-use countersign_server::store::Store;
+use countersign_server::store::{LockedStore, Store};
 
+use crate::admin_key_file;
 use crate::exit::Failure;
 
 /// A data directory that exists and that only its owner can read.
@@ -74,22 +75,41 @@ impl DataDirectory {
         Ok(())
     }
 
-    /// The master key: made with the store, and never again after that.
+    /// Takes the store for this process, and proves the master key before a byte of
+    /// it is changed.
     ///
     /// A store that is new in a directory that was in use (it has an admin key)
     /// was lost or cut to nothing: to begin anew would bury that.
+    pub(crate) fn proved_store(&self) -> Result<LockedStore, Failure> {
+        let path = self.store();
+        let lost = || {
+            Failure::usage(format!(
+                "{0} was in use, and its store is gone or empty: restore {1} from a backup, or \
+                 name another directory with --data",
+                self.0.display(),
+                path.display()
+            ))
+        };
+        let in_use = self.admin_key_file().exists();
+        if in_use && !path.exists() {
+            return Err(lost());
+        }
+        let locked = LockedStore::at(&path).map_err(Failure::usage)?;
+        match locked.head().filter(|head| head.has_master()) {
+            Some(head) => {
+                rewrap::prove(&self.master_key_file(), head).map_err(Failure::usage)?;
+            }
+            None if in_use => return Err(lost()),
+            None => {}
+        }
+        Ok(locked)
+    }
+
+    /// The master key: made with the store, and never again after that.
     pub(crate) async fn master_key(&self, store: &Store) -> Result<MasterKey, Failure> {
         let path = self.master_key_file();
         if store.has_master().await.map_err(Failure::unavailable)? {
             return rewrap::settle(&path, store).await.map_err(Failure::usage);
-        }
-        if self.admin_key_file().exists() {
-            return Err(Failure::usage(format!(
-                "{0} was in use, and its store is gone or empty: restore {1} from a backup, or \
-                 name another directory with --data",
-                self.0.display(),
-                self.store().display()
-            )));
         }
         let master = MasterKey::open_or_create(&path).map_err(Failure::usage)?;
         let checked = store.check_master(&master).await;
@@ -107,23 +127,17 @@ impl DataDirectory {
         self.0.join("admin.key")
     }
 
-    /// The admin key, and whether it was made just now.
-    pub(crate) fn admin_key(&self) -> Result<(Secret, bool), Failure> {
-        let path = self.admin_key_file();
-        match fs::read_to_string(&path) {
-            Ok(text) if text.trim().is_empty() => Err(Failure::usage(format!(
-                "the admin key {0} is empty: delete it, and the next start makes a new one",
-                path.display()
-            ))),
-            Ok(text) => Ok((Secret::from(text.trim()), false)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let key = countersign_server::generated_key::admin_key()
-                    .map_err(|error| Failure::failed(error.to_string()))?;
-                write_private(&path, &format!("{}\n", key.expose()))?;
-                Ok((key, true))
-            }
-            Err(error) => Err(cannot("read", &path, &error)),
-        }
+    /// The admin key that is there already.
+    pub(crate) fn kept_admin_key(&self) -> Result<Option<Secret>, Failure> {
+        admin_key_file::read(&self.admin_key_file())
+    }
+
+    /// A new admin key, kept in its file.
+    pub(crate) fn make_admin_key(&self) -> Result<Secret, Failure> {
+        let key = countersign_server::generated_key::admin_key()
+            .map_err(|error| Failure::failed(error.to_string()))?;
+        write_private(&self.admin_key_file(), &format!("{}\n", key.expose()))?;
+        Ok(key)
     }
 
     /// Tells operator commands where the admin API is, and scripts what a demo

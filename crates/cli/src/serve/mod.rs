@@ -16,9 +16,12 @@ mod reload;
 mod serving;
 pub(crate) mod telemetry;
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::config::{self, Overrides, Settings};
+use countersign_server::clock::plausible_wall;
+
+use crate::config::{self, Overrides, Settings, TlsSection};
 use crate::exit::Failure;
 use crate::output::Output;
 
@@ -50,7 +53,9 @@ pub(crate) struct ServeArgs {
 pub(crate) fn run(args: &ServeArgs, output: &mut Output) -> Result<(), Failure> {
     let settings = settings(args)?;
     check_listeners(args, &settings)?;
+    plausible_wall().map_err(Failure::usage)?;
     telemetry::log(settings.server.log)?;
+    warn_of_open_keys(&settings.server.certificates());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
@@ -60,9 +65,13 @@ pub(crate) fn run(args: &ServeArgs, output: &mut Output) -> Result<(), Failure> 
 
 /// The configuration, with what the command line says over it.
 fn settings(args: &ServeArgs) -> Result<Settings, Failure> {
-    let mut settings = match (&args.config, args.demo) {
-        (Some(file), _) => config::load(file)?,
-        (None, true) => config::read(DEMO, "demo.toml", Path::new(".")).map_err(Failure::bug)?,
+    let settings = match (&args.config, args.demo) {
+        (Some(file), _) => config::load(file, &args.over)?,
+        (None, true) => {
+            let mut demo = config::read(DEMO, "demo.toml", Path::new(".")).map_err(Failure::bug)?;
+            demo.override_with(&args.over);
+            demo
+        }
         (None, false) => {
             return Err(Failure::usage(
                 "nothing says what to serve: try `countersign serve --demo`, or write a \
@@ -71,7 +80,6 @@ fn settings(args: &ServeArgs) -> Result<Settings, Failure> {
             ));
         }
     };
-    settings.override_with(&args.over);
     serves_something(settings)
 }
 
@@ -84,6 +92,22 @@ fn serves_something(settings: Settings) -> Result<Settings, Failure> {
         ));
     }
     Ok(settings)
+}
+
+/// The keys of certificates are often read by a group of services on purpose, so one
+/// that others can read is told and not refused.
+fn warn_of_open_keys(certificates: &[TlsSection]) {
+    for section in certificates {
+        let mode = std::fs::metadata(&section.key).map(|it| it.permissions().mode());
+        if mode.is_ok_and(|mode| mode & 0o077 != 0) {
+            let key = section.key.display();
+            tracing::warn!(
+                %key,
+                "others can read the key of a certificate: run `chmod 600` on it, or give it to \
+                 this user alone"
+            );
+        }
+    }
 }
 
 fn check_listeners(args: &ServeArgs, settings: &Settings) -> Result<(), Failure> {

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::data::DataDirectory;
 use super::listeners::{Answers, Listeners, bind, until};
-use super::opening::Opened;
+use super::opening::{Opened, ToOpen};
 use super::ready::Ready;
 use super::reload::Reload;
 use super::serving::Shared;
@@ -34,6 +34,7 @@ pub(crate) async fn run(
     let metrics = telemetry::metrics()?;
     let directory = DataDirectory::open(&settings.data)?;
     directory.check_owner(args.demo)?;
+    let admin_key = directory.kept_admin_key()?;
     let listeners = Listeners::bind(&settings.server).await?;
     let echo = if args.demo {
         Some(start_echo(&mut settings).await?)
@@ -42,8 +43,18 @@ pub(crate) async fn run(
     };
     let reload = Reload::of(args, &settings);
     let server = settings.server;
-    let opened = Opened::open(&directory, &server, settings.apis, args.demo).await?;
-    let (admin_key, key_is_new) = directory.admin_key()?;
+    let to_open = ToOpen {
+        server: &server,
+        apis: settings.apis,
+        demo: args.demo,
+        clock_gap: settings.clock_gap,
+    };
+    let opened = Opened::open(&directory, to_open).await?;
+    let key_is_new = admin_key.is_none();
+    let admin_key = match admin_key {
+        Some(key) => key,
+        None => directory.make_admin_key()?,
+    };
     let ready = Ready {
         key_is_new,
         ..Ready::at(&listeners, &server, admin_key.clone())?
@@ -108,6 +119,7 @@ async fn prune(shared: Shared) {
         shared.uses.prune(now);
         shared.allowances.prune(now);
         shared.refusals.sweep(now);
+        shared.clock_watch.look();
     }
 }
 

@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use countersign_domain::{ApiName, Timestamp};
 use countersign_gateway::{GuardedApi, Upstream, View};
 use countersign_server::api::{Api, ApiSettings};
-use countersign_server::clock::Clock;
+use countersign_server::clock::{Clock, ClockWatch};
 use countersign_server::password::Passwords;
 use countersign_server::refusals::{Event, EventKind, Refusals};
 use countersign_server::seal::MasterKey;
@@ -28,24 +29,45 @@ pub(crate) struct Opened {
     pub(crate) loaded: Loaded,
     pub(crate) passwords: Passwords,
     pub(crate) refusals: Refusals,
+    pub(crate) clock_watch: Arc<ClockWatch>,
     pub(crate) demo: Option<Demo>,
+}
+
+/// What is to be opened.
+pub(crate) struct ToOpen<'a> {
+    pub(crate) server: &'a ServerSection,
+    pub(crate) apis: Vec<ApiSection>,
+    /// Whether it is a demo.
+    pub(crate) demo: bool,
+    /// See [`ClockWatch::system`].
+    pub(crate) clock_gap: Duration,
 }
 
 impl Opened {
     /// Opens the data directory of a server or a demo.
+    ///
+    /// The store's clock is not stored, and nothing is swept, before all of it went
+    /// well: a start that is refused leaves a store as it was.
     pub(crate) async fn open(
         directory: &DataDirectory,
-        server: &ServerSection,
-        apis: Vec<ApiSection>,
-        demo: bool,
+        to_open: ToOpen<'_>,
     ) -> Result<Self, Failure> {
+        let ToOpen {
+            server,
+            apis,
+            demo,
+            clock_gap,
+        } = to_open;
         let planned = if demo {
             Some(Planned::find(directory, &apis)?)
         } else {
             None
         };
         let view = Arc::new(View::new());
-        let (store, master) = open_store(directory, &view).await?;
+        let clock = Clock::system(Timestamp::default());
+        let (store, master, mark) = open_store(directory, &view, &clock).await?;
+        let clock_watch = ClockWatch::system(clock, mark, clock_gap);
+        clock_watch.look();
         let loaded = load_apis(apis, &BTreeMap::new(), &store, &master).await?;
         let demo = match planned {
             Some(planned) => Some(Demo::prepare(planned, &loaded.apis, &store).await?),
@@ -57,6 +79,7 @@ impl Opened {
             .with_friends_waiting(server.hashing_waiting_known);
         store.begin_upkeep().map_err(Failure::failed)?;
         Ok(Self {
+            clock_watch: Arc::new(clock_watch),
             master: Arc::new(master),
             view,
             loaded,
@@ -68,22 +91,25 @@ impl Opened {
     }
 }
 
-/// Opens the store, whose every commit tells `view` before it is acknowledged.
+/// Opens the store, whose every commit tells `view` before it is acknowledged. With
+/// it its high-water mark from before, if it has one.
 async fn open_store(
     directory: &DataDirectory,
     view: &Arc<View>,
-) -> Result<(Store, MasterKey), Failure> {
-    let path = directory.store();
-    let clock = Clock::system(Timestamp::default());
+    clock: &Clock,
+) -> Result<(Store, MasterKey, Option<Timestamp>), Failure> {
+    let locked = directory.proved_store()?;
+    let mark = locked.head().map(|head| head.high_water);
+    let mark = mark.filter(|mark| *mark > Timestamp::default());
     let (told, now) = (view.clone(), clock.clone());
-    let store = Store::open(&path, clock, move |notices| {
+    let store = locked.open(clock.clone(), move |notices| {
         for notice in notices {
             told.apply(notice, now.now());
         }
-    })
-    .map_err(|error| Failure::usage(error.to_string()))?;
+    });
+    let store = store.map_err(Failure::usage)?;
     let master = directory.master_key(&store).await?;
-    Ok((store, master))
+    Ok((store, master, mark))
 }
 
 /// Opens the ring of refusals, and notes this start beside them.
@@ -201,7 +227,10 @@ mod tests {
     async fn an_upstream_that_cannot_be_made_leaves_every_api_as_it_was() {
         let directory = tempfile::tempdir().unwrap();
         let directory = DataDirectory::open(&directory.path().join("data")).unwrap();
-        let (store, master) = open_store(&directory, &Arc::default()).await.unwrap();
+        let clock = Clock::system(Timestamp::default());
+        let opened = open_store(&directory, &Arc::default(), &clock).await;
+        let (store, master, mark) = opened.unwrap();
+        assert_eq!(mark, None, "it is new");
         let none = BTreeMap::new();
         let before = load_apis(sections("/"), &none, &store, &master).await;
         let before = before.unwrap().apis;

@@ -1,6 +1,8 @@
 //! What a node says once its listeners are bound: where it is, the admin key if
 //! it is new, and for a demo `curl` lines and `demo.json`.
 
+use std::io::IsTerminal;
+
 use countersign_dialect::Secret;
 use serde_json::{Value, json};
 
@@ -52,11 +54,7 @@ impl Ready {
             text.push_str(&format!("probes {probes}\n"));
         }
         if self.key_is_new {
-            text.push_str(&format!(
-                "admin key, shown this once and kept in {}:\n  {}\n",
-                directory.admin_key_file().display(),
-                self.admin_key.expose()
-            ));
+            text.push_str(&self.new_key(directory, std::io::stdout().is_terminal()));
         }
         let Some(demo) = &opened.demo else {
             return Ok((text, None));
@@ -68,6 +66,20 @@ impl Ready {
         Ok((text, Some(manifest)))
     }
 
+    /// What is said of a new admin key. It is shown to a person only: what is not a
+    /// terminal may be a file or a journal that others read.
+    fn new_key(&self, directory: &DataDirectory, on_a_terminal: bool) -> String {
+        let file = directory.admin_key_file();
+        let file = file.display();
+        match on_a_terminal {
+            true => format!(
+                "admin key, shown this once and kept in {file}:\n  {}\n",
+                self.admin_key.expose()
+            ),
+            false => format!("The admin key is new, and is kept in {file}.\n"),
+        }
+    }
+
     /// The same for `--json`, without any secret.
     pub(crate) fn document(&self, directory: &DataDirectory) -> Value {
         json!({
@@ -76,5 +88,29 @@ impl Ready {
             "probes": self.probes,
             "admin_key_file": directory.admin_key_file(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_admin_key_is_shown_on_a_terminal_only() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = DataDirectory::open(&place.path().join("data")).unwrap();
+        let ready = Ready {
+            listen: String::new(),
+            admin: String::new(),
+            probes: None,
+            admin_key: Secret::from("planted-key"),
+            key_is_new: true,
+        };
+        assert!(ready.new_key(&directory, true).contains("planted-key"));
+        let told = ready.new_key(&directory, false);
+        assert!(
+            !told.contains("planted-key") && told.contains("admin.key"),
+            "{told}"
+        );
     }
 }

@@ -117,8 +117,7 @@ impl Reload {
                 file.display()
             )));
         }
-        let mut settings = config::load(file)?;
-        settings.override_with(&self.over);
+        let settings = config::load(file, &self.over)?;
         serves_something(settings)
     }
 }
@@ -136,8 +135,8 @@ impl Fixed {
             log,
             limits,
             hashing,
-            hashing_waiting_known,
             hashing_waiting,
+            hashing_waiting_known,
             addresses,
         } = &settings.server;
         let files = |tls: &Option<TlsSection>| {
@@ -146,6 +145,7 @@ impl Fixed {
         };
         Self(vec![
             ("store.data", format!("{:?}", settings.data)),
+            ("store.clock_gap", format!("{:?}", settings.clock_gap)),
             ("server.listen", listen.to_string()),
             ("server.admin_listen", admin_listen.to_string()),
             ("server.probe_listen", format!("{probe_listen:?}")),

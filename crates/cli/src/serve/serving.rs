@@ -13,6 +13,7 @@ use countersign_gateway::{
 use countersign_sandbox::StoreLends;
 use countersign_server::admin::{AdminKey, AdminState, Probes, probes, router};
 use countersign_server::api::Api;
+use countersign_server::clock::ClockWatch;
 use countersign_server::issuer::Issuer;
 use countersign_server::password::Passwords;
 use countersign_server::refusals::Refusals;
@@ -58,6 +59,7 @@ pub(super) struct Shared {
     pub(super) draining: Arc<AtomicBool>,
     pub(super) refusals: Refusals,
     pub(super) allowances: Arc<Allowances>,
+    pub(super) clock_watch: Arc<ClockWatch>,
     passwords: Passwords,
     /// It counts logins, so a reload keeps it.
     issuer: Issuer,
@@ -99,6 +101,7 @@ impl Shared {
             uses,
             draining: Arc::default(),
             refusals: opened.refusals,
+            clock_watch: opened.clock_watch,
             passwords: opened.passwords,
             admin_key: AdminKey::new("admin", admin_key),
             metrics,
@@ -159,13 +162,18 @@ impl Shared {
     /// `/healthz`, `/readyz` and `/metrics`.
     pub(super) fn probes(&self) -> axum::Router {
         let (draining, metrics) = (self.draining.clone(), self.metrics.clone());
+        let (watch, watched) = (self.clock_watch.clone(), self.clock_watch.clone());
         probes(Probes {
             store: self.store.clone(),
             standing: Arc::new(move || match draining.load(Ordering::SeqCst) {
                 true => Err("draining"),
                 false => Ok(()),
             }),
-            metrics: Arc::new(move || metrics.render()),
+            degraded: Arc::new(move || watch.look().map(|doubt| doubt.to_string())),
+            metrics: Arc::new(move || {
+                watched.look();
+                metrics.render()
+            }),
         })
     }
 }

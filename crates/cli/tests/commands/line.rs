@@ -46,6 +46,8 @@ const COMMANDS: &[&str] = &[
     "admin-key list",
     "admin-key create",
     "admin-key delete",
+    "store",
+    "store mend-clock",
     "audit",
     "audit list",
     "dialect",

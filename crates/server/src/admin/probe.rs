@@ -21,6 +21,9 @@ pub struct Probes {
     /// Why the process wants no traffic now (it is draining, it has no snapshot
     /// yet), in a word or two; `Ok` if it does.
     pub standing: Arc<dyn Fn() -> Result<(), &'static str> + Send + Sync>,
+    /// Why somebody should look at the process although it serves, if there is a
+    /// reason.
+    pub degraded: Arc<dyn Fn() -> Option<String> + Send + Sync>,
     /// Writes all metrics in the Prometheus text format.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
 }
@@ -56,7 +59,11 @@ async fn ready(State(probes): State<Probes>) -> Response {
         no => no,
     };
     let (code, status, reason) = match ready {
-        Ok(()) => (StatusCode::OK, "ready", None),
+        Ok(()) => match (probes.degraded)() {
+            None => (StatusCode::OK, "ready", None),
+            // It keeps its traffic: nothing else would serve better.
+            why => (StatusCode::OK, "degraded", why),
+        },
         Err(why) => (StatusCode::SERVICE_UNAVAILABLE, "not ready", Some(why)),
     };
     (code, Json(Status { status, reason })).into_response()

@@ -90,10 +90,13 @@ pub(super) fn run(stop: &Receiver<()>, commands: &Commands, marks: &Arc<Marks>, 
     }
 }
 
-/// What is written before the store closes.
-pub(super) fn last(commands: &Commands, marks: &Marks) {
+/// What is written before the store closes: the time too, unless nothing was to
+/// happen by itself.
+pub(super) fn last(commands: &Commands, marks: &Marks, keeps_time: bool) {
     let _tried = marks.flush(commands);
-    let _tried = keep_clock(commands);
+    if keeps_time {
+        let _tried = keep_clock(commands);
+    }
 }
 
 /// Stores the time on a node that commits nothing else: a clock that is set back

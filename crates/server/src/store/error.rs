@@ -61,6 +61,9 @@ pub enum OpenError {
         /// What failed.
         reason: String,
     },
+    /// What is in it cannot be read.
+    #[error("the store cannot be read: {0}")]
+    Unread(Unavailable),
     /// The system gives no threads.
     #[error("the store could not start its threads: {0}")]
     Threads(io::Error),

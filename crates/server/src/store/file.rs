@@ -20,7 +20,7 @@ use super::error::OpenError;
 use crate::random::random;
 
 /// "CSN1", by which a database is recognised as ours.
-const APPLICATION_ID: i64 = 0x4353_4e31;
+pub(super) const APPLICATION_ID: i64 = 0x4353_4e31;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const STATEMENTS: usize = 64;
 
@@ -40,8 +40,8 @@ pub(super) struct Files {
 }
 
 impl Files {
-    pub(super) fn open(path: &Path, readers: usize) -> Result<Self, OpenError> {
-        let lock = lock(path)?;
+    /// Opens the file, of which `lock` is the lock.
+    pub(super) fn open(path: &Path, lock: File, readers: usize) -> Result<Self, OpenError> {
         private(path)?
             .sync_all()
             .map_err(|source| io_error(path, source))?;
@@ -89,7 +89,8 @@ fn memory_name() -> Result<PathBuf, OpenError> {
     Ok(PathBuf::from(format!("/countersign-{}", hex::encode(id))))
 }
 
-fn lock(path: &Path) -> Result<File, OpenError> {
+/// Holds other processes off the store at `path`.
+pub(super) fn lock(path: &Path) -> Result<File, OpenError> {
     let mut name = OsString::from(path);
     name.push(".lock");
     let name = PathBuf::from(name);
@@ -206,7 +207,7 @@ fn high_water(connection: &Connection) -> rusqlite::Result<Timestamp> {
     })
 }
 
-fn classify(path: &Path, error: rusqlite::Error) -> OpenError {
+pub(super) fn classify(path: &Path, error: rusqlite::Error) -> OpenError {
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => OpenError::NotAStore(path.to_owned()),
         Some(ErrorCode::DatabaseCorrupt) => damaged(path, error),
@@ -217,14 +218,14 @@ fn classify(path: &Path, error: rusqlite::Error) -> OpenError {
     }
 }
 
-fn damaged(path: &Path, source: rusqlite::Error) -> OpenError {
+pub(super) fn damaged(path: &Path, source: rusqlite::Error) -> OpenError {
     OpenError::Damaged {
         path: path.to_owned(),
         source,
     }
 }
 
-fn io_error(path: &Path, source: io::Error) -> OpenError {
+pub(super) fn io_error(path: &Path, source: io::Error) -> OpenError {
     OpenError::Io {
         path: path.to_owned(),
         source,

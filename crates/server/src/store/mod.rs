@@ -20,7 +20,9 @@ mod error;
 mod file;
 mod keys;
 mod leases;
+mod locked;
 mod log;
+mod mend;
 mod networks;
 mod reader;
 mod record;
@@ -56,6 +58,8 @@ pub use error::{
     Unavailable,
 };
 pub use leases::{Lease, Leased};
+pub use locked::{LockedStore, StoreHead};
+pub use mend::{ClockMend, Mending};
 pub use networks::Candidate;
 pub(crate) use record::reply_context;
 pub use record::{
@@ -102,9 +106,15 @@ impl Store {
         clock: Clock,
         notify: impl Fn(&[Notice]) + Send + Sync + 'static,
     ) -> Result<Self, OpenError> {
-        let store = Self::open_quiet(path, clock, Box::new(notify))?;
-        store.0.tick().map_err(OpenError::Threads)?;
+        let store = LockedStore::at(path)?.open(clock, notify)?;
+        store.begin_upkeep()?;
         Ok(store)
+    }
+
+    /// Lets the store do what it does by itself: sweep, and note the time and which
+    /// tokens were used. From here on a store that nobody changes changes.
+    pub fn begin_upkeep(&self) -> Result<(), OpenError> {
+        self.0.tick().map_err(OpenError::Threads)
     }
 
     /// Opens a new store in memory, for the sandbox: it keeps every promise but
@@ -114,13 +124,14 @@ impl Store {
         notify: impl Fn(&[Notice]) + Send + Sync + 'static,
     ) -> Result<Self, OpenError> {
         let store = Self::over(Files::in_memory(READERS)?, clock, Box::new(notify))?;
-        store.0.tick().map_err(OpenError::Threads)?;
+        store.begin_upkeep()?;
         Ok(store)
     }
 
     /// The store in a file, without anything that happens by itself.
+    #[cfg(test)]
     fn open_quiet(path: &Path, clock: Clock, notify: Notify) -> Result<Self, OpenError> {
-        Self::over(Files::open(path, READERS)?, clock, notify)
+        LockedStore::at(path)?.open(clock, notify)
     }
 
     fn over(files: Files, clock: Clock, notify: Notify) -> Result<Self, OpenError> {
@@ -128,9 +139,8 @@ impl Store {
             writer: connection,
             readers,
             lock,
-            high_water,
+            ..
         } = files;
-        clock.raise(high_water);
         let (commands, queue) = writer::queue();
         let (readers, reader_threads) = reader::readers(readers);
         let marks = Arc::new(Marks::default());
@@ -231,13 +241,16 @@ impl Inner {
             writer,
         } = std::mem::take(&mut *threads);
         drop(stop);
+        let kept = ticks.is_some();
         ticks.into_iter().for_each(join);
         self.readers.stop();
         readers.into_iter().for_each(join);
         if let Some(writer) = writer {
             // On a thread of its own: who drops the store may not block.
             let (commands, marks) = (self.commands.clone(), Arc::clone(&self.marks));
-            let last = spawn("store-last", move || background::last(&commands, &marks));
+            let last = spawn("store-last", move || {
+                background::last(&commands, &marks, kept)
+            });
             last.into_iter().for_each(join);
             self.commands.stop();
             join(writer);

@@ -8,9 +8,9 @@ use countersign_gateway::{AddressPolicy, AddressSource, TrustedProxies};
 use countersign_transport::{Limits, Tls};
 
 use super::scalar::{address, file, number, positive};
-use crate::config::settings::{LogFormat, ServerSection, TlsSection};
+use crate::config::settings::{LogFormat, Overrides, ServerSection, TlsSection};
 
-pub(super) fn read(table: &Table<'_>, base: &Path) -> ServerSection {
+pub(super) fn read(table: &Table<'_>, base: &Path, over: &Overrides) -> ServerSection {
     let default = ServerSection::default();
     let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
     let listen = address(table.get("listen")).unwrap_or(default.listen);
@@ -19,7 +19,7 @@ pub(super) fn read(table: &Table<'_>, base: &Path) -> ServerSection {
     let (addresses, proxy_protocol) = addresses(table);
     ServerSection {
         listen,
-        admin_listen: admin_listen(table, listen, admin_tls.is_wanted())
+        admin_listen: admin_listen(table, listen, admin_tls.is_wanted(), over)
             .unwrap_or(default.admin_listen),
         probe_listen: address(table.get("probe_listen")),
         tls: tls(table, ["tls_certificate", "tls_key"], base).loaded(),
@@ -88,9 +88,20 @@ fn lonely(alone: &Value<'_>, other: &str) -> Wanted {
     Wanted::Some(None)
 }
 
-fn admin_listen(table: &Table<'_>, listen: SocketAddr, tls: bool) -> Option<SocketAddr> {
+/// What the command line names instead is what will be bound, so it is judged and
+/// not the file.
+fn admin_listen(
+    table: &Table<'_>,
+    listen: SocketAddr,
+    tls: bool,
+    over: &Overrides,
+) -> Option<SocketAddr> {
     let value = table.get("admin_listen")?;
     let address = address(table.get("admin_listen"))?;
+    if over.admin_listen.is_some() {
+        return Some(address);
+    }
+    let listen = over.listen.unwrap_or(listen);
     if !address.ip().is_loopback() && !tls {
         let message = "is no loopback address: give it admin_tls_certificate and admin_tls_key";
         value.blame(message, None);

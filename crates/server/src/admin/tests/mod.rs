@@ -79,6 +79,7 @@ impl Server {
         let probes = probes(Probes {
             store,
             standing: Arc::new(|| Ok(())),
+            degraded: Arc::new(|| None),
             metrics: Arc::new(|| "up 1\n".to_owned()),
         });
         Self {

@@ -33,6 +33,7 @@ async fn a_node_that_drains_or_has_lost_its_store_wants_no_traffic() {
         let service = probes(Probes {
             store: server.state.store.clone(),
             standing: Arc::new(move || standing),
+            degraded: Arc::new(|| None),
             metrics: Arc::new(String::new),
         });
         let response = service.oneshot(bare("/readyz")).await.unwrap();
@@ -49,6 +50,22 @@ async fn a_node_that_drains_or_has_lost_its_store_wants_no_traffic() {
     let stats = server.get("/admin/v1/stats").await;
     assert_eq!(stats.problem(), (503, "unavailable"));
     assert_eq!(stats.header("retry-after"), "1");
+}
+
+#[tokio::test]
+async fn a_node_that_somebody_should_look_at_is_degraded_and_keeps_its_traffic() {
+    let server = Server::start().await;
+    let service = probes(Probes {
+        store: server.state.store.clone(),
+        standing: Arc::new(|| Ok(())),
+        degraded: Arc::new(|| Some("the clock".to_owned())),
+        metrics: Arc::new(String::new),
+    });
+    let response = service.oneshot(bare("/readyz")).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    let body: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(body, json!({ "status": "degraded", "reason": "the clock" }));
 }
 
 #[tokio::test]

@@ -180,6 +180,7 @@ async fn a_wal_that_was_cut_off_loses_its_last_commit_and_no_other() {
 async fn time_goes_on_from_where_it_was_when_the_systems_clock_was_set_back() {
     let place = Place::new();
     let store = place.open();
+    store.begin_upkeep().unwrap();
     let (_, credential) = create(&store, "p").await;
     let session = login(&store, &credential).await;
     // An hour in which requests are only guarded, and nothing is committed.

@@ -8,6 +8,7 @@ mod keys;
 mod leases;
 mod logins;
 mod memory;
+mod mend;
 mod model;
 mod networks;
 mod rotation;

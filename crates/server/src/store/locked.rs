@@ -1,0 +1,149 @@
+//! A store that is not open yet: what its head row says, so that the master key can
+//! be proved before a byte of it is changed.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use countersign_domain::Timestamp;
+use countersign_domain::revocation::Notice;
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
+
+use super::Store;
+use super::error::OpenError;
+use super::file::{self, Files};
+use super::keys::{CHECK_CONTEXT, CHECK_VALUE};
+use crate::clock::Clock;
+use crate::seal::MasterKey;
+
+/// A store's file that no other process may open as long as this lives.
+pub struct LockedStore {
+    path: PathBuf,
+    lock: File,
+    head: Option<StoreHead>,
+}
+
+/// What the head row of a store says.
+pub struct StoreHead {
+    /// The time of the last commit, before which the store's clock never starts.
+    pub high_water: Timestamp,
+    master_check: Option<Vec<u8>>,
+}
+
+impl StoreHead {
+    /// Whether a master key was ever checked here.
+    pub fn has_master(&self) -> bool {
+        self.master_check.is_some()
+    }
+
+    /// Whether `master` is the key that this store was made with.
+    pub fn is_master(&self, master: &MasterKey) -> bool {
+        let kept = self.master_check.as_ref();
+        let opened = kept.map(|kept| master.open_sealed(&CHECK_CONTEXT, kept));
+        opened.is_some_and(|opened| opened.is_ok_and(|value| *value == CHECK_VALUE))
+    }
+}
+
+impl LockedStore {
+    /// Takes the file at `path` for this process and reads its head row. Nothing but
+    /// the file of the lock is made, and nothing is changed.
+    pub fn at(path: &Path) -> Result<Self, OpenError> {
+        let lock = file::lock(path)?;
+        let head = read_head(path)?;
+        Ok(Self {
+            path: path.to_owned(),
+            lock,
+            head,
+        })
+    }
+
+    /// What the head row says; `None` if there is no store yet.
+    pub fn head(&self) -> Option<&StoreHead> {
+        self.head.as_ref()
+    }
+
+    /// Opens the store, which is made if there is none, and raises `clock` to its
+    /// high-water mark. Nothing happens by itself before [`Store::begin_upkeep`].
+    /// `notify` is called as [`Store::open`] says.
+    pub fn open(
+        self,
+        clock: Clock,
+        notify: impl Fn(&[Notice]) + Send + Sync + 'static,
+    ) -> Result<Store, OpenError> {
+        let files = Files::open(&self.path, self.lock, super::READERS)?;
+        clock.raise(files.high_water);
+        Store::over(files, clock, Box::new(notify))
+    }
+
+    /// Opens the store to mend its high-water mark: `clock` stays where it is, and
+    /// the next commit stores that.
+    pub(super) fn open_behind_its_mark(self, clock: Clock) -> Result<Store, OpenError> {
+        let files = Files::open(&self.path, self.lock, super::READERS)?;
+        Store::over(files, clock, Box::new(|_| {}))
+    }
+}
+
+fn read_head(path: &Path) -> Result<Option<StoreHead>, OpenError> {
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.len() > 0 => {}
+        Ok(_) => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(file::io_error(path, source)),
+    }
+    let sqlite = |error| file::classify(path, error);
+    let connection = connect(path).map_err(sqlite)?;
+    let id = connection.query_row("PRAGMA application_id", [], |row| row.get::<_, i64>(0));
+    if id.map_err(sqlite)? != file::APPLICATION_ID {
+        return Err(OpenError::NotAStore(path.to_owned()));
+    }
+    head(&connection).map_err(|source| file::damaged(path, source))
+}
+
+/// The head row, unless the process died before it made one.
+fn head(connection: &Connection) -> rusqlite::Result<Option<StoreHead>> {
+    let sql = "SELECT count(*) FROM sqlite_schema WHERE name = 'head'";
+    if connection.query_row(sql, [], |row| row.get::<_, i64>(0))? == 0 {
+        return Ok(None);
+    }
+    connection
+        .query_row("SELECT clock, master_check FROM head", [], |row| {
+            Ok(StoreHead {
+                high_water: Timestamp::from_micros(row.get(0)?),
+                master_check: row.get(1)?,
+            })
+        })
+        .map(Some)
+}
+
+/// A connection that reads and leaves every file as it is: without a WAL, as a
+/// file that nobody changes; with one, which a process that was killed leaves
+/// behind, with its index in memory and without moving it into the database.
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let mut wal = path.as_os_str().to_owned();
+    wal.push("-wal");
+    if !Path::new(&wal).exists() {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+        return Connection::open_with_flags(immutable(path), flags);
+    }
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    connection.pragma_update(None, "query_only", true)?;
+    connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+    Ok(connection)
+}
+
+/// The path as a URI of SQLite (<https://www.sqlite.org/uri.html>).
+fn immutable(path: &Path) -> String {
+    let mut uri = "file:".to_owned();
+    for byte in path.as_os_str().as_bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => {
+                uri.push(char::from(*byte));
+            }
+            _ => uri.push_str(&format!("%{byte:02x}")),
+        }
+    }
+    uri + "?immutable=1"
+}
