@@ -37,10 +37,13 @@ pub(crate) fn is_switched<B>(response: &Response<B>) -> bool {
     response.status() == StatusCode::SWITCHING_PROTOCOLS
 }
 
-/// The request, which asks for WebSocket if it is to `switch`.
+/// The request, which asks for WebSocket if it is to `switch`, and else not at all.
 fn dressed(mut request: Request<Upload>, switch: bool) -> Request<Upload> {
+    let fields = request.headers_mut();
     if switch {
-        tunnel::ask(request.headers_mut());
+        tunnel::ask(fields);
+    } else if fields.contains_key(header::SEC_WEBSOCKET_KEY) {
+        tunnel::forget(fields);
     }
     request
 }

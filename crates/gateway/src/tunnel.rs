@@ -6,9 +6,9 @@
 //! connections become one tunnel; nothing passes unread before (NET-07). Any
 //! other answer is an ordinary one.
 //!
-//! WebSocket alone is passed on. Behind a switch to `h2c`, say, requests would
-//! pass that nobody judges; such an `Upgrade` is left out, as a server may ignore
-//! it.
+//! WebSocket alone is passed on, also where a client names others beside it. Behind a
+//! switch to `h2c`, say, requests would pass that nobody judges; such an `Upgrade` is
+//! left out, as a server may ignore it, and the fields of a handshake with it.
 //!
 //! A tunnel of the guard is judged again every two seconds, as at the time it was
 //! opened. So it ends when its session, account, credential or key is taken back or
@@ -67,7 +67,30 @@ fn asks<B: Body>(request: &Request<B>) -> bool {
         && request.method() == Method::GET
         && request.body().is_end_stream()
         && options.any(|option| option == "upgrade")
-        && is_websocket(fields)
+        && names_websocket(fields)
+}
+
+/// Whether WebSocket is among the protocols that `Upgrade` names.
+fn names_websocket(fields: &HeaderMap) -> bool {
+    let mut lines = fields.get_all(header::UPGRADE).iter();
+    lines.any(|line| {
+        let mut protocols = line.as_bytes().split(|byte| *byte == b',');
+        protocols.any(|it| it.trim_ascii().eq_ignore_ascii_case(WEBSOCKET.as_bytes()))
+    })
+}
+
+/// Takes off the rest of a handshake that does not go on: an upstream that looks at no
+/// more than these fields would switch unasked.
+pub(crate) fn forget(fields: &mut HeaderMap) {
+    for name in [
+        header::SEC_WEBSOCKET_KEY,
+        header::SEC_WEBSOCKET_VERSION,
+        header::SEC_WEBSOCKET_PROTOCOL,
+        header::SEC_WEBSOCKET_EXTENSIONS,
+        header::SEC_WEBSOCKET_ACCEPT,
+    ] {
+        fields.remove(name);
+    }
 }
 
 /// Asks the upstream, or answers the client, in our own words.
@@ -358,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn only_websocket_and_only_once_is_asked_for() {
+    fn only_websocket_is_asked_for() {
         let asked = |version, method, fields: &[(&str, &str)], body: &'static str| {
             let mut request = Request::builder().version(version).method(method);
             for (name, value) in fields {
@@ -372,21 +395,25 @@ mod tests {
             ("upgrade", "WebSocket"),
         ];
         let (http_1, get) = (Version::HTTP_11, "GET");
+        let upgrade = ("connection", "upgrade");
         assert!(asked(http_1, get, &good, ""));
+        for fields in [
+            &[upgrade, ("upgrade", "h2c, websocket")][..],
+            &[upgrade, ("upgrade", "WebSocket,h2c")],
+            &[upgrade, ("upgrade", "websocket"), ("upgrade", "h2c")],
+        ] {
+            assert!(asked(http_1, get, fields, ""), "{fields:?}");
+        }
         assert!(!asked(http_1, "POST", &good, ""));
         assert!(!asked(http_1, get, &good, "body"));
         assert!(!asked(Version::HTTP_10, get, &good, ""));
         assert!(!asked(Version::HTTP_2, get, &good, ""));
-        let upgrade = ("connection", "upgrade");
         for fields in [
             &[("upgrade", "websocket")][..],
             &[upgrade],
             &[("connection", "keep-alive"), ("upgrade", "websocket")],
             &[upgrade, ("upgrade", "h2c")],
-            &[upgrade, ("upgrade", "h2c, websocket")],
-            &[upgrade, ("upgrade", "websocket, h2c")],
-            &[upgrade, ("upgrade", "websocket"), ("upgrade", "h2c")],
-            &[upgrade, ("upgrade", "websocket"), ("upgrade", "websocket")],
+            &[upgrade, ("upgrade", "h2c, websocket2")],
             &[upgrade, ("upgrade", "websocket/13")],
             &[upgrade, ("upgrade", "")],
         ] {

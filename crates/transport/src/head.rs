@@ -195,8 +195,9 @@ struct Fields<'a> {
     host: Option<&'a [u8]>,
     length: Option<&'a [u8]>,
     coding: Option<&'a [u8]>,
-    /// What `Upgrade` names, and whether `Connection` names `Upgrade`.
-    protocol: Option<&'a [u8]>,
+    /// Whether `Upgrade` names a protocol that is none of HTTP, and `Connection` names
+    /// `Upgrade`.
+    protocol: bool,
     upgrade: bool,
 }
 
@@ -216,9 +217,8 @@ impl<'a> Fields<'a> {
             }
             6 if name.eq_ignore_ascii_case(b"expect") => expectation(value),
             7 if name.eq_ignore_ascii_case(b"upgrade") => {
-                // Of two lines neither is one protocol.
-                let other = self.protocol.replace(value);
-                self.protocol = other.map_or(Some(value), |_| Some(b""));
+                let mut protocols = value.split(|byte| *byte == b',');
+                self.protocol |= protocols.any(|it| is_foreign_protocol(it.trim_ascii()));
                 Ok(())
             }
             10 if name.eq_ignore_ascii_case(b"connection") => {
@@ -250,10 +250,11 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// RFC 9110, section 7.8. Exactly one protocol is named, and it is not
-    /// HTTP/2, which would carry more requests past everything here.
+    /// RFC 9110, section 7.8. Among the protocols that are named there is one that is
+    /// not HTTP/2, which would carry more requests past everything here. Whoever grants
+    /// it chooses among them.
     fn asks_to_upgrade(&self) -> bool {
-        self.upgrade && self.protocol.is_some_and(is_foreign_protocol)
+        self.upgrade && self.protocol
     }
 
     /// Section 6.3, without the leniencies that it leaves to the recipient.

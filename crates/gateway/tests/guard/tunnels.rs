@@ -300,3 +300,45 @@ async fn a_tunnel_in_which_nothing_moves_ends() {
     let mut client = tunnel(&world, &front).await;
     ends(&mut client).await;
 }
+
+#[tokio::test]
+async fn a_handshake_that_names_other_protocols_too_goes_on_as_websocket() {
+    for protocols in [
+        "websocket, h2c",
+        "h2c,WebSocket",
+        "h2c\r\nupgrade: websocket",
+    ] {
+        let mut upstream = Loud::answering(SWITCHED).await;
+        let world = Plan::new(MYPOPUP, &upstream.url).build();
+        let front = world.serve().await;
+        let bearer = format!("authorization: {}\r\n", world.bearer());
+        let request = asking(&bearer);
+        let request = request.replace("upgrade: websocket", &format!("upgrade: {protocols}"));
+        let mut client = connect(&front, &request).await;
+        let answer = read_head(&mut client).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 101 "), "{protocols}: {answer}");
+        assert!(answer.contains("\r\nupgrade: websocket\r\n"), "{answer}");
+        let head = upstream.head().await;
+        assert!(head.contains("\r\nupgrade: websocket\r\n"), "{head}");
+        assert!(!head.contains("h2c"), "{head}");
+        assert_eq!(says(&mut client, "hello").await, "HELLO");
+    }
+}
+
+#[tokio::test]
+async fn a_handshake_that_does_not_go_on_leaves_nothing_behind() {
+    let mut upstream = Loud::answering("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+    let world = Plan::new(MYPOPUP, &upstream.url).build();
+    let front = world.serve().await;
+    let request = "GET /api/v1/public HTTP/1.1\r\nhost: a\r\nconnection: Upgrade\r\n\
+                   upgrade: h2c\r\nsec-websocket-key: k\r\nsec-websocket-version: 13\r\n\
+                   sec-websocket-protocol: a\r\nsec-websocket-extensions: b\r\n\r\n";
+    let mut client = connect(&front, request).await;
+    let answer = read_head(&mut client).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    let head = upstream.head().await;
+    assert!(
+        !head.contains("sec-websocket") && !head.contains("upgrade"),
+        "{head}"
+    );
+}

@@ -138,8 +138,8 @@ async fn who_did_not_ask_is_not_switched() {
         "GET /echo HTTP/1.0\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
         "POST /echo HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
         "GET /echo HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: H2C\r\n\r\n",
-        "GET /echo HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: h2c, websocket\r\n\r\n",
-        "GET /echo HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: websocket\r\nUpgrade: h2c\r\n\r\n",
+        "GET /echo HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: h2c, h2\r\n\r\n",
+        "GET /echo HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: h2\r\nUpgrade: h2c\r\n\r\n",
         "GET /echo HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: websocket\r\nContent-Length: 1\r\n\r\nx",
         "GET /echo HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: websocket\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     ] {
@@ -147,6 +147,23 @@ async fn who_did_not_ask_is_not_switched() {
         let mut client = house.connect();
         client.send(wish).await;
         assert_eq!(client.answer().await.status, 500, "{wish}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_for_several_protocols_may_be_switched_to_one() {
+    for protocols in [
+        "websocket, h2c",
+        "h2c,websocket",
+        "h2c\r\nUpgrade: websocket",
+        "websocket\r\nUpgrade: websocket",
+    ] {
+        let house = House::open(limits(), echo);
+        let mut client = house.connect();
+        let wish = WISH.replace("Upgrade: websocket", &format!("Upgrade: {protocols}"));
+        client.send(&wish).await;
+        let head = client.head().await;
+        assert!(head.starts_with("HTTP/1.1 101 "), "{protocols}: {head}");
     }
 }
 

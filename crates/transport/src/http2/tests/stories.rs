@@ -1,9 +1,14 @@
+use std::convert::Infallible;
 use std::future::pending;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::{ETAG, HeaderMap, HeaderValue};
 use http::{Request, Response, StatusCode};
+use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{Builder, SendRequest};
@@ -11,7 +16,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 
 use super::raw::{
     CONTINUATION, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, RST_STREAM, Raw, frame, get,
@@ -209,6 +214,50 @@ async fn a_body_that_pauses_for_too_long_times_out() {
     let began = Instant::now();
     assert_eq!(raw.word().await.unwrap().status(), 200);
     assert_eq!(began.elapsed(), limits().body_timeout);
+}
+
+/// A body that says something after a pause, and then ends with trailers.
+struct Late {
+    pause: Pin<Box<Sleep>>,
+    rest: Vec<Frame<Bytes>>,
+}
+
+impl Body for Late {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        ready!(self.pause.as_mut().poll(context));
+        Poll::Ready(self.rest.pop().map(Ok))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_may_pause_while_it_is_being_answered_and_ends_with_its_trailers() {
+    let house = House::open(limits(), |request: crate::Request, _| async {
+        Response::new(request.into_body())
+    });
+    let mut builder = Builder::new(TokioExecutor::new());
+    let builder = builder.timer(TokioTimer::new());
+    let io = TokioIo::new(house.connect().stream);
+    let (mut sender, connection) = builder.handshake(io).await.unwrap();
+    tokio::spawn(connection);
+    let trailers = HeaderMap::from_iter([(ETAG, HeaderValue::from_static("7"))]);
+    let late = Late {
+        pause: Box::pin(sleep(10 * limits().body_timeout)),
+        rest: vec![
+            Frame::trailers(trailers.clone()),
+            Frame::data("late".into()),
+        ],
+    };
+    let request = Request::post("http://h/").body(late).unwrap();
+    let answer = sender.send_request(request).await.unwrap();
+    let body = answer.into_body().collect().await.unwrap();
+    assert_eq!(body.trailers(), Some(&trailers));
+    assert_eq!(body.to_bytes(), "late");
 }
 
 #[tokio::test(start_paused = true)]
