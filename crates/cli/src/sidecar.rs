@@ -63,6 +63,9 @@ pub(crate) struct CarryingArgs {
     /// How long a connection to a vendor is kept while nobody uses it: less than the vendor does
     #[arg(long, value_name = "SPAN", default_value = "4s", value_parser = span)]
     vendor_idle_timeout: Duration,
+    /// Log each request: its method, path and status, never its query, headers or body
+    #[arg(long)]
+    access_log: bool,
 }
 
 /// Runs `countersign sidecar` until it is told to stop.

@@ -12,6 +12,7 @@ mod access;
 mod address;
 mod content;
 mod guards;
+mod meter;
 mod problem;
 mod serve;
 mod sidecar;

@@ -16,10 +16,12 @@ use countersign_transport::Request as Inbound;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request};
 use http_body_util::{Either, Full};
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::access::{Access, AllowFault};
 use crate::content::{Content, LONGEST};
 use crate::guards::{self, Entrance};
+use crate::meter::{AnsweredBy, SidecarMeter};
 use crate::problem::{Cause, Problem, SIDECAR};
 
 /// The path at which a sidecar tells whether it is ready. It is never forwarded.
@@ -45,6 +47,9 @@ pub struct Setup {
     pub allow: Vec<Allowed>,
     /// What programs must send in [`KEY`](crate::KEY).
     pub key: Option<Secret>,
+    /// Whether each request is logged: its method, its path without the query, and
+    /// what came of it.
+    pub access_log: bool,
 }
 
 /// Why there can be no such sidecar.
@@ -66,6 +71,8 @@ pub struct Sidecar {
     relay: Relay,
     access: Access,
     key: Option<Secret>,
+    access_log: bool,
+    meter: SidecarMeter,
     /// Fields that could carry a credential, in lower case and with hyphens.
     secret_fields: Vec<String>,
     /// How many requests were carried: it names them in the log.
@@ -85,6 +92,8 @@ impl Sidecar {
             access: Access::new(&setup.allow, &setup.dialect)?,
             relay: Relay::new(&setup.name, setup.upstream)?,
             secret_fields: names.chain([header::AUTHORIZATION.to_string()]).collect(),
+            meter: SidecarMeter::new(&setup.name),
+            access_log: setup.access_log,
             name: setup.name,
             source: setup.source,
             dialect: setup.dialect,
@@ -125,13 +134,33 @@ impl Sidecar {
             return self.tell_ready(&request, entrance).await;
         }
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        match self.carry(request, entrance).await {
-            Ok(response) => response.map(Either::Right),
+        let began = Instant::now();
+        let (by, response) = match self.carry(request, entrance).await {
+            Ok(response) => (AnsweredBy::Vendor, response.map(Either::Right)),
             Err(problem) => {
                 self.log(&problem, &method, &path);
-                ours(&problem)
+                (AnsweredBy::Sidecar, ours(&problem))
             }
+        };
+        self.meter.answered(by, response.status());
+        if self.access_log {
+            self.log_access(by, response.status(), &method, &path, began.elapsed());
         }
+        response
+    }
+
+    /// Of a request nothing is told that could be a secret: no query, no field, no body.
+    fn log_access(
+        &self,
+        by: AnsweredBy,
+        status: StatusCode,
+        method: &Method,
+        path: &str,
+        took: Duration,
+    ) {
+        let (profile, answered_by) = (self.name.as_str(), by.name());
+        let (status, took_ms) = (status.as_u16(), took.as_millis());
+        tracing::info!(profile, %method, path, status, answered_by, took_ms, "request");
     }
 
     /// The vendor's words may be in the detail: as a value of its own it is escaped.

@@ -69,6 +69,7 @@ impl Made {
             },
             allow: profile.allow.clone(),
             key: self.key.clone(),
+            access_log: carrying.access_log,
         };
         Sidecar::new(setup)
             .map_err(|fault| Failure::usage(format!("profile {}: {fault}", profile.name)))

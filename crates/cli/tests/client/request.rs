@@ -7,7 +7,7 @@ use countersign_sandbox::{Fault, What};
 use serde_json::Value;
 
 use crate::run::{Ran, feed};
-use crate::stage::{DIALECTS, Stage};
+use crate::stage::{DIALECTS, Stage, vendor};
 
 /// A guarded path of each dialect's sandbox.
 fn guarded(stage: &Stage) -> String {
@@ -226,4 +226,47 @@ fn mistakes_are_found_before_anybody_is_asked() {
         assert!(!ran.stderr.contains("planted"), "{}", ran.stderr);
     }
     assert_eq!(stage.sandbox.requests(), []);
+}
+
+/// A vendor that logs anybody in, and else answers with the length that it was told.
+fn measuring() -> String {
+    vendor(|asked| {
+        let told = asked
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: "));
+        let body = match asked.starts_with("POST /auth/login ") {
+            true => {
+                r#"{"success": true, "data": {"access_token": "a.b.c", "refresh_token": "d.e.f",
+                "access_expires_at": "2099-01-15T10:30:00Z",
+                "refresh_expires_at": "2099-01-22T09:30:00Z", "client_id": 123456}}"#
+            }
+            false => told.unwrap_or("none"),
+        };
+        let length = body.len();
+        format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\
+             Content-Length: {length}\r\n\r\n{body}"
+        )
+    })
+}
+
+#[test]
+fn a_request_without_a_body_says_so_where_a_body_means_something() {
+    let stage = Stage::speaking("mypopup");
+    stage.profiles(&stage.profile(&measuring(), "secret_file = '~/secret'"));
+    for (words, told) in [
+        (&["POST", "/x"][..], "0"),
+        (&["put", "/x"], "0"),
+        (&["PATCH", "/x"], "0"),
+        (&["POST", "/x", "--data", ""], "0"),
+        (&["POST", "/x", "--data", "a=b"], "3"),
+        (&["GET", "/x"], "none"),
+        (&["HEAD", "/x"], ""),
+        (&["DELETE", "/x"], "none"),
+        (&["OPTIONS", "/x"], "none"),
+    ] {
+        let words = [&["request", "pay"], words].concat();
+        let ran = stage.run(&words).code(0);
+        assert_eq!(ran.stdout.trim(), told, "{words:?}");
+    }
 }

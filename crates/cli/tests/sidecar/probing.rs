@@ -30,14 +30,20 @@ async fn it_is_ready_once_every_profile_has_a_token_and_says_why_not() {
     );
     assert_eq!(running.get("pay", READY).await.status, 200);
     assert_eq!(running.get("cards", READY).await.status, 503);
+    assert_eq!(running.get("pay", "/deposit/").await.status, 200);
+    assert_eq!(running.get("pay", "/token/").await.status, 403);
     let metrics = running.probe("/metrics").await.body;
     for metric in [
         "countersign_client_token_expiry_seconds{profile=\"pay\"}",
         "countersign_client_failures_total{profile=\"cards\"",
         "countersign_upstream_up{api=\"pay\"} 1",
+        "countersign_sidecar_requests_total{profile=\"pay\",status=\"2xx\",answered_by=\"vendor\"} 1",
+        "countersign_sidecar_requests_total{profile=\"pay\",status=\"4xx\",answered_by=\"sidecar\"} 1",
+        "countersign_sidecar_requests_total{profile=\"cards\",status=\"2xx\",answered_by=\"vendor\"} 0",
     ] {
         assert!(metrics.contains(metric), "{metric}: {metrics}");
     }
+    assert!(!metrics.contains("guarded"), "it guards nothing: {metrics}");
 }
 
 #[tokio::test]

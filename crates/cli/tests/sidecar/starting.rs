@@ -44,7 +44,8 @@ async fn the_log_of_a_busy_life_has_no_secret_and_no_token() {
     home.write("key", KEY);
     let more = "static_key = true\nkey_file = \"key\"";
     home.profiles(&home.profile("wallet", &sandbox, more));
-    let running = home.start(&["wallet=127.0.0.1:0", "--logout-at-stop"]);
+    let arguments = ["wallet=127.0.0.1:0", "--logout-at-stop", "--access-log"];
+    let running = home.start(&arguments);
     let send = async |target: &str, key: &str| {
         let fields = [
             ("x-countersign-key", key),
@@ -65,6 +66,19 @@ async fn the_log_of_a_busy_life_has_no_secret_and_no_token() {
     send(&path, KEY).await;
     let (_, log) = running.stop().await;
     assert!(log.contains("DEBUG"), "the log says little: {log}");
+    let requests: Vec<_> = log
+        .lines()
+        .filter(|it| it.contains("answered_by"))
+        .collect();
+    assert_eq!(requests.len(), 5, "each request once: {log}");
+    let told = |request: &&str| request.contains("GET") && request.contains(&path);
+    assert!(requests.iter().all(told), "{requests:?}");
+    for part in ["200", "403", "vendor", "sidecar"] {
+        assert!(
+            requests.iter().any(|it| it.contains(part)),
+            "{part}: {requests:?}"
+        );
+    }
     for secret in ["PLANTED", sandbox.secret().expose(), "eyJ"] {
         assert!(!log.contains(secret), "{secret} is in the log: {log}");
     }

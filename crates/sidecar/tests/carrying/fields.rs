@@ -152,3 +152,29 @@ async fn a_static_key_goes_where_tokens_cannot_be_had_for_now() {
     assert!(head.starts_with(&expected), "{head}");
     assert!(!head.contains("authorization"), "{head}");
 }
+
+#[tokio::test]
+async fn a_redirect_to_the_vendor_leads_back_through_the_sidecar() {
+    let vendor = Vendor::acting(|head, mut stream| async move {
+        let own = head.lines().find_map(|line| line.strip_prefix("host: "));
+        let own = own.unwrap();
+        let answer = format!(
+            "HTTP/1.1 302 Found\r\nLocation: http://{own}/base/next?a=1\r\n\
+             Content-Length: 0\r\n\r\n"
+        );
+        stream.write_all(answer.as_bytes()).await.unwrap();
+    })
+    .await;
+    for file in [false, true] {
+        let plan = Plan {
+            upstream: Some(format!("{}/base", vendor.url)),
+            file,
+            ..Plan::default()
+        };
+        let world = plan.open().await;
+        let reply = world.get("/x").await;
+        assert_eq!(reply.outcome(), (302, ""));
+        let through = format!("http://{}/next?a=1", world.host());
+        assert_eq!(reply.field("location"), through);
+    }
+}

@@ -14,6 +14,7 @@ mod lengths;
 #[allow(unreachable_pub, reason = "the tests of the guard share it")]
 #[path = "../../../gateway/tests/guard/lighttpd.rs"]
 mod lighttpd;
+mod retries;
 mod streaming;
 mod vendor;
 mod world;

@@ -107,6 +107,7 @@ impl Plan {
             },
             allow: self.allow,
             key: self.key.map(Secret::from),
+            access_log: false,
         };
         let sidecar = Arc::new(Sidecar::new(setup).unwrap());
         let bound = address.bind().await.unwrap();
