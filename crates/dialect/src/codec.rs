@@ -38,7 +38,19 @@ enum Form {
     Hex16,
 }
 
-const NAMES: [&str; 12] = [
+/// The codecs of a word, as they are told to whom wrote another.
+fn fitting(word: &Word) -> &'static str {
+    match word {
+        Word::Jti => "the codec here is `hex16`",
+        word if word.is_time() => {
+            "the codecs of a time are `rfc3339`, `rfc3339.3`, `rfc3339.6`, each with `:offset`, \
+             `:compact`, `:bare` or `:spaced`; `epoch`, `epoch_ms`, `in`, each with `:string`"
+        }
+        _ => "the codec here is `string`",
+    }
+}
+
+pub(crate) const NAMES: [&str; 12] = [
     "rfc3339",
     "rfc3339.3",
     "rfc3339.6",
@@ -62,15 +74,22 @@ impl Codec {
     /// Reads the codecs of a hole, the part after its first colon.
     pub(crate) fn parse(names: &str, word: &Word) -> Result<Self, (String, Option<String>)> {
         let mut codec = Self::PLAIN;
+        let fitting = |(what, help): (String, Option<String>)| {
+            (what, help.or_else(|| Some(fitting(word).to_owned())))
+        };
         for name in names.split(':').filter(|name| !name.is_empty()) {
-            codec.apply(name)?;
+            codec.apply(name).map_err(fitting)?;
         }
+        codec.judged(word).map_err(fitting)
+    }
+
+    /// Whether it is a codec of what is written with it.
+    fn judged(self, word: &Word) -> Result<Self, (String, Option<String>)> {
+        let codec = self;
         match codec.form {
-            Form::Plain if word.is_time() => {
-                Err(("a time needs a codec such as `rfc3339`".into(), None))
-            }
+            Form::Plain if word.is_time() => Err(("a time needs a codec".into(), None)),
             Form::Rfc3339 { .. } | Form::Epoch | Form::EpochMs | Form::In if !word.is_time() => {
-                Err(("a codec for times on what is no time".into(), None))
+                Err(("a codec for times on what is not a time".into(), None))
             }
             Form::Hex16 if *word != Word::Jti => Err(("`hex16` is for `jti`".into(), None)),
             Form::Plain if *word == Word::Jti => {

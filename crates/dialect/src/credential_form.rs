@@ -27,7 +27,7 @@ enum Run {
 }
 
 /// The classes of characters, by name.
-const CLASSES: [(&str, &str); 6] = [
+pub(crate) const CLASSES: [(&str, &str); 6] = [
     ("hex", "0123456789abcdef"),
     ("digit", "0123456789"),
     ("lower", "abcdefghijklmnopqrstuvwxyz"),
@@ -225,7 +225,7 @@ fn class(text: &str) -> Result<Run, String> {
             least,
             most,
         }),
-        _ => Err(format!("`{length}` is no length from 1 to {LONGEST}")),
+        _ => Err(format!("`{length}` is not a length from 1 to {LONGEST}")),
     }
 }
 

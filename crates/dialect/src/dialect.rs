@@ -2,7 +2,7 @@
 //! `read`, writing replies in `reply`, the guard's side in `guard`, and the
 //! client's in `client`.
 
-use countersign_domain::{Kind, LogoutScope, NewLogin, Operation, RefreshMode};
+use countersign_domain::{Kind, LogoutScope, NewLogin, Operation, RefreshMode, Refusal};
 use http::HeaderName;
 
 use crate::accept::Accept;
@@ -13,8 +13,8 @@ use crate::pattern::Pattern;
 use crate::refusals::Refusals;
 use crate::word::Word;
 use crate::{
-    Asked, ClientPolicy, CredentialForm, Mistakes, OperationInfo, Preset, Serves, StaticKeyPlace,
-    TokenForm, Variant, shipped,
+    Asked, ClientPolicy, CredentialForm, Mistakes, OperationInfo, Preset, Serves, StatedLives,
+    StaticKeyPlace, TokenForm, Variant, shipped,
 };
 
 /// A wire format, compiled from its file. Two are equal that were compiled from
@@ -26,6 +26,7 @@ pub struct Dialect {
     pub(crate) title: String,
     pub(crate) serves: Serves,
     pub(crate) preset: Preset,
+    pub(crate) stated: StatedLives,
     pub(crate) client: ClientPolicy,
     pub(crate) refresh_mode: RefreshMode,
     pub(crate) new_login: NewLogin,
@@ -88,6 +89,30 @@ impl Dialect {
     /// The vendor's lifetimes and limits.
     pub fn preset(&self) -> &Preset {
         &self.preset
+    }
+
+    /// Which lives the file itself states.
+    pub fn stated_lives(&self) -> StatedLives {
+        self.stated
+    }
+
+    /// When tokens end where no reply tells it: each line of `[expiry]`, for people.
+    pub fn stated_ends(&self) -> Vec<(&'static str, String)> {
+        self.expiry.lines()
+    }
+
+    /// Whether the file spells this refusal of this operation itself, and with
+    /// which HTTP status.
+    pub fn stated_refusal(&self, operation: Operation, refusal: Refusal) -> Option<u16> {
+        let stated = self.refusals.is_stated(operation, refusal);
+        let spelled = self.refusals.spelled(operation, refusal)?;
+        stated.then_some(spelled.status.as_u16())
+    }
+
+    /// Whether refusals are read as RFC 6749 section 5.2 has them, because the file
+    /// gives no shape of its own.
+    pub fn has_standard_errors(&self) -> bool {
+        self.refusals.standard
     }
 
     /// How a client of the vendor behaves.

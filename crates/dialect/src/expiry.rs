@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign_domain::Timestamp;
 
+use crate::document::duration_text;
 use crate::json::{self, Json, Rules};
 
 /// Where the ends of tokens come from when the reply has no field for them.
@@ -15,6 +16,26 @@ pub(crate) struct Expiry {
     pub(crate) refresh: Option<Source>,
     /// An access token lives on by this much with each use.
     pub(crate) sliding: Option<Duration>,
+}
+
+impl Expiry {
+    /// Each line of the section, for people.
+    pub(crate) fn lines(&self) -> Vec<(&'static str, String)> {
+        let source = |source: Source| match source {
+            Source::Jwt => "as the token says, a JWT".to_owned(),
+            Source::After(life) => format!("{} after the reply", duration_text(life)),
+        };
+        let sliding = |life| format!("{} after its last use", duration_text(life));
+        let lines = [
+            ("access ends", self.access.map(source)),
+            ("refresh ends", self.refresh.map(source)),
+            ("access ends", self.sliding.map(sliding)),
+        ];
+        let lines = lines.into_iter();
+        lines
+            .filter_map(|(name, line)| Some((name, line?)))
+            .collect()
+    }
 }
 
 /// A source beside the reply.

@@ -85,7 +85,10 @@ impl Pattern {
                 at += 2;
             } else if rest.starts_with('{') {
                 let Some(end) = rest.find('}') else {
-                    return Err(Flaw::new(at, "a hole that does not end"));
+                    return Err(Flaw {
+                        help: Some(BRACES.to_owned()),
+                        ..Flaw::new(at, "a hole that does not end")
+                    });
                 };
                 flush(&mut fixed, &mut parts);
                 let inside = rest.get(1..end).unwrap_or_default();
@@ -239,12 +242,30 @@ fn flush(fixed: &mut String, parts: &mut Vec<Part>) {
     }
 }
 
+/// What is said of a brace that belongs to another language.
+const BRACES: &str = "write `{{` and `}}` for plain braces";
+
+/// The beginning of a text, for a message.
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(20) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
 fn hole(inside: &str, at: usize, vocabulary: &Vocabulary<'_>) -> Result<Hole, Flaw> {
     let (optional, inside) = match inside.strip_suffix('?') {
         Some(inside) => (true, inside),
         None => (false, inside),
     };
     let (name, codecs) = inside.split_once(':').unwrap_or((inside, ""));
+    let fits = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+    if name.is_empty() || !name.chars().all(fits) {
+        return Err(Flaw {
+            help: Some(BRACES.to_owned()),
+            ..Flaw::new(at - 1, format!("`{{{}}}` is not a hole", shortened(inside)))
+        });
+    }
     let word = vocabulary.word(name).map_err(|help| Flaw {
         at,
         what: format!("no hole `{name}` here"),
@@ -309,14 +330,43 @@ mod tests {
                 7,
                 "two holes with nothing between them cannot be read back",
             ),
-            ("{login", 0, "a hole that does not end"),
+            (
+                "{login",
+                0,
+                "a hole that does not end (write `{{` and `}}` for plain braces)",
+            ),
+            (
+                "{ login(key: 1) }",
+                0,
+                "`{ login(key: 1) }` is not a hole (write `{{` and `}}` for plain braces)",
+            ),
+            (
+                "{password}",
+                1,
+                "no hole `password` here (the holes here are `login`, `secret`, `access_token`, \
+                 `refresh_token`, `extra.team`)",
+            ),
+            (
+                "{extra.organisation}",
+                1,
+                "no hole `extra.organisation` here (name it in `[credential] extra`)",
+            ),
+            (
+                "{login:hms}",
+                6,
+                "no codec `hms` (the codec here is `string`)",
+            ),
             ("}", 0, "`}` without its `{` (write `}}` for a brace)"),
             (
                 "{login:sting}",
                 6,
                 "no codec `sting` (did you mean `string`?)",
             ),
-            ("{login:epoch}", 6, "a codec for times on what is no time"),
+            (
+                "{login:epoch}",
+                6,
+                "a codec for times on what is not a time (the codec here is `string`)",
+            ),
         ] {
             assert_eq!(flaw(text), (at, told.to_owned()), "{text}");
         }

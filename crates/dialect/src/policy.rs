@@ -34,6 +34,18 @@ pub struct Preset {
     pub lock_after: Option<u32>,
 }
 
+/// The lives that `[preset]` states. Where it states none, those of a [`Preset`]
+/// are this program's own, and no vendor's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StatedLives {
+    /// The life of an access token.
+    pub access: Option<Duration>,
+    /// The life of a refresh token.
+    pub refresh: Option<Duration>,
+    /// The life of a session, however often it is refreshed.
+    pub absolute: Option<Duration>,
+}
+
 /// What a client does when the reply to a refresh was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LostRefresh {

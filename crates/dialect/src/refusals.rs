@@ -15,6 +15,8 @@ pub(crate) struct Refusals {
     pub(crate) shape: Option<Template>,
     /// What the file spells itself, for reading.
     pub(crate) known: Vec<Known>,
+    /// Whether the errors are those of RFC 6749, because the file says none.
+    pub(crate) standard: bool,
 }
 
 /// A refusal, ready to be written: what is fixed about it is filled in.
@@ -34,6 +36,8 @@ pub(crate) struct Known {
     pub(crate) operation: Operation,
     pub(crate) refusal: Refusal,
     pub(crate) status: StatusCode,
+    /// The file has a line for it.
+    pub(crate) stated: bool,
     /// Its fixed fields as text.
     pub(crate) fields: Vec<(Box<str>, String)>,
     /// Its own shape, if it has one.
@@ -41,6 +45,12 @@ pub(crate) struct Known {
 }
 
 impl Refusals {
+    /// Whether the file has a line for a refusal of an operation.
+    pub(crate) fn is_stated(&self, operation: Operation, refusal: Refusal) -> bool {
+        let mut known = self.known.iter();
+        known.any(|it| it.operation == operation && it.refusal == refusal && it.stated)
+    }
+
     pub(crate) fn spelled(&self, operation: Operation, refusal: Refusal) -> Option<&Spelled> {
         self.spelled.get(slot(operation, refusal))
     }

@@ -56,6 +56,8 @@ pub(crate) struct Vocabulary<'v> {
     words: &'static [(&'static str, Word)],
     /// Names after `extra.`.
     extra: &'v [&'v str],
+    /// Whether further parts may stand here at all.
+    parts: bool,
     /// Whether any other name is a field of the refusals.
     fields: bool,
     /// Whether holes say how they are written; a signature takes over how the
@@ -119,6 +121,7 @@ impl<'v> Vocabulary<'v> {
     pub(crate) const REFUSAL: Self = Self {
         words: REFUSAL,
         extra: &[],
+        parts: false,
         fields: true,
         codecs: true,
     };
@@ -127,6 +130,7 @@ impl<'v> Vocabulary<'v> {
         Self {
             words,
             extra: &[],
+            parts: false,
             fields: false,
             codecs: true,
         }
@@ -136,6 +140,7 @@ impl<'v> Vocabulary<'v> {
         Self {
             words: REQUEST,
             extra,
+            parts: true,
             fields: false,
             codecs: true,
         }
@@ -145,6 +150,7 @@ impl<'v> Vocabulary<'v> {
         Self {
             words: REPLY,
             extra,
+            parts: true,
             fields: false,
             codecs: true,
         }
@@ -154,6 +160,7 @@ impl<'v> Vocabulary<'v> {
         Self {
             words: SIGNATURE,
             extra,
+            parts: true,
             fields: false,
             codecs: false,
         }
@@ -163,6 +170,7 @@ impl<'v> Vocabulary<'v> {
         Self {
             words: PRESENTATION,
             extra,
+            parts: true,
             fields: false,
             codecs: true,
         }
@@ -182,16 +190,48 @@ impl<'v> Vocabulary<'v> {
         if self.fields && !name.contains('.') {
             return Ok(Word::Field(name.into()));
         }
+        Err(self.meant(name))
+    }
+
+    /// What may have been meant by a name that is none: the nearest, or all.
+    fn meant(&self, name: &str) -> Option<String> {
         let extra: Vec<String> = self
             .extra
             .iter()
             .map(|name| format!("extra.{name}"))
             .collect();
         let known = self.words.iter().map(|(name, _)| *name);
-        Err(did_you_mean(
-            name,
-            known.chain(extra.iter().map(String::as_str)),
-        ))
+        let known: Vec<&str> = known.chain(extra.iter().map(String::as_str)).collect();
+        let near = did_you_mean(name, known.iter().copied());
+        if near.is_some() {
+            return near;
+        }
+        if self.parts && name.starts_with("extra.") {
+            return Some("name it in `[credential] extra`".to_owned());
+        }
+        let named: Vec<_> = known.iter().map(|name| format!("`{name}`")).collect();
+        Some(match self.parts && extra.is_empty() {
+            true => format!(
+                "the holes here are {}, and `extra.NAME` for what `[credential] extra` names",
+                named.join(", ")
+            ),
+            false => format!("the holes here are {}", named.join(", ")),
+        })
+    }
+
+    /// The name of every word there is, for the reference.
+    #[cfg(test)]
+    pub(crate) fn all_names() -> impl Iterator<Item = &'static str> {
+        let all = [
+            REQUEST,
+            REPLY,
+            SIGNATURE,
+            TOKEN_HEADER,
+            CLAIMS,
+            REFUSAL,
+            PRESENTATION,
+        ];
+        all.into_iter().flatten().map(|(name, _)| *name)
     }
 }
 

@@ -40,7 +40,7 @@ fn a_huge_or_deep_file_costs_bounded_work() {
     let huge = format!("schema = 1\nname = \"{}\"", "a".repeat(2 << 20));
     assert_eq!(
         Dialect::compile(&huge, "f").unwrap_err().to_string(),
-        "f:1:1: is larger than 1 MiB"
+        "f:1:1: the file is larger than 1 MiB"
     );
     for (open, close) in [("[", "]"), ("{a=", "}")] {
         let deep = format!("x = {}1{}", open.repeat(100_000), close.repeat(100_000));
@@ -77,7 +77,7 @@ fn no_more_forms_are_compiled_than_a_dialect_may_have() {
     let told = Dialect::compile(&source, "f").unwrap_err().to_string();
     assert_eq!(told.matches("no hole `nothing` here").count(), 32, "{told}");
     assert!(
-        told.contains("f:1:1: has more than 32 forms of operations"),
+        told.contains("f:1:1: the file has more than 32 forms of operations"),
         "{told}"
     );
 }

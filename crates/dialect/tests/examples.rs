@@ -69,23 +69,27 @@ fn a_record_that_is_altered_is_noticed() {
     let record = std::fs::read_to_string(folder.join("login.http")).unwrap();
     assert_eq!(examples::check(&dialect, &record, "f"), Ok(()));
     for (from, to, told) in [
-        ("200 OK", "201 Created", "the status is 200"),
+        (
+            "200 OK",
+            "201 Created",
+            "the status of the reply is written as 200, and recorded as 201",
+        ),
         ("Invalid credentials\"}", "Invalid\"}", "the body is"),
         (
             "Retry-After: 60",
             "Retry-After: 61",
-            "retry_after is read as 61, not 60",
+            "`retry_after` of the reply is read as `61`, and `60` is expected",
         ),
         ("Allow: POST", "Allow: GET", "allow"),
         (
             "@client_id 123456",
             "@client_id 1",
-            "client_id is read as 123456, not 1",
+            "`client_id` of the reply is read as `123456`, and `1` is expected",
         ),
         (
             "@refusal malformed",
             "@refusal missing_field",
-            "it is refused as malformed",
+            "the request is refused as malformed",
         ),
         ("@refusal bad_login", "@refusal bad_refresh", "bad_login"),
         ("POST /auth/login", "POST /auth/refresh", "missing_field"),
@@ -125,5 +129,58 @@ fn a_file_that_is_not_of_the_format_is_told_with_its_line() {
         ("### t\nPOST /x\n\nHTTP/1.1 9\n", "f:1: invalid status code"),
     ] {
         assert_eq!(examples::parse(text, "f").unwrap_err(), told, "{text:?}");
+    }
+}
+
+#[test]
+fn an_annotation_that_says_nothing_is_told() {
+    let dialect = Dialect::compile(Dialect::shipped("mypopup").unwrap(), "mypopup").unwrap();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dialects/mypopup/examples");
+    let record = std::fs::read_to_string(folder.join("login.http")).unwrap();
+    for (annotation, told) in [
+        (
+            "refusal bad_logn",
+            "`# @refusal bad_logn` names no refusal (did you mean `bad_login`?)",
+        ),
+        (
+            "understood",
+            "`# @understood` names no refusal (bad_login, bad_refresh,",
+        ),
+        (
+            "now yesterday",
+            "`# @now yesterday` is not an instant in RFC 3339",
+        ),
+        (
+            "access_expires_at 2024-01-15",
+            "`# @access_expires_at 2024-01-15` is not an instant in RFC 3339",
+        ),
+        ("operation login", "is not `guard`"),
+        ("variant v9", "names no variant of the dialect: it has main"),
+        ("only clients", "is neither `issuer` nor `client`"),
+        (
+            "acces_token x",
+            "is not an annotation (did you mean `access_token`?)",
+        ),
+        (
+            "login ann",
+            "the reply tells no `login`, and `ann` is expected",
+        ),
+        (
+            "client_id",
+            "`client_id` of the reply is read as `123456`, and none is expected",
+        ),
+        (
+            "access_expires_at 2024-01-15T10:30:01Z",
+            "is read as `2024-01-15T10:30:00Z`, and `2024-01-15T10:30:01Z` is expected",
+        ),
+    ] {
+        let line = format!("\n# @{annotation}\nPOST ");
+        let altered = record.replacen("\nPOST ", &line, 1);
+        let altered = match annotation.starts_with("client_id") {
+            true => altered.replacen("# @client_id 123456\n", "", 1),
+            false => altered,
+        };
+        let wrong = examples::check(&dialect, &altered, "f").unwrap_err();
+        assert!(wrong.join("\n").contains(told), "{annotation}: {wrong:?}");
     }
 }

@@ -46,7 +46,7 @@ pub(super) fn read_all<'d>(root: &Table<'d>, context: &Context<'d>) -> Vec<Form>
         })
         .collect();
     if written.len() > MAX_FORMS {
-        root.blame("has more than 32 forms of operations");
+        root.blame("the file has more than 32 forms of operations");
     }
     // The limit comes before the work: many forms may name one large shape.
     let read = written.iter().take(MAX_FORMS);
@@ -73,16 +73,24 @@ fn form<'d>(operation: Operation, value: &Value<'d>, context: &Context<'d>) -> O
     let method = table
         .get("method")
         .map_or(Some(Method::POST), |method| verb(&method));
-    let path = table.require("path").and_then(|path| self::path(&path));
+    let path = table
+        .require_or("path", "such as `path = \"/token\"`")
+        .and_then(|path| self::path(&path));
     let when = table
         .get("when")
         .map(|when| pointers(&when))
         .unwrap_or_default();
     let request = table
-        .require("request")
+        .require_or(
+            "request",
+            "`request.empty = true` does where nothing is sent",
+        )
         .and_then(|request| self::request(&request, context));
     let reply = table
-        .require("reply")
+        .require_or(
+            "reply",
+            "`reply.status = 200` does where nothing else is told",
+        )
         .and_then(|reply| self::reply(&reply, context));
     Some(Form {
         operation,
@@ -121,13 +129,27 @@ fn verb(value: &Value<'_>) -> Option<Method> {
 fn path(value: &Value<'_>) -> Option<String> {
     let path = value.text()?;
     let plain = |c: char| c.is_ascii_alphanumeric() || "-._~/".contains(c);
-    if !path.starts_with('/') || path.starts_with("//") {
-        value.blame("does not begin with exactly one `/`", None);
+    if let Some((_, rest)) = path.split_once("://") {
+        let rest = rest.split(['?', '#']).next().unwrap_or_default();
+        let path = rest
+            .find('/')
+            .and_then(|at| rest.get(at..))
+            .unwrap_or("/token");
+        let help = format!("the host is the profile's `url`: write `{path}`");
+        value.blame("names a host, which a dialect cannot", Some(help));
+    } else if !path.starts_with('/') || path.starts_with("//") {
+        let help = format!("write `/{}`", path.trim_start_matches('/'));
+        value.blame("does not begin with exactly one `/`", Some(help));
     } else if let Some(at) = path.find(|c| !plain(c)) {
+        let help = match path.get(at..).and_then(|rest| rest.chars().next()) {
+            Some('?') => Some("parameters stand in `request.query`"),
+            Some('{' | '}') => Some("a path has no holes"),
+            _ => None,
+        };
         value.blame_inside(
             at,
             "has a character other than letters, digits and `-._~/`",
-            None,
+            help.map(str::to_owned),
         );
     } else if path.contains("//") || path.split('/').any(|part| part == "." || part == "..") {
         value.blame("has an empty part, `.` or `..`", None);
@@ -244,7 +266,7 @@ pub(super) fn media(value: &Value<'_>) -> Option<HeaderValue> {
         .then(|| HeaderValue::from_str(text).ok())
         .flatten();
     if header.is_none() {
-        value.blame("is no media type such as application/json", None);
+        value.blame("is not a media type such as application/json", None);
     }
     header
 }
@@ -292,7 +314,7 @@ fn tests(value: &Value<'_>) -> Vec<Test> {
     let mut tests = Vec::new();
     for (key, value) in table.entries() {
         if !is_pointer(key.name) {
-            table.blame_key(&key, "is no JSON pointer such as /success", None);
+            table.blame_key(&key, "is not a JSON pointer such as /success", None);
         }
         let pointer = key.name.to_owned();
         tests.extend(constant(&value).map(|equals| Test { pointer, equals }));

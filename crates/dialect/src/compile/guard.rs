@@ -17,12 +17,17 @@ pub(super) struct Guard {
 
 pub(super) fn read<'d>(root: &Table<'d>, context: &Context<'d>) -> Guard {
     let mut guard = Guard::default();
-    let Some(table) = root.require("guard").and_then(|guard| guard.table()) else {
+    let bearer = "for a bearer: `present = [{ header = \"Authorization\", value = \"Bearer \
+                  {access_token}\" }]`";
+    let Some(table) = root
+        .require_or("guard", bearer)
+        .and_then(|guard| guard.table())
+    else {
         return guard;
     };
     let vocabulary = Vocabulary::presentation(&context.extra);
     for value in table
-        .require("present")
+        .require_or("present", bearer)
         .and_then(|present| present.array())
         .unwrap_or_default()
     {
@@ -40,7 +45,7 @@ fn static_key(value: &Value<'_>) -> Option<StaticKeyPlace> {
     let query = table.get("query").and_then(|value| {
         let name = value.text()?;
         if name.is_empty() {
-            value.blame("is no name of a parameter", None);
+            value.blame("is not the name of a parameter", None);
         }
         Some(name.to_owned())
     });
@@ -51,7 +56,7 @@ fn static_key(value: &Value<'_>) -> Option<StaticKeyPlace> {
             .filter(|name| !name.is_empty() && !name.contains(['/', '~']));
         if name.is_none() {
             member.blame(
-                "is no pointer to a member of the top object, such as /key",
+                "is not a pointer to a member of the top object, such as /key",
                 None,
             );
         }

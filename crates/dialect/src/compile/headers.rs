@@ -93,7 +93,7 @@ pub(super) fn presentation(
 const TWICE: &str = "is a header twice: names have no case";
 
 fn name(text: &str) -> Result<HeaderName, &'static str> {
-    let name: HeaderName = text.parse().map_err(|_| "is no header name")?;
+    let name: HeaderName = text.parse().map_err(|_| "is not the name of a header")?;
     match name.as_str() {
         "content-type" => Err("is not set here: write `media`"),
         name if RESERVED.contains(&name) => Err("is not a dialect's to set"),

@@ -8,14 +8,18 @@ mod headers;
 mod refusals;
 mod rules;
 mod settings;
+mod standard;
 mod tokens;
 
 pub(crate) use tokens::VariantTokens;
 
+use countersign_domain::{Operation, RefreshMode};
+
 use crate::document::{Document, Table, Value};
+use crate::form::Form;
 use crate::pattern::{Flaw, Pattern};
 use crate::template::Template;
-use crate::word::Vocabulary;
+use crate::word::{Vocabulary, Word};
 use crate::{Dialect, Mistakes, Variant};
 
 /// What the sections share.
@@ -46,7 +50,8 @@ fn read(root: &Table<'_>, source: &str) -> Option<Dialect> {
     let title = root.get("title").and_then(|title| title.text()).or(name);
     let serves = settings::serves(root);
     let preset = settings::preset(root, serves);
-    let session = settings::session(root);
+    let stated = settings::stated(root, &preset);
+    let session = settings::session(root, serves);
     let accept = settings::accept(root);
     let credential = credential::read(root);
     let mut context = Context {
@@ -66,8 +71,9 @@ fn read(root: &Table<'_>, source: &str) -> Option<Dialect> {
         title: title?.to_owned(),
         serves,
         preset,
+        stated,
         client,
-        refresh_mode: session.refresh,
+        refresh_mode: session.refresh.unwrap_or(refresh_mode(&forms)),
         new_login: session.login,
         logout_scope: session.logout,
         credential: credential.form,
@@ -82,8 +88,19 @@ fn read(root: &Table<'_>, source: &str) -> Option<Dialect> {
     })
 }
 
+/// What a refresh does with the refresh token, by what its replies give.
+pub(crate) fn refresh_mode(forms: &[Form]) -> RefreshMode {
+    let refreshes = |form: &&Form| form.operation == Operation::Refresh;
+    let gives = |form: &Form| form.reply.has(&Word::RefreshToken);
+    match forms.iter().filter(refreshes).count() {
+        0 => RefreshMode::None,
+        _ if forms.iter().filter(refreshes).any(gives) => RefreshMode::Rotate,
+        _ => RefreshMode::Keep,
+    }
+}
+
 fn schema(root: &Table<'_>) {
-    let Some(schema) = root.require("schema") else {
+    let Some(schema) = root.require_or("schema", "write `schema = 1`") else {
         return;
     };
     if schema
@@ -162,7 +179,7 @@ fn pointer<'d>(value: &Value<'d>) -> Option<&'d str> {
     if text.is_empty() || is_pointer(text) {
         return Some(text);
     }
-    value.blame("is no JSON pointer such as /data/id", None);
+    value.blame("is not a JSON pointer such as /data/id", None);
     None
 }
 

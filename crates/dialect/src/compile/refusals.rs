@@ -6,7 +6,7 @@ use countersign_domain::{Operation, Refusal};
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::headers::headers;
-use super::{Context, form};
+use super::{Context, form, standard};
 use crate::Serves;
 use crate::document::{Table, Value, did_you_mean};
 use crate::form::Constant;
@@ -35,6 +35,7 @@ struct Row<'d> {
 }
 
 /// The rows of the file: for all operations, and for one.
+#[derive(Default)]
 struct Rows<'d> {
     general: BTreeMap<Refusal, Row<'d>>,
     on: BTreeMap<(Operation, Refusal), Row<'d>>,
@@ -45,12 +46,23 @@ pub(super) fn read<'d>(
     context: &Context<'d>,
     serves: Serves,
 ) -> Option<Refusals> {
-    let errors = errors(root, context);
-    let table = root.require("refusals")?.table()?;
-    let rows = rows(&table, context);
-    if serves.issuer {
-        complete(&rows, &table);
-    }
+    let errors = errors(root, context, serves);
+    let section = match serves.issuer {
+        true => Some(root.require("refusals")?),
+        false => root.get("refusals"),
+    };
+    let rows = match section {
+        None => Rows::default(),
+        Some(section) => {
+            let table = section.table()?;
+            let rows = rows(&table, context);
+            if serves.issuer {
+                complete(&rows, &table);
+            }
+            rows
+        }
+    };
+    let standard = !serves.issuer && errors.body.is_none();
     let mut refusals = Refusals {
         shape: errors.body.clone(),
         ..Refusals::default()
@@ -58,17 +70,26 @@ pub(super) fn read<'d>(
     for operation in Operation::ALL {
         for refusal in Refusal::ALL {
             let row = rows.row(operation, *refusal);
-            refusals
-                .spelled
-                .push(spelled(row.as_ref(), *refusal, &errors));
+            let usual = (standard && row.is_none())
+                .then(|| standard::spelled(operation, *refusal))
+                .flatten();
+            let spelled = usual.unwrap_or_else(|| spelled(row.as_ref(), *refusal, &errors));
+            refusals.spelled.push(spelled);
             refusals.known.extend(known(&rows, operation, *refusal));
         }
+    }
+    if standard {
+        standard::add(&mut refusals).ok()?;
     }
     Some(refusals)
 }
 
-fn errors<'d>(root: &Table<'d>, context: &Context<'d>) -> Errors {
-    let table = root.require("errors").and_then(|errors| errors.table());
+fn errors<'d>(root: &Table<'d>, context: &Context<'d>, serves: Serves) -> Errors {
+    let section = match serves.issuer {
+        true => root.require("errors"),
+        false => root.get("errors"),
+    };
+    let table = section.and_then(|errors| errors.table());
     let get = |key: &str| table.as_ref()?.get(key);
     Errors {
         media: get("media").and_then(|media| form::media(&media)),
@@ -77,10 +98,7 @@ fn errors<'d>(root: &Table<'d>, context: &Context<'d>) -> Errors {
 }
 
 fn rows<'d>(table: &Table<'d>, context: &Context<'d>) -> Rows<'d> {
-    let mut rows = Rows {
-        general: BTreeMap::new(),
-        on: BTreeMap::new(),
-    };
+    let mut rows = Rows::default();
     for (key, value) in table.entries() {
         if key.name == "on" {
             on(&value, context, &mut rows);
@@ -112,7 +130,7 @@ fn refusal(table: &Table<'_>, key: &crate::document::Key<'_>) -> Option<Refusal>
     let found = Refusal::from_code(key.name);
     if found.is_none() {
         let help = did_you_mean(key.name, Refusal::ALL.iter().map(|refusal| refusal.code()));
-        table.blame_key(key, "is no refusal", help);
+        table.blame_key(key, "is not a refusal", help);
     }
     found
 }
@@ -286,6 +304,7 @@ fn known(rows: &Rows<'_>, operation: Operation, refusal: Refusal) -> Option<Know
         operation,
         refusal,
         status: row.status,
+        stated: spelled,
         fields: row
             .fields
             .iter()

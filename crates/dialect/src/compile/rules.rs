@@ -19,7 +19,8 @@ struct Rules<'r, 'd> {
 pub(super) fn check(root: &Table<'_>, dialect: &Dialect) {
     let rules = Rules { root, dialect };
     if dialect.variants.is_empty() {
-        root.blame("has no `[[login]]`");
+        let help = "every dialect has one: write `[[login]]`".to_owned();
+        root.blame_below("login", "is missing", Some(help));
     }
     for (index, form) in dialect.forms.iter().enumerate() {
         rules.form(index, form);
@@ -39,11 +40,41 @@ pub(super) fn check(root: &Table<'_>, dialect: &Dialect) {
     }
 }
 
+/// Whether a reply tells something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    Always,
+    Sometimes,
+    Never,
+}
+
+impl Told {
+    fn by(form: &Form, word: &Word) -> Self {
+        let holes = form.reply.holes();
+        let mut holes = holes.iter().filter(|hole| hole.word == *word);
+        match holes.clone().count() {
+            0 => Self::Never,
+            _ if holes.all(|hole| hole.optional) => Self::Sometimes,
+            _ => Self::Always,
+        }
+    }
+}
+
 impl Rules<'_, '_> {
     fn blame(&self, section: &str, message: impl Into<String>) {
         match self.root.get(section) {
             Some(section) => section.blame(message, None),
-            None => self.root.blame(message),
+            None => self.root.blame_below(section, message, None),
+        }
+    }
+
+    /// A mistake about keys in a section, which may be missing whole.
+    fn blame_below(&self, section: &str, keys: &str, message: impl Into<String>) {
+        match self.root.get(section) {
+            Some(section) => section.blame_below(keys, message, None),
+            None => self
+                .root
+                .blame_below(&format!("{section}/{keys}"), message, None),
         }
     }
 
@@ -76,11 +107,25 @@ impl Rules<'_, '_> {
         if form.operation == Operation::Login && credentials.any(|hole| hole.optional) {
             blame("cannot do without `{login}` and `{secret}`: neither is optional");
         }
+        let token = |hole: &Hole| matches!(hole.word, Word::RefreshToken | Word::AccessToken);
+        let holes = form.request.holes();
+        let mut tokens = holes.iter().filter(|hole| token(hole)).peekable();
+        if form.operation == Operation::Refresh
+            && tokens.peek().is_some()
+            && tokens.all(|hole| hole.optional)
+        {
+            blame("cannot do without the token that it refreshes: it is not optional");
+        }
         if self.dialect.serves.issuer && self.dialect.serves.client {
             Self::succeeding(form, &place);
         }
         if self.is_ambiguous(index, form) {
-            blame("stands at the method and path of an earlier one, with the same `when`");
+            let help = "give it a `when` that names what only its body has, such as \
+                        `when = \"/refresh_token\"`";
+            place.blame(
+                "stands at the method and path of an earlier one, with the same `when`",
+                Some(help.to_owned()),
+            );
         }
         if form.operation != Operation::Logout {
             self.granting(form, &place);
@@ -105,13 +150,31 @@ impl Rules<'_, '_> {
     /// What a form that gives out tokens must tell.
     fn granting(&self, form: &Form, place: &Value<'_>) {
         let expiry = &self.dialect.expiry;
-        if !form.reply.has(&Word::AccessToken) {
-            place.blame("needs `{access_token}` in its reply", None);
+        match Told::by(form, &Word::AccessToken) {
+            Told::Always => {}
+            Told::Sometimes => {
+                place.blame(
+                    "needs `{access_token}` in its reply: it is not optional",
+                    None,
+                );
+            }
+            Told::Never => place.blame("needs `{access_token}` in its reply", None),
         }
-        let told = form.reply.has(&Word::AccessExpiresAt);
-        if !told && expiry.access.is_none() && expiry.sliding.is_none() {
-            let help = "give `access` in `[expiry]`".to_owned();
-            place.blame("does not tell when its access token ends", Some(help));
+        let help = || Some("give `access` in `[expiry]`".to_owned());
+        let beside = expiry.access.is_some() || expiry.sliding.is_some();
+        match Told::by(form, &Word::AccessExpiresAt) {
+            Told::Never if !beside => {
+                place.blame("does not tell when its access token ends", help());
+            }
+            Told::Sometimes if !beside => place.blame(
+                "does not always tell when its access token ends: `{access_expires_at}` is \
+                 optional",
+                help(),
+            ),
+            _ => {}
+        }
+        if form.reply.signature.is_some() && Told::by(form, &Word::Signature) == Told::Sometimes {
+            place.blame("is signed, so that `{signature}` is not optional", None);
         }
         if form.reply.signature.is_some() != form.reply.has(&Word::Signature) {
             place.blame(
@@ -249,13 +312,20 @@ impl Rules<'_, '_> {
         let name = self.dialect.variant_name(variant);
         let has = |kind| self.dialect.token_form(variant, kind).is_some();
         if !has(Kind::Access) {
-            self.blame("tokens", format!("has no `{name}.access`"));
+            let message = "is missing: an issuer needs the form of its access tokens";
+            self.blame_below("tokens", &format!("{name}/access"), message);
         }
-        if self.dialect.refreshes(variant) != has(Kind::Refresh) {
-            self.blame(
-                "tokens",
-                format!("has `{name}.refresh` exactly if `{name}` has a refresh"),
-            );
+        let refresh = format!("{name}/refresh");
+        match (self.dialect.refreshes(variant), has(Kind::Refresh)) {
+            (true, false) => {
+                let message = "is missing: an issuer needs the form of its refresh tokens";
+                self.blame_below("tokens", &refresh, message);
+            }
+            (false, true) => {
+                let message = format!("is of no use: `{name}` has no `[[refresh]]`");
+                self.blame_below("tokens", &refresh, message);
+            }
+            _ => {}
         }
         let algorithm = |kind| match self.dialect.token_form(variant, kind) {
             Some(TokenForm::Jwt(form)) => Some(form.algorithm),

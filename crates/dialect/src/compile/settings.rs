@@ -8,7 +8,7 @@ use countersign_domain::{LogoutScope, NewLogin, RefreshMode, Refusal};
 use crate::accept::{Accept, Mistyped};
 use crate::document::{Table, Value};
 use crate::expiry::{Expiry, Source};
-use crate::{ClientPolicy, LostRefresh, Preset, Serves};
+use crate::{ClientPolicy, LostRefresh, Preset, Serves, StatedLives};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -16,14 +16,15 @@ const DAY: Duration = Duration::from_secs(86_400);
 const MAX_BODY: i64 = 1 << 20;
 
 pub(super) struct Session {
-    pub(super) refresh: RefreshMode,
+    /// `None` where it is to be told by the forms.
+    pub(super) refresh: Option<RefreshMode>,
     pub(super) login: NewLogin,
     pub(super) logout: Option<LogoutScope>,
 }
 
 /// The name, which is also that of the dialect's folder.
 pub(super) fn name<'d>(root: &Table<'d>) -> Option<&'d str> {
-    let value = root.require("name")?;
+    let value = root.require_or("name", "such as `name = \"acme\"`")?;
     let name = value.text()?;
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if !name.is_empty() && name.len() <= 64 && name.chars().all(plain) {
@@ -33,12 +34,15 @@ pub(super) fn name<'d>(root: &Table<'d>) -> Option<&'d str> {
     None
 }
 
+const SIDES: &str =
+    "write `serves = [\"client\"]`, and name `\"issuer\"` too if it is to be served";
+
 pub(super) fn serves(root: &Table<'_>) -> Serves {
     let mut serves = Serves {
         issuer: false,
         client: false,
     };
-    let Some(value) = root.require("serves") else {
+    let Some(value) = root.require_or("serves", SIDES) else {
         return serves;
     };
     let Some(sides) = value.array() else {
@@ -88,6 +92,20 @@ pub(super) fn preset(root: &Table<'_>, serves: Serves) -> Preset {
     }
 }
 
+/// Which lives of the preset the file states.
+pub(super) fn stated(root: &Table<'_>, preset: &Preset) -> StatedLives {
+    let section = root.get("preset");
+    let states = |key| {
+        let section = section.as_ref()?;
+        section.member_text(key).map(drop)
+    };
+    StatedLives {
+        access: states("access").map(|()| preset.access),
+        refresh: states("refresh").map(|()| preset.refresh),
+        absolute: states("absolute").map(|()| preset.absolute),
+    }
+}
+
 fn positive(value: Option<Value<'_>>) -> Option<Duration> {
     let value = value?;
     let span = value.duration()?;
@@ -97,9 +115,17 @@ fn positive(value: Option<Value<'_>>) -> Option<Duration> {
     Some(span)
 }
 
-pub(super) fn session(root: &Table<'_>) -> Session {
-    let table = root.require("session").and_then(|session| session.table());
-    let get = |key: &str| table.as_ref()?.require(key);
+/// What a client does follows from the forms, so that only an issuer must say it.
+pub(super) fn session(root: &Table<'_>, serves: Serves) -> Session {
+    let found = match serves.issuer {
+        true => root.require("session"),
+        false => root.get("session"),
+    };
+    let table = found.and_then(|session| session.table());
+    let get = |key: &str| match serves.issuer {
+        true => table.as_ref()?.require(key),
+        false => table.as_ref()?.get(key),
+    };
     let refresh = get("refresh").and_then(|refresh| {
         refresh.choice(&[
             ("rotate", RefreshMode::Rotate),
@@ -120,7 +146,7 @@ pub(super) fn session(root: &Table<'_>) -> Session {
             ])
         });
     Session {
-        refresh: refresh.unwrap_or(RefreshMode::None),
+        refresh,
         login: login.unwrap_or(NewLogin::Keeps),
         logout,
     }
@@ -173,7 +199,7 @@ fn essence(value: &Value<'_>) -> Option<String> {
     if text.is_empty() || halves.is_some_and(|(one, other)| token(one) && token(other)) {
         return Some(text.to_ascii_lowercase());
     }
-    value.blame("is no media type without parameters", None);
+    value.blame("is not a media type without parameters", None);
     None
 }
 

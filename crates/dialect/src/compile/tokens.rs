@@ -101,7 +101,7 @@ fn names_algorithm(header: &Template) -> bool {
 /// A token must name its session, and its end as `exp` in whole seconds.
 fn claims_flaw(claims: &Template, kind: Kind) -> Option<&'static str> {
     let Shape::Object(members) = &claims.shape else {
-        return Some("is no object");
+        return Some("is not an object");
     };
     if claims.shares() {
         return Some("has two holes in one string, which may run into each other");

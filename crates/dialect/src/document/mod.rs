@@ -39,6 +39,29 @@ pub use value::Value;
 
 use crate::{Mistake, Mistakes};
 
+#[cfg(test)]
+thread_local! {
+    static ASKED: RefCell<std::collections::BTreeSet<String>> = RefCell::default();
+}
+
+/// Notes a key or value that a reader knows, for the test of the reference.
+#[cfg(test)]
+fn note_asked(name: &str) {
+    ASKED.with_borrow_mut(|asked| asked.insert(name.to_owned()));
+}
+
+/// What was noted on this thread.
+#[cfg(test)]
+pub(crate) fn asked() -> std::collections::BTreeSet<String> {
+    ASKED.with_borrow(Clone::clone)
+}
+
+/// Forgets what was noted on this thread.
+#[cfg(test)]
+pub(crate) fn forget_asked() {
+    ASKED.with_borrow_mut(std::collections::BTreeSet::clear);
+}
+
 /// The largest file that is looked at, in bytes.
 const MAX_SOURCE: usize = 1 << 20;
 
@@ -66,7 +89,10 @@ impl<'s> Document<'s> {
     /// Every place where the text is not TOML, or a file over 1 MiB.
     pub fn parse(source: &'s str, origin: &'s str) -> Result<Self, Mistakes> {
         if source.len() > MAX_SOURCE {
-            return Err(Mistakes(vec![whole_file(origin, "is larger than 1 MiB")]));
+            return Err(Mistakes(vec![whole_file(
+                origin,
+                "the file is larger than 1 MiB",
+            )]));
         }
         let (root, errors) = DeTable::parse_recoverable(source);
         let document = Self {
@@ -306,6 +332,6 @@ mod tests {
     #[test]
     fn a_file_of_any_size_costs_bounded_work() {
         let told = mistakes(&"# \n".repeat(400_000), |_| ());
-        assert_eq!(told, "f:1:1: is larger than 1 MiB");
+        assert_eq!(told, "f:1:1: the file is larger than 1 MiB");
     }
 }

@@ -45,6 +45,8 @@ impl<'d> Table<'d> {
 
     /// The value of a key, if it is there.
     pub fn get(&self, key: &str) -> Option<Value<'d>> {
+        #[cfg(test)]
+        super::note_asked(key);
         self.asked.borrow_mut().push(key.to_owned());
         self.value(key)
     }
@@ -53,10 +55,26 @@ impl<'d> Table<'d> {
     pub fn require(&self, key: &str) -> Option<Value<'d>> {
         let value = self.get(key);
         if value.is_none() {
-            self.document
-                .blame(self.offset, &below(&self.pointer, key), "is missing", None);
+            self.blame_below(key, "is missing", None);
         }
         value
+    }
+
+    /// The value of a key; a mistake if it is not there, with what to write.
+    pub fn require_or(&self, key: &str, help: &str) -> Option<Value<'d>> {
+        let value = self.get(key);
+        if value.is_none() {
+            self.blame_below(key, "is missing", Some(help.to_owned()));
+        }
+        value
+    }
+
+    /// Records a mistake about something that the table lacks: a key, or keys with
+    /// `/` between them.
+    pub fn blame_below(&self, keys: &str, message: impl Into<String>, help: Option<String>) {
+        let keys = keys.split('/');
+        let pointer = keys.fold(self.pointer.clone(), |pointer, key| below(&pointer, key));
+        self.document.blame(self.offset, &pointer, message, help);
     }
 
     /// Every key with its value, for tables whose keys the file chooses.

@@ -64,6 +64,8 @@ impl<'d> Value<'d> {
 
     /// One of the named values.
     pub fn choice<T: Copy>(&self, among: &[(&str, T)]) -> Option<T> {
+        #[cfg(test)]
+        among.iter().for_each(|(name, _)| super::note_asked(name));
         let written = self.text()?;
         let found = among
             .iter()
@@ -145,6 +147,14 @@ impl<'d> Value<'d> {
     pub fn blame(&self, message: impl Into<String>, help: Option<String>) {
         self.document
             .blame(self.offset(), &self.pointer, message, help);
+    }
+
+    /// Records a mistake about something that the value lacks: a key, or keys with
+    /// `/` between them.
+    pub fn blame_below(&self, keys: &str, message: impl Into<String>, help: Option<String>) {
+        let keys = keys.split('/');
+        let pointer = keys.fold(self.pointer.clone(), |pointer, key| below(&pointer, key));
+        self.document.blame(self.offset(), &pointer, message, help);
     }
 
     /// Records a mistake at a byte of the string that the value is. The place

@@ -12,7 +12,11 @@ use crate::media;
 pub(super) fn replies(written: &Response<Bytes>, recorded: &Response<Bytes>) -> Vec<String> {
     let mut wrong = Vec::new();
     if written.status() != recorded.status() {
-        wrong.push(format!("the status is {}", written.status().as_u16()));
+        wrong.push(format!(
+            "the status of the reply is written as {}, and recorded as {}",
+            written.status().as_u16(),
+            recorded.status().as_u16()
+        ));
     }
     wrong.extend(missing(
         recorded.headers(),
@@ -33,7 +37,11 @@ pub(super) fn requests(written: &Request<Bytes>, recorded: &Request<Bytes>) -> V
     let mut wrong = Vec::new();
     let line = |request: &Request<Bytes>| format!("{} {}", request.method(), request.uri());
     if line(written) != line(recorded) {
-        wrong.push(format!("the request is {}", line(written)));
+        wrong.push(format!(
+            "the request is written as {}, and recorded as {}",
+            line(written),
+            line(recorded)
+        ));
     }
     wrong.extend(missing(
         written.headers(),
@@ -70,7 +78,7 @@ fn bodies(written: &Bytes, recorded: &Bytes, form: bool) -> Option<String> {
         },
         _ => written == recorded,
     };
-    (!same).then(|| format!("the body is {}", shown(written)))
+    (!same).then(|| format!("the body is written as {}", shown(written)))
 }
 
 fn is_form(headers: &HeaderMap) -> bool {

@@ -22,21 +22,18 @@
 //! headers, the same JSON. As client the reply is read, and the request is
 //! written and must be the recorded one.
 //!
-//! | line | says |
-//! | --- | --- |
-//! | `# @refusal WORD` | the reply refuses; issuers must say it, clients understand it |
-//! | `# @understood WORD` | clients understand another word, since the wire is the same for both |
-//! | `# @now TIME` | the instant of the exchange (2024-01-15T09:30:00Z) |
-//! | `# @operation guard` | the request is for a guarded endpoint |
-//! | `# @variant NAME` | the variant, where the request does not tell |
-//! | `# @lenient` | the request is understood, but our client writes another |
-//! | `# @only issuer`, `# @only client` | one direction |
-//! | `# @refused_by_client` | a client must not believe the reply |
-//! | `# @NAME VALUE` | what a client must read: `access_token`, `refresh_token`, `access_expires_at`, `refresh_expires_at`, `client_id`, `login`, `code`, `detail`, `pointer`, `retry_after`, `extra.…` |
+//! What the lines with `# @` can say stands in the reference of dialect files,
+//! [`REFERENCE`](crate::REFERENCE).
 
+mod annotations;
 mod compare;
 mod run;
 mod values;
+
+#[cfg(test)]
+pub(crate) use self::annotations::ANNOTATIONS;
+#[cfg(test)]
+pub(crate) use self::values::NAMES;
 
 use bytes::Bytes;
 use http::{Request, Response};

@@ -5,6 +5,7 @@ use countersign_domain::{Operation, Reason, Refusal, Timestamp};
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, Request};
 
+use super::annotations::{self, is_time, shown};
 use super::values::{Heard, NAMES, Parts, asked, of_granted, of_refused};
 use super::{Exchange, compare};
 use crate::instant::instant;
@@ -18,10 +19,12 @@ const NOW: Timestamp = Timestamp::from_seconds(1_705_311_000);
 
 /// What is not as recorded.
 pub(super) fn run(dialect: &Dialect, exchange: &Exchange) -> Vec<String> {
-    match Run::new(dialect, exchange) {
-        Ok(run) => run.both().err().unwrap_or_default(),
-        Err(what) => vec![what],
+    let mistakes = annotations::mistakes(dialect, exchange);
+    if !mistakes.is_empty() {
+        return mistakes;
     }
+    let run = Run::new(dialect, exchange);
+    run.both().err().unwrap_or_default()
 }
 
 struct Run<'r> {
@@ -35,30 +38,22 @@ struct Run<'r> {
 }
 
 impl<'r> Run<'r> {
-    fn new(dialect: &'r Dialect, exchange: &'r Exchange) -> Result<Self, String> {
-        let now = match exchange.says("now") {
-            Some(text) => instant(text, false).ok_or("`# @now` is no time")?,
-            None => NOW,
-        };
-        let word = |name: &str| {
-            let word = exchange.says(name);
-            word.map(|word| Refusal::from_code(word).ok_or(format!("no refusal {word}")))
-                .transpose()
-        };
+    /// The annotations are without a mistake.
+    fn new(dialect: &'r Dialect, exchange: &'r Exchange) -> Self {
+        let now = exchange.says("now").and_then(|text| instant(text, false));
         let (method, path) = (exchange.request.method(), exchange.request.uri().path());
         let allow = match dialect.find(method, path) {
             Found::WrongMethod { allow, .. } => Some(allow),
             _ => None,
         };
-        let heard = heard(dialect, exchange);
-        Ok(Self {
+        Self {
             dialect,
             exchange,
-            now,
-            refusal: word("refusal")?,
+            now: now.unwrap_or(NOW),
+            refusal: exchange.says("refusal").and_then(Refusal::from_code),
             allow,
-            heard,
-        })
+            heard: heard(dialect, exchange),
+        }
     }
 
     fn both(&self) -> Result<(), Vec<String>> {
@@ -140,17 +135,17 @@ impl<'r> Run<'r> {
         let by_reading = [Malformed, MissingField, MethodNotAllowed, TooLarge];
         match (&self.heard, self.refusal) {
             (Heard::Unread(unread), refusal) if Some(unread.refusal()) != refusal => Some(format!(
-                "it is refused as {}: {}",
+                "the request is refused as {}: {}",
                 unread.refusal(),
                 unread.detail
             )),
             (Heard::Command(_), Some(refusal)) if by_reading.contains(&refusal) => {
-                Some(format!("it is read, not refused as {refusal}"))
+                Some(format!("the request is read, and not refused as {refusal}"))
             }
             (Heard::Guarded(token), Some(refusal)) => {
                 let wrong = token.is_none() != (refusal == MissingBearer);
                 let found = if token.is_some() { "a" } else { "no" };
-                wrong.then(|| format!("{found} credential is presented"))
+                wrong.then(|| format!("the request presents {found} credential"))
             }
             _ => None,
         }
@@ -204,15 +199,15 @@ impl<'r> Run<'r> {
         let must_not_believe = self.exchange.says("refused_by_client").is_some();
         let mut wrong = match (told, wanted) {
             (Err(_), _) if must_not_believe => Vec::new(),
-            (Err(error), _) => vec![error],
-            (Ok(_), _) if must_not_believe => vec!["a client believes it".to_owned()],
+            (Err(error), _) => vec![format!("a client does not read it: {error}")],
+            (Ok(_), _) if must_not_believe => vec!["a client believes the reply".to_owned()],
             (Ok(Understood::Refused(refused)), Some(wanted)) if refused.refusal == wanted => {
                 self.differs(&|name| of_refused(&refused, name))
             }
             (Ok(Understood::Refused(refused)), _) => {
-                vec![format!("it is understood as {}", refused.refusal)]
+                vec![format!("the reply is understood as {}", refused.refusal)]
             }
-            (Ok(_), Some(wanted)) => vec![format!("it is not understood as {wanted}")],
+            (Ok(_), Some(wanted)) => vec![format!("the reply is not understood as {wanted}")],
             (Ok(Understood::Granted(granted)), None) => {
                 self.differs(&|name| of_granted(&granted, name))
             }
@@ -228,18 +223,26 @@ impl<'r> Run<'r> {
     fn differs(&self, read: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
         let said = self.exchange.says.iter();
         let differs = said.filter_map(|(name, wanted)| {
-            let is_time = name.ends_with("_at");
-            let wanted = match is_time {
-                true => instant(wanted, false)
-                    .map(|time| format!("{time:?}"))
-                    .unwrap_or_default(),
-                false => wanted.clone(),
-            };
+            let time = instant(wanted, false).filter(|_| is_time(name));
+            let wanted = time.map_or_else(|| wanted.clone(), shown);
             let found = read(name);
+            // What a reply does not tell is a part of the request.
             let extra = name.starts_with("extra.") && found.is_some();
-            let known = NAMES.contains(&name.as_str()) || extra;
-            let found = found.unwrap_or_default();
-            (known && found != wanted).then(|| format!("{name} is read as {found}, not {wanted}"))
+            if !extra && !NAMES.contains(&name.as_str()) {
+                return None;
+            }
+            let expected = match wanted.is_empty() {
+                true => "none is expected".to_owned(),
+                false => format!("`{wanted}` is expected"),
+            };
+            match found {
+                None if wanted.is_empty() => None,
+                None => Some(format!("the reply tells no `{name}`, and {expected}")),
+                Some(found) if found == wanted => None,
+                Some(found) => Some(format!(
+                    "`{name}` of the reply is read as `{found}`, and {expected}"
+                )),
+            }
         });
         differs.collect()
     }

@@ -1,7 +1,6 @@
 //! What an exchange is made of: the request as heard, and the reply as told.
 
-use countersign_domain::Timestamp;
-
+use super::annotations::shown;
 use crate::{Asked, Asking, Command, Extra, Granted, RefusedBy, Secret, Unread};
 
 /// What the issuer's side made of the request.
@@ -12,7 +11,7 @@ pub(super) enum Heard {
 }
 
 /// The values of a reply that an exchange can state.
-pub(super) const NAMES: [&str; 10] = [
+pub(crate) const NAMES: [&str; 10] = [
     "access_token",
     "refresh_token",
     "access_expires_at",
@@ -26,7 +25,7 @@ pub(super) const NAMES: [&str; 10] = [
 ];
 
 pub(super) fn of_granted(granted: &Granted, name: &str) -> Option<String> {
-    let time = |time: Timestamp| format!("{time:?}");
+    let time = shown;
     match name {
         "access_token" => Some(granted.access_token.expose().to_owned()),
         "refresh_token" => granted

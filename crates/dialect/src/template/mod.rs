@@ -160,6 +160,40 @@ impl Shape {
         })
     }
 
+    /// Puts a value where a JSON pointer (RFC 6901) leads; objects on the way are
+    /// made. False, and nothing is changed, if something else is in the way or a
+    /// hole is there.
+    pub(crate) fn put(&mut self, pointer: &str, value: Shape) -> bool {
+        let Some((key, rest)) = pointer.strip_prefix('/').map(|path| {
+            let end = path.find('/').unwrap_or(path.len());
+            path.split_at(end)
+        }) else {
+            let free = !self.has_hole();
+            if free {
+                *self = value;
+            }
+            return free;
+        };
+        let key = key.replace("~1", "/").replace("~0", "~");
+        match self {
+            Self::Array(items) => {
+                let item = key.parse::<usize>().ok().and_then(|nth| items.get_mut(nth));
+                item.is_some_and(|item| item.put(rest, value))
+            }
+            Self::Object(members) => {
+                let mut known = members.iter_mut();
+                if let Some((_, shape)) = known.find(|(it, _)| it.as_fixed() == Some(&key)) {
+                    return shape.put(rest, value);
+                }
+                let mut shape = Self::Object(Vec::new());
+                let put = shape.put(rest, value);
+                members.push((Pattern::fixed(&key), shape));
+                put
+            }
+            _ => false,
+        }
+    }
+
     fn has_hole(&self) -> bool {
         let mut found = false;
         self.visit(&mut |pattern| found |= pattern.holes().next().is_some());

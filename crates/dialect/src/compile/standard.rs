@@ -1,0 +1,114 @@
+//! The refusals of a client's file that says nothing of errors: those of OAuth 2.0
+//! at token endpoints (RFC 6749 section 5.2), and of bearers (RFC 6750 section 3).
+
+use countersign_domain::{Operation, Refusal};
+use http::header::WWW_AUTHENTICATE;
+use http::{HeaderValue, StatusCode};
+
+use crate::pattern::{Flaw, Pattern};
+use crate::refusals::{Known, Refusals, Spelled, own};
+use crate::template::Template;
+use crate::word::Vocabulary;
+
+/// The body, with `error` as the field `code` and its description as `detail`.
+const BODY: &str = r#"{"error": "{code}", "error_description": "{detail?}"}"#;
+
+/// Whose mistake each `error` is; under 401 and 403 too, which some servers answer.
+const ERRORS: [(&str, Meaning); 8] = [
+    ("invalid_client", Meaning::Credential),
+    ("invalid_grant", Meaning::Credential),
+    ("unauthorized_client", Meaning::Credential),
+    ("invalid_request", Meaning::Is(Refusal::Malformed)),
+    ("unsupported_grant_type", Meaning::Is(Refusal::Malformed)),
+    ("invalid_scope", Meaning::Is(Refusal::Malformed)),
+    ("server_error", Meaning::Is(Refusal::Internal)),
+    ("temporarily_unavailable", Meaning::Is(Refusal::Unavailable)),
+];
+
+/// What a status means whose body does not say more.
+const BARE: [(StatusCode, Meaning); 3] = [
+    (StatusCode::BAD_REQUEST, Meaning::Is(Refusal::Malformed)),
+    (StatusCode::UNAUTHORIZED, Meaning::Credential),
+    (StatusCode::FORBIDDEN, Meaning::Is(Refusal::Forbidden)),
+];
+
+#[derive(Clone, Copy)]
+enum Meaning {
+    /// The credential of the operation itself is refused.
+    Credential,
+    Is(Refusal),
+}
+
+impl Meaning {
+    fn on(self, operation: Operation) -> Refusal {
+        match self {
+            Self::Credential => own(operation),
+            Self::Is(refusal) => refusal,
+        }
+    }
+}
+
+/// Adds them to what the file says. A status that the file spells for an operation
+/// is the file's alone.
+pub(super) fn add(refusals: &mut Refusals) -> Result<(), Flaw> {
+    refusals.shape = Some(Template::parse(BODY, &Vocabulary::REFUSAL)?);
+    refusals.standard = true;
+    let mut added = Vec::new();
+    for operation in [Operation::Login, Operation::Refresh] {
+        for (status, bare) in BARE {
+            let mut spelled = refusals.known.iter();
+            if spelled.any(|it| it.stated && it.operation == operation && it.status == status) {
+                continue;
+            }
+            let known = |refusal, code: Option<&str>| Known {
+                operation,
+                refusal,
+                status,
+                stated: false,
+                fields: code
+                    .map(|code| ("code".into(), code.to_owned()))
+                    .into_iter()
+                    .collect(),
+                shape: None,
+            };
+            // The first of equals is believed: the status, unless `error` says more.
+            added.push(known(bare.on(operation), None));
+            let errors = ERRORS.iter();
+            added.extend(errors.map(|(code, it)| known(it.on(operation), Some(code))));
+        }
+    }
+    refusals.known.extend(added);
+    Ok(())
+}
+
+/// How such a refusal is written; `None` for one that its status tells alone.
+pub(super) fn spelled(operation: Operation, refusal: Refusal) -> Option<Spelled> {
+    let (status, error) = match refusal {
+        Refusal::BadLogin => (StatusCode::UNAUTHORIZED, "invalid_client"),
+        Refusal::BadRefresh => (StatusCode::BAD_REQUEST, "invalid_grant"),
+        Refusal::Malformed | Refusal::MissingField => (StatusCode::BAD_REQUEST, "invalid_request"),
+        refusal if refusal == own(operation) || refusal.fallback() == Some(Refusal::BadBearer) => {
+            let status = StatusCode::from_u16(refusal.default_status());
+            let error = match refusal {
+                Refusal::Forbidden => "insufficient_scope",
+                _ => "invalid_token",
+            };
+            (status.ok()?, error)
+        }
+        _ => return None,
+    };
+    let body = Template::parse(&format!(r#"{{"error": "{error}"}}"#), &Vocabulary::REFUSAL);
+    let challenge = matches!(operation, Operation::Guard | Operation::Logout).then(|| {
+        (
+            WWW_AUTHENTICATE,
+            Pattern::fixed(&format!("Bearer error=\"{error}\"")),
+        )
+    });
+    Some(Spelled {
+        status,
+        headers: challenge.into_iter().collect(),
+        media: Some(HeaderValue::from_static("application/json")),
+        body: Some(body.ok()?),
+        pointer: None,
+    })
+}

@@ -1,0 +1,161 @@
+//! The refusals that a file for clients has which says nothing of errors: those of
+//! RFC 6749 section 5.2.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+
+use bytes::Bytes;
+use countersign_dialect::{Asking, Dialect, RefusedBy, Understood};
+use countersign_domain::{Operation, RefreshMode, Refusal, Timestamp};
+use http::Response;
+
+const LEAST: &str = r#"
+schema = 1
+name = "acme"
+serves = ["client"]
+
+[[login]]
+path = "/token"
+request.form = { client_id = "{login}", client_secret = "{secret}" }
+reply.body = '{"access_token": "{access_token}", "expires_in": "{access_expires_at:in}"}'
+
+[[refresh]]
+path = "/renew"
+request.form = { refresh_token = "{refresh_token}" }
+reply.body = '{"access_token": "{access_token}", "expires_in": "{access_expires_at:in}"}'
+
+[guard]
+present = [{ header = "Authorization", value = "Bearer {access_token}" }]
+"#;
+
+fn refused(source: &str, operation: Operation, status: u16, body: &'static str) -> RefusedBy {
+    let dialect = Dialect::compile(source, "f").unwrap_or_else(|it| panic!("{it}"));
+    let variant = dialect.variants().next().unwrap();
+    let reply = Response::builder().status(status);
+    let reply = reply.body(Bytes::from_static(body.as_bytes())).unwrap();
+    let asking = Asking::default();
+    let now = Timestamp::from_seconds(1_800_000_000);
+    match dialect.understand(operation, variant, &asking, &reply, now) {
+        Ok(Understood::Refused(refused)) => refused,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_error_is_judged_by_its_code_under_any_status() {
+    use Operation::{Guard, Login, Refresh};
+    for (operation, status, body, refusal) in [
+        (
+            Login,
+            400,
+            r#"{"error": "invalid_client"}"#,
+            Refusal::BadLogin,
+        ),
+        (
+            Login,
+            401,
+            r#"{"error": "invalid_client"}"#,
+            Refusal::BadLogin,
+        ),
+        (
+            Login,
+            403,
+            r#"{"error": "invalid_grant"}"#,
+            Refusal::BadLogin,
+        ),
+        (
+            Login,
+            400,
+            r#"{"error": "unauthorized_client"}"#,
+            Refusal::BadLogin,
+        ),
+        (
+            Refresh,
+            400,
+            r#"{"error": "invalid_grant"}"#,
+            Refusal::BadRefresh,
+        ),
+        (
+            Refresh,
+            401,
+            r#"{"error": "invalid_client"}"#,
+            Refusal::BadRefresh,
+        ),
+        (
+            Login,
+            400,
+            r#"{"error": "invalid_request"}"#,
+            Refusal::Malformed,
+        ),
+        (
+            Login,
+            400,
+            r#"{"error": "invalid_scope"}"#,
+            Refusal::Malformed,
+        ),
+        (
+            Login,
+            400,
+            r#"{"error": "something_else"}"#,
+            Refusal::Malformed,
+        ),
+        (Login, 400, "<html>", Refusal::Malformed),
+        (Login, 401, "", Refusal::BadLogin),
+        (Login, 403, "<html>", Refusal::Forbidden),
+        (Login, 429, "", Refusal::Throttled),
+        (Login, 503, r#"{"error": "x"}"#, Refusal::Unavailable),
+        (
+            Guard,
+            401,
+            r#"{"error": "invalid_token"}"#,
+            Refusal::BadBearer,
+        ),
+    ] {
+        for source in [LEAST, &format!("{LEAST}\n[errors]\n[refusals]\n")] {
+            let told = refused(source, operation, status, body);
+            assert_eq!(told.refusal, refusal, "{operation:?} {status} {body}");
+        }
+    }
+    let body = r#"{"error": "invalid_client", "error_description": "No such client"}"#;
+    let told = refused(LEAST, Login, 400, body);
+    assert_eq!(told.code.as_deref(), Some("invalid_client"));
+    assert_eq!(told.detail.as_deref(), Some("No such client"));
+}
+
+#[test]
+fn a_status_that_the_file_spells_is_the_files_alone() {
+    let own = format!("{LEAST}\n[refusals]\nthrottled = {{ status = 403 }}\n");
+    let told = refused(&own, Operation::Login, 403, r#"{"error": "invalid_grant"}"#);
+    assert_eq!(told.refusal, Refusal::Throttled);
+    let told = refused(&own, Operation::Login, 400, r#"{"error": "invalid_grant"}"#);
+    assert_eq!(told.refusal, Refusal::BadLogin);
+    let shape = format!("{LEAST}\n[errors]\nbody = '{{\"message\": \"{{detail?}}\"}}'\n");
+    let told = refused(
+        &shape,
+        Operation::Login,
+        400,
+        r#"{"error": "invalid_grant"}"#,
+    );
+    assert_eq!(told.refusal, Refusal::Malformed);
+}
+
+#[test]
+fn what_a_refresh_does_follows_from_its_reply() {
+    let mode = |source: &str| Dialect::compile(source, "f").unwrap().refresh_mode();
+    assert_eq!(mode(LEAST), RefreshMode::Keep);
+    let rotating = LEAST.replace(
+        "{\"access_token\"",
+        "{\"refresh\": \"{refresh_token}\", \"access_token\"",
+    );
+    assert_eq!(mode(&rotating), RefreshMode::Rotate);
+    let (head, rest) = LEAST.split_once("[[refresh]]").unwrap();
+    let (_, tail) = rest.split_once("[guard]").unwrap();
+    assert_eq!(mode(&format!("{head}[guard]{tail}")), RefreshMode::None);
+}
+
+#[test]
+fn an_issuer_says_all_of_it() {
+    let issuer = LEAST.replace("[\"client\"]", "[\"issuer\", \"client\"]");
+    let told = Dialect::compile(&issuer, "f").unwrap_err().to_string();
+    for section in ["/session", "/errors", "/refusals", "/preset"] {
+        assert!(told.contains(&format!("{section}: is missing")), "{told}");
+    }
+}
