@@ -11,6 +11,8 @@ use crate::record::Recorded;
 /// request that a fault refused is no refusal here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Expected {
+    /// At least so many requests, of whatever kind and outcome.
+    pub min_requests: Option<u64>,
     /// Exactly so many logins.
     pub logins: Option<u64>,
     /// At most so many logins.
@@ -30,6 +32,8 @@ pub struct Expected {
 /// What was asked, counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Asked {
+    /// Requests of every kind, whatever came of them.
+    pub requests: u64,
     /// Logins that were granted.
     pub logins: u64,
     /// Refreshes that were granted, each token once.
@@ -57,6 +61,7 @@ impl Asked {
     }
 
     fn count(&mut self, request: &Recorded) {
+        self.requests += 1;
         let guards = matches!(request.operation, Operation::Guard | Operation::Logout);
         if guards && request.refusal == Some(Reason::TokenExpired) {
             self.expired += 1;
@@ -80,6 +85,14 @@ impl Expected {
     /// Nothing in particular.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// At least so many requests: bounds from above hold of a client that never
+    /// called, too.
+    #[must_use]
+    pub fn min_requests(mut self, count: u64) -> Self {
+        self.min_requests = Some(count);
+        self
     }
 
     /// Exactly so many logins.
@@ -147,7 +160,12 @@ impl Expected {
             let bound = bound.filter(|bound| bound < seen)?;
             Some(format!("{what}: {seen}, and at most {bound} expected"))
         });
-        let failures: Vec<_> = exactly.chain(at_most).collect();
+        let at_least = self.min_requests.filter(|bound| *bound > asked.requests);
+        let at_least = at_least.map(|bound| match asked.requests {
+            0 => format!("nothing was called, and at least {bound} expected"),
+            seen => format!("requests: {seen}, and at least {bound} expected"),
+        });
+        let failures: Vec<_> = at_least.into_iter().chain(exactly).chain(at_most).collect();
         if failures.is_empty() {
             Ok(asked)
         } else {
@@ -190,6 +208,7 @@ mod tests {
     #[test]
     fn a_story_is_counted_without_repetitions_and_without_what_faults_refused() {
         let counted = Asked {
+            requests: 6,
             logins: 1,
             refreshes: 1,
             repeated: 1,
@@ -201,6 +220,19 @@ mod tests {
         assert_eq!(Asked::of(&story()), counted);
         let expected = Expected::new().logins(1).refreshes(1).max_refused(1);
         assert_eq!(expected.check(&story()), Ok(counted));
+    }
+
+    #[test]
+    fn a_client_that_never_called_keeps_within_bounds_from_above_only() {
+        let within = Expected::new().max_refreshes(1).no_expired();
+        assert_eq!(within.check(&[]), Ok(Asked::default()));
+        let called = within.min_requests(1);
+        let told = "nothing was called, and at least 1 expected";
+        assert_eq!(called.check(&[]), Err(vec![told.to_owned()]));
+        assert!(called.check(&story()).is_ok());
+        let told = "requests: 6, and at least 7 expected";
+        let more = Expected::new().min_requests(7);
+        assert_eq!(more.check(&story()), Err(vec![told.to_owned()]));
     }
 
     #[test]

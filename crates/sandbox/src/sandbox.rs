@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_dialect::{Dialect, Secret};
+use countersign_dialect::{Dialect, Extra, Secret};
 use countersign_domain::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -19,6 +19,10 @@ use crate::vendor::Vendor;
 /// A vendor on a port of this machine. It ends when it is dropped.
 pub struct Sandbox {
     pub(crate) vendor: Arc<Vendor>,
+    /// The dialect as its file has it, before it was completed.
+    pub(crate) given: Arc<Dialect>,
+    pub(crate) made_up: Vec<String>,
+    pub(crate) not_played: Vec<String>,
     pub(crate) url: String,
     pub(crate) control: Option<Handle>,
     pub(crate) stop: watch::Sender<bool>,
@@ -93,9 +97,26 @@ impl Sandbox {
         })
     }
 
-    /// What it speaks.
+    /// What it speaks, as the dialect's file says it.
     pub fn dialect(&self) -> &Arc<Dialect> {
-        self.vendor.api.dialect()
+        &self.given
+    }
+
+    /// What the file of a dialect for clients does not say and is made up here: a
+    /// sentence each.
+    pub fn made_up(&self) -> &[String] {
+        &self.made_up
+    }
+
+    /// What of such a file is not played: a sentence each.
+    pub fn not_played(&self) -> &[String] {
+        &self.not_played
+    }
+
+    /// Further parts of a credential that it takes, by name; a client that its
+    /// dialect asks for such parts gives these.
+    pub fn extra(&self) -> Extra {
+        self.given.parts_for_a_sandbox()
     }
 
     /// The time on its clock.

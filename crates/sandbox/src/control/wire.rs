@@ -151,6 +151,7 @@ pub(super) fn expected(fields: &mut Fields) -> Option<Expected> {
     }
     let none = fields.flag("no_expired").unwrap_or(false).then_some(0);
     let expected = Expected {
+        min_requests: fields.number("min_requests", 0),
         logins: fields.number("logins", 0),
         max_logins: fields.number("max_logins", 0),
         refreshes: fields.number("refreshes", 0),
@@ -200,6 +201,7 @@ impl Asked {
     /// The counts as JSON.
     pub fn document(&self) -> Value {
         json!({
+            "requests": self.requests,
             "logins": self.logins,
             "refreshes": self.refreshes,
             "repeated": self.repeated,

@@ -15,9 +15,6 @@ pub enum SetupError {
     /// No dialect with this name comes with the program, or it is wrong.
     #[error("{0}")]
     NoDialect(String),
-    /// The dialect is for clients only.
-    #[error("the dialect {0} is for clients only: it cannot issue")]
-    NotForIssuers(String),
     /// The lifetimes do not fit together, or into tokens.
     #[error("{0}")]
     Lifetimes(String),

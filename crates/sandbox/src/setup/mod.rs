@@ -11,6 +11,7 @@ use countersign_dialect::document::did_you_mean;
 use countersign_dialect::{Dialect, Secret};
 use countersign_domain::Timestamp;
 use countersign_domain::session::DEFAULT_WINDOW;
+use countersign_gateway::UpstreamSettings;
 use countersign_server::clock::Clock;
 
 pub use self::error::SetupError;
@@ -34,6 +35,7 @@ pub struct Setup {
     secret: Option<Secret>,
     latency: Duration,
     seed: u64,
+    upstream: Option<UpstreamSettings>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +72,7 @@ impl Setup {
             secret: None,
             latency: Duration::ZERO,
             seed: 0,
+            upstream: None,
         }
     }
 
@@ -143,6 +146,12 @@ impl Setup {
     /// With every reply so much later, by the real clock.
     pub fn latency(mut self, by: Duration) -> Self {
         self.latency = by;
+        self
+    }
+
+    /// With this server behind the guard, instead of the echo.
+    pub fn upstream(mut self, upstream: UpstreamSettings) -> Self {
+        self.upstream = Some(upstream);
         self
     }
 

@@ -48,10 +48,10 @@ impl Setup {
     ///
     /// What was said does not fit together, or this machine does not let it.
     pub async fn start(self) -> Result<Sandbox, SetupError> {
-        let dialect = self.dialect.clone().map_err(SetupError::NoDialect)?;
-        if !dialect.serves().issuer {
-            return Err(SetupError::NotForIssuers(dialect.name().to_owned()));
-        }
+        let given = self.dialect.clone().map_err(SetupError::NoDialect)?;
+        let playable = given.playable();
+        let playable = playable.map_err(|error| SetupError::Bug(error.to_string()))?;
+        let dialect = Arc::new(playable.dialect);
         let lifetimes = self.lives(&dialect)?;
         let (stop, stopped) = watch::channel(false);
         let (vendor, echoing) = self.open(dialect, lifetimes, stopped.clone()).await?;
@@ -66,7 +66,8 @@ impl Setup {
         let serving = tokio::spawn(async move {
             serve(listener, bounds(), answer, until(told)).await;
         });
-        let mut listening = vec![serving, echoing];
+        let mut listening = vec![serving];
+        listening.extend(echoing);
         let control = match self.control {
             Some(address) => {
                 let (handle, controlling) = control(address, &vendor, stopped).await?;
@@ -77,6 +78,9 @@ impl Setup {
         };
         Ok(Sandbox {
             vendor,
+            given,
+            made_up: playable.made_up,
+            not_played: playable.not_played,
             url,
             control,
             stop,
@@ -89,7 +93,7 @@ impl Setup {
         dialect: Arc<Dialect>,
         lifetimes: Lifetimes,
         stopped: watch::Receiver<bool>,
-    ) -> Result<(Vendor, JoinHandle<()>), SetupError> {
+    ) -> Result<(Vendor, Option<JoinHandle<()>>), SetupError> {
         let clock = self.clock.clock();
         let view = Arc::new(View::new());
         let (told, time) = (Arc::clone(&view), clock.clone());
@@ -105,7 +109,13 @@ impl Setup {
         let login = self.login_of(api.dialect())?;
         let secret = self.secret_of(api.dialect())?;
         let account = create_account(&store, &api, &login, &secret).await?;
-        let (upstream, echoing) = start_echo(api.name(), stopped).await?;
+        let (upstream, echoing) = match &self.upstream {
+            Some(settings) => (Upstream::new(api.name(), settings.clone())?, None),
+            None => {
+                let (upstream, echoing) = start_echo(api.name(), stopped).await?;
+                (upstream, Some(echoing))
+            }
+        };
         let allowances = allowances(&store, &view);
         let vendor = Vendor {
             guarded: guarded(&api, upstream)?,
@@ -153,8 +163,13 @@ impl Setup {
 
     fn lives(&self, dialect: &Dialect) -> Result<Lifetimes, SetupError> {
         let preset = dialect.preset();
+        let stated = dialect.stated_lives();
         let access = self.access.unwrap_or(preset.access);
-        let refresh = self.refresh.unwrap_or(preset.refresh);
+        // A life that nobody stated gives way to one that somebody did.
+        let refresh = self.refresh.unwrap_or(match stated.refresh {
+            Some(refresh) => refresh,
+            None => preset.refresh.max(access),
+        });
         let is_whole = |life: Duration| life >= Duration::from_secs(1) && life.subsec_nanos() == 0;
         if !is_whole(access) || !is_whole(refresh) {
             return Err(SetupError::Lifetimes(

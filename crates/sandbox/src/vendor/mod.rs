@@ -26,6 +26,7 @@ use countersign_server::seal::MasterKey;
 use countersign_server::store::{Actor, Store};
 use countersign_token::tokens::algorithm_of;
 use countersign_transport::{CollectError, Peer, Request, collect};
+use http::request::Parts;
 use http::{Response, header};
 use tokio::sync::{OnceCell, watch};
 
@@ -136,17 +137,19 @@ impl Vendor {
     async fn act(&self, request: Request, peer: Peer) -> (Response<Reply>, Struck) {
         let found = self.dialect_finds(&request);
         let operation = found.unwrap_or(Operation::Guard);
-        let struck = Struck(self.armed.strike(operation));
-        let now = self.clock.now();
-        self.prune(now);
-        let mut recorded = Recorded::of(&request, operation, now);
-        recorded.faults = struck.names();
-        let mut response = match found {
+        let mut recorded = Recorded::of(&request, operation, self.clock.now());
+        let (mut response, struck) = match found {
             Some(operation) => {
-                let issued = self.issue(operation, request, peer, &struck, &mut recorded);
-                issued.await.map(Reply::whole)
+                let asked = self.asked_for(operation, request).await;
+                let struck = self.strike(asked.operation, &mut recorded);
+                let issued = self.issue(asked, peer, &struck, &mut recorded).await;
+                (issued.map(Reply::whole), struck)
             }
-            None => self.guard(request, peer, &struck, &mut recorded).await,
+            None => {
+                let struck = self.strike(operation, &mut recorded);
+                let guarded = self.guard(request, peer, &struck, &mut recorded).await;
+                (guarded, struck)
+            }
         };
         recorded.status = response.status().as_u16();
         self.requests.note(recorded);
@@ -154,6 +157,35 @@ impl Vendor {
             response.headers_mut().insert(header::DATE, date);
         }
         (response, struck)
+    }
+
+    /// The faults that strike an operation, at the time of now.
+    fn strike(&self, operation: Operation, recorded: &mut Recorded) -> Struck {
+        let struck = Struck(self.armed.strike(operation));
+        (recorded.at, recorded.operation) = (self.clock.now(), operation);
+        recorded.faults = struck.names();
+        self.prune(recorded.at);
+        struck
+    }
+
+    /// A request of a token endpoint: one path may serve several operations, which
+    /// only the body tells apart.
+    async fn asked_for(&self, operation: Operation, request: Request) -> TokenRequest {
+        let dialect = self.api.dialect();
+        let (parts, body) = request.into_parts();
+        let body = collect(body, dialect.max_body()).await;
+        let read = body.as_ref().ok().map(|body| dialect.read(&parts, body));
+        let (operation, command) = match read {
+            None => (operation, None),
+            Some(Err(unread)) => (unread.operation, None),
+            Some(Ok(command)) => (operation_of(&command), Some(command)),
+        };
+        TokenRequest {
+            operation,
+            parts,
+            body,
+            command,
+        }
     }
 
     /// The operation at a token endpoint.
@@ -167,15 +199,18 @@ impl Vendor {
 
     async fn issue(
         &self,
-        operation: Operation,
-        request: Request,
+        asked: TokenRequest,
         peer: Peer,
         struck: &Struck,
         recorded: &mut Recorded,
     ) -> Response<Bytes> {
-        let dialect = self.api.dialect();
-        let (parts, body) = request.into_parts();
-        let body = match collect(body, dialect.max_body()).await {
+        let TokenRequest {
+            operation,
+            parts,
+            body,
+            command,
+        } = asked;
+        let body = match body {
             Ok(body) => body,
             Err(error) => {
                 let answer = self.issuer.refuse(&self.api, operation, unreadable(&error));
@@ -183,7 +218,6 @@ impl Vendor {
                 return answer.response;
             }
         };
-        let command = dialect.read(&parts, &body).ok();
         self.revoke(struck.revokes(), || self.session_of(command.as_ref()))
             .await;
         if let Some(response) = self.sabotaged(operation, struck, recorded) {
@@ -336,6 +370,22 @@ impl Skew {
             Self::Ahead(by) => now + by,
             Self::Behind(by) => now - by,
         }
+    }
+}
+
+/// A request of a token endpoint, as far as it arrived.
+struct TokenRequest {
+    operation: Operation,
+    parts: Parts,
+    body: Result<Bytes, CollectError>,
+    command: Option<Command>,
+}
+
+fn operation_of(command: &Command) -> Operation {
+    match command {
+        Command::Login { asked, .. }
+        | Command::Refresh { asked, .. }
+        | Command::Logout { asked, .. } => asked.operation,
     }
 }
 

@@ -1,7 +1,7 @@
 //! A client that knows the dialect and sees every byte.
 
 use bytes::Bytes;
-use countersign_dialect::{Asking, Granted, RefusedBy, Secret, Understood};
+use countersign_dialect::{Asking, Extra, Granted, RefusedBy, Secret, Understood};
 use countersign_domain::{Operation, Refusal};
 use countersign_sandbox::Sandbox;
 use http::Response;
@@ -80,13 +80,13 @@ impl<'s> Client<'s> {
 
     fn request(&self, operation: Operation) -> (String, Bytes) {
         let dialect = self.sandbox.dialect();
-        let held = self.held.as_ref();
+        let (held, extra) = (self.held.as_ref(), self.extra());
         let asking = Asking {
             login: Some(self.sandbox.login()),
             secret: Some(&self.secret),
             access_token: held.map(|held| &held.access_token),
             refresh_token: held.and_then(|held| held.refresh_token.as_ref()),
-            extra: None,
+            extra: Some(&extra),
         };
         let request = dialect.request(operation, self.variant(), &asking).unwrap();
         let mut head = format!("{} {} HTTP/1.1\r\n", request.method(), request.uri());
@@ -110,8 +110,15 @@ impl<'s> Client<'s> {
 
     /// Calls a guarded path, and gives the reply as it came.
     pub(crate) async fn call(&self) -> Vec<u8> {
-        let token = &self.held.as_ref().unwrap().access_token;
-        call_with(self.sandbox, token).await
+        let held = self.held.as_ref().unwrap();
+        call_presenting(self.sandbox, &held.access_token, &self.extra()).await
+    }
+
+    /// The further parts that it was given, and those that it was told.
+    fn extra(&self) -> Extra {
+        let mut extra = self.sandbox.extra();
+        extra.extend(self.held.iter().flat_map(|held| held.extra.clone()));
+        extra
     }
 
     /// The status of a call, and what it means.
@@ -134,7 +141,11 @@ impl<'s> Client<'s> {
 
 /// Calls a guarded path with this token, and gives the reply as it came.
 pub(crate) async fn call_with(sandbox: &Sandbox, token: &Secret) -> Vec<u8> {
-    let presented = sandbox.dialect().present(token.expose(), &<_>::default());
+    call_presenting(sandbox, token, &sandbox.extra()).await
+}
+
+async fn call_presenting(sandbox: &Sandbox, token: &Secret, extra: &Extra) -> Vec<u8> {
+    let presented = sandbox.dialect().present(token.expose(), extra);
     let mut head = "GET /deposit/7?page=2 HTTP/1.1\r\n".to_owned();
     for (name, value) in presented {
         head.push_str(&format!("{name}: {}\r\n", value.to_str().unwrap()));
@@ -172,7 +183,8 @@ pub(crate) fn reply(bytes: &[u8]) -> Response<Bytes> {
         let (name, value) = line.split_once(": ").unwrap();
         response = response.header(name, value);
     }
-    let length: usize = field(head, "content-length").unwrap().parse().unwrap();
+    // A reply of 204 has none.
+    let length = field(head, "content-length").map_or(0, |it| it.parse().unwrap());
     assert_eq!(body.len(), length, "{head}");
     response.body(Bytes::copy_from_slice(body)).unwrap()
 }

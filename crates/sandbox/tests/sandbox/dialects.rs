@@ -1,9 +1,15 @@
 //! Every dialect that comes with the program has a sandbox.
 
-use countersign_dialect::Dialect;
-use countersign_domain::Refusal;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use countersign_dialect::{Dialect, Understood};
+use countersign_domain::{Operation, Refusal};
+use countersign_gateway::UpstreamSettings;
 use countersign_sandbox::{Expected, Sandbox, SetupError};
 use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 use crate::client::{Client, reply};
 use crate::{SECOND, start, still};
@@ -71,4 +77,158 @@ async fn what_does_not_fit_together_is_told() {
     let address = taken.url().strip_prefix("http://").unwrap();
     let error = setup().listen(address.parse().unwrap()).start().await;
     assert!(matches!(error.err(), Some(SetupError::Listen { .. })));
+}
+
+/// The files of real vendors that are for clients only.
+fn files_for_clients() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../dialect/tests/catalogue");
+    let entries = std::fs::read_dir(folder).unwrap();
+    let files = entries.map(|entry| entry.unwrap().path());
+    let is_for_clients = |path: &PathBuf| {
+        let source = std::fs::read_to_string(path).unwrap_or_default();
+        source.contains("serves = [\"client\"]")
+    };
+    let files: Vec<_> = files.filter(is_for_clients).collect();
+    assert!(files.len() >= 10, "{files:?}");
+    files
+}
+
+async fn sandbox_of(source: &str) -> Sandbox {
+    let dialect = Dialect::compile(source, "acme.toml").map_err(|it| it.to_string());
+    start(Sandbox::speaking(Arc::new(dialect.unwrap())).still()).await
+}
+
+#[tokio::test]
+async fn a_dialect_for_clients_is_played_as_its_own_client_reads_it() {
+    for file in files_for_clients() {
+        let sandbox = sandbox_of(&std::fs::read_to_string(&file).unwrap()).await;
+        let name = sandbox.dialect().name().to_owned();
+        let mut client = Client::logged_in(&sandbox).await;
+        assert_eq!(client.called().await, Ok(200), "{name}");
+        let variant = sandbox.dialect().variants().next().unwrap();
+        let refusal = format!("Each {} is refused", Operation::Refresh.name());
+        let unplayed = sandbox.not_played().iter();
+        let is_refused = unplayed.clone().any(|it| it.starts_with(&refusal));
+        if sandbox.dialect().refreshes(variant) {
+            let told = client.refresh().await.map(drop).map_err(|it| it.refusal);
+            let expected = match is_refused {
+                true => Err(Refusal::BadRefresh),
+                false => Ok(()),
+            };
+            assert_eq!(told, expected, "{name}");
+        } else {
+            assert_eq!(sandbox.not_played(), &[] as &[String], "{name}");
+        }
+        let logins = match is_refused {
+            true => client.login().await.map(|_| 2),
+            false => Ok(1),
+        };
+        assert_eq!(client.called().await, Ok(200), "{name}");
+        let wrong = Client::of(&sandbox).with_secret("wrong").login().await;
+        assert_eq!(wrong.unwrap_err().refusal, Refusal::BadLogin, "{name}");
+        let expected = Expected::new().logins(logins.unwrap());
+        assert_eq!(sandbox.check(&expected), Ok(()), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_logout_in_a_dialect_for_clients_ends_the_session() {
+    for file in files_for_clients() {
+        let sandbox = sandbox_of(&std::fs::read_to_string(&file).unwrap()).await;
+        if sandbox.dialect().logout_scope().is_none() {
+            continue;
+        }
+        let client = Client::logged_in(&sandbox).await;
+        let name = sandbox.dialect().name();
+        let answer = reply(&client.send(Operation::Logout).await);
+        let understood = client.understand(Operation::Logout, &answer);
+        assert_eq!(understood, Understood::Done, "{name}");
+        assert!(client.called().await.is_err(), "{name}");
+    }
+}
+
+/// The least that a file for clients says.
+const LEAST: &str = r#"
+    schema = 1
+    name = "acme"
+    serves = ["client"]
+    [session]
+    refresh = "none"
+    login = "keeps"
+    [credential]
+    extra = ["app_key"]
+    [[login]]
+    path = "/token"
+    request.media = "application/vnd.acme+json"
+    request.body = '{"id": "{login}", "key": "{secret}", "app": "{extra.app_key}"}'
+    reply.success = { "/status/code" = 0, "/ok" = true }
+    reply.body = '{"ok": false, "token": "{access_token}", "org": "{extra.org}"}'
+    [guard]
+    present = [{ header = "X-Org", value = "{extra.org}" }, { header = "X-Auth", value = "{access_token}" }]
+    [errors]
+    [refusals]
+"#;
+
+#[tokio::test]
+async fn what_a_file_for_clients_leaves_open_is_made_up_and_told() {
+    for (expiry, life, told) in [
+        ("access = \"30m\"", 30 * 60, None),
+        ("sliding = \"5m\"", 5 * 60, Some("5m after it was issued")),
+        (
+            "access = \"jwt\"",
+            10 * 60,
+            Some("how long an access token lives"),
+        ),
+    ] {
+        let source = LEAST.replace("\"app_key\"", "\"app_key\", \"org\"");
+        let sandbox = sandbox_of(&format!("{source}\n[expiry]\n{expiry}")).await;
+        let mut client = Client::of(&sandbox);
+        let granted = client.login().await.unwrap();
+        let span = granted.access_expires_at.since(sandbox.now());
+        assert_eq!(
+            span.as_secs() + u64::from(span.subsec_nanos() > 0),
+            life,
+            "{expiry}"
+        );
+        assert_eq!(granted.extra["org"].expose(), "sandbox");
+        assert_eq!(client.called().await, Ok(200), "{expiry}");
+        let made_up = sandbox.made_up().join("\n");
+        for said in [
+            "Every value of `extra.app_key`",
+            "for `extra.org`",
+            "are those of RFC 6749",
+        ]
+        .into_iter()
+        .chain(told)
+        {
+            assert!(made_up.contains(said), "{said}: {made_up}");
+        }
+        assert_eq!(sandbox.not_played(), &[] as &[String]);
+        sandbox.advance(SECOND * u32::try_from(life).unwrap());
+        assert_eq!(client.called().await, Err(Refusal::BadBearer), "{expiry}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_can_stand_behind_the_guard() {
+    let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", upstream.local_addr().unwrap());
+    let answering = tokio::spawn(async move {
+        let (mut stream, _) = upstream.accept().await.unwrap();
+        let mut head = vec![0; 4096];
+        let length = stream.read(&mut head).await.unwrap();
+        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 12\r\n\r\n{\"data\": []}";
+        stream.write_all(answer).await.unwrap();
+        String::from_utf8_lossy(&head[..length]).to_lowercase()
+    });
+    let setup = Sandbox::shipped("mypopup").still();
+    let sandbox = start(setup.upstream(UpstreamSettings::new(url.parse().unwrap()))).await;
+    let client = Client::logged_in(&sandbox).await;
+    let answered = reply(&client.call().await);
+    assert_eq!(answered.body().as_ref(), b"{\"data\": []}");
+    let received = answering.await.unwrap();
+    assert!(received.starts_with("get /deposit/7?page=2 "), "{received}");
+    assert!(!received.contains("authorization"), "{received}");
+    sandbox.advance(crate::HOUR);
+    assert_eq!(client.called().await, Err(Refusal::BadBearer));
 }
