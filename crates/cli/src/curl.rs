@@ -1,8 +1,6 @@
 //! Requests as lines for a shell, with the secrets in them: for the demo and the
 //! sandbox, whose secrets lie open.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 use countersign_dialect::Dialect;
 use http::{HeaderName, HeaderValue, Request};
@@ -21,7 +19,7 @@ pub(crate) fn line(url: &str, request: &Request<Bytes>) -> String {
 
 /// The line that calls a guarded path with a token.
 pub(crate) fn call(url: &str, path: &str, dialect: &Dialect, token: &str) -> String {
-    let presented = dialect.present(token, &BTreeMap::new());
+    let presented = dialect.present(token, &dialect.parts_for_a_sandbox());
     let headers = headers(presented.iter().map(|(name, value)| (name, value)));
     format!("curl {}{headers}\n", quoted(&format!("{url}{path}")))
 }

@@ -3,10 +3,13 @@
 mod check;
 mod show;
 
+pub(crate) use self::check::file_of;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use countersign_dialect::Dialect;
+use countersign_dialect::document::did_you_mean;
+use countersign_dialect::{Dialect, REFERENCE};
 use serde_json::json;
 
 use crate::exit::Failure;
@@ -32,6 +35,9 @@ pub(crate) enum DialectCommand {
         #[arg(long)]
         source: bool,
     },
+    /// Print the reference of dialect files: every key, hole and codec
+    #[command(after_help = "Example:\n  countersign dialect reference | less")]
+    Reference,
     /// Report every mistake in a dialect file, and try the examples beside it
     #[command(after_help = "Examples:
   countersign dialect check ./dialects/acme
@@ -51,6 +57,7 @@ pub(crate) fn run(command: &DialectCommand, output: &mut Output) -> Result<(), F
     match command {
         DialectCommand::List => list(output),
         DialectCommand::Show { dialect, source } => show::run(dialect, *source, output),
+        DialectCommand::Reference => output.text(REFERENCE),
         DialectCommand::Check { path } => check::run(path, output),
     }
 }
@@ -67,14 +74,16 @@ fn source_of(name: &str) -> Result<(String, String), Failure> {
     if let Some(source) = Dialect::shipped(name) {
         return Ok((source.to_owned(), name.to_owned()));
     }
-    let file = check::file_of(Path::new(name));
+    let file = file_of(Path::new(name));
     fs::read_to_string(&file)
         .map(|source| (source, file.display().to_string()))
         .map_err(|error| {
             let known: Vec<_> = Dialect::SHIPPED.iter().map(|(name, _)| *name).collect();
+            let meant = did_you_mean(name, known.iter().copied()).map(|help| format!(": {help}"));
             Failure::usage(format!(
-                "there is no dialect {name:?}: it is none of {}, and as a file it cannot be read \
+                "there is no dialect {name:?}{}; it is none of {}, and as a file it cannot be read \
                  ({error})",
+                meant.unwrap_or_default(),
                 known.join(", ")
             ))
         })

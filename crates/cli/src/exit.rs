@@ -33,6 +33,8 @@ enum Cause {
     Unavailable,
     Refused,
     Bug,
+    /// A command that was run ended so, and has said why itself.
+    PassedOn(u8),
 }
 
 impl Cause {
@@ -42,6 +44,7 @@ impl Cause {
             Self::Usage => USAGE,
             Self::Unavailable => 69,
             Self::Refused => 77,
+            Self::PassedOn(code) => code,
         }
     }
 
@@ -52,6 +55,7 @@ impl Cause {
             Self::Unavailable => "unavailable",
             Self::Refused => "refused",
             Self::Bug => "bug",
+            Self::PassedOn(_) => "passed on",
         }
     }
 }
@@ -80,6 +84,11 @@ impl Failure {
     /// What cannot happen did: exit 1.
     pub(crate) fn bug(message: impl fmt::Display) -> Self {
         Self::new(Cause::Bug, &message)
+    }
+
+    /// A command that was run failed: its exit code, and nothing is said.
+    pub(crate) fn passed_on(code: u8) -> Self {
+        Self::new(Cause::PassedOn(code), &"the command failed")
     }
 
     /// A file that a person wrote is wrong, with every mistake in it: exit 64.
@@ -156,6 +165,9 @@ pub(crate) fn report(outcome: Result<(), Failure>, output: &Output) -> ExitCode 
     let Err(failure) = outcome else {
         return ExitCode::SUCCESS;
     };
+    if let Cause::PassedOn(code) = failure.cause {
+        return ExitCode::from(code);
+    }
     if output.is_json() {
         output.complain(&failure.document().to_string());
     } else if failure.message.contains('\n') {

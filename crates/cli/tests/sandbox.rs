@@ -163,6 +163,20 @@ async fn a_story_is_told_by_ctl_and_judged_by_its_exit_code() {
             .contains("refreshes: 1, and at most 0 expected; requests with")
     );
     sandbox.ctl(&["requests", "clear"]);
+    let idle = sandbox.ctl(&["assert", "--max-logins", "2", "--no-expired"]);
+    assert_eq!(idle.code, 0);
+    assert!(
+        idle.stdout.contains("nothing was called"),
+        "{}",
+        idle.stdout
+    );
+    let idle = sandbox.ctl(&["assert", "--max-logins", "2", "--min-requests", "1"]);
+    assert_eq!(idle.code, 1);
+    assert!(
+        idle.stderr.contains("nothing was called"),
+        "{}",
+        idle.stderr
+    );
     assert_eq!(
         sandbox
             .ctl(&["assert", "--logins", "0", "--no-expired"])
@@ -238,7 +252,8 @@ async fn a_sandbox_that_is_killed_leaves_nothing_but_its_manifest() {
 #[test]
 fn what_is_written_wrongly_is_told_with_what_to_write() {
     let sandbox = Sandbox::start(&["mypopup"]);
-    let ctl: [(&[&str], &str); 7] = [
+    let ctl: [(&[&str], &str); 8] = [
+        (&["advance", "6", "5s"], "90s, 6h or 1d2h"),
         (&["advance", "6"], "90s, 6h or 1d2h"),
         (&["set", "2020-01-01T00:00:00Z"], "is not moved back"),
         (&["fault", "lost"], "lost_reply, status, delay"),
@@ -255,8 +270,23 @@ fn what_is_written_wrongly_is_told_with_what_to_write() {
         assert_eq!(ran.code, 64, "{words:?}");
         assert!(ran.stderr.contains(expected), "{words:?}: {}", ran.stderr);
     }
-    let starts: [(&[&str], &str); 7] = [
-        (&["b2binpya"], "b2binpay"),
+    let starts: [(&[&str], &str); 13] = [
+        (&["b2binpya"], "did you mean `b2binpay`?"),
+        (&["mypopup", "--assert", "logins=1"], "COMMAND"),
+        (
+            &["mypopup", "--assert", "logns=1", "--", "true"],
+            "--logins",
+        ),
+        (
+            &["mypopup", "--assert", " ", "--", "true"],
+            "expects nothing",
+        ),
+        (
+            &["mypopup", "--upstream", "nowhere", "--", "true"],
+            "--upstream",
+        ),
+        (&["mypopup", "--", "/no/such/program"], "cannot be run"),
+        (&["mypopup", "--card"], "COMMAND"),
         (&[], "<DIALECT>"),
         (&["mypopup", "--listen", "0.0.0.0:0"], "--danger-listen"),
         (
@@ -300,5 +330,184 @@ async fn a_server_has_no_such_route() {
             let asked = request("POST", &path, &[("authorization", &key)], "{}");
             assert_eq!(send(address, asked).await.status, 404, "{path}");
         }
+    }
+}
+
+/// Runs a script beside a sandbox, in a directory of its own, which is empty
+/// after it. The script calls the binary as `$0`.
+fn beside(words: &[&str], script: &str) -> Ran {
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = countersign(&["sandbox"]);
+    command.args(words).args(["--", "sh", "-c", script]);
+    command.arg(env!("CARGO_BIN_EXE_countersign"));
+    command.current_dir(directory.path());
+    command.env("TMPDIR", directory.path());
+    let ran = run(&mut command);
+    assert_eq!(files(directory.path()), Vec::<PathBuf>::new());
+    ran
+}
+
+#[test]
+fn a_command_finds_a_ready_profile_and_the_manifest() {
+    let script = r#"
+        set -e
+        "$0" request mypopup GET /one
+        "$0" sandbox ctl advance 2 h >/dev/null
+        cd / && "$0" request mypopup GET /two
+        "$0" sandbox ctl requests --json
+        stat -c %a "$COUNTERSIGN_PROFILES" "$COUNTERSIGN_SANDBOX"
+        echo "$COUNTERSIGN_SANDBOX_LOGIN at $COUNTERSIGN_SANDBOX_URL"
+    "#;
+    let bounds = "logins=1 --max-refreshes 1,max_expired=1,min-requests=3";
+    let ran = beside(
+        &["mypopup", "--still", "--login", "ann", "--assert", bounds],
+        script,
+    );
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let said = [
+        "/one",
+        "/two",
+        "\"operation\": \"refresh\"",
+        "600\n600\n",
+        "ann at http://127.0.0.1:",
+    ];
+    for said in said {
+        assert!(ran.stdout.contains(said), "{said}: {}", ran.stdout);
+    }
+    assert!(
+        ran.stderr.contains("as expected: logins 1"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn each_variant_has_a_profile_and_takes_the_budget_that_is_said() {
+    let script = r#"for name in b2binpay b2binpay-v3; do
+        for call in 1 2 3; do "$0" request $name GET /x >/dev/null || exit 1; done
+    done"#;
+    let ran = beside(
+        &["b2binpay", "--budget", "2", "--assert", "max-refused=0"],
+        script,
+    );
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+}
+
+#[test]
+fn the_exit_code_of_a_command_is_passed_on_and_bounds_can_fail_it() {
+    for (words, script, code, told) in [
+        (&["mypopup"][..], "exit 7", 7, ""),
+        (&["mypopup"], "kill -9 $$", 128 + 9, ""),
+        (
+            &["mypopup", "--assert", "no-expired"],
+            "true",
+            0,
+            "nothing was called",
+        ),
+        (
+            &["mypopup", "--assert", "logins=1"],
+            "true",
+            1,
+            "logins: 0 instead of 1",
+        ),
+        (
+            &["mypopup", "--assert", "min-requests=1"],
+            "exit 7",
+            7,
+            "nothing was called",
+        ),
+    ] {
+        let ran = beside(words, script);
+        assert_eq!(ran.code, code, "{script}: {}", ran.stderr);
+        assert!(ran.stderr.contains(told), "{script}: {}", ran.stderr);
+        assert_eq!(
+            ran.stderr.is_empty(),
+            told.is_empty(),
+            "{script}: {}",
+            ran.stderr
+        );
+    }
+}
+
+#[test]
+fn a_command_gets_the_signal_that_ends_it_and_its_sandbox() {
+    for (name, code) in [("TERM", 128 + 15), ("HUP", 128 + 1), ("INT", 128 + 2)] {
+        let mut command = countersign(&["sandbox", "mypopup", "--"]);
+        command.args(["sh", "-c", "echo up; exec cat"]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut first = String::new();
+        stdout.read_line(&mut first).unwrap();
+        assert_eq!(first, "up\n");
+        let stdin = child.stdin.take();
+        signal(&child, name);
+        assert_eq!(child.wait().unwrap().code(), Some(code), "{name}");
+        drop(stdin);
+    }
+}
+
+#[test]
+fn profiles_stand_in_a_file_as_long_as_the_sandbox_serves() {
+    let mut sandbox = Sandbox::start(&["apirone", "--profiles", "profiles.toml"]);
+    let file = sandbox.directory.path().join("profiles.toml");
+    let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(!text.contains(sandbox.text("secret")), "{text}");
+    let profiles = file.to_str().unwrap();
+    assert_eq!(sandbox.text("profiles"), profiles);
+    let words = ["request", "--profiles", profiles, "apirone", "GET", "/x"];
+    let called = run(&mut countersign(&words));
+    assert_eq!(called.code, 0, "{}", called.stderr);
+    signal(&sandbox.child, "TERM");
+    assert_eq!(sandbox.child.wait().unwrap().code(), Some(0));
+    assert_eq!(files(sandbox.directory.path()), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn profiles_that_a_person_wrote_are_not_replaced() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("profiles.toml");
+    std::fs::write(&file, "[mine]\n").unwrap();
+    let mut command = countersign(&["sandbox", "mypopup", "--profiles"]);
+    let ran = run(command.arg(&file).args(["--", "true"]));
+    assert_eq!(ran.code, 64, "{}", ran.stderr);
+    assert!(ran.stderr.contains("no sandbox made it"), "{}", ran.stderr);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "[mine]\n");
+}
+
+#[test]
+fn a_file_for_clients_only_is_played_and_its_parts_are_given() {
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../dialect/tests/catalogue/bkash.toml"
+    );
+    let script = r#""$0" token bkash && "$0" sandbox ctl clock"#;
+    let ran = beside(&[file, "--assert", "logins=1 max-refused=0"], script);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(
+        ran.stderr
+            .contains("made up: Every value of `extra.app_key`"),
+        "{}",
+        ran.stderr
+    );
+    let sandbox = Sandbox::start(&[file]);
+    assert_eq!(sandbox.manifest["extra"]["app_secret"], "sandbox");
+    let made_up = sandbox.manifest["made_up"].as_array().unwrap();
+    assert!(!made_up.is_empty());
+}
+
+#[test]
+fn ctl_tries_the_usual_file_and_takes_a_blank_in_a_span() {
+    let sandbox = Sandbox::start(&["mypopup", "--still=2027-01-15T12:00:00Z"]);
+    for (words, shows) in [
+        (&["advance", "6", "h"][..], "18:00:00"),
+        (&["advance", "1d 2 h"], "16T20:00:00"),
+    ] {
+        let mut ctl = countersign(&["sandbox", "ctl"]);
+        let ran = run(ctl.args(words).current_dir(sandbox.directory.path()));
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        assert!(ran.stdout.contains(shows), "{}", ran.stdout);
     }
 }

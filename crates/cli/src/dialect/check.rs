@@ -70,7 +70,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
 }
 
 /// The dialect file that a path names: a directory has one in it.
-pub(super) fn file_of(path: &Path) -> PathBuf {
+pub(crate) fn file_of(path: &Path) -> PathBuf {
     if path.is_dir() {
         path.join("dialect.toml")
     } else {

@@ -25,12 +25,30 @@ fn page(dialect: &Dialect) -> String {
         format!("{} ({})\n", dialect.title(), dialect.name()),
         settings(dialect),
         operation_table(dialect),
-        format!(
-            "Refusals, with the HTTP status of each\n\n{}",
-            refusal_table(dialect)
-        ),
+        refusals(dialect),
     ];
     sections.join("\n")
+}
+
+/// All of them; for a file that only clients use, those that it spells.
+fn refusals(dialect: &Dialect) -> String {
+    let refusals = told(dialect);
+    match (dialect.serves().issuer, refusals.is_empty()) {
+        (true, _) => format!(
+            "Refusals, with the HTTP status of each\n\n{}",
+            refusal_table(dialect, &refusals)
+        ),
+        (false, false) => format!(
+            "Refusals that the file spells, with the HTTP status of each\n\n{}",
+            refusal_table(dialect, &refusals)
+        ),
+        (false, true) if dialect.has_standard_errors() => {
+            "Refusals are those of RFC 6749 section 5.2: the file spells none\n".to_owned()
+        }
+        (false, true) => {
+            "Refusals are told by their HTTP status: the file spells none\n".to_owned()
+        }
+    }
 }
 
 fn settings(dialect: &Dialect) -> String {
@@ -41,19 +59,27 @@ fn settings(dialect: &Dialect) -> String {
             .map_or_else(|| value.to_string(), str::to_owned);
         table.row([name, &text]);
     }
+    for (name, line) in dialect.stated_ends() {
+        table.row([name, &line]);
+    }
     table.row(["serves", &serves(dialect).join(", ")]);
     table.text()
 }
 
-/// The vendor's lifetimes and limits, those that it has.
+/// The vendor's lifetimes and limits, those that the file states.
 fn facts(dialect: &Dialect) -> Vec<(&'static str, Value)> {
     let preset = dialect.preset();
     let number = |name, number: Option<u32>| number.map(|number| (name, json!(number)));
-    let mut facts = vec![
-        ("access", json!(duration_text(preset.access))),
-        ("refresh", json!(duration_text(preset.refresh))),
-        ("absolute", json!(duration_text(preset.absolute))),
+    let lives = dialect.stated_lives();
+    let lives = [
+        ("access", lives.access),
+        ("refresh", lives.refresh),
+        ("absolute", lives.absolute),
     ];
+    let lives = lives.into_iter();
+    let mut facts: Vec<_> = lives
+        .filter_map(|(name, life)| Some((name, json!(duration_text(life?)))))
+        .collect();
     facts.extend(number("budget", preset.budget));
     facts.extend(number("anonymous_per_minute", preset.anonymous_per_minute));
     facts.extend(number("logins_per_minute", preset.logins_per_minute));
@@ -80,23 +106,34 @@ fn operation_table(dialect: &Dialect) -> String {
     table.text()
 }
 
-fn refusal_table(dialect: &Dialect) -> String {
+fn refusal_table(dialect: &Dialect, refusals: &[Refusal]) -> String {
     let mut table = Table::new(["REFUSAL", "LOGIN", "REFRESH", "GUARD", "LOGOUT"]);
-    for refusal in Refusal::ALL {
-        let [login, refresh, guard, logout] =
-            Operation::ALL.map(|operation| status(dialect, operation, *refusal).to_string());
+    for refusal in refusals {
+        let [login, refresh, guard, logout] = Operation::ALL.map(|operation| {
+            let status = status(dialect, operation, *refusal);
+            status.map(|it| it.to_string()).unwrap_or_default()
+        });
         table.row([refusal.code(), &login, &refresh, &guard, &logout]);
     }
     table.text()
 }
 
+/// The refusals with a status on some operation.
+fn told(dialect: &Dialect) -> Vec<Refusal> {
+    let is_told = |refusal: &Refusal| {
+        let mut operations = Operation::ALL.into_iter();
+        operations.any(|operation| status(dialect, operation, *refusal).is_some())
+    };
+    Refusal::ALL.iter().copied().filter(is_told).collect()
+}
+
 fn document(dialect: &Dialect) -> Value {
-    let refusals = Refusal::ALL.iter().map(|refusal| {
-        let statuses = Operation::ALL.map(|operation| {
-            let status = status(dialect, operation, *refusal);
-            (operation.name().to_owned(), json!(status))
+    let refusals = told(dialect).into_iter().map(|refusal| {
+        let statuses = Operation::ALL.into_iter().filter_map(|operation| {
+            let status = status(dialect, operation, refusal)?;
+            Some((operation.name().to_owned(), json!(status)))
         });
-        let statuses = Value::Object(statuses.into_iter().collect());
+        let statuses = Value::Object(statuses.collect());
         (refusal.code().to_owned(), statuses)
     });
     let preset = facts(dialect).into_iter();
@@ -122,8 +159,12 @@ fn endpoint(dialect: &Dialect, info: &OperationInfo) -> Value {
     })
 }
 
-/// The HTTP status that a peer gets.
-fn status(dialect: &Dialect, operation: Operation, refusal: Refusal) -> u16 {
+/// The HTTP status that a peer of an issuer gets; of a file for clients, what it
+/// says itself.
+fn status(dialect: &Dialect, operation: Operation, refusal: Refusal) -> Option<u16> {
+    if !dialect.serves().issuer {
+        return dialect.stated_refusal(operation, refusal);
+    }
     let refused = Refused::new(operation, refusal);
-    dialect.refuse(&refused).status().as_u16()
+    Some(dialect.refuse(&refused).status().as_u16())
 }

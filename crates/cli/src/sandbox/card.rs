@@ -26,7 +26,7 @@ pub(super) struct CardArgs {
     /// Lead a client through logins, expiries, lost replies and refusals, and tell what it does
     /// well and what not. COMMAND runs the client: for each line `call METHOD PATH` that it reads,
     /// it prints `ok STATUS` or `error TEXT`
-    #[arg(long, requires = "client", conflicts_with_all = SETTINGS)]
+    #[arg(long, requires = "program", conflicts_with_all = SETTINGS)]
     pub(super) card: bool,
     /// Write the card as JUnit XML, too
     #[arg(long, value_name = "FILE", requires = "card")]
@@ -43,14 +43,12 @@ pub(super) struct CardArgs {
     /// Play so many steps at once, each with a client of its own [default: 1]
     #[arg(long, value_name = "N", requires = "card")]
     jobs: Option<usize>,
-    /// The command that runs the client
-    #[arg(last = true, value_name = "COMMAND", requires = "card")]
-    client: Vec<OsString>,
 }
 
 /// What the card sets itself.
-const SETTINGS: [&str; 12] = [
+const SETTINGS: [&str; 15] = [
     "access",
+    "asserts",
     "budget",
     "control_listen",
     "danger_listen",
@@ -58,10 +56,12 @@ const SETTINGS: [&str; 12] = [
     "listen",
     "login",
     "manifest",
+    "profiles",
     "refresh",
     "replay_window",
     "seed",
     "still",
+    "upstream",
 ];
 
 /// How long a client may take to answer a call.
@@ -70,12 +70,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Plays the card and prints it.
 pub(super) fn run(args: &PlayArgs, output: &mut Output) -> Result<(), Failure> {
     let dialect = dialect::load(args.dialect.as_deref().unwrap_or_default())?;
+    let command = args.program.clone();
     let args = &args.card;
     let plan = plan(args, &Arc::new(dialect))?;
     let patience = args.step_timeout.unwrap_or(PATIENCE);
     let card = runtime()?.block_on(countersign_sandbox::card::play(
         &plan,
-        starting(args.client.clone(), patience),
+        starting(command, patience),
     ));
     let card = card.map_err(failure)?;
     if let Some(file) = &args.junit {

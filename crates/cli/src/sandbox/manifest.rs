@@ -1,44 +1,11 @@
-//! The manifest of a sandbox: where it is and what opens it, for tests in any
-//! language and for `ctl`.
+//! The manifest of a sandbox as `ctl` reads it: where it is and what opens it.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value;
 
 use crate::exit::Failure;
-use crate::serve::data::write_private;
-
-/// A manifest that stands in a file as long as its sandbox serves.
-pub(super) struct Published {
-    file: PathBuf,
-    text: String,
-}
-
-impl Published {
-    /// Writes it, for its owner only; that of an earlier sandbox is replaced.
-    pub(super) fn write(file: &Path, manifest: &Value) -> Result<Self, Failure> {
-        let text = format!("{manifest:#}\n");
-        write_private(file, &text)?;
-        Ok(Self {
-            file: file.to_owned(),
-            text,
-        })
-    }
-
-    /// Where it is.
-    pub(super) fn file(&self) -> &Path {
-        &self.file
-    }
-
-    /// Takes it away, unless another sandbox has written its own there.
-    pub(super) fn withdraw(self) {
-        if fs::read_to_string(&self.file).is_ok_and(|text| text == self.text) {
-            // One that stays leads nowhere.
-            let _gone = fs::remove_file(&self.file);
-        }
-    }
-}
 
 /// The members of a manifest that `ctl` needs.
 pub(super) struct Control {

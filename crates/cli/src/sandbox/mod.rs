@@ -1,17 +1,22 @@
 //! `countersign sandbox`: a vendor to test a client against, and the hand on its
 //! clock and its faults.
 
+mod bounds;
 mod card;
+mod command;
 mod ctl;
+mod files;
 mod manifest;
 mod play;
 mod ready;
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use countersign_domain::Timestamp;
+use countersign_outbound::ServerUrl;
 use countersign_sandbox::span;
 
 use self::card::CardArgs;
@@ -28,6 +33,8 @@ use crate::output::Output;
   countersign sandbox b2binpay
   countersign sandbox mypopup --manifest sandbox.json --access 5s --still
   countersign sandbox ./acme/dialect.toml --latency 80ms --listen 127.0.0.1:9000
+  countersign sandbox mypopup --upstream http://127.0.0.1:3000
+  countersign sandbox mypopup --assert 'max-logins=1 no-expired' -- ./run-tests.sh
   countersign sandbox mypopup --card --junit card.xml -- php adapter.php
 
   export COUNTERSIGN_SANDBOX=sandbox.json
@@ -35,8 +42,13 @@ use crate::output::Output;
   countersign sandbox ctl fault lost_reply --on refresh
   countersign sandbox ctl assert --logins 1 --max-refreshes 3 --no-expired
 
-All is in memory and gone when it ends. Every path that is no token endpoint is guarded, and
-answers with what it received."
+COMMAND finds a profile for each variant, named as the dialect, in COUNTERSIGN_PROFILES, the
+manifest in COUNTERSIGN_SANDBOX, and for other clients COUNTERSIGN_SANDBOX_URL, _LOGIN, _SECRET and
+_DIALECT. Its exit code is passed on, or 128 and the number of the signal that ended it.
+
+All is in memory and gone when it ends. Every path that is not a token endpoint is guarded, and
+answers with what it received, or as the upstream does. What the file of a dialect for clients does
+not say is made up, and told."
 )]
 pub(crate) struct SandboxArgs {
     #[command(subcommand)]
@@ -66,6 +78,12 @@ struct PlayArgs {
     /// Write URLs, login and secrets to this file once it serves, for its owner only
     #[arg(long, value_name = "FILE")]
     manifest: Option<PathBuf>,
+    /// Write a profile for each variant to this file once it serves, for its owner only
+    #[arg(long, value_name = "FILE")]
+    profiles: Option<PathBuf>,
+    /// Forward guarded calls to this server, instead of answering with what they are
+    #[arg(long, value_name = "URL")]
+    upstream: Option<ServerUrl>,
     /// Let the clock stand still until it is moved; at this instant, or at the time of now
     #[arg(long, value_name = "INSTANT", num_args = 0..=1, require_equals = true, value_parser = instant)]
     still: Option<Option<Timestamp>>,
@@ -93,6 +111,19 @@ struct PlayArgs {
     /// Let it, whose secrets lie open, listen on an address that others reach
     #[arg(long)]
     danger_listen: bool,
+    /// Fail unless COMMAND asked what is expected: max-logins=1, no-expired, and what else
+    /// `sandbox ctl assert` takes; may be repeated
+    #[arg(
+        long = "assert",
+        value_name = "BOUND",
+        allow_hyphen_values = true,
+        requires = "program",
+        conflicts_with = "card"
+    )]
+    asserts: Vec<String>,
+    /// Run this command beside the sandbox, which ends with it
+    #[arg(last = true, value_name = "COMMAND")]
+    program: Vec<OsString>,
     #[command(flatten)]
     card: CardArgs,
 }

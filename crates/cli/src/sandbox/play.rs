@@ -1,19 +1,24 @@
 //! A sandbox that runs until it is told to stop.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use countersign_sandbox::{Sandbox, Setup, SetupError};
+use countersign_gateway::UpstreamSettings;
+use countersign_sandbox::{Asked, Expected, Sandbox, Setup, SetupError};
+use serde_json::json;
 use tokio::runtime::{Builder, Runtime};
 
-use super::manifest::Published;
-use super::{Budget, PlayArgs, ready};
+use super::bounds::BoundArgs;
+use super::ctl::words;
+use super::files::Files;
+use super::{Budget, PlayArgs, command, ready};
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::serve::stop_signal;
 use crate::{dialect, serve};
 
-/// Serves until SIGTERM or SIGINT.
+/// Serves until SIGTERM or SIGINT, or until its command ends.
 pub(super) fn run(args: &PlayArgs, output: &mut Output) -> Result<(), Failure> {
     check_listeners(args)?;
     let setup = setup(args)?;
@@ -27,22 +32,65 @@ pub(super) fn runtime() -> Result<Runtime, Failure> {
 }
 
 async fn play(setup: Setup, args: &PlayArgs, output: &mut Output) -> Result<(), Failure> {
-    let stop = stop_signal()?;
-    let sandbox = setup.start().await.map_err(failure)?;
-    let published = match &args.manifest {
-        Some(file) => Some(Published::write(file, &sandbox.manifest())?),
-        None => None,
+    let expected = match args.asserts.is_empty() {
+        true => None,
+        false => Some(BoundArgs::read(&args.asserts)?),
     };
-    let manifest = published.as_ref().map(Published::file);
-    let mut document = sandbox.manifest();
-    document["manifest"] = serde_json::json!(manifest);
-    output.document(&document, &ready::text(&sandbox, manifest))?;
-    serve::until(stop).await;
-    if let Some(published) = published {
-        published.withdraw();
-    }
+    let sandbox = setup.start().await.map_err(failure)?;
+    let files = Files::write(args, &sandbox)?;
+    let outcome = match args.program.is_empty() {
+        true => serve_until_stopped(&sandbox, &files, output).await,
+        false => run_beside(&args.program, &sandbox, &files, expected.as_ref(), output).await,
+    };
+    files.withdraw();
     sandbox.stop().await;
+    outcome
+}
+
+async fn serve_until_stopped(
+    sandbox: &Sandbox,
+    files: &Files,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let stop = stop_signal()?;
+    output.document(&files.document(sandbox), &ready::text(sandbox, files))?;
+    serve::until(stop).await;
     Ok(())
+}
+
+/// Runs a command, to which standard output belongs, and judges what it asked.
+async fn run_beside(
+    command: &[OsString],
+    sandbox: &Sandbox,
+    files: &Files,
+    expected: Option<&Expected>,
+    output: &Output,
+) -> Result<(), Failure> {
+    for sentence in ready::open_questions(sandbox) {
+        output.aside(&sentence);
+    }
+    let code = command::run(command, sandbox, files).await?;
+    let verdict = expected.map(|expected| judged(sandbox, expected));
+    match verdict {
+        Some(Err(failure)) if code == 0 => return Err(failure),
+        Some(Err(failure)) => output.complain(&failure.to_string()),
+        Some(Ok(told)) => output.aside(&told),
+        None => {}
+    }
+    match code {
+        0 => Ok(()),
+        code => Err(Failure::passed_on(code)),
+    }
+}
+
+fn judged(sandbox: &Sandbox, expected: &Expected) -> Result<String, Failure> {
+    let failures = sandbox.check(expected).err().unwrap_or_default();
+    let asked = Asked::of(&sandbox.requests()).document();
+    let verdict = json!({ "passed": failures.is_empty(), "failures": failures, "asked": asked });
+    match failures.is_empty() {
+        true => Ok(words::passed(&verdict).trim_end().to_owned()),
+        false => Err(Failure::failed(words::failed(&verdict)).with_details(verdict)),
+    }
 }
 
 fn setup(args: &PlayArgs) -> Result<Setup, Failure> {
@@ -72,6 +120,9 @@ fn setup(args: &PlayArgs) -> Result<Setup, Failure> {
     if let Some(login) = &args.login {
         setup = setup.login(login);
     }
+    if let Some(url) = &args.upstream {
+        setup = setup.upstream(UpstreamSettings::new(url.clone()));
+    }
     let latency = args.latency.unwrap_or_default();
     Ok(setup.latency(latency).seed(args.seed.unwrap_or_default()))
 }
@@ -91,10 +142,9 @@ fn check_listeners(args: &PlayArgs) -> Result<(), Failure> {
 /// Whose fault it is that there is no vendor.
 pub(super) fn failure(error: SetupError) -> Failure {
     match error {
-        SetupError::NoDialect(_) | SetupError::NotForIssuers(_) | SetupError::Lifetimes(_) => {
+        SetupError::NoDialect(_) | SetupError::Lifetimes(_) | SetupError::Account(_) => {
             Failure::usage(error)
         }
-        SetupError::Account(_) => Failure::usage(error),
         SetupError::Listen { .. } => Failure::unavailable(error),
         _ => Failure::failed(error),
     }

@@ -1,20 +1,22 @@
 //! What a sandbox says once it serves: where it is, and lines to try it with.
 
-use std::path::Path;
-
 use countersign_dialect::Asking;
 use countersign_domain::Operation;
 use countersign_sandbox::Sandbox;
 
+use super::files::{Files, profile_name};
 use crate::curl;
 use crate::table::Table;
 
 /// The text for people.
-pub(super) fn text(sandbox: &Sandbox, manifest: Option<&Path>) -> String {
-    let mut text = facts(sandbox, manifest);
+pub(super) fn text(sandbox: &Sandbox, files: &Files) -> String {
+    let mut text = facts(sandbox, files);
+    for sentence in open_questions(sandbox) {
+        text.push_str(&format!("\n# {sentence}"));
+    }
     text.push_str("\n# log in\n");
     text.push_str(&logins(sandbox));
-    text.push_str("\n# call: every other path echoes what it got\n");
+    text.push_str("\n# call: every other path is guarded\n");
     let dialect = sandbox.dialect();
     text.push_str(&curl::call(
         sandbox.url(),
@@ -22,12 +24,36 @@ pub(super) fn text(sandbox: &Sandbox, manifest: Option<&Path>) -> String {
         dialect,
         "ACCESS_TOKEN",
     ));
+    if let Some(file) = &files.profiles {
+        text.push_str("\n# call with a fresh token\n");
+        text.push_str(&requests(sandbox, &file.display().to_string()));
+    }
     text.push_str("\n# six hours later\n");
-    text.push_str(&six_hours(sandbox, manifest));
+    text.push_str(&six_hours(sandbox, files));
     text
 }
 
-fn facts(sandbox: &Sandbox, manifest: Option<&Path>) -> String {
+/// What the file of a dialect for clients leaves open, in sentences.
+pub(super) fn open_questions(sandbox: &Sandbox) -> Vec<String> {
+    let made_up = sandbox.made_up().iter();
+    let made_up = made_up.map(|it| format!("made up: {it}"));
+    let not_played = sandbox.not_played().iter();
+    made_up
+        .chain(not_played.map(|it| format!("not played: {it}")))
+        .collect()
+}
+
+fn requests(sandbox: &Sandbox, file: &str) -> String {
+    let file = curl::quoted(file);
+    let variants = sandbox.dialect().variants();
+    let line = |variant| {
+        let name = profile_name(sandbox, variant);
+        format!("countersign request --profiles {file} {name} GET /anything\n")
+    };
+    variants.map(line).collect()
+}
+
+fn facts(sandbox: &Sandbox, files: &Files) -> String {
     let dialect = sandbox.dialect();
     let mut table = Table::headless();
     table.row(["sandbox", sandbox.url()]);
@@ -37,22 +63,31 @@ fn facts(sandbox: &Sandbox, manifest: Option<&Path>) -> String {
     ]);
     table.row(["login", sandbox.login()]);
     table.row(["secret", sandbox.secret().expose()]);
+    for (name, part) in &sandbox.extra() {
+        table.row([&format!("extra.{name}"), part.expose()]);
+    }
     table.row(["control", sandbox.control().unwrap_or("none")]);
-    match manifest {
+    match &files.manifest {
         Some(file) => table.row(["manifest", &file.display().to_string()]),
         None => table.row([
             "manifest",
             "none: name a file with --manifest for `ctl` and scripts",
         ]),
     }
+    match &files.profiles {
+        Some(file) => table.row(["profiles", &file.display().to_string()]),
+        None => table.row(["profiles", "none: name a file with --profiles"]),
+    }
     table.text()
 }
 
 fn logins(sandbox: &Sandbox) -> String {
     let dialect = sandbox.dialect();
+    let extra = sandbox.extra();
     let asking = Asking {
         login: Some(sandbox.login()),
         secret: Some(sandbox.secret()),
+        extra: Some(&extra),
         ..Asking::default()
     };
     let requests = dialect
@@ -61,7 +96,8 @@ fn logins(sandbox: &Sandbox) -> String {
     requests.map(|it| curl::line(sandbox.url(), &it)).collect()
 }
 
-fn six_hours(sandbox: &Sandbox, manifest: Option<&Path>) -> String {
+fn six_hours(sandbox: &Sandbox, files: &Files) -> String {
+    let manifest = files.manifest.as_ref();
     let manifest = manifest.map(|file| file.display().to_string());
     if let Some(file) = manifest {
         let file = curl::quoted(&file);

@@ -197,3 +197,67 @@ fn an_example_that_does_not_run_as_recorded_is_told() {
     fs::write(&file, "no exchange").unwrap();
     run(&["dialect", "check", path]).code(1);
 }
+
+/// The least that a file for clients only says.
+const LEAST: &str = r#"
+schema = 1
+name = "acme"
+serves = ["client"]
+
+[[login]]
+path = "/token"
+request.form = { client_id = "{login}", client_secret = "{secret}" }
+reply.body = '{"access_token": "{access_token}"}'
+
+[expiry]
+access = "240h"
+
+[guard]
+present = [{ header = "Authorization", value = "Bearer {access_token}" }]
+"#;
+
+#[test]
+fn a_file_for_clients_is_shown_with_what_it_says_and_no_more() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("acme.toml");
+    fs::write(&file, LEAST).unwrap();
+    let name = file.to_str().unwrap();
+    let page = run(&["dialect", "show", name]).code(0).stdout;
+    assert!(page.contains("access ends  10d after the reply"), "{page}");
+    assert!(page.contains("Refusals are those of RFC 6749"), "{page}");
+    for invented in ["10m", "absolute", "bad_login", "throttled"] {
+        assert!(!page.contains(invented), "{invented}: {page}");
+    }
+    let shown = run(&["--json", "dialect", "show", name]).code(0).json();
+    assert_eq!(shown["preset"], json!({}));
+    assert_eq!(shown["refusals"], json!({}));
+
+    let spelled = "[errors]\nbody = '{\"m\": \"{detail}\"}'\n[refusals]\n\
+                   bad_login = { status = 422, detail = \"no\" }\n[preset]\naccess = \"20m\"\n";
+    fs::write(&file, format!("{LEAST}{spelled}")).unwrap();
+    let shown = run(&["--json", "dialect", "show", name]).code(0).json();
+    assert_eq!(shown["preset"], json!({ "access": "20m" }));
+    assert_eq!(shown["refusals"], json!({ "bad_login": { "login": 422 } }));
+}
+
+#[test]
+fn a_name_that_is_nearly_one_is_recognised() {
+    for words in [&["dialect", "show", "mypopu"][..], &["sandbox", "b2bipay"]] {
+        let told = run(words).code(64).stderr;
+        let meant = if words[0] == "dialect" {
+            "mypopup"
+        } else {
+            "b2binpay"
+        };
+        assert!(told.contains(&format!("did you mean `{meant}`?")), "{told}");
+    }
+}
+
+#[test]
+fn the_reference_of_dialect_files_comes_with_the_program() {
+    let printed = run(&["dialect", "reference"]).code(0).stdout;
+    let file = fs::read_to_string(format!("{}/README.md", shipped())).unwrap();
+    assert_eq!(printed, file);
+    let printed = run(&["--json", "dialect", "reference"]).code(0).json();
+    assert_eq!(printed["text"], json!(file));
+}

@@ -1,0 +1,208 @@
+//! The files of a sandbox that runs: its manifest, the profiles that call it, and
+//! what these name. They stand as long as it serves.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use countersign_client::SealKey;
+use countersign_dialect::Variant;
+use countersign_sandbox::Sandbox;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::{Budget, PlayArgs};
+use crate::exit::Failure;
+use crate::serve::data::write_private;
+
+/// The first line of a file of profiles that a sandbox wrote, and may replace.
+const MARK: &str = "# Made by `countersign sandbox`, and removed when it ends.";
+
+/// The files of one sandbox.
+pub(super) struct Files {
+    /// Where the manifest is, if it is written.
+    pub(super) manifest: Option<PathBuf>,
+    /// Where the profiles are, if they are written.
+    pub(super) profiles: Option<PathBuf>,
+    published: Vec<Published>,
+    /// Holds what nobody named: the login's secret, sessions, and their key.
+    _private: Option<TempDir>,
+}
+
+impl Files {
+    /// Writes those that were asked for; all of them, if a command needs them.
+    pub(super) fn write(args: &PlayArgs, sandbox: &Sandbox) -> Result<Self, Failure> {
+        let all = !args.program.is_empty();
+        let private = match all || args.profiles.is_some() {
+            true => Some(private_directory()?),
+            false => None,
+        };
+        let place = |named: &Option<PathBuf>, name: &str| match (named, &private) {
+            (Some(file), _) => absolute(file).map(Some),
+            (None, Some(directory)) if all => Ok(Some(directory.path().join(name))),
+            _ => Ok(None),
+        };
+        let manifest = place(&args.manifest, "sandbox.json")?;
+        let profiles = place(&args.profiles, "profiles.toml")?;
+        let mut files = Self {
+            manifest,
+            profiles,
+            published: Vec::new(),
+            _private: None,
+        };
+        if let (Some(file), Some(private)) = (&files.profiles, &private) {
+            check_free(file)?;
+            let text = profiles_text(args, sandbox, private.path())?;
+            files.published.push(Published::write(file, text)?);
+        }
+        let document = files.document(sandbox);
+        if let Some(file) = &files.manifest {
+            let text = format!("{document:#}\n");
+            files.published.push(Published::write(file, text)?);
+        }
+        Ok(Self {
+            _private: private,
+            ..files
+        })
+    }
+
+    /// The manifest, with the profiles and what a client's dialect leaves open.
+    pub(super) fn document(&self, sandbox: &Sandbox) -> Value {
+        let mut document = sandbox.manifest();
+        if let Some(file) = &self.profiles {
+            document["profiles"] = json!(file);
+        }
+        let said = [
+            ("made_up", sandbox.made_up()),
+            ("not_played", sandbox.not_played()),
+        ];
+        for (name, sentences) in said.into_iter().filter(|(_, it)| !it.is_empty()) {
+            document[name] = json!(sentences);
+        }
+        for (name, part) in &sandbox.extra() {
+            document["extra"][name] = json!(part.expose());
+        }
+        document
+    }
+
+    /// Takes them away.
+    pub(super) fn withdraw(self) {
+        self.published.into_iter().for_each(Published::withdraw);
+    }
+}
+
+/// The name of the profile for a variant: that of the dialect, and for others than
+/// the first its own behind it.
+pub(super) fn profile_name(sandbox: &Sandbox, variant: Variant) -> String {
+    let dialect = sandbox.dialect();
+    let name = dialect.name();
+    match dialect.variants().next() == Some(variant) {
+        true => name.to_owned(),
+        false => format!("{name}-{}", dialect.variant_name(variant)),
+    }
+}
+
+/// A profile for each variant. Secret, sessions and key stand in `private`.
+fn profiles_text(args: &PlayArgs, sandbox: &Sandbox, private: &Path) -> Result<String, Failure> {
+    let secret = private.join("secret");
+    write_private(&secret, sandbox.secret().expose())?;
+    let key = private.join("store.key");
+    SealKey::own(&key).map_err(Failure::failed)?;
+    let dialect = sandbox.dialect();
+    let named = args.dialect.as_deref().unwrap_or_default();
+    let spoken = match countersign_dialect::Dialect::shipped(named) {
+        Some(_) => named.to_owned(),
+        None => text_of(&absolute(&crate::dialect::file_of(Path::new(named)))?)?,
+    };
+    let mut text = format!("{MARK}\n");
+    for variant in dialect.variants() {
+        let lines = [
+            ("dialect", spoken.clone()),
+            ("variant", dialect.variant_name(variant).to_owned()),
+            ("url", sandbox.url().to_owned()),
+            ("login", sandbox.login().to_owned()),
+            ("secret_file", text_of(&secret)?),
+            ("store_dir", text_of(&private.join("sessions"))?),
+            ("store_key_file", text_of(&key)?),
+        ];
+        let name = profile_name(sandbox, variant);
+        text.push_str(&format!("\n[{name}]\n"));
+        for (key, value) in lines {
+            text.push_str(&format!("{key} = {}\n", toml_text(&value)));
+        }
+        match args.budget {
+            Some(Budget(Some(budget))) if budget > 1 => {
+                text.push_str(&format!("budget = {budget}\n"));
+            }
+            Some(Budget(None)) => text.push_str("budget = \"unlimited\"\n"),
+            _ => {}
+        }
+        let extra = sandbox.extra();
+        if !extra.is_empty() {
+            text.push_str(&format!("[{name}.extra]\n"));
+        }
+        for (part, value) in &extra {
+            text.push_str(&format!("{part} = {}\n", toml_text(value.expose())));
+        }
+    }
+    Ok(text)
+}
+
+/// A basic string of TOML, which escapes as JSON does.
+fn toml_text(text: &str) -> String {
+    json!(text).to_string().replace('\u{7f}', "\\u007f")
+}
+
+fn text_of(path: &Path) -> Result<String, Failure> {
+    let text = path.to_str().map(str::to_owned);
+    text.ok_or_else(|| Failure::usage(format!("{} is not a path in UTF-8", path.display())))
+}
+
+/// A command may be run in another directory.
+fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path)
+        .map_err(|error| Failure::usage(format!("{} cannot be found: {error}", path.display())))
+}
+
+/// Profiles that a person wrote are not replaced.
+fn check_free(file: &Path) -> Result<(), Failure> {
+    match fs::read_to_string(file) {
+        Ok(text) if !text.starts_with(MARK) => Err(Failure::usage(format!(
+            "{} is there already and no sandbox made it: name another file with --profiles",
+            file.display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// A directory that only its owner can enter, and that goes with its value.
+fn private_directory() -> Result<TempDir, Failure> {
+    let made = tempfile::Builder::new()
+        .prefix("countersign-sandbox-")
+        .tempdir();
+    made.map_err(|error| Failure::failed(format!("no directory could be made: {error}")))
+}
+
+/// A file that stands as long as its sandbox serves.
+struct Published {
+    file: PathBuf,
+    text: String,
+}
+
+impl Published {
+    /// Writes it, for its owner only; that of an earlier sandbox is replaced.
+    fn write(file: &Path, text: String) -> Result<Self, Failure> {
+        write_private(file, &text)?;
+        Ok(Self {
+            file: file.to_owned(),
+            text,
+        })
+    }
+
+    /// Takes it away, unless another sandbox has written its own there.
+    fn withdraw(self) {
+        if fs::read_to_string(&self.file).is_ok_and(|text| text == self.text) {
+            // One that stays leads nowhere.
+            let _gone = fs::remove_file(&self.file);
+        }
+    }
+}
