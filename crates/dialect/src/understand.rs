@@ -117,7 +117,7 @@ impl Dialect {
             .refusals
             .known
             .iter()
-            .filter(|it| it.operation == reply.operation && !it.fields.is_empty());
+            .filter(|it| it.operation == reply.operation && it.stated && !it.fields.is_empty());
         let fits = match here.clone().find(|it| it.refusal == refusal) {
             Some(known) => self.likeness(known, reply).is_some(),
             None => !here.any(|it| it.status.is_success()),
@@ -142,7 +142,8 @@ impl Dialect {
             .chain(&self.refusals.shape);
         let mut shapes = shapes.chain(&form.reply.body).peekable();
         match &reply.tree {
-            _ if shapes.peek().is_none() => reply.head().is_html(),
+            // A file that says nothing of errors does not tell whose one is.
+            _ if shapes.peek().is_none() || self.refusals.standard => reply.head().is_html(),
             Some(tree) => !foreign::is_kin(tree, shapes),
             None => true,
         }

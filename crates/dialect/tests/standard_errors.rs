@@ -97,9 +97,10 @@ fn an_error_is_judged_by_its_code_under_any_status() {
             r#"{"error": "something_else"}"#,
             Refusal::Malformed,
         ),
-        (Login, 400, "<html>", Refusal::Malformed),
+        (Login, 400, "", Refusal::Malformed),
         (Login, 401, "", Refusal::BadLogin),
-        (Login, 403, "<html>", Refusal::Forbidden),
+        (Login, 403, "", Refusal::Forbidden),
+        (Login, 401, r#"{"message": "no"}"#, Refusal::BadLogin),
         (Login, 429, "", Refusal::Throttled),
         (Login, 503, r#"{"error": "x"}"#, Refusal::Unavailable),
         (
@@ -121,6 +122,21 @@ fn an_error_is_judged_by_its_code_under_any_status() {
 }
 
 #[test]
+fn a_no_under_a_status_of_success_is_one_in_other_words_too() {
+    let tested = LEAST.replace(
+        "reply.body",
+        "reply.success = { \"/ok\" = true }\nreply.body",
+    );
+    for error in [
+        r#"{"ok": false, "error": "invalid_auth"}"#,
+        r#"{"ok": false}"#,
+    ] {
+        let told = refused(&tested, Operation::Login, 200, error);
+        assert_eq!(told.refusal, Refusal::BadLogin, "{error}");
+    }
+}
+
+#[test]
 fn a_status_that_the_file_spells_is_the_files_alone() {
     let own = format!("{LEAST}\n[refusals]\nthrottled = {{ status = 403 }}\n");
     let told = refused(&own, Operation::Login, 403, r#"{"error": "invalid_grant"}"#);
@@ -132,7 +148,7 @@ fn a_status_that_the_file_spells_is_the_files_alone() {
         &shape,
         Operation::Login,
         400,
-        r#"{"error": "invalid_grant"}"#,
+        r#"{"message": "invalid_grant"}"#,
     );
     assert_eq!(told.refusal, Refusal::Malformed);
 }
