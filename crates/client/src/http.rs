@@ -5,12 +5,14 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use countersign_dialect::ReplyHead;
 use countersign_outbound::{
-    Connector, HTTP_1_1, ProxyRules, Roots, ServerUrl, Tls, Wire, client_config, tell_no_content,
+    Connector, HTTP_1_1, ProxyRules, Roots, ServerUrl, SpeaksTls, Tls, Wire, client_config,
+    tell_no_content,
 };
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONNECTION, HOST, USER_AGENT};
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Request, Response, Uri};
+use http::{HeaderValue, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -155,10 +157,31 @@ impl Drop for Link {
 }
 
 async fn whole(response: Response<Incoming>) -> Result<Response<Bytes>, TransportError> {
+    let shown = ReplyHead::of(&response);
     let (head, body) = response.into_parts();
     let body = Limited::new(body, LARGEST_ANSWER).collect().await;
-    let body = body.map_err(|error| maybe(&told(&*error)))?;
-    Ok(Response::from_parts(head, body.to_bytes()))
+    let body = body.map_err(|error| TransportError {
+        sent: Sent::Maybe,
+        message: format!("no whole answer ({shown}): {}", told(&*error)),
+    })?;
+    let response = Response::from_parts(head, body.to_bytes());
+    match is_for_tls(&response) {
+        true => Err(maybe(&SpeaksTls.to_string())),
+        false => Ok(response),
+    }
+}
+
+/// What servers of TLS say in the open to whom did not write https: nginx, Go and
+/// Apache httpd, in this order.
+const WRITE_HTTPS: [&str; 3] = [
+    "plain HTTP request was sent to HTTPS port",
+    "Client sent an HTTP request to an HTTPS server",
+    "speaking plain HTTP to an SSL-enabled server port",
+];
+
+fn is_for_tls(response: &Response<Bytes>) -> bool {
+    let text = String::from_utf8_lossy(response.body());
+    response.status() == StatusCode::BAD_REQUEST && WRITE_HTTPS.iter().any(|it| text.contains(it))
 }
 
 fn not_sent(why: &str) -> TransportError {

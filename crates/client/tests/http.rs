@@ -90,6 +90,14 @@ async fn a_redirect_is_not_followed() {
 }
 
 #[tokio::test]
+async fn an_answer_that_breaks_off_is_told_with_its_status_and_type() {
+    let half =
+        b"HTTP/1.1 201 Created\r\ncontent-type: text/plain\r\ncontent-length: 30\r\n\r\nhalf";
+    let error = asked(half).await.0.unwrap_err();
+    assert!(error.message.contains("(201, text/plain)"), "{error}");
+}
+
+#[tokio::test]
 async fn a_request_that_was_cut_off_may_have_been_acted_upon() {
     let large = Box::leak(
         [

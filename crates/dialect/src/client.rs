@@ -122,11 +122,16 @@ pub enum Unintelligible {
         to: Option<String>,
     },
     /// The reply's signature is wrong: it may not be the vendor's.
-    #[error("the signature of the reply is wrong")]
-    Signature,
+    #[error("the signature of the reply is wrong ({0})")]
+    Signature(ReplyHead),
     /// The end of the access token cannot be told.
-    #[error("the reply does not tell when the access token ends: {0}")]
-    Expiry(String),
+    #[error("the reply does not tell when the access token ends ({head}): {why}")]
+    Expiry {
+        /// What the reply is by its head.
+        head: ReplyHead,
+        /// What is wrong with what it tells.
+        why: String,
+    },
     /// The dialect has no such operation in this variant.
     #[error("the dialect has no such operation")]
     NoSuchOperation,

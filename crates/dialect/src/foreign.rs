@@ -22,7 +22,8 @@ pub struct ReplyHead {
 }
 
 impl ReplyHead {
-    pub(crate) fn of<B>(response: &Response<B>) -> Self {
+    /// That of a reply.
+    pub fn of<B>(response: &Response<B>) -> Self {
         let media = response.headers().get(CONTENT_TYPE);
         let media = media.map(|it| String::from_utf8_lossy(it.as_bytes()).into_owned());
         let essence = media.and_then(|it| Some(printable(it.split(';').next()?.trim())));

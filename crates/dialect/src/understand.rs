@@ -165,7 +165,7 @@ impl Dialect {
                 },
                 found,
             ) {
-                return Err(Unintelligible::Signature);
+                return Err(Unintelligible::Signature(reply.head()));
             }
         }
         let text = |word: Word| bindings.text(&word).filter(|text| !text.is_empty());
@@ -210,10 +210,12 @@ impl Dialect {
     ) -> Result<(Timestamp, Option<Duration>), Unintelligible> {
         let (word, now) = (&Word::AccessExpiresAt, reply.now);
         if let Some(wire) = reply.long_past(bindings, token) {
-            return Err(Unintelligible::Expiry(format!(
+            let why = format!(
                 "{wire} is an instant of the last century: is it a number of seconds from now, \
                  `{{access_expires_at:in}}`, or in another unit?"
-            )));
+            );
+            let head = reply.head();
+            return Err(Unintelligible::Expiry { head, why });
         }
         let told = bindings.time(word).map(|end| (end, bindings.life(word)));
         let stated = || {
@@ -223,7 +225,10 @@ impl Dialect {
         let sliding = || self.expiry.sliding.map(|span| (now + span, Some(span)));
         told.or_else(stated)
             .or_else(sliding)
-            .ok_or_else(|| Unintelligible::Expiry("neither a field nor the token does".to_owned()))
+            .ok_or_else(|| Unintelligible::Expiry {
+                head: reply.head(),
+                why: "neither a field nor the token does".to_owned(),
+            })
     }
 
     /// What the reply refuses; `None` if it is a success, or nothing known.
@@ -467,19 +472,20 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let clock = date(headers).unwrap_or(now);
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        let number = text.parse().unwrap_or(u64::MAX);
-        return Some(match i64::try_from(number) {
-            Ok(seconds) if (EARLIEST_INSTANT..LATEST_INSTANT).contains(&number) => {
-                Timestamp::from_seconds(seconds).since(clock)
-            }
-            _ => Duration::from_secs(number),
-        });
+        let number: u64 = text.parse().unwrap_or(u64::MAX);
+        let instant = match number {
+            0..EARLIEST_INSTANT => return Some(Duration::from_secs(number)),
+            EARLIEST_INSTANT..LATEST_INSTANT => number.saturating_mul(1000),
+            millis => millis,
+        };
+        let micros = i64::try_from(instant.saturating_mul(1000)).unwrap_or(i64::MAX);
+        return Some(Timestamp::from_micros(micros).since(clock));
     }
     Some(instant_in(text)?.since(clock))
 }
 
 /// Nobody is told to come back in thirty years: some vendors tell the instant, in
-/// seconds since 1970.
+/// seconds or milliseconds since 1970.
 const EARLIEST_INSTANT: u64 = 1_000_000_000;
 /// The first second with six digits of a year.
 const LATEST_INSTANT: u64 = 253_402_300_800;

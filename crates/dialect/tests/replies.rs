@@ -388,6 +388,7 @@ fn retry_after_is_seconds_a_date_or_an_instant() {
         ("1800000090", 90),
         ("1800000000", 0),
         ("1700000000", 0),
+        ("1800000090000", 90),
         ("Fri, 15 Jan 2027 08:01:30 GMT", 90),
     ] {
         assert_eq!(after(&[("retry-after", text)]), Some(seconds), "{text}");

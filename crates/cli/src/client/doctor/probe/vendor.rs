@@ -53,6 +53,8 @@ impl Vendor<'_> {
     pub(super) async fn refresh(&self, token: &Secret) -> Result<Answered, Unanswered> {
         let asking = Asking {
             refresh_token: Some(token),
+            // In its place, where that is presented.
+            access_token: Some(token),
             ..self.asking()
         };
         self.grant(Operation::Refresh, &asking).await
@@ -104,13 +106,16 @@ impl Vendor<'_> {
     ) -> Result<Answered, Unanswered> {
         let begun = SystemClock.now();
         let (understood, now) = self.ask(operation, asking).await?;
-        let Understood::Granted(granted) = understood else {
+        let Understood::Granted(mut granted) = understood else {
             return Err(Unanswered::Unintelligible(
                 "the reply has no token".to_owned(),
             ));
         };
         let took = SystemClock.now().since(begun);
         let lived = lived(&granted, now, took);
+        if self.dialect.refreshes_with_access_token(self.variant) {
+            granted.refresh_token = Some(granted.access_token.clone());
+        }
         Ok((granted, lived))
     }
 
