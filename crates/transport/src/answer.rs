@@ -58,7 +58,7 @@ impl<F> Answers<F> {
             let target = origin_form(request.uri());
             *request.uri_mut() = target;
         }
-        request.map(|incoming| RequestBody::new(incoming, &self.limits))
+        request.map(|incoming| RequestBody::new(incoming, &self.limits, Arc::clone(&self.link)))
     }
 }
 
@@ -156,8 +156,10 @@ where
             Poll::Ready(Err(Refusal::Broken))
         }
         Ok(Poll::Ready(response)) => Poll::Ready(Ok(response)),
-        Ok(Poll::Pending) if link.overdue() => Poll::Ready(Err(Refusal::Overdue)),
-        Ok(Poll::Pending) => Poll::Pending,
+        Ok(Poll::Pending) => match link.given_up() {
+            Some(refusal) => Poll::Ready(Err(refusal)),
+            None => Poll::Pending,
+        },
         Err(_) => Poll::Ready(Err(Refusal::Broken)),
     }
 }

@@ -12,6 +12,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
 use crate::Limits;
+use crate::half_sent::AwaitedBody;
 use crate::link::{Link, Phase};
 use crate::pace::Pace;
 
@@ -30,22 +31,24 @@ pub struct RequestBody {
     pace: Pace,
     /// That of a request which may be answered before its end.
     talk: Option<Arc<Link>>,
+    awaited: AwaitedBody,
 }
 
 impl RequestBody {
-    pub(crate) fn new(incoming: Incoming, limits: &Limits) -> Self {
+    pub(crate) fn new(incoming: Incoming, limits: &Limits, link: Arc<Link>) -> Self {
         Self {
             incoming,
             pace: Pace::new(limits.body_timeout, limits.min_rate),
             talk: None,
+            awaited: AwaitedBody::new(link),
         }
     }
 
     /// One that may go on for as long as its answer does.
     pub(crate) fn talking(incoming: Incoming, limits: &Limits, link: Arc<Link>) -> Self {
         Self {
-            talk: Some(link),
-            ..Self::new(incoming, limits)
+            talk: Some(Arc::clone(&link)),
+            ..Self::new(incoming, limits, link)
         }
     }
 
@@ -82,13 +85,22 @@ impl Body for RequestBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match Pin::new(&mut self.incoming).poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) => {
-                self.pace.moved(frame.data_ref().map_or(0, Bytes::len));
+                let size = frame.data_ref().map_or(0, Bytes::len);
+                self.pace.moved(size);
+                self.awaited.moved(size);
                 Poll::Ready(Some(Ok(frame)))
             }
-            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(cause(&error)))),
-            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Ready(Some(Err(error))) => {
+                self.awaited.moved(0);
+                Poll::Ready(Some(Err(cause(&error))))
+            }
+            Poll::Ready(None) => {
+                self.awaited.moved(0);
+                Poll::Ready(None)
+            }
             Poll::Pending if self.may_pause() => Poll::Pending,
             Poll::Pending => {
+                self.awaited.wait();
                 let late = self.pace.poll_too_slow(context);
                 late.map(|()| Some(Err(BodyError::TimedOut)))
             }

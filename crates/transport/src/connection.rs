@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
 use crate::answer::Answers;
+use crate::crowd::Place;
 use crate::gate::Gate;
 use crate::http1::Http1;
 use crate::link::{Link, Upgrade};
@@ -25,13 +26,13 @@ use crate::{Limits, Peer, Request, http2, tunnel};
 /// hyper's own bound, up to which it needs no memory for the field list.
 const HYPER_MAX_HEADERS: usize = 100;
 
-/// Serves one connection to its end.
+/// Serves one connection to its end, when its place is given back.
 pub(crate) async fn drive<Io, F, Fut, B>(
     io: Io,
     peer: Peer,
     threshold: Threshold,
     limits: Arc<Limits>,
-    link: Arc<Link>,
+    place: Place,
     answer: F,
 ) where
     Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -40,14 +41,16 @@ pub(crate) async fn drive<Io, F, Fut, B>(
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let Some(entered) = threshold.pass(io, peer, &limits, &link).await else {
+    let Some(entered) = threshold.pass(io, peer, &limits, &place).await else {
         return;
     };
+    let link = Arc::clone(place.link());
     if entered.http2 {
         Box::pin(http2::drive(entered, limits, link, answer)).await;
     } else {
         drive_http1(entered, limits, link, answer).await;
     }
+    drop(place);
 }
 
 async fn drive_http1<Io, F, Fut, B>(

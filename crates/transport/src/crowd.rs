@@ -1,19 +1,53 @@
-//! All connections at present: who makes room when the listener is full, and
-//! who must end when it shuts down.
+//! All connections at present: who makes room when the listener is full, how
+//! many of them an address holds, and who must end when it shuts down.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
+use ipnet::IpNet;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
+use crate::Limits;
 use crate::link::{Link, Order};
 
 /// How many connections are looked at to make room for one.
 const LOOKS: usize = 256;
 
-#[derive(Debug, Default)]
+/// How many half-sent requests one look at all connections finds, and how long
+/// nobody looks again when it has found none: turning away must stay cheap.
+const FOUND: usize = 64;
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// For whom connections are counted: an IPv4 address, or the /64 network of an
+/// IPv6 address, which is what one subscriber gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Holder(IpNet);
+
+impl Holder {
+    pub(crate) fn of(address: IpAddr) -> Self {
+        let address = address.to_canonical();
+        let prefix = if address.is_ipv4() { 32 } else { 64 };
+        Self(IpNet::new_assert(address, prefix).trunc())
+    }
+}
+
+/// Why a newcomer finds no place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoPlace {
+    /// All connections of the listener are busy.
+    Full,
+    /// All that its address may hold are.
+    ShareTaken,
+}
+
+#[derive(Debug)]
 pub(crate) struct Crowd {
+    most: usize,
+    share: usize,
     members: Mutex<Members>,
     empty: Notify,
 }
@@ -22,14 +56,29 @@ pub(crate) struct Crowd {
 struct Members {
     next: u64,
     /// In the order in which they are asked to make room.
-    queue: BTreeMap<u64, Arc<Member>>,
+    queue: Queue,
+    holders: HashMap<Holder, Holding>,
+    /// Half-sent requests as they were found last, the slowest at the end.
+    slowest: Vec<Arc<Member>>,
+    found_none: Option<Instant>,
+}
+
+type Queue = BTreeMap<u64, Arc<Member>>;
+
+/// What one address has.
+#[derive(Debug, Default)]
+struct Holding {
+    queue: Queue,
+    /// See [`Link::crowding`].
+    requests: Arc<AtomicUsize>,
 }
 
 #[derive(Debug)]
 struct Member {
     link: Arc<Link>,
-    /// Its place in the queue.
+    /// Its place in the queues.
     number: AtomicU64,
+    holder: OnceLock<Holder>,
 }
 
 /// The place of one connection, given back when it is dropped.
@@ -39,32 +88,101 @@ pub(crate) struct Place {
 }
 
 impl Crowd {
-    pub(crate) fn admit(self: &Arc<Self>, link: Arc<Link>) -> Place {
-        let member = Arc::new(Member {
-            link,
-            number: AtomicU64::new(0),
-        });
-        self.lock().append(Arc::clone(&member));
-        Place {
-            crowd: Arc::clone(self),
-            member,
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self {
+            most: limits.max_connections,
+            share: limits.max_connections_per_address.unwrap_or(usize::MAX),
+            members: Mutex::default(),
+            empty: Notify::new(),
         }
     }
 
-    pub(crate) fn size(&self) -> usize {
-        self.lock().queue.len()
+    /// Gives a place to a connection of `holder`; `None` is nobody's in particular.
+    ///
+    /// One that is asked to make room goes in its own time; the newcomer need not
+    /// wait.
+    pub(crate) fn admit(
+        self: &Arc<Self>,
+        link: Arc<Link>,
+        holder: Option<Holder>,
+    ) -> Result<Place, NoPlace> {
+        let mut members = self.lock();
+        if let Some(holder) = holder {
+            members.find_share(holder, self.share)?;
+        }
+        if members.queue.len() >= self.most && !members.make_room(holder) {
+            return Err(NoPlace::Full);
+        }
+        let member = Arc::new(Member {
+            link,
+            number: AtomicU64::new(0),
+            holder: OnceLock::new(),
+        });
+        if let Some(holder) = holder {
+            members.belongs_to(&member, holder);
+        }
+        members.append(Arc::clone(&member));
+        drop(members);
+        Ok(Place {
+            crowd: Arc::clone(self),
+            member,
+        })
     }
 
-    /// Asks one connection without a request to close; false if none was found.
+    /// Asks a connection to close that can best be done without; false if none was
+    /// found.
+    pub(crate) fn make_room(&self) -> bool {
+        self.lock().make_room(None)
+    }
+
+    pub(crate) fn give_all(&self, order: Order) -> usize {
+        let members = self.lock();
+        let all = members.queue.values();
+        all.for_each(|member| member.link.give(order));
+        members.queue.len()
+    }
+
+    /// Waits until the last connection has gone.
+    pub(crate) async fn emptied(&self) {
+        loop {
+            let notified = self.empty.notified();
+            if self.lock().queue.is_empty() {
+                return;
+            }
+            notified.await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Members> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Members {
+    /// Fails where the address has all that it may and can do without none of it.
+    fn find_share(&mut self, holder: Holder, share: usize) -> Result<(), NoPlace> {
+        if self.held(holder) < share || self.shed(Some(holder)) {
+            Ok(())
+        } else {
+            Err(NoPlace::ShareTaken)
+        }
+    }
+
+    fn make_room(&mut self, newcomer: Option<Holder>) -> bool {
+        self.shed(None) || self.displace(newcomer)
+    }
+
+    /// Asks one connection without a request to close, be it of anybody or of one
+    /// holder.
     ///
     /// The oldest goes first, and one that had a request since it was last
     /// looked at is passed over: a flood of idle sockets displaces itself, not
     /// the peers that use theirs.
-    pub(crate) fn make_room(&self) -> bool {
-        let mut members = self.lock();
+    fn shed(&mut self, holder: Option<Holder>) -> bool {
         let mut second_choice = None;
-        for _ in 0..LOOKS.min(members.queue.len()) {
-            let Some(member) = members.rotate() else {
+        let size = holder.map_or(self.queue.len(), |holder| self.held(holder));
+        for _ in 0..LOOKS.min(size) {
+            let Some(member) = self.rotate(holder) else {
                 break;
             };
             if !member.link.sheddable() || member.link.order() != Order::None {
@@ -81,52 +199,120 @@ impl Crowd {
             .is_some()
     }
 
-    pub(crate) fn give_all(&self, order: Order) -> usize {
-        let members = self.lock();
-        members
-            .queue
-            .values()
-            .for_each(|member| member.link.give(order));
-        members.queue.len()
+    /// Asks the connection to close whose half-sent request comes most slowly, of
+    /// those whose address holds more than the newcomer's.
+    fn displace(&mut self, newcomer: Option<Holder>) -> bool {
+        let held = newcomer.map_or(0, |holder| self.held(holder));
+        self.slowest.retain(|member| is_displaceable(member));
+        if self.slowest.is_empty() {
+            if self.found_none.is_some_and(|since| since.elapsed() < PAUSE) {
+                return false;
+            }
+            self.find_slowest();
+            self.found_none = self.slowest.is_empty().then(Instant::now);
+        }
+        let more = |member: &Arc<Member>| {
+            let holder = member.holder.get();
+            holder.is_none_or(|holder| self.held(*holder) > held)
+        };
+        let Some(at) = self.slowest.iter().rposition(more) else {
+            return false;
+        };
+        self.slowest.remove(at).link.give(Order::Displace);
+        true
     }
 
-    /// Waits until the last connection has gone.
-    pub(crate) async fn emptied(&self) {
-        loop {
-            let notified = self.empty.notified();
-            if self.size() == 0 {
-                return;
-            }
-            notified.await;
+    fn find_slowest(&mut self) {
+        let displaceable = self.queue.values().filter(|member| is_displaceable(member));
+        let half_sent = displaceable.map(|it| (it.link.half_sent().rate(), it));
+        let mut half_sent: Vec<_> = half_sent.collect();
+        half_sent.sort_by_key(|(rate, _)| *rate);
+        half_sent.truncate(FOUND);
+        let members = half_sent.into_iter().rev();
+        self.slowest = members.map(|(_, member)| Arc::clone(member)).collect();
+    }
+
+    fn held(&self, holder: Holder) -> usize {
+        let holding = self.holders.get(&holder);
+        holding.map_or(0, |holding| holding.queue.len())
+    }
+
+    /// The member must not stand in the queue.
+    fn belongs_to(&mut self, member: &Member, holder: Holder) {
+        let requests = &self.holders.entry(holder).or_default().requests;
+        member.link.crowding().belongs_to(Arc::clone(requests));
+        member.holder.get_or_init(|| holder);
+    }
+
+    fn append(&mut self, member: Arc<Member>) {
+        let number = self.next;
+        self.next += 1;
+        member.number.store(number, Relaxed);
+        if let Some(holder) = member.holder.get() {
+            let holding = self.holders.entry(*holder).or_default();
+            holding.queue.insert(number, Arc::clone(&member));
+        }
+        self.queue.insert(number, member);
+    }
+
+    fn remove(&mut self, member: &Member) {
+        let number = member.number.load(Relaxed);
+        self.queue.remove(&number);
+        if let Some(holder) = member.holder.get()
+            && let Some(holding) = self.holders.get_mut(holder)
+        {
+            holding.queue.remove(&number);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Members> {
-        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Moves the first, of all or of one holder, to the end of its queues.
+    fn rotate(&mut self, holder: Option<Holder>) -> Option<Arc<Member>> {
+        let queue = match holder {
+            None => &self.queue,
+            Some(holder) => &self.holders.get(&holder)?.queue,
+        };
+        let member = Arc::clone(queue.first_key_value()?.1);
+        self.remove(&member);
+        self.append(Arc::clone(&member));
+        Some(member)
     }
 }
 
-impl Members {
-    fn append(&mut self, member: Arc<Member>) {
-        member.number.store(self.next, Relaxed);
-        self.queue.insert(self.next, member);
-        self.next += 1;
+fn is_displaceable(member: &Member) -> bool {
+    member.link.order() == Order::None && member.link.half_sent().rate().is_some()
+}
+
+impl Place {
+    pub(crate) fn link(&self) -> &Arc<Link> {
+        &self.member.link
     }
 
-    /// Moves the first in the queue to its end.
-    fn rotate(&mut self) -> Option<Arc<Member>> {
-        let (_, member) = self.queue.pop_first()?;
-        self.append(Arc::clone(&member));
-        Some(member)
+    /// A proxy has told whose connection it is. Fails if that address has all that
+    /// it may.
+    pub(crate) fn claim(&self, holder: Holder) -> Result<(), NoPlace> {
+        let mut members = self.crowd.lock();
+        members.find_share(holder, self.crowd.share)?;
+        members.remove(&self.member);
+        members.belongs_to(&self.member, holder);
+        members.append(Arc::clone(&self.member));
+        Ok(())
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         let mut members = self.crowd.lock();
-        members.queue.remove(&self.member.number.load(Relaxed));
+        members.remove(&self.member);
+        if let Some(holder) = self.member.holder.get()
+            && members.held(*holder) == 0
+        {
+            members.holders.remove(holder);
+        }
         if members.queue.is_empty() {
             self.crowd.empty.notify_waiters();
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

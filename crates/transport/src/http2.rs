@@ -132,7 +132,7 @@ where
         let link = self.streams.open(self.peer, judge::size(&request));
         let judged = if self.streams.heads() > LARGEST_HEADS * self.limits.max_header_bytes {
             Err(Refusal::HeadsTooLarge)
-        } else if self.streams.crowd(self.limits.max_connections) {
+        } else if self.streams.crowd(&self.limits) {
             Err(Refusal::Crowded)
         } else {
             judge::judge(request, &self.limits)
@@ -149,4 +149,4 @@ where
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

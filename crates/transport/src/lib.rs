@@ -21,6 +21,7 @@ mod connection;
 mod crowd;
 mod deadline;
 mod gate;
+mod half_sent;
 mod head;
 mod http1;
 mod http2;
@@ -44,7 +45,7 @@ mod watch;
 
 pub use body::{BodyError, CollectError, RequestBody, collect};
 pub use limits::Limits;
-pub use listener::{Listener, Peer};
+pub use listener::{Exempt, Listener, Peer};
 pub use refusal::{OnRefusal, REFUSAL, Refused};
 pub use serve::{Served, serve, serve_told};
 pub use socket_file::{SocketFault, SocketFile};

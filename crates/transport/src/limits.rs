@@ -36,14 +36,21 @@ pub struct Limits {
     /// The request target as it was sent. Above it: 414.
     pub max_uri_bytes: usize,
     /// Connections at a time. At the bound a new one takes the place of the
-    /// one that has been without a request for longest; only where every
-    /// connection has a request running is the new one turned away with 503.
+    /// one that has been without a request for longest; where every connection
+    /// has a request, of the one whose request body comes most slowly, if its
+    /// address holds more than the newcomer's; and only then is the new one
+    /// turned away with 503.
     pub max_connections: usize,
+    /// Of these, how many one IPv4 address or one /64 network of IPv6 may hold:
+    /// beyond, a new one takes the place of one of its own that is without a
+    /// request, or is turned away with 503. None sets no bound. Socket files have
+    /// no addresses.
+    pub max_connections_per_address: Option<usize>,
     /// Requests at a time on one connection over HTTP/2. By as many more may its
     /// peer give up than it waits for; beyond, the connection is cut. Their heads
     /// together are bounded too, by eight times `max_header_bytes`, and so are
     /// all requests of the listener beyond the first of each connection, by
-    /// `max_connections`: 503 above.
+    /// `max_connections`, and those of one address by its share of them: 503 above.
     pub max_streams: u32,
     /// How long no byte may flow, either way, on a connection that has switched
     /// to another protocol.
@@ -65,6 +72,7 @@ impl Default for Limits {
             max_headers: 100,
             max_uri_bytes: 8 * 1024,
             max_connections: 10_000,
+            max_connections_per_address: None,
             max_streams: 100,
             tunnel_idle_timeout: Duration::from_secs(300),
             drain_timeout: Duration::from_secs(30),

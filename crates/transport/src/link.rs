@@ -14,6 +14,7 @@ use std::task::Waker;
 use http::HeaderValue;
 
 use crate::Peer;
+use crate::half_sent::HalfSent;
 use crate::refusal::{OnRefusal, Refusal, Refused};
 use crate::tunnel::Tunnel;
 
@@ -49,6 +50,9 @@ pub(crate) enum Order {
     None,
     /// Close if no request is running: another wants the place.
     Shed,
+    /// Close if nothing but the rest of a request is waited for: another wants the
+    /// place.
+    Displace,
     /// Finish the request that is running, then close.
     Drain,
     /// Close at once.
@@ -84,18 +88,57 @@ pub(crate) struct Link {
     upgrade_offered: AtomicBool,
     tunnel: OnceLock<Arc<Tunnel>>,
     refusal: OnceLock<Refusal>,
-    overdue: AtomicBool,
+    /// Why the service is waited for no longer.
+    given_up: OnceLock<Refusal>,
+    half_sent: Arc<HalfSent>,
     /// A request has come since the accept loop last looked for a place.
     used: AtomicBool,
     order: AtomicU8,
     waker: Mutex<Option<Waker>>,
     /// Who is told of a refusal below the service.
     witness: Option<Arc<OnRefusal>>,
-    /// How many requests run on all connections of the listener, beyond the
-    /// first of each.
-    crowding: Arc<AtomicUsize>,
+    crowding: Crowding,
     /// Whose connection it is, as soon as that is known.
     peer: OnceLock<Peer>,
+}
+
+/// How many requests run beyond the first of each connection: on all connections
+/// of the listener, and on those of one address, where it is counted.
+#[derive(Debug, Default)]
+pub(crate) struct Crowding {
+    all: Arc<AtomicUsize>,
+    of_address: OnceLock<Arc<AtomicUsize>>,
+}
+
+impl Crowding {
+    pub(crate) fn new(all: Arc<AtomicUsize>) -> Self {
+        Self {
+            all,
+            of_address: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn belongs_to(&self, of_address: Arc<AtomicUsize>) {
+        self.of_address.get_or_init(|| of_address);
+    }
+
+    pub(crate) fn add(&self) {
+        self.all.fetch_add(1, Relaxed);
+        self.of_address.get().map(|own| own.fetch_add(1, Relaxed));
+    }
+
+    pub(crate) fn subtract(&self, requests: usize) {
+        self.all.fetch_sub(requests, Relaxed);
+        let own = self.of_address.get();
+        own.map(|own| own.fetch_sub(requests, Relaxed));
+    }
+
+    /// Whether there are more than `most` on the listener, or more than `share` of
+    /// the address.
+    pub(crate) fn exceeds(&self, most: usize, share: Option<usize>) -> bool {
+        let own = self.of_address.get().map_or(0, |own| own.load(Relaxed));
+        self.all.load(Relaxed) > most || share.is_some_and(|share| own > share)
+    }
 }
 
 impl fmt::Debug for Link {
@@ -107,7 +150,7 @@ impl fmt::Debug for Link {
 }
 
 impl Link {
-    pub(crate) fn new(witness: Option<Arc<OnRefusal>>, crowding: Arc<AtomicUsize>) -> Self {
+    pub(crate) fn new(witness: Option<Arc<OnRefusal>>, crowding: Crowding) -> Self {
         Self {
             phase: AtomicU8::new(Phase::Waiting as u8),
             turn: AtomicU64::new(0),
@@ -122,7 +165,8 @@ impl Link {
             upgrade_offered: AtomicBool::new(false),
             tunnel: OnceLock::new(),
             refusal: OnceLock::new(),
-            overdue: AtomicBool::new(false),
+            given_up: OnceLock::new(),
+            half_sent: Arc::default(),
             used: AtomicBool::new(false),
             order: AtomicU8::new(Order::None as u8),
             waker: Mutex::new(None),
@@ -137,14 +181,19 @@ impl Link {
     pub(crate) fn branch(&self, peer: Peer, longest_piece: usize) -> Self {
         let branch = Self {
             longest_piece,
-            ..Self::new(self.witness.clone(), Arc::clone(&self.crowding))
+            half_sent: Arc::clone(&self.half_sent),
+            ..Self::new(self.witness.clone(), Crowding::default())
         };
         branch.belongs_to(peer);
         branch
     }
 
-    pub(crate) fn crowding(&self) -> &AtomicUsize {
+    pub(crate) fn crowding(&self) -> &Crowding {
         &self.crowding
+    }
+
+    pub(crate) fn half_sent(&self) -> &HalfSent {
+        &self.half_sent
     }
 
     pub(crate) fn longest_piece(&self) -> usize {
@@ -168,6 +217,12 @@ impl Link {
     // The phase: told by the service and the gate, read by the driver.
 
     pub(crate) fn enter(&self, phase: Phase) {
+        match (self.phase(), phase) {
+            (Phase::Answering, Phase::Answering) => {}
+            (Phase::Answering, _) => self.half_sent.answer_ends(),
+            (_, Phase::Answering) => self.half_sent.answer_begins(),
+            _ => {}
+        }
         self.phase.store(phase as u8, Relaxed);
         self.turn.store(self.turn.load(Relaxed) + 1, Relaxed);
     }
@@ -267,12 +322,13 @@ impl Link {
         None
     }
 
-    pub(crate) fn set_overdue(&self) {
-        self.overdue.store(true, Relaxed);
+    /// The service is waited for no longer; the first reason stays.
+    pub(crate) fn give_up(&self, refusal: Refusal) {
+        self.given_up.get_or_init(|| refusal);
     }
 
-    pub(crate) fn overdue(&self) -> bool {
-        self.overdue.load(Relaxed)
+    pub(crate) fn given_up(&self) -> Option<Refusal> {
+        self.given_up.get().copied()
     }
 
     // Upgrades: offered where a wish passes the gate, which then lets nothing
@@ -328,7 +384,13 @@ impl Link {
     }
 
     pub(crate) fn order(&self) -> Order {
-        const ORDERS: [Order; 4] = [Order::None, Order::Shed, Order::Drain, Order::Cut];
+        const ORDERS: [Order; 5] = [
+            Order::None,
+            Order::Shed,
+            Order::Displace,
+            Order::Drain,
+            Order::Cut,
+        ];
         ORDERS[usize::from(self.order.load(Relaxed)) % ORDERS.len()]
     }
 
@@ -348,9 +410,9 @@ impl Link {
     }
 
     /// The connection has found something to do and keeps its place.
-    pub(crate) fn decline_shed(&self) {
-        let (shed, none) = (Order::Shed as u8, Order::None as u8);
-        let _ = self.order.compare_exchange(shed, none, Relaxed, Relaxed);
+    pub(crate) fn decline(&self, order: Order) {
+        let (order, none) = (order as u8, Order::None as u8);
+        let _ = self.order.compare_exchange(order, none, Relaxed, Relaxed);
     }
 
     /// Whether a request has come since the last question.

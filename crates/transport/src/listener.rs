@@ -1,7 +1,8 @@
 //! A listening socket and what it asks of a connection.
 
+use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -13,13 +14,16 @@ use crate::socket::Socket;
 use crate::threshold::Threshold;
 use crate::{SocketFile, Tls};
 
+/// Says of which addresses connections are not counted.
+pub type Exempt = dyn Fn(IpAddr) -> bool + Send + Sync;
+
 /// A listening socket, with what comes on it before HTTP.
-#[derive(Debug)]
 pub struct Listener {
     socket: Socket,
     tls: Option<Tls>,
     proxies: Option<Vec<IpNet>>,
     http2: bool,
+    exempt: Option<Arc<Exempt>>,
 }
 
 impl Listener {
@@ -34,6 +38,7 @@ impl Listener {
             tls: None,
             proxies: None,
             http2: true,
+            exempt: None,
         }
     }
 
@@ -53,6 +58,15 @@ impl Listener {
         self
     }
 
+    /// Does not bound how many connections an address holds of which `exempt` is
+    /// true: a proxy, which brings those of many. Where it tells their addresses by
+    /// the PROXY protocol, they are counted for these.
+    #[must_use]
+    pub fn with_exempt(mut self, exempt: Arc<Exempt>) -> Self {
+        self.exempt = Some(exempt);
+        self
+    }
+
     /// Speaks HTTP/1.1 alone.
     #[must_use]
     pub fn without_http2(mut self) -> Self {
@@ -64,9 +78,21 @@ impl Listener {
         let threshold = Threshold {
             proxies: self.proxies.map(Arc::from),
             http2: self.http2,
+            exempt: match self.socket {
+                Socket::Tcp(_) => self.exempt,
+                Socket::File(_) => Some(Arc::new(|_| true)),
+            },
             tls: self.tls.map(|tls| tls.offering(self.http2)),
         };
         (self.socket, threshold)
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listener")
+            .field("socket", &self.socket)
+            .finish_non_exhaustive()
     }
 }
 

@@ -56,6 +56,7 @@ pub(crate) enum Refusal {
     Expectation,
     HeadTooSlow,
     Overdue,
+    Displaced,
     Broken,
     Handshake,
     ProxyUntrusted,
@@ -88,7 +89,9 @@ impl Refusal {
             Self::HeadTooLarge | Self::TooManyFields => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Broken => StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServerTarget | Self::Tunnel | Self::CodingUnknown => StatusCode::NOT_IMPLEMENTED,
-            Self::HeadsTooLarge | Self::Crowded | Self::Overdue => StatusCode::SERVICE_UNAVAILABLE,
+            Self::HeadsTooLarge | Self::Crowded | Self::Overdue | Self::Displaced => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Self::Handshake
             | Self::ProxyUntrusted
@@ -127,6 +130,7 @@ impl Refusal {
             Self::Expectation => "The expectation is not known.",
             Self::HeadTooSlow => "The request head did not arrive in time.",
             Self::Overdue => "The request was not answered in time.",
+            Self::Displaced => "The request came slowly while others waited for its connection.",
             Self::Broken => "The request could not be answered.",
             Self::Handshake => "The TLS handshake failed.",
             Self::ProxyUntrusted => "The peer is not one of the trusted proxies.",

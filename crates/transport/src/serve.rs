@@ -16,12 +16,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
-use crate::crowd::{Crowd, Place};
-use crate::link::{Link, Order};
+use crate::crowd::{Crowd, NoPlace};
+use crate::link::{Crowding, Link, Order};
 use crate::listener::Accept;
 use crate::refusal::OnRefusal;
 use crate::threshold::Threshold;
-use crate::turned_away::turn_away;
+use crate::turned_away::{Telling, turn_away};
 use crate::{Limits, Listener, Peer, Request, connection};
 
 /// What became of the connections when the listener was shut down.
@@ -40,6 +40,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// How many that found no place are told so at a time; more are just closed.
 const TURNED_AWAY: usize = 64;
+const TURNED_AWAY_BY_SHARE: usize = 16;
 
 /// Serves HTTP/1.1, 1.0 and 2 on `listener`, a TCP listener, a
 /// [`SocketFile`](crate::SocketFile) or a [`Listener`], until `shutdown` is ready,
@@ -140,6 +141,9 @@ struct Door {
     limits: Arc<Limits>,
     crowd: Arc<Crowd>,
     turned_away: Arc<Semaphore>,
+    turned_away_by_share: Arc<Semaphore>,
+    told_full: Telling,
+    told_shares: Telling,
     crowding: Arc<AtomicUsize>,
     on_refusal: Option<Arc<OnRefusal>>,
 }
@@ -149,10 +153,13 @@ impl Door {
         Self {
             threshold,
             on_refusal,
+            crowd: Arc::new(Crowd::new(&limits)),
             limits: Arc::new(limits),
-            crowd: Arc::default(),
             crowding: Arc::default(),
             turned_away: Arc::new(Semaphore::new(TURNED_AWAY)),
+            turned_away_by_share: Arc::new(Semaphore::new(TURNED_AWAY_BY_SHARE)),
+            told_full: Telling::default(),
+            told_shares: Telling::default(),
         }
     }
 
@@ -164,29 +171,41 @@ impl Door {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        // One that was asked to make room goes in its own time; the newcomer need not wait.
-        if self.crowd.size() >= self.limits.max_connections && !self.crowd.make_room() {
-            return self.turn_away(io, peer);
-        }
-        let crowding = Arc::clone(&self.crowding);
+        let crowding = Crowding::new(Arc::clone(&self.crowding));
         let link = Arc::new(Link::new(self.on_refusal.clone(), crowding));
-        let place = self.crowd.admit(Arc::clone(&link));
+        let holder = self.threshold.holder(peer.address.ip());
+        let place = match self.crowd.admit(link, holder) {
+            Ok(place) => place,
+            Err(why) => return self.turn_away(io, peer, why),
+        };
         let (threshold, limits) = (self.threshold.clone(), Arc::clone(&self.limits));
-        tokio::spawn(in_place(
-            place,
-            connection::drive(io, peer, threshold, limits, link, answer.clone()),
-        ));
+        let connection = connection::drive(io, peer, threshold, limits, place, answer.clone());
+        tokio::spawn(connection);
     }
 
-    fn turn_away<Io>(&self, io: Io, peer: Peer)
+    fn turn_away<Io>(&self, io: Io, peer: Peer, why: NoPlace)
     where
         Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        tracing::warn!(%peer.address, "no connection is free: turned away");
+        let (told, turned_away) = match why {
+            NoPlace::Full => (&self.told_full, &self.turned_away),
+            NoPlace::ShareTaken => (&self.told_shares, &self.turned_away_by_share),
+        };
+        if let Some(others) = told.count() {
+            match why {
+                NoPlace::Full => {
+                    tracing::warn!(%peer.address, others, "no connection is free: turned away");
+                }
+                NoPlace::ShareTaken => tracing::warn!(
+                    %peer.address, others,
+                    "this address has as many connections as it may (max_connections_per_address): turned away"
+                ),
+            }
+        }
         if !self.threshold.is_open() {
             return; // it could not read what it is told
         }
-        if let Ok(permit) = Arc::clone(&self.turned_away).try_acquire_owned() {
+        if let Ok(permit) = Arc::clone(turned_away).try_acquire_owned() {
             tokio::spawn(async move {
                 turn_away(io).await;
                 drop(permit);
@@ -228,11 +247,6 @@ impl Drop for Door {
     fn drop(&mut self) {
         self.crowd.give_all(Order::Cut);
     }
-}
-
-async fn in_place(place: Place, connection: impl Future<Output = ()>) {
-    connection.await;
-    drop(place);
 }
 
 #[cfg(test)]

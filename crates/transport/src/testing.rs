@@ -114,8 +114,12 @@ impl House {
     }
 
     pub(crate) fn connect(&self) -> Client {
+        self.connect_from("127.0.0.9")
+    }
+
+    pub(crate) fn connect_from(&self, address: &str) -> Client {
         let (io, stream) = duplex(64 * 1024);
-        let address = SocketAddr::from(([127, 0, 0, 9], 9));
+        let address = SocketAddr::new(address.parse().unwrap(), 9);
         let peer = Peer::new(address, address);
         self.street.send(Ok((io, peer))).unwrap();
         Client {

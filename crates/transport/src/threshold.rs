@@ -7,6 +7,7 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -19,13 +20,14 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::time::{Instant, sleep_until};
 use tokio_rustls::TlsAcceptor;
 
+use crate::crowd::{Holder, Place};
 use crate::http2::PREFACE;
 use crate::link::{Link, Order};
 use crate::refusal::Refusal;
 use crate::stream::Stream;
 use crate::tls::HTTP_2;
-use crate::turned_away::part;
-use crate::{Limits, Peer, proxy_protocol};
+use crate::turned_away::{part, turn_away};
+use crate::{Exempt, Limits, Peer, proxy_protocol};
 
 /// What a listener asks of a connection before it may speak HTTP.
 #[derive(Clone, Default)]
@@ -35,6 +37,8 @@ pub(crate) struct Threshold {
     pub(crate) tls: Option<Arc<ServerConfig>>,
     /// Whether HTTP/2 is spoken too.
     pub(crate) http2: bool,
+    /// Of which addresses connections are not counted.
+    pub(crate) exempt: Option<Arc<Exempt>>,
 }
 
 /// A connection on which HTTP begins.
@@ -52,20 +56,29 @@ impl Threshold {
         self.proxies.is_none() && self.tls.is_none()
     }
 
+    /// For whom a connection from there is counted, if it is.
+    pub(crate) fn holder(&self, address: IpAddr) -> Option<Holder> {
+        let address = address.to_canonical();
+        let exempt = self.exempt.as_ref().is_some_and(|exempt| exempt(address));
+        (!exempt).then(|| Holder::of(address))
+    }
+
     /// None if the connection has ended before HTTP began.
     pub(crate) async fn pass<Io>(
         &self,
         io: Io,
         peer: Peer,
         limits: &Limits,
-        link: &Link,
+        place: &Place,
     ) -> Option<Entered<Io>>
     where
         Io: AsyncRead + AsyncWrite + Unpin,
     {
-        match self.steps(io, peer, limits.header_read_timeout, link).await {
+        let limit = limits.header_read_timeout;
+        match self.steps(io, peer, limit, place).await {
             Ok(entered) => Some(entered),
             Err(refusal) => {
+                let link = place.link();
                 link.belongs_to(peer);
                 refusal.and_then(|refusal| link.testify(refusal));
                 None
@@ -78,16 +91,23 @@ impl Threshold {
         mut io: Io,
         mut peer: Peer,
         limit: Duration,
-        link: &Link,
+        place: &Place,
     ) -> Result<Entered<Io>, Ended>
     where
         Io: AsyncRead + AsyncWrite + Unpin,
     {
+        let link = place.link();
         let mut deadline = Instant::now() + limit;
         if let Some(trusted) = &self.proxies {
             let introduced = Box::pin(introduced(trusted, &mut io, peer));
             let late = Some(Refusal::ProxyCutOff);
             peer = in_time(link, deadline, late, introduced).await?;
+            if !self.claims(place, &peer) {
+                if self.tls.is_none() {
+                    turn_away(io).await;
+                }
+                return Err(None);
+            }
             deadline = Instant::now() + limit;
         }
         link.belongs_to(peer);
@@ -108,6 +128,13 @@ impl Threshold {
             peer,
             deadline,
         })
+    }
+
+    /// Counts a connection for the client that a proxy has named; false if that
+    /// has its share.
+    fn claims(&self, place: &Place, peer: &Peer) -> bool {
+        let named = peer.via.and_then(|_| self.holder(peer.address.ip()));
+        named.is_none_or(|holder| place.claim(holder).is_ok())
     }
 
     /// Without TLS a client that knows that HTTP/2 is spoken here begins with

@@ -1,10 +1,11 @@
 //! What a connection is told for which there is no place, and how one is left
 //! that is told nothing.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// Without a `Date`, which RFC 9110, section 6.6.1 leaves to a 5xx.
 const NO_PLACE: &str = concat!(
@@ -18,6 +19,28 @@ const NO_PLACE: &str = concat!(
 
 /// How long the peer may take to hear it.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How often the log is told that connections are turned away, at the most.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+
+/// Keeps those who are turned away from filling the log.
+#[derive(Debug, Default)]
+pub(crate) struct Telling(Mutex<(Option<Instant>, u64)>);
+
+impl Telling {
+    /// Counts one. `Some` if the log is to be told of it: with how many others that
+    /// it was not told of.
+    pub(crate) fn count(&self) -> Option<u64> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (told, others) = &mut *state;
+        if told.is_some_and(|told| told.elapsed() < TELL_EVERY) {
+            *others += 1;
+            return None;
+        }
+        *told = Some(Instant::now());
+        Some(std::mem::take(others))
+    }
+}
 
 /// Answers 503 without reading a request, and closes.
 pub(crate) async fn turn_away<Io: AsyncRead + AsyncWrite + Unpin>(io: Io) {

@@ -70,6 +70,8 @@ enum Next {
     Finish,
     /// Close if nothing is left to write.
     Close,
+    /// Refuse the request at hand, as far as that goes at once.
+    Displace,
     Cut,
 }
 
@@ -104,6 +106,11 @@ impl Watch {
                     let closed = connection.as_mut().poll(context).is_ready();
                     return Poll::Ready(if closed { End::Closed } else { End::Cut });
                 }
+                Next::Displace => {
+                    self.link.give_up(Refusal::Displaced);
+                    let _ = connection.as_mut().poll(context);
+                    return Poll::Ready(End::Cut);
+                }
                 Next::Cut => return Poll::Ready(End::Cut),
             }
         }
@@ -129,8 +136,9 @@ impl Watch {
                 Some(Next::Finish)
             }
             Order::Shed if self.link.sheddable() => Some(Next::Close),
-            Order::Shed => {
-                self.link.decline_shed();
+            Order::Displace if self.link.half_sent().rate().is_some() => Some(Next::Displace),
+            order @ (Order::Shed | Order::Displace) => {
+                self.link.decline(order);
                 None
             }
         }
@@ -169,7 +177,7 @@ impl Watch {
             }
             Phase::Waiting => Next::Close,
             Phase::Running | Phase::Answering | Phase::Tunnel => {
-                self.link.set_overdue();
+                self.link.give_up(Refusal::Overdue);
                 Next::Poll
             }
             Phase::Closing => Next::Cut,

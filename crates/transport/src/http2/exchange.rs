@@ -13,6 +13,7 @@ use super::streams::Streams;
 use crate::Limits;
 use crate::link::{Link, Phase};
 use crate::pace::Pace;
+use crate::refusal::Refusal;
 
 /// Runs what hyper makes of each request.
 #[derive(Clone)]
@@ -108,7 +109,7 @@ impl Course {
                 };
                 ready!(alarm.as_mut().poll(context));
                 self.alarm = None;
-                self.link.set_overdue();
+                self.link.give_up(Refusal::Overdue);
                 Poll::Ready(false)
             }
             Phase::Answering if self.link.held_back() => {

@@ -5,8 +5,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::Peer;
 use crate::link::{Link, Phase};
+use crate::{Limits, Peer};
 
 /// So much of an answer as fits into one frame.
 const PIECE: usize = 16 * 1024;
@@ -48,8 +48,9 @@ impl Streams {
         let mut state = self.lock();
         state.open += 1;
         if state.open > 1 {
-            self.link.crowding().fetch_add(1, Relaxed);
+            self.link.crowding().add();
         }
+        self.link.half_sent().set_running(state.open);
         state.heads += head;
         state.newest = Some((Arc::clone(&link), head));
         self.link.pass();
@@ -57,10 +58,12 @@ impl Streams {
         link
     }
 
-    /// Whether this connection has more than one request while more than `most`
-    /// run on the listener beyond the first of each connection.
-    pub(super) fn crowd(&self, most: usize) -> bool {
-        self.link.crowding().load(Relaxed) > most && self.lock().open > 1
+    /// Whether this connection has more than one request while more run than may
+    /// beyond the first of each connection: on the listener, or of one address.
+    pub(super) fn crowd(&self, limits: &Limits) -> bool {
+        let share = limits.max_connections_per_address;
+        let crowding = self.link.crowding();
+        crowding.exceeds(limits.max_connections, share) && self.lock().open > 1
     }
 
     /// How large the heads of all open requests are together.
@@ -76,9 +79,10 @@ impl Streams {
     pub(super) fn close(&self, head: usize, answered: bool) {
         let mut state = self.lock();
         if state.open > 1 {
-            self.link.crowding().fetch_sub(1, Relaxed);
+            self.link.crowding().subtract(1);
         }
         state.open = state.open.saturating_sub(1);
+        self.link.half_sent().set_running(state.open);
         state.heads = state.heads.saturating_sub(head);
         state.forsaken = match answered {
             true => state.forsaken.saturating_sub(1),
@@ -113,13 +117,14 @@ impl Drop for Streams {
     /// What the connection's end left open crowds nobody any more.
     fn drop(&mut self) {
         let left = self.lock().open.saturating_sub(1);
-        self.link.crowding().fetch_sub(left, Relaxed);
+        self.link.crowding().subtract(left);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::link::Crowding;
 
     #[test]
     fn each_request_but_the_first_crowds_the_house_until_it_is_over() {
@@ -127,14 +132,23 @@ mod tests {
         let crowd = || crowding.load(Relaxed);
         let address = "127.0.0.1:1".parse().unwrap();
         let peer = Peer::new(address, address);
-        let connection = || Streams::new(Arc::new(Link::new(None, Arc::clone(&crowding))));
+        let connection = || {
+            Streams::new(Arc::new(Link::new(
+                None,
+                Crowding::new(Arc::clone(&crowding)),
+            )))
+        };
         let (one, other) = (connection(), connection());
         for _ in 0..3 {
             one.open(peer, 10);
         }
         other.open(peer, 10);
         assert_eq!(crowd(), 2);
-        assert!(one.crowd(1) && !one.crowd(2) && !other.crowd(1));
+        let most = |max_connections| Limits {
+            max_connections,
+            ..Limits::default()
+        };
+        assert!(one.crowd(&most(1)) && !one.crowd(&most(2)) && !other.crowd(&most(1)));
         one.close(10, true);
         assert_eq!(crowd(), 1);
         drop(one);

@@ -90,8 +90,13 @@ impl Watch {
         let link = self.streams.link();
         match link.order() {
             Order::Cut => Some(Next::Cut),
-            Order::Shed if !link.sheddable() => {
-                link.decline_shed();
+            Order::Displace if link.half_sent().rate().is_some() => Some(Next::Cut),
+            order @ Order::Displace => {
+                link.decline(order);
+                None
+            }
+            order @ Order::Shed if !link.sheddable() => {
+                link.decline(order);
                 None
             }
             Order::None => None,

@@ -199,6 +199,7 @@ fn proxied_house(trusted: &str, tls: Option<&Tls>) -> (House, Told) {
         proxies: Some(Arc::new([trusted.parse().unwrap()])),
         tls: tls.map(|tls| tls.offering(false)),
         http2: false,
+        exempt: None,
     };
     let who = |_, peer: Peer| async move {
         text(&format!("{} via {:?} {}", peer.address, peer.via, peer.tls))

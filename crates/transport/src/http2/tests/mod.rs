@@ -1,3 +1,3 @@
 mod heads;
-mod raw;
+pub(crate) mod raw;
 mod stories;

@@ -8,33 +8,33 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use crate::http2::PREFACE;
 use crate::testing::House;
 
-pub(super) const DATA: u8 = 0;
-pub(super) const HEADERS: u8 = 1;
-pub(super) const RST_STREAM: u8 = 3;
-pub(super) const SETTINGS: u8 = 4;
-pub(super) const PING: u8 = 6;
-pub(super) const GOAWAY: u8 = 7;
-pub(super) const CONTINUATION: u8 = 9;
+pub(crate) const DATA: u8 = 0;
+pub(crate) const HEADERS: u8 = 1;
+pub(crate) const RST_STREAM: u8 = 3;
+pub(crate) const SETTINGS: u8 = 4;
+pub(crate) const PING: u8 = 6;
+pub(crate) const GOAWAY: u8 = 7;
+pub(crate) const CONTINUATION: u8 = 9;
 
-pub(super) const END_STREAM: u8 = 1;
-pub(super) const END_HEADERS: u8 = 4;
+pub(crate) const END_STREAM: u8 = 1;
+pub(crate) const END_HEADERS: u8 = 4;
 
 #[derive(Debug)]
-pub(super) struct Frame {
-    pub(super) kind: u8,
-    pub(super) stream: u32,
-    pub(super) payload: Vec<u8>,
+pub(crate) struct Frame {
+    pub(crate) kind: u8,
+    pub(crate) stream: u32,
+    pub(crate) payload: Vec<u8>,
 }
 
 impl Frame {
     /// The error code of RST_STREAM and, behind the last stream, of GOAWAY.
-    pub(super) fn code(&self) -> u32 {
+    pub(crate) fn code(&self) -> u32 {
         let at = if self.kind == GOAWAY { 4 } else { 0 };
         u32::from_be_bytes(self.payload[at..at + 4].try_into().unwrap())
     }
 
     /// The status with which the fields of an answer begin.
-    pub(super) fn status(&self) -> u16 {
+    pub(crate) fn status(&self) -> u16 {
         const INDEXED: [u16; 7] = [200, 204, 206, 304, 400, 404, 500];
         // An answer may first change the size of the table of fields.
         let fields = match self.payload[0] {
@@ -68,15 +68,19 @@ fn digits(bytes: &[u8]) -> u16 {
     number
 }
 
-pub(super) struct Raw {
-    pub(super) stream: DuplexStream,
+pub(crate) struct Raw {
+    pub(crate) stream: DuplexStream,
 }
 
 impl Raw {
     /// Connects and says that it speaks HTTP/2.
-    pub(super) async fn connect(house: &House) -> Self {
+    pub(crate) async fn connect(house: &House) -> Self {
+        Self::connect_from(house, "127.0.0.9").await
+    }
+
+    pub(crate) async fn connect_from(house: &House, address: &str) -> Self {
         let mut raw = Self {
-            stream: house.connect().stream,
+            stream: house.connect_from(address).stream,
         };
         raw.stream.write_all(PREFACE).await.unwrap();
         raw.send(&frame(SETTINGS, 0, 0, b"")).await;
@@ -84,12 +88,12 @@ impl Raw {
     }
 
     /// Sends, even if nobody listens any more.
-    pub(super) async fn send(&mut self, bytes: &[u8]) {
+    pub(crate) async fn send(&mut self, bytes: &[u8]) {
         let _ = self.stream.write_all(bytes).await;
     }
 
     /// The next frame; none at the end.
-    pub(super) async fn frame(&mut self) -> Option<Frame> {
+    pub(crate) async fn frame(&mut self) -> Option<Frame> {
         let mut head = [0; 9];
         self.stream.read_exact(&mut head).await.ok()?;
         let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
@@ -103,7 +107,7 @@ impl Raw {
     }
 
     /// The next frame that answers, refuses or ends something.
-    pub(super) async fn word(&mut self) -> Option<Frame> {
+    pub(crate) async fn word(&mut self) -> Option<Frame> {
         loop {
             let frame = self.frame().await?;
             if [HEADERS, RST_STREAM, GOAWAY].contains(&frame.kind) {
@@ -113,7 +117,7 @@ impl Raw {
     }
 
     /// All frames up to the end, counted by kind.
-    pub(super) async fn rest(&mut self) -> HashMap<u8, usize> {
+    pub(crate) async fn rest(&mut self) -> HashMap<u8, usize> {
         let mut kinds = HashMap::new();
         while let Some(frame) = self.frame().await {
             *kinds.entry(frame.kind).or_default() += 1;
@@ -122,7 +126,7 @@ impl Raw {
     }
 }
 
-pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     let mut frame = length[1..].to_vec();
     frame.extend([kind, flags]);
@@ -132,7 +136,7 @@ pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8>
 }
 
 /// A field that no table remembers.
-pub(super) fn field(name: &[u8], value: &[u8]) -> Vec<u8> {
+pub(crate) fn field(name: &[u8], value: &[u8]) -> Vec<u8> {
     let mut field = vec![0];
     for text in [name, value] {
         field.extend(length(text.len()));
@@ -157,7 +161,7 @@ fn length(length: usize) -> Vec<u8> {
 }
 
 /// The fields of a plain request.
-pub(super) fn get() -> Vec<u8> {
+pub(crate) fn get() -> Vec<u8> {
     [
         field(b":method", b"GET"),
         field(b":scheme", b"http"),
