@@ -6,15 +6,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
-use countersign_transport::{Limits, Listener, serve, serve_told};
+use countersign_transport::{Exempt, Limits, Listener, Request, serve, serve_told};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tower::ServiceExt;
 
 use super::front::refused_at_the_door;
-use super::notify;
 use super::serving::Serving;
+use super::{host, notify};
 use crate::config::{ServerSection, TlsSection};
 use crate::exit::Failure;
 
@@ -53,9 +53,11 @@ impl Listeners {
     ) {
         let (drained, api_drained) = watch::channel(false);
         let limits = server.limits.clone();
+        let bound = self.admin.local_addr().ok();
         let admin = secured(self.admin, server.admin_tls.as_ref());
+        let admin = admin.with_exempt(trusted_proxies(&answers.serving));
         let mut others = vec![serve_admin(
-            admin,
+            (admin, bound),
             limits.clone(),
             answers.serving.clone(),
             until(api_drained.clone()),
@@ -89,6 +91,7 @@ async fn serve_api(
     stopped: impl Future<Output = ()> + Send,
 ) -> usize {
     let mut listener = secured(listener, server.tls.as_ref());
+    listener = listener.with_exempt(trusted_proxies(&serving));
     if !server.http2 {
         listener = listener.without_http2();
     }
@@ -108,15 +111,26 @@ async fn serve_api(
     served.await.cut
 }
 
+/// The proxies that are believed now: a reload may change them.
+fn trusted_proxies(serving: &Arc<ArcSwap<Serving>>) -> Arc<Exempt> {
+    let serving = serving.clone();
+    Arc::new(move |address| serving.load().front.addresses.trusted.has(address))
+}
+
 fn serve_admin(
-    listener: Listener,
+    (listener, bound): (Listener, Option<SocketAddr>),
     limits: Limits,
     serving: Arc<ArcSwap<Serving>>,
     stopped: impl Future<Output = ()> + Send + 'static,
 ) -> JoinHandle<()> {
-    let answer = move |request, _| {
+    let answer = move |request: Request, _| {
         let admin = serving.load().admin.clone();
-        async move { infallible(admin.oneshot(request).await) }
+        async move {
+            match host::is_for(bound, request.headers()) {
+                true => infallible(admin.oneshot(request).await),
+                false => host::misdirected(),
+            }
+        }
     };
     tokio::spawn(async move {
         serve(listener, limits, answer, stopped).await;
@@ -130,9 +144,15 @@ pub(crate) fn serve_probes(
     probes: axum::Router,
     stopped: impl Future<Output = ()> + Send + 'static,
 ) -> JoinHandle<()> {
-    let answer = move |request, _| {
+    let bound = listener.local_addr().ok();
+    let answer = move |request: Request, _| {
         let probes = probes.clone();
-        async move { infallible(probes.oneshot(request).await) }
+        async move {
+            match host::is_for(bound, request.headers()) {
+                true => infallible(probes.oneshot(request).await),
+                false => host::misdirected(),
+            }
+        }
     };
     tokio::spawn(async move {
         serve(listener, limits, answer, stopped).await;

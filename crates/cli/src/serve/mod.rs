@@ -6,6 +6,7 @@ mod demo;
 mod dry_run;
 mod evidence;
 mod front;
+mod host;
 mod journal;
 pub(crate) mod listeners;
 pub(crate) mod node;
