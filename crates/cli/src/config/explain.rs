@@ -166,6 +166,11 @@ fn limits(server: &ServerSection, lines: &mut Lines) {
     lines.span("drain_timeout", limits.drain_timeout);
     lines.span("tunnel_idle_timeout", limits.tunnel_idle_timeout);
     lines.say("max_connections", &limits.max_connections);
+    let share = limits.max_connections_per_address;
+    let share = share.map_or("-".to_owned(), |it| it.to_string());
+    let otherwise = "a quarter of max_connections, at least 16".to_owned();
+    lines.from("max_connections_per_address", &share, otherwise);
+    lines.say("max_buffered_bytes", &limits.max_buffered_bytes);
     lines.from("hashing", &server.hashing, "one for each core".to_owned());
     lines.say("hashing_waiting", &server.hashing_waiting);
     lines.say("hashing_waiting_known", &server.hashing_waiting_known);

@@ -196,12 +196,23 @@ impl Default for ServerSection {
             addresses: AddressPolicy::default(),
             proxy_protocol: false,
             log: LogFormat::Text,
-            limits: transport::Limits::default(),
+            limits: transport::Limits {
+                max_connections_per_address: Some(share_of(
+                    transport::Limits::default().max_connections,
+                )),
+                ..transport::Limits::default()
+            },
             hashing: std::thread::available_parallelism().map_or(1, usize::from),
             hashing_waiting: 64,
             hashing_waiting_known: 512,
         }
     }
+}
+
+/// How many of so many connections an address may hold unless it is said: enough
+/// for a browser or two even where there are few.
+pub(crate) fn share_of(max_connections: usize) -> usize {
+    (max_connections / 4).max(16)
 }
 
 /// The data directory unless another is named.

@@ -8,7 +8,7 @@ use countersign_gateway::{AddressPolicy, AddressSource, TrustedProxies};
 use countersign_transport::{Limits, Tls};
 
 use super::scalar::{address, file, number, positive};
-use crate::config::settings::{LogFormat, Overrides, ServerSection, TlsSection};
+use crate::config::settings::{LogFormat, Overrides, ServerSection, TlsSection, share_of};
 
 pub(super) fn read(table: &Table<'_>, base: &Path, over: &Overrides) -> ServerSection {
     let default = ServerSection::default();
@@ -143,6 +143,9 @@ fn proxies(value: &Value<'_>) -> Option<TrustedProxies> {
 fn limits(table: &Table<'_>) -> Limits {
     let default = Limits::default();
     let span = |key| table.get(key).and_then(|it| positive(&it));
+    let count = |key| number(table.get(key), 1, 1_000_000);
+    let max_connections = count("max_connections").unwrap_or(default.max_connections);
+    let share = count("max_connections_per_address");
     Limits {
         header_read_timeout: span("header_read_timeout").unwrap_or(default.header_read_timeout),
         idle_timeout: span("idle_timeout").unwrap_or(default.idle_timeout),
@@ -151,8 +154,10 @@ fn limits(table: &Table<'_>) -> Limits {
         request_timeout: span("request_timeout").or(default.request_timeout),
         drain_timeout: span("drain_timeout").unwrap_or(default.drain_timeout),
         tunnel_idle_timeout: span("tunnel_idle_timeout").unwrap_or(default.tunnel_idle_timeout),
-        max_connections: number(table.get("max_connections"), 1, 1_000_000)
-            .unwrap_or(default.max_connections),
+        max_connections,
+        max_buffered_bytes: number(table.get("max_buffered_bytes"), 1 << 20, 1 << 40)
+            .unwrap_or(default.max_buffered_bytes),
+        max_connections_per_address: share.or_else(|| Some(share_of(max_connections))),
         ..default
     }
 }
