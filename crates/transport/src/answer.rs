@@ -16,6 +16,7 @@ use hyper::service::Service;
 use hyper::upgrade::OnUpgrade;
 use pin_project_lite::pin_project;
 
+use crate::buffers::Buffered;
 use crate::link::{Link, Phase};
 use crate::refusal::{REFUSAL, Refusal};
 use crate::{Limits, Peer, Request, RequestBody};
@@ -260,9 +261,15 @@ impl<B: Body<Data = Bytes>> Body for AnswerBody<B> {
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let this = self.project();
         this.turn.link.ask_for_piece();
+        let buffers = this.turn.link.buffers();
         let frame = match this.content.project() {
             _ if !this.rest.is_empty() => Some(Ok(Frame::data(std::mem::take(this.rest)))),
-            ContentProjection::Own { body } => ready!(body.poll_frame(context)),
+            ContentProjection::Own { body } => {
+                ready!(buffers.poll_room(Buffered::Unsent, context));
+                let frame = ready!(body.poll_frame(context));
+                let hold = |data| buffers.hold(Buffered::Unsent, data);
+                frame.map(|frame| frame.map(|frame| frame.map_data(hold)))
+            }
             ContentProjection::Problem { text } => text.take().map(|text| Ok(Frame::data(text))),
         };
         let Some(Ok(frame)) = frame else {

@@ -12,6 +12,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
 use crate::Limits;
+use crate::buffers::{Buffered, ConnectionBuffers};
 use crate::half_sent::AwaitedBody;
 use crate::link::{Link, Phase};
 use crate::pace::Pace;
@@ -32,6 +33,7 @@ pub struct RequestBody {
     /// That of a request which may be answered before its end.
     talk: Option<Arc<Link>>,
     awaited: AwaitedBody,
+    buffers: Arc<ConnectionBuffers>,
 }
 
 impl RequestBody {
@@ -40,6 +42,7 @@ impl RequestBody {
             incoming,
             pace: Pace::new(limits.body_timeout, limits.min_rate),
             talk: None,
+            buffers: Arc::clone(link.buffers()),
             awaited: AwaitedBody::new(link),
         }
     }
@@ -83,12 +86,21 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let buffers = Arc::clone(&self.buffers);
+        if buffers.poll_room(Buffered::Uploaded, context).is_pending() {
+            // It is not the peer that is slow.
+            self.pace.moved(0);
+            self.awaited.moved(0);
+            return Poll::Pending;
+        }
         match Pin::new(&mut self.incoming).poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) => {
                 let size = frame.data_ref().map_or(0, Bytes::len);
                 self.pace.moved(size);
                 self.awaited.moved(size);
-                Poll::Ready(Some(Ok(frame)))
+                buffers.subtract(Buffered::Unread, size);
+                let hold = |data| buffers.hold(Buffered::Uploaded, data);
+                Poll::Ready(Some(Ok(frame.map_data(hold))))
             }
             Poll::Ready(Some(Err(error))) => {
                 self.awaited.moved(0);

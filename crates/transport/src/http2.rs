@@ -7,6 +7,7 @@
 //! hold between requests ([`watch`]). Neither server push nor CONNECT is offered.
 
 mod exchange;
+mod frames;
 mod judge;
 mod paced;
 mod streams;
@@ -41,13 +42,14 @@ use crate::{Limits, Peer, Request, RequestBody};
 /// What a client says first (RFC 9113, section 3.4).
 pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// How much of one request body, and of all on a connection, may lie unread
-/// here before the peer must wait.
-const STREAM_WINDOW: u32 = 64 * 1024;
-const CONNECTION_WINDOW: u32 = 256 * 1024;
+/// How much of one request body, and of all on a connection, may be under way or
+/// lie unread here before the peer must wait: enough for 5 MB a second over 100 ms,
+/// and a body that is not read leaves half for the others.
+const STREAM_WINDOW: u32 = 512 * 1024;
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
 
 /// How much of one answer h2 takes before the peer has room for it.
-const SEND_BUFFER: usize = 64 * 1024;
+const SEND_BUFFER: usize = 16 * 1024;
 
 /// So many heads of the largest size may the requests that run on a connection
 /// have together. A few bytes that refer to the dynamic table, sent for each of a

@@ -13,6 +13,7 @@
 
 mod answer;
 mod body;
+mod buffers;
 #[cfg(test)]
 #[path = "../tests/socket/certificates.rs"]
 mod certificates;

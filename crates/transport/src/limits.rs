@@ -52,6 +52,11 @@ pub struct Limits {
     /// all requests of the listener beyond the first of each connection, by
     /// `max_connections`, and those of one address by its share of them: 503 above.
     pub max_streams: u32,
+    /// What may lie here unsent or unread of all answers and request bodies of the
+    /// listener, in bytes, beside one piece of each connection. Beyond, answers are
+    /// asked for no more, bodies not read on and sockets not read until something is
+    /// taken.
+    pub max_buffered_bytes: usize,
     /// How long no byte may flow, either way, on a connection that has switched
     /// to another protocol.
     pub tunnel_idle_timeout: Duration,
@@ -74,6 +79,7 @@ impl Default for Limits {
             max_connections: 10_000,
             max_connections_per_address: None,
             max_streams: 100,
+            max_buffered_bytes: 64 * 1024 * 1024,
             tunnel_idle_timeout: Duration::from_secs(300),
             drain_timeout: Duration::from_secs(30),
         }

@@ -14,6 +14,7 @@ use std::task::Waker;
 use http::HeaderValue;
 
 use crate::Peer;
+use crate::buffers::ConnectionBuffers;
 use crate::half_sent::HalfSent;
 use crate::refusal::{OnRefusal, Refusal, Refused};
 use crate::tunnel::Tunnel;
@@ -98,6 +99,7 @@ pub(crate) struct Link {
     /// Who is told of a refusal below the service.
     witness: Option<Arc<OnRefusal>>,
     crowding: Crowding,
+    buffers: Arc<ConnectionBuffers>,
     /// Whose connection it is, as soon as that is known.
     peer: OnceLock<Peer>,
 }
@@ -150,7 +152,11 @@ impl fmt::Debug for Link {
 }
 
 impl Link {
-    pub(crate) fn new(witness: Option<Arc<OnRefusal>>, crowding: Crowding) -> Self {
+    pub(crate) fn new(
+        witness: Option<Arc<OnRefusal>>,
+        crowding: Crowding,
+        buffers: Arc<ConnectionBuffers>,
+    ) -> Self {
         Self {
             phase: AtomicU8::new(Phase::Waiting as u8),
             turn: AtomicU64::new(0),
@@ -172,6 +178,7 @@ impl Link {
             waker: Mutex::new(None),
             witness,
             crowding,
+            buffers,
             peer: OnceLock::new(),
         }
     }
@@ -182,7 +189,11 @@ impl Link {
         let branch = Self {
             longest_piece,
             half_sent: Arc::clone(&self.half_sent),
-            ..Self::new(self.witness.clone(), Crowding::default())
+            ..Self::new(
+                self.witness.clone(),
+                Crowding::default(),
+                Arc::clone(&self.buffers),
+            )
         };
         branch.belongs_to(peer);
         branch
@@ -190,6 +201,11 @@ impl Link {
 
     pub(crate) fn crowding(&self) -> &Crowding {
         &self.crowding
+    }
+
+    /// What lies here of the connection's answers and uploads.
+    pub(crate) fn buffers(&self) -> &Arc<ConnectionBuffers> {
+        &self.buffers
     }
 
     pub(crate) fn half_sent(&self) -> &HalfSent {

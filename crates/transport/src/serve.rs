@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
+use crate::buffers::Buffers;
 use crate::crowd::{Crowd, NoPlace};
 use crate::link::{Crowding, Link, Order};
 use crate::listener::Accept;
@@ -145,6 +146,7 @@ struct Door {
     told_full: Telling,
     told_shares: Telling,
     crowding: Arc<AtomicUsize>,
+    buffers: Arc<Buffers>,
     on_refusal: Option<Arc<OnRefusal>>,
 }
 
@@ -154,6 +156,7 @@ impl Door {
             threshold,
             on_refusal,
             crowd: Arc::new(Crowd::new(&limits)),
+            buffers: Arc::new(Buffers::new(limits.max_buffered_bytes)),
             limits: Arc::new(limits),
             crowding: Arc::default(),
             turned_away: Arc::new(Semaphore::new(TURNED_AWAY)),
@@ -172,7 +175,11 @@ impl Door {
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         let crowding = Crowding::new(Arc::clone(&self.crowding));
-        let link = Arc::new(Link::new(self.on_refusal.clone(), crowding));
+        let link = Arc::new(Link::new(
+            self.on_refusal.clone(),
+            crowding,
+            Arc::new(self.buffers.connection()),
+        ));
         let holder = self.threshold.holder(peer.address.ip());
         let place = match self.crowd.admit(link, holder) {
             Ok(place) => place,

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use ipnet::IpNet;
-use rustls::ServerConfig;
+use rustls::{ServerConfig, ServerConnection};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::time::{Instant, sleep_until};
 use tokio_rustls::TlsAcceptor;
@@ -28,6 +28,9 @@ use crate::stream::Stream;
 use crate::tls::HTTP_2;
 use crate::turned_away::{part, turn_away};
 use crate::{Exempt, Limits, Peer, proxy_protocol};
+
+/// What TLS holds of an answer that the peer does not take: one record.
+const TLS_BUFFER: usize = 16 * 1024;
 
 /// What a listener asks of a connection before it may speak HTTP.
 #[derive(Clone, Default)]
@@ -194,7 +197,9 @@ async fn handshake<Io>(
 where
     Io: AsyncRead + AsyncWrite + Unpin,
 {
-    let accept = TlsAcceptor::from(config).accept(io).into_fallible();
+    let bound = |session: &mut ServerConnection| session.set_buffer_limit(Some(TLS_BUFFER));
+    let accept = TlsAcceptor::from(config).accept_with(io, bound);
+    let accept = accept.into_fallible();
     match accept.await {
         Ok(stream) => {
             let http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP_2);

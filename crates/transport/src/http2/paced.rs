@@ -8,14 +8,18 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::CONNECTION_WINDOW;
+use super::frames::Frames;
 use super::streams::Streams;
 use crate::Limits;
+use crate::buffers::Buffered;
 use crate::pace::Pace;
 
 pub(super) struct Paced<Io> {
     io: Io,
     pace: Pace,
     streams: Arc<Streams>,
+    frames: Frames,
 }
 
 impl<Io> Paced<Io> {
@@ -24,6 +28,7 @@ impl<Io> Paced<Io> {
             io,
             pace: Pace::new(limits.write_timeout, limits.min_rate),
             streams,
+            frames: Frames::new(),
         }
     }
 
@@ -54,7 +59,18 @@ impl<Io: AsyncRead + Unpin> AsyncRead for Paced<Io> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_read(context, buffer)
+        let this = self.get_mut();
+        let buffers = this.streams.link().buffers();
+        ready!(buffers.poll_room(Buffered::Unread, context));
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut this.io).poll_read(context, buffer))?;
+        let of_bodies = this.frames.follow(&buffer.filled()[before..]);
+        // No more can lie here than the peer may send unread.
+        let room = (CONNECTION_WINDOW as usize).saturating_sub(buffers.held(Buffered::Unread));
+        if of_bodies > 0 {
+            buffers.add(Buffered::Unread, of_bodies.min(room));
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

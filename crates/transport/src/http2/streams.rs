@@ -5,6 +5,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::buffers::Buffered;
 use crate::link::{Link, Phase};
 use crate::{Limits, Peer};
 
@@ -89,10 +90,24 @@ impl Streams {
             false => state.forsaken + 1,
         };
         if state.open == 0 {
+            self.forget_unread();
             self.link.enter(Phase::Waiting);
         }
         drop(state);
         self.link.wake();
+    }
+
+    /// All that has come was looked at: with no request open, what came of bodies is
+    /// of none, and h2 has thrown it away.
+    pub(super) fn settle(&self) {
+        if self.lock().open == 0 {
+            self.forget_unread();
+        }
+    }
+
+    fn forget_unread(&self) {
+        let buffers = self.link.buffers();
+        buffers.subtract(Buffered::Unread, usize::MAX);
     }
 
     pub(super) fn forsaken(&self) -> usize {
@@ -124,18 +139,21 @@ impl Drop for Streams {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::buffers::Buffers;
     use crate::link::Crowding;
 
     #[test]
     fn each_request_but_the_first_crowds_the_house_until_it_is_over() {
         let crowding = Arc::new(AtomicUsize::new(0));
         let crowd = || crowding.load(Relaxed);
+        let buffers = Arc::new(Buffers::new(1000));
         let address = "127.0.0.1:1".parse().unwrap();
         let peer = Peer::new(address, address);
         let connection = || {
             Streams::new(Arc::new(Link::new(
                 None,
                 Crowding::new(Arc::clone(&crowding)),
+                Arc::new(buffers.connection()),
             )))
         };
         let (one, other) = (connection(), connection());

@@ -52,6 +52,7 @@ impl Watch {
             if let Poll::Ready(result) = connection.as_mut().poll(context) {
                 return Poll::Ready(result.map_or(End::Broken, |()| End::Closed));
             }
+            self.streams.settle();
             match ready!(self.poll_next(context)) {
                 Next::Finish => {
                     self.finish_by = Some(Instant::now() + self.limits.drain_timeout);

@@ -1,3 +1,4 @@
+mod buffers;
 mod heads;
 pub(crate) mod raw;
 mod stories;

@@ -22,6 +22,7 @@ pub(crate) const END_HEADERS: u8 = 4;
 #[derive(Debug)]
 pub(crate) struct Frame {
     pub(crate) kind: u8,
+    pub(crate) flags: u8,
     pub(crate) stream: u32,
     pub(crate) payload: Vec<u8>,
 }
@@ -101,6 +102,7 @@ impl Raw {
         self.stream.read_exact(&mut payload).await.ok()?;
         Some(Frame {
             kind: head[3],
+            flags: head[4],
             stream: u32::from_be_bytes([head[5], head[6], head[7], head[8]]),
             payload,
         })
