@@ -23,7 +23,10 @@ mod tests {
         let mut learn = |code: &'static str| {
             let inside = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
             let found = code.split(|c: char| !inside(c));
-            words.extend(found.map(|it| it.trim_matches('.').to_owned()));
+            for word in found.map(|it| it.trim_matches('.')) {
+                words.insert(word.to_owned());
+                words.extend(word.split('.').map(str::to_owned));
+            }
         };
         while let Some(prose) = blocks.next() {
             prose.split('`').skip(1).step_by(2).for_each(&mut learn);
