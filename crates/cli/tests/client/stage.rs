@@ -169,8 +169,12 @@ fn whole_request(stream: &mut TcpStream) -> String {
         let read = stream.read(&mut bytes[length..]).unwrap_or_default();
         length += read;
         let text = String::from_utf8_lossy(&bytes[..length]).into_owned();
-        let ended = text.ends_with("\r\n\r\n") && !text.contains("content-length");
-        if read == 0 || ended || text.ends_with('}') {
+        let told = text
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: "));
+        let told: usize = told.map_or(0, |told| told.parse().unwrap());
+        let body = text.split_once("\r\n\r\n").map(|(_, body)| body.len());
+        if read == 0 || body.is_some_and(|body| body >= told) {
             return text;
         }
     }
