@@ -48,12 +48,22 @@ const fn seconds(text: &str) -> i64 {
 /// The system's clock is wrong for certain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the system clock shows a time before this program was made ({shown} and {made}, in seconds \
-     since 1970): set it right and start again"
+    "the system clock shows {}, which is before this program was made ({}): set it right and start \
+     again",
+    date(*shown),
+    date(*made)
 )]
 pub struct ClockBehindBuild {
     shown: i64,
     made: i64,
+}
+
+/// The day, for people; where no calendar has it, the seconds since 1970.
+fn date(seconds: i64) -> String {
+    match jiff::Timestamp::from_second(seconds) {
+        Ok(instant) => instant.strftime("%Y-%m-%d").to_string(),
+        Err(_) => format!("{seconds} s since 1970"),
+    }
 }
 
 /// The system's time, unless it is before this program was made.
@@ -222,6 +232,7 @@ mod tests {
         for wrong in [i64::MIN, -86_400, 0, 946_684_800, BUILT - 1] {
             let refused = plausible(at(wrong)).unwrap_err().to_string();
             assert!(refused.contains("set it right"), "{refused}");
+            assert!(refused.contains(&date(BUILT)), "{refused}");
         }
         assert_eq!(plausible(at(BUILT)), Ok(at(BUILT)));
         assert!(plausible_wall().is_ok(), "this machine's clock is right");

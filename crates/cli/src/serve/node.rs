@@ -34,7 +34,7 @@ pub(crate) async fn run(
     let metrics = telemetry::metrics()?;
     let directory = DataDirectory::open(&settings.data)?;
     directory.check_owner(args.demo)?;
-    let admin_key = directory.kept_admin_key()?;
+    let kept_admin_key = directory.kept_admin_key()?;
     let listeners = Listeners::bind(&settings.server).await?;
     let echo = if args.demo {
         Some(start_echo(&mut settings).await?)
@@ -50,11 +50,8 @@ pub(crate) async fn run(
         clock_gap: settings.clock_gap,
     };
     let opened = Opened::open(&directory, to_open).await?;
-    let key_is_new = admin_key.is_none();
-    let admin_key = match admin_key {
-        Some(key) => key,
-        None => directory.make_admin_key()?,
-    };
+    let key_is_new = kept_admin_key.is_none();
+    let admin_key = kept_admin_key.map_or_else(|| directory.make_admin_key(), Ok)?;
     let ready = Ready {
         key_is_new,
         ..Ready::at(&listeners, &server, admin_key.clone())?

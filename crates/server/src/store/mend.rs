@@ -141,8 +141,8 @@ fn mend(work: &mut Work<'_>, plan: &ClockMend) -> rusqlite::Result<()> {
             "from": plan.from.as_seconds(),
             "to": plan.to.as_seconds(),
             "sessions": plan.sessions,
-            "retired_keys": plan.retired_keys,
-            "ended_admin_keys": plan.ended_admin_keys,
+            "retired_keys": plan.retired_keys.len(),
+            "ended_admin_keys": plan.ended_admin_keys.len(),
         }),
     })
 }

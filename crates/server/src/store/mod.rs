@@ -249,7 +249,7 @@ impl Inner {
             // On a thread of its own: who drops the store may not block.
             let (commands, marks) = (self.commands.clone(), Arc::clone(&self.marks));
             let last = spawn("store-last", move || {
-                background::last(&commands, &marks, kept)
+                background::last(&commands, &marks, kept);
             });
             last.into_iter().for_each(join);
             self.commands.stop();
