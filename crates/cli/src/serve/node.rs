@@ -36,10 +36,9 @@ pub(crate) async fn run(
     directory.check_owner(args.demo)?;
     let kept_admin_key = directory.kept_admin_key()?;
     let listeners = Listeners::bind(&settings.server).await?;
-    let echo = if args.demo {
-        Some(start_echo(&mut settings).await?)
-    } else {
-        None
+    let echo = match args.demo {
+        true => Some(start_echo(&mut settings).await?),
+        false => None,
     };
     let reload = Reload::of(args, &settings);
     let server = settings.server;
