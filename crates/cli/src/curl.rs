@@ -19,7 +19,9 @@ pub(crate) fn line(url: &str, request: &Request<Bytes>) -> String {
 
 /// The line that calls a guarded path with a token.
 pub(crate) fn call(url: &str, path: &str, dialect: &Dialect, token: &str) -> String {
-    let presented = dialect.present(token, &dialect.parts_for_a_sandbox());
+    let presented = dialect
+        .present(token, &dialect.parts_for_a_sandbox())
+        .unwrap_or_default();
     let headers = headers(presented.iter().map(|(name, value)| (name, value)));
     format!("curl {}{headers}\n", quoted(&format!("{url}{path}")))
 }

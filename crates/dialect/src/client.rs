@@ -157,6 +157,43 @@ impl Dialect {
         if missing { None } else { written(form, asking) }
     }
 
+    /// Why there is no request for an operation with what is at hand: what
+    /// [`Dialect::request`] lacks.
+    pub fn why_unwritable(
+        &self,
+        operation: Operation,
+        variant: Variant,
+        asking: &Asking<'_>,
+    ) -> Unwritable {
+        let Some((_, form)) = self.form_of(operation, variant) else {
+            return Unwritable::NoSuchRequest;
+        };
+        let holes = form.request.holes();
+        let missing = holes
+            .iter()
+            .find(|hole| !hole.optional && asking.datum(&hole.word).is_none());
+        if let Some(hole) = missing {
+            return Unwritable::missing(&hole.word);
+        }
+        if let Some(basic) = form.request.basic.as_ref().filter(|it| !it.encoded)
+            && basic.user.write(asking).is_some_and(|it| it.contains(':'))
+        {
+            return Unwritable::Unfit {
+                part: parts(&basic.user),
+                place: "the user of HTTP Basic".to_owned(),
+                why: "it contains a colon, which ends the user there (RFC 7617 section 2)",
+            };
+        }
+        let headers = form.request.headers.iter();
+        let mut headers = headers.filter(|(_, pattern)| !pattern.is_left_out(asking));
+        let unfit = headers.find_map(|(name, pattern)| unfit(name, pattern, asking));
+        unfit.unwrap_or_else(|| Unwritable::Unfit {
+            part: "one of the parts of the credential".to_owned(),
+            place: format!("the request for a {operation}"),
+            why: NOT_TOLD_APART,
+        })
+    }
+
     /// Whether the login's secret is needed to ask for an operation, or to check
     /// the reply.
     pub fn takes_secret(&self, operation: Operation, variant: Variant) -> bool {
@@ -170,23 +207,149 @@ impl Dialect {
     }
 
     /// The headers that present an access token at a guarded endpoint, and
-    /// whatever else the dialect sends beside it. Empty if a part is missing or
-    /// cannot stand in a header.
-    pub fn present(&self, access_token: &str, extra: &Extra) -> Vec<(HeaderName, HeaderValue)> {
+    /// whatever else the dialect sends beside it.
+    ///
+    /// # Errors
+    ///
+    /// The part that is missing, or that cannot stand in its header.
+    pub fn present(
+        &self,
+        access_token: &str,
+        extra: &Extra,
+    ) -> Result<Vec<(HeaderName, HeaderValue)>, Unwritable> {
         let values = Presenting {
             access_token,
             extra,
         };
         let header = |(name, pattern): &(HeaderName, Pattern)| {
-            Some((name.clone(), sensitive(&pattern.write(&values)?)?))
+            let missing = pattern
+                .holes()
+                .find(|hole| !hole.optional && values.datum(&hole.word).is_none());
+            if let Some(hole) = missing {
+                return Err(Unwritable::missing(&hole.word));
+            }
+            let value = pattern.write(&values).and_then(|it| sensitive(&it));
+            let value = value.ok_or_else(|| unfit_header(name, pattern, &values))?;
+            Ok((name.clone(), value))
         };
         self.present
             .iter()
             .filter(|(_, pattern)| !pattern.is_left_out(&values))
             .map(header)
-            .collect::<Option<_>>()
-            .unwrap_or_default()
+            .collect()
     }
+
+    /// The further parts that are presented beside an access token, and whether a
+    /// reply of the variant may bring them, so that nobody has to give them.
+    pub fn presented_extra(&self, variant: Variant) -> Vec<(&str, bool)> {
+        let holes = self.present.iter().flat_map(|(_, pattern)| pattern.holes());
+        let required = holes.filter(|hole| !hole.optional);
+        let names = required.filter_map(|hole| match &hole.word {
+            Word::Extra(name) => Some(&**name),
+            _ => None,
+        });
+        names
+            .map(|name| (name, self.is_replied(name, variant)))
+            .collect()
+    }
+
+    fn is_replied(&self, name: &str, variant: Variant) -> bool {
+        [Operation::Login, Operation::Refresh]
+            .into_iter()
+            .any(|operation| {
+                let form = self.form_of(operation, variant);
+                let body = form.and_then(|(_, form)| form.reply.body.as_ref());
+                body.is_some_and(|body| {
+                    let mut holes = body.holes().into_iter();
+                    holes.any(|hole| matches!(&hole.word, Word::Extra(it) if **it == *name))
+                })
+            })
+    }
+}
+
+/// Why a value cannot be sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unwritable {
+    /// The dialect has no such request.
+    #[error("the dialect has no such request")]
+    NoSuchRequest,
+    /// A part is not there, or empty.
+    #[error("{part} is missing{}", remedy(.part))]
+    Missing {
+        /// Its name in a dialect file: `login`, `secret`, `extra.shop`.
+        part: String,
+    },
+    /// A part cannot stand where the dialect puts it.
+    #[error("{part} cannot stand in {place}: {why}")]
+    Unfit {
+        /// Its name, or those of several.
+        part: String,
+        /// Where it would stand.
+        place: String,
+        /// Why not.
+        why: &'static str,
+    },
+}
+
+impl Unwritable {
+    fn missing(word: &Word) -> Self {
+        Self::Missing {
+            part: word_name(word),
+        }
+    }
+}
+
+fn remedy(part: &str) -> String {
+    let name = part.strip_prefix("extra.");
+    name.map_or_else(String::new, |name| {
+        format!(": give it as `{name}` under `extra`, in a profile under [NAME.extra]")
+    })
+}
+
+/// As a dialect file writes it.
+fn word_name(word: &Word) -> String {
+    match word {
+        Word::Login => "login".to_owned(),
+        Word::Secret => "secret".to_owned(),
+        Word::AccessToken => "access_token".to_owned(),
+        Word::RefreshToken => "refresh_token".to_owned(),
+        Word::Extra(name) => format!("extra.{name}"),
+        other => format!("{other:?}"),
+    }
+}
+
+fn parts(pattern: &Pattern) -> String {
+    let names = pattern.holes().map(|hole| word_name(&hole.word));
+    names.collect::<Vec<_>>().join(" with ")
+}
+
+/// What is wrong with a header.
+fn unfit_header(name: &HeaderName, pattern: &Pattern, values: &dyn Values) -> Unwritable {
+    unfit(name, pattern, values).unwrap_or_else(|| Unwritable::Unfit {
+        part: parts(pattern),
+        place: format!("the header {name}"),
+        why: NOT_TOLD_APART,
+    })
+}
+
+const NOT_TOLD_APART: &str = "what stands beside it could not be told from it";
+
+/// What is wrong with a header, if something is.
+fn unfit(name: &HeaderName, pattern: &Pattern, values: &dyn Values) -> Option<Unwritable> {
+    let text = pattern.write(values)?;
+    let why = match text.as_str() {
+        text if !text.is_ascii() => "it has characters beyond ASCII",
+        text if text.bytes().any(|byte| byte.is_ascii_control()) => {
+            "it has a line break or another control character"
+        }
+        text if text.trim() != text => "it has a blank at its beginning or end",
+        _ => return None,
+    };
+    Some(Unwritable::Unfit {
+        part: parts(pattern),
+        place: format!("the header {name}"),
+        why,
+    })
 }
 
 fn written(form: &Form, asking: &Asking<'_>) -> Option<Request<Bytes>> {
@@ -294,10 +457,10 @@ impl Values for Presenting<'_> {
     fn datum(&self, word: &Word) -> Option<Datum<'_>> {
         match word {
             Word::AccessToken => Some(Datum::Text(self.access_token)),
-            Word::Extra(name) => self
-                .extra
-                .get(&**name)
-                .map(|part| Datum::Text(part.expose())),
+            Word::Extra(name) => {
+                let part = self.extra.get(&**name)?.expose();
+                (!part.is_empty()).then_some(Datum::Text(part))
+            }
             _ => None,
         }
     }

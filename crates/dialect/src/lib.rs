@@ -40,7 +40,7 @@ mod token_form;
 mod understand;
 mod word;
 
-pub use client::{Asking, Granted, RefusedBy, Understood, Unintelligible};
+pub use client::{Asking, Granted, RefusedBy, Understood, Unintelligible, Unwritable};
 pub use command::{Asked, Command, Extra, Found, Grant, OperationInfo, Refused, Unread, Variant};
 pub use credential_form::CredentialForm;
 pub use dialect::Dialect;

@@ -254,10 +254,10 @@ impl<'r> Run<'r> {
                 let Some(token) = token else {
                     return Vec::new();
                 };
-                let headers = self.dialect.present(token, &self.parts().extra);
-                if headers.is_empty() {
-                    return vec!["the client cannot present the token".to_owned()];
-                }
+                let headers = match self.dialect.present(token, &self.parts().extra) {
+                    Ok(headers) => headers,
+                    Err(why) => return vec![format!("the client cannot present the token: {why}")],
+                };
                 let headers: HeaderMap = headers.into_iter().collect();
                 compare::missing(
                     &headers,

@@ -145,7 +145,10 @@ pub(crate) async fn call_with(sandbox: &Sandbox, token: &Secret) -> Vec<u8> {
 }
 
 async fn call_presenting(sandbox: &Sandbox, token: &Secret, extra: &Extra) -> Vec<u8> {
-    let presented = sandbox.dialect().present(token.expose(), extra);
+    let presented = sandbox
+        .dialect()
+        .present(token.expose(), extra)
+        .unwrap_or_default();
     let mut head = "GET /deposit/7?page=2 HTTP/1.1\r\n".to_owned();
     for (name, value) in presented {
         head.push_str(&format!("{name}: {}\r\n", value.to_str().unwrap()));
