@@ -54,6 +54,7 @@ mod timing;
 mod token;
 mod transport;
 mod verdict;
+mod warning;
 
 pub use change::{Change, Changed};
 pub use clock::{Clock, ManualClock, SystemClock};
@@ -68,7 +69,10 @@ pub use record::{Attempt, Held, Record, Trouble};
 pub use session::{Ask, Next, Reserved, Session, Terms};
 pub use source::{Builder, LogoutOutcome, TokenSource};
 pub use standing::{Standing, Tokens};
-pub use store::{FileStore, Locked, MemoryStore, SealKey, Store, StoreError, Written};
+pub use store::{
+    FileStore, KeptSession, KeptState, Locked, MemoryStore, SealKey, SessionOwner, Store,
+    StoreError, Written,
+};
 pub use token::{AccessToken, Credential};
 
 // What the interface speaks of, so that who uses it depends on this crate alone.
@@ -77,6 +81,7 @@ pub use countersign_domain::{Operation, Refusal, Timestamp};
 pub use countersign_outbound::{ProxyRules, Roots, ServerUrl};
 pub use transport::{Sent, Transport, TransportError};
 pub use verdict::Expiry;
+pub use warning::WARNINGS;
 
 /// A future in a box, as the traits here return it.
 pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;

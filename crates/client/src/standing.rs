@@ -19,6 +19,9 @@ pub struct Standing {
     pub attempt: Option<Attempt>,
     /// What went wrong last, until something goes right.
     pub trouble: Option<Trouble>,
+    /// What is wrong with what is kept, if it is damaged: the next use sets it
+    /// aside and logs in anew.
+    pub damage: Option<String>,
 }
 
 /// What is told of tokens at hand.
@@ -28,11 +31,15 @@ pub struct Tokens {
     pub logged_in_at: Timestamp,
     /// When the access token was asked for.
     pub asked_at: Timestamp,
-    /// When the access token ends.
+    /// When the access token ends, as the vendor told it.
+    pub told_expires_at: Timestamp,
+    /// Until when the access token is used.
     pub expires_at: Timestamp,
     /// Whether there is a refresh token.
     pub refreshes: bool,
-    /// When the refresh token ends, if that is known.
+    /// When the refresh token ends, as the vendor told it, if it did.
+    pub told_refresh_expires_at: Option<Timestamp>,
+    /// Until when the refresh token is used, if that is known.
     pub refresh_expires_at: Option<Timestamp>,
     /// Requests that were set aside of the access token's budget.
     pub spent: u32,
@@ -48,7 +55,9 @@ impl Standing {
         let tokens = record.held.map(|held| Tokens {
             logged_in_at: held.logged_in_at,
             asked_at: held.asked_at,
+            told_expires_at: held.told_expires_at.unwrap_or(held.expires_at),
             expires_at: held.expires_at,
+            told_refresh_expires_at: held.told_refresh_expires_at.or(held.refresh_expires_at),
             refreshes: held.refresh_token.is_some(),
             refresh_expires_at: held.refresh_expires_at,
             spent,
@@ -61,10 +70,19 @@ impl Standing {
             budget,
             attempt: record.attempt,
             trouble: record.trouble,
+            damage: None,
         }
     }
 
-    /// For how long the access token at hand still lives.
+    /// That of a session whose file is damaged.
+    pub(crate) fn damaged(why: String, budget: Option<u32>, now: Timestamp) -> Self {
+        Self {
+            damage: Some(why),
+            ..Self::of(Record::default(), budget, now)
+        }
+    }
+
+    /// For how long the access token at hand is still used.
     pub fn left(&self) -> Option<Duration> {
         let tokens = self.tokens.as_ref()?;
         Some(tokens.expires_at.since(self.now))

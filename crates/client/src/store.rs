@@ -2,15 +2,20 @@
 
 mod disk;
 mod file;
+mod kept;
 mod key;
 mod keyring;
 mod lock;
 mod memory;
+mod owner;
 mod payload;
 mod seal;
+mod sealed;
 
 pub use file::FileStore;
+pub use kept::{KeptSession, KeptState};
 pub use memory::MemoryStore;
+pub use owner::SessionOwner;
 pub use seal::SealKey;
 
 use crate::{BoxFuture, Record};
@@ -72,14 +77,21 @@ pub enum StoreError {
         /// The system's words.
         why: String,
     },
-    /// The file is of another key, or was changed. It is left as it is.
+    /// Another key sealed the file. It is left as it is.
     #[error(
-        "{file} cannot be opened with this key: {why} (it is left as it is; remove it to log in anew)"
+        "{file} cannot be opened with this key: another key sealed it (it is left as it is: bring \
+         back the key, or remove the file to log in anew)"
     )]
     Sealed {
         /// The file.
         file: String,
-        /// What does not fit.
+    },
+    /// The file is not as it was written. Who locks it next sets it aside.
+    #[error("{file} is damaged: {why}; the next use sets it aside and logs in anew")]
+    Damaged {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
         why: String,
     },
     /// Others could read or change it.

@@ -57,10 +57,19 @@ fn check_directory(path: &Path, metadata: &Metadata) -> Result<(), StoreError> {
     })
 }
 
-/// The bytes of a file that only its owner can read; `None` if there is none.
+/// The bytes of a file that only its owner can read; `None` if there is none. Of
+/// one that is longer than any record, a little more than that; of what is no
+/// file, none.
 pub(super) fn read_private(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
     let failed = |error: io::Error| io_error(path, "read", &error);
-    let Some((file, metadata)) = open_private(path).map_err(failed)? else {
+    let opened = match open_private(path) {
+        Err(error) if is_something_else(path) => {
+            let why = error.to_string();
+            return Err(damaged(path, &why));
+        }
+        other => other.map_err(failed)?,
+    };
+    let Some((file, metadata)) = opened else {
         return Ok(None);
     };
     check_mode(path, &metadata)?;
@@ -68,10 +77,52 @@ pub(super) fn read_private(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
     check_directory(directory(path), &around)?;
     check_owners(&metadata, &around).map_err(failed)?;
     let mut bytes = Vec::new();
-    file.take(MAX_FILE)
+    file.take(MAX_FILE + 1)
         .read_to_end(&mut bytes)
         .map_err(failed)?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(damaged(path, "it is too long for a session"));
+    }
     Ok(Some(bytes))
+}
+
+/// Whether what is there is neither a file nor a link to something.
+fn is_something_else(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|it| !it.is_file() && !it.is_symlink())
+}
+
+/// The file is not as it was written.
+pub(super) fn damaged(path: &Path, why: &str) -> StoreError {
+    StoreError::Damaged {
+        file: path.display().to_string(),
+        why: why.to_owned(),
+    }
+}
+
+/// How many damaged files of one name are kept; the last one gives way.
+const MOST_ASIDE: u32 = 9;
+
+/// What the name of a file that was set aside goes on with.
+pub(super) const ASIDE: &str = ".damaged";
+
+/// Gives what is at `path` another name beside it, and tells that. Nobody else
+/// may be changing it.
+pub(super) fn set_aside(path: &Path) -> io::Result<PathBuf> {
+    let name = |nth: u32| match nth {
+        1 => beside(path, ASIDE),
+        _ => beside(path, &format!("{ASIDE}-{nth}")),
+    };
+    let is_free = |name: &PathBuf| fs::symlink_metadata(name).is_err();
+    let free = (1..MOST_ASIDE).map(name).find(is_free);
+    let aside = free.unwrap_or_else(|| name(MOST_ASIDE));
+    move_to(path, &aside)?;
+    Ok(aside)
+}
+
+/// Gives a file another name, for good.
+pub(super) fn move_to(path: &Path, other: &Path) -> io::Result<()> {
+    fs::rename(path, other)?;
+    sync_directory(other)
 }
 
 /// The file at `path` itself: a link is not followed, since a new file would

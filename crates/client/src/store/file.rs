@@ -10,10 +10,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::disk::{self, Draft, io_error};
+use super::disk::io_error;
 use super::lock::{Gate, Held};
-use super::seal::{Owner, SealKey};
-use super::{Locked, Store, StoreError, Written, faster, payload};
+use super::owner::SessionOwner;
+use super::seal::SealKey;
+use super::sealed::SealedFile;
+use super::{Locked, Store, StoreError, Written};
 use crate::{BoxFuture, Record};
 
 /// Keeps the record in a sealed file. Clones share it, and so do all processes
@@ -26,22 +28,37 @@ struct Inner {
     gate: Gate,
 }
 
-struct SealedFile {
-    path: PathBuf,
-    key: SealKey,
-    owner: Owner,
-}
-
 impl FileStore {
     /// The store in the file at `path`, which is made when something is kept.
     ///
     /// `owner` says whose session it is: name, URL and login of the profile. The
-    /// file of another does not open.
+    /// file of another is set aside.
     pub fn open(path: impl Into<PathBuf>, key: SealKey, owner: &[&str]) -> Self {
-        let path = path.into();
+        Self::at(path.into(), key, SessionOwner::of_words(owner), None)
+    }
+
+    /// The store of a session in a directory, in a file that is named by whose it
+    /// is ([`SessionOwner::file`]): another URL or login has another file. What a
+    /// release before this one kept of the same session under the name of the
+    /// profile alone is taken over.
+    pub fn in_directory(directory: &Path, key: SealKey, owner: SessionOwner) -> Self {
+        let former = owner.former_file(directory);
+        Self::at(owner.file(directory), key, owner, Some(former))
+    }
+
+    pub(super) fn at(
+        path: PathBuf,
+        key: SealKey,
+        owner: SessionOwner,
+        former: Option<PathBuf>,
+    ) -> Self {
         let gate = Gate::before(&path);
-        let owner = Owner::new(owner);
-        let file = SealedFile { path, key, owner };
+        let file = SealedFile {
+            path,
+            key,
+            owner,
+            former,
+        };
         Self(Arc::new(Inner { file, gate }))
     }
 
@@ -60,7 +77,7 @@ impl fmt::Debug for FileStore {
 impl Store for FileStore {
     fn read(&self) -> BoxFuture<'_, Result<Option<Record>, StoreError>> {
         let store = self.0.clone();
-        Box::pin(blocking(&self.0.file.path, move || store.file.read()))
+        Box::pin(blocking(&self.0.file.path, move || store.file.look()))
     }
 
     fn lock(&self) -> BoxFuture<'_, Result<Box<dyn Locked>, StoreError>> {
@@ -70,11 +87,11 @@ impl Store for FileStore {
                 store: self.0.clone(),
                 _held: held,
             }));
-            let swept = |file: &SealedFile| {
+            let prepare = |file: &SealedFile| {
                 file.sweep();
-                Ok(())
+                file.take_over()
             };
-            locked.work(swept).await?;
+            locked.work(prepare).await?;
             Ok(Box::new(locked) as Box<dyn Locked>)
         })
     }
@@ -101,7 +118,7 @@ impl LockedFile {
 
 impl Locked for LockedFile {
     fn read(&mut self) -> BoxFuture<'_, Result<Option<Record>, StoreError>> {
-        Box::pin(self.work(SealedFile::read))
+        Box::pin(self.work(SealedFile::read_or_set_aside))
     }
 
     fn write<'a>(&'a mut self, record: &'a Record) -> BoxFuture<'a, Result<Written, StoreError>> {
@@ -120,64 +137,6 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, StoreError> {
     let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or_else(|error| Err(io_error(path, "used", &io::Error::other(error))))
-}
-
-impl SealedFile {
-    fn read(&self) -> Result<Option<Record>, StoreError> {
-        let Some(bytes) = disk::read_private(&self.path)? else {
-            return Ok(None);
-        };
-        let sealed = |why: &str| StoreError::Sealed {
-            file: self.path.display().to_string(),
-            why: why.to_owned(),
-        };
-        let text = self.key.open(&self.owner, &bytes).map_err(sealed)?;
-        let record = payload::read(&text);
-        record
-            .ok_or_else(|| sealed("what is in it is unknown to this version"))
-            .map(Some)
-    }
-
-    /// A draft is gone if another swept it, which can only be where locks do not
-    /// hold: then that one is probably faster, which the next try finds out.
-    fn write(&self, record: &Record) -> Result<Written, StoreError> {
-        let failed = |error: io::Error| io_error(&self.path, "written", &error);
-        let bytes = self.sealed(record).map_err(failed)?;
-        loop {
-            let draft = self.draft(&bytes)?;
-            if let Some(lost) = faster(self.read()?.as_ref(), record) {
-                return Ok(Written::Lost(lost));
-            }
-            match draft.replace(&self.path) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                other => return other.map(|()| Written::Done).map_err(failed),
-            }
-        }
-    }
-
-    fn draft(&self, bytes: &[u8]) -> Result<Draft, StoreError> {
-        let around = disk::private_directory(disk::directory(&self.path))?;
-        let written = Draft::of(&self.path, &around).and_then(|mut draft| {
-            draft.write(bytes)?;
-            Ok(draft)
-        });
-        written.map_err(|error| io_error(&self.path, "written", &error))
-    }
-
-    fn sealed(&self, record: &Record) -> io::Result<Vec<u8>> {
-        let text = payload::write(record)?;
-        let sealed = self.key.seal(&self.owner, &text);
-        sealed.map_err(|_| io::Error::other("it could not be sealed"))
-    }
-
-    fn clear(&self) -> Result<(), StoreError> {
-        self.sweep();
-        disk::remove(&self.path).map_err(|error| io_error(&self.path, "removed", &error))
-    }
-
-    fn sweep(&self) {
-        disk::sweep(&self.path);
-    }
 }
 
 #[cfg(test)]

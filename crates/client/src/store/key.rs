@@ -115,13 +115,13 @@ mod tests {
     use std::fs::{self, Permissions};
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
-    use super::super::seal::Owner;
+    use super::super::SessionOwner;
     use super::*;
 
     const TEXT: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
     fn are_one(one: &SealKey, other: &SealKey) -> bool {
-        let owner = Owner::new(&["pay"]);
+        let owner = SessionOwner::of_words(&["pay"]);
         let sealed = one.seal(&owner, b"secret").unwrap();
         other.open(&owner, &sealed).is_ok()
     }

@@ -2,13 +2,21 @@
 //! is.
 //!
 //! ```text
-//! "CSSN"  version  key     owner   nonce  sealed record
-//! 4       1        8       8       12     its length, and a tag of 16
+//! "CSSN"  2  key  length  owner       check  nonce  sealed record
+//! 4       1  8    4       its length  8      12     its length, and a tag of 16
 //! ```
 //!
-//! `key` and `owner` are fingerprints, so that a file of another key or of
-//! another owner is told apart from one that was damaged. All that stands before
-//! the nonce is authenticated with the record, and so is the owner in full.
+//! `key` is a fingerprint and `check` a sum of what stands before it, so that a
+//! file of another key is told apart from one that was damaged. `owner` is a JSON
+//! object that anybody who may read the file can read. All that stands before the
+//! nonce is authenticated with the record.
+//!
+//! The first format, which is still read, had a fingerprint of the owner instead:
+//!
+//! ```text
+//! "CSSN"  1  key     owner   nonce  sealed record
+//! 4       1  8       8       12     its length, and a tag of 16
+//! ```
 
 use std::fmt;
 
@@ -18,16 +26,24 @@ use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::rand;
 use zeroize::Zeroizing;
 
+use super::owner::SessionOwner;
+
 /// How long a key is, in bytes.
 pub(super) const KEY_LEN: usize = 32;
 
 const MAGIC: &[u8; 4] = b"CSSN";
-const VERSION: u8 = 1;
+const FIRST_VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const MARK_LEN: usize = 8;
-const PREFIX_LEN: usize = MAGIC.len() + 1 + 2 * MARK_LEN;
-const HEADER_LEN: usize = PREFIX_LEN + NONCE_LEN;
+/// Magic, version and key.
+const START_LEN: usize = MAGIC.len() + 1 + MARK_LEN;
+const LENGTH_LEN: usize = 4;
+const FIRST_PREFIX_LEN: usize = START_LEN + MARK_LEN;
 
 type Mark = [u8; MARK_LEN];
+
+/// What is in a file, in memory that is zeroed.
+pub(super) type Plain = Zeroizing<Vec<u8>>;
 
 /// The key that seals what is kept.
 pub struct SealKey {
@@ -35,9 +51,19 @@ pub struct SealKey {
     mark: Mark,
 }
 
-/// Whose a file is: its words, each with its length before it.
-#[derive(Clone, Debug)]
-pub(super) struct Owner(Vec<u8>);
+/// Why a file does not open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unopened {
+    /// It is not as it was written, or nobody who runs this program wrote it.
+    Damaged(&'static str),
+    /// It is whole, and another key sealed it.
+    OtherKey,
+    /// It is whole, and another's.
+    OtherOwner,
+}
+
+const CUT: Unopened = Unopened::Damaged("it was cut off, or is something else");
+const CHANGED: Unopened = Unopened::Damaged("it was changed or cut off");
 
 impl SealKey {
     /// The key of these bytes, which are to be random.
@@ -54,87 +80,160 @@ impl SealKey {
     }
 
     /// Seals `plain` for its owner.
-    pub(super) fn seal(&self, owner: &Owner, plain: &[u8]) -> Result<Vec<u8>, Unspecified> {
+    pub(super) fn seal(&self, owner: &SessionOwner, plain: &[u8]) -> Result<Vec<u8>, Unspecified> {
         let mut nonce = [0; NONCE_LEN];
         rand::fill(&mut nonce)?;
+        let prefix = self.prefix(owner)?;
         // Room for the tag too: growing would leave a plain copy behind.
-        let mut file = Vec::with_capacity(HEADER_LEN + plain.len() + AES_256_GCM.tag_len());
-        file.extend_from_slice(&self.prefix(owner));
+        let length = prefix.len() + NONCE_LEN + plain.len() + AES_256_GCM.tag_len();
+        let mut file = Vec::with_capacity(length);
+        file.extend_from_slice(&prefix);
         file.extend_from_slice(&nonce);
         file.extend_from_slice(plain);
-        let aad = aad(&self.prefix(owner), owner);
         let nonce = Nonce::assume_unique_for_key(nonce);
-        let sealed = &mut file[HEADER_LEN..];
-        let tag = self.key.seal_in_place_separate_tag(nonce, aad, sealed)?;
+        let sealed = file
+            .get_mut(prefix.len() + NONCE_LEN..)
+            .ok_or(Unspecified)?;
+        let tag = self
+            .key
+            .seal_in_place_separate_tag(nonce, Aad::from(&prefix), sealed)?;
         file.extend_from_slice(tag.as_ref());
         Ok(file)
     }
 
-    /// Opens what was sealed for its owner, or tells why it does not open.
-    pub(super) fn open(
-        &self,
-        owner: &Owner,
-        file: &[u8],
-    ) -> Result<Zeroizing<Vec<u8>>, &'static str> {
-        let (header, sealed) = file
-            .split_at_checked(HEADER_LEN)
-            .filter(|(header, _)| header.starts_with(MAGIC))
-            .ok_or("it was cut off, or is something else")?;
-        let (prefix, nonce) = header.split_at(PREFIX_LEN);
-        self.check(owner, prefix)?;
-        let changed = "it was changed or cut off";
-        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|Unspecified| changed)?;
+    /// Opens what was sealed for its owner, in this format or the first.
+    pub(super) fn open(&self, owner: &SessionOwner, file: &[u8]) -> Result<Plain, Unopened> {
+        if version(file) == Some(FIRST_VERSION) {
+            return self.open_first(owner, file);
+        }
+        let (found, plain) = self.open_any(file)?;
+        match found.is(owner) {
+            true => Ok(plain),
+            false => Err(Unopened::OtherOwner),
+        }
+    }
+
+    /// Opens what this key sealed, whosever it is.
+    pub(super) fn open_any(&self, file: &[u8]) -> Result<(SessionOwner, Plain), Unopened> {
+        let parts = Parts::of(file)?;
+        if parts.key != self.mark {
+            return Err(Unopened::OtherKey);
+        }
+        let owner = serde_json::from_slice(parts.owner).map_err(|_| CHANGED)?;
+        let plain = self.unseal(parts.prefix, parts.rest)?;
+        Ok((owner, plain))
+    }
+
+    fn unseal(&self, prefix: &[u8], rest: &[u8]) -> Result<Plain, Unopened> {
+        let (nonce, sealed) = rest.split_at_checked(NONCE_LEN).ok_or(CUT)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|Unspecified| CHANGED)?;
         let mut plain = Zeroizing::new(sealed.to_vec());
-        let opened = self
-            .key
-            .open_in_place(nonce, aad(prefix, owner), &mut plain);
-        let length = opened.map_err(|Unspecified| changed)?.len();
+        let opened = self.key.open_in_place(nonce, Aad::from(prefix), &mut plain);
+        let length = opened.map_err(|Unspecified| CHANGED)?.len();
         plain.truncate(length);
         Ok(plain)
     }
 
-    /// Tells what cannot be opened before it is tried, with a better reason.
-    fn check(&self, owner: &Owner, prefix: &[u8]) -> Result<(), &'static str> {
-        let own = self.prefix(owner);
-        let differs = |from: usize, to: usize| own.get(from..to) != prefix.get(from..to);
-        let marks = MAGIC.len() + 1;
-        if differs(0, marks) {
-            return Err("another version of the program wrote it");
-        }
-        if differs(marks, marks + MARK_LEN) {
-            return Err("another key sealed it");
-        }
-        if differs(marks + MARK_LEN, PREFIX_LEN) {
-            return Err("it is that of another profile, or of another url or login of this one");
-        }
-        Ok(())
+    fn prefix(&self, owner: &SessionOwner) -> Result<Vec<u8>, Unspecified> {
+        let owner = serde_json::to_vec(owner).map_err(|_| Unspecified)?;
+        let length = u32::try_from(owner.len()).map_err(|_| Unspecified)?;
+        let mut prefix = [
+            MAGIC,
+            &[VERSION][..],
+            &self.mark,
+            &length.to_be_bytes(),
+            &owner,
+        ]
+        .concat();
+        prefix.extend_from_slice(&check(&prefix));
+        Ok(prefix)
     }
 
-    fn prefix(&self, owner: &Owner) -> Vec<u8> {
-        let owner = mark("countersign store owner", &owner.0);
-        [MAGIC, &[VERSION][..], &self.mark, &owner].concat()
+    /// Opens a file of the first format. Its fingerprints have no sum: whether
+    /// one of them was changed is found out by trying it with the right ones.
+    fn open_first(&self, owner: &SessionOwner, file: &[u8]) -> Result<Plain, Unopened> {
+        let (prefix, rest) = file.split_at_checked(FIRST_PREFIX_LEN).ok_or(CUT)?;
+        let words = owner.first_words();
+        let mine = mark("countersign store owner", &words);
+        let right = [MAGIC, &[FIRST_VERSION][..], &self.mark, &mine].concat();
+        let opened = self.unseal(&[&right[..], &words].concat(), rest);
+        let own_key = prefix.get(MAGIC.len() + 1..START_LEN) == Some(&self.mark);
+        let own = prefix.get(START_LEN..) == Some(&mine);
+        match (own_key, own) {
+            (true, true) => opened,
+            _ if opened.is_ok() => Err(CHANGED),
+            (false, true) => Err(Unopened::OtherKey),
+            _ => Err(Unopened::OtherOwner),
+        }
     }
+}
+
+impl SealKey {
+    /// Whether this key sealed a file of the first format, as that says.
+    pub(super) fn is_of_first(&self, file: &[u8]) -> bool {
+        is_first_format(file) && file.get(MAGIC.len() + 1..START_LEN) == Some(&self.mark)
+    }
+}
+
+/// Who owns a file, as it says itself: it may have been changed.
+pub(super) fn claimed_owner(file: &[u8]) -> Option<SessionOwner> {
+    serde_json::from_slice(Parts::of(file).ok()?.owner).ok()
+}
+
+/// Whether a file is of the first format, whose owner cannot be read.
+pub(super) fn is_first_format(file: &[u8]) -> bool {
+    version(file) == Some(FIRST_VERSION) && file.len() > FIRST_PREFIX_LEN
+}
+
+/// A file of this format, whose beginning is as it was written.
+struct Parts<'f> {
+    prefix: &'f [u8],
+    key: &'f [u8],
+    owner: &'f [u8],
+    rest: &'f [u8],
+}
+
+impl<'f> Parts<'f> {
+    fn of(file: &'f [u8]) -> Result<Self, Unopened> {
+        match version(file) {
+            Some(VERSION) => {}
+            Some(_) => return Err(Unopened::Damaged("another version of the program wrote it")),
+            None => return Err(CUT),
+        }
+        let (start, after) = file.split_at_checked(START_LEN).ok_or(CUT)?;
+        let (length, after) = after.split_at_checked(LENGTH_LEN).ok_or(CUT)?;
+        let length = length.try_into().map_or(0, u32::from_be_bytes) as usize;
+        let (owner, after) = after.split_at_checked(length).ok_or(CUT)?;
+        let (sum, rest) = after.split_at_checked(MARK_LEN).ok_or(CUT)?;
+        let before = START_LEN + LENGTH_LEN + length;
+        let (summed, _) = file.split_at_checked(before).ok_or(CUT)?;
+        if check(summed) != sum {
+            return Err(CHANGED);
+        }
+        let (prefix, _) = file.split_at_checked(before + MARK_LEN).ok_or(CUT)?;
+        let key = start.get(MAGIC.len() + 1..).unwrap_or_default();
+        Ok(Self {
+            prefix,
+            key,
+            owner,
+            rest,
+        })
+    }
+}
+
+/// The version that a file says it is of, if it is one of ours.
+fn version(file: &[u8]) -> Option<u8> {
+    file.strip_prefix(MAGIC)?.first().copied()
+}
+
+fn check(prefix: &[u8]) -> Mark {
+    mark("countersign store header", prefix)
 }
 
 impl fmt::Debug for SealKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SealKey(..)")
     }
-}
-
-impl Owner {
-    pub(super) fn new(words: &[&str]) -> Self {
-        let mut bytes = Vec::new();
-        for word in words {
-            bytes.extend_from_slice(&(word.len() as u64).to_be_bytes());
-            bytes.extend_from_slice(word.as_bytes());
-        }
-        Self(bytes)
-    }
-}
-
-fn aad(prefix: &[u8], owner: &Owner) -> Aad<Vec<u8>> {
-    Aad::from([prefix, &owner.0].concat())
 }
 
 /// A few bytes by which something is recognised and nothing is learnt of it.
@@ -157,8 +256,8 @@ mod tests {
         SealKey::from_bytes(&[byte; KEY_LEN])
     }
 
-    fn owner() -> Owner {
-        Owner::new(&["pay", "https://api.example", "ann"])
+    fn owner() -> SessionOwner {
+        SessionOwner::of_words(&["pay", "https://api.example", "ann"])
     }
 
     #[test]
@@ -172,35 +271,33 @@ mod tests {
     #[test]
     fn whose_it_is_and_which_key_sealed_it_is_told() {
         let sealed = key(1).seal(&owner(), b"secret").unwrap();
-        assert_eq!(
-            key(2).open(&owner(), &sealed).unwrap_err(),
-            "another key sealed it"
-        );
+        let open = |key: SealKey, owner: &SessionOwner| key.open(owner, &sealed).unwrap_err();
+        assert_eq!(open(key(2), &owner()), Unopened::OtherKey);
+        assert_eq!(claimed_owner(&sealed), Some(owner()));
         for words in [
-            &["gift", "https://api.example", "ann"][..],
-            &["pay", "https://api.example", "bob"],
-            &["pay", "https://api.examplea", "nn"],
-            &["pay", "https://api.example"],
+            ["gift", "https://api.example", "ann"],
+            ["pay", "https://api.example", "bob"],
+            ["pay", "https://api.examplea", "nn"],
         ] {
-            let told = key(1).open(&Owner::new(words), &sealed).unwrap_err();
-            assert!(told.contains("another profile"), "{words:?}: {told}");
+            let other = SessionOwner::of_words(&words);
+            assert_eq!(open(key(1), &other), Unopened::OtherOwner, "{words:?}");
         }
     }
 
     #[test]
-    fn no_byte_can_be_changed_and_none_left_out() {
+    fn any_byte_that_is_changed_or_left_out_is_damage() {
         let sealed = key(1).seal(&owner(), b"secret").unwrap();
+        let damaged =
+            |file: &[u8]| matches!(key(1).open(&owner(), file), Err(Unopened::Damaged(_)));
         for index in 0..sealed.len() {
             for bit in 0..8 {
                 let mut changed = sealed.clone();
                 changed[index] ^= 1 << bit;
-                assert!(key(1).open(&owner(), &changed).is_err(), "byte {index}");
+                assert!(damaged(&changed), "byte {index}, bit {bit}");
             }
-            let cut = key(1).open(&owner(), &sealed[..index]);
-            assert!(cut.is_err(), "cut at {index}");
+            assert!(damaged(&sealed[..index]), "cut at {index}");
         }
-        let longer = [&sealed[..], b"x"].concat();
-        assert!(key(1).open(&owner(), &longer).is_err());
+        assert!(damaged(&[&sealed[..], b"x"].concat()));
     }
 
     #[test]
@@ -208,7 +305,28 @@ mod tests {
         let mut sealed = key(1).seal(&owner(), b"secret").unwrap();
         sealed[MAGIC.len()] = VERSION + 1;
         let told = key(1).open(&owner(), &sealed).unwrap_err();
-        assert!(told.contains("another version"), "{told}");
+        assert_eq!(
+            told,
+            Unopened::Damaged("another version of the program wrote it")
+        );
+    }
+
+    #[test]
+    fn the_first_format_opens_for_its_owner_and_nobody_else() {
+        let file = include_bytes!("../../tests/store/fixtures/first-format.session");
+        assert!(key(1).open(&owner(), file).is_ok());
+        assert_eq!(key(2).open(&owner(), file), Err(Unopened::OtherKey));
+        let bob = SessionOwner::of_words(&["pay", "https://api.example", "bob"]);
+        assert_eq!(key(1).open(&bob, file), Err(Unopened::OtherOwner));
+        for index in MAGIC.len() + 1..file.len() {
+            let mut changed = file.to_vec();
+            changed[index] ^= 1;
+            assert_eq!(
+                key(1).open(&owner(), &changed),
+                Err(CHANGED),
+                "byte {index}"
+            );
+        }
     }
 
     #[test]

@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod crashes;
+mod damage;
 mod files;
+mod former;
 mod locks;
 mod sharing;
 mod support;

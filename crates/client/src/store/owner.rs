@@ -1,0 +1,133 @@
+//! Whose session a file keeps, and what that file is called.
+
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::digest::{Context, SHA256};
+use serde::{Deserialize, Serialize};
+
+/// Whose session a file keeps. It stands readable, and authenticated, at the
+/// head of the file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SessionOwner {
+    /// The name of the profile.
+    pub profile: String,
+    /// The file that the profile stood in; empty if it is not known.
+    pub profiles: String,
+    /// Where the API is.
+    pub url: String,
+    /// Where the token endpoints are.
+    pub auth_url: String,
+    /// Who is logged in.
+    pub login: String,
+    /// The name of the dialect that is spoken.
+    pub dialect: String,
+    /// Its variant.
+    pub variant: String,
+}
+
+/// The end of the name of every session file.
+pub(super) const SUFFIX: &str = ".session";
+
+impl SessionOwner {
+    /// The owner whom a few words tell: profile, URL and login.
+    pub(super) fn of_words(words: &[&str]) -> Self {
+        let word = |index: usize| words.get(index).map_or("", |it| it).to_owned();
+        let rest = words.get(2..).unwrap_or_default();
+        Self {
+            profile: word(0),
+            url: word(1),
+            auth_url: word(1),
+            login: rest.join("\n"),
+            ..Self::default()
+        }
+    }
+
+    /// What tells one session from another. The dialect is not among it: a
+    /// dialect that gets another name speaks to the same vendor.
+    fn identity(&self) -> [&str; 4] {
+        [&self.profile, &self.auth_url, &self.url, &self.login]
+    }
+
+    /// Whether the session of one is that of the other.
+    pub fn is(&self, other: &Self) -> bool {
+        self.identity() == other.identity()
+    }
+
+    /// The file of the session in a directory: named by the profile, for people,
+    /// and a hash of whose it is.
+    pub fn file(&self, directory: &Path) -> PathBuf {
+        let mut text = Context::new(&SHA256);
+        text.update(b"countersign session file");
+        text.update(&in_lengths(&self.identity()));
+        let hash = hex::encode(text.finish().as_ref().get(..8).unwrap_or_default());
+        directory.join(format!("{}.{hash}{SUFFIX}", self.profile))
+    }
+
+    /// The file that releases before this one kept the session in, whatever its
+    /// URL and login.
+    pub(crate) fn former_file(&self, directory: &Path) -> PathBuf {
+        directory.join(format!("{}{SUFFIX}", self.profile))
+    }
+
+    /// What the first format binds a file to.
+    pub(super) fn first_words(&self) -> Vec<u8> {
+        in_lengths(&[&self.profile, &self.auth_url, &self.login])
+    }
+}
+
+/// Words, each with its length before it.
+fn in_lengths(words: &[&str]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for word in words {
+        bytes.extend_from_slice(&(word.len() as u64).to_be_bytes());
+        bytes.extend_from_slice(word.as_bytes());
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owner() -> SessionOwner {
+        SessionOwner::of_words(&["pay", "https://api.example", "ann"])
+    }
+
+    #[test]
+    fn the_name_of_a_file_tells_profile_url_and_login_apart() {
+        let directory = Path::new("/state");
+        let file = |owner: &SessionOwner| owner.file(directory).display().to_string();
+        let one = file(&owner());
+        assert!(
+            one.starts_with("/state/pay.") && one.ends_with(".session"),
+            "{one}"
+        );
+        let changes: [fn(&mut SessionOwner); 4] = [
+            |it| it.profile = "gift".into(),
+            |it| it.url = "https://api.test".into(),
+            |it| it.auth_url = "https://id.example".into(),
+            |it| it.login = "bob".into(),
+        ];
+        for change in changes {
+            let mut other = owner();
+            change(&mut other);
+            assert_ne!(file(&other), one);
+            assert!(!other.is(&owner()));
+        }
+        let renamed = SessionOwner {
+            dialect: "another".into(),
+            profiles: "/elsewhere".into(),
+            ..owner()
+        };
+        assert_eq!(file(&renamed), one);
+    }
+
+    #[test]
+    fn no_word_runs_into_the_next() {
+        let moved = SessionOwner::of_words(&["pay", "https://api.examplea", "nn"]);
+        let directory = Path::new("/state");
+        assert_ne!(moved.file(directory), owner().file(directory));
+        assert_ne!(moved.first_words(), owner().first_words());
+    }
+}

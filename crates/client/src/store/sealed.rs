@@ -1,0 +1,173 @@
+//! One sealed file: reading and replacing it, what becomes of a damaged one, and
+//! of one that an older release left under its name.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::disk::{self, Draft, io_error};
+use super::lock::LockFile;
+use super::owner::SessionOwner;
+use super::seal::{SealKey, Unopened};
+use super::{StoreError, Written, faster, payload};
+use crate::Record;
+use crate::warning::warn;
+
+pub(super) struct SealedFile {
+    pub(super) path: PathBuf,
+    pub(super) key: SealKey,
+    pub(super) owner: SessionOwner,
+    /// Where releases before this one kept the session, if it may lie there.
+    pub(super) former: Option<PathBuf>,
+}
+
+impl SealedFile {
+    /// What is kept, for one who holds no lock. Meanwhile it may be taken over
+    /// from its former name.
+    pub(super) fn look(&self) -> Result<Option<Record>, StoreError> {
+        if let Some(record) = self.read(&self.path)? {
+            return Ok(Some(record));
+        }
+        match self.read_former()? {
+            Some(record) => Ok(Some(record)),
+            None => self.read(&self.path),
+        }
+    }
+
+    /// What is kept, for one who holds the lock: what is damaged is set aside, as
+    /// if nothing had been kept.
+    pub(super) fn read_or_set_aside(&self) -> Result<Option<Record>, StoreError> {
+        match self.read(&self.path) {
+            Err(StoreError::Damaged { why, .. }) => {
+                set_aside(&self.path, &why)?;
+                Ok(None)
+            }
+            other => other,
+        }
+    }
+
+    fn read(&self, path: &Path) -> Result<Option<Record>, StoreError> {
+        let Some(bytes) = disk::read_private(path)? else {
+            return Ok(None);
+        };
+        let plain = self
+            .key
+            .open(&self.owner, &bytes)
+            .map_err(|why| match why {
+                Unopened::OtherKey => StoreError::Sealed {
+                    file: path.display().to_string(),
+                },
+                Unopened::Damaged(why) => disk::damaged(path, why),
+                Unopened::OtherOwner => {
+                    let why =
+                        "it is that of another profile, or of another url or login of this one";
+                    disk::damaged(path, why)
+                }
+            })?;
+        let record = payload::read(&plain);
+        let unknown = || disk::damaged(path, "what is in it is unknown to this version");
+        record.ok_or_else(unknown).map(Some)
+    }
+
+    /// What an older release kept of this session. What it kept of another url or
+    /// login is none of this one's business.
+    fn read_former(&self) -> Result<Option<Record>, StoreError> {
+        let Some(former) = &self.former else {
+            return Ok(None);
+        };
+        match disk::read_private(former)? {
+            Some(bytes) if self.is_anothers(&bytes) => Ok(None),
+            Some(_) => self.read(former),
+            None => Ok(None),
+        }
+    }
+
+    fn is_anothers(&self, bytes: &[u8]) -> bool {
+        self.key.open(&self.owner, bytes) == Err(Unopened::OtherOwner)
+    }
+
+    /// Gives the file of an older release the name of now, in one step, so that a
+    /// crash leaves it with one name or the other. The lock of that release is
+    /// held meanwhile: one of its processes may be about to write.
+    pub(super) fn take_over(&self) -> Result<(), StoreError> {
+        let Some(former) = &self.former else {
+            return Ok(());
+        };
+        let is_there = |path: &Path| std::fs::symlink_metadata(path).is_ok();
+        if !is_there(former) || is_there(&self.path) {
+            return Ok(());
+        }
+        let _lock = LockFile::take(&disk::beside(former, ".lock"))?;
+        match self.read_former() {
+            Ok(Some(record)) => {
+                let moved = disk::move_to(former, &self.path);
+                moved.map_err(|error| io_error(former, "renamed", &error))?;
+                tracing::info!(
+                    file = %self.path.display(),
+                    "the session of an older release was taken over"
+                );
+                self.replace(&record)
+            }
+            Ok(None) => Ok(()),
+            Err(StoreError::Damaged { why, .. }) => set_aside(former, &why),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A draft is gone if another swept it, which can only be where locks do not
+    /// hold: then that one is probably faster, which the next try finds out.
+    pub(super) fn write(&self, record: &Record) -> Result<Written, StoreError> {
+        let failed = |error: io::Error| io_error(&self.path, "written", &error);
+        let bytes = self.sealed(record).map_err(failed)?;
+        loop {
+            let draft = self.draft(&bytes)?;
+            if let Some(lost) = faster(self.read_or_set_aside()?.as_ref(), record) {
+                return Ok(Written::Lost(lost));
+            }
+            match draft.replace(&self.path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                other => return other.map(|()| Written::Done).map_err(failed),
+            }
+        }
+    }
+
+    /// Writes the same record in the format of now.
+    fn replace(&self, record: &Record) -> Result<(), StoreError> {
+        let failed = |error: io::Error| io_error(&self.path, "written", &error);
+        let bytes = self.sealed(record).map_err(failed)?;
+        self.draft(&bytes)?.replace(&self.path).map_err(failed)
+    }
+
+    fn draft(&self, bytes: &[u8]) -> Result<Draft, StoreError> {
+        let around = disk::private_directory(disk::directory(&self.path))?;
+        let written = Draft::of(&self.path, &around).and_then(|mut draft| {
+            draft.write(bytes)?;
+            Ok(draft)
+        });
+        written.map_err(|error| io_error(&self.path, "written", &error))
+    }
+
+    fn sealed(&self, record: &Record) -> io::Result<Vec<u8>> {
+        let text = payload::write(record)?;
+        let sealed = self.key.seal(&self.owner, &text);
+        sealed.map_err(|_| io::Error::other("it could not be sealed"))
+    }
+
+    pub(super) fn clear(&self) -> Result<(), StoreError> {
+        self.sweep();
+        disk::remove(&self.path).map_err(|error| io_error(&self.path, "removed", &error))
+    }
+
+    pub(super) fn sweep(&self) {
+        disk::sweep(&self.path);
+    }
+}
+
+fn set_aside(path: &Path, why: &str) -> Result<(), StoreError> {
+    let aside = disk::set_aside(path).map_err(|error| io_error(path, "set aside", &error))?;
+    let (path, aside) = (path.display(), aside.display());
+    warn(&format!(
+        "the session file {path} is damaged ({why}): it is kept as {aside}, and a new login takes \
+         its place"
+    ));
+    Ok(())
+}
