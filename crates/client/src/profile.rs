@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use countersign_dialect::document::did_you_mean;
-use countersign_dialect::{Dialect, Extra, Mistakes, Variant};
+use countersign_dialect::{Dialect, Mistake, Mistakes, Secret, Variant};
 use countersign_outbound::{ProxyRules, ServerUrl};
 use http::Method;
 
@@ -25,20 +25,27 @@ pub use places::Places;
 /// How one API is called.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
-    /// Its name, which is also that of its files.
+    /// Its name, which is also the beginning of that of its files.
     pub name: String,
+    /// The file that it stands in; `None` if it was not read from one.
+    pub origin: Option<PathBuf>,
     /// What is spoken.
     pub dialect: Arc<Dialect>,
     /// Which form of it.
     pub variant: Variant,
-    /// Where the API is. It is `https`, or on this machine.
+    /// Where the API is. It is `https`, or on this machine, but for
+    /// `danger_plain_http`.
     pub url: ServerUrl,
+    /// Where the token endpoints are: at `url`, unless the profile says otherwise.
+    pub auth_url: ServerUrl,
+    /// Whether secrets and tokens may go over plain HTTP to another machine.
+    pub danger_plain_http: bool,
     /// Who logs in.
     pub login: String,
     /// Where the login's secret is.
     pub secret: SecretPlace,
-    /// Further parts of the credential.
-    pub extra: Extra,
+    /// Further parts of the credential, by the dialect's names for them.
+    pub extra: BTreeMap<String, ExtraPart>,
     /// Where the session is kept.
     pub keeping: Keeping,
     /// Requests that one access token may make: what the profile says, or else
@@ -70,6 +77,15 @@ pub enum SecretPlace {
     /// Nowhere: `countersign login` asks a person for it, and the session goes on
     /// as long as its refresh tokens do.
     Asked,
+}
+
+/// A further part of a credential.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExtraPart {
+    /// As it stands in the file of profiles.
+    Literal(Secret),
+    /// Kept elsewhere, as the secret is.
+    Kept(SecretPlace),
 }
 
 /// Where a session is kept.
@@ -108,11 +124,14 @@ pub struct Allowed {
     pub path: String,
 }
 
-/// The profiles of a file.
+/// The profiles of a file. What is wrong with one of them does not stop the
+/// others.
 #[derive(Clone, Debug)]
 pub struct Profiles {
     origin: String,
-    profiles: BTreeMap<String, Profile>,
+    profiles: BTreeMap<String, Result<Profile, Mistakes>>,
+    /// What is wrong with the file and concerns no profile.
+    stray: Vec<Mistake>,
 }
 
 /// Why there are no profiles.
@@ -126,7 +145,8 @@ pub enum ProfilesFault {
     Nowhere,
     /// There is no such file.
     #[error(
-        "there is no {0}: write one, or name another with --profiles FILE or COUNTERSIGN_PROFILES"
+        "there is no {0}: write one, or name another with --profiles FILE or COUNTERSIGN_PROFILES.\n\
+         {SAMPLE}"
     )]
     Missing(String),
     /// The file cannot be read.
@@ -144,6 +164,16 @@ pub enum ProfilesFault {
     #[error("{0}")]
     Mistakes(Mistakes),
 }
+
+/// What somebody who has no profiles yet can begin with.
+const SAMPLE: &str = "A file with one profile looks like this (a dialect is one of `countersign \
+dialect list`, or a file):\n
+[pay]
+dialect = \"b2binpay\"
+url = \"https://api.b2binpay.com\"
+login = \"your-login\"
+secret_file = \"pay.secret\"    # beside this file, with mode 0600
+";
 
 impl From<ProfilesFault> for Error {
     fn from(fault: ProfilesFault) -> Self {
@@ -171,27 +201,42 @@ impl Profiles {
         })?;
         let text = text.ok_or_else(|| ProfilesFault::Exposed(origin.clone()))?;
         let base = path.parent().unwrap_or(Path::new(""));
-        Self::read(&text, &origin, base, places).map_err(ProfilesFault::Mistakes)
+        let mut read = Self::read(&text, &origin, base, places).map_err(ProfilesFault::Mistakes)?;
+        let whole = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        for profile in read.profiles.values_mut().flatten() {
+            profile.origin = Some(whole.clone());
+        }
+        Ok(read)
     }
 
     /// Those of a text; `origin` names it in messages, and a file that it names
-    /// is looked for from `base` on.
+    /// is looked for from `base` on. A mistake in the text, or in a dialect file
+    /// that it names, is that of a profile, where it stands in one.
     ///
     /// # Errors
     ///
-    /// Every mistake in it, and in the dialect files that it names.
+    /// There is no telling where a profile begins.
     pub fn read(text: &str, origin: &str, base: &Path, places: &Places) -> Result<Self, Mistakes> {
-        let profiles = read::profiles(text, origin, base, places)?;
-        let named = profiles.into_iter().map(|it| (it.name.clone(), it));
+        let read = read::profiles(text, origin, base, places)?;
         Ok(Self {
             origin: origin.to_owned(),
-            profiles: named.collect(),
+            profiles: read.profiles,
+            stray: read.stray,
         })
     }
 
     /// The profile with this name.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or it cannot be used as it is written.
     pub fn profile(&self, name: &str) -> Result<&Profile, Error> {
-        self.profiles.get(name).ok_or_else(|| {
+        let unusable = |mistakes: &Mistakes| {
+            let message =
+                format!("the profile {name} cannot be used as it is written:\n{mistakes}");
+            Error::new(ErrorKind::Setup, message)
+        };
+        let found = self.profiles.get(name).ok_or_else(|| {
             let known = self.profiles.keys().map(String::as_str);
             let meant = did_you_mean(name, known).unwrap_or_else(|| match self.profiles.len() {
                 0 => "it has none".to_owned(),
@@ -199,17 +244,29 @@ impl Profiles {
             });
             let message = format!("there is no profile {name:?} in {} ({meant})", self.origin);
             Error::new(ErrorKind::Setup, message)
-        })
+        })?;
+        found.as_ref().map_err(unusable)
     }
 
-    /// Their names, sorted.
+    /// Their names, sorted, with those that cannot be used.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.profiles.keys().map(String::as_str)
     }
 
-    /// All of them, by name.
+    /// All that can be used, by name.
     pub fn iter(&self) -> impl Iterator<Item = &Profile> {
-        self.profiles.values()
+        self.profiles.values().flatten()
+    }
+
+    /// Those that cannot be used, by name, and why.
+    pub fn faults(&self) -> impl Iterator<Item = (&str, &Mistakes)> {
+        let all = self.profiles.iter();
+        all.filter_map(|(name, it)| Some((name.as_str(), it.as_ref().err()?)))
+    }
+
+    /// What is wrong with the file and stands in no profile.
+    pub fn stray(&self) -> &[Mistake] {
+        &self.stray
     }
 }
 

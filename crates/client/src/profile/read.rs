@@ -2,44 +2,142 @@
 //! with it.
 
 mod keeping;
+mod pieces;
 mod word;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use countersign_dialect::document::{Document, Key, Table, Value, did_you_mean};
-use countersign_dialect::{Dialect, Extra, Mistake, Mistakes, Secret, Variant};
+use countersign_dialect::{Dialect, Mistake, Mistakes, Secret, Variant};
 use countersign_outbound::{ProxyRules, ServerUrl};
 
-use super::{Places, Profile, SecretPlace};
+use super::{ExtraPart, Places, Profile, SecretPlace};
+
+/// What a file says: each profile or what is wrong with it, and what is wrong
+/// with none of them.
+#[derive(Default)]
+pub(super) struct ReadProfiles {
+    pub(super) profiles: BTreeMap<String, Result<Profile, Mistakes>>,
+    pub(super) stray: Vec<Mistake>,
+}
+
+/// A file with more mistakes is read a profile at a time, since after a hundred
+/// they are not told.
+const FEW: usize = 50;
 
 pub(super) fn profiles(
     text: &str,
     origin: &str,
     base: &Path,
     places: &Places,
-) -> Result<Vec<Profile>, Mistakes> {
-    let document = Document::parse(text, origin)?;
-    let mut foreign = Vec::new();
-    let root = document.root();
-    let read = root.entries().into_iter().filter_map(|(name, value)| {
-        let mut reader = ProfileReader {
-            base,
-            places,
-            foreign: &mut foreign,
-            table: value.table()?,
-        };
-        reader.read(&name, &root)
-    });
-    let profiles: Vec<_> = read.collect();
-    drop(root);
-    let result = document.finish(Some(profiles));
-    if foreign.is_empty() {
-        return result;
+) -> Result<ReadProfiles, Mistakes> {
+    let from = From {
+        origin,
+        base,
+        places,
+    };
+    let whole = from.read(text);
+    if whole.as_ref().is_ok_and(|it| it.mistakes() < FEW) {
+        return whole;
     }
-    let mut mistakes = result.err().map(|own| own.0).unwrap_or_default();
-    mistakes.extend(foreign);
-    Err(Mistakes(mistakes))
+    // What is no TOML may still be so in one profile only.
+    let pieces = pieces::of(text);
+    if pieces.iter().all(|piece| piece.name.is_none()) {
+        return whole;
+    }
+    let mut all = ReadProfiles::default();
+    for piece in pieces {
+        match (from.read(&piece.text), piece.name) {
+            (Ok(read), _) => {
+                all.profiles.extend(read.profiles);
+                all.stray.extend(read.stray);
+            }
+            (Err(mistakes), Some(name)) => {
+                all.profiles.insert(name, Err(mistakes));
+            }
+            (Err(mistakes), None) => all.stray.extend(mistakes.0),
+        }
+    }
+    Ok(all)
+}
+
+/// Where a text is from, and what it is read with.
+struct From<'a> {
+    origin: &'a str,
+    base: &'a Path,
+    places: &'a Places,
+}
+
+impl From<'_> {
+    fn read(&self, text: &str) -> Result<ReadProfiles, Mistakes> {
+        let document = Document::parse(text, self.origin)?;
+        let mut read = ReadProfiles::default();
+        let mut mistakes: Vec<(Option<String>, Mistake)> = Vec::new();
+        let root = document.root();
+        for (name, value) in root.entries() {
+            let Some(table) = value.table() else { continue };
+            let mut reader = ProfileReader {
+                base: self.base,
+                places: self.places,
+                foreign: Vec::new(),
+                table,
+            };
+            let profile = reader.read(&name, &root);
+            let foreign = reader.foreign.drain(..);
+            mistakes.extend(foreign.map(|it| (Some(name.name.to_owned()), it)));
+            let profile = profile.ok_or_else(|| Mistakes(Vec::new()));
+            read.profiles.insert(name.name.to_owned(), profile);
+        }
+        drop(root);
+        let own = document.finish(Some(())).err().map(|it| it.0);
+        let own = own.unwrap_or_default().into_iter();
+        mistakes.splice(0..0, own.map(|it| (first_key(&it.pointer), it)));
+        for (name, mistake) in mistakes {
+            read.blame(name.as_deref(), mistake);
+        }
+        read.blame_silent(self.origin);
+        Ok(read)
+    }
+}
+
+impl ReadProfiles {
+    fn blame(&mut self, name: Option<&str>, mistake: Mistake) {
+        let profile = name.and_then(|name| self.profiles.get_mut(name));
+        match profile {
+            Some(Err(mistakes)) => mistakes.0.push(mistake),
+            Some(sound) => *sound = Err(Mistakes(vec![mistake])),
+            None => self.stray.push(mistake),
+        }
+    }
+
+    /// Nothing fails in silence.
+    fn blame_silent(&mut self, origin: &str) {
+        let faults = self.profiles.iter_mut();
+        let faults = faults.filter_map(|(name, it)| Some((name, it.as_mut().err()?)));
+        for (name, mistakes) in faults.filter(|(_, it)| it.0.is_empty()) {
+            mistakes.0.push(Mistake {
+                origin: origin.to_owned(),
+                line: 1,
+                column: 1,
+                pointer: format!("/{name}"),
+                message: "cannot be used".to_owned(),
+                help: None,
+            });
+        }
+    }
+
+    fn mistakes(&self) -> usize {
+        let faults = self.profiles.values().filter_map(|it| it.as_ref().err());
+        faults.map(|it| it.0.len()).sum::<usize>() + self.stray.len()
+    }
+}
+
+/// The profile that a JSON pointer leads into.
+fn first_key(pointer: &str) -> Option<String> {
+    let first = pointer.strip_prefix('/')?.split('/').next()?;
+    Some(first.replace("~1", "/").replace("~0", "~"))
 }
 
 /// One `[NAME]` table.
@@ -47,7 +145,7 @@ struct ProfileReader<'a, 'd> {
     base: &'a Path,
     places: &'a Places,
     /// Mistakes in dialect files.
-    foreign: &'a mut Vec<Mistake>,
+    foreign: Vec<Mistake>,
     table: Table<'d>,
 }
 
@@ -59,22 +157,31 @@ impl ProfileReader<'_, '_> {
         let dialect = self.table.require("dialect");
         let dialect = dialect.and_then(|it| self.dialect(&it));
         let variant = self.variant(dialect.as_deref());
-        let url = self.table.require("url").and_then(|it| url(&it));
+        let danger = self.table.get("danger_plain_http");
+        let danger = danger.and_then(|it| it.boolean()).unwrap_or_default();
+        let url = self.table.require("url").and_then(|it| url(&it, danger));
+        let auth_url = match self.table.get("auth_url") {
+            Some(value) => self::url(&value, danger),
+            None => url.clone(),
+        };
         let login = self.table.require("login").and_then(|it| word::word(&it));
         let secret = self.secret();
         let extra = self.extra();
-        let keeping = self.keeping(name.name);
+        let keeping = self.keeping();
         let budget = self.budget(dialect.as_deref());
         let static_key = self.static_key(dialect.as_deref());
         let [roots, key_file] = ["roots", "key_file"].map(|key| self.file(key));
         let proxy = self.table.get("proxy").map(|it| proxy(&it));
         let allow = self.table.get("allow").map(|it| word::allowed(&it));
         let listen = self.table.get("listen").and_then(|it| word::word(&it));
-        Some(Profile {
+        let mut profile = Profile {
             name: named?,
+            origin: None,
             dialect: dialect?,
             variant: variant?,
             url: url?,
+            auth_url: auth_url?,
+            danger_plain_http: danger,
             login: login?,
             secret: secret?,
             extra,
@@ -86,7 +193,9 @@ impl ProfileReader<'_, '_> {
             allow: allow.unwrap_or_default(),
             key_file,
             listen,
-        })
+        };
+        profile.name_session_file();
+        Some(profile)
     }
 
     /// A name without a slash is a dialect that comes with the program, any
@@ -149,12 +258,30 @@ impl ProfileReader<'_, '_> {
         }
     }
 
-    fn extra(&self) -> Extra {
+    fn extra(&self) -> BTreeMap<String, ExtraPart> {
         let table = self.table.get("extra").and_then(|it| it.table());
         let entries = table.iter().flat_map(Table::entries);
         entries
-            .filter_map(|(key, value)| Some((key.name.to_owned(), Secret::from(value.text()?))))
+            .filter_map(|(key, value)| Some((key.name.to_owned(), self.extra_part(&value)?)))
             .collect()
+    }
+
+    /// A text, or a table that says where it is kept.
+    fn extra_part(&self, value: &Value<'_>) -> Option<ExtraPart> {
+        if !value.is_table() {
+            return Some(ExtraPart::Literal(Secret::from(word::word(value)?)));
+        }
+        let table = value.table()?;
+        let keys = ["file", "env", "command"];
+        let Some((key, place)) = word::only_one(&table, &keys) else {
+            table.blame("says nothing: write one of `file`, `env`, `command`");
+            return None;
+        };
+        Some(ExtraPart::Kept(match key {
+            "file" => SecretPlace::File(self.path(&place)?),
+            "env" => SecretPlace::Env(word::variable(&place)?),
+            _ => SecretPlace::Command(word::command(&place)?),
+        }))
     }
 
     fn budget(&self, dialect: Option<&Dialect>) -> Option<u32> {
@@ -202,14 +329,14 @@ fn shipped(value: &Value<'_>, name: &str) -> Option<&'static str> {
 }
 
 /// A secret goes there, so nobody on the way may read it.
-fn url(value: &Value<'_>) -> Option<ServerUrl> {
+fn url(value: &Value<'_>, danger_plain_http: bool) -> Option<ServerUrl> {
     let parsed = value.text()?.parse::<ServerUrl>();
     let url = parsed
         .map_err(|fault| value.blame(fault.to_string(), None))
         .ok()?;
-    if !url.is_https() && !url.is_loopback() {
+    if !url.is_https() && !url.is_loopback() && !danger_plain_http {
         let message = "is not on this machine, and plain HTTP would show the secret on the way: \
-                       write https";
+                       write https, or `danger_plain_http = true` if nobody can listen there";
         value.blame(message, None);
         return None;
     }

@@ -1,15 +1,15 @@
 //! From a profile to a source of tokens.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use countersign_dialect::Secret;
 use countersign_outbound::{ProxyRules, Roots};
 
-use super::{Keeping, KeyPlace, Profile, SecretPlace};
+use super::{ExtraPart, Keeping, KeyPlace, Profile, SecretPlace};
 use crate::{
     BoxFuture, Builder, Error, ErrorKind, FileStore, MemoryStore, SealKey, SecretCommand,
-    SecretEnv, SecretFile, SecretSource, Store, StoreError, TokenSource, environment,
+    SecretEnv, SecretFile, SecretSource, SessionOwner, Store, StoreError, TokenSource, environment,
 };
 
 impl Profile {
@@ -26,6 +26,7 @@ impl Profile {
         let builder = TokenSource::builder(self.dialect.clone(), &self.url.to_string())
             .name(&self.name)
             .variant(self.dialect.variant_name(self.variant))
+            .auth_url(self.auth_url.to_string())
             .login(&self.login)
             .secret(self.secret_source())
             .static_key(self.static_key)
@@ -33,10 +34,36 @@ impl Profile {
             .roots(self.roots()?)
             .proxies(self.proxies())
             .store(store);
-        let parts = self.extra.iter();
-        Ok(parts.fold(builder, |builder, (name, part)| {
-            builder.extra(name, part.clone())
+        let builder = match self.danger_plain_http {
+            true => builder.danger_plain_http(),
+            false => builder,
+        };
+        let parts = self.extra_sources();
+        Ok(parts.fold(builder, |builder, (name, source)| {
+            builder.extra_from(name, source)
         }))
+    }
+
+    /// Where the further parts of the credential come from.
+    pub fn extra_sources(&self) -> impl Iterator<Item = (&str, Box<dyn SecretSource>)> {
+        let parts = self.extra.iter();
+        parts.map(|(name, part)| (name.as_str(), self.part_source(part)))
+    }
+
+    fn part_source(&self, part: &ExtraPart) -> Box<dyn SecretSource> {
+        match part {
+            ExtraPart::Literal(text) => Box::new(text.clone()),
+            ExtraPart::Kept(place) => self.place_source(place),
+        }
+    }
+
+    /// Where an older release kept a session of this profile, whatever its url and
+    /// login.
+    pub fn former_session_file(&self) -> Option<PathBuf> {
+        let Keeping::File { path, .. } = &self.keeping else {
+            return None;
+        };
+        Some(self.session_owner().former_file(path.parent()?))
     }
 
     /// Where the session is kept. Nothing is made but, where it is missing, the
@@ -45,17 +72,42 @@ impl Profile {
         match &self.keeping {
             Keeping::Memory => Ok(Arc::new(MemoryStore::new())),
             Keeping::File { path, key } => {
-                let owner = [&self.name, &self.url.to_string(), &self.login];
-                let owner = owner.map(String::as_str);
                 let directory = path.parent().unwrap_or(Path::new("."));
-                Ok(Arc::new(FileStore::open(path, key.key(directory)?, &owner)))
+                let (key, owner) = (key.key(directory)?, self.session_owner());
+                Ok(Arc::new(FileStore::in_directory(directory, key, owner)))
             }
+        }
+    }
+
+    /// Whose session it keeps.
+    pub fn session_owner(&self) -> SessionOwner {
+        let origin = self.origin.as_ref();
+        SessionOwner {
+            profile: self.name.clone(),
+            profiles: origin.map_or(String::new(), |it| it.display().to_string()),
+            url: self.url.to_string(),
+            auth_url: self.auth_url.to_string(),
+            login: self.login.clone(),
+            dialect: self.dialect.name().to_owned(),
+            variant: self.dialect.variant_name(self.variant).to_owned(),
+        }
+    }
+
+    /// From the directory of its sessions to the file of this one.
+    pub(super) fn name_session_file(&mut self) {
+        let owner = self.session_owner();
+        if let Keeping::File { path, .. } = &mut self.keeping {
+            *path = owner.file(path);
         }
     }
 
     /// Where the secret of the login comes from.
     pub fn secret_source(&self) -> Box<dyn SecretSource> {
-        match &self.secret {
+        self.place_source(&self.secret)
+    }
+
+    fn place_source(&self, place: &SecretPlace) -> Box<dyn SecretSource> {
+        match place {
             SecretPlace::File(path) => Box::new(SecretFile::new(path)),
             SecretPlace::Env(variable) => Box::new(SecretEnv::new(variable)),
             SecretPlace::Command(argv) => match SecretCommand::new(argv) {
@@ -91,7 +143,13 @@ impl Profile {
 }
 
 impl KeyPlace {
-    fn key(&self, directory: &Path) -> Result<SealKey, StoreError> {
+    /// The key, for the sessions of a directory. The user's own is made if it is
+    /// missing.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be had.
+    pub fn key(&self, directory: &Path) -> Result<SealKey, StoreError> {
         match self {
             Self::Own(path) => SealKey::own(path),
             Self::File(path) => SealKey::from_file(path),

@@ -1,3 +1,5 @@
+#![allow(clippy::panic, reason = "a test may panic")]
+
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
@@ -22,7 +24,12 @@ fn one(more: &str) -> Profile {
 
 #[test]
 fn every_mistake_is_reported_at_once_with_its_line() {
-    let told = read(include_str!("mistakes.toml")).unwrap_err();
+    let profiles = read(include_str!("mistakes.toml")).unwrap();
+    assert_eq!(profiles.iter().count(), 0);
+    let faults = profiles.faults().flat_map(|(_, mistakes)| &mistakes.0);
+    let mut all: Vec<_> = faults.chain(profiles.stray()).cloned().collect();
+    all.sort_by_key(|it| (it.line, it.column));
+    let told = Mistakes(all).to_string();
     let expected = include_str!("mistakes.txt");
     assert_eq!(told.trim(), expected.trim(), "told:\n{told}");
     assert!(
@@ -41,10 +48,11 @@ fn four_lines_are_a_profile_and_the_rest_has_defaults() {
         SecretPlace::File("/etc/app/pay.secret".into())
     );
     assert_eq!(profile.budget, profile.dialect.preset().budget);
+    let state = Path::new("/home/ann/.local/state/countersign");
     assert_eq!(
         profile.keeping,
         Keeping::File {
-            path: "/home/ann/.local/state/countersign/pay.session".into(),
+            path: profile.session_owner().file(state),
             key: KeyPlace::Own("/home/ann/.config/countersign/store.key".into()),
         }
     );
@@ -68,9 +76,9 @@ fn the_session_and_its_key_can_be_kept_elsewhere() {
         ("store_key_env = 'PAY_KEY'", KeyPlace::Env("PAY_KEY".into())),
         ("store_key = 'keyring'", KeyPlace::Keyring),
     ] {
-        let keeping = one(&format!("store_dir = 'kept'\n{written}")).keeping;
-        let path = "/etc/app/kept/pay.session".into();
-        assert_eq!(keeping, Keeping::File { path, key: place });
+        let profile = one(&format!("store_dir = 'kept'\n{written}"));
+        let path = profile.session_owner().file(Path::new("/etc/app/kept"));
+        assert_eq!(profile.keeping, Keeping::File { path, key: place });
     }
     assert_eq!(one("store = 'memory'").keeping, Keeping::Memory);
 }
@@ -78,14 +86,16 @@ fn the_session_and_its_key_can_be_kept_elsewhere() {
 #[test]
 fn a_service_without_a_home_says_where_it_keeps_what() {
     let read = |text: &str| Profiles::read(text, "p.toml", Path::new("/x"), &Places::default());
-    let told = read(LEAST).unwrap_err().to_string();
+    let profiles = read(LEAST).unwrap();
+    let told = profiles.profile("pay").unwrap_err().to_string();
     assert!(told.contains("needs `store_dir`"), "{told}");
     assert!(told.contains("needs `store_key_file`"), "{told}");
     for enough in [
         "store = 'memory'",
         "store_dir = '/var/lib/x'\nstore_key_env = 'KEY'",
     ] {
-        assert!(read(&format!("{LEAST}{enough}")).is_ok(), "{enough}");
+        let profiles = read(&format!("{LEAST}{enough}")).unwrap();
+        assert!(profiles.profile("pay").is_ok(), "{enough}");
     }
 }
 
@@ -154,14 +164,14 @@ fn a_broken_dialect_file_is_reported_with_its_own_lines() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("own.toml"), "schema = 1\nname = 3\n").unwrap();
     let text = LEAST.replace("b2binpay", "./own.toml") + "budget = 0";
-    let told = Profiles::read(&text, "p.toml", directory.path(), &places()).unwrap_err();
-    let told = told.to_string();
+    let profiles = Profiles::read(&text, "p.toml", directory.path(), &places()).unwrap();
+    let told = profiles.profile("pay").unwrap_err().to_string();
     assert!(told.contains("own.toml:2:8"), "{told}");
     assert!(told.contains("p.toml:6:10"), "{told}");
 }
 
 #[tokio::test]
-async fn the_session_of_another_login_or_url_does_not_open() {
+async fn another_login_or_url_has_a_session_of_its_own() {
     let directory = tempfile::tempdir().unwrap();
     let read = |text: &str| {
         let text = text.to_owned() + "store_dir = 'state'\nstore_key_file = 'key'";
@@ -179,11 +189,11 @@ async fn the_session_of_another_login_or_url_does_not_open() {
     locked.write(&record).await.unwrap();
 
     let kept = async |text: &str| read(text).unwrap().read().await;
-    assert_eq!(kept(LEAST).await.unwrap(), Some(record));
+    assert_eq!(kept(LEAST).await.unwrap(), Some(record.clone()));
     for (from, to) in [("'ann'", "'bob'"), ("api.example", "api.test")] {
-        let told = kept(&LEAST.replace(from, to)).await.unwrap_err();
-        assert!(told.to_string().contains("login"), "{told}");
+        assert_eq!(kept(&LEAST.replace(from, to)).await.unwrap(), None);
     }
+    assert_eq!(kept(LEAST).await.unwrap(), Some(record));
     let memory = one("store = 'memory'").store().unwrap();
     assert_eq!(memory.read().await.unwrap(), None);
 }
@@ -205,4 +215,128 @@ async fn a_profile_without_a_secret_says_how_to_log_in() {
     let secret = profiles.profile("pay").unwrap().secret_source();
     let told = secret.secret().await.unwrap_err().to_string();
     assert!(told.contains("countersign login pay"), "{told}");
+}
+
+#[test]
+fn a_mistake_in_one_profile_stops_that_profile_only() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("own.toml"), "schema = 1\nname = 3\n").unwrap();
+    let good = LEAST.replace("[pay]", "[good]");
+    let more = (0..300).map(|nth| format!("stray{nth} = 1\n"));
+    let many: String = more.collect();
+    for broken in [
+        LEAST.replace("url", "ulr"),
+        LEAST.replace("'b2binpay'", "'./own.toml'"),
+        LEAST.replace("'b2binpay'", "'./none.toml'"),
+        LEAST.replace("'b2binpay'", "b2binpay"),
+        LEAST.replace("'ann'", "'ann"),
+        format!("{LEAST}budget = 0\n"),
+        format!("{LEAST}[pay.extra]\nkey = {{ file = 'a', env = 'B' }}\n"),
+        format!("{LEAST}{LEAST}"),
+        format!("{LEAST}secret_command = ['a',\n"),
+        format!("{LEAST}{many}"),
+    ] {
+        for text in [format!("{good}{broken}"), format!("{broken}{good}")] {
+            let read = Profiles::read(&text, "p.toml", directory.path(), &places());
+            let read = read.unwrap_or_else(|mistakes| panic!("{mistakes} in {text}"));
+            assert!(read.profile("good").is_ok(), "{text}");
+            assert_eq!(read.names().collect::<Vec<_>>(), ["good", "pay"]);
+            assert_eq!(read.faults().count(), 1, "{text}");
+            let told = read.profile("pay").unwrap_err().to_string();
+            assert!(told.contains("toml:"), "{told}");
+        }
+    }
+    // What stands above all profiles stops none.
+    let read = read(&format!("stray = 1\nnonsense\n{LEAST}")).unwrap();
+    assert!(read.profile("pay").is_ok() && !read.stray().is_empty());
+    let nothing = Profiles::read("nonsense", "p.toml", Path::new(""), &places());
+    assert!(nothing.is_err());
+}
+
+/// A mistake is on its own line, also where the file is read a profile at a time.
+#[test]
+fn a_file_that_does_not_parse_keeps_its_lines() {
+    let read = read(&format!("{LEAST}\n[gift]\nurl = nonsense\n")).unwrap();
+    let told = read.profile("gift").unwrap_err().to_string();
+    assert!(told.contains("p.toml:8:"), "{told}");
+}
+
+#[test]
+fn token_endpoints_may_be_elsewhere() {
+    let usual = one("");
+    assert_eq!(usual.auth_url, usual.url);
+    let apart = one("auth_url = 'https://id.example/v2'");
+    assert_eq!(apart.auth_url.to_string(), "https://id.example/v2");
+    assert_eq!(apart.url, usual.url);
+    assert_ne!(apart.keeping, usual.keeping);
+}
+
+#[test]
+fn plain_http_to_another_machine_has_to_be_wanted() {
+    let text = LEAST.replace("https://api.example", "http://api.example");
+    for (more, fine) in [
+        ("", false),
+        ("danger_plain_http = false", false),
+        ("danger_plain_http = true", true),
+        (
+            "danger_plain_http = true\nauth_url = 'http://id.example'",
+            true,
+        ),
+    ] {
+        let read = read(&format!("{text}{more}")).unwrap();
+        assert_eq!(read.profile("pay").is_ok(), fine, "{more}");
+    }
+    let auth = read(&format!("{LEAST}auth_url = 'http://id.example'")).unwrap();
+    let told = auth.profile("pay").unwrap_err().to_string();
+    assert!(
+        told.contains("/pay/auth_url: is not on this machine"),
+        "{told}"
+    );
+    let wanted = read(&format!("{text}store = 'memory'\ndanger_plain_http = true")).unwrap();
+    assert!(
+        wanted
+            .profile("pay")
+            .unwrap()
+            .source()
+            .unwrap()
+            .build()
+            .is_ok()
+    );
+}
+
+#[test]
+fn a_further_part_stands_there_or_is_kept_as_the_secret_is() {
+    let profile = one(
+        "[pay.extra]\nshop = '7'\na = { file = 'k' }\nb = { env = 'K' }\nc = { command = ['k'] }",
+    );
+    let kept = |place| ExtraPart::Kept(place);
+    let parts: Vec<_> = profile.extra.into_values().collect();
+    assert_eq!(
+        parts,
+        [
+            kept(SecretPlace::File("/etc/app/k".into())),
+            kept(SecretPlace::Env("K".into())),
+            kept(SecretPlace::Command(vec!["k".into()])),
+            ExtraPart::Literal("7".into()),
+        ]
+    );
+    for wrong in [
+        "{}",
+        "''",
+        "{ file = 'a', env = 'B' }",
+        "{ path = 'a' }",
+        "[1]",
+    ] {
+        let read = read(&format!("{LEAST}[pay.extra]\nkey = {wrong}")).unwrap();
+        let told = read.profile("pay").unwrap_err().to_string();
+        assert!(told.contains("/pay/extra/key"), "{wrong}: {told}");
+    }
+}
+
+#[test]
+fn who_has_no_profiles_gets_a_sample_that_can_be_used() {
+    let missing = Profiles::load(Path::new("/none.toml"), &places()).unwrap_err();
+    let told = missing.to_string();
+    let (_, sample) = told.split_once("\n\n").unwrap();
+    assert!(read(sample).unwrap().profile("pay").is_ok(), "{sample}");
 }

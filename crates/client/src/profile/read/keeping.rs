@@ -17,7 +17,8 @@ const KINDS: [(&str, Kind); 2] = [("file", Kind::File), ("memory", Kind::Memory)
 const KEYS: [&str; 3] = ["store_key_file", "store_key_env", "store_key"];
 
 impl ProfileReader<'_, '_> {
-    pub(super) fn keeping(&self, name: &str) -> Option<Keeping> {
+    /// Where sessions are kept; the file has no name yet.
+    pub(super) fn keeping(&self) -> Option<Keeping> {
         // Known in any case: a `store` that is wrong is one mistake.
         let about_files = KEYS.iter().chain(&["store_dir"]);
         let about_files: Vec<_> = about_files.filter_map(|key| self.table.get(key)).collect();
@@ -32,7 +33,7 @@ impl ProfileReader<'_, '_> {
             Kind::File => {
                 let (directory, key) = (self.store_dir(), self.store_key());
                 Some(Keeping::File {
-                    path: directory?.join(format!("{name}.session")),
+                    path: directory?,
                     key: key?,
                 })
             }
