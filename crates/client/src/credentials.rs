@@ -1,6 +1,8 @@
 //! Where the login secret comes from. It is asked for again before each login, so
 //! that a rotated secret is used without a restart.
 
+use std::fs::Metadata;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -10,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
 use zeroize::Zeroizing;
 
+use crate::warning::warn;
 use crate::{BoxFuture, Error, ErrorKind};
 
 /// Tells the login secret.
@@ -26,7 +29,7 @@ const TOO_LONG: &str = "it is too long for a secret";
 /// How long a command may take to tell the secret.
 const COMMAND_LIMIT: Duration = Duration::from_secs(30);
 
-/// The secret in a file: all of it but the line's end.
+/// The secret in a file: all of it but the ends of lines after it.
 #[derive(Clone, Debug)]
 pub struct SecretFile(PathBuf);
 
@@ -99,7 +102,11 @@ impl SecretSource for SecretFile {
         };
         Box::pin(async move {
             let file = tokio::fs::File::open(&self.0).await;
-            let text = line_of(file.map_err(|it| cannot(&it))?).await;
+            let file = file.map_err(|it| cannot(&it))?;
+            if let Ok(metadata) = file.metadata().await {
+                warn_if_exposed(&self.0, &metadata);
+            }
+            let text = line_of(file).await;
             text.map_err(|it| cannot(&it))
         })
     }
@@ -117,7 +124,10 @@ impl SecretSource for SecretEnv {
 )]
 fn from_environment(name: &str) -> Result<Secret, Error> {
     match std::env::var(name) {
-        Ok(text) if !text.is_empty() => Ok(text.into()),
+        Ok(text) if !text.is_empty() => match seen(&text) {
+            Ok(()) => Ok(text.into()),
+            Err(why) => Err(fault(format!("the secret in the variable {name} {why}"))),
+        },
         _ => Err(fault(format!(
             "the variable {name}, which should hold the secret, is empty or not set"
         ))),
@@ -172,11 +182,57 @@ async fn line_of(from: impl AsyncRead + Unpin) -> Result<Secret, String> {
     if text.len() as u64 > LONGEST {
         return Err(TOO_LONG.to_owned());
     }
-    let line = text.strip_suffix('\n').unwrap_or(&text);
-    let line = line.strip_suffix('\r').unwrap_or(line);
+    let line = text.trim_end_matches(['\n', '\r']);
+    seen(line).map_err(|why| format!("what it holds {why}"))?;
     match line {
         "" => Err("it is empty".to_owned()),
         line => Ok(line.into()),
+    }
+}
+
+/// Refuses a secret that begins or ends with what nobody can see and nobody
+/// meant, as editors and web pages leave it.
+fn seen(text: &str) -> Result<(), String> {
+    let ends = [
+        ("begins", text.chars().next()),
+        ("ends", text.chars().next_back()),
+    ];
+    let unseen = ends
+        .into_iter()
+        .find_map(|(verb, c)| Some((verb, c.filter(|c| is_unseen(*c))?)));
+    match unseen {
+        None => Ok(()),
+        Some((verb, c)) => Err(format!(
+            "{verb} with {}, which cannot be seen: remove it",
+            match c {
+                '\u{feff}' => "a byte order mark".to_owned(),
+                '\u{a0}' => "a no-break space (U+00A0)".to_owned(),
+                c => format!("the character U+{:04X}", u32::from(c)),
+            }
+        )),
+    }
+}
+
+/// Blanks beyond ASCII, controls, and what has no width. A blank of ASCII may
+/// belong to a password.
+fn is_unseen(c: char) -> bool {
+    let of_no_width = matches!(
+        c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}'
+            | '\u{feff}' | '\u{ffa0}' | '\u{e0000}'..='\u{e0fff}'
+    );
+    of_no_width || c.is_control() || (c.is_whitespace() && !c.is_ascii())
+}
+
+/// A file with a secret is its owner's alone.
+fn warn_if_exposed(path: &Path, metadata: &Metadata) {
+    if metadata.is_file() && metadata.permissions().mode() & 0o077 != 0 {
+        let path = path.display();
+        warn(&format!(
+            "others can read the secret file {path}: run `chmod 600 {path}`"
+        ));
     }
 }
 

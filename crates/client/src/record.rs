@@ -36,10 +36,16 @@ pub struct Held {
     /// When the request that bought this access token was sent: its life counts
     /// from here.
     pub asked_at: Timestamp,
-    /// When the access token can no longer be used.
+    /// When the access token can no longer be used, by the client's own clock and
+    /// a little before its end.
     pub expires_at: Timestamp,
+    /// When the access token ends, as the vendor told it, by its clock; `None` if
+    /// an older release did not note that.
+    pub told_expires_at: Option<Timestamp>,
     /// When the refresh token can no longer be used, if the vendor tells.
     pub refresh_expires_at: Option<Timestamp>,
+    /// When the refresh token ends, as the vendor told it, if it did.
+    pub told_refresh_expires_at: Option<Timestamp>,
     /// When the session began.
     pub logged_in_at: Timestamp,
     /// The numeric id of the account, if the vendor tells.

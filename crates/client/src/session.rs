@@ -256,6 +256,7 @@ impl Session {
         let live = self.usable(now).is_some();
         if let (Some(span), Some(held), true) = (self.terms.sliding, &mut self.record.held, live) {
             held.expires_at = held.expires_at.max(now + span - timing::leeway(span));
+            held.told_expires_at = held.told_expires_at.max(Some(now + span));
         }
     }
 

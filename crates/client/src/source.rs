@@ -11,6 +11,7 @@ mod glance;
 mod handing;
 mod keeper;
 mod logout;
+mod parts;
 mod renewal;
 mod shared;
 mod telling;

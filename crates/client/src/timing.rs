@@ -38,6 +38,15 @@ pub(crate) struct Ends {
     pub(crate) refresh: Option<Timestamp>,
 }
 
+/// The access token's end as the vendor tells it, by its own clock: of two words
+/// the earlier one holds.
+pub(crate) fn told_end(granted: &Granted) -> Timestamp {
+    let stated = granted.access_life.is_none() || granted.exp.is_none();
+    let stated = stated.then_some(granted.access_expires_at);
+    let ends = stated.into_iter().chain(granted.exp);
+    ends.min().unwrap_or(granted.access_expires_at)
+}
+
 impl Ends {
     /// Places what a reply tells. `offset` is what is known of the vendor's
     /// clock, and learns.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::time::Duration;
 
-use countersign_dialect::{Dialect, Secret};
+use countersign_dialect::Secret;
 use countersign_domain::Timestamp;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -22,7 +22,7 @@ pub enum Credential {
     /// An access token.
     Token(AccessToken),
     /// The static key, because tokens cannot be had at the moment. Where it goes
-    /// is told by [`Dialect::static_key`].
+    /// is told by [`crate::Dialect::static_key`].
     StaticKey(Secret),
 }
 
@@ -35,6 +35,14 @@ impl AccessToken {
     /// When it can no longer be used, on the client's clock.
     pub fn expires_at(&self) -> Timestamp {
         self.0.until()
+    }
+
+    /// When it ends, as the vendor told it, by the vendor's clock. Where each use
+    /// prolongs its life, that is when it can no longer be used.
+    pub fn told_expires_at(&self) -> Timestamp {
+        let live = &self.0;
+        let moves = live.sliding.is_some();
+        live.told.filter(|_| !moves).unwrap_or_else(|| live.until())
     }
 
     /// Puts it into the headers of a request, with whatever else the vendor wants
@@ -71,6 +79,7 @@ pub(crate) struct Live {
     token: Secret,
     headers: Vec<(HeaderName, HeaderValue)>,
     until: AtomicI64,
+    told: Option<Timestamp>,
     sliding: Option<Duration>,
     /// When it was taken last; kept only where that moves its end.
     used_at: AtomicI64,
@@ -98,10 +107,10 @@ pub(crate) enum Taken {
 }
 
 impl Live {
-    /// The token that is held, to be used until then; of a budget, if there is
-    /// one, `part` is borrowed at a time.
+    /// The token that is held, presented in these headers, to be used until then;
+    /// of a budget, if there is one, `part` is borrowed at a time.
     pub(crate) fn new(
-        dialect: &Dialect,
+        headers: Vec<(HeaderName, HeaderValue)>,
         held: &Held,
         until: Timestamp,
         sliding: Option<Duration>,
@@ -109,8 +118,9 @@ impl Live {
     ) -> Self {
         Self {
             token: held.access_token.clone(),
-            headers: dialect.present(held.access_token.expose(), &held.extra),
+            headers,
             until: AtomicI64::new(until.as_micros()),
+            told: held.told_expires_at,
             sliding,
             used_at: AtomicI64::new(i64::MIN),
             refused: AtomicBool::new(false),

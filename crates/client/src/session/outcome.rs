@@ -5,7 +5,7 @@ use countersign_domain::{Operation, Timestamp};
 
 use super::pause::{self, Mishap, No};
 use super::{Ask, Session, UnderWay};
-use crate::timing::{Ends, Trip};
+use crate::timing::{Ends, Trip, told_end};
 use crate::{Held, Sent};
 
 impl Session {
@@ -154,12 +154,15 @@ impl Session {
 fn held(granted: Granted, sent_at: Timestamp, ends: &Ends, kept: Option<Held>) -> Held {
     let logged_in_at = kept.as_ref().map_or(sent_at, |kept| kept.logged_in_at);
     let rotated = granted.refresh_token.is_some();
+    let told_expires_at = Some(told_end(&granted));
     let mut held = Held {
         access_token: granted.access_token,
         refresh_token: granted.refresh_token,
         asked_at: sent_at,
         expires_at: ends.access,
         refresh_expires_at: ends.refresh,
+        told_expires_at,
+        told_refresh_expires_at: granted.refresh_expires_at,
         logged_in_at,
         client_id: granted.client_id,
         login: granted.login,
@@ -174,6 +177,8 @@ fn held(granted: Granted, sent_at: Timestamp, ends: &Ends, kept: Option<Held>) -
             // A reply without one: the one at hand stays, and so does its end.
             held.refresh_token = kept.refresh_token;
             held.refresh_expires_at = held.refresh_expires_at.or(kept.refresh_expires_at);
+            let told = held.told_refresh_expires_at;
+            held.told_refresh_expires_at = told.or(kept.told_refresh_expires_at);
         }
     }
     held

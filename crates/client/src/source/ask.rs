@@ -1,11 +1,11 @@
 //! Asking the vendor, and judging the answer.
 
-use aws_lc_rs::digest;
 use bytes::Bytes;
 use countersign_dialect::{Asking, RefusedBy, Secret, Understood};
 use countersign_domain::Operation;
 use http::Request;
 
+use super::parts::Parts;
 use super::renewal::Renewal;
 use super::shared::Shared;
 use crate::session::Ask;
@@ -36,12 +36,13 @@ impl Renewal<'_> {
             Ask::Refresh => Operation::Refresh,
         };
         self.count()?;
-        let secret = self.shared.secret_for(operation).await?;
-        if let Some(secret) = &secret {
-            self.turn.session.secret_is(self.shared.fingerprint(secret));
+        let parts = self.shared.parts_for(operation).await?;
+        if let Some(secret) = &parts.secret {
+            let print = self.shared.fingerprint(secret, &parts.extra);
+            self.turn.session.secret_is(print);
         }
         let before = self.turn.session.record().clone();
-        let request = self.shared.request(operation, &before, secret.as_ref())?;
+        let request = self.shared.request(operation, &before, &parts)?;
         self.turn.session.asking(ask, self.now());
         if !self.keep(before).await? {
             return Ok(());
@@ -51,9 +52,7 @@ impl Renewal<'_> {
             return Ok(());
         }
         let record = self.turn.session.record().clone();
-        let answer = self
-            .shared
-            .exchange(operation, request, &record, secret.as_ref());
+        let answer = self.shared.exchange(operation, request, &record, &parts);
         let answer = answer.await;
         self.judge(answer);
         self.keep_outcome(record).await?;
@@ -98,65 +97,42 @@ impl Renewal<'_> {
 }
 
 impl Shared {
-    /// The secret, where it is needed to ask or to check the reply. It is read
-    /// anew each time.
-    pub(super) async fn secret_for(&self, operation: Operation) -> Result<Option<Secret>, Error> {
-        match self.dialect.takes_secret(operation, self.variant) {
-            true => self.secret.secret().await.map(Some),
-            false => Ok(None),
-        }
-    }
-
-    /// Tells one secret from another, and nothing else.
-    pub(super) fn fingerprint(&self, secret: &Secret) -> [u8; 8] {
-        let mut text = digest::Context::new(&digest::SHA256);
-        for part in ["countersign secret", &self.login, secret.expose()] {
-            text.update(part.as_bytes());
-            text.update(&[0]);
-        }
-        let mut print = [0; 8];
-        let whole = text.finish();
-        print
-            .iter_mut()
-            .zip(whole.as_ref())
-            .for_each(|(to, from)| *to = *from);
-        print
-    }
-
     /// The request for an operation, with what is at hand.
     pub(super) fn request(
         &self,
         operation: Operation,
         record: &Record,
-        secret: Option<&Secret>,
+        parts: &Parts,
     ) -> Result<Request<Bytes>, Error> {
-        let asking = self.asking(record, secret);
+        let asking = self.asking(record, parts);
         let request = self.dialect.request(operation, self.variant, &asking);
-        let mut request = request.ok_or_else(|| self.cannot_ask(operation))?;
-        let target = self.url.target(request.uri().path(), request.uri().query());
-        *request.uri_mut() = target.map_err(|_| self.cannot_ask(operation))?;
+        let mut request = request.ok_or_else(|| {
+            let why = self
+                .dialect
+                .why_unwritable(operation, self.variant, &asking);
+            self.cannot_ask(operation, &why)
+        })?;
+        let (path, query) = (request.uri().path(), request.uri().query());
+        let target = self.auth_url.target(path, query);
+        *request.uri_mut() = target.map_err(|why| self.cannot_ask(operation, &why))?;
         Ok(request)
     }
 
-    fn asking<'a>(&'a self, record: &'a Record, secret: Option<&'a Secret>) -> Asking<'a> {
+    fn asking<'a>(&'a self, record: &'a Record, parts: &'a Parts) -> Asking<'a> {
         let held = record.held.as_ref();
         Asking {
             login: Some(&self.login),
-            secret,
+            secret: parts.secret.as_ref(),
             access_token: held.map(|held| &held.access_token),
             refresh_token: held.and_then(|held| held.refresh_token.as_ref()),
-            extra: Some(&self.extra),
+            extra: Some(&parts.extra),
         }
     }
 
-    fn cannot_ask(&self, operation: Operation) -> Error {
+    fn cannot_ask(&self, operation: Operation, why: &dyn std::fmt::Display) -> Error {
         let (name, dialect) = (&self.name, self.dialect.name());
-        Error::new(
-            ErrorKind::Setup,
-            format!(
-                "{name}: there is not all that a {operation} of {dialect} needs, or it cannot be written"
-            ),
-        )
+        let message = format!("{name}: a {operation} of {dialect} cannot be written: {why}");
+        Error::new(ErrorKind::Setup, message)
     }
 
     /// Sends it and reads the answer.
@@ -165,13 +141,13 @@ impl Shared {
         operation: Operation,
         request: Request<Bytes>,
         record: &Record,
-        secret: Option<&Secret>,
+        parts: &Parts,
     ) -> Answer {
         let response = match self.transport.send(request).await {
             Ok(response) => response,
             Err(error) => return Answer::Lost(error.sent, error.message),
         };
-        let asking = self.asking(record, secret);
+        let asking = self.asking(record, parts);
         let now = self.clock.now();
         let understood = self
             .dialect

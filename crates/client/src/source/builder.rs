@@ -4,11 +4,12 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_dialect::{Dialect, Extra, Secret, Variant};
+use countersign_dialect::{Dialect, Secret, Variant};
 use countersign_domain::Operation;
 use countersign_outbound::{ProxyRules, Roots, ServerUrl, ServerUrlFault};
 
 use super::TokenSource;
+use super::parts::ExtraSources;
 use super::shared::{Setup, Shared};
 use crate::{
     Change, Clock, Error, ErrorKind, HttpTransport, MemoryStore, SecretSource, Store, SystemClock,
@@ -24,11 +25,12 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Builder {
     dialect: Arc<Dialect>,
     url: String,
+    auth_url: Option<String>,
     name: Option<String>,
     variant: Option<String>,
     login: Option<String>,
     secret: Option<Box<dyn SecretSource>>,
-    extra: Extra,
+    extra: ExtraSources,
     static_key: bool,
     store: Box<dyn Store>,
     clock: Arc<dyn Clock>,
@@ -55,11 +57,12 @@ impl Builder {
             budget: Budget::OfDialect,
             dialect,
             url: url.to_owned(),
+            auth_url: None,
             name: None,
             variant: None,
             login: None,
             secret: None,
-            extra: Extra::new(),
+            extra: ExtraSources::new(),
             static_key: false,
             store: Box::new(MemoryStore::default()),
             clock: Arc::new(SystemClock),
@@ -97,8 +100,21 @@ impl Builder {
     }
 
     /// A further part of the credential, by the dialect's name for it.
-    pub fn extra(mut self, name: impl Into<String>, value: impl Into<Secret>) -> Self {
-        self.extra.insert(name.into(), value.into());
+    pub fn extra(self, name: impl Into<String>, value: impl Into<Secret>) -> Self {
+        self.extra_from(name, value.into())
+    }
+
+    /// A further part of the credential, and where it comes from. It is read anew
+    /// whenever tokens are asked for.
+    pub fn extra_from(mut self, name: impl Into<String>, source: impl SecretSource) -> Self {
+        self.extra.insert(name.into(), Box::new(source));
+        self
+    }
+
+    /// Where the token endpoints are, if that is not where the API is. A transport
+    /// of your own is to reach them.
+    pub fn auth_url(mut self, url: impl Into<String>) -> Self {
+        self.auth_url = Some(url.into());
         self
     }
 
@@ -174,15 +190,11 @@ impl Builder {
     ///
     /// Something is missing, or does not fit the dialect.
     pub fn build(self) -> Result<TokenSource, Error> {
-        let url: ServerUrl = self
-            .url
-            .parse()
-            .map_err(|it: ServerUrlFault| setup(it.to_string()))?;
-        if !url.is_https() && !self.danger_plain && !url.is_loopback() {
-            return Err(setup(
-                "secrets would go to the vendor over plain HTTP: write https://",
-            ));
-        }
+        let url = self.server_url(&self.url)?;
+        let auth_url = match &self.auth_url {
+            Some(auth_url) => self.server_url(auth_url)?,
+            None => url.clone(),
+        };
         let variant = variant(&self.dialect, self.variant.as_deref())?;
         if self.static_key && self.dialect.static_key().is_none() {
             return Err(setup(format!(
@@ -203,7 +215,7 @@ impl Builder {
             Some(transport) => transport,
             None => {
                 let proxies = self.proxies.unwrap_or_else(environment::proxies);
-                Box::new(HttpTransport::through(&proxies, &url, &self.roots)?)
+                Box::new(HttpTransport::through(&proxies, &auth_url, &self.roots)?)
             }
         };
         let name = self.name.unwrap_or_else(|| self.dialect.name().to_owned());
@@ -211,6 +223,7 @@ impl Builder {
             name: name.into(),
             variant,
             url,
+            auth_url,
             login: self.login.ok_or_else(|| setup("there is no login"))?,
             secret: self.secret.ok_or_else(|| setup("there is no secret"))?,
             extra: self.extra,
@@ -226,6 +239,19 @@ impl Builder {
             hook: self.hook,
             dialect: self.dialect,
         }))))
+    }
+}
+
+impl Builder {
+    fn server_url(&self, text: &str) -> Result<ServerUrl, Error> {
+        let parsed = text.parse();
+        let url: ServerUrl = parsed.map_err(|it: ServerUrlFault| setup(it.to_string()))?;
+        if !url.is_https() && !self.danger_plain && !url.is_loopback() {
+            return Err(setup(format!(
+                "secrets would go to {url} over plain HTTP: write https://"
+            )));
+        }
+        Ok(url)
     }
 }
 

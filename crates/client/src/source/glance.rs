@@ -33,7 +33,9 @@ impl Shared {
         let next = session.next(self.clock.now());
         let until = until(&next, enough)?;
         let held = session.record().held.as_ref()?;
-        let live = Arc::new(Live::new(&self.dialect, held, until, None, None));
+        // Why it cannot be presented, the renewal finds out and tells.
+        let headers = self.presentation(held).await.ok()?;
+        let live = Arc::new(Live::new(headers, held, until, None, None));
         self.publish(&live, false);
         self.keeper.set(due(&next));
         Some(live)

@@ -25,7 +25,7 @@ impl Renewal<'_> {
         purpose: Purpose,
         until: Timestamp,
     ) -> Result<Option<Arc<Live>>, Error> {
-        let Some(live) = self.live(until) else {
+        let Some(live) = self.live(until).await? else {
             return Ok(None);
         };
         let usable = match purpose {
@@ -41,18 +41,21 @@ impl Renewal<'_> {
 
     /// The handle of the token at hand: the one that is in memory if it is the
     /// same, since that knows what was used of it.
-    fn live(&self, until: Timestamp) -> Option<Arc<Live>> {
+    async fn live(&mut self, until: Timestamp) -> Result<Option<Arc<Live>>, Error> {
         let shared = self.shared;
-        let held = self.turn.session.record().held.as_ref()?;
+        let Some(held) = self.turn.session.record().held.as_ref() else {
+            return Ok(None);
+        };
         if let Some(live) = shared.live.load_full().filter(|live| live.is(held)) {
             live.extend(until);
-            return Some(live);
+            return Ok(Some(live));
         }
+        let headers = shared.presentation(held).await?;
         let sliding = shared.dialect.client_policy().sliding;
         let sliding = sliding.map(|span| span - leeway(span));
         let part = shared.budget.map(part_of);
-        let live = Live::new(&shared.dialect, held, until, sliding, part);
-        Some(Arc::new(live))
+        let live = Live::new(headers, held, until, sliding, part);
+        Ok(Some(Arc::new(live)))
     }
 
     /// Sees to it that this process has something of the budget. More is

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use countersign_dialect::Understood;
-use countersign_domain::{Operation, Refusal};
+use countersign_domain::{LogoutScope, Operation, Refusal};
 
 use super::ask::Answer;
 use super::renewal::Renewal;
@@ -117,12 +117,29 @@ impl Renewal<'_> {
         }
     }
 
+    /// Ends the session that a new login took the place of, where the vendor can
+    /// be told so without ending the new one. If that fails it ends by itself.
+    pub(super) async fn end_former(&mut self, former: &Record) {
+        let of_one = self.shared.dialect.logout_scope() == Some(LogoutScope::Session);
+        let held = former.held.as_ref();
+        if of_one && held.is_some_and(|held| self.now() < held.expires_at) {
+            let told = self.tell_vendor_of(former).await;
+            if let Err(error) = told {
+                tracing::debug!(profile = &*self.shared.name, %error, "the session before lives on");
+            }
+        }
+    }
+
     async fn tell_vendor(&mut self) -> Result<Told, Error> {
-        let shared = self.shared;
         let record = self.turn.session.record().clone();
-        let secret = shared.secret_for(Operation::Logout).await?;
-        let request = shared.request(Operation::Logout, &record, secret.as_ref())?;
-        let answer = shared.exchange(Operation::Logout, request, &record, secret.as_ref());
+        self.tell_vendor_of(&record).await
+    }
+
+    async fn tell_vendor_of(&mut self, record: &Record) -> Result<Told, Error> {
+        let shared = self.shared;
+        let parts = shared.parts_for(Operation::Logout).await?;
+        let request = shared.request(Operation::Logout, record, &parts)?;
+        let answer = shared.exchange(Operation::Logout, request, record, &parts);
         match answer.await {
             Answer::Understood(understood) => match *understood {
                 Understood::Refused(by) if shared.is_cured_by_a_token(by.refusal) => {

@@ -76,11 +76,9 @@ impl<'a> Renewal<'a> {
     async fn note_secret(&mut self) {
         let trouble = self.turn.session.record().trouble.as_ref();
         if trouble.is_some_and(|it| it.secret.is_some())
-            && let Ok(secret) = self.shared.secret.secret().await
+            && let Some(print) = self.shared.fingerprint_now().await
         {
-            self.turn
-                .session
-                .secret_is(self.shared.fingerprint(&secret));
+            self.turn.session.secret_is(print);
         }
     }
 
@@ -147,7 +145,11 @@ impl<'a> Renewal<'a> {
 
     /// Asks for tokens, whatever is at hand.
     pub(super) async fn login(&mut self) -> Result<Arc<Live>, Error> {
+        let former = self.turn.session.record().clone();
         self.ask(Ask::Login).await?;
+        if self.granted {
+            self.end_former(&former).await;
+        }
         match &self.turn.session.record().trouble {
             Some(trouble) if !self.granted => Err(self.shared.of_trouble(trouble)),
             _ => self.run(Purpose::Reserve(1)).await,

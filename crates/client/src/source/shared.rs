@@ -17,11 +17,13 @@ use tokio::time::Instant;
 use super::builder::Hook;
 use super::flight::Flights;
 use super::keeper::Keeper;
+use super::parts::ExtraSources;
 use super::renewal::Turn;
 use crate::token::{Live, Taken};
 use crate::verdict::Verdicts;
 use crate::{
-    AccessToken, Clock, Error, ErrorKind, SecretSource, Standing, Store, Terms, Transport,
+    AccessToken, Clock, Error, ErrorKind, SecretSource, Standing, Store, StoreError, Terms,
+    Transport,
 };
 
 /// What a source was built with.
@@ -29,10 +31,13 @@ pub(crate) struct Setup {
     pub(super) name: Arc<str>,
     pub(super) dialect: Arc<Dialect>,
     pub(super) variant: Variant,
+    /// Where the API is.
     pub(super) url: ServerUrl,
+    /// Where the token endpoints are.
+    pub(super) auth_url: ServerUrl,
     pub(super) login: String,
     pub(super) secret: Box<dyn SecretSource>,
-    pub(super) extra: Extra,
+    pub(super) extra: ExtraSources,
     pub(super) static_key: bool,
     pub(super) store: Box<dyn Store>,
     pub(super) clock: Arc<dyn Clock>,
@@ -51,6 +56,8 @@ pub(crate) struct Shared {
     pub(super) live: ArcSwapOption<Live>,
     /// Why nothing can be handed out at the moment.
     pub(super) blocked: ArcSwapOption<Blocked>,
+    /// The further parts of the credential as they were read last.
+    pub(super) read_extra: ArcSwapOption<Extra>,
     /// Who changes the session holds it.
     pub(super) turn: Mutex<Turn>,
     pub(super) flights: Flights,
@@ -83,6 +90,7 @@ impl Shared {
             verdicts: Verdicts::of_dialect(&setup.dialect),
             live: ArcSwapOption::empty(),
             blocked: ArcSwapOption::empty(),
+            read_extra: ArcSwapOption::empty(),
             turn: Mutex::new(Turn::new(&setup)),
             flights: Flights::default(),
             keeper: Keeper::default(),
@@ -163,9 +171,14 @@ impl Shared {
     }
 
     pub(super) async fn standing(&self) -> Result<Standing, Error> {
-        let record = self.store.read().await.map_err(|it| self.of_store(&it))?;
-        let now = self.clock.now();
-        Ok(Standing::of(record.unwrap_or_default(), self.budget, now))
+        let (read, now) = (self.store.read().await, self.clock.now());
+        match read {
+            Ok(record) => Ok(Standing::of(record.unwrap_or_default(), self.budget, now)),
+            Err(damage @ StoreError::Damaged { .. }) => {
+                Ok(Standing::damaged(damage.to_string(), self.budget, now))
+            }
+            Err(error) => Err(self.of_store(&error)),
+        }
     }
 
     pub(super) fn is_expired(&self, answer: &Response<Bytes>) -> bool {

@@ -13,6 +13,7 @@ mod keeping;
 mod layers;
 mod logging_out;
 mod measuring;
+mod parts;
 mod refusals;
 mod resending;
 mod secrets;

@@ -96,6 +96,39 @@ async fn a_secret_comes_from_a_file_a_variable_or_a_command() {
     assert_eq!(told.expose(), env!("CARGO_MANIFEST_DIR"));
 }
 
+/// What editors, web pages and shells leave at the ends of a secret.
+#[tokio::test]
+async fn what_nobody_can_see_at_an_end_is_refused_and_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secret");
+    for (unseen, named) in [
+        ("\u{feff}", "a byte order mark"),
+        ("\u{200b}", "U+200B"),
+        ("\u{200d}", "U+200D"),
+        ("\u{2060}", "U+2060"),
+        ("\u{a0}", "a no-break space"),
+        ("\u{3000}", "U+3000"),
+        ("\0", "U+0000"),
+    ] {
+        for text in [format!("{unseen}s3cret"), format!("s3cret{unseen}\n")] {
+            std::fs::write(&file, &text).unwrap();
+            let error = SecretFile::new(&file).secret().await.unwrap_err();
+            assert!(error.message.contains(named), "{error}");
+            assert!(!error.message.contains("s3cret"), "{error}");
+        }
+    }
+    for (text, read) in [
+        ("s3cret\n\n", "s3cret"),
+        ("s3cret\r\n\r\n", "s3cret"),
+        (" s3cret ", " s3cret "),
+        ("a\u{a0}b\u{e9}", "a\u{a0}b\u{e9}"),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let told = SecretFile::new(&file).secret().await.unwrap();
+        assert_eq!(told.expose(), read);
+    }
+}
+
 #[tokio::test]
 async fn a_secret_that_cannot_be_had_is_told_by_its_place() {
     let command = |argv: &[&str]| SecretCommand::new(argv.iter().copied()).unwrap();

@@ -241,6 +241,8 @@ fn any_record() -> impl Strategy<Value = Record> {
             asked_at,
             expires_at,
             refresh_expires_at,
+            told_expires_at: None,
+            told_refresh_expires_at: None,
             logged_in_at: asked_at,
             client_id: None,
             login: None,
