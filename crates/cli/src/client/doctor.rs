@@ -23,7 +23,8 @@ use crate::output::Output;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 It looks at the profile, its secret, what is kept, the way to the vendor (DNS, TCP, TLS, whether
-somebody answers at the login's path) and the vendor's clock. Nobody is logged in.
+somebody answers at the login's path, and at the API if that is elsewhere) and the vendor's clock.
+Nobody is logged in.
 
 With --probe it logs in, in a session of its own, and measures what the vendor really does: how long
 tokens live, whether a refresh token works twice, what a logout ends. A vendor may take the second
@@ -63,15 +64,22 @@ struct Findings {
 /// Looks at each profile.
 pub(super) async fn run(args: &DoctorArgs, output: &mut Output) -> Result<(), Failure> {
     let names: Vec<_> = args.profile.iter().cloned().collect();
-    let profiles = args.profiles.some(&names)?;
+    let selected = args.profiles.some(&names)?;
     if args.probe {
-        for profile in &profiles {
+        for profile in &selected.profiles {
             probe::ask_first(profile, args)?;
         }
     }
     let mut all = Vec::new();
-    for profile in &profiles {
+    for profile in &selected.profiles {
         all.push(examine(profile, args).await?);
+    }
+    for (name, mistakes) in &selected.faults {
+        all.push(Findings {
+            profile: name.clone(),
+            checks: vec![Check::new("profile", Found::Bad, mistakes.to_string())],
+            measured: None,
+        });
     }
     let items: Vec<_> = all.iter().map(Findings::document).collect();
     let texts: Vec<_> = all.iter().map(Findings::text).collect();
@@ -102,14 +110,24 @@ async fn way(profile: &Profile) -> Result<Vec<Check>, Failure> {
     let Some(login) = login else {
         return Ok(Vec::new());
     };
+    let (roots, proxies) = (open::roots(profile)?, profile.proxies());
     let target = Target {
-        url: &profile.url,
-        roots: &open::roots(profile)?,
-        proxies: &profile.proxies(),
-        path: &login.path,
-        served: &login.method,
+        url: &profile.auth_url,
+        roots: &roots,
+        proxies: &proxies,
+        login: Some((&login.path, &login.method)),
     };
-    Ok(reach::checks(&target).await)
+    let mut checks = reach::checks(&target).await;
+    if profile.auth_url != profile.url {
+        let api = Target {
+            url: &profile.url,
+            roots: &roots,
+            proxies: &proxies,
+            login: None,
+        };
+        checks.extend(reach::checks(&api).await);
+    }
+    Ok(checks)
 }
 
 /// The worst that was found decides.

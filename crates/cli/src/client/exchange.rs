@@ -75,7 +75,7 @@ impl Exchange {
         let request = names.request(&profile.dialect, profile.variant, &profile.login)?;
         let uri = request.uri();
         let url = profile
-            .url
+            .auth_url
             .target(uri.path(), uri.query())
             .ok()?
             .to_string();

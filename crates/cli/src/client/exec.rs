@@ -9,7 +9,7 @@ use std::process::Command;
 
 use countersign_client::AccessToken;
 use countersign_client::Profile;
-use countersign_client::profile::{Keeping, KeyPlace, SecretPlace};
+use countersign_client::profile::{ExtraPart, Keeping, KeyPlace, SecretPlace};
 
 use super::failure::failure;
 use super::instant::rfc3339;
@@ -21,7 +21,7 @@ use crate::exit::Failure;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 The command finds the token in COUNTERSIGN_TOKEN, its end in COUNTERSIGN_TOKEN_EXPIRES_AT and the
-API in COUNTERSIGN_URL. A variable that holds the login's secret is not passed on. The token is not
+API in COUNTERSIGN_URL. A variable that holds a secret of the profile is not passed on. The token is not
 renewed while the command runs: for a long run use a sidecar.
 
 Examples:
@@ -68,7 +68,10 @@ fn variables(args: &ExecArgs, profile: &Profile, token: &AccessToken) -> Vec<(St
         .map(|name| (name, token.expose().to_owned()));
     let told = [
         ("COUNTERSIGN_TOKEN", token.expose().to_owned()),
-        ("COUNTERSIGN_TOKEN_EXPIRES_AT", rfc3339(token.expires_at())),
+        (
+            "COUNTERSIGN_TOKEN_EXPIRES_AT",
+            rfc3339(token.told_expires_at()),
+        ),
         ("COUNTERSIGN_URL", profile.url.to_string()),
     ];
     let told = told.map(|(name, value)| (name.to_owned(), value));
@@ -77,10 +80,16 @@ fn variables(args: &ExecArgs, profile: &Profile, token: &AccessToken) -> Vec<(St
 
 /// The variables that the command has no business with.
 fn secrets(profile: &Profile) -> Vec<String> {
-    let mut names = Vec::new();
-    if let SecretPlace::Env(name) = &profile.secret {
-        names.push(name.clone());
-    }
+    let extra = profile.extra.values().filter_map(|part| match part {
+        ExtraPart::Kept(place) => Some(place),
+        ExtraPart::Literal(_) => None,
+    });
+    let variable = |place: &SecretPlace| match place {
+        SecretPlace::Env(name) => Some(name.clone()),
+        _ => None,
+    };
+    let places = extra.chain([&profile.secret]);
+    let mut names: Vec<_> = places.filter_map(variable).collect();
     if let Keeping::File {
         key: KeyPlace::Env(name),
         ..

@@ -18,7 +18,8 @@ use crate::table::printable;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 The secret comes from where the profile says: secret_file, secret_env or secret_command. If it names
-none, the secret is asked for on the terminal; it is not kept.
+none, the secret is asked for on the terminal; it is not kept. A session that is there already is
+ended with the vendor once the new one is, where a logout ends one session only.
 
 Examples:
   countersign login b2binpay
@@ -38,11 +39,12 @@ pub(crate) struct LoginArgs {
 pub(super) async fn run(args: &LoginArgs, output: &mut Output) -> Result<(), Failure> {
     let profile = args.profiles.named(&args.profile)?;
     let secret = open::secret(&profile).await?;
+    let extra = open::extra(&profile).await.map_err(|it| failure(&it))?;
     let heard = Heard::default();
-    let source = open::listening(&profile, secret.clone(), heard.clone())?;
+    let source = open::listening(&profile, secret.clone(), &extra, heard.clone())?;
     let outcome = source.login().await;
     let mut known = vec![secret.expose()];
-    known.extend(profile.extra.values().map(|it| it.expose()));
+    known.extend(extra.values().map(|it| it.expose()));
     known.extend(outcome.iter().map(|it| it.expose()));
     let redactor = Redactor::knowing(known).showing(&profile.login);
     let exchange = Exchange::of(&profile, &secret, &heard, &redactor);
@@ -87,15 +89,16 @@ fn sentence(profile: &Profile, standing: &Standing) -> String {
         printable(&profile.login)
     );
     if let Some(tokens) = &standing.tokens {
-        let access = told(tokens.expires_at, standing.now);
+        let access = told(tokens.told_expires_at, standing.now);
         said.push_str(&format!(" The access token ends {access}"));
-        if let Some(refresh) = tokens.refresh_expires_at {
+        if let Some(refresh) = tokens.told_refresh_expires_at {
             said.push_str(&format!(
                 ", the refresh token {}",
                 told(refresh, standing.now)
             ));
         }
-        said.push('.');
+        let until = rfc3339(tokens.expires_at);
+        said.push_str(&format!(". The access token is used until {until}."));
     }
     said
 }
@@ -106,7 +109,8 @@ fn document(profile: &Profile, standing: &Standing) -> Value {
         "profile": profile.name,
         "login": profile.login,
         "client_id": tokens.and_then(|it| it.client_id),
-        "expires_at": tokens.map(|it| rfc3339(it.expires_at)),
-        "refresh_expires_at": tokens.and_then(|it| it.refresh_expires_at).map(rfc3339),
+        "expires_at": tokens.map(|it| rfc3339(it.told_expires_at)),
+        "used_until": tokens.map(|it| rfc3339(it.expires_at)),
+        "refresh_expires_at": tokens.and_then(|it| it.told_refresh_expires_at).map(rfc3339),
     })
 }

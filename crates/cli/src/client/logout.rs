@@ -6,6 +6,7 @@ use serde_json::json;
 use super::failure::failure;
 use super::open;
 use super::profiles::ProfilesArgs;
+use super::stale::Stale;
 use crate::exit::Failure;
 use crate::output::Output;
 
@@ -14,19 +15,33 @@ use crate::output::Output;
 #[command(after_help = "\
 If the vendor cannot be reached the tokens are kept, so that they can be ended later.
 
+With --stale it ends what is kept for a former url or login of a profile, which `countersign status`
+lists: at the vendor where that is possible, and here in any case.
+
 Examples:
   countersign logout b2binpay
+  countersign logout --stale
   countersign logout b2binpay --json")]
 pub(crate) struct LogoutArgs {
     /// The profile
-    profile: String,
+    #[arg(required_unless_present = "stale")]
+    profile: Option<String>,
     #[command(flatten)]
     profiles: ProfilesArgs,
+    /// End what is kept for a former url or login, of the profile or of all, and nothing else
+    #[arg(long)]
+    stale: bool,
 }
 
 /// Logs out.
 pub(super) async fn run(args: &LogoutArgs, output: &mut Output) -> Result<(), Failure> {
-    let profile = args.profiles.named(&args.profile)?;
+    let names: Vec<_> = args.profile.iter().cloned().collect();
+    if args.stale {
+        let selected = args.profiles.some(&names)?;
+        return Stale::of(&selected)?.end(output).await;
+    }
+    let name = args.profile.as_deref().unwrap_or_default();
+    let profile = args.profiles.named(name)?;
     let source = open::source(&profile)?;
     let outcome = source.logout().await.map_err(|it| failure(&it))?;
     let (name, said) = told(outcome);
@@ -34,7 +49,8 @@ pub(super) async fn run(args: &LogoutArgs, output: &mut Output) -> Result<(), Fa
     output.document(&document, &format!("{}: {said}", profile.name))
 }
 
-fn told(outcome: LogoutOutcome) -> (&'static str, &'static str) {
+/// The name of an outcome, and a sentence of it.
+pub(super) fn told(outcome: LogoutOutcome) -> (&'static str, &'static str) {
     match outcome {
         LogoutOutcome::Done => ("done", "logged out; the vendor has ended the session"),
         LogoutOutcome::Dead => ("dead", "the vendor had ended the session already"),

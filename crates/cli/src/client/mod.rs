@@ -18,15 +18,17 @@ mod profiles;
 mod prompt;
 mod redact;
 mod request;
+mod stale;
 mod status;
 mod token;
+mod warnings;
 
 pub(crate) use doctor::DoctorArgs;
 pub(crate) use exec::ExecArgs;
 pub(crate) use failure::failure;
 pub(crate) use login::LoginArgs;
 pub(crate) use logout::LogoutArgs;
-pub(crate) use profiles::ProfilesArgs;
+pub(crate) use profiles::{ProfilesArgs, one};
 pub(crate) use request::RequestArgs;
 pub(crate) use status::StatusArgs;
 pub(crate) use token::TokenArgs;
@@ -72,6 +74,7 @@ pub(crate) fn doctor(args: &DoctorArgs, output: &mut Output) -> Result<(), Failu
 }
 
 fn block_on<T>(command: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    warnings::show();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();

@@ -7,8 +7,8 @@ use countersign_client::{
     AccessToken, Builder, Clock, Error, HttpTransport, Profile, SecretSource, Standing,
     SystemClock, TokenSource,
 };
-use countersign_dialect::Secret;
-use countersign_outbound::Roots;
+use countersign_dialect::{Extra, Secret};
+use countersign_outbound::{Roots, ServerUrl};
 
 use super::exchange::{Heard, Listening};
 use super::failure::failure;
@@ -30,20 +30,38 @@ pub(super) fn source(profile: &Profile) -> Result<TokenSource, Failure> {
 pub(super) fn listening(
     profile: &Profile,
     secret: Secret,
+    extra: &Extra,
     heard: Heard,
 ) -> Result<TokenSource, Failure> {
-    let transport = transport(profile)?;
+    let transport = transport(profile, &profile.auth_url)?;
     let builder = profile.source().map_err(|it| failure(&it))?;
     let builder = builder
         .secret(secret)
         .transport(Listening::new(transport, heard));
+    let builder = extra.iter().fold(builder, |builder, (name, part)| {
+        builder.extra(name, part.clone())
+    });
     builder.build().map_err(|it| failure(&it))
 }
 
-/// How requests reach the vendor of a profile.
-pub(super) fn transport(profile: &Profile) -> Result<HttpTransport, Failure> {
-    let transport = HttpTransport::through(&profile.proxies(), &profile.url, &roots(profile)?);
+/// How requests reach a server of a profile's vendor: its API, or its token
+/// endpoints.
+pub(super) fn transport(profile: &Profile, url: &ServerUrl) -> Result<HttpTransport, Failure> {
+    let transport = HttpTransport::through(&profile.proxies(), url, &roots(profile)?);
     transport.map_err(|it| failure(&it))
+}
+
+/// The further parts of the credential, from where the profile says.
+pub(super) async fn extra(profile: &Profile) -> Result<Extra, Error> {
+    let mut extra = Extra::new();
+    for (name, source) in profile.extra_sources() {
+        let part = source.secret().await.map_err(|error| {
+            let message = format!("{}: extra.{name}: {}", profile.name, error.message);
+            Error::new(error.kind, message)
+        })?;
+        extra.insert(name.to_owned(), part);
+    }
+    Ok(extra)
 }
 
 /// Whose certificates the vendor may show.
@@ -87,7 +105,11 @@ pub(super) async fn secret(profile: &Profile) -> Result<Secret, Failure> {
         ))
     })?;
     let login = printable(&profile.login);
-    prompt::secret(&terminal, &format!("Secret of {login} at {}", profile.url)).await
+    prompt::secret(
+        &terminal,
+        &format!("Secret of {login} at {}", profile.auth_url),
+    )
+    .await
 }
 
 /// The secret from where the profile says.

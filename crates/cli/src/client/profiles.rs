@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use countersign_client::profile::{Places, ProfilesFault};
 use countersign_client::{Profile, Profiles};
+use countersign_dialect::Mistakes;
 
 use super::failure::failure;
+use super::warnings;
 use crate::exit::Failure;
 
 /// How a command finds the profiles.
@@ -23,7 +25,7 @@ impl ProfilesArgs {
         self.profiles.clone().or_else(|| Places::of_user().profiles)
     }
 
-    /// All of them.
+    /// All of them, whether they can be used or not.
     pub(crate) fn all(&self) -> Result<Profiles, Failure> {
         let found = Profiles::find(self.profiles.as_deref(), &Places::of_user());
         found.map_err(|fault| match fault {
@@ -32,19 +34,86 @@ impl ProfilesArgs {
         })
     }
 
-    /// The one with this name.
+    /// The one with this name. Who uses it learns of mistakes in others.
     pub(super) fn named(&self, name: &str) -> Result<Profile, Failure> {
         let all = self.all()?;
-        all.profile(name).cloned().map_err(|it| failure(&it))
+        let profile = one(&all, name)?.clone();
+        warn_of_mistakes(&all, |other| other != name);
+        Ok(profile)
     }
 
     /// Those with these names; all of them, if there are none.
-    pub(super) fn some(&self, names: &[String]) -> Result<Vec<Profile>, Failure> {
+    pub(super) fn some(&self, names: &[String]) -> Result<Selected, Failure> {
         let all = self.all()?;
-        if names.is_empty() {
-            return Ok(all.iter().cloned().collect());
+        let profiles = match names.is_empty() {
+            true => all.iter().cloned().collect(),
+            false => {
+                let named = names.iter().map(|name| one(&all, name).cloned());
+                named.collect::<Result<Vec<_>, _>>()?
+            }
+        };
+        let is_whole = names.is_empty();
+        // Without names what is wrong is among what is shown.
+        warn_of_mistakes(&all, |other| {
+            !is_whole && !names.iter().any(|it| it == other)
+        });
+        let faults = all.faults().filter(|_| is_whole);
+        Ok(Selected {
+            profiles,
+            faults: faults
+                .map(|(name, it)| (name.to_owned(), it.clone()))
+                .collect(),
+            known: all.names().map(str::to_owned).collect(),
+            is_whole,
+        })
+    }
+}
+
+/// Profiles that a command is about.
+pub(super) struct Selected {
+    pub(super) profiles: Vec<Profile>,
+    /// Those that it would be about, could they be used.
+    pub(super) faults: Vec<(String, Mistakes)>,
+    /// The names of all profiles of the file.
+    pub(super) known: Vec<String>,
+    /// Whether it is about all profiles of the file.
+    pub(super) is_whole: bool,
+}
+
+impl Selected {
+    /// What is wrong with those that cannot be used.
+    pub(super) fn verdict(&self) -> Result<(), Failure> {
+        let all = self.faults.iter().flat_map(|(_, mistakes)| &mistakes.0);
+        let all: Vec<_> = all.cloned().collect();
+        match all.is_empty() {
+            true => Ok(()),
+            false => Err(Failure::mistakes(&Mistakes(all), "the profiles")),
         }
-        let named = names.iter().map(|name| all.profile(name).cloned());
-        named.collect::<Result<_, _>>().map_err(|it| failure(&it))
+    }
+}
+
+/// A profile that can be used.
+pub(crate) fn one<'p>(all: &'p Profiles, name: &str) -> Result<&'p Profile, Failure> {
+    let fault = all.faults().find(|(faulty, _)| *faulty == name);
+    if let Some((_, mistakes)) = fault {
+        return Err(Failure::mistakes(mistakes, &format!("the profile {name}")));
+    }
+    all.profile(name).map_err(|it| failure(&it))
+}
+
+fn warn_of_mistakes(all: &Profiles, concerns: impl Fn(&str) -> bool) {
+    for (name, mistakes) in all.faults().filter(|(name, _)| concerns(name)) {
+        let first = mistakes.0.first().map(ToString::to_string);
+        let more = match mistakes.0.len() {
+            0 | 1 => String::new(),
+            number => format!(" (and {} more)", number - 1),
+        };
+        let first = first.unwrap_or_default();
+        warnings::line(&format!(
+            "the profile {name} cannot be used as it is written: {first}{more}"
+        ));
+    }
+    for mistake in all.stray() {
+        warnings::line(&mistake.to_string());
     }
 }

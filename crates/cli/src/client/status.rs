@@ -7,12 +7,16 @@ use serde_json::json;
 
 use self::view::View;
 use super::profiles::ProfilesArgs;
+use super::stale::Stale;
 use crate::exit::Failure;
 use crate::output::Output;
 
 /// Arguments of `countersign status`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
+It also lists the sessions that are kept for a profile's former url or login; `countersign logout
+--stale` ends them.
+
 Examples:
   countersign status
   countersign status b2binpay mypopup --json")]
@@ -27,15 +31,25 @@ pub(crate) struct StatusArgs {
 /// Shows how it stands.
 pub(super) async fn run(args: &StatusArgs, output: &mut Output) -> Result<(), Failure> {
     let mut views = Vec::new();
-    let profiles = args.profiles.some(&args.names)?;
-    for profile in &profiles {
+    let selected = args.profiles.some(&args.names)?;
+    for profile in &selected.profiles {
         views.push(View::of(profile).await);
     }
-    let items: Vec<_> = views.iter().map(View::document).collect();
-    let texts: Vec<_> = views.iter().map(View::text).collect();
-    output.document(&json!({ "items": items }), &texts.join("\n"))?;
+    let stale = Stale::of(&selected)?;
+    let mut items: Vec<_> = views.iter().map(View::document).collect();
+    let mut texts: Vec<_> = views.iter().map(View::text).collect();
+    for (name, mistakes) in &selected.faults {
+        let failure = Failure::mistakes(mistakes, &format!("the profile {name}"));
+        items.push(json!({ "profile": name, "error": failure.document() }));
+        texts.push(format!(
+            "profile  {name}: cannot be used as it is written\n"
+        ));
+    }
+    texts.extend(stale.text());
+    let document = json!({ "items": items, "stale": stale.document() });
+    output.document(&document, &texts.join("\n"))?;
     match views.iter().find_map(|view| view.unreadable()) {
         Some(why) => Err(Failure::failed(why)),
-        None => Ok(()),
+        None => selected.verdict(),
     }
 }

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use super::CarryingArgs;
 use super::asked::Asked;
 use super::made::Made;
-use crate::client::failure;
+use crate::client::one;
 use crate::exit::Failure;
 use crate::serve::listeners::until;
 
@@ -40,8 +40,7 @@ impl Planned {
         profiles: &Profiles,
         carrying: CarryingArgs,
     ) -> Result<Self, Failure> {
-        let profile = profiles.profile(&asked.profile);
-        let made = Made::of(profile.map_err(|error| failure(&error))?)?;
+        let made = Made::of(one(profiles, &asked.profile)?)?;
         Ok(Self {
             asked: asked.clone(),
             address: asked.address(&made.profile)?,

@@ -17,6 +17,8 @@ use serde_json::{Value, json};
 #[derive(Clone)]
 pub(super) struct Probed {
     pub(super) sidecars: Vec<(String, Arc<ArcSwap<Sidecar>>)>,
+    /// Profiles that are wrong, and not served.
+    pub(super) absent: Vec<String>,
     pub(super) draining: Arc<AtomicBool>,
     pub(super) metrics: PrometheusHandle,
 }
@@ -68,6 +70,8 @@ impl Probed {
             .into_iter()
             .filter_map(Result::err)
             .collect();
+        let absent = self.absent.iter();
+        reasons.extend(absent.map(|name| format!("{name}: the profile is wrong, and not served")));
         reasons.sort();
         reasons
     }

@@ -1,5 +1,5 @@
 //! SIGHUP, and changes of the files: the profiles are read again, checked, and put
-//! in place together; if anything is wrong, all stays as it is.
+//! in place; one that is wrong stays as it is, and stops no other.
 //!
 //! Requests that run are finished as they began. A profile that did not change
 //! keeps its sidecar, with its session. Where a profile is listened for stays until
@@ -17,7 +17,7 @@ use super::CarryingArgs;
 use super::made::Made;
 use super::post::Post;
 use super::stamps::Stamps;
-use crate::client::{ProfilesArgs, failure};
+use crate::client::{ProfilesArgs, one};
 use crate::exit::Failure;
 use crate::serve::notify;
 
@@ -53,7 +53,9 @@ impl Reload {
             let outcome = match self.reload() {
                 Ok(()) => "done",
                 Err(failure) => {
-                    tracing::error!("the profiles stay as they were: {failure}");
+                    tracing::error!(
+                        "the profiles stay as they were where something is wrong: {failure}"
+                    );
                     "refused"
                 }
             };
@@ -77,28 +79,32 @@ impl Reload {
 
     fn reload(&mut self) -> Result<(), Failure> {
         let profiles = self.origin.file.all()?;
-        let next: Vec<_> = self
-            .posts
-            .iter()
-            .map(|post| self.next(post, &profiles))
-            .collect::<Result<_, Failure>>()?;
-        let mut changed = Vec::new();
+        let next = self.posts.iter().map(|post| self.next(post, &profiles));
+        let next: Vec<_> = next.collect();
+        let (mut changed, mut failed) = (Vec::new(), None);
         for (post, next) in self.posts.iter_mut().zip(next) {
-            if let Some((made, sidecar)) = next {
-                post.made = made;
-                post.current.store(Arc::new(sidecar));
-                changed.push(post.name());
+            match next {
+                Ok(Some((made, sidecar))) => {
+                    post.made = made;
+                    post.current.store(Arc::new(sidecar));
+                    changed.push(post.name());
+                }
+                Ok(None) => {}
+                Err(failure) => {
+                    let profile = post.name();
+                    tracing::error!(profile, "this profile stays as it was: {failure}");
+                    failed = Some(failure);
+                }
             }
         }
         let changed = changed.join(" ");
         tracing::info!(changed, "the profiles were read again");
-        Ok(())
+        failed.map_or(Ok(()), Err)
     }
 
     /// What takes a sidecar's place, if it is to be another.
     fn next(&self, post: &Post, profiles: &Profiles) -> Result<Option<(Made, Sidecar)>, Failure> {
-        let profile = profiles.profile(post.name());
-        let made = Made::of(profile.map_err(|error| failure(&error))?)?;
+        let made = Made::of(one(profiles, post.name())?)?;
         if made == post.made {
             return Ok(None);
         }

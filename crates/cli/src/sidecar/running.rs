@@ -46,7 +46,8 @@ pub(super) async fn run(args: &SidecarArgs, output: &mut Output) -> Result<(), F
         None => None,
     };
     let probes_url = listener.as_ref().map(|it| url(it, false)).transpose()?;
-    let (posts, serving) = open(args, &origin, &stop).await?;
+    let opened = open(args, &origin, &stop).await?;
+    let (posts, serving) = (opened.posts, opened.serving);
     let (text, document) = told(&posts, probes_url.as_deref());
     let current = |post: &Post| (post.name().to_owned(), post.current.clone());
     let sidecars: Sidecars = posts.iter().map(current).collect();
@@ -55,6 +56,7 @@ pub(super) async fn run(args: &SidecarArgs, output: &mut Output) -> Result<(), F
     if let Some(listener) = listener {
         let probed = Probed {
             sidecars: sidecars.clone(),
+            absent: opened.absent,
             draining: draining.clone(),
             metrics,
         };
@@ -101,12 +103,29 @@ async fn open(
     args: &SidecarArgs,
     origin: &Origin,
     stop: &watch::Receiver<bool>,
-) -> Result<(Vec<Post>, Serving), Failure> {
+) -> Result<Opened, Failure> {
     check_each_once(args)?;
     let profiles = origin.file.all()?;
-    let planned = args.asked.iter();
-    let planned = planned.map(|asked| Planned::new(asked, &profiles, args.carrying));
-    let planned: Vec<_> = planned.collect::<Result<_, Failure>>()?;
+    let (mut planned, mut absent) = (Vec::new(), Vec::new());
+    for asked in &args.asked {
+        match Planned::new(asked, &profiles, args.carrying) {
+            Ok(plan) => planned.push(plan),
+            Err(failure) => absent.push((asked.profile.clone(), failure)),
+        }
+    }
+    if planned.is_empty()
+        && let Some((_, failure)) = absent.pop()
+    {
+        return Err(failure);
+    }
+    // One that is wrong does not stop the others.
+    for (profile, failure) in &absent {
+        tracing::error!(
+            profile,
+            "this profile is not served; mend it and start the sidecar again: {failure}"
+        );
+    }
+    let absent = absent.into_iter().map(|(profile, _)| profile).collect();
     let mut bound = Vec::new();
     for plan in planned {
         bound.push(plan.bind().await?);
@@ -117,7 +136,19 @@ async fn open(
         serving.spawn(post::serve(listening, current, drain, stop.clone()));
         posts.push(post);
     }
-    Ok((posts, serving))
+    Ok(Opened {
+        posts,
+        serving,
+        absent,
+    })
+}
+
+/// What was opened.
+struct Opened {
+    posts: Vec<Post>,
+    serving: Serving,
+    /// The profiles that are wrong, and not served.
+    absent: Vec<String>,
 }
 
 /// Two sidecars of one profile would each keep a session.

@@ -13,6 +13,7 @@ mod exec;
 mod line;
 mod login;
 mod logout;
+mod mending;
 mod prompt;
 mod proxied;
 mod request;

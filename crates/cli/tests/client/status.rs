@@ -18,13 +18,15 @@ fn it_tells_where_everything_is_and_nothing_secret() {
         let after = stage.run(&["status", "pay"]).code(0);
         stage.assert_discreet(&after);
         let secret = stage.file("secret").display().to_string();
-        let store = stage.file(".local/state/countersign/pay.session");
+        let told = stage.json(&["status"]);
+        let store = told["items"][0]["store"]["file"].as_str().unwrap();
         let key = stage.file(".config/countersign/store.key");
         for part in [
             &*secret,
-            &store.display().to_string(),
+            store,
             &format!("encrypted under the key in {}", key.display()),
             "ends in ",
+            "used until",
             stage.sandbox.url(),
             stage.sandbox.login(),
         ] {
@@ -82,11 +84,16 @@ fn each_place_of_a_secret_is_told_by_its_name() {
 fn what_is_kept_and_cannot_be_read_is_told_for_each_and_is_1() {
     let stage = Stage::start();
     stage.run(&["login", "pay"]).code(0);
-    stage.write(".local/state/countersign/pay.session", "no session");
-    let ran = stage.run(&["status", "--json"]).code(1);
+    let other = "store_key_env = 'OTHER_KEY'\nsecret_file = '~/secret'";
+    stage.profiles(&stage.profile(stage.sandbox.url(), other));
+    let run = |words: &[&str]| {
+        let mut command = stage.command(words);
+        crate::run::finish(command.env("OTHER_KEY", "07".repeat(32)))
+    };
+    let ran = run(&["status", "--json"]).code(1);
     let status = &ran.json()["items"][0];
     assert_eq!(status["error"]["details"]["kind"], "store", "{status}");
-    stage.run(&["token", "pay"]).code(1);
+    run(&["token", "pay"]).code(1);
     assert_eq!(
         stage.asked(Operation::Login),
         1,

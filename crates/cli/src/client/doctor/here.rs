@@ -4,25 +4,32 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use countersign_client::profile::SecretPlace;
+use countersign_client::profile::{ExtraPart, SecretPlace};
 use countersign_client::{Profile, Standing};
 use countersign_dialect::Secret;
 
 use super::check::{Check, Found};
-use crate::client::instant::{span, told};
+use crate::client::instant::{rfc3339, span, told};
 use crate::client::open;
 
 /// Looks at them.
 pub(super) async fn checks(profile: &Profile) -> Vec<Check> {
     let variant = profile.dialect.variant_name(profile.variant);
-    let said = format!("{} {variant} at {}", profile.dialect.name(), profile.url);
+    let mut said = format!("{} {variant} at {}", profile.dialect.name(), profile.url);
+    if profile.auth_url != profile.url {
+        said.push_str(&format!(", tokens from {}", profile.auth_url));
+    }
     let mut checks = vec![
         Check::new("profile", Found::Good, said),
         secret(profile).await,
     ];
+    checks.extend(extra(profile).await);
     match open::standing(profile).await {
         Ok(standing) => {
-            checks.push(Check::new("store", Found::Good, session(&standing)));
+            checks.push(match &standing.damage {
+                Some(damage) => Check::new("store", Found::Doubtful, damage),
+                None => Check::new("store", Found::Good, session(&standing)),
+            });
             checks.extend(lifetime(profile, &standing));
             checks.extend(trouble(&standing));
         }
@@ -42,11 +49,56 @@ async fn secret(profile: &Profile) -> Check {
     }
 }
 
+/// Each further part of the credential, and those that the vendor wants and nobody
+/// gives.
+async fn extra(profile: &Profile) -> Vec<Check> {
+    let mut checks = Vec::new();
+    for (name, source) in profile.extra_sources() {
+        let place = match profile.extra.get(name) {
+            Some(ExtraPart::Kept(place)) => place,
+            _ => &SecretPlace::Asked,
+        };
+        let (found, said) = match source.secret().await {
+            Err(error) => (Found::Bad, error.message.to_string()),
+            Ok(_) => match exposed(place) {
+                Some(said) => (Found::Doubtful, said),
+                None => (Found::Good, "it can be read".to_owned()),
+            },
+        };
+        checks.push(Check::new("extra", found, format!("{name}: {said}")));
+    }
+    let presented = profile.dialect.presented_extra(profile.variant);
+    let lacking = presented
+        .into_iter()
+        .filter(|(name, is_replied)| !is_replied && !profile.extra.contains_key(*name));
+    let mut names: Vec<_> = lacking.map(|(name, _)| name).collect();
+    names.dedup();
+    checks.extend(names.into_iter().map(|name| {
+        let said = format!(
+            "{name}: it is missing, and {} presents it with each token: give it under [{}.extra]",
+            profile.dialect.name(),
+            profile.name
+        );
+        Check::new("extra", Found::Bad, said)
+    }));
+    checks
+}
+
+/// What is to be done about a file that others can read.
+fn exposed(place: &SecretPlace) -> Option<String> {
+    let SecretPlace::File(path) = place else {
+        return None;
+    };
+    let said = || format!("others can read {0}: run `chmod 600 {0}`", path.display());
+    is_open_to_others(path).then(said)
+}
+
 fn judge(profile: &Profile, secret: &Secret) -> Check {
-    if let SecretPlace::File(path) = &profile.secret
-        && is_open_to_others(path)
-    {
-        let said = format!("others can read {0}: run `chmod 600 {0}`", path.display());
+    if let Some(said) = exposed(&profile.secret) {
+        return Check::new("secret", Found::Doubtful, said);
+    }
+    if secret.expose().trim() != secret.expose() {
+        let said = "it begins or ends with a blank: is that part of it?";
         return Check::new("secret", Found::Doubtful, said);
     }
     let form = profile.dialect.credential();
@@ -76,8 +128,9 @@ fn session(standing: &Standing) -> String {
     match &standing.tokens {
         Some(tokens) => {
             let since = told(tokens.logged_in_at, standing.now);
-            let until = told(tokens.expires_at, standing.now);
-            format!("logged in {since}; the access token's end is {until}")
+            let until = told(tokens.told_expires_at, standing.now);
+            let used = rfc3339(tokens.expires_at);
+            format!("logged in {since}; the access token's end is {until}; it is used until {used}")
         }
         None => "nobody is logged in".to_owned(),
     }
@@ -86,15 +139,14 @@ fn session(standing: &Standing) -> String {
 /// What the vendor's documents promise, beside what the last reply told.
 fn lifetime(profile: &Profile, standing: &Standing) -> Option<Check> {
     let tokens = standing.tokens.as_ref()?;
-    let (lives, promised) = (
-        tokens.expires_at.since(tokens.asked_at),
-        profile.dialect.preset().access,
-    );
-    let said = format!(
-        "the access token lives {}; the dialect speaks of {}, and the reply counts",
-        span(lives),
-        span(promised)
-    );
+    let lives = span(tokens.told_expires_at.since(tokens.asked_at));
+    let mut said = format!("the access token lives {lives}");
+    if let Some(promised) = profile.dialect.stated_lives().access {
+        let promised = span(promised);
+        said.push_str(&format!(
+            "; the dialect speaks of {promised}, and the reply counts"
+        ));
+    }
     Some(Check::new("kept token", Found::Good, said))
 }
 

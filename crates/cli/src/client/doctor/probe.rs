@@ -18,7 +18,7 @@ use serde_json::Value;
 use self::vendor::{Unanswered, Vendor};
 use super::DoctorArgs;
 use super::check::{Check, Found};
-use crate::client::open;
+use crate::client::{failure, open};
 use crate::confirm::confirm;
 use crate::exit::Failure;
 
@@ -43,15 +43,19 @@ pub(super) async fn of(
     profile: &Profile,
     args: &DoctorArgs,
 ) -> Result<(Vec<Check>, Value), Failure> {
-    let transport = open::transport(profile)?;
+    let transport = open::transport(profile, &profile.auth_url)?;
+    let api = open::transport(profile, &profile.url)?;
+    let extra = open::extra(profile).await.map_err(|it| failure(&it))?;
     let vendor = Vendor {
         dialect: &profile.dialect,
         variant: profile.variant,
         url: &profile.url,
+        auth_url: &profile.auth_url,
         login: &profile.login,
         secret: open::secret(profile).await?,
-        extra: &profile.extra,
+        extra: &extra,
         transport: &transport,
+        api: &api,
     };
     let scope = Scope {
         guarded: args.path.as_ref(),

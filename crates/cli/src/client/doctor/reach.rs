@@ -39,10 +39,28 @@ pub(super) struct Target<'p> {
     pub(super) url: &'p ServerUrl,
     pub(super) roots: &'p Roots,
     pub(super) proxies: &'p ProxyRules,
-    /// The path of the login.
-    pub(super) path: &'p str,
-    /// The method that the login is served with.
-    pub(super) served: &'p Method,
+    /// The path of the login, and the method that it is served with, if it is
+    /// there.
+    pub(super) login: Option<(&'p str, &'p Method)>,
+}
+
+impl Target<'_> {
+    fn path(&self) -> &str {
+        self.login.map_or("/", |(path, _)| path)
+    }
+
+    /// What is looked at, for people.
+    fn what(&self) -> &'static str {
+        self.login.map_or("API", |_| "login path")
+    }
+
+    /// A safe method that nothing is served with which changes something.
+    fn harmless(&self) -> Method {
+        match self.login {
+            Some((_, served)) if *served != Method::GET => Method::GET,
+            _ => Method::HEAD,
+        }
+    }
 }
 
 /// Goes as far as the way leads.
@@ -54,7 +72,7 @@ pub(super) async fn checks(target: &Target<'_>) -> Vec<Check> {
 }
 
 async fn go(target: &Target<'_>, checks: &mut Vec<Check>) -> Option<()> {
-    let uri = target.url.target(target.path, None).ok()?;
+    let uri = target.url.target(target.path(), None).ok()?;
     let stream = match proxy(target, checks)? {
         Some(proxy) => led(&proxy, &uri, checks).await?,
         None => {
@@ -253,22 +271,13 @@ where
         Ok((status, headers)) => judge(target, uri, *status, headers),
         Err(error) => {
             let said = format!("{} gives no answer: {}", uri.path(), reason(error));
-            Check::new("login path", Found::Unreachable, said)
+            Check::new(target.what(), Found::Unreachable, said)
         }
     };
     checks.push(check.in_time(begun.elapsed()));
     let (_, headers) = answer.ok()?;
     checks.push(date::check(date::date(&headers), asked, answered));
     Some(())
-}
-
-/// A safe method that the login is not served with.
-fn harmless(served: &Method) -> Method {
-    if *served == Method::GET {
-        Method::HEAD
-    } else {
-        Method::GET
-    }
 }
 
 async fn exchange<S>(
@@ -285,7 +294,7 @@ where
     // What ends the connection early is told to who waits for the answer.
     tokio::spawn(async { drop(connection.await) });
     let request = Request::builder()
-        .method(harmless(target.served))
+        .method(target.harmless())
         .uri(uri.path())
         .header(HOST, target.url.host())
         .header(USER_AGENT, "countersign")
@@ -300,23 +309,26 @@ where
 }
 
 fn judge(target: &Target<'_>, uri: &Uri, status: StatusCode, headers: &HeaderMap) -> Check {
-    let (method, path) = (harmless(target.served), uri.path());
+    let (method, path) = (target.harmless(), uri.path());
     let answer = format!("{method} {path} is answered with {}", status.as_u16());
     let (found, help) = match status.as_u16() {
+        300..=399 if target.login.is_none() => (Found::Good, String::new()),
         300..=399 => (Found::Bad, leads_to(headers)),
         403 => (
             Found::Doubtful,
             ": this address may not be on the vendor's list".to_owned(),
         ),
-        404 | 410 => (
+        404 | 410 if target.login.is_some() => (
             Found::Doubtful,
-            ": if a login fails, too, look at `url` in the profile".to_owned(),
+            ": if a login fails, too, look at `url` in the profile, or name where the token \
+             endpoints are with `auth_url`"
+                .to_owned(),
         ),
         429 => (Found::Doubtful, ": too many requests were made".to_owned()),
         500..=599 => (Found::Unreachable, ": the vendor is in trouble".to_owned()),
         _ => (Found::Good, String::new()),
     };
-    Check::new("login path", found, format!("{answer}{help}"))
+    Check::new(target.what(), found, format!("{answer}{help}"))
 }
 
 fn leads_to(headers: &HeaderMap) -> String {

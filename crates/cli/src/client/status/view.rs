@@ -37,6 +37,9 @@ impl<'p> View<'p> {
             "api",
             &format!("{}, {} {variant}", profile.url, profile.dialect.name()),
         ]);
+        if profile.auth_url != profile.url {
+            table.row(["tokens from", &profile.auth_url.to_string()]);
+        }
         table.row(["login", &profile.login]);
         table.row(["secret", &secret(&profile.secret)]);
         table.row(["tokens", &keeping(&profile.keeping)]);
@@ -55,6 +58,7 @@ impl<'p> View<'p> {
             "dialect": profile.dialect.name(),
             "variant": profile.dialect.variant_name(profile.variant),
             "url": profile.url.to_string(),
+            "auth_url": profile.auth_url.to_string(),
             "login": profile.login,
             "secret": secret_document(&profile.secret),
             "extra": profile.extra.keys().collect::<Vec<_>>(),
@@ -71,6 +75,9 @@ impl<'p> View<'p> {
 
 fn rows(standing: &Standing, table: &mut Table) {
     let now = standing.now;
+    if let Some(damage) = &standing.damage {
+        return table.row(["session", damage]);
+    }
     let Some(tokens) = &standing.tokens else {
         table.row(["session", "none: the next use logs in"]);
         return trouble_row(standing, table);
@@ -79,8 +86,13 @@ fn rows(standing: &Standing, table: &mut Table) {
         "session",
         &format!("logged in {}", told(tokens.logged_in_at, now)),
     ]);
-    table.row(["access token", &end(tokens.expires_at, standing)]);
-    let refresh = match (tokens.refreshes, tokens.refresh_expires_at) {
+    table.row(["access token", &end(tokens.told_expires_at, standing)]);
+    let used = match tokens.expires_at <= tokens.asked_at {
+        true => "no more: the vendor refused it".to_owned(),
+        false => told(tokens.expires_at, now),
+    };
+    table.row(["used until", &used]);
+    let refresh = match (tokens.refreshes, tokens.told_refresh_expires_at) {
         (false, _) => "none: it is logged in again".to_owned(),
         (true, Some(at)) => end(at, standing),
         (true, None) => "there is one; the vendor does not tell when it ends".to_owned(),
@@ -137,16 +149,19 @@ fn add(standing: &Standing, document: &mut Value) {
     document["session"] = tokens.map_or(Value::Null, |it| {
         json!({
             "logged_in_at": rfc3339(it.logged_in_at),
-            "access_expires_at": rfc3339(it.expires_at),
+            "access_expires_at": rfc3339(it.told_expires_at),
+            "access_used_until": rfc3339(it.expires_at),
             "access_seconds_left": it.expires_at.since(standing.now).as_secs(),
             "refreshes": it.refreshes,
-            "refresh_expires_at": it.refresh_expires_at.map(rfc3339),
+            "refresh_expires_at": it.told_refresh_expires_at.map(rfc3339),
+            "refresh_used_until": it.refresh_expires_at.map(rfc3339),
             "refresh_seconds_left": it.refresh_expires_at.map(|at| at.since(standing.now).as_secs()),
             "spent": it.spent,
             "client_id": it.client_id,
             "login": it.login,
         })
     });
+    document["damage"] = standing.damage.as_deref().into();
     document["under_way"] = standing.attempt.as_ref().map_or(
         Value::Null,
         |it| json!({ "operation": it.operation.name(), "asked_at": rfc3339(it.asked_at) }),

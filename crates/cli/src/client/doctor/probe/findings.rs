@@ -1,5 +1,7 @@
 //! What the measurements mean, beside what the dialect says.
 
+use std::time::Duration;
+
 use countersign_dialect::{Dialect, LostRefresh};
 use serde_json::{Value, json};
 
@@ -77,7 +79,6 @@ fn lives(lived: &Lived) -> String {
 /// The vendor's word is the reply; the dialect's preset is only what its
 /// documents say.
 fn lifetime(login: &Lived, dialect: &Dialect) -> Check {
-    let promised = dialect.preset().access;
     let mut said = format!("access tokens live {}", lives(login));
     if login.access.is_zero() {
         return Check::new(
@@ -86,8 +87,9 @@ fn lifetime(login: &Lived, dialect: &Dialect) -> Check {
             said + ": they are dead on arrival, look at the clocks",
         );
     }
-    let near = login.access.abs_diff(promised).as_secs() * 20 <= promised.as_secs();
-    if !near {
+    let is_far =
+        |promised: &Duration| login.access.abs_diff(*promised).as_secs() * 20 > promised.as_secs();
+    if let Some(promised) = dialect.stated_lives().access.filter(is_far) {
         said.push_str(&format!(
             ", where the dialect speaks of {}; the reply counts",
             span(promised)

@@ -19,11 +19,17 @@ use crate::client::redact::Redactor;
 pub(super) struct Vendor<'p> {
     pub(super) dialect: &'p Dialect,
     pub(super) variant: Variant,
+    /// Where the API is.
     pub(super) url: &'p ServerUrl,
+    /// Where the token endpoints are.
+    pub(super) auth_url: &'p ServerUrl,
     pub(super) login: &'p str,
     pub(super) secret: Secret,
     pub(super) extra: &'p Extra,
+    /// What reaches the token endpoints.
     pub(super) transport: &'p dyn Transport,
+    /// What reaches the API.
+    pub(super) api: &'p dyn Transport,
 }
 
 /// Why there is nothing to measure.
@@ -77,10 +83,10 @@ impl Vendor<'_> {
         let mut request = Request::get(path.as_str())
             .body(Bytes::new())
             .map_err(|it| unsendable(&it))?;
-        for (name, value) in self.dialect.present(access.expose(), self.extra) {
-            request.headers_mut().insert(name, value);
-        }
-        let (response, now) = self.send(request).await?;
+        let presented = self.dialect.present(access.expose(), self.extra);
+        let presented = presented.map_err(|it| Unanswered::Unintelligible(it.to_string()))?;
+        request.headers_mut().extend(presented);
+        let (response, now) = send(request, self.url, self.api).await?;
         let nothing = Asking::default();
         let guard = Operation::Guard;
         let told = self
@@ -126,10 +132,10 @@ impl Vendor<'_> {
     ) -> Result<(Understood, Timestamp), Unanswered> {
         let request = self.dialect.request(operation, self.variant, asking);
         let request = request.ok_or_else(|| {
-            let why = "the dialect has no such request, or lacks a value for it";
-            Unanswered::Unintelligible(why.to_owned())
+            let why = self.dialect.why_unwritable(operation, self.variant, asking);
+            Unanswered::Unintelligible(why.to_string())
         })?;
-        let (response, now) = self.send(request).await?;
+        let (response, now) = send(request, self.auth_url, self.transport).await?;
         let told = self
             .dialect
             .understand(operation, self.variant, asking, &response, now);
@@ -139,18 +145,19 @@ impl Vendor<'_> {
             Err(why) => Err(Unanswered::Unintelligible(why.to_string())),
         }
     }
+}
 
-    /// The answer, and when it came.
-    async fn send(
-        &self,
-        mut request: Request<Bytes>,
-    ) -> Result<(Response<Bytes>, Timestamp), Unanswered> {
-        let (path, query) = (request.uri().path(), request.uri().query());
-        *request.uri_mut() = self.url.target(path, query).map_err(|it| unsendable(&it))?;
-        let response = self.transport.send(request).await;
-        let response = response.map_err(|it| Unanswered::Unreached(it.to_string()))?;
-        Ok((response, SystemClock.now()))
-    }
+/// The answer, and when it came.
+async fn send(
+    mut request: Request<Bytes>,
+    url: &ServerUrl,
+    transport: &dyn Transport,
+) -> Result<(Response<Bytes>, Timestamp), Unanswered> {
+    let (path, query) = (request.uri().path(), request.uri().query());
+    *request.uri_mut() = url.target(path, query).map_err(|it| unsendable(&it))?;
+    let response = transport.send(request).await;
+    let response = response.map_err(|it| Unanswered::Unreached(it.to_string()))?;
+    Ok((response, SystemClock.now()))
 }
 
 /// The vendor may repeat what it was asked with.

@@ -1,0 +1,286 @@
+//! Sessions that are kept for a url or login that a profile had before, or for a
+//! profile that is gone from its file: they stay until somebody ends them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use countersign_client::profile::{Keeping, KeyPlace};
+use countersign_client::{
+    Dialect, Error, KeptSession, KeptState, LogoutOutcome, Profile, Record, SealKey, Secret,
+    SessionOwner, Store, TokenSource,
+};
+use serde_json::{Value, json};
+
+use super::failure::failure;
+use super::logout::told;
+use super::profiles::Selected;
+use crate::exit::Failure;
+use crate::output::Output;
+use crate::table::{Table, printable};
+
+/// What lies there from before, of some profiles.
+pub(super) struct Stale<'p> {
+    selected: &'p Selected,
+    sessions: Vec<StaleSession>,
+}
+
+struct StaleSession {
+    kept: KeptSession,
+    key: KeyPlace,
+}
+
+/// What became of one of them.
+struct Ended<'s> {
+    session: &'s StaleSession,
+    outcome: &'static str,
+    said: String,
+}
+
+impl<'p> Stale<'p> {
+    /// Looks through the directories in which the profiles keep their sessions.
+    pub(super) fn of(selected: &'p Selected) -> Result<Self, Failure> {
+        let mut places: BTreeMap<&Path, &KeyPlace> = BTreeMap::new();
+        for profile in &selected.profiles {
+            if let Keeping::File { path, key } = &profile.keeping
+                && let Some(directory) = path.parent()
+            {
+                places.entry(directory).or_insert(key);
+            }
+        }
+        let mut sessions = Vec::new();
+        for (directory, key) in places {
+            let opener = opener(key, directory);
+            let all = KeptSession::all(directory, opener.as_ref()).map_err(Failure::failed)?;
+            let opener = opener.as_ref();
+            let stale = all.into_iter().filter(|it| is_stale(it, opener, selected));
+            sessions.extend(stale.map(|kept| StaleSession {
+                kept,
+                key: key.clone(),
+            }));
+        }
+        Ok(Self { selected, sessions })
+    }
+
+    /// For people; `None` if there is nothing.
+    pub(super) fn text(&self) -> Option<String> {
+        if self.sessions.is_empty() {
+            return None;
+        }
+        let mut table = Table::headless();
+        for session in &self.sessions {
+            table.row(["from before", &session.text()]);
+        }
+        let help = "`countersign logout --stale` ends what lies there from before\n";
+        Some(table.text() + help)
+    }
+
+    /// For programs.
+    pub(super) fn document(&self) -> Value {
+        self.sessions.iter().map(StaleSession::document).collect()
+    }
+
+    /// Ends them.
+    pub(super) async fn end(&self, output: &mut Output) -> Result<(), Failure> {
+        let mut all = Vec::new();
+        for session in &self.sessions {
+            all.push(self.end_one(session).await?);
+        }
+        let items: Vec<_> = all.iter().map(Ended::document).collect();
+        let texts: Vec<_> = all.iter().map(Ended::text).collect();
+        let text = match texts.is_empty() {
+            true => "Nothing lies there from before.".to_owned(),
+            false => texts.join("\n"),
+        };
+        output.document(&json!({ "items": items }), &text)
+    }
+
+    async fn end_one<'s>(&self, session: &'s StaleSession) -> Result<Ended<'s>, Failure> {
+        let (outcome, said) = match &session.kept.state {
+            KeptState::Damaged => ("kept", "it is damaged, and stays: remove it by hand".into()),
+            KeptState::Closed => ("kept", "another key sealed it: it stays".into()),
+            KeptState::Former => {
+                session.kept.remove().map_err(Failure::failed)?;
+                let said = "forgotten here; an older release kept it, so that the vendor cannot \
+                            be told";
+                ("forgotten", said.into())
+            }
+            KeptState::Whole(record) => self.end_whole(session, record).await?,
+        };
+        Ok(Ended {
+            session,
+            outcome,
+            said,
+        })
+    }
+
+    async fn end_whole(
+        &self,
+        session: &StaleSession,
+        record: &Record,
+    ) -> Result<(&'static str, String), Failure> {
+        let ended = match &record.held {
+            Some(_) => self.log_out(session).await,
+            None => Ok(LogoutOutcome::NotLoggedIn),
+        };
+        // Whatever the vendor says: this is what it was called for.
+        let store = session.store().map_err(|it| failure(&it))?;
+        let mut locked = store.lock().await.map_err(Failure::failed)?;
+        locked.clear().await.map_err(Failure::failed)?;
+        Ok(match ended {
+            Ok(outcome) => {
+                let (name, said) = told(outcome);
+                (name, said.to_owned())
+            }
+            Err(error) => {
+                let said = format!(
+                    "forgotten here; the vendor could not be told: {}",
+                    printable(&error.message)
+                );
+                ("forgotten", said)
+            }
+        })
+    }
+
+    async fn log_out(&self, session: &StaleSession) -> Result<LogoutOutcome, Error> {
+        let lacking = |what: &str| Error::new(countersign_client::ErrorKind::Setup, what);
+        let owner = session.kept.owner.as_ref();
+        let owner = owner.ok_or_else(|| lacking("the file does not say whose it is"))?;
+        let mut profiles = self.selected.profiles.iter();
+        let profile = profiles.find(|it| it.name == owner.profile);
+        let dialect = self
+            .dialect(owner)
+            .ok_or_else(|| lacking(&format!("the dialect {} is not at hand", owner.dialect)))?;
+        let mut builder = TokenSource::builder(dialect, &owner.auth_url)
+            .name(&owner.profile)
+            .variant(&owner.variant)
+            .login(&owner.login)
+            .store(session.store()?);
+        if let Some(profile) = profile {
+            builder = builder.roots(profile.roots()?).proxies(profile.proxies());
+            if profile.danger_plain_http {
+                builder = builder.danger_plain_http();
+            }
+            let parts = profile.extra_sources();
+            builder = parts.fold(builder, |builder, (name, part)| {
+                builder.extra_from(name, part)
+            });
+        }
+        // A secret is that of a login: another login has another.
+        builder = match profile.filter(|it| it.login == owner.login) {
+            Some(profile) => builder.secret(profile.secret_source()),
+            None => builder.secret(Secret::from("")),
+        };
+        builder.build()?.logout().await
+    }
+
+    /// The dialect of a session: that of a profile of now, or one that comes with
+    /// the program.
+    fn dialect(&self, owner: &SessionOwner) -> Option<Arc<Dialect>> {
+        let mut at_hand = self.selected.profiles.iter().map(|it| &it.dialect);
+        let named = at_hand.find(|it| it.name() == owner.dialect);
+        let shipped = || Dialect::compile(Dialect::shipped(&owner.dialect)?, &owner.dialect).ok();
+        named.cloned().or_else(|| shipped().map(Arc::new))
+    }
+}
+
+/// The key that opens what lies in a directory. One that is not there yet is not
+/// made for a look.
+fn opener(key: &KeyPlace, directory: &Path) -> Option<SealKey> {
+    match key {
+        KeyPlace::Own(path) if !path.exists() => None,
+        key => key.key(directory).ok(),
+    }
+}
+
+/// Whether a file is none that a profile uses or will use. Of profiles of another
+/// file of profiles nothing is said, nor of those that cannot be used.
+fn is_stale(kept: &KeptSession, key: Option<&SealKey>, selected: &Selected) -> bool {
+    let is_its = |profile: &Profile| {
+        let Keeping::File { path, .. } = &profile.keeping else {
+            return false;
+        };
+        let to_be_taken_over = || {
+            let owner = profile.session_owner();
+            !path.exists() && key.is_some_and(|key| kept.is_former_of(&owner, key))
+        };
+        *path == kept.file || to_be_taken_over()
+    };
+    if selected.profiles.iter().any(is_its) {
+        return false;
+    }
+    let name = kept.profile();
+    let named = selected.profiles.iter().find(|it| it.name == name);
+    let origin = selected.profiles.iter().find_map(|it| it.origin.as_ref());
+    let is_gone = selected.is_whole && !selected.known.iter().any(|it| it == name);
+    match kept.owner.as_ref().map(|it| Path::new(&it.profiles)) {
+        // Where it is from is not known, but for its name.
+        None => named.is_some(),
+        Some(from) if from.as_os_str().is_empty() || !from.exists() => named.is_some(),
+        Some(from) => origin.is_some_and(|it| it == from) && (named.is_some() || is_gone),
+    }
+}
+
+impl StaleSession {
+    fn store(&self) -> Result<countersign_client::FileStore, Error> {
+        let lost = |why: String| Error::new(countersign_client::ErrorKind::Store, why);
+        let directory = self.kept.file.parent().unwrap_or(Path::new("."));
+        let key = self.key.key(directory).map_err(|it| lost(it.to_string()))?;
+        let store = self.kept.store(key);
+        store.ok_or_else(|| lost("the file does not say whose it is".to_owned()))
+    }
+
+    fn text(&self) -> String {
+        let file = self.kept.file.display();
+        let whose = match &self.kept.owner {
+            Some(owner) => format!("{} as {}, {}", owner.auth_url, owner.login, owner.dialect),
+            None => "of a former url, login or key".to_owned(),
+        };
+        let state = match &self.kept.state {
+            KeptState::Whole(record) if record.held.is_some() => "logged in",
+            KeptState::Whole(_) => "nobody is logged in",
+            KeptState::Closed => "another key sealed it",
+            KeptState::Former => "it cannot be gone on with",
+            KeptState::Damaged => "it is damaged",
+        };
+        format!("{}: {whose}: {state} ({file})", self.kept.profile())
+    }
+
+    fn document(&self) -> Value {
+        let owner = self.kept.owner.as_ref();
+        let state = match &self.kept.state {
+            KeptState::Whole(_) => "whole",
+            KeptState::Closed => "closed",
+            KeptState::Former => "former",
+            KeptState::Damaged => "damaged",
+        };
+        json!({
+            "file": self.kept.file,
+            "profile": self.kept.profile(),
+            "url": owner.map(|it| &it.url),
+            "auth_url": owner.map(|it| &it.auth_url),
+            "login": owner.map(|it| &it.login),
+            "dialect": owner.map(|it| &it.dialect),
+            "state": state,
+        })
+    }
+}
+
+impl Ended<'_> {
+    fn text(&self) -> String {
+        let kept = &self.session.kept;
+        format!(
+            "{} ({}): {}",
+            kept.profile(),
+            kept.file.display(),
+            self.said
+        )
+    }
+
+    fn document(&self) -> Value {
+        let mut document = self.session.document();
+        document["outcome"] = self.outcome.into();
+        document["message"] = self.said.as_str().into();
+        document
+    }
+}

@@ -1,0 +1,157 @@
+//! A client that mends itself: damaged files, another url or login, one profile
+//! that is wrong beside others.
+
+use std::fs;
+use std::path::PathBuf;
+
+use countersign_domain::Operation;
+
+use crate::stage::{Stage, vendor};
+
+fn session_file(stage: &Stage) -> PathBuf {
+    let status = stage.json(&["status", "pay"]);
+    status["items"][0]["store"]["file"].as_str().unwrap().into()
+}
+
+#[test]
+fn a_damaged_session_is_set_aside_and_logged_in_anew() {
+    for command in [
+        &["token", "pay"][..],
+        &["login", "pay"],
+        &["request", "pay", "GET", "/deposit/"],
+        &["exec", "pay", "--", "true"],
+    ] {
+        let stage = Stage::start();
+        stage.run(&["login", "pay"]).code(0);
+        let file = session_file(&stage);
+        fs::write(&file, "no session").unwrap();
+        let status = stage.run(&["status"]).code(0);
+        assert!(status.stdout.contains("is damaged"), "{}", status.stdout);
+        let doctor = stage.run(&["doctor", "pay"]).code(0);
+        assert!(doctor.stdout.contains("is damaged"), "{}", doctor.stdout);
+        let ran = stage.run(command).code(0);
+        let aside = format!("{}.damaged", file.display());
+        assert!(ran.stderr.starts_with("warning: "), "{}", ran.stderr);
+        assert!(ran.stderr.contains(&aside), "{}", ran.stderr);
+        assert_eq!(fs::read_to_string(aside).unwrap(), "no session");
+        stage.run(&["token", "pay"]).code(0);
+        assert_eq!(stage.asked(Operation::Login), 2);
+    }
+}
+
+#[test]
+fn another_url_or_login_logs_in_anew_and_the_old_session_can_be_ended() {
+    let stage = Stage::speaking("apirone");
+    stage.run(&["login", "pay"]).code(0);
+    let before = session_file(&stage);
+    // The same vendor under another name.
+    let url = stage.sandbox.url().replace("127.0.0.1", "localhost");
+    stage.profiles(&stage.profile(&url, "secret_file = '~/secret'"));
+    stage.run(&["token", "pay"]).code(0);
+    assert_eq!(stage.asked(Operation::Login), 2);
+    let status = stage.run(&["status"]).code(0);
+    for part in ["from before", stage.sandbox.url(), "logout --stale"] {
+        assert!(status.stdout.contains(part), "{part}: {}", status.stdout);
+    }
+    let stale = &stage.json(&["status"])["stale"][0];
+    assert_eq!(stale["file"], before.display().to_string());
+    assert_eq!(stale["login"], stage.sandbox.login());
+
+    let ended = stage.json(&["logout", "--stale"]);
+    assert_eq!(ended["items"][0]["outcome"], "done", "{ended}");
+    assert_eq!(stage.asked(Operation::Logout), 1);
+    assert!(!before.exists());
+    stage.run(&["token", "pay"]).code(0);
+    assert_eq!(stage.asked(Operation::Login), 2, "the session of now stays");
+    assert_eq!(stage.json(&["status"])["stale"], serde_json::json!([]));
+    stage.run(&["logout", "--stale"]).code(0);
+}
+
+#[test]
+fn a_vendor_that_is_gone_does_not_keep_the_old_session_alive_here() {
+    let stage = Stage::start();
+    stage.profiles(&stage.profile(&vendor(|_| String::new()), "secret_file = '~/secret'"));
+    stage.run(&["token", "pay"]);
+    stage.profiles(&stage.profile(stage.sandbox.url(), "secret_file = '~/secret'"));
+    stage.run(&["login", "pay"]).code(0);
+    stage.go_down();
+    let ended = stage.run(&["logout", "--stale", "--json"]).code(0).json();
+    assert_eq!(ended["items"].as_array().unwrap().len(), 2, "{ended}");
+    assert_eq!(stage.json(&["status"])["stale"], serde_json::json!([]));
+}
+
+#[test]
+fn a_profile_that_is_wrong_stops_no_other() {
+    let stage = Stage::start();
+    let good = stage.profile(stage.sandbox.url(), "secret_file = '~/secret'");
+    for wrong in [
+        "[gift]\ndialect = './none.toml'\nurl = 'https://x.example'\nlogin = 'a'\n",
+        "[gift]\nurl = nonsense\n",
+    ] {
+        stage.profiles(&format!("{good}{wrong}"));
+        let ran = stage.run(&["token", "pay"]).code(0);
+        assert!(ran.stderr.contains("the profile gift"), "{}", ran.stderr);
+        let ran = stage.run(&["token", "gift"]).code(64);
+        assert!(ran.stderr.contains("profiles.toml:"), "{}", ran.stderr);
+        let status = stage.run(&["status", "--json"]).code(64).json();
+        assert_eq!(status["items"][1]["profile"], "gift");
+        stage.run(&["status", "pay"]).code(0);
+    }
+    assert_eq!(stage.asked(Operation::Login), 1);
+}
+
+#[test]
+fn tokens_and_calls_may_go_to_two_servers() {
+    let stage = Stage::start();
+    let api = vendor(|asked| {
+        let carries = asked.to_lowercase().contains("authorization: bearer ");
+        let body = if carries { "carried" } else { "bare" };
+        format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    });
+    let more = format!(
+        "secret_file = '~/secret'\nauth_url = '{}'",
+        stage.sandbox.url()
+    );
+    stage.profiles(&stage.profile(&api, &more));
+    let ran = stage.run(&["request", "pay", "GET", "/deposit/"]).code(0);
+    assert_eq!(ran.stdout.trim(), "carried");
+    assert_eq!(stage.asked(Operation::Login), 1);
+    assert_eq!(stage.asked(Operation::Guard), 0);
+    for words in [&["status"][..], &["doctor", "pay"]] {
+        let ran = stage.run(words).code(0);
+        for url in [&*api, stage.sandbox.url()] {
+            assert!(ran.stdout.contains(url), "{words:?}: {}", ran.stdout);
+        }
+    }
+    let ran = stage.run(&["logout", "pay"]).code(0);
+    assert!(ran.stdout.starts_with("pay: "), "{}", ran.stdout);
+}
+
+#[test]
+fn a_second_login_ends_the_session_before_it() {
+    let stage = Stage::speaking("apirone");
+    stage.run(&["login", "pay"]).code(0);
+    stage.run(&["login", "pay"]).code(0);
+    assert_eq!(stage.asked(Operation::Login), 2);
+    assert_eq!(stage.asked(Operation::Logout), 1);
+    stage.run(&["token", "pay"]).code(0);
+    assert_eq!(stage.asked(Operation::Login), 2);
+}
+
+#[test]
+fn a_secret_that_others_can_read_is_warned_of_where_it_is_used() {
+    use std::os::unix::fs::PermissionsExt;
+    let stage = Stage::start();
+    let file = stage.file("secret");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    let ran = stage.run(&["token", "pay"]).code(0);
+    assert!(
+        ran.stderr.contains("warning: others can read"),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.stderr.contains("chmod 600"), "{}", ran.stderr);
+}
