@@ -60,10 +60,22 @@ static WORDS: [(Reason, &str, &str); Reason::ALL.len()] = [
     ),
     (
         Reason::ProxyHeaders,
-        "The proxy's headers about the original request are missing, repeated or another \
-         proxy's.",
-        "Compare the proxy's configuration with the documented one, and forward_auth with the \
-         kind of proxy.",
+        "The proxy's headers about the original request are repeated or cannot be read, or \
+         another proxy's or Countersign's own came with them, which a client has sent.",
+        "Compare what the proxy's configuration clears with the documented one, and \
+         forward_auth with the kind of proxy.",
+    ),
+    (
+        Reason::ProxyHeaderMissing,
+        "The proxy asked about a request without a header that it owes: its configuration is \
+         at fault, not the partner.",
+        "Have the proxy send the header with its check, as the documented configuration does, \
+         and compare forward_auth with the kind of proxy.",
+    ),
+    (
+        Reason::OriginDenied,
+        "A page in a browser asked whether it may call the api, and its origin is not allowed.",
+        "Add the origin to `cors` of the api, if the page is yours or a partner's.",
     ),
     (
         Reason::ForeignPath,
@@ -197,8 +209,8 @@ static WORDS: [(Reason, &str, &str); Reason::ALL.len()] = [
     ),
     (
         Reason::PathAmbiguous,
-        "The path has what a proxy and an upstream may read differently, such as `..`, `//` \
-         or `%2f`.",
+        "The path has what a proxy and an upstream may read differently, such as `..`, `//`, \
+         `%2f` or `%3f`.",
         "Have the partner send the plain path.",
     ),
     (

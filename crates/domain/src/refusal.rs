@@ -170,9 +170,15 @@ coded! {
         AddressUnreadable = "address_unreadable",
         /// Who asks for a verdict on another's request is no trusted proxy.
         ProxyUntrusted = "proxy_untrusted",
-        /// A proxy's own headers are missing, repeated or those of another
-        /// kind of proxy.
+        /// A proxy's own headers are repeated or cannot be read, or there are
+        /// those of another kind of proxy or of ours.
         ProxyHeaders = "proxy_headers",
+        /// A proxy's check does not tell what the proxy owes: its configuration
+        /// is at fault.
+        ProxyHeaderMissing = "proxy_header_missing",
+        /// A page whose origin is not among those allowed asks whether it may
+        /// call the api.
+        OriginDenied = "origin_denied",
         /// The path names another login than the caller's.
         ForeignPath = "foreign_path",
         /// The route asks for a scope that the credential does not have.
@@ -282,7 +288,9 @@ impl Reason {
                 Operation::Login | Operation::Refresh => Refusal::MissingField,
             },
             Self::AddressDenied | Self::AddressUnreadable => Refusal::AddressDenied,
-            Self::ForeignPath | Self::ScopeMissing | Self::ProxyUntrusted => Refusal::Forbidden,
+            Self::ForeignPath | Self::ScopeMissing | Self::ProxyUntrusted | Self::OriginDenied => {
+                Refusal::Forbidden
+            }
             Self::ReplayLimit
             | Self::LoginThrottled
             | Self::MintsThrottled
@@ -296,7 +304,10 @@ impl Reason {
             Self::PathUnknown => Refusal::NotFound,
             Self::MethodUnknown => Refusal::MethodNotAllowed,
             Self::RequestTooLarge => Refusal::TooLarge,
-            Self::HashingBusy | Self::StoreUnavailable | Self::UpstreamDown => Refusal::Unavailable,
+            Self::HashingBusy
+            | Self::StoreUnavailable
+            | Self::UpstreamDown
+            | Self::ProxyHeaderMissing => Refusal::Unavailable,
             Self::ServerFault => Refusal::Internal,
             Self::UpstreamFailed => Refusal::BadGateway,
             Self::UpstreamTimeout => Refusal::GatewayTimeout,

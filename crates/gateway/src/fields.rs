@@ -14,6 +14,7 @@ use crate::api::GuardedApi;
 use crate::body::{CleanTrailers, Upload};
 use crate::gateway::Client;
 use crate::permit::{Permit, Proof};
+use crate::reserved::is_reserved;
 use crate::upstream::{Upstream, UpstreamHost};
 
 /// The support id of a refused request.
@@ -46,38 +47,6 @@ const HOP_BY_HOP: [&str; 11] = [
     "upgrade",
 ];
 
-/// Families that only we may speak in, in the spelling of [`folded`]: identity,
-/// the way here, and what some frameworks let override the method or path that
-/// the guard judged.
-const OURS: [&str; 14] = [
-    "x-client-ip",
-    "x-cluster-client-ip",
-    "x-countersign",
-    "x-envoy-external-address",
-    "x-forwarded",
-    "x-http-method",
-    "x-method-override",
-    "x-original-forwarded",
-    "x-original-host",
-    "x-original-method",
-    "x-original-ur",
-    "x-originating-ip",
-    "x-real-ip",
-    "x-rewrite-url",
-];
-
-/// Others that some read the client's address from, and `Proxy`, which a CGI
-/// program reads as its own `HTTP_PROXY`.
-const OURS_BY_NAME: [&str; 7] = [
-    "cf-connecting-ip",
-    "cf-connecting-ipv6",
-    "client-ip",
-    "fastly-client-ip",
-    "forwarded",
-    "proxy",
-    "true-client-ip",
-];
-
 /// What is added to a request that goes on.
 pub(crate) struct Onward<'a> {
     pub(crate) api: &'a GuardedApi,
@@ -92,7 +61,7 @@ impl Onward<'_> {
     pub(crate) fn fields(&self, inbound: &request::Parts, body: &Upload) -> HeaderMap {
         let secret = self.secret_headers();
         let mut fields = end_to_end(&inbound.headers, |name| {
-            name != "host" && !is_ours(name) && !secret.iter().any(|it| folded(it) == name)
+            name != "host" && !is_reserved(name) && !secret.iter().any(|it| folded(it) == name)
         });
         join_cookies(&mut fields);
         fields.insert(header::HOST, self.host(inbound));
@@ -287,19 +256,16 @@ pub(crate) fn connection_options(fields: &HeaderMap) -> Vec<String> {
         .collect()
 }
 
-/// Whether a field is one that proxies speak in: of the way of a request, and what
-/// some frameworks let override its method or path. A client's own is no more than
-/// a claim. It is asked by a name in which every sign that is no letter or digit is
-/// a hyphen.
-pub fn is_ours(name: &str) -> bool {
-    OURS_BY_NAME.contains(&name)
-        || name.starts_with("x-") && OURS.iter().any(|family| name.starts_with(family))
+/// The value of a field that is there exactly once.
+pub(crate) fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h HeaderValue> {
+    let mut values = headers.get_all(name).iter();
+    values.next().filter(|_| values.next().is_none())
 }
 
 /// The name with every sign that is no letter or digit as a hyphen: an upstream
 /// that turns fields into variables (RFC 3875 section 4.1.18) takes names that
 /// fold alike for one.
-fn folded(name: &HeaderName) -> Cow<'_, str> {
+pub(crate) fn folded(name: &HeaderName) -> Cow<'_, str> {
     let name = name.as_str();
     let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
     if name.chars().all(is_plain) {

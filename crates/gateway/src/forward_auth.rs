@@ -227,7 +227,7 @@ impl ForwardAuth {
         request_id: &str,
         now: Timestamp,
     ) -> ForwardAnswer<'r> {
-        let id = family::only(&asked.headers, &fields::REFUSAL);
+        let id = fields::only(&asked.headers, &fields::REFUSAL);
         let id = id.and_then(|id| id.to_str().ok()).unwrap_or_default();
         let Some(denied) = self.kept.take(id, api.name(), now) else {
             tracing::warn!(

@@ -2,13 +2,16 @@
 //!
 //! A proxy and its upstream that read one path differently are a way around the
 //! guard, so whatever servers are known to disagree about is refused: dot
-//! segments, empty segments, `\`, `;`, the percent-encoded forms of these and of
-//! `/`, control characters, what is no UTF-8, and what would be percent-encoded
-//! still after decoding. Everything else goes on byte for byte.
+//! segments and what some cut to one (`.. `, `..#x`), empty segments, `\`, `;`, the
+//! percent-encoded forms of these and of `/`, `?` and `#`, characters that look like
+//! them to who converts to another character set (`．`, `／`), control characters,
+//! what is no UTF-8, and what would be percent-encoded still after decoding.
+//! Everything else goes on byte for byte.
 
 use std::borrow::Cow;
 
 use countersign_domain::Reason;
+use unicode_normalization::UnicodeNormalization;
 
 /// A path in which there is nothing to disagree about. Its segments are
 /// compared decoded: RFC 3986 section 6.2.2.2 has `%61` and `a` be the same.
@@ -60,14 +63,15 @@ fn only_the_last_is_empty(segments: &[Cow<'_, str>]) -> bool {
 /// The segment decoded, if every server reads it alike.
 fn plain(segment: &str) -> Option<Cow<'_, str>> {
     let odd = |b: u8| !b.is_ascii_graphic() || matches!(b, b'\\' | b';');
-    if matches!(segment, "." | "..") || segment.bytes().any(odd) {
+    if segment.bytes().any(odd) {
         return None;
     }
-    if segment.contains('%') {
-        decode(segment).map(Cow::Owned)
+    let decoded = if segment.contains('%') {
+        Cow::Owned(decode(segment)?)
     } else {
-        Some(Cow::Borrowed(segment))
-    }
+        Cow::Borrowed(segment)
+    };
+    (!is_like_dots(&decoded)).then_some(decoded)
 }
 
 fn decode(segment: &str) -> Option<String> {
@@ -78,7 +82,7 @@ fn decode(segment: &str) -> Option<String> {
         if first == b'%' {
             let byte = encoded_byte(rest)?;
             rest = &rest[2..];
-            if matches!(byte, b'.' | b'/' | b'\\' | b';') {
+            if byte == b'.' || divides(char::from(byte)) {
                 return None;
             }
             decoded.push(byte);
@@ -90,7 +94,46 @@ fn decode(segment: &str) -> Option<String> {
     // `%252e` would be a dot for whoever decodes twice.
     let mut percents = decoded.as_bytes().split(|b| *b == b'%').skip(1);
     let again = percents.any(|after| encoded_byte(after).is_some());
-    (!again && !decoded.chars().any(char::is_control)).then_some(decoded)
+    (!again && !decoded.chars().any(char::is_control) && reads_alike(&decoded)).then_some(decoded)
+}
+
+/// Whether a character ends a segment, or a path, for some servers.
+const fn divides(it: char) -> bool {
+    matches!(it, '/' | '\\' | ';' | '?' | '#')
+}
+
+/// Whether a segment reads the same for who replaces characters by those that they
+/// are a form of: NFKC has a full-width dot be a dot, and `…` three; the tables by
+/// which systems convert to their own character set have more slashes.
+fn reads_alike(segment: &str) -> bool {
+    if segment.is_ascii() {
+        return true;
+    }
+    let slashes = [
+        '\u{2044}', '\u{2215}', '\u{2216}', '\u{29f5}', '\u{29f8}', '\u{29f9}',
+    ];
+    let dots = ['\u{3002}', '\u{ff61}'];
+    let invisible = [
+        '\u{ad}', '\u{200b}', '\u{200c}', '\u{200d}', '\u{2060}', '\u{feff}',
+    ];
+    let seen = segment.replace(invisible, "");
+    let replaced = seen.replace(slashes, "/").replace(dots, ".");
+    let replaced: String = replaced.nfkc().collect();
+    !replaced
+        .chars()
+        .any(|it| divides(it) || it == '%' && !segment.contains('%'))
+        && !is_like_dots(&replaced)
+}
+
+/// Whether some server takes a segment for `.` or `..`: it drops white space and
+/// dots at the end, or what follows a character that ends a name for it.
+fn is_like_dots(segment: &str) -> bool {
+    let segment = segment.trim();
+    if let Some(after) = segment.strip_prefix("..") {
+        return !after.starts_with(char::is_alphanumeric);
+    }
+    let mut rest = segment.chars();
+    rest.next() == Some('.') && rest.all(|it| it == '.' || it.is_whitespace())
 }
 
 /// The byte that two hex digits at the start of `text` write.
@@ -148,6 +191,45 @@ mod tests {
             "/é",
             "/a b",
             "/a\tb",
+            "/a%3fb",
+            "/a%3Fb/c",
+            "/a%23b",
+            "/..%3f/x",
+            "/..%23/x",
+            "/..%20/x",
+            "/..%20",
+            "/%20../x",
+            "/..%c2%a0/x",
+            "/.%20/x",
+            "/.%20./x",
+            "/...",
+            "/..../x",
+            "/..,x",
+            "/..-/x",
+            "/..:$DATA",
+            "/..%e2%80%8b/x",
+            "/.%e2%80%8b./x",
+            "/%ef%bb%bf../x",
+            "/..%ef%bc%8fx",
+            "/a%ef%bc%8fb",
+            "/a%ef%bc%bcb",
+            "/a%e2%88%95b",
+            "/a%e2%81%84b",
+            "/a%e2%84%80b",
+            "/a%ef%bc%9fb",
+            "/a%ef%bc%83b",
+            "/a%ef%bc%9bb",
+            "/a%cd%beb",
+            "/%ef%bc%852e%ef%bc%852e/x",
+            "/%ef%bc%8e%ef%bc%8e/x",
+            "/%ef%bc%8e/x",
+            "/.%ef%bc%8e/x",
+            "/%e2%80%a5/x",
+            "/%e2%80%a6/x",
+            "/%e2%80%a4%e2%80%a4/x",
+            "/%ef%b9%92%ef%b9%92/x",
+            "/%e3%80%82%e3%80%82/x",
+            "/%ef%bd%a1%ef%bd%a1/x",
         ] {
             assert_eq!(
                 JudgedPath::judge(path),
@@ -167,7 +249,13 @@ mod tests {
             ("/100%25/x", &["100%", "x"]),
             ("/100%25x", &["100%x"]),
             ("/caf%C3%A9", &["café"]),
-            ("/...", &["..."]),
+            ("/..a/.b", &["..a", ".b"]),
+            ("/a../b..c", &["a..", "b..c"]),
+            ("/._a/.-", &["._a", ".-"]),
+            ("/..%C3%A9", &["..é"]),
+            ("/%E6%96%87%E6%9B%B8/%C2%BD", &["文書", "½"]),
+            ("/a%20/%20b", &["a ", " b"]),
+            ("/caf%65%CC%81%25", &["cafe\u{301}%"]),
             ("/a.b/.well-known", &["a.b", ".well-known"]),
             ("/a,b:c@d!$&'()*+=~", &["a,b:c@d!$&'()*+=~"]),
         ] {

@@ -130,15 +130,24 @@ pub fn authorize(
     })
 }
 
-/// A tunnel has no path to be judged (RFC 9110 section 9.3.6). And `post` is
-/// another method than `POST` (section 9.1), but there are upstreams that take
-/// it for the same: it would pass by the rule for `POST`.
+/// A tunnel has no path to be judged (RFC 9110 section 9.3.6), and `TRACE` would
+/// have an upstream give back what only it is to see. And `post` is another method
+/// than `POST` (section 9.1), but there are upstreams that take it for the same: it
+/// would pass by the rule for `POST`.
 fn judge_method(method: &Method) -> Result<(), Reason> {
     let small = method.as_str().bytes().any(|it| it.is_ascii_lowercase());
-    if small || *method == Method::CONNECT {
+    if small || *method == Method::CONNECT || gives_back(method) {
         return Err(Reason::MethodUnknown);
     }
     Ok(())
+}
+
+/// Whether a method has a server give back what it was sent, credentials and all:
+/// `TRACE` (RFC 9110 section 9.3.8) and `TRACK`, as some servers call it, in
+/// whatever case they may take them.
+pub fn gives_back(method: &Method) -> bool {
+    let named = |name: &str| method.as_str().eq_ignore_ascii_case(name);
+    named("TRACE") || named("TRACK")
 }
 
 /// What a credential has proved.

@@ -7,7 +7,9 @@
 
 use countersign_client::profile::Allowed;
 use countersign_dialect::Dialect;
-use countersign_gateway::{Access as Kind, JudgedPath, RouteFault, Routes, Rule, Slash};
+use countersign_gateway::{
+    Access as Kind, JudgedPath, RouteFault, Routes, Rule, Slash, gives_back,
+};
 use http::Method;
 
 use crate::problem::{Cause, Problem};
@@ -53,11 +55,19 @@ impl Access {
 
     /// Refuses what does not go to the vendor.
     pub(crate) fn admit(&self, method: &Method, path: &str) -> Result<(), Problem> {
+        if gives_back(method) {
+            return Err(Problem::new(
+                Cause::Method,
+                format!(
+                    "{method} has a server give back what it was sent, the token too: it is not carried"
+                ),
+            ));
+        }
         let judged = JudgedPath::judge(path).map_err(|_| {
             Problem::new(
                 Cause::AmbiguousPath,
                 "servers read this path differently: write it without empty or dot segments, \
-                 without \\ and ;, and without an encoded slash",
+                 without \\ and ;, and without an encoded slash, ? or #",
             )
         })?;
         let segments = folded(judged.segments().iter().map(|it| &**it));
@@ -145,10 +155,22 @@ mod tests {
             "/deposit/%2f../payout",
             "/deposit//x",
             "/deposit/;x",
+            "/deposit/..%3f/x",
+            "/deposit/a%23b",
+            "/deposit/%e2%80%a6/x",
             "//token/",
             "/token%2f",
         ] {
             assert_eq!(refused(&access, "GET", path), "ambiguous_path", "{path}");
+        }
+    }
+
+    #[test]
+    fn what_would_give_the_token_back_goes_nowhere() {
+        for access in [access(&[]), access(&[("*", "/deposit/*")])] {
+            for method in ["TRACE", "trace", "TRACK"] {
+                assert_eq!(refused(&access, method, "/deposit/"), "method", "{method}");
+            }
         }
     }
 

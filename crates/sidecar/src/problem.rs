@@ -33,6 +33,8 @@ pub(crate) enum Cause {
     Key,
     /// Servers would read its path differently.
     AmbiguousPath,
+    /// Its method would have the vendor give back the token.
+    Method,
     /// The profile does not allow it.
     NotAllowed,
     /// It would act on the session that the sidecar keeps.
@@ -63,6 +65,7 @@ impl Cause {
             Self::Browser => (StatusCode::FORBIDDEN, "browser", ""),
             Self::Key => (StatusCode::FORBIDDEN, "key", ""),
             Self::AmbiguousPath => (StatusCode::BAD_REQUEST, "ambiguous_path", ""),
+            Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "method", ""),
             Self::NotAllowed => (StatusCode::FORBIDDEN, "not_allowed", ""),
             Self::TokenEndpoint => (StatusCode::FORBIDDEN, "token_endpoint", ""),
             Self::CutOff => (

@@ -10,7 +10,7 @@ use countersign_client::{AccessToken, Credential, Error, Expiry, TokenSource};
 use countersign_dialect::{Dialect, Secret};
 use countersign_domain::ApiName;
 use countersign_gateway::{
-    AnswerBody, Relay, Switch, Upload, UpstreamFault, UpstreamSettings, end_to_end, is_of_proxies,
+    AnswerBody, Relay, Switch, Upload, UpstreamFault, UpstreamSettings, end_to_end, is_reserved,
 };
 use countersign_transport::Request as Inbound;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request};
@@ -321,7 +321,7 @@ impl Way<'_> {
     fn fields(&self, credential: &Credential) -> HeaderMap {
         let secret = &self.sidecar.secret_fields;
         let mut fields = end_to_end(&self.parts.headers, |name| {
-            name != "host" && !is_of_proxies(name) && !secret.iter().any(|it| it == name)
+            name != "host" && !is_reserved(name) && !secret.iter().any(|it| it == name)
         });
         fields.insert(header::HOST, self.sidecar.relay.host().clone());
         if let Credential::Token(token) = credential {

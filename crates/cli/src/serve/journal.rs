@@ -316,7 +316,9 @@ impl Entry {
             };
         }
         match reason {
-            Some(Reason::ServerFault | Reason::StoreUnavailable) => line!(tracing::Level::ERROR),
+            Some(Reason::ServerFault | Reason::StoreUnavailable | Reason::ProxyHeaderMissing) => {
+                line!(tracing::Level::ERROR);
+            }
             Some(Reason::Reuse | Reason::StateRegression) => line!(tracing::Level::WARN),
             _ => line!(tracing::Level::INFO),
         }

@@ -1,6 +1,7 @@
 //! How each kind of proxy tells what its client asked for.
 
 use std::borrow::Cow;
+use std::fmt::Display;
 use std::net::IpAddr;
 
 use countersign_domain::Reason;
@@ -9,6 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::api::GuardedApi;
 use crate::client_address::{TrustedProxies, X_FORWARDED_FOR, x_forwarded_for};
+use crate::fields::{folded, only};
 use crate::permit::Denied;
 
 const X_FORWARDED_METHOD: HeaderName = HeaderName::from_static("x-forwarded-method");
@@ -27,6 +29,10 @@ static TELLING: [HeaderName; 7] = [
     HeaderName::from_static("x-rewrite-url"),
     HeaderName::from_static("x-envoy-original-path"),
 ];
+
+/// What the names of the headers begin with in which we answer. A proxy that
+/// lets a client's own through to the check lets it through to the API, too.
+const ANSWERING: &str = "x-countersign";
 
 /// A kind of proxy, by the headers that it sends with a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,20 +89,22 @@ impl Family {
     ) -> Result<Original<'r>, Denied> {
         let headers = &check.headers;
         let own = self.telling();
-        let foreign = |name: &&HeaderName| !own.iter().flatten().any(|own| own == *name);
-        let mut foreign = TELLING.iter().filter(foreign);
-        if let Some(name) = foreign.find(|name| headers.contains_key(*name)) {
-            return Err(odd(format!("{name} is another proxy's header")));
+        for name in own.iter().flatten().chain([&X_FORWARDED_FOR]) {
+            is_told(headers, name)?;
         }
-        needed(headers, &X_FORWARDED_FOR)?;
+        if own.is_none() && below.is_empty() {
+            return Err(missing("the path of the request, below the api's,"));
+        }
+        nothing_foreign(headers, own.as_ref())?;
+        only_once(headers, &X_FORWARDED_FOR)?;
         let address = x_forwarded_for(headers, trusted)?;
         let (method, path, query) = match own {
             Some([method, uri]) => {
                 if !below.is_empty() {
                     return Err(Reason::PathUnknown.into());
                 }
-                let (path, query) = split(needed(headers, &uri)?)?;
-                (named(needed(headers, &method)?)?, path, query)
+                let (path, query) = split(only_once(headers, &uri)?)?;
+                (named(only_once(headers, &method)?)?, path, query)
             }
             None => (check.method.clone(), below, check.uri.query()),
         };
@@ -137,19 +145,36 @@ impl<'r> Original<'r> {
     }
 }
 
-/// The value of a header that is there exactly once.
-pub(super) fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h HeaderValue> {
-    let mut values = headers.get_all(name).iter();
-    values.next().filter(|_| values.next().is_none())
+/// Whether the proxy tells what it owes. A client cannot take that away, so who
+/// configured the proxy has to mend it.
+fn is_told(headers: &HeaderMap, name: &HeaderName) -> Result<(), Denied> {
+    let mut told = headers.get_all(name).iter();
+    if told.any(|value| !value.as_bytes().trim_ascii().is_empty()) {
+        return Ok(());
+    }
+    Err(missing(name))
 }
 
-fn needed<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<&'h HeaderValue, Denied> {
-    only(headers, name).ok_or_else(|| {
-        odd(match headers.contains_key(name) {
-            true => format!("{name} is there more than once"),
-            false => format!("{name} is missing"),
-        })
-    })
+/// Refuses headers that the proxy would have cleared, had a client not sent them
+/// through: of another family, our own, and whatever servers may read as these.
+fn nothing_foreign(headers: &HeaderMap, own: Option<&[HeaderName; 2]>) -> Result<(), Denied> {
+    let is_own = |name: &HeaderName| own.into_iter().flatten().any(|own| own == name);
+    for name in headers.keys().filter(|name| !is_own(name)) {
+        let read_as = folded(name);
+        if read_as.starts_with(ANSWERING) {
+            return Err(odd(format!(
+                "{name} is ours to say, and came with the check"
+            )));
+        }
+        if TELLING.iter().any(|telling| *telling == *read_as) {
+            return Err(odd(format!("{name} is another proxy's header")));
+        }
+    }
+    Ok(())
+}
+
+fn only_once<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<&'h HeaderValue, Denied> {
+    only(headers, name).ok_or_else(|| odd(format!("{name} is there more than once")))
 }
 
 fn named(method: &HeaderValue) -> Result<Method, Denied> {
@@ -169,6 +194,13 @@ fn split(uri: &HeaderValue) -> Result<(&str, Option<&str>), Denied> {
         Some((path, query)) => (path, Some(query)),
         None => (uri, None),
     })
+}
+
+fn missing(what: impl Display) -> Denied {
+    Denied {
+        detail: Some(format!("{what} is missing from the proxy's check")),
+        ..Denied::from(Reason::ProxyHeaderMissing)
+    }
 }
 
 fn odd(detail: String) -> Denied {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use countersign_domain::revocation::Notice;
 use countersign_domain::{Account, Reason};
 
-use countersign_gateway::Site;
+use countersign_gateway::{RESERVED, Site};
 use http::{Request, Response, Version};
 use http_body::Body;
 use http_body_util::{BodyExt, Empty};
@@ -160,9 +160,16 @@ async fn whence_a_request_came_is_for_us_to_say() {
     let echo = Echo::start().await;
     let world = Plan::new(MYPOPUP, &echo.url).build();
     let front = world.serve().await;
-    let lies = LIES.map(|name| (name, "203.0.113.1"));
-    let lies = [&lies[..], &[("host", "partner.example")]].concat();
-    let received = Received::of(&front.get("/api/v1/public", &lies).await);
+    for lies in lies().chunks(40) {
+        let mut fields: Vec<_> = lies.iter().map(|name| (&**name, "203.0.113.1")).collect();
+        fields.push(("host", "partner.example"));
+        let received = Received::of(&front.get("/api/v1/public", &fields).await);
+        told_ours_alone(&received, &echo);
+    }
+}
+
+/// The four fields in which the guard tells the way of a request, and none else.
+fn told_ours_alone(received: &Received, echo: &Echo) {
     for (name, values) in [
         ("x-forwarded-for", &["127.0.0.9"][..]),
         ("x-forwarded-host", &["partner.example"]),
@@ -184,35 +191,17 @@ async fn whence_a_request_came_is_for_us_to_say() {
 }
 
 /// What a client could say of itself, in the spellings that some upstream reads.
-const LIES: [&str; 27] = [
-    "x-forwarded-for",
-    "x_forwarded_for",
-    "X.Forwarded.For",
-    "X-Forwarded_For",
-    "X-Forwarded-Host",
-    "x-forwarded-proto",
-    "x_forwarded_proto",
-    "x-forwarded-port",
-    "x-forwarded-prefix",
-    "x-forwarded-server",
-    "x-forwarded",
-    "forwarded",
-    "x-real-ip",
-    "x_real_ip",
-    "Proxy",
-    "True-Client-IP",
-    "true_client_ip",
-    "X-Client-IP",
-    "Client-IP",
-    "X-Cluster-Client-IP",
-    "x.cluster.client.ip",
-    "CF-Connecting-IP",
-    "cf_connecting_ip",
-    "X-Original-Forwarded-For",
-    "X-Originating-IP",
-    "Content_Length",
-    "Transfer_Encoding",
-];
+fn lies() -> Vec<String> {
+    let known = RESERVED.iter().flat_map(|fields| fields.known);
+    let spelled = known.flat_map(|name| {
+        let aliases = ["-", "_", ".", "~"].map(|sign| name.replace('-', sign));
+        let some = name.replacen('-', "_", 1);
+        let more = [name.to_uppercase(), format!("{name}-more"), some];
+        aliases.into_iter().chain(more)
+    });
+    let framing = ["Content_Length", "Transfer_Encoding"].map(str::to_owned);
+    spelled.chain(framing).collect()
+}
 
 #[tokio::test]
 async fn the_upstream_is_told_what_the_client_spoke_and_asked_for() {

@@ -261,14 +261,113 @@ async fn a_header_that_is_missing_repeated_or_of_another_family_is_denied() {
         for name in own.iter().chain(&["x-forwarded-for"]) {
             let mut without = check();
             let value = without.headers.remove(*name).unwrap();
-            assert_eq!(scene.reason(&without).await, Reason::ProxyHeaders, "{name}");
+            let reason = scene.reason(&without).await;
+            assert_eq!(reason, Reason::ProxyHeaderMissing, "{name}");
+            for empty in ["", "  "] {
+                without.headers.insert(*name, empty.parse().unwrap());
+                let reason = scene.reason(&without).await;
+                assert_eq!(reason, Reason::ProxyHeaderMissing, "{name}");
+            }
             let mut twice = check();
             twice.headers.append(*name, value);
             assert_eq!(scene.reason(&twice).await, Reason::ProxyHeaders, "{name}");
         }
-        for name in foreign.iter().chain(&["x-rewrite-url", "x-original-url"]) {
-            let spoofed = scene.check("GET", "/api/v1/x", &[bearer, (name, "/api/v1/public")]);
-            assert_eq!(scene.reason(&spoofed).await, Reason::ProxyHeaders, "{name}");
+        let urls = ["x-rewrite-url", "x-original-url", "x-envoy-original-path"];
+        for name in foreign.iter().chain(&urls) {
+            for spelled in [
+                (*name).to_owned(),
+                name.replace('-', "_"),
+                name.replace('-', "."),
+            ] {
+                let spoofed = [bearer, (&spelled, "/api/v1/public")];
+                let spoofed = scene.check("GET", "/api/v1/x", &spoofed);
+                let reason = scene.reason(&spoofed).await;
+                assert_eq!(reason, Reason::ProxyHeaders, "{spelled}");
+            }
+        }
+        for name in own {
+            let alias = name.replace('-', "_");
+            let spoofed = scene.check("GET", "/api/v1/x", &[bearer, (&alias, "/api/v1/public")]);
+            assert_eq!(
+                scene.reason(&spoofed).await,
+                Reason::ProxyHeaders,
+                "{alias}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_proxy_owes_and_does_not_send_is_not_the_partners_fault() {
+    for (_, family) in Family::NAMED {
+        let scene = scene(MYPOPUP, family);
+        let bearer = scene.world.bearer();
+        let mut check = scene.check("GET", "/api/v1/x", &[("authorization", &bearer)]);
+        check.headers.remove("x-forwarded-for");
+        let mut answer = scene.ask(&check).await;
+        let denied = answer.outcome.take().unwrap().unwrap_err();
+        let detail = "x-forwarded-for is missing from the proxy's check";
+        assert_eq!(denied.detail.as_deref(), Some(detail));
+        let mut told = answer.response;
+        if family == Family::Nginx {
+            assert_eq!(told.status(), 403, "nginx knows no other");
+            told = scene.ask(&scene.refusal(REQUEST_ID)).await.response;
+        }
+        assert_eq!(told.status(), 503, "{family:?}");
+        assert!(told.headers().contains_key("retry-after"), "{family:?}");
+        assert!(!told.body().is_empty(), "{family:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_check_of_another_kind_of_proxy_is_not_the_partners_fault() {
+    for (_, family) in Family::NAMED {
+        let scene = scene(MYPOPUP, family);
+        for (_, other) in Family::NAMED {
+            let asks = Scene {
+                family: other,
+                ..self::scene(MYPOPUP, other)
+            };
+            let check = asks.check("GET", "", &[]);
+            let told = |family| match family {
+                Family::Nginx | Family::Haproxy => 0,
+                Family::Traefik | Family::Caddy => 1,
+                Family::Envoy => 2,
+            };
+            if told(family) != told(other) {
+                let reason = scene.reason(&check).await;
+                assert_eq!(reason, Reason::ProxyHeaderMissing, "{family:?} {other:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_check_that_carries_our_own_headers_is_denied() {
+    for (_, family) in Family::NAMED {
+        let scene = scene(MYPOPUP, family);
+        let bearer = scene.world.bearer();
+        for name in [
+            "x-countersign-login",
+            "x-countersign-account",
+            "x-countersign-api",
+            "x-countersign-session",
+            "x-countersign-request-id",
+            "x-countersign-uri",
+            "x-countersign-refusal",
+            "x-countersign-other",
+            "x-countersign",
+            "x_countersign_login",
+            "x.countersign.login",
+            "x-countersign_login",
+            "x~countersign-login",
+        ] {
+            let fields = [("authorization", bearer.as_str()), (name, "root")];
+            for target in ["/api/v1/x", "/api/v1/public"] {
+                let check = scene.check("GET", target, &fields);
+                let reason = scene.reason(&check).await;
+                assert_eq!(reason, Reason::ProxyHeaders, "{family:?} {name}");
+            }
         }
     }
 }
@@ -289,7 +388,6 @@ async fn what_readers_of_a_uri_disagree_about_is_denied() {
     let scene = scene(MYPOPUP, Family::Haproxy);
     let bearer = scene.world.bearer();
     for uri in [
-        "",
         "api/v1/x",
         "http://host/api/v1/x",
         "//host/api/v1/x",
@@ -301,6 +399,9 @@ async fn what_readers_of_a_uri_disagree_about_is_denied() {
         "/api/v1/%2e%2e/x",
         "/api/v1/é",
         "/api/v1/x?é",
+        "/api/v1/public/..%3f/x",
+        "/api/v1/x%23y",
+        "/api/v1/public/%e2%80%a6/x",
     ] {
         let check = scene.check("GET", uri, &[("authorization", &bearer)]);
         assert_eq!(scene.reason(&check).await, Reason::PathAmbiguous, "{uri}");
@@ -314,8 +415,10 @@ async fn the_method_that_is_told_is_judged() {
         ("POST", Reason::TokenMissing),
         ("get", Reason::MethodUnknown),
         ("CONNECT", Reason::MethodUnknown),
+        ("TRACE", Reason::MethodUnknown),
+        ("TRACK", Reason::MethodUnknown),
         ("G T", Reason::ProxyHeaders),
-        ("", Reason::ProxyHeaders),
+        ("", Reason::ProxyHeaderMissing),
     ] {
         let check = scene.check(method, "/api/v1/public", &[]);
         assert_eq!(scene.reason(&check).await, reason, "{method:?}");

@@ -141,13 +141,15 @@ async fn one_path_has_a_public_and_a_protected_method() {
 /// Who writes a method in small letters is not let by the rule for that method,
 /// in front of an upstream that reads both alike.
 #[tokio::test]
-async fn a_method_in_small_letters_is_refused() {
+async fn a_method_in_small_letters_or_that_gives_back_what_was_sent_is_refused() {
     let echo = Echo::start().await;
     let world = Plan::new(APIRONE, &echo.url).build();
     let front = world.serve().await;
     let bearer = world.bearer();
     let transfer = format!("/api/v2/accounts/{LOGIN}/transfer");
-    for method in ["get", "Get", "post", "Post", "pOST"] {
+    for method in [
+        "get", "Get", "post", "Post", "pOST", "TRACE", "TRACK", "trace",
+    ] {
         for headers in [&[][..], &[("authorization", &*bearer)]] {
             let reply = front.send(method, &transfer, headers, "").await;
             assert_eq!(reply.status(), 405, "{method}");
