@@ -187,7 +187,7 @@ pub(crate) fn clean_trailers(api: &GuardedApi) -> CleanTrailers {
         .collect();
     Box::new(move |trailers| {
         trailing(trailers, |name| {
-            !is_ours(name) && !secret.iter().any(|it| it == name)
+            !is_reserved(name) && !secret.iter().any(|it| it == name)
         })
     })
 }

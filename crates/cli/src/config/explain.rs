@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use countersign_dialect::document::{Document, duration_text};
-use countersign_gateway::{AddressSource, Family, UpstreamHost, UpstreamSettings};
+use countersign_gateway::{AddressSource, CorsPolicy, Family, UpstreamHost, UpstreamSettings};
 use serde_json::json;
 
 use super::settings::{
@@ -184,6 +184,8 @@ fn api(section: &ApiSection) -> Vec<Line> {
     lines.list("hosts", section.site.hosts());
     let prefix = Some(section.site.prefix()).filter(|it| !it.is_empty());
     lines.option("prefix", prefix);
+    let origins = section.cors.as_ref().map(CorsPolicy::origins);
+    lines.list("cors", origins.unwrap_or_default());
     let times = &section.lifetimes;
     for (key, span) in [
         ("access", times.access),

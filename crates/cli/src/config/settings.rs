@@ -8,7 +8,7 @@ use std::time::Duration;
 use countersign_dialect::Dialect;
 use countersign_domain::session::Lifetimes;
 use countersign_domain::{ApiName, Limits};
-use countersign_gateway::{AddressPolicy, Family, Routes, Site, UpstreamSettings};
+use countersign_gateway::{AddressPolicy, CorsPolicy, Family, Routes, Site, UpstreamSettings};
 use countersign_server::throttle::ThrottleSettings;
 use countersign_transport::{self as transport, Tls};
 
@@ -149,6 +149,8 @@ pub(crate) struct ApiSection {
     pub(crate) throttle: ThrottleSettings,
     /// Whether operators may set passwords beside generated keys.
     pub(crate) passwords: bool,
+    /// Whose pages may call it; `None` for no other origin's.
+    pub(crate) cors: Option<CorsPolicy>,
     /// What it guards; `None` for an issuer without a guard.
     pub(crate) guard: Option<GuardSection>,
 }

@@ -5,17 +5,19 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use countersign_dialect::Found;
+use countersign_dialect::{Found, Refused};
 use countersign_domain::{Operation, Reason, Timestamp};
 use countersign_gateway::{
-    AddressPolicy, AnswerBody, Client, ForwardAuth, Gateway, GuardedApi, Site, asked_api,
-    client_address,
+    AddressPolicy, AnswerBody, Client, CorsPolicy, Denied, ForwardAuth, Gateway, GuardedApi, Site,
+    asked_api, client_address,
 };
 use countersign_server::api::Api;
 use countersign_server::issuer::{Caller, Issuer};
 use countersign_server::random::random;
 use countersign_server::store::Store;
-use countersign_transport::{CollectError, Peer, REFUSAL, Refused, Request, collect};
+use countersign_transport::{
+    CollectError, Peer, REFUSAL, Refused as RefusedAtTheDoor, Request, collect,
+};
 use http::{HeaderValue, Method, Response, StatusCode, Uri, header};
 use http_body_util::{Either, Full};
 
@@ -40,10 +42,15 @@ pub(crate) struct Served {
     pub(crate) site: Site,
     pub(crate) api: Arc<Api>,
     pub(crate) guarded: Option<GuardedApi>,
+    /// Whose pages may call it.
+    pub(crate) cors: Option<CorsPolicy>,
 }
 
 /// Logs and counts a request that no service saw, and gives it its support id.
-pub(crate) fn refused_at_the_door(journal: &Journal, refused: &Refused) -> Option<HeaderValue> {
+pub(crate) fn refused_at_the_door(
+    journal: &Journal,
+    refused: &RefusedAtTheDoor,
+) -> Option<HeaderValue> {
     let id = random::<10>().map(hex::encode).ok()?;
     journal.refused_at_the_door(&id, refused);
     HeaderValue::from_str(&id).ok()
@@ -75,6 +82,28 @@ impl Front {
         if let Ok(address) = address {
             entry.address = address;
         }
+        let cors = self.cors(&request);
+        let origin = cors.and_then(|(cors, _)| cors.allowed_origin(request.headers()));
+        let mut response = match cors.and_then(|(cors, api)| Some((cors.preflight(&request)?, api)))
+        {
+            Some((Ok(granted), _)) => return granted.map(|body| Either::Left(Full::new(body))),
+            Some((Err(denied), api)) => no_preflight(api, &denied, entry),
+            None => self.serve(request, peer, address, entry).await,
+        };
+        if let Some((cors, _)) = cors {
+            cors.tell(origin, response.headers_mut());
+        }
+        response
+    }
+
+    /// Answers one request, to whatever page.
+    async fn serve(
+        &self,
+        request: Request,
+        peer: Peer,
+        address: Result<IpAddr, Reason>,
+        entry: Entry,
+    ) -> Response<FrontBody> {
         match self.route(&request) {
             Some(Route::Issuer(api, found, path)) => {
                 let request = at_path(request, &path);
@@ -107,6 +136,37 @@ impl Front {
             let path = served.site.claims(host, path)?;
             served.route(request.method(), path)
         })
+    }
+
+    /// What holds for pages of other origins, and of which api it holds: the one
+    /// that serves the path, or else the only one whose site it is on. A proxy that
+    /// asks for a verdict is no page.
+    fn cors(&self, request: &Request) -> Option<(&CorsPolicy, &Api)> {
+        let path = request.uri().path();
+        if asked_api(path).is_some() {
+            return None;
+        }
+        let served = match asked_keys(path) {
+            Some(name) => self.named(name)?,
+            None => self.owner(request)?,
+        };
+        Some((served.cors.as_ref()?, &served.api))
+    }
+
+    fn owner(&self, request: &Request) -> Option<&Served> {
+        let path = request.uri().path();
+        let host = request.headers().get(header::HOST);
+        let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
+        let claims = |served: &&Served| {
+            let path = served.site.claims(host, path);
+            path.is_some_and(|path| served.claims(request.method(), path))
+        };
+        let alone = || {
+            let is_here = |served: &&Served| served.site.claims(host, path).is_some();
+            let mut here = self.apis.iter().filter(is_here);
+            here.next().filter(|_| here.next().is_none())
+        };
+        self.apis.iter().find(claims).or_else(alone)
     }
 
     fn named(&self, name: &str) -> Option<&Served> {
@@ -253,6 +313,17 @@ fn at_path(mut request: Request, path: &str) -> Request {
         *request.uri_mut() = uri;
     }
     request
+}
+
+/// Refuses a preflight for a page that may not call the api.
+fn no_preflight(api: &Api, denied: &Denied, entry: Entry) -> Response<FrontBody> {
+    let refusal = denied.reason.refusal(Operation::Guard);
+    let refused = Refused::new(Operation::Guard, refusal);
+    let response = api.dialect().refuse(&refused);
+    let response = response.map(|body| Either::Left(Full::new(body)));
+    let response = with_support_id(response, &entry.request_id);
+    entry.denied(api.name(), denied, response.status());
+    response
 }
 
 /// No api is meant, so the answer is in no dialect's spelling.

@@ -170,6 +170,7 @@ pub(super) async fn load_apis(
         loaded.served.push(Served {
             guarded: guarded.map(|guarded| guarded.at(&section.site)),
             site: section.site,
+            cors: section.cors,
             api,
         });
     }

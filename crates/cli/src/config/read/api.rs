@@ -8,7 +8,7 @@ use countersign_dialect::document::{Key, Table, Value, did_you_mean};
 use countersign_dialect::{Dialect, Mistake};
 use countersign_domain::ApiName;
 use countersign_domain::session::{DEFAULT_WINDOW, Lifetimes};
-use countersign_gateway::{Site, SiteFault};
+use countersign_gateway::{CorsPolicy, Site, SiteFault};
 
 use super::scalar::positive;
 use super::{guard, limits};
@@ -39,6 +39,7 @@ impl ApiReader<'_, '_> {
             .and_then(|it| it.boolean())
             .unwrap_or(true);
         let site = self.site();
+        let cors = self.cors();
         let lifetimes = self.lifetimes(dialect.as_deref());
         let (limits, throttle) = limits::read(&self.table, dialect.as_deref().map(Dialect::preset));
         let guard = guard::read(&self.table, dialect.as_deref(), self.base);
@@ -50,6 +51,7 @@ impl ApiReader<'_, '_> {
             limits,
             throttle,
             passwords,
+            cors: cors?,
             guard: guard?,
         })
     }
@@ -130,6 +132,22 @@ impl ApiReader<'_, '_> {
             value.blame("is longer than 5m, the longest replay window", None);
         }
         Some(span)
+    }
+
+    /// The origins whose pages may call it.
+    fn cors(&self) -> Option<Option<CorsPolicy>> {
+        let Some(value) = self.table.get("cors") else {
+            return Some(None);
+        };
+        let policy = CorsPolicy::parse(&value.texts()?);
+        let policy = policy.map_err(|faults| {
+            for fault in faults {
+                let meant = fault.suggestion();
+                let meant = meant.map(|origin| format!("did you mean `{origin}`?"));
+                value.blame(fault.to_string(), meant);
+            }
+        });
+        policy.ok()
     }
 
     /// Its host names and the prefix of its paths.

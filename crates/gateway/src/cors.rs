@@ -1,0 +1,266 @@
+//! Which pages of other origins may call an api, as the Fetch standard has it
+//! (<https://fetch.spec.whatwg.org/#http-cors-protocol>).
+//!
+//! A preflight is answered without a credential, since a browser sends none with
+//! it: it says only that the request may be tried, and the guard judges that one
+//! as any other. Credentials mode is never allowed: a page sends its token in
+//! `Authorization`, and no cookie of the browser's opens an api.
+
+use std::net::Ipv6Addr;
+
+use bytes::Bytes;
+use countersign_domain::Reason;
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
+    ACCESS_CONTROL_REQUEST_METHOD, HeaderMap, HeaderName, HeaderValue, ORIGIN, VARY,
+};
+use http::{Method, Request, Response, StatusCode};
+
+use crate::fields::only;
+use crate::permit::Denied;
+
+/// What a page may read besides what it always may.
+const EXPOSED: HeaderValue =
+    HeaderValue::from_static("Retry-After, RateLimit, RateLimit-Policy, X-Countersign-Refusal");
+
+/// How many seconds a browser may go by the answer to a preflight: as long as a
+/// change of the configuration may take to hold.
+const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
+
+const PREFLIGHT_VARY: HeaderValue = HeaderValue::from_static(
+    "Origin, Access-Control-Request-Method, Access-Control-Request-Headers",
+);
+
+/// Whose pages may call an api, and read what it answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CorsPolicy(Origins);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Origins {
+    Any,
+    These(Vec<HeaderValue>),
+}
+
+/// What is wrong with an allowed origin.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OriginFault {
+    /// It is not the text that a browser would send for any origin.
+    #[error(
+        "{0:?} is not an origin as browsers send it: write the scheme, the host in lower case \
+         and a port that is not the scheme's own, like \"https://app.example.com\""
+    )]
+    NotSent(String),
+    /// Every sandboxed frame and every local file has it.
+    #[error(
+        "\"null\" is the origin of every sandboxed frame and local file, so it cannot be told \
+         whom it allows"
+    )]
+    Null,
+    /// Every origin, beside some.
+    #[error("\"*\" allows every origin, so it must stand alone")]
+    AnyBesideOthers,
+}
+
+impl OriginFault {
+    /// What was probably meant, where that can be told.
+    pub fn suggestion(&self) -> Option<String> {
+        let Self::NotSent(text) = self else {
+            return None;
+        };
+        let text = text.trim().to_ascii_lowercase();
+        let (scheme, rest) = text.split_once("://")?;
+        let authority = rest.split(['/', '?', '#']).next()?;
+        let own = default_port(scheme).map(|port| format!(":{port}"));
+        let host = own.and_then(|port| authority.strip_suffix(port.as_str()));
+        let origin = format!("{scheme}://{}", host.unwrap_or(authority));
+        is_origin(&origin).then_some(origin)
+    }
+}
+
+impl CorsPolicy {
+    /// The policy that lets pages of these origins in, or with `*` those of any.
+    /// Without any there is none.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong, at once.
+    pub fn parse<T: AsRef<str>>(origins: &[T]) -> Result<Option<Self>, Vec<OriginFault>> {
+        let texts: Vec<&str> = origins.iter().map(AsRef::as_ref).collect();
+        let faults: Vec<_> = texts
+            .iter()
+            .filter_map(|text| match *text {
+                "*" if texts.len() > 1 => Some(OriginFault::AnyBesideOthers),
+                "*" => None,
+                "null" => Some(OriginFault::Null),
+                text if is_origin(text) => None,
+                text => Some(OriginFault::NotSent(text.to_owned())),
+            })
+            .collect();
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        Ok(match &texts[..] {
+            [] => None,
+            ["*"] => Some(Self(Origins::Any)),
+            these => {
+                let values = these.iter().filter_map(|it| HeaderValue::from_str(it).ok());
+                Some(Self(Origins::These(values.collect())))
+            }
+        })
+    }
+
+    /// The origins, as they are written in a configuration.
+    pub fn origins(&self) -> Vec<&str> {
+        match &self.0 {
+            Origins::Any => vec!["*"],
+            Origins::These(these) => these.iter().filter_map(|it| it.to_str().ok()).collect(),
+        }
+    }
+
+    /// What `Access-Control-Allow-Origin` is to say in the answer to a request with
+    /// these fields; nothing to a page that is not allowed.
+    pub fn allowed_origin(&self, asked: &HeaderMap) -> Option<HeaderValue> {
+        match &self.0 {
+            Origins::Any => Some(HeaderValue::from_static("*")),
+            // Byte for byte (the standard's CORS check).
+            Origins::These(these) => only(asked, &ORIGIN)
+                .filter(|origin| these.contains(origin))
+                .cloned(),
+        }
+    }
+
+    /// The answer to a request, if it is a preflight: an `OPTIONS` in which a
+    /// browser tells the origin of a page and the method that it wants to use.
+    ///
+    /// The method and the fields that are asked for are granted as they are: that
+    /// they may be tried decides nothing, and a page can read the refusal of what
+    /// the guard does not let through.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::OriginDenied`]: the page's origin is not allowed.
+    pub fn preflight<B>(&self, request: &Request<B>) -> Option<Result<Response<Bytes>, Denied>> {
+        let asked = request.headers();
+        if *request.method() != Method::OPTIONS || !asked.contains_key(ORIGIN) {
+            return None;
+        }
+        let method = only(asked, &ACCESS_CONTROL_REQUEST_METHOD)?;
+        Method::from_bytes(method.as_bytes()).ok()?;
+        let Some(origin) = self.allowed_origin(asked) else {
+            return Some(Err(denied(asked)));
+        };
+        let mut response = Response::new(Bytes::new());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        let headers = response.headers_mut();
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.insert(ACCESS_CONTROL_ALLOW_METHODS, method.clone());
+        if let Some(names) = asked_names(asked) {
+            headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, names);
+        }
+        headers.insert(ACCESS_CONTROL_MAX_AGE, MAX_AGE);
+        headers.insert(VARY, PREFLIGHT_VARY);
+        Some(Ok(response))
+    }
+
+    /// Says in an answer who may read it and what of it, in place of all that an
+    /// upstream says of that. `origin` is what [`Self::allowed_origin`] said of the
+    /// request.
+    pub fn tell(&self, origin: Option<HeaderValue>, answer: &mut HeaderMap) {
+        let is_told = |name: &&HeaderName| name.as_str().starts_with("access-control-");
+        let told: Vec<HeaderName> = answer.keys().filter(is_told).cloned().collect();
+        for name in told {
+            answer.remove(name);
+        }
+        if let Some(origin) = origin {
+            answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+            answer.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+        }
+        if self.0 != Origins::Any {
+            vary_by_origin(answer);
+        }
+    }
+}
+
+/// Whether a text is an origin as browsers write it (RFC 6454 section 6.2): a
+/// scheme, a host and a port that is not the scheme's own, all in lower case.
+fn is_origin(text: &str) -> bool {
+    let Some((scheme, authority)) = text.split_once("://") else {
+        return false;
+    };
+    let (host, port) = match authority.rfind(':') {
+        Some(at) if !authority.ends_with(']') => (&authority[..at], Some(&authority[at + 1..])),
+        _ => (authority, None),
+    };
+    let is_port = |port: &str| {
+        let number: Option<u16> = port.parse().ok();
+        number.is_some_and(|it| it != 0 && it.to_string() == port && default_port(scheme) != number)
+    };
+    is_scheme(scheme) && is_host(host) && port.is_none_or(is_port)
+}
+
+/// RFC 3986 section 3.1. Pages of applications and extensions have schemes of
+/// their own, like `capacitor`.
+fn is_scheme(scheme: &str) -> bool {
+    let rest = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'+' | b'-' | b'.');
+    scheme.starts_with(|c: char| c.is_ascii_lowercase()) && scheme.bytes().all(rest)
+}
+
+fn is_host(host: &str) -> bool {
+    if let Some(address) = host.strip_prefix('[').and_then(|it| it.strip_suffix(']')) {
+        let parsed = address.parse::<Ipv6Addr>();
+        return parsed.is_ok_and(|it| it.to_string() == address);
+    }
+    let plain = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.');
+    !host.is_empty() && host.bytes().all(plain)
+}
+
+fn default_port(scheme: &str) -> Option<u16> {
+    match scheme {
+        "http" => Some(80),
+        "https" => Some(443),
+        _ => None,
+    }
+}
+
+/// The names of the fields that a page wants to send, if it asks for any and all
+/// are names.
+fn asked_names(asked: &HeaderMap) -> Option<HeaderValue> {
+    let mut names = Vec::new();
+    for value in asked.get_all(ACCESS_CONTROL_REQUEST_HEADERS) {
+        for name in value.to_str().ok()?.split(',') {
+            let name = HeaderName::from_bytes(name.trim().as_bytes()).ok()?;
+            names.push(name.to_string());
+        }
+    }
+    HeaderValue::try_from(names.join(", "))
+        .ok()
+        .filter(|names| !names.is_empty())
+}
+
+fn denied(asked: &HeaderMap) -> Denied {
+    let origin = only(asked, &ORIGIN).and_then(|origin| origin.to_str().ok());
+    Denied {
+        detail: Some(match origin {
+            Some(origin) => format!("{origin} is not among the origins in cors"),
+            None => "Origin is there more than once, or cannot be read".to_owned(),
+        }),
+        ..Denied::from(Reason::OriginDenied)
+    }
+}
+
+/// What is answered depends on the page's origin, so no cache may give it to
+/// another page (RFC 9110 section 12.5.5).
+fn vary_by_origin(answer: &mut HeaderMap) {
+    let told = answer.get_all(VARY).iter();
+    let names = told.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    let mut names = names.map(<[u8]>::trim_ascii);
+    let suffices = |name: &[u8]| name == b"*" || name.eq_ignore_ascii_case(b"origin");
+    if !names.any(suffices) {
+        answer.append(VARY, HeaderValue::from_static("Origin"));
+    }
+}
+
+#[cfg(test)]
+#[path = "cors_tests.rs"]
+mod tests;
