@@ -2,7 +2,9 @@
 -- Needs nothing but HAProxy 2.6 or later with Lua.
 
 local CHECK = "http://127.0.0.1:8080/forward-auth/shop"         -- EDIT: Countersign
-local TIMEOUT = 2000                                            -- milliseconds
+-- Milliseconds of one try. HAProxy's HTTP client tries four times, whatever stands
+-- in its configuration, so a verdict is waited for four times as long in all.
+local TIMEOUT = 500
 
 -- Headers of Countersign's answer that the guarded API gets.
 local IDENTITY = {

@@ -2,6 +2,8 @@
 //! slow or somebody else.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
@@ -27,6 +29,8 @@ pub(crate) enum Seems {
 pub(crate) struct Between {
     pub(crate) address: SocketAddr,
     seems: watch::Sender<Seems>,
+    /// How often somebody has connected.
+    connected: Arc<AtomicU32>,
     accepting: JoinHandle<()>,
 }
 
@@ -35,17 +39,26 @@ impl Between {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (seems, seen) = watch::channel(Seems::Well);
+        let connected = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&connected);
         let accepting = tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
+                counted.fetch_add(1, Ordering::SeqCst);
                 tokio::spawn(relay(stream, countersign, seen.clone()));
             }
         });
         Self {
             address,
             seems,
+            connected,
             accepting,
         }
+    }
+
+    /// How often somebody has connected since this was asked last.
+    pub(crate) fn connected(&self) -> u32 {
+        self.connected.swap(0, Ordering::SeqCst)
     }
 
     /// From now on Countersign seems like this; connections of before are cut.

@@ -15,6 +15,7 @@ mod allowed;
 mod api;
 mod between;
 mod denied;
+mod lists;
 mod outage;
 mod programs;
 mod server;
@@ -43,6 +44,7 @@ async fn play(proxy: Proxy) {
     stage.token(&bound).await;
     results.add("token endpoint sees the partner", "yes");
     spoofed::play(&stage, &partner, &token, &bound, &mut results).await;
+    lists::play(&stage, &mut results).await;
     let log = outage::play(stage, &partner, &token, &mut results).await;
     assert!(log.contains(PARTNER), "nothing was logged");
     for secret in [&token, &partner.secret, &bound.secret] {

@@ -20,7 +20,11 @@ pub(crate) async fn play(
         ("Countersign is slow", Seems::Slow),
     ] {
         stage.between.seem(seems);
+        stage.between.connected();
         results.add(case, refused(&stage, &asked).await);
+    }
+    if stage.proxy == Proxy::Haproxy {
+        waits_two_seconds_in_all(stage.between.connected());
     }
     strange(&stage, &asked, results).await;
     let down = stage.go_down().await;
@@ -51,4 +55,19 @@ async fn strange(stage: &Stage, asked: &Asked<'_>, results: &mut Results) {
     } else {
         results.add(case, refused(stage, asked).await);
     }
+}
+
+/// HAProxy's HTTP client tries again by itself, each time for as long as the file
+/// says.
+fn waits_two_seconds_in_all(tries: u32) {
+    let lua = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../docs/forward-auth/countersign.lua"
+    );
+    let lua = std::fs::read_to_string(lua).unwrap();
+    let one = lua
+        .lines()
+        .find_map(|it| it.strip_prefix("local TIMEOUT = "));
+    let one: u32 = one.unwrap().parse().unwrap();
+    assert_eq!(one * tries, 2_000, "{tries} tries");
 }
