@@ -158,8 +158,8 @@ type HttpClient = Client<Dialer, Upload>;
 pub(crate) struct Unanswered {
     /// Why.
     pub(crate) denied: Denied,
-    /// Whether the request went over a connection that had been used before, and was
-    /// lost with it before anything of an answer came: what servers do that close a
+    /// Whether the request went over a connection that had been kept, and was lost
+    /// with it before anything of an answer came: what servers do that close a
     /// connection as a request is on its way.
     pub(crate) lost: bool,
 }
@@ -297,7 +297,8 @@ impl Upstream {
         switch: bool,
         within: Duration,
     ) -> Result<Response<Incoming>, Unanswered> {
-        self.health.admit(Instant::now())?;
+        let began = Instant::now();
+        self.health.admit(began)?;
         let progress = request.body().progress();
         let flooded = head::count_interim(&mut request);
         let connection = self.http2.then(|| capture_connection(&mut request));
@@ -326,7 +327,7 @@ impl Upstream {
             }
             Err(error) => Err(Unanswered {
                 denied: self.blame(&error),
-                lost: line::is_lost(&error),
+                lost: line::is_lost(&error, began),
             }),
         }
     }

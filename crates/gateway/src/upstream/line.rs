@@ -12,6 +12,7 @@ use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
 use tower_service::Service;
 
 use super::causes;
@@ -35,9 +36,9 @@ pub(super) struct Line {
 #[derive(Clone)]
 pub(super) struct Told(Arc<Signs>);
 
-#[derive(Default)]
 struct Signs {
     http2: bool,
+    made_at: Instant,
     /// A request over it has come to an end.
     used: AtomicBool,
     /// Something came since the last byte was written.
@@ -54,10 +55,11 @@ impl Dialer {
     }
 }
 
-/// Whether a request went over a connection that had been used before, and was lost
-/// with it before anything of an answer came. Over HTTP/2 an upstream says so, too:
+/// Whether a request that began then went over a connection that had been kept, and
+/// was lost with it before anything of an answer came. One that was made before the
+/// request began was kept, too: it was made for another, which found a free one. Over HTTP/2 an upstream says so, too:
 /// it goes away, or refuses the stream (RFC 9113 section 8.7).
-pub(super) fn is_lost(error: &legacy::Error) -> bool {
+pub(super) fn is_lost(error: &legacy::Error, began: Instant) -> bool {
     let Some(connected) = error.connect_info() else {
         return false;
     };
@@ -66,16 +68,15 @@ pub(super) fn is_lost(error: &legacy::Error) -> bool {
     let Some(told) = extras.get::<Told>() else {
         return false;
     };
-    let reused = told.end_request();
+    let kept = told.end_request() || told.0.made_at < began;
     let said = causes(error).find_map(|cause| cause.downcast_ref::<h2::Error>());
-    reused
-        && match said {
-            Some(said) if said.is_reset() => {
-                said.is_remote() && said.reason() == Some(h2::Reason::REFUSED_STREAM)
-            }
-            Some(said) => said.is_io() || said.is_go_away() && said.is_remote(),
-            None => told.0.http2 || !told.has_heard(),
+    kept && match said {
+        Some(said) if said.is_reset() => {
+            said.is_remote() && said.reason() == Some(h2::Reason::REFUSED_STREAM)
         }
+        Some(said) => said.is_io() || said.is_go_away() && said.is_remote(),
+        None => told.0.http2 || !told.has_heard(),
+    }
 }
 
 impl Told {
@@ -108,7 +109,9 @@ impl Service<Uri> for Dialer {
             let wire = connecting.await?.into_inner();
             let signs = Signs {
                 http2: http2 || wire.connected().is_negotiated_h2(),
-                ..Signs::default()
+                made_at: Instant::now(),
+                used: AtomicBool::new(false),
+                heard: AtomicBool::new(false),
             };
             let told = Told(Arc::new(signs));
             Ok(TokioIo::new(Line { wire, told }))
