@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::header::{CONNECTION, HeaderValue, UPGRADE};
-use http::{Response, StatusCode, Uri};
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue, UPGRADE};
+use http::{Response, StatusCode, Uri, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::service::Service;
@@ -40,6 +40,7 @@ where
     type Future = Answering<Fut, B>;
 
     fn call(&self, request: http::Request<Incoming>) -> Answering<Fut, B> {
+        self.link.set_old(request.version() == Version::HTTP_10);
         let refusal = self.link.call();
         let link = Arc::clone(&self.link);
         if let Some(refusal) = refusal {
@@ -178,15 +179,24 @@ fn switch<B>(response: Response<B>, link: &Arc<Link>) -> Response<AnswerBody<B>>
     response
 }
 
-fn own<B>(mut response: Response<B>, link: &Arc<Link>) -> Response<AnswerBody<B>> {
+fn own<B: Body>(mut response: Response<B>, link: &Arc<Link>) -> Response<AnswerBody<B>> {
     link.decline_upgrade();
-    if link.owes_body() {
-        // Unread bytes of this request stand before the next one, which so cannot come.
+    // Unread bytes of a request stand before the next one, which so cannot come; and
+    // HTTP/1.0 knows no other end of an answer of unknown length than the connection's.
+    if link.owes_body() || (link.is_old() && !has_length(&response)) {
         response
             .headers_mut()
             .insert(CONNECTION, HeaderValue::from_static("close"));
+        if link.is_old() {
+            // Else hyper adds keep-alive.
+            *response.version_mut() = Version::HTTP_10;
+        }
     }
     response.map(|body| AnswerBody::new(Content::Own { body }, link))
+}
+
+fn has_length<B: Body>(response: &Response<B>) -> bool {
+    response.headers().contains_key(CONTENT_LENGTH) || response.body().size_hint().exact().is_some()
 }
 
 fn problem<B>(refusal: Refusal, link: &Arc<Link>) -> Response<AnswerBody<B>> {

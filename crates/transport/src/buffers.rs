@@ -33,8 +33,8 @@ struct State {
 /// Tasks of one connection that wait for room, by what for.
 #[derive(Debug)]
 struct Waiting {
-    held: Arc<[AtomicUsize; 3]>,
-    wakers: [Vec<Waker>; 3],
+    held: Arc<[AtomicUsize; 4]>,
+    wakers: [Vec<Waker>; 4],
 }
 
 /// What is held.
@@ -46,6 +46,8 @@ pub(crate) enum Buffered {
     Uploaded,
     /// Parts of request bodies that nobody has read (HTTP/2).
     Unread,
+    /// What requests take beside, that run beside the first of their connection.
+    Running,
 }
 
 /// The account of one connection.
@@ -54,7 +56,7 @@ pub(crate) struct ConnectionBuffers {
     buffers: Arc<Buffers>,
     number: usize,
     /// Changed under the lock of `buffers`.
-    held: Arc<[AtomicUsize; 3]>,
+    held: Arc<[AtomicUsize; 4]>,
 }
 
 impl Buffers {

@@ -105,13 +105,15 @@ mod tests {
     use std::time::Duration;
 
     use http::Response;
-    use http_body_util::Full;
+    use http_body_util::{BodyExt, Full};
     use tokio::io::AsyncReadExt;
     use tokio::time::{Instant, sleep};
 
     use super::*;
     use crate::collect;
     use crate::testing::{GET, House, hello, text};
+
+    type BoxBody = http_body_util::combinators::BoxBody<Bytes, std::convert::Infallible>;
 
     fn limits() -> Limits {
         Limits {
@@ -134,6 +136,39 @@ mod tests {
         let answer = client.answer().await;
         assert_eq!((answer.status, answer.closes()), (408, true));
         assert_eq!(client.rest().await, "");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_old_client_is_told_that_an_answer_of_unknown_length_ends_with_the_connection() {
+        let house = House::open(limits(), |request: Request, _| async move {
+            let known = request.uri().path() == "/known";
+            let body = Full::new(Bytes::from_static(b"hello"));
+            let body: BoxBody = match known {
+                true => body.boxed(),
+                false => body.map_frame(|frame| frame).boxed(),
+            };
+            Response::new(body)
+        });
+        let ask = |path: &str| {
+            format!("GET {path} HTTP/1.0\r\nHost: h\r\nConnection: keep-alive\r\n\r\n")
+        };
+        let mut client = house.connect();
+        client.send(&ask("/known")).await;
+        assert!(!client.answer().await.closes());
+        client.send(&ask("/")).await;
+        let answer = client.answer().await;
+        assert!(
+            answer.closes() && !answer.head.contains("keep-alive"),
+            "{}",
+            answer.head
+        );
+        assert_eq!(client.rest().await, "hello");
+        let mut client = house.connect();
+        client.send(GET).await;
+        assert!(
+            !client.head().await.contains("close"),
+            "HTTP/1.1 has chunks"
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -89,6 +89,8 @@ pub(crate) struct Link {
     upgrade_offered: AtomicBool,
     tunnel: OnceLock<Arc<Tunnel>>,
     refusal: OnceLock<Refusal>,
+    /// The request that the service has came over HTTP/1.0.
+    old: AtomicBool,
     /// Why the service is waited for no longer.
     given_up: OnceLock<Refusal>,
     half_sent: Arc<HalfSent>,
@@ -171,6 +173,7 @@ impl Link {
             upgrade_offered: AtomicBool::new(false),
             tunnel: OnceLock::new(),
             refusal: OnceLock::new(),
+            old: AtomicBool::new(false),
             given_up: OnceLock::new(),
             half_sent: Arc::default(),
             used: AtomicBool::new(false),
@@ -336,6 +339,14 @@ impl Link {
         }
         self.called.store(called + 1, Relaxed);
         None
+    }
+
+    pub(crate) fn set_old(&self, old: bool) {
+        self.old.store(old, Relaxed);
+    }
+
+    pub(crate) fn is_old(&self) -> bool {
+        self.old.load(Relaxed)
     }
 
     /// The service is waited for no longer; the first reason stays.

@@ -11,9 +11,14 @@ use tokio::time::{Sleep, sleep};
 
 use super::streams::Streams;
 use crate::Limits;
+use crate::buffers::Buffered;
 use crate::link::{Link, Phase};
 use crate::pace::Pace;
 use crate::refusal::Refusal;
+
+/// What a request takes beside the parts of its answer, about: its task, and what a
+/// service that asks others has read ahead of them.
+const EXCHANGE: usize = 24 * 1024;
 
 /// Runs what hyper makes of each request.
 #[derive(Clone)]
@@ -55,6 +60,13 @@ impl<Fut: Future<Output = ()>> Future for Exchange<Fut> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
+        if this.course.poll_begin(context).is_pending() {
+            // Overdue, it is begun only to be answered for.
+            let late = this.course.poll_late(context);
+            if late.is_pending() {
+                return Poll::Pending;
+            }
+        }
         loop {
             let ended = this.future.as_mut().poll(context).is_ready();
             this.course.settle();
@@ -75,6 +87,10 @@ struct Course {
     alarm: Option<Pin<Box<Sleep>>>,
     answer: Pace,
     given: usize,
+    /// It has not begun, since others of the connection run.
+    waits: bool,
+    /// What it counts for among what lies here.
+    taken: usize,
 }
 
 impl Course {
@@ -83,10 +99,25 @@ impl Course {
             alarm: limits.request_timeout.map(|limit| Box::pin(sleep(limit))),
             answer: Pace::new(limits.write_timeout, limits.min_rate),
             given: 0,
+            waits: streams.open_requests() > 1,
+            taken: 0,
             link,
             head,
             streams,
         }
+    }
+
+    /// Ready when the exchange may go on: beside others of its connection it waits
+    /// until there is room for what it takes.
+    fn poll_begin(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if !self.waits {
+            return Poll::Ready(());
+        }
+        let buffers = self.link.buffers();
+        ready!(buffers.poll_room(Buffered::Running, context));
+        buffers.add(Buffered::Running, EXCHANGE);
+        (self.waits, self.taken) = (false, EXCHANGE);
+        Poll::Ready(())
     }
 
     /// Notes what hyper has taken of the answer.
@@ -126,6 +157,9 @@ impl Course {
 
 impl Drop for Course {
     fn drop(&mut self) {
+        if self.taken > 0 {
+            self.link.buffers().subtract(Buffered::Running, self.taken);
+        }
         let answered = self.link.phase() != Phase::Running;
         self.streams.close(self.head, answered);
     }

@@ -67,6 +67,10 @@ impl Streams {
         crowding.exceeds(limits.max_connections, share) && self.lock().open > 1
     }
 
+    pub(super) fn open_requests(&self) -> usize {
+        self.lock().open
+    }
+
     /// How large the heads of all open requests are together.
     pub(super) fn heads(&self) -> usize {
         self.lock().heads
