@@ -1,7 +1,10 @@
 //! Logs and metrics: set up once, at the start of `serve`.
 
+use std::ffi::OsStr;
+
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, ParseError};
 
 use crate::config::LogFormat;
 use crate::exit::Failure;
@@ -17,14 +20,14 @@ const SECONDS: [f64; 12] = [
 const FILTER: &str = "warn,countersign=info,countersign_server=info,countersign_gateway=info,\
                       countersign_transport=info,countersign_client=info,countersign_sidecar=info";
 
+/// Libraries that log every frame, at `trace` or `debug`.
+const TALKATIVE: [&str; 2] = ["h2", "hyper"];
+
 /// Sends log lines to standard error.
 pub(crate) fn log(format: LogFormat) -> Result<(), Failure> {
-    let filter = match std::env::var_os(EnvFilter::DEFAULT_ENV) {
-        None => EnvFilter::new(FILTER),
-        Some(written) => EnvFilter::builder()
-            .parse(written.to_string_lossy())
-            .map_err(|error| Failure::usage(format!("RUST_LOG cannot be read: {error}")))?,
-    };
+    let written = std::env::var_os(EnvFilter::DEFAULT_ENV);
+    let filter = filter(written.as_deref().map(OsStr::to_string_lossy).as_deref())?;
+    let floods = filter.max_level_hint() == Some(LevelFilter::TRACE);
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
@@ -34,7 +37,29 @@ pub(crate) fn log(format: LogFormat) -> Result<(), Failure> {
         LogFormat::Text => lines.with_ansi(false).try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),
     };
+    if floods {
+        tracing::warn!("RUST_LOG asks for trace: clients can fill the log, so do not leave it on");
+    }
     Ok(())
+}
+
+/// What `RUST_LOG` says; of the libraries that would log every frame no more than
+/// `info`, unless it names them.
+fn filter(written: Option<&str>) -> Result<EnvFilter, Failure> {
+    let Some(written) = written else {
+        return Ok(EnvFilter::new(FILTER));
+    };
+    let unreadable =
+        |error: ParseError| Failure::usage(format!("RUST_LOG cannot be read: {error}"));
+    let mut filter = EnvFilter::builder().parse(written).map_err(unreadable)?;
+    for library in TALKATIVE
+        .iter()
+        .filter(|library| !written.contains(*library))
+    {
+        let directive = format!("{library}=info").parse().map_err(unreadable)?;
+        filter = filter.add_directive(directive);
+    }
+    Ok(filter)
 }
 
 /// Starts to count; the handle renders what was counted.
@@ -47,4 +72,26 @@ pub(crate) fn metrics() -> Result<PrometheusHandle, Failure> {
     let handle = recorder.handle();
     metrics::set_global_recorder(recorder).map_err(|error| failed(&error))?;
     Ok(handle)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_are_logged_only_where_their_library_is_named() {
+        let said = |written: &str| filter(Some(written)).ok().unwrap().to_string();
+        for all in ["trace", "debug", "countersign=trace"] {
+            let said = said(all);
+            assert!(
+                said.contains("h2=info") && said.contains("hyper=info"),
+                "{said}"
+            );
+        }
+        let named = said("info,h2=trace");
+        assert!(
+            named.contains("h2=trace") && !named.contains("h2=info"),
+            "{named}"
+        );
+    }
 }
