@@ -340,3 +340,27 @@ fn who_has_no_profiles_gets_a_sample_that_can_be_used() {
     let (_, sample) = told.split_once("\n\n").unwrap();
     assert!(read(sample).unwrap().profile("pay").is_ok(), "{sample}");
 }
+
+#[test]
+fn a_profile_names_its_proxy_or_none() {
+    let server = "https://api.example".parse().unwrap();
+    let way = |more: &str| {
+        let proxies = one(more).proxies();
+        let proxy = proxies.proxy_for(&server).unwrap();
+        proxy.map(|it| format!("{it} of {}", it.source()))
+    };
+    let named = way("proxy = 'http://ann:pw@p.example:3128'");
+    assert_eq!(
+        named.as_deref(),
+        Some("http://p.example:3128 of `proxy`"),
+        "without the password"
+    );
+    for none in ["none", "off"] {
+        assert_eq!(way(&format!("proxy = '{none}'")), None);
+    }
+    for bad in ["socks5://hunter:2@p", "ftp://p", "http://", " "] {
+        let read = read(&format!("{LEAST}proxy = '{bad}'")).unwrap();
+        let told = read.profile("pay").unwrap_err().to_string();
+        assert!(told.contains("proxy") && !told.contains("hunter"), "{told}");
+    }
+}
