@@ -14,6 +14,20 @@ const LEAST: usize = 16;
 /// The longest admin key that is sent.
 const MOST: usize = 256;
 
+/// The admin key in `file` of a server; `None` if there is no such file. One that is
+/// short enough to be guessed is refused.
+pub(crate) fn kept(file: &Path) -> Result<Option<Secret>, Failure> {
+    let key = read(file)?;
+    if key.as_ref().is_some_and(|key| key.expose().len() < LEAST) {
+        return Err(Failure::usage(format!(
+            "the admin key {} is shorter than {LEAST} characters: delete it, and the next start \
+             makes a new one",
+            file.display()
+        )));
+    }
+    Ok(key)
+}
+
 /// The admin key in `file`; `None` if there is no such file. One that others can
 /// read is refused, as a master key is.
 pub(crate) fn read(file: &Path) -> Result<Option<Secret>, Failure> {
@@ -34,15 +48,10 @@ pub(crate) fn read(file: &Path) -> Result<Option<Secret>, Failure> {
     let mut text = String::new();
     opened.read_to_string(&mut text).map_err(unreadable)?;
     let key = text.trim();
-    if key.is_empty() {
+    if !(1..=MOST).contains(&key.len()) || key.contains(|c: char| !c.is_ascii_graphic()) {
         return Err(Failure::usage(format!(
-            "the admin key {shown} is empty: delete it, and the next start makes a new one"
-        )));
-    }
-    if !(LEAST..=MOST).contains(&key.len()) || key.contains(|c: char| !c.is_ascii_graphic()) {
-        return Err(Failure::usage(format!(
-            "{shown} holds no admin key: it must be one line without spaces, of {LEAST} to {MOST} \
-             characters; delete it, and the next start of the server makes a new one"
+            "{shown} holds no admin key: it must be one line without spaces, of {MOST} characters \
+             at most; a server that finds no such file makes a new one"
         )));
     }
     Ok(Some(Secret::from(key)))
@@ -60,7 +69,7 @@ mod tests {
         let write = |text: &str, mode| {
             fs::write(&file, text).unwrap();
             fs::set_permissions(&file, PermissionsExt::from_mode(mode)).unwrap();
-            read(&file)
+            kept(&file)
         };
         let good = "csa_0123456789abcdef\n";
         let key = write(good, 0o600).unwrap().unwrap();
