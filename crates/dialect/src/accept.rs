@@ -1,10 +1,14 @@
 //! How leniently a dialect reads what peers send.
 
+use std::borrow::Cow;
+
 /// What a dialect accepts beyond its own spelling.
 #[derive(Debug)]
 pub(crate) struct Accept {
     /// Paths match with and without their trailing slash.
     pub(crate) slash_optional: bool,
+    /// A run of slashes in a path is one slash.
+    pub(crate) slashes_merge: bool,
     /// Media types of a JSON body, lower case; an empty one stands for none
     /// sent.
     pub(crate) media: Vec<String>,
@@ -33,6 +37,7 @@ impl Default for Accept {
     fn default() -> Self {
         Self {
             slash_optional: false,
+            slashes_merge: false,
             media: vec!["application/json".to_owned()],
             max_body: 64 * 1024,
             mistyped: Mistyped::Malformed,
@@ -44,13 +49,28 @@ impl Default for Accept {
 }
 
 impl Accept {
-    /// Whether two paths lead to the same forms.
+    /// Whether two paths, merged, lead to the same forms.
     pub(crate) fn is_path(&self, one: &str, other: &str) -> bool {
         let bare = |path| match self.slash_optional {
             true => str::strip_suffix(path, "/").unwrap_or(path),
             false => path,
         };
         bare(one) == bare(other)
+    }
+
+    /// The path with each run of slashes as one, where slashes merge. Encoded
+    /// slashes are none.
+    pub(crate) fn merged<'p>(&self, path: &'p str) -> Cow<'p, str> {
+        if !self.slashes_merge || !path.contains("//") {
+            return Cow::Borrowed(path);
+        }
+        let mut merged = String::with_capacity(path.len());
+        for character in path.chars() {
+            if character != '/' || !merged.ends_with('/') {
+                merged.push(character);
+            }
+        }
+        Cow::Owned(merged)
     }
 
     /// A login as it is looked up.
@@ -60,6 +80,38 @@ impl Accept {
             login.to_lowercase()
         } else {
             login.to_owned()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_of_slashes_is_one_only_where_they_merge() {
+        let exact = Accept::default();
+        let merging = Accept {
+            slashes_merge: true,
+            ..Accept::default()
+        };
+        for (path, merged) in [
+            ("", ""),
+            ("/", "/"),
+            ("/token/", "/token/"),
+            ("//", "/"),
+            ("////", "/"),
+            ("//token/", "/token/"),
+            ("/token//", "/token/"),
+            ("/token///refresh//", "/token/refresh/"),
+            ("/.//token/", "/./token/"),
+            ("/%2ftoken//", "/%2ftoken/"),
+            ("/%2f/%2F//a", "/%2f/%2F/a"),
+            ("/\u{e9}//\u{e9}", "/\u{e9}/\u{e9}"),
+            ("*", "*"),
+        ] {
+            assert_eq!(merging.merged(path), merged, "{path:?}");
+            assert_eq!(exact.merged(path), path, "{path:?}");
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::compile::{self, VariantTokens};
 use crate::expiry::Expiry;
 use crate::form::Form;
 use crate::pattern::Pattern;
+use crate::policy::Presets;
 use crate::refusals::Refusals;
 use crate::word::Word;
 use crate::{
@@ -25,7 +26,7 @@ pub struct Dialect {
     pub(crate) name: String,
     pub(crate) title: String,
     pub(crate) serves: Serves,
-    pub(crate) preset: Preset,
+    pub(crate) presets: Presets,
     pub(crate) stated: StatedLives,
     pub(crate) client: ClientPolicy,
     pub(crate) refresh_mode: RefreshMode,
@@ -86,14 +87,36 @@ impl Dialect {
         self.serves
     }
 
-    /// The vendor's lifetimes and limits.
+    /// The vendor's lifetimes and limits, but for variants that differ.
     pub fn preset(&self) -> &Preset {
-        &self.preset
+        &self.presets.usual
+    }
+
+    /// The vendor's lifetimes and limits for tokens of this variant.
+    pub fn preset_of(&self, variant: Variant) -> &Preset {
+        let own = self.presets.own.iter().find(|(of, _)| *of == variant);
+        own.map_or(&self.presets.usual, |(_, preset)| preset)
+    }
+
+    /// The variants that have a preset of their own, with it.
+    pub fn variant_presets(&self) -> impl Iterator<Item = (Variant, &Preset)> {
+        self.presets.own.iter().map(|(of, preset)| (*of, preset))
     }
 
     /// Which lives the file itself states.
     pub fn stated_lives(&self) -> StatedLives {
         self.stated
+    }
+
+    /// Which lives the file itself states of this variant.
+    pub fn stated_lives_of(&self, variant: Variant) -> StatedLives {
+        let (usual, own) = (&self.presets.usual, self.preset_of(variant));
+        let stated = |usual, own, stated| if own == usual { stated } else { Some(own) };
+        StatedLives {
+            access: stated(usual.access, own.access, self.stated.access),
+            refresh: stated(usual.refresh, own.refresh, self.stated.refresh),
+            absolute: stated(usual.absolute, own.absolute, self.stated.absolute),
+        }
     }
 
     /// When tokens end where no reply tells it: each line of `[expiry]`, for people.
@@ -188,6 +211,11 @@ impl Dialect {
     /// that it is. A login that is stored otherwise is never found.
     pub fn fold_login(&self, login: &str) -> String {
         self.accept.fold_login(login)
+    }
+
+    /// Whether each run of slashes in a path is read as one.
+    pub fn merges_slashes(&self) -> bool {
+        self.accept.slashes_merge
     }
 
     /// The largest request body that is read, in bytes.

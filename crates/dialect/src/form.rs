@@ -28,6 +28,10 @@ pub(crate) struct Form {
 pub(crate) struct RequestForm {
     /// What a client sends as `Content-Type`.
     pub(crate) media: Option<HeaderValue>,
+    /// Further types under which its JSON is read, as in [`Accept::media`].
+    ///
+    /// [`Accept::media`]: crate::accept::Accept::media
+    pub(crate) accept_media: Vec<String>,
     pub(crate) payload: Payload,
     pub(crate) query: Vec<(String, Pattern)>,
     pub(crate) headers: Vec<(HeaderName, Pattern)>,

@@ -182,7 +182,7 @@ impl PlayableDialect {
             ));
         }
         let access = access.or(expiry.sliding);
-        let preset = &mut dialect.preset;
+        let preset = &mut dialect.presets.usual;
         let refreshes = dialect
             .forms
             .iter()

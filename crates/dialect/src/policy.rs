@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use countersign_domain::Refusal;
 
+use crate::Variant;
+
 /// For which side a dialect file is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Serves {
@@ -44,6 +46,13 @@ pub struct StatedLives {
     pub refresh: Option<Duration>,
     /// The life of a session, however often it is refreshed.
     pub absolute: Option<Duration>,
+}
+
+/// The presets of a dialect: the usual one, and those of variants that differ.
+#[derive(Debug)]
+pub(crate) struct Presets {
+    pub(crate) usual: Preset,
+    pub(crate) own: Vec<(Variant, Preset)>,
 }
 
 /// What a client does when the reply to a refresh was lost.

@@ -4,6 +4,8 @@
 //! The order is fixed, so that each bad request has one answer and costs
 //! bounded work: path, method, size, coding, media type, JSON, form, fields.
 
+use std::borrow::Cow;
+
 use countersign_domain::{Operation, Reason, Timestamp};
 use http::Method;
 use http::request::Parts;
@@ -18,10 +20,17 @@ use crate::word::{Bindings, Word};
 use crate::{Asked, Command, Dialect, Found, Secret, Unread};
 
 impl Dialect {
-    /// What a path and method lead to. Judged by the path and the slash rule
+    /// A path as the dialect reads it: with each run of slashes as one, where it
+    /// says so. What a guard judges and forwards must be this path too.
+    pub fn read_path<'p>(&self, path: &'p str) -> Cow<'p, str> {
+        self.accept.merged(path)
+    }
+
+    /// What a path and method lead to. Judged by the path and the slash rules
     /// alone, before a body is read.
     pub fn find(&self, method: &Method, path: &str) -> Found {
-        let here: Vec<&Form> = self.at(path).map(|(_, form)| form).collect();
+        let path = self.read_path(path);
+        let here: Vec<&Form> = self.at(&path).map(|(_, form)| form).collect();
         let Some(first) = here.first() else {
             return Found::NotMine;
         };
@@ -61,8 +70,9 @@ impl Dialect {
             let stop = Stop::new(Reason::RequestTooLarge, "the body is larger than is read");
             return Err(stop.of(operation));
         }
+        let path = self.read_path(parts.uri.path());
         let candidates: Vec<_> = self
-            .at(parts.uri.path())
+            .at(&path)
             .filter(|(_, form)| form.method == parts.method)
             .collect();
         let node = self
@@ -80,7 +90,7 @@ impl Dialect {
             .map_err(|stop| stop.of(form.operation))
     }
 
-    /// The forms at a path, with their places.
+    /// The forms at a path that is merged, with their places.
     fn at<'p>(&'p self, path: &'p str) -> impl Iterator<Item = (u8, &'p Form)> {
         let forms = self.forms.iter().enumerate();
         forms
@@ -106,14 +116,17 @@ impl Dialect {
             return Ok(None);
         }
         if media::is_encoded(&parts.headers) {
-            return Err(Stop::malformed("the body has a content coding"));
+            return Err(unsupported("the body has a content coding"));
         }
-        let media = media::essence(&parts.headers).map_err(Stop::malformed)?;
+        let media = media::essence(&parts.headers).map_err(unsupported)?;
         if form && (media == "application/x-www-form-urlencoded" || (!json && media.is_empty())) {
             return media::urlencoded(body).map(Some).map_err(Stop::malformed);
         }
-        if !json || !self.accept.media.contains(&media) {
-            return Err(Stop::malformed("the media type is not accepted"));
+        let taken = candidates
+            .iter()
+            .flat_map(|(_, form)| &form.request.accept_media);
+        if !json || !self.accept.media.iter().chain(taken).any(|it| *it == media) {
+            return Err(unsupported("the media type is not accepted"));
         }
         let tree = json::parse(body, Rules::STRICT);
         tree.map(Some)
@@ -239,6 +252,10 @@ fn choose<'f>(candidates: &[(u8, &'f Form)], node: Option<&Node<'_>>) -> Option<
     };
     let fitting = candidates.iter().copied().filter(|(_, form)| holds(form));
     fitting.reduce(longest).or(candidates.first().copied())
+}
+
+fn unsupported(detail: &str) -> Stop {
+    Stop::new(Reason::MediaUnsupported, detail)
 }
 
 fn is_object(node: &Node<'_>) -> bool {

@@ -19,6 +19,20 @@ pub enum TokenForm {
     Opaque(OpaqueForm),
 }
 
+impl TokenForm {
+    /// Whether a token of this form may be taken for one of the other, as far as
+    /// their outside tells: the algorithm and the header.
+    pub(crate) fn looks_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Jwt(one), Self::Jwt(other)) => {
+                one.algorithm == other.algorithm && one.header("") == other.header("")
+            }
+            (Self::Opaque(_), Self::Opaque(_)) => true,
+            _ => false,
+        }
+    }
+}
+
 /// What the claims of a token are made of. Its `Debug` leaves the sealed claim
 /// out.
 #[derive(Clone, Copy)]

@@ -200,7 +200,7 @@ fn paths_and_methods_are_told_before_a_body_is_read() {
         b2binpay.find(&Method::POST, "/token/refresh/"),
         Found::Operation(Operation::Refresh)
     );
-    assert_eq!(b2binpay.find(&Method::POST, "/token//"), Found::NotMine);
+    assert_eq!(b2binpay.find(&Method::POST, "/token/x/"), Found::NotMine);
     assert_eq!(b2binpay.find(&Method::POST, "/"), Found::NotMine);
     let wrong = Found::WrongMethod {
         operation: Operation::Login,
@@ -274,25 +274,102 @@ fn media_types_and_codings_are_told_apart() {
     assert_eq!(with("apirone", &[]), None);
     assert_eq!(
         with("apirone", &[("content-type", "text/plain")]),
-        Some(Reason::RequestMalformed)
+        Some(Reason::MediaUnsupported)
     );
     assert_eq!(
         with(
             "apirone",
             &[("content-type", "application/json; charset=utf-16")]
         ),
-        Some(Reason::RequestMalformed)
+        Some(Reason::MediaUnsupported)
     );
     assert_eq!(
         with("apirone", &[("content-encoding", "gzip")]),
-        Some(Reason::RequestMalformed)
+        Some(Reason::MediaUnsupported)
     );
     let twice = [
         ("content-type", "application/json"),
         ("content-type", "application/json"),
     ];
-    assert_eq!(with("apirone", &twice), Some(Reason::RequestMalformed));
-    assert_eq!(with("mypopup", &[]), Some(Reason::RequestMalformed));
+    assert_eq!(with("apirone", &twice), Some(Reason::MediaUnsupported));
+    assert_eq!(with("mypopup", &[]), Some(Reason::MediaUnsupported));
+}
+
+#[test]
+fn the_document_s_refresh_is_read_as_curl_sends_it_and_a_login_is_not() {
+    let b2binpay = dialect("b2binpay");
+    let refresh = r#"{"data":{"type":"auth-token","attributes":{"refresh":"YOUR_REFRESH_TOKEN"}}}"#;
+    let login = r#"{"data":{"type":"auth-token","attributes":{"login":"a","password":"b"}}}"#;
+    let curl = "application/x-www-form-urlencoded";
+    for (media, reads) in [
+        (curl, true),
+        ("application/x-www-form-urlencoded; charset=UTF-8", true),
+        ("application/x-www-form-urlencoded; charset=latin1", false),
+        ("Application/X-WWW-Form-Urlencoded", true),
+        ("application/vnd.api+json; ext=bulk; charset=utf-8", true),
+        ("text/plain", false),
+        ("application/json, application/json", false),
+        ("multipart/form-data; boundary=x", false),
+    ] {
+        let headers = [("content-type", media)];
+        let outcome = read(&b2binpay, "/token/refresh/", &headers, refresh);
+        let reason = outcome.err().map(|unread| unread.reason);
+        let refused = (!reads).then_some(Reason::MediaUnsupported);
+        assert_eq!(reason, refused, "{media}");
+    }
+    let unread = read(&b2binpay, "/token/", &[("content-type", curl)], login).unwrap_err();
+    assert_eq!(unread.reason, Reason::MediaUnsupported);
+}
+
+#[test]
+fn a_refusal_of_the_media_type_says_so_where_the_dialect_has_words_for_it() {
+    for (name, status, words) in [
+        ("b2binpay", 400, "Unsupported media type"),
+        ("apirone", 400, "unsupported media type"),
+        ("mypopup", 400, "Invalid request body"),
+        ("mypopup-flat", 400, "Invalid request body"),
+    ] {
+        let refused = Refused::new(Operation::Login, Refusal::UnsupportedMedia);
+        let response = dialect(name).refuse(&refused);
+        let text = String::from_utf8_lossy(response.body()).into_owned();
+        assert_eq!(response.status().as_u16(), status, "{name}");
+        assert!(text.contains(words), "{name}: {text}");
+    }
+}
+
+#[test]
+fn token_endpoints_take_repeated_slashes_only_where_the_vendor_does() {
+    let post = http::Method::POST;
+    for (name, path, expected) in [
+        ("b2binpay", "//token/", Some(Operation::Login)),
+        ("b2binpay", "/token//", Some(Operation::Login)),
+        ("b2binpay", "///token", Some(Operation::Login)),
+        ("b2binpay", "/token//refresh", Some(Operation::Refresh)),
+        ("b2binpay", "/%2ftoken/", None),
+        ("b2binpay", "/.//token/", None),
+        ("b2binpay", "/token/%2frefresh", None),
+        ("apirone", "/api//v2/auth/login", Some(Operation::Login)),
+        ("apirone", "//api/v2//auth/logout", Some(Operation::Logout)),
+        ("apirone", "/api/v2/auth/login//", None),
+        ("mypopup", "//auth/login", None),
+        ("mypopup-flat", "//auth/login", None),
+    ] {
+        let found = dialect(name).find(&post, path);
+        let expected = expected.map_or(Found::NotMine, Found::Operation);
+        assert_eq!(found, expected, "{name} {path}");
+    }
+}
+
+#[test]
+fn a_variant_has_its_own_preset() {
+    let b2binpay = dialect("b2binpay");
+    let preset = |name| b2binpay.preset_of(b2binpay.variant(name).unwrap());
+    assert_eq!(preset("v2"), b2binpay.preset());
+    assert_eq!(preset("v2").access, Duration::from_secs(180));
+    assert_eq!(preset("v2").budget, Some(40));
+    assert_eq!(preset("v3").access, Duration::from_secs(3_600));
+    assert_eq!(preset("v3").budget, None);
+    assert_eq!(preset("v3").refresh, preset("v2").refresh);
 }
 
 #[test]

@@ -198,8 +198,13 @@ static WORDS: [(Reason, &str, &str); Reason::ALL.len()] = [
     ),
     (
         Reason::RequestMalformed,
-        "The request's body, media type or headers cannot be read.",
+        "The request's body or headers cannot be read.",
         "Have the partner send what the dialect asks for; the detail says what was odd.",
+    ),
+    (
+        Reason::MediaUnsupported,
+        "The Content-Type or Content-Encoding of the body is not one that is read here.",
+        "Have the partner send one Content-Type that the dialect accepts, UTF-8, and no coding.",
     ),
     (
         Reason::PathUnknown,

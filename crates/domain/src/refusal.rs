@@ -97,6 +97,10 @@ coded! {
         MissingField = "missing_field",
         /// The request cannot be read.
         Malformed = "malformed",
+        /// The media type or coding of the request's body is not one that is read.
+        UnsupportedMedia = "unsupported_media",
+        /// Servers may read the request's path differently.
+        AmbiguousPath = "ambiguous_path",
         /// There is nothing at this path.
         NotFound = "not_found",
         /// The path is served, this method is not.
@@ -119,7 +123,7 @@ impl Refusal {
     /// section 15, RFC 6585 section 4 and RFC 6750 section 3.1.
     pub const fn default_status(self) -> u16 {
         match self {
-            Self::MissingField | Self::Malformed => 400,
+            Self::MissingField | Self::Malformed | Self::AmbiguousPath => 400,
             Self::BadLogin
             | Self::BadRefresh
             | Self::BadBearer
@@ -130,6 +134,7 @@ impl Refusal {
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::TooLarge => 413,
+            Self::UnsupportedMedia => 415,
             Self::Throttled => 429,
             Self::Internal => 500,
             Self::BadGateway => 502,
@@ -145,6 +150,7 @@ impl Refusal {
             Self::MissingBearer | Self::ExpiredBearer | Self::BudgetSpent | Self::Forbidden => {
                 Some(Self::BadBearer)
             }
+            Self::UnsupportedMedia | Self::AmbiguousPath => Some(Self::Malformed),
             Self::BadGateway | Self::GatewayTimeout => Some(Self::Unavailable),
             _ => None,
         }
@@ -226,8 +232,10 @@ coded! {
         StaticKeyWrong = "static_key_wrong",
         /// A field is missing from the request.
         FieldMissing = "field_missing",
-        /// The request's body, media type or headers cannot be read.
+        /// The request's body or headers cannot be read.
         RequestMalformed = "request_malformed",
+        /// The body's media type, charset or coding is not one that is read.
+        MediaUnsupported = "media_unsupported",
         /// The path is not served.
         PathUnknown = "path_unknown",
         /// The path contains what a proxy and its upstream may read
@@ -297,10 +305,9 @@ impl Reason {
             | Self::RequestsThrottled => Refusal::Throttled,
             Self::BudgetSpent => Refusal::BudgetSpent,
             Self::FieldMissing => Refusal::MissingField,
-            Self::RequestMalformed
-            | Self::PathAmbiguous
-            | Self::RequestCutOff
-            | Self::ProxyHeaders => Refusal::Malformed,
+            Self::RequestMalformed | Self::RequestCutOff | Self::ProxyHeaders => Refusal::Malformed,
+            Self::MediaUnsupported => Refusal::UnsupportedMedia,
+            Self::PathAmbiguous => Refusal::AmbiguousPath,
             Self::PathUnknown => Refusal::NotFound,
             Self::MethodUnknown => Refusal::MethodNotAllowed,
             Self::RequestTooLarge => Refusal::TooLarge,

@@ -37,6 +37,8 @@ impl No {
             | Refusal::Forbidden
             | Refusal::MissingField
             | Refusal::Malformed
+            | Refusal::UnsupportedMedia
+            | Refusal::AmbiguousPath
             | Refusal::NotFound
             | Refusal::MethodNotAllowed
             | Refusal::TooLarge => Self::Never,

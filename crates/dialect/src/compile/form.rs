@@ -5,6 +5,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderValue, Method, StatusCode};
 
 use super::headers::{headers, reply_headers};
+use super::settings::media_type;
 use super::{Context, is_pointer, pattern, pointer};
 use crate::Variant;
 use crate::document::{Table, Value, did_you_mean};
@@ -198,11 +199,24 @@ fn request<'d>(value: &Value<'d>, context: &Context<'d>) -> Option<RequestForm> 
     }
     Some(RequestForm {
         media,
+        accept_media: accept_media(&table, &payload),
         payload,
         query: query.unwrap_or_default(),
         headers,
         basic,
     })
+}
+
+/// Further media types under which this request's JSON is read.
+fn accept_media(table: &Table<'_>, payload: &Payload) -> Vec<String> {
+    let Some(value) = table.get("accept_media") else {
+        return Vec::new();
+    };
+    if !matches!(payload, Payload::Json(_)) {
+        value.blame("is for a request with a `body` of JSON alone", None);
+    }
+    let types = value.array().unwrap_or_default();
+    types.iter().filter_map(media_type).collect()
 }
 
 /// Exactly one of `body`, `form` and `empty = true`.

@@ -5,6 +5,7 @@ mod credential;
 mod form;
 mod guard;
 mod headers;
+mod preset;
 mod refusals;
 mod rules;
 mod settings;
@@ -49,8 +50,6 @@ fn read(root: &Table<'_>, source: &str) -> Option<Dialect> {
     let name = settings::name(root);
     let title = root.get("title").and_then(|title| title.text()).or(name);
     let serves = settings::serves(root);
-    let preset = settings::preset(root, serves);
-    let stated = settings::stated(root, &preset);
     let session = settings::session(root, serves);
     let accept = settings::accept(root);
     let credential = credential::read(root);
@@ -59,6 +58,7 @@ fn read(root: &Table<'_>, source: &str) -> Option<Dialect> {
         extra: credential.extra.clone(),
         variants: form::variant_names(root),
     };
+    let presets = preset::read(root, serves, &context.variants);
     let forms = form::read_all(root, &context);
     let tokens = tokens::read(root, &context);
     let expiry = settings::expiry(root);
@@ -70,8 +70,8 @@ fn read(root: &Table<'_>, source: &str) -> Option<Dialect> {
         name: name?.to_owned(),
         title: title?.to_owned(),
         serves,
-        preset,
-        stated,
+        stated: preset::stated(root, &presets.usual),
+        presets,
         client,
         refresh_mode: session.refresh.unwrap_or(refresh_mode(&forms)),
         new_login: session.login,

@@ -264,7 +264,11 @@ fn spelled(row: Option<&Row<'_>>, refusal: Refusal, errors: &Errors) -> Spelled 
 
 /// What a client-only dialect says for a refusal that it does not spell.
 fn bare(refusal: Refusal) -> Spelled {
-    let status = StatusCode::from_u16(refusal.default_status());
+    let told = match refusal.fallback() {
+        Some(fallback) if !keeps_status(refusal) => fallback,
+        _ => refusal,
+    };
+    let status = StatusCode::from_u16(told.default_status());
     Spelled {
         status: status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
         headers: Vec::new(),

@@ -218,6 +218,7 @@ impl Rules<'_, '_> {
         for variant in dialect.variants() {
             self.tokens(variant);
         }
+        self.budgets();
         let extra = |hole: &Hole| matches!(hole.word, Word::Extra(_));
         if dialect
             .present
@@ -305,6 +306,32 @@ impl Rules<'_, '_> {
                 "cannot be served: its signature covers what neither its request nor its reply has",
                 None,
             );
+        }
+    }
+
+    /// A guard knows the variant of an access token by its form alone.
+    fn budgets(&self) {
+        let dialect = self.dialect;
+        let pairs = dialect.variants().flat_map(|one| {
+            let earlier = dialect.variants().take_while(move |other| *other != one);
+            earlier.map(move |other| (other, one))
+        });
+        let budget = |variant| dialect.preset_of(variant).budget;
+        let form = |variant| dialect.token_form(variant, Kind::Access);
+        let alike = |one, other| match (form(one), form(other)) {
+            (Some(one), Some(other)) => one.looks_like(other),
+            _ => false,
+        };
+        for (one, other) in pairs {
+            if budget(one) != budget(other) && alike(one, other) {
+                let names = [one, other].map(|it| dialect.variant_name(it));
+                let message = format!(
+                    "has other budgets for `{}` and `{}`, whose access tokens cannot be told \
+                     apart: their `alg` and `header` are the same",
+                    names[0], names[1]
+                );
+                self.blame("preset", message);
+            }
         }
     }
 

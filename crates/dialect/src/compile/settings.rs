@@ -1,5 +1,5 @@
-//! The sections without templates: name, `serves`, `[preset]`, `[session]`,
-//! `[accept]`, `[expiry]`, `[client]`.
+//! The sections without templates: name, `serves`, `[session]`, `[accept]`,
+//! `[expiry]`, `[client]`. `[preset]` has a file of its own.
 
 use std::time::Duration;
 
@@ -8,9 +8,7 @@ use countersign_domain::{LogoutScope, NewLogin, RefreshMode, Refusal};
 use crate::accept::{Accept, Mistyped};
 use crate::document::{Table, Value};
 use crate::expiry::{Expiry, Source};
-use crate::{ClientPolicy, LostRefresh, Preset, Serves, StatedLives};
-
-const DAY: Duration = Duration::from_secs(86_400);
+use crate::{ClientPolicy, LostRefresh, Serves};
 
 /// The largest `max_body`, in bytes.
 const MAX_BODY: i64 = 1 << 20;
@@ -61,52 +59,7 @@ pub(super) fn serves(root: &Table<'_>) -> Serves {
     serves
 }
 
-pub(super) fn preset(root: &Table<'_>, serves: Serves) -> Preset {
-    let found = if serves.issuer {
-        root.require("preset")
-    } else {
-        root.get("preset")
-    };
-    let table = found.and_then(|preset| preset.table());
-    let get = |key: &str| {
-        let table = table.as_ref()?;
-        if serves.issuer {
-            table.require(key)
-        } else {
-            table.get(key)
-        }
-    };
-    let span = |key: &str, default| positive(get(key)).unwrap_or(default);
-    let count = |key: &str| {
-        let number = table.as_ref()?.get(key)?.integer(1, i64::from(u32::MAX))?;
-        u32::try_from(number).ok()
-    };
-    Preset {
-        access: span("access", DAY / 144),
-        refresh: span("refresh", DAY),
-        absolute: span("absolute", DAY * 30),
-        budget: count("budget"),
-        anonymous_per_minute: count("anonymous_per_minute"),
-        logins_per_minute: count("logins_per_minute"),
-        lock_after: count("lock_after"),
-    }
-}
-
-/// Which lives of the preset the file states.
-pub(super) fn stated(root: &Table<'_>, preset: &Preset) -> StatedLives {
-    let section = root.get("preset");
-    let states = |key| {
-        let section = section.as_ref()?;
-        section.member_text(key).map(drop)
-    };
-    StatedLives {
-        access: states("access").map(|()| preset.access),
-        refresh: states("refresh").map(|()| preset.refresh),
-        absolute: states("absolute").map(|()| preset.absolute),
-    }
-}
-
-fn positive(value: Option<Value<'_>>) -> Option<Duration> {
+pub(super) fn positive(value: Option<Value<'_>>) -> Option<Duration> {
     let value = value?;
     let span = value.duration()?;
     if span < Duration::from_secs(1) {
@@ -161,8 +114,12 @@ pub(super) fn accept(root: &Table<'_>) -> Accept {
         .get("slash")
         .and_then(|v| v.choice(&[("exact", false), ("optional", true)]));
     accept.slash_optional = slash.unwrap_or_default();
+    let repeated = table
+        .get("repeated_slash")
+        .and_then(|v| v.choice(&[("exact", false), ("merge", true)]));
+    accept.slashes_merge = repeated.unwrap_or_default();
     if let Some(values) = table.get("media").and_then(|media| media.array()) {
-        accept.media = values.iter().filter_map(essence).collect();
+        accept.media = values.iter().filter_map(media_type).collect();
     }
     if let Some(most) = table
         .get("max_body")
@@ -188,7 +145,7 @@ pub(super) fn accept(root: &Table<'_>) -> Accept {
 
 /// A media type in lower case, or `""`. Parameters are not compared, so an entry
 /// that has some would never be met.
-fn essence(value: &Value<'_>) -> Option<String> {
+pub(super) fn media_type(value: &Value<'_>) -> Option<String> {
     let text = value.text()?;
     // RFC 9110 section 5.6.2: what a token is made of.
     let token = |part: &str| {

@@ -128,17 +128,40 @@ impl<'r> Run<'r> {
         compare::replies(&reply, &self.exchange.reply)
     }
 
+    /// Whether the refusal is the one that the record names, or falls back to it
+    /// in this dialect.
+    fn is_spelled(&self, refusal: Refusal, named: Option<Refusal>) -> bool {
+        let Some(named) = named else { return false };
+        let falls_back = || {
+            let [own, named] = [refusal, named].map(|it| self.dialect.refuse(&self.refused(it)));
+            own.status() == named.status()
+                && own.headers() == named.headers()
+                && own.body() == named.body()
+        };
+        refusal == named || (refusal.fallback() == Some(named) && falls_back())
+    }
+
     /// A refusal of the request itself must come from reading it, and one by
     /// decision must not.
     fn misheard(&self) -> Option<String> {
+        use Refusal::{AmbiguousPath, UnsupportedMedia};
         use Refusal::{Malformed, MethodNotAllowed, MissingBearer, MissingField, TooLarge};
-        let by_reading = [Malformed, MissingField, MethodNotAllowed, TooLarge];
+        let by_reading = [
+            Malformed,
+            UnsupportedMedia,
+            AmbiguousPath,
+            MissingField,
+            MethodNotAllowed,
+            TooLarge,
+        ];
         match (&self.heard, self.refusal) {
-            (Heard::Unread(unread), refusal) if Some(unread.refusal()) != refusal => Some(format!(
-                "the request is refused as {}: {}",
-                unread.refusal(),
-                unread.detail
-            )),
+            (Heard::Unread(unread), refusal) if !self.is_spelled(unread.refusal(), refusal) => {
+                Some(format!(
+                    "the request is refused as {}: {}",
+                    unread.refusal(),
+                    unread.detail
+                ))
+            }
             (Heard::Command(_), Some(refusal)) if by_reading.contains(&refusal) => {
                 Some(format!("the request is read, and not refused as {refusal}"))
             }
