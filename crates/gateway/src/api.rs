@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_dialect::Dialect;
+use countersign_dialect::{Dialect, Variant};
 use countersign_domain::{ApiName, Limits};
 use countersign_token::{Keychain, Pepper, Tokens};
 use http::{HeaderName, HeaderValue};
@@ -30,6 +30,7 @@ pub struct GuardedApi {
     routes: Routes,
     limits: Limits,
     access_lifetime: Option<Duration>,
+    variants: Vec<VariantLimits>,
     upstream: Option<Arc<Upstream>>,
     presentation: Vec<HeaderName>,
     forward_authorization: bool,
@@ -37,6 +38,14 @@ pub struct GuardedApi {
     prefix: Option<HeaderValue>,
     site: Site,
     meter: GuardMeter,
+}
+
+/// What differs for the access tokens of a variant.
+#[derive(Clone, Copy, Debug)]
+struct VariantLimits {
+    variant: Variant,
+    budget: Option<u32>,
+    access_lifetime: Duration,
 }
 
 impl GuardedApi {
@@ -53,6 +62,7 @@ impl GuardedApi {
             routes,
             limits: Limits::default(),
             access_lifetime: None,
+            variants: Vec::new(),
             upstream: None,
             forward_authorization: false,
             forward_auth: None,
@@ -81,6 +91,23 @@ impl GuardedApi {
     #[must_use]
     pub fn with_access_lifetime(mut self, lifetime: Duration) -> Self {
         self.access_lifetime = Some(lifetime);
+        self
+    }
+
+    /// With another budget and life for the access tokens of this variant.
+    /// Accounts may still have budgets of their own.
+    #[must_use]
+    pub fn with_variant(
+        mut self,
+        variant: Variant,
+        budget: Option<u32>,
+        access_lifetime: Duration,
+    ) -> Self {
+        self.variants.push(VariantLimits {
+            variant,
+            budget,
+            access_lifetime,
+        });
         self
     }
 
@@ -166,13 +193,24 @@ impl GuardedApi {
         self.upstream().map(Upstream::standing)
     }
 
-    /// What each account may do, unless it has limits of its own.
-    pub fn limits(&self) -> &Limits {
-        &self.limits
+    /// What each account may do with tokens of this variant, unless it has limits
+    /// of its own.
+    pub(crate) fn limits(&self, variant: Option<Variant>) -> Limits {
+        let own = self.of_variant(variant);
+        Limits {
+            budget: own.map_or(self.limits.budget, |own| own.budget),
+            ..self.limits
+        }
     }
 
-    pub(crate) fn access_lifetime(&self) -> Option<Duration> {
-        self.access_lifetime
+    pub(crate) fn access_lifetime(&self, variant: Option<Variant>) -> Option<Duration> {
+        let own = self.of_variant(variant);
+        own.map(|own| own.access_lifetime).or(self.access_lifetime)
+    }
+
+    fn of_variant(&self, variant: Option<Variant>) -> Option<&VariantLimits> {
+        let mut own = self.variants.iter();
+        own.find(|own| Some(own.variant) == variant)
     }
 
     /// The kind of proxy that asks for verdicts.

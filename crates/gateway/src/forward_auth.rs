@@ -182,6 +182,10 @@ impl ForwardAuth {
         headers: &HeaderMap,
         now: Timestamp,
     ) -> Result<(Permit, Option<BudgetLeft>), Denied> {
+        // The proxy forwards the path as it came, so nothing is merged here.
+        if original.path().contains("//") {
+            return Err(Reason::PathAmbiguous.into());
+        }
         let path = api.site().without_prefix(original.path());
         let asked = Asked {
             method: &original.method,

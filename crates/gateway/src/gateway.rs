@@ -1,5 +1,6 @@
 //! The built-in reverse proxy: authorize, clean, forward, stream back.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use countersign_dialect::{Presented, Refused};
 use countersign_domain::{Operation, Reason, Refusal, Timestamp};
-use http::{HeaderValue, Method, Request, Response, header, request};
+use http::{HeaderValue, Method, Request, Response, Uri, header, request};
 use http_body::Body;
 use hyper::upgrade::OnUpgrade;
 use tokio::time::Instant;
@@ -65,7 +66,8 @@ impl Gateway {
         self
     }
 
-    /// Answers a request whose path `api` claims.
+    /// Answers a request whose path `api` claims. Where the api's dialect merges
+    /// repeated slashes, the merged path is what is judged and what is forwarded.
     ///
     /// `request_id` is random and unique: the upstream gets it in
     /// `X-Countersign-Request-Id`, the client of a refused request as the
@@ -83,7 +85,10 @@ impl Gateway {
         B::Error: Into<BoxError>,
     {
         let switch = tunnel::asked_for(&mut request);
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
+        if let Cow::Owned(merged) = api.dialect().read_path(parts.uri.path()) {
+            parts.uri = at_path(&parts.uri, &merged);
+        }
         let is_head = parts.method == Method::HEAD;
         let inbound = Inbound {
             api,
@@ -273,6 +278,18 @@ impl<'a> Inbound<'a> {
             asked_at: self.now,
         }
     }
+}
+
+/// The request target with another path, which is made of parts of its own.
+pub fn at_path(uri: &Uri, path: &str) -> Uri {
+    let target = match uri.query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    };
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = target.try_into().ok();
+    // Parts of a target are a target.
+    Uri::from_parts(parts).unwrap_or_else(|_| uri.clone())
 }
 
 fn refused(api: &GuardedApi, denied: Denied, request_id: &str, is_head: bool) -> Answer {

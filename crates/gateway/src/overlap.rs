@@ -4,6 +4,7 @@ use countersign_dialect::Dialect;
 use countersign_domain::ApiName;
 
 use crate::pattern::Pattern;
+use crate::pattern_index::{IndexedPath, PatternIndex};
 use crate::routes::Routes;
 use crate::site::Site;
 
@@ -34,27 +35,39 @@ pub struct Overlap {
     pub second_path: String,
 }
 
-/// Every pair of paths that two of these apis could both answer on one host,
-/// told with the apis' prefixes. An api's own operations may lie within what it
-/// guards: they go first.
+/// For each path of each api, one path of an earlier api that could answer the same
+/// request on one host, told with the apis' prefixes; so that there is one for
+/// every api that overlaps with earlier ones, however many these are. An api's own
+/// operations may lie within what it guards: they go first.
+///
+/// It holds for paths with repeated slashes too, which one api may merge and
+/// another take as they are: a pattern has no empty segment but the last, so what
+/// fits one before its slashes are merged fits it afterwards.
 pub fn overlaps(claims: &[Claim<'_>]) -> Vec<Overlap> {
-    let placed: Vec<_> = claims.iter().map(|claim| (claim, claim.paths())).collect();
+    overlaps_with(claims, &mut PatternIndex::default())
+}
+
+/// The same over an index of the apis before these.
+fn overlaps_with(claims: &[Claim<'_>], earlier: &mut PatternIndex) -> Vec<Overlap> {
     let mut found = Vec::new();
-    for (at, (first, paths)) in placed.iter().enumerate() {
-        let others = placed.iter().skip(at + 1);
-        for (second, theirs) in others.filter(|(second, _)| first.site.shares_a_host(second.site)) {
-            let pairs = paths
-                .iter()
-                .flat_map(|one| theirs.iter().map(move |other| (one, other)));
-            let overlapping = pairs.filter(|(one, other)| one.overlaps(other));
-            found.extend(overlapping.map(|(one, other)| Overlap {
-                first: first.api.clone(),
-                first_path: one.text().to_owned(),
-                second: second.api.clone(),
-                second_path: other.text().to_owned(),
+    for (api, claim) in claims.iter().enumerate() {
+        let paths = claim.paths();
+        for path in &paths {
+            let met = earlier.overlapping(claim.site.hosts(), path);
+            found.extend(met.map(|entry| Overlap {
+                first: claims[entry.api].api.clone(),
+                first_path: entry.text.clone(),
+                second: claim.api.clone(),
+                second_path: path.text().to_owned(),
             }));
         }
+        for path in paths {
+            let text = path.text().to_owned();
+            earlier.insert(claim.site.hosts(), &path, &IndexedPath { api, text });
+        }
     }
+    // One mistake for two apis, wherever their paths stand.
+    found.sort_by(|one, next| (&one.second, &one.first).cmp(&(&next.second, &next.first)));
     found.dedup();
     found
 }
@@ -187,5 +200,65 @@ mod tests {
             let other = api("other", "apirone", &[path]);
             assert_eq!(told(&[&one, &other]).len(), 1, "{path}");
         }
+    }
+
+    /// Which of the apis would answer a path: as it came, or merged.
+    fn answers(api: &Api, path: &str, merges: bool) -> bool {
+        let Api(_, _, routes, site) = api;
+        let path = if merges {
+            let merging = Dialect::compile(Dialect::shipped("apirone").unwrap(), "a").unwrap();
+            merging.read_path(path).into_owned()
+        } else {
+            path.to_owned()
+        };
+        let below = site.claims("", &path);
+        below.is_some_and(|below| routes.claims(below))
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn apis_without_an_overlap_share_no_path_however_slashes_are_merged(
+            guards in proptest::array::uniform2(
+                proptest::sample::select(vec!["/", "/*", "/a", "/a/", "/a/*", "/{x}", "/{x}/b", "/a/b/*"]),
+            ),
+            prefixes in proptest::array::uniform2(proptest::sample::select(vec!["", "/a", "/b"])),
+            merges in proptest::array::uniform2(proptest::bool::ANY),
+            path in "(/{1,3}(a|b|%61|%2f|\\.)?){0,4}",
+        ) {
+            let made = |at: usize| {
+                let mut made = api(["one", "other"][at], "mypopup", &[guards[at]]);
+                made.3 = Site::parse::<&str>(&[], prefixes[at]).unwrap();
+                made
+            };
+            let (one, other) = (made(0), made(1));
+            if answers(&one, &path, merges[0]) && answers(&other, &path, merges[1]) {
+                proptest::prop_assert!(!told(&[&one, &other]).is_empty(), "{path}");
+            }
+        }
+    }
+
+    #[test]
+    fn apis_that_overlap_cost_each_the_same_however_many_they_are() {
+        let Api(_, dialect, routes, site) = api("one", "mypopup", &["/api/v1/*", "/{x}/b/*"]);
+        let cost = |apis: usize| {
+            let names: Vec<ApiName> = (0..apis)
+                .map(|number| format!("api{number}").parse().unwrap())
+                .collect();
+            let claims: Vec<Claim<'_>> = names
+                .iter()
+                .map(|api| Claim {
+                    api,
+                    site: &site,
+                    dialect: &dialect,
+                    routes: Some(&routes),
+                })
+                .collect();
+            let mut index = PatternIndex::default();
+            let found = overlaps_with(&claims, &mut index);
+            assert_eq!(found.len(), (apis - 1) * 5);
+            index.looked_at()
+        };
+        let (one, two) = (cost(1), cost(2));
+        assert_eq!(cost(800) - one, 799 * (two - one));
     }
 }

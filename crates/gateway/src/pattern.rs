@@ -23,17 +23,23 @@ pub(crate) struct Pattern {
     end: End,
 }
 
+/// One segment of a pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Segment {
+pub(crate) enum Segment {
+    /// This text.
     Text(String),
+    /// Any segment.
     Any,
+    /// Any segment, which is then compared with the caller's login.
     Login,
 }
 
 /// What may follow the last segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
+pub(crate) enum End {
+    /// Nothing.
     Nothing,
+    /// A slash.
     Slash,
     /// With or without a slash.
     Either,
@@ -64,6 +70,16 @@ impl Pattern {
 
     pub(crate) fn text(&self) -> &str {
         &self.text
+    }
+
+    /// The segments before the end.
+    pub(crate) fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    /// What may follow the last segment.
+    pub(crate) fn end(&self) -> End {
+        self.end
     }
 
     /// This pattern behind `prefix`, which is empty or plain segments. The
@@ -112,6 +128,23 @@ impl Pattern {
             .unwrap_or_else(|| other.segments.len().cmp(&self.segments.len()))
     }
 
+    /// Whether it ends in a `*`.
+    pub(crate) fn is_open(&self) -> bool {
+        self.end == End::Rest
+    }
+
+    /// Whether other spellings of the other pattern's paths fall under this one:
+    /// with a slash at the end, under its `*`, or in other letter case, where it
+    /// takes any segment.
+    pub(crate) fn takes_spellings_of(&self, other: &Self) -> bool {
+        let takes_case = |(own, theirs): (&Segment, &Segment)| {
+            matches!(theirs, Segment::Text(_)) && !matches!(own, Segment::Text(_))
+        };
+        let above = self.is_open() && self.segments.len() <= other.segments.len();
+        let any = self.segments.iter().zip(&other.segments).any(takes_case);
+        self.overlaps(other) && (above || any)
+    }
+
     fn kinds(&self) -> impl Iterator<Item = u8> {
         let segments = self.segments.iter().map(|segment| match segment {
             Segment::Text(_) => 0,
@@ -156,7 +189,8 @@ impl End {
         }
     }
 
-    fn meets(self, other: Self) -> bool {
+    /// Whether both fit what follows a path's last segment.
+    pub(crate) fn meets(self, other: Self) -> bool {
         let open = |end| matches!(end, Self::Either | Self::Rest);
         open(self) || open(other) || self == other
     }

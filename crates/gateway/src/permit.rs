@@ -4,10 +4,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_dialect::{Presented, Secret};
+use countersign_dialect::{Presented, Secret, Variant};
 use countersign_domain::account::admit_address;
 use countersign_domain::session::AccessClaims;
 use countersign_domain::{AccountId, CredentialId, Reason, SessionId, Timestamp};
+use countersign_token::Verified;
 use http::Method;
 
 use crate::api::GuardedApi;
@@ -44,6 +45,8 @@ pub enum Proof {
         generation: u32,
         /// When it runs out.
         expires_at: Timestamp,
+        /// The dialect's variant whose form it has.
+        variant: Variant,
     },
     /// A static key.
     StaticKey,
@@ -264,11 +267,12 @@ impl Caller {
 }
 
 impl Proof {
-    fn token(claims: &AccessClaims) -> Self {
+    fn token(claims: &Verified<AccessClaims>) -> Self {
         Self::Token {
             session: claims.session,
             generation: claims.generation,
             expires_at: claims.expires_at,
+            variant: claims.variant(),
         }
     }
 }

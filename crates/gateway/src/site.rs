@@ -81,12 +81,6 @@ impl Site {
         &self.prefix
     }
 
-    /// Whether there is a host that both have.
-    pub(crate) fn shares_a_host(&self, other: &Self) -> bool {
-        let (own, theirs) = (&self.hosts, &other.hosts);
-        own.is_empty() || theirs.is_empty() || own.iter().any(|host| theirs.contains(host))
-    }
-
     /// The pattern as it stands on the listener.
     pub(crate) fn place(&self, pattern: Pattern) -> Pattern {
         pattern.under(&self.prefix)

@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
-use countersign_domain::{AccountId, Limits, Reason, Timestamp};
+use countersign_dialect::Variant;
+use countersign_domain::{Limits, Reason, Timestamp};
 
 use crate::api::GuardedApi;
 use crate::budget::{Budgets, Shortage, TokenId, Unlent};
-use crate::permit::{Denied, Permit, Proof};
+use crate::permit::{Caller, Denied, Permit, Proof};
 use crate::rate::Rates;
 use crate::rate_limit::BudgetLeft;
 use crate::view::View;
@@ -76,7 +77,7 @@ impl Allowances {
         let Some(caller) = permit.caller() else {
             return Ok(None);
         };
-        let limits = self.limits(api, caller.account);
+        let limits = self.limits(api, caller);
         if let Some(most) = limits.requests_per_second {
             let admitted = self.rates.admit(caller.account, most, now);
             admitted.map_err(|wait| caller.denied(Reason::RequestsThrottled).for_now(wait))?;
@@ -87,7 +88,7 @@ impl Allowances {
         let left = |left| BudgetLeft {
             limit,
             left,
-            lifetime: api.access_lifetime(),
+            lifetime: api.access_lifetime(caller.proof.variant()),
             runs_out_in: token.expires_at.since(now),
         };
         match self.borrow_and_spend(token, limit).await {
@@ -102,17 +103,16 @@ impl Allowances {
     /// Nothing is used up.
     pub fn budget_left(&self, api: &GuardedApi, permit: &Permit) -> Option<(u32, Option<u32>)> {
         let caller = permit.caller()?;
-        let limit = self.limits(api, caller.account).budget?;
+        let limit = self.limits(api, caller).budget?;
         let token = caller.proof.token_id()?;
         let left = self.budgets.as_ref().and_then(|it| it.left(token, limit));
         Some((limit, left))
     }
 
-    fn limits(&self, api: &GuardedApi, account: AccountId) -> Limits {
-        let known = self.view.account(account);
-        known.map_or(*api.limits(), |known| {
-            api.limits().of(&known.account.limits)
-        })
+    fn limits(&self, api: &GuardedApi, caller: &Caller) -> Limits {
+        let limits = api.limits(caller.proof.variant());
+        let known = self.view.account(caller.account);
+        known.map_or(limits, |known| limits.of(&known.account.limits))
     }
 
     async fn borrow_and_spend(&self, token: TokenId, limit: u32) -> Result<u32, Shortage> {
@@ -122,12 +122,21 @@ impl Allowances {
 }
 
 impl Proof {
+    /// The variant of the token; `None` for a static key.
+    fn variant(self) -> Option<Variant> {
+        match self {
+            Self::Token { variant, .. } => Some(variant),
+            Self::StaticKey => None,
+        }
+    }
+
     fn token_id(self) -> Option<TokenId> {
         match self {
             Self::Token {
                 session,
                 generation,
                 expires_at,
+                ..
             } => Some(TokenId {
                 session,
                 generation,

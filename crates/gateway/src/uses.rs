@@ -37,6 +37,7 @@ impl Uses {
             session,
             generation,
             expires_at,
+            ..
         }) = permit.caller().map(|caller| caller.proof)
         {
             self.note(session, generation, expires_at);

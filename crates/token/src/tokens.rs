@@ -26,12 +26,19 @@ pub use diagnosis::{Diagnosis, KeyFate};
 pub struct Verified<T> {
     value: T,
     kid: Arc<Kid>,
+    variant: Variant,
 }
 
 impl<T> Verified<T> {
     /// The key that it was verified with.
     pub fn kid(&self) -> &Kid {
         &self.kid
+    }
+
+    /// The variant whose form the token has: the first of those that cannot be
+    /// told apart.
+    pub fn variant(&self) -> Variant {
+        self.variant
     }
 }
 
@@ -51,8 +58,6 @@ pub struct Refreshing {
     pub claims: RefreshClaims,
     /// The session's seed.
     pub seed: Seed,
-    /// The variant whose form the token has.
-    pub variant: Variant,
 }
 
 /// The tokens of one generation of a session.
@@ -296,17 +301,16 @@ impl Tokens {
             seed_hash: seed.hash(),
             expires_at: claim.expires_at,
         };
-        let refreshing = Refreshing {
-            claims,
-            seed,
-            variant: accepted.variant,
-        };
+        let refreshing = Refreshing { claims, seed };
         Ok(self.verified(refreshing, accepted))
     }
 
     fn verified<T>(&self, value: T, accepted: &Accepted) -> Verified<T> {
-        let kid = Arc::clone(&self.keys[accepted.key].kid);
-        Verified { value, kid }
+        Verified {
+            value,
+            kid: Arc::clone(&self.keys[accepted.key].kid),
+            variant: accepted.variant,
+        }
     }
 
     fn verify(

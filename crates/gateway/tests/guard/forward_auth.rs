@@ -409,6 +409,18 @@ async fn what_readers_of_a_uri_disagree_about_is_denied() {
 }
 
 #[tokio::test]
+async fn a_doubled_slash_is_refused_even_where_the_dialect_merges_it() {
+    for family in [Family::Nginx, Family::Haproxy, Family::Caddy] {
+        let scene = scene(B2BINPAY, family);
+        let bearer = scene.world.bearer();
+        for uri in ["//deposit/1", "/deposit//1", "/deposit/1//", "//"] {
+            let check = scene.check("GET", uri, &[("authorization", &bearer)]);
+            assert_eq!(scene.reason(&check).await, Reason::PathAmbiguous, "{uri}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_method_that_is_told_is_judged() {
     let scene = scene(MYPOPUP, Family::Nginx);
     for (method, reason) in [

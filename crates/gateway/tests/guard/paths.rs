@@ -2,7 +2,7 @@
 
 use countersign_domain::Reason;
 
-use crate::world::{APIRONE, Echo, LOGIN, MYPOPUP, Plan, Received, raw, status_and_body};
+use crate::world::{APIRONE, B2BINPAY, Echo, LOGIN, MYPOPUP, Plan, Received, raw, status_and_body};
 
 #[tokio::test]
 async fn what_the_upstream_may_read_differently_never_reaches_it() {
@@ -42,6 +42,65 @@ async fn what_the_upstream_may_read_differently_never_reaches_it() {
             Reason::PathAmbiguous,
             "{path}"
         );
+    }
+    assert_eq!(echo.requests(), 0);
+}
+
+#[tokio::test]
+async fn where_slashes_merge_the_merged_path_is_judged_and_forwarded() {
+    let echo = Echo::start().await;
+    let world = Plan::new(B2BINPAY, &echo.url).build();
+    let front = world.serve().await;
+    let bearer = world.bearer();
+    for (target, forwarded) in [
+        ("/deposit//1", "/deposit/1"),
+        ("//deposit/1", "/deposit/1"),
+        ("///deposit///1//", "/deposit/1/"),
+        ("/deposit//?a=//", "/deposit/?a=//"),
+        ("//public//x", "/public/x"),
+        ("/%64eposit//a%20b", "/%64eposit/a%20b"),
+    ] {
+        let response = front.get(target, &[("authorization", &bearer)]).await;
+        assert_eq!(
+            Received::of(&response).text("target"),
+            forwarded,
+            "{target}"
+        );
+    }
+    let reached = echo.requests();
+    for (target, reason) in [
+        ("/deposit/.//1", Reason::PathAmbiguous),
+        ("/deposit//../1", Reason::PathAmbiguous),
+        ("/deposit/%2f1", Reason::PathAmbiguous),
+        ("/deposit//%2F/1", Reason::PathAmbiguous),
+        ("///", Reason::PathUnknown),
+        ("//elsewhere", Reason::PathUnknown),
+    ] {
+        let response = front.get(target, &[("authorization", &bearer)]).await;
+        assert!(response.status().is_client_error(), "{target}");
+        let denied = world.last_outcome().unwrap_err();
+        assert_eq!(denied.reason, reason, "{target}");
+    }
+    let response = front.get("//deposit//1", &[]).await;
+    assert_eq!(response.status(), 401, "what is protected stays so");
+    assert_eq!(echo.requests(), reached);
+}
+
+#[tokio::test]
+async fn a_path_that_is_refused_is_told_as_the_cause() {
+    let echo = Echo::start().await;
+    for (dialect, target, words) in [
+        (B2BINPAY, "/deposit/../1", "Ambiguous path"),
+        (MYPOPUP, "/api/v1//x", "Invalid request path"),
+        (APIRONE, "/api/v2/accounts/%2f/x", "ambiguous path"),
+    ] {
+        let world = Plan::new(dialect, &echo.url).build();
+        let front = world.serve().await;
+        let request = format!("GET {target} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+        let reply = raw(front.address, &request).await;
+        let (status, body) = status_and_body(&reply);
+        assert_eq!(status, 400, "{reply}");
+        assert!(body.contains(words), "{body}");
     }
     assert_eq!(echo.requests(), 0);
 }
