@@ -44,7 +44,7 @@ impl Terms {
             presents_access: dialect.refreshes_with_access_token(variant),
             lost_refresh: dialect.client_policy().lost_refresh,
             sliding: dialect.client_policy().sliding,
-            budget: dialect.preset().budget,
+            budget: dialect.preset_of(variant).budget,
             jitter: 0.5,
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use countersign_dialect::{Dialect, Variant};
 use countersign_domain::key::Kid;
@@ -25,15 +26,46 @@ pub struct ApiSettings {
     pub name: ApiName,
     /// The wire format it speaks.
     pub dialect: Arc<Dialect>,
-    /// Lifetimes of what it issues.
+    /// Lifetimes of what it issues, but for the variants below.
     pub lifetimes: Lifetimes,
     /// What each of its accounts may do, unless it has limits of its own.
     pub limits: Limits,
+    /// The variants whose tokens live or count otherwise.
+    pub variants: Vec<VariantSettings>,
     /// How often its logins may be tried.
     pub throttle: ThrottleSettings,
     /// Whether operators may set passwords beside generated keys. If so, every
     /// failed login costs one argon2id, whatever it failed for.
     pub passwords: bool,
+}
+
+/// What differs for a variant of an api's dialect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VariantSettings {
+    /// Which.
+    pub variant: Variant,
+    /// Lifetimes of its tokens.
+    pub lifetimes: Lifetimes,
+    /// Guarded requests that one of its access tokens may make, unless the
+    /// account has a budget of its own; `None` for any number.
+    pub budget: Option<u32>,
+}
+
+impl ApiSettings {
+    /// The lifetimes of tokens of this variant.
+    pub fn lifetimes_of(&self, variant: Variant) -> Lifetimes {
+        let own = self.variants.iter().find(|own| own.variant == variant);
+        own.map_or(self.lifetimes, |own| own.lifetimes)
+    }
+
+    /// The longest life of any token.
+    pub fn longest_life(&self) -> Duration {
+        let own = self.variants.iter().map(|own| own.lifetimes);
+        own.chain([self.lifetimes])
+            .map(|lifetimes| lifetimes.access.max(lifetimes.refresh))
+            .max()
+            .unwrap_or_default()
+    }
 }
 
 /// An api with its keys.
@@ -198,7 +230,7 @@ impl Api {
             RefreshMode::None
         };
         Some(TermsOwned {
-            lifetimes: self.settings.lifetimes,
+            lifetimes: self.settings.lifetimes_of(variant),
             mode,
             active_kid: tokens.active_kid(variant)?.clone(),
             live_kids: tokens.live_kids(now),

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use countersign_dialect::{Asked, Command, Found, Grant, Secret, Variant};
 use countersign_domain::session::{Change, Decision, End, Opening};
 use countersign_domain::{
-    AccountId, Counted, LogoutScope, Operation, Reason, Session, SessionId, Timestamp,
+    AccountId, Counted, LogoutScope, Network, Operation, Reason, Session, SessionId, Timestamp,
 };
 use countersign_token::{MintFault, Refreshing, Seed, Verified};
 use http::request::Parts;
@@ -118,6 +118,8 @@ struct Request<'a> {
 impl Request<'_> {
     async fn login(&self, asked: &Asked, login: &str, secret: &Secret) -> Result<Answer, Denied> {
         let record = self.record(asked).with_login(login);
+        let counted = self.count_anonymous();
+        counted.map_err(|cause| Denied::new(record.clone(), cause))?;
         let known = self.authenticate(login, secret).await;
         let known = known.map_err(|cause| Denied::new(record.clone(), cause))?;
         let record = record.with_account(known.account.id);
@@ -142,6 +144,19 @@ impl Request<'_> {
             },
             record,
         )
+    }
+
+    /// Counts a login as a request without a token, where the api bounds those.
+    fn count_anonymous(&self) -> Result<(), Cause> {
+        let Issuer {
+            throttle, store, ..
+        } = self.issuer;
+        let (settings, network) = (
+            &self.api.settings.throttle,
+            Network::of(self.caller.address),
+        );
+        let counted = throttle.admit_anonymous(settings, self.api.name(), network, store.now());
+        counted.map_err(|wait| Cause::throttled(Reason::LoginThrottled, wait))
     }
 
     /// Opens a session: only for a login that was checked.
@@ -252,7 +267,7 @@ impl Request<'_> {
                 return Err(Reason::TokenForged.into());
             }
         }
-        let terms = self.terms(verified.variant)?;
+        let terms = self.terms(verified.variant())?;
         let refreshed = self
             .issuer
             .store

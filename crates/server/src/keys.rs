@@ -218,10 +218,9 @@ impl Keys {
     /// How long the longest token lives that the key that retires has signed, or
     /// may still sign in a request that began before.
     async fn longest(&self, at: Timestamp) -> Result<Duration, KeysFault> {
-        let lifetimes = self.api.settings.lifetimes;
         let given = self.store.last_token_until(self.api.name()).await;
         let given = given.map_err(KeyError::from)?.since(at);
-        Ok(given.max(lifetimes.access).max(lifetimes.refresh) + GRACE)
+        Ok(given.max(self.api.settings.longest_life()) + GRACE)
     }
 
     fn ring(&self, stored: &[SealedKey], algorithm: Algorithm) -> Result<KeyRing, KeysFault> {

@@ -138,6 +138,7 @@ fn settings(dialect: &str, access: Duration) -> ApiSettings {
             mints_per_minute: u32::MAX,
             ..Limits::default()
         },
+        variants: Vec::new(),
         throttle: countersign_server::throttle::ThrottleSettings::default(),
         passwords: false,
     }

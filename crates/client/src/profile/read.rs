@@ -168,7 +168,7 @@ impl ProfileReader<'_, '_> {
         let secret = self.secret();
         let extra = self.extra();
         let keeping = self.keeping();
-        let budget = self.budget(dialect.as_deref());
+        let budget = self.budget(dialect.as_deref().zip(variant));
         let static_key = self.static_key(dialect.as_deref());
         let [roots, key_file] = ["roots", "key_file"].map(|key| self.file(key));
         let proxy = self.table.get("proxy").map(|it| proxy(&it));
@@ -284,10 +284,13 @@ impl ProfileReader<'_, '_> {
         }))
     }
 
-    fn budget(&self, dialect: Option<&Dialect>) -> Option<u32> {
+    fn budget(&self, spoken: Option<(&Dialect, Variant)>) -> Option<u32> {
         match self.table.get("budget") {
             Some(value) => word::budget(&value),
-            None => dialect?.preset().budget,
+            None => {
+                let (dialect, variant) = spoken?;
+                dialect.preset_of(variant).budget
+            }
         }
     }
 

@@ -203,7 +203,7 @@ impl Builder {
             )));
         }
         let budget = match self.budget {
-            Budget::OfDialect => self.dialect.preset().budget,
+            Budget::OfDialect => self.dialect.preset_of(variant).budget,
             Budget::Own(budget) => budget,
         };
         if budget.is_some_and(|budget| budget < 2) {

@@ -96,7 +96,8 @@ fn is_expired(request: &countersign_sandbox::Recorded) -> bool {
 }
 
 async fn vendor(dialect: &str) -> Arc<Sandbox> {
-    let setup = Sandbox::shipped(dialect).budget(None).still();
+    let setup = Sandbox::shipped(dialect).budget(None);
+    let setup = setup.anonymous_per_minute(None).still();
     Arc::new(setup.start().await.unwrap())
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use countersign_dialect::{Dialect, LostRefresh, Variant};
+use countersign_dialect::{Dialect, LostRefresh, Preset, Variant};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -71,6 +71,12 @@ impl Plan {
         self
     }
 
+    /// The lifetimes of what is played.
+    pub(super) fn preset(&self) -> &Preset {
+        let variant = self.dialect.variant(&self.terms.variant);
+        variant.map_or(self.dialect.preset(), |it| self.dialect.preset_of(it))
+    }
+
     /// What is played, in order.
     pub fn steps(&self) -> Vec<&'static Step> {
         let chosen =
@@ -84,12 +90,14 @@ impl Plan {
 
 fn terms(dialect: &Dialect, variant: Option<Variant>) -> Terms {
     let name = variant.map_or("", |it| dialect.variant_name(it));
+    let preset = variant.map_or(dialect.preset(), |it| dialect.preset_of(it));
     Terms {
         dialect: dialect.name().to_owned(),
         variant: name.to_owned(),
         refreshes: variant.is_some_and(|it| dialect.refreshes(it)),
         login_after_loss: dialect.client_policy().lost_refresh == LostRefresh::Login,
-        budget: dialect.preset().budget,
+        budget: preset.budget,
+        anonymous_per_minute: preset.anonymous_per_minute,
     }
 }
 

@@ -24,6 +24,9 @@ const STALL: Duration = Duration::from_secs(9);
 /// So many calls until one is done: pauses that double take some seconds.
 const TRIES: u32 = 40;
 
+/// So many calls more than logins are taken.
+const BEYOND: u32 = 10;
+
 const STEADY: Duration = Duration::from_millis(250);
 
 /// The vendor of a step.
@@ -112,6 +115,7 @@ impl<'a> Scene<'a> {
             Act::CallUntilFault(operation) => self.call_until_fault(operation).await,
             Act::CallUntilDone => self.call_until_done().await,
             Act::Spend { tokens } => self.spend(tokens).await,
+            Act::OutnumberLogins => self.outnumber_logins().await,
             Act::Advance(leap) => self.advance(leap),
             Act::Fault(fault, text) => {
                 self.incident(text.to_owned());
@@ -187,8 +191,17 @@ impl<'a> Scene<'a> {
         }
     }
 
+    /// More calls than the vendor takes logins from one address in a minute, even
+    /// with what comes back while they are made.
+    async fn outnumber_logins(&mut self) {
+        let logins = self.plan.terms.anonymous_per_minute.unwrap_or(0);
+        for _ in 0..logins + BEYOND {
+            self.call().await;
+        }
+    }
+
     fn advance(&mut self, leap: Leap) {
-        let preset = self.plan.dialect.preset();
+        let preset = self.plan.preset();
         let (span, end) = match leap {
             Leap::PastAccess => (preset.access + PAST, "the access token has ended"),
             Leap::PastRefresh => (preset.refresh + PAST, "both tokens have ended"),

@@ -36,6 +36,8 @@ pub enum Need {
     LoginAfterLoss,
     /// An access token makes a limited number of requests.
     Budget,
+    /// The vendor takes a limited number of logins from one address.
+    AnonymousLimit,
     /// The client said that it makes calls at once.
     Parallel,
 }
@@ -78,6 +80,8 @@ pub enum Act {
         /// How many tokens.
         tokens: u32,
     },
+    /// More calls than the vendor takes logins from one address in a minute.
+    OutnumberLogins,
     /// The vendor's clock goes on.
     Advance(Leap),
     /// The next requests meet this fault; in words that an integrator

@@ -210,6 +210,7 @@ fn card() -> Card {
             refreshes: true,
             login_after_loss: false,
             budget: Some(40),
+            anonymous_per_minute: Some(15),
         },
         steps: vec![
             played("login", "0 login 200\n0.01 guard 200\nok 200", &[]),

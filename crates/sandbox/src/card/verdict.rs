@@ -19,6 +19,8 @@ pub struct Terms {
     pub login_after_loss: bool,
     /// How many requests an access token makes.
     pub budget: Option<u32>,
+    /// How many logins a minute the vendor takes from one address.
+    pub anonymous_per_minute: Option<u32>,
 }
 
 /// What became of a step.
@@ -94,6 +96,7 @@ impl Verdict {
             Need::NoRefresh => "sessions of this dialect can be refreshed",
             Need::LoginAfterLoss => "this dialect lets a refresh be sent again",
             Need::Budget => "an access token of this dialect makes any number of calls",
+            Need::AnonymousLimit => "the vendor is not known to bound the logins of an address",
             Need::Parallel => {
                 "the client did not say that it makes calls at once (\"can parallel\")"
             }
@@ -112,6 +115,8 @@ impl Terms {
             Need::NoRefresh => !self.refreshes,
             Need::LoginAfterLoss => self.login_after_loss,
             Need::Refresh => self.refreshes,
+            // Beyond what a person waits for, nobody could play it.
+            Need::AnonymousLimit => self.anonymous_per_minute.is_some_and(|it| it <= 60),
             Need::Budget | Need::Parallel => true,
         })
     }

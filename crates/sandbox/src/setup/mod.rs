@@ -31,6 +31,7 @@ pub struct Setup {
     refresh: Option<Duration>,
     window: Duration,
     budget: Option<Option<u32>>,
+    anonymous: Option<Option<u32>>,
     login: Option<String>,
     secret: Option<Secret>,
     latency: Duration,
@@ -68,6 +69,7 @@ impl Setup {
             refresh: None,
             window: DEFAULT_WINDOW,
             budget: None,
+            anonymous: None,
             login: None,
             secret: None,
             latency: Duration::ZERO,
@@ -122,6 +124,13 @@ impl Setup {
     /// after a lost reply; with zero the second use is punished once time has passed.
     pub fn replay_window(mut self, window: Duration) -> Self {
         self.window = window;
+        self
+    }
+
+    /// With so many logins a minute from one address, right ones too; `None` for
+    /// any number.
+    pub fn anonymous_per_minute(mut self, logins: Option<u32>) -> Self {
+        self.anonymous = Some(logins);
         self
     }
 

@@ -3,17 +3,18 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_dialect::{Dialect, Secret};
+use countersign_dialect::{Dialect, Preset, Secret, StatedLives};
 use countersign_domain::account::{Allowlist, StoredSecret};
 use countersign_domain::session::Lifetimes;
 use countersign_domain::{AccountId, AccountLimits, Algorithm, ApiName, Limits};
 use countersign_gateway::{
     Allowances, Budgets, Gateway, GuardedApi, Routes, Slash, Upstream, UpstreamSettings, Uses, View,
 };
-use countersign_server::api::{Api, ApiSettings};
+use countersign_server::api::{Api, ApiSettings, VariantSettings};
 use countersign_server::generated_key;
 use countersign_server::issuer::Issuer;
 use countersign_server::password::Passwords;
@@ -147,6 +148,21 @@ impl Setup {
         lifetimes: Lifetimes,
     ) -> Result<ApiSettings, SetupError> {
         let preset = dialect.preset();
+        let mut throttle = ThrottleSettings::of(preset);
+        let anonymous = self.anonymous.unwrap_or(preset.anonymous_per_minute);
+        throttle.anonymous_per_minute = anonymous.and_then(NonZeroU32::new);
+        let variants = dialect.variant_presets().map(|(variant, preset)| {
+            Ok(VariantSettings {
+                variant,
+                lifetimes: self.lives_of(
+                    preset,
+                    dialect.stated_lives_of(variant),
+                    dialect.refreshes(variant),
+                )?,
+                budget: self.budget.unwrap_or(preset.budget),
+            })
+        });
+        let variants = variants.collect::<Result<_, SetupError>>()?;
         let name: Result<ApiName, _> = dialect.name().parse();
         Ok(ApiSettings {
             name: name.map_err(|error| SetupError::Bug(error.to_string()))?,
@@ -154,16 +170,24 @@ impl Setup {
                 budget: self.budget.unwrap_or(preset.budget),
                 ..Limits::default()
             },
-            throttle: ThrottleSettings::of(preset),
+            throttle,
             lifetimes,
+            variants,
             passwords: false,
             dialect,
         })
     }
 
     fn lives(&self, dialect: &Dialect) -> Result<Lifetimes, SetupError> {
-        let preset = dialect.preset();
-        let stated = dialect.stated_lives();
+        self.lives_of(dialect.preset(), dialect.stated_lives(), true)
+    }
+
+    fn lives_of(
+        &self,
+        preset: &Preset,
+        stated: StatedLives,
+        refreshes: bool,
+    ) -> Result<Lifetimes, SetupError> {
         let access = self.access.unwrap_or(preset.access);
         // A life that nobody stated gives way to one that somebody did.
         let refresh = self.refresh.unwrap_or(match stated.refresh {
@@ -176,7 +200,7 @@ impl Setup {
                 "a token lives for whole seconds, which is how it says it".to_owned(),
             ));
         }
-        if access > refresh {
+        if refreshes && access > refresh {
             return Err(SetupError::Lifetimes(format!(
                 "an access token would live for {access:?}, longer than the refresh token with \
                  {refresh:?}: give both"
@@ -185,7 +209,7 @@ impl Setup {
         Ok(Lifetimes {
             access,
             refresh,
-            absolute: preset.absolute.max(refresh),
+            absolute: preset.absolute.max(refresh).max(access),
             window: self.window,
         })
     }
@@ -269,13 +293,15 @@ fn guarded(api: &Api, upstream: Upstream) -> Result<GuardedApi, SetupError> {
     let routes = Routes::new(&["/*"], Vec::new(), Slash::Exact);
     let routes = routes.map_err(|faults| SetupError::Bug(format!("{faults:?}")))?;
     let (name, dialect) = (api.name().clone(), api.dialect().clone());
-    Ok(
-        GuardedApi::new(name, dialect, api.keychain().clone(), routes)
-            .with_limits(api.settings.limits)
-            .with_access_lifetime(api.settings.lifetimes.access)
-            .with_static_keys(Arc::clone(&api.pepper))
-            .with_upstream(upstream),
-    )
+    let guarded = GuardedApi::new(name, dialect, api.keychain().clone(), routes)
+        .with_limits(api.settings.limits)
+        .with_access_lifetime(api.settings.lifetimes.access)
+        .with_static_keys(Arc::clone(&api.pepper))
+        .with_upstream(upstream);
+    let variants = api.settings.variants.iter();
+    Ok(variants.fold(guarded, |guarded, own| {
+        guarded.with_variant(own.variant, own.budget, own.lifetimes.access)
+    }))
 }
 
 fn allowances(store: &Store, view: &Arc<View>) -> Arc<Allowances> {

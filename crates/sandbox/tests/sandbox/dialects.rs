@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::client::{Client, reply};
+use crate::client::{Client, exchange, reply};
 use crate::{SECOND, start, still};
 
 #[tokio::test]
@@ -56,6 +56,59 @@ async fn lifetimes_and_budget_are_the_vendors_unless_they_are_said() {
     for expected in [Ok(200), Ok(200), Err(Refusal::BadBearer)] {
         assert_eq!(client.called().await, expected);
     }
+}
+
+#[tokio::test]
+async fn a_variant_has_its_own_life_and_budget() {
+    let sandbox = still("b2binpay").await;
+    let mut v3 = Client::of(&sandbox).in_variant("v3");
+    let granted = v3.login().await.unwrap();
+    let life = granted.access_expires_at.since(sandbox.now());
+    assert!(life > SECOND * 3_598 && life <= SECOND * 3_600, "{life:?}");
+    for _ in 0..41 {
+        assert_eq!(v3.called().await, Ok(200));
+    }
+    let v2 = Client::logged_in(&sandbox).await;
+    for _ in 0..40 {
+        assert_eq!(v2.called().await, Ok(200));
+    }
+    assert_eq!(v2.called().await, Err(Refusal::BadBearer));
+}
+
+#[tokio::test]
+async fn b2binpay_counts_every_login_of_an_address_and_no_refresh() {
+    let sandbox = still("b2binpay").await;
+    let mut client = Client::logged_in(&sandbox).await;
+    for _ in 0..20 {
+        client.refresh().await.unwrap();
+    }
+    let login = async || Client::of(&sandbox).login().await.map(drop);
+    for _ in 1..15 {
+        assert_eq!(login().await, Ok(()));
+    }
+    assert_eq!(login().await, Err(Refusal::Throttled));
+    assert_eq!(client.refresh().await.map(drop), Ok(()));
+    sandbox.advance(SECOND * 60);
+    assert_eq!(login().await, Ok(()));
+
+    let setup = Sandbox::shipped("b2binpay").still();
+    let sandbox = start(setup.anonymous_per_minute(None)).await;
+    for _ in 0..40 {
+        let login = Client::of(&sandbox).login().await;
+        assert_eq!(login.map(drop), Ok(()));
+    }
+}
+
+#[tokio::test]
+async fn a_doubled_slash_is_read_as_the_vendor_reads_it() {
+    let sandbox = still("apirone").await;
+    let client = Client::logged_in(&sandbox).await;
+    let token = client.held.as_ref().unwrap().access_token.expose();
+    let head = format!("GET /api//v2/accounts HTTP/1.1\r\nAuthorization: Bearer {token}\r\n");
+    let echoed = reply(&exchange(sandbox.url(), &head, b"").await);
+    assert_eq!(echoed.status(), 200);
+    let echoed: Value = serde_json::from_slice(echoed.body()).unwrap();
+    assert_eq!(echoed["path"], "/api/v2/accounts");
 }
 
 #[tokio::test]

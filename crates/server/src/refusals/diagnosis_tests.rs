@@ -94,6 +94,7 @@ fn settings(name: &str) -> ApiSettings {
             window: MINUTE,
         },
         limits: Limits::default(),
+        variants: Vec::new(),
         throttle: crate::throttle::ThrottleSettings::default(),
         passwords: false,
     }

@@ -7,6 +7,9 @@
 //! among all networks that are strange to it. A right secret takes its counts
 //! back, so only wrong ones add up.
 //!
+//! Some vendors also count the logins of a network, right ones too
+//! (`anonymous_per_minute`): a fifth count that nothing takes back.
+//!
 //! Counters are told before any secret is hashed, and alike for logins that do
 //! not exist.
 
@@ -42,6 +45,9 @@ pub struct ThrottleSettings {
     /// For one login from all networks together that never succeeded with it, in
     /// any hour.
     pub strange_logins_per_hour: NonZeroU32,
+    /// From one network, in a minute, right ones too; `None` for any number.
+    /// Vendors who count their callers without a token count so.
+    pub anonymous_per_minute: Option<NonZeroU32>,
 }
 
 impl Default for ThrottleSettings {
@@ -51,14 +57,17 @@ impl Default for ThrottleSettings {
             logins_per_minute: count(30),
             network_logins_per_minute: count(300),
             strange_logins_per_hour: count(100),
+            anonymous_per_minute: None,
         }
     }
 }
 
 impl ThrottleSettings {
-    /// The defaults for an api that speaks a dialect with this preset.
+    /// The defaults for an api that speaks a dialect with this preset. What the
+    /// vendor lets one address do without a token is not among them: it would
+    /// refuse partners who log in rightly.
     pub fn of(preset: &Preset) -> Self {
-        let vendor = preset.logins_per_minute.or(preset.anonymous_per_minute);
+        let vendor = preset.logins_per_minute;
         let default = Self::default();
         Self {
             logins_per_minute: vendor
@@ -93,6 +102,7 @@ pub struct Throttle {
     pairs: Counters,
     networks: Counters,
     logins: Counters,
+    anonymous: Counters,
 }
 
 /// Evidence that a login may be tried. Its counts stay unless they are taken
@@ -122,7 +132,26 @@ impl Throttle {
             pairs: counters(),
             networks: counters(),
             logins: counters(),
+            anonymous: counters(),
         }
+    }
+
+    /// Counts a login from this network, be its secret right or wrong, or says
+    /// how long to wait. Nothing takes it back; one that is refused counts
+    /// nowhere.
+    pub fn admit_anonymous(
+        &self,
+        settings: &ThrottleSettings,
+        api: &ApiName,
+        network: Network,
+        now: Timestamp,
+    ) -> Result<(), Duration> {
+        let Some(most) = settings.anonymous_per_minute else {
+            return Ok(());
+        };
+        let rate = Rate::refilled(most, MINUTE);
+        let counted = self.anonymous.admit(&(api, network), rate, now);
+        counted.map(drop)
     }
 
     /// Lets a try pass, or says how long to wait. One that is refused counts

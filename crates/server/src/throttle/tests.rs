@@ -183,9 +183,54 @@ fn apis_count_for_themselves() {
 }
 
 #[test]
-fn the_dialect_s_preset_is_the_default() {
-    let source = countersign_dialect::Dialect::shipped("b2binpay").unwrap();
-    let dialect = countersign_dialect::Dialect::compile(source, "b2binpay").unwrap();
-    let settings = ThrottleSettings::of(dialect.preset());
-    assert_eq!(settings.logins_per_minute.get(), 15);
+fn what_a_vendor_lets_a_login_do_is_the_default_and_what_it_lets_an_address_do_is_not() {
+    let preset = |text: &str| {
+        let source = countersign_dialect::Dialect::shipped("b2binpay").unwrap();
+        let source = source.replace("anonymous_per_minute = 15", text);
+        let dialect = countersign_dialect::Dialect::compile(&source, "vendor").unwrap();
+        ThrottleSettings::of(dialect.preset())
+    };
+    assert_eq!(
+        preset("anonymous_per_minute = 15"),
+        ThrottleSettings::default()
+    );
+    let own = preset("logins_per_minute = 7");
+    assert_eq!(own.logins_per_minute.get(), 7);
+    assert_eq!(own.anonymous_per_minute, None);
+}
+
+#[test]
+fn logins_of_an_address_count_as_the_vendor_counts_them() {
+    let mut world = World::new();
+    world.settings.anonymous_per_minute = NonZeroU32::new(15);
+    let login = |address: &str, second| {
+        let network = Network::of(address.parse().unwrap());
+        let (settings, api) = (&world.settings, &world.api);
+        world
+            .throttle
+            .admit_anonymous(settings, api, network, at(second))
+    };
+    for _ in 0..15 {
+        assert_eq!(login("192.0.2.1", 0), Ok(()));
+    }
+    for _ in 0..3 {
+        assert_eq!(login("192.0.2.1", 0), Err(4 * SECOND));
+    }
+    assert_eq!(login("192.0.2.2", 0), Ok(()), "another address");
+    for number in 1..=15 {
+        assert_eq!(login(&format!("2001:db8::{number}"), 0), Ok(()));
+    }
+    assert!(login("2001:db8::99", 0).is_err(), "one IPv6 network");
+    let minute_later = (0..20).filter(|_| login("192.0.2.1", 60).is_ok());
+    assert_eq!(minute_later.count(), 15);
+}
+
+#[test]
+fn an_api_that_says_nothing_counts_no_right_login() {
+    let world = World::new();
+    for _ in 0..1_000 {
+        let (settings, api) = (&world.settings, &world.api);
+        let counted = world.throttle.admit_anonymous(settings, api, home(), at(0));
+        assert_eq!(counted, Ok(()));
+    }
 }

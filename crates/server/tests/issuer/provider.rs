@@ -45,6 +45,7 @@ pub(crate) fn settings(lifetimes: Lifetimes) -> ApiSettings {
         dialect: Arc::new(Dialect::compile(source, "mypopup").unwrap()),
         lifetimes,
         limits: Limits::default(),
+        variants: Vec::new(),
         throttle: countersign_server::throttle::ThrottleSettings::default(),
         passwords: true,
     }

@@ -51,6 +51,21 @@ pub(super) const RENEWALS: &[Step] = &[
         ],
     },
     Step {
+        name: "anonymous-limit",
+        title: "makes more calls than the vendor takes logins in a minute",
+        needs: &[Need::AnonymousLimit],
+        stage: Stage::Usual,
+        script: &[Act::OutnumberLogins],
+        demands: &[
+            whole(
+                Check::Never(Reason::LoginThrottled),
+                "the vendor counts every login of an address, right ones too; keep the token, \
+                 and refresh it",
+            ),
+            whole(Check::AllSucceed, "a token or two are good for all of them"),
+        ],
+    },
+    Step {
         name: "refresh-in-time",
         title: "refreshes before the token ends",
         needs: &[Need::Refresh],

@@ -215,6 +215,7 @@ fn settings(name: &str, dialect: &str, passwords: bool) -> ApiSettings {
             window: minutes(1),
         },
         limits: Limits::default(),
+        variants: Vec::new(),
         throttle: crate::throttle::ThrottleSettings::default(),
         passwords,
     }
