@@ -26,6 +26,21 @@ pub(crate) fn call(url: &str, path: &str, dialect: &Dialect, token: &str) -> Str
     format!("curl {}{headers}\n", quoted(&format!("{url}{path}")))
 }
 
+/// The line that sends a login and keeps the access token, which the reply has
+/// under this name, in the shell's variable `TOKEN`.
+pub(crate) fn into_variable(url: &str, request: &Request<Bytes>, member: &str) -> String {
+    let line = line(url, request);
+    let line = line.trim_end().replacen("curl ", "curl -s ", 1);
+    let pick = quoted(&format!(r#"s/.*"{member}": *"\([^"]*\)".*/\1/p"#));
+    format!("TOKEN=$({line} | sed -n {pick})\n")
+}
+
+/// The line that calls a guarded path with the token in the shell's `TOKEN`.
+pub(crate) fn call_with_variable(url: &str, path: &str, dialect: &Dialect) -> String {
+    const PLACE: &str = "THE-ACCESS-TOKEN";
+    call(url, path, dialect, PLACE).replace(PLACE, "'\"$TOKEN\"'")
+}
+
 /// A word that a shell takes as it is.
 pub(crate) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))

@@ -136,6 +136,44 @@ async fn apis_are_told_apart_by_host_and_by_prefix() {
     }
 }
 
+/// Which api alone could be meant spells the refusal; nobody's path is a problem.
+#[tokio::test]
+async fn nothing_is_told_in_the_spelling_of_the_one_api_that_it_could_be() {
+    const PROBLEM: &str = "application/problem+json";
+    const JSON_API: &str = "application/vnd.api+json";
+    let missing = async |server: &Server, host: &str, path: &str| {
+        let reply = server
+            .send("127.0.0.1", "GET", path, &[("host", host)], "")
+            .await;
+        assert_eq!(reply.status.as_u16(), 404, "{host} {path}");
+        assert!(!reply.header("x-countersign-refusal").is_empty());
+        reply.header("content-type").to_owned()
+    };
+    let alone = Server::start("[apis.pay]\ndialect = 'b2binpay'\nhosts = ['pay.test']\n");
+    for path in ["/nothing", "/", "//", "/token/x", "/.well-known/x"] {
+        assert_eq!(missing(&alone, "pay.test", path).await, JSON_API, "{path}");
+    }
+    assert_eq!(missing(&alone, "else.test", "/nothing").await, PROBLEM);
+    let keys = "/.well-known/countersign/none/jwks.json";
+    assert_eq!(missing(&alone, "pay.test", keys).await, PROBLEM);
+
+    let several = Server::start(
+        "[apis.gifts]\ndialect = 'mypopup'\n\
+         [apis.coins]\ndialect = 'apirone'\n\
+         [apis.pay]\ndialect = 'b2binpay'\nprefix = '/pay'\n",
+    );
+    for (path, media) in [
+        ("/nothing", PROBLEM),
+        ("/", PROBLEM),
+        ("/pays", PROBLEM),
+        ("/pay", JSON_API),
+        ("/pay/nothing", JSON_API),
+        ("//pay//nothing", JSON_API),
+    ] {
+        assert_eq!(missing(&several, "any.test", path).await, media, "{path}");
+    }
+}
+
 /// What a server answers to `GET /` over TLS, where `trusted` certifies it;
 /// empty if it does not.
 fn get_over_tls(server: &Server, trusted: &Path) -> String {

@@ -14,7 +14,9 @@ use std::net::SocketAddr;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
-use support::{Account, Demo, Reply, request, send, send_from};
+use support::{Account, Demo, Reply, Server, request, send, send_from};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 const JSON_API: &str = "application/vnd.api+json";
 
@@ -187,7 +189,7 @@ async fn b2binpay_v3_on_the_same_path() {
     let body = login.json();
     assert_eq!(body["data"]["id"], "0");
     assert_eq!(body["data"]["attributes"]["token_type"], "Bearer");
-    assert!((179..=180).contains(&body["data"]["attributes"]["expires_in"].as_i64().unwrap()));
+    assert!((3_599..=3_600).contains(&body["data"]["attributes"]["expires_in"].as_i64().unwrap()));
     assert_eq!(body["data"]["attributes"].get("refresh"), None);
     let access = text(&body, "/data/attributes/access");
     assert_eq!(header(access)["alg"], "RS256");
@@ -209,6 +211,100 @@ async fn b2binpay_takes_what_real_clients_send() {
     ] {
         let login = send(to, request("POST", target, &headers, body.clone())).await;
         assert_eq!(login.status, 200, "{target} {headers:?}: {}", login.text());
+    }
+}
+
+/// The bytes of a client whose base URL ends in a slash, and which adds `/token/`
+/// to it; and of the official shop plugin of Apirone, which adds `/v2/...` to
+/// `/api/`.
+#[tokio::test]
+async fn clients_that_double_a_slash_are_answered() {
+    let demo = Demo::start();
+    let to = demo.address();
+    let account = demo.account("b2binpay", "demo");
+    let attributes = json!({ "login": account.login, "password": account.secret });
+    let body = json!({ "data": { "type": "auth-token", "attributes": attributes } }).to_string();
+    let login = exchange(
+        to,
+        &format!(
+            "POST //token/ HTTP/1.1\r\nHost: {to}\r\nUser-Agent: GuzzleHttp/7\r\n\
+             Content-Type: application/vnd.api+json\r\nContent-Length: {}\r\n\
+             Connection: close\r\n\r\n{body}",
+            body.len()
+        ),
+    )
+    .await;
+    assert!(login.starts_with("HTTP/1.1 200"), "{login}");
+    assert!(login.contains("is_2fa_confirmed"), "{login}");
+
+    let account = demo.account("apirone", "apr-");
+    let (login, key) = (&account.login, &account.secret);
+    let body = json!({ "transfer-key": key, "callback": { "url": "http://shop.example" } });
+    let body = body.to_string();
+    let change = exchange(
+        to,
+        &format!(
+            "PATCH /api//v2/accounts/{login} HTTP/1.1\r\nHost: {to}\r\nAccept: */*\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n\
+             {body}",
+            body.len()
+        ),
+    )
+    .await;
+    assert!(change.starts_with("HTTP/1.1 200"), "{change}");
+    assert!(
+        change.contains(&format!("\"/api/v2/accounts/{login}\"")),
+        "{change}"
+    );
+    assert!(!change.contains(key.as_str()), "{change}");
+}
+
+async fn exchange(to: SocketAddr, request: &str) -> String {
+    let mut stream = TcpStream::connect(to).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+/// `curl -d` names the form type where the document names none.
+#[tokio::test]
+async fn the_documents_refresh_works_as_curl_sends_it() {
+    let demo = Demo::start();
+    let (to, account) = (demo.address(), demo.account("b2binpay", "demo"));
+    let login = b2binpay_login(to, &account).await.json();
+    let refresh = text(&login, "/data/attributes/refresh");
+    let attributes = json!({ "refresh": refresh });
+    let body = json!({ "data": { "type": "auth-token", "attributes": attributes } });
+    let form = "application/x-www-form-urlencoded";
+    let refreshed = post(to, "/token/refresh/", form, body.clone()).await;
+    assert_eq!(refreshed.status, 200, "{}", refreshed.text());
+    let refused = post(to, "/token/refresh/", "text/plain", body).await;
+    assert_eq!(refused.status, 400);
+    let refused = refused.json();
+    assert_eq!(text(&refused, "/errors/0/code"), "parse_error");
+    let detail = text(&refused, "/errors/0/detail");
+    assert!(detail.starts_with("Unsupported media type"), "{detail}");
+}
+
+#[tokio::test]
+async fn b2binpay_v3_has_no_budget_where_v2_has_one() {
+    let server = Server::start(
+        "[apis.pay]\ndialect = 'b2binpay'\nguards = ['/deposit/*']\n\
+         upstream = 'http://127.0.0.1:1'\n",
+    );
+    let (to, account) = (server.address(), server.account("pay", "p", &[]));
+    let v2 = b2binpay_login(to, &account).await.json();
+    let attributes = json!({ "client_id": account.login, "client_secret": account.secret });
+    let body = json!({ "data": { "type": "auth-token", "attributes": attributes } });
+    let v3 = post(to, "/token/", JSON_API, body).await.json();
+    for (login, bounded) in [(v2, true), (v3, false)] {
+        let access = text(&login, "/data/attributes/access");
+        let answer = get(to, "/deposit/1", access).await;
+        // Nothing listens at the upstream: what counts is that it was asked.
+        assert!(answer.status.is_server_error(), "{}", answer.text());
+        let policy = answer.headers.get("ratelimit-policy");
+        assert_eq!(policy.is_some(), bounded, "{policy:?}");
     }
 }
 

@@ -196,15 +196,34 @@ fn api(section: &ApiSection) -> Vec<Line> {
     }
     lines.span("replay_window", times.window);
     lines.say("passwords", &section.passwords);
-    let budget = section.limits.budget;
-    let budget = budget.map_or("unlimited".to_owned(), |it| it.to_string());
+    let budget = budget_text(section.limits.budget);
     lines.from("budget", &budget, preset());
+    for own in &section.variants {
+        let name = section.dialect.variant_name(own.variant);
+        let preset = || format!("{} for {name}", preset());
+        if own.lifetimes.access != times.access {
+            let access = duration_text(own.lifetimes.access);
+            lines.from(&format!("access ({name})"), &access, preset());
+        }
+        if own.lifetimes.refresh != times.refresh {
+            let refresh = duration_text(own.lifetimes.refresh);
+            lines.from(&format!("refresh ({name})"), &refresh, preset());
+        }
+        if own.budget != section.limits.budget {
+            let key = format!("budget ({name})");
+            lines.from(&key, &budget_text(own.budget), preset());
+        }
+    }
     if let Some(guard) = &section.guard {
         guarded(guard, &mut lines);
     }
     let mut all = lines.lines;
     all.extend(account_limits(section, &pointer));
     all
+}
+
+fn budget_text(budget: Option<u32>) -> String {
+    budget.map_or("unlimited".to_owned(), |it| it.to_string())
 }
 
 fn account_limits(section: &ApiSection, pointer: &str) -> Vec<Line> {
@@ -214,7 +233,7 @@ fn account_limits(section: &ApiSection, pointer: &str) -> Vec<Line> {
     lines.say("mints_per_minute", &limits.mints_per_minute);
     lines.option("requests_per_second", limits.requests_per_second);
     let vendor = section.dialect.preset();
-    let otherwise = match vendor.logins_per_minute.or(vendor.anonymous_per_minute) {
+    let otherwise = match vendor.logins_per_minute {
         Some(_) => format!("the preset of {}", section.dialect.name()),
         None => "default".to_owned(),
     };
@@ -222,6 +241,7 @@ fn account_limits(section: &ApiSection, pointer: &str) -> Vec<Line> {
     let network = throttle.network_logins_per_minute;
     lines.say("network_logins_per_minute", &network);
     lines.say("strange_logins_per_hour", &throttle.strange_logins_per_hour);
+    lines.option("anonymous_per_minute", throttle.anonymous_per_minute);
     lines.lines
 }
 

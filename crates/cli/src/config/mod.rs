@@ -10,6 +10,8 @@ mod settings;
 
 use std::path::{Path, PathBuf};
 
+use countersign_gateway::Exposed;
+
 use crate::exit::Failure;
 use crate::output::Output;
 
@@ -58,9 +60,16 @@ pub(crate) fn run(command: &ConfigCommand, output: &mut Output) -> Result<(), Fa
         ConfigCommand::Check { file } => {
             let settings = load(file, &Overrides::default())?;
             let apis: Vec<_> = settings.apis.iter().map(|api| api.name.as_str()).collect();
+            let warnings = warnings(&settings);
+            let mut text = format!("{} is valid: {}", file.display(), count(&apis));
+            for warning in &warnings {
+                text.push_str(&format!("\nwarning: {warning}"));
+            }
             output.document(
-                &serde_json::json!({ "file": file, "valid": true, "apis": apis }),
-                &format!("{} is valid: {}", file.display(), count(&apis)),
+                &serde_json::json!({
+                    "file": file, "valid": true, "apis": apis, "warnings": warnings,
+                }),
+                &text,
             )
         }
     }
@@ -73,6 +82,25 @@ pub(crate) fn load(file: &Path, over: &Overrides) -> Result<Settings, Failure> {
     let base = file.parent().unwrap_or(Path::new("."));
     read_under(&source, &file.display().to_string(), base, over)
         .map_err(|it| Failure::mistakes(&it, "the configuration"))
+}
+
+/// What is valid and perhaps not meant.
+fn warnings(settings: &Settings) -> Vec<String> {
+    let guards = settings.apis.iter().filter_map(|api| {
+        let routes = &api.guard.as_ref()?.routes;
+        Some((&api.name, routes.exposed()))
+    });
+    let told = guards.flat_map(|(name, exposed)| {
+        exposed.map(move |it| {
+            let Exposed { public, exact } = it;
+            format!(
+                "api {name}: {exact} is protected, but in another spelling (a slash at its end, \
+                 other letter case) it falls under {public}, which is public; if the upstream \
+                 takes both for one, protect {exact}/* too, or make less of it public"
+            )
+        })
+    });
+    told.collect()
 }
 
 fn source_of(file: &Path) -> Result<String, Failure> {

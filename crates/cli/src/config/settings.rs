@@ -9,6 +9,7 @@ use countersign_dialect::Dialect;
 use countersign_domain::session::Lifetimes;
 use countersign_domain::{ApiName, Limits};
 use countersign_gateway::{AddressPolicy, CorsPolicy, Family, Routes, Site, UpstreamSettings};
+use countersign_server::api::VariantSettings;
 use countersign_server::throttle::ThrottleSettings;
 use countersign_transport::{self as transport, Tls};
 
@@ -143,6 +144,8 @@ pub(crate) struct ApiSection {
     pub(crate) site: Site,
     /// Lifetimes of what it issues; the dialect's preset unless given.
     pub(crate) lifetimes: Lifetimes,
+    /// The variants that the dialect's preset treats otherwise.
+    pub(crate) variants: Vec<VariantSettings>,
     /// What each of its accounts may do; the dialect's budget unless given.
     pub(crate) limits: Limits,
     /// How often its logins may be tried; the dialect's preset unless given.

@@ -1,7 +1,7 @@
 //! `countersign dialect show`: a dialect on one page.
 
 use countersign_dialect::document::duration_text;
-use countersign_dialect::{Dialect, OperationInfo, Refused};
+use countersign_dialect::{Dialect, OperationInfo, Preset, Refused};
 use countersign_domain::{Operation, Refusal};
 use serde_json::{Value, json};
 
@@ -59,6 +59,15 @@ fn settings(dialect: &Dialect) -> String {
             .map_or_else(|| value.to_string(), str::to_owned);
         table.row([name, &text]);
     }
+    for (variant, preset) in dialect.variant_presets() {
+        let name = dialect.variant_name(variant);
+        for (key, value) in variant_facts(dialect.preset(), preset) {
+            let text = value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned);
+            table.row([&format!("{key} ({name})"), &text]);
+        }
+    }
     for (name, line) in dialect.stated_ends() {
         table.row([name, &line]);
     }
@@ -84,6 +93,25 @@ fn facts(dialect: &Dialect) -> Vec<(&'static str, Value)> {
     facts.extend(number("anonymous_per_minute", preset.anonymous_per_minute));
     facts.extend(number("logins_per_minute", preset.logins_per_minute));
     facts.extend(number("lock_after", preset.lock_after));
+    facts
+}
+
+/// What the preset of a variant says that the usual one does not.
+fn variant_facts(usual: &Preset, own: &Preset) -> Vec<(&'static str, Value)> {
+    let mut facts = Vec::new();
+    for (name, usual, own) in [
+        ("access", usual.access, own.access),
+        ("refresh", usual.refresh, own.refresh),
+        ("absolute", usual.absolute, own.absolute),
+    ] {
+        if usual != own {
+            facts.push((name, json!(duration_text(own))));
+        }
+    }
+    if usual.budget != own.budget {
+        let budget = own.budget.map_or(json!("unlimited"), |it| json!(it));
+        facts.push(("budget", budget));
+    }
     facts
 }
 
@@ -136,15 +164,23 @@ fn document(dialect: &Dialect) -> Value {
         let statuses = Value::Object(statuses.collect());
         (refusal.code().to_owned(), statuses)
     });
-    let preset = facts(dialect).into_iter();
-    let preset = preset.map(|(name, value)| (name.to_owned(), value));
+    let object = |facts: Vec<(&str, Value)>| {
+        let facts = facts.into_iter();
+        let facts = facts.map(|(name, value)| (name.to_owned(), value));
+        Value::Object(facts.collect())
+    };
+    let variants = dialect.variant_presets().map(|(variant, preset)| {
+        let own = object(variant_facts(dialect.preset(), preset));
+        (dialect.variant_name(variant).to_owned(), own)
+    });
     json!({
         "name": dialect.name(),
         "title": dialect.title(),
         "serves": serves(dialect),
         "operations": operations(dialect),
         "endpoints": dialect.operations().map(|info| endpoint(dialect, &info)).collect::<Vec<_>>(),
-        "preset": Value::Object(preset.collect()),
+        "preset": object(facts(dialect)),
+        "variant_presets": Value::Object(variants.collect()),
         "refusals": Value::Object(refusals.collect()),
     })
 }

@@ -1,4 +1,4 @@
-//! `serve --demo`: the three shipped dialects with ready accounts, an echo
+//! `serve --demo`: three of the shipped dialects with ready accounts, an echo
 //! behind the guard, and `demo.json` for scripts.
 //!
 //! Secrets are kept in `demo-accounts.json`, which is written before the
@@ -10,13 +10,14 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use countersign_dialect::{Asking, Secret};
+use countersign_dialect::{Asking, Dialect, Grant, Secret, Variant};
 use countersign_domain::account::{Allowlist, StoredSecret};
-use countersign_domain::{AccountLimits, ApiName, Operation};
+use countersign_domain::{AccountLimits, ApiName, Operation, Timestamp};
 use countersign_server::api::Api;
 use countersign_server::generated_key;
 use countersign_server::store::{Actor, CreateError, NewAccount, NewCredential, Store};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::data::{DataDirectory, write_private};
 use crate::config::ApiSection;
@@ -25,6 +26,14 @@ use crate::exit::Failure;
 
 /// The demo's configuration.
 pub(crate) const CONFIGURATION: &str = include_str!("demo.toml");
+
+/// What is said of a demo before its `curl` lines.
+pub(crate) const NOTICE: &str = "\
+A demo to try things out, not for production: its secrets stand below and in demo.json, and its
+limits are far above the vendors' so that nobody trips them by hand. A token makes 1,000,000
+requests, where B2BINPAY documents 40; `countersign sandbox` has the vendors' own limits.
+Each block below logs in and calls the guarded API: paste it into a shell.
+";
 
 /// What `demo.json` says.
 #[derive(Serialize)]
@@ -253,13 +262,19 @@ impl DemoAccount {
             secret: Some(&secret),
             ..Asking::default()
         };
-        let title = format!("# {} ({})\n", dialect.title(), self.login);
-        let logins = dialect.variants().filter_map(|variant| {
+        let call = curl::call_with_variable(url, &self.guarded_path()?, dialect);
+        let blocks = dialect.variants().filter_map(|variant| {
             let request = dialect.request(Operation::Login, variant, &asking)?;
-            Some(curl::line(url, &request))
+            let name = match dialect.variant_name(variant) {
+                "main" => String::new(),
+                name => format!(" {name}"),
+            };
+            let title = format!("# {}{name} ({})\n", dialect.title(), self.login);
+            let member = access_token_member(dialect, variant)?;
+            let login = curl::into_variable(url, &request, &member);
+            Some(format!("{title}{login}{call}"))
         });
-        let guarded = curl::call(url, &self.guarded_path()?, dialect, "ACCESS_TOKEN");
-        Some(format!("{title}{}{guarded}", logins.collect::<String>()))
+        Some(blocks.collect())
     }
 
     /// A path of the demo that this account may call.
@@ -274,6 +289,36 @@ impl DemoAccount {
             _ => return None,
         })
     }
+}
+
+/// The member of a reply to a login in which the access token stands.
+fn access_token_member(dialect: &Dialect, variant: Variant) -> Option<String> {
+    const TOKEN: &str = "the access token";
+    let grant = Grant {
+        login: "",
+        client_id: 0,
+        access_token: TOKEN,
+        refresh_token: Some(""),
+        access_expires_at: Timestamp::default(),
+        refresh_expires_at: Timestamp::default(),
+        now: Timestamp::default(),
+        secret: None,
+    };
+    let asked = dialect.asked(Operation::Login, variant)?;
+    let reply = dialect.grant(&asked, &grant);
+    let reply: Value = serde_json::from_slice(reply.body()).ok()?;
+    member_with(&reply, TOKEN)
+}
+
+/// The name of the member whose value is this text, at any depth.
+fn member_with(value: &Value, text: &str) -> Option<String> {
+    let members = value.as_object()?.iter();
+    members
+        .filter_map(|(name, value)| match value.as_str() {
+            Some(found) if found == text => Some(name.clone()),
+            _ => member_with(value, text),
+        })
+        .next()
 }
 
 fn read(path: &Path, text: &str) -> Result<Vec<DemoAccount>, Failure> {

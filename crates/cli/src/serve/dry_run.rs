@@ -1,6 +1,7 @@
 //! What the guard would decide about a request that nobody made: by the guard's
 //! own `authorize`, without spending or counting anything.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -41,9 +42,9 @@ impl DryRuns {
         judged.api = Some(api.name().clone());
         let words = format!("the path belongs to {} as {path}", api.name());
         judged.steps.push(Step::new("api", true, words));
-        match (api.dialect().find(&dry_run.method, path), &served.guarded) {
+        match (api.dialect().find(&dry_run.method, &path), &served.guarded) {
             (Found::NotMine, Some(guarded)) => {
-                self.judge_guarded(&mut judged, guarded, path, dry_run, now);
+                self.judge_guarded(&mut judged, guarded, &path, dry_run, now);
             }
             (Found::NotMine, None) => {
                 judged
@@ -61,18 +62,24 @@ impl DryRuns {
 
     /// The api that is named, or that host and path lead to, and the path below
     /// its prefix.
-    fn find<'s>(&'s self, dry_run: &'s DryRun) -> Option<(&'s Served, &'s str)> {
+    fn find<'s>(&'s self, dry_run: &'s DryRun) -> Option<(&'s Served, Cow<'s, str>)> {
         let path = dry_run.target.path();
         let host = dry_run.host.as_deref().unwrap_or_default();
         self.served.iter().find_map(|served| match &dry_run.api {
             Some(name) if name != served.api.name() => None,
-            Some(_) => Some((served, served.site.claims(host, path).unwrap_or(path))),
+            Some(_) => {
+                let below = served.below_prefix(host, path);
+                Some((served, below.unwrap_or(Cow::Borrowed(path))))
+            }
             None => {
-                let path = served.site.claims(host, path)?;
-                let guarded = served.guarded.as_ref();
-                let judges = guarded.is_some_and(|guarded| guarded.routes().claims(path));
-                let claims = served.claims(&dry_run.method, path) || judges;
-                claims.then_some((served, path))
+                let below = served.below_prefix(host, path)?;
+                if served.claims(&dry_run.method, &below) {
+                    return Some((served, below));
+                }
+                // What another proxy forwards is judged as it came.
+                let below = served.site.claims(host, path)?;
+                let judges = served.guarded.as_ref()?.routes().claims(below);
+                judges.then_some((served, Cow::Borrowed(below)))
             }
         })
     }

@@ -1,6 +1,7 @@
 //! The API listener: which api a request is for, and whether it is for its
 //! issuer or its guard.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use countersign_dialect::{Found, Refused};
 use countersign_domain::{Operation, Reason, Timestamp};
 use countersign_gateway::{
     AddressPolicy, AnswerBody, Client, CorsPolicy, Denied, ForwardAuth, Gateway, GuardedApi, Site,
-    asked_api, client_address,
+    asked_api, at_path, client_address,
 };
 use countersign_server::api::Api;
 use countersign_server::issuer::{Caller, Issuer};
@@ -18,7 +19,7 @@ use countersign_server::store::Store;
 use countersign_transport::{
     CollectError, Peer, REFUSAL, Refused as RefusedAtTheDoor, Request, collect,
 };
-use http::{HeaderValue, Method, Response, StatusCode, Uri, header};
+use http::{HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::{Either, Full};
 
 use super::journal::{Entry, Journal};
@@ -66,6 +67,8 @@ enum Route<'a> {
     Keys(&'a Api),
     /// To the guard, for a verdict that another proxy asks for.
     Verdict(&'a GuardedApi),
+    /// To nothing, at a path that only this api could have served.
+    Nowhere(&'a Api),
 }
 
 impl Front {
@@ -106,17 +109,18 @@ impl Front {
     ) -> Response<FrontBody> {
         match self.route(&request) {
             Some(Route::Issuer(api, found, path)) => {
-                let request = at_path(request, &path);
+                let request = with_path(request, &path);
                 self.issue(api, found, request, address, entry).await
             }
             Some(Route::Guard(api, path)) => {
                 let tls = self.spoke_tls(&request, peer);
                 let client = address.map(|address| Client { address, tls });
-                let request = at_path(request, &path);
+                let request = with_path(request, &path);
                 self.guard(api, request, client, entry).await
             }
             Some(Route::Keys(api)) => public_keys(api, request.method(), self.store.now()),
             Some(Route::Verdict(api)) => self.verdict(api, request, peer, entry).await,
+            Some(Route::Nowhere(api)) => self.not_found(api, entry),
             None => unserved(entry),
         }
     }
@@ -132,10 +136,32 @@ impl Front {
         }
         let host = request.headers().get(header::HOST);
         let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
-        self.apis.iter().find_map(|served| {
-            let path = served.site.claims(host, path)?;
-            served.route(request.method(), path)
+        let mut apis = self.apis.iter();
+        let served = apis.find_map(|served| {
+            let path = served.below_prefix(host, path)?;
+            served.route(request.method(), &path)
+        });
+        served.or_else(|| {
+            let alone = self.alone_at(host, path)?;
+            Some(Route::Nowhere(&alone.api))
         })
+    }
+
+    /// The one api that the host and the longest prefix lead to, if it is one
+    /// alone.
+    fn alone_at(&self, host: &str, path: &str) -> Option<&Served> {
+        let here = |served: &&Served| served.below_prefix(host, path).is_some();
+        let length = |served: &&Served| served.site.prefix().len();
+        let longest = self.apis.iter().filter(here).map(|it| length(&it)).max()?;
+        let mut nearest = self
+            .apis
+            .iter()
+            .filter(here)
+            .filter(|served| length(served) == longest);
+        match (nearest.next(), nearest.next()) {
+            (Some(only), None) => Some(only),
+            _ => None,
+        }
     }
 
     /// What holds for pages of other origins, and of which api it holds: the one
@@ -158,15 +184,11 @@ impl Front {
         let host = request.headers().get(header::HOST);
         let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
         let claims = |served: &&Served| {
-            let path = served.site.claims(host, path);
-            path.is_some_and(|path| served.claims(request.method(), path))
+            let path = served.below_prefix(host, path);
+            path.is_some_and(|path| served.claims(request.method(), &path))
         };
-        let alone = || {
-            let is_here = |served: &&Served| served.site.claims(host, path).is_some();
-            let mut here = self.apis.iter().filter(is_here);
-            here.next().filter(|_| here.next().is_none())
-        };
-        self.apis.iter().find(claims).or_else(alone)
+        let claimed = self.apis.iter().find(claims);
+        claimed.or_else(|| self.alone_at(host, path))
     }
 
     fn named(&self, name: &str) -> Option<&Served> {
@@ -215,6 +237,17 @@ impl Front {
         response
     }
 
+    /// Nothing is at the path, in the spelling of the api whose path it would be.
+    fn not_found(&self, api: &Api, entry: Entry) -> Response<FrontBody> {
+        let answer = self
+            .issuer
+            .refuse(api, Operation::Guard, Reason::PathUnknown);
+        let response = answer.response.map(|body| Either::Left(Full::new(body)));
+        let response = with_support_id(response, &entry.request_id);
+        entry.unserved(Some(api.name()));
+        response
+    }
+
     async fn guard(
         &self,
         api: &GuardedApi,
@@ -258,6 +291,18 @@ impl Front {
 }
 
 impl Served {
+    /// The path of a request target as the api's dialect reads it, without the
+    /// api's prefix; `None` if host or prefix are another's.
+    pub(crate) fn below_prefix<'p>(&self, host: &str, path: &'p str) -> Option<Cow<'p, str>> {
+        match self.api.dialect().read_path(path) {
+            Cow::Borrowed(path) => self.site.claims(host, path).map(Cow::Borrowed),
+            Cow::Owned(merged) => {
+                let below = self.site.claims(host, &merged)?;
+                Some(Cow::Owned(below.to_owned()))
+            }
+        }
+    }
+
     /// Whether a request with this path, below the prefix, is for this api.
     pub(crate) fn claims(&self, method: &Method, path: &str) -> bool {
         self.route(method, path).is_some()
@@ -299,18 +344,9 @@ fn public_keys(api: &Api, method: &Method, now: Timestamp) -> Response<FrontBody
     response
 }
 
-/// The request with another path, which is a part of its own.
-fn at_path(mut request: Request, path: &str) -> Request {
-    if request.uri().path() == path {
-        return request;
-    }
-    let target = match request.uri().query() {
-        Some(query) => format!("{path}?{query}"),
-        None => path.to_owned(),
-    };
-    // The end of a target is a target.
-    if let Ok(uri) = Uri::try_from(target) {
-        *request.uri_mut() = uri;
+fn with_path(mut request: Request, path: &str) -> Request {
+    if request.uri().path() != path {
+        *request.uri_mut() = at_path(request.uri(), path);
     }
     request
 }
@@ -330,7 +366,7 @@ fn no_preflight(api: &Api, denied: &Denied, entry: Entry) -> Response<FrontBody>
 fn unserved(entry: Entry) -> Response<FrontBody> {
     let response = problem(StatusCode::NOT_FOUND, "no api is served at this path");
     let response = with_support_id(response, &entry.request_id);
-    entry.unserved();
+    entry.unserved(None);
     response
 }
 

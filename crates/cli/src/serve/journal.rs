@@ -217,10 +217,12 @@ impl Entry {
         self.end(api, event, front, status);
     }
 
-    /// Ends the entry of a request for a path that no api serves.
-    pub(crate) fn unserved(self) {
+    /// Ends the entry of a request for a path that no api serves, and that would be
+    /// `api`'s if any one's.
+    pub(crate) fn unserved(self, api: Option<&ApiName>) {
         let reason = Reason::PathUnknown;
-        let refused = self.refused(reason, self.front, StatusCode::NOT_FOUND);
+        let mut refused = self.refused(reason, self.front, StatusCode::NOT_FOUND);
+        refused.api = api.cloned();
         self.journal
             .refusals
             .record(self.journal.diagnosed(refused, &self.kept));

@@ -151,6 +151,7 @@ pub(super) async fn load_apis(
             dialect: section.dialect.clone(),
             lifetimes: section.lifetimes,
             limits: section.limits,
+            variants: section.variants.clone(),
             throttle: section.throttle,
             passwords: section.passwords,
         };
@@ -192,6 +193,9 @@ fn guarded(api: &Api, section: GuardSection, upstream: Option<Upstream>) -> Guar
         .with_limits(api.settings.limits)
         .with_access_lifetime(api.settings.lifetimes.access)
         .with_static_keys(api.pepper.clone());
+    for own in &api.settings.variants {
+        guarded = guarded.with_variant(own.variant, own.budget, own.lifetimes.access);
+    }
     if let Some(upstream) = upstream {
         guarded = guarded.with_upstream(upstream);
     }

@@ -7,6 +7,7 @@ use countersign_dialect::Secret;
 use serde_json::{Value, json};
 
 use super::data::DataDirectory;
+use super::demo;
 use super::listeners::{Listeners, url};
 use super::opening::Opened;
 use crate::config::ServerSection;
@@ -59,6 +60,8 @@ impl Ready {
         let Some(demo) = &opened.demo else {
             return Ok((text, None));
         };
+        text.push('\n');
+        text.push_str(demo::NOTICE);
         text.push('\n');
         text.push_str(&demo.curl_lines(&self.listen, &opened.loaded.apis));
         let manifest = demo.manifest(&self.listen, &self.admin, &self.admin_key);

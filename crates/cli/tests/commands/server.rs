@@ -158,6 +158,7 @@ fn settings(name: &str, dialect: &str, passwords: bool) -> ApiSettings {
             window: hour / 60,
         },
         limits: Limits::default(),
+        variants: Vec::new(),
         throttle: countersign_server::throttle::ThrottleSettings::default(),
         passwords,
     }

@@ -141,7 +141,7 @@ fn lifetime(profile: &Profile, standing: &Standing) -> Option<Check> {
     let tokens = standing.tokens.as_ref()?;
     let lives = span(tokens.told_expires_at.since(tokens.asked_at));
     let mut said = format!("the access token lives {lives}");
-    if let Some(promised) = profile.dialect.stated_lives().access {
+    if let Some(promised) = profile.dialect.stated_lives_of(profile.variant).access {
         let promised = span(promised);
         said.push_str(&format!(
             "; the dialect speaks of {promised}, and the reply counts"

@@ -66,7 +66,7 @@ pub(super) async fn of(
         },
     };
     let measured = run(&vendor, &scope).await;
-    let mut checks = findings::checks(&measured, &profile.dialect);
+    let mut checks = findings::checks(&measured, &profile.dialect, profile.variant);
     checks.extend(left_out(&scope, profile));
     Ok((checks, findings::document(&measured)))
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_dialect::document::{Key, Table, Value, did_you_mean};
-use countersign_dialect::{Dialect, Mistake};
+use countersign_dialect::{Dialect, Mistake, Preset};
 use countersign_domain::ApiName;
 use countersign_domain::session::{DEFAULT_WINDOW, Lifetimes};
 use countersign_gateway::{CorsPolicy, Site, SiteFault};
+use countersign_server::api::VariantSettings;
 
 use super::scalar::positive;
 use super::{guard, limits};
@@ -40,14 +41,18 @@ impl ApiReader<'_, '_> {
             .unwrap_or(true);
         let site = self.site();
         let cors = self.cors();
-        let lifetimes = self.lifetimes(dialect.as_deref());
-        let (limits, throttle) = limits::read(&self.table, dialect.as_deref().map(Dialect::preset));
+        let given = limits::budget(&self.table);
+        let terms = self.terms(dialect.as_deref(), given);
+        let preset = dialect.as_deref().map(Dialect::preset);
+        let (limits, throttle) = limits::read(&self.table, given, preset);
         let guard = guard::read(&self.table, dialect.as_deref(), self.base);
+        let (lifetimes, variants) = terms?;
         Some(ApiSection {
             name: parsed?,
             dialect: dialect?,
             site: site?,
-            lifetimes: lifetimes?,
+            lifetimes,
+            variants,
             limits,
             throttle,
             passwords,
@@ -89,27 +94,52 @@ impl ApiReader<'_, '_> {
         Some(Arc::new(dialect))
     }
 
-    fn lifetimes(&self, dialect: Option<&Dialect>) -> Option<Lifetimes> {
+    /// The lifetimes, and what differs for variants that have presets of their own.
+    /// What is given here holds for all variants.
+    fn terms(
+        &self,
+        dialect: Option<&Dialect>,
+        budget: Option<Option<u32>>,
+    ) -> Option<(Lifetimes, Vec<VariantSettings>)> {
         let given = ["access", "refresh", "absolute"].map(|key| self.lifetime(key));
         let window = self.window();
-        let preset = dialect?.preset();
-        let [access, refresh, absolute] = given;
-        let lifetimes = Lifetimes {
-            access: access.unwrap_or(Some(preset.access))?,
-            refresh: refresh.unwrap_or(Some(preset.refresh))?,
-            absolute: absolute.unwrap_or(Some(preset.absolute))?,
-            window: window.unwrap_or(Some(DEFAULT_WINDOW))?,
+        let dialect = dialect?;
+        let of = |preset: &Preset| {
+            let [access, refresh, absolute] = given;
+            Some(Lifetimes {
+                access: access.unwrap_or(Some(preset.access))?,
+                refresh: refresh.unwrap_or(Some(preset.refresh))?,
+                absolute: absolute.unwrap_or(Some(preset.absolute))?,
+                window: window.unwrap_or(Some(DEFAULT_WINDOW))?,
+            })
         };
-        if lifetimes.access > lifetimes.refresh || lifetimes.refresh > lifetimes.absolute {
-            let written = ["access", "refresh", "absolute"].map(|key| self.table.get(key));
-            let message = "needs access <= refresh <= absolute, also with the dialect's preset";
-            written
-                .iter()
-                .flatten()
-                .take(1)
-                .for_each(|value| value.blame(message, None));
+        let usual = of(dialect.preset())?;
+        let mut variants = Vec::new();
+        for (variant, preset) in dialect.variant_presets() {
+            variants.push(VariantSettings {
+                variant,
+                lifetimes: of(preset)?,
+                budget: budget.unwrap_or(preset.budget),
+            });
         }
-        Some(lifetimes)
+        // Without a refresh token, the life of one bounds nothing.
+        let refreshed = variants.iter().filter(|it| dialect.refreshes(it.variant));
+        let all = refreshed.map(|it| it.lifetimes).chain([usual]);
+        self.blame_order(all);
+        Some((usual, variants))
+    }
+
+    fn blame_order(&self, mut lifetimes: impl Iterator<Item = Lifetimes>) {
+        if lifetimes.all(|it| it.access <= it.refresh && it.refresh <= it.absolute) {
+            return;
+        }
+        let written = ["access", "refresh", "absolute"].map(|key| self.table.get(key));
+        let message = "needs access <= refresh <= absolute, also with the dialect's preset";
+        written
+            .iter()
+            .flatten()
+            .take(1)
+            .for_each(|value| value.blame(message, None));
     }
 
     /// `None` if it is not given, `Some(None)` if it is wrong.

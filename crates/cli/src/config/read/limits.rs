@@ -2,20 +2,24 @@
 //! a login may be tried.
 
 use countersign_dialect::Preset;
-use countersign_dialect::document::{Table, Value};
+use countersign_dialect::document::Table;
 use countersign_domain::Limits;
 use countersign_server::throttle::ThrottleSettings;
 
 use super::scalar::count;
 
 /// What holds for each account of an api, and for tries of its logins.
-pub(super) fn read(api: &Table<'_>, preset: Option<&Preset>) -> (Limits, ThrottleSettings) {
+/// `given_budget` is the api's own budget, as [`budget`] reads it.
+pub(super) fn read(
+    api: &Table<'_>,
+    given_budget: Option<Option<u32>>,
+    preset: Option<&Preset>,
+) -> (Limits, ThrottleSettings) {
     let table = api.get("limits").and_then(|it| it.table());
     let given = |key| count(table.as_ref().and_then(|table| table.get(key)));
-    let budget = api.get("budget").and_then(|it| budget(&it));
     let default = Limits::default();
     let limits = Limits {
-        budget: budget.unwrap_or(preset.and_then(|it| it.budget)),
+        budget: given_budget.unwrap_or(preset.and_then(|it| it.budget)),
         sessions: given("sessions").map_or(default.sessions, u32::from),
         mints_per_minute: given("mints_per_minute").map_or(default.mints_per_minute, u32::from),
         requests_per_second: given("requests_per_second").map(u32::from),
@@ -27,12 +31,14 @@ pub(super) fn read(api: &Table<'_>, preset: Option<&Preset>) -> (Limits, Throttl
             .unwrap_or(default.network_logins_per_minute),
         strange_logins_per_hour: given("strange_logins_per_hour")
             .unwrap_or(default.strange_logins_per_hour),
+        anonymous_per_minute: given("anonymous_per_minute"),
     };
     (limits, throttle)
 }
 
-/// `Some(None)`: any number of requests.
-fn budget(value: &Value<'_>) -> Option<Option<u32>> {
+/// The api's own `budget`, if it has one. `Some(None)`: any number of requests.
+pub(super) fn budget(api: &Table<'_>) -> Option<Option<u32>> {
+    let value = &api.get("budget")?;
     if !value.is_text() {
         return count(Some(value.clone())).map(|number| Some(number.get()));
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use countersign_dialect::{Dialect, LostRefresh};
+use countersign_dialect::{Dialect, LostRefresh, StatedLives, Variant};
 use serde_json::{Value, json};
 
 use super::{Lived, Measured, Reuse, Stopped, Unanswered};
@@ -10,12 +10,12 @@ use crate::client::doctor::check::{Check, Found};
 use crate::client::instant::span;
 
 /// What was measured, for people.
-pub(super) fn checks(measured: &Measured, dialect: &Dialect) -> Vec<Check> {
+pub(super) fn checks(measured: &Measured, dialect: &Dialect, variant: Variant) -> Vec<Check> {
     let mut checks = Vec::new();
     if let Some(login) = &measured.login {
         checks
             .push(Check::new("login", Found::Good, "the vendor gives tokens").in_time(login.took));
-        checks.push(lifetime(login, dialect));
+        checks.push(lifetime(login, dialect.stated_lives_of(variant)));
         checks.extend(exp(login));
     }
     checks.extend(measured.guarded.map(guarded));
@@ -78,7 +78,7 @@ fn lives(lived: &Lived) -> String {
 
 /// The vendor's word is the reply; the dialect's preset is only what its
 /// documents say.
-fn lifetime(login: &Lived, dialect: &Dialect) -> Check {
+fn lifetime(login: &Lived, stated: StatedLives) -> Check {
     let mut said = format!("access tokens live {}", lives(login));
     if login.access.is_zero() {
         return Check::new(
@@ -89,7 +89,7 @@ fn lifetime(login: &Lived, dialect: &Dialect) -> Check {
     }
     let is_far =
         |promised: &Duration| login.access.abs_diff(*promised).as_secs() * 20 > promised.as_secs();
-    if let Some(promised) = dialect.stated_lives().access.filter(is_far) {
+    if let Some(promised) = stated.access.filter(is_far) {
         said.push_str(&format!(
             ", where the dialect speaks of {}; the reply counts",
             span(promised)
