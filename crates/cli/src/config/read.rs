@@ -9,10 +9,11 @@ mod scalar;
 mod server;
 mod upstream;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use countersign_dialect::Mistakes;
-use countersign_dialect::document::{Document, Table};
+use countersign_dialect::document::{Document, Key, Table};
 use countersign_gateway::{Claim, Overlap, overlaps};
 
 use self::api::ApiReader;
@@ -40,6 +41,7 @@ pub(crate) fn read_under(
     let document = Document::parse(source, origin)?;
     let root = document.root();
     let mut foreign = Vec::new();
+    let mut dialects = BTreeMap::new();
     let server = root
         .get("server")
         .and_then(|it| it.table())
@@ -53,6 +55,7 @@ pub(crate) fn read_under(
             let mut api = ApiReader {
                 base,
                 foreign: &mut foreign,
+                dialects: &mut dialects,
                 table: value.table()?,
             };
             api.read(&name, &table)
@@ -101,15 +104,20 @@ fn blame_overlaps(apis: &[ApiSection], table: &Table<'_>) {
         })
         .collect();
     let found = overlaps(&claims);
+    let keys: BTreeMap<&str, Key<'_>> = table
+        .entries()
+        .into_iter()
+        .map(|(key, _)| (key.name, key))
+        .collect();
     let pairs =
         found.chunk_by(|one, next| (&one.first, &one.second) == (&next.first, &next.second));
     for pair in pairs {
-        blame_pair(pair, table);
+        blame_pair(pair, &keys, table);
     }
 }
 
 /// Two apis are one mistake, however many paths they share.
-fn blame_pair(overlaps: &[Overlap], table: &Table<'_>) {
+fn blame_pair(overlaps: &[Overlap], keys: &BTreeMap<&str, Key<'_>>, table: &Table<'_>) {
     let [overlap, more @ ..] = overlaps else {
         return;
     };
@@ -118,8 +126,7 @@ fn blame_pair(overlaps: &[Overlap], table: &Table<'_>) {
         more => format!(", and {more} more"),
     };
     let message = format!("{overlap}{more}: tell them apart by `hosts` or `prefix`");
-    let keys = table.entries().into_iter().map(|(key, _)| key);
-    for key in keys.filter(|key| key.name == overlap.second.as_str()) {
-        table.blame_key(&key, message.clone(), None);
+    if let Some(key) = keys.get(overlap.second.as_str()) {
+        table.blame_key(key, message, None);
     }
 }

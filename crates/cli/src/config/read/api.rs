@@ -1,5 +1,6 @@
 //! `[apis.NAME]`: where an api is, what it speaks, and for how long.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,8 @@ pub(super) struct ApiReader<'a, 'd> {
     pub(super) base: &'a Path,
     /// Mistakes in dialect files.
     pub(super) foreign: &'a mut Vec<Mistake>,
+    /// Dialects that other apis speak, by what names them.
+    pub(super) dialects: &'a mut BTreeMap<String, Arc<Dialect>>,
     pub(super) table: Table<'d>,
 }
 
@@ -65,6 +68,19 @@ impl ApiReader<'_, '_> {
     /// other text a file.
     fn dialect(&mut self, value: &Value<'_>) -> Option<Arc<Dialect>> {
         let text = value.text()?;
+        let dialect = match self.dialects.get(text) {
+            Some(known) => Arc::clone(known),
+            None => self.compiled(value, text)?,
+        };
+        if !dialect.serves().issuer {
+            value.blame("is a dialect for clients only: it cannot issue", None);
+            return None;
+        }
+        self.dialects.insert(text.to_owned(), Arc::clone(&dialect));
+        Some(dialect)
+    }
+
+    fn compiled(&mut self, value: &Value<'_>, text: &str) -> Option<Arc<Dialect>> {
         let is_file = text.contains('/') || Path::new(text).extension().is_some();
         let (source, origin) = if is_file {
             let path = self.base.join(text);
@@ -84,14 +100,8 @@ impl ApiReader<'_, '_> {
             (shipped?.to_owned(), text.to_owned())
         };
         let compiled = Dialect::compile(&source, &origin);
-        let dialect = compiled
-            .map_err(|mistakes| self.foreign.extend(mistakes.0))
-            .ok()?;
-        if !dialect.serves().issuer {
-            value.blame("is a dialect for clients only: it cannot issue", None);
-            return None;
-        }
-        Some(Arc::new(dialect))
+        let dialect = compiled.map_err(|mistakes| self.foreign.extend(mistakes.0));
+        dialect.ok().map(Arc::new)
     }
 
     /// The lifetimes, and what differs for variants that have presets of their own.
