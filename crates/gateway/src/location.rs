@@ -132,7 +132,7 @@ mod tests {
         let host = HeaderValue::from_static("pay.example:8443");
         let public = PublicOrigin {
             https: true,
-            host: Some(host.clone()),
+            host: Some(host),
             told_host: None,
             prefix: "/pay",
         };
@@ -183,7 +183,7 @@ mod tests {
         let mut public = PublicOrigin {
             https: true,
             host: Some(host.clone()),
-            told_host: Some(host.clone()),
+            told_host: Some(host),
             prefix: "",
         };
         let upstream = "http://127.0.0.1:9000";
