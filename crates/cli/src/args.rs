@@ -114,13 +114,28 @@ fn usage(error: &clap::Error, words: &[OsString]) -> ExitCode {
     if names_a_secret(error) {
         return exit::report(Err(Failure::usage(SECRETS)), &Output::new(json));
     }
-    if json {
-        let message = error.to_string();
-        let failure = Failure::usage(message.trim_end().trim_start_matches("error: "));
-        return exit::report(Err(failure), &Output::new(true));
+    exit::report(Err(failure(error)), &Output::new(json))
+}
+
+/// The parser's complaint as one of ours: its tips, and where to read more, are help.
+fn failure(error: &clap::Error) -> Failure {
+    let text = error.to_string();
+    let mut message = Vec::new();
+    let mut help = Vec::new();
+    for line in text.trim_start_matches("error: ").lines() {
+        if let Some(tip) = line.trim_start().strip_prefix("tip: ") {
+            help.push(tip.to_owned());
+        } else if let Some(more) = line.strip_prefix("For more information, try ") {
+            help.push(format!("for more, try {}", more.trim_end_matches('.')));
+        } else if !line.is_empty() {
+            message.push(line);
+        }
     }
-    let _ = error.print();
-    exit::USAGE.into()
+    let failure = Failure::usage(message.join("\n"));
+    if help.is_empty() {
+        return failure;
+    }
+    failure.with_help(help.join("; "))
 }
 
 /// What is said to who looks for `--secret`.

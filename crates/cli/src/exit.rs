@@ -15,13 +15,18 @@ use crate::output::Output;
 pub(crate) const FAILED: u8 = 1;
 
 /// The exit code of a mistake in the command line or the configuration.
-pub(crate) const USAGE: u8 = 64;
+const USAGE: u8 = 64;
 
 /// Why a command did not do what it was asked to.
 #[derive(Debug)]
 pub(crate) struct Failure {
     cause: Cause,
     message: String,
+    /// What to do about it.
+    help: Option<String>,
+    /// Lines before the message: mistakes, each with its place at the beginning,
+    /// where editors look for it.
+    listing: Option<String>,
     details: Option<Value>,
 }
 
@@ -96,8 +101,20 @@ impl Failure {
         let number = mistakes.0.len();
         let noun = if number == 1 { "mistake" } else { "mistakes" };
         let listed: Vec<_> = mistakes.0.iter().map(listed).collect();
-        Self::usage(format!("{mistakes}\n{number} {noun} in {file}"))
-            .with_details(json!({ "mistakes": listed }))
+        Self {
+            listing: Some(mistakes.to_string()),
+            ..Self::usage(format!("{number} {noun} in {file}"))
+        }
+        .with_details(json!({ "mistakes": listed }))
+    }
+
+    /// The same failure with what to do about it, as a sentence without its full stop.
+    #[must_use]
+    pub(crate) fn with_help(self, help: impl fmt::Display) -> Self {
+        Self {
+            help: Some(help.to_string()),
+            ..self
+        }
     }
 
     /// The same failure with more for `--json`.
@@ -121,6 +138,8 @@ impl Failure {
         Self {
             cause,
             message: message.to_string(),
+            help: None,
+            listing: None,
             details: None,
         }
     }
@@ -132,6 +151,9 @@ impl Failure {
             "exit": self.cause.code(),
             "message": self.message,
         });
+        if let Some(help) = &self.help {
+            document["help"] = help.as_str().into();
+        }
         if let Some(details) = &self.details {
             document["details"] = details.clone();
         }
@@ -170,12 +192,11 @@ pub(crate) fn report(outcome: Result<(), Failure>, output: &Output) -> ExitCode 
     }
     if output.is_json() {
         output.complain(&failure.document().to_string());
-    } else if failure.message.contains('\n') {
-        // Mistakes, each with its place at the beginning of a line, where
-        // editors look for it.
-        output.complain(&failure.to_string());
     } else {
-        output.complain(&format!("countersign: {failure}"));
+        if let Some(listing) = &failure.listing {
+            output.complain(listing);
+        }
+        output.error(&failure.to_string(), failure.help.as_deref());
     }
     ExitCode::from(failure.cause.code())
 }

@@ -46,11 +46,29 @@ impl Output {
         print(text)
     }
 
+    /// Prints one line of a stream of JSON documents, a line each.
+    pub(crate) fn line(&mut self, document: &impl Serialize) -> Result<(), Failure> {
+        print(&serde_json::to_string(document).map_err(Failure::bug)?)
+    }
+
     /// Says something beside the output, on standard error: a hint or a
     /// question. With `--json` it is left out.
     pub(crate) fn aside(&self, text: &str) {
         if !self.json {
             self.complain(text);
+        }
+    }
+
+    /// Says what went wrong and what to do about it, in colour on a terminal that wants
+    /// it.
+    pub(crate) fn error(&self, message: &str, help: Option<&str>) {
+        const ERROR: &str = "\u{1b}[1;31merror:\u{1b}[0m";
+        const HELP: &str = "\u{1b}[1;32mhelp:\u{1b}[0m";
+        let mut stderr = anstream::stderr().lock();
+        // If that fails there is nobody to tell.
+        let _ = writeln!(stderr, "{ERROR} {message}");
+        if let Some(help) = help {
+            let _ = writeln!(stderr, "{HELP} {help}");
         }
     }
 

@@ -343,7 +343,8 @@ impl Partner {
     }
 }
 
-/// Runs `countersign explain` for people, with this on standard input.
+/// Runs `countersign explain` for people, with this on standard input. What would be
+/// refused exits 77.
 fn explain(server: &Server, arguments: &[&str], input: &str) -> String {
     let mut child = Command::new(env!("CARGO_BIN_EXE_countersign"))
         .arg("explain")
@@ -358,8 +359,12 @@ fn explain(server: &Server, arguments: &[&str], input: &str) -> String {
     std::io::Write::write_all(&mut child.stdin.take().unwrap(), input.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     let complaint = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(0), "{complaint}");
-    String::from_utf8(output.stdout).unwrap()
+    let said = String::from_utf8(output.stdout).unwrap();
+    let refused = said.contains("would be refused: ");
+    let code = if refused { 77 } else { 0 };
+    assert_eq!(output.status.code(), Some(code), "{said}{complaint}");
+    assert_eq!(complaint.contains("would be refused: "), refused);
+    said
 }
 
 /// Tokens that run out, one of them with a caller whose clock is slow.
@@ -570,7 +575,10 @@ async fn a_support_id_is_explained_in_words() {
     let late = server
         .send("127.0.0.1", "GET", "/pay/api/orders", &headers, "")
         .await;
-    let said = explain(&server, &[late.header("x-countersign-refusal")], "");
+    let id = late.header("x-countersign-refusal");
+    let said = explain(&server, &[id], "");
+    let shortened = explain(&server, &[&format!("{}…", &id[..12])], "");
+    assert_eq!(shortened, said);
     for words in [
         "epoch_passed",
         "401 bad_bearer",
@@ -589,4 +597,37 @@ async fn a_support_id_is_explained_in_words() {
     ] {
         assert_eq!(server.operate(words).0, Some(64), "{words:?}");
     }
+}
+
+/// What a peer sent stands in a line as it is, quoted once; and none can forge a line.
+#[tokio::test]
+async fn json_log_lines_hold_plain_strings() {
+    let configuration = configuration(upstream().await);
+    let server = Server::start(&configuration.replace("[server]", "[server]\nlog = 'json'"));
+    let login = "ac\"me\r\n{\"level\":\"ERROR\"}\u{1b}[31m";
+    let body = json!({ "username": login, "password": "guess" }).to_string();
+    let path = "/pay/auth/login";
+    let wrong = server.send("127.0.0.1", "POST", path, &JSON, &body).await;
+    let id = wrong.header("x-countersign-refusal").to_owned();
+    let lost = server.send("127.0.0.1", "GET", "/lost", &[], "").await;
+    let lost_id = lost.header("x-countersign-refusal").to_owned();
+    let logged = async || server.log().contains(&id) && server.log().contains(&lost_id);
+    eventually("both are logged", logged).await;
+    let log = server.log();
+    let lines: Vec<Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line:?}")))
+        .collect();
+    let of = |id: &str| lines.iter().find(|line| line["request"] == id).unwrap();
+    let refused = of(&id);
+    assert_eq!(
+        (&refused["login"], &refused["path"]),
+        (&json!(login), &json!(path))
+    );
+    assert_eq!(
+        refused["detail"].as_str().unwrap_or_default().find('"'),
+        None
+    );
+    assert_eq!(of(&lost_id)["path"], "/lost");
+    assert!(!log.contains('\u{1b}'), "{log:?}");
 }

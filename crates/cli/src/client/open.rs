@@ -99,10 +99,10 @@ pub(super) async fn secret(profile: &Profile) -> Result<Secret, Failure> {
     }
     let terminal = prompt::terminal().ok_or_else(|| {
         Failure::usage(format!(
-            "the profile {} names no secret, and there is no terminal to ask at: add one of \
-             secret_file, secret_env and secret_command to it",
+            "the profile {} names no secret, and there is no terminal to ask at",
             profile.name
         ))
+        .with_help("add one of secret_file, secret_env and secret_command to it")
     })?;
     let login = printable(&profile.login);
     prompt::secret(

@@ -136,6 +136,7 @@ async fn deliver(
             break;
         }
     }
+    sink.end_line()?;
     if output.is_json() {
         output.document(&sink.document(&answer.head), "")?;
     }

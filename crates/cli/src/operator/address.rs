@@ -100,11 +100,13 @@ fn published(data: &Path) -> Result<(String, String), Failure> {
     match fs::read_to_string(&file) {
         Ok(text) => Ok((text.trim().to_owned(), file.display().to_string())),
         Err(error) if error.kind() == ErrorKind::NotFound => Err(Failure::unavailable(format!(
-            "no server is known here: there is no {}. Start one with `countersign serve`, name \
-             its data directory with --data, or set COUNTERSIGN_ADMIN_URL and \
-             COUNTERSIGN_ADMIN_KEY_FILE",
+            "no server is known here: there is no {}",
             file.display()
-        ))),
+        ))
+        .with_help(
+            "start one with `countersign serve`, name its data directory with --data, or set \
+             COUNTERSIGN_ADMIN_URL and COUNTERSIGN_ADMIN_KEY_FILE",
+        )),
         Err(error) => Err(unreadable(&file, &error)),
     }
 }

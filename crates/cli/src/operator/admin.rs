@@ -154,9 +154,12 @@ impl Admin {
             Ok(body) if status.is_success() => Ok(body),
             Ok(problem) if problem["code"].is_string() => Err(self.told(status, &problem)),
             _ => Err(Failure::failed(format!(
-                "{} answered {status}, and not as a Countersign server does: is the URL right? It \
-                 comes from {}",
-                self.address.url, self.address.source
+                "{} answered {status}, and not as a Countersign server does",
+                self.address.url
+            ))
+            .with_help(format!(
+                "is the URL right? It comes from {}",
+                self.address.source
             ))),
         }
     }
@@ -178,24 +181,26 @@ impl Admin {
 
     fn wrong_scheme(&self, why: &str) -> Failure {
         let Address { url, source, .. } = &self.address;
-        Failure::unavailable(format!("{url}: {why}. The URL comes from {source}"))
+        Failure::unavailable(format!("{url}: {why}"))
+            .with_help(format!("the URL comes from {source}"))
     }
 
     fn distrusted(&self, why: &str) -> Failure {
         let Address { url, source, .. } = &self.address;
         Failure::unavailable(format!(
-            "{url} shows a certificate that is not believed ({why}): name the PEM file of its \
-             authority in COUNTERSIGN_ADMIN_CA_FILE; a certificate that is its own authority must \
-             be made with basicConstraints CA:FALSE. The URL comes from {source}"
+            "{url} shows a certificate that is not believed ({why})"
+        ))
+        .with_help(format!(
+            "name the PEM file of its authority in COUNTERSIGN_ADMIN_CA_FILE; a certificate that \
+             is its own authority must be made with basicConstraints CA:FALSE. The URL comes from \
+             {source}"
         ))
     }
 
     fn unreachable(&self, why: &str) -> Failure {
         let Address { url, source, .. } = &self.address;
-        Failure::unavailable(format!(
-            "the server cannot be reached at {url} ({why}): is it running? The URL comes from \
-             {source}"
-        ))
+        Failure::unavailable(format!("the server cannot be reached at {url} ({why})"))
+            .with_help(format!("is it running? The URL comes from {source}"))
     }
 }
 

@@ -14,6 +14,11 @@ use crate::output::Output;
 /// How often it is asked for more.
 const EVERY: Duration = Duration::from_secs(1);
 
+const COLUMNS: [&str; 7] = ["NUMBER", "AT", "ACTION", "API", "ACCOUNT", "BY", "DETAIL"];
+const MEMBERS: [&str; 7] = [
+    "number", "at", "action", "api", "account", "actor", "detail",
+];
+
 /// Arguments of `countersign audit`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = FINDING)]
@@ -62,7 +67,8 @@ pub(super) struct ListArgs {
     /// The newest first
     #[arg(long, conflicts_with = "follow")]
     newest: bool,
-    /// Go on with what is written from now on, until it is interrupted
+    /// Go on with what is written from now on, until it is interrupted; with --json a line for
+    /// each entry
     #[arg(long, conflicts_with = "until")]
     follow: bool,
 }
@@ -102,19 +108,36 @@ fn last(
         items.reverse();
     }
     let newest = number_of_last(&page);
-    let hint = "There are older ones: go on with --newest --after";
-    print(&page, hint, output)?;
     if args.follow {
-        return list(args, account, Some(newest.unwrap_or(0)), admin, output);
+        print_lines(&page["items"], Heading::Due, output)?;
+        let after = Some(newest.unwrap_or(0));
+        return follow(args, account, after, Heading::Done, admin, output);
     }
-    Ok(())
+    let hint = "There are older ones: go on with --newest --after";
+    print(&page, hint, output)
 }
 
 /// A page from `after` on; with `--follow` what comes later too.
 fn list(
     args: &ListArgs,
     account: Option<u64>,
+    after: Option<u64>,
+    admin: &Admin,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    if args.follow {
+        return follow(args, account, after, Heading::Due, admin, output);
+    }
+    let query = query(args, account, after, args.newest);
+    print(&admin.get(&format!("/audit{query}"))?, reply::MORE, output)
+}
+
+/// Prints what comes after `after`, until it is interrupted.
+fn follow(
+    args: &ListArgs,
+    account: Option<u64>,
     mut after: Option<u64>,
+    mut heading: Heading,
     admin: &Admin,
     output: &mut Output,
 ) -> Result<(), Failure> {
@@ -122,16 +145,34 @@ fn list(
         let query = query(args, account, after, args.newest);
         let page = admin.get(&format!("/audit{query}"))?;
         after = number_of_last(&page).or(after);
-        if !args.follow {
-            return print(&page, reply::MORE, output);
-        }
         if page["items"] != json!([]) {
-            // What follows is printed on its own, not pointed to.
-            print(&json!({ "items": page["items"] }), "", output)?;
+            print_lines(&page["items"], heading, output)?;
+            heading = Heading::Done;
         }
         if page["next"].is_null() {
             sleep(EVERY);
         }
+    }
+}
+
+/// Whether the names of the columns stand over the lines to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Heading {
+    Due,
+    Done,
+}
+
+/// A line for each entry: with `--json` a document each.
+fn print_lines(items: &Value, heading: Heading, output: &mut Output) -> Result<(), Failure> {
+    if output.is_json() {
+        let items = items.as_array().map_or(&[][..], Vec::as_slice);
+        return items.iter().try_for_each(|item| output.line(item));
+    }
+    let table = reply::table(items, COLUMNS, MEMBERS);
+    match heading {
+        Heading::Due => output.text(&table),
+        // The table's first line is its heading.
+        Heading::Done => output.text(table.split_once('\n').map_or("", |(_, rows)| rows)),
     }
 }
 
@@ -156,9 +197,5 @@ fn query(args: &ListArgs, account: Option<u64>, after: Option<u64>, newest: bool
 }
 
 fn print(page: &Value, hint: &str, output: &mut Output) -> Result<(), Failure> {
-    let columns = ["NUMBER", "AT", "ACTION", "API", "ACCOUNT", "BY", "DETAIL"];
-    let names = [
-        "number", "at", "action", "api", "account", "actor", "detail",
-    ];
-    reply::page_with(page, columns, names, hint, output)
+    reply::page_with(page, COLUMNS, MEMBERS, hint, output)
 }

@@ -21,6 +21,7 @@ use crate::text::escape;
   countersign explain --login acme --since 2h
   countersign explain --from 192.0.2.7 --token - GET /deposit/ < token
 
+A request that would be refused exits 77.
 The server is found as by the other operator commands; see `countersign account --help`.")]
 #[command(override_usage = "countersign explain ID
        countersign explain --login LOGIN [--since TIME] [--api NAME]
@@ -28,7 +29,8 @@ The server is found as by the other operator commands; see `countersign account 
 pub(crate) struct ExplainArgs {
     #[command(flatten)]
     pub(super) server: ServerArgs,
-    /// The support id of a refusal; with --from, the method and path of a request
+    /// The support id of a refusal, or its first characters; with --from, the method and path of
+    /// a request
     #[arg(value_name = "ID | METHOD PATH", num_args = 0..=2, required_unless_present = "login")]
     words: Vec<String>,
     /// Explain everything that this login was refused
@@ -70,6 +72,8 @@ pub(super) fn run(args: &ExplainArgs, admin: &Admin, output: &mut Output) -> Res
 }
 
 fn by_id(id: &str, admin: &Admin, output: &mut Output) -> Result<(), Failure> {
+    // As documents and people shorten it.
+    let id = id.trim_end_matches("...").trim_end_matches('…');
     let refusal = admin.get(&format!("/refusals/{}", escape(id)))?;
     output.document(&refusal, &words::refusal(&refusal))
 }
@@ -110,5 +114,11 @@ fn dry_run(
         ("api", args.api.as_ref().map(|it| json!(it))),
     ]);
     let verdict = admin.post("/explain", &body)?;
-    output.document(&verdict, &words::verdict(&verdict))
+    output.document(&verdict, &words::verdict(&verdict))?;
+    match verdict["refusal"]["reason"].as_str() {
+        None => Ok(()),
+        Some(reason) => Err(Failure::refused(format!(
+            "the request would be refused: {reason}"
+        ))),
+    }
 }

@@ -3,8 +3,8 @@
 //!
 //! A line says who, what, from where and why, and nothing secret: no token, no
 //! login secret, no query (a static key may stand there). Values that come from
-//! the peer are written with their control characters escaped, so that none can
-//! forge a line. Guarded requests that pass are counted, not logged.
+//! the peer are written as strings, which both formats quote and escape, so that none
+//! can forge a line. Guarded requests that pass are counted, not logged.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -231,7 +231,7 @@ impl Entry {
             request = self.request_id,
             address = %self.address,
             method = %self.method,
-            path = ?seemly(&self.path, MAX_PATH),
+            path = seemly(&self.path, MAX_PATH),
             outcome = reason.refusal(Operation::Guard).code(),
             reason = reason.code(),
             "unserved"
@@ -305,14 +305,14 @@ impl Entry {
                     reason = reason.map(Reason::code),
                     change = event.change,
                     account = event.account.map(AccountId::number),
-                    login = event.login.as_ref().map(tracing::field::debug),
+                    login = event.login,
                     session = event.session.map(tracing::field::display),
                     address = %self.address,
                     method = %self.method,
-                    path = ?seemly(&self.path, MAX_PATH),
+                    path = seemly(&self.path, MAX_PATH),
                     status = status.as_u16(),
                     micros = u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX),
-                    detail = Some(event.detail.as_ref()).filter(|it| !it.is_empty()).map(tracing::field::debug),
+                    detail = Some(event.detail.as_ref()).filter(|it| !it.is_empty()),
                     "request"
                 )
             };

@@ -208,10 +208,7 @@ fn the_servers_answer_decides_the_exit_code() {
         ("500 Internal Server Error", 1),
     ] {
         let ran = listing_from(answer(status, problem)).code(code);
-        assert_eq!(
-            ran.stderr, "countersign: in \u{fffd}[31mwords\n",
-            "{status}"
-        );
+        assert_eq!(ran.stderr, "error: in \u{fffd}[31mwords\n", "{status}");
     }
     let mut cut = answer("200 OK", "{\"items\": []}");
     cut.truncate(cut.len() - 3);

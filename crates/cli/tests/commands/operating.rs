@@ -1,6 +1,9 @@
 //! Keys, admin keys, apis, limits, scopes and the audit log from the command
 //! line.
 
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
 use serde_json::{Value, json};
 
 use crate::run::{command, finish};
@@ -183,4 +186,45 @@ fn the_audit_log_is_listed_by_what_it_is_about() {
     assert!(text.contains("operator:owner"), "{text}");
     let wrong = server.run(&["audit", "list", "--action", "nope"]).code(1);
     assert!(wrong.stderr.contains("must be one of"), "{}", wrong.stderr);
+}
+
+#[test]
+fn what_is_followed_comes_line_by_line_under_one_heading() {
+    for json in [false, true] {
+        let server = Server::start();
+        create(&server, &[]);
+        let mut command = server.command(&["audit", "list", "--follow"]);
+        if json {
+            command.arg("--json");
+        }
+        let mut following = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(following.stdout.take().unwrap()).lines();
+        let mut seen = Vec::new();
+        let mut await_line = |word: &str| {
+            loop {
+                let line = lines.next().unwrap().unwrap();
+                seen.push(line);
+                if seen.last().unwrap().contains(word) {
+                    return;
+                }
+            }
+        };
+        await_line("account_created");
+        server.run(&["account", "disable", "acme"]).code(0);
+        await_line("account_disabled");
+        server.run(&["account", "enable", "acme"]).code(0);
+        await_line("account_enabled");
+        following.kill().unwrap();
+        following.wait().unwrap();
+        if json {
+            for line in &seen {
+                let entry: Value = serde_json::from_str(line).unwrap();
+                assert!(entry["number"].is_u64(), "{line}");
+            }
+        } else {
+            let headings = seen.iter().filter(|line| line.starts_with("NUMBER"));
+            assert_eq!(headings.count(), 1, "{seen:#?}");
+            assert!(!seen.iter().any(String::is_empty), "{seen:#?}");
+        }
+    }
 }

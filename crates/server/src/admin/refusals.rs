@@ -123,14 +123,36 @@ pub(super) async fn show(
     operator: Operator,
     place: Place,
 ) -> Result<Json<ExplainedView>, Problem> {
-    let found = admin.refusals.find(place.refusal_id()).await?;
-    let found = found.filter(|kept| sees(&operator, kept.api.as_deref()));
-    let found = found.ok_or_else(|| {
-        let detail = "no refusal with this id is kept: it may be older than seven days, mistyped, \
-                      or one of many of its kind that were only counted";
-        Problem::not_found("no_such_refusal", detail)
-    })?;
+    let found = find(place.refusal_id(), &operator, &admin).await?;
     Ok(Json(ExplainedView::of(found, &operator, &admin).await?))
+}
+
+/// So many characters of an id are the least that may stand for it.
+const SHORTEST_BEGINNING: usize = 4;
+
+/// The refusal with this id, or the only one that the operator sees whose id begins so.
+async fn find(id: &str, operator: &Operator, admin: &AdminState) -> Result<Kept, Problem> {
+    let exact = admin.refusals.find(id).await?;
+    if let Some(kept) = exact.filter(|kept| sees(operator, kept.api.as_deref())) {
+        return Ok(kept);
+    }
+    let mut found = if id.len() < SHORTEST_BEGINNING {
+        Vec::new()
+    } else {
+        admin.refusals.find_by_beginning(id, seen(operator)).await?
+    };
+    match (found.pop(), found.pop()) {
+        (Some(kept), None) => Ok(kept),
+        (None, _) => Err(Problem::not_found(
+            "no_such_refusal",
+            "no refusal with this id is kept: it may be older than seven days, mistyped, or one \
+             of many of its kind that were only counted",
+        )),
+        (Some(_), Some(_)) => Err(Problem::not_found(
+            "several_refusals",
+            "the ids of several refusals begin so: write more of the id",
+        )),
+    }
 }
 
 fn sees(operator: &Operator, api: Option<&str>) -> bool {

@@ -105,6 +105,33 @@ impl Refusals {
         .await
     }
 
+    /// The refusals whose support id begins so, at one of `apis` where those are given:
+    /// two at the most, which are enough to see that the beginning is not unique.
+    ///
+    /// # Errors
+    ///
+    /// If the ring cannot be read.
+    pub async fn find_by_beginning(
+        &self,
+        beginning: &str,
+        apis: Option<BTreeSet<ApiName>>,
+    ) -> Result<Vec<Kept>, Unreadable> {
+        let (first, apis) = (beginning.to_owned(), apis.as_ref().map(names));
+        // No id has a character as high.
+        let last = format!("{beginning}{}", char::MAX);
+        self.read(move |connection| {
+            let sql = format!(
+                "SELECT {COLUMNS} FROM refusal WHERE id >= ?1 AND id < ?2
+                 AND (?3 IS NULL OR api IN (SELECT value FROM json_each(?3))) LIMIT 2"
+            );
+            connection
+                .prepare_cached(&sql)?
+                .query_map((first, last, apis), kept)?
+                .collect()
+        })
+        .await
+    }
+
     /// Refusals, the newest first; those before number `after`, if it is given.
     ///
     /// # Errors

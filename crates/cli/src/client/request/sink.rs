@@ -2,7 +2,7 @@
 //! `--json`, into one document.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::Path;
 
 use base64::Engine;
@@ -19,6 +19,8 @@ pub(super) struct Sink {
     to: To,
     name: String,
     written: u64,
+    /// Whether the last piece ended in the middle of a line.
+    in_line: bool,
 }
 
 /// An answer as JSON.
@@ -70,6 +72,7 @@ impl Sink {
             to,
             name,
             written: 0,
+            in_line: false,
         })
     }
 
@@ -87,6 +90,7 @@ impl Sink {
     /// Takes the next piece. False if nobody reads any more.
     pub(super) fn take(&mut self, bytes: &[u8]) -> Result<bool, Failure> {
         self.written += bytes.len() as u64;
+        self.in_line = bytes.last().map_or(self.in_line, |last| *last != b'\n');
         let written = match &mut self.to {
             To::Memory(whole) => {
                 whole.extend_from_slice(bytes);
@@ -104,6 +108,14 @@ impl Sink {
             }
             Err(error) => Err(unwritable(&self.name, &error)),
         }
+    }
+
+    /// Ends the line on a terminal, where what is said next would stand behind it.
+    pub(super) fn end_line(&mut self) -> Result<(), Failure> {
+        if self.in_line && matches!(self.to, To::Standard) && io::stdout().is_terminal() {
+            self.take(b"\n")?;
+        }
+        Ok(())
     }
 
     /// The document of an answer.

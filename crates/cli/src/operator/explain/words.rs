@@ -49,6 +49,16 @@ pub(super) fn explanation(explanation: &Value) -> String {
     for (number, it) in causes.iter().enumerate() {
         said.push_str(&format!("\n{}. {}", number + 1, cause(it)));
     }
+    let nearby = items(explanation, "from_its_addresses");
+    if !nearby.is_empty() {
+        said.push_str(
+            "\nFrom an address that it uses, by callers who did not say who they are. They may be \
+             others:\n",
+        );
+    }
+    for (number, it) in nearby.iter().enumerate() {
+        said.push_str(&format!("\n{}. {}", causes.len() + number + 1, cause(it)));
+    }
     let accounts = items(explanation, "accounts");
     if accounts.is_empty() {
         said.push_str("\nNo account has this login.\n");

@@ -44,8 +44,12 @@ pub(super) struct Explanation {
     until: String,
     /// The accounts that the login belongs to, one for each api at most.
     accounts: Vec<StandingView>,
-    /// The cause that came last first.
+    /// Why its accounts were refused, or those who tried one of its logins; the
+    /// cause that came last first.
     causes: Vec<CauseView>,
+    /// Why callers of whom nothing is known were refused at addresses that the
+    /// accounts use. They may be others.
+    from_its_addresses: Vec<CauseView>,
     /// How many refusals could not be kept since the server was started.
     dropped: u64,
 }
@@ -97,13 +101,15 @@ pub(super) async fn by_login(
         })
     })?;
     let partner = Partner::find(&question, &operator, &admin).await?;
-    let suspects = partner.suspects(&question, &operator);
-    let causes = admin.refusals.causes(suspects).await?;
+    let (own, near) = partner.suspects(&question, &operator);
+    let causes = admin.refusals.causes(own).await?;
+    let nearby = admin.refusals.causes(near).await?;
     Ok(Json(Explanation {
         since: rfc3339(question.since),
         until: rfc3339(now),
         login: question.login,
         causes: explain_all(causes, &partner, &operator, &admin).await?,
+        from_its_addresses: explain_all(nearby, &partner, &operator, &admin).await?,
         accounts: partner.standings(now),
         dropped: admin.refusals.dropped(),
     }))
@@ -144,23 +150,29 @@ impl Partner {
         })
     }
 
-    fn suspects(&self, question: &Question, operator: &Operator) -> Suspects {
+    /// What is surely the partner's, and what only came from where it calls from.
+    fn suspects(&self, question: &Question, operator: &Operator) -> (Suspects, Suspects) {
         let sessions = self.accounts.iter().flat_map(|(_, sessions)| sessions);
         let addresses: BTreeSet<_> = sessions
             .map(|session| session.address.to_canonical().to_string())
             .collect();
-        Suspects {
-            accounts: self
-                .accounts
-                .iter()
-                .map(|(account, _)| account.id)
-                .collect(),
-            logins: self.logins.clone(),
-            addresses: addresses.into_iter().take(ADDRESSES).collect(),
+        let anybody = Suspects {
             api: question.api.clone(),
             apis: seen(operator),
             since: question.since,
-        }
+            ..Suspects::default()
+        };
+        let accounts = self.accounts.iter();
+        let own = Suspects {
+            accounts: accounts.map(|(account, _)| account.id).collect(),
+            logins: self.logins.clone(),
+            ..anybody.clone()
+        };
+        let near = Suspects {
+            addresses: addresses.into_iter().take(ADDRESSES).collect(),
+            ..anybody
+        };
+        (own, near)
     }
 
     fn standings(self, now: Timestamp) -> Vec<StandingView> {
