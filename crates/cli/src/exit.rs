@@ -101,11 +101,18 @@ impl Failure {
         let number = mistakes.0.len();
         let noun = if number == 1 { "mistake" } else { "mistakes" };
         let listed: Vec<_> = mistakes.0.iter().map(listed).collect();
+        Self::usage(format!("{number} {noun} in {file}"))
+            .with_listing(mistakes.to_string())
+            .with_details(json!({ "mistakes": listed }))
+    }
+
+    /// The same failure with lines before its message, each with its own place.
+    #[must_use]
+    pub(crate) fn with_listing(self, listing: String) -> Self {
         Self {
-            listing: Some(mistakes.to_string()),
-            ..Self::usage(format!("{number} {noun} in {file}"))
+            listing: Some(listing),
+            ..self
         }
-        .with_details(json!({ "mistakes": listed }))
     }
 
     /// The same failure with what to do about it, as a sentence without its full stop.
@@ -172,10 +179,15 @@ fn listed(mistake: &Mistake) -> Value {
     })
 }
 
+const BUG: &str = "this is a mistake of the program, please report it: ";
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.cause == Cause::Bug {
-            f.write_str("this is a mistake of the program, please report it: ")?;
+            f.write_str(BUG)?;
+        }
+        if let Some(listing) = &self.listing {
+            writeln!(f, "{listing}")?;
         }
         f.write_str(&self.message)
     }
@@ -196,7 +208,9 @@ pub(crate) fn report(outcome: Result<(), Failure>, output: &Output) -> ExitCode 
         if let Some(listing) = &failure.listing {
             output.complain(listing);
         }
-        output.error(&failure.to_string(), failure.help.as_deref());
+        let bug = if failure.cause == Cause::Bug { BUG } else { "" };
+        let message = format!("{bug}{}", failure.message);
+        output.error(&message, failure.help.as_deref());
     }
     ExitCode::from(failure.cause.code())
 }

@@ -221,7 +221,7 @@ const CASES: &[Case] = &[
         cause: "proxy header",
         login: "proxy-header",
         says: &[
-            "proxy_headers at edge",
+            "proxy_header_missing at edge",
             "headers about the original request",
         ],
     },

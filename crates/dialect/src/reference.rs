@@ -86,7 +86,9 @@ mod tests {
             .chain(examples::NAMES);
         let mut taken = keys();
         taken.extend(others.map(str::to_owned));
-        taken.retain(|name| !words.contains(name));
+        // The table of a preset is named by a variant, whose name is the file's own.
+        let variants = ["main", "new", "old", "v2", "v3"];
+        taken.retain(|name| !words.contains(name) && !variants.contains(&&**name));
         assert_eq!(taken, BTreeSet::new());
     }
 

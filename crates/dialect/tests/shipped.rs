@@ -595,7 +595,10 @@ fn retry_after_is_seconds_however_many_or_a_date_of_the_vendors_clock() {
     for (value, seconds) in [
         ("0", Some(0)),
         ("120", Some(120)),
-        ("99999999999999999999999", Some(u64::MAX)),
+        ("999999999", Some(999_999_999)),
+        // Nobody waits for thirty years: an instant, in seconds or milliseconds.
+        ("1718211720", Some(120)),
+        ("1718211720000", Some(120)),
         ("Wed, 12 Jun 2024 17:02:00 GMT", Some(120)),
         ("Wed, 12 Jun 2024 16:00:00 GMT", Some(0)),
         ("-5", None),
@@ -609,6 +612,12 @@ fn retry_after_is_seconds_however_many_or_a_date_of_the_vendors_clock() {
         let seconds = seconds.map(Duration::from_secs);
         assert_eq!(refused.retry_after, seconds, "{value}");
     }
+    let endless = [date, ("retry-after", "99999999999999999999999")];
+    let told = understood(&endless, 429, String::new());
+    let Ok(Understood::Refused(refused)) = told else {
+        panic!("{told:?}")
+    };
+    assert!(refused.retry_after > Some(Duration::from_secs(1_000_000_000)));
 }
 
 #[test]

@@ -46,9 +46,11 @@ fn run_examples(dialect: &Dialect, file: &Path) -> Result<usize, Failure> {
     if wrong.is_empty() {
         return Ok(run);
     }
-    let details = json!({ "examples": wrong });
-    wrong.push("the file is valid, but not all of its examples run in it".to_owned());
-    Err(Failure::failed(wrong.join("\n")).with_details(details))
+    Err(
+        Failure::failed("the file is valid, but not all of its examples run in it")
+            .with_listing(wrong.join("\n"))
+            .with_details(json!({ "examples": wrong })),
+    )
 }
 
 /// The example files beside a dialect file, in the order of their names.

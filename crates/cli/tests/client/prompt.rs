@@ -114,20 +114,18 @@ fn on_a_terminal_an_error_has_its_own_line_and_the_colour_that_it_wants() {
         ("", "\u{1b}[1;31merror:\u{1b}[0m "),
         ("NO_COLOR=1 ", "error: "),
     ] {
-        let line = format!("{setting}{BINARY} request pay GET /nothing/here");
+        let line = format!("{setting}{BINARY} request pay GET /token/");
         let (screen, well) = Terminal::run(&stage, &line).end();
         assert!(!well && screen.contains('{'), "{screen}");
         let told = screen
             .lines()
-            .find(|line| line.contains("the answer is 404"));
+            .find(|line| line.contains("the answer is 405"));
         assert!(
             told.is_some_and(|line| line.starts_with(begins)),
             "{screen:?}"
         );
     }
-    let ran = stage
-        .run(&["request", "pay", "GET", "/nothing/here"])
-        .code(1);
+    let ran = stage.run(&["request", "pay", "GET", "/token/"]).code(1);
     assert!(
         !ran.stdout.ends_with('\n'),
         "what is read by programs stays as it is"

@@ -87,7 +87,7 @@ fn an_admin_key_does_what_its_role_admits() {
     let refused = as_eye(&["account", "disable", "acme"]).code(77);
     assert!(refused.stderr.contains("operate"), "{}", refused.stderr);
     let list = server.run(&["admin-key", "list"]).code(0).stdout;
-    assert!(list.contains("eye   read  pay"), "{list}");
+    assert!(list.contains("eye    read  pay"), "{list}");
     server.run(&["admin-key", "delete", "eye"]).code(64);
     server.run(&["admin-key", "delete", "eye", "--yes"]).code(0);
     as_eye(&["account", "list"]).code(77);

@@ -74,7 +74,10 @@ impl Home {
 
     /// One that serves.
     pub(crate) fn start(&self, arguments: &[&str]) -> Running {
-        Running::of(self.command(arguments).env("RUST_LOG", "debug"))
+        Running::of(
+            self.command(arguments)
+                .env("RUST_LOG", "debug,hyper=debug,h2=debug"),
+        )
     }
 }
 
