@@ -222,7 +222,7 @@ const CASES: &[Case] = &[
         login: "proxy-header",
         says: &[
             "proxy_header_missing at edge",
-            "headers about the original request",
+            "without a header that it owes",
         ],
     },
     Case {

@@ -202,11 +202,9 @@ impl Crew {
             .map(|it| it.unwrap().file_name().into_string().unwrap())
             .collect();
         left.sort();
-        let [file, lock] = left.as_slice() else {
-            panic!("{left:?}");
-        };
-        assert!(file.starts_with("pay.") && file.ends_with(".session"));
-        assert_eq!(*lock, format!("{file}.lock"));
+        assert_eq!(left.len(), 2, "{left:?}");
+        assert!(left[0].starts_with("pay.") && left[0].ends_with(".session"));
+        assert_eq!(left[1], format!("{}.lock", left[0]));
         self.answered
     }
 

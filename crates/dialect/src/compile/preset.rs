@@ -39,14 +39,14 @@ pub(super) fn read(root: &Table<'_>, serves: Serves, variants: &[String]) -> Pre
             table.require(key);
         }
     }
-    let usual = with_limits(&table, lifetimes(&table, UNSAID));
+    let usual = with_limits(&table, &lifetimes(&table, &UNSAID));
     let own = variants
         .iter()
         .zip(0..=u8::MAX)
         .filter_map(|(name, index)| {
             // A variant may have the name of a key.
             let table = table.get(name).filter(Value::is_table)?.table()?;
-            Some((Variant(index), lifetimes(&table, usual.clone())))
+            Some((Variant(index), lifetimes(&table, &usual)))
         });
     Presets {
         own: own.collect(),
@@ -55,7 +55,7 @@ pub(super) fn read(root: &Table<'_>, serves: Serves, variants: &[String]) -> Pre
 }
 
 /// `otherwise` with what the table says that can differ between variants.
-fn lifetimes(table: &Table<'_>, otherwise: Preset) -> Preset {
+fn lifetimes(table: &Table<'_>, otherwise: &Preset) -> Preset {
     let span = |key: &str| {
         // The table of a variant with the name of the key.
         let value = table.get(key).filter(|value| !value.is_table());
@@ -69,18 +69,18 @@ fn lifetimes(table: &Table<'_>, otherwise: Preset) -> Preset {
         budget: budget
             .and_then(|value| self::budget(&value))
             .unwrap_or(otherwise.budget),
-        ..otherwise
+        ..otherwise.clone()
     }
 }
 
 /// `otherwise` with the limits that count before anybody knows the variant.
-fn with_limits(table: &Table<'_>, otherwise: Preset) -> Preset {
+fn with_limits(table: &Table<'_>, otherwise: &Preset) -> Preset {
     let number = |key: &str| count(&table.get(key)?);
     Preset {
         anonymous_per_minute: number("anonymous_per_minute"),
         logins_per_minute: number("logins_per_minute"),
         lock_after: number("lock_after"),
-        ..otherwise
+        ..otherwise.clone()
     }
 }
 
