@@ -4,7 +4,7 @@
 use std::error::Error;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
@@ -12,6 +12,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Response;
 use http_body::Body;
+use http_body_util::BodyExt;
+use http_body_util::combinators::UnsyncBoxBody;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
@@ -76,8 +78,14 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let (socket, threshold) = listener.into().parts();
-    serve_on(socket, threshold, limits, answer, None, shutdown).await
+    serve_boxed(
+        listener.into(),
+        limits,
+        boxed(answer),
+        None,
+        Box::pin(shutdown),
+    )
+    .await
 }
 
 /// As [`serve`], and tells `on_refusal` of each request that the service does not
@@ -97,9 +105,54 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let (socket, threshold) = listener.into().parts();
     let told = Some(on_refusal);
-    serve_on(socket, threshold, limits, answer, told, shutdown).await
+    serve_boxed(
+        listener.into(),
+        limits,
+        boxed(answer),
+        told,
+        Box::pin(shutdown),
+    )
+    .await
+}
+
+type BoxError = Box<dyn Error + Send + Sync>;
+type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+type BoxAnswer = BoxFuture<'static, Response<UnsyncBoxBody<Bytes, BoxError>>>;
+type Service = Arc<dyn Fn(Request, Peer) -> BoxAnswer + Send + Sync>;
+
+/// The answer function without its types: all that HTTP is made of would be compiled
+/// once more for each listener of each program.
+fn boxed<F, Fut, B>(answer: F) -> Service
+where
+    F: Fn(Request, Peer) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Response<B>> + Send + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    Arc::new(move |request, peer| {
+        let answer = answer(request, peer);
+        Box::pin(async move {
+            let unsync = |body: B| UnsyncBoxBody::new(body.map_err(Into::into));
+            answer.await.map(unsync)
+        })
+    })
+}
+
+/// [`serve_on`] as it is compiled once, here: what an async function is made of is
+/// compiled where it is first polled, or made an object.
+fn serve_boxed(
+    listener: Listener,
+    limits: Limits,
+    service: Service,
+    on_refusal: Option<Arc<OnRefusal>>,
+    shutdown: BoxFuture<'_, ()>,
+) -> BoxFuture<'_, Served> {
+    let (socket, threshold) = listener.parts();
+    let answer = move |request, peer| service(request, peer);
+    Box::pin(serve_on(
+        socket, threshold, limits, answer, on_refusal, shutdown,
+    ))
 }
 
 pub(crate) async fn serve_on<A, F, Fut, B>(
