@@ -12,7 +12,7 @@ mod support;
 use serde_json::json;
 use support::{Reply, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 const PAGE: &str = "https://app.example.com";
 const HERE: &str = "127.0.0.1";
@@ -169,6 +169,49 @@ async fn a_page_can_read_every_refusal() {
             assert!(exposes(&told, name), "{method} {path} {name}");
         }
         assert!(told.headers.contains_key("x-countersign-refusal"));
+    }
+}
+
+/// What comes over a connection to the server, for a request as it is written.
+async fn raw(server: &Server, request: String) -> String {
+    let mut stream = TcpStream::connect(server.address()).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn a_page_can_read_what_no_service_saw_where_its_api_is_clear() {
+    let limits = "[server]\nrequest_timeout = '1s'\n";
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let silent = format!("http://{}", silent.local_addr().unwrap());
+    let gift = configuration(&silent, &format!("['{PAGE}']"));
+    let server = Server::start(&format!("{limits}{gift}"));
+    let public = "/api/v1/public";
+    let long = "x".repeat(9000);
+    let longer = format!("X: {}\r\n", "x".repeat(40_000));
+    let many = "X: 1\r\n".repeat(110);
+    let of = |origin: &str| format!("Origin: {origin}\r\n");
+    for (target, fields, status, told) in [
+        (public, of(PAGE), 503, true),
+        (&*format!("{public}?{long}"), of(PAGE), 414, true),
+        ("/api/v1/a^b", of(PAGE), 400, true),
+        (public, of(PAGE) + &longer, 431, true),
+        (public, of(PAGE) + &many, 431, true),
+        (public, of(PAGE) + "Content-Length: x\r\n", 400, true),
+        ("/api/v1/a^b", of("https://evil.example"), 400, false),
+        (public, of("https://evil.example"), 503, false),
+        ("/api/v1/a^b", String::new(), 400, false),
+    ] {
+        let head = format!("GET {target} HTTP/1.1\r\nHost: h\r\n{fields}Connection: close\r\n\r\n");
+        let answer = raw(&server, head).await;
+        let case = format!("{} {status}: {answer}", &target[..target.len().min(20)]);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{case}");
+        assert!(answer.contains("x-countersign-refusal: "), "{case}");
+        let allowed = format!("access-control-allow-origin: {PAGE}\r\n");
+        assert_eq!(answer.contains(&allowed), told, "{case}");
+        assert_eq!(answer.contains("access-control-"), told, "{case}");
     }
 }
 

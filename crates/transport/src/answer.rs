@@ -16,9 +16,10 @@ use hyper::service::Service;
 use hyper::upgrade::OnUpgrade;
 use pin_project_lite::pin_project;
 
+use crate::asked::{self, Asked};
 use crate::buffers::Buffered;
 use crate::link::{Link, Phase};
-use crate::refusal::{REFUSAL, Refusal};
+use crate::refusal::Refusal;
 use crate::{Limits, Peer, Request, RequestBody};
 
 /// The answer function, bound to one connection.
@@ -43,11 +44,12 @@ where
         self.link.set_old(request.version() == Version::HTTP_10);
         let refusal = self.link.call();
         let link = Arc::clone(&self.link);
-        if let Some(refusal) = refusal {
-            return Answering::refuse(refusal, link);
+        if let Some((refusal, asked)) = refusal {
+            return Answering::refuse(refusal, link, asked);
         }
+        let asked = asked::by(&request);
         let request = self.prepare(request);
-        Answering::begin(|| (self.answer)(request, self.peer), link)
+        Answering::begin(|| (self.answer)(request, self.peer), link, asked)
     }
 }
 
@@ -81,12 +83,18 @@ pin_project! {
         refusal: Option<Refusal>,
         switch: Option<Response<B>>,
         link: Arc<Link>,
+        // Of whom a refusal tells.
+        asked: Option<Box<Asked>>,
     }
 }
 
 impl<Fut, B> Answering<Fut, B> {
     /// That of the service, which is called here.
-    pub(crate) fn begin(service: impl FnOnce() -> Fut, link: Arc<Link>) -> Self {
+    pub(crate) fn begin(
+        service: impl FnOnce() -> Fut,
+        link: Arc<Link>,
+        asked: Option<Box<Asked>>,
+    ) -> Self {
         link.enter(Phase::Running);
         // The state of a caught panic is that of one request, and goes with it.
         let future = catch_unwind(AssertUnwindSafe(service));
@@ -95,17 +103,19 @@ impl<Fut, B> Answering<Fut, B> {
             future: future.ok(),
             switch: None,
             link,
+            asked,
         }
     }
 
     /// The refusal, without the service.
-    pub(crate) fn refuse(refusal: Refusal, link: Arc<Link>) -> Self {
+    pub(crate) fn refuse(refusal: Refusal, link: Arc<Link>, asked: Option<Box<Asked>>) -> Self {
         link.enter(Phase::Running);
         Self {
             future: None,
             refusal: Some(refusal),
             switch: None,
             link,
+            asked,
         }
     }
 }
@@ -136,7 +146,7 @@ where
                 return Poll::Pending;
             }
             Ok(response) => own(response, this.link),
-            Err(refusal) => problem(refusal, this.link),
+            Err(refusal) => problem(refusal, this.link, this.asked.as_deref()),
         }))
     }
 }
@@ -199,12 +209,14 @@ fn has_length<B: Body>(response: &Response<B>) -> bool {
     response.headers().contains_key(CONTENT_LENGTH) || response.body().size_hint().exact().is_some()
 }
 
-fn problem<B>(refusal: Refusal, link: &Arc<Link>) -> Response<AnswerBody<B>> {
+fn problem<B>(
+    refusal: Refusal,
+    link: &Arc<Link>,
+    asked: Option<&Asked>,
+) -> Response<AnswerBody<B>> {
     link.decline_upgrade();
     let mut response = refusal.response();
-    if let Some(id) = link.testify(refusal) {
-        response.headers_mut().insert(REFUSAL, id);
-    }
+    response.headers_mut().extend(link.testify(refusal, asked));
     response.map(|text| AnswerBody::new(Content::Problem { text: Some(text) }, link))
 }
 

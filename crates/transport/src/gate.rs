@@ -19,6 +19,7 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::Limits;
+use crate::asked;
 use crate::chunks::{Chunks, Malformed, Progress};
 use crate::head::{Framing, HeadEnd, judge};
 use crate::link::{Link, Phase, Upgrade};
@@ -164,7 +165,7 @@ impl<Io> Gate<Io> {
     }
 
     fn refuse(&mut self, refusal: Refusal, head: &[u8]) {
-        self.link.refuse(refusal);
+        self.link.refuse(refusal, asked::in_head(head));
         let for_head = head.starts_with(b"HEAD ");
         self.expecting = Expecting::StandIn(if for_head { STAND_IN_HEAD } else { STAND_IN });
     }

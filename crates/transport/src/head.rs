@@ -61,16 +61,44 @@ impl HeadEnd {
 
     /// Whether a head of which `length` bytes have come may still go on.
     pub(crate) fn may_grow(&self, length: usize, limits: &Limits) -> Result<(), Refusal> {
-        // Method and version add little to the target; the exact test follows
-        // when the line is complete.
         let in_request_line = self.line <= 2;
-        if in_request_line && length > limits.max_uri_bytes.saturating_add(64) {
-            return Err(Refusal::TargetTooLong);
+        match length >= limits.max_header_bytes {
+            true if in_request_line => Err(Refusal::TargetTooLong),
+            true => Err(Refusal::HeadTooLarge),
+            // A target that is too long is refused when the head is whole, which tells
+            // who asks.
+            false => Ok(()),
         }
-        if length >= limits.max_header_bytes {
-            return Err(Refusal::HeadTooLarge);
-        }
-        Ok(())
+    }
+}
+
+/// Name and value of each whole field line of a head that may be no good.
+pub(crate) fn fields(head: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let rest = head.strip_prefix(b"\r\n").unwrap_or(head);
+    Lines { rest }.skip(1).filter_map(|line| {
+        let colon = memchr(b':', line)?;
+        Some((&line[..colon], line[colon + 1..].trim_ascii()))
+    })
+}
+
+/// The method of such a head, and its path up to where that is none; `/` where
+/// there is none at all.
+pub(crate) fn method_and_path(head: &[u8]) -> (&[u8], &[u8]) {
+    let line = head.strip_prefix(b"\r\n").unwrap_or(head);
+    let mut words = line.splitn(3, |byte| matches!(byte, b' ' | b'\r'));
+    let (method, target) = (words.next().unwrap_or_default(), words.next());
+    let target = target.unwrap_or_default();
+    let authority = split_absolute(target).map_or(0, |it| {
+        let scheme = memchr(b'/', target).map_or(0, |slash| slash + 2);
+        scheme + it.len()
+    });
+    let path = &target[authority..];
+    let end = path
+        .iter()
+        .position(|byte| CLASSES[usize::from(*byte)] & PATH == 0);
+    match &path[..end.unwrap_or(path.len())] {
+        path @ [b'/', ..] => (method, path),
+        _ => (method, b"/"),
     }
 }
 

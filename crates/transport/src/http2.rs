@@ -34,6 +34,7 @@ use self::paced::Paced;
 use self::streams::Streams;
 use self::watch::Watch;
 use crate::answer::{AnswerBody, Answering};
+use crate::asked;
 use crate::link::Link;
 use crate::refusal::Refusal;
 use crate::threshold::Entered;
@@ -97,11 +98,13 @@ pub(crate) async fn drive<Io, F, Fut, B>(
 }
 
 fn builder(exchanges: Exchanges, limits: &Limits) -> Builder<Exchanges> {
+    // Above, h2 answers itself, in words that no page can read; below, the judge does.
+    let heads = limits.max_header_bytes.saturating_mul(2);
     let mut builder = Builder::new(exchanges);
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.max_streams)
-        .max_header_list_size(u32::try_from(limits.max_header_bytes).unwrap_or(u32::MAX))
+        .max_header_list_size(u32::try_from(heads).unwrap_or(u32::MAX))
         .max_pending_accept_reset_streams(PENDING_RESETS)
         .max_local_error_reset_streams(OWN_RESETS)
         .initial_stream_window_size(STREAM_WINDOW)
@@ -132,6 +135,7 @@ where
 
     fn call(&self, request: http::Request<Incoming>) -> Answering<Fut, B> {
         let link = self.streams.open(self.peer, judge::size(&request));
+        let asked = asked::by(&request);
         let judged = if self.streams.heads() > LARGEST_HEADS * self.limits.max_header_bytes {
             Err(Refusal::HeadsTooLarge)
         } else if self.streams.crowd(&self.limits) {
@@ -143,9 +147,9 @@ where
             Ok(request) => {
                 let talk = Arc::clone(&link);
                 let request = request.map(|body| RequestBody::talking(body, &self.limits, talk));
-                Answering::begin(|| (self.answer)(request, self.peer), link)
+                Answering::begin(|| (self.answer)(request, self.peer), link, asked)
             }
-            Err(refusal) => Answering::refuse(refusal, link),
+            Err(refusal) => Answering::refuse(refusal, link, asked),
         }
     }
 }

@@ -12,6 +12,7 @@
 //! ```
 
 mod answer;
+mod asked;
 mod body;
 mod buffers;
 #[cfg(test)]
@@ -44,6 +45,7 @@ mod tunnel;
 mod turned_away;
 mod watch;
 
+pub use asked::Asked;
 pub use body::{BodyError, CollectError, RequestBody, collect};
 pub use limits::Limits;
 pub use listener::{Exempt, Listener, Peer};

@@ -56,6 +56,12 @@ pub struct Limits {
     /// listener, in bytes, beside one piece of each connection. Beyond, answers are
     /// asked for no more, bodies not read on and sockets not read until something is
     /// taken.
+    ///
+    /// A request that runs beside another one of its HTTP/2 connection counts for 24
+    /// KiB, which half of the bound is for: at 64 MiB about 1,365 such requests run at
+    /// a time, and one for each connection in any case. Others wait, within their
+    /// `request_timeout`. What a connection takes for itself is not counted; it is
+    /// bounded by `max_connections`.
     pub max_buffered_bytes: usize,
     /// How long no byte may flow, either way, on a connection that has switched
     /// to another protocol.

@@ -11,9 +11,10 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 
-use http::HeaderValue;
+use http::HeaderMap;
 
 use crate::Peer;
+use crate::asked::Asked;
 use crate::buffers::ConnectionBuffers;
 use crate::half_sent::HalfSent;
 use crate::refusal::{OnRefusal, Refusal, Refused};
@@ -88,7 +89,7 @@ pub(crate) struct Link {
     held_back: AtomicBool,
     upgrade_offered: AtomicBool,
     tunnel: OnceLock<Arc<Tunnel>>,
-    refusal: OnceLock<Refusal>,
+    refusal: OnceLock<(Refusal, Option<Box<Asked>>)>,
     /// The request that the service has came over HTTP/1.0.
     old: AtomicBool,
     /// Why the service is waited for no longer.
@@ -224,13 +225,16 @@ impl Link {
     }
 
     /// Tells of a refusal; what comes back goes into the answer.
-    pub(crate) fn testify(&self, refusal: Refusal) -> Option<HeaderValue> {
-        let on_refusal = self.witness.as_ref()?;
-        on_refusal(&Refused {
-            peer: *self.peer.get()?,
+    pub(crate) fn testify(&self, refusal: Refusal, asked: Option<&Asked>) -> HeaderMap {
+        let (Some(on_refusal), Some(peer)) = (&self.witness, self.peer.get()) else {
+            return HeaderMap::new();
+        };
+        let refused = Refused {
+            peer: *peer,
             status: refusal.status(),
             why: refusal.detail(),
-        })
+        };
+        on_refusal(&refused, asked)
     }
 
     // The phase: told by the service and the gate, read by the driver.
@@ -323,19 +327,20 @@ impl Link {
     }
 
     /// Refuses the request after those that have passed. The first reason stays.
-    pub(crate) fn refuse(&self, refusal: Refusal) {
-        self.refusal.get_or_init(|| refusal);
+    pub(crate) fn refuse(&self, refusal: Refusal, asked: Option<Box<Asked>>) {
+        self.refusal.get_or_init(|| (refusal, asked));
     }
 
     pub(crate) fn refused(&self) -> bool {
         self.refusal.get().is_some()
     }
 
-    /// Counts a request that reaches the service; says why, if it is the refused one.
-    pub(crate) fn call(&self) -> Option<Refusal> {
+    /// Counts a request that reaches the service; says why, and what is known of it,
+    /// if it is the refused one.
+    pub(crate) fn call(&self) -> Option<(Refusal, Option<Box<Asked>>)> {
         let called = self.called.load(Relaxed);
         if called == self.passed.load(Relaxed) {
-            return self.refusal.get().copied();
+            return self.refusal.get().cloned();
         }
         self.called.store(called + 1, Relaxed);
         None

@@ -4,9 +4,10 @@
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
-use http::{Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 
 use crate::Peer;
+use crate::asked::Asked;
 
 /// A request that was refused before the service saw it, or a connection on
 /// which none could begin.
@@ -21,9 +22,9 @@ pub struct Refused {
     pub why: &'static str,
 }
 
-/// What is done with a refusal: it is told, and may give a value for the field
-/// [`REFUSAL`] of the answer.
-pub type OnRefusal = dyn Fn(&Refused) -> Option<HeaderValue> + Send + Sync;
+/// What is done with a refusal: it is told, with what is known of the page that asked,
+/// and gives fields for the answer, as [`REFUSAL`].
+pub type OnRefusal = dyn Fn(&Refused, Option<&Asked>) -> HeaderMap + Send + Sync;
 
 /// Carries the id under which a refusal can be found.
 pub const REFUSAL: HeaderName = HeaderName::from_static("x-countersign-refusal");

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Response;
+use http::{HeaderMap, Response};
 use http_body::Body;
 use http_body_util::Full;
 use rustls::ClientConfig;
@@ -147,9 +147,9 @@ pub(crate) struct Told(Arc<Mutex<Vec<Refused>>>);
 impl Told {
     fn listener(&self) -> Arc<OnRefusal> {
         let told = self.clone();
-        Arc::new(move |refused| {
+        Arc::new(move |refused, _| {
             told.0.lock().unwrap().push(*refused);
-            None
+            HeaderMap::new()
         })
     }
 

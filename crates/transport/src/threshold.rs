@@ -83,7 +83,7 @@ impl Threshold {
             Err(refusal) => {
                 let link = place.link();
                 link.belongs_to(peer);
-                refusal.and_then(|refusal| link.testify(refusal));
+                refusal.map(|refusal| link.testify(refusal, None));
                 None
             }
         }
@@ -158,7 +158,7 @@ impl Threshold {
         let looking = Box::pin(begins_http2(&mut io, &mut begun));
         let http2 = match in_time(link, deadline, None, looking).await {
             Err(None) if link.order() == Order::None && !begun.is_empty() => {
-                link.refuse(Refusal::HeadTooSlow);
+                link.refuse(Refusal::HeadTooSlow, None);
                 false
             }
             known => known?,

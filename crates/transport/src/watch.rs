@@ -172,7 +172,7 @@ impl Watch {
         self.deadline.set(None);
         match self.seen.phase {
             Phase::Waiting if self.seen.head_begun => {
-                self.link.refuse(Refusal::HeadTooSlow);
+                self.link.refuse(Refusal::HeadTooSlow, None);
                 Next::Poll
             }
             Phase::Waiting => Next::Close,

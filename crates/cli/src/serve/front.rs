@@ -17,9 +17,9 @@ use countersign_server::issuer::{Caller, Issuer};
 use countersign_server::random::random;
 use countersign_server::store::Store;
 use countersign_transport::{
-    CollectError, Peer, REFUSAL, Refused as RefusedAtTheDoor, Request, collect,
+    Asked, CollectError, Peer, REFUSAL, Refused as RefusedAtTheDoor, Request, collect,
 };
-use http::{HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::{Either, Full};
 
 use super::journal::{Entry, Journal};
@@ -47,16 +47,6 @@ pub(crate) struct Served {
     pub(crate) cors: Option<CorsPolicy>,
 }
 
-/// Logs and counts a request that no service saw, and gives it its support id.
-pub(crate) fn refused_at_the_door(
-    journal: &Journal,
-    refused: &RefusedAtTheDoor,
-) -> Option<HeaderValue> {
-    let id = random::<10>().map(hex::encode).ok()?;
-    journal.refused_at_the_door(&id, refused);
-    HeaderValue::from_str(&id).ok()
-}
-
 /// Where a request goes.
 enum Route<'a> {
     /// To a token endpoint; with the path below the api's prefix.
@@ -72,6 +62,25 @@ enum Route<'a> {
 }
 
 impl Front {
+    /// Logs and counts a request that no service saw, gives it its support id, and
+    /// says whose page may read the answer, where it is clear which api was meant.
+    pub(crate) fn refused_at_the_door(
+        &self,
+        refused: &RefusedAtTheDoor,
+        asked: Option<&Asked>,
+    ) -> HeaderMap {
+        let mut fields = HeaderMap::new();
+        if let Ok(id) = random::<10>().map(hex::encode) {
+            self.journal.refused_at_the_door(&id, refused);
+            fields.extend(HeaderValue::from_str(&id).ok().map(|id| (REFUSAL, id)));
+        }
+        let asked = asked.and_then(|asked| Some((asked, self.cors(asked)?.0)));
+        if let Some((asked, cors)) = asked {
+            cors.tell(cors.allowed_origin(asked.headers()), &mut fields);
+        }
+        fields
+    }
+
     /// Answers one request.
     pub(crate) async fn answer(&self, request: Request, peer: Peer) -> Response<FrontBody> {
         let Ok(id) = random::<10>().map(hex::encode) else {
@@ -167,7 +176,7 @@ impl Front {
     /// What holds for pages of other origins, and of which api it holds: the one
     /// that serves the path, or else the only one whose site it is on. A proxy that
     /// asks for a verdict is no page.
-    fn cors(&self, request: &Request) -> Option<(&CorsPolicy, &Api)> {
+    fn cors<B>(&self, request: &http::Request<B>) -> Option<(&CorsPolicy, &Api)> {
         let path = request.uri().path();
         if asked_api(path).is_some() {
             return None;
@@ -179,7 +188,7 @@ impl Front {
         Some((served.cors.as_ref()?, &served.api))
     }
 
-    fn owner(&self, request: &Request) -> Option<&Served> {
+    fn owner<B>(&self, request: &http::Request<B>) -> Option<&Served> {
         let path = request.uri().path();
         let host = request.headers().get(header::HOST);
         let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();

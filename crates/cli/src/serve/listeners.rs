@@ -12,7 +12,6 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tower::ServiceExt;
 
-use super::front::refused_at_the_door;
 use super::serving::Serving;
 use super::{host, notify};
 use crate::config::{ServerSection, TlsSection};
@@ -100,8 +99,9 @@ async fn serve_api(
         listener = listener.with_proxy_protocol(trusted);
     }
     let at_the_door = serving.clone();
-    let told = Arc::new(move |refused: &_| {
-        refused_at_the_door(&at_the_door.load().front.journal, refused)
+    let told = Arc::new(move |refused: &_, asked: Option<&_>| {
+        let serving = at_the_door.load();
+        serving.front.refused_at_the_door(refused, asked)
     });
     let answer = move |request, peer| {
         let serving = serving.load_full();

@@ -20,6 +20,9 @@ pub(crate) fn judge<B>(mut request: Request<B>, limits: &Limits) -> Result<Reque
     }
     request.extensions_mut().remove::<OnUpgrade>();
     let target = origin_form(&request, limits)?;
+    if size(&request) > limits.max_header_bytes {
+        return Err(Refusal::HeadTooLarge);
+    }
     let host = host(&request)?;
     check_fields(request.headers(), limits)?;
     *request.uri_mut() = target;
