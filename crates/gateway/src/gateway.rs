@@ -19,7 +19,7 @@ use crate::body::{BoxError, Upload};
 use crate::body_key::Keyed;
 use crate::fields::{self, Onward};
 use crate::location::PublicOrigin;
-use crate::permit::{Asked, Denied, Permit, authorize};
+use crate::permit::{Asked, Denied, METHODS, Permit, authorize};
 use crate::relay::{Passage, is_switched};
 use crate::spend::Allowances;
 use crate::tunnel::{self, Judged, Places};
@@ -309,6 +309,7 @@ pub(crate) fn refuse(api: &GuardedApi, denied: &Denied, request_id: &str) -> Res
     let soon = (refusal == Refusal::Unavailable).then_some(SOON);
     let mut response = api.dialect().refuse(&Refused {
         retry_after: denied.retry_after.or(soon),
+        allow: (denied.reason == Reason::MethodUnknown).then_some(METHODS),
         ..Refused::new(Operation::Guard, refusal)
     });
     let headers = response.headers_mut();

@@ -50,7 +50,7 @@ pub use forward_auth::{Family, ForwardAnswer, ForwardAuth, Original, asked_api};
 pub use gateway::{Client, Gateway, at_path};
 pub use overlap::{Claim, Overlap, overlaps};
 pub use path::JudgedPath;
-pub use permit::{Asked, Caller, Denied, Permit, Proof, authorize, gives_back};
+pub use permit::{Asked, Caller, Denied, METHODS, Permit, Proof, authorize, gives_back};
 pub use rate_limit::BudgetLeft;
 pub use relay::Relay;
 pub use reserved::{RESERVED, ReservedFields, is_reserved};

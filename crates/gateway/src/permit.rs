@@ -145,6 +145,10 @@ fn judge_method(method: &Method) -> Result<(), Reason> {
     Ok(())
 }
 
+/// The methods with a meaning of their own that go on, as an `Allow` says them (RFC 9110
+/// section 15.5.6 has one with every 405).
+pub const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+
 /// Whether a method has a server give back what it was sent, credentials and all:
 /// `TRACE` (RFC 9110 section 9.3.8) and `TRACK`, as some servers call it, in
 /// whatever case they may take them.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use countersign_client::{Clock, Error, ErrorKind, SystemClock};
 use countersign_domain::Reason;
-use countersign_gateway::{Broken, Denied};
+use countersign_gateway::{Broken, Denied, METHODS};
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use serde_json::json;
 
@@ -146,6 +146,9 @@ impl Problem {
         let media = HeaderValue::from_static("application/problem+json");
         fields.insert(header::CONTENT_TYPE, media);
         fields.insert(SIDECAR, HeaderValue::from_static(code));
+        if self.cause == Cause::Method {
+            fields.insert(header::ALLOW, HeaderValue::from_static(METHODS));
+        }
         if let Some(wait) = self.retry_after {
             let seconds = wait.as_millis().div_ceil(1000).max(1);
             let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);

@@ -73,6 +73,16 @@ async fn token_endpoints_are_closed_and_the_session_goes_on() {
 }
 
 #[tokio::test]
+async fn a_method_that_goes_nowhere_is_answered_with_those_that_do() {
+    let world = World::open().await;
+    for method in ["TRACE", "TRACK", "trace"] {
+        let reply = world.send(request(method, "/deposit/", &[], "")).await;
+        assert_eq!(reply.outcome(), (405, "method"), "{method}");
+        assert_eq!(reply.field("allow"), countersign_gateway::METHODS);
+    }
+}
+
+#[tokio::test]
 async fn a_list_is_held_against_the_path_that_goes_on() {
     let plan = Plan {
         allow: allowed(&[("GET", "/deposit/*")]),
