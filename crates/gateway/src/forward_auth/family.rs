@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use countersign_domain::Reason;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 
 use crate::api::GuardedApi;
 use crate::client_address::{TrustedProxies, X_FORWARDED_FOR, x_forwarded_for};
@@ -46,7 +46,8 @@ pub enum Family {
     Caddy,
     /// The same as nginx, sent by our Lua action, which passes on any status.
     Haproxy,
-    /// The check's own method, the path below the api's, and `X-Forwarded-For`.
+    /// The check's own method, the path below the api's, and `X-Forwarded-For`; over
+    /// HTTP/1.1 alone.
     Envoy,
 }
 
@@ -91,6 +92,12 @@ impl Family {
         let own = self.telling();
         for name in own.iter().flatten().chain([&X_FORWARDED_FOR]) {
             is_told(headers, name)?;
+        }
+        if own.is_none() && check.version == Version::HTTP_2 {
+            // Of a path over HTTP/2 the parser cuts off a `#` and what stands behind it,
+            // which the proxy may forward.
+            let whole = "the path as the client sent it, which only HTTP/1.1 tells,";
+            return Err(missing(whole));
         }
         if own.is_none() && below.is_empty() {
             return Err(missing("the path of the request, below the api's,"));

@@ -496,6 +496,20 @@ async fn the_address_is_the_one_that_the_proxy_saw() {
 }
 
 #[tokio::test]
+async fn a_path_of_which_http2_has_cut_something_off_is_not_judged() {
+    for (_, family) in Family::NAMED {
+        let scene = scene(MYPOPUP, family);
+        let bearer = scene.world.bearer();
+        let mut check = scene.check("GET", "/api/v1/x", &[("authorization", &bearer)]);
+        check.version = http::Version::HTTP_2;
+        let refused = scene.ask(&check).await.outcome.unwrap().err();
+        // The others tell it in a header.
+        let expected = (family == Family::Envoy).then_some(Reason::ProxyHeaderMissing);
+        assert_eq!(refused.map(|denied| denied.reason), expected, "{family:?}");
+    }
+}
+
+#[tokio::test]
 async fn another_login_in_the_path_is_forbidden() {
     let scene = scene(APIRONE, Family::Traefik);
     let bearer = scene.world.bearer();
