@@ -23,7 +23,9 @@ pub(crate) struct PublicOrigin<'a> {
 /// Puts the public origin in the place of the upstream's.
 pub(crate) fn make_public(fields: &mut HeaderMap, upstream: &ServerUrl, public: &PublicOrigin<'_>) {
     for name in [LOCATION, CONTENT_LOCATION] {
-        let told = fields.get(&name).and_then(|value| value.to_str().ok());
+        let told = fields.get(&name).map(HeaderValue::as_bytes);
+        // Some upstreams tell paths as they are, in UTF-8.
+        let told = told.and_then(|told| str::from_utf8(told).ok());
         let made = told.and_then(|told| public.reference(told, upstream));
         if let Some(value) = made.and_then(|made| HeaderValue::try_from(made).ok()) {
             fields.insert(name, value);
@@ -124,7 +126,8 @@ mod tests {
         fields.insert(CONTENT_LOCATION, told.parse().unwrap());
         make_public(&mut fields, &upstream.parse().unwrap(), public);
         assert_eq!(fields[LOCATION], fields[CONTENT_LOCATION]);
-        fields[LOCATION].to_str().unwrap().to_owned()
+        let told = fields[LOCATION].as_bytes();
+        str::from_utf8(told).unwrap().to_owned()
     }
 
     #[test]
@@ -155,6 +158,7 @@ mod tests {
             ("http://[::1]/x", "http://[::1]", "/x"),
             ("http://a/base/x", "http://a/base", "/x"),
             ("http://a/base", "http://a/base/", ""),
+            ("http://a/é", "http://a", "/é"),
         ] {
             let expected = format!("{origin}{followed_to}");
             assert_eq!(followed(told, upstream, &public), expected, "{told}");

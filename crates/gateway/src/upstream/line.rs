@@ -17,6 +17,14 @@ use tower_service::Service;
 
 use super::causes;
 
+/// How much may be read ahead over all connections to an upstream. hyper reads a piece
+/// more of each answer than it is asked for, however long its client takes nothing.
+const READ_AHEAD: usize = 16 * 1024 * 1024;
+
+/// The shortest piece: one byte less than hyper has room for at first, so that it does
+/// not make more.
+const SHORTEST_READ: usize = 8 * 1024 - 1;
+
 /// Connects to the one upstream, whatever the target of a request is called.
 #[derive(Clone)]
 pub(super) struct Dialer {
@@ -24,12 +32,18 @@ pub(super) struct Dialer {
     upstream: Uri,
     /// Whether HTTP/2 is spoken without having been agreed on.
     http2: bool,
+    open: Arc<Open>,
 }
+
+/// Of this each connection to the upstream has a part, so that it is known how many
+/// there are.
+struct Open;
 
 /// A connection to the upstream.
 pub(super) struct Line {
     wire: Wire,
     told: Told,
+    open: Arc<Open>,
 }
 
 /// What a connection tells of itself, to whoever has a request over it.
@@ -51,8 +65,14 @@ impl Dialer {
             connector,
             upstream,
             http2,
+            open: Arc::new(Open),
         }
     }
+}
+
+/// How much is read of a connection at a time: the less, the more there are.
+fn longest_read(connections: usize) -> usize {
+    (READ_AHEAD / connections.max(1)).max(SHORTEST_READ)
 }
 
 /// Whether a request that began then went over a connection that had been kept, and
@@ -105,6 +125,7 @@ impl Service<Uri> for Dialer {
     fn call(&mut self, _target: Uri) -> Self::Future {
         let connecting = self.connector.call(self.upstream.clone());
         let http2 = self.http2;
+        let open = Arc::clone(&self.open);
         Box::pin(async move {
             let wire = connecting.await?.into_inner();
             let signs = Signs {
@@ -114,7 +135,7 @@ impl Service<Uri> for Dialer {
                 heard: AtomicBool::new(false),
             };
             let told = Told(Arc::new(signs));
-            Ok(TokioIo::new(Line { wire, told }))
+            Ok(TokioIo::new(Line { wire, told, open }))
         })
     }
 }
@@ -131,9 +152,13 @@ impl AsyncRead for Line {
         context: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = into.filled().len();
-        ready!(Pin::new(&mut self.wire).poll_read(context, into))?;
-        if into.filled().len() > before {
+        let most = longest_read(Arc::strong_count(&self.open));
+        let most = most.min(into.remaining());
+        let mut piece = ReadBuf::new(into.initialize_unfilled_to(most));
+        ready!(Pin::new(&mut self.wire).poll_read(context, &mut piece))?;
+        let read = piece.filled().len();
+        into.advance(read);
+        if read > 0 {
             self.told.0.heard.store(true, Ordering::Relaxed);
         }
         Poll::Ready(Ok(()))
@@ -169,5 +194,20 @@ impl AsyncWrite for Line {
     ) -> Poll<io::Result<usize>> {
         self.told.0.heard.store(false, Ordering::Relaxed);
         Pin::new(&mut self.wire).poll_write_vectored(context, slices)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_connections_read_as_much_as_comes_and_many_little() {
+        assert!(longest_read(200) >= 64 * 1024);
+        for connections in [300, 1000, 2000] {
+            let all = connections * longest_read(connections);
+            assert!(all <= READ_AHEAD, "{connections} read {all} ahead");
+        }
+        assert_eq!(longest_read(1_000_000), SHORTEST_READ);
     }
 }
