@@ -10,6 +10,7 @@
 pub mod account;
 pub mod audit;
 pub mod cause;
+mod coded;
 pub mod counters;
 pub mod key;
 pub mod limits;

@@ -14,6 +14,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::account::{Account, AccountId, Credential, CredentialId, Epoch, admit};
+use crate::coded::coded;
 use crate::key::Kid;
 use crate::policy::RefreshMode;
 use crate::refusal::Reason;
@@ -58,57 +59,25 @@ impl fmt::Debug for SeedHash {
     }
 }
 
-/// Why a session ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum End {
-    /// The client logged out.
-    Logout,
-    /// An old refresh token came back (D5).
-    Reuse,
-    /// A token newer than the row came (D6).
-    StateRegression,
-    /// A new login replaced it, as the dialect says.
-    NewLogin,
-    /// Its credential was deleted or disabled.
-    CredentialRevoked,
-    /// Its account was disabled or deleted.
-    AccountDisabled,
-    /// An operator ended it.
-    Operator,
-    /// Its account had as many as it may, and this one was idle the longest.
-    Displaced,
-}
-
-impl End {
-    /// Every way a session can end.
-    pub const ALL: [Self; 8] = [
-        Self::Logout,
-        Self::Reuse,
-        Self::StateRegression,
-        Self::NewLogin,
-        Self::CredentialRevoked,
-        Self::AccountDisabled,
-        Self::Operator,
-        Self::Displaced,
-    ];
-
-    /// The stable code, as in the store, the admin API and the audit log.
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::Logout => "logout",
-            Self::Reuse => "reuse",
-            Self::StateRegression => "state_regression",
-            Self::NewLogin => "new_login",
-            Self::CredentialRevoked => "credential_revoked",
-            Self::AccountDisabled => "account_disabled",
-            Self::Operator => "operator",
-            Self::Displaced => "displaced",
-        }
-    }
-
-    /// The value with this code.
-    pub fn from_code(code: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|end| end.code() == code)
+coded! {
+    /// Why a session ended.
+    End {
+        /// The client logged out.
+        Logout = "logout",
+        /// An old refresh token came back (D5).
+        Reuse = "reuse",
+        /// A token newer than the row came (D6).
+        StateRegression = "state_regression",
+        /// A new login replaced it, as the dialect says.
+        NewLogin = "new_login",
+        /// Its credential was deleted or disabled.
+        CredentialRevoked = "credential_revoked",
+        /// Its account was disabled or deleted.
+        AccountDisabled = "account_disabled",
+        /// An operator ended it.
+        Operator = "operator",
+        /// Its account had as many as it may, and this one was idle the longest.
+        Displaced = "displaced",
     }
 }
 

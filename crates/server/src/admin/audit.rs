@@ -59,8 +59,8 @@ fn filter(query: &mut Fields, admin: &AdminState, operator: &Operator) -> AuditF
 
 fn action(text: &str) -> Result<Action, Invalid> {
     Action::from_code(text).ok_or_else(|| {
-        let codes = Action::ALL.map(Action::code).join(", ");
-        Invalid(format!("must be one of {codes}"))
+        let codes: Vec<_> = Action::ALL.iter().map(|action| action.code()).collect();
+        Invalid(format!("must be one of {}", codes.join(", ")))
     })
 }
 

@@ -74,7 +74,8 @@ fn components() -> Value {
     let reasons = Reason::ALL.iter().map(|reason| reason.code());
     let codes: BTreeSet<_> = refusals.chain(reasons).collect();
     components["schemas"]["RefusalCode"]["enum"] = codes.into_iter().collect();
-    components["schemas"]["Action"]["enum"] = Action::ALL.map(Action::code).into_iter().collect();
+    components["schemas"]["Action"]["enum"] =
+        Action::ALL.iter().map(|action| action.code()).collect();
     components
 }
 

@@ -1,5 +1,7 @@
 //! Limits, scopes, the audit log, and an api revoked as a whole.
 
+use countersign_domain::audit::Action;
+
 use super::*;
 
 const ACCOUNTS: &str = "/admin/v1/accounts";
@@ -129,6 +131,9 @@ async fn the_audit_log_is_read_by_what_it_is_about() {
     assert_eq!(numbers("since=2030-01-01T00:00:00Z").await, [0_u64; 0]);
     assert_eq!(numbers("api=coin").await.len(), 2, "its two keys");
     assert_eq!(numbers("after=9223372036854775807").await, [0_u64; 0]);
+    for action in Action::ALL {
+        numbers(&format!("action={}", action.code())).await;
+    }
     let down = numbers("order=desc&limit=2").await;
     assert_eq!(down, [last[1], last[0]]);
     let page = server.get(&format!("{AUDIT}?order=desc&limit=2")).await;
