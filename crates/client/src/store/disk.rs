@@ -86,9 +86,10 @@ pub(super) fn read_private(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
     Ok(Some(bytes))
 }
 
-/// Whether what is there is neither a file nor a link to something.
+/// Whether what is there is no file. A link is none: what it leads to stays as it
+/// is, wherever the link goes.
 fn is_something_else(path: &Path) -> bool {
-    fs::symlink_metadata(path).is_ok_and(|it| !it.is_file() && !it.is_symlink())
+    fs::symlink_metadata(path).is_ok_and(|it| !it.is_file())
 }
 
 /// The file is not as it was written.

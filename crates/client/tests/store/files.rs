@@ -88,19 +88,35 @@ async fn what_others_can_read_or_enter_is_refused_with_the_remedy() {
 }
 
 #[tokio::test]
-async fn a_link_in_place_of_the_file_or_of_the_lock_is_not_followed() {
-    for name in ["pay.session", "pay.session.lock"] {
+async fn a_link_in_place_of_the_file_is_set_aside_and_not_followed() {
+    for lead in ["target", "nowhere", "state/pay.session"] {
         let place = Place::new();
         write(&place.store(), 1).await.unwrap();
-        let (target, link) = (place.root().join("target"), place.state().join(name));
-        fs::rename(&link, &target).unwrap();
-        symlink(&target, &link).unwrap();
+        let target = place.root().join("target");
+        fs::rename(&place.file, &target).unwrap();
+        symlink(place.root().join(lead), &place.file).unwrap();
         let before = fs::read(&target).unwrap();
-        let refused = write(&place.store(), 2).await.unwrap_err();
-        assert!(matches!(refused, StoreError::Io { .. }), "{refused}");
+        let told = place.store().read().await.unwrap_err();
+        assert!(matches!(told, StoreError::Damaged { .. }), "{told}");
+        assert!(place.file.is_symlink(), "a look changes nothing");
+        write(&place.store(), 1).await.unwrap();
+        assert!(place.state().join("pay.session.damaged").is_symlink());
+        assert!(!place.file.is_symlink());
         assert_eq!(fs::read(&target).unwrap(), before);
-        assert!(link.is_symlink());
     }
+}
+
+#[tokio::test]
+async fn a_link_in_place_of_the_lock_is_not_followed() {
+    let place = Place::new();
+    write(&place.store(), 1).await.unwrap();
+    let lock = place.state().join("pay.session.lock");
+    let target = place.root().join("target");
+    fs::rename(&lock, &target).unwrap();
+    symlink(&target, &lock).unwrap();
+    let refused = write(&place.store(), 2).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Io { .. }), "{refused}");
+    assert!(lock.is_symlink());
 }
 
 #[tokio::test]
