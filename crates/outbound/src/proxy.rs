@@ -64,7 +64,8 @@ pub enum ProxyFault {
     /// Whoever runs the proxy could read everything.
     #[error(
         "{server} would be reached through the proxy of {proxy} over plain HTTP, which would show \
-         every secret on the way: write https, or list the host in NO_PROXY"
+         every secret on the way: write https, or let no proxy be used (NO_PROXY, or `proxy` of a \
+         profile)"
     )]
     PlainHttp {
         /// The server.
@@ -174,7 +175,8 @@ impl ProxyRules {
 
     /// Whether a server is among those that are reached without a proxy.
     fn excepts(&self, server: &ServerUrl) -> bool {
-        let except: Vec<_> = self.except.split([',', ' ']).map(plain_entry).collect();
+        let entries = self.except.split([',', ' ']);
+        let except: Vec<_> = entries.filter_map(|it| plain_entry(it, server)).collect();
         let matcher = Matcher::builder().all(ANY).no(except.join(",")).build();
         // A dot at the end of a name changes nothing about it (RFC 1034 section 3.1).
         let name = server.name().trim_end_matches('.');
@@ -191,22 +193,24 @@ impl ProxyRules {
 const ANY: &str = "http://proxy.invalid";
 
 /// An entry of `NO_PROXY` as the matcher reads it: other programs also write a
-/// wildcard before the dot, a port, and brackets around an address.
-fn plain_entry(entry: &str) -> &str {
+/// wildcard before the dot, a port, and brackets around an address. One with another
+/// port than the server's says nothing of it.
+fn plain_entry<'e>(entry: &'e str, server: &ServerUrl) -> Option<&'e str> {
     let entry = entry.trim();
     let entry = entry
         .strip_prefix('*')
         .filter(|it| it.starts_with('.'))
         .unwrap_or(entry);
-    if let Some((address, _)) = entry.strip_prefix('[').and_then(|it| it.split_once(']')) {
-        return address;
-    }
-    let is_port = |text: &str| !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
-    let without_port = entry
-        .rsplit_once(':')
-        .filter(|(host, port)| !host.contains(':') && is_port(port));
-    let name = without_port.map_or(entry, |(host, _)| host);
-    name.trim_end_matches('.')
+    let bracketed = entry.strip_prefix('[').and_then(|it| it.split_once(']'));
+    let (name, port) = match bracketed {
+        Some((address, rest)) => (address, rest.strip_prefix(':')),
+        None => match entry.rsplit_once(':') {
+            Some((host, port)) if !host.contains(':') => (host, Some(port)),
+            _ => (entry, None),
+        },
+    };
+    let is_its = port.is_none_or(|port| port.parse() == Ok(server.port()));
+    is_its.then(|| name.trim_end_matches('.'))
 }
 
 impl Setting {
@@ -422,6 +426,9 @@ mod tests {
             ("other, api.example", "https://api.example"),
             ("other api.example", "https://api.example"),
             ("api.example:443", "https://api.example"),
+            ("api.example:8443", "https://api.example:8443"),
+            ("api.example:1, example:443", "https://api.example"),
+            ("[2001:db8::1]:8443", "https://[2001:db8::1]:8443"),
             ("api.example.", "https://api.example"),
             ("api.example", "https://api.example."),
             ("*", "https://api.example"),
@@ -441,6 +448,11 @@ mod tests {
             ("pi.example", "https://api.example"),
             ("api.example.com", "https://api.example"),
             ("192.0.2.0/24", "https://192.0.3.7"),
+            ("api.example:8443", "https://api.example"),
+            ("api.example:443", "https://api.example:8443"),
+            ("192.0.2.7:443", "https://192.0.2.7:8443"),
+            ("[2001:db8::1]:443", "https://[2001:db8::1]:8443"),
+            ("api.example:x", "https://api.example"),
             ("localhost", "https://api.example"),
         ] {
             assert!(proxied(no, url), "{no:?} {url}");

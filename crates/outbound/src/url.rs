@@ -52,6 +52,12 @@ impl ServerUrl {
         address.unwrap_or(name)
     }
 
+    /// The port, written or the scheme's own.
+    pub fn port(&self) -> u16 {
+        let usual = if self.is_https() { 443 } else { 80 };
+        self.authority.port_u16().unwrap_or(usual)
+    }
+
     /// The path that comes before those of requests, without a slash at its end.
     pub fn base(&self) -> &str {
         &self.base
