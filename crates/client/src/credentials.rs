@@ -123,12 +123,13 @@ impl SecretSource for SecretEnv {
     reason = "the variable is named by whoever set up the source"
 )]
 fn from_environment(name: &str) -> Result<Secret, Error> {
-    match std::env::var(name) {
-        Ok(text) if !text.is_empty() => match seen(&text) {
-            Ok(()) => Ok(text.into()),
-            Err(why) => Err(fault(format!("the secret in the variable {name} {why}"))),
+    let secret = std::env::var(name).map(Secret::from);
+    match secret.ok().filter(|it| !it.expose().is_empty()) {
+        Some(secret) => match secret.unseen_end() {
+            None => Ok(secret),
+            Some(why) => Err(fault(format!("the secret in the variable {name} {why}"))),
         },
-        _ => Err(fault(format!(
+        None => Err(fault(format!(
             "the variable {name}, which should hold the secret, is empty or not set"
         ))),
     }
@@ -182,48 +183,12 @@ async fn line_of(from: impl AsyncRead + Unpin) -> Result<Secret, String> {
     if text.len() as u64 > LONGEST {
         return Err(TOO_LONG.to_owned());
     }
-    let line = text.trim_end_matches(['\n', '\r']);
-    seen(line).map_err(|why| format!("what it holds {why}"))?;
-    match line {
-        "" => Err("it is empty".to_owned()),
-        line => Ok(line.into()),
+    let line = Secret::from(text.trim_end_matches(['\n', '\r']));
+    match line.unseen_end() {
+        Some(unseen) => Err(format!("what it holds {unseen}")),
+        None if line.expose().is_empty() => Err("it is empty".to_owned()),
+        None => Ok(line),
     }
-}
-
-/// Refuses a secret that begins or ends with what nobody can see and nobody
-/// meant, as editors and web pages leave it.
-fn seen(text: &str) -> Result<(), String> {
-    let ends = [
-        ("begins", text.chars().next()),
-        ("ends", text.chars().next_back()),
-    ];
-    let unseen = ends
-        .into_iter()
-        .find_map(|(verb, c)| Some((verb, c.filter(|c| is_unseen(*c))?)));
-    match unseen {
-        None => Ok(()),
-        Some((verb, c)) => Err(format!(
-            "{verb} with {}, which cannot be seen: remove it",
-            match c {
-                '\u{feff}' => "a byte order mark".to_owned(),
-                '\u{a0}' => "a no-break space (U+00A0)".to_owned(),
-                c => format!("the character U+{:04X}", u32::from(c)),
-            }
-        )),
-    }
-}
-
-/// Blanks beyond ASCII, controls, and what has no width. A blank of ASCII may
-/// belong to a password.
-fn is_unseen(c: char) -> bool {
-    let of_no_width = matches!(
-        c,
-        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}'
-            | '\u{feff}' | '\u{ffa0}' | '\u{e0000}'..='\u{e0fff}'
-    );
-    of_no_width || c.is_control() || (c.is_whitespace() && !c.is_ascii())
 }
 
 /// A file with a secret is its owner's alone.

@@ -15,6 +15,40 @@ impl Secret {
     pub fn expose(&self) -> &str {
         &self.0
     }
+
+    /// What nobody can see and nobody meant at its beginning or end, as editors and
+    /// web pages leave it there, told as what the secret does.
+    pub fn unseen_end(&self) -> Option<String> {
+        let ends = [
+            ("begins", self.0.chars().next()),
+            ("ends", self.0.chars().next_back()),
+        ];
+        let unseen = ends
+            .into_iter()
+            .find_map(|(verb, c)| Some((verb, c.filter(|c| is_unseen(*c))?)));
+        let (verb, c) = unseen?;
+        let what = match c {
+            '\u{feff}' => "a byte order mark".to_owned(),
+            '\u{a0}' => "a no-break space (U+00A0)".to_owned(),
+            c => format!("the character U+{:04X}", u32::from(c)),
+        };
+        Some(format!(
+            "{verb} with {what}, which cannot be seen: remove it"
+        ))
+    }
+}
+
+/// Blanks beyond ASCII, controls, and what has no width. A blank of ASCII may
+/// belong to a password.
+fn is_unseen(c: char) -> bool {
+    let of_no_width = matches!(
+        c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}'
+            | '\u{feff}' | '\u{ffa0}' | '\u{e0000}'..='\u{e0fff}'
+    );
+    of_no_width || c.is_control() || (c.is_whitespace() && !c.is_ascii())
 }
 
 impl From<String> for Secret {
@@ -50,6 +84,18 @@ mod tests {
     #[test]
     fn a_secret_does_not_print() {
         assert_eq!(format!("{:?}", Secret::from("hunter2")), "Secret(..)");
+    }
+
+    #[test]
+    fn what_cannot_be_seen_at_either_end_is_told() {
+        let told = |text: &str| Secret::from(text).unseen_end();
+        for seen in ["", "s3cret", " s3cret ", "s\u{feff}t", "s\u{a0}t", "пароль"] {
+            assert_eq!(told(seen), None, "{seen:?}");
+        }
+        let begins = told("\u{feff}s3cret").unwrap();
+        assert!(begins.starts_with("begins with a byte order mark"));
+        let ends = told("s3cret\u{200b}").unwrap();
+        assert!(ends.starts_with("ends with the character U+200B"), "{ends}");
     }
 
     #[test]

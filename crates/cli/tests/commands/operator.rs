@@ -153,6 +153,8 @@ fn a_secret_of_ones_own_comes_from_a_file_or_a_pipe() {
         "{}",
         ran.stderr
     );
+    let ran = feed(&mut create("bad", "-"), "\u{feff}correct horse").code(1);
+    assert!(ran.stderr.contains("byte order mark"), "{}", ran.stderr);
     let coin = ["account", "create", "--api", "coin", "--secret-file", "-"];
     let ran = feed(&mut server.command(&coin), "own").code(1);
     assert!(ran.stderr.contains("generated keys only"), "{}", ran.stderr);

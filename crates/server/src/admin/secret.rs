@@ -148,7 +148,11 @@ fn secret_of(api: &Api, text: &str) -> Result<Secret, Invalid> {
     } else if form.is_some_and(|form| !form.secret_matches(text)) {
         "has not the form that the dialect fixes for secrets; leave it out to have one generated"
     } else {
-        return Ok(Secret::from(text));
+        let secret = Secret::from(text);
+        return match secret.unseen_end() {
+            Some(unseen) => Err(Invalid(unseen)),
+            None => Ok(secret),
+        };
     };
     Err(Invalid(wrong.to_owned()))
 }

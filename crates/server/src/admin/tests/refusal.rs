@@ -40,6 +40,42 @@ async fn only_the_one_key_opens_it_whatever_the_path() {
     assert_eq!(reply.status, StatusCode::OK, "a scheme has no case");
 }
 
+/// Secrets of a creation that are wrong, each for one thing, and where.
+fn bad_secrets() -> Vec<(Value, &'static str, &'static str)> {
+    vec![
+        (
+            json!({ "api": "pay", "secret": "äöü7567" }),
+            "/secret",
+            "8 characters or more",
+        ),
+        (
+            json!({ "api": "pay", "secret": "a\tb and more" }),
+            "/secret",
+            "control",
+        ),
+        (
+            json!({ "api": "pay", "secret": "\u{feff}a secret" }),
+            "/secret",
+            "begins with a byte order mark",
+        ),
+        (
+            json!({ "api": "pay", "secret": "a secret\u{a0}" }),
+            "/secret",
+            "ends with a no-break space",
+        ),
+        (
+            json!({ "api": "pay", "secret": true }),
+            "/secret",
+            "must be text",
+        ),
+        (
+            json!({ "api": "coin", "secret": "s" }),
+            "/secret",
+            "generated keys only",
+        ),
+    ]
+}
+
 /// Bodies of a creation that are wrong, each for one thing, and where.
 fn bad_accounts() -> Vec<(Value, &'static str, &'static str)> {
     let long = "x".repeat(129);
@@ -60,26 +96,6 @@ fn bad_accounts() -> Vec<(Value, &'static str, &'static str)> {
             json!({ "api": "pay", "login": ["a"] }),
             "/login",
             "not a list",
-        ),
-        (
-            json!({ "api": "pay", "secret": "äöü7567" }),
-            "/secret",
-            "8 characters or more",
-        ),
-        (
-            json!({ "api": "pay", "secret": "a\tb and more" }),
-            "/secret",
-            "control",
-        ),
-        (
-            json!({ "api": "pay", "secret": true }),
-            "/secret",
-            "must be text",
-        ),
-        (
-            json!({ "api": "coin", "secret": "s" }),
-            "/secret",
-            "generated keys only",
         ),
         (
             json!({ "api": "coin", "login": "acme" }),
@@ -145,7 +161,7 @@ fn bad_accounts() -> Vec<(Value, &'static str, &'static str)> {
 #[tokio::test]
 async fn a_wrong_member_is_named_by_its_pointer() {
     let server = Server::start().await;
-    for (body, pointer, detail) in bad_accounts() {
+    for (body, pointer, detail) in bad_accounts().into_iter().chain(bad_secrets()) {
         let reply = server.post(ACCOUNTS, body.clone()).await;
         assert_eq!(reply.problem(), (422, "invalid_members"), "{body}");
         assert_eq!(reply.body["errors"][0]["pointer"], pointer, "{body}");
