@@ -5,7 +5,7 @@ use std::os::unix::process::ExitStatusExt;
 use countersign_domain::Operation;
 
 use crate::run::finish;
-use crate::stage::Stage;
+use crate::stage::{Stage, vendor};
 
 #[test]
 fn the_command_finds_the_token_and_the_api_in_its_environment() {
@@ -63,4 +63,73 @@ fn a_command_that_is_not_there_is_a_mistake_and_one_without_token_is_not_run() {
     other.go_down();
     let ran = other.run(&["exec", "pay", "--", "echo", "ran"]).code(69);
     assert!(ran.stdout.is_empty(), "{}", ran.stdout);
+}
+
+/// A vendor that wants a key at its login and with each token, and names its
+/// tokens by that.
+const ACME: &str = r#"
+schema = 1
+name = "acme"
+serves = ["client"]
+
+[credential]
+extra = ["key"]
+
+[session]
+refresh = "rotate"
+login = "keeps"
+
+[[login]]
+path = "/login"
+request.body = '{"login": "{login}", "password": "{secret}", "key": "{extra.key}"}'
+reply.body = '{"token": "{access_token}", "ttl": "{access_expires_at:in}"}'
+
+[guard]
+present = [
+    { header = "Authorization", value = "Bearer {access_token}" },
+    { header = "X-Key", value = "{extra.key}" },
+]
+"#;
+
+#[test]
+fn a_further_part_of_the_credential_reaches_the_vendor_and_not_the_command() {
+    let url = vendor(|asked| {
+        let key = asked.split(r#""key":""#).nth(1).unwrap();
+        let key = key.split('"').next().unwrap();
+        let body = format!(r#"{{"token":"of-{key}","ttl":600}}"#);
+        format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    });
+    let stage = Stage::start();
+    let dialect = stage.write("acme.toml", ACME);
+    stage.write("key", "from-file\n");
+    let exec = |extra: &str| {
+        stage.profiles(&format!(
+            "[acme]\ndialect = '{}'\nurl = '{url}'\nlogin = 'l'\nsecret_file = '~/secret'\n\
+             store = 'memory'\n[acme.extra]\n{extra}\n",
+            dialect.display()
+        ));
+        let script = "echo $COUNTERSIGN_TOKEN $ACME_KEY";
+        let mut command = stage.command(&["exec", "acme", "--", "sh", "-c", script]);
+        finish(command.env("ACME_KEY", "from-env"))
+    };
+    for (extra, token) in [
+        ("key = 'k1'", "of-k1 from-env\n"),
+        ("key = { file = '~/key' }", "of-from-file from-env\n"),
+        ("key = { command = ['echo', 'told'] }", "of-told from-env\n"),
+        ("key = { env = 'ACME_KEY' }", "of-from-env\n"),
+    ] {
+        assert_eq!(exec(extra).code(0).stdout, token, "{extra}");
+    }
+    for (extra, code, named) in [
+        ("", 64, "extra.key is missing"),
+        ("key = { file = '~/none' }", 64, "extra.key"),
+        ("key = { env = 'ACME_NONE' }", 64, "ACME_NONE"),
+    ] {
+        let ran = exec(extra).code(code);
+        assert!(ran.stderr.contains(named), "{extra}: {}", ran.stderr);
+        assert!(ran.stdout.is_empty(), "{extra}: {}", ran.stdout);
+    }
 }

@@ -2,6 +2,7 @@
 //! that is wrong beside others.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use countersign_domain::Operation;
@@ -88,6 +89,7 @@ fn a_profile_that_is_wrong_stops_no_other() {
     for wrong in [
         "[gift]\ndialect = './none.toml'\nurl = 'https://x.example'\nlogin = 'a'\n",
         "[gift]\nurl = nonsense\n",
+        "[gift]\nurl = 'x'\nlogin = 7\n",
     ] {
         stage.profiles(&format!("{good}{wrong}"));
         let ran = stage.run(&["token", "pay"]).code(0);
@@ -144,7 +146,6 @@ fn a_second_login_ends_the_session_before_it() {
 
 #[test]
 fn a_secret_that_others_can_read_is_warned_of_where_it_is_used() {
-    use std::os::unix::fs::PermissionsExt;
     let stage = Stage::start();
     let file = stage.file("secret");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
@@ -155,4 +156,51 @@ fn a_secret_that_others_can_read_is_warned_of_where_it_is_used() {
         ran.stderr
     );
     assert!(ran.stderr.contains("chmod 600"), "{}", ran.stderr);
+}
+
+/// Was written by a release before session files were named by whose they are: with
+/// key 1, for the profile `pay` of ann at <https://api.example>.
+const FORMER: &[u8] = include_bytes!("../../../client/tests/store/fixtures/first-format.session");
+
+#[test]
+fn a_session_of_a_release_before_is_ended_if_it_is_nobodys_any_more() {
+    let stage = Stage::start();
+    let left = |key: &str, login: &str| {
+        let file = stage.file(".local/state/countersign/pay.session");
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        let only_mine = fs::Permissions::from_mode(0o700);
+        fs::set_permissions(file.parent().unwrap(), only_mine).unwrap();
+        stage.write(".local/state/countersign/pay.session", "");
+        fs::write(&file, FORMER).unwrap();
+        stage.write(".config/countersign/store.key", &key.repeat(32));
+        stage.profiles(&format!(
+            "[pay]\ndialect = 'b2binpay'\nurl = 'https://api.example'\nlogin = '{login}'\n\
+             secret_file = '~/secret'\n"
+        ));
+        file
+    };
+    let file = left("01", "ann");
+    assert_eq!(stage.json(&["status"])["stale"], serde_json::json!([]));
+    stage.run(&["logout", "--stale"]).code(0);
+    assert!(file.exists(), "it will be taken over");
+
+    let file = left("01", "bob");
+    let stale = &stage.json(&["status"])["stale"][0];
+    assert_eq!(stale["file"], file.display().to_string());
+    assert_eq!(stale["state"], "former");
+    let status = stage.run(&["status"]).code(0);
+    assert!(
+        status.stdout.contains("logout --stale"),
+        "{}",
+        status.stdout
+    );
+    let ended = stage.json(&["logout", "--stale"]);
+    assert_eq!(ended["items"][0]["outcome"], "forgotten", "{ended}");
+    assert!(!file.exists());
+    assert_eq!(stage.json(&["status"])["stale"], serde_json::json!([]));
+
+    let file = left("02", "bob");
+    let ended = stage.json(&["logout", "--stale"]);
+    assert_eq!(ended["items"][0]["outcome"], "kept", "{ended}");
+    assert_eq!(fs::read(file).unwrap(), FORMER, "another key sealed it");
 }

@@ -7,6 +7,8 @@
 )]
 
 mod changing;
+mod mending;
+mod presenting;
 mod probing;
 mod program;
 mod starting;

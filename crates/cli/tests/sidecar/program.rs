@@ -96,7 +96,7 @@ pub(crate) struct Reply {
 }
 
 impl Running {
-    fn of(command: &mut Command) -> Self {
+    pub(crate) fn of(command: &mut Command) -> Self {
         let mut child = command.spawn().unwrap();
         let log = follow(child.stderr.take().unwrap());
         let stdout = BufReader::new(child.stdout.take().unwrap());

@@ -1,0 +1,146 @@
+//! Further parts of a credential, which a dialect's `present` sends with each token.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+
+use crate::program::Home;
+use crate::support::eventually;
+
+const DIALECT: &str = r#"
+schema = 1
+name = "acme"
+serves = ["client"]
+
+[credential]
+extra = ["key", "org"]
+
+[session]
+refresh = "rotate"
+login = "keeps"
+
+[[login]]
+path = "/login"
+request.body = '{"login": "{login}", "password": "{secret}", "key": "{extra.key}"}'
+reply.body = '{"token": "{access_token}", "ttl": "{access_expires_at:in}"}'
+
+[guard]
+present = [
+    { header = "Authorization", value = "Bearer {access_token}" },
+    { header = "X-Key", value = "{extra.key}" },
+    { header = "X-Org", value = "{extra.org}" },
+]
+"#;
+
+/// Gives a token named by the key of the login, and tells of other requests what
+/// came in the headers.
+fn vendor() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut reader = BufReader::new(stream.unwrap());
+            let head: Vec<_> = { &mut reader }
+                .lines()
+                .map_while(Result::ok)
+                .take_while(|line| !line.is_empty())
+                .collect();
+            let field = |name: &str| {
+                let named = |line: &String| {
+                    let (found, value) = line.split_once(": ")?;
+                    found.eq_ignore_ascii_case(name).then(|| value.to_owned())
+                };
+                head.iter().find_map(named).unwrap_or_default()
+            };
+            let mut body = vec![0; field("content-length").parse().unwrap_or(0)];
+            reader.read_exact(&mut body).unwrap();
+            let answer = match serde_json::from_slice::<serde_json::Value>(&body) {
+                Ok(asked) => format!(
+                    r#"{{"token": "of-{}", "ttl": 600}}"#,
+                    asked["key"].as_str().unwrap()
+                ),
+                Err(_) => ["authorization", "x-key", "x-org"].map(field).join(" "),
+            };
+            let length = answer.len();
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\
+                                Content-Type: application/json\r\nConnection: close\r\n\r\n"
+            );
+            // Nobody may wait for it any more.
+            let _ = reader.into_inner().write_all((head + &answer).as_bytes());
+        }
+    });
+    url
+}
+
+fn home(url: &str) -> Home {
+    let home = Home::new();
+    home.write("acme.toml", DIALECT);
+    home.write("secret", "s");
+    home.write("key", "from-file\n");
+    home.profiles(&profile(url, ""));
+    home
+}
+
+fn profile(url: &str, extra: &str) -> String {
+    format!(
+        "[acme]\ndialect = \"acme.toml\"\nurl = \"{url}\"\nlogin = \"l\"\n\
+         secret_file = \"secret\"\nstore = \"memory\"\n[acme.extra]\n{extra}\n"
+    )
+}
+
+#[tokio::test]
+async fn the_sidecar_sends_them_wherever_they_are_kept() {
+    let url = vendor();
+    let home = home(&url);
+    for (extra, sent) in [
+        ("key = \"k1\"\norg = \"o1\"", "Bearer of-k1 k1 o1"),
+        (
+            "key = { file = \"key\" }\norg = { env = \"ACME_ORG\" }",
+            "Bearer of-from-file from-file from-env",
+        ),
+        (
+            "key = { command = [\"echo\", \"from-command\"] }\norg = \"o1\"",
+            "Bearer of-from-command from-command o1",
+        ),
+    ] {
+        home.profiles(&profile(&url, extra));
+        let mut command = home.command(&["acme"]);
+        let running = crate::program::Running::of(command.env("ACME_ORG", "from-env"));
+        let carried = running.get("acme", "/orders").await;
+        assert_eq!((carried.status, &*carried.body), (200, sent), "{extra}");
+    }
+}
+
+#[tokio::test]
+async fn a_part_that_is_missing_is_named_and_nothing_is_sent_without_it() {
+    let url = vendor();
+    let home = home(&url);
+    for (extra, named) in [
+        ("key = \"k1\"", "extra.org is missing"),
+        ("org = \"o1\"", "extra.key is missing"),
+        ("key = { file = \"none\" }\norg = \"o1\"", "extra.key"),
+        ("key = \"k\"\norg = { env = \"ACME_NONE\" }", "ACME_NONE"),
+        ("key = \"k\"\norg = { command = [\"false\"] }", "extra.org"),
+    ] {
+        home.profiles(&profile(&url, extra));
+        let running = home.start(&["acme"]);
+        let refused = running.get("acme", "/orders").await;
+        assert_eq!(refused.status, 502, "{extra}: {}", refused.body);
+        assert!(refused.body.contains(named), "{extra}: {}", refused.body);
+    }
+}
+
+#[tokio::test]
+async fn a_part_that_is_mended_is_used_without_a_restart() {
+    let url = vendor();
+    let home = home(&url);
+    home.profiles(&profile(&url, "key = { file = \"later\" }\norg = \"o1\""));
+    let running = home.start(&["acme"]);
+    assert_eq!(running.get("acme", "/orders").await.status, 502);
+    home.write("later", "k2");
+    eventually("the part is used", async || {
+        let carried = running.get("acme", "/orders").await;
+        carried.body == "Bearer of-k2 k2 o1"
+    })
+    .await;
+}
