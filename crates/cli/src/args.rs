@@ -18,10 +18,11 @@ use crate::operator::{
     AccountArgs, AdminKeyArgs, ApiArgs, AuditArgs, CredentialArgs, ExplainArgs, KeyArgs,
     SessionArgs, StoreArgs,
 };
-use crate::output::Output;
+use crate::output::{Output, Verbosity};
 use crate::sandbox::SandboxArgs;
 use crate::serve::ServeArgs;
 use crate::sidecar::SidecarArgs;
+use crate::version;
 
 /// Logins, access tokens and refresh tokens for B2B APIs, in any vendor's spelling
 #[derive(Debug, Parser)]
@@ -41,6 +42,12 @@ pub(crate) struct Args {
     /// Print one JSON document
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    /// Say on standard error what is asked and answered, without secrets; of a server, log more
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    pub(crate) verbose: bool,
+    /// Say nothing on standard error but errors; of a server, log warnings only
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
     /// What to do.
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -95,26 +102,51 @@ pub(crate) enum Command {
     Sandbox(Box<SandboxArgs>),
     /// Print a completion script for a shell
     Completion(CompletionArgs),
+    /// Print the version, the commit that it was built from, its features and its platform
+    #[command(after_help = "Examples:
+  countersign version
+  countersign version --json")]
+    Version,
+}
+
+impl Args {
+    /// How much is said beside the output.
+    pub(crate) fn verbosity(&self) -> Verbosity {
+        match (self.quiet, self.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (false, true) => Verbosity::Verbose,
+            (false, false) => Verbosity::Normal,
+        }
+    }
 }
 
 /// Reads the command line; where there is nothing to run, the exit code.
 pub(crate) fn parse(words: &[OsString]) -> Result<Args, ExitCode> {
     Args::try_parse_from(words).map_err(|error| match error.kind() {
         // Help that was asked for. If nobody reads it, nothing is lost.
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+        ErrorKind::DisplayHelp => {
             let _ = error.print();
             ExitCode::SUCCESS
+        }
+        ErrorKind::DisplayVersion => {
+            let mut output = output(words);
+            exit::report(version::run(&mut output), &output)
         }
         _ => usage(&error, words),
     })
 }
 
 fn usage(error: &clap::Error, words: &[OsString]) -> ExitCode {
-    let json = words.iter().any(|word| word == "--json");
     if names_a_secret(error) {
-        return exit::report(Err(Failure::usage(SECRETS)), &Output::new(json));
+        return exit::report(Err(Failure::usage(SECRETS)), &output(words));
     }
-    exit::report(Err(failure(error)), &Output::new(json))
+    exit::report(Err(failure(error)), &output(words))
+}
+
+/// The output of a line that was not understood.
+fn output(words: &[OsString]) -> Output {
+    let json = words.iter().any(|word| word == "--json");
+    Output::new(json, Verbosity::Normal)
 }
 
 /// The parser's complaint as one of ours: its tips, and where to read more, are help.
@@ -151,4 +183,27 @@ fn names_a_secret(error: &clap::Error) -> bool {
     ["secret", "pass", "key", "credential"]
         .iter()
         .any(|it| name.starts_with(it))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Command, CommandFactory};
+
+    use super::Args;
+
+    fn assert_whole_paragraphs(command: &Command) {
+        let after = command.get_after_help().map(ToString::to_string);
+        let lines: Vec<_> = after.iter().flat_map(|it| it.lines()).collect();
+        for pair in lines.windows(2) {
+            let [above, below] = [pair[0], pair[1]].map(|it| it.starts_with(char::is_alphabetic));
+            assert!(!(above && below), "{}: {pair:?}", command.get_name());
+        }
+        command.get_subcommands().for_each(assert_whole_paragraphs);
+    }
+
+    /// A line that was broken by hand is broken once more where the terminal is narrow.
+    #[test]
+    fn help_leaves_it_to_the_terminal_where_a_line_ends() {
+        assert_whole_paragraphs(&Args::command());
+    }
 }

@@ -43,7 +43,7 @@ pub(crate) enum DialectCommand {
   countersign dialect check ./dialects/acme
   countersign dialect check acme.toml --json
 
-A mistake is reported as FILE:LINE:COLUMN: PLACE: MESSAGE, and the exit code is 64. If there is
+A mistake is reported as FILE:LINE:COLUMN: PLACE: MESSAGE, and the exit code is 64. If there is \
 none, but an exchange in examples/*.http beside the file does not run as recorded, it is 1.")]
     Check {
         /// The file, or a directory with a dialect.toml

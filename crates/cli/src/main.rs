@@ -9,6 +9,7 @@ mod confirm;
 mod curl;
 mod dialect;
 mod exit;
+mod notes;
 mod operator;
 mod output;
 mod sandbox;
@@ -16,6 +17,7 @@ mod serve;
 mod sidecar;
 mod table;
 mod text;
+mod version;
 
 use std::process::ExitCode;
 
@@ -36,7 +38,10 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(code) => return code,
     };
-    let mut output = Output::new(args.json);
+    let mut output = Output::new(args.json, args.verbosity());
+    if !matches!(args.command, Command::Serve(_) | Command::Sidecar(_)) {
+        notes::show(args.verbosity());
+    }
     let outcome = run(&args, &mut output);
     exit::report(outcome, &output)
 }
@@ -76,5 +81,6 @@ fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
         Command::Config(command) => config::run(command, output),
         Command::Sandbox(args) => sandbox::run(args, output),
         Command::Completion(args) => completion::run(args, output),
+        Command::Version => version::run(output),
     }
 }

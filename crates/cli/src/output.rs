@@ -11,16 +11,33 @@ use serde_json::json;
 
 use crate::exit::Failure;
 
+/// How much is said beside the output, on standard error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verbosity {
+    /// Errors, and questions that have to be answered.
+    Quiet,
+    /// Hints and warnings, too.
+    Normal,
+    /// What is asked and answered, too, without secrets.
+    Verbose,
+}
+
 /// Standard output and standard error.
 #[derive(Clone, Debug)]
 pub(crate) struct Output {
     json: bool,
+    verbosity: Verbosity,
 }
 
 impl Output {
     /// Prints for people, or JSON.
-    pub(crate) fn new(json: bool) -> Self {
-        Self { json }
+    pub(crate) fn new(json: bool, verbosity: Verbosity) -> Self {
+        Self { json, verbosity }
+    }
+
+    /// How much is said beside it.
+    pub(crate) fn verbosity(&self) -> Verbosity {
+        self.verbosity
     }
 
     /// Whether it prints JSON.
@@ -51,10 +68,10 @@ impl Output {
         print(&serde_json::to_string(document).map_err(Failure::bug)?)
     }
 
-    /// Says something beside the output, on standard error: a hint or a
-    /// question. With `--json` it is left out.
+    /// Says something beside the output, on standard error: a hint. With `--json` and
+    /// with `--quiet` it is left out.
     pub(crate) fn aside(&self, text: &str) {
-        if !self.json {
+        if !self.json && self.verbosity != Verbosity::Quiet {
             self.complain(text);
         }
     }

@@ -28,8 +28,8 @@ use asked::Asked;
   curl --unix-socket $XDG_RUNTIME_DIR/countersign/pay.sock http://pay/deposit/
   countersign sidecar pay=127.0.0.1:9001 cards=/run/app/cards.sock --logout-at-stop
 
-A program sends its requests there as it would to the vendor, without any token. Over a port the
-Host must be localhost or a loopback address, and nothing that browsers send is taken. SIGHUP has
+A program sends its requests there as it would to the vendor, without any token. Over a port the \
+Host must be localhost or a loopback address, and nothing that browsers send is taken. SIGHUP has \
 the profiles read again; so does a change of their file.")]
 pub(crate) struct SidecarArgs {
     /// A profile, and where to listen for it: a path, or a loopback address with a port [default:
@@ -70,10 +70,11 @@ pub(crate) struct CarryingArgs {
 
 /// Runs `countersign sidecar` until it is told to stop.
 pub(crate) fn run(args: &SidecarArgs, output: &mut Output) -> Result<(), Failure> {
-    telemetry::log(match args.log.as_str() {
+    let format = match args.log.as_str() {
         "json" => LogFormat::Json,
         _ => LogFormat::Text,
-    })?;
+    };
+    telemetry::log(format, output.verbosity())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();

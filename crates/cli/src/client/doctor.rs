@@ -22,12 +22,12 @@ use crate::output::Output;
 /// Arguments of `countersign doctor`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-It looks at the profile, its secret, what is kept, the way to the vendor (DNS, TCP, TLS, whether
-somebody answers at the login's path, and at the API if that is elsewhere) and the vendor's clock.
+It looks at the profile, its secret, what is kept, the way to the vendor (DNS, TCP, TLS, whether \
+somebody answers at the login's path, and at the API if that is elsewhere) and the vendor's clock. \
 Nobody is logged in.
 
-With --probe it logs in, in a session of its own, and measures what the vendor really does: how long
-tokens live, whether a refresh token works twice, what a logout ends. A vendor may take the second
+With --probe it logs in, in a session of its own, and measures what the vendor really does: how long \
+tokens live, whether a refresh token works twice, what a logout ends. A vendor may take the second \
 use of a refresh token for a theft.
 
 Examples:

@@ -20,8 +20,8 @@ use crate::exit::Failure;
 /// Arguments of `countersign exec`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The command finds the token in COUNTERSIGN_TOKEN, its end in COUNTERSIGN_TOKEN_EXPIRES_AT and the
-API in COUNTERSIGN_URL. A variable that holds a secret of the profile is not passed on. The token is not
+The command finds the token in COUNTERSIGN_TOKEN, its end in COUNTERSIGN_TOKEN_EXPIRES_AT and the \
+API in COUNTERSIGN_URL. A variable that holds a secret of the profile is not passed on. The token is not \
 renewed while the command runs: for a long run use a sidecar.
 
 Examples:

@@ -11,15 +11,17 @@ use super::open;
 use super::profiles::ProfilesArgs;
 use super::redact::Redactor;
 use crate::exit::Failure;
-use crate::output::Output;
+use crate::output::{Output, Verbosity};
 use crate::table::printable;
 
 /// Arguments of `countersign login`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The secret comes from where the profile says: secret_file, secret_env or secret_command. If it names
-none, the secret is asked for on the terminal; it is not kept. A session that is there already is
+The secret comes from where the profile says: secret_file, secret_env or secret_command. If it names \
+none, the secret is asked for on the terminal; it is not kept. A session that is there already is \
 ended with the vendor once the new one is, where a logout ends one session only.
+
+With -v it shows the request and the reply, without secrets, and how to do the same with curl.
 
 Examples:
   countersign login b2binpay
@@ -30,9 +32,6 @@ pub(crate) struct LoginArgs {
     profile: String,
     #[command(flatten)]
     profiles: ProfilesArgs,
-    /// Show the request and the reply, without secrets, and how to do the same with curl
-    #[arg(short, long)]
-    verbose: bool,
 }
 
 /// Logs in.
@@ -48,7 +47,7 @@ pub(super) async fn run(args: &LoginArgs, output: &mut Output) -> Result<(), Fai
     known.extend(outcome.iter().map(|it| it.expose()));
     let redactor = Redactor::knowing(known).showing(&profile.login);
     let exchange = Exchange::of(&profile, &secret, &heard, &redactor);
-    let exchange = exchange.filter(|_| args.verbose);
+    let exchange = exchange.filter(|_| output.verbosity() == Verbosity::Verbose);
     if let Some(exchange) = &exchange {
         output.aside(&exchange.text());
     }

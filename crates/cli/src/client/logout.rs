@@ -15,7 +15,7 @@ use crate::output::Output;
 #[command(after_help = "\
 If the vendor cannot be reached the tokens are kept, so that they can be ended later.
 
-With --stale it ends what is kept for a former url or login of a profile, which `countersign status`
+With --stale it ends what is kept for a former url or login of a profile, which `countersign status` \
 lists: at the vendor where that is possible, and here in any case.
 
 Examples:

@@ -21,7 +21,6 @@ mod request;
 mod stale;
 mod status;
 mod token;
-mod warnings;
 
 pub(crate) use doctor::DoctorArgs;
 pub(crate) use exec::ExecArgs;
@@ -74,7 +73,6 @@ pub(crate) fn doctor(args: &DoctorArgs, output: &mut Output) -> Result<(), Failu
 }
 
 fn block_on<T>(command: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    warnings::show();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();

@@ -22,8 +22,8 @@ use crate::output::Output;
 /// Arguments of `countersign request`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The body of the answer is printed as it comes in. The exit code is 0 if the status is 2xx and 1 if it
-is another one. Redirects are not followed. If the vendor does not take the token, the request is
+The body of the answer is printed as it comes in. The exit code is 0 if the status is 2xx and 1 if it \
+is another one. Redirects are not followed. If the vendor does not take the token, the request is \
 sent once more with another one.
 
 Examples:

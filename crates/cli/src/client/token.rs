@@ -14,7 +14,7 @@ use crate::output::Output;
 /// Arguments of `countersign token`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-A token that is still fresh is printed without asking the vendor. Where the vendor counts requests,
+A token that is still fresh is printed without asking the vendor. Where the vendor counts requests, \
 say with --uses how many will be made with it: they are set aside for you.
 
 Examples:

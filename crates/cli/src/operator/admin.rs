@@ -117,6 +117,7 @@ impl Admin {
         let (parts, body) = response.into_parts();
         let body = Limited::new(body, MAX_ANSWER).collect().await;
         let body = body.map_err(Lost::Broken)?;
+        tracing::debug!(method = %asked.method, %uri, status = parts.status.as_u16(), "asked");
         Ok(Response::from_parts(parts, body.to_bytes()))
     }
 

@@ -25,8 +25,8 @@ pub(super) enum AdminKeyCommand {
     /// List admin keys, with the owner's, which lies in the data directory
     #[command(
         after_help = "The key `admin` is the owner's, in the file admin.key of the data directory. To \
-replace it, delete\nthat file and start the server again: the old key opens nothing from then \
-on.\n\nExample:\n  countersign admin-key list"
+replace it, delete that file and start the server again: the old key opens nothing from then \
+on.\n Example:\n  countersign admin-key list"
     )]
     List {
         /// Those after this name

@@ -21,7 +21,7 @@ use crate::text::escape;
   countersign explain --login acme --since 2h
   countersign explain --from 192.0.2.7 --token - GET /deposit/ < token
 
-A request that would be refused exits 77.
+A request that would be refused exits 77. \
 The server is found as by the other operator commands; see `countersign account --help`.")]
 #[command(override_usage = "countersign explain ID
        countersign explain --login LOGIN [--since TIME] [--api NAME]

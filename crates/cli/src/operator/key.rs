@@ -74,7 +74,8 @@ pub(super) enum KeyCommand {
     /// Replace the master key and seal everything anew; the server must not run
     #[command(
         after_help = "The old master key stays as master.key.old, for backups that were made \
-before. Delete it\nwith them.
+before. Delete it \
+with them.
 
 Example:
   countersign key rewrap --data /var/lib/countersign --yes"

@@ -31,8 +31,8 @@ pub(super) enum StoreCommand {
     /// Set the store's clock back to the system's, after a wrong one moved it on
     #[command(
         after_help = "The server must not run. Set the system clock right first. Every session ends, so partners \
-log in\nanew: what was given out by the wrong clock would live as long as it said. What ends is \
-listed first.\n\nExamples:\n  countersign store mend-clock --data /var/lib/countersign\n  \
+log in anew: what was given out by the wrong clock would live as long as it said. What ends is \
+listed first.\n Examples:\n  countersign store mend-clock --data /var/lib/countersign\n  \
 countersign store mend-clock --data /var/lib/countersign --yes --json"
     )]
     MendClock {

@@ -42,12 +42,12 @@ use crate::output::Output;
   countersign sandbox ctl fault lost_reply --on refresh
   countersign sandbox ctl assert --logins 1 --max-refreshes 3 --no-expired
 
-COMMAND finds a profile for each variant, named as the dialect, in COUNTERSIGN_PROFILES, the
-manifest in COUNTERSIGN_SANDBOX, and for other clients COUNTERSIGN_SANDBOX_URL, _LOGIN, _SECRET and
+COMMAND finds a profile for each variant, named as the dialect, in COUNTERSIGN_PROFILES, the \
+manifest in COUNTERSIGN_SANDBOX, and for other clients COUNTERSIGN_SANDBOX_URL, _LOGIN, _SECRET and \
 _DIALECT. Its exit code is passed on, or 128 and the number of the signal that ended it.
 
-All is in memory and gone when it ends. Every path that is not a token endpoint is guarded, and
-answers with what it received, or as the upstream does. What the file of a dialect for clients does
+All is in memory and gone when it ends. Every path that is not a token endpoint is guarded, and \
+answers with what it received, or as the upstream does. What the file of a dialect for clients does \
 not say is made up, and told."
 )]
 pub(crate) struct SandboxArgs {

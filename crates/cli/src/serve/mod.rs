@@ -55,7 +55,7 @@ pub(crate) fn run(args: &ServeArgs, output: &mut Output) -> Result<(), Failure> 
     let settings = settings(args)?;
     check_listeners(args, &settings)?;
     plausible_wall().map_err(Failure::usage)?;
-    telemetry::log(settings.server.log)?;
+    telemetry::log(settings.server.log, output.verbosity())?;
     warn_of_open_keys(&settings.server.certificates());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -8,6 +8,7 @@ use tracing_subscriber::filter::{LevelFilter, ParseError};
 
 use crate::config::LogFormat;
 use crate::exit::Failure;
+use crate::output::Verbosity;
 
 /// Bounds of the duration histograms, in seconds: from a decision in memory to
 /// a slow upstream.
@@ -23,10 +24,17 @@ const FILTER: &str = "warn,countersign=info,countersign_server=info,countersign_
 /// Libraries that log every frame, at `trace` or `debug`.
 const TALKATIVE: [&str; 2] = ["h2", "hyper"];
 
-/// Sends log lines to standard error.
-pub(crate) fn log(format: LogFormat) -> Result<(), Failure> {
-    let written = std::env::var_os(EnvFilter::DEFAULT_ENV);
-    let filter = filter(written.as_deref().map(OsStr::to_string_lossy).as_deref())?;
+/// Sends log lines to standard error: what the command line asks for, or else
+/// `RUST_LOG`.
+pub(crate) fn log(format: LogFormat, verbosity: Verbosity) -> Result<(), Failure> {
+    let filter = match verbosity {
+        Verbosity::Quiet => EnvFilter::new("warn"),
+        Verbosity::Verbose => EnvFilter::new(FILTER.replace("=info", "=debug")),
+        Verbosity::Normal => {
+            let written = std::env::var_os(EnvFilter::DEFAULT_ENV);
+            filter(written.as_deref().map(OsStr::to_string_lossy).as_deref())?
+        }
+    };
     let floods = filter.max_level_hint() == Some(LevelFilter::TRACE);
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)

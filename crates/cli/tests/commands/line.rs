@@ -60,6 +60,7 @@ const COMMANDS: &[&str] = &[
     "config explain",
     "explain",
     "completion",
+    "version",
 ];
 
 #[test]
@@ -80,10 +81,39 @@ fn every_command_has_help_and_every_leaf_has_an_example() {
 
 #[test]
 fn the_version_is_told() {
-    let ran = run(&["--version"]).code(0);
-    assert_eq!(
-        ran.stdout,
-        concat!("countersign ", env!("CARGO_PKG_VERSION"), "\n")
+    let head = std::process::Command::new("git")
+        .args(["rev-parse", "--short=12", "HEAD"])
+        .output();
+    let commit = String::from_utf8(head.unwrap().stdout).unwrap();
+    let version = env!("CARGO_PKG_VERSION");
+    let begins = format!("countersign {version} ({} 20", commit.trim());
+    for words in [&["--version"][..], &["-V"], &["version"]] {
+        let ran = run(words).code(0);
+        assert!(ran.stdout.starts_with(&begins), "{}", ran.stdout);
+        assert!(ran.stdout.contains("\nfeatures: none\n"), "{}", ran.stdout);
+    }
+    for words in [&["--json", "--version"][..], &["version", "--json"]] {
+        let told = run(words).code(0).json();
+        assert_eq!(told["version"], version);
+        assert_eq!(told["commit"], commit.trim());
+        assert_eq!(told["features"], serde_json::json!([]));
+    }
+}
+
+#[test]
+fn loud_and_quiet_go_with_every_command() {
+    for name in COMMANDS.iter().filter(|it| !it.is_empty()) {
+        for word in ["-v", "--verbose", "-q", "--quiet"] {
+            let mut words: Vec<_> = name.split_whitespace().collect();
+            words.extend([word, "--help"]);
+            run(&words).code(0);
+        }
+    }
+    let both = run(&["status", "-v", "-q"]).code(64);
+    assert!(
+        both.stderr.contains("cannot be used with"),
+        "{}",
+        both.stderr
     );
 }
 

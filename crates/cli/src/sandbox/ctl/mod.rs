@@ -27,7 +27,7 @@ const USUAL: &str = "./sandbox.json";
   countersign sandbox ctl requests
   countersign sandbox ctl assert --logins 1 --max-refreshes 3 --no-expired
 
-The sandbox is found by its manifest: --manifest FILE, or COUNTERSIGN_SANDBOX=FILE, or
+The sandbox is found by its manifest: --manifest FILE, or COUNTERSIGN_SANDBOX=FILE, or \
 ./sandbox.json.")]
 pub(super) struct CtlArgs {
     /// The manifest of the sandbox; beats COUNTERSIGN_SANDBOX
