@@ -90,7 +90,10 @@ impl FromStr for ServerUrl {
         let uri: Uri = text.parse().map_err(|_| ServerUrlFault)?;
         let scheme = uri.scheme().filter(|_| uri.query().is_none());
         let scheme = scheme.filter(|it| [Scheme::HTTP, Scheme::HTTPS].contains(it));
-        let authority = uri.authority().filter(|it| !it.as_str().contains('@'));
+        // Some texts that are no port are parsed, and would be left out.
+        let fits = |it: &&Authority| it.as_str() == it.host() || it.port_u16().is_some();
+        let authority = uri.authority().filter(fits);
+        let authority = authority.filter(|it| !it.as_str().contains('@'));
         let (scheme, authority) = scheme.zip(authority).ok_or(ServerUrlFault)?;
         Ok(Self {
             scheme: scheme.clone(),
@@ -119,6 +122,10 @@ mod tests {
             "https://u@a/",
             "unix:/x",
             "http://a b",
+            "http://a:",
+            "http://a:80x",
+            "http://a:65536",
+            "https://[::1]x",
         ] {
             assert_eq!(bad.parse::<ServerUrl>(), Err(ServerUrlFault), "{bad:?}");
         }

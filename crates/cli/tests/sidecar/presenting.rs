@@ -1,7 +1,10 @@
-//! Further parts of a credential, which a dialect's `present` sends with each token.
+//! Where calls go, and what a dialect's `present` sends with each token.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
+
+use countersign_domain::Operation;
+use countersign_sandbox::Sandbox;
 
 use crate::program::Home;
 use crate::support::eventually;
@@ -143,4 +146,21 @@ async fn a_part_that_is_mended_is_used_without_a_restart() {
         carried.body == "Bearer of-k2 k2 o1"
     })
     .await;
+}
+
+#[tokio::test]
+async fn tokens_come_from_one_server_and_calls_go_to_another() {
+    let sandbox = Sandbox::shipped("mypopup").start().await.unwrap();
+    let home = Home::new();
+    let auth_url = format!("auth_url = {:?}", sandbox.url());
+    let profile = home.profile("pay", &sandbox, &auth_url);
+    let url = format!("\nurl = {:?}", sandbox.url());
+    home.profiles(&profile.replacen(&url, &format!("\nurl = {:?}", vendor()), 1));
+    let running = home.start(&["pay", "--logout-at-stop"]);
+    let carried = running.get("pay", "/orders").await;
+    assert!(carried.body.starts_with("Bearer eyJ"), "{}", carried.body);
+    running.stop().await;
+    let asked = sandbox.requests().into_iter();
+    let asked: Vec<_> = asked.map(|it| it.operation).collect();
+    assert_eq!(asked, [Operation::Login, Operation::Logout]);
 }
