@@ -63,7 +63,7 @@ fn check_directory(path: &Path, metadata: &Metadata) -> Result<(), StoreError> {
 pub(super) fn read_private(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
     let failed = |error: io::Error| io_error(path, "read", &error);
     let opened = match open_private(path) {
-        Err(error) if is_something_else(path) => {
+        Err(error) if is_nobodys_to_read(path) => {
             let why = error.to_string();
             return Err(damaged(path, &why));
         }
@@ -86,10 +86,10 @@ pub(super) fn read_private(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
     Ok(Some(bytes))
 }
 
-/// Whether what is there is no file. A link is none: what it leads to stays as it
-/// is, wherever the link goes.
-fn is_something_else(path: &Path) -> bool {
-    fs::symlink_metadata(path).is_ok_and(|it| !it.is_file())
+/// Whether what is there is no file, or one that not even its owner may read. A
+/// link is no file: what it leads to stays as it is, wherever the link goes.
+fn is_nobodys_to_read(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|it| !it.is_file() || it.mode() & 0o400 == 0)
 }
 
 /// The file is not as it was written.

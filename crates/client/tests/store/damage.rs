@@ -85,6 +85,21 @@ async fn a_directory_and_another_profiles_file_are_set_aside_too() {
     assert!(place.state().join("pay.session.damaged-2").exists());
 }
 
+/// Root can read it all the same.
+#[tokio::test]
+async fn what_not_even_its_owner_may_read_is_set_aside() {
+    let place = Place::new();
+    write(&place.store(), 1).await.unwrap();
+    crate::support::chmod(&place.file, 0o000);
+    let is_root = fs::read(&place.file).is_ok();
+    assert_eq!(place.store().read().await.is_ok(), is_root);
+    write(&place.store(), if is_root { 2 } else { 1 })
+        .await
+        .unwrap();
+    let aside = place.state().join("pay.session.damaged");
+    assert_eq!(aside.exists(), !is_root);
+}
+
 #[tokio::test]
 async fn damaged_files_do_not_pile_up_without_end() {
     let place = Place::new();
