@@ -76,6 +76,29 @@ fn each_thing_that_is_wrong_is_found() {
 }
 
 #[test]
+fn what_may_have_come_into_a_secret_by_mistake_is_asked_about() {
+    let stage = Stage::start();
+    let secret = stage.sandbox.secret().expose().to_owned();
+    for (text, outcome, words) in [
+        (format!("{secret}\n"), "ok", "it can be read"),
+        (format!(" {secret}"), "warning", "with a blank"),
+        (
+            format!("{secret}\nlogin: ann\n"),
+            "warning",
+            "several lines",
+        ),
+        (format!("\u{feff}{secret}"), "failed", "a byte order mark"),
+        (format!("{secret}\u{200b}\n"), "failed", "U+200B"),
+    ] {
+        stage.set_secret(&text);
+        let ran = stage.run(&["doctor", "pay", "--json"]);
+        assert_eq!(found(&ran.json(), "secret"), outcome, "{}", ran.stdout);
+        assert!(ran.stdout.contains(words), "{}", ran.stdout);
+        assert!(!ran.stdout.contains(&secret), "{}", ran.stdout);
+    }
+}
+
+#[test]
 fn what_answers_in_the_vendors_place_is_judged_by_its_status() {
     let stage = Stage::start();
     for (head, code, outcome, words) in [

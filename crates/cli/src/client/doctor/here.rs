@@ -60,7 +60,7 @@ async fn extra(profile: &Profile) -> Vec<Check> {
         };
         let (found, said) = match source.secret().await {
             Err(error) => (Found::Bad, error.message.to_string()),
-            Ok(_) => match exposed(place) {
+            Ok(part) => match exposed(place).or_else(|| odd_text(&part)) {
                 Some(said) => (Found::Doubtful, said),
                 None => (Found::Good, "it can be read".to_owned()),
             },
@@ -93,12 +93,20 @@ fn exposed(place: &SecretPlace) -> Option<String> {
     is_open_to_others(path).then(said)
 }
 
-fn judge(profile: &Profile, secret: &Secret) -> Check {
-    if let Some(said) = exposed(&profile.secret) {
-        return Check::new("secret", Found::Doubtful, said);
+/// What may have come into a secret by mistake, as a second line of its file does.
+fn odd_text(secret: &Secret) -> Option<String> {
+    let text = secret.expose();
+    if text.trim() != text {
+        return Some("it begins or ends with a blank: is that part of it?".to_owned());
     }
-    if secret.expose().trim() != secret.expose() {
-        let said = "it begins or ends with a blank: is that part of it?";
+    let has_lines = text.chars().any(char::is_control);
+    has_lines
+        .then(|| "it has several lines, or characters for control: is all of it meant?".to_owned())
+}
+
+fn judge(profile: &Profile, secret: &Secret) -> Check {
+    let doubtful = exposed(&profile.secret).or_else(|| odd_text(secret));
+    if let Some(said) = doubtful {
         return Check::new("secret", Found::Doubtful, said);
     }
     let form = profile.dialect.credential();
