@@ -270,15 +270,16 @@ impl Profiles {
     }
 }
 
-/// `None` if others can write the file.
+/// `None` if others can write the file. What is no UTF-8 is replaced, and found by
+/// who reads the text.
 fn private_text(path: &Path) -> std::io::Result<Option<String>> {
     let mut file = File::open(path)?;
     if file.metadata()?.permissions().mode() & 0o022 != 0 {
         return Ok(None);
     }
-    let mut text = String::new();
-    file.read_to_string(&mut text)?;
-    Ok(Some(text))
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 #[cfg(test)]

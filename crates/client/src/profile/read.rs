@@ -38,6 +38,12 @@ pub(super) fn profiles(
         base,
         places,
     };
+    let mut read = in_whole_or_pieces(text, &from)?;
+    read.blame_broken(text, origin);
+    Ok(read)
+}
+
+fn in_whole_or_pieces(text: &str, from: &From<'_>) -> Result<ReadProfiles, Mistakes> {
     let whole = from.read(text);
     if whole.as_ref().is_ok_and(|it| it.mistakes() < FEW) {
         return whole;
@@ -109,6 +115,27 @@ impl ReadProfiles {
             Some(Err(mistakes)) => mistakes.0.push(mistake),
             Some(sound) => *sound = Err(Mistakes(vec![mistake])),
             None => self.stray.push(mistake),
+        }
+    }
+
+    /// What stands where there was no UTF-8 is not what somebody wrote.
+    fn blame_broken(&mut self, text: &str, origin: &str) {
+        if !text.contains(char::REPLACEMENT_CHARACTER) {
+            return;
+        }
+        for piece in pieces::of(text) {
+            let found = piece.text.split_once(char::REPLACEMENT_CHARACTER);
+            let Some((before, _)) = found else { continue };
+            let line = before.rsplit('\n').next().unwrap_or_default();
+            let mistake = Mistake {
+                origin: origin.to_owned(),
+                line: before.matches('\n').count() + 1,
+                column: line.chars().count() + 1,
+                pointer: piece.name.iter().map(|it| format!("/{it}")).collect(),
+                message: "is not UTF-8".to_owned(),
+                help: None,
+            };
+            self.blame(piece.name.as_deref(), mistake);
         }
     }
 

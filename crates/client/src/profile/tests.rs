@@ -255,6 +255,26 @@ fn a_mistake_in_one_profile_stops_that_profile_only() {
 
 /// A mistake is on its own line, also where the file is read a profile at a time.
 #[test]
+fn a_name_with_a_blank_and_what_is_no_utf_8_stop_their_own_profile_only() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("profiles.toml");
+    let load = |more: &[u8]| {
+        std::fs::write(&file, [LEAST.as_bytes(), more].concat()).unwrap();
+        Profiles::load(&file, &places()).unwrap()
+    };
+    for more in [
+        &b"[gift shop]\nurl = 'x'\n"[..],
+        b"[gift]\nlogin = 'M\xfcller'\n",
+    ] {
+        let read = load(more);
+        assert!(read.profile("pay").is_ok(), "{read:?}");
+        assert_eq!(read.faults().count(), 1, "{read:?}");
+    }
+    let told = load(b"# Grusse aus K\xf6ln\n").profile("pay").unwrap_err();
+    assert!(told.to_string().contains("is not UTF-8"), "{told}");
+}
+
+#[test]
 fn a_file_that_does_not_parse_keeps_its_lines() {
     let read = read(&format!("{LEAST}\n[gift]\nurl = nonsense\n")).unwrap();
     let told = read.profile("gift").unwrap_err().to_string();

@@ -38,13 +38,14 @@ pub(super) fn of(text: &str) -> Vec<Piece> {
     pieces
 }
 
-/// The profile whose table a line begins: `[NAME]`, or `[NAME.extra]`.
+/// The profile whose table a line begins: `[NAME]`, or `[NAME.extra]`. A name with
+/// blanks is none, which is that profile's mistake.
 fn header(line: &str) -> Option<&str> {
     let line = line.trim_start().strip_prefix('[')?;
     let inside = line.split([']', '#']).next()?.trim_start_matches('[');
     let name = inside.split('.').next()?.trim();
     let name = name.trim_matches(['"', '\'']);
-    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b' ');
     (!name.is_empty() && name.bytes().all(is_name)).then_some(name)
 }
 
