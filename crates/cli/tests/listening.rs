@@ -10,11 +10,12 @@
 mod support;
 
 use std::io::Write;
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::json;
-use support::{Account, Server, certificate};
+use support::{Account, Server, certificate, eventually};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
@@ -230,4 +231,34 @@ async fn a_renewed_certificate_is_served_and_one_that_vanished_changes_nothing()
         .reload(&configuration, "the certificate was read again")
         .await;
     assert!(serves(&next) && !serves(&old));
+}
+
+#[tokio::test]
+async fn a_key_of_a_certificate_that_others_can_read_is_warned_of() {
+    let told = "others can read the key of a certificate";
+    let directory = tempfile::tempdir().unwrap();
+    certificate(directory.path(), "api");
+    certificate(directory.path(), "admin");
+    let open = |file: PathBuf, mode| {
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    open(directory.path().join("admin.key"), 0o640);
+    let configuration = format!(
+        "[server]\ntls_certificate = 'api.pem'\ntls_key = 'api.key'\n\
+         admin_tls_certificate = 'admin.pem'\nadmin_tls_key = 'admin.key'\n{API}"
+    );
+    let server = Server::start_in(directory, &configuration);
+    let warned = |server: &Server, key: &str| {
+        let log = server.log();
+        let lines = log.lines().filter(|it| it.contains(told));
+        lines.filter(|it| it.contains(key)).count()
+    };
+    assert_eq!(warned(&server, "admin.key"), 1, "{}", server.log());
+    assert_eq!(warned(&server, "api.key"), 0, "{}", server.log());
+    open(server.file("api.key"), 0o604);
+    server.reload(&configuration, told).await;
+    eventually("the other key is told, too", async || {
+        warned(&server, "api.key") == 1
+    })
+    .await;
 }

@@ -44,6 +44,7 @@ fn look<E: std::fmt::Display>(section: &TlsSection, read: impl FnOnce(&Tls) -> R
         Ok(false) => return,
         Ok(true) => {
             tracing::info!(%file, "the certificate was read again");
+            super::warn_of_open_keys(std::slice::from_ref(section));
             "done"
         }
         Err(fault) => {
