@@ -1,13 +1,15 @@
 //! A secret that the operator chose, from a file or standard input: on the
 //! command line it would stay in the shell's history and be seen by others.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use countersign_dialect::Secret;
 
 use crate::exit::Failure;
+use crate::notes;
 
 /// More than any secret has; a file with more is the wrong one.
 const MOST: u64 = 4_096;
@@ -33,12 +35,25 @@ pub(crate) fn read(file: &Path) -> Result<Secret, Failure> {
     Ok(Secret::from(line))
 }
 
+/// A file with a secret is its owner's alone.
+fn warn_if_exposed(path: &Path, file: &File) {
+    let open = |it: &Metadata| it.is_file() && it.permissions().mode() & 0o077 != 0;
+    if file.metadata().is_ok_and(|it| open(&it)) {
+        let path = path.display();
+        notes::warn(&format!(
+            "others can read the secret file {path}: run `chmod 600 {path}`"
+        ));
+    }
+}
+
 fn text(file: &Path) -> io::Result<Secret> {
     let mut text = String::new();
     let source: Box<dyn Read> = if file == Path::new("-") {
         Box::new(io::stdin())
     } else {
-        Box::new(File::open(file)?)
+        let opened = File::open(file)?;
+        warn_if_exposed(file, &opened);
+        Box::new(opened)
     };
     source.take(MOST + 1).read_to_string(&mut text)?;
     let text = Secret::from(text);

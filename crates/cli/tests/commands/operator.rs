@@ -1,6 +1,7 @@
 //! Operator commands, as stories on a server.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use serde_json::{Value, json};
 
@@ -132,6 +133,11 @@ fn a_secret_of_ones_own_comes_from_a_file_or_a_pipe() {
         command
     };
     let ran = finish(&mut create("acme", file.to_str().unwrap())).code(0);
+    let warning = "warning: others can read the secret file";
+    assert!(ran.stderr.contains(warning), "{}", ran.stderr);
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    let ran = finish(&mut create("again", file.to_str().unwrap())).code(0);
+    assert!(!ran.stderr.contains(warning), "{}", ran.stderr);
     assert!(!ran.stdout.contains("correct horse"), "{}", ran.stdout);
     assert!(
         ran.stdout.contains("the one that you gave"),
