@@ -75,9 +75,12 @@ pub(super) async fn run(args: &DoctorArgs, output: &mut Output) -> Result<(), Fa
         all.push(examine(profile, args).await?);
     }
     for (name, mistakes) in &selected.faults {
+        let mistakes = mistakes.0.iter();
         all.push(Findings {
             profile: name.clone(),
-            checks: vec![Check::new("profile", Found::Bad, mistakes.to_string())],
+            checks: mistakes
+                .map(|it| Check::new("profile", Found::Bad, it.to_string()))
+                .collect(),
             measured: None,
         });
     }

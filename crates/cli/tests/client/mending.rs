@@ -98,9 +98,13 @@ fn a_profile_that_is_wrong_stops_no_other() {
         assert!(ran.stderr.contains("profiles.toml:"), "{}", ran.stderr);
         let status = stage.run(&["status", "--json"]).code(64).json();
         assert_eq!(status["items"][1]["profile"], "gift");
+        let doctor = stage.run(&["doctor"]).code(1).stdout;
+        assert!(doctor.contains("failed  profile"), "{doctor}");
+        assert!(!doctor.contains('\u{fffd}'), "{doctor}");
         stage.run(&["status", "pay"]).code(0);
     }
-    assert_eq!(stage.asked(Operation::Login), 1);
+    // The look of `doctor` at the login's path opens none.
+    assert_eq!(stage.sessions(), 1);
 }
 
 #[test]
