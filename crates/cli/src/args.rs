@@ -40,13 +40,19 @@ Exit codes: 0 done, 1 failed, 64 usage or configuration, 69 unavailable, 77 refu
 )]
 pub(crate) struct Args {
     /// Print one JSON document
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 900)]
     pub(crate) json: bool,
     /// Say on standard error what is asked and answered, without secrets; of a server, log more
-    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        conflicts_with = "quiet",
+        display_order = 900
+    )]
     pub(crate) verbose: bool,
     /// Say nothing on standard error but errors; of a server, log warnings only
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, display_order = 900)]
     pub(crate) quiet: bool,
     /// What to do.
     #[command(subcommand)]
@@ -197,6 +203,9 @@ mod tests {
         for pair in lines.windows(2) {
             let [above, below] = [pair[0], pair[1]].map(|it| it.starts_with(char::is_alphabetic));
             assert!(!(above && below), "{}: {pair:?}", command.get_name());
+        }
+        for line in lines.iter().filter(|it| it.starts_with(' ')) {
+            assert!(line.chars().count() <= 80, "{}: {line}", command.get_name());
         }
         command.get_subcommands().for_each(assert_whole_paragraphs);
     }

@@ -26,7 +26,7 @@ use asked::Asked;
 #[command(after_help = "Examples:
   countersign sidecar pay
   curl --unix-socket $XDG_RUNTIME_DIR/countersign/pay.sock http://pay/deposit/
-  countersign sidecar pay=127.0.0.1:9001 cards=/run/app/cards.sock --logout-at-stop
+  countersign sidecar pay=127.0.0.1:9001 cards=/run/app/cards.sock
 
 A program sends its requests there as it would to the vendor, without any token. Over a port the \
 Host must be localhost or a loopback address, and nothing that browsers send is taken. SIGHUP has \

@@ -4,6 +4,7 @@
 #[derive(Debug)]
 pub(crate) struct Table {
     rows: Vec<Vec<String>>,
+    has_heading: bool,
 }
 
 impl Table {
@@ -11,12 +12,16 @@ impl Table {
     pub(crate) fn new<const N: usize>(columns: [&str; N]) -> Self {
         Self {
             rows: vec![columns.map(str::to_owned).to_vec()],
+            has_heading: true,
         }
     }
 
     /// Rows without a heading: names and values.
     pub(crate) fn headless() -> Self {
-        Self { rows: Vec::new() }
+        Self {
+            rows: Vec::new(),
+            has_heading: false,
+        }
     }
 
     /// Adds a row.
@@ -24,8 +29,12 @@ impl Table {
         self.rows.push(cells.map(printable).to_vec());
     }
 
-    /// The lines, each column as wide as its widest cell.
+    /// The lines, each column as wide as its widest cell. Nothing under a heading is
+    /// said in words.
     pub(crate) fn text(&self) -> String {
+        if self.has_heading && self.rows.len() == 1 {
+            return "none yet\n".to_owned();
+        }
         let widths = self.widths();
         let mut text = String::new();
         for row in &self.rows {
@@ -68,6 +77,12 @@ mod tests {
         table.row(["100001", "partner", ""]);
         let expected = "ID      LOGIN    STATE\n7       é        active\n100001  partner\n";
         assert_eq!(table.text(), expected);
+    }
+
+    #[test]
+    fn a_heading_does_not_stand_alone() {
+        assert_eq!(Table::new(["ID", "LOGIN"]).text(), "none yet\n");
+        assert_eq!(Table::headless().text(), "");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use countersign_domain::session::Lifetimes;
 use countersign_domain::{Algorithm, ApiName, Limits, RefreshMode, Timestamp};
 use countersign_token::tokens::{TokensFault, algorithms};
 use countersign_token::{Keychain, MaterialFault, Pepper, PublicKey, Tokens};
+use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
@@ -37,6 +38,22 @@ pub struct ApiSettings {
     /// Whether operators may set passwords beside generated keys. If so, every
     /// failed login costs one argon2id, whatever it failed for.
     pub passwords: bool,
+}
+
+/// Where an api is met and what it guards, for its operators to see: the issuer does
+/// not need it.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ApiPlace {
+    /// The names of hosts; none for any.
+    pub hosts: Vec<String>,
+    /// What its paths begin with; empty for nothing.
+    pub prefix: String,
+    /// Patterns of guarded paths.
+    pub guards: Vec<String>,
+    /// To which the built-in proxy forwards.
+    pub upstream: Option<String>,
+    /// The proxy that asks for a check of its own.
+    pub forward_auth: Option<String>,
 }
 
 /// What differs for a variant of an api's dialect.
@@ -74,6 +91,7 @@ pub struct Api {
     pub settings: ApiSettings,
     /// The key under which generated secrets are stored.
     pub pepper: Arc<Pepper>,
+    place: ApiPlace,
     keychain: Keychain,
     /// Held over a change of keys, from reading them to putting them in place.
     pub(crate) changing: Arc<Mutex<()>>,
@@ -153,6 +171,7 @@ impl Api {
             settings,
             pepper: Arc::new(pepper),
             keychain: Keychain::new(tokens),
+            place: ApiPlace::default(),
             changing: Arc::default(),
         })
     }
@@ -191,6 +210,17 @@ impl Api {
             changing: before.changing.clone(),
             ..self
         }
+    }
+
+    /// The same, which is met there.
+    #[must_use]
+    pub fn at(self, place: ApiPlace) -> Self {
+        Self { place, ..self }
+    }
+
+    /// Where it is met.
+    pub fn place(&self) -> &ApiPlace {
+        &self.place
     }
 
     /// The name.

@@ -30,7 +30,7 @@ Examples:
   countersign request b2binpay GET '/deposit/?page=2'
   countersign request b2binpay POST /deposit/ --data @deposit.json \\
       -H 'Content-Type: application/vnd.api+json'
-  echo '{\"amount\": 10}' | countersign request mypopup POST /api/v1/orders --data @-
+  countersign request mypopup POST /api/v1/orders --data @- < order.json
   countersign request mypopup GET /api/v1/cards -i -o cards.json")]
 pub(crate) struct RequestArgs {
     /// The profile

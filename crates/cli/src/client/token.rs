@@ -18,7 +18,7 @@ A token that is still fresh is printed without asking the vendor. Where the vend
 say with --uses how many will be made with it: they are set aside for you.
 
 Examples:
-  curl -H \"Authorization: Bearer $(countersign token b2binpay)\" https://api.example.com/deposit/
+  curl -H \"Authorization: Bearer $(countersign token shop)\" https://api.shop/
   countersign token b2binpay --uses 20
   countersign token b2binpay --json")]
 pub(crate) struct TokenArgs {

@@ -20,13 +20,14 @@ use crate::table::Table;
 struct Line {
     /// Its JSON pointer in the file.
     pointer: String,
-    value: String,
+    /// `None` where there is none.
+    value: Option<String>,
     /// Where the value comes from if the file does not say it.
     otherwise: String,
 }
 
 /// A key, its value, and where that comes from.
-pub(super) type Explained = (String, String, String);
+pub(super) type Explained = (String, Option<String>, String);
 
 /// Prints the explanation of a file, with what the command line says over it.
 pub(super) fn run(file: &Path, over: &Overrides, output: &mut Output) -> Result<(), Failure> {
@@ -35,7 +36,7 @@ pub(super) fn run(file: &Path, over: &Overrides, output: &mut Output) -> Result<
     let mut table = Table::new(["KEY", "VALUE", "FROM"]);
     let mut values = Vec::new();
     for (key, value, from) in explained(&settings, &source, &origin, over) {
-        table.row([&key, &value, &from]);
+        table.row([&key, value.as_deref().unwrap_or("none"), &from]);
         values.push(json!({ "key": key, "value": value, "from": from }));
     }
     output.document(&json!({ "file": file, "values": values }), &table.text())
@@ -99,9 +100,13 @@ impl Lines {
     }
 
     fn from(&mut self, key: &str, value: &dyn ToString, otherwise: String) {
+        self.push(key, Some(value.to_string()), otherwise);
+    }
+
+    fn push(&mut self, key: &str, value: Option<String>, otherwise: String) {
         self.lines.push(Line {
             pointer: format!("{}/{key}", self.pointer),
-            value: value.to_string(),
+            value,
             otherwise,
         });
     }
@@ -112,10 +117,8 @@ impl Lines {
 
     /// A value that need not be there.
     fn option(&mut self, key: &str, value: Option<impl ToString>) {
-        self.say(
-            key,
-            &value.map_or("-".to_owned(), |value| value.to_string()),
-        );
+        let otherwise = self.otherwise.clone();
+        self.push(key, value.map(|it| it.to_string()), otherwise);
     }
 
     fn list<T: ToString>(&mut self, key: &str, values: impl IntoIterator<Item = T>) {
@@ -166,10 +169,9 @@ fn limits(server: &ServerSection, lines: &mut Lines) {
     lines.span("drain_timeout", limits.drain_timeout);
     lines.span("tunnel_idle_timeout", limits.tunnel_idle_timeout);
     lines.say("max_connections", &limits.max_connections);
-    let share = limits.max_connections_per_address;
-    let share = share.map_or("-".to_owned(), |it| it.to_string());
     let otherwise = "a quarter of max_connections, at least 16".to_owned();
-    lines.from("max_connections_per_address", &share, otherwise);
+    let share = limits.max_connections_per_address.map(|it| it.to_string());
+    lines.push("max_connections_per_address", share, otherwise);
     lines.say("max_buffered_bytes", &limits.max_buffered_bytes);
     lines.from("hashing", &server.hashing, "one for each core".to_owned());
     lines.say("hashing_waiting", &server.hashing_waiting);

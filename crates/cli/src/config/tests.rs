@@ -176,13 +176,14 @@ fn what_the_file_does_not_say_comes_from_the_preset_or_a_default_or_an_option() 
     let line = |key: &str| {
         let found = explained.iter().find(|(name, ..)| name == key);
         let (_, value, from) = found.unwrap();
-        (value.as_str(), from.as_str())
+        (value.as_deref().unwrap_or("none"), from.as_str())
     };
     assert_eq!(line("server.listen"), ("127.0.0.1:9", "--listen"));
     assert_eq!(line("server.http2"), ("true", "default"));
     assert_eq!(line("apis.pay.access"), ("1m", "c.toml:3"));
     assert_eq!(line("apis.pay.refresh"), ("6h", "the preset of b2binpay"));
     assert_eq!(line("apis.pay.budget"), ("40", "the preset of b2binpay"));
+    assert_eq!(line("server.tls_key"), ("none", "default"));
 }
 
 #[test]

@@ -39,10 +39,10 @@ pub(super) enum AccountCommand {
     /// Create an account with a first credential
     #[command(after_help = "Examples:
   countersign account create --api mypopup --login acme
-  countersign account create --api mypopup --login acme --allow 192.0.2.0/24 --allow ::1
+  countersign account create --api mypopup --allow 192.0.2.0/24 --allow ::1
   countersign account create --api apirone --login-prefix btc
-  countersign account create --api mypopup --login acme --budget 40 --scope payout:write
-  pass show acme | countersign account create --api mypopup --login acme --secret-file -")]
+  countersign account create --api mypopup --budget 40 --scope payout:write
+  pass show acme | countersign account create --api mypopup --secret-file -")]
     Create(CreateArgs),
     /// Disable an account: ends its sessions, and it cannot log in
     #[command(after_help = "Example:\n  countersign account disable acme")]
@@ -197,8 +197,8 @@ pub(super) fn run(
     match command {
         AccountCommand::List(args) => list(args, admin, output),
         AccountCommand::Show { account } => {
-            let path = reply::account_path(admin, account)?;
-            reply::one(&admin.get(&path)?, output)
+            let account = reply::account_id(admin, account)?;
+            show(account, admin, output)
         }
         AccountCommand::Create(args) => create(args, admin, output),
         AccountCommand::Disable { account } => {
@@ -230,6 +230,32 @@ fn list(args: &ListArgs, admin: &Admin, output: &mut Output) -> Result<(), Failu
     let columns = ["ID", "API", "LOGIN", "STATE", "ALLOWED FROM", "CREATED"];
     let names = ["id", "api", "login", "state", "allow", "created_at"];
     reply::page(&page, columns, names, output)
+}
+
+/// An account with what an operator asks next: how it can log in, what is open, and
+/// when it logged in last.
+fn show(id: u64, admin: &Admin, output: &mut Output) -> Result<(), Failure> {
+    let path = format!("/accounts/{id}");
+    let mut shown = admin.get(&path)?;
+    let credentials = admin.get(&format!("{path}/credentials"))?["items"].take();
+    let sessions = admin.get(&format!("{path}/sessions?limit=10"))?["items"].take();
+    let login = reply::query(&[
+        ("account", Some(id.to_string())),
+        ("action", Some("login".to_owned())),
+        ("order", Some("desc".to_owned())),
+        ("limit", Some("1".to_owned())),
+    ]);
+    let logins = admin.get(&format!("/audit{login}"))?;
+    shown["last_login_at"] = logins["items"][0]["at"].clone();
+    let text = format!(
+        "{}\nCredentials\n{}\nSessions (the ten newest; all: countersign session list)\n{}",
+        reply::lines(&shown),
+        super::credential::table(&credentials),
+        super::session::table(&sessions),
+    );
+    shown["credentials"] = credentials;
+    shown["sessions"] = sessions;
+    output.document(&shown, &text)
 }
 
 fn create(args: &CreateArgs, admin: &Admin, output: &mut Output) -> Result<(), Failure> {

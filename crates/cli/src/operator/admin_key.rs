@@ -40,7 +40,7 @@ on.\n Example:\n  countersign admin-key list"
     #[command(after_help = "Examples:
   countersign admin-key create support --role read
   countersign admin-key create onboarding --role operate --api mypopup
-  countersign admin-key create audit-2027 --role read --expires 2027-12-31T00:00:00Z")]
+  countersign admin-key create audit --role read --expires 2027-12-31T00:00:00Z")]
     Create(CreateArgs),
     /// Delete an admin key: it opens nothing from then on
     #[command(after_help = "Example:\n  countersign admin-key delete support --yes")]

@@ -49,9 +49,22 @@ pub(super) fn run(command: &ApiCommand, admin: &Admin, output: &mut Output) -> R
             let names = ["name", "dialect", "title", "passwords"];
             reply::page(&admin.get("/apis")?, columns, names, output)
         }
-        ApiCommand::Show { api } => reply::one(&admin.get(&path(api))?, output),
+        ApiCommand::Show { api } => {
+            let api = admin.get(&path(api))?;
+            output.document(&api, &reply::lines(&unlimited(&api)))
+        }
         ApiCommand::RevokeAll { api, yes } => revoke_all(api, *yes, admin, output),
     }
+}
+
+/// For people: an api without a limit sets none.
+fn unlimited(api: &Value) -> Value {
+    let mut said = api.clone();
+    let limits = said["limits"].as_object_mut().into_iter().flatten();
+    for (_, limit) in limits.filter(|(_, limit)| limit.is_null()) {
+        *limit = "unlimited".into();
+    }
+    said
 }
 
 fn revoke_all(api: &str, yes: bool, admin: &Admin, output: &mut Output) -> Result<(), Failure> {

@@ -109,9 +109,15 @@ fn last(
     }
     let newest = number_of_last(&page);
     if args.follow {
-        print_lines(&page["items"], Heading::Due, output)?;
         let after = Some(newest.unwrap_or(0));
-        return follow(args, account, after, Heading::Done, admin, output);
+        let heading = match newest {
+            Some(_) => {
+                print_lines(&page["items"], Heading::Due, output)?;
+                Heading::Done
+            }
+            None => Heading::Due,
+        };
+        return follow(args, account, after, heading, admin, output);
     }
     let hint = "There are older ones: go on with --newest --after";
     print(&page, hint, output)

@@ -124,9 +124,15 @@ pub(super) fn run(
 fn list(account: &str, admin: &Admin, output: &mut Output) -> Result<(), Failure> {
     let path = reply::account_path(admin, account)?;
     let page = admin.get(&format!("{path}/credentials"))?;
-    let columns = ["ID", "LOGIN", "KIND", "STATE", "SCOPES", "CREATED"];
-    let names = ["id", "login", "kind", "state", "scopes", "created_at"];
-    reply::page(&page, columns, names, output)
+    reply::page(&page, COLUMNS, MEMBERS, output)
+}
+
+const COLUMNS: [&str; 6] = ["ID", "LOGIN", "KIND", "STATE", "SCOPES", "CREATED"];
+const MEMBERS: [&str; 6] = ["id", "login", "kind", "state", "scopes", "created_at"];
+
+/// Credentials for people.
+pub(super) fn table(items: &Value) -> String {
+    reply::table(items, COLUMNS, MEMBERS)
 }
 
 fn create(args: &CreateArgs, admin: &Admin, output: &mut Output) -> Result<(), Failure> {

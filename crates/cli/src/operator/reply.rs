@@ -1,6 +1,9 @@
 //! The admin API's replies as tables for people. A reply is printed as it is
 //! with `--json`, so nothing here decides what it holds.
 
+use std::time::Duration;
+
+use countersign_dialect::document::duration_text;
 use serde_json::{Map, Value};
 
 use super::admin::Admin;
@@ -141,7 +144,8 @@ const FIRST: [&str; 11] = [
     "ended",
 ];
 
-fn lines(reply: &Value) -> String {
+/// What is shown of one thing: a line for each of its members.
+pub(super) fn lines(reply: &Value) -> String {
     let rank = |name: &str| FIRST.iter().position(|first| *first == name);
     let members = reply.as_object().into_iter().flatten();
     let mut members: Vec<_> = members.collect();
@@ -155,25 +159,59 @@ fn lines(reply: &Value) -> String {
 
 /// A member for people. What an empty list or null means depends on which.
 fn member(name: &str, value: &Value) -> String {
-    match (name, value) {
-        ("scopes", Value::Array(scopes)) if scopes.is_empty() => "none".to_owned(),
-        ("apis", Value::Null) => "all".to_owned(),
-        _ => cell(value),
+    let said = match (name, value) {
+        ("allow", Value::Array(items)) if items.is_empty() => "all",
+        ("hosts", Value::Array(items)) if items.is_empty() => "any",
+        ("apis", Value::Null) => "all",
+        ("expires_at" | "last_login_at", Value::Null) => "never",
+        ("upstream" | "forward_auth", Value::Null) => "none",
+        ("prefix", Value::String(text)) if text.is_empty() => "none",
+        ("lifetimes", Value::Object(spans)) => return each(spans, span),
+        ("limits", Value::Object(limits)) => return each(limits, limit),
+        ("epoch", Value::Number(_)) => return format!("{value} (raised by each revocation)"),
+        (at, Value::String(text)) if at == "at" || at.ends_with("_at") => return to_second(text),
+        _ => return cell(value),
+    };
+    said.to_owned()
+}
+
+fn each(members: &Map<String, Value>, word: fn(&Value) -> String) -> String {
+    let members = members.iter();
+    let members = members.map(|(name, value)| format!("{name} {}", word(value)));
+    members.collect::<Vec<_>>().join(", ")
+}
+
+/// A number of seconds as a span, such as `30d`.
+fn span(seconds: &Value) -> String {
+    let span = seconds.as_f64().map(Duration::try_from_secs_f64);
+    span.and_then(Result::ok)
+        .map_or_else(|| cell(seconds), duration_text)
+}
+
+/// A limit; an account without one of its own has the api's.
+fn limit(value: &Value) -> String {
+    match value {
+        Value::Null => "default".to_owned(),
+        value => cell(value),
     }
+}
+
+/// An instant (RFC 3339, UTC) without what is below a second.
+fn to_second(instant: &str) -> String {
+    let whole = instant.split_once('.').map(|(whole, _)| whole);
+    whole.map_or_else(|| instant.to_owned(), |whole| format!("{whole}Z"))
 }
 
 /// A value for people: text without quotes, lists and objects in one line.
 fn cell(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
+        Value::Bool(true) => "yes".to_owned(),
+        Value::Bool(false) => "no".to_owned(),
         Value::String(text) => text.clone(),
-        Value::Array(items) if items.is_empty() => "all".to_owned(),
+        Value::Array(items) if items.is_empty() => "none".to_owned(),
         Value::Array(items) => items.iter().map(cell).collect::<Vec<_>>().join(" "),
-        Value::Object(members) => {
-            let members = members.iter();
-            let members = members.map(|(name, value)| format!("{name} {}", cell(value)));
-            members.collect::<Vec<_>>().join(", ")
-        }
+        Value::Object(members) => each(members, cell),
         other => other.to_string(),
     }
 }

@@ -71,7 +71,8 @@ pub(super) fn run(
             let path = reply::account_path(admin, account)?;
             let limit = limit.map(|n| n.to_string());
             let query = reply::query(&[("after", after.clone()), ("limit", limit)]);
-            list(&admin.get(&format!("{path}/sessions{query}"))?, output)
+            let page = admin.get(&format!("{path}/sessions{query}"))?;
+            reply::page(&page, COLUMNS, MEMBERS, output)
         }
         SessionCommand::Show { session } => reply::one(&admin.get(&path(session))?, output),
         SessionCommand::End { session } => reply::one(&admin.delete(&path(session))?, output),
@@ -84,26 +85,28 @@ pub(super) fn run(
     }
 }
 
-fn list(page: &Value, output: &mut Output) -> Result<(), Failure> {
-    let columns = [
-        "ID",
-        "STATE",
-        "VARIANT",
-        "GENERATION",
-        "STARTED",
-        "ENDS",
-        "FROM",
-    ];
-    let names = [
-        "id",
-        "state",
-        "variant",
-        "generation",
-        "started_at",
-        "refresh_expires_at",
-        "address",
-    ];
-    reply::page(page, columns, names, output)
+const COLUMNS: [&str; 7] = [
+    "ID",
+    "STATE",
+    "VARIANT",
+    "GENERATION",
+    "STARTED",
+    "ENDS",
+    "FROM",
+];
+const MEMBERS: [&str; 7] = [
+    "id",
+    "state",
+    "variant",
+    "generation",
+    "started_at",
+    "refresh_expires_at",
+    "address",
+];
+
+/// Sessions for people.
+pub(super) fn table(items: &Value) -> String {
+    reply::table(items, COLUMNS, MEMBERS)
 }
 
 fn path(session: &str) -> String {

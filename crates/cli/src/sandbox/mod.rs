@@ -34,7 +34,7 @@ use crate::output::Output;
   countersign sandbox mypopup --manifest sandbox.json --access 5s --still
   countersign sandbox ./acme/dialect.toml --latency 80ms --listen 127.0.0.1:9000
   countersign sandbox mypopup --upstream http://127.0.0.1:3000
-  countersign sandbox mypopup --assert 'max-logins=1 no-expired' -- ./run-tests.sh
+  countersign sandbox mypopup --assert 'max-logins=1' -- ./run-tests.sh
   countersign sandbox mypopup --card --junit card.xml -- php adapter.php
 
   export COUNTERSIGN_SANDBOX=sandbox.json

@@ -34,8 +34,8 @@ pub(crate) use node::stop_signal;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   countersign serve --demo
-  countersign config example > countersign.toml && countersign serve --config countersign.toml
-  countersign serve --config countersign.toml --listen 0.0.0.0:8080 --data /var/lib/countersign")]
+  countersign serve --config countersign.toml
+  countersign serve --config countersign.toml --listen 0.0.0.0:8080 -q")]
 pub(crate) struct ServeArgs {
     /// The configuration file
     #[arg(long, value_name = "FILE")]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use countersign_domain::{ApiName, Timestamp};
 use countersign_gateway::{GuardedApi, Upstream, View};
-use countersign_server::api::{Api, ApiSettings};
+use countersign_server::api::{Api, ApiPlace, ApiSettings};
 use countersign_server::clock::{Clock, ClockWatch};
 use countersign_server::password::Passwords;
 use countersign_server::refusals::{Event, EventKind, Refusals};
@@ -157,6 +157,7 @@ pub(super) async fn load_apis(
         };
         let api = Api::load(settings, store, master).await;
         let api = api.map_err(|fault| Failure::usage(fault.to_string()))?;
+        let api = api.at(place(&section));
         read.push((section, api, upstream));
     }
     // From here on nothing fails: a reload changes every api or none.
@@ -176,6 +177,21 @@ pub(super) async fn load_apis(
         });
     }
     Ok(loaded)
+}
+
+/// Where it is met, as an operator is shown it.
+fn place(section: &ApiSection) -> ApiPlace {
+    let guard = section.guard.as_ref();
+    let guards = guard.map(|it| it.routes.guarded().map(str::to_owned).collect());
+    let upstream = guard.and_then(|it| it.upstream.as_ref());
+    let family = guard.and_then(|it| it.forward_auth);
+    ApiPlace {
+        hosts: section.site.hosts().to_vec(),
+        prefix: section.site.prefix().to_owned(),
+        guards: guards.unwrap_or_default(),
+        upstream: upstream.map(|it| it.settings.url.to_string()),
+        forward_auth: family.map(|it| it.name().to_owned()),
+    }
 }
 
 /// The guarded API to which the built-in proxy forwards, if it does.
@@ -226,6 +242,21 @@ mod tests {
             settings.health.as_mut().unwrap().path = health_path.to_owned();
         }
         apis
+    }
+
+    #[test]
+    fn operators_are_shown_where_an_api_is_met() {
+        let sections = sections("/");
+        let told = |index: usize| serde_json::to_value(place(&sections[index])).unwrap();
+        let two = serde_json::json!({
+            "hosts": [],
+            "prefix": "/two",
+            "guards": ["/*"],
+            "upstream": "http://127.0.0.1:1",
+            "forward_auth": null,
+        });
+        assert_eq!(told(1), two);
+        assert_eq!(told(0)["upstream"], serde_json::Value::Null);
     }
 
     #[tokio::test]

@@ -95,6 +95,55 @@ fn an_admin_key_does_what_its_role_admits() {
 }
 
 #[test]
+fn what_is_shown_to_people_is_in_their_words() {
+    let server = Server::start();
+    let none = server.run(&["account", "list"]).code(0).stdout;
+    assert_eq!(none, "none yet\n");
+    let created = create(&server, &[]);
+    let id = created["id"].to_string();
+    let before = json(&server, &["account", "show", "acme"]);
+    assert_eq!(before["last_login_at"], Value::Null);
+    let session = server.log_in("acme");
+
+    let account = server.run(&["account", "show", &id]).code(0).stdout;
+    for said in [
+        "allow          all",
+        "budget default",
+        &session,
+        "key   active",
+        "Credentials",
+    ] {
+        assert!(account.contains(said), "{said}: {account}");
+    }
+    let told = json(&server, &["account", "show", &id]);
+    assert_eq!(told["credentials"][0]["login"], "acme");
+    assert_eq!(told["sessions"][0]["id"], session);
+    assert_eq!(told["last_login_at"], told["sessions"][0]["started_at"]);
+    // Below a second nothing helps a person.
+    let last = told["last_login_at"].as_str().unwrap();
+    let second = last.split('.').next().unwrap();
+    assert!(
+        account.contains(&format!("last_login_at  {second}Z\n")),
+        "{account}"
+    );
+
+    let api = server.run(&["api", "show", "pay"]).code(0).stdout;
+    for said in [
+        "absolute ",
+        "budget unlimited",
+        "hosts         any",
+        "upstream      none",
+    ] {
+        assert!(api.contains(said), "{said}: {api}");
+    }
+    let spans = api
+        .lines()
+        .find(|line| line.starts_with("lifetimes"))
+        .unwrap();
+    assert!(!spans.contains("000"), "spans are in units: {spans}");
+}
+
+#[test]
 fn an_api_is_shown_and_revoked() {
     let server = Server::start();
     create(&server, &[]);

@@ -13,7 +13,7 @@ use super::key::Operator;
 use super::page::Page;
 use super::place::Place;
 use super::problem::Problem;
-use crate::api::Api;
+use crate::api::{Api, ApiPlace};
 
 /// An api in a reply.
 #[derive(Serialize)]
@@ -22,6 +22,8 @@ pub(super) struct ApiView {
     dialect: String,
     title: String,
     passwords: bool,
+    #[serde(flatten)]
+    place: ApiPlace,
     lifetimes: LifetimesView,
     limits: LimitsView,
 }
@@ -88,6 +90,7 @@ fn view(api: &Api) -> ApiView {
         dialect: api.dialect().name().to_owned(),
         title: api.dialect().title().to_owned(),
         passwords: api.settings.passwords,
+        place: api.place().clone(),
         lifetimes: LifetimesView {
             access: seconds(lifetimes.access),
             refresh: seconds(lifetimes.refresh),
