@@ -24,7 +24,7 @@ use tokio_rustls::client::TlsStream;
 use crate::listener::Accept;
 use crate::serve::serve_on;
 use crate::threshold::Threshold;
-use crate::{Limits, OnRefusal, Peer, Refused, Request, Served};
+use crate::{Asked, Limits, OnRefusal, Peer, Refused, Request, Served};
 
 pub(crate) const GET: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 
@@ -142,25 +142,40 @@ impl House {
 
 /// What was refused at a door.
 #[derive(Clone, Default)]
-pub(crate) struct Told(Arc<Mutex<Vec<Refused>>>);
+pub(crate) struct Told(Arc<Mutex<Vec<Heard>>>);
+
+/// A refusal, with the page that asked.
+type Heard = (Refused, Option<Asked>);
 
 impl Told {
     fn listener(&self) -> Arc<OnRefusal> {
         let told = self.clone();
-        Arc::new(move |refused, _| {
-            told.0.lock().unwrap().push(*refused);
+        Arc::new(move |refused, asked| {
+            told.0.lock().unwrap().push((*refused, asked.cloned()));
             HeaderMap::new()
         })
     }
 
     pub(crate) fn whys(&self) -> Vec<&'static str> {
         let told = self.0.lock().unwrap();
-        told.iter().map(|refused| refused.why).collect()
+        told.iter().map(|(refused, _)| refused.why).collect()
+    }
+
+    /// The pages that asked, and for what.
+    pub(crate) fn pages(&self) -> Vec<String> {
+        let told = self.0.lock().unwrap();
+        let page = |asked: &Asked| {
+            let [host, origin] = ["host", "origin"].map(|name| asked.headers()[name].to_str());
+            let (host, origin) = (host.unwrap(), origin.unwrap());
+            format!(" ({origin} asks {host} for {})", asked.uri().path())
+        };
+        let asked = told.iter().filter_map(|(_, asked)| asked.as_ref());
+        asked.map(page).collect()
     }
 
     pub(crate) fn addresses(&self) -> Vec<String> {
         let told = self.0.lock().unwrap();
-        let address = |refused: &Refused| refused.peer.address.ip().to_string();
+        let address = |(refused, _): &Heard| refused.peer.address.ip().to_string();
         told.iter().map(address).collect()
     }
 }

@@ -73,9 +73,11 @@ async fn become_of(fields: &[u8], data: Option<&str>) -> String {
     let word = raw.word().await.unwrap();
     match word.kind {
         HEADERS if word.status() == 200 => "200".to_owned(),
-        HEADERS => format!("{} {}", word.status(), told.whys().concat())
-            .trim_end()
-            .to_owned(),
+        HEADERS => {
+            let (why, page) = (told.whys().concat(), told.pages().concat());
+            let outcome = format!("{} {why}{page}", word.status());
+            outcome.trim_end().to_owned()
+        }
         GOAWAY => format!("goaway {}", word.code()),
         _ => format!("reset {}", word.code()),
     }
