@@ -36,7 +36,9 @@ impl ServerUrl {
     /// loopback address.
     pub fn is_loopback(&self) -> bool {
         let address = self.name().parse::<IpAddr>();
-        self.name().eq_ignore_ascii_case("localhost")
+        // A dot at the end of a name changes nothing about it (RFC 1034 section 3.1).
+        let name = self.name().trim_end_matches('.');
+        name.eq_ignore_ascii_case("localhost")
             || address.is_ok_and(|it| it.to_canonical().is_loopback())
     }
 
@@ -159,6 +161,7 @@ mod tests {
         for (url, here) in [
             ("http://localhost:1", true),
             ("http://LocalHost/b", true),
+            ("http://localhost.:1", true),
             ("http://127.8.0.1", true),
             ("http://[::1]:8080", true),
             ("http://[::ffff:127.0.0.1]", true),
