@@ -124,8 +124,8 @@ pub enum Unintelligible {
     /// The reply's signature is wrong: it may not be the vendor's.
     #[error("the signature of the reply is wrong ({0})")]
     Signature(ReplyHead),
-    /// The end of the access token cannot be told.
-    #[error("the reply does not tell when the access token ends ({head}): {why}")]
+    /// The end of a token cannot be told.
+    #[error("the reply does not tell when the token ends ({head}): {why}")]
     Expiry {
         /// What the reply is by its head.
         head: ReplyHead,

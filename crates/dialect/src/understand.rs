@@ -120,7 +120,7 @@ impl Dialect {
             .filter(|it| it.operation == reply.operation && it.stated && !it.fields.is_empty());
         let fits = match here.clone().find(|it| it.refusal == refusal) {
             Some(known) => self.likeness(known, reply).is_some(),
-            None => !here.any(|it| it.status.is_success()),
+            None => here.all(|known| self.likeness(known, reply).is_some()),
         };
         let granting = form.reply.has(&Word::AccessToken);
         fits && reply.denies(form) && !(granting && reply.bindings(form).is_ok())
@@ -178,6 +178,10 @@ impl Dialect {
         {
             return Err(reply.fault("its tokens have characters that no header carries"));
         }
+        if let Some(why) = reply.misread_end(&bindings, access_token) {
+            let head = reply.head();
+            return Err(Unintelligible::Expiry { head, why });
+        }
         let (access_expires_at, access_life) = self.access_end(access_token, &bindings, reply)?;
         let refresh_expires_at = bindings.time(&Word::RefreshExpiresAt);
         let refresh_life = bindings.life(&Word::RefreshExpiresAt);
@@ -209,14 +213,6 @@ impl Dialect {
         reply: &Reply<'_>,
     ) -> Result<(Timestamp, Option<Duration>), Unintelligible> {
         let (word, now) = (&Word::AccessExpiresAt, reply.now);
-        if let Some(wire) = reply.long_past(bindings, token) {
-            let why = format!(
-                "{wire} is an instant of the last century: is it a number of seconds from now, \
-                 `{{access_expires_at:in}}`, or in another unit?"
-            );
-            let head = reply.head();
-            return Err(Unintelligible::Expiry { head, why });
-        }
         let told = bindings.time(word).map(|end| (end, bindings.life(word)));
         let stated = || {
             let source = self.expiry.access?;
@@ -420,18 +416,39 @@ impl Reply<'_> {
         }
     }
 
-    /// The end of the access token as it was told, if that was before there were
-    /// such tokens, though the vendor's clock is not.
-    fn long_past(&self, bindings: &Bindings, token: &str) -> Option<String> {
-        let told = bindings.get(&Word::AccessExpiresAt)?;
+    /// What an end of a token seems to be instead, if it is an instant of the last
+    /// century, or so far from now as now is from 1970. The vendor's clock may be
+    /// in the last century, too.
+    fn misread_end(&self, bindings: &Bindings, token: &str) -> Option<String> {
         let clocks = [
             bindings.time(&Word::Now),
             date(self.response.headers()),
             unverified(token, "iat"),
         ];
-        let is_past = is_before_tokens(told.time?);
         let clock_too = clocks.into_iter().flatten().any(is_before_tokens);
-        (is_past && !clock_too).then(|| told.wire.to_string())
+        let misread = |name: &str, word: &Word| {
+            let told = bindings.get(word)?;
+            let (wire, time) = (told.wire.as_str(), told.time?);
+            if let Some(life) = bindings.life(word) {
+                let years = life.as_secs() / YEAR.as_secs();
+                return is_about(life, self.now).then(|| {
+                    format!(
+                        "{wire} seconds are {years} years: is it an instant, `{{{name}:epoch}}`?"
+                    )
+                });
+            }
+            let is_number = wire.bytes().all(|byte| byte.is_ascii_digit());
+            let cure = match is_number {
+                true => format!(
+                    ": is it a number of seconds from now, `{{{name}:in}}`, or in another unit?"
+                ),
+                false => String::new(),
+            };
+            (is_before_tokens(time) && !clock_too)
+                .then(|| format!("{wire} is an instant of the last century{cure}"))
+        };
+        misread("access_expires_at", &Word::AccessExpiresAt)
+            .or_else(|| misread("refresh_expires_at", &Word::RefreshExpiresAt))
     }
 
     fn refusal(&self, refusal: Refusal, bindings: Option<&Bindings>) -> RefusedBy {
@@ -495,6 +512,14 @@ const LATEST_INSTANT: u64 = 253_402_300_800;
 fn without_mark(body: &[u8]) -> &[u8] {
     body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
 }
+
+/// Whether a life is an instant of these years, counted from 1970.
+fn is_about(life: Duration, now: Timestamp) -> bool {
+    let since_1970 = now.since(Timestamp::from_seconds(0));
+    life.abs_diff(since_1970) < YEAR
+}
+
+const YEAR: Duration = Duration::from_hours(365 * 24);
 
 /// Whether a status is one of those that pass, which whatever stands before a
 /// vendor writes in its own form.

@@ -134,6 +134,34 @@ fn words_of_a_refusal_under_a_status_of_success_are_one() {
 }
 
 #[test]
+fn where_only_other_refusals_are_listed_a_no_is_that_of_the_credential() {
+    let said = Said {
+        refusals: r#"throttled = { status = 200, detail = "Slow down" }"#,
+        ..SAID
+    };
+    for (operation, words, expected) in [
+        (Operation::Login, "Slow down", Refusal::Throttled),
+        (Operation::Login, "Wrong password", Refusal::BadLogin),
+        (Operation::Refresh, "Who are you?", Refusal::BadRefresh),
+        (Operation::Logout, "Who are you?", Refusal::BadBearer),
+    ] {
+        let body = format!(r#"{{"ok": false, "error": "{words}"}}"#);
+        let by = refused(said.hears(operation, answer(200, &[], body)));
+        assert_eq!(by.refusal, expected, "{operation} {words}");
+    }
+    let coded = Said {
+        errors: r#"body = '{"ok": false, "code": "{code}"}'"#,
+        refusals: r#"throttled = { status = 200, code = "9" }"#,
+        ..SAID
+    };
+    for operation in [Operation::Login, Operation::Refresh, Operation::Logout] {
+        let body = r#"{"ok": false, "code": "17"}"#;
+        let told = fault(coded.hears(operation, answer(200, &[], body)));
+        assert!(told.contains("no refusal that is known"), "{told}");
+    }
+}
+
+#[test]
 fn without_a_test_of_success_the_listed_words_alone_are_a_refusal() {
     let said = Said {
         login: r#"reply.body = '{"token": "{access_token}", "expires_in": "{access_expires_at:in}"}'"#,
@@ -372,6 +400,29 @@ fn an_end_long_past_is_told_unless_the_vendors_clock_is_there_too() {
     granted(login(r#"{"token": "abc", "end": 1800000600}"#));
     granted(login(r#"{"token": "abc", "end": 1700000000}"#));
     granted(login(r#"{"token": "abc", "end": 3600, "now": 60}"#));
+}
+
+#[test]
+fn an_end_in_another_form_is_told_of_either_token() {
+    let ends = |access: &str, refresh: &str| {
+        let said = Said {
+            login: r#"reply.body = '{"token": "{access_token}", "end": "{access_expires_at:in}", "refresh": "{refresh_token}", "last": "{refresh_expires_at:epoch}"}'"#,
+            ..SAID
+        };
+        let body =
+            format!(r#"{{"token": "abc", "end": {access}, "refresh": "def", "last": {refresh}}}"#);
+        said.hears(Operation::Login, answer(200, &[], body))
+    };
+    for (access, refresh, words) in [
+        ("1800003600", "1800086400", "{access_expires_at:epoch}"),
+        ("3600", "86400", "{refresh_expires_at:in}"),
+    ] {
+        let told = fault(ends(access, refresh));
+        assert!(told.contains(words), "{told}");
+    }
+    granted(ends("3600", "1800086400"));
+    // What some vendors write for "without end".
+    granted(ends("2147483647", "2147483647"));
 }
 
 #[test]
