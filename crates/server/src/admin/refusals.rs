@@ -127,20 +127,13 @@ pub(super) async fn show(
     Ok(Json(ExplainedView::of(found, &operator, &admin).await?))
 }
 
-/// So many characters of an id are the least that may stand for it.
-const SHORTEST_BEGINNING: usize = 4;
-
 /// The refusal with this id, or the only one that the operator sees whose id begins so.
 async fn find(id: &str, operator: &Operator, admin: &AdminState) -> Result<Kept, Problem> {
     let exact = admin.refusals.find(id).await?;
     if let Some(kept) = exact.filter(|kept| sees(operator, kept.api.as_deref())) {
         return Ok(kept);
     }
-    let mut found = if id.len() < SHORTEST_BEGINNING {
-        Vec::new()
-    } else {
-        admin.refusals.find_by_beginning(id, seen(operator)).await?
-    };
+    let mut found = admin.refusals.find_by_beginning(id, seen(operator)).await?;
     match (found.pop(), found.pop()) {
         (Some(kept), None) => Ok(kept),
         (None, _) => Err(Problem::not_found(
