@@ -8,6 +8,7 @@ mod evidence;
 mod front;
 mod host;
 mod journal;
+mod json_lines;
 pub(crate) mod listeners;
 pub(crate) mod node;
 pub(crate) mod notify;

@@ -6,6 +6,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{LevelFilter, ParseError};
 
+use super::json_lines::JsonLines;
 use crate::config::LogFormat;
 use crate::exit::Failure;
 use crate::output::Verbosity;
@@ -43,7 +44,12 @@ pub(crate) fn log(format: LogFormat, verbosity: Verbosity) -> Result<(), Failure
     // stays.
     let _ = match format {
         LogFormat::Text => lines.with_ansi(false).try_init(),
-        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+        LogFormat::Json => {
+            let lines = lines.json().flatten_event(true);
+            lines
+                .with_writer(|| JsonLines(std::io::stderr()))
+                .try_init()
+        }
     };
     if floods {
         tracing::warn!("RUST_LOG asks for trace: clients can fill the log, so do not leave it on");
