@@ -21,17 +21,17 @@ pub struct Change {
 pub enum Changed {
     /// A login brought a new session.
     LoggedIn {
-        /// When its access token ends.
+        /// Until when its access token is used.
         expires_at: Timestamp,
     },
     /// A refresh brought new tokens.
     Refreshed {
-        /// When the access token ends.
+        /// Until when the access token is used.
         expires_at: Timestamp,
     },
     /// Another process that shares the store brought new tokens.
     Adopted {
-        /// When the access token ends.
+        /// Until when the access token is used.
         expires_at: Timestamp,
     },
     /// The session was ended by a logout.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use countersign_domain::Timestamp;
 
-use crate::{Attempt, Record, Trouble};
+use crate::{Attempt, Held, Record, Trouble};
 
 /// How a session stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub struct Tokens {
     pub expires_at: Timestamp,
     /// Whether there is a refresh token.
     pub refreshes: bool,
+    /// Whether that is the access token itself, while it lives.
+    pub refreshed_by_access: bool,
     /// When the refresh token ends, as the vendor told it, if it did.
     pub told_refresh_expires_at: Option<Timestamp>,
     /// Until when the refresh token is used, if that is known.
@@ -53,11 +55,12 @@ impl Standing {
     pub(crate) fn of(record: Record, budget: Option<u32>, now: Timestamp) -> Self {
         let spent = record.spent;
         let tokens = record.held.map(|held| Tokens {
+            refreshed_by_access: held.refresh_token.as_ref() == Some(&held.access_token),
             logged_in_at: held.logged_in_at,
             asked_at: held.asked_at,
             told_expires_at: held.told_expires_at.unwrap_or(held.expires_at),
             expires_at: held.expires_at,
-            told_refresh_expires_at: held.told_refresh_expires_at.or(held.refresh_expires_at),
+            told_refresh_expires_at: told_refresh_end(&held),
             refreshes: held.refresh_token.is_some(),
             refresh_expires_at: held.refresh_expires_at,
             spent,
@@ -87,4 +90,11 @@ impl Standing {
         let tokens = self.tokens.as_ref()?;
         Some(tokens.expires_at.since(self.now))
     }
+}
+
+/// As the vendor told it, or as it was reckoned in a record that does not say what was
+/// told. Of an access token that refreshes itself no other end is known.
+fn told_refresh_end(held: &Held) -> Option<Timestamp> {
+    let end = held.told_refresh_expires_at.or(held.refresh_expires_at);
+    end.filter(|_| held.refresh_token.as_ref() != Some(&held.access_token))
 }

@@ -40,9 +40,7 @@ impl AccessToken {
     /// When it ends, as the vendor told it, by the vendor's clock. Where each use
     /// prolongs its life, that is when it can no longer be used.
     pub fn told_expires_at(&self) -> Timestamp {
-        let live = &self.0;
-        let moves = live.sliding.is_some();
-        live.told.filter(|_| !moves).unwrap_or_else(|| live.until())
+        self.0.told()
     }
 
     /// Puts it into the headers of a request, with whatever else the vendor wants
@@ -151,6 +149,13 @@ impl Live {
 
     pub(crate) fn token(&self) -> &Secret {
         &self.token
+    }
+
+    /// When it ends, as the vendor told it; where each use moves that, until when it
+    /// is used.
+    pub(crate) fn told(&self) -> Timestamp {
+        let moves = self.sliding.is_some();
+        self.told.filter(|_| !moves).unwrap_or_else(|| self.until())
     }
 
     pub(crate) fn until(&self) -> Timestamp {

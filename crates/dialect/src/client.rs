@@ -258,11 +258,7 @@ impl Dialect {
             .into_iter()
             .any(|operation| {
                 let form = self.form_of(operation, variant);
-                let body = form.and_then(|(_, form)| form.reply.body.as_ref());
-                body.is_some_and(|body| {
-                    let mut holes = body.holes().into_iter();
-                    holes.any(|hole| matches!(&hole.word, Word::Extra(it) if **it == *name))
-                })
+                form.is_some_and(|(_, form)| form.reply.has(&Word::Extra(name.into())))
             })
     }
 }

@@ -42,6 +42,8 @@ impl Renewal<'_> {
             self.turn.session.secret_is(print);
         }
         let before = self.turn.session.record().clone();
+        let held = before.held.as_ref().filter(|_| ask == Ask::Refresh);
+        let parts = parts.beside(held);
         let request = self.shared.request(operation, &before, &parts)?;
         self.turn.session.asking(ask, self.now());
         if !self.keep(before).await? {
@@ -65,7 +67,11 @@ impl Renewal<'_> {
         let record = self.turn.session.record();
         match (&record.trouble, &record.held) {
             (Some(trouble), _) => self.shared.tell_failed_request(operation, trouble),
-            (None, Some(held)) => self.shared.tell_granted(operation, held.expires_at),
+            (None, Some(held)) => {
+                let (until, told) = (held.expires_at, held.told_expires_at);
+                let told = told.unwrap_or(until);
+                self.shared.tell_granted(operation, told, until);
+            }
             (None, None) => (),
         }
     }

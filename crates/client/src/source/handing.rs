@@ -94,7 +94,7 @@ impl Shared {
         let before = self.live.swap(Some(live.clone()));
         let is_new = before.is_none_or(|before| !Arc::ptr_eq(&before, live));
         if is_new && !is_granted {
-            self.tell_adopted(live.until());
+            self.tell_adopted(live.told(), live.until());
         }
     }
 }

@@ -138,6 +138,7 @@ impl Renewal<'_> {
     async fn tell_vendor_of(&mut self, record: &Record) -> Result<Told, Error> {
         let shared = self.shared;
         let parts = shared.parts_for(Operation::Logout).await?;
+        let parts = parts.beside(record.held.as_ref());
         let request = shared.request(Operation::Logout, record, &parts)?;
         let answer = shared.exchange(Operation::Logout, request, record, &parts);
         match answer.await {

@@ -22,6 +22,28 @@ pub(super) struct Parts {
     pub(super) extra: Arc<Extra>,
 }
 
+impl Parts {
+    /// With the parts that came with the tokens: a refresh or a logout may want them
+    /// as well.
+    pub(super) fn beside(self, held: Option<&Held>) -> Self {
+        let Self { secret, extra } = self;
+        let extra = match held {
+            Some(held) => with_those_of(extra, held),
+            None => extra,
+        };
+        Self { secret, extra }
+    }
+}
+
+fn with_those_of(own: Arc<Extra>, held: &Held) -> Arc<Extra> {
+    if held.extra.is_empty() {
+        return own;
+    }
+    let mut all = Extra::clone(&own);
+    all.extend(held.extra.clone());
+    Arc::new(all)
+}
+
 impl Shared {
     /// What an operation is asked with, read anew.
     pub(super) async fn parts_for(&self, operation: Operation) -> Result<Parts, Error> {
@@ -59,14 +81,8 @@ impl Shared {
             Some(extra) => extra,
             None => self.read_extra().await?,
         };
-        let presented = match held.extra.is_empty() {
-            true => self.dialect.present(held.access_token.expose(), &own),
-            false => {
-                let mut all = Extra::clone(&own);
-                all.extend(held.extra.clone());
-                self.dialect.present(held.access_token.expose(), &all)
-            }
-        };
+        let all = with_those_of(own, held);
+        let presented = self.dialect.present(held.access_token.expose(), &all);
         presented.map_err(|why| self.cannot_present(&why))
     }
 

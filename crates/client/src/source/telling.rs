@@ -105,26 +105,29 @@ impl Shared {
         error
     }
 
-    /// New tokens are durable.
-    pub(super) fn tell_granted(&self, operation: Operation, until: Timestamp) {
-        let expires_in = until.since(self.clock.now()).as_secs();
-        tracing::info!(profile = &*self.name, %operation, expires_in, "new token");
+    /// New tokens are durable. Their end is told as the vendor told it, and beside it
+    /// until when they are used.
+    pub(super) fn tell_granted(&self, operation: Operation, told: Timestamp, until: Timestamp) {
+        let (expires_in, used_for) = (self.seconds_to(told), self.seconds_to(until));
+        tracing::info!(profile = &*self.name, %operation, expires_in, used_for, "new token");
         self.count(operation, "granted");
-        self.gauge(until);
+        self.gauge(told, until);
         self.hook(match operation {
             Operation::Login => Changed::LoggedIn { expires_at: until },
             _ => Changed::Refreshed { expires_at: until },
         });
     }
 
-    pub(super) fn tell_adopted(&self, until: Timestamp) {
-        tracing::debug!(
-            profile = &*self.name,
-            expires_in = until.since(self.clock.now()).as_secs(),
-            "token found in the store"
-        );
-        self.gauge(until);
+    pub(super) fn tell_adopted(&self, told: Timestamp, until: Timestamp) {
+        let (expires_in, used_for) = (self.seconds_to(told), self.seconds_to(until));
+        let profile = &*self.name;
+        tracing::debug!(profile, expires_in, used_for, "token found in the store");
+        self.gauge(told, until);
         self.hook(Changed::Adopted { expires_at: until });
+    }
+
+    fn seconds_to(&self, end: Timestamp) -> u64 {
+        end.since(self.clock.now()).as_secs()
     }
 
     pub(super) fn tell_logged_out(&self) {
@@ -158,9 +161,11 @@ impl Shared {
 
     /// In seconds since 1970, so that a token that is not renewed shows.
     #[expect(clippy::cast_precision_loss, reason = "seconds fit")]
-    fn gauge(&self, until: Timestamp) {
+    fn gauge(&self, told: Timestamp, until: Timestamp) {
         let name = self.name.to_string();
-        metrics::gauge!("countersign_client_token_expiry_seconds", "profile" => name)
+        metrics::gauge!("countersign_client_token_expiry_seconds", "profile" => name.clone())
+            .set(told.as_seconds() as f64);
+        metrics::gauge!("countersign_client_token_used_until_seconds", "profile" => name)
             .set(until.as_seconds() as f64);
     }
 

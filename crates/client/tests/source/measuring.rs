@@ -26,12 +26,18 @@ async fn renewals_failures_and_the_tokens_end_are_measured() {
     ] {
         assert!(shown.contains(line), "{line} in {shown}");
     }
-    let end = shown.lines().find_map(|line| {
-        line.strip_prefix(r#"countersign_client_token_expiry_seconds{profile="shop"} "#)
-    });
-    let end: i64 = end.unwrap().parse().unwrap();
-    let life = end - START.as_seconds();
-    assert!((590..=600).contains(&life), "{life}");
+    let life = |metric: &str| {
+        let metric = format!(r#"{metric}{{profile="shop"}} "#);
+        let end = shown.lines().find_map(|line| line.strip_prefix(&metric));
+        end.unwrap().parse::<i64>().unwrap() - START.as_seconds()
+    };
+    assert_eq!(
+        life("countersign_client_token_expiry_seconds"),
+        600,
+        "as told"
+    );
+    let used = life("countersign_client_token_used_until_seconds");
+    assert!((590..600).contains(&used), "{used}");
 }
 
 #[tokio::test]

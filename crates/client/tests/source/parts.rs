@@ -43,7 +43,9 @@ impl Transport for Keyed {
     ) -> BoxFuture<'_, Result<Response<Bytes>, TransportError>> {
         self.0.lock().unwrap().push(request);
         let body = r#"{"token": "t", "end": "2027-01-15T08:10:00Z"}"#;
-        Box::pin(async move { Ok(Response::new(Bytes::from(body))) })
+        let answer = Response::builder().header("x-key", "from the vendor");
+        let answer = answer.body(Bytes::from(body)).unwrap();
+        Box::pin(async move { Ok(answer) })
     }
 }
 
@@ -187,4 +189,58 @@ async fn the_end_is_told_as_the_vendor_told_it() {
     );
     let held = store.read().await.unwrap().unwrap().held.unwrap();
     assert_eq!(held.told_expires_at, Some(told));
+}
+
+#[tokio::test]
+async fn parts_that_came_with_the_tokens_go_with_their_refresh_and_logout() {
+    let dialect = DIALECT
+        .replace(
+            r#"refresh = "none", login = "keeps""#,
+            r#"logout = "session""#,
+        )
+        .replace(
+            "reply.body = '{",
+            "reply.headers = { X-Key = \"{extra.key}\" }\nreply.body = '{",
+        );
+    let further = r#"
+        [[refresh]]
+        path = "/refresh"
+        request.headers = { Authorization = "Bearer {access_token}", X-Key = "{extra.key}" }
+        request.empty = true
+        reply.body = '{"token": "{access_token}", "end": "{access_expires_at:rfc3339}"}'
+        [[logout]]
+        path = "/logout"
+        request.headers = { Authorization = "Bearer {access_token}", X-Key = "{extra.key}" }
+        request.empty = true
+        reply.status = 200
+    "#;
+    let dialect = Arc::new(Dialect::compile(&(dialect + further), "keyed").unwrap());
+    let variant = dialect.variants().next().unwrap();
+    assert_eq!(dialect.presented_extra(variant), [("key", true)]);
+    let vendor = Keyed::default();
+    let clock = Arc::new(ManualClock::at(START));
+    let source = TokenSource::builder(dialect, "http://127.0.0.1:9")
+        .login("shop")
+        .secret(countersign_client::Secret::from("s"))
+        .clock(clock.clone())
+        .transport(vendor.clone())
+        .build()
+        .unwrap();
+    assert_eq!(presented(&source).await["x-key"], "from the vendor");
+    let held = source.token().await.unwrap();
+    clock.advance(held.expires_at().since(START) - Duration::from_secs(1));
+    source.reserve(1).await.unwrap();
+    source.logout().await.unwrap();
+    let asked = vendor.0.lock().unwrap();
+    let asked = asked.iter().skip(1).map(|request| {
+        let key = request
+            .headers()
+            .get("x-key")
+            .and_then(|it| it.to_str().ok());
+        (request.uri().path(), key)
+    });
+    let key = Some("from the vendor");
+    let asked: Vec<_> = asked.collect();
+    assert_eq!(asked.last(), Some(&("/logout", key)), "{asked:?}");
+    assert!(asked.contains(&("/refresh", key)), "{asked:?}");
 }

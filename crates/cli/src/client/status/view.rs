@@ -94,6 +94,9 @@ fn rows(standing: &Standing, table: &mut Table) {
     table.row(["used until", &used]);
     let refresh = match (tokens.refreshes, tokens.told_refresh_expires_at) {
         (false, _) => "none: it is logged in again".to_owned(),
+        (true, _) if tokens.refreshed_by_access => {
+            "none: the access token is refreshed by itself, while it lives".to_owned()
+        }
         (true, Some(at)) => end(at, standing),
         (true, None) => "there is one; the vendor does not tell when it ends".to_owned(),
     };

@@ -2,6 +2,7 @@
 
 use super::super::Reserved;
 use super::*;
+use crate::Standing;
 
 #[test]
 fn a_session_begins_with_a_login_and_goes_on_with_refreshes() {
@@ -274,6 +275,17 @@ fn an_access_token_that_is_presented_for_a_refresh_is_while_it_lives() {
     story.later(secs(181)).ask(Ask::Login);
     story.answer("five");
     assert!(story.uses("five"));
+}
+
+#[test]
+fn of_an_access_token_that_is_refreshed_by_itself_no_refresh_end_is_told() {
+    for (terms, by_access) in [(presenting(), true), (terms(), false)] {
+        let story = Story::logged_in(terms);
+        let record = story.session.record().clone();
+        let tokens = Standing::of(record, None, story.now).tokens.unwrap();
+        assert_eq!(tokens.refreshed_by_access, by_access);
+        assert_eq!(tokens.told_refresh_expires_at.is_none(), by_access);
+    }
 }
 
 #[test]
