@@ -182,6 +182,11 @@ fn api(section: &ApiSection) -> Vec<Line> {
     let pointer = format!("/apis/{}", section.name);
     let mut lines = Lines::under(&pointer, "default");
     let preset = || format!("the preset of {}", section.dialect.name());
+    let stated = |is_there: bool| match is_there {
+        true => preset(),
+        false => "default".to_owned(),
+    };
+    let lives = section.dialect.stated_lives();
     lines.say("dialect", &section.dialect.name());
     lines.list("hosts", section.site.hosts());
     let prefix = Some(section.site.prefix()).filter(|it| !it.is_empty());
@@ -189,17 +194,18 @@ fn api(section: &ApiSection) -> Vec<Line> {
     let origins = section.cors.as_ref().map(CorsPolicy::origins);
     lines.list("cors", origins.unwrap_or_default());
     let times = &section.lifetimes;
-    for (key, span) in [
-        ("access", times.access),
-        ("refresh", times.refresh),
-        ("absolute", times.absolute),
+    for (key, span, of_vendor) in [
+        ("access", times.access, lives.access),
+        ("refresh", times.refresh, lives.refresh),
+        ("absolute", times.absolute, lives.absolute),
     ] {
-        lines.from(key, &duration_text(span), preset());
+        lines.from(key, &duration_text(span), stated(of_vendor.is_some()));
     }
     lines.span("replay_window", times.window);
     lines.say("passwords", &section.passwords);
     let budget = budget_text(section.limits.budget);
-    lines.from("budget", &budget, preset());
+    let of_vendor = section.dialect.preset().budget;
+    lines.from("budget", &budget, stated(of_vendor.is_some()));
     for own in &section.variants {
         let name = section.dialect.variant_name(own.variant);
         let preset = || format!("{} for {name}", preset());

@@ -184,6 +184,18 @@ fn what_the_file_does_not_say_comes_from_the_preset_or_a_default_or_an_option() 
     assert_eq!(line("apis.pay.refresh"), ("6h", "the preset of b2binpay"));
     assert_eq!(line("apis.pay.budget"), ("40", "the preset of b2binpay"));
     assert_eq!(line("server.tls_key"), ("none", "default"));
+    let settings = parse("[apis.crypto]\ndialect = 'apirone'").unwrap();
+    let explained = explain::explained(&settings, "", "c.toml", &Overrides::default());
+    let budget = explained
+        .iter()
+        .find(|(name, ..)| name == "apis.crypto.budget");
+    let unlimited = Some("unlimited".to_owned());
+    let (_, value, from) = budget.unwrap();
+    assert_eq!(
+        (value, from.as_str()),
+        (&unlimited, "default"),
+        "no vendor says it"
+    );
 }
 
 #[test]
