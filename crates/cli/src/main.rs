@@ -40,7 +40,7 @@ fn main() -> ExitCode {
     };
     let mut output = Output::new(args.json, args.verbosity());
     if !matches!(args.command, Command::Serve(_) | Command::Sidecar(_)) {
-        notes::show(args.verbosity());
+        notes::show(&output);
     }
     let outcome = run(&args, &mut output);
     exit::report(outcome, &output)

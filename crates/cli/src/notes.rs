@@ -12,19 +12,20 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
-use crate::output::Verbosity;
+use crate::output::{Output, Verbosity};
 use crate::table::printable;
 
 /// What all crates of the program log under: their names begin so.
 const OURS: &str = "countersign";
 
-/// Shows from now on what `verbosity` asks for. By default these are the warnings:
-/// the other log lines repeat what a command says anyway.
-pub(crate) fn show(verbosity: Verbosity) {
-    let wanted = match verbosity {
+/// Shows from now on what the command line asks for. By default these are the warnings:
+/// the other log lines repeat what a command says anyway. With `--json` they would stand
+/// in the way of the document that tells a failure.
+pub(crate) fn show(output: &Output) {
+    let wanted = match output.verbosity() {
         Verbosity::Quiet => return,
-        Verbosity::Normal => Targets::new().with_target(WARNINGS, Level::WARN),
-        Verbosity::Verbose => Targets::new().with_target(OURS, Level::DEBUG),
+        Verbosity::Verbose if !output.is_json() => Targets::new().with_target(OURS, Level::DEBUG),
+        _ => Targets::new().with_target(WARNINGS, Level::WARN),
     };
     let subscriber = tracing_subscriber::registry().with(OnStandardError.with_filter(wanted));
     // There is another already only where a test runs in this process.
