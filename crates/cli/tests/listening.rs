@@ -258,7 +258,8 @@ async fn a_key_of_a_certificate_that_others_can_read_is_warned_of() {
     open(server.file("api.key"), 0o604);
     server.reload(&configuration, told).await;
     eventually("the other key is told, too", async || {
-        warned(&server, "api.key") == 1
+        // Twice, where the files are looked at between the change and the signal.
+        warned(&server, "api.key") >= 1
     })
     .await;
 }
