@@ -32,17 +32,23 @@ pub(super) fn probes(probed: Probed) -> axum::Router {
         .with_state(probed)
 }
 
-/// Ready is who has a token for every profile, or can get one.
+/// Ready is who has a token for every profile that is served, or can get one. A profile
+/// that is wrong takes no traffic from the others.
 async fn ready(State(probed): State<Probed>) -> Response {
     let reasons = match probed.draining.load(Ordering::SeqCst) {
         true => vec!["draining".to_owned()],
         false => probed.reasons().await,
     };
-    let (status, document): (StatusCode, Value) = match reasons.is_empty() {
-        true => (StatusCode::OK, json!({ "status": "ready" })),
-        false => (
+    let absent = probed.absent();
+    let (status, document): (StatusCode, Value) = match (reasons.is_empty(), absent.is_empty()) {
+        (true, true) => (StatusCode::OK, json!({ "status": "ready" })),
+        (true, false) => (
+            StatusCode::OK,
+            json!({ "status": "degraded", "reasons": absent }),
+        ),
+        (false, _) => (
             StatusCode::SERVICE_UNAVAILABLE,
-            json!({ "status": "not ready", "reasons": reasons }),
+            json!({ "status": "not ready", "reasons": ([reasons, absent].concat()) }),
         ),
     };
     (status, Json(document)).into_response()
@@ -70,9 +76,13 @@ impl Probed {
             .into_iter()
             .filter_map(Result::err)
             .collect();
-        let absent = self.absent.iter();
-        reasons.extend(absent.map(|name| format!("{name}: the profile is wrong, and not served")));
         reasons.sort();
         reasons
+    }
+
+    /// What is said of the profiles that are wrong.
+    fn absent(&self) -> Vec<String> {
+        let said = |name| format!("{name}: the profile is wrong, and not served");
+        self.absent.iter().map(said).collect()
     }
 }

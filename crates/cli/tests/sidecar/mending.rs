@@ -36,8 +36,10 @@ async fn one_that_is_wrong_at_the_start_is_not_served_and_stops_no_other() {
         let running = home.start(&["gift", "pay", "--probe-listen", "127.0.0.1:0"]);
         let carried = running.get("pay", "/api/v1/orders").await;
         assert_eq!(carried.status, 200, "{wrong}: {}", carried.body);
-        let ready = running.probe("/readyz").await.body;
-        assert!(ready.contains("gift: "), "{wrong}: {ready}");
+        let ready = running.probe("/readyz").await;
+        assert_eq!(ready.status, 200, "{wrong}: {}", ready.body);
+        let degraded = ready.body.contains(r#""degraded""#) && ready.body.contains("gift: ");
+        assert!(degraded, "{wrong}: {}", ready.body);
         let (code, log) = running.stop().await;
         assert_eq!(code, Some(0), "{log}");
         assert!(log.contains("this profile is not served"), "{wrong}: {log}");
@@ -68,7 +70,8 @@ async fn one_that_goes_wrong_stays_as_it_was_and_lets_others_change() {
             _ => ("", 200),
         };
         home.profiles(&format!("{wrong}{}", home.profile("pay", &pay, more)));
-        running.hang_up("this profile stays as it was").await;
+        // The last that a reload says; the profile that stays is told before.
+        running.hang_up("the profiles were read again").await;
         all_carry(expected, wrong).await;
     }
     let once = Expected::new().logins(1);
