@@ -119,11 +119,11 @@ where
 type BoxError = Box<dyn Error + Send + Sync>;
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 type BoxAnswer = BoxFuture<'static, Response<UnsyncBoxBody<Bytes, BoxError>>>;
-type Service = Arc<dyn Fn(Request, Peer) -> BoxAnswer + Send + Sync>;
+type AnswerFn = Arc<dyn Fn(Request, Peer) -> BoxAnswer + Send + Sync>;
 
 /// The answer function without its types: all that HTTP is made of would be compiled
 /// once more for each listener of each program.
-fn boxed<F, Fut, B>(answer: F) -> Service
+fn boxed<F, Fut, B>(answer: F) -> AnswerFn
 where
     F: Fn(Request, Peer) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Response<B>> + Send + 'static,
@@ -144,7 +144,7 @@ where
 fn serve_boxed(
     listener: Listener,
     limits: Limits,
-    service: Service,
+    service: AnswerFn,
     on_refusal: Option<Arc<OnRefusal>>,
     shutdown: BoxFuture<'_, ()>,
 ) -> BoxFuture<'_, Served> {

@@ -28,14 +28,9 @@ const TALKATIVE: [&str; 2] = ["h2", "hyper"];
 /// Sends log lines to standard error: what the command line asks for, or else
 /// `RUST_LOG`.
 pub(crate) fn log(format: LogFormat, verbosity: Verbosity) -> Result<(), Failure> {
-    let filter = match verbosity {
-        Verbosity::Quiet => EnvFilter::new("warn"),
-        Verbosity::Verbose => EnvFilter::new(FILTER.replace("=info", "=debug")),
-        Verbosity::Normal => {
-            let written = std::env::var_os(EnvFilter::DEFAULT_ENV);
-            filter(written.as_deref().map(OsStr::to_string_lossy).as_deref())?
-        }
-    };
+    let written = std::env::var_os(EnvFilter::DEFAULT_ENV);
+    let written = written.as_deref().map(OsStr::to_string_lossy);
+    let filter = wanted(verbosity, written.as_deref())?;
     let floods = filter.max_level_hint() == Some(LevelFilter::TRACE);
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -55,6 +50,15 @@ pub(crate) fn log(format: LogFormat, verbosity: Verbosity) -> Result<(), Failure
         tracing::warn!("RUST_LOG asks for trace: clients can fill the log, so do not leave it on");
     }
     Ok(())
+}
+
+/// What is logged: the command line goes before `RUST_LOG`.
+fn wanted(verbosity: Verbosity, written: Option<&str>) -> Result<EnvFilter, Failure> {
+    match verbosity {
+        Verbosity::Quiet => Ok(EnvFilter::new("warn")),
+        Verbosity::Verbose => Ok(EnvFilter::new(FILTER.replace("=info", "=debug"))),
+        Verbosity::Normal => filter(written),
+    }
 }
 
 /// What `RUST_LOG` says; of the libraries that would log every frame no more than
@@ -91,6 +95,23 @@ pub(crate) fn metrics() -> Result<PrometheusHandle, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_command_line_goes_before_the_environment() {
+        let level = |verbosity, written| {
+            let filter = wanted(verbosity, written).ok().unwrap();
+            filter.max_level_hint()
+        };
+        for written in [None, Some("error"), Some("trace")] {
+            assert_eq!(level(Verbosity::Quiet, written), Some(LevelFilter::WARN));
+            assert_eq!(level(Verbosity::Verbose, written), Some(LevelFilter::DEBUG));
+        }
+        assert_eq!(
+            level(Verbosity::Normal, Some("error,h2=error,hyper=error")),
+            Some(LevelFilter::ERROR)
+        );
+        assert_eq!(level(Verbosity::Normal, None), Some(LevelFilter::INFO));
+    }
 
     #[test]
     fn frames_are_logged_only_where_their_library_is_named() {

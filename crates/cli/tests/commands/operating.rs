@@ -144,6 +144,26 @@ fn what_is_shown_to_people_is_in_their_words() {
 }
 
 #[test]
+fn a_command_says_beside_its_output_as_much_as_it_is_asked_to() {
+    let server = Server::start();
+    create(&server, &[]);
+    let second = ["account", "create", "--api", "pay", "--login", "second"];
+    server.run(&second).code(0);
+    let said = |more: &[&str]| {
+        let words = [&["account", "list", "--limit", "1"], more].concat();
+        server.run(&words).code(0).stderr
+    };
+    let hint = "There are more: go on with --after";
+    assert!(said(&[]).starts_with(hint), "{}", said(&[]));
+    assert_eq!(said(&["-q"]), "");
+    let loud = said(&["-v"]);
+    assert!(loud.starts_with("debug: asked method=GET"), "{loud}");
+    assert!(loud.contains("status=200") && loud.contains(hint), "{loud}");
+    // Standard error is for the document of a failure.
+    assert_eq!(said(&["-v", "--json"]), "");
+}
+
+#[test]
 fn an_api_is_shown_and_revoked() {
     let server = Server::start();
     create(&server, &[]);
