@@ -32,15 +32,15 @@ pub(crate) struct Answers<F> {
 
 impl<F, Fut, B> Service<http::Request<Incoming>> for Answers<F>
 where
-    F: Fn(Request, Peer) -> Fut,
+    F: Fn(Request, Peer) -> Fut + Clone,
     Fut: Future<Output = Response<B>>,
     B: Body<Data = Bytes>,
 {
     type Response = Response<AnswerBody<B>>;
     type Error = Infallible;
-    type Future = Answering<Fut, B>;
+    type Future = Answering<F, Fut, B>;
 
-    fn call(&self, request: http::Request<Incoming>) -> Answering<Fut, B> {
+    fn call(&self, request: http::Request<Incoming>) -> Answering<F, Fut, B> {
         self.link.set_old(request.version() == Version::HTTP_10);
         let refusal = self.link.call();
         let link = Arc::clone(&self.link);
@@ -49,7 +49,8 @@ where
         }
         let asked = asked::by(&request);
         let request = self.prepare(request);
-        Answering::begin(|| (self.answer)(request, self.peer), link, asked)
+        let answer = self.answer.clone();
+        Answering::call(answer, request, self.peer, link, asked)
     }
 }
 
@@ -77,7 +78,8 @@ fn origin_form(uri: &Uri) -> Uri {
 pin_project! {
     /// An answer on its way: that of the service, unless it panics, is overdue
     /// or was never asked.
-    pub(crate) struct Answering<Fut, B> {
+    pub(crate) struct Answering<F, Fut, B> {
+        call: Option<Call<F>>,
         #[pin]
         future: Option<Fut>,
         refusal: Option<Refusal>,
@@ -88,19 +90,32 @@ pin_project! {
     }
 }
 
-impl<Fut, B> Answering<Fut, B> {
-    /// That of the service, which is called here.
-    pub(crate) fn begin(
-        service: impl FnOnce() -> Fut,
+/// What the service is called with when the answer is first polled: what it makes of
+/// a request may be large, and many requests of an HTTP/2 connection may wait.
+struct Call<F> {
+    answer: F,
+    request: Request,
+    peer: Peer,
+}
+
+impl<F, Fut, B> Answering<F, Fut, B> {
+    /// That of the service.
+    pub(crate) fn call(
+        answer: F,
+        request: Request,
+        peer: Peer,
         link: Arc<Link>,
         asked: Option<Box<Asked>>,
     ) -> Self {
         link.enter(Phase::Running);
-        // The state of a caught panic is that of one request, and goes with it.
-        let future = catch_unwind(AssertUnwindSafe(service));
         Self {
-            refusal: future.is_err().then_some(Refusal::Broken),
-            future: future.ok(),
+            call: Some(Call {
+                answer,
+                request,
+                peer,
+            }),
+            future: None,
+            refusal: None,
             switch: None,
             link,
             asked,
@@ -111,6 +126,7 @@ impl<Fut, B> Answering<Fut, B> {
     pub(crate) fn refuse(refusal: Refusal, link: Arc<Link>, asked: Option<Box<Asked>>) -> Self {
         link.enter(Phase::Running);
         Self {
+            call: None,
             future: None,
             refusal: Some(refusal),
             switch: None,
@@ -120,17 +136,23 @@ impl<Fut, B> Answering<Fut, B> {
     }
 }
 
-impl<Fut, B> Future for Answering<Fut, B>
+impl<F, Fut, B> Future for Answering<F, Fut, B>
 where
+    F: Fn(Request, Peer) -> Fut,
     Fut: Future<Output = Response<B>>,
     B: Body<Data = Bytes>,
 {
     type Output = Result<Response<AnswerBody<B>>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
+        let mut this = self.project();
         if let Some(response) = this.switch.take() {
             return Poll::Ready(Ok(switch(response, this.link)));
+        }
+        if let Some(call) = this.call.take() {
+            // The state of a caught panic is that of one request, and goes with it.
+            let service = || (call.answer)(call.request, call.peer);
+            this.future.set(catch_unwind(AssertUnwindSafe(service)).ok());
         }
         let answered = match (this.future.as_pin_mut(), *this.refusal) {
             (Some(future), None) => ready!(poll_caught(future, context, this.link)),

@@ -36,7 +36,7 @@ pub(crate) async fn drive<Io, F, Fut, B>(
     answer: F,
 ) where
     Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    F: Fn(Request, Peer) -> Fut,
+    F: Fn(Request, Peer) -> Fut + Clone + Send + 'static,
     Fut: Future<Output = Response<B>> + Send + 'static,
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -60,7 +60,7 @@ async fn drive_http1<Io, F, Fut, B>(
     answer: F,
 ) where
     Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    F: Fn(Request, Peer) -> Fut,
+    F: Fn(Request, Peer) -> Fut + Clone + Send + 'static,
     Fut: Future<Output = Response<B>> + 'static,
     B: Body<Data = Bytes> + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,

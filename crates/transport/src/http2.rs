@@ -76,7 +76,7 @@ pub(crate) async fn drive<Io, F, Fut, B>(
     answer: F,
 ) where
     Io: AsyncRead + AsyncWrite + Unpin,
-    F: Fn(Request, Peer) -> Fut,
+    F: Fn(Request, Peer) -> Fut + Clone + Send + 'static,
     Fut: Future<Output = Response<B>> + Send + 'static,
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -125,15 +125,15 @@ struct Requests<F> {
 
 impl<F, Fut, B> Service<http::Request<Incoming>> for Requests<F>
 where
-    F: Fn(Request, Peer) -> Fut,
+    F: Fn(Request, Peer) -> Fut + Clone + Send + 'static,
     Fut: Future<Output = Response<B>>,
     B: Body<Data = Bytes>,
 {
     type Response = Response<AnswerBody<B>>;
     type Error = Infallible;
-    type Future = Answering<Fut, B>;
+    type Future = Answering<F, Fut, B>;
 
-    fn call(&self, request: http::Request<Incoming>) -> Answering<Fut, B> {
+    fn call(&self, request: http::Request<Incoming>) -> Answering<F, Fut, B> {
         let link = self.streams.open(self.peer, judge::size(&request));
         let asked = asked::by(&request);
         let judged = if self.streams.heads() > LARGEST_HEADS * self.limits.max_header_bytes {
@@ -147,7 +147,8 @@ where
             Ok(request) => {
                 let talk = Arc::clone(&link);
                 let request = request.map(|body| RequestBody::talking(body, &self.limits, talk));
-                Answering::begin(|| (self.answer)(request, self.peer), link, asked)
+                let answer = self.answer.clone();
+                Answering::call(answer, request, self.peer, link, asked)
             }
             Err(refusal) => Answering::refuse(refusal, link, asked),
         }

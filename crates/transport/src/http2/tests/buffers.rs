@@ -161,6 +161,20 @@ async fn who_begins_to_read_gets_all_that_was_held_back() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_service_is_called_for_those_requests_alone_that_have_begun() {
+    let called = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&called);
+    let house = House::open(limits(), move |_: Request, _: Peer| {
+        counted.fetch_add(1, Relaxed);
+        std::future::pending::<Response<http_body_util::Full<Bytes>>>()
+    });
+    let _hoarder = greedy(&house, 100).await;
+    // The first takes nothing of what is shared, and each other one at least 24 KiB.
+    let begun = called.load(Relaxed);
+    assert!((2..=1 + MEGABYTE / 2 / (24 * 1024)).contains(&begun), "{begun}");
+}
+
 /// How much of a body the server takes that nobody there reads.
 async fn push(raw: &mut Raw, most: usize) -> usize {
     settle().await;
