@@ -4,17 +4,20 @@
 //! waiting, no allocation. Otherwise one renewal runs, in a task of its own, for
 //! all who wait: dropping a waiter ends nothing, and all get the same outcome.
 
-mod ask;
+mod acquire;
+mod background_refresh;
 mod builder;
-mod flight;
-mod glance;
-mod handing;
-mod keeper;
+mod credential_parts;
+mod events;
+mod exchange;
+mod failures;
+mod login;
 mod logout;
-mod parts;
+mod peek;
 mod renewal;
-mod shared;
-mod telling;
+mod setup;
+mod single_flight;
+mod state;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,13 +28,13 @@ use http::{HeaderMap, Response, StatusCode};
 
 pub use self::builder::Builder;
 pub use self::logout::LogoutOutcome;
-use self::shared::Shared;
+use self::state::SourceState;
 use crate::{AccessToken, Credential, Error, Expiry, Standing};
 
 /// Hands out fresh access tokens. Cloning it is cheap, and all clones share one
 /// session.
 #[derive(Clone)]
-pub struct TokenSource(Arc<Shared>);
+pub struct TokenSource(Arc<SourceState>);
 
 /// How long [`TokenSource::credential`] waits for a token where a static key
 /// would do as well.
@@ -67,9 +70,9 @@ impl TokenSource {
     ///
     /// Why there is none: see [`Error::is_transient`].
     pub async fn token(&self) -> Result<AccessToken, Error> {
-        match self.0.at_hand() {
+        match self.0.take_fresh() {
             Some(token) => Ok(token),
-            None => Box::pin(self.0.obtain(self.0.patience)).await,
+            None => Box::pin(acquire::wait_for_token(&self.0, self.0.setup.patience)).await,
         }
     }
 
@@ -80,17 +83,18 @@ impl TokenSource {
     ///
     /// As [`TokenSource::token`], and that the static key cannot be had.
     pub async fn credential(&self) -> Result<Credential, Error> {
-        if !self.0.static_key {
+        let setup = &self.0.setup;
+        if !setup.static_key {
             return self.token().await.map(Credential::Token);
         }
-        if let Some(token) = self.0.at_hand() {
+        if let Some(token) = self.0.take_fresh() {
             return Ok(Credential::Token(token));
         }
-        let patience = self.0.patience.min(KEY_PATIENCE);
-        match Box::pin(self.0.obtain(patience)).await {
+        let patience = setup.patience.min(KEY_PATIENCE);
+        match Box::pin(acquire::wait_for_token(&self.0, patience)).await {
             Ok(token) => Ok(Credential::Token(token)),
             Err(error) if error.is_transient() => {
-                self.0.secret.secret().await.map(Credential::StaticKey)
+                setup.secret.secret().await.map(Credential::StaticKey)
             }
             Err(error) => Err(error),
         }
@@ -105,7 +109,7 @@ impl TokenSource {
     /// As [`TokenSource::token`]; [`crate::ErrorKind::Setup`] if no token has so
     /// large a budget.
     pub async fn reserve(&self, uses: u32) -> Result<AccessToken, Error> {
-        flight::reserve(&self.0, uses).await
+        acquire::reserve(&self.0, uses).await
     }
 
     /// Tells that the vendor did not take a token that was believed good (401).
@@ -116,7 +120,7 @@ impl TokenSource {
     /// one would not help: then the same token is handed out for a while, and its
     /// request is better not made again.
     pub fn refused(&self, token: &AccessToken) {
-        self.0.refused(token);
+        self.0.refuse(token);
     }
 
     /// Logs in, whatever tokens are at hand, and even if the vendor refused the
@@ -126,7 +130,7 @@ impl TokenSource {
     ///
     /// Why it failed. Tokens at hand stay.
     pub async fn login(&self) -> Result<AccessToken, Error> {
-        flight::login(&self.0).await
+        login::login(&self.0).await
     }
 
     /// Ends the session with the vendor and forgets it. Who waits for a token
@@ -137,13 +141,13 @@ impl TokenSource {
     /// The vendor could not be told: the tokens are kept, so that it can be told
     /// later.
     pub async fn logout(&self) -> Result<LogoutOutcome, Error> {
-        flight::logout(&self.0).await
+        logout::logout(&self.0).await
     }
 
     /// Waits until no renewal runs, for a process that is about to end: what is cut
     /// off is asked for again by the next one.
     pub async fn settle(&self) {
-        self.0.flights.settle().await;
+        self.0.renewals.settle().await;
     }
 
     /// How the session stands, without changing or waiting for anything.
@@ -168,12 +172,12 @@ impl TokenSource {
     /// Whether a whole answer of the API says that the token was not good: what
     /// [`TokenSource::judge`] could not tell.
     pub fn is_expired(&self, answer: &Response<Bytes>) -> bool {
-        self.0.is_expired(answer)
+        self.0.says_token_refused(answer)
     }
 
     /// The name of the source in logs and metrics.
     pub fn name(&self) -> &str {
-        &self.0.name
+        &self.0.setup.name
     }
 }
 
@@ -188,8 +192,8 @@ fn no_such_dialect(name: &str) -> Error {
 impl std::fmt::Debug for TokenSource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("TokenSource")
-            .field("name", &self.0.name)
-            .field("url", &self.0.url.to_string())
+            .field("name", &self.0.setup.name)
+            .field("url", &self.0.setup.url.to_string())
             .finish_non_exhaustive()
     }
 }

@@ -9,8 +9,9 @@ use countersign_domain::Operation;
 use countersign_outbound::{ProxyRules, Roots, ServerUrl, ServerUrlFault};
 
 use super::TokenSource;
-use super::parts::ExtraSources;
-use super::shared::{Setup, Shared};
+use super::events::EventHook;
+use super::setup::{ExtraSources, SourceSetup};
+use super::state::SourceState;
 use crate::{
     Change, Clock, Error, ErrorKind, HttpTransport, MemoryStore, SecretSource, Store, SystemClock,
     Terms, Transport, environment,
@@ -40,11 +41,8 @@ pub struct Builder {
     danger_plain: bool,
     budget: Budget,
     patience: Duration,
-    hook: Option<Hook>,
+    hook: Option<EventHook>,
 }
-
-/// Told of each change.
-pub(super) type Hook = Box<dyn Fn(&Change) + Send + Sync>;
 
 enum Budget {
     OfDialect,
@@ -219,7 +217,7 @@ impl Builder {
             }
         };
         let name = self.name.unwrap_or_else(|| self.dialect.name().to_owned());
-        Ok(TokenSource(Arc::new(Shared::new(Setup {
+        let setup = SourceSetup {
             name: name.into(),
             variant,
             url,
@@ -236,9 +234,9 @@ impl Builder {
                 .with_jitter(jitter()),
             budget,
             patience: self.patience,
-            hook: self.hook,
             dialect: self.dialect,
-        }))))
+        };
+        Ok(TokenSource(Arc::new(SourceState::new(setup, self.hook))))
     }
 }
 

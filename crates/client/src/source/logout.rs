@@ -1,12 +1,13 @@
 //! Logging out, under the same lock as a renewal.
 
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
 
 use countersign_dialect::Understood;
 use countersign_domain::{LogoutScope, Operation, Refusal};
 
-use super::ask::Answer;
+use super::exchange::VendorReply;
 use super::renewal::Renewal;
+use super::state::SourceState;
 use crate::session::Ask;
 use crate::token::Live;
 use crate::{Error, Record, Trouble};
@@ -27,24 +28,34 @@ pub enum LogoutOutcome {
 }
 
 /// What the vendor said to one try.
-enum Told {
+enum LogoutReply {
     Ended,
-    /// The access token is not good. The session may still be.
-    NotTaken,
+    /// The access token was refused. The session may still be good.
+    TokenRefused,
+}
+
+pub(super) async fn logout(state: &Arc<SourceState>) -> Result<LogoutOutcome, Error> {
+    let work = logout_in_turn(state.clone());
+    state.run_detached(work).await
+}
+
+async fn logout_in_turn(state: Arc<SourceState>) -> Result<LogoutOutcome, Error> {
+    let mut turn = state.turn.lock().await;
+    Renewal::begin(&state, &mut turn).await?.logout().await
 }
 
 impl Renewal<'_> {
     /// Ends the session. While this runs nobody gets its token.
-    pub(super) async fn logout(&mut self) -> Result<LogoutOutcome, Error> {
-        let live = self.shared.live.swap(None);
+    async fn logout(&mut self) -> Result<LogoutOutcome, Error> {
+        let live = self.state.live.swap(None);
         let outcome = self.end_session().await;
         let outcome = match outcome {
             Ok(outcome) => self.forget().await.map(|()| outcome),
             Err(error) => Err(error),
         };
         match &outcome {
-            Ok(_) => self.shared.tell_logged_out(),
-            Err(_) => self.shared.live.store(live.filter(|it| self.holds(it))),
+            Ok(_) => self.state.events.logged_out(),
+            Err(_) => self.state.live.store(live.filter(|it| self.holds(it))),
         }
         outcome
     }
@@ -58,18 +69,15 @@ impl Renewal<'_> {
 
     /// Nothing here clears what is kept: that comes after the vendor's word.
     async fn end_session(&mut self) -> Result<LogoutOutcome, Error> {
-        let shared = self.shared;
+        let setup = &self.state.setup;
         if self.turn.session.record().held.is_none() {
             return Ok(LogoutOutcome::NotLoggedIn);
         }
-        if shared
-            .dialect
-            .asked(Operation::Logout, shared.variant)
-            .is_none()
-        {
+        let has_logout = setup.dialect.asked(Operation::Logout, setup.variant);
+        if has_logout.is_none() {
             return Ok(LogoutOutcome::Forgotten);
         }
-        if self.is_good() && matches!(self.tell_vendor().await?, Told::Ended) {
+        if self.is_good() && matches!(self.request_logout().await?, LogoutReply::Ended) {
             return Ok(LogoutOutcome::Done);
         }
         // A logout is made with an access token: a fresh one, if there can be one.
@@ -79,9 +87,9 @@ impl Renewal<'_> {
         if !self.refreshed().await? {
             return Ok(LogoutOutcome::Dead);
         }
-        Ok(match self.tell_vendor().await? {
-            Told::Ended => LogoutOutcome::Done,
-            Told::NotTaken => LogoutOutcome::Dead,
+        Ok(match self.request_logout().await? {
+            LogoutReply::Ended => LogoutOutcome::Done,
+            LogoutReply::TokenRefused => LogoutOutcome::Dead,
         })
     }
 
@@ -100,8 +108,8 @@ impl Renewal<'_> {
 
     /// `false` if the vendor knows the session no more.
     async fn refreshed(&mut self) -> Result<bool, Error> {
-        let shared = self.shared;
-        self.ask(Ask::Refresh).await?;
+        let setup = &self.state.setup;
+        self.request_tokens(Ask::Refresh).await?;
         let record = self.turn.session.record();
         if self.granted {
             return Ok(true);
@@ -111,55 +119,56 @@ impl Renewal<'_> {
         let held = record.held.as_ref();
         match &record.trouble {
             Some(trouble) if held.is_some_and(|held| held.refresh_token.is_some()) => {
-                Err(shared.of_trouble(trouble))
+                Err(setup.vendor_failure(trouble))
             }
             _ => Ok(false),
         }
     }
 
-    /// Ends the session that a new login took the place of, where the vendor can
-    /// be told so without ending the new one. If that fails it ends by itself.
-    pub(super) async fn end_former(&mut self, former: &Record) {
-        let of_one = self.shared.dialect.logout_scope() == Some(LogoutScope::Session);
+    /// Ends the session that a new login took the place of, if a logout with the
+    /// vendor does not end the new one too. If that fails it ends by itself.
+    pub(super) async fn end_former_session(&mut self, former: &Record) {
+        let scope = self.state.setup.dialect.logout_scope();
         let held = former.held.as_ref();
-        if of_one && held.is_some_and(|held| self.now() < held.expires_at) {
-            let told = self.tell_vendor_of(former).await;
-            if let Err(error) = told {
-                tracing::debug!(profile = &*self.shared.name, %error, "the session before lives on");
-            }
+        let is_alive = held.is_some_and(|held| self.now() < held.expires_at);
+        if scope == Some(LogoutScope::Session)
+            && is_alive
+            && let Err(error) = self.request_logout_of(former).await
+        {
+            self.state.events.former_session_not_ended(&error);
         }
     }
 
-    async fn tell_vendor(&mut self) -> Result<Told, Error> {
+    async fn request_logout(&mut self) -> Result<LogoutReply, Error> {
         let record = self.turn.session.record().clone();
-        self.tell_vendor_of(&record).await
+        self.request_logout_of(&record).await
     }
 
-    async fn tell_vendor_of(&mut self, record: &Record) -> Result<Told, Error> {
-        let shared = self.shared;
-        let parts = shared.parts_for(Operation::Logout).await?;
-        let parts = parts.beside(record.held.as_ref());
-        let request = shared.request(Operation::Logout, record, &parts)?;
-        let answer = shared.exchange(Operation::Logout, request, record, &parts);
-        match answer.await {
-            Answer::Understood(understood) => match *understood {
-                Understood::Refused(by) if shared.is_cured_by_a_token(by.refusal) => {
-                    Ok(Told::NotTaken)
+    async fn request_logout_of(&mut self, record: &Record) -> Result<LogoutReply, Error> {
+        let (state, setup) = (self.state, &self.state.setup);
+        let parts = state.credential_parts(Operation::Logout).await?;
+        let parts = parts.with_parts_of(record.held.as_ref());
+        let request = setup.request(Operation::Logout, record, &parts)?;
+        let reply = setup.exchange(Operation::Logout, request, record, &parts);
+        match reply.await {
+            VendorReply::Understood(understood) => match *understood {
+                Understood::Refused(by) if state.is_cured_by_token(by.refusal) => {
+                    Ok(LogoutReply::TokenRefused)
                 }
                 Understood::Refused(by) => {
                     let detail = by.refusal.to_string();
                     Err(self.not_ended(Some(by.refusal), Some(by.status), detail))
                 }
-                _ => Ok(Told::Ended),
+                _ => Ok(LogoutReply::Ended),
             },
-            Answer::Lost(_, why) => Err(self.not_ended(None, None, why)),
-            Answer::Garbled(status, why) => Err(self.not_ended(None, Some(status), why)),
+            VendorReply::Lost(_, why) => Err(self.not_ended(None, None, why)),
+            VendorReply::Garbled(status, why) => Err(self.not_ended(None, Some(status), why)),
         }
     }
 
     fn not_ended(&self, refusal: Option<Refusal>, status: Option<u16>, detail: String) -> Error {
         let now = self.now();
-        self.shared.of_trouble(&Trouble {
+        self.state.setup.vendor_failure(&Trouble {
             operation: Operation::Logout,
             refusal,
             status,
@@ -178,16 +187,16 @@ impl Renewal<'_> {
         let before = self.turn.session.record().clone();
         self.turn.session.forget();
         if self.turn.session.record().trouble.is_some() {
-            self.keep(before).await?;
+            self.save_or_undo(before).await?;
         } else {
             let cleared = self.locked.clear().await;
-            let cleared = cleared.map_err(|it| self.shared.of_store(&it));
+            let cleared = cleared.map_err(|it| self.state.setup.store_error(&it));
             let left = cleared.as_ref().map_or(before, |()| Record::default());
             self.turn.session.adopt(left);
             cleared?;
         }
-        self.turn.unkept = None;
-        self.shared.logouts.fetch_add(1, Ordering::SeqCst);
+        self.turn.unsaved = None;
+        self.state.count_logout();
         Ok(())
     }
 }

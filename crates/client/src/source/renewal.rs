@@ -1,107 +1,104 @@
-//! One renewal: lock, read again, ask if need be, make it durable, hand it out.
+//! One renewal, from top to bottom: the record is read again under the store's
+//! lock, the session says what to do, the vendor is asked if need be, and the
+//! token is handed out ([`Renewal::run`]).
 //!
 //! The record that says what is asked is durable before the request is sent, and
-//! new tokens are durable before anybody gets them: whoever comes after a crash
-//! knows what the vendor may have done.
+//! new tokens are durable before anybody gets them: a process that starts after a
+//! crash knows what the vendor may have done.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_domain::Timestamp;
+use countersign_dialect::Understood;
+use countersign_domain::{Operation, Timestamp};
 
-use super::flight::Purpose;
-use super::keeper::Due;
-use super::shared::{Setup, Shared};
-use crate::session::{Ask, Next, Session};
+use super::background_refresh::RefreshDue;
+use super::exchange::VendorReply;
+use super::state::{SessionTurn, SourceState};
+use crate::session::{Ask, Next, Reserved};
+use crate::timing::leeway;
 use crate::token::Live;
 use crate::{Error, Locked, Record, StoreError, Written};
 
-/// The pauses between tries to write what the vendor has given.
+/// The pauses between tries to write what the vendor has granted.
 const WRITE_AGAIN_AFTER: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(250)];
 
-/// Who holds it may change the session.
-pub(super) struct Turn {
-    pub(super) session: Session,
-    /// What is kept, if the session holds something newer that could not be
-    /// written.
-    pub(super) unkept: Option<Record>,
-}
+/// More requests than this are not sent in one renewal, whatever the vendor says.
+const MOST_REQUESTS: usize = 4;
 
-impl Turn {
-    pub(super) fn new(setup: &Setup) -> Self {
-        Self {
-            session: Session::new(setup.terms.clone(), Record::default()),
-            unkept: None,
-        }
-    }
+/// A process borrows this part of a budget at a time: what it has borrowed when
+/// it is killed is lost.
+const BUDGET_PARTS: u32 = 8;
+
+/// For whom a renewal runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RenewalPurpose {
+    /// A caller waits for a token: any that may be used is enough.
+    Token,
+    /// No caller waits: what is due for renewal is renewed while it is still good.
+    Background,
+    /// A caller wants a token of which so many requests are its own.
+    Reserve(u32),
 }
 
 /// A renewal that has the turn in this process, and the store's lock among all.
 pub(super) struct Renewal<'a> {
-    pub(super) shared: &'a Arc<Shared>,
-    pub(super) turn: &'a mut Turn,
+    pub(super) state: &'a Arc<SourceState>,
+    pub(super) turn: &'a mut SessionTurn,
     pub(super) locked: Box<dyn Locked>,
-    /// How many requests were sent.
-    pub(super) asked: usize,
-    /// Whether one of them brought new tokens.
+    /// Whether the vendor has granted new tokens.
     pub(super) granted: bool,
+    requests_sent: usize,
 }
 
 impl<'a> Renewal<'a> {
-    pub(super) async fn begin(shared: &'a Arc<Shared>, turn: &'a mut Turn) -> Result<Self, Error> {
-        Self::under(shared.store.lock().await, shared, turn).await
+    /// Waits for the store's lock and reads what is kept.
+    pub(super) async fn begin(
+        state: &'a Arc<SourceState>,
+        turn: &'a mut SessionTurn,
+    ) -> Result<Self, Error> {
+        Self::begin_under(state.setup.store.lock().await, state, turn).await
     }
 
-    /// Begins under a lock that was waited for.
-    pub(super) async fn under(
+    /// Begins under a lock that was waited for already.
+    pub(super) async fn begin_under(
         locked: Result<Box<dyn Locked>, StoreError>,
-        shared: &'a Arc<Shared>,
-        turn: &'a mut Turn,
+        state: &'a Arc<SourceState>,
+        turn: &'a mut SessionTurn,
     ) -> Result<Self, Error> {
         let mut renewal = Self {
-            locked: locked.map_err(|it| shared.of_store(&it))?,
-            shared,
+            locked: locked.map_err(|it| state.setup.store_error(&it))?,
+            state,
             turn,
-            asked: 0,
             granted: false,
+            requests_sent: 0,
         };
         renewal.read_again().await?;
-        renewal.note_use();
+        renewal.note_token_use();
         renewal.note_secret().await;
         Ok(renewal)
     }
 
-    /// After a refused login the secret may have been mended. If it cannot be had,
-    /// nothing has changed.
-    async fn note_secret(&mut self) {
-        let trouble = self.turn.session.record().trouble.as_ref();
-        if trouble.is_some_and(|it| it.secret.is_some())
-            && let Some(print) = self.shared.fingerprint_now().await
-        {
-            self.turn.session.secret_is(print);
-        }
-    }
-
-    /// What another process has written wins, but over an outcome that could not
-    /// be written yet if nobody wrote since.
+    /// What another process has written wins, except over an outcome that could
+    /// not be written yet if nobody wrote since.
     async fn read_again(&mut self) -> Result<(), Error> {
         let kept = self.locked.read().await;
-        let kept = kept.map_err(|it| self.shared.of_store(&it))?;
+        let kept = kept.map_err(|it| self.state.setup.store_error(&it))?;
         let kept = kept.unwrap_or_default();
-        // Its serial alone does not tell: it begins again with each logout.
-        if let Some(before) = self.turn.unkept.take_if(|it| *it == kept) {
-            return self.keep_outcome(before).await;
+        // The serial alone does not tell: it begins again with each logout.
+        if let Some(before) = self.turn.unsaved.take_if(|it| *it == kept) {
+            return self.save_outcome(before).await;
         }
-        self.turn.unkept = None;
+        self.turn.unsaved = None;
         self.turn.session.adopt(kept);
         Ok(())
     }
 
-    /// What became of the token in memory since the last time.
-    fn note_use(&mut self) {
+    /// Tells the session what became of the token in memory since the last time.
+    fn note_token_use(&mut self) {
         let now = self.now();
         let session = &mut self.turn.session;
-        let live = self.shared.live.load();
+        let live = self.state.live.load();
         let Some(live) = live.as_ref() else { return };
         let held = session.record().held.as_ref();
         let is_held = held.is_some_and(|held| live.is(held));
@@ -109,8 +106,8 @@ impl<'a> Renewal<'a> {
             session.used(at);
         }
         if live.is_refused() && !session.invalidate(live.token(), now) {
-            // What was given up before stays so, however long it takes to get
-            // another one.
+            // A token that was given up before stays so, however long it takes to
+            // get another one.
             let held = session.record().held.as_ref();
             let is_kept = held.is_some_and(|it| live.is(it) && !it.is_rejected());
             if is_kept {
@@ -119,85 +116,223 @@ impl<'a> Renewal<'a> {
         }
     }
 
-    /// Goes on until there is a token, or a reason why not.
-    pub(super) async fn run(&mut self, purpose: Purpose) -> Result<Arc<Live>, Error> {
+    /// After a refused login the secret may have been mended. If it cannot be had,
+    /// nothing has changed.
+    async fn note_secret(&mut self) {
+        let trouble = self.turn.session.record().trouble.as_ref();
+        if trouble.is_some_and(|it| it.secret.is_some())
+            && let Some(fingerprint) = self.state.current_fingerprint().await
+        {
+            self.turn.session.secret_is(fingerprint);
+        }
+    }
+
+    /// Goes on until there is a token, or a reason why there is none.
+    pub(super) async fn run(&mut self, purpose: RenewalPurpose) -> Result<Arc<Live>, Error> {
         loop {
             let next = self.turn.session.next(self.now());
-            let good = match next {
+            let usable_until = match next {
                 Next::Use { until, .. } => Some(until),
-                // A process that ends soon would not see the end of a renewal
-                // beside it.
-                Next::Ask { .. } if purpose != Purpose::Token => None,
+                // A process that ends soon would not see the end of a renewal in
+                // the background.
+                Next::Ask { .. } if purpose != RenewalPurpose::Token => None,
                 Next::Ask { meanwhile, .. } | Next::Wait { meanwhile, .. } => meanwhile,
                 Next::Ended { .. } => None,
             };
-            let live = match good {
+            let live = match usable_until {
                 Some(until) => self.hand_out(purpose, until).await?,
                 None => None,
             };
             if let Some(live) = live {
-                self.shared.keeper.set(due(&next));
+                self.state.background.schedule(RefreshDue::after(&next));
                 return Ok(live);
             }
-            self.go_on().await?;
+            self.request_if_allowed().await?;
         }
     }
 
-    /// Asks for tokens, whatever is at hand.
-    pub(super) async fn login(&mut self) -> Result<Arc<Live>, Error> {
-        let former = self.turn.session.record().clone();
-        self.ask(Ask::Login).await?;
-        if self.granted {
-            self.end_former(&former).await;
-        }
-        match &self.turn.session.record().trouble {
-            Some(trouble) if !self.granted => Err(self.shared.of_trouble(trouble)),
-            _ => self.run(Purpose::Reserve(1)).await,
-        }
-    }
-
-    /// There is no token that would do: asks for one, if that is allowed.
-    async fn go_on(&mut self) -> Result<(), Error> {
+    /// There is no token that would do: asks for one, if that is allowed now.
+    async fn request_if_allowed(&mut self) -> Result<(), Error> {
+        let setup = &self.state.setup;
         match self.turn.session.next(self.now()) {
-            Next::Ask { ask, .. } => self.ask(ask).await,
-            Next::Use { .. } => Err(self.shared.unusable()),
-            Next::Wait { until, trouble, .. } => Err(self.shared.of_trouble(&trouble).until(until)),
+            Next::Ask { ask, .. } => self.request_tokens(ask).await,
+            Next::Use { .. } => Err(setup.unusable_tokens()),
+            Next::Wait { until, trouble, .. } => Err(setup.vendor_failure(&trouble).until(until)),
             Next::Ended { trouble, again_at } => {
-                Err(self.shared.of_trouble(&trouble).until(again_at))
+                Err(setup.vendor_failure(&trouble).until(again_at))
             }
         }
     }
 
-    pub(super) fn now(&self) -> Timestamp {
-        self.shared.clock.now()
+    /// Asks the vendor for tokens. The record says how it ended; that it ended
+    /// badly is no error here.
+    pub(super) async fn request_tokens(&mut self, ask: Ask) -> Result<(), Error> {
+        let (state, setup) = (self.state, &self.state.setup);
+        let operation = match ask {
+            Ask::Login => Operation::Login,
+            Ask::Refresh => Operation::Refresh,
+        };
+        self.requests_sent += 1;
+        if self.requests_sent > MOST_REQUESTS {
+            return Err(setup.unusable_tokens());
+        }
+        let parts = state.credential_parts(operation).await?;
+        if let Some(secret) = &parts.secret {
+            let fingerprint = setup.fingerprint(secret, &parts.extra);
+            self.turn.session.secret_is(fingerprint);
+        }
+        let before = self.turn.session.record().clone();
+        let held = before.held.as_ref().filter(|_| ask == Ask::Refresh);
+        let parts = parts.with_parts_of(held);
+        let request = setup.request(operation, &before, &parts)?;
+        self.turn.session.asking(ask, self.now());
+        if !self.save_or_undo(before).await? {
+            return Ok(());
+        }
+        // The secret and the store may have taken their time.
+        if self.turn.session.is_too_late(self.now()) {
+            return Ok(());
+        }
+        let record = self.turn.session.record().clone();
+        let reply = setup.exchange(operation, request, &record, &parts).await;
+        self.receive(reply);
+        self.save_outcome(record).await?;
+        self.report(operation);
+        Ok(())
+    }
+
+    /// Tells the session what came back.
+    fn receive(&mut self, reply: VendorReply) {
+        let now = self.now();
+        let session = &mut self.turn.session;
+        match reply {
+            VendorReply::Understood(understood) => match *understood {
+                Understood::Granted(granted) => {
+                    session.received(granted, now);
+                    self.granted = true;
+                }
+                Understood::Refused(by) => session.refused(&by, now),
+                Understood::Done => session.garbled(200, "it has no tokens", now),
+            },
+            VendorReply::Lost(sent, why) => session.lost(sent, &why, now),
+            VendorReply::Garbled(status, why) => session.garbled(status, &why, now),
+        }
+    }
+
+    /// Reports an outcome once it is durable.
+    fn report(&self, operation: Operation) {
+        let record = self.turn.session.record();
+        let events = &self.state.events;
+        match (&record.trouble, &record.held) {
+            (Some(trouble), _) => {
+                let outcome = trouble.refusal.map_or("lost", |_| "refused");
+                let error = self.state.setup.vendor_failure(trouble);
+                events.request_failed(operation, outcome, &error);
+            }
+            (None, Some(held)) => {
+                let until = held.expires_at;
+                let stated_end = held.told_expires_at.unwrap_or(until);
+                events.granted(operation, stated_end, until);
+            }
+            (None, None) => (),
+        }
+    }
+
+    /// Puts the token at hand into memory, to be used until then. `None` if too
+    /// little of its budget is left.
+    async fn hand_out(
+        &mut self,
+        purpose: RenewalPurpose,
+        until: Timestamp,
+    ) -> Result<Option<Arc<Live>>, Error> {
+        let Some(live) = self.live_token(until).await? else {
+            return Ok(None);
+        };
+        let has_budget = match purpose {
+            RenewalPurpose::Reserve(uses) => self.set_aside(uses).await?,
+            RenewalPurpose::Token | RenewalPurpose::Background => self.borrow(&live).await?,
+        };
+        if !has_budget || live.is_refused() {
+            return Ok(None);
+        }
+        self.state.publish(&live, self.granted);
+        Ok(Some(live))
+    }
+
+    /// The handle of the token at hand: the one that is in memory if it is the
+    /// same, since that knows what was used of it.
+    async fn live_token(&mut self, until: Timestamp) -> Result<Option<Arc<Live>>, Error> {
+        let (state, setup) = (self.state, &self.state.setup);
+        let Some(held) = self.turn.session.record().held.as_ref() else {
+            return Ok(None);
+        };
+        if let Some(live) = state.live.load_full().filter(|live| live.is(held)) {
+            live.extend(until);
+            return Ok(Some(live));
+        }
+        let headers = state.token_headers(held).await?;
+        let sliding = setup.dialect.client_policy().sliding;
+        let sliding = sliding.map(|span| span - leeway(span));
+        let part = setup.budget.map(part_of_budget);
+        let live = Live::new(headers, held, until, sliding, part);
+        Ok(Some(Arc::new(live)))
+    }
+
+    /// Makes sure that this process has a part of the budget. More is borrowed
+    /// while there is still a little left, so that no caller has to wait.
+    async fn borrow(&mut self, live: &Live) -> Result<bool, Error> {
+        if live.is_low() {
+            let part = self.state.setup.budget.map_or(0, part_of_budget);
+            let wanted = part.max(self.state.waiting());
+            let uses = wanted.min(self.turn.session.left().unwrap_or(0));
+            if uses > 0 && self.set_aside(uses).await? {
+                live.lend(uses);
+            }
+        }
+        Ok(live.has_left())
+    }
+
+    /// Sets a part of the budget aside. The record says so before anything of it
+    /// is spent.
+    async fn set_aside(&mut self, uses: u32) -> Result<bool, Error> {
+        if self.state.setup.budget.is_none() {
+            return Ok(true);
+        }
+        let (before, now) = (self.turn.session.record().clone(), self.now());
+        match self.turn.session.reserve(uses, now) {
+            Reserved::Done => self.save_or_undo(before).await,
+            Reserved::TooFew => Ok(false),
+            Reserved::TooMany => Err(self.state.setup.reservation_too_large(uses)),
+        }
     }
 
     /// Makes a change durable before it is acted upon; if that fails it is taken
     /// back. `false` if another was faster, whose record is adopted.
-    pub(super) async fn keep(&mut self, before: Record) -> Result<bool, Error> {
+    pub(super) async fn save_or_undo(&mut self, before: Record) -> Result<bool, Error> {
         let written = self.write().await;
         if written.is_err() {
             self.turn.session.adopt(before);
         }
-        written.map_err(|it| self.shared.of_store(&it))
+        written.map_err(|it| self.state.setup.store_error(&it))
     }
 
     /// Makes the outcome of a request durable. The vendor has acted upon it, so it
     /// is not taken back if it cannot be written: it stays in memory, nobody gets
     /// it, and the next renewal tries again to write it in the place of `before`.
-    pub(super) async fn keep_outcome(&mut self, before: Record) -> Result<(), Error> {
-        self.turn.unkept = Some(before);
+    async fn save_outcome(&mut self, before: Record) -> Result<(), Error> {
+        self.turn.unsaved = Some(before);
         let mut pauses = WRITE_AGAIN_AFTER.iter();
         while let Err(error) = self.write().await {
             match pauses.next() {
                 Some(pause) => tokio::time::sleep(*pause).await,
-                None => return Err(self.shared.of_unkept(&error)),
+                None => return Err(self.state.setup.unsaved_outcome(&error)),
             }
         }
-        self.turn.unkept = None;
+        self.turn.unsaved = None;
         Ok(())
     }
 
+    /// `false` if another was faster, whose record is adopted.
     async fn write(&mut self) -> Result<bool, StoreError> {
         let draft = self.turn.session.draft();
         let written = self.locked.write(&draft).await?;
@@ -208,16 +343,12 @@ impl<'a> Renewal<'a> {
         });
         Ok(is_done)
     }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.state.now()
+    }
 }
 
-/// When there is something to do next while a token is used.
-pub(super) fn due(next: &Next) -> Due {
-    match next {
-        Next::Use { renew_at, .. } => Due::At(*renew_at),
-        Next::Ask { .. } => Due::Now,
-        Next::Wait { until, .. }
-        | Next::Ended {
-            again_at: until, ..
-        } => Due::At(*until),
-    }
+fn part_of_budget(budget: u32) -> u32 {
+    (budget / BUDGET_PARTS).max(1)
 }

@@ -1,6 +1,5 @@
 //! The parts of the credential: its secret, and what the dialect wants beside it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
@@ -8,34 +7,32 @@ use countersign_dialect::{Extra, Secret, Unwritable};
 use countersign_domain::Operation;
 use http::{HeaderName, HeaderValue};
 
-use super::shared::Shared;
-use crate::{Error, ErrorKind, Held, SecretSource};
-
-/// Where each further part of a credential comes from, by its name.
-pub(super) type ExtraSources = BTreeMap<String, Box<dyn SecretSource>>;
+use super::setup::SourceSetup;
+use super::state::SourceState;
+use crate::{Error, ErrorKind, Held};
 
 /// What a request is made with.
-pub(super) struct Parts {
+pub(super) struct CredentialParts {
     /// The secret, where it is needed to ask or to check the reply.
     pub(super) secret: Option<Secret>,
     /// The further parts.
     pub(super) extra: Arc<Extra>,
 }
 
-impl Parts {
-    /// With the parts that came with the tokens: a refresh or a logout may want them
-    /// as well.
-    pub(super) fn beside(self, held: Option<&Held>) -> Self {
+impl CredentialParts {
+    /// Adds the parts that came with the tokens: a refresh or a logout may need
+    /// them as well.
+    pub(super) fn with_parts_of(self, held: Option<&Held>) -> Self {
         let Self { secret, extra } = self;
         let extra = match held {
-            Some(held) => with_those_of(extra, held),
+            Some(held) => with_parts_of(extra, held),
             None => extra,
         };
         Self { secret, extra }
     }
 }
 
-fn with_those_of(own: Arc<Extra>, held: &Held) -> Arc<Extra> {
+fn with_parts_of(own: Arc<Extra>, held: &Held) -> Arc<Extra> {
     if held.extra.is_empty() {
         return own;
     }
@@ -44,63 +41,70 @@ fn with_those_of(own: Arc<Extra>, held: &Held) -> Arc<Extra> {
     Arc::new(all)
 }
 
-impl Shared {
-    /// What an operation is asked with, read anew.
-    pub(super) async fn parts_for(&self, operation: Operation) -> Result<Parts, Error> {
-        let secret = match self.dialect.takes_secret(operation, self.variant) {
-            true => Some(self.secret.secret().await?),
+impl SourceState {
+    /// The parts that an operation needs, read again.
+    pub(super) async fn credential_parts(
+        &self,
+        operation: Operation,
+    ) -> Result<CredentialParts, Error> {
+        let setup = &self.setup;
+        let secret = match setup.dialect.takes_secret(operation, setup.variant) {
+            true => Some(setup.secret.secret().await?),
             false => None,
         };
         let extra = self.read_extra().await?;
-        Ok(Parts { secret, extra })
+        Ok(CredentialParts { secret, extra })
     }
 
-    /// The further parts, read anew, so that one that was rotated is used without
+    /// The further parts, read again, so that one that was rotated is used without
     /// a restart.
     async fn read_extra(&self) -> Result<Arc<Extra>, Error> {
         let mut extra = Extra::new();
-        for (name, source) in &self.extra {
+        for (name, source) in &self.setup.extra {
             let part = source.secret().await.map_err(|error| {
-                let message = format!("{}: extra.{name}: {}", self.name, error.message);
+                let message = format!("{}: extra.{name}: {}", self.setup.name, error.message);
                 Error::new(ErrorKind::Secret, message)
             })?;
             extra.insert(name.clone(), part);
         }
         let extra = Arc::new(extra);
-        self.read_extra.store(Some(extra.clone()));
+        self.last_extra.store(Some(extra.clone()));
         Ok(extra)
     }
 
-    /// The headers that present the token at hand: with the further parts of the
-    /// credential, and those that came with the token.
-    pub(super) async fn presentation(
+    /// The headers that present the token at hand, with the further parts of the
+    /// credential and those that came with the token.
+    pub(super) async fn token_headers(
         &self,
         held: &Held,
     ) -> Result<Vec<(HeaderName, HeaderValue)>, Error> {
-        let own = match self.read_extra.load_full() {
+        let own = match self.last_extra.load_full() {
             Some(extra) => extra,
             None => self.read_extra().await?,
         };
-        let all = with_those_of(own, held);
-        let presented = self.dialect.present(held.access_token.expose(), &all);
-        presented.map_err(|why| self.cannot_present(&why))
+        let all = with_parts_of(own, held);
+        let dialect = &self.setup.dialect;
+        let presented = dialect.present(held.access_token.expose(), &all);
+        presented.map_err(|why| self.setup.unpresentable_token(&why))
     }
 
-    fn cannot_present(&self, why: &Unwritable) -> Error {
+    /// The fingerprint of the credential as it is now; `None` if it cannot be had.
+    pub(super) async fn current_fingerprint(&self) -> Option<[u8; 8]> {
+        let secret = self.setup.secret.secret().await.ok()?;
+        let extra = self.read_extra().await.ok()?;
+        Some(self.setup.fingerprint(&secret, &extra))
+    }
+}
+
+impl SourceSetup {
+    fn unpresentable_token(&self, why: &Unwritable) -> Error {
         let (name, dialect) = (&self.name, self.dialect.name());
         let message = format!("{name}: a token of {dialect} cannot be presented: {why}");
         Error::new(ErrorKind::Setup, message)
     }
 
-    /// Tells what a login was refused with from anything else, and nothing else.
-    /// `None` if that cannot be had now.
-    pub(super) async fn fingerprint_now(&self) -> Option<[u8; 8]> {
-        let secret = self.secret.secret().await.ok()?;
-        let extra = self.read_extra().await.ok()?;
-        Some(self.fingerprint(&secret, &extra))
-    }
-
-    /// The fingerprint of a secret, with the further parts if there are any.
+    /// The fingerprint of a secret, with the further parts if there are any. It
+    /// tells a credential that was refused from any other, and nothing else.
     pub(super) fn fingerprint(&self, secret: &Secret, extra: &Extra) -> [u8; 8] {
         let mut text = digest::Context::new(&digest::SHA256);
         let own = ["countersign secret", &self.login, secret.expose()];

@@ -1,0 +1,114 @@
+//! What happens to the tokens of a source, reported to logs, metrics and the hook.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use countersign_domain::{Operation, Timestamp};
+
+use crate::{Change, Changed, Clock, Error};
+
+/// Called with each change.
+pub(super) type EventHook = Box<dyn Fn(&Change) + Send + Sync>;
+
+/// Reports what happens to the tokens of one source.
+pub(super) struct SourceEvents {
+    profile: Arc<str>,
+    clock: Arc<dyn Clock>,
+    hook: Option<EventHook>,
+}
+
+impl SourceEvents {
+    pub(super) fn new(profile: Arc<str>, clock: Arc<dyn Clock>, hook: Option<EventHook>) -> Self {
+        Self {
+            profile,
+            clock,
+            hook,
+        }
+    }
+
+    /// New tokens are durable. Reported are their end as the vendor stated it, and
+    /// until when they are used.
+    pub(super) fn granted(&self, operation: Operation, stated_end: Timestamp, until: Timestamp) {
+        let (expires_in, used_for) = (self.seconds_to(stated_end), self.seconds_to(until));
+        tracing::info!(profile = &*self.profile, %operation, expires_in, used_for, "new token");
+        self.count_renewal(operation, "granted");
+        self.set_expiry(stated_end, until);
+        self.call_hook(match operation {
+            Operation::Login => Changed::LoggedIn { expires_at: until },
+            _ => Changed::Refreshed { expires_at: until },
+        });
+    }
+
+    /// The token of another process was found in the store.
+    pub(super) fn adopted(&self, stated_end: Timestamp, until: Timestamp) {
+        let (expires_in, used_for) = (self.seconds_to(stated_end), self.seconds_to(until));
+        let profile = &*self.profile;
+        tracing::debug!(profile, expires_in, used_for, "token found in the store");
+        self.set_expiry(stated_end, until);
+        self.call_hook(Changed::Adopted { expires_at: until });
+    }
+
+    pub(super) fn logged_out(&self) {
+        tracing::info!(profile = &*self.profile, "logged out");
+        self.call_hook(Changed::LoggedOut);
+    }
+
+    /// A request to the vendor brought no tokens.
+    pub(super) fn request_failed(
+        &self,
+        operation: Operation,
+        outcome: &'static str,
+        error: &Error,
+    ) {
+        self.count_renewal(operation, outcome);
+        self.failed(error);
+    }
+
+    pub(super) fn failed(&self, error: &Error) {
+        let (profile, kind) = (self.profile.to_string(), error.kind.name());
+        tracing::warn!(profile, kind, "{}", error.message);
+        metrics::counter!(
+            "countersign_client_failures_total",
+            "profile" => profile, "kind" => kind
+        )
+        .increment(1);
+        self.call_hook(Changed::Failed(error.clone()));
+    }
+
+    /// The session that a login took the place of could not be ended.
+    pub(super) fn former_session_not_ended(&self, error: &Error) {
+        tracing::debug!(profile = &*self.profile, %error, "the session before lives on");
+    }
+
+    fn seconds_to(&self, end: Timestamp) -> u64 {
+        end.since(self.clock.now()).as_secs()
+    }
+
+    fn count_renewal(&self, operation: Operation, outcome: &'static str) {
+        let profile = self.profile.to_string();
+        metrics::counter!(
+            "countersign_client_renewals_total",
+            "profile" => profile, "operation" => operation.name(), "outcome" => outcome
+        )
+        .increment(1);
+    }
+
+    /// In seconds since 1970, so that a token that is not renewed shows.
+    #[expect(clippy::cast_precision_loss, reason = "seconds fit")]
+    fn set_expiry(&self, stated_end: Timestamp, until: Timestamp) {
+        let profile = self.profile.to_string();
+        metrics::gauge!("countersign_client_token_expiry_seconds", "profile" => profile.clone())
+            .set(stated_end.as_seconds() as f64);
+        metrics::gauge!("countersign_client_token_used_until_seconds", "profile" => profile)
+            .set(until.as_seconds() as f64);
+    }
+
+    fn call_hook(&self, what: Changed) {
+        if let Some(hook) = &self.hook {
+            let profile = self.profile.clone();
+            // A panic in the caller's hook must not cost the caller its token.
+            let call = AssertUnwindSafe(|| hook(&Change { profile, what }));
+            let _ = catch_unwind(call);
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! One exchange with the vendor: the request is written, sent, and its reply read.
+
+use bytes::Bytes;
+use countersign_dialect::{Asking, RefusedBy, Secret, Understood};
+use countersign_domain::Operation;
+use http::{Request, Response};
+
+use super::credential_parts::CredentialParts;
+use super::setup::SourceSetup;
+use super::state::SourceState;
+use crate::{Error, ErrorKind, Record, Sent};
+
+/// The longest text of a vendor that is repeated.
+const LONGEST_DETAIL: usize = 200;
+
+/// What came back from the vendor.
+pub(super) enum VendorReply {
+    /// A reply that the dialect explains.
+    Understood(Box<Understood>),
+    /// None.
+    Lost(Sent, String),
+    /// One that the dialect does not explain, or whose signature is wrong.
+    Garbled(u16, String),
+}
+
+impl SourceSetup {
+    /// Writes the request for an operation.
+    pub(super) fn request(
+        &self,
+        operation: Operation,
+        record: &Record,
+        parts: &CredentialParts,
+    ) -> Result<Request<Bytes>, Error> {
+        let asking = self.asking(record, parts);
+        let request = self.dialect.request(operation, self.variant, &asking);
+        let mut request = request.ok_or_else(|| {
+            let why = self
+                .dialect
+                .why_unwritable(operation, self.variant, &asking);
+            self.unwritable_request(operation, &why)
+        })?;
+        let (path, query) = (request.uri().path(), request.uri().query());
+        let target = self.auth_url.target(path, query);
+        *request.uri_mut() = target.map_err(|why| self.unwritable_request(operation, &why))?;
+        Ok(request)
+    }
+
+    fn asking<'a>(&'a self, record: &'a Record, parts: &'a CredentialParts) -> Asking<'a> {
+        let held = record.held.as_ref();
+        Asking {
+            login: Some(&self.login),
+            secret: parts.secret.as_ref(),
+            access_token: held.map(|held| &held.access_token),
+            refresh_token: held.and_then(|held| held.refresh_token.as_ref()),
+            extra: Some(&parts.extra),
+        }
+    }
+
+    fn unwritable_request(&self, operation: Operation, why: &dyn std::fmt::Display) -> Error {
+        let (name, dialect) = (&self.name, self.dialect.name());
+        let message = format!("{name}: a {operation} of {dialect} cannot be written: {why}");
+        Error::new(ErrorKind::Setup, message)
+    }
+
+    /// Sends a request and reads the reply.
+    pub(super) async fn exchange(
+        &self,
+        operation: Operation,
+        request: Request<Bytes>,
+        record: &Record,
+        parts: &CredentialParts,
+    ) -> VendorReply {
+        let response = match self.transport.send(request).await {
+            Ok(response) => response,
+            Err(error) => return VendorReply::Lost(error.sent, error.message),
+        };
+        let asking = self.asking(record, parts);
+        let now = self.clock.now();
+        let understood = self
+            .dialect
+            .understand(operation, self.variant, &asking, &response, now);
+        match understood {
+            Ok(Understood::Refused(by)) => {
+                let refusal = redact_refusal(by, &asking);
+                VendorReply::Understood(Box::new(Understood::Refused(refusal)))
+            }
+            Ok(other) => VendorReply::Understood(Box::new(other)),
+            Err(why) => VendorReply::Garbled(response.status().as_u16(), why.to_string()),
+        }
+    }
+}
+
+impl SourceState {
+    /// Whether the reply of the guarded API says that its access token was
+    /// refused.
+    pub(super) fn says_token_refused(&self, reply: &Response<Bytes>) -> bool {
+        let (guard, nothing) = (Operation::Guard, Asking::default());
+        let (dialect, variant) = (&self.setup.dialect, self.setup.variant);
+        let understood = dialect.understand(guard, variant, &nothing, reply, self.now());
+        matches!(understood, Ok(Understood::Refused(by)) if self.is_cured_by_token(by.refusal))
+    }
+}
+
+/// A refusal as it may be kept and shown: short, and without the secrets of the
+/// request, should the vendor repeat them.
+fn redact_refusal(mut by: RefusedBy, asking: &Asking<'_>) -> RefusedBy {
+    let secrets = [asking.secret, asking.access_token, asking.refresh_token];
+    let extra = asking.extra.into_iter().flat_map(|extra| extra.values());
+    let secrets: Vec<&Secret> = secrets.into_iter().flatten().chain(extra).collect();
+    for text in [&mut by.code, &mut by.detail, &mut by.pointer] {
+        *text = text.take().map(|text| redact(text, &secrets));
+    }
+    by
+}
+
+fn redact(mut text: String, secrets: &[&Secret]) -> String {
+    let secrets = secrets.iter().map(|it| it.expose());
+    for secret in secrets.filter(|it| !it.is_empty()) {
+        for spelling in spellings(secret) {
+            text = text.replace(spelling.expose(), "…");
+        }
+    }
+    text.chars().take(LONGEST_DETAIL).collect()
+}
+
+/// As it is, and as it stands in JSON, where a vendor repeats a whole request.
+fn spellings(secret: &str) -> [Secret; 2] {
+    let quoted = serde_json::Value::from(secret).to_string();
+    [Secret::from(secret), Secret::from(quoted.trim_matches('"'))]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repeated_secret_goes_as_it_is_and_as_json_writes_it() {
+        let secret = Secret::from("a\"b");
+        for text in ["no a\"b!", "no a\\\"b!"] {
+            assert_eq!(redact(text.to_owned(), &[&secret]), "no …!");
+        }
+    }
+}

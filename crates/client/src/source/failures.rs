@@ -1,0 +1,86 @@
+//! The errors of a source, in words.
+
+use std::time::Duration;
+
+use countersign_domain::{Refusal, Timestamp};
+
+use super::setup::SourceSetup;
+use crate::{Error, ErrorKind, StoreError, Trouble};
+
+impl SourceSetup {
+    pub(super) fn store_error(&self, error: &StoreError) -> Error {
+        Error::new(ErrorKind::Store, format!("{}: {error}", self.name))
+    }
+
+    pub(super) fn unsaved_outcome(&self, error: &StoreError) -> Error {
+        let name = &self.name;
+        let message = format!(
+            "{name}: the vendor has answered, and what it gave cannot be kept: {error}; it stays in memory and is not used before it can be written"
+        );
+        Error::new(ErrorKind::Store, message)
+    }
+
+    pub(super) fn vendor_failure(&self, trouble: &Trouble) -> Error {
+        let kind = match (trouble.refusal, trouble.status) {
+            (Some(Refusal::Throttled), _) => ErrorKind::Throttled,
+            (Some(refusal), _) if is_server_failure(refusal) => ErrorKind::Unavailable,
+            (Some(refusal), _) => ErrorKind::Refused {
+                operation: trouble.operation,
+                refusal,
+            },
+            (None, Some(_)) => ErrorKind::Unintelligible,
+            (None, None) => ErrorKind::Unavailable,
+        };
+        let (name, operation, detail) = (&self.name, trouble.operation, &trouble.detail);
+        let message = match kind {
+            ErrorKind::Unintelligible => {
+                format!("{name}: the answer to the {operation} cannot be used: {detail}")
+            }
+            _ => format!("{name}: the {operation} failed: {detail}"),
+        };
+        Error::new(kind, message).until(trouble.retry_at)
+    }
+
+    /// The vendor grants tokens that cannot be used.
+    pub(super) fn unusable_tokens(&self) -> Error {
+        let message = format!("{}: the vendor gives tokens that cannot be used", self.name);
+        Error::new(ErrorKind::Unintelligible, message)
+    }
+
+    pub(super) fn reservation_too_large(&self, uses: u32) -> Error {
+        let message = format!(
+            "{}: no token may make {uses} requests and have one left",
+            self.name
+        );
+        Error::new(ErrorKind::Setup, message)
+    }
+
+    pub(super) fn logged_out(&self) -> Error {
+        let message = format!("{}: logged out while a token was waited for", self.name);
+        Error::new(ErrorKind::LoggedOut, message)
+    }
+
+    /// The task of a renewal is gone, with its runtime.
+    pub(super) fn renewal_cut_off(&self, now: Timestamp) -> Error {
+        let message = format!("{}: the renewal was cut off", self.name);
+        Error::new(ErrorKind::Unavailable, message).until(now)
+    }
+
+    /// Nothing came in time; `failure` is why the last renewal failed, if it did.
+    pub(super) fn timed_out(&self, patience: Duration, failure: Option<&Error>) -> Error {
+        let (name, seconds) = (&self.name, patience.as_secs_f32());
+        let why = match failure {
+            Some(failure) => &failure.message,
+            None => "the vendor, or another process that holds the store, takes its time",
+        };
+        let message = format!("{name}: no token after {seconds} s: {why}");
+        Error::new(ErrorKind::Unavailable, message)
+    }
+}
+
+fn is_server_failure(refusal: Refusal) -> bool {
+    matches!(
+        refusal,
+        Refusal::Internal | Refusal::Unavailable | Refusal::BadGateway | Refusal::GatewayTimeout
+    )
+}

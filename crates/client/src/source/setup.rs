@@ -1,0 +1,34 @@
+//! What a token source was built with.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign_dialect::{Dialect, Variant};
+use countersign_outbound::ServerUrl;
+
+use crate::{Clock, SecretSource, Store, Terms, Transport};
+
+/// Where each further part of a credential comes from, by its name.
+pub(super) type ExtraSources = BTreeMap<String, Box<dyn SecretSource>>;
+
+/// What a source was built with. Nothing of it changes afterwards.
+pub(super) struct SourceSetup {
+    pub(super) name: Arc<str>,
+    pub(super) dialect: Arc<Dialect>,
+    pub(super) variant: Variant,
+    /// Where the API is.
+    pub(super) url: ServerUrl,
+    /// Where the token endpoints are.
+    pub(super) auth_url: ServerUrl,
+    pub(super) login: String,
+    pub(super) secret: Box<dyn SecretSource>,
+    pub(super) extra: ExtraSources,
+    pub(super) static_key: bool,
+    pub(super) store: Box<dyn Store>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) transport: Box<dyn Transport>,
+    pub(super) budget: Option<u32>,
+    pub(super) terms: Terms,
+    pub(super) patience: Duration,
+}
