@@ -6,16 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_dialect::{Dialect, Variant};
-use countersign_domain::{ApiName, Limits};
+use countersign_domain::{ApiName, Limits, Routes};
+use countersign_relay::{Upstream, UpstreamState};
 use countersign_token::{Keychain, Pepper, Tokens};
 use http::{HeaderName, HeaderValue};
 
-use crate::fields;
 use crate::forward_auth::Family;
+use crate::headers;
 use crate::meter::GuardMeter;
-use crate::routes::Routes;
 use crate::site::Site;
-use crate::upstream::{Standing, Upstream};
 use crate::wrong_keys::WrongKeys;
 
 /// An api and, where the built-in proxy serves it, its upstream. Clones share
@@ -138,7 +137,7 @@ impl GuardedApi {
     #[must_use]
     pub fn at(mut self, site: &Site) -> Self {
         let prefix = Some(site.prefix()).filter(|prefix| !prefix.is_empty());
-        self.prefix = prefix.map(fields::visible);
+        self.prefix = prefix.map(headers::visible);
         self.site = site.clone();
         self
     }
@@ -189,8 +188,8 @@ impl GuardedApi {
     }
 
     /// Whether requests are sent to the upstream; `None` without one.
-    pub fn upstream_standing(&self) -> Option<Standing> {
-        self.upstream().map(Upstream::standing)
+    pub fn upstream_state(&self) -> Option<UpstreamState> {
+        self.upstream().map(Upstream::state)
     }
 
     /// What each account may do with tokens of this variant, unless it has limits

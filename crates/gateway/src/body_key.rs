@@ -17,12 +17,12 @@
 use bytes::{Bytes, BytesMut};
 use countersign_dialect::{Dialect, Presented, Secret, StaticKeyPlace, Unread};
 use countersign_domain::Reason;
+use countersign_relay::Upload;
 use http::{HeaderMap, HeaderValue, header};
 use http_body::Body;
 use http_body_util::BodyExt;
 
 use crate::api::GuardedApi;
-use crate::body::Upload;
 use crate::permit::Denied;
 
 /// The longest body that is looked into.

@@ -17,7 +17,7 @@ use http::header::{
 };
 use http::{Method, Request, Response, StatusCode};
 
-use crate::fields::only;
+use crate::headers::only;
 use crate::permit::Denied;
 
 /// What a page may read besides what it always may.

@@ -24,8 +24,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 
 use crate::api::GuardedApi;
 use crate::client_address::TrustedProxies;
-use crate::fields;
 use crate::gateway::refuse;
+use crate::headers;
 use crate::permit::{Asked, Denied, Permit, authorize};
 use crate::rate_limit::BudgetLeft;
 use crate::spend::Allowances;
@@ -231,7 +231,7 @@ impl ForwardAuth {
         request_id: &str,
         now: Timestamp,
     ) -> ForwardAnswer<'r> {
-        let id = fields::only(&asked.headers, &fields::REFUSAL);
+        let id = headers::only(&asked.headers, &headers::REFUSAL);
         let id = id.and_then(|id| id.to_str().ok()).unwrap_or_default();
         let Some(denied) = self.kept.take(id, api.name(), now) else {
             tracing::warn!(
@@ -277,7 +277,7 @@ fn success(
     let mut response = Response::new(Bytes::new());
     let headers = response.headers_mut();
     headers.reserve(6);
-    fields::identify_fully(headers, api, permit, request_id);
+    headers::identify_fully(headers, api, permit, request_id);
     // What was read from a header or a URI fits into a header.
     let uri = HeaderValue::from_str(&original.without_static_key(api));
     headers.insert(URI, uri.unwrap_or(HeaderValue::from_static("")));
@@ -288,8 +288,8 @@ fn success(
 fn bare(status: StatusCode, request_id: &str) -> Response<Bytes> {
     let mut response = Response::new(Bytes::new());
     *response.status_mut() = status;
-    let id = fields::visible(request_id);
-    response.headers_mut().insert(fields::REFUSAL, id);
+    let id = headers::visible(request_id);
+    response.headers_mut().insert(headers::REFUSAL, id);
     response
 }
 

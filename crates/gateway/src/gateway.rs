@@ -7,23 +7,23 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use countersign_dialect::{Presented, Refused};
-use countersign_domain::{Operation, Reason, Refusal, Timestamp};
+use countersign_domain::{FORWARDED_METHODS, Operation, Reason, Refusal, Timestamp};
+use countersign_relay::{
+    AnswerBody, BoxError, PublicOrigin, TunnelSlots, Upload, Upstream, UpstreamExchange,
+    UpstreamHost, asked_for_websocket, is_switched,
+};
 use http::{HeaderValue, Method, Request, Response, Uri, header, request};
 use http_body::Body;
 use hyper::upgrade::OnUpgrade;
 use tokio::time::Instant;
 
-use crate::answer::{Answer, AnswerBody};
+use crate::answer::Answer;
 use crate::api::GuardedApi;
-use crate::body::{BoxError, Upload};
 use crate::body_key::Keyed;
-use crate::fields::{self, Onward};
-use crate::location::PublicOrigin;
-use crate::permit::{Asked, Denied, METHODS, Permit, authorize};
-use crate::relay::{Passage, is_switched};
+use crate::headers::{self, Onward};
+use crate::permit::{Asked, Denied, Permit, authorize};
 use crate::spend::Allowances;
-use crate::tunnel::{self, Judged, Places};
-use crate::upstream::{Upstream, UpstreamHost};
+use crate::tunnel_review::TunnelReview;
 use crate::uses::Uses;
 use crate::view::View;
 
@@ -41,7 +41,7 @@ pub struct Gateway {
     view: Arc<View>,
     uses: Arc<Uses>,
     allowances: Arc<Allowances>,
-    tunnels: Places,
+    tunnels: TunnelSlots,
 }
 
 /// When to come again, where nothing tells better.
@@ -55,7 +55,7 @@ impl Gateway {
             view,
             uses,
             allowances,
-            tunnels: Places::default(),
+            tunnels: TunnelSlots::default(),
         }
     }
 
@@ -84,7 +84,7 @@ impl Gateway {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        let switch = tunnel::asked_for(&mut request);
+        let switch = asked_for_websocket(&mut request);
         let (mut parts, body) = request.into_parts();
         if let Cow::Owned(merged) = api.dialect().read_path(parts.uri.path()) {
             parts.uri = at_path(&parts.uri, &merged);
@@ -141,7 +141,7 @@ impl Gateway {
         let mut switch = self
             .tunnels
             .take(switch)
-            .map_err(|denied| denied.of(&permit))?;
+            .map_err(|error| Denied::from(error).of(&permit))?;
         let budget = self.allowances.spend(api, &permit, inbound.now).await?;
         let passage = inbound.passage(upstream);
         let again = || inbound.onward(upstream, &permit, Upload::none());
@@ -236,7 +236,7 @@ impl<'a> Inbound<'a> {
         let host = self.told_host(upstream);
         let target = upstream.target_called(host, parts.uri.path(), query.as_deref());
         let body = match upstream.speaks_http2() {
-            true => body.with_trailers(fields::clean_trailers(api)),
+            true => body.with_trailers(headers::clean_trailers(api)),
             false => body,
         };
         let mut request = Request::new(body);
@@ -253,13 +253,13 @@ impl<'a> Inbound<'a> {
         self.parts.headers.get(header::HOST).filter(|_| told)
     }
 
-    fn passage(&self, upstream: &'a Upstream) -> Passage<'a> {
-        Passage {
+    fn passage(&self, upstream: &'a Upstream) -> UpstreamExchange<'a> {
+        UpstreamExchange {
             upstream,
             meter: self.api.meter().upstream(),
             request_id: self.request_id,
             is_head: self.parts.method == Method::HEAD,
-            keeps: fields::is_the_upstreams,
+            keeps: headers::is_the_upstreams,
             asked: PublicOrigin {
                 https: self.client.tls,
                 host: self.parts.headers.get(header::HOST).cloned(),
@@ -269,8 +269,8 @@ impl<'a> Inbound<'a> {
         }
     }
 
-    fn judged(self, view: Arc<View>) -> Judged {
-        Judged {
+    fn judged(self, view: Arc<View>) -> TunnelReview {
+        TunnelReview {
             api: self.api.without_upstream(),
             view,
             client: self.client,
@@ -297,8 +297,7 @@ fn refused(api: &GuardedApi, denied: Denied, request_id: &str, is_head: bool) ->
     let refusal = refuse(api, &denied, request_id);
     Answer {
         // An answer to HEAD has no body (RFC 9110 section 9.3.2).
-        response: refusal
-            .map(|body| AnswerBody::refusal(if is_head { Bytes::new() } else { body })),
+        response: refusal.map(|body| AnswerBody::whole(if is_head { Bytes::new() } else { body })),
         outcome: Err(denied),
     }
 }
@@ -309,11 +308,11 @@ pub(crate) fn refuse(api: &GuardedApi, denied: &Denied, request_id: &str) -> Res
     let soon = (refusal == Refusal::Unavailable).then_some(SOON);
     let mut response = api.dialect().refuse(&Refused {
         retry_after: denied.retry_after.or(soon),
-        allow: (denied.reason == Reason::MethodUnknown).then_some(METHODS),
+        allow: (denied.reason == Reason::MethodUnknown).then_some(FORWARDED_METHODS),
         ..Refused::new(Operation::Guard, refusal)
     });
     let headers = response.headers_mut();
-    headers.insert(fields::REFUSAL, fields::visible(request_id));
+    headers.insert(headers::REFUSAL, headers::visible(request_id));
     if let Some(left) = &denied.budget {
         left.write(headers);
     }

@@ -1,11 +1,9 @@
 //! Two apis that could both answer a path: found before anything is served.
 
 use countersign_dialect::Dialect;
-use countersign_domain::ApiName;
+use countersign_domain::pattern_index::{IndexedPath, PatternIndex};
+use countersign_domain::{ApiName, PathPattern, Routes};
 
-use crate::pattern::Pattern;
-use crate::pattern_index::{IndexedPath, PatternIndex};
-use crate::routes::Routes;
 use crate::site::Site;
 
 /// What an api answers on a listener.
@@ -73,10 +71,10 @@ fn overlaps_with(claims: &[Claim<'_>], earlier: &mut PatternIndex) -> Vec<Overla
 }
 
 impl Claim<'_> {
-    fn paths(&self) -> Vec<Pattern> {
+    fn paths(&self) -> Vec<PathPattern> {
         let operations = self.dialect.operations();
-        let mut paths: Vec<Pattern> = operations
-            .filter_map(|it| Pattern::compile(&it.path, it.slash_optional).ok())
+        let mut paths: Vec<PathPattern> = operations
+            .filter_map(|it| PathPattern::compile(&it.path, it.slash_optional).ok())
             .collect();
         paths.dedup_by(|one, other| one.text() == other.text());
         paths.extend(
@@ -94,7 +92,7 @@ impl Claim<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::routes::Slash;
+    use countersign_domain::TrailingSlash;
 
     struct Api(ApiName, Dialect, Routes, Site);
 
@@ -103,7 +101,7 @@ mod tests {
         Api(
             name.parse().unwrap(),
             Dialect::compile(source, dialect).unwrap(),
-            Routes::new(guards, Vec::new(), Slash::Exact).unwrap(),
+            Routes::new(guards, Vec::new(), TrailingSlash::Exact).unwrap(),
             Site::default(),
         )
     }

@@ -7,14 +7,15 @@ use std::time::Duration;
 use countersign_dialect::{Presented, Secret, Variant};
 use countersign_domain::account::admit_address;
 use countersign_domain::session::AccessClaims;
-use countersign_domain::{AccountId, CredentialId, Reason, SessionId, Timestamp};
+use countersign_domain::{
+    AccountId, CredentialId, JudgedPath, Reason, RouteAccess, SessionId, Timestamp, echoes_request,
+};
+use countersign_relay::RelayError;
 use countersign_token::Verified;
 use http::Method;
 
 use crate::api::GuardedApi;
-use crate::path::JudgedPath;
 use crate::rate_limit::BudgetLeft;
-use crate::routes::Access;
 use crate::view::{Known, KnownCredential, View};
 
 /// Evidence that a request may pass. Only [`authorize`] makes it.
@@ -101,9 +102,9 @@ pub fn authorize(
 ) -> Result<Permit, Denied> {
     judge_method(asked.method)?;
     let path = JudgedPath::judge(asked.path)?;
-    let route = api.routes().find(asked.method, &path);
+    let route = api.routes().find(asked.method.as_str(), &path);
     let route = route.ok_or(Reason::PathUnknown)?;
-    if route.access == Access::Public {
+    if route.access == RouteAccess::Public {
         return Ok(Permit { caller: None });
     }
     let Proven {
@@ -139,22 +140,10 @@ pub fn authorize(
 /// would pass by the rule for `POST`.
 fn judge_method(method: &Method) -> Result<(), Reason> {
     let small = method.as_str().bytes().any(|it| it.is_ascii_lowercase());
-    if small || *method == Method::CONNECT || gives_back(method) {
+    if small || *method == Method::CONNECT || echoes_request(method.as_str()) {
         return Err(Reason::MethodUnknown);
     }
     Ok(())
-}
-
-/// The methods with a meaning of their own that go on, as an `Allow` says them (RFC 9110
-/// section 15.5.6 has one with every 405).
-pub const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
-
-/// Whether a method has a server give back what it was sent, credentials and all:
-/// `TRACE` (RFC 9110 section 9.3.8) and `TRACK`, as some servers call it, in
-/// whatever case they may take them.
-pub fn gives_back(method: &Method) -> bool {
-    let named = |name: &str| method.as_str().eq_ignore_ascii_case(name);
-    named("TRACE") || named("TRACK")
 }
 
 /// What a credential has proved.
@@ -305,6 +294,24 @@ impl Denied {
             account: caller.map(|caller| caller.account),
             session: caller.and_then(Caller::session),
             ..self
+        }
+    }
+}
+
+/// What the relay could not do, as a refusal.
+impl From<RelayError> for Denied {
+    fn from(error: RelayError) -> Self {
+        let (reason, retry_after) = match error {
+            RelayError::Down { retry_after } => (Reason::UpstreamDown, Some(retry_after)),
+            RelayError::Timeout(_) => (Reason::UpstreamTimeout, None),
+            RelayError::Failed(_) => (Reason::UpstreamFailed, None),
+            RelayError::ClientGone(_) => (Reason::RequestCutOff, None),
+            RelayError::NoRoom { retry_after } => (Reason::RequestsThrottled, Some(retry_after)),
+        };
+        Self {
+            retry_after,
+            detail: Some(error.to_string()),
+            ..Self::from(reason)
         }
     }
 }

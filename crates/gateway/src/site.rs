@@ -8,8 +8,8 @@
 
 use std::net::Ipv6Addr;
 
-use crate::path::JudgedPath;
-use crate::pattern::{Pattern, is_text};
+use countersign_domain::JudgedPath;
+use countersign_domain::pattern::{PathPattern, is_text};
 
 /// The hosts and the prefix of an api. The default is every host and no prefix.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -82,7 +82,7 @@ impl Site {
     }
 
     /// The pattern as it stands on the listener.
-    pub(crate) fn place(&self, pattern: Pattern) -> Pattern {
+    pub(crate) fn place(&self, pattern: PathPattern) -> PathPattern {
         pattern.under(&self.prefix)
     }
 

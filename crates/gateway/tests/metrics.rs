@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use countersign_dialect::Dialect;
-use countersign_domain::Timestamp;
 use countersign_domain::key::{Key, KeyState};
-use countersign_domain::{Algorithm, Kid};
-use countersign_gateway::{
-    Client, Gateway, GuardedApi, Routes, Rule, Slash, Upstream, UpstreamSettings, Uses, View,
-};
+use countersign_domain::{Algorithm, ApiName, Kid};
+use countersign_domain::{RouteRule, Routes, Timestamp, TrailingSlash};
+use countersign_gateway::{Client, Gateway, GuardedApi, Uses, View};
+use countersign_relay::{Upstream, UpstreamSettings};
 use countersign_token::{Keychain, Material, Tokens};
 use http::Request;
 use http_body_util::Empty;
@@ -29,16 +28,16 @@ fn api(name: &str, url: &str) -> GuardedApi {
     };
     let keys = [(key, Material::generate(Algorithm::Hs256).unwrap())];
     let tokens = Tokens::new(Arc::clone(&dialect), &keys, Timestamp::default()).unwrap();
-    let public = Rule {
+    let public = RouteRule {
         methods: Vec::new(),
         path: "/public".to_owned(),
-        access: countersign_gateway::Access::Public,
+        access: countersign_domain::RouteAccess::Public,
         scopes: Vec::new(),
     };
-    let routes = Routes::new(&["/*"], vec![public], Slash::Exact).unwrap();
-    let name = name.parse().unwrap();
+    let routes = Routes::new(&["/*"], vec![public], TrailingSlash::Exact).unwrap();
+    let name: ApiName = name.parse().unwrap();
     let settings = UpstreamSettings::new(url.parse().unwrap());
-    let upstream = Upstream::new(&name, settings).unwrap();
+    let upstream = Upstream::new(name.as_str(), settings).unwrap();
     GuardedApi::new(name, dialect, Keychain::new(tokens), routes).with_upstream(upstream)
 }
 

@@ -7,8 +7,8 @@
 
 use countersign_client::profile::Allowed;
 use countersign_dialect::Dialect;
-use countersign_gateway::{
-    Access as Kind, JudgedPath, RouteFault, Routes, Rule, Slash, gives_back,
+use countersign_domain::{
+    JudgedPath, RouteAccess, RouteFault, RouteRule, Routes, TrailingSlash, echoes_request,
 };
 use http::Method;
 
@@ -35,15 +35,15 @@ fn told(faults: &[RouteFault]) -> String {
 impl Access {
     /// What a profile allows, of the API of a dialect.
     pub(crate) fn new(allow: &[Allowed], dialect: &Dialect) -> Result<Self, AllowFault> {
-        let rule = |allowed: &Allowed| Rule {
-            methods: allowed.method.iter().cloned().collect(),
+        let rule = |allowed: &Allowed| RouteRule {
+            methods: allowed.method.iter().map(Method::to_string).collect(),
             path: allowed.path.clone(),
-            access: Kind::Public,
+            access: RouteAccess::Public,
             scopes: vec![],
         };
-        let mut rules: Vec<Rule> = allow.iter().map(rule).collect();
+        let mut rules: Vec<RouteRule> = allow.iter().map(rule).collect();
         rules.dedup();
-        let routes = || Routes::new(&["/*"], rules, Slash::Exact).map_err(AllowFault);
+        let routes = || Routes::new(&["/*"], rules, TrailingSlash::Exact).map_err(AllowFault);
         Ok(Self {
             allowed: (!allow.is_empty()).then(routes).transpose()?,
             closed: dialect
@@ -55,7 +55,7 @@ impl Access {
 
     /// Refuses what does not go to the vendor.
     pub(crate) fn admit(&self, method: &Method, path: &str) -> Result<(), Problem> {
-        if gives_back(method) {
+        if echoes_request(method.as_str()) {
             return Err(Problem::new(
                 Cause::Method,
                 format!(
@@ -92,8 +92,8 @@ impl Access {
 }
 
 fn allows(routes: &Routes, method: &Method, path: &JudgedPath<'_>) -> bool {
-    let found = routes.find(method, path);
-    found.is_some_and(|route| route.access == Kind::Public)
+    let found = routes.find(method.as_str(), path);
+    found.is_some_and(|route| route.access == RouteAccess::Public)
 }
 
 /// In lower case, without the empty one at the end: some servers know no

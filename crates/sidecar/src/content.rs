@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use countersign_dialect::StaticKeyPlace;
-use countersign_gateway::{Relay, Upload};
+use countersign_relay::{Relay, Upload};
 use countersign_transport::RequestBody;
 use http_body::Body;
 use http_body_util::BodyExt;

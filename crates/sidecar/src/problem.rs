@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use countersign_client::{Clock, Error, ErrorKind, SystemClock};
-use countersign_domain::Reason;
-use countersign_gateway::{Broken, Denied, METHODS};
+use countersign_domain::FORWARDED_METHODS;
+use countersign_relay::{BrokenAnswer, RelayError};
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use serde_json::json;
 
@@ -147,7 +147,7 @@ impl Problem {
         fields.insert(header::CONTENT_TYPE, media);
         fields.insert(SIDECAR, HeaderValue::from_static(code));
         if self.cause == Cause::Method {
-            fields.insert(header::ALLOW, HeaderValue::from_static(METHODS));
+            fields.insert(header::ALLOW, HeaderValue::from_static(FORWARDED_METHODS));
         }
         if let Some(wait) = self.retry_after {
             let seconds = wait.as_millis().div_ceil(1000).max(1);
@@ -176,25 +176,25 @@ impl From<Error> for Problem {
     }
 }
 
-impl From<Denied> for Problem {
-    fn from(denied: Denied) -> Self {
-        let cause = match denied.reason {
-            Reason::UpstreamDown => Cause::Down,
-            Reason::UpstreamTimeout => Cause::Slow,
-            Reason::RequestCutOff => Cause::CutOff,
-            Reason::RequestsThrottled => Cause::Crowded,
-            _ => Cause::Unreachable,
+/// What the relay could not do.
+impl From<RelayError> for Problem {
+    fn from(error: RelayError) -> Self {
+        let (cause, retry_after) = match error {
+            RelayError::Down { retry_after } => (Cause::Down, Some(retry_after)),
+            RelayError::Timeout(_) => (Cause::Slow, None),
+            RelayError::Failed(_) => (Cause::Unreachable, None),
+            RelayError::ClientGone(_) => (Cause::CutOff, None),
+            RelayError::NoRoom { retry_after } => (Cause::Crowded, Some(retry_after)),
         };
-        let detail = denied.detail.unwrap_or_else(|| denied.reason.to_string());
         Self {
-            retry_after: denied.retry_after,
-            ..Self::new(cause, detail)
+            retry_after,
+            ..Self::new(cause, error.to_string())
         }
     }
 }
 
-impl From<Broken> for Problem {
-    fn from(broken: Broken) -> Self {
+impl From<BrokenAnswer> for Problem {
+    fn from(broken: BrokenAnswer) -> Self {
         Self::new(Cause::Unreachable, broken.to_string())
     }
 }
@@ -240,14 +240,22 @@ mod tests {
 
     #[test]
     fn the_vendors_absence_is_told_apart() {
-        for (reason, status, code) in [
-            (Reason::UpstreamDown, 503, "down"),
-            (Reason::UpstreamTimeout, 504, "slow"),
-            (Reason::UpstreamFailed, 502, "unreachable"),
-            (Reason::RequestCutOff, 400, "cut_off"),
+        let (why, wait) = (String::new, Duration::from_secs(2));
+        let retry_after = wait;
+        for (error, status, code, after) in [
+            (RelayError::Down { retry_after }, 503, "down", Some("2")),
+            (RelayError::Timeout(why()), 504, "slow", None),
+            (RelayError::Failed(why()), 502, "unreachable", None),
+            (RelayError::ClientGone(why()), 400, "cut_off", None),
+            (
+                RelayError::NoRoom { retry_after },
+                503,
+                "crowded",
+                Some("2"),
+            ),
         ] {
-            let (found, named, _) = answered(Denied::from(reason));
-            assert_eq!((found, &*named), (status, code));
+            let (found, named, told) = answered(error);
+            assert_eq!((found, &*named, told.as_deref()), (status, code, after));
         }
     }
 }

@@ -9,8 +9,9 @@ use countersign_client::profile::Allowed;
 use countersign_client::{AccessToken, Credential, Error, Expiry, TokenSource};
 use countersign_dialect::{Dialect, Secret};
 use countersign_domain::ApiName;
-use countersign_gateway::{
-    AnswerBody, Relay, Switch, Upload, UpstreamFault, UpstreamSettings, end_to_end, is_reserved,
+use countersign_relay::{
+    AnswerBody, Relay, TunnelSwitch, Upload, UpstreamFault, UpstreamSettings, end_to_end,
+    is_reserved,
 };
 use countersign_transport::Request as Inbound;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request};
@@ -90,7 +91,7 @@ impl Sidecar {
         let names = presented.iter().map(|name| hyphened(name.as_str()));
         Ok(Self {
             access: Access::new(&setup.allow, &setup.dialect)?,
-            relay: Relay::new(&setup.name, setup.upstream)?,
+            relay: Relay::new(setup.name.as_str(), setup.upstream)?,
             secret_fields: names.chain([header::AUTHORIZATION.to_string()]).collect(),
             meter: SidecarMeter::new(&setup.name),
             access_log: setup.access_log,
@@ -219,7 +220,7 @@ impl Sidecar {
 struct Way<'a> {
     sidecar: &'a Sidecar,
     parts: request::Parts,
-    switch: Option<Switch>,
+    switch: Option<TunnelSwitch>,
     id: String,
 }
 

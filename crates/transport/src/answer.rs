@@ -152,7 +152,8 @@ where
         if let Some(call) = this.call.take() {
             // The state of a caught panic is that of one request, and goes with it.
             let service = || (call.answer)(call.request, call.peer);
-            this.future.set(catch_unwind(AssertUnwindSafe(service)).ok());
+            this.future
+                .set(catch_unwind(AssertUnwindSafe(service)).ok());
         }
         let answered = match (this.future.as_pin_mut(), *this.refusal) {
             (Some(future), None) => ready!(poll_caught(future, context, this.link)),

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use countersign_dialect::document::{Document, duration_text};
-use countersign_gateway::{AddressSource, CorsPolicy, Family, UpstreamHost, UpstreamSettings};
+use countersign_gateway::{AddressSource, CorsPolicy, Family};
+use countersign_relay::{UpstreamHost, UpstreamSettings};
 use serde_json::json;
 
 use super::settings::{

@@ -10,11 +10,10 @@ mod settings;
 
 use std::path::{Path, PathBuf};
 
-use countersign_gateway::Exposed;
-
 use crate::exit::Failure;
 use crate::output::Output;
 
+use countersign_domain::routes::ExposedRoute;
 pub(crate) use read::read;
 use read::read_under;
 pub(crate) use settings::{
@@ -92,7 +91,7 @@ fn warnings(settings: &Settings) -> Vec<String> {
     });
     let told = guards.flat_map(|(name, exposed)| {
         exposed.map(move |it| {
-            let Exposed { public, exact } = it;
+            let ExposedRoute { public, exact } = it;
             format!(
                 "api {name}: {exact} is protected, but in another spelling (a slash at its end, \
                  other letter case) it falls under {public}, which is public; if the upstream \

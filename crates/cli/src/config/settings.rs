@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use countersign_dialect::Dialect;
 use countersign_domain::session::Lifetimes;
-use countersign_domain::{ApiName, Limits};
-use countersign_gateway::{AddressPolicy, CorsPolicy, Family, Routes, Site, UpstreamSettings};
+use countersign_domain::{ApiName, Limits, Routes};
+use countersign_gateway::{AddressPolicy, CorsPolicy, Family, Site};
+use countersign_relay::UpstreamSettings;
 use countersign_server::api::VariantSettings;
 use countersign_server::throttle::ThrottleSettings;
 use countersign_transport::{self as transport, Tls};

@@ -1,12 +1,11 @@
 //! A sandbox that runs until it is told to stop.
 
+use countersign_relay::UpstreamSettings;
+use countersign_sandbox::{Asked, Expected, Sandbox, Setup, SetupError};
+use serde_json::json;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::sync::Arc;
-
-use countersign_gateway::UpstreamSettings;
-use countersign_sandbox::{Asked, Expected, Sandbox, Setup, SetupError};
-use serde_json::json;
 use tokio::runtime::{Builder, Runtime};
 
 use super::bounds::BoundArgs;

@@ -6,10 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use countersign_dialect::{Found, Presented, Refused};
-use countersign_domain::{ApiName, Kind, Operation, Reason, Timestamp};
-use countersign_gateway::{
-    Access, Allowances, Asked, GuardedApi, JudgedPath, Permit, View, authorize,
-};
+use countersign_domain::{ApiName, JudgedPath, Kind, Operation, Reason, RouteAccess, Timestamp};
+use countersign_gateway::{Allowances, Asked, GuardedApi, Permit, View, authorize};
 use countersign_server::admin::{Bearer, Credential, DryRun, Judged, Step, Told};
 use countersign_server::api::Api;
 use countersign_server::refusals::better_reason;
@@ -206,9 +204,9 @@ fn route_steps(api: &GuardedApi, path: &str, dry_run: &DryRun) -> Vec<Step> {
         Err(reason) => return vec![Step::new("path", false, reason.means())],
     };
     let mut steps = vec![Step::new("path", true, "every program reads it alike")];
-    steps.push(match api.routes().find(&dry_run.method, &judged) {
+    steps.push(match api.routes().find(dry_run.method.as_str(), &judged) {
         None => Step::new("route", false, "the api does not guard it"),
-        Some(route) if route.access == Access::Public => {
+        Some(route) if route.access == RouteAccess::Public => {
             Step::new("route", true, "public: no credential is looked at")
         }
         Some(route) => {

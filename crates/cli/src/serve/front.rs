@@ -9,9 +9,10 @@ use bytes::Bytes;
 use countersign_dialect::{Found, Refused};
 use countersign_domain::{Operation, Reason, Timestamp};
 use countersign_gateway::{
-    AddressPolicy, AnswerBody, Client, CorsPolicy, Denied, ForwardAuth, Gateway, GuardedApi, Site,
-    asked_api, at_path, client_address,
+    AddressPolicy, Client, CorsPolicy, Denied, ForwardAuth, Gateway, GuardedApi, Site, asked_api,
+    at_path, client_address,
 };
+use countersign_relay::AnswerBody;
 use countersign_server::api::Api;
 use countersign_server::issuer::{Caller, Issuer};
 use countersign_server::random::random;

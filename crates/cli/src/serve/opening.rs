@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_domain::{ApiName, Timestamp};
-use countersign_gateway::{GuardedApi, Upstream, View};
+use countersign_gateway::{GuardedApi, View};
+use countersign_relay::Upstream;
 use countersign_server::api::{Api, ApiPlace, ApiSettings};
 use countersign_server::clock::{Clock, ClockWatch};
 use countersign_server::password::Passwords;
@@ -198,7 +199,7 @@ fn place(section: &ApiSection) -> ApiPlace {
 fn upstream(section: &ApiSection) -> Result<Option<Upstream>, Failure> {
     let guard = section.guard.as_ref();
     let upstream = guard.and_then(|guard| guard.upstream.as_ref());
-    let made = upstream.map(|it| Upstream::new(&section.name, it.settings.clone()));
+    let made = upstream.map(|it| Upstream::new(section.name.as_str(), it.settings.clone()));
     made.transpose().map_err(Failure::bug)
 }
 

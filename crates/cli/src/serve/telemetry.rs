@@ -19,8 +19,7 @@ const SECONDS: [f64; 12] = [
 
 /// What is written unless `RUST_LOG` says otherwise: what Countersign itself says
 /// at `info`, and warnings of its libraries.
-const FILTER: &str = "warn,countersign=info,countersign_server=info,countersign_gateway=info,\
-                      countersign_transport=info,countersign_client=info,countersign_sidecar=info";
+const FILTER: &str = "warn,countersign=info";
 
 /// Libraries that log every frame, at `trace` or `debug`.
 const TALKATIVE: [&str; 2] = ["h2", "hyper"];

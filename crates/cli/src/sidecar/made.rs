@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use countersign_client::Profile;
 use countersign_dialect::Secret;
-use countersign_gateway::{Timeouts, UpstreamSettings};
 use countersign_outbound::Roots;
+use countersign_relay::{UpstreamSettings, UpstreamTimeouts};
 use countersign_sidecar::{Setup, Sidecar};
 
 use super::CarryingArgs;
@@ -48,11 +48,11 @@ impl Made {
     pub(super) fn sidecar(&self, carrying: CarryingArgs) -> Result<Sidecar, Failure> {
         let profile = &self.profile;
         let source = profile.source().and_then(|builder| builder.build());
-        let timeouts = Timeouts {
+        let timeouts = UpstreamTimeouts {
             connect: CONNECT_WITHIN,
             response_head: carrying.vendor_timeout,
             keep_alive: carrying.vendor_idle_timeout,
-            ..Timeouts::default()
+            ..UpstreamTimeouts::default()
         };
         let proxy = profile.proxies().proxy_for(&profile.url);
         let proxy =

@@ -1,11 +1,10 @@
 //! What never comes from outside is cleared by each of the documented files, and
 //! by the proxies that run with them.
 
-use countersign_gateway::{RESERVED, ReservedFields};
-
 use crate::programs::Proxy;
 use crate::stage::{Asked, Stage};
 use crate::table::Results;
+use countersign_relay::{RESERVED, ReservedFields};
 
 /// What a file clears or sets, by the text of it.
 type Covers = fn(&str, &ReservedFields) -> Vec<String>;

@@ -5,12 +5,13 @@ use std::fmt::Display;
 use std::net::IpAddr;
 
 use countersign_domain::Reason;
+use countersign_relay::folded;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 
 use crate::api::GuardedApi;
 use crate::client_address::{TrustedProxies, X_FORWARDED_FOR, x_forwarded_for};
-use crate::fields::{folded, only};
+use crate::headers::only;
 use crate::permit::Denied;
 
 const X_FORWARDED_METHOD: HeaderName = HeaderName::from_static("x-forwarded-method");

@@ -3,8 +3,9 @@
 use bytes::Bytes;
 use countersign_domain::revocation::Notice;
 use countersign_domain::{Account, Reason};
+use countersign_relay::RESERVED;
 
-use countersign_gateway::{RESERVED, Site};
+use countersign_gateway::Site;
 use http::{Request, Response, Version};
 use http_body::Body;
 use http_body_util::{BodyExt, Empty};

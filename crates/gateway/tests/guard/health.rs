@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use countersign_domain::Reason;
-use countersign_gateway::{HealthCheck, Standing};
+use countersign_relay::{HealthCheck, UpstreamState};
 use http::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -43,7 +43,7 @@ async fn who_cannot_be_reached_is_not_tried_by_everybody() {
     for _ in 0..3 {
         assert_eq!(status(&front).await, 502);
     }
-    assert_eq!(world.api.upstream_standing(), Some(Standing::Down));
+    assert_eq!(world.api.upstream_state(), Some(UpstreamState::Down));
     let refused = front.get(PUBLIC, &[]).await;
     assert_eq!(refused.status(), 503);
     assert_eq!(refused.headers()["retry-after"], "1");
@@ -145,7 +145,7 @@ async fn a_check_takes_an_upstream_down_and_up_again() {
     upstream.well.store(false, Ordering::SeqCst);
     // Two that it has answered, and a third that shows that both were heard.
     upstream.checks(4).await;
-    assert_eq!(world.api.upstream_standing(), Some(Standing::Down));
+    assert_eq!(world.api.upstream_state(), Some(UpstreamState::Down));
     let before = upstream.asked.load(Ordering::SeqCst);
     let refused = front.get(PUBLIC, &[]).await;
     assert_eq!(refused.status(), 503);
@@ -154,7 +154,7 @@ async fn a_check_takes_an_upstream_down_and_up_again() {
 
     upstream.well.store(true, Ordering::SeqCst);
     upstream.checks(3).await;
-    assert_eq!(world.api.upstream_standing(), Some(Standing::Up));
+    assert_eq!(world.api.upstream_state(), Some(UpstreamState::Up));
     assert_eq!(status(&front).await, 200);
 }
 

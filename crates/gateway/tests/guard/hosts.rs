@@ -1,6 +1,7 @@
 //! Whose `Host` the upstream gets, and what the client is told of its origin.
 
-use countersign_gateway::{Site, UpstreamHost};
+use countersign_gateway::Site;
+use countersign_relay::UpstreamHost;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_domain::{ApiName, Reason};
-use countersign_gateway::{Denied, Upstream, UpstreamFault, UpstreamSettings};
+use countersign_gateway::Denied;
 use countersign_outbound::{Roots, RootsFault};
+use countersign_relay::{Upstream, UpstreamFault, UpstreamSettings};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -109,7 +110,7 @@ async fn the_roots_of_the_system_do_not_vouch_for_a_strangers_upstream() {
     let api: ApiName = MYPOPUP.parse().unwrap();
     let settings = UpstreamSettings::new(echo.url.parse().unwrap());
     // A system without roots refuses to begin.
-    if let Err(fault) = Upstream::new(&api, settings.clone()) {
+    if let Err(fault) = Upstream::new(api.as_str(), settings.clone()) {
         assert!(matches!(fault, UpstreamFault::Roots(RootsFault::System(_))));
         return;
     }
@@ -252,7 +253,7 @@ async fn a_bad_file_of_authorities_is_told_before_anything_is_served() {
     ] {
         let mut settings = UpstreamSettings::new("https://a.example".parse().unwrap());
         settings.roots = Roots::Pem(pem.to_vec());
-        let fault = Upstream::new(&api, settings).err().unwrap();
+        let fault = Upstream::new(api.as_str(), settings).err().unwrap();
         assert!(fault.to_string().contains(kind), "{fault}");
     }
 }
@@ -262,6 +263,6 @@ async fn a_name_that_no_certificate_can_have_is_told() {
     let api: ApiName = MYPOPUP.parse().unwrap();
     let mut settings = UpstreamSettings::new("https://a_b..c".parse().unwrap());
     settings.roots = Roots::Pem(AUTHORITY.to_vec());
-    let fault = Upstream::new(&api, settings).err();
+    let fault = Upstream::new(api.as_str(), settings).err();
     assert_eq!(fault, Some(UpstreamFault::Name("a_b..c".to_owned())));
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use countersign_domain::Reason;
-use countersign_gateway::Timeouts;
+use countersign_relay::UpstreamTimeouts;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
@@ -83,13 +83,13 @@ pub async fn read_head(stream: &mut TcpStream) -> Option<String> {
     String::from_utf8(head).ok()
 }
 
-pub fn impatient() -> Timeouts {
-    Timeouts {
+pub fn impatient() -> UpstreamTimeouts {
+    UpstreamTimeouts {
         connect: Duration::from_millis(300),
         response_head: Duration::from_millis(300),
         body_idle: Duration::from_millis(300),
         keep_alive: Duration::from_secs(5),
-        ..Timeouts::default()
+        ..UpstreamTimeouts::default()
     }
 }
 

@@ -12,15 +12,15 @@ use countersign_domain::key::{Key, KeyState};
 use countersign_domain::revocation::Notice;
 use countersign_domain::session::State;
 use countersign_domain::{
-    Account, AccountId, AccountLimits, Allowlist, Credential, CredentialId, Epoch, Kid, Limits,
-    Scopes, Session, SessionId, Timestamp,
+    Account, AccountId, AccountLimits, Allowlist, ApiName, Credential, CredentialId, Epoch, Kid,
+    Limits, RouteAccess, RouteRule, Routes, Scopes, Session, SessionId, Timestamp, TrailingSlash,
 };
 use countersign_gateway::{
-    Access, Allowances, Budgets, Denied, Family, Gateway, GuardedApi, Lender, Permit, Routes, Rule,
-    Site, Slash, Timeouts, Upstream, UpstreamSettings, Uses, View,
+    Allowances, Budgets, Denied, Family, Gateway, GuardedApi, Lender, Permit, Site, Uses, View,
 };
+use countersign_relay::{Upstream, UpstreamSettings, UpstreamTimeouts};
 use countersign_token::{Keychain, Material, Pepper, Seed, Tokens, tokens};
-use http::{Method, Request, Response};
+use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -73,12 +73,12 @@ impl Plan {
         Self {
             dialect,
             settings: UpstreamSettings {
-                timeouts: Timeouts {
+                timeouts: UpstreamTimeouts {
                     connect: short,
                     response_head: short,
                     body_idle: short,
                     keep_alive: short,
-                    ..Timeouts::default()
+                    ..UpstreamTimeouts::default()
                 },
                 ..UpstreamSettings::new(upstream.parse().unwrap())
             },
@@ -99,8 +99,8 @@ impl Plan {
             Dialect::compile(Dialect::shipped(self.dialect).unwrap(), self.dialect).unwrap(),
         );
         let keychain = Keychain::new(fresh_tokens(&dialect));
-        let name = self.dialect.parse().unwrap();
-        let upstream = Upstream::new(&name, self.settings).unwrap();
+        let name: ApiName = self.dialect.parse().unwrap();
+        let upstream = Upstream::new(name.as_str(), self.settings).unwrap();
         let routes = routes(self.dialect);
         let pepper = Arc::new(Pepper::new(&[7; 32]));
         let api = GuardedApi::new(name, Arc::clone(&dialect), keychain.clone(), routes)
@@ -164,8 +164,8 @@ pub fn fresh_tokens(dialect: &Arc<Dialect>) -> Tokens {
 
 /// The routes of `serve --demo`, and one that asks for [`SCOPE`].
 fn routes(dialect: &str) -> Routes {
-    let rule = |method, path: &str, access| Rule {
-        methods: vec![method],
+    let rule = |method: &str, path: &str, access| RouteRule {
+        methods: vec![method.to_owned()],
         path: path.to_owned(),
         access,
         scopes: Vec::new(),
@@ -174,30 +174,30 @@ fn routes(dialect: &str) -> Routes {
     let (guards, rules, slash): (&[&str], _, _) = match dialect {
         MYPOPUP => (
             &["/api/v1/*"][..],
-            vec![rule(Method::GET, "/api/v1/public", Access::Public)],
-            Slash::Exact,
+            vec![rule("GET", "/api/v1/public", RouteAccess::Public)],
+            TrailingSlash::Exact,
         ),
         B2BINPAY => (
             &["/deposit/*", "/payout/*", "/public/*"][..],
-            vec![rule(Method::GET, "/public/*", Access::Public)],
-            Slash::Optional,
+            vec![rule("GET", "/public/*", RouteAccess::Public)],
+            TrailingSlash::Optional,
         ),
         _ => (
             &["/api/v2/accounts/{login}/*", "/api/v2/wallets/{login}/*"][..],
             vec![
-                rule(Method::GET, transfer, Access::Public),
-                rule(Method::POST, transfer, Access::Protected),
-                rule(Method::PUT, transfer, Access::Public),
-                Rule {
+                rule("GET", transfer, RouteAccess::Public),
+                rule("POST", transfer, RouteAccess::Protected),
+                rule("PUT", transfer, RouteAccess::Public),
+                RouteRule {
                     scopes: vec![SCOPE.to_owned()],
                     ..rule(
-                        Method::POST,
+                        "POST",
                         "/api/v2/accounts/{login}/payouts",
-                        Access::Protected,
+                        RouteAccess::Protected,
                     )
                 },
             ],
-            Slash::Exact,
+            TrailingSlash::Exact,
         ),
     };
     Routes::new(guards, rules, slash).unwrap()

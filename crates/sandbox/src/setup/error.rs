@@ -1,13 +1,12 @@
 //! Why there is no sandbox.
 
-use std::io;
-use std::net::SocketAddr;
-
-use countersign_gateway::UpstreamFault;
+use countersign_relay::UpstreamFault;
 use countersign_server::api::ApiFault;
 use countersign_server::random::NoRandomness;
 use countersign_server::seal::MasterKeyError;
 use countersign_server::store::{CreateError, OpenError, Unavailable};
+use std::io;
+use std::net::SocketAddr;
 
 /// Why there is no sandbox.
 #[derive(Debug, thiserror::Error)]

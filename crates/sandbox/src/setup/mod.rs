@@ -11,7 +11,7 @@ use countersign_dialect::document::did_you_mean;
 use countersign_dialect::{Dialect, Secret};
 use countersign_domain::Timestamp;
 use countersign_domain::session::DEFAULT_WINDOW;
-use countersign_gateway::UpstreamSettings;
+use countersign_relay::UpstreamSettings;
 use countersign_server::clock::Clock;
 
 pub use self::error::SetupError;

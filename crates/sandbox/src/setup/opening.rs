@@ -10,10 +10,11 @@ use std::time::Duration;
 use countersign_dialect::{Dialect, Preset, Secret, StatedLives};
 use countersign_domain::account::{Allowlist, StoredSecret};
 use countersign_domain::session::Lifetimes;
-use countersign_domain::{AccountId, AccountLimits, Algorithm, ApiName, Limits};
-use countersign_gateway::{
-    Allowances, Budgets, Gateway, GuardedApi, Routes, Slash, Upstream, UpstreamSettings, Uses, View,
+use countersign_domain::{
+    AccountId, AccountLimits, Algorithm, ApiName, Limits, Routes, TrailingSlash,
 };
+use countersign_gateway::{Allowances, Budgets, Gateway, GuardedApi, Uses, View};
+use countersign_relay::{Upstream, UpstreamSettings};
 use countersign_server::api::{Api, ApiSettings, VariantSettings};
 use countersign_server::generated_key;
 use countersign_server::issuer::Issuer;
@@ -111,7 +112,7 @@ impl Setup {
         let secret = self.secret_of(api.dialect())?;
         let account = create_account(&store, &api, &login, &secret).await?;
         let (upstream, echoing) = match &self.upstream {
-            Some(settings) => (Upstream::new(api.name(), settings.clone())?, None),
+            Some(settings) => (Upstream::new(api.name().as_str(), settings.clone())?, None),
             None => {
                 let (upstream, echoing) = start_echo(api.name(), stopped).await?;
                 (upstream, Some(echoing))
@@ -285,12 +286,15 @@ async fn start_echo(
         )
         .await;
     });
-    Ok((Upstream::new(api, UpstreamSettings::new(url))?, echoing))
+    Ok((
+        Upstream::new(api.as_str(), UpstreamSettings::new(url))?,
+        echoing,
+    ))
 }
 
 /// Every path that is no token endpoint.
 fn guarded(api: &Api, upstream: Upstream) -> Result<GuardedApi, SetupError> {
-    let routes = Routes::new(&["/*"], Vec::new(), Slash::Exact);
+    let routes = Routes::new(&["/*"], Vec::new(), TrailingSlash::Exact);
     let routes = routes.map_err(|faults| SetupError::Bug(format!("{faults:?}")))?;
     let (name, dialect) = (api.name().clone(), api.dialect().clone());
     let guarded = GuardedApi::new(name, dialect, api.keychain().clone(), routes)

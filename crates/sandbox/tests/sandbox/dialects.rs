@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use countersign_dialect::{Dialect, Understood};
 use countersign_domain::{Operation, Refusal};
-use countersign_gateway::UpstreamSettings;
+use countersign_relay::UpstreamSettings;
 use countersign_sandbox::{Expected, Sandbox, SetupError};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

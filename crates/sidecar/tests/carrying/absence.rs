@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use countersign_domain::Operation;
-use countersign_gateway::Timeouts;
+use countersign_relay::UpstreamTimeouts;
 use countersign_sandbox::Fault;
 use countersign_sidecar::READY;
 
@@ -37,9 +37,9 @@ async fn a_vendor_that_is_slow_is_given_up() {
     .await;
     let plan = Plan {
         upstream: Some(vendor.url.clone()),
-        timeouts: Timeouts {
+        timeouts: UpstreamTimeouts {
             response_head: Duration::from_millis(50),
-            ..Timeouts::default()
+            ..UpstreamTimeouts::default()
         },
         ..Plan::default()
     };

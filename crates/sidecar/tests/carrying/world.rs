@@ -8,7 +8,7 @@ use bytes::Bytes;
 use countersign_client::profile::Allowed;
 use countersign_client::{ManualClock, TokenSource};
 use countersign_dialect::{Dialect, Secret};
-use countersign_gateway::{Timeouts, UpstreamSettings};
+use countersign_relay::{UpstreamSettings, UpstreamTimeouts};
 use countersign_sandbox::Sandbox;
 use countersign_sidecar::{Address, SIDECAR, Setup, Sidecar, serve};
 use countersign_transport::{Limits, Served};
@@ -39,7 +39,7 @@ pub(crate) struct Plan {
     pub(crate) static_key: bool,
     pub(crate) secret: Option<&'static str>,
     pub(crate) budget: Option<u32>,
-    pub(crate) timeouts: Timeouts,
+    pub(crate) timeouts: UpstreamTimeouts,
 }
 
 impl Default for Plan {
@@ -54,7 +54,7 @@ impl Default for Plan {
             static_key: false,
             secret: None,
             budget: None,
-            timeouts: Timeouts::default(),
+            timeouts: UpstreamTimeouts::default(),
         }
     }
 }

@@ -3,11 +3,10 @@
 
 use countersign_dialect::Dialect;
 use countersign_dialect::document::{Table, Value};
-use countersign_gateway::{Access, RouteFault, Routes, Rule, Slash};
-use http::Method;
+use countersign_domain::{RouteAccess, RouteFault, RouteRule, Routes, TrailingSlash};
 
 /// A rule, and where its path stands.
-pub(super) type PlacedRule<'d> = (Rule, Value<'d>);
+pub(super) type PlacedRule<'d> = (RouteRule, Value<'d>);
 
 /// Rules that are wrong themselves (`None`) do not hide what is wrong with the
 /// paths.
@@ -19,13 +18,16 @@ pub(super) fn routes(
     let slash_optional =
         dialect.is_some_and(|it| it.operations().any(|operation| operation.slash_optional));
     let slash = if slash_optional {
-        Slash::Optional
+        TrailingSlash::Optional
     } else {
-        Slash::Exact
+        TrailingSlash::Exact
     };
     let good = rules.is_some();
     let (rules, places): (Vec<_>, Vec<_>) = rules.unwrap_or_default().into_iter().unzip();
-    let paths: Vec<_> = rules.iter().map(|rule: &Rule| rule.path.clone()).collect();
+    let paths: Vec<_> = rules
+        .iter()
+        .map(|rule: &RouteRule| rule.path.clone())
+        .collect();
     let compiled = Routes::new(&guards.texts()?, rules, slash);
     let routes = compiled.map_err(|faults| {
         for fault in faults {
@@ -52,7 +54,10 @@ pub(super) fn rules<'d>(value: &Value<'d>) -> Option<Vec<PlacedRule<'d>>> {
 }
 
 fn rule<'d>(table: &Table<'d>) -> Option<PlacedRule<'d>> {
-    let accesses = [("public", Access::Public), ("protected", Access::Protected)];
+    let accesses = [
+        ("public", RouteAccess::Public),
+        ("protected", RouteAccess::Protected),
+    ];
     let path = table.require("path");
     let text = path.as_ref().and_then(Value::text);
     let access = table.require("access").and_then(|it| it.choice(&accesses));
@@ -63,7 +68,7 @@ fn rule<'d>(table: &Table<'d>) -> Option<PlacedRule<'d>> {
         .get("scopes")
         .map_or(Some(Vec::new()), |it| it.texts());
     let scopes = scopes.map(|it| it.into_iter().map(str::to_owned).collect());
-    let rule = Rule {
+    let rule = RouteRule {
         methods: methods?,
         path: text?.to_owned(),
         access: access?,
@@ -72,22 +77,21 @@ fn rule<'d>(table: &Table<'d>) -> Option<PlacedRule<'d>> {
     Some((rule, path?))
 }
 
-fn methods(value: &Value<'_>) -> Option<Vec<Method>> {
+fn methods(value: &Value<'_>) -> Option<Vec<String>> {
     let texts = value.texts()?;
     if texts.is_empty() {
         value.blame("names no method; leave it out for every method", None);
         return None;
     }
     let read = texts.into_iter().map(|text| {
-        let known = Method::from_bytes(text.as_bytes()).ok();
-        let known = known.filter(|_| text.bytes().all(|byte| byte.is_ascii_uppercase()));
-        if known.is_none() {
+        let is_method = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_uppercase());
+        if !is_method {
             value.blame(
                 format!("{text:?} is no method; write it in capitals, e.g. \"GET\""),
                 None,
             );
         }
-        known
+        is_method.then(|| text.to_owned())
     });
     read.collect::<Vec<_>>().into_iter().collect()
 }

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use countersign_dialect::document::{Table, Value};
-use countersign_gateway::{HealthCheck, Timeouts, UpstreamHost, UpstreamSettings};
 use countersign_outbound::{Roots, ServerUrl, ServerUrlFault};
+use countersign_relay::{HealthCheck, UpstreamHost, UpstreamSettings, UpstreamTimeouts};
 
 use super::scalar::{file, positive};
 use crate::config::settings::UpstreamSection;
@@ -95,10 +95,10 @@ fn health(api: &Table<'_>) -> Option<HealthCheck> {
     })
 }
 
-fn timeouts(table: &Table<'_>) -> Timeouts {
-    let default = Timeouts::default();
+fn timeouts(table: &Table<'_>) -> UpstreamTimeouts {
+    let default = UpstreamTimeouts::default();
     let span = |key| table.get(key).and_then(|it: Value<'_>| positive(&it));
-    Timeouts {
+    UpstreamTimeouts {
         connect: span("connect_timeout").unwrap_or(default.connect),
         response_head: span("response_timeout").unwrap_or(default.response_head),
         body_idle: span("body_timeout").unwrap_or(default.body_idle),

@@ -172,7 +172,10 @@ async fn the_service_is_called_for_those_requests_alone_that_have_begun() {
     let _hoarder = greedy(&house, 100).await;
     // The first takes nothing of what is shared, and each other one at least 24 KiB.
     let begun = called.load(Relaxed);
-    assert!((2..=1 + MEGABYTE / 2 / (24 * 1024)).contains(&begun), "{begun}");
+    assert!(
+        (2..=1 + MEGABYTE / 2 / (24 * 1024)).contains(&begun),
+        "{begun}"
+    );
 }
 
 /// How much of a body the server takes that nobody there reads.

@@ -6,15 +6,13 @@
 //! is one for HEAD too (RFC 9110 section 9.3.2), unless another that decides as
 //! much names HEAD itself.
 
-use countersign_domain::Scopes;
-use http::Method;
-
 use crate::path::JudgedPath;
-use crate::pattern::Pattern;
+use crate::pattern::PathPattern;
+use crate::scopes::Scopes;
 
 /// Whether a request needs a credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Access {
+pub enum RouteAccess {
     /// It does not.
     Public,
     /// It does.
@@ -23,7 +21,7 @@ pub enum Access {
 
 /// Whether a slash at the end of a path matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Slash {
+pub enum TrailingSlash {
     /// `/a` and `/a/` are two paths.
     Exact,
     /// They are one.
@@ -32,15 +30,15 @@ pub enum Slash {
 
 /// A rule as it is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rule {
-    /// The methods; empty for every method.
-    pub methods: Vec<Method>,
+pub struct RouteRule {
+    /// The methods, in upper case; empty for every method.
+    pub methods: Vec<String>,
     /// The path: segments of plain text, `{login}` for the caller's login,
     /// `{name}` for any one segment, and `*` at the end for any depth
     /// (`/a/*` has `/a` and `/a/` too).
     pub path: String,
     /// What it grants.
-    pub access: Access,
+    pub access: RouteAccess,
     /// What the credential must have been given, where access is protected
     /// (RFC 6749 section 3.3).
     pub scopes: Vec<String>,
@@ -84,23 +82,23 @@ pub enum RouteFault {
 /// The compiled rules of an api.
 #[derive(Clone, Debug)]
 pub struct Routes {
-    guards: Vec<Pattern>,
+    guards: Vec<PathPattern>,
     /// The most specific first.
-    rules: Vec<Compiled>,
+    rules: Vec<CompiledRule>,
 }
 
 #[derive(Clone, Debug)]
-struct Compiled {
-    methods: Vec<Method>,
-    pattern: Pattern,
-    access: Access,
+struct CompiledRule {
+    methods: Vec<String>,
+    pattern: PathPattern,
+    access: RouteAccess,
     scopes: Scopes,
 }
 
 /// An exact path that is protected within a wildcard that is public: any other
 /// spelling of it is public.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Exposed<'r> {
+pub struct ExposedRoute<'r> {
     /// The public pattern.
     pub public: &'r str,
     /// The protected path.
@@ -109,9 +107,9 @@ pub struct Exposed<'r> {
 
 /// What is asked of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Route<'p> {
+pub struct MatchedRoute<'p> {
     /// Whether it needs a credential.
-    pub access: Access,
+    pub access: RouteAccess,
     /// What the credential must have been given, where there is a rule.
     pub scopes: Option<&'p Scopes>,
     /// The segments that must be the caller's login.
@@ -129,17 +127,17 @@ impl Routes {
     /// Everything that is wrong, at once.
     pub fn new<T: AsRef<str>>(
         guards: &[T],
-        rules: Vec<Rule>,
-        slash: Slash,
+        rules: Vec<RouteRule>,
+        slash: TrailingSlash,
     ) -> Result<Self, Vec<RouteFault>> {
         let mut faults = Vec::new();
         let mut note = |fault| faults.push(fault);
         let guards = guards.iter().map(|path| compile(path.as_ref(), slash));
         let guards = guards.filter_map(|it| it.map_err(&mut note).ok()).collect();
-        let rules = rules.into_iter().map(|rule| Compiled::new(rule, slash));
+        let rules = rules.into_iter().map(|rule| CompiledRule::new(rule, slash));
         let rules = rules.filter_map(|it| it.map_err(&mut note).ok()).collect();
         let mut routes = Self { guards, rules };
-        routes.rules.sort_by(Compiled::order);
+        routes.rules.sort_by(CompiledRule::order);
         if faults.is_empty() {
             faults = routes.faults();
         }
@@ -159,7 +157,7 @@ impl Routes {
     }
 
     /// What is asked of a request; `None` if the api does not guard the path.
-    pub fn find<'p>(&'p self, method: &Method, path: &'p JudgedPath<'_>) -> Option<Route<'p>> {
+    pub fn find<'p>(&'p self, method: &str, path: &'p JudgedPath<'_>) -> Option<MatchedRoute<'p>> {
         let guards = self.guards.iter().filter_map(|guard| guard.matches(path));
         let mut logins = guards.reduce(|mut all, more| {
             all.extend(more);
@@ -172,9 +170,9 @@ impl Routes {
                 logins.extend(bound);
                 (rule.access, Some(&rule.scopes))
             }
-            None => (Access::Protected, None),
+            None => (RouteAccess::Protected, None),
         };
-        Some(Route {
+        Some(MatchedRoute {
             access,
             scopes,
             logins,
@@ -184,11 +182,11 @@ impl Routes {
     /// The protected paths whose other spellings a public wildcard covers: for a
     /// method that both rules are for, and with no other rule that protects what
     /// lies below and beside the path.
-    pub fn exposed(&self) -> impl Iterator<Item = Exposed<'_>> {
+    pub fn exposed(&self) -> impl Iterator<Item = ExposedRoute<'_>> {
         let exact = self
             .rules
             .iter()
-            .filter(|rule| rule.access == Access::Protected && !rule.pattern.is_open());
+            .filter(|rule| rule.access == RouteAccess::Protected && !rule.pattern.is_open());
         exact.filter_map(|exact| {
             let mut around = self.rules.iter().filter(|rule| {
                 !std::ptr::eq(*rule, exact)
@@ -197,7 +195,7 @@ impl Routes {
             });
             // The most specific comes first, and decides.
             let decides = around.next()?;
-            (decides.access == Access::Public).then(|| Exposed {
+            (decides.access == RouteAccess::Public).then(|| ExposedRoute {
                 public: decides.pattern.text(),
                 exact: exact.pattern.text(),
             })
@@ -206,7 +204,7 @@ impl Routes {
 
     /// The guarded paths as they were written.
     pub fn guarded(&self) -> impl Iterator<Item = &str> {
-        self.guards.iter().map(Pattern::text)
+        self.guards.iter().map(PathPattern::text)
     }
 
     /// How many rules there are.
@@ -215,7 +213,7 @@ impl Routes {
     }
 
     /// The patterns of the guarded paths.
-    pub(crate) fn guards(&self) -> &[Pattern] {
+    pub fn guards(&self) -> &[PathPattern] {
         &self.guards
     }
 
@@ -245,18 +243,18 @@ impl Routes {
     }
 }
 
-fn compile(path: &str, slash: Slash) -> Result<Pattern, RouteFault> {
-    let compiled = Pattern::compile(path, slash == Slash::Optional);
+fn compile(path: &str, slash: TrailingSlash) -> Result<PathPattern, RouteFault> {
+    let compiled = PathPattern::compile(path, slash == TrailingSlash::Optional);
     compiled.map_err(|why| RouteFault::Pattern {
         path: path.to_owned(),
         why,
     })
 }
 
-impl Compiled {
-    fn new(rule: Rule, slash: Slash) -> Result<Self, RouteFault> {
+impl CompiledRule {
+    fn new(rule: RouteRule, slash: TrailingSlash) -> Result<Self, RouteFault> {
         let pattern = compile(&rule.path, slash)?;
-        if rule.access == Access::Public && !rule.scopes.is_empty() {
+        if rule.access == RouteAccess::Public && !rule.scopes.is_empty() {
             return Err(RouteFault::ScopesInPublic(rule.path));
         }
         let scopes = Scopes::parse(&rule.scopes).map_err(|invalid| RouteFault::Scope {
@@ -271,9 +269,9 @@ impl Compiled {
         })
     }
 
-    fn covers(&self, method: &Method) -> bool {
-        let named = |method| self.methods.contains(method);
-        self.methods.is_empty() || named(method) || (*method == Method::HEAD && named(&Method::GET))
+    fn covers(&self, method: &str) -> bool {
+        let named = |method| self.methods.iter().any(|it| it == method);
+        self.methods.is_empty() || named(method) || (method == "HEAD" && named("GET"))
     }
 
     fn precedence(&self, other: &Self) -> std::cmp::Ordering {
@@ -285,7 +283,7 @@ impl Compiled {
     /// only by way of GET. For other methods the second part decides nothing:
     /// rules that both name one are faults.
     fn order(&self, other: &Self) -> std::cmp::Ordering {
-        let by_get = |rule: &Self| !rule.methods.contains(&Method::HEAD);
+        let by_get = |rule: &Self| !rule.methods.iter().any(|it| it == "HEAD");
         self.precedence(other)
             .then(by_get(self).cmp(&by_get(other)))
     }
@@ -312,9 +310,9 @@ impl Compiled {
 mod tests {
     use super::*;
 
-    fn rule(methods: &[Method], path: &str, access: Access) -> Rule {
-        Rule {
-            methods: methods.to_vec(),
+    fn rule(methods: &[&str], path: &str, access: RouteAccess) -> RouteRule {
+        RouteRule {
+            methods: methods.iter().map(|it| (*it).to_owned()).collect(),
             path: path.to_owned(),
             access,
             scopes: Vec::new(),
@@ -325,27 +323,26 @@ mod tests {
         let guards = ["/api/v2/accounts/{login}/*", "/api/v2/wallets/{login}/*"];
         let estimate = "/api/v2/accounts/{login}/transfer";
         let rules = vec![
-            rule(&[Method::GET], estimate, Access::Public),
-            rule(&[Method::POST], estimate, Access::Protected),
-            rule(&[], "/api/v2/wallets/{login}/rates/*", Access::Public),
+            rule(&["GET"], estimate, RouteAccess::Public),
+            rule(&["POST"], estimate, RouteAccess::Protected),
+            rule(&[], "/api/v2/wallets/{login}/rates/*", RouteAccess::Public),
             rule(
-                &[Method::PUT],
+                &["PUT"],
                 "/api/v2/wallets/{login}/rates/{name}",
-                Access::Protected,
+                RouteAccess::Protected,
             ),
         ];
-        Routes::new(&guards, rules, Slash::Exact).unwrap()
+        Routes::new(&guards, rules, TrailingSlash::Exact).unwrap()
     }
 
-    fn access(routes: &Routes, method: &str, path: &str) -> Option<Access> {
-        let method = Method::from_bytes(method.as_bytes()).unwrap();
+    fn access(routes: &Routes, method: &str, path: &str) -> Option<RouteAccess> {
         let judged = JudgedPath::judge(path).unwrap();
-        routes.find(&method, &judged).map(|route| route.access)
+        routes.find(method, &judged).map(|route| route.access)
     }
 
     #[test]
     fn a_path_and_a_method_have_their_own_rule() {
-        use Access::{Protected, Public};
+        use RouteAccess::{Protected, Public};
         let routes = apirone();
         for (method, path, expected) in [
             ("GET", "/api/v2/accounts/apr-1/transfer", Some(Public)),
@@ -376,25 +373,25 @@ mod tests {
     #[test]
     fn the_most_specific_rule_decides_in_whatever_order_they_are_written() {
         let mut rules = vec![
-            rule(&[], "/*", Access::Public),
-            rule(&[], "/admin/*", Access::Protected),
-            rule(&[], "/admin/{page}", Access::Public),
-            rule(&[], "/admin/keys", Access::Protected),
-            rule(&[Method::GET], "/admin/keys", Access::Public),
+            rule(&[], "/*", RouteAccess::Public),
+            rule(&[], "/admin/*", RouteAccess::Protected),
+            rule(&[], "/admin/{page}", RouteAccess::Public),
+            rule(&[], "/admin/keys", RouteAccess::Protected),
+            rule(&["GET"], "/admin/keys", RouteAccess::Public),
         ];
         for _ in 0..rules.len() {
             rules.rotate_left(1);
-            let routes = Routes::new(&["/*"], rules.clone(), Slash::Exact).unwrap();
+            let routes = Routes::new(&["/*"], rules.clone(), TrailingSlash::Exact).unwrap();
             for (method, path, expected) in [
-                ("GET", "/", Access::Public),
-                ("GET", "/admin", Access::Protected),
-                ("GET", "/admin/about", Access::Public),
-                ("GET", "/admin/about/x", Access::Protected),
-                ("POST", "/admin/keys", Access::Protected),
-                ("GET", "/admin/keys", Access::Public),
-                ("HEAD", "/admin/keys", Access::Public),
-                ("GET", "/admin/%6beys", Access::Public),
-                ("POST", "/%61dmin/keys", Access::Protected),
+                ("GET", "/", RouteAccess::Public),
+                ("GET", "/admin", RouteAccess::Protected),
+                ("GET", "/admin/about", RouteAccess::Public),
+                ("GET", "/admin/about/x", RouteAccess::Protected),
+                ("POST", "/admin/keys", RouteAccess::Protected),
+                ("GET", "/admin/keys", RouteAccess::Public),
+                ("HEAD", "/admin/keys", RouteAccess::Public),
+                ("GET", "/admin/%6beys", RouteAccess::Public),
+                ("POST", "/%61dmin/keys", RouteAccess::Protected),
             ] {
                 assert_eq!(
                     access(&routes, method, path),
@@ -407,15 +404,15 @@ mod tests {
 
     #[test]
     fn a_rule_that_names_head_decides_for_it_in_whatever_order_they_are_written() {
-        use Access::{Protected, Public};
+        use RouteAccess::{Protected, Public};
         for (get, head) in [(Public, Protected), (Protected, Public)] {
             let mut rules = vec![
-                rule(&[Method::GET, Method::PUT], "/a/{x}", get),
-                rule(&[Method::HEAD], "/a/{y}", head),
+                rule(&["GET", "PUT"], "/a/{x}", get),
+                rule(&["HEAD"], "/a/{y}", head),
             ];
             for _ in 0..rules.len() {
                 rules.rotate_left(1);
-                let routes = Routes::new(&["/a/*"], rules.clone(), Slash::Exact).unwrap();
+                let routes = Routes::new(&["/a/*"], rules.clone(), TrailingSlash::Exact).unwrap();
                 for (method, expected) in [("HEAD", head), ("GET", get), ("PUT", get)] {
                     assert_eq!(access(&routes, method, "/a/b"), Some(expected), "{method}");
                 }
@@ -426,15 +423,19 @@ mod tests {
     #[test]
     fn a_login_in_a_guarded_path_is_bound_on_every_route() {
         let guards = ["/accounts/{login}/*"];
-        let rules = vec![rule(&[], "/accounts/{id}/users/{login}", Access::Protected)];
-        let routes = Routes::new(&guards, rules, Slash::Exact).unwrap();
+        let rules = vec![rule(
+            &[],
+            "/accounts/{id}/users/{login}",
+            RouteAccess::Protected,
+        )];
+        let routes = Routes::new(&guards, rules, TrailingSlash::Exact).unwrap();
         for (path, bound) in [
             ("/accounts/a", &["a"][..]),
             ("/accounts/a/x/y", &["a"]),
             ("/accounts/a/users/b", &["a", "b"]),
         ] {
             let judged = JudgedPath::judge(path).unwrap();
-            let route = routes.find(&Method::GET, &judged).unwrap();
+            let route = routes.find("GET", &judged).unwrap();
             assert_eq!(route.logins, bound, "{path}");
         }
     }
@@ -459,16 +460,16 @@ mod tests {
     #[test]
     fn every_mistake_is_told_at_once() {
         let guards = ["/a/*", "b"];
-        let rules = vec![rule(&[], "/a/{", Access::Public)];
-        let faults = Routes::new(&guards, rules, Slash::Exact).unwrap_err();
+        let rules = vec![rule(&[], "/a/{", RouteAccess::Public)];
+        let faults = Routes::new(&guards, rules, TrailingSlash::Exact).unwrap_err();
         assert_eq!(faults.len(), 2, "{faults:?}");
 
         let rules = vec![
-            rule(&[Method::GET], "/a/{x}", Access::Public),
-            rule(&[Method::GET, Method::PUT], "/a/{y}", Access::Protected),
-            rule(&[], "/b", Access::Public),
+            rule(&["GET"], "/a/{x}", RouteAccess::Public),
+            rule(&["GET", "PUT"], "/a/{y}", RouteAccess::Protected),
+            rule(&[], "/b", RouteAccess::Public),
         ];
-        let faults = Routes::new(&["/a/*"], rules, Slash::Exact).unwrap_err();
+        let faults = Routes::new(&["/a/*"], rules, TrailingSlash::Exact).unwrap_err();
         assert_eq!(
             faults,
             [
@@ -484,31 +485,31 @@ mod tests {
     #[test]
     fn rules_of_different_methods_do_not_meet() {
         let rules = vec![
-            rule(&[Method::GET], "/a", Access::Public),
-            rule(&[Method::PUT], "/a", Access::Protected),
-            rule(&[], "/a", Access::Protected),
+            rule(&["GET"], "/a", RouteAccess::Public),
+            rule(&["PUT"], "/a", RouteAccess::Protected),
+            rule(&[], "/a", RouteAccess::Protected),
         ];
-        assert!(Routes::new(&["/a/*"], rules, Slash::Exact).is_ok());
+        assert!(Routes::new(&["/a/*"], rules, TrailingSlash::Exact).is_ok());
     }
 
     #[test]
     fn the_rule_that_decides_asks_for_its_scopes() {
-        let asking = |path: &str, scopes: &[&str]| Rule {
+        let asking = |path: &str, scopes: &[&str]| RouteRule {
             scopes: scopes.iter().map(ToString::to_string).collect(),
-            ..rule(&[], path, Access::Protected)
+            ..rule(&[], path, RouteAccess::Protected)
         };
         let rules = vec![
             asking("/payout/*", &["payout:write", "read"]),
             asking("/payout/{id}", &["read"]),
         ];
-        let routes = Routes::new(&["/*"], rules, Slash::Exact).unwrap();
+        let routes = Routes::new(&["/*"], rules, TrailingSlash::Exact).unwrap();
         for (path, scopes) in [
             ("/payout/1", &["read"][..]),
             ("/payout/1/cancel", &["payout:write", "read"]),
             ("/other", &[]),
         ] {
             let judged = JudgedPath::judge(path).unwrap();
-            let route = routes.find(&Method::GET, &judged).unwrap();
+            let route = routes.find("GET", &judged).unwrap();
             let asked: Vec<&str> = route.scopes.iter().flat_map(|it| it.iter()).collect();
             assert_eq!(asked, scopes, "{path}");
         }
@@ -516,14 +517,14 @@ mod tests {
 
     #[test]
     fn a_protected_path_whose_other_spellings_are_public_is_found() {
-        use Access::{Protected, Public};
-        let get = &[Method::GET][..];
-        let post = &[Method::POST][..];
+        use RouteAccess::{Protected, Public};
+        let get = &["GET"][..];
+        let post = &["POST"][..];
         let exact = "/api/v2/x/callback";
         for (public, protected, more, found) in [
             ((&[][..], "/api/v2/*"), (&[][..], exact), None, true),
             ((get, "/api/v2/*"), (&[], exact), None, true),
-            ((get, "/api/v2/*"), (&[Method::HEAD], exact), None, true),
+            ((get, "/api/v2/*"), (&["HEAD"], exact), None, true),
             ((get, "/api/v2/*"), (post, exact), None, false),
             ((&[], "/api/v2/{a}/{b}"), (&[], exact), None, true),
             ((&[], "/api/v2/{a}/other"), (&[], exact), None, false),
@@ -552,9 +553,9 @@ mod tests {
             let mut rules = vec![rule(public.0, public.1, Public)];
             rules.push(rule(protected.0, protected.1, Protected));
             rules.extend(more.map(|path| rule(&[], path, Protected)));
-            let routes = Routes::new(&["/*"], rules, Slash::Exact).unwrap();
+            let routes = Routes::new(&["/*"], rules, TrailingSlash::Exact).unwrap();
             let exposed: Vec<_> = routes.exposed().collect();
-            let expected = Exposed {
+            let expected = ExposedRoute {
                 public: public.1,
                 exact: protected.1,
             };
@@ -569,16 +570,16 @@ mod tests {
 
     #[test]
     fn scopes_that_nobody_can_be_asked_for_are_faults() {
-        let asking = |access, scope: &str| Rule {
+        let asking = |access, scope: &str| RouteRule {
             scopes: vec![scope.to_owned()],
             ..rule(&[], "/a", access)
         };
-        let fault = |rule| Routes::new(&["/a"], vec![rule], Slash::Exact).unwrap_err();
+        let fault = |rule| Routes::new(&["/a"], vec![rule], TrailingSlash::Exact).unwrap_err();
         assert_eq!(
-            fault(asking(Access::Public, "read")),
+            fault(asking(RouteAccess::Public, "read")),
             [RouteFault::ScopesInPublic("/a".to_owned())]
         );
-        let faults = fault(asking(Access::Protected, "a b"));
+        let faults = fault(asking(RouteAccess::Protected, "a b"));
         assert!(matches!(&faults[..], [RouteFault::Scope { path, .. }] if path == "/a"));
     }
 }

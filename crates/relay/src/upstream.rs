@@ -6,16 +6,15 @@
 //! lost with such a connection, and who sent it decides. While the upstream is known
 //! to be down, requests are refused without asking it.
 
-mod head;
+mod connection;
 mod health;
-mod line;
+mod response_head;
 
 use std::error::Error;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_domain::{ApiName, Reason};
 use http::uri::Authority;
 use http::{HeaderValue, Request, Response, Uri};
 use hyper::body::Incoming;
@@ -25,11 +24,11 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::pki_types::ServerName;
 use tokio::time::Instant;
 
-use self::health::{Checking, Health};
-pub use self::health::{HealthCheck, Standing};
-use self::line::{Dialer, Told};
-use crate::body::Upload;
-use crate::permit::Denied;
+use self::connection::{ConnectionHistory, UpstreamConnector};
+pub use self::health::{HealthCheck, UpstreamState};
+use self::health::{HealthCheckTask, UpstreamHealth};
+use crate::error::RelayError;
+use crate::upload::Upload;
 use countersign_outbound::{
     Connector, Distrust, H2, HTTP_1_1, Proxy, Roots, RootsFault, ServerUrl, Tls, TooSlow,
     client_config,
@@ -41,7 +40,7 @@ const LONGEST_HEAD: usize = 64 * 1024;
 
 /// How long an upstream may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timeouts {
+pub struct UpstreamTimeouts {
     /// For a connection to be made.
     pub connect: Duration,
     /// From the end of the request, or from the last part of it that the
@@ -56,7 +55,7 @@ pub struct Timeouts {
     pub keep_alive: Duration,
 }
 
-impl Default for Timeouts {
+impl Default for UpstreamTimeouts {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(5),
@@ -85,7 +84,7 @@ pub struct UpstreamSettings {
     /// Where it is.
     pub url: ServerUrl,
     /// How long it may take.
-    pub timeouts: Timeouts,
+    pub timeouts: UpstreamTimeouts,
     /// Whom it may be certified by, over https.
     pub roots: Roots,
     /// The proxy on the way to it. Guarded upstreams have none.
@@ -104,7 +103,7 @@ impl UpstreamSettings {
     pub fn new(url: ServerUrl) -> Self {
         Self {
             url,
-            timeouts: Timeouts::default(),
+            timeouts: UpstreamTimeouts::default(),
             roots: Roots::default(),
             proxy: None,
             http2: false,
@@ -121,7 +120,7 @@ impl UpstreamSettings {
     ///
     /// As [`Upstream::new`].
     pub fn check(&self) -> Result<(), UpstreamFault> {
-        Lines::new(self)?;
+        ConnectionPools::new(self)?;
         match &self.health {
             Some(check) => check.target(&self.url).map(|_| ()),
             None => Ok(()),
@@ -145,19 +144,19 @@ pub enum UpstreamFault {
 
 /// Connections to an upstream.
 #[derive(Clone)]
-struct Lines {
+struct ConnectionPools {
     /// Those that are kept.
     kept: HttpClient,
     /// A new one for each request.
     fresh: HttpClient,
 }
 
-type HttpClient = Client<Dialer, Upload>;
+type HttpClient = Client<UpstreamConnector, Upload>;
 
 /// There is no answer.
-pub(crate) struct Unanswered {
+pub(crate) struct UnansweredRequest {
     /// Why.
-    pub(crate) denied: Denied,
+    pub(crate) error: RelayError,
     /// Whether the request went over a connection that had been kept, and was lost
     /// with it before anything of an answer came: what servers do that close a
     /// connection as a request is on its way.
@@ -167,35 +166,35 @@ pub(crate) struct Unanswered {
 /// An upstream.
 pub struct Upstream {
     url: ServerUrl,
-    timeouts: Timeouts,
+    timeouts: UpstreamTimeouts,
     http2: bool,
     host: UpstreamHost,
-    lines: Lines,
+    lines: ConnectionPools,
     /// For what HTTP/2 does not have: switching protocols.
-    http1: Lines,
-    health: Arc<Health>,
-    _checking: Option<Checking>,
+    http1: ConnectionPools,
+    health: Arc<UpstreamHealth>,
+    _checking: Option<HealthCheckTask>,
 }
 
 impl Upstream {
-    /// The upstream of `api`, which is its name in logs and metrics. To be made
+    /// The upstream that is called `name` in logs and metrics. To be made
     /// within a tokio runtime.
     ///
     /// # Errors
     ///
     /// The roots cannot be read, no certificate can be for the host, or the
     /// health check has no path.
-    pub fn new(api: &ApiName, settings: UpstreamSettings) -> Result<Self, UpstreamFault> {
-        let lines = Lines::new(&settings)?;
+    pub fn new(name: &str, settings: UpstreamSettings) -> Result<Self, UpstreamFault> {
+        let lines = ConnectionPools::new(&settings)?;
         let http1 = if settings.http2 {
-            Lines::new(&UpstreamSettings {
+            ConnectionPools::new(&UpstreamSettings {
                 http2: false,
                 ..settings.clone()
             })?
         } else {
             lines.clone()
         };
-        let health = Arc::new(Health::new(api));
+        let health = Arc::new(UpstreamHealth::new(name));
         let checking = match settings.health {
             Some(check) => Some(check.start(&settings.url, &lines.kept, &health)?),
             None => None,
@@ -212,27 +211,28 @@ impl Upstream {
         })
     }
 
-    pub(crate) fn timeouts(&self) -> &Timeouts {
+    /// How long it may take.
+    pub fn timeouts(&self) -> &UpstreamTimeouts {
         &self.timeouts
     }
 
     /// Whether it is asked at all now.
-    pub(crate) fn standing(&self) -> Standing {
-        self.health.standing()
+    pub fn state(&self) -> UpstreamState {
+        self.health.state()
     }
 
     /// What the upstream is called in `Host`.
-    pub(crate) fn host(&self) -> &HeaderValue {
+    pub fn host(&self) -> &HeaderValue {
         self.url.host()
     }
 
     /// Whose `Host` it gets.
-    pub(crate) fn host_of(&self) -> UpstreamHost {
+    pub fn host_of(&self) -> UpstreamHost {
         self.host
     }
 
     /// Whether HTTP/2 is spoken to it, as far as is known beforehand.
-    pub(crate) fn speaks_http2(&self) -> bool {
+    pub fn speaks_http2(&self) -> bool {
         self.http2
     }
 
@@ -243,7 +243,7 @@ impl Upstream {
 
     /// The target of a request for `path` and `query`, with the host that the upstream
     /// is told, if that is not its own: over HTTP/2 it is part of the target.
-    pub(crate) fn target_called(
+    pub fn target_called(
         &self,
         host: Option<&HeaderValue>,
         path: &str,
@@ -269,7 +269,7 @@ impl Upstream {
         &self,
         request: Request<Upload>,
         switch: bool,
-    ) -> Result<Response<Incoming>, Unanswered> {
+    ) -> Result<Response<Incoming>, UnansweredRequest> {
         let within = self.timeouts.response_head;
         let client = &self.lines(switch).kept;
         self.ask(client, request, switch, within).await
@@ -281,12 +281,12 @@ impl Upstream {
         request: Request<Upload>,
         switch: bool,
         within: Duration,
-    ) -> Result<Response<Incoming>, Unanswered> {
+    ) -> Result<Response<Incoming>, UnansweredRequest> {
         let client = &self.lines(switch).fresh;
         self.ask(client, request, switch, within).await
     }
 
-    fn lines(&self, switch: bool) -> &Lines {
+    fn lines(&self, switch: bool) -> &ConnectionPools {
         if switch { &self.http1 } else { &self.lines }
     }
 
@@ -296,62 +296,60 @@ impl Upstream {
         mut request: Request<Upload>,
         switch: bool,
         within: Duration,
-    ) -> Result<Response<Incoming>, Unanswered> {
+    ) -> Result<Response<Incoming>, UnansweredRequest> {
         let began = Instant::now();
         self.health.admit(began)?;
         let progress = request.body().progress();
-        let flooded = head::count_interim(&mut request);
+        let flooded = response_head::count_interim(&mut request);
         let connection = self.http2.then(|| capture_connection(&mut request));
         let mut answer = client.request(request);
         let answered = tokio::select! {
             answered = &mut answer => answered,
-            () = flooded.notified() => Err(failed("it sent too many interim answers"))?,
+            () = flooded.notified() => Err(RelayError::Failed("it sent too many interim answers".to_owned()))?,
             () = progress.upstream_stalls(within) => {
                 // Over HTTP/2 others would wait on the same connection.
                 if let Some(connection) = connection {
                     connection.connection_metadata().iter().for_each(Connected::poison);
                 }
-                Err(denied(Reason::UpstreamTimeout, "no answer in time"))?
+                Err(RelayError::Timeout("no answer in time".to_owned()))?
             }
         };
         match answered {
             Ok(response) => {
                 self.health.reached();
-                if let Some(told) = response.extensions().get::<Told>() {
+                if let Some(told) = response.extensions().get::<ConnectionHistory>() {
                     told.end_request();
                 }
-                Ok(head::settle(response, switch)?)
+                Ok(response_head::settle(response, switch)?)
             }
-            Err(error) if progress.client_failed() => {
-                Err(denied(Reason::RequestCutOff, &chain(&error)))?
-            }
-            Err(error) => Err(Unanswered {
-                denied: self.blame(&error),
-                lost: line::is_lost(&error, began),
+            Err(error) if progress.client_failed() => Err(RelayError::ClientGone(chain(&error)))?,
+            Err(error) => Err(UnansweredRequest {
+                error: self.blame(&error),
+                lost: connection::is_lost(&error, began),
             }),
         }
     }
 
     /// Whose fault it is that no answer came, noted where it is the upstream's.
-    fn blame(&self, error: &client::legacy::Error) -> Denied {
+    fn blame(&self, error: &client::legacy::Error) -> RelayError {
         let told = chain(error);
         if error.is_connect() && !is_distrusted(error) {
             self.health.unreachable(&told, Instant::now());
         }
-        denied(blame(error), &told)
-    }
-}
-
-impl From<Denied> for Unanswered {
-    fn from(denied: Denied) -> Self {
-        Self {
-            denied,
-            lost: false,
+        match timed_out(error) {
+            true => RelayError::Timeout(told),
+            false => RelayError::Failed(told),
         }
     }
 }
 
-impl Lines {
+impl From<RelayError> for UnansweredRequest {
+    fn from(error: RelayError) -> Self {
+        Self { error, lost: false }
+    }
+}
+
+impl ConnectionPools {
     fn new(settings: &UpstreamSettings) -> Result<Self, UpstreamFault> {
         let (url, limits) = (&settings.url, settings.timeouts);
         let tls = match url.is_https() {
@@ -362,7 +360,7 @@ impl Lines {
         let target = url.target("/", None);
         let target = target.map_err(|_| UpstreamFault::Name(url.to_string()))?;
         let connector = Connector::new(tls, limits.connect).through(settings.proxy.clone());
-        let dialer = Dialer::new(connector, target, h2_alone);
+        let dialer = UpstreamConnector::new(connector, target, h2_alone);
         let mut builder = Client::builder(TokioExecutor::new());
         builder
             .timer(TokioTimer::new())
@@ -391,27 +389,11 @@ fn tls(settings: &UpstreamSettings) -> Result<Tls, UpstreamFault> {
     Ok(Tls::new(config, certified))
 }
 
-fn failed(detail: &str) -> Denied {
-    denied(Reason::UpstreamFailed, detail)
-}
-
-fn denied(reason: Reason, detail: &str) -> Denied {
-    Denied {
-        detail: Some(detail.to_owned()),
-        ..Denied::from(reason)
-    }
-}
-
-fn blame(error: &(dyn Error + 'static)) -> Reason {
-    let timed_out = |cause: &(dyn Error + 'static)| match cause.downcast_ref::<io::Error>() {
+fn timed_out(error: &(dyn Error + 'static)) -> bool {
+    causes(error).any(|cause| match cause.downcast_ref::<io::Error>() {
         Some(cause) => cause.kind() == io::ErrorKind::TimedOut,
         None => cause.is::<TooSlow>(),
-    };
-    if causes(error).any(timed_out) {
-        Reason::UpstreamTimeout
-    } else {
-        Reason::UpstreamFailed
-    }
+    })
 }
 
 /// Whether the upstream was there, but not whom it should be.

@@ -1,39 +1,43 @@
 //! Carries a request to an upstream and its answer back, over connections that are
 //! kept alive. It judges nothing: the guard does that before, and the sidecar.
 
+use std::convert::Infallible;
+use std::fmt::Display;
 use std::future::{Future, pending};
 use std::sync::Arc;
 
-use countersign_domain::{ApiName, Reason};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
 use http_body::Body;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use crate::answer::AnswerBody;
-use crate::body::{BoxError, Upload};
-use crate::fields;
-use crate::location::{self, PublicOrigin};
-use crate::meter::Meter;
-use crate::permit::Denied;
-use crate::tunnel::{self, Places, Switch, Tunnel};
-use crate::upstream::{Standing, Upstream, UpstreamFault, UpstreamSettings};
+use crate::answer_body::AnswerBody;
+use crate::error::RelayError;
+use crate::headers;
+use crate::public_origin::{self, PublicOrigin};
+use crate::tunnel::{self, Tunnel, TunnelSlots, TunnelSwitch};
+use crate::upload::{BoxError, Upload};
+use crate::upstream::{Upstream, UpstreamFault, UpstreamSettings, UpstreamState};
+use crate::upstream_metrics::UpstreamMetrics;
 
 /// One request's way to an upstream and back.
-pub(crate) struct Passage<'a> {
-    pub(crate) upstream: &'a Upstream,
-    pub(crate) meter: &'a Meter,
-    pub(crate) request_id: &'a str,
+pub struct UpstreamExchange<'a> {
+    /// Where it goes.
+    pub upstream: &'a Upstream,
+    /// What is counted of it.
+    pub meter: &'a UpstreamMetrics,
+    /// What it is called in the log.
+    pub request_id: &'a str,
     /// Whether an answer has no body, whatever it tells of one.
-    pub(crate) is_head: bool,
+    pub is_head: bool,
     /// Which fields of the answer the client gets, besides those that frame it.
-    pub(crate) keeps: fn(&str) -> bool,
+    pub keeps: fn(&str) -> bool,
     /// Where the client asked.
-    pub(crate) asked: PublicOrigin<'a>,
+    pub asked: PublicOrigin<'a>,
 }
 
 /// Whether the upstream has agreed to switch protocols.
-pub(crate) fn is_switched<B>(response: &Response<B>) -> bool {
+pub fn is_switched<B>(response: &Response<B>) -> bool {
     response.status() == StatusCode::SWITCHING_PROTOCOLS
 }
 
@@ -48,14 +52,14 @@ fn dressed(mut request: Request<Upload>, switch: bool) -> Request<Upload> {
     request
 }
 
-impl Passage<'_> {
+impl UpstreamExchange<'_> {
     /// Sends the request, which asks for WebSocket if it is to `switch`, and waits
     /// for the head of the answer.
     ///
     /// One without a body whose method is idempotent (RFC 9110 section 9.2.2) goes
     /// once more, as `again` writes it and over a new connection, if it was lost with
     /// a connection that was kept too long.
-    pub(crate) async fn send<E: From<Denied>>(
+    pub async fn send<E: From<RelayError>>(
         &self,
         request: Request<Upload>,
         switch: bool,
@@ -72,22 +76,22 @@ impl Passage<'_> {
             sent = self.upstream.send_anew(request, switch, left).await;
         }
         self.meter.upstream_took(began.elapsed());
-        sent.map_err(|it| it.denied.into())
+        sent.map_err(|it| it.error.into())
     }
 
     /// The answer for the client, whose body comes as the upstream sends it.
-    pub(crate) fn stream_back(&self, response: Response<Incoming>) -> Response<AnswerBody> {
+    pub fn stream_back(&self, response: Response<Incoming>) -> Response<AnswerBody> {
         let (mut parts, body) = response.into_parts();
         let trailers = (parts.version == Version::HTTP_2).then_some(self.keeps);
         parts.version = Version::HTTP_11;
         let length = if self.is_head || parts.status == StatusCode::NOT_MODIFIED {
-            fields::told_length(&parts.headers)
+            headers::told_length(&parts.headers)
         } else {
             let follows = body.size_hint().exact().filter(|_| !body.is_end_stream());
             follows.map(HeaderValue::from)
         };
-        parts.headers = fields::end_to_end(&parts.headers, self.keeps);
-        location::make_public(&mut parts.headers, self.upstream.url(), &self.asked);
+        parts.headers = headers::end_to_end(&parts.headers, self.keeps);
+        public_origin::make_public(&mut parts.headers, self.upstream.url(), &self.asked);
         if let Some(length) = length {
             parts.headers.insert(header::CONTENT_LENGTH, length);
         }
@@ -98,17 +102,17 @@ impl Passage<'_> {
     }
 
     /// Joins the client to an upstream that switched, until `over` at the longest.
-    pub(crate) fn join(
+    pub fn join(
         &self,
-        switch: Switch,
+        switch: TunnelSwitch,
         response: Response<Incoming>,
-        over: impl Future<Output = Reason> + Send + 'static,
+        over: impl Future<Output: Display> + Send + 'static,
     ) -> Response<AnswerBody> {
         let tunnel = Tunnel {
             meter: self.meter.clone(),
             request_id: self.request_id.into(),
             timeouts: *self.upstream.timeouts(),
-            fields: fields::end_to_end(response.headers(), self.keeps),
+            fields: headers::end_to_end(response.headers(), self.keeps),
         };
         tunnel.open(switch, response, over)
     }
@@ -118,8 +122,8 @@ impl Passage<'_> {
 /// written.
 pub struct Relay {
     upstream: Arc<Upstream>,
-    meter: Meter,
-    tunnels: Places,
+    meter: UpstreamMetrics,
+    tunnels: TunnelSlots,
 }
 
 impl Relay {
@@ -129,17 +133,17 @@ impl Relay {
     /// # Errors
     ///
     /// As [`Upstream::new`].
-    pub fn new(name: &ApiName, settings: UpstreamSettings) -> Result<Self, UpstreamFault> {
+    pub fn new(name: &str, settings: UpstreamSettings) -> Result<Self, UpstreamFault> {
         Ok(Self {
             upstream: Arc::new(Upstream::new(name, settings)?),
-            meter: Meter::new(name),
-            tunnels: Places::default(),
+            meter: UpstreamMetrics::new(name),
+            tunnels: TunnelSlots::default(),
         })
     }
 
     /// Whether the upstream is asked at all now.
-    pub fn standing(&self) -> Standing {
-        self.upstream.standing()
+    pub fn state(&self) -> UpstreamState {
+        self.upstream.state()
     }
 
     /// What the upstream is called in `Host`.
@@ -162,8 +166,11 @@ impl Relay {
     /// # Errors
     ///
     /// All places for tunnels are taken.
-    pub fn switch<B: Body>(&self, request: &mut Request<B>) -> Result<Option<Switch>, Denied> {
-        self.tunnels.take(tunnel::asked_for(request))
+    pub fn switch<B: Body>(
+        &self,
+        request: &mut Request<B>,
+    ) -> Result<Option<TunnelSwitch>, RelayError> {
+        self.tunnels.take(tunnel::asked_for_websocket(request))
     }
 
     /// A body as it arrives, for as long as its pauses are short.
@@ -188,16 +195,16 @@ impl Relay {
     ///
     /// There is no answer: the upstream is down, too slow, or not HTTP, or the
     /// client broke off.
-    pub async fn send<E: From<Denied>>(
+    pub async fn send<E: From<RelayError>>(
         &self,
         write: impl Fn(Upload) -> Result<Request<Upload>, E>,
         body: Upload,
-        switch: &mut Option<Switch>,
+        switch: &mut Option<TunnelSwitch>,
         asked_host: Option<&HeaderValue>,
         request_id: &str,
     ) -> Result<Response<AnswerBody>, E> {
         let request = write(body)?;
-        let passage = Passage {
+        let passage = UpstreamExchange {
             upstream: &self.upstream,
             meter: &self.meter,
             request_id,
@@ -213,7 +220,7 @@ impl Relay {
         let again = || write(Upload::none());
         let response = passage.send(request, switch.is_some(), again).await?;
         Ok(match switch.take_if(|_| is_switched(&response)) {
-            Some(switch) => passage.join(switch, response, pending()),
+            Some(switch) => passage.join(switch, response, pending::<Infallible>()),
             None => passage.stream_back(response),
         })
     }

@@ -27,30 +27,30 @@ const SHORTEST_READ: usize = 8 * 1024 - 1;
 
 /// Connects to the one upstream, whatever the target of a request is called.
 #[derive(Clone)]
-pub(super) struct Dialer {
+pub(super) struct UpstreamConnector {
     connector: Connector,
     upstream: Uri,
     /// Whether HTTP/2 is spoken without having been agreed on.
     http2: bool,
-    open: Arc<Open>,
+    open: Arc<OpenMark>,
 }
 
 /// Of this each connection to the upstream has a part, so that it is known how many
 /// there are.
-struct Open;
+struct OpenMark;
 
 /// A connection to the upstream.
-pub(super) struct Line {
+pub(super) struct UpstreamConnection {
     wire: Wire,
-    told: Told,
-    open: Arc<Open>,
+    told: ConnectionHistory,
+    open: Arc<OpenMark>,
 }
 
 /// What a connection tells of itself, to whoever has a request over it.
 #[derive(Clone)]
-pub(super) struct Told(Arc<Signs>);
+pub(super) struct ConnectionHistory(Arc<ConnectionSigns>);
 
-struct Signs {
+struct ConnectionSigns {
     http2: bool,
     made_at: Instant,
     /// A request over it has come to an end.
@@ -59,13 +59,13 @@ struct Signs {
     heard: AtomicBool,
 }
 
-impl Dialer {
+impl UpstreamConnector {
     pub(super) fn new(connector: Connector, upstream: Uri, http2: bool) -> Self {
         Self {
             connector,
             upstream,
             http2,
-            open: Arc::new(Open),
+            open: Arc::new(OpenMark),
         }
     }
 }
@@ -85,7 +85,7 @@ pub(super) fn is_lost(error: &legacy::Error, began: Instant) -> bool {
     };
     let mut extras = Extensions::new();
     connected.get_extras(&mut extras);
-    let Some(told) = extras.get::<Told>() else {
+    let Some(told) = extras.get::<ConnectionHistory>() else {
         return false;
     };
     let kept = told.end_request() || told.0.made_at < began;
@@ -99,7 +99,7 @@ pub(super) fn is_lost(error: &legacy::Error, began: Instant) -> bool {
     }
 }
 
-impl Told {
+impl ConnectionHistory {
     /// Notes that a request has come to an end, and tells whether another had
     /// before.
     pub(super) fn end_request(&self) -> bool {
@@ -113,10 +113,11 @@ impl Told {
     }
 }
 
-impl Service<Uri> for Dialer {
-    type Response = TokioIo<Line>;
+impl Service<Uri> for UpstreamConnector {
+    type Response = TokioIo<UpstreamConnection>;
     type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<TokioIo<Line>, BoxError>> + Send>>;
+    type Future =
+        Pin<Box<dyn Future<Output = Result<TokioIo<UpstreamConnection>, BoxError>> + Send>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.connector.poll_ready(context)
@@ -128,25 +129,25 @@ impl Service<Uri> for Dialer {
         let open = Arc::clone(&self.open);
         Box::pin(async move {
             let wire = connecting.await?.into_inner();
-            let signs = Signs {
+            let signs = ConnectionSigns {
                 http2: http2 || wire.connected().is_negotiated_h2(),
                 made_at: Instant::now(),
                 used: AtomicBool::new(false),
                 heard: AtomicBool::new(false),
             };
-            let told = Told(Arc::new(signs));
-            Ok(TokioIo::new(Line { wire, told, open }))
+            let told = ConnectionHistory(Arc::new(signs));
+            Ok(TokioIo::new(UpstreamConnection { wire, told, open }))
         })
     }
 }
 
-impl Connection for Line {
+impl Connection for UpstreamConnection {
     fn connected(&self) -> Connected {
         self.wire.connected().extra(self.told.clone())
     }
 }
 
-impl AsyncRead for Line {
+impl AsyncRead for UpstreamConnection {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -165,7 +166,7 @@ impl AsyncRead for Line {
     }
 }
 
-impl AsyncWrite for Line {
+impl AsyncWrite for UpstreamConnection {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

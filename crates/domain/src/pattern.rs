@@ -17,15 +17,15 @@ use crate::path::JudgedPath;
 
 /// A compiled pattern.
 #[derive(Clone, Debug)]
-pub(crate) struct Pattern {
+pub struct PathPattern {
     text: String,
-    segments: Vec<Segment>,
-    end: End,
+    segments: Vec<PatternSegment>,
+    end: PatternEnd,
 }
 
 /// One segment of a pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Segment {
+pub enum PatternSegment {
     /// This text.
     Text(String),
     /// Any segment.
@@ -36,7 +36,7 @@ pub(crate) enum Segment {
 
 /// What may follow the last segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
+pub enum PatternEnd {
     /// Nothing.
     Nothing,
     /// A slash.
@@ -47,18 +47,18 @@ pub(crate) enum End {
     Rest,
 }
 
-impl Pattern {
+impl PathPattern {
     /// Compiles `text`; with `slash_optional` a slash at its end, or none, is
     /// both.
-    pub(crate) fn compile(text: &str, slash_optional: bool) -> Result<Self, String> {
+    pub fn compile(text: &str, slash_optional: bool) -> Result<Self, String> {
         let path = text.strip_prefix('/').ok_or("it does not begin with /")?;
         let mut parts: Vec<&str> = path.split('/').collect();
         let last = parts.pop_if(|part| matches!(*part, "*" | ""));
         let end = match last {
-            Some("*") => End::Rest,
-            _ if slash_optional => End::Either,
-            Some(_) => End::Slash,
-            None => End::Nothing,
+            Some("*") => PatternEnd::Rest,
+            _ if slash_optional => PatternEnd::Either,
+            Some(_) => PatternEnd::Slash,
+            None => PatternEnd::Nothing,
         };
         let segments = parts.into_iter().map(segment).collect::<Result<_, _>>()?;
         Ok(Self {
@@ -68,38 +68,44 @@ impl Pattern {
         })
     }
 
-    pub(crate) fn text(&self) -> &str {
+    /// The pattern as it was written.
+    pub fn text(&self) -> &str {
         &self.text
     }
 
     /// The segments before the end.
-    pub(crate) fn segments(&self) -> &[Segment] {
+    pub fn segments(&self) -> &[PatternSegment] {
         &self.segments
     }
 
     /// What may follow the last segment.
-    pub(crate) fn end(&self) -> End {
+    pub fn end(&self) -> PatternEnd {
         self.end
     }
 
     /// This pattern behind `prefix`, which is empty or plain segments. The
     /// prefix alone is `/` behind it.
-    pub(crate) fn under(self, prefix: &str) -> Self {
+    pub fn under(self, prefix: &str) -> Self {
         let before = prefix.split('/').skip(1);
-        let is_root = self.segments.is_empty() && self.end == End::Slash && !prefix.is_empty();
+        let is_root =
+            self.segments.is_empty() && self.end == PatternEnd::Slash && !prefix.is_empty();
         Self {
             segments: before
-                .map(|text| Segment::Text(text.to_owned()))
+                .map(|text| PatternSegment::Text(text.to_owned()))
                 .chain(self.segments)
                 .collect(),
             text: format!("{prefix}{}", self.text),
-            end: if is_root { End::Either } else { self.end },
+            end: if is_root {
+                PatternEnd::Either
+            } else {
+                self.end
+            },
         }
     }
 
     /// The segments that `{login}` stands for; `None` if the path does not
     /// match.
-    pub(crate) fn matches<'p>(&self, path: &'p JudgedPath<'_>) -> Option<Vec<&'p str>> {
+    pub fn matches<'p>(&self, path: &'p JudgedPath<'_>) -> Option<Vec<&'p str>> {
         let (head, tail) = path.segments().split_at_checked(self.segments.len())?;
         if !self.end.fits(tail) {
             return None;
@@ -107,12 +113,12 @@ impl Pattern {
         let mut logins = Vec::new();
         for (segment, part) in self.segments.iter().zip(head) {
             match segment {
-                Segment::Text(text) if text == part => {}
-                Segment::Text(_) => return None,
+                PatternSegment::Text(text) if text == part => {}
+                PatternSegment::Text(_) => return None,
                 // A slash at the end is no segment.
-                Segment::Any | Segment::Login if part.is_empty() => return None,
-                Segment::Any => {}
-                Segment::Login => logins.push(part.as_ref()),
+                PatternSegment::Any | PatternSegment::Login if part.is_empty() => return None,
+                PatternSegment::Any => {}
+                PatternSegment::Login => logins.push(part.as_ref()),
             }
         }
         Some(logins)
@@ -120,7 +126,7 @@ impl Pattern {
 
     /// `Less` is the more specific: at the first segment that differs, text
     /// before a wildcard before the rest.
-    pub(crate) fn specificity(&self, other: &Self) -> Ordering {
+    pub fn specificity(&self, other: &Self) -> Ordering {
         let kinds = self.kinds().zip(other.kinds());
         kinds
             .map(|(own, theirs)| own.cmp(&theirs))
@@ -129,16 +135,16 @@ impl Pattern {
     }
 
     /// Whether it ends in a `*`.
-    pub(crate) fn is_open(&self) -> bool {
-        self.end == End::Rest
+    pub fn is_open(&self) -> bool {
+        self.end == PatternEnd::Rest
     }
 
     /// Whether other spellings of the other pattern's paths fall under this one:
     /// with a slash at the end, under its `*`, or in other letter case, where it
     /// takes any segment.
-    pub(crate) fn takes_spellings_of(&self, other: &Self) -> bool {
-        let takes_case = |(own, theirs): (&Segment, &Segment)| {
-            matches!(theirs, Segment::Text(_)) && !matches!(own, Segment::Text(_))
+    pub fn takes_spellings_of(&self, other: &Self) -> bool {
+        let takes_case = |(own, theirs): (&PatternSegment, &PatternSegment)| {
+            matches!(theirs, PatternSegment::Text(_)) && !matches!(own, PatternSegment::Text(_))
         };
         let above = self.is_open() && self.segments.len() <= other.segments.len();
         let any = self.segments.iter().zip(&other.segments).any(takes_case);
@@ -147,23 +153,23 @@ impl Pattern {
 
     fn kinds(&self) -> impl Iterator<Item = u8> {
         let segments = self.segments.iter().map(|segment| match segment {
-            Segment::Text(_) => 0,
-            Segment::Any | Segment::Login => 1,
+            PatternSegment::Text(_) => 0,
+            PatternSegment::Any | PatternSegment::Login => 1,
         });
         let end = match self.end {
-            End::Nothing | End::Slash => 0,
-            End::Either => 1,
-            End::Rest => 2,
+            PatternEnd::Nothing | PatternEnd::Slash => 0,
+            PatternEnd::Either => 1,
+            PatternEnd::Rest => 2,
         };
         segments.chain([end])
     }
 
     /// Whether there is a path that both match.
-    pub(crate) fn overlaps(&self, other: &Self) -> bool {
+    pub fn overlaps(&self, other: &Self) -> bool {
         let common = self.segments.len().min(other.segments.len());
         let meet = self.segments.iter().zip(&other.segments);
-        let apart = |(own, theirs): (&Segment, &Segment)| match (own, theirs) {
-            (Segment::Text(own), Segment::Text(theirs)) => own != theirs,
+        let apart = |(own, theirs): (&PatternSegment, &PatternSegment)| match (own, theirs) {
+            (PatternSegment::Text(own), PatternSegment::Text(theirs)) => own != theirs,
             _ => false,
         };
         if meet.into_iter().any(apart) {
@@ -172,13 +178,13 @@ impl Pattern {
         let longer = |pattern: &Self| pattern.segments.len() > common;
         match (longer(self), longer(other)) {
             (false, false) => self.end.meets(other.end),
-            (true, _) => other.end == End::Rest,
-            (_, true) => self.end == End::Rest,
+            (true, _) => other.end == PatternEnd::Rest,
+            (_, true) => self.end == PatternEnd::Rest,
         }
     }
 }
 
-impl End {
+impl PatternEnd {
     fn fits<S: AsRef<str>>(self, tail: &[S]) -> bool {
         let slash = || matches!(tail, [last] if last.as_ref().is_empty());
         match self {
@@ -190,20 +196,20 @@ impl End {
     }
 
     /// Whether both fit what follows a path's last segment.
-    pub(crate) fn meets(self, other: Self) -> bool {
+    pub fn meets(self, other: Self) -> bool {
         let open = |end| matches!(end, Self::Either | Self::Rest);
         open(self) || open(other) || self == other
     }
 }
 
-fn segment(part: &str) -> Result<Segment, String> {
+fn segment(part: &str) -> Result<PatternSegment, String> {
     if part == "{login}" {
-        return Ok(Segment::Login);
+        return Ok(PatternSegment::Login);
     }
     let name = part.strip_prefix('{').and_then(|it| it.strip_suffix('}'));
     match name {
-        Some(name) if is_name(name) => Ok(Segment::Any),
-        None if is_text(part) => Ok(Segment::Text(part.to_owned())),
+        Some(name) if is_name(name) => Ok(PatternSegment::Any),
+        None if is_text(part) => Ok(PatternSegment::Text(part.to_owned())),
         _ => Err(format!(
             "{part:?} is no segment: write plain text, {{login}}, {{name}}, or * at the end"
         )),
@@ -218,7 +224,7 @@ fn is_name(name: &str) -> bool {
 }
 
 /// Text is written decoded, so it has no `%`.
-pub(crate) fn is_text(part: &str) -> bool {
+pub fn is_text(part: &str) -> bool {
     let odd =
         |c: char| c.is_control() || matches!(c, '{' | '}' | '*' | '\\' | ';' | '%' | '?' | '#');
     !matches!(part, "" | "." | "..") && !part.contains(odd)
@@ -229,7 +235,7 @@ mod tests {
     use super::*;
 
     fn logins(pattern: &str, path: &str, slash_optional: bool) -> Option<Vec<String>> {
-        let pattern = Pattern::compile(pattern, slash_optional).unwrap();
+        let pattern = PathPattern::compile(pattern, slash_optional).unwrap();
         let judged = JudgedPath::judge(path).unwrap();
         let found = pattern.matches(&judged)?;
         Some(found.into_iter().map(str::to_owned).collect())
@@ -297,7 +303,7 @@ mod tests {
             "", "a", "*", "//", "/a//b", "/*/a", "/a*", "/{", "/{}", "/{a}b", "/{A}", "/a/../b",
             "/a;b", "/%61", "/a?b", "/a#", "/a\\b", "/{login", "/a/**",
         ] {
-            assert!(Pattern::compile(bad, false).is_err(), "{bad:?}");
+            assert!(PathPattern::compile(bad, false).is_err(), "{bad:?}");
         }
     }
 
@@ -318,11 +324,11 @@ mod tests {
             ("/a/{x}/*", "/a", false),
         ] {
             let (one, other) = (one, other);
-            let compiled = [one, other].map(|text| Pattern::compile(text, false).unwrap());
+            let compiled = [one, other].map(|text| PathPattern::compile(text, false).unwrap());
             assert_eq!(compiled[0].overlaps(&compiled[1]), overlap, "{one} {other}");
             assert_eq!(compiled[1].overlaps(&compiled[0]), overlap, "{other} {one}");
         }
-        let either = Pattern::compile("/a", true).unwrap();
-        assert!(either.overlaps(&Pattern::compile("/a/", false).unwrap()));
+        let either = PathPattern::compile("/a", true).unwrap();
+        assert!(either.overlaps(&PathPattern::compile("/a/", false).unwrap()));
     }
 }

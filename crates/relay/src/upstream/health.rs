@@ -14,16 +14,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use countersign_domain::{ApiName, Reason};
 use http::{HeaderValue, Request, Uri, header};
 use metrics::Gauge;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::{HttpClient, UpstreamFault, chain};
-use crate::body::Upload;
-use crate::meter;
-use crate::permit::Denied;
+use crate::error::RelayError;
+use crate::upload::Upload;
+use crate::upstream_metrics;
 use countersign_outbound::ServerUrl;
 
 /// So many checks in a row that fail take the upstream down.
@@ -44,7 +43,7 @@ pub struct HealthCheck {
 
 /// Whether requests are sent to an upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum UpstreamState {
     /// They are.
     Up,
     /// They are refused, but for one now and then.
@@ -52,18 +51,18 @@ pub enum Standing {
 }
 
 /// What is known of an upstream, shared by its requests and its check.
-pub(crate) struct Health {
-    api: Box<str>,
+pub(crate) struct UpstreamHealth {
+    name: Box<str>,
     up: Gauge,
     /// Whether there is anything in the record, so that requests to an upstream
     /// that is well take no lock.
     suspect: AtomicBool,
-    record: Mutex<Record>,
+    record: Mutex<HealthRecord>,
 }
 
 /// What went wrong lately.
 #[derive(Debug, Default)]
-struct Record {
+struct HealthRecord {
     checks: u32,
     connections: u32,
     /// When the next request may try, while the circuit is open.
@@ -71,47 +70,45 @@ struct Record {
 }
 
 /// The check's task, which ends with this.
-pub(crate) struct Checking(AbortHandle);
+pub(crate) struct HealthCheckTask(AbortHandle);
 
-impl Health {
-    pub(crate) fn new(api: &ApiName) -> Self {
-        let up = meter::upstream_up(api);
+impl UpstreamHealth {
+    pub(crate) fn new(name: &str) -> Self {
+        let up = upstream_metrics::upstream_up(name);
         up.set(1.0);
         Self {
-            api: api.as_str().into(),
+            name: name.into(),
             up,
             suspect: AtomicBool::new(false),
             record: Mutex::default(),
         }
     }
 
-    pub(crate) fn standing(&self) -> Standing {
+    pub(crate) fn state(&self) -> UpstreamState {
         if !self.suspect.load(Ordering::Acquire) {
-            return Standing::Up;
+            return UpstreamState::Up;
         }
         self.record
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .standing()
+            .state()
     }
 
     /// Lets a request through, unless the upstream is down.
-    pub(crate) fn admit(&self, now: Instant) -> Result<(), Denied> {
+    pub(crate) fn admit(&self, now: Instant) -> Result<(), RelayError> {
         if !self.suspect.load(Ordering::Acquire) {
             return Ok(());
         }
         let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
-        record.admit(now).map_err(|retry_after| Denied {
-            retry_after: Some(retry_after),
-            detail: Some("the upstream is down".to_owned()),
-            ..Denied::from(Reason::UpstreamDown)
-        })
+        record
+            .admit(now)
+            .map_err(|retry_after| RelayError::Down { retry_after })
     }
 
     /// The upstream answered a request.
     pub(crate) fn reached(&self) {
         if self.suspect.load(Ordering::Acquire) {
-            self.note("it answered", Record::connected);
+            self.note("it answered", HealthRecord::connected);
         }
     }
 
@@ -122,27 +119,29 @@ impl Health {
 
     fn passed(&self) {
         if self.suspect.load(Ordering::Acquire) {
-            self.note("its check passed", |record| *record = Record::default());
+            self.note("its check passed", |record| {
+                *record = HealthRecord::default();
+            });
         }
     }
 
     fn failed(&self, why: &str) {
-        self.note(why, Record::failed_check);
+        self.note(why, HealthRecord::failed_check);
     }
 
     /// Changes the record, and tells if the upstream went up or down by it.
-    fn note(&self, why: &str, change: impl FnOnce(&mut Record)) {
+    fn note(&self, why: &str, change: impl FnOnce(&mut HealthRecord)) {
         let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = record.standing();
+        let before = record.state();
         change(&mut record);
         self.suspect.store(record.is_suspect(), Ordering::Release);
-        let api = &*self.api;
-        match (before, record.standing()) {
-            (Standing::Up, Standing::Down) => {
+        let api = &*self.name;
+        match (before, record.state()) {
+            (UpstreamState::Up, UpstreamState::Down) => {
                 self.up.set(0.0);
                 tracing::warn!(api, why, "the upstream is down");
             }
-            (Standing::Down, Standing::Up) => {
+            (UpstreamState::Down, UpstreamState::Up) => {
                 self.up.set(1.0);
                 tracing::info!(api, why, "the upstream is up again");
             }
@@ -151,12 +150,12 @@ impl Health {
     }
 }
 
-impl Record {
-    fn standing(&self) -> Standing {
+impl HealthRecord {
+    fn state(&self) -> UpstreamState {
         if self.checks >= CHECKS || self.trial_at.is_some() {
-            Standing::Down
+            UpstreamState::Down
         } else {
-            Standing::Up
+            UpstreamState::Up
         }
     }
 
@@ -210,8 +209,8 @@ impl HealthCheck {
         self,
         url: &ServerUrl,
         client: &HttpClient,
-        health: &Arc<Health>,
-    ) -> Result<Checking, UpstreamFault> {
+        health: &Arc<UpstreamHealth>,
+    ) -> Result<HealthCheckTask, UpstreamFault> {
         let target = self.target(url)?;
         let (client, health, host) = (client.clone(), Arc::clone(health), url.host().clone());
         let interval = self.interval;
@@ -228,11 +227,11 @@ impl HealthCheck {
                 }
             }
         });
-        Ok(Checking(task.abort_handle()))
+        Ok(HealthCheckTask(task.abort_handle()))
     }
 }
 
-impl Drop for Checking {
+impl Drop for HealthCheckTask {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -254,8 +253,8 @@ async fn ask(client: &HttpClient, target: Uri, host: HeaderValue) -> Result<(), 
 mod tests {
     use super::*;
 
-    fn record() -> (Record, Instant) {
-        (Record::default(), Instant::now())
+    fn record() -> (HealthRecord, Instant) {
+        (HealthRecord::default(), Instant::now())
     }
 
     #[test]
@@ -264,7 +263,7 @@ mod tests {
         for _ in 0..10 {
             record.unreachable(now);
             record.unreachable(now);
-            assert_eq!(record.standing(), Standing::Up);
+            assert_eq!(record.state(), UpstreamState::Up);
             record.connected();
             assert!(!record.is_suspect());
         }
@@ -272,7 +271,7 @@ mod tests {
             assert_eq!(record.admit(now), Ok(()));
             record.unreachable(now);
         }
-        assert_eq!(record.standing(), Standing::Down);
+        assert_eq!(record.state(), UpstreamState::Down);
         assert_eq!(record.admit(now), Err(PAUSE));
     }
 
@@ -294,8 +293,8 @@ mod tests {
         assert_eq!(record.admit(now), Ok(()));
         record.connected();
         assert_eq!(
-            (record.standing(), record.admit(now)),
-            (Standing::Up, Ok(()))
+            (record.state(), record.admit(now)),
+            (UpstreamState::Up, Ok(()))
         );
     }
 
@@ -314,12 +313,12 @@ mod tests {
         let (mut record, now) = record();
         record.failed_check();
         assert_eq!(
-            (record.standing(), record.is_suspect()),
-            (Standing::Up, true)
+            (record.state(), record.is_suspect()),
+            (UpstreamState::Up, true)
         );
         record.failed_check();
         record.connected();
-        assert_eq!(record.standing(), Standing::Down);
+        assert_eq!(record.state(), UpstreamState::Down);
         assert_eq!(record.admit(now + PAUSE * 100), Err(PAUSE));
     }
 }

@@ -15,7 +15,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use tokio::time::Instant;
 
-use crate::idle::Idle;
+use crate::idle::IdleTimer;
 
 pub use countersign_outbound::BoxError;
 
@@ -27,25 +27,25 @@ pub struct Upload {
     /// There is no more, whatever the body says.
     ended: bool,
     body: UnsyncBoxBody<Bytes, BoxError>,
-    idle: Idle,
-    progress: Progress,
+    idle: IdleTimer,
+    progress: UploadProgress,
     trailers: Option<CleanTrailers>,
 }
 
 /// What may go on of trailers.
-pub(crate) type CleanTrailers = Box<dyn Fn(&HeaderMap) -> HeaderMap + Send + Sync>;
+pub type CleanTrailers = Box<dyn Fn(&HeaderMap) -> HeaderMap + Send + Sync>;
 
 /// How an [`Upload`] fares, for whoever waits for the answer to it.
 #[derive(Clone)]
-pub(crate) struct Progress(Arc<Mutex<Pace>>);
+pub(crate) struct UploadProgress(Arc<Mutex<UploadPace>>);
 
-struct Pace {
-    stage: Stage,
+struct UploadPace {
+    stage: UploadStage,
     since: Instant,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Stage {
+enum UploadStage {
     /// It is the upstream's turn: to take more, or to answer.
     Upstream,
     /// More was asked of the client and did not come yet.
@@ -57,12 +57,12 @@ enum Stage {
 /// The client paused for too long.
 #[derive(Debug, thiserror::Error)]
 #[error("the request body paused for too long")]
-struct Paused;
+struct UploadPaused;
 
 impl Upload {
     /// A body as it arrives. A pause of `idle` while the upstream waits for
     /// more ends it.
-    pub(crate) fn streaming<B>(body: B, idle: Duration) -> Self
+    pub fn streaming<B>(body: B, idle: Duration) -> Self
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
@@ -71,8 +71,8 @@ impl Upload {
             ahead: None,
             ended: false,
             body: body.map_err(Into::into).boxed_unsync(),
-            idle: Idle::new(idle),
-            progress: Progress::new(),
+            idle: IdleTimer::new(idle),
+            progress: UploadProgress::new(),
             trailers: None,
         }
     }
@@ -83,7 +83,7 @@ impl Upload {
     }
 
     /// No body.
-    pub(crate) fn none() -> Self {
+    pub fn none() -> Self {
         Self::whole(Bytes::new())
     }
 
@@ -95,14 +95,15 @@ impl Upload {
     }
 
     /// This body with its trailers, as far as they are clean.
-    pub(crate) fn with_trailers(mut self, clean: CleanTrailers) -> Self {
+    #[must_use]
+    pub fn with_trailers(mut self, clean: CleanTrailers) -> Self {
         self.trailers = Some(clean);
         self
     }
 
     /// This body, of which so much was looked at as is there: one that has ended
     /// already, though its head did not say so, is known to be empty.
-    pub(crate) async fn looked_at(mut self) -> Self {
+    pub async fn looked_at(mut self) -> Self {
         if self.is_end_stream() || self.size_hint().exact().is_some() {
             return self;
         }
@@ -145,7 +146,7 @@ impl Upload {
         }
     }
 
-    pub(crate) fn progress(&self) -> Progress {
+    pub(crate) fn progress(&self) -> UploadProgress {
         self.progress.clone()
     }
 }
@@ -167,17 +168,17 @@ impl Body for Upload {
         loop {
             let polled = Pin::new(&mut self.body).poll_frame(context);
             let Poll::Ready(frame) = polled else {
-                self.progress.turn_to(Stage::Client);
+                self.progress.turn_to(UploadStage::Client);
                 let paused = self.idle.poll_over(context);
                 return paused.map(|()| {
-                    self.progress.turn_to(Stage::Failed);
-                    Some(Err(Paused.into()))
+                    self.progress.turn_to(UploadStage::Failed);
+                    Some(Err(UploadPaused.into()))
                 });
             };
             self.idle.moved();
             let stage = match frame {
-                Some(Err(_)) => Stage::Failed,
-                _ => Stage::Upstream,
+                Some(Err(_)) => UploadStage::Failed,
+                _ => UploadStage::Upstream,
             };
             self.progress.turn_to(stage);
             let frame = match frame {
@@ -219,17 +220,17 @@ pub(crate) fn after(ahead: u64, rest: &SizeHint) -> SizeHint {
     whole
 }
 
-impl Progress {
+impl UploadProgress {
     fn new() -> Self {
-        Self(Arc::new(Mutex::new(Pace {
-            stage: Stage::Upstream,
+        Self(Arc::new(Mutex::new(UploadPace {
+            stage: UploadStage::Upstream,
             since: Instant::now(),
         })))
     }
 
     /// Whether the body stopped for a reason that lies with the client.
     pub(crate) fn client_failed(&self) -> bool {
-        self.pace().stage == Stage::Failed
+        self.pace().stage == UploadStage::Failed
     }
 
     /// Waits until the upstream has had its turn for `limit` at a stretch.
@@ -248,22 +249,22 @@ impl Progress {
     fn upstream_deadline(&self, limit: Duration) -> Instant {
         let pace = self.pace();
         match pace.stage {
-            Stage::Upstream => pace.since + limit,
-            Stage::Client | Stage::Failed => Instant::now() + limit,
+            UploadStage::Upstream => pace.since + limit,
+            UploadStage::Client | UploadStage::Failed => Instant::now() + limit,
         }
     }
 
-    fn turn_to(&self, stage: Stage) {
+    fn turn_to(&self, stage: UploadStage) {
         let mut pace = self.pace();
-        if stage == Stage::Upstream || pace.stage != stage {
-            *pace = Pace {
+        if stage == UploadStage::Upstream || pace.stage != stage {
+            *pace = UploadPace {
                 stage,
                 since: Instant::now(),
             };
         }
     }
 
-    fn pace(&self) -> MutexGuard<'_, Pace> {
+    fn pace(&self) -> MutexGuard<'_, UploadPace> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -10,7 +10,7 @@
 
 use std::borrow::Cow;
 
-use countersign_domain::Reason;
+use crate::Reason;
 use unicode_normalization::UnicodeNormalization;
 
 /// A path in which there is nothing to disagree about. Its segments are
@@ -35,7 +35,7 @@ impl<'a> JudgedPath<'a> {
 
     /// The segments of any path, read as generously as possible: enough to say
     /// whose a path is, never to let it pass.
-    pub(crate) fn guess(path: &'a str) -> Self {
+    pub fn guess(path: &'a str) -> Self {
         let segments = path.strip_prefix('/').unwrap_or(path).split('/');
         Self(
             segments
@@ -45,7 +45,7 @@ impl<'a> JudgedPath<'a> {
     }
 
     /// Whether a segment of a path is `text` for every server.
-    pub(crate) fn reads_as(segment: &str, text: &str) -> bool {
+    pub fn reads_as(segment: &str, text: &str) -> bool {
         plain(segment).is_some_and(|read| read == text)
     }
 

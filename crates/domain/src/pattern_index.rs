@@ -4,43 +4,43 @@
 
 use std::collections::BTreeMap;
 
-use crate::pattern::{End, Pattern, Segment};
+use crate::pattern::{PathPattern, PatternEnd, PatternSegment};
 
 /// Whose a pattern is, and how it reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct IndexedPath {
+pub struct IndexedPath {
     /// The number of its api.
-    pub(crate) api: usize,
+    pub api: usize,
     /// Its text, with the prefix.
-    pub(crate) text: String,
+    pub text: String,
 }
 
 /// Patterns by host. An api without hosts has every host.
 #[derive(Default)]
-pub(crate) struct PatternIndex {
+pub struct PatternIndex {
     /// Of apis that name this host.
-    named: BTreeMap<String, Node>,
+    named: BTreeMap<String, PatternNode>,
     /// Of apis that name none.
-    unnamed: Node,
+    unnamed: PatternNode,
     /// Of all apis.
-    all: Node,
+    all: PatternNode,
     /// How many nodes were looked at.
     looked_at: usize,
 }
 
 #[derive(Default)]
-struct Node {
-    texts: BTreeMap<String, Node>,
-    any: Option<Box<Node>>,
+struct PatternNode {
+    texts: BTreeMap<String, PatternNode>,
+    any: Option<Box<PatternNode>>,
     /// Patterns that end here, the first for each end.
-    ends: Vec<(End, IndexedPath)>,
+    ends: Vec<(PatternEnd, IndexedPath)>,
     /// One pattern that ends here or below.
     below: Option<IndexedPath>,
 }
 
 impl PatternIndex {
     /// Takes a pattern in.
-    pub(crate) fn insert(&mut self, hosts: &[String], pattern: &Pattern, path: &IndexedPath) {
+    pub fn insert(&mut self, hosts: &[String], pattern: &PathPattern, path: &IndexedPath) {
         self.all.insert(pattern, path);
         if hosts.is_empty() {
             self.unnamed.insert(pattern, path);
@@ -52,35 +52,31 @@ impl PatternIndex {
     }
 
     /// A pattern on one of these hosts that some path fits together with `pattern`.
-    pub(crate) fn overlapping(
-        &mut self,
-        hosts: &[String],
-        pattern: &Pattern,
-    ) -> Option<&IndexedPath> {
+    pub fn overlapping(&mut self, hosts: &[String], pattern: &PathPattern) -> Option<&IndexedPath> {
         let named = hosts.iter().filter_map(|host| self.named.get(host));
-        let nodes: Vec<&Node> = match hosts {
+        let nodes: Vec<&PatternNode> = match hosts {
             [] => vec![&self.all],
             _ => named.chain([&self.unnamed]).collect(),
         };
         let looked_at = &mut self.looked_at;
-        let mut walks = nodes.into_iter().map(|node| Walk { node, pattern });
+        let mut walks = nodes.into_iter().map(|node| PatternWalk { node, pattern });
         walks.find_map(|walk| walk.find(0, looked_at))
     }
 
-    #[cfg(test)]
-    pub(crate) fn looked_at(&self) -> usize {
+    /// How many nodes were looked at so far: what the search costs.
+    pub fn looked_at(&self) -> usize {
         self.looked_at
     }
 }
 
-impl Node {
-    fn insert(&mut self, pattern: &Pattern, path: &IndexedPath) {
+impl PatternNode {
+    fn insert(&mut self, pattern: &PathPattern, path: &IndexedPath) {
         let mut node = self;
         node.below.get_or_insert_with(|| path.clone());
         for segment in pattern.segments() {
             node = match segment {
-                Segment::Text(text) => node.texts.entry(text.clone()).or_default(),
-                Segment::Any | Segment::Login => node.any.get_or_insert_default(),
+                PatternSegment::Text(text) => node.texts.entry(text.clone()).or_default(),
+                PatternSegment::Any | PatternSegment::Login => node.any.get_or_insert_default(),
             };
             node.below.get_or_insert_with(|| path.clone());
         }
@@ -93,34 +89,34 @@ impl Node {
 
 /// Where the walk along a pattern is.
 #[derive(Clone, Copy)]
-struct Walk<'n, 'p> {
-    node: &'n Node,
-    pattern: &'p Pattern,
+struct PatternWalk<'n, 'p> {
+    node: &'n PatternNode,
+    pattern: &'p PathPattern,
 }
 
-impl<'n> Walk<'n, '_> {
+impl<'n> PatternWalk<'n, '_> {
     /// Looks on from the segment `at` of the pattern.
     fn find(self, at: usize, looked_at: &mut usize) -> Option<&'n IndexedPath> {
         *looked_at += 1;
         let Self { node, pattern } = self;
         let Some(segment) = pattern.segments().get(at) else {
             let end = pattern.end();
-            if end == End::Rest {
+            if end == PatternEnd::Rest {
                 return node.below.as_ref();
             }
             let mut ends = node.ends.iter();
             let met = ends.find(|(known, _)| known.meets(end));
             return met.map(|(_, path)| path);
         };
-        let mut rest = node.ends.iter().filter(|(end, _)| *end == End::Rest);
+        let mut rest = node.ends.iter().filter(|(end, _)| *end == PatternEnd::Rest);
         if let Some((_, path)) = rest.next() {
             return Some(path);
         }
-        let mut on = |node| Walk { node, pattern }.find(at + 1, looked_at);
+        let mut on = |node| PatternWalk { node, pattern }.find(at + 1, looked_at);
         let found = node.any.as_deref().and_then(&mut on);
         found.or_else(|| match segment {
-            Segment::Text(text) => node.texts.get(text).and_then(on),
-            Segment::Any | Segment::Login => node.texts.values().find_map(on),
+            PatternSegment::Text(text) => node.texts.get(text).and_then(on),
+            PatternSegment::Any | PatternSegment::Login => node.texts.values().find_map(on),
         })
     }
 }
@@ -131,8 +127,8 @@ mod tests {
 
     use proptest::prelude::*;
 
-    fn pattern(text: &str) -> Pattern {
-        Pattern::compile(text, false).unwrap()
+    fn pattern(text: &str) -> PathPattern {
+        PathPattern::compile(text, false).unwrap()
     }
 
     fn index_of(hosts: &[String], patterns: impl Iterator<Item = String>) -> PatternIndex {
@@ -200,7 +196,7 @@ mod tests {
             asked in some_pattern(),
             slash_optional in any::<bool>(),
         ) {
-            let compile = |text: &str| Pattern::compile(text, slash_optional).unwrap();
+            let compile = |text: &str| PathPattern::compile(text, slash_optional).unwrap();
             let asked = compile(&asked);
             let mut index = PatternIndex::default();
             for (api, text) in known.iter().enumerate() {

@@ -10,12 +10,10 @@
 //! switch to `h2c`, say, requests would pass that nobody judges; such an `Upgrade` is
 //! left out, as a server may ignore it, and the fields of a handshake with it.
 //!
-//! A tunnel of the guard is judged again every two seconds, as at the time it was
-//! opened. So it ends when its session, account, credential or key is taken back or
-//! the address is no longer allowed, and outlives the expiry of its token: a partner
-//! that had to reconnect at each rotation would lose messages, and whoever may
-//! not go on is revoked. What it uses of a budget is the one request.
+//! Whoever opens a tunnel may end it: it hands over a future that is ready when the
+//! tunnel is to end, and tells why.
 
+use std::fmt::Display;
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
@@ -23,10 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use countersign_domain::{Reason, Timestamp};
-use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header, request,
-};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
@@ -35,34 +30,28 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use crate::answer::AnswerBody;
-use crate::api::GuardedApi;
-use crate::fields;
-use crate::gateway::Client;
-use crate::meter::Meter;
-use crate::permit::{Asked, Denied, authorize};
-use crate::upstream::Timeouts;
-use crate::view::View;
+use crate::answer_body::AnswerBody;
+use crate::error::RelayError;
+use crate::headers;
+use crate::upstream::UpstreamTimeouts;
+use crate::upstream_metrics::UpstreamMetrics;
 
 const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
 const UPGRADE: HeaderValue = HeaderValue::from_static("upgrade");
-
-/// How often a tunnel is judged again.
-const JUDGED_EVERY: Duration = Duration::from_secs(2);
 
 /// How much is read at once.
 const PIECE: usize = 16 * 1024;
 
 /// Takes from a request that asks for WebSocket what its connection will become,
 /// where the listener lets it.
-pub(crate) fn asked_for<B: Body>(request: &mut Request<B>) -> Option<OnUpgrade> {
+pub fn asked_for_websocket<B: Body>(request: &mut Request<B>) -> Option<OnUpgrade> {
     let may = asks(request) && request.extensions().get::<OnUpgrade>().is_some();
     may.then(|| hyper::upgrade::on(request))
 }
 
 fn asks<B: Body>(request: &Request<B>) -> bool {
     let fields = request.headers();
-    let mut options = fields::connection_options(fields).into_iter();
+    let mut options = headers::connection_options(fields).into_iter();
     request.version() == Version::HTTP_11
         && request.method() == Method::GET
         && request.body().is_end_stream()
@@ -112,33 +101,30 @@ const MOST: usize = 10_000;
 /// When to come again, where all places are taken.
 const SOON: Duration = Duration::from_secs(1);
 
-/// Places for tunnels.
+/// TunnelSlots for tunnels.
 #[derive(Clone)]
-pub(crate) struct Places(Arc<Semaphore>);
+pub struct TunnelSlots(Arc<Semaphore>);
 
-impl Default for Places {
+impl Default for TunnelSlots {
     fn default() -> Self {
         Self(Arc::new(Semaphore::new(MOST)))
     }
 }
 
-impl Places {
+impl TunnelSlots {
     /// Takes a place for the tunnel that is asked for.
-    pub(crate) fn take(&self, asked: Option<OnUpgrade>) -> Result<Option<Switch>, Denied> {
+    pub fn take(&self, asked: Option<OnUpgrade>) -> Result<Option<TunnelSwitch>, RelayError> {
         let Some(client) = asked else {
             return Ok(None);
         };
         let place = Arc::clone(&self.0).try_acquire_owned();
-        let place = place.map_err(|_| Denied {
-            detail: Some("all places for tunnels are taken".to_owned()),
-            ..Denied::from(Reason::RequestsThrottled).for_now(SOON)
-        })?;
-        Ok(Some(Switch { client, place }))
+        let place = place.map_err(|_| RelayError::NoRoom { retry_after: SOON })?;
+        Ok(Some(TunnelSwitch { client, place }))
     }
 }
 
 /// The client's side of a tunnel that the upstream is asked for.
-pub struct Switch {
+pub struct TunnelSwitch {
     client: OnUpgrade,
     /// Among all tunnels; kept to the end of this one.
     place: OwnedSemaphorePermit,
@@ -146,26 +132,16 @@ pub struct Switch {
 
 /// A tunnel that the upstream has agreed to.
 pub(crate) struct Tunnel {
-    pub(crate) meter: Meter,
+    pub(crate) meter: UpstreamMetrics,
     pub(crate) request_id: Box<str>,
-    pub(crate) timeouts: Timeouts,
+    pub(crate) timeouts: UpstreamTimeouts,
     /// The fields that the client is answered with.
     pub(crate) fields: HeaderMap,
 }
 
-/// What may end a tunnel of the guard before its sides do: its request, judged
-/// again.
-pub(crate) struct Judged {
-    pub(crate) api: GuardedApi,
-    pub(crate) view: Arc<View>,
-    pub(crate) client: Client,
-    pub(crate) asked: request::Parts,
-    pub(crate) asked_at: Timestamp,
-}
-
 /// Why a tunnel ended.
 #[derive(Debug, thiserror::Error)]
-enum Ended {
+enum TunnelEnd {
     #[error("both sides closed it")]
     Closed,
     #[error("nothing moved for too long")]
@@ -175,7 +151,7 @@ enum Ended {
     #[error("it never came up")]
     Unopened,
     #[error("{0}")]
-    Refused(Reason),
+    Over(String),
 }
 
 impl Tunnel {
@@ -184,12 +160,12 @@ impl Tunnel {
     /// longest.
     pub(crate) fn open(
         self,
-        switch: Switch,
+        switch: TunnelSwitch,
         mut answered: Response<Incoming>,
-        over: impl Future<Output = Reason> + Send + 'static,
+        over: impl Future<Output: Display> + Send + 'static,
     ) -> Response<AnswerBody> {
         let upstream = hyper::upgrade::on(&mut answered);
-        let mut response = Response::new(AnswerBody::refusal(Bytes::new()));
+        let mut response = Response::new(AnswerBody::whole(Bytes::new()));
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         *response.headers_mut() = self.fields;
         ask(response.headers_mut());
@@ -197,7 +173,7 @@ impl Tunnel {
         tokio::spawn(async move {
             let open = meter.tunnel();
             let ended = run(switch.client, upstream, timeouts, over).await;
-            let (api, request_id) = (meter.api(), &*request_id);
+            let (api, request_id) = (&**meter.name(), &*request_id);
             tracing::info!(api, request_id, "a tunnel ended: {ended}");
             drop((open, switch.place));
         });
@@ -208,53 +184,29 @@ impl Tunnel {
 async fn run(
     client: OnUpgrade,
     upstream: OnUpgrade,
-    timeouts: Timeouts,
-    over: impl Future<Output = Reason>,
-) -> Ended {
+    timeouts: UpstreamTimeouts,
+    over: impl Future<Output: Display>,
+) -> TunnelEnd {
     let both = async { tokio::try_join!(client, upstream) };
     let both = tokio::time::timeout(timeouts.connect, both).await;
     let Ok(Ok((client, upstream))) = both else {
-        return Ended::Unopened;
+        return TunnelEnd::Unopened;
     };
     let (client, upstream) = (TokioIo::new(client), TokioIo::new(upstream));
     tokio::select! {
         ended = join(client, upstream, timeouts.tunnel_idle) => ended,
-        reason = over => Ended::Refused(reason),
-    }
-}
-
-impl Judged {
-    /// Waits until the request would not be let through any more.
-    pub(crate) async fn refused(self) -> Reason {
-        let mut ticks = tokio::time::interval(JUDGED_EVERY);
-        loop {
-            ticks.tick().await;
-            if let Err(denied) = self.judge() {
-                return denied.reason;
-            }
-        }
-    }
-
-    fn judge(&self) -> Result<(), Denied> {
-        let (uri, headers) = (&self.asked.uri, &self.asked.headers);
-        let asked = Asked {
-            method: &self.asked.method,
-            path: uri.path(),
-            presented: self.api.dialect().presented(headers, uri.query()),
-            address: self.client.address,
-        };
-        authorize(&self.api, &self.view, &asked, self.asked_at).map(drop)
+        why = over => TunnelEnd::Over(why.to_string()),
     }
 }
 
 /// Passes on what comes, both ways. The end of one way is passed on too, and the
 /// other stays open.
-async fn join<A, B>(one: A, other: B, idle: Duration) -> Ended
+async fn join<A, B>(one: A, other: B, idle: Duration) -> TunnelEnd
 where
     A: AsyncRead + AsyncWrite,
     B: AsyncRead + AsyncWrite,
 {
-    let clock = Clock::new();
+    let clock = TunnelClock::new();
     let (from_one, to_one) = tokio::io::split(one);
     let (from_other, to_other) = tokio::io::split(other);
     let both = async {
@@ -264,12 +216,12 @@ where
         )
     };
     tokio::select! {
-        done = both => done.map_or_else(Ended::Broken, |_| Ended::Closed),
-        () = clock.still_for(idle) => Ended::Idle,
+        done = both => done.map_or_else(TunnelEnd::Broken, |_| TunnelEnd::Closed),
+        () = clock.still_for(idle) => TunnelEnd::Idle,
     }
 }
 
-async fn pour<R, W>(mut from: R, mut to: W, clock: &Clock) -> io::Result<()>
+async fn pour<R, W>(mut from: R, mut to: W, clock: &TunnelClock) -> io::Result<()>
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
@@ -288,12 +240,12 @@ where
 }
 
 /// When something moved last, in either direction.
-struct Clock {
+struct TunnelClock {
     began: Instant,
     moved_after: AtomicU64,
 }
 
-impl Clock {
+impl TunnelClock {
     fn new() -> Self {
         Self {
             began: Instant::now(),
@@ -328,7 +280,7 @@ mod tests {
     const IDLE: Duration = Duration::from_secs(10);
 
     /// The two far ends of a tunnel.
-    fn tunnel() -> (DuplexStream, DuplexStream, JoinHandle<Ended>) {
+    fn tunnel() -> (DuplexStream, DuplexStream, JoinHandle<TunnelEnd>) {
         let (client, near_client) = duplex(64);
         let (upstream, near_upstream) = duplex(64);
         let ended = tokio::spawn(join(near_client, near_upstream, IDLE));
@@ -353,7 +305,7 @@ mod tests {
         let mut answer = String::new();
         from_client.read_to_string(&mut answer).await.unwrap();
         assert_eq!(answer, "late", "one way was closed, the other was not");
-        assert!(matches!(ended.await.unwrap(), Ended::Closed));
+        assert!(matches!(ended.await.unwrap(), TunnelEnd::Closed));
     }
 
     #[tokio::test(start_paused = true)]
@@ -366,17 +318,16 @@ mod tests {
         }
         assert!(!ended.is_finished());
         tokio::time::advance(IDLE + Duration::from_secs(1)).await;
-        assert!(matches!(ended.await.unwrap(), Ended::Idle));
+        assert!(matches!(ended.await.unwrap(), TunnelEnd::Idle));
         assert_eq!(client.read(&mut [0]).await.unwrap(), 0);
     }
 
     #[test]
     fn who_finds_no_place_for_a_tunnel_is_told_when_to_come_again() {
-        let places = Places(Arc::new(Semaphore::new(0)));
+        let places = TunnelSlots(Arc::new(Semaphore::new(0)));
         let asked = Some(hyper::upgrade::on(Request::new(())));
-        let denied = places.take(asked).err().unwrap();
-        assert_eq!(denied.reason, Reason::RequestsThrottled);
-        assert!(denied.retry_after.is_some());
+        let refused = places.take(asked).err();
+        assert_eq!(refused, Some(RelayError::NoRoom { retry_after: SOON }));
         assert!(places.take(None).is_ok(), "who asks for none needs none");
     }
 

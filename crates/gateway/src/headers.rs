@@ -4,18 +4,18 @@
 //! upstream might read as ours, and set afterwards: so nothing that a client
 //! sends, and no `Connection` option, can forge it or take it away.
 
-use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Version, request};
 
+use countersign_relay::{
+    CleanTrailers, Upload, Upstream, UpstreamHost, end_to_end, folded, is_reserved, trailing,
+};
+
 use crate::api::GuardedApi;
-use crate::body::{CleanTrailers, Upload};
 use crate::gateway::Client;
 use crate::permit::{Permit, Proof};
-use crate::reserved::is_reserved;
-use crate::upstream::{Upstream, UpstreamHost};
 
 /// The support id of a refused request.
 pub(crate) const REFUSAL: HeaderName = HeaderName::from_static("x-countersign-refusal");
@@ -29,23 +29,6 @@ const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-
-/// Fields for one connection (RFC 9110 section 7.6.1), and two more that frame
-/// a message or delay it: the body's own length frames it anew, and who polls a
-/// body has already told the client to go on (section 10.1.1).
-const HOP_BY_HOP: [&str; 11] = [
-    "connection",
-    "content-length",
-    "expect",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
 
 /// What is added to a request that goes on.
 pub(crate) struct Onward<'a> {
@@ -158,25 +141,6 @@ fn join_cookies(fields: &mut HeaderMap) {
     }
 }
 
-/// What else has no place among trailers: what says for whom a message is, by whom, or
-/// how its content is to be read (RFC 9110 section 6.5.1).
-const NEVER_TRAILING: [&str; 7] = [
-    "authorization",
-    "content-encoding",
-    "content-range",
-    "content-type",
-    "cookie",
-    "host",
-    "set-cookie",
-];
-
-/// What goes on of trailers, as far as `keep` wants it.
-pub(crate) fn trailing(trailers: &HeaderMap, keep: impl Fn(&str) -> bool) -> HeaderMap {
-    end_to_end(trailers, |name| {
-        !NEVER_TRAILING.contains(&name) && keep(name)
-    })
-}
-
 /// What cleans the trailers of a request: no identity is among them, nor a
 /// credential, since nobody looks at one there.
 pub(crate) fn clean_trailers(api: &GuardedApi) -> CleanTrailers {
@@ -205,15 +169,6 @@ pub(crate) fn is_the_upstreams(name: &str) -> bool {
     !name.starts_with("x-countersign")
 }
 
-/// The length that an answer without a body tells of the one that does not
-/// follow (RFC 9110 section 8.6). Beside a transfer coding it means nothing
-/// (RFC 9112 section 6.3).
-pub(crate) fn told_length(answered: &HeaderMap) -> Option<HeaderValue> {
-    let coded = answered.contains_key(header::TRANSFER_ENCODING);
-    let length = answered.get(header::CONTENT_LENGTH);
-    length.filter(|_| !coded).cloned()
-}
-
 /// A text as a field value that cannot end its field or be read in two ways:
 /// what is not visible ASCII, and `%`, is percent-encoded as UTF-8.
 pub(crate) fn visible(text: &str) -> HeaderValue {
@@ -229,47 +184,8 @@ pub(crate) fn visible(text: &str) -> HeaderValue {
     HeaderValue::try_from(encoded).unwrap_or(HeaderValue::from_static(""))
 }
 
-/// The fields that are not for this connection alone, nor frame the message, as far
-/// as `keep` wants them. It is asked by their names, in which every sign that is no
-/// letter or digit is a hyphen.
-pub fn end_to_end(fields: &HeaderMap, keep: impl Fn(&str) -> bool) -> HeaderMap {
-    let options = connection_options(fields);
-    let stays = |name: &HeaderName| {
-        let folded = folded(name);
-        !HOP_BY_HOP.contains(&&*folded)
-            && !options.iter().any(|option| option == name.as_str())
-            && keep(&folded)
-    };
-    fields
-        .iter()
-        .filter(|(name, _)| stays(name))
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect()
-}
-
-/// The fields that `Connection` names.
-pub(crate) fn connection_options(fields: &HeaderMap) -> Vec<String> {
-    let values = fields.get_all(header::CONNECTION).iter();
-    values
-        .flat_map(|value| value.as_bytes().split(|b| *b == b','))
-        .map(|option| String::from_utf8_lossy(option).trim().to_ascii_lowercase())
-        .collect()
-}
-
 /// The value of a field that is there exactly once.
 pub(crate) fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h HeaderValue> {
     let mut values = headers.get_all(name).iter();
     values.next().filter(|_| values.next().is_none())
-}
-
-/// The name with every sign that is no letter or digit as a hyphen: an upstream
-/// that turns fields into variables (RFC 3875 section 4.1.18) takes names that
-/// fold alike for one.
-pub(crate) fn folded(name: &HeaderName) -> Cow<'_, str> {
-    let name = name.as_str();
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
-    if name.chars().all(is_plain) {
-        return Cow::Borrowed(name);
-    }
-    Cow::Owned(name.replace(|c| !is_plain(c), "-"))
 }

@@ -10,13 +10,13 @@ use tokio::time::{Instant, Sleep};
 
 /// Measures one pause. While nobody polls, the reader is the slow one, and no
 /// clock runs.
-pub(crate) struct Idle {
+pub(crate) struct IdleTimer {
     limit: Duration,
     sleep: Option<Pin<Box<Sleep>>>,
     pausing: bool,
 }
 
-impl Idle {
+impl IdleTimer {
     pub(crate) fn new(limit: Duration) -> Self {
         Self {
             limit,
@@ -44,9 +44,9 @@ impl Idle {
     }
 }
 
-impl fmt::Debug for Idle {
+impl fmt::Debug for IdleTimer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Idle({:?})", self.limit)
+        write!(f, "IdleTimer({:?})", self.limit)
     }
 }
 
@@ -56,14 +56,14 @@ mod tests {
 
     use super::*;
 
-    fn is_over(idle: &mut Idle) -> bool {
+    fn is_over(idle: &mut IdleTimer) -> bool {
         idle.poll_over(&mut Context::from_waker(Waker::noop()))
             .is_ready()
     }
 
     #[tokio::test(start_paused = true)]
     async fn each_pause_has_the_whole_limit() {
-        let mut idle = Idle::new(Duration::from_secs(10));
+        let mut idle = IdleTimer::new(Duration::from_secs(10));
         for _ in 0..3 {
             assert!(!is_over(&mut idle));
             tokio::time::advance(Duration::from_secs(9)).await;

@@ -7,10 +7,9 @@ use http::{HeaderMap, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use tokio::sync::Notify;
 
-use super::failed;
-use crate::body::Upload;
-use crate::permit::Denied;
+use crate::error::RelayError;
 use crate::tunnel;
+use crate::upload::Upload;
 
 /// How many interim answers (RFC 9110 section 15.2) are read before an answer.
 /// Over HTTP/2 they are dropped as they come, until there is no time left.
@@ -22,7 +21,7 @@ const MOST_INTERIM: u32 = 32;
 pub(super) fn settle(
     response: Response<Incoming>,
     switch: bool,
-) -> Result<Response<Incoming>, Denied> {
+) -> Result<Response<Incoming>, RelayError> {
     if response.status().as_u16() > 599 {
         return Err(failed("its status is none of HTTP"));
     }
@@ -39,6 +38,10 @@ pub(super) fn settle(
         ));
     }
     Ok(response)
+}
+
+fn failed(detail: &str) -> RelayError {
+    RelayError::Failed(detail.to_owned())
 }
 
 /// Whether chunks are the only transfer coding, if there is one (RFC 9112

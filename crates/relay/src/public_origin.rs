@@ -9,15 +9,15 @@ use countersign_outbound::ServerUrl;
 use http::header::{CONTENT_LOCATION, HeaderMap, HeaderValue, LOCATION};
 
 /// Where the client asked.
-pub(crate) struct PublicOrigin<'a> {
+pub struct PublicOrigin<'a> {
     /// Whether over TLS.
-    pub(crate) https: bool,
+    pub https: bool,
     /// Which host.
-    pub(crate) host: Option<HeaderValue>,
+    pub host: Option<HeaderValue>,
     /// The host that the upstream was told, if it was not its own.
-    pub(crate) told_host: Option<HeaderValue>,
+    pub told_host: Option<HeaderValue>,
     /// What stands before the upstream's paths.
-    pub(crate) prefix: &'a str,
+    pub prefix: &'a str,
 }
 
 /// Puts the public origin in the place of the upstream's.

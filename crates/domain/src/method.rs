@@ -1,0 +1,18 @@
+//! Which methods of HTTP go on to a guarded API (RFC 9110 section 9).
+
+/// The methods with a meaning of their own that are forwarded, as an `Allow` lists them.
+///
+/// > The origin server MUST generate an Allow header field in a 405 response
+/// > containing a list of the target resource's currently supported methods.
+///
+/// (RFC 9110 section 15.5.6)
+pub const FORWARDED_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+
+/// Whether a method has a server send back what it received, credentials and all:
+/// `TRACE` (RFC 9110 section 9.3.8) and `TRACK`, as some servers call it. In any letter
+/// case, since there are servers that do not tell them apart.
+pub fn echoes_request(method: &str) -> bool {
+    ["TRACE", "TRACK"]
+        .iter()
+        .any(|name| method.eq_ignore_ascii_case(name))
+}

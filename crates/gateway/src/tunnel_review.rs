@@ -1,0 +1,55 @@
+//! Judges the request of an open tunnel again, every two seconds, as at the time it was
+//! opened.
+//!
+//! So a tunnel ends when its session, account, credential or key is taken back or the
+//! address is no longer allowed, and outlives the expiry of its token: a partner that had
+//! to reconnect at each rotation would lose messages, and whoever may not go on is
+//! revoked. What it uses of a budget is the one request.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign_domain::{Reason, Timestamp};
+use http::request;
+
+use crate::api::GuardedApi;
+use crate::gateway::Client;
+use crate::permit::{Asked, Denied, authorize};
+use crate::view::View;
+
+/// How often a tunnel is judged again.
+const JUDGED_EVERY: Duration = Duration::from_secs(2);
+
+/// What may end a tunnel of the guard before its sides do: its request, judged
+/// again.
+pub(crate) struct TunnelReview {
+    pub(crate) api: GuardedApi,
+    pub(crate) view: Arc<View>,
+    pub(crate) client: Client,
+    pub(crate) asked: request::Parts,
+    pub(crate) asked_at: Timestamp,
+}
+
+impl TunnelReview {
+    /// Waits until the request would not be let through any more.
+    pub(crate) async fn refused(self) -> Reason {
+        let mut ticks = tokio::time::interval(JUDGED_EVERY);
+        loop {
+            ticks.tick().await;
+            if let Err(denied) = self.judge() {
+                return denied.reason;
+            }
+        }
+    }
+
+    fn judge(&self) -> Result<(), Denied> {
+        let (uri, headers) = (&self.asked.uri, &self.asked.headers);
+        let asked = Asked {
+            method: &self.asked.method,
+            path: uri.path(),
+            presented: self.api.dialect().presented(headers, uri.query()),
+            address: self.client.address,
+        };
+        authorize(&self.api, &self.view, &asked, self.asked_at).map(drop)
+    }
+}

@@ -1,0 +1,89 @@
+//! Header fields of a message on its way through (RFC 9110 section 7.6).
+
+use std::borrow::Cow;
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+/// Fields for one connection (RFC 9110 section 7.6.1), and two more that frame
+/// a message or delay it: the body's own length frames it anew, and who polls a
+/// body has already told the client to go on (section 10.1.1).
+const HOP_BY_HOP: [&str; 11] = [
+    "connection",
+    "content-length",
+    "expect",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// The fields that are not for this connection alone, nor frame the message, as far
+/// as `keep` wants them. It is asked by their names, in which every character that is
+/// not a letter or digit is a hyphen.
+pub fn end_to_end(fields: &HeaderMap, keep: impl Fn(&str) -> bool) -> HeaderMap {
+    let options = connection_options(fields);
+    let stays = |name: &HeaderName| {
+        let folded = folded(name);
+        !HOP_BY_HOP.contains(&&*folded)
+            && !options.iter().any(|option| option == name.as_str())
+            && keep(&folded)
+    };
+    fields
+        .iter()
+        .filter(|(name, _)| stays(name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}
+
+/// The fields that `Connection` names.
+pub fn connection_options(fields: &HeaderMap) -> Vec<String> {
+    let values = fields.get_all(header::CONNECTION).iter();
+    values
+        .flat_map(|value| value.as_bytes().split(|b| *b == b','))
+        .map(|option| String::from_utf8_lossy(option).trim().to_ascii_lowercase())
+        .collect()
+}
+
+/// What else has no place among trailers: what says for whom a message is, by whom, or
+/// how its content is to be read (RFC 9110 section 6.5.1).
+const NEVER_TRAILING: [&str; 7] = [
+    "authorization",
+    "content-encoding",
+    "content-range",
+    "content-type",
+    "cookie",
+    "host",
+    "set-cookie",
+];
+
+/// What goes on of trailers, as far as `keep` wants it.
+pub fn trailing(trailers: &HeaderMap, keep: impl Fn(&str) -> bool) -> HeaderMap {
+    end_to_end(trailers, |name| {
+        !NEVER_TRAILING.contains(&name) && keep(name)
+    })
+}
+
+/// The length that an answer without a body tells of the one that does not
+/// follow (RFC 9110 section 8.6). Beside a transfer coding it means nothing
+/// (RFC 9112 section 6.3).
+pub(crate) fn told_length(answered: &HeaderMap) -> Option<HeaderValue> {
+    let coded = answered.contains_key(header::TRANSFER_ENCODING);
+    let length = answered.get(header::CONTENT_LENGTH);
+    length.filter(|_| !coded).cloned()
+}
+
+/// The name with every character that is not a letter or digit as a hyphen: an upstream
+/// that turns fields into variables (RFC 3875 section 4.1.18) takes names that
+/// fold alike for one.
+pub fn folded(name: &HeaderName) -> Cow<'_, str> {
+    let name = name.as_str();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    if name.chars().all(is_plain) {
+        return Cow::Borrowed(name);
+    }
+    Cow::Owned(name.replace(|c| !is_plain(c), "-"))
+}
