@@ -1,9 +1,9 @@
 //! Keeps: a fresh access token in the caller's hand, across tasks, processes and
 //! restarts, for any API that a dialect describes.
 //!
-//! The way of a token: what is kept is a [`Record`]; the session machine reads it
+//! The way of a token: what is kept is a [`SessionRecord`]; the session machine reads it
 //! and says what to do now; the driver asks the vendor through a [`Transport`],
-//! makes the outcome durable in a [`Store`], and only then hands it out.
+//! makes the outcome durable in a [`SessionStore`], and only then hands it out.
 //!
 //! With a profile of `profiles.toml`, shared with the command line and every other
 //! process of the user:
@@ -11,9 +11,9 @@
 //! ```no_run
 //! # async fn call() -> Result<(), Box<dyn std::error::Error>> {
 //! use countersign_client::Profiles;
-//! use countersign_client::profile::Places;
+//! use countersign_client::profile::UserPaths;
 //!
-//! let profiles = Profiles::find(None, &Places::of_user())?;
+//! let profiles = Profiles::find(None, &UserPaths::of_current_user())?;
 //! let source = profiles.profile("shop")?.source()?.build()?;
 //! let token = source.token().await?; // at once while it is fresh
 //! # let _ = token;
@@ -37,51 +37,51 @@
 //! # }
 //! ```
 
-mod change;
+mod access_token;
 mod clock;
-mod credentials;
 mod environment;
 mod error;
-mod http;
+mod http_transport;
 mod middleware;
 pub mod profile;
-mod record;
+mod secret_source;
 mod session;
+mod session_record;
+mod session_status;
 mod source;
-mod standing;
 mod store;
 mod timing;
-mod token;
+mod token_event;
+mod token_verdict;
 mod transport;
-mod verdict;
-mod warning;
+mod warnings;
 
-pub use change::{Change, Changed};
+pub use access_token::{AccessToken, RequestCredential};
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use credentials::{SecretCommand, SecretEnv, SecretFile, SecretSource};
 pub use error::{Error, ErrorKind};
-pub use http::HttpTransport;
+pub use http_transport::HttpTransport;
 #[cfg(feature = "reqwest")]
 pub use middleware::BearerMiddleware;
-pub use middleware::{Bearer, BearerError, BearerLayer};
+pub use middleware::{BearerAuth, BearerError, BearerLayer};
 pub use profile::{Profile, Profiles};
-pub use record::{Attempt, Held, Record, Trouble};
-pub use session::{Ask, Next, Reserved, Session, Terms};
-pub use source::{Builder, LogoutOutcome, TokenSource};
-pub use standing::{Standing, Tokens};
+pub use secret_source::{SecretCommand, SecretEnv, SecretFile, SecretSource};
+pub use session::{ClientSession, NextStep, RenewalKind, ReserveOutcome, SessionTerms};
+pub use session_record::{RenewalFailure, RequestAttempt, SessionRecord, TokenSet};
+pub use session_status::{SessionStatus, TokenStatus};
+pub use source::{LogoutOutcome, TokenSource, TokenSourceBuilder};
 pub use store::{
-    FileStore, KeptSession, KeptState, Locked, MemoryStore, SealKey, SessionOwner, Store,
-    StoreError, Written,
+    FileStore, LockedStore, MemoryStore, SealKey, SessionOwner, SessionStore, StoreError,
+    StoredSession, StoredState, WriteOutcome,
 };
-pub use token::{AccessToken, Credential};
+pub use token_event::{TokenEvent, TokenEventKind};
 
 // What the interface speaks of, so that who uses it depends on this crate alone.
 pub use countersign_dialect::{Dialect, Extra, Secret, Variant};
 pub use countersign_domain::{Operation, Refusal, Timestamp};
 pub use countersign_outbound::{ProxyRules, Roots, ServerUrl};
-pub use transport::{Sent, Transport, TransportError};
-pub use verdict::Expiry;
-pub use warning::WARNINGS;
+pub use token_verdict::TokenVerdict;
+pub use transport::{RequestDelivery, Transport, TransportError};
+pub use warnings::WARNINGS;
 
 /// A future in a box, as the traits here return it.
 pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -89,4 +89,4 @@ pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a
 /// What integrators copy from the guide is compiled.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/integrators/README.md")]
-struct Guide;
+struct IntegratorsGuide;

@@ -1,10 +1,10 @@
 //! Layers that give each request a fresh token: for tower, and behind the feature
 //! `reqwest` for reqwest.
 
-mod bearer;
 #[cfg(feature = "reqwest")]
-mod for_reqwest;
+mod reqwest_bearer;
+mod tower_bearer;
 
-pub use bearer::{Bearer, BearerError, BearerLayer};
 #[cfg(feature = "reqwest")]
-pub use for_reqwest::BearerMiddleware;
+pub use reqwest_bearer::BearerMiddleware;
+pub use tower_bearer::{BearerAuth, BearerError, BearerLayer};

@@ -2,9 +2,9 @@
 //!
 //! A profile names where secrets are and holds none.
 
-mod places;
-mod read;
-mod source;
+mod parse;
+mod token_source;
+mod user_paths;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -20,7 +20,7 @@ use http::Method;
 
 use crate::{Error, ErrorKind};
 
-pub use places::Places;
+pub use user_paths::UserPaths;
 
 /// How one API is called.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub struct Profile {
     /// Further parts of the credential, by the dialect's names for them.
     pub extra: BTreeMap<String, ExtraPart>,
     /// Where the session is kept.
-    pub keeping: Keeping,
+    pub storage: SessionStorage,
     /// Requests that one access token may make: what the profile says, or else
     /// the dialect.
     pub budget: Option<u32>,
@@ -58,7 +58,7 @@ pub struct Profile {
     /// Whether the secret may be sent as static key when no token can be had.
     pub static_key: bool,
     /// What may be called through a sidecar; everything if it is empty.
-    pub allow: Vec<Allowed>,
+    pub allow: Vec<AllowedRequest>,
     /// A file with the key that a sidecar asks its callers for.
     pub key_file: Option<PathBuf>,
     /// Where a sidecar listens, as it is written.
@@ -90,7 +90,7 @@ pub enum ExtraPart {
 
 /// Where a session is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Keeping {
+pub enum SessionStorage {
     /// In memory, and no longer than the process.
     Memory,
     /// In a sealed file, with all processes of the user.
@@ -117,7 +117,7 @@ pub enum KeyPlace {
 
 /// What may be called through a sidecar.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Allowed {
+pub struct AllowedRequest {
     /// The method; `None` for all.
     pub method: Option<Method>,
     /// The pattern of paths.
@@ -184,13 +184,13 @@ impl From<ProfilesFault> for Error {
 impl Profiles {
     /// Those of the file that is named on the command line, else of the one that
     /// the user's environment names, else of the one in the user's configuration.
-    pub fn find(named: Option<&Path>, places: &Places) -> Result<Self, ProfilesFault> {
+    pub fn find(named: Option<&Path>, places: &UserPaths) -> Result<Self, ProfilesFault> {
         let path = named.or(places.profiles.as_deref());
         Self::load(path.ok_or(ProfilesFault::Nowhere)?, places)
     }
 
     /// Those of a file, which nobody else may be able to write.
-    pub fn load(path: &Path, places: &Places) -> Result<Self, ProfilesFault> {
+    pub fn load(path: &Path, places: &UserPaths) -> Result<Self, ProfilesFault> {
         let origin = path.display().to_string();
         let text = private_text(path).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => ProfilesFault::Missing(origin.clone()),
@@ -201,7 +201,8 @@ impl Profiles {
         })?;
         let text = text.ok_or_else(|| ProfilesFault::Exposed(origin.clone()))?;
         let base = path.parent().unwrap_or(Path::new(""));
-        let mut read = Self::read(&text, &origin, base, places).map_err(ProfilesFault::Mistakes)?;
+        let mut read =
+            Self::parse(&text, &origin, base, places).map_err(ProfilesFault::Mistakes)?;
         let whole = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         for profile in read.profiles.values_mut().flatten() {
             profile.origin = Some(whole.clone());
@@ -216,8 +217,13 @@ impl Profiles {
     /// # Errors
     ///
     /// There is no telling where a profile begins.
-    pub fn read(text: &str, origin: &str, base: &Path, places: &Places) -> Result<Self, Mistakes> {
-        let read = read::profiles(text, origin, base, places)?;
+    pub fn parse(
+        text: &str,
+        origin: &str,
+        base: &Path,
+        places: &UserPaths,
+    ) -> Result<Self, Mistakes> {
+        let read = parse::profiles(text, origin, base, places)?;
         Ok(Self {
             origin: origin.to_owned(),
             profiles: read.profiles,

@@ -1,17 +1,17 @@
 //! The session machine: what to do about a token now, and what an answer means.
 //!
 //! Pure: `now` is an argument, and so is the jitter. The driver asks
-//! [`Session::next`], makes [`Session::draft`] durable after
-//! [`Session::asking`] and before it sends anything, tells what came of it
-//! ([`Session::received`], [`Session::refused`], [`Session::lost`]), and makes
+//! [`ClientSession::next`], makes [`ClientSession::draft`] durable after
+//! [`ClientSession::begin_request`] and before it sends anything, tells what came of it
+//! ([`ClientSession::received`], [`ClientSession::refused`], [`ClientSession::lost`]), and makes
 //! that durable before a token is used.
 //!
 //! The ladder: the token at hand, then a refresh, then a login. A refused refresh
 //! leads to a login; a refused login ends, for a pause that grows.
 
-mod ask;
-mod outcome;
-mod pause;
+mod backoff;
+mod reply;
+mod request;
 
 #[cfg(test)]
 mod tests;
@@ -21,12 +21,12 @@ use std::time::Duration;
 use countersign_dialect::{Dialect, LostRefresh, Secret, Variant};
 use countersign_domain::Timestamp;
 
-use crate::timing::{self, Offset};
-use crate::{Attempt, Held, Record, Trouble};
+use crate::timing::{self, ClockOffset};
+use crate::{RenewalFailure, RequestAttempt, SessionRecord, TokenSet};
 
 /// What the vendor and its client agree on.
 #[derive(Clone, Debug)]
-pub struct Terms {
+pub struct SessionTerms {
     refreshes: bool,
     /// A refresh presents the access token, which has to live for it.
     presents_access: bool,
@@ -36,9 +36,9 @@ pub struct Terms {
     jitter: f64,
 }
 
-impl Terms {
+impl SessionTerms {
     /// Those of a dialect, with the vendor's own budget.
-    pub fn of(dialect: &Dialect, variant: Variant) -> Self {
+    pub fn for_dialect(dialect: &Dialect, variant: Variant) -> Self {
         Self {
             refreshes: dialect.refreshes(variant),
             presents_access: dialect.refreshes_with_access_token(variant),
@@ -70,11 +70,11 @@ impl Terms {
 /// Its record is what is kept; the rest is this process's own: what it learnt of
 /// the vendor's clock, and what is under way.
 #[derive(Clone, Debug)]
-pub struct Session {
-    terms: Terms,
-    record: Record,
-    offset: Option<Offset>,
-    under_way: UnderWay,
+pub struct ClientSession {
+    terms: SessionTerms,
+    record: SessionRecord,
+    offset: Option<ClockOffset>,
+    under_way: RequestUnderWay,
     forced: bool,
     wanted: u32,
     secret: Option<[u8; 8]>,
@@ -82,16 +82,16 @@ pub struct Session {
 
 /// The request that was sent last.
 #[derive(Clone, Debug, Default)]
-struct UnderWay {
+struct RequestUnderWay {
     /// When it was sent: a retry is younger than its attempt.
     sent_at: Option<Timestamp>,
     /// The attempt before it, which stands again if this one was not heard.
-    before: Option<Attempt>,
+    before: Option<RequestAttempt>,
 }
 
 /// What to ask the vendor for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ask {
+pub enum RenewalKind {
     /// New tokens for the login and its secret.
     Login,
     /// New tokens for the refresh token at hand.
@@ -100,7 +100,7 @@ pub enum Ask {
 
 /// What to do now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Next {
+pub enum NextStep {
     /// Use the token at hand.
     Use {
         /// Until then.
@@ -108,10 +108,10 @@ pub enum Next {
         /// From then on a new one is to be asked for beside its use.
         renew_at: Timestamp,
     },
-    /// Ask now.
-    Ask {
+    /// Ask the vendor now.
+    Request {
         /// For what.
-        ask: Ask,
+        kind: RenewalKind,
         /// The token at hand may be used until then; if there is none, callers
         /// wait.
         meanwhile: Option<Timestamp>,
@@ -124,13 +124,13 @@ pub enum Next {
         /// wait.
         meanwhile: Option<Timestamp>,
         /// Why.
-        trouble: Trouble,
+        failure: RenewalFailure,
     },
     /// The vendor refused the login, and there is no token: everyone gets the
     /// same clear error.
     Ended {
         /// Why.
-        trouble: Trouble,
+        failure: RenewalFailure,
         /// Before then it is not asked again.
         again_at: Timestamp,
     },
@@ -138,24 +138,24 @@ pub enum Next {
 
 /// Whether requests were set aside of the access token's budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reserved {
+pub enum ReserveOutcome {
     /// They were, or there is no budget.
     Done,
-    /// There is no token, or too few are left: [`Session::next`] asks for
+    /// There is no token, or too few are left: [`ClientSession::next`] asks for
     /// another token now.
     TooFew,
     /// No token may make so many.
     TooMany,
 }
 
-impl Session {
+impl ClientSession {
     /// A session that goes on where `record` stopped.
-    pub fn new(terms: Terms, record: Record) -> Self {
+    pub fn new(terms: SessionTerms, record: SessionRecord) -> Self {
         Self {
             terms,
             record,
             offset: None,
-            under_way: UnderWay::default(),
+            under_way: RequestUnderWay::default(),
             forced: false,
             wanted: 0,
             secret: None,
@@ -163,22 +163,27 @@ impl Session {
     }
 
     /// The state as it is.
-    pub fn record(&self) -> &Record {
+    pub fn record(&self) -> &SessionRecord {
         &self.record
     }
 
     /// The state as it is to be written: under the next serial. Once it is
     /// durable, it is to be adopted.
-    pub fn draft(&self) -> Record {
-        Record {
+    pub fn draft(&self) -> SessionRecord {
+        SessionRecord {
             serial: self.record.serial.saturating_add(1),
             ..self.record.clone()
         }
     }
 
     /// Goes on with a record that was written, here or by another process.
-    pub fn adopt(&mut self, record: Record) {
-        let token = |record: &Record| record.held.as_ref().map(|held| held.access_token.clone());
+    pub fn adopt(&mut self, record: SessionRecord) {
+        let token = |record: &SessionRecord| {
+            record
+                .tokens
+                .as_ref()
+                .map(|tokens| tokens.access_token.clone())
+        };
         if token(&record) != token(&self.record) {
             self.wanted = 0;
         }
@@ -186,25 +191,27 @@ impl Session {
     }
 
     /// What to do now.
-    pub fn next(&self, now: Timestamp) -> Next {
+    pub fn next(&self, now: Timestamp) -> NextStep {
         let meanwhile = self.usable(now);
         if let Some(until) = meanwhile
             && !self.is_due(now)
         {
             let renew_at = self.renew_at().unwrap_or(until);
-            return Next::Use { until, renew_at };
+            return NextStep::Use { until, renew_at };
         }
-        let ask = self.ladder(now);
-        match self.pause(ask, now).cloned() {
-            None => Next::Ask { ask, meanwhile },
-            Some(trouble) if pause::ends(&trouble) && meanwhile.is_none() => Next::Ended {
-                again_at: trouble.retry_at,
-                trouble,
-            },
-            Some(trouble) => Next::Wait {
-                until: trouble.retry_at,
+        let kind = self.choose_kind(now);
+        match self.blocking_failure(kind, now).cloned() {
+            None => NextStep::Request { kind, meanwhile },
+            Some(failure) if backoff::is_refused_login(&failure) && meanwhile.is_none() => {
+                NextStep::Ended {
+                    again_at: failure.retry_at,
+                    failure,
+                }
+            }
+            Some(failure) => NextStep::Wait {
+                until: failure.retry_at,
                 meanwhile,
-                trouble,
+                failure,
             },
         }
     }
@@ -216,15 +223,15 @@ impl Session {
     /// hammering.
     pub fn invalidate(&mut self, access_token: &Secret, now: Timestamp) -> bool {
         let rejected = self.record.rejected;
-        let Some(held) = &mut self.record.held else {
+        let Some(tokens) = &mut self.record.tokens else {
             return false;
         };
-        let age = now.since(held.asked_at);
-        let young = age < pause::least_age(rejected);
-        if held.access_token != *access_token || held.is_rejected() || young {
+        let age = now.since(tokens.asked_at);
+        let young = age < backoff::least_age_to_give_up(rejected);
+        if tokens.access_token != *access_token || tokens.is_rejected() || young {
             return false;
         }
-        held.expires_at = held.asked_at;
+        tokens.expires_at = tokens.asked_at;
         let before = if age < timing::PROVEN { rejected } else { 0 };
         self.record.rejected = before.saturating_add(1);
         true
@@ -233,17 +240,17 @@ impl Session {
     /// Sets requests aside of the access token's budget, before they are made.
     /// The last one is never given out: what the vendor counts besides is not
     /// known.
-    pub fn reserve(&mut self, uses: u32, now: Timestamp) -> Reserved {
+    pub fn reserve(&mut self, uses: u32, now: Timestamp) -> ReserveOutcome {
         if self.terms.share().is_some_and(|share| uses > share) {
-            return Reserved::TooMany;
+            return ReserveOutcome::TooMany;
         }
         let enough = self.left().is_none_or(|left| left >= uses);
         if self.usable(now).is_none() || !enough {
             self.wanted = self.wanted.max(uses);
-            return Reserved::TooFew;
+            return ReserveOutcome::TooFew;
         }
         self.record.spent = self.record.spent.saturating_add(uses);
-        Reserved::Done
+        ReserveOutcome::Done
     }
 
     /// How many requests may still be set aside; `None` for any number.
@@ -254,22 +261,24 @@ impl Session {
     /// The access token was used: where that prolongs its life, it does.
     pub fn used(&mut self, now: Timestamp) {
         let live = self.usable(now).is_some();
-        if let (Some(span), Some(held), true) = (self.terms.sliding, &mut self.record.held, live) {
-            held.expires_at = held.expires_at.max(now + span - timing::leeway(span));
-            held.told_expires_at = held.told_expires_at.max(Some(now + span));
+        if let (Some(span), Some(tokens), true) =
+            (self.terms.sliding, &mut self.record.tokens, live)
+        {
+            tokens.expires_at = tokens.expires_at.max(now + span - timing::leeway(span));
+            tokens.stated_expires_at = tokens.stated_expires_at.max(Some(now + span));
         }
     }
 
     /// Forgets everything: logged out. A refused login still holds up the next
     /// one, or whoever logs out before each try would not be held up at all.
     pub fn forget(&mut self) {
-        let trouble = self.record.trouble.take();
-        self.record = Record {
+        let failure = self.record.failure.take();
+        self.record = SessionRecord {
             serial: self.record.serial,
-            trouble: trouble.filter(pause::ends),
-            ..Record::default()
+            failure: failure.filter(backoff::is_refused_login),
+            ..SessionRecord::default()
         };
-        self.under_way = UnderWay::default();
+        self.under_way = RequestUnderWay::default();
         self.forced = false;
         self.wanted = 0;
     }
@@ -282,33 +291,33 @@ impl Session {
 
     /// The login secret's fingerprint as it is now: a login that was refused with
     /// another secret does not hold up one with this.
-    pub fn secret_is(&mut self, fingerprint: [u8; 8]) {
+    pub fn set_secret(&mut self, fingerprint: [u8; 8]) {
         self.secret = Some(fingerprint);
     }
 
     /// Until when the token at hand may be used, if it may.
     fn usable(&self, now: Timestamp) -> Option<Timestamp> {
-        let held = self.record.held.as_ref()?;
-        let good = !held.is_rejected() && now < held.expires_at && self.left() != Some(0);
-        good.then_some(held.expires_at)
+        let tokens = self.record.tokens.as_ref()?;
+        let good = !tokens.is_rejected() && now < tokens.expires_at && self.left() != Some(0);
+        good.then_some(tokens.expires_at)
     }
 
     fn renew_at(&self) -> Option<Timestamp> {
-        let held = self.record.held.as_ref()?;
-        let life = held.expires_at.since(held.asked_at);
+        let tokens = self.record.tokens.as_ref()?;
+        let life = tokens.expires_at.since(tokens.asked_at);
         let life = self.terms.sliding.map_or(life, |span| life.min(span));
-        Some(held.expires_at - timing::margin(life, self.terms.jitter))
+        Some(tokens.expires_at - timing::margin(life, self.terms.jitter))
     }
 }
 
-impl Terms {
+impl SessionTerms {
     /// How many requests of a token's budget are given out.
     fn share(&self) -> Option<u32> {
         self.budget.map(|budget| budget.saturating_sub(1).max(1))
     }
 }
 
-impl Held {
+impl TokenSet {
     /// Whether the vendor refused the access token.
     pub(crate) fn is_rejected(&self) -> bool {
         self.expires_at <= self.asked_at

@@ -26,10 +26,10 @@ use bytes::Bytes;
 use countersign_dialect::Dialect;
 use http::{HeaderMap, Response, StatusCode};
 
-pub use self::builder::Builder;
+pub use self::builder::TokenSourceBuilder;
 pub use self::logout::LogoutOutcome;
 use self::state::SourceState;
-use crate::{AccessToken, Credential, Error, Expiry, Standing};
+use crate::{AccessToken, Error, RequestCredential, SessionStatus, TokenVerdict};
 
 /// Hands out fresh access tokens. Cloning it is cheap, and all clones share one
 /// session.
@@ -42,8 +42,8 @@ const KEY_PATIENCE: Duration = Duration::from_secs(5);
 
 impl TokenSource {
     /// Begins a source of tokens for an API at `url` that speaks `dialect`.
-    pub fn builder(dialect: Arc<Dialect>, url: &str) -> Builder {
-        Builder::new(dialect, url)
+    pub fn builder(dialect: Arc<Dialect>, url: &str) -> TokenSourceBuilder {
+        TokenSourceBuilder::new(dialect, url)
     }
 
     /// Begins a source of tokens for an API at `url` that speaks a dialect which
@@ -52,10 +52,10 @@ impl TokenSource {
     /// # Errors
     ///
     /// There is no such dialect: [`crate::ErrorKind::Setup`].
-    pub fn shipped(dialect: &str, url: &str) -> Result<Builder, Error> {
+    pub fn shipped(dialect: &str, url: &str) -> Result<TokenSourceBuilder, Error> {
         let compiled = Dialect::shipped(dialect).map(|text| Dialect::compile(text, dialect));
         match compiled {
-            Some(Ok(dialect)) => Ok(Builder::new(Arc::new(dialect), url)),
+            Some(Ok(dialect)) => Ok(TokenSourceBuilder::new(Arc::new(dialect), url)),
             _ => Err(no_such_dialect(dialect)),
         }
     }
@@ -82,20 +82,22 @@ impl TokenSource {
     /// # Errors
     ///
     /// As [`TokenSource::token`], and that the static key cannot be had.
-    pub async fn credential(&self) -> Result<Credential, Error> {
+    pub async fn credential(&self) -> Result<RequestCredential, Error> {
         let setup = &self.0.setup;
         if !setup.static_key {
-            return self.token().await.map(Credential::Token);
+            return self.token().await.map(RequestCredential::Token);
         }
         if let Some(token) = self.0.take_fresh() {
-            return Ok(Credential::Token(token));
+            return Ok(RequestCredential::Token(token));
         }
         let patience = setup.patience.min(KEY_PATIENCE);
         match Box::pin(acquire::wait_for_token(&self.0, patience)).await {
-            Ok(token) => Ok(Credential::Token(token)),
-            Err(error) if error.is_transient() => {
-                setup.secret.secret().await.map(Credential::StaticKey)
-            }
+            Ok(token) => Ok(RequestCredential::Token(token)),
+            Err(error) if error.is_transient() => setup
+                .secret
+                .secret()
+                .await
+                .map(RequestCredential::StaticKey),
             Err(error) => Err(error),
         }
     }
@@ -119,7 +121,7 @@ impl TokenSource {
     /// If tokens are refused soon after they were given, again and again, another
     /// one would not help: then the same token is handed out for a while, and its
     /// request is better not made again.
-    pub fn refused(&self, token: &AccessToken) {
+    pub fn report_refused(&self, token: &AccessToken) {
         self.0.refuse(token);
     }
 
@@ -155,8 +157,8 @@ impl TokenSource {
     /// # Errors
     ///
     /// What is kept cannot be read.
-    pub async fn standing(&self) -> Result<Standing, Error> {
-        self.0.standing().await
+    pub async fn status(&self) -> Result<SessionStatus, Error> {
+        self.0.status().await
     }
 
     /// Puts a token into the headers of a request.
@@ -165,13 +167,13 @@ impl TokenSource {
     }
 
     /// What the status of an API's answer tells about the token it was asked with.
-    pub fn judge(&self, status: StatusCode) -> Expiry {
-        self.0.verdicts.of(status)
+    pub fn judge(&self, status: StatusCode) -> TokenVerdict {
+        self.0.verdicts.for_status(status)
     }
 
     /// Whether a whole answer of the API says that the token was not good: what
     /// [`TokenSource::judge`] could not tell.
-    pub fn is_expired(&self, answer: &Response<Bytes>) -> bool {
+    pub fn says_token_refused(&self, answer: &Response<Bytes>) -> bool {
         self.0.says_token_refused(answer)
     }
 

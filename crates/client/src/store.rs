@@ -1,55 +1,58 @@
 //! Where the record is kept, and who may change it.
 
-mod disk;
-mod file;
-mod kept;
-mod key;
+mod file_store;
+mod interprocess_lock;
+mod key_source;
 mod keyring;
-mod lock;
-mod memory;
-mod owner;
-mod payload;
+mod memory_store;
+mod private_file;
+mod record_json;
 mod seal;
-mod sealed;
+mod sealed_file;
+mod session_owner;
+mod stored_session;
 
-pub use file::FileStore;
-pub use kept::{KeptSession, KeptState};
-pub use memory::MemoryStore;
-pub use owner::SessionOwner;
+pub use file_store::FileStore;
+pub use memory_store::MemoryStore;
 pub use seal::SealKey;
+pub use session_owner::SessionOwner;
+pub use stored_session::{StoredSession, StoredState};
 
-use crate::{BoxFuture, Record};
+use crate::{BoxFuture, SessionRecord};
 
 /// Keeps one session's record for every task and process that shares it.
-pub trait Store: Send + Sync + 'static {
+pub trait SessionStore: Send + Sync + 'static {
     /// What is kept, without waiting for anybody. `None` if nothing is.
-    fn read(&self) -> BoxFuture<'_, Result<Option<Record>, StoreError>>;
+    fn read(&self) -> BoxFuture<'_, Result<Option<SessionRecord>, StoreError>>;
 
     /// Waits until nobody else changes the record. The lock is held until it is
     /// dropped; the kernel drops that of a process that was killed.
-    fn lock(&self) -> BoxFuture<'_, Result<Box<dyn Locked>, StoreError>>;
+    fn lock(&self) -> BoxFuture<'_, Result<Box<dyn LockedStore>, StoreError>>;
 }
 
-impl<S: Store + ?Sized> Store for std::sync::Arc<S> {
-    fn read(&self) -> BoxFuture<'_, Result<Option<Record>, StoreError>> {
+impl<S: SessionStore + ?Sized> SessionStore for std::sync::Arc<S> {
+    fn read(&self) -> BoxFuture<'_, Result<Option<SessionRecord>, StoreError>> {
         (**self).read()
     }
 
-    fn lock(&self) -> BoxFuture<'_, Result<Box<dyn Locked>, StoreError>> {
+    fn lock(&self) -> BoxFuture<'_, Result<Box<dyn LockedStore>, StoreError>> {
         (**self).lock()
     }
 }
 
 /// The record while nobody else may change it.
-pub trait Locked: Send {
+pub trait LockedStore: Send {
     /// What is kept now. `None` if nothing is.
-    fn read(&mut self) -> BoxFuture<'_, Result<Option<Record>, StoreError>>;
+    fn read(&mut self) -> BoxFuture<'_, Result<Option<SessionRecord>, StoreError>>;
 
     /// Replaces the record whose serial is `record.serial - 1` (0: nothing is
     /// kept). It is durable when this returns. Where locks do not hold, another
     /// may have been faster: then nothing is written, and that one's record is
     /// given back (the default record, of serial 0, if that one forgot all).
-    fn write<'a>(&'a mut self, record: &'a Record) -> BoxFuture<'a, Result<Written, StoreError>>;
+    fn write<'a>(
+        &'a mut self,
+        record: &'a SessionRecord,
+    ) -> BoxFuture<'a, Result<WriteOutcome, StoreError>>;
 
     /// Forgets everything.
     fn clear(&mut self) -> BoxFuture<'_, Result<(), StoreError>>;
@@ -57,11 +60,11 @@ pub trait Locked: Send {
 
 /// What became of a write.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Written {
+pub enum WriteOutcome {
     /// It is durable.
     Done,
     /// Another was faster with this one.
-    Lost(Box<Record>),
+    Lost(Box<SessionRecord>),
 }
 
 /// What is kept cannot be read or written.
@@ -108,7 +111,7 @@ pub enum StoreError {
 }
 
 /// The record of another who was faster than the writer of `next`.
-fn faster(kept: Option<&Record>, next: &Record) -> Option<Box<Record>> {
+fn faster(kept: Option<&SessionRecord>, next: &SessionRecord) -> Option<Box<SessionRecord>> {
     let kept_serial = kept.map_or(0, |kept| kept.serial);
     let expected = next.serial.checked_sub(1);
     (expected != Some(kept_serial)).then(|| Box::new(kept.cloned().unwrap_or_default()))

@@ -5,7 +5,7 @@
 //! far it is ahead of ours, and each reply narrows the bounds. Ends are placed
 //! at the early bound, and a little before it, so that no expired token is sent.
 
-mod offset;
+mod clock_offset;
 
 #[cfg(test)]
 mod tests;
@@ -15,7 +15,7 @@ use std::time::Duration;
 use countersign_dialect::Granted;
 use countersign_domain::Timestamp;
 
-pub(crate) use offset::{Offset, Span, Trip};
+pub(crate) use clock_offset::{ClockOffset, InstantRange, RoundTrip};
 
 /// Nobody is given a token for less: whoever tells less errs, and must not make
 /// us ask all the time.
@@ -33,7 +33,7 @@ const LONGEST_MARGIN: Duration = Duration::from_secs(3600);
 
 /// When tokens can no longer be used, by our clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ends {
+pub(crate) struct TokenEnds {
     pub(crate) access: Timestamp,
     pub(crate) refresh: Option<Timestamp>,
 }
@@ -47,14 +47,18 @@ pub(crate) fn told_end(granted: &Granted) -> Timestamp {
     ends.min().unwrap_or(granted.access_expires_at)
 }
 
-impl Ends {
+impl TokenEnds {
     /// Places what a reply tells. `offset` is what is known of the vendor's
     /// clock, and learns.
-    pub(crate) fn of(granted: &Granted, trip: Trip, offset: &mut Option<Offset>) -> Self {
+    pub(crate) fn from_grant(
+        granted: &Granted,
+        trip: RoundTrip,
+        offset: &mut Option<ClockOffset>,
+    ) -> Self {
         let learnt = learn(granted, trip, *offset);
         *offset = learnt.or(*offset);
         // Without any word of the vendor's clock it is taken for ours.
-        let known = learnt.unwrap_or(Offset::NONE);
+        let known = learnt.unwrap_or(ClockOffset::NONE);
         let told = told_ends(granted)
             .filter(|end| known.ours(*end).latest > trip.arrived_at)
             .min()
@@ -83,13 +87,13 @@ fn told_ends(granted: &Granted) -> impl Iterator<Item = Timestamp> {
 /// What a reply tells of the vendor's clock: the first source by which the token
 /// is not dead already, with the earlier replies if they agree; these alone if it
 /// tells nothing.
-fn learn(granted: &Granted, trip: Trip, offset: Option<Offset>) -> Option<Offset> {
-    let sensible = |offset: &Offset| {
+fn learn(granted: &Granted, trip: RoundTrip, offset: Option<ClockOffset>) -> Option<ClockOffset> {
+    let sensible = |offset: &ClockOffset| {
         let mut ends = told_ends(granted).peekable();
         ends.peek().is_none() || ends.any(|end| offset.ours(end).latest > trip.arrived_at)
     };
     let told = sources(granted).find_map(|told| {
-        let observed = Offset::observed(told, trip);
+        let observed = ClockOffset::observed(told, trip);
         let narrowed = offset.and_then(|offset| offset.narrowed(observed));
         narrowed.into_iter().chain([observed]).find(sensible)
     });
@@ -106,7 +110,7 @@ fn sources(granted: &Granted) -> impl Iterator<Item = Timestamp> {
 }
 
 /// The instant until which a token is used that ends within `span`.
-fn safe_end(span: Span, trip: Trip) -> Timestamp {
+fn safe_end(span: InstantRange, trip: RoundTrip) -> Timestamp {
     let life = span.earliest.since(trip.sent_at);
     let safe = span.earliest - leeway(life);
     let least = trip.arrived_at + LEAST_LIFE;
@@ -120,7 +124,7 @@ fn safe_end(span: Span, trip: Trip) -> Timestamp {
 }
 
 /// When the refresh token ends; `None` if what is told makes no sense.
-fn refresh_end(granted: &Granted, trip: Trip, known: Offset) -> Option<Timestamp> {
+fn refresh_end(granted: &Granted, trip: RoundTrip, known: ClockOffset) -> Option<Timestamp> {
     let lived = granted.refresh_life.map(|life| trip.and_then(life));
     let stated = || Some(known.ours(granted.refresh_expires_at?.floor_to_second()));
     let end = lived.or_else(stated)?.earliest;

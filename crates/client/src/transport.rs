@@ -20,16 +20,16 @@ pub trait Transport: Send + Sync + 'static {
 #[error("{message}")]
 pub struct TransportError {
     /// Whether the vendor may have seen the request.
-    pub sent: Sent,
+    pub delivery: RequestDelivery,
     /// What happened, in words that hold no secret.
     pub message: String,
 }
 
 /// Whether the vendor may have seen a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sent {
+pub enum RequestDelivery {
     /// It was not sent: there was no connection.
-    No,
+    NotSent,
     /// It may have been acted upon.
-    Maybe,
+    MaybeSent,
 }

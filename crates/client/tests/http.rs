@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use bytes::Bytes;
-use countersign_client::{HttpTransport, Sent, Transport, TransportError};
+use countersign_client::{HttpTransport, RequestDelivery, Transport, TransportError};
 use countersign_outbound::Roots;
 use http::{Request, Response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -115,7 +115,7 @@ async fn a_request_that_was_cut_off_may_have_been_acted_upon() {
     ];
     for case in cases {
         let error = asked(case).await.0.unwrap_err();
-        assert_eq!(error.sent, Sent::Maybe, "{error}");
+        assert_eq!(error.delivery, RequestDelivery::MaybeSent, "{error}");
     }
 }
 
@@ -136,7 +136,7 @@ async fn without_a_connection_nothing_was_sent() {
     let untrusted = send(&plain).await.unwrap_err();
     assert!(untrusted.message.contains("write http"), "{untrusted}");
     for error in [refused, unnamed, untrusted] {
-        assert_eq!(error.sent, Sent::No, "{error}");
+        assert_eq!(error.delivery, RequestDelivery::NotSent, "{error}");
         assert!(error.message.starts_with("no connection: "), "{error}");
     }
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use countersign_client::{
-    BoxFuture, Builder, Changed, ManualClock, MemoryStore, TokenSource, Transport, TransportError,
+    BoxFuture, ManualClock, MemoryStore, TokenEventKind, TokenSource, TokenSourceBuilder,
+    Transport, TransportError,
 };
 use countersign_dialect::{Dialect, Secret};
 use countersign_domain::Timestamp;
@@ -64,7 +65,7 @@ fn source(vendor: &Vendor, clock: &Arc<ManualClock>) -> TokenSource {
     client(vendor, clock).build().unwrap()
 }
 
-fn client(vendor: &Vendor, clock: &Arc<ManualClock>) -> Builder {
+fn client(vendor: &Vendor, clock: &Arc<ManualClock>) -> TokenSourceBuilder {
     let dialect = Dialect::compile(DIALECT, "sliding").unwrap();
     TokenSource::builder(Arc::new(dialect), "http://127.0.0.1:9")
         .login("partner")
@@ -97,8 +98,8 @@ async fn the_use_of_a_token_does_not_prolong_the_life_of_its_successor() {
     let adoptions = adopted.clone();
     let first = client(&vendor, &clock)
         .store(store.clone())
-        .on_change(move |change| {
-            let is_one = matches!(change.what, Changed::Adopted { .. });
+        .on_event(move |change| {
+            let is_one = matches!(change.what, TokenEventKind::Adopted { .. });
             adoptions.fetch_add(u32::from(is_one), Ordering::SeqCst);
         })
         .build()

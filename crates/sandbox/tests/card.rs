@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use countersign_client::{AccessToken, Error, Expiry, HttpTransport, TokenSource, Transport};
+use countersign_client::{AccessToken, Error, HttpTransport, TokenSource, TokenVerdict, Transport};
 use countersign_dialect::{Dialect, Secret, Variant};
 use countersign_outbound::Roots;
 use countersign_sandbox::card::{Answer, Card, Client, Plan, Situation, Start, play};
@@ -42,7 +42,7 @@ impl Own {
         if !self.is_expired(&answer) {
             return Ok(Answer::Status(answer.status().as_u16()));
         }
-        self.source.refused(&token);
+        self.source.report_refused(&token);
         let token = self.source.token().await.map_err(|it| it.to_string())?;
         let answer = self.send(path, &token).await?;
         Ok(Answer::Status(answer.status().as_u16()))
@@ -61,9 +61,9 @@ impl Own {
 
     fn is_expired(&self, answer: &Response<Bytes>) -> bool {
         match self.source.judge(answer.status()) {
-            Expiry::Yes => true,
-            Expiry::No => false,
-            Expiry::Unclear => self.source.is_expired(answer),
+            TokenVerdict::Refused => true,
+            TokenVerdict::NotRefused => false,
+            TokenVerdict::Unclear => self.source.says_token_refused(answer),
         }
     }
 }

@@ -5,7 +5,7 @@
 //! is allowed, and in whatever case: a program that logged in or out there would end
 //! the session that the sidecar keeps.
 
-use countersign_client::profile::Allowed;
+use countersign_client::profile::AllowedRequest;
 use countersign_dialect::Dialect;
 use countersign_domain::{
     JudgedPath, RouteAccess, RouteFault, RouteRule, Routes, TrailingSlash, echoes_request,
@@ -34,8 +34,8 @@ fn told(faults: &[RouteFault]) -> String {
 
 impl Access {
     /// What a profile allows, of the API of a dialect.
-    pub(crate) fn new(allow: &[Allowed], dialect: &Dialect) -> Result<Self, AllowFault> {
-        let rule = |allowed: &Allowed| RouteRule {
+    pub(crate) fn new(allow: &[AllowedRequest], dialect: &Dialect) -> Result<Self, AllowFault> {
+        let rule = |allowed: &AllowedRequest| RouteRule {
             methods: allowed.method.iter().map(Method::to_string).collect(),
             path: allowed.path.clone(),
             access: RouteAccess::Public,
@@ -112,7 +112,7 @@ mod tests {
     fn access(allow: &[(&str, &str)]) -> Access {
         let source = Dialect::shipped("b2binpay").unwrap();
         let dialect = Dialect::compile(source, "b2binpay").unwrap();
-        let allowed = |(method, path): &(&str, &str)| Allowed {
+        let allowed = |(method, path): &(&str, &str)| AllowedRequest {
             method: (*method != "*").then(|| method.parse().unwrap()),
             path: (*path).to_owned(),
         };

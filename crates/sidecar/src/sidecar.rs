@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use countersign_client::profile::Allowed;
-use countersign_client::{AccessToken, Credential, Error, Expiry, TokenSource};
+use countersign_client::profile::AllowedRequest;
+use countersign_client::{AccessToken, Error, RequestCredential, TokenSource, TokenVerdict};
 use countersign_dialect::{Dialect, Secret};
 use countersign_domain::ApiName;
 use countersign_relay::{
@@ -45,7 +45,7 @@ pub struct Setup {
     /// Where the vendor is.
     pub upstream: UpstreamSettings,
     /// What may be called; everything if it is empty.
-    pub allow: Vec<Allowed>,
+    pub allow: Vec<AllowedRequest>,
     /// What programs must send in [`KEY`](crate::KEY).
     pub key: Option<Secret>,
     /// Whether each request is logged: its method, its path without the query, and
@@ -115,8 +115,8 @@ impl Sidecar {
     ///
     /// Why there is none.
     pub async fn ready(&self) -> Result<(), Error> {
-        let standing = self.source.standing().await?;
-        if standing.left().is_some_and(|left| !left.is_zero()) {
+        let status = self.source.status().await?;
+        if status.left().is_some_and(|left| !left.is_zero()) {
             return Ok(());
         }
         let token = tokio::time::timeout(READY_WITHIN, self.source.token()).await;
@@ -230,13 +230,13 @@ impl Way<'_> {
         let credential = source.credential().await?;
         let (upload, kept) = content.into_upload();
         let mut answer = self.send(&credential, upload).await?;
-        let Credential::Token(token) = credential else {
+        let RequestCredential::Token(token) = credential else {
             return Ok(answer);
         };
         if !self.was_refused(&mut answer).await? {
             return Ok(answer);
         }
-        source.refused(&token);
+        source.report_refused(&token);
         let Some(body) = kept else {
             return Ok(answer);
         };
@@ -246,13 +246,13 @@ impl Way<'_> {
             return Ok(answer);
         }
         drop(answer);
-        let fresh = Credential::Token(fresh);
+        let fresh = RequestCredential::Token(fresh);
         self.send(&fresh, Upload::whole(body)).await
     }
 
     async fn send(
         &mut self,
-        credential: &Credential,
+        credential: &RequestCredential,
         body: Upload,
     ) -> Result<Response<AnswerBody>, Problem> {
         let mut switch = self.switch.take();
@@ -269,9 +269,9 @@ impl Way<'_> {
     async fn was_refused(&self, answer: &mut Response<AnswerBody>) -> Result<bool, Problem> {
         let source = &self.sidecar.source;
         match source.judge(answer.status()) {
-            Expiry::No => return Ok(false),
-            Expiry::Yes => return Ok(true),
-            Expiry::Unclear => {}
+            TokenVerdict::NotRefused => return Ok(false),
+            TokenVerdict::Refused => return Ok(true),
+            TokenVerdict::Unclear => {}
         }
         let Some(body) = answer.body_mut().peek(LONGEST).await? else {
             return Ok(false);
@@ -279,11 +279,15 @@ impl Way<'_> {
         let mut whole = Response::new(body);
         *whole.status_mut() = answer.status();
         *whole.headers_mut() = answer.headers().clone();
-        Ok(source.is_expired(&whole))
+        Ok(source.says_token_refused(&whole))
     }
 
     /// The request as the vendor gets it.
-    fn outward(&self, credential: &Credential, body: Upload) -> Result<Request<Upload>, Problem> {
+    fn outward(
+        &self,
+        credential: &RequestCredential,
+        body: Upload,
+    ) -> Result<Request<Upload>, Problem> {
         let uri = &self.parts.uri;
         let query = self.query(uri.query(), credential)?;
         let target = self.sidecar.relay.target(uri.path(), query.as_deref());
@@ -303,10 +307,10 @@ impl Way<'_> {
     fn query(
         &self,
         query: Option<&str>,
-        credential: &Credential,
+        credential: &RequestCredential,
     ) -> Result<Option<String>, Problem> {
         let place = self.sidecar.dialect.static_key();
-        let Credential::StaticKey(key) = credential else {
+        let RequestCredential::StaticKey(key) = credential else {
             let stripped = query.map(|it| match place {
                 Some(place) => place.strip_query(it).into_owned(),
                 None => it.to_owned(),
@@ -319,13 +323,13 @@ impl Way<'_> {
             .ok_or_else(|| Problem::new(Cause::NoToken, why))
     }
 
-    fn fields(&self, credential: &Credential) -> HeaderMap {
+    fn fields(&self, credential: &RequestCredential) -> HeaderMap {
         let secret = &self.sidecar.secret_fields;
         let mut fields = end_to_end(&self.parts.headers, |name| {
             name != "host" && !is_reserved(name) && !secret.iter().any(|it| it == name)
         });
         fields.insert(header::HOST, self.sidecar.relay.host().clone());
-        if let Credential::Token(token) = credential {
+        if let RequestCredential::Token(token) = credential {
             AccessToken::present(token, &mut fields);
         }
         fields

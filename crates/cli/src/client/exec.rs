@@ -9,7 +9,7 @@ use std::process::Command;
 
 use countersign_client::AccessToken;
 use countersign_client::Profile;
-use countersign_client::profile::{ExtraPart, Keeping, KeyPlace, SecretPlace};
+use countersign_client::profile::{ExtraPart, KeyPlace, SecretPlace, SessionStorage};
 
 use super::failure::failure;
 use super::instant::rfc3339;
@@ -70,7 +70,7 @@ fn variables(args: &ExecArgs, profile: &Profile, token: &AccessToken) -> Vec<(St
         ("COUNTERSIGN_TOKEN", token.expose().to_owned()),
         (
             "COUNTERSIGN_TOKEN_EXPIRES_AT",
-            rfc3339(token.told_expires_at()),
+            rfc3339(token.stated_expires_at()),
         ),
         ("COUNTERSIGN_URL", profile.url.to_string()),
     ];
@@ -90,10 +90,10 @@ fn secrets(profile: &Profile) -> Vec<String> {
     };
     let places = extra.chain([&profile.secret]);
     let mut names: Vec<_> = places.filter_map(variable).collect();
-    if let Keeping::File {
+    if let SessionStorage::File {
         key: KeyPlace::Env(name),
         ..
-    } = &profile.keeping
+    } = &profile.storage
     {
         names.push(name.clone());
     }

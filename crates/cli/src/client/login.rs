@@ -1,7 +1,7 @@
 //! `countersign login`: logs in now, and keeps the tokens.
 
-use countersign_client::profile::Keeping;
-use countersign_client::{Profile, Standing, TokenSource};
+use countersign_client::profile::SessionStorage;
+use countersign_client::{Profile, SessionStatus, TokenSource};
 use serde_json::{Value, json};
 
 use super::exchange::{Exchange, Heard};
@@ -69,31 +69,31 @@ async fn succeed(
     exchange: Option<&Exchange>,
     output: &mut Output,
 ) -> Result<(), Failure> {
-    let standing = source.standing().await.map_err(|it| failure(&it))?;
-    let mut document = document(profile, &standing);
+    let status = source.status().await.map_err(|it| failure(&it))?;
+    let mut document = document(profile, &status);
     if let Some(exchange) = exchange {
         document["exchange"] = exchange.document();
     }
-    output.document(&document, &sentence(profile, &standing))?;
-    if profile.keeping == Keeping::Memory {
+    output.document(&document, &sentence(profile, &status))?;
+    if profile.storage == SessionStorage::Memory {
         output.aside("Nothing is kept: the profile's store is \"memory\".");
     }
     Ok(())
 }
 
-fn sentence(profile: &Profile, standing: &Standing) -> String {
+fn sentence(profile: &Profile, status: &SessionStatus) -> String {
     let mut said = format!(
         "Logged in to {} as {}.",
         profile.name,
         printable(&profile.login)
     );
-    if let Some(tokens) = &standing.tokens {
-        let access = told(tokens.told_expires_at, standing.now);
+    if let Some(tokens) = &status.tokens {
+        let access = told(tokens.stated_expires_at, status.now);
         said.push_str(&format!(" The access token ends {access}"));
-        if let Some(refresh) = tokens.told_refresh_expires_at {
+        if let Some(refresh) = tokens.stated_refresh_expires_at {
             said.push_str(&format!(
                 ", the refresh token {}",
-                told(refresh, standing.now)
+                told(refresh, status.now)
             ));
         }
         let until = rfc3339(tokens.expires_at);
@@ -102,14 +102,14 @@ fn sentence(profile: &Profile, standing: &Standing) -> String {
     said
 }
 
-fn document(profile: &Profile, standing: &Standing) -> Value {
-    let tokens = standing.tokens.as_ref();
+fn document(profile: &Profile, status: &SessionStatus) -> Value {
+    let tokens = status.tokens.as_ref();
     json!({
         "profile": profile.name,
         "login": profile.login,
         "client_id": tokens.and_then(|it| it.client_id),
-        "expires_at": tokens.map(|it| rfc3339(it.told_expires_at)),
+        "expires_at": tokens.map(|it| rfc3339(it.stated_expires_at)),
         "used_until": tokens.map(|it| rfc3339(it.expires_at)),
-        "refresh_expires_at": tokens.and_then(|it| it.told_refresh_expires_at).map(rfc3339),
+        "refresh_expires_at": tokens.and_then(|it| it.stated_refresh_expires_at).map(rfc3339),
     })
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use countersign_client::profile::SecretPlace;
 use countersign_client::{
-    AccessToken, Builder, Clock, Error, HttpTransport, Profile, SecretSource, Standing,
-    SystemClock, TokenSource,
+    AccessToken, Clock, Error, HttpTransport, Profile, SecretSource, SessionStatus, SystemClock,
+    TokenSource, TokenSourceBuilder,
 };
 use countersign_dialect::{Extra, Secret};
 use countersign_outbound::{Roots, ServerUrl};
@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The source of a profile.
 pub(super) fn source(profile: &Profile) -> Result<TokenSource, Failure> {
-    let built = profile.source().and_then(Builder::build);
+    let built = profile.source().and_then(TokenSourceBuilder::build);
     built.map_err(|it| failure(&it))
 }
 
@@ -86,10 +86,10 @@ pub(super) async fn reserve(source: &TokenSource, uses: u32) -> Result<AccessTok
 }
 
 /// How the session of a profile stands. The vendor is not asked.
-pub(super) async fn standing(profile: &Profile) -> Result<Standing, Error> {
+pub(super) async fn status(profile: &Profile) -> Result<SessionStatus, Error> {
     // Nothing is asked for here, so that the secret is not needed.
     let source = profile.source()?.secret(Secret::from("")).build()?;
-    source.standing().await
+    source.status().await
 }
 
 /// The secret from where the profile says, or from a person.

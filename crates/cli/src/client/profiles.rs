@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use countersign_client::profile::{Places, ProfilesFault};
+use countersign_client::profile::{ProfilesFault, UserPaths};
 use countersign_client::{Profile, Profiles};
 use countersign_dialect::Mistakes;
 
@@ -22,12 +22,14 @@ pub(crate) struct ProfilesArgs {
 impl ProfilesArgs {
     /// The file that they are in.
     pub(crate) fn file(&self) -> Option<PathBuf> {
-        self.profiles.clone().or_else(|| Places::of_user().profiles)
+        self.profiles
+            .clone()
+            .or_else(|| UserPaths::of_current_user().profiles)
     }
 
     /// All of them, whether they can be used or not.
     pub(crate) fn all(&self) -> Result<Profiles, Failure> {
-        let found = Profiles::find(self.profiles.as_deref(), &Places::of_user());
+        let found = Profiles::find(self.profiles.as_deref(), &UserPaths::of_current_user());
         found.map_err(|fault| match fault {
             ProfilesFault::Mistakes(mistakes) => Failure::mistakes(&mistakes, "the profiles"),
             other => Failure::usage(other),

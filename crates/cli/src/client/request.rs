@@ -6,7 +6,7 @@ mod sink;
 
 use std::path::PathBuf;
 
-use countersign_client::{Credential, Expiry, Profile, TokenSource};
+use countersign_client::{Profile, RequestCredential, TokenSource, TokenVerdict};
 use http::response::Parts;
 use http::uri::PathAndQuery;
 
@@ -87,10 +87,10 @@ impl<'p> Api<'p> {
     async fn ask(&self, asked: &Asked) -> Result<Answer, Failure> {
         let credential = self.credential().await?;
         let mut answer = self.caller.call(asked, &credential).await?;
-        if let Credential::Token(token) = &credential
+        if let RequestCredential::Token(token) = &credential
             && is_expired(&self.source, &mut answer).await?
         {
-            self.source.refused(token);
+            self.source.report_refused(token);
             return self.caller.call(asked, &self.credential().await?).await;
         }
         Ok(answer)
@@ -98,13 +98,13 @@ impl<'p> Api<'p> {
 
     /// A fresh token; the static key, if the profile says that it is one, while
     /// tokens cannot be had.
-    async fn credential(&self) -> Result<Credential, Failure> {
+    async fn credential(&self) -> Result<RequestCredential, Failure> {
         let credential = match open::reserve(&self.source, 1).await {
             Err(error) if error.is_transient() && self.profile.static_key => {
                 let secret = open::stored_secret(self.profile).await;
-                secret.map(Credential::StaticKey)
+                secret.map(RequestCredential::StaticKey)
             }
-            outcome => outcome.map(Credential::Token),
+            outcome => outcome.map(RequestCredential::Token),
         };
         credential.map_err(|it| failure(&it))
     }
@@ -112,11 +112,11 @@ impl<'p> Api<'p> {
 
 async fn is_expired(source: &TokenSource, answer: &mut Answer) -> Result<bool, Failure> {
     Ok(match source.judge(answer.head.status) {
-        Expiry::Yes => true,
-        Expiry::No => false,
-        Expiry::Unclear => {
+        TokenVerdict::Refused => true,
+        TokenVerdict::NotRefused => false,
+        TokenVerdict::Unclear => {
             let whole = answer.whole().await?;
-            whole.is_some_and(|whole| source.is_expired(&whole))
+            whole.is_some_and(|whole| source.says_token_refused(&whole))
         }
     })
 }

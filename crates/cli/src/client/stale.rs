@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use countersign_client::profile::{Keeping, KeyPlace};
+use countersign_client::profile::{KeyPlace, SessionStorage};
 use countersign_client::{
-    Dialect, Error, KeptSession, KeptState, LogoutOutcome, Profile, Record, SealKey, Secret,
-    SessionOwner, Store, TokenSource,
+    Dialect, Error, LogoutOutcome, Profile, SealKey, Secret, SessionOwner, SessionRecord,
+    SessionStore, StoredSession, StoredState, TokenSource,
 };
 use serde_json::{Value, json};
 
@@ -26,7 +26,7 @@ pub(super) struct Stale<'p> {
 }
 
 struct StaleSession {
-    kept: KeptSession,
+    kept: StoredSession,
     key: KeyPlace,
 }
 
@@ -42,7 +42,7 @@ impl<'p> Stale<'p> {
     pub(super) fn of(selected: &'p Selected) -> Result<Self, Failure> {
         let mut places: BTreeMap<&Path, &KeyPlace> = BTreeMap::new();
         for profile in &selected.profiles {
-            if let Keeping::File { path, key } = &profile.keeping
+            if let SessionStorage::File { path, key } = &profile.storage
                 && let Some(directory) = path.parent()
             {
                 places.entry(directory).or_insert(key);
@@ -51,7 +51,8 @@ impl<'p> Stale<'p> {
         let mut sessions = Vec::new();
         for (directory, key) in places {
             let opener = opener(key, directory);
-            let all = KeptSession::all(directory, opener.as_ref()).map_err(Failure::failed)?;
+            let all =
+                StoredSession::in_directory(directory, opener.as_ref()).map_err(Failure::failed)?;
             let opener = opener.as_ref();
             let stale = all.into_iter().filter(|it| is_stale(it, opener, selected));
             sessions.extend(stale.map(|kept| StaleSession {
@@ -97,15 +98,15 @@ impl<'p> Stale<'p> {
 
     async fn end_one<'s>(&self, session: &'s StaleSession) -> Result<Ended<'s>, Failure> {
         let (outcome, said) = match &session.kept.state {
-            KeptState::Damaged => ("kept", "it is damaged, and stays: remove it by hand".into()),
-            KeptState::Closed => ("kept", "another key sealed it: it stays".into()),
-            KeptState::Former => {
+            StoredState::Damaged => ("kept", "it is damaged, and stays: remove it by hand".into()),
+            StoredState::Closed => ("kept", "another key sealed it: it stays".into()),
+            StoredState::Former => {
                 session.kept.remove().map_err(Failure::failed)?;
                 let said = "forgotten here; an older release kept it, so that the vendor cannot \
                             be told";
                 ("forgotten", said.into())
             }
-            KeptState::Whole(record) => self.end_whole(session, record).await?,
+            StoredState::Whole(record) => self.end_whole(session, record).await?,
         };
         Ok(Ended {
             session,
@@ -117,9 +118,9 @@ impl<'p> Stale<'p> {
     async fn end_whole(
         &self,
         session: &StaleSession,
-        record: &Record,
+        record: &SessionRecord,
     ) -> Result<(&'static str, String), Failure> {
-        let ended = match &record.held {
+        let ended = match &record.tokens {
             Some(_) => self.log_out(session).await,
             None => Ok(LogoutOutcome::NotLoggedIn),
         };
@@ -195,9 +196,9 @@ fn opener(key: &KeyPlace, directory: &Path) -> Option<SealKey> {
 
 /// Whether a file is none that a profile uses or will use. Of profiles of another
 /// file of profiles nothing is said, nor of those that cannot be used.
-fn is_stale(kept: &KeptSession, key: Option<&SealKey>, selected: &Selected) -> bool {
+fn is_stale(kept: &StoredSession, key: Option<&SealKey>, selected: &Selected) -> bool {
     let is_its = |profile: &Profile| {
-        let Keeping::File { path, .. } = &profile.keeping else {
+        let SessionStorage::File { path, .. } = &profile.storage else {
             return false;
         };
         let to_be_taken_over = || {
@@ -237,11 +238,11 @@ impl StaleSession {
             None => "of a former url, login or key".to_owned(),
         };
         let state = match &self.kept.state {
-            KeptState::Whole(record) if record.held.is_some() => "logged in",
-            KeptState::Whole(_) => "nobody is logged in",
-            KeptState::Closed => "another key sealed it",
-            KeptState::Former => "it cannot be gone on with",
-            KeptState::Damaged => "it is damaged",
+            StoredState::Whole(record) if record.tokens.is_some() => "logged in",
+            StoredState::Whole(_) => "nobody is logged in",
+            StoredState::Closed => "another key sealed it",
+            StoredState::Former => "it cannot be gone on with",
+            StoredState::Damaged => "it is damaged",
         };
         format!("{}: {whose}: {state} ({file})", self.kept.profile())
     }
@@ -249,10 +250,10 @@ impl StaleSession {
     fn document(&self) -> Value {
         let owner = self.kept.owner.as_ref();
         let state = match &self.kept.state {
-            KeptState::Whole(_) => "whole",
-            KeptState::Closed => "closed",
-            KeptState::Former => "former",
-            KeptState::Damaged => "damaged",
+            StoredState::Whole(_) => "whole",
+            StoredState::Closed => "closed",
+            StoredState::Former => "former",
+            StoredState::Damaged => "damaged",
         };
         json!({
             "file": self.kept.file,

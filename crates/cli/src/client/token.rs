@@ -55,7 +55,7 @@ fn document(profile: &Profile, token: &AccessToken) -> Value {
         "profile": profile.name,
         "token": token.expose(),
         "type": bearer.then_some("Bearer"),
-        "expires_at": rfc3339(token.told_expires_at()),
+        "expires_at": rfc3339(token.stated_expires_at()),
         "used_until": rfc3339(token.expires_at()),
         "headers": shown.collect::<Map<_, _>>(),
     })

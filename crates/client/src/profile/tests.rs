@@ -5,12 +5,12 @@ use std::os::unix::fs::PermissionsExt;
 use super::*;
 
 /// What a user with a home has.
-fn places() -> Places {
-    Places::told_by(|name| (name == "HOME").then(|| "/home/ann".into()))
+fn places() -> UserPaths {
+    UserPaths::from_variables(|name| (name == "HOME").then(|| "/home/ann".into()))
 }
 
 fn read(text: &str) -> Result<Profiles, String> {
-    Profiles::read(text, "p.toml", Path::new("/etc/app"), &places())
+    Profiles::parse(text, "p.toml", Path::new("/etc/app"), &places())
         .map_err(|mistakes| mistakes.to_string())
 }
 
@@ -50,8 +50,8 @@ fn four_lines_are_a_profile_and_the_rest_has_defaults() {
     assert_eq!(profile.budget, profile.dialect.preset().budget);
     let state = Path::new("/home/ann/.local/state/countersign");
     assert_eq!(
-        profile.keeping,
-        Keeping::File {
+        profile.storage,
+        SessionStorage::File {
             path: profile.session_owner().file(state),
             key: KeyPlace::Own("/home/ann/.config/countersign/store.key".into()),
         }
@@ -78,14 +78,14 @@ fn the_session_and_its_key_can_be_kept_elsewhere() {
     ] {
         let profile = one(&format!("store_dir = 'kept'\n{written}"));
         let path = profile.session_owner().file(Path::new("/etc/app/kept"));
-        assert_eq!(profile.keeping, Keeping::File { path, key: place });
+        assert_eq!(profile.storage, SessionStorage::File { path, key: place });
     }
-    assert_eq!(one("store = 'memory'").keeping, Keeping::Memory);
+    assert_eq!(one("store = 'memory'").storage, SessionStorage::Memory);
 }
 
 #[test]
 fn a_service_without_a_home_says_where_it_keeps_what() {
-    let read = |text: &str| Profiles::read(text, "p.toml", Path::new("/x"), &Places::default());
+    let read = |text: &str| Profiles::parse(text, "p.toml", Path::new("/x"), &UserPaths::default());
     let profiles = read(LEAST).unwrap();
     let told = profiles.profile("pay").unwrap_err().to_string();
     assert!(told.contains("needs `store_dir`"), "{told}");
@@ -145,7 +145,7 @@ fn the_command_line_goes_before_the_environment() {
     for (path, name) in [(&named, "[one]"), (&usual, "[two]")] {
         std::fs::write(path, LEAST.replace("[pay]", name)).unwrap();
     }
-    let places = Places {
+    let places = UserPaths {
         profiles: Some(usual),
         ..places()
     };
@@ -155,7 +155,7 @@ fn the_command_line_goes_before_the_environment() {
     assert_eq!(names(Profiles::find(None, &places).unwrap()), ["two"]);
     let missing = Profiles::find(Some(Path::new("/none.toml")), &places).unwrap_err();
     assert_eq!(missing, ProfilesFault::Missing("/none.toml".into()));
-    let nowhere = Profiles::find(None, &Places::default()).unwrap_err();
+    let nowhere = Profiles::find(None, &UserPaths::default()).unwrap_err();
     assert_eq!(nowhere, ProfilesFault::Nowhere);
 }
 
@@ -164,7 +164,7 @@ fn a_broken_dialect_file_is_reported_with_its_own_lines() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("own.toml"), "schema = 1\nname = 3\n").unwrap();
     let text = LEAST.replace("b2binpay", "./own.toml") + "budget = 0";
-    let profiles = Profiles::read(&text, "p.toml", directory.path(), &places()).unwrap();
+    let profiles = Profiles::parse(&text, "p.toml", directory.path(), &places()).unwrap();
     let told = profiles.profile("pay").unwrap_err().to_string();
     assert!(told.contains("own.toml:2:8"), "{told}");
     assert!(told.contains("p.toml:6:10"), "{told}");
@@ -175,15 +175,15 @@ async fn another_login_or_url_has_a_session_of_its_own() {
     let directory = tempfile::tempdir().unwrap();
     let read = |text: &str| {
         let text = text.to_owned() + "store_dir = 'state'\nstore_key_file = 'key'";
-        let read = Profiles::read(&text, "p.toml", directory.path(), &Places::default());
+        let read = Profiles::parse(&text, "p.toml", directory.path(), &UserPaths::default());
         read.unwrap().profile("pay").unwrap().store()
     };
     let refused = read(LEAST).map(|_| ()).unwrap_err().to_string();
     assert!(refused.contains("there is no key file"), "{refused}");
     crate::SealKey::own(&directory.path().join("key")).unwrap();
-    let record = crate::Record {
+    let record = crate::SessionRecord {
         serial: 1,
-        ..crate::Record::default()
+        ..crate::SessionRecord::default()
     };
     let mut locked = read(LEAST).unwrap().lock().await.unwrap();
     locked.write(&record).await.unwrap();
@@ -237,7 +237,7 @@ fn a_mistake_in_one_profile_stops_that_profile_only() {
         format!("{LEAST}{many}"),
     ] {
         for text in [format!("{good}{broken}"), format!("{broken}{good}")] {
-            let read = Profiles::read(&text, "p.toml", directory.path(), &places());
+            let read = Profiles::parse(&text, "p.toml", directory.path(), &places());
             let read = read.unwrap_or_else(|mistakes| panic!("{mistakes} in {text}"));
             assert!(read.profile("good").is_ok(), "{text}");
             assert_eq!(read.names().collect::<Vec<_>>(), ["good", "pay"]);
@@ -249,7 +249,7 @@ fn a_mistake_in_one_profile_stops_that_profile_only() {
     // What stands above all profiles stops none.
     let read = read(&format!("stray = 1\nnonsense\n{LEAST}")).unwrap();
     assert!(read.profile("pay").is_ok() && !read.stray().is_empty());
-    let nothing = Profiles::read("nonsense", "p.toml", Path::new(""), &places());
+    let nothing = Profiles::parse("nonsense", "p.toml", Path::new(""), &places());
     assert!(nothing.is_err());
 }
 
@@ -288,7 +288,7 @@ fn token_endpoints_may_be_elsewhere() {
     let apart = one("auth_url = 'https://id.example/v2'");
     assert_eq!(apart.auth_url.to_string(), "https://id.example/v2");
     assert_eq!(apart.url, usual.url);
-    assert_ne!(apart.keeping, usual.keeping);
+    assert_ne!(apart.storage, usual.storage);
 }
 
 #[test]

@@ -10,13 +10,13 @@ use std::time::Duration;
 use countersign_dialect::{Extra, Granted, LostRefresh, RefusedBy, Secret};
 use countersign_domain::{Refusal, Timestamp};
 
-use super::{Ask, Next, Session, Terms};
-use crate::{Held, Record, Sent};
+use super::{ClientSession, NextStep, RenewalKind, SessionTerms};
+use crate::{RequestDelivery, SessionRecord, TokenSet};
 
 const START: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
-fn terms() -> Terms {
-    Terms {
+fn terms() -> SessionTerms {
+    SessionTerms {
         refreshes: true,
         presents_access: false,
         lost_refresh: LostRefresh::Retry,
@@ -74,26 +74,26 @@ fn refused_for(refusal: Refusal, retry_after: Duration) -> RefusedBy {
 
 /// A session and its clock.
 struct Story {
-    session: Session,
+    session: ClientSession,
     now: Timestamp,
 }
 
 impl Story {
-    fn begin(terms: Terms) -> Self {
-        Self::from(terms, Record::default())
+    fn begin(terms: SessionTerms) -> Self {
+        Self::from(terms, SessionRecord::default())
     }
 
-    fn from(terms: Terms, record: Record) -> Self {
+    fn from(terms: SessionTerms, record: SessionRecord) -> Self {
         Self {
-            session: Session::new(terms, record),
+            session: ClientSession::new(terms, record),
             now: START,
         }
     }
 
     /// Logged in at the start.
-    fn logged_in(terms: Terms) -> Self {
+    fn logged_in(terms: SessionTerms) -> Self {
         let mut story = Self::begin(terms);
-        story.ask(Ask::Login);
+        story.ask(RenewalKind::Login);
         story.answer("one");
         story
     }
@@ -101,7 +101,7 @@ impl Story {
     /// The process was killed, and another begins with what was kept.
     fn restarted(self) -> Self {
         Self {
-            session: Session::new(self.session.terms.clone(), self.session.draft()),
+            session: ClientSession::new(self.session.terms.clone(), self.session.draft()),
             now: self.now,
         }
     }
@@ -111,18 +111,18 @@ impl Story {
         self
     }
 
-    fn next(&self) -> Next {
+    fn next(&self) -> NextStep {
         self.session.next(self.now)
     }
 
     /// The machine says so, and the request is sent.
-    fn ask(&mut self, ask: Ask) -> &mut Self {
+    fn ask(&mut self, ask: RenewalKind) -> &mut Self {
         assert!(
-            matches!(self.next(), Next::Ask { ask: asked, .. } if asked == ask),
+            matches!(self.next(), NextStep::Request { kind: asked, .. } if asked == ask),
             "{:?} instead of {ask:?}",
             self.next()
         );
-        self.session.asking(ask, self.now);
+        self.session.begin_request(ask, self.now);
         self.written()
     }
 
@@ -141,12 +141,13 @@ impl Story {
     }
 
     fn lose(&mut self) {
-        self.session.lost(Sent::Maybe, "no answer", self.now);
+        self.session
+            .lost(RequestDelivery::MaybeSent, "no answer", self.now);
     }
 
     /// Time passes until the token at hand is to be renewed.
     fn until_due(&mut self) -> &mut Self {
-        if let Next::Use { renew_at, .. } = self.next() {
+        if let NextStep::Use { renew_at, .. } = self.next() {
             self.now = renew_at;
         }
         self
@@ -155,36 +156,38 @@ impl Story {
     /// Time passes until the pause is over.
     fn until_allowed(&mut self) -> &mut Self {
         match self.next() {
-            Next::Wait { until, .. } => self.now = until,
-            Next::Ended { again_at, .. } => self.now = again_at,
-            Next::Use { .. } | Next::Ask { .. } => (),
+            NextStep::Wait { until, .. } => self.now = until,
+            NextStep::Ended { again_at, .. } => self.now = again_at,
+            NextStep::Use { .. } | NextStep::Request { .. } => (),
         }
         self
     }
 
-    fn held(&self) -> &Held {
-        self.session.record().held.as_ref().unwrap()
+    fn tokens(&self) -> &TokenSet {
+        self.session.record().tokens.as_ref().unwrap()
     }
 
     fn uses(&self, name: &str) -> bool {
         let token = Secret::from(format!("access {name}"));
-        matches!(self.next(), Next::Use { .. }) && self.held().access_token == token
+        matches!(self.next(), NextStep::Use { .. }) && self.tokens().access_token == token
     }
 
     /// How long the machine waits, if it does.
     fn pause(&self) -> Option<Duration> {
         match self.next() {
-            Next::Wait { until, .. } => Some(until.since(self.now)),
-            Next::Ended { again_at, .. } => Some(again_at.since(self.now)),
-            Next::Use { .. } | Next::Ask { .. } => None,
+            NextStep::Wait { until, .. } => Some(until.since(self.now)),
+            NextStep::Ended { again_at, .. } => Some(again_at.since(self.now)),
+            NextStep::Use { .. } | NextStep::Request { .. } => None,
         }
     }
 
     fn may_use_meanwhile(&self) -> bool {
         match self.next() {
-            Next::Use { .. } => true,
-            Next::Ask { meanwhile, .. } | Next::Wait { meanwhile, .. } => meanwhile.is_some(),
-            Next::Ended { .. } => false,
+            NextStep::Use { .. } => true,
+            NextStep::Request { meanwhile, .. } | NextStep::Wait { meanwhile, .. } => {
+                meanwhile.is_some()
+            }
+            NextStep::Ended { .. } => false,
         }
     }
 }

@@ -7,7 +7,7 @@ use countersign_domain::Timestamp;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::session::Next;
+use crate::session::NextStep;
 use crate::{BoxFuture, Clock};
 
 /// The least time between two tries in the background, whatever the clock says.
@@ -34,12 +34,12 @@ pub(super) enum RefreshDue {
 
 impl RefreshDue {
     /// When to refresh, after the session has said what to do next.
-    pub(super) fn after(next: &Next) -> Self {
+    pub(super) fn after(next: &NextStep) -> Self {
         match next {
-            Next::Use { renew_at, .. } => Self::At(*renew_at),
-            Next::Ask { .. } => Self::Now,
-            Next::Wait { until, .. } => Self::At(*until),
-            Next::Ended { again_at, .. } => Self::At(*again_at),
+            NextStep::Use { renew_at, .. } => Self::At(*renew_at),
+            NextStep::Request { .. } => Self::Now,
+            NextStep::Wait { until, .. } => Self::At(*until),
+            NextStep::Ended { again_at, .. } => Self::At(*again_at),
         }
     }
 

@@ -13,8 +13,8 @@ use super::events::EventHook;
 use super::setup::{ExtraSources, SourceSetup};
 use super::state::SourceState;
 use crate::{
-    Change, Clock, Error, ErrorKind, HttpTransport, MemoryStore, SecretSource, Store, SystemClock,
-    Terms, Transport, environment,
+    Clock, Error, ErrorKind, HttpTransport, MemoryStore, SecretSource, SessionStore, SessionTerms,
+    SystemClock, TokenEvent, Transport, environment,
 };
 
 /// How long who asks for a token waits for it.
@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Describes a source of tokens. A login and a secret are needed, all else has a
 /// default.
 #[must_use]
-pub struct Builder {
+pub struct TokenSourceBuilder {
     dialect: Arc<Dialect>,
     url: String,
     auth_url: Option<String>,
@@ -33,26 +33,26 @@ pub struct Builder {
     secret: Option<Box<dyn SecretSource>>,
     extra: ExtraSources,
     static_key: bool,
-    store: Box<dyn Store>,
+    store: Box<dyn SessionStore>,
     clock: Arc<dyn Clock>,
     transport: Option<Box<dyn Transport>>,
     roots: Roots,
     proxies: Option<ProxyRules>,
     danger_plain: bool,
-    budget: Budget,
+    budget: BudgetChoice,
     patience: Duration,
     hook: Option<EventHook>,
 }
 
-enum Budget {
+enum BudgetChoice {
     OfDialect,
     Own(Option<u32>),
 }
 
-impl Builder {
+impl TokenSourceBuilder {
     pub(super) fn new(dialect: Arc<Dialect>, url: &str) -> Self {
         Self {
-            budget: Budget::OfDialect,
+            budget: BudgetChoice::OfDialect,
             dialect,
             url: url.to_owned(),
             auth_url: None,
@@ -124,7 +124,7 @@ impl Builder {
     }
 
     /// Where tokens are kept; in memory by default.
-    pub fn store(mut self, store: impl Store) -> Self {
+    pub fn store(mut self, store: impl SessionStore) -> Self {
         self.store = Box::new(store);
         self
     }
@@ -165,7 +165,7 @@ impl Builder {
     /// How many requests one access token may make; by default what the dialect
     /// says. `None` for any number.
     pub fn budget(mut self, budget: Option<u32>) -> Self {
-        self.budget = Budget::Own(budget);
+        self.budget = BudgetChoice::Own(budget);
         self
     }
 
@@ -177,7 +177,7 @@ impl Builder {
 
     /// Is told of each change, in the task that made it: it should be quick.
     /// If it panics, that changes nothing here.
-    pub fn on_change(mut self, hook: impl Fn(&Change) + Send + Sync + 'static) -> Self {
+    pub fn on_event(mut self, hook: impl Fn(&TokenEvent) + Send + Sync + 'static) -> Self {
         self.hook = Some(Box::new(hook));
         self
     }
@@ -201,8 +201,8 @@ impl Builder {
             )));
         }
         let budget = match self.budget {
-            Budget::OfDialect => self.dialect.preset_of(variant).budget,
-            Budget::Own(budget) => budget,
+            BudgetChoice::OfDialect => self.dialect.preset_of(variant).budget,
+            BudgetChoice::Own(budget) => budget,
         };
         if budget.is_some_and(|budget| budget < 2) {
             return Err(setup(
@@ -229,7 +229,7 @@ impl Builder {
             store: self.store,
             clock: self.clock,
             transport,
-            terms: Terms::of(&self.dialect, variant)
+            terms: SessionTerms::for_dialect(&self.dialect, variant)
                 .with_budget(budget)
                 .with_jitter(jitter()),
             budget,
@@ -240,7 +240,7 @@ impl Builder {
     }
 }
 
-impl Builder {
+impl TokenSourceBuilder {
     fn server_url(&self, text: &str) -> Result<ServerUrl, Error> {
         let parsed = text.parse();
         let url: ServerUrl = parsed.map_err(|it: ServerUrlFault| setup(it.to_string()))?;

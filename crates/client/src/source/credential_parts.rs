@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::setup::SourceSetup;
 use super::state::SourceState;
-use crate::{Error, ErrorKind, Held};
+use crate::{Error, ErrorKind, TokenSet};
 
 /// What a request is made with.
 pub(super) struct CredentialParts {
@@ -22,22 +22,22 @@ pub(super) struct CredentialParts {
 impl CredentialParts {
     /// Adds the parts that came with the tokens: a refresh or a logout may need
     /// them as well.
-    pub(super) fn with_parts_of(self, held: Option<&Held>) -> Self {
+    pub(super) fn with_parts_of(self, tokens: Option<&TokenSet>) -> Self {
         let Self { secret, extra } = self;
-        let extra = match held {
-            Some(held) => with_parts_of(extra, held),
+        let extra = match tokens {
+            Some(tokens) => with_parts_of(extra, tokens),
             None => extra,
         };
         Self { secret, extra }
     }
 }
 
-fn with_parts_of(own: Arc<Extra>, held: &Held) -> Arc<Extra> {
-    if held.extra.is_empty() {
+fn with_parts_of(own: Arc<Extra>, tokens: &TokenSet) -> Arc<Extra> {
+    if tokens.extra.is_empty() {
         return own;
     }
     let mut all = Extra::clone(&own);
-    all.extend(held.extra.clone());
+    all.extend(tokens.extra.clone());
     Arc::new(all)
 }
 
@@ -76,15 +76,15 @@ impl SourceState {
     /// credential and those that came with the token.
     pub(super) async fn token_headers(
         &self,
-        held: &Held,
+        tokens: &TokenSet,
     ) -> Result<Vec<(HeaderName, HeaderValue)>, Error> {
         let own = match self.last_extra.load_full() {
             Some(extra) => extra,
             None => self.read_extra().await?,
         };
-        let all = with_parts_of(own, held);
+        let all = with_parts_of(own, tokens);
         let dialect = &self.setup.dialect;
-        let presented = dialect.present(held.access_token.expose(), &all);
+        let presented = dialect.present(tokens.access_token.expose(), &all);
         presented.map_err(|why| self.setup.unpresentable_token(&why))
     }
 

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use countersign_domain::{Operation, Timestamp};
 
-use crate::{Change, Changed, Clock, Error};
+use crate::{Clock, Error, TokenEvent, TokenEventKind};
 
 /// Called with each change.
-pub(super) type EventHook = Box<dyn Fn(&Change) + Send + Sync>;
+pub(super) type EventHook = Box<dyn Fn(&TokenEvent) + Send + Sync>;
 
 /// Reports what happens to the tokens of one source.
 pub(super) struct SourceEvents {
@@ -34,8 +34,8 @@ impl SourceEvents {
         self.count_renewal(operation, "granted");
         self.set_expiry(stated_end, until);
         self.call_hook(match operation {
-            Operation::Login => Changed::LoggedIn { expires_at: until },
-            _ => Changed::Refreshed { expires_at: until },
+            Operation::Login => TokenEventKind::LoggedIn { expires_at: until },
+            _ => TokenEventKind::Refreshed { expires_at: until },
         });
     }
 
@@ -45,12 +45,12 @@ impl SourceEvents {
         let profile = &*self.profile;
         tracing::debug!(profile, expires_in, used_for, "token found in the store");
         self.set_expiry(stated_end, until);
-        self.call_hook(Changed::Adopted { expires_at: until });
+        self.call_hook(TokenEventKind::Adopted { expires_at: until });
     }
 
     pub(super) fn logged_out(&self) {
         tracing::info!(profile = &*self.profile, "logged out");
-        self.call_hook(Changed::LoggedOut);
+        self.call_hook(TokenEventKind::LoggedOut);
     }
 
     /// A request to the vendor brought no tokens.
@@ -72,7 +72,7 @@ impl SourceEvents {
             "profile" => profile, "kind" => kind
         )
         .increment(1);
-        self.call_hook(Changed::Failed(error.clone()));
+        self.call_hook(TokenEventKind::Failed(error.clone()));
     }
 
     /// The session that a login took the place of could not be ended.
@@ -103,11 +103,11 @@ impl SourceEvents {
             .set(until.as_seconds() as f64);
     }
 
-    fn call_hook(&self, what: Changed) {
+    fn call_hook(&self, what: TokenEventKind) {
         if let Some(hook) = &self.hook {
             let profile = self.profile.clone();
             // A panic in the caller's hook must not cost the caller its token.
-            let call = AssertUnwindSafe(|| hook(&Change { profile, what }));
+            let call = AssertUnwindSafe(|| hook(&TokenEvent { profile, what }));
             let _ = catch_unwind(call);
         }
     }

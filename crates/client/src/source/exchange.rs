@@ -8,7 +8,7 @@ use http::{Request, Response};
 use super::credential_parts::CredentialParts;
 use super::setup::SourceSetup;
 use super::state::SourceState;
-use crate::{Error, ErrorKind, Record, Sent};
+use crate::{Error, ErrorKind, RequestDelivery, SessionRecord};
 
 /// The longest text of a vendor that is repeated.
 const LONGEST_DETAIL: usize = 200;
@@ -18,7 +18,7 @@ pub(super) enum VendorReply {
     /// A reply that the dialect explains.
     Understood(Box<Understood>),
     /// None.
-    Lost(Sent, String),
+    Lost(RequestDelivery, String),
     /// One that the dialect does not explain, or whose signature is wrong.
     Garbled(u16, String),
 }
@@ -28,7 +28,7 @@ impl SourceSetup {
     pub(super) fn request(
         &self,
         operation: Operation,
-        record: &Record,
+        record: &SessionRecord,
         parts: &CredentialParts,
     ) -> Result<Request<Bytes>, Error> {
         let asking = self.asking(record, parts);
@@ -45,13 +45,13 @@ impl SourceSetup {
         Ok(request)
     }
 
-    fn asking<'a>(&'a self, record: &'a Record, parts: &'a CredentialParts) -> Asking<'a> {
-        let held = record.held.as_ref();
+    fn asking<'a>(&'a self, record: &'a SessionRecord, parts: &'a CredentialParts) -> Asking<'a> {
+        let tokens = record.tokens.as_ref();
         Asking {
             login: Some(&self.login),
             secret: parts.secret.as_ref(),
-            access_token: held.map(|held| &held.access_token),
-            refresh_token: held.and_then(|held| held.refresh_token.as_ref()),
+            access_token: tokens.map(|tokens| &tokens.access_token),
+            refresh_token: tokens.and_then(|tokens| tokens.refresh_token.as_ref()),
             extra: Some(&parts.extra),
         }
     }
@@ -67,12 +67,12 @@ impl SourceSetup {
         &self,
         operation: Operation,
         request: Request<Bytes>,
-        record: &Record,
+        record: &SessionRecord,
         parts: &CredentialParts,
     ) -> VendorReply {
         let response = match self.transport.send(request).await {
             Ok(response) => response,
-            Err(error) => return VendorReply::Lost(error.sent, error.message),
+            Err(error) => return VendorReply::Lost(error.delivery, error.message),
         };
         let asking = self.asking(record, parts);
         let now = self.clock.now();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use countersign_domain::{Refusal, Timestamp};
 
 use super::setup::SourceSetup;
-use crate::{Error, ErrorKind, StoreError, Trouble};
+use crate::{Error, ErrorKind, RenewalFailure, StoreError};
 
 impl SourceSetup {
     pub(super) fn store_error(&self, error: &StoreError) -> Error {
@@ -20,25 +20,25 @@ impl SourceSetup {
         Error::new(ErrorKind::Store, message)
     }
 
-    pub(super) fn vendor_failure(&self, trouble: &Trouble) -> Error {
-        let kind = match (trouble.refusal, trouble.status) {
+    pub(super) fn vendor_failure(&self, failure: &RenewalFailure) -> Error {
+        let kind = match (failure.refusal, failure.status) {
             (Some(Refusal::Throttled), _) => ErrorKind::Throttled,
             (Some(refusal), _) if is_server_failure(refusal) => ErrorKind::Unavailable,
             (Some(refusal), _) => ErrorKind::Refused {
-                operation: trouble.operation,
+                operation: failure.operation,
                 refusal,
             },
             (None, Some(_)) => ErrorKind::Unintelligible,
             (None, None) => ErrorKind::Unavailable,
         };
-        let (name, operation, detail) = (&self.name, trouble.operation, &trouble.detail);
+        let (name, operation, detail) = (&self.name, failure.operation, &failure.detail);
         let message = match kind {
             ErrorKind::Unintelligible => {
                 format!("{name}: the answer to the {operation} cannot be used: {detail}")
             }
             _ => format!("{name}: the {operation} failed: {detail}"),
         };
-        Error::new(kind, message).until(trouble.retry_at)
+        Error::new(kind, message).until(failure.retry_at)
     }
 
     /// The vendor grants tokens that cannot be used.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::acquire::keep_refreshing;
 use super::renewal::{Renewal, RenewalPurpose};
 use super::state::SourceState;
-use crate::session::Ask;
-use crate::token::Live;
+use crate::access_token::LiveToken;
+use crate::session::RenewalKind;
 use crate::{AccessToken, Error};
 
 pub(super) async fn login(state: &Arc<SourceState>) -> Result<AccessToken, Error> {
@@ -23,14 +23,14 @@ async fn login_in_turn(state: Arc<SourceState>) -> Result<AccessToken, Error> {
 }
 
 impl Renewal<'_> {
-    async fn login(&mut self) -> Result<Arc<Live>, Error> {
+    async fn login(&mut self) -> Result<Arc<LiveToken>, Error> {
         let former = self.turn.session.record().clone();
-        self.request_tokens(Ask::Login).await?;
+        self.request_tokens(RenewalKind::Login).await?;
         if self.granted {
             self.end_former_session(&former).await;
         }
-        match &self.turn.session.record().trouble {
-            Some(trouble) if !self.granted => Err(self.state.setup.vendor_failure(trouble)),
+        match &self.turn.session.record().failure {
+            Some(failure) if !self.granted => Err(self.state.setup.vendor_failure(failure)),
             _ => self.run(RenewalPurpose::Reserve(1)).await,
         }
     }

@@ -8,9 +8,9 @@ use countersign_domain::{LogoutScope, Operation, Refusal};
 use super::exchange::VendorReply;
 use super::renewal::Renewal;
 use super::state::SourceState;
-use crate::session::Ask;
-use crate::token::Live;
-use crate::{Error, Record, Trouble};
+use crate::access_token::LiveToken;
+use crate::session::RenewalKind;
+use crate::{Error, RenewalFailure, SessionRecord};
 
 /// What became of a session that was logged out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,15 +62,15 @@ impl Renewal<'_> {
 
     /// Whether a token is still the one at hand: to be logged out it may have been
     /// refreshed.
-    fn holds(&self, live: &Live) -> bool {
-        let held = self.turn.session.record().held.as_ref();
-        held.is_some_and(|held| live.is(held))
+    fn holds(&self, live: &LiveToken) -> bool {
+        let tokens = self.turn.session.record().tokens.as_ref();
+        tokens.is_some_and(|tokens| live.is_token_of(tokens))
     }
 
     /// Nothing here clears what is kept: that comes after the vendor's word.
     async fn end_session(&mut self) -> Result<LogoutOutcome, Error> {
         let setup = &self.state.setup;
-        if self.turn.session.record().held.is_none() {
+        if self.turn.session.record().tokens.is_none() {
             return Ok(LogoutOutcome::NotLoggedIn);
         }
         let has_logout = setup.dialect.asked(Operation::Logout, setup.variant);
@@ -94,8 +94,8 @@ impl Renewal<'_> {
     }
 
     fn is_good(&self) -> bool {
-        let held = self.turn.session.record().held.as_ref();
-        held.is_some_and(|held| self.now() < held.expires_at)
+        let tokens = self.turn.session.record().tokens.as_ref();
+        tokens.is_some_and(|tokens| self.now() < tokens.expires_at)
     }
 
     /// Of a refresh that was not answered nobody knows the tokens.
@@ -109,17 +109,17 @@ impl Renewal<'_> {
     /// `false` if the vendor knows the session no more.
     async fn refreshed(&mut self) -> Result<bool, Error> {
         let setup = &self.state.setup;
-        self.request_tokens(Ask::Refresh).await?;
+        self.request_tokens(RenewalKind::Refresh).await?;
         let record = self.turn.session.record();
         if self.granted {
             return Ok(true);
         }
         // A refused refresh takes the refresh token with it; after anything else
         // the vendor may still know the session.
-        let held = record.held.as_ref();
-        match &record.trouble {
-            Some(trouble) if held.is_some_and(|held| held.refresh_token.is_some()) => {
-                Err(setup.vendor_failure(trouble))
+        let tokens = record.tokens.as_ref();
+        match &record.failure {
+            Some(failure) if tokens.is_some_and(|tokens| tokens.refresh_token.is_some()) => {
+                Err(setup.vendor_failure(failure))
             }
             _ => Ok(false),
         }
@@ -127,10 +127,10 @@ impl Renewal<'_> {
 
     /// Ends the session that a new login took the place of, if a logout with the
     /// vendor does not end the new one too. If that fails it ends by itself.
-    pub(super) async fn end_former_session(&mut self, former: &Record) {
+    pub(super) async fn end_former_session(&mut self, former: &SessionRecord) {
         let scope = self.state.setup.dialect.logout_scope();
-        let held = former.held.as_ref();
-        let is_alive = held.is_some_and(|held| self.now() < held.expires_at);
+        let tokens = former.tokens.as_ref();
+        let is_alive = tokens.is_some_and(|tokens| self.now() < tokens.expires_at);
         if scope == Some(LogoutScope::Session)
             && is_alive
             && let Err(error) = self.request_logout_of(former).await
@@ -144,10 +144,10 @@ impl Renewal<'_> {
         self.request_logout_of(&record).await
     }
 
-    async fn request_logout_of(&mut self, record: &Record) -> Result<LogoutReply, Error> {
+    async fn request_logout_of(&mut self, record: &SessionRecord) -> Result<LogoutReply, Error> {
         let (state, setup) = (self.state, &self.state.setup);
         let parts = state.credential_parts(Operation::Logout).await?;
-        let parts = parts.with_parts_of(record.held.as_ref());
+        let parts = parts.with_parts_of(record.tokens.as_ref());
         let request = setup.request(Operation::Logout, record, &parts)?;
         let reply = setup.exchange(Operation::Logout, request, record, &parts);
         match reply.await {
@@ -168,7 +168,7 @@ impl Renewal<'_> {
 
     fn not_ended(&self, refusal: Option<Refusal>, status: Option<u16>, detail: String) -> Error {
         let now = self.now();
-        self.state.setup.vendor_failure(&Trouble {
+        self.state.setup.vendor_failure(&RenewalFailure {
             operation: Operation::Logout,
             refusal,
             status,
@@ -186,12 +186,14 @@ impl Renewal<'_> {
     async fn forget(&mut self) -> Result<(), Error> {
         let before = self.turn.session.record().clone();
         self.turn.session.forget();
-        if self.turn.session.record().trouble.is_some() {
+        if self.turn.session.record().failure.is_some() {
             self.save_or_undo(before).await?;
         } else {
             let cleared = self.locked.clear().await;
             let cleared = cleared.map_err(|it| self.state.setup.store_error(&it));
-            let left = cleared.as_ref().map_or(before, |()| Record::default());
+            let left = cleared
+                .as_ref()
+                .map_or(before, |()| SessionRecord::default());
             self.turn.session.adopt(left);
             cleared?;
         }

@@ -7,8 +7,8 @@ use countersign_domain::Timestamp;
 
 use super::background_refresh::RefreshDue;
 use super::state::{SessionTurn, SourceState};
-use crate::session::{Next, Session};
-use crate::token::Live;
+use crate::access_token::LiveToken;
+use crate::session::{ClientSession, NextStep};
 
 /// Which token is good enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ impl SourceState {
         &self,
         turn: &SessionTurn,
         wanted: WantedToken,
-    ) -> Option<Arc<Live>> {
+    ) -> Option<Arc<LiveToken>> {
         let setup = &self.setup;
         let sliding = setup.dialect.client_policy().sliding;
         let is_refused = self.live.load().as_ref().is_some_and(|it| it.is_refused());
@@ -34,25 +34,25 @@ impl SourceState {
             return None;
         }
         let record = setup.store.read().await.ok()??;
-        let session = Session::new(setup.terms.clone(), record);
+        let session = ClientSession::new(setup.terms.clone(), record);
         let next = session.next(self.now());
         let until = usable_until(&next, wanted)?;
-        let held = session.record().held.as_ref()?;
+        let tokens = session.record().tokens.as_ref()?;
         // If it cannot be presented, the renewal finds out why and reports it.
-        let headers = self.token_headers(held).await.ok()?;
-        let live = Arc::new(Live::new(headers, held, until, None, None));
+        let headers = self.token_headers(tokens).await.ok()?;
+        let live = Arc::new(LiveToken::new(headers, tokens, until, None, None));
         self.publish(&live, false);
         self.background.schedule(RefreshDue::after(&next));
         Some(live)
     }
 }
 
-fn usable_until(next: &Next, wanted: WantedToken) -> Option<Timestamp> {
+fn usable_until(next: &NextStep, wanted: WantedToken) -> Option<Timestamp> {
     match next {
-        Next::Use { until, .. } => Some(*until),
-        Next::Ask { meanwhile, .. } | Next::Wait { meanwhile, .. } => {
+        NextStep::Use { until, .. } => Some(*until),
+        NextStep::Request { meanwhile, .. } | NextStep::Wait { meanwhile, .. } => {
             meanwhile.filter(|_| wanted == WantedToken::Usable)
         }
-        Next::Ended { .. } => None,
+        NextStep::Ended { .. } => None,
     }
 }

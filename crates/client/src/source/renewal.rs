@@ -15,10 +15,10 @@ use countersign_domain::{Operation, Timestamp};
 use super::background_refresh::RefreshDue;
 use super::exchange::VendorReply;
 use super::state::{SessionTurn, SourceState};
-use crate::session::{Ask, Next, Reserved};
+use crate::access_token::LiveToken;
+use crate::session::{NextStep, RenewalKind, ReserveOutcome};
 use crate::timing::leeway;
-use crate::token::Live;
-use crate::{Error, Locked, Record, StoreError, Written};
+use crate::{Error, LockedStore, SessionRecord, StoreError, WriteOutcome};
 
 /// The pauses between tries to write what the vendor has granted.
 const WRITE_AGAIN_AFTER: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(250)];
@@ -45,7 +45,7 @@ pub(super) enum RenewalPurpose {
 pub(super) struct Renewal<'a> {
     pub(super) state: &'a Arc<SourceState>,
     pub(super) turn: &'a mut SessionTurn,
-    pub(super) locked: Box<dyn Locked>,
+    pub(super) locked: Box<dyn LockedStore>,
     /// Whether the vendor has granted new tokens.
     pub(super) granted: bool,
     requests_sent: usize,
@@ -62,7 +62,7 @@ impl<'a> Renewal<'a> {
 
     /// Begins under a lock that was waited for already.
     pub(super) async fn begin_under(
-        locked: Result<Box<dyn Locked>, StoreError>,
+        locked: Result<Box<dyn LockedStore>, StoreError>,
         state: &'a Arc<SourceState>,
         turn: &'a mut SessionTurn,
     ) -> Result<Self, Error> {
@@ -100,16 +100,16 @@ impl<'a> Renewal<'a> {
         let session = &mut self.turn.session;
         let live = self.state.live.load();
         let Some(live) = live.as_ref() else { return };
-        let held = session.record().held.as_ref();
-        let is_held = held.is_some_and(|held| live.is(held));
+        let tokens = session.record().tokens.as_ref();
+        let is_held = tokens.is_some_and(|tokens| live.is_token_of(tokens));
         if let Some(at) = live.used_at().filter(|_| is_held) {
             session.used(at);
         }
         if live.is_refused() && !session.invalidate(live.token(), now) {
             // A token that was given up before stays so, however long it takes to
             // get another one.
-            let held = session.record().held.as_ref();
-            let is_kept = held.is_some_and(|it| live.is(it) && !it.is_rejected());
+            let tokens = session.record().tokens.as_ref();
+            let is_kept = tokens.is_some_and(|it| live.is_token_of(it) && !it.is_rejected());
             if is_kept {
                 live.pardon();
             }
@@ -119,25 +119,25 @@ impl<'a> Renewal<'a> {
     /// After a refused login the secret may have been mended. If it cannot be had,
     /// nothing has changed.
     async fn note_secret(&mut self) {
-        let trouble = self.turn.session.record().trouble.as_ref();
-        if trouble.is_some_and(|it| it.secret.is_some())
+        let failure = self.turn.session.record().failure.as_ref();
+        if failure.is_some_and(|it| it.secret.is_some())
             && let Some(fingerprint) = self.state.current_fingerprint().await
         {
-            self.turn.session.secret_is(fingerprint);
+            self.turn.session.set_secret(fingerprint);
         }
     }
 
     /// Goes on until there is a token, or a reason why there is none.
-    pub(super) async fn run(&mut self, purpose: RenewalPurpose) -> Result<Arc<Live>, Error> {
+    pub(super) async fn run(&mut self, purpose: RenewalPurpose) -> Result<Arc<LiveToken>, Error> {
         loop {
             let next = self.turn.session.next(self.now());
             let usable_until = match next {
-                Next::Use { until, .. } => Some(until),
+                NextStep::Use { until, .. } => Some(until),
                 // A process that ends soon would not see the end of a renewal in
                 // the background.
-                Next::Ask { .. } if purpose != RenewalPurpose::Token => None,
-                Next::Ask { meanwhile, .. } | Next::Wait { meanwhile, .. } => meanwhile,
-                Next::Ended { .. } => None,
+                NextStep::Request { .. } if purpose != RenewalPurpose::Token => None,
+                NextStep::Request { meanwhile, .. } | NextStep::Wait { meanwhile, .. } => meanwhile,
+                NextStep::Ended { .. } => None,
             };
             let live = match usable_until {
                 Some(until) => self.hand_out(purpose, until).await?,
@@ -155,22 +155,24 @@ impl<'a> Renewal<'a> {
     async fn request_if_allowed(&mut self) -> Result<(), Error> {
         let setup = &self.state.setup;
         match self.turn.session.next(self.now()) {
-            Next::Ask { ask, .. } => self.request_tokens(ask).await,
-            Next::Use { .. } => Err(setup.unusable_tokens()),
-            Next::Wait { until, trouble, .. } => Err(setup.vendor_failure(&trouble).until(until)),
-            Next::Ended { trouble, again_at } => {
-                Err(setup.vendor_failure(&trouble).until(again_at))
+            NextStep::Request { kind, .. } => self.request_tokens(kind).await,
+            NextStep::Use { .. } => Err(setup.unusable_tokens()),
+            NextStep::Wait { until, failure, .. } => {
+                Err(setup.vendor_failure(&failure).until(until))
+            }
+            NextStep::Ended { failure, again_at } => {
+                Err(setup.vendor_failure(&failure).until(again_at))
             }
         }
     }
 
     /// Asks the vendor for tokens. The record says how it ended; that it ended
     /// badly is no error here.
-    pub(super) async fn request_tokens(&mut self, ask: Ask) -> Result<(), Error> {
+    pub(super) async fn request_tokens(&mut self, kind: RenewalKind) -> Result<(), Error> {
         let (state, setup) = (self.state, &self.state.setup);
-        let operation = match ask {
-            Ask::Login => Operation::Login,
-            Ask::Refresh => Operation::Refresh,
+        let operation = match kind {
+            RenewalKind::Login => Operation::Login,
+            RenewalKind::Refresh => Operation::Refresh,
         };
         self.requests_sent += 1;
         if self.requests_sent > MOST_REQUESTS {
@@ -179,13 +181,16 @@ impl<'a> Renewal<'a> {
         let parts = state.credential_parts(operation).await?;
         if let Some(secret) = &parts.secret {
             let fingerprint = setup.fingerprint(secret, &parts.extra);
-            self.turn.session.secret_is(fingerprint);
+            self.turn.session.set_secret(fingerprint);
         }
         let before = self.turn.session.record().clone();
-        let held = before.held.as_ref().filter(|_| ask == Ask::Refresh);
-        let parts = parts.with_parts_of(held);
+        let tokens = before
+            .tokens
+            .as_ref()
+            .filter(|_| kind == RenewalKind::Refresh);
+        let parts = parts.with_parts_of(tokens);
         let request = setup.request(operation, &before, &parts)?;
-        self.turn.session.asking(ask, self.now());
+        self.turn.session.begin_request(kind, self.now());
         if !self.save_or_undo(before).await? {
             return Ok(());
         }
@@ -223,15 +228,15 @@ impl<'a> Renewal<'a> {
     fn report(&self, operation: Operation) {
         let record = self.turn.session.record();
         let events = &self.state.events;
-        match (&record.trouble, &record.held) {
-            (Some(trouble), _) => {
-                let outcome = trouble.refusal.map_or("lost", |_| "refused");
-                let error = self.state.setup.vendor_failure(trouble);
+        match (&record.failure, &record.tokens) {
+            (Some(failure), _) => {
+                let outcome = failure.refusal.map_or("lost", |_| "refused");
+                let error = self.state.setup.vendor_failure(failure);
                 events.request_failed(operation, outcome, &error);
             }
-            (None, Some(held)) => {
-                let until = held.expires_at;
-                let stated_end = held.told_expires_at.unwrap_or(until);
+            (None, Some(tokens)) => {
+                let until = tokens.expires_at;
+                let stated_end = tokens.stated_expires_at.unwrap_or(until);
                 events.granted(operation, stated_end, until);
             }
             (None, None) => (),
@@ -244,7 +249,7 @@ impl<'a> Renewal<'a> {
         &mut self,
         purpose: RenewalPurpose,
         until: Timestamp,
-    ) -> Result<Option<Arc<Live>>, Error> {
+    ) -> Result<Option<Arc<LiveToken>>, Error> {
         let Some(live) = self.live_token(until).await? else {
             return Ok(None);
         };
@@ -261,26 +266,30 @@ impl<'a> Renewal<'a> {
 
     /// The handle of the token at hand: the one that is in memory if it is the
     /// same, since that knows what was used of it.
-    async fn live_token(&mut self, until: Timestamp) -> Result<Option<Arc<Live>>, Error> {
+    async fn live_token(&mut self, until: Timestamp) -> Result<Option<Arc<LiveToken>>, Error> {
         let (state, setup) = (self.state, &self.state.setup);
-        let Some(held) = self.turn.session.record().held.as_ref() else {
+        let Some(tokens) = self.turn.session.record().tokens.as_ref() else {
             return Ok(None);
         };
-        if let Some(live) = state.live.load_full().filter(|live| live.is(held)) {
+        if let Some(live) = state
+            .live
+            .load_full()
+            .filter(|live| live.is_token_of(tokens))
+        {
             live.extend(until);
             return Ok(Some(live));
         }
-        let headers = state.token_headers(held).await?;
+        let headers = state.token_headers(tokens).await?;
         let sliding = setup.dialect.client_policy().sliding;
         let sliding = sliding.map(|span| span - leeway(span));
         let part = setup.budget.map(part_of_budget);
-        let live = Live::new(headers, held, until, sliding, part);
+        let live = LiveToken::new(headers, tokens, until, sliding, part);
         Ok(Some(Arc::new(live)))
     }
 
     /// Makes sure that this process has a part of the budget. More is borrowed
     /// while there is still a little left, so that no caller has to wait.
-    async fn borrow(&mut self, live: &Live) -> Result<bool, Error> {
+    async fn borrow(&mut self, live: &LiveToken) -> Result<bool, Error> {
         if live.is_low() {
             let part = self.state.setup.budget.map_or(0, part_of_budget);
             let wanted = part.max(self.state.waiting());
@@ -300,15 +309,15 @@ impl<'a> Renewal<'a> {
         }
         let (before, now) = (self.turn.session.record().clone(), self.now());
         match self.turn.session.reserve(uses, now) {
-            Reserved::Done => self.save_or_undo(before).await,
-            Reserved::TooFew => Ok(false),
-            Reserved::TooMany => Err(self.state.setup.reservation_too_large(uses)),
+            ReserveOutcome::Done => self.save_or_undo(before).await,
+            ReserveOutcome::TooFew => Ok(false),
+            ReserveOutcome::TooMany => Err(self.state.setup.reservation_too_large(uses)),
         }
     }
 
     /// Makes a change durable before it is acted upon; if that fails it is taken
     /// back. `false` if another was faster, whose record is adopted.
-    pub(super) async fn save_or_undo(&mut self, before: Record) -> Result<bool, Error> {
+    pub(super) async fn save_or_undo(&mut self, before: SessionRecord) -> Result<bool, Error> {
         let written = self.write().await;
         if written.is_err() {
             self.turn.session.adopt(before);
@@ -319,7 +328,7 @@ impl<'a> Renewal<'a> {
     /// Makes the outcome of a request durable. The vendor has acted upon it, so it
     /// is not taken back if it cannot be written: it stays in memory, nobody gets
     /// it, and the next renewal tries again to write it in the place of `before`.
-    async fn save_outcome(&mut self, before: Record) -> Result<(), Error> {
+    async fn save_outcome(&mut self, before: SessionRecord) -> Result<(), Error> {
         self.turn.unsaved = Some(before);
         let mut pauses = WRITE_AGAIN_AFTER.iter();
         while let Err(error) = self.write().await {
@@ -336,10 +345,10 @@ impl<'a> Renewal<'a> {
     async fn write(&mut self) -> Result<bool, StoreError> {
         let draft = self.turn.session.draft();
         let written = self.locked.write(&draft).await?;
-        let is_done = written == Written::Done;
+        let is_done = written == WriteOutcome::Done;
         self.turn.session.adopt(match written {
-            Written::Done => draft,
-            Written::Lost(other) => *other,
+            WriteOutcome::Done => draft,
+            WriteOutcome::Lost(other) => *other,
         });
         Ok(is_done)
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use countersign_dialect::{Dialect, Variant};
 use countersign_outbound::ServerUrl;
 
-use crate::{Clock, SecretSource, Store, Terms, Transport};
+use crate::{Clock, SecretSource, SessionStore, SessionTerms, Transport};
 
 /// Where each further part of a credential comes from, by its name.
 pub(super) type ExtraSources = BTreeMap<String, Box<dyn SecretSource>>;
@@ -25,10 +25,10 @@ pub(super) struct SourceSetup {
     pub(super) secret: Box<dyn SecretSource>,
     pub(super) extra: ExtraSources,
     pub(super) static_key: bool,
-    pub(super) store: Box<dyn Store>,
+    pub(super) store: Box<dyn SessionStore>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) transport: Box<dyn Transport>,
     pub(super) budget: Option<u32>,
-    pub(super) terms: Terms,
+    pub(super) terms: SessionTerms,
     pub(super) patience: Duration,
 }

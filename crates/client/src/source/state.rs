@@ -14,10 +14,10 @@ use super::background_refresh::{BackgroundRefresh, RefreshDue};
 use super::events::{EventHook, SourceEvents};
 use super::setup::SourceSetup;
 use super::single_flight::SingleFlight;
-use crate::session::Session;
-use crate::token::{Live, Taken};
-use crate::verdict::Verdicts;
-use crate::{AccessToken, Error, ErrorKind, Record, Standing, StoreError};
+use crate::access_token::{LiveToken, TakeOutcome};
+use crate::session::ClientSession;
+use crate::token_verdict::StatusVerdicts;
+use crate::{AccessToken, Error, ErrorKind, SessionRecord, SessionStatus, StoreError};
 
 /// Where nothing says when to try again, the store and the secret are read again
 /// after this.
@@ -27,9 +27,9 @@ const READ_AGAIN_AFTER: Duration = Duration::from_secs(5);
 pub(super) struct SourceState {
     pub(super) setup: SourceSetup,
     pub(super) events: SourceEvents,
-    pub(super) verdicts: Verdicts,
+    pub(super) verdicts: StatusVerdicts,
     /// The token that is handed out.
-    pub(super) live: ArcSwapOption<Live>,
+    pub(super) live: ArcSwapOption<LiveToken>,
     /// Why no token can be handed out at the moment.
     failure: ArcSwapOption<RecentFailure>,
     /// The further parts of the credential as they were read last.
@@ -48,10 +48,10 @@ pub(super) struct SourceState {
 
 /// The session, in the hands of who may change it.
 pub(super) struct SessionTurn {
-    pub(super) session: Session,
+    pub(super) session: ClientSession,
     /// What is in the store, if the session holds something newer that could not
     /// be written.
-    pub(super) unsaved: Option<Record>,
+    pub(super) unsaved: Option<SessionRecord>,
 }
 
 /// Why no token can be handed out.
@@ -65,12 +65,12 @@ struct RecentFailure {
 impl SourceState {
     pub(super) fn new(setup: SourceSetup, hook: Option<EventHook>) -> Self {
         let turn = SessionTurn {
-            session: Session::new(setup.terms.clone(), Record::default()),
+            session: ClientSession::new(setup.terms.clone(), SessionRecord::default()),
             unsaved: None,
         };
         Self {
             events: SourceEvents::new(setup.name.clone(), setup.clock.clone(), hook),
-            verdicts: Verdicts::of_dialect(&setup.dialect),
+            verdicts: StatusVerdicts::for_dialect(&setup.dialect),
             live: ArcSwapOption::empty(),
             failure: ArcSwapOption::empty(),
             last_extra: ArcSwapOption::empty(),
@@ -92,21 +92,21 @@ impl SourceState {
         let live = self.live.load();
         let live = live.as_ref()?;
         match live.take(self.now()) {
-            Taken::No => return None,
-            Taken::Low => self.background.wake(),
-            Taken::Yes => (),
+            TakeOutcome::No => return None,
+            TakeOutcome::Low => self.background.wake(),
+            TakeOutcome::Yes => (),
         }
         Some(AccessToken::from(Arc::clone(live)))
     }
 
     /// Puts a token into memory. One that the vendor has just granted was
     /// reported already.
-    pub(super) fn publish(&self, live: &Arc<Live>, is_granted: bool) {
+    pub(super) fn publish(&self, live: &Arc<LiveToken>, is_granted: bool) {
         self.failure.store(None);
         let before = self.live.swap(Some(live.clone()));
         let is_new = before.is_none_or(|before| !Arc::ptr_eq(&before, live));
         if is_new && !is_granted {
-            self.events.adopted(live.told(), live.until());
+            self.events.adopted(live.stated_end(), live.until());
         }
     }
 
@@ -171,12 +171,16 @@ impl SourceState {
         WaitingGuard(&self.waiting)
     }
 
-    pub(super) async fn standing(&self) -> Result<Standing, Error> {
+    pub(super) async fn status(&self) -> Result<SessionStatus, Error> {
         let (budget, now) = (self.setup.budget, self.now());
         match self.setup.store.read().await {
-            Ok(record) => Ok(Standing::of(record.unwrap_or_default(), budget, now)),
+            Ok(record) => Ok(SessionStatus::from_record(
+                record.unwrap_or_default(),
+                budget,
+                now,
+            )),
             Err(damage @ StoreError::Damaged { .. }) => {
-                Ok(Standing::damaged(damage.to_string(), budget, now))
+                Ok(SessionStatus::damaged(damage.to_string(), budget, now))
             }
             Err(error) => Err(self.setup.store_error(&error)),
         }

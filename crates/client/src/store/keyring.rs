@@ -55,11 +55,11 @@ impl SealKey {
         if let Some(text) = find()? {
             return of(text);
         }
-        let _lock = super::lock::LockFile::take(&directory.join("store.key.lock"))?;
+        let _lock = super::interprocess_lock::LockFile::take(&directory.join("store.key.lock"))?;
         if let Some(text) = find()? {
             return of(text);
         }
-        let text = super::key::random_text().map_err(|_| no_randomness())?;
+        let text = super::key_source::random_text().map_err(|_| no_randomness())?;
         make(&text)?;
         of(text)
     }

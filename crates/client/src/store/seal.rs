@@ -26,7 +26,7 @@ use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::rand;
 use zeroize::Zeroizing;
 
-use super::owner::SessionOwner;
+use super::session_owner::SessionOwner;
 
 /// How long a key is, in bytes.
 pub(super) const KEY_LEN: usize = 32;
@@ -40,20 +40,20 @@ const START_LEN: usize = MAGIC.len() + 1 + MARK_LEN;
 const LENGTH_LEN: usize = 4;
 const FIRST_PREFIX_LEN: usize = START_LEN + MARK_LEN;
 
-type Mark = [u8; MARK_LEN];
+type ShortHash = [u8; MARK_LEN];
 
 /// What is in a file, in memory that is zeroed.
-pub(super) type Plain = Zeroizing<Vec<u8>>;
+pub(super) type PlainBytes = Zeroizing<Vec<u8>>;
 
 /// The key that seals what is kept.
 pub struct SealKey {
     key: LessSafeKey,
-    mark: Mark,
+    short_hash: ShortHash,
 }
 
 /// Why a file does not open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unopened {
+pub(super) enum UnsealError {
     /// It is not as it was written, or nobody who runs this program wrote it.
     Damaged(&'static str),
     /// It is whole, and another key sealed it.
@@ -62,8 +62,8 @@ pub(super) enum Unopened {
     OtherOwner,
 }
 
-const CUT: Unopened = Unopened::Damaged("it was cut off, or is something else");
-const CHANGED: Unopened = Unopened::Damaged("it was changed or cut off");
+const CUT: UnsealError = UnsealError::Damaged("it was cut off, or is something else");
+const CHANGED: UnsealError = UnsealError::Damaged("it was changed or cut off");
 
 impl SealKey {
     /// The key of these bytes, which are to be random.
@@ -75,7 +75,7 @@ impl SealKey {
         let key = UnboundKey::new(&AES_256_GCM, bytes).expect("32 bytes");
         Self {
             key: LessSafeKey::new(key),
-            mark: mark("countersign store key", bytes),
+            short_hash: short_hash("countersign store key", bytes),
         }
     }
 
@@ -102,29 +102,33 @@ impl SealKey {
     }
 
     /// Opens what was sealed for its owner, in this format or the first.
-    pub(super) fn open(&self, owner: &SessionOwner, file: &[u8]) -> Result<Plain, Unopened> {
+    pub(super) fn open(
+        &self,
+        owner: &SessionOwner,
+        file: &[u8],
+    ) -> Result<PlainBytes, UnsealError> {
         if version(file) == Some(FIRST_VERSION) {
-            return self.open_first(owner, file);
+            return self.open_first_format(owner, file);
         }
         let (found, plain) = self.open_any(file)?;
-        match found.is(owner) {
+        match found.is_same_session(owner) {
             true => Ok(plain),
-            false => Err(Unopened::OtherOwner),
+            false => Err(UnsealError::OtherOwner),
         }
     }
 
     /// Opens what this key sealed, whosever it is.
-    pub(super) fn open_any(&self, file: &[u8]) -> Result<(SessionOwner, Plain), Unopened> {
-        let parts = Parts::of(file)?;
-        if parts.key != self.mark {
-            return Err(Unopened::OtherKey);
+    pub(super) fn open_any(&self, file: &[u8]) -> Result<(SessionOwner, PlainBytes), UnsealError> {
+        let parts = SealedFileParts::parse(file)?;
+        if parts.key != self.short_hash {
+            return Err(UnsealError::OtherKey);
         }
         let owner = serde_json::from_slice(parts.owner).map_err(|_| CHANGED)?;
         let plain = self.unseal(parts.prefix, parts.rest)?;
         Ok((owner, plain))
     }
 
-    fn unseal(&self, prefix: &[u8], rest: &[u8]) -> Result<Plain, Unopened> {
+    fn unseal(&self, prefix: &[u8], rest: &[u8]) -> Result<PlainBytes, UnsealError> {
         let (nonce, sealed) = rest.split_at_checked(NONCE_LEN).ok_or(CUT)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|Unspecified| CHANGED)?;
         let mut plain = Zeroizing::new(sealed.to_vec());
@@ -140,7 +144,7 @@ impl SealKey {
         let mut prefix = [
             MAGIC,
             &[VERSION][..],
-            &self.mark,
+            &self.short_hash,
             &length.to_be_bytes(),
             &owner,
         ]
@@ -151,33 +155,37 @@ impl SealKey {
 
     /// Opens a file of the first format. Its fingerprints have no sum: whether
     /// one of them was changed is found out by trying it with the right ones.
-    fn open_first(&self, owner: &SessionOwner, file: &[u8]) -> Result<Plain, Unopened> {
+    fn open_first_format(
+        &self,
+        owner: &SessionOwner,
+        file: &[u8],
+    ) -> Result<PlainBytes, UnsealError> {
         let (prefix, rest) = file.split_at_checked(FIRST_PREFIX_LEN).ok_or(CUT)?;
-        let words = owner.first_words();
-        let mine = mark("countersign store owner", &words);
-        let right = [MAGIC, &[FIRST_VERSION][..], &self.mark, &mine].concat();
+        let words = owner.first_format_owner();
+        let mine = short_hash("countersign store owner", &words);
+        let right = [MAGIC, &[FIRST_VERSION][..], &self.short_hash, &mine].concat();
         let opened = self.unseal(&[&right[..], &words].concat(), rest);
-        let own_key = prefix.get(MAGIC.len() + 1..START_LEN) == Some(&self.mark);
+        let own_key = prefix.get(MAGIC.len() + 1..START_LEN) == Some(&self.short_hash);
         let own = prefix.get(START_LEN..) == Some(&mine);
         match (own_key, own) {
             (true, true) => opened,
             _ if opened.is_ok() => Err(CHANGED),
-            (false, true) => Err(Unopened::OtherKey),
-            _ => Err(Unopened::OtherOwner),
+            (false, true) => Err(UnsealError::OtherKey),
+            _ => Err(UnsealError::OtherOwner),
         }
     }
 }
 
 impl SealKey {
     /// Whether this key sealed a file of the first format, as that says.
-    pub(super) fn is_of_first(&self, file: &[u8]) -> bool {
-        is_first_format(file) && file.get(MAGIC.len() + 1..START_LEN) == Some(&self.mark)
+    pub(super) fn sealed_first_format(&self, file: &[u8]) -> bool {
+        is_first_format(file) && file.get(MAGIC.len() + 1..START_LEN) == Some(&self.short_hash)
     }
 }
 
 /// Who owns a file, as it says itself: it may have been changed.
 pub(super) fn claimed_owner(file: &[u8]) -> Option<SessionOwner> {
-    serde_json::from_slice(Parts::of(file).ok()?.owner).ok()
+    serde_json::from_slice(SealedFileParts::parse(file).ok()?.owner).ok()
 }
 
 /// Whether a file is of the first format, whose owner cannot be read.
@@ -186,18 +194,22 @@ pub(super) fn is_first_format(file: &[u8]) -> bool {
 }
 
 /// A file of this format, whose beginning is as it was written.
-struct Parts<'f> {
+struct SealedFileParts<'f> {
     prefix: &'f [u8],
     key: &'f [u8],
     owner: &'f [u8],
     rest: &'f [u8],
 }
 
-impl<'f> Parts<'f> {
-    fn of(file: &'f [u8]) -> Result<Self, Unopened> {
+impl<'f> SealedFileParts<'f> {
+    fn parse(file: &'f [u8]) -> Result<Self, UnsealError> {
         match version(file) {
             Some(VERSION) => {}
-            Some(_) => return Err(Unopened::Damaged("another version of the program wrote it")),
+            Some(_) => {
+                return Err(UnsealError::Damaged(
+                    "another version of the program wrote it",
+                ));
+            }
             None => return Err(CUT),
         }
         let (start, after) = file.split_at_checked(START_LEN).ok_or(CUT)?;
@@ -226,8 +238,8 @@ fn version(file: &[u8]) -> Option<u8> {
     file.strip_prefix(MAGIC)?.first().copied()
 }
 
-fn check(prefix: &[u8]) -> Mark {
-    mark("countersign store header", prefix)
+fn check(prefix: &[u8]) -> ShortHash {
+    short_hash("countersign store header", prefix)
 }
 
 impl fmt::Debug for SealKey {
@@ -237,15 +249,16 @@ impl fmt::Debug for SealKey {
 }
 
 /// A few bytes by which something is recognised and nothing is learnt of it.
-fn mark(kind: &str, of: &[u8]) -> Mark {
+fn short_hash(kind: &str, of: &[u8]) -> ShortHash {
     let mut context = Context::new(&SHA256);
     context.update(kind.as_bytes());
     context.update(of);
-    let mut mark = Mark::default();
-    mark.iter_mut()
+    let mut short_hash = ShortHash::default();
+    short_hash
+        .iter_mut()
         .zip(context.finish().as_ref())
         .for_each(|(to, from)| *to = *from);
-    mark
+    short_hash
 }
 
 #[cfg(test)]
@@ -257,7 +270,7 @@ mod tests {
     }
 
     fn owner() -> SessionOwner {
-        SessionOwner::of_words(&["pay", "https://api.example", "ann"])
+        SessionOwner::from_words(&["pay", "https://api.example", "ann"])
     }
 
     #[test]
@@ -272,15 +285,15 @@ mod tests {
     fn whose_it_is_and_which_key_sealed_it_is_told() {
         let sealed = key(1).seal(&owner(), b"secret").unwrap();
         let open = |key: SealKey, owner: &SessionOwner| key.open(owner, &sealed).unwrap_err();
-        assert_eq!(open(key(2), &owner()), Unopened::OtherKey);
+        assert_eq!(open(key(2), &owner()), UnsealError::OtherKey);
         assert_eq!(claimed_owner(&sealed), Some(owner()));
         for words in [
             ["gift", "https://api.example", "ann"],
             ["pay", "https://api.example", "bob"],
             ["pay", "https://api.examplea", "nn"],
         ] {
-            let other = SessionOwner::of_words(&words);
-            assert_eq!(open(key(1), &other), Unopened::OtherOwner, "{words:?}");
+            let other = SessionOwner::from_words(&words);
+            assert_eq!(open(key(1), &other), UnsealError::OtherOwner, "{words:?}");
         }
     }
 
@@ -288,7 +301,7 @@ mod tests {
     fn any_byte_that_is_changed_or_left_out_is_damage() {
         let sealed = key(1).seal(&owner(), b"secret").unwrap();
         let damaged =
-            |file: &[u8]| matches!(key(1).open(&owner(), file), Err(Unopened::Damaged(_)));
+            |file: &[u8]| matches!(key(1).open(&owner(), file), Err(UnsealError::Damaged(_)));
         for index in 0..sealed.len() {
             for bit in 0..8 {
                 let mut changed = sealed.clone();
@@ -307,7 +320,7 @@ mod tests {
         let told = key(1).open(&owner(), &sealed).unwrap_err();
         assert_eq!(
             told,
-            Unopened::Damaged("another version of the program wrote it")
+            UnsealError::Damaged("another version of the program wrote it")
         );
     }
 
@@ -315,9 +328,9 @@ mod tests {
     fn the_first_format_opens_for_its_owner_and_nobody_else() {
         let file = include_bytes!("../../tests/store/fixtures/first-format.session");
         assert!(key(1).open(&owner(), file).is_ok());
-        assert_eq!(key(2).open(&owner(), file), Err(Unopened::OtherKey));
-        let bob = SessionOwner::of_words(&["pay", "https://api.example", "bob"]);
-        assert_eq!(key(1).open(&bob, file), Err(Unopened::OtherOwner));
+        assert_eq!(key(2).open(&owner(), file), Err(UnsealError::OtherKey));
+        let bob = SessionOwner::from_words(&["pay", "https://api.example", "bob"]);
+        assert_eq!(key(1).open(&bob, file), Err(UnsealError::OtherOwner));
         for index in MAGIC.len() + 1..file.len() {
             let mut changed = file.to_vec();
             changed[index] ^= 1;

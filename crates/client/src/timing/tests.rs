@@ -17,8 +17,8 @@ fn secs(seconds: u64) -> Duration {
 }
 
 /// A tenth of a second to the vendor and back.
-fn trip() -> Trip {
-    Trip {
+fn trip() -> RoundTrip {
+    RoundTrip {
         sent_at: SENT,
         arrived_at: SENT + millis(100),
     }
@@ -64,7 +64,7 @@ fn set_on(granted: Granted, by: Duration) -> Granted {
 
 /// How long the token is used, counted from the request.
 fn used(granted: &Granted) -> Duration {
-    let ends = Ends::of(granted, trip(), &mut None);
+    let ends = TokenEnds::from_grant(granted, trip(), &mut None);
     ends.access.since(SENT)
 }
 
@@ -251,7 +251,7 @@ fn a_token_that_may_be_dead_on_arrival_is_given_a_second() {
 
 #[test]
 fn a_reply_that_took_longer_than_the_token_lives_is_not_thrown_away() {
-    let slow = Trip {
+    let slow = RoundTrip {
         sent_at: SENT,
         arrived_at: SENT + secs(20),
     };
@@ -259,7 +259,7 @@ fn a_reply_that_took_longer_than_the_token_lives_is_not_thrown_away() {
         now: Some(SENT + secs(10)),
         ..bare(secs(15))
     };
-    let ends = Ends::of(&granted, slow, &mut None);
+    let ends = TokenEnds::from_grant(&granted, slow, &mut None);
     assert!(ends.access > slow.arrived_at + secs(1), "{ends:?}");
     assert!(ends.access < slow.arrived_at + secs(15), "{ends:?}");
 }
@@ -270,7 +270,7 @@ fn replies_at_other_fractions_of_a_second_narrow_what_is_known() {
     let mut left = Vec::new();
     for tenth in 0..10 {
         let sent_at = Timestamp::from_seconds(1_800_000_000) + millis(tenth * 10_100);
-        let trip = Trip {
+        let trip = RoundTrip {
             sent_at,
             arrived_at: sent_at,
         };
@@ -280,7 +280,7 @@ fn replies_at_other_fractions_of_a_second_narrow_what_is_known() {
             access_expires_at: date + secs(180),
             ..bare(secs(180))
         };
-        Ends::of(&granted, trip, &mut offset);
+        TokenEnds::from_grant(&granted, trip, &mut offset);
         let span = offset.map(|offset| offset.ours(sent_at)).unwrap();
         left.push(span.latest.since(span.earliest).as_millis());
         assert!(span.earliest <= sent_at && sent_at <= span.latest);
@@ -299,9 +299,9 @@ fn a_reply_that_tells_nothing_of_a_clock_is_read_by_what_is_known() {
         now: Some(written()),
         ..bare(secs(180))
     };
-    let first = Ends::of(&set_on(told, secs(86_400)), trip(), &mut offset);
+    let first = TokenEnds::from_grant(&set_on(told, secs(86_400)), trip(), &mut offset);
     let bare = set_on(bare(secs(180)), secs(86_400));
-    assert_eq!(Ends::of(&bare, trip(), &mut offset), first);
+    assert_eq!(TokenEnds::from_grant(&bare, trip(), &mut offset), first);
 }
 
 #[test]
@@ -311,9 +311,9 @@ fn a_clock_that_was_set_is_learnt_anew() {
         ..bare(secs(180))
     };
     let mut offset = None;
-    Ends::of(&told, trip(), &mut offset);
-    let ends = Ends::of(&set_on(told.clone(), secs(7)), trip(), &mut offset);
-    assert_eq!(ends, Ends::of(&told, trip(), &mut None));
+    TokenEnds::from_grant(&told, trip(), &mut offset);
+    let ends = TokenEnds::from_grant(&set_on(told.clone(), secs(7)), trip(), &mut offset);
+    assert_eq!(ends, TokenEnds::from_grant(&told, trip(), &mut None));
 }
 
 /// Our clock is set on by an hour while the answer is under way.
@@ -324,12 +324,12 @@ fn a_clock_that_is_set_on_during_a_request_does_not_throw_its_token_away() {
         ..bare(secs(180))
     };
     let mut offset = None;
-    Ends::of(&told, trip(), &mut offset);
-    let jumped = Trip {
+    TokenEnds::from_grant(&told, trip(), &mut offset);
+    let jumped = RoundTrip {
         arrived_at: SENT + secs(3600),
         ..trip()
     };
-    let ends = Ends::of(&told, jumped, &mut offset);
+    let ends = TokenEnds::from_grant(&told, jumped, &mut offset);
     assert_eq!(ends.access.since(jumped.arrived_at).as_secs(), 89);
 }
 
@@ -340,7 +340,7 @@ fn the_refresh_tokens_end_is_told_by_the_same_clock() {
         refresh_expires_at: Some(written() + secs(6 * 3600)),
         ..bare(secs(180))
     };
-    let end = |granted: &Granted| Ends::of(granted, trip(), &mut None).refresh;
+    let end = |granted: &Granted| TokenEnds::from_grant(granted, trip(), &mut None).refresh;
     let wanted = SENT + secs(6 * 3600) - millis(5751);
     assert_eq!(end(&granted), Some(wanted));
     let over = Granted {

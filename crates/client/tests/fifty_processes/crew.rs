@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use countersign_client::profile::Places;
-use countersign_client::{Profiles, Store};
+use countersign_client::profile::UserPaths;
+use countersign_client::{Profiles, SessionStore};
 use countersign_domain::Timestamp;
 use countersign_sandbox::Sandbox;
 use tempfile::TempDir;
@@ -195,7 +195,7 @@ impl Crew {
         }
         let store = self.store();
         drop(store.lock().await.unwrap());
-        assert!(store.read().await.unwrap().unwrap().held.is_some());
+        assert!(store.read().await.unwrap().unwrap().tokens.is_some());
         let state = self.home.path().join(".local/state/countersign");
         let mut left: Vec<_> = fs::read_dir(state)
             .unwrap()
@@ -209,9 +209,9 @@ impl Crew {
     }
 
     /// The store, as another process of the profile.
-    fn store(&self) -> std::sync::Arc<dyn Store> {
+    fn store(&self) -> std::sync::Arc<dyn SessionStore> {
         let home = self.home.path();
-        let places = Places::told_by(|name| (name == "HOME").then(|| home.into()));
+        let places = UserPaths::from_variables(|name| (name == "HOME").then(|| home.into()));
         let profiles = Profiles::find(None, &places).unwrap();
         profiles.profile("pay").unwrap().store().unwrap()
     }

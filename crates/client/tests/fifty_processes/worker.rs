@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use countersign_client::profile::Places;
+use countersign_client::profile::UserPaths;
 use countersign_client::{
     BoxFuture, Clock, HttpTransport, ManualClock, Profiles, TokenSource, Transport, TransportError,
 };
@@ -72,7 +72,7 @@ fn time(order: &str) -> Option<Timestamp> {
 impl Worker {
     /// Set up as a user would: from a file of profiles.
     fn at_home(home: &Path, clock: impl Clock) -> Self {
-        let places = Places::told_by(|name| (name == "HOME").then(|| home.into()));
+        let places = UserPaths::from_variables(|name| (name == "HOME").then(|| home.into()));
         let profiles = Profiles::find(None, &places).unwrap();
         let profile = profiles.profile("pay").unwrap();
         let http = || HttpTransport::new(&profile.url, &Roots::System).unwrap();

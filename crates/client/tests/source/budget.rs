@@ -67,7 +67,7 @@ async fn what_is_reserved_is_the_callers_alone() {
     let store = MemoryStore::new();
     let source = vendor.client().store(store.clone()).build().unwrap();
     let reserved = source.reserve(30).await.unwrap();
-    assert_eq!(source.standing().await.unwrap().tokens.unwrap().spent, 30);
+    assert_eq!(source.status().await.unwrap().tokens.unwrap().spent, 30);
     let mut used = 0;
     while token(&source).await.unwrap() == reserved.expose() {
         used += 1;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use countersign_client::{Changed, Clock, ErrorKind, Store, TokenSource};
+use countersign_client::{Clock, ErrorKind, SessionStore, TokenEventKind, TokenSource};
 use countersign_dialect::Secret;
 use countersign_domain::{Operation, Refusal};
 
@@ -25,10 +25,10 @@ async fn new_tokens_that_cannot_be_written_are_not_handed_out_and_not_lost() {
     let error = token(&source).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Store);
     assert!(error.message.contains("stays in memory"), "{error}");
-    assert_eq!(store.record().await.held, None);
+    assert_eq!(store.record().await.tokens, None);
     vendor.clock.advance(Duration::from_secs(6));
     assert_eq!(token(&source).await, Ok(access(10)));
-    assert!(store.record().await.held.is_some());
+    assert!(store.record().await.tokens.is_some());
     assert_eq!(vendor.asked(), [Operation::Login]);
 }
 
@@ -55,8 +55,8 @@ async fn a_token_is_used_while_it_cannot_be_renewed() {
     let vendor = Vendor::speaking("mypopup");
     let (_, source) = sources(&vendor);
     token(&source).await.unwrap();
-    for trouble in [Play::Refuse(Refusal::Unavailable), Play::Lose, Play::Absent] {
-        vendor.play(trouble);
+    for failure in [Play::Refuse(Refusal::Unavailable), Play::Lose, Play::Absent] {
+        vendor.play(failure);
     }
     vendor.clock.advance(Duration::from_secs(580));
     for failed in 1..=3 {
@@ -75,11 +75,11 @@ async fn no_failure_clears_what_is_kept() {
         let vendor = Vendor::speaking("mypopup");
         let (store, source) = sources(&vendor);
         token(&source).await.unwrap();
-        let before = store.record().await.held;
+        let before = store.record().await.tokens;
         vendor.play(play);
         let error = source.logout().await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Unavailable);
-        assert_eq!(store.record().await.held, before);
+        assert_eq!(store.record().await.tokens, before);
         assert_eq!(
             at_once(source.token()).unwrap().unwrap().expose(),
             access(10)
@@ -125,14 +125,14 @@ async fn what_another_process_has_written_is_taken_over() {
     let other = vendor
         .client()
         .store(store.clone())
-        .on_change(move |change| tell.lock().unwrap().push(change.what.clone()))
+        .on_event(move |change| tell.lock().unwrap().push(change.what.clone()))
         .build()
         .unwrap();
     token(&one).await.unwrap();
     token(&other).await.unwrap();
     let seen = told.lock().unwrap().clone();
     assert!(
-        matches!(seen.as_slice(), [Changed::Adopted { .. }]),
+        matches!(seen.as_slice(), [TokenEventKind::Adopted { .. }]),
         "{seen:?}"
     );
     assert_eq!(vendor.asked(), [Operation::Login]);
@@ -191,7 +191,7 @@ async fn a_reply_whose_signature_is_wrong_is_an_error_and_never_a_token() {
     let error = token(&source).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unintelligible);
     assert!(error.message.contains("signature"), "{error}");
-    assert_eq!(store.record().await.held, None);
+    assert_eq!(store.record().await.tokens, None);
     let source = vendor.client().build().unwrap();
     vendor.takes_secret(crate::vendor::SECRET);
     assert_eq!(token(&source).await, Ok(access(20)));
@@ -209,9 +209,9 @@ async fn new_tokens_that_could_not_be_written_do_not_replace_a_later_session() {
     token(&source).await.unwrap_err();
     // Another process logs out and in, and comes to the same serial.
     let serial = store.record().await.serial;
-    let held = theirs.held.as_mut().unwrap();
-    held.access_token = "theirs".into();
-    held.expires_at = vendor.clock.now() + Duration::from_secs(600);
+    let tokens = theirs.tokens.as_mut().unwrap();
+    tokens.access_token = "theirs".into();
+    tokens.expires_at = vendor.clock.now() + Duration::from_secs(600);
     let mut locked = store.kept.lock().await.unwrap();
     locked.clear().await.unwrap();
     for serial in 1..=serial {
@@ -227,6 +227,6 @@ async fn new_tokens_that_could_not_be_written_do_not_replace_a_later_session() {
 async fn a_hook_that_panics_costs_no_token() {
     let vendor = Vendor::speaking("mypopup");
     let client = vendor.client().patience(Duration::from_millis(200));
-    let source = client.on_change(|_| panic!("of the hook")).build().unwrap();
+    let source = client.on_event(|_| panic!("of the hook")).build().unwrap();
     assert_eq!(token(&source).await, Ok(access(10)));
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use countersign_client::{Bearer, BearerError, BearerLayer};
+use countersign_client::{BearerAuth, BearerError, BearerLayer};
 use countersign_domain::{Operation, Refusal};
 use http::{Request, Response, StatusCode};
 use tower::{Layer, Service, ServiceExt, service_fn};
@@ -51,7 +51,7 @@ impl Api {
             let answer = api.answer(&request);
             async move { Ok::<_, std::convert::Infallible>(answer) }
         });
-        let mut service: Bearer<_, String> = layer.layer(service);
+        let mut service: BearerAuth<_, String> = layer.layer(service);
         let request = Request::get("/x").body("body".to_owned()).unwrap();
         let answer = service.ready().await.unwrap().call(request).await;
         answer.unwrap().status()

@@ -15,7 +15,7 @@ async fn a_session_is_ended_with_the_vendor_and_then_forgotten() {
     let source = vendor.client().store(store.clone()).build().unwrap();
     token(&source).await.unwrap();
     assert_eq!(source.logout().await, Ok(LogoutOutcome::Done));
-    assert_eq!(store.record().await.held, None);
+    assert_eq!(store.record().await.tokens, None);
     assert_eq!(source.logout().await, Ok(LogoutOutcome::NotLoggedIn));
     assert_eq!(vendor.asked(), [Operation::Login, Operation::Logout]);
     assert_eq!(
@@ -95,7 +95,7 @@ async fn a_dead_session_is_forgotten() {
     vendor.play(Play::Refuse(Refusal::BadBearer));
     vendor.play(Play::Refuse(Refusal::BadRefresh));
     assert_eq!(source.logout().await, Ok(LogoutOutcome::Dead));
-    assert_eq!(store.record().await.held, None);
+    assert_eq!(store.record().await.tokens, None);
 }
 
 #[tokio::test]
@@ -104,7 +104,7 @@ async fn where_the_vendor_knows_no_logout_the_tokens_are_forgotten_here() {
     let source = vendor.client().build().unwrap();
     token(&source).await.unwrap();
     assert_eq!(source.logout().await, Ok(LogoutOutcome::Forgotten));
-    assert!(source.standing().await.unwrap().tokens.is_none());
+    assert!(source.status().await.unwrap().tokens.is_none());
     assert_eq!(vendor.asked(), [Operation::Login]);
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use countersign_client::{Credential, ErrorKind};
+use countersign_client::{ErrorKind, RequestCredential};
 use countersign_domain::Refusal;
 use metrics_exporter_prometheus::PrometheusBuilder;
 
@@ -54,13 +54,18 @@ async fn the_static_key_stands_in_for_a_token_that_cannot_be_had_for_now() {
         let source = client.build().unwrap();
         vendor.play(play);
         match source.credential().await {
-            Ok(Credential::StaticKey(key)) => assert!(stands_in && key.expose() == SECRET),
-            Ok(Credential::Token(_)) => unreachable!("the vendor gave none"),
+            Ok(RequestCredential::StaticKey(key)) => assert!(stands_in && key.expose() == SECRET),
+            Ok(RequestCredential::Token(_)) => unreachable!("the vendor gave none"),
             Err(error) => {
                 let is_refused = matches!(error.kind, ErrorKind::Refused { .. });
                 assert!(is_refused && !stands_in, "{error}");
             }
         }
-        assert!(matches!(source.credential().await, Ok(Credential::StaticKey(_))) == stands_in);
+        assert!(
+            matches!(
+                source.credential().await,
+                Ok(RequestCredential::StaticKey(_))
+            ) == stands_in
+        );
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use countersign_client::{
-    BoxFuture, Builder, Dialect, ErrorKind, ManualClock, SecretFile, Store, TokenSource, Transport,
-    TransportError,
+    BoxFuture, Dialect, ErrorKind, ManualClock, SecretFile, SessionStore, TokenSource,
+    TokenSourceBuilder, Transport, TransportError,
 };
 use http::{HeaderMap, Request, Response};
 
@@ -50,7 +50,7 @@ impl Transport for Keyed {
 }
 
 impl Keyed {
-    fn client(&self) -> Builder {
+    fn client(&self) -> TokenSourceBuilder {
         let dialect = Dialect::compile(DIALECT, "keyed").unwrap();
         TokenSource::builder(Arc::new(dialect), "http://127.0.0.1:9")
             .login("shop")
@@ -176,19 +176,19 @@ async fn the_end_is_told_as_the_vendor_told_it() {
     let source = client.store(store.clone()).build().unwrap();
     let token = source.token().await.unwrap();
     let told = START + Duration::from_secs(600);
-    assert_eq!(token.told_expires_at(), told);
+    assert_eq!(token.stated_expires_at(), told);
     assert!(
         token.expires_at() < told,
         "it is not used until its very end"
     );
-    let standing = source.standing().await.unwrap();
-    let tokens = standing.tokens.unwrap();
+    let status = source.status().await.unwrap();
+    let tokens = status.tokens.unwrap();
     assert_eq!(
-        (tokens.told_expires_at, tokens.expires_at),
+        (tokens.stated_expires_at, tokens.expires_at),
         (told, token.expires_at())
     );
-    let held = store.read().await.unwrap().unwrap().held.unwrap();
-    assert_eq!(held.told_expires_at, Some(told));
+    let tokens = store.read().await.unwrap().unwrap().tokens.unwrap();
+    assert_eq!(tokens.stated_expires_at, Some(told));
 }
 
 #[tokio::test]
@@ -227,8 +227,8 @@ async fn parts_that_came_with_the_tokens_go_with_their_refresh_and_logout() {
         .build()
         .unwrap();
     assert_eq!(presented(&source).await["x-key"], "from the vendor");
-    let held = source.token().await.unwrap();
-    clock.advance(held.expires_at().since(START) - Duration::from_secs(1));
+    let tokens = source.token().await.unwrap();
+    clock.advance(tokens.expires_at().since(START) - Duration::from_secs(1));
     source.reserve(1).await.unwrap();
     source.logout().await.unwrap();
     let asked = vendor.0.lock().unwrap();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use countersign_client::Expiry;
+use countersign_client::TokenVerdict;
 use countersign_dialect::{Dialect, Refused};
 use countersign_domain::{Operation, Refusal};
 use http::StatusCode;
@@ -21,7 +21,7 @@ async fn sixty_four_tasks_that_were_all_refused_cause_one_renewal() {
     for _ in 0..64 {
         let (source, refused) = (source.clone(), refused.clone());
         tasks.spawn(async move {
-            source.refused(&refused);
+            source.report_refused(&refused);
             token(&source).await
         });
     }
@@ -34,9 +34,9 @@ async fn what_is_said_of_an_older_token_does_not_touch_the_new_one() {
     let vendor = Vendor::speaking("mypopup");
     let source = vendor.client().build().unwrap();
     let old = source.token().await.unwrap();
-    source.refused(&old);
+    source.report_refused(&old);
     let new = source.token().await.unwrap();
-    source.refused(&old);
+    source.report_refused(&old);
     assert_eq!(source.token().await.unwrap().expose(), new.expose());
     assert_eq!(vendor.asked().len(), 2);
 }
@@ -48,7 +48,7 @@ async fn a_refused_token_is_not_handed_out_again_while_its_renewal_fails() {
     let source = vendor.client().store(store.clone()).build().unwrap();
     let refused = source.token().await.unwrap();
     vendor.play(Play::Lose);
-    source.refused(&refused);
+    source.report_refused(&refused);
     let waiting = tokio::spawn({
         let source = source.clone();
         async move { token(&source).await }
@@ -68,7 +68,7 @@ async fn a_vendor_that_takes_no_token_at_all_is_not_hammered() {
     let source = vendor.client().build().unwrap();
     for _ in 0..100 {
         let token = source.token().await.unwrap();
-        source.refused(&token);
+        source.report_refused(&token);
         vendor.clock.advance(Duration::from_millis(100));
     }
     let asked = vendor.asked().len();
@@ -81,10 +81,10 @@ async fn only_what_a_fresh_token_cures_counts_as_refused() {
         let vendor = Vendor::speaking(dialect);
         let source = vendor.client().build().unwrap();
         for (status, verdict) in [
-            (200, Expiry::No),
-            (401, Expiry::Yes),
-            (403, Expiry::No),
-            (500, Expiry::No),
+            (200, TokenVerdict::NotRefused),
+            (401, TokenVerdict::Refused),
+            (403, TokenVerdict::NotRefused),
+            (500, TokenVerdict::NotRefused),
         ] {
             let judged = source.judge(StatusCode::from_u16(status).unwrap());
             assert_eq!(judged, verdict, "{dialect} {status}");
@@ -104,7 +104,7 @@ async fn a_whole_answer_is_judged_by_its_body() {
         (Refusal::Throttled, false),
     ] {
         let answer = dialect.refuse(&Refused::new(Operation::Guard, refusal));
-        assert_eq!(source.is_expired(&answer), expired, "{refusal}");
+        assert_eq!(source.says_token_refused(&answer), expired, "{refusal}");
     }
-    assert!(!source.is_expired(&http::Response::new(Bytes::from_static(b"{}"))));
+    assert!(!source.says_token_refused(&http::Response::new(Bytes::from_static(b"{}"))));
 }

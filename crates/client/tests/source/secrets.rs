@@ -54,7 +54,7 @@ async fn secrets_are_in_nothing_that_is_logged_or_told() {
     let source = vendor
         .client()
         .patience(Duration::from_millis(50))
-        .on_change(move |change| {
+        .on_event(move |change| {
             let text = format!("{change:?}");
             tell.0.lock().unwrap().extend_from_slice(text.as_bytes());
         })
@@ -65,7 +65,7 @@ async fn secrets_are_in_nothing_that_is_logged_or_told() {
     vendor.play(Play::Say(telltale("planted-refresh-10")));
     vendor.play(Play::Say(telltale(SECRET)));
     let error = token(&source).await.unwrap_err();
-    let standing = source.standing().await.unwrap();
+    let status = source.status().await.unwrap();
     vendor.clock.advance(Duration::from_secs(60));
     vendor.play(Play::Refuse(Refusal::Internal));
     let other = token(&source).await;
@@ -73,7 +73,7 @@ async fn secrets_are_in_nothing_that_is_logged_or_told() {
 
     let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     let hooked = String::from_utf8(told.0.lock().unwrap().clone()).unwrap();
-    let shown = format!("{source:?} {first:?} {error:?} {error} {standing:?} {other:?}");
+    let shown = format!("{source:?} {first:?} {error:?} {error} {status:?} {other:?}");
     assert!(logged.contains("new token"), "{logged}");
     assert!(error.message.contains("no …"), "the rest is told: {error}");
     for text in [logged, hooked, shown] {

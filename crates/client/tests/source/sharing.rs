@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use countersign_client::{Clock, Error, ErrorKind, MemoryStore, Store, TokenSource};
+use countersign_client::{Clock, Error, ErrorKind, MemoryStore, SessionStore, TokenSource};
 use countersign_domain::{Operation, Refusal};
 use tokio::task::JoinSet;
 
@@ -84,7 +84,7 @@ async fn a_token_is_renewed_without_anybody_asking() {
     let source = vendor.client().build().unwrap();
     token(&source).await.unwrap();
     for renewals in 1..5 {
-        let left = source.standing().await.unwrap().left().unwrap();
+        let left = source.status().await.unwrap().left().unwrap();
         vendor.clock.advance(left - Duration::from_secs(10));
         until(|| vendor.asked().len() == 1 + renewals).await;
         until(|| at_once(source.token()).is_some()).await;
@@ -124,7 +124,7 @@ async fn dropping_who_waits_at_any_point_loses_nothing() {
                 at_once(store.read())
                     .unwrap()
                     .unwrap()
-                    .is_some_and(|it| it.held.is_some())
+                    .is_some_and(|it| it.tokens.is_some())
             })
             .await;
         }
@@ -147,7 +147,7 @@ async fn a_renewal_outlives_the_source_that_began_it() {
         at_once(store.read())
             .unwrap()
             .unwrap()
-            .is_some_and(|it| it.held.is_some())
+            .is_some_and(|it| it.tokens.is_some())
     })
     .await;
 }

@@ -5,7 +5,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use countersign_client::{
-    BoxFuture, Locked, ManualClock, MemoryStore, Record, Store, StoreError, Written,
+    BoxFuture, LockedStore, ManualClock, MemoryStore, SessionRecord, SessionStore, StoreError,
+    WriteOutcome,
 };
 
 /// Counts writes, and treats some of them as told.
@@ -29,7 +30,7 @@ pub(crate) struct Mood {
 }
 
 struct MoodyLock {
-    kept: Box<dyn Locked>,
+    kept: Box<dyn LockedStore>,
     mood: Arc<Mood>,
 }
 
@@ -45,33 +46,36 @@ impl Moody {
 
     /// Whether something went wrong last.
     pub(crate) async fn kept_trouble(&self) -> bool {
-        self.record().await.trouble.is_some()
+        self.record().await.failure.is_some()
     }
 
-    pub(crate) async fn record(&self) -> Record {
+    pub(crate) async fn record(&self) -> SessionRecord {
         self.kept.read().await.unwrap().unwrap_or_default()
     }
 }
 
-impl Store for Moody {
-    fn read(&self) -> BoxFuture<'_, Result<Option<Record>, StoreError>> {
+impl SessionStore for Moody {
+    fn read(&self) -> BoxFuture<'_, Result<Option<SessionRecord>, StoreError>> {
         self.kept.read()
     }
 
-    fn lock(&self) -> BoxFuture<'_, Result<Box<dyn Locked>, StoreError>> {
+    fn lock(&self) -> BoxFuture<'_, Result<Box<dyn LockedStore>, StoreError>> {
         Box::pin(async {
             let (kept, mood) = (self.kept.lock().await?, self.mood.clone());
-            Ok(Box::new(MoodyLock { kept, mood }) as Box<dyn Locked>)
+            Ok(Box::new(MoodyLock { kept, mood }) as Box<dyn LockedStore>)
         })
     }
 }
 
-impl Locked for MoodyLock {
-    fn read(&mut self) -> BoxFuture<'_, Result<Option<Record>, StoreError>> {
+impl LockedStore for MoodyLock {
+    fn read(&mut self) -> BoxFuture<'_, Result<Option<SessionRecord>, StoreError>> {
         self.kept.read()
     }
 
-    fn write<'a>(&'a mut self, record: &'a Record) -> BoxFuture<'a, Result<Written, StoreError>> {
+    fn write<'a>(
+        &'a mut self,
+        record: &'a SessionRecord,
+    ) -> BoxFuture<'a, Result<WriteOutcome, StoreError>> {
         Box::pin(async move {
             let mood = &self.mood;
             let number = mood.writes.fetch_add(1, Ordering::SeqCst) + 1;

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use countersign_client::{
-    BoxFuture, Builder, Clock, Error, ManualClock, Sent, TokenSource, Transport, TransportError,
+    BoxFuture, Clock, Error, ManualClock, RequestDelivery, TokenSource, TokenSourceBuilder,
+    Transport, TransportError,
 };
 use countersign_dialect::{Asked, Command, Dialect, Grant, Refused, Secret};
 use countersign_domain::{Operation, Refusal, Timestamp};
@@ -37,7 +38,7 @@ pub(crate) struct Vendor {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) life: Duration,
     state: Mutex<State>,
-    held: watch::Sender<bool>,
+    tokens: watch::Sender<bool>,
 }
 
 #[derive(Default)]
@@ -60,12 +61,12 @@ impl Vendor {
             clock: Arc::new(ManualClock::at(START)),
             life: Duration::from_secs(600),
             state: Mutex::default(),
-            held: watch::Sender::new(false),
+            tokens: watch::Sender::new(false),
         })
     }
 
     /// A source of this vendor's tokens, to be finished.
-    pub(crate) fn client(self: &Arc<Self>) -> Builder {
+    pub(crate) fn client(self: &Arc<Self>) -> TokenSourceBuilder {
         TokenSource::builder(self.dialect.clone(), "http://127.0.0.1:9")
             .login("shop")
             .secret(Secret::from(SECRET))
@@ -85,11 +86,11 @@ impl Vendor {
 
     /// Takes its time over answers, until it is let go on.
     pub(crate) fn hold(&self) {
-        self.held.send_replace(true);
+        self.tokens.send_replace(true);
     }
 
     pub(crate) fn go_on(&self) {
-        self.held.send_replace(false);
+        self.tokens.send_replace(false);
     }
 
     pub(crate) fn takes_secret(&self, secret: &str) {
@@ -111,16 +112,16 @@ impl Vendor {
             state.asked.push(operation(&command));
             state.plays.pop_front()
         };
-        let mut held = self.held.subscribe();
-        held.wait_for(|held| !held).await.unwrap();
+        let mut tokens = self.tokens.subscribe();
+        tokens.wait_for(|tokens| !tokens).await.unwrap();
         match play {
             None | Some(Play::Act) => Ok(self.act(command)),
             Some(Play::Refuse(refusal)) => Ok(self.no(operation(&command), refusal)),
-            Some(Play::Absent) => Err(lost(Sent::No)),
+            Some(Play::Absent) => Err(lost(RequestDelivery::NotSent)),
             Some(Play::Say(answer)) => Ok(answer),
             Some(Play::Lose) => {
                 self.act(command);
-                Err(lost(Sent::Maybe))
+                Err(lost(RequestDelivery::MaybeSent))
             }
         }
     }
@@ -205,9 +206,9 @@ fn operation(command: &Command) -> Operation {
     }
 }
 
-fn lost(sent: Sent) -> TransportError {
+fn lost(delivery: RequestDelivery) -> TransportError {
     let message = "the line is dead".to_owned();
-    TransportError { sent, message }
+    TransportError { delivery, message }
 }
 
 /// The way to the vendor.

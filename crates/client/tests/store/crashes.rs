@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use countersign_client::{FileStore, Store, Written};
+use countersign_client::{FileStore, SessionStore, WriteOutcome};
 
 use crate::support::{OWNER, Place, key, names, record, serial, write};
 
@@ -71,7 +71,7 @@ async fn whoever_is_killed_leaves_a_whole_record() {
     }
     assert_eq!(
         write(&place.store(), before + 1).await.unwrap(),
-        Written::Done
+        WriteOutcome::Done
     );
     assert_eq!(place.names(), ["pay.session", "pay.session.lock"]);
 }
@@ -132,7 +132,7 @@ async fn writes_first() {
     let mut locked = store.lock().await.unwrap();
     let kept = locked.read().await.unwrap().map_or(0, |it| it.serial);
     let written = locked.write(&record(kept + 1)).await.unwrap();
-    assert_eq!(written, Written::Done);
+    assert_eq!(written, WriteOutcome::Done);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use countersign_client::{FileStore, Store, StoreError, Written};
+use countersign_client::{FileStore, SessionStore, StoreError, WriteOutcome};
 
 use crate::support::{OWNER, Place, key, serial, write};
 
@@ -50,7 +50,7 @@ async fn each_damage_is_told_by_a_look_and_set_aside_by_who_writes() {
         assert_eq!(fs::read(&aside).unwrap(), bytes);
         fs::remove_file(aside).unwrap();
         let written = locked.write(&crate::support::record(1)).await.unwrap();
-        assert_eq!(written, Written::Done);
+        assert_eq!(written, WriteOutcome::Done);
         assert_eq!(serial(&store).await, Some(1));
     }
 }
@@ -63,7 +63,7 @@ async fn a_writer_finds_what_was_damaged_since_it_read() {
     let mut locked = store.lock().await.unwrap();
     fs::write(&place.file, "cut").unwrap();
     let lost = locked.write(&crate::support::record(2)).await.unwrap();
-    assert_eq!(lost, Written::Lost(Box::default()));
+    assert_eq!(lost, WriteOutcome::Lost(Box::default()));
     assert!(place.state().join("pay.session.damaged").exists());
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{chown, symlink};
 
-use countersign_client::{FileStore, Record, Store, StoreError, Written};
+use countersign_client::{FileStore, SessionRecord, SessionStore, StoreError, WriteOutcome};
 
 use crate::support::{OWNER, Place, chmod, key, mode, record, serial, write};
 
@@ -159,28 +159,28 @@ async fn a_directory_that_cannot_be_written_leaves_the_old_record() {
     fs::remove_file(place.state()).unwrap();
     fs::rename(&away, place.state()).unwrap();
     assert_eq!(serial(&store).await, Some(1));
-    assert_eq!(locked.write(&record(2)).await.unwrap(), Written::Done);
+    assert_eq!(locked.write(&record(2)).await.unwrap(), WriteOutcome::Done);
 }
 
 #[tokio::test]
 async fn no_secret_lies_open_in_the_file() {
     let place = Place::new();
     let store = place.store();
-    let held = countersign_client::Held {
+    let tokens = countersign_client::TokenSet {
         access_token: "PLANTED-access".into(),
         refresh_token: Some("PLANTED-refresh".into()),
         asked_at: Default::default(),
         expires_at: Default::default(),
         refresh_expires_at: None,
-        told_expires_at: None,
-        told_refresh_expires_at: None,
+        stated_expires_at: None,
+        stated_refresh_expires_at: None,
         logged_in_at: Default::default(),
         client_id: None,
         login: Some("PLANTED-login".into()),
         extra: Default::default(),
     };
-    let record = Record {
-        held: Some(held),
+    let record = SessionRecord {
+        tokens: Some(tokens),
         ..record(1)
     };
     store.lock().await.unwrap().write(&record).await.unwrap();

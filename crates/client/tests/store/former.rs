@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use countersign_client::{FileStore, SessionOwner, Store, StoreError, Written};
+use countersign_client::{FileStore, SessionOwner, SessionStore, StoreError, WriteOutcome};
 
 use crate::support::{Place, chmod, key, record};
 
@@ -49,8 +49,8 @@ impl Upgraded {
 }
 
 async fn token(store: &FileStore) -> Option<String> {
-    let held = store.read().await.unwrap()?.held?;
-    Some(held.access_token.expose().to_owned())
+    let tokens = store.read().await.unwrap()?.tokens?;
+    Some(tokens.access_token.expose().to_owned())
 }
 
 #[tokio::test]
@@ -70,8 +70,8 @@ async fn the_session_goes_on_under_its_new_name_and_format() {
         assert!(text.contains(readable), "{readable}");
         assert!(!text.contains("kept-"));
     }
-    let next = countersign_client::Record { serial: 2, ..kept };
-    assert_eq!(locked.write(&next).await.unwrap(), Written::Done);
+    let next = countersign_client::SessionRecord { serial: 2, ..kept };
+    assert_eq!(locked.write(&next).await.unwrap(), WriteOutcome::Done);
     drop(locked);
     assert_eq!(
         token(&place.store(&owner())).await.as_deref(),
@@ -91,8 +91,8 @@ async fn a_crash_in_the_middle_loses_nothing() {
     assert_eq!(token(&store).await.as_deref(), Some("kept-access"));
     let mut locked = store.lock().await.unwrap();
     let kept = locked.read().await.unwrap().unwrap();
-    let next = countersign_client::Record { serial: 2, ..kept };
-    assert_eq!(locked.write(&next).await.unwrap(), Written::Done);
+    let next = countersign_client::SessionRecord { serial: 2, ..kept };
+    assert_eq!(locked.write(&next).await.unwrap(), WriteOutcome::Done);
     assert_eq!(token(&store).await.as_deref(), Some("kept-access"));
     assert!(!PathBuf::from(draft).exists());
 }
@@ -106,11 +106,11 @@ async fn many_who_take_it_over_at_once_all_go_on_with_it() {
             let seen = token(&store).await;
             let mut locked = store.lock().await.unwrap();
             let kept = locked.read().await.unwrap().unwrap();
-            let next = countersign_client::Record {
+            let next = countersign_client::SessionRecord {
                 serial: kept.serial + 1,
                 ..kept
             };
-            assert_eq!(locked.write(&next).await.unwrap(), Written::Done);
+            assert_eq!(locked.write(&next).await.unwrap(), WriteOutcome::Done);
             seen
         })
     });
@@ -139,7 +139,7 @@ async fn what_was_of_another_url_or_login_is_no_obstacle_and_stays() {
         assert_eq!(store.read().await.unwrap(), None);
         let mut locked = store.lock().await.unwrap();
         assert_eq!(locked.read().await.unwrap(), None);
-        assert_eq!(locked.write(&record(1)).await.unwrap(), Written::Done);
+        assert_eq!(locked.write(&record(1)).await.unwrap(), WriteOutcome::Done);
         assert_eq!(fs::read(&place.0.file).unwrap(), FORMER);
     }
     assert_eq!(
@@ -179,8 +179,8 @@ async fn a_file_that_comes_later_does_not_take_the_place_of_the_session() {
     place.leave(FORMER);
     let mut locked = store.lock().await.unwrap();
     let kept = locked.read().await.unwrap().unwrap();
-    let next = countersign_client::Record { serial: 2, ..kept };
-    assert_eq!(locked.write(&next).await.unwrap(), Written::Done);
+    let next = countersign_client::SessionRecord { serial: 2, ..kept };
+    assert_eq!(locked.write(&next).await.unwrap(), WriteOutcome::Done);
     drop(locked);
     drop(store.lock().await.unwrap());
     assert_eq!(store.read().await.unwrap().unwrap().serial, 2);

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::time::Duration;
 
-use countersign_client::{Locked, Store, Written};
+use countersign_client::{LockedStore, SessionStore, WriteOutcome};
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
@@ -24,7 +24,7 @@ async fn a_lock_that_is_held_lets_others_read_and_keeps_them_from_writing() {
     yield_now().await;
     assert!(!waiting.is_finished());
     drop(locked);
-    assert_eq!(waiting.await.unwrap().unwrap(), Written::Done);
+    assert_eq!(waiting.await.unwrap().unwrap(), WriteOutcome::Done);
 }
 
 #[tokio::test]
@@ -117,7 +117,7 @@ async fn fifty_stores_on_one_file_write_one_after_the_other() {
                     let mut locked = store.lock().await.unwrap();
                     let kept = locked.read().await.unwrap().map_or(0, |it| it.serial);
                     let written = locked.write(&record(kept + 1)).await.unwrap();
-                    assert_eq!(written, Written::Done);
+                    assert_eq!(written, WriteOutcome::Done);
                 }
             })
         })
@@ -140,10 +140,10 @@ async fn a_lock_file_that_was_removed_locks_nobody_out_and_lets_nobody_slip_by()
     fs::remove_file(&lock).unwrap();
     File::create(&lock).unwrap();
     drop(locked);
-    let held: Box<dyn Locked> = timeout(LONG, waiting).await.unwrap().unwrap();
+    let tokens: Box<dyn LockedStore> = timeout(LONG, waiting).await.unwrap().unwrap();
     let seen = File::open(&lock).unwrap().try_lock();
     assert!(seen.is_err(), "the lock is on a file that nobody sees");
-    drop(held);
+    drop(tokens);
 }
 
 /// Linux lists who waits for a lock; elsewhere a moment has to do.

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use countersign_client::{FileStore, Store, Written};
+use countersign_client::{FileStore, SessionStore, WriteOutcome};
 
 use crate::support::{OWNER, Place, key, record, serial, write};
 
@@ -22,10 +22,10 @@ async fn who_lost_its_lock_gets_the_winners_record() {
     let mut one = one.lock().await.unwrap();
     lose_locks(&place);
     let mut other = other.lock().await.unwrap();
-    assert_eq!(one.write(&record(2)).await.unwrap(), Written::Done);
+    assert_eq!(one.write(&record(2)).await.unwrap(), WriteOutcome::Done);
     let lost = other.write(&record(2)).await.unwrap();
-    assert_eq!(lost, Written::Lost(Box::new(record(2))));
-    assert_eq!(other.write(&record(3)).await.unwrap(), Written::Done);
+    assert_eq!(lost, WriteOutcome::Lost(Box::new(record(2))));
+    assert_eq!(other.write(&record(3)).await.unwrap(), WriteOutcome::Done);
 }
 
 #[tokio::test]
@@ -37,7 +37,7 @@ async fn who_lost_its_lock_to_a_logout_gets_nothing() {
     lose_locks(&place);
     other.lock().await.unwrap().clear().await.unwrap();
     let lost = one.write(&record(2)).await.unwrap();
-    assert_eq!(lost, Written::Lost(Box::default()));
+    assert_eq!(lost, WriteOutcome::Lost(Box::default()));
 }
 
 #[tokio::test]
@@ -47,9 +47,9 @@ async fn two_first_writers_without_locks_agree_on_one_record() {
     let mut one = one.lock().await.unwrap();
     lose_locks(&place);
     let mut other = other.lock().await.unwrap();
-    assert_eq!(one.write(&record(1)).await.unwrap(), Written::Done);
+    assert_eq!(one.write(&record(1)).await.unwrap(), WriteOutcome::Done);
     let lost = other.write(&record(1)).await.unwrap();
-    assert_eq!(lost, Written::Lost(Box::new(record(1))));
+    assert_eq!(lost, WriteOutcome::Lost(Box::new(record(1))));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,9 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use countersign_client::{FileStore, Record, SealKey, Store, StoreError, Written};
+use countersign_client::{
+    FileStore, SealKey, SessionRecord, SessionStore, StoreError, WriteOutcome,
+};
 use tempfile::TempDir;
 
 pub(crate) const OWNER: &[&str] = &["pay", "https://api.example", "ann"];
@@ -54,15 +56,15 @@ pub(crate) fn key(byte: u8) -> SealKey {
     SealKey::from_bytes(&[byte; 32])
 }
 
-pub(crate) fn record(serial: u64) -> Record {
-    Record {
+pub(crate) fn record(serial: u64) -> SessionRecord {
+    SessionRecord {
         serial,
-        ..Record::default()
+        ..SessionRecord::default()
     }
 }
 
 /// Locks, writes and unlocks.
-pub(crate) async fn write(store: &FileStore, serial: u64) -> Result<Written, StoreError> {
+pub(crate) async fn write(store: &FileStore, serial: u64) -> Result<WriteOutcome, StoreError> {
     store.lock().await?.write(&record(serial)).await
 }
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_client::Sent;
+use countersign_client::RequestDelivery;
 use countersign_domain::{Operation, Reason};
 use countersign_sandbox::{Fault, Sandbox, Skew, What};
 
@@ -62,7 +62,7 @@ fn is_clear(failed: &Failed, faults: &[Fault]) {
     match failed {
         Failed::NoToken(error) => assert!(!error.message.is_empty(), "{faults:?}"),
         Failed::NoAnswer(sent) => {
-            assert_eq!(*sent, Sent::Maybe, "{faults:?}");
+            assert_eq!(*sent, RequestDelivery::MaybeSent, "{faults:?}");
             assert!(struck(&["lost_reply", "cut"]), "{faults:?}");
         }
         Failed::Status(status) => {

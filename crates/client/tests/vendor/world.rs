@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use countersign_client::{
-    AccessToken, Error, Expiry, HttpTransport, ManualClock, Sent, TokenSource, Transport,
+    AccessToken, Error, HttpTransport, ManualClock, RequestDelivery, TokenSource, TokenVerdict,
+    Transport,
 };
 use countersign_domain::{Operation, Timestamp};
 use countersign_outbound::Roots;
@@ -29,7 +30,7 @@ pub(crate) enum Failed {
     /// There was no token.
     NoToken(Error),
     /// There was no answer.
-    NoAnswer(Sent),
+    NoAnswer(RequestDelivery),
     /// This was the answer.
     Status(StatusCode),
 }
@@ -75,7 +76,7 @@ impl World {
         let token = self.tokens.token().await.map_err(Failed::NoToken)?;
         let first = self.send(&token).await?;
         let answer = if self.is_expired(&first) {
-            self.tokens.refused(&token);
+            self.tokens.report_refused(&token);
             let another = self.tokens.token().await.map_err(Failed::NoToken)?;
             self.send(&another).await?
         } else {
@@ -92,14 +93,14 @@ impl World {
         let mut request = Request::get(url).body(Bytes::new()).unwrap();
         token.present(request.headers_mut());
         let answer = self.http.send(request).await;
-        answer.map_err(|error| Failed::NoAnswer(error.sent))
+        answer.map_err(|error| Failed::NoAnswer(error.delivery))
     }
 
     fn is_expired(&self, answer: &Response<Bytes>) -> bool {
         match self.tokens.judge(answer.status()) {
-            Expiry::Yes => true,
-            Expiry::No => false,
-            Expiry::Unclear => self.tokens.is_expired(answer),
+            TokenVerdict::Refused => true,
+            TokenVerdict::NotRefused => false,
+            TokenVerdict::Unclear => self.tokens.says_token_refused(answer),
         }
     }
 
@@ -116,8 +117,8 @@ impl World {
     }
 
     async fn until_next_try(&self) {
-        let standing = self.tokens.standing().await.unwrap();
-        let next = standing.trouble.map(|trouble| trouble.retry_at);
+        let status = self.tokens.status().await.unwrap();
+        let next = status.failure.map(|failure| failure.retry_at);
         if let Some(next) = next.filter(|next| *next > self.now()) {
             self.clock.set(self.sandbox.advance(next.since(self.now())));
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use countersign_client::profile::Allowed;
+use countersign_client::profile::AllowedRequest;
 use countersign_client::{ManualClock, TokenSource};
 use countersign_dialect::{Dialect, Secret};
 use countersign_relay::{UpstreamSettings, UpstreamTimeouts};
@@ -32,7 +32,7 @@ pub(crate) struct Plan {
     pub(crate) field: Option<&'static str>,
     /// Where requests go; to the sandbox by default.
     pub(crate) upstream: Option<String>,
-    pub(crate) allow: Vec<Allowed>,
+    pub(crate) allow: Vec<AllowedRequest>,
     pub(crate) key: Option<&'static str>,
     /// Listens on a socket file.
     pub(crate) file: bool,
@@ -254,8 +254,8 @@ pub(crate) fn request(
     request.body(Full::new(body.into())).unwrap()
 }
 
-pub(crate) fn allowed(entries: &[(&str, &str)]) -> Vec<Allowed> {
-    let entry = |(method, path): &(&str, &str)| Allowed {
+pub(crate) fn allowed(entries: &[(&str, &str)]) -> Vec<AllowedRequest> {
+    let entry = |(method, path): &(&str, &str)| AllowedRequest {
         method: Some(method.parse().unwrap()),
         path: (*path).to_owned(),
     };

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use countersign_client::profile::{ExtraPart, SecretPlace};
-use countersign_client::{Profile, Standing};
+use countersign_client::{Profile, SessionStatus};
 use countersign_dialect::Secret;
 
 use super::check::{Check, Found};
@@ -24,14 +24,14 @@ pub(super) async fn checks(profile: &Profile) -> Vec<Check> {
         secret(profile).await,
     ];
     checks.extend(extra(profile).await);
-    match open::standing(profile).await {
-        Ok(standing) => {
-            checks.push(match &standing.damage {
+    match open::status(profile).await {
+        Ok(status) => {
+            checks.push(match &status.damage {
                 Some(damage) => Check::new("store", Found::Doubtful, damage),
-                None => Check::new("store", Found::Good, session(&standing)),
+                None => Check::new("store", Found::Good, session(&status)),
             });
-            checks.extend(lifetime(profile, &standing));
-            checks.extend(trouble(&standing));
+            checks.extend(lifetime(profile, &status));
+            checks.extend(failure(&status));
         }
         Err(error) => checks.push(Check::new("store", Found::Bad, &*error.message)),
     }
@@ -132,11 +132,11 @@ fn is_open_to_others(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|it| it.permissions().mode() & 0o077 != 0)
 }
 
-fn session(standing: &Standing) -> String {
-    match &standing.tokens {
+fn session(status: &SessionStatus) -> String {
+    match &status.tokens {
         Some(tokens) => {
-            let since = told(tokens.logged_in_at, standing.now);
-            let until = told(tokens.told_expires_at, standing.now);
+            let since = told(tokens.logged_in_at, status.now);
+            let until = told(tokens.stated_expires_at, status.now);
             let used = rfc3339(tokens.expires_at);
             format!("logged in {since}; the access token's end is {until}; it is used until {used}")
         }
@@ -145,9 +145,9 @@ fn session(standing: &Standing) -> String {
 }
 
 /// What the vendor's documents promise, beside what the last reply told.
-fn lifetime(profile: &Profile, standing: &Standing) -> Option<Check> {
-    let tokens = standing.tokens.as_ref()?;
-    let lives = span(tokens.told_expires_at.since(tokens.asked_at));
+fn lifetime(profile: &Profile, status: &SessionStatus) -> Option<Check> {
+    let tokens = status.tokens.as_ref()?;
+    let lives = span(tokens.stated_expires_at.since(tokens.asked_at));
     let mut said = format!("the access token lives {lives}");
     if let Some(promised) = profile.dialect.stated_lives_of(profile.variant).access {
         let promised = span(promised);
@@ -158,12 +158,12 @@ fn lifetime(profile: &Profile, standing: &Standing) -> Option<Check> {
     Some(Check::new("kept token", Found::Good, said))
 }
 
-fn trouble(standing: &Standing) -> Option<Check> {
-    let trouble = standing.trouble.as_ref()?;
-    let at = told(trouble.at, standing.now);
+fn failure(status: &SessionStatus) -> Option<Check> {
+    let failure = status.failure.as_ref()?;
+    let at = told(failure.at, status.now);
     let said = format!(
         "the last {} failed {at}: {}",
-        trouble.operation, trouble.detail
+        failure.operation, failure.detail
     );
     Some(Check::new("last error", Found::Doubtful, said))
 }

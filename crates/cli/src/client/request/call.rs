@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use countersign_client::{Credential, Profile};
+use countersign_client::{Profile, RequestCredential};
 use countersign_dialect::Secret;
 use countersign_outbound::{Connector, HTTP_1_1, Tls, client_config};
 use http::response::Parts;
@@ -60,17 +60,17 @@ impl<'p> Caller<'p> {
     pub(super) async fn call(
         &self,
         asked: &Asked,
-        credential: &Credential,
+        credential: &RequestCredential,
     ) -> Result<Answer, Failure> {
         let mut request = Request::new(Full::new(asked.body.clone()));
         *request.method_mut() = asked.method.clone();
         *request.headers_mut() = asked.headers.clone();
         *request.uri_mut() = match credential {
-            Credential::Token(token) => {
+            RequestCredential::Token(token) => {
                 token.present(request.headers_mut());
                 self.target(&asked.path, asked.path.query())?
             }
-            Credential::StaticKey(key) => {
+            RequestCredential::StaticKey(key) => {
                 let query = self.with_key(asked.path.query(), key)?;
                 self.target(&asked.path, Some(&query))?
             }

@@ -1,7 +1,7 @@
 //! One profile as it stands.
 
-use countersign_client::profile::{Keeping, KeyPlace, SecretPlace};
-use countersign_client::{Error, Profile, Standing, Trouble};
+use countersign_client::profile::{KeyPlace, SecretPlace, SessionStorage};
+use countersign_client::{Error, Profile, RenewalFailure, SessionStatus};
 use serde_json::{Value, json};
 
 use crate::client::failure;
@@ -12,19 +12,19 @@ use crate::table::Table;
 /// A profile, and its session if that can be read.
 pub(super) struct View<'p> {
     profile: &'p Profile,
-    standing: Result<Standing, Error>,
+    status: Result<SessionStatus, Error>,
 }
 
 impl<'p> View<'p> {
     /// Looks at what is kept.
     pub(super) async fn of(profile: &'p Profile) -> Self {
-        let standing = open::standing(profile).await;
-        Self { profile, standing }
+        let status = open::status(profile).await;
+        Self { profile, status }
     }
 
     /// Why what is kept cannot be read.
     pub(super) fn unreadable(&self) -> Option<&str> {
-        self.standing.as_ref().err().map(|it| &*it.message)
+        self.status.as_ref().err().map(|it| &*it.message)
     }
 
     /// For people.
@@ -42,9 +42,9 @@ impl<'p> View<'p> {
         }
         table.row(["login", &profile.login]);
         table.row(["secret", &secret(&profile.secret)]);
-        table.row(["tokens", &keeping(&profile.keeping)]);
-        match &self.standing {
-            Ok(standing) => rows(standing, &mut table),
+        table.row(["tokens", &storage(&profile.storage)]);
+        match &self.status {
+            Ok(status) => rows(status, &mut table),
             Err(error) => table.row(["session", &error.message]),
         }
         table.text()
@@ -62,53 +62,53 @@ impl<'p> View<'p> {
             "login": profile.login,
             "secret": secret_document(&profile.secret),
             "extra": profile.extra.keys().collect::<Vec<_>>(),
-            "store": store_document(&profile.keeping),
+            "store": store_document(&profile.storage),
             "budget": profile.budget,
         });
-        match &self.standing {
-            Ok(standing) => add(standing, &mut document),
+        match &self.status {
+            Ok(status) => add(status, &mut document),
             Err(error) => document["error"] = failure::failure(error).document(),
         }
         document
     }
 }
 
-fn rows(standing: &Standing, table: &mut Table) {
-    let now = standing.now;
-    if let Some(damage) = &standing.damage {
+fn rows(status: &SessionStatus, table: &mut Table) {
+    let now = status.now;
+    if let Some(damage) = &status.damage {
         return table.row(["session", damage]);
     }
-    let Some(tokens) = &standing.tokens else {
+    let Some(tokens) = &status.tokens else {
         table.row(["session", "none: the next use logs in"]);
-        return trouble_row(standing, table);
+        return trouble_row(status, table);
     };
     table.row([
         "session",
         &format!("logged in {}", told(tokens.logged_in_at, now)),
     ]);
-    table.row(["access token", &end(tokens.told_expires_at, standing)]);
+    table.row(["access token", &end(tokens.stated_expires_at, status)]);
     let used = match tokens.expires_at <= tokens.asked_at {
         true => "no more: the vendor refused it".to_owned(),
         false => told(tokens.expires_at, now),
     };
     table.row(["used until", &used]);
-    let refresh = match (tokens.refreshes, tokens.told_refresh_expires_at) {
+    let refresh = match (tokens.refreshes, tokens.stated_refresh_expires_at) {
         (false, _) => "none: it is logged in again".to_owned(),
         (true, _) if tokens.refreshed_by_access => {
             "none: the access token is refreshed by itself, while it lives".to_owned()
         }
-        (true, Some(at)) => end(at, standing),
+        (true, Some(at)) => end(at, status),
         (true, None) => "there is one; the vendor does not tell when it ends".to_owned(),
     };
     table.row(["refresh token", &refresh]);
-    if let Some(budget) = standing.budget {
+    if let Some(budget) = status.budget {
         let left = budget.saturating_sub(tokens.spent);
         table.row([
             "budget",
             &format!("{left} of {budget} requests are not set aside"),
         ]);
     }
-    if let Some(attempt) = &standing.attempt {
+    if let Some(attempt) = &status.attempt {
         let said = format!(
             "{} asked {}, no answer yet",
             attempt.operation,
@@ -116,79 +116,79 @@ fn rows(standing: &Standing, table: &mut Table) {
         );
         table.row(["under way", &said]);
     }
-    trouble_row(standing, table);
+    trouble_row(status, table);
 }
 
-fn end(at: countersign_domain::Timestamp, standing: &Standing) -> String {
-    let verb = if at > standing.now { "ends" } else { "ended" };
-    format!("{verb} {}", told(at, standing.now))
+fn end(at: countersign_domain::Timestamp, status: &SessionStatus) -> String {
+    let verb = if at > status.now { "ends" } else { "ended" };
+    format!("{verb} {}", told(at, status.now))
 }
 
-fn trouble_row(standing: &Standing, table: &mut Table) {
-    let Some(trouble) = &standing.trouble else {
+fn trouble_row(status: &SessionStatus, table: &mut Table) {
+    let Some(failure) = &status.failure else {
         return;
     };
-    let times = match trouble.times {
+    let times = match failure.times {
         0 | 1 => String::new(),
         times => format!(", {times} times in a row"),
     };
     let said = format!(
         "{}: {} ({}{times})",
-        trouble.operation,
-        trouble.detail,
-        told(trouble.at, standing.now)
+        failure.operation,
+        failure.detail,
+        told(failure.at, status.now)
     );
     table.row(["last error", &said]);
-    if trouble.retry_at > standing.now {
+    if failure.retry_at > status.now {
         table.row([
             "paused",
-            &format!("it is tried again {}", told(trouble.retry_at, standing.now)),
+            &format!("it is tried again {}", told(failure.retry_at, status.now)),
         ]);
     }
 }
 
-fn add(standing: &Standing, document: &mut Value) {
-    let tokens = standing.tokens.as_ref();
+fn add(status: &SessionStatus, document: &mut Value) {
+    let tokens = status.tokens.as_ref();
     document["session"] = tokens.map_or(Value::Null, |it| {
         json!({
             "logged_in_at": rfc3339(it.logged_in_at),
-            "access_expires_at": rfc3339(it.told_expires_at),
+            "access_expires_at": rfc3339(it.stated_expires_at),
             "access_used_until": rfc3339(it.expires_at),
-            "access_seconds_left": it.expires_at.since(standing.now).as_secs(),
+            "access_seconds_left": it.expires_at.since(status.now).as_secs(),
             "refreshes": it.refreshes,
-            "refresh_expires_at": it.told_refresh_expires_at.map(rfc3339),
+            "refresh_expires_at": it.stated_refresh_expires_at.map(rfc3339),
             "refresh_used_until": it.refresh_expires_at.map(rfc3339),
-            "refresh_seconds_left": it.refresh_expires_at.map(|at| at.since(standing.now).as_secs()),
+            "refresh_seconds_left": it.refresh_expires_at.map(|at| at.since(status.now).as_secs()),
             "spent": it.spent,
             "client_id": it.client_id,
             "login": it.login,
         })
     });
-    document["damage"] = standing.damage.as_deref().into();
-    document["under_way"] = standing.attempt.as_ref().map_or(
+    document["damage"] = status.damage.as_deref().into();
+    document["under_way"] = status.attempt.as_ref().map_or(
         Value::Null,
         |it| json!({ "operation": it.operation.name(), "asked_at": rfc3339(it.asked_at) }),
     );
-    document["trouble"] = standing
-        .trouble
+    document["trouble"] = status
+        .failure
         .as_ref()
         .map_or(Value::Null, trouble_document);
-    let paused = standing
-        .trouble
+    let paused = status
+        .failure
         .as_ref()
-        .is_some_and(|it| it.retry_at > standing.now);
+        .is_some_and(|it| it.retry_at > status.now);
     document["paused"] = paused.into();
 }
 
-fn trouble_document(trouble: &Trouble) -> Value {
+fn trouble_document(failure: &RenewalFailure) -> Value {
     json!({
-        "operation": trouble.operation.name(),
-        "refusal": trouble.refusal.map(|it| it.code()),
-        "status": trouble.status,
-        "message": trouble.detail,
-        "at": rfc3339(trouble.at),
-        "times": trouble.times,
-        "retry_at": rfc3339(trouble.retry_at),
+        "operation": failure.operation.name(),
+        "refusal": failure.refusal.map(|it| it.code()),
+        "status": failure.status,
+        "message": failure.detail,
+        "at": rfc3339(failure.at),
+        "times": failure.times,
+        "retry_at": rfc3339(failure.retry_at),
     })
 }
 
@@ -214,10 +214,10 @@ fn secret_document(place: &SecretPlace) -> Value {
     }
 }
 
-fn keeping(keeping: &Keeping) -> String {
-    match keeping {
-        Keeping::Memory => "in memory, as long as a process runs".to_owned(),
-        Keeping::File { path, key } => {
+fn storage(storage: &SessionStorage) -> String {
+    match storage {
+        SessionStorage::Memory => "in memory, as long as a process runs".to_owned(),
+        SessionStorage::File { path, key } => {
             let key = match key {
                 KeyPlace::Own(path) | KeyPlace::File(path) => {
                     format!("the key in {}", path.display())
@@ -230,8 +230,8 @@ fn keeping(keeping: &Keeping) -> String {
     }
 }
 
-fn store_document(keeping: &Keeping) -> Value {
-    let Keeping::File { path, key } = keeping else {
+fn store_document(storage: &SessionStorage) -> Value {
+    let SessionStorage::File { path, key } = storage else {
         return json!({ "kind": "memory" });
     };
     let key = match key {

@@ -13,8 +13,8 @@ const NEVER: [Refusal; 6] = [
 
 fn ended(refusal: Refusal) -> Story {
     let mut story = Story::begin(terms());
-    story.session.secret_is([1; 8]);
-    story.ask(Ask::Login).refuse(refusal);
+    story.session.set_secret([1; 8]);
+    story.ask(RenewalKind::Login).refuse(refusal);
     story
 }
 
@@ -22,9 +22,9 @@ fn ended(refusal: Refusal) -> Story {
 fn a_refused_refresh_leads_to_a_login_at_once() {
     for refusal in NEVER.into_iter().chain([Refusal::BadRefresh]) {
         let mut story = Story::logged_in(terms());
-        story.until_due().ask(Ask::Refresh).refuse(refusal);
+        story.until_due().ask(RenewalKind::Refresh).refuse(refusal);
         assert!(story.may_use_meanwhile());
-        story.ask(Ask::Login).answer("two");
+        story.ask(RenewalKind::Login).answer("two");
         assert!(story.uses("two"));
     }
 }
@@ -33,12 +33,15 @@ fn a_refused_refresh_leads_to_a_login_at_once() {
 fn a_refused_login_ends_with_the_same_error_for_everyone() {
     for refusal in NEVER {
         let story = ended(refusal);
-        let Next::Ended { trouble, again_at } = story.next() else {
+        let NextStep::Ended { failure, again_at } = story.next() else {
             unreachable!("{refusal}: {:?}", story.next());
         };
-        assert_eq!(trouble.refusal, Some(refusal));
+        assert_eq!(failure.refusal, Some(refusal));
         assert!(again_at.since(story.now) >= secs(30));
-        assert_eq!(story.restarted().next(), Next::Ended { trouble, again_at });
+        assert_eq!(
+            story.restarted().next(),
+            NextStep::Ended { failure, again_at }
+        );
     }
 }
 
@@ -49,7 +52,7 @@ fn the_pause_after_a_refused_login_grows_to_an_hour() {
     for _ in 0..8 {
         story
             .until_allowed()
-            .ask(Ask::Login)
+            .ask(RenewalKind::Login)
             .refuse(Refusal::BadLogin);
         pauses.push(story.pause().unwrap().as_secs());
     }
@@ -62,14 +65,14 @@ fn another_failure_in_between_does_not_shorten_the_pause() {
     let mut story = ended(Refusal::BadLogin);
     story
         .until_allowed()
-        .ask(Ask::Login)
+        .ask(RenewalKind::Login)
         .refuse(Refusal::Unavailable);
-    story.until_allowed().ask(Ask::Login).lose();
+    story.until_allowed().ask(RenewalKind::Login).lose();
     let mut story = story.restarted();
-    story.session.secret_is([1; 8]);
+    story.session.set_secret([1; 8]);
     story
         .until_allowed()
-        .ask(Ask::Login)
+        .ask(RenewalKind::Login)
         .refuse(Refusal::BadLogin);
     assert_eq!(story.pause().map(|pause| pause.as_secs()), Some(62));
 }
@@ -79,12 +82,12 @@ fn another_secret_is_tried_at_once_and_counts_from_the_beginning() {
     let mut story = ended(Refusal::BadLogin);
     story
         .until_allowed()
-        .ask(Ask::Login)
+        .ask(RenewalKind::Login)
         .refuse(Refusal::BadLogin);
-    story.session.secret_is([1; 8]);
+    story.session.set_secret([1; 8]);
     assert!(story.pause().is_some());
-    story.session.secret_is([2; 8]);
-    story.ask(Ask::Login).refuse(Refusal::BadLogin);
+    story.session.set_secret([2; 8]);
+    story.ask(RenewalKind::Login).refuse(Refusal::BadLogin);
     assert_eq!(story.pause().map(|pause| pause.as_secs()), Some(31));
 }
 
@@ -93,26 +96,26 @@ fn secrets_that_change_all_the_time_are_not_tried_all_the_time() {
     let mut story = ended(Refusal::BadLogin);
     let mut pauses = Vec::new();
     for number in 2..=7 {
-        story.session.secret_is([number; 8]);
+        story.session.set_secret([number; 8]);
         pauses.push(story.pause().map_or(0, |pause| pause.as_secs()));
         story
             .until_allowed()
-            .ask(Ask::Login)
+            .ask(RenewalKind::Login)
             .refuse(Refusal::BadLogin);
     }
     assert_eq!(pauses, [0, 0, 0, 31, 62, 122]);
-    story.until_allowed().ask(Ask::Login).answer("one");
-    assert_eq!(story.session.record().trouble, None);
+    story.until_allowed().ask(RenewalKind::Login).answer("one");
+    assert_eq!(story.session.record().failure, None);
 }
 
 #[test]
 fn a_person_may_log_in_before_the_pause_is_over() {
     let mut story = ended(Refusal::AddressDenied);
     story.session.force();
-    story.ask(Ask::Login).refuse(Refusal::AddressDenied);
+    story.ask(RenewalKind::Login).refuse(Refusal::AddressDenied);
     assert_eq!(story.pause().map(|pause| pause.as_secs()), Some(62));
     story.session.force();
-    story.ask(Ask::Login).answer("one");
+    story.ask(RenewalKind::Login).answer("one");
     assert!(story.uses("one"));
 }
 
@@ -120,9 +123,9 @@ fn a_person_may_log_in_before_the_pause_is_over() {
 fn a_refused_forced_login_does_not_end_a_session_that_can_be_refreshed() {
     let mut story = Story::logged_in(terms());
     story.session.force();
-    story.ask(Ask::Login).refuse(Refusal::BadLogin);
+    story.ask(RenewalKind::Login).refuse(Refusal::BadLogin);
     assert!(story.uses("one"));
-    story.until_due().ask(Ask::Refresh).answer("two");
+    story.until_due().ask(RenewalKind::Refresh).answer("two");
     assert!(story.uses("two"));
 }
 
@@ -131,41 +134,44 @@ fn a_refused_login_is_not_repeated_because_a_refresh_was_refused() {
     let mut story = Story::logged_in(terms());
     story.until_due();
     story.session.force();
-    story.ask(Ask::Login).refuse(Refusal::BadLogin);
-    story.ask(Ask::Refresh).refuse(Refusal::BadRefresh);
+    story.ask(RenewalKind::Login).refuse(Refusal::BadLogin);
+    story.ask(RenewalKind::Refresh).refuse(Refusal::BadRefresh);
     assert!(story.pause().is_some_and(|pause| pause >= secs(30)));
     assert!(story.may_use_meanwhile());
 }
 
 #[test]
 fn a_token_that_lives_is_used_although_the_login_is_refused() {
-    let mut story = Story::logged_in(Terms {
+    let mut story = Story::logged_in(SessionTerms {
         refreshes: false,
         ..terms()
     });
-    story.until_due().ask(Ask::Login).refuse(Refusal::BadLogin);
+    story
+        .until_due()
+        .ask(RenewalKind::Login)
+        .refuse(Refusal::BadLogin);
     assert!(matches!(
         story.next(),
-        Next::Wait {
+        NextStep::Wait {
             meanwhile: Some(_),
             ..
         }
     ));
     story.later(secs(20));
-    assert!(matches!(story.next(), Next::Ended { .. }));
+    assert!(matches!(story.next(), NextStep::Ended { .. }));
 }
 
 #[test]
 fn a_throttled_client_waits_as_long_as_the_vendor_asks() {
     let mut story = Story::begin(terms());
-    story.ask(Ask::Login);
+    story.ask(RenewalKind::Login);
     let by = refused_for(Refusal::Throttled, secs(40));
     story.session.refused(&by, story.now);
     let pause = story.pause().unwrap();
     assert!(pause >= secs(40) && pause < secs(45), "{pause:?}");
     story
         .until_allowed()
-        .ask(Ask::Login)
+        .ask(RenewalKind::Login)
         .refuse(Refusal::Throttled);
     assert_eq!(story.pause(), Some(secs(1)));
 }
@@ -174,7 +180,7 @@ fn a_throttled_client_waits_as_long_as_the_vendor_asks() {
 fn a_vendor_that_says_at_once_is_asked_less_and_less_often() {
     let mut story = Story::begin(terms());
     let pauses = [0; 3].map(|_| {
-        story.until_allowed().ask(Ask::Login);
+        story.until_allowed().ask(RenewalKind::Login);
         let by = refused_for(Refusal::Throttled, Duration::ZERO);
         story.session.refused(&by, story.now);
         story.pause()
@@ -188,7 +194,7 @@ fn a_vendor_that_says_at_once_is_asked_less_and_less_often() {
 #[test]
 fn an_absurd_retry_after_holds_for_a_day() {
     let mut story = Story::begin(terms());
-    story.ask(Ask::Login);
+    story.ask(RenewalKind::Login);
     let by = refused_for(Refusal::Unavailable, Duration::MAX);
     story.session.refused(&by, story.now);
     let pause = story.pause().unwrap();
@@ -202,21 +208,21 @@ fn an_absurd_retry_after_holds_for_a_day() {
 fn a_clock_that_was_set_back_does_not_prolong_a_pause() {
     let mut story = ended(Refusal::BadLogin);
     story.now = story.now - secs(3600);
-    story.ask(Ask::Login);
+    story.ask(RenewalKind::Login);
 }
 
 #[test]
 fn what_the_vendor_says_is_told_on_one_line() {
     let mut story = Story::begin(terms());
-    story.ask(Ask::Login);
+    story.ask(RenewalKind::Login);
     let by = RefusedBy {
         code: Some("2006".to_owned()),
         detail: Some("no\naccount".to_owned()),
         ..no(Refusal::BadLogin)
     };
     story.session.refused(&by, story.now);
-    let trouble = story.session.record().trouble.as_ref().unwrap();
-    assert_eq!(trouble.detail, r#"bad_login (401 "2006" "no\naccount")"#);
+    let failure = story.session.record().failure.as_ref().unwrap();
+    assert_eq!(failure.detail, r#"bad_login (401 "2006" "no\naccount")"#);
 }
 
 #[test]
@@ -227,7 +233,7 @@ fn a_refused_token_is_given_up_once() {
     assert!(story.session.invalidate(&token, story.now));
     assert!(!story.may_use_meanwhile());
     assert!(!story.session.invalidate(&token, story.now));
-    story.ask(Ask::Refresh).answer("two");
+    story.ask(RenewalKind::Refresh).answer("two");
     assert!(!story.session.invalidate(&token, story.now));
     assert!(story.uses("two"));
 }
@@ -238,12 +244,12 @@ fn an_endpoint_that_refuses_every_token_does_not_use_up_all_tokens() {
     let mut bought = 0;
     for second in 0..3600 {
         story.now = START + secs(second);
-        let token = story.held().access_token.clone();
+        let token = story.tokens().access_token.clone();
         if story.session.invalidate(&token, story.now) {
             bought += 1;
         }
-        if let Next::Ask { ask, .. } = story.next() {
-            story.ask(ask).answer(&second.to_string());
+        if let NextStep::Request { kind, .. } = story.next() {
+            story.ask(kind).answer(&second.to_string());
         }
         assert!(story.may_use_meanwhile());
     }
@@ -254,9 +260,9 @@ fn an_endpoint_that_refuses_every_token_does_not_use_up_all_tokens() {
 fn a_few_young_tokens_in_a_row_are_replaced_at_once() {
     let mut story = Story::logged_in(terms());
     for next in ["1", "2", "3", "4", "5"] {
-        let token = story.held().access_token.clone();
+        let token = story.tokens().access_token.clone();
         assert!(story.session.invalidate(&token, story.now), "{next}");
-        story.ask(Ask::Refresh).answer(next);
+        story.ask(RenewalKind::Refresh).answer(next);
     }
     assert!(!story.session.invalidate(&"access 5".into(), story.now));
 }
@@ -266,7 +272,7 @@ fn a_token_that_lived_to_its_end_ends_the_doubts() {
     let mut story = Story::logged_in(terms());
     story.session.record.rejected = 9;
     assert!(!story.session.invalidate(&"access one".into(), story.now));
-    story.until_due().ask(Ask::Refresh).answer("two");
+    story.until_due().ask(RenewalKind::Refresh).answer("two");
     assert!(story.session.invalidate(&"access two".into(), story.now));
 }
 
@@ -274,8 +280,8 @@ fn a_token_that_lived_to_its_end_ends_the_doubts() {
 fn a_token_that_was_good_for_minutes_is_given_up_whatever_was_before() {
     let mut story = Story::logged_in(terms());
     story.session.record.rejected = 30;
-    let held = story.session.record.held.as_mut().unwrap();
-    held.expires_at = START + secs(3600);
+    let tokens = story.session.record.tokens.as_mut().unwrap();
+    tokens.expires_at = START + secs(3600);
     story.later(secs(50));
     assert!(!story.session.invalidate(&"access one".into(), story.now));
     story.later(secs(250));
@@ -287,23 +293,23 @@ fn a_token_that_was_good_for_minutes_is_given_up_whatever_was_before() {
 fn a_login_that_another_server_answers_is_not_repeated_at_once() {
     for status in [301, 308, 400, 401, 404, 405] {
         let mut story = Story::begin(terms());
-        story.session.secret_is([1; 8]);
+        story.session.set_secret([1; 8]);
         for least in [30, 60, 120] {
-            story.ask(Ask::Login);
+            story.ask(RenewalKind::Login);
             story.session.garbled(status, "a page", story.now);
             assert!(story.pause().unwrap() >= secs(least), "{status}");
-            assert!(matches!(story.next(), Next::Ended { .. }), "{status}");
+            assert!(matches!(story.next(), NextStep::Ended { .. }), "{status}");
             story.until_allowed();
         }
         // Somebody mends the secret.
-        story.ask(Ask::Login);
+        story.ask(RenewalKind::Login);
         story.session.garbled(status, "a page", story.now);
-        story.session.secret_is([2; 8]);
-        story.ask(Ask::Login);
+        story.session.set_secret([2; 8]);
+        story.ask(RenewalKind::Login);
     }
     for status in [200, 429, 501] {
         let mut story = Story::begin(terms());
-        story.ask(Ask::Login);
+        story.ask(RenewalKind::Login);
         story.session.garbled(status, "a page", story.now);
         assert!(story.pause().unwrap() < secs(2), "{status}");
     }
@@ -312,7 +318,7 @@ fn a_login_that_another_server_answers_is_not_repeated_at_once() {
 #[test]
 fn a_refresh_that_another_server_answers_keeps_its_token() {
     let mut story = Story::logged_in(terms());
-    story.until_due().ask(Ask::Refresh);
+    story.until_due().ask(RenewalKind::Refresh);
     story.session.garbled(401, "a page", story.now);
-    story.until_allowed().ask(Ask::Refresh);
+    story.until_allowed().ask(RenewalKind::Refresh);
 }

@@ -2,17 +2,17 @@
 
 use super::*;
 
-fn punishing() -> Terms {
-    Terms {
+fn punishing() -> SessionTerms {
+    SessionTerms {
         lost_refresh: LostRefresh::Login,
         ..terms()
     }
 }
 
 /// Its refresh was sent and not answered.
-fn lost_refresh(terms: Terms) -> Story {
+fn lost_refresh(terms: SessionTerms) -> Story {
     let mut story = Story::logged_in(terms);
-    story.until_due().ask(Ask::Refresh).lose();
+    story.until_due().ask(RenewalKind::Refresh).lose();
     story
 }
 
@@ -23,29 +23,34 @@ fn a_lost_refresh_is_sent_again_for_45_seconds_and_then_given_up() {
     let mut asked = Vec::new();
     loop {
         match story.until_allowed().next() {
-            Next::Ask {
-                ask: Ask::Refresh, ..
+            NextStep::Request {
+                kind: RenewalKind::Refresh,
+                ..
             } => {
                 asked.push(story.now.since(first));
-                story.ask(Ask::Refresh).lose();
+                story.ask(RenewalKind::Refresh).lose();
             }
-            Next::Ask {
-                ask: Ask::Login, ..
+            NextStep::Request {
+                kind: RenewalKind::Login,
+                ..
             } => break,
             other => unreachable!("{other:?}"),
         }
     }
     assert_eq!(asked.len(), 6, "{asked:?}");
     assert!(asked.iter().all(|after| *after <= secs(45)));
-    story.ask(Ask::Login).lose();
-    story.until_allowed().ask(Ask::Login).answer("two");
+    story.ask(RenewalKind::Login).lose();
+    story.until_allowed().ask(RenewalKind::Login).answer("two");
     assert!(story.uses("two"));
 }
 
 #[test]
 fn a_lost_refresh_that_is_answered_in_the_end_costs_no_login() {
     let mut story = lost_refresh(terms());
-    story.until_allowed().ask(Ask::Refresh).answer("two");
+    story
+        .until_allowed()
+        .ask(RenewalKind::Refresh)
+        .answer("two");
     assert!(story.uses("two"));
     assert_eq!(story.session.record().attempt, None);
 }
@@ -54,18 +59,18 @@ fn a_lost_refresh_that_is_answered_in_the_end_costs_no_login() {
 fn a_vendor_that_punishes_a_retry_is_asked_for_a_login_at_once() {
     let mut story = lost_refresh(punishing());
     assert!(story.may_use_meanwhile());
-    story.ask(Ask::Login);
+    story.ask(RenewalKind::Login);
 }
 
 #[test]
 fn a_request_that_was_never_sent_leaves_the_refresh_token_as_it_was() {
     for terms in [terms(), punishing()] {
         let mut story = Story::logged_in(terms);
-        story.until_due().ask(Ask::Refresh);
+        story.until_due().ask(RenewalKind::Refresh);
         story
             .session
-            .lost(Sent::No, "connection refused", story.now);
-        story.later(secs(3600)).ask(Ask::Refresh);
+            .lost(RequestDelivery::NotSent, "connection refused", story.now);
+        story.later(secs(3600)).ask(RenewalKind::Refresh);
     }
 }
 
@@ -75,15 +80,15 @@ fn an_earlier_sending_is_not_forgotten_when_a_later_one_is_not_heard() {
         |story| {
             story
                 .session
-                .lost(Sent::No, "connection refused", story.now);
+                .lost(RequestDelivery::NotSent, "connection refused", story.now);
         },
         |story| story.refuse(Refusal::Throttled),
     ];
     for not_heard in not_heard {
         let mut story = lost_refresh(terms());
-        story.until_allowed().ask(Ask::Refresh);
+        story.until_allowed().ask(RenewalKind::Refresh);
         not_heard(&mut story);
-        story.later(secs(46)).ask(Ask::Login);
+        story.later(secs(46)).ask(RenewalKind::Login);
     }
 }
 
@@ -92,9 +97,9 @@ fn a_throttled_refresh_leaves_the_refresh_token_as_it_was() {
     let mut story = Story::logged_in(terms());
     story
         .until_due()
-        .ask(Ask::Refresh)
+        .ask(RenewalKind::Refresh)
         .refuse(Refusal::Throttled);
-    story.later(secs(3600)).ask(Ask::Refresh);
+    story.later(secs(3600)).ask(RenewalKind::Refresh);
 }
 
 #[test]
@@ -106,11 +111,11 @@ fn a_vendor_that_failed_may_have_used_up_the_refresh_token() {
         Refusal::GatewayTimeout,
     ] {
         let mut story = Story::logged_in(terms());
-        story.until_due().ask(Ask::Refresh).refuse(refusal);
+        story.until_due().ask(RenewalKind::Refresh).refuse(refusal);
         let mut other = Story::logged_in(punishing());
-        other.until_due().ask(Ask::Refresh).refuse(refusal);
-        story.until_allowed().ask(Ask::Refresh);
-        other.until_allowed().ask(Ask::Login);
+        other.until_due().ask(RenewalKind::Refresh).refuse(refusal);
+        story.until_allowed().ask(RenewalKind::Refresh);
+        other.until_allowed().ask(RenewalKind::Login);
     }
 }
 
@@ -118,11 +123,14 @@ fn a_vendor_that_failed_may_have_used_up_the_refresh_token() {
 fn a_client_killed_while_it_refreshed_repeats_that_soon_and_logs_in_later() {
     let killed = || {
         let mut story = Story::logged_in(terms());
-        story.until_due().ask(Ask::Refresh);
+        story.until_due().ask(RenewalKind::Refresh);
         story.restarted()
     };
-    killed().later(secs(44)).ask(Ask::Refresh).answer("two");
-    killed().later(secs(46)).ask(Ask::Login);
+    killed()
+        .later(secs(44))
+        .ask(RenewalKind::Refresh)
+        .answer("two");
+    killed().later(secs(46)).ask(RenewalKind::Login);
 }
 
 #[test]
@@ -130,10 +138,10 @@ fn a_refresh_that_is_open_is_finished_before_it_is_due() {
     let mut story = Story::logged_in(terms().with_budget(Some(40)));
     story.session.reserve(30, story.now);
     story.session.reserve(30, story.now);
-    story.ask(Ask::Refresh);
+    story.ask(RenewalKind::Refresh);
     let mut story = story.restarted();
     assert!(story.may_use_meanwhile());
-    story.ask(Ask::Refresh).answer("two");
+    story.ask(RenewalKind::Refresh).answer("two");
     assert!(story.uses("two"));
 }
 
@@ -145,7 +153,7 @@ fn a_login_that_was_not_answered_leaves_nothing_open() {
     ];
     for not_answered in ways {
         let mut story = Story::begin(terms());
-        not_answered(story.ask(Ask::Login));
+        not_answered(story.ask(RenewalKind::Login));
         assert_eq!(story.session.record().attempt, None);
     }
 }
@@ -153,25 +161,25 @@ fn a_login_that_was_not_answered_leaves_nothing_open() {
 #[test]
 fn a_client_killed_while_it_repeated_a_refresh_counts_from_the_first_time() {
     let mut story = lost_refresh(terms());
-    story.later(secs(30)).ask(Ask::Refresh);
+    story.later(secs(30)).ask(RenewalKind::Refresh);
     let mut story = story.restarted();
-    story.later(secs(16)).ask(Ask::Login);
+    story.later(secs(16)).ask(RenewalKind::Login);
 }
 
 #[test]
 fn a_vendor_that_punishes_a_retry_gets_none_from_a_restarted_client() {
     let mut story = Story::logged_in(punishing());
-    story.until_due().ask(Ask::Refresh);
-    story.restarted().ask(Ask::Login);
+    story.until_due().ask(RenewalKind::Refresh);
+    story.restarted().ask(RenewalKind::Login);
 }
 
 #[test]
 fn a_clock_that_was_set_back_does_not_make_an_old_attempt_young() {
     let mut story = Story::logged_in(terms());
-    story.until_due().ask(Ask::Refresh);
+    story.until_due().ask(RenewalKind::Refresh);
     let mut story = story.restarted();
     story.now = story.now - secs(3600);
-    story.ask(Ask::Login);
+    story.ask(RenewalKind::Login);
 }
 
 #[test]
@@ -179,30 +187,30 @@ fn a_refresh_token_that_may_be_used_up_is_not_tried_after_a_login_failed() {
     let mut story = lost_refresh(terms());
     story
         .later(secs(46))
-        .ask(Ask::Login)
+        .ask(RenewalKind::Login)
         .refuse(Refusal::Unavailable);
-    assert_eq!(story.held().refresh_token, None);
-    story.restarted().until_allowed().ask(Ask::Login);
+    assert_eq!(story.tokens().refresh_token, None);
+    story.restarted().until_allowed().ask(RenewalKind::Login);
 }
 
 #[test]
 fn a_refresh_token_that_was_not_sent_is_kept_when_a_forced_login_fails() {
     let mut story = Story::logged_in(terms());
     story.session.force();
-    story.ask(Ask::Login).refuse(Refusal::Unavailable);
+    story.ask(RenewalKind::Login).refuse(Refusal::Unavailable);
     assert!(story.uses("one"));
-    story.until_due().ask(Ask::Refresh);
+    story.until_due().ask(RenewalKind::Refresh);
 }
 
 #[test]
 fn a_token_that_lives_is_used_while_nothing_is_answered() {
     let mut story = Story::logged_in(terms());
     story.until_due();
-    let end = story.held().expires_at;
+    let end = story.tokens().expires_at;
     while story.now < end {
         assert!(story.may_use_meanwhile());
-        if let Next::Ask { ask, .. } = story.next() {
-            story.ask(ask).lose();
+        if let NextStep::Request { kind, .. } = story.next() {
+            story.ask(kind).lose();
         }
         story.later(millis(100));
     }
@@ -211,13 +219,13 @@ fn a_token_that_lives_is_used_while_nothing_is_answered() {
 
 #[test]
 fn pauses_double_to_half_a_minute() {
-    let mut story = Story::begin(Terms {
+    let mut story = Story::begin(SessionTerms {
         refreshes: false,
         ..terms()
     });
     let mut pauses = Vec::new();
     for _ in 0..9 {
-        story.until_allowed().ask(Ask::Login).lose();
+        story.until_allowed().ask(RenewalKind::Login).lose();
         pauses.push(story.pause().unwrap().as_millis());
     }
     assert_eq!(
@@ -229,13 +237,13 @@ fn pauses_double_to_half_a_minute() {
 #[test]
 fn an_answer_that_cannot_be_read_is_told_with_its_status() {
     let mut story = Story::begin(terms());
-    story.ask(Ask::Login);
+    story.ask(RenewalKind::Login);
     story
         .session
         .garbled(200, "the reply is not of the dialect", story.now);
-    let trouble = story.session.record().trouble.clone().unwrap();
-    assert_eq!((trouble.refusal, trouble.status), (None, Some(200)));
+    let failure = story.session.record().failure.clone().unwrap();
+    assert_eq!((failure.refusal, failure.status), (None, Some(200)));
     assert_eq!(story.pause(), Some(millis(500)));
-    story.until_allowed().ask(Ask::Login).answer("one");
-    assert_eq!(story.session.record().trouble, None);
+    story.until_allowed().ask(RenewalKind::Login).answer("one");
+    assert_eq!(story.session.record().failure, None);
 }

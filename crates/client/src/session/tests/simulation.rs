@@ -125,11 +125,16 @@ impl Vendor {
         self.clock(now) < Timestamp::from_seconds(exp.parse().unwrap())
     }
 
-    fn answer(&mut self, story: &Story, ask: Ask, now: Timestamp) -> Result<Granted, RefusedBy> {
+    fn answer(
+        &mut self,
+        story: &Story,
+        ask: RenewalKind,
+        now: Timestamp,
+    ) -> Result<Granted, RefusedBy> {
         match ask {
-            Ask::Login => Ok(self.login(now)),
-            Ask::Refresh => {
-                let presented = story.held().refresh_token.clone().unwrap();
+            RenewalKind::Login => Ok(self.login(now)),
+            RenewalKind::Refresh => {
+                let presented = story.tokens().refresh_token.clone().unwrap();
                 match self.by_access {
                     true => self.refresh_access(&presented, now),
                     false => self.refresh(presented.expose(), now),
@@ -142,8 +147,8 @@ impl Vendor {
 impl Story {
     /// Sends what the machine asks for, and hears the answer; both are under way
     /// for a while.
-    fn exchange(&mut self, vendor: &mut Vendor, ask: Ask, there: Duration, back: Duration) {
-        self.session.asking(ask, self.now);
+    fn exchange(&mut self, vendor: &mut Vendor, ask: RenewalKind, there: Duration, back: Duration) {
+        self.session.begin_request(ask, self.now);
         self.written().later(there);
         let answer = vendor.answer(self, ask, self.now);
         self.later(back);

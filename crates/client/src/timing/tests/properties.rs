@@ -39,8 +39,8 @@ proptest! {
     ) {
         let mut offset = None;
         for (granted, micros) in replies {
-            let trip = Trip { sent_at: SENT, arrived_at: SENT + Duration::from_micros(micros) };
-            let ends = Ends::of(&granted, trip, &mut offset);
+            let trip = RoundTrip { sent_at: SENT, arrived_at: SENT + Duration::from_micros(micros) };
+            let ends = TokenEnds::from_grant(&granted, trip, &mut offset);
             prop_assert!(ends.access >= trip.arrived_at + millis(250), "{ends:?}");
             prop_assert!(ends.refresh.is_none_or(|end| end > trip.arrived_at));
         }
@@ -71,8 +71,8 @@ proptest! {
                 exp: (tells == 3).then_some(exp),
                 ..bare(secs(lives))
             };
-            let trip = Trip { sent_at, arrived_at: made + Duration::from_micros(back) };
-            let ends = Ends::of(&granted, trip, &mut offset);
+            let trip = RoundTrip { sent_at, arrived_at: made + Duration::from_micros(back) };
+            let ends = TokenEnds::from_grant(&granted, trip, &mut offset);
             let dies = exp - Duration::from_micros(ahead);
             prop_assert!(ends.access < dies, "{ends:?} {dies:?}");
         }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
-use crate::{Attempt, Trouble};
+use crate::{RenewalFailure, RequestAttempt};
 use countersign_domain::Operation;
 
 /// What becomes of one request.
@@ -113,20 +113,20 @@ impl World {
     }
 
     /// Until the machine asks; the longest pause is a day.
-    fn until_asked(&mut self) -> Ask {
+    fn until_asked(&mut self) -> RenewalKind {
         for _ in 0..3 {
             let until = match self.story.next() {
-                Next::Ask { ask, .. } => return ask,
-                Next::Use { renew_at, .. } => renew_at,
-                Next::Wait { until, .. } => until,
-                Next::Ended { again_at, .. } => again_at,
+                NextStep::Request { kind, .. } => return kind,
+                NextStep::Use { renew_at, .. } => renew_at,
+                NextStep::Wait { until, .. } => until,
+                NextStep::Ended { again_at, .. } => again_at,
             };
             self.pass(until.since(self.story.now));
         }
         unreachable!("it never asks: {:?}", self.story.next())
     }
 
-    fn restart(&mut self, written: Record, down: Duration) {
+    fn restart(&mut self, written: SessionRecord, down: Duration) {
         let terms = self.story.session.terms.clone();
         self.story = Story::from(terms, written);
         self.pass(down);
@@ -134,7 +134,7 @@ impl World {
 
     fn turn(&mut self, turn: Turn) {
         let ask = self.until_asked();
-        self.story.session.asking(ask, self.story.now);
+        self.story.session.begin_request(ask, self.story.now);
         let written = self.story.session.draft();
         self.sent.push(self.now);
         self.pass(turn.takes / 2);
@@ -152,7 +152,11 @@ impl World {
                     Err(by) => self.story.session.refused(&by, self.story.now),
                 }
             }
-            Fate::NotSent => self.story.session.lost(Sent::No, "no way", self.story.now),
+            Fate::NotSent => {
+                self.story
+                    .session
+                    .lost(RequestDelivery::NotSent, "no way", self.story.now);
+            }
             Fate::AnswerLost | Fate::Garbled => {
                 let _ = self.vendor.answer(&self.story, ask, self.now);
                 self.pass(turn.takes / 2);
@@ -191,7 +195,7 @@ impl World {
                 self.story.session.invalidate(&token, self.story.now);
             }
             match self.story.next() {
-                Next::Ask { .. } => self.turn(Turn::ANSWERED),
+                NextStep::Request { .. } => self.turn(Turn::ANSWERED),
                 _ => self.pass(secs(60)),
             }
         }
@@ -200,9 +204,10 @@ impl World {
 
     /// The token that the machine lets callers use.
     fn at_hand(&self) -> Option<Secret> {
-        let held = self.story.session.record().held.as_ref();
-        held.filter(|_| self.story.may_use_meanwhile())
-            .map(|held| held.access_token.clone())
+        let tokens = self.story.session.record().tokens.as_ref();
+        tokens
+            .filter(|_| self.story.may_use_meanwhile())
+            .map(|tokens| tokens.access_token.clone())
     }
 
     /// The most requests that were sent within half a minute.
@@ -226,36 +231,37 @@ fn any_instant() -> impl Strategy<Value = Timestamp> {
 }
 
 /// A record as it may be found: of this machine, of another clock, of a bug.
-fn any_record() -> impl Strategy<Value = Record> {
+fn any_record() -> impl Strategy<Value = SessionRecord> {
     let instant = any_instant;
-    let held = (
+    let tokens = (
         instant(),
         instant(),
         proptest::option::of(instant()),
         any::<bool>(),
     );
-    let held = held.prop_map(
-        |(asked_at, expires_at, refresh_expires_at, refreshes)| Held {
-            access_token: "access 0".into(),
-            refresh_token: refreshes.then(|| "refresh 0 1".into()),
-            asked_at,
-            expires_at,
-            refresh_expires_at,
-            told_expires_at: None,
-            told_refresh_expires_at: None,
-            logged_in_at: asked_at,
-            client_id: None,
-            login: None,
-            extra: Extra::new(),
-        },
-    );
+    let tokens =
+        tokens.prop_map(
+            |(asked_at, expires_at, refresh_expires_at, refreshes)| TokenSet {
+                access_token: "access 0".into(),
+                refresh_token: refreshes.then(|| "refresh 0 1".into()),
+                asked_at,
+                expires_at,
+                refresh_expires_at,
+                stated_expires_at: None,
+                stated_refresh_expires_at: None,
+                logged_in_at: asked_at,
+                client_id: None,
+                login: None,
+                extra: Extra::new(),
+            },
+        );
     let operations = || select(Operation::ALL.to_vec());
-    let attempt = (operations(), instant()).prop_map(|(operation, asked_at)| Attempt {
+    let attempt = (operations(), instant()).prop_map(|(operation, asked_at)| RequestAttempt {
         operation,
         asked_at,
     });
     let refusal = proptest::option::of(select(Refusal::ALL.to_vec()));
-    let trouble = (
+    let failure = (
         operations(),
         refusal,
         instant(),
@@ -263,34 +269,37 @@ fn any_record() -> impl Strategy<Value = Record> {
         any::<u32>(),
         any::<u32>(),
     );
-    let trouble = trouble.prop_map(|(operation, refusal, at, pause, times, refused)| Trouble {
-        operation,
-        refusal,
-        status: None,
-        detail: String::new(),
-        at,
-        times,
-        refused,
-        secrets: refused,
-        retry_at: at + secs(pause),
-        secret: None,
-    });
+    let failure =
+        failure.prop_map(
+            |(operation, refusal, at, pause, times, refused)| RenewalFailure {
+                operation,
+                refusal,
+                status: None,
+                detail: String::new(),
+                at,
+                times,
+                refused,
+                secrets: refused,
+                retry_at: at + secs(pause),
+                secret: None,
+            },
+        );
     let counts = (any::<u64>(), any::<u32>(), any::<u32>());
     let option = (
-        proptest::option::of(held),
+        proptest::option::of(tokens),
         proptest::option::of(attempt),
-        proptest::option::of(trouble),
+        proptest::option::of(failure),
     );
-    (counts, option).prop_map(
-        |((serial, spent, rejected), (held, attempt, trouble))| Record {
+    (counts, option).prop_map(|((serial, spent, rejected), (tokens, attempt, failure))| {
+        SessionRecord {
             serial,
-            held,
+            tokens,
             spent,
             rejected,
             attempt,
-            trouble,
-        },
-    )
+            failure,
+        }
+    })
 }
 
 proptest! {
@@ -319,7 +328,7 @@ proptest! {
         turns in turns(), life in select(vec![5u64, 180, 604_800]), tells in select(TELLS.to_vec()),
     ) {
         let vendor = Vendor { by_access: true, ..Vendor::new(secs(life), tells) };
-        let terms = Terms { presents_access: true, ..terms() };
+        let terms = SessionTerms { presents_access: true, ..terms() };
         let mut world = World::new(Story::begin(terms), vendor);
         for turn in turns {
             world.turn(turn);
@@ -363,7 +372,7 @@ proptest! {
         let attempt = story.session.record().attempt.clone();
         let age = attempt.filter(|attempt| attempt.operation == Operation::Refresh);
         let age = age.map(|attempt| story.now.since(attempt.asked_at));
-        if matches!(story.next(), Next::Ask { ask: Ask::Refresh, .. }) {
+        if matches!(story.next(), NextStep::Request { kind: RenewalKind::Refresh, .. }) {
             prop_assert!(age.is_none_or(|age| age <= secs(45)), "{age:?}");
         }
     }

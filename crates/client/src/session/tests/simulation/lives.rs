@@ -7,7 +7,7 @@ use super::*;
 /// last moment that the machine allows.
 fn played(jitter: f64, mut vendor: Vendor) -> (Story, Vendor) {
     let (life, tells) = (vendor.life, vendor.tells);
-    let terms = Terms {
+    let terms = SessionTerms {
         presents_access: vendor.by_access,
         ..terms()
     };
@@ -15,14 +15,16 @@ fn played(jitter: f64, mut vendor: Vendor) -> (Story, Vendor) {
     let end = story.now + life * 500;
     while story.now < end {
         match story.next() {
-            Next::Use { until, renew_at } => {
+            NextStep::Use { until, renew_at } => {
                 let last = until - Duration::from_micros(1);
-                let token = story.held().access_token.clone();
+                let token = story.tokens().access_token.clone();
                 assert!(vendor.accepts(&token, last), "{life:?}, {tells:?}");
                 assert!(until.since(renew_at) <= secs(3600));
                 story.now = renew_at.max(story.now);
             }
-            Next::Ask { ask, .. } => story.exchange(&mut vendor, ask, millis(50), millis(50)),
+            NextStep::Request { kind, .. } => {
+                story.exchange(&mut vendor, kind, millis(50), millis(50));
+            }
             other => unreachable!("{other:?}"),
         }
     }
@@ -100,8 +102,10 @@ fn a_life_of_a_second_is_asked_for_about_once_a_second() {
     let mut story = Story::begin(terms());
     while story.now < START + secs(100) {
         match story.next() {
-            Next::Use { renew_at, .. } => story.now = renew_at,
-            Next::Ask { ask, .. } => story.exchange(&mut vendor, ask, millis(5), millis(5)),
+            NextStep::Use { renew_at, .. } => story.now = renew_at,
+            NextStep::Request { kind, .. } => {
+                story.exchange(&mut vendor, kind, millis(5), millis(5));
+            }
             other => unreachable!("{other:?}"),
         }
     }

@@ -63,7 +63,7 @@ fn check_directory(path: &Path, metadata: &Metadata) -> Result<(), StoreError> {
 pub(super) fn read_private(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
     let failed = |error: io::Error| io_error(path, "read", &error);
     let opened = match open_private(path) {
-        Err(error) if is_nobodys_to_read(path) => {
+        Err(error) if is_unreadable(path) => {
             let why = error.to_string();
             return Err(damaged(path, &why));
         }
@@ -88,7 +88,7 @@ pub(super) fn read_private(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
 
 /// Whether what is there is no file, or one that not even its owner may read. A
 /// link is no file: what it leads to stays as it is, wherever the link goes.
-fn is_nobodys_to_read(path: &Path) -> bool {
+fn is_unreadable(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|it| !it.is_file() || it.mode() & 0o400 == 0)
 }
 
@@ -180,16 +180,16 @@ pub(super) fn is_same(one: &Metadata, other: &Metadata) -> bool {
 
 /// A new file beside the one that it shall become. It goes with its process,
 /// or, if that was killed, with the next writer.
-pub(super) struct Draft {
+pub(super) struct DraftFile {
     path: PathBuf,
     file: File,
     done: bool,
 }
 
-impl Draft {
+impl DraftFile {
     /// An empty draft of the file at `path`, with a name that no other has. The
     /// directory is this user's.
-    pub(super) fn of(path: &Path, around: &Metadata) -> io::Result<Self> {
+    pub(super) fn create(path: &Path, around: &Metadata) -> io::Result<Self> {
         let name = draft_name(path)?;
         let file = OpenOptions::new()
             .write(true)
@@ -225,7 +225,7 @@ impl Draft {
     }
 }
 
-impl Drop for Draft {
+impl Drop for DraftFile {
     fn drop(&mut self) {
         if !self.done {
             // Who is killed here leaves one too: the next writer sweeps.

@@ -10,12 +10,12 @@ use countersign_domain::{Operation, Refusal, Timestamp};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::{Attempt, Held, Record, Trouble};
+use crate::{RenewalFailure, RequestAttempt, SessionRecord, TokenSet};
 
 /// The record as text, in memory that is zeroed and was never moved.
-pub(super) fn write(record: &Record) -> io::Result<Zeroizing<Vec<u8>>> {
-    let written = RecordText::of(record);
-    let mut length = Length(0);
+pub(super) fn encode(record: &SessionRecord) -> io::Result<Zeroizing<Vec<u8>>> {
+    let written = RecordText::from_record(record);
+    let mut length = ByteCounter(0);
     serde_json::to_writer(&mut length, &written)?;
     let mut text = Zeroizing::new(Vec::with_capacity(length.0));
     serde_json::to_writer(&mut *text, &written)?;
@@ -24,7 +24,7 @@ pub(super) fn write(record: &Record) -> io::Result<Zeroizing<Vec<u8>>> {
 
 /// The record of a text; `None` if it is none. Why is not told, since the words
 /// for it repeat what was read.
-pub(super) fn read(text: &[u8]) -> Option<Record> {
+pub(super) fn decode(text: &[u8]) -> Option<SessionRecord> {
     serde_json::from_slice::<RecordText<'_>>(text)
         .ok()?
         .record()
@@ -33,29 +33,47 @@ pub(super) fn read(text: &[u8]) -> Option<Record> {
 #[derive(Serialize, Deserialize)]
 struct RecordText<'a> {
     serial: u64,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    held: Option<HeldText<'a>>,
+    #[serde(
+        rename = "held",
+        borrow,
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    tokens: Option<TokenSetText<'a>>,
     #[serde(default)]
     spent: u32,
     #[serde(default)]
     rejected: u32,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     attempt: Option<AttemptText<'a>>,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    trouble: Option<TroubleText<'a>>,
+    #[serde(
+        rename = "trouble",
+        borrow,
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    failure: Option<FailureText<'a>>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct HeldText<'a> {
+struct TokenSetText<'a> {
     access_token: Cow<'a, str>,
     refresh_token: Option<Cow<'a, str>>,
     asked_at: i64,
     expires_at: i64,
     refresh_expires_at: Option<i64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    told_expires_at: Option<i64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    told_refresh_expires_at: Option<i64>,
+    #[serde(
+        rename = "told_expires_at",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    stated_expires_at: Option<i64>,
+    #[serde(
+        rename = "told_refresh_expires_at",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    stated_refresh_expires_at: Option<i64>,
     logged_in_at: i64,
     client_id: Option<u64>,
     login: Option<Cow<'a, str>>,
@@ -70,7 +88,7 @@ struct AttemptText<'a> {
 }
 
 #[derive(Serialize, Deserialize)]
-struct TroubleText<'a> {
+struct FailureText<'a> {
     operation: Cow<'a, str>,
     refusal: Option<Cow<'a, str>>,
     status: Option<u16>,
@@ -86,29 +104,29 @@ struct TroubleText<'a> {
 }
 
 impl<'a> RecordText<'a> {
-    fn of(record: &'a Record) -> Self {
-        let Record {
+    fn from_record(record: &'a SessionRecord) -> Self {
+        let SessionRecord {
             serial,
-            held,
+            tokens,
             spent,
             rejected,
             attempt,
-            trouble,
+            failure,
         } = record;
         Self {
             serial: *serial,
-            held: held.as_ref().map(HeldText::of),
+            tokens: tokens.as_ref().map(TokenSetText::from_tokens),
             spent: *spent,
             rejected: *rejected,
-            attempt: attempt.as_ref().map(AttemptText::of),
-            trouble: trouble.as_ref().map(TroubleText::of),
+            attempt: attempt.as_ref().map(AttemptText::from_attempt),
+            failure: failure.as_ref().map(FailureText::from_failure),
         }
     }
 
-    fn record(self) -> Option<Record> {
-        Some(Record {
+    fn record(self) -> Option<SessionRecord> {
+        Some(SessionRecord {
             serial: self.serial,
-            held: self.held.map(HeldText::held),
+            tokens: self.tokens.map(TokenSetText::tokens),
             spent: self.spent,
             rejected: self.rejected,
             // Without it a token could be sent twice that must not be.
@@ -116,34 +134,34 @@ impl<'a> RecordText<'a> {
                 Some(attempt) => Some(attempt.attempt()?),
                 None => None,
             },
-            trouble: self.trouble.and_then(TroubleText::trouble),
+            failure: self.failure.and_then(FailureText::failure),
         })
     }
 }
 
-impl<'a> HeldText<'a> {
-    fn of(held: &'a Held) -> Self {
-        let Held {
+impl<'a> TokenSetText<'a> {
+    fn from_tokens(tokens: &'a TokenSet) -> Self {
+        let TokenSet {
             access_token,
             refresh_token,
             asked_at,
             expires_at,
             refresh_expires_at,
-            told_expires_at,
-            told_refresh_expires_at,
+            stated_expires_at,
+            stated_refresh_expires_at,
             logged_in_at,
             client_id,
             login,
             extra,
-        } = held;
+        } = tokens;
         Self {
             access_token: access_token.expose().into(),
             refresh_token: refresh_token.as_ref().map(|it| it.expose().into()),
             asked_at: asked_at.as_micros(),
             expires_at: expires_at.as_micros(),
             refresh_expires_at: refresh_expires_at.map(Timestamp::as_micros),
-            told_expires_at: told_expires_at.map(Timestamp::as_micros),
-            told_refresh_expires_at: told_refresh_expires_at.map(Timestamp::as_micros),
+            stated_expires_at: stated_expires_at.map(Timestamp::as_micros),
+            stated_refresh_expires_at: stated_refresh_expires_at.map(Timestamp::as_micros),
             logged_in_at: logged_in_at.as_micros(),
             client_id: *client_id,
             login: login.as_deref().map(Cow::from),
@@ -154,15 +172,15 @@ impl<'a> HeldText<'a> {
         }
     }
 
-    fn held(self) -> Held {
-        Held {
+    fn tokens(self) -> TokenSet {
+        TokenSet {
             access_token: secret(self.access_token),
             refresh_token: self.refresh_token.map(secret),
             asked_at: Timestamp::from_micros(self.asked_at),
             expires_at: Timestamp::from_micros(self.expires_at),
             refresh_expires_at: self.refresh_expires_at.map(Timestamp::from_micros),
-            told_expires_at: self.told_expires_at.map(Timestamp::from_micros),
-            told_refresh_expires_at: self.told_refresh_expires_at.map(Timestamp::from_micros),
+            stated_expires_at: self.stated_expires_at.map(Timestamp::from_micros),
+            stated_refresh_expires_at: self.stated_refresh_expires_at.map(Timestamp::from_micros),
             logged_in_at: Timestamp::from_micros(self.logged_in_at),
             client_id: self.client_id,
             login: self.login.map(Cow::into_owned),
@@ -176,8 +194,8 @@ impl<'a> HeldText<'a> {
 }
 
 impl<'a> AttemptText<'a> {
-    fn of(attempt: &'a Attempt) -> Self {
-        let Attempt {
+    fn from_attempt(attempt: &'a RequestAttempt) -> Self {
+        let RequestAttempt {
             operation,
             asked_at,
         } = attempt;
@@ -187,17 +205,17 @@ impl<'a> AttemptText<'a> {
         }
     }
 
-    fn attempt(self) -> Option<Attempt> {
-        Some(Attempt {
+    fn attempt(self) -> Option<RequestAttempt> {
+        Some(RequestAttempt {
             operation: operation(&self.operation)?,
             asked_at: Timestamp::from_micros(self.asked_at),
         })
     }
 }
 
-impl<'a> TroubleText<'a> {
-    fn of(trouble: &'a Trouble) -> Self {
-        let Trouble {
+impl<'a> FailureText<'a> {
+    fn from_failure(failure: &'a RenewalFailure) -> Self {
+        let RenewalFailure {
             operation,
             refusal,
             status,
@@ -208,7 +226,7 @@ impl<'a> TroubleText<'a> {
             secrets,
             retry_at,
             secret,
-        } = trouble;
+        } = failure;
         Self {
             operation: operation.name().into(),
             refusal: refusal.map(|it| it.code().into()),
@@ -223,8 +241,8 @@ impl<'a> TroubleText<'a> {
         }
     }
 
-    fn trouble(self) -> Option<Trouble> {
-        Some(Trouble {
+    fn failure(self) -> Option<RenewalFailure> {
+        Some(RenewalFailure {
             operation: operation(&self.operation)?,
             refusal: self.refusal.and_then(|it| Refusal::from_code(&it)),
             status: self.status,
@@ -248,9 +266,9 @@ fn secret(text: Cow<'_, str>) -> Secret {
 }
 
 /// Counts what would be written.
-struct Length(usize);
+struct ByteCounter(usize);
 
-impl Write for Length {
+impl Write for ByteCounter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0 += bytes.len();
         Ok(bytes.len())
@@ -265,18 +283,18 @@ impl Write for Length {
 mod tests {
     use super::*;
 
-    fn full() -> Record {
+    fn full() -> SessionRecord {
         let at = Timestamp::from_micros;
-        Record {
+        SessionRecord {
             serial: u64::MAX,
-            held: Some(Held {
+            tokens: Some(TokenSet {
                 access_token: "access \"é\"".into(),
                 refresh_token: Some("refresh".into()),
                 asked_at: at(1_700_000_000_123_456),
                 expires_at: at(i64::MAX),
                 refresh_expires_at: Some(at(i64::MIN)),
-                told_expires_at: Some(at(9)),
-                told_refresh_expires_at: Some(at(10)),
+                stated_expires_at: Some(at(9)),
+                stated_refresh_expires_at: Some(at(10)),
                 logged_in_at: at(-1),
                 client_id: Some(u64::MAX),
                 login: Some("ann".into()),
@@ -284,11 +302,11 @@ mod tests {
             }),
             spent: 3,
             rejected: 1,
-            attempt: Some(Attempt {
+            attempt: Some(RequestAttempt {
                 operation: Operation::Refresh,
                 asked_at: at(5),
             }),
-            trouble: Some(Trouble {
+            failure: Some(RenewalFailure {
                 operation: Operation::Login,
                 refusal: Some(Refusal::Throttled),
                 status: Some(429),
@@ -305,14 +323,35 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_back() {
-        for record in [full(), Record::default()] {
-            assert_eq!(read(&write(&record).unwrap()), Some(record));
+        for record in [full(), SessionRecord::default()] {
+            assert_eq!(decode(&encode(&record).unwrap()), Some(record));
         }
     }
 
     #[test]
+    fn the_keys_are_those_that_every_release_writes() {
+        let text = encode(&full()).unwrap();
+        let text: serde_json::Value = serde_json::from_slice(&text).unwrap();
+        let keys = |value: &serde_json::Value| {
+            let mut keys: Vec<_> = value.as_object().unwrap().keys().cloned().collect();
+            keys.sort();
+            keys.join(" ")
+        };
+        assert_eq!(keys(&text), "attempt held rejected serial spent trouble");
+        assert_eq!(
+            keys(&text["held"]),
+            "access_token asked_at client_id expires_at extra logged_in_at login \
+             refresh_expires_at refresh_token told_expires_at told_refresh_expires_at"
+        );
+        assert_eq!(
+            keys(&text["trouble"]),
+            "at detail operation refusal refused retry_at secret secrets status times"
+        );
+    }
+
+    #[test]
     fn the_text_was_never_moved_in_memory() {
-        let text = write(&full()).unwrap();
+        let text = encode(&full()).unwrap();
         assert_eq!(text.len(), text.capacity());
     }
 
@@ -321,22 +360,22 @@ mod tests {
         let text = br#"{"serial":7,"held":{"access_token":"a","refresh_token":"r","asked_at":1,
             "expires_at":2,"refresh_expires_at":null,"logged_in_at":1,"client_id":null,
             "login":null,"extra":{}},"spent":0,"rejected":0}"#;
-        let record = read(text).unwrap();
+        let record = decode(text).unwrap();
         assert_eq!((record.serial, record.attempt), (7, None));
-        assert_eq!(record.held.unwrap().access_token, Secret::from("a"));
+        assert_eq!(record.tokens.unwrap().access_token, Secret::from("a"));
     }
 
     #[test]
     fn what_a_later_release_adds_is_passed_over() {
         let text = br#"{"serial":7,"colour":"red","trouble":{"operation":"login","refusal":"moon",
             "status":null,"detail":"d","at":1,"times":1,"retry_at":2,"secret":null,"x":[]}}"#;
-        let trouble = read(text).unwrap().trouble.unwrap();
-        assert_eq!((trouble.refusal, trouble.times), (None, 1));
+        let failure = decode(text).unwrap().failure.unwrap();
+        assert_eq!((failure.refusal, failure.times), (None, 1));
     }
 
     #[test]
     fn a_record_with_an_attempt_that_is_unknown_is_not_read() {
         let text = br#"{"serial":7,"attempt":{"operation":"moonwalk","asked_at":1}}"#;
-        assert_eq!(read(text), None);
+        assert_eq!(decode(text), None);
     }
 }

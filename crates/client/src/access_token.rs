@@ -9,16 +9,16 @@ use countersign_dialect::Secret;
 use countersign_domain::Timestamp;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::Held;
+use crate::TokenSet;
 
 /// An access token that was good when it was handed out. Cloning it copies a
 /// handle, not the token.
 #[derive(Clone)]
-pub struct AccessToken(Arc<Live>);
+pub struct AccessToken(Arc<LiveToken>);
 
 /// What a request is made with.
 #[derive(Clone, Debug)]
-pub enum Credential {
+pub enum RequestCredential {
     /// An access token.
     Token(AccessToken),
     /// The static key, because tokens cannot be had at the moment. Where it goes
@@ -39,8 +39,8 @@ impl AccessToken {
 
     /// When it ends, as the vendor told it, by the vendor's clock. Where each use
     /// prolongs its life, that is when it can no longer be used.
-    pub fn told_expires_at(&self) -> Timestamp {
-        self.0.told()
+    pub fn stated_expires_at(&self) -> Timestamp {
+        self.0.stated_end()
     }
 
     /// Puts it into the headers of a request, with whatever else the vendor wants
@@ -51,13 +51,13 @@ impl AccessToken {
         }
     }
 
-    pub(crate) fn live(&self) -> &Live {
+    pub(crate) fn live(&self) -> &LiveToken {
         &self.0
     }
 }
 
-impl From<Arc<Live>> for AccessToken {
-    fn from(live: Arc<Live>) -> Self {
+impl From<Arc<LiveToken>> for AccessToken {
+    fn from(live: Arc<LiveToken>) -> Self {
         Self(live)
     }
 }
@@ -73,21 +73,21 @@ impl fmt::Debug for AccessToken {
 /// The access token at hand, and this process's part of its budget.
 ///
 /// All its changes are single atomic operations: who takes it never waits.
-pub(crate) struct Live {
+pub(crate) struct LiveToken {
     token: Secret,
     headers: Vec<(HeaderName, HeaderValue)>,
     until: AtomicI64,
-    told: Option<Timestamp>,
+    stated_end: Option<Timestamp>,
     sliding: Option<Duration>,
     /// When it was taken last; kept only where that moves its end.
     used_at: AtomicI64,
     refused: AtomicBool,
-    loan: Option<Loan>,
+    loan: Option<BudgetLoan>,
 }
 
 /// A part of the token's budget that was set aside in the record for this
 /// process, to be spent in memory.
-struct Loan {
+struct BudgetLoan {
     left: AtomicU32,
     /// At so many left the next part is to be borrowed.
     low: u32,
@@ -95,7 +95,7 @@ struct Loan {
 
 /// What taking the token came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Taken {
+pub(crate) enum TakeOutcome {
     /// It may be used.
     Yes,
     /// It may be used, and more of its budget should be borrowed now.
@@ -104,35 +104,38 @@ pub(crate) enum Taken {
     No,
 }
 
-impl Live {
+impl LiveToken {
     /// The token that is held, presented in these headers, to be used until then;
     /// of a budget, if there is one, `part` is borrowed at a time.
     pub(crate) fn new(
         headers: Vec<(HeaderName, HeaderValue)>,
-        held: &Held,
+        tokens: &TokenSet,
         until: Timestamp,
         sliding: Option<Duration>,
         part: Option<u32>,
     ) -> Self {
         Self {
-            token: held.access_token.clone(),
+            token: tokens.access_token.clone(),
             headers,
             until: AtomicI64::new(until.as_micros()),
-            told: held.told_expires_at,
+            stated_end: tokens.stated_expires_at,
             sliding,
             used_at: AtomicI64::new(i64::MIN),
             refused: AtomicBool::new(false),
-            loan: part.map(Loan::of_parts),
+            loan: part.map(BudgetLoan::of_parts),
         }
     }
 
     /// Takes it for one request.
-    pub(crate) fn take(&self, now: Timestamp) -> Taken {
+    pub(crate) fn take(&self, now: Timestamp) -> TakeOutcome {
         if !self.is_good(now) {
-            return Taken::No;
+            return TakeOutcome::No;
         }
-        let taken = self.loan.as_ref().map_or(Taken::Yes, Loan::take);
-        if taken != Taken::No {
+        let taken = self
+            .loan
+            .as_ref()
+            .map_or(TakeOutcome::Yes, BudgetLoan::take);
+        if taken != TakeOutcome::No {
             self.slide(now);
         }
         taken
@@ -143,8 +146,8 @@ impl Live {
         now.as_micros() < self.until.load(Ordering::Relaxed) && !self.is_refused()
     }
 
-    pub(crate) fn is(&self, held: &Held) -> bool {
-        self.token == held.access_token
+    pub(crate) fn is_token_of(&self, tokens: &TokenSet) -> bool {
+        self.token == tokens.access_token
     }
 
     pub(crate) fn token(&self) -> &Secret {
@@ -153,9 +156,11 @@ impl Live {
 
     /// When it ends, as the vendor told it; where each use moves that, until when it
     /// is used.
-    pub(crate) fn told(&self) -> Timestamp {
+    pub(crate) fn stated_end(&self) -> Timestamp {
         let moves = self.sliding.is_some();
-        self.told.filter(|_| !moves).unwrap_or_else(|| self.until())
+        self.stated_end
+            .filter(|_| !moves)
+            .unwrap_or_else(|| self.until())
     }
 
     pub(crate) fn until(&self) -> Timestamp {
@@ -190,13 +195,13 @@ impl Live {
 
     /// Whether more of its budget should be borrowed.
     pub(crate) fn is_low(&self) -> bool {
-        let left = |loan: &Loan| loan.left.load(Ordering::Relaxed) <= loan.low;
+        let left = |loan: &BudgetLoan| loan.left.load(Ordering::Relaxed) <= loan.low;
         self.loan.as_ref().is_some_and(left)
     }
 
     /// Whether it may be taken once more.
     pub(crate) fn has_left(&self) -> bool {
-        let left = |loan: &Loan| loan.left.load(Ordering::Relaxed) > 0;
+        let left = |loan: &BudgetLoan| loan.left.load(Ordering::Relaxed) > 0;
         self.loan.as_ref().is_none_or(left)
     }
 
@@ -215,7 +220,7 @@ impl Live {
     }
 }
 
-impl Loan {
+impl BudgetLoan {
     fn of_parts(part: u32) -> Self {
         Self {
             left: AtomicU32::new(0),
@@ -223,20 +228,20 @@ impl Loan {
         }
     }
 
-    fn take(&self) -> Taken {
+    fn take(&self) -> TakeOutcome {
         let spend = |left: u32| left.checked_sub(1);
         match self
             .left
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, spend)
         {
-            Err(_) => Taken::No,
-            Ok(left) if left - 1 == self.low => Taken::Low,
-            Ok(_) => Taken::Yes,
+            Err(_) => TakeOutcome::No,
+            Ok(left) if left - 1 == self.low => TakeOutcome::Low,
+            Ok(_) => TakeOutcome::Yes,
         }
     }
 }
 
-impl fmt::Debug for Live {
+impl fmt::Debug for LiveToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Live")
             .field("until", &self.until())

@@ -2,15 +2,15 @@
 //! no TOML in one of them does not stop the others.
 
 /// The lines of one profile, all others empty: each stays on its line.
-pub(super) struct Piece {
+pub(super) struct ProfilePiece {
     /// The profile; `None` for what stands before the first.
     pub(super) name: Option<String>,
     pub(super) text: String,
 }
 
 /// The pieces of a text, in the order in which they begin.
-pub(super) fn of(text: &str) -> Vec<Piece> {
-    let mut pieces = vec![Piece {
+pub(super) fn by_profile(text: &str) -> Vec<ProfilePiece> {
+    let mut pieces = vec![ProfilePiece {
         name: None,
         text: String::new(),
     }];
@@ -23,7 +23,7 @@ pub(super) fn of(text: &str) -> Vec<Piece> {
             current = known.unwrap_or(pieces.len());
             if known.is_none() {
                 let before = pieces.first().map_or(0, |it| it.text.matches('\n').count());
-                pieces.push(Piece {
+                pieces.push(ProfilePiece {
                     name: Some(name.to_owned()),
                     text: "\n".repeat(before),
                 });
@@ -56,7 +56,10 @@ mod tests {
     #[test]
     fn each_profile_keeps_its_lines() {
         let text = "top\n[pay]\na = \n[\"gift\"]\nb\n[pay.extra] # more\nc\n[ 1, 2 ]\n";
-        let pieces: Vec<_> = of(text).into_iter().map(|it| (it.name, it.text)).collect();
+        let pieces: Vec<_> = by_profile(text)
+            .into_iter()
+            .map(|it| (it.name, it.text))
+            .collect();
         assert_eq!(
             pieces,
             [

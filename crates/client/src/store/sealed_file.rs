@@ -4,13 +4,13 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::disk::{self, Draft, io_error};
-use super::lock::LockFile;
-use super::owner::SessionOwner;
-use super::seal::{SealKey, Unopened};
-use super::{StoreError, Written, faster, payload};
-use crate::Record;
-use crate::warning::warn;
+use super::interprocess_lock::LockFile;
+use super::private_file::{self, DraftFile, io_error};
+use super::seal::{SealKey, UnsealError};
+use super::session_owner::SessionOwner;
+use super::{StoreError, WriteOutcome, faster, record_json};
+use crate::SessionRecord;
+use crate::warnings::warn;
 
 pub(super) struct SealedFile {
     pub(super) path: PathBuf,
@@ -23,7 +23,7 @@ pub(super) struct SealedFile {
 impl SealedFile {
     /// What is kept, for one who holds no lock. Meanwhile it may be taken over
     /// from its former name.
-    pub(super) fn look(&self) -> Result<Option<Record>, StoreError> {
+    pub(super) fn read_unlocked(&self) -> Result<Option<SessionRecord>, StoreError> {
         if let Some(record) = self.read(&self.path)? {
             return Ok(Some(record));
         }
@@ -35,7 +35,7 @@ impl SealedFile {
 
     /// What is kept, for one who holds the lock: what is damaged is set aside, as
     /// if nothing had been kept.
-    pub(super) fn read_or_set_aside(&self) -> Result<Option<Record>, StoreError> {
+    pub(super) fn read_or_set_aside(&self) -> Result<Option<SessionRecord>, StoreError> {
         match self.read(&self.path) {
             Err(StoreError::Damaged { why, .. }) => {
                 set_aside(&self.path, &why)?;
@@ -45,44 +45,44 @@ impl SealedFile {
         }
     }
 
-    fn read(&self, path: &Path) -> Result<Option<Record>, StoreError> {
-        let Some(bytes) = disk::read_private(path)? else {
+    fn read(&self, path: &Path) -> Result<Option<SessionRecord>, StoreError> {
+        let Some(bytes) = private_file::read_private(path)? else {
             return Ok(None);
         };
         let plain = self
             .key
             .open(&self.owner, &bytes)
             .map_err(|why| match why {
-                Unopened::OtherKey => StoreError::Sealed {
+                UnsealError::OtherKey => StoreError::Sealed {
                     file: path.display().to_string(),
                 },
-                Unopened::Damaged(why) => disk::damaged(path, why),
-                Unopened::OtherOwner => {
+                UnsealError::Damaged(why) => private_file::damaged(path, why),
+                UnsealError::OtherOwner => {
                     let why =
                         "it is that of another profile, or of another url or login of this one";
-                    disk::damaged(path, why)
+                    private_file::damaged(path, why)
                 }
             })?;
-        let record = payload::read(&plain);
-        let unknown = || disk::damaged(path, "what is in it is unknown to this version");
+        let record = record_json::decode(&plain);
+        let unknown = || private_file::damaged(path, "what is in it is unknown to this version");
         record.ok_or_else(unknown).map(Some)
     }
 
     /// What an older release kept of this session. What it kept of another url or
     /// login is none of this one's business.
-    fn read_former(&self) -> Result<Option<Record>, StoreError> {
+    fn read_former(&self) -> Result<Option<SessionRecord>, StoreError> {
         let Some(former) = &self.former else {
             return Ok(None);
         };
-        match disk::read_private(former)? {
-            Some(bytes) if self.is_anothers(&bytes) => Ok(None),
+        match private_file::read_private(former)? {
+            Some(bytes) if self.is_of_other_owner(&bytes) => Ok(None),
             Some(_) => self.read(former),
             None => Ok(None),
         }
     }
 
-    fn is_anothers(&self, bytes: &[u8]) -> bool {
-        self.key.open(&self.owner, bytes) == Err(Unopened::OtherOwner)
+    fn is_of_other_owner(&self, bytes: &[u8]) -> bool {
+        self.key.open(&self.owner, bytes) == Err(UnsealError::OtherOwner)
     }
 
     /// Gives the file of an older release the name of now, in one step, so that a
@@ -96,10 +96,10 @@ impl SealedFile {
         if !is_there(former) || is_there(&self.path) {
             return Ok(());
         }
-        let _lock = LockFile::take(&disk::beside(former, ".lock"))?;
+        let _lock = LockFile::take(&private_file::beside(former, ".lock"))?;
         match self.read_former() {
             Ok(Some(record)) => {
-                let moved = disk::move_to(former, &self.path);
+                let moved = private_file::move_to(former, &self.path);
                 moved.map_err(|error| io_error(former, "renamed", &error))?;
                 tracing::info!(
                     file = %self.path.display(),
@@ -115,55 +115,56 @@ impl SealedFile {
 
     /// A draft is gone if another swept it, which can only be where locks do not
     /// hold: then that one is probably faster, which the next try finds out.
-    pub(super) fn write(&self, record: &Record) -> Result<Written, StoreError> {
+    pub(super) fn write(&self, record: &SessionRecord) -> Result<WriteOutcome, StoreError> {
         let failed = |error: io::Error| io_error(&self.path, "written", &error);
         let bytes = self.sealed(record).map_err(failed)?;
         loop {
             let draft = self.draft(&bytes)?;
             if let Some(lost) = faster(self.read_or_set_aside()?.as_ref(), record) {
-                return Ok(Written::Lost(lost));
+                return Ok(WriteOutcome::Lost(lost));
             }
             match draft.replace(&self.path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                other => return other.map(|()| Written::Done).map_err(failed),
+                other => return other.map(|()| WriteOutcome::Done).map_err(failed),
             }
         }
     }
 
     /// Writes the same record in the format of now.
-    fn replace(&self, record: &Record) -> Result<(), StoreError> {
+    fn replace(&self, record: &SessionRecord) -> Result<(), StoreError> {
         let failed = |error: io::Error| io_error(&self.path, "written", &error);
         let bytes = self.sealed(record).map_err(failed)?;
         self.draft(&bytes)?.replace(&self.path).map_err(failed)
     }
 
-    fn draft(&self, bytes: &[u8]) -> Result<Draft, StoreError> {
-        let around = disk::private_directory(disk::directory(&self.path))?;
-        let written = Draft::of(&self.path, &around).and_then(|mut draft| {
+    fn draft(&self, bytes: &[u8]) -> Result<DraftFile, StoreError> {
+        let around = private_file::private_directory(private_file::directory(&self.path))?;
+        let written = DraftFile::create(&self.path, &around).and_then(|mut draft| {
             draft.write(bytes)?;
             Ok(draft)
         });
         written.map_err(|error| io_error(&self.path, "written", &error))
     }
 
-    fn sealed(&self, record: &Record) -> io::Result<Vec<u8>> {
-        let text = payload::write(record)?;
+    fn sealed(&self, record: &SessionRecord) -> io::Result<Vec<u8>> {
+        let text = record_json::encode(record)?;
         let sealed = self.key.seal(&self.owner, &text);
         sealed.map_err(|_| io::Error::other("it could not be sealed"))
     }
 
     pub(super) fn clear(&self) -> Result<(), StoreError> {
         self.sweep();
-        disk::remove(&self.path).map_err(|error| io_error(&self.path, "removed", &error))
+        private_file::remove(&self.path).map_err(|error| io_error(&self.path, "removed", &error))
     }
 
     pub(super) fn sweep(&self) {
-        disk::sweep(&self.path);
+        private_file::sweep(&self.path);
     }
 }
 
 fn set_aside(path: &Path, why: &str) -> Result<(), StoreError> {
-    let aside = disk::set_aside(path).map_err(|error| io_error(path, "set aside", &error))?;
+    let aside =
+        private_file::set_aside(path).map_err(|error| io_error(path, "set aside", &error))?;
     let (path, aside) = (path.display(), aside.display());
     warn(&format!(
         "the session file {path} is damaged ({why}): it is kept as {aside}, and a new login takes \

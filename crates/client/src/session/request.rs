@@ -5,8 +5,8 @@ use std::time::Duration;
 use countersign_dialect::LostRefresh;
 use countersign_domain::{Operation, Timestamp};
 
-use super::{Ask, Session, UnderWay};
-use crate::Attempt;
+use super::{ClientSession, RenewalKind, RequestUnderWay};
+use crate::RequestAttempt;
 
 /// How long a refresh token whose reply was lost may be sent again, counted from
 /// the first time. Issuers that forgive a second use do so for a minute or so;
@@ -17,27 +17,27 @@ const RETRY_WINDOW: Duration = Duration::from_secs(45);
 /// processes read the clock, and then wait for the lock.
 pub(super) const TOLERANCE: Duration = Duration::from_secs(5);
 
-impl Session {
+impl ClientSession {
     /// A request is about to be sent. The draft is to be durable before it is,
     /// so that whoever finds it knows that the refresh token may be used up.
-    pub fn asking(&mut self, ask: Ask, now: Timestamp) {
+    pub fn begin_request(&mut self, kind: RenewalKind, now: Timestamp) {
         self.forced = false;
         let before = self.record.attempt.take();
         let before = before.filter(|attempt| attempt.operation == Operation::Refresh);
-        let (operation, since) = match ask {
-            Ask::Refresh => (Operation::Refresh, before.as_ref()),
-            Ask::Login => (Operation::Login, None),
+        let (operation, since) = match kind {
+            RenewalKind::Refresh => (Operation::Refresh, before.as_ref()),
+            RenewalKind::Login => (Operation::Login, None),
         };
         let asked_at = since.map_or(now, |attempt| attempt.asked_at);
-        if ask == Ask::Login && before.is_some() {
+        if kind == RenewalKind::Login && before.is_some() {
             // It will not be known any more whether this one is used up.
             self.drop_refresh_token();
         }
-        self.under_way = UnderWay {
+        self.under_way = RequestUnderWay {
             sent_at: Some(now),
-            before: before.filter(|_| ask == Ask::Refresh),
+            before: before.filter(|_| kind == RenewalKind::Refresh),
         };
-        self.record.attempt = Some(Attempt {
+        self.record.attempt = Some(RequestAttempt {
             operation,
             asked_at,
         });
@@ -45,7 +45,7 @@ impl Session {
 
     /// Whether a new token is to be asked for although there is one.
     pub(super) fn is_due(&self, now: Timestamp) -> bool {
-        let asked_at = self.record.held.as_ref().map(|held| held.asked_at);
+        let asked_at = self.record.tokens.as_ref().map(|tokens| tokens.asked_at);
         let set_back = asked_at.is_some_and(|asked_at| asked_at.since(now) > TOLERANCE);
         let old = self.renew_at().is_none_or(|renew_at| now >= renew_at);
         let unanswered = self.refresh_attempt().is_some() && self.can_refresh(now);
@@ -59,23 +59,23 @@ impl Session {
             .is_some_and(|left| left < self.wanted || left <= reserve)
     }
 
-    pub(super) fn ladder(&self, now: Timestamp) -> Ask {
+    pub(super) fn choose_kind(&self, now: Timestamp) -> RenewalKind {
         if !self.forced && self.can_refresh(now) {
-            Ask::Refresh
+            RenewalKind::Refresh
         } else {
-            Ask::Login
+            RenewalKind::Login
         }
     }
 
     pub(crate) fn can_refresh(&self, now: Timestamp) -> bool {
-        let held = self.record.held.as_ref();
-        let alive = held.is_some_and(|held| {
-            let lives = held.refresh_expires_at.is_none_or(|end| now < end);
+        let tokens = self.record.tokens.as_ref();
+        let alive = tokens.is_some_and(|tokens| {
+            let lives = tokens.refresh_expires_at.is_none_or(|end| now < end);
             let lives = match self.terms.presents_access {
                 true => self.usable(now).is_some(),
                 false => lives,
             };
-            held.refresh_token.is_some() && lives
+            tokens.refresh_token.is_some() && lives
         });
         self.terms.refreshes && alive && !self.may_be_used_up(now)
     }
@@ -97,15 +97,15 @@ impl Session {
         })
     }
 
-    pub(crate) fn refresh_attempt(&self) -> Option<&Attempt> {
+    pub(crate) fn refresh_attempt(&self) -> Option<&RequestAttempt> {
         let attempt = self.record.attempt.as_ref();
         attempt.filter(|attempt| attempt.operation == Operation::Refresh)
     }
 
     pub(super) fn drop_refresh_token(&mut self) {
-        if let Some(held) = &mut self.record.held {
-            held.refresh_token = None;
-            held.refresh_expires_at = None;
+        if let Some(tokens) = &mut self.record.tokens {
+            tokens.refresh_token = None;
+            tokens.refresh_expires_at = None;
         }
     }
 }

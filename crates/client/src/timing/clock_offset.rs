@@ -10,15 +10,15 @@ const DRIFT: u64 = 1000;
 
 /// A request and its answer, by our clock.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Trip {
+pub(crate) struct RoundTrip {
     pub(crate) sent_at: Timestamp,
     pub(crate) arrived_at: Timestamp,
 }
 
-impl Trip {
+impl RoundTrip {
     /// When it is so long after the vendor answered, which was on the way.
-    pub(crate) fn and_then(self, life: Duration) -> Span {
-        Span {
+    pub(crate) fn and_then(self, life: Duration) -> InstantRange {
+        InstantRange {
             earliest: self.sent_at + life,
             latest: self.arrived_at + life,
         }
@@ -27,21 +27,21 @@ impl Trip {
 
 /// Where an instant of the vendor's clock may lie on ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Span {
+pub(crate) struct InstantRange {
     pub(crate) earliest: Timestamp,
     pub(crate) latest: Timestamp,
 }
 
 /// Bounds of how far the vendor's clock is ahead, in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Offset {
+pub(crate) struct ClockOffset {
     least: i64,
     most: i64,
     /// When they were seen, by our clock.
     seen_at: Timestamp,
 }
 
-impl Offset {
+impl ClockOffset {
     /// The vendor's clock shows what ours does.
     pub(crate) const NONE: Self = Self {
         least: 0,
@@ -51,7 +51,7 @@ impl Offset {
 
     /// What one instant of the vendor's clock tells that it told on the way. One
     /// in whole seconds, or milliseconds, was cut to them.
-    pub(crate) fn observed(told: Timestamp, trip: Trip) -> Self {
+    pub(crate) fn observed(told: Timestamp, trip: RoundTrip) -> Self {
         let told = told.as_micros();
         let within = [1_000_000, 1000].into_iter().find(|unit| told % unit == 0);
         let latest = told.saturating_add(within.unwrap_or(0));
@@ -76,9 +76,9 @@ impl Offset {
     }
 
     /// Where an instant of the vendor's clock may lie on ours.
-    pub(crate) fn ours(self, theirs: Timestamp) -> Span {
+    pub(crate) fn ours(self, theirs: Timestamp) -> InstantRange {
         let at = |offset| Timestamp::from_micros(theirs.as_micros().saturating_sub(offset));
-        Span {
+        InstantRange {
             earliest: at(self.most),
             latest: at(self.least),
         }

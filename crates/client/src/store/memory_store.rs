@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 
-use super::{Locked, Store, StoreError, Written};
-use crate::{BoxFuture, Record};
+use super::{LockedStore, SessionStore, StoreError, WriteOutcome};
+use crate::{BoxFuture, SessionRecord};
 
 /// Keeps the record in memory. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryStore {
     /// A cell that is never locked for long; nobody watches it.
-    kept: Arc<watch::Sender<Option<Record>>>,
+    kept: Arc<watch::Sender<Option<SessionRecord>>>,
     lock: Arc<Mutex<()>>,
 }
 
@@ -22,33 +22,36 @@ impl MemoryStore {
     }
 }
 
-impl Store for MemoryStore {
-    fn read(&self) -> BoxFuture<'_, Result<Option<Record>, StoreError>> {
+impl SessionStore for MemoryStore {
+    fn read(&self) -> BoxFuture<'_, Result<Option<SessionRecord>, StoreError>> {
         Box::pin(async { Ok(self.kept.borrow().clone()) })
     }
 
-    fn lock(&self) -> BoxFuture<'_, Result<Box<dyn Locked>, StoreError>> {
+    fn lock(&self) -> BoxFuture<'_, Result<Box<dyn LockedStore>, StoreError>> {
         Box::pin(async {
             let held = LockedMemory {
                 kept: self.kept.clone(),
                 _lock: self.lock.clone().lock_owned().await,
             };
-            Ok(Box::new(held) as Box<dyn Locked>)
+            Ok(Box::new(held) as Box<dyn LockedStore>)
         })
     }
 }
 
 struct LockedMemory {
-    kept: Arc<watch::Sender<Option<Record>>>,
+    kept: Arc<watch::Sender<Option<SessionRecord>>>,
     _lock: OwnedMutexGuard<()>,
 }
 
-impl Locked for LockedMemory {
-    fn read(&mut self) -> BoxFuture<'_, Result<Option<Record>, StoreError>> {
+impl LockedStore for LockedMemory {
+    fn read(&mut self) -> BoxFuture<'_, Result<Option<SessionRecord>, StoreError>> {
         Box::pin(async { Ok(self.kept.borrow().clone()) })
     }
 
-    fn write<'a>(&'a mut self, record: &'a Record) -> BoxFuture<'a, Result<Written, StoreError>> {
+    fn write<'a>(
+        &'a mut self,
+        record: &'a SessionRecord,
+    ) -> BoxFuture<'a, Result<WriteOutcome, StoreError>> {
         Box::pin(async {
             let mut lost = None;
             self.kept.send_if_modified(|kept| {
@@ -58,7 +61,7 @@ impl Locked for LockedMemory {
                 }
                 lost.is_none()
             });
-            Ok(lost.map_or(Written::Done, Written::Lost))
+            Ok(lost.map_or(WriteOutcome::Done, WriteOutcome::Lost))
         })
     }
 
@@ -74,10 +77,10 @@ impl Locked for LockedMemory {
 mod tests {
     use super::*;
 
-    fn record(serial: u64) -> Record {
-        Record {
+    fn record(serial: u64) -> SessionRecord {
+        SessionRecord {
             serial,
-            ..Record::default()
+            ..SessionRecord::default()
         }
     }
 
@@ -85,7 +88,7 @@ mod tests {
     async fn clones_share_the_record_and_one_at_a_time_may_change_it() {
         let store = MemoryStore::new();
         let mut locked = store.lock().await.unwrap();
-        assert_eq!(locked.write(&record(1)).await.unwrap(), Written::Done);
+        assert_eq!(locked.write(&record(1)).await.unwrap(), WriteOutcome::Done);
 
         let other = store.clone();
         assert_eq!(other.read().await.unwrap(), Some(record(1)));
@@ -100,10 +103,10 @@ mod tests {
     #[tokio::test]
     async fn who_read_an_older_record_gets_the_newer_one_instead_of_writing() {
         let mut locked = MemoryStore::new().lock().await.unwrap();
-        let lost = |record| Written::Lost(Box::new(record));
+        let lost = |record| WriteOutcome::Lost(Box::new(record));
         assert_eq!(
             locked.write(&record(2)).await.unwrap(),
-            lost(Record::default())
+            lost(SessionRecord::default())
         );
         locked.write(&record(1)).await.unwrap();
         locked.write(&record(2)).await.unwrap();
@@ -111,6 +114,6 @@ mod tests {
             let written = locked.write(&record(stale)).await.unwrap();
             assert_eq!(written, lost(record(2)), "{stale}");
         }
-        assert_eq!(locked.write(&record(3)).await.unwrap(), Written::Done);
+        assert_eq!(locked.write(&record(3)).await.unwrap(), WriteOutcome::Done);
     }
 }

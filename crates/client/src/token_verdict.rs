@@ -6,27 +6,27 @@ use http::StatusCode;
 
 /// Whether a token was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expiry {
+pub enum TokenVerdict {
     /// It was not.
-    No,
+    NotRefused,
     /// It was.
-    Yes,
+    Refused,
     /// The status alone does not tell: the body does.
     Unclear,
 }
 
 /// What each status tells, for one dialect.
 #[derive(Debug)]
-pub(crate) struct Verdicts {
+pub(crate) struct StatusVerdicts {
     /// Statuses that stand for a token that was refused, and whether they stand
     /// for other refusals too.
-    expired: Vec<(StatusCode, Expiry)>,
+    expired: Vec<(StatusCode, TokenVerdict)>,
 }
 
-impl Verdicts {
+impl StatusVerdicts {
     /// Where a refusal that a fresh token may cure shares its status with another
     /// one, only the body tells them apart.
-    pub(crate) fn of_dialect(dialect: &Dialect) -> Self {
+    pub(crate) fn for_dialect(dialect: &Dialect) -> Self {
         let curable = &dialect.client_policy().expired;
         let status = |refusal: &Refusal| {
             dialect
@@ -35,12 +35,12 @@ impl Verdicts {
         };
         let others: Vec<_> = Refusal::ALL
             .iter()
-            .filter(|it| is_of_a_guard(**it) && !curable.contains(it))
+            .filter(|it| can_come_from_guard(**it) && !curable.contains(it))
             .map(status)
             .collect();
         let verdict = |status| match others.contains(&status) {
-            true => (status, Expiry::Unclear),
-            false => (status, Expiry::Yes),
+            true => (status, TokenVerdict::Unclear),
+            false => (status, TokenVerdict::Refused),
         };
         // A refusal that the file does not spell has a status of the server's.
         let expired = curable.iter().map(status).filter(|it| it.is_client_error());
@@ -49,18 +49,18 @@ impl Verdicts {
         }
     }
 
-    pub(crate) fn of(&self, status: StatusCode) -> Expiry {
+    pub(crate) fn for_status(&self, status: StatusCode) -> TokenVerdict {
         let known = self.expired.iter().find(|(known, _)| *known == status);
         match known {
             Some((_, verdict)) => *verdict,
             // RFC 6750 section 3.1, whatever the file spells.
-            None if status == StatusCode::UNAUTHORIZED => Expiry::Unclear,
-            None => Expiry::No,
+            None if status == StatusCode::UNAUTHORIZED => TokenVerdict::Unclear,
+            None => TokenVerdict::NotRefused,
         }
     }
 }
 
 /// A guarded request is never refused for its login, or for a refresh token.
-fn is_of_a_guard(refusal: Refusal) -> bool {
+fn can_come_from_guard(refusal: Refusal) -> bool {
     !matches!(refusal, Refusal::BadLogin | Refusal::BadRefresh)
 }

@@ -31,7 +31,7 @@ pub(super) const SUFFIX: &str = ".session";
 
 impl SessionOwner {
     /// The owner whom a few words tell: profile, URL and login.
-    pub(super) fn of_words(words: &[&str]) -> Self {
+    pub(super) fn from_words(words: &[&str]) -> Self {
         let word = |index: usize| words.get(index).map_or("", |it| it).to_owned();
         let rest = words.get(2..).unwrap_or_default();
         Self {
@@ -50,7 +50,7 @@ impl SessionOwner {
     }
 
     /// Whether the session of one is that of the other.
-    pub fn is(&self, other: &Self) -> bool {
+    pub fn is_same_session(&self, other: &Self) -> bool {
         self.identity() == other.identity()
     }
 
@@ -71,7 +71,7 @@ impl SessionOwner {
     }
 
     /// What the first format binds a file to.
-    pub(super) fn first_words(&self) -> Vec<u8> {
+    pub(super) fn first_format_owner(&self) -> Vec<u8> {
         in_lengths(&[&self.profile, &self.auth_url, &self.login])
     }
 }
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     fn owner() -> SessionOwner {
-        SessionOwner::of_words(&["pay", "https://api.example", "ann"])
+        SessionOwner::from_words(&["pay", "https://api.example", "ann"])
     }
 
     #[test]
@@ -113,7 +113,7 @@ mod tests {
             let mut other = owner();
             change(&mut other);
             assert_ne!(file(&other), one);
-            assert!(!other.is(&owner()));
+            assert!(!other.is_same_session(&owner()));
         }
         let renamed = SessionOwner {
             dialect: "another".into(),
@@ -125,9 +125,9 @@ mod tests {
 
     #[test]
     fn no_word_runs_into_the_next() {
-        let moved = SessionOwner::of_words(&["pay", "https://api.examplea", "nn"]);
+        let moved = SessionOwner::from_words(&["pay", "https://api.examplea", "nn"]);
         let directory = Path::new("/state");
         assert_ne!(moved.file(directory), owner().file(directory));
-        assert_ne!(moved.first_words(), owner().first_words());
+        assert_ne!(moved.first_format_owner(), owner().first_format_owner());
     }
 }

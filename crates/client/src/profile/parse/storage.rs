@@ -4,35 +4,36 @@ use std::path::PathBuf;
 
 use countersign_dialect::document::Value;
 
-use super::{ProfileReader, word};
-use crate::profile::{Keeping, KeyPlace};
+use super::{ProfileReader, values};
+use crate::profile::{KeyPlace, SessionStorage};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum StorageKind {
     File,
     Memory,
 }
 
-const KINDS: [(&str, Kind); 2] = [("file", Kind::File), ("memory", Kind::Memory)];
+const KINDS: [(&str, StorageKind); 2] =
+    [("file", StorageKind::File), ("memory", StorageKind::Memory)];
 const KEYS: [&str; 3] = ["store_key_file", "store_key_env", "store_key"];
 
 impl ProfileReader<'_, '_> {
     /// Where sessions are kept; the file has no name yet.
-    pub(super) fn keeping(&self) -> Option<Keeping> {
+    pub(super) fn storage(&self) -> Option<SessionStorage> {
         // Known in any case: a `store` that is wrong is one mistake.
         let about_files = KEYS.iter().chain(&["store_dir"]);
         let about_files: Vec<_> = about_files.filter_map(|key| self.table.get(key)).collect();
         let kind = self.table.get("store").map(|it| it.choice(&KINDS));
-        match kind.unwrap_or(Some(Kind::File))? {
-            Kind::Memory => {
+        match kind.unwrap_or(Some(StorageKind::File))? {
+            StorageKind::Memory => {
                 for value in about_files {
                     value.blame("says nothing where `store` is \"memory\"", None);
                 }
-                Some(Keeping::Memory)
+                Some(SessionStorage::Memory)
             }
-            Kind::File => {
+            StorageKind::File => {
                 let (directory, key) = (self.store_dir(), self.store_key());
-                Some(Keeping::File {
+                Some(SessionStorage::File {
                     path: directory?,
                     key: key?,
                 })
@@ -57,10 +58,10 @@ impl ProfileReader<'_, '_> {
         if KEYS.iter().all(|key| self.table.get(key).is_none()) {
             return self.own_key();
         }
-        let (key, value) = word::only_one(&self.table, &KEYS)?;
+        let (key, value) = values::only_one(&self.table, &KEYS)?;
         match key {
             "store_key_file" => Some(KeyPlace::File(self.path(&value)?)),
-            "store_key_env" => Some(KeyPlace::Env(word::variable(&value)?)),
+            "store_key_env" => Some(KeyPlace::Env(values::variable(&value)?)),
             _ => keyring(&value),
         }
     }

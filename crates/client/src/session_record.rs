@@ -8,11 +8,11 @@ use countersign_domain::{Operation, Refusal, Timestamp};
 
 /// The state of a session on the client's side.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Record {
+pub struct SessionRecord {
     /// Goes up by one with each write: whoever writes says which one it read.
     pub serial: u64,
     /// The tokens at hand.
-    pub held: Option<Held>,
+    pub tokens: Option<TokenSet>,
     /// Requests that were set aside of the access token's budget, by all
     /// processes together.
     pub spent: u32,
@@ -21,14 +21,14 @@ pub struct Record {
     pub rejected: u32,
     /// What was asked of the vendor, until its outcome is known. Written before
     /// the request is sent.
-    pub attempt: Option<Attempt>,
+    pub attempt: Option<RequestAttempt>,
     /// What went wrong last, until something goes right.
-    pub trouble: Option<Trouble>,
+    pub failure: Option<RenewalFailure>,
 }
 
 /// Tokens at hand.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Held {
+pub struct TokenSet {
     /// The access token.
     pub access_token: Secret,
     /// The refresh token, if the vendor gave one.
@@ -41,11 +41,11 @@ pub struct Held {
     pub expires_at: Timestamp,
     /// When the access token ends, as the vendor told it, by its clock; `None` if
     /// an older release did not note that.
-    pub told_expires_at: Option<Timestamp>,
+    pub stated_expires_at: Option<Timestamp>,
     /// When the refresh token can no longer be used, if the vendor tells.
     pub refresh_expires_at: Option<Timestamp>,
     /// When the refresh token ends, as the vendor told it, if it did.
-    pub told_refresh_expires_at: Option<Timestamp>,
+    pub stated_refresh_expires_at: Option<Timestamp>,
     /// When the session began.
     pub logged_in_at: Timestamp,
     /// The numeric id of the account, if the vendor tells.
@@ -58,7 +58,7 @@ pub struct Held {
 
 /// A request to the vendor whose outcome is not known yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Attempt {
+pub struct RequestAttempt {
     /// A login or a refresh.
     pub operation: Operation,
     /// When it was sent for the first time with this refresh token.
@@ -67,7 +67,7 @@ pub struct Attempt {
 
 /// Why there are no fresh tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trouble {
+pub struct RenewalFailure {
     /// What was asked for.
     pub operation: Operation,
     /// The vendor's refusal; `None` if it did not answer, or not so that it could

@@ -10,22 +10,22 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::disk::io_error;
-use super::lock::{Gate, Held};
-use super::owner::SessionOwner;
+use super::interprocess_lock::{InterprocessLock, InterprocessLockGuard};
+use super::private_file::io_error;
 use super::seal::SealKey;
-use super::sealed::SealedFile;
-use super::{Locked, Store, StoreError, Written};
-use crate::{BoxFuture, Record};
+use super::sealed_file::SealedFile;
+use super::session_owner::SessionOwner;
+use super::{LockedStore, SessionStore, StoreError, WriteOutcome};
+use crate::{BoxFuture, SessionRecord};
 
 /// Keeps the record in a sealed file. Clones share it, and so do all processes
 /// with the same path and key.
 #[derive(Clone)]
-pub struct FileStore(Arc<Inner>);
+pub struct FileStore(Arc<FileStoreState>);
 
-struct Inner {
+struct FileStoreState {
     file: SealedFile,
-    gate: Gate,
+    gate: InterprocessLock,
 }
 
 impl FileStore {
@@ -34,7 +34,7 @@ impl FileStore {
     /// `owner` says whose session it is: name, URL and login of the profile. The
     /// file of another is set aside.
     pub fn open(path: impl Into<PathBuf>, key: SealKey, owner: &[&str]) -> Self {
-        Self::at(path.into(), key, SessionOwner::of_words(owner), None)
+        Self::at(path.into(), key, SessionOwner::from_words(owner), None)
     }
 
     /// The store of a session in a directory, in a file that is named by whose it
@@ -52,14 +52,14 @@ impl FileStore {
         owner: SessionOwner,
         former: Option<PathBuf>,
     ) -> Self {
-        let gate = Gate::before(&path);
+        let gate = InterprocessLock::beside(&path);
         let file = SealedFile {
             path,
             key,
             owner,
             former,
         };
-        Self(Arc::new(Inner { file, gate }))
+        Self(Arc::new(FileStoreState { file, gate }))
     }
 
     /// Where the file is.
@@ -74,16 +74,18 @@ impl fmt::Debug for FileStore {
     }
 }
 
-impl Store for FileStore {
-    fn read(&self) -> BoxFuture<'_, Result<Option<Record>, StoreError>> {
+impl SessionStore for FileStore {
+    fn read(&self) -> BoxFuture<'_, Result<Option<SessionRecord>, StoreError>> {
         let store = self.0.clone();
-        Box::pin(blocking(&self.0.file.path, move || store.file.look()))
+        Box::pin(blocking(&self.0.file.path, move || {
+            store.file.read_unlocked()
+        }))
     }
 
-    fn lock(&self) -> BoxFuture<'_, Result<Box<dyn Locked>, StoreError>> {
+    fn lock(&self) -> BoxFuture<'_, Result<Box<dyn LockedStore>, StoreError>> {
         Box::pin(async {
-            let held = self.0.gate.enter().await?;
-            let locked = LockedFile(Arc::new(Shared {
+            let held = self.0.gate.lock().await?;
+            let locked = LockedFile(Arc::new(LockedFileState {
                 store: self.0.clone(),
                 _held: held,
             }));
@@ -92,18 +94,18 @@ impl Store for FileStore {
                 file.take_over()
             };
             locked.work(prepare).await?;
-            Ok(Box::new(locked) as Box<dyn Locked>)
+            Ok(Box::new(locked) as Box<dyn LockedStore>)
         })
     }
 }
 
-struct LockedFile(Arc<Shared>);
+struct LockedFile(Arc<LockedFileState>);
 
 /// What is being written is still written when the task that asked for it is
 /// gone, and the lock holds until then.
-struct Shared {
-    store: Arc<Inner>,
-    _held: Held,
+struct LockedFileState {
+    store: Arc<FileStoreState>,
+    _held: InterprocessLockGuard,
 }
 
 impl LockedFile {
@@ -116,12 +118,15 @@ impl LockedFile {
     }
 }
 
-impl Locked for LockedFile {
-    fn read(&mut self) -> BoxFuture<'_, Result<Option<Record>, StoreError>> {
+impl LockedStore for LockedFile {
+    fn read(&mut self) -> BoxFuture<'_, Result<Option<SessionRecord>, StoreError>> {
         Box::pin(self.work(SealedFile::read_or_set_aside))
     }
 
-    fn write<'a>(&'a mut self, record: &'a Record) -> BoxFuture<'a, Result<Written, StoreError>> {
+    fn write<'a>(
+        &'a mut self,
+        record: &'a SessionRecord,
+    ) -> BoxFuture<'a, Result<WriteOutcome, StoreError>> {
         let record = record.clone();
         Box::pin(self.work(move |file| file.write(&record)))
     }
@@ -153,8 +158,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("state/pay.session");
         let store = FileStore::open(path, SealKey::from_bytes(&[1; 32]), &["pay"]);
-        let held = store.0.gate.enter().await.unwrap();
-        let locked = LockedFile(Arc::new(Shared {
+        let held = store.0.gate.lock().await.unwrap();
+        let locked = LockedFile(Arc::new(LockedFileState {
             store: store.0.clone(),
             _held: held,
         }));

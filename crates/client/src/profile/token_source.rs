@@ -6,10 +6,11 @@ use std::sync::Arc;
 use countersign_dialect::Secret;
 use countersign_outbound::{ProxyRules, Roots};
 
-use super::{ExtraPart, Keeping, KeyPlace, Profile, SecretPlace};
+use super::{ExtraPart, KeyPlace, Profile, SecretPlace, SessionStorage};
 use crate::{
-    BoxFuture, Builder, Error, ErrorKind, FileStore, MemoryStore, SealKey, SecretCommand,
-    SecretEnv, SecretFile, SecretSource, SessionOwner, Store, StoreError, TokenSource, environment,
+    BoxFuture, Error, ErrorKind, FileStore, MemoryStore, SealKey, SecretCommand, SecretEnv,
+    SecretFile, SecretSource, SessionOwner, SessionStore, StoreError, TokenSource,
+    TokenSourceBuilder, environment,
 };
 
 impl Profile {
@@ -19,7 +20,7 @@ impl Profile {
     /// # Errors
     ///
     /// The key of the store, or the file with the authorities, cannot be read.
-    pub fn source(&self) -> Result<Builder, Error> {
+    pub fn source(&self) -> Result<TokenSourceBuilder, Error> {
         let store = self
             .store()
             .map_err(|error| Error::new(ErrorKind::Store, format!("{}: {error}", self.name)))?;
@@ -60,7 +61,7 @@ impl Profile {
     /// Where an older release kept a session of this profile, whatever its url and
     /// login.
     pub fn former_session_file(&self) -> Option<PathBuf> {
-        let Keeping::File { path, .. } = &self.keeping else {
+        let SessionStorage::File { path, .. } = &self.storage else {
             return None;
         };
         Some(self.session_owner().former_file(path.parent()?))
@@ -68,10 +69,10 @@ impl Profile {
 
     /// Where the session is kept. Nothing is made but, where it is missing, the
     /// user's own key.
-    pub fn store(&self) -> Result<Arc<dyn Store>, StoreError> {
-        match &self.keeping {
-            Keeping::Memory => Ok(Arc::new(MemoryStore::new())),
-            Keeping::File { path, key } => {
+    pub fn store(&self) -> Result<Arc<dyn SessionStore>, StoreError> {
+        match &self.storage {
+            SessionStorage::Memory => Ok(Arc::new(MemoryStore::new())),
+            SessionStorage::File { path, key } => {
                 let directory = path.parent().unwrap_or(Path::new("."));
                 let (key, owner) = (key.key(directory)?, self.session_owner());
                 Ok(Arc::new(FileStore::in_directory(directory, key, owner)))
@@ -96,7 +97,7 @@ impl Profile {
     /// From the directory of its sessions to the file of this one.
     pub(super) fn name_session_file(&mut self) {
         let owner = self.session_owner();
-        if let Keeping::File { path, .. } = &mut self.keeping {
+        if let SessionStorage::File { path, .. } = &mut self.storage {
             *path = owner.file(path);
         }
     }
@@ -112,9 +113,9 @@ impl Profile {
             SecretPlace::Env(variable) => Box::new(SecretEnv::new(variable)),
             SecretPlace::Command(argv) => match SecretCommand::new(argv) {
                 Some(command) => Box::new(command),
-                None => Box::new(Nowhere(self.name.clone())),
+                None => Box::new(MissingSecret(self.name.clone())),
             },
-            SecretPlace::Asked => Box::new(Nowhere(self.name.clone())),
+            SecretPlace::Asked => Box::new(MissingSecret(self.name.clone())),
         }
     }
 
@@ -160,9 +161,9 @@ impl KeyPlace {
 }
 
 /// The secret of a profile that names none, by the profile's name.
-struct Nowhere(String);
+struct MissingSecret(String);
 
-impl SecretSource for Nowhere {
+impl SecretSource for MissingSecret {
     fn secret(&self) -> BoxFuture<'_, Result<Secret, Error>> {
         let name = &self.0;
         let message = format!(

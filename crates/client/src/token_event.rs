@@ -1,4 +1,4 @@
-//! What an `on_change` hook is told.
+//! What an `on_event` hook is told.
 
 use std::sync::Arc;
 
@@ -8,17 +8,17 @@ use crate::Error;
 
 /// Something about the tokens of a source has changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
+pub struct TokenEvent {
     /// The name of the source.
     pub profile: Arc<str>,
     /// What has.
-    pub what: Changed,
+    pub what: TokenEventKind,
 }
 
 /// What has changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Changed {
+pub enum TokenEventKind {
     /// A login brought a new session.
     LoggedIn {
         /// Until when its access token is used.

@@ -21,7 +21,7 @@ use rustls::pki_types::ServerName;
 use tokio::task::AbortHandle;
 use tower_service::Service;
 
-use crate::{BoxFuture, Error, ErrorKind, Sent, Transport, TransportError, environment};
+use crate::{BoxFuture, Error, ErrorKind, RequestDelivery, Transport, TransportError, environment};
 
 /// For a name to be found, a connection to be made, and TLS to be agreed on.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -86,24 +86,24 @@ impl Transport for HttpTransport {
     ) -> BoxFuture<'_, Result<Response<Bytes>, TransportError>> {
         Box::pin(async move {
             let mut link = self.connect(request.uri().clone()).await?;
-            let exchange = link.exchange(self.dressed(request));
+            let exchange = link.exchange(self.with_wire_headers(request));
             match tokio::time::timeout(ANSWER_LIMIT, exchange).await {
                 Ok(answer) => answer,
-                Err(_) => Err(maybe("it takes too long")),
+                Err(_) => Err(maybe_sent("it takes too long")),
             }
         })
     }
 }
 
 impl HttpTransport {
-    async fn connect(&self, target: Uri) -> Result<Link, TransportError> {
+    async fn connect(&self, target: Uri) -> Result<VendorConnection, TransportError> {
         let wire = self.connector.clone().call(target).await;
-        let wire = wire.map_err(|error| not_sent(&told(&*error)))?;
-        Link::over(wire).await
+        let wire = wire.map_err(|error| not_sent(&error_chain(&*error)))?;
+        VendorConnection::over(wire).await
     }
 
     /// The request as it goes over the wire (RFC 9112 section 3.2.1).
-    fn dressed(&self, mut request: Request<Bytes>) -> Request<Full<Bytes>> {
+    fn with_wire_headers(&self, mut request: Request<Bytes>) -> Request<Full<Bytes>> {
         let target = request.uri().path_and_query().cloned();
         let target = target.unwrap_or_else(|| PathAndQuery::from_static("/"));
         *request.uri_mut() = Uri::from(target);
@@ -128,15 +128,15 @@ impl HttpTransport {
 }
 
 /// A connection. It is closed when this is dropped.
-struct Link {
+struct VendorConnection {
     requests: SendRequest<Full<Bytes>>,
     driver: AbortHandle,
 }
 
-impl Link {
+impl VendorConnection {
     async fn over(wire: TokioIo<Wire>) -> Result<Self, TransportError> {
         let shaken = handshake(wire).await;
-        let (requests, connection) = shaken.map_err(|error| not_sent(&told(&error)))?;
+        let (requests, connection) = shaken.map_err(|error| not_sent(&error_chain(&error)))?;
         let driver = tokio::spawn(connection).abort_handle();
         Ok(Self { requests, driver })
     }
@@ -146,27 +146,27 @@ impl Link {
         request: Request<Full<Bytes>>,
     ) -> Result<Response<Bytes>, TransportError> {
         let response = self.requests.send_request(request).await;
-        whole(response.map_err(|error| maybe(&told(&error)))?).await
+        read_whole_reply(response.map_err(|error| maybe_sent(&error_chain(&error)))?).await
     }
 }
 
-impl Drop for Link {
+impl Drop for VendorConnection {
     fn drop(&mut self) {
         self.driver.abort();
     }
 }
 
-async fn whole(response: Response<Incoming>) -> Result<Response<Bytes>, TransportError> {
+async fn read_whole_reply(response: Response<Incoming>) -> Result<Response<Bytes>, TransportError> {
     let shown = ReplyHead::of(&response);
     let (head, body) = response.into_parts();
     let body = Limited::new(body, LARGEST_ANSWER).collect().await;
     let body = body.map_err(|error| TransportError {
-        sent: Sent::Maybe,
-        message: format!("no whole answer ({shown}): {}", told(&*error)),
+        delivery: RequestDelivery::MaybeSent,
+        message: format!("no whole answer ({shown}): {}", error_chain(&*error)),
     })?;
     let response = Response::from_parts(head, body.to_bytes());
     match is_for_tls(&response) {
-        true => Err(maybe(&SpeaksTls.to_string())),
+        true => Err(maybe_sent(&SpeaksTls.to_string())),
         false => Ok(response),
     }
 }
@@ -186,20 +186,20 @@ fn is_for_tls(response: &Response<Bytes>) -> bool {
 
 fn not_sent(why: &str) -> TransportError {
     TransportError {
-        sent: Sent::No,
+        delivery: RequestDelivery::NotSent,
         message: format!("no connection: {why}"),
     }
 }
 
-fn maybe(why: &str) -> TransportError {
+fn maybe_sent(why: &str) -> TransportError {
     TransportError {
-        sent: Sent::Maybe,
+        delivery: RequestDelivery::MaybeSent,
         message: format!("no answer: {why}"),
     }
 }
 
 /// An error with what it comes from, each said once.
-fn told(error: &(dyn std::error::Error + 'static)) -> String {
+fn error_chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(inner) = source {

@@ -1,9 +1,9 @@
 //! Reads the file of profiles: every key, how it is written, and what is wrong
 //! with it.
 
-mod keeping;
-mod pieces;
-mod word;
+mod split;
+mod storage;
+mod values;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,7 +13,7 @@ use countersign_dialect::document::{Document, Key, Table, Value, did_you_mean};
 use countersign_dialect::{Dialect, Mistake, Mistakes, Secret, Variant};
 use countersign_outbound::{ProxyRules, ServerUrl};
 
-use super::{ExtraPart, Places, Profile, SecretPlace};
+use super::{ExtraPart, Profile, SecretPlace, UserPaths};
 
 /// What a file says: each profile or what is wrong with it, and what is wrong
 /// with none of them.
@@ -31,31 +31,34 @@ pub(super) fn profiles(
     text: &str,
     origin: &str,
     base: &Path,
-    places: &Places,
+    places: &UserPaths,
 ) -> Result<ReadProfiles, Mistakes> {
-    let from = From {
+    let from = ProfileFileContext {
         origin,
         base,
         places,
     };
-    let mut read = in_whole_or_pieces(text, &from)?;
+    let mut read = parse_whole_or_by_profile(text, &from)?;
     read.blame_broken(text, origin);
     Ok(read)
 }
 
-fn in_whole_or_pieces(text: &str, from: &From<'_>) -> Result<ReadProfiles, Mistakes> {
-    let whole = from.read(text);
+fn parse_whole_or_by_profile(
+    text: &str,
+    from: &ProfileFileContext<'_>,
+) -> Result<ReadProfiles, Mistakes> {
+    let whole = from.parse(text);
     if whole.as_ref().is_ok_and(|it| it.mistakes() < FEW) {
         return whole;
     }
     // What is no TOML may still be so in one profile only.
-    let pieces = pieces::of(text);
+    let pieces = split::by_profile(text);
     if pieces.iter().all(|piece| piece.name.is_none()) {
         return whole;
     }
     let mut all = ReadProfiles::default();
     for piece in pieces {
-        match (from.read(&piece.text), piece.name) {
+        match (from.parse(&piece.text), piece.name) {
             (Ok(read), _) => {
                 all.profiles.extend(read.profiles);
                 all.stray.extend(read.stray);
@@ -70,14 +73,14 @@ fn in_whole_or_pieces(text: &str, from: &From<'_>) -> Result<ReadProfiles, Mista
 }
 
 /// Where a text is from, and what it is read with.
-struct From<'a> {
+struct ProfileFileContext<'a> {
     origin: &'a str,
     base: &'a Path,
-    places: &'a Places,
+    places: &'a UserPaths,
 }
 
-impl From<'_> {
-    fn read(&self, text: &str) -> Result<ReadProfiles, Mistakes> {
+impl ProfileFileContext<'_> {
+    fn parse(&self, text: &str) -> Result<ReadProfiles, Mistakes> {
         let document = Document::parse(text, self.origin)?;
         let mut read = ReadProfiles::default();
         let mut mistakes: Vec<(Option<String>, Mistake)> = Vec::new();
@@ -90,7 +93,7 @@ impl From<'_> {
                 foreign: Vec::new(),
                 table,
             };
-            let profile = reader.read(&name, &root);
+            let profile = reader.read_profile(&name, &root);
             let foreign = reader.foreign.drain(..);
             mistakes.extend(foreign.map(|it| (Some(name.name.to_owned()), it)));
             let profile = profile.ok_or_else(|| Mistakes(Vec::new()));
@@ -123,7 +126,7 @@ impl ReadProfiles {
         if !text.contains(char::REPLACEMENT_CHARACTER) {
             return;
         }
-        for piece in pieces::of(text) {
+        for piece in split::by_profile(text) {
             let found = piece.text.split_once(char::REPLACEMENT_CHARACTER);
             let Some((before, _)) = found else { continue };
             let line = before.rsplit('\n').next().unwrap_or_default();
@@ -170,7 +173,7 @@ fn first_key(pointer: &str) -> Option<String> {
 /// One `[NAME]` table.
 struct ProfileReader<'a, 'd> {
     base: &'a Path,
-    places: &'a Places,
+    places: &'a UserPaths,
     /// Mistakes in dialect files.
     foreign: Vec<Mistake>,
     table: Table<'d>,
@@ -179,8 +182,8 @@ struct ProfileReader<'a, 'd> {
 impl ProfileReader<'_, '_> {
     /// Each key is read before one that is missing ends it, so that all mistakes
     /// are told.
-    fn read(&mut self, name: &Key<'_>, root: &Table<'_>) -> Option<Profile> {
-        let named = word::name(name, root);
+    fn read_profile(&mut self, name: &Key<'_>, root: &Table<'_>) -> Option<Profile> {
+        let named = values::name(name, root);
         let dialect = self.table.require("dialect");
         let dialect = dialect.and_then(|it| self.dialect(&it));
         let variant = self.variant(dialect.as_deref());
@@ -191,16 +194,16 @@ impl ProfileReader<'_, '_> {
             Some(value) => self::url(&value, danger),
             None => url.clone(),
         };
-        let login = self.table.require("login").and_then(|it| word::word(&it));
+        let login = self.table.require("login").and_then(|it| values::word(&it));
         let secret = self.secret();
         let extra = self.extra();
-        let keeping = self.keeping();
+        let storage = self.storage();
         let budget = self.budget(dialect.as_deref().zip(variant));
         let static_key = self.static_key(dialect.as_deref());
         let [roots, key_file] = ["roots", "key_file"].map(|key| self.file(key));
         let proxy = self.table.get("proxy").map(|it| proxy(&it));
-        let allow = self.table.get("allow").map(|it| word::allowed(&it));
-        let listen = self.table.get("listen").and_then(|it| word::word(&it));
+        let allow = self.table.get("allow").map(|it| values::allowed(&it));
+        let listen = self.table.get("listen").and_then(|it| values::word(&it));
         let mut profile = Profile {
             name: named?,
             origin: None,
@@ -212,7 +215,7 @@ impl ProfileReader<'_, '_> {
             login: login?,
             secret: secret?,
             extra,
-            keeping: keeping?,
+            storage: storage?,
             budget,
             roots,
             proxy: proxy.unwrap_or_default(),
@@ -275,13 +278,13 @@ impl ProfileReader<'_, '_> {
             value.blame(message, None);
         }
         let keys = ["secret_file", "secret_env", "secret_command"];
-        let Some((key, value)) = word::only_one(&self.table, &keys) else {
+        let Some((key, value)) = values::only_one(&self.table, &keys) else {
             return Some(SecretPlace::Asked);
         };
         match key {
             "secret_file" => Some(SecretPlace::File(self.path(&value)?)),
-            "secret_env" => Some(SecretPlace::Env(word::variable(&value)?)),
-            _ => Some(SecretPlace::Command(word::command(&value)?)),
+            "secret_env" => Some(SecretPlace::Env(values::variable(&value)?)),
+            _ => Some(SecretPlace::Command(values::command(&value)?)),
         }
     }
 
@@ -296,24 +299,24 @@ impl ProfileReader<'_, '_> {
     /// A text, or a table that says where it is kept.
     fn extra_part(&self, value: &Value<'_>) -> Option<ExtraPart> {
         if !value.is_table() {
-            return Some(ExtraPart::Literal(Secret::from(word::word(value)?)));
+            return Some(ExtraPart::Literal(Secret::from(values::word(value)?)));
         }
         let table = value.table()?;
         let keys = ["file", "env", "command"];
-        let Some((key, place)) = word::only_one(&table, &keys) else {
+        let Some((key, place)) = values::only_one(&table, &keys) else {
             table.blame("says nothing: write one of `file`, `env`, `command`");
             return None;
         };
         Some(ExtraPart::Kept(match key {
             "file" => SecretPlace::File(self.path(&place)?),
-            "env" => SecretPlace::Env(word::variable(&place)?),
-            _ => SecretPlace::Command(word::command(&place)?),
+            "env" => SecretPlace::Env(values::variable(&place)?),
+            _ => SecretPlace::Command(values::command(&place)?),
         }))
     }
 
     fn budget(&self, spoken: Option<(&Dialect, Variant)>) -> Option<u32> {
         match self.table.get("budget") {
-            Some(value) => word::budget(&value),
+            Some(value) => values::budget(&value),
             None => {
                 let (dialect, variant) = spoken?;
                 dialect.preset_of(variant).budget
@@ -341,7 +344,7 @@ impl ProfileReader<'_, '_> {
     }
 
     fn path(&self, value: &Value<'_>) -> Option<std::path::PathBuf> {
-        Some(self.places.path(&word::word(value)?, self.base))
+        Some(self.places.path(&values::word(value)?, self.base))
     }
 }
 
@@ -375,7 +378,7 @@ fn url(value: &Value<'_>, danger_plain_http: bool) -> Option<ServerUrl> {
 
 /// A proxy, or none whatever the environment says.
 fn proxy(value: &Value<'_>) -> Option<ProxyRules> {
-    let text = word::word(value)?;
+    let text = values::word(value)?;
     if ["none", "off"].contains(&&*text) {
         return Some(ProxyRules::default());
     }

@@ -6,7 +6,7 @@ use http::{HeaderMap, Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::{AccessToken, BoxFuture, Error, Expiry, TokenSource};
+use crate::{AccessToken, BoxFuture, Error, TokenSource, TokenVerdict};
 
 /// Gives each request a fresh token. A request whose token is refused is made once
 /// more with another one, if its body can be had again.
@@ -16,7 +16,7 @@ pub struct BearerLayer<B> {
 }
 
 /// The service of a [`BearerLayer`].
-pub struct Bearer<S, B> {
+pub struct BearerAuth<S, B> {
     inner: S,
     source: TokenSource,
     again: fn(&B) -> Option<B>,
@@ -54,7 +54,7 @@ impl<B> Clone for BearerLayer<B> {
     }
 }
 
-impl<S: Clone, B> Clone for Bearer<S, B> {
+impl<S: Clone, B> Clone for BearerAuth<S, B> {
     fn clone(&self) -> Self {
         Self {
             inner: self.inner.clone(),
@@ -65,10 +65,10 @@ impl<S: Clone, B> Clone for Bearer<S, B> {
 }
 
 impl<S, B> Layer<S> for BearerLayer<B> {
-    type Service = Bearer<S, B>;
+    type Service = BearerAuth<S, B>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Bearer {
+        BearerAuth {
             inner,
             source: self.source.clone(),
             again: self.again,
@@ -76,7 +76,7 @@ impl<S, B> Layer<S> for BearerLayer<B> {
     }
 }
 
-impl<S, B, R> Service<Request<B>> for Bearer<S, B>
+impl<S, B, R> Service<Request<B>> for BearerAuth<S, B>
 where
     S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
     S::Future: Send,
@@ -105,7 +105,7 @@ where
             let answer = answer.map_err(BearerError::Service)?;
             // What the status leaves open counts as refused: the session machine
             // bounds how often that may cost a token.
-            if source.judge(answer.status()) == Expiry::No {
+            if source.judge(answer.status()) == TokenVerdict::NotRefused {
                 return Ok(answer);
             }
             match again_with(&source, &token, copy).await {
@@ -123,7 +123,7 @@ pub(super) async fn again_with<R>(
     token: &AccessToken,
     copy: Option<R>,
 ) -> Option<(AccessToken, R)> {
-    source.refused(token);
+    source.report_refused(token);
     // Without a copy nobody waits for a token.
     let copy = copy?;
     let other = source.token().await.ok()?;

@@ -16,19 +16,19 @@ use std::thread;
 use tokio::sync::{Mutex as TurnMutex, OwnedMutexGuard, oneshot};
 
 use super::StoreError;
-use super::disk::{self, io_error};
+use super::private_file::{self, io_error};
 
 /// Where the tasks of this process wait, one by one, for their turn among the
 /// processes.
-pub(super) struct Gate {
+pub(super) struct InterprocessLock {
     path: PathBuf,
     turn: Arc<TurnMutex<()>>,
-    desk: Arc<Mutex<Desk>>,
+    desk: Arc<Mutex<LockHandover>>,
 }
 
 /// Who gets the lock when the kernel gives it.
 #[derive(Default)]
-struct Desk {
+struct LockHandover {
     /// Whether a thread waits for the lock.
     waiting: bool,
     /// The task that wants it. It may be gone by then.
@@ -36,16 +36,16 @@ struct Desk {
 }
 
 /// The lock. It ends when this is dropped, or with the process.
-pub(super) struct Held {
+pub(super) struct InterprocessLockGuard {
     _lock: LockFile,
     _turn: OwnedMutexGuard<()>,
 }
 
-impl Gate {
+impl InterprocessLock {
     /// The gate before the file at `path`.
-    pub(super) fn before(path: &Path) -> Self {
+    pub(super) fn beside(path: &Path) -> Self {
         Self {
-            path: disk::beside(path, ".lock"),
+            path: private_file::beside(path, ".lock"),
             turn: Arc::default(),
             desk: Arc::default(),
         }
@@ -53,20 +53,23 @@ impl Gate {
 
     /// Waits until nobody else holds the lock. Who stops waiting leaves nothing
     /// behind.
-    pub(super) async fn enter(&self) -> Result<Held, StoreError> {
+    pub(super) async fn lock(&self) -> Result<InterprocessLockGuard, StoreError> {
         let turn = self.turn.clone().lock_owned().await;
         let (taker, taken) = oneshot::channel();
-        self.ask(taker)?;
+        self.hand_lock_to(taker)?;
         let ended = || io_error(&self.path, "locked", &io::Error::other("its thread ended"));
         let lock = taken.await.map_err(|_| ended())??;
-        Ok(Held {
+        Ok(InterprocessLockGuard {
             _lock: lock,
             _turn: turn,
         })
     }
 
     /// A thread that waits for a task that is gone waits for this one instead.
-    fn ask(&self, taker: oneshot::Sender<Result<LockFile, StoreError>>) -> Result<(), StoreError> {
+    fn hand_lock_to(
+        &self,
+        taker: oneshot::Sender<Result<LockFile, StoreError>>,
+    ) -> Result<(), StoreError> {
         let mut desk = at(&self.desk);
         desk.taker = Some(taker);
         if desk.waiting {
@@ -81,7 +84,7 @@ impl Gate {
     }
 }
 
-fn hand_over(path: &Path, desk: &Mutex<Desk>) {
+fn hand_over(path: &Path, desk: &Mutex<LockHandover>) {
     let lock = LockFile::take(path);
     let taker = {
         let mut desk = at(desk);
@@ -92,7 +95,7 @@ fn hand_over(path: &Path, desk: &Mutex<Desk>) {
     let _ = taker.map(|taker| taker.send(lock));
 }
 
-fn at(desk: &Mutex<Desk>) -> MutexGuard<'_, Desk> {
+fn at(desk: &Mutex<LockHandover>) -> MutexGuard<'_, LockHandover> {
     desk.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -116,12 +119,12 @@ impl LockFile {
 
     fn open(path: &Path) -> Result<File, StoreError> {
         let failed = |error: io::Error| io_error(path, "locked", &error);
-        let directory = disk::directory(path);
-        let around = disk::private_directory(directory)?;
+        let directory = private_file::directory(path);
+        let around = private_file::private_directory(directory)?;
         match fs::symlink_metadata(path) {
-            Ok(found) => disk::check_kind(&found).map_err(failed)?,
+            Ok(found) => private_file::check_kind(&found).map_err(failed)?,
             // Made only where a file of this user's belongs.
-            Err(_) => drop(disk::Draft::of(path, &around).map_err(failed)?),
+            Err(_) => drop(private_file::DraftFile::create(path, &around).map_err(failed)?),
         }
         OpenOptions::new()
             .read(true)
@@ -135,7 +138,7 @@ impl LockFile {
 
     fn is_at(&self, path: &Path) -> io::Result<bool> {
         match fs::symlink_metadata(path) {
-            Ok(found) => Ok(disk::is_same(&found, &self.0.metadata()?)),
+            Ok(found) => Ok(private_file::is_same(&found, &self.0.metadata()?)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
         }

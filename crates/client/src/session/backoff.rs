@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use countersign_domain::{Operation, Refusal, Timestamp};
 
-use super::ask::TOLERANCE;
-use super::{Ask, Session};
-use crate::{Trouble, timing};
+use super::request::TOLERANCE;
+use super::{ClientSession, RenewalKind};
+use crate::{RenewalFailure, timing};
 
 /// What a vendor's "no" says of the next request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum No {
+pub(super) enum RetryAdvice {
     /// The same request is good, later.
     Later,
     /// The vendor failed; the request may have been acted upon.
@@ -19,8 +19,8 @@ pub(super) enum No {
     Never,
 }
 
-impl No {
-    pub(super) fn of(refusal: Refusal) -> Self {
+impl RetryAdvice {
+    pub(super) fn after(refusal: Refusal) -> Self {
         match refusal {
             Refusal::Throttled => Self::Later,
             Refusal::Internal
@@ -55,12 +55,12 @@ const LONGEST: Duration = Duration::from_secs(24 * 3600);
 const MOST_SECRETS: u32 = 3;
 
 /// Whether this is a refused login: the end, until a person changes something.
-pub(super) fn ends(trouble: &Trouble) -> bool {
-    let never = match (trouble.refusal, trouble.status) {
-        (Some(refusal), _) => No::of(refusal) == No::Never,
+pub(super) fn is_refused_login(failure: &RenewalFailure) -> bool {
+    let never = match (failure.refusal, failure.status) {
+        (Some(refusal), _) => RetryAdvice::after(refusal) == RetryAdvice::Never,
         (None, status) => status.is_some_and(is_final),
     };
-    trouble.operation == Operation::Login && never
+    failure.operation == Operation::Login && never
 }
 
 /// Whether an answer that is not of the dialect will be the same next time: it
@@ -87,7 +87,7 @@ const FORGIVEN: u32 = 4;
 
 /// How old an access token is at least before it is given up because the vendor
 /// refused it, when the `rejected` before it were refused soon too.
-pub(super) fn least_age(rejected: u32) -> Duration {
+pub(super) fn least_age_to_give_up(rejected: u32) -> Duration {
     match rejected.saturating_sub(FORGIVEN) {
         0 => Duration::ZERO,
         more => doubling(Duration::from_secs(1), more, Duration::from_secs(60)),
@@ -101,35 +101,45 @@ fn doubling(first: Duration, times: u32, longest: Duration) -> Duration {
 }
 
 /// What went wrong.
-pub(super) struct Mishap<'a> {
+pub(super) struct FailureCause<'a> {
     pub(super) refusal: Option<Refusal>,
     pub(super) status: Option<u16>,
     pub(super) detail: &'a str,
 }
 
-impl Session {
+impl ClientSession {
     /// The trouble that forbids to ask, if one does.
-    pub(super) fn pause(&self, ask: Ask, now: Timestamp) -> Option<&Trouble> {
-        let trouble = self.record.trouble.as_ref()?;
-        let set_back = trouble.at.since(now) > TOLERANCE;
-        if self.forced || set_back || now >= trouble.retry_at {
+    pub(super) fn blocking_failure(
+        &self,
+        kind: RenewalKind,
+        now: Timestamp,
+    ) -> Option<&RenewalFailure> {
+        let failure = self.record.failure.as_ref()?;
+        let set_back = failure.at.since(now) > TOLERANCE;
+        if self.forced || set_back || now >= failure.retry_at {
             return None;
         }
-        let other = self.secret.is_some() && trouble.secret != self.secret;
-        let other = other && trouble.secrets <= MOST_SECRETS;
-        let holds = !ends(trouble) || (ask == Ask::Login && !other);
-        holds.then_some(trouble)
+        let other = self.secret.is_some() && failure.secret != self.secret;
+        let other = other && failure.secrets <= MOST_SECRETS;
+        let holds = !is_refused_login(failure) || (kind == RenewalKind::Login && !other);
+        holds.then_some(failure)
     }
 
     /// Notes what went wrong; the vendor may be asked again at once.
-    pub(super) fn note(&mut self, operation: Operation, mishap: &Mishap<'_>, now: Timestamp) {
-        let before = self.record.trouble.take();
-        let alike = |trouble: &&Trouble| {
-            let kind = |refusal: Option<Refusal>| refusal.map_or(No::Failed, No::of);
-            kind(trouble.refusal) == kind(mishap.refusal)
+    pub(super) fn note_failure(
+        &mut self,
+        operation: Operation,
+        mishap: &FailureCause<'_>,
+        now: Timestamp,
+    ) {
+        let before = self.record.failure.take();
+        let alike = |failure: &&RenewalFailure| {
+            let kind =
+                |refusal: Option<Refusal>| refusal.map_or(RetryAdvice::Failed, RetryAdvice::after);
+            kind(failure.refusal) == kind(mishap.refusal)
         };
         let times = before.as_ref().filter(alike).map_or(0, |same| same.times);
-        self.record.trouble = Some(Trouble {
+        self.record.failure = Some(RenewalFailure {
             operation,
             refusal: mishap.refusal,
             status: mishap.status,
@@ -147,30 +157,30 @@ impl Session {
     /// asks for.
     pub(super) fn back_off(&mut self, asked_for: Option<Duration>) {
         let jitter = self.terms.jitter;
-        if let Some(trouble) = &mut self.record.trouble {
+        if let Some(failure) = &mut self.record.failure {
             let pause = match asked_for {
                 Some(span) if !span.is_zero() => span.min(LONGEST) + timing::spread(span, jitter),
                 // A vendor that says "at once" over and over is not hammered.
-                _ => timing::jittered(backoff(trouble.times), jitter),
+                _ => timing::jittered(backoff(failure.times), jitter),
             };
-            trouble.retry_at = trouble.at + pause;
+            failure.retry_at = failure.at + pause;
         }
     }
 
     /// The pause after a refused login.
-    pub(super) fn end(&mut self) {
+    pub(super) fn pause_logins(&mut self) {
         let (secret, jitter) = (self.secret, self.terms.jitter);
-        if let Some(trouble) = &mut self.record.trouble {
-            if trouble.secrets > 0 && trouble.secret == secret {
-                trouble.refused = trouble.refused.saturating_add(1);
+        if let Some(failure) = &mut self.record.failure {
+            if failure.secrets > 0 && failure.secret == secret {
+                failure.refused = failure.refused.saturating_add(1);
             } else {
-                trouble.refused = 1;
-                trouble.secrets = trouble.secrets.saturating_add(1);
+                failure.refused = 1;
+                failure.secrets = failure.secrets.saturating_add(1);
             }
-            trouble.secret = secret;
-            let too_many = trouble.secrets.saturating_sub(MOST_SECRETS);
-            let pause = after_refusal(trouble.refused.max(too_many));
-            trouble.retry_at = trouble.at + pause + timing::spread(pause, jitter);
+            failure.secret = secret;
+            let too_many = failure.secrets.saturating_sub(MOST_SECRETS);
+            let pause = after_refusal(failure.refused.max(too_many));
+            failure.retry_at = failure.at + pause + timing::spread(pause, jitter);
         }
     }
 }

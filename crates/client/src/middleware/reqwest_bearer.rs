@@ -4,8 +4,8 @@ use http::Extensions;
 use reqwest::{Request, Response};
 use reqwest_middleware::{Error, Middleware, Next, Result};
 
-use super::bearer::again_with;
-use crate::{Expiry, TokenSource};
+use super::tower_bearer::again_with;
+use crate::{TokenSource, TokenVerdict};
 
 /// Answers longer than this are not looked at to tell whether a token was refused.
 const LONGEST_REFUSAL: u64 = 64 * 1024;
@@ -28,17 +28,17 @@ impl BearerMiddleware {
             .content_length()
             .is_some_and(|it| it <= LONGEST_REFUSAL);
         match self.0.judge(answer.status()) {
-            Expiry::No => Ok((false, answer)),
-            Expiry::Unclear if is_short => {
+            TokenVerdict::NotRefused => Ok((false, answer)),
+            TokenVerdict::Unclear if is_short => {
                 let mut head = http::Response::new(());
                 *head.status_mut() = answer.status();
                 *head.version_mut() = answer.version();
                 *head.headers_mut() = answer.headers().clone();
                 let body = answer.bytes().await?;
                 let whole = head.map(|()| body);
-                Ok((self.0.is_expired(&whole), Response::from(whole)))
+                Ok((self.0.says_token_refused(&whole), Response::from(whole)))
             }
-            Expiry::Unclear | Expiry::Yes => Ok((true, answer)),
+            TokenVerdict::Unclear | TokenVerdict::Refused => Ok((true, answer)),
         }
     }
 }

@@ -3,72 +3,72 @@
 use countersign_dialect::{Extra, Granted, LostRefresh, RefusedBy};
 use countersign_domain::{Operation, Timestamp};
 
-use super::pause::{self, Mishap, No};
-use super::{Ask, Session, UnderWay};
-use crate::timing::{Ends, Trip, told_end};
-use crate::{Held, Sent};
+use super::backoff::{self, FailureCause, RetryAdvice};
+use super::{ClientSession, RenewalKind, RequestUnderWay};
+use crate::timing::{RoundTrip, TokenEnds, told_end};
+use crate::{RequestDelivery, TokenSet};
 
-impl Session {
+impl ClientSession {
     /// Fresh tokens came; `now` is when. They are to be durable before they are
     /// used.
     pub fn received(&mut self, granted: Granted, now: Timestamp) {
         let operation = self.operation();
         let sent_at = self.under_way.sent_at.unwrap_or(now).min(now);
-        let trip = Trip {
+        let trip = RoundTrip {
             sent_at,
             arrived_at: now,
         };
-        let ends = Ends::of(&granted, trip, &mut self.offset);
-        let before = self.record.held.take();
+        let ends = TokenEnds::from_grant(&granted, trip, &mut self.offset);
+        let before = self.record.tokens.take();
         self.count_afresh(before.as_ref(), &granted);
         let kept = before.filter(|_| operation == Operation::Refresh);
-        let mut held = held(granted, sent_at, &ends, kept);
+        let mut tokens = tokens(granted, sent_at, &ends, kept);
         if self.terms.presents_access {
-            held.refresh_token = Some(held.access_token.clone());
-            held.refresh_expires_at = Some(held.expires_at);
+            tokens.refresh_token = Some(tokens.access_token.clone());
+            tokens.refresh_expires_at = Some(tokens.expires_at);
         }
-        self.record.held = Some(held);
+        self.record.tokens = Some(tokens);
         self.record.attempt = None;
-        self.record.trouble = None;
-        self.under_way = UnderWay::default();
+        self.record.failure = None;
+        self.under_way = RequestUnderWay::default();
     }
 
     /// The vendor said no.
     pub fn refused(&mut self, by: &RefusedBy, now: Timestamp) {
         let operation = self.operation();
         let detail = in_words(by);
-        let mishap = Mishap {
+        let mishap = FailureCause {
             refusal: Some(by.refusal),
             status: Some(by.status),
             detail: &detail,
         };
-        match (No::of(by.refusal), operation) {
-            (No::Later, _) => {
+        match (RetryAdvice::after(by.refusal), operation) {
+            (RetryAdvice::Later, _) => {
                 self.unheard();
-                self.note(operation, &mishap, now);
+                self.note_failure(operation, &mishap, now);
                 self.back_off(by.retry_after);
             }
-            (No::Failed, _) => {
+            (RetryAdvice::Failed, _) => {
                 self.leave_open(operation);
-                self.note(operation, &mishap, now);
+                self.note_failure(operation, &mishap, now);
                 self.back_off(by.retry_after);
             }
-            (No::Never, Operation::Refresh) => {
+            (RetryAdvice::Never, Operation::Refresh) => {
                 self.drop_refresh_token();
                 self.settle();
                 self.note_unless_ended(&mishap, now);
             }
-            (No::Never, _) => {
+            (RetryAdvice::Never, _) => {
                 self.settle();
-                self.note(operation, &mishap, now);
-                self.end();
+                self.note_failure(operation, &mishap, now);
+                self.pause_logins();
             }
         }
     }
 
     /// There is no answer.
-    pub fn lost(&mut self, sent: Sent, detail: &str, now: Timestamp) {
-        if sent == Sent::No {
+    pub fn lost(&mut self, sent: RequestDelivery, detail: &str, now: Timestamp) {
+        if sent == RequestDelivery::NotSent {
             self.unheard();
         }
         self.unanswered(sent, None, detail, now);
@@ -76,31 +76,37 @@ impl Session {
 
     /// The answer is none that the dialect explains, or its signature is wrong.
     pub fn garbled(&mut self, status: u16, detail: &str, now: Timestamp) {
-        if self.operation() == Operation::Login && pause::is_final(status) {
-            let mishap = Mishap {
+        if self.operation() == Operation::Login && backoff::is_final(status) {
+            let mishap = FailureCause {
                 refusal: None,
                 status: Some(status),
                 detail,
             };
             self.settle();
-            self.note(Operation::Login, &mishap, now);
-            return self.end();
+            self.note_failure(Operation::Login, &mishap, now);
+            return self.pause_logins();
         }
-        self.unanswered(Sent::Maybe, Some(status), detail, now);
+        self.unanswered(RequestDelivery::MaybeSent, Some(status), detail, now);
     }
 
-    fn unanswered(&mut self, sent: Sent, status: Option<u16>, detail: &str, now: Timestamp) {
+    fn unanswered(
+        &mut self,
+        sent: RequestDelivery,
+        status: Option<u16>,
+        detail: &str,
+        now: Timestamp,
+    ) {
         let operation = self.operation();
-        let mishap = Mishap {
+        let mishap = FailureCause {
             refusal: None,
             status,
             detail,
         };
         self.leave_open(operation);
-        self.note(operation, &mishap, now);
+        self.note_failure(operation, &mishap, now);
         // A login at once cures what this vendor would punish a retry for.
         let punished = self.terms.lost_refresh == LostRefresh::Login;
-        if !(punished && operation == Operation::Refresh && sent == Sent::Maybe) {
+        if !(punished && operation == Operation::Refresh && sent == RequestDelivery::MaybeSent) {
             self.back_off(None);
         }
     }
@@ -127,61 +133,68 @@ impl Session {
 
     fn settle(&mut self) {
         self.record.attempt = None;
-        self.under_way = UnderWay::default();
+        self.under_way = RequestUnderWay::default();
     }
 
     /// A refused refresh leads to a login at once, but for one whose own pause
     /// is not over.
-    fn note_unless_ended(&mut self, mishap: &Mishap<'_>, now: Timestamp) {
-        let ended = self.pause(Ask::Login, now).is_some_and(pause::ends);
+    fn note_unless_ended(&mut self, mishap: &FailureCause<'_>, now: Timestamp) {
+        let ended = self
+            .blocking_failure(RenewalKind::Login, now)
+            .is_some_and(backoff::is_refused_login);
         if !ended {
-            self.note(Operation::Refresh, mishap, now);
+            self.note_failure(Operation::Refresh, mishap, now);
         }
     }
 
     /// What was counted of the token before ends with it.
-    fn count_afresh(&mut self, before: Option<&Held>, granted: &Granted) {
+    fn count_afresh(&mut self, before: Option<&TokenSet>, granted: &Granted) {
         self.wanted = 0;
-        if before.is_none_or(|held| held.access_token != granted.access_token) {
+        if before.is_none_or(|tokens| tokens.access_token != granted.access_token) {
             self.record.spent = 0;
         }
-        if before.is_some_and(|held| !held.is_rejected()) {
+        if before.is_some_and(|tokens| !tokens.is_rejected()) {
             self.record.rejected = 0;
         }
     }
 }
 
-fn held(granted: Granted, sent_at: Timestamp, ends: &Ends, kept: Option<Held>) -> Held {
+fn tokens(
+    granted: Granted,
+    sent_at: Timestamp,
+    ends: &TokenEnds,
+    kept: Option<TokenSet>,
+) -> TokenSet {
     let logged_in_at = kept.as_ref().map_or(sent_at, |kept| kept.logged_in_at);
     let rotated = granted.refresh_token.is_some();
-    let told_expires_at = Some(told_end(&granted));
-    let mut held = Held {
+    let stated_expires_at = Some(told_end(&granted));
+    let mut tokens = TokenSet {
         access_token: granted.access_token,
         refresh_token: granted.refresh_token,
         asked_at: sent_at,
         expires_at: ends.access,
         refresh_expires_at: ends.refresh,
-        told_expires_at,
-        told_refresh_expires_at: granted.refresh_expires_at,
+        stated_expires_at,
+        stated_refresh_expires_at: granted.refresh_expires_at,
         logged_in_at,
         client_id: granted.client_id,
         login: granted.login,
         extra: granted.extra,
     };
     if let Some(kept) = kept {
-        let extra: Extra = kept.extra.into_iter().chain(held.extra).collect();
-        held.extra = extra;
-        held.client_id = held.client_id.or(kept.client_id);
-        held.login = held.login.or(kept.login);
+        let extra: Extra = kept.extra.into_iter().chain(tokens.extra).collect();
+        tokens.extra = extra;
+        tokens.client_id = tokens.client_id.or(kept.client_id);
+        tokens.login = tokens.login.or(kept.login);
         if !rotated {
             // A reply without one: the one at hand stays, and so does its end.
-            held.refresh_token = kept.refresh_token;
-            held.refresh_expires_at = held.refresh_expires_at.or(kept.refresh_expires_at);
-            let told = held.told_refresh_expires_at;
-            held.told_refresh_expires_at = told.or(kept.told_refresh_expires_at);
+            tokens.refresh_token = kept.refresh_token;
+            tokens.refresh_expires_at = tokens.refresh_expires_at.or(kept.refresh_expires_at);
+            let told = tokens.stated_refresh_expires_at;
+            tokens.stated_refresh_expires_at = told.or(kept.stated_refresh_expires_at);
         }
     }
-    held
+    tokens
 }
 
 /// A refusal as it is told: the vendor's own words are quoted, so that no line

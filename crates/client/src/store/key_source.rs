@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use super::StoreError;
-use super::disk::{self, Draft, io_error};
+use super::private_file::{self, DraftFile, io_error};
 use super::seal::{KEY_LEN, SealKey};
 use crate::environment;
 
@@ -77,7 +77,7 @@ impl SealKey {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed(error)),
         };
-        disk::check_mode(path, &file.metadata().map_err(failed)?)?;
+        private_file::check_mode(path, &file.metadata().map_err(failed)?)?;
         let mut text = Zeroizing::new(String::with_capacity(MAX_TEXT as usize));
         file.take(MAX_TEXT)
             .read_to_string(&mut text)
@@ -94,8 +94,8 @@ fn decode_base64(text: &str, into: &mut [u8; KEY_LEN]) -> Option<()> {
 
 fn make(path: &Path) -> io::Result<()> {
     let text = random_text().map_err(|_| io::Error::other("no random bytes"))?;
-    let around = disk::make_directory(disk::directory(path))?;
-    let mut draft = Draft::of(path, &around)?;
+    let around = private_file::make_directory(private_file::directory(path))?;
+    let mut draft = DraftFile::create(path, &around)?;
     draft.write(text.as_bytes())?;
     draft.publish(path)
 }
@@ -121,7 +121,7 @@ mod tests {
     const TEXT: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
     fn are_one(one: &SealKey, other: &SealKey) -> bool {
-        let owner = SessionOwner::of_words(&["pay"]);
+        let owner = SessionOwner::from_words(&["pay"]);
         let sealed = one.seal(&owner, b"secret").unwrap();
         other.open(&owner, &sealed).is_ok()
     }

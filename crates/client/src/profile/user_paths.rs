@@ -11,7 +11,7 @@ const PROFILES: &str = "COUNTERSIGN_PROFILES";
 /// Where a user's files are. A place that is `None` cannot be told, as for a
 /// service without a home.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Places {
+pub struct UserPaths {
     /// The user's home, which `~/` stands for.
     pub home: Option<PathBuf>,
     /// The file of profiles.
@@ -22,15 +22,15 @@ pub struct Places {
     pub state: Option<PathBuf>,
 }
 
-impl Places {
+impl UserPaths {
     /// Those of the user who runs this process.
-    pub fn of_user() -> Self {
-        Self::told_by(environment::variable)
+    pub fn of_current_user() -> Self {
+        Self::from_variables(environment::variable)
     }
 
     /// Those that an environment tells: `COUNTERSIGN_PROFILES`,
     /// `XDG_CONFIG_HOME`, `XDG_STATE_HOME` and `HOME`.
-    pub fn told_by(variable: impl Fn(&str) -> Option<OsString>) -> Self {
+    pub fn from_variables(variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let path = |name: &str| variable(name).map(PathBuf::from);
         // What is not absolute is to be ignored (XDG base directories, "Basics").
         let absolute = |name: &str| path(name).filter(|it| it.is_absolute());
@@ -61,8 +61,8 @@ impl Places {
 mod tests {
     use super::*;
 
-    fn places(environment: &[(&str, &str)]) -> Places {
-        Places::told_by(|name| {
+    fn places(environment: &[(&str, &str)]) -> UserPaths {
+        UserPaths::from_variables(|name| {
             let found = environment.iter().find(|(known, _)| *known == name);
             found.map(|(_, value)| value.into())
         })

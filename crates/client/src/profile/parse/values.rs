@@ -3,7 +3,7 @@
 use countersign_dialect::document::{Key, Table, Value};
 use http::Method;
 
-use crate::profile::Allowed;
+use crate::profile::AllowedRequest;
 
 /// The name of a profile, which becomes the name of a file: letters are small
 /// where two that differ in nothing else would be one.
@@ -93,7 +93,7 @@ pub(super) fn only_one<'d, 'k>(
 }
 
 /// What may be called: `GET /deposit/*`, or `/deposit/*` with every method.
-pub(super) fn allowed(value: &Value<'_>) -> Vec<Allowed> {
+pub(super) fn allowed(value: &Value<'_>) -> Vec<AllowedRequest> {
     let values = value.array().unwrap_or_default();
     if values.is_empty() && value.texts().is_some() {
         let message = "allows nothing; leave it out to allow everything";
@@ -102,7 +102,7 @@ pub(super) fn allowed(value: &Value<'_>) -> Vec<Allowed> {
     values.iter().filter_map(allowed_one).collect()
 }
 
-fn allowed_one(value: &Value<'_>) -> Option<Allowed> {
+fn allowed_one(value: &Value<'_>) -> Option<AllowedRequest> {
     let text = value.text()?;
     let (method, path) = match text.split_once(' ') {
         Some((method, path)) => (Some(method), path),
@@ -115,7 +115,7 @@ fn allowed_one(value: &Value<'_>) -> Option<Allowed> {
         return None;
     }
     let method = method.map(|it| Method::from_bytes(it.as_bytes()));
-    Some(Allowed {
+    Some(AllowedRequest {
         method: method.transpose().ok()?,
         path: path.to_owned(),
     })

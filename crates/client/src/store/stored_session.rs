@@ -4,30 +4,30 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::disk::{self, io_error};
-use super::file::FileStore;
-use super::owner::{SUFFIX, SessionOwner};
-use super::seal::{self, SealKey, Unopened};
-use super::{StoreError, payload};
-use crate::Record;
+use super::file_store::FileStore;
+use super::private_file::{self, io_error};
+use super::seal::{self, SealKey, UnsealError};
+use super::session_owner::{SUFFIX, SessionOwner};
+use super::{StoreError, record_json};
+use crate::SessionRecord;
 
 /// A file with a session, as it lies there.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeptSession {
+pub struct StoredSession {
     /// The file.
     pub file: PathBuf,
     /// Whose it is, as its head says; `None` where that cannot be told, as of a
     /// file that an older release wrote.
     pub owner: Option<SessionOwner>,
     /// What is in it.
-    pub state: KeptState,
+    pub state: StoredState,
 }
 
 /// What is in a file with a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum KeptState {
+pub enum StoredState {
     /// A session that can be gone on with.
-    Whole(Box<Record>),
+    Whole(Box<SessionRecord>),
     /// Another key sealed it.
     Closed,
     /// An older release kept it, of another url or login; whose it is cannot be
@@ -37,7 +37,7 @@ pub enum KeptState {
     Damaged,
 }
 
-impl KeptSession {
+impl StoredSession {
     /// The session files of a directory, by name, and those that were set aside.
     /// `None` for the key if there is none yet. A directory that is not there has
     /// none.
@@ -45,7 +45,7 @@ impl KeptSession {
     /// # Errors
     ///
     /// The directory cannot be read.
-    pub fn all(directory: &Path, key: Option<&SealKey>) -> Result<Vec<Self>, StoreError> {
+    pub fn in_directory(directory: &Path, key: Option<&SealKey>) -> Result<Vec<Self>, StoreError> {
         let failed = |error: io::Error| io_error(directory, "read", &error);
         let entries = match fs::read_dir(directory) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -56,35 +56,38 @@ impl KeptSession {
         paths.sort();
         Ok(paths
             .into_iter()
-            .filter_map(|it| Self::of(it, key))
+            .filter_map(|it| Self::read_file(it, key))
             .collect())
     }
 
-    fn of(file: PathBuf, key: Option<&SealKey>) -> Option<Self> {
+    fn read_file(file: PathBuf, key: Option<&SealKey>) -> Option<Self> {
         let name = file.file_name()?.to_str()?;
-        let is_aside = name.contains(&format!("{SUFFIX}{}", disk::ASIDE));
+        let is_aside = name.contains(&format!("{SUFFIX}{}", private_file::ASIDE));
         if !is_aside && !name.ends_with(SUFFIX) {
             return None;
         }
-        let bytes = disk::read_private(&file).ok().flatten().unwrap_or_default();
+        let bytes = private_file::read_private(&file)
+            .ok()
+            .flatten()
+            .unwrap_or_default();
         let (owner, state) = match key.map(|key| key.open_any(&bytes)) {
-            Some(Ok((owner, plain))) if !is_aside => match payload::read(&plain) {
-                Some(record) => (Some(owner), KeptState::Whole(Box::new(record))),
-                None => (Some(owner), KeptState::Damaged),
+            Some(Ok((owner, plain))) if !is_aside => match record_json::decode(&plain) {
+                Some(record) => (Some(owner), StoredState::Whole(Box::new(record))),
+                None => (Some(owner), StoredState::Damaged),
             },
-            Some(Err(Unopened::OtherKey)) | None if !is_aside => {
-                (seal::claimed_owner(&bytes), KeptState::Closed)
+            Some(Err(UnsealError::OtherKey)) | None if !is_aside => {
+                (seal::claimed_owner(&bytes), StoredState::Closed)
             }
             _ if !is_aside && seal::is_first_format(&bytes) => {
-                let is_ours = key.is_some_and(|key| key.is_of_first(&bytes));
+                let is_ours = key.is_some_and(|key| key.sealed_first_format(&bytes));
                 let state = if is_ours {
-                    KeptState::Former
+                    StoredState::Former
                 } else {
-                    KeptState::Closed
+                    StoredState::Closed
                 };
                 (None, state)
             }
-            _ => (seal::claimed_owner(&bytes), KeptState::Damaged),
+            _ => (seal::claimed_owner(&bytes), StoredState::Damaged),
         };
         Some(Self { file, owner, state })
     }
@@ -99,7 +102,7 @@ impl KeptSession {
     /// Whether an older release kept it for this owner, so that it will be taken
     /// over.
     pub fn is_former_of(&self, owner: &SessionOwner, key: &SealKey) -> bool {
-        let bytes = disk::read_private(&self.file).ok().flatten();
+        let bytes = private_file::read_private(&self.file).ok().flatten();
         let named = self.file.parent().map(|it| owner.former_file(it));
         named.as_ref() == Some(&self.file) && bytes.is_some_and(|it| key.open(owner, &it).is_ok())
     }
@@ -116,6 +119,6 @@ impl KeptSession {
     ///
     /// The system does not let it.
     pub fn remove(&self) -> Result<(), StoreError> {
-        disk::remove(&self.file).map_err(|error| io_error(&self.file, "removed", &error))
+        private_file::remove(&self.file).map_err(|error| io_error(&self.file, "removed", &error))
     }
 }

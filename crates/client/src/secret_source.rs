@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
 use zeroize::Zeroizing;
 
-use crate::warning::warn;
+use crate::warnings::warn;
 use crate::{BoxFuture, Error, ErrorKind};
 
 /// Tells the login secret.
@@ -106,7 +106,7 @@ impl SecretSource for SecretFile {
             if let Ok(metadata) = file.metadata().await {
                 warn_if_exposed(&self.0, &metadata);
             }
-            let text = line_of(file).await;
+            let text = read_line(file).await;
             text.map_err(|it| cannot(&it))
         })
     }
@@ -114,7 +114,7 @@ impl SecretSource for SecretFile {
 
 impl SecretSource for SecretEnv {
     fn secret(&self) -> BoxFuture<'_, Result<Secret, Error>> {
-        Box::pin(std::future::ready(from_environment(&self.0)))
+        Box::pin(std::future::ready(read_variable(&self.0)))
     }
 }
 
@@ -122,7 +122,7 @@ impl SecretSource for SecretEnv {
     clippy::disallowed_methods,
     reason = "the variable is named by whoever set up the source"
 )]
-fn from_environment(name: &str) -> Result<Secret, Error> {
+fn read_variable(name: &str) -> Result<Secret, Error> {
     let secret = std::env::var(name).map(Secret::from);
     match secret.ok().filter(|it| !it.expose().is_empty()) {
         Some(secret) => match secret.unseen_end() {
@@ -162,7 +162,7 @@ impl SecretCommand {
             .spawn()
             .map_err(|it| it.to_string())?;
         let output = child.stdout.take().ok_or("it has no output")?;
-        let line = line_of(output).await;
+        let line = read_line(output).await;
         if line.as_ref().is_err_and(|why| why == TOO_LONG) {
             return line;
         }
@@ -176,7 +176,7 @@ impl SecretCommand {
 }
 
 /// A text without the end of its last line.
-async fn line_of(from: impl AsyncRead + Unpin) -> Result<Secret, String> {
+async fn read_line(from: impl AsyncRead + Unpin) -> Result<Secret, String> {
     let mut text = Zeroizing::new(String::with_capacity(1024));
     let read = from.take(LONGEST + 1).read_to_string(&mut text).await;
     read.map_err(|it| it.to_string())?;
