@@ -2,7 +2,7 @@
 //! which knows no store, spends it.
 
 use countersign_gateway::{Answered, Lender, Lent, Loan, Unlent};
-use countersign_server::store::{Lease, Store};
+use countersign_store::{Lease, Store};
 
 /// Lends from this store.
 pub struct StoreLends(pub Store);

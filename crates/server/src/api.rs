@@ -14,11 +14,11 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use crate::random::NoRandomness;
-use crate::seal::{MasterKey, SealError};
-use crate::store::{KeyError, Store, TermsOwned, Unavailable};
 use crate::throttle::ThrottleSettings;
 use crate::vault::Vault;
+use countersign_store::random::NoRandomness;
+use countersign_store::seal::{MasterKey, SealError};
+use countersign_store::{KeyError, Store, TermsOwned, Unavailable};
 
 /// What configuration says of an api.
 #[derive(Clone, Debug)]

@@ -8,7 +8,7 @@
 use aws_lc_rs::digest;
 use countersign_dialect::{Dialect, Secret};
 
-use crate::random::{self, NoRandomness};
+use countersign_store::random::{self, NoRandomness};
 
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const ID: usize = 8;

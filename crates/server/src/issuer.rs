@@ -26,9 +26,9 @@ use self::authenticate::Authenticated;
 use self::denied::{Cause, Denied};
 use crate::api::Api;
 use crate::password::Passwords;
-use crate::random::random;
-use crate::store::{Refreshed, SessionError, Store, Succession, TermsOwned, Unavailable};
 use crate::throttle::{Mints, Throttle};
+use countersign_store::random::random;
+use countersign_store::{Refreshed, SessionError, Store, Succession, TermsOwned, Unavailable};
 
 pub use self::record::{Answer, Record};
 

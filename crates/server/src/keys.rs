@@ -15,9 +15,9 @@ use countersign_domain::{Algorithm, Timestamp};
 use countersign_token::tokens::algorithms;
 
 use crate::api::{Api, ApiFault};
-use crate::seal::MasterKey;
-use crate::store::{Actor, KeyError, Made, Once, Purpose, SealedKey, Store, Unavailable};
 use crate::vault::Vault;
+use countersign_store::seal::MasterKey;
+use countersign_store::{Actor, KeyError, Made, Once, Purpose, SealedKey, Store, Unavailable};
 
 /// How long a key that others verify with is published before it signs: they
 /// may read the key set that seldom.

@@ -1,16 +1,11 @@
-//! Issues: the issuer, its store, sealed keys and the admin API.
+//! The issuer: logins, refreshes and logouts, the throttle before them, signing keys and
+//! passwords.
 
-pub mod admin;
 pub mod api;
-pub mod clock;
 pub mod generated_key;
 pub mod issuer;
 pub mod keys;
 pub mod password;
-pub mod random;
-pub mod refusals;
 pub mod rewrap;
-pub mod seal;
-pub mod store;
 pub mod throttle;
 mod vault;

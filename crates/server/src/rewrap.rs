@@ -16,8 +16,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::seal::{MasterKey, MasterKeyError, sync_directory};
-use crate::store::{MasterError, RewrapError, Store, StoreHead};
+use countersign_store::seal::{MasterKey, MasterKeyError, sync_directory};
+use countersign_store::{MasterError, RewrapError, Store, StoreHead};
 
 /// Why the master key was not replaced, or is not the store's.
 #[derive(Debug, thiserror::Error)]
@@ -138,8 +138,8 @@ mod tests {
     use countersign_domain::{Algorithm, ApiName};
 
     use super::*;
-    use crate::clock::Clock;
-    use crate::store::{Actor, LockedStore, Purpose, SealedKey};
+    use countersign_store::clock::Clock;
+    use countersign_store::{Actor, LockedStore, Purpose, SealedKey};
 
     struct Place {
         directory: tempfile::TempDir,

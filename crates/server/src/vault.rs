@@ -6,21 +6,14 @@ use std::sync::Arc;
 use countersign_dialect::Dialect;
 use countersign_domain::key::{Key, KeyState, Kid};
 use countersign_domain::{Algorithm, ApiName};
+use countersign_store::random::random;
+use countersign_store::seal::MasterKey;
+use countersign_store::{Actor, Purpose, SealedKey, Store};
 use countersign_token::tokens::algorithms;
 use countersign_token::{Material, Pepper, Tokens};
 use zeroize::Zeroizing;
 
 use crate::api::ApiFault;
-use crate::random::random;
-use crate::seal::MasterKey;
-use crate::store::{Actor, Purpose, SealedKey, Store};
-
-impl SealedKey {
-    /// Whether it signs, with this algorithm.
-    pub(crate) fn is_signing(&self, algorithm: Algorithm) -> bool {
-        self.purpose == Purpose::Signing && self.key.algorithm == algorithm
-    }
-}
 
 /// The keys of one api.
 pub(crate) struct Vault<'a> {

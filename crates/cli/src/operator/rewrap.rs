@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use countersign_server::clock::{Clock, plausible_wall};
 use countersign_server::rewrap;
+use countersign_store::clock::{Clock, plausible_wall};
 use serde_json::json;
 use tokio::runtime::Builder;
 

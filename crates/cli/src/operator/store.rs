@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use countersign_domain::Timestamp;
-use countersign_server::clock::plausible_wall;
-use countersign_server::store::{ClockMend, Mending};
+use countersign_store::clock::plausible_wall;
+use countersign_store::{ClockMend, Mending};
 use jiff::Timestamp as Instant;
 use serde_json::{Value, json};
 use tokio::runtime::Builder;

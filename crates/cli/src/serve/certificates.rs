@@ -3,7 +3,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use countersign_server::store::Store;
+use countersign_store::Store;
 use countersign_transport::Tls;
 
 use crate::config::TlsSection;

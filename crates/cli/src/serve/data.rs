@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use countersign_dialect::Secret;
 use countersign_server::rewrap;
-use countersign_server::seal::MasterKey;
-use countersign_server::store::{LockedStore, Store};
+use countersign_store::seal::MasterKey;
+use countersign_store::{LockedStore, Store};
 
 use crate::admin_key_file;
 use crate::exit::Failure;

@@ -15,7 +15,7 @@ use countersign_domain::account::{Allowlist, StoredSecret};
 use countersign_domain::{AccountLimits, ApiName, Operation, Timestamp};
 use countersign_server::api::Api;
 use countersign_server::generated_key;
-use countersign_server::store::{Actor, CreateError, NewAccount, NewCredential, Store};
+use countersign_store::{Actor, CreateError, NewAccount, NewCredential, Store};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

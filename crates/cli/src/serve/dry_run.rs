@@ -5,12 +5,12 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use countersign_admin::refusal_ring::better_reason;
+use countersign_admin::{Bearer, Credential, DryRun, Judged, Step, Told};
 use countersign_dialect::{Found, Presented, Refused};
 use countersign_domain::{ApiName, JudgedPath, Kind, Operation, Reason, RouteAccess, Timestamp};
 use countersign_gateway::{Allowances, Asked, GuardedApi, Permit, View, authorize};
-use countersign_server::admin::{Bearer, Credential, DryRun, Judged, Step, Told};
 use countersign_server::api::Api;
-use countersign_server::refusals::better_reason;
 use countersign_token::{Diagnosis, KeyFate};
 
 use super::front::Served;

@@ -15,8 +15,8 @@ use countersign_gateway::{
 use countersign_relay::AnswerBody;
 use countersign_server::api::Api;
 use countersign_server::issuer::{Caller, Issuer};
-use countersign_server::random::random;
-use countersign_server::store::Store;
+use countersign_store::Store;
+use countersign_store::random::random;
 use countersign_transport::{
     Asked, CollectError, Peer, REFUSAL, Refused as RefusedAtTheDoor, Request, collect,
 };

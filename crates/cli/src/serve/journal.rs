@@ -12,13 +12,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use countersign_admin::refusal_ring::{self, Evidence, Front, Refusals};
 use countersign_dialect::Secret;
 use countersign_domain::{AccountId, ApiName, Operation, Reason, SessionId};
 use countersign_gateway::{Denied, asked_api};
 use countersign_server::api::Api;
 use countersign_server::issuer::Record;
-use countersign_server::refusals::{self, Evidence, Front, Refusals};
-use countersign_server::store::Store;
+use countersign_store::Store;
 use countersign_transport::Refused;
 use http::{HeaderName, Method, StatusCode, header};
 
@@ -96,7 +96,7 @@ impl Journal {
             why = refused.why,
             "refused at the door"
         );
-        self.refusals.record(refusals::Refused {
+        self.refusals.record(refusal_ring::Refused {
             id: request_id.to_owned(),
             at: self.clock.now(),
             front: Front::Door,
@@ -116,7 +116,7 @@ impl Journal {
     }
 
     /// What is known of a refusal once its evidence was looked at.
-    fn diagnosed(&self, refused: refusals::Refused, kept: &Kept) -> refusals::Refused {
+    fn diagnosed(&self, refused: refusal_ring::Refused, kept: &Kept) -> refusal_ring::Refused {
         if !self.diagnoses.take(refused.at) {
             return refused;
         }
@@ -271,8 +271,8 @@ impl Entry {
     }
 
     /// The refusal of this request, as far as the request itself tells.
-    fn refused(&self, reason: Reason, front: Front, status: StatusCode) -> refusals::Refused {
-        refusals::Refused {
+    fn refused(&self, reason: Reason, front: Front, status: StatusCode) -> refusal_ring::Refused {
+        refusal_ring::Refused {
             id: self.request_id.clone(),
             at: self.journal.clock.now(),
             front,

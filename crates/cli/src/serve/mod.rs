@@ -21,7 +21,7 @@ pub(crate) mod telemetry;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use countersign_server::clock::plausible_wall;
+use countersign_store::clock::plausible_wall;
 
 use crate::config::{self, Overrides, Settings, TlsSection};
 use crate::exit::Failure;

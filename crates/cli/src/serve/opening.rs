@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use countersign_admin::refusal_ring::{Event, EventKind, Refusals};
 use countersign_domain::{ApiName, Timestamp};
 use countersign_gateway::{GuardedApi, View};
 use countersign_relay::Upstream;
 use countersign_server::api::{Api, ApiPlace, ApiSettings};
-use countersign_server::clock::{Clock, ClockWatch};
 use countersign_server::password::Passwords;
-use countersign_server::refusals::{Event, EventKind, Refusals};
-use countersign_server::seal::MasterKey;
-use countersign_server::store::Store;
+use countersign_store::Store;
+use countersign_store::clock::{Clock, ClockWatch};
+use countersign_store::seal::MasterKey;
 
 use super::data::DataDirectory;
 use super::demo::{Demo, Planned};

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use countersign_admin::refusal_ring::{Event, EventKind};
 use countersign_gateway::AddressPolicy;
-use countersign_server::refusals::{Event, EventKind};
 use tokio::signal::unix::Signal;
 
 use super::serving::{Serving, Shared};

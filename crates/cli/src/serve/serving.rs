@@ -5,20 +5,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use countersign_admin::refusal_ring::Refusals;
+use countersign_admin::{AdminKey, AdminState, Probes, probes, router};
 use countersign_dialect::Secret;
 use countersign_domain::ApiName;
 use countersign_gateway::{
     AddressPolicy, Allowances, Budgets, ForwardAuth, Gateway, TrustedProxies, Uses, View,
 };
 use countersign_sandbox::StoreLends;
-use countersign_server::admin::{AdminKey, AdminState, Probes, probes, router};
 use countersign_server::api::Api;
-use countersign_server::clock::ClockWatch;
 use countersign_server::issuer::Issuer;
 use countersign_server::password::Passwords;
-use countersign_server::refusals::Refusals;
-use countersign_server::seal::MasterKey;
-use countersign_server::store::Store;
+use countersign_store::Store;
+use countersign_store::clock::ClockWatch;
+use countersign_store::seal::MasterKey;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::dry_run::DryRuns;

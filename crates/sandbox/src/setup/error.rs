@@ -2,9 +2,9 @@
 
 use countersign_relay::UpstreamFault;
 use countersign_server::api::ApiFault;
-use countersign_server::random::NoRandomness;
-use countersign_server::seal::MasterKeyError;
-use countersign_server::store::{CreateError, OpenError, Unavailable};
+use countersign_store::random::NoRandomness;
+use countersign_store::seal::MasterKeyError;
+use countersign_store::{CreateError, OpenError, Unavailable};
 use std::io;
 use std::net::SocketAddr;
 

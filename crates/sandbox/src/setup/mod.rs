@@ -12,7 +12,7 @@ use countersign_dialect::{Dialect, Secret};
 use countersign_domain::Timestamp;
 use countersign_domain::session::DEFAULT_WINDOW;
 use countersign_relay::UpstreamSettings;
-use countersign_server::clock::Clock;
+use countersign_store::clock::Clock;
 
 pub use self::error::SetupError;
 

@@ -8,8 +8,8 @@ use countersign_domain::{Account, Credential, Network, Reason};
 use super::denied::Cause;
 use super::{Request, store_reason};
 use crate::password::{HashingQueue, PasswordFault};
-use crate::store::Candidate;
 use crate::throttle::Attempt;
+use countersign_store::Candidate;
 
 /// A login and secret that were checked. Only [`Request::authenticate`] makes
 /// it.

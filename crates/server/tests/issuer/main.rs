@@ -18,7 +18,7 @@ use countersign_domain::account::StoredSecret;
 use countersign_domain::session::Lifetimes;
 use countersign_server::issuer::Issuer;
 use countersign_server::password::Passwords;
-use countersign_server::store::{Actor, NewCredential};
+use countersign_store::{Actor, NewCredential};
 use serde_json::json;
 
 use crate::provider::{HOUR, LIFETIMES, MINUTE, Provider, SECRET, data};

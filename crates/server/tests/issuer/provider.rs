@@ -10,11 +10,11 @@ use countersign_domain::key::{Key, KeyRing, KeyState, Kid};
 use countersign_domain::session::Lifetimes;
 use countersign_domain::{AccountId, AccountLimits, Algorithm, Limits, Timestamp};
 use countersign_server::api::{Api, ApiSettings};
-use countersign_server::clock::Clock;
 use countersign_server::issuer::{Answer, Caller, Issuer};
 use countersign_server::password::Passwords;
-use countersign_server::seal::MasterKey;
-use countersign_server::store::{
+use countersign_store::clock::Clock;
+use countersign_store::seal::MasterKey;
+use countersign_store::{
     AccountUpdate, Actor, NewAccount, NewCredential, Purpose, SealedKey, Store,
 };
 use countersign_token::Material;

@@ -11,7 +11,7 @@ use countersign_domain::limits::{AccountLimits, Limits};
 use countersign_server::api::{Api, ApiSettings};
 use countersign_server::issuer::{Answer, Issuer};
 use countersign_server::password::Passwords;
-use countersign_server::store::{AccountUpdate, Actor, NewCredential};
+use countersign_store::{AccountUpdate, Actor, NewCredential};
 use tokio::task::JoinSet;
 
 use crate::provider::{LIFETIMES, MINUTE, Provider, SECRET, data, settings};

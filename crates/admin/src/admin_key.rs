@@ -1,0 +1,234 @@
+//! Admin keys: list, show, create, delete. A key is shown once, when it is made;
+//! there is no way to change one, so what it may do never widens.
+//!
+//! The owner's key, which lies in the data directory, is listed among them. It
+//! ends with its file and not here: who holds it must not lock everybody out.
+
+use std::collections::BTreeSet;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use countersign_domain::account::Invalid;
+use countersign_domain::operator::check_admin_key_name;
+use countersign_domain::{ApiName, ApiScope, Role, Timestamp};
+use serde::Serialize;
+use tracing::info;
+
+use super::AdminState;
+use super::body::Body;
+use super::fields::Fields;
+use super::idempotency::{Idempotency, Reply};
+use super::key::{Operator, hash};
+use super::page::{Page, Parameters, limit};
+use super::path_params::Place;
+use super::problem::Problem;
+use super::view::rfc3339;
+use countersign_server::generated_key::named_admin_key;
+use countersign_store::{Made, StoredAdminKey};
+
+/// An admin key in a reply, without the key.
+#[derive(Serialize)]
+pub(super) struct AdminKeyView {
+    name: String,
+    /// Null for the owner's key, which is not in the store.
+    id: Option<String>,
+    role: &'static str,
+    /// Null for all.
+    apis: Option<Vec<String>>,
+    state: &'static str,
+    /// Null for the owner's key.
+    created_at: Option<String>,
+    expires_at: Option<String>,
+}
+
+/// The reply to a creation: the only one that shows the key.
+#[derive(Serialize)]
+struct Created {
+    #[serde(flatten)]
+    key: AdminKeyView,
+    secret: String,
+}
+
+/// What a body says of a new admin key.
+struct Creation {
+    name: String,
+    role: Role,
+    scope: ApiScope,
+    expires_at: Option<Timestamp>,
+}
+
+pub(super) async fn list(
+    State(admin): State<AdminState>,
+    parameters: Parameters,
+) -> Result<Json<Page<AdminKeyView, String>>, Problem> {
+    let (after, limit) = parameters.read(|query| {
+        let after = query.parsed("after", |text| {
+            check_admin_key_name(text)?;
+            Ok(text.to_owned())
+        });
+        Some((after, limit(query)))
+    })?;
+    let owner = AdminKeyView::owner(&admin);
+    let owner = Some(owner).filter(|owner| after.as_ref().is_none_or(|it| *it < owner.name));
+    let found = admin.store.admin_keys(after, limit + 1).await?;
+    let now = admin.store.now();
+    let named = found.into_iter().map(|key| AdminKeyView::new(key, now));
+    let mut keys: Vec<_> = named.chain(owner).collect();
+    keys.sort_by(|one, other| one.name.cmp(&other.name));
+    let place = |key: &AdminKeyView| key.name.clone();
+    Ok(Json(Page::new(keys, limit, place, |key| key)))
+}
+
+pub(super) async fn show(
+    State(admin): State<AdminState>,
+    place: Place,
+) -> Result<Json<AdminKeyView>, Problem> {
+    if place.name() == admin.key.name() {
+        return Ok(Json(AdminKeyView::owner(&admin)));
+    }
+    let found = admin.store.admin_key(place.name()).await?;
+    let key = found.ok_or_else(no_admin_key)?;
+    Ok(Json(AdminKeyView::new(key, admin.store.now())))
+}
+
+pub(super) async fn create(
+    State(admin): State<AdminState>,
+    operator: Operator,
+    idempotency: Idempotency,
+    body: Body,
+) -> Result<Response, Problem> {
+    let asked = idempotency.of(&admin, &operator, &body);
+    if let Some(reply) = asked.before(&admin).await? {
+        return Ok(reply);
+    }
+    let creation = body.read(|fields| Creation::read(fields, &admin))?;
+    let (id, secret) = named_admin_key().map_err(|error| Problem::internal(error.to_string()))?;
+    let now = admin.store.now();
+    let new = StoredAdminKey {
+        id,
+        name: creation.name,
+        role: creation.role,
+        scope: creation.scope,
+        hash: hash(secret.expose()),
+        created_at: now,
+        expires_at: creation.expires_at,
+    };
+    let reply = move |made: &StoredAdminKey| {
+        let created = Created {
+            key: AdminKeyView::new(made.clone(), now),
+            secret: secret.expose().to_owned(),
+        };
+        Reply::created(format!("/admin/v1/admin-keys/{}", made.name), &created)
+    };
+    let once = asked.once(reply.clone());
+    let made = admin
+        .store
+        .create_admin_key(new, operator.actor(), once)
+        .await?;
+    if let Made::New(made) = &made {
+        log(&operator, "admin_key_created", &made.name);
+    }
+    asked.answer(&made, reply)
+}
+
+pub(super) async fn delete(
+    State(admin): State<AdminState>,
+    operator: Operator,
+    place: Place,
+) -> Result<StatusCode, Problem> {
+    if place.name() == admin.key.name() {
+        return Err(Problem::conflict(
+            "owners_admin_key",
+            "the owner's key lies in the data directory: to replace it, delete the file admin.key \
+             there and start the server again",
+        ));
+    }
+    let deleted = admin.store.delete_admin_key(place.name(), operator.actor());
+    if !deleted.await? {
+        return Err(no_admin_key());
+    }
+    log(&operator, "admin_key_deleted", place.name());
+    Ok(StatusCode::NO_CONTENT)
+}
+
+impl Creation {
+    fn read(fields: &mut Fields, admin: &AdminState) -> Option<Self> {
+        fields.require("name");
+        fields.require("role");
+        let name = fields.parsed("name", |text| name(text, admin));
+        let role = fields.parsed("role", role);
+        let apis = fields.apis("apis", &admin.apis);
+        let expires_at = fields.instant("expires_at");
+        if apis.as_ref().is_some_and(BTreeSet::is_empty) {
+            return fields.fault("apis", "names no api; leave it out for all");
+        }
+        if expires_at.is_some_and(|end| end <= admin.store.now()) {
+            return fields.fault("expires_at", "is in the past");
+        }
+        Some(Self {
+            name: name?,
+            role: role?,
+            scope: apis.map_or(ApiScope::All, ApiScope::Only),
+            expires_at,
+        })
+    }
+}
+
+/// The owner's name is not to be had: the audit log would not tell them apart.
+fn name(text: &str, admin: &AdminState) -> Result<String, Invalid> {
+    check_admin_key_name(text)?;
+    if text == admin.key.name() {
+        return Err(Invalid(
+            "is the name of the owner's key, which is in the data directory".to_owned(),
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+fn role(text: &str) -> Result<Role, Invalid> {
+    Role::from_name(text).ok_or_else(|| {
+        let names = Role::ALL.map(Role::name).join(", ");
+        Invalid(format!("must be one of {names}"))
+    })
+}
+
+impl AdminKeyView {
+    fn owner(admin: &AdminState) -> Self {
+        Self {
+            name: admin.key.name().to_owned(),
+            id: None,
+            role: Role::Own.name(),
+            apis: None,
+            state: "active",
+            created_at: None,
+            expires_at: None,
+        }
+    }
+
+    fn new(key: StoredAdminKey, now: Timestamp) -> Self {
+        let expired = key.expires_at.is_some_and(|end| end <= now);
+        Self {
+            name: key.name,
+            id: Some(key.id),
+            role: key.role.name(),
+            apis: match key.scope {
+                ApiScope::All => None,
+                ApiScope::Only(apis) => Some(apis.iter().map(ApiName::to_string).collect()),
+            },
+            state: if expired { "expired" } else { "active" },
+            created_at: Some(rfc3339(key.created_at)),
+            expires_at: key.expires_at.map(rfc3339),
+        }
+    }
+}
+
+fn no_admin_key() -> Problem {
+    Problem::not_found("no_such_admin_key", "there is no admin key with this name")
+}
+
+fn log(operator: &Operator, action: &str, name: &str) {
+    let actor = operator.actor();
+    info!(%actor, action, admin_key = name, "operator change");
+}

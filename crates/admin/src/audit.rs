@@ -1,0 +1,88 @@
+//! The audit log: who changed what, and when. Entries stay.
+
+use axum::Json;
+use axum::extract::State;
+use countersign_domain::AccountId;
+use countersign_domain::account::Invalid;
+use countersign_domain::audit::Action;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::AdminState;
+use super::fields::Fields;
+use super::instant::instant;
+use super::key::Operator;
+use super::page::{Page, Parameters, limit};
+use super::problem::Problem;
+use super::view::rfc3339;
+use countersign_store::{AuditEntry, AuditFilter, Order};
+
+/// An entry in a reply.
+#[derive(Serialize)]
+pub(super) struct EntryView {
+    number: u64,
+    at: String,
+    action: String,
+    api: Option<String>,
+    account: Option<u64>,
+    session: Option<String>,
+    actor: String,
+    detail: Value,
+}
+
+pub(super) async fn list(
+    State(admin): State<AdminState>,
+    operator: Operator,
+    parameters: Parameters,
+) -> Result<Json<Page<EntryView, u64>>, Problem> {
+    let (filter, after, limit) = parameters.read(|query| {
+        let after = query.number("after", 1..=u64::MAX >> 1);
+        Some((filter(query, &admin, &operator), after, limit(query)))
+    })?;
+    let found = admin.store.audit_entries(filter, after, limit + 1).await?;
+    let place = |entry: &AuditEntry| entry.number;
+    Ok(Json(Page::new(found, limit, place, EntryView::from)))
+}
+
+fn filter(query: &mut Fields, admin: &AdminState, operator: &Operator) -> AuditFilter {
+    let now = admin.store.now();
+    AuditFilter {
+        scope: operator.scope().clone(),
+        account: query.account_id("account"),
+        api: query.api("api", &operator.apis(admin)),
+        action: query.parsed("action", action),
+        since: query.parsed("since", |text| instant(text, now)),
+        until: query.parsed("until", |text| instant(text, now)),
+        order: query.parsed("order", order).unwrap_or(Order::OldestFirst),
+    }
+}
+
+fn action(text: &str) -> Result<Action, Invalid> {
+    Action::from_code(text).ok_or_else(|| {
+        let codes: Vec<_> = Action::ALL.iter().map(|action| action.code()).collect();
+        Invalid(format!("must be one of {}", codes.join(", ")))
+    })
+}
+
+fn order(text: &str) -> Result<Order, Invalid> {
+    match text {
+        "asc" => Ok(Order::OldestFirst),
+        "desc" => Ok(Order::NewestFirst),
+        _ => Err(Invalid("must be asc or desc".to_owned())),
+    }
+}
+
+impl From<AuditEntry> for EntryView {
+    fn from(entry: AuditEntry) -> Self {
+        Self {
+            number: entry.number,
+            at: rfc3339(entry.at),
+            action: entry.action,
+            api: entry.api.map(|api| api.to_string()),
+            account: entry.account.map(AccountId::number),
+            session: entry.session.map(|session| session.to_string()),
+            actor: entry.actor,
+            detail: serde_json::from_str(&entry.detail).unwrap_or_default(),
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Credentials of an account: list, show, create, change, delete. An account
+//! may hold several, so that a secret is replaced with an overlap.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use countersign_dialect::Secret;
+use countersign_domain::{Credential, Scopes};
+use serde::Serialize;
+use tracing::info;
+
+use super::AdminState;
+use super::body::Body;
+use super::fields::Fields;
+use super::idempotency::{Idempotency, Reply};
+use super::key::Operator;
+use super::page::Page;
+use super::path_params::{Place, no_credential};
+use super::problem::Problem;
+use super::secret::{Generated, Wanted};
+use super::view::CredentialView;
+use countersign_store::Made;
+
+/// The reply to a creation. The secret is there only if it was generated.
+#[derive(Serialize)]
+struct Created {
+    #[serde(flatten)]
+    credential: CredentialView,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<String>,
+}
+
+pub(super) async fn list(
+    State(admin): State<AdminState>,
+    operator: Operator,
+    place: Place,
+) -> Result<Json<Page<CredentialView, u64>>, Problem> {
+    let account = place.account(&admin, &operator).await?;
+    let found = admin.store.credentials(account.id).await?;
+    let items = found.into_iter().map(CredentialView::from).collect();
+    Ok(Json(Page::whole(items)))
+}
+
+pub(super) async fn show(
+    State(admin): State<AdminState>,
+    operator: Operator,
+    place: Place,
+) -> Result<Json<CredentialView>, Problem> {
+    Ok(Json(place.credential(&admin, &operator).await?.into()))
+}
+
+pub(super) async fn create(
+    State(admin): State<AdminState>,
+    operator: Operator,
+    place: Place,
+    idempotency: Idempotency,
+    body: Body,
+) -> Result<Response, Problem> {
+    let account = place.account(&admin, &operator).await?;
+    let asked = idempotency.of(&admin, &operator, &body);
+    if let Some(reply) = asked.before(&admin).await? {
+        return Ok(reply);
+    }
+    let api = admin.apis.get(&account.api).ok_or_else(|| {
+        let name = &account.api;
+        let detail = format!("the account is of the api {name}, which is not served now");
+        Problem::conflict("api_not_served", detail)
+    })?;
+    let wanted = body.read(|fields| Wanted::read(fields, Some(api)))?;
+    let Generated { credential, shown } = wanted.make(&admin, api).await?;
+    let reply = move |created: &Credential| reply(created, shown.as_ref());
+    let once = asked.once(reply.clone());
+    let actor = operator.actor();
+    let made = admin
+        .store
+        .create_credential_once(account.id, credential, actor, once)
+        .await?;
+    if let Made::New(created) = &made {
+        log(&operator, "credential_created", created);
+    }
+    asked.answer(&made, reply)
+}
+
+fn reply(credential: &Credential, shown: Option<&Secret>) -> Reply {
+    let (account, id) = (credential.account, credential.id.0);
+    let created = Created {
+        credential: credential.clone().into(),
+        secret: shown.map(|secret| secret.expose().to_owned()),
+    };
+    let location = format!("/admin/v1/accounts/{account}/credentials/{id}");
+    Reply::created(location, &created)
+}
+
+/// What to change; each change is a commit of its own.
+struct Update {
+    active: Option<bool>,
+    scopes: Option<Scopes>,
+}
+
+pub(super) async fn change(
+    State(admin): State<AdminState>,
+    operator: Operator,
+    place: Place,
+    body: Body,
+) -> Result<Json<CredentialView>, Problem> {
+    let mut credential = place.credential(&admin, &operator).await?;
+    let update = body.read(update)?;
+    let (id, store) = (credential.id, &admin.store);
+    if let Some(scopes) = update.scopes {
+        let changed = store.set_credential_scopes(id, scopes, operator.actor());
+        credential = changed.await?.ok_or_else(no_credential)?;
+        log(&operator, "scopes_changed", &credential);
+    }
+    if let Some(active) = update.active {
+        let changed = store.set_credential_active(id, active, operator.actor());
+        credential = changed.await?.ok_or_else(no_credential)?;
+        log(&operator, state_changed(active), &credential);
+    }
+    Ok(Json(credential.into()))
+}
+
+fn update(fields: &mut Fields) -> Option<Update> {
+    let update = Update {
+        active: fields.active("state"),
+        scopes: fields.scopes("scopes"),
+    };
+    if fields.is_empty() {
+        return fields.fault("", "holds nothing to change: give state or scopes");
+    }
+    Some(update)
+}
+
+fn state_changed(active: bool) -> &'static str {
+    if active {
+        "credential_enabled"
+    } else {
+        "credential_disabled"
+    }
+}
+
+pub(super) async fn delete(
+    State(admin): State<AdminState>,
+    operator: Operator,
+    place: Place,
+) -> Result<StatusCode, Problem> {
+    let credential = place.credential(&admin, &operator).await?;
+    let deleted = admin
+        .store
+        .delete_credential(credential.id, operator.actor());
+    if !deleted.await? {
+        return Err(no_credential());
+    }
+    log(&operator, "credential_deleted", &credential);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn log(operator: &Operator, action: &str, credential: &Credential) {
+    let (actor, account) = (operator.actor(), credential.account.number());
+    info!(%actor, action, account, credential = credential.id.0, "operator change");
+}

@@ -1,0 +1,119 @@
+//! What changed before refusals began: operators' changes to the account and to
+//! the keys of its api, and starts and reloads of the server.
+
+use std::time::Duration;
+
+use countersign_domain::audit::Action;
+use countersign_domain::{AccountId, ApiName, ApiScope, Timestamp};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::super::AdminState;
+use super::super::problem::Problem;
+use super::super::view::rfc3339;
+use crate::refusal_ring::{Cause, KeptEvent};
+use countersign_store::{AuditEntry, AuditFilter, Order};
+
+/// How long before the first refusal a change still counts.
+const JUST_BEFORE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How many changes are told.
+const MOST: usize = 3;
+
+/// How many entries of the audit log are looked at for them: many are logins.
+const LOOKED_AT: usize = 200;
+
+/// What a change to an api is called that every account of it feels.
+const OF_AN_API: [Action; 3] = [Action::KeyRotated, Action::KeyKilled, Action::ApiRevoked];
+
+/// A change in a reply.
+#[derive(Serialize)]
+pub(super) struct ChangeView {
+    at: String,
+    what: String,
+    by: String,
+    detail: Value,
+    #[serde(skip)]
+    instant: Timestamp,
+}
+
+/// What changed for these accounts before the first refusal of `cause`, the
+/// newest first.
+pub(super) async fn before(
+    cause: &Cause,
+    accounts: &[AccountId],
+    admin: &AdminState,
+) -> Result<Vec<ChangeView>, Problem> {
+    let (since, until) = (cause.first - JUST_BEFORE, cause.first);
+    let mut changes: Vec<ChangeView> = Vec::new();
+    for filter in filters(cause, accounts, since, until) {
+        let entries = admin.store.audit_entries(filter, None, LOOKED_AT).await?;
+        let entries = entries
+            .into_iter()
+            .filter(|it| it.action != Action::Login.code());
+        changes.extend(entries.take(MOST).map(ChangeView::from));
+    }
+    let events = admin.refusals.events(since, until, MOST).await?;
+    changes.extend(events.into_iter().map(ChangeView::from));
+    changes.sort_by_key(|change| std::cmp::Reverse(change.instant));
+    changes.truncate(MOST);
+    Ok(changes)
+}
+
+/// Which entries of the audit log can tell of a change: those of the accounts,
+/// and those that every account of the api feels.
+fn filters(
+    cause: &Cause,
+    accounts: &[AccountId],
+    since: Timestamp,
+    until: Timestamp,
+) -> Vec<AuditFilter> {
+    let any = AuditFilter {
+        scope: ApiScope::All,
+        account: None,
+        api: None,
+        action: None,
+        since: Some(since),
+        // What led to the first refusal may have its instant.
+        until: Some(until + Duration::from_micros(1)),
+        order: Order::NewestFirst,
+    };
+    let of_accounts = accounts.iter().map(|account| AuditFilter {
+        account: Some(*account),
+        ..any.clone()
+    });
+    let api = cause.api.as_ref().and_then(|api| api.parse().ok());
+    let of_api = api.into_iter().flat_map(|api: ApiName| {
+        let of = any.clone();
+        OF_AN_API.map(|action| AuditFilter {
+            api: Some(api.clone()),
+            action: Some(action),
+            ..of.clone()
+        })
+    });
+    of_accounts.chain(of_api).collect()
+}
+
+impl From<AuditEntry> for ChangeView {
+    fn from(entry: AuditEntry) -> Self {
+        Self {
+            at: rfc3339(entry.at),
+            what: entry.action,
+            by: entry.actor,
+            detail: serde_json::from_str(&entry.detail).unwrap_or_default(),
+            instant: entry.at,
+        }
+    }
+}
+
+impl From<KeptEvent> for ChangeView {
+    fn from(event: KeptEvent) -> Self {
+        Self {
+            at: rfc3339(event.at),
+            what: event.kind,
+            by: "system".to_owned(),
+            detail: Value::String(event.detail),
+            instant: event.at,
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! Explanations: why a partner is refused, gathered by cause, with what changed
+//! just before and how its account stands now.
+
+mod change;
+mod dry_run;
+mod standing;
+
+use std::collections::BTreeSet;
+
+use axum::Json;
+use axum::extract::State;
+use countersign_domain::account::Invalid;
+use countersign_domain::{Account, AccountId, ApiName, Session, Timestamp};
+use serde::Serialize;
+
+use super::AdminState;
+use super::instant::instant;
+use super::key::Operator;
+use super::page::Parameters;
+use super::problem::Problem;
+use super::refusals::{ExplainedView, seen};
+use super::view::rfc3339;
+use crate::refusal_ring::{Cause, Suspects};
+use change::ChangeView;
+pub(super) use dry_run::run as dry_run;
+use standing::StandingView;
+
+pub use dry_run::{Bearer, Credential, DryRun, Guard, Judged, Step, Told};
+
+/// How far back is looked if the query does not say.
+const USUAL: &str = "1d";
+
+/// How many sessions of an account are looked at.
+const SESSIONS: usize = 1_000;
+
+/// From how many addresses refusals are gathered of which no account is known.
+const ADDRESSES: usize = 50;
+
+/// Why a login is refused.
+#[derive(Serialize)]
+pub(super) struct Explanation {
+    login: String,
+    since: String,
+    until: String,
+    /// The accounts that the login belongs to, one for each api at most.
+    accounts: Vec<StandingView>,
+    /// Why its accounts were refused, or those who tried one of its logins; the
+    /// cause that came last first.
+    causes: Vec<CauseView>,
+    /// Why callers of whom nothing is known were refused at addresses that the
+    /// accounts use. They may be others.
+    from_its_addresses: Vec<CauseView>,
+    /// How many refusals could not be kept since the server was started.
+    dropped: u64,
+}
+
+/// All refusals for one reason at one api.
+#[derive(Serialize)]
+struct CauseView {
+    reason: String,
+    api: Option<String>,
+    count: u64,
+    first: String,
+    last: String,
+    addresses: Vec<String>,
+    means: &'static str,
+    remedy: &'static str,
+    /// What changed before the first, the newest first.
+    before: Vec<ChangeView>,
+    /// The last one that was kept.
+    example: ExplainedView,
+}
+
+/// What the query asks for.
+struct Question {
+    login: String,
+    api: Option<ApiName>,
+    since: Timestamp,
+}
+
+/// Who may be meant by a login, and from where it came.
+struct Partner {
+    accounts: Vec<(Account, Vec<Session>)>,
+    logins: Vec<String>,
+}
+
+pub(super) async fn by_login(
+    State(admin): State<AdminState>,
+    operator: Operator,
+    parameters: Parameters,
+) -> Result<Json<Explanation>, Problem> {
+    let now = admin.store.now();
+    let question = parameters.read(|query| {
+        query.require("login");
+        let since = query.parsed("since", |text| instant(text, now));
+        let api = query.api("api", &operator.apis(&admin));
+        Some(Question {
+            login: query.parsed("login", some)?,
+            api,
+            since: since.or_else(|| instant(USUAL, now).ok())?,
+        })
+    })?;
+    let partner = Partner::find(&question, &operator, &admin).await?;
+    let (own, near) = partner.suspects(&question, &operator);
+    let causes = admin.refusals.causes(own).await?;
+    let nearby = admin.refusals.causes(near).await?;
+    Ok(Json(Explanation {
+        since: rfc3339(question.since),
+        until: rfc3339(now),
+        login: question.login,
+        causes: explain_all(causes, &partner, &operator, &admin).await?,
+        from_its_addresses: explain_all(nearby, &partner, &operator, &admin).await?,
+        accounts: partner.standings(now),
+        dropped: admin.refusals.dropped(),
+    }))
+}
+
+fn some(text: &str) -> Result<String, Invalid> {
+    if text.is_empty() {
+        return Err(Invalid("must not be empty".to_owned()));
+    }
+    Ok(text.to_owned())
+}
+
+impl Partner {
+    /// Those whose login it is at one of the apis, folded as each does it.
+    async fn find(
+        question: &Question,
+        operator: &Operator,
+        admin: &AdminState,
+    ) -> Result<Self, Problem> {
+        let mut logins = BTreeSet::from([question.login.clone()]);
+        let mut accounts = Vec::new();
+        for (name, api) in operator.apis(admin) {
+            if question.api.as_ref().is_some_and(|asked| *asked != name) {
+                continue;
+            }
+            let login = api.dialect().fold_login(&question.login).to_string();
+            if let Some((account, _)) = admin.store.credential_by_login(&name, &login).await? {
+                let credentials = admin.store.credentials(account.id).await?;
+                logins.extend(credentials.into_iter().map(|it| it.login));
+                let sessions = admin.store.sessions(account.id, None, SESSIONS).await?;
+                accounts.push((account, sessions));
+            }
+            logins.insert(login);
+        }
+        Ok(Self {
+            accounts,
+            logins: logins.into_iter().collect(),
+        })
+    }
+
+    /// What is surely the partner's, and what only came from where it calls from.
+    fn suspects(&self, question: &Question, operator: &Operator) -> (Suspects, Suspects) {
+        let sessions = self.accounts.iter().flat_map(|(_, sessions)| sessions);
+        let addresses: BTreeSet<_> = sessions
+            .map(|session| session.address.to_canonical().to_string())
+            .collect();
+        let anybody = Suspects {
+            api: question.api.clone(),
+            apis: seen(operator),
+            since: question.since,
+            ..Suspects::default()
+        };
+        let accounts = self.accounts.iter();
+        let own = Suspects {
+            accounts: accounts.map(|(account, _)| account.id).collect(),
+            logins: self.logins.clone(),
+            ..anybody.clone()
+        };
+        let near = Suspects {
+            addresses: addresses.into_iter().take(ADDRESSES).collect(),
+            ..anybody
+        };
+        (own, near)
+    }
+
+    fn standings(self, now: Timestamp) -> Vec<StandingView> {
+        let accounts = self.accounts.into_iter();
+        accounts
+            .map(|(account, sessions)| StandingView::new(account, &sessions, now))
+            .collect()
+    }
+
+    /// The accounts that a cause may concern: that of its api, and whose token
+    /// came to it; one for each api may have the login.
+    fn concerned(&self, cause: &Cause) -> Vec<AccountId> {
+        let concerns = |account: &&Account| {
+            let at = cause.api.as_deref();
+            at.is_none_or(|api| account.api.as_str() == api)
+                || cause.example.account == Some(account.id)
+        };
+        let accounts = self.accounts.iter().map(|(account, _)| account);
+        accounts.filter(concerns).map(|it| it.id).collect()
+    }
+}
+
+async fn explain_all(
+    causes: Vec<Cause>,
+    partner: &Partner,
+    operator: &Operator,
+    admin: &AdminState,
+) -> Result<Vec<CauseView>, Problem> {
+    let mut explained = Vec::with_capacity(causes.len());
+    for cause in causes {
+        let before = change::before(&cause, &partner.concerned(&cause), admin).await?;
+        let example = ExplainedView::of(cause.example, operator, admin).await?;
+        explained.push(CauseView {
+            means: example.means,
+            remedy: example.remedy,
+            reason: cause.reason,
+            api: cause.api,
+            count: cause.count,
+            first: rfc3339(cause.first),
+            last: rfc3339(cause.last),
+            addresses: cause.addresses,
+            before,
+            example,
+        });
+    }
+    Ok(explained)
+}

@@ -1,0 +1,215 @@
+//! `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header): a creation
+//! that is asked for again with the same key gets the reply of the first time,
+//! byte for byte, and creates nothing.
+//!
+//! Replies are kept for a day, sealed under the master key in the commit of the
+//! creation, since they hold the secret that is shown once. Refusals are not
+//! kept. An operator's keys are its own: no other operator's request meets them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::digest::{Context, SHA256};
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+
+use super::AdminState;
+use super::body::Body;
+use super::key::Operator;
+use super::problem::Problem;
+use countersign_store::seal::{MasterKey, SealError};
+use countersign_store::{Made, Once, reply_context};
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+/// How long a reply is kept.
+const KEPT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+const MAX_KEY: usize = 255;
+
+/// The idempotency key of a request, if it has one, and what it asks for.
+pub(super) struct Idempotency {
+    key: Option<String>,
+    target: String,
+}
+
+/// The reply to a creation.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Reply {
+    status: u16,
+    location: Option<String>,
+    body: String,
+}
+
+/// A reply as it is sealed: with a digest of the request that it answers.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    request: String,
+    reply: Reply,
+}
+
+/// One request that may come twice.
+#[derive(Clone)]
+pub(super) struct Asked {
+    key: Option<String>,
+    operator: String,
+    request: String,
+    master: Arc<MasterKey>,
+}
+
+impl<S: Sync> FromRequestParts<S> for Idempotency {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        let mut values = parts.headers.get_all(IDEMPOTENCY_KEY).iter();
+        let key = match (values.next(), values.next()) {
+            (None, _) => None,
+            (Some(value), None) => Some(key(value).ok_or_else(wrong_key)?),
+            (Some(_), Some(_)) => return Err(wrong_key()),
+        };
+        let target = format!("{} {}", parts.method, parts.uri);
+        Ok(Self { key, target })
+    }
+}
+
+fn key(value: &HeaderValue) -> Option<String> {
+    let text = value.to_str().ok()?;
+    let fits = (1..=MAX_KEY).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+    fits.then(|| text.to_owned())
+}
+
+fn wrong_key() -> Problem {
+    Problem::new(
+        StatusCode::BAD_REQUEST,
+        "invalid_idempotency_key",
+        "send one Idempotency-Key of 1 to 255 visible ASCII characters",
+    )
+}
+
+impl Idempotency {
+    /// The request of this operator with this body.
+    pub(super) fn of(self, admin: &AdminState, operator: &Operator, body: &Body) -> Asked {
+        let mut digest = Context::new(&SHA256);
+        digest.update(self.target.as_bytes());
+        digest.update(b"\n");
+        digest.update(body.bytes());
+        Asked {
+            key: self.key,
+            operator: operator.name().to_owned(),
+            request: hex::encode(digest.finish()),
+            master: admin.master.clone(),
+        }
+    }
+}
+
+impl Asked {
+    /// The reply of the first time, if the request came before.
+    pub(super) async fn before(&self, admin: &AdminState) -> Result<Option<Response>, Problem> {
+        let Some(key) = &self.key else {
+            return Ok(None);
+        };
+        match admin.store.remembered(&self.operator, key).await? {
+            Some(sealed) => self.again(&sealed).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// What makes the store keep the reply that `reply` gives, if there is a
+    /// key.
+    pub(super) fn once<T>(&self, reply: impl Fn(&T) -> Reply + Send + 'static) -> Option<Once<T>> {
+        let key = self.key.clone()?;
+        let (operator, request) = (self.operator.clone(), self.request.clone());
+        let (master, place) = (self.master.clone(), (operator.clone(), key.clone()));
+        Some(Once {
+            operator,
+            key,
+            keep_for: KEPT_FOR,
+            reply: Box::new(move |made| {
+                let kept = Kept {
+                    request: request.clone(),
+                    reply: reply(made),
+                };
+                let plain = serde_json::to_vec(&kept).map_err(|_| SealError::NotSealed)?;
+                master.seal(&reply_context(&place.0, &place.1), &plain)
+            }),
+        })
+    }
+
+    /// Answers with what was made now, or before by a request that ran beside
+    /// this one.
+    pub(super) fn answer<T>(
+        &self,
+        made: &Made<T>,
+        reply: impl Fn(&T) -> Reply,
+    ) -> Result<Response, Problem> {
+        match made {
+            Made::New(made) => reply(made).response(),
+            Made::Before(sealed) => self.again(sealed),
+        }
+    }
+
+    fn again(&self, sealed: &[u8]) -> Result<Response, Problem> {
+        let key = self.key.as_deref().unwrap_or_default();
+        let opened = self
+            .master
+            .open_sealed(&reply_context(&self.operator, key), sealed);
+        let kept = opened
+            .ok()
+            .and_then(|plain| serde_json::from_slice::<Kept>(&plain).ok());
+        let kept = kept.ok_or_else(|| Problem::internal("the kept reply cannot be read"))?;
+        if kept.request != self.request {
+            return Err(reused());
+        }
+        let mut response = kept.reply.response()?;
+        let headers = response.headers_mut();
+        headers.insert(REPLAYED, HeaderValue::from_static("true"));
+        Ok(response)
+    }
+}
+
+fn reused() -> Problem {
+    Problem::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "idempotency_key_reused",
+        "this Idempotency-Key was sent with another request before: send a new one",
+    )
+}
+
+impl Reply {
+    /// Something is there now, at `location`.
+    pub(super) fn created(location: String, body: &impl Serialize) -> Self {
+        Self {
+            status: StatusCode::CREATED.as_u16(),
+            location: Some(location),
+            body: text(body),
+        }
+    }
+
+    /// Something was done.
+    pub(super) fn done(body: &impl Serialize) -> Self {
+        Self {
+            status: StatusCode::OK.as_u16(),
+            location: None,
+            body: text(body),
+        }
+    }
+
+    fn response(&self) -> Result<Response, Problem> {
+        let broken = || Problem::internal("the reply cannot be written");
+        let status = StatusCode::from_u16(self.status).map_err(|_| broken())?;
+        let media = [(header::CONTENT_TYPE, "application/json")];
+        let mut response = (status, media, self.body.clone()).into_response();
+        if let Some(location) = &self.location {
+            let location = HeaderValue::from_str(location).map_err(|_| broken())?;
+            response.headers_mut().insert(header::LOCATION, location);
+        }
+        Ok(response)
+    }
+}
+
+/// Our own views always serialise.
+fn text(body: &impl Serialize) -> String {
+    serde_json::to_string(body).unwrap_or_default()
+}

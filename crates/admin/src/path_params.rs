@@ -1,0 +1,137 @@
+//! What a path names: an account, a credential, a session. A text that can be
+//! no id names nothing, so it is 404 and not 400; what is of an api that the
+//! operator does not see is 404 too, as if it were not there.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, RawPathParams};
+use axum::http::request::Parts;
+use countersign_domain::{
+    Account, AccountId, ApiName, ApiScope, Credential, CredentialId, Kid, Session, SessionId,
+};
+
+use super::AdminState;
+use super::key::Operator;
+use super::problem::Problem;
+use countersign_server::api::Api;
+use countersign_store::SealedKey;
+
+/// The parameters of the path.
+pub(super) struct Place(RawPathParams);
+
+impl<S: Send + Sync> FromRequestParts<S> for Place {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let params = RawPathParams::from_request_parts(parts, state).await;
+        params
+            .map(Self)
+            .map_err(|_| Problem::not_found("not_found", "the path is not UTF-8"))
+    }
+}
+
+impl Place {
+    /// The account in the path, if there is one that the operator sees.
+    pub(super) async fn account(
+        &self,
+        admin: &AdminState,
+        operator: &Operator,
+    ) -> Result<Account, Problem> {
+        let number = self.text("account").parse().ok();
+        let id = number.and_then(AccountId::new).ok_or_else(no_account)?;
+        let found = admin.store.account(id).await?;
+        found
+            .filter(|account| operator.sees(&account.api))
+            .ok_or_else(no_account)
+    }
+
+    /// The credential in the path, if there is one and it is the account's.
+    pub(super) async fn credential(
+        &self,
+        admin: &AdminState,
+        operator: &Operator,
+    ) -> Result<Credential, Problem> {
+        let account = self.account(admin, operator).await?;
+        let id = self.text("credential").parse().map(CredentialId);
+        let id = id.map_err(|_| no_credential())?;
+        let found = admin.store.credential(id).await?;
+        found
+            .filter(|credential| credential.account == account.id)
+            .ok_or_else(no_credential)
+    }
+
+    /// The session in the path, if there is one of an api that the operator
+    /// sees. The account of an old one may be gone; then only an operator of all
+    /// apis sees it.
+    pub(super) async fn session(
+        &self,
+        admin: &AdminState,
+        operator: &Operator,
+    ) -> Result<Session, Problem> {
+        let id = SessionId::from_hex(self.text("session")).ok_or_else(no_session)?;
+        let session = admin.store.session(id).await?.ok_or_else(no_session)?;
+        if *operator.scope() == ApiScope::All {
+            return Ok(session);
+        }
+        let account = admin.store.account(session.account).await?;
+        match account {
+            Some(account) if operator.sees(&account.api) => Ok(session),
+            _ => Err(no_session()),
+        }
+    }
+
+    /// The api in the path, if it is served and the operator sees it.
+    pub(super) fn api(&self, admin: &AdminState, operator: &Operator) -> Result<Arc<Api>, Problem> {
+        let name = self.text("api").parse().map_err(|_| no_api())?;
+        let found = admin.apis.get(&name).filter(|_| operator.sees(&name));
+        found.cloned().ok_or_else(no_api)
+    }
+
+    /// The key in the path, and whose it is, if the operator sees that.
+    pub(super) async fn key(
+        &self,
+        admin: &AdminState,
+        operator: &Operator,
+    ) -> Result<(ApiName, SealedKey), Problem> {
+        let found = admin.store.key(&Kid(self.text("kid").to_owned())).await?;
+        found
+            .filter(|(api, _)| operator.sees(api))
+            .ok_or_else(no_key)
+    }
+
+    /// The id of the refusal in the path.
+    pub(super) fn refusal_id(&self) -> &str {
+        self.text("refusal")
+    }
+
+    /// The name in the path.
+    pub(super) fn name(&self) -> &str {
+        self.text("name")
+    }
+
+    fn text(&self, name: &str) -> &str {
+        let found = self.0.iter().find(|(known, _)| *known == name);
+        found.map_or("", |(_, value)| value)
+    }
+}
+
+fn no_api() -> Problem {
+    Problem::not_found("no_such_api", "no api with this name is served")
+}
+
+pub(super) fn no_key() -> Problem {
+    Problem::not_found("no_such_key", "there is no key with this id")
+}
+
+pub(super) fn no_account() -> Problem {
+    Problem::not_found("no_such_account", "there is no such account")
+}
+
+pub(super) fn no_credential() -> Problem {
+    let detail = "the account has no such credential";
+    Problem::not_found("no_such_credential", detail)
+}
+
+pub(super) fn no_session() -> Problem {
+    Problem::not_found("no_such_session", "there is no such session")
+}

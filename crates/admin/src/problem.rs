@@ -1,0 +1,227 @@
+//! Problem documents (RFC 9457): how the admin API says no.
+
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use countersign_domain::Role;
+use serde::Serialize;
+
+use countersign_store::{AdminKeyError, CreateError, Unavailable};
+
+/// A refusal of the admin API. `code` is stable, `detail` is for people.
+#[derive(Debug)]
+pub(super) struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    detail: String,
+    faults: Vec<Fault>,
+    header: Option<(HeaderName, &'static str)>,
+}
+
+/// What is wrong with one member of a body or one parameter of a query.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Fault {
+    /// The JSON pointer of the member (RFC 6901).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) pointer: Option<String>,
+    /// The name of the parameter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) parameter: Option<String>,
+    /// What is wrong with it, in words; holds no secret.
+    pub(super) detail: String,
+}
+
+/// The members of the document.
+#[derive(Serialize)]
+struct Document<'a> {
+    r#type: &'static str,
+    title: &'a str,
+    status: u16,
+    code: &'a str,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [Fault],
+}
+
+impl Problem {
+    pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            code,
+            detail: detail.into(),
+            faults: Vec::new(),
+            header: None,
+        }
+    }
+
+    pub(super) fn not_found(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, code, detail)
+    }
+
+    pub(super) fn malformed(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "malformed", detail)
+    }
+
+    pub(super) fn internal(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
+    }
+
+    /// The server did nothing, or does not know whether it did; later is
+    /// better.
+    pub(super) fn unavailable(detail: impl Into<String>) -> Self {
+        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail);
+        problem.with_header(header::RETRY_AFTER, "1")
+    }
+
+    /// The `Allow` header (RFC 9110 section 15.5.6) is added where the routes
+    /// are known.
+    pub(super) fn method_not_allowed(method: &Method, path: &str) -> Self {
+        let detail = format!("{path} does not take {method}; the Allow header says what it takes");
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+    }
+
+    pub(super) fn no_key() -> Self {
+        let detail = "send the admin key: Authorization: Bearer KEY";
+        let problem = Self::new(StatusCode::UNAUTHORIZED, "missing_key", detail);
+        problem.with_header(
+            header::WWW_AUTHENTICATE,
+            "Bearer realm=\"countersign admin\"",
+        )
+    }
+
+    pub(super) fn wrong_key() -> Self {
+        Self::invalid_token("wrong_key", "this is no admin key of this server")
+    }
+
+    pub(super) fn expired_key() -> Self {
+        Self::invalid_token("expired_key", "the time of this admin key is over")
+    }
+
+    fn invalid_token(code: &'static str, detail: &str) -> Self {
+        let problem = Self::new(StatusCode::UNAUTHORIZED, code, detail);
+        problem.with_header(
+            header::WWW_AUTHENTICATE,
+            "Bearer realm=\"countersign admin\", error=\"invalid_token\"",
+        )
+    }
+
+    /// The key does not let its holder do this.
+    pub(super) fn role_needed(needed: Role, has: Role) -> Self {
+        let (needed, has) = (needed.name(), has.name());
+        Self::forbidden(format!(
+            "this needs an admin key with the role {needed}, and yours has the role {has}"
+        ))
+    }
+
+    /// What was asked for belongs to no single api.
+    pub(super) fn every_api_needed() -> Self {
+        Self::forbidden("this needs an admin key for all apis, and yours is for some")
+    }
+
+    fn forbidden(detail: impl Into<String>) -> Self {
+        let problem = Self::new(StatusCode::FORBIDDEN, "forbidden", detail);
+        problem.with_header(
+            header::WWW_AUTHENTICATE,
+            "Bearer realm=\"countersign admin\", error=\"insufficient_scope\"",
+        )
+    }
+
+    /// The state of what is there does not admit the change.
+    pub(super) fn conflict(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, code, detail)
+    }
+
+    /// The members of a body are wrong.
+    pub(super) fn invalid_members(faults: Vec<Fault>) -> Self {
+        let code = "invalid_members";
+        Self::of_faults(StatusCode::UNPROCESSABLE_ENTITY, code, faults)
+    }
+
+    /// The parameters of a query are wrong.
+    pub(super) fn invalid_parameters(faults: Vec<Fault>) -> Self {
+        Self::of_faults(StatusCode::BAD_REQUEST, "invalid_parameters", faults)
+    }
+
+    fn of_faults(status: StatusCode, code: &'static str, faults: Vec<Fault>) -> Self {
+        let lines: Vec<_> = faults.iter().map(Fault::line).collect();
+        let problem = Self::new(status, code, lines.join("; "));
+        Self { faults, ..problem }
+    }
+
+    fn with_header(mut self, name: HeaderName, value: &'static str) -> Self {
+        self.header = Some((name, value));
+        self
+    }
+}
+
+impl Fault {
+    fn line(&self) -> String {
+        let place = self.pointer.as_deref().or(self.parameter.as_deref());
+        match place {
+            Some(place) if !place.is_empty() => format!("{place}: {}", self.detail),
+            _ => self.detail.clone(),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let document = Document {
+            r#type: "about:blank",
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            code: self.code,
+            detail: &self.detail,
+            errors: &self.faults,
+        };
+        let body = serde_json::to_vec(&document).unwrap_or_default();
+        let media = [(header::CONTENT_TYPE, "application/problem+json")];
+        let mut response = (self.status, media, body).into_response();
+        if let Some((name, value)) = self.header {
+            response
+                .headers_mut()
+                .insert(name, HeaderValue::from_static(value));
+        }
+        response
+    }
+}
+
+impl From<Unavailable> for Problem {
+    fn from(unavailable: Unavailable) -> Self {
+        Self::unavailable(match unavailable {
+            Unavailable::Busy => "the store has too much to do; nothing was changed",
+            Unavailable::Stopped => "the server is stopping; nothing was changed",
+            Unavailable::Failed => {
+                "the store failed; look whether the change was made before you repeat it"
+            }
+        })
+    }
+}
+
+impl From<CreateError> for Problem {
+    fn from(error: CreateError) -> Self {
+        match error {
+            CreateError::LoginTaken => {
+                Self::conflict("login_taken", "a credential of this api has this login")
+            }
+            CreateError::IdTaken => Self::conflict(
+                "id_taken",
+                "an account has this id, or had it before it was deleted",
+            ),
+            CreateError::NoAccount => {
+                Self::not_found("no_such_account", "there is no such account")
+            }
+            CreateError::Unavailable(unavailable) => unavailable.into(),
+        }
+    }
+}
+
+impl From<AdminKeyError> for Problem {
+    fn from(error: AdminKeyError) -> Self {
+        match error {
+            AdminKeyError::NameTaken => {
+                Self::conflict("name_taken", "an admin key has this name already")
+            }
+            AdminKeyError::Unavailable(unavailable) => unavailable.into(),
+        }
+    }
+}

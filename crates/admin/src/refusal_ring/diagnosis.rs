@@ -1,0 +1,158 @@
+//! Finds out more about a refusal, for the record: whose token was presented,
+//! why it is not good, and how far the caller's clock is off.
+//!
+//! It runs after the peer's answer is decided and changes nothing of it: a
+//! better reason always tells the peer the same refusal.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign_domain::{ApiName, Kind, Operation, Reason, Timestamp};
+use countersign_token::{Diagnosis, KeyFate};
+
+use super::record::Refused;
+use countersign_server::api::Api;
+
+/// What came with a refused request. It holds a credential, so it does not
+/// print.
+#[derive(Clone, Copy, Default)]
+pub struct Evidence<'a> {
+    /// The token that was presented.
+    pub token: Option<&'a str>,
+    /// The caller's clock, from the `Date` field (RFC 9110 section 6.6.1).
+    pub clock: Option<Timestamp>,
+}
+
+/// A clock that differs by less is no cause of anything.
+const CLOCK_SLACK: Duration = Duration::from_secs(30);
+
+impl Refused {
+    /// This, with what `evidence` tells about it. Costs a few signatures for
+    /// each api at most.
+    #[must_use]
+    pub fn diagnosed(
+        mut self,
+        evidence: &Evidence<'_>,
+        apis: &BTreeMap<ApiName, Arc<Api>>,
+    ) -> Self {
+        let mut words = Vec::new();
+        if let Some((api, token)) = self.whose(evidence, apis) {
+            if self.account.is_none() {
+                self.account = Some(token.account);
+                self.account_api = Some(api)
+                    .filter(|it| self.api.as_ref() != Some(*it))
+                    .cloned();
+            }
+            self.session = self.session.or(Some(token.session));
+            if is_about_the_token(self.reason) {
+                self.judge(api, &token, &mut words);
+            }
+        }
+        if is_about_the_token(self.reason) {
+            words.extend(evidence.clock.and_then(|clock| clock_words(clock, self.at)));
+        }
+        if !self.detail.is_empty() {
+            words.insert(0, std::mem::take(&mut self.detail));
+        }
+        self.detail = words.join("; ");
+        self
+    }
+
+    /// The token, and the api whose it is: its own before all others.
+    fn whose<'a>(
+        &self,
+        evidence: &Evidence<'_>,
+        apis: &'a BTreeMap<ApiName, Arc<Api>>,
+    ) -> Option<(&'a ApiName, Diagnosis)> {
+        let token = evidence.token?;
+        let own = self.api.as_ref().and_then(|own| apis.get_key_value(own));
+        let others = apis
+            .iter()
+            .filter(|(name, _)| Some(*name) != self.api.as_ref());
+        own.into_iter().chain(others).find_map(|(name, api)| {
+            let tokens = api.keychain().now();
+            Some((name, tokens.diagnose(token, self.at)?))
+        })
+    }
+
+    fn judge(&mut self, api: &ApiName, token: &Diagnosis, words: &mut Vec<String>) {
+        let at_home = self.api.as_ref().is_none_or(|own| own == api);
+        self.reason = better_reason(self.reason, at_home, token);
+        if !at_home {
+            words.push(format!("the token is of the api {api}"));
+        }
+        words.extend(key_words(token));
+        words.extend(self.kind_words(token.kind));
+        if token.expires_at <= self.at {
+            let late = self.at.since(token.expires_at).as_secs();
+            words.push(format!("ran out {late} s ago"));
+        }
+    }
+
+    fn kind_words(&self, kind: Kind) -> Option<String> {
+        let due = match self.operation? {
+            Operation::Refresh => Kind::Refresh,
+            Operation::Guard | Operation::Logout => Kind::Access,
+            Operation::Login => return None,
+        };
+        let (kind_name, due_name) = (kind.name(), due.name());
+        (kind != due)
+            .then(|| format!("it is the {kind_name} token, where the {due_name} token is due"))
+    }
+}
+
+/// The reason for which a token was refused, once it is known what it is and
+/// whether it belongs to the api where it was presented.
+pub fn better_reason(known: Reason, at_home: bool, token: &Diagnosis) -> Reason {
+    if !is_about_the_token(known) {
+        known
+    } else if !at_home {
+        Reason::WrongApi
+    } else if token.key != KeyFate::Alive && known != Reason::TokenExpired {
+        Reason::KeyRetired
+    } else {
+        known
+    }
+}
+
+/// Whether the token itself was found wanting, so that the peer is told the
+/// same for [`Reason::WrongApi`] and [`Reason::KeyRetired`].
+const fn is_about_the_token(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::TokenMalformed
+            | Reason::TokenForged
+            | Reason::TokenExpired
+            | Reason::KeyRetired
+            | Reason::WrongApi
+    )
+}
+
+fn key_words(token: &Diagnosis) -> Option<String> {
+    let kid = &token.kid;
+    match token.key {
+        KeyFate::Alive => None,
+        KeyFate::Killed => Some(format!("signed by the key {kid}, which was killed")),
+        KeyFate::Gone { since } => {
+            let since = jiff::Timestamp::from_second(since.as_seconds()).unwrap_or_default();
+            let words = "which retired, and whose last token ran out at";
+            Some(format!("signed by the key {kid}, {words} {since}"))
+        }
+    }
+}
+
+fn clock_words(clock: Timestamp, now: Timestamp) -> Option<String> {
+    let (behind, ahead) = (now.since(clock), clock.since(now));
+    if behind > CLOCK_SLACK {
+        return Some(format!(
+            "the caller's clock is {} s behind",
+            behind.as_secs()
+        ));
+    }
+    (ahead > CLOCK_SLACK).then(|| format!("the caller's clock is {} s ahead", ahead.as_secs()))
+}
+
+#[cfg(test)]
+#[path = "diagnosis_tests.rs"]
+mod tests;

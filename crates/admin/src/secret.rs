@@ -1,0 +1,169 @@
+//! The login and secret of a new credential: the operator's own where the api
+//! admits them, generated ones otherwise.
+//!
+//! A secret that a person chose is a password and is hashed slowly. One that is
+//! generated has enough random bits for a keyed hash, and is shown once.
+
+use countersign_dialect::{Dialect, Secret};
+use countersign_domain::Scopes;
+use countersign_domain::account::{Invalid, StoredSecret, check_login};
+
+use super::AdminState;
+use super::fields::Fields;
+use super::problem::Problem;
+use countersign_server::api::Api;
+use countersign_server::generated_key;
+use countersign_server::password::PasswordFault;
+use countersign_store::NewCredential;
+use countersign_store::random::NoRandomness;
+
+/// What a body says of a new credential.
+pub(super) struct Wanted {
+    login: Login,
+    secret: Option<Secret>,
+    scopes: Scopes,
+}
+
+/// Which login a new credential gets.
+enum Login {
+    Given(String),
+    Generated { prefix: Option<String> },
+}
+
+/// A new credential, and its secret if it has to be shown.
+pub(super) struct Generated {
+    pub(super) credential: NewCredential,
+    pub(super) shown: Option<Secret>,
+}
+
+impl Wanted {
+    /// Reads `login` or `login_prefix`, `secret` and `scopes`, as the api's
+    /// dialect demands them. Without an api nothing can be judged.
+    pub(super) fn read(fields: &mut Fields, api: Option<&Api>) -> Option<Self> {
+        let Some(api) = api else {
+            fields.pass_over(&["login", "login_prefix", "secret", "scopes"]);
+            return None;
+        };
+        let login = fields.parsed("login", |text| login_of(api.dialect(), text));
+        let prefix = fields.parsed("login_prefix", |text| prefix_of(api.dialect(), text));
+        let secret = fields.parsed("secret", |text| secret_of(api, text));
+        let scopes = fields.scopes("scopes").unwrap_or_default();
+        let login = match (login, prefix) {
+            (Some(_), Some(_)) => {
+                return fields.fault("login_prefix", "cannot stand beside login");
+            }
+            (Some(login), None) => Login::Given(login),
+            (None, prefix) => Login::Generated { prefix },
+        };
+        Some(Self {
+            login,
+            secret,
+            scopes,
+        })
+    }
+
+    /// Generates what was not given, and hashes the secret.
+    pub(super) async fn make(self, admin: &AdminState, api: &Api) -> Result<Generated, Problem> {
+        let login = match self.login {
+            Login::Given(login) => login,
+            Login::Generated { prefix } => {
+                generated_key::login(api.dialect(), prefix.as_deref()).map_err(no_randomness)?
+            }
+        };
+        let Some(password) = self.secret else {
+            let key = generated_key::key(api.dialect()).map_err(no_randomness)?;
+            let stored = StoredSecret::Key(api.pepper.hash(key.expose()));
+            return Ok(Generated {
+                credential: credential(login, stored, self.scopes),
+                shown: Some(key),
+            });
+        };
+        let hash = admin.passwords.hash(password).await.map_err(not_hashed)?;
+        Ok(Generated {
+            credential: credential(login, StoredSecret::Password(hash), self.scopes),
+            shown: None,
+        })
+    }
+}
+
+fn credential(login: String, secret: StoredSecret, scopes: Scopes) -> NewCredential {
+    NewCredential {
+        login,
+        secret,
+        scopes,
+    }
+}
+
+/// What kind of secret is stored.
+pub(super) fn kind(stored: &StoredSecret) -> &'static str {
+    match stored {
+        StoredSecret::Key(_) => "key",
+        StoredSecret::Password(_) => "password",
+    }
+}
+
+/// The login as requests will bring it: folded, in the dialect's form.
+fn login_of(dialect: &Dialect, text: &str) -> Result<String, Invalid> {
+    let login = dialect.fold_login(text);
+    check_login(&login)?;
+    if dialect
+        .credential()
+        .is_none_or(|form| form.login_matches(&login))
+    {
+        return Ok(login);
+    }
+    Err(Invalid(format!(
+        "has not the form that the dialect {} fixes for logins; leave it out to have one generated",
+        dialect.name()
+    )))
+}
+
+/// A prefix selects one of several forms of login, so it must lead to one.
+fn prefix_of(dialect: &Dialect, text: &str) -> Result<String, Invalid> {
+    let form = dialect.credential();
+    if form.is_some_and(|form| form.generate_login(Some(text), &mut |_| ()).is_some()) {
+        return Ok(text.to_owned());
+    }
+    Err(Invalid(format!(
+        "the dialect {} has no form of login that begins so",
+        dialect.name()
+    )))
+}
+
+/// The shortest password, in characters (NIST SP 800-63B section 5.1.1.1): one
+/// that is shorter is guessed within the throttle, or was cut off on its way.
+const MIN_SECRET: usize = 8;
+/// The longest password, in bytes. One that is longer is no mistake in typing.
+const MAX_SECRET: usize = 1_024;
+
+fn secret_of(api: &Api, text: &str) -> Result<Secret, Invalid> {
+    let form = api.dialect().credential();
+    let wrong = if !api.settings.passwords {
+        "this api takes generated keys only: leave secret out to have one generated, or set \
+         passwords = true for the api"
+    } else if text.chars().count() < MIN_SECRET || text.len() > MAX_SECRET {
+        "must have 8 characters or more, and 1024 bytes at most; leave it out to have one generated"
+    } else if text.chars().any(char::is_control) {
+        "must have no control characters"
+    } else if form.is_some_and(|form| !form.secret_matches(text)) {
+        "has not the form that the dialect fixes for secrets; leave it out to have one generated"
+    } else {
+        let secret = Secret::from(text);
+        return match secret.unseen_end() {
+            Some(unseen) => Err(Invalid(unseen)),
+            None => Ok(secret),
+        };
+    };
+    Err(Invalid(wrong.to_owned()))
+}
+
+fn not_hashed(fault: PasswordFault) -> Problem {
+    match fault {
+        PasswordFault::Busy => Problem::unavailable("too many passwords are being hashed"),
+        PasswordFault::Failed => Problem::internal("the password could not be hashed"),
+    }
+}
+
+fn no_randomness(error: NoRandomness) -> Problem {
+    Problem::internal(error.to_string())
+}

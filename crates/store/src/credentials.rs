@@ -1,0 +1,343 @@
+//! Credentials: an account may hold several, so that secrets change with an
+//! overlap.
+
+use countersign_domain::account::StoredSecret;
+use countersign_domain::audit::Action;
+use countersign_domain::revocation::Notice;
+use countersign_domain::{Account, AccountId, ApiName, Credential, CredentialId, Scopes};
+use rusqlite::{Connection, OptionalExtension};
+use serde_json::json;
+
+use super::accounts::{self, audit};
+use super::error::{CreateError, Unavailable};
+use super::idempotency::run_once;
+use super::log::all;
+use super::record::{Actor, Made, NewCredential, Once};
+use super::sessions::end_of_credential;
+use super::work::Work;
+use super::{Store, networks, row};
+
+impl Store {
+    /// The credentials of an account, oldest first.
+    pub async fn credentials(&self, account: AccountId) -> Result<Vec<Credential>, Unavailable> {
+        self.read(move |connection| of_account(connection, account))
+            .await
+    }
+
+    /// The credential with this id.
+    pub async fn credential(&self, id: CredentialId) -> Result<Option<Credential>, Unavailable> {
+        self.read(move |connection| find(connection, id)).await
+    }
+
+    /// The credential of an api with exactly this login, and its account, both
+    /// whether they are active or not.
+    pub async fn credential_by_login(
+        &self,
+        api: &ApiName,
+        login: &str,
+    ) -> Result<Option<(Account, Credential)>, Unavailable> {
+        let (api, login) = (api.clone(), login.to_owned());
+        self.read(move |connection| by_login(connection, &api, &login))
+            .await
+    }
+
+    /// Creates one more credential of an account.
+    pub async fn create_credential(
+        &self,
+        account: AccountId,
+        new: NewCredential,
+        actor: Actor,
+    ) -> Result<Credential, CreateError> {
+        self.write(move |work| create(work, account, &new, &actor))
+            .await?
+    }
+
+    /// The same, once for an idempotency key.
+    pub async fn create_credential_once(
+        &self,
+        account: AccountId,
+        new: NewCredential,
+        actor: Actor,
+        once: Option<Once<Credential>>,
+    ) -> Result<Made<Credential>, CreateError> {
+        self.write(move |work| {
+            run_once(work, once.as_ref(), |work| {
+                create(work, account, &new, &actor)
+            })
+        })
+        .await?
+    }
+
+    /// Enables or disables a credential and gives it as it is then; `None` if
+    /// there is none. Disabling ends the sessions that it opened.
+    pub async fn set_credential_active(
+        &self,
+        id: CredentialId,
+        active: bool,
+        actor: Actor,
+    ) -> Result<Option<Credential>, Unavailable> {
+        self.write(move |work| set_active(work, id, active, &actor))
+            .await
+    }
+
+    /// Replaces the scopes of a credential and gives it as it is then; `None` if
+    /// there is none.
+    pub async fn set_credential_scopes(
+        &self,
+        id: CredentialId,
+        scopes: Scopes,
+        actor: Actor,
+    ) -> Result<Option<Credential>, Unavailable> {
+        self.write(move |work| set_scopes(work, id, &scopes, &actor))
+            .await
+    }
+
+    /// Deletes a credential and ends the sessions that it opened. Whether there
+    /// was one.
+    pub async fn delete_credential(
+        &self,
+        id: CredentialId,
+        actor: Actor,
+    ) -> Result<bool, Unavailable> {
+        self.write(move |work| delete(work, id, &actor)).await
+    }
+
+    /// Stores the same secret in another form, as when a password's hash is
+    /// upgraded: no audit entry. Whether there was such a credential.
+    pub async fn replace_secret(
+        &self,
+        id: CredentialId,
+        secret: StoredSecret,
+    ) -> Result<bool, Unavailable> {
+        self.write(move |work| replace_secret(work, id, &secret))
+            .await
+    }
+}
+
+/// The credential with this id.
+pub(super) fn find(
+    connection: &Connection,
+    id: CredentialId,
+) -> rusqlite::Result<Option<Credential>> {
+    let sql = format!(
+        "SELECT {} FROM credential AS c WHERE c.id = ?1",
+        row::CREDENTIAL
+    );
+    connection
+        .prepare_cached(&sql)?
+        .query_row([id.0.cast_signed()], |row| row::credential(row, 0))
+        .optional()
+}
+
+/// The credentials of an account, oldest first.
+pub(super) fn of_account(
+    connection: &Connection,
+    account: AccountId,
+) -> rusqlite::Result<Vec<Credential>> {
+    let sql = format!(
+        "SELECT {} FROM credential AS c WHERE c.account = ?1 ORDER BY c.id",
+        row::CREDENTIAL
+    );
+    all(connection, &sql, [row::id(account)], |row| {
+        row::credential(row, 0)
+    })
+}
+
+/// Whether a credential of this api has the login.
+pub(super) fn login_is_taken(
+    work: &Work<'_>,
+    api: &ApiName,
+    login: &str,
+) -> rusqlite::Result<bool> {
+    work.connection
+        .prepare_cached("SELECT 1 FROM credential WHERE login = ?1 AND api = ?2")?
+        .exists((login, api.as_str()))
+}
+
+/// Stores a new credential whose login is free.
+pub(super) fn insert(
+    work: &mut Work<'_>,
+    account: &Account,
+    new: &NewCredential,
+) -> rusqlite::Result<Credential> {
+    let (key_hash, password_hash) = row::secret(&new.secret);
+    work.execute_one(
+        "INSERT INTO credential
+         (account, api, login, key_hash, password_hash, active, created_at, scopes)
+         VALUES (?1, ?2, ?3, ?4, ?5, TRUE, ?6, ?7)",
+        (
+            row::id(account.id),
+            account.api.as_str(),
+            &new.login,
+            key_hash,
+            password_hash,
+            work.now.as_micros(),
+            row::scopes(&new.scopes),
+        ),
+    )?;
+    let credential = Credential {
+        id: CredentialId(work.connection.last_insert_rowid().cast_unsigned()),
+        account: account.id,
+        login: new.login.clone(),
+        secret: new.secret.clone(),
+        scopes: new.scopes.clone(),
+        active: true,
+        created_at: work.now,
+    };
+    work.notice(Notice::Credential(credential.clone()));
+    Ok(credential)
+}
+
+/// Removes a credential's row.
+pub(super) fn remove(work: &mut Work<'_>, id: CredentialId) -> rusqlite::Result<()> {
+    networks::forget(work, id)?;
+    work.execute_one("DELETE FROM credential WHERE id = ?1", [id.0.cast_signed()])?;
+    work.notice(Notice::CredentialGone(id));
+    Ok(())
+}
+
+fn by_login(
+    connection: &Connection,
+    api: &ApiName,
+    login: &str,
+) -> rusqlite::Result<Option<(Account, Credential)>> {
+    let sql = format!(
+        "SELECT {}, {} FROM credential AS c JOIN account AS a ON a.id = c.account
+         WHERE c.login = ?1 AND c.api = ?2",
+        row::ACCOUNT,
+        row::CREDENTIAL
+    );
+    connection
+        .prepare_cached(&sql)?
+        .query_row((login, api.as_str()), |row| {
+            Ok((
+                row::account(row, 0)?,
+                row::credential(row, row::ACCOUNT_COLUMNS)?,
+            ))
+        })
+        .optional()
+}
+
+fn create(
+    work: &mut Work<'_>,
+    account: AccountId,
+    new: &NewCredential,
+    actor: &Actor,
+) -> rusqlite::Result<Result<Credential, CreateError>> {
+    let Some(account) = accounts::find(work.connection, account)? else {
+        return Ok(Err(CreateError::NoAccount));
+    };
+    if login_is_taken(work, &account.api, &new.login)? {
+        return Ok(Err(CreateError::LoginTaken));
+    }
+    let credential = insert(work, &account, new)?;
+    audit(
+        work,
+        Action::CredentialCreated,
+        &account,
+        actor,
+        json!({ "login": new.login }),
+    )?;
+    Ok(Ok(credential))
+}
+
+fn set_scopes(
+    work: &mut Work<'_>,
+    id: CredentialId,
+    scopes: &Scopes,
+    actor: &Actor,
+) -> rusqlite::Result<Option<Credential>> {
+    let Some((account, mut credential)) = with_account(work, id)? else {
+        return Ok(None);
+    };
+    if credential.scopes == *scopes {
+        return Ok(Some(credential));
+    }
+    let written = row::scopes(scopes);
+    let statement = "UPDATE credential SET scopes = ?2 WHERE id = ?1";
+    work.execute_one(statement, (id.0.cast_signed(), &written))?;
+    credential.scopes = scopes.clone();
+    work.notice(Notice::Credential(credential.clone()));
+    let detail = json!({ "login": credential.login, "scopes": written });
+    audit(work, Action::ScopesChanged, &account, actor, detail)?;
+    Ok(Some(credential))
+}
+
+fn set_active(
+    work: &mut Work<'_>,
+    id: CredentialId,
+    active: bool,
+    actor: &Actor,
+) -> rusqlite::Result<Option<Credential>> {
+    let Some((account, mut credential)) = with_account(work, id)? else {
+        return Ok(None);
+    };
+    if credential.active == active {
+        return Ok(Some(credential));
+    }
+    let statement = "UPDATE credential SET active = ?2 WHERE id = ?1";
+    work.execute_one(statement, (id.0.cast_signed(), active))?;
+    credential.active = active;
+    work.notice(Notice::Credential(credential.clone()));
+    let (action, ended) = if active {
+        (Action::CredentialEnabled, 0)
+    } else {
+        (
+            Action::CredentialDisabled,
+            end_of_credential(work, &credential)?,
+        )
+    };
+    let detail = json!({ "login": credential.login, "ended": ended });
+    audit(work, action, &account, actor, detail)?;
+    Ok(Some(credential))
+}
+
+fn delete(work: &mut Work<'_>, id: CredentialId, actor: &Actor) -> rusqlite::Result<bool> {
+    let Some((account, credential)) = with_account(work, id)? else {
+        return Ok(false);
+    };
+    let ended = end_of_credential(work, &credential)?;
+    remove(work, id)?;
+    let detail = json!({ "login": credential.login, "ended": ended });
+    audit(work, Action::CredentialDeleted, &account, actor, detail)?;
+    Ok(true)
+}
+
+fn replace_secret(
+    work: &mut Work<'_>,
+    id: CredentialId,
+    secret: &StoredSecret,
+) -> rusqlite::Result<bool> {
+    let Some(mut credential) = find(work.connection, id)? else {
+        return Ok(false);
+    };
+    let (key_hash, password_hash) = row::secret(secret);
+    work.execute_one(
+        "UPDATE credential SET key_hash = ?2, password_hash = ?3 WHERE id = ?1",
+        (id.0.cast_signed(), key_hash, password_hash),
+    )?;
+    credential.secret = secret.clone();
+    work.notice(Notice::Credential(credential));
+    Ok(true)
+}
+
+/// A credential and its account, which the schema says it has.
+pub(super) fn with_account(
+    work: &Work<'_>,
+    id: CredentialId,
+) -> rusqlite::Result<Option<(Account, Credential)>> {
+    let sql = format!(
+        "SELECT {}, {} FROM credential AS c JOIN account AS a ON a.id = c.account WHERE c.id = ?1",
+        row::ACCOUNT,
+        row::CREDENTIAL
+    );
+    work.connection
+        .prepare_cached(&sql)?
+        .query_row([id.0.cast_signed()], |row| {
+            Ok((
+                row::account(row, 0)?,
+                row::credential(row, row::ACCOUNT_COLUMNS)?,
+            ))
+        })
+        .optional()
+}

@@ -1,0 +1,286 @@
+//! The SQLite store: accounts, credentials, sessions, keys, the revocation log
+//! and the audit log, in one file, or in memory for the sandbox.
+//!
+//! What it promises: an answer is given after the commit that it speaks of is
+//! durable; every revocation and audit entry is in the commit of its
+//! transition; verifiers are told before the caller is answered; and time never
+//! goes back, not over a restart either. All writes pass through one thread
+//! (`writer`), reads through two more (`reader`); no caller ever blocks.
+//!
+//! What it refuses: a file that is no store, that a later release wrote, or that
+//! another process has open.
+
+mod accounts;
+mod admin_keys;
+mod audit;
+mod background;
+pub mod clock;
+mod credentials;
+mod error;
+mod file;
+mod idempotency;
+mod keys;
+mod leases;
+mod locked;
+mod log;
+mod mend;
+mod networks;
+pub mod random;
+mod reader;
+mod record;
+mod revoking;
+mod rewrap;
+mod rotation;
+mod row;
+pub mod seal;
+mod session_limit;
+mod sessions;
+mod sweep;
+mod work;
+mod writer;
+
+use std::io;
+use std::path::Path;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use countersign_domain::Timestamp;
+use countersign_domain::revocation::Notice;
+use rusqlite::Connection;
+
+use self::background::Marks;
+use self::file::Files;
+use self::reader::{Reader, Readers};
+use self::work::Work;
+use self::writer::{Commands, Notify, Queue, Writer};
+use crate::clock::Clock;
+
+pub use error::{
+    AdminKeyError, CreateError, KeyError, MasterError, OpenError, RewrapError, SessionError,
+    Unavailable,
+};
+pub use leases::{Lease, Leased};
+pub use locked::{LockedStore, StoreHead};
+pub use mend::{ClockMend, Mending};
+pub use networks::Candidate;
+pub use record::reply_context;
+pub use record::{
+    AccountFilter, AccountUpdate, Actor, AuditEntry, AuditFilter, EndedOfApi, Made, NewAccount,
+    NewCredential, Once, Order, Purpose, Refreshed, SealedKey, Stats, StoredAdminKey, Succession,
+    Swept, TermsOwned,
+};
+
+const READERS: usize = 2;
+/// The most rows of one listing: a page of the admin API, and the row that tells
+/// whether there is another.
+const PAGE: usize = 1_001;
+
+/// The store. Clones are the same store.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    clock: Clock,
+    commands: Commands,
+    readers: Readers,
+    marks: Arc<Marks>,
+    threads: Mutex<Threads>,
+}
+
+#[derive(Default)]
+struct Threads {
+    /// Dropped to end the ticking.
+    stop: Option<SyncSender<()>>,
+    ticks: Option<JoinHandle<()>>,
+    readers: Vec<JoinHandle<()>>,
+    writer: Option<JoinHandle<()>>,
+}
+
+impl Store {
+    /// Opens the store in the file at `path`, which is made if there is none.
+    ///
+    /// `clock` is raised to the time of the last commit. `notify` is called by
+    /// the writer after each commit and before its callers are answered: it
+    /// must be quick, and must not hold on to the store. The directory is the
+    /// caller's to make, with mode 0700.
+    pub fn open(
+        path: &Path,
+        clock: Clock,
+        notify: impl Fn(&[Notice]) + Send + Sync + 'static,
+    ) -> Result<Self, OpenError> {
+        let store = LockedStore::at(path)?.open(clock, notify)?;
+        store.begin_upkeep()?;
+        Ok(store)
+    }
+
+    /// Lets the store do what it does by itself: sweep, and note the time and which
+    /// tokens were used. From here on a store that nobody changes changes.
+    pub fn begin_upkeep(&self) -> Result<(), OpenError> {
+        self.0.tick().map_err(OpenError::Threads)
+    }
+
+    /// Opens a new store in memory, for the sandbox: it keeps every promise but
+    /// that of a file, and leaves nothing behind.
+    pub fn in_memory(
+        clock: Clock,
+        notify: impl Fn(&[Notice]) + Send + Sync + 'static,
+    ) -> Result<Self, OpenError> {
+        let store = Self::over(Files::in_memory(READERS)?, clock, Box::new(notify))?;
+        store.begin_upkeep()?;
+        Ok(store)
+    }
+
+    /// The store in a file, without anything that happens by itself.
+    #[cfg(test)]
+    fn open_quiet(path: &Path, clock: Clock, notify: Notify) -> Result<Self, OpenError> {
+        LockedStore::at(path)?.open(clock, notify)
+    }
+
+    fn over(files: Files, clock: Clock, notify: Notify) -> Result<Self, OpenError> {
+        let Files {
+            writer: connection,
+            readers,
+            lock,
+            ..
+        } = files;
+        let (commands, queue) = writer::queue();
+        let (readers, reader_threads) = reader::readers(readers);
+        let marks = Arc::new(Marks::default());
+        let threads = Mutex::new(Threads::default());
+        let inner = Inner {
+            clock: clock.clone(),
+            commands,
+            readers,
+            marks,
+            threads,
+        };
+        inner
+            .start(
+                Writer {
+                    connection,
+                    clock,
+                    notify,
+                    lock,
+                },
+                queue,
+                reader_threads,
+            )
+            .map_err(OpenError::Threads)?;
+        Ok(Self(Arc::new(inner)))
+    }
+
+    /// Ends the store for all its clones: what waits already is committed, the
+    /// WAL is put away and the file is free for another process.
+    pub async fn close(self) {
+        let ending = tokio::task::spawn_blocking(move || self.0.shut_down()).await;
+        if ending.is_err() {
+            tracing::error!("the store could not be closed in order");
+        }
+    }
+
+    /// The time on the store's clock.
+    pub fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    /// Whether the store can make a change durable now: it makes one, and reads.
+    pub async fn ready(&self) -> Result<(), Unavailable> {
+        self.write(|work| work.execute_one("UPDATE head SET clock = clock", []))
+            .await?;
+        self.read(|connection| connection.query_row("SELECT 1 FROM head", [], |_| Ok(())))
+            .await
+    }
+
+    async fn write<T, F>(&self, work: F) -> Result<T, Unavailable>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Work<'_>) -> rusqlite::Result<T> + Send + 'static,
+    {
+        self.0.commands.run(work).await
+    }
+
+    async fn read<T, F>(&self, read: F) -> Result<T, Unavailable>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        self.0.readers.run(read).await
+    }
+}
+
+impl Inner {
+    fn start(&self, writer: Writer, queue: Queue, readers: Vec<Reader>) -> io::Result<()> {
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        threads.writer = Some(spawn("store-writer", move || writer.run(&queue))?);
+        for reader in readers {
+            threads
+                .readers
+                .push(spawn("store-reader", move || reader.run())?);
+        }
+        Ok(())
+    }
+
+    fn tick(&self) -> io::Result<()> {
+        let (stop, stopped) = sync_channel(0);
+        let (commands, marks) = (self.commands.clone(), Arc::clone(&self.marks));
+        let clock = self.clock.clone();
+        let ticks = spawn("store-tick", move || {
+            background::run(&stopped, &commands, &marks, &clock);
+        })?;
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        (threads.stop, threads.ticks) = (Some(stop), Some(ticks));
+        Ok(())
+    }
+
+    /// Ends the threads in the order in which they need each other. Again:
+    /// nothing.
+    fn shut_down(&self) {
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        let Threads {
+            stop,
+            ticks,
+            readers,
+            writer,
+        } = std::mem::take(&mut *threads);
+        drop(stop);
+        let kept = ticks.is_some();
+        ticks.into_iter().for_each(join);
+        self.readers.stop();
+        readers.into_iter().for_each(join);
+        if let Some(writer) = writer {
+            // On a thread of its own: who drops the store may not block.
+            let (commands, marks) = (self.commands.clone(), Arc::clone(&self.marks));
+            let last = spawn("store-last", move || {
+                background::last(&commands, &marks, kept);
+            });
+            last.into_iter().for_each(join);
+            self.commands.stop();
+            join(writer);
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.shut_down();
+    }
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    thread::Builder::new().name(name.to_owned()).spawn(run)
+}
+
+fn join(handle: JoinHandle<()>) {
+    if handle.join().is_err() {
+        tracing::error!("a thread of the store panicked");
+    }
+}
+
+/// A limit as SQL takes it.
+fn page(limit: usize) -> i64 {
+    i64::try_from(limit.min(PAGE)).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,350 @@
+//! What goes into the store and comes out of it, beyond the domain's own
+//! nouns. Nothing here knows SQL.
+
+use std::fmt;
+use std::time::Duration;
+
+use countersign_domain::account::{Allowlist, StoredSecret};
+use countersign_domain::audit::Action;
+use countersign_domain::key::{Key, Kid};
+use countersign_domain::limits::Limits;
+use countersign_domain::session::{Decision, Lifetimes, SessionId, Terms};
+use countersign_domain::{
+    Account, AccountId, AccountLimits, Algorithm, ApiName, ApiScope, Credential, NewLogin,
+    RefreshMode, Role, Scopes, Timestamp,
+};
+
+use crate::seal::SealError;
+
+/// Who caused a change, for the audit log.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Actor {
+    /// A partner, by a request of its own.
+    Partner,
+    /// An operator, by the name of the admin key.
+    Operator(String),
+    /// The server itself.
+    System,
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Partner => f.write_str("partner"),
+            Self::Operator(name) => write!(f, "operator:{name}"),
+            Self::System => f.write_str("system"),
+        }
+    }
+}
+
+/// What a key is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// Signs tokens.
+    Signing,
+    /// Keys the hashes of generated secrets.
+    Pepper,
+}
+
+impl Purpose {
+    /// The stable name, as in the store and in the context of a seal.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Signing => "signing",
+            Self::Pepper => "pepper",
+        }
+    }
+}
+
+/// A key whose material is sealed under the master key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealedKey {
+    /// What a ring knows of it.
+    pub key: Key,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// The sealed material.
+    pub sealed: Vec<u8>,
+}
+
+impl SealedKey {
+    /// Whether it signs, with this algorithm.
+    pub fn is_signing(&self, algorithm: Algorithm) -> bool {
+        self.purpose == Purpose::Signing && self.key.algorithm == algorithm
+    }
+
+    /// The context that the material of this key is sealed for.
+    pub fn context<'a>(&'a self, api: &'a ApiName) -> [&'a str; 4] {
+        [
+            api.as_str(),
+            self.purpose.name(),
+            &self.key.kid.0,
+            self.key.algorithm.name(),
+        ]
+    }
+}
+
+/// A credential to create.
+#[derive(Clone, Debug)]
+pub struct NewCredential {
+    /// The login, unique within its api.
+    pub login: String,
+    /// What is stored of the secret.
+    pub secret: StoredSecret,
+    /// What it may be used for.
+    pub scopes: Scopes,
+}
+
+impl NewCredential {
+    /// A credential without scopes.
+    pub fn new(login: impl Into<String>, secret: StoredSecret) -> Self {
+        Self {
+            login: login.into(),
+            secret,
+            scopes: Scopes::default(),
+        }
+    }
+}
+
+/// An account to create, with its first credential.
+#[derive(Clone, Debug)]
+pub struct NewAccount {
+    /// Its api.
+    pub api: ApiName,
+    /// Its id; `None` takes the next free one from 100001 on.
+    pub id: Option<AccountId>,
+    /// Its first credential, whose login is its name.
+    pub credential: NewCredential,
+    /// The networks that it may call from.
+    pub allow: Allowlist,
+    /// What it may do otherwise than its api says.
+    pub limits: AccountLimits,
+    /// Whether it may log in at once.
+    pub active: bool,
+}
+
+/// A named admin key as it is stored: the key itself is not kept.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoredAdminKey {
+    /// The public part of the key, by which it is looked up.
+    pub id: String,
+    /// Stands for its holder in the audit log; unique.
+    pub name: String,
+    /// What its holder may do.
+    pub role: Role,
+    /// With which apis.
+    pub scope: ApiScope,
+    /// The SHA-256 of the key, which has 256 random bits.
+    pub hash: [u8; 32],
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// From when on it opens nothing.
+    pub expires_at: Option<Timestamp>,
+}
+
+impl fmt::Debug for StoredAdminKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StoredAdminKey({:?}, {:?})", self.name, self.role)
+    }
+}
+
+/// Which accounts to list.
+#[derive(Clone, Debug)]
+pub struct AccountFilter {
+    /// Those of these apis.
+    pub scope: ApiScope,
+    /// Those of this api.
+    pub api: Option<ApiName>,
+    /// Those with a credential that has exactly this login.
+    pub login: Option<String>,
+}
+
+/// What to change of an account; `None` leaves it as it is.
+#[derive(Clone, Debug, Default)]
+pub struct AccountUpdate {
+    /// Whether it may log in and call. Disabling ends all its sessions.
+    pub active: Option<bool>,
+    /// The networks that it may call from.
+    pub allow: Option<Allowlist>,
+    /// What it may do otherwise than its api says.
+    pub limits: Option<AccountLimits>,
+}
+
+/// The terms of a session, owned so that they can travel to the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TermsOwned {
+    /// Lifetimes as they are configured now.
+    pub lifetimes: Lifetimes,
+    /// What a refresh does.
+    pub mode: RefreshMode,
+    /// The key that signs what is made anew.
+    pub active_kid: Kid,
+    /// The keys whose signatures are accepted.
+    pub live_kids: Vec<Kid>,
+}
+
+impl TermsOwned {
+    /// The same terms as the domain takes them.
+    pub fn terms(&self) -> Terms<'_> {
+        Terms {
+            lifetimes: self.lifetimes,
+            mode: self.mode,
+            active_kid: &self.active_kid,
+            live_kids: &self.live_kids,
+        }
+    }
+}
+
+/// What a login does to the account's older sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Succession {
+    /// Whether it ends them all.
+    pub new_login: NewLogin,
+    /// How many may live beside it, where the account has no limit of its own.
+    pub limits: Limits,
+}
+
+impl From<NewLogin> for Succession {
+    fn from(new_login: NewLogin) -> Self {
+        Self {
+            new_login,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// A refresh as it was decided and stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refreshed {
+    /// The decision, durable.
+    pub decision: Decision,
+    /// Whose session it is; `None` if there is no such session.
+    pub account: Option<Account>,
+    /// The credential that opened it; `None` if it was deleted.
+    pub credential: Option<Credential>,
+}
+
+/// An entry of the audit log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// Its number; later entries have greater ones.
+    pub number: u64,
+    /// When it happened, on the store's clock.
+    pub at: Timestamp,
+    /// The code of a [`countersign_domain::audit::Action`].
+    pub action: String,
+    /// The api that it concerns.
+    pub api: Option<ApiName>,
+    /// The account that it concerns, which may be gone.
+    pub account: Option<AccountId>,
+    /// The session that it concerns, which may be gone.
+    pub session: Option<SessionId>,
+    /// Who caused it, as [`Actor`] displays itself.
+    pub actor: String,
+    /// More, as a JSON object without secrets.
+    pub detail: String,
+}
+
+/// Which audit entries to list.
+#[derive(Clone, Debug)]
+pub struct AuditFilter {
+    /// Those of these apis; those of no api only for all of them.
+    pub scope: ApiScope,
+    /// Those about this account.
+    pub account: Option<AccountId>,
+    /// Those about this api.
+    pub api: Option<ApiName>,
+    /// Those that say this.
+    pub action: Option<Action>,
+    /// Those from this instant on.
+    pub since: Option<Timestamp>,
+    /// Those before this instant.
+    pub until: Option<Timestamp>,
+    /// Which come first.
+    pub order: Order,
+}
+
+/// The order of a listing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// As they were written.
+    OldestFirst,
+    /// The other way round.
+    NewestFirst,
+}
+
+/// What a revocation of everything of an api ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct EndedOfApi {
+    /// Accounts.
+    pub accounts: usize,
+    /// Their sessions.
+    pub sessions: usize,
+}
+
+/// What is in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stats {
+    /// Accounts.
+    pub accounts: u64,
+    /// Credentials.
+    pub credentials: u64,
+    /// Session rows, ended and expired ones too.
+    pub sessions: u64,
+    /// Session rows that were not ended.
+    pub active_sessions: u64,
+    /// Revocations that still matter.
+    pub revocations: u64,
+    /// The number of the last revocation.
+    pub log_head: u64,
+    /// The number of the last audit entry.
+    pub audit_head: u64,
+    /// The size of the database file in bytes, without its WAL.
+    pub database_bytes: u64,
+}
+
+/// What one step of the sweep removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Swept {
+    /// Session rows.
+    pub sessions: usize,
+    /// Revocations.
+    pub revocations: usize,
+    /// Replies that were kept for idempotency keys.
+    pub replies: usize,
+    /// Leases.
+    pub leases: usize,
+    /// Networks from which credentials were used.
+    pub networks: usize,
+    /// Whether there may be more to remove.
+    pub more: bool,
+}
+
+/// An idempotency key under which a creation happens once.
+pub struct Once<T> {
+    /// Whose key it is: the name of an admin key.
+    pub operator: String,
+    /// The key.
+    pub key: String,
+    /// How long the reply is kept.
+    pub keep_for: Duration,
+    /// Seals the reply to what was made.
+    pub reply: SealReply<T>,
+}
+
+/// Seals the reply to what was made.
+type SealReply<T> = Box<dyn Fn(&T) -> Result<Vec<u8>, SealError> + Send>;
+
+/// The place that a kept reply is sealed for.
+pub fn reply_context<'a>(operator: &'a str, key: &'a str) -> [&'a str; 3] {
+    ["remembered reply", operator, key]
+}
+
+/// What became of a creation that happens once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Made<T> {
+    /// It was made now.
+    New(T),
+    /// It was made before; this is the sealed reply to that.
+    Before(Vec<u8>),
+}

@@ -1,0 +1,285 @@
+//! Sessions: opened, looked at, ended by operators, and in bulk.
+
+use std::sync::Arc;
+
+use countersign_domain::account::admit;
+use countersign_domain::audit::Action;
+use countersign_domain::revocation::{Notice, Revocation};
+use countersign_domain::session::{self, End, Opening, Session, SessionId};
+use countersign_domain::{Account, AccountId, Credential, CredentialId, Network, NewLogin, Reason};
+use rusqlite::{Connection, OptionalExtension};
+use serde_json::json;
+
+use super::accounts::{self, audit};
+use super::error::{SessionError, Unavailable};
+use super::log::all;
+use super::record::{Actor, Succession, TermsOwned};
+use super::work::{Audit, Work};
+use super::{Store, background, credentials, networks, page, row, session_limit};
+
+impl Store {
+    /// Opens a session for a login whose secret was checked.
+    ///
+    /// Account, credential and address are judged again, because they may have
+    /// changed since: what was disabled before the commit opens nothing. Older
+    /// sessions that have to make way end in the same commit.
+    pub async fn open_session(
+        &self,
+        opening: Opening,
+        credential: CredentialId,
+        terms: impl Into<Arc<TermsOwned>>,
+        older: impl Into<Succession>,
+    ) -> Result<Session, SessionError> {
+        let (terms, older) = (terms.into(), older.into());
+        let opened = self
+            .write(move |work| open(work, &opening, credential, &terms, older))
+            .await?;
+        opened.map_err(SessionError::Refused)
+    }
+
+    /// The session with this id, whether it lives or not.
+    pub async fn session(&self, id: SessionId) -> Result<Option<Session>, Unavailable> {
+        self.read(move |connection| find(connection, id)).await
+    }
+
+    /// Sessions of an account, newest first, ended ones too until they are
+    /// swept; those opened before `after`, at most 1,000 at once.
+    pub async fn sessions(
+        &self,
+        account: AccountId,
+        after: Option<SessionId>,
+        limit: usize,
+    ) -> Result<Vec<Session>, Unavailable> {
+        self.read(move |connection| {
+            let sql = format!(
+                "SELECT {} FROM session AS s WHERE s.account = ?1 AND
+                 (?2 IS NULL OR s.number < (SELECT number FROM session WHERE id = ?2))
+                 ORDER BY s.number DESC LIMIT ?3",
+                row::SESSION
+            );
+            let params = (row::id(account), after.map(|id| id.0), page(limit));
+            all(connection, &sql, params, row::session)
+        })
+        .await
+    }
+
+    /// Ends a session and gives it as it is then; `None` if there is none.
+    pub async fn end_session(
+        &self,
+        id: SessionId,
+        actor: Actor,
+    ) -> Result<Option<Session>, Unavailable> {
+        self.write(move |work| end_by_operator(work, id, &actor))
+            .await
+    }
+
+    /// Ends everything of an account, and gives how many sessions that were;
+    /// `None` if there is no such account.
+    pub async fn end_sessions(
+        &self,
+        account: AccountId,
+        actor: Actor,
+    ) -> Result<Option<usize>, Unavailable> {
+        self.write(move |work| {
+            let Some(mut account) = accounts::find(work.connection, account)? else {
+                return Ok(None);
+            };
+            let ended = end_all(work, &mut account, End::Operator)?;
+            audit(
+                work,
+                Action::SessionsEnded,
+                &account,
+                &actor,
+                json!({ "ended": ended }),
+            )?;
+            Ok(Some(ended))
+        })
+        .await
+    }
+
+    /// Notes that an access token of this generation was used. Lossy and
+    /// bounded, written within about a tenth of a second; free for the caller.
+    pub fn mark_used(&self, session: SessionId, generation: u32) {
+        self.0.marks.add(session, generation);
+    }
+
+    /// The same, and written when this returns: for the sandbox, whose stories
+    /// must not depend on a tenth of a second.
+    pub async fn write_used(&self, session: SessionId, generation: u32) -> Result<(), Unavailable> {
+        let used = [(session, generation)];
+        self.write(move |work| background::write(work, &used)).await
+    }
+}
+
+/// The session with this id.
+pub(super) fn find(connection: &Connection, id: SessionId) -> rusqlite::Result<Option<Session>> {
+    let sql = format!("SELECT {} FROM session AS s WHERE s.id = ?1", row::SESSION);
+    connection
+        .prepare_cached(&sql)?
+        .query_row([id.0], row::session)
+        .optional()
+}
+
+/// Ends one session, with its revocation. Whether it lived.
+pub(super) fn end_one(work: &mut Work<'_>, id: SessionId, end: End) -> rusqlite::Result<bool> {
+    let until = work
+        .connection
+        .prepare_cached(
+            "UPDATE session SET state = 'ended', ended_as = ?2, ended_at = ?3
+             WHERE id = ?1 AND state = 'active' RETURNING access_until",
+        )?
+        .query_row((id.0, end.code(), work.now.as_micros()), |row| {
+            row::time(row, 0)
+        })
+        .optional()?;
+    let Some(until) = until else { return Ok(false) };
+    work.revoke(Revocation::Session { session: id, until })?;
+    Ok(true)
+}
+
+/// Ends everything of an account: raises its epoch, which `account` then shows,
+/// and ends its live rows. How many those were.
+pub(super) fn end_all(
+    work: &mut Work<'_>,
+    account: &mut Account,
+    end: End,
+) -> rusqlite::Result<usize> {
+    let id = row::id(account.id);
+    let until = work
+        .connection
+        .prepare_cached(
+            "SELECT ifnull(max(access_until), 0) FROM session
+             WHERE account = ?1 AND state = 'active'",
+        )?
+        .query_row([id], |row| row::time(row, 0))?;
+    let epoch = account.epoch.next();
+    work.execute_one("UPDATE account SET epoch = ?2 WHERE id = ?1", (id, epoch.0))?;
+    let ended = work.execute(
+        "UPDATE session SET state = 'ended', ended_as = ?2, ended_at = ?3
+         WHERE account = ?1 AND state = 'active'",
+        (id, end.code(), work.now.as_micros()),
+    )?;
+    account.epoch = epoch;
+    let until = until.max(work.now);
+    work.revoke(Revocation::Account {
+        account: account.id,
+        epoch,
+        until,
+    })?;
+    work.notice(Notice::Account(account.clone()));
+    Ok(ended)
+}
+
+/// Ends the sessions that a credential opened, one by one: the account's others
+/// live on. How many they were.
+pub(super) fn end_of_credential(
+    work: &mut Work<'_>,
+    credential: &Credential,
+) -> rusqlite::Result<usize> {
+    let live = all(
+        work.connection,
+        "SELECT id FROM session WHERE account = ?1 AND state = 'active' AND credential = ?2",
+        (row::id(credential.account), credential.id.0.cast_signed()),
+        |row| row.get(0).map(SessionId),
+    )?;
+    for id in &live {
+        end_one(work, *id, End::CredentialRevoked)?;
+    }
+    Ok(live.len())
+}
+
+fn open(
+    work: &mut Work<'_>,
+    opening: &Opening,
+    credential: CredentialId,
+    terms: &TermsOwned,
+    older: Succession,
+) -> rusqlite::Result<Result<Session, Reason>> {
+    let Some((mut account, credential)) = credentials::with_account(work, credential)? else {
+        return Ok(Err(Reason::CredentialRevoked));
+    };
+    if let Err(reason) = admit(&account, Some(&credential), opening.address) {
+        return Ok(Err(reason));
+    }
+    let mut detail = json!({ "login": credential.login, "address": opening.address });
+    if older.new_login == NewLogin::Revokes && has_live(work, account.id)? {
+        detail["ended"] = end_all(work, &mut account, End::NewLogin)?.into();
+    }
+    session_limit::make_place(work, &account, older.limits.of(&account.limits).sessions)?;
+    let session = session::open(
+        opening.clone(),
+        &account,
+        &credential,
+        &terms.terms(),
+        work.now,
+    );
+    insert(work, &session)?;
+    networks::remember(work, credential.id, Network::of(opening.address))?;
+    work.audit(&Audit {
+        action: Action::Login,
+        api: Some(&account.api),
+        account: Some(account.id),
+        session: Some(session.id),
+        actor: &Actor::Partner,
+        detail,
+    })?;
+    Ok(Ok(session))
+}
+
+fn has_live(work: &Work<'_>, account: AccountId) -> rusqlite::Result<bool> {
+    work.connection
+        .prepare_cached("SELECT 1 FROM session WHERE account = ?1 AND state = 'active'")?
+        .exists([row::id(account)])
+}
+
+fn insert(work: &mut Work<'_>, session: &Session) -> rusqlite::Result<()> {
+    work.token_given(session.last_expiry());
+    work.execute_one(
+        "INSERT INTO session (id, account, credential, epoch, variant, seed_hash, state,
+         generation, started_at, rotated_at, access_expires_at, refresh_expires_at,
+         absolute_expires_at, kid, replays, used, address, user_agent,
+         access_until, token_until, sweep_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'active', 0, ?7, ?7, ?8, ?9, ?10, ?11, 0, FALSE, ?12,
+         ?13, ?8, ?14, ?14)",
+        (
+            session.id.0,
+            row::id(session.account),
+            session.credential.0.cast_signed(),
+            session.epoch.0,
+            &session.variant,
+            session.seed_hash.0,
+            session.started_at.as_micros(),
+            session.access_expires_at.as_micros(),
+            session.refresh_expires_at.as_micros(),
+            session.absolute_expires_at.as_micros(),
+            &session.kid.0,
+            session.address.to_string(),
+            &session.user_agent,
+            session.last_expiry().as_micros(),
+        ),
+    )
+}
+
+fn end_by_operator(
+    work: &mut Work<'_>,
+    id: SessionId,
+    actor: &Actor,
+) -> rusqlite::Result<Option<Session>> {
+    if end_one(work, id, End::Operator)? {
+        let session = find(work.connection, id)?;
+        let account = session.as_ref().map(|session| session.account);
+        let api = match account {
+            Some(account) => accounts::find(work.connection, account)?.map(|account| account.api),
+            None => None,
+        };
+        work.audit(&Audit {
+            action: Action::SessionEnded,
+            api: api.as_ref(),
+            account,
+            session: Some(id),
+            actor,
+            detail: json!({}),
+        })?;
+    }
+    find(work.connection, id)
+}
