@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use countersign_transport::{Limits, Served};
+use countersign_transport::{DrainOutcome, ListenerLimits};
 
 use crate::{Bound, Sidecar};
 
@@ -14,9 +14,9 @@ use crate::{Bound, Sidecar};
 pub async fn serve(
     bound: Bound,
     sidecar: Arc<ArcSwap<Sidecar>>,
-    limits: Limits,
+    limits: ListenerLimits,
     shutdown: impl Future<Output = ()> + Send,
-) -> Served {
+) -> DrainOutcome {
     let entrance = bound.entrance;
     let answer = move |request, _| {
         let sidecar = sidecar.load_full();

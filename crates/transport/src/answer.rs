@@ -16,45 +16,45 @@ use hyper::service::Service;
 use hyper::upgrade::OnUpgrade;
 use pin_project_lite::pin_project;
 
-use crate::asked::{self, Asked};
-use crate::buffers::Buffered;
-use crate::link::{Link, Phase};
-use crate::refusal::Refusal;
-use crate::{Limits, Peer, Request, RequestBody};
+use crate::asked::{self, RefusedPageRequest};
+use crate::buffers::BufferKind;
+use crate::link::{ConnectionPhase, ConnectionState};
+use crate::refusal::TransportRefusal;
+use crate::{ListenerLimits, Peer, Request, RequestBody};
 
 /// The answer function, bound to one connection.
-pub(crate) struct Answers<F> {
+pub(crate) struct AnswerService<F> {
     pub(crate) answer: F,
     pub(crate) peer: Peer,
-    pub(crate) limits: Arc<Limits>,
-    pub(crate) link: Arc<Link>,
+    pub(crate) limits: Arc<ListenerLimits>,
+    pub(crate) link: Arc<ConnectionState>,
 }
 
-impl<F, Fut, B> Service<http::Request<Incoming>> for Answers<F>
+impl<F, Fut, B> Service<http::Request<Incoming>> for AnswerService<F>
 where
     F: Fn(Request, Peer) -> Fut + Clone,
     Fut: Future<Output = Response<B>>,
     B: Body<Data = Bytes>,
 {
-    type Response = Response<AnswerBody<B>>;
+    type Response = Response<ListenerBody<B>>;
     type Error = Infallible;
-    type Future = Answering<F, Fut, B>;
+    type Future = PendingAnswer<F, Fut, B>;
 
-    fn call(&self, request: http::Request<Incoming>) -> Answering<F, Fut, B> {
+    fn call(&self, request: http::Request<Incoming>) -> PendingAnswer<F, Fut, B> {
         self.link.set_old(request.version() == Version::HTTP_10);
         let refusal = self.link.call();
         let link = Arc::clone(&self.link);
         if let Some((refusal, asked)) = refusal {
-            return Answering::refuse(refusal, link, asked);
+            return PendingAnswer::refuse(refusal, link, asked);
         }
         let asked = asked::by(&request);
         let request = self.prepare(request);
         let answer = self.answer.clone();
-        Answering::call(answer, request, self.peer, link, asked)
+        PendingAnswer::call(answer, request, self.peer, link, asked)
     }
 }
 
-impl<F> Answers<F> {
+impl<F> AnswerService<F> {
     fn prepare(&self, mut request: http::Request<Incoming>) -> Request {
         if !self.link.may_switch() {
             request.extensions_mut().remove::<OnUpgrade>();
@@ -78,38 +78,38 @@ fn origin_form(uri: &Uri) -> Uri {
 pin_project! {
     /// An answer on its way: that of the service, unless it panics, is overdue
     /// or was never asked.
-    pub(crate) struct Answering<F, Fut, B> {
-        call: Option<Call<F>>,
+    pub(crate) struct PendingAnswer<F, Fut, B> {
+        call: Option<ServiceCall<F>>,
         #[pin]
         future: Option<Fut>,
-        refusal: Option<Refusal>,
+        refusal: Option<TransportRefusal>,
         switch: Option<Response<B>>,
-        link: Arc<Link>,
+        link: Arc<ConnectionState>,
         // Of whom a refusal tells.
-        asked: Option<Box<Asked>>,
+        asked: Option<Box<RefusedPageRequest>>,
     }
 }
 
 /// What the service is called with when the answer is first polled: what it makes of
 /// a request may be large, and many requests of an HTTP/2 connection may wait.
-struct Call<F> {
+struct ServiceCall<F> {
     answer: F,
     request: Request,
     peer: Peer,
 }
 
-impl<F, Fut, B> Answering<F, Fut, B> {
+impl<F, Fut, B> PendingAnswer<F, Fut, B> {
     /// That of the service.
     pub(crate) fn call(
         answer: F,
         request: Request,
         peer: Peer,
-        link: Arc<Link>,
-        asked: Option<Box<Asked>>,
+        link: Arc<ConnectionState>,
+        asked: Option<Box<RefusedPageRequest>>,
     ) -> Self {
-        link.enter(Phase::Running);
+        link.enter(ConnectionPhase::Running);
         Self {
-            call: Some(Call {
+            call: Some(ServiceCall {
                 answer,
                 request,
                 peer,
@@ -123,8 +123,12 @@ impl<F, Fut, B> Answering<F, Fut, B> {
     }
 
     /// The refusal, without the service.
-    pub(crate) fn refuse(refusal: Refusal, link: Arc<Link>, asked: Option<Box<Asked>>) -> Self {
-        link.enter(Phase::Running);
+    pub(crate) fn refuse(
+        refusal: TransportRefusal,
+        link: Arc<ConnectionState>,
+        asked: Option<Box<RefusedPageRequest>>,
+    ) -> Self {
+        link.enter(ConnectionPhase::Running);
         Self {
             call: None,
             future: None,
@@ -136,13 +140,13 @@ impl<F, Fut, B> Answering<F, Fut, B> {
     }
 }
 
-impl<F, Fut, B> Future for Answering<F, Fut, B>
+impl<F, Fut, B> Future for PendingAnswer<F, Fut, B>
 where
     F: Fn(Request, Peer) -> Fut,
     Fut: Future<Output = Response<B>>,
     B: Body<Data = Bytes>,
 {
-    type Output = Result<Response<AnswerBody<B>>, Infallible>;
+    type Output = Result<Response<ListenerBody<B>>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
@@ -157,9 +161,9 @@ where
         }
         let answered = match (this.future.as_pin_mut(), *this.refusal) {
             (Some(future), None) => ready!(poll_caught(future, context, this.link)),
-            (_, refusal) => Err(refusal.unwrap_or(Refusal::Broken)),
+            (_, refusal) => Err(refusal.unwrap_or(TransportRefusal::Broken)),
         };
-        this.link.enter(Phase::Answering);
+        this.link.enter(ConnectionPhase::Answering);
         Poll::Ready(Ok(match answered {
             Ok(response) if is_switch(&response) => {
                 // The driver must know before hyper has written it.
@@ -177,8 +181,8 @@ where
 fn poll_caught<Fut, B>(
     future: Pin<&mut Fut>,
     context: &mut Context<'_>,
-    link: &Link,
-) -> Poll<Result<Response<B>, Refusal>>
+    link: &ConnectionState,
+) -> Poll<Result<Response<B>, TransportRefusal>>
 where
     Fut: Future<Output = Response<B>>,
 {
@@ -188,14 +192,14 @@ where
         }
         Ok(Poll::Ready(response)) if response.status().is_informational() => {
             tracing::error!(status = %response.status(), "an interim answer was given as a final one");
-            Poll::Ready(Err(Refusal::Broken))
+            Poll::Ready(Err(TransportRefusal::Broken))
         }
         Ok(Poll::Ready(response)) => Poll::Ready(Ok(response)),
         Ok(Poll::Pending) => match link.given_up() {
             Some(refusal) => Poll::Ready(Err(refusal)),
             None => Poll::Pending,
         },
-        Err(_) => Poll::Ready(Err(Refusal::Broken)),
+        Err(_) => Poll::Ready(Err(TransportRefusal::Broken)),
     }
 }
 
@@ -205,14 +209,18 @@ fn is_switch<B>(response: &Response<B>) -> bool {
 }
 
 /// The body of such an answer is none.
-fn switch<B>(response: Response<B>, link: &Arc<Link>) -> Response<AnswerBody<B>> {
-    let mut response = response.map(|_| AnswerBody::new(Content::Problem { text: None }, link));
+fn switch<B>(response: Response<B>, link: &Arc<ConnectionState>) -> Response<ListenerBody<B>> {
+    let mut response =
+        response.map(|_| ListenerBody::new(AnswerContent::Problem { text: None }, link));
     let upgrade = HeaderValue::from_static("upgrade");
     response.headers_mut().insert(CONNECTION, upgrade);
     response
 }
 
-fn own<B: Body>(mut response: Response<B>, link: &Arc<Link>) -> Response<AnswerBody<B>> {
+fn own<B: Body>(
+    mut response: Response<B>,
+    link: &Arc<ConnectionState>,
+) -> Response<ListenerBody<B>> {
     link.decline_upgrade();
     // Unread bytes of a request stand before the next one, which so cannot come; and
     // HTTP/1.0 knows no other end of an answer of unknown length than the connection's.
@@ -225,7 +233,7 @@ fn own<B: Body>(mut response: Response<B>, link: &Arc<Link>) -> Response<AnswerB
             *response.version_mut() = Version::HTTP_10;
         }
     }
-    response.map(|body| AnswerBody::new(Content::Own { body }, link))
+    response.map(|body| ListenerBody::new(AnswerContent::Own { body }, link))
 }
 
 fn has_length<B: Body>(response: &Response<B>) -> bool {
@@ -233,22 +241,22 @@ fn has_length<B: Body>(response: &Response<B>) -> bool {
 }
 
 fn problem<B>(
-    refusal: Refusal,
-    link: &Arc<Link>,
-    asked: Option<&Asked>,
-) -> Response<AnswerBody<B>> {
+    refusal: TransportRefusal,
+    link: &Arc<ConnectionState>,
+    asked: Option<&RefusedPageRequest>,
+) -> Response<ListenerBody<B>> {
     link.decline_upgrade();
     let mut response = refusal.response();
     response.headers_mut().extend(link.testify(refusal, asked));
-    response.map(|text| AnswerBody::new(Content::Problem { text: Some(text) }, link))
+    response.map(|text| ListenerBody::new(AnswerContent::Problem { text: Some(text) }, link))
 }
 
 /// Tells the connection, when it goes, that the answer is complete.
-pub(crate) struct Turn {
-    link: Arc<Link>,
+pub(crate) struct AnswerTurn {
+    link: Arc<ConnectionState>,
 }
 
-impl Turn {
+impl AnswerTurn {
     /// The first piece of `data`; the others are put into `rest`.
     fn give(&self, mut data: Bytes, rest: &mut Bytes) -> Bytes {
         let piece = data.len().min(self.link.longest_piece());
@@ -258,45 +266,45 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for AnswerTurn {
     fn drop(&mut self) {
-        if self.link.phase() != Phase::Tunnel {
-            self.link.enter(Phase::Waiting);
+        if self.link.phase() != ConnectionPhase::Tunnel {
+            self.link.enter(ConnectionPhase::Waiting);
         }
     }
 }
 
 pin_project! {
     /// The body of an answer; hyper drops it when it has all of it.
-    pub(crate) struct AnswerBody<B> {
+    pub(crate) struct ListenerBody<B> {
         #[pin]
-        content: Content<B>,
+        content: AnswerContent<B>,
         // What is left of a piece that was too long to be given whole.
         rest: Bytes,
-        turn: Turn,
+        turn: AnswerTurn,
     }
 }
 
-impl<B> AnswerBody<B> {
-    fn new(content: Content<B>, link: &Arc<Link>) -> Self {
+impl<B> ListenerBody<B> {
+    fn new(content: AnswerContent<B>, link: &Arc<ConnectionState>) -> Self {
         let link = Arc::clone(link);
         Self {
             content,
             rest: Bytes::new(),
-            turn: Turn { link },
+            turn: AnswerTurn { link },
         }
     }
 }
 
 pin_project! {
     #[project = ContentProjection]
-    enum Content<B> {
+    enum AnswerContent<B> {
         Own { #[pin] body: B },
         Problem { text: Option<Bytes> },
     }
 }
 
-impl<B: Body<Data = Bytes>> Body for AnswerBody<B> {
+impl<B: Body<Data = Bytes>> Body for ListenerBody<B> {
     type Data = Bytes;
     type Error = B::Error;
 
@@ -310,9 +318,9 @@ impl<B: Body<Data = Bytes>> Body for AnswerBody<B> {
         let frame = match this.content.project() {
             _ if !this.rest.is_empty() => Some(Ok(Frame::data(std::mem::take(this.rest)))),
             ContentProjection::Own { body } => {
-                ready!(buffers.poll_room(Buffered::Unsent, context));
+                ready!(buffers.poll_room(BufferKind::Unsent, context));
                 let frame = ready!(body.poll_frame(context));
-                let hold = |data| buffers.hold(Buffered::Unsent, data);
+                let hold = |data| buffers.hold(BufferKind::Unsent, data);
                 frame.map(|frame| frame.map(|frame| frame.map_data(hold)))
             }
             ContentProjection::Problem { text } => text.take().map(|text| Ok(Frame::data(text))),
@@ -327,15 +335,15 @@ impl<B: Body<Data = Bytes>> Body for AnswerBody<B> {
     fn is_end_stream(&self) -> bool {
         self.rest.is_empty()
             && match &self.content {
-                Content::Own { body } => body.is_end_stream(),
-                Content::Problem { text } => text.is_none(),
+                AnswerContent::Own { body } => body.is_end_stream(),
+                AnswerContent::Problem { text } => text.is_none(),
             }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
-            Content::Own { body } => body.size_hint(),
-            Content::Problem { text } => {
+            AnswerContent::Own { body } => body.size_hint(),
+            AnswerContent::Problem { text } => {
                 SizeHint::with_exact(text.as_ref().map_or(0, Bytes::len) as u64)
             }
         }

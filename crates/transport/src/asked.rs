@@ -8,14 +8,14 @@ use crate::head;
 
 /// A request with an `Origin` that no service saw: its method, its target as far as
 /// that can be read, and of its fields `Host` and `Origin`.
-pub type Asked = Request<()>;
+pub type RefusedPageRequest = Request<()>;
 
 /// Of a request that was read whole. None without an `Origin`: then nobody asks who
 /// may read the answer.
-pub(crate) fn by<B>(request: &Request<B>) -> Option<Box<Asked>> {
+pub(crate) fn by<B>(request: &Request<B>) -> Option<Box<RefusedPageRequest>> {
     let origins = request.headers().get_all(ORIGIN);
     origins.iter().next()?;
-    let mut asked = Box::new(Asked::default());
+    let mut asked = Box::new(RefusedPageRequest::default());
     *asked.method_mut() = request.method().clone();
     *asked.uri_mut() = request.uri().clone();
     let authority = request.uri().authority();
@@ -30,8 +30,8 @@ pub(crate) fn by<B>(request: &Request<B>) -> Option<Box<Asked>> {
 }
 
 /// Of the bytes of a head that was refused, be it whole or not.
-pub(crate) fn in_head(bytes: &[u8]) -> Option<Box<Asked>> {
-    let mut asked = Box::new(Asked::default());
+pub(crate) fn in_head(bytes: &[u8]) -> Option<Box<RefusedPageRequest>> {
+    let mut asked = Box::new(RefusedPageRequest::default());
     for (name, value) in head::fields(bytes) {
         let name = [HOST, ORIGIN]
             .into_iter()

@@ -11,15 +11,15 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
-use crate::Limits;
-use crate::buffers::{Buffered, ConnectionBuffers};
+use crate::ListenerLimits;
+use crate::buffers::{BufferKind, ConnectionBuffers};
 use crate::half_sent::AwaitedBody;
-use crate::link::{Link, Phase};
-use crate::pace::Pace;
+use crate::link::{ConnectionPhase, ConnectionState};
+use crate::pace::TransferPace;
 
 /// The body of a request, streaming.
 ///
-/// It enforces [`Limits::body_timeout`] and [`Limits::min_rate`] while it is
+/// It enforces [`ListenerLimits::body_timeout`] and [`ListenerLimits::min_rate`] while it is
 /// polled; while nobody polls it the peer is held back and no clock runs. Over
 /// HTTP/2 none runs either once the answer has begun: the two may be talking, and
 /// the peer has nothing to say for now.
@@ -29,18 +29,22 @@ use crate::pace::Pace;
 #[derive(Debug)]
 pub struct RequestBody {
     incoming: Incoming,
-    pace: Pace,
+    pace: TransferPace,
     /// That of a request which may be answered before its end.
-    talk: Option<Arc<Link>>,
+    talk: Option<Arc<ConnectionState>>,
     awaited: AwaitedBody,
     buffers: Arc<ConnectionBuffers>,
 }
 
 impl RequestBody {
-    pub(crate) fn new(incoming: Incoming, limits: &Limits, link: Arc<Link>) -> Self {
+    pub(crate) fn new(
+        incoming: Incoming,
+        limits: &ListenerLimits,
+        link: Arc<ConnectionState>,
+    ) -> Self {
         Self {
             incoming,
-            pace: Pace::new(limits.body_timeout, limits.min_rate),
+            pace: TransferPace::new(limits.body_timeout, limits.min_rate),
             talk: None,
             buffers: Arc::clone(link.buffers()),
             awaited: AwaitedBody::new(link),
@@ -48,7 +52,11 @@ impl RequestBody {
     }
 
     /// One that may go on for as long as its answer does.
-    pub(crate) fn talking(incoming: Incoming, limits: &Limits, link: Arc<Link>) -> Self {
+    pub(crate) fn talking(
+        incoming: Incoming,
+        limits: &ListenerLimits,
+        link: Arc<ConnectionState>,
+    ) -> Self {
         Self {
             talk: Some(Arc::clone(&link)),
             ..Self::new(incoming, limits, link)
@@ -58,7 +66,7 @@ impl RequestBody {
     /// Whether the peer may be silent, since it is being answered.
     fn may_pause(&self) -> bool {
         let phase = self.talk.as_ref().map(|link| link.phase());
-        phase == Some(Phase::Answering)
+        phase == Some(ConnectionPhase::Answering)
     }
 }
 
@@ -87,7 +95,10 @@ impl Body for RequestBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let buffers = Arc::clone(&self.buffers);
-        if buffers.poll_room(Buffered::Uploaded, context).is_pending() {
+        if buffers
+            .poll_room(BufferKind::Uploaded, context)
+            .is_pending()
+        {
             // It is not the peer that is slow.
             self.pace.moved(0);
             self.awaited.moved(0);
@@ -98,8 +109,8 @@ impl Body for RequestBody {
                 let size = frame.data_ref().map_or(0, Bytes::len);
                 self.pace.moved(size);
                 self.awaited.moved(size);
-                buffers.subtract(Buffered::Unread, size);
-                let hold = |data| buffers.hold(Buffered::Uploaded, data);
+                buffers.subtract(BufferKind::Unread, size);
+                let hold = |data| buffers.hold(BufferKind::Uploaded, data);
                 Poll::Ready(Some(Ok(frame.map_data(hold))))
             }
             Poll::Ready(Some(Err(error))) => {
@@ -207,11 +218,11 @@ mod tests {
     }
 
     fn connect() -> (House, Client) {
-        let limits = Limits {
+        let limits = ListenerLimits {
             body_timeout: Duration::from_secs(20),
             min_rate: 1,
             request_timeout: None,
-            ..Limits::default()
+            ..ListenerLimits::default()
         };
         let house = House::open(limits, report);
         let client = house.connect();
@@ -319,7 +330,7 @@ mod tests {
     async fn a_body_that_is_cut_off_says_so() {
         for request in [FIVE, CHUNKED] {
             let (told, mut outcome) = tokio::sync::mpsc::unbounded_channel();
-            let house = House::open(Limits::default(), move |request: Request, _| {
+            let house = House::open(ListenerLimits::default(), move |request: Request, _| {
                 let told = told.clone();
                 async move {
                     told.send(collect(request.into_body(), 8).await).unwrap();

@@ -1,5 +1,5 @@
 //! What lies here unsent or unread, over all connections of a listener, and its
-//! bound ([`Limits::max_buffered_bytes`](crate::Limits)).
+//! bound ([`ListenerLimits::max_buffered_bytes`](crate::ListenerLimits)).
 //!
 //! It is kept by flow control: where a connection has no room, bodies of its
 //! answers are not polled, its uploads are not read on, and its socket is not read.
@@ -18,28 +18,28 @@ use bytes::Bytes;
 
 /// The account of one listener.
 #[derive(Debug)]
-pub(crate) struct Buffers {
+pub(crate) struct BufferAccount {
     shared: usize,
-    state: Mutex<State>,
+    state: Mutex<BufferState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct BufferState {
     used: usize,
     next: usize,
-    waiting: HashMap<usize, Waiting>,
+    waiting: HashMap<usize, RoomWaiters>,
 }
 
 /// Tasks of one connection that wait for room, by what for.
 #[derive(Debug)]
-struct Waiting {
+struct RoomWaiters {
     held: Arc<[AtomicUsize; 4]>,
     wakers: [Vec<Waker>; 4],
 }
 
 /// What is held.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Buffered {
+pub(crate) enum BufferKind {
     /// Parts of answers that the peer has not taken.
     Unsent,
     /// Parts of request bodies that the service has taken and not let go.
@@ -53,13 +53,13 @@ pub(crate) enum Buffered {
 /// The account of one connection.
 #[derive(Debug)]
 pub(crate) struct ConnectionBuffers {
-    buffers: Arc<Buffers>,
+    buffers: Arc<BufferAccount>,
     number: usize,
     /// Changed under the lock of `buffers`.
     held: Arc<[AtomicUsize; 4]>,
 }
 
-impl Buffers {
+impl BufferAccount {
     pub(crate) fn new(bound: usize) -> Self {
         Self {
             shared: bound / 2,
@@ -82,12 +82,12 @@ impl Buffers {
         self.lock().used
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, BufferState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl BufferState {
     fn has_room(&self, shared: usize, held: &AtomicUsize) -> bool {
         let held = held.load(Relaxed);
         held == 0 || held < shared.saturating_sub(self.used)
@@ -112,15 +112,18 @@ impl State {
 
 impl ConnectionBuffers {
     /// Ready when this connection may hold more.
-    pub(crate) fn poll_room(&self, kind: Buffered, context: &Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_room(&self, kind: BufferKind, context: &Context<'_>) -> Poll<()> {
         let mut state = self.buffers.lock();
         if state.has_room(self.buffers.shared, &self.held[kind as usize]) {
             return Poll::Ready(());
         }
-        let waiting = state.waiting.entry(self.number).or_insert_with(|| Waiting {
-            held: Arc::clone(&self.held),
-            wakers: Default::default(),
-        });
+        let waiting = state
+            .waiting
+            .entry(self.number)
+            .or_insert_with(|| RoomWaiters {
+                held: Arc::clone(&self.held),
+                wakers: Default::default(),
+            });
         let wakers = &mut waiting.wakers[kind as usize];
         if !wakers.iter().any(|waker| waker.will_wake(context.waker())) {
             wakers.push(context.waker().clone());
@@ -129,13 +132,13 @@ impl ConnectionBuffers {
     }
 
     /// Counts `data` for as long as a part of it is left anywhere.
-    pub(crate) fn hold(self: &Arc<Self>, kind: Buffered, data: Bytes) -> Bytes {
+    pub(crate) fn hold(self: &Arc<Self>, kind: BufferKind, data: Bytes) -> Bytes {
         if data.is_empty() {
             return data;
         }
         self.add(kind, data.len());
         let buffers = Arc::clone(self);
-        Bytes::from_owner(Held {
+        Bytes::from_owner(HeldBytes {
             data,
             kind,
             buffers,
@@ -143,14 +146,14 @@ impl ConnectionBuffers {
     }
 
     /// Counts so many bytes until they are given back.
-    pub(crate) fn add(&self, kind: Buffered, bytes: usize) {
+    pub(crate) fn add(&self, kind: BufferKind, bytes: usize) {
         let mut state = self.buffers.lock();
         state.used += bytes;
         self.held[kind as usize].fetch_add(bytes, Relaxed);
     }
 
     /// Gives so many bytes back, if there are as many.
-    pub(crate) fn subtract(&self, kind: Buffered, bytes: usize) {
+    pub(crate) fn subtract(&self, kind: BufferKind, bytes: usize) {
         let mut state = self.buffers.lock();
         let held = &self.held[kind as usize];
         let bytes = bytes.min(held.load(Relaxed));
@@ -164,7 +167,7 @@ impl ConnectionBuffers {
         woken.into_iter().for_each(Waker::wake);
     }
 
-    pub(crate) fn held(&self, kind: Buffered) -> usize {
+    pub(crate) fn held(&self, kind: BufferKind) -> usize {
         self.held[kind as usize].load(Relaxed)
     }
 }
@@ -174,23 +177,23 @@ impl Drop for ConnectionBuffers {
         // Dropped without the lock: with a waker may go what holds something here.
         let waiting = self.buffers.lock().waiting.remove(&self.number);
         drop(waiting);
-        self.subtract(Buffered::Unread, usize::MAX);
+        self.subtract(BufferKind::Unread, usize::MAX);
     }
 }
 
-struct Held {
+struct HeldBytes {
     data: Bytes,
-    kind: Buffered,
+    kind: BufferKind,
     buffers: Arc<ConnectionBuffers>,
 }
 
-impl AsRef<[u8]> for Held {
+impl AsRef<[u8]> for HeldBytes {
     fn as_ref(&self) -> &[u8] {
         &self.data
     }
 }
 
-impl Drop for Held {
+impl Drop for HeldBytes {
     fn drop(&mut self) {
         self.buffers.subtract(self.kind, self.data.len());
     }
@@ -216,7 +219,7 @@ mod tests {
         Bytes::from(vec![0; 100])
     }
 
-    fn has_room(connection: &ConnectionBuffers, kind: Buffered) -> bool {
+    fn has_room(connection: &ConnectionBuffers, kind: BufferKind) -> bool {
         let context = &Context::from_waker(Waker::noop());
         connection.poll_room(kind, context).is_ready()
     }
@@ -224,15 +227,15 @@ mod tests {
     /// Takes as much as it can get.
     fn hoard(connection: &Arc<ConnectionBuffers>) -> Vec<Bytes> {
         let mut pieces = Vec::new();
-        while has_room(connection, Buffered::Unsent) {
-            pieces.push(connection.hold(Buffered::Unsent, piece()));
+        while has_room(connection, BufferKind::Unsent) {
+            pieces.push(connection.hold(BufferKind::Unsent, piece()));
         }
         pieces
     }
 
     #[test]
     fn however_many_hoard_there_is_a_bound_and_room_for_who_drains() {
-        let buffers = Arc::new(Buffers::new(20_000));
+        let buffers = Arc::new(BufferAccount::new(20_000));
         let mut hoards = Vec::new();
         for hoarders in 1..=100 {
             let hoarder = Arc::new(buffers.connection());
@@ -244,8 +247,8 @@ mod tests {
             );
             let drains = Arc::new(buffers.connection());
             for _ in 0..3 {
-                assert!(has_room(&drains, Buffered::Unsent), "beside {hoarders}");
-                drop(drains.hold(Buffered::Unsent, piece()));
+                assert!(has_room(&drains, BufferKind::Unsent), "beside {hoarders}");
+                drop(drains.hold(BufferKind::Unsent, piece()));
             }
         }
         drop(hoards);
@@ -254,9 +257,9 @@ mod tests {
 
     #[test]
     fn a_piece_counts_until_its_last_part_is_gone() {
-        let buffers = Arc::new(Buffers::new(1000));
+        let buffers = Arc::new(BufferAccount::new(1000));
         let connection = Arc::new(buffers.connection());
-        let mut whole = connection.hold(Buffered::Uploaded, piece());
+        let mut whole = connection.hold(BufferKind::Uploaded, piece());
         let part = whole.split_off(90);
         drop(whole);
         assert_eq!(buffers.used(), 100);
@@ -266,7 +269,7 @@ mod tests {
 
     #[test]
     fn who_waits_is_woken_when_there_is_room_and_not_before() {
-        let buffers = Arc::new(Buffers::new(2000));
+        let buffers = Arc::new(BufferAccount::new(2000));
         let (one, other) = (
             Arc::new(buffers.connection()),
             Arc::new(buffers.connection()),
@@ -276,8 +279,8 @@ mod tests {
         let woken = Arc::new(Woken::default());
         let waker = Waker::from(Arc::clone(&woken));
         let context = &Context::from_waker(&waker);
-        assert!(other.poll_room(Buffered::Unsent, context).is_pending());
-        drop(other.hold(Buffered::Uploaded, piece()));
+        assert!(other.poll_room(BufferKind::Unsent, context).is_pending());
+        drop(other.hold(BufferKind::Uploaded, piece()));
         assert_eq!(
             woken.0.load(Relaxed),
             0,
@@ -291,12 +294,12 @@ mod tests {
 
     #[test]
     fn what_nobody_read_is_given_back_with_its_connection() {
-        let buffers = Arc::new(Buffers::new(1000));
+        let buffers = Arc::new(BufferAccount::new(1000));
         let connection = buffers.connection();
-        connection.add(Buffered::Unread, 300);
-        connection.subtract(Buffered::Unread, 100);
+        connection.add(BufferKind::Unread, 300);
+        connection.subtract(BufferKind::Unread, 100);
         assert_eq!(
-            (buffers.used(), connection.held(Buffered::Unread)),
+            (buffers.used(), connection.held(BufferKind::Unread)),
             (200, 200)
         );
         drop(connection);

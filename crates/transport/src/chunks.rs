@@ -6,11 +6,11 @@
 
 /// The framing is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Malformed;
+pub(crate) struct MalformedChunks;
 
 /// What came of a piece of the body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Progress {
+pub(crate) enum ChunkProgress {
     /// All of the piece belongs to the body, which goes on.
     Open,
     /// The body ended after so many bytes of the piece.
@@ -19,8 +19,8 @@ pub(crate) enum Progress {
 
 /// Follows one chunked body, in pieces of any size.
 #[derive(Debug)]
-pub(crate) struct Chunks {
-    place: Place,
+pub(crate) struct ChunkedBody {
+    place: ChunkPosition,
     /// Of the chunk at hand: its size while that is read, then what is left of it.
     size: u64,
     digits: u8,
@@ -29,7 +29,7 @@ pub(crate) struct Chunks {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum ChunkPosition {
     Size,
     Extension,
     SizeEnd,
@@ -42,94 +42,96 @@ enum Place {
     BodyEnd,
 }
 
-impl Chunks {
+impl ChunkedBody {
     /// `extras` bounds all extensions and trailer fields together.
     pub(crate) fn new(extras: usize) -> Self {
         Self {
-            place: Place::Size,
+            place: ChunkPosition::Size,
             size: 0,
             digits: 0,
             extras,
         }
     }
 
-    pub(crate) fn follow(&mut self, piece: &[u8]) -> Result<Progress, Malformed> {
+    pub(crate) fn follow(&mut self, piece: &[u8]) -> Result<ChunkProgress, MalformedChunks> {
         let mut at = 0;
         while at < piece.len() {
-            if self.place == Place::Data {
+            if self.place == ChunkPosition::Data {
                 at += self.skip_data(piece.len() - at);
             } else if self.step(piece[at])? {
-                return Ok(Progress::Ended(at + 1));
+                return Ok(ChunkProgress::Ended(at + 1));
             } else {
                 at += 1;
             }
         }
-        Ok(Progress::Open)
+        Ok(ChunkProgress::Open)
     }
 
     fn skip_data(&mut self, available: usize) -> usize {
         let taken = usize::try_from(self.size).map_or(available, |size| size.min(available));
         self.size -= taken as u64;
         if self.size == 0 {
-            self.place = Place::DataCr;
+            self.place = ChunkPosition::DataCr;
         }
         taken
     }
 
     /// Takes one byte outside the data; true after the last of the body.
-    fn step(&mut self, byte: u8) -> Result<bool, Malformed> {
+    fn step(&mut self, byte: u8) -> Result<bool, MalformedChunks> {
         self.place = match (self.place, byte) {
-            (Place::Size, _) => self.size_byte(byte)?,
-            (Place::SizeEnd, b'\n') => self.after_size(),
-            (Place::DataCr, b'\r') => Place::DataEnd,
-            (Place::DataEnd, b'\n') => self.next_chunk(),
-            (Place::Extension, b'\r') => Place::SizeEnd,
-            (Place::LineStart, b'\r') => Place::BodyEnd,
-            (Place::Trailer, b'\r') => Place::TrailerEnd,
-            (Place::TrailerEnd, b'\n') => Place::LineStart,
-            (Place::BodyEnd, b'\n') => return Ok(true),
-            (Place::Extension, _) => self.extra(byte, Place::Extension)?,
-            (Place::LineStart | Place::Trailer, _) => self.extra(byte, Place::Trailer)?,
-            _ => return Err(Malformed),
+            (ChunkPosition::Size, _) => self.size_byte(byte)?,
+            (ChunkPosition::SizeEnd, b'\n') => self.after_size(),
+            (ChunkPosition::DataCr, b'\r') => ChunkPosition::DataEnd,
+            (ChunkPosition::DataEnd, b'\n') => self.next_chunk(),
+            (ChunkPosition::Extension, b'\r') => ChunkPosition::SizeEnd,
+            (ChunkPosition::LineStart, b'\r') => ChunkPosition::BodyEnd,
+            (ChunkPosition::Trailer, b'\r') => ChunkPosition::TrailerEnd,
+            (ChunkPosition::TrailerEnd, b'\n') => ChunkPosition::LineStart,
+            (ChunkPosition::BodyEnd, b'\n') => return Ok(true),
+            (ChunkPosition::Extension, _) => self.extra(byte, ChunkPosition::Extension)?,
+            (ChunkPosition::LineStart | ChunkPosition::Trailer, _) => {
+                self.extra(byte, ChunkPosition::Trailer)?
+            }
+            _ => return Err(MalformedChunks),
         };
         Ok(false)
     }
 
-    fn size_byte(&mut self, byte: u8) -> Result<Place, Malformed> {
+    fn size_byte(&mut self, byte: u8) -> Result<ChunkPosition, MalformedChunks> {
         let Some(digit) = char::from(byte).to_digit(16) else {
             return match byte {
-                b'\r' if self.digits > 0 => Ok(Place::SizeEnd),
-                b';' if self.digits > 0 => Ok(Place::Extension),
-                _ => Err(Malformed),
+                b'\r' if self.digits > 0 => Ok(ChunkPosition::SizeEnd),
+                b';' if self.digits > 0 => Ok(ChunkPosition::Extension),
+                _ => Err(MalformedChunks),
             };
         };
         // 15 digits cannot overflow.
         self.digits += 1;
         if self.digits > 15 {
-            return Err(Malformed);
+            return Err(MalformedChunks);
         }
         self.size = self.size * 16 + u64::from(digit);
-        Ok(Place::Size)
+        Ok(ChunkPosition::Size)
     }
 
-    fn after_size(&self) -> Place {
+    fn after_size(&self) -> ChunkPosition {
         if self.size == 0 {
-            Place::LineStart
+            ChunkPosition::LineStart
         } else {
-            Place::Data
+            ChunkPosition::Data
         }
     }
 
-    fn next_chunk(&mut self) -> Place {
+    fn next_chunk(&mut self) -> ChunkPosition {
         self.digits = 0;
-        Place::Size
+        ChunkPosition::Size
     }
 
-    fn extra(&mut self, byte: u8, place: Place) -> Result<Place, Malformed> {
+    fn extra(&mut self, byte: u8, place: ChunkPosition) -> Result<ChunkPosition, MalformedChunks> {
         if byte.is_ascii_control() && byte != b'\t' {
-            return Err(Malformed);
+            return Err(MalformedChunks);
         }
-        self.extras = self.extras.checked_sub(1).ok_or(Malformed)?;
+        self.extras = self.extras.checked_sub(1).ok_or(MalformedChunks)?;
         Ok(place)
     }
 }
@@ -141,14 +143,14 @@ mod tests {
     use super::*;
 
     /// Where the body ends, if it does, when it comes in pieces cut at `cuts`.
-    fn end(body: &[u8], cuts: &[usize]) -> Result<Option<usize>, Malformed> {
-        let mut chunks = Chunks::new(100);
+    fn end(body: &[u8], cuts: &[usize]) -> Result<Option<usize>, MalformedChunks> {
+        let mut chunks = ChunkedBody::new(100);
         let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut % (body.len() + 1)).collect();
         cuts.push(body.len());
         cuts.sort_unstable();
         let mut from = 0;
         for to in cuts {
-            if let Progress::Ended(end) = chunks.follow(&body[from..to])? {
+            if let ChunkProgress::Ended(end) = chunks.follow(&body[from..to])? {
                 return Ok(Some(from + end));
             }
             from = to;

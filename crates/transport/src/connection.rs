@@ -14,14 +14,14 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
-use crate::answer::Answers;
-use crate::crowd::Place;
-use crate::gate::Gate;
-use crate::http1::Http1;
-use crate::link::{Link, Upgrade};
-use crate::threshold::{Entered, Threshold};
-use crate::watch::{End, LINGER, Watch};
-use crate::{Limits, Peer, Request, http2, tunnel};
+use crate::answer::AnswerService;
+use crate::crowd::ConnectionPlace;
+use crate::gate::RequestGate;
+use crate::http1::Http1Connection;
+use crate::link::{ConnectionState, UpgradeState};
+use crate::threshold::{HandshakePolicy, HttpConnection};
+use crate::watch::{ConnectionEnd, LINGER, PhaseWatch};
+use crate::{ListenerLimits, Peer, Request, http2, tunnel};
 
 /// hyper's own bound, up to which it needs no memory for the field list.
 const HYPER_MAX_HEADERS: usize = 100;
@@ -30,9 +30,9 @@ const HYPER_MAX_HEADERS: usize = 100;
 pub(crate) async fn drive<Io, F, Fut, B>(
     io: Io,
     peer: Peer,
-    threshold: Threshold,
-    limits: Arc<Limits>,
-    place: Place,
+    threshold: HandshakePolicy,
+    limits: Arc<ListenerLimits>,
+    place: ConnectionPlace,
     answer: F,
 ) where
     Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -54,9 +54,9 @@ pub(crate) async fn drive<Io, F, Fut, B>(
 }
 
 async fn drive_http1<Io, F, Fut, B>(
-    entered: Entered<Io>,
-    limits: Arc<Limits>,
-    link: Arc<Link>,
+    entered: HttpConnection<Io>,
+    limits: Arc<ListenerLimits>,
+    link: Arc<ConnectionState>,
     answer: F,
 ) where
     Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -65,29 +65,31 @@ async fn drive_http1<Io, F, Fut, B>(
     B: Body<Data = Bytes> + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let gate = Gate::new(entered.stream, Arc::clone(&limits), Arc::clone(&link));
-    let service = Answers {
+    let gate = RequestGate::new(entered.stream, Arc::clone(&limits), Arc::clone(&link));
+    let service = AnswerService {
         answer,
         peer: entered.peer,
         limits: Arc::clone(&limits),
         link: Arc::clone(&link),
     };
     let connection = builder(&limits).serve_connection(TokioIo::new(gate), service);
-    let mut http1 = Http1::new(connection, Arc::clone(&link));
+    let mut http1 = Http1Connection::new(connection, Arc::clone(&link));
     let idle = limits.tunnel_idle_timeout;
-    let mut watch = Watch::new(entered.deadline, limits, Arc::clone(&link));
+    let mut watch = PhaseWatch::new(entered.deadline, limits, Arc::clone(&link));
     let end = poll_fn(|context| watch.poll_to_end(context, Pin::new(&mut http1))).await;
     tracing::trace!(?end, %entered.peer.address, "connection ended");
     match (end, link.upgrade(), http1.into_unclosed()) {
-        (End::Closed, Upgrade::Granted(tunnel), _) => tunnel::keep(tunnel, link, idle).await,
-        (End::Closed, _, Some(mut io)) => {
+        (ConnectionEnd::Closed, UpgradeState::Granted(tunnel), _) => {
+            tunnel::keep(tunnel, link, idle).await
+        }
+        (ConnectionEnd::Closed, _, Some(mut io)) => {
             let _ = timeout(LINGER, io.shutdown()).await;
         }
         _ => {}
     }
 }
 
-fn builder(limits: &Limits) -> Builder {
+fn builder(limits: &ListenerLimits) -> Builder {
     let mut builder = Builder::new();
     builder.max_header_size(limits.max_header_bytes);
     // A stand-in for a refused head has two fields.
@@ -115,13 +117,13 @@ mod tests {
 
     type BoxBody = http_body_util::combinators::BoxBody<Bytes, std::convert::Infallible>;
 
-    fn limits() -> Limits {
-        Limits {
+    fn limits() -> ListenerLimits {
+        ListenerLimits {
             header_read_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
             write_timeout: Duration::from_secs(20),
             request_timeout: Some(Duration::from_secs(100)),
-            ..Limits::default()
+            ..ListenerLimits::default()
         }
     }
 
@@ -275,7 +277,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn without_a_request_timeout_a_request_may_wait_for_a_week() {
         let house = House::open(
-            Limits {
+            ListenerLimits {
                 request_timeout: None,
                 ..limits()
             },

@@ -11,8 +11,8 @@ use ipnet::IpNet;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::Limits;
-use crate::link::{Link, Order};
+use crate::ListenerLimits;
+use crate::link::{ConnectionOrder, ConnectionState};
 
 /// How many connections are looked at to make room for one.
 const LOOKS: usize = 256;
@@ -25,9 +25,9 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// For whom connections are counted: an IPv4 address, or the /64 network of an
 /// IPv6 address, which is what one subscriber gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Holder(IpNet);
+pub(crate) struct ConnectionHolder(IpNet);
 
-impl Holder {
+impl ConnectionHolder {
     pub(crate) fn of(address: IpAddr) -> Self {
         let address = address.to_canonical();
         let prefix = if address.is_ipv4() { 32 } else { 64 };
@@ -45,50 +45,50 @@ pub(crate) enum NoPlace {
 }
 
 #[derive(Debug)]
-pub(crate) struct Crowd {
+pub(crate) struct ConnectionLimit {
     most: usize,
     share: usize,
-    members: Mutex<Members>,
+    members: Mutex<OpenConnections>,
     empty: Notify,
 }
 
 #[derive(Debug, Default)]
-struct Members {
+struct OpenConnections {
     next: u64,
     /// In the order in which they are asked to make room.
-    queue: Queue,
-    holders: HashMap<Holder, Holding>,
+    queue: IdleQueue,
+    holders: HashMap<ConnectionHolder, HolderShare>,
     /// Half-sent requests as they were found last, the slowest at the end.
-    slowest: Vec<Arc<Member>>,
+    slowest: Vec<Arc<OpenConnection>>,
     found_none: Option<Instant>,
 }
 
-type Queue = BTreeMap<u64, Arc<Member>>;
+type IdleQueue = BTreeMap<u64, Arc<OpenConnection>>;
 
 /// What one address has.
 #[derive(Debug, Default)]
-struct Holding {
-    queue: Queue,
-    /// See [`Link::crowding`].
+struct HolderShare {
+    queue: IdleQueue,
+    /// See [`ConnectionState::crowding`].
     requests: Arc<AtomicUsize>,
 }
 
 #[derive(Debug)]
-struct Member {
-    link: Arc<Link>,
+struct OpenConnection {
+    link: Arc<ConnectionState>,
     /// Its place in the queues.
     number: AtomicU64,
-    holder: OnceLock<Holder>,
+    holder: OnceLock<ConnectionHolder>,
 }
 
 /// The place of one connection, given back when it is dropped.
-pub(crate) struct Place {
-    crowd: Arc<Crowd>,
-    member: Arc<Member>,
+pub(crate) struct ConnectionPlace {
+    crowd: Arc<ConnectionLimit>,
+    member: Arc<OpenConnection>,
 }
 
-impl Crowd {
-    pub(crate) fn new(limits: &Limits) -> Self {
+impl ConnectionLimit {
+    pub(crate) fn new(limits: &ListenerLimits) -> Self {
         Self {
             most: limits.max_connections,
             share: limits.max_connections_per_address.unwrap_or(usize::MAX),
@@ -103,9 +103,9 @@ impl Crowd {
     /// wait.
     pub(crate) fn admit(
         self: &Arc<Self>,
-        link: Arc<Link>,
-        holder: Option<Holder>,
-    ) -> Result<Place, NoPlace> {
+        link: Arc<ConnectionState>,
+        holder: Option<ConnectionHolder>,
+    ) -> Result<ConnectionPlace, NoPlace> {
         let mut members = self.lock();
         if let Some(holder) = holder {
             members.find_share(holder, self.share)?;
@@ -113,7 +113,7 @@ impl Crowd {
         if members.queue.len() >= self.most && !members.make_room(holder) {
             return Err(NoPlace::Full);
         }
-        let member = Arc::new(Member {
+        let member = Arc::new(OpenConnection {
             link,
             number: AtomicU64::new(0),
             holder: OnceLock::new(),
@@ -123,7 +123,7 @@ impl Crowd {
         }
         members.append(Arc::clone(&member));
         drop(members);
-        Ok(Place {
+        Ok(ConnectionPlace {
             crowd: Arc::clone(self),
             member,
         })
@@ -135,7 +135,7 @@ impl Crowd {
         self.lock().make_room(None)
     }
 
-    pub(crate) fn give_all(&self, order: Order) -> usize {
+    pub(crate) fn give_all(&self, order: ConnectionOrder) -> usize {
         let members = self.lock();
         let all = members.queue.values();
         all.for_each(|member| member.link.give(order));
@@ -153,14 +153,14 @@ impl Crowd {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Members> {
+    fn lock(&self) -> MutexGuard<'_, OpenConnections> {
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Members {
+impl OpenConnections {
     /// Fails where the address has all that it may and can do without none of it.
-    fn find_share(&mut self, holder: Holder, share: usize) -> Result<(), NoPlace> {
+    fn find_share(&mut self, holder: ConnectionHolder, share: usize) -> Result<(), NoPlace> {
         if self.held(holder) < share || self.shed(Some(holder)) {
             Ok(())
         } else {
@@ -168,7 +168,7 @@ impl Members {
         }
     }
 
-    fn make_room(&mut self, newcomer: Option<Holder>) -> bool {
+    fn make_room(&mut self, newcomer: Option<ConnectionHolder>) -> bool {
         self.shed(None) || self.displace(newcomer)
     }
 
@@ -178,30 +178,30 @@ impl Members {
     /// The oldest goes first, and one that had a request since it was last
     /// looked at is passed over: a flood of idle sockets displaces itself, not
     /// the peers that use theirs.
-    fn shed(&mut self, holder: Option<Holder>) -> bool {
+    fn shed(&mut self, holder: Option<ConnectionHolder>) -> bool {
         let mut second_choice = None;
         let size = holder.map_or(self.queue.len(), |holder| self.held(holder));
         for _ in 0..LOOKS.min(size) {
             let Some(member) = self.rotate(holder) else {
                 break;
             };
-            if !member.link.sheddable() || member.link.order() != Order::None {
+            if !member.link.sheddable() || member.link.order() != ConnectionOrder::None {
                 continue;
             }
             if !member.link.take_used() {
-                member.link.give(Order::Shed);
+                member.link.give(ConnectionOrder::Shed);
                 return true;
             }
             second_choice.get_or_insert(member);
         }
         second_choice
-            .inspect(|member| member.link.give(Order::Shed))
+            .inspect(|member| member.link.give(ConnectionOrder::Shed))
             .is_some()
     }
 
     /// Asks the connection to close whose half-sent request comes most slowly, of
     /// those whose address holds more than the newcomer's.
-    fn displace(&mut self, newcomer: Option<Holder>) -> bool {
+    fn displace(&mut self, newcomer: Option<ConnectionHolder>) -> bool {
         let held = newcomer.map_or(0, |holder| self.held(holder));
         self.slowest.retain(|member| is_displaceable(member));
         if self.slowest.is_empty() {
@@ -211,14 +211,14 @@ impl Members {
             self.find_slowest();
             self.found_none = self.slowest.is_empty().then(Instant::now);
         }
-        let more = |member: &Arc<Member>| {
+        let more = |member: &Arc<OpenConnection>| {
             let holder = member.holder.get();
             holder.is_none_or(|holder| self.held(*holder) > held)
         };
         let Some(at) = self.slowest.iter().rposition(more) else {
             return false;
         };
-        self.slowest.remove(at).link.give(Order::Displace);
+        self.slowest.remove(at).link.give(ConnectionOrder::Displace);
         true
     }
 
@@ -232,19 +232,19 @@ impl Members {
         self.slowest = members.map(|(_, member)| Arc::clone(member)).collect();
     }
 
-    fn held(&self, holder: Holder) -> usize {
+    fn held(&self, holder: ConnectionHolder) -> usize {
         let holding = self.holders.get(&holder);
         holding.map_or(0, |holding| holding.queue.len())
     }
 
     /// The member must not stand in the queue.
-    fn belongs_to(&mut self, member: &Member, holder: Holder) {
+    fn belongs_to(&mut self, member: &OpenConnection, holder: ConnectionHolder) {
         let requests = &self.holders.entry(holder).or_default().requests;
         member.link.crowding().belongs_to(Arc::clone(requests));
         member.holder.get_or_init(|| holder);
     }
 
-    fn append(&mut self, member: Arc<Member>) {
+    fn append(&mut self, member: Arc<OpenConnection>) {
         let number = self.next;
         self.next += 1;
         member.number.store(number, Relaxed);
@@ -255,7 +255,7 @@ impl Members {
         self.queue.insert(number, member);
     }
 
-    fn remove(&mut self, member: &Member) {
+    fn remove(&mut self, member: &OpenConnection) {
         let number = member.number.load(Relaxed);
         self.queue.remove(&number);
         if let Some(holder) = member.holder.get()
@@ -266,7 +266,7 @@ impl Members {
     }
 
     /// Moves the first, of all or of one holder, to the end of its queues.
-    fn rotate(&mut self, holder: Option<Holder>) -> Option<Arc<Member>> {
+    fn rotate(&mut self, holder: Option<ConnectionHolder>) -> Option<Arc<OpenConnection>> {
         let queue = match holder {
             None => &self.queue,
             Some(holder) => &self.holders.get(&holder)?.queue,
@@ -278,18 +278,18 @@ impl Members {
     }
 }
 
-fn is_displaceable(member: &Member) -> bool {
-    member.link.order() == Order::None && member.link.half_sent().rate().is_some()
+fn is_displaceable(member: &OpenConnection) -> bool {
+    member.link.order() == ConnectionOrder::None && member.link.half_sent().rate().is_some()
 }
 
-impl Place {
-    pub(crate) fn link(&self) -> &Arc<Link> {
+impl ConnectionPlace {
+    pub(crate) fn link(&self) -> &Arc<ConnectionState> {
         &self.member.link
     }
 
     /// A proxy has told whose connection it is. Fails if that address has all that
     /// it may.
-    pub(crate) fn claim(&self, holder: Holder) -> Result<(), NoPlace> {
+    pub(crate) fn claim(&self, holder: ConnectionHolder) -> Result<(), NoPlace> {
         let mut members = self.crowd.lock();
         members.find_share(holder, self.crowd.share)?;
         members.remove(&self.member);
@@ -299,7 +299,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPlace {
     fn drop(&mut self) {
         let mut members = self.crowd.lock();
         members.remove(&self.member);

@@ -6,14 +6,14 @@ use std::task::{Context, Poll, ready};
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-pub(crate) struct Deadline {
+pub(crate) struct ConnectionDeadline {
     at: Option<Instant>,
     /// Left alone when the deadline moves away, which is nearly always: it goes
     /// off early once in a while and is set anew.
     alarm: Pin<Box<Sleep>>,
 }
 
-impl Deadline {
+impl ConnectionDeadline {
     pub(crate) fn at(deadline: Instant) -> Self {
         Self {
             at: Some(deadline),

@@ -6,7 +6,7 @@
 //! lie in hyper's own buffer; only heads that arrive in pieces are copied.
 //!
 //! In place of a head that it refuses it hands on a plain one that asks for
-//! `Connection: close`, and leaves the reason in the [`Link`]: the service
+//! `Connection: close`, and leaves the reason in the [`ConnectionState`]: the service
 //! answers that request with the reason, so hyper still orders, dates, flushes
 //! and closes as it does for any other.
 
@@ -18,14 +18,14 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::Limits;
+use crate::ListenerLimits;
 use crate::asked;
-use crate::chunks::{Chunks, Malformed, Progress};
-use crate::head::{Framing, HeadEnd, judge};
-use crate::link::{Link, Phase, Upgrade};
-use crate::pace::Pace;
-use crate::refusal::Refusal;
-use crate::tunnel::{Half, Tunnel};
+use crate::chunks::{ChunkProgress, ChunkedBody, MalformedChunks};
+use crate::head::{BodyFraming, HeadEnd, judge};
+use crate::link::{ConnectionPhase, ConnectionState, UpgradeState};
+use crate::pace::TransferPace;
+use crate::refusal::TransportRefusal;
+use crate::tunnel::{StreamHalf, UpgradeTunnel};
 
 /// How much of what a peer still sends is thrown away after the last answer.
 /// Closing on unread bytes would reset the connection, and the reset can
@@ -36,29 +36,29 @@ const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nHost: refused\r\nConnection: close\r
 const STAND_IN_HEAD: &[u8] = b"HEAD / HTTP/1.1\r\nHost: refused\r\nConnection: close\r\n\r\n";
 
 /// A stream that hyper reads requests from and writes answers to.
-pub(crate) struct Gate<Io> {
+pub(crate) struct RequestGate<Io> {
     io: Io,
-    limits: Arc<Limits>,
-    link: Arc<Link>,
-    expecting: Expecting,
+    limits: Arc<ListenerLimits>,
+    link: Arc<ConnectionState>,
+    expecting: ExpectedBytes,
     /// Bytes that hyper has not got: first those that may pass, then a part of a head.
     inbox: BytesMut,
     cleared: usize,
     head_end: HeadEnd,
-    answers: Pace,
+    answers: TransferPace,
     lingered: usize,
 }
 
-enum Expecting {
+enum ExpectedBytes {
     Head,
     /// So many more bytes of a body.
     Body(u64),
-    Chunks(Chunks),
+    Chunks(ChunkedBody),
     /// Nothing: the service has not said whether it goes on in another protocol.
     /// What comes is held back, be it that or the next head.
     Verdict,
     /// Another protocol, which is none of ours.
-    Raw(Arc<Tunnel>),
+    Raw(Arc<UpgradeTunnel>),
     /// Nothing: the chunks are broken.
     Broken,
     /// Nothing: a head was refused, and hyper gets this in its place.
@@ -67,16 +67,16 @@ enum Expecting {
     Nothing,
 }
 
-impl<Io> Gate<Io> {
-    pub(crate) fn new(io: Io, limits: Arc<Limits>, link: Arc<Link>) -> Self {
+impl<Io> RequestGate<Io> {
+    pub(crate) fn new(io: Io, limits: Arc<ListenerLimits>, link: Arc<ConnectionState>) -> Self {
         Self {
             io,
             link,
-            expecting: Expecting::Head,
+            expecting: ExpectedBytes::Head,
             inbox: BytesMut::new(),
             cleared: 0,
             head_end: HeadEnd::default(),
-            answers: Pace::new(limits.write_timeout, limits.min_rate),
+            answers: TransferPace::new(limits.write_timeout, limits.min_rate),
             lingered: 0,
             limits,
         }
@@ -97,31 +97,32 @@ impl<Io> Gate<Io> {
 
     fn admit_next(&mut self, bytes: &[u8]) -> usize {
         match &mut self.expecting {
-            Expecting::Head => self.admit_head(bytes).unwrap_or_else(|refusal| {
+            ExpectedBytes::Head => self.admit_head(bytes).unwrap_or_else(|refusal| {
                 self.refuse(refusal, bytes);
                 0
             }),
-            Expecting::Body(left) => {
+            ExpectedBytes::Body(left) => {
                 let taken =
                     usize::try_from(*left).map_or(bytes.len(), |left| left.min(bytes.len()));
                 *left -= taken as u64;
                 if *left == 0 {
-                    self.expecting = Expecting::Head;
+                    self.expecting = ExpectedBytes::Head;
                 }
                 taken
             }
-            Expecting::Chunks(chunks) => {
+            ExpectedBytes::Chunks(chunks) => {
                 let progress = chunks.follow(bytes);
                 self.admit_chunks(progress, bytes.len())
             }
-            Expecting::Raw(_) => bytes.len(),
-            Expecting::Verdict | Expecting::Broken | Expecting::StandIn(_) | Expecting::Nothing => {
-                0
-            }
+            ExpectedBytes::Raw(_) => bytes.len(),
+            ExpectedBytes::Verdict
+            | ExpectedBytes::Broken
+            | ExpectedBytes::StandIn(_)
+            | ExpectedBytes::Nothing => 0,
         }
     }
 
-    fn admit_head(&mut self, bytes: &[u8]) -> Result<usize, Refusal> {
+    fn admit_head(&mut self, bytes: &[u8]) -> Result<usize, TransportRefusal> {
         let Some(end) = self.head_end.find(bytes)? else {
             self.head_end.may_grow(bytes.len(), &self.limits)?;
             return Ok(0);
@@ -129,10 +130,12 @@ impl<Io> Gate<Io> {
         let head = judge(&bytes[..end], &self.limits)?;
         self.head_end = HeadEnd::default();
         self.expecting = match head.framing {
-            Framing::Length(0) if head.upgrade => Expecting::Verdict,
-            Framing::Length(0) => Expecting::Head,
-            Framing::Length(length) => Expecting::Body(length),
-            Framing::Chunked => Expecting::Chunks(Chunks::new(self.limits.max_header_bytes)),
+            BodyFraming::Length(0) if head.upgrade => ExpectedBytes::Verdict,
+            BodyFraming::Length(0) => ExpectedBytes::Head,
+            BodyFraming::Length(length) => ExpectedBytes::Body(length),
+            BodyFraming::Chunked => {
+                ExpectedBytes::Chunks(ChunkedBody::new(self.limits.max_header_bytes))
+            }
         };
         self.answers.restart();
         self.link.pass();
@@ -140,15 +143,19 @@ impl<Io> Gate<Io> {
         Ok(end)
     }
 
-    fn admit_chunks(&mut self, progress: Result<Progress, Malformed>, available: usize) -> usize {
+    fn admit_chunks(
+        &mut self,
+        progress: Result<ChunkProgress, MalformedChunks>,
+        available: usize,
+    ) -> usize {
         match progress {
-            Ok(Progress::Open) => available,
-            Ok(Progress::Ended(end)) => {
-                self.expecting = Expecting::Head;
+            Ok(ChunkProgress::Open) => available,
+            Ok(ChunkProgress::Ended(end)) => {
+                self.expecting = ExpectedBytes::Head;
                 end
             }
-            Err(Malformed) => {
-                self.expecting = Expecting::Broken;
+            Err(MalformedChunks) => {
+                self.expecting = ExpectedBytes::Broken;
                 0
             }
         }
@@ -156,36 +163,36 @@ impl<Io> Gate<Io> {
 
     /// Tells the driver and the service what the peer still owes.
     fn note(&self, held: bool) {
-        let between = matches!(self.expecting, Expecting::Head);
+        let between = matches!(self.expecting, ExpectedBytes::Head);
         self.link.set_head_begun(between && held);
         self.link.set_body_open(matches!(
             self.expecting,
-            Expecting::Body(_) | Expecting::Chunks(_) | Expecting::Broken
+            ExpectedBytes::Body(_) | ExpectedBytes::Chunks(_) | ExpectedBytes::Broken
         ));
     }
 
-    fn refuse(&mut self, refusal: Refusal, head: &[u8]) {
+    fn refuse(&mut self, refusal: TransportRefusal, head: &[u8]) {
         self.link.refuse(refusal, asked::in_head(head));
         let for_head = head.starts_with(b"HEAD ");
-        self.expecting = Expecting::StandIn(if for_head { STAND_IN_HEAD } else { STAND_IN });
+        self.expecting = ExpectedBytes::StandIn(if for_head { STAND_IN_HEAD } else { STAND_IN });
     }
 
     fn keeps_rest(&self) -> bool {
         matches!(
             self.expecting,
-            Expecting::Head | Expecting::Verdict | Expecting::Raw(_)
+            ExpectedBytes::Head | ExpectedBytes::Verdict | ExpectedBytes::Raw(_)
         )
     }
 
     fn awaits_verdict(&self) -> bool {
-        matches!(self.link.upgrade(), Upgrade::Offered)
+        matches!(self.link.upgrade(), UpgradeState::Offered)
     }
 
     /// Goes on as the service has said, with what was held back.
     fn hear_verdict(&mut self) {
         self.expecting = match self.link.upgrade() {
-            Upgrade::Granted(tunnel) => Expecting::Raw(tunnel),
-            Upgrade::Offered | Upgrade::None => Expecting::Head,
+            UpgradeState::Granted(tunnel) => ExpectedBytes::Raw(tunnel),
+            UpgradeState::Offered | UpgradeState::None => ExpectedBytes::Head,
         };
         self.admit_inbox();
     }
@@ -199,9 +206,9 @@ impl<Io> Gate<Io> {
         self.inbox = inbox;
     }
 
-    fn tunnel(&self) -> Option<Arc<Tunnel>> {
+    fn tunnel(&self) -> Option<Arc<UpgradeTunnel>> {
         match &self.expecting {
-            Expecting::Raw(tunnel) => Some(Arc::clone(tunnel)),
+            ExpectedBytes::Raw(tunnel) => Some(Arc::clone(tunnel)),
             _ => None,
         }
     }
@@ -218,7 +225,7 @@ impl<Io> Gate<Io> {
     }
 }
 
-impl<Io: AsyncRead + Unpin> Gate<Io> {
+impl<Io: AsyncRead + Unpin> RequestGate<Io> {
     /// Reads into hyper's buffer and takes back what may not pass.
     /// True when hyper has something, be it the end.
     fn poll_direct(
@@ -264,7 +271,7 @@ impl<Io: AsyncRead + Unpin> Gate<Io> {
         if buffer.filled().len() > before {
             tunnel.flow();
         }
-        tunnel.poll(context, Half::Read, read)
+        tunnel.poll(context, StreamHalf::Read, read)
     }
 
     /// Throws away what still comes, until the peer has closed too.
@@ -282,7 +289,7 @@ impl<Io: AsyncRead + Unpin> Gate<Io> {
     }
 }
 
-impl<Io: AsyncRead + Unpin> AsyncRead for Gate<Io> {
+impl<Io: AsyncRead + Unpin> AsyncRead for RequestGate<Io> {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -296,21 +303,23 @@ impl<Io: AsyncRead + Unpin> AsyncRead for Gate<Io> {
             }
             match gate.expecting {
                 // The driver may refuse a head that does not come to its end.
-                Expecting::Head if gate.link.refused() => {
+                ExpectedBytes::Head if gate.link.refused() => {
                     let held = std::mem::take(&mut gate.inbox);
-                    gate.refuse(Refusal::HeadTooSlow, &held);
+                    gate.refuse(TransportRefusal::HeadTooSlow, &held);
                 }
-                Expecting::Verdict if !gate.awaits_verdict() => gate.hear_verdict(),
+                ExpectedBytes::Verdict if !gate.awaits_verdict() => gate.hear_verdict(),
                 // The service's word wakes the connection.
-                Expecting::Verdict if !gate.inbox.is_empty() => return Poll::Pending,
-                Expecting::StandIn(head) => {
+                ExpectedBytes::Verdict if !gate.inbox.is_empty() => return Poll::Pending,
+                ExpectedBytes::StandIn(head) => {
                     gate.inbox = BytesMut::from(head);
                     gate.cleared = head.len();
-                    gate.expecting = Expecting::Nothing;
+                    gate.expecting = ExpectedBytes::Nothing;
                 }
-                Expecting::Broken => return Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
-                Expecting::Nothing => return Poll::Pending,
-                Expecting::Raw(_) => return gate.poll_raw(context, buffer),
+                ExpectedBytes::Broken => {
+                    return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+                }
+                ExpectedBytes::Nothing => return Poll::Pending,
+                ExpectedBytes::Raw(_) => return gate.poll_raw(context, buffer),
                 _ if gate.inbox.is_empty() => {
                     if ready!(gate.poll_direct(context, buffer))? {
                         return Poll::Ready(Ok(()));
@@ -326,7 +335,7 @@ impl<Io: AsyncRead + Unpin> AsyncRead for Gate<Io> {
     }
 }
 
-impl<Io: AsyncRead + AsyncWrite + Unpin> Gate<Io> {
+impl<Io: AsyncRead + AsyncWrite + Unpin> RequestGate<Io> {
     /// Bounds how slowly the peer may take an answer.
     fn paced(
         &mut self,
@@ -338,7 +347,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Gate<Io> {
                 if matches!(&written, Poll::Ready(Ok(size)) if *size > 0) {
                     tunnel.flow();
                 }
-                tunnel.poll(context, Half::Write, written)
+                tunnel.poll(context, StreamHalf::Write, written)
             }
             None => written,
         };
@@ -355,7 +364,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Gate<Io> {
     }
 }
 
-impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Gate<Io> {
+impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncWrite for RequestGate<Io> {
     fn poll_write(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -389,10 +398,10 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Gate<Io> {
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let gate = self.get_mut();
-        if gate.link.phase() != Phase::Closing {
+        if gate.link.phase() != ConnectionPhase::Closing {
             let shut = Pin::new(&mut gate.io).poll_shutdown(context);
             ready!(gate.paced(context, shut.map_ok(|()| 0)))?;
-            gate.link.enter(Phase::Closing);
+            gate.link.enter(ConnectionPhase::Closing);
         }
         if gate.keeps_rest() {
             Poll::Ready(Ok(()))
@@ -402,7 +411,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Gate<Io> {
     }
 }
 
-impl<Io> Drop for Gate<Io> {
+impl<Io> Drop for RequestGate<Io> {
     fn drop(&mut self) {
         self.link.leave_tunnel();
     }

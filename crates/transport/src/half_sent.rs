@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::link::{Link, Phase};
+use crate::link::{ConnectionPhase, ConnectionState};
 
 /// What every request has to its credit, in bytes, so that one that has only just
 /// begun is not taken for a slow one.
@@ -15,11 +15,11 @@ const CREDIT: u64 = 4096;
 /// What the requests of one connection owe. Over HTTP/1 one runs at a time.
 #[derive(Debug, Default)]
 pub(crate) struct HalfSent {
-    state: Mutex<State>,
+    state: Mutex<AwaitedState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct AwaitedState {
     /// Requests that run beside the first.
     others: usize,
     /// Requests whose answer is under way.
@@ -62,12 +62,12 @@ impl HalfSent {
         Some((state.moved + CREDIT).saturating_mul(1000) / waited)
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, AwaitedState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl AwaitedState {
     fn wait(&mut self, anew: bool) {
         if anew {
             if self.bodies == 0 {
@@ -93,13 +93,13 @@ impl State {
 /// One body among them.
 #[derive(Debug)]
 pub(crate) struct AwaitedBody {
-    link: Arc<Link>,
+    link: Arc<ConnectionState>,
     begun: bool,
     awaited: bool,
 }
 
 impl AwaitedBody {
-    pub(crate) fn new(link: Arc<Link>) -> Self {
+    pub(crate) fn new(link: Arc<ConnectionState>) -> Self {
         Self {
             link,
             begun: false,
@@ -109,7 +109,7 @@ impl AwaitedBody {
 
     /// The service waits for more of it.
     pub(crate) fn wait(&mut self) {
-        if self.awaited || self.link.phase() != Phase::Running {
+        if self.awaited || self.link.phase() != ConnectionPhase::Running {
             return;
         }
         self.link.half_sent().lock().wait(!self.begun);

@@ -10,12 +10,12 @@ use std::net::Ipv6Addr;
 
 use memchr::memchr;
 
-use crate::Limits;
-use crate::refusal::Refusal;
+use crate::ListenerLimits;
+use crate::refusal::TransportRefusal;
 
 /// How the body of a request is delimited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Framing {
+pub(crate) enum BodyFraming {
     /// `Content-Length`; zero where there is no body.
     Length(u64),
     /// `Transfer-Encoding: chunked`.
@@ -24,8 +24,8 @@ pub(crate) enum Framing {
 
 /// What the rest of a connection must know of a head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Head {
-    pub(crate) framing: Framing,
+pub(crate) struct RequestHead {
+    pub(crate) framing: BodyFraming,
     /// It asks to go on in another protocol.
     pub(crate) upgrade: bool,
 }
@@ -42,11 +42,11 @@ impl HeadEnd {
     /// `bytes` must be those of the call before, and more.
     ///
     /// One empty line before the request line is skipped (section 2.2).
-    pub(crate) fn find(&mut self, bytes: &[u8]) -> Result<Option<usize>, Refusal> {
+    pub(crate) fn find(&mut self, bytes: &[u8]) -> Result<Option<usize>, TransportRefusal> {
         while let Some(found) = memchr(b'\n', &bytes[self.scanned..]) {
             let end = self.scanned + found;
             if end == 0 || bytes[end - 1] != b'\r' {
-                return Err(Refusal::LineEnd);
+                return Err(TransportRefusal::LineEnd);
             }
             let empty = end - 1 == self.line;
             if empty && self.line > 0 {
@@ -60,11 +60,15 @@ impl HeadEnd {
     }
 
     /// Whether a head of which `length` bytes have come may still go on.
-    pub(crate) fn may_grow(&self, length: usize, limits: &Limits) -> Result<(), Refusal> {
+    pub(crate) fn may_grow(
+        &self,
+        length: usize,
+        limits: &ListenerLimits,
+    ) -> Result<(), TransportRefusal> {
         let in_request_line = self.line <= 2;
         match length >= limits.max_header_bytes {
-            true if in_request_line => Err(Refusal::TargetTooLong),
-            true => Err(Refusal::HeadTooLarge),
+            true if in_request_line => Err(TransportRefusal::TargetTooLong),
+            true => Err(TransportRefusal::HeadTooLarge),
             // A target that is too long is refused when the head is whole, which tells
             // who asks.
             false => Ok(()),
@@ -75,7 +79,7 @@ impl HeadEnd {
 /// Name and value of each whole field line of a head that may be no good.
 pub(crate) fn fields(head: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     let rest = head.strip_prefix(b"\r\n").unwrap_or(head);
-    Lines { rest }.skip(1).filter_map(|line| {
+    HeadLines { rest }.skip(1).filter_map(|line| {
         let colon = memchr(b':', line)?;
         Some((&line[..colon], line[colon + 1..].trim_ascii()))
     })
@@ -103,26 +107,26 @@ pub(crate) fn method_and_path(head: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// Judges a complete head, from the request line to the empty line.
-pub(crate) fn judge(head: &[u8], limits: &Limits) -> Result<Head, Refusal> {
-    let mut lines = Lines {
+pub(crate) fn judge(head: &[u8], limits: &ListenerLimits) -> Result<RequestHead, TransportRefusal> {
+    let mut lines = HeadLines {
         rest: head.strip_prefix(b"\r\n").unwrap_or(head),
     };
     let line = RequestLine::parse(lines.next().unwrap_or_default())?;
     let authority = line.authority(limits)?;
     if head.len() > limits.max_header_bytes {
-        return Err(Refusal::HeadTooLarge);
+        return Err(TransportRefusal::HeadTooLarge);
     }
-    let mut fields = Fields::default();
+    let mut fields = FramingFields::default();
     for (count, field) in lines.enumerate() {
         if count >= limits.max_headers {
-            return Err(Refusal::TooManyFields);
+            return Err(TransportRefusal::TooManyFields);
         }
         fields.admit(field)?;
     }
     fields.check_host(authority, line.old)?;
     let framing = fields.framing(line.old)?;
-    let may_upgrade = line.method == b"GET" && !line.old && framing == Framing::Length(0);
-    Ok(Head {
+    let may_upgrade = line.method == b"GET" && !line.old && framing == BodyFraming::Length(0);
+    Ok(RequestHead {
         framing,
         upgrade: may_upgrade && fields.asks_to_upgrade(),
     })
@@ -130,11 +134,11 @@ pub(crate) fn judge(head: &[u8], limits: &Limits) -> Result<Head, Refusal> {
 
 /// The lines of a head whose line ends have been checked, without the last and
 /// empty one.
-struct Lines<'a> {
+struct HeadLines<'a> {
     rest: &'a [u8],
 }
 
-impl<'a> Iterator for Lines<'a> {
+impl<'a> Iterator for HeadLines<'a> {
     type Item = &'a [u8];
 
     fn next(&mut self) -> Option<&'a [u8]> {
@@ -154,21 +158,21 @@ struct RequestLine<'a> {
 
 impl<'a> RequestLine<'a> {
     /// Exactly `method SP target SP version` (section 3).
-    fn parse(line: &'a [u8]) -> Result<Self, Refusal> {
+    fn parse(line: &'a [u8]) -> Result<Self, TransportRefusal> {
         let mut parts = line.splitn(3, |byte| *byte == b' ');
         let (Some(method), Some(target), Some(version)) =
             (parts.next(), parts.next(), parts.next())
         else {
-            return Err(Refusal::RequestLine);
+            return Err(TransportRefusal::RequestLine);
         };
         if !is_token(method) {
-            return Err(Refusal::RequestLine);
+            return Err(TransportRefusal::RequestLine);
         }
         let old = match version {
             b"HTTP/1.1" => false,
             b"HTTP/1.0" => true,
-            _ if is_version(version) => return Err(Refusal::Version),
-            _ => return Err(Refusal::RequestLine),
+            _ if is_version(version) => return Err(TransportRefusal::Version),
+            _ => return Err(TransportRefusal::RequestLine),
         };
         Ok(Self {
             method,
@@ -179,19 +183,21 @@ impl<'a> RequestLine<'a> {
 
     /// Checks the target (section 3.2); yields the authority of one in
     /// absolute form.
-    fn authority(&self, limits: &Limits) -> Result<Option<&'a [u8]>, Refusal> {
+    fn authority(&self, limits: &ListenerLimits) -> Result<Option<&'a [u8]>, TransportRefusal> {
         if self.target.len() > limits.max_uri_bytes {
-            return Err(Refusal::TargetTooLong);
+            return Err(TransportRefusal::TargetTooLong);
         }
         if self.method == b"CONNECT" {
-            return Err(Refusal::Tunnel);
+            return Err(TransportRefusal::Tunnel);
         }
         match self.target {
             [b'/', ..] => is_path_and_query(self.target)
                 .then_some(None)
-                .ok_or(Refusal::Target),
-            b"*" if self.method == b"OPTIONS" => Err(Refusal::ServerTarget),
-            absolute => split_absolute(absolute).map(Some).ok_or(Refusal::Target),
+                .ok_or(TransportRefusal::Target),
+            b"*" if self.method == b"OPTIONS" => Err(TransportRefusal::ServerTarget),
+            absolute => split_absolute(absolute)
+                .map(Some)
+                .ok_or(TransportRefusal::Target),
         }
     }
 }
@@ -219,7 +225,7 @@ fn split_absolute(target: &[u8]) -> Option<&[u8]> {
 
 /// What the field lines say about the message itself.
 #[derive(Default)]
-struct Fields<'a> {
+struct FramingFields<'a> {
     host: Option<&'a [u8]>,
     length: Option<&'a [u8]>,
     coding: Option<&'a [u8]>,
@@ -229,19 +235,19 @@ struct Fields<'a> {
     upgrade: bool,
 }
 
-impl<'a> Fields<'a> {
-    fn admit(&mut self, line: &'a [u8]) -> Result<(), Refusal> {
-        let colon = memchr(b':', line).ok_or(Refusal::Field)?;
+impl<'a> FramingFields<'a> {
+    fn admit(&mut self, line: &'a [u8]) -> Result<(), TransportRefusal> {
+        let colon = memchr(b':', line).ok_or(TransportRefusal::Field)?;
         let name = &line[..colon];
         let value = &line[colon + 1..];
         // A folded line begins with a space and so is no token either.
         if !is_token(name) || !is_value(value) {
-            return Err(Refusal::Field);
+            return Err(TransportRefusal::Field);
         }
         let value = value.trim_ascii();
         match name.len() {
             4 if name.eq_ignore_ascii_case(b"host") => {
-                set(&mut self.host, value, Refusal::HostRepeated)
+                set(&mut self.host, value, TransportRefusal::HostRepeated)
             }
             6 if name.eq_ignore_ascii_case(b"expect") => expectation(value),
             7 if name.eq_ignore_ascii_case(b"upgrade") => {
@@ -255,10 +261,10 @@ impl<'a> Fields<'a> {
                 Ok(())
             }
             14 if name.eq_ignore_ascii_case(b"content-length") => {
-                set(&mut self.length, value, Refusal::LengthRepeated)
+                set(&mut self.length, value, TransportRefusal::LengthRepeated)
             }
             17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
-                set(&mut self.coding, value, Refusal::CodingRepeated)
+                set(&mut self.coding, value, TransportRefusal::CodingRepeated)
             }
             _ => Ok(()),
         }
@@ -266,13 +272,13 @@ impl<'a> Fields<'a> {
 
     /// Section 3.2: a missing, repeated or invalid Host is a 400. HTTP/1.0 may
     /// leave it out, as the health checks of older proxies do.
-    fn check_host(&self, authority: Option<&[u8]>, old: bool) -> Result<(), Refusal> {
+    fn check_host(&self, authority: Option<&[u8]>, old: bool) -> Result<(), TransportRefusal> {
         match (self.host, authority) {
             (None, _) if old => Ok(()),
-            (None, _) => Err(Refusal::HostMissing),
-            (Some(host), _) if !is_host(host) => Err(Refusal::HostInvalid),
+            (None, _) => Err(TransportRefusal::HostMissing),
+            (Some(host), _) if !is_host(host) => Err(TransportRefusal::HostInvalid),
             (Some(host), Some(authority)) if !host.eq_ignore_ascii_case(authority) => {
-                Err(Refusal::HostDiffers)
+                Err(TransportRefusal::HostDiffers)
             }
             (Some(_), _) => Ok(()),
         }
@@ -286,14 +292,16 @@ impl<'a> Fields<'a> {
     }
 
     /// Section 6.3, without the leniencies that it leaves to the recipient.
-    fn framing(&self, old: bool) -> Result<Framing, Refusal> {
+    fn framing(&self, old: bool) -> Result<BodyFraming, TransportRefusal> {
         match (self.coding, self.length) {
-            (None, None) => Ok(Framing::Length(0)),
-            (None, Some(length)) => parse_length(length).map(Framing::Length),
-            (Some(_), _) if old => Err(Refusal::CodingInOldVersion),
-            (Some(_), Some(_)) => Err(Refusal::CodingWithLength),
-            (Some(coding), None) if coding.eq_ignore_ascii_case(b"chunked") => Ok(Framing::Chunked),
-            (Some(_), None) => Err(Refusal::CodingUnknown),
+            (None, None) => Ok(BodyFraming::Length(0)),
+            (None, Some(length)) => parse_length(length).map(BodyFraming::Length),
+            (Some(_), _) if old => Err(TransportRefusal::CodingInOldVersion),
+            (Some(_), Some(_)) => Err(TransportRefusal::CodingWithLength),
+            (Some(coding), None) if coding.eq_ignore_ascii_case(b"chunked") => {
+                Ok(BodyFraming::Chunked)
+            }
+            (Some(_), None) => Err(TransportRefusal::CodingUnknown),
         }
     }
 }
@@ -307,7 +315,11 @@ fn is_foreign_protocol(value: &[u8]) -> bool {
     !http2 && is_token(name) && (version.is_empty() || is_token(&version[1..]))
 }
 
-fn set<'a>(slot: &mut Option<&'a [u8]>, value: &'a [u8], repeated: Refusal) -> Result<(), Refusal> {
+fn set<'a>(
+    slot: &mut Option<&'a [u8]>,
+    value: &'a [u8],
+    repeated: TransportRefusal,
+) -> Result<(), TransportRefusal> {
     match slot.replace(value) {
         None => Ok(()),
         Some(_) => Err(repeated),
@@ -315,19 +327,19 @@ fn set<'a>(slot: &mut Option<&'a [u8]>, value: &'a [u8], repeated: Refusal) -> R
 }
 
 /// RFC 9110, section 10.1.1: the only expectation there is.
-pub(crate) fn expectation(value: &[u8]) -> Result<(), Refusal> {
+pub(crate) fn expectation(value: &[u8]) -> Result<(), TransportRefusal> {
     if value.eq_ignore_ascii_case(b"100-continue") {
         Ok(())
     } else {
-        Err(Refusal::Expectation)
+        Err(TransportRefusal::Expectation)
     }
 }
 
 /// Digits and nothing else: no sign, no list, no overflow (RFC 9110, section 8.6).
-pub(crate) fn parse_length(value: &[u8]) -> Result<u64, Refusal> {
+pub(crate) fn parse_length(value: &[u8]) -> Result<u64, TransportRefusal> {
     // 18 digits are an exabyte, and cannot overflow.
     if value.is_empty() || value.len() > 18 || !value.iter().all(u8::is_ascii_digit) {
-        return Err(Refusal::LengthInvalid);
+        return Err(TransportRefusal::LengthInvalid);
     }
     Ok(value
         .iter()

@@ -18,21 +18,21 @@ use hyper::server::conn::http1::{Connection, UpgradeableConnection};
 use hyper::service::HttpService;
 use hyper_util::rt::TokioIo;
 
-use crate::link::{Link, Phase};
-use crate::watch::Steered;
+use crate::link::{ConnectionPhase, ConnectionState};
+use crate::watch::SteeredConnection;
 
-pub(crate) struct Http1<Io, S: HttpService<Incoming>> {
-    state: State<Io, S>,
-    link: Arc<Link>,
+pub(crate) struct Http1Connection<Io, S: HttpService<Incoming>> {
+    state: Http1State<Io, S>,
+    link: Arc<ConnectionState>,
 }
 
-enum State<Io, S: HttpService<Incoming>> {
+enum Http1State<Io, S: HttpService<Incoming>> {
     Plain(Connection<TokioIo<Io>, S>),
     Upgrading(UpgradeableConnection<TokioIo<Io>, S>),
     Changing,
 }
 
-impl<Io, S, B> Http1<Io, S>
+impl<Io, S, B> Http1Connection<Io, S>
 where
     TokioIo<Io>: Read + Write + Unpin + Send,
     S: HttpService<Incoming, ResBody = B>,
@@ -40,15 +40,15 @@ where
     B: Body + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    pub(crate) fn new(connection: Connection<TokioIo<Io>, S>, link: Arc<Link>) -> Self {
-        let state = State::Plain(connection);
+    pub(crate) fn new(connection: Connection<TokioIo<Io>, S>, link: Arc<ConnectionState>) -> Self {
+        let state = Http1State::Plain(connection);
         Self { state, link }
     }
 
     /// The stream, if hyper has ended and left it open.
     pub(crate) fn into_unclosed(self) -> Option<Io> {
         match self.state {
-            State::Plain(connection) if self.link.phase() != Phase::Closing => {
+            Http1State::Plain(connection) if self.link.phase() != ConnectionPhase::Closing => {
                 Some(connection.into_parts().io.into_inner())
             }
             _ => None,
@@ -56,17 +56,17 @@ where
     }
 
     fn look(&mut self) {
-        if self.link.phase() != Phase::Tunnel {
+        if self.link.phase() != ConnectionPhase::Tunnel {
             return;
         }
-        self.state = match std::mem::replace(&mut self.state, State::Changing) {
-            State::Plain(connection) => State::Upgrading(connection.with_upgrades()),
+        self.state = match std::mem::replace(&mut self.state, Http1State::Changing) {
+            Http1State::Plain(connection) => Http1State::Upgrading(connection.with_upgrades()),
             changed => changed,
         };
     }
 }
 
-impl<Io, S, B> Future for Http1<Io, S>
+impl<Io, S, B> Future for Http1Connection<Io, S>
 where
     TokioIo<Io>: Read + Write + Unpin + Send + 'static,
     Self: Unpin,
@@ -81,14 +81,14 @@ where
         let this = self.get_mut();
         this.look();
         match &mut this.state {
-            State::Plain(connection) => Pin::new(connection).poll(context),
-            State::Upgrading(connection) => Pin::new(connection).poll(context),
-            State::Changing => Poll::Ready(Ok(())),
+            Http1State::Plain(connection) => Pin::new(connection).poll(context),
+            Http1State::Upgrading(connection) => Pin::new(connection).poll(context),
+            Http1State::Changing => Poll::Ready(Ok(())),
         }
     }
 }
 
-impl<Io, S, B> Steered for Http1<Io, S>
+impl<Io, S, B> SteeredConnection for Http1Connection<Io, S>
 where
     TokioIo<Io>: Read + Write + Unpin + Send + 'static,
     Self: Unpin,
@@ -99,9 +99,9 @@ where
 {
     fn finish(self: Pin<&mut Self>) {
         match &mut self.get_mut().state {
-            State::Plain(connection) => Pin::new(connection).graceful_shutdown(),
-            State::Upgrading(connection) => Pin::new(connection).graceful_shutdown(),
-            State::Changing => {}
+            Http1State::Plain(connection) => Pin::new(connection).graceful_shutdown(),
+            Http1State::Upgrading(connection) => Pin::new(connection).graceful_shutdown(),
+            Http1State::Changing => {}
         }
     }
 }

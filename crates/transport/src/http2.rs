@@ -29,16 +29,16 @@ use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use self::exchange::Exchanges;
-use self::paced::Paced;
-use self::streams::Streams;
-use self::watch::Watch;
-use crate::answer::{AnswerBody, Answering};
+use self::exchange::ExchangeExecutor;
+use self::paced::PacedStream;
+use self::streams::OpenStreams;
+use self::watch::Http2Watch;
+use crate::answer::{ListenerBody, PendingAnswer};
 use crate::asked;
-use crate::link::Link;
-use crate::refusal::Refusal;
-use crate::threshold::Entered;
-use crate::{Limits, Peer, Request, RequestBody};
+use crate::link::ConnectionState;
+use crate::refusal::TransportRefusal;
+use crate::threshold::HttpConnection;
+use crate::{ListenerLimits, Peer, Request, RequestBody};
 
 /// What a client says first (RFC 9113, section 3.4).
 pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -70,9 +70,9 @@ const PING_PATIENCE: Duration = Duration::from_secs(20);
 
 /// Serves one connection to its end.
 pub(crate) async fn drive<Io, F, Fut, B>(
-    entered: Entered<Io>,
-    limits: Arc<Limits>,
-    link: Arc<Link>,
+    entered: HttpConnection<Io>,
+    limits: Arc<ListenerLimits>,
+    link: Arc<ConnectionState>,
     answer: F,
 ) where
     Io: AsyncRead + AsyncWrite + Unpin,
@@ -81,10 +81,10 @@ pub(crate) async fn drive<Io, F, Fut, B>(
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let streams = Arc::new(Streams::new(link));
-    let exchanges = Exchanges::new(Arc::clone(&streams), Arc::clone(&limits));
-    let io = Paced::new(entered.stream, &limits, Arc::clone(&streams));
-    let service = Requests {
+    let streams = Arc::new(OpenStreams::new(link));
+    let exchanges = ExchangeExecutor::new(Arc::clone(&streams), Arc::clone(&limits));
+    let io = PacedStream::new(entered.stream, &limits, Arc::clone(&streams));
+    let service = Http2Service {
         answer,
         peer: entered.peer,
         limits: Arc::clone(&limits),
@@ -92,12 +92,12 @@ pub(crate) async fn drive<Io, F, Fut, B>(
     };
     let connection = builder(exchanges, &limits).serve_connection(TokioIo::new(io), service);
     let mut connection = pin!(connection);
-    let mut watch = Watch::new(entered.deadline, limits, streams);
+    let mut watch = Http2Watch::new(entered.deadline, limits, streams);
     let end = poll_fn(|context| watch.poll_to_end(context, connection.as_mut())).await;
     tracing::trace!(?end, %entered.peer.address, "connection ended");
 }
 
-fn builder(exchanges: Exchanges, limits: &Limits) -> Builder<Exchanges> {
+fn builder(exchanges: ExchangeExecutor, limits: &ListenerLimits) -> Builder<ExchangeExecutor> {
     // Above, h2 answers itself, in words that no page can read; below, the judge does.
     let heads = limits.max_header_bytes.saturating_mul(2);
     let mut builder = Builder::new(exchanges);
@@ -116,30 +116,30 @@ fn builder(exchanges: Exchanges, limits: &Limits) -> Builder<Exchanges> {
 }
 
 /// The answer function, bound to one connection.
-struct Requests<F> {
+struct Http2Service<F> {
     answer: F,
     peer: Peer,
-    limits: Arc<Limits>,
-    streams: Arc<Streams>,
+    limits: Arc<ListenerLimits>,
+    streams: Arc<OpenStreams>,
 }
 
-impl<F, Fut, B> Service<http::Request<Incoming>> for Requests<F>
+impl<F, Fut, B> Service<http::Request<Incoming>> for Http2Service<F>
 where
     F: Fn(Request, Peer) -> Fut + Clone + Send + 'static,
     Fut: Future<Output = Response<B>>,
     B: Body<Data = Bytes>,
 {
-    type Response = Response<AnswerBody<B>>;
+    type Response = Response<ListenerBody<B>>;
     type Error = Infallible;
-    type Future = Answering<F, Fut, B>;
+    type Future = PendingAnswer<F, Fut, B>;
 
-    fn call(&self, request: http::Request<Incoming>) -> Answering<F, Fut, B> {
+    fn call(&self, request: http::Request<Incoming>) -> PendingAnswer<F, Fut, B> {
         let link = self.streams.open(self.peer, judge::size(&request));
         let asked = asked::by(&request);
         let judged = if self.streams.heads() > LARGEST_HEADS * self.limits.max_header_bytes {
-            Err(Refusal::HeadsTooLarge)
+            Err(TransportRefusal::HeadsTooLarge)
         } else if self.streams.crowd(&self.limits) {
-            Err(Refusal::Crowded)
+            Err(TransportRefusal::Crowded)
         } else {
             judge::judge(request, &self.limits)
         };
@@ -148,9 +148,9 @@ where
                 let talk = Arc::clone(&link);
                 let request = request.map(|body| RequestBody::talking(body, &self.limits, talk));
                 let answer = self.answer.clone();
-                Answering::call(answer, request, self.peer, link, asked)
+                PendingAnswer::call(answer, request, self.peer, link, asked)
             }
-            Err(refusal) => Answering::refuse(refusal, link, asked),
+            Err(refusal) => PendingAnswer::refuse(refusal, link, asked),
         }
     }
 }

@@ -45,14 +45,14 @@ mod tunnel;
 mod turned_away;
 mod watch;
 
-pub use asked::Asked;
+pub use asked::RefusedPageRequest;
 pub use body::{BodyError, CollectError, RequestBody, collect};
-pub use limits::Limits;
-pub use listener::{Exempt, Listener, Peer};
-pub use refusal::{OnRefusal, REFUSAL, Refused};
-pub use serve::{Served, serve, serve_told};
+pub use limits::ListenerLimits;
+pub use listener::{ExemptAddresses, Listener, Peer};
+pub use refusal::{OnRefusal, REFUSAL, RefusedRequest};
+pub use serve::{DrainOutcome, serve, serve_told};
 pub use socket_file::{SocketFault, SocketFile};
-pub use tls::{Tls, TlsFault, not_after};
+pub use tls::{ListenerTls, TlsFault, not_after};
 
 /// A request that has passed the gate.
 pub type Request = http::Request<RequestBody>;

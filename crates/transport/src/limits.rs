@@ -7,7 +7,7 @@ use std::time::Duration;
 /// Every default suits an API that faces the open internet; a listener with
 /// long-polling requests wants a longer `request_timeout`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
+pub struct ListenerLimits {
     /// From the first byte of a request head to its last, and from the accept
     /// to the end of the first head. Answered with 408 once a byte was seen.
     /// A PROXY header and the handshake of TLS have as long again, each, and end
@@ -70,7 +70,7 @@ pub struct Limits {
     pub drain_timeout: Duration,
 }
 
-impl Default for Limits {
+impl Default for ListenerLimits {
     fn default() -> Self {
         Self {
             header_read_timeout: Duration::from_secs(10),

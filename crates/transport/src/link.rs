@@ -14,15 +14,15 @@ use std::task::Waker;
 use http::HeaderMap;
 
 use crate::Peer;
-use crate::asked::Asked;
+use crate::asked::RefusedPageRequest;
 use crate::buffers::ConnectionBuffers;
 use crate::half_sent::HalfSent;
-use crate::refusal::{OnRefusal, Refusal, Refused};
-use crate::tunnel::Tunnel;
+use crate::refusal::{OnRefusal, RefusedRequest, TransportRefusal};
+use crate::tunnel::UpgradeTunnel;
 
 /// What a connection is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Phase {
+pub(crate) enum ConnectionPhase {
     /// For a request: new, or between two.
     Waiting,
     /// The service has a request and has not answered.
@@ -37,17 +37,17 @@ pub(crate) enum Phase {
 
 /// What became of the last request's wish for another protocol.
 #[derive(Clone)]
-pub(crate) enum Upgrade {
+pub(crate) enum UpgradeState {
     /// It had none, or it was declined.
     None,
     /// The service may grant it.
     Offered,
-    Granted(Arc<Tunnel>),
+    Granted(Arc<UpgradeTunnel>),
 }
 
 /// What the accept loop asks of a connection; a later one outranks the earlier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Order {
+pub(crate) enum ConnectionOrder {
     /// Go on.
     None,
     /// Close if no request is running: another wants the place.
@@ -64,8 +64,8 @@ pub(crate) enum Order {
 /// A look at everything that a deadline depends on. Two equal looks mean that
 /// nothing has happened in between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct View {
-    pub(crate) phase: Phase,
+pub(crate) struct ConnectionView {
+    pub(crate) phase: ConnectionPhase,
     /// Counts changes of phase; zero before the first request.
     pub(crate) turn: u64,
     /// Part of a head has come.
@@ -74,7 +74,7 @@ pub(crate) struct View {
     pub(crate) blocked: bool,
 }
 
-pub(crate) struct Link {
+pub(crate) struct ConnectionState {
     phase: AtomicU8,
     turn: AtomicU64,
     head_begun: AtomicBool,
@@ -88,12 +88,12 @@ pub(crate) struct Link {
     given: AtomicUsize,
     held_back: AtomicBool,
     upgrade_offered: AtomicBool,
-    tunnel: OnceLock<Arc<Tunnel>>,
-    refusal: OnceLock<(Refusal, Option<Box<Asked>>)>,
+    tunnel: OnceLock<Arc<UpgradeTunnel>>,
+    refusal: OnceLock<(TransportRefusal, Option<Box<RefusedPageRequest>>)>,
     /// The request that the service has came over HTTP/1.0.
     old: AtomicBool,
     /// Why the service is waited for no longer.
-    given_up: OnceLock<Refusal>,
+    given_up: OnceLock<TransportRefusal>,
     half_sent: Arc<HalfSent>,
     /// A request has come since the accept loop last looked for a place.
     used: AtomicBool,
@@ -101,7 +101,7 @@ pub(crate) struct Link {
     waker: Mutex<Option<Waker>>,
     /// Who is told of a refusal below the service.
     witness: Option<Arc<OnRefusal>>,
-    crowding: Crowding,
+    crowding: BusyRequests,
     buffers: Arc<ConnectionBuffers>,
     /// Whose connection it is, as soon as that is known.
     peer: OnceLock<Peer>,
@@ -110,12 +110,12 @@ pub(crate) struct Link {
 /// How many requests run beyond the first of each connection: on all connections
 /// of the listener, and on those of one address, where it is counted.
 #[derive(Debug, Default)]
-pub(crate) struct Crowding {
+pub(crate) struct BusyRequests {
     all: Arc<AtomicUsize>,
     of_address: OnceLock<Arc<AtomicUsize>>,
 }
 
-impl Crowding {
+impl BusyRequests {
     pub(crate) fn new(all: Arc<AtomicUsize>) -> Self {
         Self {
             all,
@@ -146,7 +146,7 @@ impl Crowding {
     }
 }
 
-impl fmt::Debug for Link {
+impl fmt::Debug for ConnectionState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Link")
             .field("phase", &self.phase)
@@ -154,14 +154,14 @@ impl fmt::Debug for Link {
     }
 }
 
-impl Link {
+impl ConnectionState {
     pub(crate) fn new(
         witness: Option<Arc<OnRefusal>>,
-        crowding: Crowding,
+        crowding: BusyRequests,
         buffers: Arc<ConnectionBuffers>,
     ) -> Self {
         Self {
-            phase: AtomicU8::new(Phase::Waiting as u8),
+            phase: AtomicU8::new(ConnectionPhase::Waiting as u8),
             turn: AtomicU64::new(0),
             head_begun: AtomicBool::new(false),
             body_open: AtomicBool::new(false),
@@ -178,7 +178,7 @@ impl Link {
             given_up: OnceLock::new(),
             half_sent: Arc::default(),
             used: AtomicBool::new(false),
-            order: AtomicU8::new(Order::None as u8),
+            order: AtomicU8::new(ConnectionOrder::None as u8),
             waker: Mutex::new(None),
             witness,
             crowding,
@@ -195,7 +195,7 @@ impl Link {
             half_sent: Arc::clone(&self.half_sent),
             ..Self::new(
                 self.witness.clone(),
-                Crowding::default(),
+                BusyRequests::default(),
                 Arc::clone(&self.buffers),
             )
         };
@@ -203,7 +203,7 @@ impl Link {
         branch
     }
 
-    pub(crate) fn crowding(&self) -> &Crowding {
+    pub(crate) fn crowding(&self) -> &BusyRequests {
         &self.crowding
     }
 
@@ -225,11 +225,15 @@ impl Link {
     }
 
     /// Tells of a refusal; what comes back goes into the answer.
-    pub(crate) fn testify(&self, refusal: Refusal, asked: Option<&Asked>) -> HeaderMap {
+    pub(crate) fn testify(
+        &self,
+        refusal: TransportRefusal,
+        asked: Option<&RefusedPageRequest>,
+    ) -> HeaderMap {
         let (Some(on_refusal), Some(peer)) = (&self.witness, self.peer.get()) else {
             return HeaderMap::new();
         };
-        let refused = Refused {
+        let refused = RefusedRequest {
             peer: *peer,
             status: refusal.status(),
             why: refusal.detail(),
@@ -239,35 +243,38 @@ impl Link {
 
     // The phase: told by the service and the gate, read by the driver.
 
-    pub(crate) fn enter(&self, phase: Phase) {
+    pub(crate) fn enter(&self, phase: ConnectionPhase) {
         match (self.phase(), phase) {
-            (Phase::Answering, Phase::Answering) => {}
-            (Phase::Answering, _) => self.half_sent.answer_ends(),
-            (_, Phase::Answering) => self.half_sent.answer_begins(),
+            (ConnectionPhase::Answering, ConnectionPhase::Answering) => {}
+            (ConnectionPhase::Answering, _) => self.half_sent.answer_ends(),
+            (_, ConnectionPhase::Answering) => self.half_sent.answer_begins(),
             _ => {}
         }
         self.phase.store(phase as u8, Relaxed);
         self.turn.store(self.turn.load(Relaxed) + 1, Relaxed);
     }
 
-    pub(crate) fn phase(&self) -> Phase {
-        const PHASES: [Phase; 5] = [
-            Phase::Waiting,
-            Phase::Running,
-            Phase::Answering,
-            Phase::Tunnel,
-            Phase::Closing,
+    pub(crate) fn phase(&self) -> ConnectionPhase {
+        const PHASES: [ConnectionPhase; 5] = [
+            ConnectionPhase::Waiting,
+            ConnectionPhase::Running,
+            ConnectionPhase::Answering,
+            ConnectionPhase::Tunnel,
+            ConnectionPhase::Closing,
         ];
         PHASES[usize::from(self.phase.load(Relaxed)) % PHASES.len()]
     }
 
     /// Whether closing now would interrupt no request.
     pub(crate) fn sheddable(&self) -> bool {
-        matches!(self.phase(), Phase::Waiting | Phase::Closing) && !self.blocked.load(Relaxed)
+        matches!(
+            self.phase(),
+            ConnectionPhase::Waiting | ConnectionPhase::Closing
+        ) && !self.blocked.load(Relaxed)
     }
 
-    pub(crate) fn view(&self) -> View {
-        View {
+    pub(crate) fn view(&self) -> ConnectionView {
+        ConnectionView {
             phase: self.phase(),
             turn: self.turn.load(Relaxed),
             head_begun: self.head_begun.load(Relaxed),
@@ -327,7 +334,7 @@ impl Link {
     }
 
     /// Refuses the request after those that have passed. The first reason stays.
-    pub(crate) fn refuse(&self, refusal: Refusal, asked: Option<Box<Asked>>) {
+    pub(crate) fn refuse(&self, refusal: TransportRefusal, asked: Option<Box<RefusedPageRequest>>) {
         self.refusal.get_or_init(|| (refusal, asked));
     }
 
@@ -337,7 +344,7 @@ impl Link {
 
     /// Counts a request that reaches the service; says why, and what is known of it,
     /// if it is the refused one.
-    pub(crate) fn call(&self) -> Option<(Refusal, Option<Box<Asked>>)> {
+    pub(crate) fn call(&self) -> Option<(TransportRefusal, Option<Box<RefusedPageRequest>>)> {
         let called = self.called.load(Relaxed);
         if called == self.passed.load(Relaxed) {
             return self.refusal.get().cloned();
@@ -355,11 +362,11 @@ impl Link {
     }
 
     /// The service is waited for no longer; the first reason stays.
-    pub(crate) fn give_up(&self, refusal: Refusal) {
+    pub(crate) fn give_up(&self, refusal: TransportRefusal) {
         self.given_up.get_or_init(|| refusal);
     }
 
-    pub(crate) fn given_up(&self) -> Option<Refusal> {
+    pub(crate) fn given_up(&self) -> Option<TransportRefusal> {
         self.given_up.get().copied()
     }
 
@@ -370,11 +377,11 @@ impl Link {
         self.upgrade_offered.store(offered, Relaxed);
     }
 
-    pub(crate) fn upgrade(&self) -> Upgrade {
+    pub(crate) fn upgrade(&self) -> UpgradeState {
         match self.tunnel.get() {
-            Some(tunnel) => Upgrade::Granted(Arc::clone(tunnel)),
-            None if self.upgrade_offered.load(Relaxed) => Upgrade::Offered,
-            None => Upgrade::None,
+            Some(tunnel) => UpgradeState::Granted(Arc::clone(tunnel)),
+            None if self.upgrade_offered.load(Relaxed) => UpgradeState::Offered,
+            None => UpgradeState::None,
         }
     }
 
@@ -386,7 +393,7 @@ impl Link {
     pub(crate) fn grant_upgrade(&self) {
         self.tunnel.get_or_init(Arc::default);
         self.offer_upgrade(false);
-        self.enter(Phase::Tunnel);
+        self.enter(ConnectionPhase::Tunnel);
     }
 
     /// The service has answered, and not with 101.
@@ -415,18 +422,18 @@ impl Link {
         }
     }
 
-    pub(crate) fn order(&self) -> Order {
-        const ORDERS: [Order; 5] = [
-            Order::None,
-            Order::Shed,
-            Order::Displace,
-            Order::Drain,
-            Order::Cut,
+    pub(crate) fn order(&self) -> ConnectionOrder {
+        const ORDERS: [ConnectionOrder; 5] = [
+            ConnectionOrder::None,
+            ConnectionOrder::Shed,
+            ConnectionOrder::Displace,
+            ConnectionOrder::Drain,
+            ConnectionOrder::Cut,
         ];
         ORDERS[usize::from(self.order.load(Relaxed)) % ORDERS.len()]
     }
 
-    pub(crate) fn give(&self, order: Order) {
+    pub(crate) fn give(&self, order: ConnectionOrder) {
         self.order.fetch_max(order as u8, Relaxed);
         // Taking the lock is what makes the order visible to a driver that
         // registers its waker right now.
@@ -442,8 +449,8 @@ impl Link {
     }
 
     /// The connection has found something to do and keeps its place.
-    pub(crate) fn decline(&self, order: Order) {
-        let (order, none) = (order as u8, Order::None as u8);
+    pub(crate) fn decline(&self, order: ConnectionOrder) {
+        let (order, none) = (order as u8, ConnectionOrder::None as u8);
         let _ = self.order.compare_exchange(order, none, Relaxed, Relaxed);
     }
 

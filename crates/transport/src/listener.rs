@@ -10,29 +10,29 @@ use ipnet::IpNet;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 
-use crate::socket::Socket;
-use crate::threshold::Threshold;
-use crate::{SocketFile, Tls};
+use crate::socket::ListeningSocket;
+use crate::threshold::HandshakePolicy;
+use crate::{ListenerTls, SocketFile};
 
 /// Says of which addresses connections are not counted.
-pub type Exempt = dyn Fn(IpAddr) -> bool + Send + Sync;
+pub type ExemptAddresses = dyn Fn(IpAddr) -> bool + Send + Sync;
 
 /// A listening socket, with what comes on it before HTTP.
 pub struct Listener {
-    socket: Socket,
-    tls: Option<Tls>,
+    socket: ListeningSocket,
+    tls: Option<ListenerTls>,
     proxies: Option<Vec<IpNet>>,
     http2: bool,
-    exempt: Option<Arc<Exempt>>,
+    exempt: Option<Arc<ExemptAddresses>>,
 }
 
 impl Listener {
     /// One that speaks in the open, HTTP/1.1 and, to who knows it, HTTP/2.
     pub fn new(tcp: TcpListener) -> Self {
-        Self::on(Socket::Tcp(tcp))
+        Self::on(ListeningSocket::Tcp(tcp))
     }
 
-    fn on(socket: Socket) -> Self {
+    fn on(socket: ListeningSocket) -> Self {
         Self {
             socket,
             tls: None,
@@ -44,7 +44,7 @@ impl Listener {
 
     /// Speaks TLS, and nothing else; in it HTTP/2 or 1.1, as is agreed upon.
     #[must_use]
-    pub fn with_tls(mut self, tls: Tls) -> Self {
+    pub fn with_tls(mut self, tls: ListenerTls) -> Self {
         self.tls = Some(tls);
         self
     }
@@ -62,7 +62,7 @@ impl Listener {
     /// true: a proxy, which brings those of many. Where it tells their addresses by
     /// the PROXY protocol, they are counted for these.
     #[must_use]
-    pub fn with_exempt(mut self, exempt: Arc<Exempt>) -> Self {
+    pub fn with_exempt(mut self, exempt: Arc<ExemptAddresses>) -> Self {
         self.exempt = Some(exempt);
         self
     }
@@ -74,13 +74,13 @@ impl Listener {
         self
     }
 
-    pub(crate) fn parts(self) -> (Socket, Threshold) {
-        let threshold = Threshold {
+    pub(crate) fn parts(self) -> (ListeningSocket, HandshakePolicy) {
+        let threshold = HandshakePolicy {
             proxies: self.proxies.map(Arc::from),
             http2: self.http2,
             exempt: match self.socket {
-                Socket::Tcp(_) => self.exempt,
-                Socket::File(_) => Some(Arc::new(|_| true)),
+                ListeningSocket::Tcp(_) => self.exempt,
+                ListeningSocket::File(_) => Some(Arc::new(|_| true)),
             },
             tls: self.tls.map(|tls| tls.offering(self.http2)),
         };
@@ -104,7 +104,7 @@ impl From<TcpListener> for Listener {
 
 impl From<SocketFile> for Listener {
     fn from(file: SocketFile) -> Self {
-        Self::on(Socket::File(file))
+        Self::on(ListeningSocket::File(file))
     }
 }
 
@@ -137,7 +137,7 @@ impl Peer {
 }
 
 /// Where connections come from.
-pub(crate) trait Accept {
+pub(crate) trait AcceptConnections {
     type Io: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
     fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<(Self::Io, Peer)>>;

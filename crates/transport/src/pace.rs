@@ -10,7 +10,7 @@ use tokio::time::{Instant, Sleep};
 /// Watches one direction of one message. Only the time in which we wait for
 /// the peer counts, so a slow reader on our side blames nobody.
 #[derive(Debug)]
-pub(crate) struct Pace {
+pub(crate) struct TransferPace {
     pause: Duration,
     min_rate: u64,
     moved: u64,
@@ -20,7 +20,7 @@ pub(crate) struct Pace {
     alarm: Option<Pin<Box<Sleep>>>,
 }
 
-impl Pace {
+impl TransferPace {
     pub(crate) fn new(pause: Duration, min_rate: u64) -> Self {
         Self {
             pause,

@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use crate::refusal::Refusal;
+use crate::refusal::TransportRefusal;
 
 const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 
@@ -22,7 +22,7 @@ const MAX_REST: usize = 4096;
 
 /// Reads exactly the header. None where the proxy speaks for itself, as in its
 /// health checks (LOCAL); otherwise the address of its client.
-pub(crate) async fn read<Io>(io: &mut Io) -> Result<Option<SocketAddr>, Refusal>
+pub(crate) async fn read<Io>(io: &mut Io) -> Result<Option<SocketAddr>, TransportRefusal>
 where
     Io: AsyncRead + Unpin,
 {
@@ -32,53 +32,53 @@ where
     let [.., version_and_command, family, high, low] = fixed;
     let length = usize::from(u16::from_be_bytes([high, low]));
     if length > MAX_REST {
-        return Err(Refusal::ProxyLength);
+        return Err(TransportRefusal::ProxyLength);
     }
     let mut rest = vec![0; length];
     read_whole(io, &mut rest).await?;
     match version_and_command {
         0x20 => Ok(None),
         0x21 => client(family, &rest).map(Some),
-        _ => Err(Refusal::ProxyVersion),
+        _ => Err(TransportRefusal::ProxyVersion),
     }
 }
 
 /// Ends at the first byte that is wrong: a peer that speaks something else may
 /// wait for an answer, and would never send as much.
-async fn read_signature<Io>(io: &mut Io, space: &mut [u8]) -> Result<(), Refusal>
+async fn read_signature<Io>(io: &mut Io, space: &mut [u8]) -> Result<(), TransportRefusal>
 where
     Io: AsyncRead + Unpin,
 {
     let mut filled = 0;
     while filled < space.len() {
         match io.read(&mut space[filled..]).await {
-            Ok(0) | Err(_) => return Err(Refusal::ProxyCutOff),
+            Ok(0) | Err(_) => return Err(TransportRefusal::ProxyCutOff),
             Ok(size) => filled += size,
         }
         if !SIGNATURE.starts_with(&space[..filled]) {
-            return Err(Refusal::ProxyVersion);
+            return Err(TransportRefusal::ProxyVersion);
         }
     }
     Ok(())
 }
 
-async fn read_whole<Io>(io: &mut Io, space: &mut [u8]) -> Result<(), Refusal>
+async fn read_whole<Io>(io: &mut Io, space: &mut [u8]) -> Result<(), TransportRefusal>
 where
     Io: AsyncRead + Unpin,
 {
     let read = io.read_exact(space).await;
-    read.map(|_| ()).map_err(|_| Refusal::ProxyCutOff)
+    read.map(|_| ()).map_err(|_| TransportRefusal::ProxyCutOff)
 }
 
 /// The source of a TCP connection over IPv4 or IPv6.
-fn client(family: u8, rest: &[u8]) -> Result<SocketAddr, Refusal> {
+fn client(family: u8, rest: &[u8]) -> Result<SocketAddr, TransportRefusal> {
     let (source, remarks) = match family {
         0x11 => source::<4>(rest),
         0x21 => source::<16>(rest),
-        _ => return Err(Refusal::ProxyFamily),
+        _ => return Err(TransportRefusal::ProxyFamily),
     }
-    .ok_or(Refusal::ProxyLength)?;
-    check_remarks(remarks).ok_or(Refusal::ProxyLength)?;
+    .ok_or(TransportRefusal::ProxyLength)?;
+    check_remarks(remarks).ok_or(TransportRefusal::ProxyLength)?;
     Ok(source)
 }
 
@@ -112,11 +112,11 @@ mod tests {
     /// Each line: what is odd, the bytes in hexadecimal, what comes of them.
     const CASES: &str = include_str!("proxy_protocol/cases.txt");
 
-    const REFUSALS: [(&str, Refusal); 4] = [
-        ("cut off", Refusal::ProxyCutOff),
-        ("version", Refusal::ProxyVersion),
-        ("family", Refusal::ProxyFamily),
-        ("length", Refusal::ProxyLength),
+    const REFUSALS: [(&str, TransportRefusal); 4] = [
+        ("cut off", TransportRefusal::ProxyCutOff),
+        ("version", TransportRefusal::ProxyVersion),
+        ("family", TransportRefusal::ProxyFamily),
+        ("length", TransportRefusal::ProxyLength),
     ];
 
     #[tokio::test]
@@ -149,7 +149,7 @@ mod tests {
         pairs.iter().map(byte).collect()
     }
 
-    fn expected(outcome: &str) -> Result<Option<SocketAddr>, Refusal> {
+    fn expected(outcome: &str) -> Result<Option<SocketAddr>, TransportRefusal> {
         if outcome == "local" {
             return Ok(None);
         }
@@ -164,7 +164,7 @@ mod tests {
         let whole = bytes("SIGNATURE 21 11 0010 c0000201 c0000202 1f90 01bb 05 0001 00");
         for length in 0..whole.len() {
             let read = read(&mut &whole[..length]).await;
-            assert_eq!(read, Err(Refusal::ProxyCutOff), "{length} bytes");
+            assert_eq!(read, Err(TransportRefusal::ProxyCutOff), "{length} bytes");
         }
     }
 
@@ -176,7 +176,7 @@ mod tests {
         let header = bytes("SIGNATURE 20 00 1001");
         assert_eq!(
             read(&mut header.as_slice()).await,
-            Err(Refusal::ProxyLength)
+            Err(TransportRefusal::ProxyLength)
         );
     }
 }

@@ -7,12 +7,12 @@ use http::header::{CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTE
 use http::{HeaderMap, Response, StatusCode};
 
 use crate::Peer;
-use crate::asked::Asked;
+use crate::asked::RefusedPageRequest;
 
 /// A request that was refused before the service saw it, or a connection on
 /// which none could begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Refused {
+pub struct RefusedRequest {
     /// Whose it was.
     pub peer: Peer,
     /// The status that it is answered with; none where the connection is
@@ -24,14 +24,15 @@ pub struct Refused {
 
 /// What is done with a refusal: it is told, with what is known of the page that asked,
 /// and gives fields for the answer, as [`REFUSAL`].
-pub type OnRefusal = dyn Fn(&Refused, Option<&Asked>) -> HeaderMap + Send + Sync;
+pub type OnRefusal =
+    dyn Fn(&RefusedRequest, Option<&RefusedPageRequest>) -> HeaderMap + Send + Sync;
 
 /// Carries the id under which a refusal can be found.
 pub const REFUSAL: HeaderName = HeaderName::from_static("x-countersign-refusal");
 
 /// Why a request is not answered by the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub(crate) enum TransportRefusal {
     RequestLine,
     Version,
     Target,
@@ -67,7 +68,7 @@ pub(crate) enum Refusal {
     ProxyLength,
 }
 
-impl Refusal {
+impl TransportRefusal {
     /// None for what is said before HTTP begins.
     pub(crate) fn status(self) -> Option<StatusCode> {
         Some(match self {

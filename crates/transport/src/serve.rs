@@ -18,19 +18,19 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
-use crate::buffers::Buffers;
-use crate::crowd::{Crowd, NoPlace};
-use crate::link::{Crowding, Link, Order};
-use crate::listener::Accept;
+use crate::buffers::BufferAccount;
+use crate::crowd::{ConnectionLimit, NoPlace};
+use crate::link::{BusyRequests, ConnectionOrder, ConnectionState};
+use crate::listener::AcceptConnections;
 use crate::refusal::OnRefusal;
-use crate::threshold::Threshold;
-use crate::turned_away::{Telling, turn_away};
-use crate::{Limits, Listener, Peer, Request, connection};
+use crate::threshold::HandshakePolicy;
+use crate::turned_away::{ThrottledWarning, turn_away};
+use crate::{Listener, ListenerLimits, Peer, Request, connection};
 
 /// What became of the connections when the listener was shut down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Served {
-    /// Connections that were still busy when [`Limits::drain_timeout`] had
+pub struct DrainOutcome {
+    /// Connections that were still busy when [`ListenerLimits::drain_timeout`] had
     /// passed, and were cut.
     pub cut: usize,
 }
@@ -50,7 +50,7 @@ const TURNED_AWAY_BY_SHARE: usize = 16;
 /// then drains.
 ///
 /// `answer` is called with each request that passed the gate and with its
-/// peer. If it panics, or takes longer than [`Limits::request_timeout`], the
+/// peer. If it panics, or takes longer than [`ListenerLimits::request_timeout`], the
 /// peer gets a plain 500 or 503 problem. The target is in origin form, and
 /// HTTP/1.1 requests have exactly one valid `Host`. CONNECT and `OPTIONS *` are not
 /// served.
@@ -59,19 +59,19 @@ const TURNED_AWAY_BY_SHARE: usize = 16;
 /// [`OnUpgrade`](hyper::upgrade::OnUpgrade). If it is answered with 101 and an
 /// `Upgrade` field, that yields the stream, of which nothing was read before; on any
 /// other answer it yields nothing, and what the peer has sent is the next request.
-/// Such a tunnel keeps its place, ends after [`Limits::tunnel_idle_timeout`] without
+/// Such a tunnel keeps its place, ends after [`ListenerLimits::tunnel_idle_timeout`] without
 /// a byte, and is cut when the listener has drained.
 ///
 /// Draining: the listener closes, idle connections close at once, requests
 /// that run are answered with `Connection: close`, and what is left after
-/// [`Limits::drain_timeout`] is cut. If the future is dropped, everything is
+/// [`ListenerLimits::drain_timeout`] is cut. If the future is dropped, everything is
 /// cut.
 pub async fn serve<F, Fut, B>(
     listener: impl Into<Listener>,
-    limits: Limits,
+    limits: ListenerLimits,
     answer: F,
     shutdown: impl Future<Output = ()> + Send,
-) -> Served
+) -> DrainOutcome
 where
     F: Fn(Request, Peer) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = Response<B>> + Send + 'static,
@@ -94,11 +94,11 @@ where
 /// connection that is turned away has made no request.
 pub async fn serve_told<F, Fut, B>(
     listener: impl Into<Listener>,
-    limits: Limits,
+    limits: ListenerLimits,
     answer: F,
     on_refusal: Arc<OnRefusal>,
     shutdown: impl Future<Output = ()> + Send,
-) -> Served
+) -> DrainOutcome
 where
     F: Fn(Request, Peer) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = Response<B>> + Send + 'static,
@@ -116,9 +116,9 @@ where
     .await
 }
 
-type BoxError = Box<dyn Error + Send + Sync>;
-type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
-type BoxAnswer = BoxFuture<'static, Response<UnsyncBoxBody<Bytes, BoxError>>>;
+type BoxBodyError = Box<dyn Error + Send + Sync>;
+type BoxServeFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+type BoxAnswer = BoxServeFuture<'static, Response<UnsyncBoxBody<Bytes, BoxBodyError>>>;
 type AnswerFn = Arc<dyn Fn(Request, Peer) -> BoxAnswer + Send + Sync>;
 
 /// The answer function without its types: all that HTTP is made of would be compiled
@@ -128,7 +128,7 @@ where
     F: Fn(Request, Peer) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Response<B>> + Send + 'static,
     B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
+    B::Error: Into<BoxBodyError>,
 {
     Arc::new(move |request, peer| {
         let answer = answer(request, peer);
@@ -143,11 +143,11 @@ where
 /// compiled where it is first polled, or made an object.
 fn serve_boxed(
     listener: Listener,
-    limits: Limits,
+    limits: ListenerLimits,
     service: AnswerFn,
     on_refusal: Option<Arc<OnRefusal>>,
-    shutdown: BoxFuture<'_, ()>,
-) -> BoxFuture<'_, Served> {
+    shutdown: BoxServeFuture<'_, ()>,
+) -> BoxServeFuture<'_, DrainOutcome> {
     let (socket, threshold) = listener.parts();
     let answer = move |request, peer| service(request, peer);
     Box::pin(serve_on(
@@ -157,20 +157,20 @@ fn serve_boxed(
 
 pub(crate) async fn serve_on<A, F, Fut, B>(
     mut listener: A,
-    threshold: Threshold,
-    limits: Limits,
+    threshold: HandshakePolicy,
+    limits: ListenerLimits,
     answer: F,
     on_refusal: Option<Arc<OnRefusal>>,
     shutdown: impl Future<Output = ()> + Send,
-) -> Served
+) -> DrainOutcome
 where
-    A: Accept + Send,
+    A: AcceptConnections + Send,
     F: Fn(Request, Peer) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = Response<B>> + Send + 'static,
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let door = Door::new(threshold, limits, on_refusal);
+    let door = ConnectionAcceptor::new(threshold, limits, on_refusal);
     let mut shutdown = pin!(shutdown);
     loop {
         let accepted = tokio::select! {
@@ -190,32 +190,36 @@ where
     door.drain().await
 }
 
-struct Door {
-    threshold: Threshold,
-    limits: Arc<Limits>,
-    crowd: Arc<Crowd>,
+struct ConnectionAcceptor {
+    threshold: HandshakePolicy,
+    limits: Arc<ListenerLimits>,
+    crowd: Arc<ConnectionLimit>,
     turned_away: Arc<Semaphore>,
     turned_away_by_share: Arc<Semaphore>,
-    told_full: Telling,
-    told_shares: Telling,
+    told_full: ThrottledWarning,
+    told_shares: ThrottledWarning,
     crowding: Arc<AtomicUsize>,
-    buffers: Arc<Buffers>,
+    buffers: Arc<BufferAccount>,
     on_refusal: Option<Arc<OnRefusal>>,
 }
 
-impl Door {
-    fn new(threshold: Threshold, limits: Limits, on_refusal: Option<Arc<OnRefusal>>) -> Self {
+impl ConnectionAcceptor {
+    fn new(
+        threshold: HandshakePolicy,
+        limits: ListenerLimits,
+        on_refusal: Option<Arc<OnRefusal>>,
+    ) -> Self {
         Self {
             threshold,
             on_refusal,
-            crowd: Arc::new(Crowd::new(&limits)),
-            buffers: Arc::new(Buffers::new(limits.max_buffered_bytes)),
+            crowd: Arc::new(ConnectionLimit::new(&limits)),
+            buffers: Arc::new(BufferAccount::new(limits.max_buffered_bytes)),
             limits: Arc::new(limits),
             crowding: Arc::default(),
             turned_away: Arc::new(Semaphore::new(TURNED_AWAY)),
             turned_away_by_share: Arc::new(Semaphore::new(TURNED_AWAY_BY_SHARE)),
-            told_full: Telling::default(),
-            told_shares: Telling::default(),
+            told_full: ThrottledWarning::default(),
+            told_shares: ThrottledWarning::default(),
         }
     }
 
@@ -227,8 +231,8 @@ impl Door {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let crowding = Crowding::new(Arc::clone(&self.crowding));
-        let link = Arc::new(Link::new(
+        let crowding = BusyRequests::new(Arc::clone(&self.crowding));
+        let link = Arc::new(ConnectionState::new(
             self.on_refusal.clone(),
             crowding,
             Arc::new(self.buffers.connection()),
@@ -289,23 +293,23 @@ impl Door {
         }
     }
 
-    async fn drain(&self) -> Served {
-        self.crowd.give_all(Order::Drain);
+    async fn drain(&self) -> DrainOutcome {
+        self.crowd.give_all(ConnectionOrder::Drain);
         if timeout(self.limits.drain_timeout, self.crowd.emptied())
             .await
             .is_ok()
         {
-            return Served { cut: 0 };
+            return DrainOutcome { cut: 0 };
         }
-        let cut = self.crowd.give_all(Order::Cut);
+        let cut = self.crowd.give_all(ConnectionOrder::Cut);
         let _ = timeout(LAST_WORDS, self.crowd.emptied()).await;
-        Served { cut }
+        DrainOutcome { cut }
     }
 }
 
-impl Drop for Door {
+impl Drop for ConnectionAcceptor {
     fn drop(&mut self) {
-        self.crowd.give_all(Order::Cut);
+        self.crowd.give_all(ConnectionOrder::Cut);
     }
 }
 
@@ -319,10 +323,10 @@ mod tests {
     use super::*;
     use crate::testing::{Client, GET, House, hello, text};
 
-    fn limits() -> Limits {
-        Limits {
+    fn limits() -> ListenerLimits {
+        ListenerLimits {
             max_connections: 3,
-            ..Limits::default()
+            ..ListenerLimits::default()
         }
     }
 
@@ -361,7 +365,7 @@ mod tests {
         begun.send("GET / HT").await;
         settle().await;
         let signal = Instant::now();
-        assert_eq!(house.shut().await.unwrap(), Served { cut: 0 });
+        assert_eq!(house.shut().await.unwrap(), DrainOutcome { cut: 0 });
         assert_eq!(signal.elapsed(), Duration::ZERO);
         for client in [&mut new, &mut used, &mut begun] {
             assert_eq!(client.rest().await, "");
@@ -378,7 +382,7 @@ mod tests {
         let answer = client.answer().await;
         assert_eq!((answer.body.as_str(), answer.closes()), ("done", true));
         assert_eq!(client.rest().await, "");
-        assert_eq!(served.await.unwrap(), Served { cut: 0 });
+        assert_eq!(served.await.unwrap(), DrainOutcome { cut: 0 });
     }
 
     #[tokio::test(start_paused = true)]
@@ -386,8 +390,8 @@ mod tests {
         let (house, _permits) = busy_house();
         let (mut first, mut second) = (running(&house).await, running(&house).await);
         let signal = Instant::now();
-        assert_eq!(house.shut().await.unwrap(), Served { cut: 2 });
-        assert_eq!(signal.elapsed(), Limits::default().drain_timeout);
+        assert_eq!(house.shut().await.unwrap(), DrainOutcome { cut: 2 });
+        assert_eq!(signal.elapsed(), ListenerLimits::default().drain_timeout);
         assert_eq!(
             (first.rest().await, second.rest().await),
             (String::new(), String::new())
@@ -481,6 +485,6 @@ mod tests {
         let house = House::open(limits(), hello);
         house.fail_to_accept(io::Error::from_raw_os_error(24));
         settle().await;
-        assert_eq!(house.shut().await.unwrap(), Served { cut: 0 });
+        assert_eq!(house.shut().await.unwrap(), DrainOutcome { cut: 0 });
     }
 }

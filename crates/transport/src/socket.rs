@@ -9,17 +9,17 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 
 use crate::SocketFile;
-use crate::listener::{Accept, Peer};
+use crate::listener::{AcceptConnections, Peer};
 
 /// A listening socket.
 #[derive(Debug)]
-pub(crate) enum Socket {
+pub(crate) enum ListeningSocket {
     Tcp(TcpListener),
     File(SocketFile),
 }
 
 /// A connection.
-pub(crate) enum Wire {
+pub(crate) enum SocketStream {
     Tcp(TcpStream),
     Unix(UnixStream),
 }
@@ -28,33 +28,33 @@ pub(crate) enum Wire {
 /// addresses: whoever opens it is on this machine.
 const HERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
-impl Accept for Socket {
-    type Io = Wire;
+impl AcceptConnections for ListeningSocket {
+    type Io = SocketStream;
 
-    fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<(Wire, Peer)>> {
+    fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<(SocketStream, Peer)>> {
         match self {
             Self::Tcp(tcp) => {
                 let (stream, address) = ready!(tcp.poll_accept(context))?;
                 // Answers are written whole; waiting to fill a segment only adds delay.
                 stream.set_nodelay(true)?;
                 let local = stream.local_addr()?;
-                Poll::Ready(Ok((Wire::Tcp(stream), Peer::new(address, local))))
+                Poll::Ready(Ok((SocketStream::Tcp(stream), Peer::new(address, local))))
             }
             Self::File(file) => {
                 let (stream, _) = ready!(file.listener().poll_accept(context))?;
-                Poll::Ready(Ok((Wire::Unix(stream), Peer::new(HERE, HERE))))
+                Poll::Ready(Ok((SocketStream::Unix(stream), Peer::new(HERE, HERE))))
             }
         }
     }
 }
 
-trait ReadWrite: AsyncRead + AsyncWrite + Send + Unpin {}
+trait SocketIo: AsyncRead + AsyncWrite + Send + Unpin {}
 
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> ReadWrite for T {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> SocketIo for T {}
 
-impl Wire {
-    fn stream(self: Pin<&mut Self>) -> Pin<&mut dyn ReadWrite> {
-        let stream: &mut dyn ReadWrite = match self.get_mut() {
+impl SocketStream {
+    fn stream(self: Pin<&mut Self>) -> Pin<&mut dyn SocketIo> {
+        let stream: &mut dyn SocketIo = match self.get_mut() {
             Self::Tcp(stream) => stream,
             Self::Unix(stream) => stream,
         };
@@ -62,7 +62,7 @@ impl Wire {
     }
 }
 
-impl AsyncRead for Wire {
+impl AsyncRead for SocketStream {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -72,7 +72,7 @@ impl AsyncRead for Wire {
     }
 }
 
-impl AsyncWrite for Wire {
+impl AsyncWrite for SocketStream {
     fn poll_write(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -9,27 +9,27 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::server::TlsStream;
 
 /// What HTTP is read from and written to.
-pub(crate) struct Stream<Io> {
+pub(crate) struct HttpStream<Io> {
     /// Bytes that were read to see which HTTP it is.
     begun: BytesMut,
-    wire: Wire<Io>,
+    wire: StreamKind<Io>,
 }
 
-enum Wire<Io> {
+enum StreamKind<Io> {
     Plain(Io),
     /// Boxed: the state of a session is larger than all else of a connection.
     Tls(Box<TlsStream<Io>>),
 }
 
-impl<Io> Stream<Io> {
+impl<Io> HttpStream<Io> {
     /// What was read already comes first.
     pub(crate) fn plain(begun: BytesMut, io: Io) -> Self {
-        let wire = Wire::Plain(io);
+        let wire = StreamKind::Plain(io);
         Self { begun, wire }
     }
 
     pub(crate) fn tls(io: TlsStream<Io>) -> Self {
-        let wire = Wire::Tls(Box::new(io));
+        let wire = StreamKind::Tls(Box::new(io));
         let begun = BytesMut::new();
         Self { begun, wire }
     }
@@ -44,7 +44,7 @@ impl<Io> Stream<Io> {
     }
 }
 
-impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<Io> {
+impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncRead for HttpStream<Io> {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -56,21 +56,21 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<Io> {
             return Poll::Ready(Ok(()));
         }
         match &mut stream.wire {
-            Wire::Plain(io) => Pin::new(io).poll_read(context, buffer),
-            Wire::Tls(io) => Pin::new(io).poll_read(context, buffer),
+            StreamKind::Plain(io) => Pin::new(io).poll_read(context, buffer),
+            StreamKind::Tls(io) => Pin::new(io).poll_read(context, buffer),
         }
     }
 }
 
-impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<Io> {
+impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncWrite for HttpStream<Io> {
     fn poll_write(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         match &mut self.get_mut().wire {
-            Wire::Plain(io) => Pin::new(io).poll_write(context, bytes),
-            Wire::Tls(io) => Pin::new(io).poll_write(context, bytes),
+            StreamKind::Plain(io) => Pin::new(io).poll_write(context, bytes),
+            StreamKind::Tls(io) => Pin::new(io).poll_write(context, bytes),
         }
     }
 
@@ -80,29 +80,29 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<Io> {
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match &mut self.get_mut().wire {
-            Wire::Plain(io) => Pin::new(io).poll_write_vectored(context, pieces),
-            Wire::Tls(io) => Pin::new(io).poll_write_vectored(context, pieces),
+            StreamKind::Plain(io) => Pin::new(io).poll_write_vectored(context, pieces),
+            StreamKind::Tls(io) => Pin::new(io).poll_write_vectored(context, pieces),
         }
     }
 
     fn is_write_vectored(&self) -> bool {
         match &self.wire {
-            Wire::Plain(io) => io.is_write_vectored(),
-            Wire::Tls(io) => io.is_write_vectored(),
+            StreamKind::Plain(io) => io.is_write_vectored(),
+            StreamKind::Tls(io) => io.is_write_vectored(),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.get_mut().wire {
-            Wire::Plain(io) => Pin::new(io).poll_flush(context),
-            Wire::Tls(io) => Pin::new(io).poll_flush(context),
+            StreamKind::Plain(io) => Pin::new(io).poll_flush(context),
+            StreamKind::Tls(io) => Pin::new(io).poll_flush(context),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.get_mut().wire {
-            Wire::Plain(io) => Pin::new(io).poll_shutdown(context),
-            Wire::Tls(io) => Pin::new(io).poll_shutdown(context),
+            StreamKind::Plain(io) => Pin::new(io).poll_shutdown(context),
+            StreamKind::Tls(io) => Pin::new(io).poll_shutdown(context),
         }
     }
 }

@@ -21,10 +21,12 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::listener::Accept;
+use crate::listener::AcceptConnections;
 use crate::serve::serve_on;
-use crate::threshold::Threshold;
-use crate::{Asked, Limits, OnRefusal, Peer, Refused, Request, Served};
+use crate::threshold::HandshakePolicy;
+use crate::{
+    DrainOutcome, ListenerLimits, OnRefusal, Peer, RefusedPageRequest, RefusedRequest, Request,
+};
 
 pub(crate) const GET: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 
@@ -43,7 +45,7 @@ type Accepted = io::Result<(DuplexStream, Peer)>;
 
 struct Street(mpsc::UnboundedReceiver<Accepted>);
 
-impl Accept for Street {
+impl AcceptConnections for Street {
     type Io = DuplexStream;
 
     fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<Accepted> {
@@ -54,25 +56,29 @@ impl Accept for Street {
 pub(crate) struct House {
     street: mpsc::UnboundedSender<Accepted>,
     shutdown: oneshot::Sender<()>,
-    pub(crate) served: JoinHandle<Served>,
+    pub(crate) served: JoinHandle<DrainOutcome>,
 }
 
 impl House {
-    pub(crate) fn open<F, Fut, B>(limits: Limits, answer: F) -> Self
+    pub(crate) fn open<F, Fut, B>(limits: ListenerLimits, answer: F) -> Self
     where
         F: Fn(Request, Peer) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Response<B>> + Send + 'static,
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let threshold = Threshold {
+        let threshold = HandshakePolicy {
             http2: true,
-            ..Threshold::default()
+            ..HandshakePolicy::default()
         };
         Self::behind(threshold, limits, answer)
     }
 
-    pub(crate) fn behind<F, Fut, B>(threshold: Threshold, limits: Limits, answer: F) -> Self
+    pub(crate) fn behind<F, Fut, B>(
+        threshold: HandshakePolicy,
+        limits: ListenerLimits,
+        answer: F,
+    ) -> Self
     where
         F: Fn(Request, Peer) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Response<B>> + Send + 'static,
@@ -82,7 +88,11 @@ impl House {
         Self::told(threshold, limits, answer).0
     }
 
-    pub(crate) fn told<F, Fut, B>(threshold: Threshold, limits: Limits, answer: F) -> (Self, Told)
+    pub(crate) fn told<F, Fut, B>(
+        threshold: HandshakePolicy,
+        limits: ListenerLimits,
+        answer: F,
+    ) -> (Self, Told)
     where
         F: Fn(Request, Peer) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Response<B>> + Send + 'static,
@@ -134,7 +144,7 @@ impl House {
     }
 
     /// Gives the shutdown signal.
-    pub(crate) fn shut(self) -> JoinHandle<Served> {
+    pub(crate) fn shut(self) -> JoinHandle<DrainOutcome> {
         self.shutdown.send(()).unwrap();
         self.served
     }
@@ -145,7 +155,7 @@ impl House {
 pub(crate) struct Told(Arc<Mutex<Vec<Heard>>>);
 
 /// A refusal, with the page that asked.
-type Heard = (Refused, Option<Asked>);
+type Heard = (RefusedRequest, Option<RefusedPageRequest>);
 
 impl Told {
     fn listener(&self) -> Arc<OnRefusal> {
@@ -164,7 +174,7 @@ impl Told {
     /// The pages that asked, and for what.
     pub(crate) fn pages(&self) -> Vec<String> {
         let told = self.0.lock().unwrap();
-        let page = |asked: &Asked| {
+        let page = |asked: &RefusedPageRequest| {
             let [host, origin] = ["host", "origin"].map(|name| asked.headers()[name].to_str());
             let (host, origin) = (host.unwrap(), origin.unwrap());
             format!(" ({origin} asks {host} for {})", asked.uri().path())

@@ -1,7 +1,7 @@
 //! What comes before HTTP on a connection: the header of a trusted proxy, the
 //! handshake of TLS, and the signs of which HTTP it is.
 //!
-//! Each has [`Limits::header_read_timeout`]. Meanwhile the
+//! Each has [`ListenerLimits::header_read_timeout`]. Meanwhile the
 //! connection holds its place in the crowd as one without a request, so that it
 //! can be asked to make room, and delays nobody: each is in a task of its own.
 
@@ -20,50 +20,50 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::time::{Instant, sleep_until};
 use tokio_rustls::TlsAcceptor;
 
-use crate::crowd::{Holder, Place};
+use crate::crowd::{ConnectionHolder, ConnectionPlace};
 use crate::http2::PREFACE;
-use crate::link::{Link, Order};
-use crate::refusal::Refusal;
-use crate::stream::Stream;
+use crate::link::{ConnectionOrder, ConnectionState};
+use crate::refusal::TransportRefusal;
+use crate::stream::HttpStream;
 use crate::tls::HTTP_2;
 use crate::turned_away::{part, turn_away};
-use crate::{Exempt, Limits, Peer, proxy_protocol};
+use crate::{ExemptAddresses, ListenerLimits, Peer, proxy_protocol};
 
 /// What TLS holds of an answer that the peer does not take: one record.
 const TLS_BUFFER: usize = 16 * 1024;
 
 /// What a listener asks of a connection before it may speak HTTP.
 #[derive(Clone, Default)]
-pub(crate) struct Threshold {
+pub(crate) struct HandshakePolicy {
     /// The proxies that are let in, where only they are.
     pub(crate) proxies: Option<Arc<[IpNet]>>,
     pub(crate) tls: Option<Arc<ServerConfig>>,
     /// Whether HTTP/2 is spoken too.
     pub(crate) http2: bool,
     /// Of which addresses connections are not counted.
-    pub(crate) exempt: Option<Arc<Exempt>>,
+    pub(crate) exempt: Option<Arc<ExemptAddresses>>,
 }
 
 /// A connection on which HTTP begins.
-pub(crate) struct Entered<Io> {
-    pub(crate) stream: Stream<Io>,
+pub(crate) struct HttpConnection<Io> {
+    pub(crate) stream: HttpStream<Io>,
     pub(crate) http2: bool,
     pub(crate) peer: Peer,
     /// When the first request must have come.
     pub(crate) deadline: Instant,
 }
 
-impl Threshold {
+impl HandshakePolicy {
     /// Whether HTTP begins with the first byte.
     pub(crate) fn is_open(&self) -> bool {
         self.proxies.is_none() && self.tls.is_none()
     }
 
     /// For whom a connection from there is counted, if it is.
-    pub(crate) fn holder(&self, address: IpAddr) -> Option<Holder> {
+    pub(crate) fn holder(&self, address: IpAddr) -> Option<ConnectionHolder> {
         let address = address.to_canonical();
         let exempt = self.exempt.as_ref().is_some_and(|exempt| exempt(address));
-        (!exempt).then(|| Holder::of(address))
+        (!exempt).then(|| ConnectionHolder::of(address))
     }
 
     /// None if the connection has ended before HTTP began.
@@ -71,9 +71,9 @@ impl Threshold {
         &self,
         io: Io,
         peer: Peer,
-        limits: &Limits,
-        place: &Place,
-    ) -> Option<Entered<Io>>
+        limits: &ListenerLimits,
+        place: &ConnectionPlace,
+    ) -> Option<HttpConnection<Io>>
     where
         Io: AsyncRead + AsyncWrite + Unpin,
     {
@@ -94,8 +94,8 @@ impl Threshold {
         mut io: Io,
         mut peer: Peer,
         limit: Duration,
-        place: &Place,
-    ) -> Result<Entered<Io>, Ended>
+        place: &ConnectionPlace,
+    ) -> Result<HttpConnection<Io>, HandshakeEnd>
     where
         Io: AsyncRead + AsyncWrite + Unpin,
     {
@@ -103,7 +103,7 @@ impl Threshold {
         let mut deadline = Instant::now() + limit;
         if let Some(trusted) = &self.proxies {
             let introduced = Box::pin(introduced(trusted, &mut io, peer));
-            let late = Some(Refusal::ProxyCutOff);
+            let late = Some(TransportRefusal::ProxyCutOff);
             peer = in_time(link, deadline, late, introduced).await?;
             if !self.claims(place, &peer) {
                 if self.tls.is_none() {
@@ -117,7 +117,7 @@ impl Threshold {
         let (stream, http2) = match &self.tls {
             Some(config) => {
                 let handshake = Box::pin(handshake(Arc::clone(config), io, peer));
-                let late = Some(Refusal::Handshake);
+                let late = Some(TransportRefusal::Handshake);
                 let secured = in_time(link, deadline, late, handshake).await?;
                 peer.tls = true;
                 deadline = Instant::now() + limit;
@@ -125,7 +125,7 @@ impl Threshold {
             }
             None => self.in_the_open(io, deadline, link).await?,
         };
-        Ok(Entered {
+        Ok(HttpConnection {
             stream,
             http2,
             peer,
@@ -135,7 +135,7 @@ impl Threshold {
 
     /// Counts a connection for the client that a proxy has named; false if that
     /// has its share.
-    fn claims(&self, place: &Place, peer: &Peer) -> bool {
+    fn claims(&self, place: &ConnectionPlace, peer: &Peer) -> bool {
         let named = peer.via.and_then(|_| self.holder(peer.address.ip()));
         named.is_none_or(|holder| place.claim(holder).is_ok())
     }
@@ -146,38 +146,38 @@ impl Threshold {
         &self,
         mut io: Io,
         deadline: Instant,
-        link: &Link,
-    ) -> Result<(Stream<Io>, bool), Ended>
+        link: &ConnectionState,
+    ) -> Result<(HttpStream<Io>, bool), HandshakeEnd>
     where
         Io: AsyncRead + Unpin,
     {
         let mut begun = BytesMut::new();
         if !self.http2 {
-            return Ok((Stream::plain(begun, io), false));
+            return Ok((HttpStream::plain(begun, io), false));
         }
         let looking = Box::pin(begins_http2(&mut io, &mut begun));
         let http2 = match in_time(link, deadline, None, looking).await {
-            Err(None) if link.order() == Order::None && !begun.is_empty() => {
-                link.refuse(Refusal::HeadTooSlow, None);
+            Err(None) if link.order() == ConnectionOrder::None && !begun.is_empty() => {
+                link.refuse(TransportRefusal::HeadTooSlow, None);
                 false
             }
             known => known?,
         };
-        Ok((Stream::plain(begun, io), http2))
+        Ok((HttpStream::plain(begun, io), http2))
     }
 }
 
 /// Why a connection does not come to HTTP: somebody should hear of it, or not.
-type Ended = Option<Refusal>;
+type HandshakeEnd = Option<TransportRefusal>;
 
 /// The peer, as the proxy that it is says.
-async fn introduced<Io>(trusted: &[IpNet], io: &mut Io, peer: Peer) -> Result<Peer, Ended>
+async fn introduced<Io>(trusted: &[IpNet], io: &mut Io, peer: Peer) -> Result<Peer, HandshakeEnd>
 where
     Io: AsyncRead + Unpin,
 {
     let address = peer.address.ip().to_canonical();
     if !trusted.iter().any(|network| network.contains(&address)) {
-        return Err(Some(Refusal::ProxyUntrusted));
+        return Err(Some(TransportRefusal::ProxyUntrusted));
     }
     Ok(match proxy_protocol::read(io).await.map_err(Some)? {
         None => peer,
@@ -193,7 +193,7 @@ async fn handshake<Io>(
     config: Arc<ServerConfig>,
     io: Io,
     peer: Peer,
-) -> Result<(Stream<Io>, bool), Ended>
+) -> Result<(HttpStream<Io>, bool), HandshakeEnd>
 where
     Io: AsyncRead + AsyncWrite + Unpin,
 {
@@ -203,21 +203,21 @@ where
     match accept.await {
         Ok(stream) => {
             let http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP_2);
-            Ok((Stream::tls(stream), http2))
+            Ok((HttpStream::tls(stream), http2))
         }
         Err((error, _)) if error.kind() == io::ErrorKind::UnexpectedEof => Err(None),
         Err((error, io)) => {
             tracing::debug!(%error, %peer.address, "no TLS handshake");
             // With the end it hears that it is not understood.
             part(io).await;
-            Err(Some(Refusal::Handshake))
+            Err(Some(TransportRefusal::Handshake))
         }
     }
 }
 
 /// Reads until it is clear whether these are the bytes of HTTP/2; so much of
 /// HTTP/1.1 is read as has come.
-async fn begins_http2<Io>(io: &mut Io, begun: &mut BytesMut) -> Result<bool, Ended>
+async fn begins_http2<Io>(io: &mut Io, begun: &mut BytesMut) -> Result<bool, HandshakeEnd>
 where
     Io: AsyncRead + Unpin,
 {
@@ -237,15 +237,15 @@ where
 
 /// Ends `step` if it is `late`, or if the connection is asked to go.
 async fn in_time<T>(
-    link: &Link,
+    link: &ConnectionState,
     deadline: Instant,
-    late: Ended,
-    step: impl Future<Output = Result<T, Ended>>,
-) -> Result<T, Ended> {
+    late: HandshakeEnd,
+    step: impl Future<Output = Result<T, HandshakeEnd>>,
+) -> Result<T, HandshakeEnd> {
     let (mut step, mut alarm) = (pin!(step), pin!(sleep_until(deadline)));
     poll_fn(|context| {
         link.listen(context.waker());
-        if link.order() != Order::None {
+        if link.order() != ConnectionOrder::None {
             return Poll::Ready(Err(None));
         }
         if let Poll::Ready(done) = step.as_mut().poll(context) {

@@ -22,7 +22,7 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
 pub use self::fault::TlsFault;
-use self::stamp::Stamp;
+use self::stamp::FileStamp;
 pub use self::validity::not_after;
 
 /// RFC 7301, section 6 and RFC 9113, section 3.2.
@@ -32,23 +32,23 @@ const HTTP_1_1: &[u8] = b"http/1.1";
 /// A certificate with its key, and how to speak TLS with them. Clones share
 /// both, so that a reload reaches every listener.
 #[derive(Debug, Clone)]
-pub struct Tls {
-    certificates: Arc<Certificates>,
+pub struct ListenerTls {
+    certificates: Arc<CertificateResolver>,
     config: Arc<ServerConfig>,
 }
 
-impl Tls {
+impl ListenerTls {
     /// Reads the chain of certificates, that of the server first, and its
     /// private key, both PEM (RFC 7468). Blocks for the time of two small reads.
     pub fn load(certificate: &Path, key: &Path) -> Result<Self, TlsFault> {
-        let files = Files {
+        let files = CertificateFiles {
             certificate: certificate.to_owned(),
             key: key.to_owned(),
         };
         let provider = Arc::new(aws_lc_rs::default_provider());
         let seen = files.stamp();
-        let certificates = Arc::new(Certificates {
-            current: RwLock::new(Current::read(&files, &provider)?),
+        let certificates = Arc::new(CertificateResolver {
+            current: RwLock::new(CurrentCertificate::read(&files, &provider)?),
             seen: Mutex::new(seen),
             provider: Arc::clone(&provider),
             files,
@@ -69,7 +69,7 @@ impl Tls {
     pub fn reload(&self) -> Result<(), TlsFault> {
         let certificates = &self.certificates;
         let seen = certificates.files.stamp();
-        let read = Current::read(&certificates.files, &certificates.provider);
+        let read = CurrentCertificate::read(&certificates.files, &certificates.provider);
         // A file that changed while it was read is seen as changed next time.
         *lock(&certificates.seen) = seen;
         *certificates
@@ -79,7 +79,7 @@ impl Tls {
         Ok(())
     }
 
-    /// As [`Tls::reload`], if a file is another than when it was last read, in
+    /// As [`ListenerTls::reload`], if a file is another than when it was last read, in
     /// place, by a rename or behind a symbolic link. Whether it was.
     ///
     /// A fault is told once, and again after the next change.
@@ -115,34 +115,34 @@ impl Tls {
 }
 
 /// What a handshake is answered with.
-struct Certificates {
-    files: Files,
+struct CertificateResolver {
+    files: CertificateFiles,
     provider: Arc<CryptoProvider>,
-    current: RwLock<Current>,
+    current: RwLock<CurrentCertificate>,
     /// The files when they were last read.
-    seen: Mutex<[Option<Stamp>; 2]>,
+    seen: Mutex<[Option<FileStamp>; 2]>,
 }
 
 #[derive(Debug)]
-struct Files {
+struct CertificateFiles {
     certificate: PathBuf,
     key: PathBuf,
 }
 
-impl Files {
-    fn stamp(&self) -> [Option<Stamp>; 2] {
-        [Stamp::of(&self.certificate), Stamp::of(&self.key)]
+impl CertificateFiles {
+    fn stamp(&self) -> [Option<FileStamp>; 2] {
+        [FileStamp::of(&self.certificate), FileStamp::of(&self.key)]
     }
 }
 
 #[derive(Clone)]
-struct Current {
+struct CurrentCertificate {
     certified: Arc<CertifiedKey>,
     not_after: Option<SystemTime>,
 }
 
-impl Current {
-    fn read(files: &Files, provider: &CryptoProvider) -> Result<Self, TlsFault> {
+impl CurrentCertificate {
+    fn read(files: &CertificateFiles, provider: &CryptoProvider) -> Result<Self, TlsFault> {
         let chain = pem::chain(&files.certificate)?;
         let key = pem::key(&files.key)?;
         let not_after = chain.first().and_then(|first| validity::not_after(first));
@@ -155,21 +155,21 @@ impl Current {
     }
 }
 
-impl Certificates {
-    fn read(&self) -> Current {
+impl CertificateResolver {
+    fn read(&self) -> CurrentCertificate {
         let current = self.current.read();
         current.unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-impl ResolvesServerCert for Certificates {
+impl ResolvesServerCert for CertificateResolver {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(self.read().certified)
     }
 }
 
 /// The files only: the key is nobody's to see.
-impl fmt::Debug for Certificates {
+impl fmt::Debug for CertificateResolver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.files.fmt(f)
     }

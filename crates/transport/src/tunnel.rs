@@ -11,19 +11,19 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::deadline::Deadline;
-use crate::link::{Link, Order};
+use crate::deadline::ConnectionDeadline;
+use crate::link::{ConnectionOrder, ConnectionState};
 
 /// What the service's end of a tunnel and its driver tell each other.
-pub(crate) struct Tunnel {
+pub(crate) struct UpgradeTunnel {
     since: Instant,
     /// When bytes last flowed, in milliseconds since then.
     last_flow: AtomicU64,
-    state: Mutex<State>,
+    state: Mutex<TunnelState>,
 }
 
 #[derive(Default)]
-struct State {
+struct TunnelState {
     cut: bool,
     gone: bool,
     reader: Option<Waker>,
@@ -32,12 +32,12 @@ struct State {
 
 /// Which half of the stream waits.
 #[derive(Clone, Copy)]
-pub(crate) enum Half {
+pub(crate) enum StreamHalf {
     Read,
     Write,
 }
 
-impl Default for Tunnel {
+impl Default for UpgradeTunnel {
     fn default() -> Self {
         Self {
             since: Instant::now(),
@@ -47,13 +47,13 @@ impl Default for Tunnel {
     }
 }
 
-impl Tunnel {
+impl UpgradeTunnel {
     /// Passes on what became of an attempt to move bytes; it fails once the
     /// tunnel is cut, and who waits is woken then.
     pub(crate) fn poll<T>(
         &self,
         context: &Context<'_>,
-        half: Half,
+        half: StreamHalf,
         moved: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         let mut state = self.lock();
@@ -64,8 +64,8 @@ impl Tunnel {
             return moved;
         }
         let waker = match half {
-            Half::Read => &mut state.reader,
-            Half::Write => &mut state.writer,
+            StreamHalf::Read => &mut state.reader,
+            StreamHalf::Write => &mut state.writer,
         };
         match waker {
             Some(known) => known.clone_from(context.waker()),
@@ -101,22 +101,22 @@ impl Tunnel {
         self.lock().gone
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, TunnelState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Keeps the place of a tunnel until the service lets go of it, which it is
 /// made to when nothing flows for as long as `idle`.
-pub(crate) async fn keep(tunnel: Arc<Tunnel>, link: Arc<Link>, idle: Duration) {
-    let mut deadline = Deadline::at(tunnel.idle_from() + idle);
+pub(crate) async fn keep(tunnel: Arc<UpgradeTunnel>, link: Arc<ConnectionState>, idle: Duration) {
+    let mut deadline = ConnectionDeadline::at(tunnel.idle_from() + idle);
     poll_fn(|context| {
         link.listen(context.waker());
         loop {
             if tunnel.gone() {
                 return Poll::Ready(());
             }
-            if link.order() == Order::Cut {
+            if link.order() == ConnectionOrder::Cut {
                 tunnel.cut();
                 return Poll::Ready(());
             }

@@ -25,9 +25,9 @@ const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// Keeps those who are turned away from filling the log.
 #[derive(Debug, Default)]
-pub(crate) struct Telling(Mutex<(Option<Instant>, u64)>);
+pub(crate) struct ThrottledWarning(Mutex<(Option<Instant>, u64)>);
 
-impl Telling {
+impl ThrottledWarning {
     /// Counts one. `Some` if the log is to be told of it: with how many others that
     /// it was not told of.
     pub(crate) fn count(&self) -> Option<u64> {

@@ -16,17 +16,17 @@ use hyper::server::conn::http2;
 use hyper::service::HttpService;
 use tokio::time::Instant;
 
-use crate::Limits;
-use crate::deadline::Deadline;
-use crate::link::{Link, Order, Phase, View};
-use crate::refusal::Refusal;
+use crate::ListenerLimits;
+use crate::deadline::ConnectionDeadline;
+use crate::link::{ConnectionOrder, ConnectionPhase, ConnectionState, ConnectionView};
+use crate::refusal::TransportRefusal;
 
 /// How long a peer may take to close after the last answer, if it was still sending.
 pub(crate) const LINGER: Duration = Duration::from_secs(2);
 
 /// How a connection ended.
 #[derive(Debug)]
-pub(crate) enum End {
+pub(crate) enum ConnectionEnd {
     /// As HTTP has it.
     Closed,
     /// The stream failed, or the peer left in the middle.
@@ -36,11 +36,11 @@ pub(crate) enum End {
 }
 
 /// hyper's connection, as far as it is steered from here.
-pub(crate) trait Steered: Future<Output = hyper::Result<()>> {
+pub(crate) trait SteeredConnection: Future<Output = hyper::Result<()>> {
     fn finish(self: Pin<&mut Self>);
 }
 
-impl<Io, S, B, E> Steered for http2::Connection<Io, S, E>
+impl<Io, S, B, E> SteeredConnection for http2::Connection<Io, S, E>
 where
     Io: Read + Write + Unpin,
     S: HttpService<Incoming, ResBody = B>,
@@ -55,15 +55,15 @@ where
 }
 
 /// Keeps the deadline of the phase that the connection is in.
-pub(crate) struct Watch {
-    limits: Arc<Limits>,
-    link: Arc<Link>,
-    seen: View,
-    deadline: Deadline,
+pub(crate) struct PhaseWatch {
+    limits: Arc<ListenerLimits>,
+    link: Arc<ConnectionState>,
+    seen: ConnectionView,
+    deadline: ConnectionDeadline,
     finishing: bool,
 }
 
-enum Next {
+enum NextWake {
     /// hyper has something new to look at.
     Poll,
     /// Finish the request at hand and close.
@@ -75,12 +75,16 @@ enum Next {
     Cut,
 }
 
-impl Watch {
+impl PhaseWatch {
     /// The first head must have come by `deadline`.
-    pub(crate) fn new(deadline: Instant, limits: Arc<Limits>, link: Arc<Link>) -> Self {
+    pub(crate) fn new(
+        deadline: Instant,
+        limits: Arc<ListenerLimits>,
+        link: Arc<ConnectionState>,
+    ) -> Self {
         Self {
             seen: link.view(),
-            deadline: Deadline::at(deadline),
+            deadline: ConnectionDeadline::at(deadline),
             finishing: false,
             limits,
             link,
@@ -88,35 +92,41 @@ impl Watch {
     }
 
     /// Polls the connection, and whatever its deadline or its orders ask for.
-    pub(crate) fn poll_to_end<C: Steered>(
+    pub(crate) fn poll_to_end<C: SteeredConnection>(
         &mut self,
         context: &mut Context<'_>,
         mut connection: Pin<&mut C>,
-    ) -> Poll<End> {
+    ) -> Poll<ConnectionEnd> {
         self.link.listen(context.waker());
         loop {
             if let Poll::Ready(result) = connection.as_mut().poll(context) {
-                return Poll::Ready(result.map_or(End::Broken, |()| End::Closed));
+                return Poll::Ready(
+                    result.map_or(ConnectionEnd::Broken, |()| ConnectionEnd::Closed),
+                );
             }
             match ready!(self.poll_next(context)) {
-                Next::Poll => {}
-                Next::Finish => connection.as_mut().finish(),
-                Next::Close => {
+                NextWake::Poll => {}
+                NextWake::Finish => connection.as_mut().finish(),
+                NextWake::Close => {
                     connection.as_mut().finish();
                     let closed = connection.as_mut().poll(context).is_ready();
-                    return Poll::Ready(if closed { End::Closed } else { End::Cut });
+                    return Poll::Ready(if closed {
+                        ConnectionEnd::Closed
+                    } else {
+                        ConnectionEnd::Cut
+                    });
                 }
-                Next::Displace => {
-                    self.link.give_up(Refusal::Displaced);
+                NextWake::Displace => {
+                    self.link.give_up(TransportRefusal::Displaced);
                     let _ = connection.as_mut().poll(context);
-                    return Poll::Ready(End::Cut);
+                    return Poll::Ready(ConnectionEnd::Cut);
                 }
-                Next::Cut => return Poll::Ready(End::Cut),
+                NextWake::Cut => return Poll::Ready(ConnectionEnd::Cut),
             }
         }
     }
 
-    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Next> {
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<NextWake> {
         match self.obey() {
             Some(next) => Poll::Ready(next),
             None => {
@@ -126,18 +136,20 @@ impl Watch {
         }
     }
 
-    fn obey(&mut self) -> Option<Next> {
+    fn obey(&mut self) -> Option<NextWake> {
         match self.link.order() {
-            Order::None => None,
-            Order::Cut => Some(Next::Cut),
-            Order::Drain if self.finishing => None,
-            Order::Drain => {
+            ConnectionOrder::None => None,
+            ConnectionOrder::Cut => Some(NextWake::Cut),
+            ConnectionOrder::Drain if self.finishing => None,
+            ConnectionOrder::Drain => {
                 self.finishing = true;
-                Some(Next::Finish)
+                Some(NextWake::Finish)
             }
-            Order::Shed if self.link.sheddable() => Some(Next::Close),
-            Order::Displace if self.link.half_sent().rate().is_some() => Some(Next::Displace),
-            order @ (Order::Shed | Order::Displace) => {
+            ConnectionOrder::Shed if self.link.sheddable() => Some(NextWake::Close),
+            ConnectionOrder::Displace if self.link.half_sent().rate().is_some() => {
+                Some(NextWake::Displace)
+            }
+            order @ (ConnectionOrder::Shed | ConnectionOrder::Displace) => {
                 self.link.decline(order);
                 None
             }
@@ -158,29 +170,31 @@ impl Watch {
     fn limit(&self) -> Option<Duration> {
         match self.seen.phase {
             // The rest of an answer: the gate bounds it.
-            Phase::Waiting if self.seen.blocked => None,
-            Phase::Waiting if self.seen.head_begun => Some(self.limits.header_read_timeout),
-            Phase::Waiting => Some(self.limits.idle_timeout),
-            Phase::Running => self.limits.request_timeout,
-            Phase::Answering | Phase::Tunnel => None,
-            Phase::Closing => Some(LINGER),
+            ConnectionPhase::Waiting if self.seen.blocked => None,
+            ConnectionPhase::Waiting if self.seen.head_begun => {
+                Some(self.limits.header_read_timeout)
+            }
+            ConnectionPhase::Waiting => Some(self.limits.idle_timeout),
+            ConnectionPhase::Running => self.limits.request_timeout,
+            ConnectionPhase::Answering | ConnectionPhase::Tunnel => None,
+            ConnectionPhase::Closing => Some(LINGER),
         }
     }
 
     /// What to do when it has lasted too long.
-    fn overdue(&mut self) -> Next {
+    fn overdue(&mut self) -> NextWake {
         self.deadline.set(None);
         match self.seen.phase {
-            Phase::Waiting if self.seen.head_begun => {
-                self.link.refuse(Refusal::HeadTooSlow, None);
-                Next::Poll
+            ConnectionPhase::Waiting if self.seen.head_begun => {
+                self.link.refuse(TransportRefusal::HeadTooSlow, None);
+                NextWake::Poll
             }
-            Phase::Waiting => Next::Close,
-            Phase::Running | Phase::Answering | Phase::Tunnel => {
-                self.link.give_up(Refusal::Overdue);
-                Next::Poll
+            ConnectionPhase::Waiting => NextWake::Close,
+            ConnectionPhase::Running | ConnectionPhase::Answering | ConnectionPhase::Tunnel => {
+                self.link.give_up(TransportRefusal::Overdue);
+                NextWake::Poll
             }
-            Phase::Closing => Next::Cut,
+            ConnectionPhase::Closing => NextWake::Cut,
         }
     }
 }

@@ -12,7 +12,7 @@ use countersign_gateway::{AddressPolicy, CorsPolicy, Family, Site};
 use countersign_relay::UpstreamSettings;
 use countersign_server::api::VariantSettings;
 use countersign_server::throttle::ThrottleSettings;
-use countersign_transport::{self as transport, Tls};
+use countersign_transport::{self as transport, ListenerTls};
 
 /// The whole configuration.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ pub(crate) struct ServerSection {
     /// How log lines are written.
     pub(crate) log: LogFormat,
     /// Limits of both listeners.
-    pub(crate) limits: transport::Limits,
+    pub(crate) limits: transport::ListenerLimits,
     /// How many passwords are hashed at once.
     pub(crate) hashing: usize,
     /// How many more may wait for it, of logins from networks that are strange to
@@ -69,7 +69,7 @@ pub(crate) struct TlsSection {
     /// The file of its key.
     pub(crate) key: PathBuf,
     /// What they hold.
-    pub(crate) tls: Tls,
+    pub(crate) tls: ListenerTls,
 }
 
 /// What a command line says over a configuration file.
@@ -202,11 +202,11 @@ impl Default for ServerSection {
             addresses: AddressPolicy::default(),
             proxy_protocol: false,
             log: LogFormat::Text,
-            limits: transport::Limits {
+            limits: transport::ListenerLimits {
                 max_connections_per_address: Some(share_of(
-                    transport::Limits::default().max_connections,
+                    transport::ListenerLimits::default().max_connections,
                 )),
-                ..transport::Limits::default()
+                ..transport::ListenerLimits::default()
             },
             hashing: std::thread::available_parallelism().map_or(1, usize::from),
             hashing_waiting: 64,

@@ -4,7 +4,7 @@
 use std::time::{Duration, SystemTime};
 
 use countersign_store::Store;
-use countersign_transport::Tls;
+use countersign_transport::ListenerTls;
 
 use crate::config::TlsSection;
 
@@ -19,7 +19,7 @@ pub(super) async fn watch(sections: Vec<TlsSection>, clock: Store) {
     while !sections.is_empty() {
         ticks.tick().await;
         for section in &sections {
-            look(section, Tls::reload_if_changed);
+            look(section, ListenerTls::reload_if_changed);
         }
         let now = clock.now();
         if warned.is_none_or(|last| last + A_DAY <= now) {
@@ -38,7 +38,10 @@ pub(super) fn read_again(section: &TlsSection) {
 
 /// One that cannot be read stays as it was: what is served now is better than
 /// nothing.
-fn look<E: std::fmt::Display>(section: &TlsSection, read: impl FnOnce(&Tls) -> Result<bool, E>) {
+fn look<E: std::fmt::Display>(
+    section: &TlsSection,
+    read: impl FnOnce(&ListenerTls) -> Result<bool, E>,
+) {
     let file = section.certificate.display();
     let outcome = match read(&section.tls) {
         Ok(false) => return,

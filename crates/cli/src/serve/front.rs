@@ -18,7 +18,8 @@ use countersign_server::issuer::{Caller, Issuer};
 use countersign_store::Store;
 use countersign_store::random::random;
 use countersign_transport::{
-    Asked, CollectError, Peer, REFUSAL, Refused as RefusedAtTheDoor, Request, collect,
+    CollectError, Peer, REFUSAL, RefusedPageRequest, RefusedRequest as RefusedAtTheDoor, Request,
+    collect,
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::{Either, Full};
@@ -68,7 +69,7 @@ impl Front {
     pub(crate) fn refused_at_the_door(
         &self,
         refused: &RefusedAtTheDoor,
-        asked: Option<&Asked>,
+        asked: Option<&RefusedPageRequest>,
     ) -> HeaderMap {
         let mut fields = HeaderMap::new();
         if let Ok(id) = random::<10>().map(hex::encode) {

@@ -19,7 +19,7 @@ use countersign_gateway::{Denied, asked_api};
 use countersign_server::api::Api;
 use countersign_server::issuer::Record;
 use countersign_store::Store;
-use countersign_transport::Refused;
+use countersign_transport::RefusedRequest;
 use http::{HeaderName, Method, StatusCode, header};
 
 use super::evidence::{Allowance, Kept};
@@ -85,7 +85,7 @@ impl Journal {
 
     /// One line and one count for a request that was refused before it was read
     /// whole: it has no method and path that could be trusted.
-    pub(crate) fn refused_at_the_door(&self, request_id: &str, refused: &Refused) {
+    pub(crate) fn refused_at_the_door(&self, request_id: &str, refused: &RefusedRequest) {
         let status = refused.status.map(|status| status.as_u16());
         let counted = status.map_or("none".to_owned(), |status| status.to_string());
         metrics::counter!("countersign_door_refusals_total", "status" => counted).increment(1);

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
-use countersign_transport::{Exempt, Limits, Listener, Request, serve, serve_told};
+use countersign_transport::{
+    ExemptAddresses, Listener, ListenerLimits, Request, serve, serve_told,
+};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -112,14 +114,14 @@ async fn serve_api(
 }
 
 /// The proxies that are believed now: a reload may change them.
-fn trusted_proxies(serving: &Arc<ArcSwap<Serving>>) -> Arc<Exempt> {
+fn trusted_proxies(serving: &Arc<ArcSwap<Serving>>) -> Arc<ExemptAddresses> {
     let serving = serving.clone();
     Arc::new(move |address| serving.load().front.addresses.trusted.has(address))
 }
 
 fn serve_admin(
     (listener, bound): (Listener, Option<SocketAddr>),
-    limits: Limits,
+    limits: ListenerLimits,
     serving: Arc<ArcSwap<Serving>>,
     stopped: impl Future<Output = ()> + Send + 'static,
 ) -> JoinHandle<()> {
@@ -140,7 +142,7 @@ fn serve_admin(
 /// Answers probes until `stopped`.
 pub(crate) fn serve_probes(
     listener: TcpListener,
-    limits: Limits,
+    limits: ListenerLimits,
     probes: axum::Router,
     stopped: impl Future<Output = ()> + Send + 'static,
 ) -> JoinHandle<()> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use countersign_sandbox::echo;
-use countersign_transport::{Limits, serve};
+use countersign_transport::{ListenerLimits, serve};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -102,7 +102,12 @@ async fn start_echo(settings: &mut Settings) -> Result<watch::Sender<bool>, Fail
     }
     let (stop, stopped) = watch::channel(false);
     let answer = |request, _| echo(request);
-    tokio::spawn(serve(listener, Limits::default(), answer, until(stopped)));
+    tokio::spawn(serve(
+        listener,
+        ListenerLimits::default(),
+        answer,
+        until(stopped),
+    ));
     Ok(stop)
 }
 

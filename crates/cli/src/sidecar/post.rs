@@ -6,7 +6,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use countersign_client::Profiles;
 use countersign_sidecar::{Address, Bound, Sidecar};
-use countersign_transport::{Limits, Served};
+use countersign_transport::{DrainOutcome, ListenerLimits};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -91,12 +91,12 @@ pub(super) async fn serve(
     current: Arc<ArcSwap<Sidecar>>,
     drain_timeout: Duration,
     stop: watch::Receiver<bool>,
-) -> Served {
-    let limits = Limits {
+) -> DrainOutcome {
+    let limits = ListenerLimits {
         // A vendor that takes long is given up by its own limit.
         request_timeout: None,
         drain_timeout,
-        ..Limits::default()
+        ..ListenerLimits::default()
     };
     countersign_sidecar::serve(bound, current, limits, until(stop)).await
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use countersign_sidecar::Sidecar;
-use countersign_transport::{Limits, Served};
+use countersign_transport::{DrainOutcome, ListenerLimits};
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -30,7 +30,7 @@ const LOGOUT_WITHIN: Duration = Duration::from_secs(10);
 type Sidecars = Vec<(String, Arc<ArcSwap<Sidecar>>)>;
 
 /// What serves them.
-type Serving = JoinSet<Served>;
+type Serving = JoinSet<DrainOutcome>;
 
 /// Serves until SIGTERM or SIGINT, then drains.
 pub(super) async fn run(args: &SidecarArgs, output: &mut Output) -> Result<(), Failure> {
@@ -61,7 +61,7 @@ pub(super) async fn run(args: &SidecarArgs, output: &mut Output) -> Result<(), F
             metrics,
         };
         let stopped = until(until_drained);
-        serve_probes(listener, Limits::default(), probes(probed), stopped);
+        serve_probes(listener, ListenerLimits::default(), probes(probed), stopped);
     }
     let aside = [
         tokio::spawn(Reload { origin, posts }.run(hangups)),

@@ -360,7 +360,7 @@ impl World {
                 answer.await.response
             }
         };
-        let limits = countersign_transport::Limits::default();
+        let limits = countersign_transport::ListenerLimits::default();
         let served = async move {
             countersign_transport::serve(listener, limits, answer, std::future::pending()).await
         };

@@ -23,7 +23,7 @@ use countersign_server::throttle::ThrottleSettings;
 use countersign_store::random::random;
 use countersign_store::seal::MasterKey;
 use countersign_store::{Actor, NewAccount, NewCredential, Store};
-use countersign_transport::{Limits as Bounds, Listener, serve};
+use countersign_transport::{Listener, ListenerLimits as Bounds, serve};
 use tokio::net::TcpListener;
 use tokio::sync::{OnceCell, watch};
 use tokio::task::JoinHandle;

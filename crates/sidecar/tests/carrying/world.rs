@@ -11,7 +11,7 @@ use countersign_dialect::{Dialect, Secret};
 use countersign_relay::{UpstreamSettings, UpstreamTimeouts};
 use countersign_sandbox::Sandbox;
 use countersign_sidecar::{Address, SIDECAR, Setup, Sidecar, serve};
-use countersign_transport::{Limits, Served};
+use countersign_transport::{DrainOutcome, ListenerLimits};
 use http::{HeaderMap, Request};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
@@ -66,7 +66,7 @@ pub(crate) struct World {
     clock: Arc<ManualClock>,
     pub(crate) address: Address,
     stop: oneshot::Sender<()>,
-    served: JoinHandle<Served>,
+    served: JoinHandle<DrainOutcome>,
     directory: tempfile::TempDir,
 }
 
@@ -114,7 +114,7 @@ impl Plan {
         let address = bound.address().clone();
         let (stop, stopped) = oneshot::channel::<()>();
         let current = Arc::new(ArcSwap::new(sidecar.clone()));
-        let served = tokio::spawn(serve(bound, current, Limits::default(), async {
+        let served = tokio::spawn(serve(bound, current, ListenerLimits::default(), async {
             let _ = stopped.await;
         }));
         World {
@@ -212,7 +212,7 @@ impl World {
     }
 
     /// Lets running requests finish, and ends.
-    pub(crate) async fn close(self) -> Served {
+    pub(crate) async fn close(self) -> DrainOutcome {
         self.stop.send(()).unwrap();
         let served = self.served.await.unwrap();
         drop(self.directory);

@@ -5,19 +5,19 @@ use tokio::time::sleep;
 use super::*;
 use crate::http2::tests::raw::{DATA, END_HEADERS, HEADERS, Raw, field, frame, get};
 use crate::testing::{Client, GET, House, text};
-use crate::threshold::Threshold;
+use crate::threshold::HandshakePolicy;
 use crate::{Peer, Request, collect};
 
 const POST: &str = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 60000\r\n\r\n";
 
 /// Eight connections, of which an address may hold three.
-fn limits() -> Limits {
-    Limits {
+fn limits() -> ListenerLimits {
+    ListenerLimits {
         max_connections: 8,
         max_connections_per_address: Some(3),
         min_rate: 1,
         request_timeout: None,
-        ..Limits::default()
+        ..ListenerLimits::default()
     }
 }
 
@@ -54,7 +54,7 @@ async fn dribbles(house: &House, from: &str) -> Client {
 
 #[test]
 fn one_subscriber_is_one_holder_however_the_address_is_written() {
-    let holder = |address: &str| Holder::of(address.parse().unwrap());
+    let holder = |address: &str| ConnectionHolder::of(address.parse().unwrap());
     assert_eq!(holder("::ffff:192.0.2.1"), holder("192.0.2.1"));
     assert_eq!(holder("2001:db8:0:1::1"), holder("2001:db8:0:1:ffff::9"));
     assert_ne!(holder("2001:db8:0:1::1"), holder("2001:db8:0:2::1"));
@@ -225,12 +225,12 @@ async fn the_requests_of_one_address_do_not_take_all_that_may_run() {
     assert_eq!((served.stream, served.status()), (3, 200));
 }
 
-fn exempting(proxies: Option<&str>) -> Threshold {
-    Threshold {
+fn exempting(proxies: Option<&str>) -> HandshakePolicy {
+    HandshakePolicy {
         proxies: proxies.map(|network| [network.parse().unwrap()].into()),
         http2: true,
         exempt: Some(Arc::new(|address: IpAddr| address.is_loopback())),
-        ..Threshold::default()
+        ..HandshakePolicy::default()
     }
 }
 

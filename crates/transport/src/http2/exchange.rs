@@ -9,12 +9,12 @@ use hyper::rt::Executor;
 use pin_project_lite::pin_project;
 use tokio::time::{Sleep, sleep};
 
-use super::streams::Streams;
-use crate::Limits;
-use crate::buffers::Buffered;
-use crate::link::{Link, Phase};
-use crate::pace::Pace;
-use crate::refusal::Refusal;
+use super::streams::OpenStreams;
+use crate::ListenerLimits;
+use crate::buffers::BufferKind;
+use crate::link::{ConnectionPhase, ConnectionState};
+use crate::pace::TransferPace;
+use crate::refusal::TransportRefusal;
 
 /// What a request takes beside the parts of its answer, about: its task, and what a
 /// service that asks others has read ahead of them.
@@ -22,18 +22,18 @@ const EXCHANGE: usize = 24 * 1024;
 
 /// Runs what hyper makes of each request.
 #[derive(Clone)]
-pub(super) struct Exchanges {
-    streams: Arc<Streams>,
-    limits: Arc<Limits>,
+pub(super) struct ExchangeExecutor {
+    streams: Arc<OpenStreams>,
+    limits: Arc<ListenerLimits>,
 }
 
-impl Exchanges {
-    pub(super) fn new(streams: Arc<Streams>, limits: Arc<Limits>) -> Self {
+impl ExchangeExecutor {
+    pub(super) fn new(streams: Arc<OpenStreams>, limits: Arc<ListenerLimits>) -> Self {
         Self { streams, limits }
     }
 }
 
-impl<Fut> Executor<Fut> for Exchanges
+impl<Fut> Executor<Fut> for ExchangeExecutor
 where
     Fut: Future<Output = ()> + Send + 'static,
 {
@@ -41,21 +41,21 @@ where
     /// after, so the newest request is the one that this is about.
     fn execute(&self, future: Fut) {
         if let Some((link, head)) = self.streams.take_newest() {
-            let course = Course::new(link, head, Arc::clone(&self.streams), &self.limits);
-            tokio::spawn(Exchange { future, course });
+            let course = ExchangeCourse::new(link, head, Arc::clone(&self.streams), &self.limits);
+            tokio::spawn(TimedExchange { future, course });
         }
     }
 }
 
 pin_project! {
-    struct Exchange<Fut> {
+    struct TimedExchange<Fut> {
         #[pin]
         future: Fut,
-        course: Course,
+        course: ExchangeCourse,
     }
 }
 
-impl<Fut: Future<Output = ()>> Future for Exchange<Fut> {
+impl<Fut: Future<Output = ()>> Future for TimedExchange<Fut> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
@@ -79,13 +79,13 @@ impl<Fut: Future<Output = ()>> Future for Exchange<Fut> {
 }
 
 /// How far an exchange has come, and how long it may stay there.
-struct Course {
-    link: Arc<Link>,
+struct ExchangeCourse {
+    link: Arc<ConnectionState>,
     head: usize,
-    streams: Arc<Streams>,
+    streams: Arc<OpenStreams>,
     /// Until the service has answered.
     alarm: Option<Pin<Box<Sleep>>>,
-    answer: Pace,
+    answer: TransferPace,
     given: usize,
     /// It has not begun, since others of the connection run.
     waits: bool,
@@ -93,11 +93,16 @@ struct Course {
     taken: usize,
 }
 
-impl Course {
-    fn new(link: Arc<Link>, head: usize, streams: Arc<Streams>, limits: &Limits) -> Self {
+impl ExchangeCourse {
+    fn new(
+        link: Arc<ConnectionState>,
+        head: usize,
+        streams: Arc<OpenStreams>,
+        limits: &ListenerLimits,
+    ) -> Self {
         Self {
             alarm: limits.request_timeout.map(|limit| Box::pin(sleep(limit))),
-            answer: Pace::new(limits.write_timeout, limits.min_rate),
+            answer: TransferPace::new(limits.write_timeout, limits.min_rate),
             given: 0,
             waits: streams.open_requests() > 1,
             taken: 0,
@@ -114,8 +119,8 @@ impl Course {
             return Poll::Ready(());
         }
         let buffers = self.link.buffers();
-        ready!(buffers.poll_room(Buffered::Running, context));
-        buffers.add(Buffered::Running, EXCHANGE);
+        ready!(buffers.poll_room(BufferKind::Running, context));
+        buffers.add(BufferKind::Running, EXCHANGE);
         (self.waits, self.taken) = (false, EXCHANGE);
         Poll::Ready(())
     }
@@ -134,16 +139,16 @@ impl Course {
     /// over; false if the service is, and will be answered for.
     fn poll_late(&mut self, context: &mut Context<'_>) -> Poll<bool> {
         match self.link.phase() {
-            Phase::Running => {
+            ConnectionPhase::Running => {
                 let Some(alarm) = &mut self.alarm else {
                     return Poll::Pending;
                 };
                 ready!(alarm.as_mut().poll(context));
                 self.alarm = None;
-                self.link.give_up(Refusal::Overdue);
+                self.link.give_up(TransportRefusal::Overdue);
                 Poll::Ready(false)
             }
-            Phase::Answering if self.link.held_back() => {
+            ConnectionPhase::Answering if self.link.held_back() => {
                 self.answer.poll_too_slow(context).map(|()| true)
             }
             _ => {
@@ -155,12 +160,14 @@ impl Course {
     }
 }
 
-impl Drop for Course {
+impl Drop for ExchangeCourse {
     fn drop(&mut self) {
         if self.taken > 0 {
-            self.link.buffers().subtract(Buffered::Running, self.taken);
+            self.link
+                .buffers()
+                .subtract(BufferKind::Running, self.taken);
         }
-        let answered = self.link.phase() != Phase::Running;
+        let answered = self.link.phase() != ConnectionPhase::Running;
         self.streams.close(self.head, answered);
     }
 }

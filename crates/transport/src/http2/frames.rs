@@ -9,7 +9,7 @@ const DATA: u8 = 0;
 
 /// Where in the stream of frames the peer is.
 #[derive(Debug)]
-pub(super) struct Frames {
+pub(super) struct FrameFollower {
     header: [u8; HEADER],
     filled: usize,
     /// What is left of the preface or of a frame's payload.
@@ -17,7 +17,7 @@ pub(super) struct Frames {
     is_data: bool,
 }
 
-impl Frames {
+impl FrameFollower {
     pub(super) fn new() -> Self {
         Self {
             header: [0; HEADER],
@@ -73,7 +73,7 @@ mod tests {
         ]
         .concat();
         for piece in 1..=sent.len() {
-            let mut frames = Frames::new();
+            let mut frames = FrameFollower::new();
             let counted: usize = sent.chunks(piece).map(|bytes| frames.follow(bytes)).sum();
             assert_eq!(counted, 301, "in pieces of {piece}");
         }

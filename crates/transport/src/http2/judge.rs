@@ -8,20 +8,23 @@ use http::header::{CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderMap, HeaderValue}
 use http::{Method, Request, Uri};
 use hyper::upgrade::OnUpgrade;
 
-use crate::Limits;
+use crate::ListenerLimits;
 use crate::head::{expectation, is_host, is_path_and_query, parse_length};
-use crate::refusal::Refusal;
+use crate::refusal::TransportRefusal;
 
 /// The request with a target in origin form, exactly one `Host`, and at most
 /// one `Cookie`.
-pub(crate) fn judge<B>(mut request: Request<B>, limits: &Limits) -> Result<Request<B>, Refusal> {
+pub(crate) fn judge<B>(
+    mut request: Request<B>,
+    limits: &ListenerLimits,
+) -> Result<Request<B>, TransportRefusal> {
     if request.method() == Method::CONNECT {
-        return Err(Refusal::Tunnel);
+        return Err(TransportRefusal::Tunnel);
     }
     request.extensions_mut().remove::<OnUpgrade>();
     let target = origin_form(&request, limits)?;
     if size(&request) > limits.max_header_bytes {
-        return Err(Refusal::HeadTooLarge);
+        return Err(TransportRefusal::HeadTooLarge);
     }
     let host = host(&request)?;
     check_fields(request.headers(), limits)?;
@@ -41,19 +44,19 @@ pub(crate) fn size<B>(request: &Request<B>) -> usize {
     target + fields.sum::<usize>()
 }
 
-fn origin_form<B>(request: &Request<B>, limits: &Limits) -> Result<Uri, Refusal> {
+fn origin_form<B>(request: &Request<B>, limits: &ListenerLimits) -> Result<Uri, TransportRefusal> {
     let uri = request.uri();
     if uri.scheme_str().is_some_and(|scheme| !is_http(scheme)) {
-        return Err(Refusal::Target);
+        return Err(TransportRefusal::Target);
     }
-    let target = uri.path_and_query().ok_or(Refusal::Target)?;
+    let target = uri.path_and_query().ok_or(TransportRefusal::Target)?;
     if target.as_str().len() > limits.max_uri_bytes {
-        return Err(Refusal::TargetTooLong);
+        return Err(TransportRefusal::TargetTooLong);
     }
     match target.as_str().as_bytes() {
-        b"*" if request.method() == Method::OPTIONS => Err(Refusal::ServerTarget),
+        b"*" if request.method() == Method::OPTIONS => Err(TransportRefusal::ServerTarget),
         path @ [b'/', ..] if is_path_and_query(path) => Ok(Uri::from(target.clone())),
-        _ => Err(Refusal::Target),
+        _ => Err(TransportRefusal::Target),
     }
 }
 
@@ -62,36 +65,36 @@ fn is_http(scheme: &str) -> bool {
 }
 
 /// Section 8.3.1: `:authority`, or `Host` where there is none; never two that differ.
-fn host<B>(request: &Request<B>) -> Result<HeaderValue, Refusal> {
+fn host<B>(request: &Request<B>) -> Result<HeaderValue, TransportRefusal> {
     let mut fields = request.headers().get_all(HOST).iter();
     let field = fields.next();
     if fields.next().is_some() {
-        return Err(Refusal::HostRepeated);
+        return Err(TransportRefusal::HostRepeated);
     }
     let authority = request.uri().authority().map(|it| it.as_str().as_bytes());
     let host = match (authority, field.map(HeaderValue::as_bytes)) {
-        (None, None) => return Err(Refusal::HostMissing),
+        (None, None) => return Err(TransportRefusal::HostMissing),
         (Some(one), Some(other)) if !one.eq_ignore_ascii_case(other) => {
-            return Err(Refusal::HostDiffers);
+            return Err(TransportRefusal::HostDiffers);
         }
         (Some(host), _) | (None, Some(host)) => host,
     };
     if !is_host(host) {
-        return Err(Refusal::HostInvalid);
+        return Err(TransportRefusal::HostInvalid);
     }
-    HeaderValue::from_bytes(host).map_err(|_| Refusal::HostInvalid)
+    HeaderValue::from_bytes(host).map_err(|_| TransportRefusal::HostInvalid)
 }
 
-fn check_fields(fields: &HeaderMap, limits: &Limits) -> Result<(), Refusal> {
+fn check_fields(fields: &HeaderMap, limits: &ListenerLimits) -> Result<(), TransportRefusal> {
     // Host counts, whichever way it came.
     let count = fields.len() + usize::from(!fields.contains_key(HOST));
     if count > limits.max_headers {
-        return Err(Refusal::TooManyFields);
+        return Err(TransportRefusal::TooManyFields);
     }
     // Section 8.2.1: no value begins or ends with white space.
     let padded = |value: &HeaderValue| value.as_bytes().trim_ascii() != value.as_bytes();
     if fields.values().any(padded) {
-        return Err(Refusal::Field);
+        return Err(TransportRefusal::Field);
     }
     check_length(fields)?;
     fields
@@ -100,25 +103,26 @@ fn check_fields(fields: &HeaderMap, limits: &Limits) -> Result<(), Refusal> {
         .try_for_each(|value| expectation(value.as_bytes()))
 }
 
-fn check_length(fields: &HeaderMap) -> Result<(), Refusal> {
+fn check_length(fields: &HeaderMap) -> Result<(), TransportRefusal> {
     let mut lengths = fields.get_all(CONTENT_LENGTH).iter();
     let Some(length) = lengths.next() else {
         return Ok(());
     };
     if lengths.next().is_some() {
-        return Err(Refusal::LengthRepeated);
+        return Err(TransportRefusal::LengthRepeated);
     }
     parse_length(length.as_bytes()).map(drop)
 }
 
 /// Section 8.2.3: crumbs are one field again before anybody else sees them.
-fn join_cookies(fields: &mut HeaderMap) -> Result<(), Refusal> {
+fn join_cookies(fields: &mut HeaderMap) -> Result<(), TransportRefusal> {
     let crumbs: Vec<_> = fields.get_all(COOKIE).iter().collect();
     if crumbs.len() < 2 {
         return Ok(());
     }
     let crumbs: Vec<_> = crumbs.iter().map(|crumb| crumb.as_bytes()).collect();
-    let whole = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])).map_err(|_| Refusal::Field)?;
+    let whole =
+        HeaderValue::from_bytes(&crumbs.join(&b"; "[..])).map_err(|_| TransportRefusal::Field)?;
     fields.insert(COOKIE, whole);
     Ok(())
 }

@@ -9,26 +9,26 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::CONNECTION_WINDOW;
-use super::frames::Frames;
-use super::streams::Streams;
-use crate::Limits;
-use crate::buffers::Buffered;
-use crate::pace::Pace;
+use super::frames::FrameFollower;
+use super::streams::OpenStreams;
+use crate::ListenerLimits;
+use crate::buffers::BufferKind;
+use crate::pace::TransferPace;
 
-pub(super) struct Paced<Io> {
+pub(super) struct PacedStream<Io> {
     io: Io,
-    pace: Pace,
-    streams: Arc<Streams>,
-    frames: Frames,
+    pace: TransferPace,
+    streams: Arc<OpenStreams>,
+    frames: FrameFollower,
 }
 
-impl<Io> Paced<Io> {
-    pub(super) fn new(io: Io, limits: &Limits, streams: Arc<Streams>) -> Self {
+impl<Io> PacedStream<Io> {
+    pub(super) fn new(io: Io, limits: &ListenerLimits, streams: Arc<OpenStreams>) -> Self {
         Self {
             io,
-            pace: Pace::new(limits.write_timeout, limits.min_rate),
+            pace: TransferPace::new(limits.write_timeout, limits.min_rate),
             streams,
-            frames: Frames::new(),
+            frames: FrameFollower::new(),
         }
     }
 
@@ -53,7 +53,7 @@ impl<Io> Paced<Io> {
     }
 }
 
-impl<Io: AsyncRead + Unpin> AsyncRead for Paced<Io> {
+impl<Io: AsyncRead + Unpin> AsyncRead for PacedStream<Io> {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -61,20 +61,20 @@ impl<Io: AsyncRead + Unpin> AsyncRead for Paced<Io> {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let buffers = this.streams.link().buffers();
-        ready!(buffers.poll_room(Buffered::Unread, context));
+        ready!(buffers.poll_room(BufferKind::Unread, context));
         let before = buffer.filled().len();
         ready!(Pin::new(&mut this.io).poll_read(context, buffer))?;
         let of_bodies = this.frames.follow(&buffer.filled()[before..]);
         // No more can lie here than the peer may send unread.
-        let room = (CONNECTION_WINDOW as usize).saturating_sub(buffers.held(Buffered::Unread));
+        let room = (CONNECTION_WINDOW as usize).saturating_sub(buffers.held(BufferKind::Unread));
         if of_bodies > 0 {
-            buffers.add(Buffered::Unread, of_bodies.min(room));
+            buffers.add(BufferKind::Unread, of_bodies.min(room));
         }
         Poll::Ready(Ok(()))
     }
 }
 
-impl<Io: AsyncWrite + Unpin> AsyncWrite for Paced<Io> {
+impl<Io: AsyncWrite + Unpin> AsyncWrite for PacedStream<Io> {
     fn poll_write(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,

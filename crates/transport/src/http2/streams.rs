@@ -5,33 +5,33 @@
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::buffers::Buffered;
-use crate::link::{Link, Phase};
-use crate::{Limits, Peer};
+use crate::buffers::BufferKind;
+use crate::link::{ConnectionPhase, ConnectionState};
+use crate::{ListenerLimits, Peer};
 
 /// So much of an answer as fits into one frame.
 const PIECE: usize = 16 * 1024;
 
-pub(super) struct Streams {
+pub(super) struct OpenStreams {
     /// That of the connection.
-    link: Arc<Link>,
-    state: Mutex<State>,
+    link: Arc<ConnectionState>,
+    state: Mutex<StreamState>,
     written: AtomicUsize,
 }
 
 #[derive(Default)]
-struct State {
+struct StreamState {
     open: usize,
     /// The heads of the open ones, in bytes as they count against the limit.
     heads: usize,
     /// The request that was opened last, with its head, until its task is there.
-    newest: Option<(Arc<Link>, usize)>,
+    newest: Option<(Arc<ConnectionState>, usize)>,
     /// By how many more requests were given up by the peer than answered.
     forsaken: usize,
 }
 
-impl Streams {
-    pub(super) fn new(link: Arc<Link>) -> Self {
+impl OpenStreams {
+    pub(super) fn new(link: Arc<ConnectionState>) -> Self {
         Self {
             link,
             state: Mutex::default(),
@@ -39,12 +39,12 @@ impl Streams {
         }
     }
 
-    pub(super) fn link(&self) -> &Arc<Link> {
+    pub(super) fn link(&self) -> &Arc<ConnectionState> {
         &self.link
     }
 
     /// A request has come, with a head of so many bytes; what it has a link for.
-    pub(super) fn open(&self, peer: Peer, head: usize) -> Arc<Link> {
+    pub(super) fn open(&self, peer: Peer, head: usize) -> Arc<ConnectionState> {
         let link = Arc::new(self.link.branch(peer, PIECE));
         let mut state = self.lock();
         state.open += 1;
@@ -55,13 +55,13 @@ impl Streams {
         state.heads += head;
         state.newest = Some((Arc::clone(&link), head));
         self.link.pass();
-        self.link.enter(Phase::Running);
+        self.link.enter(ConnectionPhase::Running);
         link
     }
 
     /// Whether this connection has more than one request while more run than may
     /// beyond the first of each connection: on the listener, or of one address.
-    pub(super) fn crowd(&self, limits: &Limits) -> bool {
+    pub(super) fn crowd(&self, limits: &ListenerLimits) -> bool {
         let share = limits.max_connections_per_address;
         let crowding = self.link.crowding();
         crowding.exceeds(limits.max_connections, share) && self.lock().open > 1
@@ -76,7 +76,7 @@ impl Streams {
         self.lock().heads
     }
 
-    pub(super) fn take_newest(&self) -> Option<(Arc<Link>, usize)> {
+    pub(super) fn take_newest(&self) -> Option<(Arc<ConnectionState>, usize)> {
         self.lock().newest.take()
     }
 
@@ -95,7 +95,7 @@ impl Streams {
         };
         if state.open == 0 {
             self.forget_unread();
-            self.link.enter(Phase::Waiting);
+            self.link.enter(ConnectionPhase::Waiting);
         }
         drop(state);
         self.link.wake();
@@ -111,7 +111,7 @@ impl Streams {
 
     fn forget_unread(&self) {
         let buffers = self.link.buffers();
-        buffers.subtract(Buffered::Unread, usize::MAX);
+        buffers.subtract(BufferKind::Unread, usize::MAX);
     }
 
     pub(super) fn forsaken(&self) -> usize {
@@ -127,12 +127,12 @@ impl Streams {
         self.written.load(Relaxed)
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, StreamState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Streams {
+impl Drop for OpenStreams {
     /// What the connection's end left open crowds nobody any more.
     fn drop(&mut self) {
         let left = self.lock().open.saturating_sub(1);
@@ -143,20 +143,20 @@ impl Drop for Streams {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::buffers::Buffers;
-    use crate::link::Crowding;
+    use crate::buffers::BufferAccount;
+    use crate::link::BusyRequests;
 
     #[test]
     fn each_request_but_the_first_crowds_the_house_until_it_is_over() {
         let crowding = Arc::new(AtomicUsize::new(0));
         let crowd = || crowding.load(Relaxed);
-        let buffers = Arc::new(Buffers::new(1000));
+        let buffers = Arc::new(BufferAccount::new(1000));
         let address = "127.0.0.1:1".parse().unwrap();
         let peer = Peer::new(address, address);
         let connection = || {
-            Streams::new(Arc::new(Link::new(
+            OpenStreams::new(Arc::new(ConnectionState::new(
                 None,
-                Crowding::new(Arc::clone(&crowding)),
+                BusyRequests::new(Arc::clone(&crowding)),
                 Arc::new(buffers.connection()),
             )))
         };
@@ -166,9 +166,9 @@ mod tests {
         }
         other.open(peer, 10);
         assert_eq!(crowd(), 2);
-        let most = |max_connections| Limits {
+        let most = |max_connections| ListenerLimits {
             max_connections,
-            ..Limits::default()
+            ..ListenerLimits::default()
         };
         assert!(one.crowd(&most(1)) && !one.crowd(&most(2)) && !other.crowd(&most(1)));
         one.close(10, true);

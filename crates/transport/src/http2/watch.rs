@@ -7,34 +7,38 @@ use std::task::{Context, Poll, ready};
 
 use tokio::time::Instant;
 
-use super::streams::Streams;
-use crate::Limits;
-use crate::deadline::Deadline;
-use crate::link::{Order, Phase, View};
-use crate::watch::{End, LINGER, Steered};
+use super::streams::OpenStreams;
+use crate::ListenerLimits;
+use crate::deadline::ConnectionDeadline;
+use crate::link::{ConnectionOrder, ConnectionPhase, ConnectionView};
+use crate::watch::{ConnectionEnd, LINGER, SteeredConnection};
 
-pub(super) struct Watch {
-    limits: Arc<Limits>,
-    streams: Arc<Streams>,
-    seen: View,
-    deadline: Deadline,
+pub(super) struct Http2Watch {
+    limits: Arc<ListenerLimits>,
+    streams: Arc<OpenStreams>,
+    seen: ConnectionView,
+    deadline: ConnectionDeadline,
     /// Set when no more requests are taken: when all must be over.
     finish_by: Option<Instant>,
     written: usize,
 }
 
-enum Next {
+enum NextDeadline {
     /// Say that no more requests are taken, and finish those that run.
     Finish,
     Cut,
 }
 
-impl Watch {
+impl Http2Watch {
     /// The first request must have come by `deadline`.
-    pub(super) fn new(deadline: Instant, limits: Arc<Limits>, streams: Arc<Streams>) -> Self {
+    pub(super) fn new(
+        deadline: Instant,
+        limits: Arc<ListenerLimits>,
+        streams: Arc<OpenStreams>,
+    ) -> Self {
         Self {
             seen: streams.link().view(),
-            deadline: Deadline::at(deadline),
+            deadline: ConnectionDeadline::at(deadline),
             finish_by: None,
             written: 0,
             limits,
@@ -42,32 +46,34 @@ impl Watch {
         }
     }
 
-    pub(super) fn poll_to_end<C: Steered>(
+    pub(super) fn poll_to_end<C: SteeredConnection>(
         &mut self,
         context: &mut Context<'_>,
         mut connection: Pin<&mut C>,
-    ) -> Poll<End> {
+    ) -> Poll<ConnectionEnd> {
         self.streams.link().listen(context.waker());
         loop {
             if let Poll::Ready(result) = connection.as_mut().poll(context) {
-                return Poll::Ready(result.map_or(End::Broken, |()| End::Closed));
+                return Poll::Ready(
+                    result.map_or(ConnectionEnd::Broken, |()| ConnectionEnd::Closed),
+                );
             }
             self.streams.settle();
             match ready!(self.poll_next(context)) {
-                Next::Finish => {
+                NextDeadline::Finish => {
                     self.finish_by = Some(Instant::now() + self.limits.drain_timeout);
                     connection.as_mut().finish();
                     self.look();
                 }
-                Next::Cut => return Poll::Ready(End::Cut),
+                NextDeadline::Cut => return Poll::Ready(ConnectionEnd::Cut),
             }
         }
     }
 
-    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Next> {
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<NextDeadline> {
         if self.streams.forsaken() > self.limits.max_streams as usize {
             tracing::debug!("a peer gives up all that it asks for: cut");
-            return Poll::Ready(Next::Cut);
+            return Poll::Ready(NextDeadline::Cut);
         }
         if let Some(next) = self.obey() {
             return Poll::Ready(next);
@@ -77,8 +83,8 @@ impl Watch {
         }
         ready!(self.deadline.poll(context));
         Poll::Ready(match self.finish_by {
-            Some(_) => Next::Cut,
-            None => Next::Finish,
+            Some(_) => NextDeadline::Cut,
+            None => NextDeadline::Finish,
         })
     }
 
@@ -87,22 +93,24 @@ impl Watch {
         writing || self.streams.link().view() != self.seen
     }
 
-    fn obey(&mut self) -> Option<Next> {
+    fn obey(&mut self) -> Option<NextDeadline> {
         let link = self.streams.link();
         match link.order() {
-            Order::Cut => Some(Next::Cut),
-            Order::Displace if link.half_sent().rate().is_some() => Some(Next::Cut),
-            order @ Order::Displace => {
+            ConnectionOrder::Cut => Some(NextDeadline::Cut),
+            ConnectionOrder::Displace if link.half_sent().rate().is_some() => {
+                Some(NextDeadline::Cut)
+            }
+            order @ ConnectionOrder::Displace => {
                 link.decline(order);
                 None
             }
-            order @ Order::Shed if !link.sheddable() => {
+            order @ ConnectionOrder::Shed if !link.sheddable() => {
                 link.decline(order);
                 None
             }
-            Order::None => None,
-            Order::Shed | Order::Drain if self.finish_by.is_some() => None,
-            Order::Shed | Order::Drain => Some(Next::Finish),
+            ConnectionOrder::None => None,
+            ConnectionOrder::Shed | ConnectionOrder::Drain if self.finish_by.is_some() => None,
+            ConnectionOrder::Shed | ConnectionOrder::Drain => Some(NextDeadline::Finish),
         }
     }
 
@@ -111,9 +119,9 @@ impl Watch {
         self.seen = self.streams.link().view();
         self.written = self.streams.written();
         let limit = match self.seen.phase {
-            Phase::Waiting if self.seen.blocked => None,
-            Phase::Waiting if self.finish_by.is_some() => Some(LINGER),
-            Phase::Waiting => Some(self.limits.idle_timeout),
+            ConnectionPhase::Waiting if self.seen.blocked => None,
+            ConnectionPhase::Waiting if self.finish_by.is_some() => Some(LINGER),
+            ConnectionPhase::Waiting => Some(self.limits.idle_timeout),
             // Each request has its own.
             _ => None,
         };

@@ -10,12 +10,12 @@ use tokio::time::sleep;
 use super::*;
 use crate::certificates::Pair;
 use crate::testing::{GET, House, TlsClient, Told, hello, text};
-use crate::{Served, Tls};
+use crate::{DrainOutcome, ListenerTls};
 
-fn limits() -> Limits {
-    Limits {
+fn limits() -> ListenerLimits {
+    ListenerLimits {
         max_connections: 3,
-        ..Limits::default()
+        ..ListenerLimits::default()
     }
 }
 
@@ -23,10 +23,10 @@ fn limits() -> Limits {
 fn secured_house() -> (House, ClientConfig) {
     let directory = tempdir().unwrap();
     let pair = Pair::make(directory.path(), "server", 1);
-    let tls = Tls::load(&pair.certificate, &pair.key).unwrap();
-    let threshold = Threshold {
+    let tls = ListenerTls::load(&pair.certificate, &pair.key).unwrap();
+    let threshold = HandshakePolicy {
         tls: Some(tls.offering(false)),
-        ..Threshold::default()
+        ..HandshakePolicy::default()
     };
     let house = House::behind(threshold, limits(), hello);
     (house, pair.client(ALL_VERSIONS))
@@ -40,10 +40,10 @@ async fn secured(house: &House, config: &ClientConfig) -> TlsClient {
 async fn both_versions_are_spoken_and_the_service_is_told() {
     let directory = tempdir().unwrap();
     let pair = Pair::make(directory.path(), "server", 1);
-    let tls = Tls::load(&pair.certificate, &pair.key).unwrap();
-    let threshold = Threshold {
+    let tls = ListenerTls::load(&pair.certificate, &pair.key).unwrap();
+    let threshold = HandshakePolicy {
         tls: Some(tls.offering(false)),
-        ..Threshold::default()
+        ..HandshakePolicy::default()
     };
     let house = House::behind(threshold, limits(), |_, peer: Peer| async move {
         text(&peer.tls.to_string())
@@ -70,10 +70,10 @@ async fn only_a_protocol_that_is_served_is_offered() {
 async fn http_2_is_agreed_upon_where_it_is_served() {
     let directory = tempdir().unwrap();
     let pair = Pair::make(directory.path(), "server", 1);
-    let tls = Tls::load(&pair.certificate, &pair.key).unwrap();
-    let threshold = Threshold {
+    let tls = ListenerTls::load(&pair.certificate, &pair.key).unwrap();
+    let threshold = HandshakePolicy {
         tls: Some(tls.offering(true)),
-        ..Threshold::default()
+        ..HandshakePolicy::default()
     };
     let who = |request: crate::Request, peer: Peer| async move {
         text(&format!("{:?} {}", request.version(), peer.tls))
@@ -151,7 +151,7 @@ async fn shutdown_ends_handshakes_at_once() {
     let mut stalled = house.connect();
     sleep(Duration::from_millis(1)).await;
     let signal = Instant::now();
-    assert_eq!(house.shut().await.unwrap(), Served { cut: 0 });
+    assert_eq!(house.shut().await.unwrap(), DrainOutcome { cut: 0 });
     assert_eq!(stalled.rest().await, "");
     assert_eq!(signal.elapsed(), Duration::ZERO);
 }
@@ -169,10 +169,10 @@ async fn plain_http_is_answered_with_a_clean_close() {
 async fn an_answer_that_is_not_taken_is_cut_under_tls_too() {
     let directory = tempdir().unwrap();
     let pair = Pair::make(directory.path(), "server", 1);
-    let tls = Tls::load(&pair.certificate, &pair.key).unwrap();
-    let threshold = Threshold {
+    let tls = ListenerTls::load(&pair.certificate, &pair.key).unwrap();
+    let threshold = HandshakePolicy {
         tls: Some(tls.offering(false)),
-        ..Threshold::default()
+        ..HandshakePolicy::default()
     };
     // It fits into what TLS holds back, and not into the stream below.
     let answer = |_, _| async { text(&"x".repeat(100_000)) };
@@ -182,7 +182,7 @@ async fn an_answer_that_is_not_taken_is_cut_under_tls_too() {
     let began = Instant::now();
     sleep(Duration::from_secs(29)).await;
     let served = house.shut();
-    assert_eq!(served.await.unwrap(), Served { cut: 0 });
+    assert_eq!(served.await.unwrap(), DrainOutcome { cut: 0 });
     assert_eq!(began.elapsed(), limits().write_timeout);
 }
 
@@ -194,8 +194,8 @@ const FROM_192_0_2_1: &[u8] =
 
 /// A house that says who asks, where the peers in `trusted` are proxies;
 /// and what was refused at its door.
-fn proxied_house(trusted: &str, tls: Option<&Tls>) -> (House, Told) {
-    let threshold = Threshold {
+fn proxied_house(trusted: &str, tls: Option<&ListenerTls>) -> (House, Told) {
+    let threshold = HandshakePolicy {
         proxies: Some(Arc::new([trusted.parse().unwrap()])),
         tls: tls.map(|tls| tls.offering(false)),
         http2: false,
@@ -229,7 +229,7 @@ async fn a_proxy_may_speak_for_itself() {
 async fn the_header_comes_before_tls() {
     let directory = tempdir().unwrap();
     let pair = Pair::make(directory.path(), "server", 1);
-    let tls = Tls::load(&pair.certificate, &pair.key).unwrap();
+    let tls = ListenerTls::load(&pair.certificate, &pair.key).unwrap();
     let (house, told) = proxied_house("127.0.0.0/8", Some(&tls));
     let mut client = house.connect();
     client.stream.write_all(FROM_192_0_2_1).await.unwrap();
@@ -238,23 +238,26 @@ async fn the_header_comes_before_tls() {
     let said = "192.0.2.1:80 via Some(127.0.0.9:9) true";
     assert_eq!(client.get().await.body, said);
     assert!(house.connect().secured(config).await.is_err());
-    assert_eq!(told.whys(), [Refusal::ProxyVersion.detail()]);
+    assert_eq!(told.whys(), [TransportRefusal::ProxyVersion.detail()]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_a_proxy_must_not_say_closes_and_is_told() {
     for (said, refusal) in [
-        (GET.as_bytes(), Refusal::ProxyVersion),
+        (GET.as_bytes(), TransportRefusal::ProxyVersion),
         (
             b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n",
-            Refusal::ProxyVersion,
+            TransportRefusal::ProxyVersion,
         ),
-        (b"\r\n\r\n\0\r\nQUIT\n\x21\x31\0\0", Refusal::ProxyFamily),
+        (
+            b"\r\n\r\n\0\r\nQUIT\n\x21\x31\0\0",
+            TransportRefusal::ProxyFamily,
+        ),
         (
             b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x01\0",
-            Refusal::ProxyLength,
+            TransportRefusal::ProxyLength,
         ),
-        (&FROM_192_0_2_1[..20], Refusal::ProxyCutOff),
+        (&FROM_192_0_2_1[..20], TransportRefusal::ProxyCutOff),
     ] {
         let (house, told) = proxied_house("127.0.0.0/8", None);
         let mut client = house.connect();
@@ -271,7 +274,7 @@ async fn who_is_no_trusted_proxy_is_not_listened_to() {
     let mut client = house.connect();
     client.stream.write_all(FROM_192_0_2_1).await.unwrap();
     assert_eq!(client.rest().await, "");
-    assert_eq!(told.whys(), [Refusal::ProxyUntrusted.detail()]);
+    assert_eq!(told.whys(), [TransportRefusal::ProxyUntrusted.detail()]);
     assert_eq!(told.addresses(), ["127.0.0.9"]);
 }
 
@@ -286,7 +289,7 @@ async fn a_proxy_that_trickles_is_ended_in_its_time() {
     }
     assert_eq!(client.rest().await, "");
     assert_eq!(began.elapsed(), limits().header_read_timeout);
-    assert_eq!(told.whys(), [Refusal::ProxyCutOff.detail()]);
+    assert_eq!(told.whys(), [TransportRefusal::ProxyCutOff.detail()]);
 }
 
 #[tokio::test(start_paused = true)]

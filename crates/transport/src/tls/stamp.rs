@@ -6,7 +6,7 @@ use std::path::Path;
 /// What changes when a file is written, renamed over, or when a symbolic link
 /// on the way to it is switched, as certbot and Kubernetes do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stamp {
+pub(super) struct FileStamp {
     device: u64,
     inode: u64,
     size: u64,
@@ -14,7 +14,7 @@ pub(super) struct Stamp {
     changed: (i64, i64),
 }
 
-impl Stamp {
+impl FileStamp {
     /// None for a file that is not there.
     pub(super) fn of(file: &Path) -> Option<Self> {
         let metadata = std::fs::metadata(file).ok()?;

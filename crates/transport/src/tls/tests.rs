@@ -4,10 +4,10 @@ use std::process::Command;
 use tempfile::{TempDir, tempdir};
 
 use super::*;
-use crate::Limits;
+use crate::ListenerLimits;
 use crate::certificates::Pair;
 use crate::testing::{House, hello};
-use crate::threshold::Threshold;
+use crate::threshold::HandshakePolicy;
 
 /// Two issues of a certificate, and files in which one of them is served.
 struct Issues {
@@ -34,17 +34,17 @@ impl Issues {
         issues
     }
 
-    fn load(&self) -> Result<Tls, TlsFault> {
-        Tls::load(&self.served.certificate, &self.served.key)
+    fn load(&self) -> Result<ListenerTls, TlsFault> {
+        ListenerTls::load(&self.served.certificate, &self.served.key)
     }
 }
 
-fn house(tls: &Tls) -> House {
-    let threshold = Threshold {
+fn house(tls: &ListenerTls) -> House {
+    let threshold = HandshakePolicy {
         tls: Some(tls.offering(false)),
-        ..Threshold::default()
+        ..HandshakePolicy::default()
     };
-    House::behind(threshold, Limits::default(), hello)
+    House::behind(threshold, ListenerLimits::default(), hello)
 }
 
 /// Whether a new connection is shown the certificate of `pair`.
@@ -104,7 +104,7 @@ fn a_rename_and_a_switched_link_are_seen() {
     };
     switch(&issues.old.certificate);
     fs::copy(&issues.old.certificate, path.join("same")).unwrap();
-    let tls = Tls::load(&link, &issues.served.key).unwrap();
+    let tls = ListenerTls::load(&link, &issues.served.key).unwrap();
     assert!(!tls.reload_if_changed().unwrap());
     switch(&path.join("same"));
     assert!(tls.reload_if_changed().unwrap());
@@ -166,7 +166,7 @@ fn the_end_of_a_certificate_is_read_in_both_spellings() {
     let issues = Issues::make();
     // Until 2049 a certificate says its time with two digits of the year.
     for pair in [&issues.old, &issues.new] {
-        let tls = Tls::load(&pair.certificate, &pair.key).unwrap();
+        let tls = ListenerTls::load(&pair.certificate, &pair.key).unwrap();
         let said = Command::new("openssl")
             .args(["x509", "-noout", "-enddate", "-dateopt", "iso_8601", "-in"])
             .arg(&pair.certificate)

@@ -13,13 +13,13 @@ const GENERALIZED_TIME: u8 = 0x18;
 
 /// The end of the validity of an X.509 certificate; none if it is not to be found.
 pub fn not_after(certificate: &[u8]) -> Option<SystemTime> {
-    let mut outer = Der(certificate);
-    let mut signed = Der(Der(outer.take(SEQUENCE)?).take(SEQUENCE)?);
+    let mut outer = DerValues(certificate);
+    let mut signed = DerValues(DerValues(outer.take(SEQUENCE)?).take(SEQUENCE)?);
     if signed.0.first() == Some(&VERSION) {
         signed.next()?;
     }
     let (_serial, _algorithm, _issuer) = (signed.next()?, signed.next()?, signed.next()?);
-    let mut validity = Der(signed.take(SEQUENCE)?);
+    let mut validity = DerValues(signed.take(SEQUENCE)?);
     validity.next()?;
     match validity.next()? {
         (UTC_TIME, text) => time(&[century(text)?, text].concat()),
@@ -42,9 +42,9 @@ fn time(text: &[u8]) -> Option<SystemTime> {
 }
 
 /// A run of DER values.
-struct Der<'a>(&'a [u8]);
+struct DerValues<'a>(&'a [u8]);
 
-impl<'a> Der<'a> {
+impl<'a> DerValues<'a> {
     /// The next value, with its tag.
     fn next(&mut self) -> Option<(u8, &'a [u8])> {
         let (&[tag, first], rest) = self.0.split_first_chunk()?;

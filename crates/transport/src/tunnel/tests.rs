@@ -10,14 +10,14 @@ use tokio::time::sleep;
 
 use super::*;
 use crate::testing::{Client, GET, House, text};
-use crate::{Limits, Peer, Request, Served};
+use crate::{DrainOutcome, ListenerLimits, Peer, Request};
 
 const WISH: &str = "GET /echo HTTP/1.1\r\nHost: h\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n";
 
-fn limits() -> Limits {
-    Limits {
+fn limits() -> ListenerLimits {
+    ListenerLimits {
         max_connections: 2,
-        ..Limits::default()
+        ..ListenerLimits::default()
     }
 }
 
@@ -203,7 +203,7 @@ async fn one_direction_may_end_before_the_other() {
     client.send("the last word").await;
     client.stream.shutdown().await.unwrap();
     assert_eq!(client.rest().await, "the last word");
-    assert_eq!(house.shut().await.unwrap(), Served { cut: 0 });
+    assert_eq!(house.shut().await.unwrap(), DrainOutcome { cut: 0 });
 }
 
 #[tokio::test(start_paused = true)]
@@ -217,7 +217,7 @@ async fn a_tunnel_without_a_byte_is_ended_in_its_time() {
     let last = Instant::now();
     assert_eq!(client.rest().await, "");
     assert_eq!(last.elapsed(), limits().tunnel_idle_timeout);
-    assert_eq!(house.shut().await.unwrap(), Served { cut: 0 });
+    assert_eq!(house.shut().await.unwrap(), DrainOutcome { cut: 0 });
 }
 
 #[tokio::test(start_paused = true)]
@@ -247,7 +247,7 @@ async fn a_tunnel_goes_on_while_the_listener_drains_and_is_cut_then() {
     let served = house.shut();
     sleep(limits().drain_timeout - Duration::from_secs(1)).await;
     assert!(echoes(&mut client, "still here").await);
-    assert_eq!(served.await.unwrap(), Served { cut: 1 });
+    assert_eq!(served.await.unwrap(), DrainOutcome { cut: 1 });
     assert_eq!(signal.elapsed(), limits().drain_timeout);
     assert_eq!(client.rest().await, "");
 }
@@ -269,7 +269,7 @@ async fn a_service_that_does_not_want_its_tunnel_closes_it() {
     let house = House::open(limits(), |_, _| async { switching() });
     let mut client = tunnelled(&house).await;
     assert_eq!(client.rest().await, "");
-    assert_eq!(house.shut().await.unwrap(), Served { cut: 0 });
+    assert_eq!(house.shut().await.unwrap(), DrainOutcome { cut: 0 });
 }
 
 #[tokio::test(start_paused = true)]
@@ -307,6 +307,6 @@ async fn a_tunnel_whose_peer_takes_nothing_is_cut() {
     });
     let client = tunnelled(&house).await;
     sleep(limits().write_timeout + Duration::from_secs(1)).await;
-    assert_eq!(house.shut().await.unwrap(), Served { cut: 0 });
+    assert_eq!(house.shut().await.unwrap(), DrainOutcome { cut: 0 });
     drop(client);
 }

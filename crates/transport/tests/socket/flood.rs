@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 use std::time::Duration;
 
-use countersign_transport::{Limits, Listener};
+use countersign_transport::{Listener, ListenerLimits};
 
 use crate::server::Server;
 
@@ -44,9 +44,9 @@ fn flood(set_up: impl FnOnce(Listener) -> Listener, said: &[u8], introduction: &
         descriptors() > 2 * SOCKETS + 100,
         "`ulimit -n` is too low for this test"
     );
-    let limits = Limits {
+    let limits = ListenerLimits {
         max_connections: 500,
-        ..Limits::default()
+        ..ListenerLimits::default()
     };
     let server = Server::behind(limits, set_up);
     let mut kept = connect(server.address, introduction);
@@ -86,7 +86,7 @@ fn running_out_of_descriptors_neither_ends_nor_locks_the_server() {
 #[test]
 #[ignore = "run by the test above, with few descriptors"]
 fn within_forty_descriptors() {
-    let server = Server::start(Limits::default());
+    let server = Server::start(ListenerLimits::default());
     let mut flood = Vec::new();
     while let Ok(stream) = TcpStream::connect(server.address) {
         flood.push(stream);

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use countersign_transport::{Limits, Listener};
+use countersign_transport::{Listener, ListenerLimits};
 
 use crate::cases::{Case, parse};
 use crate::server::Server;
@@ -130,12 +130,12 @@ fn case(title: String, sent: Vec<u8>, answer: (u16, String)) -> Case {
     }
 }
 
-fn limits() -> Limits {
-    Limits {
+fn limits() -> ListenerLimits {
+    ListenerLimits {
         max_uri_bytes: 1000,
         max_header_bytes: 4000,
         max_headers: 20,
-        ..Limits::default()
+        ..ListenerLimits::default()
     }
 }
 

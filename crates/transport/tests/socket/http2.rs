@@ -1,7 +1,7 @@
 //! HTTP/2 with the whole listener: many requests at a time, on several threads.
 
 use bytes::Bytes;
-use countersign_transport::Limits;
+use countersign_transport::ListenerLimits;
 use http::Request;
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http2::handshake;
@@ -14,7 +14,7 @@ use crate::server::Server;
 
 #[test]
 fn a_thousand_requests_on_ten_connections_are_each_answered_with_their_own() {
-    let server = Server::start(Limits::default());
+    let server = Server::start(ListenerLimits::default());
     let address = server.address;
     let runtime = Runtime::new().unwrap();
     runtime.block_on(async {

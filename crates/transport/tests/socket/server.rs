@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use countersign_transport::{Limits, Listener, Peer, Request, Served, collect, serve};
+use countersign_transport::{
+    DrainOutcome, Listener, ListenerLimits, Peer, Request, collect, serve,
+};
 use http::Response;
 use http_body_util::Full;
 use tokio::net::TcpListener;
@@ -14,16 +16,19 @@ use tokio::task::JoinHandle;
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     shutdown: oneshot::Sender<()>,
-    served: JoinHandle<Served>,
+    served: JoinHandle<DrainOutcome>,
     runtime: Runtime,
 }
 
 impl Server {
-    pub(crate) fn start(limits: Limits) -> Self {
+    pub(crate) fn start(limits: ListenerLimits) -> Self {
         Self::behind(limits, |listener| listener)
     }
 
-    pub(crate) fn behind(limits: Limits, set_up: impl FnOnce(Listener) -> Listener) -> Self {
+    pub(crate) fn behind(
+        limits: ListenerLimits,
+        set_up: impl FnOnce(Listener) -> Listener,
+    ) -> Self {
         let runtime = Runtime::new().unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
@@ -40,7 +45,7 @@ impl Server {
         }
     }
 
-    pub(crate) fn stop(self) -> Served {
+    pub(crate) fn stop(self) -> DrainOutcome {
         self.shutdown.send(()).unwrap();
         self.runtime.block_on(self.served).unwrap()
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use countersign_transport::{Limits, Peer, Request, SocketFile, serve};
+use countersign_transport::{ListenerLimits, Peer, Request, SocketFile, serve};
 use http::Response;
 use http_body_util::Full;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -20,9 +20,9 @@ async fn http_is_served_on_a_socket_file_until_it_is_shut() {
     let path = directory.path().join("a.sock");
     let file = SocketFile::bind(&path).await.unwrap();
     let (shutdown, signal) = oneshot::channel::<()>();
-    let limits = Limits {
+    let limits = ListenerLimits {
         drain_timeout: Duration::from_secs(5),
-        ..Limits::default()
+        ..ListenerLimits::default()
     };
     let served = tokio::spawn(serve(file, limits, say_who, async {
         let _ = signal.await;

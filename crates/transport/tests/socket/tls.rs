@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 
-use countersign_transport::{Limits, Tls};
+use countersign_transport::{ListenerLimits, ListenerTls};
 use rustls::pki_types::ServerName;
 use rustls::{ALL_VERSIONS, ClientConfig, ClientConnection, StreamOwned};
 use tempfile::tempdir;
@@ -16,10 +16,10 @@ use crate::server::Server;
 const GET: &[u8] = b"GET /over-tls HTTP/1.1\r\nHost: h\r\n\r\n";
 
 /// A server behind TLS, and what a client needs to be let in.
-fn start(limits: Limits) -> (Server, Arc<ClientConfig>) {
+fn start(limits: ListenerLimits) -> (Server, Arc<ClientConfig>) {
     let directory = tempdir().unwrap();
     let pair = Pair::make(directory.path(), "server", 1);
-    let tls = Tls::load(&pair.certificate, &pair.key).unwrap();
+    let tls = ListenerTls::load(&pair.certificate, &pair.key).unwrap();
     let server = Server::behind(limits, |listener| listener.with_tls(tls));
     (server, Arc::new(pair.client(ALL_VERSIONS)))
 }
@@ -43,9 +43,9 @@ fn ask(stream: &mut (impl Read + Write)) {
 
 #[test]
 fn two_thousand_stuck_handshakes_leave_another_served() {
-    let (server, config) = start(Limits {
+    let (server, config) = start(ListenerLimits {
         max_connections: 500,
-        ..Limits::default()
+        ..ListenerLimits::default()
     });
     let mut kept = connect(&server, &config);
     let mut flood = Vec::new();
@@ -64,7 +64,7 @@ fn two_thousand_stuck_handshakes_leave_another_served() {
 
 #[test]
 fn plain_http_at_the_port_of_tls_is_closed_and_not_reset() {
-    let (server, _) = start(Limits::default());
+    let (server, _) = start(ListenerLimits::default());
     let mut stream = TcpStream::connect(server.address).unwrap();
     stream.write_all(GET).unwrap();
     stream.write_all(&[b'x'; 50_000]).unwrap();

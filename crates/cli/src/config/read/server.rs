@@ -5,7 +5,7 @@ use std::path::Path;
 
 use countersign_dialect::document::{Table, Value};
 use countersign_gateway::{AddressPolicy, AddressSource, TrustedProxies};
-use countersign_transport::{Limits, Tls};
+use countersign_transport::{ListenerLimits, ListenerTls};
 
 use super::scalar::{address, file, number, positive};
 use crate::config::settings::{LogFormat, Overrides, ServerSection, TlsSection, share_of};
@@ -74,7 +74,7 @@ fn tls(table: &Table<'_>, keys: [&str; 2], base: &Path) -> Wanted {
     let (Some(certificate_file), Some(key_file)) = files else {
         return Wanted::Some(None);
     };
-    let loaded = Tls::load(&certificate_file, &key_file);
+    let loaded = ListenerTls::load(&certificate_file, &key_file);
     let loaded = loaded.map_err(|fault| certificate.blame(fault.to_string(), None));
     Wanted::Some(loaded.ok().map(|tls| TlsSection {
         certificate: certificate_file,
@@ -140,13 +140,13 @@ fn proxies(value: &Value<'_>) -> Option<TrustedProxies> {
         .ok()
 }
 
-fn limits(table: &Table<'_>) -> Limits {
-    let default = Limits::default();
+fn limits(table: &Table<'_>) -> ListenerLimits {
+    let default = ListenerLimits::default();
     let span = |key| table.get(key).and_then(|it| positive(&it));
     let count = |key| number(table.get(key), 1, 1_000_000);
     let max_connections = count("max_connections").unwrap_or(default.max_connections);
     let share = count("max_connections_per_address");
-    Limits {
+    ListenerLimits {
         header_read_timeout: span("header_read_timeout").unwrap_or(default.header_read_timeout),
         idle_timeout: span("idle_timeout").unwrap_or(default.idle_timeout),
         body_timeout: span("body_timeout").unwrap_or(default.body_timeout),

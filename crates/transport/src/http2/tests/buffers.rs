@@ -15,7 +15,7 @@ use tokio::time::{sleep, timeout};
 
 use super::raw::{DATA, END_HEADERS, END_STREAM, HEADERS, Raw, SETTINGS, frame, get};
 use crate::testing::{Client, House, text};
-use crate::{Limits, Peer, Request, collect};
+use crate::{ListenerLimits, Peer, Request, collect};
 
 const WINDOW_UPDATE: u8 = 8;
 const PIECE: usize = 8 * 1024;
@@ -26,12 +26,12 @@ const MEGABYTE: usize = 1024 * 1024;
 /// has made of a piece.
 const PIPE: usize = 64 * 1024;
 
-fn limits() -> Limits {
-    Limits {
+fn limits() -> ListenerLimits {
+    ListenerLimits {
         max_buffered_bytes: MEGABYTE,
         write_timeout: Duration::from_secs(20),
         min_rate: 0,
-        ..Limits::default()
+        ..ListenerLimits::default()
     }
 }
 
@@ -224,7 +224,7 @@ async fn bodies_that_nobody_reads_have_the_same_bound() {
 
 #[tokio::test(start_paused = true)]
 async fn an_upload_may_have_so_much_under_way_as_a_long_way_needs() {
-    let house = House::open(Limits::default(), |_: Request, _| {
+    let house = House::open(ListenerLimits::default(), |_: Request, _| {
         std::future::pending::<Response<http_body_util::Full<Bytes>>>()
     });
     let mut raw = Raw::connect(&house).await;

@@ -6,8 +6,8 @@ use http_body_util::Full;
 
 use super::raw::{DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, Raw, field, frame};
 use crate::testing::{House, text};
-use crate::threshold::Threshold;
-use crate::{Limits, Peer, Request, collect};
+use crate::threshold::HandshakePolicy;
+use crate::{ListenerLimits, Peer, Request, collect};
 
 const CASES: &str = include_str!("heads.txt");
 
@@ -52,15 +52,15 @@ fn unescape(value: &str) -> String {
 }
 
 async fn become_of(fields: &[u8], data: Option<&str>) -> String {
-    let limits = Limits {
+    let limits = ListenerLimits {
         max_uri_bytes: 1000,
         max_header_bytes: 4000,
         max_headers: 20,
-        ..Limits::default()
+        ..ListenerLimits::default()
     };
-    let threshold = Threshold {
+    let threshold = HandshakePolicy {
         http2: true,
-        ..Threshold::default()
+        ..HandshakePolicy::default()
     };
     let (house, told) = House::told(threshold, limits, read);
     let mut raw = Raw::connect(&house).await;

@@ -22,17 +22,17 @@ use super::raw::{
     CONTINUATION, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, RST_STREAM, Raw, frame, get,
 };
 use crate::testing::{House, hello, text};
-use crate::{Limits, Peer, Served, collect};
+use crate::{DrainOutcome, ListenerLimits, Peer, collect};
 
-fn limits() -> Limits {
-    Limits {
+fn limits() -> ListenerLimits {
+    ListenerLimits {
         max_connections: 3,
         header_read_timeout: Duration::from_secs(10),
         idle_timeout: Duration::from_secs(60),
         body_timeout: Duration::from_secs(20),
         write_timeout: Duration::from_secs(20),
         request_timeout: Some(Duration::from_secs(100)),
-        ..Limits::default()
+        ..ListenerLimits::default()
     }
 }
 
@@ -91,7 +91,7 @@ fn busy_house() -> (House, Arc<Semaphore>) {
     busy_house_with(limits())
 }
 
-fn busy_house_with(limits: Limits) -> (House, Arc<Semaphore>) {
+fn busy_house_with(limits: ListenerLimits) -> (House, Arc<Semaphore>) {
     let permits = Arc::new(Semaphore::new(0));
     let gate = Arc::clone(&permits);
     let house = House::open(limits, move |_, _| {
@@ -355,7 +355,7 @@ async fn shutdown_lets_running_requests_finish_and_takes_no_more() {
         answer.into_body().collect().await.unwrap().to_bytes(),
         "done"
     );
-    assert_eq!(served.await.unwrap(), Served { cut: 0 });
+    assert_eq!(served.await.unwrap(), DrainOutcome { cut: 0 });
     assert!(signal.elapsed() < Duration::from_secs(1));
 }
 
@@ -364,7 +364,7 @@ async fn shutdown_cuts_what_does_not_finish_in_time() {
     let (house, _permits) = busy_house();
     let (_client, answer) = running(&house).await;
     let signal = Instant::now();
-    assert_eq!(house.shut().await.unwrap(), Served { cut: 1 });
+    assert_eq!(house.shut().await.unwrap(), DrainOutcome { cut: 1 });
     assert_eq!(signal.elapsed(), limits().drain_timeout);
     assert!(answer.await.unwrap().is_err());
 }
@@ -467,7 +467,7 @@ async fn more_streams_than_allowed_are_refused() {
 /// table, does not grow once for each stream.
 #[tokio::test(start_paused = true)]
 async fn the_heads_of_all_requests_are_bounded_together() {
-    let (house, permits) = busy_house_with(Limits {
+    let (house, permits) = busy_house_with(ListenerLimits {
         max_connections: 20,
         ..limits()
     });
