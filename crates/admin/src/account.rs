@@ -14,23 +14,23 @@ use serde::Serialize;
 use tracing::info;
 
 use super::AdminState;
-use super::body::Body;
-use super::fields::Fields;
-use super::idempotency::{Idempotency, Reply};
-use super::key::Operator;
-use super::page::{Page, Parameters, limit};
-use super::path_params::{Place, no_account};
-use super::problem::Problem;
-use super::secret::{Generated, Wanted};
+use super::body::RequestMembers;
+use super::fields::NamedValues;
+use super::idempotency::{CreationReply, IdempotentRequest};
+use super::key::AuthenticatedOperator;
+use super::page::{ListPage, QueryParameters, limit};
+use super::path_params::{PathParams, no_account};
+use super::problem::AdminProblem;
+use super::secret::{GeneratedCredential, NewCredentialBody};
 use super::view::{AccountView, CredentialView};
-use countersign_server::api::Api;
-use countersign_store::{AccountFilter, AccountUpdate, Made, NewAccount};
+use countersign_server::api::IssuingApi;
+use countersign_store::{AccountFilter, AccountUpdate, NewAccount, OnceOutcome};
 
 /// What a body says of a new account.
-struct Creation {
-    api: Arc<Api>,
+struct NewAccountBody {
+    api: Arc<IssuingApi>,
     id: Option<AccountId>,
-    credential: Wanted,
+    credential: NewCredentialBody,
     allow: Allowlist,
     limits: AccountLimits,
     active: bool,
@@ -38,7 +38,7 @@ struct Creation {
 
 /// The reply to a creation. The secret is there only if it was generated.
 #[derive(Serialize)]
-struct Created {
+struct CreatedAccount {
     #[serde(flatten)]
     account: AccountView,
     credential: CredentialView,
@@ -48,9 +48,9 @@ struct Created {
 
 pub(super) async fn list(
     State(admin): State<AdminState>,
-    operator: Operator,
-    parameters: Parameters,
-) -> Result<Json<Page<AccountView, u64>>, Problem> {
+    operator: AuthenticatedOperator,
+    parameters: QueryParameters,
+) -> Result<Json<ListPage<AccountView, u64>>, AdminProblem> {
     let (filter, after, limit) = parameters.read(|query| {
         let filter = AccountFilter {
             scope: operator.scope().clone(),
@@ -61,30 +61,30 @@ pub(super) async fn list(
     })?;
     let found = admin.store.accounts(filter, after, limit + 1).await?;
     let place = |account: &Account| account.id.number();
-    Ok(Json(Page::new(found, limit, place, AccountView::from)))
+    Ok(Json(ListPage::new(found, limit, place, AccountView::from)))
 }
 
 pub(super) async fn show(
     State(admin): State<AdminState>,
-    operator: Operator,
-    place: Place,
-) -> Result<Json<AccountView>, Problem> {
+    operator: AuthenticatedOperator,
+    place: PathParams,
+) -> Result<Json<AccountView>, AdminProblem> {
     Ok(Json(place.account(&admin, &operator).await?.into()))
 }
 
 pub(super) async fn create(
     State(admin): State<AdminState>,
-    operator: Operator,
-    idempotency: Idempotency,
-    body: Body,
-) -> Result<Response, Problem> {
+    operator: AuthenticatedOperator,
+    idempotency: IdempotentRequest,
+    body: RequestMembers,
+) -> Result<Response, AdminProblem> {
     let asked = idempotency.of(&admin, &operator, &body);
     if let Some(reply) = asked.before(&admin).await? {
         return Ok(reply);
     }
-    let creation = body.read(|fields| Creation::read(fields, &operator.apis(&admin)))?;
+    let creation = body.read(|fields| NewAccountBody::read(fields, &operator.apis(&admin)))?;
     let api = creation.api;
-    let Generated { credential, shown } = creation.credential.make(&admin, &api).await?;
+    let GeneratedCredential { credential, shown } = creation.credential.make(&admin, &api).await?;
     let new = NewAccount {
         api: api.name().clone(),
         id: creation.id,
@@ -99,24 +99,24 @@ pub(super) async fn create(
         .store
         .create_account_once(new, operator.actor(), once)
         .await?;
-    if let Made::New((account, _)) = &made {
+    if let OnceOutcome::New((account, _)) = &made {
         log(&operator, "account_created", &account.api, account.id);
     }
     asked.answer(&made, reply)
 }
 
-fn reply(account: &Account, credential: &Credential, shown: Option<&Secret>) -> Reply {
+fn reply(account: &Account, credential: &Credential, shown: Option<&Secret>) -> CreationReply {
     let location = format!("/admin/v1/accounts/{}", account.id);
-    let created = Created {
+    let created = CreatedAccount {
         account: account.clone().into(),
         credential: credential.clone().into(),
         secret: shown.map(|secret| secret.expose().to_owned()),
     };
-    Reply::created(location, &created)
+    CreationReply::created(location, &created)
 }
 
-impl Creation {
-    fn read(fields: &mut Fields, apis: &BTreeMap<ApiName, Arc<Api>>) -> Option<Self> {
+impl NewAccountBody {
+    fn read(fields: &mut NamedValues, apis: &BTreeMap<ApiName, Arc<IssuingApi>>) -> Option<Self> {
         fields.require("api");
         let api = fields.api("api", apis);
         let api = api.and_then(|name| apis.get(&name).cloned());
@@ -124,7 +124,7 @@ impl Creation {
         let allow = fields.networks("allow").unwrap_or_default();
         let limits = fields.limits("limits").unwrap_or_default();
         let active = fields.active("state").unwrap_or(true);
-        let credential = Wanted::read(fields, api.as_deref());
+        let credential = NewCredentialBody::read(fields, api.as_deref());
         Some(Self {
             api: api?,
             id,
@@ -138,10 +138,10 @@ impl Creation {
 
 pub(super) async fn change(
     State(admin): State<AdminState>,
-    operator: Operator,
-    place: Place,
-    body: Body,
-) -> Result<Json<AccountView>, Problem> {
+    operator: AuthenticatedOperator,
+    place: PathParams,
+    body: RequestMembers,
+) -> Result<Json<AccountView>, AdminProblem> {
     let id = place.account(&admin, &operator).await?.id;
     let update = body.read(update)?;
     let action = action(&update);
@@ -154,7 +154,7 @@ pub(super) async fn change(
     Ok(Json(account.into()))
 }
 
-fn update(fields: &mut Fields) -> Option<AccountUpdate> {
+fn update(fields: &mut NamedValues) -> Option<AccountUpdate> {
     let update = AccountUpdate {
         active: fields.active("state"),
         allow: fields.networks("allow"),
@@ -179,9 +179,9 @@ fn action(update: &AccountUpdate) -> &'static str {
 
 pub(super) async fn delete(
     State(admin): State<AdminState>,
-    operator: Operator,
-    place: Place,
-) -> Result<StatusCode, Problem> {
+    operator: AuthenticatedOperator,
+    place: PathParams,
+) -> Result<StatusCode, AdminProblem> {
     let account = place.account(&admin, &operator).await?;
     let deleted = admin.store.delete_account(account.id, operator.actor());
     if !deleted.await? {
@@ -191,7 +191,7 @@ pub(super) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn log(operator: &Operator, action: &str, api: &ApiName, account: AccountId) {
+fn log(operator: &AuthenticatedOperator, action: &str, api: &ApiName, account: AccountId) {
     let actor = operator.actor();
     info!(%actor, action, %api, account = account.number(), "operator change");
 }

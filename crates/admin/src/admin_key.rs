@@ -17,16 +17,16 @@ use serde::Serialize;
 use tracing::info;
 
 use super::AdminState;
-use super::body::Body;
-use super::fields::Fields;
-use super::idempotency::{Idempotency, Reply};
-use super::key::{Operator, hash};
-use super::page::{Page, Parameters, limit};
-use super::path_params::Place;
-use super::problem::Problem;
+use super::body::RequestMembers;
+use super::fields::NamedValues;
+use super::idempotency::{CreationReply, IdempotentRequest};
+use super::key::{AuthenticatedOperator, hash};
+use super::page::{ListPage, QueryParameters, limit};
+use super::path_params::PathParams;
+use super::problem::AdminProblem;
 use super::view::rfc3339;
 use countersign_server::generated_key::named_admin_key;
-use countersign_store::{Made, StoredAdminKey};
+use countersign_store::{OnceOutcome, StoredAdminKey};
 
 /// An admin key in a reply, without the key.
 #[derive(Serialize)]
@@ -45,14 +45,14 @@ pub(super) struct AdminKeyView {
 
 /// The reply to a creation: the only one that shows the key.
 #[derive(Serialize)]
-struct Created {
+struct CreatedAdminKey {
     #[serde(flatten)]
     key: AdminKeyView,
     secret: String,
 }
 
 /// What a body says of a new admin key.
-struct Creation {
+struct NewAdminKeyBody {
     name: String,
     role: Role,
     scope: ApiScope,
@@ -61,8 +61,8 @@ struct Creation {
 
 pub(super) async fn list(
     State(admin): State<AdminState>,
-    parameters: Parameters,
-) -> Result<Json<Page<AdminKeyView, String>>, Problem> {
+    parameters: QueryParameters,
+) -> Result<Json<ListPage<AdminKeyView, String>>, AdminProblem> {
     let (after, limit) = parameters.read(|query| {
         let after = query.parsed("after", |text| {
             check_admin_key_name(text)?;
@@ -78,13 +78,13 @@ pub(super) async fn list(
     let mut keys: Vec<_> = named.chain(owner).collect();
     keys.sort_by(|one, other| one.name.cmp(&other.name));
     let place = |key: &AdminKeyView| key.name.clone();
-    Ok(Json(Page::new(keys, limit, place, |key| key)))
+    Ok(Json(ListPage::new(keys, limit, place, |key| key)))
 }
 
 pub(super) async fn show(
     State(admin): State<AdminState>,
-    place: Place,
-) -> Result<Json<AdminKeyView>, Problem> {
+    place: PathParams,
+) -> Result<Json<AdminKeyView>, AdminProblem> {
     if place.name() == admin.key.name() {
         return Ok(Json(AdminKeyView::owner(&admin)));
     }
@@ -95,16 +95,17 @@ pub(super) async fn show(
 
 pub(super) async fn create(
     State(admin): State<AdminState>,
-    operator: Operator,
-    idempotency: Idempotency,
-    body: Body,
-) -> Result<Response, Problem> {
+    operator: AuthenticatedOperator,
+    idempotency: IdempotentRequest,
+    body: RequestMembers,
+) -> Result<Response, AdminProblem> {
     let asked = idempotency.of(&admin, &operator, &body);
     if let Some(reply) = asked.before(&admin).await? {
         return Ok(reply);
     }
-    let creation = body.read(|fields| Creation::read(fields, &admin))?;
-    let (id, secret) = named_admin_key().map_err(|error| Problem::internal(error.to_string()))?;
+    let creation = body.read(|fields| NewAdminKeyBody::read(fields, &admin))?;
+    let (id, secret) =
+        named_admin_key().map_err(|error| AdminProblem::internal(error.to_string()))?;
     let now = admin.store.now();
     let new = StoredAdminKey {
         id,
@@ -116,18 +117,18 @@ pub(super) async fn create(
         expires_at: creation.expires_at,
     };
     let reply = move |made: &StoredAdminKey| {
-        let created = Created {
+        let created = CreatedAdminKey {
             key: AdminKeyView::new(made.clone(), now),
             secret: secret.expose().to_owned(),
         };
-        Reply::created(format!("/admin/v1/admin-keys/{}", made.name), &created)
+        CreationReply::created(format!("/admin/v1/admin-keys/{}", made.name), &created)
     };
     let once = asked.once(reply.clone());
     let made = admin
         .store
         .create_admin_key(new, operator.actor(), once)
         .await?;
-    if let Made::New(made) = &made {
+    if let OnceOutcome::New(made) = &made {
         log(&operator, "admin_key_created", &made.name);
     }
     asked.answer(&made, reply)
@@ -135,11 +136,11 @@ pub(super) async fn create(
 
 pub(super) async fn delete(
     State(admin): State<AdminState>,
-    operator: Operator,
-    place: Place,
-) -> Result<StatusCode, Problem> {
+    operator: AuthenticatedOperator,
+    place: PathParams,
+) -> Result<StatusCode, AdminProblem> {
     if place.name() == admin.key.name() {
-        return Err(Problem::conflict(
+        return Err(AdminProblem::conflict(
             "owners_admin_key",
             "the owner's key lies in the data directory: to replace it, delete the file admin.key \
              there and start the server again",
@@ -153,8 +154,8 @@ pub(super) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-impl Creation {
-    fn read(fields: &mut Fields, admin: &AdminState) -> Option<Self> {
+impl NewAdminKeyBody {
+    fn read(fields: &mut NamedValues, admin: &AdminState) -> Option<Self> {
         fields.require("name");
         fields.require("role");
         let name = fields.parsed("name", |text| name(text, admin));
@@ -224,11 +225,11 @@ impl AdminKeyView {
     }
 }
 
-fn no_admin_key() -> Problem {
-    Problem::not_found("no_such_admin_key", "there is no admin key with this name")
+fn no_admin_key() -> AdminProblem {
+    AdminProblem::not_found("no_such_admin_key", "there is no admin key with this name")
 }
 
-fn log(operator: &Operator, action: &str, name: &str) {
+fn log(operator: &AuthenticatedOperator, action: &str, name: &str) {
     let actor = operator.actor();
     info!(%actor, action, admin_key = name, "operator change");
 }

@@ -9,11 +9,11 @@ use serde_json::Number;
 use tracing::info;
 
 use super::AdminState;
-use super::key::Operator;
-use super::page::Page;
-use super::path_params::Place;
-use super::problem::Problem;
-use countersign_server::api::{Api, ApiPlace};
+use super::key::AuthenticatedOperator;
+use super::page::ListPage;
+use super::path_params::PathParams;
+use super::problem::AdminProblem;
+use countersign_server::api::{ApiPlace, IssuingApi};
 
 /// An api in a reply.
 #[derive(Serialize)]
@@ -25,12 +25,12 @@ pub(super) struct ApiView {
     #[serde(flatten)]
     place: ApiPlace,
     lifetimes: LifetimesView,
-    limits: LimitsView,
+    limits: ApiLimitsView,
 }
 
 /// What each account may do that has no limits of its own.
 #[derive(Serialize)]
-struct LimitsView {
+struct ApiLimitsView {
     budget: Option<u32>,
     sessions: u32,
     mints_per_minute: u32,
@@ -48,23 +48,25 @@ struct LifetimesView {
 
 pub(super) async fn list(
     State(admin): State<AdminState>,
-    operator: Operator,
-) -> Json<Page<ApiView, String>> {
+    operator: AuthenticatedOperator,
+) -> Json<ListPage<ApiView, String>> {
     let apis = operator.apis(&admin);
-    Json(Page::whole(apis.values().map(|api| view(api)).collect()))
+    Json(ListPage::whole(
+        apis.values().map(|api| view(api)).collect(),
+    ))
 }
 
 pub(super) async fn show(
     State(admin): State<AdminState>,
-    operator: Operator,
-    place: Place,
-) -> Result<Json<ApiView>, Problem> {
+    operator: AuthenticatedOperator,
+    place: PathParams,
+) -> Result<Json<ApiView>, AdminProblem> {
     Ok(Json(view(&*place.api(&admin, &operator)?)))
 }
 
 /// What a revocation of everything of an api ended.
 #[derive(Serialize)]
-pub(super) struct Revoked {
+pub(super) struct RevokedApi {
     accounts: usize,
     sessions: usize,
 }
@@ -72,18 +74,18 @@ pub(super) struct Revoked {
 /// Ends everything of every account. Sent again it ends what began since.
 pub(super) async fn revoke_all(
     State(admin): State<AdminState>,
-    operator: Operator,
-    place: Place,
-) -> Result<Json<Revoked>, Problem> {
+    operator: AuthenticatedOperator,
+    place: PathParams,
+) -> Result<Json<RevokedApi>, AdminProblem> {
     let api = place.api(&admin, &operator)?;
     let actor = operator.actor();
     let ended = admin.store.revoke_api(api.name(), actor.clone()).await?;
     let (api, accounts, sessions) = (api.name(), ended.accounts, ended.sessions);
     info!(%actor, action = "api_revoked", %api, accounts, sessions, "operator change");
-    Ok(Json(Revoked { accounts, sessions }))
+    Ok(Json(RevokedApi { accounts, sessions }))
 }
 
-fn view(api: &Api) -> ApiView {
+fn view(api: &IssuingApi) -> ApiView {
     let (lifetimes, limits) = (api.settings.lifetimes, api.settings.limits);
     ApiView {
         name: api.name().to_string(),
@@ -97,7 +99,7 @@ fn view(api: &Api) -> ApiView {
             absolute: seconds(lifetimes.absolute),
             window: seconds(lifetimes.window),
         },
-        limits: LimitsView {
+        limits: ApiLimitsView {
             budget: limits.budget,
             sessions: limits.sessions,
             mints_per_minute: limits.mints_per_minute,

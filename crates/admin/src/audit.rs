@@ -9,13 +9,13 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::AdminState;
-use super::fields::Fields;
+use super::fields::NamedValues;
 use super::instant::instant;
-use super::key::Operator;
-use super::page::{Page, Parameters, limit};
-use super::problem::Problem;
+use super::key::AuthenticatedOperator;
+use super::page::{ListPage, QueryParameters, limit};
+use super::problem::AdminProblem;
 use super::view::rfc3339;
-use countersign_store::{AuditEntry, AuditFilter, Order};
+use countersign_store::{AuditEntry, AuditFilter, ListOrder};
 
 /// An entry in a reply.
 #[derive(Serialize)]
@@ -32,19 +32,23 @@ pub(super) struct EntryView {
 
 pub(super) async fn list(
     State(admin): State<AdminState>,
-    operator: Operator,
-    parameters: Parameters,
-) -> Result<Json<Page<EntryView, u64>>, Problem> {
+    operator: AuthenticatedOperator,
+    parameters: QueryParameters,
+) -> Result<Json<ListPage<EntryView, u64>>, AdminProblem> {
     let (filter, after, limit) = parameters.read(|query| {
         let after = query.number("after", 1..=u64::MAX >> 1);
         Some((filter(query, &admin, &operator), after, limit(query)))
     })?;
     let found = admin.store.audit_entries(filter, after, limit + 1).await?;
     let place = |entry: &AuditEntry| entry.number;
-    Ok(Json(Page::new(found, limit, place, EntryView::from)))
+    Ok(Json(ListPage::new(found, limit, place, EntryView::from)))
 }
 
-fn filter(query: &mut Fields, admin: &AdminState, operator: &Operator) -> AuditFilter {
+fn filter(
+    query: &mut NamedValues,
+    admin: &AdminState,
+    operator: &AuthenticatedOperator,
+) -> AuditFilter {
     let now = admin.store.now();
     AuditFilter {
         scope: operator.scope().clone(),
@@ -53,7 +57,9 @@ fn filter(query: &mut Fields, admin: &AdminState, operator: &Operator) -> AuditF
         action: query.parsed("action", action),
         since: query.parsed("since", |text| instant(text, now)),
         until: query.parsed("until", |text| instant(text, now)),
-        order: query.parsed("order", order).unwrap_or(Order::OldestFirst),
+        order: query
+            .parsed("order", order)
+            .unwrap_or(ListOrder::OldestFirst),
     }
 }
 
@@ -64,10 +70,10 @@ fn action(text: &str) -> Result<Action, Invalid> {
     })
 }
 
-fn order(text: &str) -> Result<Order, Invalid> {
+fn order(text: &str) -> Result<ListOrder, Invalid> {
     match text {
-        "asc" => Ok(Order::OldestFirst),
-        "desc" => Ok(Order::NewestFirst),
+        "asc" => Ok(ListOrder::OldestFirst),
+        "desc" => Ok(ListOrder::NewestFirst),
         _ => Err(Invalid("must be asc or desc".to_owned())),
     }
 }

@@ -11,22 +11,25 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use super::fields::{Fields, Source, kind, short};
-use super::problem::Problem;
+use super::fields::{NamedValues, ValueSource, kind, short};
+use super::problem::AdminProblem;
 
 /// The largest body that is read.
 const MAX_BYTES: usize = 64 * 1024;
 
 /// The members of a request body, not yet looked at.
-pub(super) struct Body {
+pub(super) struct RequestMembers {
     members: Map<String, Value>,
     bytes: Bytes,
 }
 
-impl Body {
-    /// Reads every member with `read`; see [`Fields::read`].
-    pub(super) fn read<T>(self, read: impl FnOnce(&mut Fields) -> Option<T>) -> Result<T, Problem> {
-        Fields::new(self.members, Source::Body).read(read)
+impl RequestMembers {
+    /// Reads every member with `read`; see [`NamedValues::read`].
+    pub(super) fn read<T>(
+        self,
+        read: impl FnOnce(&mut NamedValues) -> Option<T>,
+    ) -> Result<T, AdminProblem> {
+        NamedValues::new(self.members, ValueSource::Body).read(read)
     }
 
     /// The body as it was sent.
@@ -35,17 +38,17 @@ impl Body {
     }
 }
 
-impl<S: Sync> FromRequest<S> for Body {
-    type Rejection = Problem;
+impl<S: Sync> FromRequest<S> for RequestMembers {
+    type Rejection = AdminProblem;
 
-    async fn from_request(request: Request, _state: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, _state: &S) -> Result<Self, AdminProblem> {
         check_media(request.headers())?;
         let bytes = collect(request).await?;
-        let Strict(value) = serde_json::from_slice(&bytes)
-            .map_err(|error| Problem::malformed(format!("the body is no JSON: {error}")))?;
+        let StrictJson(value) = serde_json::from_slice(&bytes)
+            .map_err(|error| AdminProblem::malformed(format!("the body is no JSON: {error}")))?;
         match value {
             Value::Object(members) => Ok(Self { members, bytes }),
-            other => Err(Problem::malformed(format!(
+            other => Err(AdminProblem::malformed(format!(
                 "the body must be a JSON object, not {}",
                 kind(&other)
             ))),
@@ -53,7 +56,7 @@ impl<S: Sync> FromRequest<S> for Body {
     }
 }
 
-fn check_media(headers: &HeaderMap) -> Result<(), Problem> {
+fn check_media(headers: &HeaderMap) -> Result<(), AdminProblem> {
     let Some(media) = headers.get(header::CONTENT_TYPE) else {
         return Ok(());
     };
@@ -61,31 +64,31 @@ fn check_media(headers: &HeaderMap) -> Result<(), Problem> {
     if essence.is_some_and(|it| it.trim().eq_ignore_ascii_case("application/json")) {
         return Ok(());
     }
-    Err(Problem::new(
+    Err(AdminProblem::new(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "unsupported_media_type",
         "send Content-Type: application/json",
     ))
 }
 
-async fn collect(request: Request) -> Result<Bytes, Problem> {
+async fn collect(request: Request) -> Result<Bytes, AdminProblem> {
     let limited = Limited::new(request.into_body(), MAX_BYTES);
     match limited.collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Problem::new(
+        Err(error) if error.is::<LengthLimitError>() => Err(AdminProblem::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "too_large",
             format!("a body has at most {MAX_BYTES} bytes"),
         )),
-        Err(_) => Err(Problem::malformed("the body broke off")),
+        Err(_) => Err(AdminProblem::malformed("the body broke off")),
     }
 }
 
 /// A JSON value in which no object names a member twice. The depth is bounded
 /// by the parser (128).
-struct Strict(Value);
+struct StrictJson(Value);
 
-impl<'de> Deserialize<'de> for Strict {
+impl<'de> Deserialize<'de> for StrictJson {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(StrictVisitor).map(Self)
     }
@@ -130,7 +133,7 @@ impl<'de> Visitor<'de> for StrictVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut list = Vec::new();
-        while let Some(Strict(item)) = items.next_element()? {
+        while let Some(StrictJson(item)) = items.next_element()? {
             list.push(item);
         }
         Ok(Value::Array(list))
@@ -143,7 +146,7 @@ impl<'de> Visitor<'de> for StrictVisitor {
                 let twice = format!("the member {:?} occurs twice", short(&name));
                 return Err(A::Error::custom(twice));
             }
-            let Strict(value) = members.next_value()?;
+            let StrictJson(value) = members.next_value()?;
             object.insert(name, value);
         }
         Ok(Value::Object(object))

@@ -11,20 +11,20 @@ use serde::Serialize;
 use tracing::info;
 
 use super::AdminState;
-use super::body::Body;
-use super::fields::Fields;
-use super::idempotency::{Idempotency, Reply};
-use super::key::Operator;
-use super::page::Page;
-use super::path_params::{Place, no_credential};
-use super::problem::Problem;
-use super::secret::{Generated, Wanted};
+use super::body::RequestMembers;
+use super::fields::NamedValues;
+use super::idempotency::{CreationReply, IdempotentRequest};
+use super::key::AuthenticatedOperator;
+use super::page::ListPage;
+use super::path_params::{PathParams, no_credential};
+use super::problem::AdminProblem;
+use super::secret::{GeneratedCredential, NewCredentialBody};
 use super::view::CredentialView;
-use countersign_store::Made;
+use countersign_store::OnceOutcome;
 
 /// The reply to a creation. The secret is there only if it was generated.
 #[derive(Serialize)]
-struct Created {
+struct CreatedCredential {
     #[serde(flatten)]
     credential: CredentialView,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -33,30 +33,30 @@ struct Created {
 
 pub(super) async fn list(
     State(admin): State<AdminState>,
-    operator: Operator,
-    place: Place,
-) -> Result<Json<Page<CredentialView, u64>>, Problem> {
+    operator: AuthenticatedOperator,
+    place: PathParams,
+) -> Result<Json<ListPage<CredentialView, u64>>, AdminProblem> {
     let account = place.account(&admin, &operator).await?;
     let found = admin.store.credentials(account.id).await?;
     let items = found.into_iter().map(CredentialView::from).collect();
-    Ok(Json(Page::whole(items)))
+    Ok(Json(ListPage::whole(items)))
 }
 
 pub(super) async fn show(
     State(admin): State<AdminState>,
-    operator: Operator,
-    place: Place,
-) -> Result<Json<CredentialView>, Problem> {
+    operator: AuthenticatedOperator,
+    place: PathParams,
+) -> Result<Json<CredentialView>, AdminProblem> {
     Ok(Json(place.credential(&admin, &operator).await?.into()))
 }
 
 pub(super) async fn create(
     State(admin): State<AdminState>,
-    operator: Operator,
-    place: Place,
-    idempotency: Idempotency,
-    body: Body,
-) -> Result<Response, Problem> {
+    operator: AuthenticatedOperator,
+    place: PathParams,
+    idempotency: IdempotentRequest,
+    body: RequestMembers,
+) -> Result<Response, AdminProblem> {
     let account = place.account(&admin, &operator).await?;
     let asked = idempotency.of(&admin, &operator, &body);
     if let Some(reply) = asked.before(&admin).await? {
@@ -65,10 +65,10 @@ pub(super) async fn create(
     let api = admin.apis.get(&account.api).ok_or_else(|| {
         let name = &account.api;
         let detail = format!("the account is of the api {name}, which is not served now");
-        Problem::conflict("api_not_served", detail)
+        AdminProblem::conflict("api_not_served", detail)
     })?;
-    let wanted = body.read(|fields| Wanted::read(fields, Some(api)))?;
-    let Generated { credential, shown } = wanted.make(&admin, api).await?;
+    let wanted = body.read(|fields| NewCredentialBody::read(fields, Some(api)))?;
+    let GeneratedCredential { credential, shown } = wanted.make(&admin, api).await?;
     let reply = move |created: &Credential| reply(created, shown.as_ref());
     let once = asked.once(reply.clone());
     let actor = operator.actor();
@@ -76,34 +76,34 @@ pub(super) async fn create(
         .store
         .create_credential_once(account.id, credential, actor, once)
         .await?;
-    if let Made::New(created) = &made {
+    if let OnceOutcome::New(created) = &made {
         log(&operator, "credential_created", created);
     }
     asked.answer(&made, reply)
 }
 
-fn reply(credential: &Credential, shown: Option<&Secret>) -> Reply {
+fn reply(credential: &Credential, shown: Option<&Secret>) -> CreationReply {
     let (account, id) = (credential.account, credential.id.0);
-    let created = Created {
+    let created = CreatedCredential {
         credential: credential.clone().into(),
         secret: shown.map(|secret| secret.expose().to_owned()),
     };
     let location = format!("/admin/v1/accounts/{account}/credentials/{id}");
-    Reply::created(location, &created)
+    CreationReply::created(location, &created)
 }
 
 /// What to change; each change is a commit of its own.
-struct Update {
+struct CredentialUpdate {
     active: Option<bool>,
     scopes: Option<Scopes>,
 }
 
 pub(super) async fn change(
     State(admin): State<AdminState>,
-    operator: Operator,
-    place: Place,
-    body: Body,
-) -> Result<Json<CredentialView>, Problem> {
+    operator: AuthenticatedOperator,
+    place: PathParams,
+    body: RequestMembers,
+) -> Result<Json<CredentialView>, AdminProblem> {
     let mut credential = place.credential(&admin, &operator).await?;
     let update = body.read(update)?;
     let (id, store) = (credential.id, &admin.store);
@@ -120,8 +120,8 @@ pub(super) async fn change(
     Ok(Json(credential.into()))
 }
 
-fn update(fields: &mut Fields) -> Option<Update> {
-    let update = Update {
+fn update(fields: &mut NamedValues) -> Option<CredentialUpdate> {
+    let update = CredentialUpdate {
         active: fields.active("state"),
         scopes: fields.scopes("scopes"),
     };
@@ -141,9 +141,9 @@ fn state_changed(active: bool) -> &'static str {
 
 pub(super) async fn delete(
     State(admin): State<AdminState>,
-    operator: Operator,
-    place: Place,
-) -> Result<StatusCode, Problem> {
+    operator: AuthenticatedOperator,
+    place: PathParams,
+) -> Result<StatusCode, AdminProblem> {
     let credential = place.credential(&admin, &operator).await?;
     let deleted = admin
         .store
@@ -155,7 +155,7 @@ pub(super) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn log(operator: &Operator, action: &str, credential: &Credential) {
+fn log(operator: &AuthenticatedOperator, action: &str, credential: &Credential) {
     let (actor, account) = (operator.actor(), credential.account.number());
     info!(%actor, action, account, credential = credential.id.0, "operator change");
 }

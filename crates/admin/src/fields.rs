@@ -7,28 +7,28 @@ use countersign_domain::account::{Allowlist, Invalid};
 use countersign_domain::{AccountId, AccountLimits, ApiName, Scopes, Timestamp};
 use serde_json::{Map, Value};
 
-use super::problem::{Fault, Problem};
+use super::problem::{AdminProblem, FieldFault};
 
 /// Named values that are taken out one by one.
-pub(super) struct Fields {
+pub(super) struct NamedValues {
     values: Map<String, Value>,
     found: usize,
-    source: Source,
+    source: ValueSource,
     known: Vec<&'static str>,
-    faults: Vec<Fault>,
+    faults: Vec<FieldFault>,
 }
 
 /// Where the values come from.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Source {
+pub(super) enum ValueSource {
     /// A JSON body.
     Body,
     /// A query: every value is text.
     Query,
 }
 
-impl Fields {
-    pub(super) fn new(values: Map<String, Value>, source: Source) -> Self {
+impl NamedValues {
+    pub(super) fn new(values: Map<String, Value>, source: ValueSource) -> Self {
         Self {
             found: values.len(),
             values,
@@ -42,14 +42,14 @@ impl Fields {
     pub(super) fn read<T>(
         mut self,
         read: impl FnOnce(&mut Self) -> Option<T>,
-    ) -> Result<T, Problem> {
+    ) -> Result<T, AdminProblem> {
         let value = read(&mut self);
         self.report_unknown();
         match value {
             Some(value) if self.faults.is_empty() => Ok(value),
             _ => Err(match self.source {
-                Source::Body => Problem::invalid_members(self.faults),
-                Source::Query => Problem::invalid_parameters(self.faults),
+                ValueSource::Body => AdminProblem::invalid_members(self.faults),
+                ValueSource::Query => AdminProblem::invalid_parameters(self.faults),
             }),
         }
     }
@@ -105,8 +105,8 @@ impl Fields {
     ) -> Option<u64> {
         let value = self.take(name)?;
         let number = match (&value, self.source) {
-            (Value::Number(number), Source::Body) => number.as_u64(),
-            (Value::String(text), Source::Query) => text.parse().ok(),
+            (Value::Number(number), ValueSource::Body) => number.as_u64(),
+            (Value::String(text), ValueSource::Query) => text.parse().ok(),
             _ => None,
         };
         if let Some(number) = number.filter(|number| range.contains(number)) {
@@ -269,11 +269,11 @@ impl Fields {
 
     fn push(&mut self, name: &str, detail: impl Into<String>) {
         let (pointer, parameter) = match self.source {
-            Source::Body if name.is_empty() => (Some(String::new()), None),
-            Source::Body => (Some(format!("/{name}")), None),
-            Source::Query => (None, Some(name.to_owned())),
+            ValueSource::Body if name.is_empty() => (Some(String::new()), None),
+            ValueSource::Body => (Some(format!("/{name}")), None),
+            ValueSource::Query => (None, Some(name.to_owned())),
         };
-        self.faults.push(Fault {
+        self.faults.push(FieldFault {
             pointer,
             parameter,
             detail: detail.into(),

@@ -17,11 +17,11 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
 use super::AdminState;
-use super::body::Body;
-use super::key::Operator;
-use super::problem::Problem;
+use super::body::RequestMembers;
+use super::key::AuthenticatedOperator;
+use super::problem::AdminProblem;
 use countersign_store::seal::{MasterKey, SealError};
-use countersign_store::{Made, Once, reply_context};
+use countersign_store::{IdempotencyKey, OnceOutcome, reply_context};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
@@ -30,14 +30,14 @@ const KEPT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 const MAX_KEY: usize = 255;
 
 /// The idempotency key of a request, if it has one, and what it asks for.
-pub(super) struct Idempotency {
+pub(super) struct IdempotentRequest {
     key: Option<String>,
     target: String,
 }
 
 /// The reply to a creation.
 #[derive(Clone, Serialize, Deserialize)]
-pub(super) struct Reply {
+pub(super) struct CreationReply {
     status: u16,
     location: Option<String>,
     body: String,
@@ -45,24 +45,24 @@ pub(super) struct Reply {
 
 /// A reply as it is sealed: with a digest of the request that it answers.
 #[derive(Serialize, Deserialize)]
-struct Kept {
+struct SealedReply {
     request: String,
-    reply: Reply,
+    reply: CreationReply,
 }
 
 /// One request that may come twice.
 #[derive(Clone)]
-pub(super) struct Asked {
+pub(super) struct RepeatableRequest {
     key: Option<String>,
     operator: String,
     request: String,
     master: Arc<MasterKey>,
 }
 
-impl<S: Sync> FromRequestParts<S> for Idempotency {
-    type Rejection = Problem;
+impl<S: Sync> FromRequestParts<S> for IdempotentRequest {
+    type Rejection = AdminProblem;
 
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, AdminProblem> {
         let mut values = parts.headers.get_all(IDEMPOTENCY_KEY).iter();
         let key = match (values.next(), values.next()) {
             (None, _) => None,
@@ -80,22 +80,27 @@ fn key(value: &HeaderValue) -> Option<String> {
     fits.then(|| text.to_owned())
 }
 
-fn wrong_key() -> Problem {
-    Problem::new(
+fn wrong_key() -> AdminProblem {
+    AdminProblem::new(
         StatusCode::BAD_REQUEST,
         "invalid_idempotency_key",
         "send one Idempotency-Key of 1 to 255 visible ASCII characters",
     )
 }
 
-impl Idempotency {
+impl IdempotentRequest {
     /// The request of this operator with this body.
-    pub(super) fn of(self, admin: &AdminState, operator: &Operator, body: &Body) -> Asked {
+    pub(super) fn of(
+        self,
+        admin: &AdminState,
+        operator: &AuthenticatedOperator,
+        body: &RequestMembers,
+    ) -> RepeatableRequest {
         let mut digest = Context::new(&SHA256);
         digest.update(self.target.as_bytes());
         digest.update(b"\n");
         digest.update(body.bytes());
-        Asked {
+        RepeatableRequest {
             key: self.key,
             operator: operator.name().to_owned(),
             request: hex::encode(digest.finish()),
@@ -104,9 +109,12 @@ impl Idempotency {
     }
 }
 
-impl Asked {
+impl RepeatableRequest {
     /// The reply of the first time, if the request came before.
-    pub(super) async fn before(&self, admin: &AdminState) -> Result<Option<Response>, Problem> {
+    pub(super) async fn before(
+        &self,
+        admin: &AdminState,
+    ) -> Result<Option<Response>, AdminProblem> {
         let Some(key) = &self.key else {
             return Ok(None);
         };
@@ -118,16 +126,19 @@ impl Asked {
 
     /// What makes the store keep the reply that `reply` gives, if there is a
     /// key.
-    pub(super) fn once<T>(&self, reply: impl Fn(&T) -> Reply + Send + 'static) -> Option<Once<T>> {
+    pub(super) fn once<T>(
+        &self,
+        reply: impl Fn(&T) -> CreationReply + Send + 'static,
+    ) -> Option<IdempotencyKey<T>> {
         let key = self.key.clone()?;
         let (operator, request) = (self.operator.clone(), self.request.clone());
         let (master, place) = (self.master.clone(), (operator.clone(), key.clone()));
-        Some(Once {
+        Some(IdempotencyKey {
             operator,
             key,
             keep_for: KEPT_FOR,
             reply: Box::new(move |made| {
-                let kept = Kept {
+                let kept = SealedReply {
                     request: request.clone(),
                     reply: reply(made),
                 };
@@ -141,24 +152,24 @@ impl Asked {
     /// this one.
     pub(super) fn answer<T>(
         &self,
-        made: &Made<T>,
-        reply: impl Fn(&T) -> Reply,
-    ) -> Result<Response, Problem> {
+        made: &OnceOutcome<T>,
+        reply: impl Fn(&T) -> CreationReply,
+    ) -> Result<Response, AdminProblem> {
         match made {
-            Made::New(made) => reply(made).response(),
-            Made::Before(sealed) => self.again(sealed),
+            OnceOutcome::New(made) => reply(made).response(),
+            OnceOutcome::Before(sealed) => self.again(sealed),
         }
     }
 
-    fn again(&self, sealed: &[u8]) -> Result<Response, Problem> {
+    fn again(&self, sealed: &[u8]) -> Result<Response, AdminProblem> {
         let key = self.key.as_deref().unwrap_or_default();
         let opened = self
             .master
             .open_sealed(&reply_context(&self.operator, key), sealed);
         let kept = opened
             .ok()
-            .and_then(|plain| serde_json::from_slice::<Kept>(&plain).ok());
-        let kept = kept.ok_or_else(|| Problem::internal("the kept reply cannot be read"))?;
+            .and_then(|plain| serde_json::from_slice::<SealedReply>(&plain).ok());
+        let kept = kept.ok_or_else(|| AdminProblem::internal("the kept reply cannot be read"))?;
         if kept.request != self.request {
             return Err(reused());
         }
@@ -169,15 +180,15 @@ impl Asked {
     }
 }
 
-fn reused() -> Problem {
-    Problem::new(
+fn reused() -> AdminProblem {
+    AdminProblem::new(
         StatusCode::UNPROCESSABLE_ENTITY,
         "idempotency_key_reused",
         "this Idempotency-Key was sent with another request before: send a new one",
     )
 }
 
-impl Reply {
+impl CreationReply {
     /// Something is there now, at `location`.
     pub(super) fn created(location: String, body: &impl Serialize) -> Self {
         Self {
@@ -196,8 +207,8 @@ impl Reply {
         }
     }
 
-    fn response(&self) -> Result<Response, Problem> {
-        let broken = || Problem::internal("the reply cannot be written");
+    fn response(&self) -> Result<Response, AdminProblem> {
+        let broken = || AdminProblem::internal("the reply cannot be written");
         let status = StatusCode::from_u16(self.status).map_err(|_| broken())?;
         let media = [(header::CONTENT_TYPE, "application/json")];
         let mut response = (status, media, self.body.clone()).into_response();

@@ -19,10 +19,10 @@ use countersign_dialect::Secret;
 use countersign_domain::{ApiName, ApiScope, Role};
 
 use super::AdminState;
-use super::problem::Problem;
-use countersign_server::api::Api;
+use super::problem::AdminProblem;
+use countersign_server::api::IssuingApi;
 use countersign_server::generated_key::admin_key_id;
-use countersign_store::{Actor, StoredAdminKey};
+use countersign_store::{AuditActor, StoredAdminKey};
 
 /// The owner's key by its hash. Cheap to clone.
 #[derive(Clone)]
@@ -55,13 +55,13 @@ impl fmt::Debug for AdminKey {
 
 /// An operator whose key was checked. Only [`authenticate`] makes one.
 #[derive(Clone, Debug)]
-pub(super) struct Operator {
+pub(super) struct AuthenticatedOperator {
     name: Arc<str>,
     role: Role,
     scope: ApiScope,
 }
 
-impl Operator {
+impl AuthenticatedOperator {
     fn owner(key: &AdminKey) -> Self {
         Self {
             name: key.name.clone(),
@@ -79,8 +79,8 @@ impl Operator {
     }
 
     /// For the audit log.
-    pub(super) fn actor(&self) -> Actor {
-        Actor::Operator(self.name.to_string())
+    pub(super) fn actor(&self) -> AuditActor {
+        AuditActor::Operator(self.name.to_string())
     }
 
     /// The name of the key.
@@ -105,7 +105,7 @@ impl Operator {
     }
 
     /// The apis that are served and that the operator sees.
-    pub(super) fn apis(&self, admin: &AdminState) -> BTreeMap<ApiName, Arc<Api>> {
+    pub(super) fn apis(&self, admin: &AdminState) -> BTreeMap<ApiName, Arc<IssuingApi>> {
         let served = admin.apis.iter().filter(|(name, _)| self.sees(name));
         served
             .map(|(name, api)| (name.clone(), api.clone()))
@@ -113,12 +113,12 @@ impl Operator {
     }
 }
 
-impl<S: Sync> FromRequestParts<S> for Operator {
-    type Rejection = Problem;
+impl<S: Sync> FromRequestParts<S> for AuthenticatedOperator {
+    type Rejection = AdminProblem;
 
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, AdminProblem> {
         let operator = parts.extensions.get::<Self>();
-        operator.cloned().ok_or_else(Problem::no_key)
+        operator.cloned().ok_or_else(AdminProblem::no_key)
     }
 }
 
@@ -129,7 +129,7 @@ pub(super) async fn authenticate(
     next: Next,
 ) -> Response {
     let Some(presented) = bearer(request.headers()).map(Secret::from) else {
-        return Problem::no_key().into_response();
+        return AdminProblem::no_key().into_response();
     };
     match operator(&admin, presented.expose()).await {
         Ok(operator) => request.extensions_mut().insert(operator),
@@ -140,20 +140,23 @@ pub(super) async fn authenticate(
 
 /// Whose key was presented. The id in a named key is public and looked up; what
 /// is secret is compared as a hash in constant time.
-async fn operator(admin: &AdminState, presented: &str) -> Result<Operator, Problem> {
+async fn operator(
+    admin: &AdminState,
+    presented: &str,
+) -> Result<AuthenticatedOperator, AdminProblem> {
     let hash = hash(presented);
     if verify_slices_are_equal(&admin.key.hash, &hash).is_ok() {
-        return Ok(Operator::owner(&admin.key));
+        return Ok(AuthenticatedOperator::owner(&admin.key));
     }
-    let id = admin_key_id(presented).ok_or_else(Problem::wrong_key)?;
+    let id = admin_key_id(presented).ok_or_else(AdminProblem::wrong_key)?;
     let found = admin.store.admin_key_with_id(id).await?;
     let key = found
         .filter(|key| verify_slices_are_equal(&key.hash, &hash).is_ok())
-        .ok_or_else(Problem::wrong_key)?;
+        .ok_or_else(AdminProblem::wrong_key)?;
     if key.expires_at.is_some_and(|end| end <= admin.store.now()) {
-        return Err(Problem::expired_key());
+        return Err(AdminProblem::expired_key());
     }
-    Ok(Operator::named(key))
+    Ok(AuthenticatedOperator::named(key))
 }
 
 /// The bearer of a request that has exactly one `Authorization` header.

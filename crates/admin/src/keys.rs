@@ -15,17 +15,17 @@ use serde_json::Value;
 use tracing::info;
 
 use super::AdminState;
-use super::body::Body;
-use super::fields::Fields;
-use super::idempotency::{Asked, Idempotency, Reply};
-use super::key::Operator;
-use super::page::{Page, Parameters};
-use super::path_params::{Place, no_key};
-use super::problem::Problem;
+use super::body::RequestMembers;
+use super::fields::NamedValues;
+use super::idempotency::{CreationReply, IdempotentRequest, RepeatableRequest};
+use super::key::AuthenticatedOperator;
+use super::page::{ListPage, QueryParameters};
+use super::path_params::{PathParams, no_key};
+use super::problem::AdminProblem;
 use super::view::rfc3339;
-use countersign_server::api::Api;
-use countersign_server::keys::{Change, Changed, Keys, KeysFault};
-use countersign_store::{KeyError, Purpose, SealedKey};
+use countersign_server::api::IssuingApi;
+use countersign_server::keys::{AppliedKeyChange, KeyRingChange, KeysFault, SigningKeys};
+use countersign_store::{KeyError, KeyPurpose, SealedKey};
 
 /// A key in a reply.
 #[derive(Serialize)]
@@ -49,9 +49,9 @@ pub(super) struct ChangedView {
 
 pub(super) async fn list(
     State(admin): State<AdminState>,
-    operator: Operator,
-    parameters: Parameters,
-) -> Result<Json<Page<KeyView, String>>, Problem> {
+    operator: AuthenticatedOperator,
+    parameters: QueryParameters,
+) -> Result<Json<ListPage<KeyView, String>>, AdminProblem> {
     let apis = operator.apis(&admin);
     let asked = parameters.read(|query| Some(query.api("api", &apis)))?;
     let mut items = Vec::new();
@@ -62,14 +62,14 @@ pub(super) async fn list(
             items.extend(keys.iter().map(|it| view(name, &it.key, it.purpose, now)));
         }
     }
-    Ok(Json(Page::whole(items)))
+    Ok(Json(ListPage::whole(items)))
 }
 
 pub(super) async fn show(
     State(admin): State<AdminState>,
-    operator: Operator,
-    place: Place,
-) -> Result<Json<KeyView>, Problem> {
+    operator: AuthenticatedOperator,
+    place: PathParams,
+) -> Result<Json<KeyView>, AdminProblem> {
     let (api, sealed) = place.key(&admin, &operator).await?;
     let now = admin.store.now();
     Ok(Json(view(&api, &sealed.key, sealed.purpose, now)))
@@ -77,59 +77,60 @@ pub(super) async fn show(
 
 pub(super) async fn publish(
     State(admin): State<AdminState>,
-    operator: Operator,
-    idempotency: Idempotency,
-    body: Body,
-) -> Result<Response, Problem> {
+    operator: AuthenticatedOperator,
+    idempotency: IdempotentRequest,
+    body: RequestMembers,
+) -> Result<Response, AdminProblem> {
     let asked = idempotency.of(&admin, &operator, &body);
     if let Some(reply) = asked.before(&admin).await? {
         return Ok(reply);
     }
-    let target = body.read(|fields| Target::read(fields, &admin, &operator))?;
+    let target = body.read(|fields| KeySelection::read(fields, &admin, &operator))?;
     let (api, now) = (target.name(), admin.store.now());
-    let reply = move |changed: &Changed| {
+    let reply = move |changed: &AppliedKeyChange| {
         let pending = changed
             .keys
             .iter()
             .rfind(|it| it.state == KeyState::Pending);
         let kid = pending.map_or("", |key| key.kid.0.as_str());
-        let shown = pending.map(|key| view(&api, key, Purpose::Signing, now));
-        Reply::created(format!("/admin/v1/keys/{kid}"), &shown)
+        let shown = pending.map(|key| view(&api, key, KeyPurpose::Signing, now));
+        CreationReply::created(format!("/admin/v1/keys/{kid}"), &shown)
     };
-    let change = Change::Publish(target.algorithm);
+    let change = KeyRingChange::Publish(target.algorithm);
     change_once(&operator, &target, change, &asked, reply).await
 }
 
 pub(super) async fn rotate(
     State(admin): State<AdminState>,
-    operator: Operator,
-    idempotency: Idempotency,
-    body: Body,
-) -> Result<Response, Problem> {
+    operator: AuthenticatedOperator,
+    idempotency: IdempotentRequest,
+    body: RequestMembers,
+) -> Result<Response, AdminProblem> {
     let asked = idempotency.of(&admin, &operator, &body);
     if let Some(reply) = asked.before(&admin).await? {
         return Ok(reply);
     }
     let (target, at_once) = body.read(|fields| {
         let at_once = fields.flag("now").unwrap_or(false);
-        Some((Target::read(fields, &admin, &operator)?, at_once))
+        Some((KeySelection::read(fields, &admin, &operator)?, at_once))
     })?;
-    let change = Change::Rotate {
+    let change = KeyRingChange::Rotate {
         algorithm: target.algorithm,
         now: at_once,
     };
     let (api, now) = (target.name(), admin.store.now());
-    let reply = move |changed: &Changed| Reply::done(&changed_view(&api, changed, now));
+    let reply =
+        move |changed: &AppliedKeyChange| CreationReply::done(&changed_view(&api, changed, now));
     change_once(&operator, &target, change, &asked, reply).await
 }
 
 async fn change_once(
-    operator: &Operator,
-    target: &Target,
-    change: Change,
-    asked: &Asked,
-    reply: impl Fn(&Changed) -> Reply + Clone + Send + 'static,
-) -> Result<Response, Problem> {
+    operator: &AuthenticatedOperator,
+    target: &KeySelection,
+    change: KeyRingChange,
+    asked: &RepeatableRequest,
+    reply: impl Fn(&AppliedKeyChange) -> CreationReply + Clone + Send + 'static,
+) -> Result<Response, AdminProblem> {
     let action = action(&change);
     let (kept, keep) = (reply.clone(), asked.clone());
     let made = target
@@ -144,26 +145,26 @@ async fn change_once(
 }
 
 /// What a `PATCH` does to a key.
-enum Wanted {
+enum KeyUpdate {
     Killed,
     Retiring { now: bool },
 }
 
 pub(super) async fn change(
     State(admin): State<AdminState>,
-    operator: Operator,
-    place: Place,
-    body: Body,
-) -> Result<Json<ChangedView>, Problem> {
+    operator: AuthenticatedOperator,
+    place: PathParams,
+    body: RequestMembers,
+) -> Result<Json<ChangedView>, AdminProblem> {
     let (name, sealed) = place.key(&admin, &operator).await?;
     let wanted = body.read(wanted)?;
     let change = match wanted {
-        _ if sealed.purpose != Purpose::Signing => return Err(no_signing_key()),
-        Wanted::Killed => Change::Kill(sealed.key.kid),
-        Wanted::Retiring { now } => retire(&sealed, now)?,
+        _ if sealed.purpose != KeyPurpose::Signing => return Err(no_signing_key()),
+        KeyUpdate::Killed => KeyRingChange::Kill(sealed.key.kid),
+        KeyUpdate::Retiring { now } => retire(&sealed, now)?,
     };
     let api = admin.apis.get(&name).ok_or_else(no_key)?.clone();
-    let keys = Keys::new(api, admin.store.clone(), admin.master.clone());
+    let keys = SigningKeys::new(api, admin.store.clone(), admin.master.clone());
     let action = action(&change);
     let changed = keys.change(change, operator.actor()).await?;
     log(&operator, action, &name);
@@ -171,27 +172,27 @@ pub(super) async fn change(
 }
 
 /// A key retires when another takes its place.
-fn retire(sealed: &SealedKey, now: bool) -> Result<Change, Problem> {
+fn retire(sealed: &SealedKey, now: bool) -> Result<KeyRingChange, AdminProblem> {
     if sealed.key.state != KeyState::Active {
-        return Err(Problem::conflict(
+        return Err(AdminProblem::conflict(
             "not_active",
             "only the active key can be made to retire; others can be killed",
         ));
     }
-    Ok(Change::Rotate {
+    Ok(KeyRingChange::Rotate {
         algorithm: sealed.key.algorithm,
         now,
     })
 }
 
-fn wanted(fields: &mut Fields) -> Option<Wanted> {
+fn wanted(fields: &mut NamedValues) -> Option<KeyUpdate> {
     fields.require("state");
     let now = fields.flag("now");
     let state = fields.text("state")?;
     match state.as_str() {
         "killed" if now.is_some() => fields.fault("now", "goes with \"retiring\" only"),
-        "killed" => Some(Wanted::Killed),
-        "retiring" => Some(Wanted::Retiring {
+        "killed" => Some(KeyUpdate::Killed),
+        "retiring" => Some(KeyUpdate::Retiring {
             now: now.unwrap_or(false),
         }),
         _ => fields.fault("state", "must be \"killed\" or \"retiring\""),
@@ -199,19 +200,23 @@ fn wanted(fields: &mut Fields) -> Option<Wanted> {
 }
 
 /// Which keys a body names.
-struct Target {
-    api: Arc<Api>,
-    keys: Keys,
+struct KeySelection {
+    api: Arc<IssuingApi>,
+    keys: SigningKeys,
     algorithm: Algorithm,
 }
 
-impl Target {
-    fn read(fields: &mut Fields, admin: &AdminState, operator: &Operator) -> Option<Self> {
+impl KeySelection {
+    fn read(
+        fields: &mut NamedValues,
+        admin: &AdminState,
+        operator: &AuthenticatedOperator,
+    ) -> Option<Self> {
         let apis = operator.apis(admin);
         fields.require("api");
         let asked = fields.parsed("algorithm", algorithm);
         let api = apis.get(&fields.api("api", &apis)?)?.clone();
-        let keys = Keys::new(api.clone(), admin.store.clone(), admin.master.clone());
+        let keys = SigningKeys::new(api.clone(), admin.store.clone(), admin.master.clone());
         let known = keys.algorithms();
         let algorithm = match (asked, known.as_slice()) {
             (Some(asked), known) if known.contains(&asked) => asked,
@@ -245,24 +250,24 @@ fn algorithm(text: &str) -> Result<Algorithm, Invalid> {
 /// The public keys of an api, as its own listener serves them.
 pub(super) async fn jwks(
     State(admin): State<AdminState>,
-    operator: Operator,
-    place: Place,
-) -> Result<Json<Value>, Problem> {
+    operator: AuthenticatedOperator,
+    place: PathParams,
+) -> Result<Json<Value>, AdminProblem> {
     let api = place.api(&admin, &operator)?;
     Ok(Json(api.jwks(admin.store.now())))
 }
 
-fn changed_view(api: &ApiName, changed: &Changed, now: Timestamp) -> ChangedView {
+fn changed_view(api: &ApiName, changed: &AppliedKeyChange, now: Timestamp) -> ChangedView {
     let keys = changed.keys.iter();
     ChangedView {
         active: changed.active.0.clone(),
         keys: keys
-            .map(|key| view(api, key, Purpose::Signing, now))
+            .map(|key| view(api, key, KeyPurpose::Signing, now))
             .collect(),
     }
 }
 
-fn view(api: &ApiName, key: &Key, purpose: Purpose, now: Timestamp) -> KeyView {
+fn view(api: &ApiName, key: &Key, purpose: KeyPurpose, now: Timestamp) -> KeyView {
     let (state, retires_at) = match key.state {
         KeyState::Pending => ("pending", None),
         KeyState::Active => ("active", None),
@@ -281,27 +286,27 @@ fn view(api: &ApiName, key: &Key, purpose: Purpose, now: Timestamp) -> KeyView {
     }
 }
 
-fn no_signing_key() -> Problem {
-    Problem::conflict(
+fn no_signing_key() -> AdminProblem {
+    AdminProblem::conflict(
         "no_signing_key",
         "this is the key of the stored secrets' hashes, which stays as long as they do",
     )
 }
 
-fn action(change: &Change) -> &'static str {
+fn action(change: &KeyRingChange) -> &'static str {
     match change {
-        Change::Publish(_) => "key_published",
-        Change::Rotate { .. } => "key_rotated",
-        Change::Kill(_) => "key_killed",
+        KeyRingChange::Publish(_) => "key_published",
+        KeyRingChange::Rotate { .. } => "key_rotated",
+        KeyRingChange::Kill(_) => "key_killed",
     }
 }
 
-fn log(operator: &Operator, action: &str, api: &ApiName) {
+fn log(operator: &AuthenticatedOperator, action: &str, api: &ApiName) {
     let actor = operator.actor();
     info!(%actor, action, %api, "operator change");
 }
 
-impl From<KeysFault> for Problem {
+impl From<KeysFault> for AdminProblem {
     fn from(fault: KeysFault) -> Self {
         let detail = fault.to_string();
         match fault {

@@ -42,17 +42,19 @@ use axum::response::Response;
 use countersign_domain::ApiName;
 use countersign_domain::Role::{Operate, Own, Read};
 
-use crate::refusal_ring::Refusals;
-use countersign_server::api::Api;
-use countersign_server::password::Passwords;
+use crate::refusal_ring::RefusalRing;
+use countersign_server::api::IssuingApi;
+use countersign_server::password::PasswordPool;
 use countersign_store::Store;
 use countersign_store::seal::MasterKey;
 
-pub use explain::{Bearer, Credential, DryRun, Guard, Judged, Step, Told};
+pub use explain::{
+    DryRun, DryRunCredential, DryRunGuard, DryRunStep, DryRunVerdict, PeerReply, TokenBearer,
+};
 pub use key::AdminKey;
-use operation::{Operation, delete, get, patch, post};
-pub use probe::{Probes, probes};
-use problem::Problem;
+use operation::{AdminOperation, delete, get, patch, post};
+pub use probe::{HealthProbes, probes};
+use problem::AdminProblem;
 
 /// What the admin API works on. Cheap to clone.
 #[derive(Clone)]
@@ -60,13 +62,13 @@ pub struct AdminState {
     /// Where accounts, credentials and sessions are.
     pub store: Store,
     /// The apis that are served, by name.
-    pub apis: Arc<BTreeMap<ApiName, Arc<Api>>>,
+    pub apis: Arc<BTreeMap<ApiName, Arc<IssuingApi>>>,
     /// The pool in which passwords are hashed.
-    pub passwords: Passwords,
+    pub passwords: PasswordPool,
     /// Why requests were refused.
-    pub refusals: Refusals,
+    pub refusals: RefusalRing,
     /// Judges requests that nobody made.
-    pub guard: Guard,
+    pub guard: DryRunGuard,
     /// The owner's key; named ones are in the store.
     pub key: AdminKey,
     /// Seals new signing keys, and the replies that are remembered.
@@ -87,7 +89,7 @@ pub fn router(state: AdminState) -> Router {
 }
 
 /// Everything that can be asked, and the role that it takes.
-fn operations() -> Vec<Operation> {
+fn operations() -> Vec<AdminOperation> {
     let groups = [
         server(),
         apis(),
@@ -101,7 +103,7 @@ fn operations() -> Vec<Operation> {
     groups.into_iter().flatten().collect()
 }
 
-fn server() -> Vec<Operation> {
+fn server() -> Vec<AdminOperation> {
     const AUDIT: &[&str] = &[
         "of-account",
         "of-api",
@@ -127,7 +129,7 @@ fn server() -> Vec<Operation> {
     ]
 }
 
-fn apis() -> Vec<Operation> {
+fn apis() -> Vec<AdminOperation> {
     vec![
         get("/apis", Read, apis::list)
             .says("List the apis that are served")
@@ -144,7 +146,7 @@ fn apis() -> Vec<Operation> {
     ]
 }
 
-fn accounts() -> Vec<Operation> {
+fn accounts() -> Vec<AdminOperation> {
     const ACCOUNT: &str = "/accounts/{account}";
     vec![
         get("/accounts", Read, account::list)
@@ -168,7 +170,7 @@ fn accounts() -> Vec<Operation> {
     ]
 }
 
-fn credentials() -> Vec<Operation> {
+fn credentials() -> Vec<AdminOperation> {
     const CREDENTIALS: &str = "/accounts/{account}/credentials";
     const CREDENTIAL: &str = "/accounts/{account}/credentials/{credential}";
     vec![
@@ -192,7 +194,7 @@ fn credentials() -> Vec<Operation> {
     ]
 }
 
-fn sessions() -> Vec<Operation> {
+fn sessions() -> Vec<AdminOperation> {
     const SESSIONS: &str = "/accounts/{account}/sessions";
     const SESSION: &str = "/sessions/{session}";
     vec![
@@ -212,7 +214,7 @@ fn sessions() -> Vec<Operation> {
     ]
 }
 
-fn keys() -> Vec<Operation> {
+fn keys() -> Vec<AdminOperation> {
     const KEY: &str = "/keys/{kid}";
     vec![
         get("/keys", Read, keys::list)
@@ -239,7 +241,7 @@ fn keys() -> Vec<Operation> {
     ]
 }
 
-fn admin_keys() -> Vec<Operation> {
+fn admin_keys() -> Vec<AdminOperation> {
     const KEY: &str = "/admin-keys/{name}";
     let all = [
         get("/admin-keys", Own, admin_key::list)
@@ -258,10 +260,10 @@ fn admin_keys() -> Vec<Operation> {
             .says("Delete an admin key: it opens nothing from then on")
             .refuses(&[409]),
     ];
-    all.into_iter().map(Operation::for_every_api).collect()
+    all.into_iter().map(AdminOperation::for_every_api).collect()
 }
 
-fn refusals() -> Vec<Operation> {
+fn refusals() -> Vec<AdminOperation> {
     const FILTERS: &[&str] = &[
         "of-account",
         "of-login",
@@ -292,12 +294,12 @@ fn refusals() -> Vec<Operation> {
     ]
 }
 
-async fn no_such_path(uri: Uri) -> Problem {
-    Problem::not_found("not_found", format!("there is nothing at {}", uri.path()))
+async fn no_such_path(uri: Uri) -> AdminProblem {
+    AdminProblem::not_found("not_found", format!("there is nothing at {}", uri.path()))
 }
 
-async fn no_such_method(method: Method, uri: Uri) -> Problem {
-    Problem::method_not_allowed(&method, uri.path())
+async fn no_such_method(method: Method, uri: Uri) -> AdminProblem {
+    AdminProblem::method_not_allowed(&method, uri.path())
 }
 
 /// Replies hold secrets that are shown once and the names of partners: no cache

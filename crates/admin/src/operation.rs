@@ -14,26 +14,26 @@ use axum::routing::{self, MethodRouter};
 use countersign_domain::{ApiScope, Role};
 
 use super::AdminState;
-use super::key::Operator;
-use super::openapi::Saying;
-use super::problem::Problem;
+use super::key::AuthenticatedOperator;
+use super::openapi::OperationText;
+use super::problem::AdminProblem;
 
 /// The path that all others begin with.
 pub(super) const ROOT: &str = "/admin/v1";
 
 /// One method on one path.
-pub(super) struct Operation {
+pub(super) struct AdminOperation {
     pub(super) method: Method,
     /// Below [`ROOT`].
     pub(super) path: &'static str,
-    pub(super) needs: Needs,
-    pub(super) saying: Saying,
+    pub(super) needs: RequiredRole,
+    pub(super) saying: OperationText,
     handler: MethodRouter<AdminState>,
 }
 
 /// Who may ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Needs {
+pub(super) struct RequiredRole {
     /// At least this role.
     pub(super) role: Role,
     /// And a key that sees every api.
@@ -41,42 +41,42 @@ pub(super) struct Needs {
 }
 
 /// `GET`, and with it `HEAD`.
-pub(super) fn get<H, T>(path: &'static str, role: Role, handler: H) -> Operation
+pub(super) fn get<H, T>(path: &'static str, role: Role, handler: H) -> AdminOperation
 where
     H: Handler<T, AdminState>,
     T: 'static,
 {
-    Operation::new(Method::GET, path, role, routing::get(handler))
+    AdminOperation::new(Method::GET, path, role, routing::get(handler))
 }
 
 /// `POST`.
-pub(super) fn post<H, T>(path: &'static str, role: Role, handler: H) -> Operation
+pub(super) fn post<H, T>(path: &'static str, role: Role, handler: H) -> AdminOperation
 where
     H: Handler<T, AdminState>,
     T: 'static,
 {
-    Operation::new(Method::POST, path, role, routing::post(handler))
+    AdminOperation::new(Method::POST, path, role, routing::post(handler))
 }
 
 /// `PATCH`.
-pub(super) fn patch<H, T>(path: &'static str, role: Role, handler: H) -> Operation
+pub(super) fn patch<H, T>(path: &'static str, role: Role, handler: H) -> AdminOperation
 where
     H: Handler<T, AdminState>,
     T: 'static,
 {
-    Operation::new(Method::PATCH, path, role, routing::patch(handler))
+    AdminOperation::new(Method::PATCH, path, role, routing::patch(handler))
 }
 
 /// `DELETE`.
-pub(super) fn delete<H, T>(path: &'static str, role: Role, handler: H) -> Operation
+pub(super) fn delete<H, T>(path: &'static str, role: Role, handler: H) -> AdminOperation
 where
     H: Handler<T, AdminState>,
     T: 'static,
 {
-    Operation::new(Method::DELETE, path, role, routing::delete(handler))
+    AdminOperation::new(Method::DELETE, path, role, routing::delete(handler))
 }
 
-impl Operation {
+impl AdminOperation {
     fn new(
         method: Method,
         path: &'static str,
@@ -86,11 +86,11 @@ impl Operation {
         Self {
             method,
             path,
-            needs: Needs {
+            needs: RequiredRole {
                 role,
                 every_api: false,
             },
-            saying: Saying::default(),
+            saying: OperationText::default(),
             handler,
         }
     }
@@ -112,16 +112,16 @@ impl Operation {
 
 /// Lets an operator through whose key suffices.
 async fn admit(
-    State(needs): State<Needs>,
-    operator: Operator,
+    State(needs): State<RequiredRole>,
+    operator: AuthenticatedOperator,
     request: Request,
     next: Next,
 ) -> Response {
     if operator.role() < needs.role {
-        return Problem::role_needed(needs.role, operator.role()).into_response();
+        return AdminProblem::role_needed(needs.role, operator.role()).into_response();
     }
     if needs.every_api && *operator.scope() != ApiScope::All {
-        return Problem::every_api_needed().into_response();
+        return AdminProblem::every_api_needed().into_response();
     }
     next.run(request).await
 }

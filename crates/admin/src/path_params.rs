@@ -11,32 +11,32 @@ use countersign_domain::{
 };
 
 use super::AdminState;
-use super::key::Operator;
-use super::problem::Problem;
-use countersign_server::api::Api;
+use super::key::AuthenticatedOperator;
+use super::problem::AdminProblem;
+use countersign_server::api::IssuingApi;
 use countersign_store::SealedKey;
 
 /// The parameters of the path.
-pub(super) struct Place(RawPathParams);
+pub(super) struct PathParams(RawPathParams);
 
-impl<S: Send + Sync> FromRequestParts<S> for Place {
-    type Rejection = Problem;
+impl<S: Send + Sync> FromRequestParts<S> for PathParams {
+    type Rejection = AdminProblem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, AdminProblem> {
         let params = RawPathParams::from_request_parts(parts, state).await;
         params
             .map(Self)
-            .map_err(|_| Problem::not_found("not_found", "the path is not UTF-8"))
+            .map_err(|_| AdminProblem::not_found("not_found", "the path is not UTF-8"))
     }
 }
 
-impl Place {
+impl PathParams {
     /// The account in the path, if there is one that the operator sees.
     pub(super) async fn account(
         &self,
         admin: &AdminState,
-        operator: &Operator,
-    ) -> Result<Account, Problem> {
+        operator: &AuthenticatedOperator,
+    ) -> Result<Account, AdminProblem> {
         let number = self.text("account").parse().ok();
         let id = number.and_then(AccountId::new).ok_or_else(no_account)?;
         let found = admin.store.account(id).await?;
@@ -49,8 +49,8 @@ impl Place {
     pub(super) async fn credential(
         &self,
         admin: &AdminState,
-        operator: &Operator,
-    ) -> Result<Credential, Problem> {
+        operator: &AuthenticatedOperator,
+    ) -> Result<Credential, AdminProblem> {
         let account = self.account(admin, operator).await?;
         let id = self.text("credential").parse().map(CredentialId);
         let id = id.map_err(|_| no_credential())?;
@@ -66,8 +66,8 @@ impl Place {
     pub(super) async fn session(
         &self,
         admin: &AdminState,
-        operator: &Operator,
-    ) -> Result<Session, Problem> {
+        operator: &AuthenticatedOperator,
+    ) -> Result<Session, AdminProblem> {
         let id = SessionId::from_hex(self.text("session")).ok_or_else(no_session)?;
         let session = admin.store.session(id).await?.ok_or_else(no_session)?;
         if *operator.scope() == ApiScope::All {
@@ -81,7 +81,11 @@ impl Place {
     }
 
     /// The api in the path, if it is served and the operator sees it.
-    pub(super) fn api(&self, admin: &AdminState, operator: &Operator) -> Result<Arc<Api>, Problem> {
+    pub(super) fn api(
+        &self,
+        admin: &AdminState,
+        operator: &AuthenticatedOperator,
+    ) -> Result<Arc<IssuingApi>, AdminProblem> {
         let name = self.text("api").parse().map_err(|_| no_api())?;
         let found = admin.apis.get(&name).filter(|_| operator.sees(&name));
         found.cloned().ok_or_else(no_api)
@@ -91,8 +95,8 @@ impl Place {
     pub(super) async fn key(
         &self,
         admin: &AdminState,
-        operator: &Operator,
-    ) -> Result<(ApiName, SealedKey), Problem> {
+        operator: &AuthenticatedOperator,
+    ) -> Result<(ApiName, SealedKey), AdminProblem> {
         let found = admin.store.key(&Kid(self.text("kid").to_owned())).await?;
         found
             .filter(|(api, _)| operator.sees(api))
@@ -115,23 +119,23 @@ impl Place {
     }
 }
 
-fn no_api() -> Problem {
-    Problem::not_found("no_such_api", "no api with this name is served")
+fn no_api() -> AdminProblem {
+    AdminProblem::not_found("no_such_api", "no api with this name is served")
 }
 
-pub(super) fn no_key() -> Problem {
-    Problem::not_found("no_such_key", "there is no key with this id")
+pub(super) fn no_key() -> AdminProblem {
+    AdminProblem::not_found("no_such_key", "there is no key with this id")
 }
 
-pub(super) fn no_account() -> Problem {
-    Problem::not_found("no_such_account", "there is no such account")
+pub(super) fn no_account() -> AdminProblem {
+    AdminProblem::not_found("no_such_account", "there is no such account")
 }
 
-pub(super) fn no_credential() -> Problem {
+pub(super) fn no_credential() -> AdminProblem {
     let detail = "the account has no such credential";
-    Problem::not_found("no_such_credential", detail)
+    AdminProblem::not_found("no_such_credential", detail)
 }
 
-pub(super) fn no_session() -> Problem {
-    Problem::not_found("no_such_session", "there is no such session")
+pub(super) fn no_session() -> AdminProblem {
+    AdminProblem::not_found("no_such_session", "there is no such session")
 }

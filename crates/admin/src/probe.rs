@@ -10,12 +10,12 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
 
-use super::problem::Problem;
+use super::problem::AdminProblem;
 use countersign_store::Store;
 
 /// What the probes ask. Cheap to clone.
 #[derive(Clone)]
-pub struct Probes {
+pub struct HealthProbes {
     /// Must answer for the process to be ready.
     pub store: Store,
     /// Why the process wants no traffic now (it is draining, it has no snapshot
@@ -29,14 +29,14 @@ pub struct Probes {
 }
 
 #[derive(Serialize)]
-struct Status {
+struct ProbeStatus {
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
 }
 
 /// The probes' routes; other paths are left to whom they are merged with.
-pub fn probes(probes: Probes) -> Router {
+pub fn probes(probes: HealthProbes) -> Router {
     Router::new()
         .route("/healthz", get(healthy))
         .route("/readyz", get(ready))
@@ -45,14 +45,14 @@ pub fn probes(probes: Probes) -> Router {
         .with_state(probes)
 }
 
-async fn healthy() -> Json<Status> {
-    Json(Status {
+async fn healthy() -> Json<ProbeStatus> {
+    Json(ProbeStatus {
         status: "ok",
         reason: None,
     })
 }
 
-async fn ready(State(probes): State<Probes>) -> Response {
+async fn ready(State(probes): State<HealthProbes>) -> Response {
     let standing = (probes.standing)().map_err(str::to_owned);
     let ready = match standing {
         Ok(()) => probes.store.ready().await.map_err(|why| why.to_string()),
@@ -66,14 +66,14 @@ async fn ready(State(probes): State<Probes>) -> Response {
         },
         Err(why) => (StatusCode::SERVICE_UNAVAILABLE, "not ready", Some(why)),
     };
-    (code, Json(Status { status, reason })).into_response()
+    (code, Json(ProbeStatus { status, reason })).into_response()
 }
 
-async fn metrics(State(probes): State<Probes>) -> Response {
+async fn metrics(State(probes): State<HealthProbes>) -> Response {
     let media = "text/plain; version=0.0.4; charset=utf-8";
     ([(header::CONTENT_TYPE, media)], (probes.metrics)()).into_response()
 }
 
-async fn no_such_method(method: Method, uri: Uri) -> Problem {
-    Problem::method_not_allowed(&method, uri.path())
+async fn no_such_method(method: Method, uri: Uri) -> AdminProblem {
+    AdminProblem::method_not_allowed(&method, uri.path())
 }

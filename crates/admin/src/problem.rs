@@ -5,21 +5,21 @@ use axum::response::{IntoResponse, Response};
 use countersign_domain::Role;
 use serde::Serialize;
 
-use countersign_store::{AdminKeyError, CreateError, Unavailable};
+use countersign_store::{AdminKeyError, CreateError, StoreUnavailable};
 
 /// A refusal of the admin API. `code` is stable, `detail` is for people.
 #[derive(Debug)]
-pub(super) struct Problem {
+pub(super) struct AdminProblem {
     status: StatusCode,
     code: &'static str,
     detail: String,
-    faults: Vec<Fault>,
+    faults: Vec<FieldFault>,
     header: Option<(HeaderName, &'static str)>,
 }
 
 /// What is wrong with one member of a body or one parameter of a query.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Fault {
+pub(super) struct FieldFault {
     /// The JSON pointer of the member (RFC 6901).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) pointer: Option<String>,
@@ -32,17 +32,17 @@ pub(super) struct Fault {
 
 /// The members of the document.
 #[derive(Serialize)]
-struct Document<'a> {
+struct ProblemDocument<'a> {
     r#type: &'static str,
     title: &'a str,
     status: u16,
     code: &'a str,
     detail: &'a str,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    errors: &'a [Fault],
+    errors: &'a [FieldFault],
 }
 
-impl Problem {
+impl AdminProblem {
     pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         Self {
             status,
@@ -131,18 +131,18 @@ impl Problem {
     }
 
     /// The members of a body are wrong.
-    pub(super) fn invalid_members(faults: Vec<Fault>) -> Self {
+    pub(super) fn invalid_members(faults: Vec<FieldFault>) -> Self {
         let code = "invalid_members";
         Self::of_faults(StatusCode::UNPROCESSABLE_ENTITY, code, faults)
     }
 
     /// The parameters of a query are wrong.
-    pub(super) fn invalid_parameters(faults: Vec<Fault>) -> Self {
+    pub(super) fn invalid_parameters(faults: Vec<FieldFault>) -> Self {
         Self::of_faults(StatusCode::BAD_REQUEST, "invalid_parameters", faults)
     }
 
-    fn of_faults(status: StatusCode, code: &'static str, faults: Vec<Fault>) -> Self {
-        let lines: Vec<_> = faults.iter().map(Fault::line).collect();
+    fn of_faults(status: StatusCode, code: &'static str, faults: Vec<FieldFault>) -> Self {
+        let lines: Vec<_> = faults.iter().map(FieldFault::line).collect();
         let problem = Self::new(status, code, lines.join("; "));
         Self { faults, ..problem }
     }
@@ -153,7 +153,7 @@ impl Problem {
     }
 }
 
-impl Fault {
+impl FieldFault {
     fn line(&self) -> String {
         let place = self.pointer.as_deref().or(self.parameter.as_deref());
         match place {
@@ -163,9 +163,9 @@ impl Fault {
     }
 }
 
-impl IntoResponse for Problem {
+impl IntoResponse for AdminProblem {
     fn into_response(self) -> Response {
-        let document = Document {
+        let document = ProblemDocument {
             r#type: "about:blank",
             title: self.status.canonical_reason().unwrap_or("Error"),
             status: self.status.as_u16(),
@@ -185,19 +185,19 @@ impl IntoResponse for Problem {
     }
 }
 
-impl From<Unavailable> for Problem {
-    fn from(unavailable: Unavailable) -> Self {
+impl From<StoreUnavailable> for AdminProblem {
+    fn from(unavailable: StoreUnavailable) -> Self {
         Self::unavailable(match unavailable {
-            Unavailable::Busy => "the store has too much to do; nothing was changed",
-            Unavailable::Stopped => "the server is stopping; nothing was changed",
-            Unavailable::Failed => {
+            StoreUnavailable::Busy => "the store has too much to do; nothing was changed",
+            StoreUnavailable::Stopped => "the server is stopping; nothing was changed",
+            StoreUnavailable::Failed => {
                 "the store failed; look whether the change was made before you repeat it"
             }
         })
     }
 }
 
-impl From<CreateError> for Problem {
+impl From<CreateError> for AdminProblem {
     fn from(error: CreateError) -> Self {
         match error {
             CreateError::LoginTaken => {
@@ -215,7 +215,7 @@ impl From<CreateError> for Problem {
     }
 }
 
-impl From<AdminKeyError> for Problem {
+impl From<AdminKeyError> for AdminProblem {
     fn from(error: AdminKeyError) -> Self {
         match error {
             AdminKeyError::NameTaken => {

@@ -11,14 +11,14 @@ use countersign_domain::{AccountId, ApiName, ApiScope, Reason, Refusal, Session,
 use serde::Serialize;
 
 use super::AdminState;
-use super::fields::Fields;
+use super::fields::NamedValues;
 use super::instant::instant;
-use super::key::Operator;
-use super::page::{Page, Parameters, limit};
-use super::path_params::Place;
-use super::problem::Problem;
+use super::key::AuthenticatedOperator;
+use super::page::{ListPage, QueryParameters, limit};
+use super::path_params::PathParams;
+use super::problem::AdminProblem;
 use super::view::{EndView, rfc3339};
-use crate::refusal_ring::{Asked, Kept, Unreadable};
+use crate::refusal_ring::{KeptRefusal, RefusalFilter, RingUnreadable};
 
 /// A refusal in a reply.
 #[derive(Serialize)]
@@ -59,32 +59,36 @@ pub(super) struct ExplainedView {
 
 /// A page of them, with the number of those that could not be kept.
 #[derive(Serialize)]
-pub(super) struct Listing {
+pub(super) struct RefusalPage {
     #[serde(flatten)]
-    page: Page<RefusalView, u64>,
+    page: ListPage<RefusalView, u64>,
     /// Since the server was started.
     dropped: u64,
 }
 
 pub(super) async fn list(
     State(admin): State<AdminState>,
-    operator: Operator,
-    parameters: Parameters,
-) -> Result<Json<Listing>, Problem> {
+    operator: AuthenticatedOperator,
+    parameters: QueryParameters,
+) -> Result<Json<RefusalPage>, AdminProblem> {
     let (asked, after, limit) = parameters.read(|query| {
         let after = query.number("after", 1..=u64::MAX >> 1);
         Some((asked(query, &admin, &operator), after, limit(query)))
     })?;
     let found = admin.refusals.list(asked, after, limit + 1).await?;
-    let view = |kept: Kept| seen_by(&operator, kept).into();
-    let page = Page::new(found, limit, |kept| kept.number, view);
+    let view = |kept: KeptRefusal| seen_by(&operator, kept).into();
+    let page = ListPage::new(found, limit, |kept| kept.number, view);
     let dropped = admin.refusals.dropped();
-    Ok(Json(Listing { page, dropped }))
+    Ok(Json(RefusalPage { page, dropped }))
 }
 
-fn asked(query: &mut Fields, admin: &AdminState, operator: &Operator) -> Asked {
+fn asked(
+    query: &mut NamedValues,
+    admin: &AdminState,
+    operator: &AuthenticatedOperator,
+) -> RefusalFilter {
     let now = admin.store.now();
-    Asked {
+    RefusalFilter {
         account: query.account_id("account"),
         login: query.text("login"),
         address: query.parsed("address", address),
@@ -97,7 +101,7 @@ fn asked(query: &mut Fields, admin: &AdminState, operator: &Operator) -> Asked {
 }
 
 /// The apis that an operator sees, if not all.
-pub(super) fn seen(operator: &Operator) -> Option<BTreeSet<ApiName>> {
+pub(super) fn seen(operator: &AuthenticatedOperator) -> Option<BTreeSet<ApiName>> {
     match operator.scope() {
         ApiScope::All => None,
         ApiScope::Only(apis) => Some(apis.clone()),
@@ -120,15 +124,19 @@ fn code(text: &str) -> Result<String, Invalid> {
 
 pub(super) async fn show(
     State(admin): State<AdminState>,
-    operator: Operator,
-    place: Place,
-) -> Result<Json<ExplainedView>, Problem> {
+    operator: AuthenticatedOperator,
+    place: PathParams,
+) -> Result<Json<ExplainedView>, AdminProblem> {
     let found = find(place.refusal_id(), &operator, &admin).await?;
     Ok(Json(ExplainedView::of(found, &operator, &admin).await?))
 }
 
 /// The refusal with this id, or the only one that the operator sees whose id begins so.
-async fn find(id: &str, operator: &Operator, admin: &AdminState) -> Result<Kept, Problem> {
+async fn find(
+    id: &str,
+    operator: &AuthenticatedOperator,
+    admin: &AdminState,
+) -> Result<KeptRefusal, AdminProblem> {
     let exact = admin.refusals.find(id).await?;
     if let Some(kept) = exact.filter(|kept| sees(operator, kept.api.as_deref())) {
         return Ok(kept);
@@ -136,19 +144,19 @@ async fn find(id: &str, operator: &Operator, admin: &AdminState) -> Result<Kept,
     let mut found = admin.refusals.find_by_beginning(id, seen(operator)).await?;
     match (found.pop(), found.pop()) {
         (Some(kept), None) => Ok(kept),
-        (None, _) => Err(Problem::not_found(
+        (None, _) => Err(AdminProblem::not_found(
             "no_such_refusal",
             "no refusal with this id is kept: it may be older than seven days, mistyped, or one \
              of many of its kind that were only counted",
         )),
-        (Some(_), Some(_)) => Err(Problem::not_found(
+        (Some(_), Some(_)) => Err(AdminProblem::not_found(
             "several_refusals",
             "the ids of several refusals begin so: write more of the id",
         )),
     }
 }
 
-fn sees(operator: &Operator, api: Option<&str>) -> bool {
+fn sees(operator: &AuthenticatedOperator, api: Option<&str>) -> bool {
     match operator.scope() {
         ApiScope::All => true,
         scope => api
@@ -159,7 +167,7 @@ fn sees(operator: &Operator, api: Option<&str>) -> bool {
 
 /// The refusal as an operator may see it. Whose a token is that belongs at an
 /// api that it does not see, and what that api did with its keys, is hidden.
-fn seen_by(operator: &Operator, kept: Kept) -> Kept {
+fn seen_by(operator: &AuthenticatedOperator, kept: KeptRefusal) -> KeptRefusal {
     match &kept.account_api {
         Some(api) if !sees(operator, Some(api)) => {}
         _ => return kept,
@@ -169,7 +177,7 @@ fn seen_by(operator: &Operator, kept: Kept) -> Kept {
     } else {
         kept.detail
     };
-    Kept {
+    KeptRefusal {
         account: None,
         account_api: None,
         session: None,
@@ -184,10 +192,10 @@ pub(super) const HIDDEN: &str = "the token is of an api that this admin key does
 impl ExplainedView {
     /// The refusal, with what the store knows about its session now.
     pub(super) async fn of(
-        kept: Kept,
-        operator: &Operator,
+        kept: KeptRefusal,
+        operator: &AuthenticatedOperator,
         admin: &AdminState,
-    ) -> Result<Self, Problem> {
+    ) -> Result<Self, AdminProblem> {
         let kept = seen_by(operator, kept);
         let session = match kept.session {
             Some(session) => admin.store.session(session).await?,
@@ -209,8 +217,8 @@ fn was_ended(session: &Session, instant: Timestamp) -> bool {
     matches!(session.state, SessionState::Ended { at, .. } if at <= instant)
 }
 
-impl From<Kept> for RefusalView {
-    fn from(kept: Kept) -> Self {
+impl From<KeptRefusal> for RefusalView {
+    fn from(kept: KeptRefusal) -> Self {
         Self {
             id: kept.id,
             at: rfc3339(kept.at),
@@ -233,8 +241,8 @@ impl From<Kept> for RefusalView {
     }
 }
 
-impl From<Unreadable> for Problem {
-    fn from(unreadable: Unreadable) -> Self {
+impl From<RingUnreadable> for AdminProblem {
+    fn from(unreadable: RingUnreadable) -> Self {
         Self::unavailable(unreadable.to_string())
     }
 }

@@ -9,37 +9,37 @@ use countersign_domain::Scopes;
 use countersign_domain::account::{Invalid, StoredSecret, check_login};
 
 use super::AdminState;
-use super::fields::Fields;
-use super::problem::Problem;
-use countersign_server::api::Api;
+use super::fields::NamedValues;
+use super::problem::AdminProblem;
+use countersign_server::api::IssuingApi;
 use countersign_server::generated_key;
 use countersign_server::password::PasswordFault;
 use countersign_store::NewCredential;
 use countersign_store::random::NoRandomness;
 
 /// What a body says of a new credential.
-pub(super) struct Wanted {
-    login: Login,
+pub(super) struct NewCredentialBody {
+    login: WantedLogin,
     secret: Option<Secret>,
     scopes: Scopes,
 }
 
 /// Which login a new credential gets.
-enum Login {
+enum WantedLogin {
     Given(String),
     Generated { prefix: Option<String> },
 }
 
 /// A new credential, and its secret if it has to be shown.
-pub(super) struct Generated {
+pub(super) struct GeneratedCredential {
     pub(super) credential: NewCredential,
     pub(super) shown: Option<Secret>,
 }
 
-impl Wanted {
+impl NewCredentialBody {
     /// Reads `login` or `login_prefix`, `secret` and `scopes`, as the api's
     /// dialect demands them. Without an api nothing can be judged.
-    pub(super) fn read(fields: &mut Fields, api: Option<&Api>) -> Option<Self> {
+    pub(super) fn read(fields: &mut NamedValues, api: Option<&IssuingApi>) -> Option<Self> {
         let Some(api) = api else {
             fields.pass_over(&["login", "login_prefix", "secret", "scopes"]);
             return None;
@@ -52,8 +52,8 @@ impl Wanted {
             (Some(_), Some(_)) => {
                 return fields.fault("login_prefix", "cannot stand beside login");
             }
-            (Some(login), None) => Login::Given(login),
-            (None, prefix) => Login::Generated { prefix },
+            (Some(login), None) => WantedLogin::Given(login),
+            (None, prefix) => WantedLogin::Generated { prefix },
         };
         Some(Self {
             login,
@@ -63,23 +63,27 @@ impl Wanted {
     }
 
     /// Generates what was not given, and hashes the secret.
-    pub(super) async fn make(self, admin: &AdminState, api: &Api) -> Result<Generated, Problem> {
+    pub(super) async fn make(
+        self,
+        admin: &AdminState,
+        api: &IssuingApi,
+    ) -> Result<GeneratedCredential, AdminProblem> {
         let login = match self.login {
-            Login::Given(login) => login,
-            Login::Generated { prefix } => {
+            WantedLogin::Given(login) => login,
+            WantedLogin::Generated { prefix } => {
                 generated_key::login(api.dialect(), prefix.as_deref()).map_err(no_randomness)?
             }
         };
         let Some(password) = self.secret else {
             let key = generated_key::key(api.dialect()).map_err(no_randomness)?;
             let stored = StoredSecret::Key(api.pepper.hash(key.expose()));
-            return Ok(Generated {
+            return Ok(GeneratedCredential {
                 credential: credential(login, stored, self.scopes),
                 shown: Some(key),
             });
         };
         let hash = admin.passwords.hash(password).await.map_err(not_hashed)?;
-        Ok(Generated {
+        Ok(GeneratedCredential {
             credential: credential(login, StoredSecret::Password(hash), self.scopes),
             shown: None,
         })
@@ -136,7 +140,7 @@ const MIN_SECRET: usize = 8;
 /// The longest password, in bytes. One that is longer is no mistake in typing.
 const MAX_SECRET: usize = 1_024;
 
-fn secret_of(api: &Api, text: &str) -> Result<Secret, Invalid> {
+fn secret_of(api: &IssuingApi, text: &str) -> Result<Secret, Invalid> {
     let form = api.dialect().credential();
     let wrong = if !api.settings.passwords {
         "this api takes generated keys only: leave secret out to have one generated, or set \
@@ -157,13 +161,13 @@ fn secret_of(api: &Api, text: &str) -> Result<Secret, Invalid> {
     Err(Invalid(wrong.to_owned()))
 }
 
-fn not_hashed(fault: PasswordFault) -> Problem {
+fn not_hashed(fault: PasswordFault) -> AdminProblem {
     match fault {
-        PasswordFault::Busy => Problem::unavailable("too many passwords are being hashed"),
-        PasswordFault::Failed => Problem::internal("the password could not be hashed"),
+        PasswordFault::Busy => AdminProblem::unavailable("too many passwords are being hashed"),
+        PasswordFault::Failed => AdminProblem::internal("the password could not be hashed"),
     }
 }
 
-fn no_randomness(error: NoRandomness) -> Problem {
-    Problem::internal(error.to_string())
+fn no_randomness(error: NoRandomness) -> AdminProblem {
+    AdminProblem::internal(error.to_string())
 }

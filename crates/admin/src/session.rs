@@ -8,25 +8,25 @@ use serde::Serialize;
 use tracing::info;
 
 use super::AdminState;
-use super::key::Operator;
-use super::page::{Page, Parameters, limit};
-use super::path_params::{Place, no_account, no_session};
-use super::problem::Problem;
+use super::key::AuthenticatedOperator;
+use super::page::{ListPage, QueryParameters, limit};
+use super::path_params::{PathParams, no_account, no_session};
+use super::problem::AdminProblem;
 use super::view::SessionView;
 
 /// How many sessions were ended.
 #[derive(Serialize)]
-pub(super) struct Ended {
+pub(super) struct EndedSessions {
     ended: usize,
 }
 
 /// Newest first.
 pub(super) async fn list(
     State(admin): State<AdminState>,
-    operator: Operator,
-    place: Place,
-    parameters: Parameters,
-) -> Result<Json<Page<SessionView, String>>, Problem> {
+    operator: AuthenticatedOperator,
+    place: PathParams,
+    parameters: QueryParameters,
+) -> Result<Json<ListPage<SessionView, String>>, AdminProblem> {
     let (after, limit) = parameters.read(|query| {
         let after = query.parsed("after", session_id);
         Some((after, limit(query)))
@@ -36,7 +36,7 @@ pub(super) async fn list(
     let now = admin.store.now();
     let place = |session: &Session| session.id.to_string();
     let view = |session| SessionView::new(session, now);
-    Ok(Json(Page::new(found, limit, place, view)))
+    Ok(Json(ListPage::new(found, limit, place, view)))
 }
 
 fn session_id(text: &str) -> Result<SessionId, Invalid> {
@@ -45,18 +45,18 @@ fn session_id(text: &str) -> Result<SessionId, Invalid> {
 
 pub(super) async fn show(
     State(admin): State<AdminState>,
-    operator: Operator,
-    place: Place,
-) -> Result<Json<SessionView>, Problem> {
+    operator: AuthenticatedOperator,
+    place: PathParams,
+) -> Result<Json<SessionView>, AdminProblem> {
     let session = place.session(&admin, &operator).await?;
     Ok(Json(SessionView::new(session, admin.store.now())))
 }
 
 pub(super) async fn end(
     State(admin): State<AdminState>,
-    operator: Operator,
-    place: Place,
-) -> Result<Json<SessionView>, Problem> {
+    operator: AuthenticatedOperator,
+    place: PathParams,
+) -> Result<Json<SessionView>, AdminProblem> {
     let id = place.session(&admin, &operator).await?.id;
     let actor = operator.actor();
     let ended = admin.store.end_session(id, actor.clone()).await?;
@@ -68,13 +68,13 @@ pub(super) async fn end(
 
 pub(super) async fn end_all(
     State(admin): State<AdminState>,
-    operator: Operator,
-    place: Place,
-) -> Result<Json<Ended>, Problem> {
+    operator: AuthenticatedOperator,
+    place: PathParams,
+) -> Result<Json<EndedSessions>, AdminProblem> {
     let id = place.account(&admin, &operator).await?.id;
     let actor = operator.actor();
     let ended = admin.store.end_sessions(id, actor.clone()).await?;
     let ended = ended.ok_or_else(no_account)?;
     info!(%actor, action = "sessions_ended", account = id.number(), ended, "operator change");
-    Ok(Json(Ended { ended }))
+    Ok(Json(EndedSessions { ended }))
 }

@@ -5,8 +5,8 @@ use axum::extract::State;
 use serde::Serialize;
 
 use super::AdminState;
-use super::problem::Problem;
-use countersign_store::Stats;
+use super::problem::AdminProblem;
+use countersign_store::StoreStats;
 
 /// The numbers in a reply.
 #[derive(Serialize)]
@@ -21,12 +21,12 @@ pub(super) struct StatsView {
     database_bytes: u64,
 }
 
-pub(super) async fn show(State(admin): State<AdminState>) -> Result<Json<StatsView>, Problem> {
+pub(super) async fn show(State(admin): State<AdminState>) -> Result<Json<StatsView>, AdminProblem> {
     Ok(Json(admin.store.stats().await?.into()))
 }
 
-impl From<Stats> for StatsView {
-    fn from(stats: Stats) -> Self {
+impl From<StoreStats> for StatsView {
+    fn from(stats: StoreStats) -> Self {
         Self {
             accounts: stats.accounts,
             credentials: stats.credentials,

@@ -1,6 +1,6 @@
 //! Text that goes into a URL, or comes out of an error.
 
-use countersign_outbound::{Distrust, ProxyError};
+use countersign_outbound::{HandshakeDistrust, ProxyError};
 
 /// `text` as a segment of a path or a value in a query (RFC 3986 section 2.1):
 /// every byte but the unreserved ones is escaped.
@@ -20,7 +20,7 @@ pub(crate) fn escape(text: &str) -> String {
 pub(crate) fn reason(error: &(dyn std::error::Error + 'static)) -> String {
     let mut cause = error;
     while let Some(inner) = cause.source() {
-        let distrust = cause.downcast_ref::<Distrust>();
+        let distrust = cause.downcast_ref::<HandshakeDistrust>();
         if let Some(distrust) = distrust.filter(|it| it.is_explained()) {
             return distrust.to_string();
         }

@@ -6,7 +6,9 @@
 //! ```
 
 use bytes::Bytes;
-use countersign_client::{HttpTransport, Roots, SecretEnv, ServerUrl, TokenSource, Transport};
+use countersign_client::{
+    HttpTransport, SecretEnv, ServerUrl, TokenSource, Transport, TrustedRoots,
+};
 use http::Request;
 
 type Failure = Box<dyn std::error::Error>;
@@ -29,7 +31,7 @@ async fn main() -> Result<(), Failure> {
     let url: ServerUrl = url.parse()?;
     let mut request = Request::get(url.target(&path, None)?).body(Bytes::new())?;
     tokens.token().await?.present(request.headers_mut());
-    let http = HttpTransport::new(&url, &Roots::System)?;
+    let http = HttpTransport::new(&url, &TrustedRoots::System)?;
     let answer = http.send(request).await?;
     show(answer.status().as_str(), answer.body());
     Ok(())

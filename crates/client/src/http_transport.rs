@@ -7,8 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use countersign_dialect::ReplyHead;
 use countersign_outbound::{
-    Connector, HTTP_1_1, ProxyRules, Roots, ServerUrl, SpeaksTls, Tls, Wire, client_config,
-    tell_no_content,
+    HTTP_1_1, OutboundTls, ProxyRules, ServerConnector, ServerStream, ServerUrl, SpeaksTls,
+    TrustedRoots, client_config, tell_no_content,
 };
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONNECTION, HOST, USER_AGENT};
 use http::uri::PathAndQuery;
@@ -35,7 +35,7 @@ const LARGEST_ANSWER: usize = 1 << 20;
 /// Speaks HTTP/1.1 to one vendor. Redirects are not followed.
 #[derive(Clone)]
 pub struct HttpTransport {
-    connector: Connector,
+    connector: ServerConnector,
     host: HeaderValue,
 }
 
@@ -48,7 +48,7 @@ impl HttpTransport {
     ///
     /// There are no roots, the vendor's name can be in no certificate, or the proxy
     /// cannot be used.
-    pub fn new(url: &ServerUrl, roots: &Roots) -> Result<Self, Error> {
+    pub fn new(url: &ServerUrl, roots: &TrustedRoots) -> Result<Self, Error> {
         Self::through(&environment::proxies(), url, roots)
     }
 
@@ -57,7 +57,11 @@ impl HttpTransport {
     /// # Errors
     ///
     /// As [`HttpTransport::new`].
-    pub fn through(proxies: &ProxyRules, url: &ServerUrl, roots: &Roots) -> Result<Self, Error> {
+    pub fn through(
+        proxies: &ProxyRules,
+        url: &ServerUrl,
+        roots: &TrustedRoots,
+    ) -> Result<Self, Error> {
         let proxy = proxies.proxy_for(url);
         let proxy = proxy.map_err(|it| Error::new(ErrorKind::Setup, it.to_string()))?;
         let tls = match url.is_https() {
@@ -65,18 +69,18 @@ impl HttpTransport {
             false => None,
         };
         Ok(Self {
-            connector: Connector::new(tls, CONNECT_LIMIT).through(proxy),
+            connector: ServerConnector::new(tls, CONNECT_LIMIT).through(proxy),
             host: url.host().clone(),
         })
     }
 }
 
-fn tls(url: &ServerUrl, roots: &Roots) -> Result<Tls, Error> {
+fn tls(url: &ServerUrl, roots: &TrustedRoots) -> Result<OutboundTls, Error> {
     let fault = |why: String| Error::new(ErrorKind::Setup, why);
     let config = client_config(roots, &[HTTP_1_1]).map_err(|it| fault(it.to_string()))?;
     let name = ServerName::try_from(url.name().to_owned());
     let name = name.map_err(|_| fault(format!("no certificate can be for {:?}", url.name())))?;
-    Ok(Tls::new(config, name))
+    Ok(OutboundTls::new(config, name))
 }
 
 impl Transport for HttpTransport {
@@ -134,7 +138,7 @@ struct VendorConnection {
 }
 
 impl VendorConnection {
-    async fn over(wire: TokioIo<Wire>) -> Result<Self, TransportError> {
+    async fn over(wire: TokioIo<ServerStream>) -> Result<Self, TransportError> {
         let shaken = handshake(wire).await;
         let (requests, connection) = shaken.map_err(|error| not_sent(&error_chain(&error)))?;
         let driver = tokio::spawn(connection).abort_handle();

@@ -78,7 +78,7 @@ pub use token_event::{TokenEvent, TokenEventKind};
 // What the interface speaks of, so that who uses it depends on this crate alone.
 pub use countersign_dialect::{Dialect, Extra, Secret, Variant};
 pub use countersign_domain::{Operation, Refusal, Timestamp};
-pub use countersign_outbound::{ProxyRules, Roots, ServerUrl};
+pub use countersign_outbound::{ProxyRules, ServerUrl, TrustedRoots};
 pub use token_verdict::TokenVerdict;
 pub use transport::{RequestDelivery, Transport, TransportError};
 pub use warnings::WARNINGS;

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use countersign_client::{HttpTransport, RequestDelivery, Transport, TransportError};
-use countersign_outbound::Roots;
+use countersign_outbound::TrustedRoots;
 use http::{Request, Response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -28,7 +28,7 @@ async fn asked(answer: &'static [u8]) -> (Result<Response<Bytes>, TransportError
 
 async fn send(url: &str) -> Result<Response<Bytes>, TransportError> {
     let server = url.parse().unwrap();
-    let http = HttpTransport::new(&server, &Roots::System).unwrap();
+    let http = HttpTransport::new(&server, &TrustedRoots::System).unwrap();
     let target = server.target("/auth/login", Some("a=b")).unwrap();
     let request = Request::post(target).body(Bytes::from_static(b"{}"));
     http.send(request.unwrap()).await
@@ -71,7 +71,7 @@ async fn a_request_without_a_body_says_so_where_a_body_means_something() {
             stream.write_all(answer).await.unwrap();
             String::from_utf8(head).unwrap().to_lowercase()
         });
-        let http = HttpTransport::new(&url.parse().unwrap(), &Roots::System).unwrap();
+        let http = HttpTransport::new(&url.parse().unwrap(), &TrustedRoots::System).unwrap();
         let request = Request::builder().method(method).uri(&url);
         let answer = http.send(request.body(Bytes::new()).unwrap()).await;
         assert_eq!(answer.unwrap().status(), 204);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_client::{BearerMiddleware, ManualClock, TokenSource};
-use countersign_sandbox::{Asked, Fault, Sandbox, What};
+use countersign_sandbox::{RequestCounts, RevokedThing, Sandbox, VendorFault};
 use reqwest_middleware::ClientBuilder;
 
 #[tokio::test]

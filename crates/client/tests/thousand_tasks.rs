@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_client::{Clock, ManualClock, TokenSource};
-use countersign_sandbox::{Asked, Expected, Sandbox};
+use countersign_sandbox::{RequestCounts, RequestExpectations, Sandbox};
 use http_body_util::Empty;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -69,7 +69,7 @@ async fn a_thousand_tasks_through_two_hundred_expiries_cause_one_refresh_each() 
         clock.set(sandbox.advance(life));
     }
 
-    let asked = Asked::of(&sandbox.requests());
+    let asked = RequestCounts::of(&sandbox.requests());
     assert_eq!(
         (asked.logins, asked.guarded),
         (1, (EXPIRIES + 1) * CALLERS as u64)
@@ -79,6 +79,9 @@ async fn a_thousand_tasks_through_two_hundred_expiries_cause_one_refresh_each() 
         (EXPIRIES..=EXPIRIES + 1).contains(&asked.refreshes),
         "{asked:?}"
     );
-    let expected = Expected::new().logins(1).max_refused(0).no_expired();
+    let expected = RequestExpectations::new()
+        .logins(1)
+        .max_refused(0)
+        .no_expired();
     assert_eq!(sandbox.check(&expected), Ok(()));
 }

@@ -10,7 +10,7 @@ use countersign_domain::{Algorithm, ApiName, Kid};
 use countersign_domain::{RouteRule, Routes, Timestamp, TrailingSlash};
 use countersign_gateway::{Client, Gateway, GuardedApi, Uses, View};
 use countersign_relay::{Upstream, UpstreamSettings};
-use countersign_token::{Keychain, Material, Tokens};
+use countersign_token::{KeyMaterial, Keychain, Tokens};
 use http::Request;
 use http_body_util::Empty;
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -26,7 +26,7 @@ fn api(name: &str, url: &str) -> GuardedApi {
         state: KeyState::Active,
         created_at: Timestamp::default(),
     };
-    let keys = [(key, Material::generate(Algorithm::Hs256).unwrap())];
+    let keys = [(key, KeyMaterial::generate(Algorithm::Hs256).unwrap())];
     let tokens = Tokens::new(Arc::clone(&dialect), &keys, Timestamp::default()).unwrap();
     let public = RouteRule {
         methods: Vec::new(),

@@ -21,7 +21,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tower_service::Service;
 
-use crate::{Distrust, Proxy};
+use crate::{HandshakeDistrust, OutboundProxy};
 
 /// Any error, as the HTTP client wants it.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -39,16 +39,16 @@ const PROBES: u32 = 4;
 
 /// Makes connections to one server.
 #[derive(Clone)]
-pub struct Connector {
+pub struct ServerConnector {
     tcp: HttpConnector,
-    tls: Option<Tls>,
-    proxy: Option<Proxy>,
+    tls: Option<OutboundTls>,
+    proxy: Option<OutboundProxy>,
     limit: Duration,
 }
 
 /// How to speak TLS, and the name that has to be certified.
 #[derive(Clone)]
-pub struct Tls {
+pub struct OutboundTls {
     connector: TlsConnector,
     name: ServerName<'static>,
 }
@@ -58,9 +58,9 @@ pub struct Tls {
 #[error("no connection in time")]
 pub struct TooSlow;
 
-impl Connector {
+impl ServerConnector {
     /// Connects within `limit`, with TLS or in the open.
-    pub fn new(tls: Option<Tls>, limit: Duration) -> Self {
+    pub fn new(tls: Option<OutboundTls>, limit: Duration) -> Self {
         Self {
             tcp: tcp_within(limit),
             tls,
@@ -71,7 +71,7 @@ impl Connector {
 
     /// Connects through this proxy, if there is one.
     #[must_use]
-    pub fn through(mut self, proxy: Option<Proxy>) -> Self {
+    pub fn through(mut self, proxy: Option<OutboundProxy>) -> Self {
         self.proxy = proxy;
         self
     }
@@ -90,7 +90,7 @@ pub(crate) fn tcp_within(limit: Duration) -> HttpConnector {
     tcp
 }
 
-impl Tls {
+impl OutboundTls {
     /// Speaks TLS so, to whom this name is certified.
     pub fn new(config: Arc<ClientConfig>, name: ServerName<'static>) -> Self {
         Self {
@@ -104,16 +104,18 @@ impl Tls {
     /// # Errors
     ///
     /// The server is not whom it should be, or does not speak TLS.
-    pub async fn secured(self, wire: Wire) -> Result<Wire, Distrust> {
+    pub async fn secured(self, wire: ServerStream) -> Result<ServerStream, HandshakeDistrust> {
         let shaken = self.connector.connect(self.name, wire).await;
-        Ok(Wire::Tls(Box::new(shaken.map_err(Distrust::of)?)))
+        Ok(ServerStream::Tls(Box::new(
+            shaken.map_err(HandshakeDistrust::of)?,
+        )))
     }
 }
 
-impl Service<Uri> for Connector {
-    type Response = TokioIo<Wire>;
+impl Service<Uri> for ServerConnector {
+    type Response = TokioIo<ServerStream>;
     type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<TokioIo<Wire>, BoxError>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<TokioIo<ServerStream>, BoxError>> + Send>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.tcp.poll_ready(context).map_err(Into::into)
@@ -125,7 +127,7 @@ impl Service<Uri> for Connector {
         let connected = async move {
             let wire = match proxy {
                 Some(proxy) => proxy.tunnel(tcp, &target).await?,
-                None => Wire::plain(tcp.call(target).await?.into_inner()),
+                None => ServerStream::plain(tcp.call(target).await?.into_inner()),
             };
             Ok(TokioIo::new(match tls {
                 Some(tls) => tls.secured(wire).await?,
@@ -140,11 +142,11 @@ impl Service<Uri> for Connector {
 }
 
 /// A connection to a server.
-pub enum Wire {
+pub enum ServerStream {
     /// In the open.
     Plain(PlainStream),
     /// Over TLS.
-    Tls(Box<TlsStream<Wire>>),
+    Tls(Box<TlsStream<ServerStream>>),
 }
 
 /// A connection in the open, which tells if what answers speaks TLS.
@@ -159,7 +161,7 @@ pub struct PlainStream {
 #[error("this port speaks TLS: write https")]
 pub struct SpeaksTls;
 
-impl Connection for Wire {
+impl Connection for ServerStream {
     fn connected(&self) -> Connected {
         match self {
             Self::Plain(plain) => plain.stream.connected(),
@@ -175,7 +177,7 @@ impl Connection for Wire {
     }
 }
 
-impl Wire {
+impl ServerStream {
     /// A connection in the open.
     pub fn plain(stream: TcpStream) -> Self {
         Self::Plain(PlainStream {
@@ -192,8 +194,8 @@ impl Wire {
         }
     }
 
-    fn stream(self: Pin<&mut Self>) -> Pin<&mut dyn ReadWrite> {
-        let stream: &mut dyn ReadWrite = match self.get_mut() {
+    fn stream(self: Pin<&mut Self>) -> Pin<&mut dyn StreamIo> {
+        let stream: &mut dyn StreamIo = match self.get_mut() {
             Self::Plain(plain) => &mut plain.stream,
             Self::Tls(stream) => stream,
         };
@@ -226,11 +228,11 @@ impl PlainStream {
     }
 }
 
-trait ReadWrite: AsyncRead + AsyncWrite + Send + Unpin {}
+trait StreamIo: AsyncRead + AsyncWrite + Send + Unpin {}
 
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> ReadWrite for T {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> StreamIo for T {}
 
-impl AsyncRead for Wire {
+impl AsyncRead for ServerStream {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -243,7 +245,7 @@ impl AsyncRead for Wire {
     }
 }
 
-impl AsyncWrite for Wire {
+impl AsyncWrite for ServerStream {
     fn poll_write(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,

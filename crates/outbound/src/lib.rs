@@ -10,8 +10,11 @@ mod proxy;
 mod trust;
 mod url;
 
-pub use connect::{BoxError, Connector, H2, HTTP_1_1, PlainStream, SpeaksTls, Tls, TooSlow, Wire};
+pub use connect::{
+    BoxError, H2, HTTP_1_1, OutboundTls, PlainStream, ServerConnector, ServerStream, SpeaksTls,
+    TooSlow,
+};
 pub use content::tell_no_content;
-pub use proxy::{Proxy, ProxyError, ProxyFault, ProxyRules};
-pub use trust::{Distrust, Roots, RootsFault, client_config};
+pub use proxy::{OutboundProxy, ProxyError, ProxyFault, ProxyRules};
+pub use trust::{HandshakeDistrust, RootsFault, TrustedRoots, client_config};
 pub use url::{ServerUrl, ServerUrlFault};

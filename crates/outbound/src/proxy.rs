@@ -21,31 +21,33 @@ use rustls::pki_types::ServerName;
 use tower_service::Service;
 
 use crate::connect::tcp_within;
-use crate::{BoxError, HTTP_1_1, Roots, ServerUrl, Tls, TooSlow, Wire, client_config};
+use crate::{
+    BoxError, HTTP_1_1, OutboundTls, ServerStream, ServerUrl, TooSlow, TrustedRoots, client_config,
+};
 
 /// Through which proxies servers are reached. A server on this machine never is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProxyRules {
-    https: Option<Setting>,
-    http: Option<Setting>,
+    https: Option<ProxySetting>,
+    http: Option<ProxySetting>,
     /// The hosts that are reached without one, as `NO_PROXY` lists them.
     except: String,
 }
 
 /// A proxy as it was written, and where.
 #[derive(Clone, PartialEq, Eq)]
-struct Setting {
+struct ProxySetting {
     source: &'static str,
     value: String,
 }
 
 /// A proxy on the way to a server.
 #[derive(Clone)]
-pub struct Proxy {
+pub struct OutboundProxy {
     uri: Uri,
     source: &'static str,
     authorization: Option<HeaderValue>,
-    tls: Option<Tls>,
+    tls: Option<OutboundTls>,
 }
 
 /// Why it cannot be told how a server is reached. No text repeats a proxy's URL, in
@@ -109,7 +111,7 @@ impl ProxyRules {
         let first = |names: &[&'static str]| {
             names.iter().find_map(|source| {
                 let value = text(source)?;
-                Some(Setting { source, value })
+                Some(ProxySetting { source, value })
             })
         };
         Self {
@@ -128,7 +130,7 @@ impl ProxyRules {
     ///
     /// The text is not the URL of a proxy.
     pub fn only(url: &str, source: &'static str) -> Result<Self, ProxyFault> {
-        let setting = Setting {
+        let setting = ProxySetting {
             source,
             value: url.trim().to_owned(),
         };
@@ -145,7 +147,7 @@ impl ProxyRules {
     /// # Errors
     ///
     /// The proxy that is named cannot be used, or not for this server.
-    pub fn proxy_for(&self, server: &ServerUrl) -> Result<Option<Proxy>, ProxyFault> {
+    pub fn proxy_for(&self, server: &ServerUrl) -> Result<Option<OutboundProxy>, ProxyFault> {
         let setting = match server.is_https() {
             true => &self.https,
             false => &self.http,
@@ -213,7 +215,7 @@ fn plain_entry<'e>(entry: &'e str, server: &ServerUrl) -> Option<&'e str> {
     is_its.then(|| name.trim_end_matches('.'))
 }
 
-impl Setting {
+impl ProxySetting {
     /// Where the proxy is, and what it is told of who asks.
     fn check(&self) -> Result<(Uri, Option<HeaderValue>), ProxyFault> {
         let unusable = || ProxyFault::Unusable(self.source);
@@ -229,13 +231,13 @@ impl Setting {
         Ok((found.uri().clone(), found.basic_auth().cloned()))
     }
 
-    fn proxy(&self) -> Result<Proxy, ProxyFault> {
+    fn proxy(&self) -> Result<OutboundProxy, ProxyFault> {
         let (uri, authorization) = self.check()?;
         let tls = match uri.scheme() == Some(&Scheme::HTTPS) {
             true => Some(tls(&uri).map_err(|why| ProxyFault::Tls(self.source, why))?),
             false => None,
         };
-        Ok(Proxy {
+        Ok(OutboundProxy {
             uri,
             source: self.source,
             authorization,
@@ -246,15 +248,15 @@ impl Setting {
 
 /// A proxy is certified by an authority of the system: the server's own are another
 /// matter.
-fn tls(proxy: &Uri) -> Result<Tls, String> {
-    let config = client_config(&Roots::System, &[HTTP_1_1]).map_err(|it| it.to_string())?;
+fn tls(proxy: &Uri) -> Result<OutboundTls, String> {
+    let config = client_config(&TrustedRoots::System, &[HTTP_1_1]).map_err(|it| it.to_string())?;
     let name = proxy.host().unwrap_or_default();
     let name = name.trim_start_matches('[').trim_end_matches(']');
     let name = ServerName::try_from(name.to_owned()).map_err(|it| it.to_string())?;
-    Ok(Tls::new(config, name))
+    Ok(OutboundTls::new(config, name))
 }
 
-impl Proxy {
+impl OutboundProxy {
     /// What names it: a variable, or a key of a file.
     pub fn source(&self) -> &'static str {
         self.source
@@ -265,7 +267,7 @@ impl Proxy {
     /// # Errors
     ///
     /// The proxy cannot be reached, or does not let us through.
-    pub async fn connect(&self, target: &Uri, limit: Duration) -> Result<Wire, BoxError> {
+    pub async fn connect(&self, target: &Uri, limit: Duration) -> Result<ServerStream, BoxError> {
         let tunnel = self.tunnel(tcp_within(limit), target);
         let tunnel = tokio::time::timeout(limit, tunnel).await;
         Ok(tunnel.map_err(|_| TooSlow)??)
@@ -275,10 +277,10 @@ impl Proxy {
         &self,
         mut tcp: HttpConnector,
         target: &Uri,
-    ) -> Result<Wire, ProxyError> {
+    ) -> Result<ServerStream, ProxyError> {
         let unreached = |error: BoxError| ProxyError::Unreached(self.to_string(), error);
         let stream = tcp.call(self.uri.clone()).await;
-        let wire = Wire::plain(stream.map_err(|it| unreached(it.into()))?.into_inner());
+        let wire = ServerStream::plain(stream.map_err(|it| unreached(it.into()))?.into_inner());
         let wire = match self.tls.clone() {
             Some(tls) => tls.secured(wire).await.map_err(|it| unreached(it.into()))?,
             None => wire,
@@ -286,7 +288,11 @@ impl Proxy {
         self.let_through(wire, &authority(target)).await
     }
 
-    async fn let_through(&self, wire: Wire, target: &str) -> Result<Wire, ProxyError> {
+    async fn let_through(
+        &self,
+        wire: ServerStream,
+        target: &str,
+    ) -> Result<ServerStream, ProxyError> {
         let broken = |error: BoxError| ProxyError::Broken(self.to_string(), error);
         let shaken = handshake(TokioIo::new(wire)).await;
         let (mut requests, connection) = shaken.map_err(|it| broken(it.into()))?;
@@ -307,7 +313,7 @@ impl Proxy {
         }
         let upgraded = hyper::upgrade::on(answer).await;
         let upgraded = upgraded.map_err(|it| broken(it.into()))?;
-        let parts = upgraded.downcast::<TokioIo<Wire>>();
+        let parts = upgraded.downcast::<TokioIo<ServerStream>>();
         match parts {
             // In TLS the client speaks first: what came already is not the server's.
             Ok(parts) if parts.read_buf.is_empty() => Ok(parts.io.into_inner()),
@@ -335,7 +341,7 @@ fn authority(target: &Uri) -> String {
 }
 
 /// Without user and password.
-impl fmt::Display for Proxy {
+impl fmt::Display for OutboundProxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (scheme, authority) = (self.uri.scheme_str(), self.uri.authority());
         let authority = authority.map_or("", |it| it.as_str());
@@ -343,13 +349,13 @@ impl fmt::Display for Proxy {
     }
 }
 
-impl fmt::Debug for Proxy {
+impl fmt::Debug for OutboundProxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Proxy").field(&self.to_string()).finish()
     }
 }
 
-impl fmt::Debug for Setting {
+impl fmt::Debug for ProxySetting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Setting").field(&self.source).finish()
     }

@@ -10,7 +10,7 @@ use rustls::{CertificateError, ClientConfig, InvalidMessage, RootCertStore};
 
 /// The authorities whose certificates a server may show.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Roots {
+pub enum TrustedRoots {
     /// Those of the system.
     #[default]
     System,
@@ -37,7 +37,7 @@ pub enum RootsFault {
 
 /// A handshake that did not come to its end, in words for people.
 #[derive(Debug, thiserror::Error)]
-pub enum Distrust {
+pub enum HandshakeDistrust {
     /// It is somebody else.
     #[error("its certificate is for another name")]
     Name(#[source] io::Error),
@@ -68,7 +68,10 @@ pub enum Distrust {
 }
 
 /// The client's side of TLS, which offers these protocols (RFC 7301).
-pub fn client_config(roots: &Roots, protocols: &[&[u8]]) -> Result<Arc<ClientConfig>, RootsFault> {
+pub fn client_config(
+    roots: &TrustedRoots,
+    protocols: &[&[u8]],
+) -> Result<Arc<ClientConfig>, RootsFault> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let versions =
         ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
@@ -80,10 +83,10 @@ pub fn client_config(roots: &Roots, protocols: &[&[u8]]) -> Result<Arc<ClientCon
     Ok(Arc::new(config))
 }
 
-fn store(roots: &Roots) -> Result<RootCertStore, RootsFault> {
+fn store(roots: &TrustedRoots) -> Result<RootCertStore, RootsFault> {
     match roots {
-        Roots::System => system(),
-        Roots::Pem(pem) => from_pem(pem),
+        TrustedRoots::System => system(),
+        TrustedRoots::Pem(pem) => from_pem(pem),
     }
 }
 
@@ -113,7 +116,7 @@ fn from_pem(pem: &[u8]) -> Result<RootCertStore, RootsFault> {
     Ok(store)
 }
 
-impl Distrust {
+impl HandshakeDistrust {
     /// What ended a handshake.
     pub fn of(error: io::Error) -> Self {
         use CertificateError as Bad;

@@ -30,8 +30,8 @@ use self::health::{HealthCheckTask, UpstreamHealth};
 use crate::error::RelayError;
 use crate::upload::Upload;
 use countersign_outbound::{
-    Connector, Distrust, H2, HTTP_1_1, Proxy, Roots, RootsFault, ServerUrl, Tls, TooSlow,
-    client_config,
+    H2, HTTP_1_1, HandshakeDistrust, OutboundProxy, OutboundTls, RootsFault, ServerConnector,
+    ServerUrl, TooSlow, TrustedRoots, client_config,
 };
 
 /// About the longest header section that is read of an answer, in bytes: what
@@ -86,9 +86,9 @@ pub struct UpstreamSettings {
     /// How long it may take.
     pub timeouts: UpstreamTimeouts,
     /// Whom it may be certified by, over https.
-    pub roots: Roots,
+    pub roots: TrustedRoots,
     /// The proxy on the way to it. Guarded upstreams have none.
-    pub proxy: Option<Proxy>,
+    pub proxy: Option<OutboundProxy>,
     /// Whether it is offered HTTP/2 over TLS; without TLS, whether HTTP/2 is
     /// spoken to it with prior knowledge (RFC 9113 section 3.3).
     pub http2: bool,
@@ -104,7 +104,7 @@ impl UpstreamSettings {
         Self {
             url,
             timeouts: UpstreamTimeouts::default(),
-            roots: Roots::default(),
+            roots: TrustedRoots::default(),
             proxy: None,
             http2: false,
             host: UpstreamHost::default(),
@@ -359,7 +359,7 @@ impl ConnectionPools {
         let h2_alone = settings.http2 && tls.is_none();
         let target = url.target("/", None);
         let target = target.map_err(|_| UpstreamFault::Name(url.to_string()))?;
-        let connector = Connector::new(tls, limits.connect).through(settings.proxy.clone());
+        let connector = ServerConnector::new(tls, limits.connect).through(settings.proxy.clone());
         let dialer = UpstreamConnector::new(connector, target, h2_alone);
         let mut builder = Client::builder(TokioExecutor::new());
         builder
@@ -377,7 +377,7 @@ impl ConnectionPools {
     }
 }
 
-fn tls(settings: &UpstreamSettings) -> Result<Tls, UpstreamFault> {
+fn tls(settings: &UpstreamSettings) -> Result<OutboundTls, UpstreamFault> {
     let protocols: &[&[u8]] = match settings.http2 {
         true => &[H2, HTTP_1_1],
         false => &[HTTP_1_1],
@@ -386,7 +386,7 @@ fn tls(settings: &UpstreamSettings) -> Result<Tls, UpstreamFault> {
     let name = settings.url.name();
     let certified = ServerName::try_from(name.to_owned());
     let certified = certified.map_err(|_| UpstreamFault::Name(name.to_owned()))?;
-    Ok(Tls::new(config, certified))
+    Ok(OutboundTls::new(config, certified))
 }
 
 fn timed_out(error: &(dyn Error + 'static)) -> bool {
@@ -399,8 +399,8 @@ fn timed_out(error: &(dyn Error + 'static)) -> bool {
 /// Whether the upstream was there, but not whom it should be.
 fn is_distrusted(error: &(dyn Error + 'static)) -> bool {
     causes(error)
-        .filter_map(|cause| cause.downcast_ref::<Distrust>())
-        .any(Distrust::is_of_the_certificate)
+        .filter_map(|cause| cause.downcast_ref::<HandshakeDistrust>())
+        .any(HandshakeDistrust::is_of_the_certificate)
 }
 
 /// The error and its causes in one line.

@@ -7,26 +7,26 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use countersign_domain::Operation;
 
-use crate::fault::{Fault, Kind, Often};
+use crate::fault::{FaultFrequency, FaultKind, VendorFault};
 
 /// The faults that are armed, and the seed of those with a rate.
-pub(crate) struct Armed {
+pub(crate) struct ArmedFaults {
     seed: u64,
-    faults: Mutex<Faults>,
+    faults: Mutex<FaultList>,
 }
 
 #[derive(Default)]
-struct Faults {
-    waiting: Vec<Waiting>,
+struct FaultList {
+    waiting: Vec<WaitingFault>,
     ever: u64,
 }
 
-struct Waiting {
-    fault: Fault,
-    draws: Draws,
+struct WaitingFault {
+    fault: VendorFault,
+    draws: SeededDraws,
 }
 
-impl Armed {
+impl ArmedFaults {
     /// None is armed yet.
     pub(crate) fn new(seed: u64) -> Self {
         Self {
@@ -36,27 +36,27 @@ impl Armed {
     }
 
     /// Arms one more.
-    pub(crate) fn arm(&self, fault: Fault) {
+    pub(crate) fn arm(&self, fault: VendorFault) {
         let mut faults = self.lock();
-        let draws = Draws(self.seed ^ faults.ever.wrapping_mul(GOLDEN));
+        let draws = SeededDraws(self.seed ^ faults.ever.wrapping_mul(GOLDEN));
         faults.ever += 1;
-        faults.waiting.push(Waiting { fault, draws });
+        faults.waiting.push(WaitingFault { fault, draws });
     }
 
     /// Disarms all.
     pub(crate) fn clear(&self) {
-        *self.lock() = Faults::default();
+        *self.lock() = FaultList::default();
     }
 
     /// Those that are armed still, with how often they are left.
-    pub(crate) fn waiting(&self) -> Vec<Fault> {
+    pub(crate) fn waiting(&self) -> Vec<VendorFault> {
         self.lock().waiting.iter().map(|it| it.fault).collect()
     }
 
     /// What goes wrong with a request for this operation.
-    pub(crate) fn strike(&self, operation: Operation) -> Vec<Kind> {
+    pub(crate) fn strike(&self, operation: Operation) -> Vec<FaultKind> {
         let mut faults = self.lock();
-        let mut struck: Vec<Kind> = Vec::new();
+        let mut struck: Vec<FaultKind> = Vec::new();
         for waiting in &mut faults.waiting {
             let name = waiting.fault.name();
             let taken = struck.iter().any(|kind| kind.name() == name);
@@ -64,41 +64,41 @@ impl Armed {
                 struck.push(waiting.fault.kind);
             }
         }
-        faults.waiting.retain(Waiting::is_left);
+        faults.waiting.retain(WaitingFault::is_left);
         struck
     }
 
-    fn lock(&self) -> MutexGuard<'_, Faults> {
+    fn lock(&self) -> MutexGuard<'_, FaultList> {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Waiting {
+impl WaitingFault {
     fn strikes(&mut self, operation: Operation) -> bool {
         if self.fault.on.is_some_and(|on| on != operation) {
             return false;
         }
         match &mut self.fault.often {
-            Often::Times(0) => false,
-            Often::Times(left) => {
+            FaultFrequency::Times(0) => false,
+            FaultFrequency::Times(left) => {
                 *left -= 1;
                 true
             }
-            Often::Rate(rate) => self.draws.next() < *rate,
+            FaultFrequency::Rate(rate) => self.draws.next() < *rate,
         }
     }
 
     fn is_left(&self) -> bool {
-        self.fault.often != Often::Times(0)
+        self.fault.often != FaultFrequency::Times(0)
     }
 }
 
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// SplitMix64 (Steele, Lea, Flood 2014): the same draws for the same seed.
-struct Draws(u64);
+struct SeededDraws(u64);
 
-impl Draws {
+impl SeededDraws {
     /// The next draw, from 0 to 1.
     fn next(&mut self) -> f64 {
         self.0 = self.0.wrapping_add(GOLDEN);
@@ -114,31 +114,31 @@ impl Draws {
 mod tests {
     use super::*;
 
-    fn strikes(armed: &Armed, requests: usize) -> Vec<usize> {
+    fn strikes(armed: &ArmedFaults, requests: usize) -> Vec<usize> {
         let struck = (0..requests).map(|_| armed.strike(Operation::Guard).len());
         struck.collect()
     }
 
     #[test]
     fn a_fault_strikes_as_often_as_it_was_told_and_only_its_operation() {
-        let armed = Armed::new(0);
-        armed.arm(Fault::cut().on(Operation::Refresh).times(2));
+        let armed = ArmedFaults::new(0);
+        armed.arm(VendorFault::cut().on(Operation::Refresh).times(2));
         assert!(armed.strike(Operation::Login).is_empty());
-        assert_eq!(armed.strike(Operation::Refresh), [Kind::Cut]);
-        assert_eq!(armed.strike(Operation::Refresh), [Kind::Cut]);
+        assert_eq!(armed.strike(Operation::Refresh), [FaultKind::Cut]);
+        assert_eq!(armed.strike(Operation::Refresh), [FaultKind::Cut]);
         assert!(armed.strike(Operation::Refresh).is_empty());
         assert!(armed.waiting().is_empty());
     }
 
     #[test]
     fn two_kinds_strike_one_request_and_two_of_a_kind_one_after_the_other() {
-        let armed = Armed::new(0);
-        armed.arm(Fault::status(500));
-        armed.arm(Fault::lost_reply());
-        armed.arm(Fault::status(503));
-        let statuses = |struck: Vec<Kind>| {
+        let armed = ArmedFaults::new(0);
+        armed.arm(VendorFault::status(500));
+        armed.arm(VendorFault::lost_reply());
+        armed.arm(VendorFault::status(503));
+        let statuses = |struck: Vec<FaultKind>| {
             let status = |kind| match kind {
-                Kind::Status { status, .. } => status,
+                FaultKind::Status { status, .. } => status,
                 _ => 0,
             };
             struck.into_iter().map(status).collect::<Vec<_>>()
@@ -150,8 +150,8 @@ mod tests {
     #[test]
     fn a_rate_strikes_its_part_and_the_same_requests_for_the_same_seed() {
         let runs = [7, 7, 8].map(|seed| {
-            let armed = Armed::new(seed);
-            armed.arm(Fault::cut().rate(0.25));
+            let armed = ArmedFaults::new(seed);
+            armed.arm(VendorFault::cut().rate(0.25));
             strikes(&armed, 4_000)
         });
         assert_eq!(runs[0], runs[1]);
@@ -162,8 +162,8 @@ mod tests {
 
     #[test]
     fn what_is_cleared_strikes_no_more() {
-        let armed = Armed::new(0);
-        armed.arm(Fault::cut().rate(1.0));
+        let armed = ArmedFaults::new(0);
+        armed.arm(VendorFault::cut().rate(1.0));
         assert_eq!(strikes(&armed, 2), [1, 1]);
         armed.clear();
         assert_eq!(strikes(&armed, 2), [0, 0]);

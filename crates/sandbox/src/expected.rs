@@ -2,7 +2,7 @@
 
 use countersign_domain::{Operation, Reason};
 
-use crate::record::Recorded;
+use crate::record::RecordedRequest;
 
 /// Bounds on what was asked; what is `None` is not looked at.
 ///
@@ -10,7 +10,7 @@ use crate::record::Recorded;
 /// was lost; a refresh that was repeated with the same token counts once. A
 /// request that a fault refused is no refusal here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Expected {
+pub struct RequestExpectations {
     /// At least so many requests, of whatever kind and outcome.
     pub min_requests: Option<u64>,
     /// Exactly so many logins.
@@ -31,7 +31,7 @@ pub struct Expected {
 
 /// What was asked, counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Asked {
+pub struct RequestCounts {
     /// Requests of every kind, whatever came of them.
     pub requests: u64,
     /// Logins that were granted.
@@ -50,9 +50,9 @@ pub struct Asked {
     pub expired: u64,
 }
 
-impl Asked {
+impl RequestCounts {
     /// Counts these requests.
-    pub fn of(requests: &[Recorded]) -> Self {
+    pub fn of(requests: &[RecordedRequest]) -> Self {
         let mut asked = Self::default();
         for request in requests {
             asked.count(request);
@@ -60,7 +60,7 @@ impl Asked {
         asked
     }
 
-    fn count(&mut self, request: &Recorded) {
+    fn count(&mut self, request: &RecordedRequest) {
         self.requests += 1;
         let guards = matches!(request.operation, Operation::Guard | Operation::Logout);
         if guards && request.refusal == Some(Reason::TokenExpired) {
@@ -81,7 +81,7 @@ impl Asked {
     }
 }
 
-impl Expected {
+impl RequestExpectations {
     /// Nothing in particular.
     pub fn new() -> Self {
         Self::default()
@@ -135,8 +135,8 @@ impl Expected {
     /// # Errors
     ///
     /// All of it.
-    pub fn check(&self, requests: &[Recorded]) -> Result<Asked, Vec<String>> {
-        let asked = Asked::of(requests);
+    pub fn check(&self, requests: &[RecordedRequest]) -> Result<RequestCounts, Vec<String>> {
+        let asked = RequestCounts::of(requests);
         let exactly = [
             ("logins", self.logins, asked.logins),
             ("refreshes", self.refreshes, asked.refreshes),
@@ -178,15 +178,19 @@ impl Expected {
 mod tests {
     use super::*;
 
-    fn request(operation: Operation, change: &'static str) -> Recorded {
+    fn request(operation: Operation, change: &'static str) -> RecordedRequest {
         let request = http::Request::post("/").body(()).unwrap();
-        let mut recorded = Recorded::of(&request, operation, Default::default());
+        let mut recorded = RecordedRequest::of(&request, operation, Default::default());
         (recorded.status, recorded.change) = (200, Some(change));
         recorded
     }
 
-    fn refused(operation: Operation, reason: Reason, fault: Option<&'static str>) -> Recorded {
-        Recorded {
+    fn refused(
+        operation: Operation,
+        reason: Reason,
+        fault: Option<&'static str>,
+    ) -> RecordedRequest {
+        RecordedRequest {
             status: 401,
             refusal: Some(reason),
             faults: fault.into_iter().collect(),
@@ -194,7 +198,7 @@ mod tests {
         }
     }
 
-    fn story() -> Vec<Recorded> {
+    fn story() -> Vec<RecordedRequest> {
         vec![
             request(Operation::Login, "opened"),
             request(Operation::Refresh, "rotated"),
@@ -207,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_story_is_counted_without_repetitions_and_without_what_faults_refused() {
-        let counted = Asked {
+        let counted = RequestCounts {
             requests: 6,
             logins: 1,
             refreshes: 1,
@@ -217,30 +221,41 @@ mod tests {
             refused: 1,
             expired: 1,
         };
-        assert_eq!(Asked::of(&story()), counted);
-        let expected = Expected::new().logins(1).refreshes(1).max_refused(1);
+        assert_eq!(RequestCounts::of(&story()), counted);
+        let expected = RequestExpectations::new()
+            .logins(1)
+            .refreshes(1)
+            .max_refused(1);
         assert_eq!(expected.check(&story()), Ok(counted));
     }
 
     #[test]
     fn a_client_that_never_called_keeps_within_bounds_from_above_only() {
-        let within = Expected::new().max_refreshes(1).no_expired();
-        assert_eq!(within.check(&[]), Ok(Asked::default()));
+        let within = RequestExpectations::new().max_refreshes(1).no_expired();
+        assert_eq!(within.check(&[]), Ok(RequestCounts::default()));
         let called = within.min_requests(1);
         let told = "nothing was called, and at least 1 expected";
         assert_eq!(called.check(&[]), Err(vec![told.to_owned()]));
-        assert!(Expected::new().min_requests(6).check(&story()).is_ok());
+        assert!(
+            RequestExpectations::new()
+                .min_requests(6)
+                .check(&story())
+                .is_ok()
+        );
         let told = "requests: 6, and at least 7 expected";
-        let more = Expected::new().min_requests(7);
+        let more = RequestExpectations::new().min_requests(7);
         assert_eq!(more.check(&story()), Err(vec![told.to_owned()]));
     }
 
     #[test]
     fn all_that_is_not_as_expected_is_told_at_once() {
-        let expected = Expected {
+        let expected = RequestExpectations {
             logouts: Some(0),
             max_logins: Some(0),
-            ..Expected::new().logins(2).max_refreshes(0).no_expired()
+            ..RequestExpectations::new()
+                .logins(2)
+                .max_refreshes(0)
+                .no_expired()
         };
         let failures = expected.check(&story()).unwrap_err();
         assert_eq!(

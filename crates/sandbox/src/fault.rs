@@ -7,15 +7,15 @@ use countersign_domain::Operation;
 /// Something that goes wrong, with which requests, and how often: once, unless
 /// it is told otherwise.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Fault {
-    pub(crate) kind: Kind,
+pub struct VendorFault {
+    pub(crate) kind: FaultKind,
     pub(crate) on: Option<Operation>,
-    pub(crate) often: Often,
+    pub(crate) often: FaultFrequency,
 }
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum FaultKind {
     LostReply,
     Status {
         status: u16,
@@ -23,21 +23,21 @@ pub(crate) enum Kind {
     },
     Delay(Duration),
     Cut,
-    Skew(Skew),
-    Revoke(What),
+    Skew(ClockSkew),
+    Revoke(RevokedThing),
     Forbid,
 }
 
 /// How often it goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Often {
+pub(crate) enum FaultFrequency {
     Times(u32),
     Rate(f64),
 }
 
 /// By how much the vendor's clock is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Skew {
+pub enum ClockSkew {
     /// It shows a later time.
     Ahead(Duration),
     /// It shows an earlier time.
@@ -46,24 +46,24 @@ pub enum Skew {
 
 /// What is revoked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum What {
+pub enum RevokedThing {
     /// The session of the request; everything, where it has none.
     Session,
     /// Everything of the account.
     Account,
 }
 
-impl Fault {
+impl VendorFault {
     /// The request is acted upon, and the connection closed without a byte. The
     /// reply to a HEAD request has no body to wait for, and is not lost.
     pub const fn lost_reply() -> Self {
-        Self::new(Kind::LostReply)
+        Self::new(FaultKind::LostReply)
     }
 
     /// The request is not acted upon, and answered with this status in the
     /// dialect's spelling.
     pub const fn status(status: u16) -> Self {
-        Self::new(Kind::Status {
+        Self::new(FaultKind::Status {
             status,
             retry_after: None,
         })
@@ -72,36 +72,36 @@ impl Fault {
     /// The request is acted upon at once, and answered so much later, by the real
     /// clock.
     pub const fn delay(by: Duration) -> Self {
-        Self::new(Kind::Delay(by))
+        Self::new(FaultKind::Delay(by))
     }
 
     /// The request is acted upon, and the connection closed after the head and
     /// half of the body.
     pub const fn cut() -> Self {
-        Self::new(Kind::Cut)
+        Self::new(FaultKind::Cut)
     }
 
     /// The clock that the reply tells, in `Date` and in its body, is wrong. Tokens
     /// live as before.
-    pub const fn skew(by: Skew) -> Self {
-        Self::new(Kind::Skew(by))
+    pub const fn skew(by: ClockSkew) -> Self {
+        Self::new(FaultKind::Skew(by))
     }
 
     /// Just before the request, what it belongs to is revoked.
-    pub const fn revoke(what: What) -> Self {
-        Self::new(Kind::Revoke(what))
+    pub const fn revoke(what: RevokedThing) -> Self {
+        Self::new(FaultKind::Revoke(what))
     }
 
     /// The request is refused as one from an address that is not allowed.
     pub const fn forbid() -> Self {
-        Self::new(Kind::Forbid)
+        Self::new(FaultKind::Forbid)
     }
 
-    const fn new(kind: Kind) -> Self {
+    const fn new(kind: FaultKind) -> Self {
         Self {
             kind,
             on: None,
-            often: Often::Times(1),
+            often: FaultFrequency::Times(1),
         }
     }
 
@@ -115,7 +115,7 @@ impl Fault {
     /// With so many requests.
     #[must_use]
     pub const fn times(mut self, count: u32) -> Self {
-        self.often = Often::Times(count);
+        self.often = FaultFrequency::Times(count);
         self
     }
 
@@ -123,14 +123,14 @@ impl Fault {
     /// a function of the sandbox's seed.
     #[must_use]
     pub const fn rate(mut self, rate: f64) -> Self {
-        self.often = Often::Rate(rate);
+        self.often = FaultFrequency::Rate(rate);
         self
     }
 
     /// A status that says when to come again.
     #[must_use]
     pub const fn retry_after(mut self, wait: Duration) -> Self {
-        if let Kind::Status { retry_after, .. } = &mut self.kind {
+        if let FaultKind::Status { retry_after, .. } = &mut self.kind {
             *retry_after = Some(wait);
         }
         self
@@ -142,7 +142,7 @@ impl Fault {
     }
 }
 
-impl Kind {
+impl FaultKind {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::LostReply => "lost_reply",

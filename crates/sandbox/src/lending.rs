@@ -2,7 +2,7 @@
 //! which knows no store, spends it.
 
 use countersign_gateway::{Answered, Lender, Lent, Loan, Unlent};
-use countersign_store::{Lease, Store};
+use countersign_store::{BudgetLease, Store};
 
 /// Lends from this store.
 pub struct StoreLends(pub Store);
@@ -29,8 +29,8 @@ impl Lender for StoreLends {
     }
 }
 
-fn lease(loan: Loan) -> Lease {
-    Lease {
+fn lease(loan: Loan) -> BudgetLease {
+    BudgetLease {
         session: loan.token.session,
         generation: loan.token.generation,
         until: loan.token.expires_at,

@@ -35,10 +35,10 @@ mod setup;
 mod vendor;
 
 pub use echo::echo;
-pub use expected::{Asked, Expected};
-pub use fault::{Fault, Skew, What};
+pub use expected::{RequestCounts, RequestExpectations};
+pub use fault::{ClockSkew, RevokedThing, VendorFault};
 pub use instant::span;
 pub use lending::StoreLends;
-pub use record::Recorded;
-pub use sandbox::{Backwards, Sandbox};
-pub use setup::{Setup, SetupError};
+pub use record::RecordedRequest;
+pub use sandbox::{ClockBackwards, Sandbox};
+pub use setup::{SandboxSetup, SetupError};

@@ -14,7 +14,7 @@ const LONGEST_PATH: usize = 256;
 
 /// One request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Recorded {
+pub struct RecordedRequest {
     /// When it came, by the sandbox's clock.
     pub at: Timestamp,
     /// What was asked for.
@@ -38,7 +38,7 @@ pub struct Recorded {
     pub faults: Vec<&'static str>,
 }
 
-impl Recorded {
+impl RecordedRequest {
     /// A request that came now, before anything is known of it.
     pub(crate) fn of<B>(request: &http::Request<B>, operation: Operation, at: Timestamp) -> Self {
         Self {
@@ -70,16 +70,16 @@ impl Recorded {
 
 /// The requests since the start, or since they were forgotten.
 #[derive(Default)]
-pub(crate) struct Requests(Mutex<Kept>);
+pub(crate) struct RequestRecorder(Mutex<KeptRequests>);
 
 #[derive(Default)]
-struct Kept {
-    requests: VecDeque<Recorded>,
+struct KeptRequests {
+    requests: VecDeque<RecordedRequest>,
     dropped: u64,
 }
 
-impl Requests {
-    pub(crate) fn note(&self, request: Recorded) {
+impl RequestRecorder {
+    pub(crate) fn note(&self, request: RecordedRequest) {
         let mut kept = self.lock();
         if kept.requests.len() == MOST {
             kept.requests.pop_front();
@@ -88,7 +88,7 @@ impl Requests {
         kept.requests.push_back(request);
     }
 
-    pub(crate) fn all(&self) -> Vec<Recorded> {
+    pub(crate) fn all(&self) -> Vec<RecordedRequest> {
         self.lock().requests.iter().cloned().collect()
     }
 
@@ -98,10 +98,10 @@ impl Requests {
     }
 
     pub(crate) fn forget(&self) {
-        *self.lock() = Kept::default();
+        *self.lock() = KeptRequests::default();
     }
 
-    fn lock(&self) -> MutexGuard<'_, Kept> {
+    fn lock(&self) -> MutexGuard<'_, KeptRequests> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -112,11 +112,11 @@ mod tests {
 
     #[test]
     fn of_too_many_requests_the_oldest_go_and_are_counted() {
-        let requests = Requests::default();
+        let requests = RequestRecorder::default();
         for second in 0..i64::try_from(MOST).unwrap() + 3 {
             let request = http::Request::get("/a?key=secret").body(()).unwrap();
             let at = Timestamp::from_seconds(second);
-            requests.note(Recorded::of(&request, Operation::Guard, at));
+            requests.note(RecordedRequest::of(&request, Operation::Guard, at));
         }
         let all = requests.all();
         assert_eq!((all.len(), requests.dropped()), (MOST, 3));

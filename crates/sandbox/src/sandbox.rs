@@ -9,28 +9,28 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::expected::Expected;
-use crate::fault::Fault;
+use crate::expected::RequestExpectations;
+use crate::fault::VendorFault;
 use crate::instant::rfc3339;
-use crate::record::Recorded;
-use crate::setup::Setup;
-use crate::vendor::Vendor;
+use crate::record::RecordedRequest;
+use crate::setup::SandboxSetup;
+use crate::vendor::SandboxVendor;
 
 /// A vendor on a port of this machine. It ends when it is dropped.
 pub struct Sandbox {
-    pub(crate) vendor: Arc<Vendor>,
+    pub(crate) vendor: Arc<SandboxVendor>,
     /// The dialect as its file has it, before it was completed.
     pub(crate) given: Arc<Dialect>,
     pub(crate) made_up: Vec<String>,
     pub(crate) not_played: Vec<String>,
     pub(crate) url: String,
-    pub(crate) control: Option<Handle>,
+    pub(crate) control: Option<ControlHandle>,
     pub(crate) stop: watch::Sender<bool>,
     pub(crate) listening: Vec<JoinHandle<()>>,
 }
 
 /// Where a sandbox is controlled, and what opens it.
-pub(crate) struct Handle {
+pub(crate) struct ControlHandle {
     pub(crate) url: String,
     pub(crate) key: Secret,
 }
@@ -41,7 +41,7 @@ pub(crate) struct Handle {
     "the sandbox's clock shows {} and is not moved back to {}: tokens that have run out would live \
      again", rfc3339(*now), rfc3339(*asked)
 )]
-pub struct Backwards {
+pub struct ClockBackwards {
     /// What the clock shows.
     pub now: Timestamp,
     /// What it was to show.
@@ -50,13 +50,13 @@ pub struct Backwards {
 
 impl Sandbox {
     /// A sandbox that speaks a dialect which comes with the program.
-    pub fn shipped(name: &str) -> Setup {
-        Setup::shipped(name)
+    pub fn shipped(name: &str) -> SandboxSetup {
+        SandboxSetup::shipped(name)
     }
 
     /// A sandbox that speaks this dialect.
-    pub fn speaking(dialect: Arc<Dialect>) -> Setup {
-        Setup::speaking(dialect)
+    pub fn speaking(dialect: Arc<Dialect>) -> SandboxSetup {
+        SandboxSetup::speaking(dialect)
     }
 
     /// Where it is: `http://127.0.0.1:PORT`.
@@ -134,7 +134,7 @@ impl Sandbox {
     /// # Errors
     ///
     /// The instant is in its past.
-    pub fn set(&self, instant: Timestamp) -> Result<Timestamp, Backwards> {
+    pub fn set(&self, instant: Timestamp) -> Result<Timestamp, ClockBackwards> {
         self.vendor.set(instant)
     }
 
@@ -144,12 +144,12 @@ impl Sandbox {
     }
 
     /// Arms a fault, beside those that are armed.
-    pub fn fault(&self, fault: Fault) {
+    pub fn fault(&self, fault: VendorFault) {
         self.vendor.armed.arm(fault);
     }
 
     /// The faults that are armed still.
-    pub fn faults(&self) -> Vec<Fault> {
+    pub fn faults(&self) -> Vec<VendorFault> {
         self.vendor.armed.waiting()
     }
 
@@ -159,7 +159,7 @@ impl Sandbox {
     }
 
     /// What it was asked, in the order in which it acted; the last 100,000.
-    pub fn requests(&self) -> Vec<Recorded> {
+    pub fn requests(&self) -> Vec<RecordedRequest> {
         self.vendor.requests.all()
     }
 
@@ -178,7 +178,7 @@ impl Sandbox {
     /// # Errors
     ///
     /// What was not as expected, in words.
-    pub fn check(&self, expected: &Expected) -> Result<(), Vec<String>> {
+    pub fn check(&self, expected: &RequestExpectations) -> Result<(), Vec<String>> {
         self.vendor.check(expected)
     }
 

@@ -8,8 +8,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use countersign_client::{AccessToken, Error, HttpTransport, TokenSource, TokenVerdict, Transport};
 use countersign_dialect::{Dialect, Secret, Variant};
-use countersign_outbound::Roots;
-use countersign_sandbox::card::{Answer, Card, Client, Plan, Situation, Start, play};
+use countersign_outbound::TrustedRoots;
+use countersign_sandbox::card::{
+    CardClient, CardPlan, ClientAnswer, ClientCard, ClientSituation, StartClient, play,
+};
 use http::{Request, Response};
 use tokio::task::JoinSet;
 
@@ -22,7 +24,7 @@ struct Own {
 }
 
 impl Own {
-    fn of(situation: &Situation, dialect: Arc<Dialect>) -> Result<Self, Error> {
+    fn of(situation: &ClientSituation, dialect: Arc<Dialect>) -> Result<Self, Error> {
         let source = TokenSource::builder(dialect, &situation.url)
             .variant(&situation.variant)
             .login(&situation.login)
@@ -32,20 +34,20 @@ impl Own {
         Ok(Self {
             url: situation.url.clone(),
             source,
-            transport: HttpTransport::new(&url, &Roots::System)?,
+            transport: HttpTransport::new(&url, &TrustedRoots::System)?,
         })
     }
 
-    async fn answer(&self, path: &str) -> Result<Answer, String> {
+    async fn answer(&self, path: &str) -> Result<ClientAnswer, String> {
         let token = self.source.token().await.map_err(|it| it.to_string())?;
         let answer = self.send(path, &token).await?;
         if !self.is_expired(&answer) {
-            return Ok(Answer::Status(answer.status().as_u16()));
+            return Ok(ClientAnswer::Status(answer.status().as_u16()));
         }
         self.source.report_refused(&token);
         let token = self.source.token().await.map_err(|it| it.to_string())?;
         let answer = self.send(path, &token).await?;
-        Ok(Answer::Status(answer.status().as_u16()))
+        Ok(ClientAnswer::Status(answer.status().as_u16()))
     }
 
     async fn send(&self, path: &str, token: &AccessToken) -> Result<Response<Bytes>, String> {
@@ -68,9 +70,12 @@ impl Own {
     }
 }
 
-impl Client for Own {
-    fn call<'a>(&'a self, path: &'a str) -> Pin<Box<dyn Future<Output = Answer> + Send + 'a>> {
-        Box::pin(async move { self.answer(path).await.unwrap_or_else(Answer::Error) })
+impl CardClient for Own {
+    fn call<'a>(
+        &'a self,
+        path: &'a str,
+    ) -> Pin<Box<dyn Future<Output = ClientAnswer> + Send + 'a>> {
+        Box::pin(async move { self.answer(path).await.unwrap_or_else(ClientAnswer::Error) })
     }
 
     fn is_parallel(&self) -> bool {
@@ -85,16 +90,16 @@ impl Client for Own {
     }
 }
 
-async fn card(dialect: Arc<Dialect>, variant: Variant) -> Card {
-    let plan = Plan::new(dialect.clone()).variant(variant).at_once(32);
-    let start: Arc<Start<Error>> = Arc::new(move |situation: &Situation| {
-        Ok(Arc::new(Own::of(situation, dialect.clone())?) as Arc<dyn Client>)
+async fn card(dialect: Arc<Dialect>, variant: Variant) -> ClientCard {
+    let plan = CardPlan::new(dialect.clone()).variant(variant).at_once(32);
+    let start: Arc<StartClient<Error>> = Arc::new(move |situation: &ClientSituation| {
+        Ok(Arc::new(Own::of(situation, dialect.clone())?) as Arc<dyn CardClient>)
     });
     play(&plan, start).await.unwrap()
 }
 
 /// All steps pass, without a note; only what the dialect does not have is skipped.
-fn assert_passes(card: &Card) {
+fn assert_passes(card: &ClientCard) {
     for played in &card.steps {
         let is_played = played.step.name != "budget" || card.terms.budget.is_some();
         let expected = if is_played { "pass" } else { "skipped" };

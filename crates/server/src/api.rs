@@ -15,10 +15,10 @@ use serde_json::{Value, json};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::throttle::ThrottleSettings;
-use crate::vault::Vault;
+use crate::vault::KeyVault;
 use countersign_store::random::NoRandomness;
 use countersign_store::seal::{MasterKey, SealError};
-use countersign_store::{KeyError, Store, TermsOwned, Unavailable};
+use countersign_store::{KeyError, Store, StoreUnavailable, TermsOwned};
 
 /// What configuration says of an api.
 #[derive(Clone, Debug)]
@@ -86,7 +86,7 @@ impl ApiSettings {
 }
 
 /// An api with its keys.
-pub struct Api {
+pub struct IssuingApi {
     /// What configuration says of it.
     pub settings: ApiSettings,
     /// The key under which generated secrets are stored.
@@ -135,10 +135,10 @@ pub enum ApiFault {
     NotStored(#[from] KeyError),
     /// The keys could not be read.
     #[error(transparent)]
-    Unavailable(#[from] Unavailable),
+    Unavailable(#[from] StoreUnavailable),
 }
 
-impl Api {
+impl IssuingApi {
     /// Loads the api's keys from the store, and makes those that are missing.
     pub async fn load(
         settings: ApiSettings,
@@ -150,7 +150,7 @@ impl Api {
     }
 
     /// The same with the keys of these algorithms alone, for the sandbox: an RSA
-    /// key takes some tenths of a second, which it spends with [`Api::complete`]
+    /// key takes some tenths of a second, which it spends with [`IssuingApi::complete`]
     /// when one is needed.
     pub async fn load_of(
         settings: ApiSettings,
@@ -158,7 +158,7 @@ impl Api {
         store: &Store,
         master: &MasterKey,
     ) -> Result<Self, ApiFault> {
-        let vault = Vault {
+        let vault = KeyVault {
             api: &settings.name,
             store,
             master,
@@ -180,7 +180,7 @@ impl Api {
     /// and guard.
     pub async fn complete(&self, store: &Store, master: &MasterKey) -> Result<(), ApiFault> {
         let _changing = self.changing.lock().await;
-        let vault = Vault {
+        let vault = KeyVault {
             api: self.name(),
             store,
             master,

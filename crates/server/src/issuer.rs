@@ -17,33 +17,35 @@ use countersign_domain::session::{Change, Decision, End, Opening};
 use countersign_domain::{
     AccountId, Counted, LogoutScope, Network, Operation, Reason, Session, SessionId, Timestamp,
 };
-use countersign_token::{MintFault, Refreshing, Seed, Verified};
+use countersign_token::{MintFault, RefreshSeed, Verified, VerifiedRefresh};
 use http::request::Parts;
 
 use metrics::counter;
 
 use self::authenticate::Authenticated;
-use self::denied::{Cause, Denied};
-use crate::api::Api;
-use crate::password::Passwords;
-use crate::throttle::{Mints, Throttle};
+use self::denied::{DenialCause, TokenDenial};
+use crate::api::IssuingApi;
+use crate::password::PasswordPool;
+use crate::throttle::{LoginThrottle, MintCounter};
 use countersign_store::random::random;
-use countersign_store::{Refreshed, SessionError, Store, Succession, TermsOwned, Unavailable};
+use countersign_store::{
+    RefreshOutcome, SessionError, SessionSuccession, Store, StoreUnavailable, TermsOwned,
+};
 
-pub use self::record::{Answer, Record};
+pub use self::record::{RequestRecord, TokenAnswer};
 
 /// Issues for any number of apis. Cheap to clone.
 #[derive(Clone)]
 pub struct Issuer {
     store: Store,
-    passwords: Passwords,
-    throttle: Arc<Throttle>,
-    mints: Arc<Mints>,
+    passwords: PasswordPool,
+    throttle: Arc<LoginThrottle>,
+    mints: Arc<MintCounter>,
 }
 
 /// Where a request comes from.
 #[derive(Clone, Debug)]
-pub struct Caller {
+pub struct TokenCaller {
     /// The peer's address.
     pub address: IpAddr,
 }
@@ -56,18 +58,24 @@ const MAX_USER_AGENT: usize = 256;
 
 impl Issuer {
     /// An issuer over this store.
-    pub fn new(store: Store, passwords: Passwords) -> Self {
+    pub fn new(store: Store, passwords: PasswordPool) -> Self {
         Self {
             store,
             passwords,
             throttle: Arc::default(),
-            mints: Arc::new(Mints::new()),
+            mints: Arc::new(MintCounter::new()),
         }
     }
 
     /// Answers a request at one of the api's token endpoints.
-    pub async fn answer(&self, api: &Api, parts: &Parts, body: &[u8], caller: &Caller) -> Answer {
-        let request = Request {
+    pub async fn answer(
+        &self,
+        api: &IssuingApi,
+        parts: &Parts,
+        body: &[u8],
+        caller: &TokenCaller,
+    ) -> TokenAnswer {
+        let request = IssuerRequest {
             issuer: self,
             api,
             caller,
@@ -102,39 +110,44 @@ impl Issuer {
     }
 
     /// Refuses a request whose body could not be had.
-    pub fn refuse(&self, api: &Api, operation: Operation, reason: Reason) -> Answer {
-        Denied::new(Record::of(operation), reason).answer(api)
+    pub fn refuse(&self, api: &IssuingApi, operation: Operation, reason: Reason) -> TokenAnswer {
+        TokenDenial::new(RequestRecord::of(operation), reason).answer(api)
     }
 }
 
 /// A request that is being answered.
-struct Request<'a> {
+struct IssuerRequest<'a> {
     issuer: &'a Issuer,
-    api: &'a Api,
-    caller: &'a Caller,
+    api: &'a IssuingApi,
+    caller: &'a TokenCaller,
     user_agent: String,
 }
 
-impl Request<'_> {
-    async fn login(&self, asked: &Asked, login: &str, secret: &Secret) -> Result<Answer, Denied> {
+impl IssuerRequest<'_> {
+    async fn login(
+        &self,
+        asked: &Asked,
+        login: &str,
+        secret: &Secret,
+    ) -> Result<TokenAnswer, TokenDenial> {
         let record = self.record(asked).with_login(login);
         let counted = self.count_anonymous();
-        counted.map_err(|cause| Denied::new(record.clone(), cause))?;
+        counted.map_err(|cause| TokenDenial::new(record.clone(), cause))?;
         let known = self.authenticate(login, secret).await;
-        let known = known.map_err(|cause| Denied::new(record.clone(), cause))?;
+        let known = known.map_err(|cause| TokenDenial::new(record.clone(), cause))?;
         let record = record.with_account(known.account.id);
         self.issuer.mints.learn(&known.account);
         let minting = self.may_mint(known.account.id);
-        let minting = minting.map_err(|cause| Denied::new(record.clone(), cause))?;
+        let minting = minting.map_err(|cause| TokenDenial::new(record.clone(), cause))?;
         let opened = self.open(asked, &known).await;
         if opened.is_err() {
             self.mints_nothing(minting);
         }
-        let (session, seed) = opened.map_err(|reason| Denied::new(record.clone(), reason))?;
+        let (session, seed) = opened.map_err(|reason| TokenDenial::new(record.clone(), reason))?;
         let record = record.with_session(session.id).with_change(Some("opened"));
         let secret = Some(secret);
         self.grant(
-            &Granted {
+            &GrantedSession {
                 asked,
                 session: &session,
                 seed: &seed,
@@ -147,7 +160,7 @@ impl Request<'_> {
     }
 
     /// Counts a login as a request without a token, where the api bounds those.
-    fn count_anonymous(&self) -> Result<(), Cause> {
+    fn count_anonymous(&self) -> Result<(), DenialCause> {
         let Issuer {
             throttle, store, ..
         } = self.issuer;
@@ -156,13 +169,17 @@ impl Request<'_> {
             Network::of(self.caller.address),
         );
         let counted = throttle.admit_anonymous(settings, self.api.name(), network, store.now());
-        counted.map_err(|wait| Cause::throttled(Reason::LoginThrottled, wait))
+        counted.map_err(|wait| DenialCause::throttled(Reason::LoginThrottled, wait))
     }
 
     /// Opens a session: only for a login that was checked.
-    async fn open(&self, asked: &Asked, known: &Authenticated) -> Result<(Session, Seed), Reason> {
+    async fn open(
+        &self,
+        asked: &Asked,
+        known: &Authenticated,
+    ) -> Result<(Session, RefreshSeed), Reason> {
         let drawn = |_| Reason::ServerFault;
-        let seed = Seed::new(random().map_err(drawn)?);
+        let seed = RefreshSeed::new(random().map_err(drawn)?);
         let opening = Opening {
             id: SessionId(random().map_err(drawn)?),
             seed_hash: seed.hash(),
@@ -171,7 +188,7 @@ impl Request<'_> {
             user_agent: self.user_agent.clone(),
         };
         let terms = self.terms(asked.variant)?;
-        let older = Succession {
+        let older = SessionSuccession {
             new_login: self.api.dialect().new_login(),
             limits: self.api.settings.limits,
         };
@@ -187,20 +204,20 @@ impl Request<'_> {
         asked: &Asked,
         token: &Secret,
         credential: Option<(String, Secret)>,
-    ) -> Result<Answer, Denied> {
+    ) -> Result<TokenAnswer, TokenDenial> {
         let record = self.record(asked);
         let verified = self
             .api
             .tokens()
             .verify_refresh(token.expose(), self.issuer.store.now());
-        let refused = |reason| Denied::new(record.clone(), reason).with_token(token);
+        let refused = |reason| TokenDenial::new(record.clone(), reason).with_token(token);
         let verified = verified.map_err(refused)?;
         let claims = verified.claims;
         let record = record
             .with_account(claims.account)
             .with_session(claims.session);
         let refreshed = self.rotate(&verified, credential).await;
-        let refreshed = refreshed.map_err(|cause| Denied::new(record.clone(), cause))?;
+        let refreshed = refreshed.map_err(|cause| TokenDenial::new(record.clone(), cause))?;
         let rotated = refreshed.decision.change == Change::Rotated;
         let record = record.with_change(change_name(refreshed.decision.change));
         let (session, credential) = match (refreshed.decision, refreshed.credential) {
@@ -210,7 +227,7 @@ impl Request<'_> {
                     ..
                 },
                 _,
-            ) => return Err(Denied::new(record, reason)),
+            ) => return Err(TokenDenial::new(record, reason)),
             (
                 Decision {
                     session: Some(session),
@@ -219,7 +236,7 @@ impl Request<'_> {
                 Some(credential),
             ) => (session, credential),
             // An `Ok` without a session or credential is none that D2 lets pass.
-            _ => return Err(Denied::new(record, Reason::ServerFault)),
+            _ => return Err(TokenDenial::new(record, Reason::ServerFault)),
         };
         let now = if rotated {
             session.rotated_at
@@ -228,7 +245,7 @@ impl Request<'_> {
         };
         let (seed, login) = (&verified.seed, &credential.login);
         self.grant(
-            &Granted {
+            &GrantedSession {
                 asked,
                 session: &session,
                 seed,
@@ -243,12 +260,12 @@ impl Request<'_> {
     /// Rotates, within what the account may be given.
     async fn rotate(
         &self,
-        verified: &Verified<Refreshing>,
+        verified: &Verified<VerifiedRefresh>,
         credential: Option<(String, Secret)>,
-    ) -> Result<Refreshed, Cause> {
+    ) -> Result<RefreshOutcome, DenialCause> {
         let minting = self.may_mint(verified.claims.account)?;
         let refreshed = self.decide(verified, credential).await;
-        let given = |refreshed: &Refreshed| refreshed.decision.outcome.is_ok();
+        let given = |refreshed: &RefreshOutcome| refreshed.decision.outcome.is_ok();
         if !refreshed.as_ref().is_ok_and(given) {
             self.mints_nothing(minting);
         }
@@ -258,9 +275,9 @@ impl Request<'_> {
     /// D1 to D6, after the credentials that some dialects want beside the token.
     async fn decide(
         &self,
-        verified: &Verified<Refreshing>,
+        verified: &Verified<VerifiedRefresh>,
         credential: Option<(String, Secret)>,
-    ) -> Result<Refreshed, Cause> {
+    ) -> Result<RefreshOutcome, DenialCause> {
         if let Some((login, secret)) = credential {
             let known = self.authenticate(&login, &secret).await?;
             if known.account.id != verified.claims.account {
@@ -279,13 +296,13 @@ impl Request<'_> {
         Ok(refreshed)
     }
 
-    async fn logout(&self, asked: &Asked, token: &Secret) -> Result<Answer, Denied> {
+    async fn logout(&self, asked: &Asked, token: &Secret) -> Result<TokenAnswer, TokenDenial> {
         let record = self.record(asked);
         let verified = self
             .api
             .tokens()
             .verify_access(token.expose(), self.issuer.store.now());
-        let claims = *verified.map_err(|reason| Denied::new(record.clone(), reason))?;
+        let claims = *verified.map_err(|reason| TokenDenial::new(record.clone(), reason))?;
         let record = record
             .with_account(claims.account)
             .with_session(claims.session);
@@ -300,9 +317,9 @@ impl Request<'_> {
             .logout(claims, self.caller.address, scope)
             .await;
         let ended = ended.map_err(store_reason).and_then(|ended| ended);
-        ended.map_err(|reason| Denied::new(record.clone(), reason))?;
+        ended.map_err(|reason| TokenDenial::new(record.clone(), reason))?;
         let record = record.with_change(Some("ended"));
-        Ok(Answer {
+        Ok(TokenAnswer {
             response: self.api.dialect().done(asked),
             record,
             token: None,
@@ -311,7 +328,7 @@ impl Request<'_> {
 
     /// Tells the operator of a right secret or token that came from where its
     /// account may not call from: it may be stolen.
-    fn alert(&self, record: &Record) {
+    fn alert(&self, record: &RequestRecord) {
         if record.outcome != Err(Reason::AddressDenied) {
             return;
         }
@@ -326,17 +343,18 @@ impl Request<'_> {
         );
     }
 
-    fn record(&self, asked: &Asked) -> Record {
-        Record::of(asked.operation).in_variant(self.api.dialect().variant_name(asked.variant))
+    fn record(&self, asked: &Asked) -> RequestRecord {
+        RequestRecord::of(asked.operation)
+            .in_variant(self.api.dialect().variant_name(asked.variant))
     }
 
     /// Counts tokens that the account is about to be given. Nothing is changed
     /// for one that is given too many.
-    fn may_mint(&self, account: AccountId) -> Result<Counted, Cause> {
+    fn may_mint(&self, account: AccountId) -> Result<Counted, DenialCause> {
         let limits = &self.api.settings.limits;
         let now = self.issuer.store.now();
         let counted = self.issuer.mints.admit(account, limits, now);
-        counted.map_err(|wait| Cause::throttled(Reason::MintsThrottled, wait))
+        counted.map_err(|wait| DenialCause::throttled(Reason::MintsThrottled, wait))
     }
 
     /// Takes back what was counted for an account that is given nothing: whoever
@@ -352,8 +370,12 @@ impl Request<'_> {
             .ok_or(Reason::ServerFault)
     }
 
-    fn grant(&self, granted: &Granted<'_>, record: Record) -> Result<Answer, Denied> {
-        let Granted {
+    fn grant(
+        &self,
+        granted: &GrantedSession<'_>,
+        record: RequestRecord,
+    ) -> Result<TokenAnswer, TokenDenial> {
+        let GrantedSession {
             asked,
             session,
             seed,
@@ -363,11 +385,11 @@ impl Request<'_> {
         } = *granted;
         let minted = self.api.tokens().mint(session, seed, login);
         let pair = minted.map_err(|fault| {
-            let record = Record {
+            let record = RequestRecord {
                 detail: fault.to_string(),
                 ..record.clone()
             };
-            Denied::new(record, mint_reason(&fault, asked.operation))
+            TokenDenial::new(record, mint_reason(&fault, asked.operation))
         })?;
         let grant = Grant {
             login,
@@ -379,7 +401,7 @@ impl Request<'_> {
             now,
             secret,
         };
-        Ok(Answer {
+        Ok(TokenAnswer {
             response: self.api.dialect().grant(asked, &grant),
             record,
             token: None,
@@ -389,10 +411,10 @@ impl Request<'_> {
 
 /// A session whose tokens are the answer.
 #[derive(Clone, Copy)]
-struct Granted<'a> {
+struct GrantedSession<'a> {
     asked: &'a Asked,
     session: &'a Session,
-    seed: &'a Seed,
+    seed: &'a RefreshSeed,
     login: &'a str,
     secret: Option<&'a Secret>,
     /// The instant of the reply: that of the generation it hands out, so that
@@ -400,14 +422,14 @@ struct Granted<'a> {
     now: Timestamp,
 }
 
-fn read(api: &Api, parts: &Parts, body: &[u8]) -> Result<Command, Denied> {
+fn read(api: &IssuingApi, parts: &Parts, body: &[u8]) -> Result<Command, TokenDenial> {
     match api.dialect().find(&parts.method, parts.uri.path()) {
-        Found::WrongMethod { operation, allow } => Err(Denied::wrong_method(operation, allow)),
-        Found::NotMine => Err(Denied::new(
-            Record::of(Operation::Guard),
+        Found::WrongMethod { operation, allow } => Err(TokenDenial::wrong_method(operation, allow)),
+        Found::NotMine => Err(TokenDenial::new(
+            RequestRecord::of(Operation::Guard),
             Reason::PathUnknown,
         )),
-        Found::Operation(_) => api.dialect().read(parts, body).map_err(Denied::from),
+        Found::Operation(_) => api.dialect().read(parts, body).map_err(TokenDenial::from),
     }
 }
 
@@ -423,7 +445,7 @@ fn mint_reason(fault: &MintFault, operation: Operation) -> Reason {
     }
 }
 
-fn store_reason(_: Unavailable) -> Reason {
+fn store_reason(_: StoreUnavailable) -> Reason {
     Reason::StoreUnavailable
 }
 

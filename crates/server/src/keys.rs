@@ -14,10 +14,13 @@ use countersign_domain::key::{Key, KeyRing, KeyState, Kid, RingFault};
 use countersign_domain::{Algorithm, Timestamp};
 use countersign_token::tokens::algorithms;
 
-use crate::api::{Api, ApiFault};
-use crate::vault::Vault;
+use crate::api::{ApiFault, IssuingApi};
+use crate::vault::KeyVault;
 use countersign_store::seal::MasterKey;
-use countersign_store::{Actor, KeyError, Made, Once, Purpose, SealedKey, Store, Unavailable};
+use countersign_store::{
+    AuditActor, IdempotencyKey, KeyError, KeyPurpose, OnceOutcome, SealedKey, Store,
+    StoreUnavailable,
+};
 
 /// How long a key that others verify with is published before it signs: they
 /// may read the key set that seldom.
@@ -30,7 +33,7 @@ const GRACE: Duration = Duration::from_secs(180);
 
 /// What is to change.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
+pub enum KeyRingChange {
     /// A new key is published, and signs nothing yet.
     Publish(Algorithm),
     /// The pending key becomes active. One that nobody else verifies with need
@@ -48,7 +51,7 @@ pub enum Change {
 
 /// A change that is durable and in place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Changed {
+pub struct AppliedKeyChange {
     /// The keys of the algorithm, as they are now, oldest first.
     pub keys: Vec<Key>,
     /// The one that signs what is new.
@@ -95,15 +98,15 @@ pub enum KeysFault {
 
 /// What changes the keys of an api. Cheap to clone.
 #[derive(Clone)]
-pub struct Keys {
-    api: Arc<Api>,
+pub struct SigningKeys {
+    api: Arc<IssuingApi>,
     store: Store,
     master: Arc<MasterKey>,
 }
 
-impl Keys {
+impl SigningKeys {
     /// The keys of this api.
-    pub fn new(api: Arc<Api>, store: Store, master: Arc<MasterKey>) -> Self {
+    pub fn new(api: Arc<IssuingApi>, store: Store, master: Arc<MasterKey>) -> Self {
         Self { api, store, master }
     }
 
@@ -113,10 +116,14 @@ impl Keys {
     }
 
     /// Makes a change, and puts it in place for issuer and guard.
-    pub async fn change(&self, change: Change, actor: Actor) -> Result<Changed, KeysFault> {
+    pub async fn change(
+        &self,
+        change: KeyRingChange,
+        actor: AuditActor,
+    ) -> Result<AppliedKeyChange, KeysFault> {
         match self.change_once(change, actor, |_| None).await? {
-            Made::New(changed) => Ok(changed),
-            Made::Before(_) => Err(KeysFault::CutOff),
+            OnceOutcome::New(changed) => Ok(changed),
+            OnceOutcome::Before(_) => Err(KeysFault::CutOff),
         }
     }
 
@@ -124,29 +131,36 @@ impl Keys {
     /// the change will be.
     pub async fn change_once<F>(
         &self,
-        change: Change,
-        actor: Actor,
+        change: KeyRingChange,
+        actor: AuditActor,
         once: F,
-    ) -> Result<Made<Changed>, KeysFault>
+    ) -> Result<OnceOutcome<AppliedKeyChange>, KeysFault>
     where
-        F: FnOnce(&Changed) -> Option<Once<()>> + Send + 'static,
+        F: FnOnce(&AppliedKeyChange) -> Option<IdempotencyKey<()>> + Send + 'static,
     {
         let keys = self.clone();
         let task = tokio::spawn(async move { keys.run(change, actor, once).await });
         task.await.unwrap_or(Err(KeysFault::CutOff))
     }
 
-    async fn run<F>(self, change: Change, actor: Actor, once: F) -> Result<Made<Changed>, KeysFault>
+    async fn run<F>(
+        self,
+        change: KeyRingChange,
+        actor: AuditActor,
+        once: F,
+    ) -> Result<OnceOutcome<AppliedKeyChange>, KeysFault>
     where
-        F: FnOnce(&Changed) -> Option<Once<()>>,
+        F: FnOnce(&AppliedKeyChange) -> Option<IdempotencyKey<()>>,
     {
         let _changing = self.api.changing.lock().await;
         let name = self.api.name();
         let stored = self.store.keys(name).await.map_err(KeyError::from)?;
         let next = match change {
-            Change::Publish(algorithm) => self.publish(&stored, algorithm).await?,
-            Change::Rotate { algorithm, now } => self.rotate(&stored, algorithm, now).await?,
-            Change::Kill(kid) => self.kill(&stored, &kid).await?,
+            KeyRingChange::Publish(algorithm) => self.publish(&stored, algorithm).await?,
+            KeyRingChange::Rotate { algorithm, now } => {
+                self.rotate(&stored, algorithm, now).await?
+            }
+            KeyRingChange::Kill(kid) => self.kill(&stored, &kid).await?,
         };
         let tokens = self.vault().tokens(self.api.dialect(), &next.keys(stored));
         let tokens = tokens.map_err(Box::new)?;
@@ -156,22 +170,26 @@ impl Keys {
             .store
             .replace_ring(name, next.ring, next.made, actor, once);
         match made.await? {
-            Made::New(()) => {
+            OnceOutcome::New(()) => {
                 self.api.keychain().replace(tokens);
-                Ok(Made::New(changed))
+                Ok(OnceOutcome::New(changed))
             }
-            Made::Before(sealed) => Ok(Made::Before(sealed)),
+            OnceOutcome::Before(sealed) => Ok(OnceOutcome::Before(sealed)),
         }
     }
 
-    async fn publish(&self, stored: &[SealedKey], algorithm: Algorithm) -> Result<Next, KeysFault> {
+    async fn publish(
+        &self,
+        stored: &[SealedKey],
+        algorithm: Algorithm,
+    ) -> Result<NextKeyRing, KeysFault> {
         let ring = self.ring(stored, algorithm)?;
         if let Some(pending) = ring.pending() {
             return Err(KeysFault::Pending(pending.kid.clone()));
         }
         let made = self.seal_new(algorithm, KeyState::Pending).await?;
         let ring = ring.publish(made.key.kid.clone(), made.key.created_at);
-        Ok(Next::new(ring?, Some(made)))
+        Ok(NextKeyRing::new(ring?, Some(made)))
     }
 
     async fn rotate(
@@ -179,7 +197,7 @@ impl Keys {
         stored: &[SealedKey],
         algorithm: Algorithm,
         now: bool,
-    ) -> Result<Next, KeysFault> {
+    ) -> Result<NextKeyRing, KeysFault> {
         let ring = self.ring(stored, algorithm)?;
         let at = self.store.now();
         let at_once = now || !is_published(algorithm);
@@ -197,13 +215,13 @@ impl Keys {
             None => ring,
         };
         let longest = self.longest(at).await?;
-        Ok(Next::new(ring.rotate(longest, at)?, made))
+        Ok(NextKeyRing::new(ring.rotate(longest, at)?, made))
     }
 
-    async fn kill(&self, stored: &[SealedKey], kid: &Kid) -> Result<Next, KeysFault> {
+    async fn kill(&self, stored: &[SealedKey], kid: &Kid) -> Result<NextKeyRing, KeysFault> {
         let found = stored
             .iter()
-            .find(|it| it.purpose == Purpose::Signing && it.key.kid == *kid);
+            .find(|it| it.purpose == KeyPurpose::Signing && it.key.kid == *kid);
         let key = &found.ok_or(KeysFault::NoKey)?.key;
         let ring = self.ring(stored, key.algorithm)?;
         let made = if key.state == KeyState::Active && ring.pending().is_none() {
@@ -212,7 +230,10 @@ impl Keys {
             None
         };
         let fresh = made.as_ref().map(|made| made.key.kid.clone());
-        Ok(Next::new(ring.kill(kid, fresh, self.store.now())?, made))
+        Ok(NextKeyRing::new(
+            ring.kill(kid, fresh, self.store.now())?,
+            made,
+        ))
     }
 
     /// How long the longest token lives that the key that retires has signed, or
@@ -243,14 +264,14 @@ impl Keys {
     ) -> Result<SealedKey, KeysFault> {
         let keys = self.clone();
         let made = tokio::task::spawn_blocking(move || {
-            keys.vault().seal_new(Purpose::Signing, algorithm, state)
+            keys.vault().seal_new(KeyPurpose::Signing, algorithm, state)
         });
         let made = made.await.map_err(|_| KeysFault::CutOff)?;
         Ok(made.map_err(Box::new)?)
     }
 
-    fn vault(&self) -> Vault<'_> {
-        Vault {
+    fn vault(&self) -> KeyVault<'_> {
+        KeyVault {
             api: self.api.name(),
             store: &self.store,
             master: &self.master,
@@ -267,12 +288,12 @@ fn is_published(algorithm: Algorithm) -> bool {
 }
 
 /// The ring to come.
-struct Next {
+struct NextKeyRing {
     ring: KeyRing,
     made: Option<SealedKey>,
 }
 
-impl Next {
+impl NextKeyRing {
     /// The state of a new key is the one that it has in the ring.
     fn new(ring: KeyRing, made: Option<SealedKey>) -> Self {
         let made = made.map(|made| {
@@ -297,8 +318,8 @@ impl Next {
         stored
     }
 
-    fn changed(&self) -> Changed {
-        Changed {
+    fn changed(&self) -> AppliedKeyChange {
+        AppliedKeyChange {
             keys: self.ring.keys().to_vec(),
             active: self.ring.active().clone(),
         }
@@ -314,8 +335,8 @@ impl From<RingFault> for KeysFault {
     }
 }
 
-impl From<Unavailable> for KeysFault {
-    fn from(unavailable: Unavailable) -> Self {
+impl From<StoreUnavailable> for KeysFault {
+    fn from(unavailable: StoreUnavailable) -> Self {
         Self::Store(unavailable.into())
     }
 }

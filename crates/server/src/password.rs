@@ -19,7 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// A pool of places for password hashing. Cheap to clone.
 #[derive(Clone)]
-pub struct Passwords {
+pub struct PasswordPool {
     /// The strangers that are let in at all: those that hash and those that wait.
     strangers: Arc<Semaphore>,
     /// The friends that are.
@@ -53,7 +53,7 @@ pub enum PasswordFault {
     Failed,
 }
 
-impl Passwords {
+impl PasswordPool {
     /// A pool in which `hashing` passwords are hashed at once, and in each queue
     /// `waiting` more may wait.
     ///
@@ -178,7 +178,7 @@ mod tests {
     use super::*;
 
     /// One who hashes until the sender is dropped or used.
-    fn hold(pool: &Passwords, queue: HashingQueue) -> (Sender<()>, JoinHandle<Hashed>) {
+    fn hold(pool: &PasswordPool, queue: HashingQueue) -> (Sender<()>, JoinHandle<Hashed>) {
         let (release, held) = channel();
         let pool = pool.clone();
         let work = move || held.recv().is_ok();
@@ -190,7 +190,7 @@ mod tests {
 
     #[tokio::test]
     async fn strangers_fill_their_own_queue_and_not_that_of_friends() {
-        let pool = Passwords::new(1, 2).unwrap().with_friends_waiting(1);
+        let pool = PasswordPool::new(1, 2).unwrap().with_friends_waiting(1);
         let (release, first) = hold(&pool, Strangers);
         let (waits, second) = hold(&pool, Strangers);
         let (waits_too, third) = hold(&pool, Strangers);
@@ -216,7 +216,7 @@ mod tests {
 
     #[tokio::test]
     async fn strangers_have_their_turn_among_friends() {
-        let pool = Passwords::new(1, 8).unwrap();
+        let pool = PasswordPool::new(1, 8).unwrap();
         let (release, first) = hold(&pool, Friends);
         tokio::task::yield_now().await;
         let (stranger_ends, stranger) = hold(&pool, Strangers);
@@ -231,7 +231,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_goes_away_while_waiting_leaves_the_place() {
-        let pool = Passwords::new(1, 1).unwrap();
+        let pool = PasswordPool::new(1, 1).unwrap();
         let (release, first) = hold(&pool, Strangers);
         tokio::task::yield_now().await;
         for _ in 0..3 {
@@ -247,7 +247,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_password_matches_its_own_hash_only() {
-        let pool = Passwords::new(1, 1).unwrap();
+        let pool = PasswordPool::new(1, 1).unwrap();
         let stored = pool.hash(Secret::from("correct horse")).await.unwrap();
         assert!(
             stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
@@ -261,14 +261,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_login_without_a_hash_is_wrong_even_with_the_decoys_password() {
-        let pool = Passwords::new(1, 1).unwrap();
+        let pool = PasswordPool::new(1, 1).unwrap();
         let checked = pool.verify(Secret::from("decoy"), None, Strangers).await;
         assert_eq!(checked, Ok(false));
     }
 
     #[tokio::test]
     async fn a_hash_that_cannot_be_read_is_a_fault_and_not_a_wrong_password() {
-        let pool = Passwords::new(1, 1).unwrap();
+        let pool = PasswordPool::new(1, 1).unwrap();
         let stored = Some("$argon2id$v=19$m=194".to_owned());
         let checked = pool.verify(Secret::from("x"), stored, Strangers).await;
         assert_eq!(checked, Err(PasswordFault::Failed));
@@ -276,7 +276,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_one_who_finds_no_place_is_told_at_once() {
-        let pool = Passwords::new(1, 1).unwrap();
+        let pool = PasswordPool::new(1, 1).unwrap();
         let tries: Vec<_> = (0..16)
             .map(|_| {
                 tokio::spawn({

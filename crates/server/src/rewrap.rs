@@ -21,7 +21,7 @@ use countersign_store::{MasterError, RewrapError, Store, StoreHead};
 
 /// Why the master key was not replaced, or is not the store's.
 #[derive(Debug, thiserror::Error)]
-pub enum Fault {
+pub enum RewrapFault {
     /// The key of an earlier rewrap is still there.
     #[error(
         "{0} is there from an earlier time: delete it if no backup from before then is to be read \
@@ -49,7 +49,7 @@ pub enum Fault {
 
 /// Whether one of the key files is the master key of the store with this head row,
 /// before the store is opened. It changes nothing.
-pub fn prove(path: &Path, head: &StoreHead) -> Result<(), Fault> {
+pub fn prove(path: &Path, head: &StoreHead) -> Result<(), RewrapFault> {
     let new = beside(path, ".new");
     if head.is_master(&MasterKey::open(path)?) {
         return Ok(());
@@ -62,7 +62,7 @@ pub fn prove(path: &Path, head: &StoreHead) -> Result<(), Fault> {
 
 /// The master key of a store that has one, whichever file it is in after a
 /// rewrap that was cut off. A wrong one changes nothing.
-pub async fn settle(path: &Path, store: &Store) -> Result<MasterKey, Fault> {
+pub async fn settle(path: &Path, store: &Store) -> Result<MasterKey, RewrapFault> {
     let new = beside(path, ".new");
     if !new.exists() {
         let master = MasterKey::open(path)?;
@@ -83,7 +83,7 @@ pub async fn settle(path: &Path, store: &Store) -> Result<MasterKey, Fault> {
 
 /// Replaces the master key in the file at `path` and seals everything anew.
 /// Gives how many records that were.
-pub async fn rewrap(path: &Path, store: &Store) -> Result<usize, Fault> {
+pub async fn rewrap(path: &Path, store: &Store) -> Result<usize, RewrapFault> {
     let old = settle(path, store).await?;
     let new = begin(path)?;
     let sealed = store.rewrap(Arc::new(old), Arc::new(new)).await?;
@@ -92,17 +92,17 @@ pub async fn rewrap(path: &Path, store: &Store) -> Result<usize, Fault> {
 }
 
 /// Makes the new key, durable beside the old one.
-fn begin(path: &Path) -> Result<MasterKey, Fault> {
+fn begin(path: &Path) -> Result<MasterKey, RewrapFault> {
     let kept = beside(path, ".old");
     if kept.exists() {
-        return Err(Fault::OldKey(kept));
+        return Err(RewrapFault::OldKey(kept));
     }
     Ok(MasterKey::create(&beside(path, ".new"))?)
 }
 
 /// The old key gets another name, and the new one its place, in one step: there
 /// is a master key at any time.
-fn put_in_place(path: &Path, new: &Path) -> Result<(), Fault> {
+fn put_in_place(path: &Path, new: &Path) -> Result<(), RewrapFault> {
     let kept = beside(path, ".old");
     match fs::hard_link(path, &kept) {
         // An earlier attempt was cut off after this.
@@ -113,13 +113,13 @@ fn put_in_place(path: &Path, new: &Path) -> Result<(), Fault> {
     sync_directory(path).map_err(|source| renamed(path, source))
 }
 
-fn remove(path: &Path) -> Result<(), Fault> {
+fn remove(path: &Path) -> Result<(), RewrapFault> {
     fs::remove_file(path).map_err(|source| renamed(path, source))?;
     sync_directory(path).map_err(|source| renamed(path, source))
 }
 
-fn renamed(path: &Path, source: io::Error) -> Fault {
-    Fault::Rename {
+fn renamed(path: &Path, source: io::Error) -> RewrapFault {
+    RewrapFault::Rename {
         path: path.to_owned(),
         source,
     }
@@ -139,7 +139,7 @@ mod tests {
 
     use super::*;
     use countersign_store::clock::Clock;
-    use countersign_store::{Actor, LockedStore, Purpose, SealedKey};
+    use countersign_store::{AuditActor, KeyPurpose, LockedStore, SealedKey};
 
     struct Place {
         directory: tempfile::TempDir,
@@ -182,12 +182,12 @@ mod tests {
             };
             let mut sealed = SealedKey {
                 key,
-                purpose: Purpose::Signing,
+                purpose: KeyPurpose::Signing,
                 sealed: Vec::new(),
             };
             sealed.sealed = master.seal(&sealed.context(&pay()), b"material").unwrap();
             store
-                .insert_key(&pay(), sealed, Actor::System)
+                .insert_key(&pay(), sealed, AuditActor::System)
                 .await
                 .unwrap();
             store
@@ -220,7 +220,7 @@ mod tests {
         let log = store.audit(None, 10).await.unwrap();
         assert_eq!(log.last().unwrap().action, "master_key_replaced");
         let again = rewrap(&place.key(), &store).await.unwrap_err();
-        assert!(matches!(again, Fault::OldKey(_)), "{again}");
+        assert!(matches!(again, RewrapFault::OldKey(_)), "{again}");
     }
 
     /// A process that dies between two steps, and the start after it.
@@ -275,7 +275,7 @@ mod tests {
         let before = place.bytes();
         let refused = settle(&place.key(), &store).await.unwrap_err();
         assert!(
-            matches!(refused, Fault::Master(MasterError::Wrong)),
+            matches!(refused, RewrapFault::Master(MasterError::Wrong)),
             "{refused}"
         );
         assert!(rewrap(&place.key(), &store).await.is_err());
@@ -291,7 +291,7 @@ mod tests {
         let mut foreign = keys[0].clone();
         foreign.key.kid = Kid("k2".to_owned());
         store
-            .insert_key(&pay(), foreign, Actor::System)
+            .insert_key(&pay(), foreign, AuditActor::System)
             .await
             .unwrap();
         let refused = rewrap(&place.key(), &store).await.unwrap_err();

@@ -8,27 +8,27 @@ use countersign_domain::key::{Key, KeyState, Kid};
 use countersign_domain::{Algorithm, ApiName};
 use countersign_store::random::random;
 use countersign_store::seal::MasterKey;
-use countersign_store::{Actor, Purpose, SealedKey, Store};
+use countersign_store::{AuditActor, KeyPurpose, SealedKey, Store};
 use countersign_token::tokens::algorithms;
-use countersign_token::{Material, Pepper, Tokens};
+use countersign_token::{KeyMaterial, Pepper, Tokens};
 use zeroize::Zeroizing;
 
 use crate::api::ApiFault;
 
 /// The keys of one api.
-pub(crate) struct Vault<'a> {
+pub(crate) struct KeyVault<'a> {
     pub(crate) api: &'a ApiName,
     pub(crate) store: &'a Store,
     pub(crate) master: &'a MasterKey,
 }
 
-impl Vault<'_> {
+impl KeyVault<'_> {
     /// The pepper, which is made if there is none.
     pub(crate) async fn pepper(&self, stored: &[SealedKey]) -> Result<Pepper, ApiFault> {
-        let found = stored.iter().find(|it| it.purpose == Purpose::Pepper);
+        let found = stored.iter().find(|it| it.purpose == KeyPurpose::Pepper);
         let bytes = match found {
             Some(sealed) => self.open(sealed)?,
-            None => self.open(&self.make(Purpose::Pepper, Algorithm::Hs256).await?)?,
+            None => self.open(&self.make(KeyPurpose::Pepper, Algorithm::Hs256).await?)?,
         };
         let bytes = bytes
             .as_slice()
@@ -41,12 +41,12 @@ impl Vault<'_> {
     /// has none yet, so nobody can know an older one.
     pub(crate) async fn make(
         &self,
-        purpose: Purpose,
+        purpose: KeyPurpose,
         algorithm: Algorithm,
     ) -> Result<SealedKey, ApiFault> {
         let made = self.seal_new(purpose, algorithm, KeyState::Active)?;
         self.store
-            .insert_key(self.api, made.clone(), Actor::System)
+            .insert_key(self.api, made.clone(), AuditActor::System)
             .await?;
         Ok(made)
     }
@@ -55,11 +55,11 @@ impl Vault<'_> {
     /// second.
     pub(crate) fn seal_new(
         &self,
-        purpose: Purpose,
+        purpose: KeyPurpose,
         algorithm: Algorithm,
         state: KeyState,
     ) -> Result<SealedKey, ApiFault> {
-        let material = Material::generate(algorithm)?;
+        let material = KeyMaterial::generate(algorithm)?;
         let key = Key {
             kid: Kid(hex::encode(random::<8>()?)),
             algorithm,
@@ -95,7 +95,7 @@ impl Vault<'_> {
     ) -> Result<(), ApiFault> {
         for algorithm in algorithms.iter().copied() {
             if !stored.iter().any(|it| it.is_signing(algorithm)) {
-                stored.push(self.make(Purpose::Signing, algorithm).await?);
+                stored.push(self.make(KeyPurpose::Signing, algorithm).await?);
             }
         }
         Ok(())
@@ -117,9 +117,9 @@ impl Vault<'_> {
         algorithms: &BTreeSet<Algorithm>,
         stored: &[SealedKey],
     ) -> Result<Tokens, ApiFault> {
-        let signing = stored.iter().filter(|it| it.purpose == Purpose::Signing);
+        let signing = stored.iter().filter(|it| it.purpose == KeyPurpose::Signing);
         let keys = signing
-            .map(|it| Ok((it.key.clone(), Material::new(self.open(it)?))))
+            .map(|it| Ok((it.key.clone(), KeyMaterial::new(self.open(it)?))))
             .collect::<Result<Vec<_>, ApiFault>>()?;
         let tokens = Tokens::of(dialect.clone(), algorithms, &keys, self.store.now());
         tokens.map_err(|fault| ApiFault::Tokens {

@@ -16,13 +16,13 @@ use countersign_domain::account::{Allowlist, StoredSecret};
 use countersign_domain::key::KeyState;
 use countersign_domain::session::Lifetimes;
 use countersign_domain::{AccountLimits, Algorithm, Kid, Limits, Reason, Timestamp};
-use countersign_server::api::{Api, ApiSettings};
-use countersign_server::issuer::{Answer, Caller, Issuer};
-use countersign_server::keys::{Change, Changed, Keys, KeysFault};
-use countersign_server::password::Passwords;
+use countersign_server::api::{ApiSettings, IssuingApi};
+use countersign_server::issuer::{Issuer, TokenAnswer, TokenCaller};
+use countersign_server::keys::{AppliedKeyChange, KeyRingChange, KeysFault, SigningKeys};
+use countersign_server::password::PasswordPool;
 use countersign_store::clock::Clock;
 use countersign_store::seal::MasterKey;
-use countersign_store::{Actor, NewAccount, NewCredential, Store};
+use countersign_store::{AuditActor, NewAccount, NewCredential, Store};
 use http::request::Parts;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -34,8 +34,8 @@ const SECRET: &str = "a generated key";
 struct Provider {
     _directory: tempfile::TempDir,
     clock: Clock,
-    api: Arc<Api>,
-    keys: Keys,
+    api: Arc<IssuingApi>,
+    keys: SigningKeys,
     issuer: Issuer,
 }
 
@@ -50,7 +50,7 @@ impl Provider {
         let store = Store::open(&directory.path().join("db"), clock.clone(), |_| {}).unwrap();
         let master = MasterKey::create(&directory.path().join("master.key")).unwrap();
         store.check_master(&master).await.unwrap();
-        let api = Api::load(settings(dialect, access), &store, &master)
+        let api = IssuingApi::load(settings(dialect, access), &store, &master)
             .await
             .unwrap();
         let api = Arc::new(api);
@@ -65,9 +65,9 @@ impl Provider {
             },
             active: true,
         };
-        store.create_account(new, Actor::System).await.unwrap();
-        let keys = Keys::new(api.clone(), store.clone(), Arc::new(master));
-        let issuer = Issuer::new(store, Passwords::new(2, 2).unwrap());
+        store.create_account(new, AuditActor::System).await.unwrap();
+        let keys = SigningKeys::new(api.clone(), store.clone(), Arc::new(master));
+        let issuer = Issuer::new(store, PasswordPool::new(2, 2).unwrap());
         Self {
             _directory: directory,
             clock,
@@ -77,25 +77,25 @@ impl Provider {
         }
     }
 
-    async fn change(&self, change: Change) -> Result<Changed, KeysFault> {
-        self.keys.change(change, Actor::System).await
+    async fn change(&self, change: KeyRingChange) -> Result<AppliedKeyChange, KeysFault> {
+        self.keys.change(change, AuditActor::System).await
     }
 
-    async fn rotate(&self) -> Changed {
-        let rotate = Change::Rotate {
+    async fn rotate(&self) -> AppliedKeyChange {
+        let rotate = KeyRingChange::Rotate {
             algorithm: Algorithm::Hs256,
             now: false,
         };
         self.change(rotate).await.unwrap()
     }
 
-    async fn ask(&self, path: &str, body: Value) -> Answer {
+    async fn ask(&self, path: &str, body: Value) -> TokenAnswer {
         let request = http::Request::builder()
             .method("POST")
             .uri(path)
             .header("content-type", "application/json");
         let (parts, ()): (Parts, ()) = request.body(()).unwrap().into_parts();
-        let caller = Caller {
+        let caller = TokenCaller {
             address: [127, 0, 0, 1].into(),
         };
         let body = body.to_string();
@@ -109,7 +109,7 @@ impl Provider {
         pair(&self.ask("/auth/login", body).await)
     }
 
-    async fn refresh(&self, pair: &Value) -> Answer {
+    async fn refresh(&self, pair: &Value) -> TokenAnswer {
         let body = json!({ "refresh_token": pair["refresh_token"] });
         self.ask("/auth/refresh", body).await
     }
@@ -144,13 +144,13 @@ fn settings(dialect: &str, access: Duration) -> ApiSettings {
     }
 }
 
-fn pair(answer: &Answer) -> Value {
+fn pair(answer: &TokenAnswer) -> Value {
     assert_eq!(answer.record.outcome, Ok(()));
     let body: Value = serde_json::from_slice(answer.response.body()).unwrap();
     body["data"].clone()
 }
 
-fn states(changed: &Changed) -> Vec<KeyState> {
+fn states(changed: &AppliedKeyChange) -> Vec<KeyState> {
     changed.keys.iter().map(|key| key.state).collect()
 }
 
@@ -229,7 +229,9 @@ async fn a_fourth_living_key_waits_until_one_is_gone() {
     for _ in 0..2 {
         provider.rotate().await;
     }
-    let full = provider.change(Change::Publish(Algorithm::Hs256)).await;
+    let full = provider
+        .change(KeyRingChange::Publish(Algorithm::Hs256))
+        .await;
     assert!(matches!(full, Err(KeysFault::Ring(_))), "{full:?}");
     provider.clock.advance(HOUR * 25);
     provider.rotate().await;
@@ -241,14 +243,19 @@ async fn a_killed_keys_tokens_are_refused_at_the_next_request() {
     let held = provider.log_in().await;
     let stolen = provider.rotate().await.keys[0].kid.clone();
     let new = provider.log_in().await;
-    provider.change(Change::Kill(stolen.clone())).await.unwrap();
+    provider
+        .change(KeyRingChange::Kill(stolen.clone()))
+        .await
+        .unwrap();
     assert!(!provider.accepts(&held));
     assert!(provider.refresh(&held).await.record.outcome.is_err());
     assert!(provider.accepts(&new), "what the other key signed lives on");
     pair(&provider.refresh(&new).await);
-    let again = provider.change(Change::Kill(stolen)).await;
+    let again = provider.change(KeyRingChange::Kill(stolen)).await;
     assert!(matches!(again, Err(KeysFault::NoKey)), "{again:?}");
-    let unknown = provider.change(Change::Kill(Kid("x".to_owned()))).await;
+    let unknown = provider
+        .change(KeyRingChange::Kill(Kid("x".to_owned())))
+        .await;
     assert!(matches!(unknown, Err(KeysFault::NoKey)), "{unknown:?}");
 }
 
@@ -259,7 +266,7 @@ async fn a_refresh_whose_lost_reply_a_killed_key_signed_asks_for_a_login() {
     let held = provider.log_in().await;
     let active = provider.rotate().await.active;
     pair(&provider.refresh(&held).await);
-    provider.change(Change::Kill(active)).await.unwrap();
+    provider.change(KeyRingChange::Kill(active)).await.unwrap();
     let again = provider.refresh(&held).await;
     assert_eq!(again.record.outcome, Err(Reason::KeyRetired));
     assert_eq!(again.response.status(), 401);
@@ -292,7 +299,11 @@ async fn a_key_that_is_killed_under_load_is_no_fault_of_the_server() {
         .collect();
     let mut active = provider.rotate().await.active;
     for _ in 0..50 {
-        active = provider.change(Change::Kill(active)).await.unwrap().active;
+        active = provider
+            .change(KeyRingChange::Kill(active))
+            .await
+            .unwrap()
+            .active;
     }
     ended.store(true, Ordering::SeqCst);
     for partner in partners {
@@ -305,7 +316,10 @@ async fn where_the_active_key_is_killed_logins_go_on() {
     let provider = Provider::begin("mypopup").await;
     let held = provider.log_in().await;
     let active = provider.rotate().await.active;
-    let changed = provider.change(Change::Kill(active.clone())).await.unwrap();
+    let changed = provider
+        .change(KeyRingChange::Kill(active.clone()))
+        .await
+        .unwrap();
     assert_ne!(changed.active, active);
     assert!(provider.accepts(&held), "the retiring key signed it");
     let new = provider.log_in().await;
@@ -318,7 +332,7 @@ async fn where_the_active_key_is_killed_logins_go_on() {
 async fn a_key_that_others_verify_with_is_published_before_it_signs() {
     let provider = Provider::begin("b2binpay").await;
     let algorithm = Algorithm::Rs256;
-    let rotate = |now| provider.change(Change::Rotate { algorithm, now });
+    let rotate = |now| provider.change(KeyRingChange::Rotate { algorithm, now });
     let kids = || {
         let jwks = provider.api.jwks(provider.clock.now());
         let keys = jwks["keys"].as_array().unwrap().clone();
@@ -328,10 +342,13 @@ async fn a_key_that_others_verify_with_is_published_before_it_signs() {
     };
     assert_eq!(kids().len(), 1, "the HS256 key has no public half");
     assert!(matches!(rotate(false).await, Err(KeysFault::NotPublished)));
-    let published = provider.change(Change::Publish(algorithm)).await.unwrap();
+    let published = provider
+        .change(KeyRingChange::Publish(algorithm))
+        .await
+        .unwrap();
     let pending = published.keys[1].kid.clone();
     assert_eq!(kids()[1], json!(pending.0));
-    let twice = provider.change(Change::Publish(algorithm)).await;
+    let twice = provider.change(KeyRingChange::Publish(algorithm)).await;
     assert!(matches!(twice, Err(KeysFault::Pending(_))));
     provider.clock.advance(Duration::from_secs(599));
     assert!(matches!(rotate(false).await, Err(KeysFault::TooYoung(599))));

@@ -12,10 +12,10 @@ use countersign_domain::{
 };
 use http::Method;
 
-use crate::problem::{Cause, Problem};
+use crate::problem::{ProblemCause, SidecarProblem};
 
 /// Which requests go to the vendor.
-pub(crate) struct Access {
+pub(crate) struct AccessRules {
     /// What is allowed; `None` for everything.
     allowed: Option<Routes>,
     /// The segments of the token endpoints, in lower case.
@@ -32,7 +32,7 @@ fn told(faults: &[RouteFault]) -> String {
     faults.join("; ")
 }
 
-impl Access {
+impl AccessRules {
     /// What a profile allows, of the API of a dialect.
     pub(crate) fn new(allow: &[AllowedRequest], dialect: &Dialect) -> Result<Self, AllowFault> {
         let rule = |allowed: &AllowedRequest| RouteRule {
@@ -54,26 +54,26 @@ impl Access {
     }
 
     /// Refuses what does not go to the vendor.
-    pub(crate) fn admit(&self, method: &Method, path: &str) -> Result<(), Problem> {
+    pub(crate) fn admit(&self, method: &Method, path: &str) -> Result<(), SidecarProblem> {
         if echoes_request(method.as_str()) {
-            return Err(Problem::new(
-                Cause::Method,
+            return Err(SidecarProblem::new(
+                ProblemCause::Method,
                 format!(
                     "{method} has a server give back what it was sent, the token too: it is not carried"
                 ),
             ));
         }
         let judged = JudgedPath::judge(path).map_err(|_| {
-            Problem::new(
-                Cause::AmbiguousPath,
+            SidecarProblem::new(
+                ProblemCause::AmbiguousPath,
                 "servers read this path differently: write it without empty or dot segments, \
                  without \\ and ;, and without an encoded slash, ? or #",
             )
         })?;
         let segments = folded(judged.segments().iter().map(|it| &**it));
         if self.closed.contains(&segments) {
-            return Err(Problem::new(
-                Cause::TokenEndpoint,
+            return Err(SidecarProblem::new(
+                ProblemCause::TokenEndpoint,
                 "the sidecar keeps the session itself: token endpoints are not called through it",
             ));
         }
@@ -84,8 +84,8 @@ impl Access {
         {
             return Ok(());
         }
-        Err(Problem::new(
-            Cause::NotAllowed,
+        Err(SidecarProblem::new(
+            ProblemCause::NotAllowed,
             format!("the profile does not allow {method} {path}"),
         ))
     }
@@ -109,7 +109,7 @@ fn folded<'s>(segments: impl Iterator<Item = &'s str>) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn access(allow: &[(&str, &str)]) -> Access {
+    fn access(allow: &[(&str, &str)]) -> AccessRules {
         let source = Dialect::shipped("b2binpay").unwrap();
         let dialect = Dialect::compile(source, "b2binpay").unwrap();
         let allowed = |(method, path): &(&str, &str)| AllowedRequest {
@@ -117,10 +117,10 @@ mod tests {
             path: (*path).to_owned(),
         };
         let allow: Vec<_> = allow.iter().map(allowed).collect();
-        Access::new(&allow, &dialect).unwrap()
+        AccessRules::new(&allow, &dialect).unwrap()
     }
 
-    fn refused(access: &Access, method: &str, path: &str) -> &'static str {
+    fn refused(access: &AccessRules, method: &str, path: &str) -> &'static str {
         let refused = access.admit(&method.parse().unwrap(), path).err();
         refused.map_or("", |problem| problem.code())
     }

@@ -8,11 +8,11 @@ use std::str::FromStr;
 use countersign_transport::{Listener, SocketFault, SocketFile};
 use tokio::net::TcpListener;
 
-use crate::Entrance;
+use crate::SidecarEntrance;
 
 /// Where a sidecar listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Address {
+pub enum SidecarAddress {
     /// A socket file.
     File(PathBuf),
     /// A port of a loopback address.
@@ -50,26 +50,26 @@ pub enum BindFault {
 
 /// An address that is listened on.
 #[derive(Debug)]
-pub struct Bound {
+pub struct BoundSidecar {
     pub(crate) listener: Listener,
-    pub(crate) entrance: Entrance,
+    pub(crate) entrance: SidecarEntrance,
     /// The port may have been given by the system.
-    address: Address,
+    address: SidecarAddress,
 }
 
-impl Address {
+impl SidecarAddress {
     /// Listens there.
     ///
     /// # Errors
     ///
     /// Somebody else does, or the system refuses.
-    pub async fn bind(&self) -> Result<Bound, BindFault> {
+    pub async fn bind(&self) -> Result<BoundSidecar, BindFault> {
         match self {
             Self::File(path) => {
                 let file = SocketFile::bind(path).await?;
-                Ok(Bound {
+                Ok(BoundSidecar {
                     listener: file.into(),
-                    entrance: Entrance::File,
+                    entrance: SidecarEntrance::File,
                     address: self.clone(),
                 })
             }
@@ -80,9 +80,9 @@ impl Address {
                 };
                 let tcp = TcpListener::bind(address).await.map_err(refused)?;
                 let address = tcp.local_addr().map_err(refused)?;
-                Ok(Bound {
+                Ok(BoundSidecar {
                     listener: tcp.into(),
-                    entrance: Entrance::Port(address.port()),
+                    entrance: SidecarEntrance::Port(address.port()),
                     address: Self::Port(address),
                 })
             }
@@ -90,14 +90,14 @@ impl Address {
     }
 }
 
-impl Bound {
+impl BoundSidecar {
     /// Where it is.
-    pub fn address(&self) -> &Address {
+    pub fn address(&self) -> &SidecarAddress {
         &self.address
     }
 }
 
-impl FromStr for Address {
+impl FromStr for SidecarAddress {
     type Err = AddressFault;
 
     fn from_str(text: &str) -> Result<Self, AddressFault> {
@@ -119,7 +119,7 @@ impl FromStr for Address {
 }
 
 /// As a program names it.
-impl fmt::Display for Address {
+impl fmt::Display for SidecarAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => write!(f, "unix:{}", path.display()),
@@ -144,18 +144,18 @@ mod tests {
             ("localhost:9001", "http://127.0.0.1:9001"),
             ("[::1]:9001", "http://[::1]:9001"),
         ] {
-            assert_eq!(text.parse::<Address>().unwrap().to_string(), shown);
+            assert_eq!(text.parse::<SidecarAddress>().unwrap().to_string(), shown);
         }
     }
 
     #[test]
     fn what_others_reach_and_what_is_no_address_is_refused() {
         for open in ["0.0.0.0:1", "10.0.0.1:9001", "[::]:9001", "192.0.2.1:80"] {
-            let refused = open.parse::<Address>();
+            let refused = open.parse::<SidecarAddress>();
             assert!(matches!(refused, Err(AddressFault::Open(_))), "{open}");
         }
         for odd in ["", "unix:", "9001", ":9001", "pay.example:9001", "/run/"] {
-            let refused = odd.parse::<Address>();
+            let refused = odd.parse::<SidecarAddress>();
             assert!(matches!(refused, Err(AddressFault::Unreadable(_))), "{odd}");
         }
     }

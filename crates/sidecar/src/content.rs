@@ -11,7 +11,7 @@ use http_body::Body;
 use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout_at};
 
-use crate::problem::{Cause, Problem};
+use crate::problem::{ProblemCause, SidecarProblem};
 
 /// The longest body that is kept.
 pub(crate) const LONGEST: usize = 64 * 1024;
@@ -21,15 +21,15 @@ pub(crate) const LONGEST: usize = 64 * 1024;
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The body of a request.
-pub(crate) enum Content {
+pub(crate) enum RequestContent {
     /// All of it.
     Whole(Bytes),
     /// What is still to come, and cannot be sent twice.
     Passing(Upload),
 }
 
-impl Content {
-    pub(crate) async fn read(mut body: RequestBody, relay: &Relay) -> Result<Self, Problem> {
+impl RequestContent {
+    pub(crate) async fn read(mut body: RequestBody, relay: &Relay) -> Result<Self, SidecarProblem> {
         if body.is_end_stream() {
             return Ok(Self::Whole(Bytes::new()));
         }
@@ -68,6 +68,6 @@ impl Content {
     }
 }
 
-fn cut_off(error: impl std::fmt::Display) -> Problem {
-    Problem::new(Cause::CutOff, error.to_string())
+fn cut_off(error: impl std::fmt::Display) -> SidecarProblem {
+    SidecarProblem::new(ProblemCause::CutOff, error.to_string())
 }

@@ -11,7 +11,7 @@ use countersign_dialect::Secret;
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, header};
 
-use crate::problem::{Cause, Problem};
+use crate::problem::{ProblemCause, SidecarProblem};
 
 /// The field in which a program sends the key of a sidecar that asks for one. It
 /// is never forwarded.
@@ -19,7 +19,7 @@ pub const KEY: HeaderName = HeaderName::from_static("x-countersign-key");
 
 /// Where requests come in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Entrance {
+pub enum SidecarEntrance {
     /// A socket file, which the system lets its owner alone open.
     File,
     /// A port, which every program on this machine can reach.
@@ -29,10 +29,10 @@ pub enum Entrance {
 /// Refuses what comes from a page, and who does not have the key.
 pub(crate) fn admit(
     fields: &HeaderMap,
-    entrance: Entrance,
+    entrance: SidecarEntrance,
     key: Option<&Secret>,
-) -> Result<(), Problem> {
-    if let Entrance::Port(port) = entrance {
+) -> Result<(), SidecarProblem> {
+    if let SidecarEntrance::Port(port) = entrance {
         check_host(fields, port)?;
         check_no_browser(fields)?;
     }
@@ -43,14 +43,14 @@ pub(crate) fn admit(
 }
 
 /// Refuses other names than this machine's own.
-pub(crate) fn check_host(fields: &HeaderMap, port: u16) -> Result<(), Problem> {
+pub(crate) fn check_host(fields: &HeaderMap, port: u16) -> Result<(), SidecarProblem> {
     let mut hosts = fields.get_all(header::HOST).iter();
     let host = hosts.next().and_then(|it| it.to_str().ok());
     if hosts.next().is_none() && host.is_some_and(|it| is_own(it, port)) {
         return Ok(());
     }
-    Err(Problem::new(
-        Cause::ForeignHost,
+    Err(SidecarProblem::new(
+        ProblemCause::ForeignHost,
         format!("the Host is not this sidecar's own: ask for localhost:{port} or 127.0.0.1:{port}"),
     ))
 }
@@ -67,28 +67,28 @@ fn is_own(host: &str, port: u16) -> bool {
     is_here && authority.port_u16().unwrap_or(80) == port && !host.contains('@')
 }
 
-fn check_no_browser(fields: &HeaderMap) -> Result<(), Problem> {
+fn check_no_browser(fields: &HeaderMap) -> Result<(), SidecarProblem> {
     let is_of_browsers =
         |name: &HeaderName| *name == header::ORIGIN || name.as_str().starts_with("sec-fetch-");
     match fields.keys().find(|name| is_of_browsers(name)) {
         None => Ok(()),
-        Some(name) => Err(Problem::new(
-            Cause::Browser,
+        Some(name) => Err(SidecarProblem::new(
+            ProblemCause::Browser,
             format!("{name} is what browsers send, and no page may use this sidecar"),
         )),
     }
 }
 
 /// In constant time.
-fn check_key(fields: &HeaderMap, key: &Secret) -> Result<(), Problem> {
+fn check_key(fields: &HeaderMap, key: &Secret) -> Result<(), SidecarProblem> {
     let mut sent = fields.get_all(KEY).iter();
     let only = sent.next().filter(|_| sent.next().is_none());
     let text = only.and_then(|it| it.to_str().ok());
     if text.is_some_and(|it| Secret::from(it) == *key) {
         return Ok(());
     }
-    Err(Problem::new(
-        Cause::Key,
+    Err(SidecarProblem::new(
+        ProblemCause::Key,
         "this sidecar asks for its key, which is missing or wrong: send it in X-Countersign-Key",
     ))
 }
@@ -99,9 +99,13 @@ mod tests {
 
     use super::*;
 
-    const PORT: Entrance = Entrance::Port(9001);
+    const PORT: SidecarEntrance = SidecarEntrance::Port(9001);
 
-    fn refused(entrance: Entrance, key: Option<&str>, sent: &[(&'static str, &str)]) -> String {
+    fn refused(
+        entrance: SidecarEntrance,
+        key: Option<&str>,
+        sent: &[(&'static str, &str)],
+    ) -> String {
         let mut fields = HeaderMap::new();
         for (name, value) in sent {
             fields.append(*name, HeaderValue::from_str(value).unwrap());
@@ -140,7 +144,7 @@ mod tests {
         assert_eq!(refused(PORT, None, &[]), "foreign_host");
         let twice = [("host", "localhost:9001"), ("host", "localhost:9001")];
         assert_eq!(refused(PORT, None, &twice), "foreign_host");
-        let default = Entrance::Port(80);
+        let default = SidecarEntrance::Port(80);
         assert_eq!(refused(default, None, &[("host", "localhost")]), "");
     }
 
@@ -154,7 +158,7 @@ mod tests {
         ] {
             let sent = [("host", "localhost:9001"), (name, value)];
             assert_eq!(refused(PORT, None, &sent), "browser", "{name}");
-            assert_eq!(refused(Entrance::File, None, &sent), "", "{name}");
+            assert_eq!(refused(SidecarEntrance::File, None, &sent), "", "{name}");
         }
     }
 
@@ -169,7 +173,7 @@ mod tests {
             (&[(NAME, "good!")], "key"),
             (&[(NAME, "good"), (NAME, "good")], "key"),
         ] {
-            assert_eq!(refused(Entrance::File, Some("good"), sent), expected);
+            assert_eq!(refused(SidecarEntrance::File, Some("good"), sent), expected);
             let mut over_port = vec![("host", "localhost:9001")];
             over_port.extend(sent);
             assert_eq!(refused(PORT, Some("good"), &over_port), expected);

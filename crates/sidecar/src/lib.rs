@@ -1,7 +1,7 @@
 //! Carries: plain HTTP from a program on this machine to the vendor, with a fresh
 //! token.
 //!
-//! A [`Sidecar`] serves one profile. A request comes in at an [`Entrance`], passes
+//! A [`Sidecar`] serves one profile. A request comes in at an [`SidecarEntrance`], passes
 //! the guards (a page in a browser must not borrow the token), is rewritten for the
 //! vendor, and its answer streams back. What the sidecar says itself is a problem
 //! document (RFC 9457) with the field `X-Countersign-Sidecar`, never in the vendor's
@@ -18,8 +18,8 @@ mod serve;
 mod sidecar;
 
 pub use access::AllowFault;
-pub use address::{Address, AddressFault, BindFault, Bound};
-pub use guards::{Entrance, KEY};
+pub use address::{AddressFault, BindFault, BoundSidecar, SidecarAddress};
+pub use guards::{KEY, SidecarEntrance};
 pub use problem::SIDECAR;
 pub use serve::serve;
-pub use sidecar::{READY, Setup, SetupFault, Sidecar, SidecarBody};
+pub use sidecar::{READY, SetupFault, Sidecar, SidecarBody, SidecarSetup};

@@ -16,15 +16,15 @@ pub const SIDECAR: HeaderName = HeaderName::from_static("x-countersign-sidecar")
 
 /// Why the vendor's answer cannot be had.
 #[derive(Debug)]
-pub(crate) struct Problem {
-    cause: Cause,
+pub(crate) struct SidecarProblem {
+    cause: ProblemCause,
     detail: String,
     retry_after: Option<Duration>,
 }
 
 /// What is the matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cause {
+pub(crate) enum ProblemCause {
     /// The request is for another host than this one.
     ForeignHost,
     /// It comes from a page in a browser.
@@ -57,7 +57,7 @@ pub(crate) enum Cause {
     Slow,
 }
 
-impl Cause {
+impl ProblemCause {
     /// The status, the code, and what goes before the detail.
     fn spelled(self) -> (StatusCode, &'static str, &'static str) {
         match self {
@@ -108,8 +108,8 @@ impl Cause {
     }
 }
 
-impl Problem {
-    pub(crate) fn new(cause: Cause, detail: impl Into<String>) -> Self {
+impl SidecarProblem {
+    pub(crate) fn new(cause: ProblemCause, detail: impl Into<String>) -> Self {
         Self {
             cause,
             detail: detail.into(),
@@ -146,7 +146,7 @@ impl Problem {
         let media = HeaderValue::from_static("application/problem+json");
         fields.insert(header::CONTENT_TYPE, media);
         fields.insert(SIDECAR, HeaderValue::from_static(code));
-        if self.cause == Cause::Method {
+        if self.cause == ProblemCause::Method {
             fields.insert(header::ALLOW, HeaderValue::from_static(FORWARDED_METHODS));
         }
         if let Some(wait) = self.retry_after {
@@ -158,33 +158,33 @@ impl Problem {
     }
 }
 
-impl From<Error> for Problem {
+impl From<Error> for SidecarProblem {
     fn from(error: Error) -> Self {
         let cause = match error.kind {
-            ErrorKind::Refused { .. } | ErrorKind::Unintelligible => Cause::Refused,
-            _ if error.is_transient() => Cause::NoTokenNow,
-            ErrorKind::LoggedOut => Cause::NoTokenNow,
-            _ => Cause::NoToken,
+            ErrorKind::Refused { .. } | ErrorKind::Unintelligible => ProblemCause::Refused,
+            _ if error.is_transient() => ProblemCause::NoTokenNow,
+            ErrorKind::LoggedOut => ProblemCause::NoTokenNow,
+            _ => ProblemCause::NoToken,
         };
         let now = SystemClock.now();
         let wait = error.retry_at.map(|at| at.since(now));
-        let soon = (cause == Cause::NoTokenNow).then_some(Duration::from_secs(1));
+        let soon = (cause == ProblemCause::NoTokenNow).then_some(Duration::from_secs(1));
         Self {
-            retry_after: wait.filter(|_| cause == Cause::NoTokenNow).or(soon),
+            retry_after: wait.filter(|_| cause == ProblemCause::NoTokenNow).or(soon),
             ..Self::new(cause, error.message.to_string())
         }
     }
 }
 
 /// What the relay could not do.
-impl From<RelayError> for Problem {
+impl From<RelayError> for SidecarProblem {
     fn from(error: RelayError) -> Self {
         let (cause, retry_after) = match error {
-            RelayError::Down { retry_after } => (Cause::Down, Some(retry_after)),
-            RelayError::Timeout(_) => (Cause::Slow, None),
-            RelayError::Failed(_) => (Cause::Unreachable, None),
-            RelayError::ClientGone(_) => (Cause::CutOff, None),
-            RelayError::NoRoom { retry_after } => (Cause::Crowded, Some(retry_after)),
+            RelayError::Down { retry_after } => (ProblemCause::Down, Some(retry_after)),
+            RelayError::Timeout(_) => (ProblemCause::Slow, None),
+            RelayError::Failed(_) => (ProblemCause::Unreachable, None),
+            RelayError::ClientGone(_) => (ProblemCause::CutOff, None),
+            RelayError::NoRoom { retry_after } => (ProblemCause::Crowded, Some(retry_after)),
         };
         Self {
             retry_after,
@@ -193,9 +193,9 @@ impl From<RelayError> for Problem {
     }
 }
 
-impl From<BrokenAnswer> for Problem {
+impl From<BrokenAnswer> for SidecarProblem {
     fn from(broken: BrokenAnswer) -> Self {
-        Self::new(Cause::Unreachable, broken.to_string())
+        Self::new(ProblemCause::Unreachable, broken.to_string())
     }
 }
 
@@ -205,7 +205,7 @@ mod tests {
 
     use super::*;
 
-    fn answered(problem: impl Into<Problem>) -> (u16, String, Option<String>) {
+    fn answered(problem: impl Into<SidecarProblem>) -> (u16, String, Option<String>) {
         let response = problem.into().response();
         let field = |name| {
             let value = response.headers().get(name);

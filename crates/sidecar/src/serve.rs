@@ -6,13 +6,13 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use countersign_transport::{DrainOutcome, ListenerLimits};
 
-use crate::{Bound, Sidecar};
+use crate::{BoundSidecar, Sidecar};
 
 /// Serves until `shutdown`, then lets running requests finish. Each request is
 /// answered by the sidecar that is current when it comes: another may be put in its
 /// place.
 pub async fn serve(
-    bound: Bound,
+    bound: BoundSidecar,
     sidecar: Arc<ArcSwap<Sidecar>>,
     limits: ListenerLimits,
     shutdown: impl Future<Output = ()> + Send,

@@ -19,11 +19,11 @@ use http_body_util::{Either, Full};
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::access::{Access, AllowFault};
-use crate::content::{Content, LONGEST};
-use crate::guards::{self, Entrance};
+use crate::access::{AccessRules, AllowFault};
+use crate::content::{LONGEST, RequestContent};
+use crate::guards::{self, SidecarEntrance};
 use crate::meter::{AnsweredBy, SidecarMeter};
-use crate::problem::{Cause, Problem, SIDECAR};
+use crate::problem::{ProblemCause, SIDECAR, SidecarProblem};
 
 /// The path at which a sidecar tells whether it is ready. It is never forwarded.
 pub const READY: &str = "/.well-known/countersign/ready";
@@ -35,7 +35,7 @@ const READY_WITHIN: Duration = Duration::from_secs(2);
 pub type SidecarBody = Either<Full<Bytes>, AnswerBody>;
 
 /// What a sidecar is made of.
-pub struct Setup {
+pub struct SidecarSetup {
     /// What it is called.
     pub name: ApiName,
     /// What gives its tokens.
@@ -70,7 +70,7 @@ pub struct Sidecar {
     source: TokenSource,
     dialect: Arc<Dialect>,
     relay: Relay,
-    access: Access,
+    access: AccessRules,
     key: Option<Secret>,
     access_log: bool,
     meter: SidecarMeter,
@@ -86,11 +86,11 @@ impl Sidecar {
     /// # Errors
     ///
     /// What is allowed is none of paths, or the vendor's URL cannot be used.
-    pub fn new(setup: Setup) -> Result<Self, SetupFault> {
+    pub fn new(setup: SidecarSetup) -> Result<Self, SetupFault> {
         let presented = setup.dialect.presentation_headers();
         let names = presented.iter().map(|name| hyphened(name.as_str()));
         Ok(Self {
-            access: Access::new(&setup.allow, &setup.dialect)?,
+            access: AccessRules::new(&setup.allow, &setup.dialect)?,
             relay: Relay::new(setup.name.as_str(), setup.upstream)?,
             secret_fields: names.chain([header::AUTHORIZATION.to_string()]).collect(),
             meter: SidecarMeter::new(&setup.name),
@@ -130,7 +130,11 @@ impl Sidecar {
     }
 
     /// Answers a request that came in there.
-    pub async fn answer(&self, request: Inbound, entrance: Entrance) -> Response<SidecarBody> {
+    pub async fn answer(
+        &self,
+        request: Inbound,
+        entrance: SidecarEntrance,
+    ) -> Response<SidecarBody> {
         if request.uri().path() == READY {
             return self.tell_ready(&request, entrance).await;
         }
@@ -165,7 +169,7 @@ impl Sidecar {
     }
 
     /// The vendor's words may be in the detail: as a value of its own it is escaped.
-    fn log(&self, problem: &Problem, method: &Method, path: &str) {
+    fn log(&self, problem: &SidecarProblem, method: &Method, path: &str) {
         let (profile, code, detail) = (self.name.as_str(), problem.code(), &*problem.told());
         if problem.status().is_server_error() {
             tracing::warn!(profile, code, %method, path, detail, "not carried");
@@ -174,7 +178,11 @@ impl Sidecar {
         }
     }
 
-    async fn tell_ready(&self, request: &Inbound, entrance: Entrance) -> Response<SidecarBody> {
+    async fn tell_ready(
+        &self,
+        request: &Inbound,
+        entrance: SidecarEntrance,
+    ) -> Response<SidecarBody> {
         if let Err(problem) = guards::admit(request.headers(), entrance, None) {
             return ours(&problem);
         }
@@ -195,16 +203,16 @@ impl Sidecar {
     async fn carry(
         &self,
         mut request: Inbound,
-        entrance: Entrance,
-    ) -> Result<Response<AnswerBody>, Problem> {
+        entrance: SidecarEntrance,
+    ) -> Result<Response<AnswerBody>, SidecarProblem> {
         guards::admit(request.headers(), entrance, self.key.as_ref())?;
         self.access.admit(request.method(), request.uri().path())?;
         let switch = self.relay.switch(&mut request)?;
         let (parts, body) = request.into_parts();
-        let content = Content::read(body, &self.relay).await?;
+        let content = RequestContent::read(body, &self.relay).await?;
         let content = content.without_key(self.dialect.static_key());
         let number = self.carried.fetch_add(1, Ordering::Relaxed);
-        let mut way = Way {
+        let mut way = VendorExchange {
             sidecar: self,
             parts,
             switch,
@@ -217,15 +225,18 @@ impl Sidecar {
 }
 
 /// One request's way to the vendor, which it may take twice.
-struct Way<'a> {
+struct VendorExchange<'a> {
     sidecar: &'a Sidecar,
     parts: request::Parts,
     switch: Option<TunnelSwitch>,
     id: String,
 }
 
-impl Way<'_> {
-    async fn there_and_back(&mut self, content: Content) -> Result<Response<AnswerBody>, Problem> {
+impl VendorExchange<'_> {
+    async fn there_and_back(
+        &mut self,
+        content: RequestContent,
+    ) -> Result<Response<AnswerBody>, SidecarProblem> {
         let source = &self.sidecar.source;
         let credential = source.credential().await?;
         let (upload, kept) = content.into_upload();
@@ -254,7 +265,7 @@ impl Way<'_> {
         &mut self,
         credential: &RequestCredential,
         body: Upload,
-    ) -> Result<Response<AnswerBody>, Problem> {
+    ) -> Result<Response<AnswerBody>, SidecarProblem> {
         let mut switch = self.switch.take();
         let write = |body| self.outward(credential, body);
         let relay = &self.sidecar.relay;
@@ -266,7 +277,7 @@ impl Way<'_> {
 
     /// Whether the vendor did not take the token. Its body is looked at only where
     /// the status does not tell.
-    async fn was_refused(&self, answer: &mut Response<AnswerBody>) -> Result<bool, Problem> {
+    async fn was_refused(&self, answer: &mut Response<AnswerBody>) -> Result<bool, SidecarProblem> {
         let source = &self.sidecar.source;
         match source.judge(answer.status()) {
             TokenVerdict::NotRefused => return Ok(false),
@@ -287,14 +298,14 @@ impl Way<'_> {
         &self,
         credential: &RequestCredential,
         body: Upload,
-    ) -> Result<Request<Upload>, Problem> {
+    ) -> Result<Request<Upload>, SidecarProblem> {
         let uri = &self.parts.uri;
         let query = self.query(uri.query(), credential)?;
         let target = self.sidecar.relay.target(uri.path(), query.as_deref());
         let mut request = Request::new(body);
         // A path that was judged fits into a URI, so this cannot happen.
-        *request.uri_mut() =
-            target.map_err(|error| Problem::new(Cause::AmbiguousPath, error.to_string()))?;
+        *request.uri_mut() = target
+            .map_err(|error| SidecarProblem::new(ProblemCause::AmbiguousPath, error.to_string()))?;
         *request.method_mut() = self.parts.method.clone();
         let mut fields = self.fields(credential);
         let (method, came) = (&self.parts.method, &self.parts.headers);
@@ -308,7 +319,7 @@ impl Way<'_> {
         &self,
         query: Option<&str>,
         credential: &RequestCredential,
-    ) -> Result<Option<String>, Problem> {
+    ) -> Result<Option<String>, SidecarProblem> {
         let place = self.sidecar.dialect.static_key();
         let RequestCredential::StaticKey(key) = credential else {
             let stripped = query.map(|it| match place {
@@ -320,7 +331,7 @@ impl Way<'_> {
         let put = place.and_then(|place| place.put_into_query(query, key));
         let why = "the dialect has no place for its static key in a query";
         put.map(Some)
-            .ok_or_else(|| Problem::new(Cause::NoToken, why))
+            .ok_or_else(|| SidecarProblem::new(ProblemCause::NoToken, why))
     }
 
     fn fields(&self, credential: &RequestCredential) -> HeaderMap {
@@ -341,6 +352,6 @@ fn hyphened(name: &str) -> String {
     name.replace(|c: char| !c.is_ascii_alphanumeric(), "-")
 }
 
-fn ours(problem: &Problem) -> Response<SidecarBody> {
+fn ours(problem: &SidecarProblem) -> Response<SidecarBody> {
     problem.response().map(|body| Either::Left(Full::new(body)))
 }

@@ -9,12 +9,14 @@ use rusqlite::{Connection, OptionalExtension};
 use serde_json::{Value, json};
 
 use super::credentials;
-use super::error::{CreateError, Unavailable};
+use super::error::{CreateError, StoreUnavailable};
 use super::idempotency::run_once;
 use super::log::all;
-use super::record::{AccountFilter, AccountUpdate, Actor, Made, NewAccount, Once};
+use super::record::{
+    AccountFilter, AccountUpdate, AuditActor, IdempotencyKey, NewAccount, OnceOutcome,
+};
 use super::sessions::end_all;
-use super::work::{Audit, Work};
+use super::work::{NewAuditEntry, WriteTransaction};
 use super::{Store, page, row};
 
 impl Store {
@@ -25,7 +27,7 @@ impl Store {
     pub async fn create_account(
         &self,
         new: NewAccount,
-        actor: Actor,
+        actor: AuditActor,
     ) -> Result<(Account, Credential), CreateError> {
         self.write(move |work| create(work, &new, &actor)).await?
     }
@@ -34,15 +36,15 @@ impl Store {
     pub async fn create_account_once(
         &self,
         new: NewAccount,
-        actor: Actor,
-        once: Option<Once<(Account, Credential)>>,
-    ) -> Result<Made<(Account, Credential)>, CreateError> {
+        actor: AuditActor,
+        once: Option<IdempotencyKey<(Account, Credential)>>,
+    ) -> Result<OnceOutcome<(Account, Credential)>, CreateError> {
         self.write(move |work| run_once(work, once.as_ref(), |work| create(work, &new, &actor)))
             .await?
     }
 
     /// The account with this id.
-    pub async fn account(&self, id: AccountId) -> Result<Option<Account>, Unavailable> {
+    pub async fn account(&self, id: AccountId) -> Result<Option<Account>, StoreUnavailable> {
         self.read(move |connection| find(connection, id)).await
     }
 
@@ -52,7 +54,7 @@ impl Store {
         filter: AccountFilter,
         after: Option<AccountId>,
         limit: usize,
-    ) -> Result<Vec<Account>, Unavailable> {
+    ) -> Result<Vec<Account>, StoreUnavailable> {
         self.read(move |connection| {
             let sql = format!(
                 "SELECT {} FROM account AS a WHERE a.id > ?1 AND (?2 IS NULL OR a.api = ?2)
@@ -77,15 +79,19 @@ impl Store {
         &self,
         id: AccountId,
         update: AccountUpdate,
-        actor: Actor,
-    ) -> Result<Option<Account>, Unavailable> {
+        actor: AuditActor,
+    ) -> Result<Option<Account>, StoreUnavailable> {
         self.write(move |work| change(work, id, &update, &actor))
             .await
     }
 
     /// Deletes an account and its credentials, and ends its sessions, whose rows
     /// are swept when their tokens have run out. Whether there was one.
-    pub async fn delete_account(&self, id: AccountId, actor: Actor) -> Result<bool, Unavailable> {
+    pub async fn delete_account(
+        &self,
+        id: AccountId,
+        actor: AuditActor,
+    ) -> Result<bool, StoreUnavailable> {
         self.write(move |work| delete(work, id, &actor)).await
     }
 }
@@ -100,9 +106,9 @@ pub(super) fn find(connection: &Connection, id: AccountId) -> rusqlite::Result<O
 }
 
 fn create(
-    work: &mut Work<'_>,
+    work: &mut WriteTransaction<'_>,
     new: &NewAccount,
-    actor: &Actor,
+    actor: &AuditActor,
 ) -> rusqlite::Result<Result<(Account, Credential), CreateError>> {
     if credentials::login_is_taken(work, &new.api, &new.credential.login)? {
         return Ok(Err(CreateError::LoginTaken));
@@ -135,7 +141,7 @@ fn create(
     Ok(Ok((account, credential)))
 }
 
-fn insert(work: &Work<'_>, account: &Account) -> rusqlite::Result<()> {
+fn insert(work: &WriteTransaction<'_>, account: &Account) -> rusqlite::Result<()> {
     work.execute_one("INSERT INTO account_id VALUES (?1)", [row::id(account.id)])?;
     work.execute_one(
         "INSERT INTO account (id, api, name, active, epoch, allow, created_at,
@@ -157,14 +163,14 @@ fn insert(work: &Work<'_>, account: &Account) -> rusqlite::Result<()> {
     )
 }
 
-fn id_is_taken(work: &Work<'_>, id: i64) -> rusqlite::Result<bool> {
+fn id_is_taken(work: &WriteTransaction<'_>, id: i64) -> rusqlite::Result<bool> {
     work.connection
         .prepare_cached("SELECT 1 FROM account_id WHERE id = ?1")?
         .exists([id])
 }
 
 /// The next automatic id: ids that operators chose are stepped over.
-fn next_id(work: &Work<'_>) -> rusqlite::Result<AccountId> {
+fn next_id(work: &WriteTransaction<'_>) -> rusqlite::Result<AccountId> {
     let last: i64 = work
         .connection
         .query_row("SELECT account FROM head", [], |row| row.get(0))?;
@@ -183,10 +189,10 @@ fn next_id(work: &Work<'_>) -> rusqlite::Result<AccountId> {
 }
 
 fn change(
-    work: &mut Work<'_>,
+    work: &mut WriteTransaction<'_>,
     id: AccountId,
     update: &AccountUpdate,
-    actor: &Actor,
+    actor: &AuditActor,
 ) -> rusqlite::Result<Option<Account>> {
     let Some(mut account) = find(work.connection, id)? else {
         return Ok(None);
@@ -208,10 +214,10 @@ fn change(
 }
 
 fn set_allow(
-    work: &mut Work<'_>,
+    work: &mut WriteTransaction<'_>,
     account: &mut Account,
     allow: &Allowlist,
-    actor: &Actor,
+    actor: &AuditActor,
 ) -> rusqlite::Result<()> {
     let networks = row::networks(allow);
     let statement = "UPDATE account SET allow = ?2 WHERE id = ?1";
@@ -228,10 +234,10 @@ fn set_allow(
 }
 
 fn set_limits(
-    work: &mut Work<'_>,
+    work: &mut WriteTransaction<'_>,
     account: &mut Account,
     limits: AccountLimits,
-    actor: &Actor,
+    actor: &AuditActor,
 ) -> rusqlite::Result<()> {
     let AccountLimits {
         budget,
@@ -262,10 +268,10 @@ fn set_limits(
 }
 
 fn set_active(
-    work: &mut Work<'_>,
+    work: &mut WriteTransaction<'_>,
     account: &mut Account,
     active: bool,
-    actor: &Actor,
+    actor: &AuditActor,
 ) -> rusqlite::Result<()> {
     let statement = "UPDATE account SET active = ?2 WHERE id = ?1";
     work.execute_one(statement, (row::id(account.id), active))?;
@@ -284,7 +290,11 @@ fn set_active(
     )
 }
 
-fn delete(work: &mut Work<'_>, id: AccountId, actor: &Actor) -> rusqlite::Result<bool> {
+fn delete(
+    work: &mut WriteTransaction<'_>,
+    id: AccountId,
+    actor: &AuditActor,
+) -> rusqlite::Result<bool> {
     let Some(mut account) = find(work.connection, id)? else {
         return Ok(false);
     };
@@ -301,14 +311,14 @@ fn delete(work: &mut Work<'_>, id: AccountId, actor: &Actor) -> rusqlite::Result
 
 /// Writes an audit entry about an account.
 pub(super) fn audit(
-    work: &Work<'_>,
+    work: &WriteTransaction<'_>,
     action: Action,
     account: &Account,
-    actor: &Actor,
+    actor: &AuditActor,
     detail: Value,
 ) -> rusqlite::Result<()> {
     let (api, account) = (Some(&account.api), Some(account.id));
-    work.audit(&Audit {
+    work.audit(&NewAuditEntry {
         action,
         api,
         account,

@@ -5,11 +5,11 @@ use countersign_domain::{ApiName, ApiScope};
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::json;
 
-use super::error::{AdminKeyError, Unavailable};
+use super::error::{AdminKeyError, StoreUnavailable};
 use super::idempotency::run_once;
 use super::log::all;
-use super::record::{Actor, Made, Once, StoredAdminKey};
-use super::work::{Audit, Work};
+use super::record::{AuditActor, IdempotencyKey, OnceOutcome, StoredAdminKey};
+use super::work::{NewAuditEntry, WriteTransaction};
 use super::{Store, page, row};
 
 impl Store {
@@ -18,9 +18,9 @@ impl Store {
     pub async fn create_admin_key(
         &self,
         new: StoredAdminKey,
-        actor: Actor,
-        once: Option<Once<StoredAdminKey>>,
-    ) -> Result<Made<StoredAdminKey>, AdminKeyError> {
+        actor: AuditActor,
+        once: Option<IdempotencyKey<StoredAdminKey>>,
+    ) -> Result<OnceOutcome<StoredAdminKey>, AdminKeyError> {
         self.write(move |work| run_once(work, once.as_ref(), |work| create(work, &new, &actor)))
             .await?
     }
@@ -30,7 +30,7 @@ impl Store {
         &self,
         after: Option<String>,
         limit: usize,
-    ) -> Result<Vec<StoredAdminKey>, Unavailable> {
+    ) -> Result<Vec<StoredAdminKey>, StoreUnavailable> {
         self.read(move |connection| {
             let sql = format!(
                 "SELECT {} FROM admin_key WHERE name > ?1 ORDER BY name LIMIT ?2",
@@ -43,14 +43,17 @@ impl Store {
     }
 
     /// The admin key with this name.
-    pub async fn admin_key(&self, name: &str) -> Result<Option<StoredAdminKey>, Unavailable> {
+    pub async fn admin_key(&self, name: &str) -> Result<Option<StoredAdminKey>, StoreUnavailable> {
         let name = name.to_owned();
         self.read(move |connection| find(connection, "name", &name))
             .await
     }
 
     /// The admin key whose text has this id.
-    pub async fn admin_key_with_id(&self, id: &str) -> Result<Option<StoredAdminKey>, Unavailable> {
+    pub async fn admin_key_with_id(
+        &self,
+        id: &str,
+    ) -> Result<Option<StoredAdminKey>, StoreUnavailable> {
         let id = id.to_owned();
         self.read(move |connection| find(connection, "id", &id))
             .await
@@ -58,7 +61,11 @@ impl Store {
 
     /// Deletes an admin key, which opens nothing from then on, with the replies
     /// that are remembered for it. Whether there was one.
-    pub async fn delete_admin_key(&self, name: &str, actor: Actor) -> Result<bool, Unavailable> {
+    pub async fn delete_admin_key(
+        &self,
+        name: &str,
+        actor: AuditActor,
+    ) -> Result<bool, StoreUnavailable> {
         let name = name.to_owned();
         self.write(move |work| delete(work, &name, &actor)).await
     }
@@ -81,9 +88,9 @@ fn find(
 }
 
 fn create(
-    work: &Work<'_>,
+    work: &WriteTransaction<'_>,
     new: &StoredAdminKey,
-    actor: &Actor,
+    actor: &AuditActor,
 ) -> rusqlite::Result<Result<StoredAdminKey, AdminKeyError>> {
     if find(work.connection, "name", &new.name)?.is_some() {
         return Ok(Err(AdminKeyError::NameTaken));
@@ -110,7 +117,7 @@ fn create(
     }))
 }
 
-fn delete(work: &Work<'_>, name: &str, actor: &Actor) -> rusqlite::Result<bool> {
+fn delete(work: &WriteTransaction<'_>, name: &str, actor: &AuditActor) -> rusqlite::Result<bool> {
     if work.execute("DELETE FROM admin_key WHERE name = ?1", [name])? == 0 {
         return Ok(false);
     }
@@ -136,12 +143,12 @@ fn scope(scope: &ApiScope) -> Option<String> {
 }
 
 fn audit(
-    work: &Work<'_>,
+    work: &WriteTransaction<'_>,
     action: Action,
-    actor: &Actor,
+    actor: &AuditActor,
     detail: serde_json::Value,
 ) -> rusqlite::Result<()> {
-    work.audit(&Audit {
+    work.audit(&NewAuditEntry {
         action,
         api: None,
         account: None,

@@ -3,9 +3,9 @@
 use countersign_domain::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 
-use super::error::Unavailable;
+use super::error::StoreUnavailable;
 use super::log::all;
-use super::record::{AuditEntry, AuditFilter, Order};
+use super::record::{AuditEntry, AuditFilter, ListOrder};
 use super::{Store, page, row};
 
 impl Store {
@@ -16,7 +16,7 @@ impl Store {
         filter: AuditFilter,
         after: Option<u64>,
         limit: usize,
-    ) -> Result<Vec<AuditEntry>, Unavailable> {
+    ) -> Result<Vec<AuditEntry>, StoreUnavailable> {
         self.read(move |connection| entries(connection, &filter, after, limit))
             .await
     }
@@ -30,8 +30,8 @@ fn entries(
 ) -> rusqlite::Result<Vec<AuditEntry>> {
     let (from, to) = range(connection, filter, after)?;
     let order = match filter.order {
-        Order::OldestFirst => "ASC",
-        Order::NewestFirst => "DESC",
+        ListOrder::OldestFirst => "ASC",
+        ListOrder::NewestFirst => "DESC",
     };
     // Written out, so that the index on accounts is used where one is named.
     let account = match filter.account {
@@ -73,8 +73,8 @@ fn range(
     );
     Ok(match (filter.order, after) {
         (_, None) => (from, to),
-        (Order::OldestFirst, Some(after)) => (from.max(after.saturating_add(1)), to),
-        (Order::NewestFirst, Some(after)) => (from, to.min(after)),
+        (ListOrder::OldestFirst, Some(after)) => (from.max(after.saturating_add(1)), to),
+        (ListOrder::NewestFirst, Some(after)) => (from, to.min(after)),
     })
 }
 

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use countersign_domain::SessionId;
 
-use super::error::Unavailable;
+use super::error::StoreUnavailable;
 use super::sweep;
-use super::work::Work;
-use super::writer::Commands;
+use super::work::WriteTransaction;
+use super::writer::WriteQueue;
 use crate::clock::Clock;
 
 /// How long a use may wait to be written.
@@ -30,9 +30,9 @@ const MARKS_AT_ONCE: usize = 256;
 /// Losing one only keeps the replay window open to its bound, so they wait in
 /// memory and the excess is dropped.
 #[derive(Default)]
-pub(super) struct Marks(Mutex<HashMap<SessionId, u32>>);
+pub(super) struct UsedGenerations(Mutex<HashMap<SessionId, u32>>);
 
-impl Marks {
+impl UsedGenerations {
     pub(super) fn add(&self, session: SessionId, generation: u32) {
         let mut marks = self.lock();
         if let Some(marked) = marks.get_mut(&session) {
@@ -43,7 +43,7 @@ impl Marks {
     }
 
     /// Writes all that wait now.
-    pub(super) fn flush(&self, commands: &Commands) -> Result<(), Unavailable> {
+    pub(super) fn flush(&self, commands: &WriteQueue) -> Result<(), StoreUnavailable> {
         let marks: Vec<_> = std::mem::take(&mut *self.lock()).into_iter().collect();
         for chunk in marks.chunks(MARKS_AT_ONCE) {
             let chunk = chunk.to_vec();
@@ -63,7 +63,10 @@ impl Marks {
 }
 
 /// Writes that these generations were used.
-pub(super) fn write(work: &mut Work<'_>, marks: &[(SessionId, u32)]) -> rusqlite::Result<()> {
+pub(super) fn write(
+    work: &mut WriteTransaction<'_>,
+    marks: &[(SessionId, u32)],
+) -> rusqlite::Result<()> {
     marks.iter().try_for_each(|(session, generation)| {
         work.execute(
             "UPDATE session SET used = 1
@@ -75,7 +78,12 @@ pub(super) fn write(work: &mut Work<'_>, marks: &[(SessionId, u32)]) -> rusqlite
 }
 
 /// Ticks until the other end of `stop` is gone.
-pub(super) fn run(stop: &Receiver<()>, commands: &Commands, marks: &Arc<Marks>, clock: &Clock) {
+pub(super) fn run(
+    stop: &Receiver<()>,
+    commands: &WriteQueue,
+    marks: &Arc<UsedGenerations>,
+    clock: &Clock,
+) {
     let mut swept = clock.now();
     while stop.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
         // A mark that fails is lost, which only keeps a replay window open to its
@@ -92,7 +100,7 @@ pub(super) fn run(stop: &Receiver<()>, commands: &Commands, marks: &Arc<Marks>, 
 
 /// What is written before the store closes: the time too, unless nothing was to
 /// happen by itself.
-pub(super) fn last(commands: &Commands, marks: &Marks, keeps_time: bool) {
+pub(super) fn last(commands: &WriteQueue, marks: &UsedGenerations, keeps_time: bool) {
     let _tried = marks.flush(commands);
     if keeps_time {
         let _tried = keep_clock(commands);
@@ -101,12 +109,12 @@ pub(super) fn last(commands: &Commands, marks: &Marks, keeps_time: bool) {
 
 /// Stores the time on a node that commits nothing else: a clock that is set back
 /// while it is down must not bring dead tokens back to life.
-fn keep_clock(commands: &Commands) -> Result<(), Unavailable> {
+fn keep_clock(commands: &WriteQueue) -> Result<(), StoreUnavailable> {
     commands.run_blocking(|work| work.execute_one("UPDATE head SET clock = clock", []))
 }
 
 /// Step after step, so that the callers' commands get in between.
-fn sweep_all(commands: &Commands, stop: &Receiver<()>) -> Result<(), Unavailable> {
+fn sweep_all(commands: &WriteQueue, stop: &Receiver<()>) -> Result<(), StoreUnavailable> {
     while commands.run_blocking(sweep::step)?.more {
         if stop.recv_timeout(Duration::ZERO) != Err(RecvTimeoutError::Timeout) {
             break;

@@ -88,20 +88,20 @@ fn plausible(shown: Timestamp) -> Result<Timestamp, ClockBehindBuild> {
 
 /// A source of `now`. Clones are the same clock.
 #[derive(Clone, Debug)]
-pub struct Clock(Arc<Source>);
+pub struct Clock(Arc<ClockSource>);
 
 #[derive(Debug)]
-enum Source {
-    System(Running),
+enum ClockSource {
+    System(FollowedClock),
     /// It runs as the system's does, and is ahead by as many microseconds.
-    Ahead(Running, AtomicI64),
+    Ahead(FollowedClock, AtomicI64),
     Manual(AtomicI64),
 }
 
 impl Clock {
     /// The system's clock, and never before `high_water`.
     pub fn system(high_water: Timestamp) -> Self {
-        let clock = Self(Arc::new(Source::System(Running::new())));
+        let clock = Self(Arc::new(ClockSource::System(FollowedClock::new())));
         clock.raise(high_water);
         clock
     }
@@ -109,28 +109,33 @@ impl Clock {
     /// A clock that runs as the system's does and can be moved on: for the
     /// sandbox.
     pub fn movable() -> Self {
-        Self(Arc::new(Source::Ahead(Running::new(), AtomicI64::new(0))))
+        Self(Arc::new(ClockSource::Ahead(
+            FollowedClock::new(),
+            AtomicI64::new(0),
+        )))
     }
 
     /// A clock that stands still until it is moved: for tests and the sandbox.
     pub fn manual(start: Timestamp) -> Self {
-        Self(Arc::new(Source::Manual(AtomicI64::new(start.as_micros()))))
+        Self(Arc::new(ClockSource::Manual(AtomicI64::new(
+            start.as_micros(),
+        ))))
     }
 
     /// The time. Never less than any time that this clock gave before.
     pub fn now(&self) -> Timestamp {
         match &*self.0 {
-            Source::System(running) => running.now(),
-            Source::Ahead(running, ahead) => running.now() + micros(ahead),
-            Source::Manual(shown) => Timestamp::from_micros(shown.load(Ordering::SeqCst)),
+            ClockSource::System(running) => running.now(),
+            ClockSource::Ahead(running, ahead) => running.now() + micros(ahead),
+            ClockSource::Manual(shown) => Timestamp::from_micros(shown.load(Ordering::SeqCst)),
         }
     }
 
     /// Makes sure that the clock is not before `floor`.
     pub fn raise(&self, floor: Timestamp) {
         match &*self.0 {
-            Source::System(running) => running.raise(floor),
-            Source::Ahead(..) | Source::Manual(_) => self.set(floor),
+            ClockSource::System(running) => running.raise(floor),
+            ClockSource::Ahead(..) | ClockSource::Manual(_) => self.set(floor),
         }
     }
 
@@ -138,7 +143,7 @@ impl Clock {
     /// nobody sets the time of a server through this.
     pub fn advance(&self, span: Duration) {
         // One writer at a time is all that a hand on the clock can be.
-        if !matches!(&*self.0, Source::System(_)) {
+        if !matches!(&*self.0, ClockSource::System(_)) {
             self.set(self.now() + span);
         }
     }
@@ -147,12 +152,12 @@ impl Clock {
     /// nothing, and neither does any for the system's clock.
     pub fn set(&self, instant: Timestamp) {
         match &*self.0 {
-            Source::System(_) => {}
-            Source::Ahead(running, ahead) => {
+            ClockSource::System(_) => {}
+            ClockSource::Ahead(running, ahead) => {
                 let wanted = micros_of(instant.since(running.now()));
                 ahead.fetch_max(wanted, Ordering::SeqCst);
             }
-            Source::Manual(shown) => {
+            ClockSource::Manual(shown) => {
                 shown.fetch_max(instant.as_micros(), Ordering::SeqCst);
             }
         }
@@ -161,16 +166,16 @@ impl Clock {
 
 /// The system's clock as it is followed: on the monotonic one.
 #[derive(Debug)]
-struct Running {
+struct FollowedClock {
     origin: Instant,
-    steady: Steady,
+    steady: SteadyOffset,
 }
 
-impl Running {
+impl FollowedClock {
     fn new() -> Self {
         Self {
             origin: Instant::now(),
-            steady: Steady(AtomicI64::new(i64::MIN)),
+            steady: SteadyOffset(AtomicI64::new(i64::MIN)),
         }
     }
 
@@ -195,9 +200,9 @@ fn micros_of(span: Duration) -> i64 {
 /// What is added to the monotonic clock to get the time, in microseconds. It
 /// only grows, and so the sum never goes back.
 #[derive(Debug)]
-struct Steady(AtomicI64);
+struct SteadyOffset(AtomicI64);
 
-impl Steady {
+impl SteadyOffset {
     /// The time `elapsed` after the origin, when the wall clock shows `wall`.
     fn at(&self, elapsed: Duration, wall: Timestamp) -> Timestamp {
         let offset = (wall - elapsed).as_micros();
@@ -246,8 +251,8 @@ mod tests {
         assert_eq!(seconds("99999999999999999999"), i64::MAX);
     }
 
-    fn steady() -> Steady {
-        Steady(AtomicI64::new(i64::MIN))
+    fn steady() -> SteadyOffset {
+        SteadyOffset(AtomicI64::new(i64::MIN))
     }
 
     #[test]

@@ -9,23 +9,29 @@ use rusqlite::{Connection, OptionalExtension};
 use serde_json::json;
 
 use super::accounts::{self, audit};
-use super::error::{CreateError, Unavailable};
+use super::error::{CreateError, StoreUnavailable};
 use super::idempotency::run_once;
 use super::log::all;
-use super::record::{Actor, Made, NewCredential, Once};
+use super::record::{AuditActor, IdempotencyKey, NewCredential, OnceOutcome};
 use super::sessions::end_of_credential;
-use super::work::Work;
+use super::work::WriteTransaction;
 use super::{Store, networks, row};
 
 impl Store {
     /// The credentials of an account, oldest first.
-    pub async fn credentials(&self, account: AccountId) -> Result<Vec<Credential>, Unavailable> {
+    pub async fn credentials(
+        &self,
+        account: AccountId,
+    ) -> Result<Vec<Credential>, StoreUnavailable> {
         self.read(move |connection| of_account(connection, account))
             .await
     }
 
     /// The credential with this id.
-    pub async fn credential(&self, id: CredentialId) -> Result<Option<Credential>, Unavailable> {
+    pub async fn credential(
+        &self,
+        id: CredentialId,
+    ) -> Result<Option<Credential>, StoreUnavailable> {
         self.read(move |connection| find(connection, id)).await
     }
 
@@ -35,7 +41,7 @@ impl Store {
         &self,
         api: &ApiName,
         login: &str,
-    ) -> Result<Option<(Account, Credential)>, Unavailable> {
+    ) -> Result<Option<(Account, Credential)>, StoreUnavailable> {
         let (api, login) = (api.clone(), login.to_owned());
         self.read(move |connection| by_login(connection, &api, &login))
             .await
@@ -46,7 +52,7 @@ impl Store {
         &self,
         account: AccountId,
         new: NewCredential,
-        actor: Actor,
+        actor: AuditActor,
     ) -> Result<Credential, CreateError> {
         self.write(move |work| create(work, account, &new, &actor))
             .await?
@@ -57,9 +63,9 @@ impl Store {
         &self,
         account: AccountId,
         new: NewCredential,
-        actor: Actor,
-        once: Option<Once<Credential>>,
-    ) -> Result<Made<Credential>, CreateError> {
+        actor: AuditActor,
+        once: Option<IdempotencyKey<Credential>>,
+    ) -> Result<OnceOutcome<Credential>, CreateError> {
         self.write(move |work| {
             run_once(work, once.as_ref(), |work| {
                 create(work, account, &new, &actor)
@@ -74,8 +80,8 @@ impl Store {
         &self,
         id: CredentialId,
         active: bool,
-        actor: Actor,
-    ) -> Result<Option<Credential>, Unavailable> {
+        actor: AuditActor,
+    ) -> Result<Option<Credential>, StoreUnavailable> {
         self.write(move |work| set_active(work, id, active, &actor))
             .await
     }
@@ -86,8 +92,8 @@ impl Store {
         &self,
         id: CredentialId,
         scopes: Scopes,
-        actor: Actor,
-    ) -> Result<Option<Credential>, Unavailable> {
+        actor: AuditActor,
+    ) -> Result<Option<Credential>, StoreUnavailable> {
         self.write(move |work| set_scopes(work, id, &scopes, &actor))
             .await
     }
@@ -97,8 +103,8 @@ impl Store {
     pub async fn delete_credential(
         &self,
         id: CredentialId,
-        actor: Actor,
-    ) -> Result<bool, Unavailable> {
+        actor: AuditActor,
+    ) -> Result<bool, StoreUnavailable> {
         self.write(move |work| delete(work, id, &actor)).await
     }
 
@@ -108,7 +114,7 @@ impl Store {
         &self,
         id: CredentialId,
         secret: StoredSecret,
-    ) -> Result<bool, Unavailable> {
+    ) -> Result<bool, StoreUnavailable> {
         self.write(move |work| replace_secret(work, id, &secret))
             .await
     }
@@ -145,7 +151,7 @@ pub(super) fn of_account(
 
 /// Whether a credential of this api has the login.
 pub(super) fn login_is_taken(
-    work: &Work<'_>,
+    work: &WriteTransaction<'_>,
     api: &ApiName,
     login: &str,
 ) -> rusqlite::Result<bool> {
@@ -156,7 +162,7 @@ pub(super) fn login_is_taken(
 
 /// Stores a new credential whose login is free.
 pub(super) fn insert(
-    work: &mut Work<'_>,
+    work: &mut WriteTransaction<'_>,
     account: &Account,
     new: &NewCredential,
 ) -> rusqlite::Result<Credential> {
@@ -189,7 +195,7 @@ pub(super) fn insert(
 }
 
 /// Removes a credential's row.
-pub(super) fn remove(work: &mut Work<'_>, id: CredentialId) -> rusqlite::Result<()> {
+pub(super) fn remove(work: &mut WriteTransaction<'_>, id: CredentialId) -> rusqlite::Result<()> {
     networks::forget(work, id)?;
     work.execute_one("DELETE FROM credential WHERE id = ?1", [id.0.cast_signed()])?;
     work.notice(Notice::CredentialGone(id));
@@ -219,10 +225,10 @@ fn by_login(
 }
 
 fn create(
-    work: &mut Work<'_>,
+    work: &mut WriteTransaction<'_>,
     account: AccountId,
     new: &NewCredential,
-    actor: &Actor,
+    actor: &AuditActor,
 ) -> rusqlite::Result<Result<Credential, CreateError>> {
     let Some(account) = accounts::find(work.connection, account)? else {
         return Ok(Err(CreateError::NoAccount));
@@ -242,10 +248,10 @@ fn create(
 }
 
 fn set_scopes(
-    work: &mut Work<'_>,
+    work: &mut WriteTransaction<'_>,
     id: CredentialId,
     scopes: &Scopes,
-    actor: &Actor,
+    actor: &AuditActor,
 ) -> rusqlite::Result<Option<Credential>> {
     let Some((account, mut credential)) = with_account(work, id)? else {
         return Ok(None);
@@ -264,10 +270,10 @@ fn set_scopes(
 }
 
 fn set_active(
-    work: &mut Work<'_>,
+    work: &mut WriteTransaction<'_>,
     id: CredentialId,
     active: bool,
-    actor: &Actor,
+    actor: &AuditActor,
 ) -> rusqlite::Result<Option<Credential>> {
     let Some((account, mut credential)) = with_account(work, id)? else {
         return Ok(None);
@@ -292,7 +298,11 @@ fn set_active(
     Ok(Some(credential))
 }
 
-fn delete(work: &mut Work<'_>, id: CredentialId, actor: &Actor) -> rusqlite::Result<bool> {
+fn delete(
+    work: &mut WriteTransaction<'_>,
+    id: CredentialId,
+    actor: &AuditActor,
+) -> rusqlite::Result<bool> {
     let Some((account, credential)) = with_account(work, id)? else {
         return Ok(false);
     };
@@ -304,7 +314,7 @@ fn delete(work: &mut Work<'_>, id: CredentialId, actor: &Actor) -> rusqlite::Res
 }
 
 fn replace_secret(
-    work: &mut Work<'_>,
+    work: &mut WriteTransaction<'_>,
     id: CredentialId,
     secret: &StoredSecret,
 ) -> rusqlite::Result<bool> {
@@ -323,7 +333,7 @@ fn replace_secret(
 
 /// A credential and its account, which the schema says it has.
 pub(super) fn with_account(
-    work: &Work<'_>,
+    work: &WriteTransaction<'_>,
     id: CredentialId,
 ) -> rusqlite::Result<Option<(Account, Credential)>> {
     let sql = format!(

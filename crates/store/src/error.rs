@@ -63,7 +63,7 @@ pub enum OpenError {
     },
     /// What is in it cannot be read.
     #[error("the store cannot be read: {0}")]
-    Unread(Unavailable),
+    Unread(StoreUnavailable),
     /// The system gives no threads.
     #[error("the store could not start its threads: {0}")]
     Threads(io::Error),
@@ -72,7 +72,7 @@ pub enum OpenError {
 /// The store did not answer, or its answer is unknown: the caller is told 503,
 /// and may send the same request again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unavailable {
+pub enum StoreUnavailable {
     /// Too much is waiting already. Nothing was done.
     #[error("the store has too much to do")]
     Busy,
@@ -99,7 +99,7 @@ pub enum CreateError {
     NoAccount,
     /// The store did not answer.
     #[error(transparent)]
-    Unavailable(#[from] Unavailable),
+    Unavailable(#[from] StoreUnavailable),
 }
 
 /// Why no session was opened.
@@ -110,7 +110,7 @@ pub enum SessionError {
     Refused(Reason),
     /// The store did not answer.
     #[error(transparent)]
-    Unavailable(#[from] Unavailable),
+    Unavailable(#[from] StoreUnavailable),
 }
 
 /// Why a key was not stored, or a ring not replaced.
@@ -124,7 +124,7 @@ pub enum KeyError {
     NoKey,
     /// The store did not answer.
     #[error(transparent)]
-    Unavailable(#[from] Unavailable),
+    Unavailable(#[from] StoreUnavailable),
 }
 
 /// Why no admin key was made.
@@ -135,7 +135,7 @@ pub enum AdminKeyError {
     NameTaken,
     /// The store did not answer.
     #[error(transparent)]
-    Unavailable(#[from] Unavailable),
+    Unavailable(#[from] StoreUnavailable),
 }
 
 /// Why a master key is not the store's.
@@ -152,7 +152,7 @@ pub enum MasterError {
     Unusable,
     /// The store did not answer.
     #[error(transparent)]
-    Unavailable(#[from] Unavailable),
+    Unavailable(#[from] StoreUnavailable),
 }
 
 /// Why nothing was sealed anew. Nothing was changed.
@@ -166,5 +166,5 @@ pub enum RewrapError {
     NotSealed,
     /// The store did not answer.
     #[error(transparent)]
-    Unavailable(#[from] Unavailable),
+    Unavailable(#[from] StoreUnavailable),
 }

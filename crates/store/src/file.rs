@@ -42,7 +42,7 @@ const MIGRATIONS: [(&str, &str); 4] = [
 ];
 
 /// The open files of a store.
-pub(super) struct Files {
+pub(super) struct StoreFiles {
     pub(super) writer: Connection,
     pub(super) readers: Vec<Connection>,
     /// Holds the other processes off for as long as it lives; in memory there
@@ -52,7 +52,7 @@ pub(super) struct Files {
     pub(super) high_water: Timestamp,
 }
 
-impl Files {
+impl StoreFiles {
     /// Opens the file, of which `lock` is the lock.
     pub(super) fn open(path: &Path, lock: File, readers: usize) -> Result<Self, OpenError> {
         private(path)?

@@ -5,9 +5,9 @@
 use rusqlite::OptionalExtension;
 
 use super::Store;
-use super::error::Unavailable;
-use super::record::{Made, Once};
-use super::work::Work;
+use super::error::StoreUnavailable;
+use super::record::{IdempotencyKey, OnceOutcome};
+use super::work::WriteTransaction;
 
 impl Store {
     /// The sealed reply that is kept for an operator's idempotency key.
@@ -15,7 +15,7 @@ impl Store {
         &self,
         operator: &str,
         key: &str,
-    ) -> Result<Option<Vec<u8>>, Unavailable> {
+    ) -> Result<Option<Vec<u8>>, StoreUnavailable> {
         let (operator, key) = (operator.to_owned(), key.to_owned());
         let now = self.now().as_micros();
         self.read(move |connection| {
@@ -33,25 +33,28 @@ const FIND: &str = "SELECT sealed FROM remembered WHERE operator = ?1 AND key = 
 /// Makes what `make` makes and keeps its reply, unless one is kept already.
 /// Without `once` it just makes it. A refusal is not kept: it may be mended.
 pub(super) fn run_once<T, E>(
-    work: &mut Work<'_>,
-    once: Option<&Once<T>>,
-    make: impl FnOnce(&mut Work<'_>) -> rusqlite::Result<Result<T, E>>,
-) -> rusqlite::Result<Result<Made<T>, E>> {
+    work: &mut WriteTransaction<'_>,
+    once: Option<&IdempotencyKey<T>>,
+    make: impl FnOnce(&mut WriteTransaction<'_>) -> rusqlite::Result<Result<T, E>>,
+) -> rusqlite::Result<Result<OnceOutcome<T>, E>> {
     let Some(once) = once else {
-        return Ok(make(work)?.map(Made::New));
+        return Ok(make(work)?.map(OnceOutcome::New));
     };
     if let Some(sealed) = find(work, once)? {
-        return Ok(Ok(Made::Before(sealed)));
+        return Ok(Ok(OnceOutcome::Before(sealed)));
     }
     let made = match make(work)? {
         Ok(made) => made,
         Err(refused) => return Ok(Err(refused)),
     };
     keep(work, once, &made)?;
-    Ok(Ok(Made::New(made)))
+    Ok(Ok(OnceOutcome::New(made)))
 }
 
-fn find<T>(work: &Work<'_>, once: &Once<T>) -> rusqlite::Result<Option<Vec<u8>>> {
+fn find<T>(
+    work: &WriteTransaction<'_>,
+    once: &IdempotencyKey<T>,
+) -> rusqlite::Result<Option<Vec<u8>>> {
     let params = (&once.operator, &once.key, work.now.as_micros());
     work.connection
         .prepare_cached(FIND)?
@@ -59,7 +62,11 @@ fn find<T>(work: &Work<'_>, once: &Once<T>) -> rusqlite::Result<Option<Vec<u8>>>
         .optional()
 }
 
-fn keep<T>(work: &Work<'_>, once: &Once<T>, made: &T) -> rusqlite::Result<()> {
+fn keep<T>(
+    work: &WriteTransaction<'_>,
+    once: &IdempotencyKey<T>,
+    made: &T,
+) -> rusqlite::Result<()> {
     let sealed = (once.reply)(made)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
     // One whose time is over may not have been swept yet.

@@ -7,11 +7,11 @@ use countersign_domain::{ApiName, Timestamp};
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::json;
 
-use super::error::{KeyError, MasterError, Unavailable};
+use super::error::{KeyError, MasterError, StoreUnavailable};
 use super::idempotency::run_once;
 use super::log::all;
-use super::record::{Actor, Made, Once, Purpose, SealedKey};
-use super::work::{Audit, Work};
+use super::record::{AuditActor, IdempotencyKey, KeyPurpose, OnceOutcome, SealedKey};
+use super::work::{NewAuditEntry, WriteTransaction};
 use super::{Store, row};
 use crate::seal::MasterKey;
 
@@ -23,7 +23,7 @@ pub(super) const CHECK_VALUE: &[u8] = b"countersign";
 impl Store {
     /// Whether a master key was ever checked here. If so, a missing master key
     /// file is to be restored and not to be made anew.
-    pub async fn has_master(&self) -> Result<bool, Unavailable> {
+    pub async fn has_master(&self) -> Result<bool, StoreUnavailable> {
         self.read(|connection| {
             connection.query_row("SELECT master_check IS NOT NULL FROM head", [], |row| {
                 row.get(0)
@@ -46,7 +46,7 @@ impl Store {
     }
 
     /// The keys of an api, dead ones too, oldest first.
-    pub async fn keys(&self, api: &ApiName) -> Result<Vec<SealedKey>, Unavailable> {
+    pub async fn keys(&self, api: &ApiName) -> Result<Vec<SealedKey>, StoreUnavailable> {
         let api = api.clone();
         self.read(move |connection| keys(connection, &api)).await
     }
@@ -56,7 +56,7 @@ impl Store {
         &self,
         api: &ApiName,
         key: SealedKey,
-        actor: Actor,
+        actor: AuditActor,
     ) -> Result<(), KeyError> {
         let api = api.clone();
         self.write(move |work| insert(work, &api, &key, &actor))
@@ -64,7 +64,7 @@ impl Store {
     }
 
     /// The key with this id, and whose it is.
-    pub async fn key(&self, kid: &Kid) -> Result<Option<(ApiName, SealedKey)>, Unavailable> {
+    pub async fn key(&self, kid: &Kid) -> Result<Option<(ApiName, SealedKey)>, StoreUnavailable> {
         let kid = kid.clone();
         self.read(move |connection| {
             let sql = format!("SELECT {}, api FROM signing_key WHERE kid = ?1", row::KEY);
@@ -85,10 +85,10 @@ impl Store {
         api: &ApiName,
         ring: KeyRing,
         made: Option<SealedKey>,
-        actor: Actor,
-        once: Option<Once<()>>,
-    ) -> Result<Made<()>, KeyError> {
-        let change = Change {
+        actor: AuditActor,
+        once: Option<IdempotencyKey<()>>,
+    ) -> Result<OnceOutcome<()>, KeyError> {
+        let change = KeyChange {
             api: api.clone(),
             ring,
             made,
@@ -100,7 +100,7 @@ impl Store {
 
     /// When the last token has run out that was given to an account of this api.
     /// Reads every session.
-    pub async fn last_token_until(&self, api: &ApiName) -> Result<Timestamp, Unavailable> {
+    pub async fn last_token_until(&self, api: &ApiName) -> Result<Timestamp, StoreUnavailable> {
         let api = api.clone();
         self.read(move |connection| {
             connection.query_row(
@@ -115,15 +115,15 @@ impl Store {
 }
 
 /// A change of an api's signing keys.
-struct Change {
+struct KeyChange {
     api: ApiName,
     ring: KeyRing,
     made: Option<SealedKey>,
-    actor: Actor,
+    actor: AuditActor,
 }
 
-impl Change {
-    fn make(&self, work: &mut Work<'_>) -> rusqlite::Result<Result<(), KeyError>> {
+impl KeyChange {
+    fn make(&self, work: &mut WriteTransaction<'_>) -> rusqlite::Result<Result<(), KeyError>> {
         let stored = keys(work.connection, &self.api)?;
         let mut changed = Vec::new();
         for key in self.ring.keys().iter().filter(|key| !self.makes(key)) {
@@ -154,7 +154,7 @@ impl Change {
             .is_some_and(|made| made.key.kid == key.kid)
     }
 
-    fn audit(&self, work: &Work<'_>, changed: &[&Key]) -> rusqlite::Result<()> {
+    fn audit(&self, work: &WriteTransaction<'_>, changed: &[&Key]) -> rusqlite::Result<()> {
         let made = self.made.as_ref().map(|made| &made.key);
         let states = changed.iter().copied().chain(made);
         let states = states.map(|key| (key.kid.0.clone(), row::key_state(key.state).0.into()));
@@ -169,7 +169,7 @@ impl Change {
     }
 }
 
-fn master_check(work: &Work<'_>, fresh: &[u8]) -> rusqlite::Result<Vec<u8>> {
+fn master_check(work: &WriteTransaction<'_>, fresh: &[u8]) -> rusqlite::Result<Vec<u8>> {
     let sql = "SELECT master_check FROM head";
     if let Some(kept) = work.connection.query_row(sql, [], |row| row.get(0))? {
         return Ok(kept);
@@ -187,10 +187,10 @@ fn keys(connection: &Connection, api: &ApiName) -> rusqlite::Result<Vec<SealedKe
 }
 
 fn insert(
-    work: &Work<'_>,
+    work: &WriteTransaction<'_>,
     api: &ApiName,
     new: &SealedKey,
-    actor: &Actor,
+    actor: &AuditActor,
 ) -> rusqlite::Result<Result<(), KeyError>> {
     if kid_is_taken(work, new)? {
         return Ok(Err(KeyError::KidTaken));
@@ -201,13 +201,13 @@ fn insert(
     Ok(Ok(()))
 }
 
-fn kid_is_taken(work: &Work<'_>, new: &SealedKey) -> rusqlite::Result<bool> {
+fn kid_is_taken(work: &WriteTransaction<'_>, new: &SealedKey) -> rusqlite::Result<bool> {
     work.connection
         .prepare_cached("SELECT 1 FROM signing_key WHERE kid = ?1")?
         .exists([&new.key.kid.0])
 }
 
-fn insert_row(work: &Work<'_>, api: &ApiName, new: &SealedKey) -> rusqlite::Result<()> {
+fn insert_row(work: &WriteTransaction<'_>, api: &ApiName, new: &SealedKey) -> rusqlite::Result<()> {
     let SealedKey {
         key,
         purpose,
@@ -232,12 +232,12 @@ fn insert_row(work: &Work<'_>, api: &ApiName, new: &SealedKey) -> rusqlite::Resu
 }
 
 fn is_same(stored: &SealedKey, key: &Key) -> bool {
-    stored.purpose == Purpose::Signing
+    stored.purpose == KeyPurpose::Signing
         && stored.key.kid == key.kid
         && stored.key.algorithm == key.algorithm
 }
 
-fn set_state(work: &mut Work<'_>, key: &Key) -> rusqlite::Result<()> {
+fn set_state(work: &mut WriteTransaction<'_>, key: &Key) -> rusqlite::Result<()> {
     let (state, retires_at) = row::key_state(key.state);
     work.execute_one(
         "UPDATE signing_key SET state = ?2, retires_at = ?3 WHERE kid = ?1",
@@ -255,13 +255,13 @@ fn set_state(work: &mut Work<'_>, key: &Key) -> rusqlite::Result<()> {
 }
 
 fn audit(
-    work: &Work<'_>,
+    work: &WriteTransaction<'_>,
     action: Action,
     api: &ApiName,
-    actor: &Actor,
+    actor: &AuditActor,
     detail: serde_json::Value,
 ) -> rusqlite::Result<()> {
-    work.audit(&Audit {
+    work.audit(&NewAuditEntry {
         action,
         api: Some(api),
         account: None,

@@ -6,16 +6,16 @@ use countersign_domain::{SessionId, Timestamp};
 use rusqlite::OptionalExtension;
 
 use super::Store;
-use super::error::Unavailable;
+use super::error::StoreUnavailable;
 use super::sweep::LEASE_SLACK;
-use super::work::Work;
+use super::work::WriteTransaction;
 
 /// The most leases that are given back in one command.
 const GIVEN_BACK_AT_ONCE: usize = 256;
 
 /// A part of the budget of one access token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lease {
+pub struct BudgetLease {
     /// The token's session.
     pub session: SessionId,
     /// The session's generation that it belongs to.
@@ -29,7 +29,7 @@ pub struct Lease {
 
 /// What was lent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Leased {
+pub struct LeaseOutcome {
     /// How many requests may be made; fewer than were wanted, or none, if the
     /// budget is nearly or wholly lent out.
     pub granted: u32,
@@ -41,12 +41,19 @@ impl Store {
     /// Lends a part of the budget of an access token which may make `limit`
     /// requests. All that is ever lent of one token is no more than `limit`, and
     /// one that ran out a while ago gets nothing.
-    pub async fn lease(&self, wanted: Lease, limit: u32) -> Result<Leased, Unavailable> {
+    pub async fn lease(
+        &self,
+        wanted: BudgetLease,
+        limit: u32,
+    ) -> Result<LeaseOutcome, StoreUnavailable> {
         self.write(move |work| lease(work, wanted, limit)).await
     }
 
     /// Takes back what was lent and will not be spent any more.
-    pub async fn give_back_leases(&self, unspent: Vec<Lease>) -> Result<(), Unavailable> {
+    pub async fn give_back_leases(
+        &self,
+        unspent: Vec<BudgetLease>,
+    ) -> Result<(), StoreUnavailable> {
         for chunk in unspent.chunks(GIVEN_BACK_AT_ONCE) {
             let chunk = chunk.to_vec();
             self.write(move |work| chunk.iter().try_for_each(|lease| take_back(work, *lease)))
@@ -57,7 +64,11 @@ impl Store {
 }
 
 /// Removes up to `most` leases of tokens that ran out before `due`.
-pub(super) fn sweep(work: &Work<'_>, due: Timestamp, most: u32) -> rusqlite::Result<usize> {
+pub(super) fn sweep(
+    work: &WriteTransaction<'_>,
+    due: Timestamp,
+    most: u32,
+) -> rusqlite::Result<usize> {
     work.execute(
         "DELETE FROM lease WHERE (session, generation, until) IN
          (SELECT session, generation, until FROM lease WHERE until <= ?1 LIMIT ?2)",
@@ -65,10 +76,14 @@ pub(super) fn sweep(work: &Work<'_>, due: Timestamp, most: u32) -> rusqlite::Res
     )
 }
 
-fn lease(work: &mut Work<'_>, wanted: Lease, limit: u32) -> rusqlite::Result<Leased> {
+fn lease(
+    work: &mut WriteTransaction<'_>,
+    wanted: BudgetLease,
+    limit: u32,
+) -> rusqlite::Result<LeaseOutcome> {
     if wanted.until <= work.now - LEASE_SLACK {
         // Its row may be swept, and with it what was lent already.
-        return Ok(Leased {
+        return Ok(LeaseOutcome {
             granted: 0,
             in_all: limit,
         });
@@ -91,14 +106,14 @@ fn lease(work: &mut Work<'_>, wanted: Lease, limit: u32) -> rusqlite::Result<Lea
             (session, generation, until, leased),
         )?;
     }
-    Ok(Leased {
+    Ok(LeaseOutcome {
         granted,
         in_all: leased,
     })
 }
 
 /// A lease whose token has run out may be gone, and so is what comes back of it.
-fn take_back(work: &Work<'_>, lease: Lease) -> rusqlite::Result<()> {
+fn take_back(work: &WriteTransaction<'_>, lease: BudgetLease) -> rusqlite::Result<()> {
     let (session, generation, until) = key(lease);
     work.execute(
         "UPDATE lease SET leased = max(leased - ?4, 0)
@@ -108,6 +123,6 @@ fn take_back(work: &Work<'_>, lease: Lease) -> rusqlite::Result<()> {
     .map(drop)
 }
 
-fn key(lease: Lease) -> ([u8; 16], u32, i64) {
+fn key(lease: BudgetLease) -> ([u8; 16], u32, i64) {
     (lease.session.0, lease.generation, lease.until.as_micros())
 }

@@ -49,26 +49,26 @@ use countersign_domain::Timestamp;
 use countersign_domain::revocation::Notice;
 use rusqlite::Connection;
 
-use self::background::Marks;
-use self::file::Files;
-use self::reader::{Reader, Readers};
-use self::work::Work;
-use self::writer::{Commands, Notify, Queue, Writer};
+use self::background::UsedGenerations;
+use self::file::StoreFiles;
+use self::reader::{ReadQueue, ReaderThread};
+use self::work::WriteTransaction;
+use self::writer::{CommandReceiver, NotifyVerifiers, WriteQueue, WriterThread};
 use crate::clock::Clock;
 
 pub use error::{
     AdminKeyError, CreateError, KeyError, MasterError, OpenError, RewrapError, SessionError,
-    Unavailable,
+    StoreUnavailable,
 };
-pub use leases::{Lease, Leased};
+pub use leases::{BudgetLease, LeaseOutcome};
 pub use locked::{LockedStore, StoreHead};
-pub use mend::{ClockMend, Mending};
-pub use networks::Candidate;
+pub use mend::{ClockMend, ClockMending};
+pub use networks::LoginCandidate;
 pub use record::reply_context;
 pub use record::{
-    AccountFilter, AccountUpdate, Actor, AuditEntry, AuditFilter, EndedOfApi, Made, NewAccount,
-    NewCredential, Once, Order, Purpose, Refreshed, SealedKey, Stats, StoredAdminKey, Succession,
-    Swept, TermsOwned,
+    AccountFilter, AccountUpdate, AuditActor, AuditEntry, AuditFilter, EndedOfApi, IdempotencyKey,
+    KeyPurpose, ListOrder, NewAccount, NewCredential, OnceOutcome, RefreshOutcome, SealedKey,
+    SessionSuccession, StoreStats, StoredAdminKey, SweepOutcome, TermsOwned,
 };
 
 const READERS: usize = 2;
@@ -78,18 +78,18 @@ const PAGE: usize = 1_001;
 
 /// The store. Clones are the same store.
 #[derive(Clone)]
-pub struct Store(Arc<Inner>);
+pub struct Store(Arc<StoreInner>);
 
-struct Inner {
+struct StoreInner {
     clock: Clock,
-    commands: Commands,
-    readers: Readers,
-    marks: Arc<Marks>,
-    threads: Mutex<Threads>,
+    commands: WriteQueue,
+    readers: ReadQueue,
+    marks: Arc<UsedGenerations>,
+    threads: Mutex<StoreThreads>,
 }
 
 #[derive(Default)]
-struct Threads {
+struct StoreThreads {
     /// Dropped to end the ticking.
     stop: Option<SyncSender<()>>,
     ticks: Option<JoinHandle<()>>,
@@ -126,19 +126,19 @@ impl Store {
         clock: Clock,
         notify: impl Fn(&[Notice]) + Send + Sync + 'static,
     ) -> Result<Self, OpenError> {
-        let store = Self::over(Files::in_memory(READERS)?, clock, Box::new(notify))?;
+        let store = Self::over(StoreFiles::in_memory(READERS)?, clock, Box::new(notify))?;
         store.begin_upkeep()?;
         Ok(store)
     }
 
     /// The store in a file, without anything that happens by itself.
     #[cfg(test)]
-    fn open_quiet(path: &Path, clock: Clock, notify: Notify) -> Result<Self, OpenError> {
+    fn open_quiet(path: &Path, clock: Clock, notify: NotifyVerifiers) -> Result<Self, OpenError> {
         LockedStore::at(path)?.open(clock, notify)
     }
 
-    fn over(files: Files, clock: Clock, notify: Notify) -> Result<Self, OpenError> {
-        let Files {
+    fn over(files: StoreFiles, clock: Clock, notify: NotifyVerifiers) -> Result<Self, OpenError> {
+        let StoreFiles {
             writer: connection,
             readers,
             lock,
@@ -146,9 +146,9 @@ impl Store {
         } = files;
         let (commands, queue) = writer::queue();
         let (readers, reader_threads) = reader::readers(readers);
-        let marks = Arc::new(Marks::default());
-        let threads = Mutex::new(Threads::default());
-        let inner = Inner {
+        let marks = Arc::new(UsedGenerations::default());
+        let threads = Mutex::new(StoreThreads::default());
+        let inner = StoreInner {
             clock: clock.clone(),
             commands,
             readers,
@@ -157,7 +157,7 @@ impl Store {
         };
         inner
             .start(
-                Writer {
+                WriterThread {
                     connection,
                     clock,
                     notify,
@@ -185,22 +185,22 @@ impl Store {
     }
 
     /// Whether the store can make a change durable now: it makes one, and reads.
-    pub async fn ready(&self) -> Result<(), Unavailable> {
+    pub async fn ready(&self) -> Result<(), StoreUnavailable> {
         self.write(|work| work.execute_one("UPDATE head SET clock = clock", []))
             .await?;
         self.read(|connection| connection.query_row("SELECT 1 FROM head", [], |_| Ok(())))
             .await
     }
 
-    async fn write<T, F>(&self, work: F) -> Result<T, Unavailable>
+    async fn write<T, F>(&self, work: F) -> Result<T, StoreUnavailable>
     where
         T: Send + 'static,
-        F: FnMut(&mut Work<'_>) -> rusqlite::Result<T> + Send + 'static,
+        F: FnMut(&mut WriteTransaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     {
         self.0.commands.run(work).await
     }
 
-    async fn read<T, F>(&self, read: F) -> Result<T, Unavailable>
+    async fn read<T, F>(&self, read: F) -> Result<T, StoreUnavailable>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -209,8 +209,13 @@ impl Store {
     }
 }
 
-impl Inner {
-    fn start(&self, writer: Writer, queue: Queue, readers: Vec<Reader>) -> io::Result<()> {
+impl StoreInner {
+    fn start(
+        &self,
+        writer: WriterThread,
+        queue: CommandReceiver,
+        readers: Vec<ReaderThread>,
+    ) -> io::Result<()> {
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         threads.writer = Some(spawn("store-writer", move || writer.run(&queue))?);
         for reader in readers {
@@ -237,7 +242,7 @@ impl Inner {
     /// nothing.
     fn shut_down(&self) {
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        let Threads {
+        let StoreThreads {
             stop,
             ticks,
             readers,
@@ -261,7 +266,7 @@ impl Inner {
     }
 }
 
-impl Drop for Inner {
+impl Drop for StoreInner {
     fn drop(&mut self) {
         self.shut_down();
     }

@@ -13,7 +13,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::Store;
 use super::error::OpenError;
-use super::file::{self, Files};
+use super::file::{self, StoreFiles};
 use super::keys::{CHECK_CONTEXT, CHECK_VALUE};
 use crate::clock::Clock;
 use crate::seal::MasterKey;
@@ -72,7 +72,7 @@ impl LockedStore {
         clock: Clock,
         notify: impl Fn(&[Notice]) + Send + Sync + 'static,
     ) -> Result<Store, OpenError> {
-        let files = Files::open(&self.path, self.lock, super::READERS)?;
+        let files = StoreFiles::open(&self.path, self.lock, super::READERS)?;
         clock.raise(files.high_water);
         Store::over(files, clock, Box::new(notify))
     }
@@ -80,7 +80,7 @@ impl LockedStore {
     /// Opens the store to mend its high-water mark: `clock` stays where it is, and
     /// the next commit stores that.
     pub(super) fn open_behind_its_mark(self, clock: Clock) -> Result<Store, OpenError> {
-        let files = Files::open(&self.path, self.lock, super::READERS)?;
+        let files = StoreFiles::open(&self.path, self.lock, super::READERS)?;
         Store::over(files, clock, Box::new(|_| {}))
     }
 }

@@ -4,8 +4,8 @@
 use countersign_domain::revocation::Notice;
 use rusqlite::Connection;
 
-use super::error::Unavailable;
-use super::record::{AuditEntry, Stats};
+use super::error::StoreUnavailable;
+use super::record::{AuditEntry, StoreStats};
 use super::sweep::REVOCATION_SLACK;
 use super::{Store, page, row};
 
@@ -15,7 +15,7 @@ impl Store {
     /// order of the log.
     ///
     /// Load it before anything is served: notices that arrive later are newer.
-    pub async fn snapshot(&self) -> Result<Vec<Notice>, Unavailable> {
+    pub async fn snapshot(&self) -> Result<Vec<Notice>, StoreUnavailable> {
         let since = (self.now() - REVOCATION_SLACK).as_micros();
         self.read(move |connection| {
             let transaction = connection.unchecked_transaction()?;
@@ -44,7 +44,7 @@ impl Store {
         &self,
         after: Option<u64>,
         limit: usize,
-    ) -> Result<Vec<AuditEntry>, Unavailable> {
+    ) -> Result<Vec<AuditEntry>, StoreUnavailable> {
         let after = i64::try_from(after.unwrap_or(0)).unwrap_or(i64::MAX);
         self.read(move |connection| {
             let sql = format!(
@@ -57,7 +57,7 @@ impl Store {
     }
 
     /// What is in the store.
-    pub async fn stats(&self) -> Result<Stats, Unavailable> {
+    pub async fn stats(&self) -> Result<StoreStats, StoreUnavailable> {
         self.read(|connection| {
             let transaction = connection.unchecked_transaction()?;
             let number = |sql: &str| {
@@ -65,7 +65,7 @@ impl Store {
                     .query_row(sql, [], |row| row.get(0))
                     .map(i64::cast_unsigned)
             };
-            Ok(Stats {
+            Ok(StoreStats {
                 accounts: number("SELECT count(*) FROM account")?,
                 credentials: number("SELECT count(*) FROM credential")?,
                 sessions: number("SELECT count(*) FROM session")?,

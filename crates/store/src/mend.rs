@@ -15,13 +15,13 @@ use serde_json::json;
 
 use super::Store;
 use super::accounts::audit;
-use super::error::{OpenError, Unavailable};
+use super::error::{OpenError, StoreUnavailable};
 use super::locked::LockedStore;
 use super::log::all;
-use super::record::Actor;
+use super::record::AuditActor;
 use super::row;
 use super::sessions::end_all;
-use super::work::{Audit, Work};
+use super::work::{NewAuditEntry, WriteTransaction};
 use crate::clock::Clock;
 
 /// What setting the mark back does.
@@ -44,12 +44,12 @@ pub struct ClockMend {
 }
 
 /// A store that is open for nothing but to have its mark set back.
-pub struct Mending {
+pub struct ClockMending {
     store: Store,
     plan: ClockMend,
 }
 
-impl Mending {
+impl ClockMending {
     /// Finds out what it would do to set the mark to `to`. Nothing is changed yet.
     pub async fn plan(locked: LockedStore, to: Timestamp) -> Result<Self, OpenError> {
         let store = locked.open_behind_its_mark(Clock::manual(to))?;
@@ -69,7 +69,7 @@ impl Mending {
     }
 
     /// Does it, in one transaction, and closes the store.
-    pub async fn mend(self) -> Result<ClockMend, Unavailable> {
+    pub async fn mend(self) -> Result<ClockMend, StoreUnavailable> {
         let plan = self.plan.clone();
         let mended = self.store.write(move |work| mend(work, &plan)).await;
         self.store.close().await;
@@ -112,7 +112,7 @@ fn plan(connection: &Connection, to: Timestamp) -> rusqlite::Result<ClockMend> {
     })
 }
 
-fn mend(work: &mut Work<'_>, plan: &ClockMend) -> rusqlite::Result<()> {
+fn mend(work: &mut WriteTransaction<'_>, plan: &ClockMend) -> rusqlite::Result<()> {
     let sql = format!("SELECT {} FROM account AS a ORDER BY a.id", row::ACCOUNT);
     let accounts: Vec<Account> = all(work.connection, &sql, [], |row| row::account(row, 0))?;
     for mut account in accounts {
@@ -122,7 +122,7 @@ fn mend(work: &mut Work<'_>, plan: &ClockMend) -> rusqlite::Result<()> {
             work,
             Action::SessionsEnded,
             &account,
-            &Actor::System,
+            &AuditActor::System,
             detail,
         )?;
     }
@@ -131,12 +131,12 @@ fn mend(work: &mut Work<'_>, plan: &ClockMend) -> rusqlite::Result<()> {
     }
     work.execute("DELETE FROM lease", [])?;
     // The commit stores the time of its clock, also where nothing else changed.
-    work.audit(&Audit {
+    work.audit(&NewAuditEntry {
         action: Action::ClockMended,
         api: None,
         account: None,
         session: None,
-        actor: &Actor::System,
+        actor: &AuditActor::System,
         detail: json!({
             "from": plan.from.as_seconds(),
             "to": plan.to.as_seconds(),

@@ -7,9 +7,9 @@ use countersign_domain::{Account, ApiName, Credential, CredentialId, Network, Ti
 use rusqlite::OptionalExtension;
 
 use super::Store;
-use super::error::Unavailable;
+use super::error::StoreUnavailable;
 use super::row;
-use super::work::Work;
+use super::work::WriteTransaction;
 
 /// The most networks that are remembered of a credential; the one that was seen
 /// the longest ago makes place.
@@ -24,7 +24,7 @@ const RENEWED_AFTER: Duration = Duration::from_secs(86_400);
 
 /// A credential, as a login needs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Candidate {
+pub struct LoginCandidate {
     /// The account, active or not.
     pub account: Account,
     /// The credential, active or not.
@@ -45,7 +45,7 @@ impl Store {
         api: &ApiName,
         login: &str,
         network: Network,
-    ) -> Result<Option<Candidate>, Unavailable> {
+    ) -> Result<Option<LoginCandidate>, StoreUnavailable> {
         let (api, login, since) = (api.clone(), login.to_owned(), self.now() - KEPT);
         self.read(move |connection| {
             let found: (Option<i64>, Option<i64>) = connection
@@ -68,7 +68,7 @@ impl Store {
 /// Remembers that a secret came right from `network`, in the commit of what it
 /// opened.
 pub(super) fn remember(
-    work: &mut Work<'_>,
+    work: &mut WriteTransaction<'_>,
     credential: CredentialId,
     network: Network,
 ) -> rusqlite::Result<()> {
@@ -96,14 +96,21 @@ pub(super) fn remember(
 }
 
 /// Forgets all networks of a credential that is deleted.
-pub(super) fn forget(work: &Work<'_>, credential: CredentialId) -> rusqlite::Result<()> {
+pub(super) fn forget(
+    work: &WriteTransaction<'_>,
+    credential: CredentialId,
+) -> rusqlite::Result<()> {
     let id = credential.0.cast_signed();
     work.execute("DELETE FROM known_network WHERE credential = ?1", [id])
         .map(drop)
 }
 
 /// Forgets up to `most` networks that were not seen for long.
-pub(super) fn sweep(work: &Work<'_>, now: Timestamp, most: u32) -> rusqlite::Result<usize> {
+pub(super) fn sweep(
+    work: &WriteTransaction<'_>,
+    now: Timestamp,
+    most: u32,
+) -> rusqlite::Result<usize> {
     work.execute(
         "DELETE FROM known_network WHERE (credential, network) IN
          (SELECT credential, network FROM known_network WHERE seen_at <= ?1 LIMIT ?2)",
@@ -126,8 +133,8 @@ fn sql() -> String {
     )
 }
 
-fn candidate(row: &rusqlite::Row<'_>) -> rusqlite::Result<Candidate> {
-    Ok(Candidate {
+fn candidate(row: &rusqlite::Row<'_>) -> rusqlite::Result<LoginCandidate> {
+    Ok(LoginCandidate {
         account: row::account(row, 0)?,
         credential: row::credential(row, row::ACCOUNT_COLUMNS)?,
         network_is_known: row.get(row::ACCOUNT_COLUMNS + row::CREDENTIAL_COLUMNS)?,

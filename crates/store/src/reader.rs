@@ -8,39 +8,39 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::error::Unavailable;
+use super::error::StoreUnavailable;
 
 /// The most reads that wait for one thread; more are refused at once.
 const QUEUE: usize = 1_024;
 
-type Read = Box<dyn FnOnce(&Connection) + Send>;
+type ReadJob = Box<dyn FnOnce(&Connection) + Send>;
 
-enum Message {
-    Run(Read),
+enum ReadMessage {
+    Run(ReadJob),
     Stop,
 }
 
 /// Where reads are handed in, to one thread after the other.
-pub(super) struct Readers {
-    queues: Vec<SyncSender<Message>>,
+pub(super) struct ReadQueue {
+    queues: Vec<SyncSender<ReadMessage>>,
     next: AtomicUsize,
 }
 
 /// A reader, before its thread runs it.
-pub(super) struct Reader {
+pub(super) struct ReaderThread {
     connection: Connection,
-    queue: Receiver<Message>,
+    queue: Receiver<ReadMessage>,
 }
 
 /// One reader for each connection.
-pub(super) fn readers(connections: Vec<Connection>) -> (Readers, Vec<Reader>) {
+pub(super) fn readers(connections: Vec<Connection>) -> (ReadQueue, Vec<ReaderThread>) {
     let open = |connection| {
         let (sender, queue) = sync_channel(QUEUE);
-        (sender, Reader { connection, queue })
+        (sender, ReaderThread { connection, queue })
     };
     let (queues, readers) = connections.into_iter().map(open).unzip();
     (
-        Readers {
+        ReadQueue {
             queues,
             next: AtomicUsize::new(0),
         },
@@ -48,33 +48,33 @@ pub(super) fn readers(connections: Vec<Connection>) -> (Readers, Vec<Reader>) {
     )
 }
 
-impl Readers {
+impl ReadQueue {
     /// Runs `read` on one of the threads.
-    pub(super) async fn run<T, F>(&self, read: F) -> Result<T, Unavailable>
+    pub(super) async fn run<T, F>(&self, read: F) -> Result<T, StoreUnavailable>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
         let (reply, receiver) = oneshot::channel();
         let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.queues.len();
-        let answer: Read = Box::new(move |connection| {
+        let answer: ReadJob = Box::new(move |connection| {
             // The caller may have gone away.
             let _gone = reply.send(read(connection));
         });
         self.queues[turn]
-            .try_send(Message::Run(answer))
+            .try_send(ReadMessage::Run(answer))
             .map_err(|error| match error {
-                TrySendError::Full(_) => Unavailable::Busy,
-                TrySendError::Disconnected(_) => Unavailable::Stopped,
+                TrySendError::Full(_) => StoreUnavailable::Busy,
+                TrySendError::Disconnected(_) => StoreUnavailable::Stopped,
             })?;
         match receiver.await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
                 tracing::error!(%error, "a read of the store failed");
-                Err(Unavailable::Failed)
+                Err(StoreUnavailable::Failed)
             }
             // Dropped unanswered: it panicked, or the thread stopped before it.
-            Err(_) => Err(Unavailable::Failed),
+            Err(_) => Err(StoreUnavailable::Failed),
         }
     }
 
@@ -82,15 +82,15 @@ impl Readers {
     pub(super) fn stop(&self) {
         for queue in &self.queues {
             // An error means that it ended before.
-            let _ended = queue.send(Message::Stop);
+            let _ended = queue.send(ReadMessage::Stop);
         }
     }
 }
 
-impl Reader {
+impl ReaderThread {
     /// Serves reads until it is told to stop.
     pub(super) fn run(self) {
-        while let Ok(Message::Run(read)) = self.queue.recv() {
+        while let Ok(ReadMessage::Run(read)) = self.queue.recv() {
             if catch_unwind(AssertUnwindSafe(|| read(&self.connection))).is_err() {
                 tracing::error!("a read of the store panicked");
             }

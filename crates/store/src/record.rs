@@ -18,7 +18,7 @@ use crate::seal::SealError;
 
 /// Who caused a change, for the audit log.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Actor {
+pub enum AuditActor {
     /// A partner, by a request of its own.
     Partner,
     /// An operator, by the name of the admin key.
@@ -27,7 +27,7 @@ pub enum Actor {
     System,
 }
 
-impl fmt::Display for Actor {
+impl fmt::Display for AuditActor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Partner => f.write_str("partner"),
@@ -39,14 +39,14 @@ impl fmt::Display for Actor {
 
 /// What a key is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Purpose {
+pub enum KeyPurpose {
     /// Signs tokens.
     Signing,
     /// Keys the hashes of generated secrets.
     Pepper,
 }
 
-impl Purpose {
+impl KeyPurpose {
     /// The stable name, as in the store and in the context of a seal.
     pub const fn name(self) -> &'static str {
         match self {
@@ -62,7 +62,7 @@ pub struct SealedKey {
     /// What a ring knows of it.
     pub key: Key,
     /// What it is for.
-    pub purpose: Purpose,
+    pub purpose: KeyPurpose,
     /// The sealed material.
     pub sealed: Vec<u8>,
 }
@@ -70,7 +70,7 @@ pub struct SealedKey {
 impl SealedKey {
     /// Whether it signs, with this algorithm.
     pub fn is_signing(&self, algorithm: Algorithm) -> bool {
-        self.purpose == Purpose::Signing && self.key.algorithm == algorithm
+        self.purpose == KeyPurpose::Signing && self.key.algorithm == algorithm
     }
 
     /// The context that the material of this key is sealed for.
@@ -197,14 +197,14 @@ impl TermsOwned {
 
 /// What a login does to the account's older sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Succession {
+pub struct SessionSuccession {
     /// Whether it ends them all.
     pub new_login: NewLogin,
     /// How many may live beside it, where the account has no limit of its own.
     pub limits: Limits,
 }
 
-impl From<NewLogin> for Succession {
+impl From<NewLogin> for SessionSuccession {
     fn from(new_login: NewLogin) -> Self {
         Self {
             new_login,
@@ -215,7 +215,7 @@ impl From<NewLogin> for Succession {
 
 /// A refresh as it was decided and stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refreshed {
+pub struct RefreshOutcome {
     /// The decision, durable.
     pub decision: Decision,
     /// Whose session it is; `None` if there is no such session.
@@ -239,7 +239,7 @@ pub struct AuditEntry {
     pub account: Option<AccountId>,
     /// The session that it concerns, which may be gone.
     pub session: Option<SessionId>,
-    /// Who caused it, as [`Actor`] displays itself.
+    /// Who caused it, as [`AuditActor`] displays itself.
     pub actor: String,
     /// More, as a JSON object without secrets.
     pub detail: String,
@@ -261,12 +261,12 @@ pub struct AuditFilter {
     /// Those before this instant.
     pub until: Option<Timestamp>,
     /// Which come first.
-    pub order: Order,
+    pub order: ListOrder,
 }
 
 /// The order of a listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
+pub enum ListOrder {
     /// As they were written.
     OldestFirst,
     /// The other way round.
@@ -284,7 +284,7 @@ pub struct EndedOfApi {
 
 /// What is in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stats {
+pub struct StoreStats {
     /// Accounts.
     pub accounts: u64,
     /// Credentials.
@@ -305,7 +305,7 @@ pub struct Stats {
 
 /// What one step of the sweep removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct Swept {
+pub struct SweepOutcome {
     /// Session rows.
     pub sessions: usize,
     /// Revocations.
@@ -321,7 +321,7 @@ pub struct Swept {
 }
 
 /// An idempotency key under which a creation happens once.
-pub struct Once<T> {
+pub struct IdempotencyKey<T> {
     /// Whose key it is: the name of an admin key.
     pub operator: String,
     /// The key.
@@ -342,7 +342,7 @@ pub fn reply_context<'a>(operator: &'a str, key: &'a str) -> [&'a str; 3] {
 
 /// What became of a creation that happens once.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Made<T> {
+pub enum OnceOutcome<T> {
     /// It was made now.
     New(T),
     /// It was made before; this is the sealed reply to that.

@@ -6,11 +6,11 @@ use countersign_domain::{Account, ApiName};
 use serde_json::json;
 
 use super::accounts::audit;
-use super::error::Unavailable;
+use super::error::StoreUnavailable;
 use super::log::all;
-use super::record::{Actor, EndedOfApi};
+use super::record::{AuditActor, EndedOfApi};
 use super::sessions::end_all;
-use super::work::{Audit, Work};
+use super::work::{NewAuditEntry, WriteTransaction};
 use super::{Store, row};
 
 /// How many accounts one transaction ends: others get their turn in between.
@@ -20,13 +20,21 @@ impl Store {
     /// Ends everything of every account of an api, in steps; those that are
     /// cut off are made up for by doing it again. It goes on if the caller goes
     /// away.
-    pub async fn revoke_api(&self, api: &ApiName, actor: Actor) -> Result<EndedOfApi, Unavailable> {
+    pub async fn revoke_api(
+        &self,
+        api: &ApiName,
+        actor: AuditActor,
+    ) -> Result<EndedOfApi, StoreUnavailable> {
         let (store, api) = (self.clone(), api.clone());
         let task = tokio::spawn(async move { store.revoke_steps(api, actor).await });
-        task.await.unwrap_or(Err(Unavailable::Failed))
+        task.await.unwrap_or(Err(StoreUnavailable::Failed))
     }
 
-    async fn revoke_steps(&self, api: ApiName, actor: Actor) -> Result<EndedOfApi, Unavailable> {
+    async fn revoke_steps(
+        &self,
+        api: ApiName,
+        actor: AuditActor,
+    ) -> Result<EndedOfApi, StoreUnavailable> {
         let mut ended = EndedOfApi::default();
         let mut after = None;
         loop {
@@ -45,13 +53,13 @@ impl Store {
 
 /// Ends the next accounts, and gives the last of them.
 fn step(
-    work: &mut Work<'_>,
+    work: &mut WriteTransaction<'_>,
     api: &ApiName,
     after: Option<i64>,
-    actor: &Actor,
+    actor: &AuditActor,
 ) -> rusqlite::Result<(Option<i64>, EndedOfApi)> {
     if after.is_none() {
-        work.audit(&Audit {
+        work.audit(&NewAuditEntry {
             action: Action::ApiRevoked,
             api: Some(api),
             account: None,
@@ -73,7 +81,7 @@ fn step(
     Ok((last, ended))
 }
 
-fn next(work: &Work<'_>, api: &ApiName, after: i64) -> rusqlite::Result<Vec<Account>> {
+fn next(work: &WriteTransaction<'_>, api: &ApiName, after: i64) -> rusqlite::Result<Vec<Account>> {
     let sql = format!(
         "SELECT {} FROM account AS a WHERE a.api = ?1 AND a.id > ?2 ORDER BY a.id LIMIT ?3",
         row::ACCOUNT

@@ -8,12 +8,12 @@ use rusqlite::Connection;
 use serde_json::json;
 
 use super::Store;
-use super::error::{RewrapError, Unavailable};
+use super::error::{RewrapError, StoreUnavailable};
 use super::keys::{CHECK_CONTEXT, CHECK_VALUE};
 use super::log::all;
-use super::record::{Actor, reply_context};
+use super::record::{AuditActor, reply_context};
 use super::row;
-use super::work::{Audit, Work};
+use super::work::{NewAuditEntry, WriteTransaction};
 use crate::seal::MasterKey;
 
 impl Store {
@@ -28,7 +28,7 @@ impl Store {
     }
 
     /// Whether `master` is the key that this store was made with.
-    pub async fn is_master(&self, master: &MasterKey) -> Result<bool, Unavailable> {
+    pub async fn is_master(&self, master: &MasterKey) -> Result<bool, StoreUnavailable> {
         let sql = "SELECT master_check FROM head";
         let kept: Option<Vec<u8>> = self
             .read(move |connection| connection.query_row(sql, [], |row| row.get(0)))
@@ -39,14 +39,14 @@ impl Store {
 }
 
 /// A record and its place, sealed anew.
-struct Sealed {
+struct ResealedRecord {
     statement: &'static str,
     place: [String; 2],
     sealed: Vec<u8>,
 }
 
 fn rewrap(
-    work: &Work<'_>,
+    work: &WriteTransaction<'_>,
     old: &MasterKey,
     new: &MasterKey,
 ) -> rusqlite::Result<Result<usize, RewrapError>> {
@@ -63,12 +63,12 @@ fn rewrap(
         work.execute_one(record.statement, (first, second, record.sealed))?;
     }
     work.execute_one("UPDATE head SET master_check = ?1", [check])?;
-    work.audit(&Audit {
+    work.audit(&NewAuditEntry {
         action: Action::MasterKeyReplaced,
         api: None,
         account: None,
         session: None,
-        actor: &Actor::System,
+        actor: &AuditActor::System,
         detail: json!({ "records": records }),
     })?;
     Ok(Ok(records))
@@ -83,13 +83,13 @@ fn keys(
     connection: &Connection,
     old: &MasterKey,
     new: &MasterKey,
-) -> rusqlite::Result<Result<Vec<Sealed>, RewrapError>> {
+) -> rusqlite::Result<Result<Vec<ResealedRecord>, RewrapError>> {
     let sql = format!("SELECT {}, api FROM signing_key", row::KEY);
     let stored = all(connection, &sql, [], |row| {
         Ok((row::api(row, 7)?, row::key(row)?))
     })?;
     let anew = stored.into_iter().map(|(api, key)| {
-        Ok(Sealed {
+        Ok(ResealedRecord {
             statement: "UPDATE signing_key SET sealed = ?3 WHERE api = ?1 AND kid = ?2",
             sealed: anew(old, new, &key.context(&api), &key.sealed)?,
             place: [api.to_string(), key.key.kid.0],
@@ -102,7 +102,7 @@ fn replies(
     connection: &Connection,
     old: &MasterKey,
     new: &MasterKey,
-) -> rusqlite::Result<Result<Vec<Sealed>, RewrapError>> {
+) -> rusqlite::Result<Result<Vec<ResealedRecord>, RewrapError>> {
     let sql = "SELECT operator, key, sealed FROM remembered";
     let stored = all(connection, sql, [], |row| {
         Ok((row.get(0)?, row.get(1)?, row.get::<_, Vec<u8>>(2)?))
@@ -110,7 +110,7 @@ fn replies(
     let anew = stored
         .into_iter()
         .map(|(operator, key, sealed): (String, String, _)| {
-            Ok(Sealed {
+            Ok(ResealedRecord {
                 statement: "UPDATE remembered SET sealed = ?3 WHERE operator = ?1 AND key = ?2",
                 sealed: anew(old, new, &reply_context(&operator, &key), &sealed)?,
                 place: [operator, key],

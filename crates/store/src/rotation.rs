@@ -14,11 +14,11 @@ use rusqlite::{OptionalExtension, Row};
 use serde_json::json;
 
 use super::Store;
-use super::error::Unavailable;
-use super::record::{Actor, Refreshed, TermsOwned};
+use super::error::StoreUnavailable;
+use super::record::{AuditActor, RefreshOutcome, TermsOwned};
 use super::row;
 use super::sessions::{end_all, end_one};
-use super::work::{Audit, Work};
+use super::work::{NewAuditEntry, WriteTransaction};
 
 impl Store {
     /// Decides a refresh by a token whose signature and seal were checked (D1 to
@@ -28,7 +28,7 @@ impl Store {
         claims: RefreshClaims,
         address: IpAddr,
         terms: impl Into<Arc<TermsOwned>>,
-    ) -> Result<Refreshed, Unavailable> {
+    ) -> Result<RefreshOutcome, StoreUnavailable> {
         let terms = terms.into();
         self.write(move |work| refresh(work, &claims, address, &terms))
             .await
@@ -41,7 +41,7 @@ impl Store {
         claims: AccessClaims,
         address: IpAddr,
         scope: LogoutScope,
-    ) -> Result<Result<(), Reason>, Unavailable> {
+    ) -> Result<Result<(), Reason>, StoreUnavailable> {
         self.write(move |work| logout(work, &claims, address, scope))
             .await
     }
@@ -60,14 +60,14 @@ pub(super) static LOAD: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// A session with those it belongs to.
-struct Stored {
+struct SessionAndOwner {
     session: Session,
     account: Option<Account>,
     credential: Option<Credential>,
 }
 
-impl Stored {
-    fn load(work: &Work<'_>, id: SessionId) -> rusqlite::Result<Option<Self>> {
+impl SessionAndOwner {
+    fn load(work: &WriteTransaction<'_>, id: SessionId) -> rusqlite::Result<Option<Self>> {
         work.connection
             .prepare_cached(&LOAD)?
             .query_row([id.0], Self::read)
@@ -100,12 +100,12 @@ impl Stored {
 }
 
 fn refresh(
-    work: &mut Work<'_>,
+    work: &mut WriteTransaction<'_>,
     claims: &RefreshClaims,
     address: IpAddr,
     terms: &TermsOwned,
-) -> rusqlite::Result<Refreshed> {
-    let stored = Stored::load(work, claims.session)?;
+) -> rusqlite::Result<RefreshOutcome> {
+    let stored = SessionAndOwner::load(work, claims.session)?;
     let judged = stored.as_ref().and_then(|stored| stored.standing(address));
     let decision = session::refresh(judged, claims, &terms.terms(), work.now);
     let (account, credential) = stored
@@ -114,7 +114,7 @@ fn refresh(
     if let Some(before) = stored {
         store(work, &before, &decision, claims, address)?;
     }
-    Ok(Refreshed {
+    Ok(RefreshOutcome {
         decision,
         account,
         credential,
@@ -122,8 +122,8 @@ fn refresh(
 }
 
 fn store(
-    work: &mut Work<'_>,
-    before: &Stored,
+    work: &mut WriteTransaction<'_>,
+    before: &SessionAndOwner,
     decision: &Decision,
     claims: &RefreshClaims,
     address: IpAddr,
@@ -139,14 +139,14 @@ fn store(
                 "presented": claims.generation,
                 "generation": before.session.generation,
             });
-            audit(work, before, action(end), &Actor::System, detail)
+            audit(work, before, action(end), &AuditActor::System, detail)
         }
         (Change::None, _) | (_, None) => Ok(()),
     }
 }
 
 /// Moves the row on, if it is still the one that was judged.
-fn step(work: &mut Work<'_>, before: &Session, next: &Session) -> rusqlite::Result<()> {
+fn step(work: &mut WriteTransaction<'_>, before: &Session, next: &Session) -> rusqlite::Result<()> {
     work.token_given(next.last_expiry());
     work.execute_one(
         "UPDATE session SET generation = ?3, rotated_at = ?4, access_expires_at = ?5,
@@ -177,12 +177,12 @@ fn action(end: End) -> Action {
 }
 
 fn logout(
-    work: &mut Work<'_>,
+    work: &mut WriteTransaction<'_>,
     claims: &AccessClaims,
     address: IpAddr,
     scope: LogoutScope,
 ) -> rusqlite::Result<Result<(), Reason>> {
-    let stored = Stored::load(work, claims.session)?;
+    let stored = SessionAndOwner::load(work, claims.session)?;
     let judged = stored.as_ref().and_then(|stored| stored.standing(address));
     if let Err(reason) = session::logout(judged, claims, work.now) {
         return Ok(Err(reason));
@@ -195,18 +195,18 @@ fn logout(
         _ => usize::from(end_one(work, claims.session, End::Logout)?),
     };
     let detail = json!({ "address": address, "ended": ended });
-    audit(work, &stored, Action::Logout, &Actor::Partner, detail)?;
+    audit(work, &stored, Action::Logout, &AuditActor::Partner, detail)?;
     Ok(Ok(()))
 }
 
 fn audit(
-    work: &Work<'_>,
-    stored: &Stored,
+    work: &WriteTransaction<'_>,
+    stored: &SessionAndOwner,
     action: Action,
-    actor: &Actor,
+    actor: &AuditActor,
     detail: serde_json::Value,
 ) -> rusqlite::Result<()> {
-    work.audit(&Audit {
+    work.audit(&NewAuditEntry {
         action,
         api: stored.account.as_ref().map(|account| &account.api),
         account: Some(stored.session.account),

@@ -14,7 +14,7 @@ use countersign_domain::{
 use rusqlite::Row;
 use rusqlite::types::Type;
 
-use super::record::{AuditEntry, Purpose, SealedKey, StoredAdminKey};
+use super::record::{AuditEntry, KeyPurpose, SealedKey, StoredAdminKey};
 
 /// The columns that [`account`] reads, of a table called `a`.
 pub(super) const ACCOUNT: &str = "a.id, a.api, a.name, a.active, a.epoch, a.allow, a.created_at, \
@@ -153,7 +153,7 @@ pub(super) fn key(row: &Row<'_>) -> rusqlite::Result<SealedKey> {
         _ => None,
     })?;
     let purpose = text(row, 1, |text| {
-        [Purpose::Signing, Purpose::Pepper]
+        [KeyPurpose::Signing, KeyPurpose::Pepper]
             .into_iter()
             .find(|purpose| purpose.name() == text)
     })?;

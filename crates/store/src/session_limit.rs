@@ -7,10 +7,10 @@ use countersign_domain::{Account, AccountId};
 use serde_json::json;
 
 use super::log::all;
-use super::record::Actor;
+use super::record::AuditActor;
 use super::row;
 use super::sessions::end_one;
-use super::work::{Audit, Work};
+use super::work::{NewAuditEntry, WriteTransaction};
 
 /// The most sessions that one login ends, where a limit was lowered by more: the
 /// next logins end the others.
@@ -20,7 +20,7 @@ const AT_ONCE: usize = 100;
 /// with its revocation and its audit entry. Sessions that have run out count as
 /// gone.
 pub(super) fn make_place(
-    work: &mut Work<'_>,
+    work: &mut WriteTransaction<'_>,
     account: &Account,
     most: u32,
 ) -> rusqlite::Result<()> {
@@ -31,12 +31,12 @@ pub(super) fn make_place(
     let excess = (live.len() + 1).saturating_sub(most.max(1) as usize);
     for session in live.into_iter().take(excess.min(AT_ONCE)) {
         end_one(work, session, End::Displaced)?;
-        work.audit(&Audit {
+        work.audit(&NewAuditEntry {
             action: Action::SessionDisplaced,
             api: Some(&account.api),
             account: Some(account.id),
             session: Some(session),
-            actor: &Actor::System,
+            actor: &AuditActor::System,
             detail: json!({ "limit": most }),
         })?;
     }
@@ -45,7 +45,7 @@ pub(super) fn make_place(
 
 /// Whether there may be too many, from the index alone: rows are read only for
 /// an account that has enough of them.
-fn is_full(work: &Work<'_>, account: AccountId, most: u32) -> rusqlite::Result<bool> {
+fn is_full(work: &WriteTransaction<'_>, account: AccountId, most: u32) -> rusqlite::Result<bool> {
     let rows: u32 = work
         .connection
         .prepare_cached(
@@ -57,7 +57,7 @@ fn is_full(work: &Work<'_>, account: AccountId, most: u32) -> rusqlite::Result<b
 }
 
 /// The account's live sessions, the one that was idle the longest first.
-fn live(work: &Work<'_>, account: AccountId) -> rusqlite::Result<Vec<SessionId>> {
+fn live(work: &WriteTransaction<'_>, account: AccountId) -> rusqlite::Result<Vec<SessionId>> {
     all(
         work.connection,
         "SELECT id FROM session WHERE account = ?1 AND state = 'active'

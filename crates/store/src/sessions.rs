@@ -11,10 +11,10 @@ use rusqlite::{Connection, OptionalExtension};
 use serde_json::json;
 
 use super::accounts::{self, audit};
-use super::error::{SessionError, Unavailable};
+use super::error::{SessionError, StoreUnavailable};
 use super::log::all;
-use super::record::{Actor, Succession, TermsOwned};
-use super::work::{Audit, Work};
+use super::record::{AuditActor, SessionSuccession, TermsOwned};
+use super::work::{NewAuditEntry, WriteTransaction};
 use super::{Store, background, credentials, networks, page, row, session_limit};
 
 impl Store {
@@ -28,7 +28,7 @@ impl Store {
         opening: Opening,
         credential: CredentialId,
         terms: impl Into<Arc<TermsOwned>>,
-        older: impl Into<Succession>,
+        older: impl Into<SessionSuccession>,
     ) -> Result<Session, SessionError> {
         let (terms, older) = (terms.into(), older.into());
         let opened = self
@@ -38,7 +38,7 @@ impl Store {
     }
 
     /// The session with this id, whether it lives or not.
-    pub async fn session(&self, id: SessionId) -> Result<Option<Session>, Unavailable> {
+    pub async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreUnavailable> {
         self.read(move |connection| find(connection, id)).await
     }
 
@@ -49,7 +49,7 @@ impl Store {
         account: AccountId,
         after: Option<SessionId>,
         limit: usize,
-    ) -> Result<Vec<Session>, Unavailable> {
+    ) -> Result<Vec<Session>, StoreUnavailable> {
         self.read(move |connection| {
             let sql = format!(
                 "SELECT {} FROM session AS s WHERE s.account = ?1 AND
@@ -67,8 +67,8 @@ impl Store {
     pub async fn end_session(
         &self,
         id: SessionId,
-        actor: Actor,
-    ) -> Result<Option<Session>, Unavailable> {
+        actor: AuditActor,
+    ) -> Result<Option<Session>, StoreUnavailable> {
         self.write(move |work| end_by_operator(work, id, &actor))
             .await
     }
@@ -78,8 +78,8 @@ impl Store {
     pub async fn end_sessions(
         &self,
         account: AccountId,
-        actor: Actor,
-    ) -> Result<Option<usize>, Unavailable> {
+        actor: AuditActor,
+    ) -> Result<Option<usize>, StoreUnavailable> {
         self.write(move |work| {
             let Some(mut account) = accounts::find(work.connection, account)? else {
                 return Ok(None);
@@ -105,7 +105,11 @@ impl Store {
 
     /// The same, and written when this returns: for the sandbox, whose stories
     /// must not depend on a tenth of a second.
-    pub async fn write_used(&self, session: SessionId, generation: u32) -> Result<(), Unavailable> {
+    pub async fn write_used(
+        &self,
+        session: SessionId,
+        generation: u32,
+    ) -> Result<(), StoreUnavailable> {
         let used = [(session, generation)];
         self.write(move |work| background::write(work, &used)).await
     }
@@ -121,7 +125,11 @@ pub(super) fn find(connection: &Connection, id: SessionId) -> rusqlite::Result<O
 }
 
 /// Ends one session, with its revocation. Whether it lived.
-pub(super) fn end_one(work: &mut Work<'_>, id: SessionId, end: End) -> rusqlite::Result<bool> {
+pub(super) fn end_one(
+    work: &mut WriteTransaction<'_>,
+    id: SessionId,
+    end: End,
+) -> rusqlite::Result<bool> {
     let until = work
         .connection
         .prepare_cached(
@@ -140,7 +148,7 @@ pub(super) fn end_one(work: &mut Work<'_>, id: SessionId, end: End) -> rusqlite:
 /// Ends everything of an account: raises its epoch, which `account` then shows,
 /// and ends its live rows. How many those were.
 pub(super) fn end_all(
-    work: &mut Work<'_>,
+    work: &mut WriteTransaction<'_>,
     account: &mut Account,
     end: End,
 ) -> rusqlite::Result<usize> {
@@ -173,7 +181,7 @@ pub(super) fn end_all(
 /// Ends the sessions that a credential opened, one by one: the account's others
 /// live on. How many they were.
 pub(super) fn end_of_credential(
-    work: &mut Work<'_>,
+    work: &mut WriteTransaction<'_>,
     credential: &Credential,
 ) -> rusqlite::Result<usize> {
     let live = all(
@@ -189,11 +197,11 @@ pub(super) fn end_of_credential(
 }
 
 fn open(
-    work: &mut Work<'_>,
+    work: &mut WriteTransaction<'_>,
     opening: &Opening,
     credential: CredentialId,
     terms: &TermsOwned,
-    older: Succession,
+    older: SessionSuccession,
 ) -> rusqlite::Result<Result<Session, Reason>> {
     let Some((mut account, credential)) = credentials::with_account(work, credential)? else {
         return Ok(Err(Reason::CredentialRevoked));
@@ -215,24 +223,24 @@ fn open(
     );
     insert(work, &session)?;
     networks::remember(work, credential.id, Network::of(opening.address))?;
-    work.audit(&Audit {
+    work.audit(&NewAuditEntry {
         action: Action::Login,
         api: Some(&account.api),
         account: Some(account.id),
         session: Some(session.id),
-        actor: &Actor::Partner,
+        actor: &AuditActor::Partner,
         detail,
     })?;
     Ok(Ok(session))
 }
 
-fn has_live(work: &Work<'_>, account: AccountId) -> rusqlite::Result<bool> {
+fn has_live(work: &WriteTransaction<'_>, account: AccountId) -> rusqlite::Result<bool> {
     work.connection
         .prepare_cached("SELECT 1 FROM session WHERE account = ?1 AND state = 'active'")?
         .exists([row::id(account)])
 }
 
-fn insert(work: &mut Work<'_>, session: &Session) -> rusqlite::Result<()> {
+fn insert(work: &mut WriteTransaction<'_>, session: &Session) -> rusqlite::Result<()> {
     work.token_given(session.last_expiry());
     work.execute_one(
         "INSERT INTO session (id, account, credential, epoch, variant, seed_hash, state,
@@ -261,9 +269,9 @@ fn insert(work: &mut Work<'_>, session: &Session) -> rusqlite::Result<()> {
 }
 
 fn end_by_operator(
-    work: &mut Work<'_>,
+    work: &mut WriteTransaction<'_>,
     id: SessionId,
-    actor: &Actor,
+    actor: &AuditActor,
 ) -> rusqlite::Result<Option<Session>> {
     if end_one(work, id, End::Operator)? {
         let session = find(work.connection, id)?;
@@ -272,7 +280,7 @@ fn end_by_operator(
             Some(account) => accounts::find(work.connection, account)?.map(|account| account.api),
             None => None,
         };
-        work.audit(&Audit {
+        work.audit(&NewAuditEntry {
             action: Action::SessionEnded,
             api: api.as_ref(),
             account,

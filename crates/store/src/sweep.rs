@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use super::Store;
-use super::error::Unavailable;
-use super::record::Swept;
-use super::work::Work;
+use super::error::StoreUnavailable;
+use super::record::SweepOutcome;
+use super::work::WriteTransaction;
 use super::{leases, networks};
 
 /// The most rows of one kind that go in one step.
@@ -27,13 +27,13 @@ pub(super) const LEASE_SLACK: Duration = Duration::from_secs(60);
 impl Store {
     /// Removes a bounded number of rows that can matter no more. The store does
     /// this by itself every ten seconds.
-    pub async fn sweep_once(&self) -> Result<Swept, Unavailable> {
+    pub async fn sweep_once(&self) -> Result<SweepOutcome, StoreUnavailable> {
         self.write(step).await
     }
 }
 
 /// One step of the sweep.
-pub(super) fn step(work: &mut Work<'_>) -> rusqlite::Result<Swept> {
+pub(super) fn step(work: &mut WriteTransaction<'_>) -> rusqlite::Result<SweepOutcome> {
     let due = (work.now - SESSION_SLACK).as_micros();
     // A session that was refreshed since lives longer than its place in the
     // index says: it moves to its new place.
@@ -61,7 +61,7 @@ pub(super) fn step(work: &mut Work<'_>) -> rusqlite::Result<Swept> {
     let leases = leases::sweep(work, work.now - LEASE_SLACK, STEP)?;
     let networks = networks::sweep(work, work.now, STEP)?;
     let full = STEP as usize;
-    Ok(Swept {
+    Ok(SweepOutcome {
         sessions,
         revocations,
         replies,

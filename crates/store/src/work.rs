@@ -6,10 +6,10 @@ use countersign_domain::revocation::{Notice, Revocation};
 use countersign_domain::{AccountId, ApiName, SessionId, Timestamp};
 use rusqlite::{Connection, Params};
 
-use super::record::Actor;
+use super::record::AuditActor;
 
 /// A transaction in progress.
-pub(super) struct Work<'c> {
+pub(super) struct WriteTransaction<'c> {
     pub(super) connection: &'c Connection,
     /// The time of everything in this transaction.
     pub(super) now: Timestamp,
@@ -20,16 +20,16 @@ pub(super) struct Work<'c> {
 }
 
 /// An audit entry to write.
-pub(super) struct Audit<'a> {
+pub(super) struct NewAuditEntry<'a> {
     pub(super) action: Action,
     pub(super) api: Option<&'a ApiName>,
     pub(super) account: Option<AccountId>,
     pub(super) session: Option<SessionId>,
-    pub(super) actor: &'a Actor,
+    pub(super) actor: &'a AuditActor,
     pub(super) detail: serde_json::Value,
 }
 
-impl<'c> Work<'c> {
+impl<'c> WriteTransaction<'c> {
     /// Reads the head row, in a transaction that was begun.
     pub(super) fn begin(connection: &'c Connection, now: Timestamp) -> rusqlite::Result<Self> {
         let mut head = connection.prepare_cached("SELECT revocation, token_until FROM head")?;
@@ -116,7 +116,7 @@ impl<'c> Work<'c> {
     }
 
     /// Writes an entry of the audit log.
-    pub(super) fn audit(&self, entry: &Audit<'_>) -> rusqlite::Result<()> {
+    pub(super) fn audit(&self, entry: &NewAuditEntry<'_>) -> rusqlite::Result<()> {
         self.execute_one(
             "INSERT INTO audit (at, action, api, account, session, actor, detail)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",

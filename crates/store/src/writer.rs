@@ -7,7 +7,7 @@
 //!
 //! A command that fails takes its transaction with it. The batch is then halved
 //! and tried again until the bad command is alone: its mates succeed, and it
-//! alone is answered [`Unavailable`]. So commands need no savepoints.
+//! alone is answered [`StoreUnavailable`]. So commands need no savepoints.
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,8 +17,8 @@ use countersign_domain::revocation::Notice;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::error::Unavailable;
-use super::work::Work;
+use super::error::StoreUnavailable;
+use super::work::WriteTransaction;
 use crate::clock::Clock;
 
 /// The most commands in one transaction.
@@ -27,38 +27,38 @@ const BATCH: usize = 128;
 const QUEUE: usize = 4_096;
 
 /// Tells verifiers what a commit changed.
-pub(super) type Notify = Box<dyn Fn(&[Notice]) + Send + Sync>;
+pub(super) type NotifyVerifiers = Box<dyn Fn(&[Notice]) + Send + Sync>;
 
 /// The writer, before its thread runs it.
-pub(super) struct Writer {
+pub(super) struct WriterThread {
     pub(super) connection: Connection,
     pub(super) clock: Clock,
-    pub(super) notify: Notify,
+    pub(super) notify: NotifyVerifiers,
     pub(super) lock: Option<File>,
 }
 
 /// Where commands are handed in. Clones lead to the same writer.
 #[derive(Clone)]
-pub(super) struct Commands(SyncSender<Message>);
+pub(super) struct WriteQueue(SyncSender<WriterMessage>);
 
 /// Where the writer takes them out.
-pub(super) struct Queue(Receiver<Message>);
+pub(super) struct CommandReceiver(Receiver<WriterMessage>);
 
-enum Message {
-    Run(Box<dyn Command>),
+enum WriterMessage {
+    Run(Box<dyn WriteCommand>),
     Stop,
 }
 
 /// A change to make, and somebody who waits for it. It may be run again after
 /// its transaction was rolled back.
-trait Command: Send {
-    fn run(&mut self, work: &mut Work<'_>) -> rusqlite::Result<()>;
+trait WriteCommand: Send {
+    fn run(&mut self, work: &mut WriteTransaction<'_>) -> rusqlite::Result<()>;
     fn answer(self: Box<Self>, durable: bool);
 }
 
 /// Why a transaction did not happen.
 #[derive(Debug, thiserror::Error)]
-enum Fault {
+enum TransactionFault {
     /// One of the commands failed; without it the others may succeed.
     #[error("a command failed: {0}")]
     Command(rusqlite::Error),
@@ -71,91 +71,94 @@ enum Fault {
 }
 
 /// A new, empty queue.
-pub(super) fn queue() -> (Commands, Queue) {
+pub(super) fn queue() -> (WriteQueue, CommandReceiver) {
     let (sender, receiver) = sync_channel(QUEUE);
-    (Commands(sender), Queue(receiver))
+    (WriteQueue(sender), CommandReceiver(receiver))
 }
 
-impl Commands {
+impl WriteQueue {
     /// Runs `work` in a transaction and gives what it made, once that is
     /// durable.
-    pub(super) async fn run<T, F>(&self, work: F) -> Result<T, Unavailable>
+    pub(super) async fn run<T, F>(&self, work: F) -> Result<T, StoreUnavailable>
     where
         T: Send + 'static,
-        F: FnMut(&mut Work<'_>) -> rusqlite::Result<T> + Send + 'static,
+        F: FnMut(&mut WriteTransaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     {
         self.submit(work)?
             .await
-            .unwrap_or(Err(Unavailable::Stopped))
+            .unwrap_or(Err(StoreUnavailable::Stopped))
     }
 
     /// The same for a thread that may wait.
-    pub(super) fn run_blocking<T, F>(&self, work: F) -> Result<T, Unavailable>
+    pub(super) fn run_blocking<T, F>(&self, work: F) -> Result<T, StoreUnavailable>
     where
         T: Send + 'static,
-        F: FnMut(&mut Work<'_>) -> rusqlite::Result<T> + Send + 'static,
+        F: FnMut(&mut WriteTransaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     {
         self.submit(work)?
             .blocking_recv()
-            .unwrap_or(Err(Unavailable::Stopped))
+            .unwrap_or(Err(StoreUnavailable::Stopped))
     }
 
     /// Lets the writer end after what waits already.
     pub(super) fn stop(&self) {
         // An error means that it ended before.
-        let _ended = self.0.send(Message::Stop);
+        let _ended = self.0.send(WriterMessage::Stop);
     }
 
     fn submit<T, F>(
         &self,
         work: F,
-    ) -> Result<oneshot::Receiver<Result<T, Unavailable>>, Unavailable>
+    ) -> Result<oneshot::Receiver<Result<T, StoreUnavailable>>, StoreUnavailable>
     where
         T: Send + 'static,
-        F: FnMut(&mut Work<'_>) -> rusqlite::Result<T> + Send + 'static,
+        F: FnMut(&mut WriteTransaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     {
         let (reply, receiver) = oneshot::channel();
-        let call = Call {
+        let call = WriteJob {
             work,
             result: None,
             reply,
         };
         self.0
-            .try_send(Message::Run(Box::new(call)))
+            .try_send(WriterMessage::Run(Box::new(call)))
             .map_err(|error| match error {
-                TrySendError::Full(_) => Unavailable::Busy,
-                TrySendError::Disconnected(_) => Unavailable::Stopped,
+                TrySendError::Full(_) => StoreUnavailable::Busy,
+                TrySendError::Disconnected(_) => StoreUnavailable::Stopped,
             })?;
         Ok(receiver)
     }
 }
 
-struct Call<T, F> {
+struct WriteJob<T, F> {
     work: F,
     result: Option<T>,
-    reply: oneshot::Sender<Result<T, Unavailable>>,
+    reply: oneshot::Sender<Result<T, StoreUnavailable>>,
 }
 
-impl<T, F> Command for Call<T, F>
+impl<T, F> WriteCommand for WriteJob<T, F>
 where
     T: Send,
-    F: FnMut(&mut Work<'_>) -> rusqlite::Result<T> + Send,
+    F: FnMut(&mut WriteTransaction<'_>) -> rusqlite::Result<T> + Send,
 {
-    fn run(&mut self, work: &mut Work<'_>) -> rusqlite::Result<()> {
+    fn run(&mut self, work: &mut WriteTransaction<'_>) -> rusqlite::Result<()> {
         self.result = Some((self.work)(work)?);
         Ok(())
     }
 
     fn answer(self: Box<Self>, durable: bool) {
-        let result = self.result.filter(|_| durable).ok_or(Unavailable::Failed);
+        let result = self
+            .result
+            .filter(|_| durable)
+            .ok_or(StoreUnavailable::Failed);
         // The caller may have gone away; the change stands all the same.
         let _gone = self.reply.send(result);
     }
 }
 
-impl Writer {
+impl WriterThread {
     /// Serves the queue until it is told to stop, then puts the WAL away.
-    pub(super) fn run(self, queue: &Queue) {
+    pub(super) fn run(self, queue: &CommandReceiver) {
         while let Ok(first) = queue.0.recv() {
             let (batch, stop) = gather(first, queue);
             self.serve(batch);
@@ -169,13 +172,13 @@ impl Writer {
         drop(self.lock);
     }
 
-    fn serve(&self, mut batch: Vec<Box<dyn Command>>) {
+    fn serve(&self, mut batch: Vec<Box<dyn WriteCommand>>) {
         match self.transact(&mut batch) {
             Ok(notices) => {
                 self.tell(&notices);
                 answer(batch, true);
             }
-            Err(Fault::Command(_) | Fault::Panic) if batch.len() > 1 => {
+            Err(TransactionFault::Command(_) | TransactionFault::Panic) if batch.len() > 1 => {
                 let rest = batch.split_off(batch.len() / 2);
                 self.serve(batch);
                 self.serve(rest);
@@ -187,24 +190,30 @@ impl Writer {
         }
     }
 
-    fn transact(&self, batch: &mut [Box<dyn Command>]) -> Result<Vec<Notice>, Fault> {
+    fn transact(
+        &self,
+        batch: &mut [Box<dyn WriteCommand>],
+    ) -> Result<Vec<Notice>, TransactionFault> {
         if batch.is_empty() {
             return Ok(Vec::new());
         }
         // What a panic leaves half done is rolled back with the transaction.
         let attempt = catch_unwind(AssertUnwindSafe(|| self.attempt(batch)));
-        let result = attempt.unwrap_or(Err(Fault::Panic));
+        let result = attempt.unwrap_or(Err(TransactionFault::Panic));
         if result.is_err() {
             self.roll_back();
         }
         result
     }
 
-    fn attempt(&self, batch: &mut [Box<dyn Command>]) -> Result<Vec<Notice>, Fault> {
+    fn attempt(
+        &self,
+        batch: &mut [Box<dyn WriteCommand>],
+    ) -> Result<Vec<Notice>, TransactionFault> {
         self.execute("BEGIN IMMEDIATE")?;
-        let mut work = Work::begin(&self.connection, self.clock.now())?;
+        let mut work = WriteTransaction::begin(&self.connection, self.clock.now())?;
         for command in batch {
-            command.run(&mut work).map_err(Fault::Command)?;
+            command.run(&mut work).map_err(TransactionFault::Command)?;
         }
         let notices = work.finish()?;
         self.execute("COMMIT")?;
@@ -244,13 +253,13 @@ impl Writer {
 }
 
 /// The first command and those that wait already, up to the bound.
-fn gather(first: Message, queue: &Queue) -> (Vec<Box<dyn Command>>, bool) {
+fn gather(first: WriterMessage, queue: &CommandReceiver) -> (Vec<Box<dyn WriteCommand>>, bool) {
     let mut batch = Vec::new();
     let mut next = Some(first);
     while let Some(message) = next {
         match message {
-            Message::Run(command) => batch.push(command),
-            Message::Stop => return (batch, true),
+            WriterMessage::Run(command) => batch.push(command),
+            WriterMessage::Stop => return (batch, true),
         }
         next = if batch.len() < BATCH {
             queue.0.try_recv().ok()
@@ -261,7 +270,7 @@ fn gather(first: Message, queue: &Queue) -> (Vec<Box<dyn Command>>, bool) {
     (batch, false)
 }
 
-fn answer(batch: Vec<Box<dyn Command>>, durable: bool) {
+fn answer(batch: Vec<Box<dyn WriteCommand>>, durable: bool) {
     for command in batch {
         command.answer(durable);
     }

@@ -10,7 +10,7 @@ use countersign_domain::account::Epoch;
 use countersign_domain::{AccountId, CredentialId, Kind, SessionId, Timestamp};
 
 use crate::compact::{decode, encode};
-use crate::seed::Seed;
+use crate::seed::RefreshSeed;
 
 const VERSION: u8 = 2 << 4;
 const BODY: usize = 1 + 16 + 4 + 8 + 8 + 4 + 8;
@@ -33,7 +33,7 @@ pub struct SessionClaim {
     /// When the token runs out, in whole seconds.
     pub expires_at: Timestamp,
     /// The seed: in refresh tokens only.
-    pub seed: Option<Seed>,
+    pub seed: Option<RefreshSeed>,
 }
 
 impl SessionClaim {
@@ -82,7 +82,9 @@ impl SessionClaim {
         let (credential, rest) = rest.split_first_chunk()?;
         let (epoch, rest) = rest.split_first_chunk()?;
         let (expires_at, rest) = rest.split_first_chunk()?;
-        let seed = rest.first_chunk::<SEED>().map(|bytes| Seed::new(*bytes));
+        let seed = rest
+            .first_chunk::<SEED>()
+            .map(|bytes| RefreshSeed::new(*bytes));
         (*tagged == tag(kind)).then_some(())?;
         Some(Self {
             session: SessionId(*session),
@@ -118,7 +120,7 @@ mod tests {
         hmac::Key::new(hmac::HMAC_SHA256, &[byte; 32])
     }
 
-    fn claim(seed: Option<Seed>) -> SessionClaim {
+    fn claim(seed: Option<RefreshSeed>) -> SessionClaim {
         SessionClaim {
             session: SessionId([0xab; 16]),
             generation: 7,
@@ -132,7 +134,7 @@ mod tests {
 
     #[test]
     fn what_was_sealed_is_read_back() {
-        let sealed = claim(Some(Seed::new([9; 32]))).seal(&key(1));
+        let sealed = claim(Some(RefreshSeed::new([9; 32]))).seal(&key(1));
         let read = SessionClaim::open(&sealed, Kind::Refresh, &key(1)).unwrap();
         assert_eq!(read.session, SessionId([0xab; 16]));
         assert_eq!(
@@ -151,7 +153,7 @@ mod tests {
     #[test]
     fn one_kind_is_never_the_other_even_under_one_key() {
         let access = claim(None).seal(&key(1));
-        let refresh = claim(Some(Seed::new([9; 32]))).seal(&key(1));
+        let refresh = claim(Some(RefreshSeed::new([9; 32]))).seal(&key(1));
         assert!(SessionClaim::open(&access, Kind::Refresh, &key(1)).is_none());
         assert!(SessionClaim::open(&refresh, Kind::Access, &key(1)).is_none());
     }

@@ -9,7 +9,7 @@ pub(crate) const MAX_TOKEN: usize = 8 * 1024;
 
 /// The three parts of a compact JWS, still encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Compact<'a> {
+pub(crate) struct CompactJws<'a> {
     /// The encoded header.
     pub(crate) header: &'a str,
     /// The encoded claims.
@@ -20,7 +20,7 @@ pub(crate) struct Compact<'a> {
     pub(crate) signed: &'a str,
 }
 
-impl<'a> Compact<'a> {
+impl<'a> CompactJws<'a> {
     /// Splits a token; `None` if it does not have the form.
     pub(crate) fn split(token: &'a str) -> Option<Self> {
         if token.len() > MAX_TOKEN {
@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn three_parts_and_nothing_else() {
-        let compact = Compact::split("aa.bb.cc").unwrap();
+        let compact = CompactJws::split("aa.bb.cc").unwrap();
         assert_eq!(
             (compact.header, compact.claims, compact.signature),
             ("aa", "bb", "cc")
@@ -72,15 +72,15 @@ mod tests {
             "aa.bb.cc.dd",
             "a.b.c.d.e",
         ] {
-            assert_eq!(Compact::split(odd), None, "{odd:?}");
+            assert_eq!(CompactJws::split(odd), None, "{odd:?}");
         }
     }
 
     #[test]
     fn a_token_of_more_than_8_kib_is_not_looked_at() {
         let fits = format!("aa.{}.cc", "b".repeat(MAX_TOKEN - 6));
-        assert!(Compact::split(&fits).is_some());
-        assert_eq!(Compact::split(&format!("{fits}c")), None);
+        assert!(CompactJws::split(&fits).is_some());
+        assert_eq!(CompactJws::split(&format!("{fits}c")), None);
     }
 
     #[test]

@@ -23,7 +23,7 @@ const ROOT: usize = 32;
 /// A key is made for one api and never shared, so no token of one api verifies
 /// at another.
 #[derive(Clone)]
-pub struct Material(Zeroizing<Vec<u8>>);
+pub struct KeyMaterial(Zeroizing<Vec<u8>>);
 
 /// Why bytes are no key material.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,7 +36,7 @@ pub enum MaterialFault {
     NotGenerated(Algorithm),
 }
 
-impl Material {
+impl KeyMaterial {
     /// New material for a key of this algorithm. RSA keys have 2048 bits and
     /// take some tenths of a second.
     pub fn generate(algorithm: Algorithm) -> Result<Self, MaterialFault> {
@@ -60,7 +60,7 @@ impl Material {
         Ok(Self(bytes))
     }
 
-    /// The material with these bytes, as [`Material::bytes`] gave them.
+    /// The material with these bytes, as [`KeyMaterial::bytes`] gave them.
     pub fn new(bytes: Zeroizing<Vec<u8>>) -> Self {
         Self(bytes)
     }
@@ -71,7 +71,7 @@ impl Material {
     }
 }
 
-impl fmt::Debug for Material {
+impl fmt::Debug for KeyMaterial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Material(..)")
     }
@@ -85,37 +85,37 @@ pub(crate) struct SigningKey {
 
 /// What signs tokens of one kind.
 pub(crate) struct KindKey {
-    signer: Signer,
+    signer: TokenSigner,
     /// Seals the opaque claim.
     pub(crate) claim: hmac::Key,
 }
 
 /// A closed enum: what the key is decides the algorithm, the token does not.
-enum Signer {
+enum TokenSigner {
     /// Boxed: the expanded key has more than a kilobyte.
     Hs256(Box<hmac::Key>),
-    Rs256(std::sync::Arc<Rsa>),
+    Rs256(std::sync::Arc<RsaKey>),
 }
 
-struct Rsa {
+struct RsaKey {
     private: RsaKeyPair,
     public: ParsedPublicKey,
 }
 
 impl SigningKey {
-    pub(crate) fn new(algorithm: Algorithm, material: &Material) -> Result<Self, MaterialFault> {
+    pub(crate) fn new(algorithm: Algorithm, material: &KeyMaterial) -> Result<Self, MaterialFault> {
         let unreadable = MaterialFault::Unreadable(algorithm);
         let (root, rest) = material.bytes().split_at_checked(ROOT).ok_or(unreadable)?;
         let root = hmac::Key::new(hmac::HMAC_SHA256, root);
         let rsa = match algorithm {
             Algorithm::Hs256 if rest.is_empty() => None,
             Algorithm::Hs256 => return Err(unreadable),
-            Algorithm::Rs256 => Some(std::sync::Arc::new(Rsa::new(rest).ok_or(unreadable)?)),
+            Algorithm::Rs256 => Some(std::sync::Arc::new(RsaKey::new(rest).ok_or(unreadable)?)),
         };
         let kind_key = |kind| KindKey {
             signer: match &rsa {
-                None => Signer::Hs256(Box::new(derive(&root, kind, "signature"))),
-                Some(rsa) => Signer::Rs256(rsa.clone()),
+                None => TokenSigner::Hs256(Box::new(derive(&root, kind, "signature"))),
+                Some(rsa) => TokenSigner::Rs256(rsa.clone()),
             },
             claim: derive(&root, kind, "claim"),
         };
@@ -128,8 +128,8 @@ impl SigningKey {
     /// Modulus and exponent, if the key has a public half.
     pub(crate) fn public(&self) -> Option<(Vec<u8>, Vec<u8>)> {
         match &self.access.signer {
-            Signer::Hs256(_) => None,
-            Signer::Rs256(rsa) => modulus_and_exponent(rsa.private.public_key().as_ref()),
+            TokenSigner::Hs256(_) => None,
+            TokenSigner::Rs256(rsa) => modulus_and_exponent(rsa.private.public_key().as_ref()),
         }
     }
 
@@ -146,23 +146,23 @@ impl KindKey {
     /// both algorithms are deterministic. `None` if the library fails.
     pub(crate) fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
         match &self.signer {
-            Signer::Hs256(key) => Some(hmac::sign(key, message).as_ref().to_vec()),
-            Signer::Rs256(rsa) => rsa.sign(message),
+            TokenSigner::Hs256(key) => Some(hmac::sign(key, message).as_ref().to_vec()),
+            TokenSigner::Rs256(rsa) => rsa.sign(message),
         }
     }
 
     pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
         match &self.signer {
-            Signer::Hs256(key) => {
+            TokenSigner::Hs256(key) => {
                 let ours = hmac::sign(key, message);
                 constant_time::verify_slices_are_equal(ours.as_ref(), signature).is_ok()
             }
-            Signer::Rs256(rsa) => verify_rs256(&rsa.public, message, signature),
+            TokenSigner::Rs256(rsa) => verify_rs256(&rsa.public, message, signature),
         }
     }
 }
 
-impl Rsa {
+impl RsaKey {
     fn new(pkcs8: &[u8]) -> Option<Self> {
         let private = RsaKeyPair::from_pkcs8(pkcs8).ok()?;
         let spki: PublicKeyX509Der<'_> = private.public_key().as_der().ok()?;

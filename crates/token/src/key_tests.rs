@@ -1,7 +1,7 @@
 use serde_json::Value;
 
 use super::*;
-use crate::compact::{Compact, decode};
+use crate::compact::{CompactJws, decode};
 
 fn bytes(vector: &Value, member: &str) -> Vec<u8> {
     decode(vector[member].as_str().unwrap()).unwrap()
@@ -12,7 +12,7 @@ fn verifies(vector: &Value, message: &[u8], signature: &[u8]) -> bool {
     if vector["alg"] == "HS256" {
         let key = hmac::Key::new(hmac::HMAC_SHA256, &bytes(vector, "k"));
         let key = KindKey {
-            signer: Signer::Hs256(Box::new(key.clone())),
+            signer: TokenSigner::Hs256(Box::new(key.clone())),
             claim: key,
         };
         return key.verify(message, signature);
@@ -28,7 +28,7 @@ fn the_vectors_of_rfc_7515_verify_and_their_forgeries_do_not() {
         serde_json::from_str(include_str!("../vectors/rfc7515.json")).unwrap();
     assert_eq!(vectors.len(), 2);
     for vector in &vectors {
-        let compact = Compact::split(vector["token"].as_str().unwrap()).unwrap();
+        let compact = CompactJws::split(vector["token"].as_str().unwrap()).unwrap();
         let (message, signature) = (
             compact.signed.as_bytes(),
             decode(compact.signature).unwrap(),
@@ -50,7 +50,7 @@ fn the_vectors_of_rfc_7515_verify_and_their_forgeries_do_not() {
 #[test]
 fn a_signature_is_the_same_each_time() {
     for algorithm in Algorithm::ALL {
-        let key = SigningKey::new(algorithm, &Material::generate(algorithm).unwrap()).unwrap();
+        let key = SigningKey::new(algorithm, &KeyMaterial::generate(algorithm).unwrap()).unwrap();
         let access = key.of(Kind::Access);
         let signature = access.sign(b"message").unwrap();
         assert_eq!(access.sign(b"message").unwrap(), signature, "{algorithm}");
@@ -61,7 +61,7 @@ fn a_signature_is_the_same_each_time() {
 
 #[test]
 fn each_kind_has_keys_of_its_own() {
-    let material = Material::generate(Algorithm::Hs256).unwrap();
+    let material = KeyMaterial::generate(Algorithm::Hs256).unwrap();
     let key = SigningKey::new(Algorithm::Hs256, &material).unwrap();
     let signature = key.of(Kind::Access).sign(b"message").unwrap();
     assert!(!key.of(Kind::Refresh).verify(b"message", &signature));
@@ -71,10 +71,10 @@ fn each_kind_has_keys_of_its_own() {
 
 #[test]
 fn material_that_was_cut_off_or_is_of_another_algorithm_is_refused() {
-    let hs256 = Material::generate(Algorithm::Hs256).unwrap();
-    let rs256 = Material::generate(Algorithm::Rs256).unwrap();
-    let cut = |material: &Material, to: usize| {
-        Material::new(Zeroizing::new(material.bytes()[..to].to_vec()))
+    let hs256 = KeyMaterial::generate(Algorithm::Hs256).unwrap();
+    let rs256 = KeyMaterial::generate(Algorithm::Rs256).unwrap();
+    let cut = |material: &KeyMaterial, to: usize| {
+        KeyMaterial::new(Zeroizing::new(material.bytes()[..to].to_vec()))
     };
     let cases = [
         (Algorithm::Hs256, cut(&hs256, 31)),
@@ -91,6 +91,6 @@ fn material_that_was_cut_off_or_is_of_another_algorithm_is_refused() {
 
 #[test]
 fn material_does_not_print() {
-    let material = Material::new(Zeroizing::new(vec![0x41; 32]));
+    let material = KeyMaterial::new(Zeroizing::new(vec![0x41; 32]));
     assert_eq!(format!("{material:?}"), "Material(..)");
 }

@@ -20,9 +20,11 @@ mod public;
 pub mod seed;
 pub mod tokens;
 
-pub use key::{Material, MaterialFault};
+pub use key::{KeyMaterial, MaterialFault};
 pub use keychain::Keychain;
 pub use pepper::Pepper;
 pub use public::PublicKey;
-pub use seed::Seed;
-pub use tokens::{Diagnosis, KeyFate, MintFault, Pair, Refreshing, Tokens, Verified};
+pub use seed::RefreshSeed;
+pub use tokens::{
+    KeyFate, MintFault, TokenDiagnosis, TokenPair, Tokens, Verified, VerifiedRefresh,
+};

@@ -11,9 +11,9 @@ use zeroize::Zeroizing;
 /// The secret that all refresh tokens of a session carry. The store has only
 /// its hash.
 #[derive(Clone)]
-pub struct Seed(Zeroizing<[u8; 32]>);
+pub struct RefreshSeed(Zeroizing<[u8; 32]>);
 
-impl Seed {
+impl RefreshSeed {
     /// The seed with these bytes, which the caller drew at random.
     pub fn new(bytes: [u8; 32]) -> Self {
         Self(Zeroizing::new(bytes))
@@ -45,7 +45,7 @@ impl Seed {
     }
 }
 
-impl fmt::Debug for Seed {
+impl fmt::Debug for RefreshSeed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Seed(..)")
     }
@@ -57,16 +57,19 @@ mod tests {
 
     #[test]
     fn each_kind_and_generation_has_an_id_of_its_own() {
-        let seed = Seed::new([7; 32]);
+        let seed = RefreshSeed::new([7; 32]);
         let jti = seed.jti(3, Kind::Access);
         assert_eq!(jti, seed.jti(3, Kind::Access));
         assert_ne!(jti, seed.jti(4, Kind::Access));
         assert_ne!(jti, seed.jti(3, Kind::Refresh));
-        assert_ne!(jti, Seed::new([8; 32]).jti(3, Kind::Access));
+        assert_ne!(jti, RefreshSeed::new([8; 32]).jti(3, Kind::Access));
     }
 
     #[test]
     fn a_seed_does_not_print() {
-        assert_eq!(format!("{:?}", Seed::new([7; 32])), "Seed(..)");
+        assert_eq!(
+            format!("{:?}", RefreshSeed::new([7; 32])),
+            "RefreshSeed(..)"
+        );
     }
 }

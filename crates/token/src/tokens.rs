@@ -13,12 +13,12 @@ use countersign_domain::session::{AccessClaims, RefreshClaims};
 use countersign_domain::{Algorithm, Kid, Kind, Reason, Session, Timestamp};
 
 use crate::claim::SessionClaim;
-use crate::compact::{Compact, MAX_TOKEN, decode, encode};
-use crate::key::{KindKey, Material, MaterialFault, SigningKey};
+use crate::compact::{CompactJws, MAX_TOKEN, decode, encode};
+use crate::key::{KeyMaterial, KindKey, MaterialFault, SigningKey};
 use crate::public::PublicKey;
-use crate::seed::Seed;
+use crate::seed::RefreshSeed;
 
-pub use diagnosis::{Diagnosis, KeyFate};
+pub use diagnosis::{KeyFate, TokenDiagnosis};
 
 /// Evidence that a token is ours, of the right kind and not expired. Only this
 /// crate can make it.
@@ -53,16 +53,16 @@ impl<T> Deref for Verified<T> {
 /// What a verified refresh token gives: its claims, and the seed that its
 /// successor is made from.
 #[derive(Clone, Debug)]
-pub struct Refreshing {
+pub struct VerifiedRefresh {
     /// The claims.
     pub claims: RefreshClaims,
     /// The session's seed.
-    pub seed: Seed,
+    pub seed: RefreshSeed,
 }
 
 /// The tokens of one generation of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pair {
+pub struct TokenPair {
     /// The access token.
     pub access_token: Secret,
     /// The refresh token, where the variant has one.
@@ -115,8 +115,8 @@ pub struct Tokens {
     /// Never accepted: they tell only what a refused token was.
     dead: Vec<LoadedKey>,
     rings: Vec<KeyRing>,
-    access: Vec<Accepted>,
-    refresh: Vec<Accepted>,
+    access: Vec<AcceptedForm>,
+    refresh: Vec<AcceptedForm>,
 }
 
 struct LoadedKey {
@@ -128,7 +128,7 @@ struct LoadedKey {
 
 /// One form under one key: the header that such a token has, and where to go
 /// on. Tokens without structure have none.
-struct Accepted {
+struct AcceptedForm {
     header: Option<String>,
     variant: Variant,
     key: usize,
@@ -154,7 +154,7 @@ impl Tokens {
     /// at `now`. Each algorithm of [`algorithms`] needs a ring of its own.
     pub fn new(
         dialect: Arc<Dialect>,
-        keys: &[(Key, Material)],
+        keys: &[(Key, KeyMaterial)],
         now: Timestamp,
     ) -> Result<Self, TokensFault> {
         let wanted = algorithms(&dialect);
@@ -166,7 +166,7 @@ impl Tokens {
     pub fn of(
         dialect: Arc<Dialect>,
         algorithms: &BTreeSet<Algorithm>,
-        keys: &[(Key, Material)],
+        keys: &[(Key, KeyMaterial)],
         now: Timestamp,
     ) -> Result<Self, TokensFault> {
         let rings = algorithms
@@ -230,7 +230,12 @@ impl Tokens {
 
     /// The tokens of the session's current generation: the same bytes whenever
     /// it is asked for the same row.
-    pub fn mint(&self, session: &Session, seed: &Seed, login: &str) -> Result<Pair, MintFault> {
+    pub fn mint(
+        &self,
+        session: &Session,
+        seed: &RefreshSeed,
+        login: &str,
+    ) -> Result<TokenPair, MintFault> {
         let variant_gone = || MintFault::VariantGone(session.variant.clone());
         let variant = self
             .dialect
@@ -241,7 +246,7 @@ impl Tokens {
         let mint = |kind| {
             let form = self.dialect.token_form(variant, kind)?;
             Some(
-                Minting {
+                UnsignedToken {
                     session,
                     seed,
                     login,
@@ -251,7 +256,7 @@ impl Tokens {
                 .token(form),
             )
         };
-        Ok(Pair {
+        Ok(TokenPair {
             access_token: mint(Kind::Access).ok_or_else(variant_gone)??,
             refresh_token: mint(Kind::Refresh).transpose()?,
         })
@@ -290,7 +295,7 @@ impl Tokens {
         &self,
         token: &str,
         now: Timestamp,
-    ) -> Result<Verified<Refreshing>, Reason> {
+    ) -> Result<Verified<VerifiedRefresh>, Reason> {
         let (claim, accepted) = self.verify(Kind::Refresh, token, now)?;
         let seed = claim.seed.ok_or(Reason::TokenMalformed)?;
         let claims = RefreshClaims {
@@ -301,11 +306,11 @@ impl Tokens {
             seed_hash: seed.hash(),
             expires_at: claim.expires_at,
         };
-        let refreshing = Refreshing { claims, seed };
+        let refreshing = VerifiedRefresh { claims, seed };
         Ok(self.verified(refreshing, accepted))
     }
 
-    fn verified<T>(&self, value: T, accepted: &Accepted) -> Verified<T> {
+    fn verified<T>(&self, value: T, accepted: &AcceptedForm) -> Verified<T> {
         Verified {
             value,
             kid: Arc::clone(&self.keys[accepted.key].kid),
@@ -318,11 +323,11 @@ impl Tokens {
         kind: Kind,
         token: &str,
         now: Timestamp,
-    ) -> Result<(SessionClaim, &Accepted), Reason> {
+    ) -> Result<(SessionClaim, &AcceptedForm), Reason> {
         if token.is_empty() || token.len() > MAX_TOKEN {
             return Err(Reason::TokenMalformed);
         }
-        let compact = Compact::split(token);
+        let compact = CompactJws::split(token);
         let mut told = if compact.is_some() {
             Reason::TokenForged
         } else {
@@ -344,14 +349,14 @@ impl Tokens {
         Err(told)
     }
 
-    fn accepting(&self, kind: Kind) -> &[Accepted] {
+    fn accepting(&self, kind: Kind) -> &[AcceptedForm] {
         match kind {
             Kind::Access => &self.access,
             Kind::Refresh => &self.refresh,
         }
     }
 
-    fn accepted(&self, kind: Kind) -> Vec<Accepted> {
+    fn accepted(&self, kind: Kind) -> Vec<AcceptedForm> {
         let mut accepted = Vec::new();
         for variant in self.dialect.variants() {
             let Some(form) = self.dialect.token_form(variant, kind) else {
@@ -362,7 +367,7 @@ impl Tokens {
             };
             for (index, key) in self.keys.iter().enumerate() {
                 if ring.keys().iter().any(|known| known.kid == *key.kid) {
-                    accepted.push(Accepted {
+                    accepted.push(AcceptedForm {
                         header: header(form, &key.kid),
                         variant,
                         key: index,
@@ -390,15 +395,15 @@ impl LoadedKey {
 }
 
 /// One token in the making.
-struct Minting<'a> {
+struct UnsignedToken<'a> {
     session: &'a Session,
-    seed: &'a Seed,
+    seed: &'a RefreshSeed,
     login: &'a str,
     kind: Kind,
     key: &'a LoadedKey,
 }
 
-impl Minting<'_> {
+impl UnsignedToken<'_> {
     fn token(&self, form: &TokenForm) -> Result<Secret, MintFault> {
         let key = self.key.key.of(self.kind);
         let sealed = self.claim().seal(&key.claim);
@@ -452,12 +457,12 @@ impl Minting<'_> {
 /// Opens a token as this form under this key. `Err(None)` means that it is not
 /// of this form and key at all, so that others are to be tried.
 fn open(
-    accepted: &Accepted,
+    accepted: &AcceptedForm,
     form: Option<&TokenForm>,
     key: &KindKey,
     kind: Kind,
     token: &str,
-    compact: Option<Compact<'_>>,
+    compact: Option<CompactJws<'_>>,
 ) -> Result<SessionClaim, Option<Reason>> {
     let form = match form.ok_or(None)? {
         TokenForm::Jwt(form) => form,
@@ -486,7 +491,7 @@ fn open(
 }
 
 fn ring(
-    keys: &[(Key, Material)],
+    keys: &[(Key, KeyMaterial)],
     algorithm: Algorithm,
     now: Timestamp,
 ) -> Result<KeyRing, TokensFault> {
@@ -498,7 +503,7 @@ fn ring(
         .map_err(|fault| TokensFault::Ring { algorithm, fault })
 }
 
-fn load(key: &Key, material: &Material) -> Result<LoadedKey, TokensFault> {
+fn load(key: &Key, material: &KeyMaterial) -> Result<LoadedKey, TokensFault> {
     let signing =
         SigningKey::new(key.algorithm, material).map_err(|fault| TokensFault::Material {
             kid: key.kid.clone(),
@@ -514,7 +519,7 @@ fn load(key: &Key, material: &Material) -> Result<LoadedKey, TokensFault> {
 
 /// The keys that died last. One whose material cannot be read is left out:
 /// nothing depends on it.
-fn load_dead(mut dead: Vec<&(Key, Material)>) -> Vec<LoadedKey> {
+fn load_dead(mut dead: Vec<&(Key, KeyMaterial)>) -> Vec<LoadedKey> {
     dead.sort_by_key(|(key, _)| std::cmp::Reverse(key.created_at));
     let loaded = dead.into_iter().take(MAX_DEAD);
     loaded

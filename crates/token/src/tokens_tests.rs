@@ -15,17 +15,17 @@ fn dialect(name: &str) -> Arc<Dialect> {
 }
 
 /// RSA keys take long to make, so all tests share one of them.
-fn material(algorithm: Algorithm) -> Material {
-    static RSA: OnceLock<Material> = OnceLock::new();
+fn material(algorithm: Algorithm) -> KeyMaterial {
+    static RSA: OnceLock<KeyMaterial> = OnceLock::new();
     match algorithm {
         Algorithm::Rs256 => RSA
-            .get_or_init(|| Material::generate(algorithm).unwrap())
+            .get_or_init(|| KeyMaterial::generate(algorithm).unwrap())
             .clone(),
-        Algorithm::Hs256 => Material::generate(algorithm).unwrap(),
+        Algorithm::Hs256 => KeyMaterial::generate(algorithm).unwrap(),
     }
 }
 
-fn key(kid: &str, algorithm: Algorithm, state: KeyState) -> (Key, Material) {
+fn key(kid: &str, algorithm: Algorithm, state: KeyState) -> (Key, KeyMaterial) {
     let key = Key {
         kid: Kid(kid.to_owned()),
         algorithm,
@@ -35,7 +35,7 @@ fn key(kid: &str, algorithm: Algorithm, state: KeyState) -> (Key, Material) {
     (key, material(algorithm))
 }
 
-fn keys(dialect: &Dialect) -> Vec<(Key, Material)> {
+fn keys(dialect: &Dialect) -> Vec<(Key, KeyMaterial)> {
     algorithms(dialect)
         .into_iter()
         .map(|algorithm| key(algorithm.name(), algorithm, KeyState::Active))
@@ -48,8 +48,8 @@ fn tokens(name: &str) -> Tokens {
     Tokens::new(dialect, &keys, NOW).unwrap()
 }
 
-fn seed() -> Seed {
-    Seed::new([5; 32])
+fn seed() -> RefreshSeed {
+    RefreshSeed::new([5; 32])
 }
 
 fn session(variant: &str, kid: &str) -> Session {
@@ -77,7 +77,7 @@ fn session(variant: &str, kid: &str) -> Session {
 }
 
 /// A pair of each shipped dialect and variant, with what verifies it.
-fn pairs() -> Vec<(String, Tokens, Pair)> {
+fn pairs() -> Vec<(String, Tokens, TokenPair)> {
     let mut pairs = Vec::new();
     for name in ["b2binpay", "mypopup", "mypopup-flat", "apirone"] {
         let dialect = dialect(name);
@@ -96,7 +96,7 @@ fn pairs() -> Vec<(String, Tokens, Pair)> {
     pairs
 }
 
-fn b2binpay() -> (Tokens, Pair) {
+fn b2binpay() -> (Tokens, TokenPair) {
     let tokens = tokens("b2binpay");
     let pair = tokens
         .mint(&session("v2", "HS256"), &seed(), "partner")
@@ -177,7 +177,7 @@ fn the_same_row_gives_the_same_bytes() {
 fn a_row_that_a_retiring_key_signed_is_repeated_byte_for_byte() {
     let dialect = dialect("mypopup");
     let (first, second) = (material(Algorithm::Hs256), material(Algorithm::Hs256));
-    let entry = |kid: &str, state, material: &Material| {
+    let entry = |kid: &str, state, material: &KeyMaterial| {
         let key = Key {
             kid: Kid(kid.to_owned()),
             algorithm: Algorithm::Hs256,
@@ -310,7 +310,7 @@ fn a_header_that_we_do_not_write_is_refused() {
 #[test]
 fn a_header_that_we_do_not_write_is_refused_even_if_we_signed_it() {
     let (tokens, pair) = b2binpay();
-    let compact = Compact::split(pair.access_token.expose()).unwrap();
+    let compact = CompactJws::split(pair.access_token.expose()).unwrap();
     let key = tokens.keys.iter().find(|key| key.kid.0 == "HS256").unwrap();
     let sign = |header: &str| {
         let signed = format!("{}.{}", encode(header), compact.claims);
@@ -382,7 +382,7 @@ fn every_changed_character_of_a_token_is_noticed() {
 #[test]
 fn claims_that_we_signed_and_cannot_read_are_refused() {
     let (tokens, pair) = b2binpay();
-    let compact = Compact::split(pair.access_token.expose()).unwrap();
+    let compact = CompactJws::split(pair.access_token.expose()).unwrap();
     let claims = String::from_utf8(decode(compact.claims).unwrap()).unwrap();
     let exp = (NOW + MINUTE).as_seconds().to_string();
     let sign = |claims: &str| {
@@ -451,7 +451,7 @@ fn a_variant_that_left_the_dialect_makes_no_tokens() {
 
 /// An api with an old key in `state` beside its active one, and a pair that the
 /// old one signed while it lived.
-fn signed_by_an_old_key(state: KeyState) -> (Tokens, Pair) {
+fn signed_by_an_old_key(state: KeyState) -> (Tokens, TokenPair) {
     let dialect = dialect("mypopup");
     let (old, material) = key("old", Algorithm::Hs256, KeyState::Active);
     let before = Tokens::new(dialect.clone(), &[(old.clone(), material.clone())], NOW).unwrap();

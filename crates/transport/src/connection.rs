@@ -80,7 +80,7 @@ async fn drive_http1<Io, F, Fut, B>(
     tracing::trace!(?end, %entered.peer.address, "connection ended");
     match (end, link.upgrade(), http1.into_unclosed()) {
         (ConnectionEnd::Closed, UpgradeState::Granted(tunnel), _) => {
-            tunnel::keep(tunnel, link, idle).await
+            tunnel::keep(tunnel, link, idle).await;
         }
         (ConnectionEnd::Closed, _, Some(mut io)) => {
             let _ = timeout(LINGER, io.shutdown()).await;

@@ -12,8 +12,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use countersign_client::{HttpTransport, ManualClock, Operation, Roots, TokenSource, Transport};
-use countersign_sandbox::{Asked, Expected, Fault, Sandbox};
+use countersign_client::{
+    HttpTransport, ManualClock, Operation, TokenSource, Transport, TrustedRoots,
+};
+use countersign_sandbox::{RequestCounts, RequestExpectations, Sandbox, VendorFault};
 use http::{Request, StatusCode};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -43,7 +45,7 @@ impl Day {
             sandbox,
             clock,
             tokens,
-            http: HttpTransport::new(&vendor, &Roots::System).unwrap(),
+            http: HttpTransport::new(&vendor, &TrustedRoots::System).unwrap(),
         }
     }
 
@@ -72,8 +74,8 @@ impl Day {
         }
     }
 
-    fn asked(&self) -> Asked {
-        Asked::of(&self.sandbox.requests())
+    fn asked(&self) -> RequestCounts {
+        RequestCounts::of(&self.sandbox.requests())
     }
 }
 
@@ -109,7 +111,10 @@ async fn a_day_of_six_hours_is_over_in_a_moment() {
     day.later(6 * HOUR);
     assert_eq!(day.get("/wallet/3").await, StatusCode::OK);
 
-    let expected = Expected::new().logins(2).max_refused(0).no_expired();
+    let expected = RequestExpectations::new()
+        .logins(2)
+        .max_refused(0)
+        .no_expired();
     assert_eq!(day.sandbox.check(&expected), Ok(()));
 }
 
@@ -119,12 +124,15 @@ async fn a_lost_reply_costs_neither_a_call_nor_a_login() {
     assert_eq!(day.get("/deposit/1").await, StatusCode::OK);
 
     // The vendor trades the refresh token, and the client never hears of it.
-    let fault = Fault::lost_reply().on(Operation::Refresh);
+    let fault = VendorFault::lost_reply().on(Operation::Refresh);
     day.sandbox.fault(fault);
     day.later(3 * MINUTE);
     assert_eq!(day.get_in_time("/deposit/1").await, StatusCode::OK);
 
     assert!(day.sandbox.faults().is_empty(), "it has struck");
-    let expected = Expected::new().logins(1).max_refused(0).no_expired();
+    let expected = RequestExpectations::new()
+        .logins(1)
+        .max_refused(0)
+        .no_expired();
     assert_eq!(day.sandbox.check(&expected), Ok(()));
 }

@@ -9,10 +9,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::super::AdminState;
-use super::super::problem::Problem;
+use super::super::problem::AdminProblem;
 use super::super::view::rfc3339;
-use crate::refusal_ring::{Cause, KeptEvent};
-use countersign_store::{AuditEntry, AuditFilter, Order};
+use crate::refusal_ring::{KeptEvent, RefusalCause};
+use countersign_store::{AuditEntry, AuditFilter, ListOrder};
 
 /// How long before the first refusal a change still counts.
 const JUST_BEFORE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -40,10 +40,10 @@ pub(super) struct ChangeView {
 /// What changed for these accounts before the first refusal of `cause`, the
 /// newest first.
 pub(super) async fn before(
-    cause: &Cause,
+    cause: &RefusalCause,
     accounts: &[AccountId],
     admin: &AdminState,
-) -> Result<Vec<ChangeView>, Problem> {
+) -> Result<Vec<ChangeView>, AdminProblem> {
     let (since, until) = (cause.first - JUST_BEFORE, cause.first);
     let mut changes: Vec<ChangeView> = Vec::new();
     for filter in filters(cause, accounts, since, until) {
@@ -63,7 +63,7 @@ pub(super) async fn before(
 /// Which entries of the audit log can tell of a change: those of the accounts,
 /// and those that every account of the api feels.
 fn filters(
-    cause: &Cause,
+    cause: &RefusalCause,
     accounts: &[AccountId],
     since: Timestamp,
     until: Timestamp,
@@ -76,7 +76,7 @@ fn filters(
         since: Some(since),
         // What led to the first refusal may have its instant.
         until: Some(until + Duration::from_micros(1)),
-        order: Order::NewestFirst,
+        order: ListOrder::NewestFirst,
     };
     let of_accounts = accounts.iter().map(|account| AuditFilter {
         account: Some(*account),

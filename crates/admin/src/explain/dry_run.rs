@@ -1,5 +1,5 @@
 //! A dry run: what the guard would decide about a request now, step by step.
-//! The guard itself is asked through [`Guard`], because this crate does not know
+//! The guard itself is asked through [`DryRunGuard`], because this crate does not know
 //! it. Nothing is spent, logged or kept, the token least of all.
 
 use std::net::IpAddr;
@@ -15,19 +15,19 @@ use countersign_domain::{AccountId, ApiName, ApiScope, Epoch, Reason, SessionId,
 use serde::Serialize;
 
 use super::super::AdminState;
-use super::super::body::Body;
-use super::super::fields::Fields;
-use super::super::key::Operator;
-use super::super::problem::Problem;
+use super::super::body::RequestMembers;
+use super::super::fields::NamedValues;
+use super::super::key::AuthenticatedOperator;
+use super::super::problem::AdminProblem;
 use super::super::view::rfc3339;
 
 /// Decides a dry run as the guard would at this instant.
-pub type Guard = Arc<dyn Fn(&DryRun, Timestamp) -> Judged + Send + Sync>;
+pub type DryRunGuard = Arc<dyn Fn(&DryRun, Timestamp) -> DryRunVerdict + Send + Sync>;
 
 /// A request that nobody made.
 pub struct DryRun {
     /// What it would present.
-    pub credential: Credential,
+    pub credential: DryRunCredential,
     /// The client's address.
     pub from: IpAddr,
     /// The method.
@@ -43,7 +43,7 @@ pub struct DryRun {
 }
 
 /// What a dry run presents.
-pub enum Credential {
+pub enum DryRunCredential {
     /// Nothing.
     Nothing,
     /// An access token.
@@ -54,20 +54,20 @@ pub enum Credential {
 
 /// What the guard says about a dry run.
 #[derive(Clone, Debug, Default)]
-pub struct Judged {
+pub struct DryRunVerdict {
     /// The api that it belongs to.
     pub api: Option<ApiName>,
     /// What was looked at, in order.
-    pub steps: Vec<Step>,
+    pub steps: Vec<DryRunStep>,
     /// Whose the token is.
-    pub bearer: Option<Bearer>,
+    pub bearer: Option<TokenBearer>,
     /// Why it would be refused; `None` if it would pass.
-    pub refused: Option<Told>,
+    pub refused: Option<PeerReply>,
 }
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, Serialize)]
-pub struct Step {
+pub struct DryRunStep {
     /// Which.
     pub what: &'static str,
     /// Whether it is as it must be.
@@ -78,7 +78,7 @@ pub struct Step {
 
 /// Whose a token is.
 #[derive(Clone, Copy, Debug)]
-pub struct Bearer {
+pub struct TokenBearer {
     /// The account.
     pub account: AccountId,
     /// The account's epoch at login.
@@ -89,7 +89,7 @@ pub struct Bearer {
 
 /// What the peer would be told.
 #[derive(Clone, Debug)]
-pub struct Told {
+pub struct PeerReply {
     /// Why.
     pub reason: Reason,
     /// More, in words.
@@ -106,7 +106,7 @@ pub struct Told {
 #[derive(Serialize)]
 pub(in super::super) struct DryRunView {
     api: Option<String>,
-    steps: Vec<Step>,
+    steps: Vec<DryRunStep>,
     verdict: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     refusal: Option<ToldView>,
@@ -124,7 +124,7 @@ struct ToldView {
     body: String,
 }
 
-impl Step {
+impl DryRunStep {
     /// A step that went well or not.
     pub fn new(what: &'static str, good: bool, words: impl Into<String>) -> Self {
         Self {
@@ -137,9 +137,9 @@ impl Step {
 
 pub(in super::super) async fn run(
     State(admin): State<AdminState>,
-    operator: Operator,
-    body: Body,
-) -> Result<Json<DryRunView>, Problem> {
+    operator: AuthenticatedOperator,
+    body: RequestMembers,
+) -> Result<Json<DryRunView>, AdminProblem> {
     let dry_run = body.read(|fields| DryRun::read(fields, &admin, &operator))?;
     let now = admin.store.now();
     let mut judged = (admin.guard)(&dry_run, now);
@@ -149,7 +149,11 @@ pub(in super::super) async fn run(
 }
 
 impl DryRun {
-    fn read(fields: &mut Fields, admin: &AdminState, operator: &Operator) -> Option<Self> {
+    fn read(
+        fields: &mut NamedValues,
+        admin: &AdminState,
+        operator: &AuthenticatedOperator,
+    ) -> Option<Self> {
         for name in ["from", "method", "path"] {
             fields.require(name);
         }
@@ -162,9 +166,9 @@ impl DryRun {
         let api = fields.api("api", &operator.apis(admin));
         let credential = match (token, key) {
             (Some(_), Some(_)) => return fields.fault("static_key", "cannot stand beside token"),
-            (Some(token), None) => Credential::Token(token),
-            (None, Some(key)) => Credential::StaticKey(key),
-            (None, None) => Credential::Nothing,
+            (Some(token), None) => DryRunCredential::Token(token),
+            (None, Some(key)) => DryRunCredential::StaticKey(key),
+            (None, None) => DryRunCredential::Nothing,
         };
         Some(Self {
             credential,
@@ -191,26 +195,26 @@ fn target(text: &str) -> Result<PathAndQuery, Invalid> {
 
 /// What the store knows of the bearer.
 async fn known(
-    bearer: Option<Bearer>,
+    bearer: Option<TokenBearer>,
     from: IpAddr,
     admin: &AdminState,
     now: Timestamp,
-) -> Result<Vec<Step>, Problem> {
+) -> Result<Vec<DryRunStep>, AdminProblem> {
     let Some(bearer) = bearer else {
         return Ok(Vec::new());
     };
     let mut steps = vec![session(bearer.session, admin, now).await?];
     let Some(account) = admin.store.account(bearer.account).await? else {
         let words = format!("account {} was deleted", bearer.account);
-        steps.push(Step::new("account", false, words));
+        steps.push(DryRunStep::new("account", false, words));
         return Ok(steps);
     };
     let state = if account.active { "active" } else { "disabled" };
     let words = format!("account {} ({}) is {state}", account.id, account.name);
-    steps.push(Step::new("account", account.active, words));
+    steps.push(DryRunStep::new("account", account.active, words));
     if bearer.epoch < account.epoch {
         let words = "it ended everything that is older than a later moment than the token's login";
-        steps.push(Step::new("epoch", false, words));
+        steps.push(DryRunStep::new("epoch", false, words));
     }
     let admitted = admit_address(&account, from).is_ok();
     let networks: Vec<_> = account
@@ -224,31 +228,35 @@ async fn known(
         (false, true) => format!("{from} is in {}", networks.join(" ")),
         (false, false) => format!("{from} is not in {}", networks.join(" ")),
     };
-    steps.push(Step::new("address", admitted, words));
+    steps.push(DryRunStep::new("address", admitted, words));
     Ok(steps)
 }
 
-async fn session(id: SessionId, admin: &AdminState, now: Timestamp) -> Result<Step, Problem> {
+async fn session(
+    id: SessionId,
+    admin: &AdminState,
+    now: Timestamp,
+) -> Result<DryRunStep, AdminProblem> {
     let Some(session) = admin.store.session(id).await? else {
-        return Ok(Step::new("session", false, "is over and forgotten"));
+        return Ok(DryRunStep::new("session", false, "is over and forgotten"));
     };
     Ok(match session.state {
         SessionState::Ended { end, at } => {
             let words = format!("was ended at {}: {}", rfc3339(at), end.code());
-            Step::new("session", false, words)
+            DryRunStep::new("session", false, words)
         }
         SessionState::Active if session.last_expiry() <= now => {
-            Step::new("session", false, "has run out")
+            DryRunStep::new("session", false, "has run out")
         }
         SessionState::Active => {
             let words = format!("lives, and is at generation {}", session.generation);
-            Step::new("session", true, words)
+            DryRunStep::new("session", true, words)
         }
     })
 }
 
-impl From<Judged> for DryRunView {
-    fn from(judged: Judged) -> Self {
+impl From<DryRunVerdict> for DryRunView {
+    fn from(judged: DryRunVerdict) -> Self {
         Self {
             api: judged.api.map(|api| api.to_string()),
             steps: judged.steps,
@@ -262,9 +270,9 @@ impl From<Judged> for DryRunView {
     }
 }
 
-impl From<Told> for ToldView {
-    fn from(told: Told) -> Self {
-        let Told {
+impl From<PeerReply> for ToldView {
+    fn from(told: PeerReply) -> Self {
+        let PeerReply {
             reason,
             detail,
             status,

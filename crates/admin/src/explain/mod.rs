@@ -15,17 +15,19 @@ use serde::Serialize;
 
 use super::AdminState;
 use super::instant::instant;
-use super::key::Operator;
-use super::page::Parameters;
-use super::problem::Problem;
+use super::key::AuthenticatedOperator;
+use super::page::QueryParameters;
+use super::problem::AdminProblem;
 use super::refusals::{ExplainedView, seen};
 use super::view::rfc3339;
-use crate::refusal_ring::{Cause, Suspects};
+use crate::refusal_ring::{RefusalCause, RefusalSuspects};
 use change::ChangeView;
 pub(super) use dry_run::run as dry_run;
 use standing::StandingView;
 
-pub use dry_run::{Bearer, Credential, DryRun, Guard, Judged, Step, Told};
+pub use dry_run::{
+    DryRun, DryRunCredential, DryRunGuard, DryRunStep, DryRunVerdict, PeerReply, TokenBearer,
+};
 
 /// How far back is looked if the query does not say.
 const USUAL: &str = "1d";
@@ -38,7 +40,7 @@ const ADDRESSES: usize = 50;
 
 /// Why a login is refused.
 #[derive(Serialize)]
-pub(super) struct Explanation {
+pub(super) struct LoginExplanation {
     login: String,
     since: String,
     until: String,
@@ -72,39 +74,39 @@ struct CauseView {
 }
 
 /// What the query asks for.
-struct Question {
+struct ExplainQuery {
     login: String,
     api: Option<ApiName>,
     since: Timestamp,
 }
 
 /// Who may be meant by a login, and from where it came.
-struct Partner {
+struct SuspectedPartner {
     accounts: Vec<(Account, Vec<Session>)>,
     logins: Vec<String>,
 }
 
 pub(super) async fn by_login(
     State(admin): State<AdminState>,
-    operator: Operator,
-    parameters: Parameters,
-) -> Result<Json<Explanation>, Problem> {
+    operator: AuthenticatedOperator,
+    parameters: QueryParameters,
+) -> Result<Json<LoginExplanation>, AdminProblem> {
     let now = admin.store.now();
     let question = parameters.read(|query| {
         query.require("login");
         let since = query.parsed("since", |text| instant(text, now));
         let api = query.api("api", &operator.apis(&admin));
-        Some(Question {
+        Some(ExplainQuery {
             login: query.parsed("login", some)?,
             api,
             since: since.or_else(|| instant(USUAL, now).ok())?,
         })
     })?;
-    let partner = Partner::find(&question, &operator, &admin).await?;
+    let partner = SuspectedPartner::find(&question, &operator, &admin).await?;
     let (own, near) = partner.suspects(&question, &operator);
     let causes = admin.refusals.causes(own).await?;
     let nearby = admin.refusals.causes(near).await?;
-    Ok(Json(Explanation {
+    Ok(Json(LoginExplanation {
         since: rfc3339(question.since),
         until: rfc3339(now),
         login: question.login,
@@ -122,13 +124,13 @@ fn some(text: &str) -> Result<String, Invalid> {
     Ok(text.to_owned())
 }
 
-impl Partner {
+impl SuspectedPartner {
     /// Those whose login it is at one of the apis, folded as each does it.
     async fn find(
-        question: &Question,
-        operator: &Operator,
+        question: &ExplainQuery,
+        operator: &AuthenticatedOperator,
         admin: &AdminState,
-    ) -> Result<Self, Problem> {
+    ) -> Result<Self, AdminProblem> {
         let mut logins = BTreeSet::from([question.login.clone()]);
         let mut accounts = Vec::new();
         for (name, api) in operator.apis(admin) {
@@ -151,24 +153,28 @@ impl Partner {
     }
 
     /// What is surely the partner's, and what only came from where it calls from.
-    fn suspects(&self, question: &Question, operator: &Operator) -> (Suspects, Suspects) {
+    fn suspects(
+        &self,
+        question: &ExplainQuery,
+        operator: &AuthenticatedOperator,
+    ) -> (RefusalSuspects, RefusalSuspects) {
         let sessions = self.accounts.iter().flat_map(|(_, sessions)| sessions);
         let addresses: BTreeSet<_> = sessions
             .map(|session| session.address.to_canonical().to_string())
             .collect();
-        let anybody = Suspects {
+        let anybody = RefusalSuspects {
             api: question.api.clone(),
             apis: seen(operator),
             since: question.since,
-            ..Suspects::default()
+            ..RefusalSuspects::default()
         };
         let accounts = self.accounts.iter();
-        let own = Suspects {
+        let own = RefusalSuspects {
             accounts: accounts.map(|(account, _)| account.id).collect(),
             logins: self.logins.clone(),
             ..anybody.clone()
         };
-        let near = Suspects {
+        let near = RefusalSuspects {
             addresses: addresses.into_iter().take(ADDRESSES).collect(),
             ..anybody
         };
@@ -184,7 +190,7 @@ impl Partner {
 
     /// The accounts that a cause may concern: that of its api, and whose token
     /// came to it; one for each api may have the login.
-    fn concerned(&self, cause: &Cause) -> Vec<AccountId> {
+    fn concerned(&self, cause: &RefusalCause) -> Vec<AccountId> {
         let concerns = |account: &&Account| {
             let at = cause.api.as_deref();
             at.is_none_or(|api| account.api.as_str() == api)
@@ -196,11 +202,11 @@ impl Partner {
 }
 
 async fn explain_all(
-    causes: Vec<Cause>,
-    partner: &Partner,
-    operator: &Operator,
+    causes: Vec<RefusalCause>,
+    partner: &SuspectedPartner,
+    operator: &AuthenticatedOperator,
     admin: &AdminState,
-) -> Result<Vec<CauseView>, Problem> {
+) -> Result<Vec<CauseView>, AdminProblem> {
     let mut explained = Vec::with_capacity(causes.len());
     for cause in causes {
         let before = change::before(&cause, &partner.concerned(&cause), admin).await?;

@@ -12,13 +12,13 @@ use countersign_domain::{ApiName, Reason, Refusal, Role};
 use serde_json::{Map, Value, json};
 
 use super::AdminState;
-use super::key::Operator;
-use super::operation::{Operation, ROOT};
+use super::key::AuthenticatedOperator;
+use super::operation::{AdminOperation, ROOT};
 use super::operations;
 
 /// What the description says of an operation beyond its method and path.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Saying {
+pub(super) struct OperationText {
     /// In a few words.
     pub(super) summary: &'static str,
     /// The names of its query parameters, in `components.json`.
@@ -34,7 +34,10 @@ pub(super) struct Saying {
 }
 
 /// The description as it is served: with the apis that the operator sees.
-pub(super) async fn show(State(admin): State<AdminState>, operator: Operator) -> Json<Value> {
+pub(super) async fn show(
+    State(admin): State<AdminState>,
+    operator: AuthenticatedOperator,
+) -> Json<Value> {
     let mut document = document(&operations());
     let served = operator.apis(&admin);
     let names = served.keys().map(ApiName::as_str);
@@ -43,7 +46,7 @@ pub(super) async fn show(State(admin): State<AdminState>, operator: Operator) ->
 }
 
 /// The description of these operations.
-pub(super) fn document(operations: &[Operation]) -> Value {
+pub(super) fn document(operations: &[AdminOperation]) -> Value {
     let mut paths = Map::new();
     for operation in operations {
         let path = format!("{ROOT}{}", operation.path);
@@ -79,7 +82,7 @@ fn components() -> Value {
     components
 }
 
-fn describe(operation: &Operation) -> Value {
+fn describe(operation: &AdminOperation) -> Value {
     let saying = operation.saying;
     let mut described = json!({
         "operationId": id(operation),
@@ -102,7 +105,7 @@ fn describe(operation: &Operation) -> Value {
 }
 
 /// `get_accounts_account_sessions`.
-fn id(operation: &Operation) -> String {
+fn id(operation: &AdminOperation) -> String {
     let path: String = operation
         .path
         .chars()
@@ -112,7 +115,7 @@ fn id(operation: &Operation) -> String {
     format!("{}{path}", operation.method.as_str().to_ascii_lowercase())
 }
 
-fn parameters(operation: &Operation) -> Vec<Value> {
+fn parameters(operation: &AdminOperation) -> Vec<Value> {
     let in_path = names(operation.path);
     let in_query = operation.saying.query.iter().copied();
     let once = operation.saying.once.then_some("idempotency-key");
@@ -129,7 +132,7 @@ fn names(path: &'static str) -> impl Iterator<Item = &'static str> {
     segments.filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
 }
 
-fn responses(operation: &Operation) -> Value {
+fn responses(operation: &AdminOperation) -> Value {
     let mut responses = Map::new();
     let (status, schema) = operation.saying.reply;
     responses.insert(status.to_string(), reply(operation, status, schema));
@@ -140,7 +143,7 @@ fn responses(operation: &Operation) -> Value {
     Value::Object(responses)
 }
 
-fn reply(operation: &Operation, status: u16, schema: Option<&str>) -> Value {
+fn reply(operation: &AdminOperation, status: u16, schema: Option<&str>) -> Value {
     let reason = StatusCode::from_u16(status).ok();
     let reason = reason.and_then(|status| status.canonical_reason());
     let mut reply = json!({ "description": reason.unwrap_or_default() });
@@ -159,7 +162,7 @@ fn reply(operation: &Operation, status: u16, schema: Option<&str>) -> Value {
 }
 
 /// Every status that a refusal of the operation may have.
-fn refusals(operation: &Operation) -> Vec<u16> {
+fn refusals(operation: &AdminOperation) -> Vec<u16> {
     let saying = operation.saying;
     let mut statuses = vec![401, 500, 503];
     if operation.needs.role > Role::Read || operation.needs.every_api {
@@ -182,7 +185,7 @@ fn reference(kind: &str, name: &str) -> Value {
     json!({ "$ref": format!("#/components/{kind}/{name}") })
 }
 
-impl Operation {
+impl AdminOperation {
     /// What it does, in a few words.
     #[must_use]
     pub(super) fn says(mut self, summary: &'static str) -> Self {

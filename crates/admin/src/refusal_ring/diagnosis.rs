@@ -9,15 +9,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_domain::{ApiName, Kind, Operation, Reason, Timestamp};
-use countersign_token::{Diagnosis, KeyFate};
+use countersign_token::{KeyFate, TokenDiagnosis};
 
-use super::record::Refused;
-use countersign_server::api::Api;
+use super::record::NewRefusal;
+use countersign_server::api::IssuingApi;
 
 /// What came with a refused request. It holds a credential, so it does not
 /// print.
 #[derive(Clone, Copy, Default)]
-pub struct Evidence<'a> {
+pub struct RefusalEvidence<'a> {
     /// The token that was presented.
     pub token: Option<&'a str>,
     /// The caller's clock, from the `Date` field (RFC 9110 section 6.6.1).
@@ -27,14 +27,14 @@ pub struct Evidence<'a> {
 /// A clock that differs by less is no cause of anything.
 const CLOCK_SLACK: Duration = Duration::from_secs(30);
 
-impl Refused {
+impl NewRefusal {
     /// This, with what `evidence` tells about it. Costs a few signatures for
     /// each api at most.
     #[must_use]
     pub fn diagnosed(
         mut self,
-        evidence: &Evidence<'_>,
-        apis: &BTreeMap<ApiName, Arc<Api>>,
+        evidence: &RefusalEvidence<'_>,
+        apis: &BTreeMap<ApiName, Arc<IssuingApi>>,
     ) -> Self {
         let mut words = Vec::new();
         if let Some((api, token)) = self.whose(evidence, apis) {
@@ -62,9 +62,9 @@ impl Refused {
     /// The token, and the api whose it is: its own before all others.
     fn whose<'a>(
         &self,
-        evidence: &Evidence<'_>,
-        apis: &'a BTreeMap<ApiName, Arc<Api>>,
-    ) -> Option<(&'a ApiName, Diagnosis)> {
+        evidence: &RefusalEvidence<'_>,
+        apis: &'a BTreeMap<ApiName, Arc<IssuingApi>>,
+    ) -> Option<(&'a ApiName, TokenDiagnosis)> {
         let token = evidence.token?;
         let own = self.api.as_ref().and_then(|own| apis.get_key_value(own));
         let others = apis
@@ -76,7 +76,7 @@ impl Refused {
         })
     }
 
-    fn judge(&mut self, api: &ApiName, token: &Diagnosis, words: &mut Vec<String>) {
+    fn judge(&mut self, api: &ApiName, token: &TokenDiagnosis, words: &mut Vec<String>) {
         let at_home = self.api.as_ref().is_none_or(|own| own == api);
         self.reason = better_reason(self.reason, at_home, token);
         if !at_home {
@@ -104,7 +104,7 @@ impl Refused {
 
 /// The reason for which a token was refused, once it is known what it is and
 /// whether it belongs to the api where it was presented.
-pub fn better_reason(known: Reason, at_home: bool, token: &Diagnosis) -> Reason {
+pub fn better_reason(known: Reason, at_home: bool, token: &TokenDiagnosis) -> Reason {
     if !is_about_the_token(known) {
         known
     } else if !at_home {
@@ -129,7 +129,7 @@ const fn is_about_the_token(reason: Reason) -> bool {
     )
 }
 
-fn key_words(token: &Diagnosis) -> Option<String> {
+fn key_words(token: &TokenDiagnosis) -> Option<String> {
     let kid = &token.kid;
     match token.key {
         KeyFate::Alive => None,

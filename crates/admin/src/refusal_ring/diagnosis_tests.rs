@@ -4,9 +4,9 @@
 use countersign_dialect::{Dialect, Secret};
 use countersign_domain::session::{Lifetimes, State};
 use countersign_domain::{AccountId, CredentialId, Epoch, Limits, Session, SessionId};
-use countersign_token::{Pair, Seed};
+use countersign_token::{RefreshSeed, TokenPair};
 
-use super::super::record::Front;
+use super::super::record::RefusingPart;
 use super::*;
 use countersign_server::api::ApiSettings;
 use countersign_store::Store;
@@ -18,7 +18,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// Two apis that speak the same dialect.
 struct World {
-    apis: BTreeMap<ApiName, Arc<Api>>,
+    apis: BTreeMap<ApiName, Arc<IssuingApi>>,
     _directory: tempfile::TempDir,
 }
 
@@ -31,7 +31,9 @@ impl World {
         store.check_master(&master).await.unwrap();
         let mut apis = BTreeMap::new();
         for name in ["gift", "pay"] {
-            let api = Api::load(settings(name), &store, &master).await.unwrap();
+            let api = IssuingApi::load(settings(name), &store, &master)
+                .await
+                .unwrap();
             apis.insert(api.name().clone(), Arc::new(api));
         }
         Self {
@@ -41,11 +43,11 @@ impl World {
     }
 
     /// Tokens of an account of `api`; the access token lives for a minute.
-    fn pair(&self, api: &str) -> Pair {
+    fn pair(&self, api: &str) -> TokenPair {
         let api = &self.apis[&api.parse::<ApiName>().unwrap()];
         let tokens = api.keychain().now();
         let variant = api.dialect().variants().next().unwrap();
-        let seed = Seed::new([5; 32]);
+        let seed = RefreshSeed::new([5; 32]);
         let session = Session {
             id: SessionId([1; 16]),
             account: AccountId::new(100_001).unwrap(),
@@ -70,8 +72,8 @@ impl World {
         tokens.mint(&session, &seed, "acme").unwrap()
     }
 
-    fn diagnosed(&self, refused: Refused, token: &Secret) -> Refused {
-        let evidence = Evidence {
+    fn diagnosed(&self, refused: NewRefusal, token: &Secret) -> NewRefusal {
+        let evidence = RefusalEvidence {
             token: Some(token.expose()),
             clock: None,
         };
@@ -101,11 +103,11 @@ fn settings(name: &str) -> ApiSettings {
 }
 
 /// A guarded request at `pay` that was refused.
-fn refused(reason: Reason, at: Timestamp) -> Refused {
-    Refused {
+fn refused(reason: Reason, at: Timestamp) -> NewRefusal {
+    NewRefusal {
         id: "a1".to_owned(),
         at,
-        front: Front::BuiltIn,
+        front: RefusingPart::BuiltIn,
         api: Some("pay".parse().unwrap()),
         operation: Some(Operation::Guard),
         reason,
@@ -153,7 +155,7 @@ async fn a_caller_is_told_of_whose_clock_is_off() {
     let token = world.pair("pay").access_token;
     let late = NOW + 2 * MINUTE;
     let says = |clock: Timestamp| {
-        let evidence = Evidence {
+        let evidence = RefusalEvidence {
             token: Some(token.expose()),
             clock: Some(clock),
         };
@@ -186,7 +188,7 @@ async fn a_refusal_for_anything_else_only_learns_whose_it_was() {
         Reason::RequestsThrottled,
         Reason::ProxyHeaders,
     ] {
-        let refused = Refused {
+        let refused = NewRefusal {
             detail: "as it was".to_owned(),
             ..refused(reason, NOW + 2 * MINUTE)
         };
@@ -194,7 +196,7 @@ async fn a_refusal_for_anything_else_only_learns_whose_it_was() {
         assert_eq!((found.reason, found.detail.as_str()), (reason, "as it was"));
         assert_eq!(found.account, AccountId::new(100_001));
     }
-    let nowhere = Refused {
+    let nowhere = NewRefusal {
         api: None,
         ..refused(Reason::PathUnknown, NOW)
     };

@@ -17,7 +17,7 @@ const SCHEMA: &str = include_str!("schema.sql");
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// An open ring.
-pub(super) struct File {
+pub(super) struct RingFile {
     pub(super) path: PathBuf,
     pub(super) writer: Connection,
     pub(super) reader: Connection,
@@ -25,7 +25,7 @@ pub(super) struct File {
 
 /// Why a file is no ring that can be used.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Fault {
+pub(super) enum RingFileFault {
     #[error("it is the file of another program or release")]
     Foreign,
     #[error(transparent)]
@@ -34,9 +34,9 @@ pub(super) enum Fault {
     Io(#[from] io::Error),
 }
 
-impl File {
+impl RingFile {
     /// Opens the file; if it cannot be used, puts it aside and makes another.
-    pub(super) fn open(path: &Path) -> Result<Self, Fault> {
+    pub(super) fn open(path: &Path) -> Result<Self, RingFileFault> {
         let fault = match Self::try_open(path) {
             Ok(file) => return Ok(file),
             Err(fault) => fault,
@@ -46,7 +46,7 @@ impl File {
         Self::try_open(path)
     }
 
-    fn try_open(path: &Path) -> Result<Self, Fault> {
+    fn try_open(path: &Path) -> Result<Self, RingFileFault> {
         OpenOptions::new()
             .read(true)
             .write(true)
@@ -84,7 +84,7 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 /// Whether the file is empty; any other must be a ring, and readable.
-fn identify(connection: &Connection) -> Result<bool, Fault> {
+fn identify(connection: &Connection) -> Result<bool, RingFileFault> {
     let read = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
     let tables = read("SELECT count(*) FROM sqlite_schema")?;
     match (
@@ -98,7 +98,7 @@ fn identify(connection: &Connection) -> Result<bool, Fault> {
             Ok(false)
         }
         (0, 0, 0) => Ok(true),
-        _ => Err(Fault::Foreign),
+        _ => Err(RingFileFault::Foreign),
     }
 }
 

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use countersign_domain::{AccountId, ApiName, Reason, Timestamp};
 
-use super::record::Refused;
+use super::record::NewRefusal;
 
 /// How many refusals of one kind are kept one by one in a minute; the others
 /// are counted into the last of them.
@@ -24,9 +24,9 @@ const MINUTE: i64 = 60_000_000;
 
 /// What was kept in this minute.
 #[derive(Default)]
-pub(super) struct Minute {
+pub(super) struct FloodMinute {
     number: i64,
-    kinds: HashMap<Kind, Standing>,
+    kinds: HashMap<FloodKind, FloodStanding>,
     networks: HashMap<IpAddr, u32>,
     strangers: u32,
     all: u32,
@@ -34,14 +34,14 @@ pub(super) struct Minute {
 
 /// What makes two refusals the same to an operator.
 #[derive(Clone, PartialEq, Eq, Hash)]
-struct Kind {
+struct FloodKind {
     api: Option<ApiName>,
     reason: Reason,
     network: IpAddr,
     account: Option<AccountId>,
 }
 
-struct Standing {
+struct FloodStanding {
     kept: u32,
     /// The number of the last one in the ring.
     last: i64,
@@ -49,7 +49,7 @@ struct Standing {
 
 /// What is to be done with a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum FloodVerdict {
     /// It is kept under this number.
     Keep(i64),
     /// It is counted into the one with this number.
@@ -58,12 +58,12 @@ pub(super) enum Verdict {
     Drop,
 }
 
-impl Minute {
+impl FloodMinute {
     /// Judges a refusal; if it is kept it gets the number `next`.
-    pub(super) fn judge(&mut self, refused: &Refused, next: i64) -> Verdict {
+    pub(super) fn judge(&mut self, refused: &NewRefusal, next: i64) -> FloodVerdict {
         self.turn(refused.at);
         let network = network(refused.address);
-        let kind = Kind {
+        let kind = FloodKind {
             api: refused.api.clone(),
             reason: refused.reason,
             network,
@@ -72,15 +72,15 @@ impl Minute {
         let full = self.is_full(network, refused.account);
         match self.kinds.get_mut(&kind) {
             Some(standing) if full || standing.kept >= OF_A_KIND => {
-                return Verdict::Repeat(standing.last);
+                return FloodVerdict::Repeat(standing.last);
             }
             Some(standing) => {
                 standing.kept += 1;
                 standing.last = next;
             }
-            None if full => return Verdict::Drop,
+            None if full => return FloodVerdict::Drop,
             None => {
-                let first = Standing {
+                let first = FloodStanding {
                     kept: 1,
                     last: next,
                 };
@@ -88,7 +88,7 @@ impl Minute {
             }
         }
         self.count(network, refused.account);
-        Verdict::Keep(next)
+        FloodVerdict::Keep(next)
     }
 
     /// Begins anew with each minute, so that what is remembered is bounded by

@@ -27,13 +27,13 @@ use countersign_domain::Timestamp;
 use metrics::{Counter, counter, describe_counter};
 use tokio::sync::oneshot;
 
-use self::file::File;
-use self::read::Reading;
-use self::writer::{Message, Writer};
+use self::file::RingFile;
+use self::read::RingReader;
+use self::writer::{RingMessage, RingWriter};
 
-pub use diagnosis::{Evidence, better_reason};
-pub use read::{Asked, Cause, Suspects, Unreadable};
-pub use record::{Event, EventKind, Front, Kept, KeptEvent, Refused};
+pub use diagnosis::{RefusalEvidence, better_reason};
+pub use read::{RefusalCause, RefusalFilter, RefusalSuspects, RingUnreadable};
+pub use record::{EventKind, KeptEvent, KeptRefusal, NewRefusal, RefusingPart, ServerEvent};
 
 /// How long refusals and events are kept.
 pub const KEPT_FOR: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -51,23 +51,23 @@ const DROPPED: &str = "countersign_refusals_dropped_total";
 
 /// The ring. Clones are the same ring.
 #[derive(Clone)]
-pub struct Refusals(Arc<Inner>);
+pub struct RefusalRing(Arc<RingInner>);
 
-struct Inner {
+struct RingInner {
     /// Taken out to end the thread.
-    queue: RwLock<Option<SyncSender<Message>>>,
-    dropped: Arc<Dropped>,
-    reading: Arc<Reading>,
+    queue: RwLock<Option<SyncSender<RingMessage>>>,
+    dropped: Arc<DroppedCounter>,
+    reading: Arc<RingReader>,
     writer: Option<JoinHandle<()>>,
 }
 
 /// Counts what is not kept.
-struct Dropped {
+struct DroppedCounter {
     since_start: AtomicU64,
     counter: Counter,
 }
 
-impl Refusals {
+impl RefusalRing {
     /// Opens the ring in the file at `path`, which is made if there is none.
     ///
     /// It always succeeds. A file that is damaged or none of ours is renamed to
@@ -78,20 +78,21 @@ impl Refusals {
     }
 
     fn bounded(path: &Path, most: u32) -> Self {
-        let dropped = Arc::new(Dropped::new());
-        let reading = Arc::new(Reading::default());
+        let dropped = Arc::new(DroppedCounter::new());
+        let reading = Arc::new(RingReader::default());
         let (sender, queue) = sync_channel(QUEUE);
-        let writer = File::open(path).and_then(|file| {
-            let mut writer = Writer::new(file, Arc::clone(&reading), Arc::clone(&dropped), most);
+        let writer = RingFile::open(path).and_then(|file| {
+            let mut writer =
+                RingWriter::new(file, Arc::clone(&reading), Arc::clone(&dropped), most);
             let run = move || writer.run(&queue);
             let thread = thread::Builder::new().name("refusals".to_owned());
-            thread.spawn(run).map_err(file::Fault::from)
+            thread.spawn(run).map_err(file::RingFileFault::from)
         });
         if let Err(fault) = &writer {
             tracing::error!(%fault, path = %path.display(), "refusals are not kept");
         }
         let queue = writer.is_ok().then_some(sender);
-        Self(Arc::new(Inner {
+        Self(Arc::new(RingInner {
             queue: RwLock::new(queue),
             dropped,
             reading,
@@ -100,18 +101,18 @@ impl Refusals {
     }
 
     /// Keeps a refusal, if there is room. Never waits.
-    pub fn record(&self, refused: Refused) {
-        self.hand_in(Message::Refused(Box::new(refused)));
+    pub fn record(&self, refused: NewRefusal) {
+        self.hand_in(RingMessage::Refused(Box::new(refused)));
     }
 
     /// Keeps what else an operator wants to see beside refusals.
-    pub fn note(&self, event: Event) {
-        self.hand_in(Message::Event(event));
+    pub fn note(&self, event: ServerEvent) {
+        self.hand_in(RingMessage::Event(event));
     }
 
     /// Lets go of what is older than [`KEPT_FOR`]. To be called now and then.
     pub fn sweep(&self, now: Timestamp) {
-        self.hand_in(Message::Sweep(now));
+        self.hand_in(RingMessage::Sweep(now));
     }
 
     /// How many refusals were not kept since the start.
@@ -119,7 +120,7 @@ impl Refusals {
         self.0.dropped.since_start.load(Ordering::Relaxed)
     }
 
-    fn hand_in(&self, message: Message) {
+    fn hand_in(&self, message: RingMessage) {
         let queue = self.0.queue.read().unwrap_or_else(PoisonError::into_inner);
         let sent = match queue.as_ref() {
             Some(queue) => queue.try_send(message),
@@ -133,13 +134,13 @@ impl Refusals {
     /// Waits, within reason, until what was recorded before can be read.
     async fn caught_up(&self) {
         let (reached, wait) = oneshot::channel();
-        self.hand_in(Message::Reached(reached));
+        self.hand_in(RingMessage::Reached(reached));
         // If it takes longer, a reader gets what there is.
         let _ = tokio::time::timeout(PATIENCE, wait).await;
     }
 }
 
-impl Dropped {
+impl DroppedCounter {
     fn new() -> Self {
         describe_counter!(DROPPED, "Refusals that were not kept for operators");
         Self {
@@ -154,7 +155,7 @@ impl Dropped {
     }
 }
 
-impl Drop for Inner {
+impl Drop for RingInner {
     /// Writes what waits, and ends the thread.
     fn drop(&mut self) {
         drop(self.queue.get_mut().map(Option::take));

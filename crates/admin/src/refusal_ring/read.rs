@@ -8,13 +8,13 @@ use countersign_domain::{AccountId, ApiName, SessionId, Timestamp};
 use rusqlite::types::{ToSql, Value};
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 
-use super::record::{Kept, KeptEvent};
-use super::{Inner, Refusals};
+use super::record::{KeptEvent, KeptRefusal};
+use super::{RefusalRing, RingInner};
 
 /// The most rows of one listing.
 const PAGE: usize = 1_001;
 
-/// How many addresses a [`Cause`] names.
+/// How many addresses a [`RefusalCause`] names.
 const ADDRESSES: usize = 5;
 
 const COLUMNS: &str = "number, id, at, repeated, last_at, front, api, operation, refusal, reason, \
@@ -22,16 +22,16 @@ const COLUMNS: &str = "number, id, at, repeated, last_at, front, api, operation,
 
 /// Where reads are made: on one connection, one after the other.
 #[derive(Default)]
-pub(super) struct Reading(Mutex<Option<Connection>>);
+pub(super) struct RingReader(Mutex<Option<Connection>>);
 
 /// The ring cannot be read. The log says why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the refusals that were kept cannot be read")]
-pub struct Unreadable;
+pub struct RingUnreadable;
 
 /// Which refusals are asked for. What is `None` does not matter.
 #[derive(Clone, Debug, Default)]
-pub struct Asked {
+pub struct RefusalFilter {
     /// Those of this account, which is to be of one of `apis` too.
     pub account: Option<AccountId>,
     /// Those where exactly this login was tried.
@@ -52,7 +52,7 @@ pub struct Asked {
 
 /// Whose refusals are gathered by cause.
 #[derive(Clone, Debug, Default)]
-pub struct Suspects {
+pub struct RefusalSuspects {
     /// Those of these accounts.
     pub accounts: Vec<AccountId>,
     /// Those where one of these logins was tried.
@@ -70,7 +70,7 @@ pub struct Suspects {
 
 /// All refusals for one reason at one api.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cause {
+pub struct RefusalCause {
     /// The code of the reason.
     pub reason: String,
     /// The api.
@@ -84,16 +84,16 @@ pub struct Cause {
     /// From where, the last first; a few of them.
     pub addresses: Vec<String>,
     /// The last that was kept one by one.
-    pub example: Kept,
+    pub example: KeptRefusal,
 }
 
-impl Refusals {
+impl RefusalRing {
     /// The refusal with this support id.
     ///
     /// # Errors
     ///
     /// If the ring cannot be read.
-    pub async fn find(&self, id: &str) -> Result<Option<Kept>, Unreadable> {
+    pub async fn find(&self, id: &str) -> Result<Option<KeptRefusal>, RingUnreadable> {
         let id = id.to_owned();
         self.read(move |connection| {
             let sql = format!("SELECT {COLUMNS} FROM refusal WHERE id = ?1");
@@ -115,7 +115,7 @@ impl Refusals {
         &self,
         beginning: &str,
         apis: Option<BTreeSet<ApiName>>,
-    ) -> Result<Vec<Kept>, Unreadable> {
+    ) -> Result<Vec<KeptRefusal>, RingUnreadable> {
         let (first, apis) = (beginning.to_owned(), apis.as_ref().map(names));
         // No id has a character as high.
         let last = format!("{beginning}{}", char::MAX);
@@ -139,12 +139,12 @@ impl Refusals {
     /// If the ring cannot be read.
     pub async fn list(
         &self,
-        asked: Asked,
+        asked: RefusalFilter,
         after: Option<u64>,
         limit: usize,
-    ) -> Result<Vec<Kept>, Unreadable> {
+    ) -> Result<Vec<KeptRefusal>, RingUnreadable> {
         self.read(move |connection| {
-            let mut wanted = Conditions::of(&asked);
+            let mut wanted = SqlConditions::of(&asked);
             wanted.add_some("number < ?", after.map(u64::cast_signed));
             let sql = format!(
                 "SELECT {COLUMNS} FROM refusal WHERE {} ORDER BY number DESC LIMIT {}",
@@ -165,7 +165,10 @@ impl Refusals {
     /// # Errors
     ///
     /// If the ring cannot be read.
-    pub async fn causes(&self, suspects: Suspects) -> Result<Vec<Cause>, Unreadable> {
+    pub async fn causes(
+        &self,
+        suspects: RefusalSuspects,
+    ) -> Result<Vec<RefusalCause>, RingUnreadable> {
         self.read(move |connection| causes(connection, &suspects))
             .await
     }
@@ -181,7 +184,7 @@ impl Refusals {
         since: Timestamp,
         until: Timestamp,
         limit: usize,
-    ) -> Result<Vec<KeptEvent>, Unreadable> {
+    ) -> Result<Vec<KeptEvent>, RingUnreadable> {
         self.read(move |connection| {
             let sql = format!(
                 "SELECT at, kind, detail FROM event WHERE at >= ?1 AND at < ?2
@@ -197,7 +200,7 @@ impl Refusals {
         .await
     }
 
-    async fn read<T, F>(&self, read: F) -> Result<T, Unreadable>
+    async fn read<T, F>(&self, read: F) -> Result<T, RingUnreadable>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -205,29 +208,29 @@ impl Refusals {
         self.caught_up().await;
         let inner = std::sync::Arc::clone(&self.0);
         let read = tokio::task::spawn_blocking(move || inner.read(read)).await;
-        read.unwrap_or(Err(Unreadable))
+        read.unwrap_or(Err(RingUnreadable))
     }
 }
 
-impl Inner {
+impl RingInner {
     fn read<T>(
         &self,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
-    ) -> Result<T, Unreadable> {
+    ) -> Result<T, RingUnreadable> {
         let connection = self
             .reading
             .0
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let connection = connection.as_ref().ok_or(Unreadable)?;
+        let connection = connection.as_ref().ok_or(RingUnreadable)?;
         read(connection).map_err(|error| {
             tracing::error!(%error, "the refusals that were kept cannot be read");
-            Unreadable
+            RingUnreadable
         })
     }
 }
 
-impl Reading {
+impl RingReader {
     pub(super) fn replace(&self, connection: Option<Connection>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = connection;
     }
@@ -235,13 +238,13 @@ impl Reading {
 
 /// What a row must meet, as SQL with its values in order.
 #[derive(Default)]
-struct Conditions {
+struct SqlConditions {
     sql: Vec<&'static str>,
     values: Vec<Value>,
 }
 
-impl Conditions {
-    fn of(asked: &Asked) -> Self {
+impl SqlConditions {
+    fn of(asked: &RefusalFilter) -> Self {
         let mut wanted = Self::default();
         wanted.add_some("account = ?", asked.account.map(number));
         wanted.add_some("login = ?", asked.login.clone());
@@ -280,7 +283,7 @@ impl Conditions {
     }
 }
 
-impl Suspects {
+impl RefusalSuspects {
     /// The condition that a row must meet, and its values.
     fn sql(&self) -> (String, Vec<Value>) {
         let api = self.api.as_ref().map(ToString::to_string);
@@ -321,7 +324,10 @@ fn names(apis: &BTreeSet<ApiName>) -> String {
     serde_json::json!(names).to_string()
 }
 
-fn causes(connection: &Connection, suspects: &Suspects) -> rusqlite::Result<Vec<Cause>> {
+fn causes(
+    connection: &Connection,
+    suspects: &RefusalSuspects,
+) -> rusqlite::Result<Vec<RefusalCause>> {
     let (sql, values) = suspects.sql();
     let gathered = format!(
         "SELECT reason, api, sum(1 + repeated), min(at), max(last_at), max(number)
@@ -331,7 +337,7 @@ fn causes(connection: &Connection, suspects: &Suspects) -> rusqlite::Result<Vec<
     let mut rows = gathered.query(params_from_iter(&values))?;
     let mut causes = Vec::new();
     while let Some(row) = rows.next()? {
-        causes.push(Cause {
+        causes.push(RefusalCause {
             reason: row.get(0)?,
             api: row.get(1)?,
             count: row.get::<_, i64>(2)?.cast_unsigned(),
@@ -344,7 +350,7 @@ fn causes(connection: &Connection, suspects: &Suspects) -> rusqlite::Result<Vec<
     Ok(causes)
 }
 
-fn example(connection: &Connection, number: i64) -> rusqlite::Result<Kept> {
+fn example(connection: &Connection, number: i64) -> rusqlite::Result<KeptRefusal> {
     let sql = format!("SELECT {COLUMNS} FROM refusal WHERE number = ?1");
     connection.prepare_cached(&sql)?.query_row([number], kept)
 }
@@ -372,10 +378,10 @@ fn addresses(
         .collect()
 }
 
-fn kept(row: &Row<'_>) -> rusqlite::Result<Kept> {
+fn kept(row: &Row<'_>) -> rusqlite::Result<KeptRefusal> {
     let account: Option<i64> = row.get(11)?;
     let session: Option<[u8; 16]> = row.get(14)?;
-    Ok(Kept {
+    Ok(KeptRefusal {
         number: row.get::<_, i64>(0)?.cast_unsigned(),
         id: row.get(1)?,
         at: time(row, 2)?,

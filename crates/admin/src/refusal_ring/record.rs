@@ -7,13 +7,13 @@ use countersign_domain::{AccountId, ApiName, Operation, Reason, SessionId, Times
 /// A request that was refused. Nothing in it is secret: no token, no login
 /// secret, no query.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
+pub struct NewRefusal {
     /// The support id that the peer was given.
     pub id: String,
     /// When.
     pub at: Timestamp,
     /// What refused it.
-    pub front: Front,
+    pub front: RefusingPart,
     /// At which api; `None` for a path of none, and before that is known.
     pub api: Option<ApiName>,
     /// What was asked for, as far as that was known.
@@ -42,7 +42,7 @@ pub struct Refused {
     pub detail: String,
 }
 
-impl Refused {
+impl NewRefusal {
     /// The code of the refusal that the peer was told.
     pub fn told(&self) -> &'static str {
         let operation = self.operation.unwrap_or(Operation::Guard);
@@ -52,7 +52,7 @@ impl Refused {
 
 /// Which part of the server refused a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Front {
+pub enum RefusingPart {
     /// A token endpoint.
     Issuer,
     /// The built-in proxy.
@@ -63,7 +63,7 @@ pub enum Front {
     Door,
 }
 
-impl Front {
+impl RefusingPart {
     /// The stable name.
     pub const fn name(self) -> &'static str {
         match self {
@@ -78,7 +78,7 @@ impl Front {
 /// A refusal as it was kept. Codes are text, because another release may have
 /// written them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Kept {
+pub struct KeptRefusal {
     /// Its number in the ring; later ones are greater.
     pub number: u64,
     /// The support id.
@@ -90,11 +90,11 @@ pub struct Kept {
     pub repeated: u64,
     /// When the last of them came; `at` if there was none.
     pub last_at: Timestamp,
-    /// The name of a [`Front`].
+    /// The name of a [`RefusingPart`].
     pub front: String,
     /// The api.
     pub api: Option<String>,
-    /// The name of an [`Operation`].
+    /// The name of an [`AdminOperation`].
     pub operation: Option<String>,
     /// The code of the refusal that the peer was told.
     pub refusal: String,
@@ -122,7 +122,7 @@ pub struct Kept {
 
 /// What happened to the server itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
+pub struct ServerEvent {
     /// When.
     pub at: Timestamp,
     /// What.

@@ -10,7 +10,7 @@ use super::*;
 const NOON: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
 struct Ring {
-    refusals: Refusals,
+    refusals: RefusalRing,
     _directory: tempfile::TempDir,
     path: PathBuf,
 }
@@ -24,30 +24,30 @@ impl Ring {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("refusals.db");
         Self {
-            refusals: Refusals::bounded(&path, most),
+            refusals: RefusalRing::bounded(&path, most),
             _directory: directory,
             path,
         }
     }
 
-    async fn all(&self) -> Vec<Kept> {
+    async fn all(&self) -> Vec<KeptRefusal> {
         self.refusals
-            .list(Asked::default(), None, 1_000)
+            .list(RefusalFilter::default(), None, 1_000)
             .await
             .unwrap()
     }
 
-    async fn ids(&self, asked: Asked) -> Vec<String> {
+    async fn ids(&self, asked: RefusalFilter) -> Vec<String> {
         let found = self.refusals.list(asked, None, 1_000).await.unwrap();
         found.into_iter().map(|it| it.id).collect()
     }
 }
 
-fn refused(id: &str, at: Timestamp) -> Refused {
-    Refused {
+fn refused(id: &str, at: Timestamp) -> NewRefusal {
+    NewRefusal {
         id: id.to_owned(),
         at,
-        front: Front::BuiltIn,
+        front: RefusingPart::BuiltIn,
         api: Some("pay".parse().unwrap()),
         operation: Some(Operation::Guard),
         reason: Reason::TokenExpired,
@@ -87,7 +87,7 @@ async fn a_refusal_is_found_by_its_support_id_with_all_that_was_told() {
 #[tokio::test]
 async fn a_listing_narrows_by_each_field_and_is_newest_first() {
     let ring = Ring::new();
-    let login = Refused {
+    let login = NewRefusal {
         api: Some("gift".parse().unwrap()),
         operation: Some(Operation::Login),
         reason: Reason::WrongSecret,
@@ -98,22 +98,22 @@ async fn a_listing_narrows_by_each_field_and_is_newest_first() {
     };
     ring.refusals.record(refused("use", NOON));
     ring.refusals.record(login);
-    let asked = Asked::default;
+    let asked = RefusalFilter::default;
     assert_eq!(ring.ids(asked()).await, ["login", "use"]);
     let only_use = [
-        Asked {
+        RefusalFilter {
             account: AccountId::new(100_001),
             ..asked()
         },
-        Asked {
+        RefusalFilter {
             code: Some("token_expired".to_owned()),
             ..asked()
         },
-        Asked {
+        RefusalFilter {
             code: Some("expired_bearer".to_owned()),
             ..asked()
         },
-        Asked {
+        RefusalFilter {
             until: Some(NOON + seconds(10)),
             ..asked()
         },
@@ -122,24 +122,24 @@ async fn a_listing_narrows_by_each_field_and_is_newest_first() {
         assert_eq!(ring.ids(asked.clone()).await, ["use"], "{asked:?}");
     }
     let only_login = [
-        Asked {
+        RefusalFilter {
             login: Some("acme".to_owned()),
             ..asked()
         },
-        Asked {
+        RefusalFilter {
             address: "198.51.100.2".parse().ok(),
             ..asked()
         },
-        Asked {
+        RefusalFilter {
             api: "gift".parse().ok(),
             ..asked()
         },
-        Asked {
+        RefusalFilter {
             since: Some(NOON + seconds(10)),
             ..asked()
         },
     ];
-    let unseen = Asked {
+    let unseen = RefusalFilter {
         apis: Some(std::iter::once("coin".parse().unwrap()).collect()),
         ..asked()
     };
@@ -155,12 +155,16 @@ async fn a_listing_goes_on_after_the_last_number_of_a_page() {
     for id in ["a", "b", "c"] {
         ring.refusals.record(refused(id, NOON));
     }
-    let first = ring.refusals.list(Asked::default(), None, 2).await.unwrap();
+    let first = ring
+        .refusals
+        .list(RefusalFilter::default(), None, 2)
+        .await
+        .unwrap();
     let ids: Vec<_> = first.iter().map(|it| it.id.as_str()).collect();
     assert_eq!(ids, ["c", "b"]);
     let rest = ring
         .refusals
-        .list(Asked::default(), Some(first[1].number), 2)
+        .list(RefusalFilter::default(), Some(first[1].number), 2)
         .await
         .unwrap();
     assert_eq!(rest.len(), 1);
@@ -174,7 +178,7 @@ async fn a_flood_of_one_kind_is_counted_and_not_kept_one_by_one() {
         let late = NOON + Duration::from_millis(second * 100);
         ring.refusals.record(refused("flood", late));
     }
-    ring.refusals.record(Refused {
+    ring.refusals.record(NewRefusal {
         account: AccountId::new(100_002),
         ..refused("neighbour", NOON + seconds(6))
     });
@@ -197,7 +201,7 @@ async fn one_address_does_not_push_out_what_others_were_refused_for() {
     ring.refusals.record(refused("partner", NOON));
     for minute in 0..3 {
         for account in 0..2_000 {
-            ring.refusals.record(Refused {
+            ring.refusals.record(NewRefusal {
                 account: AccountId::new(200_000 + account),
                 address: "203.0.113.1".parse().unwrap(),
                 ..refused("flood", NOON + seconds(60 * minute))
@@ -218,7 +222,7 @@ async fn addresses_of_one_v6_network_are_one_flood() {
     let ring = Ring::new();
     for host in 0..40_u16 {
         let address = std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, host);
-        ring.refusals.record(Refused {
+        ring.refusals.record(NewRefusal {
             address: address.into(),
             ..refused("v6", NOON)
         });
@@ -233,13 +237,13 @@ async fn the_oldest_goes_when_the_ring_is_full() {
         ring.refusals
             .record(refused(id, NOON + seconds(60 * minute as u64)));
     }
-    assert_eq!(ring.ids(Asked::default()).await, ["e", "d", "c"]);
+    assert_eq!(ring.ids(RefusalFilter::default()).await, ["e", "d", "c"]);
 }
 
 #[tokio::test]
 async fn what_is_older_than_a_week_goes() {
     let ring = Ring::new();
-    let started = Event {
+    let started = ServerEvent {
         at: NOON,
         kind: EventKind::ServerStarted,
         detail: String::new(),
@@ -248,7 +252,7 @@ async fn what_is_older_than_a_week_goes() {
     ring.refusals.record(refused("old", NOON));
     ring.refusals.record(refused("new", NOON + seconds(60)));
     ring.refusals.sweep(NOON + KEPT_FOR + seconds(1));
-    assert_eq!(ring.ids(Asked::default()).await, ["new"]);
+    assert_eq!(ring.ids(RefusalFilter::default()).await, ["new"]);
     let events = ring
         .refusals
         .events(NOON, NOON + seconds(1), 10)
@@ -262,7 +266,7 @@ async fn events_are_told_newest_first() {
     let ring = Ring::new();
     let kinds = [EventKind::ServerStarted, EventKind::ConfigurationReloaded];
     for (second, kind) in kinds.into_iter().enumerate() {
-        ring.refusals.note(Event {
+        ring.refusals.note(ServerEvent {
             at: NOON + seconds(second as u64),
             kind,
             detail: "by SIGHUP".to_owned(),
@@ -290,23 +294,23 @@ async fn refusals_are_gathered_by_cause() {
         ring.refusals
             .record(refused(&format!("e{second}"), NOON + seconds(second)));
     }
-    let strange = Refused {
+    let strange = NewRefusal {
         account: None,
         session: None,
         reason: Reason::TokenForged,
         ..refused("forged", NOON + seconds(40))
     };
     ring.refusals.record(strange.clone());
-    ring.refusals.record(Refused {
+    ring.refusals.record(NewRefusal {
         id: "elsewhere".to_owned(),
         address: "198.51.100.9".parse().unwrap(),
         ..strange
     });
-    let suspects = Suspects {
+    let suspects = RefusalSuspects {
         accounts: AccountId::new(100_001).into_iter().collect(),
         addresses: vec!["192.0.2.7".to_owned()],
         since: NOON,
-        ..Suspects::default()
+        ..RefusalSuspects::default()
     };
     let causes = ring.refusals.causes(suspects.clone()).await.unwrap();
     let told: Vec<_> = causes
@@ -320,17 +324,23 @@ async fn refusals_are_gathered_by_cause() {
         (NOON, NOON + seconds(24))
     );
     assert_eq!(causes[1].addresses, ["192.0.2.7"]);
-    let other = Suspects {
+    let other = RefusalSuspects {
         api: "gift".parse().ok(),
         ..suspects.clone()
     };
     assert_eq!(ring.refusals.causes(other).await.unwrap(), []);
-    let unseen = Suspects {
+    let unseen = RefusalSuspects {
         apis: Some("gift".parse().into_iter().collect()),
         ..suspects
     };
     assert_eq!(ring.refusals.causes(unseen).await.unwrap(), []);
-    assert_eq!(ring.refusals.causes(Suspects::default()).await.unwrap(), []);
+    assert_eq!(
+        ring.refusals
+            .causes(RefusalSuspects::default())
+            .await
+            .unwrap(),
+        []
+    );
 }
 
 #[tokio::test]
@@ -344,9 +354,12 @@ async fn the_file_is_its_owners_alone_and_outlives_a_restart() {
     drop(refusals);
     let mode = std::fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    let refusals = Refusals::open(&path);
+    let refusals = RefusalRing::open(&path);
     refusals.record(refused("after", NOON));
-    let kept = refusals.list(Asked::default(), None, 10).await.unwrap();
+    let kept = refusals
+        .list(RefusalFilter::default(), None, 10)
+        .await
+        .unwrap();
     let ids: Vec<_> = kept.iter().map(|it| it.id.as_str()).collect();
     assert_eq!(ids, ["after", "before"]);
 }
@@ -366,7 +379,7 @@ async fn a_file_that_is_damaged_or_foreign_is_put_aside() {
         let path = directory.path().join("refusals.db");
         spoil(&path);
         let spoilt = std::fs::read(&path).unwrap();
-        let refusals = Refusals::open(&path);
+        let refusals = RefusalRing::open(&path);
         refusals.record(refused("a1", NOON));
         assert!(refusals.find("a1").await.unwrap().is_some());
         let aside = std::fs::read(directory.path().join("refusals.db.aside")).unwrap();
@@ -397,8 +410,8 @@ async fn a_file_that_is_damaged_while_it_is_used_is_replaced() {
 #[tokio::test]
 async fn where_no_file_can_be_made_everything_is_dropped_and_nothing_stops() {
     let directory = tempfile::tempdir().unwrap();
-    let refusals = Refusals::open(&directory.path().join("missing/refusals.db"));
+    let refusals = RefusalRing::open(&directory.path().join("missing/refusals.db"));
     refusals.record(refused("a1", NOON));
     assert_eq!(refusals.dropped(), 1);
-    assert_eq!(refusals.find("a1").await, Err(Unreadable));
+    assert_eq!(refusals.find("a1").await, Err(RingUnreadable));
 }

@@ -9,11 +9,11 @@ use countersign_domain::{AccountId, ApiName, Operation, Timestamp};
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot;
 
-use super::file::{File, put_aside};
-use super::flood::{Minute, Verdict};
-use super::read::Reading;
-use super::record::{Event, Refused};
-use super::{Dropped, KEPT_FOR};
+use super::file::{RingFile, put_aside};
+use super::flood::{FloodMinute, FloodVerdict};
+use super::read::RingReader;
+use super::record::{NewRefusal, ServerEvent};
+use super::{DroppedCounter, KEPT_FOR};
 
 /// The most messages of one commit.
 const BATCH: usize = 512;
@@ -23,22 +23,22 @@ const SWEEP: u32 = 20_000;
 const MOST_EVENTS: u32 = 10_000;
 
 /// What is handed to the thread.
-pub(super) enum Message {
-    Refused(Box<Refused>),
-    Event(Event),
+pub(super) enum RingMessage {
+    Refused(Box<NewRefusal>),
+    Event(ServerEvent),
     Sweep(Timestamp),
     /// Told when all before it is written.
     Reached(oneshot::Sender<()>),
 }
 
 /// The ring as its thread has it.
-pub(super) struct Writer {
+pub(super) struct RingWriter {
     path: PathBuf,
     /// None after a failure that a new file did not mend.
     connection: Option<Connection>,
-    reading: Arc<Reading>,
-    dropped: Arc<Dropped>,
-    minute: Minute,
+    reading: Arc<RingReader>,
+    dropped: Arc<DroppedCounter>,
+    minute: FloodMinute,
     next: i64,
     most: u32,
     failing: bool,
@@ -46,23 +46,28 @@ pub(super) struct Writer {
 
 /// What one commit is to change.
 #[derive(Default)]
-struct Batch {
-    keep: Vec<(i64, Box<Refused>)>,
+struct RingBatch {
+    keep: Vec<(i64, Box<NewRefusal>)>,
     /// By number: how many more, and when the last one came.
     repeat: BTreeMap<i64, (u64, Timestamp)>,
-    events: Vec<Event>,
+    events: Vec<ServerEvent>,
     sweep: Option<Timestamp>,
     reached: Vec<oneshot::Sender<()>>,
 }
 
-impl Writer {
-    pub(super) fn new(file: File, reading: Arc<Reading>, dropped: Arc<Dropped>, most: u32) -> Self {
+impl RingWriter {
+    pub(super) fn new(
+        file: RingFile,
+        reading: Arc<RingReader>,
+        dropped: Arc<DroppedCounter>,
+        most: u32,
+    ) -> Self {
         let mut writer = Self {
             path: file.path.clone(),
             connection: None,
             reading,
             dropped,
-            minute: Minute::default(),
+            minute: FloodMinute::default(),
             next: 1,
             most,
             failing: false,
@@ -72,9 +77,9 @@ impl Writer {
     }
 
     /// Serves the queue until all its senders are gone.
-    pub(super) fn run(&mut self, queue: &Receiver<Message>) {
+    pub(super) fn run(&mut self, queue: &Receiver<RingMessage>) {
         while let Ok(first) = queue.recv() {
-            let mut batch = Batch::default();
+            let mut batch = RingBatch::default();
             self.sort(first, &mut batch);
             for message in queue.try_iter().take(BATCH - 1) {
                 self.sort(message, &mut batch);
@@ -83,37 +88,37 @@ impl Writer {
         }
     }
 
-    fn take(&mut self, file: File) {
-        let File { writer, reader, .. } = file;
+    fn take(&mut self, file: RingFile) {
+        let RingFile { writer, reader, .. } = file;
         let last = "SELECT ifnull(max(number), 0) FROM refusal";
         let last = writer.query_row(last, [], |row| row.get::<_, i64>(0));
         self.next = last.unwrap_or(0) + 1;
-        self.minute = Minute::default();
+        self.minute = FloodMinute::default();
         self.reading.replace(Some(reader));
         self.connection = Some(writer);
     }
 
-    fn sort(&mut self, message: Message, batch: &mut Batch) {
+    fn sort(&mut self, message: RingMessage, batch: &mut RingBatch) {
         match message {
-            Message::Refused(refused) => match self.minute.judge(&refused, self.next) {
-                Verdict::Keep(number) => {
+            RingMessage::Refused(refused) => match self.minute.judge(&refused, self.next) {
+                FloodVerdict::Keep(number) => {
                     self.next = number + 1;
                     batch.keep.push((number, refused));
                 }
-                Verdict::Repeat(number) => {
+                FloodVerdict::Repeat(number) => {
                     let (more, last) = batch.repeat.entry(number).or_default();
                     *more += 1;
                     *last = refused.at.max(*last);
                 }
-                Verdict::Drop => self.dropped.count(1),
+                FloodVerdict::Drop => self.dropped.count(1),
             },
-            Message::Event(event) => batch.events.push(event),
-            Message::Sweep(now) => batch.sweep = Some(now),
-            Message::Reached(reached) => batch.reached.push(reached),
+            RingMessage::Event(event) => batch.events.push(event),
+            RingMessage::Sweep(now) => batch.sweep = Some(now),
+            RingMessage::Reached(reached) => batch.reached.push(reached),
         }
     }
 
-    fn serve(&mut self, batch: Batch) {
+    fn serve(&mut self, batch: RingBatch) {
         match self.write(&batch) {
             Ok(()) => self.failing = false,
             Err(error) => self.failed(&error, &batch),
@@ -124,7 +129,7 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, batch: &Batch) -> rusqlite::Result<()> {
+    fn write(&mut self, batch: &RingBatch) -> rusqlite::Result<()> {
         let Some(connection) = &mut self.connection else {
             self.dropped.count(batch.size());
             return Ok(());
@@ -137,10 +142,10 @@ impl Writer {
         transaction.commit()
     }
 
-    fn failed(&mut self, error: &rusqlite::Error, batch: &Batch) {
+    fn failed(&mut self, error: &rusqlite::Error, batch: &RingBatch) {
         self.dropped.count(batch.size());
         // What was to be repeated may not be there.
-        self.minute = Minute::default();
+        self.minute = FloodMinute::default();
         if !self.failing {
             tracing::error!(%error, "refusals could not be kept");
         }
@@ -158,14 +163,14 @@ impl Writer {
         self.connection = None;
         self.reading.replace(None);
         let file = put_aside(&self.path).map_err(Into::into);
-        match file.and_then(|()| File::open(&self.path)) {
+        match file.and_then(|()| RingFile::open(&self.path)) {
             Ok(file) => self.take(file),
             Err(fault) => tracing::error!(%fault, "refusals are not kept any more"),
         }
     }
 }
 
-impl Batch {
+impl RingBatch {
     fn is_empty(&self) -> bool {
         self.size() == 0 && self.events.is_empty() && self.sweep.is_none()
     }
@@ -203,7 +208,7 @@ impl Batch {
     }
 }
 
-fn insert(connection: &Connection, number: i64, refused: &Refused) -> rusqlite::Result<()> {
+fn insert(connection: &Connection, number: i64, refused: &NewRefusal) -> rusqlite::Result<()> {
     let insert = "INSERT INTO refusal (number, id, at, last_at, front, api, operation, refusal,
                       reason, status, account, account_api, login, session, address, method, path,
                       detail)

@@ -26,10 +26,10 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use super::{AdminKey, AdminState, Judged, Probes, probes, router};
-use crate::refusal_ring::Refusals;
-use countersign_server::api::{Api, ApiSettings};
-use countersign_server::password::Passwords;
+use super::{AdminKey, AdminState, DryRunVerdict, HealthProbes, probes, router};
+use crate::refusal_ring::RefusalRing;
+use countersign_server::api::{ApiSettings, IssuingApi};
+use countersign_server::password::PasswordPool;
 use countersign_store::Store;
 use countersign_store::clock::Clock;
 use countersign_store::random::random;
@@ -64,19 +64,19 @@ impl Server {
         store.check_master(&master).await.unwrap();
         let mut apis = BTreeMap::new();
         for (name, dialect, passwords) in [("pay", "mypopup", true), ("coin", "apirone", false)] {
-            let api = Api::load(settings(name, dialect, passwords), &store, &master).await;
+            let api = IssuingApi::load(settings(name, dialect, passwords), &store, &master).await;
             apis.insert(name.parse().unwrap(), Arc::new(api.unwrap()));
         }
         let state = AdminState {
             store: store.clone(),
             apis: Arc::new(apis),
-            passwords: Passwords::new(1, 8).unwrap(),
-            refusals: Refusals::open(&directory.path().join("refusals.db")),
-            guard: Arc::new(|_, _| Judged::default()),
+            passwords: PasswordPool::new(1, 8).unwrap(),
+            refusals: RefusalRing::open(&directory.path().join("refusals.db")),
+            guard: Arc::new(|_, _| DryRunVerdict::default()),
             key: AdminKey::new("owner", &Secret::from(KEY)),
             master: Arc::new(master),
         };
-        let probes = probes(Probes {
+        let probes = probes(HealthProbes {
             store,
             standing: Arc::new(|| Ok(())),
             degraded: Arc::new(|| None),

@@ -30,7 +30,7 @@ async fn the_probes_answer_without_a_key_and_nothing_else_does() {
 async fn a_node_that_drains_or_has_lost_its_store_wants_no_traffic() {
     let server = Server::start().await;
     let ask = async |standing: Result<(), &'static str>| {
-        let service = probes(Probes {
+        let service = probes(HealthProbes {
             store: server.state.store.clone(),
             standing: Arc::new(move || standing),
             degraded: Arc::new(|| None),
@@ -55,7 +55,7 @@ async fn a_node_that_drains_or_has_lost_its_store_wants_no_traffic() {
 #[tokio::test]
 async fn a_node_that_somebody_should_look_at_is_degraded_and_keeps_its_traffic() {
     let server = Server::start().await;
-    let service = probes(Probes {
+    let service = probes(HealthProbes {
         store: server.state.store.clone(),
         standing: Arc::new(|| Ok(())),
         degraded: Arc::new(|| Some("the clock".to_owned())),

@@ -3,13 +3,13 @@
 use countersign_domain::{AccountId, Operation, Reason};
 
 use super::*;
-use crate::refusal_ring::{Front, Refused};
+use crate::refusal_ring::{NewRefusal, RefusingPart};
 
-fn refused(id: &str, at: Timestamp, reason: Reason) -> Refused {
-    Refused {
+fn refused(id: &str, at: Timestamp, reason: Reason) -> NewRefusal {
+    NewRefusal {
         id: id.to_owned(),
         at,
-        front: Front::BuiltIn,
+        front: RefusingPart::BuiltIn,
         api: Some("pay".parse().unwrap()),
         operation: Some(Operation::Guard),
         reason,
@@ -101,7 +101,7 @@ async fn refusals_are_listed_by_whom_where_and_since_when() {
     let hour = Duration::from_secs(3_600);
     let old = refused("old", now - 2 * hour, Reason::TokenExpired);
     server.state.refusals.record(old);
-    server.state.refusals.record(Refused {
+    server.state.refusals.record(NewRefusal {
         account: None,
         login: Some("acme".to_owned()),
         operation: Some(Operation::Login),
@@ -158,7 +158,7 @@ async fn every_parameter_that_is_wrong_is_reported() {
 #[tokio::test]
 async fn a_ring_that_cannot_be_read_is_unavailable_and_nothing_else_is() {
     let mut server = Server::start().await;
-    server.state.refusals = Refusals::open(std::path::Path::new("/nonexistent/refusals.db"));
+    server.state.refusals = RefusalRing::open(std::path::Path::new("/nonexistent/refusals.db"));
     server.service = router(server.state.clone());
     let reply = server.get("/admin/v1/refusals").await;
     assert_eq!(reply.problem(), (503, "unavailable"));
@@ -175,26 +175,26 @@ async fn a_login_is_explained_by_cause_with_what_changed_before() {
     server.patch(&account, json!({ "state": "disabled" })).await;
     server.clock.set(start + Duration::from_secs(120));
     let now = server.clock.now();
-    server.state.refusals.record(Refused {
+    server.state.refusals.record(NewRefusal {
         session: SessionId::from_hex(&session),
         ..refused("used", now, Reason::SessionRevoked)
     });
-    let login = Refused {
+    let login = NewRefusal {
         account: None,
         login: Some("acme".to_owned()),
         operation: Some(Operation::Login),
         ..refused("login", now, Reason::AccountDisabled)
     };
     server.state.refusals.record(login.clone());
-    server.state.refusals.record(Refused {
+    server.state.refusals.record(NewRefusal {
         login: Some("somebody-else".to_owned()),
         ..login
     });
-    server.state.refusals.record(Refused {
+    server.state.refusals.record(NewRefusal {
         account: None,
         ..refused("unknown", now, Reason::TokenMissing)
     });
-    server.state.refusals.record(Refused {
+    server.state.refusals.record(NewRefusal {
         account: None,
         address: "203.0.113.9".parse().unwrap(),
         ..refused("elsewhere", now, Reason::TokenMissing)
@@ -266,7 +266,7 @@ async fn what_happened_elsewhere_or_later_is_not_told_as_what_led_to_a_refusal()
     server.patch(&theirs, json!({ "state": "disabled" })).await;
     server.clock.set(start + Duration::from_secs(120));
     let id = account.rsplit('/').next().unwrap().parse().unwrap();
-    server.state.refusals.record(Refused {
+    server.state.refusals.record(NewRefusal {
         account: AccountId::new(id),
         session: SessionId::from_hex(&session),
         ..refused("earlier", server.clock.now(), Reason::UpstreamFailed)

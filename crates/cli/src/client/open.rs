@@ -8,7 +8,7 @@ use countersign_client::{
     TokenSource, TokenSourceBuilder,
 };
 use countersign_dialect::{Extra, Secret};
-use countersign_outbound::{Roots, ServerUrl};
+use countersign_outbound::{ServerUrl, TrustedRoots};
 
 use super::exchange::{Heard, Listening};
 use super::failure::failure;
@@ -65,7 +65,7 @@ pub(super) async fn extra(profile: &Profile) -> Result<Extra, Error> {
 }
 
 /// Whose certificates the vendor may show.
-pub(super) fn roots(profile: &Profile) -> Result<Roots, Failure> {
+pub(super) fn roots(profile: &Profile) -> Result<TrustedRoots, Failure> {
     profile.roots().map_err(|it| failure(&it))
 }
 

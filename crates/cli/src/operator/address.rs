@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use countersign_dialect::Secret;
-use countersign_outbound::Roots;
+use countersign_outbound::TrustedRoots;
 use http::Uri;
 
 use crate::admin_key_file;
@@ -38,7 +38,7 @@ pub(crate) struct Address {
     /// The file it came from.
     pub(crate) key_file: PathBuf,
     /// Whose certificates are believed, over https.
-    pub(crate) roots: Roots,
+    pub(crate) roots: TrustedRoots,
 }
 
 const DEFAULT_DATA: &str = "countersign-data";
@@ -127,13 +127,13 @@ fn check_url(text: &str, source: &str) -> Result<String, Failure> {
     }
 }
 
-fn roots() -> Result<Roots, Failure> {
+fn roots() -> Result<TrustedRoots, Failure> {
     let Some(file) = environment("COUNTERSIGN_ADMIN_CA_FILE")? else {
-        return Ok(Roots::System);
+        return Ok(TrustedRoots::System);
     };
     let file = PathBuf::from(file);
     let pem = fs::read(&file).map_err(|error| unreadable(&file, &error))?;
-    Ok(Roots::Pem(pem))
+    Ok(TrustedRoots::Pem(pem))
 }
 
 fn is_loopback(host: &str) -> bool {

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
-use countersign_outbound::{Distrust, SpeaksTls};
+use countersign_outbound::{HandshakeDistrust, SpeaksTls};
 use countersign_store::random::random;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
@@ -222,7 +222,7 @@ enum Lost {
 fn unconnected(error: io::Error) -> Lost {
     let of_tls = error.get_ref().and_then(|it| it.downcast_ref());
     match of_tls {
-        Some(why @ Distrust::NoTls(_)) => Lost::WrongScheme(why.to_string()),
+        Some(why @ HandshakeDistrust::NoTls(_)) => Lost::WrongScheme(why.to_string()),
         Some(why) if why.is_of_the_certificate() => Lost::Distrusted(why.to_string()),
         _ => Lost::Unreached(error.into()),
     }

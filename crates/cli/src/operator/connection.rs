@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
-use countersign_outbound::{Tls, Wire, client_config};
+use countersign_outbound::{OutboundTls, ServerStream, client_config};
 use http::Uri;
 use http_body_util::Full;
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -32,13 +32,13 @@ async fn reach(address: &Address, uri: &Uri) -> io::Result<Sender> {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let secured = uri.scheme_str() == Some("https");
     let port = uri.port_u16().unwrap_or(if secured { 443 } else { 80 });
-    let wire = Wire::plain(TcpStream::connect((bare, port)).await?);
+    let wire = ServerStream::plain(TcpStream::connect((bare, port)).await?);
     if !secured {
         return speak(wire).await;
     }
     let config = client_config(&address.roots, &[b"http/1.1"]).map_err(io::Error::other)?;
     let name = ServerName::try_from(bare.to_owned()).map_err(io::Error::other)?;
-    let wire = Tls::new(config, name).secured(wire).await;
+    let wire = OutboundTls::new(config, name).secured(wire).await;
     speak(wire.map_err(io::Error::other)?).await
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use countersign_domain::Timestamp;
 use countersign_store::clock::plausible_wall;
-use countersign_store::{ClockMend, Mending};
+use countersign_store::{ClockMend, ClockMending};
 use jiff::Timestamp as Instant;
 use serde_json::{Value, json};
 use tokio::runtime::Builder;
@@ -67,7 +67,9 @@ async fn mend_clock(directory: &Path, yes: bool, output: &mut Output) -> Result<
         let document = json!({ "mended": false, "clock": rfc3339(mark), "system": rfc3339(now) });
         return reply::done(&document, text, output);
     }
-    let mending = Mending::plan(locked, now).await.map_err(Failure::usage)?;
+    let mending = ClockMending::plan(locked, now)
+        .await
+        .map_err(Failure::usage)?;
     output.aside(&listed(mending.planned()));
     if let Err(left) = confirm("Set the store's clock back?", yes) {
         mending.leave().await;

@@ -2,7 +2,7 @@
 //! in a word or two for `--assert`.
 
 use clap::Parser;
-use countersign_sandbox::Expected;
+use countersign_sandbox::RequestExpectations;
 use serde_json::{Map, Value, json};
 
 use crate::exit::Failure;
@@ -70,7 +70,7 @@ impl BoundArgs {
 
     /// Reads the values of `--assert`: `max-logins=2`, `--max-logins 2`, or several
     /// with blanks or commas between them.
-    pub(super) fn read(values: &[String]) -> Result<Expected, Failure> {
+    pub(super) fn read(values: &[String]) -> Result<RequestExpectations, Failure> {
         let words = values
             .iter()
             .flat_map(|value| value.split([' ', ',', '\t', '\n']));
@@ -84,7 +84,7 @@ impl BoundArgs {
             Failure::usage(format!("--assert: {told}"))
         })?;
         let bounds = alone.bounds;
-        let expected = Expected {
+        let expected = RequestExpectations {
             min_requests: bounds.min_requests,
             logins: bounds.logins,
             max_logins: bounds.max_logins,
@@ -94,7 +94,7 @@ impl BoundArgs {
             max_refused: bounds.max_refused,
             max_expired: bounds.max_expired.or(bounds.no_expired.then_some(0)),
         };
-        match expected == Expected::new() {
+        match expected == RequestExpectations::new() {
             true => Err(Failure::usage(
                 "--assert expects nothing: give a bound, such as max-logins=1 or no-expired",
             )),
@@ -119,16 +119,16 @@ fn option(word: &str) -> String {
 mod tests {
     use super::*;
 
-    fn read(values: &[&str]) -> Result<Expected, String> {
+    fn read(values: &[&str]) -> Result<RequestExpectations, String> {
         let values: Vec<_> = values.iter().map(|it| (*it).to_owned()).collect();
         BoundArgs::read(&values).map_err(|failure| failure.to_string())
     }
 
     #[test]
     fn bounds_are_written_as_options_or_as_pairs() {
-        let expected = Expected {
+        let expected = RequestExpectations {
             max_logins: Some(2),
-            ..Expected::new().min_requests(1).no_expired()
+            ..RequestExpectations::new().min_requests(1).no_expired()
         };
         for values in [
             &["--max-logins 2 --min-requests 1 --no-expired"][..],

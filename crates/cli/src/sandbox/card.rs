@@ -10,7 +10,8 @@ use std::time::Duration;
 use countersign_dialect::document::did_you_mean;
 use countersign_dialect::{Dialect, Variant};
 use countersign_sandbox::card::{
-    Card, Client, Plan, PlayError, Process, Situation, Start, StartError, story,
+    CardClient, CardPlan, ClientCard, ClientProcess, ClientSituation, PlayError, StartClient,
+    StartError, story,
 };
 
 use super::play::{self, runtime};
@@ -100,8 +101,8 @@ fn failure(error: PlayError<StartError>) -> Failure {
     }
 }
 
-fn plan(args: &CardArgs, dialect: &Arc<Dialect>) -> Result<Plan, Failure> {
-    let plan = Plan::new(dialect.clone()).at_once(args.jobs.unwrap_or(1));
+fn plan(args: &CardArgs, dialect: &Arc<Dialect>) -> Result<CardPlan, Failure> {
+    let plan = CardPlan::new(dialect.clone()).at_once(args.jobs.unwrap_or(1));
     let plan = match &args.variant {
         Some(name) => plan.variant(variant(dialect, name)?),
         None => plan,
@@ -133,14 +134,14 @@ fn variant(dialect: &Dialect, name: &str) -> Result<Variant, Failure> {
     })
 }
 
-fn starting(command: Vec<OsString>, patience: Duration) -> Arc<Start<StartError>> {
-    Arc::new(move |situation: &Situation| {
-        let client = Process::start(&command, situation, patience)?;
-        Ok(Arc::new(client) as Arc<dyn Client>)
+fn starting(command: Vec<OsString>, patience: Duration) -> Arc<StartClient<StartError>> {
+    Arc::new(move |situation: &ClientSituation| {
+        let client = ClientProcess::start(&command, situation, patience)?;
+        Ok(Arc::new(client) as Arc<dyn CardClient>)
     })
 }
 
-fn write(file: &Path, card: &Card) -> Result<(), Failure> {
+fn write(file: &Path, card: &ClientCard) -> Result<(), Failure> {
     fs::write(file, card.junit())
         .map_err(|error| Failure::failed(format!("{} cannot be written: {error}", file.display())))
 }

@@ -1,7 +1,7 @@
 //! A sandbox that runs until it is told to stop.
 
 use countersign_relay::UpstreamSettings;
-use countersign_sandbox::{Asked, Expected, Sandbox, Setup, SetupError};
+use countersign_sandbox::{RequestCounts, RequestExpectations, Sandbox, SandboxSetup, SetupError};
 use serde_json::json;
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -30,7 +30,7 @@ pub(super) fn runtime() -> Result<Runtime, Failure> {
     runtime.map_err(|error| Failure::failed(format!("no runtime: {error}")))
 }
 
-async fn play(setup: Setup, args: &PlayArgs, output: &mut Output) -> Result<(), Failure> {
+async fn play(setup: SandboxSetup, args: &PlayArgs, output: &mut Output) -> Result<(), Failure> {
     let expected = match args.asserts.is_empty() {
         true => None,
         false => Some(BoundArgs::read(&args.asserts)?),
@@ -62,7 +62,7 @@ async fn run_beside(
     command: &[OsString],
     sandbox: &Sandbox,
     files: &Files,
-    expected: Option<&Expected>,
+    expected: Option<&RequestExpectations>,
     output: &Output,
 ) -> Result<(), Failure> {
     for sentence in ready::open_questions(sandbox) {
@@ -82,9 +82,9 @@ async fn run_beside(
     }
 }
 
-fn judged(sandbox: &Sandbox, expected: &Expected) -> Result<String, Failure> {
+fn judged(sandbox: &Sandbox, expected: &RequestExpectations) -> Result<String, Failure> {
     let failures = sandbox.check(expected).err().unwrap_or_default();
-    let asked = Asked::of(&sandbox.requests()).document();
+    let asked = RequestCounts::of(&sandbox.requests()).document();
     let verdict = json!({ "passed": failures.is_empty(), "failures": failures, "asked": asked });
     match failures.is_empty() {
         true => Ok(words::passed(&verdict).trim_end().to_owned()),
@@ -92,7 +92,7 @@ fn judged(sandbox: &Sandbox, expected: &Expected) -> Result<String, Failure> {
     }
 }
 
-fn setup(args: &PlayArgs) -> Result<Setup, Failure> {
+fn setup(args: &PlayArgs) -> Result<SandboxSetup, Failure> {
     let name = args.dialect.as_deref().unwrap_or_default();
     let mut setup = Sandbox::speaking(Arc::new(dialect::load(name)?));
     setup = setup.controlled(args.control_listen);

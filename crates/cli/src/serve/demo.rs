@@ -13,9 +13,9 @@ use std::sync::Arc;
 use countersign_dialect::{Asking, Dialect, Grant, Secret, Variant};
 use countersign_domain::account::{Allowlist, StoredSecret};
 use countersign_domain::{AccountLimits, ApiName, Operation, Timestamp};
-use countersign_server::api::Api;
+use countersign_server::api::IssuingApi;
 use countersign_server::generated_key;
-use countersign_store::{Actor, CreateError, NewAccount, NewCredential, Store};
+use countersign_store::{AuditActor, CreateError, NewAccount, NewCredential, Store};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -150,7 +150,7 @@ impl Demo {
     /// Makes the planned accounts that are missing.
     pub(crate) async fn prepare(
         Planned(accounts): Planned,
-        apis: &BTreeMap<ApiName, Arc<Api>>,
+        apis: &BTreeMap<ApiName, Arc<IssuingApi>>,
         store: &Store,
     ) -> Result<Self, Failure> {
         let mut ids = Vec::new();
@@ -187,7 +187,11 @@ impl Demo {
     }
 
     /// Ready `curl` lines for each plain account.
-    pub(crate) fn curl_lines(&self, url: &str, apis: &BTreeMap<ApiName, Arc<Api>>) -> String {
+    pub(crate) fn curl_lines(
+        &self,
+        url: &str,
+        apis: &BTreeMap<ApiName, Arc<IssuingApi>>,
+    ) -> String {
         let plain = self
             .accounts
             .iter()
@@ -220,7 +224,7 @@ impl DemoAccount {
     /// The id of the account, which is made if it is missing.
     async fn ensure(
         &self,
-        apis: &BTreeMap<ApiName, Arc<Api>>,
+        apis: &BTreeMap<ApiName, Arc<IssuingApi>>,
         store: &Store,
     ) -> Result<u64, Failure> {
         let api = find(apis, &self.api)?;
@@ -248,13 +252,13 @@ impl DemoAccount {
             allow: Allowlist::parse(&self.allow).map_err(Failure::bug)?,
             active: self.state == State::Active,
         };
-        let created = store.create_account(account, Actor::System).await;
+        let created = store.create_account(account, AuditActor::System).await;
         let (account, _) =
             created.map_err(|error: CreateError| Failure::failed(error.to_string()))?;
         Ok(account.id.number())
     }
 
-    fn curl_lines(&self, url: &str, apis: &BTreeMap<ApiName, Arc<Api>>) -> Option<String> {
+    fn curl_lines(&self, url: &str, apis: &BTreeMap<ApiName, Arc<IssuingApi>>) -> Option<String> {
         let dialect = find(apis, &self.api).ok()?.dialect();
         let secret = Secret::from(self.secret.as_str());
         let asking = Asking {
@@ -330,7 +334,10 @@ fn read(path: &Path, text: &str) -> Result<Vec<DemoAccount>, Failure> {
     })
 }
 
-fn find<'a>(apis: &'a BTreeMap<ApiName, Arc<Api>>, name: &str) -> Result<&'a Arc<Api>, Failure> {
+fn find<'a>(
+    apis: &'a BTreeMap<ApiName, Arc<IssuingApi>>,
+    name: &str,
+) -> Result<&'a Arc<IssuingApi>, Failure> {
     apis.iter()
         .find(|(known, _)| known.as_str() == name)
         .map(|(_, api)| api)

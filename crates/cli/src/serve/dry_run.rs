@@ -6,40 +6,44 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use countersign_admin::refusal_ring::better_reason;
-use countersign_admin::{Bearer, Credential, DryRun, Judged, Step, Told};
+use countersign_admin::{
+    DryRun, DryRunCredential, DryRunStep, DryRunVerdict, PeerReply, TokenBearer,
+};
 use countersign_dialect::{Found, Presented, Refused};
 use countersign_domain::{ApiName, JudgedPath, Kind, Operation, Reason, RouteAccess, Timestamp};
 use countersign_gateway::{Allowances, Asked, GuardedApi, Permit, View, authorize};
-use countersign_server::api::Api;
-use countersign_token::{Diagnosis, KeyFate};
+use countersign_server::api::IssuingApi;
+use countersign_token::{KeyFate, TokenDiagnosis};
 
 use super::front::Served;
 
 /// What the guard knows.
 pub(super) struct DryRuns {
     pub(super) served: Arc<Vec<Served>>,
-    pub(super) apis: Arc<BTreeMap<ApiName, Arc<Api>>>,
+    pub(super) apis: Arc<BTreeMap<ApiName, Arc<IssuingApi>>>,
     pub(super) view: Arc<View>,
     pub(super) allowances: Arc<Allowances>,
 }
 
 impl DryRuns {
     /// Judges a request as the guard would at `now`.
-    pub(super) fn judge(&self, dry_run: &DryRun, now: Timestamp) -> Judged {
-        let mut judged = Judged::default();
+    pub(super) fn judge(&self, dry_run: &DryRun, now: Timestamp) -> DryRunVerdict {
+        let mut judged = DryRunVerdict::default();
         let found = self.find(dry_run);
         let seen = found.filter(|(served, _)| dry_run.sees.has(served.api.name()));
         let Some((served, path)) = seen else {
-            judged
-                .steps
-                .push(Step::new("api", false, "no api is served at this path"));
+            judged.steps.push(DryRunStep::new(
+                "api",
+                false,
+                "no api is served at this path",
+            ));
             judged.refused = Some(unserved());
             return judged;
         };
         let api = &served.api;
         judged.api = Some(api.name().clone());
         let words = format!("the path belongs to {} as {path}", api.name());
-        judged.steps.push(Step::new("api", true, words));
+        judged.steps.push(DryRunStep::new("api", true, words));
         match (api.dialect().find(&dry_run.method, &path), &served.guarded) {
             (Found::NotMine, Some(guarded)) => {
                 self.judge_guarded(&mut judged, guarded, &path, dry_run, now);
@@ -47,12 +51,12 @@ impl DryRuns {
             (Found::NotMine, None) => {
                 judged
                     .steps
-                    .push(Step::new("guard", false, "the api guards nothing"));
+                    .push(DryRunStep::new("guard", false, "the api guards nothing"));
                 judged.refused = Some(unserved());
             }
             _ => {
                 let words = "it is a token endpoint, at which nothing is guarded";
-                judged.steps.push(Step::new("guard", true, words));
+                judged.steps.push(DryRunStep::new("guard", true, words));
             }
         }
         judged
@@ -84,7 +88,7 @@ impl DryRuns {
 
     fn judge_guarded(
         &self,
-        judged: &mut Judged,
+        judged: &mut DryRunVerdict,
         api: &GuardedApi,
         path: &str,
         dry_run: &DryRun,
@@ -92,16 +96,16 @@ impl DryRuns {
     ) {
         judged.steps.extend(route_steps(api, path, dry_run));
         let token = self.whose(api.name(), dry_run, now);
-        if matches!(dry_run.credential, Credential::Token(_)) {
+        if matches!(dry_run.credential, DryRunCredential::Token(_)) {
             look_at_token(judged, token.as_ref(), now);
         }
         let asked = Asked {
             method: &dry_run.method,
             path,
             presented: match &dry_run.credential {
-                Credential::Nothing => Presented::Nothing,
-                Credential::Token(token) => Presented::Token(token.expose()),
-                Credential::StaticKey(key) => Presented::StaticKey(key.clone()),
+                DryRunCredential::Nothing => Presented::Nothing,
+                DryRunCredential::Token(token) => Presented::Token(token.expose()),
+                DryRunCredential::StaticKey(key) => Presented::StaticKey(key.clone()),
             },
             address: dry_run.from,
         };
@@ -115,7 +119,7 @@ impl DryRuns {
         }
     }
 
-    fn look_at_budget(&self, judged: &mut Judged, api: &GuardedApi, permit: &Permit) {
+    fn look_at_budget(&self, judged: &mut DryRunVerdict, api: &GuardedApi, permit: &Permit) {
         let Some((limit, left)) = self.allowances.budget_left(api, permit) else {
             return;
         };
@@ -124,7 +128,7 @@ impl DryRuns {
             Some(left) => format!("{left} of {limit} requests are left"),
         };
         let spent = left == Some(0);
-        judged.steps.push(Step::new("budget", !spent, words));
+        judged.steps.push(DryRunStep::new("budget", !spent, words));
         if spent {
             judged.refused = Some(told(api, Reason::BudgetSpent, String::new()));
         }
@@ -133,7 +137,7 @@ impl DryRuns {
     /// The token of a dry run, if it is one of an api here; its own before all
     /// others.
     fn whose(&self, own: &ApiName, dry_run: &DryRun, now: Timestamp) -> Option<Whose<'_>> {
-        let Credential::Token(token) = &dry_run.credential else {
+        let DryRunCredential::Token(token) = &dry_run.credential else {
             return None;
         };
         let apis = self.apis.get_key_value(own).into_iter().chain(&*self.apis);
@@ -154,7 +158,7 @@ struct Whose<'a> {
     at_home: bool,
     /// Whether the operator sees that api.
     is_seen: bool,
-    token: Diagnosis,
+    token: TokenDiagnosis,
 }
 
 impl Whose<'_> {
@@ -163,7 +167,7 @@ impl Whose<'_> {
     }
 }
 
-fn look_at_token(judged: &mut Judged, found: Option<&Whose<'_>>, now: Timestamp) {
+fn look_at_token(judged: &mut DryRunVerdict, found: Option<&Whose<'_>>, now: Timestamp) {
     let Some(Whose {
         api,
         at_home,
@@ -175,7 +179,7 @@ fn look_at_token(judged: &mut Judged, found: Option<&Whose<'_>>, now: Timestamp)
             None => "it was signed by no key of any api here",
             Some(_) => "it is of an api that this admin key does not see",
         };
-        judged.steps.push(Step::new("token", false, words));
+        judged.steps.push(DryRunStep::new("token", false, words));
         return;
     };
     let is_access = token.kind == Kind::Access;
@@ -188,26 +192,30 @@ fn look_at_token(judged: &mut Judged, found: Option<&Whose<'_>>, now: Timestamp)
     );
     judged
         .steps
-        .push(Step::new("token", *at_home && is_access, words));
+        .push(DryRunStep::new("token", *at_home && is_access, words));
     judged.steps.push(key_step(token));
     judged.steps.push(expiry_step(token, now));
-    judged.bearer = Some(Bearer {
+    judged.bearer = Some(TokenBearer {
         account: token.account,
         epoch: token.epoch,
         session: token.session,
     });
 }
 
-fn route_steps(api: &GuardedApi, path: &str, dry_run: &DryRun) -> Vec<Step> {
+fn route_steps(api: &GuardedApi, path: &str, dry_run: &DryRun) -> Vec<DryRunStep> {
     let judged = match JudgedPath::judge(path) {
         Ok(judged) => judged,
-        Err(reason) => return vec![Step::new("path", false, reason.means())],
+        Err(reason) => return vec![DryRunStep::new("path", false, reason.means())],
     };
-    let mut steps = vec![Step::new("path", true, "every program reads it alike")];
+    let mut steps = vec![DryRunStep::new(
+        "path",
+        true,
+        "every program reads it alike",
+    )];
     steps.push(match api.routes().find(dry_run.method.as_str(), &judged) {
-        None => Step::new("route", false, "the api does not guard it"),
+        None => DryRunStep::new("route", false, "the api does not guard it"),
         Some(route) if route.access == RouteAccess::Public => {
-            Step::new("route", true, "public: no credential is looked at")
+            DryRunStep::new("route", true, "public: no credential is looked at")
         }
         Some(route) => {
             let mut words = "protected".to_owned();
@@ -218,38 +226,38 @@ fn route_steps(api: &GuardedApi, path: &str, dry_run: &DryRun) -> Vec<Step> {
             if !route.logins.is_empty() {
                 words.push_str(&format!(", names the login {}", route.logins.join(" and ")));
             }
-            Step::new("route", true, words)
+            DryRunStep::new("route", true, words)
         }
     });
     steps
 }
 
-fn key_step(token: &Diagnosis) -> Step {
+fn key_step(token: &TokenDiagnosis) -> DryRunStep {
     let (good, fate) = match token.key {
         KeyFate::Alive => (true, "lives"),
         KeyFate::Gone { .. } => (false, "retired, and its last token has run out"),
         KeyFate::Killed => (false, "was killed"),
     };
-    Step::new("key", good, format!("{} {fate}", token.kid))
+    DryRunStep::new("key", good, format!("{} {fate}", token.kid))
 }
 
-fn expiry_step(token: &Diagnosis, now: Timestamp) -> Step {
+fn expiry_step(token: &TokenDiagnosis, now: Timestamp) -> DryRunStep {
     if token.expires_at <= now {
         let late = now.since(token.expires_at).as_secs();
-        return Step::new("expiry", false, format!("ran out {late} s ago"));
+        return DryRunStep::new("expiry", false, format!("ran out {late} s ago"));
     }
     let left = token.expires_at.since(now).as_secs();
-    Step::new("expiry", true, format!("runs out in {left} s"))
+    DryRunStep::new("expiry", true, format!("runs out in {left} s"))
 }
 
 /// The refusal as the peer would get it.
-fn told(api: &GuardedApi, reason: Reason, detail: String) -> Told {
+fn told(api: &GuardedApi, reason: Reason, detail: String) -> PeerReply {
     let refusal = reason.refusal(Operation::Guard);
     let response = api
         .dialect()
         .refuse(&Refused::new(Operation::Guard, refusal));
     let fields = response.headers().iter();
-    Told {
+    PeerReply {
         reason,
         detail,
         status: response.status().as_u16(),
@@ -264,8 +272,8 @@ fn told(api: &GuardedApi, reason: Reason, detail: String) -> Told {
 }
 
 /// What is told at a path of no api, in no dialect's spelling.
-fn unserved() -> Told {
-    Told {
+fn unserved() -> PeerReply {
+    PeerReply {
         reason: Reason::PathUnknown,
         detail: String::new(),
         status: 404,

@@ -13,8 +13,8 @@ use countersign_gateway::{
     at_path, client_address,
 };
 use countersign_relay::AnswerBody;
-use countersign_server::api::Api;
-use countersign_server::issuer::{Caller, Issuer};
+use countersign_server::api::IssuingApi;
+use countersign_server::issuer::{Issuer, TokenCaller};
 use countersign_store::Store;
 use countersign_store::random::random;
 use countersign_transport::{
@@ -43,7 +43,7 @@ pub(crate) struct Front {
 /// One api on the listener.
 pub(crate) struct Served {
     pub(crate) site: Site,
-    pub(crate) api: Arc<Api>,
+    pub(crate) api: Arc<IssuingApi>,
     pub(crate) guarded: Option<GuardedApi>,
     /// Whose pages may call it.
     pub(crate) cors: Option<CorsPolicy>,
@@ -52,15 +52,15 @@ pub(crate) struct Served {
 /// Where a request goes.
 enum Route<'a> {
     /// To a token endpoint; with the path below the api's prefix.
-    Issuer(&'a Api, Found, String),
+    Issuer(&'a IssuingApi, Found, String),
     /// To the guarded API; with the path below the api's prefix.
     Guard(&'a GuardedApi, String),
     /// To the api's public keys.
-    Keys(&'a Api),
+    Keys(&'a IssuingApi),
     /// To the guard, for a verdict that another proxy asks for.
     Verdict(&'a GuardedApi),
     /// To nothing, at a path that only this api could have served.
-    Nowhere(&'a Api),
+    Nowhere(&'a IssuingApi),
 }
 
 impl Front {
@@ -178,7 +178,7 @@ impl Front {
     /// What holds for pages of other origins, and of which api it holds: the one
     /// that serves the path, or else the only one whose site it is on. A proxy that
     /// asks for a verdict is no page.
-    fn cors<B>(&self, request: &http::Request<B>) -> Option<(&CorsPolicy, &Api)> {
+    fn cors<B>(&self, request: &http::Request<B>) -> Option<(&CorsPolicy, &IssuingApi)> {
         let path = request.uri().path();
         if asked_api(path).is_some() {
             return None;
@@ -218,7 +218,7 @@ impl Front {
 
     async fn issue(
         &self,
-        api: &Api,
+        api: &IssuingApi,
         found: Found,
         request: Request,
         address: Result<IpAddr, Reason>,
@@ -232,7 +232,7 @@ impl Front {
         let whole = collect(body, api.dialect().max_body()).await;
         let answer = match (address, whole) {
             (Ok(address), Ok(body)) => {
-                let caller = Caller { address };
+                let caller = TokenCaller { address };
                 self.issuer.answer(api, &parts, &body, &caller).await
             }
             (Err(reason), _) => self.issuer.refuse(api, operation, reason),
@@ -249,7 +249,7 @@ impl Front {
     }
 
     /// Nothing is at the path, in the spelling of the api whose path it would be.
-    fn not_found(&self, api: &Api, entry: Entry) -> Response<FrontBody> {
+    fn not_found(&self, api: &IssuingApi, entry: Entry) -> Response<FrontBody> {
         let answer = self
             .issuer
             .refuse(api, Operation::Guard, Reason::PathUnknown);
@@ -337,7 +337,7 @@ fn asked_keys(path: &str) -> Option<&str> {
 }
 
 /// The keys as a JWK Set (RFC 7517 section 5), for who verifies tokens itself.
-fn public_keys(api: &Api, method: &Method, now: Timestamp) -> Response<FrontBody> {
+fn public_keys(api: &IssuingApi, method: &Method, now: Timestamp) -> Response<FrontBody> {
     if !matches!(*method, Method::GET | Method::HEAD) {
         let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, "public keys are only read");
         let allow = HeaderValue::from_static("GET, HEAD");
@@ -363,7 +363,7 @@ fn with_path(mut request: Request, path: &str) -> Request {
 }
 
 /// Refuses a preflight for a page that may not call the api.
-fn no_preflight(api: &Api, denied: &Denied, entry: Entry) -> Response<FrontBody> {
+fn no_preflight(api: &IssuingApi, denied: &Denied, entry: Entry) -> Response<FrontBody> {
     let refusal = denied.reason.refusal(Operation::Guard);
     let refused = Refused::new(Operation::Guard, refusal);
     let response = api.dialect().refuse(&refused);

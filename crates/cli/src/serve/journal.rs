@@ -12,12 +12,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use countersign_admin::refusal_ring::{self, Evidence, Front, Refusals};
+use countersign_admin::refusal_ring::{self, RefusalEvidence, RefusalRing, RefusingPart};
 use countersign_dialect::Secret;
 use countersign_domain::{AccountId, ApiName, Operation, Reason, SessionId};
 use countersign_gateway::{Denied, asked_api};
-use countersign_server::api::Api;
-use countersign_server::issuer::Record;
+use countersign_server::api::IssuingApi;
+use countersign_server::issuer::RequestRecord;
 use countersign_store::Store;
 use countersign_transport::RefusedRequest;
 use http::{HeaderName, Method, StatusCode, header};
@@ -26,8 +26,8 @@ use super::evidence::{Allowance, Kept};
 
 /// Where refusals go, and what it takes to diagnose them.
 pub(crate) struct Journal {
-    refusals: Refusals,
-    apis: Arc<BTreeMap<ApiName, Arc<Api>>>,
+    refusals: RefusalRing,
+    apis: Arc<BTreeMap<ApiName, Arc<IssuingApi>>>,
     clock: Store,
     /// The fields in which one of the apis gets its tokens, and the date.
     fields: Vec<HeaderName>,
@@ -44,7 +44,7 @@ pub(crate) struct Entry {
     method: Method,
     path: String,
     begun: Instant,
-    front: Front,
+    front: RefusingPart,
     kept: Kept,
 }
 
@@ -63,8 +63,8 @@ struct Event<'a> {
 impl Journal {
     /// A journal of the requests to these apis.
     pub(crate) fn new(
-        refusals: Refusals,
-        apis: Arc<BTreeMap<ApiName, Arc<Api>>>,
+        refusals: RefusalRing,
+        apis: Arc<BTreeMap<ApiName, Arc<IssuingApi>>>,
         clock: Store,
     ) -> Self {
         let presented = apis
@@ -96,10 +96,10 @@ impl Journal {
             why = refused.why,
             "refused at the door"
         );
-        self.refusals.record(refusal_ring::Refused {
+        self.refusals.record(refusal_ring::NewRefusal {
             id: request_id.to_owned(),
             at: self.clock.now(),
-            front: Front::Door,
+            front: RefusingPart::Door,
             api: None,
             operation: None,
             reason: door_reason(status),
@@ -116,14 +116,18 @@ impl Journal {
     }
 
     /// What is known of a refusal once its evidence was looked at.
-    fn diagnosed(&self, refused: refusal_ring::Refused, kept: &Kept) -> refusal_ring::Refused {
+    fn diagnosed(
+        &self,
+        refused: refusal_ring::NewRefusal,
+        kept: &Kept,
+    ) -> refusal_ring::NewRefusal {
         if !self.diagnoses.take(refused.at) {
             return refused;
         }
         let own = refused.api.as_ref().and_then(|name| self.apis.get(name));
         let dialects = own.into_iter().chain(self.apis.values());
         let token = kept.token(dialects.map(|api| api.dialect().as_ref()));
-        let evidence = Evidence {
+        let evidence = RefusalEvidence {
             token: token.as_deref(),
             clock: kept.clock(),
         };
@@ -158,8 +162,8 @@ impl Entry {
             path: path.to_owned(),
             begun: Instant::now(),
             front: match asked_api(path) {
-                Some(_) => Front::ForwardAuth,
-                None => Front::BuiltIn,
+                Some(_) => RefusingPart::ForwardAuth,
+                None => RefusingPart::BuiltIn,
             },
             kept: Kept::of(request.headers(), &journal.fields),
         }
@@ -178,7 +182,7 @@ impl Entry {
     }
 
     /// Ends the entry of a request to a token endpoint.
-    pub(crate) fn issued(self, api: &ApiName, record: &Record, status: StatusCode) {
+    pub(crate) fn issued(self, api: &ApiName, record: &RequestRecord, status: StatusCode) {
         if let Some(change) = record.change {
             metrics::counter!("countersign_session_changes_total",
                 "api" => api.to_string(), "change" => change)
@@ -198,7 +202,7 @@ impl Entry {
             detail: (&record.detail).into(),
         };
         self.count(api, &event);
-        self.end(api, event, Front::Issuer, status);
+        self.end(api, event, RefusingPart::Issuer, status);
     }
 
     /// Ends the entry of a guarded request that was refused.
@@ -251,7 +255,7 @@ impl Entry {
     }
 
     /// Writes the line, and keeps a refusal once it is diagnosed.
-    fn end(self, api: &ApiName, mut event: Event<'_>, front: Front, status: StatusCode) {
+    fn end(self, api: &ApiName, mut event: Event<'_>, front: RefusingPart, status: StatusCode) {
         if let Err(reason) = event.outcome {
             let mut refused = self.refused(reason, front, status);
             refused.api = Some(api.clone());
@@ -271,8 +275,13 @@ impl Entry {
     }
 
     /// The refusal of this request, as far as the request itself tells.
-    fn refused(&self, reason: Reason, front: Front, status: StatusCode) -> refusal_ring::Refused {
-        refusal_ring::Refused {
+    fn refused(
+        &self,
+        reason: Reason,
+        front: RefusingPart,
+        status: StatusCode,
+    ) -> refusal_ring::NewRefusal {
+        refusal_ring::NewRefusal {
             id: self.request_id.clone(),
             at: self.journal.clock.now(),
             front,

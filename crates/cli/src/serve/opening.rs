@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_admin::refusal_ring::{Event, EventKind, Refusals};
+use countersign_admin::refusal_ring::{EventKind, RefusalRing, ServerEvent};
 use countersign_domain::{ApiName, Timestamp};
 use countersign_gateway::{GuardedApi, View};
 use countersign_relay::Upstream;
-use countersign_server::api::{Api, ApiPlace, ApiSettings};
-use countersign_server::password::Passwords;
+use countersign_server::api::{ApiPlace, ApiSettings, IssuingApi};
+use countersign_server::password::PasswordPool;
 use countersign_store::Store;
 use countersign_store::clock::{Clock, ClockWatch};
 use countersign_store::seal::MasterKey;
@@ -28,8 +28,8 @@ pub(crate) struct Opened {
     pub(crate) master: Arc<MasterKey>,
     pub(crate) view: Arc<View>,
     pub(crate) loaded: Loaded,
-    pub(crate) passwords: Passwords,
-    pub(crate) refusals: Refusals,
+    pub(crate) passwords: PasswordPool,
+    pub(crate) refusals: RefusalRing,
     pub(crate) clock_watch: Arc<ClockWatch>,
     pub(crate) demo: Option<Demo>,
 }
@@ -75,7 +75,7 @@ impl Opened {
             None => None,
         };
         feed(&view, &store).await?;
-        let passwords = Passwords::new(server.hashing, server.hashing_waiting)
+        let passwords = PasswordPool::new(server.hashing, server.hashing_waiting)
             .map_err(Failure::bug)?
             .with_friends_waiting(server.hashing_waiting_known);
         store.begin_upkeep().map_err(Failure::failed)?;
@@ -114,9 +114,9 @@ async fn open_store(
 }
 
 /// Opens the ring of refusals, and notes this start beside them.
-fn open_refusals(directory: &DataDirectory, store: &Store) -> Refusals {
-    let refusals = Refusals::open(&directory.refusals());
-    refusals.note(Event {
+fn open_refusals(directory: &DataDirectory, store: &Store) -> RefusalRing {
+    let refusals = RefusalRing::open(&directory.refusals());
+    refusals.note(ServerEvent {
         at: store.now(),
         kind: EventKind::ServerStarted,
         detail: format!("version {}", env!("CARGO_PKG_VERSION")),
@@ -136,7 +136,7 @@ async fn feed(view: &View, store: &Store) -> Result<(), Failure> {
 /// `before` go on under the same names.
 pub(super) async fn load_apis(
     sections: Vec<ApiSection>,
-    before: &BTreeMap<ApiName, Arc<Api>>,
+    before: &BTreeMap<ApiName, Arc<IssuingApi>>,
     store: &Store,
     master: &MasterKey,
 ) -> Result<Loaded, Failure> {
@@ -156,7 +156,7 @@ pub(super) async fn load_apis(
             throttle: section.throttle,
             passwords: section.passwords,
         };
-        let api = Api::load(settings, store, master).await;
+        let api = IssuingApi::load(settings, store, master).await;
         let api = api.map_err(|fault| Failure::usage(fault.to_string()))?;
         let api = api.at(place(&section));
         read.push((section, api, upstream));
@@ -203,7 +203,7 @@ fn upstream(section: &ApiSection) -> Result<Option<Upstream>, Failure> {
     made.transpose().map_err(Failure::bug)
 }
 
-fn guarded(api: &Api, section: GuardSection, upstream: Option<Upstream>) -> GuardedApi {
+fn guarded(api: &IssuingApi, section: GuardSection, upstream: Option<Upstream>) -> GuardedApi {
     let (name, dialect) = (api.name().clone(), api.dialect().clone());
     let keychain = api.keychain().clone();
     let mut guarded = GuardedApi::new(name, dialect, keychain, section.routes)

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use countersign_admin::refusal_ring::{Event, EventKind};
+use countersign_admin::refusal_ring::{EventKind, ServerEvent};
 use countersign_gateway::AddressPolicy;
 use tokio::signal::unix::Signal;
 
@@ -87,7 +87,7 @@ impl Reload {
         let next = shared.serving(loaded, self.addresses(&settings.server));
         serving.store(Arc::new(next));
         tracing::info!(apis = names.join(" "), "the configuration was read again");
-        shared.refusals.note(Event {
+        shared.refusals.note(ServerEvent {
             at: shared.store.now(),
             kind: EventKind::ConfigurationReloaded,
             detail: format!("apis: {}", names.join(" ")),

@@ -5,17 +5,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use countersign_admin::refusal_ring::Refusals;
-use countersign_admin::{AdminKey, AdminState, Probes, probes, router};
+use countersign_admin::refusal_ring::RefusalRing;
+use countersign_admin::{AdminKey, AdminState, HealthProbes, probes, router};
 use countersign_dialect::Secret;
 use countersign_domain::ApiName;
 use countersign_gateway::{
     AddressPolicy, Allowances, Budgets, ForwardAuth, Gateway, TrustedProxies, Uses, View,
 };
 use countersign_sandbox::StoreLends;
-use countersign_server::api::Api;
+use countersign_server::api::IssuingApi;
 use countersign_server::issuer::Issuer;
-use countersign_server::password::Passwords;
+use countersign_server::password::PasswordPool;
 use countersign_store::Store;
 use countersign_store::clock::ClockWatch;
 use countersign_store::seal::MasterKey;
@@ -35,7 +35,7 @@ const BUDGETS: usize = 1_000_000;
 /// The apis of a configuration, with their keys.
 #[derive(Default)]
 pub(super) struct Loaded {
-    pub(super) apis: BTreeMap<ApiName, Arc<Api>>,
+    pub(super) apis: BTreeMap<ApiName, Arc<IssuingApi>>,
     pub(super) served: Vec<Served>,
 }
 
@@ -46,7 +46,7 @@ pub(super) struct Serving {
     /// The admin listener's.
     pub(super) admin: axum::Router,
     /// The apis, by name.
-    pub(super) apis: Arc<BTreeMap<ApiName, Arc<Api>>>,
+    pub(super) apis: Arc<BTreeMap<ApiName, Arc<IssuingApi>>>,
 }
 
 /// What lives as long as the process. Cheap to clone.
@@ -57,10 +57,10 @@ pub(super) struct Shared {
     pub(super) view: Arc<View>,
     pub(super) uses: Arc<Uses>,
     pub(super) draining: Arc<AtomicBool>,
-    pub(super) refusals: Refusals,
+    pub(super) refusals: RefusalRing,
     pub(super) allowances: Arc<Allowances>,
     pub(super) clock_watch: Arc<ClockWatch>,
-    passwords: Passwords,
+    passwords: PasswordPool,
     /// It counts logins, so a reload keeps it.
     issuer: Issuer,
     gateway: Arc<Gateway>,
@@ -163,7 +163,7 @@ impl Shared {
     pub(super) fn probes(&self) -> axum::Router {
         let (draining, metrics) = (self.draining.clone(), self.metrics.clone());
         let (watch, watched) = (self.clock_watch.clone(), self.clock_watch.clone());
-        probes(Probes {
+        probes(HealthProbes {
             store: self.store.clone(),
             standing: Arc::new(move || match draining.load(Ordering::SeqCst) {
                 true => Err("draining"),

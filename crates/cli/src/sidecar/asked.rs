@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use countersign_client::Profile;
-use countersign_sidecar::Address;
+use countersign_sidecar::SidecarAddress;
 
 use crate::exit::Failure;
 
@@ -14,7 +14,7 @@ use crate::exit::Failure;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Asked {
     pub(super) profile: String,
-    pub(super) address: Option<Address>,
+    pub(super) address: Option<SidecarAddress>,
 }
 
 impl FromStr for Asked {
@@ -37,7 +37,7 @@ impl FromStr for Asked {
 impl Asked {
     /// Where to listen: what the command line says, else the profile, else a file
     /// in the runtime directory.
-    pub(super) fn address(&self, profile: &Profile) -> Result<Address, Failure> {
+    pub(super) fn address(&self, profile: &Profile) -> Result<SidecarAddress, Failure> {
         if let Some(address) = &self.address {
             return Ok(address.clone());
         }
@@ -51,7 +51,7 @@ impl Asked {
 }
 
 /// What systemd gives a service, or a user's session.
-fn in_runtime_directory(name: &str) -> Result<Address, Failure> {
+fn in_runtime_directory(name: &str) -> Result<SidecarAddress, Failure> {
     let variable = |name| std::env::var_os(name).filter(|it| !it.is_empty());
     let of_service = variable("RUNTIME_DIRECTORY").map(PathBuf::from);
     let of_user = || Some(PathBuf::from(variable("XDG_RUNTIME_DIR")?).join("countersign"));
@@ -68,7 +68,7 @@ fn in_runtime_directory(name: &str) -> Result<Address, Failure> {
                 Failure::failed(format!("{} cannot be made: {error}", directory.display()))
             })?;
     }
-    Ok(Address::File(directory.join(format!("{name}.sock"))))
+    Ok(SidecarAddress::File(directory.join(format!("{name}.sock"))))
 }
 
 #[cfg(test)]

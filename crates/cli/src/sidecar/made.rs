@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use countersign_client::Profile;
 use countersign_dialect::Secret;
-use countersign_outbound::Roots;
+use countersign_outbound::TrustedRoots;
 use countersign_relay::{UpstreamSettings, UpstreamTimeouts};
-use countersign_sidecar::{Setup, Sidecar};
+use countersign_sidecar::{Sidecar, SidecarSetup};
 
 use super::CarryingArgs;
 use crate::client::failure;
@@ -22,7 +22,7 @@ use crate::exit::Failure;
 pub(super) struct Made {
     pub(super) profile: Profile,
     key: Option<Secret>,
-    roots: Roots,
+    roots: TrustedRoots,
 }
 
 /// The shortest key that is one.
@@ -57,7 +57,7 @@ impl Made {
         let proxy = profile.proxies().proxy_for(&profile.url);
         let proxy =
             proxy.map_err(|fault| Failure::usage(format!("profile {}: {fault}", profile.name)))?;
-        let setup = Setup {
+        let setup = SidecarSetup {
             name: profile.name.parse().map_err(Failure::bug)?,
             source: source.map_err(|error| failure(&error))?,
             dialect: profile.dialect.clone(),
@@ -104,8 +104,8 @@ fn key(path: &Path) -> Result<Secret, String> {
     })
 }
 
-fn roots(path: &Path) -> Result<Roots, String> {
+fn roots(path: &Path) -> Result<TrustedRoots, String> {
     let read = std::fs::read(path);
-    read.map(Roots::Pem)
+    read.map(TrustedRoots::Pem)
         .map_err(|error| format!("roots {} cannot be read: {error}", path.display()))
 }

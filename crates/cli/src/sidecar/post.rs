@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use countersign_client::Profiles;
-use countersign_sidecar::{Address, Bound, Sidecar};
+use countersign_sidecar::{BoundSidecar, Sidecar, SidecarAddress};
 use countersign_transport::{DrainOutcome, ListenerLimits};
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -21,7 +21,7 @@ use crate::serve::listeners::until;
 pub(super) struct Post {
     pub(super) asked: Asked,
     /// Where it listens, which stays until a restart.
-    pub(super) address: Address,
+    pub(super) address: SidecarAddress,
     pub(super) made: Made,
     pub(super) current: Arc<ArcSwap<Sidecar>>,
 }
@@ -29,7 +29,7 @@ pub(super) struct Post {
 /// What is made before anything listens.
 pub(super) struct Planned {
     asked: Asked,
-    address: Address,
+    address: SidecarAddress,
     made: Made,
     sidecar: Sidecar,
 }
@@ -50,7 +50,7 @@ impl Planned {
     }
 
     /// Listens.
-    pub(super) async fn bind(self) -> Result<(Post, Bound), Failure> {
+    pub(super) async fn bind(self) -> Result<(Post, BoundSidecar), Failure> {
         let bound = self.address.bind().await.map_err(|fault| {
             Failure::unavailable(format!("profile {}: {fault}", self.made.profile.name))
         })?;
@@ -87,7 +87,7 @@ impl Post {
 
 /// Serves a post until `stop`, and drains.
 pub(super) async fn serve(
-    bound: Bound,
+    bound: BoundSidecar,
     current: Arc<ArcSwap<Sidecar>>,
     drain_timeout: Duration,
     stop: watch::Receiver<bool>,

@@ -1,7 +1,7 @@
 //! `countersign doctor`.
 
 use countersign_domain::Operation;
-use countersign_sandbox::{Fault, Skew};
+use countersign_sandbox::{ClockSkew, VendorFault};
 use serde_json::Value;
 
 use crate::run::Ran;
@@ -160,7 +160,9 @@ fn the_end_of_a_certificate_is_told_and_one_that_is_not_trusted_is_found() {
 fn a_vendor_whose_clock_is_wrong_is_a_warning() {
     let stage = Stage::start();
     let hour = std::time::Duration::from_secs(3_600);
-    stage.sandbox.fault(Fault::skew(Skew::Ahead(hour)));
+    stage
+        .sandbox
+        .fault(VendorFault::skew(ClockSkew::Ahead(hour)));
     let document = stage.json(&["doctor"]);
     assert_eq!(found(&document, "clock"), "warning", "{document}");
 }

@@ -3,7 +3,7 @@
 use std::fs;
 
 use countersign_domain::Operation;
-use countersign_sandbox::{Fault, What};
+use countersign_sandbox::{RevokedThing, VendorFault};
 use serde_json::Value;
 
 use crate::run::{Ran, feed};
@@ -131,7 +131,7 @@ fn a_token_that_is_not_taken_is_swapped_and_the_request_sent_once_more() {
         stage.run(&["login", "pay"]).code(0);
         stage
             .sandbox
-            .fault(Fault::revoke(What::Session).on(Operation::Guard));
+            .fault(VendorFault::revoke(RevokedThing::Session).on(Operation::Guard));
         let words = [
             "request",
             "pay",
@@ -149,9 +149,11 @@ fn a_token_that_is_not_taken_is_swapped_and_the_request_sent_once_more() {
 #[test]
 fn a_token_that_is_never_taken_is_swapped_once() {
     let stage = Stage::start();
-    stage
-        .sandbox
-        .fault(Fault::revoke(What::Session).on(Operation::Guard).times(9));
+    stage.sandbox.fault(
+        VendorFault::revoke(RevokedThing::Session)
+            .on(Operation::Guard)
+            .times(9),
+    );
     let ran = stage.run(&["request", "pay", "GET", "/deposit/"]).code(1);
     assert!(ran.stderr.contains("the answer is 401"), "{}", ran.stderr);
     assert_eq!(stage.asked(Operation::Guard), 2);
@@ -173,7 +175,7 @@ fn a_static_key_helps_out_where_the_profile_says_that_there_is_one() {
 #[test]
 fn an_answer_that_breaks_off_is_69() {
     let stage = Stage::start();
-    for fault in [Fault::lost_reply(), Fault::cut()] {
+    for fault in [VendorFault::lost_reply(), VendorFault::cut()] {
         stage.sandbox.fault(fault.on(Operation::Guard));
         stage.run(&["request", "pay", "GET", "/deposit/"]).code(69);
     }

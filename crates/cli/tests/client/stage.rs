@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use countersign_domain::Operation;
-use countersign_sandbox::{Fault, Sandbox};
+use countersign_sandbox::{Sandbox, VendorFault};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
@@ -112,7 +112,7 @@ impl Stage {
 
     /// The next requests for this are answered with a status.
     pub(crate) fn answers(&self, operation: Operation, status: u16, times: u32) {
-        let fault = Fault::status(status).on(operation).times(times);
+        let fault = VendorFault::status(status).on(operation).times(times);
         self.sandbox.fault(fault);
     }
 

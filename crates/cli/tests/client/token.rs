@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use countersign_domain::Operation;
-use countersign_sandbox::Fault;
+use countersign_sandbox::VendorFault;
 
 use crate::stage::{DIALECTS, Stage};
 
@@ -69,7 +69,7 @@ fn a_refresh_whose_reply_is_lost_is_made_again_at_once() {
     let stage = Stage::start();
     let token = || stage.run(&["token", "pay", "--uses", "30"]).code(0).stdout;
     let first = token();
-    let lost = Fault::lost_reply().on(Operation::Refresh);
+    let lost = VendorFault::lost_reply().on(Operation::Refresh);
     stage.sandbox.fault(lost);
     assert_ne!(first, token(), "only 10 of 40 were left");
     assert_eq!(stage.asked(Operation::Refresh), 2);

@@ -1,7 +1,7 @@
 //! What goes wrong: each has its exit code, its words, and is not hammered.
 
 use countersign_domain::Operation;
-use countersign_sandbox::Fault;
+use countersign_sandbox::VendorFault;
 
 use crate::stage::{Stage, vendor};
 
@@ -112,7 +112,7 @@ fn a_vendor_that_is_down_is_69() {
 fn a_vendor_that_asks_to_come_later_is_69_and_says_when() {
     let stage = Stage::start();
     let minute = std::time::Duration::from_secs(60);
-    let fault = Fault::status(429).retry_after(minute);
+    let fault = VendorFault::status(429).retry_after(minute);
     stage.sandbox.fault(fault.on(Operation::Login).times(9));
     for _ in 0..3 {
         let error = stage.run(&["token", "pay", "--json"]).code(69).error();
@@ -125,7 +125,9 @@ fn a_vendor_that_asks_to_come_later_is_69_and_says_when() {
 #[test]
 fn an_address_that_is_not_allowed_is_77() {
     let stage = Stage::start();
-    stage.sandbox.fault(Fault::forbid().on(Operation::Login));
+    stage
+        .sandbox
+        .fault(VendorFault::forbid().on(Operation::Login));
     let error = stage.run(&["login", "pay", "--json"]).code(77).error();
     assert_eq!(error["details"]["refusal"], "address_denied");
 }
@@ -133,7 +135,7 @@ fn an_address_that_is_not_allowed_is_77() {
 #[test]
 fn a_reply_that_breaks_off_costs_no_more_than_another_try() {
     let stage = Stage::start();
-    stage.sandbox.fault(Fault::cut().on(Operation::Login));
+    stage.sandbox.fault(VendorFault::cut().on(Operation::Login));
     let first = stage.run(&["token", "pay"]);
     assert!(first.code == 0 || first.code == 69, "{}", first.stderr);
     stage.run(&["login", "pay"]).code(0);

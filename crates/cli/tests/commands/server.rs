@@ -11,13 +11,13 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use axum::Router;
-use countersign_admin::refusal_ring::Refusals;
-use countersign_admin::{AdminKey, AdminState, Judged, router};
+use countersign_admin::refusal_ring::RefusalRing;
+use countersign_admin::{AdminKey, AdminState, DryRunVerdict, router};
 use countersign_dialect::{Dialect, Secret};
 use countersign_domain::session::{Lifetimes, Opening, SeedHash};
 use countersign_domain::{ApiName, Limits, NewLogin, SessionId, Timestamp};
-use countersign_server::api::{Api, ApiSettings};
-use countersign_server::password::Passwords;
+use countersign_server::api::{ApiSettings, IssuingApi};
+use countersign_server::password::PasswordPool;
 use countersign_store::Store;
 use countersign_store::clock::Clock;
 use countersign_store::random::random;
@@ -131,15 +131,15 @@ async fn state(data: &Path) -> AdminState {
     let mut apis = BTreeMap::new();
     for (name, dialect, passwords) in [("pay", "mypopup", true), ("coin", "apirone", false)] {
         let settings = settings(name, dialect, passwords);
-        let api = Api::load(settings, &store, &master).await.unwrap();
+        let api = IssuingApi::load(settings, &store, &master).await.unwrap();
         apis.insert(name.parse().unwrap(), Arc::new(api));
     }
     AdminState {
         store,
         apis: Arc::new(apis),
-        passwords: Passwords::new(1, 8).unwrap(),
-        refusals: Refusals::open(&data.join("refusals.db")),
-        guard: Arc::new(|_, _| Judged::default()),
+        passwords: PasswordPool::new(1, 8).unwrap(),
+        refusals: RefusalRing::open(&data.join("refusals.db")),
+        guard: Arc::new(|_, _| DryRunVerdict::default()),
         key: AdminKey::new("owner", &Secret::from(KEY)),
         master: Arc::new(master),
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use countersign_domain::Operation;
-use countersign_sandbox::{Expected, Fault, Sandbox};
+use countersign_sandbox::{RequestExpectations, Sandbox, VendorFault};
 
 use crate::program::Home;
 use crate::support::eventually;
@@ -23,7 +23,7 @@ async fn a_reload_changes_what_differs_and_keeps_what_runs() {
     assert_eq!(running.get("pay", "/payout/").await.status, 200);
     assert_eq!(running.get("other", "/payout/").await.status, 200);
 
-    let slow = Fault::delay(Duration::from_secs(1));
+    let slow = VendorFault::delay(Duration::from_secs(1));
     pay.fault(slow.on(Operation::Guard));
     let in_flight = running.get("pay", "/payout/");
     let reloaded = async {
@@ -42,7 +42,7 @@ async fn a_reload_changes_what_differs_and_keeps_what_runs() {
     running.hang_up(REFUSED).await;
     assert_eq!(running.get("pay", "/payout/").await.status, 403);
     assert_eq!(running.get("other", "/payout/").await.status, 200);
-    let once = Expected::new().logins(1);
+    let once = RequestExpectations::new().logins(1);
     assert_eq!(other.check(&once), Ok(()), "it did not change");
 }
 

@@ -1,7 +1,7 @@
 //! Profiles that are wrong beside others, and session files that are damaged.
 
 use countersign_domain::Operation;
-use countersign_sandbox::{Expected, Sandbox};
+use countersign_sandbox::{RequestExpectations, Sandbox};
 
 use crate::program::Home;
 use crate::support::eventually;
@@ -74,7 +74,7 @@ async fn one_that_goes_wrong_stays_as_it_was_and_lets_others_change() {
         running.hang_up("the profiles were read again").await;
         all_carry(expected, wrong).await;
     }
-    let once = Expected::new().logins(1);
+    let once = RequestExpectations::new().logins(1);
     assert_eq!(gift.check(&once), Ok(()), "its session went on");
 }
 

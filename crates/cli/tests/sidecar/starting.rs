@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use countersign_domain::Operation;
-use countersign_sandbox::{Expected, Fault, Sandbox, What};
+use countersign_sandbox::{RequestExpectations, RevokedThing, Sandbox, VendorFault};
 
 use crate::program::Home;
 
@@ -28,7 +28,10 @@ async fn several_profiles_are_served_on_a_socket_file_and_a_port() {
         let carded = running.get("cards", "/api/v1/orders").await;
         assert_eq!(carded.status, 200, "{}", carded.body);
     }
-    let once = Expected::new().logins(1).max_refused(0).no_expired();
+    let once = RequestExpectations::new()
+        .logins(1)
+        .max_refused(0)
+        .no_expired();
     assert_eq!(pay.check(&once), Ok(()));
     assert_eq!(cards.check(&once), Ok(()));
     let (code, log) = running.stop().await;
@@ -58,10 +61,10 @@ async fn the_log_of_a_busy_life_has_no_secret_and_no_token() {
     let planted = format!("{path}?transfer-key=PLANTED-IN-QUERY");
     assert_eq!(send(&planted, KEY).await.status, 200);
     assert_eq!(send(&planted, "PLANTED-WRONG-KEY-1").await.status, 403);
-    sandbox.fault(Fault::revoke(What::Account).on(Operation::Guard));
+    sandbox.fault(VendorFault::revoke(RevokedThing::Account).on(Operation::Guard));
     send(&path, KEY).await;
-    sandbox.fault(Fault::status(503).on(Operation::Login).times(2));
-    sandbox.fault(Fault::lost_reply().on(Operation::Guard));
+    sandbox.fault(VendorFault::status(503).on(Operation::Login).times(2));
+    sandbox.fault(VendorFault::lost_reply().on(Operation::Guard));
     send(&planted, KEY).await;
     send(&path, KEY).await;
     let (_, log) = running.stop().await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use countersign_domain::Operation;
-use countersign_sandbox::{Expected, Fault, Sandbox};
+use countersign_sandbox::{RequestExpectations, Sandbox, VendorFault};
 
 use crate::program::Home;
 use crate::support::eventually;
@@ -14,7 +14,7 @@ async fn a_request_that_runs_is_answered_before_the_end() {
     let home = Home::new();
     home.profiles(&home.profile("pay", &sandbox, ""));
     let running = home.start(&["pay"]);
-    let slow = Fault::delay(Duration::from_secs(1));
+    let slow = VendorFault::delay(Duration::from_secs(1));
     sandbox.fault(slow.on(Operation::Guard));
     let listen = running.listen("pay");
     let request = crate::support::request("GET", "/deposit/", &[], "");
@@ -23,7 +23,7 @@ async fn a_request_that_runs_is_answered_before_the_end() {
     let (code, log) = running.stop().await;
     assert_eq!(code, Some(0), "{log}");
     assert_eq!(answering.await.unwrap().status, 200);
-    assert_eq!(sandbox.check(&Expected::new().logins(1)), Ok(()));
+    assert_eq!(sandbox.check(&RequestExpectations::new().logins(1)), Ok(()));
     assert!(!ended(&sandbox), "it was not asked to log out");
 }
 
@@ -51,7 +51,7 @@ async fn a_session_that_cannot_be_ended_is_told() {
     home.profiles(&home.profile("cards", &sandbox, ""));
     let running = home.start(&["cards", "--logout-at-stop"]);
     assert_eq!(running.get("cards", "/api/v1/x").await.status, 200);
-    sandbox.fault(Fault::status(503).on(Operation::Logout).times(100));
+    sandbox.fault(VendorFault::status(503).on(Operation::Logout).times(100));
     let (code, log) = running.stop().await;
     assert_eq!(code, Some(69), "{log}");
     assert!(log.contains("cards"), "{log}");

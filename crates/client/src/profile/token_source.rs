@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use countersign_dialect::Secret;
-use countersign_outbound::{ProxyRules, Roots};
+use countersign_outbound::{ProxyRules, TrustedRoots};
 
 use super::{ExtraPart, KeyPlace, Profile, SecretPlace, SessionStorage};
 use crate::{
@@ -130,11 +130,11 @@ impl Profile {
     /// # Errors
     ///
     /// The file with them cannot be read.
-    pub fn roots(&self) -> Result<Roots, Error> {
+    pub fn roots(&self) -> Result<TrustedRoots, Error> {
         let Some(path) = &self.roots else {
-            return Ok(Roots::System);
+            return Ok(TrustedRoots::System);
         };
-        let read = std::fs::read(path).map(Roots::Pem);
+        let read = std::fs::read(path).map(TrustedRoots::Pem);
         read.map_err(|error| {
             let (name, path) = (&self.name, path.display());
             let message = format!("{name}: the roots in {path} cannot be read: {error}");

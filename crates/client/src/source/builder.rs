@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use countersign_dialect::{Dialect, Secret, Variant};
 use countersign_domain::Operation;
-use countersign_outbound::{ProxyRules, Roots, ServerUrl, ServerUrlFault};
+use countersign_outbound::{ProxyRules, ServerUrl, ServerUrlFault, TrustedRoots};
 
 use super::TokenSource;
 use super::events::EventHook;
@@ -36,7 +36,7 @@ pub struct TokenSourceBuilder {
     store: Box<dyn SessionStore>,
     clock: Arc<dyn Clock>,
     transport: Option<Box<dyn Transport>>,
-    roots: Roots,
+    roots: TrustedRoots,
     proxies: Option<ProxyRules>,
     danger_plain: bool,
     budget: BudgetChoice,
@@ -65,7 +65,7 @@ impl TokenSourceBuilder {
             store: Box::new(MemoryStore::default()),
             clock: Arc::new(SystemClock),
             transport: None,
-            roots: Roots::System,
+            roots: TrustedRoots::System,
             proxies: None,
             danger_plain: false,
             patience: PATIENCE,
@@ -143,7 +143,7 @@ impl TokenSourceBuilder {
 
     /// Whom the vendor's certificate may be of; the system's authorities by
     /// default. A transport of your own does not know of it.
-    pub fn roots(mut self, roots: Roots) -> Self {
+    pub fn roots(mut self, roots: TrustedRoots) -> Self {
         self.roots = roots;
         self
     }

@@ -17,7 +17,7 @@ mod worker;
 use std::time::Duration;
 
 use countersign_domain::Operation;
-use countersign_sandbox::{Recorded, Sandbox};
+use countersign_sandbox::{RecordedRequest, Sandbox};
 
 use crate::chance::Chance;
 use crate::crew::Crew;
@@ -96,7 +96,7 @@ async fn fifty_processes_share_one_session_while_they_are_killed() {
 }
 
 /// How often a session changed so.
-fn changes(requests: &[Recorded], change: &str) -> usize {
-    let changed = |it: &&Recorded| it.change == Some(change);
+fn changes(requests: &[RecordedRequest], change: &str) -> usize {
+    let changed = |it: &&RecordedRequest| it.change == Some(change);
     requests.iter().filter(changed).count()
 }

@@ -14,7 +14,7 @@ use countersign_client::{
     BoxFuture, Clock, HttpTransport, ManualClock, Profiles, TokenSource, Transport, TransportError,
 };
 use countersign_domain::Timestamp;
-use countersign_outbound::{Roots, ServerUrl};
+use countersign_outbound::{ServerUrl, TrustedRoots};
 use http::{Request, Response, StatusCode};
 use tokio::sync::mpsc;
 
@@ -75,7 +75,7 @@ impl Worker {
         let places = UserPaths::from_variables(|name| (name == "HOME").then(|| home.into()));
         let profiles = Profiles::find(None, &places).unwrap();
         let profile = profiles.profile("pay").unwrap();
-        let http = || HttpTransport::new(&profile.url, &Roots::System).unwrap();
+        let http = || HttpTransport::new(&profile.url, &TrustedRoots::System).unwrap();
         let source = profile.source().unwrap().clock(clock);
         Self {
             url: profile.url.clone(),

@@ -6,33 +6,33 @@ use std::time::Duration;
 
 use countersign_client::RequestDelivery;
 use countersign_domain::{Operation, Reason};
-use countersign_sandbox::{Fault, Sandbox, Skew, What};
+use countersign_sandbox::{ClockSkew, RevokedThing, Sandbox, VendorFault};
 
 use crate::world::{DIALECTS, Failed, World};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const OPERATIONS: [Operation; 3] = [Operation::Login, Operation::Refresh, Operation::Guard];
 
-fn faults() -> Vec<Fault> {
+fn faults() -> Vec<VendorFault> {
     let each = [
-        Fault::lost_reply(),
-        Fault::status(500),
-        Fault::status(503).retry_after(Duration::from_secs(2)),
-        Fault::status(429).retry_after(Duration::from_secs(3)),
-        Fault::delay(Duration::from_millis(5)),
-        Fault::cut(),
-        Fault::skew(Skew::Ahead(HOUR)),
-        Fault::skew(Skew::Behind(HOUR)),
-        Fault::revoke(What::Session),
-        Fault::revoke(What::Account),
-        Fault::forbid(),
+        VendorFault::lost_reply(),
+        VendorFault::status(500),
+        VendorFault::status(503).retry_after(Duration::from_secs(2)),
+        VendorFault::status(429).retry_after(Duration::from_secs(3)),
+        VendorFault::delay(Duration::from_millis(5)),
+        VendorFault::cut(),
+        VendorFault::skew(ClockSkew::Ahead(HOUR)),
+        VendorFault::skew(ClockSkew::Behind(HOUR)),
+        VendorFault::revoke(RevokedThing::Session),
+        VendorFault::revoke(RevokedThing::Account),
+        VendorFault::forbid(),
     ];
-    let on = |fault: Fault| OPERATIONS.map(|operation| fault.on(operation));
+    let on = |fault: VendorFault| OPERATIONS.map(|operation| fault.on(operation));
     each.into_iter().flat_map(on).collect()
 }
 
 /// A login, two renewals, and calls in between, while these faults strike.
-async fn story(sandbox: &Arc<Sandbox>, faults: &[Fault]) {
+async fn story(sandbox: &Arc<Sandbox>, faults: &[VendorFault]) {
     let dialect = sandbox.dialect().name();
     let world = World::on(sandbox.clone());
     faults.iter().for_each(|fault| world.sandbox.fault(*fault));
@@ -57,7 +57,7 @@ async fn story(sandbox: &Arc<Sandbox>, faults: &[Fault]) {
 }
 
 /// One error that says what happened, and is not of our making.
-fn is_clear(failed: &Failed, faults: &[Fault]) {
+fn is_clear(failed: &Failed, faults: &[VendorFault]) {
     let struck = |names: &[&str]| faults.iter().any(|fault| names.contains(&fault.name()));
     match failed {
         Failed::NoToken(error) => assert!(!error.message.is_empty(), "{faults:?}"),
@@ -73,7 +73,7 @@ fn is_clear(failed: &Failed, faults: &[Fault]) {
 }
 
 /// What the vendor saw.
-fn is_decent(world: &World, dialect: &str, faults: &[Fault]) {
+fn is_decent(world: &World, dialect: &str, faults: &[VendorFault]) {
     let requests = world.sandbox.requests();
     let stolen = |change: Option<&str>| change == Some("ended_for_reuse");
     assert!(
@@ -91,7 +91,7 @@ fn is_decent(world: &World, dialect: &str, faults: &[Fault]) {
     assert!(late <= lies, "{dialect}, {faults:?}: {late} expired");
 }
 
-fn is_expired(request: &countersign_sandbox::Recorded) -> bool {
+fn is_expired(request: &countersign_sandbox::RecordedRequest) -> bool {
     request.operation == Operation::Guard && request.refusal == Some(Reason::TokenExpired)
 }
 

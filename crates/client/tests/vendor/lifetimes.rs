@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use countersign_sandbox::{Expected, Sandbox};
+use countersign_sandbox::{RequestExpectations, Sandbox};
 
 use crate::world::{DIALECTS, World};
 
@@ -36,7 +36,10 @@ async fn lived(dialect: &str, life: Duration) -> World {
 async fn all_of(life: Duration) {
     for dialect in DIALECTS {
         let world = lived(dialect, life).await;
-        let expected = Expected::new().logins(1).max_refused(0).no_expired();
+        let expected = RequestExpectations::new()
+            .logins(1)
+            .max_refused(0)
+            .no_expired();
         assert_eq!(world.sandbox.check(&expected), Ok(()), "{dialect}");
         let refreshes = world.asked().refreshes;
         assert!(refreshes >= u64::from(LIVES) - 1, "{dialect}: {refreshes}");

@@ -10,8 +10,8 @@ use countersign_client::{
     Transport,
 };
 use countersign_domain::{Operation, Timestamp};
-use countersign_outbound::Roots;
-use countersign_sandbox::{Asked, Sandbox, Setup};
+use countersign_outbound::TrustedRoots;
+use countersign_sandbox::{RequestCounts, Sandbox, SandboxSetup};
 use http::{Request, Response, StatusCode};
 
 /// The dialects whose tokens can be refreshed: all that come with the program.
@@ -36,7 +36,7 @@ pub(crate) enum Failed {
 }
 
 impl World {
-    pub(crate) async fn of(setup: Setup) -> Self {
+    pub(crate) async fn of(setup: SandboxSetup) -> Self {
         let sandbox = setup.budget(None).still().start().await.unwrap();
         Self::on(Arc::new(sandbox))
     }
@@ -54,7 +54,7 @@ impl World {
             .unwrap();
         let vendor = sandbox.url().parse().unwrap();
         Self {
-            http: HttpTransport::new(&vendor, &Roots::System).unwrap(),
+            http: HttpTransport::new(&vendor, &TrustedRoots::System).unwrap(),
             sandbox,
             tokens,
             clock,
@@ -128,8 +128,8 @@ impl World {
         self.sandbox.now()
     }
 
-    pub(crate) fn asked(&self) -> Asked {
-        Asked::of(&self.sandbox.requests())
+    pub(crate) fn asked(&self) -> RequestCounts {
+        RequestCounts::of(&self.sandbox.requests())
     }
 
     /// How many requests for tokens the vendor got.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use countersign_domain::{ApiName, Reason};
 use countersign_gateway::Denied;
-use countersign_outbound::{Roots, RootsFault};
+use countersign_outbound::{RootsFault, TrustedRoots};
 use countersign_relay::{Upstream, UpstreamFault, UpstreamSettings};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
@@ -43,7 +43,7 @@ fn showing(certificate: &[u8], protocols: &[&str]) -> Speech {
 /// A gateway before this upstream, which trusts the authority alone.
 fn before(url: &str, http2: bool) -> World {
     let mut plan = Plan::new(MYPOPUP, url);
-    plan.settings.roots = Roots::Pem(AUTHORITY.to_vec());
+    plan.settings.roots = TrustedRoots::Pem(AUTHORITY.to_vec());
     plan.settings.http2 = http2;
     plan.settings.timeouts.connect = Duration::from_millis(300);
     plan.build()
@@ -252,7 +252,7 @@ async fn a_bad_file_of_authorities_is_told_before_anything_is_served() {
         (unended, "no PEM file"),
     ] {
         let mut settings = UpstreamSettings::new("https://a.example".parse().unwrap());
-        settings.roots = Roots::Pem(pem.to_vec());
+        settings.roots = TrustedRoots::Pem(pem.to_vec());
         let fault = Upstream::new(api.as_str(), settings).err().unwrap();
         assert!(fault.to_string().contains(kind), "{fault}");
     }
@@ -262,7 +262,7 @@ async fn a_bad_file_of_authorities_is_told_before_anything_is_served() {
 async fn a_name_that_no_certificate_can_have_is_told() {
     let api: ApiName = MYPOPUP.parse().unwrap();
     let mut settings = UpstreamSettings::new("https://a_b..c".parse().unwrap());
-    settings.roots = Roots::Pem(AUTHORITY.to_vec());
+    settings.roots = TrustedRoots::Pem(AUTHORITY.to_vec());
     let fault = Upstream::new(api.as_str(), settings).err();
     assert_eq!(fault, Some(UpstreamFault::Name("a_b..c".to_owned())));
 }

@@ -19,7 +19,7 @@ use countersign_gateway::{
     Allowances, Budgets, Denied, Family, Gateway, GuardedApi, Lender, Permit, Site, Uses, View,
 };
 use countersign_relay::{Upstream, UpstreamSettings, UpstreamTimeouts};
-use countersign_token::{Keychain, Material, Pepper, Seed, Tokens, tokens};
+use countersign_token::{KeyMaterial, Keychain, Pepper, RefreshSeed, Tokens, tokens};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -156,7 +156,7 @@ pub fn fresh_tokens(dialect: &Arc<Dialect>) -> Tokens {
                 state: KeyState::Active,
                 created_at: Timestamp::default(),
             };
-            (key, Material::generate(algorithm).unwrap())
+            (key, KeyMaterial::generate(algorithm).unwrap())
         })
         .collect();
     Tokens::new(Arc::clone(dialect), &keys, NOW).unwrap()
@@ -269,7 +269,7 @@ impl World {
             credential: CredentialId(1),
             epoch: Epoch(0),
             variant: self.dialect.variant_name(variant).to_owned(),
-            seed_hash: Seed::new([9; 32]).hash(),
+            seed_hash: RefreshSeed::new([9; 32]).hash(),
             state: State::Active,
             generation: 4,
             started_at: NOW - Duration::from_secs(10),
@@ -290,7 +290,7 @@ impl World {
         let pair = self
             .keychain
             .now()
-            .mint(session, &Seed::new([9; 32]), LOGIN)
+            .mint(session, &RefreshSeed::new([9; 32]), LOGIN)
             .unwrap();
         let refresh = pair.refresh_token.as_ref().map_or("", Secret::expose);
         (pair.access_token.expose().to_owned(), refresh.to_owned())

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
-use countersign_outbound::{BoxError, Connector, Wire};
+use countersign_outbound::{BoxError, ServerConnector, ServerStream};
 use http::{Extensions, Uri};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::{Connected, Connection};
@@ -28,7 +28,7 @@ const SHORTEST_READ: usize = 8 * 1024 - 1;
 /// Connects to the one upstream, whatever the target of a request is called.
 #[derive(Clone)]
 pub(super) struct UpstreamConnector {
-    connector: Connector,
+    connector: ServerConnector,
     upstream: Uri,
     /// Whether HTTP/2 is spoken without having been agreed on.
     http2: bool,
@@ -41,7 +41,7 @@ struct OpenMark;
 
 /// A connection to the upstream.
 pub(super) struct UpstreamConnection {
-    wire: Wire,
+    wire: ServerStream,
     told: ConnectionHistory,
     open: Arc<OpenMark>,
 }
@@ -60,7 +60,7 @@ struct ConnectionSigns {
 }
 
 impl UpstreamConnector {
-    pub(super) fn new(connector: Connector, upstream: Uri, http2: bool) -> Self {
+    pub(super) fn new(connector: ServerConnector, upstream: Uri, http2: bool) -> Self {
         Self {
             connector,
             upstream,

@@ -2,14 +2,14 @@
 
 use std::pin::Pin;
 
-use super::Answer;
+use super::ClientAnswer;
 
 /// A future in a box.
-pub(super) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+pub(super) type BoxClientFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// What a client is started with.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Situation {
+pub struct ClientSituation {
     /// The vendor's address, without a slash at the end.
     pub url: String,
     /// The login.
@@ -23,20 +23,20 @@ pub struct Situation {
 }
 
 /// A client that makes calls when it is told to. The one behind a command is
-/// [`super::Process`]; a Rust program brings its own.
-pub trait Client: Send + Sync {
+/// [`super::ClientProcess`]; a Rust program brings its own.
+pub trait CardClient: Send + Sync {
     /// Makes `GET path` with whatever token it has or gets, and tells how it
     /// ended.
-    fn call<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Answer>;
+    fn call<'a>(&'a self, path: &'a str) -> BoxClientFuture<'a, ClientAnswer>;
 
     /// Whether calls may come at once. It is asked after the first answer.
     fn is_parallel(&self) -> bool;
 
     /// Ends it, and gives back what it printed beside its answers.
-    fn finish(&self) -> BoxFuture<'_, Vec<String>>;
+    fn finish(&self) -> BoxClientFuture<'_, Vec<String>>;
 }
 
-impl std::fmt::Debug for Situation {
+impl std::fmt::Debug for ClientSituation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Situation")
             .field("url", &self.url)

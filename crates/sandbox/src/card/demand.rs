@@ -5,23 +5,23 @@ use std::time::Duration;
 
 use countersign_domain::{Operation, Reason};
 
-use super::evidence::{Event, Evidence, Scope, answers, asked, requests};
-use crate::Recorded;
+use super::evidence::{EvidenceScope, StepEvent, StepEvidence, answers, asked, requests};
+use crate::RecordedRequest;
 
 /// One demand of a step.
 #[derive(Clone, Copy, Debug)]
-pub struct Demand {
+pub struct StepDemand {
     /// What must hold.
-    pub check: Check,
+    pub check: DemandCheck,
     /// Of which part of the step.
-    pub scope: Scope,
+    pub scope: EvidenceScope,
     /// Why, in the words of somebody who has to repair it.
     pub because: &'static str,
 }
 
 /// What must hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Check {
+pub enum DemandCheck {
     /// Every call is done.
     AllSucceed,
     /// The last call is done; those before may have failed with a clear error.
@@ -49,31 +49,31 @@ const HURRY: Duration = Duration::from_millis(200);
 /// Clocks and timers are this exact: who waits a second may be so much early.
 const SLACK: Duration = Duration::from_millis(50);
 
-impl Demand {
+impl StepDemand {
     /// Why the evidence does not satisfy the demand; `None` if it does.
-    pub fn misses(&self, evidence: &Evidence) -> Option<String> {
+    pub fn misses(&self, evidence: &StepEvidence) -> Option<String> {
         let events = evidence.within(self.scope);
         let seen = match self.check {
-            Check::AllSucceed => not_done(events),
-            Check::Recovers => not_recovered(events).or_else(|| unclear(events)),
-            Check::AllFail => done(events).or_else(|| unclear(events)),
-            Check::AtMost(operation, most) => too_often(events, operation, most),
-            Check::AtLeast(operation, least) => too_seldom(events, operation, least),
-            Check::Never(reason) => refused_for(events, reason),
-            Check::Waits(operation, span) => impatient(events, operation, span),
-            Check::Unhurried(operation) => hurried(events, operation),
-            Check::NoSecondUse => used_twice(events),
+            DemandCheck::AllSucceed => not_done(events),
+            DemandCheck::Recovers => not_recovered(events).or_else(|| unclear(events)),
+            DemandCheck::AllFail => done(events).or_else(|| unclear(events)),
+            DemandCheck::AtMost(operation, most) => too_often(events, operation, most),
+            DemandCheck::AtLeast(operation, least) => too_seldom(events, operation, least),
+            DemandCheck::Never(reason) => refused_for(events, reason),
+            DemandCheck::Waits(operation, span) => impatient(events, operation, span),
+            DemandCheck::Unhurried(operation) => hurried(events, operation),
+            DemandCheck::NoSecondUse => used_twice(events),
         }?;
         Some(format!("{seen}: {}", self.because))
     }
 }
 
-fn not_done(events: &[Event]) -> Option<String> {
+fn not_done(events: &[StepEvent]) -> Option<String> {
     let (call, answer) = answers(events).find(|(_, answer)| !answer.is_success())?;
     Some(format!("call {call} was not done ({answer})"))
 }
 
-fn not_recovered(events: &[Event]) -> Option<String> {
+fn not_recovered(events: &[StepEvent]) -> Option<String> {
     match answers(events).last() {
         Some((_, answer)) if answer.is_success() => None,
         Some((call, answer)) => {
@@ -87,18 +87,18 @@ fn not_recovered(events: &[Event]) -> Option<String> {
     }
 }
 
-fn done(events: &[Event]) -> Option<String> {
+fn done(events: &[StepEvent]) -> Option<String> {
     let (call, answer) = answers(events).find(|(_, answer)| answer.is_success())?;
     Some(format!("call {call} is said to be done ({answer})"))
 }
 
-fn unclear(events: &[Event]) -> Option<String> {
+fn unclear(events: &[StepEvent]) -> Option<String> {
     let (call, answer) =
         answers(events).find(|(_, answer)| !answer.is_success() && !answer.is_clear_failure())?;
     Some(format!("call {call} has no clear error ({answer})"))
 }
 
-fn too_often(events: &[Event], operation: Operation, most: usize) -> Option<String> {
+fn too_often(events: &[StepEvent], operation: Operation, most: usize) -> Option<String> {
     let count = asked(events, operation).count();
     let calls = answers(events).count();
     (count > most).then(|| {
@@ -111,7 +111,7 @@ fn too_often(events: &[Event], operation: Operation, most: usize) -> Option<Stri
     })
 }
 
-fn too_seldom(events: &[Event], operation: Operation, least: usize) -> Option<String> {
+fn too_seldom(events: &[StepEvent], operation: Operation, least: usize) -> Option<String> {
     let count = asked(events, operation).count();
     (count < least).then(|| {
         format!(
@@ -121,7 +121,7 @@ fn too_seldom(events: &[Event], operation: Operation, least: usize) -> Option<St
     })
 }
 
-fn refused_for(events: &[Event], reason: Reason) -> Option<String> {
+fn refused_for(events: &[StepEvent], reason: Reason) -> Option<String> {
     let refused: Vec<_> = requests(events)
         .filter(|request| request.refusal == Some(reason))
         .collect();
@@ -133,7 +133,7 @@ fn refused_for(events: &[Event], reason: Reason) -> Option<String> {
 }
 
 /// The pairs of a request that met a fault and the next of its operation.
-fn impatient(events: &[Event], operation: Operation, span: Duration) -> Option<String> {
+fn impatient(events: &[StepEvent], operation: Operation, span: Duration) -> Option<String> {
     let all: Vec<_> = asked(events, operation).collect();
     let throttled = all.iter().position(|it| it.status == 429)?;
     let (first, next) = (all.get(throttled)?, all.get(throttled + 1)?);
@@ -148,9 +148,9 @@ fn impatient(events: &[Event], operation: Operation, span: Duration) -> Option<S
     })
 }
 
-fn hurried(events: &[Event], operation: Operation) -> Option<String> {
+fn hurried(events: &[StepEvent], operation: Operation) -> Option<String> {
     let all: Vec<_> = asked(events, operation).collect();
-    let hasty = |three: &[&Recorded]| match three {
+    let hasty = |three: &[&RecordedRequest]| match three {
         [first, .., last] => last.at.since(first.at) < HURRY,
         _ => false,
     };
@@ -159,7 +159,7 @@ fn hurried(events: &[Event], operation: Operation) -> Option<String> {
     Some(format!("3 {}s within {}", noun(operation), seconds(within)))
 }
 
-fn used_twice(events: &[Event]) -> Option<String> {
+fn used_twice(events: &[StepEvent]) -> Option<String> {
     let mut all = requests(events).filter(|it| it.operation != Operation::Guard);
     all.find(|it| it.operation == Operation::Refresh && it.faults.contains(&"lost_reply"))?;
     let next = all.next()?;

@@ -5,19 +5,19 @@ use std::fmt;
 
 use countersign_domain::{Operation, Timestamp};
 
-use crate::Recorded;
+use crate::RecordedRequest;
 
 /// Something that happened in a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
+pub enum StepEvent {
     /// A request reached the vendor.
-    Request(Recorded),
+    Request(RecordedRequest),
     /// The client told how a call ended.
     Answer {
         /// Which call, counted from 1.
         call: u32,
         /// What it told.
-        answer: Answer,
+        answer: ClientAnswer,
     },
     /// The card changed something: the clock, a fault, a revoked session.
     Incident(String),
@@ -25,7 +25,7 @@ pub enum Event {
 
 /// What a client told of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum ClientAnswer {
     /// The vendor answered with this status, and the client passed it on.
     Status(u16),
     /// The client could not do it, and said why.
@@ -36,7 +36,7 @@ pub enum Answer {
     Ended(String),
 }
 
-impl Answer {
+impl ClientAnswer {
     /// Whether the call was done.
     pub fn is_success(&self) -> bool {
         matches!(self, Self::Status(200..=299))
@@ -52,7 +52,7 @@ impl Answer {
     }
 }
 
-impl fmt::Display for Answer {
+impl fmt::Display for ClientAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Status(status) => write!(f, "ok {status}"),
@@ -65,36 +65,36 @@ impl fmt::Display for Answer {
 
 /// All that a step saw, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Evidence {
-    events: Vec<Event>,
+pub struct StepEvidence {
+    events: Vec<StepEvent>,
 }
 
 /// Which part of the evidence a demand looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
+pub enum EvidenceScope {
     /// All of it.
     Whole,
     /// What came after the first incident.
     After,
 }
 
-impl Evidence {
+impl StepEvidence {
     /// Adds what happened next.
-    pub fn push(&mut self, event: Event) {
+    pub fn push(&mut self, event: StepEvent) {
         self.events.push(event);
     }
 
     /// Everything, in order.
-    pub fn events(&self) -> &[Event] {
+    pub fn events(&self) -> &[StepEvent] {
         &self.events
     }
 
     /// The events of a part of it.
-    pub fn within(&self, scope: Scope) -> &[Event] {
-        let incident = |event: &Event| matches!(event, Event::Incident(_));
+    pub fn within(&self, scope: EvidenceScope) -> &[StepEvent] {
+        let incident = |event: &StepEvent| matches!(event, StepEvent::Incident(_));
         match scope {
-            Scope::Whole => &self.events,
-            Scope::After => {
+            EvidenceScope::Whole => &self.events,
+            EvidenceScope::After => {
                 let first = self.events.iter().position(incident).unwrap_or(0);
                 self.events.get(first..).unwrap_or_default()
             }
@@ -107,17 +107,17 @@ impl Evidence {
     }
 }
 
-impl IntoIterator for Evidence {
-    type Item = Event;
-    type IntoIter = std::vec::IntoIter<Event>;
+impl IntoIterator for StepEvidence {
+    type Item = StepEvent;
+    type IntoIter = std::vec::IntoIter<StepEvent>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.events.into_iter()
     }
 }
 
-impl FromIterator<Event> for Evidence {
-    fn from_iter<I: IntoIterator<Item = Event>>(events: I) -> Self {
+impl FromIterator<StepEvent> for StepEvidence {
+    fn from_iter<I: IntoIterator<Item = StepEvent>>(events: I) -> Self {
         Self {
             events: events.into_iter().collect(),
         }
@@ -125,22 +125,25 @@ impl FromIterator<Event> for Evidence {
 }
 
 /// The requests among these events.
-pub(super) fn requests(events: &[Event]) -> impl Iterator<Item = &Recorded> {
+pub(super) fn requests(events: &[StepEvent]) -> impl Iterator<Item = &RecordedRequest> {
     events.iter().filter_map(|event| match event {
-        Event::Request(request) => Some(request),
+        StepEvent::Request(request) => Some(request),
         _ => None,
     })
 }
 
 /// The requests of one operation among these events.
-pub(super) fn asked(events: &[Event], operation: Operation) -> impl Iterator<Item = &Recorded> {
+pub(super) fn asked(
+    events: &[StepEvent],
+    operation: Operation,
+) -> impl Iterator<Item = &RecordedRequest> {
     requests(events).filter(move |request| request.operation == operation)
 }
 
 /// The answers among these events, with the numbers of their calls.
-pub(super) fn answers(events: &[Event]) -> impl Iterator<Item = (u32, &Answer)> {
+pub(super) fn answers(events: &[StepEvent]) -> impl Iterator<Item = (u32, &ClientAnswer)> {
     events.iter().filter_map(|event| match event {
-        Event::Answer { call, answer } => Some((*call, answer)),
+        StepEvent::Answer { call, answer } => Some((*call, answer)),
         _ => None,
     })
 }

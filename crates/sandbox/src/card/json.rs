@@ -3,13 +3,13 @@
 use countersign_domain::Timestamp;
 use serde_json::{Value, json};
 
-use super::evidence::Event;
-use super::{Card, Played, Tally};
+use super::evidence::StepEvent;
+use super::{ClientCard, PlayedStep, StepTally};
 
-impl Card {
+impl ClientCard {
     /// The card for programs.
     pub fn document(&self) -> Value {
-        let Tally {
+        let StepTally {
             passed,
             failed,
             skipped,
@@ -25,7 +25,7 @@ impl Card {
     }
 }
 
-fn step(played: &Played) -> Value {
+fn step(played: &PlayedStep) -> Value {
     let begun = played.evidence.begun().unwrap_or_default();
     let events = played.evidence.events();
     json!({
@@ -40,9 +40,9 @@ fn step(played: &Played) -> Value {
     })
 }
 
-fn event(event: &Event, begun: Timestamp) -> Value {
+fn event(event: &StepEvent, begun: Timestamp) -> Value {
     match event {
-        Event::Request(request) => json!({
+        StepEvent::Request(request) => json!({
             "at": request.at.since(begun).as_secs_f64(),
             "request": request.operation.name(),
             "status": request.status,
@@ -50,7 +50,7 @@ fn event(event: &Event, begun: Timestamp) -> Value {
             "change": request.change,
             "faults": request.faults,
         }),
-        Event::Answer { call, answer } => json!({ "call": call, "answer": answer.to_string() }),
-        Event::Incident(text) => json!({ "incident": text }),
+        StepEvent::Answer { call, answer } => json!({ "call": call, "answer": answer.to_string() }),
+        StepEvent::Incident(text) => json!({ "incident": text }),
     }
 }

@@ -4,12 +4,12 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::{Card, Played, Tally, Verdict, text};
+use super::{ClientCard, PlayedStep, StepTally, StepVerdict, text};
 
-impl Card {
+impl ClientCard {
     /// The card for a CI system.
     pub fn junit(&self) -> String {
-        let Tally {
+        let StepTally {
             failed, skipped, ..
         } = self.tally();
         let tests = self.steps.len();
@@ -30,7 +30,7 @@ impl Card {
     }
 }
 
-fn write_case(xml: &mut String, suite: &str, played: &Played) -> std::fmt::Result {
+fn write_case(xml: &mut String, suite: &str, played: &PlayedStep) -> std::fmt::Result {
     let (suite, name) = (escape(suite), escape(played.step.name));
     let time = seconds(played.took);
     writeln!(
@@ -38,14 +38,14 @@ fn write_case(xml: &mut String, suite: &str, played: &Played) -> std::fmt::Resul
         "<testcase classname=\"{suite}\" name=\"{name}\" time=\"{time}\">"
     )?;
     match &played.verdict {
-        Verdict::Passed { .. } => {}
-        Verdict::Failed { reasons } => writeln!(
+        StepVerdict::Passed { .. } => {}
+        StepVerdict::Failed { reasons } => writeln!(
             xml,
             "<failure type=\"demand\" message=\"{}\">{}</failure>",
             escape(reasons.first().map_or("", String::as_str)),
             escape(&reasons.join("\n")),
         )?,
-        Verdict::Skipped { why } => writeln!(xml, "<skipped message=\"{}\"/>", escape(why))?,
+        StepVerdict::Skipped { why } => writeln!(xml, "<skipped message=\"{}\"/>", escape(why))?,
     }
     let seen = text::lines(played).join("\n");
     writeln!(xml, "<system-out>{}</system-out>", escape(&seen))?;

@@ -24,28 +24,28 @@ mod tests;
 mod text;
 mod verdict;
 
-pub use client::{Client, Situation};
-pub use demand::{Check, Demand};
-pub use evidence::{Answer, Event, Evidence, Scope};
-pub use play::{Plan, PlayError, Start, play};
-pub use played::Played;
-pub use process::{Process, StartError};
-pub use step::{Act, Leap, Need, RETRY_AFTER, SHORT, Stage, Step};
+pub use client::{CardClient, ClientSituation};
+pub use demand::{DemandCheck, StepDemand};
+pub use evidence::{ClientAnswer, EvidenceScope, StepEvent, StepEvidence};
+pub use play::{CardPlan, PlayError, StartClient, play};
+pub use played::PlayedStep;
+pub use process::{ClientProcess, StartError};
+pub use step::{ClockLeap, RETRY_AFTER, SHORT, StepAction, StepNeed, StepSetup, StoryStep};
 pub use story::story;
-pub use verdict::{Terms, Verdict, judge};
+pub use verdict::{DialectTerms, StepVerdict, judge};
 
 /// The card of a client: every step of the story and what became of it.
 #[derive(Clone, Debug)]
-pub struct Card {
+pub struct ClientCard {
     /// The dialect and variant that was played.
-    pub terms: Terms,
+    pub terms: DialectTerms,
     /// The steps, in the order of the story.
-    pub steps: Vec<Played>,
+    pub steps: Vec<PlayedStep>,
 }
 
 /// How many steps ended how.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct StepTally {
     /// Steps whose demands are all satisfied.
     pub passed: usize,
     /// Steps with a demand that is not.
@@ -54,30 +54,32 @@ pub struct Tally {
     pub skipped: usize,
 }
 
-impl Card {
+impl ClientCard {
     /// How many steps ended how.
-    pub fn tally(&self) -> Tally {
-        self.steps.iter().fold(Tally::default(), |tally, played| {
-            let Tally {
-                passed,
-                failed,
-                skipped,
-            } = tally;
-            match played.verdict {
-                Verdict::Passed { .. } => Tally {
-                    passed: passed + 1,
-                    ..tally
-                },
-                Verdict::Failed { .. } => Tally {
-                    failed: failed + 1,
-                    ..tally
-                },
-                Verdict::Skipped { .. } => Tally {
-                    skipped: skipped + 1,
-                    ..tally
-                },
-            }
-        })
+    pub fn tally(&self) -> StepTally {
+        self.steps
+            .iter()
+            .fold(StepTally::default(), |tally, played| {
+                let StepTally {
+                    passed,
+                    failed,
+                    skipped,
+                } = tally;
+                match played.verdict {
+                    StepVerdict::Passed { .. } => StepTally {
+                        passed: passed + 1,
+                        ..tally
+                    },
+                    StepVerdict::Failed { .. } => StepTally {
+                        failed: failed + 1,
+                        ..tally
+                    },
+                    StepVerdict::Skipped { .. } => StepTally {
+                        skipped: skipped + 1,
+                        ..tally
+                    },
+                }
+            })
     }
 
     /// Whether no step failed.
@@ -87,7 +89,7 @@ impl Card {
 
     /// The dialect, and the variant where that tells something.
     pub fn subject(&self) -> String {
-        let Terms {
+        let DialectTerms {
             dialect, variant, ..
         } = &self.terms;
         match variant.as_str() {

@@ -6,22 +6,22 @@ use countersign_dialect::{Dialect, LostRefresh, Preset, Variant};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::scene::{self, Scene};
-use super::step::Step;
-use super::{Card, Client, Played, Situation, Terms, story};
+use super::scene::{self, StepScene};
+use super::step::StoryStep;
+use super::{CardClient, ClientCard, ClientSituation, DialectTerms, PlayedStep, story};
 use crate::SetupError;
 
 /// What is played, and how.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct CardPlan {
     pub(super) dialect: Arc<Dialect>,
-    pub(super) terms: Terms,
+    pub(super) terms: DialectTerms,
     at_once: usize,
     only: Vec<String>,
 }
 
 /// Starts a client for a step.
-pub type Start<E> = dyn Fn(&Situation) -> Result<Arc<dyn Client>, E> + Send + Sync;
+pub type StartClient<E> = dyn Fn(&ClientSituation) -> Result<Arc<dyn CardClient>, E> + Send + Sync;
 
 /// The card cannot be played.
 #[derive(Debug, thiserror::Error)]
@@ -37,7 +37,7 @@ pub enum PlayError<E: std::fmt::Display> {
     Broken(&'static str),
 }
 
-impl Plan {
+impl CardPlan {
     /// The story in this dialect's first variant, step by step.
     pub fn new(dialect: Arc<Dialect>) -> Self {
         let first = dialect.variants().next();
@@ -78,9 +78,9 @@ impl Plan {
     }
 
     /// What is played, in order.
-    pub fn steps(&self) -> Vec<&'static Step> {
+    pub fn steps(&self) -> Vec<&'static StoryStep> {
         let chosen =
-            |step: &&Step| self.only.is_empty() || self.only.iter().any(|it| it == step.name);
+            |step: &&StoryStep| self.only.is_empty() || self.only.iter().any(|it| it == step.name);
         story()
             .filter(|step| self.terms.concern(step))
             .filter(chosen)
@@ -88,10 +88,10 @@ impl Plan {
     }
 }
 
-fn terms(dialect: &Dialect, variant: Option<Variant>) -> Terms {
+fn terms(dialect: &Dialect, variant: Option<Variant>) -> DialectTerms {
     let name = variant.map_or("", |it| dialect.variant_name(it));
     let preset = variant.map_or(dialect.preset(), |it| dialect.preset_of(it));
-    Terms {
+    DialectTerms {
         dialect: dialect.name().to_owned(),
         variant: name.to_owned(),
         refreshes: variant.is_some_and(|it| dialect.refreshes(it)),
@@ -106,7 +106,10 @@ fn terms(dialect: &Dialect, variant: Option<Variant>) -> Terms {
 /// # Errors
 ///
 /// A vendor or a client cannot be started at all.
-pub async fn play<E>(plan: &Plan, start: Arc<Start<E>>) -> Result<Card, PlayError<E>>
+pub async fn play<E>(
+    plan: &CardPlan,
+    start: Arc<StartClient<E>>,
+) -> Result<ClientCard, PlayError<E>>
 where
     E: std::fmt::Display + Send + 'static,
 {
@@ -121,7 +124,7 @@ where
             (number, played(&plan, step, &*start).await)
         });
     }
-    let mut done: Vec<Option<Played>> = steps.iter().map(|_| None).collect();
+    let mut done: Vec<Option<PlayedStep>> = steps.iter().map(|_| None).collect();
     while let Some(Ok((number, outcome))) = playing.join_next().await {
         if let Some(place) = done.get_mut(number) {
             *place = Some(outcome?);
@@ -129,26 +132,26 @@ where
     }
     let played = steps.iter().zip(done);
     let played = played.map(|(step, it)| it.ok_or(PlayError::Broken(step.name)));
-    Ok(Card {
+    Ok(ClientCard {
         terms: plan.terms.clone(),
         steps: played.collect::<Result<_, _>>()?,
     })
 }
 
 async fn played<E>(
-    plan: &Plan,
-    step: &'static Step,
-    start: &Start<E>,
-) -> Result<Played, PlayError<E>>
+    plan: &CardPlan,
+    step: &'static StoryStep,
+    start: &StartClient<E>,
+) -> Result<PlayedStep, PlayError<E>>
 where
     E: std::fmt::Display,
 {
     if let Some(need) = plan.terms.lacks(step) {
-        return Ok(Played::skipped(step, need));
+        return Ok(PlayedStep::skipped(step, need));
     }
     let sandbox = scene::vendor(plan, step).start().await?;
     let situation = scene::situation(plan, step, &sandbox);
     let client = start(&situation).map_err(PlayError::Client)?;
-    let scene = Scene::new(plan, sandbox, client);
+    let scene = StepScene::new(plan, sandbox, client);
     Ok(scene.play(step, &situation.secret).await)
 }

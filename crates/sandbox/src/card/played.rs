@@ -2,33 +2,33 @@
 
 use std::time::Duration;
 
-use super::step::{Need, Step};
-use super::{Answer, Event, Evidence, Verdict, judge};
+use super::step::{StepNeed, StoryStep};
+use super::{ClientAnswer, StepEvent, StepEvidence, StepVerdict, judge};
 
 /// The longest text of a client that is shown, in characters.
 const LONGEST: usize = 400;
 
 /// A step that was played, or skipped.
 #[derive(Clone, Debug)]
-pub struct Played {
+pub struct PlayedStep {
     /// The step.
-    pub step: &'static Step,
+    pub step: &'static StoryStep,
     /// What became of it.
-    pub verdict: Verdict,
+    pub verdict: StepVerdict,
     /// What was seen.
-    pub evidence: Evidence,
+    pub evidence: StepEvidence,
     /// What the client printed beside its answers, the last lines of it.
     pub said: Vec<String>,
     /// How long it took.
     pub took: Duration,
 }
 
-impl Played {
+impl PlayedStep {
     /// Judges what was seen. What the client told is shown without the secret
     /// that it was given, and without what a terminal would obey.
     pub(super) fn judged(
-        step: &'static Step,
-        seen: Evidence,
+        step: &'static StoryStep,
+        seen: StepEvidence,
         said: &[String],
         secret: &str,
         took: Duration,
@@ -39,7 +39,7 @@ impl Played {
             cleaned(text, secret)
         };
         let said = said.iter().map(|line| clean(line)).collect();
-        let evidence: Evidence = seen.into_iter().map(|it| shown(it, &mut clean)).collect();
+        let evidence: StepEvidence = seen.into_iter().map(|it| shown(it, &mut clean)).collect();
         let verdict = match judge(step, &evidence) {
             verdict if told => {
                 verdict.and("it printed the login secret: what is printed ends in a log".to_owned())
@@ -56,25 +56,25 @@ impl Played {
     }
 
     /// A step that was not played.
-    pub(super) fn skipped(step: &'static Step, need: Need) -> Self {
+    pub(super) fn skipped(step: &'static StoryStep, need: StepNeed) -> Self {
         Self {
             step,
-            verdict: Verdict::skipped_for(need),
-            evidence: Evidence::default(),
+            verdict: StepVerdict::skipped_for(need),
+            evidence: StepEvidence::default(),
             said: Vec::new(),
             took: Duration::ZERO,
         }
     }
 }
 
-fn shown(event: Event, clean: &mut impl FnMut(&str) -> String) -> Event {
+fn shown(event: StepEvent, clean: &mut impl FnMut(&str) -> String) -> StepEvent {
     match event {
-        Event::Answer {
+        StepEvent::Answer {
             call,
-            answer: Answer::Error(text),
-        } => Event::Answer {
+            answer: ClientAnswer::Error(text),
+        } => StepEvent::Answer {
             call,
-            answer: Answer::Error(clean(&text)),
+            answer: ClientAnswer::Error(clean(&text)),
         },
         event => event,
     }

@@ -21,8 +21,8 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
 
-use super::client::BoxFuture;
-use super::{Answer, Client, Situation};
+use super::client::BoxClientFuture;
+use super::{CardClient, ClientAnswer, ClientSituation};
 
 /// So many lines of what a client printed are kept.
 const KEPT: usize = 20;
@@ -32,11 +32,11 @@ const FAREWELL: Duration = Duration::from_secs(2);
 
 /// A client that runs as a process of its own.
 #[derive(Debug)]
-pub struct Process {
+pub struct ClientProcess {
     child: Mutex<Child>,
     stdin: Mutex<Option<ChildStdin>>,
-    answers: Mutex<mpsc::UnboundedReceiver<Answer>>,
-    heard: Arc<Heard>,
+    answers: Mutex<mpsc::UnboundedReceiver<ClientAnswer>>,
+    heard: Arc<ClientOutput>,
     readers: Mutex<Vec<JoinHandle<()>>>,
     patience: Duration,
     stuck: AtomicBool,
@@ -44,7 +44,7 @@ pub struct Process {
 
 /// What a client said beside its answers.
 #[derive(Debug, Default)]
-struct Heard {
+struct ClientOutput {
     parallel: AtomicBool,
     lines: std::sync::Mutex<VecDeque<String>>,
 }
@@ -57,7 +57,7 @@ pub struct StartError {
     why: String,
 }
 
-impl Process {
+impl ClientProcess {
     /// Starts a command; it may take `patience` for each answer.
     ///
     /// # Errors
@@ -65,7 +65,7 @@ impl Process {
     /// There is no such command, or it may not be run.
     pub fn start(
         command: &[OsString],
-        situation: &Situation,
+        situation: &ClientSituation,
         patience: Duration,
     ) -> Result<Self, StartError> {
         let (program, arguments) = command.split_first().ok_or_else(|| StartError {
@@ -84,7 +84,7 @@ impl Process {
                 command: program.display().to_string(),
                 why: error.to_string(),
             })?;
-        let heard = Arc::new(Heard::default());
+        let heard = Arc::new(ClientOutput::default());
         let (told, answers) = mpsc::unbounded_channel();
         let readers = vec![
             tokio::spawn(listen(child.stdout.take(), told, heard.clone())),
@@ -101,9 +101,9 @@ impl Process {
         })
     }
 
-    async fn told(&self, path: &str) -> Answer {
+    async fn told(&self, path: &str) -> ClientAnswer {
         if self.stuck.load(Ordering::Relaxed) {
-            return Answer::Silence;
+            return ClientAnswer::Silence;
         }
         let line = format!("call GET {path}\n");
         if let Some(stdin) = self.stdin.lock().await.as_mut() {
@@ -114,11 +114,11 @@ impl Process {
         let answer = async { self.answers.lock().await.recv().await };
         match tokio::time::timeout(self.patience, answer).await {
             Ok(Some(answer)) => answer,
-            Ok(None) => Answer::Ended(self.how_it_ended().await),
+            Ok(None) => ClientAnswer::Ended(self.how_it_ended().await),
             Err(_) => {
                 // An answer that comes later is no answer to the next call.
                 self.stuck.store(true, Ordering::Relaxed);
-                Answer::Silence
+                ClientAnswer::Silence
             }
         }
     }
@@ -146,8 +146,8 @@ impl Process {
     }
 }
 
-impl Client for Process {
-    fn call<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Answer> {
+impl CardClient for ClientProcess {
+    fn call<'a>(&'a self, path: &'a str) -> BoxClientFuture<'a, ClientAnswer> {
         Box::pin(self.told(path))
     }
 
@@ -155,12 +155,12 @@ impl Client for Process {
         self.heard.parallel.load(Ordering::Relaxed)
     }
 
-    fn finish(&self) -> BoxFuture<'_, Vec<String>> {
+    fn finish(&self) -> BoxClientFuture<'_, Vec<String>> {
         Box::pin(self.end())
     }
 }
 
-impl Heard {
+impl ClientOutput {
     fn lines(&self) -> std::sync::MutexGuard<'_, VecDeque<String>> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -177,7 +177,7 @@ impl Heard {
     }
 }
 
-fn variables(situation: &Situation) -> [(&'static str, &str); 5] {
+fn variables(situation: &ClientSituation) -> [(&'static str, &str); 5] {
     [
         ("COUNTERSIGN_SANDBOX_URL", &situation.url),
         ("COUNTERSIGN_SANDBOX_LOGIN", &situation.login),
@@ -189,8 +189,8 @@ fn variables(situation: &Situation) -> [(&'static str, &str); 5] {
 
 async fn listen(
     stdout: Option<ChildStdout>,
-    told: mpsc::UnboundedSender<Answer>,
-    heard: Arc<Heard>,
+    told: mpsc::UnboundedSender<ClientAnswer>,
+    heard: Arc<ClientOutput>,
 ) {
     for_each_line(stdout, |line| match parsed(line) {
         Some(answer) => drop(told.send(answer)),
@@ -200,7 +200,7 @@ async fn listen(
     .await;
 }
 
-async fn overhear(stderr: Option<impl AsyncRead + Unpin>, heard: Arc<Heard>) {
+async fn overhear(stderr: Option<impl AsyncRead + Unpin>, heard: Arc<ClientOutput>) {
     for_each_line(stderr, |line| heard.keep(line)).await;
 }
 
@@ -215,11 +215,11 @@ async fn for_each_line(from: Option<impl AsyncRead + Unpin>, mut take: impl FnMu
 }
 
 /// An answer line; `None` if it is something else.
-fn parsed(line: &str) -> Option<Answer> {
+fn parsed(line: &str) -> Option<ClientAnswer> {
     let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
     match word {
-        "ok" => rest.trim().parse().ok().map(Answer::Status),
-        "error" => Some(Answer::Error(rest.to_owned())),
+        "ok" => rest.trim().parse().ok().map(ClientAnswer::Status),
+        "error" => Some(ClientAnswer::Error(rest.to_owned())),
         _ => None,
     }
 }
@@ -228,8 +228,8 @@ fn parsed(line: &str) -> Option<Answer> {
 mod tests {
     use super::*;
 
-    fn situation() -> Situation {
-        Situation {
+    fn situation() -> ClientSituation {
+        ClientSituation {
             url: "http://127.0.0.1:9".to_owned(),
             login: "login".to_owned(),
             secret: "secret".to_owned(),
@@ -238,9 +238,9 @@ mod tests {
         }
     }
 
-    fn shell(script: &str) -> Process {
+    fn shell(script: &str) -> ClientProcess {
         let command = ["sh", "-c", script].map(OsString::from);
-        Process::start(&command, &situation(), Duration::from_millis(500)).unwrap()
+        ClientProcess::start(&command, &situation(), Duration::from_millis(500)).unwrap()
     }
 
     #[tokio::test]
@@ -249,10 +249,10 @@ mod tests {
             "echo can parallel; echo hello; echo trouble >&2
              read line; echo \"ok 20${#line}\"; read line; echo error no \"$line\"",
         );
-        assert_eq!(client.call("/a").await, Answer::Status(2011));
+        assert_eq!(client.call("/a").await, ClientAnswer::Status(2011));
         assert!(client.is_parallel());
         let second = client.call("/b").await;
-        assert_eq!(second, Answer::Error("no call GET /b".to_owned()));
+        assert_eq!(second, ClientAnswer::Error("no call GET /b".to_owned()));
         let mut said = client.finish().await;
         said.sort();
         assert_eq!(said, ["hello", "trouble"]);
@@ -277,14 +277,14 @@ mod tests {
     #[tokio::test]
     async fn who_was_silent_once_is_not_waited_for_again() {
         let client = shell("read x; sleep 1; echo ok 200; read x; echo ok 200");
-        assert_eq!(client.call("/").await, Answer::Silence);
-        assert_eq!(client.call("/").await, Answer::Silence);
+        assert_eq!(client.call("/").await, ClientAnswer::Silence);
+        assert_eq!(client.call("/").await, ClientAnswer::Silence);
     }
 
     #[tokio::test]
     async fn a_command_that_is_not_there_is_named() {
         let command = [OsString::from("/no/such/client")];
-        let error = Process::start(&command, &situation(), Duration::ZERO).unwrap_err();
+        let error = ClientProcess::start(&command, &situation(), Duration::ZERO).unwrap_err();
         assert!(
             error
                 .to_string()

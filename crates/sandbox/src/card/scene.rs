@@ -7,9 +7,11 @@ use countersign_domain::Operation;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::step::{Act, Leap, Need, SHORT, Stage, Step};
-use super::{Answer, Client, Event, Evidence, Plan, Played, Situation};
-use crate::{Recorded, Sandbox, Setup};
+use super::step::{ClockLeap, SHORT, StepAction, StepNeed, StepSetup, StoryStep};
+use super::{
+    CardClient, CardPlan, ClientAnswer, ClientSituation, PlayedStep, StepEvent, StepEvidence,
+};
+use crate::{RecordedRequest, Sandbox, SandboxSetup};
 
 /// Past an end, for the whole seconds in which tokens tell theirs.
 const PAST: Duration = Duration::from_secs(2);
@@ -30,23 +32,23 @@ const BEYOND: u32 = 10;
 const STEADY: Duration = Duration::from_millis(250);
 
 /// The vendor of a step.
-pub(super) fn vendor(plan: &Plan, step: &Step) -> Setup {
+pub(super) fn vendor(plan: &CardPlan, step: &StoryStep) -> SandboxSetup {
     let setup = Sandbox::speaking(plan.dialect.clone());
     match step.stage {
-        Stage::ShortLived => setup.access(SHORT),
-        Stage::Usual | Stage::WrongSecret => setup,
+        StepSetup::ShortLived => setup.access(SHORT),
+        StepSetup::Usual | StepSetup::WrongSecret => setup,
     }
 }
 
 /// What its client is told.
-pub(super) fn situation(plan: &Plan, step: &Step, sandbox: &Sandbox) -> Situation {
+pub(super) fn situation(plan: &CardPlan, step: &StoryStep, sandbox: &Sandbox) -> ClientSituation {
     let secret = sandbox.secret().expose();
-    Situation {
+    ClientSituation {
         url: sandbox.url().to_owned(),
         login: sandbox.login().to_owned(),
         secret: match step.stage {
-            Stage::WrongSecret => another(secret),
-            Stage::Usual | Stage::ShortLived => secret.to_owned(),
+            StepSetup::WrongSecret => another(secret),
+            StepSetup::Usual | StepSetup::ShortLived => secret.to_owned(),
         },
         dialect: plan.terms.dialect.clone(),
         variant: plan.terms.variant.clone(),
@@ -63,23 +65,23 @@ fn another(secret: &str) -> String {
 }
 
 /// A step that is being played.
-pub(super) struct Scene<'a> {
-    plan: &'a Plan,
+pub(super) struct StepScene<'a> {
+    plan: &'a CardPlan,
     sandbox: Sandbox,
-    client: Arc<dyn Client>,
-    evidence: Evidence,
+    client: Arc<dyn CardClient>,
+    evidence: StepEvidence,
     calls: u32,
     taken: usize,
     begun: Instant,
 }
 
-impl<'a> Scene<'a> {
-    pub(super) fn new(plan: &'a Plan, sandbox: Sandbox, client: Arc<dyn Client>) -> Self {
+impl<'a> StepScene<'a> {
+    pub(super) fn new(plan: &'a CardPlan, sandbox: Sandbox, client: Arc<dyn CardClient>) -> Self {
         Self {
             plan,
             sandbox,
             client,
-            evidence: Evidence::default(),
+            evidence: StepEvidence::default(),
             calls: 0,
             taken: 0,
             begun: Instant::now(),
@@ -87,41 +89,41 @@ impl<'a> Scene<'a> {
     }
 
     /// Plays it to its end and judges it.
-    pub(super) async fn play(mut self, step: &'static Step, secret: &str) -> Played {
+    pub(super) async fn play(mut self, step: &'static StoryStep, secret: &str) -> PlayedStep {
         let complete = self.follow(step.script).await;
         let said = self.client.finish().await;
         self.take_requests();
         match complete {
-            Ok(()) => Played::judged(step, self.evidence, &said, secret, self.begun.elapsed()),
-            Err(need) => Played::skipped(step, need),
+            Ok(()) => PlayedStep::judged(step, self.evidence, &said, secret, self.begun.elapsed()),
+            Err(need) => PlayedStep::skipped(step, need),
         }
     }
 
-    async fn follow(&mut self, script: &[Act]) -> Result<(), Need> {
+    async fn follow(&mut self, script: &[StepAction]) -> Result<(), StepNeed> {
         for act in script {
-            if matches!(act, Act::AtOnce(_)) && !self.client.is_parallel() {
-                return Err(Need::Parallel);
+            if matches!(act, StepAction::AtOnce(_)) && !self.client.is_parallel() {
+                return Err(StepNeed::Parallel);
             }
             self.act(*act).await;
         }
         Ok(())
     }
 
-    async fn act(&mut self, act: Act) {
+    async fn act(&mut self, act: StepAction) {
         match act {
-            Act::Calls { times, every } => self.calls(times, every).await,
-            Act::Pause(span) => tokio::time::sleep(span).await,
-            Act::AtOnce(calls) => self.calls_at_once(calls).await,
-            Act::CallUntilFault(operation) => self.call_until_fault(operation).await,
-            Act::CallUntilDone => self.call_until_done().await,
-            Act::Spend { tokens } => self.spend(tokens).await,
-            Act::OutnumberLogins => self.outnumber_logins().await,
-            Act::Advance(leap) => self.advance(leap),
-            Act::Fault(fault, text) => {
+            StepAction::Calls { times, every } => self.calls(times, every).await,
+            StepAction::Pause(span) => tokio::time::sleep(span).await,
+            StepAction::AtOnce(calls) => self.calls_at_once(calls).await,
+            StepAction::CallUntilFault(operation) => self.call_until_fault(operation).await,
+            StepAction::CallUntilDone => self.call_until_done().await,
+            StepAction::Spend { tokens } => self.spend(tokens).await,
+            StepAction::OutnumberLogins => self.outnumber_logins().await,
+            StepAction::Advance(leap) => self.advance(leap),
+            StepAction::Fault(fault, text) => {
                 self.incident(text.to_owned());
                 self.sandbox.fault(fault);
             }
-            Act::Mend => {
+            StepAction::Mend => {
                 self.incident("the vendor is well again".to_owned());
                 self.sandbox.clear_faults();
             }
@@ -142,7 +144,7 @@ impl<'a> Scene<'a> {
         let answer = self.client.call(&path).await;
         self.take_requests();
         let done = answer.is_success();
-        self.evidence.push(Event::Answer { call, answer });
+        self.evidence.push(StepEvent::Answer { call, answer });
         done
     }
 
@@ -154,9 +156,9 @@ impl<'a> Scene<'a> {
         }
         while let Some(answered) = waiting.join_next().await {
             self.take_requests();
-            let broken = || (0, Answer::Ended("the call broke off".to_owned()));
+            let broken = || (0, ClientAnswer::Ended("the call broke off".to_owned()));
             let (call, answer) = answered.unwrap_or_else(|_| broken());
-            self.evidence.push(Event::Answer { call, answer });
+            self.evidence.push(StepEvent::Answer { call, answer });
         }
     }
 
@@ -169,7 +171,7 @@ impl<'a> Scene<'a> {
 
     fn has_struck(&self, operation: Operation) -> bool {
         let requests = self.sandbox.requests();
-        let of_it = |it: &Recorded| it.operation == operation && !it.faults.is_empty();
+        let of_it = |it: &RecordedRequest| it.operation == operation && !it.faults.is_empty();
         requests.iter().any(of_it)
     }
 
@@ -200,12 +202,12 @@ impl<'a> Scene<'a> {
         }
     }
 
-    fn advance(&mut self, leap: Leap) {
+    fn advance(&mut self, leap: ClockLeap) {
         let preset = self.plan.preset();
         let (span, end) = match leap {
-            Leap::PastAccess => (preset.access + PAST, "the access token has ended"),
-            Leap::PastRefresh => (preset.refresh + PAST, "both tokens have ended"),
-            Leap::PastGrace => (GRACE, "the access token has ended"),
+            ClockLeap::PastAccess => (preset.access + PAST, "the access token has ended"),
+            ClockLeap::PastRefresh => (preset.refresh + PAST, "both tokens have ended"),
+            ClockLeap::PastGrace => (GRACE, "the access token has ended"),
         };
         let seconds = span.as_secs();
         self.incident(format!("the vendor's clock goes on by {seconds} s: {end}"));
@@ -214,7 +216,7 @@ impl<'a> Scene<'a> {
 
     fn incident(&mut self, text: String) {
         self.take_requests();
-        self.evidence.push(Event::Incident(text));
+        self.evidence.push(StepEvent::Incident(text));
     }
 
     fn next_call(&mut self) -> (u32, String) {
@@ -226,7 +228,7 @@ impl<'a> Scene<'a> {
     fn take_requests(&mut self) {
         let requests = self.sandbox.requests();
         for request in requests.iter().skip(self.taken) {
-            self.evidence.push(Event::Request(request.clone()));
+            self.evidence.push(StepEvent::Request(request.clone()));
         }
         self.taken = requests.len();
     }

@@ -4,30 +4,30 @@ use std::time::Duration;
 
 use countersign_domain::Operation;
 
-use super::demand::Demand;
-use crate::Fault;
+use super::demand::StepDemand;
+use crate::VendorFault;
 
 /// One step of the story. Each is played on a fresh vendor with a client that
 /// was started anew, so that none suffers from what went wrong in another.
 #[derive(Clone, Copy, Debug)]
-pub struct Step {
+pub struct StoryStep {
     /// The stable name.
     pub name: &'static str,
     /// What a client that passes does.
     pub title: &'static str,
     /// What the dialect or the client must have for it.
-    pub needs: &'static [Need],
+    pub needs: &'static [StepNeed],
     /// How the vendor and the client are set up.
-    pub stage: Stage,
+    pub stage: StepSetup,
     /// What the card does.
-    pub script: &'static [Act],
+    pub script: &'static [StepAction],
     /// What it demands.
-    pub demands: &'static [Demand],
+    pub demands: &'static [StepDemand],
 }
 
 /// What a step cannot be played without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Need {
+pub enum StepNeed {
     /// The dialect's sessions can be refreshed.
     Refresh,
     /// They cannot.
@@ -44,7 +44,7 @@ pub enum Need {
 
 /// How the vendor and the client are set up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
+pub enum StepSetup {
     /// With the lifetimes of the dialect.
     Usual,
     /// With access tokens that live for [`SHORT`].
@@ -59,7 +59,7 @@ pub const SHORT: Duration = Duration::from_secs(5);
 
 /// Something that the card does.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Act {
+pub enum StepAction {
     /// Calls, one after another, each so long after the one before began.
     Calls {
         /// How many.
@@ -83,17 +83,17 @@ pub enum Act {
     /// More calls than the vendor takes logins from one address in a minute.
     OutnumberLogins,
     /// The vendor's clock goes on.
-    Advance(Leap),
+    Advance(ClockLeap),
     /// The next requests meet this fault; in words that an integrator
     /// understands.
-    Fault(Fault, &'static str),
+    Fault(VendorFault, &'static str),
     /// The faults end.
     Mend,
 }
 
 /// How far the clock goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Leap {
+pub enum ClockLeap {
     /// Past the end of the access token.
     PastAccess,
     /// Past the end of the refresh token too.

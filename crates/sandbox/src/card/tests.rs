@@ -5,41 +5,44 @@ use std::time::Duration;
 use countersign_domain::{Operation, Reason, Timestamp};
 use serde_json::json;
 
-use super::evidence::Scope;
-use super::{Answer, Card, Check, Demand, Event, Evidence, Played, Terms, Verdict, story};
-use crate::Recorded;
+use super::evidence::EvidenceScope;
+use super::{
+    ClientAnswer, ClientCard, DemandCheck, DialectTerms, PlayedStep, StepDemand, StepEvent,
+    StepEvidence, StepVerdict, story,
+};
+use crate::RecordedRequest;
 
 /// Evidence from lines: `0.25 guard 401 token_expired`, `ok 200`, `error no`,
 /// `silence`, `-- something happened`. A fault stands after an exclamation mark.
-fn evidence(lines: &str) -> Evidence {
+fn evidence(lines: &str) -> StepEvidence {
     let mut calls = 0;
     let lines = lines.lines().map(str::trim).filter(|it| !it.is_empty());
     lines.map(|line| event(line, &mut calls)).collect()
 }
 
-fn event(line: &str, calls: &mut u32) -> Event {
+fn event(line: &str, calls: &mut u32) -> StepEvent {
     if let Some(text) = line.strip_prefix("-- ") {
-        return Event::Incident(text.to_owned());
+        return StepEvent::Incident(text.to_owned());
     }
     let mut answer = |answer| {
         *calls += 1;
-        Event::Answer {
+        StepEvent::Answer {
             call: *calls,
             answer,
         }
     };
     match line.split_once(' ').unwrap_or((line, "")) {
-        ("ok", status) => answer(Answer::Status(status.parse().unwrap())),
-        ("error", text) => answer(Answer::Error(text.to_owned())),
-        ("silence", _) => answer(Answer::Silence),
-        (at, rest) => Event::Request(request(at, rest)),
+        ("ok", status) => answer(ClientAnswer::Status(status.parse().unwrap())),
+        ("error", text) => answer(ClientAnswer::Error(text.to_owned())),
+        ("silence", _) => answer(ClientAnswer::Silence),
+        (at, rest) => StepEvent::Request(request(at, rest)),
     }
 }
 
-fn request(at: &str, rest: &str) -> Recorded {
+fn request(at: &str, rest: &str) -> RecordedRequest {
     let words: Vec<_> = rest.split(' ').collect();
     let operation = |name: &&str| Operation::ALL.into_iter().find(|it| it.name() == *name);
-    Recorded {
+    RecordedRequest {
         at: Timestamp::from_seconds(1_000) + Duration::from_secs_f64(at.parse().unwrap()),
         operation: words.first().and_then(operation).unwrap(),
         method: "GET".to_owned(),
@@ -57,8 +60,8 @@ fn request(at: &str, rest: &str) -> Recorded {
     }
 }
 
-fn missed(check: Check, scope: Scope, lines: &str) -> Option<String> {
-    let demand = Demand {
+fn missed(check: DemandCheck, scope: EvidenceScope, lines: &str) -> Option<String> {
+    let demand = StepDemand {
         check,
         scope,
         because: "so",
@@ -68,12 +71,12 @@ fn missed(check: Check, scope: Scope, lines: &str) -> Option<String> {
 
 #[test]
 fn each_demand_knows_what_satisfies_it_and_what_does_not() {
-    use Check::{
+    use DemandCheck::{
         AllFail, AllSucceed, AtLeast, AtMost, Never, NoSecondUse, Recovers, Unhurried, Waits,
     };
     use Operation::{Guard, Login, Refresh};
     let wait = Duration::from_secs(2);
-    let cases: &[(Check, &str, Option<&str>)] = &[
+    let cases: &[(DemandCheck, &str, Option<&str>)] = &[
         (AllSucceed, "ok 200\nok 204", None),
         (
             AllSucceed,
@@ -160,7 +163,7 @@ fn each_demand_knows_what_satisfies_it_and_what_does_not() {
     for (check, lines, expected) in cases {
         let expected = expected.map(|it| format!("{it}: so"));
         assert_eq!(
-            missed(*check, Scope::Whole, lines),
+            missed(*check, EvidenceScope::Whole, lines),
             expected,
             "{check:?} of {lines}"
         );
@@ -170,9 +173,9 @@ fn each_demand_knows_what_satisfies_it_and_what_does_not() {
 #[test]
 fn a_demand_on_what_came_after_an_incident_does_not_look_before_it() {
     let lines = "0 login 200\nok 200\n-- revoked\n1 guard 401 session_revoked\nok 200";
-    let none = Check::AtMost(Operation::Login, 0);
-    assert_eq!(missed(none, Scope::After, lines), None);
-    assert!(missed(none, Scope::Whole, lines).is_some());
+    let none = DemandCheck::AtMost(Operation::Login, 0);
+    assert_eq!(missed(none, EvidenceScope::After, lines), None);
+    assert!(missed(none, EvidenceScope::Whole, lines).is_some());
 }
 
 #[test]
@@ -185,10 +188,10 @@ fn every_step_has_a_name_of_its_own_and_demands() {
     assert!(story().all(|step| !step.demands.is_empty() && !step.script.is_empty()));
 }
 
-fn played(name: &str, lines: &str, said: &[&str]) -> Played {
+fn played(name: &str, lines: &str, said: &[&str]) -> PlayedStep {
     let step = story().find(|step| step.name == name).unwrap();
     let said = said.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
-    Played::judged(
+    PlayedStep::judged(
         step,
         evidence(lines),
         &said,
@@ -197,14 +200,14 @@ fn played(name: &str, lines: &str, said: &[&str]) -> Played {
     )
 }
 
-fn card() -> Card {
+fn card() -> ClientCard {
     let revoked = "0 login 200\n0.01 guard 200\nok 200\n-- the <session> ends\n0.5 guard 401 session_revoked\nerror \"no\" & \u{1b}[1m\n0.75 guard 200\nok 200\n1 guard 200\nok 200";
     let mut budget = played("budget", "", &[]);
-    budget.verdict = Verdict::Skipped {
+    budget.verdict = StepVerdict::Skipped {
         why: "no budget".to_owned(),
     };
-    Card {
-        terms: Terms {
+    ClientCard {
+        terms: DialectTerms {
             dialect: "b2binpay".to_owned(),
             variant: "v2".to_owned(),
             refreshes: true,
@@ -286,7 +289,7 @@ fn a_secret_in_an_error_fails_the_step_and_the_card_does_not_repeat_it() {
             .any(|it| it.contains("printed the login secret")),
         "{reasons:?}"
     );
-    let card = Card {
+    let card = ClientCard {
         steps: vec![told],
         ..card()
     };

@@ -2,13 +2,13 @@
 
 use countersign_domain::Operation;
 
-use super::evidence::{Evidence, Scope, answers, asked};
-use super::step::{Need, Step};
-use crate::Recorded;
+use super::evidence::{EvidenceScope, StepEvidence, answers, asked};
+use super::step::{StepNeed, StoryStep};
+use crate::RecordedRequest;
 
 /// What the dialect and its variant have, as far as the card asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Terms {
+pub struct DialectTerms {
     /// The dialect's name.
     pub dialect: String,
     /// The variant's name.
@@ -25,7 +25,7 @@ pub struct Terms {
 
 /// What became of a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum StepVerdict {
     /// All demands are satisfied.
     Passed {
         /// What is worth knowing all the same.
@@ -43,7 +43,7 @@ pub enum Verdict {
     },
 }
 
-impl Verdict {
+impl StepVerdict {
     /// The word for it.
     pub fn word(&self) -> &'static str {
         match self {
@@ -71,8 +71,8 @@ impl Verdict {
     }
 }
 
-impl Verdict {
-    fn of(reasons: Vec<String>, evidence: &Evidence) -> Self {
+impl StepVerdict {
+    fn of(reasons: Vec<String>, evidence: &StepEvidence) -> Self {
         if reasons.is_empty() {
             let notes = restless(evidence).into_iter().collect();
             return Self::Passed { notes };
@@ -90,14 +90,14 @@ impl Verdict {
         Self::Failed { reasons }
     }
 
-    pub(super) fn skipped_for(need: Need) -> Self {
+    pub(super) fn skipped_for(need: StepNeed) -> Self {
         let why = match need {
-            Need::Refresh => "sessions of this dialect cannot be refreshed",
-            Need::NoRefresh => "sessions of this dialect can be refreshed",
-            Need::LoginAfterLoss => "this dialect lets a refresh be sent again",
-            Need::Budget => "an access token of this dialect makes any number of calls",
-            Need::AnonymousLimit => "the vendor is not known to bound the logins of an address",
-            Need::Parallel => {
+            StepNeed::Refresh => "sessions of this dialect cannot be refreshed",
+            StepNeed::NoRefresh => "sessions of this dialect can be refreshed",
+            StepNeed::LoginAfterLoss => "this dialect lets a refresh be sent again",
+            StepNeed::Budget => "an access token of this dialect makes any number of calls",
+            StepNeed::AnonymousLimit => "the vendor is not known to bound the logins of an address",
+            StepNeed::Parallel => {
                 "the client did not say that it makes calls at once (\"can parallel\")"
             }
         };
@@ -107,38 +107,38 @@ impl Verdict {
     }
 }
 
-impl Terms {
+impl DialectTerms {
     /// Whether the step has a meaning here: a story with refreshes leaves out
     /// the steps that stand for those without.
-    pub(super) fn concern(&self, step: &Step) -> bool {
+    pub(super) fn concern(&self, step: &StoryStep) -> bool {
         step.needs.iter().all(|need| match need {
-            Need::NoRefresh => !self.refreshes,
-            Need::LoginAfterLoss => self.login_after_loss,
-            Need::Refresh => self.refreshes,
+            StepNeed::NoRefresh => !self.refreshes,
+            StepNeed::LoginAfterLoss => self.login_after_loss,
+            StepNeed::Refresh => self.refreshes,
             // Beyond what a person waits for, nobody could play it.
-            Need::AnonymousLimit => self.anonymous_per_minute.is_some_and(|it| it <= 60),
-            Need::Budget | Need::Parallel => true,
+            StepNeed::AnonymousLimit => self.anonymous_per_minute.is_some_and(|it| it <= 60),
+            StepNeed::Budget | StepNeed::Parallel => true,
         })
     }
 
     /// What the step needs and this dialect does not have.
-    pub(super) fn lacks(&self, step: &Step) -> Option<Need> {
-        let unlimited = step.needs.contains(&Need::Budget) && self.budget.is_none();
-        unlimited.then_some(Need::Budget)
+    pub(super) fn lacks(&self, step: &StoryStep) -> Option<StepNeed> {
+        let unlimited = step.needs.contains(&StepNeed::Budget) && self.budget.is_none();
+        unlimited.then_some(StepNeed::Budget)
     }
 }
 
 /// Judges what was seen in a step.
-pub fn judge(step: &Step, evidence: &Evidence) -> Verdict {
+pub fn judge(step: &StoryStep, evidence: &StepEvidence) -> StepVerdict {
     let missed = step.demands.iter().filter_map(|it| it.misses(evidence));
-    Verdict::of(missed.chain(made_up(evidence)).collect(), evidence)
+    StepVerdict::of(missed.chain(made_up(evidence)).collect(), evidence)
 }
 
 /// An adapter that says more than was done tells nothing of the client behind it.
-fn made_up(evidence: &Evidence) -> Option<String> {
+fn made_up(evidence: &StepEvidence) -> Option<String> {
     let events = evidence.events();
     let told = answers(events).filter(|(_, it)| it.is_success()).count();
-    let done = |it: &&Recorded| (200..300).contains(&it.status);
+    let done = |it: &&RecordedRequest| (200..300).contains(&it.status);
     let seen = asked(events, Operation::Guard).filter(done).count();
     (told > seen).then(|| {
         format!("{told} said to be done, and the vendor did {seen}: `ok` passes on a status of the vendor")
@@ -147,8 +147,8 @@ fn made_up(evidence: &Evidence) -> Option<String> {
 
 /// Many renewals are no failure where a life is as short as in the card, and
 /// worth a look.
-fn restless(evidence: &Evidence) -> Option<String> {
-    let events = evidence.within(Scope::Whole);
+fn restless(evidence: &StepEvidence) -> Option<String> {
+    let events = evidence.within(EvidenceScope::Whole);
     let calls = answers(events).count();
     let renewals =
         asked(events, Operation::Refresh).count() + asked(events, Operation::Login).count();

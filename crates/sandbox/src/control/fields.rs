@@ -8,13 +8,13 @@ use serde_json::{Map, Value};
 use crate::instant::span;
 
 /// The members of an object, taken one after the other.
-pub(super) struct Fields {
+pub(super) struct ControlFields {
     members: Map<String, Value>,
     known: Vec<&'static str>,
     mistakes: Vec<String>,
 }
 
-impl Fields {
+impl ControlFields {
     /// Reads a JSON object with `read`, which gives `None` where it blames
     /// something.
     ///

@@ -21,17 +21,17 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use http_body_util::Full;
 use serde_json::{Value, json};
 
-use self::fields::Fields;
+use self::fields::ControlFields;
 use crate::instant::rfc3339;
-use crate::record::Recorded;
-use crate::vendor::Vendor;
+use crate::record::RecordedRequest;
+use crate::vendor::SandboxVendor;
 
 /// More than anything that is asked here.
 const MAX_BODY: usize = 64 * 1024;
 
 /// Who holds the key moves the vendor's clock and arms its faults.
-pub(crate) struct Control {
-    pub(crate) vendor: Arc<Vendor>,
+pub(crate) struct SandboxControl {
+    pub(crate) vendor: Arc<SandboxVendor>,
     pub(crate) key: Secret,
 }
 
@@ -43,7 +43,7 @@ const ENDPOINTS: [(&str, &str); 4] = [
     ("/sandbox/v1/assert", "POST"),
 ];
 
-impl Control {
+impl SandboxControl {
     /// Answers one request.
     pub(crate) async fn answer(self: Arc<Self>, request: Request) -> Response<Full<Bytes>> {
         let (parts, body) = request.into_parts();
@@ -96,7 +96,7 @@ impl Control {
             ("clock", "GET") => Ok(self.clock()),
             ("clock", "POST") => self.move_clock(body),
             ("faults", "GET") => Ok(self.faults()),
-            ("faults", "POST") => Fields::read(body, wire::fault).map(|fault| {
+            ("faults", "POST") => ControlFields::read(body, wire::fault).map(|fault| {
                 vendor.armed.arm(fault);
                 self.faults()
             }),
@@ -104,12 +104,12 @@ impl Control {
                 vendor.armed.clear();
                 Ok(self.faults())
             }
-            ("requests", "GET") => Ok(vendor.requests.all().iter().map(Recorded::document).collect()),
+            ("requests", "GET") => Ok(vendor.requests.all().iter().map(RecordedRequest::document).collect()),
             ("requests", "DELETE") => {
                 vendor.requests.forget();
                 Ok(json!([]))
             }
-            ("assert", "POST") => Fields::read(body, wire::expected).map(|expected| {
+            ("assert", "POST") => ControlFields::read(body, wire::expected).map(|expected| {
                 let failures = vendor.check(&expected).err().unwrap_or_default();
                 let asked = vendor.asked();
                 json!({ "passed": failures.is_empty(), "failures": failures, "asked": asked.document() })
@@ -136,9 +136,9 @@ impl Control {
     }
 
     fn move_clock(&self, body: &[u8]) -> Result<Value, Vec<String>> {
-        match Fields::read(body, wire::moved)? {
-            wire::Moved::On(span) => self.vendor.advance(span),
-            wire::Moved::To(instant) => {
+        match ControlFields::read(body, wire::moved)? {
+            wire::MovedClock::On(span) => self.vendor.advance(span),
+            wire::MovedClock::To(instant) => {
                 let set = self.vendor.set(instant);
                 set.map_err(|error| vec![error.to_string()])?
             }

@@ -6,20 +6,20 @@ use countersign_dialect::document::duration_text;
 use countersign_domain::{Operation, Timestamp};
 use serde_json::{Map, Value, json};
 
-use super::fields::Fields;
-use crate::expected::{Asked, Expected};
-use crate::fault::{Fault, Kind, Often, Skew, What};
+use super::fields::ControlFields;
+use crate::expected::{RequestCounts, RequestExpectations};
+use crate::fault::{ClockSkew, FaultFrequency, FaultKind, RevokedThing, VendorFault};
 use crate::instant::{rfc3339, span};
-use crate::record::Recorded;
+use crate::record::RecordedRequest;
 
 /// What a clock is told.
-pub(super) enum Moved {
+pub(super) enum MovedClock {
     On(Duration),
     To(Timestamp),
 }
 
 /// `{"advance": "6h"}` or `{"set": RFC 3339}`.
-pub(super) fn moved(fields: &mut Fields) -> Option<Moved> {
+pub(super) fn moved(fields: &mut ControlFields) -> Option<MovedClock> {
     let (advance, set) = (fields.has("advance"), fields.has("set"));
     if advance == set {
         fields.blame::<()>("give either advance, such as \"6h\", or set, an instant in RFC 3339");
@@ -31,11 +31,11 @@ pub(super) fn moved(fields: &mut Fields) -> Option<Moved> {
             Ok(instant) => Some(Timestamp::from_micros(instant.as_microsecond())),
             Err(_) => fields.blame("set is no instant in RFC 3339, such as 2027-01-15T12:00:00Z"),
         });
-    advance.map(Moved::On).or(set.map(Moved::To))
+    advance.map(MovedClock::On).or(set.map(MovedClock::To))
 }
 
 /// `{"fault": NAME, "on": OPERATION, "count": n | "rate": 0..1, …}`.
-pub(super) fn fault(fields: &mut Fields) -> Option<Fault> {
+pub(super) fn fault(fields: &mut ControlFields) -> Option<VendorFault> {
     if !fields.has("fault") {
         fields.blame::<()>("fault is missing: it says what goes wrong");
     }
@@ -46,8 +46,8 @@ pub(super) fn fault(fields: &mut Fields) -> Option<Fault> {
     if fields.has("count") && fields.has("rate") {
         fields.blame::<()>("give either count or rate");
     }
-    let count = fields.number("count", 1).map(Often::Times);
-    let rate = fields.rate("rate").map(Often::Rate);
+    let count = fields.number("count", 1).map(FaultFrequency::Times);
+    let rate = fields.rate("rate").map(FaultFrequency::Rate);
     let mut fault = fault?;
     fault.on = on;
     fault.often = count.or(rate).unwrap_or(fault.often);
@@ -55,7 +55,7 @@ pub(super) fn fault(fields: &mut Fields) -> Option<Fault> {
 }
 
 /// The name of a fault, and what belongs to it.
-fn kind(fields: &mut Fields) -> Option<Fault> {
+fn kind(fields: &mut ControlFields) -> Option<VendorFault> {
     const NAMES: [&str; 7] = [
         "lost_reply",
         "status",
@@ -67,37 +67,40 @@ fn kind(fields: &mut Fields) -> Option<Fault> {
     ];
     let name = fields.one_of("fault", &NAMES.map(|name| (name, name)))?;
     match name {
-        "lost_reply" => Some(Fault::lost_reply()),
+        "lost_reply" => Some(VendorFault::lost_reply()),
         "status" => status(fields),
-        "delay" => needed(fields, "delay", "2s", Fields::span).map(Fault::delay),
-        "cut" => Some(Fault::cut()),
-        "skew" => needed(fields, "by", "-90s", skew).map(Fault::skew),
+        "delay" => needed(fields, "delay", "2s", ControlFields::span).map(VendorFault::delay),
+        "cut" => Some(VendorFault::cut()),
+        "skew" => needed(fields, "by", "-90s", skew).map(VendorFault::skew),
         "revoke" => {
-            let choices = [("session", What::Session), ("account", What::Account)];
+            let choices = [
+                ("session", RevokedThing::Session),
+                ("account", RevokedThing::Account),
+            ];
             let what = fields.one_of("what", &choices);
-            Some(Fault::revoke(what.unwrap_or(What::Session)))
+            Some(VendorFault::revoke(what.unwrap_or(RevokedThing::Session)))
         }
-        _ => Some(Fault::forbid()),
+        _ => Some(VendorFault::forbid()),
     }
 }
 
-fn status(fields: &mut Fields) -> Option<Fault> {
-    let number = |fields: &mut Fields, name| fields.number::<u16>(name, 400);
+fn status(fields: &mut ControlFields) -> Option<VendorFault> {
+    let number = |fields: &mut ControlFields, name| fields.number::<u16>(name, 400);
     let status = needed(fields, "status", "503", number)?;
     if status > 599 {
         return fields.blame("status is from 400 to 599");
     }
-    let fault = Fault::status(status);
+    let fault = VendorFault::status(status);
     Some(match fields.span("retry_after") {
         Some(wait) => fault.retry_after(wait),
         None => fault,
     })
 }
 
-fn skew(fields: &mut Fields, name: &'static str) -> Option<Skew> {
+fn skew(fields: &mut ControlFields, name: &'static str) -> Option<ClockSkew> {
     let text = fields.text(name)?;
-    let behind = text.strip_prefix('-').and_then(span).map(Skew::Behind);
-    let ahead = || span(text.strip_prefix('+').unwrap_or(&text)).map(Skew::Ahead);
+    let behind = text.strip_prefix('-').and_then(span).map(ClockSkew::Behind);
+    let ahead = || span(text.strip_prefix('+').unwrap_or(&text)).map(ClockSkew::Ahead);
     match behind.or_else(ahead) {
         Some(skew) => Some(skew),
         None => fields.blame(format!("{name} is no span of time such as 90s or -6h")),
@@ -105,10 +108,10 @@ fn skew(fields: &mut Fields, name: &'static str) -> Option<Skew> {
 }
 
 fn needed<T>(
-    fields: &mut Fields,
+    fields: &mut ControlFields,
     name: &'static str,
     example: &str,
-    read: impl FnOnce(&mut Fields, &'static str) -> Option<T>,
+    read: impl FnOnce(&mut ControlFields, &'static str) -> Option<T>,
 ) -> Option<T> {
     if !fields.has(name) {
         fields.blame::<()>(format!("{name} is missing: give one, such as {example}"));
@@ -117,15 +120,15 @@ fn needed<T>(
 }
 
 /// A fault that is armed still.
-pub(super) fn fault_document(fault: &Fault) -> Value {
+pub(super) fn fault_document(fault: &VendorFault) -> Value {
     let mut document = json!({ "fault": fault.name() });
     document["on"] = json!(fault.on.map_or("any", Operation::name));
     match fault.often {
-        Often::Times(count) => document["count"] = json!(count),
-        Often::Rate(rate) => document["rate"] = json!(rate),
+        FaultFrequency::Times(count) => document["count"] = json!(count),
+        FaultFrequency::Rate(rate) => document["rate"] = json!(rate),
     }
     match fault.kind {
-        Kind::Status {
+        FaultKind::Status {
             status,
             retry_after,
         } => {
@@ -134,23 +137,25 @@ pub(super) fn fault_document(fault: &Fault) -> Value {
                 document["retry_after"] = json!(duration_text(wait));
             }
         }
-        Kind::Delay(by) => document["delay"] = json!(duration_text(by)),
-        Kind::Skew(Skew::Ahead(by)) => document["by"] = json!(duration_text(by)),
-        Kind::Skew(Skew::Behind(by)) => document["by"] = json!(format!("-{}", duration_text(by))),
-        Kind::Revoke(What::Session) => document["what"] = json!("session"),
-        Kind::Revoke(What::Account) => document["what"] = json!("account"),
-        Kind::LostReply | Kind::Cut | Kind::Forbid => {}
+        FaultKind::Delay(by) => document["delay"] = json!(duration_text(by)),
+        FaultKind::Skew(ClockSkew::Ahead(by)) => document["by"] = json!(duration_text(by)),
+        FaultKind::Skew(ClockSkew::Behind(by)) => {
+            document["by"] = json!(format!("-{}", duration_text(by)))
+        }
+        FaultKind::Revoke(RevokedThing::Session) => document["what"] = json!("session"),
+        FaultKind::Revoke(RevokedThing::Account) => document["what"] = json!("account"),
+        FaultKind::LostReply | FaultKind::Cut | FaultKind::Forbid => {}
     }
     document
 }
 
 /// Bounds on what was asked.
-pub(super) fn expected(fields: &mut Fields) -> Option<Expected> {
+pub(super) fn expected(fields: &mut ControlFields) -> Option<RequestExpectations> {
     if fields.has("no_expired") && fields.has("max_expired") {
         fields.blame::<()>("give either no_expired or max_expired");
     }
     let none = fields.flag("no_expired").unwrap_or(false).then_some(0);
-    let expected = Expected {
+    let expected = RequestExpectations {
         min_requests: fields.number("min_requests", 0),
         logins: fields.number("logins", 0),
         max_logins: fields.number("max_logins", 0),
@@ -160,14 +165,14 @@ pub(super) fn expected(fields: &mut Fields) -> Option<Expected> {
         max_refused: fields.number("max_refused", 0),
         max_expired: fields.number("max_expired", 0).or(none),
     };
-    if expected == Expected::new() {
+    if expected == RequestExpectations::new() {
         // It would hold of every client.
         return fields.blame("nothing is expected: give a bound, such as logins or max_refreshes");
     }
     Some(expected)
 }
 
-impl Recorded {
+impl RecordedRequest {
     /// The request as JSON; what is not known is left out.
     pub fn document(&self) -> Value {
         let mut document = json!({
@@ -197,7 +202,7 @@ impl Recorded {
     }
 }
 
-impl Asked {
+impl RequestCounts {
     /// The counts as JSON.
     pub fn document(&self) -> Value {
         json!({

@@ -4,7 +4,7 @@ use countersign_relay::UpstreamFault;
 use countersign_server::api::ApiFault;
 use countersign_store::random::NoRandomness;
 use countersign_store::seal::MasterKeyError;
-use countersign_store::{CreateError, OpenError, Unavailable};
+use countersign_store::{CreateError, OpenError, StoreUnavailable};
 use std::io;
 use std::net::SocketAddr;
 
@@ -30,7 +30,7 @@ pub enum SetupError {
     Store(#[from] OpenError),
     /// The store in memory failed.
     #[error(transparent)]
-    Unavailable(#[from] Unavailable),
+    Unavailable(#[from] StoreUnavailable),
     /// No key could be made.
     #[error(transparent)]
     Key(#[from] MasterKeyError),

@@ -22,11 +22,11 @@ const HERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 /// What a sandbox is to be. All that is not said is as the dialect presets it.
 #[derive(Clone, Debug)]
 #[must_use]
-pub struct Setup {
+pub struct SandboxSetup {
     dialect: Result<Arc<Dialect>, String>,
     listen: SocketAddr,
     control: Option<SocketAddr>,
-    clock: Start,
+    clock: SetupStart,
     access: Option<Duration>,
     refresh: Option<Duration>,
     window: Duration,
@@ -40,13 +40,13 @@ pub struct Setup {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Start {
+enum SetupStart {
     Running,
     Still,
     StillAt(Timestamp),
 }
 
-impl Setup {
+impl SandboxSetup {
     pub(crate) fn shipped(name: &str) -> Self {
         let compiled = match Dialect::shipped(name) {
             Some(source) => Dialect::compile(source, name).map_err(|mistakes| mistakes.to_string()),
@@ -64,7 +64,7 @@ impl Setup {
             dialect,
             listen: HERE,
             control: None,
-            clock: Start::Running,
+            clock: SetupStart::Running,
             access: None,
             refresh: None,
             window: DEFAULT_WINDOW,
@@ -93,13 +93,13 @@ impl Setup {
 
     /// With a clock that stands still, at the time of now, until it is moved.
     pub fn still(mut self) -> Self {
-        self.clock = Start::Still;
+        self.clock = SetupStart::Still;
         self
     }
 
     /// With a clock that stands still at this instant until it is moved.
     pub fn still_at(mut self, instant: Timestamp) -> Self {
-        self.clock = Start::StillAt(instant);
+        self.clock = SetupStart::StillAt(instant);
         self
     }
 
@@ -171,7 +171,7 @@ impl Setup {
     }
 }
 
-impl Start {
+impl SetupStart {
     fn clock(self) -> Clock {
         let running = Clock::movable();
         match self {

@@ -15,27 +15,27 @@ use countersign_domain::{
 };
 use countersign_gateway::{Allowances, Budgets, Gateway, GuardedApi, Uses, View};
 use countersign_relay::{Upstream, UpstreamSettings};
-use countersign_server::api::{Api, ApiSettings, VariantSettings};
+use countersign_server::api::{ApiSettings, IssuingApi, VariantSettings};
 use countersign_server::generated_key;
 use countersign_server::issuer::Issuer;
-use countersign_server::password::Passwords;
+use countersign_server::password::PasswordPool;
 use countersign_server::throttle::ThrottleSettings;
 use countersign_store::random::random;
 use countersign_store::seal::MasterKey;
-use countersign_store::{Actor, NewAccount, NewCredential, Store};
+use countersign_store::{AuditActor, NewAccount, NewCredential, Store};
 use countersign_transport::{Listener, ListenerLimits as Bounds, serve};
 use tokio::net::TcpListener;
 use tokio::sync::{OnceCell, watch};
 use tokio::task::JoinHandle;
 
-use super::{HERE, Setup, SetupError};
-use crate::armed::Armed;
-use crate::control::Control;
+use super::{HERE, SandboxSetup, SetupError};
+use crate::armed::ArmedFaults;
+use crate::control::SandboxControl;
 use crate::echo::echo;
 use crate::lending::StoreLends;
-use crate::record::Requests;
-use crate::sandbox::{Handle, Sandbox};
-use crate::vendor::{Pruning, Used, Vendor};
+use crate::record::RequestRecorder;
+use crate::sandbox::{ControlHandle, Sandbox};
+use crate::vendor::{PruneSchedule, SandboxVendor, WrittenGenerations};
 
 /// How many tokens with a budget may be in use at once.
 const MOST: usize = 100_000;
@@ -43,7 +43,7 @@ const MOST: usize = 100_000;
 /// How long requests that run may go on after the end.
 const DRAIN: Duration = Duration::from_secs(5);
 
-impl Setup {
+impl SandboxSetup {
     /// Starts it. It ends when what is given is dropped, or with the runtime.
     ///
     /// # Errors
@@ -95,7 +95,7 @@ impl Setup {
         dialect: Arc<Dialect>,
         lifetimes: Lifetimes,
         stopped: watch::Receiver<bool>,
-    ) -> Result<(Vendor, Option<JoinHandle<()>>), SetupError> {
+    ) -> Result<(SandboxVendor, Option<JoinHandle<()>>), SetupError> {
         let clock = self.clock.clock();
         let view = Arc::new(View::new());
         let (told, time) = (Arc::clone(&view), clock.clone());
@@ -107,7 +107,7 @@ impl Setup {
         let settings = self.settings(dialect, lifetimes)?;
         // The others take long, and few clients ever need them.
         let quick = BTreeSet::from([Algorithm::Hs256]);
-        let api = Api::load_of(settings, &quick, &store, &master).await?;
+        let api = IssuingApi::load_of(settings, &quick, &store, &master).await?;
         let login = self.login_of(api.dialect())?;
         let secret = self.secret_of(api.dialect())?;
         let account = create_account(&store, &api, &login, &secret).await?;
@@ -119,12 +119,12 @@ impl Setup {
             }
         };
         let allowances = allowances(&store, &view);
-        let vendor = Vendor {
+        let vendor = SandboxVendor {
             guarded: guarded(&api, upstream)?,
-            issuer: Issuer::new(store.clone(), Passwords::none()),
+            issuer: Issuer::new(store.clone(), PasswordPool::none()),
             gateway: gateway(&view, &allowances),
             allowances,
-            used: Used::default(),
+            used: WrittenGenerations::default(),
             api,
             master,
             keys: OnceCell::new(),
@@ -135,10 +135,10 @@ impl Setup {
             account,
             login,
             secret,
-            armed: Armed::new(self.seed),
-            requests: Requests::default(),
+            armed: ArmedFaults::new(self.seed),
+            requests: RequestRecorder::default(),
             latency: self.latency,
-            pruning: Pruning::default(),
+            pruning: PruneSchedule::default(),
         };
         Ok((vendor, echoing))
     }
@@ -233,7 +233,7 @@ impl Setup {
 
 async fn create_account(
     store: &Store,
-    api: &Api,
+    api: &IssuingApi,
     login: &str,
     secret: &Secret,
 ) -> Result<AccountId, SetupError> {
@@ -246,19 +246,19 @@ async fn create_account(
         allow: Allowlist::default(),
         active: true,
     };
-    let (account, _) = store.create_account(account, Actor::System).await?;
+    let (account, _) = store.create_account(account, AuditActor::System).await?;
     Ok(account.id)
 }
 
 async fn control(
     address: SocketAddr,
-    vendor: &Arc<Vendor>,
+    vendor: &Arc<SandboxVendor>,
     stopped: watch::Receiver<bool>,
-) -> Result<(Handle, JoinHandle<()>), SetupError> {
+) -> Result<(ControlHandle, JoinHandle<()>), SetupError> {
     let listener = bind(address).await?;
     let key = Secret::from(hex::encode(random::<32>()?));
     let url = url(&listener)?;
-    let control = Arc::new(Control {
+    let control = Arc::new(SandboxControl {
         vendor: Arc::clone(vendor),
         key: key.clone(),
     });
@@ -266,7 +266,7 @@ async fn control(
     let controlling = tokio::spawn(async move {
         serve(listener, bounds(), answer, until(stopped)).await;
     });
-    Ok((Handle { url, key }, controlling))
+    Ok((ControlHandle { url, key }, controlling))
 }
 
 async fn start_echo(
@@ -293,7 +293,7 @@ async fn start_echo(
 }
 
 /// Every path that is no token endpoint.
-fn guarded(api: &Api, upstream: Upstream) -> Result<GuardedApi, SetupError> {
+fn guarded(api: &IssuingApi, upstream: Upstream) -> Result<GuardedApi, SetupError> {
     let routes = Routes::new(&["/*"], Vec::new(), TrailingSlash::Exact);
     let routes = routes.map_err(|faults| SetupError::Bug(format!("{faults:?}")))?;
     let (name, dialect) = (api.name().clone(), api.dialect().clone());

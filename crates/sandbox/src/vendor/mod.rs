@@ -18,36 +18,36 @@ use bytes::Bytes;
 use countersign_dialect::{Command, Found, Presented, Secret};
 use countersign_domain::{AccountId, Operation, Reason, SessionId, Timestamp};
 use countersign_gateway::{Allowances, Client, Gateway, GuardedApi, Proof, View};
-use countersign_server::api::Api;
-use countersign_server::issuer::{Caller, Issuer};
+use countersign_server::api::IssuingApi;
+use countersign_server::issuer::{Issuer, TokenCaller};
 use countersign_store::clock::Clock;
 use countersign_store::random::random;
 use countersign_store::seal::MasterKey;
-use countersign_store::{Actor, Store};
+use countersign_store::{AuditActor, Store};
 use countersign_token::tokens::algorithm_of;
 use countersign_transport::{CollectError, Peer, Request, collect};
 use http::request::Parts;
 use http::{Response, header};
 use tokio::sync::{OnceCell, watch};
 
-use self::reply::Reply;
-use self::struck::Struck;
-pub(crate) use self::upkeep::{Pruning, Used};
-use crate::armed::Armed;
-use crate::expected::{Asked, Expected};
-use crate::fault::{Skew, What};
+use self::reply::VendorBody;
+use self::struck::ActiveFaults;
+pub(crate) use self::upkeep::{PruneSchedule, WrittenGenerations};
+use crate::armed::ArmedFaults;
+use crate::expected::{RequestCounts, RequestExpectations};
+use crate::fault::{ClockSkew, RevokedThing};
 use crate::instant::http_date;
-use crate::record::{Recorded, Requests};
-use crate::sandbox::Backwards;
+use crate::record::{RecordedRequest, RequestRecorder};
+use crate::sandbox::ClockBackwards;
 
 /// The vendor, in memory.
-pub(crate) struct Vendor {
-    pub(crate) api: Api,
+pub(crate) struct SandboxVendor {
+    pub(crate) api: IssuingApi,
     pub(crate) guarded: GuardedApi,
     pub(crate) issuer: Issuer,
     pub(crate) gateway: Gateway,
     pub(crate) allowances: Arc<Allowances>,
-    pub(crate) used: Used,
+    pub(crate) used: WrittenGenerations,
     pub(crate) store: Store,
     pub(crate) view: Arc<View>,
     pub(crate) master: MasterKey,
@@ -58,26 +58,30 @@ pub(crate) struct Vendor {
     pub(crate) account: AccountId,
     pub(crate) login: String,
     pub(crate) secret: Secret,
-    pub(crate) armed: Armed,
-    pub(crate) requests: Requests,
+    pub(crate) armed: ArmedFaults,
+    pub(crate) requests: RequestRecorder,
     pub(crate) latency: Duration,
-    pub(crate) pruning: Pruning,
+    pub(crate) pruning: PruneSchedule,
 }
 
-impl Vendor {
+impl SandboxVendor {
     /// Answers one request, or does what a fault makes of that.
-    pub(crate) async fn answer(self: Arc<Self>, request: Request, peer: Peer) -> Response<Reply> {
+    pub(crate) async fn answer(
+        self: Arc<Self>,
+        request: Request,
+        peer: Peer,
+    ) -> Response<VendorBody> {
         let latency = self.latency;
         let acting = tokio::spawn(async move { self.act(request, peer).await });
         let Ok((response, struck)) = acting.await else {
-            return Response::new(Reply::lost());
+            return Response::new(VendorBody::lost());
         };
         let late = latency + struck.delay();
         if !late.is_zero() {
             tokio::time::sleep(late).await;
         }
         if struck.loses_the_reply() {
-            Response::new(Reply::lost())
+            Response::new(VendorBody::lost())
         } else if struck.cuts() {
             reply::cut(response).await
         } else {
@@ -92,18 +96,18 @@ impl Vendor {
     }
 
     /// Sets the clock.
-    pub(crate) fn set(&self, instant: Timestamp) -> Result<Timestamp, Backwards> {
+    pub(crate) fn set(&self, instant: Timestamp) -> Result<Timestamp, ClockBackwards> {
         let now = self.clock.now();
         if instant < now {
             let asked = instant;
-            return Err(Backwards { now, asked });
+            return Err(ClockBackwards { now, asked });
         }
         self.clock.set(instant);
         Ok(self.moved())
     }
 
     /// Whether it was asked what was expected.
-    pub(crate) fn check(&self, expected: &Expected) -> Result<(), Vec<String>> {
+    pub(crate) fn check(&self, expected: &RequestExpectations) -> Result<(), Vec<String>> {
         let dropped = self.requests.dropped();
         if dropped > 0 {
             return Err(vec![format!(
@@ -115,8 +119,8 @@ impl Vendor {
     }
 
     /// What it was asked, counted.
-    pub(crate) fn asked(&self) -> Asked {
-        Asked::of(&self.requests.all())
+    pub(crate) fn asked(&self) -> RequestCounts {
+        RequestCounts::of(&self.requests.all())
     }
 
     fn moved(&self) -> Timestamp {
@@ -134,16 +138,16 @@ impl Vendor {
         }
     }
 
-    async fn act(&self, request: Request, peer: Peer) -> (Response<Reply>, Struck) {
+    async fn act(&self, request: Request, peer: Peer) -> (Response<VendorBody>, ActiveFaults) {
         let found = self.dialect_finds(&request);
         let operation = found.unwrap_or(Operation::Guard);
-        let mut recorded = Recorded::of(&request, operation, self.clock.now());
+        let mut recorded = RecordedRequest::of(&request, operation, self.clock.now());
         let (mut response, struck) = match found {
             Some(operation) => {
                 let asked = self.asked_for(operation, request).await;
                 let struck = self.strike(asked.operation, &mut recorded);
                 let issued = self.issue(asked, peer, &struck, &mut recorded).await;
-                (issued.map(Reply::whole), struck)
+                (issued.map(VendorBody::whole), struck)
             }
             None => {
                 let struck = self.strike(operation, &mut recorded);
@@ -160,8 +164,8 @@ impl Vendor {
     }
 
     /// The faults that strike an operation, at the time of now.
-    fn strike(&self, operation: Operation, recorded: &mut Recorded) -> Struck {
-        let struck = Struck(self.armed.strike(operation));
+    fn strike(&self, operation: Operation, recorded: &mut RecordedRequest) -> ActiveFaults {
+        let struck = ActiveFaults(self.armed.strike(operation));
         (recorded.at, recorded.operation) = (self.clock.now(), operation);
         recorded.faults = struck.names();
         self.prune(recorded.at);
@@ -201,8 +205,8 @@ impl Vendor {
         &self,
         asked: TokenRequest,
         peer: Peer,
-        struck: &Struck,
-        recorded: &mut Recorded,
+        struck: &ActiveFaults,
+        recorded: &mut RecordedRequest,
     ) -> Response<Bytes> {
         let TokenRequest {
             operation,
@@ -224,7 +228,7 @@ impl Vendor {
             return response;
         }
         self.make_keys_for(command.as_ref()).await;
-        let caller = Caller {
+        let caller = TokenCaller {
             address: peer.address.ip(),
         };
         let answer = self.issuer.answer(&self.api, &parts, &body, &caller).await;
@@ -241,13 +245,13 @@ impl Vendor {
         &self,
         request: Request,
         peer: Peer,
-        struck: &Struck,
-        recorded: &mut Recorded,
-    ) -> Response<Reply> {
+        struck: &ActiveFaults,
+        recorded: &mut RecordedRequest,
+    ) -> Response<VendorBody> {
         self.revoke(struck.revokes(), || self.session_of_bearer(&request))
             .await;
         if let Some(response) = self.sabotaged(Operation::Guard, struck, recorded) {
-            return response.map(Reply::whole);
+            return response.map(VendorBody::whole);
         }
         let client = Client {
             address: peer.address.ip(),
@@ -276,7 +280,7 @@ impl Vendor {
                 (recorded.session, recorded.refusal) = (denied.session, Some(denied.reason));
             }
         }
-        answer.response.map(Reply::Streamed)
+        answer.response.map(VendorBody::Streamed)
     }
 
     /// Notes the first use of a generation, before its reply: what comes after that
@@ -294,8 +298,8 @@ impl Vendor {
     fn sabotaged(
         &self,
         operation: Operation,
-        struck: &Struck,
-        recorded: &mut Recorded,
+        struck: &ActiveFaults,
+        recorded: &mut RecordedRequest,
     ) -> Option<Response<Bytes>> {
         let dialect = self.api.dialect();
         if struck.forbids() {
@@ -306,13 +310,17 @@ impl Vendor {
         Some(spelled::status(dialect, operation, status, retry_after))
     }
 
-    async fn revoke(&self, what: Option<What>, session: impl FnOnce() -> Option<SessionId>) {
+    async fn revoke(
+        &self,
+        what: Option<RevokedThing>,
+        session: impl FnOnce() -> Option<SessionId>,
+    ) {
         let session = match what {
             None => return,
-            Some(What::Session) => session(),
-            Some(What::Account) => None,
+            Some(RevokedThing::Session) => session(),
+            Some(RevokedThing::Account) => None,
         };
-        let actor = Actor::Operator("sandbox".to_owned());
+        let actor = AuditActor::Operator("sandbox".to_owned());
         // A store in memory that fails says so to the request itself too.
         let _tried = match session {
             Some(session) => self.store.end_session(session, actor).await.map(drop),
@@ -363,7 +371,7 @@ impl Vendor {
     }
 }
 
-impl Skew {
+impl ClockSkew {
     /// The time that a clock shows which is wrong by this.
     pub(crate) fn of(self, now: Timestamp) -> Timestamp {
         match self {

@@ -10,14 +10,14 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 
 /// The body of a reply.
-pub(crate) enum Reply {
+pub(crate) enum VendorBody {
     Whole(Option<Bytes>),
     Streamed(AnswerBody),
-    Cut(Cut),
+    Cut(CutBody),
 }
 
 /// A part of a body, after which the connection breaks.
-pub(crate) struct Cut {
+pub(crate) struct CutBody {
     /// What is sent, if anything.
     part: Option<Bytes>,
     /// How long the whole would be.
@@ -26,14 +26,14 @@ pub(crate) struct Cut {
     given: bool,
 }
 
-impl Reply {
+impl VendorBody {
     pub(crate) fn whole(body: Bytes) -> Self {
         Self::Whole(Some(body).filter(|body| !body.is_empty()))
     }
 
     /// Nothing: the head waits for the body, and goes with it.
     pub(crate) fn lost() -> Self {
-        Self::Cut(Cut {
+        Self::Cut(CutBody {
             part: None,
             whole: 1,
             given: false,
@@ -42,23 +42,23 @@ impl Reply {
 }
 
 /// The same reply with half of its body.
-pub(crate) async fn cut(response: Response<Reply>) -> Response<Reply> {
+pub(crate) async fn cut(response: Response<VendorBody>) -> Response<VendorBody> {
     let (parts, body) = response.into_parts();
     let whole = match body.collect().await {
         Ok(whole) => whole.to_bytes(),
         // It broke by itself, so there is nothing to add.
-        Err(_) => return Response::from_parts(parts, Reply::lost()),
+        Err(_) => return Response::from_parts(parts, VendorBody::lost()),
     };
     let part = Some(whole.slice(..whole.len() / 2)).filter(|part| !part.is_empty());
-    let cut = Cut {
+    let cut = CutBody {
         part,
         whole: (whole.len() as u64).max(1),
         given: false,
     };
-    Response::from_parts(parts, Reply::Cut(cut))
+    Response::from_parts(parts, VendorBody::Cut(cut))
 }
 
-impl Cut {
+impl CutBody {
     fn poll(&mut self, context: &Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         if let Some(part) = self.part.take() {
             self.given = true;
@@ -73,7 +73,7 @@ impl Cut {
     }
 }
 
-impl Body for Reply {
+impl Body for VendorBody {
     type Data = Bytes;
     type Error = BoxError;
 

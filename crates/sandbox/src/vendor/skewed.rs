@@ -6,17 +6,17 @@ use countersign_dialect::{Asking, Command, Grant, Granted, Secret, Understood};
 use countersign_domain::Timestamp;
 use http::Response;
 
-use super::Vendor;
-use crate::fault::Skew;
+use super::SandboxVendor;
+use crate::fault::ClockSkew;
 
-impl Vendor {
+impl SandboxVendor {
     /// The same reply with shifted times. One that holds none stays as it is, and
     /// so does one of a dialect that clients cannot read.
     pub(super) fn retold(
         &self,
         response: Response<Bytes>,
         command: &Command,
-        skew: Skew,
+        skew: ClockSkew,
     ) -> Response<Bytes> {
         let dialect = self.api.dialect();
         let (Command::Login { asked, .. } | Command::Refresh { asked, .. }) = command else {
@@ -46,7 +46,7 @@ impl Vendor {
         &'a self,
         granted: &'a Granted,
         secret: Option<&'a Secret>,
-        skew: Skew,
+        skew: ClockSkew,
         now: Timestamp,
     ) -> Grant<'a> {
         // What the reply does not tell, it does not tell shifted either.

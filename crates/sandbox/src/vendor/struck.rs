@@ -4,30 +4,30 @@ use std::time::Duration;
 
 use countersign_domain::Timestamp;
 
-use crate::fault::{Kind, Skew, What};
+use crate::fault::{ClockSkew, FaultKind, RevokedThing};
 
-pub(crate) struct Struck(pub(crate) Vec<Kind>);
+pub(crate) struct ActiveFaults(pub(crate) Vec<FaultKind>);
 
-impl Struck {
+impl ActiveFaults {
     pub(crate) fn names(&self) -> Vec<&'static str> {
         self.0.iter().map(|kind| kind.name()).collect()
     }
 
     pub(crate) fn loses_the_reply(&self) -> bool {
-        self.0.contains(&Kind::LostReply)
+        self.0.contains(&FaultKind::LostReply)
     }
 
     pub(crate) fn cuts(&self) -> bool {
-        self.0.contains(&Kind::Cut)
+        self.0.contains(&FaultKind::Cut)
     }
 
     pub(crate) fn forbids(&self) -> bool {
-        self.0.contains(&Kind::Forbid)
+        self.0.contains(&FaultKind::Forbid)
     }
 
     pub(crate) fn delay(&self) -> Duration {
-        let delay = |kind: &Kind| match kind {
-            Kind::Delay(by) => Some(*by),
+        let delay = |kind: &FaultKind| match kind {
+            FaultKind::Delay(by) => Some(*by),
             _ => None,
         };
         self.0.iter().find_map(delay).unwrap_or_default()
@@ -35,7 +35,7 @@ impl Struck {
 
     pub(crate) fn status(&self) -> Option<(u16, Option<Duration>)> {
         self.0.iter().find_map(|kind| match kind {
-            Kind::Status {
+            FaultKind::Status {
                 status,
                 retry_after,
             } => Some((*status, *retry_after)),
@@ -43,16 +43,16 @@ impl Struck {
         })
     }
 
-    pub(crate) fn revokes(&self) -> Option<What> {
+    pub(crate) fn revokes(&self) -> Option<RevokedThing> {
         self.0.iter().find_map(|kind| match kind {
-            Kind::Revoke(what) => Some(*what),
+            FaultKind::Revoke(what) => Some(*what),
             _ => None,
         })
     }
 
-    pub(crate) fn skew(&self) -> Option<Skew> {
+    pub(crate) fn skew(&self) -> Option<ClockSkew> {
         self.0.iter().find_map(|kind| match kind {
-            Kind::Skew(by) => Some(*by),
+            FaultKind::Skew(by) => Some(*by),
             _ => None,
         })
     }

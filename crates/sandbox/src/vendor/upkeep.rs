@@ -14,9 +14,9 @@ const EVERY: Duration = Duration::from_secs(30);
 
 /// The generations whose use is written.
 #[derive(Default)]
-pub(crate) struct Used(Mutex<HashMap<SessionId, u32>>);
+pub(crate) struct WrittenGenerations(Mutex<HashMap<SessionId, u32>>);
 
-impl Used {
+impl WrittenGenerations {
     /// Whether this one is.
     pub(super) fn knows(&self, session: SessionId, generation: u32) -> bool {
         let used = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -36,9 +36,9 @@ impl Used {
 
 /// When it was pruned last.
 #[derive(Default)]
-pub(crate) struct Pruning(Mutex<Timestamp>);
+pub(crate) struct PruneSchedule(Mutex<Timestamp>);
 
-impl Pruning {
+impl PruneSchedule {
     /// Whether it is time again, which is told once.
     pub(super) fn is_due(&self, now: Timestamp) -> bool {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn the_use_of_a_generation_is_that_of_those_before_it() {
-        let used = Used::default();
+        let used = WrittenGenerations::default();
         let session = SessionId([1; 16]);
         assert!(!used.knows(session, 0), "the first generation is none");
         used.learn(session, 3);
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn it_is_time_once_in_a_while() {
-        let pruning = Pruning::default();
+        let pruning = PruneSchedule::default();
         let start = Timestamp::from_seconds(1_800_000_000);
         assert!(pruning.is_due(start) && !pruning.is_due(start));
         assert!(!pruning.is_due(start + EVERY / 2));

@@ -1,7 +1,7 @@
 //! One clock decides everything.
 
 use countersign_domain::{Operation, Reason, Timestamp};
-use countersign_sandbox::{Expected, Sandbox};
+use countersign_sandbox::{RequestExpectations, Sandbox};
 
 use crate::client::{Client, reply};
 use crate::{HOUR, SECOND, start, still};
@@ -21,9 +21,9 @@ async fn six_hours_pass_in_no_time() {
     sandbox.advance(HOUR * 6);
     assert!(client.refresh().await.is_err(), "six hours are over");
     client.login().await.unwrap();
-    let expected = Expected::new().logins(2).refreshes(3);
+    let expected = RequestExpectations::new().logins(2).refreshes(3);
     assert_eq!(sandbox.check(&expected), Ok(()));
-    let expired = Expected::new().no_expired();
+    let expired = RequestExpectations::new().no_expired();
     assert_eq!(
         sandbox.check(&expired),
         Err(vec![

@@ -1,7 +1,7 @@
 //! The control endpoints.
 
 use countersign_domain::Operation;
-use countersign_sandbox::{Fault, Sandbox, Skew, What};
+use countersign_sandbox::{ClockSkew, RevokedThing, Sandbox, VendorFault};
 use serde_json::{Value, json};
 
 use crate::client::{Client, exchange, reply};
@@ -59,34 +59,36 @@ async fn the_clock_is_advanced_and_set_and_not_moved_back() {
 #[tokio::test]
 async fn a_fault_is_armed_as_it_is_written_and_told_as_it_is_left() {
     let cases = [
-        (json!({"fault": "lost_reply"}), Fault::lost_reply()),
+        (json!({"fault": "lost_reply"}), VendorFault::lost_reply()),
         (
             json!({"fault": "status", "status": 429, "retry_after": "30s", "on": "login", "count": 3}),
-            Fault::status(429)
+            VendorFault::status(429)
                 .retry_after(SECOND * 30)
                 .on(Operation::Login)
                 .times(3),
         ),
         (
             json!({"fault": "delay", "delay": "250ms", "on": "guard", "rate": 0.5}),
-            Fault::delay(SECOND / 4).on(Operation::Guard).rate(0.5),
+            VendorFault::delay(SECOND / 4)
+                .on(Operation::Guard)
+                .rate(0.5),
         ),
-        (json!({"fault": "cut", "on": "any"}), Fault::cut()),
+        (json!({"fault": "cut", "on": "any"}), VendorFault::cut()),
         (
             json!({"fault": "skew", "by": "90s"}),
-            Fault::skew(Skew::Ahead(SECOND * 90)),
+            VendorFault::skew(ClockSkew::Ahead(SECOND * 90)),
         ),
         (
             json!({"fault": "skew", "by": "-1h"}),
-            Fault::skew(Skew::Behind(HOUR)),
+            VendorFault::skew(ClockSkew::Behind(HOUR)),
         ),
         (
             json!({"fault": "revoke", "what": "account", "on": "refresh"}),
-            Fault::revoke(What::Account).on(Operation::Refresh),
+            VendorFault::revoke(RevokedThing::Account).on(Operation::Refresh),
         ),
         (
             json!({"fault": "forbid", "on": "logout"}),
-            Fault::forbid().on(Operation::Logout),
+            VendorFault::forbid().on(Operation::Logout),
         ),
     ];
     for (written, fault) in cases {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use countersign_dialect::{Dialect, Understood};
 use countersign_domain::{Operation, Refusal};
 use countersign_relay::UpstreamSettings;
-use countersign_sandbox::{Expected, Sandbox, SetupError};
+use countersign_sandbox::{RequestExpectations, Sandbox, SetupError};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -25,7 +25,10 @@ async fn a_client_of_each_dialect_logs_in_refreshes_and_calls() {
         let echoed: Value = serde_json::from_slice(echoed.body()).unwrap();
         assert_eq!(echoed["path"], "/deposit/7", "{name}");
         assert_eq!(echoed["query"], "page=2", "{name}");
-        let expected = Expected::new().logins(1).refreshes(1).max_refused(0);
+        let expected = RequestExpectations::new()
+            .logins(1)
+            .refreshes(1)
+            .max_refused(0);
         assert_eq!(sandbox.check(&expected), Ok(()), "{name}");
     }
 }
@@ -116,7 +119,7 @@ async fn a_doubled_slash_is_read_as_the_vendor_reads_it() {
 
 #[tokio::test]
 async fn what_does_not_fit_together_is_told() {
-    let told = |setup: countersign_sandbox::Setup| async {
+    let told = |setup: countersign_sandbox::SandboxSetup| async {
         match setup.start().await {
             Err(error) => error.to_string(),
             Ok(_) => panic!("it started"),
@@ -182,7 +185,7 @@ async fn a_dialect_for_clients_is_played_as_its_own_client_reads_it() {
         assert_eq!(client.called().await, Ok(200), "{name}");
         let wrong = Client::of(&sandbox).with_secret("wrong").login().await;
         assert_eq!(wrong.unwrap_err().refusal, Refusal::BadLogin, "{name}");
-        let expected = Expected::new().logins(logins.unwrap());
+        let expected = RequestExpectations::new().logins(logins.unwrap());
         assert_eq!(sandbox.check(&expected), Ok(()), "{name}");
     }
 }

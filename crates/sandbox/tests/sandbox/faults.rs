@@ -3,13 +3,13 @@
 
 use countersign_dialect::Understood;
 use countersign_domain::{Operation, Reason, Refusal};
-use countersign_sandbox::{Fault, Recorded, Sandbox, Skew, What};
+use countersign_sandbox::{ClockSkew, RecordedRequest, RevokedThing, Sandbox, VendorFault};
 
 use crate::client::{Client, call_with, field, reply, split};
 use crate::{HOUR, SECOND, start, still};
 
 /// The last request.
-fn last(sandbox: &Sandbox) -> Recorded {
+fn last(sandbox: &Sandbox) -> RecordedRequest {
     sandbox.requests().pop().unwrap()
 }
 
@@ -17,7 +17,7 @@ fn last(sandbox: &Sandbox) -> Recorded {
 async fn a_lost_reply_was_acted_upon_and_not_a_byte_of_it_is_sent() {
     let sandbox = still("mypopup").await;
     let mut client = Client::logged_in(&sandbox).await;
-    sandbox.fault(Fault::lost_reply().on(Operation::Refresh));
+    sandbox.fault(VendorFault::lost_reply().on(Operation::Refresh));
     assert_eq!(client.send(Operation::Refresh).await, b"");
     let lost = last(&sandbox);
     assert_eq!((lost.status, lost.change), (200, Some("rotated")));
@@ -31,7 +31,7 @@ async fn a_lost_reply_was_acted_upon_and_not_a_byte_of_it_is_sent() {
 async fn a_guarded_reply_is_lost_too() {
     let sandbox = still("b2binpay").await;
     let client = Client::logged_in(&sandbox).await;
-    sandbox.fault(Fault::lost_reply());
+    sandbox.fault(VendorFault::lost_reply());
     assert_eq!(client.call().await, b"");
     assert_eq!(client.called().await, Ok(200));
 }
@@ -80,7 +80,7 @@ async fn a_status_is_spelled_by_the_dialect_and_nothing_is_acted_upon() {
         let sandbox = still(dialect).await;
         let mut client = Client::logged_in(&sandbox).await;
         for (status, refusal) in cases {
-            let fault = Fault::status(status).retry_after(SECOND * 7);
+            let fault = VendorFault::status(status).retry_after(SECOND * 7);
             sandbox.fault(fault.on(Operation::Refresh));
             let refused = client.refresh().await.unwrap_err();
             assert_eq!((refused.status, refused.refusal), (status, refusal));
@@ -97,7 +97,7 @@ async fn a_status_that_no_dialect_spells_is_told_all_the_same() {
     let sandbox = still("apirone").await;
     let client = Client::logged_in(&sandbox).await;
     for status in [418, 507] {
-        sandbox.fault(Fault::status(status));
+        sandbox.fault(VendorFault::status(status));
         assert_eq!(reply(&client.call().await).status(), status);
     }
 }
@@ -107,7 +107,7 @@ async fn a_delayed_reply_was_acted_upon_at_once() {
     let sandbox = still("mypopup").await;
     let mut client = Client::logged_in(&sandbox).await;
     let late = SECOND / 10;
-    sandbox.fault(Fault::delay(late).on(Operation::Refresh));
+    sandbox.fault(VendorFault::delay(late).on(Operation::Refresh));
     let began = std::time::Instant::now();
     client.refresh().await.unwrap();
     assert!(began.elapsed() >= late);
@@ -129,7 +129,7 @@ async fn a_cut_reply_has_its_head_and_half_of_its_body() {
     let sandbox = still("mypopup").await;
     let mut client = Client::logged_in(&sandbox).await;
     for operation in [Operation::Login, Operation::Refresh, Operation::Guard] {
-        sandbox.fault(Fault::cut().on(operation));
+        sandbox.fault(VendorFault::cut().on(operation));
         let received = match operation {
             Operation::Guard => client.call().await,
             _ => client.send(operation).await,
@@ -148,8 +148,8 @@ async fn a_skewed_reply_tells_other_times_and_its_signature_is_good() {
         let sandbox = still(dialect).await;
         let client = Client::of(&sandbox);
         let honest = reply(&client.send(Operation::Login).await);
-        for (skew, ahead) in [(Skew::Ahead(by), true), (Skew::Behind(by), false)] {
-            sandbox.fault(Fault::skew(skew));
+        for (skew, ahead) in [(ClockSkew::Ahead(by), true), (ClockSkew::Behind(by), false)] {
+            sandbox.fault(VendorFault::skew(skew));
             let wrong = reply(&client.send(Operation::Login).await);
             let [honest, wrong] = [&honest, &wrong].map(|answer| {
                 let date = answer.headers()["date"].to_str().unwrap().to_owned();
@@ -176,11 +176,14 @@ async fn a_skewed_reply_tells_other_times_and_its_signature_is_good() {
 
 #[tokio::test]
 async fn what_is_revoked_just_before_a_request_is_dead() {
-    for (what, other_lives) in [(What::Session, true), (What::Account, false)] {
+    for (what, other_lives) in [
+        (RevokedThing::Session, true),
+        (RevokedThing::Account, false),
+    ] {
         let sandbox = still("b2binpay").await;
         let mut client = Client::logged_in(&sandbox).await;
         let other = Client::logged_in(&sandbox).await;
-        sandbox.fault(Fault::revoke(what).on(Operation::Guard));
+        sandbox.fault(VendorFault::revoke(what).on(Operation::Guard));
         assert!(client.called().await.is_err());
         let refused = last(&sandbox);
         assert!(refused.refusal.is_some() && refused.is_sabotaged());
@@ -196,7 +199,7 @@ async fn a_session_is_revoked_before_its_refresh() {
     let sandbox = still("mypopup").await;
     let mut client = Client::logged_in(&sandbox).await;
     let other = Client::logged_in(&sandbox).await;
-    sandbox.fault(Fault::revoke(What::Session).on(Operation::Refresh));
+    sandbox.fault(VendorFault::revoke(RevokedThing::Session).on(Operation::Refresh));
     let refused = client.refresh().await.unwrap_err();
     assert_eq!(refused.refusal, Refusal::BadRefresh);
     assert_eq!(last(&sandbox).refusal, Some(Reason::SessionRevoked));
@@ -207,7 +210,7 @@ async fn a_session_is_revoked_before_its_refresh() {
 async fn who_is_forbidden_is_told_that_its_address_is_not_allowed() {
     let sandbox = still("b2binpay").await;
     let mut client = Client::logged_in(&sandbox).await;
-    sandbox.fault(Fault::forbid().times(2));
+    sandbox.fault(VendorFault::forbid().times(2));
     let refused = client.refresh().await.unwrap_err();
     assert_eq!(
         (refused.refusal, refused.code.as_deref()),
@@ -221,10 +224,10 @@ async fn who_is_forbidden_is_told_that_its_address_is_not_allowed() {
 #[tokio::test]
 async fn what_is_cleared_strikes_nobody() {
     let sandbox = still("mypopup").await;
-    sandbox.fault(Fault::status(500).rate(1.0));
+    sandbox.fault(VendorFault::status(500).rate(1.0));
     let mut client = Client::of(&sandbox);
     assert!(client.login().await.is_err());
-    assert_eq!(sandbox.faults(), [Fault::status(500).rate(1.0)]);
+    assert_eq!(sandbox.faults(), [VendorFault::status(500).rate(1.0)]);
     sandbox.clear_faults();
     assert!(client.login().await.is_ok());
 }

@@ -15,7 +15,7 @@ mod pairs;
 
 use std::time::Duration;
 
-use countersign_sandbox::{Sandbox, Setup};
+use countersign_sandbox::{Sandbox, SandboxSetup};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -25,6 +25,6 @@ async fn still(dialect: &str) -> Sandbox {
     start(Sandbox::shipped(dialect).still()).await
 }
 
-async fn start(setup: Setup) -> Sandbox {
+async fn start(setup: SandboxSetup) -> Sandbox {
     setup.start().await.unwrap()
 }

@@ -2,20 +2,20 @@
 //! logs in when it is refused, gets on.
 
 use countersign_domain::Operation;
-use countersign_sandbox::{Fault, Skew, What};
+use countersign_sandbox::{ClockSkew, RevokedThing, VendorFault};
 
 use crate::client::Client;
 use crate::{SECOND, still};
 
-fn faults() -> [Fault; 7] {
+fn faults() -> [VendorFault; 7] {
     [
-        Fault::lost_reply(),
-        Fault::status(503),
-        Fault::delay(SECOND / 100),
-        Fault::cut(),
-        Fault::skew(Skew::Ahead(SECOND)),
-        Fault::revoke(What::Account),
-        Fault::forbid(),
+        VendorFault::lost_reply(),
+        VendorFault::status(503),
+        VendorFault::delay(SECOND / 100),
+        VendorFault::cut(),
+        VendorFault::skew(ClockSkew::Ahead(SECOND)),
+        VendorFault::revoke(RevokedThing::Account),
+        VendorFault::forbid(),
     ]
 }
 

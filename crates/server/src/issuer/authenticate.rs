@@ -5,33 +5,33 @@ use countersign_dialect::Secret;
 use countersign_domain::account::StoredSecret;
 use countersign_domain::{Account, Credential, Network, Reason};
 
-use super::denied::Cause;
-use super::{Request, store_reason};
+use super::denied::DenialCause;
+use super::{IssuerRequest, store_reason};
 use crate::password::{HashingQueue, PasswordFault};
-use crate::throttle::Attempt;
-use countersign_store::Candidate;
+use crate::throttle::LoginAttempt;
+use countersign_store::LoginCandidate;
 
-/// A login and secret that were checked. Only [`Request::authenticate`] makes
+/// A login and secret that were checked. Only [`IssuerRequest::authenticate`] makes
 /// it.
 pub(super) struct Authenticated {
     pub(super) account: Account,
     pub(super) credential: Credential,
 }
 
-impl Request<'_> {
+impl IssuerRequest<'_> {
     /// Checks a login and secret. Whatever is wrong, the answer and, where the
     /// api has passwords, the cost are the same (one argon2id).
     pub(super) async fn authenticate(
         &self,
         login: &str,
         secret: &Secret,
-    ) -> Result<Authenticated, Cause> {
+    ) -> Result<Authenticated, DenialCause> {
         let store = &self.issuer.store;
         let (api, network) = (self.api.name(), Network::of(self.caller.address));
         let found = store.candidate(api, login, network).await;
         let found = found.map_err(store_reason)?;
         let account = found.as_ref().map(|it| it.account.id);
-        let attempt = Attempt {
+        let attempt = LoginAttempt {
             api,
             login,
             network,
@@ -39,7 +39,7 @@ impl Request<'_> {
         };
         let settings = &self.api.settings.throttle;
         let admitted = self.issuer.throttle.admit(settings, &attempt, store.now());
-        let throttled = |wait| Cause::throttled(Reason::LoginThrottled, wait).of(account);
+        let throttled = |wait| DenialCause::throttled(Reason::LoginThrottled, wait).of(account);
         let admitted = admitted.map_err(throttled)?;
         let (known, fault) = usable(found);
         let stored = known.as_ref().map(|known| &known.credential.secret);
@@ -61,9 +61,9 @@ impl Request<'_> {
             admitted.take_back(store.now());
         }
         if !matched? {
-            return Err(Cause::from(fault).of(account));
+            return Err(DenialCause::from(fault).of(account));
         }
-        known.ok_or(Cause::from(fault).of(account))
+        known.ok_or(DenialCause::from(fault).of(account))
     }
 
     async fn secret_matches(
@@ -95,12 +95,12 @@ impl Request<'_> {
 
 /// The credential that was found, if it may be used, and what a secret that does
 /// not match is refused for.
-fn usable(found: Option<Candidate>) -> (Option<Authenticated>, Reason) {
+fn usable(found: Option<LoginCandidate>) -> (Option<Authenticated>, Reason) {
     match found {
         None => (None, Reason::UnknownLogin),
         Some(it) if !it.account.active => (None, Reason::AccountDisabled),
         Some(it) if !it.credential.active => (None, Reason::CredentialRevoked),
-        Some(Candidate {
+        Some(LoginCandidate {
             account,
             credential,
             ..

@@ -6,22 +6,22 @@ use std::time::Duration;
 use countersign_dialect::{Refused, Secret, Unread};
 use countersign_domain::{AccountId, Operation, Reason, Refusal};
 
-use super::record::{Answer, Record};
-use crate::api::Api;
+use super::record::{RequestRecord, TokenAnswer};
+use crate::api::IssuingApi;
 
 /// A refusal. Boxed inside: it is large and rare.
-pub(super) struct Denied(Box<Parts>);
+pub(super) struct TokenDenial(Box<DenialParts>);
 
 /// Why a request is refused, and how long to wait where that is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Cause {
+pub(super) struct DenialCause {
     pub(super) reason: Reason,
     pub(super) wait: Option<Duration>,
     /// Whose login was tried, for the record.
     pub(super) account: Option<AccountId>,
 }
 
-impl Cause {
+impl DenialCause {
     /// This, of a login that is this account's.
     pub(super) fn of(self, account: Option<AccountId>) -> Self {
         Self { account, ..self }
@@ -36,7 +36,7 @@ impl Cause {
     }
 }
 
-impl From<Reason> for Cause {
+impl From<Reason> for DenialCause {
     fn from(reason: Reason) -> Self {
         Self {
             reason,
@@ -46,23 +46,23 @@ impl From<Reason> for Cause {
     }
 }
 
-struct Parts {
-    record: Record,
-    cause: Cause,
+struct DenialParts {
+    record: RequestRecord,
+    cause: DenialCause,
     pointer: Option<String>,
     allow: Option<String>,
     token: Option<Secret>,
 }
 
-impl Denied {
-    pub(super) fn new(record: Record, cause: impl Into<Cause>) -> Self {
+impl TokenDenial {
+    pub(super) fn new(record: RequestRecord, cause: impl Into<DenialCause>) -> Self {
         let cause = cause.into();
-        let record = Record {
+        let record = RequestRecord {
             outcome: Err(cause.reason),
             account: record.account.or(cause.account),
             ..record
         };
-        Self(Box::new(Parts {
+        Self(Box::new(DenialParts {
             record,
             cause,
             pointer: None,
@@ -73,7 +73,7 @@ impl Denied {
 
     /// The path is served, for these methods only.
     pub(super) fn wrong_method(operation: Operation, allow: String) -> Self {
-        let mut denied = Self::new(Record::of(operation), Reason::MethodUnknown);
+        let mut denied = Self::new(RequestRecord::of(operation), Reason::MethodUnknown);
         denied.0.allow = Some(allow);
         denied
     }
@@ -85,13 +85,13 @@ impl Denied {
     }
 
     /// Who called and why it was refused.
-    pub(super) fn record(&self) -> &Record {
+    pub(super) fn record(&self) -> &RequestRecord {
         &self.0.record
     }
 
     /// The refusal in the api's spelling.
-    pub(super) fn answer(self, api: &Api) -> Answer {
-        let Parts {
+    pub(super) fn answer(self, api: &IssuingApi) -> TokenAnswer {
+        let DenialParts {
             record,
             cause,
             pointer,
@@ -106,7 +106,7 @@ impl Denied {
             retry_after: cause.wait.or_else(|| retry_after(refusal)),
             allow: allow.as_deref(),
         });
-        Answer {
+        TokenAnswer {
             response,
             record,
             token,
@@ -114,11 +114,11 @@ impl Denied {
     }
 }
 
-impl From<Unread> for Denied {
+impl From<Unread> for TokenDenial {
     fn from(unread: Unread) -> Self {
-        let record = Record {
+        let record = RequestRecord {
             detail: unread.detail,
-            ..Record::of(unread.operation)
+            ..RequestRecord::of(unread.operation)
         };
         let mut denied = Self::new(record, unread.reason);
         denied.0.pointer = unread.pointer;

@@ -7,11 +7,11 @@ use countersign_dialect::Secret;
 use countersign_domain::{AccountId, Operation, Reason, SessionId};
 
 /// The answer to a request, and what the log may say of it.
-pub struct Answer {
+pub struct TokenAnswer {
     /// What the peer gets.
     pub response: http::Response<Bytes>,
     /// What happened.
-    pub record: Record,
+    pub record: RequestRecord,
     /// The token that did not verify, for who finds out what it was; not for
     /// the log.
     pub token: Option<Secret>,
@@ -19,7 +19,7 @@ pub struct Answer {
 
 /// What happened to one request, for the log; nothing in it is secret.
 #[derive(Clone, Debug)]
-pub struct Record {
+pub struct RequestRecord {
     /// What was asked for.
     pub operation: Operation,
     /// The dialect's variant, where the request told one.
@@ -40,7 +40,7 @@ pub struct Record {
 }
 
 /// Without the body, where tokens stand.
-impl fmt::Debug for Answer {
+impl fmt::Debug for TokenAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Answer")
             .field("status", &self.response.status())
@@ -49,7 +49,7 @@ impl fmt::Debug for Answer {
     }
 }
 
-impl Record {
+impl RequestRecord {
     pub(super) fn of(operation: Operation) -> Self {
         Self {
             operation,

@@ -13,7 +13,7 @@ use countersign_domain::{Account, AccountId, Counted, Counters, Rate, Timestamp}
 use super::{CAPACITY, MINUTE};
 
 /// Counts in memory of its own process.
-pub(crate) struct Mints {
+pub(crate) struct MintCounter {
     counters: Counters,
     /// Limits of accounts that have their own, as they were last seen. A refresh
     /// is counted before its account is loaded, so a change holds from the
@@ -21,7 +21,7 @@ pub(crate) struct Mints {
     own: RwLock<HashMap<AccountId, u32>>,
 }
 
-impl Mints {
+impl MintCounter {
     pub(crate) fn new() -> Self {
         Self {
             counters: Counters::new(CAPACITY, RandomState::new()),

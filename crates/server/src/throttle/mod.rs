@@ -24,7 +24,7 @@ use countersign_dialect::Preset;
 use countersign_domain::{ApiName, Counted, Counters, Network, Rate, Timestamp};
 
 use self::login::LoginKey;
-pub(crate) use self::mints::Mints;
+pub(crate) use self::mints::MintCounter;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -85,7 +85,7 @@ impl ThrottleSettings {
 
 /// One try of a login.
 #[derive(Clone, Copy, Debug)]
-pub struct Attempt<'a> {
+pub struct LoginAttempt<'a> {
     /// At which api.
     pub api: &'a ApiName,
     /// The login as it was sent.
@@ -97,7 +97,7 @@ pub struct Attempt<'a> {
 }
 
 /// Counts the tries of all apis, in memory of its own process.
-pub struct Throttle {
+pub struct LoginThrottle {
     known: Counters,
     pairs: Counters,
     networks: Counters,
@@ -108,9 +108,9 @@ pub struct Throttle {
 /// Evidence that a login may be tried. Its counts stay unless they are taken
 /// back.
 #[must_use]
-pub struct Admitted<'t>(Vec<(&'t Counters, Counted)>);
+pub struct AdmittedLogin<'t>(Vec<(&'t Counters, Counted)>);
 
-impl Admitted<'_> {
+impl AdmittedLogin<'_> {
     /// The secret was right: this was no try that counts.
     pub fn take_back(self, now: Timestamp) {
         for (counters, counted) in self.0 {
@@ -119,7 +119,7 @@ impl Admitted<'_> {
     }
 }
 
-impl Throttle {
+impl LoginThrottle {
     /// Counters that were told of nothing yet.
     pub fn new() -> Self {
         Self::with_capacity(CAPACITY)
@@ -159,10 +159,10 @@ impl Throttle {
     pub fn admit(
         &self,
         settings: &ThrottleSettings,
-        attempt: &Attempt<'_>,
+        attempt: &LoginAttempt<'_>,
         now: Timestamp,
-    ) -> Result<Admitted<'_>, Duration> {
-        let mut admitted = Admitted(Vec::new());
+    ) -> Result<AdmittedLogin<'_>, Duration> {
+        let mut admitted = AdmittedLogin(Vec::new());
         let (api, network) = (attempt.api, attempt.network);
         let login = LoginKey::of(attempt.login);
         let counted = if attempt.network_is_known {
@@ -196,13 +196,13 @@ impl Throttle {
     }
 }
 
-impl Default for Throttle {
+impl Default for LoginThrottle {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<'t> Admitted<'t> {
+impl<'t> AdmittedLogin<'t> {
     fn count<K: Hash>(
         &mut self,
         counters: &'t Counters,

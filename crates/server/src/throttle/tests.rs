@@ -3,7 +3,7 @@ use super::*;
 const SECOND: Duration = Duration::from_secs(1);
 
 struct World {
-    throttle: Throttle,
+    throttle: LoginThrottle,
     settings: ThrottleSettings,
     api: ApiName,
 }
@@ -15,7 +15,7 @@ impl World {
 
     fn with_capacity(capacity: usize) -> Self {
         Self {
-            throttle: Throttle::with_capacity(capacity),
+            throttle: LoginThrottle::with_capacity(capacity),
             settings: ThrottleSettings::default(),
             api: "pay".parse().unwrap(),
         }
@@ -27,8 +27,8 @@ impl World {
         network: Network,
         network_is_known: bool,
         now: Timestamp,
-    ) -> Result<Admitted<'_>, Duration> {
-        let attempt = Attempt {
+    ) -> Result<AdmittedLogin<'_>, Duration> {
+        let attempt = LoginAttempt {
             api: &self.api,
             login,
             network,

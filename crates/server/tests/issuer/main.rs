@@ -17,8 +17,8 @@ use countersign_domain::Reason;
 use countersign_domain::account::StoredSecret;
 use countersign_domain::session::Lifetimes;
 use countersign_server::issuer::Issuer;
-use countersign_server::password::Passwords;
-use countersign_store::{Actor, NewCredential};
+use countersign_server::password::PasswordPool;
+use countersign_store::{AuditActor, NewCredential};
 use serde_json::json;
 
 use crate::provider::{HOUR, LIFETIMES, MINUTE, Provider, SECRET, data};
@@ -109,14 +109,14 @@ async fn a_refresh_token_that_ran_out_is_refused_and_ends_nothing() {
 #[tokio::test]
 async fn a_password_opens_the_account_and_a_wrong_one_does_not() {
     let provider = Provider::begin().await;
-    let passwords = Passwords::new(1, 1).unwrap();
+    let passwords = PasswordPool::new(1, 1).unwrap();
     let phc = passwords.hash(Secret::from("hunter2")).await.unwrap();
     let secret = StoredSecret::Password(phc);
     let login = "by-password".to_owned();
     let created = provider.store.create_credential(
         provider.account,
         NewCredential::new(login, secret),
-        Actor::System,
+        AuditActor::System,
     );
     created.await.unwrap();
     let try_with = |password: &str| {
@@ -144,8 +144,8 @@ async fn a_password_opens_the_account_and_a_wrong_one_does_not() {
 async fn an_api_without_passwords_lets_no_stored_password_in() {
     let mut provider = Provider::begin().await;
     provider.api.settings.passwords = false;
-    provider.issuer = Issuer::new(provider.store.clone(), Passwords::new(0, 0).unwrap());
-    let phc = Passwords::new(1, 1)
+    provider.issuer = Issuer::new(provider.store.clone(), PasswordPool::new(0, 0).unwrap());
+    let phc = PasswordPool::new(1, 1)
         .unwrap()
         .hash(Secret::from("hunter2"))
         .await
@@ -155,7 +155,7 @@ async fn an_api_without_passwords_lets_no_stored_password_in() {
     let created = provider.store.create_credential(
         provider.account,
         NewCredential::new(login, credential),
-        Actor::System,
+        AuditActor::System,
     );
     created.await.unwrap();
     let body = json!({ "username": "by-password", "password": "hunter2" }).to_string();
@@ -198,7 +198,7 @@ async fn a_disabled_account_is_refused_wherever_it_comes() {
 #[tokio::test]
 async fn every_failed_login_costs_a_hash_and_a_good_key_none() {
     let mut provider = Provider::begin().await;
-    provider.issuer = Issuer::new(provider.store.clone(), Passwords::new(0, 0).unwrap());
+    provider.issuer = Issuer::new(provider.store.clone(), PasswordPool::new(0, 0).unwrap());
     assert_eq!(provider.log_in_with(SECRET).await.record.outcome, Ok(()));
     let busy = Err(Reason::HashingBusy);
     assert_eq!(provider.log_in_with("wrong").await.record.outcome, busy);

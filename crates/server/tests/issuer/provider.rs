@@ -9,15 +9,15 @@ use countersign_domain::account::{Allowlist, StoredSecret};
 use countersign_domain::key::{Key, KeyRing, KeyState, Kid};
 use countersign_domain::session::Lifetimes;
 use countersign_domain::{AccountId, AccountLimits, Algorithm, Limits, Timestamp};
-use countersign_server::api::{Api, ApiSettings};
-use countersign_server::issuer::{Answer, Caller, Issuer};
-use countersign_server::password::Passwords;
+use countersign_server::api::{ApiSettings, IssuingApi};
+use countersign_server::issuer::{Issuer, TokenAnswer, TokenCaller};
+use countersign_server::password::PasswordPool;
 use countersign_store::clock::Clock;
 use countersign_store::seal::MasterKey;
 use countersign_store::{
-    AccountUpdate, Actor, NewAccount, NewCredential, Purpose, SealedKey, Store,
+    AccountUpdate, AuditActor, KeyPurpose, NewAccount, NewCredential, SealedKey, Store,
 };
-use countersign_token::Material;
+use countersign_token::KeyMaterial;
 use http::request::Parts;
 use serde_json::{Value, json};
 
@@ -31,7 +31,7 @@ pub(crate) struct Provider {
     pub(crate) clock: Clock,
     pub(crate) store: Store,
     pub(crate) master: MasterKey,
-    pub(crate) api: Api,
+    pub(crate) api: IssuingApi,
     pub(crate) issuer: Issuer,
     pub(crate) account: AccountId,
     /// Where requests come from.
@@ -65,7 +65,7 @@ impl Provider {
         let store = Store::open(&directory.path().join("db"), clock.clone(), |_| {}).unwrap();
         let master = MasterKey::create(&directory.path().join("master.key")).unwrap();
         store.check_master(&master).await.unwrap();
-        let api = Api::load(settings(LIFETIMES), &store, &master)
+        let api = IssuingApi::load(settings(LIFETIMES), &store, &master)
             .await
             .unwrap();
         let new = NewAccount {
@@ -76,8 +76,8 @@ impl Provider {
             limits: AccountLimits::default(),
             active: true,
         };
-        let (account, _) = store.create_account(new, Actor::System).await.unwrap();
-        let issuer = Issuer::new(store.clone(), Passwords::new(2, 2).unwrap());
+        let (account, _) = store.create_account(new, AuditActor::System).await.unwrap();
+        let issuer = Issuer::new(store.clone(), PasswordPool::new(2, 2).unwrap());
         Self {
             directory,
             clock,
@@ -90,7 +90,12 @@ impl Provider {
         }
     }
 
-    pub(crate) async fn ask(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    pub(crate) async fn ask(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> TokenAnswer {
         self.ask_at(self.address, path, headers, body).await
     }
 
@@ -100,20 +105,20 @@ impl Provider {
         path: &str,
         headers: &[(&str, &str)],
         body: &str,
-    ) -> Answer {
+    ) -> TokenAnswer {
         let mut request = http::Request::builder().method("POST").uri(path);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let (parts, ()): (Parts, ()) = request.body(()).unwrap().into_parts();
-        let caller = Caller { address };
+        let caller = TokenCaller { address };
         self.issuer
             .answer(&self.api, &parts, body.as_bytes(), &caller)
             .await
     }
 
     /// The same provider, asked by somebody else.
-    pub(crate) async fn ask_from(&self, address: IpAddr, login: &str, secret: &str) -> Answer {
+    pub(crate) async fn ask_from(&self, address: IpAddr, login: &str, secret: &str) -> TokenAnswer {
         let body = json!({ "username": login, "password": secret }).to_string();
         let json = [("content-type", "application/json")];
         self.ask_at(address, "/auth/login", &json, &body).await
@@ -125,17 +130,17 @@ impl Provider {
         data(&answer)
     }
 
-    pub(crate) async fn log_in_with(&self, secret: &str) -> Answer {
+    pub(crate) async fn log_in_with(&self, secret: &str) -> TokenAnswer {
         let body = json!({ "username": "partner", "password": secret });
         self.post("/auth/login", &body).await
     }
 
-    pub(crate) async fn refresh(&self, pair: &Value) -> Answer {
+    pub(crate) async fn refresh(&self, pair: &Value) -> TokenAnswer {
         let body = json!({ "refresh_token": pair["refresh_token"] });
         self.post("/auth/refresh", &body).await
     }
 
-    async fn post(&self, path: &str, body: &Value) -> Answer {
+    async fn post(&self, path: &str, body: &Value) -> TokenAnswer {
         let fields = [("content-type", "application/json")];
         self.ask(path, &fields, &body.to_string()).await
     }
@@ -148,11 +153,11 @@ impl Provider {
         };
         let updated = self
             .store
-            .update_account(self.account, update, Actor::System);
+            .update_account(self.account, update, AuditActor::System);
         updated.await.unwrap();
     }
 
-    pub(crate) async fn log_out(&self, pair: &Value) -> Answer {
+    pub(crate) async fn log_out(&self, pair: &Value) -> TokenAnswer {
         let bearer = format!("Bearer {}", pair["access_token"].as_str().unwrap());
         self.ask("/auth/logout", &[("authorization", &bearer)], "")
             .await
@@ -173,10 +178,10 @@ impl Provider {
         drop((api, issuer));
         store.close().await;
         let store = Store::open(&directory.path().join("db"), clock.clone(), |_| {}).unwrap();
-        let api = Api::load(settings(lifetimes), &store, &master)
+        let api = IssuingApi::load(settings(lifetimes), &store, &master)
             .await
             .unwrap();
-        let issuer = Issuer::new(store.clone(), Passwords::new(2, 2).unwrap());
+        let issuer = Issuer::new(store.clone(), PasswordPool::new(2, 2).unwrap());
         Self {
             directory,
             clock,
@@ -199,10 +204,10 @@ impl Provider {
             state: KeyState::Pending,
             created_at: now,
         };
-        let material = Material::generate(Algorithm::Hs256).unwrap();
+        let material = KeyMaterial::generate(Algorithm::Hs256).unwrap();
         let mut sealed = SealedKey {
             key,
-            purpose: Purpose::Signing,
+            purpose: KeyPurpose::Signing,
             sealed: Vec::new(),
         };
         sealed.sealed = self
@@ -210,23 +215,23 @@ impl Provider {
             .seal(&sealed.context(name), material.bytes())
             .unwrap();
         self.store
-            .insert_key(name, sealed, Actor::System)
+            .insert_key(name, sealed, AuditActor::System)
             .await
             .unwrap();
         let stored = self.store.keys(name).await.unwrap();
         let signing = stored
             .into_iter()
-            .filter(|it| it.purpose == Purpose::Signing);
+            .filter(|it| it.purpose == KeyPurpose::Signing);
         let ring = KeyRing::new(signing.map(|it| it.key).collect(), now).unwrap();
         let ring = ring.rotate(LIFETIMES.refresh, now).unwrap();
         self.store
-            .replace_ring(name, ring, None, Actor::System, None)
+            .replace_ring(name, ring, None, AuditActor::System, None)
             .await
             .unwrap();
     }
 }
 
-pub(crate) fn data(answer: &Answer) -> Value {
+pub(crate) fn data(answer: &TokenAnswer) -> Value {
     let body: Value = serde_json::from_slice(answer.response.body()).unwrap();
     assert_eq!(answer.response.status(), 200, "{body}");
     body["data"].clone()

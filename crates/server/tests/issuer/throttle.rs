@@ -8,10 +8,10 @@ use countersign_dialect::Secret;
 use countersign_domain::Reason;
 use countersign_domain::account::{Allowlist, StoredSecret};
 use countersign_domain::limits::{AccountLimits, Limits};
-use countersign_server::api::{Api, ApiSettings};
-use countersign_server::issuer::{Answer, Issuer};
-use countersign_server::password::Passwords;
-use countersign_store::{AccountUpdate, Actor, NewCredential};
+use countersign_server::api::{ApiSettings, IssuingApi};
+use countersign_server::issuer::{Issuer, TokenAnswer};
+use countersign_server::password::PasswordPool;
+use countersign_store::{AccountUpdate, AuditActor, NewCredential};
 use tokio::task::JoinSet;
 
 use crate::provider::{LIFETIMES, MINUTE, Provider, SECRET, data, settings};
@@ -20,7 +20,7 @@ fn address(number: u32) -> IpAddr {
     Ipv4Addr::from_bits(0x7f01_0000 + number).into()
 }
 
-fn outcome(answer: &Answer) -> (u16, Option<Reason>, Option<String>) {
+fn outcome(answer: &TokenAnswer) -> (u16, Option<Reason>, Option<String>) {
     let retry_after = answer.response.headers().get("retry-after");
     let retry_after = retry_after.map(|value| value.to_str().unwrap().to_owned());
     (
@@ -75,7 +75,7 @@ async fn logins_that_do_not_exist_are_throttled_alike() {
 async fn a_stranger_s_login_counts_even_where_the_queue_was_full() {
     let mut provider = Provider::begin().await;
     for login in ["partner", "nobody"] {
-        provider.issuer = Issuer::new(provider.store.clone(), Passwords::new(0, 0).unwrap());
+        provider.issuer = Issuer::new(provider.store.clone(), PasswordPool::new(0, 0).unwrap());
         let mut answers = Vec::new();
         for _ in 0..31 {
             let shed = provider.ask_from(address(1), login, "guess").await;
@@ -90,7 +90,7 @@ async fn a_stranger_s_login_counts_even_where_the_queue_was_full() {
 async fn a_login_from_a_known_network_that_was_not_looked_at_is_no_try() {
     let mut provider = Provider::begin().await;
     provider.log_in().await;
-    provider.issuer = Issuer::new(provider.store.clone(), Passwords::new(0, 0).unwrap());
+    provider.issuer = Issuer::new(provider.store.clone(), PasswordPool::new(0, 0).unwrap());
     for _ in 0..100 {
         let shed = provider.log_in_with("guess").await;
         assert_eq!(shed.record.outcome, Err(Reason::HashingBusy));
@@ -102,12 +102,12 @@ async fn a_login_from_a_known_network_that_was_not_looked_at_is_no_try() {
 #[tokio::test]
 async fn a_full_queue_of_strangers_turns_no_partner_away_who_comes_from_a_known_network() {
     let mut provider = Provider::begin().await;
-    let passwords = Passwords::new(1, 8).unwrap();
+    let passwords = PasswordPool::new(1, 8).unwrap();
     let phc = passwords.hash(Secret::from("hunter2")).await.unwrap();
     let new = NewCredential::new("by-password", StoredSecret::Password(phc));
     let created = provider
         .store
-        .create_credential(provider.account, new, Actor::System);
+        .create_credential(provider.account, new, AuditActor::System);
     created.await.unwrap();
     provider.issuer = Issuer::new(provider.store.clone(), passwords);
     let home = provider.address;
@@ -151,7 +151,7 @@ async fn with_limits(provider: Provider, limits: Limits) -> Provider {
         limits,
         ..settings(LIFETIMES)
     };
-    let api = Api::load(settings, &provider.store, &provider.master).await;
+    let api = IssuingApi::load(settings, &provider.store, &provider.master).await;
     Provider {
         api: api.unwrap(),
         ..provider
@@ -213,7 +213,7 @@ async fn an_account_with_a_limit_of_its_own_has_that_one() {
     let set = |update| {
         provider
             .store
-            .update_account(provider.account, update, Actor::System)
+            .update_account(provider.account, update, AuditActor::System)
     };
     set(own(Some(5))).await.unwrap();
     for _ in 0..5 {
@@ -270,7 +270,7 @@ async fn a_right_secret_from_a_forbidden_address_alerts_and_a_wrong_one_does_not
     };
     let updated = provider
         .store
-        .update_account(provider.account, update, Actor::System);
+        .update_account(provider.account, update, AuditActor::System);
     updated.await.unwrap();
     let log = Log::default();
     let writer = log.clone();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use countersign_domain::Operation;
 use countersign_relay::UpstreamTimeouts;
-use countersign_sandbox::Fault;
+use countersign_sandbox::VendorFault;
 use countersign_sidecar::READY;
 
 use crate::vendor::Vendor;
@@ -67,7 +67,7 @@ async fn a_login_that_is_refused_is_told_and_not_hammered() {
 #[tokio::test]
 async fn a_login_that_cannot_be_had_now_says_when_to_come_again() {
     let world = World::open().await;
-    let later = Fault::status(429).retry_after(Duration::from_secs(7));
+    let later = VendorFault::status(429).retry_after(Duration::from_secs(7));
     world.sandbox.fault(later.on(Operation::Login).times(100));
     let reply = world.get("/deposit/").await;
     assert_eq!(reply.outcome(), (503, "no_token_now"), "{}", reply.text());
@@ -78,7 +78,7 @@ async fn a_login_that_cannot_be_had_now_says_when_to_come_again() {
 #[tokio::test]
 async fn ready_is_who_has_a_token_or_gets_one() {
     let world = World::open().await;
-    let down = Fault::status(503).on(Operation::Login).times(100);
+    let down = VendorFault::status(503).on(Operation::Login).times(100);
     world.sandbox.fault(down);
     let reply = world.get(READY).await;
     assert_eq!(reply.status, 503);

@@ -1,6 +1,6 @@
 //! Who is let in, and what they may call.
 
-use countersign_sandbox::Expected;
+use countersign_sandbox::RequestExpectations;
 
 use crate::vendor::Vendor;
 use crate::world::{Plan, World, allowed, request};
@@ -68,7 +68,7 @@ async fn token_endpoints_are_closed_and_the_session_goes_on() {
         assert_eq!(reply.outcome(), (403, "token_endpoint"), "{target}");
     }
     assert_eq!(world.get("/deposit/").await.status, 200);
-    let once = Expected::new().logins(1).refreshes(0);
+    let once = RequestExpectations::new().logins(1).refreshes(0);
     assert_eq!(world.sandbox.check(&once), Ok(()));
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use countersign_domain::Operation;
-use countersign_sandbox::{Expected, Fault, What};
+use countersign_sandbox::{RequestExpectations, RevokedThing, VendorFault};
 use http::Request;
 use http_body_util::Channel;
 use tokio::task::JoinSet;
@@ -14,8 +14,8 @@ use crate::world::{HOUR, Plan, World, request};
 
 const KEPT: usize = 64 * 1024;
 
-fn revoke() -> Fault {
-    Fault::revoke(What::Session).on(Operation::Guard)
+fn revoke() -> VendorFault {
+    VendorFault::revoke(RevokedThing::Session).on(Operation::Guard)
 }
 
 /// The statuses that the vendor gave to guarded requests.
@@ -132,7 +132,10 @@ async fn at_an_expiry_64_callers_share_one_refresh_and_send_no_expired_token() {
         world.advance(HOUR + Duration::from_secs(1));
         assert_eq!(at_once(&world, 64).await, [200; 64]);
     }
-    let expected = Expected::new().logins(1).refreshes(3).no_expired();
+    let expected = RequestExpectations::new()
+        .logins(1)
+        .refreshes(3)
+        .no_expired();
     assert_eq!(world.sandbox.check(&expected), Ok(()));
 }
 
@@ -142,7 +145,7 @@ async fn where_the_vendors_clock_runs_ahead_64_callers_share_one_refresh_too() {
     assert_eq!(world.get("/deposit/").await.status, 200);
     world.sandbox.advance(HOUR + Duration::from_secs(1));
     assert_eq!(at_once(&world, 64).await, [200; 64]);
-    let once = Expected::new().logins(1).refreshes(1);
+    let once = RequestExpectations::new().logins(1).refreshes(1);
     assert_eq!(world.sandbox.check(&once), Ok(()));
 }
 
@@ -156,6 +159,6 @@ async fn a_budget_is_never_overrun() {
     for _ in 0..10 {
         assert_eq!(at_once(&world, 5).await, [200; 5]);
     }
-    let expected = Expected::new().logins(1).max_refused(0);
+    let expected = RequestExpectations::new().logins(1).max_refused(0);
     assert_eq!(world.sandbox.check(&expected), Ok(()));
 }

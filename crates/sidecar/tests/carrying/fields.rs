@@ -1,7 +1,7 @@
 //! What the vendor gets of a request, and the program of an answer.
 
 use countersign_domain::Operation;
-use countersign_sandbox::Fault;
+use countersign_sandbox::VendorFault;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::vendor::{Vendor, length};
@@ -140,7 +140,7 @@ async fn a_static_key_goes_where_tokens_cannot_be_had_for_now() {
         ..Plan::default()
     };
     let world = plan.open().await;
-    let down = Fault::status(503).on(Operation::Login).times(100);
+    let down = VendorFault::status(503).on(Operation::Login).times(100);
     world.sandbox.fault(down);
     let target = "/api/v2/x?transfer-key=FOREIGN&a=1";
     let fields = [("authorization", "Bearer FOREIGN")];

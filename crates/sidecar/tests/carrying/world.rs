@@ -10,7 +10,7 @@ use countersign_client::{ManualClock, TokenSource};
 use countersign_dialect::{Dialect, Secret};
 use countersign_relay::{UpstreamSettings, UpstreamTimeouts};
 use countersign_sandbox::Sandbox;
-use countersign_sidecar::{Address, SIDECAR, Setup, Sidecar, serve};
+use countersign_sidecar::{SIDECAR, Sidecar, SidecarAddress, SidecarSetup, serve};
 use countersign_transport::{DrainOutcome, ListenerLimits};
 use http::{HeaderMap, Request};
 use http_body::Body;
@@ -64,7 +64,7 @@ pub(crate) struct World {
     pub(crate) sandbox: Sandbox,
     pub(crate) sidecar: Arc<Sidecar>,
     clock: Arc<ManualClock>,
-    pub(crate) address: Address,
+    pub(crate) address: SidecarAddress,
     stop: oneshot::Sender<()>,
     served: JoinHandle<DrainOutcome>,
     directory: tempfile::TempDir,
@@ -92,12 +92,12 @@ impl Plan {
         let clock = Arc::new(ManualClock::at(sandbox.now()));
         let directory = tempfile::tempdir().unwrap();
         let address = match self.file {
-            true => Address::File(directory.path().join("a.sock")),
+            true => SidecarAddress::File(directory.path().join("a.sock")),
             false => "127.0.0.1:0".parse().unwrap(),
         };
         let source = self.source(&sandbox, &clock);
         let upstream = self.upstream.as_deref().unwrap_or(sandbox.url());
-        let setup = Setup {
+        let setup = SidecarSetup {
             name: "pay".parse().unwrap(),
             source,
             dialect: sandbox.dialect().clone(),
@@ -167,16 +167,16 @@ impl World {
     /// A connection of a program.
     pub(crate) async fn connect(&self) -> Box<dyn Wire> {
         match &self.address {
-            Address::Port(address) => Box::new(TcpStream::connect(address).await.unwrap()),
-            Address::File(path) => Box::new(UnixStream::connect(path).await.unwrap()),
+            SidecarAddress::Port(address) => Box::new(TcpStream::connect(address).await.unwrap()),
+            SidecarAddress::File(path) => Box::new(UnixStream::connect(path).await.unwrap()),
         }
     }
 
     /// What a program calls the sidecar.
     pub(crate) fn host(&self) -> String {
         match &self.address {
-            Address::Port(address) => address.to_string(),
-            Address::File(_) => "anything".to_owned(),
+            SidecarAddress::Port(address) => address.to_string(),
+            SidecarAddress::File(_) => "anything".to_owned(),
         }
     }
 

@@ -56,29 +56,29 @@ impl fmt::Display for ClockDoubt {
                 "the system clock went {} further than time has passed since the start: if it is \
                  wrong, set it right, and mend the store's clock with `countersign store \
                  mend-clock`",
-                Span(*by)
+                ClockSpan(*by)
             ),
             Self::AheadOfSystem(by) => write!(
                 f,
                 "the store's clock is {} ahead of the system clock, and decides: if the system \
                  clock is right, stop the server and run `countersign store mend-clock`",
-                Span(*by)
+                ClockSpan(*by)
             ),
             Self::AheadOfMark(by) => write!(
                 f,
                 "at the start the system clock was {} ahead of the last change of the store: if \
                  the server was not stopped for that long, set the clock right, and mend the \
                  store's with `countersign store mend-clock`",
-                Span(*by)
+                ClockSpan(*by)
             ),
         }
     }
 }
 
 /// A span in its two greatest units.
-struct Span(Duration);
+struct ClockSpan(Duration);
 
-impl fmt::Display for Span {
+impl fmt::Display for ClockSpan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let minutes = self.0.as_secs() / 60;
         let (days, hours, minutes) = (minutes / 1_440, minutes / 60 % 24, minutes % 60);
@@ -91,7 +91,7 @@ impl fmt::Display for Span {
 
 /// What the clocks show at one instant.
 #[derive(Clone, Copy, Debug)]
-struct Reading {
+struct ClockReading {
     /// The system's clock.
     wall: Timestamp,
     /// The clock that decides.
@@ -102,8 +102,8 @@ struct Reading {
 
 /// Watches the clock of a store since its start.
 pub struct ClockWatch {
-    read: Box<dyn Fn() -> Reading + Send + Sync>,
-    began: Reading,
+    read: Box<dyn Fn() -> ClockReading + Send + Sync>,
+    began: ClockReading,
     /// The store's high-water mark before the start; `None` for a new store.
     mark: Option<Timestamp>,
     gap: Duration,
@@ -114,7 +114,7 @@ impl ClockWatch {
     /// Watches `clock` from now on. A system clock that is now ahead of `mark`, the
     /// high-water mark that the store had before, by more than `gap` is a doubt.
     pub fn system(clock: Clock, mark: Option<Timestamp>, gap: Duration) -> Self {
-        let read = move || Reading {
+        let read = move || ClockReading {
             wall: wall(),
             now: clock.now(),
             booted: booted(),
@@ -123,7 +123,7 @@ impl ClockWatch {
     }
 
     fn reading(
-        read: Box<dyn Fn() -> Reading + Send + Sync>,
+        read: Box<dyn Fn() -> ClockReading + Send + Sync>,
         mark: Option<Timestamp>,
         gap: Duration,
     ) -> Self {
@@ -142,7 +142,7 @@ impl ClockWatch {
         self.doubts_of((self.read)())
     }
 
-    fn doubts_of(&self, reading: Reading) -> Vec<ClockDoubt> {
+    fn doubts_of(&self, reading: ClockReading) -> Vec<ClockDoubt> {
         let passed = reading.booted.saturating_sub(self.began.booted);
         let jumped = reading.wall.since(self.began.wall + passed);
         let ahead = reading.now.since(reading.wall);
@@ -226,7 +226,7 @@ mod tests {
         let hands = Arc::new(Hands::default());
         let read = {
             let hands = hands.clone();
-            move || Reading {
+            move || ClockReading {
                 wall: at(hands.wall.load(Ordering::SeqCst)),
                 now: at(hands.now.load(Ordering::SeqCst)),
                 booted: Duration::from_secs(hands.booted.load(Ordering::SeqCst).unsigned_abs()),

@@ -5,8 +5,8 @@ use std::sync::mpsc::{Sender, channel};
 use countersign_domain::session::End;
 
 use super::super::sessions::end_all;
-use super::super::work::Work;
-use super::super::{SessionError, Unavailable};
+use super::super::work::WriteTransaction;
+use super::super::{SessionError, StoreUnavailable};
 use super::*;
 
 /// Holds the writer until the returned end is dropped or used, so that what is
@@ -15,7 +15,7 @@ fn hold(store: &Store) -> (Sender<()>, tokio::task::JoinHandle<()>) {
     let (release, held) = channel::<()>();
     let store = store.clone();
     let holding = tokio::spawn(async move {
-        let wait = move |_: &mut Work<'_>| {
+        let wait = move |_: &mut WriteTransaction<'_>| {
             let _released = held.recv();
             Ok(())
         };
@@ -62,7 +62,7 @@ async fn a_command_that_fails_or_panics_harms_only_itself() {
         tokio::task::yield_now().await;
         drop(release);
 
-        assert_eq!(bad.await.unwrap(), Err(Unavailable::Failed));
+        assert_eq!(bad.await.unwrap(), Err(StoreUnavailable::Failed));
         for login in good {
             let session = login.await.unwrap().unwrap();
             assert_eq!(row_of(&store, &session).await, session);
@@ -84,7 +84,7 @@ async fn the_log_has_no_gaps_after_rollbacks() {
             end_all(work, &mut doomed, End::Operator)?;
             work.execute_one("DELETE FROM session", [])
         });
-        assert_eq!(failing.await, Err(Unavailable::Failed));
+        assert_eq!(failing.await, Err(StoreUnavailable::Failed));
         store.end_sessions(account.id, operator()).await.unwrap();
     }
     assert_eq!(log_numbers(&store).await, [1, 2, 3]);
@@ -146,7 +146,7 @@ async fn too_much_is_refused_at_once() {
         let mut end = Box::pin(async move { store.end_sessions(account.id, operator()).await });
         match ask_once(&mut end).await {
             Some(answer) => {
-                assert_eq!(answer, Err(Unavailable::Busy));
+                assert_eq!(answer, Err(StoreUnavailable::Busy));
                 busy += 1;
             }
             None => waiting.push(end),
@@ -189,7 +189,7 @@ async fn a_full_disk_is_told_to_the_caller_and_service_resumes_when_there_is_roo
             Err(error) => break error,
         }
     };
-    assert_eq!(full, SessionError::Unavailable(Unavailable::Failed));
+    assert_eq!(full, SessionError::Unavailable(StoreUnavailable::Failed));
     assert_eq!(
         store.stats().await.unwrap().sessions,
         opened + 1,
@@ -207,7 +207,8 @@ async fn a_full_disk_is_told_to_the_caller_and_service_resumes_when_there_is_roo
 /// Lets the database grow to `pages`, or not at all where it is larger.
 async fn limit_pages(store: &Store, pages: u32) {
     let limit = format!("PRAGMA max_page_count = {pages}");
-    let set = move |work: &mut Work<'_>| work.connection.query_row(&limit, [], |_| Ok(()));
+    let set =
+        move |work: &mut WriteTransaction<'_>| work.connection.query_row(&limit, [], |_| Ok(()));
     store.write(set).await.unwrap();
 }
 
@@ -217,11 +218,11 @@ async fn a_read_that_panics_or_fails_harms_only_itself() {
     let store = place.open();
     for _ in 0..4 {
         let panicked: Result<(), _> = store.read(|_| panic!("on purpose")).await;
-        assert_eq!(panicked, Err(Unavailable::Failed));
+        assert_eq!(panicked, Err(StoreUnavailable::Failed));
         let write = store
             .read(|connection| connection.execute("DELETE FROM audit", []))
             .await;
-        assert_eq!(write, Err(Unavailable::Failed), "readers cannot write");
+        assert_eq!(write, Err(StoreUnavailable::Failed), "readers cannot write");
     }
     assert_eq!(store.ready().await, Ok(()));
 }
@@ -237,15 +238,21 @@ async fn a_value_that_nobody_wrote_is_an_error_and_no_guess() {
         .write(move |work| work.execute_one(odd, []))
         .await
         .unwrap();
-    assert_eq!(store.session(session.id).await, Err(Unavailable::Failed));
+    assert_eq!(
+        store.session(session.id).await,
+        Err(StoreUnavailable::Failed)
+    );
     let refresh = store
         .refresh(refresh_token(&session), home(), terms())
         .await;
-    assert_eq!(refresh, Err(Unavailable::Failed));
+    assert_eq!(refresh, Err(StoreUnavailable::Failed));
     let odd = "UPDATE account SET allow = 'everywhere'";
     store
         .write(move |work| work.execute_one(odd, []))
         .await
         .unwrap();
-    assert_eq!(store.account(account.id).await, Err(Unavailable::Failed));
+    assert_eq!(
+        store.account(account.id).await,
+        Err(StoreUnavailable::Failed)
+    );
 }

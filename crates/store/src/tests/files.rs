@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use countersign_domain::Reason;
 use countersign_domain::session::Change;
 
-use super::super::{OpenError, Unavailable};
+use super::super::{OpenError, StoreUnavailable};
 use super::*;
 
 fn refused(place: &Place) -> OpenError {
@@ -37,7 +37,7 @@ async fn a_closed_store_answers_at_once_that_it_is() {
     let store = place.open();
     let (account, _) = create(&store, "p").await;
     store.clone().close().await;
-    let stopped = Unavailable::Stopped;
+    let stopped = StoreUnavailable::Stopped;
     assert_eq!(store.ready().await, Err(stopped));
     assert_eq!(store.account(account.id).await, Err(stopped));
     assert_eq!(

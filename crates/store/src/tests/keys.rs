@@ -1,7 +1,7 @@
 use countersign_domain::Algorithm;
 use countersign_domain::key::{Key, KeyRing, KeyState};
 
-use super::super::{KeyError, Made, MasterError, Purpose, SealedKey};
+use super::super::{KeyError, KeyPurpose, MasterError, OnceOutcome, SealedKey};
 use super::*;
 use crate::seal::MasterKey;
 
@@ -14,7 +14,7 @@ pub(super) fn sealed(kid: &str) -> SealedKey {
     };
     SealedKey {
         key,
-        purpose: Purpose::Signing,
+        purpose: KeyPurpose::Signing,
         sealed: vec![1, 2, 3],
     }
 }
@@ -44,20 +44,22 @@ async fn keys_belong_to_their_api_and_their_ids_to_all() {
     let store = place.open();
     let gift: ApiName = "gift".parse().unwrap();
     let pepper = SealedKey {
-        purpose: Purpose::Pepper,
+        purpose: KeyPurpose::Pepper,
         ..sealed("p1")
     };
     let (made, actions) = audited(
         &store,
-        store.insert_key(&api(), sealed("k1"), Actor::System),
+        store.insert_key(&api(), sealed("k1"), AuditActor::System),
     )
     .await;
     assert_eq!((made, actions), (Ok(()), vec!["key_rotated".to_owned()]));
     store
-        .insert_key(&api(), pepper.clone(), Actor::System)
+        .insert_key(&api(), pepper.clone(), AuditActor::System)
         .await
         .unwrap();
-    let taken = store.insert_key(&gift, sealed("k1"), Actor::System).await;
+    let taken = store
+        .insert_key(&gift, sealed("k1"), AuditActor::System)
+        .await;
     assert_eq!(taken, Err(KeyError::KidTaken));
     assert_eq!(store.keys(&api()).await, Ok(vec![sealed("k1"), pepper]));
     assert_eq!(store.keys(&gift).await, Ok(vec![]));
@@ -70,11 +72,11 @@ async fn a_ring_moves_on_in_one_commit() {
     let mut next = sealed("k2");
     next.key.state = KeyState::Pending;
     store
-        .insert_key(&api(), sealed("k1"), Actor::System)
+        .insert_key(&api(), sealed("k1"), AuditActor::System)
         .await
         .unwrap();
     store
-        .insert_key(&api(), next.clone(), Actor::System)
+        .insert_key(&api(), next.clone(), AuditActor::System)
         .await
         .unwrap();
     let ring = KeyRing::new(vec![sealed("k1").key, next.key], start()).unwrap();
@@ -84,7 +86,7 @@ async fn a_ring_moves_on_in_one_commit() {
     let replace = || store.replace_ring(&pay, ring.clone(), None, operator(), None);
     let (done, actions) = audited(&store, replace()).await;
     let rotated = vec!["key_rotated".to_owned()];
-    assert_eq!((done, actions), (Ok(Made::New(())), rotated));
+    assert_eq!((done, actions), (Ok(OnceOutcome::New(())), rotated));
     let states = async || {
         let keys = store.keys(&api()).await.unwrap();
         keys.into_iter()
@@ -100,7 +102,7 @@ async fn a_ring_moves_on_in_one_commit() {
     assert_eq!(states().await, expected);
     assert_eq!(
         audited(&store, replace()).await,
-        (Ok(Made::New(())), vec![]),
+        (Ok(OnceOutcome::New(())), vec![]),
         "the same ring again"
     );
     assert_eq!(place.revoked(), [], "a key that retires still verifies");
@@ -119,11 +121,11 @@ async fn a_killed_key_is_revoked_until_no_token_of_it_can_live() {
     let store = place.open();
     let (_, credential) = create(&store, "p").await;
     store
-        .insert_key(&api(), sealed("k1"), Actor::System)
+        .insert_key(&api(), sealed("k1"), AuditActor::System)
         .await
         .unwrap();
     store
-        .insert_key(&api(), sealed("k2"), Actor::System)
+        .insert_key(&api(), sealed("k2"), AuditActor::System)
         .await
         .unwrap();
     let session = login(&store, &credential).await;
@@ -163,7 +165,10 @@ async fn sealed_records_that_were_swapped_between_rows_do_not_open() {
     for kid in ["k1", "k2"] {
         let mut key = sealed(kid);
         key.sealed = master.seal(&key.context(&api()), kid.as_bytes()).unwrap();
-        store.insert_key(&api(), key, Actor::System).await.unwrap();
+        store
+            .insert_key(&api(), key, AuditActor::System)
+            .await
+            .unwrap();
     }
     let opens = async || {
         let keys = store.keys(&api()).await.unwrap();

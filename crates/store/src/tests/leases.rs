@@ -1,9 +1,9 @@
 use super::super::sweep::LEASE_SLACK;
-use super::super::{Lease, Leased};
+use super::super::{BudgetLease, LeaseOutcome};
 use super::*;
 
-fn wanted(requests: u32) -> Lease {
-    Lease {
+fn wanted(requests: u32) -> BudgetLease {
+    BudgetLease {
         session: SessionId([7; 16]),
         generation: 3,
         until: start() + ACCESS,
@@ -26,12 +26,12 @@ async fn all_that_is_lent_is_the_limit_over_restarts_too() {
         assert_eq!(lent, (15 * (life + 1)).min(40));
     }
     let store = place.open();
-    let nothing = Leased {
+    let nothing = LeaseOutcome {
         granted: 0,
         in_all: 40,
     };
     assert_eq!(store.lease(wanted(15), 40).await, Ok(nothing));
-    let raised = Leased {
+    let raised = LeaseOutcome {
         granted: 2,
         in_all: 42,
     };
@@ -56,11 +56,11 @@ async fn tokens_have_budgets_of_their_own() {
     let place = Place::new();
     let store = place.open();
     assert_eq!(granted(&store, 40).await, 40);
-    let renewed = Lease {
+    let renewed = BudgetLease {
         until: start() + 2 * ACCESS,
         ..wanted(40)
     };
-    let rotated = Lease {
+    let rotated = BudgetLease {
         generation: 4,
         ..wanted(40)
     };
@@ -76,7 +76,7 @@ async fn what_is_given_back_is_lent_again_and_never_more() {
     assert_eq!(granted(&store, 40).await, 40);
     let unspent = vec![
         wanted(25),
-        Lease {
+        BudgetLease {
             generation: 9,
             ..wanted(5)
         },

@@ -7,7 +7,7 @@ use countersign_domain::key::{Key, KeyState};
 use countersign_domain::session::State;
 use countersign_domain::{Algorithm, ApiScope, Role};
 
-use super::super::{LockedStore, Mending, OpenError, Purpose, SealedKey, StoredAdminKey};
+use super::super::{ClockMending, KeyPurpose, LockedStore, OpenError, SealedKey, StoredAdminKey};
 use super::*;
 use crate::seal::MasterKey;
 
@@ -138,7 +138,7 @@ async fn ahead(place: &Place) -> (Timestamp, Session, Session) {
             state,
             created_at: place.clock.now(),
         };
-        let purpose = Purpose::Signing;
+        let purpose = KeyPurpose::Signing;
         let sealed = SealedKey {
             key,
             purpose,
@@ -151,9 +151,9 @@ async fn ahead(place: &Place) -> (Timestamp, Session, Session) {
     (right, before, wrong)
 }
 
-async fn plan(place: &Place, to: Timestamp) -> Mending {
+async fn plan(place: &Place, to: Timestamp) -> ClockMending {
     let locked = LockedStore::at(&place.path()).unwrap();
-    Mending::plan(locked, to).await.unwrap()
+    ClockMending::plan(locked, to).await.unwrap()
 }
 
 #[tokio::test]

@@ -34,7 +34,8 @@ use rusqlite::Connection;
 use rusqlite::types::Value;
 
 use super::{
-    Actor, AuditEntry, NewAccount, NewCredential, Refreshed, Store, Succession, TermsOwned,
+    AuditActor, AuditEntry, NewAccount, NewCredential, RefreshOutcome, SessionSuccession, Store,
+    TermsOwned,
 };
 use crate::clock::Clock;
 
@@ -98,8 +99,8 @@ fn api() -> ApiName {
     "pay".parse().unwrap()
 }
 
-fn operator() -> Actor {
-    Actor::Operator("alice".to_owned())
+fn operator() -> AuditActor {
+    AuditActor::Operator("alice".to_owned())
 }
 
 fn lifetimes() -> Lifetimes {
@@ -152,12 +153,12 @@ fn opening() -> Opening {
 }
 
 /// Any number of sessions live beside each other.
-fn keeps() -> Succession {
+fn keeps() -> SessionSuccession {
     let limits = Limits {
         sessions: u32::MAX,
         ..Limits::default()
     };
-    Succession {
+    SessionSuccession {
         new_login: NewLogin::Keeps,
         limits,
     }
@@ -194,7 +195,7 @@ fn access_token(session: &Session) -> AccessClaims {
     }
 }
 
-async fn refresh(store: &Store, claims: RefreshClaims) -> Refreshed {
+async fn refresh(store: &Store, claims: RefreshClaims) -> RefreshOutcome {
     store.refresh(claims, home(), terms()).await.unwrap()
 }
 

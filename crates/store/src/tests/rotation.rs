@@ -4,7 +4,7 @@ use rusqlite::StatementStatus;
 
 use super::super::AccountUpdate;
 use super::super::rotation::LOAD;
-use super::super::work::Work;
+use super::super::work::WriteTransaction;
 
 use super::*;
 
@@ -388,7 +388,7 @@ async fn a_refresh_is_planned_once_and_not_for_each_token() {
     for _ in 0..10 {
         rotate(&store, &login(&store, &credential).await).await;
     }
-    let planned = |work: &mut Work<'_>| {
+    let planned = |work: &mut WriteTransaction<'_>| {
         Ok(work
             .connection
             .prepare_cached(&LOAD)?

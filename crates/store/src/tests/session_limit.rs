@@ -4,7 +4,7 @@ use countersign_domain::session::{End, State};
 use super::super::AccountUpdate;
 use super::*;
 
-fn at_most(sessions: u32) -> Succession {
+fn at_most(sessions: u32) -> SessionSuccession {
     let mut older = keeps();
     older.limits.sessions = sessions;
     older

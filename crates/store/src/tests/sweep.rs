@@ -1,4 +1,4 @@
-use super::super::Swept;
+use super::super::SweepOutcome;
 use super::super::sweep::{REVOCATION_SLACK, SESSION_SLACK, STEP};
 use super::*;
 
@@ -11,14 +11,14 @@ async fn a_row_stays_until_its_last_token_has_run_out() {
     place
         .clock
         .set(session.refresh_expires_at + SESSION_SLACK - MICROSECOND);
-    assert_eq!(store.sweep_once().await, Ok(Swept::default()));
+    assert_eq!(store.sweep_once().await, Ok(SweepOutcome::default()));
     place.clock.advance(MICROSECOND);
     let before = audit(&store).await;
     assert_eq!(
         store.sweep_once().await,
-        Ok(Swept {
+        Ok(SweepOutcome {
             sessions: 1,
-            ..Swept::default()
+            ..SweepOutcome::default()
         })
     );
     assert_eq!(store.session(session.id).await, Ok(None));
@@ -35,7 +35,7 @@ async fn a_session_that_was_refreshed_stays_and_goes_later() {
     let session = rotate(&store, &session).await;
     place.clock.advance(REFRESH / 2 + SESSION_SLACK);
     for _ in 0..2 {
-        assert_eq!(store.sweep_once().await, Ok(Swept::default()));
+        assert_eq!(store.sweep_once().await, Ok(SweepOutcome::default()));
     }
     assert_eq!(row_of(&store, &session).await, session);
     place.clock.set(session.refresh_expires_at + SESSION_SLACK);

@@ -5,13 +5,13 @@ use countersign_dialect::Variant;
 use countersign_domain::key::KeyState;
 use countersign_domain::{AccountId, Epoch, Kid, Kind, SessionId, Timestamp};
 
-use super::{Accepted, LoadedKey, Tokens, header, open};
-use crate::compact::{Compact, MAX_TOKEN};
+use super::{AcceptedForm, LoadedKey, Tokens, header, open};
+use crate::compact::{CompactJws, MAX_TOKEN};
 
 /// What is known of a token that was refused. It proves nothing: a request must
 /// never be let through for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Diagnosis {
+pub struct TokenDiagnosis {
     /// Its kind, which need not be the one that was due.
     pub kind: Kind,
     /// Its account.
@@ -49,11 +49,11 @@ impl Tokens {
     /// signed by which key, dead ones too. `None` if it was never ours.
     ///
     /// Costs at most one signature for each form and key that its header fits.
-    pub fn diagnose(&self, token: &str, now: Timestamp) -> Option<Diagnosis> {
+    pub fn diagnose(&self, token: &str, now: Timestamp) -> Option<TokenDiagnosis> {
         if token.is_empty() || token.len() > MAX_TOKEN {
             return None;
         }
-        let compact = Compact::split(token);
+        let compact = CompactJws::split(token);
         let forms = [Kind::Access, Kind::Refresh].into_iter().flat_map(|kind| {
             let variants = self.dialect.variants();
             variants.map(move |variant| (kind, variant))
@@ -75,9 +75,9 @@ impl Tokens {
         variant: Variant,
         key: &LoadedKey,
         token: &str,
-        compact: Option<Compact<'_>>,
+        compact: Option<CompactJws<'_>>,
         now: Timestamp,
-    ) -> Option<Diagnosis> {
+    ) -> Option<TokenDiagnosis> {
         let form = self.dialect.token_form(variant, kind)?;
         let ring = self
             .ring_of(variant)
@@ -85,7 +85,7 @@ impl Tokens {
         if !ring.keys().iter().any(|known| known.kid == *key.kid) {
             return None;
         }
-        let accepted = Accepted {
+        let accepted = AcceptedForm {
             header: header(form, &key.kid),
             variant,
             key: 0,
@@ -99,7 +99,7 @@ impl Tokens {
             compact,
         )
         .ok()?;
-        Some(Diagnosis {
+        Some(TokenDiagnosis {
             kind,
             account: claim.account,
             epoch: claim.epoch,

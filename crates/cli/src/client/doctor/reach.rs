@@ -13,7 +13,8 @@ use bytes::Bytes;
 use countersign_client::{Clock, SystemClock};
 use countersign_domain::Timestamp;
 use countersign_outbound::{
-    Distrust, HTTP_1_1, Proxy, ProxyRules, Roots, ServerUrl, Tls, Wire, client_config,
+    HTTP_1_1, HandshakeDistrust, OutboundProxy, OutboundTls, ProxyRules, ServerStream, ServerUrl,
+    TrustedRoots, client_config,
 };
 use http::header::{HOST, LOCATION, USER_AGENT};
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
@@ -37,7 +38,7 @@ const SOON: Duration = Duration::from_secs(14 * 24 * 3_600);
 /// Where the vendor is, and what is asked there.
 pub(super) struct Target<'p> {
     pub(super) url: &'p ServerUrl,
-    pub(super) roots: &'p Roots,
+    pub(super) roots: &'p TrustedRoots,
     pub(super) proxies: &'p ProxyRules,
     /// The path of the login, and the method that it is served with, if it is
     /// there.
@@ -77,7 +78,7 @@ async fn go(target: &Target<'_>, checks: &mut Vec<Check>) -> Option<()> {
         Some(proxy) => led(&proxy, &uri, checks).await?,
         None => {
             let addresses = resolve(target, &uri, checks).await?;
-            Wire::plain(connect(&addresses, checks).await?)
+            ServerStream::plain(connect(&addresses, checks).await?)
         }
     };
     if !target.url.is_https() {
@@ -90,7 +91,7 @@ async fn go(target: &Target<'_>, checks: &mut Vec<Check>) -> Option<()> {
 }
 
 /// The proxy on the way, if there is one.
-fn proxy(target: &Target<'_>, checks: &mut Vec<Check>) -> Option<Option<Proxy>> {
+fn proxy(target: &Target<'_>, checks: &mut Vec<Check>) -> Option<Option<OutboundProxy>> {
     if let Some(source) = target.proxies.passed_over(target.url) {
         let said = format!(
             "{source} is not used for {}, which is on this machine or in NO_PROXY",
@@ -106,7 +107,7 @@ fn proxy(target: &Target<'_>, checks: &mut Vec<Check>) -> Option<Option<Proxy>> 
 }
 
 /// Names are not looked up here: that is the proxy's part.
-async fn led(proxy: &Proxy, uri: &Uri, checks: &mut Vec<Check>) -> Option<Wire> {
+async fn led(proxy: &OutboundProxy, uri: &Uri, checks: &mut Vec<Check>) -> Option<ServerStream> {
     let begun = Instant::now();
     let connected = proxy.connect(uri, LIMIT).await;
     let source = proxy.source();
@@ -198,7 +199,11 @@ fn soften(checks: &mut [Check]) {
     }
 }
 
-async fn secure(target: &Target<'_>, stream: Wire, checks: &mut Vec<Check>) -> Option<Wire> {
+async fn secure(
+    target: &Target<'_>,
+    stream: ServerStream,
+    checks: &mut Vec<Check>,
+) -> Option<ServerStream> {
     let begun = Instant::now();
     let shaken = shake_hands(target, stream).await;
     let check = match &shaken {
@@ -217,9 +222,9 @@ async fn secure(target: &Target<'_>, stream: Wire, checks: &mut Vec<Check>) -> O
 }
 
 /// What is wrong, with what mends it or else with the library's own words.
-fn distrusted(error: &Distrust) -> String {
+fn distrusted(error: &HandshakeDistrust) -> String {
     match error {
-        Distrust::Issuer(_) => {
+        HandshakeDistrust::Issuer(_) => {
             format!("{error}: name the PEM file of its authority with `roots` in the profile")
         }
         _ => reason(error),
@@ -227,20 +232,20 @@ fn distrusted(error: &Distrust) -> String {
 }
 
 enum Untrusted {
-    Handshake(Distrust),
+    Handshake(HandshakeDistrust),
     Other(String),
 }
 
-async fn shake_hands(target: &Target<'_>, stream: Wire) -> Result<Wire, Untrusted> {
+async fn shake_hands(target: &Target<'_>, stream: ServerStream) -> Result<ServerStream, Untrusted> {
     let other = |why: &dyn std::fmt::Display| Untrusted::Other(why.to_string());
     let config = client_config(target.roots, &[HTTP_1_1]).map_err(|it| other(&it))?;
     let name = ServerName::try_from(target.url.name().to_owned()).map_err(|it| other(&it))?;
-    let shaken = tokio::time::timeout(LIMIT, Tls::new(config, name).secured(stream)).await;
-    let shaken = shaken.unwrap_or_else(|_| Err(Distrust::of(late())));
+    let shaken = tokio::time::timeout(LIMIT, OutboundTls::new(config, name).secured(stream)).await;
+    let shaken = shaken.unwrap_or_else(|_| Err(HandshakeDistrust::of(late())));
     shaken.map_err(Untrusted::Handshake)
 }
 
-fn described(wire: &Wire) -> Check {
+fn described(wire: &ServerStream) -> Check {
     let tls = wire.tls();
     let version = tls.and_then(|it| it.protocol_version()?.as_str());
     let version = version.unwrap_or("TLS").replace('v', " ").replace('_', ".");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use countersign_client::{Profile, RequestCredential};
 use countersign_dialect::Secret;
-use countersign_outbound::{Connector, HTTP_1_1, Tls, client_config};
+use countersign_outbound::{HTTP_1_1, OutboundTls, ServerConnector, client_config};
 use http::response::Parts;
 use http::uri::PathAndQuery;
 use http::{Request, Response, Uri};
@@ -27,7 +27,7 @@ const LOOKED_AT: usize = 64 * 1024;
 
 /// Reaches the API of a profile.
 pub(super) struct Caller<'p> {
-    client: Client<Connector, Full<Bytes>>,
+    client: Client<ServerConnector, Full<Bytes>>,
     profile: &'p Profile,
 }
 
@@ -44,7 +44,7 @@ impl<'p> Caller<'p> {
         let tls = if url.is_https() {
             let config = client_config(&open::roots(profile)?, &[HTTP_1_1]);
             let name = ServerName::try_from(url.name().to_owned()).map_err(Failure::usage)?;
-            Some(Tls::new(config.map_err(Failure::usage)?, name))
+            Some(OutboundTls::new(config.map_err(Failure::usage)?, name))
         } else {
             None
         };
@@ -52,7 +52,7 @@ impl<'p> Caller<'p> {
         // A request is sent once: what it does may not be done twice.
         let client = Client::builder(TokioExecutor::new())
             .retry_canceled_requests(false)
-            .build(Connector::new(tls, CONNECT).through(proxy));
+            .build(ServerConnector::new(tls, CONNECT).through(proxy));
         Ok(Self { client, profile })
     }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use countersign_dialect::document::{Table, Value};
-use countersign_outbound::{Roots, ServerUrl, ServerUrlFault};
+use countersign_outbound::{ServerUrl, ServerUrlFault, TrustedRoots};
 use countersign_relay::{HealthCheck, UpstreamHost, UpstreamSettings, UpstreamTimeouts};
 
 use super::scalar::{file, positive};
@@ -41,7 +41,7 @@ pub(super) fn upstream(api: &Table<'_>, base: &Path) -> Option<Option<UpstreamSe
     let host = api.get("upstream_host").and_then(|it| it.choice(&HOSTS));
     let (ca, roots) = match api.get("upstream_ca") {
         Some(value) => authorities(&value, base).unzip(),
-        None => (None, Some(Roots::System)),
+        None => (None, Some(TrustedRoots::System)),
     };
     let Some(value) = api.get("upstream") else {
         let alone = KEYS.iter().find(|key| api.get(key).is_some());
@@ -75,10 +75,10 @@ fn url(value: &Value<'_>) -> Option<ServerUrl> {
         .ok()
 }
 
-fn authorities(value: &Value<'_>, base: &Path) -> Option<(std::path::PathBuf, Roots)> {
+fn authorities(value: &Value<'_>, base: &Path) -> Option<(std::path::PathBuf, TrustedRoots)> {
     let path = file(value, base)?;
     match std::fs::read(&path) {
-        Ok(pem) => Some((path, Roots::Pem(pem))),
+        Ok(pem) => Some((path, TrustedRoots::Pem(pem))),
         Err(error) => {
             value.blame(format!("cannot be read: {error}"), None);
             None

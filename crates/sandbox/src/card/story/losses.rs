@@ -3,134 +3,134 @@
 use countersign_domain::{Operation, Reason};
 
 use super::{CURE, LIMITED, QUICK, REFRESHES, REUSE, STEADY, after, calls};
-use crate::card::demand::Check;
-use crate::card::step::{Act, Leap, Need, Stage, Step};
-use crate::{Fault, What};
+use crate::card::demand::DemandCheck;
+use crate::card::step::{ClockLeap, StepAction, StepNeed, StepSetup, StoryStep};
+use crate::{RevokedThing, VendorFault};
 
-const LOSE: Act = Act::Fault(
-    Fault::lost_reply().on(Operation::Refresh),
+const LOSE: StepAction = StepAction::Fault(
+    VendorFault::lost_reply().on(Operation::Refresh),
     "the reply to the next refresh is lost",
 );
 
-const REVOKE: Act = Act::Fault(
-    Fault::revoke(What::Account).on(Operation::Guard),
+const REVOKE: StepAction = StepAction::Fault(
+    VendorFault::revoke(RevokedThing::Account).on(Operation::Guard),
     "the vendor ends every session of the account",
 );
 
 /// Sessions that break.
-pub(super) const LOSSES: &[Step] = &[
-    Step {
+pub(super) const LOSSES: &[StoryStep] = &[
+    StoryStep {
         name: "lost-reply",
         title: "recovers when the reply to a refresh is lost",
-        needs: &[Need::Refresh],
-        stage: Stage::ShortLived,
+        needs: &[StepNeed::Refresh],
+        stage: StepSetup::ShortLived,
         script: &[
             calls(1, QUICK),
             LOSE,
-            Act::CallUntilFault(Operation::Refresh),
+            StepAction::CallUntilFault(Operation::Refresh),
             calls(20, STEADY),
         ],
         demands: &[
             after(
-                Check::AtLeast(Operation::Refresh, 1),
+                DemandCheck::AtLeast(Operation::Refresh, 1),
                 "the token's end came near",
             ),
             after(
-                Check::Recovers,
+                DemandCheck::Recovers,
                 "after a lost reply send the same refresh token again within its grace, or log in",
             ),
-            after(Check::Never(Reason::Reuse), REUSE),
-            after(Check::AtMost(Operation::Login, 1), LIMITED),
+            after(DemandCheck::Never(Reason::Reuse), REUSE),
+            after(DemandCheck::AtMost(Operation::Login, 1), LIMITED),
             after(
-                Check::Unhurried(Operation::Refresh),
+                DemandCheck::Unhurried(Operation::Refresh),
                 "a pause between tries lets the vendor come back",
             ),
         ],
     },
-    Step {
+    StoryStep {
         name: "lost-reply-login",
         title: "logs in when the reply to a refresh is lost",
-        needs: &[Need::Refresh, Need::LoginAfterLoss],
-        stage: Stage::ShortLived,
+        needs: &[StepNeed::Refresh, StepNeed::LoginAfterLoss],
+        stage: StepSetup::ShortLived,
         script: &[
             calls(1, QUICK),
             LOSE,
-            Act::CallUntilFault(Operation::Refresh),
+            StepAction::CallUntilFault(Operation::Refresh),
             calls(4, STEADY),
         ],
         demands: &[
             after(
-                Check::AtLeast(Operation::Refresh, 1),
+                DemandCheck::AtLeast(Operation::Refresh, 1),
                 "the token's end came near",
             ),
             after(
-                Check::NoSecondUse,
+                DemandCheck::NoSecondUse,
                 "this vendor ends a session whose refresh token comes twice; log in",
             ),
         ],
     },
-    Step {
+    StoryStep {
         name: "rotation",
         title: "keeps the newest refresh token, and no other",
-        needs: &[Need::Refresh],
-        stage: Stage::ShortLived,
+        needs: &[StepNeed::Refresh],
+        stage: StepSetup::ShortLived,
         script: &[
             calls(1, QUICK),
-            Act::Advance(Leap::PastGrace),
+            StepAction::Advance(ClockLeap::PastGrace),
             calls(6, STEADY),
-            Act::Advance(Leap::PastGrace),
+            StepAction::Advance(ClockLeap::PastGrace),
             calls(10, STEADY),
-            Act::Advance(Leap::PastGrace),
+            StepAction::Advance(ClockLeap::PastGrace),
             calls(2, QUICK),
         ],
         demands: &[
-            after(Check::Never(Reason::Reuse), REUSE),
+            after(DemandCheck::Never(Reason::Reuse), REUSE),
             after(
-                Check::AtLeast(Operation::Refresh, 3),
+                DemandCheck::AtLeast(Operation::Refresh, 3),
                 "the access token ended three times",
             ),
-            after(Check::AtMost(Operation::Login, 0), REFRESHES),
-            after(Check::Recovers, CURE),
+            after(DemandCheck::AtMost(Operation::Login, 0), REFRESHES),
+            after(DemandCheck::Recovers, CURE),
         ],
     },
-    Step {
+    StoryStep {
         name: "refresh-expiry",
         title: "logs in again when the refresh token has ended",
-        needs: &[Need::Refresh],
-        stage: Stage::Usual,
+        needs: &[StepNeed::Refresh],
+        stage: StepSetup::Usual,
         script: &[
             calls(1, QUICK),
-            Act::Advance(Leap::PastRefresh),
+            StepAction::Advance(ClockLeap::PastRefresh),
             calls(3, STEADY),
         ],
         demands: &[
             after(
-                Check::AllSucceed,
+                DemandCheck::AllSucceed,
                 "a refused refresh is followed by a login, and the call made again",
             ),
             after(
-                Check::AtMost(Operation::Refresh, 1),
+                DemandCheck::AtMost(Operation::Refresh, 1),
                 "a refused refresh token stays refused",
             ),
-            after(Check::AtMost(Operation::Login, 1), LIMITED),
+            after(DemandCheck::AtMost(Operation::Login, 1), LIMITED),
         ],
     },
-    Step {
+    StoryStep {
         name: "revoke",
         title: "logs in again when the vendor has ended the session",
         needs: &[],
-        stage: Stage::Usual,
+        stage: StepSetup::Usual,
         script: &[calls(1, QUICK), REVOKE, calls(3, STEADY)],
         demands: &[
             after(
-                Check::AllSucceed,
+                DemandCheck::AllSucceed,
                 "a refused token is followed by a refresh, a refused refresh by a login, and the call made again",
             ),
             after(
-                Check::AtMost(Operation::Refresh, 1),
+                DemandCheck::AtMost(Operation::Refresh, 1),
                 "a refused refresh token stays refused",
             ),
-            after(Check::AtMost(Operation::Login, 1), LIMITED),
+            after(DemandCheck::AtMost(Operation::Login, 1), LIMITED),
         ],
     },
 ];

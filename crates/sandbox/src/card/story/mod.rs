@@ -7,12 +7,12 @@ mod renewals;
 
 use std::time::Duration;
 
-use super::demand::{Check, Demand};
-use super::evidence::Scope;
-use super::step::{Act, Step};
+use super::demand::{DemandCheck, StepDemand};
+use super::evidence::EvidenceScope;
+use super::step::{StepAction, StoryStep};
 
 /// The story, in order.
-pub fn story() -> impl Iterator<Item = &'static Step> {
+pub fn story() -> impl Iterator<Item = &'static StoryStep> {
     let parts = [renewals::RENEWALS, losses::LOSSES, refusals::REFUSALS];
     parts.into_iter().flatten()
 }
@@ -20,22 +20,22 @@ pub fn story() -> impl Iterator<Item = &'static Step> {
 const QUICK: Duration = Duration::from_millis(50);
 const STEADY: Duration = Duration::from_millis(250);
 
-const fn calls(times: u32, every: Duration) -> Act {
-    Act::Calls { times, every }
+const fn calls(times: u32, every: Duration) -> StepAction {
+    StepAction::Calls { times, every }
 }
 
-const fn whole(check: Check, because: &'static str) -> Demand {
-    Demand {
+const fn whole(check: DemandCheck, because: &'static str) -> StepDemand {
+    StepDemand {
         check,
-        scope: Scope::Whole,
+        scope: EvidenceScope::Whole,
         because,
     }
 }
 
-const fn after(check: Check, because: &'static str) -> Demand {
-    Demand {
+const fn after(check: DemandCheck, because: &'static str) -> StepDemand {
+    StepDemand {
         check,
-        scope: Scope::After,
+        scope: EvidenceScope::After,
         because,
     }
 }

@@ -5,12 +5,12 @@ use std::time::Duration;
 use countersign_domain::{Operation, Reason};
 
 use super::{CURE, LIMITED, QUICK, REFRESHES, STEADY, after, calls, whole};
-use crate::card::demand::Check;
-use crate::card::step::{Act, Leap, Need, Stage, Step};
-use crate::{Fault, Skew};
+use crate::card::demand::DemandCheck;
+use crate::card::step::{ClockLeap, StepAction, StepNeed, StepSetup, StoryStep};
+use crate::{ClockSkew, VendorFault};
 
-const BEHIND: Act = Act::Fault(
-    Fault::skew(Skew::Behind(Duration::from_secs(600))).rate(1.0),
+const BEHIND: StepAction = StepAction::Fault(
+    VendorFault::skew(ClockSkew::Behind(Duration::from_secs(600))).rate(1.0),
     "the vendor's clock is ten minutes behind the client's",
 );
 
@@ -18,184 +18,205 @@ const SKEWED: &str = "a token lives for as long as the reply says, counted by th
                       the reply tells it; by the client's own it seems to have ended";
 
 /// Tokens that end as they should.
-pub(super) const RENEWALS: &[Step] = &[
-    Step {
+pub(super) const RENEWALS: &[StoryStep] = &[
+    StoryStep {
         name: "login",
         title: "logs in once, then calls",
         needs: &[],
-        stage: Stage::Usual,
+        stage: StepSetup::Usual,
         script: &[calls(1, QUICK)],
         demands: &[
-            whole(Check::AllSucceed, "a good login and secret open the API"),
             whole(
-                Check::AtLeast(Operation::Login, 1),
+                DemandCheck::AllSucceed,
+                "a good login and secret open the API",
+            ),
+            whole(
+                DemandCheck::AtLeast(Operation::Login, 1),
                 "nothing else gives a token",
             ),
-            whole(Check::AtMost(Operation::Login, 1), LIMITED),
-            whole(Check::AtMost(Operation::Refresh, 0), "the token is new"),
+            whole(DemandCheck::AtMost(Operation::Login, 1), LIMITED),
+            whole(
+                DemandCheck::AtMost(Operation::Refresh, 0),
+                "the token is new",
+            ),
         ],
     },
-    Step {
+    StoryStep {
         name: "one-token",
         title: "makes many calls with one token",
         needs: &[],
-        stage: Stage::Usual,
+        stage: StepSetup::Usual,
         script: &[calls(6, QUICK)],
         demands: &[
-            whole(Check::AllSucceed, "the token is good for all of them"),
-            whole(Check::AtMost(Operation::Login, 1), LIMITED),
+            whole(DemandCheck::AllSucceed, "the token is good for all of them"),
+            whole(DemandCheck::AtMost(Operation::Login, 1), LIMITED),
             whole(
-                Check::AtMost(Operation::Refresh, 0),
+                DemandCheck::AtMost(Operation::Refresh, 0),
                 "the token is good for all of them, and a margin before its end has to be smaller than its life",
             ),
         ],
     },
-    Step {
+    StoryStep {
         name: "anonymous-limit",
         title: "makes more calls than the vendor takes logins in a minute",
-        needs: &[Need::AnonymousLimit],
-        stage: Stage::Usual,
-        script: &[Act::OutnumberLogins],
+        needs: &[StepNeed::AnonymousLimit],
+        stage: StepSetup::Usual,
+        script: &[StepAction::OutnumberLogins],
         demands: &[
             whole(
-                Check::Never(Reason::LoginThrottled),
+                DemandCheck::Never(Reason::LoginThrottled),
                 "the vendor counts every login of an address, right ones too; keep the token, \
                  and refresh it",
             ),
-            whole(Check::AllSucceed, "a token or two are good for all of them"),
+            whole(
+                DemandCheck::AllSucceed,
+                "a token or two are good for all of them",
+            ),
         ],
     },
-    Step {
+    StoryStep {
         name: "refresh-in-time",
         title: "refreshes before the token ends",
-        needs: &[Need::Refresh],
-        stage: Stage::ShortLived,
+        needs: &[StepNeed::Refresh],
+        stage: StepSetup::ShortLived,
         script: &[calls(44, STEADY)],
         demands: &[
-            whole(Check::AllSucceed, "a fresh token can be had at any time"),
             whole(
-                Check::Never(Reason::TokenExpired),
+                DemandCheck::AllSucceed,
+                "a fresh token can be had at any time",
+            ),
+            whole(
+                DemandCheck::Never(Reason::TokenExpired),
                 "the reply says when the token ends; get a new one before that",
             ),
             whole(
-                Check::AtLeast(Operation::Refresh, 2),
+                DemandCheck::AtLeast(Operation::Refresh, 2),
                 "the tokens live for 5 s and the calls took 11 s",
             ),
-            whole(Check::AtMost(Operation::Login, 1), REFRESHES),
+            whole(DemandCheck::AtMost(Operation::Login, 1), REFRESHES),
         ],
     },
-    Step {
+    StoryStep {
         name: "login-in-time",
         title: "logs in again before the token ends",
-        needs: &[Need::NoRefresh],
-        stage: Stage::ShortLived,
+        needs: &[StepNeed::NoRefresh],
+        stage: StepSetup::ShortLived,
         script: &[calls(44, STEADY)],
         demands: &[
-            whole(Check::AllSucceed, "a fresh token can be had at any time"),
             whole(
-                Check::Never(Reason::TokenExpired),
+                DemandCheck::AllSucceed,
+                "a fresh token can be had at any time",
+            ),
+            whole(
+                DemandCheck::Never(Reason::TokenExpired),
                 "the reply says when the token ends; get a new one before that",
             ),
             whole(
-                Check::AtLeast(Operation::Login, 3),
+                DemandCheck::AtLeast(Operation::Login, 3),
                 "the tokens live for 5 s and the calls took 11 s",
             ),
         ],
     },
-    Step {
+    StoryStep {
         name: "expiry",
         title: "cures a 401 by a refresh and repeats the call",
-        needs: &[Need::Refresh],
-        stage: Stage::Usual,
+        needs: &[StepNeed::Refresh],
+        stage: StepSetup::Usual,
         script: &[
             calls(2, QUICK),
-            Act::Advance(Leap::PastAccess),
+            StepAction::Advance(ClockLeap::PastAccess),
             calls(2, QUICK),
         ],
         demands: &[
-            whole(Check::AllSucceed, CURE),
-            after(Check::AtMost(Operation::Login, 0), REFRESHES),
-            after(Check::AtMost(Operation::Refresh, 1), LIMITED),
+            whole(DemandCheck::AllSucceed, CURE),
+            after(DemandCheck::AtMost(Operation::Login, 0), REFRESHES),
+            after(DemandCheck::AtMost(Operation::Refresh, 1), LIMITED),
         ],
     },
-    Step {
+    StoryStep {
         name: "expiry-login",
         title: "cures a 401 by a login and repeats the call",
-        needs: &[Need::NoRefresh],
-        stage: Stage::Usual,
+        needs: &[StepNeed::NoRefresh],
+        stage: StepSetup::Usual,
         script: &[
             calls(2, QUICK),
-            Act::Advance(Leap::PastAccess),
+            StepAction::Advance(ClockLeap::PastAccess),
             calls(2, QUICK),
         ],
         demands: &[
-            whole(Check::AllSucceed, CURE),
-            after(Check::AtMost(Operation::Login, 1), LIMITED),
+            whole(DemandCheck::AllSucceed, CURE),
+            after(DemandCheck::AtMost(Operation::Login, 1), LIMITED),
         ],
     },
-    Step {
+    StoryStep {
         name: "at-once",
         title: "renews once for calls that come at once",
-        needs: &[Need::Parallel, Need::Refresh],
-        stage: Stage::Usual,
+        needs: &[StepNeed::Parallel, StepNeed::Refresh],
+        stage: StepSetup::Usual,
         script: &[
             calls(1, QUICK),
-            Act::Advance(Leap::PastAccess),
-            Act::AtOnce(8),
+            StepAction::Advance(ClockLeap::PastAccess),
+            StepAction::AtOnce(8),
             calls(1, QUICK),
         ],
         demands: &[
-            after(Check::AllSucceed, CURE),
+            after(DemandCheck::AllSucceed, CURE),
             after(
-                Check::AtMost(Operation::Refresh, 1),
+                DemandCheck::AtMost(Operation::Refresh, 1),
                 "whoever comes second has to wait for the first and take its token; a stricter vendor ends a session whose refresh token comes twice",
             ),
-            after(Check::AtMost(Operation::Login, 0), REFRESHES),
+            after(DemandCheck::AtMost(Operation::Login, 0), REFRESHES),
         ],
     },
-    Step {
+    StoryStep {
         name: "at-once-login",
         title: "logs in once for calls that come at once",
-        needs: &[Need::Parallel, Need::NoRefresh],
-        stage: Stage::Usual,
+        needs: &[StepNeed::Parallel, StepNeed::NoRefresh],
+        stage: StepSetup::Usual,
         script: &[
             calls(1, QUICK),
-            Act::Advance(Leap::PastAccess),
-            Act::AtOnce(8),
+            StepAction::Advance(ClockLeap::PastAccess),
+            StepAction::AtOnce(8),
             calls(1, QUICK),
         ],
         demands: &[
-            after(Check::AllSucceed, CURE),
+            after(DemandCheck::AllSucceed, CURE),
             after(
-                Check::AtMost(Operation::Login, 1),
+                DemandCheck::AtMost(Operation::Login, 1),
                 "whoever comes second has to wait for the first and take its token",
             ),
         ],
     },
-    Step {
+    StoryStep {
         name: "budget",
         title: "takes a new token before the old one has made all its requests",
-        needs: &[Need::Budget],
-        stage: Stage::Usual,
-        script: &[Act::Spend { tokens: 2 }],
+        needs: &[StepNeed::Budget],
+        stage: StepSetup::Usual,
+        script: &[StepAction::Spend { tokens: 2 }],
         demands: &[
             whole(
-                Check::Never(Reason::BudgetSpent),
+                DemandCheck::Never(Reason::BudgetSpent),
                 "count the requests of each token, and get the next one before the last; a call with a body cannot always be made twice",
             ),
-            whole(Check::AllSucceed, "a fresh token can be had at any time"),
+            whole(
+                DemandCheck::AllSucceed,
+                "a fresh token can be had at any time",
+            ),
         ],
     },
-    Step {
+    StoryStep {
         name: "clock-behind",
         title: "is not led astray by a vendor whose clock is behind",
         needs: &[],
-        stage: Stage::Usual,
+        stage: StepSetup::Usual,
         script: &[BEHIND, calls(6, QUICK)],
         demands: &[
-            whole(Check::AllSucceed, "a fresh token can be had at any time"),
-            whole(Check::AtMost(Operation::Login, 1), SKEWED),
-            whole(Check::AtMost(Operation::Refresh, 1), SKEWED),
+            whole(
+                DemandCheck::AllSucceed,
+                "a fresh token can be had at any time",
+            ),
+            whole(DemandCheck::AtMost(Operation::Login, 1), SKEWED),
+            whole(DemandCheck::AtMost(Operation::Refresh, 1), SKEWED),
         ],
     },
 ];
