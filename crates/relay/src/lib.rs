@@ -8,8 +8,8 @@
 mod answer_body;
 mod error;
 mod headers;
+mod idempotent_methods;
 mod idle;
-
 mod public_origin;
 mod relay;
 mod reserved;

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use crate::answer_body::AnswerBody;
 use crate::error::RelayError;
 use crate::headers;
+use crate::idempotent_methods::is_idempotent;
 use crate::public_origin::{self, PublicOrigin};
 use crate::tunnel::{self, Tunnel, TunnelSlots, TunnelSwitch};
 use crate::upload::{BoxError, Upload};
@@ -65,7 +66,7 @@ impl UpstreamExchange<'_> {
         switch: bool,
         again: impl FnOnce() -> Result<Request<Upload>, E>,
     ) -> Result<Response<Incoming>, E> {
-        let repeatable = request.method().is_idempotent() && request.body().is_end_stream();
+        let repeatable = is_idempotent(request.method()) && request.body().is_end_stream();
         let began = Instant::now();
         let mut sent = self.upstream.send(dressed(request, switch), switch).await;
         if repeatable && sent.as_ref().is_err_and(|it| it.lost) {

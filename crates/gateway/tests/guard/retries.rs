@@ -187,11 +187,18 @@ async fn what_is_lost_with_a_kept_connection_goes_once_more_if_that_does_no_harm
             let got = second(does, method, "").await;
             assert_eq!(got, (2, Some(200)), "{method} {does:?}");
         }
+        // Of IANA's registry, beside those that RFC 9110 names.
+        for method in ["PROPFIND", "REPORT", "SEARCH", "MKCALENDAR", "QUERY"] {
+            let got = second(does, method, "").await;
+            assert_eq!(got, (2, Some(200)), "{method} {does:?}");
+        }
         for (method, body) in [
             ("POST", ""),
             ("POST", "a body"),
             ("PATCH", ""),
             ("LOCK", ""),
+            ("PURGE", ""),
+            ("PROPFIND", "a body"),
             ("PUT", "a body"),
             ("DELETE", "a body"),
             ("GET", "a body"),
