@@ -10,7 +10,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use countersign_domain::account::Invalid;
+use countersign_domain::account::InvalidText;
 use countersign_domain::operator::check_admin_key_name;
 use countersign_domain::{ApiName, ApiScope, Role, Timestamp};
 use serde::Serialize;
@@ -178,20 +178,20 @@ impl NewAdminKeyBody {
 }
 
 /// The owner's name is not to be had: the audit log would not tell them apart.
-fn name(text: &str, admin: &AdminState) -> Result<String, Invalid> {
+fn name(text: &str, admin: &AdminState) -> Result<String, InvalidText> {
     check_admin_key_name(text)?;
     if text == admin.key.name() {
-        return Err(Invalid(
+        return Err(InvalidText(
             "is the name of the owner's key, which is in the data directory".to_owned(),
         ));
     }
     Ok(text.to_owned())
 }
 
-fn role(text: &str) -> Result<Role, Invalid> {
+fn role(text: &str) -> Result<Role, InvalidText> {
     Role::from_name(text).ok_or_else(|| {
         let names = Role::ALL.map(Role::name).join(", ");
-        Invalid(format!("must be one of {names}"))
+        InvalidText(format!("must be one of {names}"))
     })
 }
 

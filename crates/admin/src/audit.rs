@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use countersign_domain::AccountId;
-use countersign_domain::account::Invalid;
+use countersign_domain::account::InvalidText;
 use countersign_domain::audit::Action;
 use serde::Serialize;
 use serde_json::Value;
@@ -63,18 +63,18 @@ fn filter(
     }
 }
 
-fn action(text: &str) -> Result<Action, Invalid> {
+fn action(text: &str) -> Result<Action, InvalidText> {
     Action::from_code(text).ok_or_else(|| {
         let codes: Vec<_> = Action::ALL.iter().map(|action| action.code()).collect();
-        Invalid(format!("must be one of {}", codes.join(", ")))
+        InvalidText(format!("must be one of {}", codes.join(", ")))
     })
 }
 
-fn order(text: &str) -> Result<ListOrder, Invalid> {
+fn order(text: &str) -> Result<ListOrder, InvalidText> {
     match text {
         "asc" => Ok(ListOrder::OldestFirst),
         "desc" => Ok(ListOrder::NewestFirst),
-        _ => Err(Invalid("must be asc or desc".to_owned())),
+        _ => Err(InvalidText("must be asc or desc".to_owned())),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use countersign_domain::account::{Allowlist, Invalid};
+use countersign_domain::account::{Allowlist, InvalidText};
 use countersign_domain::{AccountId, AccountLimits, ApiName, Scopes, Timestamp};
 use serde_json::{Map, Value};
 
@@ -85,10 +85,10 @@ impl NamedValues {
     pub(super) fn parsed<T>(
         &mut self,
         name: &'static str,
-        parse: impl FnOnce(&str) -> Result<T, Invalid>,
+        parse: impl FnOnce(&str) -> Result<T, InvalidText>,
     ) -> Option<T> {
         let text = self.text(name)?;
-        parse(&text).map_or_else(|Invalid(why)| self.fault(name, why), Some)
+        parse(&text).map_or_else(|InvalidText(why)| self.fault(name, why), Some)
     }
 
     /// An account id, if it is there.
@@ -130,7 +130,7 @@ impl NamedValues {
     /// A list of scopes, if it is there.
     pub(super) fn scopes(&mut self, name: &'static str) -> Option<Scopes> {
         let texts = self.texts(name, "a list of scopes", MAX_SCOPES)?;
-        Scopes::parse(&texts).map_or_else(|Invalid(why)| self.fault(name, why), Some)
+        Scopes::parse(&texts).map_or_else(|InvalidText(why)| self.fault(name, why), Some)
     }
 
     /// The limits of an account, if they are there: all four at once, and null
@@ -189,7 +189,7 @@ impl NamedValues {
         for (index, item) in items.iter().enumerate() {
             match item.as_str().map(|text| Allowlist::parse(&[text])) {
                 Some(Ok(_)) => texts.extend(item.as_str()),
-                Some(Err(Invalid(why))) => self.push(&format!("{name}/{index}"), why),
+                Some(Err(InvalidText(why))) => self.push(&format!("{name}/{index}"), why),
                 None => {
                     let why = format!("must be text, not {}", kind(item));
                     self.push(&format!("{name}/{index}"), why);

@@ -3,18 +3,18 @@
 use std::time::Duration;
 
 use countersign_domain::Timestamp;
-use countersign_domain::account::Invalid;
+use countersign_domain::account::InvalidText;
 
 /// The instant that `text` names, where it is `now`. Nothing is older than 1970,
 /// and RFC 3339 has no years before the first.
-pub(super) fn instant(text: &str, now: Timestamp) -> Result<Timestamp, Invalid> {
+pub(super) fn instant(text: &str, now: Timestamp) -> Result<Timestamp, InvalidText> {
     const EARLIEST: Timestamp = Timestamp::from_seconds(0);
     if let Some(age) = age(text) {
         return Ok((now - age).max(EARLIEST));
     }
     let parsed = text.parse::<jiff::Timestamp>();
     let parsed = parsed.map_err(|_| {
-        Invalid("must be an RFC 3339 instant, or how long ago: 90s, 30m, 2h, 1d".to_owned())
+        InvalidText("must be an RFC 3339 instant, or how long ago: 90s, 30m, 2h, 1d".to_owned())
     })?;
     Ok(Timestamp::from_micros(parsed.as_microsecond()).max(EARLIEST))
 }

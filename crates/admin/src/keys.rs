@@ -7,8 +7,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use countersign_domain::account::Invalid;
-use countersign_domain::key::{Key, KeyState};
+use countersign_domain::account::InvalidText;
+use countersign_domain::key::{KeyRecord, KeyState};
 use countersign_domain::{Algorithm, ApiName, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
@@ -243,8 +243,8 @@ impl KeySelection {
     }
 }
 
-fn algorithm(text: &str) -> Result<Algorithm, Invalid> {
-    Algorithm::from_name(text).ok_or_else(|| Invalid("is no algorithm of ours".to_owned()))
+fn algorithm(text: &str) -> Result<Algorithm, InvalidText> {
+    Algorithm::from_name(text).ok_or_else(|| InvalidText("is no algorithm of ours".to_owned()))
 }
 
 /// The public keys of an api, as its own listener serves them.
@@ -267,7 +267,7 @@ fn changed_view(api: &ApiName, changed: &AppliedKeyChange, now: Timestamp) -> Ch
     }
 }
 
-fn view(api: &ApiName, key: &Key, purpose: KeyPurpose, now: Timestamp) -> KeyView {
+fn view(api: &ApiName, key: &KeyRecord, purpose: KeyPurpose, now: Timestamp) -> KeyView {
     let (state, retires_at) = match key.state {
         KeyState::Pending => ("pending", None),
         KeyState::Active => ("active", None),

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use axum::Json;
 use axum::extract::State;
-use countersign_domain::account::Invalid;
-use countersign_domain::session::State as SessionState;
+use countersign_domain::account::InvalidText;
+use countersign_domain::session::SessionState;
 use countersign_domain::{AccountId, ApiName, ApiScope, Reason, Refusal, Session, Timestamp};
 use serde::Serialize;
 
@@ -108,16 +108,16 @@ pub(super) fn seen(operator: &AuthenticatedOperator) -> Option<BTreeSet<ApiName>
     }
 }
 
-fn address(text: &str) -> Result<IpAddr, Invalid> {
+fn address(text: &str) -> Result<IpAddr, InvalidText> {
     let parsed = text.parse();
-    parsed.map_err(|_| Invalid("must be an IP address".to_owned()))
+    parsed.map_err(|_| InvalidText("must be an IP address".to_owned()))
 }
 
-fn code(text: &str) -> Result<String, Invalid> {
+fn code(text: &str) -> Result<String, InvalidText> {
     if Refusal::from_code(text).is_some() || Reason::from_code(text).is_some() {
         return Ok(text.to_owned());
     }
-    Err(Invalid(
+    Err(InvalidText(
         "is the code of no refusal and of no reason".to_owned(),
     ))
 }

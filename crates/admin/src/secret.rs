@@ -6,7 +6,7 @@
 
 use countersign_dialect::{Dialect, Secret};
 use countersign_domain::Scopes;
-use countersign_domain::account::{Invalid, StoredSecret, check_login};
+use countersign_domain::account::{InvalidText, StoredSecret, check_login};
 
 use super::AdminState;
 use super::fields::NamedValues;
@@ -107,7 +107,7 @@ pub(super) fn kind(stored: &StoredSecret) -> &'static str {
 }
 
 /// The login as requests will bring it: folded, in the dialect's form.
-fn login_of(dialect: &Dialect, text: &str) -> Result<String, Invalid> {
+fn login_of(dialect: &Dialect, text: &str) -> Result<String, InvalidText> {
     let login = dialect.fold_login(text);
     check_login(&login)?;
     if dialect
@@ -116,19 +116,19 @@ fn login_of(dialect: &Dialect, text: &str) -> Result<String, Invalid> {
     {
         return Ok(login);
     }
-    Err(Invalid(format!(
+    Err(InvalidText(format!(
         "has not the form that the dialect {} fixes for logins; leave it out to have one generated",
         dialect.name()
     )))
 }
 
 /// A prefix selects one of several forms of login, so it must lead to one.
-fn prefix_of(dialect: &Dialect, text: &str) -> Result<String, Invalid> {
+fn prefix_of(dialect: &Dialect, text: &str) -> Result<String, InvalidText> {
     let form = dialect.credential();
     if form.is_some_and(|form| form.generate_login(Some(text), &mut |_| ()).is_some()) {
         return Ok(text.to_owned());
     }
-    Err(Invalid(format!(
+    Err(InvalidText(format!(
         "the dialect {} has no form of login that begins so",
         dialect.name()
     )))
@@ -140,7 +140,7 @@ const MIN_SECRET: usize = 8;
 /// The longest password, in bytes. One that is longer is no mistake in typing.
 const MAX_SECRET: usize = 1_024;
 
-fn secret_of(api: &IssuingApi, text: &str) -> Result<Secret, Invalid> {
+fn secret_of(api: &IssuingApi, text: &str) -> Result<Secret, InvalidText> {
     let form = api.dialect().credential();
     let wrong = if !api.settings.passwords {
         "this api takes generated keys only: leave secret out to have one generated, or set \
@@ -154,11 +154,11 @@ fn secret_of(api: &IssuingApi, text: &str) -> Result<Secret, Invalid> {
     } else {
         let secret = Secret::from(text);
         return match secret.unseen_end() {
-            Some(unseen) => Err(Invalid(unseen)),
+            Some(unseen) => Err(InvalidText(unseen)),
             None => Ok(secret),
         };
     };
-    Err(Invalid(wrong.to_owned()))
+    Err(InvalidText(wrong.to_owned()))
 }
 
 fn not_hashed(fault: PasswordFault) -> AdminProblem {

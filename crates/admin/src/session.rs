@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use countersign_domain::account::Invalid;
+use countersign_domain::account::InvalidText;
 use countersign_domain::{Session, SessionId};
 use serde::Serialize;
 use tracing::info;
@@ -39,8 +39,8 @@ pub(super) async fn list(
     Ok(Json(ListPage::new(found, limit, place, view)))
 }
 
-fn session_id(text: &str) -> Result<SessionId, Invalid> {
-    SessionId::from_hex(text).ok_or_else(|| Invalid("must be 32 hex digits".to_owned()))
+fn session_id(text: &str) -> Result<SessionId, InvalidText> {
+    SessionId::from_hex(text).ok_or_else(|| InvalidText("must be 32 hex digits".to_owned()))
 }
 
 pub(super) async fn show(

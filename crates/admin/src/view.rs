@@ -1,6 +1,6 @@
 //! How accounts, credentials and sessions look in replies.
 
-use countersign_domain::session::State;
+use countersign_domain::session::SessionState;
 use countersign_domain::{Account, Credential, Session, Timestamp};
 use serde::Serialize;
 
@@ -109,7 +109,7 @@ pub(super) struct EndView {
 impl EndView {
     /// The end of a session, if it was ended.
     pub(super) fn of(session: &Session) -> Option<Self> {
-        let State::Ended { end, at } = session.state else {
+        let SessionState::Ended { end, at } = session.state else {
             return None;
         };
         Some(Self {
@@ -123,9 +123,9 @@ impl SessionView {
     /// The session as it is at `now`: one that nobody ended may have run out.
     pub(super) fn new(session: Session, now: Timestamp) -> Self {
         let (state, ended) = match session.state {
-            State::Ended { end, at } => ("ended", Some((end.code(), at))),
-            State::Active if session.last_expiry() <= now => ("expired", None),
-            State::Active => ("active", None),
+            SessionState::Ended { end, at } => ("ended", Some((end.code(), at))),
+            SessionState::Active if session.last_expiry() <= now => ("expired", None),
+            SessionState::Active => ("active", None),
         };
         Self {
             id: session.id.to_string(),

@@ -1,6 +1,6 @@
 //! Why there is no token.
 
-use countersign_domain::{Operation, Refusal, Timestamp};
+use countersign_domain::{Refusal, Timestamp, TokenOperation};
 
 /// Why a token cannot be had. It is cheap to clone: every waiter gets the same.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,7 +21,7 @@ pub enum ErrorKind {
     /// The vendor refused; asking again the same way does not help.
     Refused {
         /// What was asked for.
-        operation: Operation,
+        operation: TokenOperation,
         /// What it means.
         refusal: Refusal,
     },

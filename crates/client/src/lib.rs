@@ -76,8 +76,8 @@ pub use store::{
 pub use token_event::{TokenEvent, TokenEventKind};
 
 // What the interface speaks of, so that who uses it depends on this crate alone.
-pub use countersign_dialect::{Dialect, Extra, Secret, Variant};
-pub use countersign_domain::{Operation, Refusal, Timestamp};
+pub use countersign_dialect::{Dialect, ExtraParts, Secret, Variant};
+pub use countersign_domain::{Refusal, Timestamp, TokenOperation};
 pub use countersign_outbound::{ProxyRules, ServerUrl, TrustedRoots};
 pub use token_verdict::TokenVerdict;
 pub use transport::{RequestDelivery, Transport, TransportError};

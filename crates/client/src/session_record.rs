@@ -3,8 +3,8 @@
 //!
 //! Instants are of the client's own clock.
 
-use countersign_dialect::{Extra, Secret};
-use countersign_domain::{Operation, Refusal, Timestamp};
+use countersign_dialect::{ExtraParts, Secret};
+use countersign_domain::{Refusal, Timestamp, TokenOperation};
 
 /// The state of a session on the client's side.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,14 +53,14 @@ pub struct TokenSet {
     /// The login as the vendor repeats it.
     pub login: Option<String>,
     /// Further parts of the token, which go with it.
-    pub extra: Extra,
+    pub extra: ExtraParts,
 }
 
 /// A request to the vendor whose outcome is not known yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestAttempt {
     /// A login or a refresh.
-    pub operation: Operation,
+    pub operation: TokenOperation,
     /// When it was sent for the first time with this refresh token.
     pub asked_at: Timestamp,
 }
@@ -69,7 +69,7 @@ pub struct RequestAttempt {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RenewalFailure {
     /// What was asked for.
-    pub operation: Operation,
+    pub operation: TokenOperation,
     /// The vendor's refusal; `None` if it did not answer, or not so that it could
     /// be understood.
     pub refusal: Option<Refusal>,

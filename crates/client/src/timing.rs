@@ -12,7 +12,7 @@ mod tests;
 
 use std::time::Duration;
 
-use countersign_dialect::Granted;
+use countersign_dialect::GrantedTokens;
 use countersign_domain::Timestamp;
 
 pub(crate) use clock_offset::{ClockOffset, InstantRange, RoundTrip};
@@ -40,7 +40,7 @@ pub(crate) struct TokenEnds {
 
 /// The access token's end as the vendor tells it, by its own clock: of two words
 /// the earlier one holds.
-pub(crate) fn told_end(granted: &Granted) -> Timestamp {
+pub(crate) fn told_end(granted: &GrantedTokens) -> Timestamp {
     let stated = granted.access_life.is_none() || granted.exp.is_none();
     let stated = stated.then_some(granted.access_expires_at);
     let ends = stated.into_iter().chain(granted.exp);
@@ -51,7 +51,7 @@ impl TokenEnds {
     /// Places what a reply tells. `offset` is what is known of the vendor's
     /// clock, and learns.
     pub(crate) fn from_grant(
-        granted: &Granted,
+        granted: &GrantedTokens,
         trip: RoundTrip,
         offset: &mut Option<ClockOffset>,
     ) -> Self {
@@ -78,7 +78,7 @@ impl TokenEnds {
 
 /// What the vendor's clock says of the access token's end, in whole seconds: a
 /// JWT's is, whatever the reply says.
-fn told_ends(granted: &Granted) -> impl Iterator<Item = Timestamp> {
+fn told_ends(granted: &GrantedTokens) -> impl Iterator<Item = Timestamp> {
     let stated = granted.access_life.is_none();
     let stated = stated.then(|| granted.access_expires_at.floor_to_second());
     stated.into_iter().chain(granted.exp)
@@ -87,7 +87,11 @@ fn told_ends(granted: &Granted) -> impl Iterator<Item = Timestamp> {
 /// What a reply tells of the vendor's clock: the first source by which the token
 /// is not dead already, with the earlier replies if they agree; these alone if it
 /// tells nothing.
-fn learn(granted: &Granted, trip: RoundTrip, offset: Option<ClockOffset>) -> Option<ClockOffset> {
+fn learn(
+    granted: &GrantedTokens,
+    trip: RoundTrip,
+    offset: Option<ClockOffset>,
+) -> Option<ClockOffset> {
     let sensible = |offset: &ClockOffset| {
         let mut ends = told_ends(granted).peekable();
         ends.peek().is_none() || ends.any(|end| offset.ours(end).latest > trip.arrived_at)
@@ -102,7 +106,7 @@ fn learn(granted: &Granted, trip: RoundTrip, offset: Option<ClockOffset>) -> Opt
 
 /// What a reply tells of the vendor's now, best first. Issuers predate `iat`, and
 /// proxies date replies: of these two the later one is safer.
-fn sources(granted: &Granted) -> impl Iterator<Item = Timestamp> {
+fn sources(granted: &GrantedTokens) -> impl Iterator<Item = Timestamp> {
     let (iat, date) = (granted.iat, granted.date);
     [granted.now, iat.max(date), iat.min(date)]
         .into_iter()
@@ -124,7 +128,7 @@ fn safe_end(span: InstantRange, trip: RoundTrip) -> Timestamp {
 }
 
 /// When the refresh token ends; `None` if what is told makes no sense.
-fn refresh_end(granted: &Granted, trip: RoundTrip, known: ClockOffset) -> Option<Timestamp> {
+fn refresh_end(granted: &GrantedTokens, trip: RoundTrip, known: ClockOffset) -> Option<Timestamp> {
     let lived = granted.refresh_life.map(|life| trip.and_then(life));
     let stated = || Some(known.ours(granted.refresh_expires_at?.floor_to_second()));
     let end = lived.or_else(stated)?.earliest;

@@ -1,7 +1,7 @@
 //! What the answer of a guarded API says about the token it was asked with.
 
-use countersign_dialect::{Dialect, Refused};
-use countersign_domain::{Operation, Refusal};
+use countersign_dialect::{Dialect, TokenRefusal};
+use countersign_domain::{Refusal, TokenOperation};
 use http::StatusCode;
 
 /// Whether a token was refused.
@@ -30,7 +30,7 @@ impl StatusVerdicts {
         let curable = &dialect.client_policy().expired;
         let status = |refusal: &Refusal| {
             dialect
-                .refuse(&Refused::new(Operation::Guard, *refusal))
+                .refuse(&TokenRefusal::new(TokenOperation::Guard, *refusal))
                 .status()
         };
         let others: Vec<_> = Refusal::ALL

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 /// What a dialect accepts beyond its own spelling.
 #[derive(Debug)]
-pub(crate) struct Accept {
+pub(crate) struct AcceptedSpellings {
     /// Paths match with and without their trailing slash.
     pub(crate) slash_optional: bool,
     /// A run of slashes in a path is one slash.
@@ -15,7 +15,7 @@ pub(crate) struct Accept {
     /// The largest request body, in bytes.
     pub(crate) max_body: usize,
     /// What a field of the wrong type is told as.
-    pub(crate) mistyped: Mistyped,
+    pub(crate) mistyped: MistypedField,
     /// Numbers are read where strings are expected.
     pub(crate) numbers: bool,
     /// White space around a login is dropped.
@@ -26,21 +26,21 @@ pub(crate) struct Accept {
 
 /// What a field of the wrong type is told as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mistyped {
+pub(crate) enum MistypedField {
     /// As `malformed`.
     Malformed,
     /// As `missing_field`, by vendors that validate fields in one step.
     Missing,
 }
 
-impl Default for Accept {
+impl Default for AcceptedSpellings {
     fn default() -> Self {
         Self {
             slash_optional: false,
             slashes_merge: false,
             media: vec!["application/json".to_owned()],
             max_body: 64 * 1024,
-            mistyped: Mistyped::Malformed,
+            mistyped: MistypedField::Malformed,
             numbers: false,
             trim_login: false,
             lower_login: false,
@@ -48,7 +48,7 @@ impl Default for Accept {
     }
 }
 
-impl Accept {
+impl AcceptedSpellings {
     /// Whether two paths, merged, lead to the same forms.
     pub(crate) fn is_path(&self, one: &str, other: &str) -> bool {
         let bare = |path| match self.slash_optional {
@@ -90,10 +90,10 @@ mod tests {
 
     #[test]
     fn a_run_of_slashes_is_one_only_where_they_merge() {
-        let exact = Accept::default();
-        let merging = Accept {
+        let exact = AcceptedSpellings::default();
+        let merging = AcceptedSpellings {
             slashes_merge: true,
-            ..Accept::default()
+            ..AcceptedSpellings::default()
         };
         for (path, merged) in [
             ("", ""),

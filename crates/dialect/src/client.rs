@@ -5,22 +5,22 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use countersign_domain::{Operation, Refusal, Timestamp};
+use countersign_domain::{Refusal, Timestamp, TokenOperation};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Request};
 use zeroize::Zeroizing;
 
 use crate::foreign::ReplyHead;
-use crate::form::{BasicForm, Form, Payload};
-use crate::json::{Json, Member, Node};
-use crate::pattern::Pattern;
-use crate::word::{Datum, Values, Word};
-use crate::{Dialect, Extra, Secret, Variant, json, media};
+use crate::form::{BasicForm, OperationForm, RequestPayload};
+use crate::json::{Json, JsonMember, JsonNode};
+use crate::pattern::TextPattern;
+use crate::word::{HoleValue, HoleValues, HoleWord};
+use crate::{Dialect, ExtraParts, Secret, Variant, json, media};
 
 /// What a client has to ask with. An operation takes what its form needs; an
 /// optional value that is not there, or empty, is left out of the request.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Asking<'a> {
+pub struct ClientValues<'a> {
     /// The login.
     pub login: Option<&'a str>,
     /// The secret of the login.
@@ -30,14 +30,14 @@ pub struct Asking<'a> {
     /// The refresh token at hand.
     pub refresh_token: Option<&'a Secret>,
     /// Further parts.
-    pub extra: Option<&'a Extra>,
+    pub extra: Option<&'a ExtraParts>,
 }
 
 /// What a vendor answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Understood {
+pub enum UnderstoodReply {
     /// Fresh tokens.
-    Granted(Granted),
+    Granted(GrantedTokens),
     /// It is done; there is nothing to keep.
     Done,
     /// No.
@@ -46,7 +46,7 @@ pub enum Understood {
 
 /// Fresh tokens, as a client reads them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Granted {
+pub struct GrantedTokens {
     /// The access token.
     pub access_token: Secret,
     /// The refresh token; `None` where the vendor has none, or the one at hand
@@ -75,7 +75,7 @@ pub struct Granted {
     /// The login, if the vendor repeats it.
     pub login: Option<String>,
     /// Further parts of the token.
-    pub extra: Extra,
+    pub extra: ExtraParts,
 }
 
 /// A vendor's refusal, as a client reads it.
@@ -97,7 +97,7 @@ pub struct RefusedBy {
 
 /// An answer that the dialect does not explain.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unintelligible {
+pub enum UnintelligibleReply {
     /// The body is not what the dialect says.
     #[error("the reply is not of the dialect ({head}): {why}")]
     Body {
@@ -144,9 +144,9 @@ impl Dialect {
     /// dialect puts it.
     pub fn request(
         &self,
-        operation: Operation,
+        operation: TokenOperation,
         variant: Variant,
-        asking: &Asking<'_>,
+        asking: &ClientValues<'_>,
     ) -> Option<Request<Bytes>> {
         let (_, form) = self.form_of(operation, variant)?;
         let missing = form
@@ -161,24 +161,24 @@ impl Dialect {
     /// [`Dialect::request`] lacks.
     pub fn why_unwritable(
         &self,
-        operation: Operation,
+        operation: TokenOperation,
         variant: Variant,
-        asking: &Asking<'_>,
-    ) -> Unwritable {
+        asking: &ClientValues<'_>,
+    ) -> UnwritableValue {
         let Some((_, form)) = self.form_of(operation, variant) else {
-            return Unwritable::NoSuchRequest;
+            return UnwritableValue::NoSuchRequest;
         };
         let holes = form.request.holes();
         let missing = holes
             .iter()
             .find(|hole| !hole.optional && asking.datum(&hole.word).is_none());
         if let Some(hole) = missing {
-            return Unwritable::missing(&hole.word);
+            return UnwritableValue::missing(&hole.word);
         }
         if let Some(basic) = form.request.basic.as_ref().filter(|it| !it.encoded)
             && basic.user.write(asking).is_some_and(|it| it.contains(':'))
         {
-            return Unwritable::Unfit {
+            return UnwritableValue::Unfit {
                 part: parts(&basic.user),
                 place: "the user of HTTP Basic".to_owned(),
                 why: "it contains a colon, which ends the user there (RFC 7617 section 2)",
@@ -187,7 +187,7 @@ impl Dialect {
         let headers = form.request.headers.iter();
         let mut headers = headers.filter(|(_, pattern)| !pattern.is_left_out(asking));
         let unfit = headers.find_map(|(name, pattern)| unfit(name, pattern, asking));
-        unfit.unwrap_or_else(|| Unwritable::Unfit {
+        unfit.unwrap_or_else(|| UnwritableValue::Unfit {
             part: "one of the parts of the credential".to_owned(),
             place: format!("the request for a {operation}"),
             why: NOT_TOLD_APART,
@@ -196,13 +196,13 @@ impl Dialect {
 
     /// Whether the login's secret is needed to ask for an operation, or to check
     /// the reply.
-    pub fn takes_secret(&self, operation: Operation, variant: Variant) -> bool {
+    pub fn takes_secret(&self, operation: TokenOperation, variant: Variant) -> bool {
         self.form_of(operation, variant).is_some_and(|(_, form)| {
             let signature = form.reply.signature.as_ref();
             let signed = signature.into_iter().flat_map(|it| [&it.key, &it.message]);
             let mut holes = form.request.holes();
-            holes.extend(signed.flat_map(Pattern::holes));
-            holes.iter().any(|hole| hole.word == Word::Secret)
+            holes.extend(signed.flat_map(TextPattern::holes));
+            holes.iter().any(|hole| hole.word == HoleWord::Secret)
         })
     }
 
@@ -215,18 +215,18 @@ impl Dialect {
     pub fn present(
         &self,
         access_token: &str,
-        extra: &Extra,
-    ) -> Result<Vec<(HeaderName, HeaderValue)>, Unwritable> {
-        let values = Presenting {
+        extra: &ExtraParts,
+    ) -> Result<Vec<(HeaderName, HeaderValue)>, UnwritableValue> {
+        let values = PresentedValues {
             access_token,
             extra,
         };
-        let header = |(name, pattern): &(HeaderName, Pattern)| {
+        let header = |(name, pattern): &(HeaderName, TextPattern)| {
             let missing = pattern
                 .holes()
                 .find(|hole| !hole.optional && values.datum(&hole.word).is_none());
             if let Some(hole) = missing {
-                return Err(Unwritable::missing(&hole.word));
+                return Err(UnwritableValue::missing(&hole.word));
             }
             let value = pattern.write(&values).and_then(|it| sensitive(&it));
             let value = value.ok_or_else(|| unfit_header(name, pattern, &values))?;
@@ -245,7 +245,7 @@ impl Dialect {
         let holes = self.present.iter().flat_map(|(_, pattern)| pattern.holes());
         let required = holes.filter(|hole| !hole.optional);
         let names = required.filter_map(|hole| match &hole.word {
-            Word::Extra(name) => Some(&**name),
+            HoleWord::Extra(name) => Some(&**name),
             _ => None,
         });
         names
@@ -254,18 +254,18 @@ impl Dialect {
     }
 
     fn is_replied(&self, name: &str, variant: Variant) -> bool {
-        [Operation::Login, Operation::Refresh]
+        [TokenOperation::Login, TokenOperation::Refresh]
             .into_iter()
             .any(|operation| {
                 let form = self.form_of(operation, variant);
-                form.is_some_and(|(_, form)| form.reply.has(&Word::Extra(name.into())))
+                form.is_some_and(|(_, form)| form.reply.has(&HoleWord::Extra(name.into())))
             })
     }
 }
 
 /// Why a value cannot be sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unwritable {
+pub enum UnwritableValue {
     /// The dialect has no such request.
     #[error("the dialect has no such request")]
     NoSuchRequest,
@@ -287,8 +287,8 @@ pub enum Unwritable {
     },
 }
 
-impl Unwritable {
-    fn missing(word: &Word) -> Self {
+impl UnwritableValue {
+    fn missing(word: &HoleWord) -> Self {
         Self::Missing {
             part: word_name(word),
         }
@@ -303,25 +303,29 @@ fn remedy(part: &str) -> String {
 }
 
 /// As a dialect file writes it.
-fn word_name(word: &Word) -> String {
+fn word_name(word: &HoleWord) -> String {
     match word {
-        Word::Login => "login".to_owned(),
-        Word::Secret => "secret".to_owned(),
-        Word::AccessToken => "access_token".to_owned(),
-        Word::RefreshToken => "refresh_token".to_owned(),
-        Word::Extra(name) => format!("extra.{name}"),
+        HoleWord::Login => "login".to_owned(),
+        HoleWord::Secret => "secret".to_owned(),
+        HoleWord::AccessToken => "access_token".to_owned(),
+        HoleWord::RefreshToken => "refresh_token".to_owned(),
+        HoleWord::Extra(name) => format!("extra.{name}"),
         other => format!("{other:?}"),
     }
 }
 
-fn parts(pattern: &Pattern) -> String {
+fn parts(pattern: &TextPattern) -> String {
     let names = pattern.holes().map(|hole| word_name(&hole.word));
     names.collect::<Vec<_>>().join(" with ")
 }
 
 /// What is wrong with a header.
-fn unfit_header(name: &HeaderName, pattern: &Pattern, values: &dyn Values) -> Unwritable {
-    unfit(name, pattern, values).unwrap_or_else(|| Unwritable::Unfit {
+fn unfit_header(
+    name: &HeaderName,
+    pattern: &TextPattern,
+    values: &dyn HoleValues,
+) -> UnwritableValue {
+    unfit(name, pattern, values).unwrap_or_else(|| UnwritableValue::Unfit {
         part: parts(pattern),
         place: format!("the header {name}"),
         why: NOT_TOLD_APART,
@@ -331,7 +335,11 @@ fn unfit_header(name: &HeaderName, pattern: &Pattern, values: &dyn Values) -> Un
 const NOT_TOLD_APART: &str = "what stands beside it could not be told from it";
 
 /// What is wrong with a header, if something is.
-fn unfit(name: &HeaderName, pattern: &Pattern, values: &dyn Values) -> Option<Unwritable> {
+fn unfit(
+    name: &HeaderName,
+    pattern: &TextPattern,
+    values: &dyn HoleValues,
+) -> Option<UnwritableValue> {
     let text = pattern.write(values)?;
     let why = match text.as_str() {
         text if !text.is_ascii() => "it has characters beyond ASCII",
@@ -341,14 +349,14 @@ fn unfit(name: &HeaderName, pattern: &Pattern, values: &dyn Values) -> Option<Un
         text if text.trim() != text => "it has a blank at its beginning or end",
         _ => return None,
     };
-    Some(Unwritable::Unfit {
+    Some(UnwritableValue::Unfit {
         part: parts(pattern),
         place: format!("the header {name}"),
         why,
     })
 }
 
-fn written(form: &Form, asking: &Asking<'_>) -> Option<Request<Bytes>> {
+fn written(form: &OperationForm, asking: &ClientValues<'_>) -> Option<Request<Bytes>> {
     let query = form
         .request
         .query
@@ -362,12 +370,12 @@ fn written(form: &Form, asking: &Asking<'_>) -> Option<Request<Bytes>> {
         format!("{}?{query}", form.path)
     };
     let body = match &form.request.payload {
-        Payload::Empty => String::new(),
-        Payload::Json(template) if template.can_hold(asking) => template.write(asking),
-        Payload::Urlencoded(template) if template.can_hold(asking) => {
+        RequestPayload::Empty => String::new(),
+        RequestPayload::Json(template) if template.can_hold(asking) => template.write(asking),
+        RequestPayload::Urlencoded(template) if template.can_hold(asking) => {
             urlencoded(&template.write(asking))
         }
-        Payload::Json(_) | Payload::Urlencoded(_) => return None,
+        RequestPayload::Json(_) | RequestPayload::Urlencoded(_) => return None,
     };
     let mut request = Request::builder().method(form.method.clone()).uri(uri);
     if let Some(media) = &form.request.media {
@@ -385,8 +393,8 @@ fn written(form: &Form, asking: &Asking<'_>) -> Option<Request<Bytes>> {
 
 /// HTTP Basic; `None` for a user with a colon, which RFC 7617 section 2 cannot
 /// carry, unless it is encoded.
-fn basic(form: &BasicForm, asking: &Asking<'_>) -> Option<HeaderValue> {
-    let written = |pattern: &Pattern| {
+fn basic(form: &BasicForm, asking: &ClientValues<'_>) -> Option<HeaderValue> {
+    let written = |pattern: &TextPattern| {
         let text = Zeroizing::new(pattern.write(asking)?);
         if !form.encoded {
             return Some(text);
@@ -413,49 +421,49 @@ fn sensitive(text: &str) -> Option<HeaderValue> {
 
 /// A flat object of strings as a form.
 fn urlencoded(object: &str) -> String {
-    let tree = json::parse(object.as_bytes(), json::Rules::STRICT);
+    let tree = json::parse(object.as_bytes(), json::JsonRules::STRICT);
     let members = match tree.map(|tree| tree.value) {
         Ok(Json::Object(members)) => members,
         _ => Vec::new(),
     };
-    let text = |node: &Node<'_>| match &node.value {
+    let text = |node: &JsonNode<'_>| match &node.value {
         Json::Text(text) | Json::Number(text) => text.clone().into_owned(),
         _ => String::new(),
     };
     media::join(
         members
             .iter()
-            .map(|member: &Member<'_>| (&*member.key, text(&member.node))),
+            .map(|member: &JsonMember<'_>| (&*member.key, text(&member.node))),
     )
 }
 
-impl Values for Asking<'_> {
+impl HoleValues for ClientValues<'_> {
     /// An empty text is no value: whoever reads one says that it is missing.
-    fn datum(&self, word: &Word) -> Option<Datum<'_>> {
+    fn datum(&self, word: &HoleWord) -> Option<HoleValue<'_>> {
         let text = match word {
-            Word::Login => self.login?,
-            Word::Secret => self.secret?.expose(),
-            Word::AccessToken => self.access_token?.expose(),
-            Word::RefreshToken => self.refresh_token?.expose(),
-            Word::Extra(name) => self.extra?.get(&**name)?.expose(),
+            HoleWord::Login => self.login?,
+            HoleWord::Secret => self.secret?.expose(),
+            HoleWord::AccessToken => self.access_token?.expose(),
+            HoleWord::RefreshToken => self.refresh_token?.expose(),
+            HoleWord::Extra(name) => self.extra?.get(&**name)?.expose(),
             _ => return None,
         };
-        (!text.is_empty()).then_some(Datum::Text(text))
+        (!text.is_empty()).then_some(HoleValue::Text(text))
     }
 }
 
-struct Presenting<'a> {
+struct PresentedValues<'a> {
     access_token: &'a str,
-    extra: &'a Extra,
+    extra: &'a ExtraParts,
 }
 
-impl Values for Presenting<'_> {
-    fn datum(&self, word: &Word) -> Option<Datum<'_>> {
+impl HoleValues for PresentedValues<'_> {
+    fn datum(&self, word: &HoleWord) -> Option<HoleValue<'_>> {
         match word {
-            Word::AccessToken => Some(Datum::Text(self.access_token)),
-            Word::Extra(name) => {
+            HoleWord::AccessToken => Some(HoleValue::Text(self.access_token)),
+            HoleWord::Extra(name) => {
                 let part = self.extra.get(&**name)?.expose();
-                (!part.is_empty()).then_some(Datum::Text(part))
+                (!part.is_empty()).then_some(HoleValue::Text(part))
             }
             _ => None,
         }

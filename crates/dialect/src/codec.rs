@@ -13,23 +13,23 @@
 use countersign_domain::Timestamp;
 
 use crate::document::did_you_mean;
-use crate::instant::{LAST_MICROS, Zone, instant, rfc3339};
-use crate::word::{Datum, Word};
+use crate::instant::{LAST_MICROS, ZoneSpelling, instant, rfc3339};
+use crate::word::{HoleValue, HoleWord};
 
 /// How a value is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Codec {
-    form: Form,
+pub(crate) struct ValueCodec {
+    form: CodecForm,
     /// Written in quotes although it is a number.
     quoted: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Form {
+enum CodecForm {
     Plain,
     Rfc3339 {
         digits: usize,
-        zone: Zone,
+        zone: ZoneSpelling,
         spaced: bool,
     },
     Epoch,
@@ -39,9 +39,9 @@ enum Form {
 }
 
 /// The codecs of a word, as they are told to whom wrote another.
-fn fitting(word: &Word) -> &'static str {
+fn fitting(word: &HoleWord) -> &'static str {
     match word {
-        Word::Jti => "the codec here is `hex16`",
+        HoleWord::Jti => "the codec here is `hex16`",
         word if word.is_time() => {
             "the codecs of a time are `rfc3339`, `rfc3339.3`, `rfc3339.6`, each with `:offset`, \
              `:compact`, `:bare` or `:spaced`; `epoch`, `epoch_ms`, `in`, each with `:string`"
@@ -65,14 +65,14 @@ pub(crate) const NAMES: [&str; 12] = [
     "spaced",
 ];
 
-impl Codec {
+impl ValueCodec {
     pub(crate) const PLAIN: Self = Self {
-        form: Form::Plain,
+        form: CodecForm::Plain,
         quoted: false,
     };
 
     /// Reads the codecs of a hole, the part after its first colon.
-    pub(crate) fn parse(names: &str, word: &Word) -> Result<Self, (String, Option<String>)> {
+    pub(crate) fn parse(names: &str, word: &HoleWord) -> Result<Self, (String, Option<String>)> {
         let mut codec = Self::PLAIN;
         let fitting = |(what, help): (String, Option<String>)| {
             (what, help.or_else(|| Some(fitting(word).to_owned())))
@@ -84,15 +84,19 @@ impl Codec {
     }
 
     /// Whether it is a codec of what is written with it.
-    fn judged(self, word: &Word) -> Result<Self, (String, Option<String>)> {
+    fn judged(self, word: &HoleWord) -> Result<Self, (String, Option<String>)> {
         let codec = self;
         match codec.form {
-            Form::Plain if word.is_time() => Err(("a time needs a codec".into(), None)),
-            Form::Rfc3339 { .. } | Form::Epoch | Form::EpochMs | Form::In if !word.is_time() => {
+            CodecForm::Plain if word.is_time() => Err(("a time needs a codec".into(), None)),
+            CodecForm::Rfc3339 { .. } | CodecForm::Epoch | CodecForm::EpochMs | CodecForm::In
+                if !word.is_time() =>
+            {
                 Err(("a codec for times on what is not a time".into(), None))
             }
-            Form::Hex16 if *word != Word::Jti => Err(("`hex16` is for `jti`".into(), None)),
-            Form::Plain if *word == Word::Jti => {
+            CodecForm::Hex16 if *word != HoleWord::Jti => {
+                Err(("`hex16` is for `jti`".into(), None))
+            }
+            CodecForm::Plain if *word == HoleWord::Jti => {
                 Err(("`jti` needs the codec `hex16`".into(), None))
             }
             _ => Ok(codec),
@@ -100,24 +104,24 @@ impl Codec {
     }
 
     fn apply(&mut self, name: &str) -> Result<(), (String, Option<String>)> {
-        let rfc3339 = |digits| Form::Rfc3339 {
+        let rfc3339 = |digits| CodecForm::Rfc3339 {
             digits,
-            zone: Zone::Z,
+            zone: ZoneSpelling::Z,
             spaced: false,
         };
         match (name, &mut self.form) {
-            ("rfc3339", Form::Plain) => self.form = rfc3339(0),
-            ("rfc3339.3", Form::Plain) => self.form = rfc3339(3),
-            ("rfc3339.6", Form::Plain) => self.form = rfc3339(6),
-            ("epoch", Form::Plain) => self.form = Form::Epoch,
-            ("epoch_ms", Form::Plain) => self.form = Form::EpochMs,
-            ("in", Form::Plain) => self.form = Form::In,
-            ("hex16", Form::Plain) => self.form = Form::Hex16,
+            ("rfc3339", CodecForm::Plain) => self.form = rfc3339(0),
+            ("rfc3339.3", CodecForm::Plain) => self.form = rfc3339(3),
+            ("rfc3339.6", CodecForm::Plain) => self.form = rfc3339(6),
+            ("epoch", CodecForm::Plain) => self.form = CodecForm::Epoch,
+            ("epoch_ms", CodecForm::Plain) => self.form = CodecForm::EpochMs,
+            ("in", CodecForm::Plain) => self.form = CodecForm::In,
+            ("hex16", CodecForm::Plain) => self.form = CodecForm::Hex16,
             ("string", _) => self.quoted = true,
-            ("offset", Form::Rfc3339 { zone, .. }) => *zone = Zone::Offset,
-            ("compact", Form::Rfc3339 { zone, .. }) => *zone = Zone::Compact,
-            ("bare", Form::Rfc3339 { zone, .. }) => *zone = Zone::Bare,
-            ("spaced", Form::Rfc3339 { spaced, .. }) => *spaced = true,
+            ("offset", CodecForm::Rfc3339 { zone, .. }) => *zone = ZoneSpelling::Offset,
+            ("compact", CodecForm::Rfc3339 { zone, .. }) => *zone = ZoneSpelling::Compact,
+            ("bare", CodecForm::Rfc3339 { zone, .. }) => *zone = ZoneSpelling::Bare,
+            ("spaced", CodecForm::Rfc3339 { spaced, .. }) => *spaced = true,
             _ if NAMES.contains(&name) => {
                 return Err((format!("`{name}` does not fit here"), None));
             }
@@ -127,58 +131,59 @@ impl Codec {
     }
 
     /// Whether a hole that is a whole JSON value stands without quotes.
-    pub(crate) fn is_number(&self, word: &Word) -> bool {
+    pub(crate) fn is_number(&self, word: &HoleWord) -> bool {
         let number = match self.form {
-            Form::Plain => word.is_number(),
-            Form::Epoch | Form::EpochMs | Form::In => true,
-            Form::Rfc3339 { .. } | Form::Hex16 => false,
+            CodecForm::Plain => word.is_number(),
+            CodecForm::Epoch | CodecForm::EpochMs | CodecForm::In => true,
+            CodecForm::Rfc3339 { .. } | CodecForm::Hex16 => false,
         };
         number && !self.quoted
     }
 
     /// What a value of it is, for people.
-    pub(crate) fn in_words(&self, word: &Word) -> &'static str {
+    pub(crate) fn in_words(&self, word: &HoleWord) -> &'static str {
         match self.form {
-            Form::Plain if word.is_number() => "a whole number",
-            Form::Plain => "a text",
-            Form::Rfc3339 {
-                zone: Zone::Bare, ..
+            CodecForm::Plain if word.is_number() => "a whole number",
+            CodecForm::Plain => "a text",
+            CodecForm::Rfc3339 {
+                zone: ZoneSpelling::Bare,
+                ..
             } => "a date and time",
-            Form::Rfc3339 { .. } => "a date and time with its zone (RFC 3339)",
-            Form::Epoch => "whole seconds since 1970",
-            Form::EpochMs => "whole milliseconds since 1970",
-            Form::In => "whole seconds from now",
-            Form::Hex16 => "32 hex digits",
+            CodecForm::Rfc3339 { .. } => "a date and time with its zone (RFC 3339)",
+            CodecForm::Epoch => "whole seconds since 1970",
+            CodecForm::EpochMs => "whole milliseconds since 1970",
+            CodecForm::In => "whole seconds from now",
+            CodecForm::Hex16 => "32 hex digits",
         }
     }
 
     /// Whether times are counted from the reply.
     pub(crate) fn is_relative(&self) -> bool {
-        self.form == Form::In
+        self.form == CodecForm::In
     }
 
     /// Appends the wire text of a value; `put` takes text, escaped as the place
     /// needs.
-    pub(crate) fn write(&self, datum: &Datum<'_>, now: Timestamp, put: &mut dyn FnMut(&str)) {
+    pub(crate) fn write(&self, datum: &HoleValue<'_>, now: Timestamp, put: &mut dyn FnMut(&str)) {
         match (&self.form, datum) {
-            (_, Datum::Text(text)) => put(text),
-            (_, Datum::Number(number)) => put(&number.to_string()),
-            (_, Datum::Bytes(bytes)) => put(&hex::encode(bytes)),
+            (_, HoleValue::Text(text)) => put(text),
+            (_, HoleValue::Number(number)) => put(&number.to_string()),
+            (_, HoleValue::Bytes(bytes)) => put(&hex::encode(bytes)),
             (
-                Form::Rfc3339 {
+                CodecForm::Rfc3339 {
                     digits,
                     zone,
                     spaced,
                 },
-                Datum::Time(time),
+                HoleValue::Time(time),
             ) => {
                 put(&rfc3339(*time, *digits, *zone, *spaced));
             }
-            (Form::EpochMs, Datum::Time(time)) => {
+            (CodecForm::EpochMs, HoleValue::Time(time)) => {
                 put(&time.as_micros().div_euclid(1000).to_string());
             }
-            (Form::In, Datum::Time(time)) => put(&time.since(now).as_secs().to_string()),
-            (_, Datum::Time(time)) => put(&time.as_seconds().to_string()),
+            (CodecForm::In, HoleValue::Time(time)) => put(&time.since(now).as_secs().to_string()),
+            (_, HoleValue::Time(time)) => put(&time.as_seconds().to_string()),
         }
     }
 
@@ -186,29 +191,31 @@ impl Codec {
     /// it is not of the codec.
     pub(crate) fn read(
         &self,
-        word: &Word,
+        word: &HoleWord,
         wire: &str,
         now: Timestamp,
     ) -> Option<(Option<Timestamp>, Option<u64>)> {
         match &self.form {
-            Form::Plain if word.is_number() => Some((None, Some(unsigned(wire)?))),
-            Form::Plain => Some((None, None)),
-            Form::Hex16 => {
+            CodecForm::Plain if word.is_number() => Some((None, Some(unsigned(wire)?))),
+            CodecForm::Plain => Some((None, None)),
+            CodecForm::Hex16 => {
                 let hex = wire.len() == 32 && wire.bytes().all(|b| b.is_ascii_hexdigit());
                 hex.then_some((None, None))
             }
-            Form::Rfc3339 { zone, .. } => Some((Some(instant(wire, *zone == Zone::Bare)?), None)),
-            Form::Epoch => {
+            CodecForm::Rfc3339 { zone, .. } => {
+                Some((Some(instant(wire, *zone == ZoneSpelling::Bare)?), None))
+            }
+            CodecForm::Epoch => {
                 let seconds = i64::try_from(unsigned(wire)?).ok()?;
                 (seconds <= LAST_MICROS / 1_000_000)
                     .then(|| (Some(Timestamp::from_seconds(seconds)), None))
             }
-            Form::EpochMs => {
+            CodecForm::EpochMs => {
                 let millis = i64::try_from(unsigned(wire)?).ok()?;
                 (millis <= LAST_MICROS / 1000)
                     .then(|| (Some(Timestamp::from_micros(millis * 1000)), None))
             }
-            Form::In => {
+            CodecForm::In => {
                 let seconds = unsigned(wire)?;
                 let span = std::time::Duration::from_secs(seconds);
                 (seconds <= 1 << 33).then(|| (Some(now + span), None))
@@ -236,13 +243,13 @@ mod tests {
 
     use super::*;
 
-    fn codec(names: &str) -> Codec {
-        Codec::parse(names, &Word::Now).unwrap()
+    fn codec(names: &str) -> ValueCodec {
+        ValueCodec::parse(names, &HoleWord::Now).unwrap()
     }
 
     fn written(names: &str, time: Timestamp, now: Timestamp) -> String {
         let mut text = String::new();
-        codec(names).write(&Datum::Time(time), now, &mut |part| text.push_str(part));
+        codec(names).write(&HoleValue::Time(time), now, &mut |part| text.push_str(part));
         text
     }
 
@@ -287,7 +294,10 @@ mod tests {
             ("2024-06-12t17:47:44.4z", 400_000),
             ("2024-06-12 17:47:44.4052431239Z", 405_243),
         ] {
-            let read = codec("rfc3339").read(&Word::Now, text, SAMPLE).unwrap().0;
+            let read = codec("rfc3339")
+                .read(&HoleWord::Now, text, SAMPLE)
+                .unwrap()
+                .0;
             assert_eq!(
                 read,
                 Some(Timestamp::from_micros(1_718_214_464_000_000 + micros)),
@@ -299,7 +309,10 @@ mod tests {
     #[test]
     fn the_last_second_of_all_which_vendors_write_for_never_is_read_and_written() {
         let last = "9999-12-31T23:59:59.999999Z";
-        let read = codec("rfc3339").read(&Word::Now, last, SAMPLE).unwrap().0;
+        let read = codec("rfc3339")
+            .read(&HoleWord::Now, last, SAMPLE)
+            .unwrap()
+            .0;
         assert_eq!(read, Some(Timestamp::from_micros(LAST_MICROS)));
         let end = Timestamp::from_micros(i64::MAX);
         assert_eq!(written("rfc3339.6", end, SAMPLE), last);
@@ -322,7 +335,7 @@ mod tests {
             "2024-06-12T17:47:4éZ",
         ] {
             assert_eq!(
-                codec("rfc3339").read(&Word::Now, text, SAMPLE),
+                codec("rfc3339").read(&HoleWord::Now, text, SAMPLE),
                 None,
                 "{text}"
             );
@@ -338,7 +351,7 @@ mod tests {
             "99999999999999999999",
         ] {
             assert_eq!(
-                codec("epoch").read(&Word::Now, text, SAMPLE),
+                codec("epoch").read(&HoleWord::Now, text, SAMPLE),
                 None,
                 "{text}"
             );
@@ -354,7 +367,7 @@ mod tests {
             ][names];
             let time = Timestamp::from_micros(micros);
             let text = written(names, time, SAMPLE);
-            let read = codec(names).read(&Word::Now, &text, SAMPLE).unwrap().0;
+            let read = codec(names).read(&HoleWord::Now, &text, SAMPLE).unwrap().0;
             prop_assert_eq!(read, Some(Timestamp::from_micros(micros / unit * unit)));
         }
     }

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use countersign_domain::{Operation, Reason, Refusal, Timestamp};
+use countersign_domain::{Reason, Refusal, Timestamp, TokenOperation};
 
 use crate::Secret;
 
 /// Credential parts, or token parts, beyond the usual ones, by the name that
 /// the dialect gives them.
-pub type Extra = BTreeMap<String, Secret>;
+pub type ExtraParts = BTreeMap<String, Secret>;
 
 /// A form of the token endpoints that lives on together (B2BINPAY v2 and v3).
 ///
@@ -20,9 +20,9 @@ pub struct Variant(pub(crate) u8);
 
 /// Which form of which operation a peer asked in: what a reply needs to know.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Asked {
+pub struct AskedForm {
     /// The operation.
-    pub operation: Operation,
+    pub operation: TokenOperation,
     /// The variant, which also selects the forms of the tokens.
     pub variant: Variant,
     pub(crate) form: u8,
@@ -30,33 +30,33 @@ pub struct Asked {
 
 /// A request of a token endpoint, read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Command {
+pub enum TokenCommand {
     /// Trade a login and secret for tokens.
     Login {
         /// Which form was used.
-        asked: Asked,
+        asked: AskedForm,
         /// The login, folded as the dialect states; never empty.
         login: String,
         /// The secret; never empty.
         secret: Secret,
         /// Further parts of the credential.
-        extra: Extra,
+        extra: ExtraParts,
     },
     /// Trade a refresh token for its successor.
     Refresh {
         /// Which form was used.
-        asked: Asked,
+        asked: AskedForm,
         /// The refresh token; never empty.
         refresh_token: Secret,
         /// Login and secret, where the dialect wants them beside the token.
         credential: Option<(String, Secret)>,
         /// Further parts of the credential.
-        extra: Extra,
+        extra: ExtraParts,
     },
     /// Revoke what an access token belongs to.
     Logout {
         /// Which form was used.
-        asked: Asked,
+        asked: AskedForm,
         /// The access token; never empty.
         access_token: Secret,
     },
@@ -64,9 +64,9 @@ pub enum Command {
 
 /// Why a request could not be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unread {
+pub struct UnreadRequest {
     /// The operation, as far as it could be told.
-    pub operation: Operation,
+    pub operation: TokenOperation,
     /// The cause.
     pub reason: Reason,
     /// The JSON pointer of the field at fault.
@@ -75,7 +75,7 @@ pub struct Unread {
     pub detail: String,
 }
 
-impl Unread {
+impl UnreadRequest {
     /// What the peer is told.
     pub fn refusal(&self) -> Refusal {
         self.reason.refusal(self.operation)
@@ -84,25 +84,25 @@ impl Unread {
 
 /// What a path and method lead to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum FoundEndpoint {
     /// The path is not one of this dialect's.
     NotMine,
     /// The path is, the method is not.
     WrongMethod {
         /// The operation at the path.
-        operation: Operation,
+        operation: TokenOperation,
         /// The value of the `Allow` header (RFC 9110 section 10.2.1).
         allow: String,
     },
     /// An operation; the first at the path where its fields decide.
-    Operation(Operation),
+    Operation(TokenOperation),
 }
 
 /// An operation that a dialect serves, for listings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OperationInfo {
     /// The operation.
-    pub operation: Operation,
+    pub operation: TokenOperation,
     /// The variant.
     pub variant: Variant,
     /// The method.
@@ -115,7 +115,7 @@ pub struct OperationInfo {
 
 /// Fresh tokens, to be spelled. Its `Debug` leaves the tokens out.
 #[derive(Clone, Copy)]
-pub struct Grant<'a> {
+pub struct TokenGrant<'a> {
     /// The login that the session began with.
     pub login: &'a str,
     /// The numeric id of the account.
@@ -135,7 +135,7 @@ pub struct Grant<'a> {
     pub secret: Option<&'a Secret>,
 }
 
-impl fmt::Debug for Grant<'_> {
+impl fmt::Debug for TokenGrant<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Grant")
             .field("login", &self.login)
@@ -149,9 +149,9 @@ impl fmt::Debug for Grant<'_> {
 
 /// A refusal, to be spelled.
 #[derive(Clone, Copy, Debug)]
-pub struct Refused<'a> {
+pub struct TokenRefusal<'a> {
     /// What was asked for.
-    pub operation: Operation,
+    pub operation: TokenOperation,
     /// The refusal.
     pub refusal: Refusal,
     /// The field at fault.
@@ -162,10 +162,10 @@ pub struct Refused<'a> {
     pub allow: Option<&'a str>,
 }
 
-impl<'a> Refused<'a> {
+impl<'a> TokenRefusal<'a> {
     /// A refusal with nothing beside it.
-    pub const fn new(operation: Operation, refusal: Refusal) -> Refused<'a> {
-        Refused {
+    pub const fn new(operation: TokenOperation, refusal: Refusal) -> TokenRefusal<'a> {
+        TokenRefusal {
             operation,
             refusal,
             pointer: None,

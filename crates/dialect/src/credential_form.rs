@@ -14,10 +14,10 @@ pub struct CredentialForm {
 
 /// One form: fixed texts and runs of characters of one class.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct TextForm(Vec<Run>);
+pub(crate) struct TextForm(Vec<CharacterRun>);
 
 #[derive(Debug, PartialEq, Eq)]
-enum Run {
+enum CharacterRun {
     Fixed(String),
     Class {
         alphabet: &'static str,
@@ -89,7 +89,7 @@ impl TextForm {
         while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
             let fixed = rest.find('{').unwrap_or(rest.len());
             if let Some(fixed) = rest.get(..fixed).filter(|fixed| !fixed.is_empty()) {
-                runs.push(Run::Fixed(fixed.to_owned()));
+                runs.push(CharacterRun::Fixed(fixed.to_owned()));
                 at += fixed.len();
                 continue;
             }
@@ -129,7 +129,7 @@ impl TextForm {
     fn generate_with(&self, prefix: &str, random: &mut dyn FnMut(&mut [u8])) -> Option<String> {
         let (first, others) = self.0.split_first()?;
         let first = match first {
-            Run::Fixed(fixed) => fixed.starts_with(prefix).then(|| fixed.clone())?,
+            CharacterRun::Fixed(fixed) => fixed.starts_with(prefix).then(|| fixed.clone())?,
             class => class
                 .ends(prefix, 0)
                 .contains(&prefix.len())
@@ -145,7 +145,7 @@ impl TextForm {
     }
 }
 
-impl Run {
+impl CharacterRun {
     /// Where this run can end in `rest`, which begins at `from`.
     fn ends(&self, rest: &str, from: usize) -> Vec<usize> {
         match self {
@@ -203,7 +203,7 @@ fn below(bound: usize, random: &mut dyn FnMut(&mut [u8])) -> usize {
 }
 
 /// `hex:32` or `lower:2-8`.
-fn class(text: &str) -> Result<Run, String> {
+fn class(text: &str) -> Result<CharacterRun, String> {
     let (name, length) = text
         .split_once(':')
         .ok_or("a class needs a length, as in `{hex:32}`")?;
@@ -220,11 +220,13 @@ fn class(text: &str) -> Result<Run, String> {
     })?;
     let (least, most) = length.split_once('-').unwrap_or((length, length));
     match (least.parse(), most.parse()) {
-        (Ok(least), Ok(most)) if 0 < least && least <= most && most <= LONGEST => Ok(Run::Class {
-            alphabet,
-            least,
-            most,
-        }),
+        (Ok(least), Ok(most)) if 0 < least && least <= most && most <= LONGEST => {
+            Ok(CharacterRun::Class {
+                alphabet,
+                least,
+                most,
+            })
+        }
         _ => Err(format!("`{length}` is not a length from 1 to {LONGEST}")),
     }
 }

@@ -2,20 +2,20 @@
 //! `read`, writing replies in `reply`, the guard's side in `guard`, and the
 //! client's in `client`.
 
-use countersign_domain::{Kind, LogoutScope, NewLogin, Operation, RefreshMode, Refusal};
+use countersign_domain::{LogoutScope, NewLogin, RefreshMode, Refusal, TokenKind, TokenOperation};
 use http::HeaderName;
 
-use crate::accept::Accept;
+use crate::accept::AcceptedSpellings;
 use crate::compile::{self, VariantTokens};
-use crate::expiry::Expiry;
-use crate::form::Form;
-use crate::pattern::Pattern;
-use crate::policy::Presets;
-use crate::refusals::Refusals;
-use crate::word::Word;
+use crate::expiry::ExpirySource;
+use crate::form::OperationForm;
+use crate::pattern::TextPattern;
+use crate::policy::VendorPresets;
+use crate::refusals::RefusalTable;
+use crate::word::HoleWord;
 use crate::{
-    Asked, ClientPolicy, CredentialForm, Mistakes, OperationInfo, Preset, Serves, StatedLives,
-    StaticKeyPlace, TokenForm, Variant, shipped,
+    AskedForm, ClientPolicy, CredentialForm, DialectSide, Mistakes, OperationInfo, StatedLives,
+    StaticKeyPlace, TokenForm, Variant, VendorPreset, shipped,
 };
 
 /// A wire format, compiled from its file. Two are equal that were compiled from
@@ -25,22 +25,22 @@ pub struct Dialect {
     pub(crate) source: String,
     pub(crate) name: String,
     pub(crate) title: String,
-    pub(crate) serves: Serves,
-    pub(crate) presets: Presets,
+    pub(crate) serves: DialectSide,
+    pub(crate) presets: VendorPresets,
     pub(crate) stated: StatedLives,
     pub(crate) client: ClientPolicy,
     pub(crate) refresh_mode: RefreshMode,
     pub(crate) new_login: NewLogin,
     pub(crate) logout_scope: Option<LogoutScope>,
     pub(crate) credential: Option<CredentialForm>,
-    pub(crate) accept: Accept,
+    pub(crate) accept: AcceptedSpellings,
     pub(crate) variants: Vec<String>,
-    pub(crate) forms: Vec<Form>,
+    pub(crate) forms: Vec<OperationForm>,
     pub(crate) tokens: Vec<VariantTokens>,
-    pub(crate) expiry: Expiry,
-    pub(crate) present: Vec<(HeaderName, Pattern)>,
+    pub(crate) expiry: ExpirySource,
+    pub(crate) present: Vec<(HeaderName, TextPattern)>,
     pub(crate) static_key: Option<StaticKeyPlace>,
-    pub(crate) refusals: Refusals,
+    pub(crate) refusals: RefusalTable,
 }
 
 impl PartialEq for Dialect {
@@ -83,23 +83,23 @@ impl Dialect {
     }
 
     /// For which side the file is complete.
-    pub fn serves(&self) -> Serves {
+    pub fn serves(&self) -> DialectSide {
         self.serves
     }
 
     /// The vendor's lifetimes and limits, but for variants that differ.
-    pub fn preset(&self) -> &Preset {
+    pub fn preset(&self) -> &VendorPreset {
         &self.presets.usual
     }
 
     /// The vendor's lifetimes and limits for tokens of this variant.
-    pub fn preset_of(&self, variant: Variant) -> &Preset {
+    pub fn preset_of(&self, variant: Variant) -> &VendorPreset {
         let own = self.presets.own.iter().find(|(of, _)| *of == variant);
         own.map_or(&self.presets.usual, |(_, preset)| preset)
     }
 
     /// The variants that have a preset of their own, with it.
-    pub fn variant_presets(&self) -> impl Iterator<Item = (Variant, &Preset)> {
+    pub fn variant_presets(&self) -> impl Iterator<Item = (Variant, &VendorPreset)> {
         self.presets.own.iter().map(|(of, preset)| (*of, preset))
     }
 
@@ -126,7 +126,7 @@ impl Dialect {
 
     /// Whether the file spells this refusal of this operation itself, and with
     /// which HTTP status.
-    pub fn stated_refusal(&self, operation: Operation, refusal: Refusal) -> Option<u16> {
+    pub fn stated_refusal(&self, operation: TokenOperation, refusal: Refusal) -> Option<u16> {
         let stated = self.refusals.is_stated(operation, refusal);
         let spelled = self.refusals.spelled(operation, refusal)?;
         stated.then_some(spelled.status.as_u16())
@@ -179,15 +179,15 @@ impl Dialect {
 
     /// Whether sessions of this variant can be refreshed.
     pub fn refreshes(&self, variant: Variant) -> bool {
-        self.form_of(Operation::Refresh, variant).is_some()
+        self.form_of(TokenOperation::Refresh, variant).is_some()
     }
 
     /// Whether what a refresh of this variant presents is the access token, and no
     /// refresh token.
     pub fn refreshes_with_access_token(&self, variant: Variant) -> bool {
-        let form = self.form_of(Operation::Refresh, variant);
+        let form = self.form_of(TokenOperation::Refresh, variant);
         form.is_some_and(|(_, form)| {
-            form.request.has(&Word::AccessToken) && !form.request.has(&Word::RefreshToken)
+            form.request.has(&HoleWord::AccessToken) && !form.request.has(&HoleWord::RefreshToken)
         })
     }
 
@@ -229,32 +229,36 @@ impl Dialect {
     }
 
     /// The form of a token; `None` where the variant has no such token.
-    pub fn token_form(&self, variant: Variant, kind: Kind) -> Option<&TokenForm> {
+    pub fn token_form(&self, variant: Variant, kind: TokenKind) -> Option<&TokenForm> {
         let forms = self.tokens.get(usize::from(variant.0))?;
         match kind {
-            Kind::Access => forms.access.as_ref(),
-            Kind::Refresh => forms.refresh.as_ref(),
+            TokenKind::Access => forms.access.as_ref(),
+            TokenKind::Refresh => forms.refresh.as_ref(),
         }
     }
 
     /// What [`Dialect::read`] tells of a request for an operation in a variant:
     /// to spell a reply without a request.
-    pub fn asked(&self, operation: Operation, variant: Variant) -> Option<Asked> {
+    pub fn asked(&self, operation: TokenOperation, variant: Variant) -> Option<AskedForm> {
         let (form, _) = self.form_of(operation, variant)?;
-        Some(Asked {
+        Some(AskedForm {
             operation,
             variant,
             form,
         })
     }
 
-    pub(crate) fn form_of(&self, operation: Operation, variant: Variant) -> Option<(u8, &Form)> {
-        let found = |form: &Form| form.operation == operation && form.variant == variant;
+    pub(crate) fn form_of(
+        &self,
+        operation: TokenOperation,
+        variant: Variant,
+    ) -> Option<(u8, &OperationForm)> {
+        let found = |form: &OperationForm| form.operation == operation && form.variant == variant;
         let index = self.forms.iter().position(found)?;
         Some((u8::try_from(index).ok()?, self.forms.get(index)?))
     }
 
-    pub(crate) fn form(&self, asked: &Asked) -> Option<&Form> {
+    pub(crate) fn form(&self, asked: &AskedForm) -> Option<&OperationForm> {
         self.forms.get(usize::from(asked.form))
     }
 }

@@ -7,23 +7,23 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign_domain::Timestamp;
 
 use crate::document::duration_text;
-use crate::json::{self, Json, Rules};
+use crate::json::{self, Json, JsonRules};
 
 /// Where the ends of tokens come from when the reply has no field for them.
 #[derive(Debug, Default)]
-pub(crate) struct Expiry {
-    pub(crate) access: Option<Source>,
-    pub(crate) refresh: Option<Source>,
+pub(crate) struct ExpirySource {
+    pub(crate) access: Option<ExpiryFallback>,
+    pub(crate) refresh: Option<ExpiryFallback>,
     /// An access token lives on by this much with each use.
     pub(crate) sliding: Option<Duration>,
 }
 
-impl Expiry {
+impl ExpirySource {
     /// Each line of the section, for people.
     pub(crate) fn lines(&self) -> Vec<(&'static str, String)> {
-        let source = |source: Source| match source {
-            Source::Jwt => "as the token says, a JWT".to_owned(),
-            Source::After(life) => format!("{} after the reply", duration_text(life)),
+        let source = |source: ExpiryFallback| match source {
+            ExpiryFallback::Jwt => "as the token says, a JWT".to_owned(),
+            ExpiryFallback::After(life) => format!("{} after the reply", duration_text(life)),
         };
         let sliding = |life| format!("{} after its last use", duration_text(life));
         let lines = [
@@ -40,14 +40,14 @@ impl Expiry {
 
 /// A source beside the reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
+pub(crate) enum ExpiryFallback {
     /// The `exp` of the token itself, unverified: it is only a hint for timing.
     Jwt,
     /// So long after the reply.
     After(Duration),
 }
 
-impl Source {
+impl ExpiryFallback {
     /// When a token ends.
     pub(crate) fn end(self, token: &str, now: Timestamp) -> Option<Timestamp> {
         match self {
@@ -77,7 +77,7 @@ pub(crate) fn unverified(token: &str, claim: &str) -> Option<Timestamp> {
     let mut parts = token.split('.');
     let claims = parts.nth(1)?;
     let claims = URL_SAFE_NO_PAD.decode(claims.trim_end_matches('=')).ok()?;
-    let claims = json::parse(&claims, Rules::STRICT).ok()?;
+    let claims = json::parse(&claims, JsonRules::STRICT).ok()?;
     match &claims.member(claim)?.value {
         Json::Number(seconds) => Some(Timestamp::from_seconds(
             seconds.split('.').next()?.parse().ok()?,

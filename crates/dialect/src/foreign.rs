@@ -6,8 +6,8 @@ use std::fmt;
 use http::header::{CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, Response, Uri};
 
-use crate::json::{Json, Node};
-use crate::template::{Shape, Template};
+use crate::json::{Json, JsonNode};
+use crate::template::{JsonTemplate, TemplateShape};
 
 /// The longest text of a header that is repeated.
 const LONGEST: usize = 120;
@@ -73,21 +73,21 @@ fn printable(text: &str) -> String {
 /// Whether a JSON value has anything of one of these templates: a member of that
 /// name at its top, or the same kind of value where there are no members.
 pub(crate) fn is_kin<'t>(
-    node: &Node<'_>,
-    templates: impl IntoIterator<Item = &'t Template>,
+    node: &JsonNode<'_>,
+    templates: impl IntoIterator<Item = &'t JsonTemplate>,
 ) -> bool {
     templates
         .into_iter()
         .any(|template| match (&template.shape, &node.value) {
-            (Shape::Object(wanted), Json::Object(found)) => {
+            (TemplateShape::Object(wanted), Json::Object(found)) => {
                 wanted.is_empty()
                     || wanted.iter().any(|(key, _)| match key.as_fixed() {
                         Some(name) => found.iter().any(|member| *member.key == *name),
                         None => true,
                     })
             }
-            (Shape::Array(_), Json::Array(_)) => true,
-            (Shape::Object(_) | Shape::Array(_), _) => false,
+            (TemplateShape::Array(_), Json::Array(_)) => true,
+            (TemplateShape::Object(_) | TemplateShape::Array(_), _) => false,
             (_, Json::Object(_) | Json::Array(_)) => false,
             _ => true,
         })

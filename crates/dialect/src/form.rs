@@ -1,18 +1,18 @@
 //! The compiled form of one operation: how it is asked for, how it is answered.
 
-use countersign_domain::Operation;
+use countersign_domain::TokenOperation;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::Variant;
-use crate::pattern::{Hole, Pattern};
-use crate::signature::Signature;
-use crate::template::{Shape, Template};
-use crate::word::Word;
+use crate::pattern::{PatternHole, TextPattern};
+use crate::signature::ReplySignature;
+use crate::template::{JsonTemplate, TemplateShape};
+use crate::word::HoleWord;
 
 /// One form of one operation.
 #[derive(Debug)]
-pub(crate) struct Form {
-    pub(crate) operation: Operation,
+pub(crate) struct OperationForm {
+    pub(crate) operation: TokenOperation,
     pub(crate) variant: Variant,
     pub(crate) method: Method,
     pub(crate) path: String,
@@ -28,21 +28,21 @@ pub(crate) struct Form {
 pub(crate) struct RequestForm {
     /// What a client sends as `Content-Type`.
     pub(crate) media: Option<HeaderValue>,
-    /// Further types under which its JSON is read, as in [`Accept::media`].
+    /// Further types under which its JSON is read, as in [`AcceptedSpellings::media`].
     ///
-    /// [`Accept::media`]: crate::accept::Accept::media
+    /// [`AcceptedSpellings::media`]: crate::accept::Accept::media
     pub(crate) accept_media: Vec<String>,
-    pub(crate) payload: Payload,
-    pub(crate) query: Vec<(String, Pattern)>,
-    pub(crate) headers: Vec<(HeaderName, Pattern)>,
+    pub(crate) payload: RequestPayload,
+    pub(crate) query: Vec<(String, TextPattern)>,
+    pub(crate) headers: Vec<(HeaderName, TextPattern)>,
     pub(crate) basic: Option<BasicForm>,
 }
 
 /// User and password of HTTP Basic (RFC 7617).
 #[derive(Debug)]
 pub(crate) struct BasicForm {
-    pub(crate) user: Pattern,
-    pub(crate) password: Pattern,
+    pub(crate) user: TextPattern,
+    pub(crate) password: TextPattern,
     /// Whether each is encoded as in a form before they are joined (RFC 6749 section
     /// 2.3.1).
     pub(crate) encoded: bool,
@@ -50,12 +50,12 @@ pub(crate) struct BasicForm {
 
 /// The body of a request.
 #[derive(Debug)]
-pub(crate) enum Payload {
+pub(crate) enum RequestPayload {
     /// None; one that comes is ignored.
     Empty,
-    Json(Template),
+    Json(JsonTemplate),
     /// `application/x-www-form-urlencoded`: an object of strings.
-    Urlencoded(Template),
+    Urlencoded(JsonTemplate),
 }
 
 /// How an operation is answered.
@@ -65,44 +65,46 @@ pub(crate) struct ReplyForm {
     /// Whether the file names the status, so that another is no success.
     pub(crate) status_stated: bool,
     pub(crate) media: HeaderValue,
-    pub(crate) headers: Vec<(HeaderName, Pattern)>,
-    pub(crate) body: Option<Template>,
-    pub(crate) success: Vec<Test>,
-    pub(crate) signature: Option<Signature>,
+    pub(crate) headers: Vec<(HeaderName, TextPattern)>,
+    pub(crate) body: Option<JsonTemplate>,
+    pub(crate) success: Vec<SuccessTest>,
+    pub(crate) signature: Option<ReplySignature>,
 }
 
 /// A value that a successful reply has.
 #[derive(Debug)]
-pub(crate) struct Test {
+pub(crate) struct SuccessTest {
     pub(crate) pointer: String,
-    pub(crate) equals: Constant,
+    pub(crate) equals: ConstantValue,
 }
 
 /// A fixed value of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Constant {
+pub(crate) enum ConstantValue {
     Text(String),
     Number(i64),
     Bool(bool),
 }
 
-impl Constant {
+impl ConstantValue {
     /// As a template has it.
-    pub(crate) fn shape(&self) -> Shape {
+    pub(crate) fn shape(&self) -> TemplateShape {
         match self {
-            Self::Text(text) => Shape::Text(Pattern::fixed(text)),
-            Self::Number(number) => Shape::Number(number.to_string().into()),
-            Self::Bool(value) => Shape::Bool(*value),
+            Self::Text(text) => TemplateShape::Text(TextPattern::fixed(text)),
+            Self::Number(number) => TemplateShape::Number(number.to_string().into()),
+            Self::Bool(value) => TemplateShape::Bool(*value),
         }
     }
 }
 
 impl RequestForm {
     /// Every hole of the request, wherever it is placed.
-    pub(crate) fn holes(&self) -> Vec<&Hole> {
-        let mut holes: Vec<&Hole> = match &self.payload {
-            Payload::Empty => Vec::new(),
-            Payload::Json(template) | Payload::Urlencoded(template) => template.holes(),
+    pub(crate) fn holes(&self) -> Vec<&PatternHole> {
+        let mut holes: Vec<&PatternHole> = match &self.payload {
+            RequestPayload::Empty => Vec::new(),
+            RequestPayload::Json(template) | RequestPayload::Urlencoded(template) => {
+                template.holes()
+            }
         };
         holes.extend(self.query.iter().flat_map(|(_, pattern)| pattern.holes()));
         holes.extend(self.headers.iter().flat_map(|(_, pattern)| pattern.holes()));
@@ -110,24 +112,24 @@ impl RequestForm {
             .basic
             .iter()
             .flat_map(|basic| [&basic.user, &basic.password]);
-        holes.extend(basic.flat_map(Pattern::holes));
+        holes.extend(basic.flat_map(TextPattern::holes));
         holes
     }
 
-    pub(crate) fn has(&self, word: &Word) -> bool {
+    pub(crate) fn has(&self, word: &HoleWord) -> bool {
         self.holes().iter().any(|hole| hole.word == *word)
     }
 }
 
 impl ReplyForm {
     /// Every hole of the reply.
-    pub(crate) fn holes(&self) -> Vec<&Hole> {
-        let mut holes: Vec<&Hole> = self.body.iter().flat_map(Template::holes).collect();
+    pub(crate) fn holes(&self) -> Vec<&PatternHole> {
+        let mut holes: Vec<&PatternHole> = self.body.iter().flat_map(JsonTemplate::holes).collect();
         holes.extend(self.headers.iter().flat_map(|(_, pattern)| pattern.holes()));
         holes
     }
 
-    pub(crate) fn has(&self, word: &Word) -> bool {
+    pub(crate) fn has(&self, word: &HoleWord) -> bool {
         self.holes().iter().any(|hole| hole.word == *word)
     }
 }

@@ -8,20 +8,20 @@ use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
-use countersign_domain::{Operation, Reason, Timestamp};
+use countersign_domain::{Reason, Timestamp, TokenOperation};
 use http::{HeaderMap, HeaderName};
 
-use crate::json::{self, Json, Member, Node, Rules};
+use crate::json::{self, Json, JsonMember, JsonNode, JsonRules};
 use crate::media;
-use crate::pattern::Pattern;
+use crate::pattern::TextPattern;
 use crate::placement::{only, with_scheme};
-use crate::word::{Bindings, Word};
-use crate::{Dialect, Secret, Unread};
+use crate::word::{HoleBindings, HoleWord};
+use crate::{Dialect, Secret, UnreadRequest};
 
 /// What a guarded request presents in its headers and query. Its `Debug` leaves
 /// tokens and keys out.
 #[derive(PartialEq, Eq)]
-pub enum Presented<'a> {
+pub enum PresentedCredential<'a> {
     /// Nothing; a static key may still be in the body.
     Nothing,
     /// An access token. It decides, whatever else came with it.
@@ -32,7 +32,7 @@ pub enum Presented<'a> {
     Ambiguous(Reason),
 }
 
-impl fmt::Debug for Presented<'_> {
+impl fmt::Debug for PresentedCredential<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Nothing => f.write_str("Nothing"),
@@ -49,21 +49,28 @@ impl Dialect {
     /// Another authentication scheme is nothing presented. A header sent twice,
     /// or a token with characters that RFC 6750 section 2.1 does not allow, is
     /// ambiguous.
-    pub fn presented<'a>(&self, headers: &'a HeaderMap, query: Option<&'a str>) -> Presented<'a> {
-        let carries =
-            |pattern: &Pattern| pattern.holes().any(|hole| hole.word == Word::AccessToken);
+    pub fn presented<'a>(
+        &self,
+        headers: &'a HeaderMap,
+        query: Option<&'a str>,
+    ) -> PresentedCredential<'a> {
+        let carries = |pattern: &TextPattern| {
+            pattern
+                .holes()
+                .any(|hole| hole.word == HoleWord::AccessToken)
+        };
         for (name, pattern) in self.present.iter().filter(|(_, pattern)| carries(pattern)) {
             match token(headers, name, pattern) {
-                Ok(Some(token)) => return Presented::Token(token),
+                Ok(Some(token)) => return PresentedCredential::Token(token),
                 Ok(None) => (),
-                Err(reason) => return Presented::Ambiguous(reason),
+                Err(reason) => return PresentedCredential::Ambiguous(reason),
             }
         }
         let place = self.static_key.as_ref().zip(query);
         match place.map(|(place, query)| place.take_from_query(query)) {
-            Some(Ok(Some((key, _)))) => Presented::StaticKey(key),
-            Some(Err(unread)) => Presented::Ambiguous(unread.reason),
-            _ => Presented::Nothing,
+            Some(Ok(Some((key, _)))) => PresentedCredential::StaticKey(key),
+            Some(Err(unread)) => PresentedCredential::Ambiguous(unread.reason),
+            _ => PresentedCredential::Nothing,
         }
     }
 
@@ -83,7 +90,7 @@ impl Dialect {
 fn token<'a>(
     headers: &'a HeaderMap,
     name: &HeaderName,
-    pattern: &Pattern,
+    pattern: &TextPattern,
 ) -> Result<Option<&'a str>, Reason> {
     let Some(value) = only(headers, name).map_err(|()| Reason::TokenMalformed)? else {
         return Ok(None);
@@ -92,11 +99,11 @@ fn token<'a>(
     let Some(spelled) = with_scheme(text, pattern) else {
         return Ok(None);
     };
-    let mut bindings = Bindings::new(Timestamp::default());
+    let mut bindings = HoleBindings::new(Timestamp::default());
     if !pattern.read(&spelled, &mut bindings) {
         return Err(Reason::TokenMalformed);
     }
-    let found = bindings.text(&Word::AccessToken).unwrap_or_default();
+    let found = bindings.text(&HoleWord::AccessToken).unwrap_or_default();
     let start = text
         .find(found)
         .filter(|_| is_token68(found))
@@ -130,7 +137,7 @@ impl StaticKeyPlace {
     /// # Errors
     ///
     /// The name occurs twice, or its value is empty or cannot be decoded.
-    pub fn take_from_query(&self, query: &str) -> Result<Option<(Secret, String)>, Unread> {
+    pub fn take_from_query(&self, query: &str) -> Result<Option<(Secret, String)>, UnreadRequest> {
         let mut keys = query.split('&').filter(|field| self.is_key(field));
         let Some(field) = keys.next() else {
             return Ok(None);
@@ -182,7 +189,7 @@ impl StaticKeyPlace {
     ///
     /// The body is not JSON, the member occurs twice, or it is no string with
     /// something in it.
-    pub fn take_from_body(&self, body: &Bytes) -> Result<Option<(Secret, Bytes)>, Unread> {
+    pub fn take_from_body(&self, body: &Bytes) -> Result<Option<(Secret, Bytes)>, UnreadRequest> {
         let tree = self.tree(body)?;
         let keys = self.keys(tree.as_ref());
         match keys.as_slice() {
@@ -203,7 +210,7 @@ impl StaticKeyPlace {
     /// # Errors
     ///
     /// The body is not JSON: what cannot be read cannot be stripped.
-    pub fn strip_body(&self, body: &Bytes) -> Result<Bytes, Unread> {
+    pub fn strip_body(&self, body: &Bytes) -> Result<Bytes, UnreadRequest> {
         let tree = self.tree(body)?;
         let keys = self.keys(tree.as_ref());
         Ok(if keys.is_empty() {
@@ -218,7 +225,10 @@ impl StaticKeyPlace {
     /// # Errors
     ///
     /// Both are there and differ.
-    pub fn one_key(query: Option<Secret>, body: Option<Secret>) -> Result<Option<Secret>, Unread> {
+    pub fn one_key(
+        query: Option<Secret>,
+        body: Option<Secret>,
+    ) -> Result<Option<Secret>, UnreadRequest> {
         match (query, body) {
             (Some(query), Some(body)) if query != body => {
                 Err(unread("the static keys in query and body differ"))
@@ -232,17 +242,17 @@ impl StaticKeyPlace {
         self.query.is_some() && media::decode(name).as_deref() == self.query.as_deref()
     }
 
-    fn tree<'b>(&self, body: &'b Bytes) -> Result<Option<Node<'b>>, Unread> {
+    fn tree<'b>(&self, body: &'b Bytes) -> Result<Option<JsonNode<'b>>, UnreadRequest> {
         if self.body.is_none() || body.iter().all(u8::is_ascii_whitespace) {
             return Ok(None);
         }
-        let tree = json::parse(body, Rules::FOREIGN);
+        let tree = json::parse(body, JsonRules::FOREIGN);
         tree.map(Some)
             .map_err(|fault| unread(&format!("the body is not JSON: {fault}")))
     }
 
     /// The members that are the key, with their places.
-    fn keys<'t, 'b>(&self, tree: Option<&'t Node<'b>>) -> Vec<(usize, &'t Member<'b>)> {
+    fn keys<'t, 'b>(&self, tree: Option<&'t JsonNode<'b>>) -> Vec<(usize, &'t JsonMember<'b>)> {
         let members = members(tree).iter().enumerate();
         members
             .filter(|(_, member)| Some(&*member.key) == self.body.as_deref())
@@ -250,7 +260,7 @@ impl StaticKeyPlace {
     }
 }
 
-fn members<'t, 'b>(tree: Option<&'t Node<'b>>) -> &'t [Member<'b>] {
+fn members<'t, 'b>(tree: Option<&'t JsonNode<'b>>) -> &'t [JsonMember<'b>] {
     match tree.map(|tree| &tree.value) {
         Some(Json::Object(members)) => members,
         _ => &[],
@@ -259,7 +269,7 @@ fn members<'t, 'b>(tree: Option<&'t Node<'b>>) -> &'t [Member<'b>] {
 
 /// The body with members cut out. What stays keeps its bytes: a member goes
 /// with everything up to the next one, and the last with the comma before it.
-fn without(body: &Bytes, tree: Option<&Node<'_>>, cut: &[(usize, &Member<'_>)]) -> Bytes {
+fn without(body: &Bytes, tree: Option<&JsonNode<'_>>, cut: &[(usize, &JsonMember<'_>)]) -> Bytes {
     let members = members(tree);
     let mut kept = Vec::with_capacity(body.len());
     let mut from = 0;
@@ -289,9 +299,9 @@ fn drop_comma(kept: &mut Vec<u8>) {
     }
 }
 
-fn unread(detail: &str) -> Unread {
-    Unread {
-        operation: Operation::Guard,
+fn unread(detail: &str) -> UnreadRequest {
+    UnreadRequest {
+        operation: TokenOperation::Guard,
         reason: Reason::RequestMalformed,
         pointer: None,
         detail: detail.to_owned(),

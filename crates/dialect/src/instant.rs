@@ -13,7 +13,7 @@ const EPOCH: DateTime = datetime(1970, 1, 1, 0, 0, 0, 0);
 
 /// How the zone is written, which is always UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Zone {
+pub(crate) enum ZoneSpelling {
     /// `Z`
     Z,
     /// `+00:00`
@@ -25,7 +25,7 @@ pub(crate) enum Zone {
 }
 
 /// RFC 3339 section 5.6, in UTC.
-pub(crate) fn rfc3339(time: Timestamp, digits: usize, zone: Zone, spaced: bool) -> String {
+pub(crate) fn rfc3339(time: Timestamp, digits: usize, zone: ZoneSpelling, spaced: bool) -> String {
     let micros = time.as_micros().clamp(0, LAST_MICROS);
     let civil = EPOCH.saturating_add(SignedDuration::from_micros(micros));
     let mut text = format!(
@@ -44,10 +44,10 @@ pub(crate) fn rfc3339(time: Timestamp, digits: usize, zone: Zone, spaced: bool) 
         text.push_str(fraction.get(..digits).unwrap_or(&fraction));
     }
     text.push_str(match zone {
-        Zone::Z => "Z",
-        Zone::Offset => "+00:00",
-        Zone::Compact => "+0000",
-        Zone::Bare => "",
+        ZoneSpelling::Z => "Z",
+        ZoneSpelling::Offset => "+00:00",
+        ZoneSpelling::Compact => "+0000",
+        ZoneSpelling::Bare => "",
     });
     text
 }

@@ -40,15 +40,20 @@ mod token_form;
 mod understand;
 mod word;
 
-pub use client::{Asking, Granted, RefusedBy, Understood, Unintelligible, Unwritable};
-pub use command::{Asked, Command, Extra, Found, Grant, OperationInfo, Refused, Unread, Variant};
+pub use client::{
+    ClientValues, GrantedTokens, RefusedBy, UnderstoodReply, UnintelligibleReply, UnwritableValue,
+};
+pub use command::{
+    AskedForm, ExtraParts, FoundEndpoint, OperationInfo, TokenCommand, TokenGrant, TokenRefusal,
+    UnreadRequest, Variant,
+};
 pub use credential_form::CredentialForm;
 pub use dialect::Dialect;
 pub use foreign::ReplyHead;
-pub use guard::{Presented, StaticKeyPlace};
+pub use guard::{PresentedCredential, StaticKeyPlace};
 pub use mistake::{Mistake, Mistakes};
 pub use played::PlayableDialect;
-pub use policy::{ClientPolicy, LostRefresh, Preset, Serves, StatedLives};
+pub use policy::{ClientPolicy, DialectSide, LostRefresh, StatedLives, VendorPreset};
 pub use reference::REFERENCE;
 pub use secret::Secret;
-pub use token_form::{Claims, ClaimsRead, JwtForm, OpaqueForm, TokenForm};
+pub use token_form::{ClaimsRead, JwtForm, OpaqueForm, TokenClaims, TokenForm};

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 
-use crate::json::{Json, Member, Node};
+use crate::json::{Json, JsonMember, JsonNode};
 
 /// The media type of a message in lower case, without parameters; empty if none
 /// is sent. The error says what is wrong.
@@ -46,18 +46,18 @@ pub(crate) fn is_encoded(headers: &HeaderMap) -> bool {
 }
 
 /// Reads `application/x-www-form-urlencoded` as an object of strings.
-pub(crate) fn urlencoded(body: &[u8]) -> Result<Node<'_>, &'static str> {
+pub(crate) fn urlencoded(body: &[u8]) -> Result<JsonNode<'_>, &'static str> {
     let text = std::str::from_utf8(body).map_err(|_| "the form is not UTF-8")?;
-    let mut members: Vec<Member<'_>> = Vec::new();
+    let mut members: Vec<JsonMember<'_>> = Vec::new();
     for field in text.split('&').filter(|field| !field.is_empty()) {
         let (name, value) = field.split_once('=').unwrap_or((field, ""));
         let key = decode(name).ok_or("the form has a name that cannot be decoded")?;
         let value = decode(value).ok_or("the form has a value that cannot be decoded")?;
-        let node = Node {
+        let node = JsonNode {
             span: 0..0,
             value: Json::Text(value),
         };
-        members.push(Member {
+        members.push(JsonMember {
             start: 0,
             key,
             node,
@@ -71,7 +71,7 @@ pub(crate) fn urlencoded(body: &[u8]) -> Result<Node<'_>, &'static str> {
     {
         return Err("a field twice in the form");
     }
-    Ok(Node {
+    Ok(JsonNode {
         span: 0..0,
         value: Json::Object(members),
     })

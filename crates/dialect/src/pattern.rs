@@ -3,22 +3,22 @@
 
 use zeroize::Zeroizing;
 
-use crate::codec::Codec;
+use crate::codec::ValueCodec;
 #[cfg(test)]
-use crate::word::Datum;
-use crate::word::{Bindings, Values, Vocabulary, Word};
+use crate::word::HoleValue;
+use crate::word::{HoleBindings, HoleValues, HoleWord, WordVocabulary};
 
 /// A hole: what it stands for, how that is written, whether it may be absent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Hole {
-    pub(crate) word: Word,
-    pub(crate) codec: Codec,
+pub(crate) struct PatternHole {
+    pub(crate) word: HoleWord,
+    pub(crate) codec: ValueCodec,
     pub(crate) optional: bool,
 }
 
-impl Hole {
+impl PatternHole {
     /// Binds what stands in the hole. Nothing is fine if it is optional.
-    fn take(&self, value: &str, bindings: &mut Bindings) -> bool {
+    fn take(&self, value: &str, bindings: &mut HoleBindings) -> bool {
         match value {
             "" => self.optional,
             value => bindings.bind(&self.word, &self.codec, value),
@@ -28,25 +28,25 @@ impl Hole {
 
 /// A piece of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Part {
+pub(crate) enum PatternPart {
     Text(Box<str>),
-    Hole(Hole),
+    Hole(PatternHole),
 }
 
 /// A text with holes. No two holes are adjacent, unless the pattern is only
 /// ever written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Pattern(pub(crate) Vec<Part>);
+pub(crate) struct TextPattern(pub(crate) Vec<PatternPart>);
 
 /// What is wrong with a pattern, and at which byte of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Flaw {
+pub(crate) struct PatternFlaw {
     pub(crate) at: usize,
     pub(crate) what: String,
     pub(crate) help: Option<String>,
 }
 
-impl Flaw {
+impl PatternFlaw {
     pub(crate) fn new(at: usize, what: impl Into<String>) -> Self {
         Self {
             at,
@@ -56,16 +56,16 @@ impl Flaw {
     }
 }
 
-impl Pattern {
+impl TextPattern {
     /// Reads a pattern that works in both directions. `{{` and `}}` stand for
     /// braces.
-    pub(crate) fn parse(text: &str, vocabulary: &Vocabulary<'_>) -> Result<Self, Flaw> {
+    pub(crate) fn parse(text: &str, vocabulary: &WordVocabulary<'_>) -> Result<Self, PatternFlaw> {
         let pattern = Self::written_only(text, vocabulary)?;
         let mut at = 0;
         for pair in pattern.0.windows(2) {
-            if let [Part::Hole(_), Part::Hole(_)] = pair {
+            if let [PatternPart::Hole(_), PatternPart::Hole(_)] = pair {
                 at = text.find("}{").map_or(at, |at| at + 1);
-                return Err(Flaw::new(
+                return Err(PatternFlaw::new(
                     at,
                     "two holes with nothing between them cannot be read back",
                 ));
@@ -75,7 +75,10 @@ impl Pattern {
     }
 
     /// Reads a pattern that is never read back, so that holes may touch.
-    pub(crate) fn written_only(text: &str, vocabulary: &Vocabulary<'_>) -> Result<Self, Flaw> {
+    pub(crate) fn written_only(
+        text: &str,
+        vocabulary: &WordVocabulary<'_>,
+    ) -> Result<Self, PatternFlaw> {
         let mut parts = Vec::new();
         let mut fixed = String::new();
         let mut at = 0;
@@ -85,17 +88,17 @@ impl Pattern {
                 at += 2;
             } else if rest.starts_with('{') {
                 let Some(end) = rest.find('}') else {
-                    return Err(Flaw {
+                    return Err(PatternFlaw {
                         help: Some(BRACES.to_owned()),
-                        ..Flaw::new(at, "a hole that does not end")
+                        ..PatternFlaw::new(at, "a hole that does not end")
                     });
                 };
                 flush(&mut fixed, &mut parts);
                 let inside = rest.get(1..end).unwrap_or_default();
-                parts.push(Part::Hole(hole(inside, at + 1, vocabulary)?));
+                parts.push(PatternPart::Hole(hole(inside, at + 1, vocabulary)?));
                 at += end + 1;
             } else if rest.starts_with('}') {
-                return Err(Flaw::new(
+                return Err(PatternFlaw::new(
                     at,
                     "`}` without its `{` (write `}}` for a brace)",
                 ));
@@ -114,14 +117,14 @@ impl Pattern {
         Self(if text.is_empty() {
             Vec::new()
         } else {
-            vec![Part::Text(text.into())]
+            vec![PatternPart::Text(text.into())]
         })
     }
 
-    pub(crate) fn holes(&self) -> impl Iterator<Item = &Hole> {
+    pub(crate) fn holes(&self) -> impl Iterator<Item = &PatternHole> {
         self.0.iter().filter_map(|part| match part {
-            Part::Hole(hole) => Some(hole),
-            Part::Text(_) => None,
+            PatternPart::Hole(hole) => Some(hole),
+            PatternPart::Text(_) => None,
         })
     }
 
@@ -129,15 +132,15 @@ impl Pattern {
     pub(crate) fn as_fixed(&self) -> Option<&str> {
         match self.0.as_slice() {
             [] => Some(""),
-            [Part::Text(text)] => Some(text),
+            [PatternPart::Text(text)] => Some(text),
             _ => None,
         }
     }
 
     /// The hole, if it is the whole text.
-    pub(crate) fn as_hole(&self) -> Option<&Hole> {
+    pub(crate) fn as_hole(&self) -> Option<&PatternHole> {
         match self.0.as_slice() {
-            [Part::Hole(hole)] => Some(hole),
+            [PatternPart::Hole(hole)] => Some(hole),
             _ => None,
         }
     }
@@ -149,8 +152,8 @@ impl Pattern {
 
     /// Whether one of its optional holes has no value, so that the text is left
     /// out.
-    pub(crate) fn is_left_out(&self, values: &dyn Values) -> bool {
-        let empty = |hole: &Hole| values.datum(&hole.word).is_none();
+    pub(crate) fn is_left_out(&self, values: &dyn HoleValues) -> bool {
+        let empty = |hole: &PatternHole| values.datum(&hole.word).is_none();
         self.holes().any(|hole| hole.optional && empty(hole))
     }
 
@@ -162,16 +165,16 @@ impl Pattern {
 
     /// Fills the holes; `None` if one has no value, or if a value would be read
     /// back as another because it holds the text that ends its hole.
-    pub(crate) fn write(&self, values: &dyn Values) -> Option<String> {
+    pub(crate) fn write(&self, values: &dyn HoleValues) -> Option<String> {
         let text = self.join(values)?;
         self.is_told_apart(values).then_some(text)
     }
 
     /// Whether each hole but the last ends where its value does.
-    fn is_told_apart(&self, values: &dyn Values) -> bool {
+    fn is_told_apart(&self, values: &dyn HoleValues) -> bool {
         let inner = self.0.len().saturating_sub(2);
         self.0.windows(2).take(inner).all(|pair| match pair {
-            [Part::Hole(hole), Part::Text(fixed)] => {
+            [PatternPart::Hole(hole), PatternPart::Text(fixed)] => {
                 let mut text = Zeroizing::new(String::new());
                 if let Some(datum) = values.datum(&hole.word) {
                     hole.codec
@@ -186,12 +189,12 @@ impl Pattern {
     }
 
     /// Fills the holes of a text that is never read back.
-    pub(crate) fn join(&self, values: &dyn Values) -> Option<String> {
+    pub(crate) fn join(&self, values: &dyn HoleValues) -> Option<String> {
         let mut text = String::new();
         for part in &self.0 {
             match part {
-                Part::Text(fixed) => text.push_str(fixed),
-                Part::Hole(hole) => {
+                PatternPart::Text(fixed) => text.push_str(fixed),
+                PatternPart::Hole(hole) => {
                     let datum = values.datum(&hole.word)?;
                     hole.codec
                         .write(&datum, values.now(), &mut |part| text.push_str(part));
@@ -202,17 +205,17 @@ impl Pattern {
     }
 
     /// Whether a text is of this pattern; binds what stands in the holes.
-    pub(crate) fn read(&self, text: &str, bindings: &mut Bindings) -> bool {
+    pub(crate) fn read(&self, text: &str, bindings: &mut HoleBindings) -> bool {
         let mut rest = text;
         let mut parts = self.0.iter().peekable();
         while let Some(part) = parts.next() {
             match part {
-                Part::Text(fixed) => match rest.strip_prefix(&**fixed) {
+                PatternPart::Text(fixed) => match rest.strip_prefix(&**fixed) {
                     Some(after) => rest = after,
                     None => return false,
                 },
-                Part::Hole(hole) => {
-                    let fixed = parts.next_if(|part| matches!(part, Part::Text(_)));
+                PatternPart::Hole(hole) => {
+                    let fixed = parts.next_if(|part| matches!(part, PatternPart::Text(_)));
                     let Some((value, after)) = hole_end(rest, fixed, parts.peek().is_none()) else {
                         return false;
                     };
@@ -228,17 +231,21 @@ impl Pattern {
 }
 
 /// What a hole holds, and the text after the fixed part that ends it.
-fn hole_end<'t>(rest: &'t str, fixed: Option<&Part>, last: bool) -> Option<(&'t str, &'t str)> {
+fn hole_end<'t>(
+    rest: &'t str,
+    fixed: Option<&PatternPart>,
+    last: bool,
+) -> Option<(&'t str, &'t str)> {
     match fixed {
-        Some(Part::Text(fixed)) if last => Some((rest.strip_suffix(&**fixed)?, "")),
-        Some(Part::Text(fixed)) => rest.split_once(&**fixed),
+        Some(PatternPart::Text(fixed)) if last => Some((rest.strip_suffix(&**fixed)?, "")),
+        Some(PatternPart::Text(fixed)) => rest.split_once(&**fixed),
         _ => Some((rest, "")),
     }
 }
 
-fn flush(fixed: &mut String, parts: &mut Vec<Part>) {
+fn flush(fixed: &mut String, parts: &mut Vec<PatternPart>) {
     if !fixed.is_empty() {
-        parts.push(Part::Text(std::mem::take(fixed).into()));
+        parts.push(PatternPart::Text(std::mem::take(fixed).into()));
     }
 }
 
@@ -253,7 +260,11 @@ fn shortened(text: &str) -> String {
     }
 }
 
-fn hole(inside: &str, at: usize, vocabulary: &Vocabulary<'_>) -> Result<Hole, Flaw> {
+fn hole(
+    inside: &str,
+    at: usize,
+    vocabulary: &WordVocabulary<'_>,
+) -> Result<PatternHole, PatternFlaw> {
     let (optional, inside) = match inside.strip_suffix('?') {
         Some(inside) => (true, inside),
         None => (false, inside),
@@ -261,27 +272,27 @@ fn hole(inside: &str, at: usize, vocabulary: &Vocabulary<'_>) -> Result<Hole, Fl
     let (name, codecs) = inside.split_once(':').unwrap_or((inside, ""));
     let fits = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
     if name.is_empty() || !name.chars().all(fits) {
-        return Err(Flaw {
+        return Err(PatternFlaw {
             help: Some(BRACES.to_owned()),
-            ..Flaw::new(at - 1, format!("`{{{}}}` is not a hole", shortened(inside)))
+            ..PatternFlaw::new(at - 1, format!("`{{{}}}` is not a hole", shortened(inside)))
         });
     }
-    let word = vocabulary.word(name).map_err(|help| Flaw {
+    let word = vocabulary.word(name).map_err(|help| PatternFlaw {
         at,
         what: format!("no hole `{name}` here"),
         help,
     })?;
     let codec = if vocabulary.codecs {
-        Codec::parse(codecs, &word)
+        ValueCodec::parse(codecs, &word)
     } else {
-        Ok(Codec::PLAIN)
+        Ok(ValueCodec::PLAIN)
     };
-    let codec = codec.map_err(|(what, help)| Flaw {
+    let codec = codec.map_err(|(what, help)| PatternFlaw {
         at: at + name.len(),
         what,
         help,
     })?;
-    Ok(Hole {
+    Ok(PatternHole {
         word,
         codec,
         optional,
@@ -290,11 +301,11 @@ fn hole(inside: &str, at: usize, vocabulary: &Vocabulary<'_>) -> Result<Hole, Fl
 
 /// One value for one word, where only one is at hand.
 #[cfg(test)]
-pub(crate) struct Only<'a>(pub(crate) Word, pub(crate) Datum<'a>);
+pub(crate) struct OnlyValue<'a>(pub(crate) HoleWord, pub(crate) HoleValue<'a>);
 
 #[cfg(test)]
-impl Values for Only<'_> {
-    fn datum(&self, word: &Word) -> Option<Datum<'_>> {
+impl HoleValues for OnlyValue<'_> {
+    fn datum(&self, word: &HoleWord) -> Option<HoleValue<'_>> {
         (self.0 == *word).then_some(self.1)
     }
 }
@@ -305,10 +316,10 @@ mod tests {
 
     use super::*;
 
-    const REQUEST: Vocabulary<'static> = Vocabulary::request(&["team"]);
+    const REQUEST: WordVocabulary<'static> = WordVocabulary::request(&["team"]);
 
     fn flaw(text: &str) -> (usize, String) {
-        let flaw = Pattern::parse(text, &REQUEST).unwrap_err();
+        let flaw = TextPattern::parse(text, &REQUEST).unwrap_err();
         (
             flaw.at,
             flaw.help
@@ -374,12 +385,12 @@ mod tests {
 
     #[test]
     fn fixed_parts_are_found_again() {
-        let pattern = Pattern::parse("<{login}|{secret}>", &REQUEST).unwrap();
+        let pattern = TextPattern::parse("<{login}|{secret}>", &REQUEST).unwrap();
         let read = |text: &str| {
-            let mut bindings = Bindings::new(Timestamp::default());
+            let mut bindings = HoleBindings::new(Timestamp::default());
             pattern.read(text, &mut bindings).then(|| {
                 let text = |word| bindings.text(&word).unwrap().to_owned();
-                (text(Word::Login), text(Word::Secret))
+                (text(HoleWord::Login), text(HoleWord::Secret))
             })
         };
         assert_eq!(read("<a|b>>"), Some(("a".into(), "b>".into())));
@@ -391,22 +402,22 @@ mod tests {
 
     #[test]
     fn a_hole_that_repeats_must_agree() {
-        let pattern = Pattern::parse("{login}={login}", &REQUEST).unwrap();
-        assert!(pattern.read("a=a", &mut Bindings::new(Timestamp::default())));
-        assert!(!pattern.read("a=b", &mut Bindings::new(Timestamp::default())));
+        let pattern = TextPattern::parse("{login}={login}", &REQUEST).unwrap();
+        assert!(pattern.read("a=a", &mut HoleBindings::new(Timestamp::default())));
+        assert!(!pattern.read("a=b", &mut HoleBindings::new(Timestamp::default())));
     }
 
     #[test]
     fn a_value_that_holds_what_ends_it_is_not_written() {
         struct Pair<'a>(&'a str, &'a str);
-        impl Values for Pair<'_> {
-            fn datum(&self, word: &Word) -> Option<Datum<'_>> {
-                let first = *word == Word::Login;
-                Some(Datum::Text(if first { self.0 } else { self.1 }))
+        impl HoleValues for Pair<'_> {
+            fn datum(&self, word: &HoleWord) -> Option<HoleValue<'_>> {
+                let first = *word == HoleWord::Login;
+                Some(HoleValue::Text(if first { self.0 } else { self.1 }))
             }
         }
         let written = |text: &str, login, secret| {
-            let pattern = Pattern::parse(text, &REQUEST).unwrap();
+            let pattern = TextPattern::parse(text, &REQUEST).unwrap();
             pattern.write(&Pair(login, secret))
         };
         assert_eq!(written("{login}:{secret}", "a:b", "c"), None);
@@ -418,10 +429,10 @@ mod tests {
 
     #[test]
     fn braces_can_be_written() {
-        let pattern = Pattern::parse("{{{login}}}", &REQUEST).unwrap();
+        let pattern = TextPattern::parse("{{{login}}}", &REQUEST).unwrap();
         assert_eq!(
             pattern
-                .write(&Only(Word::Login, Datum::Text("x")))
+                .write(&OnlyValue(HoleWord::Login, HoleValue::Text("x")))
                 .as_deref(),
             Some("{x}")
         );

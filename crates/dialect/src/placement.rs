@@ -4,26 +4,26 @@ use std::borrow::Cow;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use countersign_domain::{Operation, Reason};
+use countersign_domain::{Reason, TokenOperation};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::Unread;
+use crate::UnreadRequest;
 use crate::form::BasicForm;
 use crate::guard::is_token68;
 use crate::json::Json;
 use crate::media;
-use crate::pattern::{Part, Pattern};
-use crate::word::{Bindings, Word};
+use crate::pattern::{PatternPart, TextPattern};
+use crate::word::{HoleBindings, HoleWord};
 
 /// Where and why reading stopped; the operation is added by the caller.
-pub(crate) struct Stop {
+pub(crate) struct ReadStop {
     pub(crate) reason: Reason,
     pub(crate) pointer: Option<String>,
     pub(crate) detail: String,
 }
 
-impl Stop {
+impl ReadStop {
     pub(crate) fn new(reason: Reason, detail: impl Into<String>) -> Self {
         Self {
             reason,
@@ -36,13 +36,13 @@ impl Stop {
         Self::new(Reason::RequestMalformed, detail)
     }
 
-    pub(crate) fn of(self, operation: Operation) -> Unread {
+    pub(crate) fn of(self, operation: TokenOperation) -> UnreadRequest {
         let Self {
             reason,
             pointer,
             detail,
         } = self;
-        Unread {
+        UnreadRequest {
             operation,
             reason,
             pointer,
@@ -53,7 +53,7 @@ impl Stop {
 
 /// What to say where a header or parameter is not there: nothing, if it is
 /// optional.
-fn absent(pattern: &Pattern) -> Result<(), Stop> {
+fn absent(pattern: &TextPattern) -> Result<(), ReadStop> {
     if pattern.is_optional() {
         return Ok(());
     }
@@ -62,24 +62,27 @@ fn absent(pattern: &Pattern) -> Result<(), Stop> {
     } else {
         Reason::FieldMissing
     };
-    Err(Stop::new(reason, "a credential or fixed value is missing"))
+    Err(ReadStop::new(
+        reason,
+        "a credential or fixed value is missing",
+    ))
 }
 
 /// What to say where it is there and cannot be read. A token that is not one is
 /// a bad token, so that a logout with it is told what any other bad token is.
-fn unreadable(pattern: &Pattern, detail: String) -> Stop {
+fn unreadable(pattern: &TextPattern, detail: String) -> ReadStop {
     let reason = if has_token(pattern) {
         Reason::TokenMalformed
     } else {
         Reason::RequestMalformed
     };
-    Stop::new(reason, detail)
+    ReadStop::new(reason, detail)
 }
 
-fn has_token(pattern: &Pattern) -> bool {
+fn has_token(pattern: &TextPattern) -> bool {
     pattern
         .holes()
-        .any(|hole| matches!(hole.word, Word::AccessToken | Word::RefreshToken))
+        .any(|hole| matches!(hole.word, HoleWord::AccessToken | HoleWord::RefreshToken))
 }
 
 /// The one value of a header; `None` if it is not sent.
@@ -100,16 +103,16 @@ pub(crate) fn only<'h>(
 pub(crate) fn header(
     headers: &HeaderMap,
     name: &HeaderName,
-    pattern: &Pattern,
-    bindings: &mut Bindings,
-) -> Result<(), Stop> {
+    pattern: &TextPattern,
+    bindings: &mut HoleBindings,
+) -> Result<(), ReadStop> {
     let value =
         only(headers, name).map_err(|()| unreadable(pattern, format!("{name} is sent twice")))?;
     let Some(value) = value else {
         return absent(pattern);
     };
     if let Some(fixed) = pattern.as_fixed() {
-        let other = || Stop::malformed(format!("{name} is not what it must be"));
+        let other = || ReadStop::malformed(format!("{name} is not what it must be"));
         return (value == fixed).then_some(()).ok_or_else(other);
     }
     let text = value
@@ -124,7 +127,7 @@ pub(crate) fn header(
     };
     let fits = pattern.read(&text, bindings);
     let token = |word| bindings.text(&word).is_none_or(is_token68);
-    if fits && token(Word::AccessToken) && token(Word::RefreshToken) {
+    if fits && token(HoleWord::AccessToken) && token(HoleWord::RefreshToken) {
         return Ok(());
     }
     let detail = format!("{name} is not of the form it must have");
@@ -133,8 +136,8 @@ pub(crate) fn header(
 
 /// The value with the scheme in the pattern's spelling, since schemes have no
 /// case (RFC 9110 section 11.1); `None` if the scheme is another.
-pub(crate) fn with_scheme<'t>(text: &'t str, pattern: &Pattern) -> Option<Cow<'t, str>> {
-    let Some(Part::Text(fixed)) = pattern.0.first() else {
+pub(crate) fn with_scheme<'t>(text: &'t str, pattern: &TextPattern) -> Option<Cow<'t, str>> {
+    let Some(PatternPart::Text(fixed)) = pattern.0.first() else {
         return Some(Cow::Borrowed(text));
     };
     let Some((scheme, _)) = fixed.split_once(' ') else {
@@ -157,14 +160,14 @@ fn scheme_and_rest(text: &str) -> Option<(&str, &str)> {
 pub(crate) fn basic(
     headers: &HeaderMap,
     form: &BasicForm,
-    bindings: &mut Bindings,
-) -> Result<(), Stop> {
-    let missing = || Stop::new(Reason::FieldMissing, "no Basic credentials are sent");
-    let twice = |()| Stop::malformed("authorization is sent twice");
+    bindings: &mut HoleBindings,
+) -> Result<(), ReadStop> {
+    let missing = || ReadStop::new(Reason::FieldMissing, "no Basic credentials are sent");
+    let twice = |()| ReadStop::malformed("authorization is sent twice");
     let value = only(headers, &AUTHORIZATION)
         .map_err(twice)?
         .ok_or_else(missing)?;
-    let broken = || Stop::malformed("the Basic credentials cannot be read");
+    let broken = || ReadStop::malformed("the Basic credentials cannot be read");
     let (scheme, coded) = value
         .to_str()
         .ok()
@@ -194,19 +197,19 @@ pub(crate) fn basic(
 /// Reads the fields of a query.
 pub(crate) fn query(
     text: &str,
-    fields: &[(String, Pattern)],
-    bindings: &mut Bindings,
-) -> Result<(), Stop> {
+    fields: &[(String, TextPattern)],
+    bindings: &mut HoleBindings,
+) -> Result<(), ReadStop> {
     if fields.is_empty() {
         return Ok(());
     }
-    let node = media::urlencoded(text.as_bytes()).map_err(Stop::malformed)?;
+    let node = media::urlencoded(text.as_bytes()).map_err(ReadStop::malformed)?;
     for (name, pattern) in fields {
         let is_fixed = pattern.as_fixed().is_some();
         match node.member(name).map(|node| &node.value) {
             Some(Json::Text(value)) if is_fixed || !value.is_empty() => {
                 if !pattern.read(value, bindings) {
-                    return Err(Stop::malformed(format!(
+                    return Err(ReadStop::malformed(format!(
                         "the query's {name} cannot be read"
                     )));
                 }

@@ -4,17 +4,17 @@
 
 use std::time::Duration;
 
-use countersign_domain::{Algorithm, Kind, Operation};
+use countersign_domain::{Algorithm, TokenKind, TokenOperation};
 
 use crate::compile::{self, VariantTokens};
 use crate::document::duration_text;
-use crate::expiry::Source;
-use crate::form::{Form, Payload, ReplyForm, Test};
-use crate::pattern::{Flaw, Hole, Part, Pattern};
-use crate::template::{Shape, Template};
+use crate::expiry::ExpiryFallback;
+use crate::form::{OperationForm, ReplyForm, RequestPayload, SuccessTest};
+use crate::pattern::{PatternFlaw, PatternHole, PatternPart, TextPattern};
+use crate::template::{JsonTemplate, TemplateShape};
 use crate::token_form::{JwtForm, OpaqueForm, TokenForm};
-use crate::word::{Vocabulary, Word};
-use crate::{Dialect, Extra, Mistakes, Secret, Variant};
+use crate::word::{HoleWord, WordVocabulary};
+use crate::{Dialect, ExtraParts, Mistakes, Secret, Variant};
 
 /// What stands for a further part of a credential or a token that nobody knows.
 const PART: &str = "sandbox";
@@ -53,7 +53,7 @@ impl Dialect {
     /// asks for and no reply tells.
     pub fn parts_to_give(&self) -> Vec<&str> {
         let told = |name: &str| {
-            let word = Word::Extra(name.into());
+            let word = HoleWord::Extra(name.into());
             self.forms.iter().any(|form| form.reply.has(&word))
         };
         let asked = self.forms.iter().flat_map(|form| form.request.holes());
@@ -66,7 +66,7 @@ impl Dialect {
     }
 
     /// A value for each of [`Dialect::parts_to_give`], which a sandbox takes.
-    pub fn parts_for_a_sandbox(&self) -> Extra {
+    pub fn parts_for_a_sandbox(&self) -> ExtraParts {
         let parts = self.parts_to_give().into_iter();
         parts
             .map(|name| (name.to_owned(), Secret::from(PART)))
@@ -89,7 +89,7 @@ impl PlayableDialect {
     fn requests(&mut self) {
         let dialect = &mut self.dialect;
         for form in &dialect.forms {
-            if let Payload::Json(_) = form.request.payload {
+            if let RequestPayload::Json(_) = form.request.payload {
                 let media = form.request.media.as_ref();
                 let media = media.and_then(|media| media.to_str().ok());
                 let media = media.unwrap_or_default().split(';').next();
@@ -100,10 +100,10 @@ impl PlayableDialect {
             }
             let asks = |word| form.request.has(&word);
             let refused = match form.operation {
-                Operation::Refresh if !asks(Word::RefreshToken) => {
+                TokenOperation::Refresh if !asks(HoleWord::RefreshToken) => {
                     "asks with the access token, which no issuer here takes for a refresh"
                 }
-                Operation::Logout if !asks(Word::AccessToken) => {
+                TokenOperation::Logout if !asks(HoleWord::AccessToken) => {
                     "asks without the access token, which is how a session is found here"
                 }
                 _ => continue,
@@ -160,7 +160,8 @@ impl PlayableDialect {
     }
 
     fn guard(&mut self) {
-        let carries = |value: &Pattern| value.holes().any(|hole| hole.word == Word::AccessToken);
+        let carries =
+            |value: &TextPattern| value.holes().any(|hole| hole.word == HoleWord::AccessToken);
         if !self.dialect.present.iter().any(|(_, value)| carries(value)) {
             self.not_played.push(
                 "Each guarded call is refused: `[guard]` presents no `{access_token}`.".to_owned(),
@@ -173,8 +174,12 @@ impl PlayableDialect {
         let dialect = &mut self.dialect;
         let stated = dialect.stated;
         let expiry = &dialect.expiry;
-        let access = stated.access.or(expiry.access.and_then(Source::life));
-        let refresh = stated.refresh.or(expiry.refresh.and_then(Source::life));
+        let access = stated
+            .access
+            .or(expiry.access.and_then(ExpiryFallback::life));
+        let refresh = stated
+            .refresh
+            .or(expiry.refresh.and_then(ExpiryFallback::life));
         if let Some(span) = expiry.sliding {
             self.made_up.push(format!(
                 "An access token ends {} after it was issued, however it is used.",
@@ -186,7 +191,7 @@ impl PlayableDialect {
         let refreshes = dialect
             .forms
             .iter()
-            .any(|form| form.operation == Operation::Refresh);
+            .any(|form| form.operation == TokenOperation::Refresh);
         preset.access = access.unwrap_or(preset.access);
         preset.refresh = refresh.unwrap_or(preset.refresh.max(preset.access));
         preset.absolute = stated
@@ -225,18 +230,20 @@ impl PlayableDialect {
             makes_up |= forms.access.is_none();
             forms
                 .access
-                .get_or_insert_with(|| made(access, Kind::Access));
+                .get_or_insert_with(|| made(access, TokenKind::Access));
             if refreshes {
                 forms
                     .refresh
-                    .get_or_insert_with(|| made(refresh, Kind::Refresh));
+                    .get_or_insert_with(|| made(refresh, TokenKind::Refresh));
             } else {
                 forms.refresh = None;
             }
         }
         if makes_up {
             let form = match access {
-                Some(Source::Jwt) => "JWTs that say their end, and nothing else of the vendor's",
+                Some(ExpiryFallback::Jwt) => {
+                    "JWTs that say their end, and nothing else of the vendor's"
+                }
                 _ => "hexadecimal digits, and nothing can be read in them",
             };
             self.made_up.push(format!("Its tokens are {form}."));
@@ -252,9 +259,9 @@ impl PlayableDialect {
         }
         let spelled = |operation, refusal| self.dialect.refusals.is_stated(operation, refusal);
         let own = [
-            (Operation::Login, "a wrong login"),
-            (Operation::Refresh, "a refused refresh"),
-            (Operation::Guard, "a refused access token"),
+            (TokenOperation::Login, "a wrong login"),
+            (TokenOperation::Refresh, "a refused refresh"),
+            (TokenOperation::Guard, "a refused access token"),
         ];
         let bare: Vec<&str> = own
             .into_iter()
@@ -270,9 +277,9 @@ impl PlayableDialect {
     }
 }
 
-fn part_name(hole: &Hole) -> Option<&str> {
+fn part_name(hole: &PatternHole) -> Option<&str> {
     match &hole.word {
-        Word::Extra(name) => Some(name),
+        HoleWord::Extra(name) => Some(name),
         _ => None,
     }
 }
@@ -287,14 +294,15 @@ fn listed(names: &[&str], prefix: &str) -> String {
 
 /// Puts a text where a reply has further parts.
 fn fill_parts(reply: &mut ReplyForm) {
-    let fill = |hole: &Hole| part_name(hole).map(|_| Shape::Text(Pattern::fixed(PART)));
+    let fill =
+        |hole: &PatternHole| part_name(hole).map(|_| TemplateShape::Text(TextPattern::fixed(PART)));
     if let Some(body) = &reply.body {
-        reply.body = Some(Template::of(body.shape.filled(&fill)));
+        reply.body = Some(JsonTemplate::of(body.shape.filled(&fill)));
     }
     for (_, value) in &mut reply.headers {
         for part in &mut value.0 {
-            if matches!(part, Part::Hole(hole) if part_name(hole).is_some()) {
-                *part = Part::Text(PART.into());
+            if matches!(part, PatternPart::Hole(hole) if part_name(hole).is_some()) {
+                *part = PatternPart::Text(PART.into());
             }
         }
     }
@@ -303,47 +311,47 @@ fn fill_parts(reply: &mut ReplyForm) {
 /// Makes a reply say what is tested for success, and gives the pointers where
 /// that cannot be.
 fn succeed(reply: &mut ReplyForm) -> Vec<String> {
-    let empty = || Shape::Object(Vec::new());
+    let empty = || TemplateShape::Object(Vec::new());
     let mut shape = reply.body.as_ref().map(|body| body.shape.clone());
     let mut failed = Vec::new();
-    for Test { pointer, equals } in &reply.success {
+    for SuccessTest { pointer, equals } in &reply.success {
         let body = shape.get_or_insert_with(empty);
         if !body.put(pointer, equals.shape()) {
             failed.push(pointer.clone());
         }
     }
-    reply.body = shape.map(Template::of);
+    reply.body = shape.map(JsonTemplate::of);
     failed
 }
 
-fn is_signed_over_what_is_known(form: &Form) -> bool {
+fn is_signed_over_what_is_known(form: &OperationForm) -> bool {
     let Some(signature) = &form.reply.signature else {
         return true;
     };
     let mut holes = signature.key.holes().chain(signature.message.holes());
     holes.all(|hole| match &hole.word {
-        Word::Login => true,
-        Word::Extra(_) => false,
-        Word::Secret => form.request.has(&Word::Secret),
+        HoleWord::Login => true,
+        HoleWord::Extra(_) => false,
+        HoleWord::Secret => form.request.has(&HoleWord::Secret),
         word => form.reply.has(word),
     })
 }
 
-fn made_form(end: Option<Source>, kind: Kind) -> Result<TokenForm, Flaw> {
-    if end != Some(Source::Jwt) {
+fn made_form(end: Option<ExpiryFallback>, kind: TokenKind) -> Result<TokenForm, PatternFlaw> {
+    if end != Some(ExpiryFallback::Jwt) {
         return Ok(TokenForm::Opaque(OpaqueForm));
     }
     let claims = match kind {
-        Kind::Access => r#"{"exp": "{access_expires_at:epoch}", "sid": "{session}"}"#,
-        Kind::Refresh => r#"{"exp": "{refresh_expires_at:epoch}", "sid": "{session}"}"#,
+        TokenKind::Access => r#"{"exp": "{access_expires_at:epoch}", "sid": "{session}"}"#,
+        TokenKind::Refresh => r#"{"exp": "{refresh_expires_at:epoch}", "sid": "{session}"}"#,
     };
     Ok(TokenForm::Jwt(JwtForm {
         algorithm: Algorithm::Hs256,
-        header: Template::parse(
+        header: JsonTemplate::parse(
             r#"{"alg": "{alg}", "typ": "JWT"}"#,
-            &Vocabulary::TOKEN_HEADER,
+            &WordVocabulary::TOKEN_HEADER,
         )?,
-        claims: Template::parse(claims, &Vocabulary::CLAIMS)?,
+        claims: JsonTemplate::parse(claims, &WordVocabulary::CLAIMS)?,
         kind,
     }))
 }

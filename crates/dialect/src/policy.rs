@@ -9,7 +9,7 @@ use crate::Variant;
 
 /// For which side a dialect file is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Serves {
+pub struct DialectSide {
     /// An issuer can answer in it.
     pub issuer: bool,
     /// A client can call in it.
@@ -19,7 +19,7 @@ pub struct Serves {
 /// The vendor's lifetimes and limits: defaults for an api that speaks the
 /// dialect.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Preset {
+pub struct VendorPreset {
     /// The life of an access token.
     pub access: Duration,
     /// The life of a refresh token.
@@ -36,7 +36,7 @@ pub struct Preset {
     pub lock_after: Option<u32>,
 }
 
-/// The lives that `[preset]` states. Where it states none, those of a [`Preset`]
+/// The lives that `[preset]` states. Where it states none, those of a [`VendorPreset`]
 /// are this program's own, and no vendor's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StatedLives {
@@ -50,9 +50,9 @@ pub struct StatedLives {
 
 /// The presets of a dialect: the usual one, and those of variants that differ.
 #[derive(Debug)]
-pub(crate) struct Presets {
-    pub(crate) usual: Preset,
-    pub(crate) own: Vec<(Variant, Preset)>,
+pub(crate) struct VendorPresets {
+    pub(crate) usual: VendorPreset,
+    pub(crate) own: Vec<(Variant, VendorPreset)>,
 }
 
 /// What a client does when the reply to a refresh was lost.

@@ -1,4 +1,4 @@
-//! Requests of the token endpoints: from bytes to a [`Command`], or to the
+//! Requests of the token endpoints: from bytes to a [`TokenCommand`], or to the
 //! precise cause why not.
 //!
 //! The order is fixed, so that each bad request has one answer and costs
@@ -6,18 +6,18 @@
 
 use std::borrow::Cow;
 
-use countersign_domain::{Operation, Reason, Timestamp};
+use countersign_domain::{Reason, Timestamp, TokenOperation};
 use http::Method;
 use http::request::Parts;
 
-use crate::accept::Mistyped;
-use crate::form::{Form, Payload};
-use crate::json::{self, Json, Node, Rules};
+use crate::accept::MistypedField;
+use crate::form::{OperationForm, RequestPayload};
+use crate::json::{self, Json, JsonNode, JsonRules};
 use crate::media;
-use crate::placement::{Stop, basic, header, query};
-use crate::template::{Because, Misfit, Reading, Template};
-use crate::word::{Bindings, Word};
-use crate::{Asked, Command, Dialect, Found, Secret, Unread};
+use crate::placement::{ReadStop, basic, header, query};
+use crate::template::{JsonTemplate, MisfitReason, ReadingMode, TemplateMisfit};
+use crate::word::{HoleBindings, HoleWord};
+use crate::{AskedForm, Dialect, FoundEndpoint, Secret, TokenCommand, UnreadRequest};
 
 impl Dialect {
     /// A path as the dialect reads it: with each run of slashes as one, where it
@@ -28,19 +28,19 @@ impl Dialect {
 
     /// What a path and method lead to. Judged by the path and the slash rules
     /// alone, before a body is read.
-    pub fn find(&self, method: &Method, path: &str) -> Found {
+    pub fn find(&self, method: &Method, path: &str) -> FoundEndpoint {
         let path = self.read_path(path);
-        let here: Vec<&Form> = self.at(&path).map(|(_, form)| form).collect();
+        let here: Vec<&OperationForm> = self.at(&path).map(|(_, form)| form).collect();
         let Some(first) = here.first() else {
-            return Found::NotMine;
+            return FoundEndpoint::NotMine;
         };
         if let Some(form) = here.iter().find(|form| form.method == method) {
-            return Found::Operation(form.operation);
+            return FoundEndpoint::Operation(form.operation);
         }
         let mut verbs: Vec<&str> = here.iter().map(|form| form.method.as_str()).collect();
         verbs.sort_unstable();
         verbs.dedup();
-        Found::WrongMethod {
+        FoundEndpoint::WrongMethod {
             operation: first.operation,
             allow: verbs.join(", "),
         }
@@ -51,15 +51,15 @@ impl Dialect {
     /// # Errors
     ///
     /// The precise cause, which [`Dialect::refuse`] then spells.
-    pub fn read(&self, parts: &Parts, body: &[u8]) -> Result<Command, Unread> {
+    pub fn read(&self, parts: &Parts, body: &[u8]) -> Result<TokenCommand, UnreadRequest> {
         let operation = match self.find(&parts.method, parts.uri.path()) {
-            Found::Operation(operation) => operation,
-            Found::NotMine => {
-                let stop = Stop::new(Reason::PathUnknown, "no operation is at this path");
-                return Err(stop.of(Operation::Guard));
+            FoundEndpoint::Operation(operation) => operation,
+            FoundEndpoint::NotMine => {
+                let stop = ReadStop::new(Reason::PathUnknown, "no operation is at this path");
+                return Err(stop.of(TokenOperation::Guard));
             }
-            Found::WrongMethod { operation, .. } => {
-                let stop = Stop::new(
+            FoundEndpoint::WrongMethod { operation, .. } => {
+                let stop = ReadStop::new(
                     Reason::MethodUnknown,
                     "the path is served, this method is not",
                 );
@@ -67,7 +67,7 @@ impl Dialect {
             }
         };
         if body.len() > self.accept.max_body {
-            let stop = Stop::new(Reason::RequestTooLarge, "the body is larger than is read");
+            let stop = ReadStop::new(Reason::RequestTooLarge, "the body is larger than is read");
             return Err(stop.of(operation));
         }
         let path = self.read_path(parts.uri.path());
@@ -79,9 +79,9 @@ impl Dialect {
             .body(parts, body, &candidates)
             .map_err(|stop| stop.of(operation))?;
         let Some((index, form)) = choose(&candidates, node.as_ref()) else {
-            return Err(Stop::malformed("no form fits").of(operation));
+            return Err(ReadStop::malformed("no form fits").of(operation));
         };
-        let asked = Asked {
+        let asked = AskedForm {
             operation: form.operation,
             variant: form.variant,
             form: index,
@@ -91,7 +91,7 @@ impl Dialect {
     }
 
     /// The forms at a path that is merged, with their places.
-    fn at<'p>(&'p self, path: &'p str) -> impl Iterator<Item = (u8, &'p Form)> {
+    fn at<'p>(&'p self, path: &'p str) -> impl Iterator<Item = (u8, &'p OperationForm)> {
         let forms = self.forms.iter().enumerate();
         forms
             .filter(move |(_, form)| self.accept.is_path(&form.path, path))
@@ -103,15 +103,15 @@ impl Dialect {
         &self,
         parts: &Parts,
         body: &'b [u8],
-        candidates: &[(u8, &Form)],
-    ) -> Result<Option<Node<'b>>, Stop> {
-        let takes = |wanted: fn(&Payload) -> bool| {
+        candidates: &[(u8, &OperationForm)],
+    ) -> Result<Option<JsonNode<'b>>, ReadStop> {
+        let takes = |wanted: fn(&RequestPayload) -> bool| {
             candidates
                 .iter()
                 .any(|(_, form)| wanted(&form.request.payload))
         };
-        let json = takes(|payload| matches!(payload, Payload::Json(_)));
-        let form = takes(|payload| matches!(payload, Payload::Urlencoded(_)));
+        let json = takes(|payload| matches!(payload, RequestPayload::Json(_)));
+        let form = takes(|payload| matches!(payload, RequestPayload::Urlencoded(_)));
         if !json && !form {
             return Ok(None);
         }
@@ -120,7 +120,9 @@ impl Dialect {
         }
         let media = media::essence(&parts.headers).map_err(unsupported)?;
         if form && (media == "application/x-www-form-urlencoded" || (!json && media.is_empty())) {
-            return media::urlencoded(body).map(Some).map_err(Stop::malformed);
+            return media::urlencoded(body)
+                .map(Some)
+                .map_err(ReadStop::malformed);
         }
         let taken = candidates
             .iter()
@@ -128,19 +130,19 @@ impl Dialect {
         if !json || !self.accept.media.iter().chain(taken).any(|it| *it == media) {
             return Err(unsupported("the media type is not accepted"));
         }
-        let tree = json::parse(body, Rules::STRICT);
+        let tree = json::parse(body, JsonRules::STRICT);
         tree.map(Some)
-            .map_err(|fault| Stop::malformed(format!("the body is not JSON: {fault}")))
+            .map_err(|fault| ReadStop::malformed(format!("the body is not JSON: {fault}")))
     }
 
     fn command(
         &self,
-        asked: Asked,
-        form: &Form,
+        asked: AskedForm,
+        form: &OperationForm,
         parts: &Parts,
-        node: Option<&Node<'_>>,
-    ) -> Result<Command, Stop> {
-        let mut bindings = Bindings::new(Timestamp::default());
+        node: Option<&JsonNode<'_>>,
+    ) -> Result<TokenCommand, ReadStop> {
+        let mut bindings = HoleBindings::new(Timestamp::default());
         if let Some(form) = &form.request.basic {
             basic(&parts.headers, form, &mut bindings)?;
         }
@@ -152,7 +154,7 @@ impl Dialect {
             &form.request.query,
             &mut bindings,
         )?;
-        if let (Payload::Json(template) | Payload::Urlencoded(template), Some(node)) =
+        if let (RequestPayload::Json(template) | RequestPayload::Urlencoded(template), Some(node)) =
             (&form.request.payload, node)
         {
             self.fields(template, node, &mut bindings)?;
@@ -162,27 +164,31 @@ impl Dialect {
 
     fn fields(
         &self,
-        template: &Template,
-        node: &Node<'_>,
-        bindings: &mut Bindings,
-    ) -> Result<(), Stop> {
-        let reading = Reading {
+        template: &JsonTemplate,
+        node: &JsonNode<'_>,
+        bindings: &mut HoleBindings,
+    ) -> Result<(), ReadStop> {
+        let reading = ReadingMode {
             loose: self.accept.numbers,
-            ..Reading::REQUEST
+            ..ReadingMode::REQUEST
         };
-        let Err(Misfit {
+        let Err(TemplateMisfit {
             because, pointer, ..
         }) = template.read(node, reading, bindings)
         else {
             return Ok(());
         };
         let (reason, detail) = match because {
-            Because::Missing | Because::ConstantMissing => (Reason::FieldMissing, "is missing"),
-            Because::WrongType if self.accept.mistyped == Mistyped::Missing && is_object(node) => {
+            MisfitReason::Missing | MisfitReason::ConstantMissing => {
+                (Reason::FieldMissing, "is missing")
+            }
+            MisfitReason::WrongType
+                if self.accept.mistyped == MistypedField::Missing && is_object(node) =>
+            {
                 (Reason::FieldMissing, "is of the wrong type")
             }
-            Because::WrongType => (Reason::RequestMalformed, "is of the wrong type"),
-            Because::ConstantDiffers => (Reason::RequestMalformed, "is not what it must be"),
+            MisfitReason::WrongType => (Reason::RequestMalformed, "is of the wrong type"),
+            MisfitReason::ConstantDiffers => (Reason::RequestMalformed, "is not what it must be"),
         };
         let detail = format!(
             "{} {detail}",
@@ -192,42 +198,46 @@ impl Dialect {
                 &pointer
             }
         );
-        Err(Stop {
+        Err(ReadStop {
             reason,
             pointer: Some(pointer),
             detail,
         })
     }
 
-    fn commanded(&self, asked: Asked, bindings: &Bindings) -> Result<Command, Stop> {
-        let secret = |word: Word, reason| {
+    fn commanded(
+        &self,
+        asked: AskedForm,
+        bindings: &HoleBindings,
+    ) -> Result<TokenCommand, ReadStop> {
+        let secret = |word: HoleWord, reason| {
             let text = bindings.text(&word).filter(|text| !text.is_empty());
             text.map(Secret::from)
-                .ok_or_else(|| Stop::new(reason, "a credential is missing"))
+                .ok_or_else(|| ReadStop::new(reason, "a credential is missing"))
         };
         let login = || {
-            let login = self.accept.fold_login(bindings.text(&Word::Login)?);
+            let login = self.accept.fold_login(bindings.text(&HoleWord::Login)?);
             (!login.is_empty()).then_some(login)
         };
         Ok(match asked.operation {
-            Operation::Login => Command::Login {
+            TokenOperation::Login => TokenCommand::Login {
                 asked,
                 login: login()
-                    .ok_or_else(|| Stop::new(Reason::FieldMissing, "the login is missing"))?,
-                secret: secret(Word::Secret, Reason::FieldMissing)?,
+                    .ok_or_else(|| ReadStop::new(Reason::FieldMissing, "the login is missing"))?,
+                secret: secret(HoleWord::Secret, Reason::FieldMissing)?,
                 extra: bindings.extra(),
             },
-            Operation::Refresh => Command::Refresh {
+            TokenOperation::Refresh => TokenCommand::Refresh {
                 asked,
-                refresh_token: secret(Word::RefreshToken, Reason::TokenMissing)
-                    .or_else(|stop| secret(Word::AccessToken, stop.reason))?,
-                credential: login().zip(bindings.text(&Word::Secret).map(Secret::from)),
+                refresh_token: secret(HoleWord::RefreshToken, Reason::TokenMissing)
+                    .or_else(|stop| secret(HoleWord::AccessToken, stop.reason))?,
+                credential: login().zip(bindings.text(&HoleWord::Secret).map(Secret::from)),
                 extra: bindings.extra(),
             },
-            Operation::Logout | Operation::Guard => Command::Logout {
+            TokenOperation::Logout | TokenOperation::Guard => TokenCommand::Logout {
                 asked,
-                access_token: secret(Word::AccessToken, Reason::TokenMissing)
-                    .or_else(|stop| secret(Word::RefreshToken, stop.reason))?,
+                access_token: secret(HoleWord::AccessToken, Reason::TokenMissing)
+                    .or_else(|stop| secret(HoleWord::RefreshToken, stop.reason))?,
             },
         })
     }
@@ -235,15 +245,18 @@ impl Dialect {
 
 /// The form with the longest `when` that holds; or else the first without one;
 /// or else the first.
-fn choose<'f>(candidates: &[(u8, &'f Form)], node: Option<&Node<'_>>) -> Option<(u8, &'f Form)> {
-    let holds = |form: &Form| {
+fn choose<'f>(
+    candidates: &[(u8, &'f OperationForm)],
+    node: Option<&JsonNode<'_>>,
+) -> Option<(u8, &'f OperationForm)> {
+    let holds = |form: &OperationForm| {
         let there = |pointer: &String| {
             let found = node.and_then(|node| node.at(pointer));
             found.is_some_and(|found| found.value != Json::Null)
         };
         form.when.iter().all(there)
     };
-    let longest = |best: (u8, &'f Form), next: (u8, &'f Form)| {
+    let longest = |best: (u8, &'f OperationForm), next: (u8, &'f OperationForm)| {
         if next.1.when.len() > best.1.when.len() {
             next
         } else {
@@ -254,10 +267,10 @@ fn choose<'f>(candidates: &[(u8, &'f Form)], node: Option<&Node<'_>>) -> Option<
     fitting.reduce(longest).or(candidates.first().copied())
 }
 
-fn unsupported(detail: &str) -> Stop {
-    Stop::new(Reason::MediaUnsupported, detail)
+fn unsupported(detail: &str) -> ReadStop {
+    ReadStop::new(Reason::MediaUnsupported, detail)
 }
 
-fn is_object(node: &Node<'_>) -> bool {
+fn is_object(node: &JsonNode<'_>) -> bool {
     matches!(node.value, Json::Object(_))
 }

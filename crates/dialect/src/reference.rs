@@ -13,7 +13,7 @@ mod tests {
 
     use super::*;
     use crate::document::{asked, forget_asked};
-    use crate::word::Vocabulary;
+    use crate::word::WordVocabulary;
     use crate::{Dialect, codec, credential_form, examples};
 
     /// The words of the code in the reference, in spans and in blocks.
@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn it_names_all_that_the_compiler_takes() {
         let words = words();
-        let others = Vocabulary::all_names()
+        let others = WordVocabulary::all_names()
             .chain(codec::NAMES)
             .chain(credential_form::CLASSES.map(|(name, _)| name))
             .chain(Refusal::ALL.iter().map(|refusal| refusal.code()))

@@ -7,19 +7,19 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 use crate::form::ReplyForm;
-use crate::pattern::Pattern;
-use crate::word::{Datum, Values, Word, whole_seconds};
-use crate::{Asked, Dialect, Grant, Refused};
+use crate::pattern::TextPattern;
+use crate::word::{HoleValue, HoleValues, HoleWord, whole_seconds};
+use crate::{AskedForm, Dialect, TokenGrant, TokenRefusal};
 
 impl Dialect {
     /// The reply to a login or refresh. A reply signature is computed here.
     ///
     /// Tokens must not be cached (RFC 6749 section 5.1), so the reply says so.
-    pub fn grant(&self, asked: &Asked, grant: &Grant<'_>) -> Response<Bytes> {
+    pub fn grant(&self, asked: &AskedForm, grant: &TokenGrant<'_>) -> Response<Bytes> {
         let Some(form) = self.form(asked) else {
             return empty(StatusCode::INTERNAL_SERVER_ERROR);
         };
-        let plain = Granting {
+        let plain = GrantValues {
             grant,
             signature: None,
         };
@@ -28,7 +28,7 @@ impl Dialect {
             .signature
             .as_ref()
             .map(|s| s.over(&plain).unwrap_or_default());
-        let mut response = reply(&form.reply, &Granting { grant, signature });
+        let mut response = reply(&form.reply, &GrantValues { grant, signature });
         response
             .headers_mut()
             .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -36,20 +36,20 @@ impl Dialect {
     }
 
     /// The reply to a logout.
-    pub fn done(&self, asked: &Asked) -> Response<Bytes> {
+    pub fn done(&self, asked: &AskedForm) -> Response<Bytes> {
         match self.form(asked) {
-            Some(form) => reply(&form.reply, &Nothing),
+            Some(form) => reply(&form.reply, &EmptyValues),
             None => empty(StatusCode::INTERNAL_SERVER_ERROR),
         }
     }
 
     /// The reply to what is refused: any refusal, on any operation.
-    pub fn refuse(&self, refused: &Refused<'_>) -> Response<Bytes> {
+    pub fn refuse(&self, refused: &TokenRefusal<'_>) -> Response<Bytes> {
         let Some(spelled) = self.refusals.spelled(refused.operation, refused.refusal) else {
             return empty(StatusCode::INTERNAL_SERVER_ERROR);
         };
         let pointer = refused.pointer.or(spelled.pointer.as_deref());
-        let values = Refusing {
+        let values = RefusalValues {
             refused,
             pointer,
             status: spelled.status,
@@ -71,7 +71,7 @@ fn empty(status: StatusCode) -> Response<Bytes> {
     response
 }
 
-fn reply(form: &ReplyForm, values: &dyn Values) -> Response<Bytes> {
+fn reply(form: &ReplyForm, values: &dyn HoleValues) -> Response<Bytes> {
     let mut response = empty(form.status);
     if let Some(body) = &form.body {
         response
@@ -85,7 +85,7 @@ fn reply(form: &ReplyForm, values: &dyn Values) -> Response<Bytes> {
 
 /// Adds headers. One whose hole has no value is left out, and so is one whose
 /// value cannot stand in a header: a line break cannot get into one.
-fn fill(headers: &mut HeaderMap, patterns: &[(HeaderName, Pattern)], values: &dyn Values) {
+fn fill(headers: &mut HeaderMap, patterns: &[(HeaderName, TextPattern)], values: &dyn HoleValues) {
     for (name, pattern) in patterns {
         let value = pattern
             .write(values)
@@ -94,32 +94,32 @@ fn fill(headers: &mut HeaderMap, patterns: &[(HeaderName, Pattern)], values: &dy
     }
 }
 
-struct Nothing;
+struct EmptyValues;
 
-impl Values for Nothing {
-    fn datum(&self, _: &Word) -> Option<Datum<'_>> {
+impl HoleValues for EmptyValues {
+    fn datum(&self, _: &HoleWord) -> Option<HoleValue<'_>> {
         None
     }
 }
 
-struct Granting<'g, 'a> {
-    grant: &'g Grant<'a>,
+struct GrantValues<'g, 'a> {
+    grant: &'g TokenGrant<'a>,
     signature: Option<String>,
 }
 
-impl Values for Granting<'_, '_> {
-    fn datum(&self, word: &Word) -> Option<Datum<'_>> {
+impl HoleValues for GrantValues<'_, '_> {
+    fn datum(&self, word: &HoleWord) -> Option<HoleValue<'_>> {
         let grant = self.grant;
         Some(match word {
-            Word::Login => Datum::Text(grant.login),
-            Word::Secret => Datum::Text(grant.secret?.expose()),
-            Word::AccessToken => Datum::Text(grant.access_token),
-            Word::RefreshToken => Datum::Text(grant.refresh_token?),
-            Word::AccessExpiresAt => Datum::Time(grant.access_expires_at),
-            Word::RefreshExpiresAt => Datum::Time(grant.refresh_expires_at),
-            Word::Now => Datum::Time(grant.now),
-            Word::ClientId => Datum::Number(grant.client_id),
-            Word::Signature => Datum::Text(self.signature.as_deref()?),
+            HoleWord::Login => HoleValue::Text(grant.login),
+            HoleWord::Secret => HoleValue::Text(grant.secret?.expose()),
+            HoleWord::AccessToken => HoleValue::Text(grant.access_token),
+            HoleWord::RefreshToken => HoleValue::Text(grant.refresh_token?),
+            HoleWord::AccessExpiresAt => HoleValue::Time(grant.access_expires_at),
+            HoleWord::RefreshExpiresAt => HoleValue::Time(grant.refresh_expires_at),
+            HoleWord::Now => HoleValue::Time(grant.now),
+            HoleWord::ClientId => HoleValue::Number(grant.client_id),
+            HoleWord::Signature => HoleValue::Text(self.signature.as_deref()?),
             _ => return None,
         })
     }
@@ -129,19 +129,19 @@ impl Values for Granting<'_, '_> {
     }
 }
 
-struct Refusing<'r, 'a> {
-    refused: &'r Refused<'a>,
+struct RefusalValues<'r, 'a> {
+    refused: &'r TokenRefusal<'a>,
     pointer: Option<&'r str>,
     status: StatusCode,
 }
 
-impl Values for Refusing<'_, '_> {
-    fn datum(&self, word: &Word) -> Option<Datum<'_>> {
+impl HoleValues for RefusalValues<'_, '_> {
+    fn datum(&self, word: &HoleWord) -> Option<HoleValue<'_>> {
         Some(match word {
-            Word::Status => Datum::Number(self.status.as_u16().into()),
-            Word::Pointer => Datum::Text(self.pointer?),
-            Word::RetryAfter => Datum::Number(whole_seconds(self.refused.retry_after?)),
-            Word::Allow => Datum::Text(self.refused.allow?),
+            HoleWord::Status => HoleValue::Number(self.status.as_u16().into()),
+            HoleWord::Pointer => HoleValue::Text(self.pointer?),
+            HoleWord::RetryAfter => HoleValue::Number(whole_seconds(self.refused.retry_after?)),
+            HoleWord::Allow => HoleValue::Text(self.refused.allow?),
             _ => return None,
         })
     }

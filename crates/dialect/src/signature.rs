@@ -7,32 +7,32 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-use crate::pattern::Pattern;
-use crate::word::Values;
+use crate::pattern::TextPattern;
+use crate::word::HoleValues;
 
 /// How a reply is signed, HMAC-SHA256 (RFC 2104).
 #[derive(Debug)]
-pub(crate) struct Signature {
-    pub(crate) key: Pattern,
+pub(crate) struct ReplySignature {
+    pub(crate) key: TextPattern,
     /// Whether the key is the raw SHA-256 of the text, and not the text.
     pub(crate) key_is_hashed: bool,
     /// What is signed: the holes as they stand on the wire.
-    pub(crate) message: Pattern,
-    pub(crate) encoding: Encoding,
+    pub(crate) message: TextPattern,
+    pub(crate) encoding: SignatureEncoding,
 }
 
 /// How the signature is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Encoding {
+pub(crate) enum SignatureEncoding {
     /// Lower-case hex.
     Hex,
     /// Base64 with padding.
     Base64,
 }
 
-impl Signature {
+impl ReplySignature {
     /// The signature over these values; `None` if one is not at hand.
-    pub(crate) fn over(&self, values: &dyn Values) -> Option<String> {
+    pub(crate) fn over(&self, values: &dyn HoleValues) -> Option<String> {
         let key = Zeroizing::new(self.key.join(values)?);
         let message = Zeroizing::new(self.message.join(values)?);
         let tag = match self.key_is_hashed {
@@ -43,16 +43,16 @@ impl Signature {
             false => sign(key.as_bytes(), &message),
         };
         Some(match self.encoding {
-            Encoding::Hex => hex::encode(tag),
-            Encoding::Base64 => STANDARD.encode(tag),
+            SignatureEncoding::Hex => hex::encode(tag),
+            SignatureEncoding::Base64 => STANDARD.encode(tag),
         })
     }
 
     /// Whether `found` signs these values.
-    pub(crate) fn is_over(&self, values: &dyn Values, found: &str) -> bool {
+    pub(crate) fn is_over(&self, values: &dyn HoleValues, found: &str) -> bool {
         let found = match self.encoding {
-            Encoding::Hex => found.to_ascii_lowercase(),
-            Encoding::Base64 => found.to_owned(),
+            SignatureEncoding::Hex => found.to_ascii_lowercase(),
+            SignatureEncoding::Base64 => found.to_owned(),
         };
         self.over(values).is_some_and(|right| {
             verify_slices_are_equal(right.as_bytes(), found.as_bytes()).is_ok()

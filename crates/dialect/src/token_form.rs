@@ -4,11 +4,11 @@ use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use countersign_domain::{Algorithm, Kind, Timestamp};
+use countersign_domain::{Algorithm, Timestamp, TokenKind};
 
-use crate::json::{self, Json, Node, Rules};
-use crate::template::{Because, Misfit, Reading, Template};
-use crate::word::{Bindings, Datum, Values, Word};
+use crate::json::{self, Json, JsonNode, JsonRules};
+use crate::template::{JsonTemplate, MisfitReason, ReadingMode, TemplateMisfit};
+use crate::word::{HoleBindings, HoleValue, HoleValues, HoleWord};
 
 /// The form of one kind of token.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl TokenForm {
 /// What the claims of a token are made of. Its `Debug` leaves the sealed claim
 /// out.
 #[derive(Clone, Copy)]
-pub struct Claims<'a> {
+pub struct TokenClaims<'a> {
     /// The sealed claim that names the session, base64url.
     pub session: &'a str,
     /// When the token was made.
@@ -63,7 +63,7 @@ pub struct ClaimsRead {
     pub expires_at: Timestamp,
 }
 
-impl fmt::Debug for Claims<'_> {
+impl fmt::Debug for TokenClaims<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Claims")
             .field("login", &self.login)
@@ -85,9 +85,9 @@ impl fmt::Debug for ClaimsRead {
 #[derive(Debug)]
 pub struct JwtForm {
     pub(crate) algorithm: Algorithm,
-    pub(crate) header: Template,
-    pub(crate) claims: Template,
-    pub(crate) kind: Kind,
+    pub(crate) header: JsonTemplate,
+    pub(crate) claims: JsonTemplate,
+    pub(crate) kind: TokenKind,
 }
 
 impl JwtForm {
@@ -98,14 +98,14 @@ impl JwtForm {
 
     /// The JSON text of the JOSE header; `kid` is used where the form has one.
     pub fn header(&self, kid: &str) -> String {
-        self.header.write(&Header {
+        self.header.write(&JoseHeader {
             alg: self.algorithm.name(),
             kid,
         })
     }
 
     /// The JSON text of the claims.
-    pub fn claims(&self, claims: &Claims<'_>) -> String {
+    pub fn claims(&self, claims: &TokenClaims<'_>) -> String {
         self.claims.write(claims)
     }
 
@@ -117,7 +117,7 @@ impl JwtForm {
     /// In words, without any value: not UTF-8 or JSON, a member twice, no
     /// session, or an `exp`, `iat` or `nbf` that is no integer in range.
     pub fn read_claims(&self, claims: &[u8]) -> Result<ClaimsRead, String> {
-        let node = json::parse(claims, Rules::STRICT).map_err(|fault| fault.to_string())?;
+        let node = json::parse(claims, JsonRules::STRICT).map_err(|fault| fault.to_string())?;
         for name in ["exp", "iat", "nbf"] {
             if node
                 .member(name)
@@ -126,15 +126,15 @@ impl JwtForm {
                 return Err(format!("`{name}` is no integer in range"));
             }
         }
-        let mut bindings = Bindings::new(Timestamp::default());
+        let mut bindings = HoleBindings::new(Timestamp::default());
         self.claims
-            .read(&node, Reading::REQUEST, &mut bindings)
+            .read(&node, ReadingMode::REQUEST, &mut bindings)
             .map_err(told)?;
         let end = match self.kind {
-            Kind::Access => Word::AccessExpiresAt,
-            Kind::Refresh => Word::RefreshExpiresAt,
+            TokenKind::Access => HoleWord::AccessExpiresAt,
+            TokenKind::Refresh => HoleWord::RefreshExpiresAt,
         };
-        match (bindings.text(&Word::Session), bindings.time(&end)) {
+        match (bindings.text(&HoleWord::Session), bindings.time(&end)) {
             (Some(session), Some(expires_at)) => Ok(ClaimsRead {
                 session: session.to_owned(),
                 expires_at,
@@ -146,7 +146,7 @@ impl JwtForm {
 
 /// RFC 7519 section 2 allows fractions and any number; ours are whole seconds
 /// up to the year 9999.
-fn is_numeric_date(node: &Node<'_>) -> bool {
+fn is_numeric_date(node: &JsonNode<'_>) -> bool {
     let Json::Number(text) = &node.value else {
         return false;
     };
@@ -155,42 +155,42 @@ fn is_numeric_date(node: &Node<'_>) -> bool {
 }
 
 fn told(
-    Misfit {
+    TemplateMisfit {
         because, pointer, ..
-    }: Misfit,
+    }: TemplateMisfit,
 ) -> String {
     match because {
-        Because::WrongType => format!("`{pointer}` is of the wrong type"),
-        Because::Missing | Because::ConstantMissing => format!("`{pointer}` is missing"),
-        Because::ConstantDiffers => format!("`{pointer}` is another"),
+        MisfitReason::WrongType => format!("`{pointer}` is of the wrong type"),
+        MisfitReason::Missing | MisfitReason::ConstantMissing => format!("`{pointer}` is missing"),
+        MisfitReason::ConstantDiffers => format!("`{pointer}` is another"),
     }
 }
 
-struct Header<'a> {
+struct JoseHeader<'a> {
     alg: &'a str,
     kid: &'a str,
 }
 
-impl Values for Header<'_> {
-    fn datum(&self, word: &Word) -> Option<Datum<'_>> {
+impl HoleValues for JoseHeader<'_> {
+    fn datum(&self, word: &HoleWord) -> Option<HoleValue<'_>> {
         match word {
-            Word::Alg => Some(Datum::Text(self.alg)),
-            Word::Kid => Some(Datum::Text(self.kid)),
+            HoleWord::Alg => Some(HoleValue::Text(self.alg)),
+            HoleWord::Kid => Some(HoleValue::Text(self.kid)),
             _ => None,
         }
     }
 }
 
-impl Values for Claims<'_> {
-    fn datum(&self, word: &Word) -> Option<Datum<'_>> {
+impl HoleValues for TokenClaims<'_> {
+    fn datum(&self, word: &HoleWord) -> Option<HoleValue<'_>> {
         Some(match word {
-            Word::Session => Datum::Text(self.session),
-            Word::IssuedAt => Datum::Time(self.issued_at),
-            Word::AccessExpiresAt => Datum::Time(self.access_expires_at),
-            Word::RefreshExpiresAt => Datum::Time(self.refresh_expires_at),
-            Word::Jti => Datum::Bytes(self.jti),
-            Word::ClientId => Datum::Number(self.client_id),
-            Word::Login => Datum::Text(self.login),
+            HoleWord::Session => HoleValue::Text(self.session),
+            HoleWord::IssuedAt => HoleValue::Time(self.issued_at),
+            HoleWord::AccessExpiresAt => HoleValue::Time(self.access_expires_at),
+            HoleWord::RefreshExpiresAt => HoleValue::Time(self.refresh_expires_at),
+            HoleWord::Jti => HoleValue::Bytes(self.jti),
+            HoleWord::ClientId => HoleValue::Number(self.client_id),
+            HoleWord::Login => HoleValue::Text(self.login),
             _ => return None,
         })
     }

@@ -12,7 +12,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use countersign_domain::{Operation, Refusal, Timestamp};
+use countersign_domain::{Refusal, Timestamp, TokenOperation};
 use http::header::{DATE, RETRY_AFTER, SET_COOKIE};
 use http::{HeaderMap, HeaderName, Response, StatusCode};
 use jiff::fmt::rfc2822::DateTimeParser;
@@ -20,13 +20,16 @@ use jiff::fmt::rfc2822::DateTimeParser;
 use crate::coding::decoded;
 use crate::expiry::{is_before_tokens, unverified};
 use crate::foreign::{self, ReplyHead};
-use crate::form::{Constant, Form, Test};
-use crate::json::{self, Json, Node, Rules};
-use crate::pattern::Pattern;
-use crate::refusals::{Known, own};
-use crate::template::{Reading, reply_bindings};
-use crate::word::{Bindings, Datum, Values, Word};
-use crate::{Asking, Dialect, Granted, RefusedBy, Secret, Understood, Unintelligible, Variant};
+use crate::form::{ConstantValue, OperationForm, SuccessTest};
+use crate::json::{self, Json, JsonNode, JsonRules};
+use crate::pattern::TextPattern;
+use crate::refusals::{KnownRefusal, own};
+use crate::template::{ReadingMode, reply_bindings};
+use crate::word::{HoleBindings, HoleValue, HoleValues, HoleWord};
+use crate::{
+    ClientValues, Dialect, GrantedTokens, RefusedBy, Secret, UnderstoodReply, UnintelligibleReply,
+    Variant,
+};
 
 /// The largest reply that is looked at, in bytes.
 const MAX_REPLY: usize = 1 << 20;
@@ -39,15 +42,17 @@ impl Dialect {
     /// The reply is none that the dialect explains, or its signature is wrong.
     pub fn understand(
         &self,
-        operation: Operation,
+        operation: TokenOperation,
         variant: Variant,
-        asking: &Asking<'_>,
+        asking: &ClientValues<'_>,
         response: &Response<Bytes>,
         now: Timestamp,
-    ) -> Result<Understood, Unintelligible> {
+    ) -> Result<UnderstoodReply, UnintelligibleReply> {
         let body = decoded(response.headers(), response.body(), MAX_REPLY);
         let text = body.as_deref().map(without_mark);
-        let tree = text.ok().and_then(|it| json::parse(it, Rules::STRICT).ok());
+        let tree = text
+            .ok()
+            .and_then(|it| json::parse(it, JsonRules::STRICT).ok());
         let reply = Reply {
             operation,
             response,
@@ -55,53 +60,59 @@ impl Dialect {
             unread: body.as_ref().err(),
             now,
         };
-        if operation == Operation::Guard {
+        if operation == TokenOperation::Guard {
             return Ok(self.unless_refused(&reply));
         }
         let (_, form) = self
             .form_of(operation, variant)
-            .ok_or(Unintelligible::NoSuchOperation)?;
+            .ok_or(UnintelligibleReply::NoSuchOperation)?;
         if !reply.succeeds(form) {
             return self.no_success(form, &reply);
         }
-        if operation == Operation::Logout {
+        if operation == TokenOperation::Logout {
             return Ok(self.unless_refused(&reply));
         }
         match self.granted(form, asking, &reply) {
-            Err(fault @ Unintelligible::Body { .. }) => {
+            Err(fault @ UnintelligibleReply::Body { .. }) => {
                 let found = self.refused(&reply, Succeeded::No).ok_or(fault)?;
-                Ok(Understood::Refused(found.by))
+                Ok(UnderstoodReply::Refused(found.by))
             }
-            told => told.map(Understood::Granted),
+            told => told.map(UnderstoodReply::Granted),
         }
     }
 
     /// Some vendors refuse with HTTP 200: a success is what nothing refuses.
-    fn unless_refused(&self, reply: &Reply<'_>) -> Understood {
+    fn unless_refused(&self, reply: &Reply<'_>) -> UnderstoodReply {
         let found = self.refused(reply, Succeeded::AsFarAsIsKnown);
-        found.map_or(Understood::Done, |it| Understood::Refused(it.by))
+        found.map_or(UnderstoodReply::Done, |it| UnderstoodReply::Refused(it.by))
     }
 
     /// What a reply means that is not a success.
-    fn no_success(&self, form: &Form, reply: &Reply<'_>) -> Result<Understood, Unintelligible> {
+    fn no_success(
+        &self,
+        form: &OperationForm,
+        reply: &Reply<'_>,
+    ) -> Result<UnderstoodReply, UnintelligibleReply> {
         let foreign = self.is_foreign(form, reply);
         match self.refused(reply, Succeeded::No) {
             Some(found) if found.recognised || found.passes || !foreign => {
-                Ok(Understood::Refused(found.by))
+                Ok(UnderstoodReply::Refused(found.by))
             }
-            Some(_) => Err(Unintelligible::Foreign(reply.head())),
-            None if reply.response.status().is_redirection() => Err(Unintelligible::Redirect {
-                status: reply.response.status().as_u16(),
-                to: foreign::target(reply.response.headers()),
-            }),
+            Some(_) => Err(UnintelligibleReply::Foreign(reply.head())),
+            None if reply.response.status().is_redirection() => {
+                Err(UnintelligibleReply::Redirect {
+                    status: reply.response.status().as_u16(),
+                    to: foreign::target(reply.response.headers()),
+                })
+            }
             None if self.denies(form, reply) => {
                 let refusal = own(reply.operation);
                 let bindings = self.errors(reply);
-                Ok(Understood::Refused(
+                Ok(UnderstoodReply::Refused(
                     reply.refusal(refusal, bindings.as_ref()),
                 ))
             }
-            None if foreign => Err(Unintelligible::Foreign(reply.head())),
+            None if foreign => Err(UnintelligibleReply::Foreign(reply.head())),
             None => Err(reply.fault(match reply.unread {
                 Some(why) => why,
                 None => "it is no success and no refusal that is known",
@@ -111,7 +122,7 @@ impl Dialect {
 
     /// Whether a reply says no and not why, or in words that are not listed. One with
     /// a code that is not listed explains nothing, and neither does one with tokens.
-    fn denies(&self, form: &Form, reply: &Reply<'_>) -> bool {
+    fn denies(&self, form: &OperationForm, reply: &Reply<'_>) -> bool {
         let refusal = own(reply.operation);
         let mut here = self
             .refusals
@@ -122,13 +133,13 @@ impl Dialect {
             Some(known) => self.likeness(known, reply).is_some(),
             None => here.all(|known| self.likeness(known, reply).is_some()),
         };
-        let granting = form.reply.has(&Word::AccessToken);
+        let granting = form.reply.has(&HoleWord::AccessToken);
         fits && reply.denies(form) && !(granting && reply.bindings(form).is_ok())
     }
 
     /// Whether the body is none that the dialect has for this operation. One that
     /// is empty, or coded in a way that is not read, does not tell.
-    fn is_foreign(&self, form: &Form, reply: &Reply<'_>) -> bool {
+    fn is_foreign(&self, form: &OperationForm, reply: &Reply<'_>) -> bool {
         if reply.response.body().is_empty() || reply.unread.is_some() {
             return false;
         }
@@ -151,13 +162,13 @@ impl Dialect {
 
     fn granted(
         &self,
-        form: &Form,
-        asking: &Asking<'_>,
+        form: &OperationForm,
+        asking: &ClientValues<'_>,
         reply: &Reply<'_>,
-    ) -> Result<Granted, Unintelligible> {
+    ) -> Result<GrantedTokens, UnintelligibleReply> {
         let bindings = reply.bindings(form)?;
         if let Some(signature) = &form.reply.signature {
-            let found = bindings.text(&Word::Signature).unwrap_or_default();
+            let found = bindings.text(&HoleWord::Signature).unwrap_or_default();
             if !signature.is_over(
                 &Signed {
                     asking,
@@ -165,13 +176,13 @@ impl Dialect {
                 },
                 found,
             ) {
-                return Err(Unintelligible::Signature(reply.head()));
+                return Err(UnintelligibleReply::Signature(reply.head()));
             }
         }
-        let text = |word: Word| bindings.text(&word).filter(|text| !text.is_empty());
+        let text = |word: HoleWord| bindings.text(&word).filter(|text| !text.is_empty());
         let access_token =
-            text(Word::AccessToken).ok_or_else(|| reply.fault("it has no access token"))?;
-        let refresh_token = text(Word::RefreshToken);
+            text(HoleWord::AccessToken).ok_or_else(|| reply.fault("it has no access token"))?;
+        let refresh_token = text(HoleWord::RefreshToken);
         if !std::iter::once(access_token)
             .chain(refresh_token)
             .all(is_printable)
@@ -180,13 +191,13 @@ impl Dialect {
         }
         if let Some(why) = reply.misread_end(&bindings, access_token) {
             let head = reply.head();
-            return Err(Unintelligible::Expiry { head, why });
+            return Err(UnintelligibleReply::Expiry { head, why });
         }
         let (access_expires_at, access_life) = self.access_end(access_token, &bindings, reply)?;
-        let refresh_expires_at = bindings.time(&Word::RefreshExpiresAt);
-        let refresh_life = bindings.life(&Word::RefreshExpiresAt);
+        let refresh_expires_at = bindings.time(&HoleWord::RefreshExpiresAt);
+        let refresh_life = bindings.life(&HoleWord::RefreshExpiresAt);
         let beside = self.expiry.refresh.filter(|_| refresh_expires_at.is_none());
-        Ok(Granted {
+        Ok(GrantedTokens {
             access_token: Secret::from(access_token),
             refresh_token: refresh_token.map(Secret::from),
             access_expires_at,
@@ -194,12 +205,12 @@ impl Dialect {
                 .or_else(|| beside?.end(refresh_token?, reply.now)),
             access_life,
             refresh_life: refresh_life.or_else(|| beside?.life()),
-            now: bindings.time(&Word::Now),
+            now: bindings.time(&HoleWord::Now),
             date: date(reply.response.headers()),
             iat: unverified(access_token, "iat"),
             exp: unverified(access_token, "exp"),
-            client_id: bindings.number(&Word::ClientId),
-            login: text(Word::Login).map(str::to_owned),
+            client_id: bindings.number(&HoleWord::ClientId),
+            login: text(HoleWord::Login).map(str::to_owned),
             extra: bindings.extra(),
         })
     }
@@ -209,10 +220,10 @@ impl Dialect {
     fn access_end(
         &self,
         token: &str,
-        bindings: &Bindings,
+        bindings: &HoleBindings,
         reply: &Reply<'_>,
-    ) -> Result<(Timestamp, Option<Duration>), Unintelligible> {
-        let (word, now) = (&Word::AccessExpiresAt, reply.now);
+    ) -> Result<(Timestamp, Option<Duration>), UnintelligibleReply> {
+        let (word, now) = (&HoleWord::AccessExpiresAt, reply.now);
         let told = bindings.time(word).map(|end| (end, bindings.life(word)));
         let stated = || {
             let source = self.expiry.access?;
@@ -221,7 +232,7 @@ impl Dialect {
         let sliding = || self.expiry.sliding.map(|span| (now + span, Some(span)));
         told.or_else(stated)
             .or_else(sliding)
-            .ok_or_else(|| Unintelligible::Expiry {
+            .ok_or_else(|| UnintelligibleReply::Expiry {
                 head: reply.head(),
                 why: "neither a field nor the token does".to_owned(),
             })
@@ -262,7 +273,11 @@ impl Dialect {
     }
 
     /// How well a reply fits a refusal; `None` if a field says another one.
-    fn likeness(&self, known: &Known, reply: &Reply<'_>) -> Option<(Likeness, Option<Bindings>)> {
+    fn likeness(
+        &self,
+        known: &KnownRefusal,
+        reply: &Reply<'_>,
+    ) -> Option<(Likeness, Option<HoleBindings>)> {
         let shape = known.shape.as_ref().or(self.refusals.shape.as_ref());
         let tree = reply.tree.as_ref();
         let read = shape
@@ -276,7 +291,7 @@ impl Dialect {
         for (name, value) in &known.fields {
             let found = bindings
                 .as_ref()
-                .and_then(|b| b.text(&Word::Field(name.clone())));
+                .and_then(|b| b.text(&HoleWord::Field(name.clone())));
             match found {
                 Some(found) if &**name == "detail" => score.detail = found == value,
                 Some(found) if found == value => score.fields += 1,
@@ -290,7 +305,7 @@ impl Dialect {
         Some((score, bindings))
     }
 
-    fn errors(&self, reply: &Reply<'_>) -> Option<Bindings> {
+    fn errors(&self, reply: &Reply<'_>) -> Option<HoleBindings> {
         let (shape, tree) = self.refusals.shape.as_ref().zip(reply.tree.as_ref())?;
         reply_bindings(shape, tree, reply.now).ok()
     }
@@ -322,16 +337,16 @@ struct Likeness {
 }
 
 struct Reply<'r> {
-    operation: Operation,
+    operation: TokenOperation,
     response: &'r Response<Bytes>,
-    tree: Option<Node<'r>>,
+    tree: Option<JsonNode<'r>>,
     /// Why the body cannot be looked at, if it cannot.
     unread: Option<&'r String>,
     now: Timestamp,
 }
 
 impl Reply<'_> {
-    fn succeeds(&self, form: &Form) -> bool {
+    fn succeeds(&self, form: &OperationForm) -> bool {
         let status = self.response.status();
         let good = if form.reply.status_stated {
             status == form.reply.status
@@ -343,33 +358,35 @@ impl Reply<'_> {
 
     /// Whether the reply says itself that it is not a success: what `success` looks
     /// at is there, with another value.
-    fn denies(&self, form: &Form) -> bool {
-        let other = |test: &Test| {
+    fn denies(&self, form: &OperationForm) -> bool {
+        let other = |test: &SuccessTest| {
             let found = self.tree.as_ref().and_then(|tree| tree.at(&test.pointer));
             found.is_some_and(|node| node.value != Json::Null) && !self.passes(test)
         };
         self.response.status().is_success() && form.reply.success.iter().any(other)
     }
 
-    fn passes(&self, test: &Test) -> bool {
+    fn passes(&self, test: &SuccessTest) -> bool {
         let found = self.tree.as_ref().and_then(|tree| tree.at(&test.pointer));
         match (found.map(|node| &node.value), &test.equals) {
-            (Some(Json::Text(found)), Constant::Text(wanted)) => found == wanted,
-            (Some(Json::Number(found)), Constant::Number(wanted)) => *found == wanted.to_string(),
-            (Some(Json::Bool(found)), Constant::Bool(wanted)) => found == wanted,
+            (Some(Json::Text(found)), ConstantValue::Text(wanted)) => found == wanted,
+            (Some(Json::Number(found)), ConstantValue::Number(wanted)) => {
+                *found == wanted.to_string()
+            }
+            (Some(Json::Bool(found)), ConstantValue::Bool(wanted)) => found == wanted,
             _ => false,
         }
     }
 
-    fn bindings(&self, form: &Form) -> Result<Bindings, Unintelligible> {
-        let mut bindings = Bindings::new(self.now);
+    fn bindings(&self, form: &OperationForm) -> Result<HoleBindings, UnintelligibleReply> {
+        let mut bindings = HoleBindings::new(self.now);
         if let Some(template) = &form.reply.body {
             let tree = self.tree.as_ref().ok_or_else(|| {
                 let why = self.unread.map_or("it is not JSON", String::as_str);
                 self.fault(why)
             })?;
             template
-                .read(tree, Reading::REPLY, &mut bindings)
+                .read(tree, ReadingMode::REPLY, &mut bindings)
                 .map_err(|misfit| self.fault(misfit.in_words()))?;
         }
         for (name, pattern) in &form.reply.headers {
@@ -382,9 +399,9 @@ impl Reply<'_> {
     fn header(
         &self,
         name: &HeaderName,
-        pattern: &Pattern,
-        bindings: &mut Bindings,
-    ) -> Result<(), Unintelligible> {
+        pattern: &TextPattern,
+        bindings: &mut HoleBindings,
+    ) -> Result<(), UnintelligibleReply> {
         let mut values = self.response.headers().get_all(name).iter().peekable();
         let fault = match values.peek() {
             _ if pattern.as_fixed().is_some() => return Ok(()),
@@ -409,8 +426,8 @@ impl Reply<'_> {
         ReplyHead::of(self.response)
     }
 
-    fn fault(&self, why: impl Into<String>) -> Unintelligible {
-        Unintelligible::Body {
+    fn fault(&self, why: impl Into<String>) -> UnintelligibleReply {
+        UnintelligibleReply::Body {
             head: self.head(),
             why: why.into(),
         }
@@ -419,14 +436,14 @@ impl Reply<'_> {
     /// What an end of a token seems to be instead, if it is an instant of the last
     /// century, or so far from now as now is from 1970. The vendor's clock may be
     /// in the last century, too.
-    fn misread_end(&self, bindings: &Bindings, token: &str) -> Option<String> {
+    fn misread_end(&self, bindings: &HoleBindings, token: &str) -> Option<String> {
         let clocks = [
-            bindings.time(&Word::Now),
+            bindings.time(&HoleWord::Now),
             date(self.response.headers()),
             unverified(token, "iat"),
         ];
         let clock_too = clocks.into_iter().flatten().any(is_before_tokens);
-        let misread = |name: &str, word: &Word| {
+        let misread = |name: &str, word: &HoleWord| {
             let told = bindings.get(word)?;
             let (wire, time) = (told.wire.as_str(), told.time?);
             if let Some(life) = bindings.life(word) {
@@ -447,12 +464,12 @@ impl Reply<'_> {
             (is_before_tokens(time) && !clock_too)
                 .then(|| format!("{wire} is an instant of the last century{cure}"))
         };
-        misread("access_expires_at", &Word::AccessExpiresAt)
-            .or_else(|| misread("refresh_expires_at", &Word::RefreshExpiresAt))
+        misread("access_expires_at", &HoleWord::AccessExpiresAt)
+            .or_else(|| misread("refresh_expires_at", &HoleWord::RefreshExpiresAt))
     }
 
-    fn refusal(&self, refusal: Refusal, bindings: Option<&Bindings>) -> RefusedBy {
-        let text = |word: Word| {
+    fn refusal(&self, refusal: Refusal, bindings: Option<&HoleBindings>) -> RefusedBy {
+        let text = |word: HoleWord| {
             bindings
                 .and_then(|bindings| bindings.text(&word))
                 .map(str::to_owned)
@@ -461,9 +478,9 @@ impl Reply<'_> {
             refusal,
             status: self.response.status().as_u16(),
             retry_after: retry_after(self.response.headers(), self.now),
-            code: text(Word::Field("code".into())),
-            detail: text(Word::Field("detail".into())).or_else(|| self.unread.cloned()),
-            pointer: text(Word::Pointer),
+            code: text(HoleWord::Field("code".into())),
+            detail: text(HoleWord::Field("detail".into())).or_else(|| self.unread.cloned()),
+            pointer: text(HoleWord::Pointer),
         }
     }
 }
@@ -528,7 +545,7 @@ fn passes_by_itself(status: StatusCode) -> bool {
 }
 
 /// What a status means by itself (RFC 9110 section 15).
-fn by_status(operation: Operation, status: StatusCode) -> Option<Refusal> {
+fn by_status(operation: TokenOperation, status: StatusCode) -> Option<Refusal> {
     Some(match status.as_u16() {
         401 => own(operation),
         403 => Refusal::Forbidden,
@@ -548,16 +565,16 @@ fn by_status(operation: Operation, status: StatusCode) -> Option<Refusal> {
 /// What a signature covers: what was asked with, and the literal texts of the
 /// reply.
 struct Signed<'s, 'a> {
-    asking: &'s Asking<'a>,
-    bindings: &'s Bindings,
+    asking: &'s ClientValues<'a>,
+    bindings: &'s HoleBindings,
 }
 
-impl Values for Signed<'_, '_> {
-    fn datum(&self, word: &Word) -> Option<Datum<'_>> {
+impl HoleValues for Signed<'_, '_> {
+    fn datum(&self, word: &HoleWord) -> Option<HoleValue<'_>> {
         let asked = match word {
-            Word::Login | Word::Secret | Word::Extra(_) => self.asking.datum(word),
+            HoleWord::Login | HoleWord::Secret | HoleWord::Extra(_) => self.asking.datum(word),
             _ => None,
         };
-        asked.or_else(|| self.bindings.text(word).map(Datum::Text))
+        asked.or_else(|| self.bindings.text(word).map(HoleValue::Text))
     }
 }

@@ -5,12 +5,12 @@ use std::time::Duration;
 use countersign_domain::Timestamp;
 use zeroize::Zeroizing;
 
-use crate::codec::Codec;
+use crate::codec::ValueCodec;
 use crate::document::did_you_mean;
 
 /// What a hole stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Word {
+pub(crate) enum HoleWord {
     Login,
     Secret,
     AccessToken,
@@ -35,7 +35,7 @@ pub(crate) enum Word {
     Field(Box<str>),
 }
 
-impl Word {
+impl HoleWord {
     /// Whether the value is an instant.
     pub(crate) fn is_time(&self) -> bool {
         matches!(
@@ -52,8 +52,8 @@ impl Word {
 
 /// The words that one place of a file may use.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Vocabulary<'v> {
-    words: &'static [(&'static str, Word)],
+pub(crate) struct WordVocabulary<'v> {
+    words: &'static [(&'static str, HoleWord)],
     /// Names after `extra.`.
     extra: &'v [&'v str],
     /// Whether further parts may stand here at all.
@@ -65,57 +65,57 @@ pub(crate) struct Vocabulary<'v> {
     pub(crate) codecs: bool,
 }
 
-const REQUEST: &[(&str, Word)] = &[
-    ("login", Word::Login),
-    ("secret", Word::Secret),
-    ("access_token", Word::AccessToken),
-    ("refresh_token", Word::RefreshToken),
+const REQUEST: &[(&str, HoleWord)] = &[
+    ("login", HoleWord::Login),
+    ("secret", HoleWord::Secret),
+    ("access_token", HoleWord::AccessToken),
+    ("refresh_token", HoleWord::RefreshToken),
 ];
 
-const REPLY: &[(&str, Word)] = &[
-    ("login", Word::Login),
-    ("access_token", Word::AccessToken),
-    ("refresh_token", Word::RefreshToken),
-    ("access_expires_at", Word::AccessExpiresAt),
-    ("refresh_expires_at", Word::RefreshExpiresAt),
-    ("now", Word::Now),
-    ("client_id", Word::ClientId),
-    ("signature", Word::Signature),
+const REPLY: &[(&str, HoleWord)] = &[
+    ("login", HoleWord::Login),
+    ("access_token", HoleWord::AccessToken),
+    ("refresh_token", HoleWord::RefreshToken),
+    ("access_expires_at", HoleWord::AccessExpiresAt),
+    ("refresh_expires_at", HoleWord::RefreshExpiresAt),
+    ("now", HoleWord::Now),
+    ("client_id", HoleWord::ClientId),
+    ("signature", HoleWord::Signature),
 ];
 
-const SIGNATURE: &[(&str, Word)] = &[
-    ("login", Word::Login),
-    ("secret", Word::Secret),
-    ("access_token", Word::AccessToken),
-    ("refresh_token", Word::RefreshToken),
-    ("access_expires_at", Word::AccessExpiresAt),
-    ("refresh_expires_at", Word::RefreshExpiresAt),
-    ("now", Word::Now),
-    ("client_id", Word::ClientId),
+const SIGNATURE: &[(&str, HoleWord)] = &[
+    ("login", HoleWord::Login),
+    ("secret", HoleWord::Secret),
+    ("access_token", HoleWord::AccessToken),
+    ("refresh_token", HoleWord::RefreshToken),
+    ("access_expires_at", HoleWord::AccessExpiresAt),
+    ("refresh_expires_at", HoleWord::RefreshExpiresAt),
+    ("now", HoleWord::Now),
+    ("client_id", HoleWord::ClientId),
 ];
 
-const TOKEN_HEADER: &[(&str, Word)] = &[("alg", Word::Alg), ("kid", Word::Kid)];
+const TOKEN_HEADER: &[(&str, HoleWord)] = &[("alg", HoleWord::Alg), ("kid", HoleWord::Kid)];
 
-const CLAIMS: &[(&str, Word)] = &[
-    ("session", Word::Session),
-    ("access_expires_at", Word::AccessExpiresAt),
-    ("refresh_expires_at", Word::RefreshExpiresAt),
-    ("issued_at", Word::IssuedAt),
-    ("jti", Word::Jti),
-    ("client_id", Word::ClientId),
-    ("login", Word::Login),
+const CLAIMS: &[(&str, HoleWord)] = &[
+    ("session", HoleWord::Session),
+    ("access_expires_at", HoleWord::AccessExpiresAt),
+    ("refresh_expires_at", HoleWord::RefreshExpiresAt),
+    ("issued_at", HoleWord::IssuedAt),
+    ("jti", HoleWord::Jti),
+    ("client_id", HoleWord::ClientId),
+    ("login", HoleWord::Login),
 ];
 
-const REFUSAL: &[(&str, Word)] = &[
-    ("status", Word::Status),
-    ("pointer", Word::Pointer),
-    ("retry_after", Word::RetryAfter),
-    ("allow", Word::Allow),
+const REFUSAL: &[(&str, HoleWord)] = &[
+    ("status", HoleWord::Status),
+    ("pointer", HoleWord::Pointer),
+    ("retry_after", HoleWord::RetryAfter),
+    ("allow", HoleWord::Allow),
 ];
 
-const PRESENTATION: &[(&str, Word)] = &[("access_token", Word::AccessToken)];
+const PRESENTATION: &[(&str, HoleWord)] = &[("access_token", HoleWord::AccessToken)];
 
-impl<'v> Vocabulary<'v> {
+impl<'v> WordVocabulary<'v> {
     pub(crate) const TOKEN_HEADER: Self = Self::plain(TOKEN_HEADER);
     pub(crate) const CLAIMS: Self = Self::plain(CLAIMS);
     pub(crate) const REFUSAL: Self = Self {
@@ -126,7 +126,7 @@ impl<'v> Vocabulary<'v> {
         codecs: true,
     };
 
-    const fn plain(words: &'static [(&'static str, Word)]) -> Self {
+    const fn plain(words: &'static [(&'static str, HoleWord)]) -> Self {
         Self {
             words,
             extra: &[],
@@ -177,7 +177,7 @@ impl<'v> Vocabulary<'v> {
     }
 
     /// The word of this name, or what may have been meant.
-    pub(crate) fn word(&self, name: &str) -> Result<Word, Option<String>> {
+    pub(crate) fn word(&self, name: &str) -> Result<HoleWord, Option<String>> {
         if let Some((_, word)) = self.words.iter().find(|(known, _)| *known == name) {
             return Ok(word.clone());
         }
@@ -185,10 +185,10 @@ impl<'v> Vocabulary<'v> {
             .strip_prefix("extra.")
             .filter(|name| self.extra.contains(name))
         {
-            return Ok(Word::Extra(extra.into()));
+            return Ok(HoleWord::Extra(extra.into()));
         }
         if self.fields && !name.contains('.') {
-            return Ok(Word::Field(name.into()));
+            return Ok(HoleWord::Field(name.into()));
         }
         Err(self.meant(name))
     }
@@ -237,7 +237,7 @@ impl<'v> Vocabulary<'v> {
 
 /// A value that fills a hole.
 #[derive(Clone, Copy)]
-pub(crate) enum Datum<'a> {
+pub(crate) enum HoleValue<'a> {
     Text(&'a str),
     Number(u64),
     Time(Timestamp),
@@ -245,9 +245,9 @@ pub(crate) enum Datum<'a> {
 }
 
 /// What fills the holes of a template.
-pub(crate) trait Values {
+pub(crate) trait HoleValues {
     /// The value for a word, if there is one.
-    fn datum(&self, word: &Word) -> Option<Datum<'_>>;
+    fn datum(&self, word: &HoleWord) -> Option<HoleValue<'_>>;
 
     /// What relative times count from.
     fn now(&self) -> Timestamp {
@@ -261,14 +261,14 @@ pub(crate) fn whole_seconds(span: Duration) -> u64 {
 }
 
 /// What came out of the holes of a text.
-pub(crate) struct Bindings {
+pub(crate) struct HoleBindings {
     /// What relative times count from.
     pub(crate) now: Timestamp,
-    bound: Vec<(Word, Bound)>,
+    bound: Vec<(HoleWord, BoundValue)>,
 }
 
 /// One value: its text as it stood on the wire, and what it means.
-pub(crate) struct Bound {
+pub(crate) struct BoundValue {
     pub(crate) wire: Zeroizing<String>,
     pub(crate) time: Option<Timestamp>,
     pub(crate) number: Option<u64>,
@@ -276,7 +276,7 @@ pub(crate) struct Bound {
     pub(crate) relative: bool,
 }
 
-impl Bindings {
+impl HoleBindings {
     pub(crate) fn new(now: Timestamp) -> Self {
         Self {
             now,
@@ -286,7 +286,7 @@ impl Bindings {
 
     /// Binds a word to what stood on the wire. False if the text does not fit
     /// the codec, or the word stood elsewhere with another value.
-    pub(crate) fn bind(&mut self, word: &Word, codec: &Codec, wire: &str) -> bool {
+    pub(crate) fn bind(&mut self, word: &HoleWord, codec: &ValueCodec, wire: &str) -> bool {
         let Some((time, number)) = codec.read(word, wire, self.now) else {
             return false;
         };
@@ -297,7 +297,7 @@ impl Bindings {
             };
         }
         let wire = Zeroizing::new(wire.to_owned());
-        let bound = Bound {
+        let bound = BoundValue {
             wire,
             time,
             number,
@@ -307,35 +307,35 @@ impl Bindings {
         true
     }
 
-    pub(crate) fn get(&self, word: &Word) -> Option<&Bound> {
+    pub(crate) fn get(&self, word: &HoleWord) -> Option<&BoundValue> {
         self.bound
             .iter()
             .find(|(known, _)| known == word)
             .map(|(_, bound)| bound)
     }
 
-    pub(crate) fn text(&self, word: &Word) -> Option<&str> {
+    pub(crate) fn text(&self, word: &HoleWord) -> Option<&str> {
         self.get(word).map(|bound| bound.wire.as_str())
     }
 
-    pub(crate) fn time(&self, word: &Word) -> Option<Timestamp> {
+    pub(crate) fn time(&self, word: &HoleWord) -> Option<Timestamp> {
         self.get(word)?.time
     }
 
     /// How long it is to a time that was told so.
-    pub(crate) fn life(&self, word: &Word) -> Option<Duration> {
+    pub(crate) fn life(&self, word: &HoleWord) -> Option<Duration> {
         let bound = self.get(word).filter(|bound| bound.relative)?;
         Some(bound.time?.since(self.now))
     }
 
-    pub(crate) fn number(&self, word: &Word) -> Option<u64> {
+    pub(crate) fn number(&self, word: &HoleWord) -> Option<u64> {
         self.get(word)?.number
     }
 
     /// The further parts.
-    pub(crate) fn extra(&self) -> crate::Extra {
-        let part = |(word, bound): &(Word, Bound)| match word {
-            Word::Extra(name) => Some((name.to_string(), bound.wire.as_str().into())),
+    pub(crate) fn extra(&self) -> crate::ExtraParts {
+        let part = |(word, bound): &(HoleWord, BoundValue)| match word {
+            HoleWord::Extra(name) => Some((name.to_string(), bound.wire.as_str().into())),
             _ => None,
         };
         self.bound.iter().filter_map(part).collect()

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use bytes::Bytes;
-use countersign_dialect::{Asking, Command, Dialect, Extra, Secret};
-use countersign_domain::{Operation, Reason};
+use countersign_dialect::{ClientValues, Dialect, ExtraParts, Secret, TokenCommand};
+use countersign_domain::{Reason, TokenOperation};
 use http::Request;
 
 /// A client's dialect whose login request is `request`.
@@ -35,24 +35,28 @@ const FORM: &str =
 /// What a client with this `tag` sends.
 fn sent(dialect: &Dialect, tag: Option<&str>) -> Request<Bytes> {
     let secret = Secret::from("s");
-    let extra: Extra = tag
+    let extra: ExtraParts = tag
         .iter()
         .map(|tag| ("tag".to_owned(), Secret::from(*tag)))
         .collect();
-    let asking = Asking {
+    let asking = ClientValues {
         login: Some("l"),
         secret: Some(&secret),
         extra: Some(&extra),
-        ..Asking::default()
+        ..ClientValues::default()
     };
     let variant = dialect.variants().next().unwrap();
-    dialect.request(Operation::Login, variant, &asking).unwrap()
+    dialect
+        .request(TokenOperation::Login, variant, &asking)
+        .unwrap()
 }
 
 fn heard(dialect: &Dialect, request: Request<Bytes>) -> Result<Option<String>, Reason> {
     let (parts, body) = request.into_parts();
     match dialect.read(&parts, &body) {
-        Ok(Command::Login { extra, .. }) => Ok(extra.get("tag").map(|tag| tag.expose().to_owned())),
+        Ok(TokenCommand::Login { extra, .. }) => {
+            Ok(extra.get("tag").map(|tag| tag.expose().to_owned()))
+        }
         Ok(_) => unreachable!("the dialect has but a login"),
         Err(unread) => Err(unread.reason),
     }

@@ -6,9 +6,10 @@ use std::io::Write;
 
 use bytes::Bytes;
 use countersign_dialect::{
-    Asking, Command, Dialect, Granted, RefusedBy, Secret, Understood, Unintelligible,
+    ClientValues, Dialect, GrantedTokens, RefusedBy, Secret, TokenCommand, UnderstoodReply,
+    UnintelligibleReply,
 };
-use countersign_domain::{Operation, Refusal, Timestamp};
+use countersign_domain::{Refusal, Timestamp, TokenOperation};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::{Request, Response};
@@ -70,12 +71,12 @@ impl Said<'_> {
 
     fn hears(
         &self,
-        operation: Operation,
+        operation: TokenOperation,
         response: Response<impl Into<Bytes>>,
-    ) -> Result<Understood, Unintelligible> {
+    ) -> Result<UnderstoodReply, UnintelligibleReply> {
         let dialect = self.dialect();
         let variant = dialect.variants().next().unwrap();
-        let asking = Asking::default();
+        let asking = ClientValues::default();
         dialect.understand(operation, variant, &asking, &response.map(Into::into), NOW)
     }
 }
@@ -88,21 +89,21 @@ fn answer(status: u16, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Resp
     response.body(body.into()).unwrap()
 }
 
-fn refused(told: Result<Understood, Unintelligible>) -> RefusedBy {
+fn refused(told: Result<UnderstoodReply, UnintelligibleReply>) -> RefusedBy {
     match told {
-        Ok(Understood::Refused(by)) => by,
+        Ok(UnderstoodReply::Refused(by)) => by,
         other => panic!("no refusal: {other:?}"),
     }
 }
 
-fn granted(told: Result<Understood, Unintelligible>) -> Granted {
+fn granted(told: Result<UnderstoodReply, UnintelligibleReply>) -> GrantedTokens {
     match told {
-        Ok(Understood::Granted(granted)) => granted,
+        Ok(UnderstoodReply::Granted(granted)) => granted,
         other => panic!("no tokens: {other:?}"),
     }
 }
 
-fn fault(told: Result<Understood, Unintelligible>) -> String {
+fn fault(told: Result<UnderstoodReply, UnintelligibleReply>) -> String {
     told.unwrap_err().to_string()
 }
 
@@ -111,13 +112,17 @@ const GOOD: &str = r#"{"ok": true, "token": "abc", "expires_in": 3600}"#;
 #[test]
 fn words_of_a_refusal_under_a_status_of_success_are_one() {
     for (operation, words, expected) in [
-        (Operation::Login, "Invalid", Refusal::BadLogin),
-        (Operation::Refresh, "Stale", Refusal::BadRefresh),
-        (Operation::Login, "Slow down", Refusal::Throttled),
+        (TokenOperation::Login, "Invalid", Refusal::BadLogin),
+        (TokenOperation::Refresh, "Stale", Refusal::BadRefresh),
+        (TokenOperation::Login, "Slow down", Refusal::Throttled),
         // What is not listed is still a no.
-        (Operation::Login, "Account closed", Refusal::BadLogin),
-        (Operation::Refresh, "Account closed", Refusal::BadRefresh),
-        (Operation::Logout, "Who are you?", Refusal::BadBearer),
+        (TokenOperation::Login, "Account closed", Refusal::BadLogin),
+        (
+            TokenOperation::Refresh,
+            "Account closed",
+            Refusal::BadRefresh,
+        ),
+        (TokenOperation::Logout, "Who are you?", Refusal::BadBearer),
     ] {
         let body = format!(r#"{{"ok": false, "error": "{words}"}}"#);
         let by = refused(SAID.hears(operation, answer(200, &[], body)));
@@ -125,8 +130,8 @@ fn words_of_a_refusal_under_a_status_of_success_are_one() {
         assert_eq!((by.status, by.detail.as_deref()), (200, Some(words)));
     }
     for (operation, refusal) in [
-        (Operation::Login, Refusal::BadLogin),
-        (Operation::Refresh, Refusal::BadRefresh),
+        (TokenOperation::Login, Refusal::BadLogin),
+        (TokenOperation::Refresh, Refusal::BadRefresh),
     ] {
         let by = refused(SAID.hears(operation, answer(200, &[], r#"{"ok": false}"#)));
         assert_eq!((by.refusal, by.detail), (refusal, None));
@@ -140,10 +145,10 @@ fn where_only_other_refusals_are_listed_a_no_is_that_of_the_credential() {
         ..SAID
     };
     for (operation, words, expected) in [
-        (Operation::Login, "Slow down", Refusal::Throttled),
-        (Operation::Login, "Wrong password", Refusal::BadLogin),
-        (Operation::Refresh, "Who are you?", Refusal::BadRefresh),
-        (Operation::Logout, "Who are you?", Refusal::BadBearer),
+        (TokenOperation::Login, "Slow down", Refusal::Throttled),
+        (TokenOperation::Login, "Wrong password", Refusal::BadLogin),
+        (TokenOperation::Refresh, "Who are you?", Refusal::BadRefresh),
+        (TokenOperation::Logout, "Who are you?", Refusal::BadBearer),
     ] {
         let body = format!(r#"{{"ok": false, "error": "{words}"}}"#);
         let by = refused(said.hears(operation, answer(200, &[], body)));
@@ -154,7 +159,11 @@ fn where_only_other_refusals_are_listed_a_no_is_that_of_the_credential() {
         refusals: r#"throttled = { status = 200, code = "9" }"#,
         ..SAID
     };
-    for operation in [Operation::Login, Operation::Refresh, Operation::Logout] {
+    for operation in [
+        TokenOperation::Login,
+        TokenOperation::Refresh,
+        TokenOperation::Logout,
+    ] {
         let body = r#"{"ok": false, "code": "17"}"#;
         let told = fault(coded.hears(operation, answer(200, &[], body)));
         assert!(told.contains("no refusal that is known"), "{told}");
@@ -169,18 +178,21 @@ fn without_a_test_of_success_the_listed_words_alone_are_a_refusal() {
         ..SAID
     };
     let by = refused(said.hears(
-        Operation::Login,
+        TokenOperation::Login,
         answer(200, &[], r#"{"error": "Invalid"}"#),
     ));
     assert_eq!(by.refusal, Refusal::BadLogin);
-    let told = fault(said.hears(Operation::Login, answer(200, &[], r#"{"error": "Else"}"#)));
+    let told = fault(said.hears(
+        TokenOperation::Login,
+        answer(200, &[], r#"{"error": "Else"}"#),
+    ));
     assert!(told.contains("it lacks /token"), "{told}");
 }
 
 #[test]
 fn what_says_neither_yes_nor_no_is_no_refusal() {
     for body in ["{}", r#"{"ok": null}"#, r#"{"okay": false}"#] {
-        let told = SAID.hears(Operation::Login, answer(200, &[], body));
+        let told = SAID.hears(TokenOperation::Login, answer(200, &[], body));
         assert!(told.is_err(), "{body}: {told:?}");
     }
 }
@@ -193,7 +205,7 @@ fn a_code_that_is_not_listed_and_a_no_with_tokens_explain_nothing() {
         ..SAID
     };
     let login = |said: &Said<'_>, body: &str| {
-        said.hears(Operation::Login, answer(200, &[], body.to_owned()))
+        said.hears(TokenOperation::Login, answer(200, &[], body.to_owned()))
     };
     let by = refused(login(
         &said,
@@ -214,9 +226,9 @@ fn a_code_that_is_not_listed_and_a_no_with_tokens_explain_nothing() {
 #[test]
 fn a_mark_before_a_reply_is_passed_over() {
     for body in [GOOD, r#"{"ok": false, "error": "Invalid"}"#] {
-        let plain = SAID.hears(Operation::Login, answer(200, &[], body));
+        let plain = SAID.hears(TokenOperation::Login, answer(200, &[], body));
         let marked = SAID.hears(
-            Operation::Login,
+            TokenOperation::Login,
             answer(200, &[], format!("\u{feff}{body}")),
         );
         assert!(plain.is_ok());
@@ -224,7 +236,7 @@ fn a_mark_before_a_reply_is_passed_over() {
     }
     let twice = format!("\u{feff}\u{feff}{GOOD}");
     assert!(
-        SAID.hears(Operation::Login, answer(200, &[], twice))
+        SAID.hears(TokenOperation::Login, answer(200, &[], twice))
             .is_err()
     );
 }
@@ -238,17 +250,17 @@ fn gzip(text: &str) -> Vec<u8> {
 #[test]
 fn a_coded_reply_is_read_for_tokens_and_for_refusals() {
     let coded = |status, text: &str| answer(status, &[("content-encoding", "gzip")], gzip(text));
-    let tokens = granted(SAID.hears(Operation::Login, coded(200, GOOD)));
+    let tokens = granted(SAID.hears(TokenOperation::Login, coded(200, GOOD)));
     assert_eq!(tokens.access_token.expose(), "abc");
     let no = r#"{"ok": false, "error": "Stale"}"#;
-    let by = refused(SAID.hears(Operation::Refresh, coded(200, no)));
+    let by = refused(SAID.hears(TokenOperation::Refresh, coded(200, no)));
     assert_eq!(by.refusal, Refusal::BadRefresh);
     let own = Said {
         refusals: r#"bad_bearer = { status = 403, code = "expired", body = '{"code": "{code}"}' }
             forbidden = { status = 403, code = "no", body = '{"code": "{code}"}' }"#,
         ..SAID
     };
-    let by = refused(own.hears(Operation::Guard, coded(403, r#"{"code": "expired"}"#)));
+    let by = refused(own.hears(TokenOperation::Guard, coded(403, r#"{"code": "expired"}"#)));
     assert_eq!(by.refusal, Refusal::BadBearer);
 }
 
@@ -260,9 +272,9 @@ fn a_coding_that_is_not_read_is_named() {
         ("gzip, br", "\"gzip, br\""),
     ] {
         let headers = [("content-encoding", coding)];
-        let told = fault(SAID.hears(Operation::Login, answer(200, &headers, GOOD)));
+        let told = fault(SAID.hears(TokenOperation::Login, answer(200, &headers, GOOD)));
         assert!(told.contains(name), "{told}");
-        let by = refused(SAID.hears(Operation::Login, answer(401, &headers, GOOD)));
+        let by = refused(SAID.hears(TokenOperation::Login, answer(401, &headers, GOOD)));
         assert!(by.detail.unwrap().contains(name));
     }
 }
@@ -281,7 +293,11 @@ fn an_answer_of_another_server_is_told_as_that() {
         (405, &[], "no", "(405, no media type)"),
         (401, &[], "[1]", "(401, no media type)"),
     ] {
-        for operation in [Operation::Login, Operation::Refresh, Operation::Logout] {
+        for operation in [
+            TokenOperation::Login,
+            TokenOperation::Refresh,
+            TokenOperation::Logout,
+        ] {
             let told = fault(SAID.hears(operation, answer(status, headers, body)));
             assert!(
                 told.contains(words) && told.contains("not of this dialect"),
@@ -289,7 +305,7 @@ fn an_answer_of_another_server_is_told_as_that() {
             );
         }
     }
-    let told = fault(SAID.hears(Operation::Login, answer(200, &page, "<h1>Hi</h1>")));
+    let told = fault(SAID.hears(TokenOperation::Login, answer(200, &page, "<h1>Hi</h1>")));
     assert!(told.contains("(200, text/html)"), "{told}");
 }
 
@@ -305,10 +321,10 @@ fn what_may_be_the_vendors_stays_a_refusal() {
         (502, "<h1>Bad Gateway</h1>", Refusal::BadGateway),
         (503, "<h1>Later</h1>", Refusal::Unavailable),
     ] {
-        let by = refused(SAID.hears(Operation::Login, answer(status, &page, body)));
+        let by = refused(SAID.hears(TokenOperation::Login, answer(status, &page, body)));
         assert_eq!(by.refusal, expected, "{status} {body}");
     }
-    let by = refused(SAID.hears(Operation::Guard, answer(401, &page, "<h1>Who?</h1>")));
+    let by = refused(SAID.hears(TokenOperation::Guard, answer(401, &page, "<h1>Who?</h1>")));
     assert_eq!(
         by.refusal,
         Refusal::BadBearer,
@@ -320,14 +336,14 @@ fn what_may_be_the_vendors_stays_a_refusal() {
 fn a_redirect_is_told_with_its_status_and_target() {
     for status in [301, 302, 303, 307, 308] {
         let to = [("location", "https://ann:pw@login.example/auth?state=s3cret")];
-        let told = fault(SAID.hears(Operation::Login, answer(status, &to, "")));
+        let told = fault(SAID.hears(TokenOperation::Login, answer(status, &to, "")));
         assert!(
             told.contains(&status.to_string()) && told.contains("https://login.example/auth"),
             "{told}"
         );
         assert!(!told.contains("s3cret") && !told.contains("pw"), "{told}");
     }
-    let told = fault(SAID.hears(Operation::Refresh, answer(302, &[], "")));
+    let told = fault(SAID.hears(TokenOperation::Refresh, answer(302, &[], "")));
     assert!(told.contains("302"), "{told}");
 }
 
@@ -358,10 +374,10 @@ fn a_value_in_another_form_is_told_as_that() {
         ),
         ("null", "it lacks /expires_in, which is null"),
     ] {
-        let told = fault(SAID.hears(Operation::Login, answer(200, &[], said(expiry))));
+        let told = fault(SAID.hears(TokenOperation::Login, answer(200, &[], said(expiry))));
         assert!(told.contains(words), "{told}");
     }
-    let told = fault(SAID.hears(Operation::Login, answer(200, &[], r#"{"ok": true}"#)));
+    let told = fault(SAID.hears(TokenOperation::Login, answer(200, &[], r#"{"ok": true}"#)));
     assert!(
         told.contains("it lacks /token") || told.contains("it lacks /expires_in"),
         "{told}"
@@ -370,10 +386,10 @@ fn a_value_in_another_form_is_told_as_that() {
         login: r#"reply.body = '{"token": "{access_token}", "expires_in": "{access_expires_at:in}"}'"#,
         ..SAID
     };
-    let told = fault(bare.hears(Operation::Login, answer(200, &[], "[1]")));
+    let told = fault(bare.hears(TokenOperation::Login, answer(200, &[], "[1]")));
     assert!(told.contains("it is a list instead of an object"), "{told}");
     let told = fault(bare.hears(
-        Operation::Login,
+        TokenOperation::Login,
         answer(
             200,
             &[],
@@ -389,7 +405,7 @@ fn an_end_long_past_is_told_unless_the_vendors_clock_is_there_too() {
         login: r#"reply.body = '{"token": "{access_token}", "end": "{access_expires_at:epoch}", "now": "{now:epoch?}"}'"#,
         ..SAID
     };
-    let login = |body: &str| epoch.hears(Operation::Login, answer(200, &[], body.to_owned()));
+    let login = |body: &str| epoch.hears(TokenOperation::Login, answer(200, &[], body.to_owned()));
     for seconds in ["3600", "0", "86400"] {
         let told = fault(login(&format!(r#"{{"token": "abc", "end": {seconds}}}"#)));
         assert!(
@@ -411,7 +427,7 @@ fn an_end_in_another_form_is_told_of_either_token() {
         };
         let body =
             format!(r#"{{"token": "abc", "end": {access}, "refresh": "def", "last": {refresh}}}"#);
-        said.hears(Operation::Login, answer(200, &[], body))
+        said.hears(TokenOperation::Login, answer(200, &[], body))
     };
     for (access, refresh, words) in [
         ("1800003600", "1800086400", "{access_expires_at:epoch}"),
@@ -429,7 +445,7 @@ fn an_end_in_another_form_is_told_of_either_token() {
 fn retry_after_is_seconds_a_date_or_an_instant() {
     let date = ("date", "Fri, 15 Jan 2027 08:00:00 GMT");
     let after = |headers: &[(&str, &str)]| {
-        let by = refused(SAID.hears(Operation::Login, answer(429, headers, "")));
+        let by = refused(SAID.hears(TokenOperation::Login, answer(429, headers, "")));
         by.retry_after.map(|it| it.as_secs())
     };
     assert_eq!(Timestamp::from_seconds(1_800_000_000), NOW);
@@ -476,19 +492,19 @@ fn tokens_are_found_among_several_cookies() {
         ["rt=r1;Secure", "at=a1 ; Path=/", "xat=no"],
     ] {
         let headers = cookies.map(|cookie| ("set-cookie", cookie));
-        let tokens = granted(COOKIES.hears(Operation::Login, answer(200, &headers, body)));
+        let tokens = granted(COOKIES.hears(TokenOperation::Login, answer(200, &headers, body)));
         assert_eq!(tokens.access_token.expose(), "a1", "{cookies:?}");
         assert_eq!(tokens.refresh_token.unwrap().expose(), "r1", "{cookies:?}");
     }
     let told = fault(COOKIES.hears(
-        Operation::Login,
+        TokenOperation::Login,
         answer(200, &[("set-cookie", "at=a1")], body),
     ));
     assert!(
         told.contains("its header set-cookie is there in another form"),
         "{told}"
     );
-    let told = fault(COOKIES.hears(Operation::Login, answer(200, &[], body)));
+    let told = fault(COOKIES.hears(TokenOperation::Login, answer(200, &[], body)));
     assert!(told.contains("it lacks the header set-cookie"), "{told}");
 }
 
@@ -518,13 +534,13 @@ fn basic_credentials_are_encoded_as_a_form_where_the_file_says_so() {
     };
     let asked = |dialect: &Dialect, login: &str| {
         let secret = Secret::from("p:w%+é /");
-        let asking = Asking {
+        let asking = ClientValues {
             login: Some(login),
             secret: Some(&secret),
-            ..Asking::default()
+            ..ClientValues::default()
         };
         let variant = dialect.variants().next().unwrap();
-        dialect.request(Operation::Login, variant, &asking)
+        dialect.request(TokenOperation::Login, variant, &asking)
     };
     let sent = |request: &Request<Bytes>| {
         use base64::Engine;
@@ -538,7 +554,7 @@ fn basic_credentials_are_encoded_as_a_form_where_the_file_says_so() {
     assert_eq!(sent(&request), "client%3A1:p%3Aw%25%2B%C3%A9%20%2F");
     let (parts, body) = request.into_parts();
     match form.read(&parts, &body) {
-        Ok(Command::Login { login, secret, .. }) => {
+        Ok(TokenCommand::Login { login, secret, .. }) => {
             assert_eq!((&*login, secret.expose()), ("client:1", "p:w%+é /"));
         }
         other => panic!("{other:?}"),

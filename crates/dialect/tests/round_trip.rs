@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use countersign_dialect::{
-    Asking, Claims, Command, Dialect, Extra, Grant, Presented, Refused, Secret, StaticKeyPlace,
-    TokenForm, Understood,
+    ClientValues, Dialect, ExtraParts, PresentedCredential, Secret, StaticKeyPlace, TokenClaims,
+    TokenCommand, TokenForm, TokenGrant, TokenRefusal, UnderstoodReply,
 };
-use countersign_domain::{Kind, Operation, Refusal, Timestamp};
+use countersign_domain::{Refusal, Timestamp, TokenKind, TokenOperation};
 use http::{HeaderMap, Request};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -76,13 +76,13 @@ fn token(end: Timestamp, mark: &str) -> String {
 }
 
 /// Whether a refusal can be the answer to an operation.
-fn answers(operation: Operation, refusal: Refusal) -> bool {
+fn answers(operation: TokenOperation, refusal: Refusal) -> bool {
     use Refusal::{BadBearer, BadLogin, BadRefresh, BudgetSpent, ExpiredBearer, MissingBearer};
     match refusal {
-        BadLogin => operation == Operation::Login,
-        BadRefresh => operation == Operation::Refresh,
+        BadLogin => operation == TokenOperation::Login,
+        BadRefresh => operation == TokenOperation::Refresh,
         BadBearer | MissingBearer | ExpiredBearer | BudgetSpent => {
-            matches!(operation, Operation::Guard | Operation::Logout)
+            matches!(operation, TokenOperation::Guard | TokenOperation::Logout)
         }
         _ => true,
     }
@@ -126,11 +126,11 @@ fn ask(
     let (secret, held) = (Secret::from(secret), Secret::from(held));
     let part = Secret::from(part);
     let names = ["app_key", "app_secret", "api_key", "security_token"];
-    let extra: Extra = names
+    let extra: ExtraParts = names
         .map(|name| (name.to_owned(), part.clone()))
         .into_iter()
         .collect();
-    let asking = Asking {
+    let asking = ClientValues {
         login: Some(login),
         secret: Some(&secret),
         access_token: Some(&held),
@@ -158,7 +158,7 @@ fn ask(
             }
         };
         let (asked, extra) = match found {
-            Command::Login {
+            TokenCommand::Login {
                 asked,
                 login,
                 secret: hidden,
@@ -168,7 +168,7 @@ fn ask(
                 prop_assert_eq!(&hidden, &secret);
                 (asked, extra)
             }
-            Command::Refresh {
+            TokenCommand::Refresh {
                 asked,
                 refresh_token,
                 credential,
@@ -179,12 +179,12 @@ fn ask(
                 prop_assert!(credential.is_none_or(|found| found == both));
                 (asked, extra)
             }
-            Command::Logout {
+            TokenCommand::Logout {
                 asked,
                 access_token,
             } => {
                 prop_assert_eq!(&access_token, &held);
-                (asked, Extra::new())
+                (asked, ExtraParts::new())
             }
         };
         prop_assert_eq!(
@@ -192,8 +192,8 @@ fn ask(
             (info.operation, info.variant)
         );
         let wanted = match (dialect.name(), info.operation) {
-            ("bkash", Operation::Login | Operation::Refresh) => 2,
-            ("ig", Operation::Login) => 1,
+            ("bkash", TokenOperation::Login | TokenOperation::Refresh) => 2,
+            ("ig", TokenOperation::Login) => 1,
             _ => 0,
         };
         prop_assert_eq!(extra.len(), wanted, "{}", dialect.name());
@@ -218,13 +218,13 @@ proptest! {
         let (access_end, refresh_end) = (now + Duration::from_micros(access), now + Duration::from_micros(refresh));
         let (access_token, refresh_token) = (token(access_end, "a"), token(refresh_end, "r"));
         let secret = Secret::from(secret);
-        let asking = Asking { login: Some(&login), secret: Some(&secret), ..Asking::default() };
-        for info in dialect.operations().filter(|info| info.operation != Operation::Logout) {
+        let asking = ClientValues { login: Some(&login), secret: Some(&secret), ..ClientValues::default() };
+        for info in dialect.operations().filter(|info| info.operation != TokenOperation::Logout) {
             if dialect.name() == "ig" {
                 continue; // its second token is not an issuer's to give
             }
             let asked = dialect.asked(info.operation, info.variant).unwrap();
-            let reply = dialect.grant(&asked, &Grant {
+            let reply = dialect.grant(&asked, &TokenGrant {
                 login: &login,
                 client_id,
                 access_token: &access_token,
@@ -235,7 +235,7 @@ proptest! {
                 secret: Some(&secret),
             });
             let told = dialect.understand(info.operation, info.variant, &asking, &reply, now);
-            let Ok(Understood::Granted(granted)) = told else { panic!("{} {told:?}", dialect.name()) };
+            let Ok(UnderstoodReply::Granted(granted)) = told else { panic!("{} {told:?}", dialect.name()) };
             prop_assert_eq!(granted.access_token.expose(), &access_token);
             if let Some(found) = &granted.refresh_token {
                 prop_assert_eq!(found.expose(), &refresh_token);
@@ -259,19 +259,19 @@ proptest! {
         pointer in proptest::option::of("/[a-z/]{0,9}"),
         wait in proptest::option::of(1..100_000u64),
     ) {
-        let (operation, refusal) = (Operation::ALL[operation], Refusal::ALL[refusal]);
-        let spell = |refusal| dialect.refuse(&Refused {
+        let (operation, refusal) = (TokenOperation::ALL[operation], Refusal::ALL[refusal]);
+        let spell = |refusal| dialect.refuse(&TokenRefusal {
             pointer: pointer.as_deref(),
             retry_after: wait.map(Duration::from_millis),
             allow: Some("POST"),
-            ..Refused::new(operation, refusal)
+            ..TokenRefusal::new(operation, refusal)
         });
         let variant = dialect.variants().next().unwrap();
-        let asked = operation == Operation::Guard || dialect.asked(operation, variant).is_some();
+        let asked = operation == TokenOperation::Guard || dialect.asked(operation, variant).is_some();
         if dialect.serves().issuer && answers(operation, refusal) && asked {
             let reply = spell(refusal);
-            let told = dialect.understand(operation, variant, &Asking::default(), &reply, Timestamp::default());
-            let Ok(Understood::Refused(refused)) = told else { panic!("{} {told:?}", dialect.name()) };
+            let told = dialect.understand(operation, variant, &ClientValues::default(), &reply, Timestamp::default());
+            let Ok(UnderstoodReply::Refused(refused)) = told else { panic!("{} {told:?}", dialect.name()) };
             let again = spell(refused.refusal);
             prop_assert_eq!((reply.status(), reply.body()), (again.status(), again.body()));
             let seconds = refused.retry_after.map(|span| span.as_secs());
@@ -281,7 +281,7 @@ proptest! {
 
     #[test]
     fn claims_are_read_back(dialect in any_dialect(), session in "[A-Za-z0-9_-]{1,60}", login in ".{1,20}", client_id in any::<u64>(), now in any_time(), jti in any::<[u8; 16]>()) {
-        let claims = Claims {
+        let claims = TokenClaims {
             session: &session,
             issued_at: now,
             access_expires_at: now + Duration::from_micros(1_500_000),
@@ -291,7 +291,7 @@ proptest! {
             login: &login,
         };
         for variant in dialect.variants() {
-            for (kind, end) in [(Kind::Access, claims.access_expires_at), (Kind::Refresh, claims.refresh_expires_at)] {
+            for (kind, end) in [(TokenKind::Access, claims.access_expires_at), (TokenKind::Refresh, claims.refresh_expires_at)] {
                 if let Some(TokenForm::Jwt(form)) = dialect.token_form(variant, kind) {
                     let text = form.claims(&claims);
                     let theirs: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -321,9 +321,9 @@ proptest! {
         }
         let (parts, ()) = request.body(()).unwrap().into_parts();
         if let Err(unread) = dialect.read(&parts, &body) {
-            let reply = dialect.refuse(&Refused {
+            let reply = dialect.refuse(&TokenRefusal {
                 pointer: unread.pointer.as_deref(),
-                ..Refused::new(unread.operation, unread.refusal())
+                ..TokenRefusal::new(unread.operation, unread.refusal())
             });
             // Some vendors, none that is issued for, refuse with HTTP 200.
             let said = reply.status().is_client_error() || !dialect.serves().issuer;
@@ -335,19 +335,19 @@ proptest! {
     #[test]
     fn what_a_client_presents_is_what_a_guard_finds(dialect in any_dialect(), token in "[A-Za-z0-9._~+/-]{1,40}={0,2}") {
         let names = ["app_key", "app_secret", "api_key", "security_token"];
-        let extra: Extra = names.iter().map(|name| ((*name).to_owned(), Secret::from("x"))).collect();
+        let extra: ExtraParts = names.iter().map(|name| ((*name).to_owned(), Secret::from("x"))).collect();
         let headers: HeaderMap = dialect.present(&token, &extra).unwrap().into_iter().collect();
         prop_assert!(!headers.is_empty());
-        prop_assert_eq!(dialect.presented(&headers, None), Presented::Token(&token));
+        prop_assert_eq!(dialect.presented(&headers, None), PresentedCredential::Token(&token));
     }
 
     #[test]
     fn a_reply_of_any_bytes_is_understood_or_not(dialect in any_dialect(), status in 200..600u16, body in proptest::collection::vec(any::<u8>(), 0..60)) {
         let reply = http::Response::builder().status(status).body(Bytes::from(body)).unwrap();
         let variant = dialect.variants().next().unwrap();
-        for operation in Operation::ALL {
-            let told = dialect.understand(operation, variant, &Asking::default(), &reply, Timestamp::default());
-            prop_assert!(!matches!(told, Ok(Understood::Granted(_))));
+        for operation in TokenOperation::ALL {
+            let told = dialect.understand(operation, variant, &ClientValues::default(), &reply, Timestamp::default());
+            prop_assert!(!matches!(told, Ok(UnderstoodReply::Granted(_))));
         }
     }
 

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use countersign_dialect::{
-    Asked, Asking, Claims, Command, Dialect, Found, Grant, Presented, Refused, Secret, TokenForm,
-    Understood, Unread,
+    AskedForm, ClientValues, Dialect, FoundEndpoint, PresentedCredential, Secret, TokenClaims,
+    TokenCommand, TokenForm, TokenGrant, TokenRefusal, UnderstoodReply, UnreadRequest,
 };
-use countersign_domain::{Kind, Operation, Reason, Refusal, Timestamp};
+use countersign_domain::{Reason, Refusal, Timestamp, TokenKind, TokenOperation};
 use http::{HeaderMap, Method, Request, Response};
 
 fn dialect(name: &str) -> Dialect {
@@ -20,7 +20,7 @@ fn read(
     path: &str,
     headers: &[(&str, &str)],
     body: &str,
-) -> Result<Command, Unread> {
+) -> Result<TokenCommand, UnreadRequest> {
     let mut request = Request::builder().method("POST").uri(path);
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -38,8 +38,8 @@ const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
 /// The instant of the vendor's sample.
 const SAMPLE: Timestamp = Timestamp::from_micros(1_718_214_464_405_243);
 
-fn grant<'a>(secret: &'a Secret) -> Grant<'a> {
-    Grant {
+fn grant<'a>(secret: &'a Secret) -> TokenGrant<'a> {
+    TokenGrant {
         login: "your_login",
         client_id: 34,
         access_token: "AAA",
@@ -51,11 +51,11 @@ fn grant<'a>(secret: &'a Secret) -> Grant<'a> {
     }
 }
 
-fn asked(command: &Command) -> Asked {
+fn asked(command: &TokenCommand) -> AskedForm {
     match command {
-        Command::Login { asked, .. }
-        | Command::Refresh { asked, .. }
-        | Command::Logout { asked, .. } => *asked,
+        TokenCommand::Login { asked, .. }
+        | TokenCommand::Refresh { asked, .. }
+        | TokenCommand::Logout { asked, .. } => *asked,
     }
 }
 
@@ -93,7 +93,7 @@ fn b2binpay_signs_a_login_as_five_public_implementations_do() {
     // Computed with Python's hashlib and hmac over the same literal texts.
     let b2binpay = dialect("b2binpay");
     let asked = b2binpay
-        .asked(Operation::Login, b2binpay.variant("v2").unwrap())
+        .asked(TokenOperation::Login, b2binpay.variant("v2").unwrap())
         .unwrap();
     let body = text(&b2binpay.grant(&asked, &grant(&Secret::from("your_password"))));
     let sign = "f1ae3ae0dc576e036b70292d245a75d28842dba1d1465e17b3f5b47c2fbbb6ac";
@@ -133,10 +133,10 @@ fn b2binpay_tells_its_generations_apart_by_their_fields() {
 fn b2binpay_tokens_have_the_claims_of_the_vendors_samples() {
     let b2binpay = dialect("b2binpay");
     let v2 = b2binpay.variant("v2").unwrap();
-    let Some(TokenForm::Jwt(form)) = b2binpay.token_form(v2, Kind::Access) else {
+    let Some(TokenForm::Jwt(form)) = b2binpay.token_form(v2, TokenKind::Access) else {
         panic!("no JWT")
     };
-    let claims = form.claims(&Claims {
+    let claims = form.claims(&TokenClaims {
         session: "c2lk",
         issued_at: SAMPLE,
         access_expires_at: SAMPLE + Duration::from_secs(900),
@@ -162,7 +162,7 @@ fn b2binpay_tokens_have_the_claims_of_the_vendors_samples() {
 fn claims_are_read_strictly() {
     let apirone = dialect("apirone");
     let main = apirone.variant("main").unwrap();
-    let Some(TokenForm::Jwt(form)) = apirone.token_form(main, Kind::Access) else {
+    let Some(TokenForm::Jwt(form)) = apirone.token_form(main, TokenKind::Access) else {
         panic!("no JWT")
     };
     assert!(form.read_claims(br#"{"l":"x","exp":1}"#).is_ok());
@@ -194,22 +194,25 @@ fn paths_and_methods_are_told_before_a_body_is_read() {
     let b2binpay = dialect("b2binpay");
     assert_eq!(
         b2binpay.find(&Method::POST, "/token"),
-        Found::Operation(Operation::Login)
+        FoundEndpoint::Operation(TokenOperation::Login)
     );
     assert_eq!(
         b2binpay.find(&Method::POST, "/token/refresh/"),
-        Found::Operation(Operation::Refresh)
+        FoundEndpoint::Operation(TokenOperation::Refresh)
     );
-    assert_eq!(b2binpay.find(&Method::POST, "/token/x/"), Found::NotMine);
-    assert_eq!(b2binpay.find(&Method::POST, "/"), Found::NotMine);
-    let wrong = Found::WrongMethod {
-        operation: Operation::Login,
+    assert_eq!(
+        b2binpay.find(&Method::POST, "/token/x/"),
+        FoundEndpoint::NotMine
+    );
+    assert_eq!(b2binpay.find(&Method::POST, "/"), FoundEndpoint::NotMine);
+    let wrong = FoundEndpoint::WrongMethod {
+        operation: TokenOperation::Login,
         allow: "POST".into(),
     };
     assert_eq!(b2binpay.find(&Method::GET, "/token/"), wrong);
     assert_eq!(
         dialect("mypopup").find(&Method::POST, "/auth/login/"),
-        Found::NotMine
+        FoundEndpoint::NotMine
     );
 }
 
@@ -329,7 +332,7 @@ fn a_refusal_of_the_media_type_says_so_where_the_dialect_has_words_for_it() {
         ("mypopup", 400, "Invalid request body"),
         ("mypopup-flat", 400, "Invalid request body"),
     ] {
-        let refused = Refused::new(Operation::Login, Refusal::UnsupportedMedia);
+        let refused = TokenRefusal::new(TokenOperation::Login, Refusal::UnsupportedMedia);
         let response = dialect(name).refuse(&refused);
         let text = String::from_utf8_lossy(response.body()).into_owned();
         assert_eq!(response.status().as_u16(), status, "{name}");
@@ -341,21 +344,29 @@ fn a_refusal_of_the_media_type_says_so_where_the_dialect_has_words_for_it() {
 fn token_endpoints_take_repeated_slashes_only_where_the_vendor_does() {
     let post = http::Method::POST;
     for (name, path, expected) in [
-        ("b2binpay", "//token/", Some(Operation::Login)),
-        ("b2binpay", "/token//", Some(Operation::Login)),
-        ("b2binpay", "///token", Some(Operation::Login)),
-        ("b2binpay", "/token//refresh", Some(Operation::Refresh)),
+        ("b2binpay", "//token/", Some(TokenOperation::Login)),
+        ("b2binpay", "/token//", Some(TokenOperation::Login)),
+        ("b2binpay", "///token", Some(TokenOperation::Login)),
+        ("b2binpay", "/token//refresh", Some(TokenOperation::Refresh)),
         ("b2binpay", "/%2ftoken/", None),
         ("b2binpay", "/.//token/", None),
         ("b2binpay", "/token/%2frefresh", None),
-        ("apirone", "/api//v2/auth/login", Some(Operation::Login)),
-        ("apirone", "//api/v2//auth/logout", Some(Operation::Logout)),
+        (
+            "apirone",
+            "/api//v2/auth/login",
+            Some(TokenOperation::Login),
+        ),
+        (
+            "apirone",
+            "//api/v2//auth/logout",
+            Some(TokenOperation::Logout),
+        ),
         ("apirone", "/api/v2/auth/login//", None),
         ("mypopup", "//auth/login", None),
         ("mypopup-flat", "//auth/login", None),
     ] {
         let found = dialect(name).find(&post, path);
-        let expected = expected.map_or(Found::NotMine, Found::Operation);
+        let expected = expected.map_or(FoundEndpoint::NotMine, FoundEndpoint::Operation);
         assert_eq!(found, expected, "{name} {path}");
     }
 }
@@ -383,7 +394,8 @@ fn apirone_refreshes_with_a_bearer_and_any_body() {
             ("content-type", "application/x-www-form-urlencoded"),
         ];
         for body in ["", "x=1", "\u{0}"] {
-            let Ok(Command::Refresh { refresh_token, .. }) = read(&apirone, path, &headers, body)
+            let Ok(TokenCommand::Refresh { refresh_token, .. }) =
+                read(&apirone, path, &headers, body)
             else {
                 panic!("{scheme} {body:?}")
             };
@@ -420,25 +432,31 @@ fn a_bearer_beside_a_static_key_decides() {
     let key = Some("currency=tbtc&transfer%2Dkey=K");
     assert_eq!(
         apirone.presented(&headers, key),
-        Presented::StaticKey(Secret::from("K"))
+        PresentedCredential::StaticKey(Secret::from("K"))
     );
     assert_eq!(
         apirone.presented(&headers, Some("transfer_key=K")),
-        Presented::Nothing
+        PresentedCredential::Nothing
     );
     let twice = Some("transfer-key=K&transfer-key=K");
     assert_eq!(
         apirone.presented(&headers, twice),
-        Presented::Ambiguous(Reason::RequestMalformed)
+        PresentedCredential::Ambiguous(Reason::RequestMalformed)
     );
     headers.insert("authorization", "bearer a.b".parse().unwrap());
-    assert_eq!(apirone.presented(&headers, twice), Presented::Token("a.b"));
+    assert_eq!(
+        apirone.presented(&headers, twice),
+        PresentedCredential::Token("a.b")
+    );
     headers.insert("authorization", "Bearer   a.b".parse().unwrap());
-    assert_eq!(apirone.presented(&headers, twice), Presented::Token("a.b"));
+    assert_eq!(
+        apirone.presented(&headers, twice),
+        PresentedCredential::Token("a.b")
+    );
     headers.append("authorization", "bearer a.b".parse().unwrap());
     assert_eq!(
         apirone.presented(&headers, None),
-        Presented::Ambiguous(Reason::TokenMalformed)
+        PresentedCredential::Ambiguous(Reason::TokenMalformed)
     );
 }
 
@@ -501,9 +519,9 @@ fn a_static_key_is_cut_out_and_the_rest_keeps_its_bytes() {
 fn every_refusal_is_spelled_on_every_operation() {
     for (name, _) in Dialect::SHIPPED {
         let dialect = dialect(name);
-        for operation in Operation::ALL {
+        for operation in TokenOperation::ALL {
             for refusal in Refusal::ALL {
-                let reply = dialect.refuse(&Refused::new(operation, *refusal));
+                let reply = dialect.refuse(&TokenRefusal::new(operation, *refusal));
                 assert!(
                     reply.status().as_u16() >= 400,
                     "{name} {operation} {refusal}"
@@ -522,29 +540,32 @@ fn every_refusal_is_spelled_on_every_operation() {
 #[test]
 fn what_is_dynamic_about_a_refusal_is_filled_in() {
     let b2binpay = dialect("b2binpay");
-    let missing = b2binpay.refuse(&Refused {
+    let missing = b2binpay.refuse(&TokenRefusal {
         pointer: Some("/data/attributes/password"),
-        ..Refused::new(Operation::Login, Refusal::MissingField)
+        ..TokenRefusal::new(TokenOperation::Login, Refusal::MissingField)
     });
     assert_eq!(
         text(&missing),
         r#"{"errors":[{"detail":"This field is required.","status":"400","source":{"pointer":"/data/attributes/password"},"code":"required"}]}"#
     );
-    let later = b2binpay.refuse(&Refused {
+    let later = b2binpay.refuse(&TokenRefusal {
         retry_after: Some(Duration::from_millis(1001)),
-        ..Refused::new(Operation::Login, Refusal::Throttled)
+        ..TokenRefusal::new(TokenOperation::Login, Refusal::Throttled)
     });
     assert_eq!(
         (later.status().as_u16(), &later.headers()["retry-after"]),
         (429, &"2".parse().unwrap())
     );
-    let wrong = b2binpay.refuse(&Refused {
+    let wrong = b2binpay.refuse(&TokenRefusal {
         allow: Some("POST"),
-        ..Refused::new(Operation::Login, Refusal::MethodNotAllowed)
+        ..TokenRefusal::new(TokenOperation::Login, Refusal::MethodNotAllowed)
     });
     assert_eq!(wrong.headers()["allow"], "POST");
     let mypopup = dialect("mypopup");
-    let logout = mypopup.refuse(&Refused::new(Operation::Logout, Refusal::MissingBearer));
+    let logout = mypopup.refuse(&TokenRefusal::new(
+        TokenOperation::Logout,
+        Refusal::MissingBearer,
+    ));
     assert_eq!(
         text(&logout),
         r#"{"error":{"name":"UnauthorizedError","code":"UNAUTHORIZED","message":"Authentication required"}}"#
@@ -552,7 +573,7 @@ fn what_is_dynamic_about_a_refusal_is_filled_in() {
 }
 
 /// What a client reads of MyPopUp's answer to a login.
-fn understood(head: &[(&str, &str)], status: u16, body: String) -> Result<Understood, String> {
+fn understood(head: &[(&str, &str)], status: u16, body: String) -> Result<UnderstoodReply, String> {
     let mut reply = http::Response::builder().status(status);
     for (name, value) in head {
         reply = reply.header(*name, *value);
@@ -562,7 +583,13 @@ fn understood(head: &[(&str, &str)], status: u16, body: String) -> Result<Unders
     let variant = mypopup.variants().next().unwrap();
     let now = Timestamp::from_seconds(1_718_214_464);
     mypopup
-        .understand(Operation::Login, variant, &Asking::default(), &reply, now)
+        .understand(
+            TokenOperation::Login,
+            variant,
+            &ClientValues::default(),
+            &reply,
+            now,
+        )
         .map_err(|it| it.to_string())
 }
 
@@ -606,7 +633,7 @@ fn retry_after_is_seconds_however_many_or_a_date_of_the_vendors_clock() {
         ("", None),
     ] {
         let told = understood(&[date, ("retry-after", value)], 429, String::new());
-        let Ok(Understood::Refused(refused)) = told else {
+        let Ok(UnderstoodReply::Refused(refused)) = told else {
             panic!("{value}: {told:?}")
         };
         let seconds = seconds.map(Duration::from_secs);
@@ -614,7 +641,7 @@ fn retry_after_is_seconds_however_many_or_a_date_of_the_vendors_clock() {
     }
     let endless = [date, ("retry-after", "99999999999999999999999")];
     let told = understood(&endless, 429, String::new());
-    let Ok(Understood::Refused(refused)) = told else {
+    let Ok(UnderstoodReply::Refused(refused)) = told else {
         panic!("{told:?}")
     };
     assert!(refused.retry_after > Some(Duration::from_secs(1_000_000_000)));
@@ -670,21 +697,21 @@ fn no_debug_output_shows_a_secret() {
         JSON,
         r#"{"username":["PLANTED"],"password":"PLANTED"}"#,
     );
-    let grant = Grant {
+    let grant = TokenGrant {
         access_token: planted,
         refresh_token: Some(planted),
         ..grant(&secret)
     };
-    let asking = countersign_dialect::Asking {
+    let asking = countersign_dialect::ClientValues {
         secret: Some(&secret),
         access_token: Some(&secret),
         ..Default::default()
     };
     let asked = apirone
-        .asked(Operation::Login, apirone.variant("main").unwrap())
+        .asked(TokenOperation::Login, apirone.variant("main").unwrap())
         .unwrap();
     let understood = apirone.understand(
-        Operation::Login,
+        TokenOperation::Login,
         asked.variant,
         &asking,
         &apirone.grant(&asked, &grant),
@@ -693,7 +720,7 @@ fn no_debug_output_shows_a_secret() {
     let shown = format!(
         "{login:?} {refresh:?} {unread:?} {grant:?} {asking:?} {understood:?} {:?} {:?}",
         apirone.presented(&headers, None),
-        apirone.present(planted, &countersign_dialect::Extra::new()),
+        apirone.present(planted, &countersign_dialect::ExtraParts::new()),
     );
     assert!(!shown.contains(planted), "{shown}");
 }

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 use bytes::Bytes;
-use countersign_dialect::{Asking, Dialect, RefusedBy, Understood};
-use countersign_domain::{Operation, RefreshMode, Refusal, Timestamp};
+use countersign_dialect::{ClientValues, Dialect, RefusedBy, UnderstoodReply};
+use countersign_domain::{RefreshMode, Refusal, Timestamp, TokenOperation};
 use http::Response;
 
 const LEAST: &str = r#"
@@ -26,22 +26,22 @@ reply.body = '{"access_token": "{access_token}", "expires_in": "{access_expires_
 present = [{ header = "Authorization", value = "Bearer {access_token}" }]
 "#;
 
-fn refused(source: &str, operation: Operation, status: u16, body: &'static str) -> RefusedBy {
+fn refused(source: &str, operation: TokenOperation, status: u16, body: &'static str) -> RefusedBy {
     let dialect = Dialect::compile(source, "f").unwrap_or_else(|it| panic!("{it}"));
     let variant = dialect.variants().next().unwrap();
     let reply = Response::builder().status(status);
     let reply = reply.body(Bytes::from_static(body.as_bytes())).unwrap();
-    let asking = Asking::default();
+    let asking = ClientValues::default();
     let now = Timestamp::from_seconds(1_800_000_000);
     match dialect.understand(operation, variant, &asking, &reply, now) {
-        Ok(Understood::Refused(refused)) => refused,
+        Ok(UnderstoodReply::Refused(refused)) => refused,
         other => panic!("{other:?}"),
     }
 }
 
 #[test]
 fn an_error_is_judged_by_its_code_under_any_status() {
-    use Operation::{Guard, Login, Refresh};
+    use TokenOperation::{Guard, Login, Refresh};
     for (operation, status, body, refusal) in [
         (
             Login,
@@ -131,7 +131,7 @@ fn a_no_under_a_status_of_success_is_one_in_other_words_too() {
         r#"{"ok": false, "error": "invalid_auth"}"#,
         r#"{"ok": false}"#,
     ] {
-        let told = refused(&tested, Operation::Login, 200, error);
+        let told = refused(&tested, TokenOperation::Login, 200, error);
         assert_eq!(told.refusal, Refusal::BadLogin, "{error}");
     }
 }
@@ -139,14 +139,24 @@ fn a_no_under_a_status_of_success_is_one_in_other_words_too() {
 #[test]
 fn a_status_that_the_file_spells_is_the_files_alone() {
     let own = format!("{LEAST}\n[refusals]\nthrottled = {{ status = 403 }}\n");
-    let told = refused(&own, Operation::Login, 403, r#"{"error": "invalid_grant"}"#);
+    let told = refused(
+        &own,
+        TokenOperation::Login,
+        403,
+        r#"{"error": "invalid_grant"}"#,
+    );
     assert_eq!(told.refusal, Refusal::Throttled);
-    let told = refused(&own, Operation::Login, 400, r#"{"error": "invalid_grant"}"#);
+    let told = refused(
+        &own,
+        TokenOperation::Login,
+        400,
+        r#"{"error": "invalid_grant"}"#,
+    );
     assert_eq!(told.refusal, Refusal::BadLogin);
     let shape = format!("{LEAST}\n[errors]\nbody = '{{\"message\": \"{{detail?}}\"}}'\n");
     let told = refused(
         &shape,
-        Operation::Login,
+        TokenOperation::Login,
         400,
         r#"{"message": "invalid_grant"}"#,
     );

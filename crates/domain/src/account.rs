@@ -20,7 +20,7 @@ pub struct ApiName(String);
 /// Why a text is no [`ApiName`], [`AccountId`], login or network.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Invalid(pub String);
+pub struct InvalidText(pub String);
 
 impl ApiName {
     /// The name as text.
@@ -30,9 +30,9 @@ impl ApiName {
 }
 
 impl FromStr for ApiName {
-    type Err = Invalid;
+    type Err = InvalidText;
 
-    fn from_str(text: &str) -> Result<Self, Invalid> {
+    fn from_str(text: &str) -> Result<Self, InvalidText> {
         let fits = text.len() <= 64
             && text.starts_with(|c: char| c.is_ascii_lowercase())
             && text
@@ -41,7 +41,7 @@ impl FromStr for ApiName {
         if fits {
             return Ok(Self(text.to_owned()));
         }
-        Err(Invalid(format!(
+        Err(InvalidText(format!(
             "{text:?} is no api name: use 1 to 64 of a-z, 0-9, - and _, beginning with a letter"
         )))
     }
@@ -162,18 +162,18 @@ impl fmt::Debug for StoredSecret {
 
 /// Checks that `login` can be one: 1 to 128 characters, none of them a control
 /// character, no white space at either end.
-pub fn check_login(login: &str) -> Result<(), Invalid> {
+pub fn check_login(login: &str) -> Result<(), InvalidText> {
     let length = login.chars().count();
     if length == 0 || length > 128 {
-        return Err(Invalid(format!(
+        return Err(InvalidText(format!(
             "a login has 1 to 128 characters, this one has {length}"
         )));
     }
     if login.chars().any(char::is_control) {
-        return Err(Invalid("a login has no control characters".to_owned()));
+        return Err(InvalidText("a login has no control characters".to_owned()));
     }
     if login.trim() != login {
-        return Err(Invalid(
+        return Err(InvalidText(
             "a login does not begin or end with white space".to_owned(),
         ));
     }
@@ -189,7 +189,7 @@ pub struct Allowlist(Vec<IpNet>);
 
 impl Allowlist {
     /// The list with these networks and addresses (`10.0.0.0/8`, `::1`).
-    pub fn parse<T: AsRef<str>>(entries: &[T]) -> Result<Self, Invalid> {
+    pub fn parse<T: AsRef<str>>(entries: &[T]) -> Result<Self, InvalidText> {
         entries
             .iter()
             .map(|entry| network(entry.as_ref()))
@@ -238,14 +238,14 @@ pub fn admit_address(account: &Account, address: IpAddr) -> Result<(), Reason> {
     }
 }
 
-fn network(text: &str) -> Result<IpNet, Invalid> {
+fn network(text: &str) -> Result<IpNet, InvalidText> {
     let parsed = match text.parse::<IpAddr>() {
         Ok(address) => Some(IpNet::from(address)),
         Err(_) => text.parse::<IpNet>().ok(),
     };
     match parsed {
         Some(network) => Ok(fold_mapped(network.trunc())),
-        None => Err(Invalid(format!(
+        None => Err(InvalidText(format!(
             "{text:?} is no network: write 192.0.2.0/24, 2001:db8::/32 or a single address"
         ))),
     }

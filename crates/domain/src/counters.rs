@@ -11,7 +11,7 @@ use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::rate::{Rate, Tally};
+use crate::rate::{RateLimit, RateTally};
 use crate::time::Timestamp;
 
 const SHARDS: usize = 64;
@@ -21,40 +21,40 @@ const SHARED: usize = 16;
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// Counters by key. Locks are held for a few instructions.
-pub struct Counters {
-    shards: Vec<Mutex<Shard>>,
+pub struct KeyedCounters {
+    shards: Vec<Mutex<CounterShard>>,
     hasher: RandomState,
 }
 
 /// Evidence that something was counted, by which it can be taken back.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Counted {
-    place: Place,
-    rate: Rate,
+pub struct CountedAttempt {
+    place: CounterPlace,
+    rate: RateLimit,
     at: Timestamp,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Place {
+struct CounterPlace {
     hash: u64,
     shared: bool,
 }
 
-struct Shard {
-    own: HashMap<u64, Tally>,
-    shared: [Tally; SHARED],
+struct CounterShard {
+    own: HashMap<u64, RateTally>,
+    shared: [RateTally; SHARED],
     capacity: usize,
     swept_at: Timestamp,
 }
 
-impl Counters {
+impl KeyedCounters {
     /// At most about `capacity` counters, for keys that are hashed by `hasher`.
     pub fn new(capacity: usize, hasher: RandomState) -> Self {
         let shard = || {
-            Mutex::new(Shard {
+            Mutex::new(CounterShard {
                 own: HashMap::new(),
-                shared: [Tally::default(); SHARED],
+                shared: [RateTally::default(); SHARED],
                 capacity: capacity.div_ceil(SHARDS),
                 swept_at: Timestamp::from_micros(i64::MIN),
             })
@@ -70,15 +70,15 @@ impl Counters {
     pub fn admit<K: Hash + ?Sized>(
         &self,
         key: &K,
-        rate: Rate,
+        rate: RateLimit,
         now: Timestamp,
-    ) -> Result<Counted, Duration> {
+    ) -> Result<CountedAttempt, Duration> {
         let hash = self.hasher.hash_one(key);
         let mut shard = self.shard(hash);
         let place = shard.place(hash, now);
         let tally = rate.admit(shard.tally(place), now)?;
         shard.put(place, tally);
-        Ok(Counted {
+        Ok(CountedAttempt {
             place,
             rate,
             at: now,
@@ -89,7 +89,7 @@ impl Counters {
     pub fn check<K: Hash + ?Sized>(
         &self,
         key: &K,
-        rate: Rate,
+        rate: RateLimit,
         now: Timestamp,
     ) -> Result<(), Duration> {
         let hash = self.hasher.hash_one(key);
@@ -99,7 +99,7 @@ impl Counters {
     }
 
     /// Takes back what was counted.
-    pub fn take_back(&self, counted: Counted, now: Timestamp) {
+    pub fn take_back(&self, counted: CountedAttempt, now: Timestamp) {
         let mut shard = self.shard(counted.place.hash);
         let tally = shard.tally(counted.place);
         let less = counted.rate.take_back(tally, counted.at, now);
@@ -116,17 +116,17 @@ impl Counters {
         self.len() == 0
     }
 
-    fn shard(&self, hash: u64) -> MutexGuard<'_, Shard> {
+    fn shard(&self, hash: u64) -> MutexGuard<'_, CounterShard> {
         // The low bits: the map within the shard uses the high ones.
         lock(&self.shards[hash as usize % SHARDS])
     }
 }
 
-impl Shard {
+impl CounterShard {
     /// Where the counter of this key is, or would be.
-    fn place(&mut self, hash: u64, now: Timestamp) -> Place {
+    fn place(&mut self, hash: u64, now: Timestamp) -> CounterPlace {
         let own = self.own.contains_key(&hash) || self.has_room(now);
-        Place { hash, shared: !own }
+        CounterPlace { hash, shared: !own }
     }
 
     fn has_room(&mut self, now: Timestamp) -> bool {
@@ -137,14 +137,14 @@ impl Shard {
         self.own.len() < self.capacity
     }
 
-    fn tally(&self, place: Place) -> Tally {
+    fn tally(&self, place: CounterPlace) -> RateTally {
         if place.shared {
             return self.shared[place.slot()];
         }
         self.own.get(&place.hash).copied().unwrap_or_default()
     }
 
-    fn put(&mut self, place: Place, tally: Tally) {
+    fn put(&mut self, place: CounterPlace, tally: RateTally) {
         if place.shared {
             self.shared[place.slot()] = tally;
         } else {
@@ -153,7 +153,7 @@ impl Shard {
     }
 
     /// Puts down what is left; a counter that counts nothing goes.
-    fn put_back(&mut self, place: Place, tally: Tally, now: Timestamp) {
+    fn put_back(&mut self, place: CounterPlace, tally: RateTally, now: Timestamp) {
         if !place.shared && tally.is_settled(now) {
             self.own.remove(&place.hash);
         } else {
@@ -162,13 +162,13 @@ impl Shard {
     }
 }
 
-impl Place {
+impl CounterPlace {
     fn slot(self) -> usize {
         (self.hash as usize / SHARDS) % SHARED
     }
 }
 
-fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
+fn lock(shard: &Mutex<CounterShard>) -> MutexGuard<'_, CounterShard> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -181,12 +181,12 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
     const CAPACITY: usize = 640;
 
-    fn counters() -> Counters {
-        Counters::new(CAPACITY, RandomState::new())
+    fn counters() -> KeyedCounters {
+        KeyedCounters::new(CAPACITY, RandomState::new())
     }
 
-    fn once_a_minute() -> Rate {
-        Rate::new(NonZeroU32::MIN, 60 * SECOND)
+    fn once_a_minute() -> RateLimit {
+        RateLimit::new(NonZeroU32::MIN, 60 * SECOND)
     }
 
     fn at(seconds: i64) -> Timestamp {

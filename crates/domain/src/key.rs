@@ -39,7 +39,7 @@ pub enum KeyState {
 
 /// What a key ring knows of a key; the material is elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Key {
+pub struct KeyRecord {
     /// The id.
     pub kid: Kid,
     /// The one algorithm that it signs with.
@@ -56,7 +56,7 @@ pub const MAX_LIVE: usize = 3;
 /// The keys of one api and algorithm.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyRing {
-    keys: Vec<Key>,
+    keys: Vec<KeyRecord>,
 }
 
 /// Why keys are no ring, or cannot change as asked.
@@ -81,7 +81,7 @@ pub enum RingFault {
 
 impl KeyRing {
     /// The ring of these keys, as they are at `now`.
-    pub fn new(keys: Vec<Key>, now: Timestamp) -> Result<Self, RingFault> {
+    pub fn new(keys: Vec<KeyRecord>, now: Timestamp) -> Result<Self, RingFault> {
         let ring = Self { keys };
         let active = ring
             .keys
@@ -105,7 +105,7 @@ impl KeyRing {
     }
 
     /// All keys, dead ones too.
-    pub fn keys(&self) -> &[Key] {
+    pub fn keys(&self) -> &[KeyRecord] {
         &self.keys
     }
 
@@ -118,7 +118,7 @@ impl KeyRing {
 
     /// The keys whose signatures are accepted at `now`: a pending one too,
     /// because another node may have begun to sign with it.
-    pub fn live(&self, now: Timestamp) -> impl Iterator<Item = &Key> {
+    pub fn live(&self, now: Timestamp) -> impl Iterator<Item = &KeyRecord> {
         self.keys.iter().filter(move |key| match key.state {
             KeyState::Pending | KeyState::Active => true,
             KeyState::Retiring { until } => now < until,
@@ -129,7 +129,7 @@ impl KeyRing {
     /// The ring with a new pending key.
     pub fn publish(&self, kid: Kid, now: Timestamp) -> Result<Self, RingFault> {
         let algorithm = self.keys[0].algorithm;
-        let key = Key {
+        let key = KeyRecord {
             kid,
             algorithm,
             state: KeyState::Pending,
@@ -145,13 +145,13 @@ impl KeyRing {
     pub fn rotate(&self, longest: Duration, now: Timestamp) -> Result<Self, RingFault> {
         let next = self.pending().ok_or(RingFault::NoPending)?.kid.clone();
         let keys = self.keys.iter().cloned().map(|key| match key.state {
-            KeyState::Active => Key {
+            KeyState::Active => KeyRecord {
                 state: KeyState::Retiring {
                     until: now + longest,
                 },
                 ..key
             },
-            KeyState::Pending if key.kid == next => Key {
+            KeyState::Pending if key.kid == next => KeyRecord {
                 state: KeyState::Active,
                 ..key
             },
@@ -175,7 +175,7 @@ impl KeyRing {
         match (was_active, pending, fresh) {
             (false, ..) => {}
             (true, Some(next), _) => next.state = KeyState::Active,
-            (true, None, Some(kid)) => keys.push(Key {
+            (true, None, Some(kid)) => keys.push(KeyRecord {
                 kid,
                 algorithm: self.keys[0].algorithm,
                 state: KeyState::Active,
@@ -187,7 +187,7 @@ impl KeyRing {
     }
 
     /// The key that the next rotation makes active.
-    pub fn pending(&self) -> Option<&Key> {
+    pub fn pending(&self) -> Option<&KeyRecord> {
         self.keys.iter().find(|key| key.state == KeyState::Pending)
     }
 }
@@ -198,8 +198,8 @@ mod tests {
 
     const HOUR: Duration = Duration::from_secs(3600);
 
-    fn key(kid: &str, state: KeyState) -> Key {
-        Key {
+    fn key(kid: &str, state: KeyState) -> KeyRecord {
+        KeyRecord {
             kid: Kid(kid.to_owned()),
             algorithm: Algorithm::Hs256,
             state,
@@ -302,7 +302,7 @@ mod tests {
 
     #[test]
     fn algorithms_do_not_mix() {
-        let rsa = Key {
+        let rsa = KeyRecord {
             algorithm: Algorithm::Rs256,
             ..key("b", KeyState::Pending)
         };

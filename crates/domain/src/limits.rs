@@ -3,7 +3,7 @@
 
 /// The limits of an api, or those that hold for one of its accounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct ApiLimits {
     /// Guarded requests that one access token may make; `None` for any number.
     pub budget: Option<u32>,
     /// Sessions that live at once. With one more, the oldest idle one ends.
@@ -17,17 +17,17 @@ pub struct Limits {
 /// What an account has instead of its api's limits; `None` is the api's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct AccountLimits {
-    /// Instead of [`Limits::budget`].
+    /// Instead of [`ApiLimits::budget`].
     pub budget: Option<u32>,
-    /// Instead of [`Limits::sessions`].
+    /// Instead of [`ApiLimits::sessions`].
     pub sessions: Option<u32>,
-    /// Instead of [`Limits::mints_per_minute`].
+    /// Instead of [`ApiLimits::mints_per_minute`].
     pub mints_per_minute: Option<u32>,
-    /// Instead of [`Limits::requests_per_second`].
+    /// Instead of [`ApiLimits::requests_per_second`].
     pub requests_per_second: Option<u32>,
 }
 
-impl Default for Limits {
+impl Default for ApiLimits {
     fn default() -> Self {
         Self {
             budget: None,
@@ -38,7 +38,7 @@ impl Default for Limits {
     }
 }
 
-impl Limits {
+impl ApiLimits {
     /// What holds for an account with limits of its own.
     #[must_use]
     pub fn of(&self, account: &AccountLimits) -> Self {
@@ -57,9 +57,9 @@ mod tests {
 
     #[test]
     fn an_account_without_limits_of_its_own_has_those_of_its_api() {
-        let api = Limits {
+        let api = ApiLimits {
             budget: Some(40),
-            ..Limits::default()
+            ..ApiLimits::default()
         };
         assert_eq!(api.of(&AccountLimits::default()), api);
         let generous = AccountLimits {

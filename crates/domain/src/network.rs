@@ -6,9 +6,9 @@ use std::net::{IpAddr, Ipv6Addr};
 /// One address of IPv4, or one /64 of IPv6, which is what a single host is given
 /// (RFC 6177). A mapped IPv4 address is the address that it maps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Network(IpAddr);
+pub struct HostNetwork(IpAddr);
 
-impl Network {
+impl HostNetwork {
     /// The network of this address.
     pub fn of(address: IpAddr) -> Self {
         const HOST: u128 = u64::MAX as u128;
@@ -20,7 +20,7 @@ impl Network {
 }
 
 /// `192.0.2.7/32` or `2001:db8:0:1::/64`.
-impl fmt::Display for Network {
+impl fmt::Display for HostNetwork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.0, if self.0.is_ipv4() { 32 } else { 64 })
     }
@@ -32,7 +32,7 @@ mod tests {
 
     #[test]
     fn hosts_of_one_network_are_one() {
-        let of = |text: &str| Network::of(text.parse().unwrap()).to_string();
+        let of = |text: &str| HostNetwork::of(text.parse().unwrap()).to_string();
         assert_eq!(of("192.0.2.7"), "192.0.2.7/32");
         assert_eq!(of("::ffff:192.0.2.7"), "192.0.2.7/32");
         assert_eq!(of("2001:db8:0:1:2:3:4:5"), "2001:db8:0:1::/64");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::account::{ApiName, Invalid};
+use crate::account::{ApiName, InvalidText};
 
 /// What an operator may do. Each role may do what those before it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,10 +55,10 @@ impl ApiScope {
 
 /// Checks that `name` can name an admin key: 1 to 64 of `a-z 0-9 - _`,
 /// beginning with a letter, since it stands for its holder in the audit log.
-pub fn check_admin_key_name(name: &str) -> Result<(), Invalid> {
+pub fn check_admin_key_name(name: &str) -> Result<(), InvalidText> {
     match name.parse::<ApiName>() {
         Ok(_) => Ok(()),
-        Err(_) => Err(Invalid(
+        Err(_) => Err(InvalidText(
             "must be 1 to 64 of a-z, 0-9, - and _, beginning with a letter".to_owned(),
         )),
     }

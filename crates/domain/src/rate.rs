@@ -9,30 +9,30 @@ use crate::time::Timestamp;
 /// How often something may happen: `burst` times at once, and once more each
 /// `period`. In any span of time t it admits at most `burst + t / period`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate {
+pub struct RateLimit {
     burst: NonZeroU32,
     period: Duration,
 }
 
 /// What a counter remembers: the theoretical arrival time, when it will count
-/// nothing any more. One that was never used is [`Tally::default`].
+/// nothing any more. One that was never used is [`RateTally::default`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Tally(pub Timestamp);
+pub struct RateTally(pub Timestamp);
 
-impl Default for Tally {
+impl Default for RateTally {
     fn default() -> Self {
         Self(Timestamp::from_micros(i64::MIN))
     }
 }
 
-impl Tally {
+impl RateTally {
     /// Whether it counts nothing any more, so that it may be forgotten.
     pub fn is_settled(self, now: Timestamp) -> bool {
         self.0 <= now
     }
 }
 
-impl Rate {
+impl RateLimit {
     /// At most `burst` at once and one more each `period`, which is rounded up
     /// to a microsecond.
     pub fn new(burst: NonZeroU32, period: Duration) -> Self {
@@ -65,21 +65,21 @@ impl Rate {
 
     /// Counts one more at `now`: the tally after it, or how long to wait until
     /// one would be admitted.
-    pub fn admit(self, tally: Tally, now: Timestamp) -> Result<Tally, Duration> {
+    pub fn admit(self, tally: RateTally, now: Timestamp) -> Result<RateTally, Duration> {
         let slack = self.period.saturating_mul(self.burst.get() - 1);
         let ahead = tally.0.since(now);
         if ahead > slack {
             return Err(ahead - slack);
         }
-        Ok(Tally(tally.0.max(now) + self.period))
+        Ok(RateTally(tally.0.max(now) + self.period))
     }
 
     /// Takes back one that was counted at `counted_at`. What the counter has
     /// forgotten by itself since then is not given back, so what others count
     /// stays within the bound.
     #[must_use]
-    pub fn take_back(self, tally: Tally, counted_at: Timestamp, now: Timestamp) -> Tally {
-        Tally(tally.0 - self.period.saturating_sub(now.since(counted_at)))
+    pub fn take_back(self, tally: RateTally, counted_at: Timestamp, now: Timestamp) -> RateTally {
+        RateTally(tally.0 - self.period.saturating_sub(now.since(counted_at)))
     }
 }
 

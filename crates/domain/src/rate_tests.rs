@@ -14,8 +14,8 @@ fn at(micros: i64) -> Timestamp {
 
 #[test]
 fn a_burst_passes_and_the_next_is_told_how_long_to_wait() {
-    let rate = Rate::new(count(3), SECOND);
-    let mut tally = Tally::default();
+    let rate = RateLimit::new(count(3), SECOND);
+    let mut tally = RateTally::default();
     for _ in 0..3 {
         tally = rate.admit(tally, at(0)).unwrap();
     }
@@ -29,20 +29,23 @@ fn a_burst_passes_and_the_next_is_told_how_long_to_wait() {
 
 #[test]
 fn a_hundred_an_hour_are_twenty_at_once_and_eighty_evenly() {
-    let rate = Rate::within(count(100), Duration::from_secs(3_600));
-    assert_eq!(rate, Rate::new(count(20), Duration::from_secs(45)));
+    let rate = RateLimit::within(count(100), Duration::from_secs(3_600));
+    assert_eq!(rate, RateLimit::new(count(20), Duration::from_secs(45)));
 }
 
 #[test]
 fn the_ends_of_time_and_of_numbers_do_not_wrap() {
-    let slow = Rate::new(count(u32::MAX), Duration::MAX);
+    let slow = RateLimit::new(count(u32::MAX), Duration::MAX);
     let end = at(i64::MAX);
-    let tally = slow.admit(Tally::default(), end).unwrap();
-    assert_eq!(tally, Tally(end));
+    let tally = slow.admit(RateTally::default(), end).unwrap();
+    assert_eq!(tally, RateTally(end));
     assert!(slow.admit(tally, at(i64::MIN)).is_ok());
-    assert_eq!(slow.take_back(Tally::default(), end, end), Tally::default());
-    let one = Rate::within(count(1), SECOND);
-    let tally = one.admit(Tally::default(), at(0)).unwrap();
+    assert_eq!(
+        slow.take_back(RateTally::default(), end, end),
+        RateTally::default()
+    );
+    let one = RateLimit::within(count(1), SECOND);
+    let tally = one.admit(RateTally::default(), at(0)).unwrap();
     assert!(
         one.admit(tally, at(1_000_000)).is_err(),
         "one in any second"
@@ -79,8 +82,8 @@ fn timed(events: &[Event]) -> Vec<(i64, Option<i64>)> {
 }
 
 /// What the counter admitted and did not take back.
-fn admitted(rate: Rate, events: &[(i64, Option<i64>)]) -> Vec<i64> {
-    let (mut tally, mut kept) = (Tally::default(), Vec::new());
+fn admitted(rate: RateLimit, events: &[(i64, Option<i64>)]) -> Vec<i64> {
+    let (mut tally, mut kept) = (RateTally::default(), Vec::new());
     let mut returns: Vec<(i64, i64)> = Vec::new();
     for (now, taken_back_at) in events {
         returns.sort_unstable();
@@ -108,7 +111,7 @@ proptest! {
         period in 1..400_u64,
         events in events(),
     ) {
-        let rate = Rate::new(count(burst), Duration::from_micros(period));
+        let rate = RateLimit::new(count(burst), Duration::from_micros(period));
         let kept = admitted(rate, &timed(&events));
         for (first, begin) in kept.iter().enumerate() {
             for (last, end) in kept.iter().enumerate().skip(first) {
@@ -124,8 +127,8 @@ proptest! {
         period in 1..400_u64,
         events in events(),
     ) {
-        let rate = Rate::new(count(burst), Duration::from_micros(period));
-        let mut tally = Tally::default();
+        let rate = RateLimit::new(count(burst), Duration::from_micros(period));
+        let mut tally = RateTally::default();
         for (now, _) in timed(&events) {
             let waited = match rate.admit(tally, at(now)) {
                 Ok(next) => { tally = next; continue }
@@ -142,7 +145,7 @@ proptest! {
         span in 1..20_000_u64,
         events in events(),
     ) {
-        let rate = Rate::within(count(most), Duration::from_micros(span));
+        let rate = RateLimit::within(count(most), Duration::from_micros(span));
         let kept = admitted(rate, &timed(&events));
         for (first, begin) in kept.iter().enumerate() {
             let inside = kept[first..].iter().filter(|it| (*it - begin) as u64 <= span);

@@ -11,7 +11,7 @@ use crate::coded::coded;
 
 /// What a peer asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Operation {
+pub enum TokenOperation {
     /// Trade a login and secret for tokens.
     Login,
     /// Trade a refresh token for its successor.
@@ -22,7 +22,7 @@ pub enum Operation {
     Guard,
 }
 
-impl Operation {
+impl TokenOperation {
     /// Every operation, in the order of a session's life.
     pub const ALL: [Self; 4] = [Self::Login, Self::Refresh, Self::Guard, Self::Logout];
 
@@ -37,7 +37,7 @@ impl Operation {
     }
 }
 
-impl fmt::Display for Operation {
+impl fmt::Display for TokenOperation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
@@ -239,7 +239,7 @@ impl Reason {
     /// The peer learns nothing that helps it guess: an unknown login, a wrong
     /// secret and a disabled account are one refusal, and so are all ways in
     /// which a token is not good.
-    pub const fn refusal(self, operation: Operation) -> Refusal {
+    pub const fn refusal(self, operation: TokenOperation) -> Refusal {
         match self {
             Self::UnknownLogin
             | Self::WrongSecret
@@ -259,12 +259,12 @@ impl Reason {
             | Self::StateRegression
             | Self::StaticKeyWrong => bad_credentials(operation),
             Self::TokenExpired => match operation {
-                Operation::Guard | Operation::Logout => Refusal::ExpiredBearer,
-                Operation::Login | Operation::Refresh => bad_credentials(operation),
+                TokenOperation::Guard | TokenOperation::Logout => Refusal::ExpiredBearer,
+                TokenOperation::Login | TokenOperation::Refresh => bad_credentials(operation),
             },
             Self::TokenMissing => match operation {
-                Operation::Guard | Operation::Logout => Refusal::MissingBearer,
-                Operation::Login | Operation::Refresh => Refusal::MissingField,
+                TokenOperation::Guard | TokenOperation::Logout => Refusal::MissingBearer,
+                TokenOperation::Login | TokenOperation::Refresh => Refusal::MissingField,
             },
             Self::AddressDenied | Self::AddressUnreadable => Refusal::AddressDenied,
             Self::ForeignPath | Self::ScopeMissing | Self::ProxyUntrusted | Self::OriginDenied => {
@@ -293,11 +293,11 @@ impl Reason {
     }
 }
 
-const fn bad_credentials(operation: Operation) -> Refusal {
+const fn bad_credentials(operation: TokenOperation) -> Refusal {
     match operation {
-        Operation::Login => Refusal::BadLogin,
-        Operation::Refresh => Refusal::BadRefresh,
-        Operation::Logout | Operation::Guard => Refusal::BadBearer,
+        TokenOperation::Login => Refusal::BadLogin,
+        TokenOperation::Refresh => Refusal::BadRefresh,
+        TokenOperation::Logout | TokenOperation::Guard => Refusal::BadBearer,
     }
 }
 
@@ -324,7 +324,7 @@ mod tests {
             Reason::AccountDisabled,
             Reason::CredentialRevoked,
         ]
-        .map(|reason| reason.refusal(Operation::Login));
+        .map(|reason| reason.refusal(TokenOperation::Login));
         assert_eq!(told, [Refusal::BadLogin; 4]);
     }
 

@@ -51,7 +51,7 @@ impl Revocation {
 /// What verifiers are told once a commit is durable, and before its caller is
 /// answered: so an acknowledged change holds for the next request already.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Notice {
+pub enum RevocationNotice {
     /// Something was revoked.
     Revoked(Revocation),
     /// An account was created or changed.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::account::Invalid;
+use crate::account::InvalidText;
 
 /// A set of scope tokens (RFC 6749 section 3.3).
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -14,9 +14,9 @@ impl Scopes {
     /// # Errors
     ///
     /// One of them is no scope token, or there are too many.
-    pub fn parse<T: AsRef<str>>(tokens: &[T]) -> Result<Self, Invalid> {
+    pub fn parse<T: AsRef<str>>(tokens: &[T]) -> Result<Self, InvalidText> {
         if tokens.len() > 64 {
-            return Err(Invalid("there are more than 64 scopes".to_owned()));
+            return Err(InvalidText("there are more than 64 scopes".to_owned()));
         }
         let parsed = tokens.iter().map(|token| scope(token.as_ref()));
         parsed.collect::<Result<_, _>>().map(Self)
@@ -38,12 +38,12 @@ impl Scopes {
     }
 }
 
-fn scope(text: &str) -> Result<String, Invalid> {
+fn scope(text: &str) -> Result<String, InvalidText> {
     let fits = |b: u8| b.is_ascii_graphic() && !matches!(b, b'"' | b'\\');
     if (1..=64).contains(&text.len()) && text.bytes().all(fits) {
         return Ok(text.to_owned());
     }
-    Err(Invalid(format!(
+    Err(InvalidText(format!(
         "{text:?} is no scope: write 1 to 64 visible characters without spaces, quotes and \\"
     )))
 }

@@ -83,7 +83,7 @@ coded! {
 
 /// Whether a session lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum SessionState {
     /// It may be refreshed and used until it runs out.
     Active,
     /// Nothing of it ever succeeds again.
@@ -111,7 +111,7 @@ pub struct Session {
     /// The hash of its seed.
     pub seed_hash: SeedHash,
     /// Whether it lives.
-    pub state: State,
+    pub state: SessionState,
     /// How often it has rotated.
     pub generation: u32,
     /// When it was opened.
@@ -149,7 +149,7 @@ impl Session {
 
 /// The lifetimes and bounds that hold for a session of an api.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lifetimes {
+pub struct SessionLifetimes {
     /// Of an access token.
     pub access: Duration,
     /// Of a refresh token.
@@ -168,10 +168,10 @@ pub const MAX_REPLAYS: u32 = 64;
 
 /// The terms under which a session is opened or refreshed.
 #[derive(Clone, Copy, Debug)]
-pub struct Terms<'a> {
+pub struct OpeningTerms<'a> {
     /// Lifetimes as they are configured now. Only what is made anew follows
     /// them: a repeated answer follows the row.
-    pub lifetimes: Lifetimes,
+    pub lifetimes: SessionLifetimes,
     /// What a refresh does in this dialect and variant.
     pub mode: RefreshMode,
     /// The key that signs what is made anew.
@@ -182,7 +182,7 @@ pub struct Terms<'a> {
 
 /// What is known of a login whose credentials were checked, for [`open`].
 #[derive(Clone, Debug)]
-pub struct Opening {
+pub struct SessionOpening {
     /// A fresh random id.
     pub id: SessionId,
     /// The hash of a fresh random seed.
@@ -232,7 +232,7 @@ pub struct AccessClaims {
 /// Who a session belongs to, as the store has it now, and where the request
 /// came from.
 #[derive(Clone, Copy, Debug)]
-pub struct Standing<'a> {
+pub struct OwnerStanding<'a> {
     /// The account.
     pub account: &'a Account,
     /// The credential that opened the session; `None` if it was deleted.
@@ -243,7 +243,7 @@ pub struct Standing<'a> {
 
 /// What a decision changes in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
+pub enum SessionChange {
     /// Nothing.
     None,
     /// The session moved to its next generation (D3).
@@ -261,10 +261,10 @@ pub enum Change {
 ///
 /// A refusal can carry a change: reuse ends the session.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decision {
+pub struct SessionDecision {
     /// What changes.
-    pub change: Change,
-    /// The row as it is to be stored; for [`Change::None`] as it was. `None` if
+    pub change: SessionChange,
+    /// The row as it is to be stored; for [`SessionChange::None`] as it was. `None` if
     /// there is none.
     pub session: Option<Session>,
     /// `Ok`: the tokens of `session` are the answer.
@@ -274,10 +274,10 @@ pub struct Decision {
 /// Opens a session for a login whose secret was checked and that [`admit`] let
 /// through.
 pub fn open(
-    opening: Opening,
+    opening: SessionOpening,
     account: &Account,
     credential: &Credential,
-    terms: &Terms<'_>,
+    terms: &OpeningTerms<'_>,
     now: Timestamp,
 ) -> Session {
     let absolute_expires_at = now + terms.lifetimes.absolute;
@@ -289,7 +289,7 @@ pub fn open(
         epoch: account.epoch,
         variant: opening.variant,
         seed_hash: opening.seed_hash,
-        state: State::Active,
+        state: SessionState::Active,
         generation: 0,
         started_at: now,
         rotated_at: now,
@@ -310,14 +310,14 @@ pub fn open(
 /// `stored` is the session that the token names and who it belongs to, or
 /// `None` if the store has no such row.
 pub fn refresh(
-    stored: Option<(&Session, Standing<'_>)>,
+    stored: Option<(&Session, OwnerStanding<'_>)>,
     claims: &RefreshClaims,
-    terms: &Terms<'_>,
+    terms: &OpeningTerms<'_>,
     now: Timestamp,
-) -> Decision {
+) -> SessionDecision {
     let Some((session, standing)) = stored else {
-        return Decision {
-            change: Change::None,
+        return SessionDecision {
+            change: SessionChange::None,
             session: None,
             outcome: Err(Reason::SessionUnknown),
         };
@@ -333,7 +333,7 @@ pub fn refresh(
 /// Decides a logout by an access token: D1 and D2 as for a refresh. On `Ok` the
 /// caller ends what the dialect's logout reaches.
 pub fn logout(
-    stored: Option<(&Session, Standing<'_>)>,
+    stored: Option<(&Session, OwnerStanding<'_>)>,
     claims: &AccessClaims,
     now: Timestamp,
 ) -> Result<(), Reason> {
@@ -349,7 +349,7 @@ pub fn logout(
 /// The row of `session` once it ended.
 pub fn end(session: &Session, end: End, now: Timestamp) -> Session {
     Session {
-        state: State::Ended { end, at: now },
+        state: SessionState::Ended { end, at: now },
         ..session.clone()
     }
 }
@@ -357,7 +357,7 @@ pub fn end(session: &Session, end: End, now: Timestamp) -> Session {
 /// D1.
 fn refreshable(
     session: &Session,
-    standing: &Standing<'_>,
+    standing: &OwnerStanding<'_>,
     claims: &RefreshClaims,
     now: Timestamp,
 ) -> Result<(), Reason> {
@@ -372,7 +372,7 @@ fn refreshable(
 }
 
 fn alive(session: &Session, expires_at: Timestamp, now: Timestamp) -> Result<(), Reason> {
-    if session.state != State::Active {
+    if session.state != SessionState::Active {
         return Err(Reason::SessionRevoked);
     }
     if expires_at <= now {
@@ -383,7 +383,7 @@ fn alive(session: &Session, expires_at: Timestamp, now: Timestamp) -> Result<(),
 
 fn belongs(
     session: &Session,
-    standing: &Standing<'_>,
+    standing: &OwnerStanding<'_>,
     account: AccountId,
     epoch: Epoch,
 ) -> Result<(), Reason> {
@@ -397,7 +397,12 @@ fn belongs(
 }
 
 /// D3 to D6.
-fn by_generation(session: &Session, presented: u32, terms: &Terms<'_>, now: Timestamp) -> Decision {
+fn by_generation(
+    session: &Session,
+    presented: u32,
+    terms: &OpeningTerms<'_>,
+    now: Timestamp,
+) -> SessionDecision {
     if presented > session.generation {
         return ended(session, End::StateRegression, Reason::StateRegression, now);
     }
@@ -414,7 +419,7 @@ fn by_generation(session: &Session, presented: u32, terms: &Terms<'_>, now: Time
 }
 
 /// D3.
-fn rotated(session: &Session, terms: &Terms<'_>, now: Timestamp) -> Decision {
+fn rotated(session: &Session, terms: &OpeningTerms<'_>, now: Timestamp) -> SessionDecision {
     let access_expires_at = access_expiry(session, terms, now);
     let next = Session {
         generation: session.generation + 1,
@@ -432,29 +437,29 @@ fn rotated(session: &Session, terms: &Terms<'_>, now: Timestamp) -> Decision {
         ),
         ..session.clone()
     };
-    Decision {
-        change: Change::Rotated,
+    SessionDecision {
+        change: SessionChange::Rotated,
         session: Some(next),
         outcome: Ok(()),
     }
 }
 
-fn renewed(session: &Session, terms: &Terms<'_>, now: Timestamp) -> Decision {
+fn renewed(session: &Session, terms: &OpeningTerms<'_>, now: Timestamp) -> SessionDecision {
     let next = Session {
         access_expires_at: access_expiry(session, terms, now),
         previous_kid: Some(session.kid.clone()),
         kid: terms.active_kid.clone(),
         ..session.clone()
     };
-    Decision {
-        change: Change::Renewed,
+    SessionDecision {
+        change: SessionChange::Renewed,
         session: Some(next),
         outcome: Ok(()),
     }
 }
 
 /// The first half of D4: is this an honest client that retries?
-fn replay_allowed(session: &Session, terms: &Terms<'_>, now: Timestamp) -> bool {
+fn replay_allowed(session: &Session, terms: &OpeningTerms<'_>, now: Timestamp) -> bool {
     let in_window = now.since(session.rotated_at) <= terms.lifetimes.window;
     let never_used = !session.used && now < session.access_expires_at.floor_to_second();
     in_window || never_used
@@ -462,7 +467,7 @@ fn replay_allowed(session: &Session, terms: &Terms<'_>, now: Timestamp) -> bool 
 
 /// The second half of D4. The write is on purpose: it makes the repeated answer
 /// as durable as the rotation that it repeats.
-fn replayed(session: &Session, terms: &Terms<'_>, now: Timestamp) -> Decision {
+fn replayed(session: &Session, terms: &OpeningTerms<'_>, now: Timestamp) -> SessionDecision {
     if session.replays >= MAX_REPLAYS {
         return unchanged(session, Err(Reason::ReplayLimit));
     }
@@ -479,30 +484,30 @@ fn replayed(session: &Session, terms: &Terms<'_>, now: Timestamp) -> Decision {
         },
         ..session.clone()
     };
-    Decision {
-        change: Change::Replayed,
+    SessionDecision {
+        change: SessionChange::Replayed,
         session: Some(next),
         outcome: Ok(()),
     }
 }
 
-fn ended(session: &Session, how: End, reason: Reason, now: Timestamp) -> Decision {
-    Decision {
-        change: Change::Ended(how),
+fn ended(session: &Session, how: End, reason: Reason, now: Timestamp) -> SessionDecision {
+    SessionDecision {
+        change: SessionChange::Ended(how),
         session: Some(end(session, how, now)),
         outcome: Err(reason),
     }
 }
 
-fn unchanged(session: &Session, outcome: Result<(), Reason>) -> Decision {
-    Decision {
-        change: Change::None,
+fn unchanged(session: &Session, outcome: Result<(), Reason>) -> SessionDecision {
+    SessionDecision {
+        change: SessionChange::None,
         session: Some(session.clone()),
         outcome,
     }
 }
 
-fn access_expiry(session: &Session, terms: &Terms<'_>, now: Timestamp) -> Timestamp {
+fn access_expiry(session: &Session, terms: &OpeningTerms<'_>, now: Timestamp) -> Timestamp {
     session
         .absolute_expires_at
         .min(now + terms.lifetimes.access)
@@ -510,7 +515,7 @@ fn access_expiry(session: &Session, terms: &Terms<'_>, now: Timestamp) -> Timest
 
 /// Without a refresh token the session is as long as its access token.
 fn refresh_expiry(
-    terms: &Terms<'_>,
+    terms: &OpeningTerms<'_>,
     access_expires_at: Timestamp,
     absolute_expires_at: Timestamp,
     now: Timestamp,

@@ -18,7 +18,7 @@ struct Story {
     account: Account,
     credential: Option<Credential>,
     session: Session,
-    lifetimes: Lifetimes,
+    lifetimes: SessionLifetimes,
     mode: RefreshMode,
     active_kid: Kid,
     live_kids: Vec<Kid>,
@@ -52,20 +52,20 @@ impl Story {
             active: true,
             created_at: now,
         };
-        let lifetimes = Lifetimes {
+        let lifetimes = SessionLifetimes {
             access: 180 * SECOND,
             refresh: 21_600 * SECOND,
             absolute: 2_592_000 * SECOND,
             window: WINDOW,
         };
         let kid = Kid("a".to_owned());
-        let terms = Terms {
+        let terms = OpeningTerms {
             lifetimes,
             mode,
             active_kid: &kid,
             live_kids: &[],
         };
-        let opening = Opening {
+        let opening = SessionOpening {
             id: SessionId([1; 16]),
             seed_hash: SeedHash([2; 32]),
             variant: "v2".to_owned(),
@@ -114,13 +114,13 @@ impl Story {
         self
     }
 
-    fn decide(&self, claims: &RefreshClaims) -> Decision {
-        let standing = Standing {
+    fn decide(&self, claims: &RefreshClaims) -> SessionDecision {
+        let standing = OwnerStanding {
             account: &self.account,
             credential: self.credential.as_ref(),
             address: self.address,
         };
-        let terms = Terms {
+        let terms = OpeningTerms {
             lifetimes: self.lifetimes,
             mode: self.mode,
             active_kid: &self.active_kid,
@@ -130,7 +130,7 @@ impl Story {
     }
 
     /// Decides and stores, as the store does.
-    fn refresh(&mut self, claims: &RefreshClaims) -> Decision {
+    fn refresh(&mut self, claims: &RefreshClaims) -> SessionDecision {
         let decision = self.decide(claims);
         self.session = decision.session.clone().unwrap();
         decision
@@ -161,7 +161,7 @@ fn a_refresh_gives_the_next_generation_with_new_lifetimes() {
     let decision = story.refresh(&token);
     assert_eq!(
         (decision.change, decision.outcome),
-        (Change::Rotated, Ok(()))
+        (SessionChange::Rotated, Ok(()))
     );
     assert_eq!(story.session.generation, 1);
     assert_eq!(story.session.rotated_at, story.now);
@@ -185,7 +185,10 @@ fn a_lost_reply_is_given_again_byte_for_byte() {
     story.lifetimes.refresh = SECOND;
     story.lifetimes.access = SECOND;
     let again = story.later(59 * SECOND).refresh(&token);
-    assert_eq!((again.change, again.outcome), (Change::Replayed, Ok(())));
+    assert_eq!(
+        (again.change, again.outcome),
+        (SessionChange::Replayed, Ok(()))
+    );
     assert_eq!(
         successor(&story.session),
         answered,
@@ -200,7 +203,7 @@ fn a_job_that_retries_after_the_window_is_honest_while_its_successor_was_never_u
     let token = story.token();
     story.refresh(&token);
     story.later(170 * SECOND);
-    assert_eq!(story.refresh(&token).change, Change::Replayed);
+    assert_eq!(story.refresh(&token).change, SessionChange::Replayed);
 }
 
 #[test]
@@ -212,11 +215,11 @@ fn a_used_successor_makes_a_late_retry_a_theft() {
     story.later(WINDOW);
     assert_eq!(
         story.decide(&token).change,
-        Change::Replayed,
+        SessionChange::Replayed,
         "the window's last microsecond"
     );
     let decision = story.later(Duration::from_micros(1)).refresh(&token);
-    assert_eq!(decision.change, Change::Ended(End::Reuse));
+    assert_eq!(decision.change, SessionChange::Ended(End::Reuse));
     assert_eq!(decision.outcome, Err(Reason::Reuse));
 }
 
@@ -229,7 +232,7 @@ fn a_rotation_forgets_that_its_predecessor_was_used() {
     let second = story.token();
     story.refresh(&second);
     story.later(2 * WINDOW);
-    assert_eq!(story.decide(&second).change, Change::Replayed);
+    assert_eq!(story.decide(&second).change, SessionChange::Replayed);
 }
 
 #[test]
@@ -238,7 +241,10 @@ fn an_unused_successor_whose_access_token_ran_out_makes_a_late_retry_a_theft() {
     let token = story.token();
     story.refresh(&token);
     story.now = story.session.access_expires_at.floor_to_second();
-    assert_eq!(story.refresh(&token).change, Change::Ended(End::Reuse));
+    assert_eq!(
+        story.refresh(&token).change,
+        SessionChange::Ended(End::Reuse)
+    );
 }
 
 #[test]
@@ -261,7 +267,10 @@ fn the_generation_before_the_last_is_a_theft_within_the_window_too() {
     story.refresh(&first);
     let second = story.token();
     story.refresh(&second);
-    assert_eq!(story.refresh(&first).change, Change::Ended(End::Reuse));
+    assert_eq!(
+        story.refresh(&first).change,
+        SessionChange::Ended(End::Reuse)
+    );
 }
 
 #[test]
@@ -275,10 +284,10 @@ fn the_sixty_fifth_replay_is_throttled_and_the_session_lives() {
     let decision = story.refresh(&token);
     assert_eq!(
         (decision.change, decision.outcome),
-        (Change::None, Err(Reason::ReplayLimit))
+        (SessionChange::None, Err(Reason::ReplayLimit))
     );
     let current = story.token();
-    assert_eq!(story.refresh(&current).change, Change::Rotated);
+    assert_eq!(story.refresh(&current).change, SessionChange::Rotated);
     assert_eq!(story.session.replays, 0);
 }
 
@@ -290,7 +299,7 @@ fn a_token_from_the_future_means_a_restored_backup() {
         ..story.token()
     };
     let decision = story.refresh(&token);
-    assert_eq!(decision.change, Change::Ended(End::StateRegression));
+    assert_eq!(decision.change, SessionChange::Ended(End::StateRegression));
     assert_eq!(decision.outcome, Err(Reason::StateRegression));
 }
 
@@ -306,10 +315,10 @@ fn nothing_of_an_ended_session_succeeds_again() {
         let decision = story.refresh(&token);
         assert_eq!(
             (decision.change, decision.outcome),
-            (Change::None, Err(Reason::SessionRevoked))
+            (SessionChange::None, Err(Reason::SessionRevoked))
         );
     }
-    let standing = Standing {
+    let standing = OwnerStanding {
         account: &story.account,
         credential: story.credential.as_ref(),
         address: story.address,
@@ -322,7 +331,7 @@ fn nothing_of_an_ended_session_succeeds_again() {
 fn a_session_that_nobody_stored_is_refused() {
     let story = Story::begin();
     let kid = Kid("a".to_owned());
-    let terms = Terms {
+    let terms = OpeningTerms {
         lifetimes: story.lifetimes,
         mode: story.mode,
         active_kid: &kid,
@@ -367,7 +376,7 @@ fn a_replay_that_a_killed_key_would_have_to_sign_is_refused_and_changes_nothing(
     let decision = story.decide(&token);
     assert_eq!(
         (decision.change, decision.outcome),
-        (Change::None, Err(Reason::KeyRetired))
+        (SessionChange::None, Err(Reason::KeyRetired))
     );
 }
 
@@ -380,7 +389,7 @@ fn a_refresh_token_that_stays_gives_new_access_tokens_and_no_generation() {
         let decision = story.later(100 * SECOND).refresh(&token);
         assert_eq!(
             (decision.change, decision.outcome),
-            (Change::Renewed, Ok(()))
+            (SessionChange::Renewed, Ok(()))
         );
         assert_eq!(story.session.access_expires_at, story.now + 180 * SECOND);
     }
@@ -442,7 +451,7 @@ fn what_is_refused_before_the_generation_is_looked_at_changes_nothing() {
         let decision = story.refresh(&claims);
         assert_eq!(
             (decision.change, decision.outcome),
-            (Change::None, Err(reason))
+            (SessionChange::None, Err(reason))
         );
         assert_eq!(story.session, before, "{reason}");
     }
@@ -482,7 +491,7 @@ fn a_logout_asks_what_a_refresh_asks() {
     for (expected, change) in cases {
         let (mut story, mut claims) = (story.clone(), story.access());
         change(&mut story, &mut claims);
-        let standing = Standing {
+        let standing = OwnerStanding {
             account: &story.account,
             credential: story.credential.as_ref(),
             address: story.address,
@@ -584,11 +593,11 @@ proptest! {
                     prop_assert_eq!(after.absolute_expires_at, before.absolute_expires_at);
                     prop_assert!(after.access_expires_at <= after.absolute_expires_at);
                     prop_assert!(after.refresh_expires_at <= after.absolute_expires_at);
-                    if before.state != State::Active {
+                    if before.state != SessionState::Active {
                         prop_assert_eq!(decision.outcome, Err(Reason::SessionRevoked));
                         prop_assert_eq!(after, &before);
                     }
-                    if decision.change == Change::None {
+                    if decision.change == SessionChange::None {
                         prop_assert_eq!(after, &before);
                     }
                     if decision.outcome.is_ok() {
@@ -597,7 +606,7 @@ proptest! {
                             (after.rotated_at, after.refresh_expires_at, after.kid.clone());
                         let first = answers.entry(token.generation).or_insert(answer.clone());
                         prop_assert_eq!(&*first, &answer, "the same successor every time");
-                        if decision.change == Change::Rotated {
+                        if decision.change == SessionChange::Rotated {
                             tokens.push(story.token());
                         }
                     }

@@ -6,14 +6,14 @@ use std::fmt;
 /// The kind of a token. Each kind has keys of its own, so that one is never
 /// taken for the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum TokenKind {
     /// Sent with each guarded request; short-lived.
     Access,
     /// Traded for a new pair; rotates.
     Refresh,
 }
 
-impl Kind {
+impl TokenKind {
     /// The stable name, as in dialect files and logs.
     pub const fn name(self) -> &'static str {
         match self {

@@ -3,13 +3,13 @@
 use countersign_relay::AnswerBody;
 use http::Response;
 
-use crate::permit::{Denied, Permit};
+use crate::permit::{GuardDenial, Permit};
 
 /// The end of a guarded request.
 #[derive(Debug)]
-pub struct Answer {
+pub struct GuardAnswer {
     /// What the client gets.
     pub response: Response<AnswerBody>,
     /// What the log gets: the permit if the upstream answered, else the cause.
-    pub outcome: Result<Permit, Denied>,
+    pub outcome: Result<Permit, GuardDenial>,
 }

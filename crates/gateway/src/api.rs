@@ -6,15 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_dialect::{Dialect, Variant};
-use countersign_domain::{ApiName, Limits, Routes};
+use countersign_domain::{ApiLimits, ApiName, Routes};
 use countersign_relay::{Upstream, UpstreamState};
 use countersign_token::{Keychain, Pepper, Tokens};
 use http::{HeaderName, HeaderValue};
 
-use crate::forward_auth::Family;
+use crate::forward_auth::ProxyFamily;
 use crate::headers;
 use crate::meter::GuardMeter;
-use crate::site::Site;
+use crate::site::ApiSite;
 use crate::wrong_keys::WrongKeys;
 
 /// An api and, where the built-in proxy serves it, its upstream. Clones share
@@ -27,15 +27,15 @@ pub struct GuardedApi {
     pepper: Option<Arc<Pepper>>,
     wrong_keys: WrongKeys,
     routes: Routes,
-    limits: Limits,
+    limits: ApiLimits,
     access_lifetime: Option<Duration>,
     variants: Vec<VariantLimits>,
     upstream: Option<Arc<Upstream>>,
     presentation: Vec<HeaderName>,
     forward_authorization: bool,
-    forward_auth: Option<Family>,
+    forward_auth: Option<ProxyFamily>,
     prefix: Option<HeaderValue>,
-    site: Site,
+    site: ApiSite,
     meter: GuardMeter,
 }
 
@@ -59,14 +59,14 @@ impl GuardedApi {
             pepper: None,
             wrong_keys: WrongKeys::new(),
             routes,
-            limits: Limits::default(),
+            limits: ApiLimits::default(),
             access_lifetime: None,
             variants: Vec::new(),
             upstream: None,
             forward_authorization: false,
             forward_auth: None,
             prefix: None,
-            site: Site::default(),
+            site: ApiSite::default(),
         }
     }
 
@@ -80,7 +80,7 @@ impl GuardedApi {
 
     /// With these limits for accounts that have none of their own.
     #[must_use]
-    pub fn with_limits(mut self, limits: Limits) -> Self {
+    pub fn with_limits(mut self, limits: ApiLimits) -> Self {
         self.limits = limits;
         self
     }
@@ -127,7 +127,7 @@ impl GuardedApi {
 
     /// With verdicts for a proxy of this kind.
     #[must_use]
-    pub fn with_forward_auth(mut self, family: Family) -> Self {
+    pub fn with_forward_auth(mut self, family: ProxyFamily) -> Self {
         self.forward_auth = Some(family);
         self
     }
@@ -135,7 +135,7 @@ impl GuardedApi {
     /// At this site: paths come to the built-in proxy without its prefix, of
     /// which the upstream is told, and other proxies ask about paths with it.
     #[must_use]
-    pub fn at(mut self, site: &Site) -> Self {
+    pub fn at(mut self, site: &ApiSite) -> Self {
         let prefix = Some(site.prefix()).filter(|prefix| !prefix.is_empty());
         self.prefix = prefix.map(headers::visible);
         self.site = site.clone();
@@ -194,9 +194,9 @@ impl GuardedApi {
 
     /// What each account may do with tokens of this variant, unless it has limits
     /// of its own.
-    pub(crate) fn limits(&self, variant: Option<Variant>) -> Limits {
+    pub(crate) fn limits(&self, variant: Option<Variant>) -> ApiLimits {
         let own = self.of_variant(variant);
-        Limits {
+        ApiLimits {
             budget: own.map_or(self.limits.budget, |own| own.budget),
             ..self.limits
         }
@@ -213,11 +213,11 @@ impl GuardedApi {
     }
 
     /// The kind of proxy that asks for verdicts.
-    pub(crate) fn forward_auth(&self) -> Option<Family> {
+    pub(crate) fn forward_auth(&self) -> Option<ProxyFamily> {
         self.forward_auth
     }
 
-    pub(crate) fn site(&self) -> &Site {
+    pub(crate) fn site(&self) -> &ApiSite {
         &self.site
     }
 

@@ -15,7 +15,7 @@
 //! request: what can be read is stripped all the same, the rest goes on as it is.
 
 use bytes::{Bytes, BytesMut};
-use countersign_dialect::{Dialect, Presented, Secret, StaticKeyPlace, Unread};
+use countersign_dialect::{Dialect, PresentedCredential, Secret, StaticKeyPlace, UnreadRequest};
 use countersign_domain::Reason;
 use countersign_relay::Upload;
 use http::{HeaderMap, HeaderValue, header};
@@ -23,28 +23,28 @@ use http_body::Body;
 use http_body_util::BodyExt;
 
 use crate::api::GuardedApi;
-use crate::permit::Denied;
+use crate::permit::GuardDenial;
 
 /// The longest body that is looked into.
 const LONGEST: usize = 64 * 1024;
 
 /// A body in which a key may stand.
-pub(crate) struct Keyed<'a> {
+pub(crate) struct KeyedBody<'a> {
     place: &'a StaticKeyPlace,
-    syntax: Syntax,
+    syntax: BodySyntax,
     coded: bool,
 }
 
 /// What the media type says of a body; the surest last.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Syntax {
+enum BodySyntax {
     /// It may be JSON.
     Open,
     /// It is JSON.
     Json,
 }
 
-impl<'a> Keyed<'a> {
+impl<'a> KeyedBody<'a> {
     /// `None` if the body is none of ours to look into.
     pub(crate) fn new(api: &'a GuardedApi, headers: &HeaderMap, body: &Upload) -> Option<Self> {
         let place = api.dialect().static_key()?;
@@ -57,14 +57,14 @@ impl<'a> Keyed<'a> {
     }
 
     /// The key in a body on which the request depends, and the body without it.
-    pub(crate) async fn take(&self, body: Upload) -> Result<(Option<Secret>, Upload), Denied> {
+    pub(crate) async fn take(&self, body: Upload) -> Result<(Option<Secret>, Upload), GuardDenial> {
         if self.coded {
             return Ok((None, body));
         }
         let bytes = match self.read(body).await? {
-            Read::Whole(bytes) => bytes,
-            Read::TooLong(_) => return Err(Reason::RequestTooLarge.into()),
-            Read::Other(body) => return Ok((None, body)),
+            ReadBody::Whole(bytes) => bytes,
+            ReadBody::TooLong(_) => return Err(Reason::RequestTooLarge.into()),
+            ReadBody::Other(body) => return Ok((None, body)),
         };
         if self.is_something_else(&bytes) {
             return Ok((None, Upload::whole(bytes)));
@@ -77,13 +77,13 @@ impl<'a> Keyed<'a> {
 
     /// The body of a request that needs no credential, without any key that can
     /// be found.
-    pub(crate) async fn clean(&self, body: Upload) -> Result<Upload, Denied> {
+    pub(crate) async fn clean(&self, body: Upload) -> Result<Upload, GuardDenial> {
         if self.coded {
             return Ok(body);
         }
         Ok(match self.read(body).await? {
-            Read::Whole(bytes) => Upload::whole(self.place.strip_body(&bytes).unwrap_or(bytes)),
-            Read::TooLong(body) | Read::Other(body) => body,
+            ReadBody::Whole(bytes) => Upload::whole(self.place.strip_body(&bytes).unwrap_or(bytes)),
+            ReadBody::TooLong(body) | ReadBody::Other(body) => body,
         })
     }
 
@@ -92,19 +92,19 @@ impl<'a> Keyed<'a> {
     pub(crate) async fn strip(
         &self,
         body: Upload,
-        presented: &Presented<'_>,
-    ) -> Result<Upload, Denied> {
+        presented: &PresentedCredential<'_>,
+    ) -> Result<Upload, GuardDenial> {
         if self.coded {
             return Err(coded());
         }
         let bytes = match self.read(body).await? {
-            Read::Whole(bytes) => bytes,
-            Read::TooLong(body) | Read::Other(body) => return Ok(body),
+            ReadBody::Whole(bytes) => bytes,
+            ReadBody::TooLong(body) | ReadBody::Other(body) => return Ok(body),
         };
         if self.is_something_else(&bytes) {
             return Ok(Upload::whole(bytes));
         }
-        if let Presented::StaticKey(in_query) = presented {
+        if let PresentedCredential::StaticKey(in_query) = presented {
             let in_body = self.place.take_from_body(&bytes)?.map(|(key, _)| key);
             StaticKeyPlace::one_key(Some(in_query.clone()), in_body)?;
         }
@@ -113,31 +113,31 @@ impl<'a> Keyed<'a> {
 
     /// Whether a body of open syntax cannot be read as JSON.
     fn is_something_else(&self, bytes: &Bytes) -> bool {
-        self.syntax == Syntax::Open && self.place.strip_body(bytes).is_err()
+        self.syntax == BodySyntax::Open && self.place.strip_body(bytes).is_err()
     }
 
     /// Reads the body up to the limit; what is not read to its end is put
     /// together again.
-    async fn read(&self, mut body: Upload) -> Result<Read, Denied> {
-        if self.syntax == Syntax::Json && body.size_hint().lower() > LONGEST as u64 {
-            return Ok(Read::TooLong(body));
+    async fn read(&self, mut body: Upload) -> Result<ReadBody, GuardDenial> {
+        if self.syntax == BodySyntax::Json && body.size_hint().lower() > LONGEST as u64 {
+            return Ok(ReadBody::TooLong(body));
         }
         let mut whole = BytesMut::new();
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|_| Reason::RequestCutOff)?;
             whole.extend_from_slice(&frame.into_data().unwrap_or_default());
-            if self.syntax == Syntax::Open && !may_be_object(&whole) {
-                return Ok(Read::Other(body.after(whole.freeze())));
+            if self.syntax == BodySyntax::Open && !may_be_object(&whole) {
+                return Ok(ReadBody::Other(body.after(whole.freeze())));
             }
             if whole.len() > LONGEST {
-                return Ok(Read::TooLong(body.after(whole.freeze())));
+                return Ok(ReadBody::TooLong(body.after(whole.freeze())));
             }
         }
-        Ok(Read::Whole(whole.freeze()))
+        Ok(ReadBody::Whole(whole.freeze()))
     }
 }
 
-enum Read {
+enum ReadBody {
     Whole(Bytes),
     TooLong(Upload),
     /// It is not JSON, as its first bytes tell.
@@ -146,15 +146,15 @@ enum Read {
 
 /// What can be said of a body by its `Content-Type`, of which there may be
 /// several; `None` if no key can be in it.
-fn syntax(dialect: &Dialect, headers: &HeaderMap) -> Option<Syntax> {
+fn syntax(dialect: &Dialect, headers: &HeaderMap) -> Option<BodySyntax> {
     let types = headers.get_all(header::CONTENT_TYPE).iter().map(essence);
     let types: Vec<String> = types.collect();
     if types.is_empty() {
-        return dialect.takes_json_as("").then_some(Syntax::Open);
+        return dialect.takes_json_as("").then_some(BodySyntax::Open);
     }
     let syntaxes = types.iter().filter_map(|media| match media.as_str() {
-        media if is_json(media) => Some(Syntax::Json),
-        media => dialect.takes_json_as(media).then_some(Syntax::Open),
+        media if is_json(media) => Some(BodySyntax::Json),
+        media => dialect.takes_json_as(media).then_some(BodySyntax::Open),
     });
     syntaxes.max()
 }
@@ -183,15 +183,15 @@ fn may_be_object(bytes: &[u8]) -> bool {
     matches!(bytes.trim_ascii_start().first(), None | Some(b'{'))
 }
 
-fn coded() -> Denied {
-    Denied {
+fn coded() -> GuardDenial {
+    GuardDenial {
         detail: Some("a static key could hide in the body, which has a content coding".to_owned()),
-        ..Denied::from(Reason::RequestMalformed)
+        ..GuardDenial::from(Reason::RequestMalformed)
     }
 }
 
-impl From<Unread> for Denied {
-    fn from(unread: Unread) -> Self {
+impl From<UnreadRequest> for GuardDenial {
+    fn from(unread: UnreadRequest) -> Self {
         Self {
             detail: Some(unread.detail),
             ..Self::from(unread.reason)

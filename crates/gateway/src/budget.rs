@@ -1,6 +1,6 @@
 //! Budgets: how many guarded requests one access token may make, exactly.
 //!
-//! A part of the budget is lent by a [`Lender`] that makes it durable first, and
+//! A part of the budget is lent by a [`BudgetLender`] that makes it durable first, and
 //! is spent here from memory. What is in hand when the process dies is lost; so
 //! the parts are small, and smaller near the end. What is in hand when it stops
 //! in order is given back. If the lender does not answer, requests go on until
@@ -21,23 +21,23 @@ const SHARE: u32 = 16;
 /// How long a request waits for its budget, and a stop for answers that are due.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What a [`Lender`] answers, in its own time.
-pub type Answered<T> = Pin<Box<dyn Future<Output = Result<T, Unlent>> + Send>>;
+/// What a [`BudgetLender`] answers, in its own time.
+pub type LenderAnswer<T> = Pin<Box<dyn Future<Output = Result<T, LendingUnavailable>> + Send>>;
 
 /// The lender did not answer, or its answer is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the lender of budgets did not answer")]
-pub struct Unlent;
+pub struct LendingUnavailable;
 
 /// Lends parts of budgets. All that it lends of one token is no more than the
 /// limit, over all who borrow.
-pub trait Lender: Send + Sync {
+pub trait BudgetLender: Send + Sync {
     /// Lends up to `loan.requests` of a token that may make `limit` requests,
     /// once that is durable.
-    fn lend(&self, loan: Loan, limit: u32) -> Answered<Lent>;
+    fn lend(&self, loan: TokenLoan, limit: u32) -> LenderAnswer<LendOutcome>;
 
     /// Takes back what will not be spent.
-    fn take_back(&self, unspent: Vec<Loan>) -> Answered<()>;
+    fn take_back(&self, unspent: Vec<TokenLoan>) -> LenderAnswer<()>;
 }
 
 /// An access token: a generation of a session whose access token is renewed has
@@ -54,7 +54,7 @@ pub struct TokenId {
 
 /// A part of a token's budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Loan {
+pub struct TokenLoan {
     /// Whose.
     pub token: TokenId,
     /// How many requests.
@@ -63,7 +63,7 @@ pub struct Loan {
 
 /// What was lent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lent {
+pub struct LendOutcome {
     /// How many requests may be made.
     pub granted: u32,
     /// How many are lent of the token in all.
@@ -72,7 +72,7 @@ pub struct Lent {
 
 /// Why a request may not be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Shortage {
+pub(crate) enum BudgetShortage {
     /// The token has made all its requests.
     Spent,
     /// The lender does not answer, or there is no room to remember the token.
@@ -81,21 +81,21 @@ pub(crate) enum Shortage {
 
 /// The budgets of the tokens that are in use. Clones are the same.
 #[derive(Clone)]
-pub struct Budgets(Arc<Inner>);
+pub struct TokenBudgets(Arc<BudgetsInner>);
 
-struct Inner {
-    lender: Box<dyn Lender>,
-    purses: papaya::HashMap<TokenId, Arc<Purse>>,
+struct BudgetsInner {
+    lender: Box<dyn BudgetLender>,
+    purses: papaya::HashMap<TokenId, Arc<TokenPurse>>,
     capacity: usize,
     asking: AtomicUsize,
     quiet: Notify,
 }
 
-impl Budgets {
+impl TokenBudgets {
     /// Budgets that borrow from `lender`, of at most about `capacity` tokens at a
     /// time.
-    pub fn new(capacity: usize, lender: Box<dyn Lender>) -> Self {
-        Self(Arc::new(Inner {
+    pub fn new(capacity: usize, lender: Box<dyn BudgetLender>) -> Self {
+        Self(Arc::new(BudgetsInner {
             lender,
             purses: papaya::HashMap::new(),
             capacity,
@@ -116,14 +116,14 @@ impl Budgets {
     /// # Errors
     ///
     /// The lender did not take it: it stays lent and is lost.
-    pub async fn give_back(&self) -> Result<(), Unlent> {
+    pub async fn give_back(&self) -> Result<(), LendingUnavailable> {
         self.answers_are_in().await;
-        let unspent: Vec<Loan> = {
+        let unspent: Vec<TokenLoan> = {
             let purses = self.0.purses.pin();
-            let empty = |(token, purse): (&TokenId, &Arc<Purse>)| {
+            let empty = |(token, purse): (&TokenId, &Arc<TokenPurse>)| {
                 let requests = purse.empty();
                 let token = *token;
-                (requests > 0).then_some(Loan { token, requests })
+                (requests > 0).then_some(TokenLoan { token, requests })
             };
             purses.iter().filter_map(empty).collect()
         };
@@ -132,8 +132,8 @@ impl Budgets {
 
     /// Spends one request of a token that may make `limit`, and says how many
     /// are left.
-    pub(crate) async fn spend(&self, token: TokenId, limit: u32) -> Result<u32, Shortage> {
-        let purse = self.purse(token).ok_or(Shortage::Unlent)?;
+    pub(crate) async fn spend(&self, token: TokenId, limit: u32) -> Result<u32, BudgetShortage> {
+        let purse = self.purse(token).ok_or(BudgetShortage::Unlent)?;
         let spent = match purse.take(limit) {
             Some(left) => Ok(left),
             None => self.wait(token, &purse, limit).await,
@@ -151,7 +151,7 @@ impl Budgets {
         Some(purses.get(&token)?.holding().left(limit))
     }
 
-    fn purse(&self, token: TokenId) -> Option<Arc<Purse>> {
+    fn purse(&self, token: TokenId) -> Option<Arc<TokenPurse>> {
         let purses = self.0.purses.pin();
         if let Some(purse) = purses.get(&token) {
             return Some(Arc::clone(purse));
@@ -164,8 +164,13 @@ impl Budgets {
     }
 
     /// Waits until something was lent, and spends one of it.
-    async fn wait(&self, token: TokenId, purse: &Arc<Purse>, limit: u32) -> Result<u32, Shortage> {
-        let _waiting = Waiting::at(purse);
+    async fn wait(
+        &self,
+        token: TokenId,
+        purse: &Arc<TokenPurse>,
+        limit: u32,
+    ) -> Result<u32, BudgetShortage> {
+        let _waiting = WaitingRequest::at(purse);
         let deadline = tokio::time::Instant::now() + PATIENCE;
         let failures = purse.failures.load(Ordering::SeqCst);
         while tokio::time::Instant::now() < deadline {
@@ -176,21 +181,21 @@ impl Budgets {
                 return Ok(left);
             }
             if purse.holding().left(limit) == 0 {
-                return Err(Shortage::Spent);
+                return Err(BudgetShortage::Spent);
             }
             if purse.failures.load(Ordering::SeqCst) != failures {
-                return Err(Shortage::Unlent);
+                return Err(BudgetShortage::Unlent);
             }
             self.ask(token, purse, limit);
             // Where time is over, the loop ends.
             let _answered = tokio::time::timeout_at(deadline, answered).await;
         }
-        Err(Shortage::Unlent)
+        Err(BudgetShortage::Unlent)
     }
 
     /// Asks for more, unless an answer is due already. A task of its own asks, so
     /// that a request that goes away loses nothing.
-    fn ask(&self, token: TokenId, purse: &Arc<Purse>, limit: u32) {
+    fn ask(&self, token: TokenId, purse: &Arc<TokenPurse>, limit: u32) {
         if purse.asking.swap(true, Ordering::SeqCst) {
             return;
         }
@@ -198,7 +203,10 @@ impl Budgets {
         let (inner, purse) = (Arc::clone(&self.0), Arc::clone(purse));
         let requests = purse.wanted(limit);
         tokio::spawn(async move {
-            let lent = inner.lender.lend(Loan { token, requests }, limit).await;
+            let lent = inner
+                .lender
+                .lend(TokenLoan { token, requests }, limit)
+                .await;
             purse.hear(lent);
             if inner.asking.fetch_sub(1, Ordering::SeqCst) == 1 {
                 inner.quiet.notify_waiters();
@@ -226,8 +234,8 @@ impl Budgets {
 
 /// The budget of one token, as far as it is known here.
 #[derive(Default)]
-struct Purse {
-    /// A packed [`Holding`]: one value, so that nobody sees a part of an answer.
+struct TokenPurse {
+    /// A packed [`LentRequests`]: one value, so that nobody sees a part of an answer.
     holding: AtomicU64,
     waiting: AtomicU32,
     asking: AtomicBool,
@@ -238,13 +246,13 @@ struct Purse {
 /// What is lent of a token. The limit is no part of it, so that one that an
 /// operator changes holds for the next request.
 #[derive(Clone, Copy)]
-struct Holding {
+struct LentRequests {
     in_hand: u32,
     /// To anybody, as of the last answer; what is in hand is a part of it.
     lent: u32,
 }
 
-impl Holding {
+impl LentRequests {
     const fn pack(self) -> u64 {
         ((self.in_hand as u64) << 32) | self.lent as u64
     }
@@ -281,19 +289,22 @@ impl Holding {
     }
 }
 
-impl Purse {
-    fn holding(&self) -> Holding {
-        Holding::unpack(self.holding.load(Ordering::SeqCst))
+impl TokenPurse {
+    fn holding(&self) -> LentRequests {
+        LentRequests::unpack(self.holding.load(Ordering::SeqCst))
     }
 
     /// Gives what was held before.
-    fn change(&self, change: impl Fn(Holding) -> Option<Holding>) -> Option<Holding> {
+    fn change(
+        &self,
+        change: impl Fn(LentRequests) -> Option<LentRequests>,
+    ) -> Option<LentRequests> {
         let changed = self
             .holding
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |packed| {
-                change(Holding::unpack(packed)).map(Holding::pack)
+                change(LentRequests::unpack(packed)).map(LentRequests::pack)
             });
-        changed.ok().map(Holding::unpack)
+        changed.ok().map(LentRequests::unpack)
     }
 
     /// Takes one that is in hand, and says how many are left.
@@ -305,7 +316,7 @@ impl Purse {
     /// Takes all that is in hand.
     fn empty(&self) -> u32 {
         let before = self.change(|it| {
-            Some(Holding {
+            Some(LentRequests {
                 in_hand: 0,
                 lent: it.lent.saturating_sub(it.in_hand),
             })
@@ -319,17 +330,17 @@ impl Purse {
     }
 
     /// Takes in an answer, and wakes those who wait for it.
-    fn hear(&self, answer: Result<Lent, Unlent>) {
+    fn hear(&self, answer: Result<LendOutcome, LendingUnavailable>) {
         match answer {
             Ok(lent) => {
                 self.change(|it| {
-                    Some(Holding {
+                    Some(LentRequests {
                         in_hand: it.in_hand.saturating_add(lent.granted),
                         lent: lent.in_all,
                     })
                 });
             }
-            Err(Unlent) => {
+            Err(LendingUnavailable) => {
                 self.failures.fetch_add(1, Ordering::SeqCst);
             }
         }
@@ -339,16 +350,16 @@ impl Purse {
 }
 
 /// Counts a request for as long as it waits.
-struct Waiting<'p>(&'p Purse);
+struct WaitingRequest<'p>(&'p TokenPurse);
 
-impl<'p> Waiting<'p> {
-    fn at(purse: &'p Purse) -> Self {
+impl<'p> WaitingRequest<'p> {
+    fn at(purse: &'p TokenPurse) -> Self {
         purse.waiting.fetch_add(1, Ordering::SeqCst);
         Self(purse)
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for WaitingRequest<'_> {
     fn drop(&mut self) {
         self.0.waiting.fetch_sub(1, Ordering::SeqCst);
     }

@@ -32,20 +32,20 @@ impl Book {
     fn answer<T: Send + 'static>(
         &self,
         change: impl FnOnce(&Self) -> T + Send + 'static,
-    ) -> Answered<T> {
+    ) -> LenderAnswer<T> {
         let book = self.clone();
         Box::pin(async move {
             let _held = book.0.held.read().await;
             if book.0.down.load(Ordering::SeqCst) {
-                return Err(Unlent);
+                return Err(LendingUnavailable);
             }
             Ok(change(&book))
         })
     }
 }
 
-impl Lender for Book {
-    fn lend(&self, loan: Loan, limit: u32) -> Answered<Lent> {
+impl BudgetLender for Book {
+    fn lend(&self, loan: TokenLoan, limit: u32) -> LenderAnswer<LendOutcome> {
         self.answer(move |book| {
             book.0.asked.lock().unwrap().push(loan.requests);
             let mut lent = book.lent();
@@ -53,11 +53,11 @@ impl Lender for Book {
             let granted = loan.requests.min(limit.saturating_sub(*before));
             *before += granted;
             let in_all = *before;
-            Lent { granted, in_all }
+            LendOutcome { granted, in_all }
         })
     }
 
-    fn take_back(&self, unspent: Vec<Loan>) -> Answered<()> {
+    fn take_back(&self, unspent: Vec<TokenLoan>) -> LenderAnswer<()> {
         self.answer(move |book| {
             for loan in unspent {
                 *book.lent().get_mut(&loan.token).unwrap() -= loan.requests;
@@ -74,13 +74,13 @@ fn token(number: u8) -> TokenId {
     }
 }
 
-fn budgets() -> (Budgets, Book) {
+fn budgets() -> (TokenBudgets, Book) {
     let book = Book::default();
-    (Budgets::new(10, Box::new(book.clone())), book)
+    (TokenBudgets::new(10, Box::new(book.clone())), book)
 }
 
 /// Spends until it is refused, and says how often that went well.
-async fn exhaust(budgets: &Budgets, limit: u32) -> (u32, Shortage) {
+async fn exhaust(budgets: &TokenBudgets, limit: u32) -> (u32, BudgetShortage) {
     let mut spent = 0;
     loop {
         match budgets.spend(token(1), limit).await {
@@ -101,10 +101,13 @@ async fn settle() {
 async fn every_request_of_a_budget_can_be_made_and_none_more() {
     for limit in [0, 1, 2, 3, 40, 1_000, 70_000] {
         let (budgets, book) = budgets();
-        assert_eq!(exhaust(&budgets, limit).await, (limit, Shortage::Spent));
+        assert_eq!(
+            exhaust(&budgets, limit).await,
+            (limit, BudgetShortage::Spent)
+        );
         assert_eq!(book.lent().values().sum::<u32>(), limit);
         assert!(book.asked().iter().all(|it| *it <= MOST_AT_ONCE));
-        assert_eq!(exhaust(&budgets, limit).await, (0, Shortage::Spent));
+        assert_eq!(exhaust(&budgets, limit).await, (0, BudgetShortage::Spent));
         assert!(book.asked().is_empty(), "a spent budget asks no more");
     }
 }
@@ -128,7 +131,7 @@ async fn sixty_four_at_once_together_make_exactly_as_many() {
         }
         let spent: Vec<_> = callers.join_all().await;
         assert_eq!(spent.iter().map(|(spent, _)| spent).sum::<u32>(), limit);
-        assert!(spent.iter().all(|(_, why)| *why == Shortage::Spent));
+        assert!(spent.iter().all(|(_, why)| *why == BudgetShortage::Spent));
     }
 }
 
@@ -155,19 +158,25 @@ async fn while_the_store_is_down_what_is_in_hand_is_spent() {
     settle().await;
     book.set_down(true);
     let (spent, shortage) = exhaust(&budgets, 1_600).await;
-    assert_eq!((spent, shortage), (99, Shortage::Unlent));
+    assert_eq!((spent, shortage), (99, BudgetShortage::Unlent));
     book.set_down(false);
-    assert_eq!(exhaust(&budgets, 1_600).await, (1_500, Shortage::Spent));
+    assert_eq!(
+        exhaust(&budgets, 1_600).await,
+        (1_500, BudgetShortage::Spent)
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_store_that_does_not_answer_is_not_waited_for_without_end() {
     let (budgets, book) = budgets();
     let held = book.0.held.write().await;
-    assert_eq!(budgets.spend(token(1), 40).await, Err(Shortage::Unlent));
+    assert_eq!(
+        budgets.spend(token(1), 40).await,
+        Err(BudgetShortage::Unlent)
+    );
     drop(held);
     settle().await;
-    assert_eq!(exhaust(&budgets, 40).await, (40, Shortage::Spent));
+    assert_eq!(exhaust(&budgets, 40).await, (40, BudgetShortage::Spent));
 }
 
 #[tokio::test]
@@ -178,8 +187,11 @@ async fn a_stop_gives_back_what_is_in_hand_and_the_next_process_spends_it() {
     }
     first.give_back().await.unwrap();
     assert_eq!(book.lent()[&token(1)], 100);
-    let second = Budgets::new(10, Box::new(book));
-    assert_eq!(exhaust(&second, 1_600).await, (1_500, Shortage::Spent));
+    let second = TokenBudgets::new(10, Box::new(book));
+    assert_eq!(
+        exhaust(&second, 1_600).await,
+        (1_500, BudgetShortage::Spent)
+    );
 }
 
 #[tokio::test]
@@ -187,7 +199,7 @@ async fn a_process_that_dies_loses_no_more_than_it_had_in_hand() {
     let book = Book::default();
     let (mut spent, mut lives) = (0, 0);
     loop {
-        let budgets = Budgets::new(10, Box::new(book.clone()));
+        let budgets = TokenBudgets::new(10, Box::new(book.clone()));
         lives += 1;
         let mut here = 0;
         while here < 100 && budgets.spend(token(1), 1_600).await.is_ok() {
@@ -205,9 +217,9 @@ async fn a_process_that_dies_loses_no_more_than_it_had_in_hand() {
 #[tokio::test]
 async fn a_limit_that_is_raised_gives_the_rest() {
     let (budgets, _) = budgets();
-    assert_eq!(exhaust(&budgets, 10).await, (10, Shortage::Spent));
-    assert_eq!(exhaust(&budgets, 15).await, (5, Shortage::Spent));
-    assert_eq!(exhaust(&budgets, 5).await, (0, Shortage::Spent));
+    assert_eq!(exhaust(&budgets, 10).await, (10, BudgetShortage::Spent));
+    assert_eq!(exhaust(&budgets, 15).await, (5, BudgetShortage::Spent));
+    assert_eq!(exhaust(&budgets, 5).await, (0, BudgetShortage::Spent));
 }
 
 #[tokio::test]
@@ -220,11 +232,14 @@ async fn a_limit_that_is_lowered_holds_for_what_is_in_hand_too() {
     let lent = book.lent()[&token(1)];
     assert!(lent > 30, "{lent} are lent, so some are in hand");
     assert_eq!(budgets.spend(token(1), 22).await, Ok(1));
-    assert_eq!(exhaust(&budgets, 22).await, (1, Shortage::Spent));
+    assert_eq!(exhaust(&budgets, 22).await, (1, BudgetShortage::Spent));
     assert_eq!(budgets.left(token(1), 22), Some(0));
-    assert_eq!(exhaust(&budgets, 30).await, (8, Shortage::Spent));
+    assert_eq!(exhaust(&budgets, 30).await, (8, BudgetShortage::Spent));
     assert_eq!(book.lent()[&token(1)], lent, "nothing more was lent");
-    assert_eq!(exhaust(&budgets, 1_600).await, (1_570, Shortage::Spent));
+    assert_eq!(
+        exhaust(&budgets, 1_600).await,
+        (1_570, BudgetShortage::Spent)
+    );
 }
 
 #[tokio::test]
@@ -233,9 +248,15 @@ async fn memory_is_bounded_and_freed_by_expiry() {
     for number in 0..10 {
         assert!(budgets.spend(token(number), 40).await.is_ok());
     }
-    assert_eq!(budgets.spend(token(10), 40).await, Err(Shortage::Unlent));
+    assert_eq!(
+        budgets.spend(token(10), 40).await,
+        Err(BudgetShortage::Unlent)
+    );
     budgets.prune(Timestamp::from_seconds(899));
-    assert_eq!(budgets.spend(token(10), 40).await, Err(Shortage::Unlent));
+    assert_eq!(
+        budgets.spend(token(10), 40).await,
+        Err(BudgetShortage::Unlent)
+    );
     budgets.prune(Timestamp::from_seconds(900));
     assert!(budgets.spend(token(10), 40).await.is_ok());
 }

@@ -9,7 +9,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use countersign_domain::account::Invalid;
+use countersign_domain::account::InvalidText;
 use countersign_domain::{Allowlist, Reason};
 use http::header::{self, HeaderMap, HeaderName};
 use ipnet::IpNet;
@@ -31,7 +31,7 @@ impl TrustedProxies {
     /// # Errors
     ///
     /// The first entry that is no network.
-    pub fn parse<T: AsRef<str>>(entries: &[T]) -> Result<Self, Invalid> {
+    pub fn parse<T: AsRef<str>>(entries: &[T]) -> Result<Self, InvalidText> {
         Allowlist::parse(entries).map(Self)
     }
 
@@ -97,7 +97,7 @@ pub(crate) fn x_forwarded_for(
     headers: &HeaderMap,
     trusted: &TrustedProxies,
 ) -> Result<IpAddr, Reason> {
-    let mut hops = Hops::new(trusted);
+    let mut hops = HopChoice::new(trusted);
     for line in headers.get_all(X_FORWARDED_FOR) {
         let line = line.to_str().map_err(|_| Reason::AddressUnreadable)?;
         for item in line.split(',') {
@@ -109,7 +109,7 @@ pub(crate) fn x_forwarded_for(
 
 /// The client's address in `Forwarded`, for a request from a trusted proxy.
 fn forwarded(headers: &HeaderMap, trusted: &TrustedProxies) -> Result<IpAddr, Reason> {
-    let mut hops = Hops::new(trusted);
+    let mut hops = HopChoice::new(trusted);
     for line in headers.get_all(header::FORWARDED) {
         let mut rest = line.to_str().map_err(|_| Reason::AddressUnreadable)?;
         loop {
@@ -127,7 +127,7 @@ fn forwarded(headers: &HeaderMap, trusted: &TrustedProxies) -> Result<IpAddr, Re
 }
 
 /// The choice among the hops, which are added from left to right.
-struct Hops<'a> {
+struct HopChoice<'a> {
     trusted: &'a TrustedProxies,
     count: usize,
     /// The rightmost hop that is no trusted proxy; if there is none, the
@@ -135,7 +135,7 @@ struct Hops<'a> {
     chosen: Option<IpAddr>,
 }
 
-impl<'a> Hops<'a> {
+impl<'a> HopChoice<'a> {
     fn new(trusted: &'a TrustedProxies) -> Self {
         Self {
             trusted,

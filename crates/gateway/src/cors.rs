@@ -18,7 +18,7 @@ use http::header::{
 use http::{Method, Request, Response, StatusCode};
 
 use crate::headers::only;
-use crate::permit::Denied;
+use crate::permit::GuardDenial;
 
 /// What a page may read besides what it always may.
 const EXPOSED: HeaderValue =
@@ -34,10 +34,10 @@ const PREFLIGHT_VARY: HeaderValue = HeaderValue::from_static(
 
 /// Whose pages may call an api, and read what it answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CorsPolicy(Origins);
+pub struct CorsPolicy(AllowedOrigins);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Origins {
+enum AllowedOrigins {
     Any,
     These(Vec<HeaderValue>),
 }
@@ -102,10 +102,10 @@ impl CorsPolicy {
         }
         Ok(match &texts[..] {
             [] => None,
-            ["*"] => Some(Self(Origins::Any)),
+            ["*"] => Some(Self(AllowedOrigins::Any)),
             these => {
                 let values = these.iter().filter_map(|it| HeaderValue::from_str(it).ok());
-                Some(Self(Origins::These(values.collect())))
+                Some(Self(AllowedOrigins::These(values.collect())))
             }
         })
     }
@@ -113,8 +113,10 @@ impl CorsPolicy {
     /// The origins, as they are written in a configuration.
     pub fn origins(&self) -> Vec<&str> {
         match &self.0 {
-            Origins::Any => vec!["*"],
-            Origins::These(these) => these.iter().filter_map(|it| it.to_str().ok()).collect(),
+            AllowedOrigins::Any => vec!["*"],
+            AllowedOrigins::These(these) => {
+                these.iter().filter_map(|it| it.to_str().ok()).collect()
+            }
         }
     }
 
@@ -122,9 +124,9 @@ impl CorsPolicy {
     /// these fields; nothing to a page that is not allowed.
     pub fn allowed_origin(&self, asked: &HeaderMap) -> Option<HeaderValue> {
         match &self.0 {
-            Origins::Any => Some(HeaderValue::from_static("*")),
+            AllowedOrigins::Any => Some(HeaderValue::from_static("*")),
             // Byte for byte (the standard's CORS check).
-            Origins::These(these) => only(asked, &ORIGIN)
+            AllowedOrigins::These(these) => only(asked, &ORIGIN)
                 .filter(|origin| these.contains(origin))
                 .cloned(),
         }
@@ -140,7 +142,10 @@ impl CorsPolicy {
     /// # Errors
     ///
     /// [`Reason::OriginDenied`]: the page's origin is not allowed.
-    pub fn preflight<B>(&self, request: &Request<B>) -> Option<Result<Response<Bytes>, Denied>> {
+    pub fn preflight<B>(
+        &self,
+        request: &Request<B>,
+    ) -> Option<Result<Response<Bytes>, GuardDenial>> {
         let asked = request.headers();
         if *request.method() != Method::OPTIONS || !asked.contains_key(ORIGIN) {
             return None;
@@ -176,7 +181,7 @@ impl CorsPolicy {
             answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
             answer.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
         }
-        if self.0 != Origins::Any {
+        if self.0 != AllowedOrigins::Any {
             vary_by_origin(answer);
         }
     }
@@ -238,14 +243,14 @@ fn asked_names(asked: &HeaderMap) -> Option<HeaderValue> {
         .filter(|names| !names.is_empty())
 }
 
-fn denied(asked: &HeaderMap) -> Denied {
+fn denied(asked: &HeaderMap) -> GuardDenial {
     let origin = only(asked, &ORIGIN).and_then(|origin| origin.to_str().ok());
-    Denied {
+    GuardDenial {
         detail: Some(match origin {
             Some(origin) => format!("{origin} is not among the origins in cors"),
             None => "Origin is there more than once, or cannot be read".to_owned(),
         }),
-        ..Denied::from(Reason::OriginDenied)
+        ..GuardDenial::from(Reason::OriginDenied)
     }
 }
 

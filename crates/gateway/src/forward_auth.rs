@@ -26,14 +26,14 @@ use crate::api::GuardedApi;
 use crate::client_address::TrustedProxies;
 use crate::gateway::refuse;
 use crate::headers;
-use crate::permit::{Asked, Denied, Permit, authorize};
+use crate::permit::{GuardDenial, GuardedRequest, Permit, authorize};
 use crate::rate_limit::BudgetLeft;
-use crate::spend::Allowances;
-use crate::uses::Uses;
-use crate::view::View;
-use kept::Kept;
+use crate::spend::RequestAllowances;
+use crate::uses::FirstUses;
+use crate::view::RevocationView;
+use kept::PendingRefusals;
 
-pub use family::{Family, Original};
+pub use family::{OriginalRequest, ProxyFamily};
 
 /// What every path begins with at which proxies ask.
 const BASE: &str = "/forward-auth/";
@@ -46,11 +46,11 @@ const URI: HeaderName = HeaderName::from_static("x-countersign-uri");
 
 /// Judges requests for proxies.
 pub struct ForwardAuth {
-    view: Arc<View>,
-    uses: Arc<Uses>,
-    allowances: Arc<Allowances>,
+    view: Arc<RevocationView>,
+    uses: Arc<FirstUses>,
+    allowances: Arc<RequestAllowances>,
     trusted: TrustedProxies,
-    kept: Arc<Kept>,
+    kept: Arc<PendingRefusals>,
 }
 
 /// The answer to a proxy.
@@ -59,9 +59,9 @@ pub struct ForwardAnswer<'r> {
     pub response: Response<Bytes>,
     /// What the log gets; `None` if a refusal that was logged before is told
     /// again.
-    pub outcome: Option<Result<Permit, Denied>>,
+    pub outcome: Option<Result<Permit, GuardDenial>>,
     /// The request that was judged, as far as it could be read.
-    pub original: Option<Original<'r>>,
+    pub original: Option<OriginalRequest<'r>>,
 }
 
 /// The name of the api that a proxy asks about, if `path` is one at which
@@ -74,9 +74,9 @@ pub fn asked_api(path: &str) -> Option<&str> {
 impl ForwardAuth {
     /// Verdicts for these proxies, by what `view` knows; uses are reported
     /// through `uses`.
-    pub fn new(view: Arc<View>, uses: Arc<Uses>, trusted: TrustedProxies) -> Self {
+    pub fn new(view: Arc<RevocationView>, uses: Arc<FirstUses>, trusted: TrustedProxies) -> Self {
         Self {
-            allowances: Arc::new(Allowances::new(Arc::clone(&view))),
+            allowances: Arc::new(RequestAllowances::new(Arc::clone(&view))),
             view,
             uses,
             trusted,
@@ -86,7 +86,7 @@ impl ForwardAuth {
 
     /// With allowances that other front ends share.
     #[must_use]
-    pub fn with_allowances(mut self, allowances: Arc<Allowances>) -> Self {
+    pub fn with_allowances(mut self, allowances: Arc<RequestAllowances>) -> Self {
         self.allowances = allowances;
         self
     }
@@ -123,7 +123,7 @@ impl ForwardAuth {
             return ForwardAnswer::refused(api, Reason::PathUnknown.into(), request_id);
         };
         let below = below_api(check);
-        if family == Family::Nginx && below == REFUSAL_PATH {
+        if family == ProxyFamily::Nginx && below == REFUSAL_PATH {
             return self.tell_again(api, check, request_id, now);
         }
         match family.read(check, below, &self.trusted) {
@@ -142,9 +142,9 @@ impl ForwardAuth {
     async fn judge<'r>(
         &self,
         api: &GuardedApi,
-        family: Family,
+        family: ProxyFamily,
         check: &'r Parts,
-        original: Original<'r>,
+        original: OriginalRequest<'r>,
         request_id: &str,
         now: Timestamp,
     ) -> ForwardAnswer<'r> {
@@ -178,16 +178,16 @@ impl ForwardAuth {
     async fn admit(
         &self,
         api: &GuardedApi,
-        original: &Original<'_>,
+        original: &OriginalRequest<'_>,
         headers: &HeaderMap,
         now: Timestamp,
-    ) -> Result<(Permit, Option<BudgetLeft>), Denied> {
+    ) -> Result<(Permit, Option<BudgetLeft>), GuardDenial> {
         // The proxy forwards the path as it came, so nothing is merged here.
         if original.path().contains("//") {
             return Err(Reason::PathAmbiguous.into());
         }
         let path = api.site().without_prefix(original.path());
-        let asked = Asked {
+        let asked = GuardedRequest {
             method: &original.method,
             path: path.ok_or(Reason::PathUnknown)?,
             presented: api.dialect().presented(headers, original.query()),
@@ -204,13 +204,13 @@ impl ForwardAuth {
     /// for the rest by the support id.
     fn fit<'r>(
         &self,
-        family: Family,
+        family: ProxyFamily,
         api: &GuardedApi,
         mut answer: ForwardAnswer<'r>,
         request_id: &str,
         now: Timestamp,
     ) -> ForwardAnswer<'r> {
-        if let (Family::Nginx, Some(Err(denied))) = (family, &answer.outcome) {
+        if let (ProxyFamily::Nginx, Some(Err(denied))) = (family, &answer.outcome) {
             let status = match answer.response.status() {
                 StatusCode::UNAUTHORIZED => StatusCode::UNAUTHORIZED,
                 _ => StatusCode::FORBIDDEN,
@@ -252,7 +252,7 @@ impl ForwardAuth {
 }
 
 impl ForwardAnswer<'_> {
-    fn refused(api: &GuardedApi, denied: Denied, request_id: &str) -> Self {
+    fn refused(api: &GuardedApi, denied: GuardDenial, request_id: &str) -> Self {
         Self {
             response: refuse(api, &denied, request_id),
             outcome: Some(Err(denied)),
@@ -271,7 +271,7 @@ fn below_api(check: &Parts) -> &str {
 fn success(
     api: &GuardedApi,
     permit: &Permit,
-    original: &Original<'_>,
+    original: &OriginalRequest<'_>,
     request_id: &str,
 ) -> Response<Bytes> {
     let mut response = Response::new(Bytes::new());

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use countersign_dialect::{Presented, Refused};
-use countersign_domain::{FORWARDED_METHODS, Operation, Reason, Refusal, Timestamp};
+use countersign_dialect::{PresentedCredential, TokenRefusal};
+use countersign_domain::{FORWARDED_METHODS, Reason, Refusal, Timestamp, TokenOperation};
 use countersign_relay::{
     AnswerBody, BoxError, PublicOrigin, TunnelSlots, Upload, Upstream, UpstreamExchange,
     UpstreamHost, asked_for_websocket, is_switched,
@@ -17,19 +17,19 @@ use http_body::Body;
 use hyper::upgrade::OnUpgrade;
 use tokio::time::Instant;
 
-use crate::answer::Answer;
+use crate::answer::GuardAnswer;
 use crate::api::GuardedApi;
-use crate::body_key::Keyed;
-use crate::headers::{self, Onward};
-use crate::permit::{Asked, Denied, Permit, authorize};
-use crate::spend::Allowances;
+use crate::body_key::KeyedBody;
+use crate::headers::{self, ForwardedHeaders};
+use crate::permit::{GuardDenial, GuardedRequest, Permit, authorize};
+use crate::spend::RequestAllowances;
 use crate::tunnel_review::TunnelReview;
-use crate::uses::Uses;
-use crate::view::View;
+use crate::uses::FirstUses;
+use crate::view::RevocationView;
 
 /// The client of a request, as far as its connection tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Client {
+pub struct ClientConnection {
     /// Its address: the peer's, or what a trusted proxy says that it is.
     pub address: IpAddr,
     /// Whether it spoke TLS.
@@ -38,9 +38,9 @@ pub struct Client {
 
 /// Guards apis and forwards to their upstreams.
 pub struct Gateway {
-    view: Arc<View>,
-    uses: Arc<Uses>,
-    allowances: Arc<Allowances>,
+    view: Arc<RevocationView>,
+    uses: Arc<FirstUses>,
+    allowances: Arc<RequestAllowances>,
     tunnels: TunnelSlots,
 }
 
@@ -49,8 +49,8 @@ const SOON: Duration = Duration::from_secs(1);
 
 impl Gateway {
     /// A gateway that knows what `view` knows, and reports through `uses`.
-    pub fn new(view: Arc<View>, uses: Arc<Uses>) -> Self {
-        let allowances = Arc::new(Allowances::new(Arc::clone(&view)));
+    pub fn new(view: Arc<RevocationView>, uses: Arc<FirstUses>) -> Self {
+        let allowances = Arc::new(RequestAllowances::new(Arc::clone(&view)));
         Self {
             view,
             uses,
@@ -61,7 +61,7 @@ impl Gateway {
 
     /// With allowances that other front ends share.
     #[must_use]
-    pub fn with_allowances(mut self, allowances: Arc<Allowances>) -> Self {
+    pub fn with_allowances(mut self, allowances: Arc<RequestAllowances>) -> Self {
         self.allowances = allowances;
         self
     }
@@ -76,10 +76,10 @@ impl Gateway {
         &self,
         api: &GuardedApi,
         mut request: Request<B>,
-        client: Client,
+        client: ClientConnection,
         request_id: &str,
         now: Timestamp,
-    ) -> Answer
+    ) -> GuardAnswer
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
@@ -90,7 +90,7 @@ impl Gateway {
             parts.uri = at_path(&parts.uri, &merged);
         }
         let is_head = parts.method == Method::HEAD;
-        let inbound = Inbound {
+        let inbound = InboundRequest {
             api,
             parts,
             client,
@@ -100,7 +100,7 @@ impl Gateway {
         match self.pass(inbound, body, switch).await {
             Ok((permit, response)) => {
                 api.meter().allowed();
-                Answer {
+                GuardAnswer {
                     response,
                     outcome: Ok(permit),
                 }
@@ -116,16 +116,16 @@ impl Gateway {
         method: &Method,
         reason: Reason,
         request_id: &str,
-    ) -> Answer {
+    ) -> GuardAnswer {
         refused(api, reason.into(), request_id, *method == Method::HEAD)
     }
 
     async fn pass<B>(
         &self,
-        mut inbound: Inbound<'_>,
+        mut inbound: InboundRequest<'_>,
         body: B,
         switch: Option<OnUpgrade>,
-    ) -> Result<(Permit, Response<AnswerBody>), Denied>
+    ) -> Result<(Permit, Response<AnswerBody>), GuardDenial>
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
@@ -141,12 +141,12 @@ impl Gateway {
         let mut switch = self
             .tunnels
             .take(switch)
-            .map_err(|error| Denied::from(error).of(&permit))?;
+            .map_err(|error| GuardDenial::from(error).of(&permit))?;
         let budget = self.allowances.spend(api, &permit, inbound.now).await?;
         let passage = inbound.passage(upstream);
         let again = || inbound.onward(upstream, &permit, Upload::none());
         let sent = passage.send(request, switch.is_some(), again).await;
-        let response = sent.map_err(|denied: Denied| denied.of(&permit))?;
+        let response = sent.map_err(|denied: GuardDenial| denied.of(&permit))?;
         let mut response = match switch.take_if(|_| is_switched(&response)) {
             Some(switch) => {
                 let judged = inbound.judged(Arc::clone(&self.view));
@@ -166,21 +166,21 @@ impl Gateway {
     /// one is read the last word is spoken after it.
     async fn admit(
         &self,
-        inbound: &mut Inbound<'_>,
+        inbound: &mut InboundRequest<'_>,
         body: Upload,
-    ) -> Result<(Permit, Upload), Denied> {
-        let Inbound {
+    ) -> Result<(Permit, Upload), GuardDenial> {
+        let InboundRequest {
             api, parts, now, ..
         } = inbound;
         let began = Instant::now();
-        let mut asked = Asked {
+        let mut asked = GuardedRequest {
             method: &parts.method,
             path: parts.uri.path(),
             presented: api.dialect().presented(&parts.headers, parts.uri.query()),
             address: inbound.client.address,
         };
         let decided = authorize(api, &self.view, &asked, *now);
-        let Some(keyed) = Keyed::new(api, &parts.headers, &body) else {
+        let Some(keyed) = KeyedBody::new(api, &parts.headers, &body) else {
             return Ok((decided?, body));
         };
         match decided {
@@ -196,7 +196,7 @@ impl Gateway {
             },
             Err(missing) if missing.reason == Reason::TokenMissing => {
                 let (key, body) = keyed.take(body).await?;
-                asked.presented = Presented::StaticKey(key.ok_or(missing)?);
+                asked.presented = PresentedCredential::StaticKey(key.ok_or(missing)?);
                 *now = *now + began.elapsed();
                 Ok((authorize(api, &self.view, &asked, *now)?, body))
             }
@@ -206,16 +206,16 @@ impl Gateway {
 }
 
 /// A request without its body, and whence it came.
-struct Inbound<'a> {
+struct InboundRequest<'a> {
     api: &'a GuardedApi,
     parts: request::Parts,
-    client: Client,
+    client: ClientConnection,
     request_id: &'a str,
     /// When it came, or when what had to be read of its body had come.
     now: Timestamp,
 }
 
-impl<'a> Inbound<'a> {
+impl<'a> InboundRequest<'a> {
     /// The request as the upstream gets it. The body's own length frames it, not
     /// what the client said of it.
     fn onward(
@@ -223,9 +223,9 @@ impl<'a> Inbound<'a> {
         upstream: &Upstream,
         permit: &Permit,
         body: Upload,
-    ) -> Result<Request<Upload>, Denied> {
+    ) -> Result<Request<Upload>, GuardDenial> {
         let (api, parts) = (self.api, &self.parts);
-        let onward = Onward {
+        let onward = ForwardedHeaders {
             api,
             upstream,
             permit,
@@ -269,7 +269,7 @@ impl<'a> Inbound<'a> {
         }
     }
 
-    fn judged(self, view: Arc<View>) -> TunnelReview {
+    fn judged(self, view: Arc<RevocationView>) -> TunnelReview {
         TunnelReview {
             api: self.api.without_upstream(),
             view,
@@ -292,10 +292,10 @@ pub fn at_path(uri: &Uri, path: &str) -> Uri {
     Uri::from_parts(parts).unwrap_or_else(|_| uri.clone())
 }
 
-fn refused(api: &GuardedApi, denied: Denied, request_id: &str, is_head: bool) -> Answer {
+fn refused(api: &GuardedApi, denied: GuardDenial, request_id: &str, is_head: bool) -> GuardAnswer {
     api.meter().refused(denied.reason);
     let refusal = refuse(api, &denied, request_id);
-    Answer {
+    GuardAnswer {
         // An answer to HEAD has no body (RFC 9110 section 9.3.2).
         response: refusal.map(|body| AnswerBody::whole(if is_head { Bytes::new() } else { body })),
         outcome: Err(denied),
@@ -303,13 +303,13 @@ fn refused(api: &GuardedApi, denied: Denied, request_id: &str, is_head: bool) ->
 }
 
 /// The refusal in the dialect's spelling.
-pub(crate) fn refuse(api: &GuardedApi, denied: &Denied, request_id: &str) -> Response<Bytes> {
-    let refusal = denied.reason.refusal(Operation::Guard);
+pub(crate) fn refuse(api: &GuardedApi, denied: &GuardDenial, request_id: &str) -> Response<Bytes> {
+    let refusal = denied.reason.refusal(TokenOperation::Guard);
     let soon = (refusal == Refusal::Unavailable).then_some(SOON);
-    let mut response = api.dialect().refuse(&Refused {
+    let mut response = api.dialect().refuse(&TokenRefusal {
         retry_after: denied.retry_after.or(soon),
         allow: (denied.reason == Reason::MethodUnknown).then_some(FORWARDED_METHODS),
-        ..Refused::new(Operation::Guard, refusal)
+        ..TokenRefusal::new(TokenOperation::Guard, refusal)
     });
     let headers = response.headers_mut();
     headers.insert(headers::REFUSAL, headers::visible(request_id));

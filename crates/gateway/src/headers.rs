@@ -14,8 +14,8 @@ use countersign_relay::{
 };
 
 use crate::api::GuardedApi;
-use crate::gateway::Client;
-use crate::permit::{Permit, Proof};
+use crate::gateway::ClientConnection;
+use crate::permit::{CallerProof, Permit};
 
 /// The support id of a refused request.
 pub(crate) const REFUSAL: HeaderName = HeaderName::from_static("x-countersign-refusal");
@@ -31,15 +31,15 @@ const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// What is added to a request that goes on.
-pub(crate) struct Onward<'a> {
+pub(crate) struct ForwardedHeaders<'a> {
     pub(crate) api: &'a GuardedApi,
     pub(crate) upstream: &'a Upstream,
     pub(crate) permit: &'a Permit,
     pub(crate) request_id: &'a str,
-    pub(crate) client: Client,
+    pub(crate) client: ClientConnection,
 }
 
-impl Onward<'_> {
+impl ForwardedHeaders<'_> {
     /// The fields that the upstream gets.
     pub(crate) fn fields(&self, inbound: &request::Parts, body: &Upload) -> HeaderMap {
         let secret = self.secret_headers();
@@ -71,8 +71,8 @@ impl Onward<'_> {
     fn secret_headers(&self) -> &[HeaderName] {
         let proof = self.permit.caller().map(|caller| caller.proof);
         match proof {
-            Some(Proof::Token { .. }) => self.api.secret_headers(),
-            Some(Proof::StaticKey) | None => self.api.presentation_headers(),
+            Some(CallerProof::Token { .. }) => self.api.secret_headers(),
+            Some(CallerProof::StaticKey) | None => self.api.presentation_headers(),
         }
     }
 

@@ -3,7 +3,7 @@
 //!
 //! [`authorize`] is the whole policy and yields a [`Permit`], which nothing else
 //! can make; [`Gateway::forward`] asks it and then speaks to the upstream. What
-//! the guard knows of sessions and accounts is a [`View`] that it is fed with
+//! the guard knows of sessions and accounts is a [`RevocationView`] that it is fed with
 //! notices: this crate links no store and reads no clock of its own.
 //!
 //! What carries the request is `countersign-relay`.
@@ -29,17 +29,19 @@ mod uses;
 mod view;
 mod wrong_keys;
 
-pub use answer::Answer;
+pub use answer::GuardAnswer;
 pub use api::GuardedApi;
-pub use budget::{Answered, Budgets, Lender, Lent, Loan, TokenId, Unlent};
+pub use budget::{
+    BudgetLender, LendOutcome, LenderAnswer, LendingUnavailable, TokenBudgets, TokenId, TokenLoan,
+};
 pub use client_address::{AddressPolicy, AddressSource, TrustedProxies, client_address};
 pub use cors::{CorsPolicy, OriginFault};
-pub use forward_auth::{Family, ForwardAnswer, ForwardAuth, Original, asked_api};
-pub use gateway::{Client, Gateway, at_path};
-pub use overlap::{Claim, Overlap, overlaps};
-pub use permit::{Asked, Caller, Denied, Permit, Proof, authorize};
+pub use forward_auth::{ForwardAnswer, ForwardAuth, OriginalRequest, ProxyFamily, asked_api};
+pub use gateway::{ClientConnection, Gateway, at_path};
+pub use overlap::{ApiClaim, ApiOverlap, overlaps};
+pub use permit::{CallerProof, GuardCaller, GuardDenial, GuardedRequest, Permit, authorize};
 pub use rate_limit::BudgetLeft;
-pub use site::{Site, SiteFault};
-pub use spend::Allowances;
-pub use uses::Uses;
-pub use view::View;
+pub use site::{ApiSite, SiteFault};
+pub use spend::RequestAllowances;
+pub use uses::FirstUses;
+pub use view::RevocationView;

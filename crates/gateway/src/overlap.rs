@@ -4,15 +4,15 @@ use countersign_dialect::Dialect;
 use countersign_domain::pattern_index::{IndexedPath, PatternIndex};
 use countersign_domain::{ApiName, PathPattern, Routes};
 
-use crate::site::Site;
+use crate::site::ApiSite;
 
 /// What an api answers on a listener.
 #[derive(Clone, Copy, Debug)]
-pub struct Claim<'a> {
+pub struct ApiClaim<'a> {
     /// The api.
     pub api: &'a ApiName,
     /// Where on the listener it is.
-    pub site: &'a Site,
+    pub site: &'a ApiSite,
     /// Its dialect, whose operations have paths.
     pub dialect: &'a Dialect,
     /// The paths that it guards, if it guards any.
@@ -22,7 +22,7 @@ pub struct Claim<'a> {
 /// Two apis that could both answer a request: they share a host, and a path.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{first} at {first_path} and {second} at {second_path} could answer the same path")]
-pub struct Overlap {
+pub struct ApiOverlap {
     /// One api.
     pub first: ApiName,
     /// Its path or pattern.
@@ -41,18 +41,18 @@ pub struct Overlap {
 /// It holds for paths with repeated slashes too, which one api may merge and
 /// another take as they are: a pattern has no empty segment but the last, so what
 /// fits one before its slashes are merged fits it afterwards.
-pub fn overlaps(claims: &[Claim<'_>]) -> Vec<Overlap> {
+pub fn overlaps(claims: &[ApiClaim<'_>]) -> Vec<ApiOverlap> {
     overlaps_with(claims, &mut PatternIndex::default())
 }
 
 /// The same over an index of the apis before these.
-fn overlaps_with(claims: &[Claim<'_>], earlier: &mut PatternIndex) -> Vec<Overlap> {
+fn overlaps_with(claims: &[ApiClaim<'_>], earlier: &mut PatternIndex) -> Vec<ApiOverlap> {
     let mut found = Vec::new();
     for (api, claim) in claims.iter().enumerate() {
         let paths = claim.paths();
         for path in &paths {
             let met = earlier.overlapping(claim.site.hosts(), path);
-            found.extend(met.map(|entry| Overlap {
+            found.extend(met.map(|entry| ApiOverlap {
                 first: claims[entry.api].api.clone(),
                 first_path: entry.text.clone(),
                 second: claim.api.clone(),
@@ -70,7 +70,7 @@ fn overlaps_with(claims: &[Claim<'_>], earlier: &mut PatternIndex) -> Vec<Overla
     found
 }
 
-impl Claim<'_> {
+impl ApiClaim<'_> {
     fn paths(&self) -> Vec<PathPattern> {
         let operations = self.dialect.operations();
         let mut paths: Vec<PathPattern> = operations
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
     use countersign_domain::TrailingSlash;
 
-    struct Api(ApiName, Dialect, Routes, Site);
+    struct Api(ApiName, Dialect, Routes, ApiSite);
 
     fn api(name: &str, dialect: &str, guards: &[&str]) -> Api {
         let source = Dialect::shipped(dialect).unwrap();
@@ -102,21 +102,21 @@ mod tests {
             name.parse().unwrap(),
             Dialect::compile(source, dialect).unwrap(),
             Routes::new(guards, Vec::new(), TrailingSlash::Exact).unwrap(),
-            Site::default(),
+            ApiSite::default(),
         )
     }
 
     /// A mypopup that guards `/api/v1/*`.
     fn api_at(name: &str, hosts: &[&str], prefix: &str) -> Api {
         let mut api = api(name, "mypopup", &["/api/v1/*"]);
-        api.3 = Site::parse(hosts, prefix).unwrap();
+        api.3 = ApiSite::parse(hosts, prefix).unwrap();
         api
     }
 
     fn told(apis: &[&Api]) -> Vec<String> {
-        let claims: Vec<Claim<'_>> = apis
+        let claims: Vec<ApiClaim<'_>> = apis
             .iter()
-            .map(|Api(api, dialect, routes, site)| Claim {
+            .map(|Api(api, dialect, routes, site)| ApiClaim {
                 api,
                 site,
                 dialect,
@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn the_root_behind_a_prefix_is_the_prefix_with_or_without_a_slash() {
         let mut one = api("one", "mypopup", &["/"]);
-        one.3 = Site::parse::<&str>(&[], "/one").unwrap();
+        one.3 = ApiSite::parse::<&str>(&[], "/one").unwrap();
         for path in ["/one", "/one/"] {
             let other = api("other", "apirone", &[path]);
             assert_eq!(told(&[&one, &other]).len(), 1, "{path}");
@@ -225,7 +225,7 @@ mod tests {
         ) {
             let made = |at: usize| {
                 let mut made = api(["one", "other"][at], "mypopup", &[guards[at]]);
-                made.3 = Site::parse::<&str>(&[], prefixes[at]).unwrap();
+                made.3 = ApiSite::parse::<&str>(&[], prefixes[at]).unwrap();
                 made
             };
             let (one, other) = (made(0), made(1));
@@ -242,9 +242,9 @@ mod tests {
             let names: Vec<ApiName> = (0..apis)
                 .map(|number| format!("api{number}").parse().unwrap())
                 .collect();
-            let claims: Vec<Claim<'_>> = names
+            let claims: Vec<ApiClaim<'_>> = names
                 .iter()
-                .map(|api| Claim {
+                .map(|api| ApiClaim {
                     api,
                     site: &site,
                     dialect: &dialect,

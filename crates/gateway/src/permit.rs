@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_dialect::{Presented, Secret, Variant};
+use countersign_dialect::{PresentedCredential, Secret, Variant};
 use countersign_domain::account::admit_address;
 use countersign_domain::session::AccessClaims;
 use countersign_domain::{
@@ -16,28 +16,28 @@ use http::Method;
 
 use crate::api::GuardedApi;
 use crate::rate_limit::BudgetLeft;
-use crate::view::{Known, KnownCredential, View};
+use crate::view::{KnownAccount, KnownCredential, RevocationView};
 
 /// Evidence that a request may pass. Only [`authorize`] makes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Permit {
-    caller: Option<Caller>,
+    caller: Option<GuardCaller>,
 }
 
 /// Who calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Caller {
+pub struct GuardCaller {
     /// The account.
     pub account: AccountId,
     /// The account's name; with a static key the login of its credential.
     pub login: String,
     /// What proved it.
-    pub proof: Proof,
+    pub proof: CallerProof,
 }
 
 /// What proved who calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Proof {
+pub enum CallerProof {
     /// An access token.
     Token {
         /// Its session.
@@ -55,13 +55,13 @@ pub enum Proof {
 
 /// What is asked, as far as the policy looks at it. It holds a credential, so it
 /// does not print.
-pub struct Asked<'a> {
+pub struct GuardedRequest<'a> {
     /// The method of the request line; no header overrides it.
     pub method: &'a Method,
     /// The path, as it will be forwarded.
     pub path: &'a str,
     /// The credential that came with it.
-    pub presented: Presented<'a>,
+    pub presented: PresentedCredential<'a>,
     /// The client's address.
     pub address: IpAddr,
 }
@@ -69,7 +69,7 @@ pub struct Asked<'a> {
 /// Why a request may not pass, with what is known of the caller.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
-pub struct Denied {
+pub struct GuardDenial {
     /// The cause.
     pub reason: Reason,
     /// The account, once a token or key has proved it.
@@ -96,10 +96,10 @@ pub struct Denied {
 /// The first cause, in that order.
 pub fn authorize(
     api: &GuardedApi,
-    view: &View,
-    asked: &Asked<'_>,
+    view: &RevocationView,
+    asked: &GuardedRequest<'_>,
     now: Timestamp,
-) -> Result<Permit, Denied> {
+) -> Result<Permit, GuardDenial> {
     judge_method(asked.method)?;
     let path = JudgedPath::judge(asked.path)?;
     let route = api.routes().find(asked.method.as_str(), &path);
@@ -107,15 +107,15 @@ pub fn authorize(
     if route.access == RouteAccess::Public {
         return Ok(Permit { caller: None });
     }
-    let Proven {
+    let ProvenCaller {
         known,
         credential,
         caller,
     } = match &asked.presented {
-        Presented::Nothing => return Err(Reason::TokenMissing.into()),
-        Presented::Ambiguous(reason) => return Err((*reason).into()),
-        Presented::Token(token) => by_token(api, view, token, now)?,
-        Presented::StaticKey(key) => by_static_key(api, view, key, asked.address, now)?,
+        PresentedCredential::Nothing => return Err(Reason::TokenMissing.into()),
+        PresentedCredential::Ambiguous(reason) => return Err((*reason).into()),
+        PresentedCredential::Token(token) => by_token(api, view, token, now)?,
+        PresentedCredential::StaticKey(key) => by_static_key(api, view, key, asked.address, now)?,
     };
     let at_home = |login: &&str| **login == caller.login || known.answers_to(login);
     admit_address(&known.account, asked.address).map_err(|reason| caller.denied(reason))?;
@@ -124,7 +124,7 @@ pub fn authorize(
     }
     let missing = route.scopes.and_then(|it| credential.scopes.missing(it));
     if let Some(missing) = missing {
-        return Err(Denied {
+        return Err(GuardDenial {
             detail: Some(format!("the credential has no scope {missing}")),
             ..caller.denied(Reason::ScopeMissing)
         });
@@ -147,19 +147,24 @@ fn judge_method(method: &Method) -> Result<(), Reason> {
 }
 
 /// What a credential has proved.
-struct Proven {
-    known: Arc<Known>,
+struct ProvenCaller {
+    known: Arc<KnownAccount>,
     credential: Arc<KnownCredential>,
-    caller: Caller,
+    caller: GuardCaller,
 }
 
-fn by_token(api: &GuardedApi, view: &View, token: &str, now: Timestamp) -> Result<Proven, Denied> {
+fn by_token(
+    api: &GuardedApi,
+    view: &RevocationView,
+    token: &str,
+    now: Timestamp,
+) -> Result<ProvenCaller, GuardDenial> {
     let tokens = api.tokens();
     let claims = tokens.verify_access(token, now)?;
-    let denied = |reason| Denied {
+    let denied = |reason| GuardDenial {
         account: Some(claims.account),
         session: Some(claims.session),
-        ..Denied::from(reason)
+        ..GuardDenial::from(reason)
     };
     if view.is_dead(claims.kid()) {
         return Err(denied(Reason::KeyRetired));
@@ -172,12 +177,12 @@ fn by_token(api: &GuardedApi, view: &View, token: &str, now: Timestamp) -> Resul
         return Err(denied(Reason::EpochPassed));
     }
     let credential = usable(view, claims.credential, claims.account).map_err(denied)?;
-    let caller = Caller {
+    let caller = GuardCaller {
         account: claims.account,
         login: known.account.name.clone(),
-        proof: Proof::token(&claims),
+        proof: CallerProof::token(&claims),
     };
-    Ok(Proven {
+    Ok(ProvenCaller {
         known,
         credential,
         caller,
@@ -186,24 +191,24 @@ fn by_token(api: &GuardedApi, view: &View, token: &str, now: Timestamp) -> Resul
 
 fn by_static_key(
     api: &GuardedApi,
-    view: &View,
+    view: &RevocationView,
     key: &Secret,
     from: IpAddr,
     now: Timestamp,
-) -> Result<Proven, Denied> {
+) -> Result<ProvenCaller, GuardDenial> {
     let pepper = api.pepper().ok_or(Reason::StaticKeyWrong)?;
     let hash = pepper.hash(key.expose());
     let found = view.static_key(&hash, api.name());
     let (known, holder) = found.ok_or_else(|| api.wrong_keys().refuse(from, now))?;
-    let caller = Caller {
+    let caller = GuardCaller {
         account: known.account.id,
         login: holder.login,
-        proof: Proof::StaticKey,
+        proof: CallerProof::StaticKey,
     };
     let denied = |reason| caller.denied(reason);
     let known = admit(api, Some(known)).map_err(denied)?;
     let credential = usable(view, holder.credential, holder.account).map_err(denied)?;
-    Ok(Proven {
+    Ok(ProvenCaller {
         known,
         credential,
         caller,
@@ -211,7 +216,7 @@ fn by_static_key(
 }
 
 /// What holds for an account, however it was proved.
-fn admit(api: &GuardedApi, known: Option<Arc<Known>>) -> Result<Arc<Known>, Reason> {
+fn admit(api: &GuardedApi, known: Option<Arc<KnownAccount>>) -> Result<Arc<KnownAccount>, Reason> {
     let known = known
         .filter(|known| known.account.api == *api.name())
         .ok_or(Reason::AccountUnknown)?;
@@ -224,7 +229,7 @@ fn admit(api: &GuardedApi, known: Option<Arc<Known>>) -> Result<Arc<Known>, Reas
 
 /// The credential behind a token or static key, while it may be used.
 fn usable(
-    view: &View,
+    view: &RevocationView,
     credential: CredentialId,
     account: AccountId,
 ) -> Result<Arc<KnownCredential>, Reason> {
@@ -236,30 +241,30 @@ fn usable(
 
 impl Permit {
     /// Who calls; `None` on a public route.
-    pub fn caller(&self) -> Option<&Caller> {
+    pub fn caller(&self) -> Option<&GuardCaller> {
         self.caller.as_ref()
     }
 }
 
-impl Caller {
+impl GuardCaller {
     /// The session, if a token proved the caller.
     pub fn session(&self) -> Option<SessionId> {
         match self.proof {
-            Proof::Token { session, .. } => Some(session),
-            Proof::StaticKey => None,
+            CallerProof::Token { session, .. } => Some(session),
+            CallerProof::StaticKey => None,
         }
     }
 
-    pub(crate) fn denied(&self, reason: Reason) -> Denied {
-        Denied {
+    pub(crate) fn denied(&self, reason: Reason) -> GuardDenial {
+        GuardDenial {
             account: Some(self.account),
             session: self.session(),
-            ..Denied::from(reason)
+            ..GuardDenial::from(reason)
         }
     }
 }
 
-impl Proof {
+impl CallerProof {
     fn token(claims: &Verified<AccessClaims>) -> Self {
         Self::Token {
             session: claims.session,
@@ -270,7 +275,7 @@ impl Proof {
     }
 }
 
-impl Denied {
+impl GuardDenial {
     /// This, until `wait` is over.
     pub(crate) fn for_now(self, wait: Duration) -> Self {
         Self {
@@ -292,14 +297,14 @@ impl Denied {
         let caller = permit.caller();
         Self {
             account: caller.map(|caller| caller.account),
-            session: caller.and_then(Caller::session),
+            session: caller.and_then(GuardCaller::session),
             ..self
         }
     }
 }
 
 /// What the relay could not do, as a refusal.
-impl From<RelayError> for Denied {
+impl From<RelayError> for GuardDenial {
     fn from(error: RelayError) -> Self {
         let (reason, retry_after) = match error {
             RelayError::Down { retry_after } => (Reason::UpstreamDown, Some(retry_after)),
@@ -316,7 +321,7 @@ impl From<RelayError> for Denied {
     }
 }
 
-impl From<Reason> for Denied {
+impl From<Reason> for GuardDenial {
     fn from(reason: Reason) -> Self {
         Self {
             reason,

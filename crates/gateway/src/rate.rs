@@ -4,16 +4,16 @@ use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use countersign_domain::{AccountId, Rate, Tally, Timestamp};
+use countersign_domain::{AccountId, RateLimit, RateTally, Timestamp};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 /// One counter for each account that was seen lately; there are no more than
 /// accounts.
 #[derive(Default)]
-pub(crate) struct Rates(papaya::HashMap<AccountId, AtomicI64>);
+pub(crate) struct AccountRates(papaya::HashMap<AccountId, AtomicI64>);
 
-impl Rates {
+impl AccountRates {
     /// Counts one more of `most` a second, all of which may come at once; or says
     /// how long to wait.
     pub(crate) fn admit(
@@ -22,13 +22,13 @@ impl Rates {
         most: u32,
         now: Timestamp,
     ) -> Result<(), Duration> {
-        let rate = Rate::refilled(NonZeroU32::new(most).unwrap_or(NonZeroU32::MIN), SECOND);
+        let rate = RateLimit::refilled(NonZeroU32::new(most).unwrap_or(NonZeroU32::MIN), SECOND);
         let tallies = self.0.pin();
-        let unused = || AtomicI64::new(Tally::default().0.as_micros());
+        let unused = || AtomicI64::new(RateTally::default().0.as_micros());
         let tally = tallies.get_or_insert_with(account, unused);
         let mut before = tally.load(Ordering::Relaxed);
         loop {
-            let next = rate.admit(Tally(Timestamp::from_micros(before)), now)?;
+            let next = rate.admit(RateTally(Timestamp::from_micros(before)), now)?;
             let next = next.0.as_micros();
             match tally.compare_exchange_weak(before, next, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => return Ok(()),
@@ -40,7 +40,7 @@ impl Rates {
     /// Forgets accounts whose counter counts nothing any more.
     pub(crate) fn prune(&self, now: Timestamp) {
         let counts = |tally: &AtomicI64| {
-            let tally = Tally(Timestamp::from_micros(tally.load(Ordering::Relaxed)));
+            let tally = RateTally(Timestamp::from_micros(tally.load(Ordering::Relaxed)));
             !tally.is_settled(now)
         };
         self.0.pin().retain(|_, tally| counts(tally));
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn a_second_s_worth_may_come_at_once_and_the_next_waits() {
-        let rates = Rates::default();
+        let rates = AccountRates::default();
         for _ in 0..10 {
             assert_eq!(rates.admit(account(1), 10, at(0)), Ok(()));
         }
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn threads_together_get_no_more_than_one() {
-        let rates = Rates::default();
+        let rates = AccountRates::default();
         let tries = || {
             let tries = (0..1_000).map(|_| rates.admit(account(1), 100, at(0)));
             tries.filter(Result::is_ok).count()
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn only_counters_that_count_are_kept() {
-        let rates = Rates::default();
+        let rates = AccountRates::default();
         rates.admit(account(1), 1, at(0)).unwrap();
         rates.admit(account(2), 1, at(500)).unwrap();
         rates.prune(at(1_000));

@@ -13,7 +13,7 @@ use countersign_domain::pattern::{PathPattern, is_text};
 
 /// The hosts and the prefix of an api. The default is every host and no prefix.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Site {
+pub struct ApiSite {
     /// In lower case, without a dot at the end.
     hosts: Vec<String>,
     /// Empty, or from one slash to before the next.
@@ -33,7 +33,7 @@ pub enum SiteFault {
     Prefix(String),
 }
 
-impl Site {
+impl ApiSite {
     /// The site of these hosts, of which none are all, under a prefix, which may
     /// be empty.
     ///
@@ -140,8 +140,8 @@ fn is_prefix(prefix: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn site(hosts: &[&str], prefix: &str) -> Site {
-        Site::parse(hosts, prefix).unwrap()
+    fn site(hosts: &[&str], prefix: &str) -> ApiSite {
+        ApiSite::parse(hosts, prefix).unwrap()
     }
 
     #[test]
@@ -177,7 +177,7 @@ mod tests {
     #[test]
     fn without_a_prefix_a_path_stays_as_it_is() {
         for path in ["/", "/a/../b", "//", "/%2f"] {
-            assert_eq!(Site::default().claims("a", path), Some(path));
+            assert_eq!(ApiSite::default().claims("a", path), Some(path));
         }
     }
 
@@ -228,14 +228,14 @@ mod tests {
         ];
         for host in hosts {
             assert_eq!(
-                Site::parse(&[host], ""),
+                ApiSite::parse(&[host], ""),
                 Err(vec![SiteFault::Host(host.to_owned())])
             );
         }
         for prefix in prefixes {
-            let faults = Site::parse::<&str>(&[], prefix).unwrap_err();
+            let faults = ApiSite::parse::<&str>(&[], prefix).unwrap_err();
             assert_eq!(faults, [SiteFault::Prefix(prefix.to_owned())]);
         }
-        assert_eq!(Site::parse(&["A", "b", "*"], "x").unwrap_err().len(), 3);
+        assert_eq!(ApiSite::parse(&["A", "b", "*"], "x").unwrap_err().len(), 3);
     }
 }

@@ -4,36 +4,36 @@
 use std::sync::Arc;
 
 use countersign_dialect::Variant;
-use countersign_domain::{Limits, Reason, Timestamp};
+use countersign_domain::{ApiLimits, Reason, Timestamp};
 
 use crate::api::GuardedApi;
-use crate::budget::{Budgets, Shortage, TokenId, Unlent};
-use crate::permit::{Caller, Denied, Permit, Proof};
-use crate::rate::Rates;
+use crate::budget::{BudgetShortage, LendingUnavailable, TokenBudgets, TokenId};
+use crate::permit::{CallerProof, GuardCaller, GuardDenial, Permit};
+use crate::rate::AccountRates;
 use crate::rate_limit::BudgetLeft;
-use crate::view::View;
+use crate::view::RevocationView;
 
 /// What accounts and tokens may still use up. Shared by all front ends.
-pub struct Allowances {
-    view: Arc<View>,
-    rates: Rates,
-    budgets: Option<Budgets>,
+pub struct RequestAllowances {
+    view: Arc<RevocationView>,
+    rates: AccountRates,
+    budgets: Option<TokenBudgets>,
 }
 
-impl Allowances {
+impl RequestAllowances {
     /// Allowances of the accounts that `view` knows. Where a token has a budget,
     /// every request is refused as unavailable: nobody lends.
-    pub fn new(view: Arc<View>) -> Self {
+    pub fn new(view: Arc<RevocationView>) -> Self {
         Self {
             view,
-            rates: Rates::default(),
+            rates: AccountRates::default(),
             budgets: None,
         }
     }
 
     /// With budgets that are lent.
     #[must_use]
-    pub fn with_budgets(mut self, budgets: Budgets) -> Self {
+    pub fn with_budgets(mut self, budgets: TokenBudgets) -> Self {
         self.budgets = Some(budgets);
         self
     }
@@ -52,7 +52,7 @@ impl Allowances {
     /// # Errors
     ///
     /// The lender did not take it: that part is lost.
-    pub async fn give_back(&self) -> Result<(), Unlent> {
+    pub async fn give_back(&self) -> Result<(), LendingUnavailable> {
         match &self.budgets {
             Some(budgets) => budgets.give_back().await,
             None => Ok(()),
@@ -73,7 +73,7 @@ impl Allowances {
         api: &GuardedApi,
         permit: &Permit,
         now: Timestamp,
-    ) -> Result<Option<BudgetLeft>, Denied> {
+    ) -> Result<Option<BudgetLeft>, GuardDenial> {
         let Some(caller) = permit.caller() else {
             return Ok(None);
         };
@@ -93,8 +93,10 @@ impl Allowances {
         };
         match self.borrow_and_spend(token, limit).await {
             Ok(rest) => Ok(Some(left(rest))),
-            Err(Shortage::Spent) => Err(caller.denied(Reason::BudgetSpent).with_budget(left(0))),
-            Err(Shortage::Unlent) => Err(caller.denied(Reason::StoreUnavailable)),
+            Err(BudgetShortage::Spent) => {
+                Err(caller.denied(Reason::BudgetSpent).with_budget(left(0)))
+            }
+            Err(BudgetShortage::Unlent) => Err(caller.denied(Reason::StoreUnavailable)),
         }
     }
 
@@ -109,19 +111,19 @@ impl Allowances {
         Some((limit, left))
     }
 
-    fn limits(&self, api: &GuardedApi, caller: &Caller) -> Limits {
+    fn limits(&self, api: &GuardedApi, caller: &GuardCaller) -> ApiLimits {
         let limits = api.limits(caller.proof.variant());
         let known = self.view.account(caller.account);
         known.map_or(limits, |known| limits.of(&known.account.limits))
     }
 
-    async fn borrow_and_spend(&self, token: TokenId, limit: u32) -> Result<u32, Shortage> {
-        let budgets = self.budgets.as_ref().ok_or(Shortage::Unlent)?;
+    async fn borrow_and_spend(&self, token: TokenId, limit: u32) -> Result<u32, BudgetShortage> {
+        let budgets = self.budgets.as_ref().ok_or(BudgetShortage::Unlent)?;
         budgets.spend(token, limit).await
     }
 }
 
-impl Proof {
+impl CallerProof {
     /// The variant of the token; `None` for a static key.
     fn variant(self) -> Option<Variant> {
         match self {

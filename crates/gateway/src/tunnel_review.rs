@@ -13,9 +13,9 @@ use countersign_domain::{Reason, Timestamp};
 use http::request;
 
 use crate::api::GuardedApi;
-use crate::gateway::Client;
-use crate::permit::{Asked, Denied, authorize};
-use crate::view::View;
+use crate::gateway::ClientConnection;
+use crate::permit::{GuardDenial, GuardedRequest, authorize};
+use crate::view::RevocationView;
 
 /// How often a tunnel is judged again.
 const JUDGED_EVERY: Duration = Duration::from_secs(2);
@@ -24,8 +24,8 @@ const JUDGED_EVERY: Duration = Duration::from_secs(2);
 /// again.
 pub(crate) struct TunnelReview {
     pub(crate) api: GuardedApi,
-    pub(crate) view: Arc<View>,
-    pub(crate) client: Client,
+    pub(crate) view: Arc<RevocationView>,
+    pub(crate) client: ClientConnection,
     pub(crate) asked: request::Parts,
     pub(crate) asked_at: Timestamp,
 }
@@ -42,9 +42,9 @@ impl TunnelReview {
         }
     }
 
-    fn judge(&self) -> Result<(), Denied> {
+    fn judge(&self) -> Result<(), GuardDenial> {
         let (uri, headers) = (&self.asked.uri, &self.asked.headers);
-        let asked = Asked {
+        let asked = GuardedRequest {
             method: &self.asked.method,
             path: uri.path(),
             presented: self.api.dialect().presented(headers, uri.query()),

@@ -6,21 +6,21 @@
 
 use countersign_domain::{SessionId, Timestamp};
 
-use crate::permit::{Permit, Proof};
+use crate::permit::{CallerProof, Permit};
 
 /// Remembers which generations were reported as used.
-pub struct Uses {
-    seen: papaya::HashMap<SessionId, Seen>,
+pub struct FirstUses {
+    seen: papaya::HashMap<SessionId, SeenGenerations>,
     capacity: usize,
     report: Box<dyn Fn(SessionId, u32) + Send + Sync>,
 }
 
-struct Seen {
+struct SeenGenerations {
     generation: u32,
     until: Timestamp,
 }
 
-impl Uses {
+impl FirstUses {
     /// Reports through `report`, which must not block, and remembers at most
     /// about `capacity` sessions.
     pub fn new(capacity: usize, report: impl Fn(SessionId, u32) + Send + Sync + 'static) -> Self {
@@ -33,7 +33,7 @@ impl Uses {
 
     /// A guarded request was let through with this permit.
     pub(crate) fn note_permit(&self, permit: &Permit) {
-        if let Some(Proof::Token {
+        if let Some(CallerProof::Token {
             session,
             generation,
             expires_at,
@@ -53,7 +53,7 @@ impl Uses {
             None if seen.len() >= self.capacity => return,
             _ => {}
         }
-        seen.insert(session, Seen { generation, until });
+        seen.insert(session, SeenGenerations { generation, until });
         (self.report)(session, generation);
     }
 
@@ -71,10 +71,10 @@ mod tests {
 
     type Log = Arc<Mutex<Vec<(u8, u32)>>>;
 
-    fn uses(capacity: usize) -> (Uses, Log) {
+    fn uses(capacity: usize) -> (FirstUses, Log) {
         let log = Log::default();
         let reported = Arc::clone(&log);
-        let uses = Uses::new(capacity, move |session, generation| {
+        let uses = FirstUses::new(capacity, move |session, generation| {
             reported.lock().unwrap().push((session.0[0], generation));
         });
         (uses, log)

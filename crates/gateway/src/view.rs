@@ -9,25 +9,25 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use countersign_domain::account::StoredSecret;
-use countersign_domain::revocation::{Notice, Revocation};
+use countersign_domain::revocation::{Revocation, RevocationNotice};
 use countersign_domain::{
     Account, AccountId, ApiName, Credential, CredentialId, Epoch, Kid, Scopes, SessionId, Timestamp,
 };
 
 /// What is known in memory. Shared by all requests.
 #[derive(Default)]
-pub struct View {
+pub struct RevocationView {
     ended: papaya::HashMap<SessionId, Timestamp>,
     dead_keys: papaya::HashMap<Kid, Timestamp>,
-    accounts: papaya::HashMap<AccountId, Arc<Known>>,
+    accounts: papaya::HashMap<AccountId, Arc<KnownAccount>>,
     credentials: papaya::HashMap<CredentialId, Arc<KnownCredential>>,
-    static_keys: papaya::HashMap<[u8; 32], Vec<Holder>>,
-    ledger: Mutex<Ledger>,
+    static_keys: papaya::HashMap<[u8; 32], Vec<KeyHolder>>,
+    ledger: Mutex<ViewLedger>,
 }
 
 /// An account as requests see it.
 #[derive(Debug)]
-pub(crate) struct Known {
+pub(crate) struct KnownAccount {
     pub(crate) account: Account,
     /// Tokens of an earlier epoch are dead; never below the account's own.
     pub(crate) epoch: Epoch,
@@ -35,7 +35,7 @@ pub(crate) struct Known {
     pub(crate) logins: Vec<String>,
 }
 
-impl Known {
+impl KnownAccount {
     /// Whether `login` is the account's name or one of its active logins.
     pub(crate) fn answers_to(&self, login: &str) -> bool {
         self.account.name == login || self.logins.iter().any(|own| own == login)
@@ -52,7 +52,7 @@ pub(crate) struct KnownCredential {
 
 /// Whom a generated key belongs to.
 #[derive(Clone, Debug)]
-pub(crate) struct Holder {
+pub(crate) struct KeyHolder {
     pub(crate) credential: CredentialId,
     pub(crate) account: AccountId,
     pub(crate) login: String,
@@ -60,7 +60,7 @@ pub(crate) struct Holder {
 
 /// What only the writing side needs.
 #[derive(Default)]
-struct Ledger {
+struct ViewLedger {
     credentials: HashMap<CredentialId, Credential>,
     of_account: HashMap<AccountId, BTreeSet<CredentialId>>,
     /// Epochs that were revoked: they hold for an account that is told of
@@ -68,7 +68,7 @@ struct Ledger {
     floors: HashMap<AccountId, (Epoch, Timestamp)>,
 }
 
-impl View {
+impl RevocationView {
     /// A view that knows nothing: every token is refused.
     pub fn new() -> Self {
         Self::default()
@@ -76,14 +76,16 @@ impl View {
 
     /// Takes in what was committed. Notices are to be given in the order of
     /// their commits; one may be given again.
-    pub fn apply(&self, notice: &Notice, now: Timestamp) {
+    pub fn apply(&self, notice: &RevocationNotice, now: Timestamp) {
         let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
         match notice {
-            Notice::Revoked(revocation) => self.revoke(&mut ledger, revocation, now),
-            Notice::Account(account) => self.know(&ledger, account.clone()),
-            Notice::AccountGone(account) => self.drop_account(&mut ledger, *account),
-            Notice::Credential(credential) => self.hold(&mut ledger, credential),
-            Notice::CredentialGone(credential) => self.drop_credential(&mut ledger, *credential),
+            RevocationNotice::Revoked(revocation) => self.revoke(&mut ledger, revocation, now),
+            RevocationNotice::Account(account) => self.know(&ledger, account.clone()),
+            RevocationNotice::AccountGone(account) => self.drop_account(&mut ledger, *account),
+            RevocationNotice::Credential(credential) => self.hold(&mut ledger, credential),
+            RevocationNotice::CredentialGone(credential) => {
+                self.drop_credential(&mut ledger, *credential);
+            }
         }
     }
 
@@ -99,7 +101,7 @@ impl View {
         self.ended.pin().contains_key(&session)
     }
 
-    pub(crate) fn account(&self, id: AccountId) -> Option<Arc<Known>> {
+    pub(crate) fn account(&self, id: AccountId) -> Option<Arc<KnownAccount>> {
         self.accounts.pin().get(&id).cloned()
     }
 
@@ -119,7 +121,7 @@ impl View {
         &self,
         hash: &[u8; 32],
         api: &ApiName,
-    ) -> Option<(Arc<Known>, Holder)> {
+    ) -> Option<(Arc<KnownAccount>, KeyHolder)> {
         let keys = self.static_keys.pin();
         keys.get(hash)?.iter().find_map(|holder| {
             let known = self.account(holder.account)?;
@@ -127,7 +129,7 @@ impl View {
         })
     }
 
-    fn revoke(&self, ledger: &mut Ledger, revocation: &Revocation, now: Timestamp) {
+    fn revoke(&self, ledger: &mut ViewLedger, revocation: &Revocation, now: Timestamp) {
         let until = revocation.until();
         if until <= now {
             return;
@@ -150,11 +152,11 @@ impl View {
     }
 
     /// Sets the account down anew, with its logins and its epoch.
-    fn know(&self, ledger: &Ledger, account: Account) {
+    fn know(&self, ledger: &ViewLedger, account: Account) {
         let id = account.id;
         let before = self.account(id).map(|known| known.epoch);
         let floor = ledger.floors.get(&id).map(|(epoch, _)| *epoch);
-        let known = Known {
+        let known = KnownAccount {
             epoch: account
                 .epoch
                 .max(before.unwrap_or_default())
@@ -165,14 +167,14 @@ impl View {
         self.accounts.pin().insert(id, Arc::new(known));
     }
 
-    fn hold(&self, ledger: &mut Ledger, credential: &Credential) {
+    fn hold(&self, ledger: &mut ViewLedger, credential: &Credential) {
         let (id, account) = (credential.id, credential.account);
         let known = Arc::new(KnownCredential::of(credential));
         self.credentials.pin().insert(id, known);
         // The new holder first, so that a change of something else never leaves
         // a good key unknown for a moment.
         if let Some(hash) = usable_key(credential) {
-            self.put_holder(&hash, id, Some(Holder::of(credential)));
+            self.put_holder(&hash, id, Some(KeyHolder::of(credential)));
         }
         ledger.of_account.entry(account).or_default().insert(id);
         let before = ledger.credentials.insert(id, credential.clone());
@@ -183,7 +185,7 @@ impl View {
     }
 
     /// Takes away what a credential had before it changed and has no longer.
-    fn forget_stale(&self, ledger: &mut Ledger, before: &Credential, now: &Credential) {
+    fn forget_stale(&self, ledger: &mut ViewLedger, before: &Credential, now: &Credential) {
         if let Some(hash) = usable_key(before).filter(|hash| usable_key(now) != Some(*hash)) {
             self.put_holder(&hash, before.id, None);
         }
@@ -193,7 +195,7 @@ impl View {
         }
     }
 
-    fn drop_credential(&self, ledger: &mut Ledger, id: CredentialId) {
+    fn drop_credential(&self, ledger: &mut ViewLedger, id: CredentialId) {
         self.credentials.pin().remove(&id);
         let Some(credential) = ledger.credentials.remove(&id) else {
             return;
@@ -205,7 +207,7 @@ impl View {
         self.refresh_logins(ledger, credential.account);
     }
 
-    fn drop_account(&self, ledger: &mut Ledger, account: AccountId) {
+    fn drop_account(&self, ledger: &mut ViewLedger, account: AccountId) {
         self.accounts.pin().remove(&account);
         let credentials = ledger.of_account.get(&account).cloned();
         for credential in credentials.into_iter().flatten() {
@@ -214,7 +216,7 @@ impl View {
     }
 
     /// Replaces the holder `id` of a key, in one step for those who read.
-    fn put_holder(&self, hash: &[u8; 32], id: CredentialId, holder: Option<Holder>) {
+    fn put_holder(&self, hash: &[u8; 32], id: CredentialId, holder: Option<KeyHolder>) {
         let keys = self.static_keys.pin();
         let mut holders = keys.get(hash).cloned().unwrap_or_default();
         holders.retain(|other| other.credential != id);
@@ -226,7 +228,7 @@ impl View {
         }
     }
 
-    fn refresh_logins(&self, ledger: &Ledger, account: AccountId) {
+    fn refresh_logins(&self, ledger: &ViewLedger, account: AccountId) {
         if let Some(known) = self.account(account) {
             self.know(ledger, known.account.clone());
         }
@@ -243,7 +245,7 @@ impl KnownCredential {
     }
 }
 
-impl Holder {
+impl KeyHolder {
     fn of(credential: &Credential) -> Self {
         Self {
             credential: credential.id,
@@ -261,7 +263,7 @@ fn usable_key(credential: &Credential) -> Option<[u8; 32]> {
     }
 }
 
-impl Ledger {
+impl ViewLedger {
     fn disown(&mut self, credential: &Credential) {
         if let Some(of_account) = self.of_account.get_mut(&credential.account) {
             of_account.remove(&credential.id);

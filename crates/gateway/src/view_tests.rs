@@ -10,8 +10,8 @@ fn id(number: u64) -> AccountId {
     AccountId::new(number).unwrap()
 }
 
-fn account(number: u64, epoch: u32) -> Notice {
-    Notice::Account(Account {
+fn account(number: u64, epoch: u32) -> RevocationNotice {
+    RevocationNotice::Account(Account {
         id: id(number),
         api: "pay".parse().unwrap(),
         name: format!("name-{number}"),
@@ -38,27 +38,27 @@ fn credential(number: u64, account: u64, login: &str, key: Option<u8>) -> Creden
     }
 }
 
-fn view(notices: &[Notice]) -> View {
-    let view = View::new();
+fn view(notices: &[RevocationNotice]) -> RevocationView {
+    let view = RevocationView::new();
     for notice in notices {
         view.apply(notice, at(0));
     }
     view
 }
 
-fn key_of(view: &View, key: u8) -> Option<(u64, String)> {
+fn key_of(view: &RevocationView, key: u8) -> Option<(u64, String)> {
     let found = view.static_key(&[key; 32], &"pay".parse().unwrap());
     found.map(|(known, holder)| (known.account.id.number(), holder.login))
 }
 
-fn logins_of(view: &View, account: u64) -> Vec<String> {
+fn logins_of(view: &RevocationView, account: u64) -> Vec<String> {
     view.account(id(account)).unwrap().logins.clone()
 }
 
 #[test]
 fn a_session_is_remembered_until_its_last_token_has_run_out() {
     let session = SessionId([1; 16]);
-    let ended = Notice::Revoked(Revocation::Session {
+    let ended = RevocationNotice::Revoked(Revocation::Session {
         session,
         until: at(100),
     });
@@ -74,12 +74,12 @@ fn a_session_is_remembered_until_its_last_token_has_run_out() {
 
 #[test]
 fn an_epoch_never_goes_back() {
-    let revoked = Notice::Revoked(Revocation::Account {
+    let revoked = RevocationNotice::Revoked(Revocation::Account {
         account: id(7),
         epoch: Epoch(3),
         until: at(100),
     });
-    let epoch = |view: &View| view.account(id(7)).unwrap().epoch;
+    let epoch = |view: &RevocationView| view.account(id(7)).unwrap().epoch;
 
     let told_after = view(&[account(7, 0), revoked.clone()]);
     assert_eq!(epoch(&told_after), Epoch(3));
@@ -93,7 +93,7 @@ fn an_epoch_never_goes_back() {
 #[test]
 fn a_dead_key_is_found_among_others() {
     let kid = |text: &str| Kid(text.to_owned());
-    let view = view(&[Notice::Revoked(Revocation::Key {
+    let view = view(&[RevocationNotice::Revoked(Revocation::Key {
         kid: kid("dead"),
         until: at(100),
     })]);
@@ -109,11 +109,11 @@ fn an_account_answers_to_its_name_and_its_active_logins() {
         ..credential(3, 7, "asleep", None)
     };
     let view = view(&[
-        Notice::Credential(credential(1, 7, "first", None)),
+        RevocationNotice::Credential(credential(1, 7, "first", None)),
         account(7, 0),
-        Notice::Credential(credential(2, 7, "second", Some(2))),
-        Notice::Credential(asleep),
-        Notice::Credential(credential(4, 8, "foreign", None)),
+        RevocationNotice::Credential(credential(2, 7, "second", Some(2))),
+        RevocationNotice::Credential(asleep),
+        RevocationNotice::Credential(credential(4, 8, "foreign", None)),
     ]);
     let known = view.account(id(7)).unwrap();
     for (login, answers) in [
@@ -127,7 +127,7 @@ fn an_account_answers_to_its_name_and_its_active_logins() {
     ] {
         assert_eq!(known.answers_to(login), answers, "{login}");
     }
-    view.apply(&Notice::CredentialGone(CredentialId(1)), at(0));
+    view.apply(&RevocationNotice::CredentialGone(CredentialId(1)), at(0));
     assert_eq!(logins_of(&view, 7), ["second"]);
 }
 
@@ -135,8 +135,8 @@ fn an_account_answers_to_its_name_and_its_active_logins() {
 fn only_generated_keys_of_active_credentials_are_static_keys() {
     let view = view(&[
         account(7, 0),
-        Notice::Credential(credential(1, 7, "a", Some(1))),
-        Notice::Credential(credential(2, 7, "b", None)),
+        RevocationNotice::Credential(credential(1, 7, "a", Some(1))),
+        RevocationNotice::Credential(credential(2, 7, "b", None)),
     ]);
     assert_eq!(key_of(&view, 1), Some((7, "a".to_owned())));
     assert_eq!(view.static_keys.len(), 1);
@@ -147,7 +147,7 @@ fn only_generated_keys_of_active_credentials_are_static_keys() {
         active: false,
         ..credential(1, 7, "a", Some(1))
     };
-    view.apply(&Notice::Credential(asleep), at(0));
+    view.apply(&RevocationNotice::Credential(asleep), at(0));
     assert_eq!(key_of(&view, 1), None);
 }
 
@@ -156,8 +156,8 @@ fn a_changed_credential_has_its_new_key_and_login_and_not_the_old() {
     let view = view(&[
         account(7, 0),
         account(8, 0),
-        Notice::Credential(credential(1, 7, "a", Some(1))),
-        Notice::Credential(credential(1, 8, "b", Some(2))),
+        RevocationNotice::Credential(credential(1, 7, "a", Some(1))),
+        RevocationNotice::Credential(credential(1, 8, "b", Some(2))),
     ]);
     assert_eq!(key_of(&view, 1), None);
     assert_eq!(key_of(&view, 2), Some((8, "b".to_owned())));
@@ -169,12 +169,12 @@ fn a_changed_credential_has_its_new_key_and_login_and_not_the_old() {
 fn a_secret_that_two_credentials_have_opens_while_one_of_them_lives() {
     let view = view(&[
         account(7, 0),
-        Notice::Credential(credential(1, 7, "a", Some(1))),
-        Notice::Credential(credential(2, 7, "b", Some(1))),
-        Notice::CredentialGone(CredentialId(1)),
+        RevocationNotice::Credential(credential(1, 7, "a", Some(1))),
+        RevocationNotice::Credential(credential(2, 7, "b", Some(1))),
+        RevocationNotice::CredentialGone(CredentialId(1)),
     ]);
     assert_eq!(key_of(&view, 1), Some((7, "b".to_owned())));
-    view.apply(&Notice::CredentialGone(CredentialId(2)), at(0));
+    view.apply(&RevocationNotice::CredentialGone(CredentialId(2)), at(0));
     assert_eq!(key_of(&view, 1), None);
     assert_eq!(view.static_keys.len(), 0);
 }
@@ -183,8 +183,8 @@ fn a_secret_that_two_credentials_have_opens_while_one_of_them_lives() {
 fn a_deleted_account_takes_its_credentials_along() {
     let view = view(&[
         account(7, 0),
-        Notice::Credential(credential(1, 7, "a", Some(1))),
-        Notice::AccountGone(id(7)),
+        RevocationNotice::Credential(credential(1, 7, "a", Some(1))),
+        RevocationNotice::AccountGone(id(7)),
         account(7, 0),
     ]);
     assert_eq!(key_of(&view, 1), None);
@@ -196,7 +196,7 @@ fn a_deleted_account_takes_its_credentials_along() {
 fn a_notice_that_comes_twice_changes_nothing() {
     let once = [
         account(7, 1),
-        Notice::Credential(credential(1, 7, "a", Some(1))),
+        RevocationNotice::Credential(credential(1, 7, "a", Some(1))),
     ];
     let view = view(&[&once[..], &once[..]].concat());
     assert_eq!(logins_of(&view, 7), ["a"]);
@@ -209,14 +209,14 @@ fn a_credential_is_known_until_it_or_its_account_is_gone() {
         scopes: Scopes::parse(&["read"]).unwrap(),
         ..credential(1, 7, "a", None)
     };
-    let told = [account(7, 0), Notice::Credential(scoped.clone())];
+    let told = [account(7, 0), RevocationNotice::Credential(scoped.clone())];
     let view = view(&told);
     let known = view.credential(CredentialId(1)).unwrap();
     assert_eq!(*known, KnownCredential::of(&scoped));
     assert!(view.credential(CredentialId(2)).is_none());
-    view.apply(&Notice::CredentialGone(CredentialId(1)), at(0));
+    view.apply(&RevocationNotice::CredentialGone(CredentialId(1)), at(0));
     assert!(view.credential(CredentialId(1)).is_none());
     view.apply(&told[1], at(0));
-    view.apply(&Notice::AccountGone(id(7)), at(0));
+    view.apply(&RevocationNotice::AccountGone(id(7)), at(0));
     assert!(view.credential(CredentialId(1)).is_none());
 }

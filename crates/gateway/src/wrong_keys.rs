@@ -10,9 +10,9 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_domain::{Counters, Network, Rate, Reason, Timestamp};
+use countersign_domain::{HostNetwork, KeyedCounters, RateLimit, Reason, Timestamp};
 
-use crate::permit::Denied;
+use crate::permit::GuardDenial;
 
 /// The most networks with a counter of their own.
 const CAPACITY: usize = 65_536;
@@ -21,19 +21,19 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// Counts wrong keys by network. Clones count together.
 #[derive(Clone)]
-pub(crate) struct WrongKeys(Arc<Counters>);
+pub(crate) struct WrongKeys(Arc<KeyedCounters>);
 
 impl WrongKeys {
     pub(crate) fn new() -> Self {
-        Self(Arc::new(Counters::new(CAPACITY, RandomState::new())))
+        Self(Arc::new(KeyedCounters::new(CAPACITY, RandomState::new())))
     }
 
     /// Refuses a key that nobody has, and counts it.
-    pub(crate) fn refuse(&self, from: IpAddr, now: Timestamp) -> Denied {
-        let rate = Rate::refilled(A_MINUTE, MINUTE);
-        match self.0.admit(&Network::of(from), rate, now) {
+    pub(crate) fn refuse(&self, from: IpAddr, now: Timestamp) -> GuardDenial {
+        let rate = RateLimit::refilled(A_MINUTE, MINUTE);
+        match self.0.admit(&HostNetwork::of(from), rate, now) {
             Ok(_) => Reason::StaticKeyWrong.into(),
-            Err(wait) => Denied::from(Reason::LoginThrottled).for_now(wait),
+            Err(wait) => GuardDenial::from(Reason::LoginThrottled).for_now(wait),
         }
     }
 }

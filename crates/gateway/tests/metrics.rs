@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use countersign_dialect::Dialect;
-use countersign_domain::key::{Key, KeyState};
+use countersign_domain::key::{KeyRecord, KeyState};
 use countersign_domain::{Algorithm, ApiName, Kid};
 use countersign_domain::{RouteRule, Routes, Timestamp, TrailingSlash};
-use countersign_gateway::{Client, Gateway, GuardedApi, Uses, View};
+use countersign_gateway::{ClientConnection, FirstUses, Gateway, GuardedApi, RevocationView};
 use countersign_relay::{Upstream, UpstreamSettings};
 use countersign_token::{KeyMaterial, Keychain, Tokens};
 use http::Request;
@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 fn api(name: &str, url: &str) -> GuardedApi {
     let dialect = Dialect::compile(Dialect::shipped("mypopup").unwrap(), "mypopup").unwrap();
     let dialect = Arc::new(dialect);
-    let key = Key {
+    let key = KeyRecord {
         kid: Kid("k".to_owned()),
         algorithm: Algorithm::Hs256,
         state: KeyState::Active,
@@ -48,8 +48,11 @@ async fn requests_are_counted_by_api_and_outcome() {
     metrics::set_global_recorder(recorder).unwrap();
     let unreachable = api("pay", "http://127.0.0.1:1");
     let restless = api("restless", &restless().await);
-    let gateway = Gateway::new(Arc::new(View::new()), Arc::new(Uses::new(1, |_, _| {})));
-    let client = Client {
+    let gateway = Gateway::new(
+        Arc::new(RevocationView::new()),
+        Arc::new(FirstUses::new(1, |_, _| {})),
+    );
+    let client = ClientConnection {
         address: "127.0.0.1".parse().unwrap(),
         tls: false,
     };

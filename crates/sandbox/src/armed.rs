@@ -5,7 +5,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use countersign_domain::Operation;
+use countersign_domain::TokenOperation;
 
 use crate::fault::{FaultFrequency, FaultKind, VendorFault};
 
@@ -54,7 +54,7 @@ impl ArmedFaults {
     }
 
     /// What goes wrong with a request for this operation.
-    pub(crate) fn strike(&self, operation: Operation) -> Vec<FaultKind> {
+    pub(crate) fn strike(&self, operation: TokenOperation) -> Vec<FaultKind> {
         let mut faults = self.lock();
         let mut struck: Vec<FaultKind> = Vec::new();
         for waiting in &mut faults.waiting {
@@ -74,7 +74,7 @@ impl ArmedFaults {
 }
 
 impl WaitingFault {
-    fn strikes(&mut self, operation: Operation) -> bool {
+    fn strikes(&mut self, operation: TokenOperation) -> bool {
         if self.fault.on.is_some_and(|on| on != operation) {
             return false;
         }
@@ -115,18 +115,18 @@ mod tests {
     use super::*;
 
     fn strikes(armed: &ArmedFaults, requests: usize) -> Vec<usize> {
-        let struck = (0..requests).map(|_| armed.strike(Operation::Guard).len());
+        let struck = (0..requests).map(|_| armed.strike(TokenOperation::Guard).len());
         struck.collect()
     }
 
     #[test]
     fn a_fault_strikes_as_often_as_it_was_told_and_only_its_operation() {
         let armed = ArmedFaults::new(0);
-        armed.arm(VendorFault::cut().on(Operation::Refresh).times(2));
-        assert!(armed.strike(Operation::Login).is_empty());
-        assert_eq!(armed.strike(Operation::Refresh), [FaultKind::Cut]);
-        assert_eq!(armed.strike(Operation::Refresh), [FaultKind::Cut]);
-        assert!(armed.strike(Operation::Refresh).is_empty());
+        armed.arm(VendorFault::cut().on(TokenOperation::Refresh).times(2));
+        assert!(armed.strike(TokenOperation::Login).is_empty());
+        assert_eq!(armed.strike(TokenOperation::Refresh), [FaultKind::Cut]);
+        assert_eq!(armed.strike(TokenOperation::Refresh), [FaultKind::Cut]);
+        assert!(armed.strike(TokenOperation::Refresh).is_empty());
         assert!(armed.waiting().is_empty());
     }
 
@@ -143,8 +143,8 @@ mod tests {
             };
             struck.into_iter().map(status).collect::<Vec<_>>()
         };
-        assert_eq!(statuses(armed.strike(Operation::Guard)), [500, 0]);
-        assert_eq!(statuses(armed.strike(Operation::Guard)), [503]);
+        assert_eq!(statuses(armed.strike(TokenOperation::Guard)), [500, 0]);
+        assert_eq!(statuses(armed.strike(TokenOperation::Guard)), [503]);
     }
 
     #[test]

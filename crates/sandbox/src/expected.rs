@@ -1,6 +1,6 @@
 //! What a client is expected to ask of its vendor.
 
-use countersign_domain::{Operation, Reason};
+use countersign_domain::{Reason, TokenOperation};
 
 use crate::record::RecordedRequest;
 
@@ -62,7 +62,10 @@ impl RequestCounts {
 
     fn count(&mut self, request: &RecordedRequest) {
         self.requests += 1;
-        let guards = matches!(request.operation, Operation::Guard | Operation::Logout);
+        let guards = matches!(
+            request.operation,
+            TokenOperation::Guard | TokenOperation::Logout
+        );
         if guards && request.refusal == Some(Reason::TokenExpired) {
             self.expired += 1;
         }
@@ -71,11 +74,11 @@ impl RequestCounts {
         }
         let counter = match request.operation {
             _ if !request.is_granted() => return,
-            Operation::Login => &mut self.logins,
-            Operation::Refresh if request.change == Some("replayed") => &mut self.repeated,
-            Operation::Refresh => &mut self.refreshes,
-            Operation::Logout => &mut self.logouts,
-            Operation::Guard => &mut self.guarded,
+            TokenOperation::Login => &mut self.logins,
+            TokenOperation::Refresh if request.change == Some("replayed") => &mut self.repeated,
+            TokenOperation::Refresh => &mut self.refreshes,
+            TokenOperation::Logout => &mut self.logouts,
+            TokenOperation::Guard => &mut self.guarded,
         };
         *counter += 1;
     }
@@ -178,7 +181,7 @@ impl RequestExpectations {
 mod tests {
     use super::*;
 
-    fn request(operation: Operation, change: &'static str) -> RecordedRequest {
+    fn request(operation: TokenOperation, change: &'static str) -> RecordedRequest {
         let request = http::Request::post("/").body(()).unwrap();
         let mut recorded = RecordedRequest::of(&request, operation, Default::default());
         (recorded.status, recorded.change) = (200, Some(change));
@@ -186,7 +189,7 @@ mod tests {
     }
 
     fn refused(
-        operation: Operation,
+        operation: TokenOperation,
         reason: Reason,
         fault: Option<&'static str>,
     ) -> RecordedRequest {
@@ -200,12 +203,16 @@ mod tests {
 
     fn story() -> Vec<RecordedRequest> {
         vec![
-            request(Operation::Login, "opened"),
-            request(Operation::Refresh, "rotated"),
-            request(Operation::Refresh, "replayed"),
-            refused(Operation::Guard, Reason::TokenExpired, None),
-            refused(Operation::Refresh, Reason::AddressDenied, Some("forbid")),
-            request(Operation::Logout, "ended"),
+            request(TokenOperation::Login, "opened"),
+            request(TokenOperation::Refresh, "rotated"),
+            request(TokenOperation::Refresh, "replayed"),
+            refused(TokenOperation::Guard, Reason::TokenExpired, None),
+            refused(
+                TokenOperation::Refresh,
+                Reason::AddressDenied,
+                Some("forbid"),
+            ),
+            request(TokenOperation::Logout, "ended"),
         ]
     }
 

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use countersign_domain::Operation;
+use countersign_domain::TokenOperation;
 
 /// Something that goes wrong, with which requests, and how often: once, unless
 /// it is told otherwise.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct VendorFault {
     pub(crate) kind: FaultKind,
-    pub(crate) on: Option<Operation>,
+    pub(crate) on: Option<TokenOperation>,
     pub(crate) often: FaultFrequency,
 }
 
@@ -107,7 +107,7 @@ impl VendorFault {
 
     /// With requests for this operation only.
     #[must_use]
-    pub const fn on(mut self, operation: Operation) -> Self {
+    pub const fn on(mut self, operation: TokenOperation) -> Self {
         self.on = Some(operation);
         self
     }

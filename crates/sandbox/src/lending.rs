@@ -1,35 +1,38 @@
 //! Budgets are lent by the store: it makes each part durable before the gateway,
 //! which knows no store, spends it.
 
-use countersign_gateway::{Answered, Lender, Lent, Loan, Unlent};
+use countersign_gateway::{BudgetLender, LendOutcome, LenderAnswer, LendingUnavailable, TokenLoan};
 use countersign_store::{BudgetLease, Store};
 
 /// Lends from this store.
 pub struct StoreLends(pub Store);
 
-impl Lender for StoreLends {
-    fn lend(&self, loan: Loan, limit: u32) -> Answered<Lent> {
+impl BudgetLender for StoreLends {
+    fn lend(&self, loan: TokenLoan, limit: u32) -> LenderAnswer<LendOutcome> {
         let store = self.0.clone();
         Box::pin(async move {
             let leased = store.lease(lease(loan), limit).await;
-            let leased = leased.map_err(|_| Unlent)?;
-            Ok(Lent {
+            let leased = leased.map_err(|_| LendingUnavailable)?;
+            Ok(LendOutcome {
                 granted: leased.granted,
                 in_all: leased.in_all,
             })
         })
     }
 
-    fn take_back(&self, unspent: Vec<Loan>) -> Answered<()> {
+    fn take_back(&self, unspent: Vec<TokenLoan>) -> LenderAnswer<()> {
         let store = self.0.clone();
         Box::pin(async move {
             let leases = unspent.into_iter().map(lease).collect();
-            store.give_back_leases(leases).await.map_err(|_| Unlent)
+            store
+                .give_back_leases(leases)
+                .await
+                .map_err(|_| LendingUnavailable)
         })
     }
 }
 
-fn lease(loan: Loan) -> BudgetLease {
+fn lease(loan: TokenLoan) -> BudgetLease {
     BudgetLease {
         session: loan.token.session,
         generation: loan.token.generation,

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use countersign_domain::{Operation, Reason, SessionId, Timestamp};
+use countersign_domain::{Reason, SessionId, Timestamp, TokenOperation};
 
 /// The most requests that are kept; of more, the oldest go.
 const MOST: usize = 100_000;
@@ -18,7 +18,7 @@ pub struct RecordedRequest {
     /// When it came, by the sandbox's clock.
     pub at: Timestamp,
     /// What was asked for.
-    pub operation: Operation,
+    pub operation: TokenOperation,
     /// Its method.
     pub method: String,
     /// Its path, without the query.
@@ -40,7 +40,11 @@ pub struct RecordedRequest {
 
 impl RecordedRequest {
     /// A request that came now, before anything is known of it.
-    pub(crate) fn of<B>(request: &http::Request<B>, operation: Operation, at: Timestamp) -> Self {
+    pub(crate) fn of<B>(
+        request: &http::Request<B>,
+        operation: TokenOperation,
+        at: Timestamp,
+    ) -> Self {
         Self {
             at,
             operation,
@@ -116,7 +120,7 @@ mod tests {
         for second in 0..i64::try_from(MOST).unwrap() + 3 {
             let request = http::Request::get("/a?key=secret").body(()).unwrap();
             let at = Timestamp::from_seconds(second);
-            requests.note(RecordedRequest::of(&request, Operation::Guard, at));
+            requests.note(RecordedRequest::of(&request, TokenOperation::Guard, at));
         }
         let all = requests.all();
         assert_eq!((all.len(), requests.dropped()), (MOST, 3));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_dialect::{Dialect, Extra, Secret};
+use countersign_dialect::{Dialect, ExtraParts, Secret};
 use countersign_domain::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -115,7 +115,7 @@ impl Sandbox {
 
     /// Further parts of a credential that it takes, by name; a client that its
     /// dialect asks for such parts gives these.
-    pub fn extra(&self) -> Extra {
+    pub fn extra(&self) -> ExtraParts {
         self.given.parts_for_a_sandbox()
     }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use countersign_dialect::{Dialect, Variant};
 use countersign_domain::key::Kid;
-use countersign_domain::session::Lifetimes;
-use countersign_domain::{Algorithm, ApiName, Limits, RefreshMode, Timestamp};
+use countersign_domain::session::SessionLifetimes;
+use countersign_domain::{Algorithm, ApiLimits, ApiName, RefreshMode, Timestamp};
 use countersign_token::tokens::{TokensFault, algorithms};
 use countersign_token::{Keychain, MaterialFault, Pepper, PublicKey, Tokens};
 use serde::Serialize;
@@ -28,9 +28,9 @@ pub struct ApiSettings {
     /// The wire format it speaks.
     pub dialect: Arc<Dialect>,
     /// Lifetimes of what it issues, but for the variants below.
-    pub lifetimes: Lifetimes,
+    pub lifetimes: SessionLifetimes,
     /// What each of its accounts may do, unless it has limits of its own.
-    pub limits: Limits,
+    pub limits: ApiLimits,
     /// The variants whose tokens live or count otherwise.
     pub variants: Vec<VariantSettings>,
     /// How often its logins may be tried.
@@ -62,7 +62,7 @@ pub struct VariantSettings {
     /// Which.
     pub variant: Variant,
     /// Lifetimes of its tokens.
-    pub lifetimes: Lifetimes,
+    pub lifetimes: SessionLifetimes,
     /// Guarded requests that one of its access tokens may make, unless the
     /// account has a budget of its own; `None` for any number.
     pub budget: Option<u32>,
@@ -70,7 +70,7 @@ pub struct VariantSettings {
 
 impl ApiSettings {
     /// The lifetimes of tokens of this variant.
-    pub fn lifetimes_of(&self, variant: Variant) -> Lifetimes {
+    pub fn lifetimes_of(&self, variant: Variant) -> SessionLifetimes {
         let own = self.variants.iter().find(|own| own.variant == variant);
         own.map_or(self.lifetimes, |own| own.lifetimes)
     }

@@ -12,10 +12,11 @@ mod record;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use countersign_dialect::{Asked, Command, Found, Grant, Secret, Variant};
-use countersign_domain::session::{Change, Decision, End, Opening};
+use countersign_dialect::{AskedForm, FoundEndpoint, Secret, TokenCommand, TokenGrant, Variant};
+use countersign_domain::session::{End, SessionChange, SessionDecision, SessionOpening};
 use countersign_domain::{
-    AccountId, Counted, LogoutScope, Network, Operation, Reason, Session, SessionId, Timestamp,
+    AccountId, CountedAttempt, HostNetwork, LogoutScope, Reason, Session, SessionId, Timestamp,
+    TokenOperation,
 };
 use countersign_token::{MintFault, RefreshSeed, Verified, VerifiedRefresh};
 use http::request::Parts;
@@ -86,19 +87,19 @@ impl Issuer {
             Err(denied) => return denied.answer(api),
         };
         let answered = match command {
-            Command::Login {
+            TokenCommand::Login {
                 asked,
                 login,
                 secret,
                 ..
             } => request.login(&asked, &login, &secret).await,
-            Command::Refresh {
+            TokenCommand::Refresh {
                 asked,
                 refresh_token,
                 credential,
                 ..
             } => request.refresh(&asked, &refresh_token, credential).await,
-            Command::Logout {
+            TokenCommand::Logout {
                 asked,
                 access_token,
             } => request.logout(&asked, &access_token).await,
@@ -110,7 +111,12 @@ impl Issuer {
     }
 
     /// Refuses a request whose body could not be had.
-    pub fn refuse(&self, api: &IssuingApi, operation: Operation, reason: Reason) -> TokenAnswer {
+    pub fn refuse(
+        &self,
+        api: &IssuingApi,
+        operation: TokenOperation,
+        reason: Reason,
+    ) -> TokenAnswer {
         TokenDenial::new(RequestRecord::of(operation), reason).answer(api)
     }
 }
@@ -126,7 +132,7 @@ struct IssuerRequest<'a> {
 impl IssuerRequest<'_> {
     async fn login(
         &self,
-        asked: &Asked,
+        asked: &AskedForm,
         login: &str,
         secret: &Secret,
     ) -> Result<TokenAnswer, TokenDenial> {
@@ -166,7 +172,7 @@ impl IssuerRequest<'_> {
         } = self.issuer;
         let (settings, network) = (
             &self.api.settings.throttle,
-            Network::of(self.caller.address),
+            HostNetwork::of(self.caller.address),
         );
         let counted = throttle.admit_anonymous(settings, self.api.name(), network, store.now());
         counted.map_err(|wait| DenialCause::throttled(Reason::LoginThrottled, wait))
@@ -175,12 +181,12 @@ impl IssuerRequest<'_> {
     /// Opens a session: only for a login that was checked.
     async fn open(
         &self,
-        asked: &Asked,
+        asked: &AskedForm,
         known: &Authenticated,
     ) -> Result<(Session, RefreshSeed), Reason> {
         let drawn = |_| Reason::ServerFault;
         let seed = RefreshSeed::new(random().map_err(drawn)?);
-        let opening = Opening {
+        let opening = SessionOpening {
             id: SessionId(random().map_err(drawn)?),
             seed_hash: seed.hash(),
             variant: self.api.dialect().variant_name(asked.variant).to_owned(),
@@ -201,7 +207,7 @@ impl IssuerRequest<'_> {
 
     async fn refresh(
         &self,
-        asked: &Asked,
+        asked: &AskedForm,
         token: &Secret,
         credential: Option<(String, Secret)>,
     ) -> Result<TokenAnswer, TokenDenial> {
@@ -218,18 +224,18 @@ impl IssuerRequest<'_> {
             .with_session(claims.session);
         let refreshed = self.rotate(&verified, credential).await;
         let refreshed = refreshed.map_err(|cause| TokenDenial::new(record.clone(), cause))?;
-        let rotated = refreshed.decision.change == Change::Rotated;
+        let rotated = refreshed.decision.change == SessionChange::Rotated;
         let record = record.with_change(change_name(refreshed.decision.change));
         let (session, credential) = match (refreshed.decision, refreshed.credential) {
             (
-                Decision {
+                SessionDecision {
                     outcome: Err(reason),
                     ..
                 },
                 _,
             ) => return Err(TokenDenial::new(record, reason)),
             (
-                Decision {
+                SessionDecision {
                     session: Some(session),
                     ..
                 },
@@ -296,7 +302,7 @@ impl IssuerRequest<'_> {
         Ok(refreshed)
     }
 
-    async fn logout(&self, asked: &Asked, token: &Secret) -> Result<TokenAnswer, TokenDenial> {
+    async fn logout(&self, asked: &AskedForm, token: &Secret) -> Result<TokenAnswer, TokenDenial> {
         let record = self.record(asked);
         let verified = self
             .api
@@ -343,14 +349,14 @@ impl IssuerRequest<'_> {
         );
     }
 
-    fn record(&self, asked: &Asked) -> RequestRecord {
+    fn record(&self, asked: &AskedForm) -> RequestRecord {
         RequestRecord::of(asked.operation)
             .in_variant(self.api.dialect().variant_name(asked.variant))
     }
 
     /// Counts tokens that the account is about to be given. Nothing is changed
     /// for one that is given too many.
-    fn may_mint(&self, account: AccountId) -> Result<Counted, DenialCause> {
+    fn may_mint(&self, account: AccountId) -> Result<CountedAttempt, DenialCause> {
         let limits = &self.api.settings.limits;
         let now = self.issuer.store.now();
         let counted = self.issuer.mints.admit(account, limits, now);
@@ -359,7 +365,7 @@ impl IssuerRequest<'_> {
 
     /// Takes back what was counted for an account that is given nothing: whoever
     /// holds a dead token of its must not use up what it may be given.
-    fn mints_nothing(&self, minting: Counted) {
+    fn mints_nothing(&self, minting: CountedAttempt) {
         let now = self.issuer.store.now();
         self.issuer.mints.take_back(minting, now);
     }
@@ -391,7 +397,7 @@ impl IssuerRequest<'_> {
             };
             TokenDenial::new(record, mint_reason(&fault, asked.operation))
         })?;
-        let grant = Grant {
+        let grant = TokenGrant {
             login,
             client_id: session.account.number(),
             access_token: pair.access_token.expose(),
@@ -412,7 +418,7 @@ impl IssuerRequest<'_> {
 /// A session whose tokens are the answer.
 #[derive(Clone, Copy)]
 struct GrantedSession<'a> {
-    asked: &'a Asked,
+    asked: &'a AskedForm,
     session: &'a Session,
     seed: &'a RefreshSeed,
     login: &'a str,
@@ -422,23 +428,25 @@ struct GrantedSession<'a> {
     now: Timestamp,
 }
 
-fn read(api: &IssuingApi, parts: &Parts, body: &[u8]) -> Result<Command, TokenDenial> {
+fn read(api: &IssuingApi, parts: &Parts, body: &[u8]) -> Result<TokenCommand, TokenDenial> {
     match api.dialect().find(&parts.method, parts.uri.path()) {
-        Found::WrongMethod { operation, allow } => Err(TokenDenial::wrong_method(operation, allow)),
-        Found::NotMine => Err(TokenDenial::new(
-            RequestRecord::of(Operation::Guard),
+        FoundEndpoint::WrongMethod { operation, allow } => {
+            Err(TokenDenial::wrong_method(operation, allow))
+        }
+        FoundEndpoint::NotMine => Err(TokenDenial::new(
+            RequestRecord::of(TokenOperation::Guard),
             Reason::PathUnknown,
         )),
-        Found::Operation(_) => api.dialect().read(parts, body).map_err(TokenDenial::from),
+        FoundEndpoint::Operation(_) => api.dialect().read(parts, body).map_err(TokenDenial::from),
     }
 }
 
 /// A key can be killed between the commit of a session and the signature of its
 /// tokens, and between a refresh and its repetition.
-fn mint_reason(fault: &MintFault, operation: Operation) -> Reason {
+fn mint_reason(fault: &MintFault, operation: TokenOperation) -> Reason {
     match (fault, operation) {
         // What the killed key signed is to end, so the session goes no further.
-        (MintFault::KeyGone(_), Operation::Refresh) => Reason::KeyRetired,
+        (MintFault::KeyGone(_), TokenOperation::Refresh) => Reason::KeyRetired,
         // The same login a moment later is signed by the next key.
         (MintFault::KeyGone(_), _) => Reason::StoreUnavailable,
         _ => Reason::ServerFault,
@@ -456,14 +464,14 @@ fn session_reason(error: SessionError) -> Reason {
     }
 }
 
-const fn change_name(change: Change) -> Option<&'static str> {
+const fn change_name(change: SessionChange) -> Option<&'static str> {
     match change {
-        Change::None => None,
-        Change::Rotated => Some("rotated"),
-        Change::Replayed => Some("replayed"),
-        Change::Renewed => Some("renewed"),
-        Change::Ended(End::Reuse) => Some("ended_for_reuse"),
-        Change::Ended(_) => Some("ended"),
+        SessionChange::None => None,
+        SessionChange::Rotated => Some("rotated"),
+        SessionChange::Replayed => Some("replayed"),
+        SessionChange::Renewed => Some("renewed"),
+        SessionChange::Ended(End::Reuse) => Some("ended_for_reuse"),
+        SessionChange::Ended(_) => Some("ended"),
     }
 }
 

@@ -10,7 +10,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_domain::key::{Key, KeyRing, KeyState, Kid, RingFault};
+use countersign_domain::key::{KeyRecord, KeyRing, KeyState, Kid, RingFault};
 use countersign_domain::{Algorithm, Timestamp};
 use countersign_token::tokens::algorithms;
 
@@ -53,7 +53,7 @@ pub enum KeyRingChange {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppliedKeyChange {
     /// The keys of the algorithm, as they are now, oldest first.
-    pub keys: Vec<Key>,
+    pub keys: Vec<KeyRecord>,
     /// The one that signs what is new.
     pub active: Kid,
 }

@@ -134,7 +134,7 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use countersign_domain::Timestamp;
-    use countersign_domain::key::{Key, KeyState, Kid};
+    use countersign_domain::key::{KeyRecord, KeyState, Kid};
     use countersign_domain::{Algorithm, ApiName};
 
     use super::*;
@@ -174,7 +174,7 @@ mod tests {
             let store = self.store();
             let master = MasterKey::create(&self.key()).unwrap();
             store.check_master(&master).await.unwrap();
-            let key = Key {
+            let key = KeyRecord {
                 kid: Kid("k1".to_owned()),
                 algorithm: Algorithm::Hs256,
                 state: KeyState::Active,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use countersign_dialect::Dialect;
-use countersign_domain::key::{Key, KeyState, Kid};
+use countersign_domain::key::{KeyRecord, KeyState, Kid};
 use countersign_domain::{Algorithm, ApiName};
 use countersign_store::random::random;
 use countersign_store::seal::MasterKey;
@@ -60,7 +60,7 @@ impl KeyVault<'_> {
         state: KeyState,
     ) -> Result<SealedKey, ApiFault> {
         let material = KeyMaterial::generate(algorithm)?;
-        let key = Key {
+        let key = KeyRecord {
             kid: Kid(hex::encode(random::<8>()?)),
             algorithm,
             state,

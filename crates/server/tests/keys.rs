@@ -14,8 +14,8 @@ use std::time::Duration;
 use countersign_dialect::Dialect;
 use countersign_domain::account::{Allowlist, StoredSecret};
 use countersign_domain::key::KeyState;
-use countersign_domain::session::Lifetimes;
-use countersign_domain::{AccountLimits, Algorithm, Kid, Limits, Reason, Timestamp};
+use countersign_domain::session::SessionLifetimes;
+use countersign_domain::{AccountLimits, Algorithm, ApiLimits, Kid, Reason, Timestamp};
 use countersign_server::api::{ApiSettings, IssuingApi};
 use countersign_server::issuer::{Issuer, TokenAnswer, TokenCaller};
 use countersign_server::keys::{AppliedKeyChange, KeyRingChange, KeysFault, SigningKeys};
@@ -127,16 +127,16 @@ fn settings(dialect: &str, access: Duration) -> ApiSettings {
     ApiSettings {
         name: "pay".parse().unwrap(),
         dialect: Arc::new(Dialect::compile(source, dialect).unwrap()),
-        lifetimes: Lifetimes {
+        lifetimes: SessionLifetimes {
             access,
             refresh: HOUR * 24,
             absolute: HOUR * 720,
             window: HOUR / 60,
         },
         // The clock stands still while partners refresh as fast as they can.
-        limits: Limits {
+        limits: ApiLimits {
             mints_per_minute: u32::MAX,
-            ..Limits::default()
+            ..ApiLimits::default()
         },
         variants: Vec::new(),
         throttle: countersign_server::throttle::ThrottleSettings::default(),

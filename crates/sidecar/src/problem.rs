@@ -201,7 +201,7 @@ impl From<BrokenAnswer> for SidecarProblem {
 
 #[cfg(test)]
 mod tests {
-    use countersign_domain::{Operation, Refusal};
+    use countersign_domain::{Refusal, TokenOperation};
 
     use super::*;
 
@@ -222,7 +222,7 @@ mod tests {
     fn only_what_passes_by_itself_says_when_to_come_again() {
         let later = SystemClock.now() + Duration::from_millis(2_500);
         let refused = ErrorKind::Refused {
-            operation: Operation::Login,
+            operation: TokenOperation::Login,
             refusal: Refusal::BadLogin,
         };
         for (kind, expected) in [

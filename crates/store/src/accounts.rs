@@ -2,7 +2,7 @@
 
 use countersign_domain::account::Allowlist;
 use countersign_domain::audit::Action;
-use countersign_domain::revocation::Notice;
+use countersign_domain::revocation::RevocationNotice;
 use countersign_domain::session::End;
 use countersign_domain::{Account, AccountId, AccountLimits, Credential, Epoch};
 use rusqlite::{Connection, OptionalExtension};
@@ -129,7 +129,7 @@ fn create(
         created_at: work.now,
     };
     insert(work, &account)?;
-    work.notice(Notice::Account(account.clone()));
+    work.notice(RevocationNotice::Account(account.clone()));
     let credential = credentials::insert(work, &account, &new.credential)?;
     audit(
         work,
@@ -223,7 +223,7 @@ fn set_allow(
     let statement = "UPDATE account SET allow = ?2 WHERE id = ?1";
     work.execute_one(statement, (row::id(account.id), &networks))?;
     account.allow = allow.clone();
-    work.notice(Notice::Account(account.clone()));
+    work.notice(RevocationNotice::Account(account.clone()));
     audit(
         work,
         Action::AllowlistChanged,
@@ -257,7 +257,7 @@ fn set_limits(
         ),
     )?;
     account.limits = limits;
-    work.notice(Notice::Account(account.clone()));
+    work.notice(RevocationNotice::Account(account.clone()));
     let detail = json!({
         "budget": budget,
         "sessions": sessions,
@@ -277,7 +277,7 @@ fn set_active(
     work.execute_one(statement, (row::id(account.id), active))?;
     account.active = active;
     if active {
-        work.notice(Notice::Account(account.clone()));
+        work.notice(RevocationNotice::Account(account.clone()));
         return audit(work, Action::AccountEnabled, account, actor, json!({}));
     }
     let ended = end_all(work, account, End::AccountDisabled)?;
@@ -303,7 +303,7 @@ fn delete(
         credentials::remove(work, credential.id)?;
     }
     work.execute_one("DELETE FROM account WHERE id = ?1", [row::id(id)])?;
-    work.notice(Notice::AccountGone(id));
+    work.notice(RevocationNotice::AccountGone(id));
     let detail = json!({ "name": account.name, "ended": ended });
     audit(work, Action::AccountDeleted, &account, actor, detail)?;
     Ok(true)

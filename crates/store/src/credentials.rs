@@ -3,7 +3,7 @@
 
 use countersign_domain::account::StoredSecret;
 use countersign_domain::audit::Action;
-use countersign_domain::revocation::Notice;
+use countersign_domain::revocation::RevocationNotice;
 use countersign_domain::{Account, AccountId, ApiName, Credential, CredentialId, Scopes};
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::json;
@@ -190,7 +190,7 @@ pub(super) fn insert(
         active: true,
         created_at: work.now,
     };
-    work.notice(Notice::Credential(credential.clone()));
+    work.notice(RevocationNotice::Credential(credential.clone()));
     Ok(credential)
 }
 
@@ -198,7 +198,7 @@ pub(super) fn insert(
 pub(super) fn remove(work: &mut WriteTransaction<'_>, id: CredentialId) -> rusqlite::Result<()> {
     networks::forget(work, id)?;
     work.execute_one("DELETE FROM credential WHERE id = ?1", [id.0.cast_signed()])?;
-    work.notice(Notice::CredentialGone(id));
+    work.notice(RevocationNotice::CredentialGone(id));
     Ok(())
 }
 
@@ -263,7 +263,7 @@ fn set_scopes(
     let statement = "UPDATE credential SET scopes = ?2 WHERE id = ?1";
     work.execute_one(statement, (id.0.cast_signed(), &written))?;
     credential.scopes = scopes.clone();
-    work.notice(Notice::Credential(credential.clone()));
+    work.notice(RevocationNotice::Credential(credential.clone()));
     let detail = json!({ "login": credential.login, "scopes": written });
     audit(work, Action::ScopesChanged, &account, actor, detail)?;
     Ok(Some(credential))
@@ -284,7 +284,7 @@ fn set_active(
     let statement = "UPDATE credential SET active = ?2 WHERE id = ?1";
     work.execute_one(statement, (id.0.cast_signed(), active))?;
     credential.active = active;
-    work.notice(Notice::Credential(credential.clone()));
+    work.notice(RevocationNotice::Credential(credential.clone()));
     let (action, ended) = if active {
         (Action::CredentialEnabled, 0)
     } else {
@@ -327,7 +327,7 @@ fn replace_secret(
         (id.0.cast_signed(), key_hash, password_hash),
     )?;
     credential.secret = secret.clone();
-    work.notice(Notice::Credential(credential));
+    work.notice(RevocationNotice::Credential(credential));
     Ok(true)
 }
 

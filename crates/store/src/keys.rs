@@ -1,7 +1,7 @@
 //! Sealed keys, and the check by which the right master key is known.
 
 use countersign_domain::audit::Action;
-use countersign_domain::key::{Key, KeyRing, KeyState, Kid};
+use countersign_domain::key::{KeyRecord, KeyRing, KeyState, Kid};
 use countersign_domain::revocation::Revocation;
 use countersign_domain::{ApiName, Timestamp};
 use rusqlite::{Connection, OptionalExtension};
@@ -148,13 +148,13 @@ impl KeyChange {
         Ok(Ok(()))
     }
 
-    fn makes(&self, key: &Key) -> bool {
+    fn makes(&self, key: &KeyRecord) -> bool {
         self.made
             .as_ref()
             .is_some_and(|made| made.key.kid == key.kid)
     }
 
-    fn audit(&self, work: &WriteTransaction<'_>, changed: &[&Key]) -> rusqlite::Result<()> {
+    fn audit(&self, work: &WriteTransaction<'_>, changed: &[&KeyRecord]) -> rusqlite::Result<()> {
         let made = self.made.as_ref().map(|made| &made.key);
         let states = changed.iter().copied().chain(made);
         let states = states.map(|key| (key.kid.0.clone(), row::key_state(key.state).0.into()));
@@ -231,13 +231,13 @@ fn insert_row(work: &WriteTransaction<'_>, api: &ApiName, new: &SealedKey) -> ru
     )
 }
 
-fn is_same(stored: &SealedKey, key: &Key) -> bool {
+fn is_same(stored: &SealedKey, key: &KeyRecord) -> bool {
     stored.purpose == KeyPurpose::Signing
         && stored.key.kid == key.kid
         && stored.key.algorithm == key.algorithm
 }
 
-fn set_state(work: &mut WriteTransaction<'_>, key: &Key) -> rusqlite::Result<()> {
+fn set_state(work: &mut WriteTransaction<'_>, key: &KeyRecord) -> rusqlite::Result<()> {
     let (state, retires_at) = row::key_state(key.state);
     work.execute_one(
         "UPDATE signing_key SET state = ?2, retires_at = ?3 WHERE kid = ?1",

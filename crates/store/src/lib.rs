@@ -46,7 +46,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use countersign_domain::Timestamp;
-use countersign_domain::revocation::Notice;
+use countersign_domain::revocation::RevocationNotice;
 use rusqlite::Connection;
 
 use self::background::UsedGenerations;
@@ -107,7 +107,7 @@ impl Store {
     pub fn open(
         path: &Path,
         clock: Clock,
-        notify: impl Fn(&[Notice]) + Send + Sync + 'static,
+        notify: impl Fn(&[RevocationNotice]) + Send + Sync + 'static,
     ) -> Result<Self, OpenError> {
         let store = LockedStore::at(path)?.open(clock, notify)?;
         store.begin_upkeep()?;
@@ -124,7 +124,7 @@ impl Store {
     /// that of a file, and leaves nothing behind.
     pub fn in_memory(
         clock: Clock,
-        notify: impl Fn(&[Notice]) + Send + Sync + 'static,
+        notify: impl Fn(&[RevocationNotice]) + Send + Sync + 'static,
     ) -> Result<Self, OpenError> {
         let store = Self::over(StoreFiles::in_memory(READERS)?, clock, Box::new(notify))?;
         store.begin_upkeep()?;

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use countersign_domain::Timestamp;
-use countersign_domain::revocation::Notice;
+use countersign_domain::revocation::RevocationNotice;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
@@ -70,7 +70,7 @@ impl LockedStore {
     pub fn open(
         self,
         clock: Clock,
-        notify: impl Fn(&[Notice]) + Send + Sync + 'static,
+        notify: impl Fn(&[RevocationNotice]) + Send + Sync + 'static,
     ) -> Result<Store, OpenError> {
         let files = StoreFiles::open(&self.path, self.lock, super::READERS)?;
         clock.raise(files.high_water);

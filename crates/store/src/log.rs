@@ -1,7 +1,7 @@
 //! What is told and kept of changes: the snapshot for verifiers, the audit log,
 //! and the store's own figures.
 
-use countersign_domain::revocation::Notice;
+use countersign_domain::revocation::RevocationNotice;
 use rusqlite::Connection;
 
 use super::error::StoreUnavailable;
@@ -15,24 +15,24 @@ impl Store {
     /// order of the log.
     ///
     /// Load it before anything is served: notices that arrive later are newer.
-    pub async fn snapshot(&self) -> Result<Vec<Notice>, StoreUnavailable> {
+    pub async fn snapshot(&self) -> Result<Vec<RevocationNotice>, StoreUnavailable> {
         let since = (self.now() - REVOCATION_SLACK).as_micros();
         self.read(move |connection| {
             let transaction = connection.unchecked_transaction()?;
             let accounts = format!("SELECT {} FROM account AS a", row::ACCOUNT);
             let mut notices = all(&transaction, &accounts, [], |row| {
-                row::account(row, 0).map(Notice::Account)
+                row::account(row, 0).map(RevocationNotice::Account)
             })?;
             let credentials = format!("SELECT {} FROM credential AS c", row::CREDENTIAL);
             notices.extend(all(&transaction, &credentials, [], |row| {
-                row::credential(row, 0).map(Notice::Credential)
+                row::credential(row, 0).map(RevocationNotice::Credential)
             })?);
             let revocations = format!(
                 "SELECT {} FROM revocation WHERE until > ?1 ORDER BY number",
                 row::REVOCATION
             );
             notices.extend(all(&transaction, &revocations, [since], |row| {
-                row::revocation(row).map(Notice::Revoked)
+                row::revocation(row).map(RevocationNotice::Revoked)
             })?);
             Ok(notices)
         })

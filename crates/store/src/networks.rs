@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use countersign_domain::{Account, ApiName, Credential, CredentialId, Network, Timestamp};
+use countersign_domain::{Account, ApiName, Credential, CredentialId, HostNetwork, Timestamp};
 use rusqlite::OptionalExtension;
 
 use super::Store;
@@ -44,7 +44,7 @@ impl Store {
         &self,
         api: &ApiName,
         login: &str,
-        network: Network,
+        network: HostNetwork,
     ) -> Result<Option<LoginCandidate>, StoreUnavailable> {
         let (api, login, since) = (api.clone(), login.to_owned(), self.now() - KEPT);
         self.read(move |connection| {
@@ -70,7 +70,7 @@ impl Store {
 pub(super) fn remember(
     work: &mut WriteTransaction<'_>,
     credential: CredentialId,
-    network: Network,
+    network: HostNetwork,
 ) -> rusqlite::Result<()> {
     let id = credential.0.cast_signed();
     let written = work.execute(

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use countersign_domain::account::{Allowlist, StoredSecret};
 use countersign_domain::audit::Action;
-use countersign_domain::key::{Key, Kid};
-use countersign_domain::limits::Limits;
-use countersign_domain::session::{Decision, Lifetimes, SessionId, Terms};
+use countersign_domain::key::{KeyRecord, Kid};
+use countersign_domain::limits::ApiLimits;
+use countersign_domain::session::{OpeningTerms, SessionDecision, SessionId, SessionLifetimes};
 use countersign_domain::{
     Account, AccountId, AccountLimits, Algorithm, ApiName, ApiScope, Credential, NewLogin,
     RefreshMode, Role, Scopes, Timestamp,
@@ -60,7 +60,7 @@ impl KeyPurpose {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SealedKey {
     /// What a ring knows of it.
-    pub key: Key,
+    pub key: KeyRecord,
     /// What it is for.
     pub purpose: KeyPurpose,
     /// The sealed material.
@@ -174,7 +174,7 @@ pub struct AccountUpdate {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TermsOwned {
     /// Lifetimes as they are configured now.
-    pub lifetimes: Lifetimes,
+    pub lifetimes: SessionLifetimes,
     /// What a refresh does.
     pub mode: RefreshMode,
     /// The key that signs what is made anew.
@@ -185,8 +185,8 @@ pub struct TermsOwned {
 
 impl TermsOwned {
     /// The same terms as the domain takes them.
-    pub fn terms(&self) -> Terms<'_> {
-        Terms {
+    pub fn terms(&self) -> OpeningTerms<'_> {
+        OpeningTerms {
             lifetimes: self.lifetimes,
             mode: self.mode,
             active_kid: &self.active_kid,
@@ -201,14 +201,14 @@ pub struct SessionSuccession {
     /// Whether it ends them all.
     pub new_login: NewLogin,
     /// How many may live beside it, where the account has no limit of its own.
-    pub limits: Limits,
+    pub limits: ApiLimits,
 }
 
 impl From<NewLogin> for SessionSuccession {
     fn from(new_login: NewLogin) -> Self {
         Self {
             new_login,
-            limits: Limits::default(),
+            limits: ApiLimits::default(),
         }
     }
 }
@@ -217,7 +217,7 @@ impl From<NewLogin> for SessionSuccession {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefreshOutcome {
     /// The decision, durable.
-    pub decision: Decision,
+    pub decision: SessionDecision,
     /// Whose session it is; `None` if there is no such session.
     pub account: Option<Account>,
     /// The credential that opened it; `None` if it was deleted.

@@ -7,7 +7,8 @@ use std::sync::{Arc, LazyLock};
 
 use countersign_domain::audit::Action;
 use countersign_domain::session::{
-    self, AccessClaims, Change, Decision, End, RefreshClaims, Session, SessionId, Standing,
+    self, AccessClaims, End, OwnerStanding, RefreshClaims, Session, SessionChange, SessionDecision,
+    SessionId,
 };
 use countersign_domain::{Account, Credential, LogoutScope, Reason};
 use rusqlite::{OptionalExtension, Row};
@@ -86,11 +87,11 @@ impl SessionAndOwner {
 
     /// What the domain judges; `None` where the account is gone, and with it
     /// everything that it had.
-    fn standing(&self, address: IpAddr) -> Option<(&Session, Standing<'_>)> {
+    fn standing(&self, address: IpAddr) -> Option<(&Session, OwnerStanding<'_>)> {
         let (account, credential) = (self.account.as_ref()?, self.credential.as_ref());
         Some((
             &self.session,
-            Standing {
+            OwnerStanding {
                 account,
                 credential,
                 address,
@@ -124,15 +125,15 @@ fn refresh(
 fn store(
     work: &mut WriteTransaction<'_>,
     before: &SessionAndOwner,
-    decision: &Decision,
+    decision: &SessionDecision,
     claims: &RefreshClaims,
     address: IpAddr,
 ) -> rusqlite::Result<()> {
     match (decision.change, &decision.session) {
-        (Change::Rotated | Change::Replayed | Change::Renewed, Some(next)) => {
+        (SessionChange::Rotated | SessionChange::Replayed | SessionChange::Renewed, Some(next)) => {
             step(work, &before.session, next)
         }
-        (Change::Ended(end), _) => {
+        (SessionChange::Ended(end), _) => {
             end_one(work, before.session.id, end)?;
             let detail = json!({
                 "address": address,
@@ -141,7 +142,7 @@ fn store(
             });
             audit(work, before, action(end), &AuditActor::System, detail)
         }
-        (Change::None, _) | (_, None) => Ok(()),
+        (SessionChange::None, _) | (_, None) => Ok(()),
     }
 }
 

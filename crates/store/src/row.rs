@@ -4,9 +4,9 @@
 use std::net::IpAddr;
 
 use countersign_domain::account::{Allowlist, StoredSecret};
-use countersign_domain::key::{Key, KeyState, Kid};
+use countersign_domain::key::{KeyRecord, KeyState, Kid};
 use countersign_domain::revocation::Revocation;
-use countersign_domain::session::{End, SeedHash, Session, SessionId, State};
+use countersign_domain::session::{End, SeedHash, Session, SessionId, SessionState};
 use countersign_domain::{
     Account, AccountId, AccountLimits, Algorithm, ApiName, ApiScope, Credential, CredentialId,
     Epoch, Role, Scopes, Timestamp,
@@ -132,11 +132,11 @@ pub(super) fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
     })
 }
 
-fn state(row: &Row<'_>) -> rusqlite::Result<State> {
+fn state(row: &Row<'_>) -> rusqlite::Result<SessionState> {
     if row.get_ref(6)?.data_type() == Type::Null {
-        return Ok(State::Active);
+        return Ok(SessionState::Active);
     }
-    Ok(State::Ended {
+    Ok(SessionState::Ended {
         end: text(row, 6, End::from_code)?,
         at: time(row, 7)?,
     })
@@ -157,7 +157,7 @@ pub(super) fn key(row: &Row<'_>) -> rusqlite::Result<SealedKey> {
             .into_iter()
             .find(|purpose| purpose.name() == text)
     })?;
-    let key = Key {
+    let key = KeyRecord {
         kid: Kid(row.get(0)?),
         algorithm: text(row, 2, Algorithm::from_name)?,
         state,

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use countersign_domain::account::admit;
 use countersign_domain::audit::Action;
-use countersign_domain::revocation::{Notice, Revocation};
-use countersign_domain::session::{self, End, Opening, Session, SessionId};
-use countersign_domain::{Account, AccountId, Credential, CredentialId, Network, NewLogin, Reason};
+use countersign_domain::revocation::{Revocation, RevocationNotice};
+use countersign_domain::session::{self, End, Session, SessionId, SessionOpening};
+use countersign_domain::{
+    Account, AccountId, Credential, CredentialId, HostNetwork, NewLogin, Reason,
+};
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::json;
 
@@ -25,7 +27,7 @@ impl Store {
     /// sessions that have to make way end in the same commit.
     pub async fn open_session(
         &self,
-        opening: Opening,
+        opening: SessionOpening,
         credential: CredentialId,
         terms: impl Into<Arc<TermsOwned>>,
         older: impl Into<SessionSuccession>,
@@ -174,7 +176,7 @@ pub(super) fn end_all(
         epoch,
         until,
     })?;
-    work.notice(Notice::Account(account.clone()));
+    work.notice(RevocationNotice::Account(account.clone()));
     Ok(ended)
 }
 
@@ -198,7 +200,7 @@ pub(super) fn end_of_credential(
 
 fn open(
     work: &mut WriteTransaction<'_>,
-    opening: &Opening,
+    opening: &SessionOpening,
     credential: CredentialId,
     terms: &TermsOwned,
     older: SessionSuccession,
@@ -222,7 +224,7 @@ fn open(
         work.now,
     );
     insert(work, &session)?;
-    networks::remember(work, credential.id, Network::of(opening.address))?;
+    networks::remember(work, credential.id, HostNetwork::of(opening.address))?;
     work.audit(&NewAuditEntry {
         action: Action::Login,
         api: Some(&account.api),

@@ -2,7 +2,7 @@
 //! database, the revocation log and the audit log.
 
 use countersign_domain::audit::Action;
-use countersign_domain::revocation::{Notice, Revocation};
+use countersign_domain::revocation::{Revocation, RevocationNotice};
 use countersign_domain::{AccountId, ApiName, SessionId, Timestamp};
 use rusqlite::{Connection, Params};
 
@@ -16,7 +16,7 @@ pub(super) struct WriteTransaction<'c> {
     revocations: i64,
     token_until: Timestamp,
     changes_before: u64,
-    notices: Vec<Notice>,
+    notices: Vec<RevocationNotice>,
 }
 
 /// An audit entry to write.
@@ -47,7 +47,7 @@ impl<'c> WriteTransaction<'c> {
 
     /// Writes the head row, if anything changed, and gives what verifiers are
     /// told after the commit.
-    pub(super) fn finish(self) -> rusqlite::Result<Vec<Notice>> {
+    pub(super) fn finish(self) -> rusqlite::Result<Vec<RevocationNotice>> {
         if self.connection.total_changes() != self.changes_before {
             self.execute_one(
                 "UPDATE head SET clock = ?1, revocation = ?2, token_until = ?3",
@@ -75,7 +75,7 @@ impl<'c> WriteTransaction<'c> {
     }
 
     /// Tells verifiers, once this is durable.
-    pub(super) fn notice(&mut self, notice: Notice) {
+    pub(super) fn notice(&mut self, notice: RevocationNotice) {
         self.notices.push(notice);
     }
 
@@ -111,7 +111,7 @@ impl<'c> WriteTransaction<'c> {
                 (number, until, &kid.0),
             ),
         }?;
-        self.notice(Notice::Revoked(revocation));
+        self.notice(RevocationNotice::Revoked(revocation));
         Ok(())
     }
 

@@ -13,7 +13,7 @@ use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
-use countersign_domain::revocation::Notice;
+use countersign_domain::revocation::RevocationNotice;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
@@ -27,7 +27,7 @@ const BATCH: usize = 128;
 const QUEUE: usize = 4_096;
 
 /// Tells verifiers what a commit changed.
-pub(super) type NotifyVerifiers = Box<dyn Fn(&[Notice]) + Send + Sync>;
+pub(super) type NotifyVerifiers = Box<dyn Fn(&[RevocationNotice]) + Send + Sync>;
 
 /// The writer, before its thread runs it.
 pub(super) struct WriterThread {
@@ -193,7 +193,7 @@ impl WriterThread {
     fn transact(
         &self,
         batch: &mut [Box<dyn WriteCommand>],
-    ) -> Result<Vec<Notice>, TransactionFault> {
+    ) -> Result<Vec<RevocationNotice>, TransactionFault> {
         if batch.is_empty() {
             return Ok(Vec::new());
         }
@@ -209,7 +209,7 @@ impl WriterThread {
     fn attempt(
         &self,
         batch: &mut [Box<dyn WriteCommand>],
-    ) -> Result<Vec<Notice>, TransactionFault> {
+    ) -> Result<Vec<RevocationNotice>, TransactionFault> {
         self.execute("BEGIN IMMEDIATE")?;
         let mut work = WriteTransaction::begin(&self.connection, self.clock.now())?;
         for command in batch {
@@ -230,7 +230,7 @@ impl WriterThread {
         }
     }
 
-    fn tell(&self, notices: &[Notice]) {
+    fn tell(&self, notices: &[RevocationNotice]) {
         if notices.is_empty() {
             return;
         }

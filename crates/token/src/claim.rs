@@ -7,7 +7,7 @@
 
 use aws_lc_rs::{constant_time, hmac};
 use countersign_domain::account::Epoch;
-use countersign_domain::{AccountId, CredentialId, Kind, SessionId, Timestamp};
+use countersign_domain::{AccountId, CredentialId, SessionId, Timestamp, TokenKind};
 
 use crate::compact::{decode, encode};
 use crate::seed::RefreshSeed;
@@ -39,11 +39,11 @@ pub struct SessionClaim {
 impl SessionClaim {
     /// A claim with a seed stands in a refresh token, one without in an access
     /// token.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> TokenKind {
         if self.seed.is_some() {
-            Kind::Refresh
+            TokenKind::Refresh
         } else {
-            Kind::Access
+            TokenKind::Access
         }
     }
 
@@ -66,7 +66,7 @@ impl SessionClaim {
     }
 
     /// The claim in `text`, if `key` sealed it as one of this kind.
-    pub(crate) fn open(text: &str, kind: Kind, key: &hmac::Key) -> Option<Self> {
+    pub(crate) fn open(text: &str, kind: TokenKind, key: &hmac::Key) -> Option<Self> {
         let sealed = decode(text).filter(|bytes| bytes.len() == length(kind))?;
         let (body, mac) = sealed.split_at(sealed.len() - MAC);
         let ours = hmac::sign(key, body);
@@ -74,7 +74,7 @@ impl SessionClaim {
         Self::read(body, kind)
     }
 
-    fn read(body: &[u8], kind: Kind) -> Option<Self> {
+    fn read(body: &[u8], kind: TokenKind) -> Option<Self> {
         let (tagged, rest) = body.split_first()?;
         let (session, rest) = rest.split_first_chunk()?;
         let (generation, rest) = rest.split_first_chunk()?;
@@ -98,17 +98,17 @@ impl SessionClaim {
     }
 }
 
-const fn tag(kind: Kind) -> u8 {
+const fn tag(kind: TokenKind) -> u8 {
     match kind {
-        Kind::Access => VERSION | 1,
-        Kind::Refresh => VERSION | 2,
+        TokenKind::Access => VERSION | 1,
+        TokenKind::Refresh => VERSION | 2,
     }
 }
 
-const fn length(kind: Kind) -> usize {
+const fn length(kind: TokenKind) -> usize {
     match kind {
-        Kind::Access => BODY + MAC,
-        Kind::Refresh => BODY + SEED + MAC,
+        TokenKind::Access => BODY + MAC,
+        TokenKind::Refresh => BODY + SEED + MAC,
     }
 }
 
@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn what_was_sealed_is_read_back() {
         let sealed = claim(Some(RefreshSeed::new([9; 32]))).seal(&key(1));
-        let read = SessionClaim::open(&sealed, Kind::Refresh, &key(1)).unwrap();
+        let read = SessionClaim::open(&sealed, TokenKind::Refresh, &key(1)).unwrap();
         assert_eq!(read.session, SessionId([0xab; 16]));
         assert_eq!(
             (
@@ -154,8 +154,8 @@ mod tests {
     fn one_kind_is_never_the_other_even_under_one_key() {
         let access = claim(None).seal(&key(1));
         let refresh = claim(Some(RefreshSeed::new([9; 32]))).seal(&key(1));
-        assert!(SessionClaim::open(&access, Kind::Refresh, &key(1)).is_none());
-        assert!(SessionClaim::open(&refresh, Kind::Access, &key(1)).is_none());
+        assert!(SessionClaim::open(&access, TokenKind::Refresh, &key(1)).is_none());
+        assert!(SessionClaim::open(&refresh, TokenKind::Access, &key(1)).is_none());
     }
 
     #[test]
@@ -165,7 +165,7 @@ mod tests {
         body[0] = (1 << 4) | 1;
         let mac = hmac::sign(&key(1), &body);
         body.extend_from_slice(&mac.as_ref()[..MAC]);
-        assert!(SessionClaim::open(&encode(body), Kind::Access, &key(1)).is_none());
+        assert!(SessionClaim::open(&encode(body), TokenKind::Access, &key(1)).is_none());
     }
 
     #[test]
@@ -176,14 +176,14 @@ mod tests {
             changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
             let changed = String::from_utf8(changed).unwrap();
             assert!(
-                SessionClaim::open(&changed, Kind::Access, &key(1)).is_none(),
+                SessionClaim::open(&changed, TokenKind::Access, &key(1)).is_none(),
                 "at {at}"
             );
         }
         for cut in 0..sealed.len() {
-            assert!(SessionClaim::open(&sealed[..cut], Kind::Access, &key(1)).is_none());
+            assert!(SessionClaim::open(&sealed[..cut], TokenKind::Access, &key(1)).is_none());
         }
-        assert!(SessionClaim::open(&sealed, Kind::Access, &key(2)).is_none());
-        assert!(SessionClaim::open(&format!("{sealed}A"), Kind::Access, &key(1)).is_none());
+        assert!(SessionClaim::open(&sealed, TokenKind::Access, &key(2)).is_none());
+        assert!(SessionClaim::open(&format!("{sealed}A"), TokenKind::Access, &key(1)).is_none());
     }
 }

@@ -10,7 +10,7 @@ use aws_lc_rs::signature::{
     KeyPair, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RsaKeyPair,
 };
 use aws_lc_rs::{constant_time, hmac};
-use countersign_domain::{Algorithm, Kind};
+use countersign_domain::{Algorithm, TokenKind};
 use zeroize::Zeroizing;
 
 use crate::public::modulus_and_exponent;
@@ -120,8 +120,8 @@ impl SigningKey {
             claim: derive(&root, kind, "claim"),
         };
         Ok(Self {
-            access: kind_key(Kind::Access),
-            refresh: kind_key(Kind::Refresh),
+            access: kind_key(TokenKind::Access),
+            refresh: kind_key(TokenKind::Refresh),
         })
     }
 
@@ -133,10 +133,10 @@ impl SigningKey {
         }
     }
 
-    pub(crate) const fn of(&self, kind: Kind) -> &KindKey {
+    pub(crate) const fn of(&self, kind: TokenKind) -> &KindKey {
         match kind {
-            Kind::Access => &self.access,
-            Kind::Refresh => &self.refresh,
+            TokenKind::Access => &self.access,
+            TokenKind::Refresh => &self.refresh,
         }
     }
 }
@@ -190,7 +190,7 @@ fn verify_rs256(public: &ParsedPublicKey, message: &[u8], signature: &[u8]) -> b
 
 /// One HMAC as the PRF of RFC 5869 section 2.3 with a single block: the root is
 /// uniformly random, so nothing needs extracting.
-fn derive(root: &hmac::Key, kind: Kind, purpose: &str) -> hmac::Key {
+fn derive(root: &hmac::Key, kind: TokenKind, purpose: &str) -> hmac::Key {
     let info = format!("countersign/1/{}/{purpose}", kind.name());
     let derived = hmac::sign(root, info.as_bytes());
     hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref())

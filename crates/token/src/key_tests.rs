@@ -51,7 +51,7 @@ fn the_vectors_of_rfc_7515_verify_and_their_forgeries_do_not() {
 fn a_signature_is_the_same_each_time() {
     for algorithm in Algorithm::ALL {
         let key = SigningKey::new(algorithm, &KeyMaterial::generate(algorithm).unwrap()).unwrap();
-        let access = key.of(Kind::Access);
+        let access = key.of(TokenKind::Access);
         let signature = access.sign(b"message").unwrap();
         assert_eq!(access.sign(b"message").unwrap(), signature, "{algorithm}");
         assert!(access.verify(b"message", &signature));
@@ -63,10 +63,10 @@ fn a_signature_is_the_same_each_time() {
 fn each_kind_has_keys_of_its_own() {
     let material = KeyMaterial::generate(Algorithm::Hs256).unwrap();
     let key = SigningKey::new(Algorithm::Hs256, &material).unwrap();
-    let signature = key.of(Kind::Access).sign(b"message").unwrap();
-    assert!(!key.of(Kind::Refresh).verify(b"message", &signature));
+    let signature = key.of(TokenKind::Access).sign(b"message").unwrap();
+    assert!(!key.of(TokenKind::Refresh).verify(b"message", &signature));
     let sealed = |kind| hmac::sign(&key.of(kind).claim, b"claim").as_ref().to_vec();
-    assert_ne!(sealed(Kind::Access), sealed(Kind::Refresh));
+    assert_ne!(sealed(TokenKind::Access), sealed(TokenKind::Refresh));
 }
 
 #[test]

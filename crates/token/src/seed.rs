@@ -4,7 +4,7 @@
 use std::fmt;
 
 use aws_lc_rs::{digest, hmac};
-use countersign_domain::Kind;
+use countersign_domain::TokenKind;
 use countersign_domain::session::SeedHash;
 use zeroize::Zeroizing;
 
@@ -29,7 +29,7 @@ impl RefreshSeed {
 
     /// The `jti` (RFC 7519 section 4.1.7) of a token of this session: a PRF of
     /// seed, generation and kind, so that a repeated answer repeats it.
-    pub(crate) fn jti(&self, generation: u32, kind: Kind) -> [u8; 16] {
+    pub(crate) fn jti(&self, generation: u32, kind: TokenKind) -> [u8; 16] {
         let key = hmac::Key::new(hmac::HMAC_SHA256, self.bytes());
         let mut context = hmac::Context::with_key(&key);
         context.update(b"countersign/1/jti/");
@@ -58,11 +58,11 @@ mod tests {
     #[test]
     fn each_kind_and_generation_has_an_id_of_its_own() {
         let seed = RefreshSeed::new([7; 32]);
-        let jti = seed.jti(3, Kind::Access);
-        assert_eq!(jti, seed.jti(3, Kind::Access));
-        assert_ne!(jti, seed.jti(4, Kind::Access));
-        assert_ne!(jti, seed.jti(3, Kind::Refresh));
-        assert_ne!(jti, RefreshSeed::new([8; 32]).jti(3, Kind::Access));
+        let jti = seed.jti(3, TokenKind::Access);
+        assert_eq!(jti, seed.jti(3, TokenKind::Access));
+        assert_ne!(jti, seed.jti(4, TokenKind::Access));
+        assert_ne!(jti, seed.jti(3, TokenKind::Refresh));
+        assert_ne!(jti, RefreshSeed::new([8; 32]).jti(3, TokenKind::Access));
     }
 
     #[test]

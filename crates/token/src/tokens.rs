@@ -7,10 +7,10 @@ use std::collections::BTreeSet;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use countersign_dialect::{Claims, Dialect, Secret, TokenForm, Variant};
-use countersign_domain::key::{Key, KeyRing, KeyState, RingFault};
+use countersign_dialect::{Dialect, Secret, TokenClaims, TokenForm, Variant};
+use countersign_domain::key::{KeyRecord, KeyRing, KeyState, RingFault};
 use countersign_domain::session::{AccessClaims, RefreshClaims};
-use countersign_domain::{Algorithm, Kid, Kind, Reason, Session, Timestamp};
+use countersign_domain::{Algorithm, Kid, Reason, Session, Timestamp, TokenKind};
 
 use crate::claim::SessionClaim;
 use crate::compact::{CompactJws, MAX_TOKEN, decode, encode};
@@ -146,7 +146,9 @@ pub fn algorithms(dialect: &Dialect) -> BTreeSet<Algorithm> {
 /// The algorithm that signs or seals the access tokens of a variant; `None` if
 /// it has none.
 pub fn algorithm_of(dialect: &Dialect, variant: Variant) -> Option<Algorithm> {
-    dialect.token_form(variant, Kind::Access).map(algorithm)
+    dialect
+        .token_form(variant, TokenKind::Access)
+        .map(algorithm)
 }
 
 impl Tokens {
@@ -154,7 +156,7 @@ impl Tokens {
     /// at `now`. Each algorithm of [`algorithms`] needs a ring of its own.
     pub fn new(
         dialect: Arc<Dialect>,
-        keys: &[(Key, KeyMaterial)],
+        keys: &[(KeyRecord, KeyMaterial)],
         now: Timestamp,
     ) -> Result<Self, TokensFault> {
         let wanted = algorithms(&dialect);
@@ -166,7 +168,7 @@ impl Tokens {
     pub fn of(
         dialect: Arc<Dialect>,
         algorithms: &BTreeSet<Algorithm>,
-        keys: &[(Key, KeyMaterial)],
+        keys: &[(KeyRecord, KeyMaterial)],
         now: Timestamp,
     ) -> Result<Self, TokensFault> {
         let rings = algorithms
@@ -192,8 +194,8 @@ impl Tokens {
             access: Vec::new(),
             refresh: Vec::new(),
         };
-        tokens.access = tokens.accepted(Kind::Access);
-        tokens.refresh = tokens.accepted(Kind::Refresh);
+        tokens.access = tokens.accepted(TokenKind::Access);
+        tokens.refresh = tokens.accepted(TokenKind::Refresh);
         Ok(tokens)
     }
 
@@ -257,8 +259,8 @@ impl Tokens {
             )
         };
         Ok(TokenPair {
-            access_token: mint(Kind::Access).ok_or_else(variant_gone)??,
-            refresh_token: mint(Kind::Refresh).transpose()?,
+            access_token: mint(TokenKind::Access).ok_or_else(variant_gone)??,
+            refresh_token: mint(TokenKind::Refresh).transpose()?,
         })
     }
 
@@ -273,7 +275,7 @@ impl Tokens {
         token: &str,
         now: Timestamp,
     ) -> Result<Verified<AccessClaims>, Reason> {
-        let (claim, accepted) = self.verify(Kind::Access, token, now)?;
+        let (claim, accepted) = self.verify(TokenKind::Access, token, now)?;
         let claims = AccessClaims {
             session: claim.session,
             generation: claim.generation,
@@ -296,7 +298,7 @@ impl Tokens {
         token: &str,
         now: Timestamp,
     ) -> Result<Verified<VerifiedRefresh>, Reason> {
-        let (claim, accepted) = self.verify(Kind::Refresh, token, now)?;
+        let (claim, accepted) = self.verify(TokenKind::Refresh, token, now)?;
         let seed = claim.seed.ok_or(Reason::TokenMalformed)?;
         let claims = RefreshClaims {
             session: claim.session,
@@ -320,7 +322,7 @@ impl Tokens {
 
     fn verify(
         &self,
-        kind: Kind,
+        kind: TokenKind,
         token: &str,
         now: Timestamp,
     ) -> Result<(SessionClaim, &AcceptedForm), Reason> {
@@ -349,14 +351,14 @@ impl Tokens {
         Err(told)
     }
 
-    fn accepting(&self, kind: Kind) -> &[AcceptedForm] {
+    fn accepting(&self, kind: TokenKind) -> &[AcceptedForm] {
         match kind {
-            Kind::Access => &self.access,
-            Kind::Refresh => &self.refresh,
+            TokenKind::Access => &self.access,
+            TokenKind::Refresh => &self.refresh,
         }
     }
 
-    fn accepted(&self, kind: Kind) -> Vec<AcceptedForm> {
+    fn accepted(&self, kind: TokenKind) -> Vec<AcceptedForm> {
         let mut accepted = Vec::new();
         for variant in self.dialect.variants() {
             let Some(form) = self.dialect.token_form(variant, kind) else {
@@ -399,7 +401,7 @@ struct UnsignedToken<'a> {
     session: &'a Session,
     seed: &'a RefreshSeed,
     login: &'a str,
-    kind: Kind,
+    kind: TokenKind,
     key: &'a LoadedKey,
 }
 
@@ -427,8 +429,8 @@ impl UnsignedToken<'_> {
     fn claim(&self) -> SessionClaim {
         let session = self.session;
         let (expires_at, seed) = match self.kind {
-            Kind::Access => (session.access_expires_at, None),
-            Kind::Refresh => (session.refresh_expires_at, Some(self.seed.clone())),
+            TokenKind::Access => (session.access_expires_at, None),
+            TokenKind::Refresh => (session.refresh_expires_at, Some(self.seed.clone())),
         };
         SessionClaim {
             session: session.id,
@@ -441,8 +443,8 @@ impl UnsignedToken<'_> {
         }
     }
 
-    fn claims<'a>(&'a self, sealed: &'a str) -> Claims<'a> {
-        Claims {
+    fn claims<'a>(&'a self, sealed: &'a str) -> TokenClaims<'a> {
+        TokenClaims {
             session: sealed,
             issued_at: self.session.rotated_at,
             access_expires_at: self.session.access_expires_at,
@@ -460,7 +462,7 @@ fn open(
     accepted: &AcceptedForm,
     form: Option<&TokenForm>,
     key: &KindKey,
-    kind: Kind,
+    kind: TokenKind,
     token: &str,
     compact: Option<CompactJws<'_>>,
 ) -> Result<SessionClaim, Option<Reason>> {
@@ -491,7 +493,7 @@ fn open(
 }
 
 fn ring(
-    keys: &[(Key, KeyMaterial)],
+    keys: &[(KeyRecord, KeyMaterial)],
     algorithm: Algorithm,
     now: Timestamp,
 ) -> Result<KeyRing, TokensFault> {
@@ -503,7 +505,7 @@ fn ring(
         .map_err(|fault| TokensFault::Ring { algorithm, fault })
 }
 
-fn load(key: &Key, material: &KeyMaterial) -> Result<LoadedKey, TokensFault> {
+fn load(key: &KeyRecord, material: &KeyMaterial) -> Result<LoadedKey, TokensFault> {
     let signing =
         SigningKey::new(key.algorithm, material).map_err(|fault| TokensFault::Material {
             kid: key.kid.clone(),
@@ -519,7 +521,7 @@ fn load(key: &Key, material: &KeyMaterial) -> Result<LoadedKey, TokensFault> {
 
 /// The keys that died last. One whose material cannot be read is left out:
 /// nothing depends on it.
-fn load_dead(mut dead: Vec<&(Key, KeyMaterial)>) -> Vec<LoadedKey> {
+fn load_dead(mut dead: Vec<&(KeyRecord, KeyMaterial)>) -> Vec<LoadedKey> {
     dead.sort_by_key(|(key, _)| std::cmp::Reverse(key.created_at));
     let loaded = dead.into_iter().take(MAX_DEAD);
     loaded

@@ -2,7 +2,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use countersign_domain::account::{AccountId, CredentialId, Epoch};
-use countersign_domain::session::{SessionId, State};
+use countersign_domain::session::{SessionId, SessionState};
 
 use super::*;
 
@@ -25,8 +25,8 @@ fn material(algorithm: Algorithm) -> KeyMaterial {
     }
 }
 
-fn key(kid: &str, algorithm: Algorithm, state: KeyState) -> (Key, KeyMaterial) {
-    let key = Key {
+fn key(kid: &str, algorithm: Algorithm, state: KeyState) -> (KeyRecord, KeyMaterial) {
+    let key = KeyRecord {
         kid: Kid(kid.to_owned()),
         algorithm,
         state,
@@ -35,7 +35,7 @@ fn key(kid: &str, algorithm: Algorithm, state: KeyState) -> (Key, KeyMaterial) {
     (key, material(algorithm))
 }
 
-fn keys(dialect: &Dialect) -> Vec<(Key, KeyMaterial)> {
+fn keys(dialect: &Dialect) -> Vec<(KeyRecord, KeyMaterial)> {
     algorithms(dialect)
         .into_iter()
         .map(|algorithm| key(algorithm.name(), algorithm, KeyState::Active))
@@ -60,7 +60,7 @@ fn session(variant: &str, kid: &str) -> Session {
         epoch: Epoch(2),
         variant: variant.to_owned(),
         seed_hash: seed().hash(),
-        state: State::Active,
+        state: SessionState::Active,
         generation: 3,
         started_at: NOW,
         rotated_at: NOW,
@@ -178,7 +178,7 @@ fn a_row_that_a_retiring_key_signed_is_repeated_byte_for_byte() {
     let dialect = dialect("mypopup");
     let (first, second) = (material(Algorithm::Hs256), material(Algorithm::Hs256));
     let entry = |kid: &str, state, material: &KeyMaterial| {
-        let key = Key {
+        let key = KeyRecord {
             kid: Kid(kid.to_owned()),
             algorithm: Algorithm::Hs256,
             state,
@@ -314,7 +314,11 @@ fn a_header_that_we_do_not_write_is_refused_even_if_we_signed_it() {
     let key = tokens.keys.iter().find(|key| key.kid.0 == "HS256").unwrap();
     let sign = |header: &str| {
         let signed = format!("{}.{}", encode(header), compact.claims);
-        let signature = key.key.of(Kind::Access).sign(signed.as_bytes()).unwrap();
+        let signature = key
+            .key
+            .of(TokenKind::Access)
+            .sign(signed.as_bytes())
+            .unwrap();
         format!("{signed}.{}", encode(signature))
     };
     let ours = String::from_utf8(decode(compact.header).unwrap()).unwrap();
@@ -388,7 +392,11 @@ fn claims_that_we_signed_and_cannot_read_are_refused() {
     let sign = |claims: &str| {
         let signed = format!("{}.{}", compact.header, encode(claims));
         let key = tokens.keys.iter().find(|key| key.kid.0 == "HS256").unwrap();
-        let signature = key.key.of(Kind::Access).sign(signed.as_bytes()).unwrap();
+        let signature = key
+            .key
+            .of(TokenKind::Access)
+            .sign(signed.as_bytes())
+            .unwrap();
         format!("{signed}.{}", encode(signature))
     };
     assert!(tokens.verify_access(&sign(&claims), NOW).is_ok());
@@ -459,7 +467,7 @@ fn signed_by_an_old_key(state: KeyState) -> (Tokens, TokenPair) {
         .mint(&session("main", "old"), &seed(), "partner")
         .unwrap();
     let keys = [
-        (Key { state, ..old }, material),
+        (KeyRecord { state, ..old }, material),
         key("new", Algorithm::Hs256, KeyState::Active),
     ];
     (Tokens::new(dialect, &keys, NOW).unwrap(), pair)
@@ -485,7 +493,7 @@ fn a_dead_key_never_verifies_and_tells_what_it_signed() {
             Reason::TokenForged
         );
         assert_eq!(tokens.live_kids(NOW), [Kid("new".to_owned())]);
-        for (token, kind) in [(access, Kind::Access), (refresh, Kind::Refresh)] {
+        for (token, kind) in [(access, TokenKind::Access), (refresh, TokenKind::Refresh)] {
             let diagnosis = tokens.diagnose(token, NOW).unwrap();
             assert_eq!((diagnosis.kind, diagnosis.key), (kind, fate));
             assert_eq!(

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use countersign_client::{
-    HttpTransport, ManualClock, Operation, TokenSource, Transport, TrustedRoots,
+    HttpTransport, ManualClock, TokenOperation, TokenSource, Transport, TrustedRoots,
 };
 use countersign_sandbox::{RequestCounts, RequestExpectations, Sandbox, VendorFault};
 use http::{Request, StatusCode};
@@ -124,7 +124,7 @@ async fn a_lost_reply_costs_neither_a_call_nor_a_login() {
     assert_eq!(day.get("/deposit/1").await, StatusCode::OK);
 
     // The vendor trades the refresh token, and the client never hears of it.
-    let fault = VendorFault::lost_reply().on(Operation::Refresh);
+    let fault = VendorFault::lost_reply().on(TokenOperation::Refresh);
     day.sandbox.fault(fault);
     day.later(3 * MINUTE);
     assert_eq!(day.get_in_time("/deposit/1").await, StatusCode::OK);

@@ -9,8 +9,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{Method, uri::PathAndQuery};
 use countersign_dialect::Secret;
-use countersign_domain::account::{Invalid, admit_address};
-use countersign_domain::session::State as SessionState;
+use countersign_domain::account::{InvalidText, admit_address};
+use countersign_domain::session::SessionState;
 use countersign_domain::{AccountId, ApiName, ApiScope, Epoch, Reason, SessionId, Timestamp};
 use serde::Serialize;
 
@@ -182,13 +182,14 @@ impl DryRun {
     }
 }
 
-fn parse<T: std::str::FromStr>(text: &str, what: &str) -> Result<T, Invalid> {
-    text.parse().map_err(|_| Invalid(format!("must be {what}")))
+fn parse<T: std::str::FromStr>(text: &str, what: &str) -> Result<T, InvalidText> {
+    text.parse()
+        .map_err(|_| InvalidText(format!("must be {what}")))
 }
 
-fn target(text: &str) -> Result<PathAndQuery, Invalid> {
+fn target(text: &str) -> Result<PathAndQuery, InvalidText> {
     if !text.starts_with('/') {
-        return Err(Invalid("must begin with /".to_owned()));
+        return Err(InvalidText("must begin with /".to_owned()));
     }
     parse(text, "a path that a request can have")
 }
@@ -280,7 +281,9 @@ impl From<PeerReply> for ToldView {
             body,
         } = told;
         Self {
-            code: reason.refusal(countersign_domain::Operation::Guard).code(),
+            code: reason
+                .refusal(countersign_domain::TokenOperation::Guard)
+                .code(),
             reason: reason.code(),
             detail,
             means: reason.means(),

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use axum::Json;
 use axum::extract::State;
-use countersign_domain::account::Invalid;
+use countersign_domain::account::InvalidText;
 use countersign_domain::{Account, AccountId, ApiName, Session, Timestamp};
 use serde::Serialize;
 
@@ -117,9 +117,9 @@ pub(super) async fn by_login(
     }))
 }
 
-fn some(text: &str) -> Result<String, Invalid> {
+fn some(text: &str) -> Result<String, InvalidText> {
     if text.is_empty() {
-        return Err(Invalid("must not be empty".to_owned()));
+        return Err(InvalidText("must not be empty".to_owned()));
     }
     Ok(text.to_owned())
 }

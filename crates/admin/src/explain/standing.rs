@@ -1,6 +1,6 @@
 //! How an account stands now.
 
-use countersign_domain::session::State;
+use countersign_domain::session::SessionState;
 use countersign_domain::{Account, Session, Timestamp};
 use serde::Serialize;
 
@@ -30,11 +30,11 @@ impl StandingView {
     /// The account as it is at `now`; its sessions newest first.
     pub(super) fn new(account: Account, sessions: &[Session], now: Timestamp) -> Self {
         let live = |session: &&Session| {
-            matches!(session.state, State::Active) && session.last_expiry() > now
+            matches!(session.state, SessionState::Active) && session.last_expiry() > now
         };
         let last_ended = sessions.iter().max_by_key(|session| match session.state {
-            State::Ended { at, .. } => Some(at),
-            State::Active => None,
+            SessionState::Ended { at, .. } => Some(at),
+            SessionState::Active => None,
         });
         Self {
             account: account.into(),

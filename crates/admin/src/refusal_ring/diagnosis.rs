@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_domain::{ApiName, Kind, Operation, Reason, Timestamp};
+use countersign_domain::{ApiName, Reason, Timestamp, TokenKind, TokenOperation};
 use countersign_token::{KeyFate, TokenDiagnosis};
 
 use super::record::NewRefusal;
@@ -90,11 +90,11 @@ impl NewRefusal {
         }
     }
 
-    fn kind_words(&self, kind: Kind) -> Option<String> {
+    fn kind_words(&self, kind: TokenKind) -> Option<String> {
         let due = match self.operation? {
-            Operation::Refresh => Kind::Refresh,
-            Operation::Guard | Operation::Logout => Kind::Access,
-            Operation::Login => return None,
+            TokenOperation::Refresh => TokenKind::Refresh,
+            TokenOperation::Guard | TokenOperation::Logout => TokenKind::Access,
+            TokenOperation::Login => return None,
         };
         let (kind_name, due_name) = (kind.name(), due.name());
         (kind != due)

@@ -2,8 +2,8 @@
 //! the same.
 
 use countersign_dialect::{Dialect, Secret};
-use countersign_domain::session::{Lifetimes, State};
-use countersign_domain::{AccountId, CredentialId, Epoch, Limits, Session, SessionId};
+use countersign_domain::session::{SessionLifetimes, SessionState};
+use countersign_domain::{AccountId, ApiLimits, CredentialId, Epoch, Session, SessionId};
 use countersign_token::{RefreshSeed, TokenPair};
 
 use super::super::record::RefusingPart;
@@ -55,7 +55,7 @@ impl World {
             epoch: Epoch(0),
             variant: api.dialect().variant_name(variant).to_owned(),
             seed_hash: seed.hash(),
-            state: State::Active,
+            state: SessionState::Active,
             generation: 0,
             started_at: NOW,
             rotated_at: NOW,
@@ -89,13 +89,13 @@ fn settings(name: &str) -> ApiSettings {
     ApiSettings {
         name: name.parse().unwrap(),
         dialect: Arc::new(Dialect::compile(source, name).unwrap()),
-        lifetimes: Lifetimes {
+        lifetimes: SessionLifetimes {
             access: MINUTE,
             refresh: 60 * MINUTE,
             absolute: 60 * MINUTE,
             window: MINUTE,
         },
-        limits: Limits::default(),
+        limits: ApiLimits::default(),
         variants: Vec::new(),
         throttle: countersign_server::throttle::ThrottleSettings::default(),
         passwords: false,
@@ -109,7 +109,7 @@ fn refused(reason: Reason, at: Timestamp) -> NewRefusal {
         at,
         front: RefusingPart::BuiltIn,
         api: Some("pay".parse().unwrap()),
-        operation: Some(Operation::Guard),
+        operation: Some(TokenOperation::Guard),
         reason,
         status: Some(401),
         account: None,

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use countersign_domain::{AccountId, ApiName, Operation, Reason, SessionId, Timestamp};
+use countersign_domain::{AccountId, ApiName, Reason, SessionId, Timestamp, TokenOperation};
 
 /// A request that was refused. Nothing in it is secret: no token, no login
 /// secret, no query.
@@ -17,7 +17,7 @@ pub struct NewRefusal {
     /// At which api; `None` for a path of none, and before that is known.
     pub api: Option<ApiName>,
     /// What was asked for, as far as that was known.
-    pub operation: Option<Operation>,
+    pub operation: Option<TokenOperation>,
     /// Why.
     pub reason: Reason,
     /// The HTTP status that the peer was given; `None` if the connection was
@@ -45,7 +45,7 @@ pub struct NewRefusal {
 impl NewRefusal {
     /// The code of the refusal that the peer was told.
     pub fn told(&self) -> &'static str {
-        let operation = self.operation.unwrap_or(Operation::Guard);
+        let operation = self.operation.unwrap_or(TokenOperation::Guard);
         self.reason.refusal(operation).code()
     }
 }
@@ -94,7 +94,7 @@ pub struct KeptRefusal {
     pub front: String,
     /// The api.
     pub api: Option<String>,
-    /// The name of an [`AdminOperation`].
+    /// The name of an [`TokenOperation`].
     pub operation: Option<String>,
     /// The code of the refusal that the peer was told.
     pub refusal: String,

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-use countersign_domain::{AccountId, Operation, Reason, SessionId};
+use countersign_domain::{AccountId, Reason, SessionId, TokenOperation};
 
 use super::*;
 
@@ -49,7 +49,7 @@ fn refused(id: &str, at: Timestamp) -> NewRefusal {
         at,
         front: RefusingPart::BuiltIn,
         api: Some("pay".parse().unwrap()),
-        operation: Some(Operation::Guard),
+        operation: Some(TokenOperation::Guard),
         reason: Reason::TokenExpired,
         status: Some(401),
         account: AccountId::new(100_001),
@@ -89,7 +89,7 @@ async fn a_listing_narrows_by_each_field_and_is_newest_first() {
     let ring = Ring::new();
     let login = NewRefusal {
         api: Some("gift".parse().unwrap()),
-        operation: Some(Operation::Login),
+        operation: Some(TokenOperation::Login),
         reason: Reason::WrongSecret,
         account: None,
         login: Some("acme".to_owned()),

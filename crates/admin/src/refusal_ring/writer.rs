@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
-use countersign_domain::{AccountId, ApiName, Operation, Timestamp};
+use countersign_domain::{AccountId, ApiName, Timestamp, TokenOperation};
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot;
 
@@ -220,7 +220,7 @@ fn insert(connection: &Connection, number: i64, refused: &NewRefusal) -> rusqlit
         refused.at.as_micros(),
         refused.front.name(),
         refused.api.as_ref().map(ApiName::as_str),
-        refused.operation.map(Operation::name),
+        refused.operation.map(TokenOperation::name),
         refused.told(),
         refused.reason.code(),
         refused.status,

@@ -265,7 +265,7 @@ async fn apis_and_numbers_are_shown() {
     let apis = server.get("/admin/v1/apis").await.body;
     assert_eq!(apis["items"][0]["name"], "coin");
     let lifetimes = json!({ "access": 600, "refresh": 3600, "absolute": 36000, "window": 60 });
-    let limits = Limits::default();
+    let limits = ApiLimits::default();
     let pay = json!({
         "name": "pay",
         "dialect": "mypopup",

@@ -20,8 +20,8 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use countersign_dialect::{Dialect, Secret};
-use countersign_domain::session::{Lifetimes, Opening, SeedHash};
-use countersign_domain::{ApiName, CredentialId, Limits, NewLogin, Role, SessionId, Timestamp};
+use countersign_domain::session::{SeedHash, SessionLifetimes, SessionOpening};
+use countersign_domain::{ApiLimits, ApiName, CredentialId, NewLogin, Role, SessionId, Timestamp};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -166,7 +166,7 @@ impl Server {
         let api = &self.state.apis[&"pay".parse::<ApiName>().unwrap()];
         let variant = api.dialect().variants().next().unwrap();
         let terms = api.terms(variant, self.clock.now()).unwrap();
-        let opening = Opening {
+        let opening = SessionOpening {
             id: SessionId(random().unwrap()),
             seed_hash: SeedHash([7; 32]),
             variant: api.dialect().variant_name(variant).to_owned(),
@@ -208,13 +208,13 @@ fn settings(name: &str, dialect: &str, passwords: bool) -> ApiSettings {
     ApiSettings {
         name: name.parse().unwrap(),
         dialect: Arc::new(Dialect::compile(source, dialect).unwrap()),
-        lifetimes: Lifetimes {
+        lifetimes: SessionLifetimes {
             access: minutes(10),
             refresh: minutes(60),
             absolute: minutes(600),
             window: minutes(1),
         },
-        limits: Limits::default(),
+        limits: ApiLimits::default(),
         variants: Vec::new(),
         throttle: countersign_server::throttle::ThrottleSettings::default(),
         passwords,

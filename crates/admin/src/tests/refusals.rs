@@ -1,6 +1,6 @@
 //! Refusals that were kept, as an operator looks for them.
 
-use countersign_domain::{AccountId, Operation, Reason};
+use countersign_domain::{AccountId, Reason, TokenOperation};
 
 use super::*;
 use crate::refusal_ring::{NewRefusal, RefusingPart};
@@ -11,9 +11,9 @@ fn refused(id: &str, at: Timestamp, reason: Reason) -> NewRefusal {
         at,
         front: RefusingPart::BuiltIn,
         api: Some("pay".parse().unwrap()),
-        operation: Some(Operation::Guard),
+        operation: Some(TokenOperation::Guard),
         reason,
-        status: Some(reason.refusal(Operation::Guard).default_status()),
+        status: Some(reason.refusal(TokenOperation::Guard).default_status()),
         account: AccountId::new(100_001),
         account_api: None,
         login: None,
@@ -104,7 +104,7 @@ async fn refusals_are_listed_by_whom_where_and_since_when() {
     server.state.refusals.record(NewRefusal {
         account: None,
         login: Some("acme".to_owned()),
-        operation: Some(Operation::Login),
+        operation: Some(TokenOperation::Login),
         address: "2001:db8::1".parse().unwrap(),
         ..refused("new", now, Reason::WrongSecret)
     });
@@ -182,7 +182,7 @@ async fn a_login_is_explained_by_cause_with_what_changed_before() {
     let login = NewRefusal {
         account: None,
         login: Some("acme".to_owned()),
-        operation: Some(Operation::Login),
+        operation: Some(TokenOperation::Login),
         ..refused("login", now, Reason::AccountDisabled)
     };
     server.state.refusals.record(login.clone());

@@ -8,7 +8,7 @@ mod probe;
 mod reach;
 
 use countersign_client::Profile;
-use countersign_domain::Operation;
+use countersign_domain::TokenOperation;
 use http::uri::PathAndQuery;
 use serde_json::{Value, json};
 
@@ -108,8 +108,8 @@ async fn examine(profile: &Profile, args: &DoctorArgs) -> Result<Findings, Failu
 
 async fn way(profile: &Profile) -> Result<Vec<Check>, Failure> {
     let mut operations = profile.dialect.operations();
-    let login =
-        operations.find(|it| it.operation == Operation::Login && it.variant == profile.variant);
+    let login = operations
+        .find(|it| it.operation == TokenOperation::Login && it.variant == profile.variant);
     let Some(login) = login else {
         return Ok(Vec::new());
     };

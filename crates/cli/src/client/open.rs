@@ -7,7 +7,7 @@ use countersign_client::{
     AccessToken, Clock, Error, HttpTransport, Profile, SecretSource, SessionStatus, SystemClock,
     TokenSource, TokenSourceBuilder,
 };
-use countersign_dialect::{Extra, Secret};
+use countersign_dialect::{ExtraParts, Secret};
 use countersign_outbound::{ServerUrl, TrustedRoots};
 
 use super::exchange::{Heard, Listening};
@@ -30,7 +30,7 @@ pub(super) fn source(profile: &Profile) -> Result<TokenSource, Failure> {
 pub(super) fn listening(
     profile: &Profile,
     secret: Secret,
-    extra: &Extra,
+    extra: &ExtraParts,
     heard: Heard,
 ) -> Result<TokenSource, Failure> {
     let transport = transport(profile, &profile.auth_url)?;
@@ -52,8 +52,8 @@ pub(super) fn transport(profile: &Profile, url: &ServerUrl) -> Result<HttpTransp
 }
 
 /// The further parts of the credential, from where the profile says.
-pub(super) async fn extra(profile: &Profile) -> Result<Extra, Error> {
-    let mut extra = Extra::new();
+pub(super) async fn extra(profile: &Profile) -> Result<ExtraParts, Error> {
+    let mut extra = ExtraParts::new();
     for (name, source) in profile.extra_sources() {
         let part = source.secret().await.map_err(|error| {
             let message = format!("{}: extra.{name}: {}", profile.name, error.message);

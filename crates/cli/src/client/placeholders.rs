@@ -4,14 +4,14 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use countersign_dialect::{Asking, Dialect, Extra, Secret, Variant};
-use countersign_domain::Operation;
+use countersign_dialect::{ClientValues, Dialect, ExtraParts, Secret, Variant};
+use countersign_domain::TokenOperation;
 use http::Request;
 
 /// A placeholder for each secret that a request may hold.
 pub(super) struct Placeholders {
     secret: Secret,
-    extra: Extra,
+    extra: ExtraParts,
     /// What is found in a text, and the name of what it stands for.
     names: Vec<(String, String)>,
 }
@@ -40,13 +40,13 @@ impl Placeholders {
         variant: Variant,
         login: &str,
     ) -> Option<Request<Bytes>> {
-        let asking = Asking {
+        let asking = ClientValues {
             login: Some(login),
             secret: Some(&self.secret),
             extra: Some(&self.extra),
-            ..Asking::default()
+            ..ClientValues::default()
         };
-        dialect.request(Operation::Login, variant, &asking)
+        dialect.request(TokenOperation::Login, variant, &asking)
     }
 
     /// A text for people: `[secret]`.

@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use countersign_dialect::document::{Document, duration_text};
-use countersign_gateway::{AddressSource, CorsPolicy, Family};
+use countersign_dialect::document::{TomlDocument, duration_text};
+use countersign_gateway::{AddressSource, CorsPolicy, ProxyFamily};
 use countersign_relay::{UpstreamHost, UpstreamSettings};
 use serde_json::json;
 
@@ -51,7 +51,7 @@ pub(super) fn explained(
     origin: &str,
     over: &Overrides,
 ) -> Vec<Explained> {
-    let document = Document::parse(source, origin).ok();
+    let document = TomlDocument::parse(source, origin).ok();
     let written = |pointer: &str| document.as_ref()?.line(pointer);
     let lines = lines(settings).into_iter().map(|line| {
         let key = line.pointer.trim_start_matches('/').replace('/', ".");
@@ -262,7 +262,7 @@ fn guarded(guard: &GuardSection, lines: &mut Lines) {
     };
     lines.say("routes", &rules);
     lines.say("forward_authorization", &guard.forward_authorization);
-    let family = guard.forward_auth.map(Family::name);
+    let family = guard.forward_auth.map(ProxyFamily::name);
     lines.option("forward_auth", family);
     let Some(upstream) = &guard.upstream else {
         return;

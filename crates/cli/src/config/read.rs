@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use countersign_dialect::Mistakes;
-use countersign_dialect::document::{Document, Key, Table};
-use countersign_gateway::{Claim, Overlap, overlaps};
+use countersign_dialect::document::{TomlDocument, TomlKey, TomlTable};
+use countersign_gateway::{ApiClaim, ApiOverlap, overlaps};
 
 use self::api::ApiReader;
 use self::scalar::positive;
@@ -38,7 +38,7 @@ pub(crate) fn read_under(
     base: &Path,
     over: &Overrides,
 ) -> Result<Settings, Mistakes> {
-    let document = Document::parse(source, origin)?;
+    let document = TomlDocument::parse(source, origin)?;
     let root = document.root();
     let mut foreign = Vec::new();
     let mut dialects = BTreeMap::new();
@@ -82,7 +82,7 @@ pub(crate) fn read_under(
     Err(Mistakes(mistakes))
 }
 
-fn data(table: &Table<'_>) -> Option<PathBuf> {
+fn data(table: &TomlTable<'_>) -> Option<PathBuf> {
     let value = table.get("data")?;
     match value.text()? {
         "" => {
@@ -93,10 +93,10 @@ fn data(table: &Table<'_>) -> Option<PathBuf> {
     }
 }
 
-fn blame_overlaps(apis: &[ApiSection], table: &Table<'_>) {
-    let claims: Vec<Claim<'_>> = apis
+fn blame_overlaps(apis: &[ApiSection], table: &TomlTable<'_>) {
+    let claims: Vec<ApiClaim<'_>> = apis
         .iter()
-        .map(|api| Claim {
+        .map(|api| ApiClaim {
             api: &api.name,
             site: &api.site,
             dialect: &api.dialect,
@@ -104,7 +104,7 @@ fn blame_overlaps(apis: &[ApiSection], table: &Table<'_>) {
         })
         .collect();
     let found = overlaps(&claims);
-    let keys: BTreeMap<&str, Key<'_>> = table
+    let keys: BTreeMap<&str, TomlKey<'_>> = table
         .entries()
         .into_iter()
         .map(|(key, _)| (key.name, key))
@@ -117,7 +117,7 @@ fn blame_overlaps(apis: &[ApiSection], table: &Table<'_>) {
 }
 
 /// Two apis are one mistake, however many paths they share.
-fn blame_pair(overlaps: &[Overlap], keys: &BTreeMap<&str, Key<'_>>, table: &Table<'_>) {
+fn blame_pair(overlaps: &[ApiOverlap], keys: &BTreeMap<&str, TomlKey<'_>>, table: &TomlTable<'_>) {
     let [overlap, more @ ..] = overlaps else {
         return;
     };

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_dialect::Dialect;
-use countersign_domain::session::Lifetimes;
-use countersign_domain::{ApiName, Limits, Routes};
-use countersign_gateway::{AddressPolicy, CorsPolicy, Family, Site};
+use countersign_domain::session::SessionLifetimes;
+use countersign_domain::{ApiLimits, ApiName, Routes};
+use countersign_gateway::{AddressPolicy, ApiSite, CorsPolicy, ProxyFamily};
 use countersign_relay::UpstreamSettings;
 use countersign_server::api::VariantSettings;
 use countersign_server::throttle::ThrottleSettings;
@@ -142,13 +142,13 @@ pub(crate) struct ApiSection {
     /// The wire format.
     pub(crate) dialect: Arc<Dialect>,
     /// Where on the listener it is.
-    pub(crate) site: Site,
+    pub(crate) site: ApiSite,
     /// Lifetimes of what it issues; the dialect's preset unless given.
-    pub(crate) lifetimes: Lifetimes,
+    pub(crate) lifetimes: SessionLifetimes,
     /// The variants that the dialect's preset treats otherwise.
     pub(crate) variants: Vec<VariantSettings>,
     /// What each of its accounts may do; the dialect's budget unless given.
-    pub(crate) limits: Limits,
+    pub(crate) limits: ApiLimits,
     /// How often its logins may be tried; the dialect's preset unless given.
     pub(crate) throttle: ThrottleSettings,
     /// Whether operators may set passwords beside generated keys.
@@ -165,7 +165,7 @@ pub(crate) struct GuardSection {
     /// The guarded API, where the built-in proxy forwards to it.
     pub(crate) upstream: Option<UpstreamSection>,
     /// The kind of proxy that asks for verdicts, where another forwards.
-    pub(crate) forward_auth: Option<Family>,
+    pub(crate) forward_auth: Option<ProxyFamily>,
     /// The paths that are guarded, and which of them are public.
     pub(crate) routes: Routes,
     /// Whether the upstream gets the caller's bearer too.

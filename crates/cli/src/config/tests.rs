@@ -39,7 +39,10 @@ fn behind_a_proxy_that_forwards_no_upstream_is_needed() {
     let source = "[apis.pay]\ndialect = 'mypopup'\nguards = ['/x']\nforward_auth = 'caddy'";
     let settings = parse(source).unwrap();
     let guard = settings.apis[0].guard.as_ref().unwrap();
-    assert_eq!(guard.forward_auth, Some(countersign_gateway::Family::Caddy));
+    assert_eq!(
+        guard.forward_auth,
+        Some(countersign_gateway::ProxyFamily::Caddy)
+    );
     assert!(guard.upstream.is_none());
 }
 

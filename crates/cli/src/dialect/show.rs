@@ -1,8 +1,8 @@
 //! `countersign dialect show`: a dialect on one page.
 
 use countersign_dialect::document::duration_text;
-use countersign_dialect::{Dialect, OperationInfo, Preset, Refused};
-use countersign_domain::{Operation, Refusal};
+use countersign_dialect::{Dialect, OperationInfo, TokenRefusal, VendorPreset};
+use countersign_domain::{Refusal, TokenOperation};
 use serde_json::{Value, json};
 
 use super::{load, operations, serves, source_of};
@@ -97,7 +97,7 @@ fn facts(dialect: &Dialect) -> Vec<(&'static str, Value)> {
 }
 
 /// What the preset of a variant says that the usual one does not.
-fn variant_facts(usual: &Preset, own: &Preset) -> Vec<(&'static str, Value)> {
+fn variant_facts(usual: &VendorPreset, own: &VendorPreset) -> Vec<(&'static str, Value)> {
     let mut facts = Vec::new();
     for (name, usual, own) in [
         ("access", usual.access, own.access),
@@ -137,7 +137,7 @@ fn operation_table(dialect: &Dialect) -> String {
 fn refusal_table(dialect: &Dialect, refusals: &[Refusal]) -> String {
     let mut table = Table::new(["REFUSAL", "LOGIN", "REFRESH", "GUARD", "LOGOUT"]);
     for refusal in refusals {
-        let [login, refresh, guard, logout] = Operation::ALL.map(|operation| {
+        let [login, refresh, guard, logout] = TokenOperation::ALL.map(|operation| {
             let status = status(dialect, operation, *refusal);
             status.map(|it| it.to_string()).unwrap_or_default()
         });
@@ -149,7 +149,7 @@ fn refusal_table(dialect: &Dialect, refusals: &[Refusal]) -> String {
 /// The refusals with a status on some operation.
 fn told(dialect: &Dialect) -> Vec<Refusal> {
     let is_told = |refusal: &Refusal| {
-        let mut operations = Operation::ALL.into_iter();
+        let mut operations = TokenOperation::ALL.into_iter();
         operations.any(|operation| status(dialect, operation, *refusal).is_some())
     };
     Refusal::ALL.iter().copied().filter(is_told).collect()
@@ -157,7 +157,7 @@ fn told(dialect: &Dialect) -> Vec<Refusal> {
 
 fn document(dialect: &Dialect) -> Value {
     let refusals = told(dialect).into_iter().map(|refusal| {
-        let statuses = Operation::ALL.into_iter().filter_map(|operation| {
+        let statuses = TokenOperation::ALL.into_iter().filter_map(|operation| {
             let status = status(dialect, operation, refusal)?;
             Some((operation.name().to_owned(), json!(status)))
         });
@@ -197,10 +197,10 @@ fn endpoint(dialect: &Dialect, info: &OperationInfo) -> Value {
 
 /// The HTTP status that a peer of an issuer gets; of a file for clients, what it
 /// says itself.
-fn status(dialect: &Dialect, operation: Operation, refusal: Refusal) -> Option<u16> {
+fn status(dialect: &Dialect, operation: TokenOperation, refusal: Refusal) -> Option<u16> {
     if !dialect.serves().issuer {
         return dialect.stated_refusal(operation, refusal);
     }
-    let refused = Refused::new(operation, refusal);
+    let refused = TokenRefusal::new(operation, refusal);
     Some(dialect.refuse(&refused).status().as_u16())
 }

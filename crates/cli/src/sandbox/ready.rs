@@ -1,7 +1,7 @@
 //! What a sandbox says once it serves: where it is, and lines to try it with.
 
-use countersign_dialect::Asking;
-use countersign_domain::Operation;
+use countersign_dialect::ClientValues;
+use countersign_domain::TokenOperation;
 use countersign_sandbox::Sandbox;
 
 use super::files::{Files, profile_name};
@@ -84,15 +84,15 @@ fn facts(sandbox: &Sandbox, files: &Files) -> String {
 fn logins(sandbox: &Sandbox) -> String {
     let dialect = sandbox.dialect();
     let extra = sandbox.extra();
-    let asking = Asking {
+    let asking = ClientValues {
         login: Some(sandbox.login()),
         secret: Some(sandbox.secret()),
         extra: Some(&extra),
-        ..Asking::default()
+        ..ClientValues::default()
     };
     let requests = dialect
         .variants()
-        .filter_map(|variant| dialect.request(Operation::Login, variant, &asking));
+        .filter_map(|variant| dialect.request(TokenOperation::Login, variant, &asking));
     requests.map(|it| curl::line(sandbox.url(), &it)).collect()
 }
 

@@ -10,9 +10,9 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use countersign_dialect::{Asking, Dialect, Grant, Secret, Variant};
+use countersign_dialect::{ClientValues, Dialect, Secret, TokenGrant, Variant};
 use countersign_domain::account::{Allowlist, StoredSecret};
-use countersign_domain::{AccountLimits, ApiName, Operation, Timestamp};
+use countersign_domain::{AccountLimits, ApiName, Timestamp, TokenOperation};
 use countersign_server::api::IssuingApi;
 use countersign_server::generated_key;
 use countersign_store::{AuditActor, CreateError, NewAccount, NewCredential, Store};
@@ -261,14 +261,14 @@ impl DemoAccount {
     fn curl_lines(&self, url: &str, apis: &BTreeMap<ApiName, Arc<IssuingApi>>) -> Option<String> {
         let dialect = find(apis, &self.api).ok()?.dialect();
         let secret = Secret::from(self.secret.as_str());
-        let asking = Asking {
+        let asking = ClientValues {
             login: Some(&self.login),
             secret: Some(&secret),
-            ..Asking::default()
+            ..ClientValues::default()
         };
         let call = curl::call_with_variable(url, &self.guarded_path()?, dialect);
         let blocks = dialect.variants().filter_map(|variant| {
-            let request = dialect.request(Operation::Login, variant, &asking)?;
+            let request = dialect.request(TokenOperation::Login, variant, &asking)?;
             let name = match dialect.variant_name(variant) {
                 "main" => String::new(),
                 name => format!(" {name}"),
@@ -298,7 +298,7 @@ impl DemoAccount {
 /// The member of a reply to a login in which the access token stands.
 fn access_token_member(dialect: &Dialect, variant: Variant) -> Option<String> {
     const TOKEN: &str = "the access token";
-    let grant = Grant {
+    let grant = TokenGrant {
         login: "",
         client_id: 0,
         access_token: TOKEN,
@@ -308,7 +308,7 @@ fn access_token_member(dialect: &Dialect, variant: Variant) -> Option<String> {
         now: Timestamp::default(),
         secret: None,
     };
-    let asked = dialect.asked(Operation::Login, variant)?;
+    let asked = dialect.asked(TokenOperation::Login, variant)?;
     let reply = dialect.grant(&asked, &grant);
     let reply: Value = serde_json::from_slice(reply.body()).ok()?;
     member_with(&reply, TOKEN)

@@ -9,9 +9,13 @@ use countersign_admin::refusal_ring::better_reason;
 use countersign_admin::{
     DryRun, DryRunCredential, DryRunStep, DryRunVerdict, PeerReply, TokenBearer,
 };
-use countersign_dialect::{Found, Presented, Refused};
-use countersign_domain::{ApiName, JudgedPath, Kind, Operation, Reason, RouteAccess, Timestamp};
-use countersign_gateway::{Allowances, Asked, GuardedApi, Permit, View, authorize};
+use countersign_dialect::{FoundEndpoint, PresentedCredential, TokenRefusal};
+use countersign_domain::{
+    ApiName, JudgedPath, Reason, RouteAccess, Timestamp, TokenKind, TokenOperation,
+};
+use countersign_gateway::{
+    GuardedApi, GuardedRequest, Permit, RequestAllowances, RevocationView, authorize,
+};
 use countersign_server::api::IssuingApi;
 use countersign_token::{KeyFate, TokenDiagnosis};
 
@@ -21,8 +25,8 @@ use super::front::Served;
 pub(super) struct DryRuns {
     pub(super) served: Arc<Vec<Served>>,
     pub(super) apis: Arc<BTreeMap<ApiName, Arc<IssuingApi>>>,
-    pub(super) view: Arc<View>,
-    pub(super) allowances: Arc<Allowances>,
+    pub(super) view: Arc<RevocationView>,
+    pub(super) allowances: Arc<RequestAllowances>,
 }
 
 impl DryRuns {
@@ -45,10 +49,10 @@ impl DryRuns {
         let words = format!("the path belongs to {} as {path}", api.name());
         judged.steps.push(DryRunStep::new("api", true, words));
         match (api.dialect().find(&dry_run.method, &path), &served.guarded) {
-            (Found::NotMine, Some(guarded)) => {
+            (FoundEndpoint::NotMine, Some(guarded)) => {
                 self.judge_guarded(&mut judged, guarded, &path, dry_run, now);
             }
-            (Found::NotMine, None) => {
+            (FoundEndpoint::NotMine, None) => {
                 judged
                     .steps
                     .push(DryRunStep::new("guard", false, "the api guards nothing"));
@@ -99,13 +103,13 @@ impl DryRuns {
         if matches!(dry_run.credential, DryRunCredential::Token(_)) {
             look_at_token(judged, token.as_ref(), now);
         }
-        let asked = Asked {
+        let asked = GuardedRequest {
             method: &dry_run.method,
             path,
             presented: match &dry_run.credential {
-                DryRunCredential::Nothing => Presented::Nothing,
-                DryRunCredential::Token(token) => Presented::Token(token.expose()),
-                DryRunCredential::StaticKey(key) => Presented::StaticKey(key.clone()),
+                DryRunCredential::Nothing => PresentedCredential::Nothing,
+                DryRunCredential::Token(token) => PresentedCredential::Token(token.expose()),
+                DryRunCredential::StaticKey(key) => PresentedCredential::StaticKey(key.clone()),
             },
             address: dry_run.from,
         };
@@ -182,7 +186,7 @@ fn look_at_token(judged: &mut DryRunVerdict, found: Option<&Whose<'_>>, now: Tim
         judged.steps.push(DryRunStep::new("token", false, words));
         return;
     };
-    let is_access = token.kind == Kind::Access;
+    let is_access = token.kind == TokenKind::Access;
     let words = format!(
         "the {} token of account {} at {api}, generation {} of session {}",
         token.kind.name(),
@@ -252,10 +256,10 @@ fn expiry_step(token: &TokenDiagnosis, now: Timestamp) -> DryRunStep {
 
 /// The refusal as the peer would get it.
 fn told(api: &GuardedApi, reason: Reason, detail: String) -> PeerReply {
-    let refusal = reason.refusal(Operation::Guard);
+    let refusal = reason.refusal(TokenOperation::Guard);
     let response = api
         .dialect()
-        .refuse(&Refused::new(Operation::Guard, refusal));
+        .refuse(&TokenRefusal::new(TokenOperation::Guard, refusal));
     let fields = response.headers().iter();
     PeerReply {
         reason,

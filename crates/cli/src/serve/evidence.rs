@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use countersign_dialect::{Dialect, Presented, Secret};
+use countersign_dialect::{Dialect, PresentedCredential, Secret};
 use countersign_domain::Timestamp;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
@@ -42,7 +42,7 @@ impl Kept {
             headers.append(name, value.clone());
         }
         let mut tokens = dialects.filter_map(|it| match it.presented(&headers, None) {
-            Presented::Token(token) => Some(token.to_owned()),
+            PresentedCredential::Token(token) => Some(token.to_owned()),
             _ => None,
         });
         tokens.next()

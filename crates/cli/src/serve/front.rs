@@ -6,11 +6,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use countersign_dialect::{Found, Refused};
-use countersign_domain::{Operation, Reason, Timestamp};
+use countersign_dialect::{FoundEndpoint, TokenRefusal};
+use countersign_domain::{Reason, Timestamp, TokenOperation};
 use countersign_gateway::{
-    AddressPolicy, Client, CorsPolicy, Denied, ForwardAuth, Gateway, GuardedApi, Site, asked_api,
-    at_path, client_address,
+    AddressPolicy, ApiSite, ClientConnection, CorsPolicy, ForwardAuth, Gateway, GuardDenial,
+    GuardedApi, asked_api, at_path, client_address,
 };
 use countersign_relay::AnswerBody;
 use countersign_server::api::IssuingApi;
@@ -42,7 +42,7 @@ pub(crate) struct Front {
 
 /// One api on the listener.
 pub(crate) struct Served {
-    pub(crate) site: Site,
+    pub(crate) site: ApiSite,
     pub(crate) api: Arc<IssuingApi>,
     pub(crate) guarded: Option<GuardedApi>,
     /// Whose pages may call it.
@@ -52,7 +52,7 @@ pub(crate) struct Served {
 /// Where a request goes.
 enum Route<'a> {
     /// To a token endpoint; with the path below the api's prefix.
-    Issuer(&'a IssuingApi, Found, String),
+    Issuer(&'a IssuingApi, FoundEndpoint, String),
     /// To the guarded API; with the path below the api's prefix.
     Guard(&'a GuardedApi, String),
     /// To the api's public keys.
@@ -125,7 +125,7 @@ impl Front {
             }
             Some(Route::Guard(api, path)) => {
                 let tls = self.spoke_tls(&request, peer);
-                let client = address.map(|address| Client { address, tls });
+                let client = address.map(|address| ClientConnection { address, tls });
                 let request = with_path(request, &path);
                 self.guard(api, request, client, entry).await
             }
@@ -219,14 +219,16 @@ impl Front {
     async fn issue(
         &self,
         api: &IssuingApi,
-        found: Found,
+        found: FoundEndpoint,
         request: Request,
         address: Result<IpAddr, Reason>,
         mut entry: Entry,
     ) -> Response<FrontBody> {
         let operation = match found {
-            Found::Operation(operation) | Found::WrongMethod { operation, .. } => operation,
-            Found::NotMine => Operation::Guard,
+            FoundEndpoint::Operation(operation) | FoundEndpoint::WrongMethod { operation, .. } => {
+                operation
+            }
+            FoundEndpoint::NotMine => TokenOperation::Guard,
         };
         let (parts, body) = request.into_parts();
         let whole = collect(body, api.dialect().max_body()).await;
@@ -252,7 +254,7 @@ impl Front {
     fn not_found(&self, api: &IssuingApi, entry: Entry) -> Response<FrontBody> {
         let answer = self
             .issuer
-            .refuse(api, Operation::Guard, Reason::PathUnknown);
+            .refuse(api, TokenOperation::Guard, Reason::PathUnknown);
         let response = answer.response.map(|body| Either::Left(Full::new(body)));
         let response = with_support_id(response, &entry.request_id);
         entry.unserved(Some(api.name()));
@@ -263,7 +265,7 @@ impl Front {
         &self,
         api: &GuardedApi,
         request: Request,
-        client: Result<Client, Reason>,
+        client: Result<ClientConnection, Reason>,
         entry: Entry,
     ) -> Response<FrontBody> {
         let now = self.store.now();
@@ -321,7 +323,7 @@ impl Served {
 
     fn route(&self, method: &Method, path: &str) -> Option<Route<'_>> {
         let found = self.api.dialect().find(method, path);
-        if found != Found::NotMine {
+        if found != FoundEndpoint::NotMine {
             return Some(Route::Issuer(&self.api, found, path.to_owned()));
         }
         let guarded = self.guarded.as_ref()?;
@@ -363,9 +365,9 @@ fn with_path(mut request: Request, path: &str) -> Request {
 }
 
 /// Refuses a preflight for a page that may not call the api.
-fn no_preflight(api: &IssuingApi, denied: &Denied, entry: Entry) -> Response<FrontBody> {
-    let refusal = denied.reason.refusal(Operation::Guard);
-    let refused = Refused::new(Operation::Guard, refusal);
+fn no_preflight(api: &IssuingApi, denied: &GuardDenial, entry: Entry) -> Response<FrontBody> {
+    let refusal = denied.reason.refusal(TokenOperation::Guard);
+    let refused = TokenRefusal::new(TokenOperation::Guard, refusal);
     let response = api.dialect().refuse(&refused);
     let response = response.map(|body| Either::Left(Full::new(body)));
     let response = with_support_id(response, &entry.request_id);

@@ -14,8 +14,8 @@ use std::time::Instant;
 
 use countersign_admin::refusal_ring::{self, RefusalEvidence, RefusalRing, RefusingPart};
 use countersign_dialect::Secret;
-use countersign_domain::{AccountId, ApiName, Operation, Reason, SessionId};
-use countersign_gateway::{Denied, asked_api};
+use countersign_domain::{AccountId, ApiName, Reason, SessionId, TokenOperation};
+use countersign_gateway::{GuardDenial, asked_api};
 use countersign_server::api::IssuingApi;
 use countersign_server::issuer::RequestRecord;
 use countersign_store::Store;
@@ -50,7 +50,7 @@ pub(crate) struct Entry {
 
 /// What happened, in the words of the journal.
 struct Event<'a> {
-    operation: Operation,
+    operation: TokenOperation,
     variant: Option<&'a str>,
     outcome: Result<(), Reason>,
     change: Option<&'static str>,
@@ -206,9 +206,9 @@ impl Entry {
     }
 
     /// Ends the entry of a guarded request that was refused.
-    pub(crate) fn denied(self, api: &ApiName, denied: &Denied, status: StatusCode) {
+    pub(crate) fn denied(self, api: &ApiName, denied: &GuardDenial, status: StatusCode) {
         let event = Event {
-            operation: Operation::Guard,
+            operation: TokenOperation::Guard,
             variant: None,
             outcome: Err(denied.reason),
             change: None,
@@ -236,7 +236,7 @@ impl Entry {
             address = %self.address,
             method = %self.method,
             path = seemly(&self.path, MAX_PATH),
-            outcome = reason.refusal(Operation::Guard).code(),
+            outcome = reason.refusal(TokenOperation::Guard).code(),
             reason = reason.code(),
             "unserved"
         );

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use countersign_admin::refusal_ring::{EventKind, RefusalRing, ServerEvent};
 use countersign_domain::{ApiName, Timestamp};
-use countersign_gateway::{GuardedApi, View};
+use countersign_gateway::{GuardedApi, RevocationView};
 use countersign_relay::Upstream;
 use countersign_server::api::{ApiPlace, ApiSettings, IssuingApi};
 use countersign_server::password::PasswordPool;
@@ -26,7 +26,7 @@ use crate::exit::Failure;
 pub(crate) struct Opened {
     pub(crate) store: Store,
     pub(crate) master: Arc<MasterKey>,
-    pub(crate) view: Arc<View>,
+    pub(crate) view: Arc<RevocationView>,
     pub(crate) loaded: Loaded,
     pub(crate) passwords: PasswordPool,
     pub(crate) refusals: RefusalRing,
@@ -64,7 +64,7 @@ impl Opened {
         } else {
             None
         };
-        let view = Arc::new(View::new());
+        let view = Arc::new(RevocationView::new());
         let clock = Clock::system(Timestamp::default());
         let (store, master, mark) = open_store(directory, &view, &clock).await?;
         let clock_watch = ClockWatch::system(clock, mark, clock_gap);
@@ -96,7 +96,7 @@ impl Opened {
 /// it its high-water mark from before, if it has one.
 async fn open_store(
     directory: &DataDirectory,
-    view: &Arc<View>,
+    view: &Arc<RevocationView>,
     clock: &Clock,
 ) -> Result<(Store, MasterKey, Option<Timestamp>), Failure> {
     let locked = directory.proved_store()?;
@@ -125,7 +125,7 @@ fn open_refusals(directory: &DataDirectory, store: &Store) -> RefusalRing {
 }
 
 /// Tells `view` all that was so before this start.
-async fn feed(view: &View, store: &Store) -> Result<(), Failure> {
+async fn feed(view: &RevocationView, store: &Store) -> Result<(), Failure> {
     for notice in store.snapshot().await.map_err(Failure::unavailable)? {
         view.apply(&notice, store.now());
     }

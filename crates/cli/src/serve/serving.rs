@@ -10,7 +10,8 @@ use countersign_admin::{AdminKey, AdminState, HealthProbes, probes, router};
 use countersign_dialect::Secret;
 use countersign_domain::ApiName;
 use countersign_gateway::{
-    AddressPolicy, Allowances, Budgets, ForwardAuth, Gateway, TrustedProxies, Uses, View,
+    AddressPolicy, FirstUses, ForwardAuth, Gateway, RequestAllowances, RevocationView,
+    TokenBudgets, TrustedProxies,
 };
 use countersign_sandbox::StoreLends;
 use countersign_server::api::IssuingApi;
@@ -26,10 +27,10 @@ use super::front::{Front, Served};
 use super::journal::Journal;
 use super::opening::Opened;
 
-/// How many sessions are remembered as used; see [`Uses`].
+/// How many sessions are remembered as used; see [`FirstUses`].
 const USES: usize = 1_000_000;
 
-/// How many access tokens with a budget may be in use at once; see [`Budgets`].
+/// How many access tokens with a budget may be in use at once; see [`TokenBudgets`].
 const BUDGETS: usize = 1_000_000;
 
 /// The apis of a configuration, with their keys.
@@ -54,11 +55,11 @@ pub(super) struct Serving {
 pub(super) struct Shared {
     pub(super) store: Store,
     pub(super) master: Arc<MasterKey>,
-    pub(super) view: Arc<View>,
-    pub(super) uses: Arc<Uses>,
+    pub(super) view: Arc<RevocationView>,
+    pub(super) uses: Arc<FirstUses>,
     pub(super) draining: Arc<AtomicBool>,
     pub(super) refusals: RefusalRing,
-    pub(super) allowances: Arc<Allowances>,
+    pub(super) allowances: Arc<RequestAllowances>,
     pub(super) clock_watch: Arc<ClockWatch>,
     passwords: PasswordPool,
     /// It counts logins, so a reload keeps it.
@@ -81,11 +82,11 @@ impl Shared {
         probes_alone: bool,
     ) -> (Self, Loaded) {
         let marks = opened.store.clone();
-        let uses = Arc::new(Uses::new(USES, move |session, generation| {
+        let uses = Arc::new(FirstUses::new(USES, move |session, generation| {
             marks.mark_used(session, generation);
         }));
-        let budgets = Budgets::new(BUDGETS, Box::new(StoreLends(opened.store.clone())));
-        let allowances = Allowances::new(opened.view.clone()).with_budgets(budgets);
+        let budgets = TokenBudgets::new(BUDGETS, Box::new(StoreLends(opened.store.clone())));
+        let allowances = RequestAllowances::new(opened.view.clone()).with_budgets(budgets);
         let allowances = Arc::new(allowances);
         let gateway = Gateway::new(opened.view.clone(), uses.clone());
         let nobody = TrustedProxies::default();

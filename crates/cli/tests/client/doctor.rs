@@ -1,6 +1,6 @@
 //! `countersign doctor`.
 
-use countersign_domain::Operation;
+use countersign_domain::TokenOperation;
 use countersign_sandbox::{ClockSkew, VendorFault};
 use serde_json::Value;
 
@@ -214,7 +214,7 @@ fn a_probe_logs_out_where_that_ends_its_own_session_only() {
     let words = ["doctor", "pay", "--probe", "--yes", "--json"];
     let told = stage.run(&words).code(0).json();
     assert_eq!(told["items"][0]["measured"]["logged_out"], false);
-    assert_eq!(stage.asked(Operation::Logout), 0);
+    assert_eq!(stage.asked(TokenOperation::Logout), 0);
     let told = stage
         .run(&[&words[..], &["--end-all"]].concat())
         .code(0)
@@ -234,7 +234,7 @@ fn a_probe_tells_why_it_stopped() {
     );
     assert!(!ran.stdout.contains("planted"), "{}", ran.stdout);
     stage.set_secret(stage.sandbox.secret().expose());
-    stage.answers(Operation::Refresh, 503, 1);
+    stage.answers(TokenOperation::Refresh, 503, 1);
     let ran = stage
         .run(&["doctor", "pay", "--probe", "--yes", "--json"])
         .code(77);

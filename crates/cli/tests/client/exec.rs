@@ -2,7 +2,7 @@
 
 use std::os::unix::process::ExitStatusExt;
 
-use countersign_domain::Operation;
+use countersign_domain::TokenOperation;
 
 use crate::run::finish;
 use crate::stage::{Stage, vendor};
@@ -20,7 +20,7 @@ fn the_command_finds_the_token_and_the_api_in_its_environment() {
     assert_eq!(lines[1], stage.sandbox.url());
     assert!(lines[2].ends_with('Z'), "{lines:?}");
     assert_eq!(lines[3], lines[0]);
-    assert_eq!(stage.asked(Operation::Login), 1);
+    assert_eq!(stage.asked(TokenOperation::Login), 1);
 }
 
 #[test]

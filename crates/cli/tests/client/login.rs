@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use countersign_domain::Operation;
+use countersign_domain::TokenOperation;
 use serde_json::Value;
 
 use crate::run::Ran;
@@ -26,7 +26,7 @@ fn a_login_is_told_and_kept() {
         assert!(ran.stderr.is_empty(), "{}", ran.stderr);
         stage.assert_discreet(&ran);
         stage.run(&["token", "pay"]).code(0);
-        assert_eq!(stage.asked(Operation::Login), 1, "{dialect}");
+        assert_eq!(stage.asked(TokenOperation::Login), 1, "{dialect}");
     }
 }
 
@@ -47,7 +47,7 @@ fn a_login_is_made_even_if_a_token_is_fresh() {
     let stage = Stage::start();
     stage.run(&["login", "pay"]).code(0);
     stage.run(&["login", "pay"]).code(0);
-    assert_eq!(stage.asked(Operation::Login), 2);
+    assert_eq!(stage.asked(TokenOperation::Login), 2);
 }
 
 /// 64 hexadecimal digits.
@@ -115,7 +115,7 @@ fn the_line_for_curl_does_the_same() {
         shell.env("COUNTERSIGN_SECRET", stage.sandbox.secret().expose());
         let ran = Ran::from(shell.output().unwrap());
         assert_eq!(ran.stdout, "200", "{line}");
-        assert_eq!(stage.asked(Operation::Login), 2);
+        assert_eq!(stage.asked(TokenOperation::Login), 2);
     }
 }
 

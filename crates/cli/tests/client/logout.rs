@@ -1,6 +1,6 @@
 //! `countersign logout`.
 
-use countersign_domain::Operation;
+use countersign_domain::TokenOperation;
 
 use crate::stage::Stage;
 
@@ -18,9 +18,9 @@ fn a_session_is_ended_with_the_vendor_and_forgotten() {
         stage.assert_discreet(&ran);
         let status = stage.json(&["status"]);
         assert!(status["items"][0]["session"].is_null(), "{status}");
-        assert_eq!(stage.asked(Operation::Logout), 1);
+        assert_eq!(stage.asked(TokenOperation::Logout), 1);
         stage.run(&["token", "pay"]).code(0);
-        assert_eq!(stage.asked(Operation::Login), 2);
+        assert_eq!(stage.asked(TokenOperation::Login), 2);
     }
 }
 
@@ -36,7 +36,7 @@ fn where_the_vendor_knows_no_logout_that_is_said() {
 fn tokens_are_kept_as_long_as_the_vendor_cannot_be_told() {
     let stage = Stage::speaking("mypopup");
     stage.run(&["login", "pay"]).code(0);
-    stage.answers(Operation::Logout, 503, 9);
+    stage.answers(TokenOperation::Logout, 503, 9);
     stage.run(&["logout", "pay"]).code(69);
     stage.sandbox.clear_faults();
     assert_eq!(stage.json(&["logout", "pay"])["outcome"], "done");

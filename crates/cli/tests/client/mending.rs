@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-use countersign_domain::Operation;
+use countersign_domain::TokenOperation;
 
 use crate::stage::{Stage, vendor};
 
@@ -50,7 +50,7 @@ fn another_url_or_login_logs_in_anew_and_the_old_session_can_be_ended() {
     let url = stage.sandbox.url().replace("127.0.0.1", "localhost");
     stage.profiles(&stage.profile(&url, "secret_file = '~/secret'"));
     stage.run(&["token", "pay"]).code(0);
-    assert_eq!(stage.asked(Operation::Login), 2);
+    assert_eq!(stage.asked(TokenOperation::Login), 2);
     let status = stage.run(&["status"]).code(0);
     for part in ["from before", stage.sandbox.url(), "logout --stale"] {
         assert!(status.stdout.contains(part), "{part}: {}", status.stdout);
@@ -61,10 +61,14 @@ fn another_url_or_login_logs_in_anew_and_the_old_session_can_be_ended() {
 
     let ended = stage.json(&["logout", "--stale"]);
     assert_eq!(ended["items"][0]["outcome"], "done", "{ended}");
-    assert_eq!(stage.asked(Operation::Logout), 1);
+    assert_eq!(stage.asked(TokenOperation::Logout), 1);
     assert!(!before.exists());
     stage.run(&["token", "pay"]).code(0);
-    assert_eq!(stage.asked(Operation::Login), 2, "the session of now stays");
+    assert_eq!(
+        stage.asked(TokenOperation::Login),
+        2,
+        "the session of now stays"
+    );
     assert_eq!(stage.json(&["status"])["stale"], serde_json::json!([]));
     stage.run(&["logout", "--stale"]).code(0);
 }
@@ -125,8 +129,8 @@ fn tokens_and_calls_may_go_to_two_servers() {
     stage.profiles(&stage.profile(&api, &more));
     let ran = stage.run(&["request", "pay", "GET", "/deposit/"]).code(0);
     assert_eq!(ran.stdout.trim(), "carried");
-    assert_eq!(stage.asked(Operation::Login), 1);
-    assert_eq!(stage.asked(Operation::Guard), 0);
+    assert_eq!(stage.asked(TokenOperation::Login), 1);
+    assert_eq!(stage.asked(TokenOperation::Guard), 0);
     for words in [&["status"][..], &["doctor", "pay"]] {
         let ran = stage.run(words).code(0);
         for url in [&*api, stage.sandbox.url()] {
@@ -142,10 +146,10 @@ fn a_second_login_ends_the_session_before_it() {
     let stage = Stage::speaking("apirone");
     stage.run(&["login", "pay"]).code(0);
     stage.run(&["login", "pay"]).code(0);
-    assert_eq!(stage.asked(Operation::Login), 2);
-    assert_eq!(stage.asked(Operation::Logout), 1);
+    assert_eq!(stage.asked(TokenOperation::Login), 2);
+    assert_eq!(stage.asked(TokenOperation::Logout), 1);
     stage.run(&["token", "pay"]).code(0);
-    assert_eq!(stage.asked(Operation::Login), 2);
+    assert_eq!(stage.asked(TokenOperation::Login), 2);
 }
 
 #[test]

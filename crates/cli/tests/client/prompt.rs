@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
 
-use countersign_domain::Operation;
+use countersign_domain::TokenOperation;
 
 use crate::stage::Stage;
 
@@ -88,7 +88,7 @@ fn what_is_typed_on_a_terminal_is_not_seen_and_logs_in() {
     assert!(well && screen.contains("Logged in to pay"), "{screen}");
     assert!(!screen.contains(secret), "{screen}");
     stage.run(&["token", "pay"]).code(0);
-    assert_eq!(stage.asked(Operation::Login), 1);
+    assert_eq!(stage.asked(TokenOperation::Login), 1);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use countersign_domain::Operation;
+use countersign_domain::TokenOperation;
 use countersign_sandbox::{RevokedThing, VendorFault};
 use serde_json::Value;
 
@@ -34,7 +34,7 @@ fn a_request_is_sent_with_a_token_that_nobody_sees() {
         assert_eq!(received["query"], "page=2");
         assert!(ran.stderr.is_empty(), "{}", ran.stderr);
         stage.assert_discreet(&ran);
-        assert_eq!(stage.asked(Operation::Guard), 1);
+        assert_eq!(stage.asked(TokenOperation::Guard), 1);
     }
 }
 
@@ -108,7 +108,7 @@ fn an_answer_is_one_document_for_a_program() {
 #[test]
 fn another_status_is_1_and_its_body_is_printed() {
     let stage = Stage::start();
-    stage.answers(Operation::Guard, 503, 1);
+    stage.answers(TokenOperation::Guard, 503, 1);
     let ran = stage.run(&["request", "pay", "GET", "/deposit/"]).code(1);
     assert!(
         ran.stdout.contains("Service temporarily unavailable"),
@@ -116,7 +116,7 @@ fn another_status_is_1_and_its_body_is_printed() {
         ran.stdout
     );
     assert!(ran.stderr.contains("the answer is 503"), "{}", ran.stderr);
-    stage.answers(Operation::Guard, 404, 1);
+    stage.answers(TokenOperation::Guard, 404, 1);
     let ran = stage
         .run(&["request", "--json", "pay", "GET", "/deposit/"])
         .code(1);
@@ -131,7 +131,7 @@ fn a_token_that_is_not_taken_is_swapped_and_the_request_sent_once_more() {
         stage.run(&["login", "pay"]).code(0);
         stage
             .sandbox
-            .fault(VendorFault::revoke(RevokedThing::Session).on(Operation::Guard));
+            .fault(VendorFault::revoke(RevokedThing::Session).on(TokenOperation::Guard));
         let words = [
             "request",
             "pay",
@@ -142,7 +142,7 @@ fn a_token_that_is_not_taken_is_swapped_and_the_request_sent_once_more() {
         ];
         let ran = stage.run(&words).code(0);
         assert_eq!(received(&ran)["body"], "{\"a\": 1}", "{dialect}");
-        assert_eq!(stage.asked(Operation::Guard), 2, "{dialect}");
+        assert_eq!(stage.asked(TokenOperation::Guard), 2, "{dialect}");
     }
 }
 
@@ -151,18 +151,18 @@ fn a_token_that_is_never_taken_is_swapped_once() {
     let stage = Stage::start();
     stage.sandbox.fault(
         VendorFault::revoke(RevokedThing::Session)
-            .on(Operation::Guard)
+            .on(TokenOperation::Guard)
             .times(9),
     );
     let ran = stage.run(&["request", "pay", "GET", "/deposit/"]).code(1);
     assert!(ran.stderr.contains("the answer is 401"), "{}", ran.stderr);
-    assert_eq!(stage.asked(Operation::Guard), 2);
+    assert_eq!(stage.asked(TokenOperation::Guard), 2);
 }
 
 #[test]
 fn a_static_key_helps_out_where_the_profile_says_that_there_is_one() {
     let stage = Stage::speaking("apirone");
-    stage.answers(Operation::Login, 503, 9);
+    stage.answers(TokenOperation::Login, 503, 9);
     let path = guarded(&stage);
     stage.run(&["request", "pay", "GET", &path]).code(69);
     let keyed = "secret_file = '~/secret'\nstatic_key = true";
@@ -176,10 +176,14 @@ fn a_static_key_helps_out_where_the_profile_says_that_there_is_one() {
 fn an_answer_that_breaks_off_is_69() {
     let stage = Stage::start();
     for fault in [VendorFault::lost_reply(), VendorFault::cut()] {
-        stage.sandbox.fault(fault.on(Operation::Guard));
+        stage.sandbox.fault(fault.on(TokenOperation::Guard));
         stage.run(&["request", "pay", "GET", "/deposit/"]).code(69);
     }
-    assert_eq!(stage.asked(Operation::Guard), 2, "nothing is sent twice");
+    assert_eq!(
+        stage.asked(TokenOperation::Guard),
+        2,
+        "nothing is sent twice"
+    );
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use countersign_domain::Operation;
+use countersign_domain::TokenOperation;
 use countersign_sandbox::{Sandbox, VendorFault};
 use serde_json::Value;
 use tokio::runtime::Runtime;
@@ -93,7 +93,7 @@ impl Stage {
     }
 
     /// How often the vendor was asked for this.
-    pub(crate) fn asked(&self, operation: Operation) -> usize {
+    pub(crate) fn asked(&self, operation: TokenOperation) -> usize {
         let requests = self.sandbox.requests();
         requests
             .iter()
@@ -111,7 +111,7 @@ impl Stage {
     }
 
     /// The next requests for this are answered with a status.
-    pub(crate) fn answers(&self, operation: Operation, status: u16, times: u32) {
+    pub(crate) fn answers(&self, operation: TokenOperation, status: u16, times: u32) {
         let fault = VendorFault::status(status).on(operation).times(times);
         self.sandbox.fault(fault);
     }

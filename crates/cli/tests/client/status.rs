@@ -1,6 +1,6 @@
 //! `countersign status`.
 
-use countersign_domain::Operation;
+use countersign_domain::TokenOperation;
 
 use crate::stage::{DIALECTS, Stage};
 
@@ -36,7 +36,7 @@ fn it_tells_where_everything_is_and_nothing_secret() {
                 after.stdout
             );
         }
-        assert_eq!(stage.asked(Operation::Login), 1);
+        assert_eq!(stage.asked(TokenOperation::Login), 1);
     }
 }
 
@@ -95,7 +95,7 @@ fn what_is_kept_and_cannot_be_read_is_told_for_each_and_is_1() {
     assert_eq!(status["error"]["details"]["kind"], "store", "{status}");
     run(&["token", "pay"]).code(1);
     assert_eq!(
-        stage.asked(Operation::Login),
+        stage.asked(TokenOperation::Login),
         1,
         "nothing is done without the store"
     );

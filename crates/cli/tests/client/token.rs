@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use countersign_domain::Operation;
+use countersign_domain::TokenOperation;
 use countersign_sandbox::VendorFault;
 
 use crate::stage::{DIALECTS, Stage};
@@ -23,7 +23,7 @@ fn the_token_stands_alone_and_is_asked_for_once() {
             told[0].starts_with("eyJ") && told[0].ends_with('\n'),
             "{told:?}"
         );
-        assert_eq!(stage.asked(Operation::Login), 1);
+        assert_eq!(stage.asked(TokenOperation::Login), 1);
     }
 }
 
@@ -50,8 +50,8 @@ fn who_says_how_many_requests_it_makes_has_them_to_itself() {
         35
     );
     assert_ne!(first, token("10"), "only 5 of 40 are left");
-    assert_eq!(stage.asked(Operation::Login), 1);
-    assert_eq!(stage.asked(Operation::Refresh), 1);
+    assert_eq!(stage.asked(TokenOperation::Login), 1);
+    assert_eq!(stage.asked(TokenOperation::Refresh), 1);
 }
 
 #[test]
@@ -69,9 +69,9 @@ fn a_refresh_whose_reply_is_lost_is_made_again_at_once() {
     let stage = Stage::start();
     let token = || stage.run(&["token", "pay", "--uses", "30"]).code(0).stdout;
     let first = token();
-    let lost = VendorFault::lost_reply().on(Operation::Refresh);
+    let lost = VendorFault::lost_reply().on(TokenOperation::Refresh);
     stage.sandbox.fault(lost);
     assert_ne!(first, token(), "only 10 of 40 were left");
-    assert_eq!(stage.asked(Operation::Refresh), 2);
+    assert_eq!(stage.asked(TokenOperation::Refresh), 2);
     assert_eq!(stage.sessions(), 1, "nobody logged in again");
 }

@@ -1,6 +1,6 @@
 //! What goes wrong: each has its exit code, its words, and is not hammered.
 
-use countersign_domain::Operation;
+use countersign_domain::TokenOperation;
 use countersign_sandbox::VendorFault;
 
 use crate::stage::{Stage, vendor};
@@ -26,7 +26,7 @@ fn a_wrong_secret_is_77_and_the_vendor_is_not_asked_again() {
         );
         assert!(!ran.stderr.contains("planted"), "{}", ran.stderr);
     }
-    assert_eq!(stage.asked(Operation::Login), 1);
+    assert_eq!(stage.asked(TokenOperation::Login), 1);
     let status = stage.run(&["status"]).code(0);
     assert!(
         status.stdout.contains("it is tried again in "),
@@ -80,7 +80,7 @@ fn a_login_by_hand_does_not_mind_the_pause() {
     stage.set_secret("wrong");
     stage.run(&["token", "pay"]).code(77);
     stage.run(&["login", "pay"]).code(77);
-    assert_eq!(stage.asked(Operation::Login), 2);
+    assert_eq!(stage.asked(TokenOperation::Login), 2);
     stage.set_secret(stage.sandbox.secret().expose());
     stage.run(&["login", "pay"]).code(0);
     assert_eq!(stage.json(&["status"])["items"][0]["paused"], false);
@@ -93,7 +93,7 @@ fn another_secret_ends_the_pause() {
     stage.run(&["token", "pay"]).code(77);
     stage.set_secret(stage.sandbox.secret().expose());
     stage.run(&["token", "pay"]).code(0);
-    assert_eq!(stage.asked(Operation::Login), 2);
+    assert_eq!(stage.asked(TokenOperation::Login), 2);
 }
 
 #[test]
@@ -113,13 +113,15 @@ fn a_vendor_that_asks_to_come_later_is_69_and_says_when() {
     let stage = Stage::start();
     let minute = std::time::Duration::from_secs(60);
     let fault = VendorFault::status(429).retry_after(minute);
-    stage.sandbox.fault(fault.on(Operation::Login).times(9));
+    stage
+        .sandbox
+        .fault(fault.on(TokenOperation::Login).times(9));
     for _ in 0..3 {
         let error = stage.run(&["token", "pay", "--json"]).code(69).error();
         assert_eq!(error["details"]["kind"], "throttled", "{error}");
         assert!(error["details"]["retry_at"].is_string(), "{error}");
     }
-    assert_eq!(stage.asked(Operation::Login), 1);
+    assert_eq!(stage.asked(TokenOperation::Login), 1);
 }
 
 #[test]
@@ -127,7 +129,7 @@ fn an_address_that_is_not_allowed_is_77() {
     let stage = Stage::start();
     stage
         .sandbox
-        .fault(VendorFault::forbid().on(Operation::Login));
+        .fault(VendorFault::forbid().on(TokenOperation::Login));
     let error = stage.run(&["login", "pay", "--json"]).code(77).error();
     assert_eq!(error["details"]["refusal"], "address_denied");
 }
@@ -135,7 +137,9 @@ fn an_address_that_is_not_allowed_is_77() {
 #[test]
 fn a_reply_that_breaks_off_costs_no_more_than_another_try() {
     let stage = Stage::start();
-    stage.sandbox.fault(VendorFault::cut().on(Operation::Login));
+    stage
+        .sandbox
+        .fault(VendorFault::cut().on(TokenOperation::Login));
     let first = stage.run(&["token", "pay"]);
     assert!(first.code == 0 || first.code == 69, "{}", first.stderr);
     stage.run(&["login", "pay"]).code(0);

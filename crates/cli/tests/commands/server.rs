@@ -14,8 +14,8 @@ use axum::Router;
 use countersign_admin::refusal_ring::RefusalRing;
 use countersign_admin::{AdminKey, AdminState, DryRunVerdict, router};
 use countersign_dialect::{Dialect, Secret};
-use countersign_domain::session::{Lifetimes, Opening, SeedHash};
-use countersign_domain::{ApiName, Limits, NewLogin, SessionId, Timestamp};
+use countersign_domain::session::{SeedHash, SessionLifetimes, SessionOpening};
+use countersign_domain::{ApiLimits, ApiName, NewLogin, SessionId, Timestamp};
 use countersign_server::api::{ApiSettings, IssuingApi};
 use countersign_server::password::PasswordPool;
 use countersign_store::Store;
@@ -100,7 +100,7 @@ impl Server {
             let (_, credential) = found.unwrap().unwrap();
             let api = &self.state.apis[&name];
             let variant = api.dialect().variants().next().unwrap();
-            let opening = Opening {
+            let opening = SessionOpening {
                 id: SessionId(random().unwrap()),
                 seed_hash: SeedHash([7; 32]),
                 variant: api.dialect().variant_name(variant).to_owned(),
@@ -151,13 +151,13 @@ fn settings(name: &str, dialect: &str, passwords: bool) -> ApiSettings {
     ApiSettings {
         name: name.parse().unwrap(),
         dialect: Arc::new(Dialect::compile(source, dialect).unwrap()),
-        lifetimes: Lifetimes {
+        lifetimes: SessionLifetimes {
             access: hour / 6,
             refresh: hour,
             absolute: hour * 10,
             window: hour / 60,
         },
-        limits: Limits::default(),
+        limits: ApiLimits::default(),
         variants: Vec::new(),
         throttle: countersign_server::throttle::ThrottleSettings::default(),
         passwords,

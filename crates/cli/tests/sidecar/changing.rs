@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use countersign_domain::Operation;
+use countersign_domain::TokenOperation;
 use countersign_sandbox::{RequestExpectations, Sandbox, VendorFault};
 
 use crate::program::Home;
@@ -24,7 +24,7 @@ async fn a_reload_changes_what_differs_and_keeps_what_runs() {
     assert_eq!(running.get("other", "/payout/").await.status, 200);
 
     let slow = VendorFault::delay(Duration::from_secs(1));
-    pay.fault(slow.on(Operation::Guard));
+    pay.fault(slow.on(TokenOperation::Guard));
     let in_flight = running.get("pay", "/payout/");
     let reloaded = async {
         eventually("the vendor is asked", async || pay.faults().is_empty()).await;

@@ -1,6 +1,6 @@
 //! Profiles that are wrong beside others, and session files that are damaged.
 
-use countersign_domain::Operation;
+use countersign_domain::TokenOperation;
 use countersign_sandbox::{RequestExpectations, Sandbox};
 
 use crate::program::Home;
@@ -111,7 +111,7 @@ async fn a_damaged_session_file_is_set_aside_at_a_start_and_while_it_runs() {
     let logins = || {
         let requests = sandbox.requests().into_iter();
         requests
-            .filter(|it| it.operation == Operation::Login)
+            .filter(|it| it.operation == TokenOperation::Login)
             .count()
     };
     assert_eq!(logins(), 2);

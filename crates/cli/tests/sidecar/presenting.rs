@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 
-use countersign_domain::Operation;
+use countersign_domain::TokenOperation;
 use countersign_sandbox::Sandbox;
 
 use crate::program::Home;
@@ -162,5 +162,5 @@ async fn tokens_come_from_one_server_and_calls_go_to_another() {
     running.stop().await;
     let asked = sandbox.requests().into_iter();
     let asked: Vec<_> = asked.map(|it| it.operation).collect();
-    assert_eq!(asked, [Operation::Login, Operation::Logout]);
+    assert_eq!(asked, [TokenOperation::Login, TokenOperation::Logout]);
 }

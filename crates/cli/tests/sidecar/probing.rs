@@ -1,6 +1,6 @@
 //! What monitors see.
 
-use countersign_domain::Operation;
+use countersign_domain::TokenOperation;
 use countersign_sandbox::{Sandbox, VendorFault};
 use countersign_sidecar::READY;
 
@@ -11,7 +11,7 @@ use crate::support::eventually;
 async fn it_is_ready_once_every_profile_has_a_token_and_says_why_not() {
     let pay = Sandbox::shipped("b2binpay").start().await.unwrap();
     let cards = Sandbox::shipped("mypopup").start().await.unwrap();
-    cards.fault(VendorFault::forbid().on(Operation::Login).times(1));
+    cards.fault(VendorFault::forbid().on(TokenOperation::Login).times(1));
     let home = Home::new();
     home.profiles(&format!(
         "{}{}",

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use countersign_domain::Operation;
+use countersign_domain::TokenOperation;
 use countersign_sandbox::{RequestExpectations, RevokedThing, Sandbox, VendorFault};
 
 use crate::program::Home;
@@ -61,10 +61,10 @@ async fn the_log_of_a_busy_life_has_no_secret_and_no_token() {
     let planted = format!("{path}?transfer-key=PLANTED-IN-QUERY");
     assert_eq!(send(&planted, KEY).await.status, 200);
     assert_eq!(send(&planted, "PLANTED-WRONG-KEY-1").await.status, 403);
-    sandbox.fault(VendorFault::revoke(RevokedThing::Account).on(Operation::Guard));
+    sandbox.fault(VendorFault::revoke(RevokedThing::Account).on(TokenOperation::Guard));
     send(&path, KEY).await;
-    sandbox.fault(VendorFault::status(503).on(Operation::Login).times(2));
-    sandbox.fault(VendorFault::lost_reply().on(Operation::Guard));
+    sandbox.fault(VendorFault::status(503).on(TokenOperation::Login).times(2));
+    sandbox.fault(VendorFault::lost_reply().on(TokenOperation::Guard));
     send(&planted, KEY).await;
     send(&path, KEY).await;
     let (_, log) = running.stop().await;

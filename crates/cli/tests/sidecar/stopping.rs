@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use countersign_domain::Operation;
+use countersign_domain::TokenOperation;
 use countersign_sandbox::{RequestExpectations, Sandbox, VendorFault};
 
 use crate::program::Home;
@@ -15,7 +15,7 @@ async fn a_request_that_runs_is_answered_before_the_end() {
     home.profiles(&home.profile("pay", &sandbox, ""));
     let running = home.start(&["pay"]);
     let slow = VendorFault::delay(Duration::from_secs(1));
-    sandbox.fault(slow.on(Operation::Guard));
+    sandbox.fault(slow.on(TokenOperation::Guard));
     let listen = running.listen("pay");
     let request = crate::support::request("GET", "/deposit/", &[], "");
     let answering = tokio::spawn(async move { crate::program::send(&listen, request).await });
@@ -51,7 +51,11 @@ async fn a_session_that_cannot_be_ended_is_told() {
     home.profiles(&home.profile("cards", &sandbox, ""));
     let running = home.start(&["cards", "--logout-at-stop"]);
     assert_eq!(running.get("cards", "/api/v1/x").await.status, 200);
-    sandbox.fault(VendorFault::status(503).on(Operation::Logout).times(100));
+    sandbox.fault(
+        VendorFault::status(503)
+            .on(TokenOperation::Logout)
+            .times(100),
+    );
     let (code, log) = running.stop().await;
     assert_eq!(code, Some(69), "{log}");
     assert!(log.contains("cards"), "{log}");

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use countersign_dialect::document::{Document, Key, Table, Value, did_you_mean};
+use countersign_dialect::document::{TomlDocument, TomlKey, TomlTable, TomlValue, did_you_mean};
 use countersign_dialect::{Dialect, Mistake, Mistakes, Secret, Variant};
 use countersign_outbound::{ProxyRules, ServerUrl};
 
@@ -81,7 +81,7 @@ struct ProfileFileContext<'a> {
 
 impl ProfileFileContext<'_> {
     fn parse(&self, text: &str) -> Result<ReadProfiles, Mistakes> {
-        let document = Document::parse(text, self.origin)?;
+        let document = TomlDocument::parse(text, self.origin)?;
         let mut read = ReadProfiles::default();
         let mut mistakes: Vec<(Option<String>, Mistake)> = Vec::new();
         let root = document.root();
@@ -176,13 +176,13 @@ struct ProfileReader<'a, 'd> {
     places: &'a UserPaths,
     /// Mistakes in dialect files.
     foreign: Vec<Mistake>,
-    table: Table<'d>,
+    table: TomlTable<'d>,
 }
 
 impl ProfileReader<'_, '_> {
     /// Each key is read before one that is missing ends it, so that all mistakes
     /// are told.
-    fn read_profile(&mut self, name: &Key<'_>, root: &Table<'_>) -> Option<Profile> {
+    fn read_profile(&mut self, name: &TomlKey<'_>, root: &TomlTable<'_>) -> Option<Profile> {
         let named = values::name(name, root);
         let dialect = self.table.require("dialect");
         let dialect = dialect.and_then(|it| self.dialect(&it));
@@ -230,7 +230,7 @@ impl ProfileReader<'_, '_> {
 
     /// A name without a slash is a dialect that comes with the program, any
     /// other text a file.
-    fn dialect(&mut self, value: &Value<'_>) -> Option<Arc<Dialect>> {
+    fn dialect(&mut self, value: &TomlValue<'_>) -> Option<Arc<Dialect>> {
         let text = value.text()?;
         let is_file = text.contains('/') || Path::new(text).extension().is_some();
         let (source, origin) = if is_file {
@@ -254,7 +254,7 @@ impl ProfileReader<'_, '_> {
     /// The one that is named, or the first.
     fn variant(&self, dialect: Option<&Dialect>) -> Option<Variant> {
         let value = self.table.get("variant");
-        let written = value.as_ref().map(Value::text);
+        let written = value.as_ref().map(TomlValue::text);
         let dialect = dialect?;
         let Some((value, written)) = value.as_ref().zip(written) else {
             return dialect.variants().next();
@@ -290,14 +290,14 @@ impl ProfileReader<'_, '_> {
 
     fn extra(&self) -> BTreeMap<String, ExtraPart> {
         let table = self.table.get("extra").and_then(|it| it.table());
-        let entries = table.iter().flat_map(Table::entries);
+        let entries = table.iter().flat_map(TomlTable::entries);
         entries
             .filter_map(|(key, value)| Some((key.name.to_owned(), self.extra_part(&value)?)))
             .collect()
     }
 
     /// A text, or a table that says where it is kept.
-    fn extra_part(&self, value: &Value<'_>) -> Option<ExtraPart> {
+    fn extra_part(&self, value: &TomlValue<'_>) -> Option<ExtraPart> {
         if !value.is_table() {
             return Some(ExtraPart::Literal(Secret::from(values::word(value)?)));
         }
@@ -343,12 +343,12 @@ impl ProfileReader<'_, '_> {
         self.path(&self.table.get(key)?)
     }
 
-    fn path(&self, value: &Value<'_>) -> Option<std::path::PathBuf> {
+    fn path(&self, value: &TomlValue<'_>) -> Option<std::path::PathBuf> {
         Some(self.places.path(&values::word(value)?, self.base))
     }
 }
 
-fn shipped(value: &Value<'_>, name: &str) -> Option<&'static str> {
+fn shipped(value: &TomlValue<'_>, name: &str) -> Option<&'static str> {
     let found = Dialect::shipped(name);
     if found.is_none() {
         let names = Dialect::SHIPPED.iter().map(|(name, _)| *name);
@@ -362,7 +362,7 @@ fn shipped(value: &Value<'_>, name: &str) -> Option<&'static str> {
 }
 
 /// A secret goes there, so nobody on the way may read it.
-fn url(value: &Value<'_>, danger_plain_http: bool) -> Option<ServerUrl> {
+fn url(value: &TomlValue<'_>, danger_plain_http: bool) -> Option<ServerUrl> {
     let parsed = value.text()?.parse::<ServerUrl>();
     let url = parsed
         .map_err(|fault| value.blame(fault.to_string(), None))
@@ -377,7 +377,7 @@ fn url(value: &Value<'_>, danger_plain_http: bool) -> Option<ServerUrl> {
 }
 
 /// A proxy, or none whatever the environment says.
-fn proxy(value: &Value<'_>) -> Option<ProxyRules> {
+fn proxy(value: &TomlValue<'_>) -> Option<ProxyRules> {
     let text = values::word(value)?;
     if ["none", "off"].contains(&&*text) {
         return Some(ProxyRules::default());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use countersign_domain::{Operation, Refusal, Timestamp};
+use countersign_domain::{Refusal, Timestamp, TokenOperation};
 
 use super::request::TOLERANCE;
 use super::{ClientSession, RenewalKind};
@@ -60,7 +60,7 @@ pub(super) fn is_refused_login(failure: &RenewalFailure) -> bool {
         (Some(refusal), _) => RetryAdvice::after(refusal) == RetryAdvice::Never,
         (None, status) => status.is_some_and(is_final),
     };
-    failure.operation == Operation::Login && never
+    failure.operation == TokenOperation::Login && never
 }
 
 /// Whether an answer that is not of the dialect will be the same next time: it
@@ -128,7 +128,7 @@ impl ClientSession {
     /// Notes what went wrong; the vendor may be asked again at once.
     pub(super) fn note_failure(
         &mut self,
-        operation: Operation,
+        operation: TokenOperation,
         mishap: &FailureCause<'_>,
         now: Timestamp,
     ) {

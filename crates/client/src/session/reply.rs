@@ -1,7 +1,7 @@
 //! What answers mean. A refusal is judged by what was asked.
 
-use countersign_dialect::{Extra, Granted, LostRefresh, RefusedBy};
-use countersign_domain::{Operation, Timestamp};
+use countersign_dialect::{ExtraParts, GrantedTokens, LostRefresh, RefusedBy};
+use countersign_domain::{Timestamp, TokenOperation};
 
 use super::backoff::{self, FailureCause, RetryAdvice};
 use super::{ClientSession, RenewalKind, RequestUnderWay};
@@ -11,7 +11,7 @@ use crate::{RequestDelivery, TokenSet};
 impl ClientSession {
     /// Fresh tokens came; `now` is when. They are to be durable before they are
     /// used.
-    pub fn received(&mut self, granted: Granted, now: Timestamp) {
+    pub fn received(&mut self, granted: GrantedTokens, now: Timestamp) {
         let operation = self.operation();
         let sent_at = self.under_way.sent_at.unwrap_or(now).min(now);
         let trip = RoundTrip {
@@ -21,7 +21,7 @@ impl ClientSession {
         let ends = TokenEnds::from_grant(&granted, trip, &mut self.offset);
         let before = self.record.tokens.take();
         self.count_afresh(before.as_ref(), &granted);
-        let kept = before.filter(|_| operation == Operation::Refresh);
+        let kept = before.filter(|_| operation == TokenOperation::Refresh);
         let mut tokens = tokens(granted, sent_at, &ends, kept);
         if self.terms.presents_access {
             tokens.refresh_token = Some(tokens.access_token.clone());
@@ -53,7 +53,7 @@ impl ClientSession {
                 self.note_failure(operation, &mishap, now);
                 self.back_off(by.retry_after);
             }
-            (RetryAdvice::Never, Operation::Refresh) => {
+            (RetryAdvice::Never, TokenOperation::Refresh) => {
                 self.drop_refresh_token();
                 self.settle();
                 self.note_unless_ended(&mishap, now);
@@ -76,14 +76,14 @@ impl ClientSession {
 
     /// The answer is none that the dialect explains, or its signature is wrong.
     pub fn garbled(&mut self, status: u16, detail: &str, now: Timestamp) {
-        if self.operation() == Operation::Login && backoff::is_final(status) {
+        if self.operation() == TokenOperation::Login && backoff::is_final(status) {
             let mishap = FailureCause {
                 refusal: None,
                 status: Some(status),
                 detail,
             };
             self.settle();
-            self.note_failure(Operation::Login, &mishap, now);
+            self.note_failure(TokenOperation::Login, &mishap, now);
             return self.pause_logins();
         }
         self.unanswered(RequestDelivery::MaybeSent, Some(status), detail, now);
@@ -106,15 +106,16 @@ impl ClientSession {
         self.note_failure(operation, &mishap, now);
         // A login at once cures what this vendor would punish a retry for.
         let punished = self.terms.lost_refresh == LostRefresh::Login;
-        if !(punished && operation == Operation::Refresh && sent == RequestDelivery::MaybeSent) {
+        if !(punished && operation == TokenOperation::Refresh && sent == RequestDelivery::MaybeSent)
+        {
             self.back_off(None);
         }
     }
 
     /// What was asked for last.
-    fn operation(&self) -> Operation {
+    fn operation(&self) -> TokenOperation {
         let attempt = self.record.attempt.as_ref();
-        attempt.map_or(Operation::Login, |attempt| attempt.operation)
+        attempt.map_or(TokenOperation::Login, |attempt| attempt.operation)
     }
 
     /// The request was not acted upon: it is as if it had not been sent. An
@@ -125,8 +126,8 @@ impl ClientSession {
 
     /// It may have been acted upon. That matters for a refresh token only: what a
     /// lost login gave is nobody's.
-    fn leave_open(&mut self, operation: Operation) {
-        if operation == Operation::Login {
+    fn leave_open(&mut self, operation: TokenOperation) {
+        if operation == TokenOperation::Login {
             self.settle();
         }
     }
@@ -143,12 +144,12 @@ impl ClientSession {
             .blocking_failure(RenewalKind::Login, now)
             .is_some_and(backoff::is_refused_login);
         if !ended {
-            self.note_failure(Operation::Refresh, mishap, now);
+            self.note_failure(TokenOperation::Refresh, mishap, now);
         }
     }
 
     /// What was counted of the token before ends with it.
-    fn count_afresh(&mut self, before: Option<&TokenSet>, granted: &Granted) {
+    fn count_afresh(&mut self, before: Option<&TokenSet>, granted: &GrantedTokens) {
         self.wanted = 0;
         if before.is_none_or(|tokens| tokens.access_token != granted.access_token) {
             self.record.spent = 0;
@@ -160,7 +161,7 @@ impl ClientSession {
 }
 
 fn tokens(
-    granted: Granted,
+    granted: GrantedTokens,
     sent_at: Timestamp,
     ends: &TokenEnds,
     kept: Option<TokenSet>,
@@ -182,7 +183,7 @@ fn tokens(
         extra: granted.extra,
     };
     if let Some(kept) = kept {
-        let extra: Extra = kept.extra.into_iter().chain(tokens.extra).collect();
+        let extra: ExtraParts = kept.extra.into_iter().chain(tokens.extra).collect();
         tokens.extra = extra;
         tokens.client_id = tokens.client_id.or(kept.client_id);
         tokens.login = tokens.login.or(kept.login);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use countersign_dialect::LostRefresh;
-use countersign_domain::{Operation, Timestamp};
+use countersign_domain::{Timestamp, TokenOperation};
 
 use super::{ClientSession, RenewalKind, RequestUnderWay};
 use crate::RequestAttempt;
@@ -23,10 +23,10 @@ impl ClientSession {
     pub fn begin_request(&mut self, kind: RenewalKind, now: Timestamp) {
         self.forced = false;
         let before = self.record.attempt.take();
-        let before = before.filter(|attempt| attempt.operation == Operation::Refresh);
+        let before = before.filter(|attempt| attempt.operation == TokenOperation::Refresh);
         let (operation, since) = match kind {
-            RenewalKind::Refresh => (Operation::Refresh, before.as_ref()),
-            RenewalKind::Login => (Operation::Login, None),
+            RenewalKind::Refresh => (TokenOperation::Refresh, before.as_ref()),
+            RenewalKind::Login => (TokenOperation::Login, None),
         };
         let asked_at = since.map_or(now, |attempt| attempt.asked_at);
         if kind == RenewalKind::Login && before.is_some() {
@@ -99,7 +99,7 @@ impl ClientSession {
 
     pub(crate) fn refresh_attempt(&self) -> Option<&RequestAttempt> {
         let attempt = self.record.attempt.as_ref();
-        attempt.filter(|attempt| attempt.operation == Operation::Refresh)
+        attempt.filter(|attempt| attempt.operation == TokenOperation::Refresh)
     }
 
     pub(super) fn drop_refresh_token(&mut self) {

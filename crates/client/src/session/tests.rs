@@ -7,7 +7,7 @@ mod simulation;
 
 use std::time::Duration;
 
-use countersign_dialect::{Extra, Granted, LostRefresh, RefusedBy, Secret};
+use countersign_dialect::{ExtraParts, GrantedTokens, LostRefresh, RefusedBy, Secret};
 use countersign_domain::{Refusal, Timestamp};
 
 use super::{ClientSession, NextStep, RenewalKind, SessionTerms};
@@ -36,8 +36,8 @@ fn millis(millis: u64) -> Duration {
 
 /// A reply of a vendor whose clock is ours: tokens named `name`, the access token
 /// for 3 minutes and the refresh token for 6 hours.
-fn pair(name: &str, now: Timestamp) -> Granted {
-    Granted {
+fn pair(name: &str, now: Timestamp) -> GrantedTokens {
+    GrantedTokens {
         access_token: format!("access {name}").into(),
         refresh_token: Some(format!("refresh {name}").into()),
         access_expires_at: now + secs(180),
@@ -50,7 +50,7 @@ fn pair(name: &str, now: Timestamp) -> Granted {
         exp: None,
         client_id: Some(7),
         login: Some("partner".to_owned()),
-        extra: Extra::new(),
+        extra: ExtraParts::new(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_dialect::{Dialect, Secret, Variant};
-use countersign_domain::Operation;
+use countersign_domain::TokenOperation;
 use countersign_outbound::{ProxyRules, ServerUrl, ServerUrlFault, TrustedRoots};
 
 use super::TokenSource;
@@ -258,7 +258,7 @@ fn variant(dialect: &Dialect, name: Option<&str>) -> Result<Variant, Error> {
         Some(name) => dialect.variant(name),
         None => dialect.variants().next(),
     };
-    let known = |variant: &Variant| dialect.asked(Operation::Login, *variant).is_some();
+    let known = |variant: &Variant| dialect.asked(TokenOperation::Login, *variant).is_some();
     found.filter(known).ok_or_else(|| {
         setup(format!(
             "the dialect {} has no variant {} with a login",

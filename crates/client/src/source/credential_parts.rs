@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
-use countersign_dialect::{Extra, Secret, Unwritable};
-use countersign_domain::Operation;
+use countersign_dialect::{ExtraParts, Secret, UnwritableValue};
+use countersign_domain::TokenOperation;
 use http::{HeaderName, HeaderValue};
 
 use super::setup::SourceSetup;
@@ -16,7 +16,7 @@ pub(super) struct CredentialParts {
     /// The secret, where it is needed to ask or to check the reply.
     pub(super) secret: Option<Secret>,
     /// The further parts.
-    pub(super) extra: Arc<Extra>,
+    pub(super) extra: Arc<ExtraParts>,
 }
 
 impl CredentialParts {
@@ -32,11 +32,11 @@ impl CredentialParts {
     }
 }
 
-fn with_parts_of(own: Arc<Extra>, tokens: &TokenSet) -> Arc<Extra> {
+fn with_parts_of(own: Arc<ExtraParts>, tokens: &TokenSet) -> Arc<ExtraParts> {
     if tokens.extra.is_empty() {
         return own;
     }
-    let mut all = Extra::clone(&own);
+    let mut all = ExtraParts::clone(&own);
     all.extend(tokens.extra.clone());
     Arc::new(all)
 }
@@ -45,7 +45,7 @@ impl SourceState {
     /// The parts that an operation needs, read again.
     pub(super) async fn credential_parts(
         &self,
-        operation: Operation,
+        operation: TokenOperation,
     ) -> Result<CredentialParts, Error> {
         let setup = &self.setup;
         let secret = match setup.dialect.takes_secret(operation, setup.variant) {
@@ -58,8 +58,8 @@ impl SourceState {
 
     /// The further parts, read again, so that one that was rotated is used without
     /// a restart.
-    async fn read_extra(&self) -> Result<Arc<Extra>, Error> {
-        let mut extra = Extra::new();
+    async fn read_extra(&self) -> Result<Arc<ExtraParts>, Error> {
+        let mut extra = ExtraParts::new();
         for (name, source) in &self.setup.extra {
             let part = source.secret().await.map_err(|error| {
                 let message = format!("{}: extra.{name}: {}", self.setup.name, error.message);
@@ -97,7 +97,7 @@ impl SourceState {
 }
 
 impl SourceSetup {
-    fn unpresentable_token(&self, why: &Unwritable) -> Error {
+    fn unpresentable_token(&self, why: &UnwritableValue) -> Error {
         let (name, dialect) = (&self.name, self.dialect.name());
         let message = format!("{name}: a token of {dialect} cannot be presented: {why}");
         Error::new(ErrorKind::Setup, message)
@@ -105,7 +105,7 @@ impl SourceSetup {
 
     /// The fingerprint of a secret, with the further parts if there are any. It
     /// tells a credential that was refused from any other, and nothing else.
-    pub(super) fn fingerprint(&self, secret: &Secret, extra: &Extra) -> [u8; 8] {
+    pub(super) fn fingerprint(&self, secret: &Secret, extra: &ExtraParts) -> [u8; 8] {
         let mut text = digest::Context::new(&digest::SHA256);
         let own = ["countersign secret", &self.login, secret.expose()];
         let further = extra.iter();

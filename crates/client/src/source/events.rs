@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use countersign_domain::{Operation, Timestamp};
+use countersign_domain::{Timestamp, TokenOperation};
 
 use crate::{Clock, Error, TokenEvent, TokenEventKind};
 
@@ -28,13 +28,18 @@ impl SourceEvents {
 
     /// New tokens are durable. Reported are their end as the vendor stated it, and
     /// until when they are used.
-    pub(super) fn granted(&self, operation: Operation, stated_end: Timestamp, until: Timestamp) {
+    pub(super) fn granted(
+        &self,
+        operation: TokenOperation,
+        stated_end: Timestamp,
+        until: Timestamp,
+    ) {
         let (expires_in, used_for) = (self.seconds_to(stated_end), self.seconds_to(until));
         tracing::info!(profile = &*self.profile, %operation, expires_in, used_for, "new token");
         self.count_renewal(operation, "granted");
         self.set_expiry(stated_end, until);
         self.call_hook(match operation {
-            Operation::Login => TokenEventKind::LoggedIn { expires_at: until },
+            TokenOperation::Login => TokenEventKind::LoggedIn { expires_at: until },
             _ => TokenEventKind::Refreshed { expires_at: until },
         });
     }
@@ -56,7 +61,7 @@ impl SourceEvents {
     /// A request to the vendor brought no tokens.
     pub(super) fn request_failed(
         &self,
-        operation: Operation,
+        operation: TokenOperation,
         outcome: &'static str,
         error: &Error,
     ) {
@@ -84,7 +89,7 @@ impl SourceEvents {
         end.since(self.clock.now()).as_secs()
     }
 
-    fn count_renewal(&self, operation: Operation, outcome: &'static str) {
+    fn count_renewal(&self, operation: TokenOperation, outcome: &'static str) {
         let profile = self.profile.to_string();
         metrics::counter!(
             "countersign_client_renewals_total",

@@ -1,8 +1,8 @@
 //! One exchange with the vendor: the request is written, sent, and its reply read.
 
 use bytes::Bytes;
-use countersign_dialect::{Asking, RefusedBy, Secret, Understood};
-use countersign_domain::Operation;
+use countersign_dialect::{ClientValues, RefusedBy, Secret, UnderstoodReply};
+use countersign_domain::TokenOperation;
 use http::{Request, Response};
 
 use super::credential_parts::CredentialParts;
@@ -16,7 +16,7 @@ const LONGEST_DETAIL: usize = 200;
 /// What came back from the vendor.
 pub(super) enum VendorReply {
     /// A reply that the dialect explains.
-    Understood(Box<Understood>),
+    Understood(Box<UnderstoodReply>),
     /// None.
     Lost(RequestDelivery, String),
     /// One that the dialect does not explain, or whose signature is wrong.
@@ -27,7 +27,7 @@ impl SourceSetup {
     /// Writes the request for an operation.
     pub(super) fn request(
         &self,
-        operation: Operation,
+        operation: TokenOperation,
         record: &SessionRecord,
         parts: &CredentialParts,
     ) -> Result<Request<Bytes>, Error> {
@@ -45,9 +45,13 @@ impl SourceSetup {
         Ok(request)
     }
 
-    fn asking<'a>(&'a self, record: &'a SessionRecord, parts: &'a CredentialParts) -> Asking<'a> {
+    fn asking<'a>(
+        &'a self,
+        record: &'a SessionRecord,
+        parts: &'a CredentialParts,
+    ) -> ClientValues<'a> {
         let tokens = record.tokens.as_ref();
-        Asking {
+        ClientValues {
             login: Some(&self.login),
             secret: parts.secret.as_ref(),
             access_token: tokens.map(|tokens| &tokens.access_token),
@@ -56,7 +60,7 @@ impl SourceSetup {
         }
     }
 
-    fn unwritable_request(&self, operation: Operation, why: &dyn std::fmt::Display) -> Error {
+    fn unwritable_request(&self, operation: TokenOperation, why: &dyn std::fmt::Display) -> Error {
         let (name, dialect) = (&self.name, self.dialect.name());
         let message = format!("{name}: a {operation} of {dialect} cannot be written: {why}");
         Error::new(ErrorKind::Setup, message)
@@ -65,7 +69,7 @@ impl SourceSetup {
     /// Sends a request and reads the reply.
     pub(super) async fn exchange(
         &self,
-        operation: Operation,
+        operation: TokenOperation,
         request: Request<Bytes>,
         record: &SessionRecord,
         parts: &CredentialParts,
@@ -80,9 +84,9 @@ impl SourceSetup {
             .dialect
             .understand(operation, self.variant, &asking, &response, now);
         match understood {
-            Ok(Understood::Refused(by)) => {
+            Ok(UnderstoodReply::Refused(by)) => {
                 let refusal = redact_refusal(by, &asking);
-                VendorReply::Understood(Box::new(Understood::Refused(refusal)))
+                VendorReply::Understood(Box::new(UnderstoodReply::Refused(refusal)))
             }
             Ok(other) => VendorReply::Understood(Box::new(other)),
             Err(why) => VendorReply::Garbled(response.status().as_u16(), why.to_string()),
@@ -94,16 +98,16 @@ impl SourceState {
     /// Whether the reply of the guarded API says that its access token was
     /// refused.
     pub(super) fn says_token_refused(&self, reply: &Response<Bytes>) -> bool {
-        let (guard, nothing) = (Operation::Guard, Asking::default());
+        let (guard, nothing) = (TokenOperation::Guard, ClientValues::default());
         let (dialect, variant) = (&self.setup.dialect, self.setup.variant);
         let understood = dialect.understand(guard, variant, &nothing, reply, self.now());
-        matches!(understood, Ok(Understood::Refused(by)) if self.is_cured_by_token(by.refusal))
+        matches!(understood, Ok(UnderstoodReply::Refused(by)) if self.is_cured_by_token(by.refusal))
     }
 }
 
 /// A refusal as it may be kept and shown: short, and without the secrets of the
 /// request, should the vendor repeat them.
-fn redact_refusal(mut by: RefusedBy, asking: &Asking<'_>) -> RefusedBy {
+fn redact_refusal(mut by: RefusedBy, asking: &ClientValues<'_>) -> RefusedBy {
     let secrets = [asking.secret, asking.access_token, asking.refresh_token];
     let extra = asking.extra.into_iter().flat_map(|extra| extra.values());
     let secrets: Vec<&Secret> = secrets.into_iter().flatten().chain(extra).collect();

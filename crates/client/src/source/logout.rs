@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use countersign_dialect::Understood;
-use countersign_domain::{LogoutScope, Operation, Refusal};
+use countersign_dialect::UnderstoodReply;
+use countersign_domain::{LogoutScope, Refusal, TokenOperation};
 
 use super::exchange::VendorReply;
 use super::renewal::Renewal;
@@ -73,7 +73,7 @@ impl Renewal<'_> {
         if self.turn.session.record().tokens.is_none() {
             return Ok(LogoutOutcome::NotLoggedIn);
         }
-        let has_logout = setup.dialect.asked(Operation::Logout, setup.variant);
+        let has_logout = setup.dialect.asked(TokenOperation::Logout, setup.variant);
         if has_logout.is_none() {
             return Ok(LogoutOutcome::Forgotten);
         }
@@ -146,16 +146,16 @@ impl Renewal<'_> {
 
     async fn request_logout_of(&mut self, record: &SessionRecord) -> Result<LogoutReply, Error> {
         let (state, setup) = (self.state, &self.state.setup);
-        let parts = state.credential_parts(Operation::Logout).await?;
+        let parts = state.credential_parts(TokenOperation::Logout).await?;
         let parts = parts.with_parts_of(record.tokens.as_ref());
-        let request = setup.request(Operation::Logout, record, &parts)?;
-        let reply = setup.exchange(Operation::Logout, request, record, &parts);
+        let request = setup.request(TokenOperation::Logout, record, &parts)?;
+        let reply = setup.exchange(TokenOperation::Logout, request, record, &parts);
         match reply.await {
             VendorReply::Understood(understood) => match *understood {
-                Understood::Refused(by) if state.is_cured_by_token(by.refusal) => {
+                UnderstoodReply::Refused(by) if state.is_cured_by_token(by.refusal) => {
                     Ok(LogoutReply::TokenRefused)
                 }
-                Understood::Refused(by) => {
+                UnderstoodReply::Refused(by) => {
                     let detail = by.refusal.to_string();
                     Err(self.not_ended(Some(by.refusal), Some(by.status), detail))
                 }
@@ -169,7 +169,7 @@ impl Renewal<'_> {
     fn not_ended(&self, refusal: Option<Refusal>, status: Option<u16>, detail: String) -> Error {
         let now = self.now();
         self.state.setup.vendor_failure(&RenewalFailure {
-            operation: Operation::Logout,
+            operation: TokenOperation::Logout,
             refusal,
             status,
             detail,

@@ -9,8 +9,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_dialect::Understood;
-use countersign_domain::{Operation, Timestamp};
+use countersign_dialect::UnderstoodReply;
+use countersign_domain::{Timestamp, TokenOperation};
 
 use super::background_refresh::RefreshDue;
 use super::exchange::VendorReply;
@@ -171,8 +171,8 @@ impl<'a> Renewal<'a> {
     pub(super) async fn request_tokens(&mut self, kind: RenewalKind) -> Result<(), Error> {
         let (state, setup) = (self.state, &self.state.setup);
         let operation = match kind {
-            RenewalKind::Login => Operation::Login,
-            RenewalKind::Refresh => Operation::Refresh,
+            RenewalKind::Login => TokenOperation::Login,
+            RenewalKind::Refresh => TokenOperation::Refresh,
         };
         self.requests_sent += 1;
         if self.requests_sent > MOST_REQUESTS {
@@ -212,12 +212,12 @@ impl<'a> Renewal<'a> {
         let session = &mut self.turn.session;
         match reply {
             VendorReply::Understood(understood) => match *understood {
-                Understood::Granted(granted) => {
+                UnderstoodReply::Granted(granted) => {
                     session.received(granted, now);
                     self.granted = true;
                 }
-                Understood::Refused(by) => session.refused(&by, now),
-                Understood::Done => session.garbled(200, "it has no tokens", now),
+                UnderstoodReply::Refused(by) => session.refused(&by, now),
+                UnderstoodReply::Done => session.garbled(200, "it has no tokens", now),
             },
             VendorReply::Lost(sent, why) => session.lost(sent, &why, now),
             VendorReply::Garbled(status, why) => session.garbled(status, &why, now),
@@ -225,7 +225,7 @@ impl<'a> Renewal<'a> {
     }
 
     /// Reports an outcome once it is durable.
-    fn report(&self, operation: Operation) {
+    fn report(&self, operation: TokenOperation) {
         let record = self.turn.session.record();
         let events = &self.state.events;
         match (&record.failure, &record.tokens) {

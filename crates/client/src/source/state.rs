@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use countersign_dialect::Extra;
+use countersign_dialect::ExtraParts;
 use countersign_domain::{Refusal, Timestamp};
 use tokio::sync::Mutex;
 
@@ -33,7 +33,7 @@ pub(super) struct SourceState {
     /// Why no token can be handed out at the moment.
     failure: ArcSwapOption<RecentFailure>,
     /// The further parts of the credential as they were read last.
-    pub(super) last_extra: ArcSwapOption<Extra>,
+    pub(super) last_extra: ArcSwapOption<ExtraParts>,
     /// Who holds it may change the session.
     pub(super) turn: Mutex<SessionTurn>,
     /// The renewal that runs, for all who wait for a token.

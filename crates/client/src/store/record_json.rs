@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use countersign_dialect::Secret;
-use countersign_domain::{Operation, Refusal, Timestamp};
+use countersign_domain::{Refusal, Timestamp, TokenOperation};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -257,8 +257,8 @@ impl<'a> FailureText<'a> {
     }
 }
 
-fn operation(name: &str) -> Option<Operation> {
-    Operation::ALL.into_iter().find(|it| it.name() == name)
+fn operation(name: &str) -> Option<TokenOperation> {
+    TokenOperation::ALL.into_iter().find(|it| it.name() == name)
 }
 
 fn secret(text: Cow<'_, str>) -> Secret {
@@ -303,11 +303,11 @@ mod tests {
             spent: 3,
             rejected: 1,
             attempt: Some(RequestAttempt {
-                operation: Operation::Refresh,
+                operation: TokenOperation::Refresh,
                 asked_at: at(5),
             }),
             failure: Some(RenewalFailure {
-                operation: Operation::Login,
+                operation: TokenOperation::Login,
                 refusal: Some(Refusal::Throttled),
                 status: Some(429),
                 detail: "slow\ndown".into(),

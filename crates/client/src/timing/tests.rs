@@ -2,7 +2,7 @@
 
 mod properties;
 
-use countersign_dialect::Extra;
+use countersign_dialect::ExtraParts;
 
 use super::*;
 
@@ -31,8 +31,8 @@ fn written() -> Timestamp {
 
 /// An opaque token for so long, by a vendor that tells its end and nothing of
 /// its clock.
-fn bare(life: Duration) -> Granted {
-    Granted {
+fn bare(life: Duration) -> GrantedTokens {
+    GrantedTokens {
         access_token: "access".into(),
         refresh_token: None,
         access_expires_at: written() + life,
@@ -45,14 +45,14 @@ fn bare(life: Duration) -> Granted {
         exp: None,
         client_id: None,
         login: None,
-        extra: Extra::new(),
+        extra: ExtraParts::new(),
     }
 }
 
 /// The same reply by a clock that is set otherwise.
-fn set_on(granted: Granted, by: Duration) -> Granted {
+fn set_on(granted: GrantedTokens, by: Duration) -> GrantedTokens {
     let on = |at: Option<Timestamp>| at.map(|at| at + by);
-    Granted {
+    GrantedTokens {
         access_expires_at: granted.access_expires_at + by,
         now: on(granted.now),
         date: on(granted.date),
@@ -63,7 +63,7 @@ fn set_on(granted: Granted, by: Duration) -> Granted {
 }
 
 /// How long the token is used, counted from the request.
-fn used(granted: &Granted) -> Duration {
+fn used(granted: &GrantedTokens) -> Duration {
     let ends = TokenEnds::from_grant(granted, trip(), &mut None);
     ends.access.since(SENT)
 }
@@ -73,11 +73,11 @@ fn used(granted: &Granted) -> Duration {
 #[test]
 fn a_life_is_counted_from_whatever_the_vendor_tells_of_its_clock() {
     let second = written().floor_to_second();
-    let told: [(&str, Granted, u64); 7] = [
+    let told: [(&str, GrantedTokens, u64); 7] = [
         ("nothing: our clock is taken", bare(secs(180)), 175_720),
         (
             "now to the microsecond",
-            Granted {
+            GrantedTokens {
                 now: Some(written()),
                 ..bare(secs(180))
             },
@@ -85,7 +85,7 @@ fn a_life_is_counted_from_whatever_the_vendor_tells_of_its_clock() {
         ),
         (
             "now to the second",
-            Granted {
+            GrantedTokens {
                 now: Some(second),
                 ..bare(secs(180))
             },
@@ -93,7 +93,7 @@ fn a_life_is_counted_from_whatever_the_vendor_tells_of_its_clock() {
         ),
         (
             "date",
-            Granted {
+            GrantedTokens {
                 date: Some(second),
                 ..bare(secs(180))
             },
@@ -101,7 +101,7 @@ fn a_life_is_counted_from_whatever_the_vendor_tells_of_its_clock() {
         ),
         (
             "iat",
-            Granted {
+            GrantedTokens {
                 iat: Some(second),
                 ..bare(secs(180))
             },
@@ -109,7 +109,7 @@ fn a_life_is_counted_from_whatever_the_vendor_tells_of_its_clock() {
         ),
         (
             "iat long ago",
-            Granted {
+            GrantedTokens {
                 iat: Some(second - secs(60)),
                 date: Some(second),
                 ..bare(secs(180))
@@ -118,7 +118,7 @@ fn a_life_is_counted_from_whatever_the_vendor_tells_of_its_clock() {
         ),
         (
             "a date long ago",
-            Granted {
+            GrantedTokens {
                 iat: Some(second),
                 date: Some(second - secs(60)),
                 ..bare(secs(180))
@@ -135,13 +135,13 @@ fn a_life_is_counted_from_whatever_the_vendor_tells_of_its_clock() {
 #[test]
 fn a_clock_that_is_set_otherwise_changes_nothing() {
     let second = written().floor_to_second();
-    let told = Granted {
+    let told = GrantedTokens {
         date: Some(second),
         ..bare(secs(180))
     };
     let ahead = set_on(told.clone(), secs(86_400));
     assert_eq!(used(&ahead), used(&told));
-    let exact = Granted {
+    let exact = GrantedTokens {
         now: Some(written()),
         ..told
     };
@@ -150,20 +150,20 @@ fn a_clock_that_is_set_otherwise_changes_nothing() {
 
 #[test]
 fn a_life_that_is_told_counts_from_the_request_and_ends_with_the_jwt() {
-    let lived = Granted {
+    let lived = GrantedTokens {
         access_life: Some(secs(180)),
         access_expires_at: Timestamp::default(),
         ..bare(secs(180))
     };
     assert_eq!(used(&lived), millis(176_400));
     let second = written().floor_to_second();
-    let jwt = Granted {
+    let jwt = GrantedTokens {
         exp: Some(second + secs(180)),
         iat: Some(second),
         ..lived.clone()
     };
     assert_eq!(used(&jwt), millis(175_420));
-    let of_another_clock = Granted {
+    let of_another_clock = GrantedTokens {
         iat: None,
         exp: Some(second - secs(3600)),
         ..jwt
@@ -174,7 +174,7 @@ fn a_life_that_is_told_counts_from_the_request_and_ends_with_the_jwt() {
 #[test]
 fn a_life_that_ends_before_the_jwt_decides() {
     let second = written().floor_to_second();
-    let granted = Granted {
+    let granted = GrantedTokens {
         access_life: Some(secs(60)),
         exp: Some(second + secs(180)),
         iat: Some(second),
@@ -186,7 +186,7 @@ fn a_life_that_ends_before_the_jwt_decides() {
 #[test]
 fn a_jwt_that_ends_before_the_reply_says_decides() {
     let second = written().floor_to_second();
-    let granted = Granted {
+    let granted = GrantedTokens {
         now: Some(written()),
         exp: Some(second + secs(60)),
         ..bare(secs(180))
@@ -200,17 +200,17 @@ fn a_jwt_that_ends_before_the_reply_says_decides() {
 fn a_date_that_lies_together_with_the_ends_does_no_harm() {
     let second = written().floor_to_second();
     for hours in [1, 24] {
-        let granted = Granted {
+        let granted = GrantedTokens {
             date: Some(second),
             ..bare(secs(180))
         };
-        let granted = Granted {
+        let granted = GrantedTokens {
             iat: Some(second),
             ..set_on(granted, secs(hours * 3600))
         };
         assert_eq!(used(&granted), millis(175_420));
     }
-    let behind = Granted {
+    let behind = GrantedTokens {
         iat: Some(second),
         date: Some(second - secs(3600)),
         access_expires_at: second - secs(3420),
@@ -222,15 +222,15 @@ fn a_date_that_lies_together_with_the_ends_does_no_harm() {
 #[test]
 fn an_end_that_makes_no_sense_is_taken_for_a_minute() {
     let second = written().floor_to_second();
-    let over = Granted {
+    let over = GrantedTokens {
         access_expires_at: second - secs(5),
         ..bare(secs(0))
     };
-    let dead_by_its_own_clock = Granted {
+    let dead_by_its_own_clock = GrantedTokens {
         now: Some(written()),
         ..over.clone()
     };
-    let no_life = Granted {
+    let no_life = GrantedTokens {
         access_life: Some(Duration::ZERO),
         ..over.clone()
     };
@@ -242,7 +242,7 @@ fn an_end_that_makes_no_sense_is_taken_for_a_minute() {
 #[test]
 fn a_token_that_may_be_dead_on_arrival_is_given_a_second() {
     let second = written().floor_to_second();
-    let granted = Granted {
+    let granted = GrantedTokens {
         date: Some(second),
         ..bare(secs(1))
     };
@@ -255,7 +255,7 @@ fn a_reply_that_took_longer_than_the_token_lives_is_not_thrown_away() {
         sent_at: SENT,
         arrived_at: SENT + secs(20),
     };
-    let granted = Granted {
+    let granted = GrantedTokens {
         now: Some(SENT + secs(10)),
         ..bare(secs(15))
     };
@@ -275,7 +275,7 @@ fn replies_at_other_fractions_of_a_second_narrow_what_is_known() {
             arrived_at: sent_at,
         };
         let date = sent_at.floor_to_second();
-        let granted = Granted {
+        let granted = GrantedTokens {
             date: Some(date),
             access_expires_at: date + secs(180),
             ..bare(secs(180))
@@ -295,7 +295,7 @@ fn replies_at_other_fractions_of_a_second_narrow_what_is_known() {
 #[test]
 fn a_reply_that_tells_nothing_of_a_clock_is_read_by_what_is_known() {
     let mut offset = None;
-    let told = Granted {
+    let told = GrantedTokens {
         now: Some(written()),
         ..bare(secs(180))
     };
@@ -306,7 +306,7 @@ fn a_reply_that_tells_nothing_of_a_clock_is_read_by_what_is_known() {
 
 #[test]
 fn a_clock_that_was_set_is_learnt_anew() {
-    let told = Granted {
+    let told = GrantedTokens {
         now: Some(written()),
         ..bare(secs(180))
     };
@@ -319,7 +319,7 @@ fn a_clock_that_was_set_is_learnt_anew() {
 /// Our clock is set on by an hour while the answer is under way.
 #[test]
 fn a_clock_that_is_set_on_during_a_request_does_not_throw_its_token_away() {
-    let told = Granted {
+    let told = GrantedTokens {
         now: Some(written()),
         ..bare(secs(180))
     };
@@ -335,20 +335,20 @@ fn a_clock_that_is_set_on_during_a_request_does_not_throw_its_token_away() {
 
 #[test]
 fn the_refresh_tokens_end_is_told_by_the_same_clock() {
-    let granted = Granted {
+    let granted = GrantedTokens {
         now: Some(written()),
         refresh_expires_at: Some(written() + secs(6 * 3600)),
         ..bare(secs(180))
     };
-    let end = |granted: &Granted| TokenEnds::from_grant(granted, trip(), &mut None).refresh;
+    let end = |granted: &GrantedTokens| TokenEnds::from_grant(granted, trip(), &mut None).refresh;
     let wanted = SENT + secs(6 * 3600) - millis(5751);
     assert_eq!(end(&granted), Some(wanted));
-    let over = Granted {
+    let over = GrantedTokens {
         refresh_expires_at: Some(written() - secs(1)),
         ..granted.clone()
     };
     assert_eq!(end(&over), None);
-    let lived = Granted {
+    let lived = GrantedTokens {
         refresh_life: Some(secs(100)),
         ..granted
     };

@@ -16,7 +16,7 @@ mod worker;
 
 use std::time::Duration;
 
-use countersign_domain::Operation;
+use countersign_domain::TokenOperation;
 use countersign_sandbox::{RecordedRequest, Sandbox};
 
 use crate::chance::Chance;
@@ -79,18 +79,18 @@ async fn fifty_processes_share_one_session_while_they_are_killed() {
     println!(
         "{killed} killed, {answered} calls answered, {} logins, {} refreshes: {} rotations, {} \
          repeated",
-        asked(Operation::Login),
-        asked(Operation::Refresh),
+        asked(TokenOperation::Login),
+        asked(TokenOperation::Refresh),
         changes(&requests, "rotated"),
         changes(&requests, "replayed"),
     );
     assert!(killed >= PROCESSES / 4, "{killed} killed");
-    assert_eq!(asked(Operation::Login), 1);
+    assert_eq!(asked(TokenOperation::Login), 1);
     assert_eq!(changes(&requests, "rotated"), EXPIRIES);
     // Only who comes after a killed one repeats what that one asked.
     let repeated = changes(&requests, "replayed");
     assert!(repeated <= killed, "{repeated} repeated");
-    assert_eq!(asked(Operation::Refresh), EXPIRIES + repeated);
+    assert_eq!(asked(TokenOperation::Refresh), EXPIRIES + repeated);
     let refused: Vec<_> = requests.iter().filter(|it| !it.is_granted()).collect();
     assert!(refused.is_empty(), "{refused:?}");
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use countersign_domain::Operation::{self, Login, Refresh};
+use countersign_domain::TokenOperation::{self, Login, Refresh};
 
 use crate::stores::Moody;
 use crate::vendor::{Vendor, access, token, until};
@@ -23,7 +23,11 @@ fn runtime() -> tokio::runtime::Runtime {
 
 /// Kills a process in its first renewal after `before` of them, and gives what the
 /// next one asks the vendor for.
-fn killed(at: &Killed, renewed: bool, later: Duration) -> (Arc<Vendor>, Vec<Operation>, String) {
+fn killed(
+    at: &Killed,
+    renewed: bool,
+    later: Duration,
+) -> (Arc<Vendor>, Vec<TokenOperation>, String) {
     let vendor = Vendor::speaking("mypopup");
     let store = Moody::default();
     let first = runtime();

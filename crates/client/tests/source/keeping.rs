@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use countersign_client::{Clock, ErrorKind, SessionStore, TokenEventKind, TokenSource};
 use countersign_dialect::Secret;
-use countersign_domain::{Operation, Refusal};
+use countersign_domain::{Refusal, TokenOperation};
 
 use crate::stores::Moody;
 use crate::vendor::{Play, Vendor, access, at_once, refresh, token, until};
@@ -29,7 +29,7 @@ async fn new_tokens_that_cannot_be_written_are_not_handed_out_and_not_lost() {
     vendor.clock.advance(Duration::from_secs(6));
     assert_eq!(token(&source).await, Ok(access(10)));
     assert!(store.record().await.tokens.is_some());
-    assert_eq!(vendor.asked(), [Operation::Login]);
+    assert_eq!(vendor.asked(), [TokenOperation::Login]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -135,7 +135,7 @@ async fn what_another_process_has_written_is_taken_over() {
         matches!(seen.as_slice(), [TokenEventKind::Adopted { .. }]),
         "{seen:?}"
     );
-    assert_eq!(vendor.asked(), [Operation::Login]);
+    assert_eq!(vendor.asked(), [TokenOperation::Login]);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use countersign_client::{BearerAuth, BearerError, BearerLayer};
-use countersign_domain::{Operation, Refusal};
+use countersign_domain::{Refusal, TokenOperation};
 use http::{Request, Response, StatusCode};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
@@ -96,7 +96,10 @@ async fn a_request_that_cannot_be_repeated_is_not_and_the_next_has_another_token
     assert_eq!(answered, 401);
     vendor.go_on();
     assert_eq!(api.ask(&layer).await, 200);
-    assert_eq!(vendor.asked(), [Operation::Login, Operation::Refresh]);
+    assert_eq!(
+        vendor.asked(),
+        [TokenOperation::Login, TokenOperation::Refresh]
+    );
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use countersign_client::{ErrorKind, LogoutOutcome};
-use countersign_domain::{Operation, Refusal};
+use countersign_domain::{Refusal, TokenOperation};
 
 use crate::stores::Moody;
 use crate::vendor::{Play, Vendor, access, at_once, token, until};
@@ -17,7 +17,10 @@ async fn a_session_is_ended_with_the_vendor_and_then_forgotten() {
     assert_eq!(source.logout().await, Ok(LogoutOutcome::Done));
     assert_eq!(store.record().await.tokens, None);
     assert_eq!(source.logout().await, Ok(LogoutOutcome::NotLoggedIn));
-    assert_eq!(vendor.asked(), [Operation::Login, Operation::Logout]);
+    assert_eq!(
+        vendor.asked(),
+        [TokenOperation::Login, TokenOperation::Logout]
+    );
     assert_eq!(
         token(&source).await,
         Ok(access(20)),
@@ -45,7 +48,10 @@ async fn who_waits_for_a_token_meanwhile_is_told() {
     assert_eq!(leaving.await.unwrap(), Ok(LogoutOutcome::Done));
     let error = waiting.await.unwrap().unwrap_err();
     assert_eq!(error.kind, ErrorKind::LoggedOut);
-    assert_eq!(vendor.asked(), [Operation::Login, Operation::Logout]);
+    assert_eq!(
+        vendor.asked(),
+        [TokenOperation::Login, TokenOperation::Logout]
+    );
 }
 
 #[tokio::test]
@@ -73,7 +79,11 @@ async fn a_logout_waits_for_the_renewal_that_runs() {
         Err(error) => error.kind == ErrorKind::LoggedOut,
     };
     assert!(ends_clearly, "{waited:?}");
-    let asked = [Operation::Login, Operation::Refresh, Operation::Logout];
+    let asked = [
+        TokenOperation::Login,
+        TokenOperation::Refresh,
+        TokenOperation::Logout,
+    ];
     assert_eq!(vendor.asked(), asked);
 }
 
@@ -105,7 +115,7 @@ async fn where_the_vendor_knows_no_logout_the_tokens_are_forgotten_here() {
     token(&source).await.unwrap();
     assert_eq!(source.logout().await, Ok(LogoutOutcome::Forgotten));
     assert!(source.status().await.unwrap().tokens.is_none());
-    assert_eq!(vendor.asked(), [Operation::Login]);
+    assert_eq!(vendor.asked(), [TokenOperation::Login]);
 }
 
 #[tokio::test]
@@ -148,5 +158,5 @@ async fn a_refused_login_is_not_made_again_because_of_a_logout() {
         assert!(matches!(error.kind, ErrorKind::Refused { .. }), "{error}");
         assert_eq!(source.logout().await, Ok(LogoutOutcome::NotLoggedIn));
     }
-    assert_eq!(vendor.asked(), [Operation::Login]);
+    assert_eq!(vendor.asked(), [TokenOperation::Login]);
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use countersign_client::TokenVerdict;
-use countersign_dialect::{Dialect, Refused};
-use countersign_domain::{Operation, Refusal};
+use countersign_dialect::{Dialect, TokenRefusal};
+use countersign_domain::{Refusal, TokenOperation};
 use http::StatusCode;
 use tokio::task::JoinSet;
 
@@ -26,7 +26,10 @@ async fn sixty_four_tasks_that_were_all_refused_cause_one_renewal() {
         });
     }
     assert_eq!(tasks.join_all().await, vec![Ok(access(11)); 64]);
-    assert_eq!(vendor.asked(), [Operation::Login, Operation::Refresh]);
+    assert_eq!(
+        vendor.asked(),
+        [TokenOperation::Login, TokenOperation::Refresh]
+    );
 }
 
 #[tokio::test]
@@ -103,7 +106,7 @@ async fn a_whole_answer_is_judged_by_its_body() {
         (Refusal::AddressDenied, false),
         (Refusal::Throttled, false),
     ] {
-        let answer = dialect.refuse(&Refused::new(Operation::Guard, refusal));
+        let answer = dialect.refuse(&TokenRefusal::new(TokenOperation::Guard, refusal));
         assert_eq!(source.says_token_refused(&answer), expired, "{refusal}");
     }
     assert!(!source.says_token_refused(&http::Response::new(Bytes::from_static(b"{}"))));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_client::{LogoutOutcome, TokenSource};
-use countersign_domain::Operation::{Login, Logout, Refresh};
+use countersign_domain::TokenOperation::{Login, Logout, Refresh};
 
 use crate::stores::Moody;
 use crate::vendor::{Play, Vendor};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use countersign_client::{Clock, Error, ErrorKind, MemoryStore, SessionStore, TokenSource};
-use countersign_domain::{Operation, Refusal};
+use countersign_domain::{Refusal, TokenOperation};
 use tokio::task::JoinSet;
 
 use crate::vendor::{Play, Vendor, access, at_once, token, until};
@@ -24,7 +24,7 @@ async fn who_waits_together_gets_the_token_of_one_login() {
     let source = vendor.client().build().unwrap();
     let tokens = crowd(&source, 100).await;
     assert_eq!(tokens, vec![Ok(access(10)); 100]);
-    assert_eq!(vendor.asked(), [Operation::Login]);
+    assert_eq!(vendor.asked(), [TokenOperation::Login]);
 }
 
 #[tokio::test]
@@ -35,13 +35,13 @@ async fn who_waits_together_gets_the_error_of_one_login() {
     let errors = crowd(&source, 100).await;
     let first = errors[0].clone().unwrap_err();
     let refused = ErrorKind::Refused {
-        operation: Operation::Login,
+        operation: TokenOperation::Login,
         refusal: Refusal::BadLogin,
     };
     assert_eq!(first.kind, refused);
     assert!(first.retry_at.is_some());
     assert_eq!(errors, vec![Err(first); 100]);
-    assert_eq!(vendor.asked(), [Operation::Login]);
+    assert_eq!(vendor.asked(), [TokenOperation::Login]);
 }
 
 #[tokio::test]
@@ -53,7 +53,7 @@ async fn a_refused_login_is_not_hammered() {
         token(&source).await.unwrap_err();
         vendor.clock.advance(Duration::from_secs(1));
     }
-    assert_eq!(vendor.asked(), [Operation::Login]);
+    assert_eq!(vendor.asked(), [TokenOperation::Login]);
     vendor.clock.advance(Duration::from_secs(20));
     assert_eq!(token(&source).await, Ok(access(10)));
 }
@@ -75,7 +75,10 @@ async fn readers_of_a_fresh_token_do_not_wait_for_a_renewal_that_runs() {
     }
     vendor.go_on();
     until(|| at_once(source.token()).unwrap().unwrap().expose() == access(11)).await;
-    assert_eq!(vendor.asked(), [Operation::Login, Operation::Refresh]);
+    assert_eq!(
+        vendor.asked(),
+        [TokenOperation::Login, TokenOperation::Refresh]
+    );
 }
 
 #[tokio::test]
@@ -129,7 +132,7 @@ async fn dropping_who_waits_at_any_point_loses_nothing() {
             .await;
         }
         assert_eq!(token(&source).await, Ok(access(10)), "after {polls}");
-        assert_eq!(vendor.asked(), [Operation::Login], "after {polls}");
+        assert_eq!(vendor.asked(), [TokenOperation::Login], "after {polls}");
     }
 }
 
@@ -179,7 +182,7 @@ async fn patience_ends_and_the_renewal_goes_on() {
     assert!(error.message.contains("no token after 3 s"), "{error}");
     vendor.go_on();
     assert_eq!(token(&source).await, Ok(access(10)));
-    assert_eq!(vendor.asked(), [Operation::Login]);
+    assert_eq!(vendor.asked(), [TokenOperation::Login]);
     assert!(vendor.clock.now() > countersign_domain::Timestamp::default());
 }
 
@@ -200,5 +203,8 @@ async fn a_good_token_is_not_waited_for_while_another_process_renews_it() {
     assert_eq!(reserved.expose(), access(10));
     vendor.go_on();
     until(|| at_once(token(&next)) == Some(Ok(access(11)))).await;
-    assert_eq!(vendor.asked(), [Operation::Login, Operation::Refresh]);
+    assert_eq!(
+        vendor.asked(),
+        [TokenOperation::Login, TokenOperation::Refresh]
+    );
 }

@@ -11,8 +11,8 @@ use countersign_client::{
     BoxFuture, Clock, Error, ManualClock, RequestDelivery, TokenSource, TokenSourceBuilder,
     Transport, TransportError,
 };
-use countersign_dialect::{Asked, Command, Dialect, Grant, Refused, Secret};
-use countersign_domain::{Operation, Refusal, Timestamp};
+use countersign_dialect::{AskedForm, Dialect, Secret, TokenCommand, TokenGrant, TokenRefusal};
+use countersign_domain::{Refusal, Timestamp, TokenOperation};
 use http::{Request, Response};
 use tokio::sync::watch;
 
@@ -43,7 +43,7 @@ pub(crate) struct Vendor {
 
 #[derive(Default)]
 struct State {
-    asked: Vec<Operation>,
+    asked: Vec<TokenOperation>,
     plays: VecDeque<Play>,
     generation: u32,
     logged_out: bool,
@@ -75,7 +75,7 @@ impl Vendor {
     }
 
     /// What it was asked for.
-    pub(crate) fn asked(&self) -> Vec<Operation> {
+    pub(crate) fn asked(&self) -> Vec<TokenOperation> {
         self.state().asked.clone()
     }
 
@@ -126,25 +126,25 @@ impl Vendor {
         }
     }
 
-    fn act(&self, command: Command) -> Response<Bytes> {
+    fn act(&self, command: TokenCommand) -> Response<Bytes> {
         let mut state = self.state();
         match command {
-            Command::Login { asked, secret, .. } => {
+            TokenCommand::Login { asked, secret, .. } => {
                 let right = state.secret.as_deref().unwrap_or(SECRET);
                 if secret.expose() != right {
-                    return self.no(Operation::Login, Refusal::BadLogin);
+                    return self.no(TokenOperation::Login, Refusal::BadLogin);
                 }
                 state.logged_out = false;
                 state.generation += 10;
                 self.grant(&asked, state.generation)
             }
             // The successor of the token before the last is repeated.
-            Command::Refresh {
+            TokenCommand::Refresh {
                 asked,
                 refresh_token,
                 ..
             } => match refresh_token.expose() {
-                _ if state.logged_out => self.no(Operation::Refresh, Refusal::BadRefresh),
+                _ if state.logged_out => self.no(TokenOperation::Refresh, Refusal::BadRefresh),
                 token if token == refresh(state.generation) => {
                     state.generation += 1;
                     self.grant(&asked, state.generation)
@@ -152,14 +152,14 @@ impl Vendor {
                 token if token == refresh(state.generation - 1) => {
                     self.grant(&asked, state.generation)
                 }
-                _ => self.no(Operation::Refresh, Refusal::BadRefresh),
+                _ => self.no(TokenOperation::Refresh, Refusal::BadRefresh),
             },
-            Command::Logout {
+            TokenCommand::Logout {
                 asked,
                 access_token,
             } => {
                 if access_token.expose() != access(state.generation) || state.logged_out {
-                    return self.no(Operation::Logout, Refusal::BadBearer);
+                    return self.no(TokenOperation::Logout, Refusal::BadBearer);
                 }
                 state.logged_out = true;
                 self.dialect.done(&asked)
@@ -167,11 +167,11 @@ impl Vendor {
         }
     }
 
-    fn grant(&self, asked: &Asked, generation: u32) -> Response<Bytes> {
+    fn grant(&self, asked: &AskedForm, generation: u32) -> Response<Bytes> {
         let now = self.clock.now();
         self.dialect.grant(
             asked,
-            &Grant {
+            &TokenGrant {
                 login: "shop",
                 client_id: 7,
                 access_token: &access(generation),
@@ -184,8 +184,8 @@ impl Vendor {
         )
     }
 
-    fn no(&self, operation: Operation, refusal: Refusal) -> Response<Bytes> {
-        self.dialect.refuse(&Refused::new(operation, refusal))
+    fn no(&self, operation: TokenOperation, refusal: Refusal) -> Response<Bytes> {
+        self.dialect.refuse(&TokenRefusal::new(operation, refusal))
     }
 }
 
@@ -198,11 +198,11 @@ pub(crate) fn refresh(generation: u32) -> String {
     format!("planted-refresh-{generation}")
 }
 
-fn operation(command: &Command) -> Operation {
+fn operation(command: &TokenCommand) -> TokenOperation {
     match command {
-        Command::Login { .. } => Operation::Login,
-        Command::Refresh { .. } => Operation::Refresh,
-        Command::Logout { .. } => Operation::Logout,
+        TokenCommand::Login { .. } => TokenOperation::Login,
+        TokenCommand::Refresh { .. } => TokenOperation::Refresh,
+        TokenCommand::Logout { .. } => TokenOperation::Logout,
     }
 }
 

@@ -5,13 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_client::RequestDelivery;
-use countersign_domain::{Operation, Reason};
+use countersign_domain::{Reason, TokenOperation};
 use countersign_sandbox::{ClockSkew, RevokedThing, Sandbox, VendorFault};
 
 use crate::world::{DIALECTS, Failed, World};
 
 const HOUR: Duration = Duration::from_secs(3600);
-const OPERATIONS: [Operation; 3] = [Operation::Login, Operation::Refresh, Operation::Guard];
+const OPERATIONS: [TokenOperation; 3] = [
+    TokenOperation::Login,
+    TokenOperation::Refresh,
+    TokenOperation::Guard,
+];
 
 fn faults() -> Vec<VendorFault> {
     let each = [
@@ -92,7 +96,7 @@ fn is_decent(world: &World, dialect: &str, faults: &[VendorFault]) {
 }
 
 fn is_expired(request: &countersign_sandbox::RecordedRequest) -> bool {
-    request.operation == Operation::Guard && request.refusal == Some(Reason::TokenExpired)
+    request.operation == TokenOperation::Guard && request.refusal == Some(Reason::TokenExpired)
 }
 
 async fn vendor(dialect: &str) -> Arc<Sandbox> {

@@ -9,7 +9,7 @@ use countersign_client::{
     AccessToken, Error, HttpTransport, ManualClock, RequestDelivery, TokenSource, TokenVerdict,
     Transport,
 };
-use countersign_domain::{Operation, Timestamp};
+use countersign_domain::{Timestamp, TokenOperation};
 use countersign_outbound::TrustedRoots;
 use countersign_sandbox::{RequestCounts, Sandbox, SandboxSetup};
 use http::{Request, Response, StatusCode};
@@ -134,7 +134,7 @@ impl World {
 
     /// How many requests for tokens the vendor got.
     pub(crate) fn asked_for_tokens(&self) -> usize {
-        let for_tokens = [Operation::Login, Operation::Refresh];
+        let for_tokens = [TokenOperation::Login, TokenOperation::Refresh];
         let requests = self.sandbox.requests();
         requests
             .iter()

@@ -3,15 +3,15 @@
 
 use crate::CredentialForm;
 use crate::credential_form::TextForm;
-use crate::document::{Table, Value};
+use crate::document::{TomlTable, TomlValue};
 
-pub(super) struct Credential<'d> {
+pub(super) struct CredentialSection<'d> {
     pub(super) form: Option<CredentialForm>,
     pub(super) extra: Vec<&'d str>,
 }
 
-pub(super) fn read<'d>(root: &Table<'d>) -> Credential<'d> {
-    let mut credential = Credential {
+pub(super) fn read<'d>(root: &TomlTable<'d>) -> CredentialSection<'d> {
+    let mut credential = CredentialSection {
         form: None,
         extra: Vec::new(),
     };
@@ -39,12 +39,12 @@ pub(super) fn read<'d>(root: &Table<'d>) -> Credential<'d> {
     credential
 }
 
-fn form(value: &Value<'_>) -> Option<TextForm> {
+fn form(value: &TomlValue<'_>) -> Option<TextForm> {
     let flaw = |(at, what)| value.blame_inside(at, what, None);
     TextForm::parse(value.text()?).map_err(flaw).ok()
 }
 
-fn extra_name<'d>(value: &Value<'d>) -> Option<&'d str> {
+fn extra_name<'d>(value: &TomlValue<'d>) -> Option<&'d str> {
     let name = value.text()?;
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     if !name.is_empty() && name.chars().all(plain) {

@@ -1,19 +1,21 @@
 //! The sections `[[login]]`, `[[refresh]]` and `[[logout]]`.
 
-use countersign_domain::Operation;
+use countersign_domain::TokenOperation;
 use http::header::AUTHORIZATION;
 use http::{HeaderValue, Method, StatusCode};
 
 use super::headers::{headers, reply_headers};
 use super::settings::media_type;
-use super::{Context, is_pointer, pattern, pointer};
+use super::{CompileContext, is_pointer, pattern, pointer};
 use crate::Variant;
-use crate::document::{Table, Value, did_you_mean};
-use crate::form::{BasicForm, Constant, Form, Payload, ReplyForm, RequestForm, Test};
-use crate::pattern::Pattern;
-use crate::signature::{Encoding, Signature};
-use crate::template::{Shape, Template};
-use crate::word::Vocabulary;
+use crate::document::{TomlTable, TomlValue, did_you_mean};
+use crate::form::{
+    BasicForm, ConstantValue, OperationForm, ReplyForm, RequestForm, RequestPayload, SuccessTest,
+};
+use crate::pattern::TextPattern;
+use crate::signature::{ReplySignature, SignatureEncoding};
+use crate::template::{JsonTemplate, TemplateShape};
+use crate::word::WordVocabulary;
 
 const JSON: &str = "application/json";
 const URLENCODED: &str = "application/x-www-form-urlencoded";
@@ -21,15 +23,19 @@ const URLENCODED: &str = "application/x-www-form-urlencoded";
 /// The most forms in one dialect.
 const MAX_FORMS: usize = 32;
 
-const OPERATIONS: [Operation; 3] = [Operation::Login, Operation::Refresh, Operation::Logout];
+const OPERATIONS: [TokenOperation; 3] = [
+    TokenOperation::Login,
+    TokenOperation::Refresh,
+    TokenOperation::Logout,
+];
 
 /// The name of the variant of a dialect that has but one.
 const MAIN: &str = "main";
 
 /// The names of the variants, in the order in which logins introduce them.
-pub(super) fn variant_names(root: &Table<'_>) -> Vec<String> {
+pub(super) fn variant_names(root: &TomlTable<'_>) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
-    for form in forms(root, Operation::Login).iter().take(MAX_FORMS) {
+    for form in forms(root, TokenOperation::Login).iter().take(MAX_FORMS) {
         let name = form.member_text("variant").unwrap_or(MAIN);
         if !names.iter().any(|known| known == name) {
             names.push(name.to_owned());
@@ -38,7 +44,10 @@ pub(super) fn variant_names(root: &Table<'_>) -> Vec<String> {
     names
 }
 
-pub(super) fn read_all<'d>(root: &Table<'d>, context: &Context<'d>) -> Vec<Form> {
+pub(super) fn read_all<'d>(
+    root: &TomlTable<'d>,
+    context: &CompileContext<'d>,
+) -> Vec<OperationForm> {
     let written: Vec<_> = OPERATIONS
         .into_iter()
         .flat_map(|operation| {
@@ -56,7 +65,7 @@ pub(super) fn read_all<'d>(root: &Table<'d>, context: &Context<'d>) -> Vec<Form>
 }
 
 /// The forms of an operation, as the file has them.
-fn forms<'d>(root: &Table<'d>, operation: Operation) -> Vec<Value<'d>> {
+fn forms<'d>(root: &TomlTable<'d>, operation: TokenOperation) -> Vec<TomlValue<'d>> {
     let Some(value) = root.get(operation.name()) else {
         return Vec::new();
     };
@@ -68,7 +77,11 @@ fn forms<'d>(root: &Table<'d>, operation: Operation) -> Vec<Value<'d>> {
     value.array().unwrap_or_default()
 }
 
-fn form<'d>(operation: Operation, value: &Value<'d>, context: &Context<'d>) -> Option<Form> {
+fn form<'d>(
+    operation: TokenOperation,
+    value: &TomlValue<'d>,
+    context: &CompileContext<'d>,
+) -> Option<OperationForm> {
     let table = value.table()?;
     let variant = variant(&table, context);
     let method = table
@@ -93,7 +106,7 @@ fn form<'d>(operation: Operation, value: &Value<'d>, context: &Context<'d>) -> O
             "`reply.status = 200` does where nothing else is told",
         )
         .and_then(|reply| self::reply(&reply, context));
-    Some(Form {
+    Some(OperationForm {
         operation,
         variant: variant?,
         method: method?,
@@ -105,7 +118,7 @@ fn form<'d>(operation: Operation, value: &Value<'d>, context: &Context<'d>) -> O
 }
 
 /// The variant of a form: the only one, or the one it names.
-fn variant(table: &Table<'_>, context: &Context<'_>) -> Option<Variant> {
+fn variant(table: &TomlTable<'_>, context: &CompileContext<'_>) -> Option<Variant> {
     let Some(value) = table.get("variant") else {
         if context.variants.len() > 1 {
             table.blame("does not say of which `variant` it is");
@@ -121,13 +134,13 @@ fn variant(table: &Table<'_>, context: &Context<'_>) -> Option<Variant> {
     variant
 }
 
-fn verb(value: &Value<'_>) -> Option<Method> {
+fn verb(value: &TomlValue<'_>) -> Option<Method> {
     let verbs = ["POST", "GET", "PUT", "PATCH", "DELETE"].map(|verb| (verb, verb));
     value.choice(&verbs)?.parse().ok()
 }
 
 /// A path and nothing else: a dialect cannot name a host.
-fn path(value: &Value<'_>) -> Option<String> {
+fn path(value: &TomlValue<'_>) -> Option<String> {
     let path = value.text()?;
     let plain = |c: char| c.is_ascii_alphanumeric() || "-._~/".contains(c);
     if let Some((_, rest)) = path.split_once("://") {
@@ -160,7 +173,7 @@ fn path(value: &Value<'_>) -> Option<String> {
     None
 }
 
-fn pointers(value: &Value<'_>) -> Vec<String> {
+fn pointers(value: &TomlValue<'_>) -> Vec<String> {
     if value.is_text() {
         return pointer(value).into_iter().map(str::to_owned).collect();
     }
@@ -172,16 +185,16 @@ fn pointers(value: &Value<'_>) -> Vec<String> {
         .collect()
 }
 
-fn request<'d>(value: &Value<'d>, context: &Context<'d>) -> Option<RequestForm> {
+fn request<'d>(value: &TomlValue<'d>, context: &CompileContext<'d>) -> Option<RequestForm> {
     let table = value.table()?;
-    let vocabulary = Vocabulary::request(&context.extra);
+    let vocabulary = WordVocabulary::request(&context.extra);
     let payload = payload(&table, context, &vocabulary);
     let media = match table.get("media") {
         Some(media) => Some(self::media(&media)?),
         None => match &payload {
-            Payload::Empty => None,
-            Payload::Json(_) => Some(HeaderValue::from_static(JSON)),
-            Payload::Urlencoded(_) => Some(HeaderValue::from_static(URLENCODED)),
+            RequestPayload::Empty => None,
+            RequestPayload::Json(_) => Some(HeaderValue::from_static(JSON)),
+            RequestPayload::Urlencoded(_) => Some(HeaderValue::from_static(URLENCODED)),
         },
     };
     let query = table
@@ -208,11 +221,11 @@ fn request<'d>(value: &Value<'d>, context: &Context<'d>) -> Option<RequestForm> 
 }
 
 /// Further media types under which this request's JSON is read.
-fn accept_media(table: &Table<'_>, payload: &Payload) -> Vec<String> {
+fn accept_media(table: &TomlTable<'_>, payload: &RequestPayload) -> Vec<String> {
     let Some(value) = table.get("accept_media") else {
         return Vec::new();
     };
-    if !matches!(payload, Payload::Json(_)) {
+    if !matches!(payload, RequestPayload::Json(_)) {
         value.blame("is for a request with a `body` of JSON alone", None);
     }
     let types = value.array().unwrap_or_default();
@@ -220,7 +233,11 @@ fn accept_media(table: &Table<'_>, payload: &Payload) -> Vec<String> {
 }
 
 /// Exactly one of `body`, `form` and `empty = true`.
-fn payload<'d>(table: &Table<'d>, context: &Context<'d>, words: &Vocabulary<'_>) -> Payload {
+fn payload<'d>(
+    table: &TomlTable<'d>,
+    context: &CompileContext<'d>,
+    words: &WordVocabulary<'_>,
+) -> RequestPayload {
     let empty = table
         .get("empty")
         .and_then(|empty| empty.boolean())
@@ -232,31 +249,34 @@ fn payload<'d>(table: &Table<'d>, context: &Context<'d>, words: &Vocabulary<'_>)
     }
     let json = body
         .and_then(|body| context.template(&body, words))
-        .map(Payload::Json);
+        .map(RequestPayload::Json);
     json.or_else(|| form.map(|form| urlencoded(&form, words)))
-        .unwrap_or(Payload::Empty)
+        .unwrap_or(RequestPayload::Empty)
 }
 
-fn urlencoded(value: &Value<'_>, vocabulary: &Vocabulary<'_>) -> Payload {
+fn urlencoded(value: &TomlValue<'_>, vocabulary: &WordVocabulary<'_>) -> RequestPayload {
     let fields = named_patterns(value, vocabulary).into_iter();
     let members = fields
-        .map(|(name, text)| (Pattern::fixed(&name), Shape::Text(text)))
+        .map(|(name, text)| (TextPattern::fixed(&name), TemplateShape::Text(text)))
         .collect();
-    Payload::Urlencoded(Template::of(Shape::Object(members)))
+    RequestPayload::Urlencoded(JsonTemplate::of(TemplateShape::Object(members)))
 }
 
-fn named_patterns(value: &Value<'_>, vocabulary: &Vocabulary<'_>) -> Vec<(String, Pattern)> {
+fn named_patterns(
+    value: &TomlValue<'_>,
+    vocabulary: &WordVocabulary<'_>,
+) -> Vec<(String, TextPattern)> {
     let entries = value
         .table()
         .map(|table| table.entries())
         .unwrap_or_default();
-    let read = |(key, value): (crate::document::Key<'_>, Value<'_>)| {
+    let read = |(key, value): (crate::document::TomlKey<'_>, TomlValue<'_>)| {
         Some((key.name.to_owned(), pattern(&value, vocabulary)?))
     };
     entries.into_iter().filter_map(read).collect()
 }
 
-fn basic(value: &Value<'_>, vocabulary: &Vocabulary<'_>) -> Option<BasicForm> {
+fn basic(value: &TomlValue<'_>, vocabulary: &WordVocabulary<'_>) -> Option<BasicForm> {
     let table = value.table()?;
     let user = table
         .require("user")
@@ -273,7 +293,7 @@ fn basic(value: &Value<'_>, vocabulary: &Vocabulary<'_>) -> Option<BasicForm> {
     })
 }
 
-pub(super) fn media(value: &Value<'_>) -> Option<HeaderValue> {
+pub(super) fn media(value: &TomlValue<'_>) -> Option<HeaderValue> {
     let text = value.text()?;
     let header = text
         .contains('/')
@@ -285,13 +305,13 @@ pub(super) fn media(value: &Value<'_>) -> Option<HeaderValue> {
     header
 }
 
-pub(super) fn status(value: &Value<'_>) -> Option<StatusCode> {
+pub(super) fn status(value: &TomlValue<'_>) -> Option<StatusCode> {
     StatusCode::from_u16(u16::try_from(value.integer(200, 599)?).ok()?).ok()
 }
 
-fn reply<'d>(value: &Value<'d>, context: &Context<'d>) -> Option<ReplyForm> {
+fn reply<'d>(value: &TomlValue<'d>, context: &CompileContext<'d>) -> Option<ReplyForm> {
     let table = value.table()?;
-    let vocabulary = Vocabulary::reply(&context.extra);
+    let vocabulary = WordVocabulary::reply(&context.extra);
     let stated = table.get("status").and_then(|value| status(&value));
     let media = table
         .get("media")
@@ -321,7 +341,7 @@ fn reply<'d>(value: &Value<'d>, context: &Context<'d>) -> Option<ReplyForm> {
     })
 }
 
-fn tests(value: &Value<'_>) -> Vec<Test> {
+fn tests(value: &TomlValue<'_>) -> Vec<SuccessTest> {
     let Some(table) = value.table() else {
         return Vec::new();
     };
@@ -331,31 +351,36 @@ fn tests(value: &Value<'_>) -> Vec<Test> {
             table.blame_key(&key, "is not a JSON pointer such as /success", None);
         }
         let pointer = key.name.to_owned();
-        tests.extend(constant(&value).map(|equals| Test { pointer, equals }));
+        tests.extend(constant(&value).map(|equals| SuccessTest { pointer, equals }));
     }
     tests
 }
 
-pub(super) fn constant(value: &Value<'_>) -> Option<Constant> {
+pub(super) fn constant(value: &TomlValue<'_>) -> Option<ConstantValue> {
     if value.is_integer() {
-        value.integer(i64::MIN, i64::MAX).map(Constant::Number)
+        value.integer(i64::MIN, i64::MAX).map(ConstantValue::Number)
     } else if value.is_boolean() {
-        value.boolean().map(Constant::Bool)
+        value.boolean().map(ConstantValue::Bool)
     } else {
-        value.text().map(|text| Constant::Text(text.to_owned()))
+        value
+            .text()
+            .map(|text| ConstantValue::Text(text.to_owned()))
     }
 }
 
 /// `{ alg = "hmac-sha256", key = "sha256({login}{secret})", message = "…",
 /// encoding = "hex" }`
-fn signature(value: &Value<'_>, context: &Context<'_>) -> Option<Signature> {
+fn signature(value: &TomlValue<'_>, context: &CompileContext<'_>) -> Option<ReplySignature> {
     let table = value.table()?;
-    let vocabulary = Vocabulary::signature(&context.extra);
+    let vocabulary = WordVocabulary::signature(&context.extra);
     let alg = table
         .require("alg")
         .and_then(|alg| alg.choice(&[("hmac-sha256", ())]));
     let encoding = table.require("encoding").and_then(|encoding| {
-        encoding.choice(&[("hex", Encoding::Hex), ("base64", Encoding::Base64)])
+        encoding.choice(&[
+            ("hex", SignatureEncoding::Hex),
+            ("base64", SignatureEncoding::Base64),
+        ])
     });
     let key = table.require("key").and_then(|key| {
         let text = key.text()?;
@@ -370,7 +395,7 @@ fn signature(value: &Value<'_>, context: &Context<'_>) -> Option<Signature> {
         .and_then(|message| super::blamed(&message, wire_pattern(message.text()?, &vocabulary)));
     alg?;
     let (key, key_is_hashed) = key?;
-    Some(Signature {
+    Some(ReplySignature {
         key,
         key_is_hashed,
         message: message?,
@@ -379,20 +404,25 @@ fn signature(value: &Value<'_>, context: &Context<'_>) -> Option<Signature> {
 }
 
 /// A pattern whose holes are the wire texts of a reply.
-fn wire_pattern(text: &str, vocabulary: &Vocabulary<'_>) -> Result<Pattern, crate::pattern::Flaw> {
-    Pattern::written_only(text, vocabulary)
+fn wire_pattern(
+    text: &str,
+    vocabulary: &WordVocabulary<'_>,
+) -> Result<TextPattern, crate::pattern::PatternFlaw> {
+    TextPattern::written_only(text, vocabulary)
 }
 
 /// The signature with the codecs that its holes have in the body, because it
 /// covers the literal text there.
 fn resolved(
-    mut signature: Signature,
-    body: Option<&Template>,
-    value: &Value<'_>,
-) -> Option<Signature> {
-    use crate::pattern::Part;
+    mut signature: ReplySignature,
+    body: Option<&JsonTemplate>,
+    value: &TomlValue<'_>,
+) -> Option<ReplySignature> {
+    use crate::pattern::PatternPart;
     for part in signature.message.0.iter_mut() {
-        let Part::Hole(hole) = part else { continue };
+        let PatternPart::Hole(hole) = part else {
+            continue;
+        };
         match body.and_then(|body| body.hole(&hole.word)) {
             Some(spelled) => hole.codec = spelled.codec.clone(),
             None if hole.word.is_time() => {

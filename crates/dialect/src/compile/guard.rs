@@ -2,21 +2,21 @@
 
 use http::HeaderName;
 
-use super::Context;
+use super::CompileContext;
 use super::headers::presentation;
 use crate::StaticKeyPlace;
-use crate::document::{Table, Value};
-use crate::pattern::Pattern;
-use crate::word::Vocabulary;
+use crate::document::{TomlTable, TomlValue};
+use crate::pattern::TextPattern;
+use crate::word::WordVocabulary;
 
 #[derive(Default)]
-pub(super) struct Guard {
-    pub(super) present: Vec<(HeaderName, Pattern)>,
+pub(super) struct GuardValues {
+    pub(super) present: Vec<(HeaderName, TextPattern)>,
     pub(super) static_key: Option<StaticKeyPlace>,
 }
 
-pub(super) fn read<'d>(root: &Table<'d>, context: &Context<'d>) -> Guard {
-    let mut guard = Guard::default();
+pub(super) fn read<'d>(root: &TomlTable<'d>, context: &CompileContext<'d>) -> GuardValues {
+    let mut guard = GuardValues::default();
     let bearer = "for a bearer: `present = [{ header = \"Authorization\", value = \"Bearer \
                   {access_token}\" }]`";
     let Some(table) = root
@@ -25,7 +25,7 @@ pub(super) fn read<'d>(root: &Table<'d>, context: &Context<'d>) -> Guard {
     else {
         return guard;
     };
-    let vocabulary = Vocabulary::presentation(&context.extra);
+    let vocabulary = WordVocabulary::presentation(&context.extra);
     for value in table
         .require_or("present", bearer)
         .and_then(|present| present.array())
@@ -40,7 +40,7 @@ pub(super) fn read<'d>(root: &Table<'d>, context: &Context<'d>) -> Guard {
     guard
 }
 
-fn static_key(value: &Value<'_>) -> Option<StaticKeyPlace> {
+fn static_key(value: &TomlValue<'_>) -> Option<StaticKeyPlace> {
     let table = value.table()?;
     let query = table.get("query").and_then(|value| {
         let name = value.text()?;

@@ -5,9 +5,9 @@
 use http::HeaderName;
 
 use super::pattern;
-use crate::document::{Table, Value};
-use crate::pattern::{Part, Pattern};
-use crate::word::Vocabulary;
+use crate::document::{TomlTable, TomlValue};
+use crate::pattern::{PatternPart, TextPattern};
+use crate::word::WordVocabulary;
 
 /// Headers that are not a dialect's to set.
 const RESERVED: [&str; 11] = [
@@ -26,9 +26,9 @@ const RESERVED: [&str; 11] = [
 
 /// The names and values of a table of headers.
 pub(super) fn headers(
-    value: &Value<'_>,
-    vocabulary: &Vocabulary<'_>,
-) -> Vec<(HeaderName, Pattern)> {
+    value: &TomlValue<'_>,
+    vocabulary: &WordVocabulary<'_>,
+) -> Vec<(HeaderName, TextPattern)> {
     table_of_headers(value, &|value| {
         header_value(value, vocabulary).into_iter().collect()
     })
@@ -37,9 +37,9 @@ pub(super) fn headers(
 /// The same of a reply, which may have several headers of a name, such as
 /// `Set-Cookie` (RFC 6265 section 3): their values are a list.
 pub(super) fn reply_headers(
-    value: &Value<'_>,
-    vocabulary: &Vocabulary<'_>,
-) -> Vec<(HeaderName, Pattern)> {
+    value: &TomlValue<'_>,
+    vocabulary: &WordVocabulary<'_>,
+) -> Vec<(HeaderName, TextPattern)> {
     table_of_headers(value, &|value| {
         let values = match value.is_array() {
             true => value.array().unwrap_or_default(),
@@ -53,13 +53,13 @@ pub(super) fn reply_headers(
 }
 
 fn table_of_headers(
-    value: &Value<'_>,
-    read: &dyn Fn(&Value<'_>) -> Vec<Pattern>,
-) -> Vec<(HeaderName, Pattern)> {
+    value: &TomlValue<'_>,
+    read: &dyn Fn(&TomlValue<'_>) -> Vec<TextPattern>,
+) -> Vec<(HeaderName, TextPattern)> {
     let Some(table) = value.table() else {
         return Vec::new();
     };
-    let mut headers: Vec<(HeaderName, Pattern)> = Vec::new();
+    let mut headers: Vec<(HeaderName, TextPattern)> = Vec::new();
     for (key, value) in table.entries() {
         let twice = |name: &HeaderName| headers.iter().any(|(known, _)| known == name);
         match name(key.name) {
@@ -73,10 +73,10 @@ fn table_of_headers(
 
 /// A header of `present`, each a table of `header` and `value`.
 pub(super) fn presentation(
-    table: &Table<'_>,
-    vocabulary: &Vocabulary<'_>,
-    earlier: &[(HeaderName, Pattern)],
-) -> Option<(HeaderName, Pattern)> {
+    table: &TomlTable<'_>,
+    vocabulary: &WordVocabulary<'_>,
+    earlier: &[(HeaderName, TextPattern)],
+) -> Option<(HeaderName, TextPattern)> {
     let name = table.require("header").and_then(|value| {
         let found = name(value.text()?).and_then(|name| {
             let twice = earlier.iter().any(|(known, _)| *known == name);
@@ -102,15 +102,16 @@ fn name(text: &str) -> Result<HeaderName, &'static str> {
 }
 
 /// A value whose fixed parts arrive as they are (RFC 9110 section 5.5).
-fn header_value(value: &Value<'_>, vocabulary: &Vocabulary<'_>) -> Option<Pattern> {
+fn header_value(value: &TomlValue<'_>, vocabulary: &WordVocabulary<'_>) -> Option<TextPattern> {
     let pattern = pattern(value, vocabulary)?;
     let printable = |text: &str| text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
     let fits = pattern.0.iter().all(|part| match part {
-        Part::Text(text) => printable(text),
-        Part::Hole(_) => true,
+        PatternPart::Text(text) => printable(text),
+        PatternPart::Hole(_) => true,
     });
-    let starts = matches!(pattern.0.first(), Some(Part::Text(text)) if text.starts_with(' '));
-    let ends = matches!(pattern.0.last(), Some(Part::Text(text)) if text.ends_with(' '));
+    let starts =
+        matches!(pattern.0.first(), Some(PatternPart::Text(text)) if text.starts_with(' '));
+    let ends = matches!(pattern.0.last(), Some(PatternPart::Text(text)) if text.ends_with(' '));
     if fits && !starts && !ends {
         return Some(pattern);
     }

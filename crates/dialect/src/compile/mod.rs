@@ -14,19 +14,19 @@ mod tokens;
 
 pub(crate) use tokens::VariantTokens;
 
-use countersign_domain::{Operation, RefreshMode};
+use countersign_domain::{RefreshMode, TokenOperation};
 
-use crate::document::{Document, Table, Value};
-use crate::form::Form;
-use crate::pattern::{Flaw, Pattern};
-use crate::template::Template;
-use crate::word::{Vocabulary, Word};
+use crate::document::{TomlDocument, TomlTable, TomlValue};
+use crate::form::OperationForm;
+use crate::pattern::{PatternFlaw, TextPattern};
+use crate::template::JsonTemplate;
+use crate::word::{HoleWord, WordVocabulary};
 use crate::{Dialect, Mistakes, Variant};
 
 /// What the sections share.
-struct Context<'d> {
+struct CompileContext<'d> {
     /// Templates that others refer to as `@name`.
-    shapes: Vec<(&'d str, Value<'d>)>,
+    shapes: Vec<(&'d str, TomlValue<'d>)>,
     /// Names of the further credential and token parts.
     extra: Vec<&'d str>,
     /// Names of the variants, the default one first.
@@ -35,7 +35,7 @@ struct Context<'d> {
 
 /// Compiles a dialect file.
 pub(crate) fn compile(source: &str, origin: &str) -> Result<Dialect, Mistakes> {
-    let document = Document::parse(source, origin)?;
+    let document = TomlDocument::parse(source, origin)?;
     let root = document.root();
     let dialect = read(&root, source);
     if let Some(dialect) = dialect.as_ref().filter(|_| document.is_sound()) {
@@ -45,7 +45,7 @@ pub(crate) fn compile(source: &str, origin: &str) -> Result<Dialect, Mistakes> {
     document.finish(dialect)
 }
 
-fn read(root: &Table<'_>, source: &str) -> Option<Dialect> {
+fn read(root: &TomlTable<'_>, source: &str) -> Option<Dialect> {
     schema(root);
     let name = settings::name(root);
     let title = root.get("title").and_then(|title| title.text()).or(name);
@@ -53,7 +53,7 @@ fn read(root: &Table<'_>, source: &str) -> Option<Dialect> {
     let session = settings::session(root, serves);
     let accept = settings::accept(root);
     let credential = credential::read(root);
-    let mut context = Context {
+    let mut context = CompileContext {
         shapes: shapes(root, &credential.extra),
         extra: credential.extra.clone(),
         variants: form::variant_names(root),
@@ -89,9 +89,9 @@ fn read(root: &Table<'_>, source: &str) -> Option<Dialect> {
 }
 
 /// What a refresh does with the refresh token, by what its replies give.
-pub(crate) fn refresh_mode(forms: &[Form]) -> RefreshMode {
-    let refreshes = |form: &&Form| form.operation == Operation::Refresh;
-    let gives = |form: &Form| form.reply.has(&Word::RefreshToken);
+pub(crate) fn refresh_mode(forms: &[OperationForm]) -> RefreshMode {
+    let refreshes = |form: &&OperationForm| form.operation == TokenOperation::Refresh;
+    let gives = |form: &OperationForm| form.reply.has(&HoleWord::RefreshToken);
     match forms.iter().filter(refreshes).count() {
         0 => RefreshMode::None,
         _ if forms.iter().filter(refreshes).any(gives) => RefreshMode::Rotate,
@@ -99,7 +99,7 @@ pub(crate) fn refresh_mode(forms: &[Form]) -> RefreshMode {
     }
 }
 
-fn schema(root: &Table<'_>) {
+fn schema(root: &TomlTable<'_>) {
     let Some(schema) = root.require_or("schema", "write `schema = 1`") else {
         return;
     };
@@ -111,7 +111,7 @@ fn schema(root: &Table<'_>) {
     }
 }
 
-fn shapes<'d>(root: &Table<'d>, extra: &[&str]) -> Vec<(&'d str, Value<'d>)> {
+fn shapes<'d>(root: &TomlTable<'d>, extra: &[&str]) -> Vec<(&'d str, TomlValue<'d>)> {
     let Some(shapes) = root.get("shapes").and_then(|shapes| shapes.table()) else {
         return vec![];
     };
@@ -123,20 +123,24 @@ fn shapes<'d>(root: &Table<'d>, extra: &[&str]) -> Vec<(&'d str, Value<'d>)> {
 
 /// A shape that nobody refers to is a template too, of a request, a reply or a
 /// refusal. Which holes fit is told where it is referred to.
-fn sound(shape: &Value<'_>, extra: &[&str]) {
+fn sound(shape: &TomlValue<'_>, extra: &[&str]) {
     let Some(text) = shape.text() else { return };
-    let fits = |words| Template::parse(text, &words).is_ok();
-    if let Err(flaw) = Template::parse(text, &Vocabulary::reply(extra))
-        && !fits(Vocabulary::request(extra))
-        && !fits(Vocabulary::REFUSAL)
+    let fits = |words| JsonTemplate::parse(text, &words).is_ok();
+    if let Err(flaw) = JsonTemplate::parse(text, &WordVocabulary::reply(extra))
+        && !fits(WordVocabulary::request(extra))
+        && !fits(WordVocabulary::REFUSAL)
     {
         shape.blame_inside(flaw.at, flaw.what, flaw.help);
     }
 }
 
-impl<'d> Context<'d> {
+impl<'d> CompileContext<'d> {
     /// A template, or the shape that `@name` refers to.
-    fn template(&self, value: &Value<'d>, vocabulary: &Vocabulary<'_>) -> Option<Template> {
+    fn template(
+        &self,
+        value: &TomlValue<'d>,
+        vocabulary: &WordVocabulary<'_>,
+    ) -> Option<JsonTemplate> {
         let text = value.text()?;
         let Some(name) = text.strip_prefix('@') else {
             return template(value, vocabulary);
@@ -160,21 +164,21 @@ impl<'d> Context<'d> {
     }
 }
 
-fn template(value: &Value<'_>, vocabulary: &Vocabulary<'_>) -> Option<Template> {
-    blamed(value, Template::parse(value.text()?, vocabulary))
+fn template(value: &TomlValue<'_>, vocabulary: &WordVocabulary<'_>) -> Option<JsonTemplate> {
+    blamed(value, JsonTemplate::parse(value.text()?, vocabulary))
 }
 
-fn pattern(value: &Value<'_>, vocabulary: &Vocabulary<'_>) -> Option<Pattern> {
-    blamed(value, Pattern::parse(value.text()?, vocabulary))
+fn pattern(value: &TomlValue<'_>, vocabulary: &WordVocabulary<'_>) -> Option<TextPattern> {
+    blamed(value, TextPattern::parse(value.text()?, vocabulary))
 }
 
-fn blamed<T>(value: &Value<'_>, read: Result<T, Flaw>) -> Option<T> {
+fn blamed<T>(value: &TomlValue<'_>, read: Result<T, PatternFlaw>) -> Option<T> {
     read.map_err(|flaw| value.blame_inside(flaw.at, flaw.what, flaw.help))
         .ok()
 }
 
 /// A JSON pointer (RFC 6901).
-fn pointer<'d>(value: &Value<'d>) -> Option<&'d str> {
+fn pointer<'d>(value: &TomlValue<'d>) -> Option<&'d str> {
     let text = value.text()?;
     if text.is_empty() || is_pointer(text) {
         return Some(text);

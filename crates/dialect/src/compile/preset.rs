@@ -4,14 +4,14 @@
 use std::time::Duration;
 
 use super::settings::positive;
-use crate::document::{Table, Value};
-use crate::policy::Presets;
-use crate::{Preset, Serves, StatedLives, Variant};
+use crate::document::{TomlTable, TomlValue};
+use crate::policy::VendorPresets;
+use crate::{DialectSide, StatedLives, Variant, VendorPreset};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// What holds where a file for clients alone says nothing.
-const UNSAID: Preset = Preset {
+const UNSAID: VendorPreset = VendorPreset {
     access: Duration::from_secs(600),
     refresh: DAY,
     absolute: Duration::from_secs(30 * 86_400),
@@ -22,14 +22,18 @@ const UNSAID: Preset = Preset {
 };
 
 /// The presets of all variants, which `variants` names in their order.
-pub(super) fn read(root: &Table<'_>, serves: Serves, variants: &[String]) -> Presets {
+pub(super) fn read(
+    root: &TomlTable<'_>,
+    serves: DialectSide,
+    variants: &[String],
+) -> VendorPresets {
     let found = if serves.issuer {
         root.require("preset")
     } else {
         root.get("preset")
     };
     let Some(table) = found.and_then(|preset| preset.table()) else {
-        return Presets {
+        return VendorPresets {
             usual: UNSAID,
             own: Vec::new(),
         };
@@ -45,24 +49,24 @@ pub(super) fn read(root: &Table<'_>, serves: Serves, variants: &[String]) -> Pre
         .zip(0..=u8::MAX)
         .filter_map(|(name, index)| {
             // A variant may have the name of a key.
-            let table = table.get(name).filter(Value::is_table)?.table()?;
+            let table = table.get(name).filter(TomlValue::is_table)?.table()?;
             Some((Variant(index), lifetimes(&table, &usual)))
         });
-    Presets {
+    VendorPresets {
         own: own.collect(),
         usual,
     }
 }
 
 /// `otherwise` with what the table says that can differ between variants.
-fn lifetimes(table: &Table<'_>, otherwise: &Preset) -> Preset {
+fn lifetimes(table: &TomlTable<'_>, otherwise: &VendorPreset) -> VendorPreset {
     let span = |key: &str| {
         // The table of a variant with the name of the key.
         let value = table.get(key).filter(|value| !value.is_table());
         value.and_then(|value| positive(Some(value)))
     };
     let budget = table.get("budget").filter(|value| !value.is_table());
-    Preset {
+    VendorPreset {
         access: span("access").unwrap_or(otherwise.access),
         refresh: span("refresh").unwrap_or(otherwise.refresh),
         absolute: span("absolute").unwrap_or(otherwise.absolute),
@@ -74,9 +78,9 @@ fn lifetimes(table: &Table<'_>, otherwise: &Preset) -> Preset {
 }
 
 /// `otherwise` with the limits that count before anybody knows the variant.
-fn with_limits(table: &Table<'_>, otherwise: &Preset) -> Preset {
+fn with_limits(table: &TomlTable<'_>, otherwise: &VendorPreset) -> VendorPreset {
     let number = |key: &str| count(&table.get(key)?);
-    Preset {
+    VendorPreset {
         anonymous_per_minute: number("anonymous_per_minute"),
         logins_per_minute: number("logins_per_minute"),
         lock_after: number("lock_after"),
@@ -85,19 +89,19 @@ fn with_limits(table: &Table<'_>, otherwise: &Preset) -> Preset {
 }
 
 /// `Some(None)`: any number of requests.
-fn budget(value: &Value<'_>) -> Option<Option<u32>> {
+fn budget(value: &TomlValue<'_>) -> Option<Option<u32>> {
     if value.is_text() {
         return value.choice(&[("unlimited", None)]);
     }
     count(value).map(Some)
 }
 
-fn count(value: &Value<'_>) -> Option<u32> {
+fn count(value: &TomlValue<'_>) -> Option<u32> {
     u32::try_from(value.integer(1, i64::from(u32::MAX))?).ok()
 }
 
 /// Which lives of the preset the file states.
-pub(super) fn stated(root: &Table<'_>, preset: &Preset) -> StatedLives {
+pub(super) fn stated(root: &TomlTable<'_>, preset: &VendorPreset) -> StatedLives {
     let section = root.get("preset");
     let states = |key| {
         let section = section.as_ref()?;

@@ -2,57 +2,57 @@
 
 use std::collections::BTreeMap;
 
-use countersign_domain::{Operation, Refusal};
+use countersign_domain::{Refusal, TokenOperation};
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::headers::headers;
-use super::{Context, form, standard};
-use crate::Serves;
-use crate::document::{Table, Value, did_you_mean};
-use crate::form::Constant;
-use crate::pattern::Pattern;
-use crate::refusals::{Known, Refusals, Spelled, answers};
-use crate::template::Template;
-use crate::word::{Vocabulary, Word};
+use super::{CompileContext, form, standard};
+use crate::DialectSide;
+use crate::document::{TomlTable, TomlValue, did_you_mean};
+use crate::form::ConstantValue;
+use crate::pattern::TextPattern;
+use crate::refusals::{KnownRefusal, RefusalTable, SpelledRefusal, answers};
+use crate::template::JsonTemplate;
+use crate::word::{HoleWord, WordVocabulary};
 
 /// What `[errors]` says for all.
-struct Errors {
+struct ErrorsSection {
     media: Option<HeaderValue>,
-    body: Option<Template>,
+    body: Option<JsonTemplate>,
 }
 
 /// One entry, as written; merged where an operation changes a part of it.
 #[derive(Clone)]
-struct Row<'d> {
-    place: Value<'d>,
+struct RefusalRow<'d> {
+    place: TomlValue<'d>,
     status: StatusCode,
     status_stated: bool,
-    headers: Vec<(HeaderName, Pattern)>,
+    headers: Vec<(HeaderName, TextPattern)>,
     media: Option<HeaderValue>,
-    body: Option<Template>,
+    body: Option<JsonTemplate>,
     pointer: Option<String>,
-    fields: BTreeMap<&'d str, Constant>,
+    fields: BTreeMap<&'d str, ConstantValue>,
 }
 
 /// The rows of the file: for all operations, and for one.
 #[derive(Default)]
-struct Rows<'d> {
-    general: BTreeMap<Refusal, Row<'d>>,
-    on: BTreeMap<(Operation, Refusal), Row<'d>>,
+struct RefusalRows<'d> {
+    general: BTreeMap<Refusal, RefusalRow<'d>>,
+    on: BTreeMap<(TokenOperation, Refusal), RefusalRow<'d>>,
 }
 
 pub(super) fn read<'d>(
-    root: &Table<'d>,
-    context: &Context<'d>,
-    serves: Serves,
-) -> Option<Refusals> {
+    root: &TomlTable<'d>,
+    context: &CompileContext<'d>,
+    serves: DialectSide,
+) -> Option<RefusalTable> {
     let errors = errors(root, context, serves);
     let section = match serves.issuer {
         true => Some(root.require("refusals")?),
         false => root.get("refusals"),
     };
     let rows = match section {
-        None => Rows::default(),
+        None => RefusalRows::default(),
         Some(section) => {
             let table = section.table()?;
             let rows = rows(&table, context);
@@ -63,11 +63,11 @@ pub(super) fn read<'d>(
         }
     };
     let standard = !serves.issuer && errors.body.is_none();
-    let mut refusals = Refusals {
+    let mut refusals = RefusalTable {
         shape: errors.body.clone(),
-        ..Refusals::default()
+        ..RefusalTable::default()
     };
-    for operation in Operation::ALL {
+    for operation in TokenOperation::ALL {
         for refusal in Refusal::ALL {
             let row = rows.row(operation, *refusal);
             let usual = (standard && row.is_none())
@@ -84,21 +84,25 @@ pub(super) fn read<'d>(
     Some(refusals)
 }
 
-fn errors<'d>(root: &Table<'d>, context: &Context<'d>, serves: Serves) -> Errors {
+fn errors<'d>(
+    root: &TomlTable<'d>,
+    context: &CompileContext<'d>,
+    serves: DialectSide,
+) -> ErrorsSection {
     let section = match serves.issuer {
         true => root.require("errors"),
         false => root.get("errors"),
     };
     let table = section.and_then(|errors| errors.table());
     let get = |key: &str| table.as_ref()?.get(key);
-    Errors {
+    ErrorsSection {
         media: get("media").and_then(|media| form::media(&media)),
-        body: get("body").and_then(|body| context.template(&body, &Vocabulary::REFUSAL)),
+        body: get("body").and_then(|body| context.template(&body, &WordVocabulary::REFUSAL)),
     }
 }
 
-fn rows<'d>(table: &Table<'d>, context: &Context<'d>) -> Rows<'d> {
-    let mut rows = Rows::default();
+fn rows<'d>(table: &TomlTable<'d>, context: &CompileContext<'d>) -> RefusalRows<'d> {
+    let mut rows = RefusalRows::default();
     for (key, value) in table.entries() {
         if key.name == "on" {
             on(&value, context, &mut rows);
@@ -110,9 +114,9 @@ fn rows<'d>(table: &Table<'d>, context: &Context<'d>) -> Rows<'d> {
     rows
 }
 
-fn on<'d>(value: &Value<'d>, context: &Context<'d>, rows: &mut Rows<'d>) {
+fn on<'d>(value: &TomlValue<'d>, context: &CompileContext<'d>, rows: &mut RefusalRows<'d>) {
     let Some(table) = value.table() else { return };
-    for operation in Operation::ALL {
+    for operation in TokenOperation::ALL {
         let Some(of) = table.get(operation.name()).and_then(|of| of.table()) else {
             continue;
         };
@@ -126,7 +130,7 @@ fn on<'d>(value: &Value<'d>, context: &Context<'d>, rows: &mut Rows<'d>) {
     }
 }
 
-fn refusal(table: &Table<'_>, key: &crate::document::Key<'_>) -> Option<Refusal> {
+fn refusal(table: &TomlTable<'_>, key: &crate::document::TomlKey<'_>) -> Option<Refusal> {
     let found = Refusal::from_code(key.name);
     if found.is_none() {
         let help = did_you_mean(key.name, Refusal::ALL.iter().map(|refusal| refusal.code()));
@@ -135,16 +139,20 @@ fn refusal(table: &Table<'_>, key: &crate::document::Key<'_>) -> Option<Refusal>
     found
 }
 
-fn row<'d>(value: &Value<'d>, refusal: Refusal, context: &Context<'d>) -> Option<Row<'d>> {
+fn row<'d>(
+    value: &TomlValue<'d>,
+    refusal: Refusal,
+    context: &CompileContext<'d>,
+) -> Option<RefusalRow<'d>> {
     let table = value.table()?;
     let stated = table.get("status").and_then(|status| form::status(&status));
     let headers = table
         .get("headers")
-        .map(|v| headers(&v, &Vocabulary::REFUSAL));
+        .map(|v| headers(&v, &WordVocabulary::REFUSAL));
     let media = table.get("media").and_then(|media| form::media(&media));
     let body = table
         .get("body")
-        .and_then(|v| context.template(&v, &Vocabulary::REFUSAL));
+        .and_then(|v| context.template(&v, &WordVocabulary::REFUSAL));
     let pointer = table
         .get("pointer")
         .and_then(|pointer| super::pointer(&pointer));
@@ -154,7 +162,7 @@ fn row<'d>(value: &Value<'d>, refusal: Refusal, context: &Context<'d>) -> Option
         .into_iter()
         .filter(|(key, _)| !reserved.contains(&key.name));
     let fields = fields.filter_map(|(key, value)| Some((key.name, form::constant(&value)?)));
-    Some(Row {
+    Some(RefusalRow {
         place: value.clone(),
         status: stated.or(StatusCode::from_u16(refusal.default_status()).ok())?,
         status_stated: stated.is_some(),
@@ -166,9 +174,9 @@ fn row<'d>(value: &Value<'d>, refusal: Refusal, context: &Context<'d>) -> Option
     })
 }
 
-impl<'d> Rows<'d> {
+impl<'d> RefusalRows<'d> {
     /// What stands for a refusal on an operation, over all fallbacks.
-    fn row(&self, operation: Operation, refusal: Refusal) -> Option<Row<'d>> {
+    fn row(&self, operation: TokenOperation, refusal: Refusal) -> Option<RefusalRow<'d>> {
         match (
             self.on.get(&(operation, refusal)),
             self.general.get(&refusal),
@@ -183,7 +191,7 @@ impl<'d> Rows<'d> {
         }
     }
 
-    fn fallback(&self, operation: Operation, refusal: Refusal) -> Option<Row<'d>> {
+    fn fallback(&self, operation: TokenOperation, refusal: Refusal) -> Option<RefusalRow<'d>> {
         let mut row = self.row(operation, refusal.fallback()?)?;
         if keeps_status(refusal) {
             row.status = StatusCode::from_u16(refusal.default_status()).ok()?;
@@ -201,7 +209,7 @@ const fn keeps_status(refusal: Refusal) -> bool {
 }
 
 /// `base` with what `own` says instead.
-fn merged<'d>(mut base: Row<'d>, own: &Row<'d>) -> Row<'d> {
+fn merged<'d>(mut base: RefusalRow<'d>, own: &RefusalRow<'d>) -> RefusalRow<'d> {
     base.place = own.place.clone();
     if own.status_stated {
         base.status = own.status;
@@ -223,9 +231,9 @@ fn merged<'d>(mut base: Row<'d>, own: &Row<'d>) -> Row<'d> {
 
 /// An issuer must be able to say every refusal. One that falls back needs no
 /// spelling of its own.
-fn complete(rows: &Rows<'_>, table: &Table<'_>) {
+fn complete(rows: &RefusalRows<'_>, table: &TomlTable<'_>) {
     let absent = |refusal: &&Refusal| {
-        let mut operations = Operation::ALL
+        let mut operations = TokenOperation::ALL
             .into_iter()
             .filter(|op| answers(*op, **refusal));
         operations.any(|operation| rows.row(operation, **refusal).is_none())
@@ -242,14 +250,18 @@ fn complete(rows: &Rows<'_>, table: &Table<'_>) {
     }
 }
 
-fn spelled(row: Option<&Row<'_>>, refusal: Refusal, errors: &Errors) -> Spelled {
+fn spelled(
+    row: Option<&RefusalRow<'_>>,
+    refusal: Refusal,
+    errors: &ErrorsSection,
+) -> SpelledRefusal {
     let Some(row) = row else { return bare(refusal) };
     let body = row
         .body
         .as_ref()
         .or(errors.body.as_ref())
         .map(|body| filled(body, row));
-    Spelled {
+    SpelledRefusal {
         status: row.status,
         headers: row.headers.clone(),
         media: row
@@ -263,13 +275,13 @@ fn spelled(row: Option<&Row<'_>>, refusal: Refusal, errors: &Errors) -> Spelled 
 }
 
 /// What a client-only dialect says for a refusal that it does not spell.
-fn bare(refusal: Refusal) -> Spelled {
+fn bare(refusal: Refusal) -> SpelledRefusal {
     let told = match refusal.fallback() {
         Some(fallback) if !keeps_status(refusal) => fallback,
         _ => refusal,
     };
     let status = StatusCode::from_u16(told.default_status());
-    Spelled {
+    SpelledRefusal {
         status: status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
         headers: Vec::new(),
         media: None,
@@ -279,9 +291,9 @@ fn bare(refusal: Refusal) -> Spelled {
 }
 
 /// The body with the fields of a row in their holes.
-fn filled(body: &Template, row: &Row<'_>) -> Template {
+fn filled(body: &JsonTemplate, row: &RefusalRow<'_>) -> JsonTemplate {
     for hole in body.holes() {
-        if let Word::Field(name) = &hole.word
+        if let HoleWord::Field(name) = &hole.word
             && !row.fields.contains_key(&**name)
             && !hole.optional
         {
@@ -291,20 +303,24 @@ fn filled(body: &Template, row: &Row<'_>) -> Template {
             );
         }
     }
-    Template::of(body.shape.filled(&|hole| match &hole.word {
-        Word::Field(name) => row.fields.get(&**name).map(Constant::shape),
+    JsonTemplate::of(body.shape.filled(&|hole| match &hole.word {
+        HoleWord::Field(name) => row.fields.get(&**name).map(ConstantValue::shape),
         _ => None,
     }))
 }
 
 /// How a refusal that can be told from others is recognised: the file spells it,
 /// or it has a status of its own.
-fn known(rows: &Rows<'_>, operation: Operation, refusal: Refusal) -> Option<Known> {
+fn known(
+    rows: &RefusalRows<'_>,
+    operation: TokenOperation,
+    refusal: Refusal,
+) -> Option<KnownRefusal> {
     let spelled =
         rows.on.contains_key(&(operation, refusal)) || rows.general.contains_key(&refusal);
     let told = spelled || keeps_status(refusal);
     let row = told.then(|| rows.row(operation, refusal)).flatten()?;
-    answers(operation, refusal).then(|| Known {
+    answers(operation, refusal).then(|| KnownRefusal {
         operation,
         refusal,
         status: row.status,
@@ -318,10 +334,10 @@ fn known(rows: &Rows<'_>, operation: Operation, refusal: Refusal) -> Option<Know
     })
 }
 
-fn text(constant: &Constant) -> String {
+fn text(constant: &ConstantValue) -> String {
     match constant {
-        Constant::Text(text) => text.clone(),
-        Constant::Number(number) => number.to_string(),
-        Constant::Bool(value) => value.to_string(),
+        ConstantValue::Text(text) => text.clone(),
+        ConstantValue::Number(number) => number.to_string(),
+        ConstantValue::Bool(value) => value.to_string(),
     }
 }

@@ -1,23 +1,23 @@
 //! What must hold between the sections of a file. Checked once every section is
 //! sound by itself, so that one mistake is not told twice.
 
-use countersign_domain::{Kind, Operation, RefreshMode};
+use countersign_domain::{RefreshMode, TokenKind, TokenOperation};
 
-use crate::document::{Table, Value};
-use crate::form::{Form, Test};
-use crate::pattern::Hole;
-use crate::template::Template;
-use crate::word::Word;
+use crate::document::{TomlTable, TomlValue};
+use crate::form::{OperationForm, SuccessTest};
+use crate::pattern::PatternHole;
+use crate::template::JsonTemplate;
+use crate::word::HoleWord;
 use crate::{Dialect, TokenForm, Variant};
 
 /// A file and what was read from it.
-struct Rules<'r, 'd> {
-    root: &'r Table<'d>,
+struct FileRules<'r, 'd> {
+    root: &'r TomlTable<'d>,
     dialect: &'r Dialect,
 }
 
-pub(super) fn check(root: &Table<'_>, dialect: &Dialect) {
-    let rules = Rules { root, dialect };
+pub(super) fn check(root: &TomlTable<'_>, dialect: &Dialect) {
+    let rules = FileRules { root, dialect };
     if dialect.variants.is_empty() {
         let help = "every dialect has one: write `[[login]]`".to_owned();
         root.blame_below("login", "is missing", Some(help));
@@ -28,7 +28,7 @@ pub(super) fn check(root: &Table<'_>, dialect: &Dialect) {
     let logs_out = dialect
         .forms
         .iter()
-        .any(|form| form.operation == Operation::Logout);
+        .any(|form| form.operation == TokenOperation::Logout);
     if logs_out != dialect.logout_scope.is_some() {
         rules.blame(
             "session",
@@ -42,14 +42,14 @@ pub(super) fn check(root: &Table<'_>, dialect: &Dialect) {
 
 /// Whether a reply tells something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Told {
+enum ReplyTokens {
     Always,
     Sometimes,
     Never,
 }
 
-impl Told {
-    fn by(form: &Form, word: &Word) -> Self {
+impl ReplyTokens {
+    fn by(form: &OperationForm, word: &HoleWord) -> Self {
         let holes = form.reply.holes();
         let mut holes = holes.iter().filter(|hole| hole.word == *word);
         match holes.clone().count() {
@@ -60,7 +60,7 @@ impl Told {
     }
 }
 
-impl Rules<'_, '_> {
+impl FileRules<'_, '_> {
     fn blame(&self, section: &str, message: impl Into<String>) {
         match self.root.get(section) {
             Some(section) => section.blame(message, None),
@@ -79,7 +79,7 @@ impl Rules<'_, '_> {
     }
 
     /// Where a form stands: the sections keep the order of the file.
-    fn place(&self, index: usize) -> Option<Value<'_>> {
+    fn place(&self, index: usize) -> Option<TomlValue<'_>> {
         let operation = self.dialect.forms.get(index)?.operation;
         let earlier = self.dialect.forms.iter().take(index);
         let nth = earlier.filter(|form| form.operation == operation).count();
@@ -87,30 +87,35 @@ impl Rules<'_, '_> {
     }
 
     /// What a form needs to be of use on either side.
-    fn form(&self, index: usize, form: &Form) {
+    fn form(&self, index: usize, form: &OperationForm) {
         let Some(place) = self.place(index) else {
             return;
         };
         let blame = |message: &str| place.blame(message, None);
-        let asks = |word: Word| form.request.has(&word);
+        let asks = |word: HoleWord| form.request.has(&word);
         match form.operation {
-            Operation::Login if !asks(Word::Login) || !asks(Word::Secret) => {
+            TokenOperation::Login if !asks(HoleWord::Login) || !asks(HoleWord::Secret) => {
                 blame("needs `{login}` and `{secret}` in its request");
             }
-            Operation::Refresh if !asks(Word::RefreshToken) && !asks(Word::AccessToken) => {
+            TokenOperation::Refresh
+                if !asks(HoleWord::RefreshToken) && !asks(HoleWord::AccessToken) =>
+            {
                 blame("needs `{refresh_token}` in its request");
             }
             _ => (),
         }
-        let credential = |hole: &&Hole| matches!(hole.word, Word::Login | Word::Secret);
+        let credential =
+            |hole: &&PatternHole| matches!(hole.word, HoleWord::Login | HoleWord::Secret);
         let mut credentials = form.request.holes().into_iter().filter(credential);
-        if form.operation == Operation::Login && credentials.any(|hole| hole.optional) {
+        if form.operation == TokenOperation::Login && credentials.any(|hole| hole.optional) {
             blame("cannot do without `{login}` and `{secret}`: neither is optional");
         }
-        let token = |hole: &Hole| matches!(hole.word, Word::RefreshToken | Word::AccessToken);
+        let token = |hole: &PatternHole| {
+            matches!(hole.word, HoleWord::RefreshToken | HoleWord::AccessToken)
+        };
         let holes = form.request.holes();
         let mut tokens = holes.iter().filter(|hole| token(hole)).peekable();
-        if form.operation == Operation::Refresh
+        if form.operation == TokenOperation::Refresh
             && tokens.peek().is_some()
             && tokens.all(|hole| hole.optional)
         {
@@ -127,14 +132,14 @@ impl Rules<'_, '_> {
                 Some(help.to_owned()),
             );
         }
-        if form.operation != Operation::Logout {
+        if form.operation != TokenOperation::Logout {
             self.granting(form, &place);
         }
     }
 
     /// What the client takes for success must be what the issuer says.
-    fn succeeding(form: &Form, place: &Value<'_>) {
-        let says = |test: &&Test| {
+    fn succeeding(form: &OperationForm, place: &TomlValue<'_>) {
+        let says = |test: &&SuccessTest| {
             let shape = form.reply.body.as_ref().map(|body| &body.shape);
             shape.and_then(|shape| shape.at(&test.pointer)) == Some(&test.equals.shape())
         };
@@ -148,35 +153,37 @@ impl Rules<'_, '_> {
     }
 
     /// What a form that gives out tokens must tell.
-    fn granting(&self, form: &Form, place: &Value<'_>) {
+    fn granting(&self, form: &OperationForm, place: &TomlValue<'_>) {
         let expiry = &self.dialect.expiry;
-        match Told::by(form, &Word::AccessToken) {
-            Told::Always => {}
-            Told::Sometimes => {
+        match ReplyTokens::by(form, &HoleWord::AccessToken) {
+            ReplyTokens::Always => {}
+            ReplyTokens::Sometimes => {
                 place.blame(
                     "needs `{access_token}` in its reply: it is not optional",
                     None,
                 );
             }
-            Told::Never => place.blame("needs `{access_token}` in its reply", None),
+            ReplyTokens::Never => place.blame("needs `{access_token}` in its reply", None),
         }
         let help = || Some("give `access` in `[expiry]`".to_owned());
         let beside = expiry.access.is_some() || expiry.sliding.is_some();
-        match Told::by(form, &Word::AccessExpiresAt) {
-            Told::Never if !beside => {
+        match ReplyTokens::by(form, &HoleWord::AccessExpiresAt) {
+            ReplyTokens::Never if !beside => {
                 place.blame("does not tell when its access token ends", help());
             }
-            Told::Sometimes if !beside => place.blame(
+            ReplyTokens::Sometimes if !beside => place.blame(
                 "does not always tell when its access token ends: `{access_expires_at}` is \
                  optional",
                 help(),
             ),
             _ => {}
         }
-        if form.reply.signature.is_some() && Told::by(form, &Word::Signature) == Told::Sometimes {
+        if form.reply.signature.is_some()
+            && ReplyTokens::by(form, &HoleWord::Signature) == ReplyTokens::Sometimes
+        {
             place.blame("is signed, so that `{signature}` is not optional", None);
         }
-        if form.reply.signature.is_some() != form.reply.has(&Word::Signature) {
+        if form.reply.signature.is_some() != form.reply.has(&HoleWord::Signature) {
             place.blame(
                 "needs both `reply.signature` and a `{signature}` in its reply",
                 None,
@@ -185,7 +192,7 @@ impl Rules<'_, '_> {
     }
 
     /// Whether nothing tells a form from an earlier one.
-    fn is_ambiguous(&self, index: usize, form: &Form) -> bool {
+    fn is_ambiguous(&self, index: usize, form: &OperationForm) -> bool {
         self.dialect.forms.iter().take(index).any(|other| {
             other.method == form.method
                 && self.dialect.accept.is_path(&other.path, &form.path)
@@ -205,7 +212,7 @@ impl Rules<'_, '_> {
         let refreshes = dialect
             .forms
             .iter()
-            .any(|form| form.operation == Operation::Refresh);
+            .any(|form| form.operation == TokenOperation::Refresh);
         if refreshes == (dialect.refresh_mode == RefreshMode::None) {
             self.blame(
                 "session",
@@ -219,7 +226,7 @@ impl Rules<'_, '_> {
             self.tokens(variant);
         }
         self.budgets();
-        let extra = |hole: &Hole| matches!(hole.word, Word::Extra(_));
+        let extra = |hole: &PatternHole| matches!(hole.word, HoleWord::Extra(_));
         if dialect
             .present
             .iter()
@@ -228,7 +235,7 @@ impl Rules<'_, '_> {
             let message = "presents `extra` parts, which no issuer checks";
             self.blame("guard", message);
         }
-        let presents = |word: &Word| *word == Word::AccessToken;
+        let presents = |word: &HoleWord| *word == HoleWord::AccessToken;
         if !dialect
             .present
             .iter()
@@ -239,37 +246,37 @@ impl Rules<'_, '_> {
     }
 
     /// What a form needs to be served.
-    fn issued(&self, index: usize, form: &Form) {
+    fn issued(&self, index: usize, form: &OperationForm) {
         let Some(place) = self.place(index) else {
             return;
         };
-        let asks = |word: Word| form.request.has(&word);
+        let asks = |word: HoleWord| form.request.has(&word);
         match form.operation {
-            Operation::Refresh if !asks(Word::RefreshToken) => {
+            TokenOperation::Refresh if !asks(HoleWord::RefreshToken) => {
                 place.blame("cannot be served: it asks without `{refresh_token}`", None);
             }
-            Operation::Logout if !asks(Word::AccessToken) => {
+            TokenOperation::Logout if !asks(HoleWord::AccessToken) => {
                 place.blame("cannot be served: it asks without `{access_token}`", None);
             }
             _ => (),
         }
         Self::signed(form, &place);
         let headers = form.reply.headers.iter().any(|(_, text)| text.is_shared());
-        if headers || form.reply.body.as_ref().is_some_and(Template::shares) {
+        if headers || form.reply.body.as_ref().is_some_and(JsonTemplate::shares) {
             place.blame(
                 "cannot be served: two holes in one string of its reply may run into each other",
                 None,
             );
         }
         let rotates = self.dialect.refresh_mode == RefreshMode::Rotate;
-        let gives = form.reply.has(&Word::RefreshToken);
-        if form.operation == Operation::Refresh && gives != rotates {
+        let gives = form.reply.has(&HoleWord::RefreshToken);
+        if form.operation == TokenOperation::Refresh && gives != rotates {
             place.blame(
                 "has `{refresh_token}` in its reply exactly if refresh is `rotate`",
                 None,
             );
         }
-        let unknown = |word: &Word| matches!(word, Word::Extra(_));
+        let unknown = |word: &HoleWord| matches!(word, HoleWord::Extra(_));
         if form.request.holes().iter().any(|hole| unknown(&hole.word)) {
             place.blame(
                 "cannot be served: nothing checks the `extra` parts that it asks for",
@@ -291,14 +298,14 @@ impl Rules<'_, '_> {
 
     /// A signature covers what issuer and client both have: the login, what is
     /// asked with, and what the reply says.
-    fn signed(form: &Form, place: &Value<'_>) {
+    fn signed(form: &OperationForm, place: &TomlValue<'_>) {
         let Some(signature) = &form.reply.signature else {
             return;
         };
         let holes = signature.key.holes().chain(signature.message.holes());
-        let unknown = |hole: &&Hole| match &hole.word {
-            Word::Login => false,
-            word @ (Word::Secret | Word::Extra(_)) => !form.request.has(word),
+        let unknown = |hole: &&PatternHole| match &hole.word {
+            HoleWord::Login => false,
+            word @ (HoleWord::Secret | HoleWord::Extra(_)) => !form.request.has(word),
             word => !form.reply.has(word),
         };
         if holes.filter(unknown).count() > 0 {
@@ -317,7 +324,7 @@ impl Rules<'_, '_> {
             earlier.map(move |other| (other, one))
         });
         let budget = |variant| dialect.preset_of(variant).budget;
-        let form = |variant| dialect.token_form(variant, Kind::Access);
+        let form = |variant| dialect.token_form(variant, TokenKind::Access);
         let alike = |one, other| match (form(one), form(other)) {
             (Some(one), Some(other)) => one.looks_like(other),
             _ => false,
@@ -338,12 +345,12 @@ impl Rules<'_, '_> {
     fn tokens(&self, variant: Variant) {
         let name = self.dialect.variant_name(variant);
         let has = |kind| self.dialect.token_form(variant, kind).is_some();
-        if !has(Kind::Access) {
+        if !has(TokenKind::Access) {
             let message = "is missing: an issuer needs the form of its access tokens";
             self.blame_below("tokens", &format!("{name}/access"), message);
         }
         let refresh = format!("{name}/refresh");
-        match (self.dialect.refreshes(variant), has(Kind::Refresh)) {
+        match (self.dialect.refreshes(variant), has(TokenKind::Refresh)) {
             (true, false) => {
                 let message = "is missing: an issuer needs the form of its refresh tokens";
                 self.blame_below("tokens", &refresh, message);
@@ -358,7 +365,7 @@ impl Rules<'_, '_> {
             Some(TokenForm::Jwt(form)) => Some(form.algorithm),
             _ => None,
         };
-        let both = algorithm(Kind::Access).zip(algorithm(Kind::Refresh));
+        let both = algorithm(TokenKind::Access).zip(algorithm(TokenKind::Refresh));
         if let Some((access, refresh)) = both.filter(|(access, refresh)| access != refresh) {
             let (access, refresh) = (access.name(), refresh.name());
             let message =

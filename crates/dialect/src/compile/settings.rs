@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use countersign_domain::{LogoutScope, NewLogin, RefreshMode, Refusal};
 
-use crate::accept::{Accept, Mistyped};
-use crate::document::{Table, Value};
-use crate::expiry::{Expiry, Source};
-use crate::{ClientPolicy, LostRefresh, Serves};
+use crate::accept::{AcceptedSpellings, MistypedField};
+use crate::document::{TomlTable, TomlValue};
+use crate::expiry::{ExpiryFallback, ExpirySource};
+use crate::{ClientPolicy, DialectSide, LostRefresh};
 
 /// The largest `max_body`, in bytes.
 const MAX_BODY: i64 = 1 << 20;
 
-pub(super) struct Session {
+pub(super) struct SessionSection {
     /// `None` where it is to be told by the forms.
     pub(super) refresh: Option<RefreshMode>,
     pub(super) login: NewLogin,
@@ -21,7 +21,7 @@ pub(super) struct Session {
 }
 
 /// The name, which is also that of the dialect's folder.
-pub(super) fn name<'d>(root: &Table<'d>) -> Option<&'d str> {
+pub(super) fn name<'d>(root: &TomlTable<'d>) -> Option<&'d str> {
     let value = root.require_or("name", "such as `name = \"acme\"`")?;
     let name = value.text()?;
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
@@ -35,8 +35,8 @@ pub(super) fn name<'d>(root: &Table<'d>) -> Option<&'d str> {
 const SIDES: &str =
     "write `serves = [\"client\"]`, and name `\"issuer\"` too if it is to be served";
 
-pub(super) fn serves(root: &Table<'_>) -> Serves {
-    let mut serves = Serves {
+pub(super) fn serves(root: &TomlTable<'_>) -> DialectSide {
+    let mut serves = DialectSide {
         issuer: false,
         client: false,
     };
@@ -59,7 +59,7 @@ pub(super) fn serves(root: &Table<'_>) -> Serves {
     serves
 }
 
-pub(super) fn positive(value: Option<Value<'_>>) -> Option<Duration> {
+pub(super) fn positive(value: Option<TomlValue<'_>>) -> Option<Duration> {
     let value = value?;
     let span = value.duration()?;
     if span < Duration::from_secs(1) {
@@ -69,7 +69,7 @@ pub(super) fn positive(value: Option<Value<'_>>) -> Option<Duration> {
 }
 
 /// What a client does follows from the forms, so that only an issuer must say it.
-pub(super) fn session(root: &Table<'_>, serves: Serves) -> Session {
+pub(super) fn session(root: &TomlTable<'_>, serves: DialectSide) -> SessionSection {
     let found = match serves.issuer {
         true => root.require("session"),
         false => root.get("session"),
@@ -98,15 +98,15 @@ pub(super) fn session(root: &Table<'_>, serves: Serves) -> Session {
                 ("account", LogoutScope::Account),
             ])
         });
-    Session {
+    SessionSection {
         refresh,
         login: login.unwrap_or(NewLogin::Keeps),
         logout,
     }
 }
 
-pub(super) fn accept(root: &Table<'_>) -> Accept {
-    let mut accept = Accept::default();
+pub(super) fn accept(root: &TomlTable<'_>) -> AcceptedSpellings {
+    let mut accept = AcceptedSpellings::default();
     let Some(table) = root.get("accept").and_then(|accept| accept.table()) else {
         return accept;
     };
@@ -129,8 +129,8 @@ pub(super) fn accept(root: &Table<'_>) -> Accept {
     }
     let mistyped = table.get("mistyped").and_then(|value| {
         value.choice(&[
-            ("malformed", Mistyped::Malformed),
-            ("missing", Mistyped::Missing),
+            ("malformed", MistypedField::Malformed),
+            ("missing", MistypedField::Missing),
         ])
     });
     accept.mistyped = mistyped.unwrap_or(accept.mistyped);
@@ -145,7 +145,7 @@ pub(super) fn accept(root: &Table<'_>) -> Accept {
 
 /// A media type in lower case, or `""`. Parameters are not compared, so an entry
 /// that has some would never be met.
-pub(super) fn media_type(value: &Value<'_>) -> Option<String> {
+pub(super) fn media_type(value: &TomlValue<'_>) -> Option<String> {
     let text = value.text()?;
     // RFC 9110 section 5.6.2: what a token is made of.
     let token = |part: &str| {
@@ -161,7 +161,7 @@ pub(super) fn media_type(value: &Value<'_>) -> Option<String> {
 }
 
 /// `trim = ["login"]`: only a login may be folded; a secret never is.
-fn folds(table: &Table<'_>, key: &str) -> bool {
+fn folds(table: &TomlTable<'_>, key: &str) -> bool {
     let Some(words) = table.get(key).and_then(|words| words.array()) else {
         return false;
     };
@@ -171,17 +171,17 @@ fn folds(table: &Table<'_>, key: &str) -> bool {
         .any(|folds| folds)
 }
 
-pub(super) fn expiry(root: &Table<'_>) -> Expiry {
-    let mut expiry = Expiry::default();
+pub(super) fn expiry(root: &TomlTable<'_>) -> ExpirySource {
+    let mut expiry = ExpirySource::default();
     let Some(table) = root.get("expiry").and_then(|expiry| expiry.table()) else {
         return expiry;
     };
     let source = |key: &str| {
         let value = table.get(key)?;
         if value.is_text() && value.text() == Some("jwt") {
-            return Some(Source::Jwt);
+            return Some(ExpiryFallback::Jwt);
         }
-        value.duration().map(Source::After)
+        value.duration().map(ExpiryFallback::After)
     };
     expiry.access = source("access");
     expiry.refresh = source("refresh");
@@ -189,7 +189,7 @@ pub(super) fn expiry(root: &Table<'_>) -> Expiry {
     expiry
 }
 
-pub(super) fn client(root: &Table<'_>, sliding: Option<Duration>) -> ClientPolicy {
+pub(super) fn client(root: &TomlTable<'_>, sliding: Option<Duration>) -> ClientPolicy {
     let table = root.get("client").and_then(|client| client.table());
     let get = |key: &str| table.as_ref()?.get(key);
     let lost = get("lost_refresh").and_then(|lost| {

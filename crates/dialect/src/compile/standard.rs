@@ -1,46 +1,58 @@
 //! The refusals of a client's file that says nothing of errors: those of OAuth 2.0
 //! at token endpoints (RFC 6749 section 5.2), and of bearers (RFC 6750 section 3).
 
-use countersign_domain::{Operation, Refusal};
+use countersign_domain::{Refusal, TokenOperation};
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderValue, StatusCode};
 
-use crate::pattern::{Flaw, Pattern};
-use crate::refusals::{Known, Refusals, Spelled, own};
-use crate::template::Template;
-use crate::word::Vocabulary;
+use crate::pattern::{PatternFlaw, TextPattern};
+use crate::refusals::{KnownRefusal, RefusalTable, SpelledRefusal, own};
+use crate::template::JsonTemplate;
+use crate::word::WordVocabulary;
 
 /// The body, with `error` as the field `code` and its description as `detail`.
 const BODY: &str = r#"{"error": "{code}", "error_description": "{detail?}"}"#;
 
 /// Whose mistake each `error` is; under 401 and 403 too, which some servers answer.
-const ERRORS: [(&str, Meaning); 8] = [
-    ("invalid_client", Meaning::Credential),
-    ("invalid_grant", Meaning::Credential),
-    ("unauthorized_client", Meaning::Credential),
-    ("invalid_request", Meaning::Is(Refusal::Malformed)),
-    ("unsupported_grant_type", Meaning::Is(Refusal::Malformed)),
-    ("invalid_scope", Meaning::Is(Refusal::Malformed)),
-    ("server_error", Meaning::Is(Refusal::Internal)),
-    ("temporarily_unavailable", Meaning::Is(Refusal::Unavailable)),
+const ERRORS: [(&str, StandardMeaning); 8] = [
+    ("invalid_client", StandardMeaning::Credential),
+    ("invalid_grant", StandardMeaning::Credential),
+    ("unauthorized_client", StandardMeaning::Credential),
+    ("invalid_request", StandardMeaning::Is(Refusal::Malformed)),
+    (
+        "unsupported_grant_type",
+        StandardMeaning::Is(Refusal::Malformed),
+    ),
+    ("invalid_scope", StandardMeaning::Is(Refusal::Malformed)),
+    ("server_error", StandardMeaning::Is(Refusal::Internal)),
+    (
+        "temporarily_unavailable",
+        StandardMeaning::Is(Refusal::Unavailable),
+    ),
 ];
 
 /// What a status means whose body does not say more.
-const BARE: [(StatusCode, Meaning); 3] = [
-    (StatusCode::BAD_REQUEST, Meaning::Is(Refusal::Malformed)),
-    (StatusCode::UNAUTHORIZED, Meaning::Credential),
-    (StatusCode::FORBIDDEN, Meaning::Is(Refusal::Forbidden)),
+const BARE: [(StatusCode, StandardMeaning); 3] = [
+    (
+        StatusCode::BAD_REQUEST,
+        StandardMeaning::Is(Refusal::Malformed),
+    ),
+    (StatusCode::UNAUTHORIZED, StandardMeaning::Credential),
+    (
+        StatusCode::FORBIDDEN,
+        StandardMeaning::Is(Refusal::Forbidden),
+    ),
 ];
 
 #[derive(Clone, Copy)]
-enum Meaning {
+enum StandardMeaning {
     /// The credential of the operation itself is refused.
     Credential,
     Is(Refusal),
 }
 
-impl Meaning {
-    fn on(self, operation: Operation) -> Refusal {
+impl StandardMeaning {
+    fn on(self, operation: TokenOperation) -> Refusal {
         match self {
             Self::Credential => own(operation),
             Self::Is(refusal) => refusal,
@@ -50,17 +62,17 @@ impl Meaning {
 
 /// Adds them to what the file says. A status that the file spells for an operation
 /// is the file's alone.
-pub(super) fn add(refusals: &mut Refusals) -> Result<(), Flaw> {
-    refusals.shape = Some(Template::parse(BODY, &Vocabulary::REFUSAL)?);
+pub(super) fn add(refusals: &mut RefusalTable) -> Result<(), PatternFlaw> {
+    refusals.shape = Some(JsonTemplate::parse(BODY, &WordVocabulary::REFUSAL)?);
     refusals.standard = true;
     let mut added = Vec::new();
-    for operation in [Operation::Login, Operation::Refresh] {
+    for operation in [TokenOperation::Login, TokenOperation::Refresh] {
         for (status, bare) in BARE {
             let mut spelled = refusals.known.iter();
             if spelled.any(|it| it.stated && it.operation == operation && it.status == status) {
                 continue;
             }
-            let known = |refusal, code: Option<&str>| Known {
+            let known = |refusal, code: Option<&str>| KnownRefusal {
                 operation,
                 refusal,
                 status,
@@ -82,7 +94,7 @@ pub(super) fn add(refusals: &mut Refusals) -> Result<(), Flaw> {
 }
 
 /// How such a refusal is written; `None` for one that its status tells alone.
-pub(super) fn spelled(operation: Operation, refusal: Refusal) -> Option<Spelled> {
+pub(super) fn spelled(operation: TokenOperation, refusal: Refusal) -> Option<SpelledRefusal> {
     let (status, error) = match refusal {
         Refusal::BadLogin => (StatusCode::UNAUTHORIZED, "invalid_client"),
         Refusal::BadRefresh => (StatusCode::BAD_REQUEST, "invalid_grant"),
@@ -97,14 +109,18 @@ pub(super) fn spelled(operation: Operation, refusal: Refusal) -> Option<Spelled>
         }
         _ => return None,
     };
-    let body = Template::parse(&format!(r#"{{"error": "{error}"}}"#), &Vocabulary::REFUSAL);
-    let challenge = matches!(operation, Operation::Guard | Operation::Logout).then(|| {
-        (
-            WWW_AUTHENTICATE,
-            Pattern::fixed(&format!("Bearer error=\"{error}\"")),
-        )
-    });
-    Some(Spelled {
+    let body = JsonTemplate::parse(
+        &format!(r#"{{"error": "{error}"}}"#),
+        &WordVocabulary::REFUSAL,
+    );
+    let challenge =
+        matches!(operation, TokenOperation::Guard | TokenOperation::Logout).then(|| {
+            (
+                WWW_AUTHENTICATE,
+                TextPattern::fixed(&format!("Bearer error=\"{error}\"")),
+            )
+        });
+    Some(SpelledRefusal {
         status,
         headers: challenge.into_iter().collect(),
         media: Some(HeaderValue::from_static("application/json")),

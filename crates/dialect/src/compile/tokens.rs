@@ -1,12 +1,12 @@
 //! The section `[tokens.VARIANT.access]` and `….refresh`: the forms of tokens.
 
-use countersign_domain::{Algorithm, Kind};
+use countersign_domain::{Algorithm, TokenKind};
 
-use super::{Context, template};
-use crate::document::{Table, Value};
-use crate::template::{Shape, Template};
+use super::{CompileContext, template};
+use crate::document::{TomlTable, TomlValue};
+use crate::template::{JsonTemplate, TemplateShape};
 use crate::token_form::{JwtForm, OpaqueForm, TokenForm};
-use crate::word::{Vocabulary, Word};
+use crate::word::{HoleWord, WordVocabulary};
 
 /// The token forms of one variant.
 #[derive(Debug, Default)]
@@ -15,7 +15,7 @@ pub(crate) struct VariantTokens {
     pub(crate) refresh: Option<TokenForm>,
 }
 
-pub(super) fn read(root: &Table<'_>, context: &Context<'_>) -> Vec<VariantTokens> {
+pub(super) fn read(root: &TomlTable<'_>, context: &CompileContext<'_>) -> Vec<VariantTokens> {
     let mut tokens: Vec<_> = context
         .variants
         .iter()
@@ -36,19 +36,19 @@ pub(super) fn read(root: &Table<'_>, context: &Context<'_>) -> Vec<VariantTokens
     tokens
 }
 
-fn variant_tokens(value: &Value<'_>) -> Option<VariantTokens> {
+fn variant_tokens(value: &TomlValue<'_>) -> Option<VariantTokens> {
     let table = value.table()?;
     Some(VariantTokens {
         access: table
             .get("access")
-            .and_then(|form| token_form(&form, Kind::Access)),
+            .and_then(|form| token_form(&form, TokenKind::Access)),
         refresh: table
             .get("refresh")
-            .and_then(|form| token_form(&form, Kind::Refresh)),
+            .and_then(|form| token_form(&form, TokenKind::Refresh)),
     })
 }
 
-fn token_form(value: &Value<'_>, kind: Kind) -> Option<TokenForm> {
+fn token_form(value: &TomlValue<'_>, kind: TokenKind) -> Option<TokenForm> {
     let table = value.table()?;
     match table
         .require("form")?
@@ -59,11 +59,11 @@ fn token_form(value: &Value<'_>, kind: Kind) -> Option<TokenForm> {
     }
 }
 
-fn jwt(table: &Table<'_>, kind: Kind) -> Option<JwtForm> {
+fn jwt(table: &TomlTable<'_>, kind: TokenKind) -> Option<JwtForm> {
     let names = Algorithm::ALL.map(|algorithm| (algorithm.name(), algorithm));
     let algorithm = table.require("alg").and_then(|alg| alg.choice(&names));
     let header = table.require("header").and_then(|header| {
-        let template = template(&header, &Vocabulary::TOKEN_HEADER)?;
+        let template = template(&header, &WordVocabulary::TOKEN_HEADER)?;
         names_algorithm(&template).then_some(()).or_else(|| {
             header.blame("has no `\"alg\": \"{alg}\"`", None);
             None
@@ -71,7 +71,7 @@ fn jwt(table: &Table<'_>, kind: Kind) -> Option<JwtForm> {
         Some(template)
     });
     let claims = table.require("claims").and_then(|claims| {
-        let template = template(&claims, &Vocabulary::CLAIMS)?;
+        let template = template(&claims, &WordVocabulary::CLAIMS)?;
         if let Some(flaw) = claims_flaw(&template, kind) {
             claims.blame(flaw, None);
         }
@@ -85,30 +85,32 @@ fn jwt(table: &Table<'_>, kind: Kind) -> Option<JwtForm> {
     })
 }
 
-fn names_algorithm(header: &Template) -> bool {
-    let Shape::Object(members) = &header.shape else {
+fn names_algorithm(header: &JsonTemplate) -> bool {
+    let TemplateShape::Object(members) = &header.shape else {
         return false;
     };
     members.iter().any(|(key, value)| {
         let hole = match value {
-            Shape::Text(pattern) => pattern.as_hole(),
+            TemplateShape::Text(pattern) => pattern.as_hole(),
             _ => None,
         };
-        key.as_fixed() == Some("alg") && hole.is_some_and(|hole| hole.word == Word::Alg)
+        key.as_fixed() == Some("alg") && hole.is_some_and(|hole| hole.word == HoleWord::Alg)
     })
 }
 
 /// A token must name its session, and its end as `exp` in whole seconds.
-fn claims_flaw(claims: &Template, kind: Kind) -> Option<&'static str> {
-    let Shape::Object(members) = &claims.shape else {
+fn claims_flaw(claims: &JsonTemplate, kind: TokenKind) -> Option<&'static str> {
+    let TemplateShape::Object(members) = &claims.shape else {
         return Some("is not an object");
     };
     if claims.shares() {
         return Some("has two holes in one string, which may run into each other");
     }
-    let hole_at = |name: Option<&str>, word: &Word| {
+    let hole_at = |name: Option<&str>, word: &HoleWord| {
         members.iter().any(|(key, value)| match value {
-            Shape::Text(pattern) if name.is_none_or(|name| key.as_fixed() == Some(name)) => {
+            TemplateShape::Text(pattern)
+                if name.is_none_or(|name| key.as_fixed() == Some(name)) =>
+            {
                 pattern.as_hole().is_some_and(|hole| {
                     let number = !word.is_time() || hole.codec.is_number(&hole.word);
                     hole.word == *word && !hole.optional && number
@@ -117,14 +119,14 @@ fn claims_flaw(claims: &Template, kind: Kind) -> Option<&'static str> {
             _ => false,
         })
     };
-    if !hole_at(None, &Word::Session) {
+    if !hole_at(None, &HoleWord::Session) {
         return Some("has no member that is `{session}`");
     }
     match kind {
-        Kind::Access if !hole_at(Some("exp"), &Word::AccessExpiresAt) => {
+        TokenKind::Access if !hole_at(Some("exp"), &HoleWord::AccessExpiresAt) => {
             Some("has no `\"exp\": \"{access_expires_at:epoch}\"`")
         }
-        Kind::Refresh if !hole_at(Some("exp"), &Word::RefreshExpiresAt) => {
+        TokenKind::Refresh if !hole_at(Some("exp"), &HoleWord::RefreshExpiresAt) => {
             Some("has no `\"exp\": \"{refresh_expires_at:epoch}\"`")
         }
         _ => None,

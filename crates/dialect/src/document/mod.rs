@@ -3,7 +3,7 @@
 //!
 //! `serde` stops at the first mistake and forgets the places. Here a read that
 //! fails returns `None` and leaves a mistake behind; the reader goes on, and
-//! [`Document::finish`] decides.
+//! [`TomlDocument::finish`] decides.
 //!
 //! ```
 //! use countersign_dialect::document::Document;
@@ -34,8 +34,8 @@ use toml::de::DeTable;
 
 pub use duration::{duration, duration_text};
 pub use nearest::did_you_mean;
-pub use table::{Key, Table};
-pub use value::Value;
+pub use table::{TomlKey, TomlTable};
+pub use value::TomlValue;
 
 use crate::{Mistake, Mistakes};
 
@@ -70,7 +70,7 @@ const MAX_MISTAKES: usize = 100;
 
 /// A file that parsed as TOML, and what has been found wrong with it.
 #[derive(Debug)]
-pub struct Document<'s> {
+pub struct TomlDocument<'s> {
     source: &'s str,
     origin: &'s str,
     root: Spanned<DeTable<'s>>,
@@ -81,7 +81,7 @@ pub struct Document<'s> {
     more: Cell<bool>,
 }
 
-impl<'s> Document<'s> {
+impl<'s> TomlDocument<'s> {
     /// Parses TOML; `origin` names the file in messages.
     ///
     /// # Errors
@@ -116,8 +116,8 @@ impl<'s> Document<'s> {
 
     /// The top of the document. Take it once: each table reports the keys that
     /// nobody asked for when it is dropped.
-    pub fn root(&self) -> Table<'_> {
-        Table::new(self, self.root.get_ref(), 0, String::new())
+    pub fn root(&self) -> TomlTable<'_> {
+        TomlTable::new(self, self.root.get_ref(), 0, String::new())
     }
 
     /// Records a mistake at a byte offset of the source. After a hundred, only
@@ -245,8 +245,8 @@ pub(crate) fn below(pointer: &str, key: &str) -> String {
 mod tests {
     use super::*;
 
-    fn mistakes(source: &str, read: impl FnOnce(&Table<'_>)) -> String {
-        let document = match Document::parse(source, "f") {
+    fn mistakes(source: &str, read: impl FnOnce(&TomlTable<'_>)) -> String {
+        let document = match TomlDocument::parse(source, "f") {
             Ok(document) => document,
             Err(mistakes) => return mistakes.to_string(),
         };
@@ -284,7 +284,7 @@ mod tests {
     #[test]
     fn the_line_of_a_value_is_found_by_its_pointer() {
         let source = "a = 1\n[b]\n'c/d' = 2\n[b.e]\nf = [\n1]\n";
-        let document = Document::parse(source, "f").unwrap();
+        let document = TomlDocument::parse(source, "f").unwrap();
         let lines = ["/a", "/b/c~1d", "/b/e/f", "/b/x", "/a/b", ""];
         let lines = lines.map(|pointer| document.line(pointer));
         assert_eq!(lines, [Some(1), Some(3), Some(5), None, None, None]);

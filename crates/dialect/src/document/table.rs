@@ -4,12 +4,12 @@ use std::cell::RefCell;
 
 use toml::de::DeTable;
 
-use super::{Document, Value, below, did_you_mean};
+use super::{TomlDocument, TomlValue, below, did_you_mean};
 
 /// A table of the document. Dropping it reports the keys nobody asked for.
 #[derive(Debug)]
-pub struct Table<'d> {
-    document: &'d Document<'d>,
+pub struct TomlTable<'d> {
+    document: &'d TomlDocument<'d>,
     table: &'d DeTable<'d>,
     offset: usize,
     pointer: String,
@@ -19,16 +19,16 @@ pub struct Table<'d> {
 
 /// A key that the file chose, and where it stands.
 #[derive(Clone, Debug)]
-pub struct Key<'d> {
+pub struct TomlKey<'d> {
     /// The key.
     pub name: &'d str,
     /// Its byte offset in the source.
     pub offset: usize,
 }
 
-impl<'d> Table<'d> {
+impl<'d> TomlTable<'d> {
     pub(super) fn new(
-        document: &'d Document<'d>,
+        document: &'d TomlDocument<'d>,
         table: &'d DeTable<'d>,
         offset: usize,
         pointer: String,
@@ -44,7 +44,7 @@ impl<'d> Table<'d> {
     }
 
     /// The value of a key, if it is there.
-    pub fn get(&self, key: &str) -> Option<Value<'d>> {
+    pub fn get(&self, key: &str) -> Option<TomlValue<'d>> {
         #[cfg(test)]
         super::note_asked(key);
         self.asked.borrow_mut().push(key.to_owned());
@@ -52,7 +52,7 @@ impl<'d> Table<'d> {
     }
 
     /// The value of a key; a mistake if it is not there.
-    pub fn require(&self, key: &str) -> Option<Value<'d>> {
+    pub fn require(&self, key: &str) -> Option<TomlValue<'d>> {
         let value = self.get(key);
         if value.is_none() {
             self.blame_below(key, "is missing", None);
@@ -61,7 +61,7 @@ impl<'d> Table<'d> {
     }
 
     /// The value of a key; a mistake if it is not there, with what to write.
-    pub fn require_or(&self, key: &str, help: &str) -> Option<Value<'d>> {
+    pub fn require_or(&self, key: &str, help: &str) -> Option<TomlValue<'d>> {
         let value = self.get(key);
         if value.is_none() {
             self.blame_below(key, "is missing", Some(help.to_owned()));
@@ -78,7 +78,7 @@ impl<'d> Table<'d> {
     }
 
     /// Every key with its value, for tables whose keys the file chooses.
-    pub fn entries(&self) -> Vec<(Key<'d>, Value<'d>)> {
+    pub fn entries(&self) -> Vec<(TomlKey<'d>, TomlValue<'d>)> {
         *self.open.borrow_mut() = true;
         self.keys()
             .filter_map(|key| Some((key.clone(), self.value(key.name)?)))
@@ -97,26 +97,30 @@ impl<'d> Table<'d> {
     }
 
     /// Records a mistake about one of its keys.
-    pub fn blame_key(&self, key: &Key<'_>, message: impl Into<String>, help: Option<String>) {
+    pub fn blame_key(&self, key: &TomlKey<'_>, message: impl Into<String>, help: Option<String>) {
         self.document
             .blame(key.offset, &below(&self.pointer, key.name), message, help);
     }
 
-    fn value(&self, key: &str) -> Option<Value<'d>> {
+    fn value(&self, key: &str) -> Option<TomlValue<'d>> {
         let value = self.table.get(key)?;
-        Some(Value::new(self.document, value, below(&self.pointer, key)))
+        Some(TomlValue::new(
+            self.document,
+            value,
+            below(&self.pointer, key),
+        ))
     }
 
-    fn keys(&self) -> impl Iterator<Item = Key<'d>> {
+    fn keys(&self) -> impl Iterator<Item = TomlKey<'d>> {
         let table = self.table;
-        table.keys().map(|key| Key {
+        table.keys().map(|key| TomlKey {
             name: key.get_ref(),
             offset: key.span().start,
         })
     }
 }
 
-impl Drop for Table<'_> {
+impl Drop for TomlTable<'_> {
     fn drop(&mut self) {
         if *self.open.borrow() {
             return;

@@ -5,19 +5,19 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeInteger, DeValue};
 
-use super::{Document, Table, below, did_you_mean, duration};
+use super::{TomlDocument, TomlTable, below, did_you_mean, duration};
 
 /// A value of the document and its place.
 #[derive(Clone, Debug)]
-pub struct Value<'d> {
-    document: &'d Document<'d>,
+pub struct TomlValue<'d> {
+    document: &'d TomlDocument<'d>,
     value: &'d Spanned<DeValue<'d>>,
     pointer: String,
 }
 
-impl<'d> Value<'d> {
+impl<'d> TomlValue<'d> {
     pub(super) fn new(
-        document: &'d Document<'d>,
+        document: &'d TomlDocument<'d>,
         value: &'d Spanned<DeValue<'d>>,
         pointer: String,
     ) -> Self {
@@ -79,10 +79,10 @@ impl<'d> Value<'d> {
         found
     }
 
-    /// A table. Take it once: see [`Document::root`].
-    pub fn table(&self) -> Option<Table<'d>> {
+    /// A table. Take it once: see [`TomlDocument::root`].
+    pub fn table(&self) -> Option<TomlTable<'d>> {
         let table = self.typed("a table", DeValue::as_table)?;
-        Some(Table::new(
+        Some(TomlTable::new(
             self.document,
             table,
             self.offset(),
@@ -91,7 +91,7 @@ impl<'d> Value<'d> {
     }
 
     /// The values of an array.
-    pub fn array(&self) -> Option<Vec<Value<'d>>> {
+    pub fn array(&self) -> Option<Vec<TomlValue<'d>>> {
         let array = self.typed("an array", DeValue::as_array)?;
         let values = array.iter().enumerate();
         let at = |index: usize| below(&self.pointer, &index.to_string());

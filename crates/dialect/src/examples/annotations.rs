@@ -3,11 +3,11 @@
 
 use countersign_domain::{Refusal, Timestamp};
 
-use super::Exchange;
+use super::ExampleExchange;
 use super::values::NAMES;
 use crate::Dialect;
 use crate::document::did_you_mean;
-use crate::instant::{Zone, instant, rfc3339};
+use crate::instant::{ZoneSpelling, instant, rfc3339};
 
 /// The annotations beside those that state what a client must read.
 pub(crate) const ANNOTATIONS: [&str; 8] = [
@@ -22,7 +22,7 @@ pub(crate) const ANNOTATIONS: [&str; 8] = [
 ];
 
 /// What is wrong with the annotations of an exchange.
-pub(super) fn mistakes(dialect: &Dialect, exchange: &Exchange) -> Vec<String> {
+pub(super) fn mistakes(dialect: &Dialect, exchange: &ExampleExchange) -> Vec<String> {
     let wrong = exchange.says.iter().filter_map(|(name, value)| {
         let flaw = flaw(dialect, name, value)?;
         let value = if value.is_empty() {
@@ -86,5 +86,5 @@ pub(super) fn shown(time: Timestamp) -> String {
     } else {
         6
     };
-    rfc3339(time, digits, Zone::Z, false)
+    rfc3339(time, digits, ZoneSpelling::Z, false)
 }

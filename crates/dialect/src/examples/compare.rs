@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Request, Response};
 
-use crate::json::{self, Rules};
+use crate::json::{self, JsonRules};
 use crate::media;
 
 /// How a reply that was written differs from the recorded one, which names
@@ -68,8 +68,8 @@ pub(super) fn missing(of: &HeaderMap, from: &HeaderMap, what: &str) -> Vec<Strin
 
 fn bodies(written: &Bytes, recorded: &Bytes, form: bool) -> Option<String> {
     let same = match (
-        json::parse(written, Rules::STRICT),
-        json::parse(recorded, Rules::STRICT),
+        json::parse(written, JsonRules::STRICT),
+        json::parse(recorded, JsonRules::STRICT),
     ) {
         (Ok(written), Ok(recorded)) => written.same(&recorded),
         _ if form => match (media::urlencoded(written), media::urlencoded(recorded)) {

@@ -42,7 +42,7 @@ use crate::Dialect;
 
 /// An exchange of a file.
 #[derive(Debug)]
-pub struct Exchange {
+pub struct ExampleExchange {
     /// The title.
     pub title: String,
     /// The line of the title, from 1.
@@ -79,7 +79,7 @@ pub fn check(dialect: &Dialect, text: &str, origin: &str) -> Result<(), Vec<Stri
 /// # Errors
 ///
 /// The first line that is not of the format, with file and line.
-pub fn parse(text: &str, origin: &str) -> Result<Vec<Exchange>, String> {
+pub fn parse(text: &str, origin: &str) -> Result<Vec<ExampleExchange>, String> {
     let mut exchanges = Vec::new();
     let lines: Vec<&str> = text.lines().collect();
     let titles: Vec<usize> = (0..lines.len())
@@ -97,7 +97,7 @@ pub fn parse(text: &str, origin: &str) -> Result<Vec<Exchange>, String> {
     Ok(exchanges)
 }
 
-impl Exchange {
+impl ExampleExchange {
     /// What a line `# @NAME VALUE` says.
     pub fn says(&self, name: &str) -> Option<&str> {
         self.says
@@ -111,7 +111,7 @@ fn is_title(lines: &[&str], at: usize) -> bool {
     lines.get(at).is_some_and(|line| line.starts_with("### "))
 }
 
-fn exchange(lines: &[&str], line: usize) -> Result<Exchange, String> {
+fn exchange(lines: &[&str], line: usize) -> Result<ExampleExchange, String> {
     let (title, rest) = lines.split_first().ok_or("no title")?;
     let head = rest
         .iter()
@@ -125,7 +125,7 @@ fn exchange(lines: &[&str], line: usize) -> Result<Exchange, String> {
         .position(|line| line.starts_with("HTTP/"))
         .ok_or("no reply")?;
     let (request, reply) = rest.split_at_checked(reply).unwrap_or_default();
-    Ok(Exchange {
+    Ok(ExampleExchange {
         title: title.trim_start_matches('#').trim().to_owned(),
         line,
         says: says
@@ -157,9 +157,9 @@ fn reply(lines: &[&str]) -> Result<Response<Bytes>, String> {
 }
 
 /// First line, headers and body of a message.
-type Message<'m> = (&'m str, Vec<(&'m str, &'m str)>, Bytes);
+type ExampleMessage<'m> = (&'m str, Vec<(&'m str, &'m str)>, Bytes);
 
-fn message<'m>(lines: &[&'m str]) -> Result<Message<'m>, String> {
+fn message<'m>(lines: &[&'m str]) -> Result<ExampleMessage<'m>, String> {
     let (start, rest) = lines.split_first().ok_or("no message")?;
     let head = rest
         .iter()

@@ -1,49 +1,49 @@
 //! One exchange, in both directions.
 
 use bytes::Bytes;
-use countersign_domain::{Operation, Reason, Refusal, Timestamp};
+use countersign_domain::{Reason, Refusal, Timestamp, TokenOperation};
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, Request};
 
 use super::annotations::{self, is_time, shown};
-use super::values::{Heard, NAMES, Parts, asked, of_granted, of_refused};
-use super::{Exchange, compare};
+use super::values::{HeardRequest, NAMES, RequestParts, asked, of_granted, of_refused};
+use super::{ExampleExchange, compare};
 use crate::instant::instant;
 use crate::{
-    Command, Dialect, Found, Grant, Granted, Presented, Refused, Secret, Understood, Unread,
-    Variant,
+    Dialect, FoundEndpoint, GrantedTokens, PresentedCredential, Secret, TokenCommand, TokenGrant,
+    TokenRefusal, UnderstoodReply, UnreadRequest, Variant,
 };
 
 /// 2024-01-15T09:30:00Z
 const NOW: Timestamp = Timestamp::from_seconds(1_705_311_000);
 
 /// What is not as recorded.
-pub(super) fn run(dialect: &Dialect, exchange: &Exchange) -> Vec<String> {
+pub(super) fn run(dialect: &Dialect, exchange: &ExampleExchange) -> Vec<String> {
     let mistakes = annotations::mistakes(dialect, exchange);
     if !mistakes.is_empty() {
         return mistakes;
     }
-    let run = Run::new(dialect, exchange);
+    let run = ExampleRun::new(dialect, exchange);
     run.both().err().unwrap_or_default()
 }
 
-struct Run<'r> {
+struct ExampleRun<'r> {
     dialect: &'r Dialect,
-    exchange: &'r Exchange,
+    exchange: &'r ExampleExchange,
     now: Timestamp,
     refusal: Option<Refusal>,
     /// The methods that the path serves, if the request's is none of them.
     allow: Option<String>,
-    heard: Heard,
+    heard: HeardRequest,
 }
 
-impl<'r> Run<'r> {
+impl<'r> ExampleRun<'r> {
     /// The annotations are without a mistake.
-    fn new(dialect: &'r Dialect, exchange: &'r Exchange) -> Self {
+    fn new(dialect: &'r Dialect, exchange: &'r ExampleExchange) -> Self {
         let now = exchange.says("now").and_then(|text| instant(text, false));
         let (method, path) = (exchange.request.method(), exchange.request.uri().path());
         let allow = match dialect.find(method, path) {
-            Found::WrongMethod { allow, .. } => Some(allow),
+            FoundEndpoint::WrongMethod { allow, .. } => Some(allow),
             _ => None,
         };
         Self {
@@ -69,11 +69,11 @@ impl<'r> Run<'r> {
         if wrong.is_empty() { Ok(()) } else { Err(wrong) }
     }
 
-    fn operation(&self) -> Operation {
+    fn operation(&self) -> TokenOperation {
         match &self.heard {
-            Heard::Command(command) => asked(command).operation,
-            Heard::Unread(unread) => unread.operation,
-            Heard::Guarded(_) => Operation::Guard,
+            HeardRequest::Command(command) => asked(command).operation,
+            HeardRequest::Unread(unread) => unread.operation,
+            HeardRequest::Guarded(_) => TokenOperation::Guard,
         }
     }
 
@@ -83,14 +83,14 @@ impl<'r> Run<'r> {
             .says("variant")
             .and_then(|name| self.dialect.variant(name));
         named.unwrap_or(match &self.heard {
-            Heard::Command(command) => asked(command).variant,
+            HeardRequest::Command(command) => asked(command).variant,
             _ => Variant(0),
         })
     }
 
     /// What the request was made of, and the further parts that are said.
-    fn parts(&self) -> Parts {
-        let mut parts = Parts::of(&self.heard);
+    fn parts(&self) -> RequestParts {
+        let mut parts = RequestParts::of(&self.heard);
         let said = self.exchange.says.iter();
         let extra = said.filter_map(|(name, value)| {
             Some((
@@ -103,7 +103,7 @@ impl<'r> Run<'r> {
     }
 
     /// What the client's side makes of the reply.
-    fn told(&self) -> Result<Understood, String> {
+    fn told(&self) -> Result<UnderstoodReply, String> {
         let parts = self.parts();
         let (operation, variant) = (self.operation(), self.variant());
         let reply = &self.exchange.reply;
@@ -113,14 +113,14 @@ impl<'r> Run<'r> {
     }
 
     /// As issuer: the request leads to the recorded reply.
-    fn issue(&self, told: Option<&Understood>) -> Vec<String> {
+    fn issue(&self, told: Option<&UnderstoodReply>) -> Vec<String> {
         if let Some(wrong) = self.misheard() {
             return vec![wrong];
         }
         let reply = match (&self.heard, self.refusal) {
             (_, Some(refusal)) => self.dialect.refuse(&self.refused(refusal)),
-            (Heard::Command(command), None) => match told {
-                Some(Understood::Granted(granted)) => self.grant(command, granted),
+            (HeardRequest::Command(command), None) => match told {
+                Some(UnderstoodReply::Granted(granted)) => self.grant(command, granted),
                 _ => self.dialect.done(&asked(command)),
             },
             _ => return Vec::new(),
@@ -155,17 +155,19 @@ impl<'r> Run<'r> {
             TooLarge,
         ];
         match (&self.heard, self.refusal) {
-            (Heard::Unread(unread), refusal) if !self.is_spelled(unread.refusal(), refusal) => {
+            (HeardRequest::Unread(unread), refusal)
+                if !self.is_spelled(unread.refusal(), refusal) =>
+            {
                 Some(format!(
                     "the request is refused as {}: {}",
                     unread.refusal(),
                     unread.detail
                 ))
             }
-            (Heard::Command(_), Some(refusal)) if by_reading.contains(&refusal) => {
+            (HeardRequest::Command(_), Some(refusal)) if by_reading.contains(&refusal) => {
                 Some(format!("the request is read, and not refused as {refusal}"))
             }
-            (Heard::Guarded(token), Some(refusal)) => {
+            (HeardRequest::Guarded(token), Some(refusal)) => {
                 let wrong = token.is_none() != (refusal == MissingBearer);
                 let found = if token.is_some() { "a" } else { "no" };
                 wrong.then(|| format!("the request presents {found} credential"))
@@ -174,23 +176,23 @@ impl<'r> Run<'r> {
         }
     }
 
-    fn refused(&self, refusal: Refusal) -> Refused<'_> {
+    fn refused(&self, refusal: Refusal) -> TokenRefusal<'_> {
         let seconds = self.exchange.reply.headers().get(RETRY_AFTER);
         let seconds = seconds.and_then(|value| value.to_str().ok()?.parse().ok());
         let pointer = match &self.heard {
-            Heard::Unread(unread) => unread.pointer.as_deref(),
+            HeardRequest::Unread(unread) => unread.pointer.as_deref(),
             _ => None,
         };
-        Refused {
+        TokenRefusal {
             pointer,
             retry_after: seconds.map(std::time::Duration::from_secs),
             allow: self.allow.as_deref(),
-            ..Refused::new(self.operation(), refusal)
+            ..TokenRefusal::new(self.operation(), refusal)
         }
     }
 
-    fn grant(&self, command: &Command, granted: &Granted) -> http::Response<Bytes> {
-        let parts = Parts::of_command(command);
+    fn grant(&self, command: &TokenCommand, granted: &GrantedTokens) -> http::Response<Bytes> {
+        let parts = RequestParts::of_command(command);
         let login = parts
             .login
             .as_deref()
@@ -198,7 +200,7 @@ impl<'r> Run<'r> {
             .unwrap_or_default();
         self.dialect.grant(
             &asked(command),
-            &Grant {
+            &TokenGrant {
                 login: granted.login.as_deref().unwrap_or(login),
                 client_id: granted.client_id.unwrap_or_default(),
                 access_token: granted.access_token.expose(),
@@ -213,7 +215,7 @@ impl<'r> Run<'r> {
 
     /// As client: the reply means what is said, and the request is the recorded
     /// one.
-    fn call(&self, told: Result<Understood, String>) -> Vec<String> {
+    fn call(&self, told: Result<UnderstoodReply, String>) -> Vec<String> {
         let wanted = self
             .exchange
             .says("understood")
@@ -224,17 +226,17 @@ impl<'r> Run<'r> {
             (Err(_), _) if must_not_believe => Vec::new(),
             (Err(error), _) => vec![format!("a client does not read it: {error}")],
             (Ok(_), _) if must_not_believe => vec!["a client believes the reply".to_owned()],
-            (Ok(Understood::Refused(refused)), Some(wanted)) if refused.refusal == wanted => {
+            (Ok(UnderstoodReply::Refused(refused)), Some(wanted)) if refused.refusal == wanted => {
                 self.differs(&|name| of_refused(&refused, name))
             }
-            (Ok(Understood::Refused(refused)), _) => {
+            (Ok(UnderstoodReply::Refused(refused)), _) => {
                 vec![format!("the reply is understood as {}", refused.refusal)]
             }
             (Ok(_), Some(wanted)) => vec![format!("the reply is not understood as {wanted}")],
-            (Ok(Understood::Granted(granted)), None) => {
+            (Ok(UnderstoodReply::Granted(granted)), None) => {
                 self.differs(&|name| of_granted(&granted, name))
             }
-            (Ok(Understood::Done), None) => Vec::new(),
+            (Ok(UnderstoodReply::Done), None) => Vec::new(),
         };
         if self.exchange.says("lenient").is_none() {
             wrong.extend(self.written());
@@ -272,8 +274,8 @@ impl<'r> Run<'r> {
 
     fn written(&self) -> Vec<String> {
         match &self.heard {
-            Heard::Unread(_) => Vec::new(),
-            Heard::Guarded(token) => {
+            HeardRequest::Unread(_) => Vec::new(),
+            HeardRequest::Guarded(token) => {
                 let Some(token) = token else {
                     return Vec::new();
                 };
@@ -288,7 +290,7 @@ impl<'r> Run<'r> {
                     "the record lacks",
                 )
             }
-            Heard::Command(_) => {
+            HeardRequest::Command(_) => {
                 let parts = self.parts();
                 let written =
                     self.dialect
@@ -301,20 +303,20 @@ impl<'r> Run<'r> {
         }
     }
 }
-fn heard(dialect: &Dialect, exchange: &Exchange) -> Heard {
+fn heard(dialect: &Dialect, exchange: &ExampleExchange) -> HeardRequest {
     let request = &exchange.request;
     let guarded = exchange.says("operation") == Some("guard");
-    if guarded || dialect.find(request.method(), request.uri().path()) == Found::NotMine {
+    if guarded || dialect.find(request.method(), request.uri().path()) == FoundEndpoint::NotMine {
         return guarded_by(dialect, request);
     }
     let (parts, body) = request.clone().into_parts();
     match dialect.read(&parts, &body) {
-        Ok(command) => Heard::Command(command),
-        Err(unread) => Heard::Unread(unread),
+        Ok(command) => HeardRequest::Command(command),
+        Err(unread) => HeardRequest::Unread(unread),
     }
 }
 
-fn guarded_by(dialect: &Dialect, request: &Request<Bytes>) -> Heard {
+fn guarded_by(dialect: &Dialect, request: &Request<Bytes>) -> HeardRequest {
     let in_body = || {
         let taken = dialect
             .static_key()?
@@ -323,16 +325,16 @@ fn guarded_by(dialect: &Dialect, request: &Request<Bytes>) -> Heard {
         Some(taken.0.expose().to_owned())
     };
     match dialect.presented(request.headers(), request.uri().query()) {
-        Presented::Token(token) => Heard::Guarded(Some(token.to_owned())),
-        Presented::StaticKey(key) => Heard::Guarded(Some(key.expose().to_owned())),
-        Presented::Nothing => Heard::Guarded(in_body()),
-        Presented::Ambiguous(reason) => Heard::Unread(ambiguous(reason)),
+        PresentedCredential::Token(token) => HeardRequest::Guarded(Some(token.to_owned())),
+        PresentedCredential::StaticKey(key) => HeardRequest::Guarded(Some(key.expose().to_owned())),
+        PresentedCredential::Nothing => HeardRequest::Guarded(in_body()),
+        PresentedCredential::Ambiguous(reason) => HeardRequest::Unread(ambiguous(reason)),
     }
 }
 
-fn ambiguous(reason: Reason) -> Unread {
-    Unread {
-        operation: Operation::Guard,
+fn ambiguous(reason: Reason) -> UnreadRequest {
+    UnreadRequest {
+        operation: TokenOperation::Guard,
         reason,
         pointer: None,
         detail: reason.to_string(),

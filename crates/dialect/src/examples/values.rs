@@ -1,12 +1,15 @@
 //! What an exchange is made of: the request as heard, and the reply as told.
 
 use super::annotations::shown;
-use crate::{Asked, Asking, Command, Extra, Granted, RefusedBy, Secret, Unread};
+use crate::{
+    AskedForm, ClientValues, ExtraParts, GrantedTokens, RefusedBy, Secret, TokenCommand,
+    UnreadRequest,
+};
 
 /// What the issuer's side made of the request.
-pub(super) enum Heard {
-    Command(Command),
-    Unread(Unread),
+pub(super) enum HeardRequest {
+    Command(TokenCommand),
+    Unread(UnreadRequest),
     Guarded(Option<String>),
 }
 
@@ -24,7 +27,7 @@ pub(crate) const NAMES: [&str; 10] = [
     "retry_after",
 ];
 
-pub(super) fn of_granted(granted: &Granted, name: &str) -> Option<String> {
+pub(super) fn of_granted(granted: &GrantedTokens, name: &str) -> Option<String> {
     let time = shown;
     match name {
         "access_token" => Some(granted.access_token.expose().to_owned()),
@@ -55,34 +58,34 @@ pub(super) fn of_refused(refused: &RefusedBy, name: &str) -> Option<String> {
         _ => None,
     }
 }
-pub(super) fn asked(command: &Command) -> Asked {
+pub(super) fn asked(command: &TokenCommand) -> AskedForm {
     match command {
-        Command::Login { asked, .. }
-        | Command::Refresh { asked, .. }
-        | Command::Logout { asked, .. } => *asked,
+        TokenCommand::Login { asked, .. }
+        | TokenCommand::Refresh { asked, .. }
+        | TokenCommand::Logout { asked, .. } => *asked,
     }
 }
 
 /// What a request was made of.
 #[derive(Default)]
-pub(super) struct Parts {
+pub(super) struct RequestParts {
     pub(super) login: Option<String>,
     pub(super) secret: Option<Secret>,
     pub(super) token: Option<Secret>,
-    pub(super) extra: Extra,
+    pub(super) extra: ExtraParts,
 }
 
-impl Parts {
-    pub(super) fn of(heard: &Heard) -> Self {
+impl RequestParts {
+    pub(super) fn of(heard: &HeardRequest) -> Self {
         match heard {
-            Heard::Command(command) => Self::of_command(command),
+            HeardRequest::Command(command) => Self::of_command(command),
             _ => Self::default(),
         }
     }
 
-    pub(super) fn of_command(command: &Command) -> Self {
+    pub(super) fn of_command(command: &TokenCommand) -> Self {
         match command.clone() {
-            Command::Login {
+            TokenCommand::Login {
                 login,
                 secret,
                 extra,
@@ -93,7 +96,7 @@ impl Parts {
                 token: None,
                 extra,
             },
-            Command::Refresh {
+            TokenCommand::Refresh {
                 refresh_token,
                 credential,
                 extra,
@@ -107,15 +110,15 @@ impl Parts {
                     extra,
                 }
             }
-            Command::Logout { access_token, .. } => Self {
+            TokenCommand::Logout { access_token, .. } => Self {
                 token: Some(access_token),
                 ..Self::default()
             },
         }
     }
 
-    pub(super) fn asking(&self) -> Asking<'_> {
-        Asking {
+    pub(super) fn asking(&self) -> ClientValues<'_> {
+        ClientValues {
             login: self.login.as_deref(),
             secret: self.secret.as_ref(),
             access_token: self.token.as_ref(),

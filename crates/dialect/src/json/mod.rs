@@ -16,7 +16,7 @@ pub(crate) use parser::parse;
 
 /// A value and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Node<'a> {
+pub(crate) struct JsonNode<'a> {
     pub(crate) span: Range<usize>,
     pub(crate) value: Json<'a>,
 }
@@ -28,26 +28,26 @@ pub(crate) enum Json<'a> {
     Bool(bool),
     Number(Cow<'a, str>),
     Text(Cow<'a, str>),
-    Array(Vec<Node<'a>>),
-    Object(Vec<Member<'a>>),
+    Array(Vec<JsonNode<'a>>),
+    Object(Vec<JsonMember<'a>>),
 }
 
 /// A member of an object; `start` is where its name begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Member<'a> {
+pub(crate) struct JsonMember<'a> {
     pub(crate) start: usize,
     pub(crate) key: Cow<'a, str>,
-    pub(crate) node: Node<'a>,
+    pub(crate) node: JsonNode<'a>,
 }
 
 /// Why a text is not acceptable JSON, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Fault {
+pub(crate) struct JsonFault {
     pub(crate) offset: usize,
     pub(crate) what: &'static str,
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for JsonFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} at byte {}", self.what, self.offset)
     }
@@ -55,14 +55,14 @@ impl fmt::Display for Fault {
 
 /// How strictly a text is read.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Rules {
+pub(crate) struct JsonRules {
     /// The deepest nesting that is read.
     pub(crate) depth: usize,
     /// Whether an object may name a member twice.
     pub(crate) duplicates: bool,
 }
 
-impl Rules {
+impl JsonRules {
     /// For the token endpoints, whose bodies are ours to define.
     pub(crate) const STRICT: Self = Self {
         depth: 32,
@@ -75,9 +75,9 @@ impl Rules {
     };
 }
 
-impl<'a> Node<'a> {
+impl<'a> JsonNode<'a> {
     /// The member of an object, or `None`.
-    pub(crate) fn member(&self, key: &str) -> Option<&Node<'a>> {
+    pub(crate) fn member(&self, key: &str) -> Option<&JsonNode<'a>> {
         match &self.value {
             Json::Object(members) => members
                 .iter()
@@ -88,7 +88,7 @@ impl<'a> Node<'a> {
     }
 
     /// The value at a JSON pointer (RFC 6901).
-    pub(crate) fn at(&self, pointer: &str) -> Option<&Node<'a>> {
+    pub(crate) fn at(&self, pointer: &str) -> Option<&JsonNode<'a>> {
         if pointer.is_empty() {
             return Some(self);
         }
@@ -105,7 +105,7 @@ impl<'a> Node<'a> {
     }
 
     /// Whether two values are the same, whatever the order of members.
-    pub(crate) fn same(&self, other: &Node<'_>) -> bool {
+    pub(crate) fn same(&self, other: &JsonNode<'_>) -> bool {
         match (&self.value, &other.value) {
             (Json::Null, Json::Null) => true,
             (Json::Bool(a), Json::Bool(b)) => a == b,
@@ -115,7 +115,7 @@ impl<'a> Node<'a> {
             }
             (Json::Object(a), Json::Object(b)) => {
                 let in_other =
-                    |m: &Member<'_>| other.member(&m.key).is_some_and(|n| m.node.same(n));
+                    |m: &JsonMember<'_>| other.member(&m.key).is_some_and(|n| m.node.same(n));
                 a.len() == b.len() && a.iter().all(in_other)
             }
             _ => false,
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     fn fault(text: &str) -> String {
-        parse(text.as_bytes(), Rules::STRICT)
+        parse(text.as_bytes(), JsonRules::STRICT)
             .err()
             .map_or_else(String::new, |f| f.to_string())
     }
@@ -176,7 +176,7 @@ mod tests {
             assert_eq!(fault(text), told, "{text:?}");
         }
         assert_eq!(
-            parse(b"\"\xff\"", Rules::STRICT).unwrap_err().what,
+            parse(b"\"\xff\"", JsonRules::STRICT).unwrap_err().what,
             "not UTF-8"
         );
     }
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_pointer_leads_to_its_value() {
-        let node = parse(br#"{"a":[{"b/c":1,"~":2}]}"#, Rules::STRICT).unwrap();
+        let node = parse(br#"{"a":[{"b/c":1,"~":2}]}"#, JsonRules::STRICT).unwrap();
         assert_eq!(
             node.at("/a/0/b~1c").map(|node| node.span.clone()),
             Some(13..14)
@@ -204,7 +204,7 @@ mod tests {
 
         #[test]
         fn it_agrees_with_serde_json_about_any_text(text in "[\\[\\]{}:,\"0-9eE.+\\-a-c\\\\untrfls ]{0,24}") {
-            let ours = parse(text.as_bytes(), Rules { depth: 32, duplicates: true });
+            let ours = parse(text.as_bytes(), JsonRules { depth: 32, duplicates: true });
             let theirs = serde_json::from_str::<serde_json::Value>(&text);
             // serde_json refuses numbers beyond f64; the text of ours is kept.
             let range = theirs.as_ref().is_err_and(|e| e.to_string().contains("out of range"));
@@ -216,7 +216,7 @@ mod tests {
             let mut json = String::from("\"");
             escape(&text, &mut json);
             json.push('"');
-            let node = parse(json.as_bytes(), Rules::STRICT).unwrap();
+            let node = parse(json.as_bytes(), JsonRules::STRICT).unwrap();
             prop_assert_eq!(&node.value, &Json::Text(text.as_str().into()));
             let theirs: String = serde_json::from_str(&json).unwrap();
             prop_assert_eq!(theirs, text);

@@ -2,15 +2,15 @@
 
 use std::borrow::Cow;
 
-use super::{Fault, Json, Member, Node, Rules};
+use super::{Json, JsonFault, JsonMember, JsonNode, JsonRules};
 
 /// Parses a whole text.
-pub(crate) fn parse(bytes: &[u8], rules: Rules) -> Result<Node<'_>, Fault> {
-    let text = std::str::from_utf8(bytes).map_err(|error| Fault {
+pub(crate) fn parse(bytes: &[u8], rules: JsonRules) -> Result<JsonNode<'_>, JsonFault> {
+    let text = std::str::from_utf8(bytes).map_err(|error| JsonFault {
         offset: error.valid_up_to(),
         what: "not UTF-8",
     })?;
-    let mut parser = Parser { text, at: 0, rules };
+    let mut parser = JsonParser { text, at: 0, rules };
     parser.blanks();
     let node = parser.value(0)?;
     parser.blanks();
@@ -21,15 +21,15 @@ pub(crate) fn parse(bytes: &[u8], rules: Rules) -> Result<Node<'_>, Fault> {
     }
 }
 
-struct Parser<'a> {
+struct JsonParser<'a> {
     text: &'a str,
     at: usize,
-    rules: Rules,
+    rules: JsonRules,
 }
 
-impl<'a> Parser<'a> {
-    fn fault<T>(&self, what: &'static str) -> Result<T, Fault> {
-        Err(Fault {
+impl<'a> JsonParser<'a> {
+    fn fault<T>(&self, what: &'static str) -> Result<T, JsonFault> {
+        Err(JsonFault {
             offset: self.at,
             what,
         })
@@ -55,7 +55,7 @@ impl<'a> Parser<'a> {
         self.text.get(from..self.at).unwrap_or_default()
     }
 
-    fn value(&mut self, depth: usize) -> Result<Node<'a>, Fault> {
+    fn value(&mut self, depth: usize) -> Result<JsonNode<'a>, JsonFault> {
         if depth >= self.rules.depth {
             return self.fault("nested too deep");
         }
@@ -71,13 +71,13 @@ impl<'a> Parser<'a> {
             Some(_) => return self.fault("no JSON value"),
             None => return self.fault("ends where a value is needed"),
         };
-        Ok(Node {
+        Ok(JsonNode {
             span: start..self.at,
             value,
         })
     }
 
-    fn word(&mut self, word: &str, value: Json<'a>) -> Result<Json<'a>, Fault> {
+    fn word(&mut self, word: &str, value: Json<'a>) -> Result<Json<'a>, JsonFault> {
         if !self
             .text
             .get(self.at..)
@@ -89,7 +89,7 @@ impl<'a> Parser<'a> {
         Ok(value)
     }
 
-    fn object(&mut self, depth: usize) -> Result<Json<'a>, Fault> {
+    fn object(&mut self, depth: usize) -> Result<Json<'a>, JsonFault> {
         let start = self.at;
         self.at += 1;
         let mut members = Vec::new();
@@ -103,7 +103,7 @@ impl<'a> Parser<'a> {
             self.blanks();
         }
         if !self.rules.duplicates && repeats(&members) {
-            return Err(Fault {
+            return Err(JsonFault {
                 offset: start,
                 what: "a member twice in the object",
             });
@@ -111,7 +111,7 @@ impl<'a> Parser<'a> {
         Ok(Json::Object(members))
     }
 
-    fn member(&mut self, depth: usize) -> Result<Member<'a>, Fault> {
+    fn member(&mut self, depth: usize) -> Result<JsonMember<'a>, JsonFault> {
         let start = self.at;
         if self.peek() != Some(b'"') {
             return self.fault("a member name is needed");
@@ -122,14 +122,14 @@ impl<'a> Parser<'a> {
             return self.fault("`:` is needed");
         }
         self.blanks();
-        Ok(Member {
+        Ok(JsonMember {
             start,
             key,
             node: self.value(depth + 1)?,
         })
     }
 
-    fn array(&mut self, depth: usize) -> Result<Json<'a>, Fault> {
+    fn array(&mut self, depth: usize) -> Result<Json<'a>, JsonFault> {
         self.at += 1;
         let mut items = Vec::new();
         self.blanks();
@@ -144,7 +144,7 @@ impl<'a> Parser<'a> {
         Ok(Json::Array(items))
     }
 
-    fn number(&mut self) -> Result<Json<'a>, Fault> {
+    fn number(&mut self) -> Result<Json<'a>, JsonFault> {
         let start = self.at;
         self.eat(b'-');
         if !self.eat(b'0') {
@@ -160,7 +160,7 @@ impl<'a> Parser<'a> {
         Ok(Json::Number(self.slice(start).into()))
     }
 
-    fn digits(&mut self) -> Result<(), Fault> {
+    fn digits(&mut self) -> Result<(), JsonFault> {
         let start = self.at;
         while matches!(self.peek(), Some(b'0'..=b'9')) {
             self.at += 1;
@@ -172,7 +172,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn string(&mut self) -> Result<Cow<'a, str>, Fault> {
+    fn string(&mut self) -> Result<Cow<'a, str>, JsonFault> {
         self.at += 1;
         let mut whole = Cow::Borrowed("");
         loop {
@@ -192,7 +192,7 @@ impl<'a> Parser<'a> {
         Ok(whole)
     }
 
-    fn escaped(&mut self) -> Result<char, Fault> {
+    fn escaped(&mut self) -> Result<char, JsonFault> {
         self.at += 1;
         let c = match self.peek() {
             Some(b'"') => '"',
@@ -211,7 +211,7 @@ impl<'a> Parser<'a> {
     }
 
     /// `\uXXXX`, or a pair of surrogates. A lone surrogate is no character.
-    fn unicode(&mut self) -> Result<char, Fault> {
+    fn unicode(&mut self) -> Result<char, JsonFault> {
         let high = self.hex4()?;
         if !(0xd800..0xdc00).contains(&high) {
             return char::from_u32(high).map_or_else(|| self.fault("a lone surrogate"), Ok);
@@ -227,7 +227,7 @@ impl<'a> Parser<'a> {
         char::from_u32(code).map_or_else(|| self.fault("no character"), Ok)
     }
 
-    fn hex4(&mut self) -> Result<u32, Fault> {
+    fn hex4(&mut self) -> Result<u32, JsonFault> {
         self.at += 1;
         let digits = self
             .text
@@ -251,7 +251,7 @@ fn append<'a>(whole: &mut Cow<'a, str>, part: &'a str) {
     }
 }
 
-fn repeats(members: &[Member<'_>]) -> bool {
+fn repeats(members: &[JsonMember<'_>]) -> bool {
     let mut keys: Vec<&str> = members.iter().map(|member| &*member.key).collect();
     keys.sort_unstable();
     keys.windows(2).any(|pair| matches!(pair, [a, b] if a == b))

@@ -8,13 +8,13 @@
 mod pieces;
 mod walk;
 
-use crate::json::{self, Json, Node, Rules};
-use crate::pattern::{Flaw, Hole, Part, Pattern};
-use crate::word::{Bindings, Values, Vocabulary, Word};
+use crate::json::{self, Json, JsonNode, JsonRules};
+use crate::pattern::{PatternFlaw, PatternHole, PatternPart, TextPattern};
+use crate::word::{HoleBindings, HoleValues, HoleWord, WordVocabulary};
 
-pub(crate) use walk::{Because, Misfit, Reading, reply_bindings};
+pub(crate) use walk::{MisfitReason, ReadingMode, TemplateMisfit, reply_bindings};
 
-use pieces::Piece;
+use pieces::TemplatePiece;
 
 /// The largest template, in bytes, and the most holes in one.
 const MAX_TEXT: usize = 16 * 1024;
@@ -22,44 +22,45 @@ const MAX_HOLES: usize = 64;
 
 /// The shape of a JSON value with holes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Shape {
+pub(crate) enum TemplateShape {
     Null,
     Bool(bool),
     Number(Box<str>),
-    Text(Pattern),
-    Array(Vec<Shape>),
-    Object(Vec<(Pattern, Shape)>),
+    Text(TextPattern),
+    Array(Vec<TemplateShape>),
+    Object(Vec<(TextPattern, TemplateShape)>),
 }
 
 /// A compiled template.
 #[derive(Clone, Debug)]
-pub(crate) struct Template {
-    pub(crate) shape: Shape,
-    pieces: Vec<Piece>,
+pub(crate) struct JsonTemplate {
+    pub(crate) shape: TemplateShape,
+    pieces: Vec<TemplatePiece>,
 }
-impl Template {
+impl JsonTemplate {
     /// Compiles a JSON text.
-    pub(crate) fn parse(text: &str, vocabulary: &Vocabulary<'_>) -> Result<Self, Flaw> {
+    pub(crate) fn parse(text: &str, vocabulary: &WordVocabulary<'_>) -> Result<Self, PatternFlaw> {
         if text.len() > MAX_TEXT {
-            return Err(Flaw::new(0, "is larger than 16 KiB"));
+            return Err(PatternFlaw::new(0, "is larger than 16 KiB"));
         }
-        let node = json::parse(text.as_bytes(), Rules::STRICT)
-            .map_err(|fault| Flaw::new(fault.offset, format!("is not JSON: {}", fault.what)))?;
+        let node = json::parse(text.as_bytes(), JsonRules::STRICT).map_err(|fault| {
+            PatternFlaw::new(fault.offset, format!("is not JSON: {}", fault.what))
+        })?;
         let template = Self::of(shape(&node, text, vocabulary)?);
         if template.holes().len() > MAX_HOLES {
-            return Err(Flaw::new(0, "has more than 64 holes"));
+            return Err(PatternFlaw::new(0, "has more than 64 holes"));
         }
         Ok(template)
     }
 
     /// Compiles a shape.
-    pub(crate) fn of(shape: Shape) -> Self {
+    pub(crate) fn of(shape: TemplateShape) -> Self {
         let pieces = pieces::cut(&shape);
         Self { shape, pieces }
     }
 
     /// Every hole, in the order of the text.
-    pub(crate) fn holes(&self) -> Vec<&Hole> {
+    pub(crate) fn holes(&self) -> Vec<&PatternHole> {
         let mut holes = Vec::new();
         self.shape
             .visit(&mut |pattern| holes.extend(pattern.holes()));
@@ -67,7 +68,7 @@ impl Template {
     }
 
     /// The first hole for a word.
-    pub(crate) fn hole(&self, word: &Word) -> Option<&Hole> {
+    pub(crate) fn hole(&self, word: &HoleWord) -> Option<&PatternHole> {
         self.holes().into_iter().find(|hole| hole.word == *word)
     }
 
@@ -80,7 +81,7 @@ impl Template {
     }
 
     /// Whether these values can be told apart again where they share a string.
-    pub(crate) fn can_hold(&self, values: &dyn Values) -> bool {
+    pub(crate) fn can_hold(&self, values: &dyn HoleValues) -> bool {
         let mut holds = true;
         self.shape.visit(&mut |pattern| {
             holds &= !pattern.is_shared()
@@ -92,26 +93,26 @@ impl Template {
 
     /// Fills the holes. A required hole without a value is `null`, or nothing
     /// inside a string.
-    pub(crate) fn write(&self, values: &dyn Values) -> String {
+    pub(crate) fn write(&self, values: &dyn HoleValues) -> String {
         let mut out = String::with_capacity(512);
         pieces::write(&self.pieces, values, &mut out);
         out
     }
 
-    /// Reads a value; see [`Reading`].
+    /// Reads a value; see [`ReadingMode`].
     pub(crate) fn read(
         &self,
-        node: &Node<'_>,
-        reading: Reading,
-        bindings: &mut Bindings,
-    ) -> Result<(), Misfit> {
+        node: &JsonNode<'_>,
+        reading: ReadingMode,
+        bindings: &mut HoleBindings,
+    ) -> Result<(), TemplateMisfit> {
         walk::read(&self.shape, node, reading, bindings)
     }
 }
 
-impl Shape {
+impl TemplateShape {
     /// Calls `see` for every pattern.
-    pub(crate) fn visit<'s>(&'s self, see: &mut dyn FnMut(&'s Pattern)) {
+    pub(crate) fn visit<'s>(&'s self, see: &mut dyn FnMut(&'s TextPattern)) {
         match self {
             Self::Null | Self::Bool(_) | Self::Number(_) => (),
             Self::Text(pattern) => see(pattern),
@@ -125,7 +126,10 @@ impl Shape {
 
     /// The same shape with some holes replaced; `fill` gives a shape for a hole
     /// that is a whole value, and its text for one inside a string.
-    pub(crate) fn filled(&self, fill: &dyn Fn(&Hole) -> Option<Shape>) -> Shape {
+    pub(crate) fn filled(
+        &self,
+        fill: &dyn Fn(&PatternHole) -> Option<TemplateShape>,
+    ) -> TemplateShape {
         match self {
             Self::Text(pattern) => match pattern.as_hole().and_then(fill) {
                 Some(shape) => shape,
@@ -144,7 +148,7 @@ impl Shape {
 
     /// The shape at a JSON pointer (RFC 6901); members named by holes are not
     /// found.
-    pub(crate) fn at(&self, pointer: &str) -> Option<&Shape> {
+    pub(crate) fn at(&self, pointer: &str) -> Option<&TemplateShape> {
         let mut keys = pointer.split('/').skip(1);
         keys.try_fold(self, |shape, key| {
             let key = key.replace("~1", "/").replace("~0", "~");
@@ -163,7 +167,7 @@ impl Shape {
     /// Puts a value where a JSON pointer (RFC 6901) leads; objects on the way are
     /// made. False, and nothing is changed, if something else is in the way or a
     /// hole is there.
-    pub(crate) fn put(&mut self, pointer: &str, value: Shape) -> bool {
+    pub(crate) fn put(&mut self, pointer: &str, value: TemplateShape) -> bool {
         let Some((key, rest)) = pointer.strip_prefix('/').map(|path| {
             let end = path.find('/').unwrap_or(path.len());
             path.split_at(end)
@@ -187,7 +191,7 @@ impl Shape {
                 }
                 let mut shape = Self::Object(Vec::new());
                 let put = shape.put(rest, value);
-                members.push((Pattern::fixed(&key), shape));
+                members.push((TextPattern::fixed(&key), shape));
                 put
             }
             _ => false,
@@ -201,52 +205,61 @@ impl Shape {
     }
 }
 
-fn filled(pattern: &Pattern, fill: &dyn Fn(&Hole) -> Option<Shape>) -> Pattern {
-    let part = |part: &Part| match part {
-        Part::Hole(hole) => match fill(hole) {
-            Some(Shape::Text(text)) => text.0,
-            Some(Shape::Number(text)) => vec![Part::Text(text)],
-            Some(Shape::Bool(value)) => vec![Part::Text(value.to_string().into())],
-            _ => vec![Part::Hole(hole.clone())],
+fn filled(
+    pattern: &TextPattern,
+    fill: &dyn Fn(&PatternHole) -> Option<TemplateShape>,
+) -> TextPattern {
+    let part = |part: &PatternPart| match part {
+        PatternPart::Hole(hole) => match fill(hole) {
+            Some(TemplateShape::Text(text)) => text.0,
+            Some(TemplateShape::Number(text)) => vec![PatternPart::Text(text)],
+            Some(TemplateShape::Bool(value)) => vec![PatternPart::Text(value.to_string().into())],
+            _ => vec![PatternPart::Hole(hole.clone())],
         },
-        Part::Text(text) => vec![Part::Text(text.clone())],
+        PatternPart::Text(text) => vec![PatternPart::Text(text.clone())],
     };
-    Pattern(pattern.0.iter().flat_map(part).collect())
+    TextPattern(pattern.0.iter().flat_map(part).collect())
 }
 
-fn shape(node: &Node<'_>, text: &str, vocabulary: &Vocabulary<'_>) -> Result<Shape, Flaw> {
+fn shape(
+    node: &JsonNode<'_>,
+    text: &str,
+    vocabulary: &WordVocabulary<'_>,
+) -> Result<TemplateShape, PatternFlaw> {
     Ok(match &node.value {
-        Json::Null => Shape::Null,
-        Json::Bool(value) => Shape::Bool(*value),
-        Json::Number(number) => Shape::Number(number.as_ref().into()),
-        Json::Text(string) => Shape::Text(pattern(string, node.span.start, text, vocabulary)?),
-        Json::Array(items) => Shape::Array(
+        Json::Null => TemplateShape::Null,
+        Json::Bool(value) => TemplateShape::Bool(*value),
+        Json::Number(number) => TemplateShape::Number(number.as_ref().into()),
+        Json::Text(string) => {
+            TemplateShape::Text(pattern(string, node.span.start, text, vocabulary)?)
+        }
+        Json::Array(items) => TemplateShape::Array(
             items
                 .iter()
                 .map(|item| shape(item, text, vocabulary))
                 .collect::<Result<_, _>>()?,
         ),
         Json::Object(members) => {
-            let member = |member: &json::Member<'_>| {
+            let member = |member: &json::JsonMember<'_>| {
                 let key = pattern(&member.key, member.start, text, vocabulary)?;
                 Ok((key, shape(&member.node, text, vocabulary)?))
             };
             let members = members
                 .iter()
                 .map(member)
-                .collect::<Result<Vec<_>, Flaw>>()?;
+                .collect::<Result<Vec<_>, PatternFlaw>>()?;
             if members
                 .iter()
                 .filter(|(key, _)| key.as_fixed().is_none())
                 .count()
                 > 1
             {
-                return Err(Flaw::new(
+                return Err(PatternFlaw::new(
                     node.span.start,
                     "two members of one object have holes in their names",
                 ));
             }
-            Shape::Object(members)
+            TemplateShape::Object(members)
         }
     })
 }
@@ -257,13 +270,13 @@ fn pattern(
     string: &str,
     start: usize,
     text: &str,
-    words: &Vocabulary<'_>,
-) -> Result<Pattern, Flaw> {
-    Pattern::parse(string, words).map_err(|flaw| {
+    words: &WordVocabulary<'_>,
+) -> Result<TextPattern, PatternFlaw> {
+    TextPattern::parse(string, words).map_err(|flaw| {
         let plain = text
             .get(start + 1..)
             .is_some_and(|rest| rest.starts_with(string));
-        Flaw {
+        PatternFlaw {
             at: if plain { start + 1 + flaw.at } else { start },
             ..flaw
         }
@@ -274,41 +287,41 @@ mod tests {
     use countersign_domain::Timestamp;
 
     use super::*;
-    use crate::pattern::Only;
-    use crate::word::Datum;
+    use crate::pattern::OnlyValue;
+    use crate::word::HoleValue;
 
-    const REQUEST: Vocabulary<'static> = Vocabulary::request(&[]);
+    const REQUEST: WordVocabulary<'static> = WordVocabulary::request(&[]);
     const BODY: &str =
         r#"{"data": {"type": "auth", "n": [{"login": "{login}", "password": "{secret}"}]}}"#;
 
-    fn misfit(body: &str) -> (Because, String) {
-        let template = Template::parse(BODY, &REQUEST).unwrap();
-        let node = json::parse(body.as_bytes(), Rules::STRICT).unwrap();
-        let mut bindings = Bindings::new(Timestamp::default());
+    fn misfit(body: &str) -> (MisfitReason, String) {
+        let template = JsonTemplate::parse(BODY, &REQUEST).unwrap();
+        let node = json::parse(body.as_bytes(), JsonRules::STRICT).unwrap();
+        let mut bindings = HoleBindings::new(Timestamp::default());
         let misfit = template
-            .read(&node, Reading::REQUEST, &mut bindings)
+            .read(&node, ReadingMode::REQUEST, &mut bindings)
             .unwrap_err();
         (misfit.because, misfit.pointer)
     }
 
     #[test]
     fn order_and_unknown_members_do_not_matter() {
-        let template = Template::parse(BODY, &REQUEST).unwrap();
+        let template = JsonTemplate::parse(BODY, &REQUEST).unwrap();
         let body =
             br#"{"x": 1, "data": {"n": [{"password": "p", "login": "l"}, 2], "type": "auth"}}"#;
-        let node = json::parse(body, Rules::STRICT).unwrap();
-        let mut bindings = Bindings::new(Timestamp::default());
+        let node = json::parse(body, JsonRules::STRICT).unwrap();
+        let mut bindings = HoleBindings::new(Timestamp::default());
         assert_eq!(
-            template.read(&node, Reading::REQUEST, &mut bindings),
+            template.read(&node, ReadingMode::REQUEST, &mut bindings),
             Ok(())
         );
-        assert_eq!(bindings.text(&Word::Login), Some("l"));
-        assert_eq!(bindings.text(&Word::Secret), Some("p"));
+        assert_eq!(bindings.text(&HoleWord::Login), Some("l"));
+        assert_eq!(bindings.text(&HoleWord::Secret), Some("p"));
     }
 
     #[test]
     fn what_does_not_fit_is_told_by_its_pointer() {
-        use Because::{ConstantDiffers, ConstantMissing, Missing, WrongType};
+        use MisfitReason::{ConstantDiffers, ConstantMissing, Missing, WrongType};
         for (body, because, pointer) in [
             ("{}", Missing, "/data/n/0/login"),
             (r#"{"data": null}"#, Missing, "/data/n/0/login"),
@@ -346,7 +359,7 @@ mod tests {
 
     #[test]
     fn a_member_whose_optional_hole_is_empty_is_left_out() {
-        let words = Vocabulary::REFUSAL;
+        let words = WordVocabulary::REFUSAL;
         for (text, with, without) in [
             (r#"{"a": "{pointer?}"}"#, r#"{"a":"/x"}"#, "{}"),
             (
@@ -365,13 +378,13 @@ mod tests {
                 r#"{"b":{},"c":1}"#,
             ),
         ] {
-            let template = Template::parse(text, &words).unwrap();
+            let template = JsonTemplate::parse(text, &words).unwrap();
             assert_eq!(
-                template.write(&Only(Word::Pointer, Datum::Text("/x"))),
+                template.write(&OnlyValue(HoleWord::Pointer, HoleValue::Text("/x"))),
                 with
             );
             assert_eq!(
-                template.write(&Only(Word::Allow, Datum::Text("-"))),
+                template.write(&OnlyValue(HoleWord::Allow, HoleValue::Text("-"))),
                 without
             );
         }
@@ -379,24 +392,33 @@ mod tests {
 
     #[test]
     fn what_fills_a_hole_cannot_leave_its_string() {
-        let template = Template::parse(r#"{"a": "<{login}>"}"#, &REQUEST).unwrap();
-        let text = template.write(&Only(Word::Login, Datum::Text("\",\"b\":\n\\{x}")));
+        let template = JsonTemplate::parse(r#"{"a": "<{login}>"}"#, &REQUEST).unwrap();
+        let text = template.write(&OnlyValue(
+            HoleWord::Login,
+            HoleValue::Text("\",\"b\":\n\\{x}"),
+        ));
         assert_eq!(text, r#"{"a":"<\",\"b\":\n\\{x}>"}"#);
     }
 
     #[test]
     fn a_member_name_can_be_a_hole() {
-        let template = Template::parse(
+        let template = JsonTemplate::parse(
             r#"{"errors": {"{code}": {"m": "{detail}"}}}"#,
-            &Vocabulary::REFUSAL,
+            &WordVocabulary::REFUSAL,
         )
         .unwrap();
-        let node =
-            json::parse(br#"{"errors": {"ER801": {"m": "expired"}}}"#, Rules::STRICT).unwrap();
+        let node = json::parse(
+            br#"{"errors": {"ER801": {"m": "expired"}}}"#,
+            JsonRules::STRICT,
+        )
+        .unwrap();
         let bindings = reply_bindings(&template, &node, Timestamp::default()).unwrap();
-        assert_eq!(bindings.text(&Word::Field("code".into())), Some("ER801"));
         assert_eq!(
-            bindings.text(&Word::Field("detail".into())),
+            bindings.text(&HoleWord::Field("code".into())),
+            Some("ER801")
+        );
+        assert_eq!(
+            bindings.text(&HoleWord::Field("detail".into())),
             Some("expired")
         );
     }

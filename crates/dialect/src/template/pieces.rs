@@ -1,43 +1,43 @@
 //! The writing half of a template: pieces that are cut once, at load.
 
-use super::Shape;
+use super::TemplateShape;
 use crate::json;
-use crate::pattern::{Hole, Part, Pattern};
-use crate::word::{Datum, Values, Word};
+use crate::pattern::{PatternHole, PatternPart, TextPattern};
+use crate::word::{HoleValue, HoleValues, HoleWord};
 
 /// What a rendering is concatenated from.
 #[derive(Clone, Debug)]
-pub(super) enum Piece {
+pub(super) enum TemplatePiece {
     Raw(Box<str>),
     /// A comma, unless it would be the first thing in its object.
     Comma,
     /// A hole that is a whole value: in quotes, or bare.
-    Whole(Hole),
+    Whole(PatternHole),
     /// A hole inside a string.
-    Inside(Hole),
+    Inside(PatternHole),
     /// A member that is left out when one of its optional holes has no value.
     Member {
-        needs: Vec<Word>,
-        pieces: Vec<Piece>,
+        needs: Vec<HoleWord>,
+        pieces: Vec<TemplatePiece>,
     },
 }
 /// The pieces of a shape.
-pub(super) fn cut(shape: &Shape) -> Vec<Piece> {
+pub(super) fn cut(shape: &TemplateShape) -> Vec<TemplatePiece> {
     let mut pieces = Vec::new();
     cut_value(shape, &mut pieces);
     join(pieces)
 }
 
-fn cut_value(shape: &Shape, pieces: &mut Vec<Piece>) {
+fn cut_value(shape: &TemplateShape, pieces: &mut Vec<TemplatePiece>) {
     match shape {
-        Shape::Null => raw("null", pieces),
-        Shape::Bool(value) => raw(if *value { "true" } else { "false" }, pieces),
-        Shape::Number(text) => raw(text, pieces),
-        Shape::Text(pattern) => match pattern.as_hole() {
-            Some(hole) => pieces.push(Piece::Whole(hole.clone())),
+        TemplateShape::Null => raw("null", pieces),
+        TemplateShape::Bool(value) => raw(if *value { "true" } else { "false" }, pieces),
+        TemplateShape::Number(text) => raw(text, pieces),
+        TemplateShape::Text(pattern) => match pattern.as_hole() {
+            Some(hole) => pieces.push(TemplatePiece::Whole(hole.clone())),
             None => cut_string(pattern, pieces),
         },
-        Shape::Array(items) => {
+        TemplateShape::Array(items) => {
             raw("[", pieces);
             for (index, item) in items.iter().enumerate() {
                 raw(if index > 0 { "," } else { "" }, pieces);
@@ -45,7 +45,7 @@ fn cut_value(shape: &Shape, pieces: &mut Vec<Piece>) {
             }
             raw("]", pieces);
         }
-        Shape::Object(members) => {
+        TemplateShape::Object(members) => {
             raw("{", pieces);
             members
                 .iter()
@@ -55,55 +55,59 @@ fn cut_value(shape: &Shape, pieces: &mut Vec<Piece>) {
     }
 }
 
-fn cut_member(key: &Pattern, value: &Shape, pieces: &mut Vec<Piece>) {
-    let mut member = vec![Piece::Comma];
+fn cut_member(key: &TextPattern, value: &TemplateShape, pieces: &mut Vec<TemplatePiece>) {
+    let mut member = vec![TemplatePiece::Comma];
     cut_string(key, &mut member);
     raw(":", &mut member);
     cut_value(value, &mut member);
     let needs = match value {
-        Shape::Text(pattern) => pattern.holes().filter(|hole| hole.optional).collect(),
+        TemplateShape::Text(pattern) => pattern.holes().filter(|hole| hole.optional).collect(),
         _ => Vec::new(),
     };
     if needs.is_empty() {
         pieces.append(&mut member);
     } else {
         let needs = needs.into_iter().map(|hole| hole.word.clone()).collect();
-        pieces.push(Piece::Member {
+        pieces.push(TemplatePiece::Member {
             needs,
             pieces: join(member),
         });
     }
 }
 
-fn cut_string(pattern: &Pattern, pieces: &mut Vec<Piece>) {
+fn cut_string(pattern: &TextPattern, pieces: &mut Vec<TemplatePiece>) {
     raw("\"", pieces);
     for part in &pattern.0 {
         match part {
-            Part::Text(text) => {
+            PatternPart::Text(text) => {
                 let mut escaped = String::new();
                 json::escape(text, &mut escaped);
                 raw(&escaped, pieces);
             }
-            Part::Hole(hole) => pieces.push(Piece::Inside(hole.clone())),
+            PatternPart::Hole(hole) => pieces.push(TemplatePiece::Inside(hole.clone())),
         }
     }
     raw("\"", pieces);
 }
 
-fn raw(text: &str, pieces: &mut Vec<Piece>) {
-    pieces.push(Piece::Raw(text.into()));
+fn raw(text: &str, pieces: &mut Vec<TemplatePiece>) {
+    pieces.push(TemplatePiece::Raw(text.into()));
 }
 
 /// Joins fixed texts that touch. A comma after something fixed is fixed too.
-fn join(pieces: Vec<Piece>) -> Vec<Piece> {
-    let mut joined: Vec<Piece> = Vec::new();
+fn join(pieces: Vec<TemplatePiece>) -> Vec<TemplatePiece> {
+    let mut joined: Vec<TemplatePiece> = Vec::new();
     for piece in pieces {
         match (joined.last_mut(), piece) {
-            (Some(Piece::Raw(last)), Piece::Raw(text)) => *last = format!("{last}{text}").into(),
-            (Some(Piece::Raw(last)), Piece::Comma) if last.ends_with('{') => (),
-            (Some(Piece::Raw(last)), Piece::Comma) => *last = format!("{last},").into(),
-            (Some(Piece::Whole(_) | Piece::Inside(_)), Piece::Comma) => {
-                joined.push(Piece::Raw(",".into()));
+            (Some(TemplatePiece::Raw(last)), TemplatePiece::Raw(text)) => {
+                *last = format!("{last}{text}").into();
+            }
+            (Some(TemplatePiece::Raw(last)), TemplatePiece::Comma) if last.ends_with('{') => (),
+            (Some(TemplatePiece::Raw(last)), TemplatePiece::Comma) => {
+                *last = format!("{last},").into();
+            }
+            (Some(TemplatePiece::Whole(_) | TemplatePiece::Inside(_)), TemplatePiece::Comma) => {
+                joined.push(TemplatePiece::Raw(",".into()));
             }
             (_, piece) => joined.push(piece),
         }
@@ -112,20 +116,20 @@ fn join(pieces: Vec<Piece>) -> Vec<Piece> {
 }
 
 /// Fills the pieces with values.
-pub(super) fn write(pieces: &[Piece], values: &dyn Values, out: &mut String) {
+pub(super) fn write(pieces: &[TemplatePiece], values: &dyn HoleValues, out: &mut String) {
     for piece in pieces {
         match piece {
-            Piece::Raw(text) => out.push_str(text),
-            Piece::Comma if out.ends_with('{') => (),
-            Piece::Comma => out.push(','),
-            Piece::Whole(hole) => whole(hole, values, out),
-            Piece::Inside(hole) => {
+            TemplatePiece::Raw(text) => out.push_str(text),
+            TemplatePiece::Comma if out.ends_with('{') => (),
+            TemplatePiece::Comma => out.push(','),
+            TemplatePiece::Whole(hole) => whole(hole, values, out),
+            TemplatePiece::Inside(hole) => {
                 if let Some(datum) = values.datum(&hole.word) {
                     hole.codec
                         .write(&datum, values.now(), &mut |part| json::escape(part, out));
                 }
             }
-            Piece::Member { needs, pieces } => {
+            TemplatePiece::Member { needs, pieces } => {
                 if needs.iter().all(|word| values.datum(word).is_some()) {
                     write(pieces, values, out);
                 }
@@ -134,11 +138,11 @@ pub(super) fn write(pieces: &[Piece], values: &dyn Values, out: &mut String) {
     }
 }
 
-fn whole(hole: &Hole, values: &dyn Values, out: &mut String) {
+fn whole(hole: &PatternHole, values: &dyn HoleValues, out: &mut String) {
     let Some(datum) = values.datum(&hole.word) else {
         return out.push_str("null");
     };
-    let bare = hole.codec.is_number(&hole.word) && !matches!(datum, Datum::Text(_));
+    let bare = hole.codec.is_number(&hole.word) && !matches!(datum, HoleValue::Text(_));
     let quote = if bare { "" } else { "\"" };
     out.push_str(quote);
     hole.codec

@@ -2,22 +2,22 @@
 
 use countersign_domain::Timestamp;
 
-use super::{Shape, Template};
+use super::{JsonTemplate, TemplateShape};
 use crate::document::below;
-use crate::json::{Json, Node};
-use crate::pattern::Pattern;
-use crate::word::Bindings;
+use crate::json::{Json, JsonNode};
+use crate::pattern::TextPattern;
+use crate::word::HoleBindings;
 
 /// How a value is compared with a template.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Reading {
+pub(crate) struct ReadingMode {
     /// Fixed values must be there and equal.
     pub(crate) assert: bool,
     /// A number is read where a string is expected, and the reverse.
     pub(crate) loose: bool,
 }
 
-impl Reading {
+impl ReadingMode {
     /// What a peer sends to us.
     pub(crate) const REQUEST: Self = Self {
         assert: true,
@@ -32,7 +32,7 @@ impl Reading {
 
 /// Why a value does not fit a template. In the order of what is told first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Because {
+pub(crate) enum MisfitReason {
     /// It is of another type, or not of the codec.
     WrongType,
     /// A hole finds nothing, `null` or an empty string.
@@ -45,19 +45,19 @@ pub(crate) enum Because {
 
 /// Where a value does not fit, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Misfit {
-    pub(crate) because: Because,
+pub(crate) struct TemplateMisfit {
+    pub(crate) because: MisfitReason,
     pub(crate) pointer: String,
     /// What is there, and what should be; empty if nothing is there.
     pub(crate) found: String,
 }
 
-impl Misfit {
+impl TemplateMisfit {
     /// What is wrong with a reply.
     pub(crate) fn in_words(&self) -> String {
         match (self.because, &*self.pointer) {
-            (Because::WrongType, "") => format!("it is {}", self.found),
-            (Because::WrongType, pointer) => {
+            (MisfitReason::WrongType, "") => format!("it is {}", self.found),
+            (MisfitReason::WrongType, pointer) => {
                 format!("{pointer} is there in another form: {}", self.found)
             }
             (_, pointer) if self.found.is_empty() => format!("it lacks {pointer}"),
@@ -68,31 +68,31 @@ impl Misfit {
 
 /// Walks a shape through a value and binds what stands in its holes.
 pub(super) fn read(
-    shape: &Shape,
-    node: &Node<'_>,
-    reading: Reading,
-    bindings: &mut Bindings,
-) -> Result<(), Misfit> {
-    let mut walk = Walk {
+    shape: &TemplateShape,
+    node: &JsonNode<'_>,
+    reading: ReadingMode,
+    bindings: &mut HoleBindings,
+) -> Result<(), TemplateMisfit> {
+    let mut walk = TemplateWalk {
         reading,
         bindings,
         worst: None,
     };
-    walk.shape(shape, Some(node), &mut Place::default());
+    walk.shape(shape, Some(node), &mut WalkPlace::default());
     walk.worst.map_or(Ok(()), Err)
 }
 
-struct Walk<'b> {
-    reading: Reading,
-    bindings: &'b mut Bindings,
-    worst: Option<Misfit>,
+struct TemplateWalk<'b> {
+    reading: ReadingMode,
+    bindings: &'b mut HoleBindings,
+    worst: Option<TemplateMisfit>,
 }
 
 /// The path to where the walk is.
 #[derive(Default)]
-struct Place(Vec<String>);
+struct WalkPlace(Vec<String>);
 
-impl Place {
+impl WalkPlace {
     fn pointer(&self) -> String {
         self.0
             .iter()
@@ -100,14 +100,14 @@ impl Place {
     }
 }
 
-impl Walk<'_> {
-    fn note(&mut self, because: Because, place: &Place, found: String) {
+impl TemplateWalk<'_> {
+    fn note(&mut self, because: MisfitReason, place: &WalkPlace, found: String) {
         if self
             .worst
             .as_ref()
             .is_none_or(|worst| because < worst.because)
         {
-            self.worst = Some(Misfit {
+            self.worst = Some(TemplateMisfit {
                 because,
                 pointer: place.pointer(),
                 found,
@@ -115,29 +115,36 @@ impl Walk<'_> {
         }
     }
 
-    fn shape(&mut self, shape: &Shape, node: Option<&Node<'_>>, place: &mut Place) {
+    fn shape(&mut self, shape: &TemplateShape, node: Option<&JsonNode<'_>>, place: &mut WalkPlace) {
         let written = node.map(|node| &node.value);
         let node = node.filter(|node| node.value != Json::Null || !shape.has_hole());
         match (shape, node.map(|node| &node.value)) {
-            (Shape::Object(members), Some(Json::Object(_)) | None) => {
+            (TemplateShape::Object(members), Some(Json::Object(_)) | None) => {
                 self.object(members, node, place);
             }
-            (Shape::Array(items), Some(Json::Array(_)) | None) => self.array(items, node, place),
-            (Shape::Text(pattern), value) if pattern.as_fixed().is_none() => {
+            (TemplateShape::Array(items), Some(Json::Array(_)) | None) => {
+                self.array(items, node, place);
+            }
+            (TemplateShape::Text(pattern), value) if pattern.as_fixed().is_none() => {
                 self.text(pattern, value.or(written), place);
             }
             (shape, Some(value)) if shape.has_hole() => {
                 let wanted = match shape {
-                    Shape::Array(_) => "a list",
+                    TemplateShape::Array(_) => "a list",
                     _ => "an object",
                 };
-                self.note(Because::WrongType, place, instead(value, wanted));
+                self.note(MisfitReason::WrongType, place, instead(value, wanted));
             }
             (shape, value) => self.fixed(shape, value, place),
         }
     }
 
-    fn object(&mut self, members: &[(Pattern, Shape)], node: Option<&Node<'_>>, place: &mut Place) {
+    fn object(
+        &mut self,
+        members: &[(TextPattern, TemplateShape)],
+        node: Option<&JsonNode<'_>>,
+        place: &mut WalkPlace,
+    ) {
         let fixed = |key: &str| {
             members
                 .iter()
@@ -158,11 +165,11 @@ impl Walk<'_> {
     /// A member whose name is a hole: the first that no fixed name takes.
     fn named_by_hole(
         &mut self,
-        key: &Pattern,
-        shape: &Shape,
-        node: Option<&Node<'_>>,
+        key: &TextPattern,
+        shape: &TemplateShape,
+        node: Option<&JsonNode<'_>>,
         taken: &dyn Fn(&str) -> bool,
-        place: &mut Place,
+        place: &mut WalkPlace,
     ) {
         let members = match node.map(|node| &node.value) {
             Some(Json::Object(members)) => members.as_slice(),
@@ -175,11 +182,16 @@ impl Walk<'_> {
                 self.shape(shape, Some(&member.node), place);
                 place.0.pop();
             }
-            None => self.note(Because::Missing, place, String::new()),
+            None => self.note(MisfitReason::Missing, place, String::new()),
         }
     }
 
-    fn array(&mut self, items: &[Shape], node: Option<&Node<'_>>, place: &mut Place) {
+    fn array(
+        &mut self,
+        items: &[TemplateShape],
+        node: Option<&JsonNode<'_>>,
+        place: &mut WalkPlace,
+    ) {
         let found = match node.map(|node| &node.value) {
             Some(Json::Array(found)) => found.as_slice(),
             _ => &[],
@@ -191,7 +203,7 @@ impl Walk<'_> {
         }
     }
 
-    fn text(&mut self, pattern: &Pattern, value: Option<&Json<'_>>, place: &Place) {
+    fn text(&mut self, pattern: &TextPattern, value: Option<&Json<'_>>, place: &WalkPlace) {
         let number = pattern
             .as_hole()
             .map(|hole| hole.codec.is_number(&hole.word));
@@ -201,12 +213,12 @@ impl Walk<'_> {
             None | Some(Json::Null) => {
                 if required {
                     let found = value.map_or_else(String::new, |_| "null".to_owned());
-                    self.note(Because::Missing, place, found);
+                    self.note(MisfitReason::Missing, place, found);
                 }
             }
             Some(Json::Text(text)) if text.is_empty() && number != Some(true) => {
                 if required {
-                    self.note(Because::Missing, place, "empty".to_owned());
+                    self.note(MisfitReason::Missing, place, "empty".to_owned());
                 }
             }
             Some(Json::Text(text)) if number != Some(true) || loose => {
@@ -222,7 +234,13 @@ impl Walk<'_> {
         }
     }
 
-    fn bind(&mut self, pattern: &Pattern, text: &str, value: Option<&Json<'_>>, place: &Place) {
+    fn bind(
+        &mut self,
+        pattern: &TextPattern,
+        text: &str,
+        value: Option<&Json<'_>>,
+        place: &WalkPlace,
+    ) {
         if !pattern.read(text, self.bindings)
             && let Some(value) = value
         {
@@ -230,26 +248,27 @@ impl Walk<'_> {
         }
     }
 
-    fn mistyped(&mut self, pattern: &Pattern, value: &Json<'_>, place: &Place) {
+    fn mistyped(&mut self, pattern: &TextPattern, value: &Json<'_>, place: &WalkPlace) {
         let hole = pattern.as_hole();
         let wanted = hole.map_or(
             "a text with what the template has beside its hole",
             |hole| hole.codec.in_words(&hole.word),
         );
-        self.note(Because::WrongType, place, instead(value, wanted));
+        self.note(MisfitReason::WrongType, place, instead(value, wanted));
     }
 
-    fn fixed(&mut self, shape: &Shape, value: Option<&Json<'_>>, place: &Place) {
+    fn fixed(&mut self, shape: &TemplateShape, value: Option<&Json<'_>>, place: &WalkPlace) {
         if !self.reading.assert {
             return;
         }
         match (shape, value) {
-            (Shape::Null, Some(Json::Null) | None) => (),
-            (_, None) => self.note(Because::ConstantMissing, place, String::new()),
-            (Shape::Bool(wanted), Some(Json::Bool(found))) if wanted == found => (),
-            (Shape::Number(wanted), Some(Json::Number(found))) if **wanted == **found => (),
-            (Shape::Text(wanted), Some(Json::Text(found))) if wanted.as_fixed() == Some(found) => {}
-            _ => self.note(Because::ConstantDiffers, place, String::new()),
+            (TemplateShape::Null, Some(Json::Null) | None) => (),
+            (_, None) => self.note(MisfitReason::ConstantMissing, place, String::new()),
+            (TemplateShape::Bool(wanted), Some(Json::Bool(found))) if wanted == found => (),
+            (TemplateShape::Number(wanted), Some(Json::Number(found))) if **wanted == **found => (),
+            (TemplateShape::Text(wanted), Some(Json::Text(found)))
+                if wanted.as_fixed() == Some(found) => {}
+            _ => self.note(MisfitReason::ConstantDiffers, place, String::new()),
         }
     }
 }
@@ -285,11 +304,11 @@ fn whole(number: &str) -> &str {
 /// Reads a body as JSON and then by a template, with fixed values unasserted
 /// and times counted from `now`: for replies.
 pub(crate) fn reply_bindings(
-    template: &Template,
-    node: &Node<'_>,
+    template: &JsonTemplate,
+    node: &JsonNode<'_>,
     now: Timestamp,
-) -> Result<Bindings, Misfit> {
-    let mut bindings = Bindings::new(now);
-    template.read(node, Reading::REPLY, &mut bindings)?;
+) -> Result<HoleBindings, TemplateMisfit> {
+    let mut bindings = HoleBindings::new(now);
+    template.read(node, ReadingMode::REPLY, &mut bindings)?;
     Ok(bindings)
 }

@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use crate::api::GuardedApi;
 use crate::client_address::{TrustedProxies, X_FORWARDED_FOR, x_forwarded_for};
 use crate::headers::only;
-use crate::permit::Denied;
+use crate::permit::GuardDenial;
 
 const X_FORWARDED_METHOD: HeaderName = HeaderName::from_static("x-forwarded-method");
 const X_FORWARDED_URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
@@ -37,7 +37,7 @@ const ANSWERING: &str = "x-countersign";
 
 /// A kind of proxy, by the headers that it sends with a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Family {
+pub enum ProxyFamily {
     /// `X-Original-Method`, `X-Original-URI`, `X-Forwarded-For`; only 401 and
     /// 403 can be passed on.
     Nginx,
@@ -53,7 +53,7 @@ pub enum Family {
 }
 
 /// The request that a proxy asks about.
-pub struct Original<'r> {
+pub struct OriginalRequest<'r> {
     /// The method.
     pub method: Method,
     /// The client's address.
@@ -63,7 +63,7 @@ pub struct Original<'r> {
     query: Option<&'r str>,
 }
 
-impl Family {
+impl ProxyFamily {
     /// The kinds and their names in configurations.
     pub const NAMED: [(&'static str, Self); 5] = [
         ("nginx", Self::Nginx),
@@ -88,7 +88,7 @@ impl Family {
         check: &'r Parts,
         below: &'r str,
         trusted: &TrustedProxies,
-    ) -> Result<Original<'r>, Denied> {
+    ) -> Result<OriginalRequest<'r>, GuardDenial> {
         let headers = &check.headers;
         let own = self.telling();
         for name in own.iter().flatten().chain([&X_FORWARDED_FOR]) {
@@ -116,7 +116,7 @@ impl Family {
             }
             None => (check.method.clone(), below, check.uri.query()),
         };
-        Ok(Original {
+        Ok(OriginalRequest {
             method,
             address,
             path,
@@ -134,7 +134,7 @@ impl Family {
     }
 }
 
-impl<'r> Original<'r> {
+impl<'r> OriginalRequest<'r> {
     /// The path, as the client sent it.
     pub fn path(&self) -> &'r str {
         self.path
@@ -155,7 +155,7 @@ impl<'r> Original<'r> {
 
 /// Whether the proxy tells what it owes. A client cannot take that away, so who
 /// configured the proxy has to mend it.
-fn is_told(headers: &HeaderMap, name: &HeaderName) -> Result<(), Denied> {
+fn is_told(headers: &HeaderMap, name: &HeaderName) -> Result<(), GuardDenial> {
     let mut told = headers.get_all(name).iter();
     if told.any(|value| !value.as_bytes().trim_ascii().is_empty()) {
         return Ok(());
@@ -165,7 +165,7 @@ fn is_told(headers: &HeaderMap, name: &HeaderName) -> Result<(), Denied> {
 
 /// Refuses headers that the proxy would have cleared, had a client not sent them
 /// through: of another family, our own, and whatever servers may read as these.
-fn nothing_foreign(headers: &HeaderMap, own: Option<&[HeaderName; 2]>) -> Result<(), Denied> {
+fn nothing_foreign(headers: &HeaderMap, own: Option<&[HeaderName; 2]>) -> Result<(), GuardDenial> {
     let is_own = |name: &HeaderName| own.into_iter().flatten().any(|own| own == name);
     for name in headers.keys().filter(|name| !is_own(name)) {
         let read_as = folded(name);
@@ -181,17 +181,20 @@ fn nothing_foreign(headers: &HeaderMap, own: Option<&[HeaderName; 2]>) -> Result
     Ok(())
 }
 
-fn only_once<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<&'h HeaderValue, Denied> {
+fn only_once<'h>(
+    headers: &'h HeaderMap,
+    name: &HeaderName,
+) -> Result<&'h HeaderValue, GuardDenial> {
     only(headers, name).ok_or_else(|| odd(format!("{name} is there more than once")))
 }
 
-fn named(method: &HeaderValue) -> Result<Method, Denied> {
+fn named(method: &HeaderValue) -> Result<Method, GuardDenial> {
     Method::from_bytes(method.as_bytes()).map_err(|_| odd("the method is none".to_owned()))
 }
 
 /// The path and query of a request target in origin form (RFC 9112 section
 /// 3.2.1). A fragment is no part of it, and readers disagree on what follows.
-fn split(uri: &HeaderValue) -> Result<(&str, Option<&str>), Denied> {
+fn split(uri: &HeaderValue) -> Result<(&str, Option<&str>), GuardDenial> {
     let ambiguous = |byte: &u8| !byte.is_ascii_graphic() || *byte == b'#';
     let uri = uri
         .to_str()
@@ -204,16 +207,16 @@ fn split(uri: &HeaderValue) -> Result<(&str, Option<&str>), Denied> {
     })
 }
 
-fn missing(what: impl Display) -> Denied {
-    Denied {
+fn missing(what: impl Display) -> GuardDenial {
+    GuardDenial {
         detail: Some(format!("{what} is missing from the proxy's check")),
-        ..Denied::from(Reason::ProxyHeaderMissing)
+        ..GuardDenial::from(Reason::ProxyHeaderMissing)
     }
 }
 
-fn odd(detail: String) -> Denied {
-    Denied {
+fn odd(detail: String) -> GuardDenial {
+    GuardDenial {
         detail: Some(detail),
-        ..Denied::from(Reason::ProxyHeaders)
+        ..GuardDenial::from(Reason::ProxyHeaders)
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use countersign_domain::{ApiName, Timestamp};
 
-use crate::permit::Denied;
+use crate::permit::GuardDenial;
 
 /// How long a refusal waits.
 const LIFETIME: Duration = Duration::from_secs(60);
@@ -19,25 +19,25 @@ const LIFETIME: Duration = Duration::from_secs(60);
 const CAPACITY: usize = 10_000;
 
 #[derive(Default)]
-pub(super) struct Kept(Mutex<Waiting>);
+pub(super) struct PendingRefusals(Mutex<PendingState>);
 
 #[derive(Default)]
-struct Waiting {
-    by_id: HashMap<Box<str>, Refused>,
+struct PendingState {
+    by_id: HashMap<Box<str>, PendingRefusal>,
     /// The oldest first; some may have been taken.
     order: VecDeque<(Timestamp, Box<str>)>,
 }
 
-struct Refused {
+struct PendingRefusal {
     api: ApiName,
-    denied: Denied,
+    denied: GuardDenial,
     until: Timestamp,
 }
 
-impl Kept {
-    pub(super) fn keep(&self, id: &str, api: &ApiName, denied: &Denied, now: Timestamp) {
+impl PendingRefusals {
+    pub(super) fn keep(&self, id: &str, api: &ApiName, denied: &GuardDenial, now: Timestamp) {
         let until = now + LIFETIME;
-        let refused = Refused {
+        let refused = PendingRefusal {
             api: api.clone(),
             denied: denied.clone(),
             until,
@@ -49,7 +49,7 @@ impl Kept {
     }
 
     /// The refusal with this id, if it is of this api and still waits.
-    pub(super) fn take(&self, id: &str, api: &ApiName, now: Timestamp) -> Option<Denied> {
+    pub(super) fn take(&self, id: &str, api: &ApiName, now: Timestamp) -> Option<GuardDenial> {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.by_id.get(id)?.api != *api {
             return None;
@@ -59,7 +59,7 @@ impl Kept {
     }
 }
 
-impl Waiting {
+impl PendingState {
     fn make_room(&mut self, now: Timestamp) {
         let full = |order: &VecDeque<_>| order.len() >= CAPACITY;
         while let Some((until, _)) = self.order.front()
@@ -86,13 +86,13 @@ mod tests {
         "shop".parse().unwrap()
     }
 
-    fn keep(kept: &Kept, id: &str, now: Timestamp) {
+    fn keep(kept: &PendingRefusals, id: &str, now: Timestamp) {
         kept.keep(id, &api(), &Reason::TokenMissing.into(), now);
     }
 
     #[test]
     fn a_refusal_is_told_once_to_its_own_api() {
-        let kept = Kept::default();
+        let kept = PendingRefusals::default();
         keep(&kept, "a", at(0));
         assert_eq!(kept.take("a", &"other".parse().unwrap(), at(0)), None);
         assert_eq!(kept.take("b", &api(), at(0)), None);
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn after_a_minute_it_is_forgotten() {
-        let kept = Kept::default();
+        let kept = PendingRefusals::default();
         keep(&kept, "a", at(0));
         assert_eq!(kept.take("a", &api(), at(60)), None);
         keep(&kept, "b", at(0));
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn when_too_many_wait_the_oldest_go() {
-        let kept = Kept::default();
+        let kept = PendingRefusals::default();
         for number in 0..=CAPACITY {
             keep(&kept, &number.to_string(), at(0));
         }

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use countersign_dialect::Presented;
+use countersign_dialect::PresentedCredential;
 use countersign_domain::account::StoredSecret;
-use countersign_domain::revocation::{Notice, Revocation};
+use countersign_domain::revocation::{Revocation, RevocationNotice};
 use countersign_domain::{
     Account, Allowlist, Credential, CredentialId, Epoch, Kid, Reason, Scopes, SessionId,
 };
-use countersign_gateway::{Asked, Denied, Permit, Proof, authorize};
+use countersign_gateway::{CallerProof, GuardDenial, GuardedRequest, Permit, authorize};
 use countersign_token::Pepper;
 use http::Method;
 
@@ -32,11 +32,11 @@ fn guarded(dialect: &str) -> String {
     }
 }
 
-fn ask(world: &World, token: &str, path: &str, address: &str) -> Result<Permit, Denied> {
-    let asked = Asked {
+fn ask(world: &World, token: &str, path: &str, address: &str) -> Result<Permit, GuardDenial> {
+    let asked = GuardedRequest {
         method: &Method::GET,
         path,
-        presented: Presented::Token(token),
+        presented: PresentedCredential::Token(token),
         address: address.parse().unwrap(),
     };
     authorize(&world.api, &world.view, &asked, NOW)
@@ -58,7 +58,10 @@ async fn a_good_token_of_each_dialect_says_who_calls() {
         assert_eq!(caller.account, id(ACCOUNT), "{dialect}");
         assert_eq!(caller.login, LOGIN);
         assert_eq!(caller.session(), Some(SESSION));
-        assert!(matches!(caller.proof, Proof::Token { generation: 4, .. }));
+        assert!(matches!(
+            caller.proof,
+            CallerProof::Token { generation: 4, .. }
+        ));
     }
 }
 
@@ -112,7 +115,7 @@ async fn a_revocation_holds_for_the_next_request() {
     let token = world.token();
     let until = NOW + Duration::from_secs(100);
     assert_eq!(reason(&world, &token), None);
-    let session = |session| Notice::Revoked(Revocation::Session { session, until });
+    let session = |session| RevocationNotice::Revoked(Revocation::Session { session, until });
     world.tell(&[session(SessionId([1; 16]))]);
     assert_eq!(reason(&world, &token), None, "another session ended");
     world.tell(&[session(SESSION)]);
@@ -131,7 +134,7 @@ async fn everything_older_than_an_epoch_is_dead() {
         epoch: Epoch(1),
         ..world.session()
     });
-    world.tell(&[Notice::Revoked(Revocation::Account {
+    world.tell(&[RevocationNotice::Revoked(Revocation::Account {
         account: id(ACCOUNT),
         epoch: Epoch(1),
         until: NOW + Duration::from_secs(100),
@@ -147,23 +150,23 @@ async fn an_account_must_be_known_active_and_of_this_api() {
     let account = world.account(ACCOUNT, LOGIN);
     for (notice, expected) in [
         (
-            Notice::Account(Account {
+            RevocationNotice::Account(Account {
                 active: false,
                 ..account.clone()
             }),
             Some(Reason::AccountDisabled),
         ),
-        (Notice::Account(account.clone()), None),
+        (RevocationNotice::Account(account.clone()), None),
         (
-            Notice::Account(Account {
+            RevocationNotice::Account(Account {
                 api: "other".parse().unwrap(),
                 ..account.clone()
             }),
             Some(Reason::AccountUnknown),
         ),
-        (Notice::Account(account), None),
+        (RevocationNotice::Account(account), None),
         (
-            Notice::AccountGone(id(ACCOUNT)),
+            RevocationNotice::AccountGone(id(ACCOUNT)),
             Some(Reason::AccountUnknown),
         ),
     ] {
@@ -175,7 +178,7 @@ async fn an_account_must_be_known_active_and_of_this_api() {
 #[tokio::test]
 async fn only_an_allowed_address_may_use_a_token() {
     let world = world(MYPOPUP);
-    world.tell(&[Notice::Account(Account {
+    world.tell(&[RevocationNotice::Account(Account {
         allow: Allowlist::parse(&["192.0.2.0/24", "2001:db8::/32"]).unwrap(),
         ..world.account(ACCOUNT, LOGIN)
     })]);
@@ -226,7 +229,7 @@ async fn a_path_must_name_a_login_of_the_caller() {
         let asked = ask(&world, &token, &path, "127.0.0.9");
         assert_eq!(asked.err().map(|denied| denied.reason), expected, "{path}");
     }
-    world.tell(&[Notice::CredentialGone(CredentialId(3))]);
+    world.tell(&[RevocationNotice::CredentialGone(CredentialId(3))]);
     let path = format!("/api/v2/wallets/{SECOND_LOGIN}/invoices");
     let asked = ask(&world, &token, &path, "127.0.0.9");
     assert_eq!(
@@ -239,7 +242,7 @@ async fn a_path_must_name_a_login_of_the_caller() {
 #[tokio::test]
 async fn an_address_is_told_only_after_the_token_is_good_and_the_path_last() {
     let world = world(APIRONE);
-    world.tell(&[Notice::Account(Account {
+    world.tell(&[RevocationNotice::Account(Account {
         allow: Allowlist::parse(&["192.0.2.1"]).unwrap(),
         ..world.account(ACCOUNT, LOGIN)
     })]);
@@ -253,7 +256,7 @@ async fn an_address_is_told_only_after_the_token_is_good_and_the_path_last() {
 #[tokio::test]
 async fn tokens_of_a_dead_key_wait_for_the_api_to_be_given_others() {
     let world = world(APIRONE);
-    world.tell(&[Notice::Revoked(Revocation::Key {
+    world.tell(&[RevocationNotice::Revoked(Revocation::Key {
         kid: Kid("kid-HS256".to_owned()),
         until: NOW + Duration::from_secs(100),
     })]);
@@ -292,11 +295,11 @@ async fn a_password_is_no_static_key() {
     let world = world(APIRONE);
     let password = StoredSecret::Password("hunter2hunter2hunter2hunter2hunt".to_owned());
     let credential = crate::world::credential(9, ACCOUNT, "apr-pw", password);
-    world.tell(&[Notice::Credential(credential)]);
-    let asked = Asked {
+    world.tell(&[RevocationNotice::Credential(credential)]);
+    let asked = GuardedRequest {
         method: &Method::GET,
         path: &format!("/api/v2/accounts/{LOGIN}/invoices"),
-        presented: Presented::StaticKey("hunter2hunter2hunter2hunter2hunt".into()),
+        presented: PresentedCredential::StaticKey("hunter2hunter2hunter2hunter2hunt".into()),
         address: "127.0.0.9".parse().unwrap(),
     };
     let denied = authorize(&world.api, &world.view, &asked, NOW).unwrap_err();
@@ -304,11 +307,11 @@ async fn a_password_is_no_static_key() {
 }
 
 /// The usual credential, changed.
-fn held(change: impl FnOnce(&mut Credential)) -> Notice {
+fn held(change: impl FnOnce(&mut Credential)) -> RevocationNotice {
     let key = StoredSecret::Key(Pepper::new(&[7; 32]).hash(KEY));
     let mut credential = crate::world::credential(1, ACCOUNT, LOGIN, key);
     change(&mut credential);
-    Notice::Credential(credential)
+    RevocationNotice::Credential(credential)
 }
 
 #[tokio::test]
@@ -322,7 +325,7 @@ async fn a_token_ends_with_its_credential() {
     assert_eq!(reason(&world, &token), None);
     world.tell(&[held(|it| it.account = id(OTHER_ACCOUNT))]);
     assert_eq!(reason(&world, &token), Some(Reason::CredentialRevoked));
-    world.tell(&[Notice::CredentialGone(CredentialId(1))]);
+    world.tell(&[RevocationNotice::CredentialGone(CredentialId(1))]);
     assert_eq!(reason(&world, &token), Some(Reason::CredentialRevoked));
 }
 
@@ -332,7 +335,7 @@ async fn a_route_asks_for_scopes_of_the_credential_behind_a_token_or_a_key() {
     let token = world.token();
     let path = format!("/api/v2/accounts/{LOGIN}/payouts");
     let ask = |presented| {
-        let asked = Asked {
+        let asked = GuardedRequest {
             method: &Method::POST,
             path: &path,
             presented,
@@ -340,7 +343,12 @@ async fn a_route_asks_for_scopes_of_the_credential_behind_a_token_or_a_key() {
         };
         authorize(&world.api, &world.view, &asked, NOW)
     };
-    let both = || [Presented::Token(&token), Presented::StaticKey(KEY.into())];
+    let both = || {
+        [
+            PresentedCredential::Token(&token),
+            PresentedCredential::StaticKey(KEY.into()),
+        ]
+    };
     for scopes in [&[][..], &["payout:read", "payout"]] {
         world.tell(&[held(|it| it.scopes = Scopes::parse(scopes).unwrap())]);
         for presented in both() {

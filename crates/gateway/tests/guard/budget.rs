@@ -4,9 +4,11 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use countersign_domain::revocation::Notice;
-use countersign_domain::{Account, AccountLimits, Limits, Reason};
-use countersign_gateway::{Answered, Lender, Lent, Loan, TokenId, Unlent};
+use countersign_domain::revocation::RevocationNotice;
+use countersign_domain::{Account, AccountLimits, ApiLimits, Reason};
+use countersign_gateway::{
+    BudgetLender, LendOutcome, LenderAnswer, LendingUnavailable, TokenId, TokenLoan,
+};
 use http::Response;
 
 use crate::retries::{Does, Fickle};
@@ -25,8 +27,8 @@ impl Book {
     }
 }
 
-impl Lender for Book {
-    fn lend(&self, loan: Loan, limit: u32) -> Answered<Lent> {
+impl BudgetLender for Book {
+    fn lend(&self, loan: TokenLoan, limit: u32) -> LenderAnswer<LendOutcome> {
         let mut lent = self.lent.lock().unwrap();
         let before = lent.entry(loan.token).or_default();
         let granted = loan.requests.min(limit.saturating_sub(*before));
@@ -34,26 +36,26 @@ impl Lender for Book {
         let in_all = *before;
         let down = self.down.load(Ordering::SeqCst);
         let answer = if down {
-            Err(Unlent)
+            Err(LendingUnavailable)
         } else {
-            Ok(Lent { granted, in_all })
+            Ok(LendOutcome { granted, in_all })
         };
         Box::pin(std::future::ready(answer))
     }
 
-    fn take_back(&self, _: Vec<Loan>) -> Answered<()> {
+    fn take_back(&self, _: Vec<TokenLoan>) -> LenderAnswer<()> {
         Box::pin(std::future::ready(Ok(())))
     }
 }
 
-fn budget(budget: u32) -> Limits {
-    Limits {
+fn budget(budget: u32) -> ApiLimits {
+    ApiLimits {
         budget: Some(budget),
-        ..Limits::default()
+        ..ApiLimits::default()
     }
 }
 
-async fn begin(dialect: &'static str, limits: Limits) -> (World, Front, Book, Echo) {
+async fn begin(dialect: &'static str, limits: ApiLimits) -> (World, Front, Book, Echo) {
     let (echo, book) = (Echo::start().await, Book::default());
     let plan = Plan {
         limits,
@@ -172,7 +174,7 @@ fn own_limits(world: &World, limits: AccountLimits) {
         limits,
         ..world.account(ACCOUNT, LOGIN)
     };
-    world.tell(&[Notice::Account(account)]);
+    world.tell(&[RevocationNotice::Account(account)]);
 }
 
 #[tokio::test]

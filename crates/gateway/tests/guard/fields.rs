@@ -1,11 +1,11 @@
 //! Header fields: ours in, forged ones out, hop-by-hop ones dropped (NET-03).
 
 use bytes::Bytes;
-use countersign_domain::revocation::Notice;
+use countersign_domain::revocation::RevocationNotice;
 use countersign_domain::{Account, Reason};
 use countersign_relay::RESERVED;
 
-use countersign_gateway::Site;
+use countersign_gateway::ApiSite;
 use http::{Request, Response, Version};
 use http_body::Body;
 use http_body_util::{BodyExt, Empty};
@@ -210,7 +210,7 @@ async fn the_upstream_is_told_what_the_client_spoke_and_asked_for() {
     let mut plan = Plan::new(MYPOPUP, &echo.url);
     plan.client.tls = true;
     plan.client.address = "::ffff:192.0.2.7".parse().unwrap();
-    plan.site = Site::parse::<&str>(&[], "/pay/v1").unwrap();
+    plan.site = ApiSite::parse::<&str>(&[], "/pay/v1").unwrap();
     let front = plan.build().serve().await;
     let lie = [("x-forwarded-prefix", "/elsewhere")];
     let received = Received::of(&front.get("/api/v1/public", &lie).await);
@@ -284,7 +284,7 @@ async fn a_login_cannot_end_its_field_or_be_read_in_two_ways() {
         ("100%20", "100%2520"),
         ("\u{1b}[31m\0", "%1B[31m%00"),
     ] {
-        world.tell(&[Notice::Account(Account {
+        world.tell(&[RevocationNotice::Account(Account {
             name: name.to_owned(),
             ..world.account(ACCOUNT, name)
         })]);

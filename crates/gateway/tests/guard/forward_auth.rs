@@ -4,10 +4,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use countersign_domain::revocation::Notice;
+use countersign_domain::revocation::RevocationNotice;
 use countersign_domain::{Account, Allowlist, Reason};
 use countersign_gateway::{
-    Family, ForwardAnswer, ForwardAuth, Site, TrustedProxies, Uses, asked_api,
+    ApiSite, FirstUses, ForwardAnswer, ForwardAuth, ProxyFamily, TrustedProxies, asked_api,
 };
 use http::request::Parts;
 use http::{Request, Response};
@@ -26,20 +26,20 @@ const X_ORIGINAL: [&str; 2] = ["x-original-method", "x-original-uri"];
 struct Scene {
     world: World,
     forward: ForwardAuth,
-    family: Family,
+    family: ProxyFamily,
 }
 
-fn scene(dialect: &'static str, family: Family) -> Scene {
-    scene_at(Site::default(), dialect, family)
+fn scene(dialect: &'static str, family: ProxyFamily) -> Scene {
+    scene_at(ApiSite::default(), dialect, family)
 }
 
-fn scene_at(site: Site, dialect: &'static str, family: Family) -> Scene {
+fn scene_at(site: ApiSite, dialect: &'static str, family: ProxyFamily) -> Scene {
     let mut plan = Plan::new(dialect, "http://127.0.0.1:1");
     plan.forward_auth = Some(family);
     plan.site = site;
     let world = plan.build();
     let used = std::sync::Arc::clone(&world.used);
-    let uses = Uses::new(100, move |session, generation| {
+    let uses = FirstUses::new(100, move |session, generation| {
         used.lock().unwrap().push((session, generation));
     });
     let trusted = TrustedProxies::parse(&["10.0.0.0/8"]).unwrap();
@@ -56,9 +56,9 @@ impl Scene {
     fn check(&self, method: &str, uri: &str, more: &[(&str, &str)]) -> Parts {
         let base = format!("/forward-auth/{}", self.world.api.name());
         let told = match self.family {
-            Family::Nginx | Family::Haproxy => Some(X_ORIGINAL),
-            Family::Traefik | Family::Caddy => Some(X_FORWARDED),
-            Family::Envoy => None,
+            ProxyFamily::Nginx | ProxyFamily::Haproxy => Some(X_ORIGINAL),
+            ProxyFamily::Traefik | ProxyFamily::Caddy => Some(X_FORWARDED),
+            ProxyFamily::Envoy => None,
         };
         let mut request = match told {
             Some([named, at]) => Request::get(base).header(named, method).header(at, uri),
@@ -115,7 +115,7 @@ fn named(fields: [(&str, &str); 6]) -> Vec<(String, String)> {
 
 #[tokio::test]
 async fn every_family_is_told_who_calls() {
-    for (_, family) in Family::NAMED {
+    for (_, family) in ProxyFamily::NAMED {
         let scene = scene(MYPOPUP, family);
         let bearer = scene.world.bearer();
         let check = scene.check("POST", "/api/v1/x?a=%2F&b", &[("authorization", &bearer)]);
@@ -141,7 +141,7 @@ async fn every_family_is_told_who_calls() {
 
 #[tokio::test]
 async fn a_static_key_opens_and_is_not_in_the_uri_that_is_told() {
-    let scene = scene(APIRONE, Family::Nginx);
+    let scene = scene(APIRONE, ProxyFamily::Nginx);
     let path = format!("/api/v2/accounts/{LOGIN}/invoices");
     for (query, left) in [
         (format!("?transfer-key={KEY}"), ""),
@@ -163,7 +163,7 @@ async fn a_static_key_opens_and_is_not_in_the_uri_that_is_told() {
 
 #[tokio::test]
 async fn on_a_public_route_the_identity_is_told_empty() {
-    let scene = scene(MYPOPUP, Family::Caddy);
+    let scene = scene(MYPOPUP, ProxyFamily::Caddy);
     let bearer = scene.world.bearer();
     let check = scene.check("GET", "/api/v1/public", &[("authorization", &bearer)]);
     let expected = named([
@@ -180,7 +180,7 @@ async fn on_a_public_route_the_identity_is_told_empty() {
 #[tokio::test]
 async fn the_partner_is_told_what_the_built_in_proxy_would_tell() {
     for dialect in [MYPOPUP, B2BINPAY, APIRONE] {
-        for (_, family) in Family::NAMED {
+        for (_, family) in ProxyFamily::NAMED {
             let scene = scene(dialect, family);
             for (target, bearer) in [
                 ("/api/v1/x", "Bearer bad"),
@@ -192,7 +192,7 @@ async fn the_partner_is_told_what_the_built_in_proxy_would_tell() {
                 let fields = [("authorization", bearer)];
                 let check = scene.check("GET", target, &fields);
                 let mut told = scene.ask(&check).await.response;
-                if family == Family::Nginx {
+                if family == ProxyFamily::Nginx {
                     assert!([401, 403].contains(&told.status().as_u16()));
                     assert!(told.body().is_empty());
                     assert_eq!(told.headers().len(), 1, "{:?}", told.headers());
@@ -214,7 +214,7 @@ async fn the_partner_is_told_what_the_built_in_proxy_would_tell() {
 
 #[tokio::test]
 async fn a_refused_head_has_no_body() {
-    let scene = scene(MYPOPUP, Family::Traefik);
+    let scene = scene(MYPOPUP, ProxyFamily::Traefik);
     let check = scene.check("HEAD", "/api/v1/x", &[]);
     let response = scene.ask(&check).await.response;
     assert_eq!(
@@ -225,7 +225,7 @@ async fn a_refused_head_has_no_body() {
 
 #[tokio::test]
 async fn only_trusted_proxies_are_answered() {
-    let scene = scene(MYPOPUP, Family::Traefik);
+    let scene = scene(MYPOPUP, ProxyFamily::Traefik);
     let bearer = scene.world.bearer();
     let check = scene.check("GET", "/api/v1/x", &[("authorization", &bearer)]);
     let answer = scene.ask_from("192.0.2.1", &check).await;
@@ -239,7 +239,7 @@ async fn only_trusted_proxies_are_answered() {
 
 #[tokio::test]
 async fn an_api_without_a_proxy_of_its_own_gives_no_verdicts() {
-    let mut scene = scene(MYPOPUP, Family::Traefik);
+    let mut scene = scene(MYPOPUP, ProxyFamily::Traefik);
     scene.world = Plan::new(MYPOPUP, "http://127.0.0.1:1").build();
     let bearer = scene.world.bearer();
     let check = scene.check("GET", "/api/v1/x", &[("authorization", &bearer)]);
@@ -248,15 +248,15 @@ async fn an_api_without_a_proxy_of_its_own_gives_no_verdicts() {
 
 #[tokio::test]
 async fn a_header_that_is_missing_repeated_or_of_another_family_is_denied() {
-    for (_, family) in Family::NAMED {
+    for (_, family) in ProxyFamily::NAMED {
         let scene = scene(MYPOPUP, family);
         let bearer = scene.world.bearer();
         let bearer = ("authorization", bearer.as_str());
         let check = || scene.check("GET", "/api/v1/x", &[bearer]);
         let (own, foreign) = match family {
-            Family::Nginx | Family::Haproxy => (&X_ORIGINAL[..], &X_FORWARDED[..]),
-            Family::Traefik | Family::Caddy => (&X_FORWARDED[..], &X_ORIGINAL[..]),
-            Family::Envoy => (&[][..], &X_ORIGINAL[..]),
+            ProxyFamily::Nginx | ProxyFamily::Haproxy => (&X_ORIGINAL[..], &X_FORWARDED[..]),
+            ProxyFamily::Traefik | ProxyFamily::Caddy => (&X_FORWARDED[..], &X_ORIGINAL[..]),
+            ProxyFamily::Envoy => (&[][..], &X_ORIGINAL[..]),
         };
         for name in own.iter().chain(&["x-forwarded-for"]) {
             let mut without = check();
@@ -299,7 +299,7 @@ async fn a_header_that_is_missing_repeated_or_of_another_family_is_denied() {
 
 #[tokio::test]
 async fn what_a_proxy_owes_and_does_not_send_is_not_the_partners_fault() {
-    for (_, family) in Family::NAMED {
+    for (_, family) in ProxyFamily::NAMED {
         let scene = scene(MYPOPUP, family);
         let bearer = scene.world.bearer();
         let mut check = scene.check("GET", "/api/v1/x", &[("authorization", &bearer)]);
@@ -309,7 +309,7 @@ async fn what_a_proxy_owes_and_does_not_send_is_not_the_partners_fault() {
         let detail = "x-forwarded-for is missing from the proxy's check";
         assert_eq!(denied.detail.as_deref(), Some(detail));
         let mut told = answer.response;
-        if family == Family::Nginx {
+        if family == ProxyFamily::Nginx {
             assert_eq!(told.status(), 403, "nginx knows no other");
             told = scene.ask(&scene.refusal(REQUEST_ID)).await.response;
         }
@@ -321,18 +321,18 @@ async fn what_a_proxy_owes_and_does_not_send_is_not_the_partners_fault() {
 
 #[tokio::test]
 async fn a_check_of_another_kind_of_proxy_is_not_the_partners_fault() {
-    for (_, family) in Family::NAMED {
+    for (_, family) in ProxyFamily::NAMED {
         let scene = scene(MYPOPUP, family);
-        for (_, other) in Family::NAMED {
+        for (_, other) in ProxyFamily::NAMED {
             let asks = Scene {
                 family: other,
                 ..self::scene(MYPOPUP, other)
             };
             let check = asks.check("GET", "", &[]);
             let told = |family| match family {
-                Family::Nginx | Family::Haproxy => 0,
-                Family::Traefik | Family::Caddy => 1,
-                Family::Envoy => 2,
+                ProxyFamily::Nginx | ProxyFamily::Haproxy => 0,
+                ProxyFamily::Traefik | ProxyFamily::Caddy => 1,
+                ProxyFamily::Envoy => 2,
             };
             if told(family) != told(other) {
                 let reason = scene.reason(&check).await;
@@ -344,7 +344,7 @@ async fn a_check_of_another_kind_of_proxy_is_not_the_partners_fault() {
 
 #[tokio::test]
 async fn a_check_that_carries_our_own_headers_is_denied() {
-    for (_, family) in Family::NAMED {
+    for (_, family) in ProxyFamily::NAMED {
         let scene = scene(MYPOPUP, family);
         let bearer = scene.world.bearer();
         for name in [
@@ -374,7 +374,7 @@ async fn a_check_that_carries_our_own_headers_is_denied() {
 
 #[tokio::test]
 async fn a_path_below_the_apis_is_for_envoy_alone() {
-    let scene = scene(MYPOPUP, Family::Caddy);
+    let scene = scene(MYPOPUP, ProxyFamily::Caddy);
     let bearer = scene.world.bearer();
     let mut check = scene.check("GET", "/api/v1/x", &[("authorization", &bearer)]);
     for below in ["/", "/refusal", "/api/v1/x"] {
@@ -385,7 +385,7 @@ async fn a_path_below_the_apis_is_for_envoy_alone() {
 
 #[tokio::test]
 async fn what_readers_of_a_uri_disagree_about_is_denied() {
-    let scene = scene(MYPOPUP, Family::Haproxy);
+    let scene = scene(MYPOPUP, ProxyFamily::Haproxy);
     let bearer = scene.world.bearer();
     for uri in [
         "api/v1/x",
@@ -410,7 +410,7 @@ async fn what_readers_of_a_uri_disagree_about_is_denied() {
 
 #[tokio::test]
 async fn a_doubled_slash_is_refused_even_where_the_dialect_merges_it() {
-    for family in [Family::Nginx, Family::Haproxy, Family::Caddy] {
+    for family in [ProxyFamily::Nginx, ProxyFamily::Haproxy, ProxyFamily::Caddy] {
         let scene = scene(B2BINPAY, family);
         let bearer = scene.world.bearer();
         for uri in ["//deposit/1", "/deposit//1", "/deposit/1//", "//"] {
@@ -422,7 +422,7 @@ async fn a_doubled_slash_is_refused_even_where_the_dialect_merges_it() {
 
 #[tokio::test]
 async fn the_method_that_is_told_is_judged() {
-    let scene = scene(MYPOPUP, Family::Nginx);
+    let scene = scene(MYPOPUP, ProxyFamily::Nginx);
     for (method, reason) in [
         ("POST", Reason::TokenMissing),
         ("get", Reason::MethodUnknown),
@@ -439,7 +439,7 @@ async fn the_method_that_is_told_is_judged() {
 
 #[tokio::test]
 async fn a_refusal_is_told_after_a_change_of_proxies_too() {
-    let mut scene = scene(MYPOPUP, Family::Nginx);
+    let mut scene = scene(MYPOPUP, ProxyFamily::Nginx);
     let check = scene.check("GET", "/api/v1/x", &[]);
     assert_eq!(scene.reason(&check).await, Reason::TokenMissing);
     let others = TrustedProxies::parse(&["10.0.0.0/8", "192.0.2.0/24"]).unwrap();
@@ -452,8 +452,8 @@ async fn a_refusal_is_told_after_a_change_of_proxies_too() {
 
 #[tokio::test]
 async fn a_path_is_judged_below_the_prefix_and_told_with_it() {
-    let site = Site::parse::<&str>(&[], "/gift").unwrap();
-    let scene = scene_at(site, MYPOPUP, Family::Caddy);
+    let site = ApiSite::parse::<&str>(&[], "/gift").unwrap();
+    let scene = scene_at(site, MYPOPUP, ProxyFamily::Caddy);
     let bearer = scene.world.bearer();
     let check = scene.check("GET", "/gift/api/v1/x?a=1", &[("authorization", &bearer)]);
     let answer = scene.ask(&check).await;
@@ -470,8 +470,8 @@ async fn a_path_is_judged_below_the_prefix_and_told_with_it() {
 
 #[tokio::test]
 async fn the_address_is_the_one_that_the_proxy_saw() {
-    let scene = scene(MYPOPUP, Family::Envoy);
-    scene.world.tell(&[Notice::Account(Account {
+    let scene = scene(MYPOPUP, ProxyFamily::Envoy);
+    scene.world.tell(&[RevocationNotice::Account(Account {
         allow: Allowlist::parse(&[CLIENT]).unwrap(),
         ..scene.world.account(ACCOUNT, LOGIN)
     })]);
@@ -497,21 +497,21 @@ async fn the_address_is_the_one_that_the_proxy_saw() {
 
 #[tokio::test]
 async fn a_path_of_which_http2_has_cut_something_off_is_not_judged() {
-    for (_, family) in Family::NAMED {
+    for (_, family) in ProxyFamily::NAMED {
         let scene = scene(MYPOPUP, family);
         let bearer = scene.world.bearer();
         let mut check = scene.check("GET", "/api/v1/x", &[("authorization", &bearer)]);
         check.version = http::Version::HTTP_2;
         let refused = scene.ask(&check).await.outcome.unwrap().err();
         // The others tell it in a header.
-        let expected = (family == Family::Envoy).then_some(Reason::ProxyHeaderMissing);
+        let expected = (family == ProxyFamily::Envoy).then_some(Reason::ProxyHeaderMissing);
         assert_eq!(refused.map(|denied| denied.reason), expected, "{family:?}");
     }
 }
 
 #[tokio::test]
 async fn another_login_in_the_path_is_forbidden() {
-    let scene = scene(APIRONE, Family::Traefik);
+    let scene = scene(APIRONE, ProxyFamily::Traefik);
     let bearer = scene.world.bearer();
     let path = format!("/api/v2/accounts/{OTHER_LOGIN}/invoices");
     let check = scene.check("GET", &path, &[("authorization", &bearer)]);
@@ -520,7 +520,7 @@ async fn another_login_in_the_path_is_forbidden() {
 
 #[tokio::test]
 async fn a_refusal_that_is_not_known_is_no_success() {
-    let scene = scene(MYPOPUP, Family::Nginx);
+    let scene = scene(MYPOPUP, ProxyFamily::Nginx);
     let check = scene.check("GET", "/api/v1/x", &[]);
     assert_eq!(scene.ask(&check).await.response.status(), 401);
     for id in ["", "another"] {
@@ -564,10 +564,10 @@ fn the_path_names_the_api() {
 
 #[tokio::test]
 async fn an_account_that_is_too_fast_is_throttled_here_too() {
-    let scene = scene(MYPOPUP, Family::Caddy);
+    let scene = scene(MYPOPUP, ProxyFamily::Caddy);
     let mut account = scene.world.account(ACCOUNT, LOGIN);
     account.limits.requests_per_second = Some(1);
-    scene.world.tell(&[Notice::Account(account)]);
+    scene.world.tell(&[RevocationNotice::Account(account)]);
     let bearer = scene.world.bearer();
     let check = scene.check("GET", "/api/v1/x", &[("authorization", &bearer)]);
     let mut answers = Vec::new();

@@ -1,6 +1,6 @@
 //! Whose `Host` the upstream gets, and what the client is told of its origin.
 
-use countersign_gateway::Site;
+use countersign_gateway::ApiSite;
 use countersign_relay::UpstreamHost;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
@@ -65,7 +65,7 @@ async fn a_redirect_to_the_upstream_leads_to_where_the_client_asked() {
     ] {
         let mut plan = Plan::new(MYPOPUP, &format!("http://{own}/base"));
         plan.client.tls = tls;
-        plan.site = Site::parse::<&str>(&[], prefix).unwrap();
+        plan.site = ApiSite::parse::<&str>(&[], prefix).unwrap();
         let front = plan.build().serve().await;
         let fields = [("host", "pay.example:8080")];
         let response = front.get(PUBLIC, &fields).await;

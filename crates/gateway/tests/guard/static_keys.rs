@@ -7,10 +7,10 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use countersign_dialect::{Presented, Secret};
-use countersign_domain::revocation::{Notice, Revocation};
+use countersign_dialect::{PresentedCredential, Secret};
+use countersign_domain::revocation::{Revocation, RevocationNotice};
 use countersign_domain::{Account, Allowlist, CredentialId, Reason};
-use countersign_gateway::{Asked, Denied, Proof, View, authorize};
+use countersign_gateway::{CallerProof, GuardDenial, GuardedRequest, RevocationView, authorize};
 use http::{Method, Request};
 use http_body::{Body, Frame};
 use tokio::time::{Sleep, sleep};
@@ -55,7 +55,7 @@ async fn a_key_in_the_query_opens_on_every_method_and_stays_here() {
     let caller = permit.caller().unwrap();
     assert_eq!(
         (caller.account.number(), caller.proof),
-        (ACCOUNT, Proof::StaticKey)
+        (ACCOUNT, CallerProof::StaticKey)
     );
 }
 
@@ -94,21 +94,21 @@ async fn a_key_follows_its_account_and_its_credential() {
     let elsewhere = Allowlist::parse(&["192.0.2.1"]).unwrap();
     for (notice, reason) in [
         (
-            Notice::Account(Account {
+            RevocationNotice::Account(Account {
                 allow: elsewhere,
                 ..account.clone()
             }),
             Reason::AddressDenied,
         ),
         (
-            Notice::Account(Account {
+            RevocationNotice::Account(Account {
                 active: false,
                 ..account.clone()
             }),
             Reason::AccountDisabled,
         ),
         (
-            Notice::Account(Account {
+            RevocationNotice::Account(Account {
                 api: "other".parse().unwrap(),
                 ..account.clone()
             }),
@@ -119,9 +119,9 @@ async fn a_key_follows_its_account_and_its_credential() {
         front.get(&wallet, &[]).await;
         assert_eq!(world.last_outcome().unwrap_err().reason, reason);
     }
-    world.tell(&[Notice::Account(account)]);
+    world.tell(&[RevocationNotice::Account(account)]);
     assert_eq!(front.get(&wallet, &[]).await.status(), 200);
-    world.tell(&[Notice::CredentialGone(CredentialId(3))]);
+    world.tell(&[RevocationNotice::CredentialGone(CredentialId(3))]);
     front.get(&wallet, &[]).await;
     assert_eq!(
         world.last_outcome().unwrap_err().reason,
@@ -431,7 +431,7 @@ async fn a_coded_body_in_which_a_key_could_hide_does_not_go_on() {
 }
 
 /// A body whose sender loses its session while it is read.
-struct Revoking(Arc<View>, Option<&'static str>);
+struct Revoking(Arc<RevocationView>, Option<&'static str>);
 
 impl Body for Revoking {
     type Data = Bytes;
@@ -446,7 +446,7 @@ impl Body for Revoking {
             session: SESSION,
             until,
         };
-        self.0.apply(&Notice::Revoked(ended), NOW);
+        self.0.apply(&RevocationNotice::Revoked(ended), NOW);
         let piece = self.1.take().map(Bytes::from);
         Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
     }
@@ -542,15 +542,15 @@ async fn a_network_that_guesses_keys_is_throttled_and_its_neighbour_s_key_is_not
     let path = home("invoices");
     let ask = |key: &str, address: &str| {
         let key = Secret::from(key.to_owned());
-        let asked = Asked {
+        let asked = GuardedRequest {
             method: &Method::GET,
             path: &path,
-            presented: Presented::StaticKey(key),
+            presented: PresentedCredential::StaticKey(key),
             address: address.parse().unwrap(),
         };
         authorize(&world.api, &world.view, &asked, NOW)
     };
-    let reason = |denied: &Denied| (denied.reason, denied.retry_after);
+    let reason = |denied: &GuardDenial| (denied.reason, denied.retry_after);
     for _ in 0..300 {
         let denied = ask("guess", "127.0.0.9").unwrap_err();
         assert_eq!(reason(&denied), (Reason::StaticKeyWrong, None));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_domain::{ApiName, Reason};
-use countersign_gateway::Denied;
+use countersign_gateway::GuardDenial;
 use countersign_outbound::{RootsFault, TrustedRoots};
 use countersign_relay::{Upstream, UpstreamFault, UpstreamSettings};
 use rustls::ServerConfig;
@@ -53,7 +53,7 @@ async fn asked(world: &World) -> Received {
     Received::of(&world.serve().await.get(PUBLIC, &[]).await)
 }
 
-async fn refused(world: &World) -> (u16, Denied) {
+async fn refused(world: &World) -> (u16, GuardDenial) {
     let response = world.serve().await.get(PUBLIC, &[]).await;
     let denied = world.last_outcome().unwrap_err();
     (response.status().as_u16(), denied)

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use countersign_domain::revocation::{Notice, Revocation};
+use countersign_domain::revocation::{Revocation, RevocationNotice};
 use countersign_domain::{Account, Allowlist, CredentialId, Reason, Session, SessionId};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -238,19 +238,19 @@ async fn a_tunnel_ends_when_what_let_it_through_is_taken_back() {
     for taken_back in 0..4 {
         let world = Plan::new(MYPOPUP, &upstream.url).build();
         let notice = match taken_back {
-            0 => Notice::Revoked(Revocation::Session {
+            0 => RevocationNotice::Revoked(Revocation::Session {
                 session: SESSION,
                 until,
             }),
-            1 => Notice::Account(Account {
+            1 => RevocationNotice::Account(Account {
                 active: false,
                 ..world.account(ACCOUNT, LOGIN)
             }),
-            2 => Notice::Account(Account {
+            2 => RevocationNotice::Account(Account {
                 allow: Allowlist::parse(&["192.0.2.1"]).unwrap(),
                 ..world.account(ACCOUNT, LOGIN)
             }),
-            _ => Notice::CredentialGone(CredentialId(1)),
+            _ => RevocationNotice::CredentialGone(CredentialId(1)),
         };
         ending.spawn(async move {
             let front = world.serve().await;
@@ -279,11 +279,11 @@ async fn a_tunnel_does_not_mind_what_others_lose() {
     let mut others = connect(&front, &asking(&fields)).await;
     read_head(&mut others).await.unwrap();
     world.tell(&[
-        Notice::Revoked(Revocation::Session {
+        RevocationNotice::Revoked(Revocation::Session {
             session: other.id,
             until: NOW + Duration::from_secs(100),
         }),
-        Notice::CredentialGone(CredentialId(3)),
+        RevocationNotice::CredentialGone(CredentialId(3)),
     ]);
     // The first tunnel is judged before the second, each time.
     ends(&mut others).await;

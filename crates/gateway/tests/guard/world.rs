@@ -8,15 +8,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use countersign_dialect::{Dialect, Secret};
 use countersign_domain::account::StoredSecret;
-use countersign_domain::key::{Key, KeyState};
-use countersign_domain::revocation::Notice;
-use countersign_domain::session::State;
+use countersign_domain::key::{KeyRecord, KeyState};
+use countersign_domain::revocation::RevocationNotice;
+use countersign_domain::session::SessionState;
 use countersign_domain::{
-    Account, AccountId, AccountLimits, Allowlist, ApiName, Credential, CredentialId, Epoch, Kid,
-    Limits, RouteAccess, RouteRule, Routes, Scopes, Session, SessionId, Timestamp, TrailingSlash,
+    Account, AccountId, AccountLimits, Allowlist, ApiLimits, ApiName, Credential, CredentialId,
+    Epoch, Kid, RouteAccess, RouteRule, Routes, Scopes, Session, SessionId, Timestamp,
+    TrailingSlash,
 };
 use countersign_gateway::{
-    Allowances, Budgets, Denied, Family, Gateway, GuardedApi, Lender, Permit, Site, Uses, View,
+    ApiSite, BudgetLender, FirstUses, Gateway, GuardDenial, GuardedApi, Permit, ProxyFamily,
+    RequestAllowances, RevocationView, TokenBudgets,
 };
 use countersign_relay::{Upstream, UpstreamSettings, UpstreamTimeouts};
 use countersign_token::{KeyMaterial, Keychain, Pepper, RefreshSeed, Tokens, tokens};
@@ -59,12 +61,12 @@ pub fn id(number: u64) -> AccountId {
 pub struct Plan {
     pub dialect: &'static str,
     pub settings: UpstreamSettings,
-    pub client: countersign_gateway::Client,
+    pub client: countersign_gateway::ClientConnection,
     pub forward_authorization: bool,
-    pub forward_auth: Option<Family>,
-    pub site: Site,
-    pub limits: Limits,
-    pub lender: Option<Box<dyn Lender>>,
+    pub forward_auth: Option<ProxyFamily>,
+    pub site: ApiSite,
+    pub limits: ApiLimits,
+    pub lender: Option<Box<dyn BudgetLender>>,
 }
 
 impl Plan {
@@ -82,14 +84,14 @@ impl Plan {
                 },
                 ..UpstreamSettings::new(upstream.parse().unwrap())
             },
-            client: countersign_gateway::Client {
+            client: countersign_gateway::ClientConnection {
                 address: "127.0.0.9".parse().unwrap(),
                 tls: false,
             },
             forward_authorization: false,
             forward_auth: None,
-            site: Site::default(),
-            limits: Limits::default(),
+            site: ApiSite::default(),
+            limits: ApiLimits::default(),
             lender: None,
         }
     }
@@ -118,15 +120,15 @@ impl Plan {
             Some(family) => api.with_forward_auth(family),
             None => api,
         };
-        let view = Arc::new(View::new());
+        let view = Arc::new(RevocationView::new());
         let used = Arc::new(Mutex::new(Vec::new()));
         let report = Arc::clone(&used);
-        let uses = Uses::new(100, move |session, generation| {
+        let uses = FirstUses::new(100, move |session, generation| {
             report.lock().unwrap().push((session, generation));
         });
-        let allowances = Allowances::new(Arc::clone(&view));
+        let allowances = RequestAllowances::new(Arc::clone(&view));
         let allowances = match self.lender {
-            Some(lender) => allowances.with_budgets(Budgets::new(100, lender)),
+            Some(lender) => allowances.with_budgets(TokenBudgets::new(100, lender)),
             None => allowances,
         };
         let gateway =
@@ -150,7 +152,7 @@ pub fn fresh_tokens(dialect: &Arc<Dialect>) -> Tokens {
     let keys: Vec<_> = tokens::algorithms(dialect)
         .into_iter()
         .map(|algorithm| {
-            let key = Key {
+            let key = KeyRecord {
                 kid: Kid(format!("kid-{algorithm}")),
                 algorithm,
                 state: KeyState::Active,
@@ -206,32 +208,32 @@ fn routes(dialect: &str) -> Routes {
 pub struct World {
     pub api: Arc<GuardedApi>,
     pub gateway: Arc<Gateway>,
-    pub view: Arc<View>,
+    pub view: Arc<RevocationView>,
     pub dialect: Arc<Dialect>,
     pub keychain: Keychain,
-    pub client: countersign_gateway::Client,
-    pub outcomes: Arc<Mutex<Vec<Result<Permit, Denied>>>>,
+    pub client: countersign_gateway::ClientConnection,
+    pub outcomes: Arc<Mutex<Vec<Result<Permit, GuardDenial>>>>,
     pub used: Arc<Mutex<Vec<(SessionId, u32)>>>,
 }
 
 impl World {
     fn populate(&self, pepper: &Pepper) {
         self.tell(&[
-            Notice::Account(self.account(ACCOUNT, LOGIN)),
-            Notice::Account(self.account(OTHER_ACCOUNT, OTHER_LOGIN)),
-            Notice::Credential(credential(
+            RevocationNotice::Account(self.account(ACCOUNT, LOGIN)),
+            RevocationNotice::Account(self.account(OTHER_ACCOUNT, OTHER_LOGIN)),
+            RevocationNotice::Credential(credential(
                 1,
                 ACCOUNT,
                 LOGIN,
                 StoredSecret::Key(pepper.hash(KEY)),
             )),
-            Notice::Credential(credential(
+            RevocationNotice::Credential(credential(
                 2,
                 OTHER_ACCOUNT,
                 OTHER_LOGIN,
                 StoredSecret::Key(pepper.hash(OTHER_KEY)),
             )),
-            Notice::Credential(credential(
+            RevocationNotice::Credential(credential(
                 3,
                 ACCOUNT,
                 SECOND_LOGIN,
@@ -253,7 +255,7 @@ impl World {
         }
     }
 
-    pub fn tell(&self, notices: &[Notice]) {
+    pub fn tell(&self, notices: &[RevocationNotice]) {
         for notice in notices {
             self.view.apply(notice, NOW);
         }
@@ -270,7 +272,7 @@ impl World {
             epoch: Epoch(0),
             variant: self.dialect.variant_name(variant).to_owned(),
             seed_hash: RefreshSeed::new([9; 32]).hash(),
-            state: State::Active,
+            state: SessionState::Active,
             generation: 4,
             started_at: NOW - Duration::from_secs(10),
             rotated_at: NOW - Duration::from_secs(10),
@@ -368,7 +370,7 @@ impl World {
         address
     }
 
-    pub fn last_outcome(&self) -> Result<Permit, Denied> {
+    pub fn last_outcome(&self) -> Result<Permit, GuardDenial> {
         self.outcomes.lock().unwrap().last().unwrap().clone()
     }
 }

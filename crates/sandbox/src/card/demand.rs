@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use countersign_domain::{Operation, Reason};
+use countersign_domain::{Reason, TokenOperation};
 
 use super::evidence::{EvidenceScope, StepEvent, StepEvidence, answers, asked, requests};
 use crate::RecordedRequest;
@@ -29,15 +29,15 @@ pub enum DemandCheck {
     /// Every call ends with a clear error, and none is done.
     AllFail,
     /// The vendor is asked for this no more often than so.
-    AtMost(Operation, usize),
+    AtMost(TokenOperation, usize),
     /// The vendor is asked for this at least so often.
-    AtLeast(Operation, usize),
+    AtLeast(TokenOperation, usize),
     /// No request is refused for this reason.
     Never(Reason),
     /// After a refusal with `Retry-After` this is not asked for so long.
-    Waits(Operation, Duration),
+    Waits(TokenOperation, Duration),
     /// This is not asked for thrice in a row without a pause.
-    Unhurried(Operation),
+    Unhurried(TokenOperation),
     /// The request after a refresh whose reply was lost is no refresh: this
     /// vendor punishes a second use of its token.
     NoSecondUse,
@@ -98,7 +98,7 @@ fn unclear(events: &[StepEvent]) -> Option<String> {
     Some(format!("call {call} has no clear error ({answer})"))
 }
 
-fn too_often(events: &[StepEvent], operation: Operation, most: usize) -> Option<String> {
+fn too_often(events: &[StepEvent], operation: TokenOperation, most: usize) -> Option<String> {
     let count = asked(events, operation).count();
     let calls = answers(events).count();
     (count > most).then(|| {
@@ -111,7 +111,7 @@ fn too_often(events: &[StepEvent], operation: Operation, most: usize) -> Option<
     })
 }
 
-fn too_seldom(events: &[StepEvent], operation: Operation, least: usize) -> Option<String> {
+fn too_seldom(events: &[StepEvent], operation: TokenOperation, least: usize) -> Option<String> {
     let count = asked(events, operation).count();
     (count < least).then(|| {
         format!(
@@ -133,7 +133,7 @@ fn refused_for(events: &[StepEvent], reason: Reason) -> Option<String> {
 }
 
 /// The pairs of a request that met a fault and the next of its operation.
-fn impatient(events: &[StepEvent], operation: Operation, span: Duration) -> Option<String> {
+fn impatient(events: &[StepEvent], operation: TokenOperation, span: Duration) -> Option<String> {
     let all: Vec<_> = asked(events, operation).collect();
     let throttled = all.iter().position(|it| it.status == 429)?;
     let (first, next) = (all.get(throttled)?, all.get(throttled + 1)?);
@@ -148,7 +148,7 @@ fn impatient(events: &[StepEvent], operation: Operation, span: Duration) -> Opti
     })
 }
 
-fn hurried(events: &[StepEvent], operation: Operation) -> Option<String> {
+fn hurried(events: &[StepEvent], operation: TokenOperation) -> Option<String> {
     let all: Vec<_> = asked(events, operation).collect();
     let hasty = |three: &[&RecordedRequest]| match three {
         [first, .., last] => last.at.since(first.at) < HURRY,
@@ -160,20 +160,20 @@ fn hurried(events: &[StepEvent], operation: Operation) -> Option<String> {
 }
 
 fn used_twice(events: &[StepEvent]) -> Option<String> {
-    let mut all = requests(events).filter(|it| it.operation != Operation::Guard);
-    all.find(|it| it.operation == Operation::Refresh && it.faults.contains(&"lost_reply"))?;
+    let mut all = requests(events).filter(|it| it.operation != TokenOperation::Guard);
+    all.find(|it| it.operation == TokenOperation::Refresh && it.faults.contains(&"lost_reply"))?;
     let next = all.next()?;
-    (next.operation == Operation::Refresh)
+    (next.operation == TokenOperation::Refresh)
         .then(|| "the refresh token of the lost reply was sent again".to_owned())
 }
 
 /// The word for a request of this operation.
-pub(super) fn noun(operation: Operation) -> &'static str {
+pub(super) fn noun(operation: TokenOperation) -> &'static str {
     match operation {
-        Operation::Login => "login",
-        Operation::Refresh => "refresh",
-        Operation::Logout => "logout",
-        Operation::Guard => "guarded request",
+        TokenOperation::Login => "login",
+        TokenOperation::Refresh => "refresh",
+        TokenOperation::Logout => "logout",
+        TokenOperation::Guard => "guarded request",
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use countersign_domain::{Operation, Timestamp};
+use countersign_domain::{Timestamp, TokenOperation};
 
 use crate::RecordedRequest;
 
@@ -135,7 +135,7 @@ pub(super) fn requests(events: &[StepEvent]) -> impl Iterator<Item = &RecordedRe
 /// The requests of one operation among these events.
 pub(super) fn asked(
     events: &[StepEvent],
-    operation: Operation,
+    operation: TokenOperation,
 ) -> impl Iterator<Item = &RecordedRequest> {
     requests(events).filter(move |request| request.operation == operation)
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use countersign_dialect::{Dialect, LostRefresh, Preset, Variant};
+use countersign_dialect::{Dialect, LostRefresh, Variant, VendorPreset};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -72,7 +72,7 @@ impl CardPlan {
     }
 
     /// The lifetimes of what is played.
-    pub(super) fn preset(&self) -> &Preset {
+    pub(super) fn preset(&self) -> &VendorPreset {
         let variant = self.dialect.variant(&self.terms.variant);
         variant.map_or(self.dialect.preset(), |it| self.dialect.preset_of(it))
     }

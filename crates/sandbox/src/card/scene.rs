@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_domain::Operation;
+use countersign_domain::TokenOperation;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -162,14 +162,14 @@ impl<'a> StepScene<'a> {
         }
     }
 
-    async fn call_until_fault(&mut self, operation: Operation) {
+    async fn call_until_fault(&mut self, operation: TokenOperation) {
         let begun = Instant::now();
         while begun.elapsed() < STALL && !self.has_struck(operation) {
             self.calls(1, STEADY).await;
         }
     }
 
-    fn has_struck(&self, operation: Operation) -> bool {
+    fn has_struck(&self, operation: TokenOperation) -> bool {
         let requests = self.sandbox.requests();
         let of_it = |it: &RecordedRequest| it.operation == operation && !it.faults.is_empty();
         requests.iter().any(of_it)

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use countersign_domain::Operation;
+use countersign_domain::TokenOperation;
 
 use super::demand::StepDemand;
 use crate::VendorFault;
@@ -72,7 +72,7 @@ pub enum StepAction {
     /// Calls at once.
     AtOnce(u32),
     /// Calls until one of this operation met the fault, for a while at most.
-    CallUntilFault(Operation),
+    CallUntilFault(TokenOperation),
     /// Calls until one is done, for ten seconds at most.
     CallUntilDone,
     /// Calls until so many tokens must have made all the requests they may.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use countersign_domain::{Operation, Reason, Timestamp};
+use countersign_domain::{Reason, Timestamp, TokenOperation};
 use serde_json::json;
 
 use super::evidence::EvidenceScope;
@@ -41,7 +41,11 @@ fn event(line: &str, calls: &mut u32) -> StepEvent {
 
 fn request(at: &str, rest: &str) -> RecordedRequest {
     let words: Vec<_> = rest.split(' ').collect();
-    let operation = |name: &&str| Operation::ALL.into_iter().find(|it| it.name() == *name);
+    let operation = |name: &&str| {
+        TokenOperation::ALL
+            .into_iter()
+            .find(|it| it.name() == *name)
+    };
     RecordedRequest {
         at: Timestamp::from_seconds(1_000) + Duration::from_secs_f64(at.parse().unwrap()),
         operation: words.first().and_then(operation).unwrap(),
@@ -74,7 +78,7 @@ fn each_demand_knows_what_satisfies_it_and_what_does_not() {
     use DemandCheck::{
         AllFail, AllSucceed, AtLeast, AtMost, Never, NoSecondUse, Recovers, Unhurried, Waits,
     };
-    use Operation::{Guard, Login, Refresh};
+    use TokenOperation::{Guard, Login, Refresh};
     let wait = Duration::from_secs(2);
     let cases: &[(DemandCheck, &str, Option<&str>)] = &[
         (AllSucceed, "ok 200\nok 204", None),
@@ -173,7 +177,7 @@ fn each_demand_knows_what_satisfies_it_and_what_does_not() {
 #[test]
 fn a_demand_on_what_came_after_an_incident_does_not_look_before_it() {
     let lines = "0 login 200\nok 200\n-- revoked\n1 guard 401 session_revoked\nok 200";
-    let none = DemandCheck::AtMost(Operation::Login, 0);
+    let none = DemandCheck::AtMost(TokenOperation::Login, 0);
     assert_eq!(missed(none, EvidenceScope::After, lines), None);
     assert!(missed(none, EvidenceScope::Whole, lines).is_some());
 }

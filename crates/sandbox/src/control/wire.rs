@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use countersign_dialect::document::duration_text;
-use countersign_domain::{Operation, Timestamp};
+use countersign_domain::{Timestamp, TokenOperation};
 use serde_json::{Map, Value, json};
 
 use super::fields::ControlFields;
@@ -40,7 +40,7 @@ pub(super) fn fault(fields: &mut ControlFields) -> Option<VendorFault> {
         fields.blame::<()>("fault is missing: it says what goes wrong");
     }
     let fault = kind(fields);
-    let operations = Operation::ALL.map(|operation| (operation.name(), Some(operation)));
+    let operations = TokenOperation::ALL.map(|operation| (operation.name(), Some(operation)));
     let operations: Vec<_> = operations.into_iter().chain([("any", None)]).collect();
     let on = fields.one_of("on", &operations).flatten();
     if fields.has("count") && fields.has("rate") {
@@ -122,7 +122,7 @@ fn needed<T>(
 /// A fault that is armed still.
 pub(super) fn fault_document(fault: &VendorFault) -> Value {
     let mut document = json!({ "fault": fault.name() });
-    document["on"] = json!(fault.on.map_or("any", Operation::name));
+    document["on"] = json!(fault.on.map_or("any", TokenOperation::name));
     match fault.often {
         FaultFrequency::Times(count) => document["count"] = json!(count),
         FaultFrequency::Rate(rate) => document["rate"] = json!(rate),
@@ -140,7 +140,7 @@ pub(super) fn fault_document(fault: &VendorFault) -> Value {
         FaultKind::Delay(by) => document["delay"] = json!(duration_text(by)),
         FaultKind::Skew(ClockSkew::Ahead(by)) => document["by"] = json!(duration_text(by)),
         FaultKind::Skew(ClockSkew::Behind(by)) => {
-            document["by"] = json!(format!("-{}", duration_text(by)))
+            document["by"] = json!(format!("-{}", duration_text(by)));
         }
         FaultKind::Revoke(RevokedThing::Session) => document["what"] = json!("session"),
         FaultKind::Revoke(RevokedThing::Account) => document["what"] = json!("account"),

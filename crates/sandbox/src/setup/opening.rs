@@ -7,13 +7,15 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_dialect::{Dialect, Preset, Secret, StatedLives};
+use countersign_dialect::{Dialect, Secret, StatedLives, VendorPreset};
 use countersign_domain::account::{Allowlist, StoredSecret};
-use countersign_domain::session::Lifetimes;
+use countersign_domain::session::SessionLifetimes;
 use countersign_domain::{
-    AccountId, AccountLimits, Algorithm, ApiName, Limits, Routes, TrailingSlash,
+    AccountId, AccountLimits, Algorithm, ApiLimits, ApiName, Routes, TrailingSlash,
 };
-use countersign_gateway::{Allowances, Budgets, Gateway, GuardedApi, Uses, View};
+use countersign_gateway::{
+    FirstUses, Gateway, GuardedApi, RequestAllowances, RevocationView, TokenBudgets,
+};
 use countersign_relay::{Upstream, UpstreamSettings};
 use countersign_server::api::{ApiSettings, IssuingApi, VariantSettings};
 use countersign_server::generated_key;
@@ -93,11 +95,11 @@ impl SandboxSetup {
     async fn open(
         &self,
         dialect: Arc<Dialect>,
-        lifetimes: Lifetimes,
+        lifetimes: SessionLifetimes,
         stopped: watch::Receiver<bool>,
     ) -> Result<(SandboxVendor, Option<JoinHandle<()>>), SetupError> {
         let clock = self.clock.clock();
-        let view = Arc::new(View::new());
+        let view = Arc::new(RevocationView::new());
         let (told, time) = (Arc::clone(&view), clock.clone());
         let store = Store::in_memory(clock.clone(), move |notices| {
             let now = time.now();
@@ -146,7 +148,7 @@ impl SandboxSetup {
     fn settings(
         &self,
         dialect: Arc<Dialect>,
-        lifetimes: Lifetimes,
+        lifetimes: SessionLifetimes,
     ) -> Result<ApiSettings, SetupError> {
         let preset = dialect.preset();
         let mut throttle = ThrottleSettings::of(preset);
@@ -167,9 +169,9 @@ impl SandboxSetup {
         let name: Result<ApiName, _> = dialect.name().parse();
         Ok(ApiSettings {
             name: name.map_err(|error| SetupError::Bug(error.to_string()))?,
-            limits: Limits {
+            limits: ApiLimits {
                 budget: self.budget.unwrap_or(preset.budget),
-                ..Limits::default()
+                ..ApiLimits::default()
             },
             throttle,
             lifetimes,
@@ -179,16 +181,16 @@ impl SandboxSetup {
         })
     }
 
-    fn lives(&self, dialect: &Dialect) -> Result<Lifetimes, SetupError> {
+    fn lives(&self, dialect: &Dialect) -> Result<SessionLifetimes, SetupError> {
         self.lives_of(dialect.preset(), dialect.stated_lives(), true)
     }
 
     fn lives_of(
         &self,
-        preset: &Preset,
+        preset: &VendorPreset,
         stated: StatedLives,
         refreshes: bool,
-    ) -> Result<Lifetimes, SetupError> {
+    ) -> Result<SessionLifetimes, SetupError> {
         let access = self.access.unwrap_or(preset.access);
         // A life that nobody stated gives way to one that somebody did.
         let refresh = self.refresh.unwrap_or(match stated.refresh {
@@ -207,7 +209,7 @@ impl SandboxSetup {
                  {refresh:?}: give both"
             )));
         }
-        Ok(Lifetimes {
+        Ok(SessionLifetimes {
             access,
             refresh,
             absolute: preset.absolute.max(refresh).max(access),
@@ -308,14 +310,14 @@ fn guarded(api: &IssuingApi, upstream: Upstream) -> Result<GuardedApi, SetupErro
     }))
 }
 
-fn allowances(store: &Store, view: &Arc<View>) -> Arc<Allowances> {
-    let budgets = Budgets::new(MOST, Box::new(StoreLends(store.clone())));
-    Arc::new(Allowances::new(Arc::clone(view)).with_budgets(budgets))
+fn allowances(store: &Store, view: &Arc<RevocationView>) -> Arc<RequestAllowances> {
+    let budgets = TokenBudgets::new(MOST, Box::new(StoreLends(store.clone())));
+    Arc::new(RequestAllowances::new(Arc::clone(view)).with_budgets(budgets))
 }
 
 /// The vendor notes uses itself, before it replies.
-fn gateway(view: &Arc<View>, allowances: &Arc<Allowances>) -> Gateway {
-    let uses = Arc::new(Uses::new(0, |_, _| ()));
+fn gateway(view: &Arc<RevocationView>, allowances: &Arc<RequestAllowances>) -> Gateway {
+    let uses = Arc::new(FirstUses::new(0, |_, _| ()));
     Gateway::new(Arc::clone(view), uses).with_allowances(Arc::clone(allowances))
 }
 

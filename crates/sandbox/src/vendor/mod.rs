@@ -15,9 +15,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use countersign_dialect::{Command, Found, Presented, Secret};
-use countersign_domain::{AccountId, Operation, Reason, SessionId, Timestamp};
-use countersign_gateway::{Allowances, Client, Gateway, GuardedApi, Proof, View};
+use countersign_dialect::{FoundEndpoint, PresentedCredential, Secret, TokenCommand};
+use countersign_domain::{AccountId, Reason, SessionId, Timestamp, TokenOperation};
+use countersign_gateway::{
+    CallerProof, ClientConnection, Gateway, GuardedApi, RequestAllowances, RevocationView,
+};
 use countersign_server::api::IssuingApi;
 use countersign_server::issuer::{Issuer, TokenCaller};
 use countersign_store::clock::Clock;
@@ -46,10 +48,10 @@ pub(crate) struct SandboxVendor {
     pub(crate) guarded: GuardedApi,
     pub(crate) issuer: Issuer,
     pub(crate) gateway: Gateway,
-    pub(crate) allowances: Arc<Allowances>,
+    pub(crate) allowances: Arc<RequestAllowances>,
     pub(crate) used: WrittenGenerations,
     pub(crate) store: Store,
-    pub(crate) view: Arc<View>,
+    pub(crate) view: Arc<RevocationView>,
     pub(crate) master: MasterKey,
     /// Set once the keys are made that take long.
     pub(crate) keys: OnceCell<()>,
@@ -140,7 +142,7 @@ impl SandboxVendor {
 
     async fn act(&self, request: Request, peer: Peer) -> (Response<VendorBody>, ActiveFaults) {
         let found = self.dialect_finds(&request);
-        let operation = found.unwrap_or(Operation::Guard);
+        let operation = found.unwrap_or(TokenOperation::Guard);
         let mut recorded = RecordedRequest::of(&request, operation, self.clock.now());
         let (mut response, struck) = match found {
             Some(operation) => {
@@ -164,7 +166,7 @@ impl SandboxVendor {
     }
 
     /// The faults that strike an operation, at the time of now.
-    fn strike(&self, operation: Operation, recorded: &mut RecordedRequest) -> ActiveFaults {
+    fn strike(&self, operation: TokenOperation, recorded: &mut RecordedRequest) -> ActiveFaults {
         let struck = ActiveFaults(self.armed.strike(operation));
         (recorded.at, recorded.operation) = (self.clock.now(), operation);
         recorded.faults = struck.names();
@@ -174,7 +176,7 @@ impl SandboxVendor {
 
     /// A request of a token endpoint: one path may serve several operations, which
     /// only the body tells apart.
-    async fn asked_for(&self, operation: Operation, request: Request) -> TokenRequest {
+    async fn asked_for(&self, operation: TokenOperation, request: Request) -> TokenRequest {
         let dialect = self.api.dialect();
         let (parts, body) = request.into_parts();
         let body = collect(body, dialect.max_body()).await;
@@ -193,11 +195,13 @@ impl SandboxVendor {
     }
 
     /// The operation at a token endpoint.
-    fn dialect_finds(&self, request: &Request) -> Option<Operation> {
+    fn dialect_finds(&self, request: &Request) -> Option<TokenOperation> {
         let dialect = self.api.dialect();
         match dialect.find(request.method(), request.uri().path()) {
-            Found::Operation(operation) | Found::WrongMethod { operation, .. } => Some(operation),
-            Found::NotMine => None,
+            FoundEndpoint::Operation(operation) | FoundEndpoint::WrongMethod { operation, .. } => {
+                Some(operation)
+            }
+            FoundEndpoint::NotMine => None,
         }
     }
 
@@ -250,10 +254,10 @@ impl SandboxVendor {
     ) -> Response<VendorBody> {
         self.revoke(struck.revokes(), || self.session_of_bearer(&request))
             .await;
-        if let Some(response) = self.sabotaged(Operation::Guard, struck, recorded) {
+        if let Some(response) = self.sabotaged(TokenOperation::Guard, struck, recorded) {
             return response.map(VendorBody::whole);
         }
-        let client = Client {
+        let client = ClientConnection {
             address: peer.address.ip(),
             tls: false,
         };
@@ -266,7 +270,7 @@ impl SandboxVendor {
             .await;
         match &answer.outcome {
             Ok(permit) => {
-                if let Some(Proof::Token {
+                if let Some(CallerProof::Token {
                     session,
                     generation,
                     ..
@@ -297,7 +301,7 @@ impl SandboxVendor {
     /// The refusal that a fault makes of a request, which is not acted upon.
     fn sabotaged(
         &self,
-        operation: Operation,
+        operation: TokenOperation,
         struck: &ActiveFaults,
         recorded: &mut RecordedRequest,
     ) -> Option<Response<Bytes>> {
@@ -331,15 +335,15 @@ impl SandboxVendor {
         };
     }
 
-    fn session_of(&self, command: Option<&Command>) -> Option<SessionId> {
+    fn session_of(&self, command: Option<&TokenCommand>) -> Option<SessionId> {
         let (tokens, now) = (self.api.tokens(), self.clock.now());
         match command? {
-            Command::Login { .. } => None,
-            Command::Refresh { refresh_token, .. } => {
+            TokenCommand::Login { .. } => None,
+            TokenCommand::Refresh { refresh_token, .. } => {
                 let verified = tokens.verify_refresh(refresh_token.expose(), now).ok()?;
                 Some(verified.claims.session)
             }
-            Command::Logout { access_token, .. } => {
+            TokenCommand::Logout { access_token, .. } => {
                 let verified = tokens.verify_access(access_token.expose(), now).ok()?;
                 Some(verified.session)
             }
@@ -348,7 +352,7 @@ impl SandboxVendor {
 
     fn session_of_bearer(&self, request: &Request) -> Option<SessionId> {
         let (headers, query) = (request.headers(), request.uri().query());
-        let Presented::Token(token) = self.api.dialect().presented(headers, query) else {
+        let PresentedCredential::Token(token) = self.api.dialect().presented(headers, query) else {
             return None;
         };
         let verified = self.api.tokens().verify_access(token, self.clock.now());
@@ -357,8 +361,8 @@ impl SandboxVendor {
 
     /// An RSA key takes some tenths of a second, so it is made when somebody logs
     /// in whose variant needs one.
-    async fn make_keys_for(&self, command: Option<&Command>) {
-        let Some(Command::Login { asked, .. }) = command else {
+    async fn make_keys_for(&self, command: Option<&TokenCommand>) {
+        let Some(TokenCommand::Login { asked, .. }) = command else {
             return;
         };
         let needs_one = algorithm_of(self.api.dialect(), asked.variant).is_some()
@@ -383,17 +387,17 @@ impl ClockSkew {
 
 /// A request of a token endpoint, as far as it arrived.
 struct TokenRequest {
-    operation: Operation,
+    operation: TokenOperation,
     parts: Parts,
     body: Result<Bytes, CollectError>,
-    command: Option<Command>,
+    command: Option<TokenCommand>,
 }
 
-fn operation_of(command: &Command) -> Operation {
+fn operation_of(command: &TokenCommand) -> TokenOperation {
     match command {
-        Command::Login { asked, .. }
-        | Command::Refresh { asked, .. }
-        | Command::Logout { asked, .. } => asked.operation,
+        TokenCommand::Login { asked, .. }
+        | TokenCommand::Refresh { asked, .. }
+        | TokenCommand::Logout { asked, .. } => asked.operation,
     }
 }
 

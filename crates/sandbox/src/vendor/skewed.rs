@@ -2,7 +2,9 @@
 //! signed anew where the dialect signs. The tokens stay as they are.
 
 use bytes::Bytes;
-use countersign_dialect::{Asking, Command, Grant, Granted, Secret, Understood};
+use countersign_dialect::{
+    ClientValues, GrantedTokens, Secret, TokenCommand, TokenGrant, UnderstoodReply,
+};
 use countersign_domain::Timestamp;
 use http::Response;
 
@@ -15,26 +17,27 @@ impl SandboxVendor {
     pub(super) fn retold(
         &self,
         response: Response<Bytes>,
-        command: &Command,
+        command: &TokenCommand,
         skew: ClockSkew,
     ) -> Response<Bytes> {
         let dialect = self.api.dialect();
-        let (Command::Login { asked, .. } | Command::Refresh { asked, .. }) = command else {
+        let (TokenCommand::Login { asked, .. } | TokenCommand::Refresh { asked, .. }) = command
+        else {
             return response;
         };
         let secret = match command {
-            Command::Login { secret, .. } => Some(secret),
+            TokenCommand::Login { secret, .. } => Some(secret),
             _ => None,
         };
-        let asking = Asking {
+        let asking = ClientValues {
             login: Some(&self.login),
             secret,
-            ..Asking::default()
+            ..ClientValues::default()
         };
         let now = self.clock.now();
         let (operation, variant) = (asked.operation, asked.variant);
         match dialect.understand(operation, variant, &asking, &response, now) {
-            Ok(Understood::Granted(granted)) => {
+            Ok(UnderstoodReply::Granted(granted)) => {
                 let grant = self.grant(&granted, secret, skew, now);
                 dialect.grant(asked, &grant)
             }
@@ -44,14 +47,14 @@ impl SandboxVendor {
 
     fn grant<'a>(
         &'a self,
-        granted: &'a Granted,
+        granted: &'a GrantedTokens,
         secret: Option<&'a Secret>,
         skew: ClockSkew,
         now: Timestamp,
-    ) -> Grant<'a> {
+    ) -> TokenGrant<'a> {
         // What the reply does not tell, it does not tell shifted either.
         let refresh_ends = granted.refresh_expires_at.unwrap_or(now);
-        Grant {
+        TokenGrant {
             login: &self.login,
             client_id: self.account.number(),
             access_token: granted.access_token.expose(),

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use countersign_dialect::{Dialect, Refused};
-use countersign_domain::{Operation, Reason, Refusal};
+use countersign_dialect::{Dialect, TokenRefusal};
+use countersign_domain::{Reason, Refusal, TokenOperation};
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, Response, StatusCode};
 
@@ -24,14 +24,14 @@ const LIKELY: [Refusal; 7] = [
 /// it.
 pub(super) fn status(
     dialect: &Dialect,
-    operation: Operation,
+    operation: TokenOperation,
     status: u16,
     retry_after: Option<Duration>,
 ) -> Response<Bytes> {
     let refuse = |refusal| {
-        dialect.refuse(&Refused {
+        dialect.refuse(&TokenRefusal {
             retry_after,
-            ..Refused::new(operation, refusal)
+            ..TokenRefusal::new(operation, refusal)
         })
     };
     let own = Reason::SessionRevoked.refusal(operation);
@@ -50,8 +50,8 @@ pub(super) fn status(
 }
 
 /// The refusal of an address that is not allowed.
-pub(super) fn forbidden(dialect: &Dialect, operation: Operation) -> Response<Bytes> {
-    dialect.refuse(&Refused::new(operation, Refusal::AddressDenied))
+pub(super) fn forbidden(dialect: &Dialect, operation: TokenOperation) -> Response<Bytes> {
+    dialect.refuse(&TokenRefusal::new(operation, Refusal::AddressDenied))
 }
 
 fn under(status: u16, refuse: impl Fn(Refusal) -> Response<Bytes>) -> Response<Bytes> {

@@ -1,8 +1,10 @@
 //! A client that knows the dialect and sees every byte.
 
 use bytes::Bytes;
-use countersign_dialect::{Asking, Extra, Granted, RefusedBy, Secret, Understood};
-use countersign_domain::{Operation, Refusal};
+use countersign_dialect::{
+    ClientValues, ExtraParts, GrantedTokens, RefusedBy, Secret, UnderstoodReply,
+};
+use countersign_domain::{Refusal, TokenOperation};
 use countersign_sandbox::Sandbox;
 use http::Response;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -13,7 +15,7 @@ pub(crate) struct Client<'s> {
     pub(crate) sandbox: &'s Sandbox,
     variant: Option<&'static str>,
     secret: Secret,
-    pub(crate) held: Option<Granted>,
+    pub(crate) held: Option<GrantedTokens>,
 }
 
 impl<'s> Client<'s> {
@@ -45,43 +47,43 @@ impl<'s> Client<'s> {
         client
     }
 
-    pub(crate) async fn login(&mut self) -> Result<Granted, RefusedBy> {
-        self.ask(Operation::Login).await
+    pub(crate) async fn login(&mut self) -> Result<GrantedTokens, RefusedBy> {
+        self.ask(TokenOperation::Login).await
     }
 
-    pub(crate) async fn refresh(&mut self) -> Result<Granted, RefusedBy> {
-        self.ask(Operation::Refresh).await
+    pub(crate) async fn refresh(&mut self) -> Result<GrantedTokens, RefusedBy> {
+        self.ask(TokenOperation::Refresh).await
     }
 
     /// Asks for tokens, and keeps those that it gets.
-    async fn ask(&mut self, operation: Operation) -> Result<Granted, RefusedBy> {
+    async fn ask(&mut self, operation: TokenOperation) -> Result<GrantedTokens, RefusedBy> {
         let answer = reply(&self.send(operation).await);
         match self.understand(operation, &answer) {
-            Understood::Granted(granted) => {
+            UnderstoodReply::Granted(granted) => {
                 self.held = Some(granted.clone());
                 Ok(granted)
             }
-            Understood::Refused(refused) => Err(refused),
-            Understood::Done => panic!("no tokens"),
+            UnderstoodReply::Refused(refused) => Err(refused),
+            UnderstoodReply::Done => panic!("no tokens"),
         }
     }
 
     /// The reply as it came, byte for byte.
-    pub(crate) async fn send(&self, operation: Operation) -> Vec<u8> {
+    pub(crate) async fn send(&self, operation: TokenOperation) -> Vec<u8> {
         let (head, body) = self.request(operation);
         exchange(self.sandbox.url(), &head, &body).await
     }
 
     /// Asks, and does not wait for the reply.
-    pub(crate) async fn hang_up(&self, operation: Operation) {
+    pub(crate) async fn hang_up(&self, operation: TokenOperation) {
         let (head, body) = self.request(operation);
         drop(ask(self.sandbox.url(), &head, &body).await);
     }
 
-    fn request(&self, operation: Operation) -> (String, Bytes) {
+    fn request(&self, operation: TokenOperation) -> (String, Bytes) {
         let dialect = self.sandbox.dialect();
         let (held, extra) = (self.held.as_ref(), self.extra());
-        let asking = Asking {
+        let asking = ClientValues {
             login: Some(self.sandbox.login()),
             secret: Some(&self.secret),
             access_token: held.map(|held| &held.access_token),
@@ -96,11 +98,15 @@ impl<'s> Client<'s> {
         (head, request.into_body())
     }
 
-    pub(crate) fn understand(&self, operation: Operation, answer: &Response<Bytes>) -> Understood {
-        let asking = Asking {
+    pub(crate) fn understand(
+        &self,
+        operation: TokenOperation,
+        answer: &Response<Bytes>,
+    ) -> UnderstoodReply {
+        let asking = ClientValues {
             login: Some(self.sandbox.login()),
             secret: Some(&self.secret),
-            ..Asking::default()
+            ..ClientValues::default()
         };
         let now = self.sandbox.now();
         let dialect = self.sandbox.dialect();
@@ -115,7 +121,7 @@ impl<'s> Client<'s> {
     }
 
     /// The further parts that it was given, and those that it was told.
-    fn extra(&self) -> Extra {
+    fn extra(&self) -> ExtraParts {
         let mut extra = self.sandbox.extra();
         extra.extend(self.held.iter().flat_map(|held| held.extra.clone()));
         extra
@@ -124,8 +130,8 @@ impl<'s> Client<'s> {
     /// The status of a call, and what it means.
     pub(crate) async fn called(&self) -> Result<u16, Refusal> {
         let answer = reply(&self.call().await);
-        match self.understand(Operation::Guard, &answer) {
-            Understood::Refused(refused) => Err(refused.refusal),
+        match self.understand(TokenOperation::Guard, &answer) {
+            UnderstoodReply::Refused(refused) => Err(refused.refusal),
             _ => Ok(answer.status().as_u16()),
         }
     }
@@ -144,7 +150,7 @@ pub(crate) async fn call_with(sandbox: &Sandbox, token: &Secret) -> Vec<u8> {
     call_presenting(sandbox, token, &sandbox.extra()).await
 }
 
-async fn call_presenting(sandbox: &Sandbox, token: &Secret, extra: &Extra) -> Vec<u8> {
+async fn call_presenting(sandbox: &Sandbox, token: &Secret, extra: &ExtraParts) -> Vec<u8> {
     let presented = sandbox
         .dialect()
         .present(token.expose(), extra)

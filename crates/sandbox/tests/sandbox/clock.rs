@@ -1,6 +1,6 @@
 //! One clock decides everything.
 
-use countersign_domain::{Operation, Reason, Timestamp};
+use countersign_domain::{Reason, Timestamp, TokenOperation};
 use countersign_sandbox::{RequestExpectations, Sandbox};
 
 use crate::client::{Client, reply};
@@ -42,7 +42,10 @@ async fn a_clock_that_stands_still_shows_the_same_time_to_everybody() {
         "Fri, 15 Jan 2027 12:00:00 GMT",
         "Fri, 15 Jan 2027 12:30:00 GMT",
     ] {
-        for answer in [client.call().await, client.send(Operation::Login).await] {
+        for answer in [
+            client.call().await,
+            client.send(TokenOperation::Login).await,
+        ] {
             assert_eq!(reply(&answer).headers()["date"], expected);
         }
         sandbox.advance(SECOND * 1_800);

@@ -1,6 +1,6 @@
 //! The control endpoints.
 
-use countersign_domain::Operation;
+use countersign_domain::TokenOperation;
 use countersign_sandbox::{ClockSkew, RevokedThing, Sandbox, VendorFault};
 use serde_json::{Value, json};
 
@@ -64,13 +64,13 @@ async fn a_fault_is_armed_as_it_is_written_and_told_as_it_is_left() {
             json!({"fault": "status", "status": 429, "retry_after": "30s", "on": "login", "count": 3}),
             VendorFault::status(429)
                 .retry_after(SECOND * 30)
-                .on(Operation::Login)
+                .on(TokenOperation::Login)
                 .times(3),
         ),
         (
             json!({"fault": "delay", "delay": "250ms", "on": "guard", "rate": 0.5}),
             VendorFault::delay(SECOND / 4)
-                .on(Operation::Guard)
+                .on(TokenOperation::Guard)
                 .rate(0.5),
         ),
         (json!({"fault": "cut", "on": "any"}), VendorFault::cut()),
@@ -84,11 +84,11 @@ async fn a_fault_is_armed_as_it_is_written_and_told_as_it_is_left() {
         ),
         (
             json!({"fault": "revoke", "what": "account", "on": "refresh"}),
-            VendorFault::revoke(RevokedThing::Account).on(Operation::Refresh),
+            VendorFault::revoke(RevokedThing::Account).on(TokenOperation::Refresh),
         ),
         (
             json!({"fault": "forbid", "on": "logout"}),
-            VendorFault::forbid().on(Operation::Logout),
+            VendorFault::forbid().on(TokenOperation::Logout),
         ),
     ];
     for (written, fault) in cases {

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use countersign_dialect::{Dialect, Understood};
-use countersign_domain::{Operation, Refusal};
+use countersign_dialect::{Dialect, UnderstoodReply};
+use countersign_domain::{Refusal, TokenOperation};
 use countersign_relay::UpstreamSettings;
 use countersign_sandbox::{RequestExpectations, Sandbox, SetupError};
 use serde_json::Value;
@@ -165,7 +165,7 @@ async fn a_dialect_for_clients_is_played_as_its_own_client_reads_it() {
         let mut client = Client::logged_in(&sandbox).await;
         assert_eq!(client.called().await, Ok(200), "{name}");
         let variant = sandbox.dialect().variants().next().unwrap();
-        let refusal = format!("Each {} is refused", Operation::Refresh.name());
+        let refusal = format!("Each {} is refused", TokenOperation::Refresh.name());
         let unplayed = sandbox.not_played().iter();
         let is_refused = unplayed.clone().any(|it| it.starts_with(&refusal));
         if sandbox.dialect().refreshes(variant) {
@@ -199,9 +199,9 @@ async fn a_logout_in_a_dialect_for_clients_ends_the_session() {
         }
         let client = Client::logged_in(&sandbox).await;
         let name = sandbox.dialect().name();
-        let answer = reply(&client.send(Operation::Logout).await);
-        let understood = client.understand(Operation::Logout, &answer);
-        assert_eq!(understood, Understood::Done, "{name}");
+        let answer = reply(&client.send(TokenOperation::Logout).await);
+        let understood = client.understand(TokenOperation::Logout, &answer);
+        assert_eq!(understood, UnderstoodReply::Done, "{name}");
         assert!(client.called().await.is_err(), "{name}");
     }
 }

@@ -1,8 +1,8 @@
 //! What each fault does, as a client sees it on its socket, and what the vendor
 //! has done all the same.
 
-use countersign_dialect::Understood;
-use countersign_domain::{Operation, Reason, Refusal};
+use countersign_dialect::UnderstoodReply;
+use countersign_domain::{Reason, Refusal, TokenOperation};
 use countersign_sandbox::{ClockSkew, RecordedRequest, RevokedThing, Sandbox, VendorFault};
 
 use crate::client::{Client, call_with, field, reply, split};
@@ -17,8 +17,8 @@ fn last(sandbox: &Sandbox) -> RecordedRequest {
 async fn a_lost_reply_was_acted_upon_and_not_a_byte_of_it_is_sent() {
     let sandbox = still("mypopup").await;
     let mut client = Client::logged_in(&sandbox).await;
-    sandbox.fault(VendorFault::lost_reply().on(Operation::Refresh));
-    assert_eq!(client.send(Operation::Refresh).await, b"");
+    sandbox.fault(VendorFault::lost_reply().on(TokenOperation::Refresh));
+    assert_eq!(client.send(TokenOperation::Refresh).await, b"");
     let lost = last(&sandbox);
     assert_eq!((lost.status, lost.change), (200, Some("rotated")));
     assert_eq!(lost.faults, ["lost_reply"]);
@@ -40,7 +40,7 @@ async fn a_guarded_reply_is_lost_too() {
 async fn a_client_that_goes_away_has_asked_all_the_same() {
     let sandbox = still("mypopup").await;
     let mut client = Client::logged_in(&sandbox).await;
-    client.hang_up(Operation::Refresh).await;
+    client.hang_up(TokenOperation::Refresh).await;
     until_asked(&sandbox, 2).await;
     assert_eq!(last(&sandbox).change, Some("rotated"));
     client.refresh().await.unwrap();
@@ -52,7 +52,7 @@ async fn a_client_that_goes_away_before_it_can_be_answered_has_asked_too() {
     let sandbox = still("b2binpay").await;
     // The keys of v3 are made when they are needed first, which takes long.
     let client = Client::of(&sandbox).in_variant("v3");
-    client.hang_up(Operation::Login).await;
+    client.hang_up(TokenOperation::Login).await;
     until_asked(&sandbox, 1).await;
     assert_eq!(last(&sandbox).change, Some("opened"));
 }
@@ -81,7 +81,7 @@ async fn a_status_is_spelled_by_the_dialect_and_nothing_is_acted_upon() {
         let mut client = Client::logged_in(&sandbox).await;
         for (status, refusal) in cases {
             let fault = VendorFault::status(status).retry_after(SECOND * 7);
-            sandbox.fault(fault.on(Operation::Refresh));
+            sandbox.fault(fault.on(TokenOperation::Refresh));
             let refused = client.refresh().await.unwrap_err();
             assert_eq!((refused.status, refused.refusal), (status, refusal));
             assert_eq!(refused.retry_after, Some(SECOND * 7), "{dialect} {status}");
@@ -107,7 +107,7 @@ async fn a_delayed_reply_was_acted_upon_at_once() {
     let sandbox = still("mypopup").await;
     let mut client = Client::logged_in(&sandbox).await;
     let late = SECOND / 10;
-    sandbox.fault(VendorFault::delay(late).on(Operation::Refresh));
+    sandbox.fault(VendorFault::delay(late).on(TokenOperation::Refresh));
     let began = std::time::Instant::now();
     client.refresh().await.unwrap();
     assert!(began.elapsed() >= late);
@@ -128,10 +128,14 @@ async fn every_reply_is_late_where_there_is_latency() {
 async fn a_cut_reply_has_its_head_and_half_of_its_body() {
     let sandbox = still("mypopup").await;
     let mut client = Client::logged_in(&sandbox).await;
-    for operation in [Operation::Login, Operation::Refresh, Operation::Guard] {
+    for operation in [
+        TokenOperation::Login,
+        TokenOperation::Refresh,
+        TokenOperation::Guard,
+    ] {
         sandbox.fault(VendorFault::cut().on(operation));
         let received = match operation {
-            Operation::Guard => client.call().await,
+            TokenOperation::Guard => client.call().await,
             _ => client.send(operation).await,
         };
         let (head, body) = split(&received).unwrap();
@@ -147,14 +151,14 @@ async fn a_skewed_reply_tells_other_times_and_its_signature_is_good() {
     for (dialect, by) in [("b2binpay", HOUR), ("mypopup", SECOND * 90)] {
         let sandbox = still(dialect).await;
         let client = Client::of(&sandbox);
-        let honest = reply(&client.send(Operation::Login).await);
+        let honest = reply(&client.send(TokenOperation::Login).await);
         for (skew, ahead) in [(ClockSkew::Ahead(by), true), (ClockSkew::Behind(by), false)] {
             sandbox.fault(VendorFault::skew(skew));
-            let wrong = reply(&client.send(Operation::Login).await);
+            let wrong = reply(&client.send(TokenOperation::Login).await);
             let [honest, wrong] = [&honest, &wrong].map(|answer| {
                 let date = answer.headers()["date"].to_str().unwrap().to_owned();
-                match client.understand(Operation::Login, answer) {
-                    Understood::Granted(granted) => (date, granted),
+                match client.understand(TokenOperation::Login, answer) {
+                    UnderstoodReply::Granted(granted) => (date, granted),
                     other => panic!("{other:?}"),
                 }
             });
@@ -183,7 +187,7 @@ async fn what_is_revoked_just_before_a_request_is_dead() {
         let sandbox = still("b2binpay").await;
         let mut client = Client::logged_in(&sandbox).await;
         let other = Client::logged_in(&sandbox).await;
-        sandbox.fault(VendorFault::revoke(what).on(Operation::Guard));
+        sandbox.fault(VendorFault::revoke(what).on(TokenOperation::Guard));
         assert!(client.called().await.is_err());
         let refused = last(&sandbox);
         assert!(refused.refusal.is_some() && refused.is_sabotaged());
@@ -199,7 +203,7 @@ async fn a_session_is_revoked_before_its_refresh() {
     let sandbox = still("mypopup").await;
     let mut client = Client::logged_in(&sandbox).await;
     let other = Client::logged_in(&sandbox).await;
-    sandbox.fault(VendorFault::revoke(RevokedThing::Session).on(Operation::Refresh));
+    sandbox.fault(VendorFault::revoke(RevokedThing::Session).on(TokenOperation::Refresh));
     let refused = client.refresh().await.unwrap_err();
     assert_eq!(refused.refusal, Refusal::BadRefresh);
     assert_eq!(last(&sandbox).refusal, Some(Reason::SessionRevoked));

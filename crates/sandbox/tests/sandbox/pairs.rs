@@ -1,7 +1,7 @@
 //! Every fault, alone and with every other one: a client that asks again, and
 //! logs in when it is refused, gets on.
 
-use countersign_domain::Operation;
+use countersign_domain::TokenOperation;
 use countersign_sandbox::{ClockSkew, RevokedThing, VendorFault};
 
 use crate::client::Client;
@@ -25,9 +25,9 @@ async fn after_any_two_faults_in_one_request_the_next_is_served() {
         for second in faults() {
             let sandbox = still("b2binpay").await;
             let mut client = Client::logged_in(&sandbox).await;
-            sandbox.fault(first.on(Operation::Refresh));
-            sandbox.fault(second.on(Operation::Refresh));
-            client.send(Operation::Refresh).await;
+            sandbox.fault(first.on(TokenOperation::Refresh));
+            sandbox.fault(second.on(TokenOperation::Refresh));
+            client.send(TokenOperation::Refresh).await;
             let mut expected = vec![first.name(), second.name()];
             expected.dedup();
             let last = sandbox.requests().pop().unwrap();

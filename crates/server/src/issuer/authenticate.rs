@@ -3,7 +3,7 @@
 
 use countersign_dialect::Secret;
 use countersign_domain::account::StoredSecret;
-use countersign_domain::{Account, Credential, Network, Reason};
+use countersign_domain::{Account, Credential, HostNetwork, Reason};
 
 use super::denied::DenialCause;
 use super::{IssuerRequest, store_reason};
@@ -27,7 +27,7 @@ impl IssuerRequest<'_> {
         secret: &Secret,
     ) -> Result<Authenticated, DenialCause> {
         let store = &self.issuer.store;
-        let (api, network) = (self.api.name(), Network::of(self.caller.address));
+        let (api, network) = (self.api.name(), HostNetwork::of(self.caller.address));
         let found = store.candidate(api, login, network).await;
         let found = found.map_err(store_reason)?;
         let account = found.as_ref().map(|it| it.account.id);

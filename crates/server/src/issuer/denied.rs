@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use countersign_dialect::{Refused, Secret, Unread};
-use countersign_domain::{AccountId, Operation, Reason, Refusal};
+use countersign_dialect::{Secret, TokenRefusal, UnreadRequest};
+use countersign_domain::{AccountId, Reason, Refusal, TokenOperation};
 
 use super::record::{RequestRecord, TokenAnswer};
 use crate::api::IssuingApi;
@@ -72,7 +72,7 @@ impl TokenDenial {
     }
 
     /// The path is served, for these methods only.
-    pub(super) fn wrong_method(operation: Operation, allow: String) -> Self {
+    pub(super) fn wrong_method(operation: TokenOperation, allow: String) -> Self {
         let mut denied = Self::new(RequestRecord::of(operation), Reason::MethodUnknown);
         denied.0.allow = Some(allow);
         denied
@@ -99,7 +99,7 @@ impl TokenDenial {
             token,
         } = *self.0;
         let refusal = cause.reason.refusal(record.operation);
-        let response = api.dialect().refuse(&Refused {
+        let response = api.dialect().refuse(&TokenRefusal {
             operation: record.operation,
             refusal,
             pointer: pointer.as_deref(),
@@ -114,8 +114,8 @@ impl TokenDenial {
     }
 }
 
-impl From<Unread> for TokenDenial {
-    fn from(unread: Unread) -> Self {
+impl From<UnreadRequest> for TokenDenial {
+    fn from(unread: UnreadRequest) -> Self {
         let record = RequestRecord {
             detail: unread.detail,
             ..RequestRecord::of(unread.operation)

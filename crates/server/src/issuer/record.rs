@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use countersign_dialect::Secret;
-use countersign_domain::{AccountId, Operation, Reason, SessionId};
+use countersign_domain::{AccountId, Reason, SessionId, TokenOperation};
 
 /// The answer to a request, and what the log may say of it.
 pub struct TokenAnswer {
@@ -21,7 +21,7 @@ pub struct TokenAnswer {
 #[derive(Clone, Debug)]
 pub struct RequestRecord {
     /// What was asked for.
-    pub operation: Operation,
+    pub operation: TokenOperation,
     /// The dialect's variant, where the request told one.
     pub variant: Option<String>,
     /// Done, or why not.
@@ -50,7 +50,7 @@ impl fmt::Debug for TokenAnswer {
 }
 
 impl RequestRecord {
-    pub(super) fn of(operation: Operation) -> Self {
+    pub(super) fn of(operation: TokenOperation) -> Self {
         Self {
             operation,
             variant: None,

@@ -7,14 +7,14 @@ use std::num::NonZeroU32;
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
-use countersign_domain::limits::Limits;
-use countersign_domain::{Account, AccountId, Counted, Counters, Rate, Timestamp};
+use countersign_domain::limits::ApiLimits;
+use countersign_domain::{Account, AccountId, CountedAttempt, KeyedCounters, RateLimit, Timestamp};
 
 use super::{CAPACITY, MINUTE};
 
 /// Counts in memory of its own process.
 pub(crate) struct MintCounter {
-    counters: Counters,
+    counters: KeyedCounters,
     /// Limits of accounts that have their own, as they were last seen. A refresh
     /// is counted before its account is loaded, so a change holds from the
     /// second request after it.
@@ -24,7 +24,7 @@ pub(crate) struct MintCounter {
 impl MintCounter {
     pub(crate) fn new() -> Self {
         Self {
-            counters: Counters::new(CAPACITY, RandomState::new()),
+            counters: KeyedCounters::new(CAPACITY, RandomState::new()),
             own: RwLock::default(),
         }
     }
@@ -34,19 +34,19 @@ impl MintCounter {
     pub(crate) fn admit(
         &self,
         account: AccountId,
-        limits: &Limits,
+        limits: &ApiLimits,
         now: Timestamp,
-    ) -> Result<Counted, Duration> {
+    ) -> Result<CountedAttempt, Duration> {
         let own = self.own.read().unwrap_or_else(PoisonError::into_inner);
         let most = own.get(&account).copied();
         drop(own);
         let most = NonZeroU32::new(most.unwrap_or(limits.mints_per_minute));
-        let rate = Rate::refilled(most.unwrap_or(NonZeroU32::MIN), MINUTE);
+        let rate = RateLimit::refilled(most.unwrap_or(NonZeroU32::MIN), MINUTE);
         self.counters.admit(&account, rate, now)
     }
 
     /// Takes back what was counted for tokens that were not given.
-    pub(crate) fn take_back(&self, counted: Counted, now: Timestamp) {
+    pub(crate) fn take_back(&self, counted: CountedAttempt, now: Timestamp) {
         self.counters.take_back(counted, now);
     }
 

@@ -20,8 +20,10 @@ use std::hash::{Hash, RandomState};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use countersign_dialect::Preset;
-use countersign_domain::{ApiName, Counted, Counters, Network, Rate, Timestamp};
+use countersign_dialect::VendorPreset;
+use countersign_domain::{
+    ApiName, CountedAttempt, HostNetwork, KeyedCounters, RateLimit, Timestamp,
+};
 
 use self::login::LoginKey;
 pub(crate) use self::mints::MintCounter;
@@ -66,7 +68,7 @@ impl ThrottleSettings {
     /// The defaults for an api that speaks a dialect with this preset. What the
     /// vendor lets one address do without a token is not among them: it would
     /// refuse partners who log in rightly.
-    pub fn of(preset: &Preset) -> Self {
+    pub fn of(preset: &VendorPreset) -> Self {
         let vendor = preset.logins_per_minute;
         let default = Self::default();
         Self {
@@ -77,9 +79,9 @@ impl ThrottleSettings {
         }
     }
 
-    fn where_known(&self) -> Rate {
-        let period = Rate::refilled(self.logins_per_minute, MINUTE).period();
-        Rate::new(self.logins_per_minute.max(AT_ONCE_WHERE_KNOWN), period)
+    fn where_known(&self) -> RateLimit {
+        let period = RateLimit::refilled(self.logins_per_minute, MINUTE).period();
+        RateLimit::new(self.logins_per_minute.max(AT_ONCE_WHERE_KNOWN), period)
     }
 }
 
@@ -91,24 +93,24 @@ pub struct LoginAttempt<'a> {
     /// The login as it was sent.
     pub login: &'a str,
     /// Where it came from.
-    pub network: Network,
+    pub network: HostNetwork,
     /// Whether the login's secret came right from there before.
     pub network_is_known: bool,
 }
 
 /// Counts the tries of all apis, in memory of its own process.
 pub struct LoginThrottle {
-    known: Counters,
-    pairs: Counters,
-    networks: Counters,
-    logins: Counters,
-    anonymous: Counters,
+    known: KeyedCounters,
+    pairs: KeyedCounters,
+    networks: KeyedCounters,
+    logins: KeyedCounters,
+    anonymous: KeyedCounters,
 }
 
 /// Evidence that a login may be tried. Its counts stay unless they are taken
 /// back.
 #[must_use]
-pub struct AdmittedLogin<'t>(Vec<(&'t Counters, Counted)>);
+pub struct AdmittedLogin<'t>(Vec<(&'t KeyedCounters, CountedAttempt)>);
 
 impl AdmittedLogin<'_> {
     /// The secret was right: this was no try that counts.
@@ -126,7 +128,7 @@ impl LoginThrottle {
     }
 
     fn with_capacity(capacity: usize) -> Self {
-        let counters = || Counters::new(capacity, RandomState::new());
+        let counters = || KeyedCounters::new(capacity, RandomState::new());
         Self {
             known: counters(),
             pairs: counters(),
@@ -143,13 +145,13 @@ impl LoginThrottle {
         &self,
         settings: &ThrottleSettings,
         api: &ApiName,
-        network: Network,
+        network: HostNetwork,
         now: Timestamp,
     ) -> Result<(), Duration> {
         let Some(most) = settings.anonymous_per_minute else {
             return Ok(());
         };
-        let rate = Rate::refilled(most, MINUTE);
+        let rate = RateLimit::refilled(most, MINUTE);
         let counted = self.anonymous.admit(&(api, network), rate, now);
         counted.map(drop)
     }
@@ -173,12 +175,12 @@ impl LoginThrottle {
                 now,
             )
         } else {
-            let per_minute = |count| Rate::refilled(count, MINUTE);
+            let per_minute = |count| RateLimit::refilled(count, MINUTE);
             let (login_rate, network_rate) = (
                 per_minute(settings.logins_per_minute),
                 per_minute(settings.network_logins_per_minute),
             );
-            let strange = Rate::within(settings.strange_logins_per_hour, HOUR);
+            let strange = RateLimit::within(settings.strange_logins_per_hour, HOUR);
             admitted
                 .count(&self.networks, &(api, network), network_rate, now)
                 .and_then(|()| {
@@ -205,9 +207,9 @@ impl Default for LoginThrottle {
 impl<'t> AdmittedLogin<'t> {
     fn count<K: Hash>(
         &mut self,
-        counters: &'t Counters,
+        counters: &'t KeyedCounters,
         key: &K,
-        rate: Rate,
+        rate: RateLimit,
         now: Timestamp,
     ) -> Result<(), Duration> {
         self.0.push((counters, counters.admit(key, rate, now)?));

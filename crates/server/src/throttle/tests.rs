@@ -24,7 +24,7 @@ impl World {
     fn attempt(
         &self,
         login: &str,
-        network: Network,
+        network: HostNetwork,
         network_is_known: bool,
         now: Timestamp,
     ) -> Result<AdmittedLogin<'_>, Duration> {
@@ -38,7 +38,7 @@ impl World {
     }
 
     /// A wrong secret from a network that is strange to the login.
-    fn guess(&self, login: &str, network: Network, now: Timestamp) -> Result<(), Duration> {
+    fn guess(&self, login: &str, network: HostNetwork, now: Timestamp) -> Result<(), Duration> {
         self.attempt(login, network, false, now).map(drop)
     }
 
@@ -50,12 +50,12 @@ impl World {
     }
 }
 
-fn home() -> Network {
+fn home() -> HostNetwork {
     network(0x7f00_0001)
 }
 
-fn network(number: u32) -> Network {
-    Network::of(std::net::Ipv4Addr::from_bits(number).into())
+fn network(number: u32) -> HostNetwork {
+    HostNetwork::of(std::net::Ipv4Addr::from_bits(number).into())
 }
 
 fn at(seconds: i64) -> Timestamp {
@@ -141,7 +141,7 @@ fn made_up_logins_free_no_counter_and_do_not_touch_who_is_known() {
     while world.guess("partner", network(1), at(0)).is_ok() {}
     let waits = |now| {
         let key = (&world.api, &LoginKey::of("partner"));
-        let strange = Rate::within(world.settings.strange_logins_per_hour, HOUR);
+        let strange = RateLimit::within(world.settings.strange_logins_per_hour, HOUR);
         world.throttle.logins.check(&key, strange, now)
     };
     assert_eq!(waits(at(0)), Err(45 * SECOND));
@@ -204,7 +204,7 @@ fn logins_of_an_address_count_as_the_vendor_counts_them() {
     let mut world = World::new();
     world.settings.anonymous_per_minute = NonZeroU32::new(15);
     let login = |address: &str, second| {
-        let network = Network::of(address.parse().unwrap());
+        let network = HostNetwork::of(address.parse().unwrap());
         let (settings, api) = (&world.settings, &world.api);
         world
             .throttle

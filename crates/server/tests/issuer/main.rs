@@ -15,7 +15,7 @@ use std::time::Duration;
 use countersign_dialect::Secret;
 use countersign_domain::Reason;
 use countersign_domain::account::StoredSecret;
-use countersign_domain::session::Lifetimes;
+use countersign_domain::session::SessionLifetimes;
 use countersign_server::issuer::Issuer;
 use countersign_server::password::PasswordPool;
 use countersign_store::{AuditActor, NewCredential};
@@ -31,7 +31,7 @@ async fn a_reply_that_was_lost_is_given_again_over_a_restart_a_new_key_and_new_l
     let lost = data(&provider.refresh(&first).await);
 
     provider.rotate_key().await;
-    let shorter = Lifetimes {
+    let shorter = SessionLifetimes {
         access: MINUTE,
         refresh: HOUR,
         ..LIFETIMES

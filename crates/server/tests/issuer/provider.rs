@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use countersign_dialect::Dialect;
 use countersign_domain::account::{Allowlist, StoredSecret};
-use countersign_domain::key::{Key, KeyRing, KeyState, Kid};
-use countersign_domain::session::Lifetimes;
-use countersign_domain::{AccountId, AccountLimits, Algorithm, Limits, Timestamp};
+use countersign_domain::key::{KeyRecord, KeyRing, KeyState, Kid};
+use countersign_domain::session::SessionLifetimes;
+use countersign_domain::{AccountId, AccountLimits, Algorithm, ApiLimits, Timestamp};
 use countersign_server::api::{ApiSettings, IssuingApi};
 use countersign_server::issuer::{Issuer, TokenAnswer, TokenCaller};
 use countersign_server::password::PasswordPool;
@@ -38,20 +38,20 @@ pub(crate) struct Provider {
     pub(crate) address: IpAddr,
 }
 
-pub(crate) fn settings(lifetimes: Lifetimes) -> ApiSettings {
+pub(crate) fn settings(lifetimes: SessionLifetimes) -> ApiSettings {
     let source = Dialect::shipped("mypopup").unwrap();
     ApiSettings {
         name: "mypopup".parse().unwrap(),
         dialect: Arc::new(Dialect::compile(source, "mypopup").unwrap()),
         lifetimes,
-        limits: Limits::default(),
+        limits: ApiLimits::default(),
         variants: Vec::new(),
         throttle: countersign_server::throttle::ThrottleSettings::default(),
         passwords: true,
     }
 }
 
-pub(crate) const LIFETIMES: Lifetimes = Lifetimes {
+pub(crate) const LIFETIMES: SessionLifetimes = SessionLifetimes {
     access: HOUR,
     refresh: Duration::from_secs(7 * 86_400),
     absolute: Duration::from_secs(30 * 86_400),
@@ -164,7 +164,7 @@ impl Provider {
     }
 
     /// The process ends and starts again, perhaps with another configuration.
-    pub(crate) async fn restart(self, lifetimes: Lifetimes) -> Self {
+    pub(crate) async fn restart(self, lifetimes: SessionLifetimes) -> Self {
         let Self {
             directory,
             clock,
@@ -198,7 +198,7 @@ impl Provider {
     pub(crate) async fn rotate_key(&self) {
         let now = self.clock.now();
         let name = self.api.name();
-        let key = Key {
+        let key = KeyRecord {
             kid: Kid("second".to_owned()),
             algorithm: Algorithm::Hs256,
             state: KeyState::Pending,

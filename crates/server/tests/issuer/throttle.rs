@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use countersign_dialect::Secret;
 use countersign_domain::Reason;
 use countersign_domain::account::{Allowlist, StoredSecret};
-use countersign_domain::limits::{AccountLimits, Limits};
+use countersign_domain::limits::{AccountLimits, ApiLimits};
 use countersign_server::api::{ApiSettings, IssuingApi};
 use countersign_server::issuer::{Issuer, TokenAnswer};
 use countersign_server::password::PasswordPool;
@@ -146,7 +146,7 @@ async fn who_is_refused_may_come_again_when_it_was_told() {
     provider.log_in().await;
 }
 
-async fn with_limits(provider: Provider, limits: Limits) -> Provider {
+async fn with_limits(provider: Provider, limits: ApiLimits) -> Provider {
     let settings = ApiSettings {
         limits,
         ..settings(LIFETIMES)
@@ -158,10 +158,10 @@ async fn with_limits(provider: Provider, limits: Limits) -> Provider {
     }
 }
 
-fn mints(mints_per_minute: u32) -> Limits {
-    Limits {
+fn mints(mints_per_minute: u32) -> ApiLimits {
+    ApiLimits {
         mints_per_minute,
-        ..Limits::default()
+        ..ApiLimits::default()
     }
 }
 
@@ -230,9 +230,9 @@ async fn an_account_with_a_limit_of_its_own_has_that_one() {
 
 #[tokio::test]
 async fn the_oldest_idle_session_makes_way_for_a_login_beyond_the_limit() {
-    let limits = Limits {
+    let limits = ApiLimits {
         sessions: 2,
-        ..Limits::default()
+        ..ApiLimits::default()
     };
     let provider = with_limits(Provider::begin().await, limits).await;
     let mut pairs = Vec::new();

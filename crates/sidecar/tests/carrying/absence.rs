@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use countersign_domain::Operation;
+use countersign_domain::TokenOperation;
 use countersign_relay::UpstreamTimeouts;
 use countersign_sandbox::VendorFault;
 use countersign_sidecar::READY;
@@ -68,7 +68,9 @@ async fn a_login_that_is_refused_is_told_and_not_hammered() {
 async fn a_login_that_cannot_be_had_now_says_when_to_come_again() {
     let world = World::open().await;
     let later = VendorFault::status(429).retry_after(Duration::from_secs(7));
-    world.sandbox.fault(later.on(Operation::Login).times(100));
+    world
+        .sandbox
+        .fault(later.on(TokenOperation::Login).times(100));
     let reply = world.get("/deposit/").await;
     assert_eq!(reply.outcome(), (503, "no_token_now"), "{}", reply.text());
     let wait: u64 = reply.field("retry-after").parse().unwrap();
@@ -78,7 +80,9 @@ async fn a_login_that_cannot_be_had_now_says_when_to_come_again() {
 #[tokio::test]
 async fn ready_is_who_has_a_token_or_gets_one() {
     let world = World::open().await;
-    let down = VendorFault::status(503).on(Operation::Login).times(100);
+    let down = VendorFault::status(503)
+        .on(TokenOperation::Login)
+        .times(100);
     world.sandbox.fault(down);
     let reply = world.get(READY).await;
     assert_eq!(reply.status, 503);
@@ -90,5 +94,9 @@ async fn ready_is_who_has_a_token_or_gets_one() {
     let page = request("GET", READY, &[("host", "evil.example")], "");
     assert_eq!(world.send(page).await.outcome(), (403, "foreign_host"));
     let guarded = world.sandbox.requests();
-    assert!(guarded.iter().all(|it| it.operation == Operation::Login));
+    assert!(
+        guarded
+            .iter()
+            .all(|it| it.operation == TokenOperation::Login)
+    );
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use countersign_domain::Operation;
+use countersign_domain::TokenOperation;
 use countersign_sandbox::{RequestExpectations, RevokedThing, VendorFault};
 use http::Request;
 use http_body_util::Channel;
@@ -15,7 +15,7 @@ use crate::world::{HOUR, Plan, World, request};
 const KEPT: usize = 64 * 1024;
 
 fn revoke() -> VendorFault {
-    VendorFault::revoke(RevokedThing::Session).on(Operation::Guard)
+    VendorFault::revoke(RevokedThing::Session).on(TokenOperation::Guard)
 }
 
 /// The statuses that the vendor gave to guarded requests.
@@ -23,7 +23,7 @@ fn guarded(world: &World) -> Vec<u16> {
     let requests = world.sandbox.requests();
     let guarded = requests
         .iter()
-        .filter(|it| it.operation == Operation::Guard);
+        .filter(|it| it.operation == TokenOperation::Guard);
     guarded.map(|it| it.status).collect()
 }
 

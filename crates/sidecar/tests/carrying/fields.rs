@@ -1,6 +1,6 @@
 //! What the vendor gets of a request, and the program of an answer.
 
-use countersign_domain::Operation;
+use countersign_domain::TokenOperation;
 use countersign_sandbox::VendorFault;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -140,7 +140,9 @@ async fn a_static_key_goes_where_tokens_cannot_be_had_for_now() {
         ..Plan::default()
     };
     let world = plan.open().await;
-    let down = VendorFault::status(503).on(Operation::Login).times(100);
+    let down = VendorFault::status(503)
+        .on(TokenOperation::Login)
+        .times(100);
     world.sandbox.fault(down);
     let target = "/api/v2/x?transfer-key=FOREIGN&a=1";
     let fields = [("authorization", "Bearer FOREIGN")];

@@ -1,4 +1,4 @@
-use countersign_domain::session::{End, State};
+use countersign_domain::session::{End, SessionState};
 use countersign_domain::{AccountId, Epoch, Reason, Scopes};
 
 use super::super::{AccountFilter, AccountUpdate, CreateError};
@@ -43,7 +43,10 @@ async fn a_new_account_comes_with_its_first_credential_and_one_audit_entry() {
     assert_eq!(found, Ok(Some((account.clone(), credential.clone()))));
     assert_eq!(
         place.told(),
-        [Notice::Account(account), Notice::Credential(credential)]
+        [
+            RevocationNotice::Account(account),
+            RevocationNotice::Credential(credential)
+        ]
     );
     assert_eq!(audit(&store).await[0].actor, "operator:alice");
 }
@@ -136,9 +139,12 @@ async fn disabling_an_account_ends_its_sessions_and_enabling_brings_none_back() 
     };
     assert_eq!(
         place.told(),
-        [Notice::Revoked(revocation), Notice::Account(disabled)]
+        [
+            RevocationNotice::Revoked(revocation),
+            RevocationNotice::Account(disabled)
+        ]
     );
-    let state = State::Ended {
+    let state = SessionState::Ended {
         end: End::AccountDisabled,
         at: start(),
     };
@@ -218,10 +224,10 @@ async fn a_deleted_account_leaves_only_its_history() {
         epoch,
         until,
     };
-    assert_eq!(told[0], Notice::Revoked(revocation));
+    assert_eq!(told[0], RevocationNotice::Revoked(revocation));
     let last = [
-        Notice::CredentialGone(credential.id),
-        Notice::AccountGone(account.id),
+        RevocationNotice::CredentialGone(credential.id),
+        RevocationNotice::AccountGone(account.id),
     ];
     assert_eq!(told[told.len() - 2..], last);
     assert_eq!(store.account(account.id).await, Ok(None));
@@ -258,12 +264,15 @@ async fn a_credential_takes_only_its_own_sessions_with_it() {
     let disabled = disabled.unwrap().unwrap();
     assert!(!disabled.active);
     let until = dying.access_expires_at;
-    let revoked = Notice::Revoked(Revocation::Session {
+    let revoked = RevocationNotice::Revoked(Revocation::Session {
         session: dying.id,
         until,
     });
-    assert_eq!(place.told(), [Notice::Credential(disabled), revoked]);
-    let state = State::Ended {
+    assert_eq!(
+        place.told(),
+        [RevocationNotice::Credential(disabled), revoked]
+    );
+    let state = SessionState::Ended {
         end: End::CredentialRevoked,
         at: start(),
     };
@@ -277,7 +286,7 @@ async fn a_credential_takes_only_its_own_sessions_with_it() {
         (gone, actions),
         (Ok(true), vec!["credential_deleted".to_owned()])
     );
-    assert_eq!(place.told(), [Notice::CredentialGone(old.id)]);
+    assert_eq!(place.told(), [RevocationNotice::CredentialGone(old.id)]);
     assert_eq!(store.delete_credential(old.id, operator()).await, Ok(false));
     rotate(&store, &staying).await;
 }
@@ -299,7 +308,7 @@ async fn a_secret_in_another_form_is_no_operators_change() {
         store.credential(credential.id).await,
         Ok(Some(upgraded.clone()))
     );
-    assert_eq!(place.told(), [Notice::Credential(upgraded)]);
+    assert_eq!(place.told(), [RevocationNotice::Credential(upgraded)]);
     store
         .delete_credential(credential.id, operator())
         .await
@@ -329,7 +338,10 @@ async fn the_scopes_of_a_credential_are_replaced_whole() {
     };
     assert_eq!(changed, Ok(Some(expected.clone())));
     assert_eq!(actions, ["scopes_changed"]);
-    assert_eq!(place.told(), [Notice::Credential(expected.clone())]);
+    assert_eq!(
+        place.told(),
+        [RevocationNotice::Credential(expected.clone())]
+    );
     assert_eq!(store.credential(made.id).await, Ok(Some(expected)));
     assert_eq!(
         audited(&store, change()).await.1,

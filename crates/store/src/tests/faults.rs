@@ -126,7 +126,7 @@ async fn what_waits_together_is_told_together_and_before_it_is_answered() {
 #[tokio::test]
 async fn verifiers_that_panic_take_nothing_back() {
     let place = Place::new();
-    let notify = Box::new(|_: &[Notice]| panic!("on purpose"));
+    let notify = Box::new(|_: &[RevocationNotice]| panic!("on purpose"));
     let store = Store::open_quiet(&place.path(), place.clock.clone(), notify).unwrap();
     let (account, _) = create(&store, "p").await;
     assert_eq!(store.account(account.id).await, Ok(Some(account)));

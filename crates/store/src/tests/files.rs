@@ -4,13 +4,13 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use countersign_domain::Reason;
-use countersign_domain::session::Change;
+use countersign_domain::session::SessionChange;
 
 use super::super::{OpenError, StoreUnavailable};
 use super::*;
 
 fn refused(place: &Place) -> OpenError {
-    let notify = Box::new(|_: &[Notice]| ());
+    let notify = Box::new(|_: &[RevocationNotice]| ());
     match Store::open_quiet(&place.path(), place.clock.clone(), notify) {
         Ok(_) => unreachable!("the store opened"),
         Err(error) => error,
@@ -142,7 +142,10 @@ async fn a_client_whose_reply_died_with_the_server_gets_it_from_the_next() {
 
     let store = killed.open();
     let again = refresh(&store, refresh_token(&session)).await.decision;
-    assert_eq!((again.change, again.outcome), (Change::Replayed, Ok(())));
+    assert_eq!(
+        (again.change, again.outcome),
+        (SessionChange::Replayed, Ok(()))
+    );
     assert_eq!(
         Session {
             replays: 0,

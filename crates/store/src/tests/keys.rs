@@ -1,12 +1,12 @@
 use countersign_domain::Algorithm;
-use countersign_domain::key::{Key, KeyRing, KeyState};
+use countersign_domain::key::{KeyRecord, KeyRing, KeyState};
 
 use super::super::{KeyError, KeyPurpose, MasterError, OnceOutcome, SealedKey};
 use super::*;
 use crate::seal::MasterKey;
 
 pub(super) fn sealed(kid: &str) -> SealedKey {
-    let key = Key {
+    let key = KeyRecord {
         kid: Kid(kid.to_owned()),
         algorithm: Algorithm::Hs256,
         state: KeyState::Active,
@@ -133,7 +133,7 @@ async fn a_killed_key_is_revoked_until_no_token_of_it_can_live() {
     let longest = rotate(&store, &session).await.refresh_expires_at;
     place.told();
 
-    let killed = Key {
+    let killed = KeyRecord {
         state: KeyState::Killed,
         ..sealed("k1").key
     };
@@ -153,7 +153,7 @@ async fn a_killed_key_is_revoked_until_no_token_of_it_can_live() {
     assert_eq!(place.revoked(), [], "it was dead already");
     assert_eq!(
         store.snapshot().await.unwrap().pop(),
-        Some(Notice::Revoked(revocation))
+        Some(RevocationNotice::Revoked(revocation))
     );
 }
 

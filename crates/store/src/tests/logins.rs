@@ -1,4 +1,4 @@
-use countersign_domain::session::{End, State};
+use countersign_domain::session::{End, SessionState};
 use countersign_domain::{CredentialId, Epoch, Reason};
 
 use super::super::{AccountUpdate, SessionError};
@@ -88,7 +88,7 @@ async fn a_login_that_revokes_ends_the_older_ones_in_its_own_commit() {
         until,
     };
     assert_eq!(place.revoked(), [revocation]);
-    let state = State::Ended {
+    let state = SessionState::Ended {
         end: End::NewLogin,
         at: start(),
     };
@@ -107,7 +107,7 @@ async fn an_operator_ends_one_session_or_all_of_an_account() {
     }
     let end = store.end_session(sessions[0].id, operator());
     let (ended, actions) = audited(&store, end).await;
-    let state = State::Ended {
+    let state = SessionState::Ended {
         end: End::Operator,
         at: start(),
     };

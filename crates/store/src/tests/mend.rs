@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use countersign_domain::key::{Key, KeyState};
-use countersign_domain::session::State;
+use countersign_domain::key::{KeyRecord, KeyState};
+use countersign_domain::session::SessionState;
 use countersign_domain::{Algorithm, ApiScope, Role};
 
 use super::super::{ClockMending, KeyPurpose, LockedStore, OpenError, SealedKey, StoredAdminKey};
@@ -132,7 +132,7 @@ async fn ahead(place: &Place) -> (Timestamp, Session, Session) {
             },
         ),
     ] {
-        let key = Key {
+        let key = KeyRecord {
             kid: Kid(kid.to_owned()),
             algorithm: Algorithm::Hs256,
             state,
@@ -185,7 +185,7 @@ async fn a_mark_that_a_wrong_clock_moved_is_set_back_and_ends_what_was_given_out
     assert!(
         sessions
             .iter()
-            .all(|it| matches!(it.state, State::Ended { .. })),
+            .all(|it| matches!(it.state, SessionState::Ended { .. })),
         "{sessions:?}"
     );
     assert!(login(&store, &credential).await.epoch > sessions[0].epoch);

@@ -22,10 +22,10 @@ use std::time::Duration;
 
 use countersign_domain::account::{Allowlist, StoredSecret};
 use countersign_domain::key::Kid;
-use countersign_domain::limits::Limits;
-use countersign_domain::revocation::{Notice, Revocation};
+use countersign_domain::limits::ApiLimits;
+use countersign_domain::revocation::{Revocation, RevocationNotice};
 use countersign_domain::session::{
-    AccessClaims, Lifetimes, Opening, RefreshClaims, SeedHash, Session, SessionId,
+    AccessClaims, RefreshClaims, SeedHash, Session, SessionId, SessionLifetimes, SessionOpening,
 };
 use countersign_domain::{
     Account, AccountLimits, ApiName, Credential, NewLogin, RefreshMode, Timestamp,
@@ -51,7 +51,7 @@ const MICROSECOND: Duration = Duration::from_micros(1);
 struct Place {
     directory: tempfile::TempDir,
     clock: Clock,
-    notices: Arc<Mutex<Vec<Notice>>>,
+    notices: Arc<Mutex<Vec<RevocationNotice>>>,
 }
 
 impl Place {
@@ -69,18 +69,18 @@ impl Place {
 
     fn open(&self) -> Store {
         let notices = Arc::clone(&self.notices);
-        let notify = move |new: &[Notice]| notices.lock().unwrap().extend_from_slice(new);
+        let notify = move |new: &[RevocationNotice]| notices.lock().unwrap().extend_from_slice(new);
         Store::open_quiet(&self.path(), self.clock.clone(), Box::new(notify)).unwrap()
     }
 
     /// What verifiers were told since the last time this was asked.
-    fn told(&self) -> Vec<Notice> {
+    fn told(&self) -> Vec<RevocationNotice> {
         std::mem::take(&mut self.notices.lock().unwrap())
     }
 
     fn revoked(&self) -> Vec<Revocation> {
         let revocation = |notice| match notice {
-            Notice::Revoked(revocation) => Some(revocation),
+            RevocationNotice::Revoked(revocation) => Some(revocation),
             _ => None,
         };
         self.told().into_iter().filter_map(revocation).collect()
@@ -103,8 +103,8 @@ fn operator() -> AuditActor {
     AuditActor::Operator("alice".to_owned())
 }
 
-fn lifetimes() -> Lifetimes {
-    Lifetimes {
+fn lifetimes() -> SessionLifetimes {
+    SessionLifetimes {
         access: ACCESS,
         refresh: REFRESH,
         absolute: ABSOLUTE,
@@ -140,10 +140,10 @@ async fn create(store: &Store, login: &str) -> (Account, Credential) {
         .unwrap()
 }
 
-fn opening() -> Opening {
+fn opening() -> SessionOpening {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    Opening {
+    SessionOpening {
         id: SessionId(u128::from(number).to_be_bytes()),
         seed_hash: SeedHash([number.to_le_bytes()[0]; 32]),
         variant: "v2".to_owned(),
@@ -154,9 +154,9 @@ fn opening() -> Opening {
 
 /// Any number of sessions live beside each other.
 fn keeps() -> SessionSuccession {
-    let limits = Limits {
+    let limits = ApiLimits {
         sessions: u32::MAX,
-        ..Limits::default()
+        ..ApiLimits::default()
     };
     SessionSuccession {
         new_login: NewLogin::Keeps,

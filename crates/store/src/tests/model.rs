@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use countersign_domain::session::{self, Change, End, Standing};
+use countersign_domain::session::{self, End, OwnerStanding, SessionChange};
 use countersign_domain::{Epoch, LogoutScope, Reason};
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, prop_oneof, proptest};
@@ -98,8 +98,8 @@ impl Model {
             .insert(session.id, session::end(session, how, now));
     }
 
-    fn standing(&self, address: IpAddr) -> Standing<'_> {
-        Standing {
+    fn standing(&self, address: IpAddr) -> OwnerStanding<'_> {
+        OwnerStanding {
             account: &self.account,
             credential: Some(&self.credential),
             address,
@@ -108,7 +108,7 @@ impl Model {
 }
 
 fn is_live(session: &Session) -> bool {
-    session.state == session::State::Active
+    session.state == session::SessionState::Active
 }
 
 struct Run {
@@ -221,8 +221,8 @@ impl Run {
         let expected = session::refresh(Some((&session, standing)), &claims, &terms().terms(), now);
         assert_eq!(answer, expected);
         match expected.change {
-            Change::None => {}
-            Change::Ended(how) => {
+            SessionChange::None => {}
+            SessionChange::Ended(how) => {
                 self.model.audits += 1;
                 self.model.end(&session, how, now);
             }

@@ -1,4 +1,4 @@
-use countersign_domain::{CredentialId, Network};
+use countersign_domain::{CredentialId, HostNetwork};
 
 use super::super::SessionError;
 use super::super::networks::KEPT;
@@ -13,7 +13,7 @@ async fn login_from(
     credential: CredentialId,
     address: IpAddr,
 ) -> Result<Session, SessionError> {
-    let opening = Opening {
+    let opening = SessionOpening {
         address,
         ..opening()
     };
@@ -23,7 +23,9 @@ async fn login_from(
 }
 
 async fn knows(store: &Store, login: &str, address: IpAddr) -> bool {
-    let found = store.candidate(&api(), login, Network::of(address)).await;
+    let found = store
+        .candidate(&api(), login, HostNetwork::of(address))
+        .await;
     found.unwrap().unwrap().network_is_known
 }
 
@@ -40,7 +42,7 @@ async fn a_login_makes_its_network_known_over_a_restart() {
     assert!(knows(&store, "p", home()).await);
     assert!(!knows(&store, "p", address(1)).await);
     assert!(!knows(&store, "q", home()).await, "it is the login's own");
-    let unknown = store.candidate(&api(), "x", Network::of(home())).await;
+    let unknown = store.candidate(&api(), "x", HostNetwork::of(home())).await;
     assert_eq!(unknown, Ok(None));
 }
 

@@ -1,4 +1,4 @@
-use countersign_domain::session::{Change, End, MAX_REPLAYS, State};
+use countersign_domain::session::{End, MAX_REPLAYS, SessionChange, SessionState};
 use countersign_domain::{LogoutScope, Reason};
 use rusqlite::StatementStatus;
 
@@ -18,7 +18,7 @@ async fn a_refresh_moves_the_row_and_nothing_else_is_written_about_it() {
     let claims = refresh_token(&session);
     let (refreshed, actions) = audited(&store, refresh(&store, claims)).await;
 
-    assert_eq!(refreshed.decision.change, Change::Rotated);
+    assert_eq!(refreshed.decision.change, SessionChange::Rotated);
     assert_eq!(
         (refreshed.account, refreshed.credential),
         (Some(account), Some(credential))
@@ -40,7 +40,10 @@ async fn a_client_that_lost_the_reply_gets_the_same_pair_again() {
     place.clock.advance(WINDOW);
     let again = refresh(&store, refresh_token(&session)).await.decision;
 
-    assert_eq!((again.change, again.outcome), (Change::Replayed, Ok(())));
+    assert_eq!(
+        (again.change, again.outcome),
+        (SessionChange::Replayed, Ok(()))
+    );
     let again = again.session.unwrap();
     assert_eq!(
         Session {
@@ -75,7 +78,7 @@ async fn an_old_token_ends_its_session_with_one_revocation_and_one_audit_entry()
             until
         }]
     );
-    let ended = State::Ended {
+    let ended = SessionState::Ended {
         end: End::Reuse,
         at: store.now(),
     };
@@ -116,7 +119,7 @@ async fn a_token_from_the_future_ends_its_session_as_a_restored_backup() {
     let state = row_of(&store, &session).await.state;
     assert_eq!(
         state,
-        State::Ended {
+        SessionState::Ended {
             end: End::StateRegression,
             at
         }
@@ -228,7 +231,7 @@ async fn sixty_four_callers_with_one_token_make_one_rotation() {
         let mut rotations = 0;
         for caller in callers {
             let decision = caller.await.unwrap();
-            rotations += usize::from(decision.change == Change::Rotated);
+            rotations += usize::from(decision.change == SessionChange::Rotated);
             session = Session {
                 replays: 0,
                 ..decision.session.unwrap()
@@ -363,12 +366,12 @@ async fn a_logout_of_the_account_ends_everything_older() {
         until: longest.access_expires_at,
     };
     let told = [
-        Notice::Revoked(revocation),
-        Notice::Account(Account { epoch, ..account }),
+        RevocationNotice::Revoked(revocation),
+        RevocationNotice::Account(Account { epoch, ..account }),
     ];
     assert_eq!(place.told(), told);
     for dead in [&session, &longest] {
-        let state = State::Ended {
+        let state = SessionState::Ended {
             end: End::Logout,
             at: store.now(),
         };

@@ -1,5 +1,5 @@
 use countersign_domain::AccountLimits;
-use countersign_domain::session::{End, State};
+use countersign_domain::session::{End, SessionState};
 
 use super::super::AccountUpdate;
 use super::*;
@@ -19,7 +19,7 @@ async fn login_beside(store: &Store, credential: &Credential, most: u32) -> Sess
 async fn living(store: &Store, sessions: &[Session]) -> Vec<bool> {
     let mut living = Vec::new();
     for session in sessions {
-        living.push(row_of(store, session).await.state == State::Active);
+        living.push(row_of(store, session).await.state == SessionState::Active);
     }
     living
 }
@@ -40,7 +40,7 @@ async fn a_login_beyond_the_limit_ends_the_session_that_was_idle_the_longest() {
     let (newest, actions) = audited(&store, login).await;
     assert_eq!(actions, ["session_displaced", "login"]);
     assert_eq!(living(&store, &sessions).await, [true, false, true]);
-    let state = State::Ended {
+    let state = SessionState::Ended {
         end: End::Displaced,
         at: place.clock.now(),
     };
@@ -70,7 +70,7 @@ async fn sessions_that_ended_or_ran_out_take_no_place() {
     store.end_session(ended.id, operator()).await.unwrap();
     let live = login_beside(&store, &credential, 2).await;
     login_beside(&store, &credential, 2).await;
-    assert_eq!(row_of(&store, &live).await.state, State::Active);
+    assert_eq!(row_of(&store, &live).await.state, SessionState::Active);
 }
 
 #[tokio::test]
@@ -112,7 +112,9 @@ async fn a_limit_that_is_lowered_is_reached_in_bounded_steps() {
     for _ in 0..4 {
         login_beside(&store, &credential, 10).await;
         let sessions = store.sessions(account.id, None, 1_000).await.unwrap();
-        let live = sessions.iter().filter(|it| it.state == State::Active);
+        let live = sessions
+            .iter()
+            .filter(|it| it.state == SessionState::Active);
         left.push(live.count());
     }
     assert_eq!(left, [151, 52, 10, 10]);

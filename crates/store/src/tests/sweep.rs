@@ -107,14 +107,17 @@ async fn revocations_go_when_no_verifier_needs_them_and_their_numbers_are_not_re
     store.end_session(session.id, operator()).await.unwrap();
     let known = store.snapshot().await.unwrap();
     let until = session.access_expires_at;
-    let revocation = Notice::Revoked(Revocation::Session {
+    let revocation = RevocationNotice::Revoked(Revocation::Session {
         session: session.id,
         until,
     });
     assert_eq!(known[2..], [revocation]);
     assert!(matches!(
         known[..2],
-        [Notice::Account(_), Notice::Credential(_)]
+        [
+            RevocationNotice::Account(_),
+            RevocationNotice::Credential(_)
+        ]
     ));
 
     place.clock.set(until + REVOCATION_SLACK - MICROSECOND);

@@ -3,7 +3,7 @@
 
 use countersign_dialect::Variant;
 use countersign_domain::key::KeyState;
-use countersign_domain::{AccountId, Epoch, Kid, Kind, SessionId, Timestamp};
+use countersign_domain::{AccountId, Epoch, Kid, SessionId, Timestamp, TokenKind};
 
 use super::{AcceptedForm, LoadedKey, Tokens, header, open};
 use crate::compact::{CompactJws, MAX_TOKEN};
@@ -13,7 +13,7 @@ use crate::compact::{CompactJws, MAX_TOKEN};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenDiagnosis {
     /// Its kind, which need not be the one that was due.
-    pub kind: Kind,
+    pub kind: TokenKind,
     /// Its account.
     pub account: AccountId,
     /// Its session.
@@ -54,10 +54,12 @@ impl Tokens {
             return None;
         }
         let compact = CompactJws::split(token);
-        let forms = [Kind::Access, Kind::Refresh].into_iter().flat_map(|kind| {
-            let variants = self.dialect.variants();
-            variants.map(move |variant| (kind, variant))
-        });
+        let forms = [TokenKind::Access, TokenKind::Refresh]
+            .into_iter()
+            .flat_map(|kind| {
+                let variants = self.dialect.variants();
+                variants.map(move |variant| (kind, variant))
+            });
         forms
             .flat_map(|form| self.all_keys().map(move |key| (form, key)))
             .find_map(|((kind, variant), key)| {
@@ -71,7 +73,7 @@ impl Tokens {
 
     fn diagnose_as(
         &self,
-        kind: Kind,
+        kind: TokenKind,
         variant: Variant,
         key: &LoadedKey,
         token: &str,

@@ -10,7 +10,7 @@ mod vendor;
 use std::time::Duration;
 
 use countersign_client::Profile;
-use countersign_dialect::{Granted, Secret};
+use countersign_dialect::{GrantedTokens, Secret};
 use countersign_domain::{LogoutScope, NewLogin, Refusal};
 use http::uri::PathAndQuery;
 use serde_json::Value;
@@ -178,8 +178,8 @@ struct Pair {
     refresh: Option<Secret>,
 }
 
-impl From<Granted> for Pair {
-    fn from(granted: Granted) -> Self {
+impl From<GrantedTokens> for Pair {
+    fn from(granted: GrantedTokens) -> Self {
         Self {
             access: granted.access_token,
             refresh: granted.refresh_token,

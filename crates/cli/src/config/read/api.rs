@@ -5,11 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_dialect::document::{Key, Table, Value, did_you_mean};
-use countersign_dialect::{Dialect, Mistake, Preset};
+use countersign_dialect::document::{TomlKey, TomlTable, TomlValue, did_you_mean};
+use countersign_dialect::{Dialect, Mistake, VendorPreset};
 use countersign_domain::ApiName;
-use countersign_domain::session::{DEFAULT_WINDOW, Lifetimes};
-use countersign_gateway::{CorsPolicy, Site, SiteFault};
+use countersign_domain::session::{DEFAULT_WINDOW, SessionLifetimes};
+use countersign_gateway::{ApiSite, CorsPolicy, SiteFault};
 use countersign_server::api::VariantSettings;
 
 use super::scalar::positive;
@@ -23,11 +23,11 @@ pub(super) struct ApiReader<'a, 'd> {
     pub(super) foreign: &'a mut Vec<Mistake>,
     /// Dialects that other apis speak, by what names them.
     pub(super) dialects: &'a mut BTreeMap<String, Arc<Dialect>>,
-    pub(super) table: Table<'d>,
+    pub(super) table: TomlTable<'d>,
 }
 
 impl ApiReader<'_, '_> {
-    pub(super) fn read(&mut self, name: &Key<'_>, apis: &Table<'_>) -> Option<ApiSection> {
+    pub(super) fn read(&mut self, name: &TomlKey<'_>, apis: &TomlTable<'_>) -> Option<ApiSection> {
         let parsed: Option<ApiName> = name
             .name
             .parse()
@@ -66,7 +66,7 @@ impl ApiReader<'_, '_> {
 
     /// A name without a slash is a dialect that comes with the program, any
     /// other text a file.
-    fn dialect(&mut self, value: &Value<'_>) -> Option<Arc<Dialect>> {
+    fn dialect(&mut self, value: &TomlValue<'_>) -> Option<Arc<Dialect>> {
         let text = value.text()?;
         let dialect = match self.dialects.get(text) {
             Some(known) => Arc::clone(known),
@@ -80,7 +80,7 @@ impl ApiReader<'_, '_> {
         Some(dialect)
     }
 
-    fn compiled(&mut self, value: &Value<'_>, text: &str) -> Option<Arc<Dialect>> {
+    fn compiled(&mut self, value: &TomlValue<'_>, text: &str) -> Option<Arc<Dialect>> {
         let is_file = text.contains('/') || Path::new(text).extension().is_some();
         let (source, origin) = if is_file {
             let path = self.base.join(text);
@@ -110,13 +110,13 @@ impl ApiReader<'_, '_> {
         &self,
         dialect: Option<&Dialect>,
         budget: Option<Option<u32>>,
-    ) -> Option<(Lifetimes, Vec<VariantSettings>)> {
+    ) -> Option<(SessionLifetimes, Vec<VariantSettings>)> {
         let given = ["access", "refresh", "absolute"].map(|key| self.lifetime(key));
         let window = self.window();
         let dialect = dialect?;
-        let of = |preset: &Preset| {
+        let of = |preset: &VendorPreset| {
             let [access, refresh, absolute] = given;
-            Some(Lifetimes {
+            Some(SessionLifetimes {
                 access: access.unwrap_or(Some(preset.access))?,
                 refresh: refresh.unwrap_or(Some(preset.refresh))?,
                 absolute: absolute.unwrap_or(Some(preset.absolute))?,
@@ -139,7 +139,7 @@ impl ApiReader<'_, '_> {
         Some((usual, variants))
     }
 
-    fn blame_order(&self, mut lifetimes: impl Iterator<Item = Lifetimes>) {
+    fn blame_order(&self, mut lifetimes: impl Iterator<Item = SessionLifetimes>) {
         if lifetimes.all(|it| it.access <= it.refresh && it.refresh <= it.absolute) {
             return;
         }
@@ -191,11 +191,11 @@ impl ApiReader<'_, '_> {
     }
 
     /// Its host names and the prefix of its paths.
-    fn site(&self) -> Option<Site> {
+    fn site(&self) -> Option<ApiSite> {
         let (hosts, prefix) = (self.table.get("hosts"), self.table.get("prefix"));
-        let names = hosts.as_ref().map_or(Some(Vec::new()), Value::texts);
-        let start = prefix.as_ref().map_or(Some(""), Value::text);
-        let faults = Site::parse(&names?, start?).map_err(|faults| {
+        let names = hosts.as_ref().map_or(Some(Vec::new()), TomlValue::texts);
+        let start = prefix.as_ref().map_or(Some(""), TomlValue::text);
+        let faults = ApiSite::parse(&names?, start?).map_err(|faults| {
             for fault in faults {
                 let place = match &fault {
                     SiteFault::Host(_) => &hosts,

@@ -5,8 +5,8 @@
 use std::path::Path;
 
 use countersign_dialect::Dialect;
-use countersign_dialect::document::Table;
-use countersign_gateway::Family;
+use countersign_dialect::document::TomlTable;
+use countersign_gateway::ProxyFamily;
 
 use super::routes::{routes, rules};
 use super::upstream::{self, upstream};
@@ -17,7 +17,7 @@ const GUARDED_ONLY: [&str; 3] = ["forward_auth", "routes", "forward_authorizatio
 
 /// `Some(None)`: an issuer without a guard.
 pub(super) fn read(
-    api: &Table<'_>,
+    api: &TomlTable<'_>,
     dialect: Option<&Dialect>,
     base: &Path,
 ) -> Option<Option<GuardSection>> {
@@ -27,7 +27,9 @@ pub(super) fn read(
     let rules = api.get("routes").map(|value| rules(&value));
     let forward = api.get("forward_authorization");
     let forward = forward.and_then(|it| it.boolean());
-    let forward_auth = api.get("forward_auth").map(|it| it.choice(&Family::NAMED));
+    let forward_auth = api
+        .get("forward_auth")
+        .map(|it| it.choice(&ProxyFamily::NAMED));
     let Some(guards) = api.get("guards") else {
         if given {
             api.blame("needs `guards`, the paths that are guarded, e.g. [\"/v1/*\"]");

@@ -1,9 +1,9 @@
 //! `budget` and `[apis.NAME.limits]`: how much an account may do, and how often
 //! a login may be tried.
 
-use countersign_dialect::Preset;
-use countersign_dialect::document::Table;
-use countersign_domain::Limits;
+use countersign_dialect::VendorPreset;
+use countersign_dialect::document::TomlTable;
+use countersign_domain::ApiLimits;
 use countersign_server::throttle::ThrottleSettings;
 
 use super::scalar::count;
@@ -11,14 +11,14 @@ use super::scalar::count;
 /// What holds for each account of an api, and for tries of its logins.
 /// `given_budget` is the api's own budget, as [`budget`] reads it.
 pub(super) fn read(
-    api: &Table<'_>,
+    api: &TomlTable<'_>,
     given_budget: Option<Option<u32>>,
-    preset: Option<&Preset>,
-) -> (Limits, ThrottleSettings) {
+    preset: Option<&VendorPreset>,
+) -> (ApiLimits, ThrottleSettings) {
     let table = api.get("limits").and_then(|it| it.table());
     let given = |key| count(table.as_ref().and_then(|table| table.get(key)));
-    let default = Limits::default();
-    let limits = Limits {
+    let default = ApiLimits::default();
+    let limits = ApiLimits {
         budget: given_budget.unwrap_or(preset.and_then(|it| it.budget)),
         sessions: given("sessions").map_or(default.sessions, u32::from),
         mints_per_minute: given("mints_per_minute").map_or(default.mints_per_minute, u32::from),
@@ -37,7 +37,7 @@ pub(super) fn read(
 }
 
 /// The api's own `budget`, if it has one. `Some(None)`: any number of requests.
-pub(super) fn budget(api: &Table<'_>) -> Option<Option<u32>> {
+pub(super) fn budget(api: &TomlTable<'_>) -> Option<Option<u32>> {
     let value = &api.get("budget")?;
     if !value.is_text() {
         return count(Some(value.clone())).map(|number| Some(number.get()));

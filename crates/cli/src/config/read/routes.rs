@@ -2,16 +2,16 @@
 //! asks for.
 
 use countersign_dialect::Dialect;
-use countersign_dialect::document::{Table, Value};
+use countersign_dialect::document::{TomlTable, TomlValue};
 use countersign_domain::{RouteAccess, RouteFault, RouteRule, Routes, TrailingSlash};
 
 /// A rule, and where its path stands.
-pub(super) type PlacedRule<'d> = (RouteRule, Value<'d>);
+pub(super) type PlacedRule<'d> = (RouteRule, TomlValue<'d>);
 
 /// Rules that are wrong themselves (`None`) do not hide what is wrong with the
 /// paths.
 pub(super) fn routes(
-    guards: &Value<'_>,
+    guards: &TomlValue<'_>,
     rules: Option<Vec<PlacedRule<'_>>>,
     dialect: Option<&Dialect>,
 ) -> Option<Routes> {
@@ -44,7 +44,7 @@ pub(super) fn routes(
     routes.ok().filter(|_| good)
 }
 
-pub(super) fn rules<'d>(value: &Value<'d>) -> Option<Vec<PlacedRule<'d>>> {
+pub(super) fn rules<'d>(value: &TomlValue<'d>) -> Option<Vec<PlacedRule<'d>>> {
     let rules = value
         .array()?
         .into_iter()
@@ -53,13 +53,13 @@ pub(super) fn rules<'d>(value: &Value<'d>) -> Option<Vec<PlacedRule<'d>>> {
     rules.collect::<Vec<_>>().into_iter().collect()
 }
 
-fn rule<'d>(table: &Table<'d>) -> Option<PlacedRule<'d>> {
+fn rule<'d>(table: &TomlTable<'d>) -> Option<PlacedRule<'d>> {
     let accesses = [
         ("public", RouteAccess::Public),
         ("protected", RouteAccess::Protected),
     ];
     let path = table.require("path");
-    let text = path.as_ref().and_then(Value::text);
+    let text = path.as_ref().and_then(TomlValue::text);
     let access = table.require("access").and_then(|it| it.choice(&accesses));
     let methods = table
         .get("methods")
@@ -77,7 +77,7 @@ fn rule<'d>(table: &Table<'d>) -> Option<PlacedRule<'d>> {
     Some((rule, path?))
 }
 
-fn methods(value: &Value<'_>) -> Option<Vec<String>> {
+fn methods(value: &TomlValue<'_>) -> Option<Vec<String>> {
     let texts = value.texts()?;
     if texts.is_empty() {
         value.blame("names no method; leave it out for every method", None);

@@ -5,10 +5,10 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use countersign_dialect::document::Value;
+use countersign_dialect::document::TomlValue;
 
 /// An address and port.
-pub(super) fn address(value: Option<Value<'_>>) -> Option<SocketAddr> {
+pub(super) fn address(value: Option<TomlValue<'_>>) -> Option<SocketAddr> {
     let value = value?;
     let parsed = value.text()?.parse().ok();
     if parsed.is_none() {
@@ -18,18 +18,18 @@ pub(super) fn address(value: Option<Value<'_>>) -> Option<SocketAddr> {
 }
 
 /// A number of things.
-pub(super) fn number(value: Option<Value<'_>>, least: i64, most: i64) -> Option<usize> {
+pub(super) fn number(value: Option<TomlValue<'_>>, least: i64, most: i64) -> Option<usize> {
     usize::try_from(value?.integer(least, most)?).ok()
 }
 
 /// A number of things, of which there is at least one.
-pub(super) fn count(value: Option<Value<'_>>) -> Option<NonZeroU32> {
+pub(super) fn count(value: Option<TomlValue<'_>>) -> Option<NonZeroU32> {
     let most = i64::from(u32::MAX);
     NonZeroU32::new(u32::try_from(value?.integer(1, most)?).ok()?)
 }
 
 /// A span of time, not nothing.
-pub(super) fn positive(value: &Value<'_>) -> Option<Duration> {
+pub(super) fn positive(value: &TomlValue<'_>) -> Option<Duration> {
     let span = value.duration()?;
     if span.is_zero() {
         value.blame("must be more than nothing", None);
@@ -39,7 +39,7 @@ pub(super) fn positive(value: &Value<'_>) -> Option<Duration> {
 }
 
 /// A file, from `base` on unless its path is absolute.
-pub(super) fn file(value: &Value<'_>, base: &Path) -> Option<PathBuf> {
+pub(super) fn file(value: &TomlValue<'_>, base: &Path) -> Option<PathBuf> {
     match value.text()? {
         "" => {
             value.blame("names no file", None);

@@ -3,14 +3,14 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use countersign_dialect::document::{Table, Value};
+use countersign_dialect::document::{TomlTable, TomlValue};
 use countersign_gateway::{AddressPolicy, AddressSource, TrustedProxies};
 use countersign_transport::{ListenerLimits, ListenerTls};
 
 use super::scalar::{address, file, number, positive};
 use crate::config::settings::{LogFormat, Overrides, ServerSection, TlsSection, share_of};
 
-pub(super) fn read(table: &Table<'_>, base: &Path, over: &Overrides) -> ServerSection {
+pub(super) fn read(table: &TomlTable<'_>, base: &Path, over: &Overrides) -> ServerSection {
     let default = ServerSection::default();
     let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
     let listen = address(table.get("listen")).unwrap_or(default.listen);
@@ -37,7 +37,7 @@ pub(super) fn read(table: &Table<'_>, base: &Path, over: &Overrides) -> ServerSe
     }
 }
 
-fn boolean(table: &Table<'_>, key: &str) -> Option<bool> {
+fn boolean(table: &TomlTable<'_>, key: &str) -> Option<bool> {
     table.get(key).and_then(|it| it.boolean())
 }
 
@@ -63,7 +63,7 @@ impl Wanted {
 
 /// A certificate and its key stand together; both files are read, so that what
 /// is wrong with them is told before anything is served.
-fn tls(table: &Table<'_>, keys: [&str; 2], base: &Path) -> Wanted {
+fn tls(table: &TomlTable<'_>, keys: [&str; 2], base: &Path) -> Wanted {
     let (certificate, key) = match keys.map(|key| table.get(key)) {
         [None, None] => return Wanted::None,
         [Some(certificate), Some(key)] => (certificate, key),
@@ -83,7 +83,7 @@ fn tls(table: &Table<'_>, keys: [&str; 2], base: &Path) -> Wanted {
     }))
 }
 
-fn lonely(alone: &Value<'_>, other: &str) -> Wanted {
+fn lonely(alone: &TomlValue<'_>, other: &str) -> Wanted {
     alone.blame(format!("needs `{other}` beside it"), None);
     Wanted::Some(None)
 }
@@ -91,7 +91,7 @@ fn lonely(alone: &Value<'_>, other: &str) -> Wanted {
 /// What the command line names instead is what will be bound, so it is judged and
 /// not the file.
 fn admin_listen(
-    table: &Table<'_>,
+    table: &TomlTable<'_>,
     listen: SocketAddr,
     tls: bool,
     over: &Overrides,
@@ -113,7 +113,7 @@ fn admin_listen(
 
 /// Whose word on addresses is taken, and whether it is spoken by the PROXY
 /// protocol.
-fn addresses(table: &Table<'_>) -> (AddressPolicy, bool) {
+fn addresses(table: &TomlTable<'_>) -> (AddressPolicy, bool) {
     let sources = [
         ("peer", (AddressSource::Peer, false)),
         ("forwarded", (AddressSource::Forwarded, false)),
@@ -133,14 +133,14 @@ fn addresses(table: &Table<'_>) -> (AddressPolicy, bool) {
     (AddressPolicy { trusted, source }, proxy_protocol)
 }
 
-fn proxies(value: &Value<'_>) -> Option<TrustedProxies> {
+fn proxies(value: &TomlValue<'_>) -> Option<TrustedProxies> {
     let parsed = TrustedProxies::parse(&value.texts()?);
     parsed
         .map_err(|fault| value.blame(fault.to_string(), None))
         .ok()
 }
 
-fn limits(table: &Table<'_>) -> ListenerLimits {
+fn limits(table: &TomlTable<'_>) -> ListenerLimits {
     let default = ListenerLimits::default();
     let span = |key| table.get(key).and_then(|it| positive(&it));
     let count = |key| number(table.get(key), 1, 1_000_000);

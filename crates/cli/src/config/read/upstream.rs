@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use countersign_dialect::document::{Table, Value};
+use countersign_dialect::document::{TomlTable, TomlValue};
 use countersign_outbound::{ServerUrl, ServerUrlFault, TrustedRoots};
 use countersign_relay::{HealthCheck, UpstreamHost, UpstreamSettings, UpstreamTimeouts};
 
@@ -34,7 +34,7 @@ const HOSTS: [(&str, UpstreamHost); 2] = [
 const HEALTH_INTERVAL: Duration = Duration::from_secs(5);
 
 /// `None` if there is none, `Some(None)` if it is wrong.
-pub(super) fn upstream(api: &Table<'_>, base: &Path) -> Option<Option<UpstreamSection>> {
+pub(super) fn upstream(api: &TomlTable<'_>, base: &Path) -> Option<Option<UpstreamSection>> {
     let timeouts = timeouts(api);
     let health = health(api);
     let http2 = api.get("upstream_http2").and_then(|it| it.boolean());
@@ -66,7 +66,7 @@ pub(super) fn upstream(api: &Table<'_>, base: &Path) -> Option<Option<UpstreamSe
     Some(section)
 }
 
-fn url(value: &Value<'_>) -> Option<ServerUrl> {
+fn url(value: &TomlValue<'_>) -> Option<ServerUrl> {
     let parsed = value.text()?.parse();
     parsed
         .map_err(|fault: ServerUrlFault| {
@@ -75,7 +75,7 @@ fn url(value: &Value<'_>) -> Option<ServerUrl> {
         .ok()
 }
 
-fn authorities(value: &Value<'_>, base: &Path) -> Option<(std::path::PathBuf, TrustedRoots)> {
+fn authorities(value: &TomlValue<'_>, base: &Path) -> Option<(std::path::PathBuf, TrustedRoots)> {
     let path = file(value, base)?;
     match std::fs::read(&path) {
         Ok(pem) => Some((path, TrustedRoots::Pem(pem))),
@@ -86,7 +86,7 @@ fn authorities(value: &Value<'_>, base: &Path) -> Option<(std::path::PathBuf, Tr
     }
 }
 
-fn health(api: &Table<'_>) -> Option<HealthCheck> {
+fn health(api: &TomlTable<'_>) -> Option<HealthCheck> {
     let interval = api.get("health_interval").and_then(|it| positive(&it));
     let path = api.get("health_path")?;
     Some(HealthCheck {
@@ -95,9 +95,9 @@ fn health(api: &Table<'_>) -> Option<HealthCheck> {
     })
 }
 
-fn timeouts(table: &Table<'_>) -> UpstreamTimeouts {
+fn timeouts(table: &TomlTable<'_>) -> UpstreamTimeouts {
     let default = UpstreamTimeouts::default();
-    let span = |key| table.get(key).and_then(|it: Value<'_>| positive(&it));
+    let span = |key| table.get(key).and_then(|it: TomlValue<'_>| positive(&it));
     UpstreamTimeouts {
         connect: span("connect_timeout").unwrap_or(default.connect),
         response_head: span("response_timeout").unwrap_or(default.response_head),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use countersign_dialect::document::Value;
+use countersign_dialect::document::TomlValue;
 
 use super::{ProfileReader, values};
 use crate::profile::{KeyPlace, SessionStorage};
@@ -78,7 +78,7 @@ impl ProfileReader<'_, '_> {
 }
 
 /// The key itself is often written here by mistake: it is not repeated.
-fn keyring(value: &Value<'_>) -> Option<KeyPlace> {
+fn keyring(value: &TomlValue<'_>) -> Option<KeyPlace> {
     if value.text()? != "keyring" {
         let message = "is not \"keyring\"; a key does not stand in this file: name where it is \
                        with `store_key_file` or `store_key_env`";

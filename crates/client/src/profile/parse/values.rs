@@ -1,13 +1,13 @@
 //! Values of one word, and of a few.
 
-use countersign_dialect::document::{Key, Table, Value};
+use countersign_dialect::document::{TomlKey, TomlTable, TomlValue};
 use http::Method;
 
 use crate::profile::AllowedRequest;
 
 /// The name of a profile, which becomes the name of a file: letters are small
 /// where two that differ in nothing else would be one.
-pub(super) fn name(key: &Key<'_>, root: &Table<'_>) -> Option<String> {
+pub(super) fn name(key: &TomlKey<'_>, root: &TomlTable<'_>) -> Option<String> {
     let text = key.name;
     let fits = text.len() <= 64
         && text.starts_with(|c: char| c.is_ascii_lowercase())
@@ -25,7 +25,7 @@ pub(super) fn name(key: &Key<'_>, root: &Table<'_>) -> Option<String> {
 }
 
 /// Something, and not nothing.
-pub(super) fn word(value: &Value<'_>) -> Option<String> {
+pub(super) fn word(value: &TomlValue<'_>) -> Option<String> {
     let text = value.text()?;
     if text.trim().is_empty() {
         value.blame("is empty", None);
@@ -35,7 +35,7 @@ pub(super) fn word(value: &Value<'_>) -> Option<String> {
 }
 
 /// The name of a variable of the environment.
-pub(super) fn variable(value: &Value<'_>) -> Option<String> {
+pub(super) fn variable(value: &TomlValue<'_>) -> Option<String> {
     let text = value.text()?;
     let fits = text
         .bytes()
@@ -49,7 +49,7 @@ pub(super) fn variable(value: &Value<'_>) -> Option<String> {
 }
 
 /// A program and its arguments.
-pub(super) fn command(value: &Value<'_>) -> Option<Vec<String>> {
+pub(super) fn command(value: &TomlValue<'_>) -> Option<Vec<String>> {
     if value.is_text() {
         let message =
             "is a string; no shell reads it: write a list like [\"pass\", \"show\", \"x\"]";
@@ -66,7 +66,7 @@ pub(super) fn command(value: &Value<'_>) -> Option<Vec<String>> {
 
 /// A number of requests, or any number; wrong ones are blamed and count as any.
 /// The last request of a token is never made, so one would be none.
-pub(super) fn budget(value: &Value<'_>) -> Option<u32> {
+pub(super) fn budget(value: &TomlValue<'_>) -> Option<u32> {
     if value.is_integer() {
         let number = value.integer(2, i64::from(u32::MAX))?;
         return u32::try_from(number).ok();
@@ -79,9 +79,9 @@ pub(super) fn budget(value: &Value<'_>) -> Option<u32> {
 
 /// The one of `keys` that is there. More are blamed.
 pub(super) fn only_one<'d, 'k>(
-    table: &Table<'d>,
+    table: &TomlTable<'d>,
     keys: &[&'k str],
-) -> Option<(&'k str, Value<'d>)> {
+) -> Option<(&'k str, TomlValue<'d>)> {
     let given = keys.iter().filter_map(|key| Some((*key, table.get(key)?)));
     let given: Vec<_> = given.collect();
     let names: Vec<_> = keys.iter().map(|key| format!("`{key}`")).collect();
@@ -93,7 +93,7 @@ pub(super) fn only_one<'d, 'k>(
 }
 
 /// What may be called: `GET /deposit/*`, or `/deposit/*` with every method.
-pub(super) fn allowed(value: &Value<'_>) -> Vec<AllowedRequest> {
+pub(super) fn allowed(value: &TomlValue<'_>) -> Vec<AllowedRequest> {
     let values = value.array().unwrap_or_default();
     if values.is_empty() && value.texts().is_some() {
         let message = "allows nothing; leave it out to allow everything";
@@ -102,7 +102,7 @@ pub(super) fn allowed(value: &Value<'_>) -> Vec<AllowedRequest> {
     values.iter().filter_map(allowed_one).collect()
 }
 
-fn allowed_one(value: &Value<'_>) -> Option<AllowedRequest> {
+fn allowed_one(value: &TomlValue<'_>) -> Option<AllowedRequest> {
     let text = value.text()?;
     let (method, path) = match text.split_once(' ') {
         Some((method, path)) => (Some(method), path),

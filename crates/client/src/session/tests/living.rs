@@ -39,7 +39,7 @@ fn a_refresh_without_a_new_refresh_token_keeps_the_one_at_hand() {
     let mut story = Story::logged_in(terms());
     let end = story.tokens().refresh_expires_at;
     story.until_due().ask(RenewalKind::Refresh);
-    let granted = Granted {
+    let granted = GrantedTokens {
         refresh_token: None,
         refresh_expires_at: None,
         client_id: None,
@@ -61,7 +61,7 @@ fn a_login_without_a_refresh_token_does_not_keep_an_older_one() {
     let mut story = Story::logged_in(terms());
     story.session.force();
     story.ask(RenewalKind::Login);
-    let granted = Granted {
+    let granted = GrantedTokens {
         refresh_token: None,
         ..pair("two", story.now)
     };
@@ -74,18 +74,18 @@ fn further_parts_of_a_token_that_a_refresh_does_not_repeat_stay() {
     let part = |name: &str, text: &str| (name.to_owned(), Secret::from(text));
     let mut story = Story::begin(terms());
     story.ask(RenewalKind::Login);
-    let granted = Granted {
-        extra: Extra::from([part("cst", "1"), part("key", "k")]),
+    let granted = GrantedTokens {
+        extra: ExtraParts::from([part("cst", "1"), part("key", "k")]),
         ..pair("one", story.now)
     };
     story.session.received(granted, story.now);
     story.until_due().ask(RenewalKind::Refresh);
-    let granted = Granted {
-        extra: Extra::from([part("cst", "2")]),
+    let granted = GrantedTokens {
+        extra: ExtraParts::from([part("cst", "2")]),
         ..pair("two", story.now)
     };
     story.session.received(granted, story.now);
-    let wanted = Extra::from([part("cst", "2"), part("key", "k")]);
+    let wanted = ExtraParts::from([part("cst", "2"), part("key", "k")]);
     assert_eq!(story.tokens().extra, wanted);
 }
 
@@ -116,7 +116,7 @@ fn a_token_that_lives_on_with_each_use_is_kept_while_it_is_used() {
         ..terms()
     });
     story.ask(RenewalKind::Login);
-    let granted = Granted {
+    let granted = GrantedTokens {
         access_life: Some(secs(1800)),
         ..pair("one", story.now)
     };
@@ -203,7 +203,7 @@ fn a_token_that_is_given_a_second_time_has_spent_what_it_had() {
 fn a_life_counts_from_when_the_request_was_sent() {
     let mut story = Story::begin(terms());
     story.ask(RenewalKind::Login).later(secs(20));
-    let granted = Granted {
+    let granted = GrantedTokens {
         access_life: Some(secs(100)),
         ..pair("one", story.now)
     };
@@ -217,7 +217,7 @@ fn a_clock_that_is_set_back_during_a_request_does_not_prolong_a_life() {
     let mut story = Story::begin(terms());
     story.ask(RenewalKind::Login);
     story.now = story.now - secs(3600);
-    let granted = Granted {
+    let granted = GrantedTokens {
         access_life: Some(secs(100)),
         ..pair("one", story.now)
     };

@@ -59,7 +59,7 @@ impl Vendor {
         }
     }
 
-    fn login(&mut self, now: Timestamp) -> Granted {
+    fn login(&mut self, now: Timestamp) -> GrantedTokens {
         self.logins += 1;
         self.session += 1;
         self.generation = 1;
@@ -68,7 +68,7 @@ impl Vendor {
         self.grant(now)
     }
 
-    fn refresh(&mut self, presented: &str, now: Timestamp) -> Result<Granted, RefusedBy> {
+    fn refresh(&mut self, presented: &str, now: Timestamp) -> Result<GrantedTokens, RefusedBy> {
         let of = |generation: u32| format!("refresh {} {generation}", self.session);
         let forgiven = now.since(self.rotated_at) <= secs(60);
         if self.dead || !presented.starts_with(&format!("refresh {} ", self.session)) {
@@ -86,7 +86,11 @@ impl Vendor {
         Ok(self.grant(now))
     }
 
-    fn refresh_access(&mut self, presented: &Secret, now: Timestamp) -> Result<Granted, RefusedBy> {
+    fn refresh_access(
+        &mut self,
+        presented: &Secret,
+        now: Timestamp,
+    ) -> Result<GrantedTokens, RefusedBy> {
         if self.dead || !self.accepts(presented, now) {
             return Err(no(Refusal::BadRefresh));
         }
@@ -99,13 +103,13 @@ impl Vendor {
     }
 
     /// The end stands in the token, so that any of them can be judged.
-    fn grant(&self, now: Timestamp) -> Granted {
+    fn grant(&self, now: Timestamp) -> GrantedTokens {
         let clock = self.clock(now);
         let end = clock + self.life;
         let exp = end.floor_to_second();
         let second = clock.floor_to_second();
         let tells = self.tells;
-        Granted {
+        GrantedTokens {
             access_token: format!("access {}", exp.as_seconds()).into(),
             refresh_token: (!self.by_access)
                 .then(|| format!("refresh {} {}", self.session, self.generation).into()),
@@ -130,7 +134,7 @@ impl Vendor {
         story: &Story,
         ask: RenewalKind,
         now: Timestamp,
-    ) -> Result<Granted, RefusedBy> {
+    ) -> Result<GrantedTokens, RefusedBy> {
         match ask {
             RenewalKind::Login => Ok(self.login(now)),
             RenewalKind::Refresh => {

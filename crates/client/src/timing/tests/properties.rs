@@ -13,12 +13,12 @@ fn any_instant() -> impl Strategy<Value = Timestamp> {
     ]
 }
 
-fn any_reply() -> impl Strategy<Value = Granted> {
+fn any_reply() -> impl Strategy<Value = GrantedTokens> {
     let instant = || proptest::option::of(any_instant());
     let life = || proptest::option::of((0u64..1 << 40).prop_map(Duration::from_micros));
     let told = (any_instant(), instant(), life(), life());
     (told, instant(), instant(), instant(), instant()).prop_map(|(told, now, date, iat, exp)| {
-        Granted {
+        GrantedTokens {
             access_expires_at: told.0,
             refresh_expires_at: told.1,
             access_life: told.2,
@@ -62,7 +62,7 @@ proptest! {
             let vendor = made + Duration::from_micros(ahead);
             let exp = (vendor + secs(lives)).floor_to_second();
             let second = Some(vendor.floor_to_second());
-            let granted = Granted {
+            let granted = GrantedTokens {
                 access_expires_at: vendor + secs(lives),
                 now: (tells == 0).then_some(vendor),
                 date: second.filter(|_| tells != 2),

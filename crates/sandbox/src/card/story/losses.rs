@@ -1,6 +1,6 @@
 //! Sessions that break: lost replies, superseded tokens, ends that come early.
 
-use countersign_domain::{Operation, Reason};
+use countersign_domain::{Reason, TokenOperation};
 
 use super::{CURE, LIMITED, QUICK, REFRESHES, REUSE, STEADY, after, calls};
 use crate::card::demand::DemandCheck;
@@ -8,12 +8,12 @@ use crate::card::step::{ClockLeap, StepAction, StepNeed, StepSetup, StoryStep};
 use crate::{RevokedThing, VendorFault};
 
 const LOSE: StepAction = StepAction::Fault(
-    VendorFault::lost_reply().on(Operation::Refresh),
+    VendorFault::lost_reply().on(TokenOperation::Refresh),
     "the reply to the next refresh is lost",
 );
 
 const REVOKE: StepAction = StepAction::Fault(
-    VendorFault::revoke(RevokedThing::Account).on(Operation::Guard),
+    VendorFault::revoke(RevokedThing::Account).on(TokenOperation::Guard),
     "the vendor ends every session of the account",
 );
 
@@ -27,12 +27,12 @@ pub(super) const LOSSES: &[StoryStep] = &[
         script: &[
             calls(1, QUICK),
             LOSE,
-            StepAction::CallUntilFault(Operation::Refresh),
+            StepAction::CallUntilFault(TokenOperation::Refresh),
             calls(20, STEADY),
         ],
         demands: &[
             after(
-                DemandCheck::AtLeast(Operation::Refresh, 1),
+                DemandCheck::AtLeast(TokenOperation::Refresh, 1),
                 "the token's end came near",
             ),
             after(
@@ -40,9 +40,9 @@ pub(super) const LOSSES: &[StoryStep] = &[
                 "after a lost reply send the same refresh token again within its grace, or log in",
             ),
             after(DemandCheck::Never(Reason::Reuse), REUSE),
-            after(DemandCheck::AtMost(Operation::Login, 1), LIMITED),
+            after(DemandCheck::AtMost(TokenOperation::Login, 1), LIMITED),
             after(
-                DemandCheck::Unhurried(Operation::Refresh),
+                DemandCheck::Unhurried(TokenOperation::Refresh),
                 "a pause between tries lets the vendor come back",
             ),
         ],
@@ -55,12 +55,12 @@ pub(super) const LOSSES: &[StoryStep] = &[
         script: &[
             calls(1, QUICK),
             LOSE,
-            StepAction::CallUntilFault(Operation::Refresh),
+            StepAction::CallUntilFault(TokenOperation::Refresh),
             calls(4, STEADY),
         ],
         demands: &[
             after(
-                DemandCheck::AtLeast(Operation::Refresh, 1),
+                DemandCheck::AtLeast(TokenOperation::Refresh, 1),
                 "the token's end came near",
             ),
             after(
@@ -86,10 +86,10 @@ pub(super) const LOSSES: &[StoryStep] = &[
         demands: &[
             after(DemandCheck::Never(Reason::Reuse), REUSE),
             after(
-                DemandCheck::AtLeast(Operation::Refresh, 3),
+                DemandCheck::AtLeast(TokenOperation::Refresh, 3),
                 "the access token ended three times",
             ),
-            after(DemandCheck::AtMost(Operation::Login, 0), REFRESHES),
+            after(DemandCheck::AtMost(TokenOperation::Login, 0), REFRESHES),
             after(DemandCheck::Recovers, CURE),
         ],
     },
@@ -109,10 +109,10 @@ pub(super) const LOSSES: &[StoryStep] = &[
                 "a refused refresh is followed by a login, and the call made again",
             ),
             after(
-                DemandCheck::AtMost(Operation::Refresh, 1),
+                DemandCheck::AtMost(TokenOperation::Refresh, 1),
                 "a refused refresh token stays refused",
             ),
-            after(DemandCheck::AtMost(Operation::Login, 1), LIMITED),
+            after(DemandCheck::AtMost(TokenOperation::Login, 1), LIMITED),
         ],
     },
     StoryStep {
@@ -127,10 +127,10 @@ pub(super) const LOSSES: &[StoryStep] = &[
                 "a refused token is followed by a refresh, a refused refresh by a login, and the call made again",
             ),
             after(
-                DemandCheck::AtMost(Operation::Refresh, 1),
+                DemandCheck::AtMost(TokenOperation::Refresh, 1),
                 "a refused refresh token stays refused",
             ),
-            after(DemandCheck::AtMost(Operation::Login, 1), LIMITED),
+            after(DemandCheck::AtMost(TokenOperation::Login, 1), LIMITED),
         ],
     },
 ];

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use countersign_domain::Operation;
+use countersign_domain::TokenOperation;
 
 use super::{LIMITED, LOCKS, QUICK, STEADY, after, calls, whole};
 use crate::VendorFault;
 use crate::card::demand::DemandCheck;
 use crate::card::step::{RETRY_AFTER, StepAction, StepNeed, StepSetup, StoryStep};
 
-const fn throttle(operation: Operation) -> StepAction {
+const fn throttle(operation: TokenOperation) -> StepAction {
     StepAction::Fault(
         VendorFault::status(429)
             .retry_after(RETRY_AFTER)
@@ -18,7 +18,7 @@ const fn throttle(operation: Operation) -> StepAction {
     )
 }
 
-const fn unavailable(operation: Operation, times: u32) -> StepAction {
+const fn unavailable(operation: TokenOperation, times: u32) -> StepAction {
     StepAction::Fault(
         VendorFault::status(503).on(operation).times(times),
         "the vendor answers 503 for a while",
@@ -26,7 +26,7 @@ const fn unavailable(operation: Operation, times: u32) -> StepAction {
 }
 
 /// Until it is mended.
-const fn deny(operation: Operation) -> StepAction {
+const fn deny(operation: TokenOperation) -> StepAction {
     StepAction::Fault(
         VendorFault::forbid().on(operation).rate(1.0),
         "the vendor does not let this address in any more",
@@ -41,13 +41,13 @@ pub(super) const REFUSALS: &[StoryStep] = &[
         needs: &[],
         stage: StepSetup::Usual,
         script: &[
-            throttle(Operation::Login),
+            throttle(TokenOperation::Login),
             calls(5, Duration::from_millis(500)),
             StepAction::CallUntilDone,
         ],
         demands: &[
             after(
-                DemandCheck::Waits(Operation::Login, RETRY_AFTER),
+                DemandCheck::Waits(TokenOperation::Login, RETRY_AFTER),
                 "who asks sooner is throttled for longer",
             ),
             after(DemandCheck::Recovers, "the vendor said when to come back"),
@@ -60,22 +60,22 @@ pub(super) const REFUSALS: &[StoryStep] = &[
         stage: StepSetup::ShortLived,
         script: &[
             calls(1, QUICK),
-            throttle(Operation::Refresh),
-            StepAction::CallUntilFault(Operation::Refresh),
+            throttle(TokenOperation::Refresh),
+            StepAction::CallUntilFault(TokenOperation::Refresh),
             calls(16, STEADY),
             StepAction::CallUntilDone,
         ],
         demands: &[
             after(
-                DemandCheck::AtLeast(Operation::Refresh, 1),
+                DemandCheck::AtLeast(TokenOperation::Refresh, 1),
                 "the token's end came near",
             ),
             after(
-                DemandCheck::Waits(Operation::Refresh, RETRY_AFTER),
+                DemandCheck::Waits(TokenOperation::Refresh, RETRY_AFTER),
                 "who asks sooner is throttled for longer; the old token is good until its end",
             ),
             after(
-                DemandCheck::AtMost(Operation::Login, 0),
+                DemandCheck::AtMost(TokenOperation::Login, 0),
                 "the session lives; a login now asks for more where less was asked for",
             ),
             after(DemandCheck::Recovers, "the vendor said when to come back"),
@@ -88,22 +88,22 @@ pub(super) const REFUSALS: &[StoryStep] = &[
         stage: StepSetup::Usual,
         script: &[
             calls(1, QUICK),
-            throttle(Operation::Guard),
+            throttle(TokenOperation::Guard),
             calls(1, QUICK),
             StepAction::Pause(Duration::from_millis(2200)),
             StepAction::CallUntilDone,
         ],
         demands: &[
             after(
-                DemandCheck::Waits(Operation::Guard, RETRY_AFTER),
+                DemandCheck::Waits(TokenOperation::Guard, RETRY_AFTER),
                 "who asks sooner is throttled for longer",
             ),
             after(
-                DemandCheck::AtMost(Operation::Login, 0),
+                DemandCheck::AtMost(TokenOperation::Login, 0),
                 "a 429 says nothing against the token",
             ),
             after(
-                DemandCheck::AtMost(Operation::Refresh, 0),
+                DemandCheck::AtMost(TokenOperation::Refresh, 0),
                 "a 429 says nothing against the token",
             ),
             after(DemandCheck::Recovers, "the vendor said when to come back"),
@@ -114,10 +114,13 @@ pub(super) const REFUSALS: &[StoryStep] = &[
         title: "tries a login again, with pauses, when the vendor answers 503",
         needs: &[],
         stage: StepSetup::Usual,
-        script: &[unavailable(Operation::Login, 3), StepAction::CallUntilDone],
+        script: &[
+            unavailable(TokenOperation::Login, 3),
+            StepAction::CallUntilDone,
+        ],
         demands: &[
             after(
-                DemandCheck::Unhurried(Operation::Login),
+                DemandCheck::Unhurried(TokenOperation::Login),
                 "a pause between tries lets the vendor come back",
             ),
             after(DemandCheck::Recovers, "the vendor is back"),
@@ -130,21 +133,21 @@ pub(super) const REFUSALS: &[StoryStep] = &[
         stage: StepSetup::ShortLived,
         script: &[
             calls(1, QUICK),
-            unavailable(Operation::Refresh, 2),
-            StepAction::CallUntilFault(Operation::Refresh),
+            unavailable(TokenOperation::Refresh, 2),
+            StepAction::CallUntilFault(TokenOperation::Refresh),
             calls(16, STEADY),
             StepAction::CallUntilDone,
         ],
         demands: &[
             after(
-                DemandCheck::AtLeast(Operation::Refresh, 1),
+                DemandCheck::AtLeast(TokenOperation::Refresh, 1),
                 "the token's end came near",
             ),
             after(
-                DemandCheck::Unhurried(Operation::Refresh),
+                DemandCheck::Unhurried(TokenOperation::Refresh),
                 "a pause between tries lets the vendor come back",
             ),
-            after(DemandCheck::AtMost(Operation::Login, 1), LIMITED),
+            after(DemandCheck::AtMost(TokenOperation::Login, 1), LIMITED),
             after(DemandCheck::Recovers, "the vendor is back"),
         ],
     },
@@ -155,16 +158,16 @@ pub(super) const REFUSALS: &[StoryStep] = &[
         stage: StepSetup::Usual,
         script: &[
             calls(1, QUICK),
-            unavailable(Operation::Guard, 1),
+            unavailable(TokenOperation::Guard, 1),
             calls(3, STEADY),
         ],
         demands: &[
             after(
-                DemandCheck::AtMost(Operation::Login, 0),
+                DemandCheck::AtMost(TokenOperation::Login, 0),
                 "a 503 says nothing against the token",
             ),
             after(
-                DemandCheck::AtMost(Operation::Refresh, 0),
+                DemandCheck::AtMost(TokenOperation::Refresh, 0),
                 "a 503 says nothing against the token",
             ),
             after(DemandCheck::Recovers, "the vendor is back"),
@@ -175,13 +178,13 @@ pub(super) const REFUSALS: &[StoryStep] = &[
         title: "stops when a login is refused for its address",
         needs: &[],
         stage: StepSetup::Usual,
-        script: &[deny(Operation::Login), calls(5, STEADY)],
+        script: &[deny(TokenOperation::Login), calls(5, STEADY)],
         demands: &[
             after(
                 DemandCheck::AllFail,
                 "without a token no call can be made, and the caller has to learn it",
             ),
-            after(DemandCheck::AtMost(Operation::Login, 3), LOCKS),
+            after(DemandCheck::AtMost(TokenOperation::Login, 3), LOCKS),
         ],
     },
     StoryStep {
@@ -191,18 +194,18 @@ pub(super) const REFUSALS: &[StoryStep] = &[
         stage: StepSetup::Usual,
         script: &[
             calls(1, QUICK),
-            deny(Operation::Guard),
+            deny(TokenOperation::Guard),
             calls(3, STEADY),
             StepAction::Mend,
             calls(1, QUICK),
         ],
         demands: &[
             after(
-                DemandCheck::AtMost(Operation::Login, 0),
+                DemandCheck::AtMost(TokenOperation::Login, 0),
                 "a new token comes from the same address",
             ),
             after(
-                DemandCheck::AtMost(Operation::Refresh, 0),
+                DemandCheck::AtMost(TokenOperation::Refresh, 0),
                 "a new token comes from the same address",
             ),
             after(DemandCheck::Recovers, "the address is let in again"),
@@ -219,7 +222,7 @@ pub(super) const REFUSALS: &[StoryStep] = &[
                 DemandCheck::AllFail,
                 "without a token no call can be made, and the caller has to learn it",
             ),
-            whole(DemandCheck::AtMost(Operation::Login, 3), LOCKS),
+            whole(DemandCheck::AtMost(TokenOperation::Login, 3), LOCKS),
         ],
     },
 ];

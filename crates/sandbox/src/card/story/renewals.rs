@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use countersign_domain::{Operation, Reason};
+use countersign_domain::{Reason, TokenOperation};
 
 use super::{CURE, LIMITED, QUICK, REFRESHES, STEADY, after, calls, whole};
 use crate::card::demand::DemandCheck;
@@ -31,12 +31,12 @@ pub(super) const RENEWALS: &[StoryStep] = &[
                 "a good login and secret open the API",
             ),
             whole(
-                DemandCheck::AtLeast(Operation::Login, 1),
+                DemandCheck::AtLeast(TokenOperation::Login, 1),
                 "nothing else gives a token",
             ),
-            whole(DemandCheck::AtMost(Operation::Login, 1), LIMITED),
+            whole(DemandCheck::AtMost(TokenOperation::Login, 1), LIMITED),
             whole(
-                DemandCheck::AtMost(Operation::Refresh, 0),
+                DemandCheck::AtMost(TokenOperation::Refresh, 0),
                 "the token is new",
             ),
         ],
@@ -49,9 +49,9 @@ pub(super) const RENEWALS: &[StoryStep] = &[
         script: &[calls(6, QUICK)],
         demands: &[
             whole(DemandCheck::AllSucceed, "the token is good for all of them"),
-            whole(DemandCheck::AtMost(Operation::Login, 1), LIMITED),
+            whole(DemandCheck::AtMost(TokenOperation::Login, 1), LIMITED),
             whole(
-                DemandCheck::AtMost(Operation::Refresh, 0),
+                DemandCheck::AtMost(TokenOperation::Refresh, 0),
                 "the token is good for all of them, and a margin before its end has to be smaller than its life",
             ),
         ],
@@ -90,10 +90,10 @@ pub(super) const RENEWALS: &[StoryStep] = &[
                 "the reply says when the token ends; get a new one before that",
             ),
             whole(
-                DemandCheck::AtLeast(Operation::Refresh, 2),
+                DemandCheck::AtLeast(TokenOperation::Refresh, 2),
                 "the tokens live for 5 s and the calls took 11 s",
             ),
-            whole(DemandCheck::AtMost(Operation::Login, 1), REFRESHES),
+            whole(DemandCheck::AtMost(TokenOperation::Login, 1), REFRESHES),
         ],
     },
     StoryStep {
@@ -112,7 +112,7 @@ pub(super) const RENEWALS: &[StoryStep] = &[
                 "the reply says when the token ends; get a new one before that",
             ),
             whole(
-                DemandCheck::AtLeast(Operation::Login, 3),
+                DemandCheck::AtLeast(TokenOperation::Login, 3),
                 "the tokens live for 5 s and the calls took 11 s",
             ),
         ],
@@ -129,8 +129,8 @@ pub(super) const RENEWALS: &[StoryStep] = &[
         ],
         demands: &[
             whole(DemandCheck::AllSucceed, CURE),
-            after(DemandCheck::AtMost(Operation::Login, 0), REFRESHES),
-            after(DemandCheck::AtMost(Operation::Refresh, 1), LIMITED),
+            after(DemandCheck::AtMost(TokenOperation::Login, 0), REFRESHES),
+            after(DemandCheck::AtMost(TokenOperation::Refresh, 1), LIMITED),
         ],
     },
     StoryStep {
@@ -145,7 +145,7 @@ pub(super) const RENEWALS: &[StoryStep] = &[
         ],
         demands: &[
             whole(DemandCheck::AllSucceed, CURE),
-            after(DemandCheck::AtMost(Operation::Login, 1), LIMITED),
+            after(DemandCheck::AtMost(TokenOperation::Login, 1), LIMITED),
         ],
     },
     StoryStep {
@@ -162,10 +162,10 @@ pub(super) const RENEWALS: &[StoryStep] = &[
         demands: &[
             after(DemandCheck::AllSucceed, CURE),
             after(
-                DemandCheck::AtMost(Operation::Refresh, 1),
+                DemandCheck::AtMost(TokenOperation::Refresh, 1),
                 "whoever comes second has to wait for the first and take its token; a stricter vendor ends a session whose refresh token comes twice",
             ),
-            after(DemandCheck::AtMost(Operation::Login, 0), REFRESHES),
+            after(DemandCheck::AtMost(TokenOperation::Login, 0), REFRESHES),
         ],
     },
     StoryStep {
@@ -182,7 +182,7 @@ pub(super) const RENEWALS: &[StoryStep] = &[
         demands: &[
             after(DemandCheck::AllSucceed, CURE),
             after(
-                DemandCheck::AtMost(Operation::Login, 1),
+                DemandCheck::AtMost(TokenOperation::Login, 1),
                 "whoever comes second has to wait for the first and take its token",
             ),
         ],
@@ -215,8 +215,8 @@ pub(super) const RENEWALS: &[StoryStep] = &[
                 DemandCheck::AllSucceed,
                 "a fresh token can be had at any time",
             ),
-            whole(DemandCheck::AtMost(Operation::Login, 1), SKEWED),
-            whole(DemandCheck::AtMost(Operation::Refresh, 1), SKEWED),
+            whole(DemandCheck::AtMost(TokenOperation::Login, 1), SKEWED),
+            whole(DemandCheck::AtMost(TokenOperation::Refresh, 1), SKEWED),
         ],
     },
 ];

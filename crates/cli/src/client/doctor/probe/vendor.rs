@@ -5,9 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use countersign_client::{Clock, SystemClock, Transport};
 use countersign_dialect::{
-    Asking, Dialect, Extra, Granted, RefusedBy, Secret, Understood, Variant,
+    ClientValues, Dialect, ExtraParts, GrantedTokens, RefusedBy, Secret, UnderstoodReply, Variant,
 };
-use countersign_domain::{Operation, Timestamp};
+use countersign_domain::{Timestamp, TokenOperation};
 use countersign_outbound::ServerUrl;
 use http::uri::PathAndQuery;
 use http::{Request, Response};
@@ -25,7 +25,7 @@ pub(super) struct Vendor<'p> {
     pub(super) auth_url: &'p ServerUrl,
     pub(super) login: &'p str,
     pub(super) secret: Secret,
-    pub(super) extra: &'p Extra,
+    pub(super) extra: &'p ExtraParts,
     /// What reaches the token endpoints.
     pub(super) transport: &'p dyn Transport,
     /// What reaches the API.
@@ -44,7 +44,7 @@ pub(super) enum Unanswered {
 }
 
 /// Tokens, and how long they live.
-pub(super) type Answered = (Granted, Lived);
+pub(super) type Answered = (GrantedTokens, Lived);
 
 impl Vendor<'_> {
     /// Whether there is a refresh.
@@ -53,25 +53,25 @@ impl Vendor<'_> {
     }
 
     pub(super) async fn login(&self) -> Result<Answered, Unanswered> {
-        self.grant(Operation::Login, &self.asking()).await
+        self.grant(TokenOperation::Login, &self.asking()).await
     }
 
     pub(super) async fn refresh(&self, token: &Secret) -> Result<Answered, Unanswered> {
-        let asking = Asking {
+        let asking = ClientValues {
             refresh_token: Some(token),
             // In its place, where that is presented.
             access_token: Some(token),
             ..self.asking()
         };
-        self.grant(Operation::Refresh, &asking).await
+        self.grant(TokenOperation::Refresh, &asking).await
     }
 
     pub(super) async fn logout(&self, access: &Secret) -> Result<(), Unanswered> {
-        let asking = Asking {
+        let asking = ClientValues {
             access_token: Some(access),
             ..self.asking()
         };
-        self.ask(Operation::Logout, &asking).await.map(drop)
+        self.ask(TokenOperation::Logout, &asking).await.map(drop)
     }
 
     /// Whether a guarded path takes an access token.
@@ -87,32 +87,32 @@ impl Vendor<'_> {
         let presented = presented.map_err(|it| Unanswered::Unintelligible(it.to_string()))?;
         request.headers_mut().extend(presented);
         let (response, now) = send(request, self.url, self.api).await?;
-        let nothing = Asking::default();
-        let guard = Operation::Guard;
+        let nothing = ClientValues::default();
+        let guard = TokenOperation::Guard;
         let told = self
             .dialect
             .understand(guard, self.variant, &nothing, &response, now);
         let dead = &self.dialect.client_policy().expired;
-        Ok(!matches!(told, Ok(Understood::Refused(by)) if dead.contains(&by.refusal)))
+        Ok(!matches!(told, Ok(UnderstoodReply::Refused(by)) if dead.contains(&by.refusal)))
     }
 
-    fn asking(&self) -> Asking<'_> {
-        Asking {
+    fn asking(&self) -> ClientValues<'_> {
+        ClientValues {
             login: Some(self.login),
             secret: Some(&self.secret),
             extra: Some(self.extra),
-            ..Asking::default()
+            ..ClientValues::default()
         }
     }
 
     async fn grant(
         &self,
-        operation: Operation,
-        asking: &Asking<'_>,
+        operation: TokenOperation,
+        asking: &ClientValues<'_>,
     ) -> Result<Answered, Unanswered> {
         let begun = SystemClock.now();
         let (understood, now) = self.ask(operation, asking).await?;
-        let Understood::Granted(mut granted) = understood else {
+        let UnderstoodReply::Granted(mut granted) = understood else {
             return Err(Unanswered::Unintelligible(
                 "the reply has no token".to_owned(),
             ));
@@ -127,9 +127,9 @@ impl Vendor<'_> {
 
     async fn ask(
         &self,
-        operation: Operation,
-        asking: &Asking<'_>,
-    ) -> Result<(Understood, Timestamp), Unanswered> {
+        operation: TokenOperation,
+        asking: &ClientValues<'_>,
+    ) -> Result<(UnderstoodReply, Timestamp), Unanswered> {
         let request = self.dialect.request(operation, self.variant, asking);
         let request = request.ok_or_else(|| {
             let why = self.dialect.why_unwritable(operation, self.variant, asking);
@@ -140,7 +140,7 @@ impl Vendor<'_> {
             .dialect
             .understand(operation, self.variant, asking, &response, now);
         match told {
-            Ok(Understood::Refused(by)) => Err(Unanswered::Refused(discreet(by, asking))),
+            Ok(UnderstoodReply::Refused(by)) => Err(Unanswered::Refused(discreet(by, asking))),
             Ok(understood) => Ok((understood, now)),
             Err(why) => Err(Unanswered::Unintelligible(why.to_string())),
         }
@@ -161,9 +161,9 @@ async fn send(
 }
 
 /// The vendor may repeat what it was asked with.
-fn discreet(by: RefusedBy, asking: &Asking<'_>) -> RefusedBy {
+fn discreet(by: RefusedBy, asking: &ClientValues<'_>) -> RefusedBy {
     let secrets = [asking.secret, asking.access_token, asking.refresh_token];
-    let extra = asking.extra.into_iter().flat_map(Extra::values);
+    let extra = asking.extra.into_iter().flat_map(ExtraParts::values);
     let secrets = secrets.into_iter().flatten().chain(extra);
     let redactor = Redactor::knowing(secrets.map(Secret::expose));
     RefusedBy {
@@ -178,7 +178,7 @@ fn unsendable(error: &http::Error) -> Unanswered {
 
 /// Told lives count, and otherwise the ends, from what the vendor tells of its
 /// own clock.
-fn lived(granted: &Granted, now: Timestamp, took: Duration) -> Lived {
+fn lived(granted: &GrantedTokens, now: Timestamp, took: Duration) -> Lived {
     let now = granted.now.or(granted.iat).or(granted.date).unwrap_or(now);
     let end = granted.access_expires_at;
     let refresh = granted.refresh_expires_at.map(|it| it.since(now));

@@ -6,7 +6,7 @@ use proptest::sample::select;
 
 use super::*;
 use crate::{RenewalFailure, RequestAttempt};
-use countersign_domain::Operation;
+use countersign_domain::TokenOperation;
 
 /// What becomes of one request.
 #[derive(Clone, Copy, Debug)]
@@ -252,10 +252,10 @@ fn any_record() -> impl Strategy<Value = SessionRecord> {
                 logged_in_at: asked_at,
                 client_id: None,
                 login: None,
-                extra: Extra::new(),
+                extra: ExtraParts::new(),
             },
         );
-    let operations = || select(Operation::ALL.to_vec());
+    let operations = || select(TokenOperation::ALL.to_vec());
     let attempt = (operations(), instant()).prop_map(|(operation, asked_at)| RequestAttempt {
         operation,
         asked_at,
@@ -370,7 +370,7 @@ proptest! {
     fn no_record_makes_a_client_send_an_old_refresh_token(record in any_record()) {
         let story = Story::from(terms(), record);
         let attempt = story.session.record().attempt.clone();
-        let age = attempt.filter(|attempt| attempt.operation == Operation::Refresh);
+        let age = attempt.filter(|attempt| attempt.operation == TokenOperation::Refresh);
         let age = age.map(|attempt| story.now.since(attempt.asked_at));
         if matches!(story.next(), NextStep::Request { kind: RenewalKind::Refresh, .. }) {
             prop_assert!(age.is_none_or(|age| age <= secs(45)), "{age:?}");
