@@ -243,7 +243,7 @@ impl BudgetLoan {
 
 impl fmt::Debug for LiveToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Live")
+        f.debug_struct("LiveToken")
             .field("until", &self.until())
             .field("refused", &self.is_refused())
             .finish_non_exhaustive()

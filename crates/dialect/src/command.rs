@@ -137,7 +137,7 @@ pub struct TokenGrant<'a> {
 
 impl fmt::Debug for TokenGrant<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Grant")
+        f.debug_struct("TokenGrant")
             .field("login", &self.login)
             .field("client_id", &self.client_id)
             .field("access_expires_at", &self.access_expires_at)

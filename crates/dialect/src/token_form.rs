@@ -65,7 +65,7 @@ pub struct ClaimsRead {
 
 impl fmt::Debug for TokenClaims<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Claims")
+        f.debug_struct("TokenClaims")
             .field("login", &self.login)
             .field("client_id", &self.client_id)
             .field("issued_at", &self.issued_at)

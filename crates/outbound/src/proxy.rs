@@ -351,13 +351,13 @@ impl fmt::Display for OutboundProxy {
 
 impl fmt::Debug for OutboundProxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Proxy").field(&self.to_string()).finish()
+        f.debug_tuple("OutboundProxy").field(&self.to_string()).finish()
     }
 }
 
 impl fmt::Debug for ProxySetting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Setting").field(&self.source).finish()
+        f.debugProxySetting"Setting").field(&self.source).finish()
     }
 }
 

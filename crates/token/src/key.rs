@@ -73,7 +73,7 @@ impl KeyMaterial {
 
 impl fmt::Debug for KeyMaterial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Material(..)")
+        f.write_str("KeyMaterial(..)")
     }
 }
 

@@ -47,7 +47,7 @@ impl RefreshSeed {
 
 impl fmt::Debug for RefreshSeed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Seed(..)")
+        f.write_str("RefreshSeed(..)")
     }
 }
 

@@ -148,7 +148,7 @@ impl BusyRequests {
 
 impl fmt::Debug for ConnectionState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Link")
+        f.debug_struct("ConnectionState")
             .field("phase", &self.phase)
             .finish_non_exhaustive()
     }

@@ -38,7 +38,7 @@ pub trait CardClient: Send + Sync {
 
 impl std::fmt::Debug for ClientSituation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Situation")
+        f.debug_struct("ClientSituation")
             .field("url", &self.url)
             .field("login", &self.login)
             .field("dialect", &self.dialect)

@@ -42,7 +42,7 @@ pub struct RequestRecord {
 /// Without the body, where tokens stand.
 impl fmt::Debug for TokenAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Answer")
+        f.debug_struct("TokenAnswer")
             .field("status", &self.response.status())
             .field("record", &self.record)
             .finish_non_exhaustive()
