@@ -1,4 +1,4 @@
-//! Where the record is kept, and who may change it.
+//! Where the session record is stored, and who may change it.
 
 mod file_store;
 mod interprocess_lock;
@@ -20,13 +20,21 @@ pub use stored_session::{StoredSession, StoredState};
 
 use crate::{BoxFuture, SessionRecord};
 
-/// Keeps one session's record for every task and process that shares it.
+/// Stores one session's record for every task and process that shares it.
 pub trait SessionStore: Send + Sync + 'static {
-    /// What is kept, without waiting for anybody. `None` if nothing is.
+    /// Reads the record without waiting for the lock. `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// The record cannot be read.
     fn read(&self) -> BoxFuture<'_, Result<Option<SessionRecord>, StoreError>>;
 
     /// Waits until nobody else changes the record. The lock is held until it is
-    /// dropped; the kernel drops that of a process that was killed.
+    /// dropped; the kernel releases that of a process that was killed.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be locked.
     fn lock(&self) -> BoxFuture<'_, Result<Box<dyn LockedStore>, StoreError>>;
 }
 
@@ -42,32 +50,45 @@ impl<S: SessionStore + ?Sized> SessionStore for std::sync::Arc<S> {
 
 /// The record while nobody else may change it.
 pub trait LockedStore: Send {
-    /// What is kept now. `None` if nothing is.
+    /// Reads the record. `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// The record cannot be read.
     fn read(&mut self) -> BoxFuture<'_, Result<Option<SessionRecord>, StoreError>>;
 
-    /// Replaces the record whose serial is `record.serial - 1` (0: nothing is
-    /// kept). It is durable when this returns. Where locks do not hold, another
-    /// may have been faster: then nothing is written, and that one's record is
-    /// given back (the default record, of serial 0, if that one forgot all).
+    /// Replaces the record whose serial is `record.serial - 1` (0: there is none). It
+    /// is durable when this returns. If locks do not work, another process may have
+    /// been faster: then nothing is written, and the record of that process is
+    /// returned (the default record, of serial 0, if that process has removed the
+    /// record).
+    ///
+    /// # Errors
+    ///
+    /// The record cannot be written.
     fn write<'a>(
         &'a mut self,
         record: &'a SessionRecord,
     ) -> BoxFuture<'a, Result<WriteOutcome, StoreError>>;
 
-    /// Forgets everything.
+    /// Removes the record.
+    ///
+    /// # Errors
+    ///
+    /// The record cannot be removed.
     fn clear(&mut self) -> BoxFuture<'_, Result<(), StoreError>>;
 }
 
-/// What became of a write.
+/// The outcome of a write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WriteOutcome {
     /// It is durable.
     Done,
-    /// Another was faster with this one.
+    /// Another process was faster and wrote this record.
     Lost(Box<SessionRecord>),
 }
 
-/// What is kept cannot be read or written.
+/// A stored session cannot be read or written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// The file system refused.
@@ -77,20 +98,21 @@ pub enum StoreError {
         file: String,
         /// What was tried: "read", "written", "locked".
         what: &'static str,
-        /// The system's words.
+        /// The system's message.
         why: String,
     },
-    /// Another key sealed the file. It is left as it is.
+    /// Another key sealed the file. It is left unchanged.
     #[error(
         "{file} cannot be opened with this key: another key sealed it (it is left as it is: bring \
-         back the key, or remove the file to log in anew)"
+         back the key, or remove the file to log in again)"
     )]
     Sealed {
         /// The file.
         file: String,
     },
-    /// The file is not as it was written. Who locks it next sets it aside.
-    #[error("{file} is damaged: {why}; the next use sets it aside and logs in anew")]
+    /// The file is not as it was written. The next process that locks it sets it
+    /// aside.
+    #[error("{file} is damaged: {why}; the next use sets it aside and logs in again")]
     Damaged {
         /// The file.
         file: String,
@@ -105,12 +127,12 @@ pub enum StoreError {
         /// What to do.
         help: String,
     },
-    /// There is no key to seal it with.
+    /// There is no key to seal the file with.
     #[error("{0}")]
     Key(String),
 }
 
-/// The record of another who was faster than the writer of `next`.
+/// The record of a process that was faster than the writer of `next`.
 fn faster(kept: Option<&SessionRecord>, next: &SessionRecord) -> Option<Box<SessionRecord>> {
     let kept_serial = kept.map_or(0, |kept| kept.serial);
     let expected = next.serial.checked_sub(1);

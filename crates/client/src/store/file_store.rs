@@ -1,9 +1,9 @@
 //! A sealed file, shared by all processes of a user.
 //!
-//! A record is written beside the old one, made durable, and then takes its
-//! place: a reader finds the old one or the new one, and so does whoever starts
-//! after a crash. Where the locks of a file system do not hold, the serial in the
-//! record is compared right before that.
+//! A record is written to a new file beside the old one, made durable, and then
+//! replaces it: a reader finds the old one or the new one, and so does a process that
+//! starts after a crash. In case the file system's locks do not work, the serial in
+//! the record is compared right before that.
 
 use std::fmt;
 use std::io;
@@ -18,8 +18,8 @@ use super::session_owner::SessionOwner;
 use super::{LockedStore, SessionStore, StoreError, WriteOutcome};
 use crate::{BoxFuture, SessionRecord};
 
-/// Keeps the record in a sealed file. Clones share it, and so do all processes
-/// with the same path and key.
+/// Stores the record in a sealed file. Clones share it, and so do all processes with
+/// the same path and key.
 #[derive(Clone)]
 pub struct FileStore(Arc<FileStoreState>);
 
@@ -29,18 +29,18 @@ struct FileStoreState {
 }
 
 impl FileStore {
-    /// The store in the file at `path`, which is made when something is kept.
+    /// A store in the file at `path`, which is created with the first record.
     ///
-    /// `owner` says whose session it is: name, URL and login of the profile. The
-    /// file of another is set aside.
+    /// `owner` says whose session it is: name, URL and login of the profile. A file
+    /// of another owner is set aside.
     pub fn open(path: impl Into<PathBuf>, key: SealKey, owner: &[&str]) -> Self {
         Self::at(path.into(), key, SessionOwner::from_words(owner), None)
     }
 
-    /// The store of a session in a directory, in a file that is named by whose it
-    /// is ([`SessionOwner::file`]): another URL or login has another file. What a
-    /// release before this one kept of the same session under the name of the
-    /// profile alone is taken over.
+    /// A store in a directory, in a file that is named after the owner of the session
+    /// ([`SessionOwner::file`]): another URL or login has another file. A file that
+    /// an older release named after the profile alone is taken over, if it has the
+    /// same owner.
     pub fn in_directory(directory: &Path, key: SealKey, owner: SessionOwner) -> Self {
         let former = owner.former_file(directory);
         Self::at(owner.file(directory), key, owner, Some(former))
@@ -62,7 +62,7 @@ impl FileStore {
         Self(Arc::new(FileStoreState { file, gate }))
     }
 
-    /// Where the file is.
+    /// The path of the file.
     pub fn path(&self) -> &Path {
         &self.0.file.path
     }
@@ -101,8 +101,8 @@ impl SessionStore for FileStore {
 
 struct LockedFile(Arc<LockedFileState>);
 
-/// What is being written is still written when the task that asked for it is
-/// gone, and the lock holds until then.
+/// A write goes on when the task that asked for it is gone, and the lock holds until
+/// it is done.
 struct LockedFileState {
     store: Arc<FileStoreState>,
     _held: InterprocessLockGuard,

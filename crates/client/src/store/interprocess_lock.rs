@@ -1,10 +1,9 @@
-//! The lock over a whole renewal, for all processes: a file beside the kept one
-//! that is locked, never read, and never removed, since who still waits for a
-//! removed one would hold a lock that nobody else sees.
+//! The lock over a whole renewal, for all processes: a file beside the session file
+//! that is locked, never read, and never removed, since a process that still waits
+//! for a removed file would hold a lock that nobody else sees.
 //!
-//! The kernel makes others wait in a call that blocks. It is made on a thread of
-//! its own, at most one for each store: the runtime is not held up, neither now
-//! nor when it ends.
+//! Waiting for the kernel's lock blocks. It is done on a thread of its own, at most
+//! one for each store, so the runtime is not held up, neither now nor when it ends.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -18,31 +17,30 @@ use tokio::sync::{Mutex as TurnMutex, OwnedMutexGuard, oneshot};
 use super::StoreError;
 use super::private_file::{self, io_error};
 
-/// Where the tasks of this process wait, one by one, for their turn among the
-/// processes.
+/// Lets the tasks of this process wait, one by one, for the lock among all processes.
 pub(super) struct InterprocessLock {
     path: PathBuf,
     turn: Arc<TurnMutex<()>>,
     desk: Arc<Mutex<LockHandover>>,
 }
 
-/// Who gets the lock when the kernel gives it.
+/// The task that gets the lock when the kernel grants it.
 #[derive(Default)]
 struct LockHandover {
     /// Whether a thread waits for the lock.
     waiting: bool,
-    /// The task that wants it. It may be gone by then.
+    /// The task that waits for it. It may be gone by then.
     taker: Option<oneshot::Sender<Result<LockFile, StoreError>>>,
 }
 
-/// The lock. It ends when this is dropped, or with the process.
+/// The lock. It is released when this is dropped, or with the process.
 pub(super) struct InterprocessLockGuard {
     _lock: LockFile,
     _turn: OwnedMutexGuard<()>,
 }
 
 impl InterprocessLock {
-    /// The gate before the file at `path`.
+    /// The lock of the file at `path`.
     pub(super) fn beside(path: &Path) -> Self {
         Self {
             path: private_file::beside(path, ".lock"),
@@ -51,8 +49,8 @@ impl InterprocessLock {
         }
     }
 
-    /// Waits until nobody else holds the lock. Who stops waiting leaves nothing
-    /// behind.
+    /// Waits until nobody else holds the lock. A task that stops waiting leaves
+    /// nothing behind.
     pub(super) async fn lock(&self) -> Result<InterprocessLockGuard, StoreError> {
         let turn = self.turn.clone().lock_owned().await;
         let (taker, taken) = oneshot::channel();
@@ -65,7 +63,8 @@ impl InterprocessLock {
         })
     }
 
-    /// A thread that waits for a task that is gone waits for this one instead.
+    /// Hands the lock to `taker` when it is granted. A thread that waits for a task
+    /// that is gone waits for this one instead.
     fn hand_lock_to(
         &self,
         taker: oneshot::Sender<Result<LockFile, StoreError>>,

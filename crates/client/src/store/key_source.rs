@@ -1,4 +1,4 @@
-//! Where the key comes from that seals what is kept.
+//! Sources of the key that seals session files.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -15,12 +15,16 @@ use super::private_file::{self, DraftFile, io_error};
 use super::seal::{KEY_LEN, SealKey};
 use crate::environment;
 
-/// More than any text of a key is.
+/// The longest text of a key that is read.
 const MAX_TEXT: u64 = 1024;
 
 impl SealKey {
-    /// The key that a text spells: 64 hexadecimal digits, or Base64 of 32 bytes.
-    /// `origin` is told if it does not.
+    /// Reads a key from text: 64 hexadecimal digits, or Base64 of 32 bytes. `origin`
+    /// names the text in the error.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Key`]: the text is not a key.
     pub fn from_text(text: &str, origin: &str) -> Result<Self, StoreError> {
         let mut bytes = Zeroizing::new([0; KEY_LEN]);
         let text = text.trim();
@@ -29,24 +33,34 @@ impl SealKey {
             return Ok(Self::from_bytes(&bytes));
         }
         Err(StoreError::Key(format!(
-            "{origin} holds no key: it must be 32 random bytes as 64 hexadecimal digits, for \
+            "{origin} does not contain a key: it must be 32 random bytes as 64 hexadecimal digits, for \
              example from `openssl rand -hex 32`"
         )))
     }
 
-    /// The key in a file that only its owner can read.
+    /// Reads the key from a file that only its owner can read.
+    ///
+    /// # Errors
+    ///
+    /// The file is missing, others can read it, or it does not contain a key.
     pub fn from_file(path: &Path) -> Result<Self, StoreError> {
         Self::find(path)?.ok_or_else(|| {
             StoreError::Key(format!(
-                "there is no key file {0}: put it back, or make one with `(umask 077; openssl rand \
+                "there is no key file {0}: put it back, or create one with `(umask 077; openssl rand \
                  -hex 32 > {0})`",
                 path.display()
             ))
         })
     }
 
-    /// The key in the user's own key file, which is made if it is missing. Of
-    /// processes that make it at once, one does, and all have its key.
+    /// Reads the key from the user's own key file, which is created if it is missing.
+    /// If several processes create it at once, one of them succeeds and all get its
+    /// key.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read or created, others can read it, or it does not contain
+    /// a key.
     pub fn own(path: &Path) -> Result<Self, StoreError> {
         if let Some(key) = Self::find(path)? {
             return Ok(key);
@@ -59,12 +73,17 @@ impl SealKey {
         }
     }
 
-    /// The key in a variable of the environment.
+    /// Reads the key from an environment variable.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Key`]: the variable is not set, or does not contain a key.
     pub fn from_environment(variable: &str) -> Result<Self, StoreError> {
         let text = environment::variable(variable).and_then(|it| it.into_string().ok());
         let text = text.map(Zeroizing::new).ok_or_else(|| {
             StoreError::Key(format!(
-                "the environment variable {variable}, which holds the key of the store, is not set"
+                "the environment variable {variable}, which should contain the key of the store, is \
+                 not set"
             ))
         })?;
         Self::from_text(&text, &format!("the environment variable {variable}"))
@@ -93,14 +112,15 @@ fn decode_base64(text: &str, into: &mut [u8; KEY_LEN]) -> Option<()> {
 }
 
 fn make(path: &Path) -> io::Result<()> {
-    let text = random_text().map_err(|_| io::Error::other("no random bytes"))?;
+    let text =
+        random_text().map_err(|_| io::Error::other("the system returned no random bytes"))?;
     let around = private_file::make_directory(private_file::directory(path))?;
     let mut draft = DraftFile::create(path, &around)?;
     draft.write(text.as_bytes())?;
     draft.publish(path)
 }
 
-/// A new key as text, with the end of its line.
+/// A new key as a line of text.
 pub(super) fn random_text() -> Result<Zeroizing<String>, Unspecified> {
     let mut bytes = Zeroizing::new([0; KEY_LEN]);
     rand::fill(&mut *bytes)?;
@@ -141,7 +161,7 @@ mod tests {
     fn what_is_no_key_is_not_repeated() {
         for text in ["", "hunter2", &TEXT[2..], &format!("{TEXT}00"), "AAECAwQ="] {
             let told = SealKey::from_text(text, "KEY").unwrap_err().to_string();
-            assert!(told.starts_with("KEY holds no key"), "{told}");
+            assert!(told.starts_with("KEY does not contain a key"), "{told}");
             assert!(text.is_empty() || !told.contains(text), "{told}");
         }
     }
@@ -189,7 +209,7 @@ mod tests {
         for (text, mode, why) in [
             (TEXT, 0o640, "chmod 600"),
             (TEXT, 0o604, "chmod 600"),
-            (&TEXT[1..], 0o600, "holds no key"),
+            (&TEXT[1..], 0o600, "does not contain a key"),
         ] {
             fs::write(&path, text).unwrap();
             fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();

@@ -1,5 +1,5 @@
-//! The key in the keyring of the user's desktop, where it is made when it is
-//! first needed. Built with the feature `keyring` only.
+//! The key in the keyring of the user's desktop, where it is created when it is first
+//! needed. Needs the feature `keyring`.
 
 use std::path::Path;
 
@@ -7,8 +7,13 @@ use super::{SealKey, StoreError};
 
 #[cfg(feature = "keyring")]
 impl SealKey {
-    /// The key in the user's keyring. A keyring has no way to make an entry only
-    /// if there is none, so a lock file in `directory` sees to it.
+    /// Reads the key from the user's keyring, where it is created if it is missing. A
+    /// keyring cannot create an entry only if there is none, so a lock file in
+    /// `directory` makes sure of that.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Key`]: the keyring cannot be used, or its entry is not a key.
     pub fn from_keyring(directory: &Path) -> Result<Self, StoreError> {
         let failed = |error: &keyring::Error| {
             let why = "the keyring of this user cannot be used";
@@ -31,7 +36,11 @@ impl SealKey {
 
 #[cfg(not(feature = "keyring"))]
 impl SealKey {
-    /// The key in the user's keyring: this build cannot look there.
+    /// Reads the key from the user's keyring, which this build cannot do.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Key`], always: this build has no keyring.
     pub fn from_keyring(_: &Path) -> Result<Self, StoreError> {
         Err(StoreError::Key(
             "this program was built without the feature `keyring`: use `store_key_file` or \
@@ -67,7 +76,7 @@ impl SealKey {
 
 #[cfg(any(test, feature = "keyring"))]
 fn no_randomness() -> StoreError {
-    StoreError::Key("the system gave no random bytes for a key".to_owned())
+    StoreError::Key("the system returned no random bytes for a key".to_owned())
 }
 
 #[cfg(test)]
@@ -125,6 +134,9 @@ mod tests {
         let make = |_: &str| -> Result<(), StoreError> { unreachable!("it was replaced") };
         let told = SealKey::found_or_made(Path::new("/none"), find, make).unwrap_err();
         let told = told.to_string();
-        assert!(told.starts_with("the keyring holds no key"), "{told}");
+        assert!(
+            told.starts_with("the keyring does not contain a key"),
+            "{told}"
+        );
     }
 }

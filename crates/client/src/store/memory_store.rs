@@ -1,4 +1,4 @@
-//! A store that ends with its process: nothing touches the disk.
+//! A store in memory that ends with its process.
 
 use std::sync::Arc;
 
@@ -7,16 +7,16 @@ use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 use super::{LockedStore, SessionStore, StoreError, WriteOutcome};
 use crate::{BoxFuture, SessionRecord};
 
-/// Keeps the record in memory. Clones share it.
+/// Stores the record in memory. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryStore {
-    /// A cell that is never locked for long; nobody watches it.
+    /// A cell that is never locked for long; it has no watchers.
     kept: Arc<watch::Sender<Option<SessionRecord>>>,
     lock: Arc<Mutex<()>>,
 }
 
 impl MemoryStore {
-    /// A store that holds nothing.
+    /// An empty store.
     pub fn new() -> Self {
         Self::default()
     }

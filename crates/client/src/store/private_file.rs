@@ -1,4 +1,4 @@
-//! Files that are their owner's alone, replaced whole or not at all.
+//! Files that only their owner can read, replaced whole or not at all.
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
@@ -11,7 +11,7 @@ use aws_lc_rs::rand;
 
 use super::StoreError;
 
-/// More than any record is.
+/// The size of the largest file that is read. No record is that long.
 const MAX_FILE: u64 = 1 << 20;
 
 /// The directory that a file is in.
@@ -21,7 +21,7 @@ pub(super) fn directory(path: &Path) -> &Path {
     parent.unwrap_or(Path::new("."))
 }
 
-/// A directory that only its owner can enter.
+/// Checks, and creates if it is missing, a directory that only its owner can enter.
 pub(super) fn private_directory(path: &Path) -> Result<Metadata, StoreError> {
     let made = make_directory(path);
     let metadata = made.map_err(|error| io_error(path, "made", &error))?;
@@ -29,8 +29,8 @@ pub(super) fn private_directory(path: &Path) -> Result<Metadata, StoreError> {
     Ok(metadata)
 }
 
-/// A directory. If it is missing it is made, as are those above it, so that only
-/// this user can enter it.
+/// Creates a directory, and those above it, so that only this user can enter them.
+/// One that exists is left as it is.
 pub(super) fn make_directory(path: &Path) -> io::Result<Metadata> {
     if let Ok(found) = fs::metadata(path) {
         return Ok(found);
@@ -51,15 +51,14 @@ fn check_directory(path: &Path, metadata: &Metadata) -> Result<(), StoreError> {
     Err(StoreError::Exposed {
         file: path.display().to_string(),
         help: format!(
-            "run `chmod 700 {}`, or name a directory that is for nothing else",
+            "run `chmod 700 {}`, or choose a directory that is used for nothing else",
             path.display()
         ),
     })
 }
 
-/// The bytes of a file that only its owner can read; `None` if there is none. Of
-/// one that is longer than any record, a little more than that; of what is no
-/// file, none.
+/// Reads a file that only its owner can read; `None` if there is none. A file that is
+/// too long for a record, or is not a regular file, is damaged.
 pub(super) fn read_private(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
     let failed = |error: io::Error| io_error(path, "read", &error);
     let opened = match open_private(path) {
@@ -86,8 +85,8 @@ pub(super) fn read_private(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
     Ok(Some(bytes))
 }
 
-/// Whether what is there is no file, or one that not even its owner may read. A
-/// link is no file: what it leads to stays as it is, wherever the link goes.
+/// Whether there is something else than a regular file, or a file that not even its
+/// owner may read. A link is not followed: what it points to stays as it is.
 fn is_unreadable(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|it| !it.is_file() || it.mode() & 0o400 == 0)
 }
@@ -100,13 +99,13 @@ pub(super) fn damaged(path: &Path, why: &str) -> StoreError {
     }
 }
 
-/// How many damaged files of one name are kept; the last one gives way.
+/// How many damaged files of one name are kept; a further one replaces the last.
 const MOST_ASIDE: u32 = 9;
 
-/// What the name of a file that was set aside goes on with.
+/// The suffix of a file that was set aside.
 pub(super) const ASIDE: &str = ".damaged";
 
-/// Gives what is at `path` another name beside it, and tells that. Nobody else
+/// Renames the file at `path` to a free name beside it, and returns that. Nobody else
 /// may be changing it.
 pub(super) fn set_aside(path: &Path) -> io::Result<PathBuf> {
     let name = |nth: u32| match nth {
@@ -120,14 +119,14 @@ pub(super) fn set_aside(path: &Path) -> io::Result<PathBuf> {
     Ok(aside)
 }
 
-/// Gives a file another name, for good.
+/// Renames a file, durably.
 pub(super) fn move_to(path: &Path, other: &Path) -> io::Result<()> {
     fs::rename(path, other)?;
     sync_directory(other)
 }
 
-/// The file at `path` itself: a link is not followed, since a new file would
-/// take the place of the link and not of what it leads to.
+/// Opens the file at `path` itself. A link is not followed, since a new file would
+/// replace the link and not what it points to.
 fn open_private(path: &Path) -> io::Result<Option<(File, Metadata)>> {
     let opened = fs::symlink_metadata(path).and_then(|seen| {
         check_kind(&seen)?;
@@ -141,12 +140,12 @@ fn open_private(path: &Path) -> io::Result<Option<(File, Metadata)>> {
     }
 }
 
-/// Refuses what is no file, without opening it.
+/// Refuses anything but a regular file, without opening it.
 pub(super) fn check_kind(metadata: &Metadata) -> io::Result<()> {
     if metadata.is_file() {
         return Ok(());
     }
-    Err(io::Error::other("it is no regular file, or a link to one"))
+    Err(io::Error::other("it is not a regular file"))
 }
 
 /// Refuses a file that others can read.
@@ -160,8 +159,9 @@ pub(super) fn check_mode(path: &Path, metadata: &Metadata) -> Result<(), StoreEr
     })
 }
 
-/// A file of root's in another's directory locks that one out, and a file of
-/// another in one's own is none of one's own.
+/// Refuses a file whose owner is not that of its directory: a file of root in the
+/// directory of a user locks that user out, and a file of somebody else is not the
+/// user's own.
 fn check_owners(file: &Metadata, around: &Metadata) -> io::Result<()> {
     if file.uid() == around.uid() {
         return Ok(());
@@ -173,13 +173,13 @@ fn check_owners(file: &Metadata, around: &Metadata) -> io::Result<()> {
     )))
 }
 
-/// Whether two are one file.
+/// Whether both are the same file.
 pub(super) fn is_same(one: &Metadata, other: &Metadata) -> bool {
     (one.dev(), one.ino()) == (other.dev(), other.ino())
 }
 
-/// A new file beside the one that it shall become. It goes with its process,
-/// or, if that was killed, with the next writer.
+/// A new file beside the one that it will replace. It is removed with its process or,
+/// if that was killed, by the next writer.
 pub(super) struct DraftFile {
     path: PathBuf,
     file: File,
@@ -187,8 +187,8 @@ pub(super) struct DraftFile {
 }
 
 impl DraftFile {
-    /// An empty draft of the file at `path`, with a name that no other has. The
-    /// directory is this user's.
+    /// Creates an empty draft of the file at `path`, with a unique name. The
+    /// directory belongs to this user.
     pub(super) fn create(path: &Path, around: &Metadata) -> io::Result<Self> {
         let name = draft_name(path)?;
         let file = OpenOptions::new()
@@ -205,20 +205,20 @@ impl DraftFile {
         Ok(draft)
     }
 
-    /// Writes all of it, and makes it durable.
+    /// Writes all bytes, durably.
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.file.write_all(bytes)?;
         self.file.sync_all()
     }
 
-    /// Puts it in the place of the file at `path`.
+    /// Replaces the file at `path` with it.
     pub(super) fn replace(mut self, path: &Path) -> io::Result<()> {
         fs::rename(&self.path, path)?;
         self.done = true;
         sync_directory(path)
     }
 
-    /// Gives it the name `path`, if nothing has it.
+    /// Gives it the name `path`, unless that is taken.
     pub(super) fn publish(self, path: &Path) -> io::Result<()> {
         fs::hard_link(&self.path, path)?;
         sync_directory(path)
@@ -228,7 +228,8 @@ impl DraftFile {
 impl Drop for DraftFile {
     fn drop(&mut self) {
         if !self.done {
-            // Who is killed here leaves one too: the next writer sweeps.
+            // A process that is killed here leaves a draft too, which the next writer
+            // removes.
             let _ = fs::remove_file(&self.path);
         }
     }
@@ -238,19 +239,20 @@ const DRAFT: &str = ".draft";
 
 fn draft_name(path: &Path) -> io::Result<PathBuf> {
     let mut random = [0; 8];
-    rand::fill(&mut random).map_err(|Unspecified| io::Error::other("no random bytes"))?;
+    rand::fill(&mut random)
+        .map_err(|Unspecified| io::Error::other("the system returned no random bytes"))?;
     Ok(beside(path, &format!(".{}{DRAFT}", hex::encode(random))))
 }
 
-/// The path with something appended to its last name.
+/// The path with `suffix` appended to its last name.
 pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
     PathBuf::from(name)
 }
 
-/// Removes the drafts of the file at `path` that killed writers left behind. One
-/// that stays does no harm.
+/// Removes the drafts of the file at `path` that killed writers left behind. One that
+/// cannot be removed does no harm.
 pub(super) fn sweep(path: &Path) {
     let Some(name) = path.file_name().map(|it| it.to_string_lossy()) else {
         return;
@@ -267,7 +269,7 @@ pub(super) fn sweep(path: &Path) {
     }
 }
 
-/// Removes a file for good; one that is not there is removed.
+/// Removes a file durably; a missing one counts as removed.
 pub(super) fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -276,12 +278,12 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Makes the name of what is at `path` durable.
+/// Makes the directory entry of `path` durable.
 fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(directory(path))?.sync_all()
 }
 
-/// The file system refused.
+/// An error of the file system.
 pub(super) fn io_error(path: &Path, what: &'static str, error: &io::Error) -> StoreError {
     StoreError::Io {
         file: path.display().to_string(),

@@ -1,5 +1,5 @@
-//! A record as text: JSON, so that a later release can add to it. What it does
-//! not know it passes over; what is not there has its default.
+//! A record as JSON, so that a later release can add to it. Unknown keys are ignored,
+//! and missing ones have a default.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::{RenewalFailure, RequestAttempt, SessionRecord, TokenSet};
 
-/// The record as text, in memory that is zeroed and was never moved.
+/// Encodes a record, in memory that is zeroed and was never moved.
 pub(super) fn encode(record: &SessionRecord) -> io::Result<Zeroizing<Vec<u8>>> {
     let written = RecordText::from_record(record);
     let mut length = ByteCounter(0);
@@ -22,8 +22,8 @@ pub(super) fn encode(record: &SessionRecord) -> io::Result<Zeroizing<Vec<u8>>> {
     Ok(text)
 }
 
-/// The record of a text; `None` if it is none. Why is not told, since the words
-/// for it repeat what was read.
+/// Decodes a record; `None` if the text is not one. There is no reason, since its
+/// words would repeat what was read.
 pub(super) fn decode(text: &[u8]) -> Option<SessionRecord> {
     serde_json::from_slice::<RecordText<'_>>(text)
         .ok()?
@@ -129,7 +129,7 @@ impl<'a> RecordText<'a> {
             tokens: self.tokens.map(TokenSetText::tokens),
             spent: self.spent,
             rejected: self.rejected,
-            // Without it a token could be sent twice that must not be.
+            // Without it a refresh token could be sent twice.
             attempt: match self.attempt {
                 Some(attempt) => Some(attempt.attempt()?),
                 None => None,
@@ -265,7 +265,7 @@ fn secret(text: Cow<'_, str>) -> Secret {
     Secret::from(text.into_owned())
 }
 
-/// Counts what would be written.
+/// Counts the bytes that would be written.
 struct ByteCounter(usize);
 
 impl Write for ByteCounter {

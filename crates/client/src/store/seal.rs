@@ -1,17 +1,18 @@
-//! How a record lies in a file: sealed with AES-256-GCM, and bound to whose it
-//! is.
+//! The format of a session file: a record sealed with AES-256-GCM, and bound to its
+//! owner. RFC 6749 section 10.4: "Refresh tokens MUST be kept confidential in transit
+//! and storage".
 //!
 //! ```text
 //! "CSSN"  2  key  length  owner       check  nonce  sealed record
 //! 4       1  8    4       its length  8      12     its length, and a tag of 16
 //! ```
 //!
-//! `key` is a fingerprint and `check` a sum of what stands before it, so that a
-//! file of another key is told apart from one that was damaged. `owner` is a JSON
-//! object that anybody who may read the file can read. All that stands before the
-//! nonce is authenticated with the record.
+//! `key` is a fingerprint and `check` a checksum of what precedes it, so that a file
+//! of another key is told apart from a damaged one. `owner` is a JSON object that
+//! everyone who may read the file can read. All that precedes the nonce is
+//! authenticated with the record.
 //!
-//! The first format, which is still read, had a fingerprint of the owner instead:
+//! The first format, which is still read, has a fingerprint of the owner instead:
 //!
 //! ```text
 //! "CSSN"  1  key     owner   nonce  sealed record
@@ -42,36 +43,33 @@ const FIRST_PREFIX_LEN: usize = START_LEN + MARK_LEN;
 
 type ShortHash = [u8; MARK_LEN];
 
-/// What is in a file, in memory that is zeroed.
+/// The content of a file, in memory that is zeroed.
 pub(super) type PlainBytes = Zeroizing<Vec<u8>>;
 
-/// The key that seals what is kept.
+/// The key that seals session files.
 pub struct SealKey {
     key: LessSafeKey,
     short_hash: ShortHash,
 }
 
-/// Why a file does not open.
+/// Why a file cannot be opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum UnsealError {
-    /// It is not as it was written, or nobody who runs this program wrote it.
+    /// It is not as it was written, or this program did not write it.
     Damaged(&'static str),
-    /// It is whole, and another key sealed it.
+    /// It is intact, and another key sealed it.
     OtherKey,
-    /// It is whole, and another's.
+    /// It is intact, and belongs to another owner.
     OtherOwner,
 }
 
-const CUT: UnsealError = UnsealError::Damaged("it was cut off, or is something else");
+const CUT: UnsealError = UnsealError::Damaged("it was cut off, or is not a session file");
 const CHANGED: UnsealError = UnsealError::Damaged("it was changed or cut off");
 
 impl SealKey {
-    /// The key of these bytes, which are to be random.
+    /// The key of these bytes, which must be random.
     pub fn from_bytes(bytes: &[u8; KEY_LEN]) -> Self {
-        #[expect(
-            clippy::expect_used,
-            reason = "32 bytes are an AES-256 key, whatever they are"
-        )]
+        #[expect(clippy::expect_used, reason = "any 32 bytes are a key for AES-256")]
         let key = UnboundKey::new(&AES_256_GCM, bytes).expect("32 bytes");
         Self {
             key: LessSafeKey::new(key),
@@ -101,7 +99,7 @@ impl SealKey {
         Ok(file)
     }
 
-    /// Opens what was sealed for its owner, in this format or the first.
+    /// Opens what was sealed for `owner`, in this format or the first.
     pub(super) fn open(
         &self,
         owner: &SessionOwner,
@@ -117,7 +115,7 @@ impl SealKey {
         }
     }
 
-    /// Opens what this key sealed, whosever it is.
+    /// Opens what this key sealed, whoever owns it.
     pub(super) fn open_any(&self, file: &[u8]) -> Result<(SessionOwner, PlainBytes), UnsealError> {
         let parts = SealedFileParts::parse(file)?;
         if parts.key != self.short_hash {
@@ -153,8 +151,8 @@ impl SealKey {
         Ok(prefix)
     }
 
-    /// Opens a file of the first format. Its fingerprints have no sum: whether
-    /// one of them was changed is found out by trying it with the right ones.
+    /// Opens a file of the first format. Its fingerprints have no checksum: whether
+    /// one of them was changed shows when it is opened with the right ones.
     fn open_first_format(
         &self,
         owner: &SessionOwner,
@@ -177,13 +175,13 @@ impl SealKey {
 }
 
 impl SealKey {
-    /// Whether this key sealed a file of the first format, as that says.
+    /// Whether this key sealed a file of the first format, according to the file.
     pub(super) fn sealed_first_format(&self, file: &[u8]) -> bool {
         is_first_format(file) && file.get(MAGIC.len() + 1..START_LEN) == Some(&self.short_hash)
     }
 }
 
-/// Who owns a file, as it says itself: it may have been changed.
+/// The owner of a file according to the file, which may have been changed.
 pub(super) fn claimed_owner(file: &[u8]) -> Option<SessionOwner> {
     serde_json::from_slice(SealedFileParts::parse(file).ok()?.owner).ok()
 }
@@ -193,7 +191,7 @@ pub(super) fn is_first_format(file: &[u8]) -> bool {
     version(file) == Some(FIRST_VERSION) && file.len() > FIRST_PREFIX_LEN
 }
 
-/// A file of this format, whose beginning is as it was written.
+/// The parts of a file of this format, whose head is intact.
 struct SealedFileParts<'f> {
     prefix: &'f [u8],
     key: &'f [u8],
@@ -233,7 +231,7 @@ impl<'f> SealedFileParts<'f> {
     }
 }
 
-/// The version that a file says it is of, if it is one of ours.
+/// The version that a file states, if it is one of ours.
 fn version(file: &[u8]) -> Option<u8> {
     file.strip_prefix(MAGIC)?.first().copied()
 }
@@ -248,7 +246,7 @@ impl fmt::Debug for SealKey {
     }
 }
 
-/// A few bytes by which something is recognised and nothing is learnt of it.
+/// A few bytes that identify something and do not reveal it.
 fn short_hash(kind: &str, of: &[u8]) -> ShortHash {
     let mut context = Context::new(&SHA256);
     context.update(kind.as_bytes());

@@ -1,5 +1,5 @@
-//! One sealed file: reading and replacing it, what becomes of a damaged one, and
-//! of one that an older release left under its name.
+//! One sealed file: reading and replacing it, and what happens to a damaged one, or
+//! to one that an older release left under its name.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,13 +16,13 @@ pub(super) struct SealedFile {
     pub(super) path: PathBuf,
     pub(super) key: SealKey,
     pub(super) owner: SessionOwner,
-    /// Where releases before this one kept the session, if it may lie there.
+    /// Where older releases stored the session, if it may still be there.
     pub(super) former: Option<PathBuf>,
 }
 
 impl SealedFile {
-    /// What is kept, for one who holds no lock. Meanwhile it may be taken over
-    /// from its former name.
+    /// Reads the record without the lock. Meanwhile the file may be renamed from its
+    /// former name.
     pub(super) fn read_unlocked(&self) -> Result<Option<SessionRecord>, StoreError> {
         if let Some(record) = self.read(&self.path)? {
             return Ok(Some(record));
@@ -33,8 +33,8 @@ impl SealedFile {
         }
     }
 
-    /// What is kept, for one who holds the lock: what is damaged is set aside, as
-    /// if nothing had been kept.
+    /// Reads the record under the lock. A damaged file is set aside, as if there had
+    /// been no record.
     pub(super) fn read_or_set_aside(&self) -> Result<Option<SessionRecord>, StoreError> {
         match self.read(&self.path) {
             Err(StoreError::Damaged { why, .. }) => {
@@ -59,17 +59,17 @@ impl SealedFile {
                 UnsealError::Damaged(why) => private_file::damaged(path, why),
                 UnsealError::OtherOwner => {
                     let why =
-                        "it is that of another profile, or of another url or login of this one";
+                        "it belongs to another profile, or to another url or login of this one";
                     private_file::damaged(path, why)
                 }
             })?;
         let record = record_json::decode(&plain);
-        let unknown = || private_file::damaged(path, "what is in it is unknown to this version");
+        let unknown = || private_file::damaged(path, "this version cannot read its content");
         record.ok_or_else(unknown).map(Some)
     }
 
-    /// What an older release kept of this session. What it kept of another url or
-    /// login is none of this one's business.
+    /// Reads the record that an older release stored of this session. One of another
+    /// URL or login is left alone.
     fn read_former(&self) -> Result<Option<SessionRecord>, StoreError> {
         let Some(former) = &self.former else {
             return Ok(None);
@@ -85,9 +85,9 @@ impl SealedFile {
         self.key.open(&self.owner, bytes) == Err(UnsealError::OtherOwner)
     }
 
-    /// Gives the file of an older release the name of now, in one step, so that a
-    /// crash leaves it with one name or the other. The lock of that release is
-    /// held meanwhile: one of its processes may be about to write.
+    /// Renames the file of an older release in one step, so that it has one of the
+    /// two names after a crash. The lock of that release is held meanwhile, since one
+    /// of its processes may be about to write.
     pub(super) fn take_over(&self) -> Result<(), StoreError> {
         let Some(former) = &self.former else {
             return Ok(());
@@ -113,8 +113,9 @@ impl SealedFile {
         }
     }
 
-    /// A draft is gone if another swept it, which can only be where locks do not
-    /// hold: then that one is probably faster, which the next try finds out.
+    /// If the draft is gone, another process swept it, which can happen only if locks
+    /// do not work: then that process was probably faster, which the next try finds
+    /// out.
     pub(super) fn write(&self, record: &SessionRecord) -> Result<WriteOutcome, StoreError> {
         let failed = |error: io::Error| io_error(&self.path, "written", &error);
         let bytes = self.sealed(record).map_err(failed)?;
@@ -130,7 +131,7 @@ impl SealedFile {
         }
     }
 
-    /// Writes the same record in the format of now.
+    /// Writes the same record in the current format.
     fn replace(&self, record: &SessionRecord) -> Result<(), StoreError> {
         let failed = |error: io::Error| io_error(&self.path, "written", &error);
         let bytes = self.sealed(record).map_err(failed)?;

@@ -1,36 +1,36 @@
-//! Whose session a file keeps, and what that file is called.
+//! Who owns the session in a file, and how that file is named.
 
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
 
-/// Whose session a file keeps. It stands readable, and authenticated, at the
-/// head of the file.
+/// Who owns the session in a file. It is readable, and authenticated, at the head of
+/// the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SessionOwner {
     /// The name of the profile.
     pub profile: String,
-    /// The file that the profile stood in; empty if it is not known.
+    /// The file that contains the profile; empty if that is not known.
     pub profiles: String,
     /// Where the API is.
     pub url: String,
     /// Where the token endpoints are.
     pub auth_url: String,
-    /// Who is logged in.
+    /// The login.
     pub login: String,
-    /// The name of the dialect that is spoken.
+    /// The name of the dialect.
     pub dialect: String,
     /// Its variant.
     pub variant: String,
 }
 
-/// The end of the name of every session file.
+/// The suffix of every session file.
 pub(super) const SUFFIX: &str = ".session";
 
 impl SessionOwner {
-    /// The owner whom a few words tell: profile, URL and login.
+    /// The owner that consists of a few words: profile, URL and login.
     pub(super) fn from_words(words: &[&str]) -> Self {
         let word = |index: usize| words.get(index).map_or("", |it| it).to_owned();
         let rest = words.get(2..).unwrap_or_default();
@@ -43,19 +43,19 @@ impl SessionOwner {
         }
     }
 
-    /// What tells one session from another. The dialect is not among it: a
-    /// dialect that gets another name speaks to the same vendor.
+    /// What tells one session from another. The dialect is not part of it: a dialect
+    /// with another name speaks to the same vendor.
     fn identity(&self) -> [&str; 4] {
         [&self.profile, &self.auth_url, &self.url, &self.login]
     }
 
-    /// Whether the session of one is that of the other.
+    /// Whether both own the same session.
     pub fn is_same_session(&self, other: &Self) -> bool {
         self.identity() == other.identity()
     }
 
-    /// The file of the session in a directory: named by the profile, for people,
-    /// and a hash of whose it is.
+    /// The file of the session in a directory, named after the profile, for people,
+    /// and a hash of the owner.
     pub fn file(&self, directory: &Path) -> PathBuf {
         let mut text = Context::new(&SHA256);
         text.update(b"countersign session file");
@@ -64,19 +64,19 @@ impl SessionOwner {
         directory.join(format!("{}.{hash}{SUFFIX}", self.profile))
     }
 
-    /// The file that releases before this one kept the session in, whatever its
-    /// URL and login.
+    /// The file in which older releases stored the session, whatever its URL and
+    /// login.
     pub(crate) fn former_file(&self, directory: &Path) -> PathBuf {
         directory.join(format!("{}{SUFFIX}", self.profile))
     }
 
-    /// What the first format binds a file to.
+    /// The owner as the first format authenticates it.
     pub(super) fn first_format_owner(&self) -> Vec<u8> {
         in_lengths(&[&self.profile, &self.auth_url, &self.login])
     }
 }
 
-/// Words, each with its length before it.
+/// Each word, with its length before it.
 fn in_lengths(words: &[&str]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for word in words {

@@ -1,4 +1,4 @@
-//! The sessions that lie in a directory, whosever they are.
+//! The sessions that are stored in a directory, whoever owns them.
 
 use std::fs;
 use std::io;
@@ -11,36 +11,35 @@ use super::session_owner::{SUFFIX, SessionOwner};
 use super::{StoreError, record_json};
 use crate::SessionRecord;
 
-/// A file with a session, as it lies there.
+/// A file with a session, as it was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredSession {
     /// The file.
     pub file: PathBuf,
-    /// Whose it is, as its head says; `None` where that cannot be told, as of a
-    /// file that an older release wrote.
+    /// The owner according to the head of the file; `None` if it has none, as in a
+    /// file of an older release.
     pub owner: Option<SessionOwner>,
-    /// What is in it.
+    /// Its content.
     pub state: StoredState,
 }
 
-/// What is in a file with a session.
+/// The content of a session file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoredState {
-    /// A session that can be gone on with.
+    /// A session that can be continued.
     Whole(Box<SessionRecord>),
     /// Another key sealed it.
     Closed,
-    /// An older release kept it, of another url or login; whose it is cannot be
-    /// read.
+    /// An older release wrote it for another URL or login. Its owner cannot be read.
     Former,
-    /// It is not as it was written, or was set aside for that.
+    /// It is not as it was written, or was set aside because of that.
     Damaged,
 }
 
 impl StoredSession {
-    /// The session files of a directory, by name, and those that were set aside.
-    /// `None` for the key if there is none yet. A directory that is not there has
-    /// none.
+    /// The session files of a directory, sorted by name, with those that were set
+    /// aside. `key` is `None` if there is no key yet. A missing directory has no
+    /// files.
     ///
     /// # Errors
     ///
@@ -92,14 +91,14 @@ impl StoredSession {
         Some(Self { file, owner, state })
     }
 
-    /// The name of the profile that the file is named by.
+    /// The name of the profile after which the file is named.
     pub fn profile(&self) -> &str {
         let name = self.file.file_name().and_then(|it| it.to_str());
         let name = name.and_then(|it| it.split('.').next());
         name.unwrap_or_default()
     }
 
-    /// Whether an older release kept it for this owner, so that it will be taken
+    /// Whether an older release wrote it for this owner, so that it will be taken
     /// over.
     pub fn is_former_of(&self, owner: &SessionOwner, key: &SealKey) -> bool {
         let bytes = private_file::read_private(&self.file).ok().flatten();
@@ -107,7 +106,7 @@ impl StoredSession {
         named.as_ref() == Some(&self.file) && bytes.is_some_and(|it| key.open(owner, &it).is_ok())
     }
 
-    /// The store of a session whose owner is known.
+    /// A store of this session, if its owner is known.
     pub fn store(&self, key: SealKey) -> Option<FileStore> {
         let owner = self.owner.clone()?;
         Some(FileStore::at(self.file.clone(), key, owner, None))
@@ -117,7 +116,7 @@ impl StoredSession {
     ///
     /// # Errors
     ///
-    /// The system does not let it.
+    /// The file cannot be removed.
     pub fn remove(&self) -> Result<(), StoreError> {
         private_file::remove(&self.file).map_err(|error| io_error(&self.file, "removed", &error))
     }
