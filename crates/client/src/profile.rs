@@ -1,6 +1,6 @@
 //! Profiles: how one API is called, as a person writes it in `profiles.toml`.
 //!
-//! A profile names where secrets are and holds none.
+//! A profile says where secrets are and contains none.
 
 mod parse;
 mod token_source;
@@ -25,43 +25,43 @@ pub use user_paths::UserPaths;
 /// How one API is called.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
-    /// Its name, which is also the beginning of that of its files.
+    /// Its name, with which the names of its files begin.
     pub name: String,
-    /// The file that it stands in; `None` if it was not read from one.
+    /// The file that contains it; `None` if it was not read from a file.
     pub origin: Option<PathBuf>,
-    /// What is spoken.
+    /// The dialect of the API.
     pub dialect: Arc<Dialect>,
-    /// Which form of it.
+    /// The variant of the dialect.
     pub variant: Variant,
-    /// Where the API is. It is `https`, or on this machine, but for
-    /// `danger_plain_http`.
+    /// Where the API is: an `https` URL, or one on this machine, unless
+    /// `danger_plain_http` is set.
     pub url: ServerUrl,
     /// Where the token endpoints are: at `url`, unless the profile says otherwise.
     pub auth_url: ServerUrl,
     /// Whether secrets and tokens may go over plain HTTP to another machine.
     pub danger_plain_http: bool,
-    /// Who logs in.
+    /// The login.
     pub login: String,
     /// Where the login's secret is.
     pub secret: SecretPlace,
     /// Further parts of the credential, by the dialect's names for them.
     pub extra: BTreeMap<String, ExtraPart>,
-    /// Where the session is kept.
+    /// Where the session is stored.
     pub storage: SessionStorage,
-    /// Requests that one access token may make: what the profile says, or else
+    /// How many requests one access token may make, according to the profile or else
     /// the dialect.
     pub budget: Option<u32>,
     /// A PEM file with the authorities to trust, instead of the system's.
     pub roots: Option<PathBuf>,
-    /// Through which proxy the API is reached; `None` for what the environment says.
+    /// The proxy to the API; `None` for the one that the environment names.
     pub proxy: Option<ProxyRules>,
-    /// Whether the secret may be sent as static key when no token can be had.
+    /// Whether the secret may be sent as static key when no token can be obtained.
     pub static_key: bool,
-    /// What may be called through a sidecar; everything if it is empty.
+    /// Which requests a sidecar forwards; all if it is empty.
     pub allow: Vec<AllowedRequest>,
-    /// A file with the key that a sidecar asks its callers for.
+    /// A file with the key that callers of a sidecar must present.
     pub key_file: Option<PathBuf>,
-    /// Where a sidecar listens, as it is written.
+    /// The address on which a sidecar listens, as it is written.
     pub listen: Option<String>,
 }
 
@@ -70,82 +70,82 @@ pub struct Profile {
 pub enum SecretPlace {
     /// In a file.
     File(PathBuf),
-    /// In a variable of the environment.
+    /// In an environment variable.
     Env(String),
     /// On the standard output of a command, whose first word is the program.
     Command(Vec<String>),
-    /// Nowhere: `countersign login` asks a person for it, and the session goes on
-    /// as long as its refresh tokens do.
+    /// Nowhere: `countersign login` asks a person for it, and the session lasts as
+    /// long as its refresh tokens do.
     Asked,
 }
 
 /// A further part of a credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ExtraPart {
-    /// As it stands in the file of profiles.
+    /// The value itself.
     Literal(Secret),
-    /// Kept elsewhere, as the secret is.
+    /// Stored elsewhere, like the secret.
     Kept(SecretPlace),
 }
 
 /// Where a session is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SessionStorage {
-    /// In memory, and no longer than the process.
+    /// In memory, until the process ends.
     Memory,
-    /// In a sealed file, with all processes of the user.
+    /// In a sealed file, which all processes of the user share.
     File {
         /// The file.
         path: PathBuf,
-        /// Where the key that seals it is.
+        /// Where the key is that seals it.
         key: KeyPlace,
     },
 }
 
-/// Where the key is that seals what is kept.
+/// Where the key is that seals session files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyPlace {
-    /// In the user's own key file, which is made when it is first needed.
+    /// In the user's own key file, which is created when it is first needed.
     Own(PathBuf),
-    /// In a file that is there.
+    /// In an existing file.
     File(PathBuf),
-    /// In a variable of the environment.
+    /// In an environment variable.
     Env(String),
     /// In the keyring of the user's desktop.
     Keyring,
 }
 
-/// What may be called through a sidecar.
+/// Which requests a sidecar forwards; all if it is empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AllowedRequest {
     /// The method; `None` for all.
     pub method: Option<Method>,
-    /// The pattern of paths.
+    /// The path pattern.
     pub path: String,
 }
 
-/// The profiles of a file. What is wrong with one of them does not stop the
-/// others.
+/// The profiles of a file. Mistakes in one of them do not affect the others.
 #[derive(Clone, Debug)]
 pub struct Profiles {
     origin: String,
     profiles: BTreeMap<String, Result<Profile, Mistakes>>,
-    /// What is wrong with the file and concerns no profile.
+    /// Mistakes that are in no profile.
     stray: Vec<Mistake>,
 }
 
-/// Why there are no profiles.
+/// Why no profiles can be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProfilesFault {
-    /// Nobody says where they are.
+    /// No profiles file is named, and there is none to look for.
     #[error(
-        "no file of profiles is named and there is no home to look in: use --profiles FILE or \
-         COUNTERSIGN_PROFILES"
+        "no profiles file is named, and there is no home directory to look for \
+         one: use --profiles FILE or COUNTERSIGN_PROFILES"
     )]
     Nowhere,
     /// There is no such file.
     #[error(
-        "there is no {0}: write one, or name another with --profiles FILE or COUNTERSIGN_PROFILES.\n\
+        "{0} does not exist: create it, or name another file with --profiles FILE or \
+         COUNTERSIGN_PROFILES.\n\
          {SAMPLE}"
     )]
     Missing(String),
@@ -154,18 +154,19 @@ pub enum ProfilesFault {
     Unreadable {
         /// The file.
         file: String,
-        /// The system's words.
+        /// The system's message.
         why: String,
     },
-    /// Others could send the secrets of this user to a server of theirs.
-    #[error("others can write {0}: run `chmod go-w {0}`, and look at what it says")]
+    /// Others can write the file, and could have it send the user's secrets to a
+    /// server of theirs.
+    #[error("others can write {0}: run `chmod go-w {0}`, and check its content")]
     Exposed(String),
-    /// It cannot be used as it is written.
+    /// It has mistakes.
     #[error("{0}")]
     Mistakes(Mistakes),
 }
 
-/// What somebody who has no profiles yet can begin with.
+/// An example for a user who has no profiles yet.
 const SAMPLE: &str = "A file with one profile looks like this (a dialect is one of `countersign \
 dialect list`, or a file):\n
 [pay]
@@ -182,14 +183,25 @@ impl From<ProfilesFault> for Error {
 }
 
 impl Profiles {
-    /// Those of the file that is named on the command line, else of the one that
-    /// the user's environment names, else of the one in the user's configuration.
+    /// Reads the file that is named on the command line, or else the one that the
+    /// user's environment names, or else the one in the user's configuration
+    /// directory.
+    ///
+    /// # Errors
+    ///
+    /// There is no such file, it cannot be read, or others can write it; or it is not
+    /// possible to say where a profile begins.
     pub fn find(named: Option<&Path>, places: &UserPaths) -> Result<Self, ProfilesFault> {
         let path = named.or(places.profiles.as_deref());
         Self::load(path.ok_or(ProfilesFault::Nowhere)?, places)
     }
 
-    /// Those of a file, which nobody else may be able to write.
+    /// Reads a file, which nobody else may be able to write.
+    ///
+    /// # Errors
+    ///
+    /// The file does not exist, cannot be read, or can be written by others; or it is
+    /// not possible to say where a profile begins.
     pub fn load(path: &Path, places: &UserPaths) -> Result<Self, ProfilesFault> {
         let origin = path.display().to_string();
         let text = private_text(path).map_err(|error| match error.kind() {
@@ -210,13 +222,13 @@ impl Profiles {
         Ok(read)
     }
 
-    /// Those of a text; `origin` names it in messages, and a file that it names
-    /// is looked for from `base` on. A mistake in the text, or in a dialect file
-    /// that it names, is that of a profile, where it stands in one.
+    /// Reads a text. `origin` names it in messages, and paths of files are relative
+    /// to `base`. A mistake in the text, or in a dialect file that it names, affects
+    /// only the profile that it is in.
     ///
     /// # Errors
     ///
-    /// There is no telling where a profile begins.
+    /// It is not possible to say where a profile begins.
     pub fn parse(
         text: &str,
         origin: &str,
@@ -235,7 +247,7 @@ impl Profiles {
     ///
     /// # Errors
     ///
-    /// There is none, or it cannot be used as it is written.
+    /// There is no such profile, or it has mistakes.
     pub fn profile(&self, name: &str) -> Result<&Profile, Error> {
         let unusable = |mistakes: &Mistakes| {
             let message =
@@ -254,30 +266,30 @@ impl Profiles {
         found.as_ref().map_err(unusable)
     }
 
-    /// Their names, sorted, with those that cannot be used.
+    /// The names of all profiles, sorted, with those that cannot be used.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.profiles.keys().map(String::as_str)
     }
 
-    /// All that can be used, by name.
+    /// The profiles that can be used, by name.
     pub fn iter(&self) -> impl Iterator<Item = &Profile> {
         self.profiles.values().flatten()
     }
 
-    /// Those that cannot be used, by name, and why.
+    /// The profiles that cannot be used, by name, and why.
     pub fn faults(&self) -> impl Iterator<Item = (&str, &Mistakes)> {
         let all = self.profiles.iter();
         all.filter_map(|(name, it)| Some((name.as_str(), it.as_ref().err()?)))
     }
 
-    /// What is wrong with the file and stands in no profile.
+    /// The mistakes that are in no profile.
     pub fn stray(&self) -> &[Mistake] {
         &self.stray
     }
 }
 
-/// `None` if others can write the file. What is no UTF-8 is replaced, and found by
-/// who reads the text.
+/// Reads a file; `None` if others can write it. What is not UTF-8 is replaced, which
+/// the parser notices.
 fn private_text(path: &Path) -> std::io::Result<Option<String>> {
     let mut file = File::open(path)?;
     if file.metadata()?.permissions().mode() & 0o022 != 0 {

@@ -1,5 +1,4 @@
-//! Reads the file of profiles: every key, how it is written, and what is wrong
-//! with it.
+//! Parses the profiles file: every key, how it is written, and what is wrong with it.
 
 mod split;
 mod storage;
@@ -15,16 +14,16 @@ use countersign_outbound::{ProxyRules, ServerUrl};
 
 use super::{ExtraPart, Profile, SecretPlace, UserPaths};
 
-/// What a file says: each profile or what is wrong with it, and what is wrong
-/// with none of them.
+/// The content of a file: each profile or its mistakes, and the mistakes that are in
+/// no profile.
 #[derive(Default)]
 pub(super) struct ReadProfiles {
     pub(super) profiles: BTreeMap<String, Result<Profile, Mistakes>>,
     pub(super) stray: Vec<Mistake>,
 }
 
-/// A file with more mistakes is read a profile at a time, since after a hundred
-/// they are not told.
+/// A file with more mistakes is parsed one profile at a time, since no more than a
+/// hundred mistakes of one text are reported.
 const FEW: usize = 50;
 
 pub(super) fn profiles(
@@ -51,7 +50,7 @@ fn parse_whole_or_by_profile(
     if whole.as_ref().is_ok_and(|it| it.mistakes() < FEW) {
         return whole;
     }
-    // What is no TOML may still be so in one profile only.
+    // Text that is not TOML may be in one profile only.
     let pieces = split::by_profile(text);
     if pieces.iter().all(|piece| piece.name.is_none()) {
         return whole;
@@ -72,7 +71,7 @@ fn parse_whole_or_by_profile(
     Ok(all)
 }
 
-/// Where a text is from, and what it is read with.
+/// Where a text comes from, and what it is parsed with.
 struct ProfileFileContext<'a> {
     origin: &'a str,
     base: &'a Path,
@@ -121,7 +120,7 @@ impl ReadProfiles {
         }
     }
 
-    /// What stands where there was no UTF-8 is not what somebody wrote.
+    /// A replacement character stands for what was not UTF-8.
     fn blame_broken(&mut self, text: &str, origin: &str) {
         if !text.contains(char::REPLACEMENT_CHARACTER) {
             return;
@@ -142,7 +141,7 @@ impl ReadProfiles {
         }
     }
 
-    /// Nothing fails in silence.
+    /// No profile fails without a message.
     fn blame_silent(&mut self, origin: &str) {
         let faults = self.profiles.iter_mut();
         let faults = faults.filter_map(|(name, it)| Some((name, it.as_mut().err()?)));
@@ -164,7 +163,7 @@ impl ReadProfiles {
     }
 }
 
-/// The profile that a JSON pointer leads into.
+/// The profile that a JSON pointer points into.
 fn first_key(pointer: &str) -> Option<String> {
     let first = pointer.strip_prefix('/')?.split('/').next()?;
     Some(first.replace("~1", "/").replace("~0", "~"))
@@ -180,8 +179,8 @@ struct ProfileReader<'a, 'd> {
 }
 
 impl ProfileReader<'_, '_> {
-    /// Each key is read before one that is missing ends it, so that all mistakes
-    /// are told.
+    /// Reads each key before a missing one ends it, so that all mistakes are
+    /// reported.
     fn read_profile(&mut self, name: &TomlKey<'_>, root: &TomlTable<'_>) -> Option<Profile> {
         let named = values::name(name, root);
         let dialect = self.table.require("dialect");
@@ -228,8 +227,8 @@ impl ProfileReader<'_, '_> {
         Some(profile)
     }
 
-    /// A name without a slash is a dialect that comes with the program, any
-    /// other text a file.
+    /// A name without a slash or extension is a dialect that comes with the program,
+    /// any other text a file.
     fn dialect(&mut self, value: &TomlValue<'_>) -> Option<Arc<Dialect>> {
         let text = value.text()?;
         let is_file = text.contains('/') || Path::new(text).extension().is_some();
@@ -251,7 +250,7 @@ impl ProfileReader<'_, '_> {
         Some(Arc::new(dialect))
     }
 
-    /// The one that is named, or the first.
+    /// The named variant, or the first.
     fn variant(&self, dialect: Option<&Dialect>) -> Option<Variant> {
         let value = self.table.get("variant");
         let written = value.as_ref().map(TomlValue::text);
@@ -265,7 +264,11 @@ impl ProfileReader<'_, '_> {
                 .variants()
                 .map(|it| format!("`{}`", dialect.variant_name(it)))
                 .collect();
-            let message = format!("is no variant of {}: {}", dialect.name(), names.join(", "));
+            let message = format!(
+                "is not a variant of {}, which has {}",
+                dialect.name(),
+                names.join(", ")
+            );
             value.blame(message, None);
         }
         found
@@ -273,7 +276,7 @@ impl ProfileReader<'_, '_> {
 
     fn secret(&self) -> Option<SecretPlace> {
         if let Some(value) = self.table.get("secret") {
-            let message = "does not stand in this file: put it into one of its own, with mode \
+            let message = "must not be in this file: put it into a file of its own, with mode \
                            0600, and name that with `secret_file`";
             value.blame(message, None);
         }
@@ -296,7 +299,7 @@ impl ProfileReader<'_, '_> {
             .collect()
     }
 
-    /// A text, or a table that says where it is kept.
+    /// A text, or a table that says where the part is stored.
     fn extra_part(&self, value: &TomlValue<'_>) -> Option<ExtraPart> {
         if !value.is_table() {
             return Some(ExtraPart::Literal(Secret::from(values::word(value)?)));
@@ -304,7 +307,7 @@ impl ProfileReader<'_, '_> {
         let table = value.table()?;
         let keys = ["file", "env", "command"];
         let Some((key, place)) = values::only_one(&table, &keys) else {
-            table.blame("says nothing: write one of `file`, `env`, `command`");
+            table.blame("is empty: write one of `file`, `env`, `command`");
             return None;
         };
         Some(ExtraPart::Kept(match key {
@@ -333,7 +336,7 @@ impl ProfileReader<'_, '_> {
             && wanted
             && dialect.static_key().is_none()
         {
-            let message = format!("is nothing that {} has", dialect.name());
+            let message = format!("is not supported by {}", dialect.name());
             value.blame(message, None);
         }
         wanted
@@ -361,7 +364,9 @@ fn shipped(value: &TomlValue<'_>, name: &str) -> Option<&'static str> {
     found
 }
 
-/// A secret goes there, so nobody on the way may read it.
+/// Secrets are sent to this URL. RFC 6750 section 5.3: "Clients MUST always use TLS
+/// [RFC5246] (https) or equivalent transport security when making requests with
+/// bearer tokens."
 fn url(value: &TomlValue<'_>, danger_plain_http: bool) -> Option<ServerUrl> {
     let parsed = value.text()?.parse::<ServerUrl>();
     let url = parsed
@@ -369,14 +374,14 @@ fn url(value: &TomlValue<'_>, danger_plain_http: bool) -> Option<ServerUrl> {
         .ok()?;
     if !url.is_https() && !url.is_loopback() && !danger_plain_http {
         let message = "is not on this machine, and plain HTTP would show the secret on the way: \
-                       write https, or `danger_plain_http = true` if nobody can listen there";
+                       write https, or `danger_plain_http = true` if nobody can listen on the way";
         value.blame(message, None);
         return None;
     }
     Some(url)
 }
 
-/// A proxy, or none whatever the environment says.
+/// A proxy, or none whatever the environment names.
 fn proxy(value: &TomlValue<'_>) -> Option<ProxyRules> {
     let text = values::word(value)?;
     if ["none", "off"].contains(&&*text) {
@@ -384,7 +389,7 @@ fn proxy(value: &TomlValue<'_>) -> Option<ProxyRules> {
     }
     let rules = ProxyRules::only(&text, "`proxy`");
     if let Err(fault) = &rules {
-        let message = format!("cannot be used: {fault}; \"none\" is for no proxy");
+        let message = format!("cannot be used: {fault}; write \"none\" to use no proxy");
         value.blame(message, None);
     }
     rules.ok()

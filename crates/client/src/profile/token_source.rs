@@ -14,12 +14,13 @@ use crate::{
 };
 
 impl Profile {
-    /// What a source of tokens for this profile is built from: all that the
-    /// profile says, the rest as usual.
+    /// A builder of a token source for this profile, with all that the profile says
+    /// and defaults for the rest.
     ///
     /// # Errors
     ///
-    /// The key of the store, or the file with the authorities, cannot be read.
+    /// The key of the store, or the file with the certificate authorities, cannot be
+    /// read.
     pub fn source(&self) -> Result<TokenSourceBuilder, Error> {
         let store = self
             .store()
@@ -45,7 +46,7 @@ impl Profile {
         }))
     }
 
-    /// Where the further parts of the credential come from.
+    /// The sources of the further parts of the credential.
     pub fn extra_sources(&self) -> impl Iterator<Item = (&str, Box<dyn SecretSource>)> {
         let parts = self.extra.iter();
         parts.map(|(name, part)| (name.as_str(), self.part_source(part)))
@@ -58,8 +59,8 @@ impl Profile {
         }
     }
 
-    /// Where an older release kept a session of this profile, whatever its url and
-    /// login.
+    /// The file in which an older release stored a session of this profile, whatever
+    /// its url and login.
     pub fn former_session_file(&self) -> Option<PathBuf> {
         let SessionStorage::File { path, .. } = &self.storage else {
             return None;
@@ -67,8 +68,12 @@ impl Profile {
         Some(self.session_owner().former_file(path.parent()?))
     }
 
-    /// Where the session is kept. Nothing is made but, where it is missing, the
-    /// user's own key.
+    /// The store of the session. Nothing is created except the user's own key, if it
+    /// is missing.
+    ///
+    /// # Errors
+    ///
+    /// The key of the store cannot be read or created.
     pub fn store(&self) -> Result<Arc<dyn SessionStore>, StoreError> {
         match &self.storage {
             SessionStorage::Memory => Ok(Arc::new(MemoryStore::new())),
@@ -80,7 +85,7 @@ impl Profile {
         }
     }
 
-    /// Whose session it keeps.
+    /// The owner of the session.
     pub fn session_owner(&self) -> SessionOwner {
         let origin = self.origin.as_ref();
         SessionOwner {
@@ -94,7 +99,7 @@ impl Profile {
         }
     }
 
-    /// From the directory of its sessions to the file of this one.
+    /// Replaces the directory of the sessions with the file of this one.
     pub(super) fn name_session_file(&mut self) {
         let owner = self.session_owner();
         if let SessionStorage::File { path, .. } = &mut self.storage {
@@ -102,7 +107,7 @@ impl Profile {
         }
     }
 
-    /// Where the secret of the login comes from.
+    /// The source of the login's secret.
     pub fn secret_source(&self) -> Box<dyn SecretSource> {
         self.place_source(&self.secret)
     }
@@ -119,13 +124,12 @@ impl Profile {
         }
     }
 
-    /// Through which proxies the vendor is reached: what the profile says, or else
-    /// the environment.
+    /// The proxies to the vendor, according to the profile or else the environment.
     pub fn proxies(&self) -> ProxyRules {
         self.proxy.clone().unwrap_or_else(environment::proxies)
     }
 
-    /// Whose certificates the vendor may show.
+    /// The certificate authorities that may have issued the vendor's certificate.
     ///
     /// # Errors
     ///
@@ -144,12 +148,12 @@ impl Profile {
 }
 
 impl KeyPlace {
-    /// The key, for the sessions of a directory. The user's own is made if it is
-    /// missing.
+    /// Reads the key for the sessions of a directory. The user's own key is created
+    /// if it is missing.
     ///
     /// # Errors
     ///
-    /// It cannot be had.
+    /// The key cannot be read or created.
     pub fn key(&self, directory: &Path) -> Result<SealKey, StoreError> {
         match self {
             Self::Own(path) => SealKey::own(path),
@@ -160,7 +164,7 @@ impl KeyPlace {
     }
 }
 
-/// The secret of a profile that names none, by the profile's name.
+/// The missing secret of the profile with this name.
 struct MissingSecret(String);
 
 impl SecretSource for MissingSecret {

@@ -1,38 +1,42 @@
-//! Where a user's files are: the XDG base directories, and what says otherwise.
+//! The paths of a user's files: the XDG base directories, and the variables that
+//! override them.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::environment;
 
-/// The variable that names the file of profiles.
+/// The variable that names the profiles file.
 const PROFILES: &str = "COUNTERSIGN_PROFILES";
 
-/// Where a user's files are. A place that is `None` cannot be told, as for a
-/// service without a home.
+/// The paths of a user's files. One is `None` if it is unknown, for example for a
+/// service without a home directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UserPaths {
-    /// The user's home, which `~/` stands for.
+    /// The user's home directory, which `~/` stands for.
     pub home: Option<PathBuf>,
-    /// The file of profiles.
+    /// The profiles file.
     pub profiles: Option<PathBuf>,
-    /// The directory of what the user sets up.
+    /// The directory of the user's configuration.
     pub config: Option<PathBuf>,
-    /// The directory of what the program keeps between its runs.
+    /// The directory of what the program stores between its runs.
     pub state: Option<PathBuf>,
 }
 
 impl UserPaths {
-    /// Those of the user who runs this process.
+    /// The paths of the user who runs this process.
     pub fn of_current_user() -> Self {
         Self::from_variables(environment::variable)
     }
 
-    /// Those that an environment tells: `COUNTERSIGN_PROFILES`,
+    /// The paths according to the variables `COUNTERSIGN_PROFILES`,
     /// `XDG_CONFIG_HOME`, `XDG_STATE_HOME` and `HOME`.
     pub fn from_variables(variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let path = |name: &str| variable(name).map(PathBuf::from);
-        // What is not absolute is to be ignored (XDG base directories, "Basics").
+        // XDG Base Directory Specification, "Basics": "All paths set in these
+        // environment variables must be absolute. If an implementation encounters a
+        // relative path in any of these variables it should consider the path invalid
+        // and ignore it."
         let absolute = |name: &str| path(name).filter(|it| it.is_absolute());
         let home = absolute("HOME");
         let base = |name: &str, usual: &str| {
@@ -49,8 +53,8 @@ impl UserPaths {
         }
     }
 
-    /// A path as a person writes it: `~/` is the home, and what is relative
-    /// begins at `base`.
+    /// Resolves a path as a person writes it: `~/` is the home directory, and a
+    /// relative path begins at `base`.
     pub(super) fn path(&self, written: &str, base: &Path) -> PathBuf {
         let at_home = written.strip_prefix("~/").zip(self.home.as_ref());
         at_home.map_or_else(|| base.join(written), |(rest, home)| home.join(rest))

@@ -1,14 +1,14 @@
-//! A file of profiles that does not parse, cut into its profiles, so that what is
-//! no TOML in one of them does not stop the others.
+//! Splits a profiles file that does not parse into its profiles, so that text that is
+//! not TOML in one of them does not affect the others.
 
-/// The lines of one profile, all others empty: each stays on its line.
+/// The lines of one profile, with all others empty: each keeps its line number.
 pub(super) struct ProfilePiece {
-    /// The profile; `None` for what stands before the first.
+    /// The name of the profile; `None` for what precedes the first.
     pub(super) name: Option<String>,
     pub(super) text: String,
 }
 
-/// The pieces of a text, in the order in which they begin.
+/// Splits a text into pieces, in the order in which they begin.
 pub(super) fn by_profile(text: &str) -> Vec<ProfilePiece> {
     let mut pieces = vec![ProfilePiece {
         name: None,
@@ -39,7 +39,7 @@ pub(super) fn by_profile(text: &str) -> Vec<ProfilePiece> {
 }
 
 /// The profile whose table a line begins: `[NAME]`, or `[NAME.extra]`. A name with
-/// blanks is none, which is that profile's mistake.
+/// spaces is not valid, which is a mistake of that profile.
 fn header(line: &str) -> Option<&str> {
     let line = line.trim_start().strip_prefix('[')?;
     let inside = line.split([']', '#']).next()?.trim_start_matches('[');

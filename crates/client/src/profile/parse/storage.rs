@@ -1,4 +1,4 @@
-//! Where a session is kept, and what seals it.
+//! Where a session is stored, and the key that seals it.
 
 use std::path::PathBuf;
 
@@ -18,16 +18,16 @@ const KINDS: [(&str, StorageKind); 2] =
 const KEYS: [&str; 3] = ["store_key_file", "store_key_env", "store_key"];
 
 impl ProfileReader<'_, '_> {
-    /// Where sessions are kept; the file has no name yet.
+    /// Where sessions are stored; the file has no name yet.
     pub(super) fn storage(&self) -> Option<SessionStorage> {
-        // Known in any case: a `store` that is wrong is one mistake.
+        // Read in any case, so that a wrong `store` is a single mistake.
         let about_files = KEYS.iter().chain(&["store_dir"]);
         let about_files: Vec<_> = about_files.filter_map(|key| self.table.get(key)).collect();
         let kind = self.table.get("store").map(|it| it.choice(&KINDS));
         match kind.unwrap_or(Some(StorageKind::File))? {
             StorageKind::Memory => {
                 for value in about_files {
-                    value.blame("says nothing where `store` is \"memory\"", None);
+                    value.blame("has no effect if `store` is \"memory\"", None);
                 }
                 Some(SessionStorage::Memory)
             }
@@ -48,7 +48,8 @@ impl ProfileReader<'_, '_> {
         let found = self.places.state.clone();
         if found.is_none() {
             self.table.blame(
-                "needs `store_dir`, or `store = \"memory\"`: there is no home to keep it in",
+                "needs `store_dir`, or `store = \"memory\"`: there is no home directory to store it \
+                 in",
             );
         }
         found
@@ -70,17 +71,18 @@ impl ProfileReader<'_, '_> {
         let config = self.places.config.as_ref();
         if config.is_none() {
             self.table.blame(
-                "needs `store_key_file` or `store_key_env`: there is no home to look for a key in",
+                "needs `store_key_file` or `store_key_env`: there is no home directory to look for a \
+                 key in",
             );
         }
         Some(KeyPlace::Own(config?.join("store.key")))
     }
 }
 
-/// The key itself is often written here by mistake: it is not repeated.
+/// The key itself is often written here by mistake, so it is not repeated.
 fn keyring(value: &TomlValue<'_>) -> Option<KeyPlace> {
     if value.text()? != "keyring" {
-        let message = "is not \"keyring\"; a key does not stand in this file: name where it is \
+        let message = "is not \"keyring\"; do not write a key into this file: name its place \
                        with `store_key_file` or `store_key_env`";
         value.blame(message, None);
         return None;

@@ -1,12 +1,12 @@
-//! Values of one word, and of a few.
+//! Values that consist of one word, or of a few.
 
 use countersign_dialect::document::{TomlKey, TomlTable, TomlValue};
 use http::Method;
 
 use crate::profile::AllowedRequest;
 
-/// The name of a profile, which becomes the name of a file: letters are small
-/// where two that differ in nothing else would be one.
+/// The name of a profile, which is also that of a file: lower case, since some file
+/// systems do not tell cases apart.
 pub(super) fn name(key: &TomlKey<'_>, root: &TomlTable<'_>) -> Option<String> {
     let text = key.name;
     let fits = text.len() <= 64
@@ -16,7 +16,7 @@ pub(super) fn name(key: &TomlKey<'_>, root: &TomlTable<'_>) -> Option<String> {
             .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'));
     if !fits {
         let message = format!(
-            "{text:?} is no name of a profile: use 1 to 64 of a-z, 0-9, - and _, beginning with a \
+            "{text:?} is not a valid profile name: use 1 to 64 of a-z, 0-9, - and _, beginning with a \
              letter"
         );
         root.blame_key(key, message, None);
@@ -24,7 +24,7 @@ pub(super) fn name(key: &TomlKey<'_>, root: &TomlTable<'_>) -> Option<String> {
     fits.then(|| text.to_owned())
 }
 
-/// Something, and not nothing.
+/// A text that is not empty.
 pub(super) fn word(value: &TomlValue<'_>) -> Option<String> {
     let text = value.text()?;
     if text.trim().is_empty() {
@@ -34,15 +34,15 @@ pub(super) fn word(value: &TomlValue<'_>) -> Option<String> {
     Some(text.to_owned())
 }
 
-/// The name of a variable of the environment.
+/// The name of an environment variable.
 pub(super) fn variable(value: &TomlValue<'_>) -> Option<String> {
     let text = value.text()?;
     let fits = text
         .bytes()
         .all(|b| matches!(b, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'_'));
     if !fits || text.is_empty() || text.starts_with(|c: char| c.is_ascii_digit()) {
-        // Often the secret itself is written here: it is not repeated.
-        value.blame("is no name of an environment variable", None);
+        // Often the secret itself is written here, so it is not repeated.
+        value.blame("is not a valid name of an environment variable", None);
         return None;
     }
     Some(text.to_owned())
@@ -52,7 +52,7 @@ pub(super) fn variable(value: &TomlValue<'_>) -> Option<String> {
 pub(super) fn command(value: &TomlValue<'_>) -> Option<Vec<String>> {
     if value.is_text() {
         let message =
-            "is a string; no shell reads it: write a list like [\"pass\", \"show\", \"x\"]";
+            "is a string, but no shell is used: write a list like [\"pass\", \"show\", \"x\"]";
         value.blame(message, None);
         return None;
     }
@@ -64,8 +64,9 @@ pub(super) fn command(value: &TomlValue<'_>) -> Option<Vec<String>> {
     Some(words.into_iter().map(str::to_owned).collect())
 }
 
-/// A number of requests, or any number; wrong ones are blamed and count as any.
-/// The last request of a token is never made, so one would be none.
+/// A number of requests, or `None` if it is unlimited. A wrong value is reported and
+/// counts as unlimited. The last request of a token is never made, so a budget of one
+/// would be none.
 pub(super) fn budget(value: &TomlValue<'_>) -> Option<u32> {
     if value.is_integer() {
         let number = value.integer(2, i64::from(u32::MAX))?;
@@ -77,7 +78,7 @@ pub(super) fn budget(value: &TomlValue<'_>) -> Option<u32> {
     None
 }
 
-/// The one of `keys` that is there. More are blamed.
+/// The one of `keys` that is present. Further ones are reported.
 pub(super) fn only_one<'d, 'k>(
     table: &TomlTable<'d>,
     keys: &[&'k str],
@@ -92,7 +93,8 @@ pub(super) fn only_one<'d, 'k>(
     given.into_iter().next()
 }
 
-/// What may be called: `GET /deposit/*`, or `/deposit/*` with every method.
+/// The requests that are allowed: `GET /deposit/*`, or `/deposit/*` with every
+/// method.
 pub(super) fn allowed(value: &TomlValue<'_>) -> Vec<AllowedRequest> {
     let values = value.array().unwrap_or_default();
     if values.is_empty() && value.texts().is_some() {
@@ -110,7 +112,7 @@ fn allowed_one(value: &TomlValue<'_>) -> Option<AllowedRequest> {
     };
     let is_method = |it: &str| !it.is_empty() && it.bytes().all(|b| b.is_ascii_uppercase());
     if !method.is_none_or(is_method) || !path.starts_with('/') || path.contains([' ', '?', '#']) {
-        let message = format!("{text:?} is nothing to allow: write \"GET /path/*\" or \"/path/*\"");
+        let message = format!("{text:?} is not a valid rule: write \"GET /path/*\" or \"/path/*\"");
         value.blame(message, None);
         return None;
     }
