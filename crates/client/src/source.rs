@@ -1,8 +1,8 @@
 //! The source of tokens for one profile.
 //!
-//! Who asks for a token while one is fresh takes it from memory: no lock, no
-//! waiting, no allocation. Otherwise one renewal runs, in a task of its own, for
-//! all who wait: dropping a waiter ends nothing, and all get the same outcome.
+//! A caller takes a fresh token from memory: no lock, no waiting, no allocation. If
+//! there is none, one renewal runs, in a task of its own, for all callers that wait:
+//! dropping one of them ends nothing, and all get the same outcome.
 
 mod acquire;
 mod background_refresh;
@@ -36,18 +36,18 @@ use crate::{AccessToken, Error, RequestCredential, SessionStatus, TokenVerdict};
 #[derive(Clone)]
 pub struct TokenSource(Arc<SourceState>);
 
-/// How long [`TokenSource::credential`] waits for a token where a static key
-/// would do as well.
+/// How long [`TokenSource::credential`] waits for a token if a static key would do as
+/// well.
 const KEY_PATIENCE: Duration = Duration::from_secs(5);
 
 impl TokenSource {
-    /// Begins a source of tokens for an API at `url` that speaks `dialect`.
+    /// Begins to build a source of tokens for an API at `url` that speaks `dialect`.
     pub fn builder(dialect: Arc<Dialect>, url: &str) -> TokenSourceBuilder {
         TokenSourceBuilder::new(dialect, url)
     }
 
-    /// Begins a source of tokens for an API at `url` that speaks a dialect which
-    /// comes with the program.
+    /// Begins to build a source of tokens for an API at `url` that speaks a dialect
+    /// which comes with the program.
     ///
     /// # Errors
     ///
@@ -62,13 +62,13 @@ impl TokenSource {
 
     /// An access token for one request.
     ///
-    /// A fresh one is handed out at once. Else it is waited for, with all others
-    /// who ask, no longer than the source's patience. Dropping the future loses
-    /// nothing.
+    /// A fresh one is handed out at once. Otherwise the call waits for one, no longer
+    /// than the source's patience. Dropping the future loses nothing.
     ///
     /// # Errors
     ///
-    /// Why there is none: see [`Error::is_transient`].
+    /// No token can be obtained; [`Error::is_transient`] says whether a later call
+    /// may succeed.
     pub async fn token(&self) -> Result<AccessToken, Error> {
         match self.0.take_fresh() {
             Some(token) => Ok(token),
@@ -76,12 +76,12 @@ impl TokenSource {
         }
     }
 
-    /// An access token, or the static key, if the source has one and tokens
-    /// cannot be had for now.
+    /// An access token, or the static key, if the source has one and no token can be
+    /// obtained for now.
     ///
     /// # Errors
     ///
-    /// As [`TokenSource::token`], and that the static key cannot be had.
+    /// As [`TokenSource::token`], and if the static key cannot be read.
     pub async fn credential(&self) -> Result<RequestCredential, Error> {
         let setup = &self.0.setup;
         if !setup.static_key {
@@ -102,9 +102,9 @@ impl TokenSource {
         }
     }
 
-    /// An access token of whose budget so many requests are set aside, for a
-    /// process that ends before it could use a part of the usual size. The record
-    /// says so before this returns.
+    /// An access token with this many requests of its budget set aside, for a process
+    /// that ends before it could use a part of the usual size. The record says so
+    /// before this returns.
     ///
     /// # Errors
     ///
@@ -114,49 +114,50 @@ impl TokenSource {
         acquire::reserve(&self.0, uses).await
     }
 
-    /// Tells that the vendor did not take a token that was believed good (401).
-    /// Nobody gets it any more, and the next who asks has it replaced. Told again
-    /// of the same token, or of one that was replaced since, it does nothing.
+    /// Reports that the vendor refused a token that should have been valid (401). It
+    /// is not handed out any more, and the next call replaces it. Reporting it again,
+    /// or reporting one that was replaced since, has no effect.
     ///
-    /// If tokens are refused soon after they were given, again and again, another
+    /// If tokens are refused again and again soon after they were granted, another
     /// one would not help: then the same token is handed out for a while, and its
-    /// request is better not made again.
+    /// request should not be repeated.
     pub fn report_refused(&self, token: &AccessToken) {
         self.0.refuse(token);
     }
 
-    /// Logs in, whatever tokens are at hand, and even if the vendor refused the
-    /// last login and is not to be asked for a while.
+    /// Logs in, whatever tokens are at hand, and even if the vendor has refused the
+    /// last login and the pause after that is not over.
     ///
     /// # Errors
     ///
-    /// Why it failed. Tokens at hand stay.
+    /// The login failed. Tokens at hand stay.
     pub async fn login(&self) -> Result<AccessToken, Error> {
         login::login(&self.0).await
     }
 
-    /// Ends the session with the vendor and forgets it. Who waits for a token
-    /// meanwhile is told that it was logged out; who asks later logs in again.
+    /// Ends the session with the vendor and forgets it. Callers that wait for a token
+    /// meanwhile get the error that it was logged out; later ones log in again.
     ///
     /// # Errors
     ///
-    /// The vendor could not be told: the tokens are kept, so that it can be told
-    /// later.
+    /// The vendor could not be reached: the tokens are kept, so that the logout can
+    /// be repeated.
     pub async fn logout(&self) -> Result<LogoutOutcome, Error> {
         logout::logout(&self.0).await
     }
 
-    /// Waits until no renewal runs, for a process that is about to end: what is cut
-    /// off is asked for again by the next one.
+    /// Waits until no renewal runs, for a process that is about to end: the next one
+    /// would have to repeat a renewal that was cut off.
     pub async fn settle(&self) {
         self.0.renewals.settle().await;
     }
 
-    /// How the session stands, without changing or waiting for anything.
+    /// The status of the session. This changes nothing and does not wait for the
+    /// lock.
     ///
     /// # Errors
     ///
-    /// What is kept cannot be read.
+    /// The stored session cannot be read.
     pub async fn status(&self) -> Result<SessionStatus, Error> {
         self.0.status().await
     }
@@ -166,12 +167,13 @@ impl TokenSource {
         token.present(headers);
     }
 
-    /// What the status of an API's answer tells about the token it was asked with.
+    /// What the status of an API's response says about the access token of its
+    /// request.
     pub fn judge(&self, status: StatusCode) -> TokenVerdict {
         self.0.verdicts.for_status(status)
     }
 
-    /// Whether a whole answer of the API says that the token was not good: what
+    /// Whether a whole response of the API says that its access token was refused, if
     /// [`TokenSource::judge`] could not tell.
     pub fn says_token_refused(&self, answer: &Response<Bytes>) -> bool {
         self.0.says_token_refused(answer)
@@ -187,7 +189,7 @@ fn no_such_dialect(name: &str) -> Error {
     let known: Vec<&str> = Dialect::SHIPPED.iter().map(|(name, _)| *name).collect();
     let known = known.join(", ");
     let message =
-        format!("there is no dialect {name:?}: there are {known}, and files of one's own");
+        format!("there is no dialect {name:?}: use one of {known}, or a file of your own");
     Error::new(crate::ErrorKind::Setup, message)
 }
 

@@ -1,4 +1,4 @@
-//! What an `on_event` hook is told.
+//! The events that an `on_event` hook receives.
 
 use std::sync::Arc;
 
@@ -6,16 +6,16 @@ use countersign_domain::Timestamp;
 
 use crate::Error;
 
-/// Something about the tokens of a source has changed.
+/// An event about the tokens of a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenEvent {
     /// The name of the source.
     pub profile: Arc<str>,
-    /// What has.
-    pub what: TokenEventKind,
+    /// What happened.
+    pub kind: TokenEventKind,
 }
 
-/// What has changed.
+/// What happened to the tokens of a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TokenEventKind {
@@ -36,6 +36,7 @@ pub enum TokenEventKind {
     },
     /// The session was ended by a logout.
     LoggedOut,
-    /// New tokens could not be had. A token at hand is used as long as it lives.
+    /// No new tokens could be obtained. A token at hand is used as long as it is
+    /// valid.
     Failed(Error),
 }

@@ -99,7 +99,7 @@ async fn the_use_of_a_token_does_not_prolong_the_life_of_its_successor() {
     let first = client(&vendor, &clock)
         .store(store.clone())
         .on_event(move |change| {
-            let is_one = matches!(change.what, TokenEventKind::Adopted { .. });
+            let is_one = matches!(change.kind, TokenEventKind::Adopted { .. });
             adoptions.fetch_add(u32::from(is_one), Ordering::SeqCst);
         })
         .build()

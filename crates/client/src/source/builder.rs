@@ -1,4 +1,4 @@
-//! What a source is built from.
+//! Builds a source of tokens.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
@@ -17,10 +17,10 @@ use crate::{
     SystemClock, TokenEvent, Transport, environment,
 };
 
-/// How long who asks for a token waits for it.
+/// How long a caller waits for a token.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Describes a source of tokens. A login and a secret are needed, all else has a
+/// Builds a source of tokens. A login and a secret are required, all else has a
 /// default.
 #[must_use]
 pub struct TokenSourceBuilder {
@@ -73,120 +73,120 @@ impl TokenSourceBuilder {
         }
     }
 
-    /// The name in logs, metrics and errors; the dialect's by default.
+    /// Sets the name in logs, metrics and errors; the dialect's by default.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// The variant of the dialect; its first by default.
+    /// Sets the variant of the dialect; its first by default.
     pub fn variant(mut self, name: impl Into<String>) -> Self {
         self.variant = Some(name.into());
         self
     }
 
-    /// The login.
+    /// Sets the login.
     pub fn login(mut self, login: impl Into<String>) -> Self {
         self.login = Some(login.into());
         self
     }
 
-    /// Where the secret of the login comes from.
+    /// Sets the source of the login's secret.
     pub fn secret(mut self, secret: impl SecretSource) -> Self {
         self.secret = Some(Box::new(secret));
         self
     }
 
-    /// A further part of the credential, by the dialect's name for it.
+    /// Adds a further part of the credential, by the dialect's name for it.
     pub fn extra(self, name: impl Into<String>, value: impl Into<Secret>) -> Self {
         self.extra_from(name, value.into())
     }
 
-    /// A further part of the credential, and where it comes from. It is read anew
-    /// whenever tokens are asked for.
+    /// Adds the source of a further part of the credential. It is read again whenever
+    /// tokens are requested.
     pub fn extra_from(mut self, name: impl Into<String>, source: impl SecretSource) -> Self {
         self.extra.insert(name.into(), Box::new(source));
         self
     }
 
-    /// Where the token endpoints are, if that is not where the API is. A transport
-    /// of your own is to reach them.
+    /// Sets where the token endpoints are, if that is not where the API is. A
+    /// transport of your own must reach them.
     pub fn auth_url(mut self, url: impl Into<String>) -> Self {
         self.auth_url = Some(url.into());
         self
     }
 
-    /// Whether the secret is also a static key, to be sent with requests while
-    /// tokens cannot be had ([`TokenSource::credential`]).
+    /// Sets whether the secret is also a static key, to be sent with requests while
+    /// no token can be obtained ([`TokenSource::credential`]).
     pub fn static_key(mut self, is_one: bool) -> Self {
         self.static_key = is_one;
         self
     }
 
-    /// Where tokens are kept; in memory by default.
+    /// Sets where tokens are stored; in memory by default.
     pub fn store(mut self, store: impl SessionStore) -> Self {
         self.store = Box::new(store);
         self
     }
 
-    /// The clock; the system's by default.
+    /// Sets the clock; the system's by default.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self
     }
 
-    /// How requests reach the vendor; HTTP/1.1 by default.
+    /// Sets how requests reach the vendor; HTTP/1.1 by default.
     pub fn transport(mut self, transport: impl Transport) -> Self {
         self.transport = Some(Box::new(transport));
         self
     }
 
-    /// Whom the vendor's certificate may be of; the system's authorities by
-    /// default. A transport of your own does not know of it.
+    /// Sets the certificate authorities to trust; the system's by default. A
+    /// transport of your own does not use them.
     pub fn roots(mut self, roots: TrustedRoots) -> Self {
         self.roots = roots;
         self
     }
 
-    /// Through which proxies the vendor is reached; by default those that the
-    /// environment names. A transport of your own does not know of it.
+    /// Sets the proxies to the vendor; by default those that the environment names. A
+    /// transport of your own does not use them.
     pub fn proxies(mut self, proxies: ProxyRules) -> Self {
         self.proxies = Some(proxies);
         self
     }
 
-    /// Lets secrets and tokens go over plain HTTP to another machine, where
-    /// anybody on the way can read them.
+    /// Allows secrets and tokens to be sent over plain HTTP to another machine, where
+    /// anyone on the way can read them.
     pub fn danger_plain_http(mut self) -> Self {
         self.danger_plain = true;
         self
     }
 
-    /// How many requests one access token may make; by default what the dialect
-    /// says. `None` for any number.
+    /// Sets how many requests one access token may make, `None` for any number; by
+    /// default what the dialect says.
     pub fn budget(mut self, budget: Option<u32>) -> Self {
         self.budget = BudgetChoice::Own(budget);
         self
     }
 
-    /// How long a token is waited for; a minute by default.
+    /// Sets how long a caller waits for a token; a minute by default.
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
     }
 
-    /// Is told of each change, in the task that made it: it should be quick.
-    /// If it panics, that changes nothing here.
+    /// Sets a hook that is called with each event, in the task that caused it: it
+    /// should be quick. A panic in it changes nothing here.
     pub fn on_event(mut self, hook: impl Fn(&TokenEvent) + Send + Sync + 'static) -> Self {
         self.hook = Some(Box::new(hook));
         self
     }
 
-    /// The source. Nothing is asked before the first token is.
+    /// Builds the source. It sends no request before the first token is needed.
     ///
     /// # Errors
     ///
-    /// Something is missing, or does not fit the dialect.
+    /// [`ErrorKind::Setup`]: something is missing, or does not fit the dialect.
     pub fn build(self) -> Result<TokenSource, Error> {
         let url = self.server_url(&self.url)?;
         let auth_url = match &self.auth_url {
@@ -244,9 +244,11 @@ impl TokenSourceBuilder {
     fn server_url(&self, text: &str) -> Result<ServerUrl, Error> {
         let parsed = text.parse();
         let url: ServerUrl = parsed.map_err(|it: ServerUrlFault| setup(it.to_string()))?;
+        // RFC 6750 section 5.3: "Clients MUST always use TLS [RFC5246] (https) or
+        // equivalent transport security when making requests with bearer tokens."
         if !url.is_https() && !self.danger_plain && !url.is_loopback() {
             return Err(setup(format!(
-                "secrets would go to {url} over plain HTTP: write https://"
+                "secrets would be sent to {url} over plain HTTP: use https://"
             )));
         }
         Ok(url)
@@ -272,8 +274,8 @@ fn setup(message: impl Into<Arc<str>>) -> Error {
     Error::new(ErrorKind::Setup, message)
 }
 
-/// A place between 0 and 1 that differs from one source to the next. It needs not
-/// be hard to guess: the keys of a hash map are random enough.
+/// A number between 0 and 1 that differs from one source to the next. It need not be
+/// hard to guess: the keys of a hash map are random enough.
 fn jitter() -> f64 {
     let random = RandomState::new().build_hasher().finish();
     f64::from(random as u32) / f64::from(u32::MAX)

@@ -7,7 +7,7 @@ use countersign_domain::{Timestamp, TokenOperation};
 
 use crate::{Clock, Error, TokenEvent, TokenEventKind};
 
-/// Called with each change.
+/// Called with each event.
 pub(super) type EventHook = Box<dyn Fn(&TokenEvent) + Send + Sync>;
 
 /// Reports what happens to the tokens of one source.
@@ -82,7 +82,7 @@ impl SourceEvents {
 
     /// The session that a login took the place of could not be ended.
     pub(super) fn former_session_not_ended(&self, error: &Error) {
-        tracing::debug!(profile = &*self.profile, %error, "the session before lives on");
+        tracing::debug!(profile = &*self.profile, %error, "the former session could not be ended");
     }
 
     fn seconds_to(&self, end: Timestamp) -> u64 {
@@ -108,11 +108,11 @@ impl SourceEvents {
             .set(until.as_seconds() as f64);
     }
 
-    fn call_hook(&self, what: TokenEventKind) {
+    fn call_hook(&self, kind: TokenEventKind) {
         if let Some(hook) = &self.hook {
             let profile = self.profile.clone();
             // A panic in the caller's hook must not cost the caller its token.
-            let call = AssertUnwindSafe(|| hook(&TokenEvent { profile, what }));
+            let call = AssertUnwindSafe(|| hook(&TokenEvent { profile, kind }));
             let _ = catch_unwind(call);
         }
     }

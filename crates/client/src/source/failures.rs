@@ -15,7 +15,8 @@ impl SourceSetup {
     pub(super) fn unsaved_outcome(&self, error: &StoreError) -> Error {
         let name = &self.name;
         let message = format!(
-            "{name}: the vendor has answered, and what it gave cannot be kept: {error}; it stays in memory and is not used before it can be written"
+            "{name}: the vendor has answered, but the outcome cannot be stored: {error}; it stays in \
+             memory and is not used before it is stored"
         );
         Error::new(ErrorKind::Store, message)
     }
@@ -43,26 +44,33 @@ impl SourceSetup {
 
     /// The vendor grants tokens that cannot be used.
     pub(super) fn unusable_tokens(&self) -> Error {
-        let message = format!("{}: the vendor gives tokens that cannot be used", self.name);
+        let message = format!(
+            "{}: the vendor grants tokens that cannot be used",
+            self.name
+        );
         Error::new(ErrorKind::Unintelligible, message)
     }
 
     pub(super) fn reservation_too_large(&self, uses: u32) -> Error {
         let message = format!(
-            "{}: no token may make {uses} requests and have one left",
+            "{}: the budget of a token has no room for {uses} requests, since its last one is \
+             never handed out",
             self.name
         );
         Error::new(ErrorKind::Setup, message)
     }
 
     pub(super) fn logged_out(&self) -> Error {
-        let message = format!("{}: logged out while a token was waited for", self.name);
+        let message = format!(
+            "{}: the session was logged out while a caller waited for a token",
+            self.name
+        );
         Error::new(ErrorKind::LoggedOut, message)
     }
 
     /// The task of a renewal is gone, with its runtime.
     pub(super) fn renewal_cut_off(&self, now: Timestamp) -> Error {
-        let message = format!("{}: the renewal was cut off", self.name);
+        let message = format!("{}: the renewal was interrupted", self.name);
         Error::new(ErrorKind::Unavailable, message).until(now)
     }
 
@@ -71,7 +79,7 @@ impl SourceSetup {
         let (name, seconds) = (&self.name, patience.as_secs_f32());
         let why = match failure {
             Some(failure) => &failure.message,
-            None => "the vendor, or another process that holds the store, takes its time",
+            None => "the vendor, or another process that holds the lock of the store, is slow",
         };
         let message = format!("{name}: no token after {seconds} s: {why}");
         Error::new(ErrorKind::Unavailable, message)

@@ -12,18 +12,18 @@ use crate::access_token::LiveToken;
 use crate::session::RenewalKind;
 use crate::{Error, RenewalFailure, SessionRecord};
 
-/// What became of a session that was logged out.
+/// The outcome of a logout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogoutOutcome {
     /// The vendor has ended it.
     Done,
-    /// It had ended already: the vendor does not take its tokens.
+    /// It had ended already: the vendor refuses its tokens.
     Dead,
-    /// The vendor cannot be told: the tokens are forgotten here, and live there
-    /// until they run out. It knows no logout, or the answer to the last refresh
+    /// The vendor cannot end it: the tokens are forgotten here, and stay valid there
+    /// until they expire. The vendor has no logout, or the reply to the last refresh
     /// was lost too long ago to send the refresh token again.
     Forgotten,
-    /// There was none.
+    /// There was no session.
     NotLoggedIn,
 }
 
@@ -45,7 +45,7 @@ async fn logout_in_turn(state: Arc<SourceState>) -> Result<LogoutOutcome, Error>
 }
 
 impl Renewal<'_> {
-    /// Ends the session. While this runs nobody gets its token.
+    /// Ends the session. Meanwhile its token is not handed out.
     async fn logout(&mut self) -> Result<LogoutOutcome, Error> {
         let live = self.state.live.swap(None);
         let outcome = self.end_session().await;
@@ -67,7 +67,7 @@ impl Renewal<'_> {
         tokens.is_some_and(|tokens| live.is_token_of(tokens))
     }
 
-    /// Nothing here clears what is kept: that comes after the vendor's word.
+    /// Nothing here removes the record: that comes after the vendor's reply.
     async fn end_session(&mut self) -> Result<LogoutOutcome, Error> {
         let setup = &self.state.setup;
         if self.turn.session.record().tokens.is_none() {
@@ -80,7 +80,7 @@ impl Renewal<'_> {
         if self.is_good() && matches!(self.request_logout().await?, LogoutReply::Ended) {
             return Ok(LogoutOutcome::Done);
         }
-        // A logout is made with an access token: a fresh one, if there can be one.
+        // A logout needs an access token: a fresh one, if it can be obtained.
         if !self.turn.session.can_refresh(self.now()) {
             return Ok(self.unreachable());
         }
@@ -98,7 +98,7 @@ impl Renewal<'_> {
         tokens.is_some_and(|tokens| self.now() < tokens.expires_at)
     }
 
-    /// Of a refresh that was not answered nobody knows the tokens.
+    /// If a refresh was not answered, its tokens are unknown.
     fn unreachable(&self) -> LogoutOutcome {
         match self.turn.session.refresh_attempt() {
             Some(_) => LogoutOutcome::Forgotten,
@@ -106,7 +106,7 @@ impl Renewal<'_> {
         }
     }
 
-    /// `false` if the vendor knows the session no more.
+    /// `false` if the vendor does not know the session any more.
     async fn refreshed(&mut self) -> Result<bool, Error> {
         let setup = &self.state.setup;
         self.request_tokens(RenewalKind::Refresh).await?;
@@ -114,8 +114,8 @@ impl Renewal<'_> {
         if self.granted {
             return Ok(true);
         }
-        // A refused refresh takes the refresh token with it; after anything else
-        // the vendor may still know the session.
+        // A refused refresh removes the refresh token; after any other failure the
+        // vendor may still know the session.
         let tokens = record.tokens.as_ref();
         match &record.failure {
             Some(failure) if tokens.is_some_and(|tokens| tokens.refresh_token.is_some()) => {
@@ -125,8 +125,8 @@ impl Renewal<'_> {
         }
     }
 
-    /// Ends the session that a new login took the place of, if a logout with the
-    /// vendor does not end the new one too. If that fails it ends by itself.
+    /// Ends the session that a new login replaced, if a logout with the vendor does
+    /// not end the new one too. If that fails, it ends by itself.
     pub(super) async fn end_former_session(&mut self, former: &SessionRecord) {
         let scope = self.state.setup.dialect.logout_scope();
         let tokens = former.tokens.as_ref();
@@ -182,7 +182,7 @@ impl Renewal<'_> {
         })
     }
 
-    /// Who waited for a token of the session is told that it is gone.
+    /// Callers that wait for a token of the session are told that it is gone.
     async fn forget(&mut self) -> Result<(), Error> {
         let before = self.turn.session.record().clone();
         self.turn.session.forget();

@@ -30,7 +30,7 @@ const MOST_REQUESTS: usize = 4;
 /// it is killed is lost.
 const BUDGET_PARTS: u32 = 8;
 
-/// For whom a renewal runs.
+/// Why a renewal runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RenewalPurpose {
     /// A caller waits for a token: any that may be used is enough.
@@ -41,7 +41,8 @@ pub(super) enum RenewalPurpose {
     Reserve(u32),
 }
 
-/// A renewal that has the turn in this process, and the store's lock among all.
+/// A renewal, which has the turn in this process and the store's lock among all
+/// processes.
 pub(super) struct Renewal<'a> {
     pub(super) state: &'a Arc<SourceState>,
     pub(super) turn: &'a mut SessionTurn,
@@ -79,8 +80,8 @@ impl<'a> Renewal<'a> {
         Ok(renewal)
     }
 
-    /// What another process has written wins, except over an outcome that could
-    /// not be written yet if nobody wrote since.
+    /// What another process has written wins, except over an outcome that could not
+    /// be written yet if nobody has written since.
     async fn read_again(&mut self) -> Result<(), Error> {
         let kept = self.locked.read().await;
         let kept = kept.map_err(|it| self.state.setup.store_error(&it))?;
@@ -116,8 +117,8 @@ impl<'a> Renewal<'a> {
         }
     }
 
-    /// After a refused login the secret may have been mended. If it cannot be had,
-    /// nothing has changed.
+    /// After a refused login the secret may have been corrected. If it cannot be
+    /// read, nothing has changed.
     async fn note_secret(&mut self) {
         let failure = self.turn.session.record().failure.as_ref();
         if failure.is_some_and(|it| it.secret.is_some())
@@ -151,7 +152,7 @@ impl<'a> Renewal<'a> {
         }
     }
 
-    /// There is no token that would do: asks for one, if that is allowed now.
+    /// There is no suitable token: requests one, if that is allowed now.
     async fn request_if_allowed(&mut self) -> Result<(), Error> {
         let setup = &self.state.setup;
         match self.turn.session.next(self.now()) {
@@ -166,8 +167,8 @@ impl<'a> Renewal<'a> {
         }
     }
 
-    /// Asks the vendor for tokens. The record says how it ended; that it ended
-    /// badly is no error here.
+    /// Requests tokens from the vendor. The record says how that ended; a failure of
+    /// the request is not an error here.
     pub(super) async fn request_tokens(&mut self, kind: RenewalKind) -> Result<(), Error> {
         let (state, setup) = (self.state, &self.state.setup);
         let operation = match kind {
@@ -315,8 +316,8 @@ impl<'a> Renewal<'a> {
         }
     }
 
-    /// Makes a change durable before it is acted upon; if that fails it is taken
-    /// back. `false` if another was faster, whose record is adopted.
+    /// Makes a change durable before it takes effect; if that fails it is undone.
+    /// `false` if another process was faster, whose record is adopted.
     pub(super) async fn save_or_undo(&mut self, before: SessionRecord) -> Result<bool, Error> {
         let written = self.write().await;
         if written.is_err() {
@@ -325,9 +326,9 @@ impl<'a> Renewal<'a> {
         written.map_err(|it| self.state.setup.store_error(&it))
     }
 
-    /// Makes the outcome of a request durable. The vendor has acted upon it, so it
-    /// is not taken back if it cannot be written: it stays in memory, nobody gets
-    /// it, and the next renewal tries again to write it in the place of `before`.
+    /// Makes the outcome of a request durable. The vendor has acted upon the request,
+    /// so the outcome is not undone if it cannot be written: it stays in memory,
+    /// unused, and the next renewal tries again to write it in the place of `before`.
     async fn save_outcome(&mut self, before: SessionRecord) -> Result<(), Error> {
         self.turn.unsaved = Some(before);
         let mut pauses = WRITE_AGAIN_AFTER.iter();
@@ -341,7 +342,7 @@ impl<'a> Renewal<'a> {
         Ok(())
     }
 
-    /// `false` if another was faster, whose record is adopted.
+    /// `false` if another process was faster, whose record is adopted.
     async fn write(&mut self) -> Result<bool, StoreError> {
         let draft = self.turn.session.draft();
         let written = self.locked.write(&draft).await?;

@@ -125,7 +125,7 @@ async fn what_another_process_has_written_is_taken_over() {
     let other = vendor
         .client()
         .store(store.clone())
-        .on_event(move |change| tell.lock().unwrap().push(change.what.clone()))
+        .on_event(move |change| tell.lock().unwrap().push(change.kind.clone()))
         .build()
         .unwrap();
     token(&one).await.unwrap();
