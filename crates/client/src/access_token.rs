@@ -16,13 +16,13 @@ use crate::TokenSet;
 #[derive(Clone)]
 pub struct AccessToken(Arc<LiveToken>);
 
-/// What a request is made with.
+/// What authenticates a request.
 #[derive(Clone, Debug)]
 pub enum RequestCredential {
     /// An access token.
     Token(AccessToken),
-    /// The static key, because tokens cannot be had at the moment. Where it goes
-    /// is told by [`crate::Dialect::static_key`].
+    /// The static key, because no token can be obtained at the moment.
+    /// [`crate::Dialect::static_key`] says where it goes.
     StaticKey(Secret),
 }
 
@@ -32,18 +32,18 @@ impl AccessToken {
         self.0.token.expose()
     }
 
-    /// When it can no longer be used, on the client's clock.
+    /// Until when it is used, by the client's clock.
     pub fn expires_at(&self) -> Timestamp {
         self.0.until()
     }
 
-    /// When it ends, as the vendor told it, by the vendor's clock. Where each use
-    /// prolongs its life, that is when it can no longer be used.
+    /// When it expires according to the vendor, by the vendor's clock. If each use
+    /// prolongs its life, this is until when it is used.
     pub fn stated_expires_at(&self) -> Timestamp {
         self.0.stated_end()
     }
 
-    /// Puts it into the headers of a request, with whatever else the vendor wants
+    /// Puts it into the headers of a request, with whatever else the vendor requires
     /// beside it.
     pub fn present(&self, headers: &mut HeaderMap) {
         for (name, value) in &self.0.headers {
@@ -72,14 +72,14 @@ impl fmt::Debug for AccessToken {
 
 /// The access token at hand, and this process's part of its budget.
 ///
-/// All its changes are single atomic operations: who takes it never waits.
+/// All its changes are single atomic operations: taking it never waits.
 pub(crate) struct LiveToken {
     token: Secret,
     headers: Vec<(HeaderName, HeaderValue)>,
     until: AtomicI64,
     stated_end: Option<Timestamp>,
     sliding: Option<Duration>,
-    /// When it was taken last; kept only where that moves its end.
+    /// When it was last taken; kept only if that moves its expiry.
     used_at: AtomicI64,
     refused: AtomicBool,
     loan: Option<BudgetLoan>,
@@ -89,24 +89,24 @@ pub(crate) struct LiveToken {
 /// process, to be spent in memory.
 struct BudgetLoan {
     left: AtomicU32,
-    /// At so many left the next part is to be borrowed.
+    /// When this many are left, the next part is borrowed.
     low: u32,
 }
 
-/// What taking the token came to.
+/// The outcome of taking the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TakeOutcome {
     /// It may be used.
     Yes,
     /// It may be used, and more of its budget should be borrowed now.
     Low,
-    /// It has run out, was refused, or nothing of its budget is left here.
+    /// It has expired or was refused, or nothing of its budget is left here.
     No,
 }
 
 impl LiveToken {
-    /// The token that is held, presented in these headers, to be used until then;
-    /// of a budget, if there is one, `part` is borrowed at a time.
+    /// The token of `tokens`, presented in these headers and used until `until`. If
+    /// it has a budget, `part` of it is borrowed at a time.
     pub(crate) fn new(
         headers: Vec<(HeaderName, HeaderValue)>,
         tokens: &TokenSet,
@@ -154,7 +154,7 @@ impl LiveToken {
         &self.token
     }
 
-    /// When it ends, as the vendor told it; where each use moves that, until when it
+    /// When it expires according to the vendor; if each use moves that, until when it
     /// is used.
     pub(crate) fn stated_end(&self) -> Timestamp {
         let moves = self.sliding.is_some();
@@ -171,14 +171,14 @@ impl LiveToken {
         self.until.fetch_max(until.as_micros(), Ordering::Relaxed);
     }
 
-    /// The vendor did not take it: nobody gets it any more. `false` if that was
+    /// The vendor refused it: it is not handed out any more. `false` if that was
     /// known.
     pub(crate) fn refuse(&self) -> bool {
         !self.refused.swap(true, Ordering::Relaxed)
     }
 
-    /// It is the vendor's word against that of the session machine, which holds
-    /// that another token would not be taken either.
+    /// The vendor refused it, but the session machine holds that another token would
+    /// be refused too: it is handed out again.
     pub(crate) fn pardon(&self) {
         self.refused.store(false, Ordering::Relaxed);
     }
@@ -187,7 +187,7 @@ impl LiveToken {
         self.refused.load(Ordering::Relaxed)
     }
 
-    /// When it was used last, where that moves its end.
+    /// When it was last used, if that moves its expiry.
     pub(crate) fn used_at(&self) -> Option<Timestamp> {
         let micros = self.used_at.load(Ordering::Relaxed);
         (micros != i64::MIN).then(|| Timestamp::from_micros(micros))
@@ -205,7 +205,7 @@ impl LiveToken {
         self.loan.as_ref().is_none_or(left)
     }
 
-    /// So many more requests were set aside.
+    /// Adds requests that were set aside.
     pub(crate) fn lend(&self, uses: u32) {
         if let Some(loan) = &self.loan {
             loan.left.fetch_add(uses, Ordering::Relaxed);

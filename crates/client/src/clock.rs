@@ -10,21 +10,20 @@ use crate::BoxFuture;
 
 /// A source of `now`, and of waiting.
 pub trait Clock: Send + Sync + 'static {
-    /// The time.
+    /// The current time.
     fn now(&self) -> Timestamp;
 
     /// Waits until it is `instant`.
     fn until(&self, instant: Timestamp) -> BoxFuture<'_, ()>;
 }
 
-/// The system's clock. It is the wall clock, because what is kept outlives the
-/// process; if it is set back, a token may be sent too late once, and is then
-/// replaced like any that the vendor refuses.
+/// The system's clock. It is the wall clock, because what is stored outlives the
+/// process. If it is set back, an expired token may be sent once; it is then replaced
+/// like any other that the vendor refuses.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
-/// The longest stretch that is slept in one go: a wall clock that is set on is
-/// noticed after it.
+/// The longest sleep in one go, so that a wall clock that is set forward is noticed.
 const STRETCH: Duration = Duration::from_secs(60);
 
 impl Clock for SystemClock {
@@ -72,12 +71,12 @@ impl ManualClock {
         }
     }
 
-    /// Moves it on, and wakes who waits for that.
+    /// Moves it forward, and wakes whoever waits for that.
     pub fn advance(&self, span: Duration) {
         self.set(self.now() + span);
     }
 
-    /// Sets it, back too.
+    /// Sets it, forward or back.
     pub fn set(&self, instant: Timestamp) {
         self.micros.store(instant.as_micros(), Ordering::SeqCst);
         self.moved.send_replace(());

@@ -1,5 +1,5 @@
-//! The one place of the client that reads the environment: for what a profile
-//! keeps there, and for the proxies on the way to a vendor.
+//! The one place of the client that reads environment variables: for profiles, and
+//! for proxies on the way to a vendor.
 
 use std::ffi::OsString;
 
@@ -10,7 +10,7 @@ pub(crate) fn proxies() -> ProxyRules {
     ProxyRules::told_by(variable)
 }
 
-/// What a variable of the process holds; an empty one holds nothing.
+/// The value of a variable; `None` if it is unset or empty.
 pub(crate) fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }

@@ -2,42 +2,43 @@
 
 use countersign_domain::{Refusal, Timestamp, TokenOperation};
 
-/// Why a token cannot be had. It is cheap to clone: every waiter gets the same.
+/// Why no token can be obtained. Cloning it is cheap: every waiting caller gets the
+/// same.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Error {
     /// What kind of error it is.
     pub kind: ErrorKind,
-    /// What happened and what to do, in words that hold no secret.
+    /// What happened and what to do, in words that contain no secret.
     pub message: std::sync::Arc<str>,
-    /// Before this instant of the client's clock the vendor is not asked again.
+    /// The vendor is not asked again before this instant of the client's clock.
     pub retry_at: Option<Timestamp>,
 }
 
-/// Whose fault it is.
+/// What kind of failure it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The vendor refused; asking again the same way does not help.
+    /// The vendor refused, and the same request would be refused again.
     Refused {
-        /// What was asked for.
+        /// What was requested.
         operation: TokenOperation,
-        /// What it means.
+        /// What the refusal means.
         refusal: Refusal,
     },
-    /// The vendor asks to come later.
+    /// The vendor throttles requests.
     Throttled,
-    /// The vendor does not answer, or says that it cannot now.
+    /// The vendor does not answer, or says that it cannot at the moment.
     Unavailable,
-    /// The vendor's answer is not of the dialect, or its signature is wrong.
+    /// The dialect does not explain the vendor's reply, or its signature is wrong.
     Unintelligible,
-    /// The login secret cannot be had.
+    /// The login secret cannot be read.
     Secret,
-    /// What is kept cannot be read or written.
+    /// The stored session cannot be read or written.
     Store,
-    /// The session was logged out while the token was waited for.
+    /// The session was logged out while a caller waited for its token.
     LoggedOut,
-    /// The client is set up wrongly.
+    /// The client is configured wrongly.
     Setup,
 }
 
@@ -67,14 +68,14 @@ impl Error {
         }
     }
 
-    /// The same, not to be tried again before `instant`.
+    /// Adds that the call should not be tried again before `instant`.
     #[must_use]
     pub fn until(mut self, instant: Timestamp) -> Self {
         self.retry_at = Some(instant);
         self
     }
 
-    /// Whether the same call may work later without anybody changing anything.
+    /// Whether the same call may succeed later although nobody changes anything.
     pub fn is_transient(&self) -> bool {
         matches!(self.kind, ErrorKind::Throttled | ErrorKind::Unavailable)
     }

@@ -1,5 +1,5 @@
-//! Requests to the vendor over HTTP/1.1 (RFC 9112). Tokens are asked for rarely,
-//! so that each request has a connection of its own: none goes stale, and
+//! Sends requests to the vendor over HTTP/1.1 (RFC 9112). Tokens are requested
+//! rarely, so each request has a connection of its own: none becomes stale, and
 //! whether a request was sent is never in doubt.
 
 use std::time::Duration;
@@ -23,13 +23,13 @@ use tower_service::Service;
 
 use crate::{BoxFuture, Error, ErrorKind, RequestDelivery, Transport, TransportError, environment};
 
-/// For a name to be found, a connection to be made, and TLS to be agreed on.
+/// The time for name resolution, connection and TLS handshake.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
-/// From then to the end of the answer.
+/// The time from then to the end of the reply.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 
-/// The largest answer that is read, in bytes.
+/// The largest reply that is read, in bytes.
 const LARGEST_ANSWER: usize = 1 << 20;
 
 /// Speaks HTTP/1.1 to one vendor. Redirects are not followed.
@@ -40,19 +40,20 @@ pub struct HttpTransport {
 }
 
 impl HttpTransport {
-    /// Reaches the vendor there, whose certificate must be of one of these roots
-    /// if the URL is of https; through a proxy where the environment names one
-    /// ([`ProxyRules::told_by`]).
+    /// Reaches the vendor at `url`, through a proxy if the environment names one
+    /// ([`ProxyRules::told_by`]). If the URL is https, one of `roots` must have
+    /// issued the vendor's certificate.
     ///
     /// # Errors
     ///
-    /// There are no roots, the vendor's name can be in no certificate, or the proxy
-    /// cannot be used.
+    /// [`ErrorKind::Setup`]: there are no roots, no certificate can be issued for the
+    /// vendor's name, or the proxy cannot be used.
     pub fn new(url: &ServerUrl, roots: &TrustedRoots) -> Result<Self, Error> {
         Self::through(&environment::proxies(), url, roots)
     }
 
-    /// The same with other proxies than those of the environment.
+    /// As [`HttpTransport::new`], with these proxies instead of those of the
+    /// environment.
     ///
     /// # Errors
     ///
@@ -79,7 +80,8 @@ fn tls(url: &ServerUrl, roots: &TrustedRoots) -> Result<OutboundTls, Error> {
     let fault = |why: String| Error::new(ErrorKind::Setup, why);
     let config = client_config(roots, &[HTTP_1_1]).map_err(|it| fault(it.to_string()))?;
     let name = ServerName::try_from(url.name().to_owned());
-    let name = name.map_err(|_| fault(format!("no certificate can be for {:?}", url.name())))?;
+    let name =
+        name.map_err(|_| fault(format!("no certificate can be issued for {:?}", url.name())))?;
     Ok(OutboundTls::new(config, name))
 }
 
@@ -93,7 +95,7 @@ impl Transport for HttpTransport {
             let exchange = link.exchange(self.with_wire_headers(request));
             match tokio::time::timeout(ANSWER_LIMIT, exchange).await {
                 Ok(answer) => answer,
-                Err(_) => Err(maybe_sent("it takes too long")),
+                Err(_) => Err(maybe_sent("it took too long")),
             }
         })
     }
@@ -106,20 +108,28 @@ impl HttpTransport {
         VendorConnection::over(wire).await
     }
 
-    /// The request as it goes over the wire (RFC 9112 section 3.2.1).
+    /// Adds what every request needs.
     fn with_wire_headers(&self, mut request: Request<Bytes>) -> Request<Full<Bytes>> {
+        // RFC 9112 section 3.2.1: "When making a request directly to an origin server,
+        // [...] a client MUST send only the absolute path and query components of the
+        // target URI as the request-target. If the target URI's path component is
+        // empty, the client MUST send "/" as the path".
         let target = request.uri().path_and_query().cloned();
         let target = target.unwrap_or_else(|| PathAndQuery::from_static("/"));
         *request.uri_mut() = Uri::from(target);
         let headers = request.headers_mut();
+        // RFC 9112 section 3.2: "A client MUST send a Host header field [...] in all
+        // HTTP/1.1 request messages."
         headers.insert(HOST, self.host.clone());
+        // RFC 9112 section 9.3: "A client that does not support persistent connections
+        // MUST send the "close" connection option in every request message."
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
         let agent = concat!("countersign/", env!("CARGO_PKG_VERSION"));
         headers.insert(USER_AGENT, HeaderValue::from_static(agent));
         headers
             .entry(ACCEPT)
             .or_insert(HeaderValue::from_static("*/*"));
-        // What is asked for is short, and not to be mistaken.
+        // The reply is short: compression would gain nothing.
         headers
             .entry(ACCEPT_ENCODING)
             .or_insert(HeaderValue::from_static("identity"));
@@ -166,7 +176,10 @@ async fn read_whole_reply(response: Response<Incoming>) -> Result<Response<Bytes
     let body = Limited::new(body, LARGEST_ANSWER).collect().await;
     let body = body.map_err(|error| TransportError {
         delivery: RequestDelivery::MaybeSent,
-        message: format!("no whole answer ({shown}): {}", error_chain(&*error)),
+        message: format!(
+            "the answer is incomplete ({shown}): {}",
+            error_chain(&*error)
+        ),
     })?;
     let response = Response::from_parts(head, body.to_bytes());
     match is_for_tls(&response) {
@@ -175,8 +188,7 @@ async fn read_whole_reply(response: Response<Incoming>) -> Result<Response<Bytes
     }
 }
 
-/// What servers of TLS say in the open to whom did not write https: nginx, Go and
-/// Apache httpd, in this order.
+/// What TLS servers answer to plain HTTP: nginx, Go and Apache httpd, in this order.
 const WRITE_HTTPS: [&str; 3] = [
     "plain HTTP request was sent to HTTPS port",
     "Client sent an HTTP request to an HTTPS server",
@@ -202,7 +214,7 @@ fn maybe_sent(why: &str) -> TransportError {
     }
 }
 
-/// An error with what it comes from, each said once.
+/// An error followed by its causes, each said once.
 fn error_chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

@@ -1,12 +1,13 @@
-//! Keeps: a fresh access token in the caller's hand, across tasks, processes and
-//! restarts, for any API that a dialect describes.
+//! Client library of Countersign: keeps a fresh access token at hand, across tasks,
+//! processes and restarts, for any API that a dialect describes.
 //!
-//! The way of a token: what is kept is a [`SessionRecord`]; the session machine reads it
-//! and says what to do now; the driver asks the vendor through a [`Transport`],
-//! makes the outcome durable in a [`SessionStore`], and only then hands it out.
+//! The stored state is a [`SessionRecord`]. The session machine ([`ClientSession`])
+//! reads it and says what to do now; the driver ([`TokenSource`]) asks the vendor
+//! through a [`Transport`], makes the outcome durable in a [`SessionStore`], and only
+//! then hands the token out.
 //!
-//! With a profile of `profiles.toml`, shared with the command line and every other
-//! process of the user:
+//! With a profile of `profiles.toml`, which the command line and all other processes
+//! of the user share:
 //!
 //! ```no_run
 //! # async fn call() -> Result<(), Box<dyn std::error::Error>> {
@@ -21,7 +22,7 @@
 //! # }
 //! ```
 //!
-//! Or with all of it in the program:
+//! Or set up in the program:
 //!
 //! ```no_run
 //! # async fn call() -> Result<(), Box<dyn std::error::Error>> {
@@ -75,7 +76,7 @@ pub use store::{
 };
 pub use token_event::{TokenEvent, TokenEventKind};
 
-// What the interface speaks of, so that who uses it depends on this crate alone.
+// Types of the public interface, so that a user of this crate depends on it alone.
 pub use countersign_dialect::{Dialect, ExtraParts, Secret, Variant};
 pub use countersign_domain::{Refusal, Timestamp, TokenOperation};
 pub use countersign_outbound::{ProxyRules, ServerUrl, TrustedRoots};
@@ -86,7 +87,7 @@ pub use warnings::WARNINGS;
 /// A future in a box, as the traits here return it.
 pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// What integrators copy from the guide is compiled.
+/// Compiles what integrators copy from the guide.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/integrators/README.md")]
 struct IntegratorsGuide;

@@ -1,5 +1,5 @@
-//! Where the login secret comes from. It is asked for again before each login, so
-//! that a rotated secret is used without a restart.
+//! Sources of the login secret. It is read again before each login, so that a rotated
+//! secret is used without a restart.
 
 use std::fs::Metadata;
 use std::os::unix::fs::PermissionsExt;
@@ -15,9 +15,13 @@ use zeroize::Zeroizing;
 use crate::warnings::warn;
 use crate::{BoxFuture, Error, ErrorKind};
 
-/// Tells the login secret.
+/// A source of the login secret.
 pub trait SecretSource: Send + Sync + 'static {
-    /// The secret, as it is now.
+    /// Reads the secret as it is now.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Secret`]: it cannot be read.
     fn secret(&self) -> BoxFuture<'_, Result<Secret, Error>>;
 }
 
@@ -26,19 +30,19 @@ const LONGEST: u64 = 64 * 1024;
 
 const TOO_LONG: &str = "it is too long for a secret";
 
-/// How long a command may take to tell the secret.
+/// How long a command may take to print the secret.
 const COMMAND_LIMIT: Duration = Duration::from_secs(30);
 
-/// The secret in a file: all of it but the ends of lines after it.
+/// The secret in a file, without the line breaks at its end.
 #[derive(Clone, Debug)]
 pub struct SecretFile(PathBuf);
 
-/// The secret in a variable of the environment.
+/// The secret in an environment variable.
 #[derive(Clone, Debug)]
 pub struct SecretEnv(String);
 
-/// The secret on the standard output of a command, without the line's end. It is
-/// run without a shell.
+/// The secret that a command prints to its standard output, without the line break at
+/// its end. The command runs without a shell.
 #[derive(Clone)]
 pub struct SecretCommand {
     program: String,
@@ -46,22 +50,22 @@ pub struct SecretCommand {
 }
 
 impl SecretFile {
-    /// The secret in the file there.
+    /// The secret in the file at `path`.
     pub fn new(path: impl AsRef<Path>) -> Self {
         Self(path.as_ref().to_owned())
     }
 }
 
 impl SecretEnv {
-    /// The secret in the variable of this name.
+    /// The secret in the variable with this name.
     pub fn new(name: impl Into<String>) -> Self {
         Self(name.into())
     }
 }
 
 impl SecretCommand {
-    /// The secret that the first of these tells when it is run with the others.
-    /// `None` if there is no first.
+    /// The secret that the program `argv[0]` prints when it runs with the rest of
+    /// `argv` as its arguments. `None` if `argv` is empty.
     pub fn new(argv: impl IntoIterator<Item = impl Into<String>>) -> Option<Self> {
         let mut argv = argv.into_iter().map(Into::into);
         Some(Self {
@@ -71,7 +75,7 @@ impl SecretCommand {
     }
 }
 
-/// Its arguments may be nobody's business.
+/// Its arguments may be confidential.
 impl std::fmt::Debug for SecretCommand {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("SecretCommand")
@@ -118,10 +122,7 @@ impl SecretSource for SecretEnv {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the variable is named by whoever set up the source"
-)]
+#[expect(clippy::disallowed_methods, reason = "the caller names the variable")]
 fn read_variable(name: &str) -> Result<Secret, Error> {
     let secret = std::env::var(name).map(Secret::from);
     match secret.ok().filter(|it| !it.expose().is_empty()) {
@@ -139,10 +140,10 @@ impl SecretSource for SecretCommand {
     fn secret(&self) -> BoxFuture<'_, Result<Secret, Error>> {
         Box::pin(async move {
             let told = tokio::time::timeout(COMMAND_LIMIT, self.run()).await;
-            let told = told.unwrap_or_else(|_| Err("it takes too long".to_owned()));
+            let told = told.unwrap_or_else(|_| Err("it took too long".to_owned()));
             told.map_err(|why| {
                 fault(format!(
-                    "the command {} does not tell the secret: {why}",
+                    "the command {} does not print the secret: {why}",
                     self.program
                 ))
             })
@@ -151,8 +152,8 @@ impl SecretSource for SecretCommand {
 }
 
 impl SecretCommand {
-    /// What it writes to its standard error goes to ours: it may hold anything, so
-    /// it is not repeated in an error.
+    /// Its standard error goes to ours. It may contain anything, so it is not
+    /// repeated in an error.
     async fn run(&self) -> Result<Secret, String> {
         let mut child = Command::new(&self.program)
             .args(&self.arguments)
@@ -161,7 +162,7 @@ impl SecretCommand {
             .kill_on_drop(true)
             .spawn()
             .map_err(|it| it.to_string())?;
-        let output = child.stdout.take().ok_or("it has no output")?;
+        let output = child.stdout.take().ok_or("its output cannot be read")?;
         let line = read_line(output).await;
         if line.as_ref().is_err_and(|why| why == TOO_LONG) {
             return line;
@@ -175,7 +176,7 @@ impl SecretCommand {
     }
 }
 
-/// A text without the end of its last line.
+/// Reads a text without the line break at its end.
 async fn read_line(from: impl AsyncRead + Unpin) -> Result<Secret, String> {
     let mut text = Zeroizing::new(String::with_capacity(1024));
     let read = from.take(LONGEST + 1).read_to_string(&mut text).await;
@@ -191,7 +192,7 @@ async fn read_line(from: impl AsyncRead + Unpin) -> Result<Secret, String> {
     }
 }
 
-/// A file with a secret is its owner's alone.
+/// Warns if others than the owner can read a file with a secret.
 fn warn_if_exposed(path: &Path, metadata: &Metadata) {
     if metadata.is_file() && metadata.permissions().mode() & 0o077 != 0 {
         let path = path.display();

@@ -1,13 +1,13 @@
-//! The session machine: what to do about a token now, and what an answer means.
+//! The session machine: what to do about a token now, and what a reply means.
 //!
-//! Pure: `now` is an argument, and so is the jitter. The driver asks
+//! It does no I/O: `now` is an argument, and so is the jitter. The driver asks
 //! [`ClientSession::next`], makes [`ClientSession::draft`] durable after
-//! [`ClientSession::begin_request`] and before it sends anything, tells what came of it
-//! ([`ClientSession::received`], [`ClientSession::refused`], [`ClientSession::lost`]), and makes
-//! that durable before a token is used.
+//! [`ClientSession::begin_request`] and before it sends anything, reports what came
+//! of it ([`ClientSession::received`], [`ClientSession::refused`],
+//! [`ClientSession::lost`]), and makes that durable before a token is used.
 //!
-//! The ladder: the token at hand, then a refresh, then a login. A refused refresh
-//! leads to a login; a refused login ends, for a pause that grows.
+//! It uses the token at hand, else a refresh, else a login. A refused refresh leads
+//! to a login; after a refused login nothing is requested for a pause that grows.
 
 mod backoff;
 mod reply;
@@ -24,11 +24,11 @@ use countersign_domain::Timestamp;
 use crate::timing::{self, ClockOffset};
 use crate::{RenewalFailure, RequestAttempt, SessionRecord, TokenSet};
 
-/// What the vendor and its client agree on.
+/// The vendor's rules for sessions, as a client has to know them.
 #[derive(Clone, Debug)]
 pub struct SessionTerms {
     refreshes: bool,
-    /// A refresh presents the access token, which has to live for it.
+    /// A refresh presents the access token, which must still be valid.
     presents_access: bool,
     lost_refresh: LostRefresh,
     sliding: Option<Duration>,
@@ -37,7 +37,7 @@ pub struct SessionTerms {
 }
 
 impl SessionTerms {
-    /// Those of a dialect, with the vendor's own budget.
+    /// The rules of a dialect, with the vendor's own budget.
     pub fn for_dialect(dialect: &Dialect, variant: Variant) -> Self {
         Self {
             refreshes: dialect.refreshes(variant),
@@ -49,15 +49,15 @@ impl SessionTerms {
         }
     }
 
-    /// With another number of requests that one access token may make.
+    /// Sets how many requests one access token may make.
     #[must_use]
     pub fn with_budget(mut self, budget: Option<u32>) -> Self {
         self.budget = budget;
         self
     }
 
-    /// With another place between 0 and 1, drawn once per process: clients that
-    /// began together do not ask together.
+    /// Sets the jitter, between 0 and 1 and drawn once per process, so that clients
+    /// that start together do not send their requests together.
     #[must_use]
     pub fn with_jitter(mut self, jitter: f64) -> Self {
         self.jitter = jitter.clamp(0.0, 1.0);
@@ -65,10 +65,10 @@ impl SessionTerms {
     }
 }
 
-/// The state of a session, and the rules.
+/// The state of a session, and the rules that change it.
 ///
-/// Its record is what is kept; the rest is this process's own: what it learnt of
-/// the vendor's clock, and what is under way.
+/// Its record is stored. The rest belongs to this process: what it has learnt of the
+/// vendor's clock, and the request in progress.
 #[derive(Clone, Debug)]
 pub struct ClientSession {
     terms: SessionTerms,
@@ -85,16 +85,16 @@ pub struct ClientSession {
 struct RequestUnderWay {
     /// When it was sent: a retry is younger than its attempt.
     sent_at: Option<Timestamp>,
-    /// The attempt before it, which stands again if this one was not heard.
+    /// The attempt before it, which counts again if the vendor has not seen this one.
     before: Option<RequestAttempt>,
 }
 
-/// What to ask the vendor for.
+/// How new tokens are requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RenewalKind {
-    /// New tokens for the login and its secret.
+    /// With the login and its secret.
     Login,
-    /// New tokens for the refresh token at hand.
+    /// With the refresh token at hand.
     Refresh,
 }
 
@@ -103,53 +103,53 @@ pub enum RenewalKind {
 pub enum NextStep {
     /// Use the token at hand.
     Use {
-        /// Until then.
+        /// Until this instant.
         until: Timestamp,
-        /// From then on a new one is to be asked for beside its use.
+        /// From then on a new one is requested while this one is still used.
         renew_at: Timestamp,
     },
-    /// Ask the vendor now.
+    /// Send a request to the vendor now.
     Request {
-        /// For what.
+        /// How tokens are requested.
         kind: RenewalKind,
         /// The token at hand may be used until then; if there is none, callers
         /// wait.
         meanwhile: Option<Timestamp>,
     },
-    /// Nothing may be asked yet.
+    /// No request may be sent yet.
     Wait {
-        /// Before then.
+        /// Until this instant.
         until: Timestamp,
         /// The token at hand may be used until then; if there is none, callers
         /// wait.
         meanwhile: Option<Timestamp>,
-        /// Why.
+        /// The reason.
         failure: RenewalFailure,
     },
-    /// The vendor refused the login, and there is no token: everyone gets the
-    /// same clear error.
+    /// The vendor refused the login, and there is no token: every caller gets the
+    /// same error.
     Ended {
-        /// Why.
+        /// The reason.
         failure: RenewalFailure,
-        /// Before then it is not asked again.
+        /// No login is tried again before this instant.
         again_at: Timestamp,
     },
 }
 
-/// Whether requests were set aside of the access token's budget.
+/// Whether requests of the access token's budget were set aside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReserveOutcome {
     /// They were, or there is no budget.
     Done,
-    /// There is no token, or too few are left: [`ClientSession::next`] asks for
-    /// another token now.
+    /// There is no token, or too few requests of it are left: [`ClientSession::next`]
+    /// now says to request another token.
     TooFew,
-    /// No token may make so many.
+    /// No token may make that many.
     TooMany,
 }
 
 impl ClientSession {
-    /// A session that goes on where `record` stopped.
+    /// A session that continues from `record`.
     pub fn new(terms: SessionTerms, record: SessionRecord) -> Self {
         Self {
             terms,
@@ -162,13 +162,13 @@ impl ClientSession {
         }
     }
 
-    /// The state as it is.
+    /// The current state.
     pub fn record(&self) -> &SessionRecord {
         &self.record
     }
 
-    /// The state as it is to be written: under the next serial. Once it is
-    /// durable, it is to be adopted.
+    /// The state to be written, under the next serial. Once it is durable, it must be
+    /// adopted.
     pub fn draft(&self) -> SessionRecord {
         SessionRecord {
             serial: self.record.serial.saturating_add(1),
@@ -176,7 +176,7 @@ impl ClientSession {
         }
     }
 
-    /// Goes on with a record that was written, here or by another process.
+    /// Continues with a record that was written, here or by another process.
     pub fn adopt(&mut self, record: SessionRecord) {
         let token = |record: &SessionRecord| {
             record
@@ -216,11 +216,12 @@ impl ClientSession {
         }
     }
 
-    /// The vendor refused this access token, though it was believed good (401):
-    /// it is used no more. False if it is another than the one at hand, or if
-    /// that is kept: when several in a row were refused soon after they were
-    /// given, another one would not help, and asking for one each time would be
-    /// hammering.
+    /// The vendor refused this access token (401), though it should have been valid:
+    /// it is not used any more.
+    ///
+    /// `false` if it is not the token at hand, or if that one is used on. When
+    /// several tokens in a row were refused soon after they were granted, another one
+    /// would not help, and requesting one each time would overload the vendor.
     pub fn invalidate(&mut self, access_token: &Secret, now: Timestamp) -> bool {
         let rejected = self.record.rejected;
         let Some(tokens) = &mut self.record.tokens else {
@@ -237,9 +238,9 @@ impl ClientSession {
         true
     }
 
-    /// Sets requests aside of the access token's budget, before they are made.
-    /// The last one is never given out: what the vendor counts besides is not
-    /// known.
+    /// Sets requests of the access token's budget aside, before they are made. The
+    /// last one is never given out, because it is not known what else the vendor
+    /// counts.
     pub fn reserve(&mut self, uses: u32, now: Timestamp) -> ReserveOutcome {
         if self.terms.share().is_some_and(|share| uses > share) {
             return ReserveOutcome::TooMany;
@@ -253,12 +254,12 @@ impl ClientSession {
         ReserveOutcome::Done
     }
 
-    /// How many requests may still be set aside; `None` for any number.
+    /// How many requests may still be set aside; `None` if the number is unlimited.
     pub fn left(&self) -> Option<u32> {
         Some(self.terms.share()?.saturating_sub(self.record.spent))
     }
 
-    /// The access token was used: where that prolongs its life, it does.
+    /// The access token was used, which prolongs its life with some vendors.
     pub fn used(&mut self, now: Timestamp) {
         let live = self.usable(now).is_some();
         if let (Some(span), Some(tokens), true) =
@@ -269,8 +270,8 @@ impl ClientSession {
         }
     }
 
-    /// Forgets everything: logged out. A refused login still holds up the next
-    /// one, or whoever logs out before each try would not be held up at all.
+    /// Forgets everything, after a logout. A refused login still delays the next one;
+    /// otherwise a caller that logs out before each try would not be delayed at all.
     pub fn forget(&mut self) {
         let failure = self.record.failure.take();
         self.record = SessionRecord {
@@ -283,19 +284,19 @@ impl ClientSession {
         self.wanted = 0;
     }
 
-    /// Next is a login, whatever is at hand and however long the pause: somebody
-    /// said so.
+    /// Makes the next request a login, whatever token is at hand and however long the
+    /// pause, because the caller wants one.
     pub fn force(&mut self) {
         self.forced = true;
     }
 
-    /// The login secret's fingerprint as it is now: a login that was refused with
-    /// another secret does not hold up one with this.
+    /// Sets the fingerprint of the current login secret: a login that was refused
+    /// with another secret does not delay one with this.
     pub fn set_secret(&mut self, fingerprint: [u8; 8]) {
         self.secret = Some(fingerprint);
     }
 
-    /// Until when the token at hand may be used, if it may.
+    /// Until when the token at hand may be used; `None` if it may not.
     fn usable(&self, now: Timestamp) -> Option<Timestamp> {
         let tokens = self.record.tokens.as_ref()?;
         let good = !tokens.is_rejected() && now < tokens.expires_at && self.left() != Some(0);

@@ -1,4 +1,4 @@
-//! How a session stands, for people and monitors. It holds no secret.
+//! The status of a session, for people and monitoring. It contains no secret.
 
 use std::time::Duration;
 
@@ -6,48 +6,48 @@ use countersign_domain::Timestamp;
 
 use crate::{RenewalFailure, RequestAttempt, SessionRecord, TokenSet};
 
-/// How a session stands.
+/// The status of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionStatus {
-    /// The instant it is told of.
+    /// The instant at which it was read.
     pub now: Timestamp,
     /// The tokens at hand; `None` if nobody is logged in.
     pub tokens: Option<TokenStatus>,
     /// Requests that one access token may make; `None` for any number.
     pub budget: Option<u32>,
-    /// What was asked of the vendor and not answered yet.
+    /// The request to the vendor whose outcome is not known yet.
     pub attempt: Option<RequestAttempt>,
-    /// What went wrong last, until something goes right.
+    /// The last failure, until something succeeds.
     pub failure: Option<RenewalFailure>,
-    /// What is wrong with what is kept, if it is damaged: the next use sets it
-    /// aside and logs in anew.
+    /// What is wrong with the stored session, if it is damaged: the next use sets it
+    /// aside and logs in again.
     pub damage: Option<String>,
 }
 
-/// What is told of tokens at hand.
+/// The status of the tokens at hand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenStatus {
     /// When the session began.
     pub logged_in_at: Timestamp,
-    /// When the access token was asked for.
+    /// When the access token was requested.
     pub asked_at: Timestamp,
-    /// When the access token ends, as the vendor told it.
+    /// When the access token expires according to the vendor.
     pub stated_expires_at: Timestamp,
     /// Until when the access token is used.
     pub expires_at: Timestamp,
     /// Whether there is a refresh token.
     pub refreshes: bool,
-    /// Whether that is the access token itself, while it lives.
+    /// Whether the access token itself serves as refresh token, while it is valid.
     pub refreshed_by_access: bool,
-    /// When the refresh token ends, as the vendor told it, if it did.
+    /// When the refresh token expires according to the vendor, if it says so.
     pub stated_refresh_expires_at: Option<Timestamp>,
     /// Until when the refresh token is used, if that is known.
     pub refresh_expires_at: Option<Timestamp>,
     /// Requests that were set aside of the access token's budget.
     pub spent: u32,
-    /// The numeric id of the account, if the vendor tells.
+    /// The numeric id of the account, if the vendor states it.
     pub client_id: Option<u64>,
-    /// The login as the vendor repeats it.
+    /// The login as the vendor's reply states it.
     pub login: Option<String>,
 }
 
@@ -77,7 +77,7 @@ impl SessionStatus {
         }
     }
 
-    /// That of a session whose file is damaged.
+    /// The status of a session whose file is damaged.
     pub(crate) fn damaged(why: String, budget: Option<u32>, now: Timestamp) -> Self {
         Self {
             damage: Some(why),
@@ -85,15 +85,16 @@ impl SessionStatus {
         }
     }
 
-    /// For how long the access token at hand is still used.
+    /// For how long the access token at hand will still be used.
     pub fn left(&self) -> Option<Duration> {
         let tokens = self.tokens.as_ref()?;
         Some(tokens.expires_at.since(self.now))
     }
 }
 
-/// As the vendor told it, or as it was reckoned in a record that does not say what was
-/// told. Of an access token that refreshes itself no other end is known.
+/// The expiry according to the vendor, or the one that was calculated if the record
+/// does not have the vendor's. An access token that refreshes itself has no other
+/// one.
 fn told_refresh_end(tokens: &TokenSet) -> Option<Timestamp> {
     let end = tokens
         .stated_refresh_expires_at

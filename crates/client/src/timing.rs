@@ -1,9 +1,9 @@
-//! When tokens end and are renewed, learnt from replies.
+//! When tokens expire and are renewed, as learnt from replies.
 //!
-//! An end is told by the vendor's clock, often in whole seconds. What a reply
-//! tells of that clock ([`Granted::now`], the token's `iat`, the `Date`) bounds how
-//! far it is ahead of ours, and each reply narrows the bounds. Ends are placed
-//! at the early bound, and a little before it, so that no expired token is sent.
+//! The vendor states expiries by its own clock, often in whole seconds. What a reply
+//! says about that clock ([`GrantedTokens::now`], the token's `iat`, the `Date`) bounds how
+//! far it is ahead of ours, and each reply narrows the bounds. An expiry is placed at
+//! the early bound, and a little before it, so that no expired token is sent.
 
 mod clock_offset;
 
@@ -17,29 +17,30 @@ use countersign_domain::Timestamp;
 
 pub(crate) use clock_offset::{ClockOffset, InstantRange, RoundTrip};
 
-/// Nobody is given a token for less: whoever tells less errs, and must not make
-/// us ask all the time.
+/// No vendor means a shorter life than this: a reply that states one is wrong, and
+/// must not make us send requests all the time.
 const LEAST_LIFE: Duration = Duration::from_secs(1);
 
-/// The life of a token whose told end makes no sense, as when a clock lies. The
-/// vendor refuses it if that is too long.
+/// The life of a token whose stated expiry makes no sense, for example because a
+/// clock is wrong. If it is too long, the vendor refuses the token.
 const ASSUMED_LIFE: Duration = Duration::from_secs(60);
 
-/// A token that was good for so long is refused for its own sake.
+/// If a token that was valid for so long is refused, that says nothing about the next
+/// one.
 pub(crate) const PROVEN: Duration = Duration::from_secs(300);
 
-/// The longest margin before an end. It covers an hour of a vendor's outage.
+/// The longest margin before an expiry. It covers an outage of an hour at the vendor.
 const LONGEST_MARGIN: Duration = Duration::from_secs(3600);
 
-/// When tokens can no longer be used, by our clock.
+/// Until when tokens are used, by our clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TokenEnds {
     pub(crate) access: Timestamp,
     pub(crate) refresh: Option<Timestamp>,
 }
 
-/// The access token's end as the vendor tells it, by its own clock: of two words
-/// the earlier one holds.
+/// The access token's expiry according to the vendor, by its own clock: of two
+/// statements the earlier one.
 pub(crate) fn told_end(granted: &GrantedTokens) -> Timestamp {
     let stated = granted.access_life.is_none() || granted.exp.is_none();
     let stated = stated.then_some(granted.access_expires_at);
@@ -48,8 +49,8 @@ pub(crate) fn told_end(granted: &GrantedTokens) -> Timestamp {
 }
 
 impl TokenEnds {
-    /// Places what a reply tells. `offset` is what is known of the vendor's
-    /// clock, and learns.
+    /// Places the stated expiries on our clock. `offset` is what is known of the
+    /// vendor's clock, and is updated.
     pub(crate) fn from_grant(
         granted: &GrantedTokens,
         trip: RoundTrip,
@@ -57,7 +58,8 @@ impl TokenEnds {
     ) -> Self {
         let learnt = learn(granted, trip, *offset);
         *offset = learnt.or(*offset);
-        // Without any word of the vendor's clock it is taken for ours.
+        // If nothing is known of the vendor's clock, it is assumed to show what ours
+        // does.
         let known = learnt.unwrap_or(ClockOffset::NONE);
         let told = told_ends(granted)
             .filter(|end| known.ours(*end).latest > trip.arrived_at)
@@ -76,17 +78,17 @@ impl TokenEnds {
     }
 }
 
-/// What the vendor's clock says of the access token's end, in whole seconds: a
-/// JWT's is, whatever the reply says.
+/// The access token's expiry by the vendor's clock, in whole seconds: that of a JWT
+/// is, whatever the reply says.
 fn told_ends(granted: &GrantedTokens) -> impl Iterator<Item = Timestamp> {
     let stated = granted.access_life.is_none();
     let stated = stated.then(|| granted.access_expires_at.floor_to_second());
     stated.into_iter().chain(granted.exp)
 }
 
-/// What a reply tells of the vendor's clock: the first source by which the token
-/// is not dead already, with the earlier replies if they agree; these alone if it
-/// tells nothing.
+/// What a reply says about the vendor's clock: the first source according to which
+/// the token has not expired already, narrowed by earlier replies if they agree; the
+/// earlier replies alone if this one says nothing.
 fn learn(
     granted: &GrantedTokens,
     trip: RoundTrip,
@@ -104,8 +106,9 @@ fn learn(
     told.or_else(|| offset.filter(sensible))
 }
 
-/// What a reply tells of the vendor's now, best first. Issuers predate `iat`, and
-/// proxies date replies: of these two the later one is safer.
+/// What a reply says about the current time at the vendor, best source first. Some
+/// issuers predate `iat`, and some proxies set `Date`: of these two the later one is
+/// safer.
 fn sources(granted: &GrantedTokens) -> impl Iterator<Item = Timestamp> {
     let (iat, date) = (granted.iat, granted.date);
     [granted.now, iat.max(date), iat.min(date)]
@@ -113,7 +116,7 @@ fn sources(granted: &GrantedTokens) -> impl Iterator<Item = Timestamp> {
         .flatten()
 }
 
-/// The instant until which a token is used that ends within `span`.
+/// Until when a token is used that expires within `span`.
 fn safe_end(span: InstantRange, trip: RoundTrip) -> Timestamp {
     let life = span.earliest.since(trip.sent_at);
     let safe = span.earliest - leeway(life);
@@ -121,13 +124,13 @@ fn safe_end(span: InstantRange, trip: RoundTrip) -> Timestamp {
     if safe >= trip.arrived_at + LEAST_LIFE / 4 {
         return safe;
     }
-    // By the early bound it is as good as dead on arrival; it was just bought,
-    // and is given a chance.
+    // By the early bound it has as good as expired on arrival. It has just been
+    // granted, so it is tried.
     let left = span.latest.since(trip.arrived_at);
     least.max(trip.arrived_at + left / 2)
 }
 
-/// When the refresh token ends; `None` if what is told makes no sense.
+/// Until when the refresh token is used; `None` if its stated expiry makes no sense.
 fn refresh_end(granted: &GrantedTokens, trip: RoundTrip, known: ClockOffset) -> Option<Timestamp> {
     let lived = granted.refresh_life.map(|life| trip.and_then(life));
     let stated = || Some(known.ours(granted.refresh_expires_at?.floor_to_second()));
@@ -136,20 +139,21 @@ fn refresh_end(granted: &GrantedTokens, trip: RoundTrip, known: ClockOffset) -> 
     (end > trip.arrived_at).then_some(end)
 }
 
-/// How long before its end a token is not used any more: requests travel.
+/// How long before its expiry a token is no longer used, since requests take time.
 pub(crate) fn leeway(life: Duration) -> Duration {
     (life / 50).clamp(Duration::from_millis(50), Duration::from_secs(5))
 }
 
-/// How long before its end a token is renewed: 6 to 10 % of its life, at most an
-/// hour. Late, so that few are asked for; early enough for some retries.
+/// How long before its expiry a token is renewed: 6 to 10 % of its life, at most an
+/// hour. That is late enough to request few tokens, and early enough for some
+/// retries.
 pub(crate) fn margin(life: Duration, jitter: f64) -> Duration {
     let share = life.mul_f64(0.06 + 0.04 * jitter);
     let longest = LONGEST_MARGIN.mul_f64(0.9 + 0.1 * jitter);
     share.min(longest)
 }
 
-/// A pause, up to a quarter shorter or longer.
+/// A pause that is up to a quarter shorter or longer.
 pub(crate) fn jittered(pause: Duration, jitter: f64) -> Duration {
     pause.mul_f64(0.75 + 0.5 * jitter)
 }

@@ -1,11 +1,11 @@
-//! What works and should be mended all the same, for a person to read.
+//! Warnings to a person about what works and should be corrected anyway.
 
 /// The target of the log events with which the client warns a person of something
-/// that works and should be mended: a session file that was set aside, a file with
-/// a secret that others can read. Each is one whole sentence without secrets.
+/// that works and should be corrected: a session file that was set aside, or a file
+/// with a secret that others can read. Each is one whole sentence without secrets.
 pub const WARNINGS: &str = "countersign_client::warning";
 
-/// Warns.
+/// Logs a warning for a person.
 pub(crate) fn warn(sentence: &str) {
     tracing::warn!(target: WARNINGS, "{sentence}");
 }

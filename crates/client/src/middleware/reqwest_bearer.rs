@@ -7,21 +7,21 @@ use reqwest_middleware::{Error, Middleware, Next, Result};
 use super::tower_bearer::again_with;
 use crate::{TokenSource, TokenVerdict};
 
-/// Answers longer than this are not looked at to tell whether a token was refused.
+/// Responses longer than this are not read to find out whether a token was refused.
 const LONGEST_REFUSAL: u64 = 64 * 1024;
 
 /// Gives each request a fresh token. A request whose token is refused is made once
-/// more with another one, if its body is no stream.
+/// more with another one, unless its body is a stream.
 #[derive(Clone, Debug)]
 pub struct BearerMiddleware(TokenSource);
 
 impl BearerMiddleware {
-    /// Takes tokens from there.
+    /// Takes tokens from `source`.
     pub fn new(source: TokenSource) -> Self {
         Self(source)
     }
 
-    /// Whether the token was refused, and the answer, of which the body may have
+    /// Whether the token was refused, and the response, of which the body may have
     /// been read.
     async fn judged(&self, answer: Response) -> Result<(bool, Response)> {
         let is_short = answer

@@ -9,7 +9,7 @@ use tower_service::Service;
 use crate::{AccessToken, BoxFuture, Error, TokenSource, TokenVerdict};
 
 /// Gives each request a fresh token. A request whose token is refused is made once
-/// more with another one, if its body can be had again.
+/// more with another one, if its body can be repeated.
 pub struct BearerLayer<B> {
     source: TokenSource,
     again: fn(&B) -> Option<B>,
@@ -22,7 +22,7 @@ pub struct BearerAuth<S, B> {
     again: fn(&B) -> Option<B>,
 }
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug, thiserror::Error)]
 pub enum BearerError<E> {
     /// There is no token.
@@ -34,15 +34,14 @@ pub enum BearerError<E> {
 }
 
 impl<B: Clone> BearerLayer<B> {
-    /// Takes tokens from there, and repeats bodies by cloning them.
+    /// Takes tokens from `source`, and repeats bodies by cloning them.
     pub fn new(source: TokenSource) -> Self {
         Self::repeating(source, |body| Some(body.clone()))
     }
 }
 
 impl<B> BearerLayer<B> {
-    /// Takes tokens from there, and repeats the bodies that `again` can give
-    /// again.
+    /// Takes tokens from `source`, and repeats the bodies that `again` can copy.
     pub fn repeating(source: TokenSource, again: fn(&B) -> Option<B>) -> Self {
         Self { source, again }
     }
@@ -93,7 +92,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        // What was made ready is what is called.
+        // The service that was polled ready is the one to call.
         let spare = self.inner.clone();
         let ready = std::mem::replace(&mut self.inner, spare.clone());
         let (source, again) = (self.source.clone(), self.again);
@@ -103,8 +102,8 @@ where
             let mut first = ready;
             let answer = first.call(presenting(request, &token)).await;
             let answer = answer.map_err(BearerError::Service)?;
-            // What the status leaves open counts as refused: the session machine
-            // bounds how often that may cost a token.
+            // A status that does not tell counts as a refusal: the session machine
+            // limits how often that may cost a token.
             if source.judge(answer.status()) == TokenVerdict::NotRefused {
                 return Ok(answer);
             }
@@ -116,15 +115,15 @@ where
     }
 }
 
-/// The request to make once more, if it can be, and the token for it in the place
-/// of one that was refused, if there is one.
+/// The request to make once more, if it can be repeated, and its token in place of
+/// the refused one, if there is one.
 pub(super) async fn again_with<R>(
     source: &TokenSource,
     token: &AccessToken,
     copy: Option<R>,
 ) -> Option<(AccessToken, R)> {
     source.report_refused(token);
-    // Without a copy nobody waits for a token.
+    // Without a copy no token is waited for.
     let copy = copy?;
     let other = source.token().await.ok()?;
     (other.expose() != token.expose()).then_some((other, copy))

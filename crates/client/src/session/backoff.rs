@@ -1,4 +1,4 @@
-//! How long nothing is asked after something went wrong.
+//! How long no request is sent after a failure.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use super::request::TOLERANCE;
 use super::{ClientSession, RenewalKind};
 use crate::{RenewalFailure, timing};
 
-/// What a vendor's "no" says of the next request.
+/// What a refusal says about the next request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RetryAdvice {
-    /// The same request is good, later.
+    /// The same request may succeed later.
     Later,
     /// The vendor failed; the request may have been acted upon.
     Failed,
@@ -46,15 +46,16 @@ impl RetryAdvice {
     }
 }
 
-/// The longest that a vendor's own `Retry-After` holds.
+/// The longest `Retry-After` that is followed.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
-/// So many secrets in a row may be tried at once, each after the one before was
-/// refused: somebody mends what is wrong. More are none of a person: a command
-/// tells another one each time, or processes do not agree on theirs.
+/// This many secrets in a row may be tried at once, each after the one before was
+/// refused, since somebody is correcting the secret. More do not come from a person:
+/// a command prints another one each time, or processes use different ones.
 const MOST_SECRETS: u32 = 3;
 
-/// Whether this is a refused login: the end, until a person changes something.
+/// Whether this is a refused login: no login is tried until a person changes
+/// something, or the pause is over.
 pub(super) fn is_refused_login(failure: &RenewalFailure) -> bool {
     let never = match (failure.refusal, failure.status) {
         (Some(refusal), _) => RetryAdvice::after(refusal) == RetryAdvice::Never,
@@ -63,8 +64,8 @@ pub(super) fn is_refused_login(failure: &RenewalFailure) -> bool {
     failure.operation == TokenOperation::Login && never
 }
 
-/// Whether an answer that is not of the dialect will be the same next time: it
-/// leads elsewhere, or blames the request. Whoever gives it may count wrong secrets.
+/// Whether a reply that the dialect does not explain will be the same next time: it
+/// redirects, or blames the request. The server behind it may count wrong secrets.
 pub(super) fn is_final(status: u16) -> bool {
     (300..500).contains(&status) && ![408, 425, 429].contains(&status)
 }
@@ -80,13 +81,13 @@ fn after_refusal(times: u32) -> Duration {
     doubling(Duration::from_secs(30), times, Duration::from_secs(3600))
 }
 
-/// So many young tokens may be refused in a row and be replaced at once: a test
-/// that moves the vendor's clock on does that, and so does a vendor that ends
+/// This many new tokens in a row may be refused and be replaced at once. That happens
+/// in a test that moves the vendor's clock forward, and with a vendor that ends
 /// sessions.
 const FORGIVEN: u32 = 4;
 
-/// How old an access token is at least before it is given up because the vendor
-/// refused it, when the `rejected` before it were refused soon too.
+/// The least age at which a refused access token is given up, after `rejected` tokens
+/// before it were refused soon after they were granted.
 pub(super) fn least_age_to_give_up(rejected: u32) -> Duration {
     match rejected.saturating_sub(FORGIVEN) {
         0 => Duration::ZERO,
@@ -94,13 +95,13 @@ pub(super) fn least_age_to_give_up(rejected: u32) -> Duration {
     }
 }
 
-/// `first` once, twice as long each further time.
+/// `first`, doubled each further time.
 fn doubling(first: Duration, times: u32, longest: Duration) -> Duration {
     let factor = 1u32 << times.saturating_sub(1).min(16);
     first.saturating_mul(factor).min(longest)
 }
 
-/// What went wrong.
+/// Why a request failed.
 pub(super) struct FailureCause<'a> {
     pub(super) refusal: Option<Refusal>,
     pub(super) status: Option<u16>,
@@ -108,7 +109,7 @@ pub(super) struct FailureCause<'a> {
 }
 
 impl ClientSession {
-    /// The trouble that forbids to ask, if one does.
+    /// The failure that forbids a request at the moment, if there is one.
     pub(super) fn blocking_failure(
         &self,
         kind: RenewalKind,
@@ -125,7 +126,7 @@ impl ClientSession {
         holds.then_some(failure)
     }
 
-    /// Notes what went wrong; the vendor may be asked again at once.
+    /// Records a failure. Another request may be sent at once.
     pub(super) fn note_failure(
         &mut self,
         operation: TokenOperation,
@@ -153,21 +154,20 @@ impl ClientSession {
         });
     }
 
-    /// The pause after something that passes by itself, or so long as the vendor
-    /// asks for.
+    /// Sets the pause after a temporary failure, or the one that the vendor asks for.
     pub(super) fn back_off(&mut self, asked_for: Option<Duration>) {
         let jitter = self.terms.jitter;
         if let Some(failure) = &mut self.record.failure {
             let pause = match asked_for {
                 Some(span) if !span.is_zero() => span.min(LONGEST) + timing::spread(span, jitter),
-                // A vendor that says "at once" over and over is not hammered.
+                // Even a vendor that keeps saying "at once" is not overloaded.
                 _ => timing::jittered(backoff(failure.times), jitter),
             };
             failure.retry_at = failure.at + pause;
         }
     }
 
-    /// The pause after a refused login.
+    /// Sets the pause after a refused login.
     pub(super) fn pause_logins(&mut self) {
         let (secret, jitter) = (self.secret, self.terms.jitter);
         if let Some(failure) = &mut self.record.failure {

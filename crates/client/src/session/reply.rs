@@ -1,4 +1,4 @@
-//! What answers mean. A refusal is judged by what was asked.
+//! What replies mean. A refusal is judged by what was requested.
 
 use countersign_dialect::{ExtraParts, GrantedTokens, LostRefresh, RefusedBy};
 use countersign_domain::{Timestamp, TokenOperation};
@@ -9,8 +9,7 @@ use crate::timing::{RoundTrip, TokenEnds, told_end};
 use crate::{RequestDelivery, TokenSet};
 
 impl ClientSession {
-    /// Fresh tokens came; `now` is when. They are to be durable before they are
-    /// used.
+    /// New tokens arrived at `now`. They must be durable before they are used.
     pub fn received(&mut self, granted: GrantedTokens, now: Timestamp) {
         let operation = self.operation();
         let sent_at = self.under_way.sent_at.unwrap_or(now).min(now);
@@ -33,7 +32,7 @@ impl ClientSession {
         self.under_way = RequestUnderWay::default();
     }
 
-    /// The vendor said no.
+    /// The vendor refused the request.
     pub fn refused(&mut self, by: &RefusedBy, now: Timestamp) {
         let operation = self.operation();
         let detail = in_words(by);
@@ -66,7 +65,7 @@ impl ClientSession {
         }
     }
 
-    /// There is no answer.
+    /// There was no reply.
     pub fn lost(&mut self, sent: RequestDelivery, detail: &str, now: Timestamp) {
         if sent == RequestDelivery::NotSent {
             self.unheard();
@@ -74,7 +73,7 @@ impl ClientSession {
         self.unanswered(sent, None, detail, now);
     }
 
-    /// The answer is none that the dialect explains, or its signature is wrong.
+    /// The dialect does not explain the reply, or its signature is wrong.
     pub fn garbled(&mut self, status: u16, detail: &str, now: Timestamp) {
         if self.operation() == TokenOperation::Login && backoff::is_final(status) {
             let mishap = FailureCause {
@@ -104,7 +103,7 @@ impl ClientSession {
         };
         self.leave_open(operation);
         self.note_failure(operation, &mishap, now);
-        // A login at once cures what this vendor would punish a retry for.
+        // A login at once is better than a retry that this vendor would punish.
         let punished = self.terms.lost_refresh == LostRefresh::Login;
         if !(punished && operation == TokenOperation::Refresh && sent == RequestDelivery::MaybeSent)
         {
@@ -112,20 +111,20 @@ impl ClientSession {
         }
     }
 
-    /// What was asked for last.
+    /// What was requested last.
     fn operation(&self) -> TokenOperation {
         let attempt = self.record.attempt.as_ref();
         attempt.map_or(TokenOperation::Login, |attempt| attempt.operation)
     }
 
-    /// The request was not acted upon: it is as if it had not been sent. An
-    /// earlier one with the same refresh token may have been.
+    /// The vendor did not act upon the request, so it counts as not sent. An earlier
+    /// one with the same refresh token may have been acted upon.
     fn unheard(&mut self) {
         self.record.attempt = std::mem::take(&mut self.under_way).before;
     }
 
-    /// It may have been acted upon. That matters for a refresh token only: what a
-    /// lost login gave is nobody's.
+    /// The vendor may have acted upon it. That matters for a refresh token only:
+    /// nobody has the tokens of a lost login.
     fn leave_open(&mut self, operation: TokenOperation) {
         if operation == TokenOperation::Login {
             self.settle();
@@ -137,8 +136,8 @@ impl ClientSession {
         self.under_way = RequestUnderWay::default();
     }
 
-    /// A refused refresh leads to a login at once, but for one whose own pause
-    /// is not over.
+    /// A refused refresh leads to a login at once, unless a refused login still
+    /// delays it.
     fn note_unless_ended(&mut self, mishap: &FailureCause<'_>, now: Timestamp) {
         let ended = self
             .blocking_failure(RenewalKind::Login, now)
@@ -148,7 +147,7 @@ impl ClientSession {
         }
     }
 
-    /// What was counted of the token before ends with it.
+    /// The counters of the token before end with it.
     fn count_afresh(&mut self, before: Option<&TokenSet>, granted: &GrantedTokens) {
         self.wanted = 0;
         if before.is_none_or(|tokens| tokens.access_token != granted.access_token) {
@@ -167,6 +166,9 @@ fn tokens(
     kept: Option<TokenSet>,
 ) -> TokenSet {
     let logged_in_at = kept.as_ref().map_or(sent_at, |kept| kept.logged_in_at);
+    // RFC 6749 section 6: "The authorization server MAY issue a new refresh token, in
+    // which case the client MUST discard the old refresh token and replace it with the
+    // new refresh token."
     let rotated = granted.refresh_token.is_some();
     let stated_expires_at = Some(told_end(&granted));
     let mut tokens = TokenSet {
@@ -188,7 +190,8 @@ fn tokens(
         tokens.client_id = tokens.client_id.or(kept.client_id);
         tokens.login = tokens.login.or(kept.login);
         if !rotated {
-            // A reply without one: the one at hand stays, and so does its end.
+            // The reply has no refresh token: the one at hand stays, and so does its
+            // expiry.
             tokens.refresh_token = kept.refresh_token;
             tokens.refresh_expires_at = tokens.refresh_expires_at.or(kept.refresh_expires_at);
             let told = tokens.stated_refresh_expires_at;
@@ -198,8 +201,8 @@ fn tokens(
     tokens
 }
 
-/// A refusal as it is told: the vendor's own words are quoted, so that no line
-/// break gets into a log.
+/// A refusal in words. The vendor's own words are quoted, so that no line break gets
+/// into a log.
 fn in_words(by: &RefusedBy) -> String {
     let quoted = |text: &Option<String>| text.as_ref().map(|text| format!(" {text:?}"));
     let code = quoted(&by.code).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! When to ask, and for what.
+//! When a request is sent, and which.
 
 use std::time::Duration;
 
@@ -8,18 +8,18 @@ use countersign_domain::{Timestamp, TokenOperation};
 use super::{ClientSession, RenewalKind, RequestUnderWay};
 use crate::RequestAttempt;
 
-/// How long a refresh token whose reply was lost may be sent again, counted from
-/// the first time. Issuers that forgive a second use do so for a minute or so;
-/// after that it looks stolen, and would end the session.
+/// How long a refresh token whose reply was lost may be sent again, counted from the
+/// first time. Issuers that tolerate a second use do so for about a minute; later it
+/// looks stolen, and would end the session.
 const RETRY_WINDOW: Duration = Duration::from_secs(45);
 
-/// By how much an instant may lie ahead without the clock having been set back:
+/// How far an instant may lie in the future without the clock having been set back:
 /// processes read the clock, and then wait for the lock.
 pub(super) const TOLERANCE: Duration = Duration::from_secs(5);
 
 impl ClientSession {
-    /// A request is about to be sent. The draft is to be durable before it is,
-    /// so that whoever finds it knows that the refresh token may be used up.
+    /// A request is about to be sent. The draft must be durable before it is, so that
+    /// a process that finds it knows that the refresh token may be used up.
     pub fn begin_request(&mut self, kind: RenewalKind, now: Timestamp) {
         self.forced = false;
         let before = self.record.attempt.take();
@@ -30,7 +30,7 @@ impl ClientSession {
         };
         let asked_at = since.map_or(now, |attempt| attempt.asked_at);
         if kind == RenewalKind::Login && before.is_some() {
-            // It will not be known any more whether this one is used up.
+            // After this it cannot be known whether it is used up.
             self.drop_refresh_token();
         }
         self.under_way = RequestUnderWay {
@@ -43,7 +43,7 @@ impl ClientSession {
         });
     }
 
-    /// Whether a new token is to be asked for although there is one.
+    /// Whether a new token should be requested although there is one.
     pub(super) fn is_due(&self, now: Timestamp) -> bool {
         let asked_at = self.record.tokens.as_ref().map(|tokens| tokens.asked_at);
         let set_back = asked_at.is_some_and(|asked_at| asked_at.since(now) > TOLERANCE);
@@ -80,16 +80,16 @@ impl ClientSession {
         self.terms.refreshes && alive && !self.may_be_used_up(now)
     }
 
-    /// Whether the refresh token may be used up, so that the vendor would take
-    /// it for stolen.
+    /// Whether the refresh token may be used up, so that the vendor would treat it as
+    /// stolen.
     fn may_be_used_up(&self, now: Timestamp) -> bool {
         let punished = self.terms.lost_refresh == LostRefresh::Login;
         let is_open = self.refresh_attempt().is_some();
         is_open && punished || self.is_too_late(now)
     }
 
-    /// Whether a refresh that was prepared is not to be sent any more: its token
-    /// was sent first too long ago.
+    /// Whether a refresh that was prepared must not be sent any more, because its
+    /// token was first sent too long ago.
     pub(crate) fn is_too_late(&self, now: Timestamp) -> bool {
         self.refresh_attempt().is_some_and(|attempt| {
             let set_back = attempt.asked_at.since(now) > TOLERANCE;

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use countersign_domain::Timestamp;
 
-/// Bounds widen by one part in so many: clocks drift, and are slewed by up to 500
-/// ppm each.
+/// Bounds widen by one part in this many: clocks drift, and each may be slewed by up
+/// to 500 ppm.
 const DRIFT: u64 = 1000;
 
-/// A request and its answer, by our clock.
+/// A request and its reply, by our clock.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RoundTrip {
     pub(crate) sent_at: Timestamp,
@@ -16,7 +16,7 @@ pub(crate) struct RoundTrip {
 }
 
 impl RoundTrip {
-    /// When it is so long after the vendor answered, which was on the way.
+    /// The instant `life` after the vendor replied, which was within the round trip.
     pub(crate) fn and_then(self, life: Duration) -> InstantRange {
         InstantRange {
             earliest: self.sent_at + life,
@@ -32,12 +32,12 @@ pub(crate) struct InstantRange {
     pub(crate) latest: Timestamp,
 }
 
-/// Bounds of how far the vendor's clock is ahead, in microseconds.
+/// Bounds of how far the vendor's clock is ahead of ours, in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ClockOffset {
     least: i64,
     most: i64,
-    /// When they were seen, by our clock.
+    /// When they were observed, by our clock.
     seen_at: Timestamp,
 }
 
@@ -49,8 +49,9 @@ impl ClockOffset {
         seen_at: Timestamp::from_micros(0),
     };
 
-    /// What one instant of the vendor's clock tells that it told on the way. One
-    /// in whole seconds, or milliseconds, was cut to them.
+    /// The bounds that follow from one instant of the vendor's clock, read within the
+    /// round trip. An instant in whole seconds, or milliseconds, was truncated to
+    /// them.
     pub(crate) fn observed(told: Timestamp, trip: RoundTrip) -> Self {
         let told = told.as_micros();
         let within = [1_000_000, 1000].into_iter().find(|unit| told % unit == 0);
@@ -62,8 +63,8 @@ impl ClockOffset {
         }
     }
 
-    /// What both tell; `None` if they contradict each other, as when a clock was
-    /// set.
+    /// The bounds that both agree on; `None` if they contradict each other, for
+    /// example because a clock was set.
     pub(crate) fn narrowed(self, newer: Self) -> Option<Self> {
         let apart = newer.seen_at.as_micros().abs_diff(self.seen_at.as_micros());
         let drift = i64::try_from(apart / DRIFT).unwrap_or(i64::MAX);
