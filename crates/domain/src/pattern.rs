@@ -134,23 +134,6 @@ impl PathPattern {
             .unwrap_or_else(|| other.segments.len().cmp(&self.segments.len()))
     }
 
-    /// Whether it ends in a `*`.
-    pub fn is_open(&self) -> bool {
-        self.end == PatternEnd::Rest
-    }
-
-    /// Whether other spellings of the other pattern's paths fall under this one:
-    /// with a slash at the end, under its `*`, or in other letter case, where it
-    /// takes any segment.
-    pub fn takes_spellings_of(&self, other: &Self) -> bool {
-        let takes_case = |(own, theirs): (&PatternSegment, &PatternSegment)| {
-            matches!(theirs, PatternSegment::Text(_)) && !matches!(own, PatternSegment::Text(_))
-        };
-        let above = self.is_open() && self.segments.len() <= other.segments.len();
-        let any = self.segments.iter().zip(&other.segments).any(takes_case);
-        self.overlaps(other) && (above || any)
-    }
-
     fn kinds(&self) -> impl Iterator<Item = u8> {
         let segments = self.segments.iter().map(|segment| match segment {
             PatternSegment::Text(_) => 0,
@@ -185,7 +168,8 @@ impl PathPattern {
 }
 
 impl PatternEnd {
-    fn fits<S: AsRef<str>>(self, tail: &[S]) -> bool {
+    /// Whether it fits what follows the last segment.
+    pub(crate) fn fits<S: AsRef<str>>(self, tail: &[S]) -> bool {
         let slash = || matches!(tail, [last] if last.as_ref().is_empty());
         match self {
             Self::Nothing => tail.is_empty(),

@@ -6,9 +6,12 @@
 //! is one for HEAD too (RFC 9110 section 9.3.2), unless another that decides as
 //! much names HEAD itself.
 
+mod exposed;
+
 use crate::path::JudgedPath;
 use crate::pattern::PathPattern;
 use crate::scopes::Scopes;
+pub use exposed::{ExposedRoute, WeakerAccess, WeakerRoute};
 
 /// Whether a request needs a credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -95,16 +98,6 @@ struct CompiledRule {
     scopes: Scopes,
 }
 
-/// An exact path that is protected within a wildcard that is public: any other
-/// spelling of it is public.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ExposedRoute<'r> {
-    /// The public pattern.
-    pub public: &'r str,
-    /// The protected path.
-    pub exact: &'r str,
-}
-
 /// What is asked of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MatchedRoute<'p> {
@@ -176,29 +169,6 @@ impl Routes {
             access,
             scopes,
             logins,
-        })
-    }
-
-    /// The protected paths whose other spellings a public wildcard covers: for a
-    /// method that both rules are for, and with no other rule that protects what
-    /// lies below and beside the path.
-    pub fn exposed(&self) -> impl Iterator<Item = ExposedRoute<'_>> {
-        let exact = self
-            .rules
-            .iter()
-            .filter(|rule| rule.access == RouteAccess::Protected && !rule.pattern.is_open());
-        exact.filter_map(|exact| {
-            let mut around = self.rules.iter().filter(|rule| {
-                !std::ptr::eq(*rule, exact)
-                    && rule.meets_methods(exact)
-                    && rule.pattern.takes_spellings_of(&exact.pattern)
-            });
-            // The most specific comes first, and decides.
-            let decides = around.next()?;
-            (decides.access == RouteAccess::Public).then(|| ExposedRoute {
-                public: decides.pattern.text(),
-                exact: exact.pattern.text(),
-            })
         })
     }
 
@@ -286,13 +256,6 @@ impl CompiledRule {
         let by_get = |rule: &Self| !rule.methods.iter().any(|it| it == "HEAD");
         self.precedence(other)
             .then(by_get(self).cmp(&by_get(other)))
-    }
-
-    /// Whether there is a method for which both rules are.
-    fn meets_methods(&self, other: &Self) -> bool {
-        let open = self.methods.is_empty() || other.methods.is_empty();
-        open || self.methods.iter().any(|method| other.covers(method))
-            || other.methods.iter().any(|method| self.covers(method))
     }
 
     /// Whether nothing says which of the two rules decides.
@@ -512,59 +475,6 @@ mod tests {
             let route = routes.find("GET", &judged).unwrap();
             let asked: Vec<&str> = route.scopes.iter().flat_map(|it| it.iter()).collect();
             assert_eq!(asked, scopes, "{path}");
-        }
-    }
-
-    #[test]
-    fn a_protected_path_whose_other_spellings_are_public_is_found() {
-        use RouteAccess::{Protected, Public};
-        let get = &["GET"][..];
-        let post = &["POST"][..];
-        let exact = "/api/v2/x/callback";
-        for (public, protected, more, found) in [
-            ((&[][..], "/api/v2/*"), (&[][..], exact), None, true),
-            ((get, "/api/v2/*"), (&[], exact), None, true),
-            ((get, "/api/v2/*"), (&["HEAD"], exact), None, true),
-            ((get, "/api/v2/*"), (post, exact), None, false),
-            ((&[], "/api/v2/{a}/{b}"), (&[], exact), None, true),
-            ((&[], "/api/v2/{a}/other"), (&[], exact), None, false),
-            (
-                (&[], "/api/v2/x/*"),
-                (&[], "/api/v2/{a}/callback"),
-                None,
-                true,
-            ),
-            ((&[], "/api/v2/x"), (&[], exact), None, false),
-            ((&[], "/api/v2/y/*"), (&[], exact), None, false),
-            (
-                (&[], "/api/v2/x/callback/deep/*"),
-                (&[], exact),
-                None,
-                false,
-            ),
-            ((&[], "/api/v2/*"), (&[], "/api/v2/x/*"), None, false),
-            (
-                (&[], "/api/v2/*"),
-                (&[], exact),
-                Some("/api/v2/x/callback/*"),
-                false,
-            ),
-        ] {
-            let mut rules = vec![rule(public.0, public.1, Public)];
-            rules.push(rule(protected.0, protected.1, Protected));
-            rules.extend(more.map(|path| rule(&[], path, Protected)));
-            let routes = Routes::new(&["/*"], rules, TrailingSlash::Exact).unwrap();
-            let exposed: Vec<_> = routes.exposed().collect();
-            let expected = ExposedRoute {
-                public: public.1,
-                exact: protected.1,
-            };
-            let expected = found.then_some(expected);
-            assert_eq!(
-                exposed,
-                Vec::from_iter(expected),
-                "{public:?} {protected:?}"
-            );
         }
     }
 

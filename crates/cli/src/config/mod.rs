@@ -7,18 +7,19 @@
 mod explain;
 mod read;
 mod settings;
+mod warnings;
 
 use std::path::{Path, PathBuf};
 
 use crate::exit::Failure;
 use crate::output::Output;
 
-use countersign_domain::routes::ExposedRoute;
 pub(crate) use read::read;
 use read::read_under;
 pub(crate) use settings::{
     ApiSection, GuardSection, LogFormat, Overrides, ServerSection, Settings, TlsSection,
 };
+use warnings::{Warning, warnings};
 
 /// A configuration file that says everything there is to say, with comments.
 pub(crate) const EXAMPLE: &str = include_str!("example.toml");
@@ -61,12 +62,16 @@ pub(crate) fn run(command: &ConfigCommand, output: &mut Output) -> Result<(), Fa
             let apis: Vec<_> = settings.apis.iter().map(|api| api.name.as_str()).collect();
             let warnings = warnings(&settings);
             let mut text = format!("{} is valid: {}", file.display(), count(&apis));
-            for warning in &warnings {
-                text.push_str(&format!("\nwarning: {warning}"));
+            for Warning { sentence, help } in &warnings {
+                text.push_str(&format!("\nwarning: {sentence}\nhelp: {help}"));
             }
+            let told = warnings.iter();
+            let told: Vec<_> = told
+                .map(|it| format!("{}; {}", it.sentence, it.help))
+                .collect();
             output.document(
                 &serde_json::json!({
-                    "file": file, "valid": true, "apis": apis, "warnings": warnings,
+                    "file": file, "valid": true, "apis": apis, "warnings": told,
                 }),
                 &text,
             )
@@ -81,25 +86,6 @@ pub(crate) fn load(file: &Path, over: &Overrides) -> Result<Settings, Failure> {
     let base = file.parent().unwrap_or(Path::new("."));
     read_under(&source, &file.display().to_string(), base, over)
         .map_err(|it| Failure::mistakes(&it, "the configuration"))
-}
-
-/// What is valid and perhaps not meant.
-fn warnings(settings: &Settings) -> Vec<String> {
-    let guards = settings.apis.iter().filter_map(|api| {
-        let routes = &api.guard.as_ref()?.routes;
-        Some((&api.name, routes.exposed()))
-    });
-    let told = guards.flat_map(|(name, exposed)| {
-        exposed.map(move |it| {
-            let ExposedRoute { public, exact } = it;
-            format!(
-                "api {name}: {exact} is protected, but in another spelling (a slash at its end, \
-                 other letter case) it falls under {public}, which is public; if the upstream \
-                 takes both for one, protect {exact}/* too, or make less of it public"
-            )
-        })
-    });
-    told.collect()
 }
 
 fn source_of(file: &Path) -> Result<String, Failure> {

@@ -15,3 +15,4 @@ mod operating;
 mod operator;
 mod run;
 mod server;
+mod warned;

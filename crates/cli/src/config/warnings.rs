@@ -1,0 +1,86 @@
+//! What is valid in a configuration and perhaps not meant, each with what to do about it.
+
+use countersign_domain::Scopes;
+use countersign_domain::routes::{ExposedRoute, WeakerAccess, WeakerRoute};
+
+use super::Settings;
+
+/// A doubt about a configuration.
+pub(super) struct Warning {
+    /// What is doubtful.
+    pub(super) sentence: String,
+    /// What to do about it.
+    pub(super) help: String,
+}
+
+/// Every doubt about these settings.
+pub(super) fn warnings(settings: &Settings) -> Vec<Warning> {
+    let guards = settings.apis.iter().filter_map(|api| {
+        let routes = &api.guard.as_ref()?.routes;
+        Some((&api.name, routes.exposed()))
+    });
+    let told = guards.flat_map(|(name, exposed)| {
+        let told = exposed.into_iter();
+        told.map(move |it| exposed_route(&name.to_string(), &it))
+    });
+    told.collect()
+}
+
+fn exposed_route(api: &str, exposed: &ExposedRoute<'_>) -> Warning {
+    let ExposedRoute {
+        path,
+        scopes,
+        spelling,
+        weaker,
+    } = exposed;
+    let asks = if scopes.is_empty() {
+        String::new()
+    } else {
+        format!(" and asks for {}", scopes_named(scopes))
+    };
+    let falls = weaker.iter().map(falls_under).collect::<Vec<_>>();
+    Warning {
+        sentence: format!(
+            "api {api}: {path} is protected{asks}, but other spellings of it (letter case, a \
+             slash or dot at the end), such as {spelling}, fall {}",
+            falls.join(", and ")
+        ),
+        help: format!(
+            "unless the upstream takes them for other paths, {}",
+            cure(exposed)
+        ),
+    }
+}
+
+fn falls_under(weaker: &WeakerRoute<'_>) -> String {
+    let path = weaker.path;
+    match weaker.access {
+        WeakerAccess::Public => format!("under {path}, which is public"),
+        WeakerAccess::FewerScopes => format!("under {path}, which asks for less"),
+        WeakerAccess::NoRule => format!("under no rule within {path}, so no scope is asked for"),
+    }
+}
+
+/// What has them ask for as much. It holds for all spellings, since there are more than
+/// rules could name; and what may ask for less is named, so that no other spelling of
+/// anything falls under it.
+fn cure(exposed: &ExposedRoute<'_>) -> String {
+    let paths: Vec<&str> = exposed.weaker.iter().map(|it| it.path).collect();
+    let paths = paths.join(" and ");
+    if exposed.scopes.is_empty() {
+        return format!(
+            "protect {paths} too, and list each public path below without `*` or `{{}}`"
+        );
+    }
+    format!(
+        "protect {paths} too with a rule that asks for {}, and list each path below that needs \
+         less without `*` or `{{}}`",
+        scopes_named(exposed.scopes)
+    )
+}
+
+fn scopes_named(scopes: &Scopes) -> String {
+    let named: Vec<&str> = scopes.iter().collect();
+    let noun = if named.len() == 1 { "scope" } else { "scopes" };
+    format!("the {noun} {}", named.join(", "))
+}

@@ -1,0 +1,505 @@
+//! Which rules another spelling of a path gets around.
+//!
+//! A server may take a path for the same if a segment has other letter case, or
+//! characters at its ends that it trims, or if a slash is added at the end or left
+//! out. The guard tells such paths apart. So a rule that is found by the text of its
+//! segments does not hold for their other spellings, and the rule that holds for them
+//! may ask for less.
+//!
+//! There are more spellings of a text than could be listed. What matters of one is
+//! which texts of the rules it is: its own, one that is alike, or none of them, so
+//! that only wildcards take it. With these the rules are walked as a tree by segment,
+//! not compared with each other.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use unicode_normalization::UnicodeNormalization;
+
+use super::{CompiledRule, RouteAccess, Routes};
+use crate::pattern::{PathPattern, PatternEnd, PatternSegment};
+use crate::scopes::Scopes;
+
+/// A protected pattern of which some paths, spelled otherwise, are asked for less.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExposedRoute<'r> {
+    /// The pattern.
+    pub path: &'r str,
+    /// What it asks for.
+    pub scopes: &'r Scopes,
+    /// Such a spelling, decoded as patterns are.
+    pub spelling: String,
+    /// What such spellings fall under; the spelling above falls under the first. If
+    /// each of them asked for as much, no spelling would be asked for less.
+    pub weaker: Vec<WeakerRoute<'r>>,
+}
+
+/// What asks for less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WeakerRoute<'r> {
+    /// The pattern of the rule, or of the guarded paths where no rule holds.
+    pub path: &'r str,
+    /// What it asks for.
+    pub access: WeakerAccess,
+}
+
+/// How less is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WeakerAccess {
+    /// No credential.
+    Public,
+    /// Not all of the scopes.
+    FewerScopes,
+    /// A credential, and no scope, since there is no rule.
+    NoRule,
+}
+
+impl Routes {
+    /// The protected patterns that another spelling gets around, each with all that
+    /// would have to ask for more.
+    pub fn exposed(&self) -> Vec<ExposedRoute<'_>> {
+        self.exposed_counting().0
+    }
+
+    /// The same, and how many steps were taken.
+    fn exposed_counting(&self) -> (Vec<ExposedRoute<'_>>, usize) {
+        let mut all: Vec<ExposedRoute<'_>> = Vec::new();
+        let mut steps = 0;
+        for method in self.methods_apart() {
+            let mut walk = SpellingWalk::of(self, method);
+            for rule in walk.deciding.clone() {
+                let rule = &self.rules[rule];
+                let Some(found) = walk.exposed(rule) else {
+                    continue;
+                };
+                match all.iter_mut().find(|it| it.path == found.path) {
+                    Some(known) => {
+                        let more = found.weaker.into_iter();
+                        let more: Vec<_> = more.filter(|it| !known.weaker.contains(it)).collect();
+                        known.weaker.extend(more);
+                    }
+                    None => all.push(found),
+                }
+            }
+            steps += walk.steps;
+        }
+        (all, steps)
+    }
+
+    /// Methods for which other rules hold than for the rest; `""` is all that no rule
+    /// names.
+    fn methods_apart(&self) -> BTreeSet<&str> {
+        let named = self.rules.iter().flat_map(|rule| &rule.methods);
+        let mut methods: BTreeSet<&str> = named.map(String::as_str).collect();
+        if methods.contains("GET") {
+            methods.insert("HEAD");
+        }
+        methods.insert("");
+        methods
+    }
+}
+
+/// Patterns as a tree by segment.
+struct PatternTree(Vec<PatternNode>);
+
+#[derive(Default)]
+struct PatternNode {
+    texts: BTreeMap<String, usize>,
+    /// The texts by what some server may take for the same.
+    alike: BTreeMap<String, Vec<String>>,
+    any: Option<usize>,
+    /// What ends here, by the number of the pattern.
+    ends: Vec<(PatternEnd, usize)>,
+}
+
+/// Where in the tree a path is that is read segment by segment. The first place is the
+/// most specific.
+type Places = Vec<Place>;
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    /// At this node.
+    Node(usize),
+    /// Within the `*` of this pattern.
+    Rest(usize),
+}
+
+impl PatternTree {
+    fn new() -> Self {
+        Self(vec![PatternNode::default()])
+    }
+
+    /// Takes a pattern in, unless one for the same paths is there.
+    fn insert(&mut self, pattern: &PathPattern, number: usize) -> bool {
+        let mut at = 0;
+        for segment in pattern.segments() {
+            let next = self.0.len();
+            let node = &mut self.0[at];
+            at = match segment {
+                PatternSegment::Text(text) => match node.texts.get(text) {
+                    Some(known) => *known,
+                    None => {
+                        node.texts.insert(text.clone(), next);
+                        let alike = node.alike.entry(folded(text)).or_default();
+                        alike.push(text.clone());
+                        next
+                    }
+                },
+                PatternSegment::Any | PatternSegment::Login => *node.any.get_or_insert(next),
+            };
+            if at == next {
+                self.0.push(PatternNode::default());
+            }
+        }
+        let ends = &mut self.0[at].ends;
+        let is_new = ends.iter().all(|(end, _)| *end != pattern.end());
+        if is_new {
+            ends.push((pattern.end(), number));
+        }
+        is_new
+    }
+
+    fn nodes(&self, places: &Places) -> impl Iterator<Item = &PatternNode> {
+        places.iter().filter_map(|place| match place {
+            Place::Node(at) => self.0.get(*at),
+            Place::Rest(_) => None,
+        })
+    }
+
+    /// Where a segment leads: one of this text, or one that no pattern spells.
+    fn step(&self, places: &Places, text: Option<&str>) -> Places {
+        let mut next = Vec::with_capacity(places.len());
+        for place in places {
+            let Place::Node(at) = *place else {
+                next.push(*place);
+                continue;
+            };
+            let node = &self.0[at];
+            let spelled = text.and_then(|text| node.texts.get(text));
+            next.extend(spelled.map(|at| Place::Node(*at)));
+            next.extend(node.any.map(Place::Node));
+            let rest = node.ends.iter().find(|(end, _)| *end == PatternEnd::Rest);
+            next.extend(rest.map(|(_, number)| Place::Rest(*number)));
+        }
+        next
+    }
+
+    /// The pattern that decides about a path that ends here.
+    fn decides(&self, places: &Places, slash: bool) -> Option<usize> {
+        let tail: &[&str] = if slash { &[""] } else { &[] };
+        places.iter().find_map(|place| match *place {
+            Place::Rest(number) => Some(number),
+            Place::Node(at) => {
+                let ends = self.0[at].ends.iter();
+                // What ends here is more specific than the rest.
+                let fitting = ends.filter(|(end, _)| end.fits(tail));
+                let first = fitting.min_by_key(|(end, _)| *end == PatternEnd::Rest);
+                first.map(|(_, number)| *number)
+            }
+        })
+    }
+}
+
+/// What some server may take for the same segment.
+fn folded(text: &str) -> String {
+    let folded: String = text.nfkc().flat_map(char::to_lowercase).collect();
+    let trimmed = |c: char| c.is_whitespace() || c == '.';
+    folded.trim_matches(trimmed).to_owned()
+}
+
+/// A path on the way through rules and guarded paths.
+#[derive(Clone)]
+struct Spelled {
+    rules: Places,
+    guards: Places,
+    /// Whether a segment is spelled otherwise than the pattern has it.
+    departed: bool,
+    text: String,
+}
+
+/// A segment of it.
+struct Choice {
+    /// Which text of the patterns it is, if any.
+    text: Option<String>,
+    departs: bool,
+    /// How it is written.
+    written: String,
+}
+
+/// Where such a path falls.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Weaker {
+    /// Under this rule.
+    Rule(usize),
+    /// Under no rule, below this guarded path.
+    Guard(usize),
+}
+
+/// The rules for one method, walked by other spellings.
+struct SpellingWalk<'r> {
+    routes: &'r Routes,
+    rules: PatternTree,
+    guards: PatternTree,
+    /// The rules that decide about their own pattern.
+    deciding: Vec<usize>,
+    any_public: bool,
+    steps: usize,
+}
+
+impl<'r> SpellingWalk<'r> {
+    fn of(routes: &'r Routes, method: &str) -> Self {
+        let mut guards = PatternTree::new();
+        for (number, guard) in routes.guards.iter().enumerate() {
+            guards.insert(guard, number);
+        }
+        let mut rules = PatternTree::new();
+        let covering = routes.rules.iter().enumerate();
+        let deciding = covering
+            .filter(|(_, rule)| rule.covers(method))
+            .filter(|(number, rule)| rules.insert(&rule.pattern, *number))
+            .map(|(number, _)| number)
+            .collect::<Vec<_>>();
+        let is_public = |number: &usize| routes.rules[*number].access == RouteAccess::Public;
+        Self {
+            any_public: deciding.iter().any(is_public),
+            routes,
+            rules,
+            guards,
+            deciding,
+            steps: 0,
+        }
+    }
+
+    fn exposed(&mut self, rule: &'r CompiledRule) -> Option<ExposedRoute<'r>> {
+        let can_be = self.any_public || !rule.scopes.is_empty();
+        if rule.access == RouteAccess::Public || !can_be {
+            return None;
+        }
+        let mut weaker = Vec::new();
+        let mut spelling = None;
+        let mut patterns = vec![&rule.pattern];
+        // What asks for more afterwards must not be gotten around, either.
+        while let Some(pattern) = patterns.pop() {
+            for (found, text) in self.weaker_spellings(pattern, &rule.scopes) {
+                if !weaker.contains(&found) {
+                    weaker.push(found);
+                    patterns.push(self.pattern(found));
+                    spelling.get_or_insert(text);
+                }
+            }
+        }
+        Some(ExposedRoute {
+            path: rule.pattern.text(),
+            scopes: &rule.scopes,
+            spelling: spelling?,
+            weaker: weaker.into_iter().map(|it| self.told(it)).collect(),
+        })
+    }
+
+    fn pattern(&self, weaker: Weaker) -> &'r PathPattern {
+        match weaker {
+            Weaker::Rule(number) => &self.routes.rules[number].pattern,
+            Weaker::Guard(number) => &self.routes.guards[number],
+        }
+    }
+
+    fn told(&self, weaker: Weaker) -> WeakerRoute<'r> {
+        let access = match weaker {
+            Weaker::Guard(_) => WeakerAccess::NoRule,
+            Weaker::Rule(number) => match self.routes.rules[number].access {
+                RouteAccess::Public => WeakerAccess::Public,
+                RouteAccess::Protected => WeakerAccess::FewerScopes,
+            },
+        };
+        WeakerRoute {
+            path: self.pattern(weaker).text(),
+            access,
+        }
+    }
+
+    /// What other spellings of a pattern's paths fall under that asks for less than
+    /// these scopes, each with a spelling.
+    fn weaker_spellings(&mut self, pattern: &PathPattern, asked: &Scopes) -> Vec<(Weaker, String)> {
+        let start = Spelled {
+            rules: vec![Place::Node(0)],
+            guards: vec![Place::Node(0)],
+            departed: false,
+            text: String::new(),
+        };
+        let mut states = vec![start];
+        for segment in pattern.segments() {
+            let choices = |state: &Spelled| match segment {
+                PatternSegment::Text(text) => self.spellings_of(state, text),
+                PatternSegment::Any | PatternSegment::Login => self.any_segment(state),
+            };
+            let stepped = states.iter().flat_map(|state| {
+                let choices = choices(state).into_iter();
+                choices.map(|choice| self.step(state, &choice))
+            });
+            let next = distinct(stepped.filter(|it| self.matters(it, asked)).collect());
+            self.steps += next.len();
+            states = next;
+        }
+        let departed: Vec<Spelled> = states.iter().filter(|it| it.departed).cloned().collect();
+        let at_root = pattern.segments().is_empty();
+        let mut ends: Vec<(Spelled, bool)> = Vec::new();
+        let mut end = |states: &[Spelled], slash| {
+            ends.extend(states.iter().map(|it| (it.clone(), slash)));
+        };
+        match pattern.end() {
+            PatternEnd::Nothing => {
+                end(&departed, false);
+                end(&states, true);
+            }
+            PatternEnd::Slash if at_root => {}
+            PatternEnd::Slash => {
+                end(&departed, true);
+                end(&states, false);
+            }
+            PatternEnd::Either => {
+                end(&departed, false);
+                end(&departed, true);
+            }
+            PatternEnd::Rest => {
+                let below = self.below(departed, asked);
+                end(&below, false);
+                end(&below, true);
+            }
+        }
+        let mut found: Vec<(Weaker, String)> = Vec::new();
+        for (state, slash) in ends {
+            let Some(weaker) = self.weaker(&state, slash, asked) else {
+                continue;
+            };
+            if !found.iter().any(|(known, _)| *known == weaker) {
+                let slash = if slash { "/" } else { "" };
+                found.push((weaker, format!("{}{slash}", state.text)));
+            }
+        }
+        found
+    }
+
+    /// These and all that may follow, as far as it leads to other rules.
+    fn below(&mut self, states: Vec<Spelled>, asked: &Scopes) -> Vec<Spelled> {
+        let mut all = states.clone();
+        let mut last = states;
+        while !last.is_empty() {
+            let further = last.iter().filter(|it| {
+                let mut places = it.rules.iter().chain(&it.guards);
+                places.any(|place| matches!(place, Place::Node(_)))
+            });
+            let stepped = further.flat_map(|state| {
+                let choices = self.any_segment(state).into_iter();
+                choices.map(|choice| self.step(state, &choice))
+            });
+            last = distinct(stepped.filter(|it| self.matters(it, asked)).collect());
+            self.steps += last.len();
+            all.extend(last.iter().cloned());
+        }
+        all
+    }
+
+    /// Whether a path may still fall under what asks for less.
+    fn matters(&self, state: &Spelled, asked: &Scopes) -> bool {
+        let is_asked = !(state.rules.is_empty() && asked.is_empty());
+        is_asked && !state.guards.is_empty()
+    }
+
+    fn weaker(&self, state: &Spelled, slash: bool, asked: &Scopes) -> Option<Weaker> {
+        let guard = self.guards.decides(&state.guards, slash)?;
+        let Some(number) = self.rules.decides(&state.rules, slash) else {
+            return (!asked.is_empty()).then_some(Weaker::Guard(guard));
+        };
+        let rule = &self.routes.rules[number];
+        let less = rule.access == RouteAccess::Public || rule.scopes.missing(asked).is_some();
+        less.then_some(Weaker::Rule(number))
+    }
+
+    fn step(&self, state: &Spelled, choice: &Choice) -> Spelled {
+        Spelled {
+            rules: self.rules.step(&state.rules, choice.text.as_deref()),
+            guards: self.guards.step(&state.guards, choice.text.as_deref()),
+            departed: state.departed || choice.departs,
+            text: format!("{}/{}", state.text, choice.written),
+        }
+    }
+
+    fn nodes<'w>(&'w self, state: &'w Spelled) -> impl Iterator<Item = &'w PatternNode> {
+        let guards = self.guards.nodes(&state.guards);
+        self.rules.nodes(&state.rules).chain(guards)
+    }
+
+    /// The text itself, what is alike in other patterns, and what no pattern spells.
+    fn spellings_of(&self, state: &Spelled, text: &str) -> Vec<Choice> {
+        let alike = folded(text);
+        let alike = self.nodes(state).filter_map(|node| node.alike.get(&alike));
+        let twins: BTreeSet<&String> = alike.flatten().filter(|it| *it != text).collect();
+        let spelled = [(text, false)].into_iter();
+        let spelled = spelled.chain(twins.into_iter().map(|it| (it.as_str(), true)));
+        let mut choices: Vec<Choice> = spelled
+            .map(|(text, departs)| Choice {
+                text: Some(text.to_owned()),
+                departs,
+                written: text.to_owned(),
+            })
+            .collect();
+        choices.push(Choice {
+            text: None,
+            departs: true,
+            written: self.unspelled(state, in_other_case(text)),
+        });
+        choices
+    }
+
+    /// Every text that the patterns have here, and one that they have not.
+    fn any_segment(&self, state: &Spelled) -> Vec<Choice> {
+        let texts = self.nodes(state).flat_map(|node| node.texts.keys());
+        let texts: BTreeSet<&String> = texts.collect();
+        let spelled = texts.into_iter().map(|text| Choice {
+            text: Some(text.clone()),
+            departs: false,
+            written: text.clone(),
+        });
+        let mut choices: Vec<Choice> = spelled.collect();
+        choices.push(Choice {
+            text: None,
+            departs: false,
+            written: self.unspelled(state, "x".to_owned()),
+        });
+        choices
+    }
+
+    /// The text, with dots at its end until no pattern spells it.
+    fn unspelled(&self, state: &Spelled, mut text: String) -> String {
+        while self.nodes(state).any(|node| node.texts.contains_key(&text)) {
+            text.push('.');
+        }
+        text
+    }
+}
+
+/// The text with its first letter in the other case, or a dot at its end if it has
+/// none.
+fn in_other_case(text: &str) -> String {
+    let letter = text.char_indices().find(|(_, c)| c.is_ascii_alphabetic());
+    let Some((at, c)) = letter else {
+        return format!("{text}.");
+    };
+    let other = if c.is_ascii_lowercase() {
+        c.to_ascii_uppercase()
+    } else {
+        c.to_ascii_lowercase()
+    };
+    let (before, after) = (&text[..at], &text[at + 1..]);
+    format!("{before}{other}{after}")
+}
+
+/// One of those that are at the same places.
+fn distinct(states: Vec<Spelled>) -> Vec<Spelled> {
+    let mut seen = BTreeSet::new();
+    let mut is_new = |it: &Spelled| seen.insert((it.rules.clone(), it.guards.clone(), it.departed));
+    states.into_iter().filter(|it| is_new(it)).collect()
+}
+
+#[cfg(test)]
+#[path = "exposed_tests.rs"]
+mod tests;
