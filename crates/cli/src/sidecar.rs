@@ -1,13 +1,13 @@
 //! `countersign sidecar`: any program of this machine talks plain HTTP to it, and it
 //! talks to the vendor with a fresh token.
 
-mod asked;
-mod made;
-mod post;
+mod file_stamps;
+mod listen_target;
 mod probes;
+mod profile_sidecar;
 mod reload;
 mod running;
-mod stamps;
+mod sidecar_parts;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::config::LogFormat;
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::serve::telemetry;
-use asked::Asked;
+use listen_target::Asked;
 
 /// Arguments of `countersign sidecar`.
 #[derive(Debug, clap::Args)]

@@ -11,7 +11,7 @@
 //! them overwrites whatever the client sent.
 
 mod family;
-mod kept;
+mod pending_refusals;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -22,16 +22,16 @@ use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 
+use crate::allowances::RequestAllowances;
 use crate::api::GuardedApi;
 use crate::client_address::TrustedProxies;
+use crate::first_use::FirstUses;
 use crate::gateway::refuse;
 use crate::headers;
 use crate::permit::{GuardDenial, GuardedRequest, Permit, authorize};
 use crate::rate_limit::BudgetLeft;
-use crate::spend::RequestAllowances;
-use crate::uses::FirstUses;
-use crate::view::RevocationView;
-use kept::PendingRefusals;
+use crate::revocation_view::RevocationView;
+use pending_refusals::PendingRefusals;
 
 pub use family::{OriginalRequest, ProxyFamily};
 

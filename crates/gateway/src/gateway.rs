@@ -17,15 +17,15 @@ use http_body::Body;
 use hyper::upgrade::OnUpgrade;
 use tokio::time::Instant;
 
+use crate::allowances::RequestAllowances;
 use crate::answer::GuardAnswer;
 use crate::api::GuardedApi;
 use crate::body_key::KeyedBody;
+use crate::first_use::FirstUses;
 use crate::headers::{self, ForwardedHeaders};
 use crate::permit::{GuardDenial, GuardedRequest, Permit, authorize};
-use crate::spend::RequestAllowances;
+use crate::revocation_view::RevocationView;
 use crate::tunnel_review::TunnelReview;
-use crate::uses::FirstUses;
-use crate::view::RevocationView;
 
 /// The client of a request, as far as its connection tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,12 +8,14 @@
 //!
 //! What carries the request is `countersign-relay`.
 
+mod allowances;
 mod answer;
 mod api;
 mod body_key;
 mod budget;
 mod client_address;
 mod cors;
+mod first_use;
 mod forward_auth;
 mod gateway;
 mod headers;
@@ -22,13 +24,12 @@ mod overlap;
 mod permit;
 mod rate;
 mod rate_limit;
+mod revocation_view;
 mod site;
-mod spend;
 mod tunnel_review;
-mod uses;
-mod view;
 mod wrong_keys;
 
+pub use allowances::RequestAllowances;
 pub use answer::GuardAnswer;
 pub use api::GuardedApi;
 pub use budget::{
@@ -36,12 +37,11 @@ pub use budget::{
 };
 pub use client_address::{AddressPolicy, AddressSource, TrustedProxies, client_address};
 pub use cors::{CorsPolicy, OriginFault};
+pub use first_use::FirstUses;
 pub use forward_auth::{ForwardAnswer, ForwardAuth, OriginalRequest, ProxyFamily, asked_api};
 pub use gateway::{ClientConnection, Gateway, at_path};
 pub use overlap::{ApiClaim, ApiOverlap, overlaps};
 pub use permit::{CallerProof, GuardCaller, GuardDenial, GuardedRequest, Permit, authorize};
 pub use rate_limit::BudgetLeft;
+pub use revocation_view::RevocationView;
 pub use site::{ApiSite, SiteFault};
-pub use spend::RequestAllowances;
-pub use uses::FirstUses;
-pub use view::RevocationView;

@@ -16,7 +16,7 @@ use http::Method;
 
 use crate::api::GuardedApi;
 use crate::rate_limit::BudgetLeft;
-use crate::view::{KnownAccount, KnownCredential, RevocationView};
+use crate::revocation_view::{KnownAccount, KnownCredential, RevocationView};
 
 /// Evidence that a request may pass. Only [`authorize`] makes it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use http::request;
 use crate::api::GuardedApi;
 use crate::gateway::ClientConnection;
 use crate::permit::{GuardDenial, GuardedRequest, authorize};
-use crate::view::RevocationView;
+use crate::revocation_view::RevocationView;
 
 /// How often a tunnel is judged again.
 const JUDGED_EVERY: Duration = Duration::from_secs(2);

@@ -351,13 +351,15 @@ impl fmt::Display for OutboundProxy {
 
 impl fmt::Debug for OutboundProxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("OutboundProxy").field(&self.to_string()).finish()
+        f.debug_tuple("OutboundProxy")
+            .field(&self.to_string())
+            .finish()
     }
 }
 
 impl fmt::Debug for ProxySetting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debugProxySetting"Setting").field(&self.source).finish()
+        f.debug_tuple("ProxySetting").field(&self.source).finish()
     }
 }
 

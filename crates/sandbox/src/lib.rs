@@ -21,11 +21,11 @@
 //! swept, and what `Date` says. It runs, or stands still until it is moved. What
 //! has happened is gone with the [`Sandbox`]: nothing is written to a file.
 
-mod armed;
+mod armed_faults;
 pub mod card;
 mod control;
 mod echo;
-mod expected;
+mod expectations;
 mod fault;
 mod instant;
 mod lending;
@@ -35,7 +35,7 @@ mod setup;
 mod vendor;
 
 pub use echo::echo;
-pub use expected::{RequestCounts, RequestExpectations};
+pub use expectations::{RequestCounts, RequestExpectations};
 pub use fault::{ClockSkew, RevokedThing, VendorFault};
 pub use instant::span;
 pub use lending::StoreLends;

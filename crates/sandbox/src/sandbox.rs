@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::expected::RequestExpectations;
+use crate::expectations::RequestExpectations;
 use crate::fault::VendorFault;
 use crate::instant::rfc3339;
 use crate::record::RecordedRequest;

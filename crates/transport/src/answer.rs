@@ -16,10 +16,10 @@ use hyper::service::Service;
 use hyper::upgrade::OnUpgrade;
 use pin_project_lite::pin_project;
 
-use crate::asked::{self, RefusedPageRequest};
 use crate::buffers::BufferKind;
-use crate::link::{ConnectionPhase, ConnectionState};
+use crate::connection_state::{ConnectionPhase, ConnectionState};
 use crate::refusal::TransportRefusal;
+use crate::refused_page_request::{self, RefusedPageRequest};
 use crate::{ListenerLimits, Peer, Request, RequestBody};
 
 /// The answer function, bound to one connection.
@@ -47,7 +47,7 @@ where
         if let Some((refusal, asked)) = refusal {
             return PendingAnswer::refuse(refusal, link, asked);
         }
-        let asked = asked::by(&request);
+        let asked = refused_page_request::by(&request);
         let request = self.prepare(request);
         let answer = self.answer.clone();
         PendingAnswer::call(answer, request, self.peer, link, asked)

@@ -13,8 +13,8 @@ use hyper::body::Incoming;
 
 use crate::ListenerLimits;
 use crate::buffers::{BufferKind, ConnectionBuffers};
+use crate::connection_state::{ConnectionPhase, ConnectionState};
 use crate::half_sent::AwaitedBody;
-use crate::link::{ConnectionPhase, ConnectionState};
 use crate::pace::TransferPace;
 
 /// The body of a request, streaming.

@@ -15,11 +15,11 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
 use crate::answer::AnswerService;
-use crate::crowd::ConnectionPlace;
+use crate::connection_limit::ConnectionPlace;
+use crate::connection_state::{ConnectionState, UpgradeState};
 use crate::gate::RequestGate;
+use crate::handshake::{HandshakePolicy, HttpConnection};
 use crate::http1::Http1Connection;
-use crate::link::{ConnectionState, UpgradeState};
-use crate::threshold::{HandshakePolicy, HttpConnection};
 use crate::watch::{ConnectionEnd, LINGER, PhaseWatch};
 use crate::{ListenerLimits, Peer, Request, http2, tunnel};
 

@@ -19,12 +19,12 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::ListenerLimits;
-use crate::asked;
 use crate::chunks::{ChunkProgress, ChunkedBody, MalformedChunks};
+use crate::connection_state::{ConnectionPhase, ConnectionState, UpgradeState};
 use crate::head::{BodyFraming, HeadEnd, judge};
-use crate::link::{ConnectionPhase, ConnectionState, UpgradeState};
 use crate::pace::TransferPace;
 use crate::refusal::TransportRefusal;
+use crate::refused_page_request;
 use crate::tunnel::{StreamHalf, UpgradeTunnel};
 
 /// How much of what a peer still sends is thrown away after the last answer.
@@ -172,7 +172,8 @@ impl<Io> RequestGate<Io> {
     }
 
     fn refuse(&mut self, refusal: TransportRefusal, head: &[u8]) {
-        self.link.refuse(refusal, asked::in_head(head));
+        self.link
+            .refuse(refusal, refused_page_request::in_head(head));
         let for_head = head.starts_with(b"HEAD ");
         self.expecting = ExpectedBytes::StandIn(if for_head { STAND_IN_HEAD } else { STAND_IN });
     }

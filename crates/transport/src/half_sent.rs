@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::link::{ConnectionPhase, ConnectionState};
+use crate::connection_state::{ConnectionPhase, ConnectionState};
 
 /// What every request has to its credit, in bytes, so that one that has only just
 /// begun is not taken for a slow one.

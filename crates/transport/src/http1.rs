@@ -18,7 +18,7 @@ use hyper::server::conn::http1::{Connection, UpgradeableConnection};
 use hyper::service::HttpService;
 use hyper_util::rt::TokioIo;
 
-use crate::link::{ConnectionPhase, ConnectionState};
+use crate::connection_state::{ConnectionPhase, ConnectionState};
 use crate::watch::SteeredConnection;
 
 pub(crate) struct Http1Connection<Io, S: HttpService<Incoming>> {

@@ -34,10 +34,10 @@ use self::paced::PacedStream;
 use self::streams::OpenStreams;
 use self::watch::Http2Watch;
 use crate::answer::{ListenerBody, PendingAnswer};
-use crate::asked;
-use crate::link::ConnectionState;
+use crate::connection_state::ConnectionState;
+use crate::handshake::HttpConnection;
 use crate::refusal::TransportRefusal;
-use crate::threshold::HttpConnection;
+use crate::refused_page_request;
 use crate::{ListenerLimits, Peer, Request, RequestBody};
 
 /// What a client says first (RFC 9113, section 3.4).
@@ -135,7 +135,7 @@ where
 
     fn call(&self, request: http::Request<Incoming>) -> PendingAnswer<F, Fut, B> {
         let link = self.streams.open(self.peer, judge::size(&request));
-        let asked = asked::by(&request);
+        let asked = refused_page_request::by(&request);
         let judged = if self.streams.heads() > LARGEST_HEADS * self.limits.max_header_bytes {
             Err(TransportRefusal::HeadsTooLarge)
         } else if self.streams.crowd(&self.limits) {

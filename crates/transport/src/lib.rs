@@ -12,7 +12,6 @@
 //! ```
 
 mod answer;
-mod asked;
 mod body;
 mod buffers;
 #[cfg(test)]
@@ -20,36 +19,37 @@ mod buffers;
 mod certificates;
 mod chunks;
 mod connection;
-mod crowd;
+mod connection_limit;
+mod connection_state;
 mod deadline;
 mod gate;
 mod half_sent;
+mod handshake;
 mod head;
 mod http1;
 mod http2;
 mod limits;
-mod link;
 mod listener;
+mod overload;
 mod pace;
 mod proxy_protocol;
 mod refusal;
+mod refused_page_request;
 mod serve;
 mod socket;
 mod socket_file;
 mod stream;
 #[cfg(test)]
 mod testing;
-mod threshold;
 mod tls;
 mod tunnel;
-mod turned_away;
 mod watch;
 
-pub use asked::RefusedPageRequest;
 pub use body::{BodyError, CollectError, RequestBody, collect};
 pub use limits::ListenerLimits;
 pub use listener::{ExemptAddresses, Listener, Peer};
 pub use refusal::{OnRefusal, REFUSAL, RefusedRequest};
+pub use refused_page_request::RefusedPageRequest;
 pub use serve::{DrainOutcome, serve, serve_told};
 pub use socket_file::{SocketFault, SocketFile};
 pub use tls::{ListenerTls, TlsFault, not_after};

@@ -10,8 +10,8 @@ use ipnet::IpNet;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 
+use crate::handshake::HandshakePolicy;
 use crate::socket::ListeningSocket;
-use crate::threshold::HandshakePolicy;
 use crate::{ListenerTls, SocketFile};
 
 /// Says of which addresses connections are not counted.

@@ -7,7 +7,7 @@ use http::header::{CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTE
 use http::{HeaderMap, Response, StatusCode};
 
 use crate::Peer;
-use crate::asked::RefusedPageRequest;
+use crate::refused_page_request::RefusedPageRequest;
 
 /// A request that was refused before the service saw it, or a connection on
 /// which none could begin.

@@ -19,12 +19,12 @@ use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
 use crate::buffers::BufferAccount;
-use crate::crowd::{ConnectionLimit, NoPlace};
-use crate::link::{BusyRequests, ConnectionOrder, ConnectionState};
+use crate::connection_limit::{ConnectionLimit, NoPlace};
+use crate::connection_state::{BusyRequests, ConnectionOrder, ConnectionState};
+use crate::handshake::HandshakePolicy;
 use crate::listener::AcceptConnections;
+use crate::overload::{ThrottledWarning, turn_away};
 use crate::refusal::OnRefusal;
-use crate::threshold::HandshakePolicy;
-use crate::turned_away::{ThrottledWarning, turn_away};
 use crate::{Listener, ListenerLimits, Peer, Request, connection};
 
 /// What became of the connections when the listener was shut down.

@@ -21,9 +21,9 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::handshake::HandshakePolicy;
 use crate::listener::AcceptConnections;
 use crate::serve::serve_on;
-use crate::threshold::HandshakePolicy;
 use crate::{
     DrainOutcome, ListenerLimits, OnRefusal, Peer, RefusedPageRequest, RefusedRequest, Request,
 };

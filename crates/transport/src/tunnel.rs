@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::connection_state::{ConnectionOrder, ConnectionState};
 use crate::deadline::ConnectionDeadline;
-use crate::link::{ConnectionOrder, ConnectionState};
 
 /// What the service's end of a tunnel and its driver tell each other.
 pub(crate) struct UpgradeTunnel {

@@ -17,8 +17,8 @@ use hyper::service::HttpService;
 use tokio::time::Instant;
 
 use crate::ListenerLimits;
+use crate::connection_state::{ConnectionOrder, ConnectionPhase, ConnectionState, ConnectionView};
 use crate::deadline::ConnectionDeadline;
-use crate::link::{ConnectionOrder, ConnectionPhase, ConnectionState, ConnectionView};
 use crate::refusal::TransportRefusal;
 
 /// How long a peer may take to close after the last answer, if it was still sending.

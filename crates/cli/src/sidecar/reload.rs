@@ -14,9 +14,9 @@ use tokio::signal::unix::Signal;
 use tokio::time::MissedTickBehavior;
 
 use super::CarryingArgs;
-use super::made::Made;
-use super::post::Post;
-use super::stamps::Stamps;
+use super::file_stamps::Stamps;
+use super::profile_sidecar::Post;
+use super::sidecar_parts::Made;
 use crate::client::{ProfilesArgs, one};
 use crate::exit::Failure;
 use crate::serve::notify;

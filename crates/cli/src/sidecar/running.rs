@@ -14,8 +14,8 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::SidecarArgs;
-use super::post::{self, Planned, Post};
 use super::probes::{Probed, probes};
+use super::profile_sidecar::{self, Planned, Post};
 use super::reload::{Origin, Reload};
 use crate::exit::Failure;
 use crate::output::Output;
@@ -133,7 +133,12 @@ async fn open(
     let (mut posts, mut serving) = (Vec::new(), Serving::new());
     for (post, listening) in bound {
         let (current, drain) = (post.current.clone(), args.drain_timeout);
-        serving.spawn(post::serve(listening, current, drain, stop.clone()));
+        serving.spawn(profile_sidecar::serve(
+            listening,
+            current,
+            drain,
+            stop.clone(),
+        ));
         posts.push(post);
     }
     Ok(Opened {

@@ -7,7 +7,7 @@ use countersign_domain::{Timestamp, TokenOperation};
 use serde_json::{Map, Value, json};
 
 use super::fields::ControlFields;
-use crate::expected::{RequestCounts, RequestExpectations};
+use crate::expectations::{RequestCounts, RequestExpectations};
 use crate::fault::{ClockSkew, FaultFrequency, FaultKind, RevokedThing, VendorFault};
 use crate::instant::{rfc3339, span};
 use crate::record::RecordedRequest;

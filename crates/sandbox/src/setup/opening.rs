@@ -31,7 +31,7 @@ use tokio::sync::{OnceCell, watch};
 use tokio::task::JoinHandle;
 
 use super::{HERE, SandboxSetup, SetupError};
-use crate::armed::ArmedFaults;
+use crate::armed_faults::ArmedFaults;
 use crate::control::SandboxControl;
 use crate::echo::echo;
 use crate::lending::StoreLends;

@@ -5,10 +5,10 @@
 //! acted upon, in a task of its own, so that a client that goes away changes
 //! nothing -> recorded -> told, late, cut or not at all.
 
+mod active_faults;
 mod reply;
 mod skewed;
 mod spelled;
-mod struck;
 mod upkeep;
 
 use std::sync::Arc;
@@ -32,11 +32,11 @@ use http::request::Parts;
 use http::{Response, header};
 use tokio::sync::{OnceCell, watch};
 
+use self::active_faults::ActiveFaults;
 use self::reply::VendorBody;
-use self::struck::ActiveFaults;
 pub(crate) use self::upkeep::{PruneSchedule, WrittenGenerations};
-use crate::armed::ArmedFaults;
-use crate::expected::{RequestCounts, RequestExpectations};
+use crate::armed_faults::ArmedFaults;
+use crate::expectations::{RequestCounts, RequestExpectations};
 use crate::fault::{ClockSkew, RevokedThing};
 use crate::instant::http_date;
 use crate::record::{RecordedRequest, RequestRecorder};

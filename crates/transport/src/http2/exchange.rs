@@ -12,7 +12,7 @@ use tokio::time::{Sleep, sleep};
 use super::streams::OpenStreams;
 use crate::ListenerLimits;
 use crate::buffers::BufferKind;
-use crate::link::{ConnectionPhase, ConnectionState};
+use crate::connection_state::{ConnectionPhase, ConnectionState};
 use crate::pace::TransferPace;
 use crate::refusal::TransportRefusal;
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::buffers::BufferKind;
-use crate::link::{ConnectionPhase, ConnectionState};
+use crate::connection_state::{ConnectionPhase, ConnectionState};
 use crate::{ListenerLimits, Peer};
 
 /// So much of an answer as fits into one frame.
@@ -144,7 +144,7 @@ impl Drop for OpenStreams {
 mod tests {
     use super::*;
     use crate::buffers::BufferAccount;
-    use crate::link::BusyRequests;
+    use crate::connection_state::BusyRequests;
 
     #[test]
     fn each_request_but_the_first_crowds_the_house_until_it_is_over() {

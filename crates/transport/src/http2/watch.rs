@@ -9,8 +9,8 @@ use tokio::time::Instant;
 
 use super::streams::OpenStreams;
 use crate::ListenerLimits;
+use crate::connection_state::{ConnectionOrder, ConnectionPhase, ConnectionView};
 use crate::deadline::ConnectionDeadline;
-use crate::link::{ConnectionOrder, ConnectionPhase, ConnectionView};
 use crate::watch::{ConnectionEnd, LINGER, SteeredConnection};
 
 pub(super) struct Http2Watch {

@@ -6,8 +6,8 @@ use tempfile::{TempDir, tempdir};
 use super::*;
 use crate::ListenerLimits;
 use crate::certificates::Pair;
+use crate::handshake::HandshakePolicy;
 use crate::testing::{House, hello};
-use crate::threshold::HandshakePolicy;
 
 /// Two issues of a certificate, and files in which one of them is served.
 struct Issues {

@@ -5,8 +5,8 @@ use http::Response;
 use http_body_util::Full;
 
 use super::raw::{DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, Raw, field, frame};
+use crate::handshake::HandshakePolicy;
 use crate::testing::{House, text};
-use crate::threshold::HandshakePolicy;
 use crate::{ListenerLimits, Peer, Request, collect};
 
 const CASES: &str = include_str!("heads.txt");

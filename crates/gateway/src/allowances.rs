@@ -11,7 +11,7 @@ use crate::budget::{BudgetShortage, LendingUnavailable, TokenBudgets, TokenId};
 use crate::permit::{CallerProof, GuardCaller, GuardDenial, Permit};
 use crate::rate::AccountRates;
 use crate::rate_limit::BudgetLeft;
-use crate::view::RevocationView;
+use crate::revocation_view::RevocationView;
 
 /// What accounts and tokens may still use up. Shared by all front ends.
 pub struct RequestAllowances {

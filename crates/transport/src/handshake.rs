@@ -20,13 +20,13 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::time::{Instant, sleep_until};
 use tokio_rustls::TlsAcceptor;
 
-use crate::crowd::{ConnectionHolder, ConnectionPlace};
+use crate::connection_limit::{ConnectionHolder, ConnectionPlace};
+use crate::connection_state::{ConnectionOrder, ConnectionState};
 use crate::http2::PREFACE;
-use crate::link::{ConnectionOrder, ConnectionState};
+use crate::overload::{part, turn_away};
 use crate::refusal::TransportRefusal;
 use crate::stream::HttpStream;
 use crate::tls::HTTP_2;
-use crate::turned_away::{part, turn_away};
 use crate::{ExemptAddresses, ListenerLimits, Peer, proxy_protocol};
 
 /// What TLS holds of an answer that the peer does not take: one record.

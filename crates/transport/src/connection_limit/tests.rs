@@ -3,9 +3,9 @@ use http_body_util::Full;
 use tokio::time::sleep;
 
 use super::*;
+use crate::handshake::HandshakePolicy;
 use crate::http2::tests::raw::{DATA, END_HEADERS, HEADERS, Raw, field, frame, get};
 use crate::testing::{Client, GET, House, text};
-use crate::threshold::HandshakePolicy;
 use crate::{Peer, Request, collect};
 
 const POST: &str = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 60000\r\n\r\n";

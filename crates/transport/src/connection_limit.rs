@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::ListenerLimits;
-use crate::link::{ConnectionOrder, ConnectionState};
+use crate::connection_state::{ConnectionOrder, ConnectionState};
 
 /// How many connections are looked at to make room for one.
 const LOOKS: usize = 256;

@@ -14,10 +14,10 @@ use std::task::Waker;
 use http::HeaderMap;
 
 use crate::Peer;
-use crate::asked::RefusedPageRequest;
 use crate::buffers::ConnectionBuffers;
 use crate::half_sent::HalfSent;
 use crate::refusal::{OnRefusal, RefusedRequest, TransportRefusal};
+use crate::refused_page_request::RefusedPageRequest;
 use crate::tunnel::UpgradeTunnel;
 
 /// What a connection is doing.

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::CarryingArgs;
-use super::asked::Asked;
-use super::made::Made;
+use super::listen_target::Asked;
+use super::sidecar_parts::Made;
 use crate::client::one;
 use crate::exit::Failure;
 use crate::serve::listeners::until;

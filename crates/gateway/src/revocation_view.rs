@@ -283,5 +283,5 @@ impl ViewLedger {
 }
 
 #[cfg(test)]
-#[path = "view_tests.rs"]
+#[path = "revocation_view_tests.rs"]
 mod tests;
