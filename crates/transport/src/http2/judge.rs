@@ -49,6 +49,11 @@ fn origin_form<B>(request: &Request<B>, limits: &ListenerLimits) -> Result<Uri, 
     if uri.scheme_str().is_some_and(|scheme| !is_http(scheme)) {
         return Err(TransportRefusal::Target);
     }
+    // h2 lets a request without `:path` pass that names its host in a field; what it
+    // makes of that shows as a path of `/` in one place and as an empty one in another.
+    if uri.path().is_empty() {
+        return Err(TransportRefusal::Target);
+    }
     let target = uri.path_and_query().ok_or(TransportRefusal::Target)?;
     if target.as_str().len() > limits.max_uri_bytes {
         return Err(TransportRefusal::TargetTooLong);
