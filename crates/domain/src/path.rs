@@ -2,8 +2,8 @@
 //!
 //! A proxy and its upstream that read one path differently are a way around the
 //! guard, so whatever servers are known to disagree about is refused: dot
-//! segments and what some cut to one (`.. `, `..#x`), empty segments, `\`, `;`, the
-//! percent-encoded forms of these and of `/`, `?` and `#`, characters that look like
+//! segments and what some cut to one (`.. `, `..#x`), empty segments, `\`, `;`, `?`,
+//! `#`, the percent-encoded forms of these and of `/`, characters that look like
 //! them to who converts to another character set (`．`, `／`), control characters,
 //! what is no UTF-8, and what would be percent-encoded still after decoding.
 //! Everything else goes on byte for byte.
@@ -62,7 +62,7 @@ fn only_the_last_is_empty(segments: &[Cow<'_, str>]) -> bool {
 
 /// The segment decoded, if every server reads it alike.
 fn plain(segment: &str) -> Option<Cow<'_, str>> {
-    let odd = |b: u8| !b.is_ascii_graphic() || matches!(b, b'\\' | b';');
+    let odd = |b: u8| !b.is_ascii_graphic() || divides(char::from(b));
     if segment.bytes().any(odd) {
         return None;
     }
@@ -194,6 +194,9 @@ mod tests {
             "/a%3fb",
             "/a%3Fb/c",
             "/a%23b",
+            "/a?b",
+            "/a#b",
+            "/..#/x",
             "/..%3f/x",
             "/..%23/x",
             "/..%20/x",
