@@ -70,6 +70,8 @@ pub use session::{ClientSession, NextStep, RenewalKind, ReserveOutcome, SessionT
 pub use session_record::{RenewalFailure, RequestAttempt, SessionRecord, TokenSet};
 pub use session_status::{SessionStatus, TokenStatus};
 pub use source::{LogoutOutcome, TokenSource, TokenSourceBuilder};
+#[doc(hidden)]
+pub use store::fuzzing;
 pub use store::{
     FileStore, LockedStore, MemoryStore, SealKey, SessionOwner, SessionStore, StoreError,
     StoredSession, StoredState, WriteOutcome,

@@ -1,6 +1,8 @@
 //! Where the session record is stored, and who may change it.
 
 mod file_store;
+#[doc(hidden)]
+pub mod fuzzing;
 mod interprocess_lock;
 mod key_source;
 mod keyring;

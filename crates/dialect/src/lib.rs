@@ -19,6 +19,8 @@ pub mod examples;
 mod expiry;
 mod foreign;
 mod form;
+#[doc(hidden)]
+pub mod fuzzing;
 mod guard;
 mod instant;
 mod json;

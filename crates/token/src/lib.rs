@@ -13,6 +13,8 @@
 
 pub mod claim;
 mod compact;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod key;
 mod keychain;
 pub mod pepper;

@@ -22,6 +22,8 @@ mod connection;
 mod connection_limit;
 mod connection_state;
 mod deadline;
+#[doc(hidden)]
+pub mod fuzzing;
 mod gate;
 mod half_sent;
 mod handshake;
