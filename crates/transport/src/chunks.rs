@@ -2,7 +2,10 @@
 //!
 //! hyper decodes the chunks; this only follows the framing, so that the gate
 //! knows where the next head begins. It refuses what a decoder may tolerate:
-//! white space after the size, bare line ends, endless extensions.
+//! white space after the size, bare line ends, endless extensions, trailers that are
+//! no fields.
+
+use crate::head::is_token;
 
 /// The framing is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +40,8 @@ enum ChunkPosition {
     DataCr,
     DataEnd,
     LineStart,
-    Trailer,
+    TrailerName,
+    TrailerValue,
     TrailerEnd,
     BodyEnd,
 }
@@ -85,12 +89,14 @@ impl ChunkedBody {
             (ChunkPosition::DataEnd, b'\n') => self.next_chunk(),
             (ChunkPosition::Extension, b'\r') => ChunkPosition::SizeEnd,
             (ChunkPosition::LineStart, b'\r') => ChunkPosition::BodyEnd,
-            (ChunkPosition::Trailer, b'\r') => ChunkPosition::TrailerEnd,
+            (ChunkPosition::TrailerName, b':') => self.extra(byte, ChunkPosition::TrailerValue)?,
+            (ChunkPosition::TrailerValue, b'\r') => ChunkPosition::TrailerEnd,
             (ChunkPosition::TrailerEnd, b'\n') => ChunkPosition::LineStart,
             (ChunkPosition::BodyEnd, b'\n') => return Ok(true),
             (ChunkPosition::Extension, _) => self.extra(byte, ChunkPosition::Extension)?,
-            (ChunkPosition::LineStart | ChunkPosition::Trailer, _) => {
-                self.extra(byte, ChunkPosition::Trailer)?
+            (ChunkPosition::TrailerValue, _) => self.extra(byte, ChunkPosition::TrailerValue)?,
+            (ChunkPosition::LineStart | ChunkPosition::TrailerName, _) if is_token(&[byte]) => {
+                self.extra(byte, ChunkPosition::TrailerName)?
             }
             _ => return Err(MalformedChunks),
         };
@@ -156,6 +162,29 @@ mod tests {
             from = to;
         }
         Ok(None)
+    }
+
+    #[test]
+    fn a_trailer_field_has_the_form_of_a_field() {
+        for (trailer, good) in [
+            ("", true),
+            ("x: 1\r\n", true),
+            ("x:\r\ny: \t2\r\n", true),
+            ("abc\r\n", false),
+            (": 1\r\n", false),
+            ("x : 1\r\n", false),
+            (" x: 1\r\n", false),
+            ("x: 1\r\n 2\r\n", false),
+            ("x: \0\r\n", false),
+        ] {
+            let body = format!("0\r\n{trailer}\r\n");
+            let expected = if good {
+                Ok(Some(body.len()))
+            } else {
+                Err(MalformedChunks)
+            };
+            assert_eq!(end(body.as_bytes(), &[]), expected, "{trailer:?}");
+        }
     }
 
     const PARTS: &[&str] = &[

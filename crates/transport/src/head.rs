@@ -391,7 +391,7 @@ fn is_bracketed_v6(host: &[u8]) -> bool {
         .is_some_and(|address| address.parse::<Ipv6Addr>().is_ok())
 }
 
-fn is_token(name: &[u8]) -> bool {
+pub(crate) fn is_token(name: &[u8]) -> bool {
     !name.is_empty() && all(name, TOKEN)
 }
 
