@@ -93,3 +93,8 @@ pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/integrators/README.md")]
 struct IntegratorsGuide;
+
+/// The examples are compiled.
+#[cfg(all(doctest, feature = "reqwest"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

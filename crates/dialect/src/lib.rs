@@ -59,3 +59,8 @@ pub use policy::{ClientPolicy, DialectSide, LostRefresh, StatedLives, VendorPres
 pub use reference::REFERENCE;
 pub use secret::Secret;
 pub use token_form::{ClaimsRead, JwtForm, OpaqueForm, TokenClaims, TokenForm};
+
+/// The examples are compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

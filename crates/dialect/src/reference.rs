@@ -2,7 +2,7 @@
 
 /// Every key, hole and codec of a dialect file, and how recorded exchanges are
 /// written: Markdown.
-pub const REFERENCE: &str = include_str!("../../../dialects/README.md");
+pub const REFERENCE: &str = include_str!("../dialects/README.md");
 
 #[cfg(test)]
 mod tests {

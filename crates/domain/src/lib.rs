@@ -47,3 +47,8 @@ pub use scopes::Scopes;
 pub use session::{Session, SessionId};
 pub use time::Timestamp;
 pub use token::{Algorithm, TokenKind};
+
+/// The examples are compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
