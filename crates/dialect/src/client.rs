@@ -95,6 +95,10 @@ pub struct RefusedBy {
     pub pointer: Option<String>,
 }
 
+/// What to do where the vendor's errors are its own.
+const NOT_STANDARD: &str = " If it is, its errors are not those of RFC 6749: describe them in \
+                            `[errors]`, or their status in `[refusals]`";
+
 /// An answer that the dialect does not explain.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnintelligibleReply {
@@ -107,8 +111,17 @@ pub enum UnintelligibleReply {
         why: String,
     },
     /// It is none of this dialect's: another server answers, or a page.
-    #[error("the answer is not of this dialect ({0}): is the URL that of the API?")]
-    Foreign(ReplyHead),
+    #[error(
+        "the answer is not of this dialect ({head}): is the URL that of the API?{}",
+        if *.standard { NOT_STANDARD } else { "" }
+    )]
+    Foreign {
+        /// What the reply is by its head.
+        head: ReplyHead,
+        /// It would be a refusal, and the file says of errors only that they are
+        /// those of RFC 6749.
+        standard: bool,
+    },
     /// It leads elsewhere, where no secret is sent.
     #[error(
         "the answer is a redirect ({status}) to {}, which is not followed: if that is the vendor, \

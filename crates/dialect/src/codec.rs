@@ -218,7 +218,8 @@ impl ValueCodec {
             CodecForm::In => {
                 let seconds = unsigned(wire)?;
                 let span = std::time::Duration::from_secs(seconds);
-                (seconds <= 1 << 33).then(|| (Some(now + span), None))
+                // Milliseconds since 1970 pass, so that they can be told as that.
+                (seconds <= 1 << 41).then(|| (Some(now + span), None))
             }
         }
     }

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use http::header::{CONTENT_TYPE, LOCATION};
-use http::{HeaderMap, Response, Uri};
+use http::{HeaderMap, Response};
 
 use crate::json::{Json, JsonNode};
 use crate::template::{JsonTemplate, TemplateShape};
@@ -53,16 +53,34 @@ impl fmt::Display for ReplyHead {
 /// Where a redirect leads, without user, query and fragment, which may hold
 /// secrets.
 pub(crate) fn target(headers: &HeaderMap) -> Option<String> {
-    let text = headers.get(LOCATION)?.to_str().ok()?;
+    let text = in_ascii(headers.get(LOCATION)?.as_bytes());
     let text = text.split(['?', '#']).next()?.trim();
-    let shown = match text.parse::<Uri>().ok().as_ref().and_then(Uri::authority) {
-        Some(authority) if authority.as_str().contains('@') => {
-            let host = authority.as_str().rsplit('@').next().unwrap_or_default();
-            text.replacen(authority.as_str(), host, 1)
+    let (before, rest) = match text.find("//") {
+        Some(at) if at == 0 || text.get(..at).is_some_and(|it| it.ends_with(':')) => {
+            text.split_at(at + 2)
         }
-        _ => text.to_owned(),
+        _ => ("", text),
     };
-    (!shown.is_empty()).then(|| printable(&shown))
+    let authority = match before {
+        "" => "",
+        _ => rest.split('/').next().unwrap_or_default(),
+    };
+    let user = authority.rfind('@').map_or(0, |at| at + 1);
+    let shown = printable(&format!("{before}{}", rest.get(user..)?));
+    (!shown.is_empty()).then_some(shown)
+}
+
+/// What is not ASCII is written as a URI has it (RFC 3986 section 2.1): some servers
+/// send it as it is.
+fn in_ascii(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for byte in bytes {
+        match byte.is_ascii() {
+            true => text.push(char::from(*byte)),
+            false => text.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    text
 }
 
 fn printable(text: &str) -> String {
@@ -99,7 +117,8 @@ mod tests {
 
     fn leads_to(location: &str) -> Option<String> {
         let mut headers = HeaderMap::new();
-        headers.insert(LOCATION, location.parse().unwrap());
+        let value = http::HeaderValue::from_bytes(location.as_bytes()).unwrap();
+        headers.insert(LOCATION, value);
         target(&headers)
     }
 
@@ -117,6 +136,9 @@ mod tests {
             ),
             ("//other.example/login?a", "//other.example/login"),
             ("/auth/login/", "/auth/login/"),
+            ("https://other.example/é?ü", "https://other.example/%C3%A9"),
+            ("https://ann:s3cret@é.example/", "https://%C3%A9.example/"),
+            ("//ann@s3cret:pw@é.example/x@y", "//%C3%A9.example/x@y"),
         ] {
             assert_eq!(leads_to(location).as_deref(), Some(told));
         }

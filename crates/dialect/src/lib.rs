@@ -12,6 +12,7 @@ mod codec;
 mod coding;
 mod command;
 mod compile;
+mod cookies;
 mod credential_form;
 mod dialect;
 pub mod document;

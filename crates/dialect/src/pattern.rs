@@ -137,6 +137,14 @@ impl TextPattern {
         }
     }
 
+    /// The name of the cookie that it sets, which stands before the first `=`.
+    pub(crate) fn cookie_name(&self) -> Option<&str> {
+        let Some(PatternPart::Text(text)) = self.0.first() else {
+            return None;
+        };
+        text.split_once('=').map(|(name, _)| name.trim())
+    }
+
     /// The hole, if it is the whole text.
     pub(crate) fn as_hole(&self) -> Option<&PatternHole> {
         match self.0.as_slice() {

@@ -18,6 +18,7 @@ use http::{HeaderMap, HeaderName, Response, StatusCode};
 use jiff::fmt::rfc2822::DateTimeParser;
 
 use crate::coding::decoded;
+use crate::cookies;
 use crate::expiry::{is_before_tokens, unverified};
 use crate::foreign::{self, ReplyHead};
 use crate::form::{ConstantValue, OperationForm, SuccessTest};
@@ -49,15 +50,15 @@ impl Dialect {
         now: Timestamp,
     ) -> Result<UnderstoodReply, UnintelligibleReply> {
         let body = decoded(response.headers(), response.body(), MAX_REPLY);
-        let text = body.as_deref().map(without_mark);
-        let tree = text
-            .ok()
-            .and_then(|it| json::parse(it, JsonRules::STRICT).ok());
+        let (tree, unread) = match body.as_deref().map(without_mark) {
+            Ok(text) => tree(text),
+            Err(why) => (None, Some(why.clone())),
+        };
         let reply = Reply {
             operation,
             response,
             tree,
-            unread: body.as_ref().err(),
+            unread: unread.as_ref(),
             now,
         };
         if operation == TokenOperation::Guard {
@@ -98,12 +99,18 @@ impl Dialect {
             Some(found) if found.recognised || found.passes || !foreign => {
                 Ok(UnderstoodReply::Refused(found.by))
             }
-            Some(_) => Err(UnintelligibleReply::Foreign(reply.head())),
+            Some(_) => Err(UnintelligibleReply::Foreign {
+                head: reply.head(),
+                standard: self.refusals.standard,
+            }),
             None if reply.response.status().is_redirection() => {
                 Err(UnintelligibleReply::Redirect {
                     status: reply.response.status().as_u16(),
                     to: foreign::target(reply.response.headers()),
                 })
+            }
+            None if self.denies(form, reply) && reply.operation == TokenOperation::Logout => {
+                Err(reply.fault(self.denial(reply)))
             }
             None if self.denies(form, reply) => {
                 let refusal = own(reply.operation);
@@ -112,7 +119,10 @@ impl Dialect {
                     reply.refusal(refusal, bindings.as_ref()),
                 ))
             }
-            None if foreign => Err(UnintelligibleReply::Foreign(reply.head())),
+            None if foreign => Err(UnintelligibleReply::Foreign {
+                head: reply.head(),
+                standard: false,
+            }),
             None => Err(reply.fault(match reply.unread {
                 Some(why) => why,
                 None => "it is no success and no refusal that is known",
@@ -137,24 +147,39 @@ impl Dialect {
         fits && reply.denies(form) && !(granting && reply.bindings(form).is_ok())
     }
 
+    /// A logout that was denied in words that are not listed. These are no refusal of
+    /// the token: who takes them for one holds the session for ended, and it may live.
+    fn denial(&self, reply: &Reply<'_>) -> String {
+        let bindings = self.errors(reply);
+        let words = bindings
+            .as_ref()
+            .and_then(|it| it.text(&HoleWord::Field("detail".into())));
+        match words {
+            Some(words) => format!("it says no in words that are no refusal: {words:?}"),
+            None => "it says no, and not why".to_owned(),
+        }
+    }
+
     /// Whether the body is none that the dialect has for this operation. One that
     /// is empty, or coded in a way that is not read, does not tell.
     fn is_foreign(&self, form: &OperationForm, reply: &Reply<'_>) -> bool {
         if reply.response.body().is_empty() || reply.unread.is_some() {
             return false;
         }
-        let own = self
-            .refusals
-            .known
-            .iter()
-            .filter(|it| it.operation == reply.operation);
+        let status = reply.response.status();
+        let known = self.refusals.known.iter();
+        let own = known.filter(|it| it.operation == reply.operation);
+        // A line of the file that names a status and no words takes any body.
+        let by_status = own
+            .clone()
+            .any(|it| it.stated && it.status == status && it.fields.is_empty());
         let shapes = own
             .filter_map(|it| it.shape.as_ref())
             .chain(&self.refusals.shape);
         let mut shapes = shapes.chain(&form.reply.body).peekable();
         match &reply.tree {
-            // A file that says nothing of errors does not tell whose one is.
-            _ if shapes.peek().is_none() || self.refusals.standard => reply.head().is_html(),
+            _ if shapes.peek().is_none() => reply.head().is_html(),
+            _ if by_status && self.refusals.standard => reply.head().is_html(),
             Some(tree) => !foreign::is_kin(tree, shapes),
             None => true,
         }
@@ -395,31 +420,57 @@ impl Reply<'_> {
         Ok(bindings)
     }
 
-    /// Of several headers of a name, the first that fits: a server sets many cookies.
+    /// Of several headers of a name, the first that fits; of several cookies of a
+    /// name, the last one.
     fn header(
         &self,
         name: &HeaderName,
         pattern: &TextPattern,
         bindings: &mut HoleBindings,
     ) -> Result<(), UnintelligibleReply> {
+        if pattern.as_fixed().is_some() {
+            return Ok(());
+        }
+        if *name == SET_COOKIE
+            && let Some(cookie) = pattern.cookie_name()
+        {
+            return self.cookie(cookie, pattern, bindings);
+        }
         let mut values = self.response.headers().get_all(name).iter().peekable();
         let fault = match values.peek() {
-            _ if pattern.as_fixed().is_some() => return Ok(()),
             None if pattern.is_optional() => return Ok(()),
             None => format!("it lacks the header {name}"),
             Some(_) => format!("its header {name} is there in another form"),
         };
-        let values = values.filter_map(|value| value.to_str().ok());
-        let mut spellings = values.flat_map(|value| {
-            // The attributes of a cookie are not looked at, unless the file has some.
-            let pair = (*name == SET_COOKIE).then(|| value.split(';').next());
-            pair.flatten().map(str::trim).into_iter().chain([value])
-        });
-        match spellings.any(|value| pattern.read(value, bindings)) {
+        let mut values = values.filter_map(|value| value.to_str().ok());
+        match values.any(|value| pattern.read(value, bindings)) {
             true => Ok(()),
             false if pattern.is_optional() && *name == SET_COOKIE => Ok(()),
             false => Err(self.fault(fault)),
         }
+    }
+
+    fn cookie(
+        &self,
+        name: &str,
+        pattern: &TextPattern,
+        bindings: &mut HoleBindings,
+    ) -> Result<(), UnintelligibleReply> {
+        let headers = self.response.headers();
+        let clock = date(headers).unwrap_or(self.now);
+        let kept = cookies::kept(headers, name, clock);
+        // Its attributes are not looked at, unless the file has some.
+        let mut spellings = kept.iter().rev().flat_map(|it| [&*it.pair, it.whole]);
+        if spellings.any(|it| pattern.read(it, bindings)) || pattern.is_optional() {
+            return Ok(());
+        }
+        Err(self.fault(match kept.is_empty() {
+            false => format!("its cookie {name} (header set-cookie) is there in another form"),
+            true if cookies::names(headers, name) => {
+                format!("it deletes the cookie {name} (header set-cookie)")
+            }
+            true => format!("it lacks the cookie {name} (header set-cookie)"),
+        }))
     }
 
     fn head(&self) -> ReplyHead {
@@ -448,11 +499,17 @@ impl Reply<'_> {
             let (wire, time) = (told.wire.as_str(), told.time?);
             if let Some(life) = bindings.life(word) {
                 let years = life.as_secs() / YEAR.as_secs();
-                return is_about(life, self.now).then(|| {
-                    format!(
-                        "{wire} seconds are {years} years: is it an instant, `{{{name}:epoch}}`?"
-                    )
-                });
+                let codec = match life {
+                    life if is_about(life, self.now) => "epoch",
+                    life if is_about(life / 1000, self.now) => "epoch_ms",
+                    life if life > LONGEST_LIFE => {
+                        return Some(format!("{wire} seconds are {years} years"));
+                    }
+                    _ => return None,
+                };
+                return Some(format!(
+                    "{wire} seconds are {years} years: is it an instant, `{{{name}:{codec}}}`?"
+                ));
             }
             let is_number = wire.bytes().all(|byte| byte.is_ascii_digit());
             let cure = match is_number {
@@ -464,6 +521,12 @@ impl Reply<'_> {
             (is_before_tokens(time) && !clock_too)
                 .then(|| format!("{wire} is an instant of the last century{cure}"))
         };
+        let access_life = bindings.life(&HoleWord::AccessExpiresAt);
+        if access_life.is_some_and(|life| life.is_zero()) && unverified(token, "exp").is_none() {
+            let why = "0 seconds are no life: if it means that the token does not end, leave the \
+                       field out and say in `[expiry]` how long it is used";
+            return Some(why.to_owned());
+        }
         misread("access_expires_at", &HoleWord::AccessExpiresAt)
             .or_else(|| misread("refresh_expires_at", &HoleWord::RefreshExpiresAt))
     }
@@ -524,6 +587,19 @@ const EARLIEST_INSTANT: u64 = 1_000_000_000;
 /// The first second with six digits of a year.
 const LATEST_INSTANT: u64 = 253_402_300_800;
 
+/// A body as JSON, or why it cannot be looked at, if it is JSON all the same: which
+/// of two members of a name counts nobody knows.
+fn tree(text: &[u8]) -> (Option<JsonNode<'_>>, Option<String>) {
+    match json::parse(text, JsonRules::STRICT) {
+        Ok(tree) => (Some(tree), None),
+        Err(fault) => {
+            let is_json = json::parse(text, JsonRules::FOREIGN).is_ok();
+            let why = is_json.then(|| format!("it is JSON that cannot be used: {fault}"));
+            (None, why)
+        }
+    }
+}
+
 /// A reply without the mark that some servers put before it, which a reader may
 /// pass over (RFC 8259 section 8.1).
 fn without_mark(body: &[u8]) -> &[u8] {
@@ -535,6 +611,9 @@ fn is_about(life: Duration, now: Timestamp) -> bool {
     let since_1970 = now.since(Timestamp::from_seconds(0));
     life.abs_diff(since_1970) < YEAR
 }
+
+/// No token is meant to live longer; a time so far away could not be written.
+const LONGEST_LIFE: Duration = Duration::from_secs(1 << 33);
 
 const YEAR: Duration = Duration::from_hours(365 * 24);
 

@@ -122,7 +122,6 @@ fn words_of_a_refusal_under_a_status_of_success_are_one() {
             "Account closed",
             Refusal::BadRefresh,
         ),
-        (TokenOperation::Logout, "Who are you?", Refusal::BadBearer),
     ] {
         let body = format!(r#"{{"ok": false, "error": "{words}"}}"#);
         let by = refused(SAID.hears(operation, answer(200, &[], body)));
@@ -148,7 +147,6 @@ fn where_only_other_refusals_are_listed_a_no_is_that_of_the_credential() {
         (TokenOperation::Login, "Slow down", Refusal::Throttled),
         (TokenOperation::Login, "Wrong password", Refusal::BadLogin),
         (TokenOperation::Refresh, "Who are you?", Refusal::BadRefresh),
-        (TokenOperation::Logout, "Who are you?", Refusal::BadBearer),
     ] {
         let body = format!(r#"{{"ok": false, "error": "{words}"}}"#);
         let by = refused(said.hears(operation, answer(200, &[], body)));
@@ -168,6 +166,24 @@ fn where_only_other_refusals_are_listed_a_no_is_that_of_the_credential() {
         let told = fault(coded.hears(operation, answer(200, &[], body)));
         assert!(told.contains("no refusal that is known"), "{told}");
     }
+}
+
+#[test]
+fn a_logout_that_is_denied_in_words_that_are_not_listed_ends_nothing() {
+    let logout = |said: &Said<'_>, body: &str| {
+        said.hears(TokenOperation::Logout, answer(200, &[], body.to_owned()))
+    };
+    let told = fault(logout(&SAID, r#"{"ok": false, "error": "Come later"}"#));
+    assert!(told.contains("\"Come later\""), "{told}");
+    let told = fault(logout(&SAID, r#"{"ok": false}"#));
+    assert!(told.contains("it says no"), "{told}");
+    let listed = Said {
+        refusals: r#"bad_bearer = { status = 200, detail = "Who are you?" }"#,
+        ..SAID
+    };
+    let by = refused(logout(&listed, r#"{"ok": false, "error": "Who are you?"}"#));
+    assert_eq!(by.refusal, Refusal::BadBearer);
+    fault(logout(&listed, r#"{"ok": false, "error": "Come later"}"#));
 }
 
 #[test]
@@ -431,7 +447,13 @@ fn an_end_in_another_form_is_told_of_either_token() {
     };
     for (access, refresh, words) in [
         ("1800003600", "1800086400", "{access_expires_at:epoch}"),
+        (
+            "1800003600000",
+            "1800086400",
+            "{access_expires_at:epoch_ms}",
+        ),
         ("3600", "86400", "{refresh_expires_at:in}"),
+        ("0", "1800086400", "0 seconds"),
     ] {
         let told = fault(ends(access, refresh));
         assert!(told.contains(words), "{told}");
@@ -439,6 +461,32 @@ fn an_end_in_another_form_is_told_of_either_token() {
     granted(ends("3600", "1800086400"));
     // What some vendors write for "without end".
     granted(ends("2147483647", "2147483647"));
+}
+
+#[test]
+fn a_life_of_nothing_is_believed_only_beside_an_end_of_the_token() {
+    // {"exp": 1800000600}
+    let token = "eyJhbGciOiJub25lIn0.eyJleHAiOjE4MDAwMDA2MDB9.";
+    let body = |token| format!(r#"{{"ok": true, "token": "{token}", "expires_in": 0}}"#);
+    granted(SAID.hears(TokenOperation::Login, answer(200, &[], body(token))));
+    let told = fault(SAID.hears(TokenOperation::Login, answer(200, &[], body("abc"))));
+    assert!(told.contains("[expiry]"), "{told}");
+}
+
+#[test]
+fn json_that_names_a_member_twice_is_told_as_that() {
+    let body = r#"{"ok": true, "token": "abc", "expires_in": 60, "token": "def"}"#;
+    let bare = Said {
+        login: r#"reply.body = '{"token": "{access_token}", "expires_in": "{access_expires_at:in}"}'"#,
+        ..SAID
+    };
+    for said in [SAID, bare] {
+        let told = fault(said.hears(TokenOperation::Login, answer(200, &[], body)));
+        assert!(
+            told.contains("a member twice") && !told.contains("def"),
+            "{told}"
+        );
+    }
 }
 
 #[test]
@@ -496,16 +544,69 @@ fn tokens_are_found_among_several_cookies() {
         assert_eq!(tokens.access_token.expose(), "a1", "{cookies:?}");
         assert_eq!(tokens.refresh_token.unwrap().expose(), "r1", "{cookies:?}");
     }
-    let told = fault(COOKIES.hears(
-        TokenOperation::Login,
-        answer(200, &[("set-cookie", "at=a1")], body),
-    ));
+}
+
+#[test]
+fn a_cookie_is_read_as_a_browser_keeps_it() {
+    let body = r#"{"expires_in": 60}"#;
+    let login = |at: &[&str]| {
+        let cookies = at.iter().chain(&["rt=r1"]);
+        let headers: Vec<_> = cookies.map(|cookie| ("set-cookie", *cookie)).collect();
+        COOKIES.hears(TokenOperation::Login, answer(200, &headers, body))
+    };
+    for (at, token) in [
+        (&["at = a1"][..], "a1"),
+        (&["  at=\ta1  ; Path=/"], "a1"),
+        (&["at=old", "at=a1"], "a1"),
+        (&["at=old; Path=/", "at=a1;path=/"], "a1"),
+        (&["at=; Max-Age=0", "at=a1"], "a1"),
+        // Another path has another cookie of that name.
+        (&["at=a1; Path=/", "at=; Path=/old; Max-Age=0"], "a1"),
+        (
+            &["at=a1; Max-Age=3600; Expires=Thu, 01 Jan 1970 00:00:00 GMT"],
+            "a1",
+        ),
+    ] {
+        assert_eq!(granted(login(at)).access_token.expose(), token, "{at:?}");
+    }
+    for at in [
+        &["at=a1", "at=gone; Max-Age=0"][..],
+        &["at=a1; max-age=-1"],
+        &["at=a1; Expires=Thu, 01 Jan 1970 00:00:00 GMT"],
+        &["at=a1; Expires=Thu, 01-Jan-1970 00:00:01 GMT"],
+    ] {
+        let told = fault(login(at));
+        assert!(told.contains("it deletes the cookie at"), "{at:?}: {told}");
+    }
+}
+
+#[test]
+fn a_cookie_that_is_missing_is_named() {
+    let login = |cookies: &[&str]| {
+        let headers: Vec<_> = cookies
+            .iter()
+            .map(|cookie| ("set-cookie", *cookie))
+            .collect();
+        fault(COOKIES.hears(
+            TokenOperation::Login,
+            answer(200, &headers, r#"{"expires_in": 60}"#),
+        ))
+    };
+    let told = login(&["at=a1"]);
     assert!(
-        told.contains("its header set-cookie is there in another form"),
+        told.contains("it lacks the cookie rt (header set-cookie)"),
         "{told}"
     );
-    let told = fault(COOKIES.hears(TokenOperation::Login, answer(200, &[], body)));
-    assert!(told.contains("it lacks the header set-cookie"), "{told}");
+    let told = login(&["at=a1", "rt="]);
+    assert!(
+        told.contains("its cookie rt (header set-cookie) is there in another form"),
+        "{told}"
+    );
+    let told = login(&[]);
+    assert!(
+        told.contains("it lacks the cookie at (header set-cookie)"),
+        "{told}"
+    );
 }
 
 #[test]

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 use bytes::Bytes;
-use countersign_dialect::{ClientValues, Dialect, RefusedBy, UnderstoodReply};
+use countersign_dialect::{ClientValues, Dialect, RefusedBy, UnderstoodReply, UnintelligibleReply};
 use countersign_domain::{RefreshMode, Refusal, Timestamp, TokenOperation};
 use http::Response;
 
@@ -26,14 +26,25 @@ reply.body = '{"access_token": "{access_token}", "expires_in": "{access_expires_
 present = [{ header = "Authorization", value = "Bearer {access_token}" }]
 "#;
 
-fn refused(source: &str, operation: TokenOperation, status: u16, body: &'static str) -> RefusedBy {
+fn understood(
+    source: &str,
+    operation: TokenOperation,
+    (status, media, body): (u16, Option<&str>, &'static str),
+) -> Result<UnderstoodReply, UnintelligibleReply> {
     let dialect = Dialect::compile(source, "f").unwrap_or_else(|it| panic!("{it}"));
     let variant = dialect.variants().next().unwrap();
-    let reply = Response::builder().status(status);
+    let mut reply = Response::builder().status(status);
+    if let Some(media) = media {
+        reply = reply.header("content-type", media);
+    }
     let reply = reply.body(Bytes::from_static(body.as_bytes())).unwrap();
     let asking = ClientValues::default();
     let now = Timestamp::from_seconds(1_800_000_000);
-    match dialect.understand(operation, variant, &asking, &reply, now) {
+    dialect.understand(operation, variant, &asking, &reply, now)
+}
+
+fn refused(source: &str, operation: TokenOperation, status: u16, body: &'static str) -> RefusedBy {
+    match understood(source, operation, (status, None, body)) {
         Ok(UnderstoodReply::Refused(refused)) => refused,
         other => panic!("{other:?}"),
     }
@@ -100,7 +111,12 @@ fn an_error_is_judged_by_its_code_under_any_status() {
         (Login, 400, "", Refusal::Malformed),
         (Login, 401, "", Refusal::BadLogin),
         (Login, 403, "", Refusal::Forbidden),
-        (Login, 401, r#"{"message": "no"}"#, Refusal::BadLogin),
+        (
+            Login,
+            401,
+            r#"{"error": {"message": "no"}}"#,
+            Refusal::BadLogin,
+        ),
         (Login, 429, "", Refusal::Throttled),
         (Login, 503, r#"{"error": "x"}"#, Refusal::Unavailable),
         (
@@ -119,6 +135,79 @@ fn an_error_is_judged_by_its_code_under_any_status() {
     let told = refused(LEAST, Login, 400, body);
     assert_eq!(told.code.as_deref(), Some("invalid_client"));
     assert_eq!(told.detail.as_deref(), Some("No such client"));
+}
+
+/// Refusals of servers that know nothing of RFC 6749.
+const OF_OTHERS: [(u16, Option<&str>, &str); 10] = [
+    (
+        404,
+        Some("text/plain; charset=utf-8"),
+        "404 page not found\n",
+    ),
+    (
+        403,
+        Some("application/json"),
+        r#"{"message": "Missing Authentication Token"}"#,
+    ),
+    (
+        401,
+        Some("application/problem+json"),
+        r#"{"type": "about:blank", "title": "Unauthorized"}"#,
+    ),
+    (
+        401,
+        Some("application/json"),
+        r#"{"kind": "Status", "status": "Failure", "code": 401}"#,
+    ),
+    (
+        403,
+        Some("application/xml"),
+        "<Error><Code>AccessDenied</Code></Error>",
+    ),
+    (401, None, "<html><title>401</title></html>"),
+    (405, Some("text/plain"), "Method Not Allowed"),
+    (418, Some("text/plain"), "I'm a teapot"),
+    (400, Some("application/json"), r#"["no"]"#),
+    (
+        501,
+        Some("application/json"),
+        r#"{"detail": "Not implemented"}"#,
+    ),
+];
+
+#[test]
+fn a_refusal_that_is_not_of_the_standard_is_another_servers() {
+    for reply in OF_OTHERS {
+        for operation in [TokenOperation::Login, TokenOperation::Refresh] {
+            let told = understood(LEAST, operation, reply).unwrap_err().to_string();
+            for words in [
+                "not of this dialect",
+                "is the URL that of the API?",
+                "RFC 6749",
+            ] {
+                assert!(told.contains(words), "{reply:?}: {told}");
+            }
+        }
+    }
+    let passing = (503, Some("text/plain"), "Service Unavailable");
+    let told = understood(LEAST, TokenOperation::Login, passing);
+    assert!(matches!(told, Ok(UnderstoodReply::Refused(by)) if by.refusal == Refusal::Unavailable));
+}
+
+#[test]
+fn a_line_for_a_status_says_that_its_body_does_not_matter() {
+    let own = format!("{LEAST}\n[refusals]\nbad_login = {{ status = 401 }}\n");
+    for body in [r#"{"message": "no"}"#, "Unauthorized"] {
+        let told = refused(&own, TokenOperation::Login, 401, body);
+        assert_eq!(told.refusal, Refusal::BadLogin);
+    }
+    for reply in [
+        (401, Some("text/html"), "<h1>Login</h1>"),
+        (403, Some("application/json"), r#"{"message": "no"}"#),
+    ] {
+        let told = understood(&own, TokenOperation::Login, reply).unwrap_err();
+        assert!(told.to_string().contains("not of this dialect"), "{told}");
+    }
 }
 
 #[test]

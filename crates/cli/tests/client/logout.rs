@@ -2,7 +2,65 @@
 
 use countersign_domain::TokenOperation;
 
-use crate::stage::Stage;
+use crate::stage::{Stage, vendor};
+
+/// A vendor whose every status is 200, with a logout.
+const ALWAYS_200: &str = r#"
+schema = 1
+name = "small"
+serves = ["client"]
+[session]
+refresh = "none"
+login = "keeps"
+logout = "session"
+[[login]]
+path = "/login"
+request.body = '{"login": "{login}", "password": "{secret}"}'
+reply.body = '{"ok": true, "token": "{access_token}", "expires_in": "{access_expires_at:in}"}'
+reply.success = { "/ok" = true }
+[[logout]]
+path = "/logout"
+request.empty = true
+request.headers = { Authorization = "Bearer {access_token}" }
+reply.success = { "/ok" = true }
+[guard]
+present = [{ header = "Authorization", value = "Bearer {access_token}" }]
+[errors]
+body = '{"ok": false, "error": "{detail}"}'
+[refusals]
+bad_login = { status = 200, detail = "Invalid" }
+"#;
+
+/// A stage with a vendor of [`ALWAYS_200`], whose token is `t0ken-of-ann`.
+fn always_200(logged_out: &'static str) -> Stage {
+    let stage = Stage::start();
+    let dialect = stage.write("small.toml", ALWAYS_200);
+    let url = vendor(move |request| {
+        let body = match request.starts_with("POST /logout") {
+            true => logged_out,
+            false => r#"{"ok": true, "token": "t0ken-of-ann", "expires_in": 3600}"#,
+        };
+        let length = body.len();
+        format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}")
+    });
+    stage.profiles(&format!(
+        "[pay]\ndialect = '{}'\nurl = '{url}'\nlogin = 'ann'\nsecret_file = '~/secret'\n",
+        dialect.display()
+    ));
+    stage
+}
+
+#[test]
+fn a_logout_that_is_denied_in_other_words_keeps_the_tokens() {
+    let stage = always_200(r#"{"ok": false, "error": "xx of t0ken-of-ann"}"#);
+    stage.run(&["login", "pay"]).code(0);
+    let ran = stage.run(&["logout", "pay"]).code(1);
+    assert!(ran.stderr.contains("\"xx of …\""), "{}", ran.stderr);
+    assert_eq!(
+        stage.run(&["token", "pay"]).code(0).stdout,
+        "t0ken-of-ann\n"
+    );
+}
 
 #[test]
 fn a_session_is_ended_with_the_vendor_and_forgotten() {

@@ -89,7 +89,10 @@ impl SourceSetup {
                 VendorReply::Understood(Box::new(UnderstoodReply::Refused(refusal)))
             }
             Ok(other) => VendorReply::Understood(Box::new(other)),
-            Err(why) => VendorReply::Garbled(response.status().as_u16(), why.to_string()),
+            Err(why) => {
+                let why = without_secrets(why.to_string(), &secrets_of(&asking));
+                VendorReply::Garbled(response.status().as_u16(), why)
+            }
         }
     }
 }
@@ -108,23 +111,32 @@ impl SourceState {
 /// A refusal as it may be kept and shown: short, and without the secrets of the
 /// request, should the vendor repeat them.
 fn redact_refusal(mut by: RefusedBy, asking: &ClientValues<'_>) -> RefusedBy {
-    let secrets = [asking.secret, asking.access_token, asking.refresh_token];
-    let extra = asking.extra.into_iter().flat_map(|extra| extra.values());
-    let secrets: Vec<&Secret> = secrets.into_iter().flatten().chain(extra).collect();
+    let secrets = secrets_of(asking);
     for text in [&mut by.code, &mut by.detail, &mut by.pointer] {
         *text = text.take().map(|text| redact(text, &secrets));
     }
     by
 }
 
-fn redact(mut text: String, secrets: &[&Secret]) -> String {
+fn secrets_of<'a>(asking: &ClientValues<'a>) -> Vec<&'a Secret> {
+    let secrets = [asking.secret, asking.access_token, asking.refresh_token];
+    let extra = asking.extra.into_iter().flat_map(|extra| extra.values());
+    secrets.into_iter().flatten().chain(extra).collect()
+}
+
+fn redact(text: String, secrets: &[&Secret]) -> String {
+    let text = without_secrets(text, secrets);
+    text.chars().take(LONGEST_DETAIL).collect()
+}
+
+fn without_secrets(mut text: String, secrets: &[&Secret]) -> String {
     let secrets = secrets.iter().map(|it| it.expose());
     for secret in secrets.filter(|it| !it.is_empty()) {
         for spelling in spellings(secret) {
             text = text.replace(spelling.expose(), "…");
         }
     }
-    text.chars().take(LONGEST_DETAIL).collect()
+    text
 }
 
 /// As it is, and as it stands in JSON, where a vendor repeats a whole request.
