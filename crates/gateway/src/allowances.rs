@@ -8,7 +8,8 @@ use countersign_domain::{ApiLimits, Reason, Timestamp};
 
 use crate::api::GuardedApi;
 use crate::budget::{BudgetShortage, LendingUnavailable, TokenBudgets, TokenId};
-use crate::permit::{CallerProof, GuardCaller, GuardDenial, Permit};
+use crate::denial::GuardDenial;
+use crate::permit::{CallerProof, GuardCaller, Permit};
 use crate::rate::AccountRates;
 use crate::rate_limit::BudgetLeft;
 use crate::revocation_view::RevocationView;

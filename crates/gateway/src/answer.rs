@@ -3,7 +3,8 @@
 use countersign_relay::AnswerBody;
 use http::Response;
 
-use crate::permit::{GuardDenial, Permit};
+use crate::denial::GuardDenial;
+use crate::permit::Permit;
 
 /// The end of a guarded request.
 #[derive(Debug)]

@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use countersign_dialect::{Dialect, Variant};
 use countersign_domain::{ApiLimits, ApiName, Routes};
-use countersign_relay::{Upstream, UpstreamState};
+use countersign_relay::{Upstream, UpstreamState, visible};
 use countersign_token::{Keychain, Pepper, Tokens};
 use http::{HeaderName, HeaderValue};
 
 use crate::forward_auth::ProxyFamily;
-use crate::headers;
 use crate::meter::GuardMeter;
 use crate::site::ApiSite;
 use crate::wrong_keys::WrongKeys;
@@ -137,7 +136,7 @@ impl GuardedApi {
     #[must_use]
     pub fn at(mut self, site: &ApiSite) -> Self {
         let prefix = Some(site.prefix()).filter(|prefix| !prefix.is_empty());
-        self.prefix = prefix.map(headers::visible);
+        self.prefix = prefix.map(visible);
         self.site = site.clone();
         self
     }

@@ -23,7 +23,7 @@ use http_body::Body;
 use http_body_util::BodyExt;
 
 use crate::api::GuardedApi;
-use crate::permit::GuardDenial;
+use crate::denial::GuardDenial;
 
 /// The longest body that is looked into.
 const LONGEST: usize = 64 * 1024;

@@ -17,8 +17,8 @@ use http::header::{
 };
 use http::{Method, Request, Response, StatusCode};
 
+use crate::denial::GuardDenial;
 use crate::headers::only;
-use crate::permit::GuardDenial;
 
 /// What a page may read besides what it always may.
 const EXPOSED: HeaderValue =

@@ -12,12 +12,14 @@
 
 mod family;
 mod pending_refusals;
+mod proxy_family;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use countersign_domain::{Reason, Timestamp};
+use countersign_relay::visible;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
@@ -25,15 +27,17 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use crate::allowances::RequestAllowances;
 use crate::api::GuardedApi;
 use crate::client_address::TrustedProxies;
+use crate::denial::GuardDenial;
 use crate::first_use::FirstUses;
 use crate::gateway::refuse;
 use crate::headers;
-use crate::permit::{GuardDenial, GuardedRequest, Permit, authorize};
+use crate::permit::{GuardedRequest, Permit, authorize};
 use crate::rate_limit::BudgetLeft;
 use crate::revocation_view::RevocationView;
 use pending_refusals::PendingRefusals;
 
-pub use family::{OriginalRequest, ProxyFamily};
+pub use self::family::OriginalRequest;
+pub use self::proxy_family::ProxyFamily;
 
 /// What every path begins with at which proxies ask.
 const BASE: &str = "/forward-auth/";
@@ -288,7 +292,7 @@ fn success(
 fn bare(status: StatusCode, request_id: &str) -> Response<Bytes> {
     let mut response = Response::new(Bytes::new());
     *response.status_mut() = status;
-    let id = headers::visible(request_id);
+    let id = visible(request_id);
     response.headers_mut().insert(headers::REFUSAL, id);
     response
 }

@@ -1,7 +1,6 @@
 //! The built-in reverse proxy: authorize, clean, forward, stream back.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use countersign_dialect::{PresentedCredential, TokenRefusal};
 use countersign_domain::{FORWARDED_METHODS, Reason, Refusal, Timestamp, TokenOperation};
 use countersign_relay::{
     AnswerBody, BoxError, PublicOrigin, TunnelSlots, Upload, Upstream, UpstreamExchange,
-    UpstreamHost, asked_for_websocket, is_switched,
+    UpstreamHost, asked_for_websocket, is_switched, visible,
 };
 use http::{HeaderValue, Method, Request, Response, Uri, header, request};
 use http_body::Body;
@@ -21,20 +20,13 @@ use crate::allowances::RequestAllowances;
 use crate::answer::GuardAnswer;
 use crate::api::GuardedApi;
 use crate::body_key::KeyedBody;
+use crate::client::ClientConnection;
+use crate::denial::GuardDenial;
 use crate::first_use::FirstUses;
 use crate::headers::{self, ForwardedHeaders};
-use crate::permit::{GuardDenial, GuardedRequest, Permit, authorize};
+use crate::permit::{GuardedRequest, Permit, authorize};
 use crate::revocation_view::RevocationView;
 use crate::tunnel_review::TunnelReview;
-
-/// The client of a request, as far as its connection tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ClientConnection {
-    /// Its address: the peer's, or what a trusted proxy says that it is.
-    pub address: IpAddr,
-    /// Whether it spoke TLS.
-    pub tls: bool,
-}
 
 /// Guards apis and forwards to their upstreams.
 pub struct Gateway {
@@ -312,7 +304,7 @@ pub(crate) fn refuse(api: &GuardedApi, denied: &GuardDenial, request_id: &str) -
         ..TokenRefusal::new(TokenOperation::Guard, refusal)
     });
     let headers = response.headers_mut();
-    headers.insert(headers::REFUSAL, headers::visible(request_id));
+    headers.insert(headers::REFUSAL, visible(request_id));
     if let Some(left) = &denied.budget {
         left.write(headers);
     }

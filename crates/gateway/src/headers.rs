@@ -4,17 +4,16 @@
 //! upstream might read as ours, and set afterwards: so nothing that a client
 //! sends, and no `Connection` option, can forge it or take it away.
 
-use std::fmt::Write as _;
-
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Version, request};
 
 use countersign_relay::{
     CleanTrailers, Upload, Upstream, UpstreamHost, end_to_end, folded, is_reserved, trailing,
+    visible,
 };
 
 use crate::api::GuardedApi;
-use crate::gateway::ClientConnection;
+use crate::client::ClientConnection;
 use crate::permit::{CallerProof, Permit};
 
 /// The support id of a refused request.
@@ -167,21 +166,6 @@ fn wants_trailers(inbound: &request::Parts) -> bool {
 /// Whether a field of an answer is the upstream's to say, by its [`folded`] name.
 pub(crate) fn is_the_upstreams(name: &str) -> bool {
     !name.starts_with("x-countersign")
-}
-
-/// A text as a field value that cannot end its field or be read in two ways:
-/// what is not visible ASCII, and `%`, is percent-encoded as UTF-8.
-pub(crate) fn visible(text: &str) -> HeaderValue {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_graphic() && byte != b'%' {
-            encoded.push(char::from(byte));
-        } else {
-            // Writing to a String cannot fail.
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-    }
-    HeaderValue::try_from(encoded).unwrap_or(HeaderValue::from_static(""))
 }
 
 /// The value of a field that is there exactly once.

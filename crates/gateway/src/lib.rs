@@ -13,8 +13,10 @@ mod answer;
 mod api;
 mod body_key;
 mod budget;
+mod client;
 mod client_address;
 mod cors;
+mod denial;
 mod first_use;
 mod forward_auth;
 mod gateway;
@@ -35,13 +37,15 @@ pub use api::GuardedApi;
 pub use budget::{
     BudgetLender, LendOutcome, LenderAnswer, LendingUnavailable, TokenBudgets, TokenId, TokenLoan,
 };
+pub use client::ClientConnection;
 pub use client_address::{AddressPolicy, AddressSource, TrustedProxies, client_address};
 pub use cors::{CorsPolicy, OriginFault};
+pub use denial::GuardDenial;
 pub use first_use::FirstUses;
 pub use forward_auth::{ForwardAnswer, ForwardAuth, OriginalRequest, ProxyFamily, asked_api};
-pub use gateway::{ClientConnection, Gateway, at_path};
+pub use gateway::{Gateway, at_path};
 pub use overlap::{ApiClaim, ApiOverlap, overlaps};
-pub use permit::{CallerProof, GuardCaller, GuardDenial, GuardedRequest, Permit, authorize};
+pub use permit::{CallerProof, GuardCaller, GuardedRequest, Permit, authorize};
 pub use rate_limit::BudgetLeft;
 pub use revocation_view::RevocationView;
 pub use site::{ApiSite, SiteFault};

@@ -13,8 +13,9 @@ use countersign_domain::{Reason, Timestamp};
 use http::request;
 
 use crate::api::GuardedApi;
-use crate::gateway::ClientConnection;
-use crate::permit::{GuardDenial, GuardedRequest, authorize};
+use crate::client::ClientConnection;
+use crate::denial::GuardDenial;
+use crate::permit::{GuardedRequest, authorize};
 use crate::revocation_view::RevocationView;
 
 /// How often a tunnel is judged again.

@@ -10,9 +10,9 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_domain::{HostNetwork, KeyedCounters, RateLimit, Reason, Timestamp};
+use crate::denial::GuardDenial;
 
-use crate::permit::GuardDenial;
+use countersign_domain::{HostNetwork, KeyedCounters, RateLimit, Reason, Timestamp};
 
 /// The most networks with a counter of their own.
 const CAPACITY: usize = 65_536;

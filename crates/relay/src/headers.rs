@@ -1,6 +1,7 @@
 //! Header fields of a message on its way through (RFC 9110 section 7.6).
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
@@ -86,4 +87,19 @@ pub fn folded(name: &HeaderName) -> Cow<'_, str> {
         return Cow::Borrowed(name);
     }
     Cow::Owned(name.replace(|c| !is_plain(c), "-"))
+}
+
+/// A text as a field value that cannot end its field or be read in two ways:
+/// what is not visible ASCII, and `%`, is percent-encoded as UTF-8.
+pub fn visible(text: &str) -> HeaderValue {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_graphic() && byte != b'%' {
+            encoded.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    HeaderValue::try_from(encoded).unwrap_or(HeaderValue::from_static(""))
 }

@@ -20,7 +20,7 @@ mod upstream_metrics;
 
 pub use answer_body::{AnswerBody, BrokenAnswer};
 pub use error::RelayError;
-pub use headers::{connection_options, end_to_end, folded, trailing};
+pub use headers::{connection_options, end_to_end, folded, trailing, visible};
 
 pub use public_origin::PublicOrigin;
 pub use relay::{Relay, UpstreamExchange, is_switched};

@@ -15,11 +15,11 @@ use tokio::io::DuplexStream;
 use tokio::sync::oneshot;
 
 use crate::chunks::{ChunkProgress, ChunkedBody};
+use crate::handshake::HandshakePolicy;
 use crate::head::{BodyFraming, HeadEnd, judge};
 use crate::listener::AcceptConnections;
 use crate::serve::serve_on;
-use crate::threshold::HandshakePolicy;
-use crate::{ListenerLimits, Peer, Request, asked, proxy_protocol};
+use crate::{ListenerLimits, Peer, Request, proxy_protocol, refused_page_request};
 
 /// A request as the gate frames it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub struct FramedRequest {
 /// `None` if its head is refused or not complete.
 pub fn frame(bytes: &[u8], piece: usize, limits: &ListenerLimits) -> Option<FramedRequest> {
     // What is refused is looked at too, for the page that sent it.
-    let _ = asked::in_head(bytes);
+    let _ = refused_page_request::in_head(bytes);
     let head = head_end(bytes, piece, limits)?;
     let (body, chunked) = match judge(&bytes[..head], limits).ok()?.framing {
         BodyFraming::Length(length) => {

@@ -11,8 +11,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 
 use crate::api::GuardedApi;
 use crate::client_address::{TrustedProxies, X_FORWARDED_FOR, x_forwarded_for};
+use crate::denial::GuardDenial;
 use crate::headers::only;
-use crate::permit::GuardDenial;
+
+use super::proxy_family::ProxyFamily;
 
 const X_FORWARDED_METHOD: HeaderName = HeaderName::from_static("x-forwarded-method");
 const X_FORWARDED_URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
@@ -35,23 +37,6 @@ static TELLING: [HeaderName; 7] = [
 /// lets a client's own through to the check lets it through to the API, too.
 const ANSWERING: &str = "x-countersign";
 
-/// A kind of proxy, by the headers that it sends with a check.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProxyFamily {
-    /// `X-Original-Method`, `X-Original-URI`, `X-Forwarded-For`; only 401 and
-    /// 403 can be passed on.
-    Nginx,
-    /// `X-Forwarded-Method`, `X-Forwarded-Uri`, `X-Forwarded-For`.
-    Traefik,
-    /// The same as Traefik.
-    Caddy,
-    /// The same as nginx, sent by our Lua action, which passes on any status.
-    Haproxy,
-    /// The check's own method, the path below the api's, and `X-Forwarded-For`; over
-    /// HTTP/1.1 alone.
-    Envoy,
-}
-
 /// The request that a proxy asks about.
 pub struct OriginalRequest<'r> {
     /// The method.
@@ -64,23 +49,6 @@ pub struct OriginalRequest<'r> {
 }
 
 impl ProxyFamily {
-    /// The kinds and their names in configurations.
-    pub const NAMED: [(&'static str, Self); 5] = [
-        ("nginx", Self::Nginx),
-        ("traefik", Self::Traefik),
-        ("caddy", Self::Caddy),
-        ("haproxy", Self::Haproxy),
-        ("envoy", Self::Envoy),
-    ];
-
-    /// The name in configuration.
-    pub fn name(self) -> &'static str {
-        let mut named = Self::NAMED.into_iter();
-        named
-            .find(|(_, family)| *family == self)
-            .map_or("", |(name, _)| name)
-    }
-
     /// Reads what the client asked for from a check of a trusted proxy; `below`
     /// is what follows the api's name in the check's path.
     pub(super) fn read<'r>(

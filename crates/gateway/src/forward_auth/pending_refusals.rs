@@ -8,9 +8,9 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use countersign_domain::{ApiName, Timestamp};
+use crate::denial::GuardDenial;
 
-use crate::permit::GuardDenial;
+use countersign_domain::{ApiName, Timestamp};
 
 /// How long a refusal waits.
 const LIFETIME: Duration = Duration::from_secs(60);
