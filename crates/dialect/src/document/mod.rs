@@ -6,9 +6,9 @@
 //! [`TomlDocument::finish`] decides.
 //!
 //! ```
-//! use countersign_dialect::document::Document;
+//! use countersign_dialect::document::TomlDocument;
 //!
-//! let document = Document::parse("life = '5x'\nsped = 3", "api.toml")?;
+//! let document = TomlDocument::parse("life = '5x'\nsped = 3", "api.toml")?;
 //! let root = document.root();
 //! let life = root.require("life").and_then(|life| life.duration());
 //! let speed = root.get("speed").and_then(|speed| speed.integer(1, 9));
