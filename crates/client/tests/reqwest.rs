@@ -25,13 +25,13 @@ async fn requests_get_tokens_and_one_that_is_refused_is_made_once_more() {
     let url = format!("{}/api/v1/orders", sandbox.url());
 
     assert_eq!(client.get(&url).send().await.unwrap().status(), 200);
-    sandbox.fault(Fault::revoke(What::Session));
+    sandbox.fault(VendorFault::revoke(RevokedThing::Session));
     let answer = client.post(&url).body("a body").send().await.unwrap();
     assert_eq!(answer.status(), 200);
     assert!(answer.text().await.unwrap().contains("a body"));
     clock.set(sandbox.advance(Duration::from_secs(7200)));
     assert_eq!(client.get(&url).send().await.unwrap().status(), 200);
-    let asked = Asked::of(&sandbox.requests());
+    let asked = RequestCounts::of(&sandbox.requests());
     assert_eq!(
         (asked.logins, asked.refreshes, asked.guarded),
         (2, 1, 3),
