@@ -29,24 +29,15 @@ pub mod refusal_ring;
 mod refusals;
 mod secret;
 mod session;
+mod state;
 mod stats;
 mod view;
-
-use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use axum::Router;
 use axum::http::{HeaderValue, Method, Uri, header};
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
-use countersign_domain::ApiName;
 use countersign_domain::Role::{Operate, Own, Read};
-
-use crate::refusal_ring::RefusalRing;
-use countersign_server::api::IssuingApi;
-use countersign_server::password::PasswordPool;
-use countersign_store::Store;
-use countersign_store::seal::MasterKey;
 
 pub use explain::{
     DryRun, DryRunCredential, DryRunGuard, DryRunStep, DryRunVerdict, PeerReply, TokenBearer,
@@ -55,25 +46,7 @@ pub use key::AdminKey;
 use operation::{AdminOperation, delete, get, patch, post};
 pub use probe::{HealthProbes, probes};
 use problem::AdminProblem;
-
-/// What the admin API works on. Cheap to clone.
-#[derive(Clone)]
-pub struct AdminState {
-    /// Where accounts, credentials and sessions are.
-    pub store: Store,
-    /// The apis that are served, by name.
-    pub apis: Arc<BTreeMap<ApiName, Arc<IssuingApi>>>,
-    /// The pool in which passwords are hashed.
-    pub passwords: PasswordPool,
-    /// Why requests were refused.
-    pub refusals: RefusalRing,
-    /// Judges requests that nobody made.
-    pub guard: DryRunGuard,
-    /// The owner's key; named ones are in the store.
-    pub key: AdminKey,
-    /// Seals new signing keys, and the replies that are remembered.
-    pub master: Arc<MasterKey>,
-}
+pub use state::AdminState;
 
 /// The admin API. Paths beside its own are 404 for who has a key, and 401 for
 /// everybody else.

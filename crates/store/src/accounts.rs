@@ -15,7 +15,7 @@ use super::log::all;
 use super::record::{
     AccountFilter, AccountUpdate, AuditActor, IdempotencyKey, NewAccount, OnceOutcome,
 };
-use super::sessions::end_all;
+use super::session_end::end_all;
 use super::work::{NewAuditEntry, WriteTransaction};
 use super::{Store, page, row};
 

@@ -13,7 +13,7 @@ use super::error::{CreateError, StoreUnavailable};
 use super::idempotency::run_once;
 use super::log::all;
 use super::record::{AuditActor, IdempotencyKey, NewCredential, OnceOutcome};
-use super::sessions::end_of_credential;
+use super::session_end::end_of_credential;
 use super::work::WriteTransaction;
 use super::{Store, networks, row};
 

@@ -63,19 +63,6 @@ impl Store {
     }
 }
 
-/// Removes up to `most` leases of tokens that ran out before `due`.
-pub(super) fn sweep(
-    work: &WriteTransaction<'_>,
-    due: Timestamp,
-    most: u32,
-) -> rusqlite::Result<usize> {
-    work.execute(
-        "DELETE FROM lease WHERE (session, generation, until) IN
-         (SELECT session, generation, until FROM lease WHERE until <= ?1 LIMIT ?2)",
-        (due.as_micros(), most),
-    )
-}
-
 fn lease(
     work: &mut WriteTransaction<'_>,
     wanted: BudgetLease,

@@ -33,6 +33,7 @@ mod rewrap;
 mod rotation;
 mod row;
 pub mod seal;
+mod session_end;
 mod session_limit;
 mod sessions;
 mod sweep;
@@ -206,6 +207,12 @@ impl Store {
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
         self.0.readers.run(read).await
+    }
+
+    /// Removes a bounded number of rows that can matter no more. The store does
+    /// this by itself every ten seconds.
+    pub async fn sweep_once(&self) -> Result<SweepOutcome, StoreUnavailable> {
+        self.write(sweep::step).await
     }
 }
 

@@ -20,7 +20,7 @@ use super::locked::LockedStore;
 use super::log::all;
 use super::record::AuditActor;
 use super::row;
-use super::sessions::end_all;
+use super::session_end::end_all;
 use super::work::{NewAuditEntry, WriteTransaction};
 use crate::clock::Clock;
 

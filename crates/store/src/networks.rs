@@ -3,20 +3,18 @@
 
 use std::time::Duration;
 
-use countersign_domain::{Account, ApiName, Credential, CredentialId, HostNetwork, Timestamp};
+use countersign_domain::{Account, ApiName, Credential, CredentialId, HostNetwork};
 use rusqlite::OptionalExtension;
 
 use super::Store;
 use super::error::StoreUnavailable;
 use super::row;
+use super::sweep::NETWORK_SLACK;
 use super::work::WriteTransaction;
 
 /// The most networks that are remembered of a credential; the one that was seen
 /// the longest ago makes place.
 const MOST: u32 = 64;
-
-/// How long a network is remembered after the last login from it.
-pub(super) const KEPT: Duration = Duration::from_secs(90 * 86_400);
 
 /// How old the note of a network becomes before a login renews it: a login does
 /// not write what is known already.
@@ -46,7 +44,7 @@ impl Store {
         login: &str,
         network: HostNetwork,
     ) -> Result<Option<LoginCandidate>, StoreUnavailable> {
-        let (api, login, since) = (api.clone(), login.to_owned(), self.now() - KEPT);
+        let (api, login, since) = (api.clone(), login.to_owned(), self.now() - NETWORK_SLACK);
         self.read(move |connection| {
             let found: (Option<i64>, Option<i64>) = connection
                 .prepare_cached(FIND)?
@@ -103,19 +101,6 @@ pub(super) fn forget(
     let id = credential.0.cast_signed();
     work.execute("DELETE FROM known_network WHERE credential = ?1", [id])
         .map(drop)
-}
-
-/// Forgets up to `most` networks that were not seen for long.
-pub(super) fn sweep(
-    work: &WriteTransaction<'_>,
-    now: Timestamp,
-    most: u32,
-) -> rusqlite::Result<usize> {
-    work.execute(
-        "DELETE FROM known_network WHERE (credential, network) IN
-         (SELECT credential, network FROM known_network WHERE seen_at <= ?1 LIMIT ?2)",
-        ((now - KEPT).as_micros(), most),
-    )
 }
 
 /// The id of the login that is asked for, and one that there is anyhow.

@@ -9,7 +9,7 @@ use super::accounts::audit;
 use super::error::StoreUnavailable;
 use super::log::all;
 use super::record::{AuditActor, EndedOfApi};
-use super::sessions::end_all;
+use super::session_end::end_all;
 use super::work::{NewAuditEntry, WriteTransaction};
 use super::{Store, row};
 

@@ -18,7 +18,7 @@ use super::Store;
 use super::error::StoreUnavailable;
 use super::record::{AuditActor, RefreshOutcome, TermsOwned};
 use super::row;
-use super::sessions::{end_all, end_one};
+use super::session_end::{end_all, end_one};
 use super::work::{NewAuditEntry, WriteTransaction};
 
 impl Store {

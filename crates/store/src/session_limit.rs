@@ -9,7 +9,7 @@ use serde_json::json;
 use super::log::all;
 use super::record::AuditActor;
 use super::row;
-use super::sessions::end_one;
+use super::session_end::end_one;
 use super::work::{NewAuditEntry, WriteTransaction};
 
 /// The most sessions that one login ends, where a limit was lowered by more: the

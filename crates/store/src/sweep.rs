@@ -3,11 +3,10 @@
 
 use std::time::Duration;
 
-use super::Store;
-use super::error::StoreUnavailable;
+use countersign_domain::Timestamp;
+
 use super::record::SweepOutcome;
 use super::work::WriteTransaction;
-use super::{leases, networks};
 
 /// The most rows of one kind that go in one step.
 pub(super) const STEP: u32 = 250;
@@ -24,13 +23,8 @@ pub(super) const REVOCATION_SLACK: Duration = Duration::from_secs(60);
 /// verify it may allow for clocks that differ.
 pub(super) const LEASE_SLACK: Duration = Duration::from_secs(60);
 
-impl Store {
-    /// Removes a bounded number of rows that can matter no more. The store does
-    /// this by itself every ten seconds.
-    pub async fn sweep_once(&self) -> Result<SweepOutcome, StoreUnavailable> {
-        self.write(step).await
-    }
-}
+/// How long a network is remembered after the last login from it.
+pub(super) const NETWORK_SLACK: Duration = Duration::from_secs(90 * 86_400);
 
 /// One step of the sweep.
 pub(super) fn step(work: &mut WriteTransaction<'_>) -> rusqlite::Result<SweepOutcome> {
@@ -58,8 +52,8 @@ pub(super) fn step(work: &mut WriteTransaction<'_>) -> rusqlite::Result<SweepOut
          (SELECT operator, key FROM remembered WHERE until <= ?1 LIMIT ?2)",
         (work.now.as_micros(), STEP),
     )?;
-    let leases = leases::sweep(work, work.now - LEASE_SLACK, STEP)?;
-    let networks = networks::sweep(work, work.now, STEP)?;
+    let leases = sweep_leases(work, work.now - LEASE_SLACK, STEP)?;
+    let networks = sweep_networks(work, work.now, STEP)?;
     let full = STEP as usize;
     Ok(SweepOutcome {
         sessions,
@@ -69,4 +63,26 @@ pub(super) fn step(work: &mut WriteTransaction<'_>) -> rusqlite::Result<SweepOut
         networks,
         more: [moved + sessions, revocations, replies, leases, networks].contains(&full),
     })
+}
+
+/// Forgets up to `most` networks that were not seen for long.
+fn sweep_networks(
+    work: &WriteTransaction<'_>,
+    now: Timestamp,
+    most: u32,
+) -> rusqlite::Result<usize> {
+    work.execute(
+        "DELETE FROM known_network WHERE (credential, network) IN
+         (SELECT credential, network FROM known_network WHERE seen_at <= ?1 LIMIT ?2)",
+        ((now - NETWORK_SLACK).as_micros(), most),
+    )
+}
+
+/// Removes up to `most` leases of tokens that ran out before `due`.
+fn sweep_leases(work: &WriteTransaction<'_>, due: Timestamp, most: u32) -> rusqlite::Result<usize> {
+    work.execute(
+        "DELETE FROM lease WHERE (session, generation, until) IN
+         (SELECT session, generation, until FROM lease WHERE until <= ?1 LIMIT ?2)",
+        (due.as_micros(), most),
+    )
 }

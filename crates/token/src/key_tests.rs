@@ -92,5 +92,5 @@ fn material_that_was_cut_off_or_is_of_another_algorithm_is_refused() {
 #[test]
 fn material_does_not_print() {
     let material = KeyMaterial::new(Zeroizing::new(vec![0x41; 32]));
-    assert_eq!(format!("{material:?}"), "Material(..)");
+    assert_eq!(format!("{material:?}"), "KeyMaterial(..)");
 }

@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,55 +15,10 @@ use countersign_sandbox::card::{
 };
 
 use super::play::{self, runtime};
-use super::{PlayArgs, a_span};
+use super::play_args::{CardArgs, PlayArgs};
 use crate::dialect;
 use crate::exit::Failure;
 use crate::output::Output;
-
-/// The options of the card.
-#[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Card")]
-pub(super) struct CardArgs {
-    /// Lead a client through logins, expiries, lost replies and refusals, and tell what it does
-    /// well and what not. COMMAND runs the client: for each line `call METHOD PATH` that it reads,
-    /// it prints `ok STATUS` or `error TEXT`
-    #[arg(long, requires = "program", conflicts_with_all = SETTINGS)]
-    pub(super) card: bool,
-    /// Write the card as JUnit XML, too
-    #[arg(long, value_name = "FILE", requires = "card")]
-    junit: Option<PathBuf>,
-    /// The variant that the client speaks [default: the dialect's first]
-    #[arg(long, value_name = "NAME", requires = "card")]
-    variant: Option<String>,
-    /// Play only this step; may be repeated
-    #[arg(long = "step", value_name = "NAME", requires = "card")]
-    steps: Vec<String>,
-    /// How long the client may take to answer a call [default: 10s]
-    #[arg(long, value_name = "SPAN", value_parser = a_span, requires = "card")]
-    step_timeout: Option<Duration>,
-    /// Play so many steps at once, each with a client of its own [default: 1]
-    #[arg(long, value_name = "N", requires = "card")]
-    jobs: Option<usize>,
-}
-
-/// What the card sets itself.
-const SETTINGS: [&str; 15] = [
-    "access",
-    "asserts",
-    "budget",
-    "control_listen",
-    "danger_listen",
-    "latency",
-    "listen",
-    "login",
-    "manifest",
-    "profiles",
-    "refresh",
-    "replay_window",
-    "seed",
-    "still",
-    "upstream",
-];
 
 /// How long a client may take to answer a call.
 const PATIENCE: Duration = Duration::from_secs(10);

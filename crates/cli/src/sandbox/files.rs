@@ -10,7 +10,7 @@ use countersign_sandbox::Sandbox;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{Budget, PlayArgs};
+use super::play_args::{Budget, PlayArgs};
 use crate::exit::Failure;
 use crate::serve::data::write_private;
 

@@ -4,7 +4,7 @@ use std::sync::mpsc::{Sender, channel};
 
 use countersign_domain::session::End;
 
-use super::super::sessions::end_all;
+use super::super::session_end::end_all;
 use super::super::work::WriteTransaction;
 use super::super::{SessionError, StoreUnavailable};
 use super::*;

@@ -1,7 +1,7 @@
 use countersign_domain::{CredentialId, HostNetwork};
 
 use super::super::SessionError;
-use super::super::networks::KEPT;
+use super::super::sweep::NETWORK_SLACK;
 use super::*;
 
 fn address(number: u32) -> IpAddr {
@@ -87,7 +87,7 @@ async fn a_network_is_forgotten_after_ninety_days() {
     let store = place.open();
     let (_, credential) = create(&store, "p").await;
     login_from(&store, credential.id, home()).await.unwrap();
-    place.clock.set(start() + KEPT - MICROSECOND);
+    place.clock.set(start() + NETWORK_SLACK - MICROSECOND);
     assert_eq!(store.sweep_once().await.unwrap().networks, 0);
     assert!(knows(&store, "p", home()).await);
     place.clock.advance(MICROSECOND);
