@@ -137,6 +137,8 @@ async fn find(
     operator: &AuthenticatedOperator,
     admin: &AdminState,
 ) -> Result<KeptRefusal, AdminProblem> {
+    // Ids are written in lower case; people and programs may fold them.
+    let id = &id.to_ascii_lowercase();
     let exact = admin.refusals.find(id).await?;
     if let Some(kept) = exact.filter(|kept| sees(operator, kept.api.as_deref())) {
         return Ok(kept);

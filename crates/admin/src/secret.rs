@@ -153,12 +153,20 @@ fn secret_of(api: &IssuingApi, text: &str) -> Result<Secret, InvalidText> {
         "has not the form that the dialect fixes for secrets; leave it out to have one generated"
     } else {
         let secret = Secret::from(text);
-        return match secret.unseen_end() {
+        return match secret.unseen_end().or_else(|| blank_end(text)) {
             Some(unseen) => Err(InvalidText(unseen)),
             None => Ok(secret),
         };
     };
     Err(InvalidText(wrong.to_owned()))
+}
+
+/// A blank at the beginning or end: nobody sees it, and forms and shells cut it off. A
+/// vendor's secret may have one; one that is chosen here need not.
+fn blank_end(text: &str) -> Option<String> {
+    let blank = text.starts_with(' ') || text.ends_with(' ');
+    let told = "begins or ends with a blank, which cannot be seen: remove it";
+    blank.then(|| told.to_owned())
 }
 
 fn not_hashed(fault: PasswordFault) -> AdminProblem {

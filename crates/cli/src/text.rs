@@ -31,3 +31,9 @@ pub(crate) fn reason(error: &(dyn std::error::Error + 'static)) -> String {
     }
     cause.to_string()
 }
+
+/// An instant (RFC 3339, UTC) without what is below a second.
+pub(crate) fn to_second(instant: &str) -> String {
+    let whole = instant.split_once('.').map(|(whole, _)| whole);
+    whole.map_or_else(|| instant.to_owned(), |whole| format!("{whole}Z"))
+}

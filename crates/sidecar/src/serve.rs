@@ -4,7 +4,8 @@ use std::future::Future;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use countersign_transport::{DrainOutcome, ListenerLimits};
+use countersign_transport::{DrainOutcome, ListenerLimits, RefusedPageRequest, RefusedRequest};
+use http::HeaderMap;
 
 use crate::{BoundSidecar, Sidecar};
 
@@ -18,11 +19,17 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send,
 ) -> DrainOutcome {
     let entrance = bound.entrance;
+    let current = sidecar.clone();
     let answer = move |request, _| {
-        let sidecar = sidecar.load_full();
+        let sidecar = current.load_full();
         async move { sidecar.answer(request, entrance).await }
+    };
+    let on_refusal = move |refused: &RefusedRequest, _: Option<&RefusedPageRequest>| {
+        sidecar.load().tell_refused(refused);
+        HeaderMap::new()
     };
     // Programs on this machine speak HTTP/1.1.
     let listener = bound.listener.without_http2();
-    countersign_transport::serve(listener, limits, answer, shutdown).await
+    countersign_transport::serve_told(listener, limits, answer, Arc::new(on_refusal), shutdown)
+        .await
 }

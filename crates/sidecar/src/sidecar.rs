@@ -13,7 +13,7 @@ use countersign_relay::{
     AnswerBody, Relay, TunnelSwitch, Upload, UpstreamFault, UpstreamSettings, end_to_end,
     is_reserved,
 };
-use countersign_transport::Request as Inbound;
+use countersign_transport::{RefusedRequest, Request as Inbound};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request};
 use http_body_util::{Either, Full};
 use serde_json::json;
@@ -152,6 +152,18 @@ impl Sidecar {
             self.log_access(by, response.status(), &method, &path, began.elapsed());
         }
         response
+    }
+
+    /// Counts and logs a request that the listener refused, such as CONNECT. Of what it
+    /// asked for nothing was read that could be told.
+    pub(crate) fn tell_refused(&self, refused: &RefusedRequest) {
+        let Some(status) = refused.status else { return };
+        self.meter.answered(AnsweredBy::Sidecar, status);
+        if self.access_log {
+            let (profile, answered_by) = (self.name.as_str(), AnsweredBy::Sidecar.name());
+            let (status, why) = (status.as_u16(), refused.why);
+            tracing::info!(profile, status, answered_by, why, "request refused");
+        }
     }
 
     /// Of a request nothing is told that could be a secret: no query, no field, no body.

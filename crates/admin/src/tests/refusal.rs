@@ -64,6 +64,16 @@ fn bad_secrets() -> Vec<(Value, &'static str, &'static str)> {
             "ends with a no-break space",
         ),
         (
+            json!({ "api": "pay", "secret": "        " }),
+            "/secret",
+            "begins or ends with a blank",
+        ),
+        (
+            json!({ "api": "pay", "secret": "a secret " }),
+            "/secret",
+            "begins or ends with a blank",
+        ),
+        (
             json!({ "api": "pay", "secret": true }),
             "/secret",
             "must be text",

@@ -81,6 +81,8 @@ async fn the_beginning_of_a_support_id_is_enough_where_it_is_unique() {
     );
     assert_eq!(show("5f0d3d7").await.body["id"], "5f0d3d77");
     assert_eq!(show("a").await.body["id"], "a1b2c3d4", "however short");
+    let folded = show("A1B2C3D4").await;
+    assert_eq!(folded.body["id"], "a1b2c3d4", "in capitals too");
     for several in ["5f0d3", "5f0", "5"] {
         let problem = show(several).await;
         assert_eq!(problem.problem(), (404, "several_refusals"), "{several}");

@@ -46,6 +46,9 @@ pub(super) async fn run(args: &StatusArgs, output: &mut Output) -> Result<(), Fa
         ));
     }
     texts.extend(stale.text());
+    if texts.is_empty() {
+        texts.push("none yet\n".to_owned());
+    }
     let document = json!({ "items": items, "stale": stale.document() });
     output.document(&document, &texts.join("\n"))?;
     match views.iter().find_map(|view| view.unreadable()) {

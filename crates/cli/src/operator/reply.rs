@@ -10,7 +10,7 @@ use super::admin::Admin;
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::table::Table;
-use crate::text::escape;
+use crate::text::{escape, to_second};
 
 /// What is said where a listing has another page, before its place.
 pub(crate) const MORE: &str = "There are more: go on with --after";
@@ -194,12 +194,6 @@ fn limit(value: &Value) -> String {
         Value::Null => "default".to_owned(),
         value => cell(value),
     }
-}
-
-/// An instant (RFC 3339, UTC) without what is below a second.
-fn to_second(instant: &str) -> String {
-    let whole = instant.split_once('.').map(|(whole, _)| whole);
-    whole.map_or_else(|| instant.to_owned(), |whole| format!("{whole}Z"))
 }
 
 /// A value for people: text without quotes, lists and objects in one line.

@@ -22,6 +22,13 @@ pub(crate) fn read(file: &Path) -> Result<Secret, Failure> {
         file.display().to_string()
     };
     let text = text(file).map_err(|error| {
+        // What names no file may be the secret itself, which is not repeated.
+        if file != Path::new("-") && file.symlink_metadata().is_err() {
+            return Failure::usage("there is no such file to read the secret from").with_help(
+                "name the file that holds it, or `-` for standard input; the secret itself does \
+                 not belong on the command line",
+            );
+        }
         Failure::usage(format!("the secret cannot be read from {name}: {error}"))
     })?;
     let line = text.expose();

@@ -13,12 +13,17 @@ use http::{StatusCode, header};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::{Value, json};
 
+/// The profiles that the last reload found wrong, and that are served as they were.
+pub(super) type OutdatedProfiles = Arc<ArcSwap<Vec<String>>>;
+
 /// What the probes look at.
 #[derive(Clone)]
 pub(super) struct Probed {
     pub(super) sidecars: Vec<(String, Arc<ArcSwap<Sidecar>>)>,
     /// Profiles that are wrong, and not served.
     pub(super) absent: Vec<String>,
+    /// Profiles that were found wrong while they were served, and stay as they were.
+    pub(super) outdated: OutdatedProfiles,
     pub(super) draining: Arc<AtomicBool>,
     pub(super) metrics: PrometheusHandle,
 }
@@ -39,7 +44,7 @@ async fn ready(State(probed): State<Probed>) -> Response {
         true => vec!["draining".to_owned()],
         false => probed.reasons().await,
     };
-    let absent = probed.absent();
+    let absent = probed.wrong();
     let (status, document): (StatusCode, Value) = match (reasons.is_empty(), absent.is_empty()) {
         (true, true) => (StatusCode::OK, json!({ "status": "ready" })),
         (true, false) => (
@@ -81,8 +86,13 @@ impl Probed {
     }
 
     /// What is said of the profiles that are wrong.
-    fn absent(&self) -> Vec<String> {
-        let said = |name| format!("{name}: the profile is wrong, and not served");
-        self.absent.iter().map(said).collect()
+    fn wrong(&self) -> Vec<String> {
+        let absent = self.absent.iter();
+        let absent = absent.map(|name| format!("{name}: the profile is wrong, and not served"));
+        let outdated = self.outdated.load();
+        let outdated = outdated.iter();
+        let outdated = outdated
+            .map(|name| format!("{name}: the profile is wrong now, and served as it was before"));
+        absent.chain(outdated).collect()
     }
 }

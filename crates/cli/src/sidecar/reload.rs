@@ -15,6 +15,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::CarryingArgs;
 use super::file_stamps::Stamps;
+use super::probes::OutdatedProfiles;
 use super::profile_sidecar::Post;
 use super::sidecar_parts::Made;
 use crate::client::{ProfilesArgs, one};
@@ -35,6 +36,8 @@ pub(super) struct Origin {
 pub(super) struct Reload {
     pub(super) origin: Origin,
     pub(super) posts: Vec<Post>,
+    /// Told to who asks whether all is well.
+    pub(super) outdated: OutdatedProfiles,
 }
 
 impl Reload {
@@ -78,10 +81,14 @@ impl Reload {
     }
 
     fn reload(&mut self) -> Result<(), Failure> {
-        let profiles = self.origin.file.all()?;
+        let profiles = self.origin.file.all().inspect_err(|_| {
+            let all = self.posts.iter().map(|post| post.name().to_owned());
+            self.outdated.store(Arc::new(all.collect()));
+        })?;
         let next = self.posts.iter().map(|post| self.next(post, &profiles));
         let next: Vec<_> = next.collect();
         let (mut changed, mut failed) = (Vec::new(), None);
+        let mut outdated = Vec::new();
         for (post, next) in self.posts.iter_mut().zip(next) {
             match next {
                 Ok(Some((made, sidecar))) => {
@@ -93,10 +100,12 @@ impl Reload {
                 Err(failure) => {
                     let profile = post.name();
                     tracing::error!(profile, "this profile stays as it was: {failure}");
+                    outdated.push(profile.to_owned());
                     failed = Some(failure);
                 }
             }
         }
+        self.outdated.store(Arc::new(outdated));
         let changed = changed.join(" ");
         tracing::info!(changed, "the profiles were read again");
         failed.map_or(Ok(()), Err)

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::SidecarArgs;
-use super::probes::{Probed, probes};
+use super::probes::{OutdatedProfiles, Probed, probes};
 use super::profile_sidecar::{self, Planned, Post};
 use super::reload::{Origin, Reload};
 use crate::exit::Failure;
@@ -51,20 +51,27 @@ pub(super) async fn run(args: &SidecarArgs, output: &mut Output) -> Result<(), F
     let (text, document) = told(&posts, probes_url.as_deref());
     let current = |post: &Post| (post.name().to_owned(), post.current.clone());
     let sidecars: Sidecars = posts.iter().map(current).collect();
+    let outdated = OutdatedProfiles::default();
     let draining = Arc::new(AtomicBool::new(false));
     let (drained, until_drained) = watch::channel(false);
     if let Some(listener) = listener {
         let probed = Probed {
             sidecars: sidecars.clone(),
             absent: opened.absent,
+            outdated: outdated.clone(),
             draining: draining.clone(),
             metrics,
         };
         let stopped = until(until_drained);
         serve_probes(listener, ListenerLimits::default(), probes(probed), stopped);
     }
+    let reload = Reload {
+        origin,
+        posts,
+        outdated,
+    };
     let aside = [
-        tokio::spawn(Reload { origin, posts }.run(hangups)),
+        tokio::spawn(reload.run(hangups)),
         tokio::spawn(warm_up(sidecars.clone())),
     ];
     notify::ready();

@@ -56,7 +56,7 @@ async fn one_that_goes_wrong_stays_as_it_was_and_lets_others_change() {
     let home = Home::new();
     let good = home.profile("gift", &gift, "");
     home.profiles(&format!("{good}{}", home.profile("pay", &pay, "")));
-    let running = home.start(&["gift", "pay"]);
+    let running = home.start(&["gift", "pay", "--probe-listen", "127.0.0.1:0"]);
     let all_carry = async |expected: u16, reason: &str| {
         let carried = running.get("pay", "/api/v1/orders").await;
         assert_eq!(carried.status, expected, "{reason}: {}", carried.body);
@@ -73,7 +73,16 @@ async fn one_that_goes_wrong_stays_as_it_was_and_lets_others_change() {
         // The last that a reload says; the profile that stays is told before.
         running.hang_up("the profiles were read again").await;
         all_carry(expected, wrong).await;
+        let ready = running.probe("/readyz").await;
+        let told = ready.body.contains(r#""degraded""#)
+            && ready.body.contains("gift: the profile is wrong now")
+            && !ready.body.contains("pay: ");
+        assert!(ready.status == 200 && told, "{wrong}: {}", ready.body);
     }
+    home.profiles(&format!("{good}{}", home.profile("pay", &pay, "")));
+    running.hang_up("the profiles were read again").await;
+    let ready = running.probe("/readyz").await;
+    assert!(ready.body.contains(r#""ready""#), "{}", ready.body);
     let once = RequestExpectations::new().logins(1);
     assert_eq!(gift.check(&once), Ok(()), "its session went on");
 }

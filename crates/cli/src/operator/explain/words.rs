@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use crate::table::{Table, printable};
+use crate::text::to_second;
 
 /// One refusal.
 pub(super) fn refusal(refusal: &Value) -> String {
@@ -238,9 +239,14 @@ fn items<'v>(value: &'v Value, name: &str) -> &'v [Value] {
     value[name].as_array().map_or(&[], Vec::as_slice)
 }
 
-/// A member as text; nothing for null.
+/// A member as text, an instant to the second; nothing for null.
 fn text(value: &Value, name: &str) -> String {
-    plain(&value[name])
+    let told = plain(&value[name]);
+    if matches!(name, "at" | "since" | "first" | "last") || name.ends_with("_at") {
+        to_second(&told)
+    } else {
+        told
+    }
 }
 
 fn plain(value: &Value) -> String {

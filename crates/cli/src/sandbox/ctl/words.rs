@@ -3,10 +3,14 @@
 use serde_json::Value;
 
 use crate::table::{Table, printable};
+use crate::text::to_second;
 
 /// What the clock shows.
 pub(super) fn clock(clock: &Value) -> String {
-    format!("the sandbox's clock shows {}\n", cell(&clock["now"]))
+    format!(
+        "the sandbox's clock shows {}\n",
+        to_second(&cell(&clock["now"]))
+    )
 }
 
 /// The faults that are armed.
@@ -51,7 +55,7 @@ pub(super) fn requests(requests: &Value) -> String {
         let faults = request["faults"].as_array().map_or(&[][..], Vec::as_slice);
         let faults: Vec<_> = faults.iter().map(cell).collect();
         table.row([
-            &cell(&request["at"]),
+            &to_second(&cell(&request["at"])),
             &cell(&request["operation"]),
             &format!("{} {}", cell(&request["method"]), cell(&request["path"])),
             &cell(&request["status"]),
