@@ -5,6 +5,7 @@ mod storage;
 mod values;
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -234,7 +235,7 @@ impl ProfileReader<'_, '_> {
         let is_file = text.contains('/') || Path::new(text).extension().is_some();
         let (source, origin) = if is_file {
             let path = self.places.path(text, self.base);
-            let read = std::fs::read_to_string(&path);
+            let read = dialect_text(&path);
             let read = read.map_err(|error| value.blame(format!("cannot be read: {error}"), None));
             (read.ok()?, path.display().to_string())
         } else {
@@ -349,6 +350,23 @@ impl ProfileReader<'_, '_> {
     fn path(&self, value: &TomlValue<'_>) -> Option<std::path::PathBuf> {
         Some(self.places.path(&values::word(value)?, self.base))
     }
+}
+
+/// The largest dialect file, in bytes.
+const LARGEST_DIALECT: u64 = 1 << 20;
+
+/// The text of a dialect file. What may hang or have no end is not opened.
+fn dialect_text(path: &Path) -> std::io::Result<String> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(std::io::Error::other("it is not a regular file"));
+    }
+    let mut text = String::new();
+    let file = std::fs::File::open(path)?;
+    file.take(LARGEST_DIALECT + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > LARGEST_DIALECT {
+        return Err(std::io::Error::other("it is larger than 1 MiB"));
+    }
+    Ok(text)
 }
 
 fn shipped(value: &TomlValue<'_>, name: &str) -> Option<&'static str> {

@@ -384,3 +384,37 @@ fn a_profile_names_its_proxy_or_none() {
         assert!(told.contains("proxy") && !told.contains("hunter"), "{told}");
     }
 }
+
+/// A file of profiles with these lines for `odd` beside one that is sound, whose
+/// dialect file is there.
+fn beside(dialect: &Path) -> Profiles {
+    let odd = LEAST.replace("[pay]", "[odd]");
+    let odd = odd.replace("'b2binpay'", &format!("'{}'", dialect.display()));
+    read(&format!("{LEAST}{odd}")).unwrap()
+}
+
+#[test]
+fn a_dialect_that_is_no_file_or_too_large_stops_its_profile_only() {
+    let directory = tempfile::tempdir().unwrap();
+    let fifo = directory.path().join("fifo.toml");
+    let made = std::process::Command::new("mkfifo").arg(&fifo).status();
+    assert!(made.unwrap().success());
+    let zero = directory.path().join("zero.toml");
+    std::os::unix::fs::symlink("/dev/zero", &zero).unwrap();
+    let large = directory.path().join("large.toml");
+    std::fs::write(&large, "#".repeat((1 << 20) + 1)).unwrap();
+    for (file, why) in [
+        (&fifo, "it is not a regular file"),
+        (&zero, "it is not a regular file"),
+        (
+            &directory.path().to_owned().join("."),
+            "it is not a regular file",
+        ),
+        (&large, "it is larger than 1 MiB"),
+    ] {
+        let profiles = beside(file);
+        assert!(profiles.profile("pay").is_ok());
+        let told = profiles.profile("odd").unwrap_err().to_string();
+        assert!(told.contains(why), "{told}");
+    }
+}
