@@ -3,6 +3,7 @@
 
 mod change;
 mod dry_run;
+mod dry_run_guard;
 mod standing;
 
 use std::collections::BTreeSet;
@@ -25,7 +26,7 @@ use change::ChangeView;
 pub(super) use dry_run::run as dry_run;
 use standing::StandingView;
 
-pub use dry_run::{
+pub use dry_run_guard::{
     DryRun, DryRunCredential, DryRunGuard, DryRunStep, DryRunVerdict, PeerReply, TokenBearer,
 };
 
