@@ -14,10 +14,10 @@ use http_body_util::Full;
 use tokio::io::DuplexStream;
 use tokio::sync::oneshot;
 
+use crate::accept::AcceptConnections;
 use crate::chunks::{ChunkProgress, ChunkedBody};
 use crate::handshake::HandshakePolicy;
 use crate::head::{BodyFraming, HeadEnd, judge};
-use crate::listener::AcceptConnections;
 use crate::serve::serve_on;
 use crate::{ListenerLimits, Peer, Request, proxy_protocol, refused_page_request};
 

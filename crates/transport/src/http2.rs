@@ -30,6 +30,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use self::exchange::ExchangeExecutor;
+pub(crate) use self::frames::PREFACE;
+use self::paced::CONNECTION_WINDOW;
 use self::paced::PacedStream;
 use self::streams::OpenStreams;
 use self::watch::Http2Watch;
@@ -40,14 +42,10 @@ use crate::refusal::TransportRefusal;
 use crate::refused_page_request;
 use crate::{ListenerLimits, Peer, Request, RequestBody};
 
-/// What a client says first (RFC 9113, section 3.4).
-pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
 /// How much of one request body, and of all on a connection, may be under way or
 /// lie unread here before the peer must wait: enough for 5 MB a second over 100 ms,
 /// and a body that is not read leaves half for the others.
 const STREAM_WINDOW: u32 = 512 * 1024;
-const CONNECTION_WINDOW: u32 = 1024 * 1024;
 
 /// How much of one answer h2 takes before the peer has room for it.
 const SEND_BUFFER: usize = 16 * 1024;

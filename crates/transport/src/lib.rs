@@ -11,6 +11,7 @@
 //!            or, over HTTP/2: hyper -> judge -> exchange (a task) -> answer
 //! ```
 
+mod accept;
 mod answer;
 mod body;
 mod buffers;
@@ -34,6 +35,7 @@ mod limits;
 mod listener;
 mod overload;
 mod pace;
+mod peer;
 mod proxy_protocol;
 mod refusal;
 mod refused_page_request;
@@ -47,9 +49,11 @@ mod tls;
 mod tunnel;
 mod watch;
 
+pub use accept::ExemptAddresses;
 pub use body::{BodyError, CollectError, RequestBody, collect};
 pub use limits::ListenerLimits;
-pub use listener::{ExemptAddresses, Listener, Peer};
+pub use listener::Listener;
+pub use peer::Peer;
 pub use refusal::{OnRefusal, REFUSAL, RefusedRequest};
 pub use refused_page_request::RefusedPageRequest;
 pub use serve::{DrainOutcome, serve, serve_told};

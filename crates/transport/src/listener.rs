@@ -1,21 +1,15 @@
 //! A listening socket and what it asks of a connection.
 
 use std::fmt;
-use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use ipnet::IpNet;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 
+use crate::accept::ExemptAddresses;
 use crate::handshake::HandshakePolicy;
 use crate::socket::ListeningSocket;
 use crate::{ListenerTls, SocketFile};
-
-/// Says of which addresses connections are not counted.
-pub type ExemptAddresses = dyn Fn(IpAddr) -> bool + Send + Sync;
 
 /// A listening socket, with what comes on it before HTTP.
 pub struct Listener {
@@ -106,39 +100,4 @@ impl From<SocketFile> for Listener {
     fn from(file: SocketFile) -> Self {
         Self::on(ListeningSocket::File(file))
     }
-}
-
-/// Who is at the other end of a connection. Over a socket file, which has no
-/// addresses, both are 127.0.0.1 and port 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub struct Peer {
-    /// The address that connected, or on whose behalf a proxy did that speaks
-    /// the PROXY protocol.
-    pub address: SocketAddr,
-    /// Our own address that it connected to.
-    pub local: SocketAddr,
-    /// The address of that proxy.
-    pub via: Option<SocketAddr>,
-    /// Whether it came over TLS.
-    pub tls: bool,
-}
-
-impl Peer {
-    /// One that connected in the open, as the kernel says it.
-    pub fn new(address: SocketAddr, local: SocketAddr) -> Self {
-        Self {
-            address,
-            local,
-            via: None,
-            tls: false,
-        }
-    }
-}
-
-/// Where connections come from.
-pub(crate) trait AcceptConnections {
-    type Io: AsyncRead + AsyncWrite + Unpin + Send + 'static;
-
-    fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<(Self::Io, Peer)>>;
 }

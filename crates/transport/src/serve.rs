@@ -18,11 +18,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
+use crate::accept::AcceptConnections;
 use crate::buffers::BufferAccount;
 use crate::connection_limit::{ConnectionLimit, NoPlace};
 use crate::connection_state::{BusyRequests, ConnectionOrder, ConnectionState};
 use crate::handshake::HandshakePolicy;
-use crate::listener::AcceptConnections;
 use crate::overload::{ThrottledWarning, turn_away};
 use crate::refusal::OnRefusal;
 use crate::{Listener, ListenerLimits, Peer, Request, connection};

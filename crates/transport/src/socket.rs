@@ -8,8 +8,9 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 
+use crate::Peer;
 use crate::SocketFile;
-use crate::listener::{AcceptConnections, Peer};
+use crate::accept::AcceptConnections;
 
 /// A listening socket.
 #[derive(Debug)]

@@ -21,8 +21,8 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::accept::AcceptConnections;
 use crate::handshake::HandshakePolicy;
-use crate::listener::AcceptConnections;
 use crate::serve::serve_on;
 use crate::{
     DrainOutcome, ListenerLimits, OnRefusal, Peer, RefusedPageRequest, RefusedRequest, Request,

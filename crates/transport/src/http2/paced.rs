@@ -8,12 +8,14 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::CONNECTION_WINDOW;
 use super::frames::FrameFollower;
 use super::streams::OpenStreams;
 use crate::ListenerLimits;
 use crate::buffers::BufferKind;
 use crate::pace::TransferPace;
+
+/// How much of all request bodies of a connection may be under way or lie unread here.
+pub(super) const CONNECTION_WINDOW: u32 = 1024 * 1024;
 
 pub(super) struct PacedStream<Io> {
     io: Io,
