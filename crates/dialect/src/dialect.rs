@@ -6,12 +6,13 @@ use countersign_domain::{LogoutScope, NewLogin, RefreshMode, Refusal, TokenKind,
 use http::HeaderName;
 
 use crate::accept::AcceptedSpellings;
-use crate::compile::{self, VariantTokens};
+use crate::compile;
 use crate::expiry::ExpirySource;
 use crate::form::OperationForm;
 use crate::pattern::TextPattern;
 use crate::policy::VendorPresets;
 use crate::refusals::RefusalTable;
+use crate::token_form::VariantTokens;
 use crate::word::HoleWord;
 use crate::{
     AskedForm, ClientPolicy, CredentialForm, DialectSide, Mistakes, OperationInfo, StatedLives,

@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderName};
 use crate::json::{self, Json, JsonMember, JsonNode, JsonRules};
 use crate::media;
 use crate::pattern::TextPattern;
-use crate::placement::{only, with_scheme};
+use crate::placement::{is_token68, only, with_scheme};
 use crate::word::{HoleBindings, HoleWord};
 use crate::{Dialect, Secret, UnreadRequest};
 
@@ -109,13 +109,6 @@ fn token<'a>(
         .filter(|_| is_token68(found))
         .ok_or(Reason::TokenMalformed)?;
     Ok(text.get(start..start + found.len()))
-}
-
-/// The characters of a bearer token (RFC 6750 section 2.1, `b64token`).
-pub(crate) fn is_token68(token: &str) -> bool {
-    let body = token.trim_end_matches('=');
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
-    !body.is_empty() && body.bytes().all(plain)
 }
 
 /// Where a static key may be sent.

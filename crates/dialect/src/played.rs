@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use countersign_domain::{Algorithm, TokenKind, TokenOperation};
 
-use crate::compile::{self, VariantTokens};
+use crate::compile;
 use crate::document::duration_text;
 use crate::expiry::ExpiryFallback;
 use crate::form::{OperationForm, ReplyForm, RequestPayload, SuccessTest};
 use crate::pattern::{PatternFlaw, PatternHole, PatternPart, TextPattern};
 use crate::template::{JsonTemplate, TemplateShape};
+use crate::token_form::VariantTokens;
 use crate::token_form::{JwtForm, OpaqueForm, TokenForm};
 use crate::word::{HoleWord, WordVocabulary};
 use crate::{Dialect, ExtraParts, Mistakes, Secret, Variant};

@@ -10,6 +10,13 @@ use crate::json::{self, Json, JsonNode, JsonRules};
 use crate::template::{JsonTemplate, MisfitReason, ReadingMode, TemplateMisfit};
 use crate::word::{HoleBindings, HoleValue, HoleValues, HoleWord};
 
+/// The token forms of one variant.
+#[derive(Debug, Default)]
+pub(crate) struct VariantTokens {
+    pub(crate) access: Option<TokenForm>,
+    pub(crate) refresh: Option<TokenForm>,
+}
+
 /// The form of one kind of token.
 #[derive(Debug)]
 pub enum TokenForm {

@@ -12,8 +12,6 @@ mod settings;
 mod standard;
 mod tokens;
 
-pub(crate) use tokens::VariantTokens;
-
 use countersign_domain::{RefreshMode, TokenOperation};
 
 use crate::document::{TomlDocument, TomlTable, TomlValue};

@@ -5,15 +5,8 @@ use countersign_domain::{Algorithm, TokenKind};
 use super::{CompileContext, template};
 use crate::document::{TomlTable, TomlValue};
 use crate::template::{JsonTemplate, TemplateShape};
-use crate::token_form::{JwtForm, OpaqueForm, TokenForm};
+use crate::token_form::{JwtForm, OpaqueForm, TokenForm, VariantTokens};
 use crate::word::{HoleWord, WordVocabulary};
-
-/// The token forms of one variant.
-#[derive(Debug, Default)]
-pub(crate) struct VariantTokens {
-    pub(crate) access: Option<TokenForm>,
-    pub(crate) refresh: Option<TokenForm>,
-}
 
 pub(super) fn read(root: &TomlTable<'_>, context: &CompileContext<'_>) -> Vec<VariantTokens> {
     let mut tokens: Vec<_> = context
