@@ -4,14 +4,14 @@
 //! ```no_run
 //! # async fn story() -> Result<(), Box<dyn std::error::Error>> {
 //! use std::time::Duration;
-//! use countersign_domain::Operation;
-//! use countersign_sandbox::{Expected, Fault, Sandbox};
+//! use countersign_domain::TokenOperation;
+//! use countersign_sandbox::{RequestExpectations, Sandbox, VendorFault};
 //!
 //! let sandbox = Sandbox::shipped("b2binpay").still().start().await?;
 //! // Point a client at `sandbox.url()` with `sandbox.login()` and `sandbox.secret()`.
-//! sandbox.fault(Fault::lost_reply().on(Operation::Refresh));
+//! sandbox.fault(VendorFault::lost_reply().on(TokenOperation::Refresh));
 //! sandbox.advance(Duration::from_secs(6 * 3_600));
-//! let expected = Expected::new().logins(1).no_expired();
+//! let expected = RequestExpectations::new().logins(1).no_expired();
 //! assert_eq!(sandbox.check(&expected), Ok(()));
 //! # Ok(())
 //! # }
