@@ -18,6 +18,7 @@ use countersign_dialect::{Dialect, Mistake, Mistakes, Secret, Variant};
 use countersign_outbound::{ProxyRules, ServerUrl};
 use http::Method;
 
+use crate::warnings::warn;
 use crate::{Error, ErrorKind};
 
 pub use user_paths::UserPaths;
@@ -86,6 +87,16 @@ pub enum ExtraPart {
     Literal(Secret),
     /// Stored elsewhere, like the secret.
     Kept(SecretPlace),
+}
+
+impl Profile {
+    /// Whether its text has secrets in it, as far as can be known: parts of the credential
+    /// that are written out, or the login at a proxy.
+    fn holds_secrets(&self) -> bool {
+        let mut extra = self.extra.values();
+        extra.any(|part| matches!(part, ExtraPart::Literal(_)))
+            || self.proxy.as_ref().is_some_and(ProxyRules::has_login)
+    }
 }
 
 /// Where a session is kept.
@@ -211,13 +222,18 @@ impl Profiles {
                 why: error.to_string(),
             },
         })?;
-        let text = text.ok_or_else(|| ProfilesFault::Exposed(origin.clone()))?;
+        let (text, is_readable) = text.ok_or_else(|| ProfilesFault::Exposed(origin.clone()))?;
         let base = path.parent().unwrap_or(Path::new(""));
         let mut read =
             Self::parse(&text, &origin, base, places).map_err(ProfilesFault::Mistakes)?;
         let whole = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         for profile in read.profiles.values_mut().flatten() {
             profile.origin = Some(whole.clone());
+        }
+        if is_readable && read.iter().any(Profile::holds_secrets) {
+            warn(&format!(
+                "others can read {origin}, which holds secrets itself: run `chmod 600 {origin}`"
+            ));
         }
         Ok(read)
     }
@@ -288,16 +304,18 @@ impl Profiles {
     }
 }
 
-/// Reads a file; `None` if others can write it. What is not UTF-8 is replaced, which
-/// the parser notices.
-fn private_text(path: &Path) -> std::io::Result<Option<String>> {
+/// Reads a file, and whether others can read it, too; `None` if others can write it.
+/// What is not UTF-8 is replaced, which the parser notices.
+fn private_text(path: &Path) -> std::io::Result<Option<(String, bool)>> {
     let mut file = File::open(path)?;
-    if file.metadata()?.permissions().mode() & 0o022 != 0 {
+    let mode = file.metadata()?.permissions().mode();
+    if mode & 0o022 != 0 {
         return Ok(None);
     }
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
-    Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    Ok(Some((text, mode & 0o044 != 0)))
 }
 
 #[cfg(test)]

@@ -101,6 +101,12 @@ pub enum ProxyError {
 }
 
 impl ProxyRules {
+    /// Whether a proxy's URL has a user and password in it.
+    pub fn has_login(&self) -> bool {
+        let mut settings = self.https.iter().chain(&self.http);
+        settings.any(|setting| setting.value.contains('@'))
+    }
+
     /// Those that an environment tells in `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`
     /// and `NO_PROXY`, or in lower case. An empty variable is not set.
     pub fn told_by(variable: impl Fn(&str) -> Option<OsString>) -> Self {

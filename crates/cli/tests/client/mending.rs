@@ -166,6 +166,33 @@ fn a_secret_that_others_can_read_is_warned_of_where_it_is_used() {
     assert!(ran.stderr.contains("chmod 600"), "{}", ran.stderr);
 }
 
+#[test]
+fn a_secret_in_a_profiles_file_that_others_can_read_is_warned_of() {
+    let stage = Stage::start();
+    let plain = stage.profile(stage.sandbox.url(), "secret_file = '~/secret'");
+    let literal = format!("{plain}[pay.extra]\nzone = 'eu'\n");
+    let proxy = format!("{plain}proxy = 'http://ann:pw@127.0.0.1:1'\n");
+    for (profiles, mode, warned) in [
+        (&plain, 0o644, false),
+        (&literal, 0o600, false),
+        (&literal, 0o640, true),
+        (&proxy, 0o644, true),
+    ] {
+        stage.profiles(profiles);
+        let file = stage.file(".config/countersign/profiles.toml");
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        let told = stage.run(&["status", "pay"]).stderr;
+        let warning = "warning: others can read";
+        assert_eq!(
+            told.contains(warning),
+            warned,
+            "{mode:o} {profiles}: {told}"
+        );
+        assert!(!warned || told.contains("chmod 600"), "{told}");
+        assert!(!told.contains("pw@"), "{told}");
+    }
+}
+
 /// Was written by a release before session files were named by whose they are: with
 /// key 1, for the profile `pay` of ann at <https://api.example>.
 const FORMER: &[u8] = include_bytes!("../../../client/tests/store/fixtures/first-format.session");
