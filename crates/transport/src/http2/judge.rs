@@ -49,18 +49,20 @@ fn origin_form<B>(request: &Request<B>, limits: &ListenerLimits) -> Result<Uri, 
     if uri.scheme_str().is_some_and(|scheme| !is_http(scheme)) {
         return Err(TransportRefusal::Target);
     }
-    // h2 lets a request without `:path` pass that names its host in a field; what it
-    // makes of that shows as a path of `/` in one place and as an empty one in another.
-    if uri.path().is_empty() {
-        return Err(TransportRefusal::Target);
-    }
     let target = uri.path_and_query().ok_or(TransportRefusal::Target)?;
     if target.as_str().len() > limits.max_uri_bytes {
         return Err(TransportRefusal::TargetTooLong);
     }
     match target.as_str().as_bytes() {
         b"*" if request.method() == Method::OPTIONS => Err(TransportRefusal::ServerTarget),
-        path @ [b'/', ..] if is_path_and_query(path) => Ok(Uri::from(target.clone())),
+        path @ [b'/', ..] if is_path_and_query(path) => {
+            // Nothing is left of a path that begins with `#`, and h2 lets a request
+            // without `:path` pass that names its host in a field: either shows as `/`
+            // in one place and as an empty path in another.
+            let target = Uri::from(target.clone());
+            let is_path = !target.path().is_empty();
+            is_path.then_some(target).ok_or(TransportRefusal::Target)
+        }
         _ => Err(TransportRefusal::Target),
     }
 }
