@@ -99,10 +99,10 @@ impl Routes {
 }
 
 /// Patterns as a tree by segment.
-struct PatternTree(Vec<PatternNode>);
+struct SpellingTree(Vec<SpellingNode>);
 
 #[derive(Default)]
-struct PatternNode {
+struct SpellingNode {
     texts: BTreeMap<String, usize>,
     /// The texts by what some server may take for the same.
     alike: BTreeMap<String, Vec<String>>,
@@ -123,9 +123,9 @@ enum Place {
     Rest(usize),
 }
 
-impl PatternTree {
+impl SpellingTree {
     fn new() -> Self {
-        Self(vec![PatternNode::default()])
+        Self(vec![SpellingNode::default()])
     }
 
     /// Takes a pattern in, unless one for the same paths is there.
@@ -147,7 +147,7 @@ impl PatternTree {
                 PatternSegment::Any | PatternSegment::Login => *node.any.get_or_insert(next),
             };
             if at == next {
-                self.0.push(PatternNode::default());
+                self.0.push(SpellingNode::default());
             }
         }
         let ends = &mut self.0[at].ends;
@@ -158,7 +158,7 @@ impl PatternTree {
         is_new
     }
 
-    fn nodes(&self, places: &Places) -> impl Iterator<Item = &PatternNode> {
+    fn nodes(&self, places: &Places) -> impl Iterator<Item = &SpellingNode> {
         places.iter().filter_map(|place| match place {
             Place::Node(at) => self.0.get(*at),
             Place::Rest(_) => None,
@@ -237,8 +237,8 @@ enum Weaker {
 /// The rules for one method, walked by other spellings.
 struct SpellingWalk<'r> {
     routes: &'r Routes,
-    rules: PatternTree,
-    guards: PatternTree,
+    rules: SpellingTree,
+    guards: SpellingTree,
     /// The rules that decide about their own pattern.
     deciding: Vec<usize>,
     any_public: bool,
@@ -247,11 +247,11 @@ struct SpellingWalk<'r> {
 
 impl<'r> SpellingWalk<'r> {
     fn of(routes: &'r Routes, method: &str) -> Self {
-        let mut guards = PatternTree::new();
+        let mut guards = SpellingTree::new();
         for (number, guard) in routes.guards.iter().enumerate() {
             guards.insert(guard, number);
         }
-        let mut rules = PatternTree::new();
+        let mut rules = SpellingTree::new();
         let covering = routes.rules.iter().enumerate();
         let deciding = covering
             .filter(|(_, rule)| rule.covers(method))
@@ -423,7 +423,7 @@ impl<'r> SpellingWalk<'r> {
         }
     }
 
-    fn nodes<'w>(&'w self, state: &'w Spelled) -> impl Iterator<Item = &'w PatternNode> {
+    fn nodes<'w>(&'w self, state: &'w Spelled) -> impl Iterator<Item = &'w SpellingNode> {
         let guards = self.guards.nodes(&state.guards);
         self.rules.nodes(&state.rules).chain(guards)
     }
