@@ -38,6 +38,8 @@
 //! # }
 //! ```
 
+#![warn(clippy::missing_errors_doc)]
+
 mod access_token;
 mod clock;
 mod environment;

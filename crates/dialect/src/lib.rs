@@ -6,6 +6,8 @@
 //! writes requests and reads replies, all from the same templates. Tokens are
 //! built and read here as text; signing them is the business of others.
 
+#![warn(clippy::missing_errors_doc)]
+
 mod accept;
 mod client;
 mod codec;

@@ -162,6 +162,11 @@ impl fmt::Debug for StoredSecret {
 
 /// Checks that `login` can be one: 1 to 128 characters, none of them a control
 /// character, no white space at either end.
+///
+/// # Errors
+///
+/// [`InvalidText`], which says what is wrong: the length, a control character, or white
+/// space at an end.
 pub fn check_login(login: &str) -> Result<(), InvalidText> {
     let length = login.chars().count();
     if length == 0 || length > 128 {
@@ -189,6 +194,10 @@ pub struct Allowlist(Vec<IpNet>);
 
 impl Allowlist {
     /// The list with these networks and addresses (`10.0.0.0/8`, `::1`).
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidText`] about the first entry that is neither a network nor an address.
     pub fn parse<T: AsRef<str>>(entries: &[T]) -> Result<Self, InvalidText> {
         entries
             .iter()
@@ -215,6 +224,11 @@ impl Allowlist {
 ///
 /// The address comes last, so that a 403 tells only a caller whose credentials
 /// are good.
+///
+/// # Errors
+///
+/// [`Reason::AccountDisabled`], [`Reason::CredentialRevoked`] (also if there is no
+/// credential any more), and then what [`admit_address`] says.
 pub fn admit(
     account: &Account,
     credential: Option<&Credential>,
@@ -230,6 +244,10 @@ pub fn admit(
 }
 
 /// Checks that the account's allowlist has `address`.
+///
+/// # Errors
+///
+/// [`Reason::AddressDenied`], if the allowlist has networks and none that contains it.
 pub fn admit_address(account: &Account, address: IpAddr) -> Result<(), Reason> {
     if account.allow.permits(address) {
         Ok(())

@@ -67,6 +67,11 @@ impl KeyedCounters {
 
     /// Counts one more for `key`, or says how long to wait until one would be
     /// admitted.
+    ///
+    /// # Errors
+    ///
+    /// The time until one more would be admitted, if the rate is exhausted; then nothing is
+    /// counted.
     pub fn admit<K: Hash + ?Sized>(
         &self,
         key: &K,
@@ -86,6 +91,10 @@ impl KeyedCounters {
     }
 
     /// Whether one more for `key` would be admitted; counts nothing.
+    ///
+    /// # Errors
+    ///
+    /// The time until one would be admitted, as [`KeyedCounters::admit`].
     pub fn check<K: Hash + ?Sized>(
         &self,
         key: &K,

@@ -81,6 +81,12 @@ pub enum RingFault {
 
 impl KeyRing {
     /// The ring of these keys, as they are at `now`.
+    ///
+    /// # Errors
+    ///
+    /// [`RingFault::Active`] unless exactly one key is active, [`RingFault::Mixed`] if the
+    /// keys are of several algorithms, and [`RingFault::TooMany`] if more than [`MAX_LIVE`]
+    /// are alive at `now`.
     pub fn new(keys: Vec<KeyRecord>, now: Timestamp) -> Result<Self, RingFault> {
         let ring = Self { keys };
         let active = ring
@@ -127,6 +133,10 @@ impl KeyRing {
     }
 
     /// The ring with a new pending key.
+    ///
+    /// # Errors
+    ///
+    /// [`RingFault::TooMany`], if [`MAX_LIVE`] keys are alive already.
     pub fn publish(&self, kid: Kid, now: Timestamp) -> Result<Self, RingFault> {
         let algorithm = self.keys[0].algorithm;
         let key = KeyRecord {
@@ -142,6 +152,10 @@ impl KeyRing {
     ///
     /// `longest` is the longest lifetime of a token under the key that retires,
     /// at the time of signing: it verifies for that long.
+    ///
+    /// # Errors
+    ///
+    /// [`RingFault::NoPending`], if no key is pending.
     pub fn rotate(&self, longest: Duration, now: Timestamp) -> Result<Self, RingFault> {
         let next = self.pending().ok_or(RingFault::NoPending)?.kid.clone();
         let keys = self.keys.iter().cloned().map(|key| match key.state {
@@ -164,6 +178,12 @@ impl KeyRing {
     ///
     /// If it was the active one, the pending key takes its place, since readers
     /// of published keys may know it already, or else one called `fresh`.
+    ///
+    /// # Errors
+    ///
+    /// [`RingFault::NotAlive`], if no key of this name is alive, and
+    /// [`RingFault::NoPending`], if the active key is to be killed, none is pending and
+    /// `fresh` is `None`.
     pub fn kill(&self, kid: &Kid, fresh: Option<Kid>, now: Timestamp) -> Result<Self, RingFault> {
         let killed = self.live(now).find(|key| key.kid == *kid);
         let was_active = killed.ok_or(RingFault::NotAlive)?.state == KeyState::Active;

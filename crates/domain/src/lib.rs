@@ -7,6 +7,8 @@
 //! business of `countersign-dialect`; keys and signatures of
 //! `countersign-token`.
 
+#![warn(clippy::missing_errors_doc)]
+
 pub mod account;
 pub mod audit;
 pub mod cause;

@@ -55,6 +55,10 @@ impl ApiScope {
 
 /// Checks that `name` can name an admin key: 1 to 64 of `a-z 0-9 - _`,
 /// beginning with a letter, since it stands for its holder in the audit log.
+///
+/// # Errors
+///
+/// [`InvalidText`], if it has another length or other characters.
 pub fn check_admin_key_name(name: &str) -> Result<(), InvalidText> {
     match name.parse::<ApiName>() {
         Ok(_) => Ok(()),

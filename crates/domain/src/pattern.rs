@@ -50,6 +50,11 @@ pub enum PatternEnd {
 impl PathPattern {
     /// Compiles `text`; with `slash_optional` a slash at its end, or none, is
     /// both.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, in words: the text does not begin with `/`, or one of its segments is
+    /// not of a form that the module names.
     pub fn compile(text: &str, slash_optional: bool) -> Result<Self, String> {
         let path = text.strip_prefix('/').ok_or("it does not begin with /")?;
         let mut parts: Vec<&str> = path.split('/').collect();

@@ -65,6 +65,10 @@ impl RateLimit {
 
     /// Counts one more at `now`: the tally after it, or how long to wait until
     /// one would be admitted.
+    ///
+    /// # Errors
+    ///
+    /// The time until one would be admitted, if as many as may happened already.
     pub fn admit(self, tally: RateTally, now: Timestamp) -> Result<RateTally, Duration> {
         let slack = self.period.saturating_mul(self.burst.get() - 1);
         let ahead = tally.0.since(now);

@@ -332,6 +332,13 @@ pub fn refresh(
 
 /// Decides a logout by an access token: D1 and D2 as for a refresh. On `Ok` the
 /// caller ends what the dialect's logout reaches.
+///
+/// # Errors
+///
+/// [`Reason::SessionUnknown`] without a row, [`Reason::SessionRevoked`],
+/// [`Reason::SessionExpired`] and [`Reason::TokenExpired`] for what has ended or run out,
+/// [`Reason::TokenForged`] for another account's session, [`Reason::EpochPassed`] for one
+/// of an earlier epoch, and what [`admit`] says.
 pub fn logout(
     stored: Option<(&Session, OwnerStanding<'_>)>,
     claims: &AccessClaims,

@@ -39,6 +39,11 @@ pub enum MaterialFault {
 impl KeyMaterial {
     /// New material for a key of this algorithm. RSA keys have 2048 bits and
     /// take some tenths of a second.
+    ///
+    /// # Errors
+    ///
+    /// [`MaterialFault::NotGenerated`], if the system gives no random bytes or the library
+    /// makes no RSA key.
     pub fn generate(algorithm: Algorithm) -> Result<Self, MaterialFault> {
         let failed = MaterialFault::NotGenerated(algorithm);
         let mut root = Zeroizing::new([0; ROOT]);

@@ -11,6 +11,8 @@
 //! This crate refuses to decide whether a session lives: a [`Verified`] token is
 //! ours, of the right kind and not expired, and no more.
 
+#![warn(clippy::missing_errors_doc)]
+
 pub mod claim;
 mod compact;
 #[doc(hidden)]

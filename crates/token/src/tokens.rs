@@ -154,6 +154,11 @@ pub fn algorithm_of(dialect: &Dialect, variant: Variant) -> Option<Algorithm> {
 impl Tokens {
     /// The tokens of an api that speaks `dialect` with these keys, as they are
     /// at `now`. Each algorithm of [`algorithms`] needs a ring of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`TokensFault::Ring`], if the keys of an algorithm that the dialect needs do not make a
+    /// [`KeyRing`], and [`TokensFault::Material`], if a living key cannot be read.
     pub fn new(
         dialect: Arc<Dialect>,
         keys: &[(KeyRecord, KeyMaterial)],
@@ -165,6 +170,10 @@ impl Tokens {
 
     /// The same of these algorithms alone: variants that want another make no
     /// tokens, and none of theirs is accepted.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tokens::new`].
     pub fn of(
         dialect: Arc<Dialect>,
         algorithms: &BTreeSet<Algorithm>,
@@ -232,6 +241,12 @@ impl Tokens {
 
     /// The tokens of the session's current generation: the same bytes whenever
     /// it is asked for the same row.
+    ///
+    /// # Errors
+    ///
+    /// [`MintFault::VariantGone`], if the dialect no longer makes access tokens in the
+    /// session's variant, [`MintFault::KeyGone`], if the key of the session's generation is no
+    /// longer alive, and [`MintFault::NotSigned`], if the cryptographic library fails.
     pub fn mint(
         &self,
         session: &Session,
