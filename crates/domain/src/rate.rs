@@ -94,5 +94,4 @@ fn share(span: Duration, count: NonZeroU32) -> Duration {
 }
 
 #[cfg(test)]
-#[path = "rate_tests.rs"]
 mod tests;

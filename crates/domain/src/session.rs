@@ -536,5 +536,4 @@ fn refresh_expiry(
 }
 
 #[cfg(test)]
-#[path = "session_tests.rs"]
 mod tests;

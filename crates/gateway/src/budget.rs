@@ -366,5 +366,4 @@ impl Drop for WaitingRequest<'_> {
 }
 
 #[cfg(test)]
-#[path = "budget_tests.rs"]
 mod tests;

@@ -267,5 +267,4 @@ fn vary_by_origin(answer: &mut HeaderMap) {
 }
 
 #[cfg(test)]
-#[path = "cors_tests.rs"]
 mod tests;

@@ -283,5 +283,4 @@ impl ViewLedger {
 }
 
 #[cfg(test)]
-#[path = "revocation_view_tests.rs"]
 mod tests;

@@ -202,5 +202,4 @@ fn derive(root: &hmac::Key, kind: TokenKind, purpose: &str) -> hmac::Key {
 }
 
 #[cfg(test)]
-#[path = "key_tests.rs"]
 mod tests;

@@ -567,5 +567,4 @@ fn header(form: &TokenForm, kid: &Kid) -> Option<String> {
 }
 
 #[cfg(test)]
-#[path = "tokens_tests.rs"]
 mod tests;

@@ -154,5 +154,4 @@ fn clock_words(clock: Timestamp, now: Timestamp) -> Option<String> {
 }
 
 #[cfg(test)]
-#[path = "diagnosis_tests.rs"]
 mod tests;

@@ -501,5 +501,4 @@ fn distinct(states: Vec<Spelled>) -> Vec<Spelled> {
 }
 
 #[cfg(test)]
-#[path = "exposed_tests.rs"]
 mod tests;

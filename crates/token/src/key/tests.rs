@@ -25,7 +25,7 @@ fn verifies(vector: &Value, message: &[u8], signature: &[u8]) -> bool {
 #[test]
 fn the_vectors_of_rfc_7515_verify_and_their_forgeries_do_not() {
     let vectors: Vec<Value> =
-        serde_json::from_str(include_str!("../vectors/rfc7515.json")).unwrap();
+        serde_json::from_str(include_str!("../../vectors/rfc7515.json")).unwrap();
     assert_eq!(vectors.len(), 2);
     for vector in &vectors {
         let compact = CompactJws::split(vector["token"].as_str().unwrap()).unwrap();
