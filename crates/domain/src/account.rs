@@ -343,8 +343,10 @@ mod tests {
 
     #[test]
     fn api_names_are_small_and_plain() {
-        for good in ["b2binpay", "a", "my-popup_2"] {
-            assert!(good.parse::<ApiName>().is_ok(), "{good}");
+        let longest = "a".repeat(64);
+        for good in ["b2binpay", "a", "my-popup_2", longest.as_str()] {
+            let name: ApiName = good.parse().unwrap();
+            assert_eq!((name.as_str(), name.to_string()), (good, good.to_owned()));
         }
         let long = "a".repeat(65);
         for bad in ["", "2pay", "My", "a b", "a/b", "é", long.as_str()] {
@@ -353,8 +355,8 @@ mod tests {
     }
 
     #[test]
-    fn logins_carry_no_control_characters() {
-        for good in ["a", "apr-e7be", "Ünïcode partner"] {
+    fn a_login_is_one_line_of_at_most_128_characters() {
+        for good in ["a", "apr-e7be", "Ünïcode partner", &"ü".repeat(128)] {
             assert_eq!(check_login(good), Ok(()), "{good:?}");
         }
         for bad in ["", " a", "a\n", "a\u{1b}[31m", "a\0b", &"x".repeat(129)] {
@@ -366,6 +368,7 @@ mod tests {
     fn account_ids_stay_exact_in_json() {
         assert_eq!(AccountId::new(0), None);
         assert_eq!(AccountId::new(1 << 53), None);
+        assert_eq!(AccountId::new(34).unwrap().to_string(), "34");
         assert_eq!(
             AccountId::new(AccountId::MAX).map(AccountId::number),
             Some(AccountId::MAX)
@@ -408,5 +411,36 @@ mod tests {
         let from = |text| admit(&account, Some(&credential), ip(text));
         assert_eq!(from("127.0.0.1"), Err(Reason::AddressDenied));
         assert_eq!(from("127.0.0.2"), Ok(()));
+    }
+
+    #[test]
+    fn the_mapping_as_a_whole_is_every_ipv4_address_and_no_other() {
+        let list = Allowlist::parse(&["::ffff:0:0/96"]).unwrap();
+        assert!(list.permits(ip("203.0.113.9")));
+        assert!(!list.permits(ip("2001:db8::1")));
+        let wider = Allowlist::parse(&["::/80"]).unwrap();
+        assert!(wider.permits(ip("::1")));
+        assert!(!wider.permits(ip("203.0.113.9")), "it stays a list of IPv6");
+    }
+
+    #[test]
+    fn a_list_shows_its_networks_in_the_order_in_which_they_were_given() {
+        let list = Allowlist::parse(&["192.0.2.9", "10.0.0.0/8"]).unwrap();
+        let shown: Vec<String> = list.networks().iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["192.0.2.9/32", "10.0.0.0/8"]);
+    }
+
+    #[test]
+    fn the_epoch_after_the_last_is_the_last() {
+        assert_eq!(Epoch(5).next(), Epoch(6));
+        assert_eq!(Epoch(u32::MAX).next(), Epoch(u32::MAX));
+    }
+
+    #[test]
+    fn a_stored_secret_does_not_print() {
+        let password = StoredSecret::Password("$argon2id$PLANTED".to_owned());
+        assert_eq!(format!("{password:?}"), "StoredSecret::Password(..)");
+        let key = StoredSecret::Key([0xab; 32]);
+        assert_eq!(format!("{key:?}"), "StoredSecret::Key(..)");
     }
 }

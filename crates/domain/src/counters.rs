@@ -207,6 +207,7 @@ mod tests {
         let counters = counters();
         let admit = |key| counters.admit(key, once_a_minute(), at(0));
         assert!(admit("a").is_ok());
+        assert!(!counters.is_empty());
         assert_eq!(admit("a"), Err(60 * SECOND));
         assert!(admit("b").is_ok());
         assert!(counters.check("c", once_a_minute(), at(0)).is_ok());
@@ -252,5 +253,70 @@ mod tests {
             counters.take_back(counted, at(0));
         }
         assert!(counters.is_empty());
+    }
+
+    #[test]
+    fn what_is_taken_back_leaves_what_else_was_counted() {
+        let counters = counters();
+        let twice = RateLimit::new(NonZeroU32::MIN.saturating_add(1), 60 * SECOND);
+        let admit = |second| counters.admit("a", twice, at(second));
+        let _first = admit(0).unwrap();
+        let second = admit(0).unwrap();
+        assert_eq!(admit(0), Err(60 * SECOND));
+        counters.take_back(second, at(0));
+        assert!(admit(0).is_ok());
+        assert_eq!(admit(0), Err(60 * SECOND), "the first still counts");
+    }
+
+    #[test]
+    fn keys_without_a_place_share_every_shared_counter_and_give_back_to_it() {
+        let counters = counters();
+        let rate = once_a_minute();
+        let admitted: Vec<CountedAttempt> = (0..100_000)
+            .filter_map(|key| counters.admit(&key, rate, at(0)).ok())
+            .collect();
+        assert_eq!(admitted.len(), CAPACITY + SHARDS * SHARED);
+        let (key, shared) = (0..100_000)
+            .find_map(|key| {
+                let hash = counters.hasher.hash_one(&key);
+                let of_it = |counted: &&CountedAttempt| {
+                    counted.place == CounterPlace { hash, shared: true }
+                };
+                admitted.iter().find(of_it).map(|counted| (key, *counted))
+            })
+            .unwrap();
+        assert_eq!(counters.admit(&key, rate, at(0)), Err(60 * SECOND));
+        counters.take_back(shared, at(0));
+        assert!(counters.admit(&key, rate, at(0)).is_ok());
+        assert_eq!(counters.len(), CAPACITY, "no counter of another went");
+    }
+
+    /// With place for one counter.
+    fn shard() -> CounterShard {
+        CounterShard {
+            own: HashMap::new(),
+            shared: [RateTally::default(); SHARED],
+            capacity: 1,
+            swept_at: Timestamp::from_micros(i64::MIN),
+        }
+    }
+
+    #[test]
+    fn a_full_shard_looks_for_what_it_may_forget_once_a_second() {
+        let millis = |millis: i64| Timestamp::from_micros(millis * 1_000);
+        let mut shard = shard();
+        shard.own.insert(1, RateTally(millis(500)));
+        for (now, shared) in [(0, true), (900, true), (999, true), (1_000, false)] {
+            let place = CounterPlace { hash: 2, shared };
+            assert_eq!(shard.place(2, millis(now)), place, "at {now} ms");
+        }
+    }
+
+    #[test]
+    fn a_shard_with_room_does_not_put_off_the_look_that_it_needs_once_it_is_full() {
+        let mut shard = shard();
+        assert!(!shard.place(1, at(10)).shared);
+        shard.own.insert(1, RateTally(at(10)));
+        assert!(!shard.place(2, at(10)).shared, "1 is settled and goes");
     }
 }

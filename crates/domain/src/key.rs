@@ -329,4 +329,26 @@ mod tests {
         let ring = KeyRing::new(vec![key("a", KeyState::Active), rsa], Timestamp::default());
         assert_eq!(ring, Err(RingFault::Mixed));
     }
+
+    #[test]
+    fn the_pending_key_is_the_one_that_is_published_and_not_used_yet() {
+        let now = Timestamp::default();
+        let ring = KeyRing::new(vec![key("a", KeyState::Active)], now).unwrap();
+        assert_eq!(ring.pending(), None);
+        let ring = ring.publish(Kid("b".to_owned()), now).unwrap();
+        assert_eq!(ring.pending(), Some(&key("b", KeyState::Pending)));
+        assert_eq!(ring.keys().len(), 2);
+        assert_eq!(ring.keys()[1].kid.to_string(), "b");
+    }
+
+    #[test]
+    fn one_pending_key_at_a_time_becomes_active() {
+        let now = Timestamp::default();
+        let ring = KeyRing::new(vec![key("a", KeyState::Active)], now).unwrap();
+        let ring = ring.publish(Kid("b".to_owned()), now).unwrap();
+        let ring = ring.publish(Kid("c".to_owned()), now).unwrap();
+        let ring = ring.rotate(HOUR, now).unwrap();
+        assert_eq!(ring.active().0, "b");
+        assert_eq!(ring.pending().unwrap().kid.0, "c");
+    }
 }

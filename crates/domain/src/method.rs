@@ -16,3 +16,19 @@ pub fn echoes_request(method: &str) -> bool {
         .iter()
         .any(|name| method.eq_ignore_ascii_case(name))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_a_server_repeat_a_request_is_known_in_any_letter_case() {
+        for echo in ["TRACE", "TRACK", "trace", "Track"] {
+            assert!(echoes_request(echo), "{echo}");
+            assert!(!FORWARDED_METHODS.contains(echo));
+        }
+        for method in FORWARDED_METHODS.split(", ").chain(["", "TRACES", "TRAC"]) {
+            assert!(!echoes_request(method), "{method:?}");
+        }
+    }
+}

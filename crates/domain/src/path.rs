@@ -266,4 +266,13 @@ mod tests {
             assert_eq!(judged.segments(), segments, "{path:?}");
         }
     }
+
+    #[test]
+    fn a_segment_reads_as_a_text_if_it_does_for_every_server() {
+        assert!(JudgedPath::reads_as("%61pi", "api"));
+        assert!(JudgedPath::reads_as("api", "api"));
+        for (segment, text) in [("API", "api"), ("a%2fb", "a/b"), ("..", ".."), ("", "api")] {
+            assert!(!JudgedPath::reads_as(segment, text), "{segment} {text}");
+        }
+    }
 }

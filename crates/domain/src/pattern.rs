@@ -320,4 +320,44 @@ mod tests {
         let either = PathPattern::compile("/a", true).unwrap();
         assert!(either.overlaps(&PathPattern::compile("/a/", false).unwrap()));
     }
+
+    #[test]
+    fn the_more_specific_of_two_patterns_comes_first() {
+        let order = [
+            "/a/b/c", "/a/b", "/a/b/*", "/a/{x}/c", "/a/{x}", "/a/{x}/*", "/a/*", "/{x}/b", "/*",
+        ];
+        for (at, first) in order.iter().enumerate() {
+            for second in &order[at + 1..] {
+                let [first, second] =
+                    [first, second].map(|text| PathPattern::compile(text, false).unwrap());
+                let (one, other) = (first.text(), second.text());
+                assert!(first.specificity(&second).is_lt(), "{one} before {other}");
+                assert!(second.specificity(&first).is_gt(), "{other} after {one}");
+            }
+        }
+        let [one, other] =
+            ["/a/{x}", "/a/{login}"].map(|it| PathPattern::compile(it, false).unwrap());
+        assert!(one.specificity(&other).is_eq());
+    }
+
+    #[test]
+    fn a_pattern_behind_a_prefix_has_the_paths_behind_it() {
+        for (prefix, pattern, yes, no) in [
+            ("/pay", "/", &["/pay", "/pay/"][..], &["/", "/pay/a"][..]),
+            ("/pay/v1", "/a/{x}", &["/pay/v1/a/b"], &["/a/b", "/pay/a/b"]),
+            ("/pay", "/a/", &["/pay/a/"], &["/pay/a"]),
+            ("/pay", "/*", &["/pay", "/pay/a/b"], &["/", "/payment"]),
+            ("", "/", &["/"], &["/a"]),
+            ("", "/a", &["/a"], &["/", "/a/"]),
+        ] {
+            let behind = PathPattern::compile(pattern, false).unwrap().under(prefix);
+            assert_eq!(behind.text(), format!("{prefix}{pattern}"));
+            let matched = |path: &&str| behind.matches(&JudgedPath::judge(path).unwrap()).is_some();
+            assert!(yes.iter().all(matched), "{prefix} {pattern} has {yes:?}");
+            assert!(
+                !no.iter().any(matched),
+                "{prefix} {pattern} has none of {no:?}"
+            );
+        }
+    }
 }

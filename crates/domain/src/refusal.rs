@@ -340,4 +340,191 @@ mod tests {
             assert_eq!(seen.fallback(), None, "{refusal} falls back in a circle");
         }
     }
+
+    #[test]
+    fn an_operation_is_called_as_dialect_files_and_logs_call_it() {
+        let names = TokenOperation::ALL.map(|it| it.to_string());
+        assert_eq!(names, ["login", "refresh", "guard", "logout"]);
+    }
+
+    #[test]
+    fn a_refusal_that_no_dialect_spells_has_the_status_of_the_standards() {
+        for (status, refusals) in [
+            (
+                400,
+                &[
+                    Refusal::MissingField,
+                    Refusal::Malformed,
+                    Refusal::AmbiguousPath,
+                ][..],
+            ),
+            (
+                401,
+                &[
+                    Refusal::BadLogin,
+                    Refusal::BadRefresh,
+                    Refusal::BadBearer,
+                    Refusal::MissingBearer,
+                    Refusal::ExpiredBearer,
+                    Refusal::BudgetSpent,
+                ],
+            ),
+            (403, &[Refusal::AddressDenied, Refusal::Forbidden]),
+            (404, &[Refusal::NotFound]),
+            (405, &[Refusal::MethodNotAllowed]),
+            (413, &[Refusal::TooLarge]),
+            (415, &[Refusal::UnsupportedMedia]),
+            (429, &[Refusal::Throttled]),
+            (500, &[Refusal::Internal]),
+            (502, &[Refusal::BadGateway]),
+            (503, &[Refusal::Unavailable]),
+            (504, &[Refusal::GatewayTimeout]),
+        ] {
+            for refusal in refusals {
+                assert_eq!(refusal.default_status(), status, "{refusal}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_dialect_that_spells_only_the_common_refusals_has_a_spelling_for_each() {
+        let falls_back = |to| move |it: &&Refusal| it.fallback() == Some(to);
+        let to = |refusal| {
+            Refusal::ALL
+                .iter()
+                .filter(falls_back(refusal))
+                .copied()
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            to(Refusal::BadBearer),
+            [
+                Refusal::MissingBearer,
+                Refusal::ExpiredBearer,
+                Refusal::BudgetSpent,
+                Refusal::Forbidden,
+            ]
+        );
+        assert_eq!(
+            to(Refusal::Malformed),
+            [Refusal::UnsupportedMedia, Refusal::AmbiguousPath]
+        );
+        assert_eq!(
+            to(Refusal::Unavailable),
+            [Refusal::BadGateway, Refusal::GatewayTimeout]
+        );
+    }
+
+    #[test]
+    fn a_token_that_is_not_good_is_one_refusal_where_it_was_presented() {
+        for reason in [
+            Reason::TokenMalformed,
+            Reason::TokenForged,
+            Reason::WrongApi,
+            Reason::KeyRetired,
+            Reason::SessionUnknown,
+            Reason::SessionRevoked,
+            Reason::SessionExpired,
+            Reason::EpochPassed,
+            Reason::SeedMismatch,
+            Reason::Reuse,
+            Reason::StateRegression,
+            Reason::StaticKeyWrong,
+            Reason::AccountUnknown,
+        ] {
+            for (operation, refusal) in [
+                (TokenOperation::Refresh, Refusal::BadRefresh),
+                (TokenOperation::Guard, Refusal::BadBearer),
+                (TokenOperation::Logout, Refusal::BadBearer),
+            ] {
+                assert_eq!(reason.refusal(operation), refusal, "{reason}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_token_that_ran_out_or_is_missing_is_told_as_the_operation_has_it() {
+        use TokenOperation::{Guard, Login, Logout, Refresh};
+        for (reason, operation, refusal) in [
+            (Reason::TokenExpired, Guard, Refusal::ExpiredBearer),
+            (Reason::TokenExpired, Logout, Refusal::ExpiredBearer),
+            (Reason::TokenExpired, Refresh, Refusal::BadRefresh),
+            (Reason::TokenMissing, Guard, Refusal::MissingBearer),
+            (Reason::TokenMissing, Logout, Refusal::MissingBearer),
+            (Reason::TokenMissing, Refresh, Refusal::MissingField),
+            (Reason::TokenMissing, Login, Refusal::MissingField),
+        ] {
+            assert_eq!(
+                reason.refusal(operation),
+                refusal,
+                "{reason} at {operation}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_matter_of_credentials_is_the_same_refusal_at_every_operation() {
+        for (refusal, reasons) in [
+            (
+                Refusal::AddressDenied,
+                &[Reason::AddressDenied, Reason::AddressUnreadable][..],
+            ),
+            (
+                Refusal::Forbidden,
+                &[
+                    Reason::ForeignPath,
+                    Reason::ScopeMissing,
+                    Reason::ProxyUntrusted,
+                    Reason::OriginDenied,
+                ],
+            ),
+            (
+                Refusal::Throttled,
+                &[
+                    Reason::ReplayLimit,
+                    Reason::LoginThrottled,
+                    Reason::MintsThrottled,
+                    Reason::RequestsThrottled,
+                ],
+            ),
+            (Refusal::BudgetSpent, &[Reason::BudgetSpent]),
+            (Refusal::MissingField, &[Reason::FieldMissing]),
+            (
+                Refusal::Malformed,
+                &[
+                    Reason::RequestMalformed,
+                    Reason::RequestCutOff,
+                    Reason::ProxyHeaders,
+                ],
+            ),
+            (Refusal::UnsupportedMedia, &[Reason::MediaUnsupported]),
+            (Refusal::AmbiguousPath, &[Reason::PathAmbiguous]),
+            (Refusal::NotFound, &[Reason::PathUnknown]),
+            (Refusal::MethodNotAllowed, &[Reason::MethodUnknown]),
+            (Refusal::TooLarge, &[Reason::RequestTooLarge]),
+            (
+                Refusal::Unavailable,
+                &[
+                    Reason::HashingBusy,
+                    Reason::StoreUnavailable,
+                    Reason::UpstreamDown,
+                    Reason::ProxyHeaderMissing,
+                ],
+            ),
+            (Refusal::Internal, &[Reason::ServerFault]),
+            (Refusal::BadGateway, &[Reason::UpstreamFailed]),
+            (Refusal::GatewayTimeout, &[Reason::UpstreamTimeout]),
+        ] {
+            for (reason, operation) in reasons
+                .iter()
+                .flat_map(|reason| TokenOperation::ALL.map(|operation| (reason, operation)))
+            {
+                assert_eq!(
+                    reason.refusal(operation),
+                    refusal,
+                    "{reason} at {operation}"
+                );
+            }
+        }
+    }
 }

@@ -63,3 +63,26 @@ pub enum RevocationNotice {
     /// A credential was deleted.
     CredentialGone(CredentialId),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_revocation_says_until_when_it_can_matter() {
+        let until = Timestamp::from_seconds(7);
+        let session = SessionId([1; 16]);
+        let (account, kid) = (AccountId::new(34).unwrap(), Kid("a".to_owned()));
+        for revocation in [
+            Revocation::Session { session, until },
+            Revocation::Account {
+                account,
+                epoch: Epoch(2),
+                until,
+            },
+            Revocation::Key { kid, until },
+        ] {
+            assert_eq!(revocation.until(), until, "{revocation:?}");
+        }
+    }
+}

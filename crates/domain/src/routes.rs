@@ -492,4 +492,15 @@ mod tests {
         let faults = fault(asking(RouteAccess::Protected, "a b"));
         assert!(matches!(&faults[..], [RouteFault::Scope { path, .. }] if path == "/a"));
     }
+
+    #[test]
+    fn the_compiled_routes_say_what_they_were_made_of() {
+        let routes = apirone();
+        let guarded: Vec<&str> = routes.guarded().collect();
+        let written = ["/api/v2/accounts/{login}/*", "/api/v2/wallets/{login}/*"];
+        assert_eq!(guarded, written);
+        assert_eq!(routes.guards().len(), 2);
+        assert_eq!(routes.guards()[1].text(), written[1]);
+        assert_eq!(routes.rules(), 4);
+    }
 }

@@ -71,4 +71,22 @@ mod tests {
             assert!(Scopes::parse(&[bad]).is_err(), "{bad:?}");
         }
     }
+
+    #[test]
+    fn a_set_of_scopes_says_what_is_in_it() {
+        let scopes = Scopes::parse(&["read", "payout:write", "read"]).unwrap();
+        assert!(!scopes.is_empty());
+        assert_eq!(scopes.iter().collect::<Vec<_>>(), ["payout:write", "read"]);
+        assert!(Scopes::default().is_empty());
+        assert_eq!(Scopes::default().iter().next(), None);
+    }
+
+    #[test]
+    fn a_credential_has_at_most_64_scopes_of_64_characters() {
+        let many: Vec<String> = (0..65).map(|number| format!("scope-{number}")).collect();
+        assert!(Scopes::parse(&many[..64]).is_ok());
+        let refused = Scopes::parse(&many).unwrap_err();
+        assert_eq!(refused.0, "there are more than 64 scopes");
+        assert!(Scopes::parse(&["a".repeat(64)]).is_ok());
+    }
 }

@@ -105,4 +105,20 @@ mod tests {
             Duration::from_millis(5)
         );
     }
+
+    #[test]
+    fn an_instant_is_the_same_in_seconds_and_in_microseconds() {
+        let instant = Timestamp::from_micros(1_718_214_464_405_243);
+        assert_eq!(instant.as_micros(), 1_718_214_464_405_243);
+        assert_eq!(instant.as_seconds(), 1_718_214_464);
+        assert_eq!(
+            instant.floor_to_second(),
+            Timestamp::from_seconds(1_718_214_464)
+        );
+        assert_eq!(
+            instant - Duration::from_micros(405_243),
+            instant.floor_to_second()
+        );
+        assert_eq!(format!("{instant:?}"), "1718214464.405243s");
+    }
 }

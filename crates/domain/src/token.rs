@@ -74,4 +74,18 @@ mod tests {
         }
         assert_eq!(Algorithm::from_name("RS256"), Some(Algorithm::Rs256));
     }
+
+    #[test]
+    fn an_algorithm_is_read_as_it_is_written() {
+        for algorithm in Algorithm::ALL {
+            assert_eq!(Algorithm::from_name(algorithm.name()), Some(algorithm));
+            assert_eq!(algorithm.to_string(), algorithm.name());
+        }
+    }
+
+    #[test]
+    fn a_token_of_each_kind_is_called_by_its_kind() {
+        let names = [TokenKind::Access, TokenKind::Refresh].map(TokenKind::name);
+        assert_eq!(names, ["access", "refresh"]);
+    }
 }

@@ -526,6 +526,32 @@ fn ids_and_ends_are_read_as_they_are_written() {
     }
 }
 
+#[test]
+fn the_row_of_a_session_stays_until_its_last_token_has_run_out() {
+    let mut session = Story::begin().session;
+    assert_eq!(session.last_expiry(), session.refresh_expires_at);
+    session.access_expires_at = session.refresh_expires_at + SECOND;
+    assert_eq!(session.last_expiry(), session.access_expires_at);
+}
+
+#[test]
+fn an_ended_session_says_how_and_when_and_keeps_the_rest() {
+    let session = Story::begin().session;
+    let at = session.started_at + SECOND;
+    let ended = end(&session, End::Operator, at);
+    let state = SessionState::Ended {
+        end: End::Operator,
+        at,
+    };
+    assert_eq!(ended, Session { state, ..session });
+}
+
+#[test]
+fn the_hash_of_a_seed_does_not_print() {
+    assert_eq!(format!("{:?}", SeedHash([0xab; 32])), "SeedHash(..)");
+    assert_eq!(format!("{:?}", SessionId([0xab; 16])), "ab".repeat(16));
+}
+
 /// What happens to a session in a random history.
 #[derive(Clone, Debug)]
 enum Event {
