@@ -42,7 +42,8 @@ pub(crate) struct Args {
     /// Print one JSON document
     #[arg(long, global = true, display_order = 900)]
     pub(crate) json: bool,
-    /// Say on standard error what is asked and answered, without secrets; of a server, log more
+    /// Say more on standard error: of a vendor what is asked and answered, without secrets; of a
+    /// server, log more
     #[arg(
         short,
         long,

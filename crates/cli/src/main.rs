@@ -63,7 +63,7 @@ fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
         Command::Login(args) => client::login(args, output),
         Command::Token(args) => client::token(args, output),
         Command::Request(args) => client::request(args, output),
-        Command::Exec(args) => client::exec(args),
+        Command::Exec(args) => client::exec(args, output),
         Command::Status(args) => client::status(args, output),
         Command::Logout(args) => client::logout(args, output),
         Command::Doctor(args) => client::doctor(args, output),

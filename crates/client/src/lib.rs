@@ -85,7 +85,7 @@ pub use countersign_dialect::{Dialect, ExtraParts, Secret, Variant};
 pub use countersign_domain::{Refusal, Timestamp, TokenOperation};
 pub use countersign_outbound::{ProxyRules, ServerUrl, TrustedRoots};
 pub use token_verdict::TokenVerdict;
-pub use transport::{RequestDelivery, Transport, TransportError};
+pub use transport::{RequestContext, RequestDelivery, Transport, TransportError};
 pub use warnings::WARNINGS;
 
 /// A future in a box, as the traits here return it.

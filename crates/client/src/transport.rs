@@ -1,6 +1,8 @@
 //! How a request reaches the vendor.
 
 use bytes::Bytes;
+use countersign_dialect::{ClientValues, ExtraParts, Secret};
+use countersign_domain::TokenOperation;
 use http::{Request, Response};
 
 use crate::BoxFuture;
@@ -8,7 +10,8 @@ use crate::BoxFuture;
 /// Sends requests to the vendor's token endpoints. Redirects are not followed, and
 /// nothing is sent twice.
 pub trait Transport: Send + Sync + 'static {
-    /// Sends one request, whose URI is absolute, and reads the whole reply.
+    /// Sends one request, whose URI is absolute, and reads the whole reply. The
+    /// extensions of a [`crate::TokenSource`]'s requests hold a [`RequestContext`].
     ///
     /// # Errors
     ///
@@ -17,6 +20,40 @@ pub trait Transport: Send + Sync + 'static {
         &self,
         request: Request<Bytes>,
     ) -> BoxFuture<'_, Result<Response<Bytes>, TransportError>>;
+}
+
+/// What a request of a [`crate::TokenSource`] is for, and which secrets are in it, for
+/// a transport that shows what it sends.
+#[derive(Clone, Debug)]
+pub struct RequestContext {
+    /// What is asked for.
+    pub operation: TokenOperation,
+    /// The secret of the login, where it is needed.
+    pub secret: Option<Secret>,
+    /// The access token at hand.
+    pub access_token: Option<Secret>,
+    /// The refresh token at hand.
+    pub refresh_token: Option<Secret>,
+    /// The further parts of the credential, and those that came with the tokens.
+    pub extra: ExtraParts,
+}
+
+impl RequestContext {
+    pub(crate) fn new(operation: TokenOperation, asking: &ClientValues<'_>) -> Self {
+        Self {
+            operation,
+            secret: asking.secret.cloned(),
+            access_token: asking.access_token.cloned(),
+            refresh_token: asking.refresh_token.cloned(),
+            extra: asking.extra.cloned().unwrap_or_default(),
+        }
+    }
+
+    /// All secrets of the request.
+    pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        let own = [&self.secret, &self.access_token, &self.refresh_token];
+        own.into_iter().flatten().chain(self.extra.values())
+    }
 }
 
 /// There is no complete reply.

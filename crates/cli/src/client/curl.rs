@@ -87,6 +87,7 @@ mod tests {
     use countersign_dialect::Dialect;
 
     use super::*;
+    use crate::client::placeholders::login_with;
 
     /// The line for a dialect whose login request is this.
     fn line_of(request: &str) -> String {
@@ -108,7 +109,7 @@ mod tests {
         );
         let dialect = Dialect::compile(&source, "small").unwrap();
         let variant = dialect.variants().next().unwrap();
-        let placeholders = Placeholders::new(["tag"]);
+        let placeholders = Placeholders::of(&login_with(["tag"]));
         let request = placeholders.request(&dialect, variant, "it's me");
         line(
             &request.unwrap(),

@@ -1,123 +1,101 @@
-//! `login -v`: what went to the vendor and what came back, without a secret.
-
-use std::sync::{Arc, Mutex, PoisonError};
+//! One request of a client and its answer, fit to be shown: no secret is in it.
 
 use bytes::Bytes;
-use countersign_client::{BoxFuture, Profile, Transport, TransportError};
-use countersign_dialect::Secret;
 use http::{Request, Response};
 use serde_json::{Map, Value, json};
 
-use super::curl;
 use super::placeholders::Placeholders;
 use super::redact::Redactor;
 
-/// What the vendor answered, or why it did not.
-type Answer = Result<Response<Bytes>, TransportError>;
-
-/// A transport that keeps the last answer. The request it does not keep: what
-/// is shown of it is written anew, without its secrets.
-pub(super) struct Listening<T> {
-    inner: T,
-    heard: Heard,
-}
-
-/// The last answer.
-#[derive(Clone, Default)]
-pub(super) struct Heard(Arc<Mutex<Option<Answer>>>);
-
-impl<T: Transport> Listening<T> {
-    /// Sends through `inner`, and keeps what it gives.
-    pub(super) fn new(inner: T, heard: Heard) -> Self {
-        Self { inner, heard }
-    }
-}
-
-impl<T: Transport> Transport for Listening<T> {
-    fn send(&self, request: Request<Bytes>) -> BoxFuture<'_, Answer> {
-        Box::pin(async move {
-            let answer = self.inner.send(request).await;
-            let mut heard = self.heard.0.lock().unwrap_or_else(PoisonError::into_inner);
-            *heard = Some(answer.clone());
-            answer
-        })
-    }
-}
-
-/// A login as it can be shown.
+/// A request and its answer as they can be shown.
 pub(super) struct Exchange {
-    request: Message,
-    reply: Message,
-    curl: String,
+    pub(super) operation: &'static str,
+    pub(super) request: Message,
+    pub(super) reply: Message,
+    pub(super) curl: Option<CurlLine>,
+}
+
+/// The same request for a shell.
+pub(super) struct CurlLine {
+    pub(super) line: String,
     /// Whether the variable of the line has to be written otherwise than the
     /// secret.
-    escaped: bool,
+    pub(super) escaped: bool,
 }
 
-struct Message {
+/// A request or an answer.
+pub(super) struct Message {
     /// `POST https://…` or `200 OK`.
-    first: String,
-    headers: Vec<(String, String)>,
-    body: String,
+    pub(super) first: String,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) body: String,
 }
 
 impl Exchange {
-    /// The login of a profile. `None` if there was none.
-    pub(super) fn of(
-        profile: &Profile,
-        secret: &Secret,
-        heard: &Heard,
-        redactor: &Redactor,
-    ) -> Option<Self> {
-        let heard = heard.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let answer = heard.as_ref()?;
-        let names = Placeholders::new(profile.extra.keys().map(String::as_str));
-        let request = names.request(&profile.dialect, profile.variant, &profile.login)?;
-        let uri = request.uri();
-        let url = profile
-            .auth_url
-            .target(uri.path(), uri.query())
-            .ok()?
-            .to_string();
-        let reply = match answer {
-            Ok(response) => replied(response, redactor),
-            Err(error) => silent(error),
-        };
-        Some(Self {
-            escaped: is_json(&request) && is_escaped(secret),
-            curl: curl::line(&request, &url, &names),
-            request: asked(&request, &url, &names),
-            reply,
-        })
-    }
-
-    /// For people, in the way of `curl -v`.
-    pub(super) fn text(&self) -> String {
-        format!(
-            "{}{}\nThe same with curl, the secret in COUNTERSIGN_SECRET{}:\n{}\n",
-            self.request.text("> "),
-            self.reply.text("< "),
-            if self.escaped {
-                ", escaped as JSON wants it"
-            } else {
-                ""
-            },
-            self.curl,
-        )
+    /// What comes after the request, for people, in the way of `curl -v`.
+    pub(super) fn answer_text(&self) -> String {
+        let mut text = self.reply.text("< ");
+        if let Some(curl) = &self.curl {
+            let escaped = match curl.escaped {
+                true => ", escaped as JSON wants it",
+                false => "",
+            };
+            text.push_str(&format!(
+                "\nThe same with curl, the secret in COUNTERSIGN_SECRET{escaped}:\n{}\n",
+                curl.line
+            ));
+        }
+        text
     }
 
     /// For programs.
     pub(super) fn document(&self) -> Value {
-        json!({
+        let mut document = json!({
+            "operation": self.operation,
             "request": self.request.document(),
             "reply": self.reply.document(),
-            "curl": self.curl,
-        })
+        });
+        if let Some(curl) = &self.curl {
+            document["curl"] = curl.line.as_str().into();
+        }
+        document
     }
 }
 
 impl Message {
-    fn text(&self, mark: &str) -> String {
+    /// A request that was written with placeholders.
+    pub(super) fn asked(request: &Request<Bytes>, url: &str, names: &Placeholders) -> Self {
+        let headers = request.headers().iter().map(|(name, value)| {
+            let value = String::from_utf8_lossy(value.as_bytes());
+            (name.to_string(), names.shown(&value))
+        });
+        Self {
+            first: format!("{} {}", request.method(), names.shown(url)),
+            headers: headers.collect(),
+            body: names.shown(&String::from_utf8_lossy(request.body())),
+        }
+    }
+
+    /// An answer.
+    pub(super) fn replied(response: &Response<Bytes>, redactor: &Redactor) -> Self {
+        Self {
+            first: response.status().to_string(),
+            headers: redactor.headers(response.headers()),
+            body: redactor.body(response.body()),
+        }
+    }
+
+    /// What stands for an answer that did not come.
+    pub(super) fn silent(why: &str) -> Self {
+        Self {
+            first: format!("no answer: {why}"),
+            headers: Vec::new(),
+            body: String::new(),
+        }
+    }
+
+    /// Each line with this mark before it.
+    pub(super) fn text(&self, mark: &str) -> String {
         let mut lines = vec![self.first.clone()];
         let headers = self.headers.iter();
         lines.extend(headers.map(|(name, value)| format!("{name}: {value}")));
@@ -137,42 +115,5 @@ impl Message {
             .map(|(name, value)| (name.clone(), value.as_str().into()))
             .collect();
         json!({ "first": self.first, "headers": headers, "body": self.body })
-    }
-}
-
-fn is_json(request: &Request<Bytes>) -> bool {
-    request.body().starts_with(b"{")
-}
-
-/// Whether the secret has quotes or what else JSON cannot hold as it is.
-fn is_escaped(secret: &Secret) -> bool {
-    Value::from(secret.expose()).to_string().len() != secret.expose().len() + 2
-}
-
-fn asked(request: &Request<Bytes>, url: &str, names: &Placeholders) -> Message {
-    let headers = request.headers().iter().map(|(name, value)| {
-        let value = String::from_utf8_lossy(value.as_bytes());
-        (name.to_string(), names.shown(&value))
-    });
-    Message {
-        first: format!("{} {}", request.method(), names.shown(url)),
-        headers: headers.collect(),
-        body: names.shown(&String::from_utf8_lossy(request.body())),
-    }
-}
-
-fn replied(response: &Response<Bytes>, redactor: &Redactor) -> Message {
-    Message {
-        first: response.status().to_string(),
-        headers: redactor.headers(response.headers()),
-        body: redactor.body(response.body()),
-    }
-}
-
-fn silent(error: &TransportError) -> Message {
-    Message {
-        first: format!("no answer: {error}"),
-        headers: Vec::new(),
-        body: String::new(),
     }
 }

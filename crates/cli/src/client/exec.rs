@@ -15,7 +15,9 @@ use super::failure::failure;
 use super::instant::rfc3339;
 use super::open;
 use super::profiles::ProfilesArgs;
+use super::transcript::Transcript;
 use crate::exit::Failure;
+use crate::output::Output;
 
 /// Arguments of `countersign exec`.
 #[derive(Debug, clap::Args)]
@@ -23,6 +25,8 @@ use crate::exit::Failure;
 The command finds the token in COUNTERSIGN_TOKEN, its end in COUNTERSIGN_TOKEN_EXPIRES_AT and the \
 API in COUNTERSIGN_URL. A variable that holds a secret of the profile is not passed on. The token is not \
 renewed while the command runs: for a long run use a sidecar.
+
+With -v it shows first what was asked of the vendor for the token, and the answers, without secrets.
 
 Examples:
   countersign exec b2binpay -- ./sync.sh
@@ -50,11 +54,12 @@ pub(super) struct Environment {
 }
 
 /// A fresh token as variables.
-pub(super) async fn environment(args: &ExecArgs) -> Result<Environment, Failure> {
+pub(super) async fn environment(args: &ExecArgs, output: &Output) -> Result<Environment, Failure> {
     let profile = args.profiles.named(&args.profile)?;
-    let source = open::source(&profile)?;
+    let transcript = Transcript::of(output);
+    let source = open::source(&profile, &transcript)?;
     let token = open::reserve(&source, args.uses).await;
-    let token = token.map_err(|it| failure(&it))?;
+    let token = token.map_err(|it| transcript.failed(failure(&it)))?;
     Ok(Environment {
         set: variables(args, &profile, &token),
         removed: secrets(&profile),

@@ -1,17 +1,16 @@
 //! `countersign login`: logs in now, and keeps the tokens.
 
 use countersign_client::profile::SessionStorage;
-use countersign_client::{Profile, SessionStatus, TokenSource};
+use countersign_client::{Profile, SessionStatus, TokenOperation};
 use serde_json::{Value, json};
 
-use super::exchange::{Exchange, Heard};
 use super::failure::failure;
 use super::instant::{rfc3339, told};
 use super::open;
 use super::profiles::ProfilesArgs;
-use super::redact::Redactor;
+use super::transcript::Transcript;
 use crate::exit::Failure;
-use crate::output::{Output, Verbosity};
+use crate::output::Output;
 use crate::table::printable;
 
 /// Arguments of `countersign login`.
@@ -21,7 +20,7 @@ The secret comes from where the profile says: secret_file, secret_env or secret_
 none, the secret is asked for on the terminal; it is not kept. A session that is there already is \
 ended with the vendor once the new one is, where a logout ends one session only.
 
-With -v it shows the request and the reply, without secrets, and how to do the same with curl.
+With -v it shows what was asked and answered, without secrets, and how to log in with curl.
 
 Examples:
   countersign login b2binpay
@@ -37,44 +36,37 @@ pub(crate) struct LoginArgs {
 /// Logs in.
 pub(super) async fn run(args: &LoginArgs, output: &mut Output) -> Result<(), Failure> {
     let profile = args.profiles.named(&args.profile)?;
+    let transcript = Transcript::of(output);
     let secret = open::secret(&profile).await?;
-    let extra = open::extra(&profile).await.map_err(|it| failure(&it))?;
-    let heard = Heard::default();
-    let source = open::listening(&profile, secret.clone(), &extra, heard.clone())?;
+    let source = open::source_with(&profile, secret, &transcript)?;
     let outcome = source.login().await;
-    let mut known = vec![secret.expose()];
-    known.extend(extra.values().map(|it| it.expose()));
-    known.extend(outcome.iter().map(|it| it.expose()));
-    let redactor = Redactor::knowing(known).showing(&profile.login);
-    let exchange = Exchange::of(&profile, &secret, &heard, &redactor);
-    let exchange = exchange.filter(|_| output.verbosity() == Verbosity::Verbose);
-    if let Some(exchange) = &exchange {
-        output.aside(&exchange.text());
-    }
+    let login = transcript.last(TokenOperation::Login);
     match outcome {
-        Ok(_) => succeed(&profile, &source, exchange.as_ref(), output).await,
+        Ok(_) => {
+            let status = source.status().await.map_err(|it| failure(&it))?;
+            let mut document = transcript.added_to(document(&profile, &status));
+            if let Some(login) = login {
+                document["exchange"] = login;
+            }
+            succeed(&profile, &status, &document, output)
+        }
         Err(error) => {
-            let failure = failure(&error);
-            Err(match exchange {
-                Some(exchange) => failure.with_detail("exchange", exchange.document()),
+            let failure = transcript.failed(failure(&error));
+            Err(match login {
+                Some(login) => failure.with_detail("exchange", login),
                 None => failure,
             })
         }
     }
 }
 
-async fn succeed(
+fn succeed(
     profile: &Profile,
-    source: &TokenSource,
-    exchange: Option<&Exchange>,
+    status: &SessionStatus,
+    document: &Value,
     output: &mut Output,
 ) -> Result<(), Failure> {
-    let status = source.status().await.map_err(|it| failure(&it))?;
-    let mut document = document(profile, &status);
-    if let Some(exchange) = exchange {
-        document["exchange"] = exchange.document();
-    }
-    output.document(&document, &sentence(profile, &status))?;
+    output.document(document, &sentence(profile, status))?;
     if profile.storage == SessionStorage::Memory {
         output.aside("Nothing is kept: the profile's store is \"memory\".");
     }

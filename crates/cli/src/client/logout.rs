@@ -7,6 +7,7 @@ use super::failure::failure;
 use super::open;
 use super::profiles::ProfilesArgs;
 use super::stale::Stale;
+use super::transcript::Transcript;
 use crate::exit::Failure;
 use crate::output::Output;
 
@@ -35,17 +36,20 @@ pub(crate) struct LogoutArgs {
 
 /// Logs out.
 pub(super) async fn run(args: &LogoutArgs, output: &mut Output) -> Result<(), Failure> {
+    let transcript = Transcript::of(output);
     let names: Vec<_> = args.profile.iter().cloned().collect();
     if args.stale {
         let selected = args.profiles.some(&names)?;
-        return Stale::of(&selected)?.end(output).await;
+        return Stale::of(&selected)?.end(&transcript, output).await;
     }
     let name = args.profile.as_deref().unwrap_or_default();
     let profile = args.profiles.named(name)?;
-    let source = open::source(&profile)?;
-    let outcome = source.logout().await.map_err(|it| failure(&it))?;
+    let source = open::source(&profile, &transcript)?;
+    let outcome = source.logout().await;
+    let outcome = outcome.map_err(|it| transcript.failed(failure(&it)))?;
     let (name, said) = told(outcome);
     let document = json!({ "profile": profile.name, "outcome": name });
+    let document = transcript.added_to(document);
     output.document(&document, &format!("{}: {said}", profile.name))
 }
 

@@ -21,6 +21,7 @@ mod request;
 mod stale;
 mod status;
 mod token;
+mod transcript;
 
 pub(crate) use doctor::DoctorArgs;
 pub(crate) use exec::ExecArgs;
@@ -52,8 +53,8 @@ pub(crate) fn request(args: &RequestArgs, output: &mut Output) -> Result<(), Fai
 
 /// Runs `countersign exec`. If it goes well the command takes this process's
 /// place.
-pub(crate) fn exec(args: &ExecArgs) -> Result<(), Failure> {
-    let environment = block_on(exec::environment(args))?;
+pub(crate) fn exec(args: &ExecArgs, output: &Output) -> Result<(), Failure> {
+    let environment = block_on(exec::environment(args, output))?;
     Err(exec::replace(args, environment))
 }
 

@@ -10,38 +10,39 @@ use countersign_client::{
 use countersign_dialect::{ExtraParts, Secret};
 use countersign_outbound::{ServerUrl, TrustedRoots};
 
-use super::exchange::{Heard, Listening};
 use super::failure::failure;
 use super::prompt;
+use super::transcript::{Speaker, Transcript};
 use crate::exit::Failure;
 use crate::table::printable;
 
 /// How long a command that wants a token waits until the vendor may be asked again.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// The source of a profile.
-pub(super) fn source(profile: &Profile) -> Result<TokenSource, Failure> {
-    let built = profile.source().and_then(TokenSourceBuilder::build);
+/// The source of a profile. What it asks of the vendor is written down.
+pub(super) fn source(profile: &Profile, transcript: &Transcript) -> Result<TokenSource, Failure> {
+    let built = builder(profile, transcript)?.build();
     built.map_err(|it| failure(&it))
 }
 
-/// The source of a profile whose secret is at hand; what the vendor answers can
-/// be heard.
-pub(super) fn listening(
+/// The source of a profile whose secret is at hand. What it asks of the vendor is
+/// written down.
+pub(super) fn source_with(
     profile: &Profile,
     secret: Secret,
-    extra: &ExtraParts,
-    heard: Heard,
+    transcript: &Transcript,
 ) -> Result<TokenSource, Failure> {
-    let transport = transport(profile, &profile.auth_url)?;
+    let built = builder(profile, transcript)?.secret(secret).build();
+    built.map_err(|it| failure(&it))
+}
+
+fn builder(profile: &Profile, transcript: &Transcript) -> Result<TokenSourceBuilder, Failure> {
     let builder = profile.source().map_err(|it| failure(&it))?;
-    let builder = builder
-        .secret(secret)
-        .transport(Listening::new(transport, heard));
-    let builder = extra.iter().fold(builder, |builder, (name, part)| {
-        builder.extra(name, part.clone())
-    });
-    builder.build().map_err(|it| failure(&it))
+    if !transcript.is_wanted() {
+        return Ok(builder);
+    }
+    let transport = transport(profile, &profile.auth_url)?;
+    Ok(builder.transport(transcript.listening(transport, Speaker::of(profile))))
 }
 
 /// How requests reach a server of a profile's vendor: its API, or its token

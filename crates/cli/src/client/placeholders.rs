@@ -4,49 +4,61 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use countersign_client::RequestContext;
 use countersign_dialect::{ClientValues, Dialect, ExtraParts, Secret, Variant};
-use countersign_domain::TokenOperation;
 use http::Request;
 
-/// A placeholder for each secret that a request may hold.
+/// A placeholder for each secret that a request holds.
 pub(super) struct Placeholders {
-    secret: Secret,
-    extra: ExtraParts,
+    context: RequestContext,
     /// What is found in a text, and the name of what it stands for.
     names: Vec<(String, String)>,
 }
 
 impl Placeholders {
-    /// For a login's secret and further parts of these names.
-    pub(super) fn new<'n>(extra: impl IntoIterator<Item = &'n str>) -> Self {
-        let mut names = vec![(placeholder(0), "secret".to_owned())];
-        for name in extra {
-            names.push((placeholder(names.len()), name.to_owned()));
-        }
-        let parts = names.iter().skip(1);
+    /// For the secrets of a request. What is empty stays so: a dialect may leave it out.
+    pub(super) fn of(asked: &RequestContext) -> Self {
+        let mut names = Vec::new();
+        let mut stand_in = |name: &str, secret: &Secret| {
+            if secret.expose().is_empty() {
+                return secret.clone();
+            }
+            let word = placeholder(names.len());
+            names.push((word.clone(), name.to_owned()));
+            Secret::from(word)
+        };
+        let mut own = |name, secret: &Option<Secret>| {
+            let secret = secret.as_ref();
+            secret.map(|it| stand_in(name, it))
+        };
+        let secret = own("secret", &asked.secret);
+        let access_token = own("access_token", &asked.access_token);
+        let refresh_token = own("refresh_token", &asked.refresh_token);
+        let extra = asked.extra.iter();
+        let extra: ExtraParts = extra
+            .map(|(name, part)| (name.clone(), stand_in(name, part)))
+            .collect();
         Self {
-            secret: Secret::from(placeholder(0)),
-            extra: parts
-                .map(|(it, name)| (name.clone(), Secret::from(it.as_str())))
-                .collect(),
+            context: RequestContext {
+                operation: asked.operation,
+                secret,
+                access_token,
+                refresh_token,
+                extra,
+            },
             names,
         }
     }
 
-    /// The request for a login.
+    /// The request.
     pub(super) fn request(
         &self,
         dialect: &Dialect,
         variant: Variant,
         login: &str,
     ) -> Option<Request<Bytes>> {
-        let asking = ClientValues {
-            login: Some(login),
-            secret: Some(&self.secret),
-            extra: Some(&self.extra),
-            ..ClientValues::default()
-        };
-        dialect.request(TokenOperation::Login, variant, &asking)
+        let asking = values(&self.context, login);
+        dialect.request(self.context.operation, variant, &asking)
     }
 
     /// A text for people: `[secret]`.
@@ -91,6 +103,17 @@ impl Placeholders {
     }
 }
 
+/// What a request is written with.
+pub(super) fn values<'a>(context: &'a RequestContext, login: &'a str) -> ClientValues<'a> {
+    ClientValues {
+        login: Some(login),
+        secret: context.secret.as_ref(),
+        access_token: context.access_token.as_ref(),
+        refresh_token: context.refresh_token.as_ref(),
+        extra: Some(&context.extra),
+    }
+}
+
 fn single_quoted(text: &str) -> String {
     if text.is_empty() {
         return String::new();
@@ -114,13 +137,28 @@ fn variable(name: &str) -> String {
     format!("COUNTERSIGN_{}", upper.collect::<String>())
 }
 
+/// A login with further parts of these names.
+#[cfg(test)]
+pub(super) fn login_with<'n>(extra: impl IntoIterator<Item = &'n str>) -> RequestContext {
+    let extra = extra.into_iter();
+    RequestContext {
+        operation: countersign_domain::TokenOperation::Login,
+        secret: Some(Secret::from("s3cret")),
+        access_token: None,
+        refresh_token: None,
+        extra: extra
+            .map(|name| (name.to_owned(), Secret::from("part")))
+            .collect(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_word_for_a_shell_keeps_every_character_and_names_the_secret() {
-        let placeholders = Placeholders::new(["api-key"]);
+        let placeholders = Placeholders::of(&login_with(["api-key"]));
         let (secret, key) = (placeholder(0), placeholder(1));
         for (text, word) in [
             (secret.clone(), r#""$COUNTERSIGN_SECRET""#),
@@ -137,7 +175,7 @@ mod tests {
 
     #[test]
     fn basic_is_shown_with_its_user_and_without_its_password() {
-        let placeholders = Placeholders::new([]);
+        let placeholders = Placeholders::of(&login_with([]));
         let pair = STANDARD.encode(format!("acme:{}", placeholder(0)));
         let shown = placeholders.shown(&format!("Basic {pair}"));
         assert_eq!(shown, "Basic [acme:[secret]]");

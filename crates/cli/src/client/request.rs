@@ -15,6 +15,7 @@ use self::call::{Answer, Caller};
 use self::sink::Sink;
 use super::failure::failure;
 use super::profiles::ProfilesArgs;
+use super::transcript::Transcript;
 use super::{open, path};
 use crate::exit::Failure;
 use crate::output::Output;
@@ -26,12 +27,16 @@ The body of the answer is printed as it comes in. The exit code is 0 if the stat
 is another one. Redirects are not followed. If the vendor does not take the token, the request is \
 sent once more with another one.
 
+With -v it shows what was asked of the vendor for a token, then the head of the request and of its \
+answer, without secrets.
+
 Examples:
   countersign request b2binpay GET '/deposit/?page=2'
   countersign request b2binpay POST /deposit/ --data @deposit.json \\
       -H 'Content-Type: application/vnd.api+json'
   countersign request mypopup POST /api/v1/orders --data @- < order.json
-  countersign request mypopup GET /api/v1/cards -i -o cards.json")]
+  countersign request mypopup GET /api/v1/cards -i -o cards.json
+  countersign request mypopup GET /api/v1/cards -v")]
 pub(crate) struct RequestArgs {
     /// The profile
     profile: String,
@@ -62,9 +67,10 @@ pub(super) async fn run(args: &RequestArgs, output: &mut Output) -> Result<(), F
     let profile = args.profiles.named(&args.profile)?;
     let asked = Asked::of(args, &profile)?;
     let sink = Sink::open(args.output.as_deref(), output.is_json())?;
-    let api = Api::of(&profile)?;
-    let answer = api.ask(&asked).await?;
-    deliver(answer, sink, args.include, output).await
+    let transcript = Transcript::of(output);
+    let answer = Api::of(&profile, &transcript)?.ask(&asked).await;
+    let answer = answer.map_err(|it| transcript.failed(it))?;
+    deliver(answer, sink, args.include, &transcript, output).await
 }
 
 /// The API of a profile, and what opens it.
@@ -75,11 +81,11 @@ struct Api<'p> {
 }
 
 impl<'p> Api<'p> {
-    fn of(profile: &'p Profile) -> Result<Self, Failure> {
+    fn of(profile: &'p Profile, transcript: &Transcript) -> Result<Self, Failure> {
         Ok(Self {
             profile,
-            caller: Caller::new(profile)?,
-            source: open::source(profile)?,
+            caller: Caller::new(profile, transcript.clone())?,
+            source: open::source(profile, transcript)?,
         })
     }
 
@@ -125,6 +131,7 @@ async fn deliver(
     mut answer: Answer,
     mut sink: Sink,
     include: bool,
+    transcript: &Transcript,
     output: &mut Output,
 ) -> Result<(), Failure> {
     sink.begin()?;
@@ -138,7 +145,7 @@ async fn deliver(
     }
     sink.end_line()?;
     if output.is_json() {
-        output.document(&sink.document(&answer.head), "")?;
+        output.document(&sink.document(&answer.head, transcript.document()), "")?;
     }
     let status = answer.head.status;
     if status.is_success() {

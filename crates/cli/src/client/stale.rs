@@ -7,14 +7,16 @@ use std::sync::Arc;
 
 use countersign_client::profile::{KeyPlace, SessionStorage};
 use countersign_client::{
-    Dialect, Error, LogoutOutcome, Profile, SealKey, Secret, SessionOwner, SessionRecord,
-    SessionStore, StoredSession, StoredState, TokenSource,
+    Dialect, Error, HttpTransport, LogoutOutcome, Profile, SealKey, Secret, ServerUrl,
+    SessionOwner, SessionRecord, SessionStore, StoredSession, StoredState, TokenSource,
+    TrustedRoots,
 };
 use serde_json::{Value, json};
 
 use super::failure::failure;
 use super::logout::told;
 use super::profiles::Selected;
+use super::transcript::{Speaker, Transcript};
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::table::{Table, printable};
@@ -82,10 +84,14 @@ impl<'p> Stale<'p> {
     }
 
     /// Ends them.
-    pub(super) async fn end(&self, output: &mut Output) -> Result<(), Failure> {
+    pub(super) async fn end(
+        &self,
+        transcript: &Transcript,
+        output: &mut Output,
+    ) -> Result<(), Failure> {
         let mut all = Vec::new();
         for session in &self.sessions {
-            all.push(self.end_one(session).await?);
+            all.push(self.end_one(session, transcript).await?);
         }
         let items: Vec<_> = all.iter().map(Ended::document).collect();
         let texts: Vec<_> = all.iter().map(Ended::text).collect();
@@ -93,10 +99,15 @@ impl<'p> Stale<'p> {
             true => "Nothing lies there from before.".to_owned(),
             false => texts.join("\n"),
         };
-        output.document(&json!({ "items": items }), &text)
+        let document = transcript.added_to(json!({ "items": items }));
+        output.document(&document, &text)
     }
 
-    async fn end_one<'s>(&self, session: &'s StaleSession) -> Result<Ended<'s>, Failure> {
+    async fn end_one<'s>(
+        &self,
+        session: &'s StaleSession,
+        transcript: &Transcript,
+    ) -> Result<Ended<'s>, Failure> {
         let (outcome, said) = match &session.kept.state {
             StoredState::Damaged => ("kept", "it is damaged, and stays: remove it by hand".into()),
             StoredState::Closed => ("kept", "another key sealed it: it stays".into()),
@@ -106,7 +117,7 @@ impl<'p> Stale<'p> {
                             be told";
                 ("forgotten", said.into())
             }
-            StoredState::Whole(record) => self.end_whole(session, record).await?,
+            StoredState::Whole(record) => self.end_whole(session, record, transcript).await?,
         };
         Ok(Ended {
             session,
@@ -119,9 +130,10 @@ impl<'p> Stale<'p> {
         &self,
         session: &StaleSession,
         record: &SessionRecord,
+        transcript: &Transcript,
     ) -> Result<(&'static str, String), Failure> {
         let ended = match &record.tokens {
-            Some(_) => self.log_out(session).await,
+            Some(_) => self.log_out(session, transcript).await,
             None => Ok(LogoutOutcome::NotLoggedIn),
         };
         // Whatever the vendor says: this is what it was called for.
@@ -143,8 +155,11 @@ impl<'p> Stale<'p> {
         })
     }
 
-    async fn log_out(&self, session: &StaleSession) -> Result<LogoutOutcome, Error> {
-        let lacking = |what: &str| Error::new(countersign_client::ErrorKind::Setup, what);
+    async fn log_out(
+        &self,
+        session: &StaleSession,
+        transcript: &Transcript,
+    ) -> Result<LogoutOutcome, Error> {
         let owner = session.kept.owner.as_ref();
         let owner = owner.ok_or_else(|| lacking("the file does not say whose it is"))?;
         let mut profiles = self.selected.profiles.iter();
@@ -152,7 +167,7 @@ impl<'p> Stale<'p> {
         let dialect = self
             .dialect(owner)
             .ok_or_else(|| lacking(&format!("the dialect {} is not at hand", owner.dialect)))?;
-        let mut builder = TokenSource::builder(dialect, &owner.auth_url)
+        let mut builder = TokenSource::builder(dialect.clone(), &owner.auth_url)
             .name(&owner.profile)
             .variant(&owner.variant)
             .login(&owner.login)
@@ -166,6 +181,12 @@ impl<'p> Stale<'p> {
             builder = parts.fold(builder, |builder, (name, part)| {
                 builder.extra_from(name, part)
             });
+        }
+        if transcript.is_wanted()
+            && let Some(speaker) = speaker(owner, dialect)
+        {
+            let transport = transport(profile, &speaker.auth_url)?;
+            builder = builder.transport(transcript.listening(transport, speaker));
         }
         // A secret is that of a login: another login has another.
         builder = match profile.filter(|it| it.login == owner.login) {
@@ -182,6 +203,27 @@ impl<'p> Stale<'p> {
         let named = at_hand.find(|it| it.name() == owner.dialect);
         let shipped = || Dialect::compile(Dialect::shipped(&owner.dialect)?, &owner.dialect).ok();
         named.cloned().or_else(|| shipped().map(Arc::new))
+    }
+}
+
+fn lacking(what: &str) -> Error {
+    Error::new(countersign_client::ErrorKind::Setup, what)
+}
+
+fn speaker(owner: &SessionOwner, dialect: Arc<Dialect>) -> Option<Speaker> {
+    Some(Speaker {
+        variant: dialect.variant(&owner.variant)?,
+        login: owner.login.clone(),
+        auth_url: owner.auth_url.parse().ok()?,
+        dialect,
+    })
+}
+
+/// What the source of a session would reach its vendor with.
+fn transport(profile: Option<&Profile>, url: &ServerUrl) -> Result<HttpTransport, Error> {
+    match profile {
+        Some(profile) => HttpTransport::through(&profile.proxies(), url, &profile.roots()?),
+        None => HttpTransport::new(url, &TrustedRoots::System),
     }
 }
 

@@ -8,6 +8,7 @@ use super::failure::failure;
 use super::instant::rfc3339;
 use super::open;
 use super::profiles::ProfilesArgs;
+use super::transcript::Transcript;
 use crate::exit::Failure;
 use crate::output::Output;
 
@@ -16,6 +17,8 @@ use crate::output::Output;
 #[command(after_help = "\
 A token that is still fresh is printed without asking the vendor. Where the vendor counts requests, \
 say with --uses how many will be made with it: they are set aside for you.
+
+With -v it shows what was asked of the vendor, if anything was, and the answers, without secrets.
 
 Examples:
   curl -H \"Authorization: Bearer $(countersign token shop)\" https://api.shop/
@@ -34,10 +37,12 @@ pub(crate) struct TokenArgs {
 /// Prints a fresh token.
 pub(super) async fn run(args: &TokenArgs, output: &mut Output) -> Result<(), Failure> {
     let profile = args.profiles.named(&args.profile)?;
-    let source = open::source(&profile)?;
+    let transcript = Transcript::of(output);
+    let source = open::source(&profile, &transcript)?;
     let token = open::reserve(&source, args.uses).await;
-    let token = token.map_err(|it| failure(&it))?;
-    output.document(&document(&profile, &token), token.expose())
+    let token = token.map_err(|it| transcript.failed(failure(&it)))?;
+    let document = transcript.added_to(document(&profile, &token));
+    output.document(&document, token.expose())
 }
 
 /// The token, and the headers that present it, since not every vendor takes a

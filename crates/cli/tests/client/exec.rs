@@ -133,3 +133,13 @@ fn a_further_part_of_the_credential_reaches_the_vendor_and_not_the_command() {
         assert!(ran.stdout.is_empty(), "{extra}: {}", ran.stdout);
     }
 }
+
+#[test]
+fn with_v_the_exchanges_come_before_what_the_command_says() {
+    let stage = Stage::start();
+    let words = ["exec", "pay", "-v", "--", "sh", "-c", "echo begun >&2"];
+    let ran = stage.run(&words).code(0);
+    stage.assert_discreet(&ran);
+    assert!(ran.stderr.contains("* login\n> POST "), "{}", ran.stderr);
+    assert!(ran.stderr.ends_with("\nbegun\n"), "{}", ran.stderr);
+}

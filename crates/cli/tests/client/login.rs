@@ -140,3 +140,33 @@ fn a_refused_login_shows_the_vendors_words_and_not_the_secret() {
     assert_eq!(exchange["reply"]["first"], "400 Bad Request");
     assert!(!error.to_string().contains("planted"), "{error}");
 }
+
+/// The operations of exchanges, in their order.
+fn operations(told: &Value) -> Vec<&str> {
+    let exchanges = told["exchanges"].as_array().unwrap().iter();
+    exchanges
+        .map(|it| it["operation"].as_str().unwrap())
+        .collect()
+}
+
+#[test]
+fn the_logout_of_an_old_session_is_not_told_as_the_login() {
+    let stage = Stage::speaking("apirone");
+    stage.run(&["login", "pay"]).code(0);
+    let told = stage.json(&["login", "pay", "-v"]);
+    let reply = &told["exchange"]["reply"];
+    assert!(
+        reply["body"].as_str().unwrap().contains("[redacted, "),
+        "{reply}"
+    );
+    assert_eq!(operations(&told), ["login", "logout"]);
+    let logout = &told["exchanges"][1];
+    let asked = logout["request"].to_string();
+    assert!(asked.contains("[access_token]"), "{logout}");
+    let ran = stage.run(&["login", "pay", "-v"]).code(0);
+    stage.assert_discreet(&ran);
+    let (login, logout) = ran.stderr.split_once("* logout\n").unwrap();
+    assert!(login.contains("* login\n> POST "), "{login}");
+    assert!(login.contains("[redacted, "), "{login}");
+    assert!(logout.starts_with("> "), "{logout}");
+}

@@ -99,3 +99,18 @@ fn tokens_are_kept_as_long_as_the_vendor_cannot_be_told() {
     stage.sandbox.clear_faults();
     assert_eq!(stage.json(&["logout", "pay"])["outcome"], "done");
 }
+
+#[test]
+fn with_v_the_logout_is_shown() {
+    let stage = Stage::speaking("mypopup");
+    stage.run(&["login", "pay"]).code(0);
+    let ran = stage.run(&["logout", "pay", "-v"]).code(0);
+    stage.assert_discreet(&ran);
+    assert!(ran.stderr.contains("* logout\n> "), "{}", ran.stderr);
+    stage.run(&["login", "pay"]).code(0);
+    stage.answers(TokenOperation::Logout, 503, 9);
+    let ran = stage.run(&["logout", "pay", "-v", "--json"]).code(69);
+    let exchange = &ran.error()["details"]["exchanges"][0];
+    assert_eq!(exchange["operation"], "logout");
+    assert_eq!(exchange["reply"]["first"], "503 Service Unavailable");
+}

@@ -276,3 +276,45 @@ fn a_request_without_a_body_says_so_where_a_body_means_something() {
         assert_eq!(ran.stdout.trim(), told, "{words:?}");
     }
 }
+
+#[test]
+fn with_v_every_exchange_on_the_way_is_shown_in_its_order() {
+    for dialect in DIALECTS {
+        let stage = Stage::speaking(dialect);
+        let path = guarded(&stage);
+        let words = ["request", "pay", "GET", &path, "-v", "-H", "X-Trace: seven"];
+        let ran = stage.run(&words).code(0);
+        stage.assert_discreet(&ran);
+        let (login, call) = ran.stderr.split_once("\n* request\n").unwrap();
+        assert!(login.contains("* login\n> POST http://"), "{login}");
+        let (asked, answered) = call.split_once("\n< 200 OK\n").unwrap();
+        let first = format!("> GET {}{path}\n", stage.sandbox.url());
+        assert!(asked.starts_with(&first), "{asked}");
+        for part in ["> x-trace: seven", "[access_token]"] {
+            assert!(asked.contains(part), "{dialect} lacks {part}: {asked}");
+        }
+        assert!(answered.contains("< content-type: "), "{answered}");
+        assert_eq!(received(&ran)["method"], "GET");
+    }
+}
+
+#[test]
+fn a_refused_token_shows_both_calls_and_the_refresh_between_them() {
+    let stage = Stage::start();
+    stage.run(&["login", "pay"]).code(0);
+    stage.answers(TokenOperation::Guard, 401, 1);
+    let told = stage.json(&["request", "pay", "GET", "/deposit/", "-v"]);
+    let exchanges = told["exchanges"].as_array().unwrap().iter();
+    let told: Vec<_> = exchanges
+        .map(|it| (&it["operation"], &it["reply"]["first"]))
+        .map(|(operation, first)| format!("{operation} {first}").replace('"', ""))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "request 401 Unauthorized",
+            "refresh 200 OK",
+            "request 200 OK"
+        ]
+    );
+}

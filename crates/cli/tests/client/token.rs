@@ -75,3 +75,16 @@ fn a_refresh_whose_reply_is_lost_is_made_again_at_once() {
     assert_eq!(stage.asked(TokenOperation::Refresh), 2);
     assert_eq!(stage.sessions(), 1, "nobody logged in again");
 }
+
+#[test]
+fn with_v_what_the_token_cost_is_shown_and_not_the_token() {
+    let stage = Stage::start();
+    let ran = stage.run(&["token", "pay", "-v"]).code(0);
+    assert!(ran.stderr.contains("* login\n> POST "), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("eyJ"), "{}", ran.stderr);
+    let fresh = stage.run(&["token", "pay", "-v"]).code(0);
+    assert!(!fresh.stderr.contains("\n> "), "{}", fresh.stderr);
+    let told = stage.json(&["token", "pay", "-v"]);
+    assert_eq!(told["exchanges"], serde_json::json!([]));
+    assert!(stage.json(&["token", "pay"]).get("exchanges").is_none());
+}

@@ -8,7 +8,7 @@ use http::{Request, Response};
 use super::credential_parts::CredentialParts;
 use super::setup::SourceSetup;
 use super::state::SourceState;
-use crate::{Error, ErrorKind, RequestDelivery, SessionRecord};
+use crate::{Error, ErrorKind, RequestContext, RequestDelivery, SessionRecord};
 
 /// The longest text of a vendor that is repeated.
 const LONGEST_DETAIL: usize = 200;
@@ -70,15 +70,17 @@ impl SourceSetup {
     pub(super) async fn exchange(
         &self,
         operation: TokenOperation,
-        request: Request<Bytes>,
+        mut request: Request<Bytes>,
         record: &SessionRecord,
         parts: &CredentialParts,
     ) -> VendorReply {
+        let asking = self.asking(record, parts);
+        let context = RequestContext::new(operation, &asking);
+        request.extensions_mut().insert(context);
         let response = match self.transport.send(request).await {
             Ok(response) => response,
             Err(error) => return VendorReply::Lost(error.delivery, error.message),
         };
-        let asking = self.asking(record, parts);
         let now = self.clock.now();
         let understood = self
             .dialect

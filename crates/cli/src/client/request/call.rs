@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use countersign_client::{Profile, RequestCredential};
+use countersign_client::{Profile, RequestCredential, RequestDelivery, TransportError};
 use countersign_dialect::Secret;
 use countersign_outbound::{HTTP_1_1, OutboundTls, ServerConnector, client_config};
 use http::response::Parts;
 use http::uri::PathAndQuery;
-use http::{Request, Response, Uri};
+use http::{HeaderMap, Request, Response, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
@@ -16,7 +16,10 @@ use hyper_util::rt::TokioExecutor;
 use rustls::pki_types::ServerName;
 
 use super::asked::Asked;
+use crate::client::exchange::Message;
 use crate::client::open;
+use crate::client::redact::Redactor;
+use crate::client::transcript::{AskedRequest, Transcript};
 use crate::exit::Failure;
 use crate::text::reason;
 
@@ -29,6 +32,7 @@ const LOOKED_AT: usize = 64 * 1024;
 pub(super) struct Caller<'p> {
     client: Client<ServerConnector, Full<Bytes>>,
     profile: &'p Profile,
+    transcript: Transcript,
 }
 
 /// An answer: what is there of its body, and what is still to come.
@@ -39,7 +43,7 @@ pub(super) struct Answer {
 }
 
 impl<'p> Caller<'p> {
-    pub(super) fn new(profile: &'p Profile) -> Result<Self, Failure> {
+    pub(super) fn new(profile: &'p Profile, transcript: Transcript) -> Result<Self, Failure> {
         let url = &profile.url;
         let tls = if url.is_https() {
             let config = client_config(&open::roots(profile)?, &[HTTP_1_1]);
@@ -53,7 +57,11 @@ impl<'p> Caller<'p> {
         let client = Client::builder(TokioExecutor::new())
             .retry_canceled_requests(false)
             .build(ServerConnector::new(tls, CONNECT).through(proxy));
-        Ok(Self { client, profile })
+        Ok(Self {
+            client,
+            profile,
+            transcript,
+        })
     }
 
     /// Sends a request with what opens the API.
@@ -75,7 +83,17 @@ impl<'p> Caller<'p> {
                 self.target(&asked.path, Some(&query))?
             }
         };
+        let shown = match self.transcript.is_wanted() {
+            true => Some(self.shown(asked, credential)?),
+            false => None,
+        };
+        shown.iter().for_each(|it| self.transcript.asks(it));
         let response = self.client.request(request).await;
+        if let Some(shown) = shown {
+            let secret = secret(credential);
+            self.transcript
+                .hears(shown, "", &heard(&response), [secret]);
+        }
         let response = response.map_err(|it| self.unanswered(&it))?;
         let (head, body) = response.into_parts();
         Ok(Answer {
@@ -88,6 +106,45 @@ impl<'p> Caller<'p> {
     fn target(&self, path: &PathAndQuery, query: Option<&str>) -> Result<Uri, Failure> {
         let target = self.profile.url.target(path.path(), query);
         target.map_err(Failure::usage)
+    }
+
+    /// The head of a request as it can be shown.
+    fn shown(
+        &self,
+        asked: &Asked,
+        credential: &RequestCredential,
+    ) -> Result<AskedRequest, Failure> {
+        const KEY: &str = "countersign-static-key";
+        let mut presented = HeaderMap::new();
+        let target = match credential {
+            RequestCredential::Token(token) => {
+                token.present(&mut presented);
+                self.target(&asked.path, asked.path.query())?
+            }
+            RequestCredential::StaticKey(_) => {
+                let query = self.with_key(asked.path.query(), &KEY.into())?;
+                self.target(&asked.path, Some(&query))?
+            }
+        };
+        let own = Redactor::default().headers(&asked.headers);
+        let mut headers: Vec<_> = own
+            .into_iter()
+            .filter(|(name, _)| !presented.contains_key(name.as_str()))
+            .collect();
+        headers.extend(presented.iter().map(|(name, value)| {
+            let value = String::from_utf8_lossy(value.as_bytes());
+            (name.to_string(), masked(&value, credential))
+        }));
+        let target = target.to_string().replace(KEY, "[static_key]");
+        Ok(AskedRequest {
+            operation: "request",
+            request: Message {
+                first: format!("{} {target}", asked.method),
+                headers,
+                body: String::new(),
+            },
+            curl: None,
+        })
     }
 
     /// Every method may have the key in its query.
@@ -105,6 +162,44 @@ impl<'p> Caller<'p> {
             self.profile.url,
             reason(error)
         ))
+    }
+}
+
+/// A header that presents a token: its scheme, and that there is a token.
+fn masked(value: &str, credential: &RequestCredential) -> String {
+    let before = match credential {
+        RequestCredential::Token(token) => value.strip_suffix(token.expose()),
+        RequestCredential::StaticKey(_) => None,
+    };
+    let is_scheme = |it: &&str| it.trim_end().chars().all(|c| c.is_ascii_alphabetic());
+    match before.filter(is_scheme) {
+        Some(scheme) => format!("{scheme}[access_token]"),
+        None => format!("[redacted, {} characters]", value.chars().count()),
+    }
+}
+
+fn secret(credential: &RequestCredential) -> Secret {
+    match credential {
+        RequestCredential::Token(token) => token.expose().into(),
+        RequestCredential::StaticKey(key) => key.clone(),
+    }
+}
+
+/// The head of an answer, or why there is none.
+fn heard(
+    response: &Result<Response<Incoming>, hyper_util::client::legacy::Error>,
+) -> Result<Response<Bytes>, TransportError> {
+    match response {
+        Ok(response) => {
+            let mut head = Response::new(Bytes::new());
+            *head.status_mut() = response.status();
+            *head.headers_mut() = response.headers().clone();
+            Ok(head)
+        }
+        Err(error) => Err(TransportError {
+            delivery: RequestDelivery::MaybeSent,
+            message: reason(error),
+        }),
     }
 }
 

@@ -31,6 +31,8 @@ pub(super) struct Document {
     bytes: u64,
     #[serde(flatten)]
     content: Content,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exchanges: Option<Value>,
 }
 
 /// Where the body is. What is JSON stays as the vendor wrote it: an amount may
@@ -118,8 +120,8 @@ impl Sink {
         Ok(())
     }
 
-    /// The document of an answer.
-    pub(super) fn document(&self, head: &Parts) -> Document {
+    /// The document of an answer, and of the exchanges on the way to it.
+    pub(super) fn document(&self, head: &Parts, exchanges: Option<Value>) -> Document {
         Document {
             status: head.status.as_u16(),
             headers: headers(head),
@@ -128,6 +130,7 @@ impl Sink {
                 To::Memory(body) => content(body),
                 _ => Content::File(self.name.clone()),
             },
+            exchanges,
         }
     }
 }
@@ -183,7 +186,7 @@ mod tests {
             let mut sink = Sink::open(None, true).unwrap();
             assert!(sink.take(body).unwrap());
             let (head, ()) = http::Response::new(()).into_parts();
-            let document = serde_json::to_value(sink.document(&head)).unwrap();
+            let document = serde_json::to_value(sink.document(&head, None)).unwrap();
             assert_eq!(document[member], value);
         }
     }
@@ -194,7 +197,7 @@ mod tests {
         let mut sink = Sink::open(None, true).unwrap();
         assert!(sink.take(body.as_bytes()).unwrap());
         let (head, ()) = http::Response::new(()).into_parts();
-        let document = serde_json::to_string(&sink.document(&head)).unwrap();
+        let document = serde_json::to_string(&sink.document(&head, None)).unwrap();
         assert!(document.contains(body), "{document}");
     }
 }
