@@ -4,13 +4,13 @@
 use crate::programs::Proxy;
 use crate::stage::{Asked, Stage};
 use crate::table::Results;
-use countersign_relay::{RESERVED, ReservedFields};
+use countersign_relay::{FieldShape, ReservedFields, reserved_fields};
 
 /// What a file clears or sets, by the text of it.
 type Covers = fn(&str, &ReservedFields) -> Vec<String>;
 
-/// What is missing in a file that names fields by how they begin.
-fn by_beginning(text: &str, line: String) -> Vec<String> {
+/// What is missing in a file that names fields by their shape.
+fn by_shape(text: &str, line: String) -> Vec<String> {
     let is_there = text.lines().any(|it| it.trim() == line);
     if is_there { vec![] } else { vec![line] }
 }
@@ -30,15 +30,24 @@ const FILES: [(&str, Covers); 5] = [
         by_name(guarded, fields, "            proxy_set_header ", " ")
     }),
     ("haproxy.cfg", |text, fields| {
-        by_beginning(
-            text,
-            format!("http-request del-header {} -m beg", fields.begins),
-        )
+        let matched = match fields.shape {
+            FieldShape::Is(name) => format!("{name} -m str"),
+            FieldShape::Begins(start) => format!("{start} -m beg"),
+            FieldShape::Ends(end) => format!("{end} -m end"),
+            FieldShape::Has(part) => format!("{part} -m sub"),
+        };
+        by_shape(text, format!("http-request del-header {matched}"))
     }),
     ("Caddyfile", |text, fields| {
-        by_beginning(
+        let matched = match fields.shape {
+            FieldShape::Is(name) => name.to_owned(),
+            FieldShape::Begins(start) => format!("{start}*"),
+            FieldShape::Ends(end) => format!("*{end}"),
+            FieldShape::Has(part) => format!("*{part}*"),
+        };
+        by_shape(
             &text.to_ascii_lowercase(),
-            format!("request_header -{}*", fields.begins),
+            format!("request_header -{matched}"),
         )
     }),
     ("traefik-dynamic.yml", |text, fields| {
@@ -60,11 +69,16 @@ const FILES: [(&str, Covers); 5] = [
         missing
     }),
     ("envoy.yml", |text, fields| {
-        let line = format!(
-            "- remove_on_match: {{ key_matcher: {{ prefix: {} }} }}",
-            fields.begins
-        );
-        by_beginning(text, line)
+        let matched = match fields.shape {
+            FieldShape::Is(name) => format!("exact: {name}"),
+            FieldShape::Begins(start) => format!("prefix: {start}"),
+            FieldShape::Ends(end) => format!("suffix: {end}"),
+            FieldShape::Has(part) => format!("contains: {part}"),
+        };
+        by_shape(
+            text,
+            format!("- remove_on_match: {{ key_matcher: {{ {matched} }} }}"),
+        )
     }),
 ];
 
@@ -73,30 +87,45 @@ fn every_file_clears_what_never_comes_from_outside() {
     let documented = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/forward-auth/");
     for (file, missing) in FILES {
         let text = std::fs::read_to_string(format!("{documented}{file}")).unwrap();
-        let missing: Vec<_> = RESERVED.iter().flat_map(|it| missing(&text, it)).collect();
+        let missing: Vec<_> = reserved_fields()
+            .flat_map(|it| missing(&text, it))
+            .collect();
         assert!(missing.is_empty(), "{file} lacks {missing:#?}");
+    }
+}
+
+/// Names that nobody knows, of the same shape.
+fn of_the_shape(fields: &ReservedFields) -> Vec<String> {
+    match fields.shape {
+        FieldShape::Is(_) => vec![],
+        FieldShape::Begins(start) => vec![format!("{start}-acme")],
+        FieldShape::Ends(end) => vec![format!("acme-{end}")],
+        FieldShape::Has(part) => vec![format!("acme-{part}-acme")],
     }
 }
 
 /// The names in the spellings that the proxy can clear.
 fn spellings(proxy: Proxy) -> Vec<String> {
-    let known = RESERVED.iter().flat_map(|fields| fields.known);
-    let more = |name: &str| [format!("{name}-more"), name.replace('-', "~")];
-    let spelled = known.flat_map(|name| {
-        let mut spelled = vec![(*name).to_owned(), name.replace('-', "_")];
-        match proxy {
-            // Neither can name a field by how it begins, and nginx drops odd names.
-            Proxy::Nginx => spelled.push(name.replace('-', ".")),
-            Proxy::Traefik => {}
-            Proxy::Haproxy | Proxy::Caddy | Proxy::Envoy => {
-                spelled.push(name.replace('-', "."));
-                spelled.push(name.replacen('-', "_", 1));
-                spelled.extend(more(name));
+    let mut spelled = Vec::new();
+    for fields in reserved_fields() {
+        for name in fields.known {
+            spelled.extend([(*name).to_owned(), name.replace('-', "_")]);
+            match proxy {
+                Proxy::Nginx => spelled.push(name.replace('-', ".")),
+                Proxy::Traefik => {}
+                Proxy::Haproxy | Proxy::Caddy | Proxy::Envoy => spelled.extend([
+                    name.replace('-', "."),
+                    name.replace('-', "~"),
+                    name.replacen('-', "_", 1),
+                ]),
             }
         }
-        spelled
-    });
-    spelled.collect()
+        // nginx and Traefik cannot name a field by its shape.
+        if matches!(proxy, Proxy::Haproxy | Proxy::Caddy | Proxy::Envoy) {
+            spelled.extend(of_the_shape(fields));
+        }
+    }
+    spelled
 }
 
 /// Nothing of it reaches the API, wherever it was sent.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use countersign_domain::revocation::RevocationNotice;
 use countersign_domain::{Account, Reason};
-use countersign_relay::RESERVED;
+use countersign_relay::{FieldShape, reserved_fields};
 
 use countersign_gateway::ApiSite;
 use http::{Request, Response, Version};
@@ -193,15 +193,21 @@ fn told_ours_alone(received: &Received, echo: &Echo) {
 
 /// What a client could say of itself, in the spellings that some upstream reads.
 fn lies() -> Vec<String> {
-    let known = RESERVED.iter().flat_map(|fields| fields.known);
+    let known = reserved_fields().flat_map(|fields| fields.known);
+    let unknown = reserved_fields().filter_map(|fields| match fields.shape {
+        FieldShape::Is(_) => None,
+        FieldShape::Begins(start) => Some(format!("{start}-acme")),
+        FieldShape::Ends(end) => Some(format!("acme-{end}")),
+        FieldShape::Has(part) => Some(format!("acme-{part}-acme")),
+    });
     let spelled = known.flat_map(|name| {
         let aliases = ["-", "_", ".", "~"].map(|sign| name.replace('-', sign));
         let some = name.replacen('-', "_", 1);
-        let more = [name.to_uppercase(), format!("{name}-more"), some];
+        let more = [name.to_uppercase(), some];
         aliases.into_iter().chain(more)
     });
     let framing = ["Content_Length", "Transfer_Encoding"].map(str::to_owned);
-    spelled.chain(framing).collect()
+    spelled.chain(unknown).chain(framing).collect()
 }
 
 #[tokio::test]
