@@ -1,17 +1,19 @@
 //! `countersign config explain`: every key with the value that holds, and where
 //! that value comes from.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use countersign_dialect::document::{TomlDocument, duration_text};
-use countersign_gateway::{AddressSource, CorsPolicy, ProxyFamily};
+use countersign_gateway::{CorsPolicy, ProxyFamily};
 use countersign_relay::{UpstreamHost, UpstreamSettings};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::settings::{
-    ApiSection, GuardSection, LogFormat, Overrides, ServerSection, Settings, TlsSection,
-};
+use super::overrides::Overrides;
+use super::server::server_settings;
+use super::setting::SettingsTable;
+use super::settings::{ApiSection, GuardSection, Settings};
+use super::store::store_settings;
 use super::{load, source_of};
 use crate::exit::Failure;
 use crate::output::Output;
@@ -25,6 +27,8 @@ struct Line {
     value: Option<String>,
     /// Where the value comes from if the file does not say it.
     otherwise: String,
+    /// Whether that holds even if the file does say it.
+    overridden: bool,
 }
 
 /// A key, its value, and where that comes from.
@@ -53,30 +57,57 @@ pub(super) fn explained(
 ) -> Vec<Explained> {
     let document = TomlDocument::parse(source, origin).ok();
     let written = |pointer: &str| document.as_ref()?.line(pointer);
-    let lines = lines(settings).into_iter().map(|line| {
+    let lines = lines(settings, over).into_iter().map(|line| {
         let key = line.pointer.trim_start_matches('/').replace('/', ".");
-        let from = match (over.flag(&line.pointer), written(&line.pointer)) {
-            (Some(flag), _) => flag.to_owned(),
-            (None, Some(number)) => format!("{origin}:{number}"),
-            (None, None) => line.otherwise,
+        let from = match written(&line.pointer) {
+            Some(number) if !line.overridden => format!("{origin}:{number}"),
+            _ => line.otherwise,
         };
         (key, line.value, from)
     });
     lines.collect()
 }
 
-fn lines(settings: &Settings) -> Vec<Line> {
-    let mut lines = Lines::under("/server", "default");
-    server(&settings.server, &mut lines);
-    let mut all = lines.lines;
-    let mut store = Lines::under("/store", "default");
-    store.say("data", &settings.data.display());
-    store.span("clock_gap", settings.clock_gap);
-    all.extend(store.lines);
+fn lines(settings: &Settings, over: &Overrides) -> Vec<Line> {
+    let mut all = declared("/server", &server_settings(), &settings.server, over);
+    all.extend(declared("/store", &store_settings(), &settings.store, over));
     for section in &settings.apis {
         all.extend(api(section));
     }
     all
+}
+
+/// The lines of a table whose keys are declared.
+fn declared<S>(
+    pointer: &str,
+    table: &SettingsTable<S>,
+    section: &S,
+    over: &Overrides,
+) -> Vec<Line> {
+    let lines = table.0.iter().map(|setting| {
+        let (otherwise, overridden) = setting.source(section, over);
+        Line {
+            pointer: format!("{pointer}/{}", setting.key),
+            value: plain(&setting.value(section)),
+            otherwise,
+            overridden,
+        }
+    });
+    lines.collect()
+}
+
+/// A value as people read it; nothing for none.
+fn plain(value: &Value) -> Option<String> {
+    let text = match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => {
+            let items: Vec<_> = items.iter().filter_map(plain).collect();
+            items.join(" ")
+        }
+        other => other.to_string(),
+    };
+    Some(text).filter(|text| !text.is_empty())
 }
 
 /// The lines of one table.
@@ -109,6 +140,7 @@ impl Lines {
             pointer: format!("{}/{key}", self.pointer),
             value,
             otherwise,
+            overridden: false,
         });
     }
 
@@ -126,57 +158,6 @@ impl Lines {
         let values: Vec<_> = values.into_iter().map(|it| it.to_string()).collect();
         self.option(key, Some(values.join(" ")).filter(|text| !text.is_empty()));
     }
-
-    fn files(&mut self, keys: [&str; 2], tls: Option<&TlsSection>) {
-        let shown = |path: &PathBuf| path.display().to_string();
-        self.option(keys[0], tls.map(|it| shown(&it.certificate)));
-        self.option(keys[1], tls.map(|it| shown(&it.key)));
-    }
-}
-
-fn server(server: &ServerSection, lines: &mut Lines) {
-    lines.say("listen", &server.listen);
-    lines.say("admin_listen", &server.admin_listen);
-    lines.option("probe_listen", server.probe_listen);
-    lines.files(["tls_certificate", "tls_key"], server.tls.as_ref());
-    let admin = ["admin_tls_certificate", "admin_tls_key"];
-    lines.files(admin, server.admin_tls.as_ref());
-    lines.say("http2", &server.http2);
-    lines.list("trusted_proxies", server.addresses.trusted.networks());
-    let source = match (server.proxy_protocol, server.addresses.source) {
-        (true, _) => "proxy-protocol",
-        (false, AddressSource::Peer) => "peer",
-        (false, AddressSource::Forwarded) => "forwarded",
-        (false, AddressSource::XForwardedFor) => "x-forwarded-for",
-    };
-    lines.say("client_address", &source);
-    lines.say(
-        "log",
-        &match server.log {
-            LogFormat::Text => "text",
-            LogFormat::Json => "json",
-        },
-    );
-    limits(server, lines);
-}
-
-fn limits(server: &ServerSection, lines: &mut Lines) {
-    let limits = &server.limits;
-    lines.span("header_read_timeout", limits.header_read_timeout);
-    lines.span("idle_timeout", limits.idle_timeout);
-    lines.span("body_timeout", limits.body_timeout);
-    lines.span("write_timeout", limits.write_timeout);
-    lines.option("request_timeout", limits.request_timeout.map(duration_text));
-    lines.span("drain_timeout", limits.drain_timeout);
-    lines.span("tunnel_idle_timeout", limits.tunnel_idle_timeout);
-    lines.say("max_connections", &limits.max_connections);
-    let otherwise = "a quarter of max_connections, at least 16".to_owned();
-    let share = limits.max_connections_per_address.map(|it| it.to_string());
-    lines.push("max_connections_per_address", share, otherwise);
-    lines.say("max_buffered_bytes", &limits.max_buffered_bytes);
-    lines.from("hashing", &server.hashing, "one for each core".to_owned());
-    lines.say("hashing_waiting", &server.hashing_waiting);
-    lines.say("hashing_waiting_known", &server.hashing_waiting_known);
 }
 
 fn api(section: &ApiSection) -> Vec<Line> {

@@ -1,12 +1,18 @@
 //! The configuration file: `countersign config check|example|explain`, and what the
 //! server makes of the file.
 //!
-//! Every mistake is reported at once, with its line. Defaults live with the
-//! types in [`settings`]; [`read()`] says how each key is written.
+//! Every mistake is reported at once, with its line. [`setting`] is what a setting
+//! declares; each table has its declarations in a file of its name.
 
+mod example;
 mod explain;
+mod kinds;
+mod overrides;
 mod read;
+mod server;
+mod setting;
 mod settings;
+mod store;
 mod warnings;
 
 use std::path::{Path, PathBuf};
@@ -14,15 +20,14 @@ use std::path::{Path, PathBuf};
 use crate::exit::Failure;
 use crate::output::Output;
 
+pub(crate) use overrides::Overrides;
 pub(crate) use read::read;
 use read::read_under;
-pub(crate) use settings::{
-    ApiSection, GuardSection, LogFormat, Overrides, ServerSection, Settings, TlsSection,
-};
+pub(crate) use server::{LogFormat, ServerSection, TlsSection};
+pub(crate) use setting::KeptValues;
+pub(crate) use settings::{ApiSection, GuardSection, Settings};
+pub(crate) use store::StoreSection;
 use warnings::{Warning, warnings};
-
-/// A configuration file that says everything there is to say, with comments.
-pub(crate) const EXAMPLE: &str = include_str!("example.toml");
 
 /// Look at a configuration file without starting anything
 #[derive(Debug, clap::Subcommand)]
@@ -55,7 +60,7 @@ pub(crate) enum ConfigCommand {
 /// Runs `countersign config …`.
 pub(crate) fn run(command: &ConfigCommand, output: &mut Output) -> Result<(), Failure> {
     match command {
-        ConfigCommand::Example => output.text(EXAMPLE),
+        ConfigCommand::Example => output.text(&example::example()),
         ConfigCommand::Explain { file, over } => explain::run(file, over, output),
         ConfigCommand::Check { file } => {
             let settings = load(file, &Overrides::default())?;

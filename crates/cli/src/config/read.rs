@@ -5,20 +5,20 @@ mod api;
 mod guard;
 mod limits;
 mod routes;
-mod scalar;
-mod server;
 mod upstream;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use countersign_dialect::Mistakes;
 use countersign_dialect::document::{TomlDocument, TomlKey, TomlTable};
 use countersign_gateway::{ApiClaim, ApiOverlap, overlaps};
 
 use self::api::ApiReader;
-use self::scalar::positive;
-use super::settings::{ApiSection, DEFAULT_CLOCK_GAP, DEFAULT_DATA, Overrides, Settings};
+use super::overrides::Overrides;
+use super::server;
+use super::settings::{ApiSection, Settings};
+use super::store::{StoreSection, store_settings};
 
 /// Reads a configuration; `origin` names it in messages, and the files that it
 /// names are looked for from `base` on.
@@ -46,10 +46,10 @@ pub(crate) fn read_under(
         .get("server")
         .and_then(|it| it.table())
         .map(|it| server::read(&it, base, over));
-    let store = root.get("store").and_then(|it| it.table());
-    let data = store.as_ref().and_then(data);
-    let clock_gap = store.as_ref().and_then(|it| it.get("clock_gap"));
-    let clock_gap = clock_gap.and_then(|it| positive(&it));
+    let mut store = StoreSection::default();
+    if let Some(table) = root.get("store").and_then(|it| it.table()) {
+        store_settings().read(&table, base, &mut store);
+    }
     let apis = root.get("apis").and_then(|it| it.table()).map(|table| {
         let read = table.entries().into_iter().filter_map(|(name, value)| {
             let mut api = ApiReader {
@@ -64,11 +64,10 @@ pub(crate) fn read_under(
         blame_overlaps(&apis, &table);
         apis
     });
-    drop((store, root));
+    drop(root);
     let mut settings = Settings {
         server: server.unwrap_or_default(),
-        data: data.unwrap_or_else(|| PathBuf::from(DEFAULT_DATA)),
-        clock_gap: clock_gap.unwrap_or(DEFAULT_CLOCK_GAP),
+        store,
         apis: apis.unwrap_or_default(),
     };
     settings.override_with(over);
@@ -80,17 +79,6 @@ pub(crate) fn read_under(
     let mut mistakes = result.err().map(|own| own.0).unwrap_or_default();
     mistakes.extend(foreign);
     Err(Mistakes(mistakes))
-}
-
-fn data(table: &TomlTable<'_>) -> Option<PathBuf> {
-    let value = table.get("data")?;
-    match value.text()? {
-        "" => {
-            value.blame("names no directory", None);
-            None
-        }
-        text => Some(PathBuf::from(text)),
-    }
 }
 
 fn blame_overlaps(apis: &[ApiSection], table: &TomlTable<'_>) {

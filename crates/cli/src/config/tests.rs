@@ -8,8 +8,8 @@ fn parse(source: &str) -> Result<Settings, String> {
 
 #[test]
 fn the_example_is_valid_and_says_the_defaults() {
-    let example = parse(EXAMPLE).unwrap();
-    let default = settings::ServerSection::default();
+    let example = parse(&example::example()).unwrap();
+    let default = server::ServerSection::default();
     assert_eq!(example.server.listen, default.listen);
     assert_eq!(example.server.admin_listen, default.admin_listen);
     assert_eq!(example.server.limits, default.limits);
@@ -17,8 +17,9 @@ fn the_example_is_valid_and_says_the_defaults() {
     let known = example.server.hashing_waiting_known;
     assert_eq!(known, default.hashing_waiting_known);
     assert_eq!(example.server.addresses, default.addresses);
-    assert_eq!(example.data, Path::new(settings::DEFAULT_DATA));
-    assert_eq!(example.clock_gap, settings::DEFAULT_CLOCK_GAP);
+    let default = store::StoreSection::default();
+    assert_eq!(example.store.data, default.data);
+    assert_eq!(example.store.clock_gap, default.clock_gap);
 
     let least = parse("[apis.pay]\ndialect = 'b2binpay'").unwrap();
     assert_eq!(example.apis[0].lifetimes, least.apis[0].lifetimes);
@@ -136,9 +137,10 @@ fn keys(table: &toml::Table, above: &str) -> Vec<String> {
 
 #[test]
 fn every_key_of_the_example_is_explained_with_its_line() {
-    let whole: toml::Table = toml::from_str(EXAMPLE).unwrap();
-    let settings = parse(EXAMPLE).unwrap();
-    let explained = explain::explained(&settings, EXAMPLE, "c.toml", &Overrides::default());
+    let example = example::example();
+    let whole: toml::Table = toml::from_str(&example).unwrap();
+    let settings = parse(&example).unwrap();
+    let explained = explain::explained(&settings, &example, "c.toml", &Overrides::default());
     for key in keys(&whole, "") {
         let found = explained.iter().find(|(name, ..)| *name == key);
         assert!(found.is_some(), "{key} is not explained");
@@ -148,14 +150,14 @@ fn every_key_of_the_example_is_explained_with_its_line() {
             .unwrap()
             .parse::<usize>()
             .unwrap();
-        let written = EXAMPLE.lines().nth(line - 1).unwrap();
+        let written = example.lines().nth(line - 1).unwrap();
         let last = key.rsplit('.').next().unwrap();
         assert!(
             written.contains(last),
             "{key} is not on line {line}: {written}"
         );
     }
-    let lines = EXAMPLE.lines().filter_map(|line| line.strip_prefix("# "));
+    let lines = example.lines().filter_map(|line| line.strip_prefix("# "));
     let word = |key: &&str| key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
     let commented = lines
         .filter_map(|line| Some(line.split_once(" = ")?.0))

@@ -32,7 +32,7 @@ pub(crate) async fn run(
     let stop = stop_signal()?;
     let hangups = signal(SignalKind::hangup()).map_err(Failure::bug)?;
     let metrics = telemetry::metrics()?;
-    let directory = DataDirectory::open(&settings.data)?;
+    let directory = DataDirectory::open(&settings.store.data)?;
     directory.check_owner(args.demo)?;
     let kept_admin_key = directory.kept_admin_key()?;
     let listeners = Listeners::bind(&settings.server).await?;
@@ -44,9 +44,9 @@ pub(crate) async fn run(
     let server = settings.server;
     let to_open = ToOpen {
         server: &server,
+        store: &settings.store,
         apis: settings.apis,
         demo: args.demo,
-        clock_gap: settings.clock_gap,
     };
     let opened = Opened::open(&directory, to_open).await?;
     let key_is_new = kept_admin_key.is_none();

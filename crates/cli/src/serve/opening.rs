@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use countersign_admin::refusal_ring::{EventKind, RefusalRing, ServerEvent};
 use countersign_domain::{ApiName, Timestamp};
@@ -19,7 +18,7 @@ use super::data::DataDirectory;
 use super::demo::{Demo, Planned};
 use super::front::Served;
 use super::serving::Loaded;
-use crate::config::{ApiSection, GuardSection, ServerSection};
+use crate::config::{ApiSection, GuardSection, ServerSection, StoreSection};
 use crate::exit::Failure;
 
 /// A node that is ready to serve.
@@ -37,11 +36,10 @@ pub(crate) struct Opened {
 /// What is to be opened.
 pub(crate) struct ToOpen<'a> {
     pub(crate) server: &'a ServerSection,
+    pub(crate) store: &'a StoreSection,
     pub(crate) apis: Vec<ApiSection>,
     /// Whether it is a demo.
     pub(crate) demo: bool,
-    /// See [`ClockWatch::system`].
-    pub(crate) clock_gap: Duration,
 }
 
 impl Opened {
@@ -55,9 +53,9 @@ impl Opened {
     ) -> Result<Self, Failure> {
         let ToOpen {
             server,
+            store: section,
             apis,
             demo,
-            clock_gap,
         } = to_open;
         let planned = if demo {
             Some(Planned::find(directory, &apis)?)
@@ -67,7 +65,7 @@ impl Opened {
         let view = Arc::new(RevocationView::new());
         let clock = Clock::system(Timestamp::default());
         let (store, master, mark) = open_store(directory, &view, &clock).await?;
-        let clock_watch = ClockWatch::system(clock, mark, clock_gap);
+        let clock_watch = ClockWatch::system(clock, mark, section.clock_gap);
         clock_watch.look();
         let loaded = load_apis(apis, &BTreeMap::new(), &store, &master).await?;
         let demo = match planned {

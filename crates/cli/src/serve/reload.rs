@@ -15,7 +15,7 @@ use tokio::signal::unix::Signal;
 
 use super::serving::{Serving, Shared};
 use super::{ServeArgs, certificates, notify, opening, serves_something};
-use crate::config::{self, Overrides, ServerSection, Settings, TlsSection};
+use crate::config::{self, KeptValues, Overrides, ServerSection, Settings, TlsSection};
 use crate::exit::Failure;
 
 /// Reads the configuration again when it is told to.
@@ -23,14 +23,11 @@ pub(super) struct Reload {
     /// `None` for a demo, which has no file.
     file: Option<PathBuf>,
     over: Overrides,
-    fixed: Fixed,
+    /// What stays until a restart.
+    kept: KeptValues,
     proxy_protocol: bool,
     addresses: AddressPolicy,
 }
-
-/// What stays until a restart, by key.
-#[derive(PartialEq, Eq)]
-struct Fixed(Vec<(&'static str, String)>);
 
 impl Reload {
     /// For what `serve` was started with.
@@ -38,7 +35,7 @@ impl Reload {
         Self {
             file: args.config.clone(),
             over: args.over.clone(),
-            fixed: Fixed::of(settings),
+            kept: settings.kept_by_a_reload(),
             proxy_protocol: settings.server.proxy_protocol,
             addresses: settings.server.addresses.clone(),
         }
@@ -73,7 +70,7 @@ impl Reload {
             return Ok(());
         };
         let settings = self.settings(file)?;
-        for key in self.fixed.differing(&Fixed::of(&settings)) {
+        for key in differing(&self.kept, &settings.kept_by_a_reload()) {
             tracing::warn!(key, "a change of this key needs a restart");
         }
         let loaded = opening::load_apis(
@@ -122,59 +119,11 @@ impl Reload {
     }
 }
 
-impl Fixed {
-    fn of(settings: &Settings) -> Self {
-        let ServerSection {
-            listen,
-            admin_listen,
-            probe_listen,
-            tls,
-            admin_tls,
-            http2,
-            proxy_protocol,
-            log,
-            limits,
-            hashing,
-            hashing_waiting,
-            hashing_waiting_known,
-            addresses,
-        } = &settings.server;
-        let files = |tls: &Option<TlsSection>| {
-            let tls = tls.as_ref();
-            format!("{:?}", tls.map(|it| (&it.certificate, &it.key)))
-        };
-        Self(vec![
-            ("store.data", format!("{:?}", settings.data)),
-            ("store.clock_gap", format!("{:?}", settings.clock_gap)),
-            ("server.listen", listen.to_string()),
-            ("server.admin_listen", admin_listen.to_string()),
-            ("server.probe_listen", format!("{probe_listen:?}")),
-            ("server.tls_certificate", files(tls)),
-            ("server.admin_tls_certificate", files(admin_tls)),
-            ("server.http2", http2.to_string()),
-            ("server.client_address", proxy_protocol.to_string()),
-            // Else they are read anew with the apis.
-            (
-                "server.trusted_proxies",
-                format!("{:?}", proxy_protocol.then_some(&addresses.trusted)),
-            ),
-            ("server.log", format!("{log:?}")),
-            ("server, its limits", format!("{limits:?}")),
-            ("server.hashing", hashing.to_string()),
-            ("server.hashing_waiting", hashing_waiting.to_string()),
-            (
-                "server.hashing_waiting_known",
-                hashing_waiting_known.to_string(),
-            ),
-        ])
-    }
-
-    fn differing(&self, other: &Self) -> impl Iterator<Item = &'static str> {
-        let pairs = self.0.iter().zip(&other.0);
-        pairs
-            .filter(|(one, other)| one != other)
-            .map(|(one, _)| one.0)
-    }
+/// The keys of what stays until a restart, and would be another then.
+fn differing(now: &KeptValues, then: &KeptValues) -> Vec<String> {
+    let pairs = now.iter().zip(then);
+    let differing = pairs.filter(|(now, then)| now != then);
+    differing.map(|((key, _), _)| key.clone()).collect()
 }
 
 #[cfg(test)]
@@ -191,16 +140,36 @@ mod tests {
     }
 
     /// What stays of `before` when `after` is read, and whom is believed then.
-    fn reloaded(before: &Settings, after: &Settings) -> (Vec<&'static str>, AddressPolicy) {
+    fn reloaded(before: &Settings, after: &Settings) -> (Vec<String>, AddressPolicy) {
         let reload = Reload {
             file: None,
             over: Overrides::default(),
-            fixed: Fixed::of(before),
+            kept: before.kept_by_a_reload(),
             proxy_protocol: before.server.proxy_protocol,
             addresses: before.server.addresses.clone(),
         };
-        let fixed = reload.fixed.differing(&Fixed::of(after)).collect();
-        (fixed, reload.addresses(&after.server).clone())
+        let kept = differing(&reload.kept, &after.kept_by_a_reload());
+        (kept, reload.addresses(&after.server).clone())
+    }
+
+    #[test]
+    fn each_key_that_differs_is_named_by_itself() {
+        let read = |text: &str| config::read(text, "test.toml", Path::new(".")).unwrap();
+        let before = read("");
+        let after = read(
+            "[server]\nidle_timeout = '1s'\nmax_connections = 8\nhttp2 = true\n\
+             [store]\nclock_gap = '1d'",
+        );
+        let (kept, _) = reloaded(&before, &after);
+        assert_eq!(
+            kept,
+            [
+                "server.idle_timeout",
+                "server.max_connections",
+                "server.max_connections_per_address",
+                "store.clock_gap"
+            ]
+        );
     }
 
     #[test]
@@ -219,9 +188,10 @@ mod tests {
         let (by, from) = ("server.client_address", "server.trusted_proxies");
         for (before, after, fixed) in [
             (&spoken, &of_others, vec![from]),
-            (&spoken, &told, vec![by, from]),
-            (&told, &spoken, vec![by, from]),
+            (&spoken, &told, vec![from, by]),
+            (&told, &spoken, vec![from, by]),
         ] {
+            let fixed = fixed.into_iter().map(str::to_owned).collect();
             let expected = (fixed, before.server.addresses.clone());
             assert_eq!(reloaded(before, after), expected);
         }

@@ -12,8 +12,8 @@ use countersign_domain::session::{DEFAULT_WINDOW, SessionLifetimes};
 use countersign_gateway::{ApiSite, CorsPolicy, SiteFault};
 use countersign_server::api::VariantSettings;
 
-use super::scalar::positive;
 use super::{guard, limits};
+use crate::config::kinds::positive;
 use crate::config::settings::{ApiSection, MAX_WINDOW};
 
 /// One `[apis.NAME]` table.

@@ -6,7 +6,7 @@ use countersign_dialect::document::TomlTable;
 use countersign_domain::ApiLimits;
 use countersign_server::throttle::ThrottleSettings;
 
-use super::scalar::count;
+use crate::config::kinds::read_count;
 
 /// What holds for each account of an api, and for tries of its logins.
 /// `given_budget` is the api's own budget, as [`budget`] reads it.
@@ -16,7 +16,10 @@ pub(super) fn read(
     preset: Option<&VendorPreset>,
 ) -> (ApiLimits, ThrottleSettings) {
     let table = api.get("limits").and_then(|it| it.table());
-    let given = |key| count(table.as_ref().and_then(|table| table.get(key)));
+    let given = |key| {
+        let value = table.as_ref().and_then(|table| table.get(key));
+        value.and_then(|it| read_count(&it))
+    };
     let default = ApiLimits::default();
     let limits = ApiLimits {
         budget: given_budget.unwrap_or(preset.and_then(|it| it.budget)),
@@ -40,7 +43,7 @@ pub(super) fn read(
 pub(super) fn budget(api: &TomlTable<'_>) -> Option<Option<u32>> {
     let value = &api.get("budget")?;
     if !value.is_text() {
-        return count(Some(value.clone())).map(|number| Some(number.get()));
+        return read_count(value).map(|number| Some(number.get()));
     }
     if value.text()? == "unlimited" {
         return Some(None);

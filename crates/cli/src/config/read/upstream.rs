@@ -7,7 +7,7 @@ use countersign_dialect::document::{TomlTable, TomlValue};
 use countersign_outbound::{ServerUrl, ServerUrlFault, TrustedRoots};
 use countersign_relay::{HealthCheck, UpstreamHost, UpstreamSettings, UpstreamTimeouts};
 
-use super::scalar::{file, positive};
+use crate::config::kinds::{file, positive};
 use crate::config::settings::UpstreamSection;
 
 /// Every key that is read here.

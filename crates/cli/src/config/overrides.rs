@@ -1,0 +1,21 @@
+//! What a command line says over a configuration file.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// What a command line says over a configuration file.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct Overrides {
+    /// The data directory [default: ./countersign-data]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Where the API listens [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Where the admin API listens [default: 127.0.0.1:8081]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) admin_listen: Option<SocketAddr>,
+    /// Where /healthz, /readyz and /metrics listen alone [default: where the admin API does]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) probe_listen: Option<SocketAddr>,
+}

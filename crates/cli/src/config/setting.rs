@@ -1,0 +1,198 @@
+//! A setting, declared once: its key, what it means, how it is written and shown, and
+//! whether a reload changes it. What is read, `config example`, `config explain`, the keys
+//! that are known and what a reload leaves as it was all follow from the declaration.
+
+use std::path::Path;
+
+use countersign_dialect::document::{TomlTable, TomlValue};
+use serde_json::Value;
+
+use super::kinds::ValueKind;
+use super::overrides::Overrides;
+
+/// Declares the settings of a table that is read into a section:
+///
+/// ```text
+/// settings! { ServerSection, Stays:
+///     /// the longest pause within a request body
+///     body_timeout = span(), at(limits.body_timeout);
+/// }
+/// ```
+///
+/// The comment is the meaning, as the example says it; then come the key, the kind of its
+/// value (see `kinds.rs`), the field that holds it, and, after further commas, what
+/// [`DeclaredSetting`] has methods for. `by(get, set)` is for what no field holds as it is
+/// written, and `shows(get)` for what is read by hand.
+macro_rules! settings {
+    ($section:ty, $policy:ident: $(
+        $(#[doc = $meaning:literal])*
+        $key:ident = $kind:expr, $place:ident $at:tt $(, $option:ident $value:tt)*;
+    )*) => {
+        $crate::config::setting::SettingsTable(vec![$(
+            $crate::config::setting::DeclaredSetting::<$section>::new(
+                stringify!($key),
+                &[$($meaning),*],
+                $crate::config::setting::ReloadPolicy::$policy,
+                $kind,
+                settings!(@$place $section, $at),
+            )
+            $(.$option $value)*
+        ),*])
+    };
+    (@at $section:ty, ($($field:ident).+)) => {
+        (|it: &$section| it.$($field).+.clone(), |it: &mut $section, value| it.$($field).+ = value)
+    };
+    (@by $section:ty, ($get:expr, $set:expr)) => { ($get, $set) };
+    (@shows $section:ty, ($get:expr)) => { ($get, |_: &mut $section, _| ()) };
+}
+pub(super) use settings;
+
+/// One key of a table that is read into an `S`.
+pub(super) struct DeclaredSetting<S> {
+    pub(super) key: &'static str,
+    /// The lines of its comment in the example.
+    pub(super) meaning: &'static [&'static str],
+    /// What the example says in a comment where it is not to say the default.
+    pub(super) sample: Option<&'static str>,
+    policy: ReloadPolicy<S>,
+    flag: Option<(&'static str, fn(&Overrides) -> bool)>,
+    otherwise: fn(&S) -> String,
+    read: ReadInto<S>,
+    show: Box<dyn Fn(&S) -> Value>,
+}
+
+/// Reads a value into a section; whether it could be read.
+type ReadInto<S> = Box<dyn Fn(&TomlValue<'_>, &Path, &mut S) -> bool>;
+
+/// What a reload does about a setting.
+pub(super) enum ReloadPolicy<S> {
+    /// It is put in place.
+    #[expect(dead_code, reason = "the tables of apis are not declared yet")]
+    Changes,
+    /// It stays as it was at the start, and a change of it is told.
+    Stays,
+    /// It stays in such a section.
+    StaysIf(fn(&S) -> bool),
+}
+
+impl<S> DeclaredSetting<S> {
+    pub(super) fn new<V: 'static>(
+        key: &'static str,
+        meaning: &'static [&'static str],
+        policy: ReloadPolicy<S>,
+        kind: ValueKind<V>,
+        (get, set): (impl Fn(&S) -> V + 'static, impl Fn(&mut S, V) + 'static),
+    ) -> Self {
+        let ValueKind { read, show } = kind;
+        let read = move |value: &TomlValue<'_>, base: &Path, section: &mut S| {
+            let found = read(value, base);
+            let sound = found.is_some();
+            found.into_iter().for_each(|found| set(section, found));
+            sound
+        };
+        Self {
+            key,
+            meaning,
+            sample: None,
+            policy,
+            flag: None,
+            otherwise: |_| "default".to_owned(),
+            read: Box::new(read),
+            show: Box::new(move |section| show(&get(section))),
+        }
+    }
+
+    /// The example has `sample` in a comment: nothing is the default, or it depends.
+    pub(super) fn sample(mut self, sample: &'static str) -> Self {
+        self.sample = Some(sample);
+        self
+    }
+
+    /// Where the value comes from if neither file nor command line says it.
+    pub(super) fn otherwise(mut self, otherwise: fn(&S) -> String) -> Self {
+        self.otherwise = otherwise;
+        self
+    }
+
+    /// The option of the command line that says it instead, and whether it does.
+    pub(super) fn flag(mut self, name: &'static str, given: fn(&Overrides) -> bool) -> Self {
+        self.flag = Some((name, given));
+        self
+    }
+
+    /// A reload changes it, except in such a section.
+    pub(super) fn stays_if(mut self, stays: fn(&S) -> bool) -> Self {
+        self.policy = ReloadPolicy::StaysIf(stays);
+        self
+    }
+
+    /// The value that holds.
+    pub(super) fn value(&self, section: &S) -> Value {
+        (self.show)(section)
+    }
+
+    /// What a reload cannot change.
+    fn kept(&self, section: &S) -> Option<Value> {
+        let stays = match self.policy {
+            ReloadPolicy::Changes => false,
+            ReloadPolicy::Stays => true,
+            ReloadPolicy::StaysIf(stays) => stays(section),
+        };
+        stays.then(|| self.value(section))
+    }
+
+    /// Where the value comes from if the file does not say it, and whether that holds
+    /// even if the file does.
+    pub(super) fn source(&self, section: &S, over: &Overrides) -> (String, bool) {
+        match self.flag {
+            Some((name, given)) if given(over) => (name.to_owned(), true),
+            _ => ((self.otherwise)(section), false),
+        }
+    }
+}
+
+/// The settings of a table that is read into an `S`.
+pub(super) struct SettingsTable<S>(pub(super) Vec<DeclaredSetting<S>>);
+
+impl<S> SettingsTable<S> {
+    /// Reads what the table gives; the rest of the section stays as it is.
+    pub(super) fn read<'d>(
+        &self,
+        table: &TomlTable<'d>,
+        base: &Path,
+        section: &mut S,
+    ) -> GivenValues<'d> {
+        let given = self.0.iter().filter_map(|setting| {
+            let value = table.get(setting.key)?;
+            let sound = (setting.read)(&value, base, section);
+            Some((setting.key, value, sound))
+        });
+        GivenValues(given.collect())
+    }
+
+    /// What a reload cannot change, by key.
+    pub(super) fn kept(&self, table: &str, section: &S) -> KeptValues {
+        let kept = self.0.iter().map(|setting| {
+            let key = format!("{table}.{}", setting.key);
+            (key, setting.kept(section))
+        });
+        kept.collect()
+    }
+}
+
+/// What a reload cannot change, by key; `None` where it can.
+pub(crate) type KeptValues = Vec<(String, Option<Value>)>;
+
+/// The values that a table gave, by key: for what is judged, or read by hand, beside other
+/// values.
+pub(super) struct GivenValues<'d>(Vec<(&'static str, TomlValue<'d>, bool)>);
+
+impl<'d> GivenValues<'d> {
+    /// The value of a key, if it was given and could be read.
+    pub(super) fn sound(&self, key: &str) -> Option<&TomlValue<'d>> {
+        let found = self.0.iter().find(|(name, ..)| *name == key);
+        found
+            .filter(|(.., sound)| *sound)
+            .map(|(_, value, _)| value)
+    }
+}

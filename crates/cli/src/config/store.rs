@@ -1,0 +1,36 @@
+//! `[store]`: where the data lies.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::kinds::{directory, span};
+use super::setting::{SettingsTable, settings};
+
+/// `[store]`.
+#[derive(Debug)]
+pub(crate) struct StoreSection {
+    /// The data directory.
+    pub(crate) data: PathBuf,
+    /// By how much the system's clock may be ahead of the store's at a start before it
+    /// is told.
+    pub(crate) clock_gap: Duration,
+}
+
+impl Default for StoreSection {
+    fn default() -> Self {
+        Self {
+            data: PathBuf::from("./countersign-data"),
+            clock_gap: Duration::from_secs(30 * 86_400),
+        }
+    }
+}
+
+/// The keys of `[store]`.
+pub(super) fn store_settings() -> SettingsTable<StoreSection> {
+    settings! { StoreSection, Stays:
+        /// made with mode 0700 if it is missing
+        data = directory(), at(data), flag("--data", |over| over.data.is_some());
+        /// a system clock further ahead of the last change at a start is told
+        clock_gap = span(), at(clock_gap);
+    }
+}
