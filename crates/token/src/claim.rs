@@ -12,7 +12,6 @@ use countersign_domain::{AccountId, CredentialId, SessionId, Timestamp, TokenKin
 use crate::compact::{decode, encode};
 use crate::seed::RefreshSeed;
 
-const VERSION: u8 = 2 << 4;
 const BODY: usize = 1 + 16 + 4 + 8 + 8 + 4 + 8;
 const SEED: usize = 32;
 const MAC: usize = 16;
@@ -98,14 +97,16 @@ impl SessionClaim {
     }
 }
 
+/// The version of the layout, 2, in the upper half, and the kind in the lower.
 const fn tag(kind: TokenKind) -> u8 {
     match kind {
-        TokenKind::Access => VERSION | 1,
-        TokenKind::Refresh => VERSION | 2,
+        TokenKind::Access => 0x21,
+        TokenKind::Refresh => 0x22,
     }
 }
 
-const fn length(kind: TokenKind) -> usize {
+/// How many bytes a sealed claim has.
+pub(crate) const fn length(kind: TokenKind) -> usize {
     match kind {
         TokenKind::Access => BODY + MAC,
         TokenKind::Refresh => BODY + SEED + MAC,
@@ -148,6 +149,20 @@ mod tests {
         );
         assert_eq!(read.expires_at, Timestamp::from_seconds(1_718_215_364));
         assert_eq!(read.seed.unwrap().bytes(), [9; 32]);
+    }
+
+    #[test]
+    fn a_claim_is_sealed_as_every_release_sealed_it() {
+        let access = "Iaurq6urq6urq6urq6urq6sAAAAHAAAAAAAB4kAAAAAA\
+            AAAAHwAAAAIAAAAAZmnixFRb2p17JvGV41ph2Z4Jf8I";
+        assert_eq!(claim(None).seal(&key(1)), access);
+        let refresh = "Iqurq6urq6urq6urq6urq6sAAAAHAAAAAAAB4kAAAAAA\
+            AAAAHwAAAAIAAAAAZmnixAkJCQkJCQkJCQkJCQkJCQkJ\
+            CQkJCQkJCQkJCQkJCQkJToX6B_rEdWB61K-1VPt5tQ";
+        assert_eq!(
+            claim(Some(RefreshSeed::new([9; 32]))).seal(&key(1)),
+            refresh
+        );
     }
 
     #[test]

@@ -58,6 +58,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_length_that_only_the_end_tells_is_no_length() {
+        // Those who take it for the length 128 find two numbers in what follows.
+        let numbers = [&[0x02, 122][..], &[1; 122], &[0x02, 2, 1, 1]].concat();
+        assert_eq!(numbers.len(), 0x80);
+        let der = [&[0x30, 0x80][..], &numbers].concat();
+        assert_eq!(modulus_and_exponent(&der), None);
+        let der = [&[0x30, 0x81, 0x80][..], &numbers].concat();
+        assert_eq!(modulus_and_exponent(&der), Some((vec![1; 122], vec![1, 1])));
+    }
+
+    #[test]
     fn the_two_numbers_are_read_and_nothing_else_is() {
         let der = [0x30, 8, 0x02, 3, 0, 0x81, 7, 0x02, 1, 3];
         let numbers = modulus_and_exponent(&der);

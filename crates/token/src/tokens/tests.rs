@@ -536,8 +536,69 @@ fn what_was_never_ours_has_no_diagnosis() {
     let (ours, _) = b2binpay();
     let (_, theirs) = b2binpay();
     let foreign = theirs.access_token.expose();
-    let long = "a".repeat(MAX_TOKEN + 1);
+    let long = "a".repeat(1 << 20);
     for token in [foreign, "", ".", "a.b.c", "not a token", &long] {
         assert_eq!(ours.diagnose(token, NOW), None, "{token:.40}");
+    }
+}
+
+#[test]
+fn a_public_key_verifies_what_its_api_signs_and_secret_keys_have_none() {
+    let tokens = tokens("b2binpay");
+    let public = tokens.public_keys(NOW);
+    let [public] = &public[..] else {
+        panic!("of RS256 and HS256 one has a public half: {public:?}");
+    };
+    assert_eq!(
+        (public.kid.0.as_str(), public.algorithm),
+        ("RS256", Algorithm::Rs256)
+    );
+    let pair = tokens
+        .mint(&session("v3", "RS256"), &seed(), "partner")
+        .unwrap();
+    let compact = CompactJws::split(pair.access_token.expose()).unwrap();
+    let numbers = aws_lc_rs::rsa::PublicKeyComponents {
+        n: decode(&public.modulus).unwrap(),
+        e: decode(&public.exponent).unwrap(),
+    };
+    let verified = numbers.verify(
+        &aws_lc_rs::signature::RSA_PKCS1_2048_8192_SHA256,
+        compact.signed.as_bytes(),
+        &decode(compact.signature).unwrap(),
+    );
+    assert!(verified.is_ok());
+}
+
+#[test]
+fn a_key_that_has_retired_is_published_no_longer() {
+    let dialect = dialect("b2binpay");
+    let until = NOW + MINUTE;
+    let mut keys = keys(&dialect);
+    keys.push(key("old", Algorithm::Rs256, KeyState::Retiring { until }));
+    let tokens = Tokens::new(dialect, &keys, NOW).unwrap();
+    let published = |now| {
+        let keys = tokens.public_keys(now);
+        keys.into_iter().map(|key| key.kid.0).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        published(until - Duration::from_micros(1)),
+        ["RS256", "old"]
+    );
+    assert_eq!(published(until), ["RS256"]);
+}
+
+#[test]
+fn a_verified_token_says_by_which_key_and_in_which_variant() {
+    let tokens = tokens("b2binpay");
+    let dialect = dialect("b2binpay");
+    for (variant, kid) in [("v2", "HS256"), ("v3", "RS256")] {
+        let pair = tokens
+            .mint(&session(variant, kid), &seed(), "partner")
+            .unwrap();
+        let verified = tokens
+            .verify_access(pair.access_token.expose(), NOW)
+            .unwrap();
+        assert_eq!(verified.kid().0, kid);
+        assert_eq!(dialect.variant_name(verified.variant()), variant);
     }
 }
