@@ -521,7 +521,7 @@ fn every_refusal_is_spelled_on_every_operation() {
         let dialect = dialect(name);
         for operation in TokenOperation::ALL {
             for refusal in Refusal::ALL {
-                let reply = dialect.refuse(&TokenRefusal::new(operation, *refusal));
+                let reply = dialect.refuse(&TokenRefusal::new(operation, refusal));
                 assert!(
                     reply.status().as_u16() >= 400,
                     "{name} {operation} {refusal}"

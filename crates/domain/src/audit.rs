@@ -2,7 +2,7 @@
 //! exactly one entry, written in the commit of its transition. Rotations are
 //! counted, not audited.
 
-use crate::coded::coded;
+use crate::coded;
 
 coded! {
     /// What happened.

@@ -1,34 +1,40 @@
 //! Vocabularies that are written to stores, logs and wires.
 
 /// Declares an enum of unit variants with a stable code each, so that the code
-/// is written once and cannot be forgotten.
+/// is written once and cannot be forgotten. Its methods are `code` and
+/// `from_code`; a vocabulary that speaks of names says so: `Role(name, from_name)`.
+#[doc(hidden)]
+#[macro_export]
 macro_rules! coded {
-    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $code:literal,)+ }) => {
+    ($(#[$meta:meta])* $name:ident { $($values:tt)+ }) => {
+        $crate::coded! { $(#[$meta])* $name(code, from_code) { $($values)+ } }
+    };
+    ($(#[$meta:meta])* $name:ident($code:ident, $from_code:ident) {
+        $($(#[$doc:meta])* $variant:ident = $text:literal,)+
+    }) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum $name { $($(#[$doc])* $variant,)+ }
 
         impl $name {
             /// Every value, in the order of declaration.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+            pub const ALL: [Self; [$($text),+].len()] = [$(Self::$variant,)+];
 
-            /// The stable code.
-            pub const fn code(self) -> &'static str {
-                match self { $(Self::$variant => $code,)+ }
+            #[doc = concat!("The stable ", stringify!($code), ".")]
+            pub const fn $code(self) -> &'static str {
+                match self { $(Self::$variant => $text,)+ }
             }
 
-            /// The value with this code.
-            pub fn from_code(code: &str) -> Option<Self> {
-                match code { $($code => Some(Self::$variant),)+ _ => None }
+            #[doc = concat!("The value with this ", stringify!($code), ", in exactly this spelling.")]
+            pub fn $from_code(text: &str) -> Option<Self> {
+                match text { $($text => Some(Self::$variant),)+ _ => None }
             }
         }
 
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(self.code())
+                f.write_str(self.$code())
             }
         }
     };
 }
-
-pub(crate) use coded;

@@ -3,34 +3,17 @@
 use std::collections::BTreeSet;
 
 use crate::account::{ApiName, InvalidText};
+use crate::coded;
 
-/// What an operator may do. Each role may do what those before it may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Role {
-    /// Looks, and changes nothing.
-    Read,
-    /// Changes accounts and credentials, and ends sessions.
-    Operate,
-    /// Everything: keys, admin keys, revoking a whole api.
-    Own,
-}
-
-impl Role {
-    /// All roles, the least first.
-    pub const ALL: [Self; 3] = [Self::Read, Self::Operate, Self::Own];
-
-    /// The stable name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::Operate => "operate",
-            Self::Own => "own",
-        }
-    }
-
-    /// The role with this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|role| role.name() == name)
+coded! {
+    /// What an operator may do. Each role may do what those before it may.
+    Role(name, from_name) {
+        /// Looks, and changes nothing.
+        Read = "read",
+        /// Changes accounts and credentials, and ends sessions.
+        Operate = "operate",
+        /// Everything: keys, admin keys, revoking a whole api.
+        Own = "own",
     }
 }
 

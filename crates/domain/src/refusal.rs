@@ -5,41 +5,20 @@
 //! logs, metrics and explanations use its code. [`Reason::refusal`] is the one
 //! table that leads from the second to the first.
 
-use std::fmt;
+use crate::coded;
 
-use crate::coded::coded;
-
-/// What a peer asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum TokenOperation {
-    /// Trade a login and secret for tokens.
-    Login,
-    /// Trade a refresh token for its successor.
-    Refresh,
-    /// Revoke what a token belongs to.
-    Logout,
-    /// Use a guarded endpoint.
-    Guard,
-}
-
-impl TokenOperation {
-    /// Every operation, in the order of a session's life.
-    pub const ALL: [Self; 4] = [Self::Login, Self::Refresh, Self::Guard, Self::Logout];
-
-    /// The stable name, as in dialect files, logs and metrics.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Login => "login",
-            Self::Refresh => "refresh",
-            Self::Logout => "logout",
-            Self::Guard => "guard",
-        }
-    }
-}
-
-impl fmt::Display for TokenOperation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+coded! {
+    /// What a peer asked for, in the order of a session's life. The names stand
+    /// in dialect files, logs and metrics.
+    TokenOperation(name, from_name) {
+        /// Trade a login and secret for tokens.
+        Login = "login",
+        /// Trade a refresh token for its successor.
+        Refresh = "refresh",
+        /// Use a guarded endpoint.
+        Guard = "guard",
+        /// Revoke what a token belongs to.
+        Logout = "logout",
     }
 }
 
@@ -308,10 +287,10 @@ mod tests {
     #[test]
     fn codes_lead_back_to_their_values() {
         for refusal in Refusal::ALL {
-            assert_eq!(Refusal::from_code(refusal.code()), Some(*refusal));
+            assert_eq!(Refusal::from_code(refusal.code()), Some(refusal));
         }
         for reason in Reason::ALL {
-            assert_eq!(Reason::from_code(reason.code()), Some(*reason));
+            assert_eq!(Reason::from_code(reason.code()), Some(reason));
         }
         assert_eq!(Refusal::from_code("BAD_LOGIN"), None);
     }
@@ -331,7 +310,7 @@ mod tests {
     #[test]
     fn a_fallback_ends_and_is_of_the_same_kind() {
         for refusal in Refusal::ALL {
-            let mut seen = *refusal;
+            let mut seen = refusal;
             for _ in 0..Refusal::ALL.len() {
                 let Some(next) = seen.fallback() else { break };
                 assert_eq!(next.default_status() / 100, refusal.default_status() / 100);

@@ -14,7 +14,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::account::{Account, AccountId, Credential, CredentialId, Epoch, admit};
-use crate::coded::coded;
+use crate::coded;
 use crate::key::Kid;
 use crate::policy::RefreshMode;
 use crate::refusal::Reason;

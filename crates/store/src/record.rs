@@ -11,7 +11,7 @@ use countersign_domain::limits::ApiLimits;
 use countersign_domain::session::{OpeningTerms, SessionDecision, SessionId, SessionLifetimes};
 use countersign_domain::{
     Account, AccountId, AccountLimits, Algorithm, ApiName, ApiScope, Credential, NewLogin,
-    RefreshMode, Role, Scopes, Timestamp,
+    RefreshMode, Role, Scopes, Timestamp, coded,
 };
 
 use crate::seal::SealError;
@@ -37,22 +37,14 @@ impl fmt::Display for AuditActor {
     }
 }
 
-/// What a key is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum KeyPurpose {
-    /// Signs tokens.
-    Signing,
-    /// Keys the hashes of generated secrets.
-    Pepper,
-}
-
-impl KeyPurpose {
-    /// The stable name, as in the store and in the context of a seal.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Signing => "signing",
-            Self::Pepper => "pepper",
-        }
+coded! {
+    /// What a key is for, by the name that stands in the store and in the context
+    /// of a seal.
+    KeyPurpose(name, from_name) {
+        /// Signs tokens.
+        Signing = "signing",
+        /// Keys the hashes of generated secrets.
+        Pepper = "pepper",
     }
 }
 

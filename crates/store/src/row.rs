@@ -9,7 +9,7 @@ use countersign_domain::revocation::Revocation;
 use countersign_domain::session::{End, SeedHash, Session, SessionId, SessionState};
 use countersign_domain::{
     Account, AccountId, AccountLimits, Algorithm, ApiName, ApiScope, Credential, CredentialId,
-    Epoch, Role, Scopes, Timestamp,
+    Epoch, Role, Scopes, Timestamp, coded,
 };
 use rusqlite::Row;
 use rusqlite::types::Type;
@@ -142,21 +142,33 @@ fn state(row: &Row<'_>) -> rusqlite::Result<SessionState> {
     })
 }
 
+coded! {
+    /// The column of a key's state, beside the one that says until when it lives.
+    KeyPhase(name, from_name) {
+        /// Signs nothing yet.
+        Pending = "pending",
+        /// Signs what is new.
+        Active = "active",
+        /// Signs nothing more; its tokens live on for a while.
+        Retiring = "retiring",
+        /// Nothing that it signed is good.
+        Killed = "killed",
+    }
+}
+
 /// A key with its sealed material.
 pub(super) fn key(row: &Row<'_>) -> rusqlite::Result<SealedKey> {
     let retires_at = row.get::<_, Option<i64>>(4)?.map(Timestamp::from_micros);
-    let state = text(row, 3, |text| match (text, retires_at) {
-        ("pending", None) => Some(KeyState::Pending),
-        ("active", None) => Some(KeyState::Active),
-        ("retiring", Some(until)) => Some(KeyState::Retiring { until }),
-        ("killed", None) => Some(KeyState::Killed),
-        _ => None,
+    let state = text(row, 3, |text| {
+        match (KeyPhase::from_name(text)?, retires_at) {
+            (KeyPhase::Pending, None) => Some(KeyState::Pending),
+            (KeyPhase::Active, None) => Some(KeyState::Active),
+            (KeyPhase::Retiring, Some(until)) => Some(KeyState::Retiring { until }),
+            (KeyPhase::Killed, None) => Some(KeyState::Killed),
+            _ => None,
+        }
     })?;
-    let purpose = text(row, 1, |text| {
-        [KeyPurpose::Signing, KeyPurpose::Pepper]
-            .into_iter()
-            .find(|purpose| purpose.name() == text)
-    })?;
+    let purpose = text(row, 1, KeyPurpose::from_name)?;
     let key = KeyRecord {
         kid: Kid(row.get(0)?),
         algorithm: text(row, 2, Algorithm::from_name)?,
@@ -172,12 +184,13 @@ pub(super) fn key(row: &Row<'_>) -> rusqlite::Result<SealedKey> {
 
 /// The two columns of a key's state.
 pub(super) fn key_state(state: KeyState) -> (&'static str, Option<i64>) {
-    match state {
-        KeyState::Pending => ("pending", None),
-        KeyState::Active => ("active", None),
-        KeyState::Retiring { until } => ("retiring", Some(until.as_micros())),
-        KeyState::Killed => ("killed", None),
-    }
+    let (phase, until) = match state {
+        KeyState::Pending => (KeyPhase::Pending, None),
+        KeyState::Active => (KeyPhase::Active, None),
+        KeyState::Retiring { until } => (KeyPhase::Retiring, Some(until.as_micros())),
+        KeyState::Killed => (KeyPhase::Killed, None),
+    };
+    (phase.name(), until)
 }
 
 /// An entry of the revocation log.

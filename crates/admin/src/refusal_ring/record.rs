@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use countersign_domain::{AccountId, ApiName, Reason, SessionId, Timestamp, TokenOperation};
+use countersign_domain::{AccountId, ApiName, Reason, SessionId, Timestamp, TokenOperation, coded};
 
 /// A request that was refused. Nothing in it is secret: no token, no login
 /// secret, no query.
@@ -50,28 +50,17 @@ impl NewRefusal {
     }
 }
 
-/// Which part of the server refused a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum RefusingPart {
-    /// A token endpoint.
-    Issuer,
-    /// The built-in proxy.
-    BuiltIn,
-    /// The answer to another proxy.
-    ForwardAuth,
-    /// The listener, before the request was read whole.
-    Door,
-}
-
-impl RefusingPart {
-    /// The stable name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Issuer => "issuer",
-            Self::BuiltIn => "built-in",
-            Self::ForwardAuth => "forward-auth",
-            Self::Door => "door",
-        }
+coded! {
+    /// Which part of the server refused a request.
+    RefusingPart(name, from_name) {
+        /// A token endpoint.
+        Issuer = "issuer",
+        /// The built-in proxy.
+        BuiltIn = "built-in",
+        /// The answer to another proxy.
+        ForwardAuth = "forward-auth",
+        /// The listener, before the request was read whole.
+        Door = "door",
     }
 }
 
@@ -131,22 +120,13 @@ pub struct ServerEvent {
     pub detail: String,
 }
 
-/// What can happen to a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum EventKind {
-    /// It was started.
-    ServerStarted,
-    /// It took another configuration.
-    ConfigurationReloaded,
-}
-
-impl EventKind {
-    /// The stable code.
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::ServerStarted => "server_started",
-            Self::ConfigurationReloaded => "configuration_reloaded",
-        }
+coded! {
+    /// What can happen to a server.
+    EventKind {
+        /// It was started.
+        ServerStarted = "server_started",
+        /// It took another configuration.
+        ConfigurationReloaded = "configuration_reloaded",
     }
 }
 

@@ -207,7 +207,7 @@ impl<'a> AttemptText<'a> {
 
     fn attempt(self) -> Option<RequestAttempt> {
         Some(RequestAttempt {
-            operation: operation(&self.operation)?,
+            operation: TokenOperation::from_name(&self.operation)?,
             asked_at: Timestamp::from_micros(self.asked_at),
         })
     }
@@ -243,7 +243,7 @@ impl<'a> FailureText<'a> {
 
     fn failure(self) -> Option<RenewalFailure> {
         Some(RenewalFailure {
-            operation: operation(&self.operation)?,
+            operation: TokenOperation::from_name(&self.operation)?,
             refusal: self.refusal.and_then(|it| Refusal::from_code(&it)),
             status: self.status,
             detail: self.detail.into_owned(),
@@ -255,10 +255,6 @@ impl<'a> FailureText<'a> {
             secret: self.secret,
         })
     }
-}
-
-fn operation(name: &str) -> Option<TokenOperation> {
-    TokenOperation::ALL.into_iter().find(|it| it.name() == name)
 }
 
 fn secret(text: Cow<'_, str>) -> Secret {

@@ -69,13 +69,13 @@ pub(super) fn read<'d>(
     };
     for operation in TokenOperation::ALL {
         for refusal in Refusal::ALL {
-            let row = rows.row(operation, *refusal);
+            let row = rows.row(operation, refusal);
             let usual = (standard && row.is_none())
-                .then(|| standard::spelled(operation, *refusal))
+                .then(|| standard::spelled(operation, refusal))
                 .flatten();
-            let spelled = usual.unwrap_or_else(|| spelled(row.as_ref(), *refusal, &errors));
+            let spelled = usual.unwrap_or_else(|| spelled(row.as_ref(), refusal, &errors));
             refusals.spelled.push(spelled);
-            refusals.known.extend(known(&rows, operation, *refusal));
+            refusals.known.extend(known(&rows, operation, refusal));
         }
     }
     if standard {

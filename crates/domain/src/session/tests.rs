@@ -522,7 +522,7 @@ fn ids_and_ends_are_read_as_they_are_written() {
         assert_eq!(SessionId::from_hex(odd), None, "{odd:?}");
     }
     for end in End::ALL {
-        assert_eq!(End::from_code(end.code()), Some(*end));
+        assert_eq!(End::from_code(end.code()), Some(end));
     }
 }
 
