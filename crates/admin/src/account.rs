@@ -16,7 +16,7 @@ use tracing::info;
 use super::AdminState;
 use super::body::RequestMembers;
 use super::fields::NamedValues;
-use super::idempotency::{CreationReply, IdempotentRequest};
+use super::idempotency::{CreationReply, RepeatableRequest};
 use super::key::AuthenticatedOperator;
 use super::page::{ListPage, QueryParameters, limit};
 use super::path_params::{PathParams, no_account};
@@ -24,7 +24,7 @@ use super::problem::AdminProblem;
 use super::secret::{GeneratedCredential, NewCredentialBody};
 use super::view::{AccountView, CredentialView};
 use countersign_server::api::IssuingApi;
-use countersign_store::{AccountFilter, AccountUpdate, NewAccount, OnceOutcome};
+use countersign_store::{AccountFilter, AccountUpdate, NewAccount};
 
 /// What a body says of a new account.
 struct NewAccountBody {
@@ -75,14 +75,10 @@ pub(super) async fn show(
 pub(super) async fn create(
     State(admin): State<AdminState>,
     operator: AuthenticatedOperator,
-    idempotency: IdempotentRequest,
-    body: RequestMembers,
+    asked: RepeatableRequest,
 ) -> Result<Response, AdminProblem> {
-    let asked = idempotency.of(&admin, &operator, &body);
-    if let Some(reply) = asked.before(&admin).await? {
-        return Ok(reply);
-    }
-    let creation = body.read(|fields| NewAccountBody::read(fields, &operator.apis(&admin)))?;
+    let apis = operator.apis(&admin);
+    let (creation, once) = asked.read(|fields| NewAccountBody::read(fields, &apis))?;
     let api = creation.api;
     let GeneratedCredential { credential, shown } = creation.credential.make(&admin, &api).await?;
     let new = NewAccount {
@@ -94,15 +90,14 @@ pub(super) async fn create(
         active: creation.active,
     };
     let reply = move |(account, credential): &_| reply(account, credential, shown.as_ref());
-    let once = asked.once(reply.clone());
+    let key = once.key(reply.clone());
     let made = admin
         .store
-        .create_account_once(new, operator.actor(), once)
+        .create_account_once(new, operator.actor(), key)
         .await?;
-    if let OnceOutcome::New((account, _)) = &made {
+    once.answer(&made, reply, |(account, _)| {
         log(&operator, "account_created", &account.api, account.id);
-    }
-    asked.answer(&made, reply)
+    })
 }
 
 fn reply(account: &Account, credential: &Credential, shown: Option<&Secret>) -> CreationReply {

@@ -17,16 +17,15 @@ use serde::Serialize;
 use tracing::info;
 
 use super::AdminState;
-use super::body::RequestMembers;
 use super::fields::NamedValues;
-use super::idempotency::{CreationReply, IdempotentRequest};
+use super::idempotency::{CreationReply, RepeatableRequest};
 use super::key::{AuthenticatedOperator, hash};
 use super::page::{ListPage, QueryParameters, limit};
 use super::path_params::PathParams;
 use super::problem::AdminProblem;
 use super::view::rfc3339;
 use countersign_server::generated_key::named_admin_key;
-use countersign_store::{OnceOutcome, StoredAdminKey};
+use countersign_store::StoredAdminKey;
 
 /// An admin key in a reply, without the key.
 #[derive(Serialize)]
@@ -96,14 +95,9 @@ pub(super) async fn show(
 pub(super) async fn create(
     State(admin): State<AdminState>,
     operator: AuthenticatedOperator,
-    idempotency: IdempotentRequest,
-    body: RequestMembers,
+    asked: RepeatableRequest,
 ) -> Result<Response, AdminProblem> {
-    let asked = idempotency.of(&admin, &operator, &body);
-    if let Some(reply) = asked.before(&admin).await? {
-        return Ok(reply);
-    }
-    let creation = body.read(|fields| NewAdminKeyBody::read(fields, &admin))?;
+    let (creation, once) = asked.read(|fields| NewAdminKeyBody::read(fields, &admin))?;
     let (id, secret) =
         named_admin_key().map_err(|error| AdminProblem::internal(error.to_string()))?;
     let now = admin.store.now();
@@ -123,15 +117,14 @@ pub(super) async fn create(
         };
         CreationReply::created(format!("/admin/v1/admin-keys/{}", made.name), &created)
     };
-    let once = asked.once(reply.clone());
+    let key = once.key(reply.clone());
     let made = admin
         .store
-        .create_admin_key(new, operator.actor(), once)
+        .create_admin_key(new, operator.actor(), key)
         .await?;
-    if let OnceOutcome::New(made) = &made {
+    once.answer(&made, reply, |made| {
         log(&operator, "admin_key_created", &made.name);
-    }
-    asked.answer(&made, reply)
+    })
 }
 
 pub(super) async fn delete(

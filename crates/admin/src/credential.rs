@@ -13,14 +13,13 @@ use tracing::info;
 use super::AdminState;
 use super::body::RequestMembers;
 use super::fields::NamedValues;
-use super::idempotency::{CreationReply, IdempotentRequest};
+use super::idempotency::{CreationReply, RepeatableRequest};
 use super::key::AuthenticatedOperator;
 use super::page::ListPage;
 use super::path_params::{PathParams, no_credential};
 use super::problem::AdminProblem;
 use super::secret::{GeneratedCredential, NewCredentialBody};
 use super::view::CredentialView;
-use countersign_store::OnceOutcome;
 
 /// The reply to a creation. The secret is there only if it was generated.
 #[derive(Serialize)]
@@ -54,32 +53,26 @@ pub(super) async fn create(
     State(admin): State<AdminState>,
     operator: AuthenticatedOperator,
     place: PathParams,
-    idempotency: IdempotentRequest,
-    body: RequestMembers,
+    asked: RepeatableRequest,
 ) -> Result<Response, AdminProblem> {
     let account = place.account(&admin, &operator).await?;
-    let asked = idempotency.of(&admin, &operator, &body);
-    if let Some(reply) = asked.before(&admin).await? {
-        return Ok(reply);
-    }
     let api = admin.apis.get(&account.api).ok_or_else(|| {
         let name = &account.api;
         let detail = format!("the account is of the api {name}, which is not served now");
         AdminProblem::conflict("api_not_served", detail)
     })?;
-    let wanted = body.read(|fields| NewCredentialBody::read(fields, Some(api)))?;
+    let (wanted, once) = asked.read(|fields| NewCredentialBody::read(fields, Some(api)))?;
     let GeneratedCredential { credential, shown } = wanted.make(&admin, api).await?;
     let reply = move |created: &Credential| reply(created, shown.as_ref());
-    let once = asked.once(reply.clone());
+    let key = once.key(reply.clone());
     let actor = operator.actor();
     let made = admin
         .store
-        .create_credential_once(account.id, credential, actor, once)
+        .create_credential_once(account.id, credential, actor, key)
         .await?;
-    if let OnceOutcome::New(created) = &made {
+    once.answer(&made, reply, |created| {
         log(&operator, "credential_created", created);
-    }
-    asked.answer(&made, reply)
+    })
 }
 
 fn reply(credential: &Credential, shown: Option<&Secret>) -> CreationReply {

@@ -5,19 +5,23 @@
 //! Replies are kept for a day, sealed under the master key in the commit of the
 //! creation, since they hold the secret that is shown once. Refusals are not
 //! kept. An operator's keys are its own: no other operator's request meets them.
+//!
+//! All of it is in the extractor [`RepeatableRequest`]: a handler that takes one is
+//! not called for a request that came before.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256};
-use axum::extract::FromRequestParts;
-use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::RequestExt;
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
 use super::AdminState;
 use super::body::RequestMembers;
+use super::fields::NamedValues;
 use super::key::AuthenticatedOperator;
 use super::problem::AdminProblem;
 use countersign_store::seal::{MasterKey, SealError};
@@ -29,10 +33,25 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 const KEPT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 const MAX_KEY: usize = 255;
 
-/// The idempotency key of a request, if it has one, and what it asks for.
-pub(super) struct IdempotentRequest {
+/// A request that may come twice and is answered now for the first time.
+pub(super) struct RepeatableRequest {
+    body: RequestMembers,
+    once: RepeatedOnce,
+}
+
+/// What a request that may come twice leaves behind: its reply under its key.
+#[derive(Clone)]
+pub(super) struct RepeatedOnce {
     key: Option<String>,
-    target: String,
+    operator: String,
+    request: String,
+    master: Arc<MasterKey>,
+}
+
+/// Why a handler is not called: the request came before, or is wrong.
+pub(super) enum NotRepeatable {
+    Before(Box<Response>),
+    Refused(AdminProblem),
 }
 
 /// The reply to a creation.
@@ -50,28 +69,42 @@ struct SealedReply {
     reply: CreationReply,
 }
 
-/// One request that may come twice.
-#[derive(Clone)]
-pub(super) struct RepeatableRequest {
-    key: Option<String>,
-    operator: String,
-    request: String,
-    master: Arc<MasterKey>,
+impl FromRequest<AdminState> for RepeatableRequest {
+    type Rejection = NotRepeatable;
+
+    async fn from_request(mut request: Request, admin: &AdminState) -> Result<Self, NotRepeatable> {
+        let operator: AuthenticatedOperator = request.extract_parts().await?;
+        let key = presented(request.headers())?;
+        let target = format!("{} {}", request.method(), request.uri());
+        let body = RequestMembers::from_request(request, admin).await?;
+        let once = RepeatedOnce {
+            key,
+            operator: operator.name().to_owned(),
+            request: digest(&target, body.bytes()),
+            master: admin.master.clone(),
+        };
+        match once.before(admin).await? {
+            Some(reply) => Err(NotRepeatable::Before(Box::new(reply))),
+            None => Ok(Self { body, once }),
+        }
+    }
 }
 
-impl<S: Sync> FromRequestParts<S> for IdempotentRequest {
-    type Rejection = AdminProblem;
-
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, AdminProblem> {
-        let mut values = parts.headers.get_all(IDEMPOTENCY_KEY).iter();
-        let key = match (values.next(), values.next()) {
-            (None, _) => None,
-            (Some(value), None) => Some(key(value).ok_or_else(wrong_key)?),
-            (Some(_), Some(_)) => return Err(wrong_key()),
-        };
-        let target = format!("{} {}", parts.method, parts.uri);
-        Ok(Self { key, target })
+fn presented(headers: &HeaderMap) -> Result<Option<String>, AdminProblem> {
+    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => key(value).ok_or_else(wrong_key).map(Some),
+        (Some(_), Some(_)) => Err(wrong_key()),
     }
+}
+
+fn digest(target: &str, body: &[u8]) -> String {
+    let mut digest = Context::new(&SHA256);
+    digest.update(target.as_bytes());
+    digest.update(b"\n");
+    digest.update(body);
+    hex::encode(digest.finish())
 }
 
 fn key(value: &HeaderValue) -> Option<String> {
@@ -88,33 +121,19 @@ fn wrong_key() -> AdminProblem {
     )
 }
 
-impl IdempotentRequest {
-    /// The request of this operator with this body.
-    pub(super) fn of(
+impl RepeatableRequest {
+    /// Reads every member of the body with `read`; see [`RequestMembers::read`].
+    pub(super) fn read<T>(
         self,
-        admin: &AdminState,
-        operator: &AuthenticatedOperator,
-        body: &RequestMembers,
-    ) -> RepeatableRequest {
-        let mut digest = Context::new(&SHA256);
-        digest.update(self.target.as_bytes());
-        digest.update(b"\n");
-        digest.update(body.bytes());
-        RepeatableRequest {
-            key: self.key,
-            operator: operator.name().to_owned(),
-            request: hex::encode(digest.finish()),
-            master: admin.master.clone(),
-        }
+        read: impl FnOnce(&mut NamedValues) -> Option<T>,
+    ) -> Result<(T, RepeatedOnce), AdminProblem> {
+        Ok((self.body.read(read)?, self.once))
     }
 }
 
-impl RepeatableRequest {
+impl RepeatedOnce {
     /// The reply of the first time, if the request came before.
-    pub(super) async fn before(
-        &self,
-        admin: &AdminState,
-    ) -> Result<Option<Response>, AdminProblem> {
+    async fn before(&self, admin: &AdminState) -> Result<Option<Response>, AdminProblem> {
         let Some(key) = &self.key else {
             return Ok(None);
         };
@@ -126,7 +145,7 @@ impl RepeatableRequest {
 
     /// What makes the store keep the reply that `reply` gives, if there is a
     /// key.
-    pub(super) fn once<T>(
+    pub(super) fn key<T>(
         &self,
         reply: impl Fn(&T) -> CreationReply + Send + 'static,
     ) -> Option<IdempotencyKey<T>> {
@@ -148,15 +167,19 @@ impl RepeatableRequest {
         })
     }
 
-    /// Answers with what was made now, or before by a request that ran beside
-    /// this one.
+    /// Answers with what was made now, of which `told` hears, or before by a request
+    /// that ran beside this one.
     pub(super) fn answer<T>(
         &self,
         made: &OnceOutcome<T>,
         reply: impl Fn(&T) -> CreationReply,
+        told: impl FnOnce(&T),
     ) -> Result<Response, AdminProblem> {
         match made {
-            OnceOutcome::New(made) => reply(made).response(),
+            OnceOutcome::New(made) => {
+                told(made);
+                reply(made).response()
+            }
             OnceOutcome::Before(sealed) => self.again(sealed),
         }
     }
@@ -217,6 +240,21 @@ impl CreationReply {
             response.headers_mut().insert(header::LOCATION, location);
         }
         Ok(response)
+    }
+}
+
+impl From<AdminProblem> for NotRepeatable {
+    fn from(problem: AdminProblem) -> Self {
+        Self::Refused(problem)
+    }
+}
+
+impl IntoResponse for NotRepeatable {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Before(reply) => *reply,
+            Self::Refused(problem) => problem.into_response(),
+        }
     }
 }
 

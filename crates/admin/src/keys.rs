@@ -17,7 +17,7 @@ use tracing::info;
 use super::AdminState;
 use super::body::RequestMembers;
 use super::fields::NamedValues;
-use super::idempotency::{CreationReply, IdempotentRequest, RepeatableRequest};
+use super::idempotency::{CreationReply, RepeatableRequest, RepeatedOnce};
 use super::key::AuthenticatedOperator;
 use super::page::{ListPage, QueryParameters};
 use super::path_params::{PathParams, no_key};
@@ -78,14 +78,9 @@ pub(super) async fn show(
 pub(super) async fn publish(
     State(admin): State<AdminState>,
     operator: AuthenticatedOperator,
-    idempotency: IdempotentRequest,
-    body: RequestMembers,
+    asked: RepeatableRequest,
 ) -> Result<Response, AdminProblem> {
-    let asked = idempotency.of(&admin, &operator, &body);
-    if let Some(reply) = asked.before(&admin).await? {
-        return Ok(reply);
-    }
-    let target = body.read(|fields| KeySelection::read(fields, &admin, &operator))?;
+    let (target, once) = asked.read(|fields| KeySelection::read(fields, &admin, &operator))?;
     let (api, now) = (target.name(), admin.store.now());
     let reply = move |changed: &AppliedKeyChange| {
         let pending = changed
@@ -97,20 +92,15 @@ pub(super) async fn publish(
         CreationReply::created(format!("/admin/v1/keys/{kid}"), &shown)
     };
     let change = KeyRingChange::Publish(target.algorithm);
-    change_once(&operator, &target, change, &asked, reply).await
+    change_once(&operator, &target, change, once, reply).await
 }
 
 pub(super) async fn rotate(
     State(admin): State<AdminState>,
     operator: AuthenticatedOperator,
-    idempotency: IdempotentRequest,
-    body: RequestMembers,
+    asked: RepeatableRequest,
 ) -> Result<Response, AdminProblem> {
-    let asked = idempotency.of(&admin, &operator, &body);
-    if let Some(reply) = asked.before(&admin).await? {
-        return Ok(reply);
-    }
-    let (target, at_once) = body.read(|fields| {
+    let ((target, at_once), once) = asked.read(|fields| {
         let at_once = fields.flag("now").unwrap_or(false);
         Some((KeySelection::read(fields, &admin, &operator)?, at_once))
     })?;
@@ -121,27 +111,26 @@ pub(super) async fn rotate(
     let (api, now) = (target.name(), admin.store.now());
     let reply =
         move |changed: &AppliedKeyChange| CreationReply::done(&changed_view(&api, changed, now));
-    change_once(&operator, &target, change, &asked, reply).await
+    change_once(&operator, &target, change, once, reply).await
 }
 
 async fn change_once(
     operator: &AuthenticatedOperator,
     target: &KeySelection,
     change: KeyRingChange,
-    asked: &RepeatableRequest,
+    once: RepeatedOnce,
     reply: impl Fn(&AppliedKeyChange) -> CreationReply + Clone + Send + 'static,
 ) -> Result<Response, AdminProblem> {
     let action = action(&change);
-    let (kept, keep) = (reply.clone(), asked.clone());
+    let (kept, keep) = (reply.clone(), once.clone());
     let made = target
         .keys
         .change_once(change, operator.actor(), move |changed| {
             let reply = kept(changed);
-            keep.once(move |()| reply.clone())
+            keep.key(move |()| reply.clone())
         })
         .await?;
-    log(operator, action, &target.name());
-    asked.answer(&made, reply)
+    once.answer(&made, reply, |_| log(operator, action, &target.name()))
 }
 
 /// What a `PATCH` does to a key.

@@ -61,6 +61,19 @@ async fn the_same_request_gets_the_same_reply_and_creates_nothing() {
 }
 
 #[tokio::test]
+async fn the_first_reply_comes_again_after_its_account_is_gone() {
+    let server = Server::start().await;
+    let account = server.account(partner("acme")).await;
+    let path = format!("{account}/credentials");
+    let first = server.post_once(KEY, "k", &path, &json!({})).await;
+    assert_eq!(first.status, StatusCode::CREATED);
+    server.delete(&account).await;
+    let second = server.post_once(KEY, "k", &path, &json!({})).await;
+    assert_eq!(second.bytes, first.bytes);
+    assert_eq!(second.header("idempotent-replayed"), "true");
+}
+
+#[tokio::test]
 async fn a_key_that_was_used_for_another_request_is_refused() {
     let server = Server::start().await;
     let first = server.post_once(KEY, "k", ACCOUNTS, &partner("acme")).await;
