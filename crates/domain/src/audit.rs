@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn an_action_is_read_from_the_log_as_it_was_written() {
         for action in Action::ALL {
-            assert_eq!(Action::from_code(action.code()), Some(*action));
+            assert_eq!(Action::from_code(action.code()), Some(action));
             assert_eq!(action.to_string(), action.code());
         }
         assert_eq!(Action::from_code("Login"), None);
