@@ -71,7 +71,7 @@ local function check(txn)
     end
     if verdict.status ~= 200 then
         local refusal = verdict.headers["x-countersign-refusal"]
-        -- Only Countersign refuses with an id; anything else is no verdict.
+        -- Only Countersign refuses with an id; anything else is not a verdict.
         if refusal == nil or verdict.status < 400 then
             return unavailable(txn)
         end

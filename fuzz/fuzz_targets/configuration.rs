@@ -1,5 +1,5 @@
 //! A configuration file is read, or its mistakes are told where they are. The program
-//! is no library, so its modules are compiled in here.
+//! is not a library, so its modules are compiled in here.
 #![no_main]
 #![allow(dead_code, unused_imports, reason = "parts of another program")]
 

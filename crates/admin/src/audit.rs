@@ -1,4 +1,4 @@
-//! The audit log: who changed what, and when. Entries stay.
+//! The audit log: who changed what, and when. Entries are never deleted.
 
 use axum::Json;
 use axum::extract::State;

@@ -45,7 +45,7 @@ impl<S: Sync> FromRequest<S> for RequestMembers {
         check_media(request.headers())?;
         let bytes = collect(request).await?;
         let StrictJson(value) = serde_json::from_slice(&bytes)
-            .map_err(|error| AdminProblem::malformed(format!("the body is no JSON: {error}")))?;
+            .map_err(|error| AdminProblem::malformed(format!("the body is not JSON: {error}")))?;
         match value {
             Value::Object(members) => Ok(Self { members, bytes }),
             other => Err(AdminProblem::malformed(format!(

@@ -1,5 +1,5 @@
-//! The members of a JSON body, or the parameters of a query, read one by one.
-//! Everything that is wrong is reported at once, unknown names too.
+//! The members of a JSON body, or the parameters of a query, read one by one. All mistakes are
+//! reported at once, unknown names included.
 
 use std::collections::{BTreeMap, BTreeSet};
 

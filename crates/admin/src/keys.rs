@@ -233,7 +233,7 @@ impl KeySelection {
 }
 
 fn algorithm(text: &str) -> Result<Algorithm, InvalidText> {
-    Algorithm::from_name(text).ok_or_else(|| InvalidText("is no algorithm of ours".to_owned()))
+    Algorithm::from_name(text).ok_or_else(|| InvalidText("is not an algorithm of ours".to_owned()))
 }
 
 /// The public keys of an api, as its own listener serves them.

@@ -1,6 +1,6 @@
-//! What a path names: an account, a credential, a session. A text that can be
-//! no id names nothing, so it is 404 and not 400; what is of an api that the
-//! operator does not see is 404 too, as if it were not there.
+//! What a path names: an account, a credential, a session. A text that cannot be an id names
+//! nothing, so the answer is 404 and not 400; something of an api that the operator may not see
+//! is 404 too, as if it did not exist.
 
 use std::sync::Arc;
 

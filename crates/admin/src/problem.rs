@@ -1,4 +1,4 @@
-//! Problem documents (RFC 9457): how the admin API says no.
+//! Problem documents (RFC 9457): how the admin API refuses.
 
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -89,7 +89,7 @@ impl AdminProblem {
     }
 
     pub(super) fn wrong_key() -> Self {
-        Self::invalid_token("wrong_key", "this is no admin key of this server")
+        Self::invalid_token("wrong_key", "this is not an admin key of this server")
     }
 
     pub(super) fn expired_key() -> Self {

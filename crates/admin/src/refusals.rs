@@ -214,7 +214,7 @@ impl ExplainedView {
     }
 }
 
-/// Whether a session was ended at `instant`: what comes later is no cause.
+/// Whether a session was ended at `instant`: what comes later is not a cause.
 fn was_ended(session: &Session, instant: Timestamp) -> bool {
     matches!(session.state, SessionState::Ended { at, .. } if at <= instant)
 }

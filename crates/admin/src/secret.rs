@@ -137,7 +137,7 @@ fn prefix_of(dialect: &Dialect, text: &str) -> Result<String, InvalidText> {
 /// The shortest password, in characters (NIST SP 800-63B section 5.1.1.1): one
 /// that is shorter is guessed within the throttle, or was cut off on its way.
 const MIN_SECRET: usize = 8;
-/// The longest password, in bytes. One that is longer is no mistake in typing.
+/// The longest password, in bytes. One that is longer is not a mistake in typing.
 const MAX_SECRET: usize = 1_024;
 
 fn secret_of(api: &IssuingApi, text: &str) -> Result<Secret, InvalidText> {

@@ -1,4 +1,4 @@
-//! What the admin API works on.
+//! The shared state of the admin API.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

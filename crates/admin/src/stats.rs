@@ -1,4 +1,4 @@
-//! What is in the store, in numbers.
+//! Figures about the store.
 
 use axum::Json;
 use axum::extract::State;

@@ -1,5 +1,4 @@
-//! The command line as it is written. What it means is the business of each
-//! command.
+//! The command line: its syntax. Each command knows what its arguments mean.
 
 use std::ffi::OsString;
 use std::process::ExitCode;

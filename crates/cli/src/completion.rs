@@ -1,4 +1,4 @@
-//! `countersign completion`: scripts that complete the command line.
+//! `countersign completion`: prints scripts that complete the command line.
 
 use clap::CommandFactory;
 use clap_complete::Shell;

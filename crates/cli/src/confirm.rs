@@ -1,4 +1,4 @@
-//! Asking before something is done that cannot be undone.
+//! Asks before something is done that cannot be undone.
 
 use std::io::{self, IsTerminal, Write};
 

@@ -1,5 +1,5 @@
-//! Requests as lines for a shell, with the secrets in them: for the demo and the
-//! sandbox, whose secrets lie open.
+//! Requests as curl commands, secrets included: for the demo and the sandbox, whose secrets are
+//! public.
 
 use bytes::Bytes;
 use countersign_dialect::Dialect;

@@ -1,4 +1,4 @@
-//! `countersign dialect`: look at wire formats, and check files of one's own.
+//! `countersign dialect`: shows wire formats, and checks your own dialect files.
 
 mod check;
 mod show;

@@ -1,7 +1,7 @@
-//! How a command ends: its exit code, and what is said when it fails.
+//! How a command ends: its exit code, and the error that it prints.
 //!
-//! 0 done, 1 failed, 64 usage or configuration, 69 unavailable, 77 refused; the
-//! numbers above 1 are those of BSD's `sysexits.h`.
+//! 0 done, 1 failed, 64 usage or configuration, 69 unavailable, 77 refused; the numbers above 1
+//! are those of BSD's `sysexits.h`.
 
 use std::fmt;
 use std::process::ExitCode;

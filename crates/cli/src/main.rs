@@ -1,4 +1,4 @@
-//! Runs: the one binary.
+//! The `countersign` program.
 
 mod admin_key_file;
 mod args;

@@ -1,5 +1,5 @@
-//! What a command that runs for a moment says beside its output, on standard error:
-//! what the client warns of, and with `--verbose` what all parts of the program log.
+//! What a short-lived command writes to standard error beside its output: the client's warnings,
+//! and with `--verbose` the log of all parts of the program.
 //!
 //! `serve` and `sidecar` write a log instead (`serve/telemetry.rs`).
 

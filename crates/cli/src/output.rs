@@ -1,7 +1,7 @@
 //! What a command prints: text for people, or with `--json` exactly one JSON
 //! document.
 //!
-//! A reader that went away (`| head`) is no failure: what is left is not
+//! A reader that went away (`| head`) is not a failure: what is left is not
 //! printed, and the command goes on.
 
 use std::io::{self, ErrorKind, Write};

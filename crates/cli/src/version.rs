@@ -1,4 +1,4 @@
-//! `countersign version`, and `--version`: of what this program was built.
+//! `countersign version`, and `--version`: the versions of the program and of its parts.
 
 use serde_json::json;
 

@@ -166,7 +166,7 @@ async fn stats(demo: &Demo) -> Value {
     stats
 }
 
-/// Bodies that are no login in any dialect, with what is odd in them.
+/// Bodies that are not a login in any dialect, with what is odd in them.
 fn bad_bodies() -> Vec<(&'static str, Vec<u8>)> {
     let nested = |depth: usize| [vec![b'['; depth], vec![b']'; depth]].concat();
     vec![

@@ -535,7 +535,7 @@ async fn a_dry_run_says_what_the_guard_would_decide_and_spends_nothing() {
         "{ended}"
     );
     let (_, listed) = server.operate(&["explain", "--login", "acme"]);
-    assert_eq!(listed["causes"], json!([]), "a dry run is no refusal");
+    assert_eq!(listed["causes"], json!([]), "a dry run is not a refusal");
     assert!(!server.log().contains(token), "the token is not logged");
 }
 

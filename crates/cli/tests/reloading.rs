@@ -99,7 +99,7 @@ async fn a_pipe_is_not_waited_for() {
     let made = std::process::Command::new("mkfifo").arg(&file).status();
     assert!(made.unwrap().success());
     server
-        .hang_up("is no file, so it cannot be read again")
+        .hang_up("is not a file, so it cannot be read again")
         .await;
     std::fs::remove_file(&file).unwrap();
     server.reload(TWO, "the configuration was read again").await;

@@ -451,7 +451,7 @@ fn urlencoded(object: &str) -> String {
 }
 
 impl HoleValues for ClientValues<'_> {
-    /// An empty text is no value: whoever reads one says that it is missing.
+    /// An empty text is not a value: whoever reads one says that it is missing.
     fn datum(&self, word: &HoleWord) -> Option<HoleValue<'_>> {
         let text = match word {
             HoleWord::Login => self.login?,

@@ -62,7 +62,7 @@ pub(crate) enum RequestPayload {
 #[derive(Debug)]
 pub(crate) struct ReplyForm {
     pub(crate) status: StatusCode,
-    /// Whether the file names the status, so that another is no success.
+    /// Whether the file names the status, so that another is not a success.
     pub(crate) status_stated: bool,
     pub(crate) media: HeaderValue,
     pub(crate) headers: Vec<(HeaderName, TextPattern)>,

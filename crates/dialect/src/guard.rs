@@ -175,12 +175,12 @@ impl StaticKeyPlace {
     }
 
     /// The key in a JSON body, and the body without its member, otherwise byte
-    /// for byte. The name is found in any escaping. A body that is no object,
+    /// for byte. The name is found in any escaping. A body that is not an object,
     /// or empty, has no key.
     ///
     /// # Errors
     ///
-    /// The body is not JSON, the member occurs twice, or it is no string with
+    /// The body is not JSON, the member occurs twice, or it is not a string with
     /// something in it.
     pub fn take_from_body(&self, body: &Bytes) -> Result<Option<(Secret, Bytes)>, UnreadRequest> {
         let tree = self.tree(body)?;
@@ -192,7 +192,9 @@ impl StaticKeyPlace {
                     let key = Secret::from(key.as_ref());
                     Ok(Some((key, without(body, tree.as_ref(), &keys))))
                 }
-                _ => Err(unread("the static key in the body is no string, or empty")),
+                _ => Err(unread(
+                    "the static key in the body is not a string, or empty",
+                )),
             },
             _ => Err(unread("the static key is in the body twice")),
         }
@@ -281,7 +283,7 @@ fn without(body: &Bytes, tree: Option<&JsonNode<'_>>, cut: &[(usize, &JsonMember
 }
 
 /// Drops the comma that would be left before the end of the object. The last
-/// byte that is no blank is one only if a member stays before it.
+/// byte that is not a blank is one only if a member stays before it.
 fn drop_comma(kept: &mut Vec<u8>) {
     let end = kept
         .iter()

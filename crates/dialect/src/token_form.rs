@@ -122,7 +122,7 @@ impl JwtForm {
     /// # Errors
     ///
     /// In words, without any value: not UTF-8 or JSON, a member twice, no
-    /// session, or an `exp`, `iat` or `nbf` that is no integer in range.
+    /// session, or an `exp`, `iat` or `nbf` that is not an integer in range.
     pub fn read_claims(&self, claims: &[u8]) -> Result<ClaimsRead, String> {
         let node = json::parse(claims, JsonRules::STRICT).map_err(|fault| fault.to_string())?;
         for name in ["exp", "iat", "nbf"] {
@@ -130,7 +130,7 @@ impl JwtForm {
                 .member(name)
                 .is_some_and(|found| !is_numeric_date(found))
             {
-                return Err(format!("`{name}` is no integer in range"));
+                return Err(format!("`{name}` is not an integer in range"));
             }
         }
         let mut bindings = HoleBindings::new(Timestamp::default());

@@ -6,7 +6,7 @@
 //! credential (a refused refresh leads to a login, a refused login ends). Under a
 //! status of success, what `success` denies is a refusal.
 //!
-//! What is not of the dialect is no refusal, whatever its status, but for what
+//! What is not of the dialect is not a refusal, whatever its status, but for what
 //! passes by itself: gateways spell their own 429 and 503.
 
 use std::time::Duration;
@@ -125,7 +125,7 @@ impl Dialect {
             }),
             None => Err(reply.fault(match reply.unread {
                 Some(why) => why,
-                None => "it is no success and no refusal that is known",
+                None => "it is not a success and no refusal that is known",
             })),
         }
     }
@@ -147,7 +147,7 @@ impl Dialect {
         fits && reply.denies(form) && !(granting && reply.bindings(form).is_ok())
     }
 
-    /// A logout that was denied in words that are not listed. These are no refusal of
+    /// A logout that was denied in words that are not listed. These are not a refusal of
     /// the token: who takes them for one holds the session for ended, and it may live.
     fn denial(&self, reply: &Reply<'_>) -> String {
         let bindings = self.errors(reply);
@@ -155,7 +155,7 @@ impl Dialect {
             .as_ref()
             .and_then(|it| it.text(&HoleWord::Field("detail".into())));
         match words {
-            Some(words) => format!("it says no in words that are no refusal: {words:?}"),
+            Some(words) => format!("it says no in words that are not a refusal: {words:?}"),
             None => "it says no, and not why".to_owned(),
         }
     }
@@ -523,7 +523,7 @@ impl Reply<'_> {
         };
         let access_life = bindings.life(&HoleWord::AccessExpiresAt);
         if access_life.is_some_and(|life| life.is_zero()) && unverified(token, "exp").is_none() {
-            let why = "0 seconds are no life: if it means that the token does not end, leave the \
+            let why = "0 seconds are not a life: if it means that the token does not end, leave the \
                        field out and say in `[expiry]` how long it is used";
             return Some(why.to_owned());
         }

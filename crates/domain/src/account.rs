@@ -42,7 +42,7 @@ impl FromStr for ApiName {
             return Ok(Self(text.to_owned()));
         }
         Err(InvalidText(format!(
-            "{text:?} is no api name: use 1 to 64 of a-z, 0-9, - and _, beginning with a letter"
+            "{text:?} is not an api name: use 1 to 64 of a-z, 0-9, - and _, beginning with a letter"
         )))
     }
 }
@@ -264,7 +264,7 @@ fn network(text: &str) -> Result<IpNet, InvalidText> {
     match parsed {
         Some(network) => Ok(fold_mapped(network.trunc())),
         None => Err(InvalidText(format!(
-            "{text:?} is no network: write 192.0.2.0/24, 2001:db8::/32 or a single address"
+            "{text:?} is not a network: write 192.0.2.0/24, 2001:db8::/32 or a single address"
         ))),
     }
 }
@@ -307,7 +307,7 @@ mod tests {
         assert!(!list.permits(ip("::ffff:192.0.3.7")));
         assert!(
             !list.permits(ip("::192.0.2.7")),
-            "an IPv4-compatible address is no mapped one"
+            "an IPv4-compatible address is not a mapped one"
         );
     }
 
@@ -337,7 +337,7 @@ mod tests {
             " 10.0.0.1",
         ] {
             let error = Allowlist::parse(&["10.0.0.1", bad]).unwrap_err();
-            assert!(error.0.contains("is no network"), "{bad:?}: {error}");
+            assert!(error.0.contains("is not a network"), "{bad:?}: {error}");
         }
     }
 

@@ -55,7 +55,7 @@ static WORDS: [(Reason, &str, &str); Reason::ALL.len()] = [
     ),
     (
         Reason::ProxyUntrusted,
-        "A verdict was asked for by an address that is no trusted proxy.",
+        "A verdict was asked for by an address that is not a trusted proxy.",
         "Add the proxy's address to trusted_proxies, if it is yours.",
     ),
     (
@@ -95,7 +95,7 @@ static WORDS: [(Reason, &str, &str); Reason::ALL.len()] = [
     ),
     (
         Reason::TokenMalformed,
-        "What was presented is no token: its form, header or claims cannot be read.",
+        "What was presented is not a token: its form, header or claims cannot be read.",
         "Have the partner send the access token as it came, whole and with nothing added.",
     ),
     (

@@ -59,7 +59,7 @@ pub struct KeyRing {
     keys: Vec<KeyRecord>,
 }
 
-/// Why keys are no ring, or cannot change as asked.
+/// Why keys are not a ring, or cannot change as asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RingFault {
     /// There is not exactly one active key.

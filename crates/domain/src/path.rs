@@ -5,7 +5,7 @@
 //! segments and what some cut to one (`.. `, `..#x`), empty segments, `\`, `;`, `?`,
 //! `#`, the percent-encoded forms of these and of `/`, characters that look like
 //! them to who converts to another character set (`．`, `／`), control characters,
-//! what is no UTF-8, and what would be percent-encoded still after decoding.
+//! what is not UTF-8, and what would be percent-encoded still after decoding.
 //! Everything else goes on byte for byte.
 
 use std::borrow::Cow;

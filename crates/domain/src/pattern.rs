@@ -120,7 +120,7 @@ impl PathPattern {
             match segment {
                 PatternSegment::Text(text) if text == part => {}
                 PatternSegment::Text(_) => return None,
-                // A slash at the end is no segment.
+                // A slash at the end is not a segment.
                 PatternSegment::Any | PatternSegment::Login if part.is_empty() => return None,
                 PatternSegment::Any => {}
                 PatternSegment::Login => logins.push(part.as_ref()),
@@ -200,7 +200,7 @@ fn segment(part: &str) -> Result<PatternSegment, String> {
         Some(name) if is_name(name) => Ok(PatternSegment::Any),
         None if is_text(part) => Ok(PatternSegment::Text(part.to_owned())),
         _ => Err(format!(
-            "{part:?} is no segment: write plain text, {{login}}, {{name}}, or * at the end"
+            "{part:?} is not a segment: write plain text, {{login}}, {{name}}, or * at the end"
         )),
     }
 }

@@ -124,7 +124,7 @@ coded! {
         AddressDenied = "address_denied",
         /// The address that a trusted proxy tells cannot be read.
         AddressUnreadable = "address_unreadable",
-        /// Who asks for a verdict on another's request is no trusted proxy.
+        /// Who asks for a verdict on another's request is not a trusted proxy.
         ProxyUntrusted = "proxy_untrusted",
         /// A proxy's own headers are repeated or cannot be read, or there are
         /// those of another kind of proxy or of ours.

@@ -50,8 +50,8 @@ pub struct RouteRule {
 /// What is wrong with rules.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RouteFault {
-    /// A path is no pattern.
-    #[error("{path:?} is no path pattern: {why}")]
+    /// A path is not a pattern.
+    #[error("{path:?} is not a path pattern: {why}")]
     Pattern {
         /// The path.
         path: String,
@@ -64,7 +64,7 @@ pub enum RouteFault {
     /// A rule asks for scopes where no credential is asked for.
     #[error("{0:?} is public, so nobody is asked for its scopes")]
     ScopesInPublic(String),
-    /// A rule asks for what is no scope.
+    /// A rule asks for what is not a scope.
     #[error("{path:?}: {why}")]
     Scope {
         /// The path of the rule.

@@ -13,7 +13,7 @@ impl Scopes {
     ///
     /// # Errors
     ///
-    /// One of them is no scope token, or there are too many.
+    /// One of them is not a scope token, or there are too many.
     pub fn parse<T: AsRef<str>>(tokens: &[T]) -> Result<Self, InvalidText> {
         if tokens.len() > 64 {
             return Err(InvalidText("there are more than 64 scopes".to_owned()));
@@ -44,7 +44,7 @@ fn scope(text: &str) -> Result<String, InvalidText> {
         return Ok(text.to_owned());
     }
     Err(InvalidText(format!(
-        "{text:?} is no scope: write 1 to 64 visible characters without spaces, quotes and \\"
+        "{text:?} is not a scope: write 1 to 64 visible characters without spaces, quotes and \\"
     )))
 }
 

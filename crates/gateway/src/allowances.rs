@@ -1,5 +1,5 @@
-//! What a request that may pass uses up: one of its account's requests a second,
-//! and one of its token's budget.
+//! What an allowed request uses up: one of its account's requests per second, and one of
+//! its token's budget.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What the gateway answers: a response to send, and the outcome to log.
+//! What the gateway returns: a response to send, and the outcome to log.
 
 use countersign_relay::AnswerBody;
 use http::Response;

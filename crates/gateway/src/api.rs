@@ -1,5 +1,5 @@
-//! An api behind the guard: what it speaks, which keys it has, what it guards
-//! and where it forwards to.
+//! An api behind the guard: its dialect, its keys, which paths it guards, and where it
+//! forwards requests to.
 
 use std::borrow::Cow;
 use std::sync::Arc;

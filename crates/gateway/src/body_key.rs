@@ -1,18 +1,17 @@
-//! A static key in a JSON body: found, and taken off before the body goes on.
+//! A static key in a JSON body: found, and removed before the body is forwarded.
 //!
-//! Only bodies of up to 64 KiB are looked into, of apis whose dialect has such a
-//! key, under a media type that is JSON or under which the dialect takes JSON. A
-//! longer one streams through as it is where something else lets the request
-//! pass, and is refused where only a key in it could.
+//! Only bodies of up to 64 KiB are searched, and only if the api's dialect has such a key and
+//! the media type is JSON or one under which the dialect accepts JSON. A longer body streams
+//! through unchanged if another credential lets the request pass, and is refused if only a
+//! key in it could.
 //!
-//! A body that says it is JSON and is not is refused: what cannot be read cannot
-//! be stripped. So is one with a content coding, which is never undone here.
-//! Where the media type leaves open what the body is (`curl -d` sends JSON as a
-//! form), it is JSON if it begins with `{` and can be read; if not, it goes on as
-//! it is.
+//! A body that claims to be JSON and is not is refused: what cannot be parsed cannot be
+//! stripped. So is one with a content coding, which is never decoded here. Where the media
+//! type leaves open what the body is (`curl -d` sends JSON as a form), it is JSON if it
+//! begins with `{` and can be parsed; otherwise it is forwarded unchanged.
 //!
-//! On a public route no credential is looked at, so nothing in a body refuses a
-//! request: what can be read is stripped all the same, the rest goes on as it is.
+//! On a public route no credential is needed, so nothing in a body refuses a request: a key
+//! that can be found is removed all the same, and the rest is forwarded unchanged.
 
 use bytes::{Bytes, BytesMut};
 use countersign_dialect::{Dialect, PresentedCredential, Secret, StaticKeyPlace, UnreadRequest};
@@ -177,7 +176,7 @@ fn is_coded(headers: &HeaderMap) -> bool {
     codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
-/// Whether the first byte that is no blank, as far as there is one, begins an
+/// Whether the first byte that is not a blank, as far as there is one, begins an
 /// object.
 fn may_be_object(bytes: &[u8]) -> bool {
     matches!(bytes.trim_ascii_start().first(), None | Some(b'{'))

@@ -1,10 +1,9 @@
-//! Budgets: how many guarded requests one access token may make, exactly.
+//! Budgets: exactly how many guarded requests one access token may make.
 //!
-//! A part of the budget is lent by a [`BudgetLender`] that makes it durable first, and
-//! is spent here from memory. What is in hand when the process dies is lost; so
-//! the parts are small, and smaller near the end. What is in hand when it stops
-//! in order is given back. If the lender does not answer, requests go on until
-//! nothing is in hand.
+//! A [`BudgetLender`] lends a part of the budget, which it makes durable first, and the part
+//! is spent from memory here. What is left of it when the process dies is lost, so the parts
+//! are small, and smaller near the end of the budget. At a graceful shutdown the rest is given
+//! back. If the lender does not answer, requests pass until the current part is spent.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -243,7 +242,7 @@ struct TokenPurse {
     answered: Notify,
 }
 
-/// What is lent of a token. The limit is no part of it, so that one that an
+/// What is lent of a token. The limit is not part of it, so that one that an
 /// operator changes holds for the next request.
 #[derive(Clone, Copy)]
 struct LentRequests {

@@ -1,11 +1,10 @@
-//! Whose address counts: the peer's, or the one that a trusted proxy tells.
+//! Which address counts as the client's: the peer's, or the one that a trusted proxy names.
 //!
-//! Only from a trusted proxy is a header read, and only the one configured
-//! (`Forwarded`, RFC 7239, or `X-Forwarded-For`). Each proxy adds what it saw on
-//! the right, so of a list the rightmost address that is no trusted proxy's is
-//! the client's: whatever stands left of it, the client may have written. What
-//! cannot be read is never passed over, since that would move the choice to the
-//! left.
+//! A header is read only from a trusted proxy, and only the configured one (`Forwarded`,
+//! RFC 7239, or `X-Forwarded-For`). Each proxy appends on the right what it saw, so the
+//! client is the rightmost address in the list that is not a trusted proxy: the client may
+//! have written anything to the left of it. An entry that cannot be parsed is never skipped,
+//! since that would move the choice to the left.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -30,7 +29,7 @@ impl TrustedProxies {
     ///
     /// # Errors
     ///
-    /// The first entry that is no network.
+    /// The first entry that is not a network.
     pub fn parse<T: AsRef<str>>(entries: &[T]) -> Result<Self, InvalidText> {
         Allowlist::parse(entries).map(Self)
     }
@@ -130,7 +129,7 @@ fn forwarded(headers: &HeaderMap, trusted: &TrustedProxies) -> Result<IpAddr, Re
 struct HopChoice<'a> {
     trusted: &'a TrustedProxies,
     count: usize,
-    /// The rightmost hop that is no trusted proxy; if there is none, the
+    /// The rightmost hop that is not a trusted proxy; if there is none, the
     /// leftmost. `None`: it cannot be read.
     chosen: Option<IpAddr>,
 }
@@ -196,7 +195,7 @@ fn element(text: &str) -> Option<(Option<IpAddr>, Option<&str>)> {
 }
 
 /// Takes a token or quoted string off `text`. A quoted one is given as it is
-/// written; no address needs a backslash, so one that has it is no address.
+/// written; no address needs a backslash, so one that has it is not an address.
 fn value(text: &str) -> Option<(&str, &str)> {
     let Some(quoted) = text.strip_prefix('"') else {
         let end = text.find(|c| !is_token_char(c)).unwrap_or(text.len());

@@ -1,8 +1,8 @@
-//! The first use of each generation of a session, told once.
+//! Reports the first use of each generation of a session, once.
 //!
-//! It closes the window in which a lost refresh may be repeated, so losing a
-//! report only keeps the window open to its bound: what is remembered is
-//! bounded, and when it is full nothing more is reported until it is pruned.
+//! The report closes the window in which a lost refresh may be repeated, so a lost report
+//! only keeps the window open until it times out. What is remembered is bounded: when it is
+//! full, nothing more is reported until it has been pruned.
 
 use countersign_domain::{SessionId, Timestamp};
 

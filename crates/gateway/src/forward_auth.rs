@@ -1,14 +1,14 @@
-//! Forward-auth: a verdict for a proxy that forwards the request itself.
+//! Forward-auth: decides for a proxy that forwards the request itself.
 //!
-//! The proxy asks `/forward-auth/{api}` about each request and tells in headers
-//! what its client asked for. Only the headers of the api's own kind of proxy
-//! are read, only from trusted proxies, each exactly once: a proxy passes on what
-//! its client sends under other names, and whoever read that would let the
-//! client choose the path that is judged. The check's own body is never read, so
-//! static keys in a body exist behind the built-in proxy alone.
+//! The proxy asks `/forward-auth/{api}` about each request and describes its client's request
+//! in headers. Only the headers of the configured kind of proxy are read, only from trusted
+//! proxies, and each must occur exactly once: a proxy passes on other headers as its client
+//! sent them, and if one of those were read, the client could choose the path that is judged.
+//! The body of the check is never read, so static keys in a body are supported behind the
+//! built-in proxy only.
 //!
-//! A success always carries every identity header, so that a proxy that copies
-//! them overwrites whatever the client sent.
+//! A positive answer always carries every identity header, so that a proxy which copies them
+//! overwrites whatever the client sent.
 
 mod family;
 mod pending_refusals;
@@ -297,7 +297,7 @@ fn bare(status: StatusCode, request_id: &str) -> Response<Bytes> {
     response
 }
 
-/// Whoever asks is no proxy of ours, so no api's spelling is owed to it (RFC
+/// Whoever asks is not a proxy of ours, so no api's spelling is owed to it (RFC
 /// 9457).
 fn untrusted<'r>(request_id: &str) -> ForwardAnswer<'r> {
     const PROBLEM: &[u8] = br#"{"type":"about:blank","title":"Forbidden","status":403,"detail":"verdicts are for trusted proxies"}"#;

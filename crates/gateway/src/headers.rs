@@ -1,8 +1,8 @@
-//! Header fields on their way through (RFC 9110 section 7.6).
+//! Header fields of a guarded request (RFC 9110 section 7.6).
 //!
-//! Everything that is ours to say is taken off first, in every spelling that an
-//! upstream might read as ours, and set afterwards: so nothing that a client
-//! sends, and no `Connection` option, can forge it or take it away.
+//! Every field that Countersign itself sets is removed first, in every spelling that an
+//! upstream might take for it, and set afterwards: so no client header and no `Connection`
+//! option can forge it or remove it.
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Version, request};

@@ -1,12 +1,11 @@
-//! Checks: decides in memory whether a request may pass, and forwards the ones
-//! that may.
+//! Decides in memory whether a request may pass, and forwards the ones that may.
 //!
-//! [`authorize`] is the whole policy and yields a [`Permit`], which nothing else
-//! can make; [`Gateway::forward`] asks it and then speaks to the upstream. What
-//! the guard knows of sessions and accounts is a [`RevocationView`] that it is fed with
-//! notices: this crate links no store and reads no clock of its own.
+//! [`authorize`] is the whole policy. It returns a [`Permit`], which nothing else can create;
+//! [`Gateway::forward`] calls it and then forwards the request to the upstream. What the guard
+//! knows of sessions and accounts is a [`RevocationView`], which is fed with notices: this crate
+//! does not link a store and reads no clock of its own.
 //!
-//! What carries the request is `countersign-relay`.
+//! The crate `countersign-relay` carries the request.
 
 mod allowances;
 mod answer;

@@ -1,4 +1,4 @@
-//! Two apis that could both answer a path: found before anything is served.
+//! Finds two apis that could both answer a path, before anything is served.
 
 use countersign_dialect::Dialect;
 use countersign_domain::pattern_index::{IndexedPath, PatternIndex};

@@ -1,4 +1,4 @@
-//! The policy of a guarded request: one function, and the evidence it yields.
+//! The policy of a guarded request: one function, and the evidence that it returns.
 
 use std::net::IpAddr;
 use std::sync::Arc;

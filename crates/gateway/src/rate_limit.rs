@@ -1,5 +1,5 @@
-//! What is left of a budget, as the client is told: the `RateLimit` fields of
-//! draft-ietf-httpapi-ratelimit-headers-10, structured by RFC 9651.
+//! Tells the client what is left of a budget: the `RateLimit` fields of
+//! draft-ietf-httpapi-ratelimit-headers-10, in the structured form of RFC 9651.
 
 use std::time::Duration;
 

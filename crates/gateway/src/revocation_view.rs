@@ -1,9 +1,9 @@
-//! What the guard knows besides a token: exact sets of what is revoked, and the
-//! accounts with their logins and static keys.
+//! What the guard knows besides a token: exact sets of what is revoked, and the accounts
+//! with their logins and static keys.
 //!
-//! Reads take no lock. Notices are applied one after the other, after the commit
-//! that they tell of and before its caller is answered, so an acknowledged
-//! revocation holds for the next request already.
+//! Reads take no lock. Notices are applied one after the other, after the commit that they
+//! describe and before its caller is answered, so an acknowledged revocation is in force for
+//! the very next request.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -115,7 +115,7 @@ impl RevocationView {
     }
 
     /// The account of the static key with this hash, and its credential, if
-    /// there is one in this api. That the hash was found is no leak:
+    /// there is one in this api. That the hash was found is not a leak:
     /// it is an HMAC under a key that the caller does not have.
     pub(crate) fn static_key(
         &self,

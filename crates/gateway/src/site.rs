@@ -1,10 +1,8 @@
-//! Where an api is found on a listener: its host names, and a prefix of its
-//! paths.
+//! Where an api is found on a listener: its host names, and a prefix of its paths.
 //!
-//! The prefix is taken off before anything else looks at a path, so operations,
-//! guards and the upstream see paths without it. It ends on a segment's border
-//! and is compared decoded, as [`JudgedPath`] compares; a segment that two
-//! servers could read differently is no prefix of anything.
+//! The prefix is removed before anything else looks at a path, so operations, guards and the
+//! upstream see paths without it. It ends at the end of a segment and is compared decoded, as
+//! [`JudgedPath`] does; a segment that two servers could read differently never matches.
 
 use std::net::Ipv6Addr;
 
@@ -23,12 +21,12 @@ pub struct ApiSite {
 /// What is wrong with a site.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SiteFault {
-    /// A text is no host name.
-    #[error("{0:?} is no host: write a name in lower case or an address, no port, no wildcard")]
+    /// A text is not a host name.
+    #[error("{0:?} is not a host: write a name in lower case or an address, no port, no wildcard")]
     Host(String),
-    /// A text is no prefix.
+    /// A text is not a prefix.
     #[error(
-        "{0:?} is no prefix: write /name, plain segments after one slash each, none at the end"
+        "{0:?} is not a prefix: write /name, plain segments after one slash each, none at the end"
     )]
     Prefix(String),
 }

@@ -1,10 +1,10 @@
-//! Judges the request of an open tunnel again, every two seconds, as at the time it was
-//! opened.
+//! Judges the request of an open tunnel again every two seconds, as of the time at which it
+//! was opened.
 //!
-//! So a tunnel ends when its session, account, credential or key is taken back or the
-//! address is no longer allowed, and outlives the expiry of its token: a partner that had
-//! to reconnect at each rotation would lose messages, and whoever may not go on is
-//! revoked. What it uses of a budget is the one request.
+//! So a tunnel ends when its session, account, credential or key is revoked or its address is
+//! no longer allowed, but it outlives the expiry of its token: a partner that had to reconnect
+//! at each rotation would lose messages, and access is taken away by revocation. A tunnel uses
+//! one request of a budget.
 
 use std::sync::Arc;
 use std::time::Duration;

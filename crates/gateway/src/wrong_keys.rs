@@ -1,8 +1,7 @@
-//! How often a network sends static keys that nobody has.
+//! How often a network sends static keys that do not exist.
 //!
-//! A right key is never refused for the wrong ones of its neighbours: it has 190
-//! random bits at least, so no rate of guessing finds one, and many partners can
-//! share an address.
+//! A right key is never refused because of a neighbour's wrong ones: it has at least 190
+//! random bits, so no rate of guessing finds one, and many partners can share an address.
 
 use std::hash::RandomState;
 use std::net::IpAddr;

@@ -1,7 +1,7 @@
-//! Connections to a server: TCP, a tunnel where a proxy is on the way, and TLS
-//! where its URL says so.
+//! Connections to a server: TCP, a tunnel if there is a proxy on the way, and TLS if the URL
+//! says so.
 //!
-//! Name, TCP, tunnel and TLS share one time limit.
+//! Resolving the name, TCP, the tunnel and TLS share one time limit.
 
 use std::future::Future;
 use std::io::{self, IoSlice};

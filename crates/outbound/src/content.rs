@@ -1,4 +1,4 @@
-//! How a request without content says so.
+//! How a request without content tells that it has none.
 
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderValue, Method};

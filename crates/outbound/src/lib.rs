@@ -1,8 +1,7 @@
-//! Reaches: where another server is, connections to it, and whom to believe at
-//! their other end.
+//! Connects to other servers: their URLs, connections to them, and which certificates to trust.
 //!
-//! The guard's upstreams, the client's vendors and the operator's admin API are
-//! reached alike.
+//! The guard's upstreams, the client's vendors and the operator's admin API are all reached in
+//! this way.
 
 mod connect;
 mod content;

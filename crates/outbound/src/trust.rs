@@ -1,5 +1,4 @@
-//! Whom we believe that we speak to: roots, and what a failed handshake
-//! means.
+//! Which certificates are trusted, and what a failed handshake means.
 
 use std::io;
 use std::sync::Arc;
@@ -22,7 +21,7 @@ pub enum TrustedRoots {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RootsFault {
     /// The PEM cannot be read.
-    #[error("this is no PEM file with certificates: {0}")]
+    #[error("this is not a PEM file with certificates: {0}")]
     Unreadable(String),
     /// There is no certificate in the PEM.
     #[error("there is no certificate in this PEM file")]

@@ -1,4 +1,4 @@
-//! Where a server is.
+//! The URL of a server.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -18,11 +18,11 @@ pub struct ServerUrl {
     base: String,
 }
 
-/// A text is no URL of a server. It is not repeated, since there may be a password in
+/// A text is not a URL of a server. It is not repeated, since there may be a password in
 /// it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "this is no URL of a server: write http://host:port or https://host:port and, if it has one, its base path; no user, no query"
+    "this is not a URL of a server: write http://host:port or https://host:port and, if it has one, its base path; no user, no query"
 )]
 pub struct ServerUrlFault;
 
@@ -92,7 +92,7 @@ impl FromStr for ServerUrl {
         let uri: Uri = text.parse().map_err(|_| ServerUrlFault)?;
         let scheme = uri.scheme().filter(|_| uri.query().is_none());
         let scheme = scheme.filter(|it| [Scheme::HTTP, Scheme::HTTPS].contains(it));
-        // Some texts that are no port are parsed, and would be left out.
+        // Some texts that are not a port are parsed, and would be left out.
         let fits = |it: &&Authority| it.as_str() == it.host() || it.port_u16().is_some();
         let authority = uri.authority().filter(fits);
         let authority = authority.filter(|it| !it.as_str().contains('@'));

@@ -1,4 +1,4 @@
-//! The body of an answer: what the upstream sends, as it comes, or one of our own.
+//! The body of a response: streamed from the upstream as it arrives, or one of our own.
 
 use std::fmt;
 use std::pin::Pin;

@@ -1,11 +1,11 @@
-//! Which methods may be sent twice with the effect of once (RFC 9110 section 9.2.2):
-//! those that IANA's registry of HTTP methods says are idempotent or safe.
+//! Which methods may be sent twice with the effect of once (RFC 9110 section 9.2.2): those
+//! that IANA's registry of HTTP methods lists as idempotent or safe.
 //!
-//! A method that nobody registered is sent once, since nobody promises anything of it.
+//! A method that is not registered is sent once, since nothing is known about it.
 
 use http::Method;
 
-/// The registry's idempotent methods, sorted, without what is no request of a client
+/// The registry's idempotent methods, sorted, without what is not a request of a client
 /// (`PRI`) and what never goes on (`TRACE`). Of WebDAV (RFC 4918), its versioning (RFC
 /// 3253), ordered collections (RFC 3648), access control (RFC 3744), redirects (RFC
 /// 4437), calendars (RFC 4791), search (RFC 5323) and bindings (RFC 5842); of links (RFC

@@ -1,4 +1,4 @@
-//! A clock that runs only while a body makes its reader wait.
+//! A timer that runs only while the reader of a body is waiting for it.
 
 use std::fmt;
 use std::future::Future;

@@ -1,9 +1,9 @@
-//! Carries requests to an upstream and its answers back, and judges none of them.
+//! Carries requests to an upstream and its responses back, and judges none of them.
 //!
-//! The guard's built-in proxy and the sidecar stand on this: connections that are kept
-//! alive ([`Upstream`]), health checks, bodies that stream both ways, WebSocket
-//! tunnels, and the header fields that must not pass. Who may call is decided above;
-//! what went wrong on the way is a [`RelayError`].
+//! The guard's built-in proxy and the sidecar are built on this: pooled connections
+//! ([`Upstream`]), health checks, bodies that stream both ways, WebSocket tunnels, and
+//! removal of the header fields that must not pass. The callers decide which requests may
+//! pass. What goes wrong on the way is a [`RelayError`].
 
 mod answer_body;
 mod error;

@@ -1,9 +1,9 @@
-//! What an answer tells of the upstream's own origin is told of the public one
-//! (RFC 9110 sections 10.2.2 and 8.7): a redirect that named an address which only we
-//! can reach would lead nowhere.
+//! Replaces the upstream's own origin with the public one where a response names it
+//! (RFC 9110 sections 10.2.2 and 8.7): a redirect to an address that only we can reach
+//! would lead the client nowhere.
 //!
-//! Only absolute references are looked at. One that begins with a path is the
-//! upstream's to get right, which is told of a prefix.
+//! Only absolute references are changed. A reference that begins with a path is left to
+//! the upstream, which learns its public prefix from `X-Forwarded-Prefix`.
 
 use countersign_outbound::ServerUrl;
 use http::header::{CONTENT_LOCATION, HeaderMap, HeaderValue, LOCATION};

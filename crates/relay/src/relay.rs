@@ -1,5 +1,5 @@
-//! Carries a request to an upstream and its answer back, over connections that are
-//! kept alive. It judges nothing: the guard does that before, and the sidecar.
+//! Carries a request to an upstream and its response back, over pooled connections. It
+//! judges nothing: the guard or the sidecar has done that before.
 
 use std::convert::Infallible;
 use std::fmt::Display;

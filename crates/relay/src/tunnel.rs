@@ -1,17 +1,16 @@
 //! Connections that switch to WebSocket (RFC 9110 section 7.8, RFC 6455).
 //!
-//! A request that asks for it is judged like any other and goes on with
-//! `Connection` and `Upgrade` of our own. Only when the upstream has answered 101
-//! with the protocol that was asked for is the client told so, and both
-//! connections become one tunnel; nothing passes unread before (NET-07). Any
-//! other answer is an ordinary one.
+//! A request for an upgrade is judged like any other, and is forwarded with `Connection`
+//! and `Upgrade` fields of our own. Only when the upstream has answered 101 with the
+//! requested protocol is the client answered 101, and both connections become one tunnel;
+//! no bytes pass before that. Any other response is an ordinary one.
 //!
-//! WebSocket alone is passed on, also where a client names others beside it. Behind a
-//! switch to `h2c`, say, requests would pass that nobody judges; such an `Upgrade` is
-//! left out, as a server may ignore it, and the fields of a handshake with it.
+//! Only WebSocket is passed on, even if a client names other protocols beside it. After a
+//! switch to `h2c`, for instance, requests would pass that nobody judges. Such an `Upgrade`
+//! field is removed, as a server may ignore it, together with the fields of its handshake.
 //!
-//! Whoever opens a tunnel may end it: it hands over a future that is ready when the
-//! tunnel is to end, and tells why.
+//! Whoever opens a tunnel may end it: it passes a future that becomes ready when the
+//! tunnel must end, with the reason.
 
 use std::fmt::Display;
 use std::future::Future;

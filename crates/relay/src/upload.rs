@@ -1,4 +1,4 @@
-//! The body on its way to the upstream, and who is to blame when it stops.
+//! The request body on its way to the upstream, and whose fault it is when it stops.
 
 use std::future::poll_fn;
 use std::pin::Pin;

@@ -1,10 +1,9 @@
-//! The guarded API itself: one origin, spoken to over connections that are kept
-//! alive.
+//! An upstream: one origin, reached over pooled connections.
 //!
-//! A request is sent again where nothing of it was sent, because a kept connection
-//! turned out to be closed. Where it may have been sent it is told whether it was
-//! lost with such a connection, and who sent it decides. While the upstream is known
-//! to be down, requests are refused without asking it.
+//! A request is sent again if nothing of it was sent because a pooled connection turned
+//! out to be closed. If some of it may have been sent, the error tells whether it was lost
+//! with a reused connection, and the caller decides. While the upstream is known to be
+//! down, requests are refused without trying it.
 
 mod connection;
 mod health;
@@ -138,7 +137,7 @@ pub enum UpstreamFault {
     #[error("no certificate can be for {0:?}")]
     Name(String),
     /// The health check's path is none.
-    #[error("{0:?} is no path: write one that begins with /, plain ASCII")]
+    #[error("{0:?} is not a path: write one that begins with /, plain ASCII")]
     HealthPath(String),
 }
 

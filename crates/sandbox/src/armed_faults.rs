@@ -1,7 +1,7 @@
-//! The faults that wait for their requests.
+//! The faults that wait for a request.
 //!
-//! Several can be armed at once, and one request may meet one of each kind; of
-//! two of the same kind the later one waits for the next request.
+//! Several can be armed at once, and one request may meet one of each kind; of two faults of
+//! the same kind the later one waits for the next request.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -8,7 +8,7 @@ use crate::record::RecordedRequest;
 ///
 /// Logins and refreshes are those that were granted, whether or not the reply
 /// was lost; a refresh that was repeated with the same token counts once. A
-/// request that a fault refused is no refusal here.
+/// request that a fault refused is not a refusal here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestExpectations {
     /// At least so many requests, of whatever kind and outcome.

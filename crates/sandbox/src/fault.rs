@@ -1,4 +1,4 @@
-//! Faults: what a vendor and the way to it do to a client.
+//! Faults: what the vendor, or the network on the way to it, does to a client.
 
 use std::time::Duration;
 

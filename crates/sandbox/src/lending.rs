@@ -1,5 +1,5 @@
-//! Budgets are lent by the store: it makes each part durable before the gateway,
-//! which knows no store, spends it.
+//! Lends budgets from the store, which makes each part durable before the gateway spends it.
+//! The gateway does not know the store.
 
 use countersign_gateway::{BudgetLender, LendOutcome, LenderAnswer, LendingUnavailable, TokenLoan};
 use countersign_store::{BudgetLease, Store};

@@ -1,5 +1,4 @@
-//! What the sandbox was asked, without anything secret, and what a client is
-//! expected to ask.
+//! The requests that the sandbox received, without anything secret.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,11 +1,10 @@
-//! The life of an api's signing keys (design, section 7): pending, active,
-//! retiring, gone; or killed.
+//! The life of an api's signing keys: pending, active, retiring, then deleted; or killed.
 //!
-//! A change is decided, its tokens are built, it is committed, and then the
-//! api's keychain is replaced, before the operator is answered. It runs to its
-//! end even if the operator goes away, and one at a time for each api. No
-//! request is refused over a rotation: the old key verifies, and signs replays,
-//! until all that it signed has run out.
+//! A change is decided, the tokens that it gives are built, it is committed, and then the
+//! api's keychain is replaced, all before the operator is answered. It runs to its end even
+//! if the operator disconnects, and one change at a time runs for each api. No request is
+//! refused because of a rotation: the old key verifies tokens, and signs repeated answers,
+//! until everything that it signed has expired.
 
 use std::sync::Arc;
 use std::time::Duration;

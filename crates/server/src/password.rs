@@ -1,13 +1,12 @@
-//! Passwords: argon2id in a bounded pool.
+//! Passwords: argon2id in a pool of limited size.
 //!
-//! A hash costs some ten milliseconds and 19 MiB on purpose, so only a few run
-//! at once and only so many wait: beyond that the pool says so at once, and
-//! what needs no hash goes on unharmed.
+//! A hash costs some ten milliseconds and 19 MiB on purpose, so only a few run at once and
+//! only so many wait. Beyond that the pool refuses at once, and requests that need no hash
+//! are not delayed.
 //!
-//! Friends and strangers wait in queues of their own, so strangers cannot fill
-//! that of the friends. Of the strangers only as many as hash at once stand in
-//! line with the friends: a friend waits for these and for other friends, and
-//! never for all the strangers that wait.
+//! Attempts from networks that are known to the login wait in a queue of their own, which
+//! others cannot fill. Of the other attempts only as many as can be hashed at once are ahead
+//! of them, so a known partner never waits for all unknown ones.
 
 use std::sync::Arc;
 

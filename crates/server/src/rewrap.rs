@@ -1,14 +1,11 @@
-//! A new master key: everything that is sealed is sealed anew, while no server
-//! runs.
+//! Replaces the master key while no server runs: everything that is sealed is sealed again.
 //!
-//! A process may die at any point of it. The new key is durable in
-//! `master.key.new` before the one transaction that seals everything anew and
-//! with it the master check; after that the file takes the old one's place. So
-//! at a start either the old key or the new one opens the check, that one wins,
-//! and [`settle`] ends what was begun. The old key stays as `master.key.old`,
-//! since backups that were made before are sealed under it; the operator deletes
-//! it with them. It is never overwritten: as long as it is there, there is no
-//! further rewrap.
+//! The process may die at any point. The new key is durable in `master.key.new` before the
+//! one transaction that seals everything again, the master check included; after that the
+//! file replaces the old one. So at a start either the old or the new key opens the check,
+//! that one is used, and [`settle`] finishes what was begun. The old key is kept as
+//! `master.key.old`, since earlier backups are sealed under it; the operator deletes it with
+//! them. It is never overwritten: while it is there, no further rewrap is possible.
 
 use std::ffi::OsString;
 use std::fs;

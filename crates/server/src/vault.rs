@@ -1,4 +1,4 @@
-//! The keys of an api in the store, and the master key that opens them.
+//! The keys of an api in the store, and the master key that unseals them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

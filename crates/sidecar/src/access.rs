@@ -1,9 +1,9 @@
-//! Which requests go to the vendor.
+//! Which requests may go to the vendor.
 //!
-//! The path is judged in the form that is forwarded, so one that servers read
-//! differently goes nowhere. The token endpoints of the dialect are closed whatever
-//! is allowed, and in whatever case: a program that logged in or out there would end
-//! the session that the sidecar keeps.
+//! The path is judged in the form that is forwarded, so a path that two servers could read
+//! differently is refused. The token endpoints of the dialect are closed whatever is allowed,
+//! and in any case of letters: a program that logged in or out there would end the session
+//! that the sidecar keeps.
 
 use countersign_client::profile::AllowedRequest;
 use countersign_dialect::Dialect;

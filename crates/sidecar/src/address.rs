@@ -1,4 +1,4 @@
-//! Where a sidecar listens: a socket file, or a port of this machine.
+//! Where a sidecar listens: a Unix domain socket, or a loopback port.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -19,12 +19,12 @@ pub enum SidecarAddress {
     Port(SocketAddr),
 }
 
-/// A text is no address of a sidecar.
+/// A text is not an address of a sidecar.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressFault {
     /// It cannot be read.
     #[error(
-        "{0:?} is no address: write /path/to.sock, unix:/path/to.sock, 127.0.0.1:9001 or [::1]:9001"
+        "{0:?} is not an address: write /path/to.sock, unix:/path/to.sock, 127.0.0.1:9001 or [::1]:9001"
     )]
     Unreadable(String),
     /// Others than this machine reach it.

@@ -1,5 +1,4 @@
-//! The body of a request: kept, so that it can be sent twice, or passed on as it
-//! comes.
+//! The body of a request: kept, so that it can be sent twice, or streamed as it arrives.
 
 use std::time::Duration;
 

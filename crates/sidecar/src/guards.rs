@@ -1,9 +1,9 @@
-//! Who may talk to a sidecar: programs on this machine, and no page in a browser.
+//! Who may use a sidecar: programs on this machine, but no page in a browser.
 //!
-//! A page can make a browser send requests to ports of this machine, and by a name
-//! of its own that leads there (DNS rebinding) even read the answers. So over a port
-//! the `Host` has to be the sidecar's own, and what only browsers send is refused.
-//! No page reaches a socket file.
+//! A page can make a browser send requests to ports of this machine, and with a host name of
+//! its own that resolves to this machine (DNS rebinding) can even read the responses. So on a
+//! port the `Host` must be the sidecar's own, and requests with headers that only browsers send
+//! are refused. No page can reach a Unix domain socket.
 
 use std::net::IpAddr;
 

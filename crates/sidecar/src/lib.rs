@@ -1,12 +1,10 @@
-//! Carries: plain HTTP from a program on this machine to the vendor, with a fresh
-//! token.
+//! Carries plain HTTP from a program on this machine to the vendor, with a fresh token.
 //!
-//! A [`Sidecar`] serves one profile. A request comes in at an [`SidecarEntrance`], passes
-//! the guards (a page in a browser must not borrow the token), is rewritten for the
-//! vendor, and its answer streams back. What the sidecar says itself is a problem
-//! document (RFC 9457) with the field `X-Countersign-Sidecar`, never in the vendor's
-//! spelling. It knows of no files and no configuration: it is given a source of
-//! tokens.
+//! A [`Sidecar`] serves one profile. A request arrives at a [`SidecarEntrance`], passes the
+//! guards (a page in a browser must not borrow the token), is rewritten for the vendor, and the
+//! vendor's response streams back. Answers of the sidecar itself are problem documents (RFC 9457)
+//! with the field `X-Countersign-Sidecar`, never in the vendor's spelling. This crate reads no
+//! files and no configuration: it is given a source of tokens.
 
 mod access;
 mod address;

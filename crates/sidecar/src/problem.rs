@@ -1,5 +1,5 @@
-//! What the sidecar answers where the vendor does not: one table from the cause to
-//! a problem document (RFC 9457).
+//! What the sidecar answers when the vendor does not: one table from the cause to a problem
+//! document (RFC 9457).
 
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ pub(crate) enum ProblemCause {
     NoTokenNow,
     /// The vendor's answer to a login or refresh is a refusal, or none.
     Refused,
-    /// The vendor cannot be reached, or what comes is no answer.
+    /// The vendor cannot be reached, or what comes is not an answer.
     Unreachable,
     /// It was not reached lately, so it was not asked.
     Down,

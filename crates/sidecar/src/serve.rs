@@ -1,4 +1,4 @@
-//! Serves a sidecar where it listens.
+//! Serves a sidecar at its address.
 
 use std::future::Future;
 use std::sync::Arc;

@@ -359,7 +359,7 @@ impl VendorExchange<'_> {
     }
 }
 
-/// The name with every sign that is no letter or digit as a hyphen.
+/// The name, with a hyphen for each character that is not a letter or a digit.
 fn hyphened(name: &str) -> String {
     name.replace(|c: char| !c.is_ascii_alphanumeric(), "-")
 }

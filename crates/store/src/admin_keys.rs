@@ -1,4 +1,4 @@
-//! Named admin keys: who operates the server, and how far.
+//! Named admin keys: who may operate the server, and what they may do.
 
 use countersign_domain::audit::Action;
 use countersign_domain::{ApiName, ApiScope};

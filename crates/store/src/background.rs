@@ -1,6 +1,5 @@
-//! What the store does by itself: it writes down which access tokens were used,
-//! and sweeps what has run out. Both in small steps between the callers'
-//! commands.
+//! The store's own background work: it records which access tokens were used, and sweeps
+//! expired rows. Both run in small steps between the callers' commands.
 
 use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};

@@ -1,4 +1,4 @@
-//! Credentials: an account may hold several, so that secrets change with an
+//! Credentials: an account may hold several, so that a secret can be replaced with an
 //! overlap.
 
 use countersign_domain::account::StoredSecret;

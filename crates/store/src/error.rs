@@ -1,4 +1,4 @@
-//! What can go wrong with the store, as its callers need to know it.
+//! What can go wrong with the store, as far as its callers need to tell it apart.
 
 use std::io;
 use std::path::PathBuf;
@@ -27,7 +27,7 @@ pub enum OpenError {
         known: i64,
     },
     /// The file is something else.
-    #[error("{0} is no Countersign store: move it away, or name another path")]
+    #[error("{0} is not a Countersign store: move it away, or name another path")]
     NotAStore(PathBuf),
     /// The file is a store, and broken.
     #[error("the store {path} is damaged ({source}): restore it from a backup")]

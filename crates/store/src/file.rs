@@ -1,9 +1,9 @@
-//! The files of the store: one process at a time, mode 0600, the schema
-//! brought up to date. A file that is no store of ours is left as it is.
+//! The files of the store: opened by one process at a time, mode 0600, with the schema
+//! brought up to date. A file that is not a Countersign store is left untouched.
 //!
-//! Or no files at all: SQLite's `memdb` keeps a database in memory that the
-//! connections of this process share by its name, and that ends with the last
-//! of them. It has no WAL, so a reader may wait for the writer's commit.
+//! The store can also be kept in memory: SQLite's `memdb` keeps a database that the
+//! connections of this process share by its name, until the last of them closes. It has no
+//! WAL, so a reader may wait for the writer's commit.
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions, Permissions, TryLockError};

@@ -1,6 +1,6 @@
-//! Creations that are made once for an idempotency key: the reply is kept in
-//! the commit of the creation, so that who asks again gets it and creates
-//! nothing. Kept replies are sealed; nothing here can read one.
+//! Creations that are made only once for an idempotency key. The reply is kept in the same
+//! commit as the creation, so a repeated request gets that reply and creates nothing. Kept
+//! replies are sealed; this crate cannot read them.
 
 use rusqlite::OptionalExtension;
 

@@ -1,4 +1,4 @@
-//! Sealed keys, and the check by which the right master key is known.
+//! Sealed keys, and the check value that proves the right master key.
 
 use countersign_domain::audit::Action;
 use countersign_domain::key::{KeyRecord, KeyRing, KeyState, Kid};

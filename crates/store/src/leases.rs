@@ -1,6 +1,6 @@
-//! Leases: parts of an access token's budget that a verifier may spend without
-//! asking again. What is lent is durable before it is spent, so a budget is
-//! never exceeded; what a verifier loses with its memory stays lent.
+//! Leases: parts of an access token's budget that a verifier may spend without asking
+//! again. A lease is durable before it is spent, so a budget is never exceeded; what a
+//! verifier had left when it died stays spent.
 
 use countersign_domain::{SessionId, Timestamp};
 use rusqlite::OptionalExtension;

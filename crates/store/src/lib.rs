@@ -7,7 +7,7 @@
 //! goes back, not over a restart either. All writes pass through one thread
 //! (`writer`), reads through two more (`reader`); no caller ever blocks.
 //!
-//! What it refuses: a file that is no store, that a later release wrote, or that
+//! What it refuses: a file that is not a store, that a later release wrote, or that
 //! another process has open.
 
 mod accounts;

@@ -1,5 +1,5 @@
-//! A store that is not open yet: what its head row says, so that the master key can
-//! be proved before a byte of it is changed.
+//! A store that is not open yet: what its head row says, so that the master key can be
+//! proved before anything is changed.
 
 use std::fs::{self, File};
 use std::io;

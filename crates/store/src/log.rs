@@ -1,5 +1,5 @@
-//! What is told and kept of changes: the snapshot for verifiers, the audit log,
-//! and the store's own figures.
+//! Reads of what has changed: the snapshot for verifiers, the audit log, and figures about
+//! the store itself.
 
 use countersign_domain::revocation::RevocationNotice;
 use rusqlite::Connection;

@@ -1,11 +1,11 @@
-//! The high-water mark of the clock, set back to the right time after a wrong one
-//! moved it on.
+//! Sets the high-water mark of the clock back to the right time after a wrong system clock
+//! moved it forward.
 //!
-//! What was given out meanwhile ends as late as the wrong clock said, and what had
-//! run out on it may be swept with the revocations that concerned it. So no token
-//! from before is accepted afterwards: every session of every account ends. Keys
-//! that retire are gone, since nothing that they signed lives, and admin keys that
-//! were made meanwhile end, since their ends were judged by the wrong clock.
+//! What was issued meanwhile would live as long as the wrong clock said, and what expired on
+//! it may have been swept together with revocations. So no token from before is accepted
+//! afterwards: every session of every account ends. Retiring keys are deleted, since nothing
+//! that they signed is still valid, and admin keys that were made meanwhile end, since their
+//! expiry was computed by the wrong clock.
 
 use countersign_domain::audit::Action;
 use countersign_domain::session::End;

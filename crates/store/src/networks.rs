@@ -1,5 +1,5 @@
-//! The networks from which a credential's secret came right: the throttle tells
-//! them from strange ones, over restarts too.
+//! The networks from which a credential was used with the right secret. They are kept over
+//! restarts, so that the throttle can tell them from unknown ones.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Reads: threads with a connection each, which see every commit that was
-//! answered before they began and never wait for the writer.
+//! Reads: threads with one connection each, which see every commit that was answered
+//! before they began and never wait for the writer.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,5 +1,5 @@
-//! What goes into the store and comes out of it, beyond the domain's own
-//! nouns. Nothing here knows SQL.
+//! What goes into the store and comes out of it, beyond the domain's own types. Nothing
+//! here knows SQL.
 
 use std::fmt;
 use std::time::Duration;

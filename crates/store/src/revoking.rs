@@ -1,4 +1,4 @@
-//! Everything of an api, revoked at once.
+//! Revokes everything of an api at once.
 
 use countersign_domain::audit::Action;
 use countersign_domain::session::End;

@@ -1,5 +1,4 @@
-//! Everything that is sealed, sealed anew under another master key, in one
-//! transaction.
+//! Seals everything that is sealed again under another master key, in one transaction.
 
 use std::sync::Arc;
 

@@ -1,6 +1,5 @@
-//! Refresh and logout: the domain decides on the rows as they are, and what it
-//! decides is committed with its revocation and audit entry before anybody is
-//! answered.
+//! Refresh and logout: the domain decides from the rows as they are, and its decision is
+//! committed with its revocation and audit entry before anybody is answered.
 
 use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};

@@ -1,5 +1,5 @@
-//! Rows as the domain's nouns. A value that the domain does not know is an
-//! error of the read, never a guess.
+//! Converts rows to the domain's types. A value that the domain does not know is an error,
+//! never a guess.
 
 use std::net::IpAddr;
 
@@ -213,7 +213,7 @@ pub(super) fn revocation(row: &Row<'_>) -> rusqlite::Result<Revocation> {
             kid: Kid(row.get(5)?),
             until,
         }),
-        other => Err(unknown(0, format!("{other:?} is no kind of revocation"))),
+        other => Err(unknown(0, format!("{other:?} is not a kind of revocation"))),
     }
 }
 

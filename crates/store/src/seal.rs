@@ -1,11 +1,10 @@
-//! Keys at rest: sealed with AES-256-GCM under a master key that lies in a file
-//! of its own and in no backup.
+//! Keys at rest: sealed with AES-256-GCM under a master key, which is in a file of its own
+//! and in no backup.
 //!
-//! A sealed record is bound to its place: the context (api, purpose, key id,
-//! algorithm) is authenticated with it, so records that were swapped between
-//! rows do not open. This module refuses a master key file that others can
-//! read, and never overwrites one: a new master key would make every key that
-//! the old one sealed unreadable.
+//! A sealed record is bound to its place: the context (api, purpose, key id, algorithm) is
+//! authenticated with it, so records that were swapped between rows do not open. This module
+//! refuses a master key file that others can read, and never overwrites one: under a new
+//! master key, every key that the old one sealed would be unreadable.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
@@ -48,11 +47,11 @@ pub enum MasterKeyError {
         mode: u32,
     },
     /// The path is a directory, a device or the like.
-    #[error("{0} is no regular file, so no master key")]
+    #[error("{0} is not a regular file, so no master key")]
     NotAFile(PathBuf),
     /// The file was cut off, or is something else.
     #[error(
-        "{path} is no master key: it has {length} bytes and not {KEY_LEN}; restore it, or delete \
+        "{path} is not a master key: it has {length} bytes and not {KEY_LEN}; restore it, or delete \
          it if no store was ever made with it"
     )]
     Length {

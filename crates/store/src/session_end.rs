@@ -1,4 +1,4 @@
-//! How sessions end: each end is in one commit with its revocation.
+//! Ends sessions: each end is committed together with its revocation.
 
 use countersign_domain::revocation::{Revocation, RevocationNotice};
 use countersign_domain::session::End;

@@ -1,5 +1,5 @@
-//! How many sessions of an account live at once: a login beyond the limit ends
-//! those that were idle the longest.
+//! How many sessions an account may have at once: a login beyond the limit ends those
+//! that were idle the longest.
 
 use countersign_domain::audit::Action;
 use countersign_domain::session::{End, SessionId};

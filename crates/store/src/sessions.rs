@@ -1,4 +1,4 @@
-//! Sessions: opened, looked at, ended by operators, and in bulk.
+//! Sessions: opened, read, and ended by operators, one by one or in bulk.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! The sweep: rows that nothing needs any more go, a few at a time. Audit
-//! entries stay.
+//! The sweep: deletes expired rows that nothing needs any more, a few at a time. Audit
+//! entries are kept.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! One transaction of the writer, as its commands see it: the time, the
-//! database, the revocation log and the audit log.
+//! One transaction of the writer, as its commands see it: the time, the database, the
+//! revocation log and the audit log.
 
 use countersign_domain::audit::Action;
 use countersign_domain::revocation::{Revocation, RevocationNotice};

@@ -25,7 +25,7 @@ const ROOT: usize = 32;
 #[derive(Clone)]
 pub struct KeyMaterial(Zeroizing<Vec<u8>>);
 
-/// Why bytes are no key material.
+/// Why bytes are not key material.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MaterialFault {
     /// The length or the encoded private key is wrong.

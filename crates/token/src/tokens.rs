@@ -86,7 +86,7 @@ pub enum MintFault {
 /// Why an api's keys and dialect do not fit together.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokensFault {
-    /// The keys of an algorithm are no ring.
+    /// The keys of an algorithm do not form a ring.
     #[error("the {algorithm} keys: {fault}")]
     Ring {
         /// Whose.

@@ -1,5 +1,5 @@
-//! The service that hyper calls: it hands requests that passed the gate to the
-//! answer function, and answers itself where there is none to be had.
+//! The service that hyper calls. It passes requests that the gate has let through to the
+//! application's function, and answers by itself when that gives no response.
 
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,4 +1,4 @@
-//! The request body: bytes as they arrive, or the reason why they stopped.
+//! The request body: its bytes as they arrive, or the reason why they stopped.
 
 use std::error::Error;
 use std::io;

@@ -1,13 +1,14 @@
-//! What lies here unsent or unread, over all connections of a listener, and its
-//! bound ([`ListenerLimits::max_buffered_bytes`](crate::ListenerLimits)).
+//! The memory that buffered data may take on a listener, over all of its connections
+//! ([`ListenerLimits::max_buffered_bytes`](crate::ListenerLimits)): request bodies that
+//! nobody has read yet, and responses that the peer has not read.
 //!
-//! It is kept by flow control: where a connection has no room, bodies of its
-//! answers are not polled, its uploads are not read on, and its socket is not read.
-//! Half of the bound is shared. A connection may take of it while it holds less than
-//! is left there, so some is left however many hoard; the more hoard, the less each
-//! can. The other half is for pieces that a connection may always take while it
-//! holds nothing of the kind: who drains goes on, whatever the others do. A
-//! connection that drains nothing ends by its write timeout and gives all back.
+//! Flow control keeps the limit. While a connection has no room, response bodies are not
+//! polled, uploads are not read, and its socket is not read. Half of the limit is shared:
+//! a connection may take from it while it holds less than is left, so the more
+//! connections hoard data, the less each can take, and some is always left. The other
+//! half is for single pieces, which a connection may take whenever it holds none: a peer
+//! that keeps reading makes progress whatever the others do. A peer that reads nothing is
+//! cut off by its write timeout, and everything that it held is freed.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};

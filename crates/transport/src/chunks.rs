@@ -1,9 +1,9 @@
-//! Where a chunked body ends (RFC 9112, section 7.1).
+//! Finds the end of a chunked body (RFC 9112, section 7.1).
 //!
-//! hyper decodes the chunks; this only follows the framing, so that the gate
-//! knows where the next head begins. It refuses what a decoder may tolerate:
-//! white space after the size, bare line ends, endless extensions, trailers that are
-//! no fields.
+//! hyper decodes the chunks; this module only follows the framing, so that the gate
+//! knows where the next head begins. It refuses what a decoder may tolerate: white space
+//! after the chunk size, bare line feeds, extensions without an end, and trailer lines
+//! that are not header fields.
 
 use crate::head::is_token;
 

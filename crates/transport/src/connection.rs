@@ -1,5 +1,5 @@
-//! One connection: over the threshold, then hyper between the gate and the
-//! service, under its watch.
+//! One connection: its handshake, then hyper between the gate and the service, with
+//! deadlines around it.
 
 use std::error::Error;
 use std::future::{Future, poll_fn};

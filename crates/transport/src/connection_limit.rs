@@ -1,5 +1,5 @@
-//! All connections at present: who makes room when the listener is full, how
-//! many of them an address holds, and who must end when it shuts down.
+//! All connections of a listener: which one makes room when the listener is full, how
+//! many an address may hold, and which must end when the listener shuts down.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;

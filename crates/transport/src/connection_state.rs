@@ -1,10 +1,9 @@
-//! What the parts of one connection tell each other: the gate below hyper, the
-//! service above it, the driver around it, and the accept loop beside it.
+//! The state that the parts of one connection share: the gate below hyper, the service
+//! above it, the driver around it, and the accept loop.
 //!
-//! All but the accept loop run in one task, so the atomics carry no ordering;
-//! they are there because the parts cannot hold references to each other. Over
-//! HTTP/2 each request has a link of its own, in its own task, and the
-//! connection's is kept by [`crate::http2`].
+//! All but the accept loop run in one task, so the atomics need no ordering; they are
+//! there because the parts cannot hold references to each other. Over HTTP/2 each request
+//! has a state of its own, in its own task, and [`crate::http2`] keeps the connection's.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed};

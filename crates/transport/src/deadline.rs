@@ -1,4 +1,4 @@
-//! A deadline that moves often and passes seldom.
+//! A deadline that is moved often and seldom expires.
 
 use std::future::Future;
 use std::pin::Pin;

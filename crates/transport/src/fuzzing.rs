@@ -1,4 +1,4 @@
-//! What the fuzz targets reach of this crate. No part of its interface: it changes
+//! Entry points for the fuzz targets. Not part of the public interface: it changes
 //! without notice.
 
 use std::future::Future;

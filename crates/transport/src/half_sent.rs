@@ -1,5 +1,5 @@
-//! How slowly the bodies of a connection's requests come while the service waits
-//! for them: when a listener is full, the slowest makes room.
+//! How slowly the request bodies of a connection arrive while the service waits for
+//! them. When a listener is full, the slowest one is closed to make room.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

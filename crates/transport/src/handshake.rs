@@ -1,9 +1,9 @@
-//! What comes before HTTP on a connection: the header of a trusted proxy, the
-//! handshake of TLS, and the signs of which HTTP it is.
+//! What comes before HTTP on a connection: the PROXY header of a trusted proxy, the TLS
+//! handshake, and finding out which version of HTTP the peer speaks.
 //!
-//! Each has [`ListenerLimits::header_read_timeout`]. Meanwhile the
-//! connection holds its place in the crowd as one without a request, so that it
-//! can be asked to make room, and delays nobody: each is in a task of its own.
+//! Each step is limited by [`ListenerLimits::header_read_timeout`]. Meanwhile the
+//! connection counts as one without a request, so it can be closed to make room for
+//! others. Each connection is in a task of its own, so none delays another.
 
 use std::future::{Future, poll_fn};
 use std::io;

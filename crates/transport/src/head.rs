@@ -240,7 +240,7 @@ impl<'a> FramingFields<'a> {
         let colon = memchr(b':', line).ok_or(TransportRefusal::Field)?;
         let name = &line[..colon];
         let value = &line[colon + 1..];
-        // A folded line begins with a space and so is no token either.
+        // A folded line begins with a space and so is not a token either.
         if !is_token(name) || !is_value(value) {
             return Err(TransportRefusal::Field);
         }

@@ -1,9 +1,9 @@
-//! hyper's connection over HTTP/1.1, as one that gives up its stream only if
-//! the service has granted that.
+//! hyper's HTTP/1.1 connection, which gives up its stream only if the service has
+//! accepted an upgrade.
 //!
-//! Told beforehand that there may be upgrades, hyper gives the stream to
-//! whoever had a wish for one, granted or not, when it is done, and closes
-//! nothing. So it is told when a wish was granted.
+//! With upgrades enabled from the start, hyper would hand over the stream to whoever
+//! asked for an upgrade, accepted or not, and would leave it open. So upgrades are enabled
+//! only when the service has accepted one.
 
 use std::error::Error;
 use std::future::Future;

@@ -1,4 +1,4 @@
-//! How much of everything one peer may take, and for how long.
+//! How much of each resource one peer may use, and for how long.
 
 use std::time::Duration;
 

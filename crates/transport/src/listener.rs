@@ -1,4 +1,4 @@
-//! A listening socket and what it asks of a connection.
+//! A listening socket, and what it requires of each connection (PROXY protocol, TLS).
 
 use std::fmt;
 use std::sync::Arc;

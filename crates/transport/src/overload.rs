@@ -1,5 +1,5 @@
-//! What a connection is told for which there is no place, and how one is left
-//! that is told nothing.
+//! How a connection is refused that there is no room for, and how one is closed without
+//! an answer.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! How slow a peer may be: a longest pause, and a floor under the rate.
+//! How slow a peer may be: the longest pause, and the lowest rate.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -1,9 +1,10 @@
-//! The PROXY protocol, version 2: who connected to the proxy in front.
+//! The PROXY protocol, version 2, which tells the address that connected to the proxy
+//! in front.
 //!
-//! HAProxy's specification, section 2.2. It is read before anything else, and
-//! only from proxies that are named. The text of version 1, datagrams, Unix
-//! sockets and connections of no known address are refused; what else the
-//! proxy says (TLVs) is skipped, but must be framed as it should be.
+//! HAProxy's specification, section 2.2. The header is read before anything else, and
+//! only from proxies that are configured. The text form of version 1, datagrams, Unix
+//! sockets and connections without an address are refused. Further fields (TLVs) are
+//! skipped, but their framing must be right.
 
 use std::net::{IpAddr, SocketAddr};
 

@@ -1,6 +1,6 @@
-//! What this crate refuses by itself, and how it says so: one table from the
-//! reason to a plain problem document (RFC 9457), or to a connection that is
-//! closed without a word because HTTP has not begun on it.
+//! What the transport itself refuses, and how: one table from the reason to a problem
+//! document (RFC 9457), or to a connection that is closed without an answer because HTTP
+//! has not begun on it.
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};

@@ -1,5 +1,5 @@
-//! What a refusal below the service still knows of a request that a page in a
-//! browser has sent.
+//! What is still known, when the transport refuses a request, of a request that a page
+//! in a browser sent.
 
 use http::header::{HOST, ORIGIN};
 use http::{HeaderValue, Method, Request, Uri};

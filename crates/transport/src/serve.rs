@@ -1,5 +1,5 @@
-//! The accept loop: admits connections up to the limit, makes room, survives
-//! what `accept` may fail with, and drains on shutdown.
+//! The accept loop. It admits connections up to the limit, makes room for new ones,
+//! survives the errors that `accept` may return, and drains on shutdown.
 
 use std::error::Error;
 use std::future::{Future, poll_fn};

@@ -1,4 +1,4 @@
-//! What a listener accepts from: TCP, or a socket file.
+//! What a listener accepts connections from: TCP, or a Unix domain socket.
 
 use std::io::{self, IoSlice};
 use std::net::{Ipv4Addr, SocketAddr};

@@ -1,9 +1,9 @@
-//! Listening on a socket file (unix(7)) that only its owner can open.
+//! Listening on a Unix domain socket (unix(7)) that only its owner can open.
 //!
-//! The file is made with mode 0600 before anybody can connect to it. What a dead
-//! process left is replaced, which is decided under a lock on the directory, so
-//! that of two processes that start at once one is refused and neither takes the
-//! other's. The file goes with the listener.
+//! The socket file is created with mode 0600 before anybody can connect. A file that a
+//! dead process left is replaced. That is decided under a lock on the directory, so of
+//! two processes that start at once one is refused, and neither takes over the other's
+//! socket. The file is deleted with the listener.
 
 use std::fs::{self, File, Metadata, Permissions, TryLockError};
 use std::io::{self, ErrorKind};
@@ -31,7 +31,7 @@ pub enum SocketFault {
     #[error("{0} is in use by another process")]
     InUse(PathBuf),
     /// What is there was not made by listening, and is left as it is.
-    #[error("{0} is there already and is no socket")]
+    #[error("{0} is there already and is not a socket")]
     NoSocket(PathBuf),
     /// Others hold the directory for too long.
     #[error("the directory of {0} is locked by another process")]

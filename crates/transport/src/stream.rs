@@ -1,4 +1,4 @@
-//! The bytes of a connection, in the open or under TLS.
+//! The bytes of a connection, in plain text or under TLS.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;

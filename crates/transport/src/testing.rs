@@ -1,5 +1,5 @@
-//! A listener without a network, for tests in paused time: what would take a
-//! minute takes none, and a wait for something that never comes ends at once.
+//! A listener without a network, for tests in paused time: a test of a one-minute
+//! timeout ends at once, and so does a wait for something that never happens.
 
 use std::error::Error;
 use std::io;

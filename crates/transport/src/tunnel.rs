@@ -1,6 +1,6 @@
-//! A connection that has switched to another protocol (RFC 9110, section 7.8):
-//! it belongs to the service, keeps its place here, and ends when it lies idle
-//! or the listener has drained.
+//! A connection that has switched to another protocol (RFC 9110, section 7.8). The
+//! service owns it from then on. It still counts as a connection of the listener, and it
+//! ends when it has been idle for too long or when the listener has drained.
 
 use std::future::poll_fn;
 use std::io;

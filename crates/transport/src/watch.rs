@@ -1,5 +1,5 @@
-//! The deadlines of one connection, phase by phase, and its obedience to the
-//! accept loop.
+//! The deadlines of one connection, phase by phase. It also ends the connection when the
+//! accept loop asks it to.
 
 use std::error::Error;
 use std::future::Future;

@@ -1,5 +1,5 @@
 <?php
-// A shop with twelve worker processes through one sidecar: php-fpm in small. No
+// A shop with twelve worker processes through one sidecar: a small php-fpm. No
 // worker knows of tokens, and however many there are, the vendor sees one login,
 // and one refresh for each access token.
 //

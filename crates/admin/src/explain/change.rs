@@ -1,5 +1,5 @@
-//! What changed before refusals began: operators' changes to the account and to
-//! the keys of its api, and starts and reloads of the server.
+//! What changed before the refusals began: operators' changes to the account and to the keys
+//! of its api, and starts and reloads of the server.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Explanations: why a partner is refused, gathered by cause, with what changed
-//! just before and how its account stands now.
+//! Explains why a partner is refused: by cause, with what changed just before, and the state of
+//! the account now.
 
 mod change;
 mod dry_run;

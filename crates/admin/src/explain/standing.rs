@@ -1,4 +1,4 @@
-//! How an account stands now.
+//! The state of an account now.
 
 use countersign_domain::session::SessionState;
 use countersign_domain::{Account, Session, Timestamp};

@@ -23,7 +23,7 @@ pub(super) struct RingFile {
     pub(super) reader: Connection,
 }
 
-/// Why a file is no ring that can be used.
+/// Why a file is not a ring that can be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RingFileFault {
     #[error("it is the file of another program or release")]

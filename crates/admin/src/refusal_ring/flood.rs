@@ -1,7 +1,6 @@
-//! What of a flood is kept: so many a minute of the same kind, so many from the
-//! same network, and so many of callers that are not known at all. So one
-//! address cannot push out what others were refused for, and strangers cannot
-//! push out partners.
+//! How much of a flood is kept: so many refusals a minute of the same kind, so many from the same
+//! network, and so many of unknown callers. So one address cannot push out what others were
+//! refused for, and unknown callers cannot push out partners.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};

@@ -1,4 +1,4 @@
-//! What operators ask of the ring.
+//! Queries of the ring for operators.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;

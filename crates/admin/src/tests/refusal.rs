@@ -143,7 +143,7 @@ fn bad_accounts() -> Vec<(Value, &'static str, &'static str)> {
         (
             json!({ "api": "pay", "allow": ["::1", "x"] }),
             "/allow/1",
-            "is no network",
+            "is not a network",
         ),
         (
             json!({ "api": "pay", "allow": [1] }),

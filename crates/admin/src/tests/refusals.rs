@@ -82,7 +82,7 @@ async fn the_beginning_of_a_support_id_is_enough_where_it_is_unique() {
     assert_eq!(show("5f0d3d7").await.body["id"], "5f0d3d77");
     assert_eq!(show("a").await.body["id"], "a1b2c3d4", "however short");
     let folded = show("A1B2C3D4").await;
-    assert_eq!(folded.body["id"], "a1b2c3d4", "in capitals too");
+    assert_eq!(folded.body["id"], "a1b2c3d4", "in upper case too");
     for several in ["5f0d3", "5f0", "5"] {
         let problem = show(several).await;
         assert_eq!(problem.problem(), (404, "several_refusals"), "{several}");
@@ -252,7 +252,7 @@ async fn a_login_is_explained_by_cause_with_what_changed_before() {
 }
 
 /// A login may be a partner's at several apis, and what happens to a session
-/// later is no cause.
+/// later is not a cause.
 #[tokio::test]
 async fn what_happened_elsewhere_or_later_is_not_told_as_what_led_to_a_refusal() {
     let server = Server::start().await;

@@ -1,5 +1,5 @@
-//! A request to a token endpoint as a line for a shell: the secrets are
-//! variables, so that the line can be shown and kept.
+//! A request to a token endpoint as a curl command. Secrets are shell variables in it, so that it
+//! can be shown and kept.
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};

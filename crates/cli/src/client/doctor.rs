@@ -1,5 +1,4 @@
-//! `countersign doctor`: looks at everything on the way to a token, and says
-//! what is wrong with it.
+//! `countersign doctor`: checks everything on the way to a token, and says what is wrong.
 
 mod check;
 mod date;

@@ -1,4 +1,4 @@
-//! One request of a client and its answer, fit to be shown: no secret is in it.
+//! One request of a client and its response, with every secret removed, so that it can be shown.
 
 use bytes::Bytes;
 use http::{Request, Response};

@@ -1,7 +1,6 @@
 //! `countersign exec`: runs a command with a token in its environment.
 //!
-//! The command takes the place of this process, so that signals, the terminal
-//! and the exit code are its own.
+//! The command replaces this process, so signals, the terminal and the exit code are its own.
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;

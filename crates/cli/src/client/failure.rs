@@ -1,4 +1,4 @@
-//! What an error of the client means for the exit code.
+//! The exit code of each error of the client.
 
 use countersign_client::{Error, ErrorKind};
 use serde_json::json;

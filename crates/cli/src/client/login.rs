@@ -1,4 +1,4 @@
-//! `countersign login`: logs in now, and keeps the tokens.
+//! `countersign login`: logs in now, and stores the tokens.
 
 use countersign_client::profile::SessionStorage;
 use countersign_client::{Profile, SessionStatus, TokenOperation};

@@ -1,4 +1,4 @@
-//! `countersign logout`: ends the session with the vendor, and forgets it.
+//! `countersign logout`: ends the session at the vendor, and deletes it here.
 
 use countersign_client::LogoutOutcome;
 use serde_json::json;

@@ -1,7 +1,7 @@
 //! The integrator's commands: tokens of an API, for a shell and for programs.
 //!
-//! They decide nothing about tokens: that is the client's business. A secret is
-//! never an argument, where others could see it.
+//! They decide nothing about tokens; the client library does. A secret is never an argument,
+//! where other users could see it.
 
 mod curl;
 mod doctor;

@@ -1,4 +1,4 @@
-//! From a profile to its source of tokens, and to what a source is made of.
+//! From a profile to its source of tokens.
 
 use std::time::Duration;
 

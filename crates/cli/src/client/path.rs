@@ -1,4 +1,4 @@
-//! A path at the vendor, as a person writes it.
+//! A path at the vendor, as a person types it.
 
 use http::uri::PathAndQuery;
 

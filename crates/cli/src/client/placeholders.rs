@@ -1,5 +1,5 @@
-//! What stands for secrets where a request is shown: the request is written
-//! anew with placeholders, so that no secret is near what is printed.
+//! Placeholders for secrets in a request that is shown: the request is built again with the
+//! placeholders, so no secret can get into what is printed.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -1,4 +1,4 @@
-//! Which profile a command means.
+//! Which profile a command is for.
 
 use std::path::PathBuf;
 

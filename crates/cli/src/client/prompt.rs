@@ -1,8 +1,8 @@
-//! Asking for a secret on the terminal, unseen.
+//! Asks for a secret on the terminal, without echo.
 //!
-//! The terminal is that of the process, `/dev/tty`: standard input and output
-//! stay free for other uses. Its echo is turned off with rustix, which the
-//! program links anyway (through the command line's width).
+//! The terminal is that of the process, `/dev/tty`: standard input and output stay free for other
+//! uses. Echo is turned off with rustix, which the program links anyway (for the terminal's
+//! width).
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, IsTerminal, Write};

@@ -1,5 +1,5 @@
-//! Sessions that are kept for a url or login that a profile had before, or for a
-//! profile that is gone from its file: they stay until somebody ends them.
+//! Stored sessions of a url or login that a profile had before, or of a profile that was removed
+//! from its file. They are kept until somebody ends them.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! `countersign status`: where each secret and token is, and how it stands with
-//! them. Nothing secret is shown, and the vendor is not asked.
+//! `countersign status`: where each secret and token is stored, and the state of the tokens.
+//! Nothing secret is shown, and the vendor is not asked.
 
 mod view;
 

@@ -38,7 +38,7 @@ pub(super) fn address() -> ValueKind<SocketAddr> {
     let read = |value: &TomlValue<'_>, _: &Path| {
         let parsed = value.text()?.parse().ok();
         if parsed.is_none() {
-            value.blame("is no address and port like 127.0.0.1:8080", None);
+            value.blame("is not an address and port like 127.0.0.1:8080", None);
         }
         parsed
     };

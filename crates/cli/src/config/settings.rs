@@ -1,4 +1,4 @@
-//! What the server needs to know, with its defaults.
+//! The server's settings, with their defaults.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! `[store]`: where the data lies.
+//! `[store]`: where the data is stored.
 
 use std::path::PathBuf;
 use std::time::Duration;

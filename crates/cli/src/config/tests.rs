@@ -82,7 +82,7 @@ fn a_broken_dialect_file_is_reported_with_its_own_lines() {
 fn the_admin_api_has_a_loopback_address_of_its_own_without_tls() {
     let told = parse("[server]\nadmin_listen = '0.0.0.0:8081'").unwrap_err();
     assert!(
-        told.starts_with("c.toml:2:16: /server/admin_listen: is no loopback"),
+        told.starts_with("c.toml:2:16: /server/admin_listen: is not a loopback"),
         "{told}"
     );
     let told = parse("[server]\nadmin_listen = '127.0.0.1:8080'").unwrap_err();

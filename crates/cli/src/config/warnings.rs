@@ -1,4 +1,4 @@
-//! What is valid in a configuration and perhaps not meant, each with what to do about it.
+//! Warns of configurations that are valid but perhaps not intended, with what to do about it.
 
 use countersign_domain::Scopes;
 use countersign_domain::routes::{ExposedRoute, WeakerAccess, WeakerRoute};

@@ -1,5 +1,5 @@
-//! `countersign dialect check`: every mistake in a dialect file, with its
-//! place, and every recorded exchange that it does not repeat.
+//! `countersign dialect check`: reports every mistake in a dialect file, with its place, and every
+//! recorded exchange that the file does not reproduce.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -115,7 +115,7 @@ fn published(data: &Path) -> Result<(String, String), Failure> {
 fn check_url(text: &str, source: &str) -> Result<String, Failure> {
     let wrong = |why: &str| Err(Failure::usage(format!("{text:?} (from {source}) {why}")));
     let Ok(uri) = text.trim().parse::<Uri>() else {
-        return wrong("is no URL");
+        return wrong("is not a URL");
     };
     match (uri.scheme_str(), uri.host()) {
         (Some("http"), Some(host)) if !is_loopback(host) => wrong(
@@ -123,7 +123,7 @@ fn check_url(text: &str, source: &str) -> Result<String, Failure> {
              https, or use a tunnel to its loopback address",
         ),
         (Some("http" | "https"), Some(_)) => Ok(text.trim().trim_end_matches('/').to_owned()),
-        _ => wrong("is no http or https URL; write http://127.0.0.1:8081"),
+        _ => wrong("is not an http or https URL; write http://127.0.0.1:8081"),
     }
 }
 

@@ -1,5 +1,5 @@
-//! The admin API's replies as tables for people. A reply is printed as it is
-//! with `--json`, so nothing here decides what it holds.
+//! The admin API's replies as tables for people. With `--json` a reply is printed as it came, so
+//! nothing here decides what it contains.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! `countersign session`: what descends from one login.
+//! `countersign session`: the sessions that began with a login.
 
 use serde_json::Value;
 

@@ -1,5 +1,5 @@
-//! Bounds on what a sandbox was asked: the options of `ctl assert`, and the same
-//! in a word or two for `--assert`.
+//! Bounds on what a sandbox was asked: the options of `ctl assert`, and the short form for
+//! `--assert`.
 
 use clap::Parser;
 use countersign_sandbox::RequestExpectations;

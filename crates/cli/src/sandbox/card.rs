@@ -1,5 +1,4 @@
-//! `countersign sandbox DIALECT --card -- COMMAND…`: somebody's client on the
-//! card.
+//! `countersign sandbox DIALECT --card -- COMMAND…`: tests your client with the card.
 
 use std::ffi::OsString;
 use std::fs;

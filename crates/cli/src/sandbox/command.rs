@@ -1,5 +1,5 @@
-//! A command that runs beside a sandbox of its own: it finds the sandbox in its
-//! environment, and its exit status is passed on.
+//! Runs a command beside a sandbox of its own: the command finds the sandbox in its environment,
+//! and its exit status becomes ours.
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};

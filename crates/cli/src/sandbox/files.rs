@@ -1,5 +1,5 @@
-//! The files of a sandbox that runs: its manifest, the profiles that call it, and
-//! what these name. They stand as long as it serves.
+//! The files of a running sandbox: its manifest, the profiles that call it, and the files that
+//! these name. They exist as long as it serves.
 
 use std::fs;
 use std::path::{Path, PathBuf};

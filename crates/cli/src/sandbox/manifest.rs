@@ -1,4 +1,4 @@
-//! The manifest of a sandbox as `ctl` reads it: where it is and what opens it.
+//! The manifest of a sandbox as `ctl` reads it: its address and its key.
 
 use std::fs;
 use std::path::Path;
@@ -25,10 +25,10 @@ impl Control {
             ))
         })?;
         let manifest: Value = serde_json::from_str(&text)
-            .map_err(|error| Failure::usage(format!("{shown} is no manifest: {error}")))?;
+            .map_err(|error| Failure::usage(format!("{shown} is not a manifest: {error}")))?;
         let member = |name: &str| {
             let text = manifest[name].as_str().map(str::to_owned);
-            let missing = || Failure::usage(format!("{shown} is no manifest: it has no {name}"));
+            let missing = || Failure::usage(format!("{shown} is not a manifest: it has no {name}"));
             text.ok_or_else(missing)
         };
         Ok(Self {

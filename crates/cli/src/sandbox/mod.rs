@@ -1,5 +1,5 @@
-//! `countersign sandbox`: a vendor to test a client against, and the hand on its
-//! clock and its faults.
+//! `countersign sandbox`: a vendor to test a client against, and control over its clock and its
+//! faults.
 
 mod bounds;
 mod card;

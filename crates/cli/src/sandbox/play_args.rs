@@ -1,4 +1,4 @@
-//! What a sandbox is to be, as the command line says it.
+//! The settings of a sandbox on the command line.
 
 use std::ffi::OsString;
 use std::net::SocketAddr;

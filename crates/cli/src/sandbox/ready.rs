@@ -1,4 +1,4 @@
-//! What a sandbox says once it serves: where it is, and lines to try it with.
+//! What a sandbox prints once it serves: its address, and commands to try it with.
 
 use countersign_dialect::ClientValues;
 use countersign_domain::TokenOperation;

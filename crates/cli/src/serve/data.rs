@@ -1,4 +1,4 @@
-//! The data directory: who may read it, what is in it, and whose it is.
+//! The data directory: its permissions, its files, and which process uses it.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};

@@ -1,9 +1,8 @@
-//! `serve --demo`: three of the shipped dialects with ready accounts, an echo
-//! behind the guard, and `demo.json` for scripts.
+//! `serve --demo`: three of the shipped dialects with ready accounts, an echo server behind the
+//! guard, and `demo.json` for scripts.
 //!
-//! Secrets are kept in `demo-accounts.json`, which is written before the
-//! accounts are made: a demo that is killed in between finishes the work at its
-//! next start.
+//! Secrets are kept in `demo-accounts.json`, which is written before the accounts are created: a
+//! demo that is killed in between finishes at its next start.
 
 use std::collections::BTreeMap;
 use std::io;

@@ -1,5 +1,5 @@
-//! What the guard would decide about a request that nobody made: by the guard's
-//! own `authorize`, without spending or counting anything.
+//! What the guard would decide about a request that nobody sent: by the guard's own `authorize`,
+//! without spending or counting anything.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

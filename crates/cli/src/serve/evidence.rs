@@ -1,5 +1,5 @@
-//! What is kept of a request until it is known whether it is refused, and how
-//! many refusals are looked into.
+//! What is kept of a request until it is known whether it is refused, and how many refusals are
+//! diagnosed.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

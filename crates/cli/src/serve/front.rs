@@ -1,5 +1,5 @@
-//! The API listener: which api a request is for, and whether it is for its
-//! issuer or its guard.
+//! The API listener: finds the api that a request is for, and whether it is for its issuer or its
+//! guard.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -177,7 +177,7 @@ impl Front {
 
     /// What holds for pages of other origins, and of which api it holds: the one
     /// that serves the path, or else the only one whose site it is on. A proxy that
-    /// asks for a verdict is no page.
+    /// asks for a verdict is not a page.
     fn cors<B>(&self, request: &http::Request<B>) -> Option<(&CorsPolicy, &IssuingApi)> {
         let path = request.uri().path();
         if asked_api(path).is_some() {

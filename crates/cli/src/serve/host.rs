@@ -1,6 +1,6 @@
-//! Whose name a request on a loopback listener is for. A page whose own name was
-//! made to resolve to 127.0.0.1 (DNS rebinding) can make a browser ask there, but
-//! says its own name in `Host`.
+//! Checks the `Host` of requests on a loopback listener. A page whose host name was made to
+//! resolve to 127.0.0.1 (DNS rebinding) can make a browser send requests there, but the browser
+//! puts the page's own host name in `Host`.
 
 use std::net::{IpAddr, SocketAddr};
 

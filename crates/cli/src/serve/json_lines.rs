@@ -1,6 +1,6 @@
-//! JSON log lines that no reader takes for several: serde escapes what is below a
-//! blank, and leaves the other characters that end lines or move what stands around
-//! them, which come from outside in logins. They are escaped here, as text logs do.
+//! JSON log lines that every reader takes for one line. serde escapes control characters below
+//! the space, and leaves the other characters that end lines or reorder text, which can arrive in
+//! logins. They are escaped here, as in text logs.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};

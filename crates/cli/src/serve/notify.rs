@@ -1,5 +1,5 @@
-//! What systemd is told of the service (sd_notify(3), `Type=notify-reload`):
-//! nothing, if it did not start us.
+//! Notifies systemd of the state of the service (sd_notify(3), `Type=notify-reload`). Does nothing
+//! if systemd did not start us.
 
 use sd_notify::NotifyState;
 

@@ -1,5 +1,5 @@
-//! What a node says once its listeners are bound: where it is, the admin key if
-//! it is new, and for a demo `curl` lines and `demo.json`.
+//! What a node prints once its listeners are bound: its addresses, the admin key if it is new, and
+//! for a demo `curl` commands and `demo.json`.
 
 use std::io::IsTerminal;
 

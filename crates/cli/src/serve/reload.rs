@@ -110,7 +110,7 @@ impl Reload {
     fn settings(&self, file: &Path) -> Result<Settings, Failure> {
         if std::fs::metadata(file).is_ok_and(|it| !it.is_file()) {
             return Err(Failure::usage(format!(
-                "the configuration {} is no file, so it cannot be read again",
+                "the configuration {} is not a file, so it cannot be read again",
                 file.display()
             )));
         }

@@ -1,4 +1,4 @@
-//! Whether files changed, without reading them.
+//! Detects that files have changed without reading them.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;

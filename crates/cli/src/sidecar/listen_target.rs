@@ -1,4 +1,4 @@
-//! `PROFILE[=ADDR]`, and where a profile is listened for that names no address.
+//! `PROFILE[=ADDR]`, and the default address of a profile.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;

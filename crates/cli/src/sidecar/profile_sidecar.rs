@@ -1,4 +1,4 @@
-//! One profile where it is listened for.
+//! The sidecar of one profile, at its address.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -113,7 +113,7 @@ fn a_wrong_key_is_77_and_says_which_file_it_was_in() {
     write_key(&server.key_file(), "another-key", 0o600);
     let ran = server.run(&LIST).code(77);
     assert!(
-        ran.stderr.contains("this is no admin key"),
+        ran.stderr.contains("this is not an admin key"),
         "{}",
         ran.stderr
     );
@@ -157,7 +157,7 @@ fn the_key_is_sent_to_this_machine_only() {
         ("http://example.com", "tunnel"),
         ("127.0.0.1:8081", "http://127.0.0.1:8081"),
         ("ftp://127.0.0.1", "no http or https URL"),
-        ("not a url", "is no URL"),
+        ("not a url", "is not a URL"),
     ] {
         let data = directory(url, "key");
         let ran = finish(command(&LIST).arg("--data").arg(data.path())).code(64);

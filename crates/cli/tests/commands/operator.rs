@@ -84,7 +84,7 @@ fn an_account_is_disabled_enabled_and_moved_to_other_networks() {
     let everywhere = json(&server, &["account", "allow", "acme", "--everywhere"]);
     assert_eq!(everywhere["allow"], json!([]));
     let ran = server.run(&["account", "allow", "acme", "nowhere"]).code(1);
-    assert!(ran.stderr.contains("is no network"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("is not a network"), "{}", ran.stderr);
 }
 
 #[test]

@@ -180,7 +180,7 @@ async fn accept(listener: TcpListener, service: Router) {
             service.clone().oneshot(request)
         });
         let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-        // A client that goes away is no concern of the server.
+        // A client that goes away is not a concern of the server.
         tokio::spawn(async { drop(connection.await) });
     }
 }

@@ -17,7 +17,7 @@ pub(crate) enum Seems {
     Well,
     /// It answers 500.
     Broken,
-    /// It answers what is no HTTP.
+    /// It answers what is not HTTP.
     Garbled,
     /// It answers 200, and nothing that Countersign would say.
     Strange,

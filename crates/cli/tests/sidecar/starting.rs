@@ -101,11 +101,11 @@ async fn what_cannot_be_served_does_not_start() {
     for (arguments, code, words) in [
         (&["pay=0.0.0.0:0"][..], 64, "reached from other machines"),
         (&["open"], 64, "reached from other machines"),
-        (&["pay=9001"], 64, "is no address"),
+        (&["pay=9001"], 64, "is not an address"),
         (&["pya"], 64, "pay"),
         (&["pay", "pay=127.0.0.1:0"], 64, "named twice"),
         (&["shut"], 64, "holds no key"),
-        (&["pay=/dev/null"], 69, "is no socket"),
+        (&["pay=/dev/null"], 69, "is not a socket"),
         (&["pay=/nowhere/pay.sock"], 69, "/nowhere/pay.sock"),
     ] {
         let (found, told) = home.fail(arguments);

@@ -1,5 +1,5 @@
 //! Files that are not as they were written: they are kept under another name, and
-//! are no obstacle.
+//! are not an obstacle.
 
 use std::fs;
 use std::path::Path;

@@ -57,7 +57,7 @@ impl<'d> TomlValue<'d> {
     pub fn duration(&self) -> Option<Duration> {
         let found = duration(self.text()?);
         if found.is_none() {
-            self.blame("is no duration like 90s, 10m, 6h or 30d", None);
+            self.blame("is not a duration like 90s, 10m, 6h or 30d", None);
         }
         found
     }

@@ -210,7 +210,7 @@ impl<'a> JsonParser<'a> {
         Ok(c)
     }
 
-    /// `\uXXXX`, or a pair of surrogates. A lone surrogate is no character.
+    /// `\uXXXX`, or a pair of surrogates. A lone surrogate is not a character.
     fn unicode(&mut self) -> Result<char, JsonFault> {
         let high = self.hex4()?;
         if !(0xd800..0xdc00).contains(&high) {

@@ -1,4 +1,4 @@
-//! How each kind of proxy tells what its client asked for.
+//! How each kind of proxy describes its client's request.
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -161,7 +161,7 @@ fn named(method: &HeaderValue) -> Result<Method, GuardDenial> {
 }
 
 /// The path and query of a request target in origin form (RFC 9112 section
-/// 3.2.1). A fragment is no part of it, and readers disagree on what follows.
+/// 3.2.1). A fragment is not part of it, and readers disagree on what follows.
 fn split(uri: &HeaderValue) -> Result<(&str, Option<&str>), GuardDenial> {
     let ambiguous = |byte: &u8| !byte.is_ascii_graphic() || *byte == b'#';
     let uri = uri

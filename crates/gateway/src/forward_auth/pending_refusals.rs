@@ -1,8 +1,7 @@
-//! Refusals that wait for nginx to ask for their spelling, which it does at once
-//! or never.
+//! Refusals whose text nginx has yet to fetch, which it does at once or never.
 //!
-//! They are found by the support id alone, which nobody can guess, given out
-//! once, and forgotten after a minute or when too many wait.
+//! They are found only by their support id, which nobody can guess. Each is given out once,
+//! and forgotten after a minute or when too many are waiting.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};

@@ -235,7 +235,7 @@ async fn a_path_must_name_a_login_of_the_caller() {
     assert_eq!(
         asked.unwrap_err().reason,
         Reason::ForeignPath,
-        "it is no login of the account any more"
+        "it is not a login of the account any more"
     );
 }
 

@@ -197,7 +197,7 @@ async fn one_path_has_a_public_and_a_protected_method() {
     assert_eq!(echo.requests(), 2);
 }
 
-/// Who writes a method in small letters is not let by the rule for that method,
+/// Who writes a method in lower case is not let by the rule for that method,
 /// in front of an upstream that reads both alike.
 #[tokio::test]
 async fn a_method_in_small_letters_or_that_gives_back_what_was_sent_is_refused() {

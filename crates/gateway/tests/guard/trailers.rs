@@ -109,7 +109,7 @@ async fn trailers_go_both_ways_without_what_is_not_for_them() {
     let got = got.await.unwrap();
     assert_eq!(got.te.as_deref(), Some("trailers"));
     assert_eq!(got.trailers, ["x-checksum"]);
-    // Whence an answer came is no identity: what is said of it is the upstream's.
+    // Whence an answer came is not an identity: what is said of it is the upstream's.
     let expected = ["forwarded", "x-checksum", "x-forwarded-for", "x_real_ip"];
     assert_eq!(kept, expected);
 }

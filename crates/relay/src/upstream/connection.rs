@@ -1,4 +1,4 @@
-//! Connections to the upstream, which tell what came of the requests over them.
+//! Connections to the upstream, which report what happened to the requests sent on them.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;

@@ -1,14 +1,14 @@
 //! Whether an upstream is up.
 //!
-//! Two signs are kept apart. A check, where one is configured, takes the
-//! upstream down when it fails twice in a row and up when it passes once. And
-//! connections that cannot be made, three in a row, open a circuit: for a pause
-//! nobody else tries, then one request may, and so on until one comes through
-//! or a check passes. While it is down by either sign, requests are refused
-//! with 503 at once instead of waiting for a connection.
+//! Two indicators are kept apart. A health check, if one is configured, marks the upstream
+//! down after two failures in a row and up after one success. Independently, three failed
+//! attempts to connect in a row open a circuit breaker: for a while nobody tries, then one
+//! request may, and so on until one succeeds or a health check passes. While either
+//! indicator says that the upstream is down, requests are refused with 503 at once instead
+//! of waiting for a connection.
 //!
-//! A certificate that is not trusted is no sign: such an upstream is there, and
-//! each request tells the operator what is wrong with it.
+//! An untrusted certificate does not count as down: the upstream is there, and each request
+//! tells the operator what is wrong with it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,4 +1,4 @@
-//! What is taken for the head of an answer, besides what the parser sees to.
+//! Checks of a response head that the HTTP parser does not make.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -1,4 +1,4 @@
-//! Somebody's client, as the card sees it.
+//! The client that the card tests.
 
 use std::pin::Pin;
 

@@ -1,5 +1,4 @@
-//! What a step demands of a client, and the judgement: pure, from the evidence
-//! alone.
+//! What a step demands of a client, and whether it was met: a pure function of the evidence.
 
 use std::time::Duration;
 
@@ -38,7 +37,7 @@ pub enum DemandCheck {
     Waits(TokenOperation, Duration),
     /// This is not asked for thrice in a row without a pause.
     Unhurried(TokenOperation),
-    /// The request after a refresh whose reply was lost is no refresh: this
+    /// The request after a refresh whose reply was lost is not a refresh: this
     /// vendor punishes a second use of its token.
     NoSecondUse,
 }

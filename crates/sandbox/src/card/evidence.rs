@@ -1,5 +1,5 @@
-//! What a step saw: the calls and their answers, the requests that reached the
-//! vendor, and what the card did in between, in one line of time.
+//! The evidence of a step: the calls and their answers, the requests that reached the vendor,
+//! and what the card did in between, in order of time.
 
 use std::fmt;
 

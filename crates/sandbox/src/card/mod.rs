@@ -1,12 +1,11 @@
-//! The card: leads somebody's client through a story of expiries, lost replies
-//! and refusals, and tells what it does well, what it does not, and why that
-//! matters.
+//! The card: leads a client through a story of expiries, lost replies and refusals, and reports
+//! what it handles well, what it does not, and why that matters.
 //!
-//! The story is data ([`story`]); the judgement is pure ([`judge`]): it sees the
-//! requests that reached the vendor and what the client told of its calls. The
-//! client's clock is the real one while the vendor's jumps, so after a jump
-//! nothing is demanded but that a 401 is cured; that no ended token is sent is
-//! demanded of tokens that live for some seconds of real time.
+//! The story is data ([`story`]); the judgement is pure ([`judge`]): it sees the requests that
+//! reached the vendor and what the client reported of its calls. The client's clock is the real
+//! one while the vendor's jumps, so after a jump the only demand is that a 401 is recovered
+//! from. That no expired token is sent is demanded with tokens that live for some seconds of
+//! real time.
 
 mod client;
 mod demand;

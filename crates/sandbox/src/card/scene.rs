@@ -1,4 +1,4 @@
-//! One step on the stage: a vendor, a client, and what the card does to them.
+//! The setting of one step: a vendor, a client, and what the card does to them.
 
 use std::sync::Arc;
 use std::time::Duration;

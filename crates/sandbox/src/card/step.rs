@@ -1,4 +1,4 @@
-//! What a step of the story consists of.
+//! The parts of a step of the story.
 
 use std::time::Duration;
 
@@ -98,7 +98,7 @@ pub enum ClockLeap {
     PastAccess,
     /// Past the end of the refresh token too.
     PastRefresh,
-    /// Far enough that an old refresh token is no lost reply any more.
+    /// Far enough that an old refresh token is not a lost reply any more.
     PastGrace,
 }
 

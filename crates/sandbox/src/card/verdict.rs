@@ -145,7 +145,7 @@ fn made_up(evidence: &StepEvidence) -> Option<String> {
     })
 }
 
-/// Many renewals are no failure where a life is as short as in the card, and
+/// Many renewals are not a failure where a life is as short as in the card, and
 /// worth a look.
 fn restless(evidence: &StepEvidence) -> Option<String> {
     let events = evidence.within(EvidenceScope::Whole);

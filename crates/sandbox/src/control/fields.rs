@@ -1,5 +1,5 @@
-//! The body of a control request, read strictly: a member that nobody asked for
-//! is a mistake, and all mistakes are told at once.
+//! The body of a control request, parsed strictly: an unknown member is a mistake, and all
+//! mistakes are reported at once.
 
 use std::time::Duration;
 
@@ -27,8 +27,8 @@ impl ControlFields {
     ) -> Result<T, Vec<String>> {
         let members = match serde_json::from_slice(body) {
             Ok(Value::Object(members)) => members,
-            Ok(_) => return Err(vec!["the body is no JSON object".to_owned()]),
-            Err(error) => return Err(vec![format!("the body is no JSON: {error}")]),
+            Ok(_) => return Err(vec!["the body is not a JSON object".to_owned()]),
+            Err(error) => return Err(vec![format!("the body is not JSON: {error}")]),
         };
         let mut fields = Self {
             members,
@@ -52,7 +52,7 @@ impl ControlFields {
     pub(super) fn text(&mut self, name: &'static str) -> Option<String> {
         match self.take(name)? {
             Value::String(text) => Some(text),
-            _ => self.blame(format!("{name} is no text")),
+            _ => self.blame(format!("{name} is not text")),
         }
     }
 
@@ -63,7 +63,7 @@ impl ControlFields {
         match number.and_then(|number| N::try_from(number).ok()) {
             Some(number) => Some(number),
             None => self.blame(format!(
-                "{name} is no whole number from {least} on, or too large"
+                "{name} is not a whole number from {least} on, or too large"
             )),
         }
     }
@@ -73,7 +73,7 @@ impl ControlFields {
         let value = self.take(name)?;
         match value.as_f64().filter(|rate| (0.0..=1.0).contains(rate)) {
             Some(rate) => Some(rate),
-            None => self.blame(format!("{name} is no number from 0 to 1")),
+            None => self.blame(format!("{name} is not a number from 0 to 1")),
         }
     }
 
@@ -90,7 +90,9 @@ impl ControlFields {
         let text = self.text(name)?;
         match span(&text) {
             Some(span) => Some(span),
-            None => self.blame(format!("{name} is no span of time such as 90s, 6h or 1d2h")),
+            None => self.blame(format!(
+                "{name} is not a span of time such as 90s, 6h or 1d2h"
+            )),
         }
     }
 

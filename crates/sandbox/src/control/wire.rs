@@ -29,7 +29,9 @@ pub(super) fn moved(fields: &mut ControlFields) -> Option<MovedClock> {
         .text("set")
         .and_then(|text| match text.parse::<jiff::Timestamp>() {
             Ok(instant) => Some(Timestamp::from_micros(instant.as_microsecond())),
-            Err(_) => fields.blame("set is no instant in RFC 3339, such as 2027-01-15T12:00:00Z"),
+            Err(_) => {
+                fields.blame("set is not an instant in RFC 3339, such as 2027-01-15T12:00:00Z")
+            }
         });
     advance.map(MovedClock::On).or(set.map(MovedClock::To))
 }
@@ -103,7 +105,7 @@ fn skew(fields: &mut ControlFields, name: &'static str) -> Option<ClockSkew> {
     let ahead = || span(text.strip_prefix('+').unwrap_or(&text)).map(ClockSkew::Ahead);
     match behind.or_else(ahead) {
         Some(skew) => Some(skew),
-        None => fields.blame(format!("{name} is no span of time such as 90s or -6h")),
+        None => fields.blame(format!("{name} is not a span of time such as 90s or -6h")),
     }
 }
 

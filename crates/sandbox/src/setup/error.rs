@@ -1,4 +1,4 @@
-//! Why there is no sandbox.
+//! Why a sandbox cannot be opened.
 
 use countersign_relay::UpstreamFault;
 use countersign_server::api::ApiFault;

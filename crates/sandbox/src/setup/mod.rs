@@ -1,4 +1,4 @@
-//! What a sandbox is to be, and how it is opened.
+//! The settings of a sandbox, and how it is opened.
 
 mod error;
 mod opening;
@@ -187,5 +187,5 @@ fn unknown(name: &str) -> String {
     let all = names.clone().collect::<Vec<_>>().join(", ");
     let meant = did_you_mean(name, names);
     let meant = meant.map(|help| format!(" ({help})")).unwrap_or_default();
-    format!("{name:?} is no dialect that comes with the program{meant}: there are {all}")
+    format!("{name:?} is not a dialect that comes with the program{meant}: there are {all}")
 }

@@ -294,7 +294,7 @@ async fn start_echo(
     ))
 }
 
-/// Every path that is no token endpoint.
+/// Every path that is not a token endpoint.
 fn guarded(api: &IssuingApi, upstream: Upstream) -> Result<GuardedApi, SetupError> {
     let routes = Routes::new(&["/*"], Vec::new(), TrailingSlash::Exact);
     let routes = routes.map_err(|faults| SetupError::Bug(format!("{faults:?}")))?;

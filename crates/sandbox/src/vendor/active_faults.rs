@@ -1,4 +1,4 @@
-//! The faults that struck one request, at most one of each kind.
+//! The faults that apply to one request, at most one of each kind.
 
 use std::time::Duration;
 

@@ -1,9 +1,9 @@
-//! The vendor that a client sees: its token endpoints, and a guard over every
-//! other path with an echo behind it; and what faults make of them.
+//! The vendor that a client sees: its token endpoints, and a guard over every other path with
+//! an echo server behind it; and what faults do to them.
 //!
-//! The way of a request: which operation it is -> which faults strike it -> it is
-//! acted upon, in a task of its own, so that a client that goes away changes
-//! nothing -> recorded -> told, late, cut or not at all.
+//! The steps of a request: find its operation, find the faults that apply, act on it in a task
+//! of its own (so that a client that disconnects changes nothing), record it, and answer: in
+//! time, late, cut off, or not at all.
 
 mod active_faults;
 mod reply;

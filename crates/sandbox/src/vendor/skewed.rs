@@ -1,5 +1,5 @@
-//! Replies of a vendor whose clock is wrong: the times in them are shifted, and
-//! signed anew where the dialect signs. The tokens stay as they are.
+//! Replies of a vendor whose clock is wrong: the times in them are shifted, and signed again
+//! where the dialect signs. The tokens stay as they are.
 
 use bytes::Bytes;
 use countersign_dialect::{

@@ -1,4 +1,4 @@
-//! Refusals that faults ask for, in the dialect's spelling.
+//! Refusals that faults cause, in the dialect's spelling.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What keeps the vendor's memory in bounds.
+//! Keeps the vendor's memory bounded.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};

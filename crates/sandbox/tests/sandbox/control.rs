@@ -114,7 +114,7 @@ async fn what_cannot_be_read_is_told_with_what_could_be() {
             r#"{"advance": "1h", "set": "2101-01-01T00:00:00Z"}"#,
             "either advance",
         ),
-        ("POST /clock", r#"{"advance": 6}"#, "advance is no text"),
+        ("POST /clock", r#"{"advance": 6}"#, "advance is not text"),
         ("POST /clock", r#"{"advance": "6"}"#, "6h or 1d2h"),
         ("POST /clock", r#"{"set": "tomorrow"}"#, "RFC 3339"),
         (

@@ -1,5 +1,5 @@
-//! Logins and secrets: throttled, compared, and alike in answer and cost whatever
-//! is wrong with them.
+//! Checks logins and secrets. They are throttled, compared in constant time, and whatever
+//! is wrong with them, the answer and its cost are the same.
 
 use countersign_dialect::Secret;
 use countersign_domain::account::StoredSecret;
@@ -49,7 +49,7 @@ impl IssuerRequest<'_> {
         };
         let matched = self.secret_matches(secret, stored, queue).await;
         // A stranger who finds the queue full counts on: else nothing would slow
-        // those who fill it. From a known network it is no try, since a right
+        // those who fill it. From a known network it is not an attempt, since a right
         // secret would add up too. Generated keys are looked at even then, but
         // cannot be guessed.
         let counts = match matched {

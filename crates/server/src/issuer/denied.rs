@@ -1,5 +1,4 @@
-//! A refusal on its way to the peer and the log, with what is known of the
-//! caller so far.
+//! A refusal on its way to the peer and the log, with what is known of the caller.
 
 use std::time::Duration;
 

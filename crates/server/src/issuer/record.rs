@@ -1,4 +1,5 @@
-//! What a request came to: the reply for the peer, and the record for the log.
+//! The outcome of a request to the issuer: the reply for the peer, and the record for the
+//! log.
 
 use std::fmt;
 

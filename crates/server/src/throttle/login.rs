@@ -1,5 +1,5 @@
-//! Logins as the throttle counts them: what differs only in case, white space or
-//! the form of its characters is one.
+//! Logins as the throttle counts them: spellings that differ only in case, white space or
+//! Unicode normalization count as one.
 
 use unicode_normalization::UnicodeNormalization;
 

@@ -1,5 +1,5 @@
-//! How many tokens an account is given in a minute: logins and refreshes, those
-//! that repeat an answer too, since they are written as well.
+//! How many tokens an account may obtain in a minute. Logins and refreshes count, and so do
+//! those that repeat an answer, since they are written as well.
 
 use std::collections::HashMap;
 use std::hash::RandomState;

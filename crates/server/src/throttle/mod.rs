@@ -1,16 +1,15 @@
-//! The login throttle: how often a login and secret may be tried.
+//! The login throttle: limits how often a login and secret may be tried.
 //!
-//! A network from which a credential's secret came right before is known to it,
-//! and has a counter of its own there which nobody elsewhere can fill: a flood
-//! from other networks cannot lock the partner out. All other tries count three
-//! times: for the login and the network, for the network, and for the login
-//! among all networks that are strange to it. A right secret takes its counts
-//! back, so only wrong ones add up.
+//! A network from which a credential's secret was right before is known to it, and has a
+//! counter of its own there that nobody elsewhere can fill: a flood from other networks
+//! cannot lock the partner out. All other attempts count three times: for the login and the
+//! network, for the network, and for the login over all networks that are unknown to it. A
+//! right secret takes its counts back, so only wrong ones add up.
 //!
-//! Some vendors also count the logins of a network, right ones too
-//! (`anonymous_per_minute`): a fifth count that nothing takes back.
+//! Some vendors also limit the logins of a network, successful ones included
+//! (`anonymous_per_minute`). That is a fifth counter, which nothing takes back.
 //!
-//! Counters are told before any secret is hashed, and alike for logins that do
+//! Attempts are counted before any secret is hashed, and in the same way for logins that do
 //! not exist.
 
 mod login;
@@ -113,7 +112,7 @@ pub struct LoginThrottle {
 pub struct AdmittedLogin<'t>(Vec<(&'t KeyedCounters, CountedAttempt)>);
 
 impl AdmittedLogin<'_> {
-    /// The secret was right: this was no try that counts.
+    /// The secret was right: this was not an attempt that counts.
     pub fn take_back(self, now: Timestamp) {
         for (counters, counted) in self.0 {
             counters.take_back(counted, now);

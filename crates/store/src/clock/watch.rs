@@ -1,9 +1,9 @@
-//! Doubts about the time that decides: where a wrong system clock would show.
+//! Detects a system clock that is probably wrong.
 //!
-//! The store's clock follows the system's when that goes forward and never goes
-//! back, so a clock that was wrong once leaves its mark. That is told loudly (a
-//! warning, a gauge, a probe that says `degraded`), and stops nothing: what is
-//! right cannot be known from here.
+//! The store's clock follows the system's forward and never goes back, so a clock that was
+//! wrong once leaves its mark. The suspicion is reported loudly (a warning, a gauge, and
+//! `degraded` at `/readyz`) and stops nothing, because the right time cannot be known from
+//! here.
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};

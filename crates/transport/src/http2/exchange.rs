@@ -1,4 +1,4 @@
-//! One request and its answer, in a task of its own, with their deadlines.
+//! One HTTP/2 request and its response, in a task of their own, with their deadlines.
 
 use std::future::Future;
 use std::pin::Pin;

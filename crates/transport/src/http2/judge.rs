@@ -1,8 +1,8 @@
-//! The strict reading of a request head (RFC 9113, section 8.3), and its
-//! translation into what HTTP/1.1 would have brought.
+//! Strict checks of a request head (RFC 9113, section 8.3), and its translation into
+//! the form that it would have had over HTTP/1.1.
 //!
-//! h2 has seen to the names of fields, to those that belong to a connection, to
-//! pseudo-fields and to a `content-length` that the data contradict.
+//! h2 has already checked field names, connection-specific fields, pseudo-header fields,
+//! and a `content-length` that does not match the data.
 
 use http::header::{CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderMap, HeaderValue};
 use http::{Method, Request, Uri};

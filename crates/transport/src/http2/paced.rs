@@ -1,5 +1,4 @@
-//! The stream under HTTP/2: bounds how long the peer may leave unread what is
-//! written.
+//! The stream below HTTP/2: it limits how long the peer may leave written data unread.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;

@@ -1,6 +1,6 @@
-//! What the requests of one connection have in common. They run in tasks of
-//! their own, so this is under a lock, and the phase of the connection's link
-//! is changed nowhere else.
+//! The state that the requests of one connection share. The requests run in tasks of
+//! their own, so it is under a lock, and only this module changes the phase of the
+//! connection's [`ConnectionState`](crate::connection_state::ConnectionState).
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

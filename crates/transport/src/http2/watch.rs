@@ -1,5 +1,5 @@
-//! The deadlines of a connection between its requests, and its obedience to the
-//! accept loop.
+//! The deadlines of a connection between its requests. It also ends the connection when
+//! the accept loop asks it to.
 
 use std::pin::Pin;
 use std::sync::Arc;

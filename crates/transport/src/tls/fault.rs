@@ -1,5 +1,5 @@
-//! What can be wrong with the files of a certificate, told to whoever put them
-//! there: which file, what is wrong, what to do.
+//! What can be wrong with certificate files, told to the operator: which file, what is
+//! wrong, and what to do.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Tells one state of a file from the next without reading it.
+//! Detects that a file has changed without reading it.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! When a certificate ends (RFC 5280, section 4.1.2.5): as much of DER as leads
-//! there, and nothing of what a client must check.
+//! When a certificate expires (RFC 5280, section 4.1.2.5). Parses only as much of the DER
+//! as that needs, and checks nothing that a client must check.
 
 use std::time::SystemTime;
 

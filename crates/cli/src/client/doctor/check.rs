@@ -1,4 +1,4 @@
-//! What was looked at, and what was found.
+//! A check of the doctor, and its result.
 
 use std::time::Duration;
 

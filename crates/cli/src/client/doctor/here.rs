@@ -1,4 +1,4 @@
-//! What can be looked at on this machine: the profile, its secret, what is kept.
+//! The checks on this machine: the profile, its secret, the stored session.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

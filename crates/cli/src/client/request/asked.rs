@@ -1,4 +1,4 @@
-//! What a person asks for on the command line, checked before anything is sent.
+//! The request that a person describes on the command line, checked before anything is sent.
 
 use std::fs;
 use std::io::{self, Read};
@@ -77,7 +77,7 @@ fn method(text: &str) -> Result<Method, Failure> {
     match method {
         Ok(method) if method != Method::CONNECT => Ok(method),
         _ => Err(Failure::usage(format!(
-            "{text:?} is no method: write GET, POST, …"
+            "{text:?} is not a method: write GET, POST, …"
         ))),
     }
 }

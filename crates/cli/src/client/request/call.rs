@@ -1,4 +1,4 @@
-//! One request over HTTP, and its answer as it comes in.
+//! One request over HTTP, and its response as it arrives.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Where the answer goes: standard output or a file, as it comes in; or, with
-//! `--json`, into one document.
+//! Where the response goes: standard output or a file, as it arrives; or, with `--json`, one
+//! document.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal, Write};

@@ -1,4 +1,4 @@
-//! One profile as it stands.
+//! The status of one profile.
 
 use countersign_client::profile::{KeyPlace, SecretPlace, SessionStorage};
 use countersign_client::{Error, Profile, RenewalFailure, SessionStatus};

@@ -158,7 +158,7 @@ impl ApiReader<'_, '_> {
         let span = positive(&value);
         if span.is_some_and(|span| span.subsec_nanos() != 0) {
             value.blame(
-                "is no whole number of seconds, which is how tokens say it",
+                "is not a whole number of seconds, which is how tokens say it",
                 None,
             );
         }

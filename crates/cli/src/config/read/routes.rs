@@ -87,7 +87,7 @@ fn methods(value: &TomlValue<'_>) -> Option<Vec<String>> {
         let is_method = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_uppercase());
         if !is_method {
             value.blame(
-                format!("{text:?} is no method; write it in capitals, e.g. \"GET\""),
+                format!("{text:?} is not a method; write it in upper case, e.g. \"GET\""),
                 None,
             );
         }

@@ -1,5 +1,5 @@
-//! Explanations in plain words, for people. What is in them is the server's; here
-//! it is only laid out.
+//! Explanations in plain words, for people. The server decides what is in them; this only lays
+//! them out.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! Sessions that break: lost replies, superseded tokens, ends that come early.
+//! Sessions that break: lost replies, superseded tokens, and sessions that end early.
 
 use countersign_domain::{Reason, TokenOperation};
 

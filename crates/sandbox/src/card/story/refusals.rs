@@ -1,4 +1,4 @@
-//! A vendor that says no: throttled, unavailable, not from this address.
+//! A vendor that refuses: too many requests, unavailable, or not from this address.
 
 use std::time::Duration;
 

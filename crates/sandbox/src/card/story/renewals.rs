@@ -1,4 +1,4 @@
-//! Tokens that end as they should: by time, by clock, by budget.
+//! Tokens that end as expected: by their lifetime, by a clock that jumps, by their budget.
 
 use std::time::Duration;
 
