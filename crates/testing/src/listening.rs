@@ -1,0 +1,80 @@
+//! Ports of the loopback network: some that a closure serves, and one that nobody does.
+
+use std::net::{SocketAddr, TcpListener as BlockingListener, TcpStream as BlockingStream};
+use std::sync::Arc;
+
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::task::JoinHandle;
+
+/// A port that is listened on until the runtime ends, or [`LoopbackListener::stop`].
+#[derive(Debug)]
+pub struct LoopbackListener {
+    /// Where it listens.
+    pub address: SocketAddr,
+    accepting: JoinHandle<()>,
+}
+
+/// Listens on a free port of 127.0.0.1, and gives each connection to `serve`, in a
+/// task of its own. Needs a runtime around it.
+pub fn listen<F, Fut>(mut serve: F) -> LoopbackListener
+where
+    F: FnMut(TcpStream) -> Fut + Send + 'static,
+    Fut: Future<Output = ()> + Send + 'static,
+{
+    let (listener, address) = free_port();
+    listener.set_nonblocking(true).unwrap();
+    let listener = TcpListener::from_std(listener).unwrap();
+    let accepting = tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            tokio::spawn(serve(stream));
+        }
+    });
+    LoopbackListener { address, accepting }
+}
+
+impl LoopbackListener {
+    /// `http://` and the address.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Nobody listens any more; connections that were accepted go on.
+    pub async fn stop(self) {
+        self.accepting.abort();
+        let _ = self.accepting.await;
+    }
+}
+
+/// As [`listen`], without a runtime: each connection has a thread of its own.
+pub fn listen_blocking(serve: impl Fn(BlockingStream) + Send + Sync + 'static) -> SocketAddr {
+    let (listener, address) = free_port();
+    let serve = Arc::new(serve);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (stream, serve) = (stream.unwrap(), Arc::clone(&serve));
+            std::thread::spawn(move || serve(stream));
+        }
+    });
+    address
+}
+
+/// A listener on a free port of 127.0.0.1, for whoever accepts by himself.
+#[must_use]
+pub fn free_port() -> (BlockingListener, SocketAddr) {
+    let listener = BlockingListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
+}
+
+/// A URL where nobody listens. The port stays taken until the process ends, so that
+/// no other test gets it meanwhile.
+#[must_use]
+pub fn nowhere() -> String {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap();
+    std::mem::forget(socket);
+    format!("http://{address}")
+}
