@@ -1,6 +1,8 @@
 //! What operators can count, under the names that are documented.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
 
+use countersign_testing::listening::listen;
+use countersign_testing::raw::read_head;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -15,7 +17,6 @@ use http::Request;
 use http_body_util::Empty;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
 
 fn api(name: &str, url: &str) -> GuardedApi {
     let dialect = Dialect::compile(Dialect::shipped("mypopup").unwrap(), "mypopup").unwrap();
@@ -47,7 +48,7 @@ async fn requests_are_counted_by_api_and_outcome() {
     let metrics = recorder.handle();
     metrics::set_global_recorder(recorder).unwrap();
     let unreachable = api("pay", "http://127.0.0.1:1");
-    let restless = api("restless", &restless().await);
+    let restless = api("restless", &restless());
     let gateway = Gateway::new(
         Arc::new(RevocationView::new()),
         Arc::new(FirstUses::new(1, |_, _| {})),
@@ -87,19 +88,12 @@ async fn requests_are_counted_by_api_and_outcome() {
 }
 
 /// An upstream that closes a connection when its second request comes.
-async fn restless() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let mut head = [0; 4096];
-                assert_ne!(stream.read(&mut head).await.unwrap(), 0);
-                let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
-                stream.write_all(answer).await.unwrap();
-                let _ = stream.read(&mut head).await;
-            });
-        }
+fn restless() -> String {
+    let listener = listen(async |mut stream| {
+        read_head(&mut stream).await.unwrap();
+        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+        stream.write_all(answer).await.unwrap();
+        let _ = stream.read_u8().await;
     });
-    url
+    listener.url()
 }

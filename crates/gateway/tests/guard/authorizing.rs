@@ -13,8 +13,8 @@ use countersign_token::Pepper;
 use http::Method;
 
 use crate::world::{
-    ACCOUNT, APIRONE, B2BINPAY, Echo, KEY, LOGIN, MYPOPUP, NOW, OTHER_ACCOUNT, Plan, SCOPE,
-    SECOND_LOGIN, SESSION, World, fresh_tokens, id,
+    ACCOUNT, APIRONE, B2BINPAY, KEY, LOGIN, MYPOPUP, NOW, OTHER_ACCOUNT, Plan, SCOPE, SECOND_LOGIN,
+    SESSION, World, echo_upstream, fresh_tokens, id,
 };
 
 const NOWHERE: &str = "http://127.0.0.1:1";
@@ -274,9 +274,9 @@ async fn replaced_tokens_hold_for_the_next_request() {
 
 #[tokio::test]
 async fn the_first_use_of_a_generation_is_reported_once() {
-    let echo = Echo::start().await;
+    let echo = echo_upstream();
     let world = Plan::new(MYPOPUP, &echo.url).build();
-    let front = world.serve().await;
+    let front = world.serve();
     let bearer = world.bearer();
     for _ in 0..3 {
         front.get("/api/v1/x", &[("authorization", &bearer)]).await;

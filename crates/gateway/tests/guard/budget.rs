@@ -1,5 +1,7 @@
 //! Budgets and requests a second, as a client of the proxy sees them.
 
+use countersign_testing::recording::RecordingServer;
+use countersign_testing::replies::Reply;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -9,10 +11,9 @@ use countersign_domain::{Account, AccountLimits, ApiLimits, Reason};
 use countersign_gateway::{
     BudgetLender, LendOutcome, LenderAnswer, LendingUnavailable, TokenId, TokenLoan,
 };
-use http::Response;
 
 use crate::retries::{Does, Fickle};
-use crate::world::{ACCOUNT, APIRONE, Echo, Front, KEY, LOGIN, MYPOPUP, Plan, World};
+use crate::world::{ACCOUNT, APIRONE, Front, KEY, LOGIN, MYPOPUP, Plan, World, echo_upstream};
 
 /// Lends as a store would, from memory.
 #[derive(Clone, Default)]
@@ -55,34 +56,31 @@ fn budget(budget: u32) -> ApiLimits {
     }
 }
 
-async fn begin(dialect: &'static str, limits: ApiLimits) -> (World, Front, Book, Echo) {
-    let (echo, book) = (Echo::start().await, Book::default());
+async fn begin(dialect: &'static str, limits: ApiLimits) -> (World, Front, Book, RecordingServer) {
+    let (echo, book) = (echo_upstream(), Book::default());
     let plan = Plan {
         limits,
         lender: Some(Box::new(book.clone())),
         ..Plan::new(dialect, &echo.url)
     };
     let world = plan.build();
-    let front = world.serve().await;
+    let front = world.serve();
     (world, front, book, echo)
 }
 
-async fn order(world: &World, front: &Front) -> Response<bytes::Bytes> {
+async fn order(world: &World, front: &Front) -> Reply {
     let bearer = world.bearer();
     front
         .get("/api/v1/orders", &[("authorization", &bearer)])
         .await
 }
 
-fn told(response: &Response<bytes::Bytes>) -> (u16, &str, &str) {
-    let field = |name| {
-        response
-            .headers()
-            .get(name)
-            .map_or("", |it| it.to_str().unwrap())
-    };
-    let (policy, left) = (field("ratelimit-policy"), field("ratelimit"));
-    (response.status().as_u16(), policy, left)
+fn told(response: &Reply) -> (u16, &str, &str) {
+    let (policy, left) = (
+        response.header("ratelimit-policy"),
+        response.header("ratelimit"),
+    );
+    (response.status.as_u16(), policy, left)
 }
 
 #[tokio::test]
@@ -104,7 +102,7 @@ async fn a_token_makes_its_requests_and_is_told_what_is_left_to_the_end() {
             Reason::BudgetSpent
         );
     }
-    assert_eq!(echo.answered.load(Ordering::SeqCst), 3);
+    assert_eq!(echo.count(), 3);
 }
 
 #[tokio::test]
@@ -143,27 +141,27 @@ async fn a_request_whose_upstream_fails_has_spent_one() {
         ..Plan::new(MYPOPUP, "http://127.0.0.1:1")
     };
     let world = plan.build();
-    let front = world.serve().await;
-    assert_eq!(order(&world, &front).await.status(), 502);
-    assert_eq!(order(&world, &front).await.status(), 401);
+    let front = world.serve();
+    assert_eq!(order(&world, &front).await.status, 502);
+    assert_eq!(order(&world, &front).await.status, 401);
 }
 
 #[tokio::test]
 async fn while_the_store_is_down_requests_go_on_until_nothing_is_in_hand() {
     let (world, front, book, _) = begin(MYPOPUP, budget(64)).await;
-    assert_eq!(order(&world, &front).await.status(), 200);
+    assert_eq!(order(&world, &front).await.status, 200);
     book.down.store(true, Ordering::SeqCst);
     let mut passed = 0;
     let refused = loop {
         let response = order(&world, &front).await;
-        if response.status() != 200 {
+        if response.status != 200 {
             break response;
         }
         passed += 1;
     };
     assert!((1..10).contains(&passed), "{passed}");
-    assert_eq!(refused.status(), 503);
-    assert_eq!(refused.headers()["retry-after"], "1");
+    assert_eq!(refused.status, 503);
+    assert_eq!(refused.headers["retry-after"], "1");
     let denied = world.last_outcome().unwrap_err();
     assert_eq!(denied.reason, Reason::StoreUnavailable);
     assert_eq!(denied.account.unwrap().number(), ACCOUNT);
@@ -180,15 +178,15 @@ fn own_limits(world: &World, limits: AccountLimits) {
 #[tokio::test]
 async fn an_account_has_its_own_budget_from_the_next_request_on() {
     let (world, front, _, _) = begin(MYPOPUP, budget(1)).await;
-    assert_eq!(order(&world, &front).await.status(), 200);
-    assert_eq!(order(&world, &front).await.status(), 401);
+    assert_eq!(order(&world, &front).await.status, 200);
+    assert_eq!(order(&world, &front).await.status, 401);
     let limits = AccountLimits {
         budget: Some(2),
         ..AccountLimits::default()
     };
     own_limits(&world, limits);
-    assert_eq!(order(&world, &front).await.status(), 200);
-    assert_eq!(order(&world, &front).await.status(), 401);
+    assert_eq!(order(&world, &front).await.status, 200);
+    assert_eq!(order(&world, &front).await.status, 401);
 }
 
 #[tokio::test]
@@ -204,7 +202,7 @@ async fn an_account_that_is_too_fast_is_told_when_to_come_again() {
     assert_eq!(told(&passed).2, "\"budget\";r=8;t=100");
     let refused = order(&world, &front).await;
     assert_eq!(told(&refused), (429, "", ""));
-    assert_eq!(refused.headers()["retry-after"], "1");
+    assert_eq!(refused.headers["retry-after"], "1");
     assert_eq!(
         world.last_outcome().unwrap_err().reason,
         Reason::RequestsThrottled
@@ -220,20 +218,20 @@ async fn an_account_that_is_too_fast_is_told_when_to_come_again() {
 
 #[tokio::test]
 async fn a_request_that_goes_to_the_upstream_twice_is_spent_once() {
-    let upstream = Fickle::start(&[Does::Answers, Does::Reads]).await;
+    let upstream = Fickle::start(&[Does::Answers, Does::Reads]);
     let plan = Plan {
         limits: budget(6),
         lender: Some(Box::new(Book::default())),
         ..Plan::new(MYPOPUP, &upstream.url)
     };
     let world = plan.build();
-    let front = world.serve().await;
+    let front = world.serve();
     let bearer = world.bearer();
     for round in 0..7 {
         let mark = round.to_string();
         let fields = [("authorization", bearer.as_str()), ("x-mark", &mark)];
         let response = front.get("/api/v1/orders", &fields).await;
         let expected = if round < 6 { 200 } else { 401 };
-        assert_eq!(response.status(), expected, "{round}");
+        assert_eq!(response.status, expected, "{round}");
     }
 }

@@ -4,19 +4,22 @@ use bytes::Bytes;
 use countersign_domain::revocation::RevocationNotice;
 use countersign_domain::{Account, Reason};
 use countersign_relay::{FieldShape, reserved_fields};
+use countersign_testing::raw::exchange;
+use countersign_testing::recording::RecordedRequest;
+use countersign_testing::recording::RecordingServer;
+use countersign_testing::replies::Reply;
 
 use countersign_gateway::ApiSite;
-use http::{Request, Response, Version};
+use http::{Request, Version};
 use http_body::Body;
-use http_body_util::{BodyExt, Empty};
+use http_body_util::Empty;
 
 use crate::world::{
-    ACCOUNT, APIRONE, B2BINPAY, Echo, KEY, LOGIN, MYPOPUP, NOW, Plan, REQUEST_ID, Received,
-    SESSION, raw,
+    ACCOUNT, APIRONE, B2BINPAY, KEY, LOGIN, MYPOPUP, NOW, Plan, REQUEST_ID, SESSION, echo_upstream,
 };
 
 /// Every field that an upstream could take for one of ours, as `name: value`.
-fn identity(received: &Received) -> Vec<String> {
+fn identity(received: &RecordedRequest) -> Vec<String> {
     let plain = |name: &str| {
         name.to_lowercase()
             .replace(|c: char| !c.is_alphanumeric(), "-")
@@ -49,13 +52,13 @@ async fn the_upstream_learns_who_calls() {
         (MYPOPUP, "/api/v1/x".to_owned()),
         (APIRONE, format!("/api/v2/accounts/{LOGIN}/x")),
     ] {
-        let echo = Echo::start().await;
+        let echo = echo_upstream();
         let world = Plan::new(dialect, &echo.url).build();
-        let front = world.serve().await;
+        let front = world.serve();
         let response = front
             .get(&path, &[("authorization", &world.bearer())])
             .await;
-        let received = Received::of(&response);
+        let received = RecordedRequest::of(&response);
         assert_eq!(identity(&received), expected(dialect, LOGIN, true));
         assert!(received.field("authorization").is_empty(), "{dialect}");
     }
@@ -63,19 +66,19 @@ async fn the_upstream_learns_who_calls() {
 
 #[tokio::test]
 async fn a_static_key_has_no_session() {
-    let echo = Echo::start().await;
+    let echo = echo_upstream();
     let world = Plan::new(APIRONE, &echo.url).build();
-    let front = world.serve().await;
+    let front = world.serve();
     let target = format!("/api/v2/accounts/{LOGIN}/x?transfer-key={KEY}");
-    let received = Received::of(&front.get(&target, &[]).await);
+    let received = RecordedRequest::of(&front.get(&target, &[]).await);
     assert_eq!(identity(&received), expected(APIRONE, LOGIN, false));
 }
 
 #[tokio::test]
 async fn forged_identity_is_stripped_in_every_alias_on_public_routes_too() {
-    let echo = Echo::start().await;
+    let echo = echo_upstream();
     let world = Plan::new(MYPOPUP, &echo.url).build();
-    let front = world.serve().await;
+    let front = world.serve();
     let bearer = world.bearer();
     let mut forged: Vec<(&str, &str)> = [
         "x-countersign-account",
@@ -96,7 +99,7 @@ async fn forged_identity_is_stripped_in_every_alias_on_public_routes_too() {
     .map(|name| (name, "1"))
     .to_vec();
     forged.push(("x-countersign-account", "2"));
-    let public = Received::of(&front.get("/api/v1/public", &forged).await);
+    let public = RecordedRequest::of(&front.get("/api/v1/public", &forged).await);
     assert_eq!(
         identity(&public),
         [
@@ -105,17 +108,17 @@ async fn forged_identity_is_stripped_in_every_alias_on_public_routes_too() {
         ]
     );
     forged.push(("authorization", &bearer));
-    let guarded = Received::of(&front.get("/api/v1/x", &forged).await);
+    let guarded = RecordedRequest::of(&front.get("/api/v1/x", &forged).await);
     assert_eq!(identity(&guarded), expected(MYPOPUP, LOGIN, true));
-    let public = Received::of(&front.get("/api/v1/public", &forged).await);
+    let public = RecordedRequest::of(&front.get("/api/v1/public", &forged).await);
     assert!(public.field("authorization").is_empty());
 }
 
 #[tokio::test]
 async fn connection_options_take_nothing_of_ours_away() {
-    let echo = Echo::start().await;
+    let echo = echo_upstream();
     let world = Plan::new(MYPOPUP, &echo.url).build();
-    let front = world.serve().await;
+    let front = world.serve();
     let request = format!(
         "GET /api/v1/x HTTP/1.1\r\nhost: front.example\r\nauthorization: {}\r\n\
          connection: close, X-Countersign-Account, authorization, host\r\n\
@@ -125,11 +128,11 @@ async fn connection_options_take_nothing_of_ours_away() {
          proxy-authenticate: Basic\r\nexpect: 100-continue\r\nx-countersign-account: 1\r\n\r\n",
         world.bearer()
     );
-    let reply = raw(front.address, &request).await;
+    let reply = exchange(front.address, &request).await;
     let reply = reply
         .strip_prefix("HTTP/1.1 100 Continue\r\n\r\n")
         .unwrap_or(&reply);
-    let received = Received::from_raw(reply);
+    let received = RecordedRequest::of_raw(reply);
     assert_eq!(identity(&received), expected(MYPOPUP, LOGIN, true));
     assert_eq!(received.field("x-kept"), ["1"]);
     assert_eq!(received.field("x-forwarded-for"), ["127.0.0.9"]);
@@ -141,36 +144,36 @@ async fn connection_options_take_nothing_of_ours_away() {
 
 #[tokio::test]
 async fn trailers_do_not_go_on() {
-    let echo = Echo::start().await;
+    let echo = echo_upstream();
     let world = Plan::new(MYPOPUP, &echo.url).build();
-    let front = world.serve().await;
+    let front = world.serve();
     let request = format!(
         "POST /api/v1/x HTTP/1.1\r\nhost: a\r\nauthorization: {}\r\nconnection: close\r\n\
          trailer: x-countersign-account\r\ntransfer-encoding: chunked\r\n\r\n\
          5\r\nhello\r\n0\r\nx-countersign-account: 1\r\n\r\n",
         world.bearer()
     );
-    let received = Received::from_raw(&raw(front.address, &request).await);
-    assert_eq!(received.text("body"), "hello");
-    assert!(!received.has_trailers());
+    let received = RecordedRequest::of_raw(&exchange(front.address, &request).await);
+    assert_eq!(received.body, "hello");
+    assert!(received.trailers.is_empty());
     assert_eq!(received.field("transfer-encoding"), ["chunked"]);
 }
 
 #[tokio::test]
 async fn whence_a_request_came_is_for_us_to_say() {
-    let echo = Echo::start().await;
+    let echo = echo_upstream();
     let world = Plan::new(MYPOPUP, &echo.url).build();
-    let front = world.serve().await;
+    let front = world.serve();
     for lies in lies().chunks(40) {
         let mut fields: Vec<_> = lies.iter().map(|name| (&**name, "203.0.113.1")).collect();
         fields.push(("host", "partner.example"));
-        let received = Received::of(&front.get("/api/v1/public", &fields).await);
+        let received = RecordedRequest::of(&front.get("/api/v1/public", &fields).await);
         told_ours_alone(&received, &echo);
     }
 }
 
 /// The four fields in which the guard tells the way of a request, and none else.
-fn told_ours_alone(received: &Received, echo: &Echo) {
+fn told_ours_alone(received: &RecordedRequest, echo: &RecordingServer) {
     for (name, values) in [
         ("x-forwarded-for", &["127.0.0.9"][..]),
         ("x-forwarded-host", &["partner.example"]),
@@ -212,14 +215,14 @@ fn lies() -> Vec<String> {
 
 #[tokio::test]
 async fn the_upstream_is_told_what_the_client_spoke_and_asked_for() {
-    let echo = Echo::start().await;
+    let echo = echo_upstream();
     let mut plan = Plan::new(MYPOPUP, &echo.url);
     plan.client.tls = true;
     plan.client.address = "::ffff:192.0.2.7".parse().unwrap();
     plan.site = ApiSite::parse::<&str>(&[], "/pay/v1").unwrap();
-    let front = plan.build().serve().await;
+    let front = plan.build().serve();
     let lie = [("x-forwarded-prefix", "/elsewhere")];
-    let received = Received::of(&front.get("/api/v1/public", &lie).await);
+    let received = RecordedRequest::of(&front.get("/api/v1/public", &lie).await);
     assert_eq!(received.field("x-forwarded-prefix"), ["/pay/v1"]);
     assert_eq!(received.field("x-forwarded-proto"), ["https"]);
     assert_eq!(received.field("x-forwarded-for"), ["192.0.2.7"]);
@@ -227,7 +230,7 @@ async fn the_upstream_is_told_what_the_client_spoke_and_asked_for() {
 
 #[tokio::test]
 async fn what_http_2_spells_otherwise_goes_on_as_http_1_has_it() {
-    let echo = Echo::start().await;
+    let echo = echo_upstream();
     let world = Plan::new(MYPOPUP, &echo.url).build();
     let request = Request::get("https://partner.example/api/v1/public")
         .version(Version::HTTP_2)
@@ -241,23 +244,21 @@ async fn what_http_2_spells_otherwise_goes_on_as_http_1_has_it() {
         .gateway
         .forward(&world.api, request, world.client, REQUEST_ID, NOW)
         .await;
-    let (parts, body) = answer.response.into_parts();
-    let body = body.collect().await.unwrap().to_bytes();
-    let received = Received::of(&Response::from_parts(parts, body));
+    let received = RecordedRequest::of(&Reply::whole(answer.response).await.unwrap());
     assert_eq!(received.field("cookie"), ["a=1; b=2"]);
     assert_eq!(received.field("x-forwarded-host"), ["partner.example"]);
-    assert_eq!(received.text("target"), "/api/v1/public");
+    assert_eq!(received.target, "/api/v1/public");
     assert_eq!(identity(&received).len(), 2);
     assert!(received.field("te").is_empty());
 }
 
 #[tokio::test]
 async fn the_bearer_goes_on_only_where_it_is_asked_for_and_was_looked_at() {
-    let echo = Echo::start().await;
+    let echo = echo_upstream();
     let mut plan = Plan::new(APIRONE, &echo.url);
     plan.forward_authorization = true;
     let world = plan.build();
-    let front = world.serve().await;
+    let front = world.serve();
     let (bearer, basic) = (world.bearer(), "Basic YTpi".to_owned());
     let guarded = format!("/api/v2/accounts/{LOGIN}/x");
     let by_key = format!("{guarded}?transfer-key={KEY}");
@@ -270,18 +271,18 @@ async fn the_bearer_goes_on_only_where_it_is_asked_for_and_was_looked_at() {
         (&public, &basic, false),
     ] {
         let response = front.get(target, &[("authorization", sent)]).await;
-        let received = Received::of(&response);
+        let received = RecordedRequest::of(&response);
         let expected: &[&str] = if goes_on { &[sent] } else { &[] };
         assert_eq!(received.field("authorization"), expected, "{target} {sent}");
-        assert!(!received.text("target").contains(KEY), "{target}");
+        assert!(!received.target.contains(KEY), "{target}");
     }
 }
 
 #[tokio::test]
 async fn a_login_cannot_end_its_field_or_be_read_in_two_ways() {
-    let echo = Echo::start().await;
+    let echo = echo_upstream();
     let world = Plan::new(MYPOPUP, &echo.url).build();
-    let front = world.serve().await;
+    let front = world.serve();
     let bearer = world.bearer();
     for (name, encoded) in [
         ("partner@example.com", "partner@example.com"),
@@ -294,7 +295,8 @@ async fn a_login_cannot_end_its_field_or_be_read_in_two_ways() {
             name: name.to_owned(),
             ..world.account(ACCOUNT, name)
         })]);
-        let received = Received::of(&front.get("/api/v1/x", &[("authorization", &bearer)]).await);
+        let received =
+            RecordedRequest::of(&front.get("/api/v1/x", &[("authorization", &bearer)]).await);
         assert_eq!(received.field("x-countersign-login"), [encoded]);
         assert!(received.field("x-admin").is_empty());
     }
@@ -302,23 +304,27 @@ async fn a_login_cannot_end_its_field_or_be_read_in_two_ways() {
 
 #[tokio::test]
 async fn the_client_gets_no_identity_fields_from_the_upstream() {
-    let echo = Echo::start().await;
+    let echo = echo_upstream();
     let world = Plan::new(MYPOPUP, &echo.url).build();
-    let front = world.serve().await;
+    let front = world.serve();
     let response = front.get("/api/v1/public", &[]).await;
-    assert_eq!(response.headers()["x-upstream"], "echo");
-    assert!(!response.headers().contains_key("x-countersign-account"));
+    assert_eq!(response.headers["x-upstream"], "echo");
+    assert!(!response.headers.contains_key("x-countersign-account"));
 }
 
 #[tokio::test]
 async fn a_refusal_carries_its_support_id_and_to_head_no_body() {
-    let echo = Echo::start().await;
+    let echo = echo_upstream();
     let world = Plan::new(MYPOPUP, &echo.url).build();
-    let front = world.serve().await;
+    let front = world.serve();
     let refused = front.get("/api/v1/x", &[]).await;
-    assert_eq!(refused.status(), 401);
-    assert_eq!(refused.headers()["x-countersign-refusal"], REQUEST_ID);
-    assert!(String::from_utf8_lossy(refused.body()).contains("Authentication required or failed."));
+    assert_eq!(refused.status, 401);
+    assert_eq!(refused.headers["x-countersign-refusal"], REQUEST_ID);
+    assert!(
+        refused
+            .text()
+            .contains("Authentication required or failed.")
+    );
     assert_eq!(
         world.last_outcome().unwrap_err().reason,
         Reason::TokenMissing
@@ -332,5 +338,5 @@ async fn a_refusal_carries_its_support_id_and_to_head_no_body() {
         .await;
     assert_eq!(answer.response.status(), 401);
     assert!(answer.response.body().is_end_stream());
-    assert_eq!(echo.requests(), 0);
+    assert_eq!(echo.count(), 0);
 }

@@ -1,5 +1,7 @@
 //! An upstream that is down is not asked, and one that is up again is.
 
+use countersign_testing::listening::{listen, nowhere};
+use countersign_testing::raw::read_head;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -12,41 +14,31 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 use crate::tunnels::{SWITCHED, asking};
-use crate::upstreams::read_head;
 use crate::world::{Front, MYPOPUP, NOW, Plan, REQUEST_ID, World};
 
 const PUBLIC: &str = "/api/v1/public";
 /// What a [`Patient`] tells of a connection that ended.
 const CLOSED: &str = "closed";
 
-/// A port that is taken, and on which nobody listens.
-fn deaf_port() -> (TcpSocket, String) {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let address = socket.local_addr().unwrap().to_string();
-    (socket, address)
-}
-
 async fn status(front: &Front) -> u16 {
-    front.get(PUBLIC, &[]).await.status().as_u16()
+    front.get(PUBLIC, &[]).await.status.as_u16()
 }
 
 #[tokio::test]
 async fn who_cannot_be_reached_is_not_tried_by_everybody() {
-    let (_deaf, address) = deaf_port();
-    let world = Plan::new(MYPOPUP, &format!("http://{address}")).build();
-    let front = world.serve().await;
+    let world = Plan::new(MYPOPUP, &nowhere()).build();
+    let front = world.serve();
     for _ in 0..3 {
         assert_eq!(status(&front).await, 502);
     }
     assert_eq!(world.api.upstream_state(), Some(UpstreamState::Down));
     let refused = front.get(PUBLIC, &[]).await;
-    assert_eq!(refused.status(), 503);
-    assert_eq!(refused.headers()["retry-after"], "1");
+    assert_eq!(refused.status, 503);
+    assert_eq!(refused.headers["retry-after"], "1");
     let denied = world.last_outcome().unwrap_err();
     assert_eq!(denied.reason, Reason::UpstreamDown);
     assert!(denied.detail.is_some());
@@ -61,23 +53,17 @@ struct Patient {
 }
 
 impl Patient {
-    async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/base", listener.local_addr().unwrap());
+    fn start() -> Self {
         let (well, asked) = (
             Arc::new(AtomicBool::new(true)),
             Arc::new(AtomicUsize::new(0)),
         );
         let (tell, checked) = mpsc::unbounded_channel();
         let (is_well, count) = (Arc::clone(&well), Arc::clone(&asked));
-        tokio::spawn(async move {
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                tokio::spawn(answer(stream, is_well.clone(), count.clone(), tell.clone()));
-            }
-        });
+        let listener =
+            listen(move |stream| answer(stream, is_well.clone(), count.clone(), tell.clone()));
         Self {
-            url,
+            url: listener.url() + "/base",
             well,
             asked,
             checked,
@@ -131,9 +117,9 @@ async fn answer(
 
 #[tokio::test]
 async fn a_check_takes_an_upstream_down_and_up_again() {
-    let mut upstream = Patient::start().await;
+    let mut upstream = Patient::start();
     let world = upstream.world();
-    let front = world.serve().await;
+    let front = world.serve();
     let head = upstream.checks(1).await;
     assert!(
         head.starts_with("GET /base/health?deep=1 HTTP/1.1\r\n"),
@@ -148,8 +134,8 @@ async fn a_check_takes_an_upstream_down_and_up_again() {
     assert_eq!(world.api.upstream_state(), Some(UpstreamState::Down));
     let before = upstream.asked.load(Ordering::SeqCst);
     let refused = front.get(PUBLIC, &[]).await;
-    assert_eq!(refused.status(), 503);
-    assert!(refused.headers().contains_key("retry-after"));
+    assert_eq!(refused.status, 503);
+    assert!(refused.headers.contains_key("retry-after"));
     assert_eq!(upstream.asked.load(Ordering::SeqCst), before);
 
     upstream.well.store(true, Ordering::SeqCst);
@@ -160,7 +146,7 @@ async fn a_check_takes_an_upstream_down_and_up_again() {
 
 #[tokio::test]
 async fn the_checks_end_with_the_upstream() {
-    let mut upstream = Patient::start().await;
+    let mut upstream = Patient::start();
     let world = upstream.world();
     upstream.checks(2).await;
     drop(world);
@@ -174,7 +160,7 @@ async fn the_checks_end_with_the_upstream() {
 /// A reload makes another gateway in place of the one that opened the tunnel.
 #[tokio::test]
 async fn a_tunnel_does_not_keep_the_checks_going() {
-    let mut upstream = Patient::start().await;
+    let mut upstream = Patient::start();
     let world = upstream.world();
     upstream.checks(2).await;
     let fields = format!("authorization: {}\r\n", world.bearer());

@@ -2,13 +2,15 @@
 //! upstream as it came (RFC 9110 section 8.6).
 
 use bytes::Bytes;
+use countersign_testing::lighttpd::LighttpdServer;
+use countersign_testing::raw::{exchange, status_and_body};
+use countersign_testing::recording::{RecordedRequest, ServerProtocol};
+use countersign_testing::replies::Reply;
 use http::{Request, Version};
 use http_body::{Body, Frame};
-use http_body_util::{BodyExt, Channel, Empty};
+use http_body_util::{Channel, Empty};
 
-use crate::echo::Speech;
-use crate::lighttpd::Lighttpd;
-use crate::world::{Echo, MYPOPUP, NOW, Plan, REQUEST_ID, Received, World, raw, status_and_body};
+use crate::world::{MYPOPUP, NOW, Plan, REQUEST_ID, World, echo_speaking, echo_upstream};
 
 const METHODS: [(&str, bool); 8] = [
     ("POST", true),
@@ -21,23 +23,23 @@ const METHODS: [(&str, bool); 8] = [
     ("PROPFIND", false),
 ];
 
-fn length(received: &Received) -> Vec<&str> {
+fn length(received: &RecordedRequest) -> Vec<&str> {
     assert!(received.field("transfer-encoding").is_empty());
     received.field("content-length")
 }
 
 #[tokio::test]
 async fn a_request_without_content_says_so_where_content_means_something() {
-    let echo = Echo::start().await;
+    let echo = echo_upstream();
     let world = Plan::new(MYPOPUP, &echo.url).build();
-    let front = world.serve().await;
+    let front = world.serve();
     let ask = async |method: &str, more: &str| {
         let request = format!(
             "{method} /api/v1/x HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\
              authorization: {}\r\n{more}",
             world.bearer()
         );
-        Received::from_raw(&raw(front.address, &request).await)
+        RecordedRequest::of_raw(&exchange(front.address, &request).await)
     };
     for (method, told) in METHODS.into_iter().filter(|it| it.0 != "HEAD") {
         let plain = ask(method, "\r\n").await;
@@ -46,19 +48,19 @@ async fn a_request_without_content_says_so_where_content_means_something() {
         let kept = ask(method, "content-length: 0\r\n\r\n").await;
         assert_eq!(length(&kept), ["0"], "{method} with a length");
         let ended = ask(method, "transfer-encoding: chunked\r\n\r\n0\r\n\r\n").await;
-        assert_eq!(ended.text("body"), "", "{method} in no chunks");
+        assert_eq!(ended.body, "", "{method} in no chunks");
         let long = ask(method, "content-length: 5\r\n\r\nhello").await;
         assert_eq!(length(&long), ["5"], "{method} with content");
-        assert_eq!(long.text("body"), "hello", "{method} with content");
+        assert_eq!(long.body, "hello", "{method} with content");
         let chunks = "transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
         let chunked = ask(method, chunks).await;
-        assert_eq!(chunked.text("body"), "hello", "{method} in chunks");
+        assert_eq!(chunked.body, "hello", "{method} in chunks");
         assert_eq!(chunked.field("content-length"), [""; 0], "{method}");
     }
 }
 
 /// What the upstream received of a request over HTTP/2.
-async fn over_http_2<B>(world: &World, method: &str, told: Option<&str>, body: B) -> Received
+async fn over_http_2<B>(world: &World, method: &str, told: Option<&str>, body: B) -> RecordedRequest
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -77,17 +79,15 @@ where
         .gateway
         .forward(&world.api, request, world.client, REQUEST_ID, NOW)
         .await;
-    let (parts, body) = answer.response.into_parts();
-    let body = body.collect().await.unwrap().to_bytes();
-    Received::of(&http::Response::from_parts(parts, body))
+    RecordedRequest::of(&Reply::whole(answer.response).await.unwrap())
 }
 
 #[tokio::test]
 async fn over_http_2_it_is_the_same() {
-    for speech in [Speech::Http1, Speech::Http2] {
-        let echo = Echo::speaking(speech.clone()).await;
+    for speech in [ServerProtocol::Http1, ServerProtocol::Http2] {
+        let echo = echo_speaking(speech.clone());
         let mut plan = Plan::new(MYPOPUP, &echo.url);
-        plan.settings.http2 = matches!(speech, Speech::Http2);
+        plan.settings.http2 = matches!(speech, ServerProtocol::Http2);
         let world = plan.build();
         for (method, told) in METHODS.into_iter().filter(|it| it.0 != "HEAD") {
             let plain = over_http_2(&world, method, None, Empty::new()).await;
@@ -104,18 +104,18 @@ async fn over_http_2_it_is_the_same() {
             sender.send(Frame::data("hello".into())).await.unwrap();
             drop(sender);
             let open = over_http_2(&world, method, None, open).await;
-            assert_eq!(open.text("body"), "hello", "{method} of unknown length");
+            assert_eq!(open.body, "hello", "{method} of unknown length");
         }
     }
 }
 
 #[tokio::test]
 async fn a_server_that_wants_a_length_gets_one() {
-    let lighttpd = Lighttpd::start();
+    let lighttpd = LighttpdServer::start();
     let mut plan = Plan::new(MYPOPUP, &lighttpd.url);
     plan.settings.url = format!("{}/length.sh", lighttpd.url).parse().unwrap();
     let world = plan.build();
-    let front = world.serve().await;
+    let front = world.serve();
     for (method, more) in [
         ("POST", ""),
         ("POST", "content-length: 0\r\n"),
@@ -130,7 +130,7 @@ async fn a_server_that_wants_a_length_gets_one() {
              authorization: {}\r\n{more}\r\n",
             world.bearer()
         );
-        let reply = raw(front.address, &request).await;
+        let reply = exchange(front.address, &request).await;
         let (status, body) = status_and_body(&reply);
         assert_eq!(status, 200, "{method} {more}: {reply}");
         assert!(body.contains(&format!("{method} 0")), "{method}: {reply}");

@@ -1,5 +1,7 @@
 //! Upstreams that misbehave over HTTP/2.
 
+use countersign_testing::listening::listen;
+use countersign_testing::raw::exchange;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -7,10 +9,10 @@ use bytes::Bytes;
 use countersign_domain::Reason;
 use h2::server::SendResponse;
 use http::{HeaderMap, Response};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 use crate::upstreams::impatient;
-use crate::world::{Front, MYPOPUP, Plan, World, raw};
+use crate::world::{Front, MYPOPUP, Plan, World, echo_upstream};
 
 const PUBLIC: &str = "/api/v1/public";
 
@@ -46,18 +48,11 @@ enum Does {
 }
 
 /// Starts an upstream, which counts what it is asked.
-async fn upstream(does: Does) -> (String, Arc<AtomicUsize>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
+fn upstream(does: Does) -> (String, Arc<AtomicUsize>) {
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);
-    tokio::spawn(async move {
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            tokio::spawn(serve(stream, does, Arc::clone(&count)));
-        }
-    });
-    (url, asked)
+    let listener = listen(move |stream| serve(stream, does, Arc::clone(&count)));
+    (listener.url(), asked)
 }
 
 async fn serve(stream: TcpStream, does: Does, asked: Arc<AtomicUsize>) {
@@ -141,12 +136,12 @@ async fn play(mut answer: SendResponse<Bytes>, does: Does) {
     }
 }
 
-async fn behind(url: &str) -> (World, Front) {
+fn behind(url: &str) -> (World, Front) {
     let mut plan = Plan::new(MYPOPUP, url);
     plan.settings.timeouts = impatient();
     plan.settings.http2 = true;
     let world = plan.build();
-    let front = world.serve().await;
+    let front = world.serve();
     (world, front)
 }
 
@@ -171,12 +166,12 @@ async fn an_upstream_without_a_good_head_is_refused_and_asked_once() {
         (Stalls, 504, Reason::UpstreamTimeout),
         (Hints, 504, Reason::UpstreamTimeout),
     ] {
-        let (url, asked) = upstream(does).await;
-        let (world, front) = behind(&url).await;
+        let (url, asked) = upstream(does);
+        let (world, front) = behind(&url);
         let response = front.get(PUBLIC, &[]).await;
         let denied = world.last_outcome().unwrap_err();
         assert_eq!(
-            (response.status().as_u16(), denied.reason),
+            (response.status.as_u16(), denied.reason),
             (status, reason),
             "{does:?}: {denied:?}"
         );
@@ -194,11 +189,11 @@ async fn an_answer_that_breaks_off_breaks_the_connection_to_the_client() {
         SendsMore,
         StallsInBody,
     ] {
-        let (url, asked) = upstream(does).await;
-        let (_world, front) = behind(&url).await;
+        let (url, asked) = upstream(does);
+        let (_world, front) = behind(&url);
         // The connection is not asked to be closed, so it ends only by breaking.
         let request = format!("GET {PUBLIC} HTTP/1.1\r\nhost: a\r\n\r\n");
-        let got = raw(front.address, &request).await;
+        let got = exchange(front.address, &request).await;
         let whole = got.contains("200 OK") && got.ends_with("partmore");
         assert!(!whole && !got.ends_with("0\r\n\r\n"), "{does:?}: {got:?}");
         assert_eq!(asked.load(Ordering::SeqCst), 1, "{does:?}");
@@ -207,12 +202,12 @@ async fn an_answer_that_breaks_off_breaks_the_connection_to_the_client() {
 
 #[tokio::test]
 async fn trailers_of_the_upstream_do_not_go_on() {
-    let (url, _) = upstream(Does::Trails).await;
-    let (_world, front) = behind(&url).await;
+    let (url, _) = upstream(Does::Trails);
+    let (_world, front) = behind(&url);
     let request = format!(
         "GET {PUBLIC} HTTP/1.1\r\nhost: a\r\nte: trailers\r\nconnection: close, te\r\n\r\n"
     );
-    let got = raw(front.address, &request).await;
+    let got = exchange(front.address, &request).await;
     assert!(
         got.ends_with("part") && !got.contains("x-countersign"),
         "{got:?}"
@@ -221,12 +216,12 @@ async fn trailers_of_the_upstream_do_not_go_on() {
 
 #[tokio::test]
 async fn an_upstream_that_speaks_http_1_after_all_is_a_bad_gateway() {
-    let echo = crate::world::Echo::start().await;
-    let (world, front) = behind(&echo.url).await;
-    assert_eq!(front.get(PUBLIC, &[]).await.status(), 502);
+    let echo = echo_upstream();
+    let (world, front) = behind(&echo.url);
+    assert_eq!(front.get(PUBLIC, &[]).await.status, 502);
     assert_eq!(
         world.last_outcome().unwrap_err().reason,
         Reason::UpstreamFailed
     );
-    assert_eq!(echo.requests(), 0);
+    assert_eq!(echo.count(), 0);
 }

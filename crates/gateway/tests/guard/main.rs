@@ -10,7 +10,6 @@
 
 mod authorizing;
 mod budget;
-mod echo;
 mod fields;
 mod forward_auth;
 mod grpc;
@@ -18,7 +17,6 @@ mod health;
 mod hosts;
 mod lengths;
 mod lies_over_http2;
-mod lighttpd;
 mod log;
 mod paths;
 mod retries;

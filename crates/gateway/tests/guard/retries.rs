@@ -1,15 +1,18 @@
 //! A request is sent again only where nothing of it was sent, or where it may be and
 //! was lost with a connection that was kept too long.
 
+use countersign_testing::listening::listen;
+use countersign_testing::raw::content_length;
+use countersign_testing::raw::{exchange, field, read_head, status_and_body};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
-use crate::upstreams::{behind, read_head};
-use crate::world::{Front, MYPOPUP, World, raw, status_and_body};
+use crate::upstreams::behind;
+use crate::world::{Front, MYPOPUP, World};
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
@@ -41,29 +44,24 @@ pub struct Fickle {
 }
 
 impl Fickle {
-    pub async fn start(script: &'static [Does]) -> Self {
-        Self::starting(script, script).await
+    pub fn start(script: &'static [Does]) -> Self {
+        Self::starting(script, script)
     }
 
     /// One that does something else on its first connection.
-    async fn starting(first: &'static [Does], script: &'static [Does]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+    fn starting(first: &'static [Does], script: &'static [Does]) -> Self {
         let seen = Arc::new(Mutex::new(HashMap::new()));
         let accepted = Arc::new(AtomicUsize::new(0));
         let (count, connections) = (Arc::clone(&seen), Arc::clone(&accepted));
-        tokio::spawn(async move {
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                let script = match connections.fetch_add(1, Ordering::SeqCst) {
-                    0 => first,
-                    _ => script,
-                };
-                tokio::spawn(play(stream, script, Arc::clone(&count)));
-            }
+        let listener = listen(move |stream| {
+            let script = match connections.fetch_add(1, Ordering::SeqCst) {
+                0 => first,
+                _ => script,
+            };
+            play(stream, script, Arc::clone(&count))
         });
         Self {
-            url,
+            url: listener.url(),
             accepted,
             seen,
         }
@@ -78,24 +76,21 @@ impl Fickle {
     }
 }
 
-async fn play(
-    mut stream: TcpStream,
-    script: &[Does],
-    seen: Arc<Mutex<HashMap<String, usize>>>,
-) -> Option<()> {
+async fn play(mut stream: TcpStream, script: &[Does], seen: Arc<Mutex<HashMap<String, usize>>>) {
     for does in script {
         if matches!(does, Does::Leaves) {
-            return None;
+            return;
         }
-        let head = read_head(&mut stream).await?;
-        let mark = head.lines().find_map(|it| it.strip_prefix("x-mark: "))?;
+        let Some(head) = read_head(&mut stream).await else {
+            return;
+        };
+        let mark = field(&head, "x-mark").unwrap();
         *seen.lock().unwrap().entry(mark.to_owned()).or_default() += 1;
         if !matches!(does, Does::Resets) {
-            let length = head
-                .lines()
-                .find_map(|it| it.strip_prefix("content-length: "));
-            let length: usize = length.map_or(0, |it| it.parse().unwrap());
-            stream.read_exact(&mut vec![0; length]).await.ok()?;
+            let mut body = vec![0; content_length(&head)];
+            if stream.read_exact(&mut body).await.is_err() {
+                return;
+            }
         }
         let reply = match does {
             Does::Answers => OK,
@@ -104,9 +99,10 @@ async fn play(
             Does::BreaksOff => "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\npart",
             Does::Leaves | Does::Reads | Does::Resets => "",
         };
-        stream.write_all(reply.as_bytes()).await.ok()?;
+        if stream.write_all(reply.as_bytes()).await.is_err() {
+            return;
+        }
     }
-    None
 }
 
 /// A client of one gateway.
@@ -116,8 +112,8 @@ struct Caller {
 }
 
 impl Caller {
-    async fn of(upstream: &Fickle) -> Self {
-        let (world, front) = behind(MYPOPUP, &upstream.url).await;
+    fn of(upstream: &Fickle) -> Self {
+        let (world, front) = behind(MYPOPUP, &upstream.url);
         Self { world, front }
     }
 
@@ -134,7 +130,7 @@ impl Caller {
             self.world.bearer(),
             body.len()
         );
-        let reply = raw(self.front.address, &request).await;
+        let reply = exchange(self.front.address, &request).await;
         let (status, body) = status_and_body(&reply);
         (method == "HEAD" || status != 200 || body == "ok").then_some(status)
     }
@@ -151,8 +147,8 @@ async fn what_fails_on_a_new_connection_is_not_sent_again() {
         (&[BreaksOff], None, 1),
     ] {
         for method in ["GET", "PUT", "POST"] {
-            let upstream = Fickle::start(script).await;
-            let caller = Caller::of(&upstream).await;
+            let upstream = Fickle::start(script);
+            let caller = Caller::of(&upstream);
             assert_eq!(caller.ask(method, "m").await, status, "{method} {script:?}");
             assert_eq!(upstream.times("m"), times, "{method} {script:?}");
         }
@@ -165,8 +161,8 @@ async fn second(does: &'static [Does], method: &str, body: &str) -> (usize, Opti
     // The first may not have been given back in time; then there is no kept one.
     for round in 0.. {
         assert!(round < 50, "no connection was kept");
-        let upstream = Fickle::start(does).await;
-        let caller = Caller::of(&upstream).await;
+        let upstream = Fickle::start(does);
+        let caller = Caller::of(&upstream);
         assert_eq!(caller.ask("GET", "first").await, Some(200));
         let got = caller.ask_with(method, "second", body).await;
         let times = upstream.times("second");
@@ -226,8 +222,8 @@ async fn what_was_answered_in_part_is_not_sent_again() {
 
 #[tokio::test]
 async fn what_is_lost_twice_is_a_bad_gateway() {
-    let upstream = Fickle::starting(&[Does::Answers, Does::Reads], &[Does::Reads]).await;
-    let caller = Caller::of(&upstream).await;
+    let upstream = Fickle::starting(&[Does::Answers, Does::Reads], &[Does::Reads]);
+    let caller = Caller::of(&upstream);
     assert_eq!(caller.ask("GET", "first").await, Some(200));
     assert_eq!(caller.ask("GET", "second").await, Some(502));
     assert!(upstream.times("second") <= 2);
@@ -236,8 +232,8 @@ async fn what_is_lost_twice_is_a_bad_gateway() {
 #[tokio::test]
 async fn an_upstream_that_closes_after_each_answer_loses_no_request_and_gets_none_twice() {
     for script in [&[Does::Answers][..], &[Does::Answers, Does::Reads]] {
-        let upstream = Fickle::start(script).await;
-        let caller = Caller::of(&upstream).await;
+        let upstream = Fickle::start(script);
+        let caller = Caller::of(&upstream);
         for round in 0..30 {
             let got = caller.ask("GET", &format!("get {round}")).await;
             assert_eq!(got, Some(200), "{script:?}");

@@ -1,12 +1,13 @@
 //! Over HTTP/2 a request goes once more where the upstream goes away or refuses its
 //! stream (RFC 9113 section 8.7).
 
+use countersign_testing::listening::listen;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use h2::server::SendResponse;
 use http::Response;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 use crate::world::{MYPOPUP, Plan};
 
@@ -27,18 +28,18 @@ struct Restless {
 }
 
 impl Restless {
-    async fn start(does: Does) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+    fn start(does: Does) -> Self {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let told = Arc::clone(&seen);
-        tokio::spawn(async move {
-            for connection in 0.. {
-                let (stream, _) = listener.accept().await.unwrap();
-                tokio::spawn(serve(stream, connection, does, Arc::clone(&told)));
-            }
+        let mut connections = 0..;
+        let listener = listen(move |stream| {
+            let connection = connections.next().unwrap();
+            serve(stream, connection, does, Arc::clone(&told))
         });
-        Self { url, seen }
+        Self {
+            url: listener.url(),
+            seen,
+        }
     }
 }
 
@@ -88,19 +89,14 @@ async fn what_an_upstream_refuses_or_goes_away_from_goes_once_more() {
         (Does::Fails, "GET", "", 502),
         (Does::Fails, "POST", "", 502),
     ] {
-        let upstream = Restless::start(does).await;
+        let upstream = Restless::start(does);
         let mut plan = Plan::new(MYPOPUP, &upstream.url);
         plan.settings.http2 = true;
         let world = plan.build();
-        let front = world.serve().await;
+        let front = world.serve();
         let bearer = world.bearer();
         let fields = [("authorization", bearer.as_str())];
-        let ask = async |method, body| {
-            front
-                .send(method, "/api/v1/x", &fields, body)
-                .await
-                .status()
-        };
+        let ask = async |method, body| front.send(method, "/api/v1/x", &fields, body).await.status;
         assert_eq!(ask("GET", "").await, 200);
         assert_eq!(ask(method, body).await, status, "{method} {does:?}");
         let mut expected = vec![("GET".to_owned(), 0), (method.to_owned(), 0)];
@@ -111,20 +107,16 @@ async fn what_an_upstream_refuses_or_goes_away_from_goes_once_more() {
 
 #[tokio::test]
 async fn a_stream_that_is_refused_on_a_new_connection_is_a_bad_gateway() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let mut connection = h2::server::handshake(stream).await.unwrap();
-            while let Some(Ok((_, mut answer))) = connection.accept().await {
-                answer.send_reset(h2::Reason::REFUSED_STREAM);
-            }
+    let listener = listen(async |stream| {
+        let mut connection = h2::server::handshake(stream).await.unwrap();
+        while let Some(Ok((_, mut answer))) = connection.accept().await {
+            answer.send_reset(h2::Reason::REFUSED_STREAM);
         }
     });
-    let mut plan = Plan::new(MYPOPUP, &url);
+    let mut plan = Plan::new(MYPOPUP, &listener.url());
     plan.settings.http2 = true;
     let world = plan.build();
-    let front = world.serve().await;
+    let front = world.serve();
     let got = front.send("GET", "/api/v1/public", &[], "").await;
-    assert_eq!(got.status(), 502);
+    assert_eq!(got.status, 502);
 }

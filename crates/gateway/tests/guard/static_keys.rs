@@ -1,5 +1,8 @@
 //! A static key in the query or the body, which the upstream never sees.
 
+use countersign_testing::raw::exchange;
+use countersign_testing::recording::RecordedRequest;
+use countersign_testing::recording::RecordingServer;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,16 +19,16 @@ use http_body::{Body, Frame};
 use tokio::time::{Sleep, sleep};
 
 use crate::world::{
-    ACCOUNT, APIRONE, Echo, Front, KEY, LOGIN, NOW, OTHER_KEY, Plan, REQUEST_ID, Received,
-    SECOND_KEY, SECOND_LOGIN, SESSION, World, raw,
+    ACCOUNT, APIRONE, Front, KEY, LOGIN, NOW, OTHER_KEY, Plan, REQUEST_ID, SECOND_KEY,
+    SECOND_LOGIN, SESSION, World, echo_upstream,
 };
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 
-async fn apirone() -> (World, Front, Echo) {
-    let echo = Echo::start().await;
+async fn apirone() -> (World, Front, RecordingServer) {
+    let echo = echo_upstream();
     let world = Plan::new(APIRONE, &echo.url).build();
-    let front = world.serve().await;
+    let front = world.serve();
     (world, front, echo)
 }
 
@@ -43,9 +46,9 @@ async fn a_key_in_the_query_opens_on_every_method_and_stays_here() {
     ] {
         for method in ["GET", "POST", "PATCH", "DELETE"] {
             let target = home(&format!("invoices?{query}"));
-            let received = Received::of(&front.send(method, &target, &[], "").await);
+            let received = RecordedRequest::of(&front.send(method, &target, &[], "").await);
             assert_eq!(
-                received.text("target"),
+                received.target,
                 home(&format!("invoices{left}")),
                 "{method}"
             );
@@ -77,17 +80,17 @@ async fn a_key_that_is_not_good_is_refused_for_its_own_reason() {
         ),
     ] {
         let response = front.get(&home(&format!("invoices?{query}")), &[]).await;
-        assert_ne!(response.status(), 200, "{query}");
+        assert_ne!(response.status, 200, "{query}");
         assert_eq!(world.last_outcome().unwrap_err().reason, reason, "{query}");
     }
-    assert_eq!(echo.requests(), 0);
+    assert_eq!(echo.count(), 0);
 }
 
 #[tokio::test]
 async fn a_key_follows_its_account_and_its_credential() {
     let (world, front, _echo) = apirone().await;
     let wallet = format!("/api/v2/wallets/{SECOND_LOGIN}/invoices?transfer-key={SECOND_KEY}");
-    let received = Received::of(&front.get(&wallet, &[]).await);
+    let received = RecordedRequest::of(&front.get(&wallet, &[]).await);
     assert_eq!(received.field("x-countersign-login"), [SECOND_LOGIN]);
 
     let account = world.account(ACCOUNT, LOGIN);
@@ -120,7 +123,7 @@ async fn a_key_follows_its_account_and_its_credential() {
         assert_eq!(world.last_outcome().unwrap_err().reason, reason);
     }
     world.tell(&[RevocationNotice::Account(account)]);
-    assert_eq!(front.get(&wallet, &[]).await.status(), 200);
+    assert_eq!(front.get(&wallet, &[]).await.status, 200);
     world.tell(&[RevocationNotice::CredentialGone(CredentialId(3))]);
     front.get(&wallet, &[]).await;
     assert_eq!(
@@ -140,8 +143,8 @@ async fn a_key_in_a_json_body_opens_and_the_rest_stays_as_it_was() {
             r#"{"a" : 1.50 ,"b":"\u00fc"}"#,
         ),
     ] {
-        let received = Received::of(&front.send("POST", &target, &[JSON], &sent).await);
-        let body = received.text("body");
+        let received = RecordedRequest::of(&front.send("POST", &target, &[JSON], &sent).await);
+        let body = &received.body;
         assert_eq!(body, left);
         assert_eq!(received.field("content-length"), [body.len().to_string()]);
     }
@@ -154,7 +157,7 @@ async fn a_key_in_a_json_body_opens_and_the_rest_stays_as_it_was() {
         let response = front
             .send("PATCH", &target, &[("content-type", media)], &sent)
             .await;
-        assert_eq!(Received::of(&response).text("body"), "{}", "{media}");
+        assert_eq!(RecordedRequest::of(&response).body, "{}", "{media}");
     }
 }
 
@@ -215,7 +218,7 @@ async fn a_body_without_one_good_key_does_not_open() {
         world.last_outcome().unwrap_err().reason,
         Reason::TokenMissing
     );
-    assert_eq!(echo.requests(), 0);
+    assert_eq!(echo.count(), 0);
 }
 
 #[tokio::test]
@@ -225,28 +228,25 @@ async fn a_bearer_decides_and_the_keys_beside_it_stay_here() {
     let target = home(&format!("transfer?transfer-key={OTHER_KEY}&a=1"));
     let body = format!(r#"{{"transfer-key":"{OTHER_KEY}","a":1}}"#);
     let fields = [JSON, ("authorization", bearer.as_str())];
-    let received = Received::of(&front.send("POST", &target, &fields, &body).await);
-    assert_eq!(received.text("target"), home("transfer?a=1"));
-    assert_eq!(received.text("body"), r#"{"a":1}"#);
+    let received = RecordedRequest::of(&front.send("POST", &target, &fields, &body).await);
+    assert_eq!(received.target, home("transfer?a=1"));
+    assert_eq!(received.body, r#"{"a":1}"#);
     assert!(!received.field("x-countersign-session").is_empty());
 
     let good = home(&format!("transfer?transfer-key={KEY}"));
     let bad_bearer = [("authorization", "Bearer a.b.c")];
-    assert_eq!(
-        front.send("POST", &good, &bad_bearer, "").await.status(),
-        401
-    );
+    assert_eq!(front.send("POST", &good, &bad_bearer, "").await.status, 401);
 }
 
 #[tokio::test]
 async fn on_a_public_route_keys_are_not_looked_at_and_stay_here() {
     let (_world, front, _echo) = apirone().await;
     let target = home("transfer?transfer-key=no&transfer-key=no&a=1");
-    let received = Received::of(&front.get(&target, &[]).await);
-    assert_eq!(received.text("target"), home("transfer?a=1"));
+    let received = RecordedRequest::of(&front.get(&target, &[]).await);
+    assert_eq!(received.target, home("transfer?a=1"));
     let body = r#"{"transfer-key":"no","a":1}"#;
-    let received = Received::of(&front.send("PUT", &home("transfer"), &[JSON], body).await);
-    assert_eq!(received.text("body"), r#"{"a":1}"#);
+    let received = RecordedRequest::of(&front.send("PUT", &home("transfer"), &[JSON], body).await);
+    assert_eq!(received.body, r#"{"a":1}"#);
 }
 
 #[tokio::test]
@@ -254,11 +254,11 @@ async fn a_key_in_the_query_and_another_in_the_body_are_two_callers() {
     let (world, front, _echo) = apirone().await;
     let target = home(&format!("transfer?transfer-key={KEY}"));
     let same = format!(r#"{{"transfer-key":"{KEY}","a":1}}"#);
-    let received = Received::of(&front.send("POST", &target, &[JSON], &same).await);
-    assert_eq!(received.text("body"), r#"{"a":1}"#);
+    let received = RecordedRequest::of(&front.send("POST", &target, &[JSON], &same).await);
+    assert_eq!(received.body, r#"{"a":1}"#);
     let other = format!(r#"{{"transfer-key":"{OTHER_KEY}","a":1}}"#);
     assert_eq!(
-        front.send("POST", &target, &[JSON], &other).await.status(),
+        front.send("POST", &target, &[JSON], &other).await.status,
         400
     );
     assert_eq!(
@@ -274,7 +274,7 @@ async fn a_large_body_is_refused_only_where_a_key_in_it_would_have_to_decide() {
     let refused = front
         .send("POST", &home("transfer"), &[JSON], &large(KEY))
         .await;
-    assert_eq!(refused.status(), 413);
+    assert_eq!(refused.status, 413);
     assert_eq!(
         world.last_outcome().unwrap_err().reason,
         Reason::RequestTooLarge
@@ -283,10 +283,11 @@ async fn a_large_body_is_refused_only_where_a_key_in_it_would_have_to_decide() {
     let bearer = world.bearer();
     let fields = [JSON, ("authorization", bearer.as_str())];
     let body = large("x");
-    let received = Received::of(&front.send("POST", &home("transfer"), &fields, &body).await);
-    assert_eq!(received.text("body"), body);
-    let received = Received::of(&front.send("PUT", &home("transfer"), &[JSON], &body).await);
-    assert_eq!(received.text("body"), body, "on a public route");
+    let received =
+        RecordedRequest::of(&front.send("POST", &home("transfer"), &fields, &body).await);
+    assert_eq!(received.body, body);
+    let received = RecordedRequest::of(&front.send("PUT", &home("transfer"), &[JSON], &body).await);
+    assert_eq!(received.body, body, "on a public route");
 }
 
 #[tokio::test]
@@ -302,8 +303,8 @@ async fn a_large_body_of_unknown_length_is_put_together_again() {
         )
     };
     let bearer = format!("authorization: {}\r\n", world.bearer());
-    let received = Received::from_raw(&raw(front.address, &request(&bearer)).await);
-    assert_eq!(received.text("body"), chunk.repeat(5));
+    let received = RecordedRequest::of_raw(&exchange(front.address, &request(&bearer)).await);
+    assert_eq!(received.body, chunk.repeat(5));
 }
 
 #[tokio::test]
@@ -317,7 +318,7 @@ async fn the_largest_body_that_is_looked_into_has_64_kib() {
         );
         assert_eq!(body.len(), size);
         let response = front.send("POST", &home("transfer"), &[JSON], &body).await;
-        assert_eq!(response.status(), status, "{size}");
+        assert_eq!(response.status, status, "{size}");
     }
 }
 
@@ -366,8 +367,8 @@ async fn a_body_is_looked_into_under_every_type_that_the_dialect_takes_json_unde
             fields.extend(authorization.map(|bearer| ("authorization", bearer.as_str())));
             let sent = format!(" \r\n{{\"a\":1,\"transfer-key\":\"{key}\"}}");
             let reply = front.send("POST", &home("transfer"), &fields, &sent).await;
-            let left = Received::of(&reply);
-            assert_eq!(left.text("body"), " \r\n{\"a\":1}", "{media:?}");
+            let left = RecordedRequest::of(&reply);
+            assert_eq!(left.body, " \r\n{\"a\":1}", "{media:?}");
         }
     }
 }
@@ -381,7 +382,7 @@ async fn a_body_that_need_not_be_json_goes_on_as_it_is_unless_it_is() {
     for body in ["a=1&b=2", "", "  ", "{", "{a}=1", "[1]", &long] {
         let fields = [form, ("authorization", bearer.as_str())];
         let reply = front.send("POST", &home("transfer"), &fields, body).await;
-        assert_eq!(Received::of(&reply).text("body"), body);
+        assert_eq!(RecordedRequest::of(&reply).body, body);
         front.send("POST", &home("transfer"), &[form], body).await;
         let denied = world.last_outcome().unwrap_err();
         assert_eq!(denied.reason, Reason::TokenMissing, "{body}");
@@ -414,7 +415,7 @@ async fn a_coded_body_in_which_a_key_could_hide_does_not_go_on() {
             assert_eq!(denied.account.map(|id| id.number()), Some(ACCOUNT));
         }
     }
-    assert_eq!(echo.requests(), 0);
+    assert_eq!(echo.count(), 0);
     for (media, coding, body) in [
         ("application/json", "gzip", ""),
         ("application/json", "Identity", "{}"),
@@ -426,7 +427,7 @@ async fn a_coded_body_in_which_a_key_could_hide_does_not_go_on() {
             ("authorization", bearer.as_str()),
         ];
         let reply = front.send("POST", &home("transfer"), &fields, body).await;
-        assert_eq!(reply.status(), 200, "{media} {coding}");
+        assert_eq!(reply.status, 200, "{media} {coding}");
     }
 }
 
@@ -466,7 +467,7 @@ async fn a_session_that_is_revoked_while_the_body_is_read_does_not_pass() {
     let denied = forwarded.await.outcome.unwrap_err();
     assert_eq!(denied.reason, Reason::SessionRevoked);
     assert_eq!(denied.session, Some(SESSION));
-    assert_eq!(echo.requests(), 0);
+    assert_eq!(echo.count(), 0);
 }
 
 /// A body that comes in pieces, four seconds apart.
@@ -530,9 +531,9 @@ async fn on_a_public_route_no_body_is_refused_for_what_is_in_it() {
         ("transfer", &[JSON, gzip], "\x1f", "\x1f"),
     ] {
         let reply = front.send("PUT", &home(rest), fields, body).await;
-        let received = Received::of(&reply);
-        assert_eq!(received.text("target"), home("transfer"), "{body}");
-        assert_eq!(received.text("body"), left);
+        let received = RecordedRequest::of(&reply);
+        assert_eq!(received.target, home("transfer"), "{body}");
+        assert_eq!(received.body, left);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Bodies go through as they come, in both directions.
 
+use countersign_testing::listening::listen;
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 use crate::world::{MYPOPUP, Plan};
@@ -22,17 +23,15 @@ const PIECES: usize = 320;
 
 /// An upstream that sends back each piece when it has come, and tells how much
 /// it has got.
-async fn mirror() -> (String, mpsc::UnboundedReceiver<usize>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
+fn mirror() -> (String, mpsc::UnboundedReceiver<usize>) {
     let (tell, told) = mpsc::unbounded_channel();
-    tokio::spawn(async move {
-        let (stream, _) = listener.accept().await.unwrap();
+    let listener = listen(move |stream| {
+        let tell = tell.clone();
         let answer = service_fn(move |request| reflect(request, tell.clone()));
         let served = hyper::server::conn::http1::Builder::new();
-        let _ = served.serve_connection(TokioIo::new(stream), answer).await;
+        async move { drop(served.serve_connection(TokioIo::new(stream), answer).await) }
     });
-    (url, told)
+    (listener.url(), told)
 }
 
 async fn reflect(
@@ -65,9 +64,9 @@ async fn read_to(stream: &mut (impl AsyncReadExt + Unpin), end: &str) -> String 
 
 #[tokio::test]
 async fn the_first_piece_comes_back_before_the_second_is_sent() {
-    let (url, mut told) = mirror().await;
+    let (url, mut told) = mirror();
     let world = Plan::new(MYPOPUP, &url).build();
-    let front = world.serve().await;
+    let front = world.serve();
     let mut stream = TcpStream::connect(front.address).await.unwrap();
     let head = format!(
         "POST /api/v1/x HTTP/1.1\r\nhost: a\r\nauthorization: {}\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n",
@@ -88,9 +87,9 @@ async fn the_first_piece_comes_back_before_the_second_is_sent() {
 
 #[tokio::test]
 async fn twenty_mebibytes_go_through_both_ways_and_come_back_whole() {
-    let (url, _told) = mirror().await;
+    let (url, _told) = mirror();
     let world = Plan::new(MYPOPUP, &url).build();
-    let front = world.serve().await;
+    let front = world.serve();
     let stream = TcpStream::connect(front.address).await.unwrap();
     let (mut reader, mut writer) = stream.into_split();
     let head = format!(
@@ -123,9 +122,9 @@ async fn twenty_mebibytes_go_through_both_ways_and_come_back_whole() {
 
 #[tokio::test]
 async fn a_client_that_does_not_read_holds_the_upstream_back() {
-    let (url, mut told) = mirror().await;
+    let (url, mut told) = mirror();
     let world = Plan::new(MYPOPUP, &url).build();
-    let front = world.serve().await;
+    let front = world.serve();
     let mut stream = TcpStream::connect(front.address).await.unwrap();
     let head = format!(
         "POST /api/v1/x HTTP/1.1\r\nhost: a\r\nauthorization: {}\r\ncontent-length: 999999999\r\n\r\n",

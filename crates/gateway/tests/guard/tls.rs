@@ -3,21 +3,19 @@
 //! The certificates in `certificates` share one key. `good` is what the
 //! authority says of localhost; the others are named by what is odd in them.
 
-use std::sync::Arc;
+use countersign_testing::certificates::acceptor;
+use countersign_testing::listening::listen;
+use countersign_testing::recording::{RecordedRequest, ServerProtocol};
 use std::time::Duration;
 
 use countersign_domain::{ApiName, Reason};
 use countersign_gateway::GuardDenial;
 use countersign_outbound::{RootsFault, TrustedRoots};
 use countersign_relay::{Upstream, UpstreamFault, UpstreamSettings};
-use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::AsyncReadExt;
-use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
+use tokio::net::TcpStream;
 
-use crate::world::{Echo, MYPOPUP, Plan, Received, Speech, World};
+use crate::world::{MYPOPUP, Plan, World, echo_speaking};
 
 const PUBLIC: &str = "/api/v1/public";
 const AUTHORITY: &[u8] = include_bytes!("certificates/authority.pem");
@@ -27,17 +25,8 @@ const OTHER_NAME: &[u8] = include_bytes!("certificates/other-name.pem");
 const STRANGER: &[u8] = include_bytes!("certificates/stranger.pem");
 const EXPIRED: &[u8] = include_bytes!("certificates/expired.pem");
 
-fn showing(certificate: &[u8], protocols: &[&str]) -> Speech {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let chain = vec![CertificateDer::from_pem_slice(certificate).unwrap()];
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(chain, PrivateKeyDer::from_pem_slice(KEY).unwrap())
-        .unwrap();
-    config.alpn_protocols = protocols.iter().map(|it| it.as_bytes().to_vec()).collect();
-    Speech::Tls(TlsAcceptor::from(Arc::new(config)))
+fn showing(certificate: &[u8], protocols: &[&str]) -> ServerProtocol {
+    ServerProtocol::Tls(acceptor(certificate, KEY, protocols))
 }
 
 /// A gateway before this upstream, which trusts the authority alone.
@@ -49,22 +38,22 @@ fn before(url: &str, http2: bool) -> World {
     plan.build()
 }
 
-async fn asked(world: &World) -> Received {
-    Received::of(&world.serve().await.get(PUBLIC, &[]).await)
+async fn asked(world: &World) -> RecordedRequest {
+    RecordedRequest::of(&world.serve().get(PUBLIC, &[]).await)
 }
 
 async fn refused(world: &World) -> (u16, GuardDenial) {
-    let response = world.serve().await.get(PUBLIC, &[]).await;
+    let response = world.serve().get(PUBLIC, &[]).await;
     let denied = world.last_outcome().unwrap_err();
-    (response.status().as_u16(), denied)
+    (response.status.as_u16(), denied)
 }
 
 #[tokio::test]
 async fn an_upstream_with_a_good_certificate_is_asked() {
-    let echo = Echo::speaking(showing(GOOD, &[])).await;
+    let echo = echo_speaking(showing(GOOD, &[]));
     for url in [echo.url.clone(), echo.url.replace("localhost", "127.0.0.1")] {
         let received = asked(&before(&url, false)).await;
-        assert_eq!(received.text("version"), "HTTP/1.1");
+        assert_eq!(received.version, "HTTP/1.1");
         assert_eq!(received.field("host"), [url.trim_start_matches("https://")]);
     }
 }
@@ -72,10 +61,10 @@ async fn an_upstream_with_a_good_certificate_is_asked() {
 #[tokio::test]
 async fn one_connection_over_tls_serves_many_requests() {
     for (protocols, http2) in [(&["http/1.1"][..], false), (&["h2"], true)] {
-        let echo = Echo::speaking(showing(GOOD, protocols)).await;
-        let front = before(&echo.url, http2).serve().await;
+        let echo = echo_speaking(showing(GOOD, protocols));
+        let front = before(&echo.url, http2).serve();
         for _ in 0..50 {
-            assert_eq!(front.get(PUBLIC, &[]).await.status(), 200);
+            assert_eq!(front.get(PUBLIC, &[]).await.status, 200);
         }
         assert_eq!(echo.connections(), 1);
     }
@@ -91,7 +80,7 @@ async fn an_upstream_that_is_not_who_it_should_be_is_never_asked() {
         ),
         (EXPIRED, "its certificate has expired"),
     ] {
-        let echo = Echo::speaking(showing(certificate, &[])).await;
+        let echo = echo_speaking(showing(certificate, &[]));
         let world = before(&echo.url, false);
         // Often, since it is there: nothing is held back.
         for _ in 0..5 {
@@ -100,13 +89,13 @@ async fn an_upstream_that_is_not_who_it_should_be_is_never_asked() {
             let detail = denied.detail.unwrap();
             assert!(detail.contains(told), "{detail}");
         }
-        assert_eq!(echo.requests(), 0, "{told}");
+        assert_eq!(echo.count(), 0, "{told}");
     }
 }
 
 #[tokio::test]
 async fn the_roots_of_the_system_do_not_vouch_for_a_strangers_upstream() {
-    let echo = Echo::speaking(showing(GOOD, &[])).await;
+    let echo = echo_speaking(showing(GOOD, &[]));
     let api: ApiName = MYPOPUP.parse().unwrap();
     let settings = UpstreamSettings::new(echo.url.parse().unwrap());
     // A system without roots refuses to begin.
@@ -124,7 +113,7 @@ async fn the_roots_of_the_system_do_not_vouch_for_a_strangers_upstream() {
             .unwrap()
             .contains("an issuer that is not trusted")
     );
-    assert_eq!(echo.requests(), 0);
+    assert_eq!(echo.count(), 0);
 }
 
 #[tokio::test]
@@ -149,7 +138,7 @@ async fn a_handshake_that_does_not_end_well_says_how() {
             "no connection in time",
         ),
     ] {
-        let (got, denied) = refused(&before(&play.start().await, false)).await;
+        let (got, denied) = refused(&before(&play.start(), false)).await;
         assert_eq!((got, denied.reason), (status, reason), "{told}");
         let detail = denied.detail.unwrap();
         assert!(detail.contains(told), "{detail}");
@@ -158,7 +147,7 @@ async fn a_handshake_that_does_not_end_well_says_how() {
 
 #[tokio::test]
 async fn an_upstream_that_speaks_tls_is_named_where_plain_http_is_configured() {
-    let echo = Echo::speaking(showing(GOOD, &[])).await;
+    let echo = echo_speaking(showing(GOOD, &[]));
     let plain = echo.url.replace("https://", "http://");
     let (status, denied) = refused(&before(&plain, false)).await;
     assert_eq!(status, 502);
@@ -178,16 +167,9 @@ enum Play {
 }
 
 impl Play {
-    async fn start(self) -> String {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("https://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move {
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                tokio::spawn(self.play(stream));
-            }
-        });
-        url
+    fn start(self) -> String {
+        let listener = listen(move |stream| self.play(stream));
+        format!("https://{}", listener.address)
     }
 
     async fn play(self, mut stream: TcpStream) {
@@ -212,29 +194,29 @@ async fn http_2_is_spoken_where_it_is_wanted_and_offered() {
         (&["http/1.1"], true, "HTTP/1.1"),
         (&[], true, "HTTP/1.1"),
     ] {
-        let echo = Echo::speaking(showing(GOOD, offered)).await;
+        let echo = echo_speaking(showing(GOOD, offered));
         let received = asked(&before(&echo.url, wanted)).await;
-        assert_eq!(received.text("version"), version, "{offered:?} {wanted}");
+        assert_eq!(received.version, version, "{offered:?} {wanted}");
     }
-    let echo = Echo::speaking(Speech::Http2).await;
+    let echo = echo_speaking(ServerProtocol::Http2);
     let received = asked(&before(&echo.url, true)).await;
-    assert_eq!(received.text("version"), "HTTP/2.0");
+    assert_eq!(received.version, "HTTP/2.0");
 }
 
 #[tokio::test]
 async fn over_http_2_bodies_and_fields_are_the_same() {
-    let echo = Echo::speaking(Speech::Http2).await;
+    let echo = echo_speaking(ServerProtocol::Http2);
     let world = before(&echo.url, true);
-    let front = world.serve().await;
+    let front = world.serve();
     let body = "x".repeat(200_000);
     let fields = [("authorization", &*world.bearer()), ("x-kept", "1")];
     let response = front.send("POST", "/api/v1/x?a=1", &fields, &body).await;
-    assert!(!response.headers().contains_key("x-countersign-account"));
-    let received = Received::of(&response);
-    assert_eq!(received.text("body"), body);
+    assert!(!response.headers.contains_key("x-countersign-account"));
+    let received = RecordedRequest::of(&response);
+    assert_eq!(received.body, body);
     assert_eq!(received.field("x-kept"), ["1"]);
     assert_eq!(received.field("x-forwarded-for"), ["127.0.0.9"]);
-    assert!(received.text("target").ends_with("/api/v1/x?a=1"));
+    assert!(received.target.ends_with("/api/v1/x?a=1"));
     assert!(received.field("authorization").is_empty());
     assert!(received.field("connection").is_empty());
 }

@@ -1,9 +1,11 @@
 //! Trailers go on where both sides speak HTTP/2, cleaned like other fields.
 
 use bytes::Bytes;
+use countersign_testing::listening::listen;
 use h2::client::SendRequest;
 use http::{HeaderMap, Request, Response};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 
 use crate::world::{MYPOPUP, Plan, World};
 
@@ -53,30 +55,28 @@ fn names(trailers: Option<HeaderMap>) -> Vec<String> {
 }
 
 /// An upstream that answers one request with trailers, and tells what it got.
-async fn upstream() -> (String, tokio::task::JoinHandle<Got>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let got = tokio::spawn(async move {
-        let (stream, _) = listener.accept().await.unwrap();
-        let mut connection = h2::server::handshake(stream).await.unwrap();
-        let (request, mut answer) = connection.accept().await.unwrap().unwrap();
-        tokio::spawn(async move { while connection.accept().await.is_some() {} });
-        let (parts, mut body) = request.into_parts();
-        while body.data().await.is_some() {}
-        let te = parts
-            .headers
-            .get("te")
-            .map(|te| te.to_str().unwrap().to_owned());
-        let received = body.trailers().await.unwrap();
-        let mut stream = answer.send_response(Response::new(()), false).unwrap();
-        stream.send_data("ok".into(), false).unwrap();
-        stream.send_trailers(trailers()).unwrap();
-        Got {
-            te,
-            trailers: names(received),
-        }
-    });
-    (url, got)
+fn upstream() -> (String, mpsc::UnboundedReceiver<Got>) {
+    let (tell, got) = mpsc::unbounded_channel();
+    let listener = listen(move |stream| answer(stream, tell.clone()));
+    (listener.url(), got)
+}
+
+async fn answer(stream: TcpStream, tell: mpsc::UnboundedSender<Got>) {
+    let mut connection = h2::server::handshake(stream).await.unwrap();
+    let (request, mut answer) = connection.accept().await.unwrap().unwrap();
+    tokio::spawn(async move { while connection.accept().await.is_some() {} });
+    let (parts, mut body) = request.into_parts();
+    while body.data().await.is_some() {}
+    let te = parts
+        .headers
+        .get("te")
+        .map(|te| te.to_str().unwrap().to_owned());
+    let received = body.trailers().await.unwrap();
+    let mut stream = answer.send_response(Response::new(()), false).unwrap();
+    stream.send_data("ok".into(), false).unwrap();
+    stream.send_trailers(trailers()).unwrap();
+    let trailers = names(received);
+    tell.send(Got { te, trailers }).unwrap();
 }
 
 async fn client(world: &World) -> SendRequest<Bytes> {
@@ -88,7 +88,7 @@ async fn client(world: &World) -> SendRequest<Bytes> {
 
 #[tokio::test]
 async fn trailers_go_both_ways_without_what_is_not_for_them() {
-    let (url, got) = upstream().await;
+    let (url, mut got) = upstream();
     let mut plan = Plan::new(MYPOPUP, &url);
     plan.settings.http2 = true;
     plan.forward_authorization = true;
@@ -106,7 +106,7 @@ async fn trailers_go_both_ways_without_what_is_not_for_them() {
     assert_eq!(parts.status, 200);
     while body.data().await.is_some() {}
     let kept = names(body.trailers().await.unwrap());
-    let got = got.await.unwrap();
+    let got = got.recv().await.unwrap();
     assert_eq!(got.te.as_deref(), Some("trailers"));
     assert_eq!(got.trailers, ["x-checksum"]);
     // Whence an answer came is not an identity: what is said of it is the upstream's.
@@ -117,7 +117,7 @@ async fn trailers_go_both_ways_without_what_is_not_for_them() {
 #[tokio::test]
 async fn who_does_not_ask_for_trailers_asks_for_none_upstream() {
     for te in [None, Some("gzip")] {
-        let (url, got) = upstream().await;
+        let (url, mut got) = upstream();
         let mut plan = Plan::new(MYPOPUP, &url);
         plan.settings.http2 = true;
         let world = plan.build();
@@ -133,6 +133,6 @@ async fn who_does_not_ask_for_trailers_asks_for_none_upstream() {
             .gateway
             .forward(&world.api, request, client, "id", now);
         assert_eq!(answer.await.response.status(), 200);
-        assert_eq!(got.await.unwrap().te, None);
+        assert_eq!(got.recv().await.unwrap().te, None);
     }
 }

@@ -1,14 +1,15 @@
 //! Connections that switch to WebSocket.
 
+use countersign_testing::listening::listen;
+use countersign_testing::raw::read_head;
 use std::time::Duration;
 
 use countersign_domain::revocation::{Revocation, RevocationNotice};
 use countersign_domain::{Account, Allowlist, CredentialId, Reason, Session, SessionId};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
-use crate::upstreams::read_head;
 use crate::world::{ACCOUNT, Front, LOGIN, MYPOPUP, NOW, Plan, REQUEST_ID, SESSION, World};
 
 /// What a good upstream answers to a request for WebSocket.
@@ -23,16 +24,10 @@ struct Loud {
 }
 
 impl Loud {
-    async fn answering(answer: &'static str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+    fn answering(answer: &'static str) -> Self {
         let (tell, heads) = mpsc::unbounded_channel();
-        tokio::spawn(async move {
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                tokio::spawn(speak(stream, answer, tell.clone()));
-            }
-        });
+        let listener = listen(move |stream| speak(stream, answer, tell.clone()));
+        let url = listener.url();
         Self { url, heads }
     }
 
@@ -101,11 +96,11 @@ async fn ends(stream: &mut TcpStream) {
 #[tokio::test]
 async fn both_sides_speak_once_the_upstream_has_switched() {
     for http2 in [false, true] {
-        let mut upstream = Loud::answering(SWITCHED).await;
+        let mut upstream = Loud::answering(SWITCHED);
         let mut plan = Plan::new(MYPOPUP, &upstream.url);
         plan.settings.http2 = http2;
         let world = plan.build();
-        let front = world.serve().await;
+        let front = world.serve();
         let fields = format!(
             "authorization: {}\r\nx-countersign-account: 1\r\n",
             world.bearer()
@@ -150,9 +145,9 @@ async fn both_sides_speak_once_the_upstream_has_switched() {
 
 #[tokio::test]
 async fn who_may_not_pass_gets_the_refusal_and_the_upstream_hears_nothing() {
-    let mut upstream = Loud::answering(SWITCHED).await;
+    let mut upstream = Loud::answering(SWITCHED);
     let world = Plan::new(MYPOPUP, &upstream.url).build();
-    let front = world.serve().await;
+    let front = world.serve();
     for fields in ["", "authorization: Bearer a.b.c\r\n"] {
         let mut client = connect(&front, &asking(fields)).await;
         let head = read_head(&mut client).await.unwrap();
@@ -165,9 +160,9 @@ async fn who_may_not_pass_gets_the_refusal_and_the_upstream_hears_nothing() {
 #[tokio::test]
 async fn an_upstream_that_does_not_switch_answers_as_always() {
     let refused = "HTTP/1.1 403 Forbidden\r\ncontent-length: 5\r\nx-why: origin\r\n\r\nnever";
-    let mut upstream = Loud::answering(refused).await;
+    let mut upstream = Loud::answering(refused);
     let world = Plan::new(MYPOPUP, &upstream.url).build();
-    let front = world.serve().await;
+    let front = world.serve();
     let fields = format!("authorization: {}\r\n", world.bearer());
     // What the client sends too early is not passed on (NET-07).
     let mut client = connect(&front, &(asking(&fields) + "\x01raw bytes\r\n\r\n")).await;
@@ -190,9 +185,9 @@ async fn an_upstream_that_switches_to_something_else_is_a_bad_gateway() {
         "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\n\r\n",
         "HTTP/1.1 101 X\r\nconnection: upgrade\r\nupgrade: websocket\r\nupgrade: h2c\r\n\r\n",
     ] {
-        let upstream = Loud::answering(answer).await;
+        let upstream = Loud::answering(answer);
         let world = Plan::new(MYPOPUP, &upstream.url).build();
-        let front = world.serve().await;
+        let front = world.serve();
         let fields = format!("authorization: {}\r\n", world.bearer());
         let mut client = connect(&front, &asking(&fields)).await;
         let head = read_head(&mut client).await.unwrap();
@@ -204,9 +199,9 @@ async fn an_upstream_that_switches_to_something_else_is_a_bad_gateway() {
 
 #[tokio::test]
 async fn another_protocol_is_not_asked_for() {
-    let mut upstream = Loud::answering("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+    let mut upstream = Loud::answering("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
     let world = Plan::new(MYPOPUP, &upstream.url).build();
-    let front = world.serve().await;
+    let front = world.serve();
     let request = "GET /api/v1/public HTTP/1.1\r\nhost: a\r\nconnection: Upgrade, HTTP2-Settings\r\n\
                    upgrade: h2c\r\nhttp2-settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n";
     let mut client = connect(&front, request).await;
@@ -220,11 +215,11 @@ async fn another_protocol_is_not_asked_for() {
 
 #[tokio::test]
 async fn the_bearer_goes_on_where_it_is_asked_for() {
-    let mut upstream = Loud::answering(SWITCHED).await;
+    let mut upstream = Loud::answering(SWITCHED);
     let mut plan = Plan::new(MYPOPUP, &upstream.url);
     plan.forward_authorization = true;
     let world = plan.build();
-    let front = world.serve().await;
+    let front = world.serve();
     tunnel(&world, &front).await;
     let head = upstream.head().await;
     assert!(head.contains(&format!("authorization: {}\r\n", world.bearer())));
@@ -233,7 +228,7 @@ async fn the_bearer_goes_on_where_it_is_asked_for() {
 #[tokio::test]
 async fn a_tunnel_ends_when_what_let_it_through_is_taken_back() {
     let until = NOW + Duration::from_secs(100);
-    let upstream = Loud::answering(SWITCHED).await;
+    let upstream = Loud::answering(SWITCHED);
     let mut ending = tokio::task::JoinSet::new();
     for taken_back in 0..4 {
         let world = Plan::new(MYPOPUP, &upstream.url).build();
@@ -253,7 +248,7 @@ async fn a_tunnel_ends_when_what_let_it_through_is_taken_back() {
             _ => RevocationNotice::CredentialGone(CredentialId(1)),
         };
         ending.spawn(async move {
-            let front = world.serve().await;
+            let front = world.serve();
             let mut client = tunnel(&world, &front).await;
             assert_eq!(says(&mut client, "hello").await, "HELLO");
             world.tell(&[notice]);
@@ -267,9 +262,9 @@ async fn a_tunnel_ends_when_what_let_it_through_is_taken_back() {
 
 #[tokio::test]
 async fn a_tunnel_does_not_mind_what_others_lose() {
-    let upstream = Loud::answering(SWITCHED).await;
+    let upstream = Loud::answering(SWITCHED);
     let world = Plan::new(MYPOPUP, &upstream.url).build();
-    let front = world.serve().await;
+    let front = world.serve();
     let mut client = tunnel(&world, &front).await;
     let other = Session {
         id: SessionId([0xcd; 16]),
@@ -292,11 +287,11 @@ async fn a_tunnel_does_not_mind_what_others_lose() {
 
 #[tokio::test]
 async fn a_tunnel_in_which_nothing_moves_ends() {
-    let upstream = Loud::answering(SWITCHED).await;
+    let upstream = Loud::answering(SWITCHED);
     let mut plan = Plan::new(MYPOPUP, &upstream.url);
     plan.settings.timeouts.tunnel_idle = Duration::from_millis(300);
     let world = plan.build();
-    let front = world.serve().await;
+    let front = world.serve();
     let mut client = tunnel(&world, &front).await;
     ends(&mut client).await;
 }
@@ -308,9 +303,9 @@ async fn a_handshake_that_names_other_protocols_too_goes_on_as_websocket() {
         "h2c,WebSocket",
         "h2c\r\nupgrade: websocket",
     ] {
-        let mut upstream = Loud::answering(SWITCHED).await;
+        let mut upstream = Loud::answering(SWITCHED);
         let world = Plan::new(MYPOPUP, &upstream.url).build();
-        let front = world.serve().await;
+        let front = world.serve();
         let bearer = format!("authorization: {}\r\n", world.bearer());
         let request = asking(&bearer);
         let request = request.replace("upgrade: websocket", &format!("upgrade: {protocols}"));
@@ -327,9 +322,9 @@ async fn a_handshake_that_names_other_protocols_too_goes_on_as_websocket() {
 
 #[tokio::test]
 async fn a_handshake_that_does_not_go_on_leaves_nothing_behind() {
-    let mut upstream = Loud::answering("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+    let mut upstream = Loud::answering("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
     let world = Plan::new(MYPOPUP, &upstream.url).build();
-    let front = world.serve().await;
+    let front = world.serve();
     let request = "GET /api/v1/public HTTP/1.1\r\nhost: a\r\nconnection: Upgrade\r\n\
                    upgrade: h2c\r\nsec-websocket-key: k\r\nsec-websocket-version: 13\r\n\
                    sec-websocket-protocol: a\r\nsec-websocket-extensions: b\r\n\r\n";

@@ -1,5 +1,8 @@
 //! Upstreams that misbehave, and the connections to those that do not.
 
+use countersign_testing::listening::{free_port, listen, nowhere};
+use countersign_testing::raw::{exchange, read_head, read_message};
+use countersign_testing::recording::RecordedRequest;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -7,12 +10,10 @@ use std::time::Duration;
 use countersign_domain::Reason;
 use countersign_relay::UpstreamTimeouts;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 
-use crate::world::{
-    APIRONE, B2BINPAY, Echo, Front, MYPOPUP, Plan, Received, World, raw, status_and_body,
-};
+use crate::world::{APIRONE, B2BINPAY, Front, MYPOPUP, Plan, World, echo_upstream};
 
 const PUBLIC: &str = "/api/v1/public";
 
@@ -33,22 +34,17 @@ pub struct Scripted {
 }
 
 impl Scripted {
-    pub async fn start(reply: impl Into<Vec<u8>>, then: Then) -> Self {
+    pub fn start(reply: impl Into<Vec<u8>>, then: Then) -> Self {
         let reply: Arc<[u8]> = reply.into().into();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
         let accepted = Arc::new(AtomicUsize::new(0));
         let (tell, closed) = mpsc::unbounded_channel();
         let count = Arc::clone(&accepted);
-        tokio::spawn(async move {
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                count.fetch_add(1, Ordering::SeqCst);
-                tokio::spawn(play(stream, Arc::clone(&reply), then, tell.clone()));
-            }
+        let listener = listen(move |stream| {
+            count.fetch_add(1, Ordering::SeqCst);
+            play(stream, Arc::clone(&reply), then, tell.clone())
         });
         Self {
-            url,
+            url: listener.url(),
             accepted,
             closed,
         }
@@ -74,15 +70,6 @@ async fn play(
     let _ = closed.send(());
 }
 
-/// Reads to the end of a head, if there is one.
-pub async fn read_head(stream: &mut TcpStream) -> Option<String> {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(stream.read_u8().await.ok()?);
-    }
-    String::from_utf8(head).ok()
-}
-
 pub fn impatient() -> UpstreamTimeouts {
     UpstreamTimeouts {
         connect: Duration::from_millis(300),
@@ -93,11 +80,11 @@ pub fn impatient() -> UpstreamTimeouts {
     }
 }
 
-pub async fn behind(dialect: &'static str, url: &str) -> (World, Front) {
+pub fn behind(dialect: &'static str, url: &str) -> (World, Front) {
     let mut plan = Plan::new(dialect, url);
     plan.settings.timeouts = impatient();
     let world = plan.build();
-    let front = world.serve().await;
+    let front = world.serve();
     (world, front)
 }
 
@@ -166,11 +153,11 @@ async fn an_upstream_without_a_good_head_is_a_bad_gateway() {
         (&flood, Then::Hold),
         (&waiting, Then::Hold),
     ] {
-        let upstream = Scripted::start(reply, then).await;
-        let (world, front) = behind(MYPOPUP, &upstream.url).await;
+        let upstream = Scripted::start(reply, then);
+        let (world, front) = behind(MYPOPUP, &upstream.url);
         let reply = &reply[..reply.len().min(60)];
         let response = front.get(PUBLIC, &[]).await;
-        assert_eq!(response.status(), 502, "{reply:?}");
+        assert_eq!(response.status, 502, "{reply:?}");
         assert_eq!(reason(&world), Some(Reason::UpstreamFailed), "{reply:?}");
         assert!(world.last_outcome().unwrap_err().detail.is_some());
     }
@@ -178,18 +165,16 @@ async fn an_upstream_without_a_good_head_is_a_bad_gateway() {
 
 #[tokio::test]
 async fn an_upstream_that_is_down_is_told_in_the_words_of_the_dialect() {
-    let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", free.local_addr().unwrap());
-    drop(free);
+    let url = nowhere();
     for (dialect, path, told) in [
         (MYPOPUP, PUBLIC, r#""error":"#),
         (B2BINPAY, "/public/x", r#""errors":["#),
         (APIRONE, "/api/v2/accounts/a/transfer", r#""message":"#),
     ] {
-        let (world, front) = behind(dialect, &url).await;
+        let (world, front) = behind(dialect, &url);
         let response = front.get(path, &[]).await;
-        assert_eq!(response.status(), 502, "{dialect}");
-        let body = String::from_utf8_lossy(response.body()).replace(": ", ":");
+        assert_eq!(response.status, 502, "{dialect}");
+        let body = response.text().replace(": ", ":");
         assert!(body.contains(told), "{dialect}: {body}");
         assert_eq!(reason(&world), Some(Reason::UpstreamFailed));
     }
@@ -197,16 +182,16 @@ async fn an_upstream_that_is_down_is_told_in_the_words_of_the_dialect() {
 
 #[tokio::test]
 async fn an_upstream_that_does_not_answer_is_a_gateway_timeout_in_the_words_of_the_dialect() {
-    let upstream = Scripted::start("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 2", Then::Hold).await;
+    let upstream = Scripted::start("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 2", Then::Hold);
     for (dialect, path, told) in [
         (MYPOPUP, PUBLIC, r#""error":"#),
         (B2BINPAY, "/public/x", r#""errors":["#),
         (APIRONE, "/api/v2/accounts/a/transfer", r#""message":"#),
     ] {
-        let (world, front) = behind(dialect, &upstream.url).await;
+        let (world, front) = behind(dialect, &upstream.url);
         let response = front.get(path, &[]).await;
-        assert_eq!(response.status(), 504, "{dialect}");
-        let body = String::from_utf8_lossy(response.body()).replace(": ", ":");
+        assert_eq!(response.status, 504, "{dialect}");
+        let body = response.text().replace(": ", ":");
         assert!(body.contains(told), "{dialect}: {body}");
         assert_eq!(reason(&world), Some(Reason::UpstreamTimeout));
     }
@@ -225,8 +210,8 @@ async fn an_upstream_that_does_not_accept_is_a_gateway_timeout() {
         queued.push(connected.unwrap());
         assert!(queued.len() < 100, "the queue does not fill");
     }
-    let (world, front) = behind(MYPOPUP, &format!("http://{address}")).await;
-    assert_eq!(front.get(PUBLIC, &[]).await.status(), 504);
+    let (world, front) = behind(MYPOPUP, &format!("http://{address}"));
+    assert_eq!(front.get(PUBLIC, &[]).await.status, 504);
     assert_eq!(reason(&world), Some(Reason::UpstreamTimeout));
 }
 
@@ -238,13 +223,12 @@ async fn interim_answers_are_passed_over() {
             "HTTP/1.1 100 Continue\r\n\r\n{interim}HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
         ),
         Then::Again,
-    )
-    .await;
-    let (_world, front) = behind(MYPOPUP, &upstream.url).await;
+    );
+    let (_world, front) = behind(MYPOPUP, &upstream.url);
     for _ in 0..2 {
         let response = front.get(PUBLIC, &[]).await;
         assert_eq!(
-            (response.status().as_u16(), &response.body()[..]),
+            (response.status.as_u16(), &response.body[..]),
             (200, &b"ok"[..])
         );
     }
@@ -274,10 +258,10 @@ async fn an_answer_that_breaks_off_breaks_the_connection_to_the_client() {
             Then::Hold,
         ),
     ] {
-        let upstream = Scripted::start(reply, then).await;
-        let (_world, front) = behind(MYPOPUP, &upstream.url).await;
+        let upstream = Scripted::start(reply, then);
+        let (_world, front) = behind(MYPOPUP, &upstream.url);
         // The connection is not asked to be closed, so it ends only by breaking.
-        let got = raw(
+        let got = exchange(
             front.address,
             "GET /api/v1/public HTTP/1.1\r\nhost: a\r\n\r\n",
         )
@@ -292,11 +276,14 @@ async fn an_answer_that_breaks_off_breaks_the_connection_to_the_client() {
 
 #[tokio::test]
 async fn more_than_the_promised_length_reaches_nobody() {
-    let upstream = Scripted::start("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nokHTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil", Then::Again).await;
-    let (_world, front) = behind(MYPOPUP, &upstream.url).await;
+    let upstream = Scripted::start(
+        "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nokHTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil",
+        Then::Again,
+    );
+    let (_world, front) = behind(MYPOPUP, &upstream.url);
     for _ in 0..5 {
         let response = front.get(PUBLIC, &[]).await;
-        assert_ne!(&response.body()[..], b"evil");
+        assert_ne!(&response.body[..], b"evil");
     }
 }
 
@@ -304,17 +291,17 @@ async fn more_than_the_promised_length_reaches_nobody() {
 async fn a_length_beside_chunks_does_not_cut_the_answer() {
     let both = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n\
                 5\r\nwhole\r\n0\r\n\r\n";
-    let upstream = Scripted::start(both, Then::Again).await;
-    let (_world, front) = behind(MYPOPUP, &upstream.url).await;
+    let upstream = Scripted::start(both, Then::Again);
+    let (_world, front) = behind(MYPOPUP, &upstream.url);
     let response = front.get(PUBLIC, &[]).await;
-    assert_eq!(response.body(), "whole");
-    assert!(!response.headers().contains_key("content-length"));
+    assert_eq!(response.body, "whole");
+    assert!(!response.headers.contains_key("content-length"));
 
     let heads = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n";
-    let upstream = Scripted::start(heads, Then::Again).await;
-    let (_world, front) = behind(MYPOPUP, &upstream.url).await;
+    let upstream = Scripted::start(heads, Then::Again);
+    let (_world, front) = behind(MYPOPUP, &upstream.url);
     let response = front.send("HEAD", PUBLIC, &[], "").await;
-    assert!(!response.headers().contains_key("content-length"));
+    assert!(!response.headers.contains_key("content-length"));
 }
 
 #[tokio::test]
@@ -325,10 +312,10 @@ async fn an_answer_has_the_length_of_what_follows() {
         ("HTTP/1.1 204 No Content\r\n\r\n", None),
         ("HTTP/1.1 204 No Content\r\ncontent-length: 7\r\n\r\n", None),
     ] {
-        let upstream = Scripted::start(reply, Then::Hold).await;
-        let (_world, front) = behind(MYPOPUP, &upstream.url).await;
+        let upstream = Scripted::start(reply, Then::Hold);
+        let (_world, front) = behind(MYPOPUP, &upstream.url);
         let response = front.get(PUBLIC, &[]).await;
-        let told = response.headers().get("content-length");
+        let told = response.headers.get("content-length");
         assert_eq!(told.map(|told| told.to_str().unwrap()), length, "{reply:?}");
     }
 }
@@ -338,22 +325,17 @@ async fn head_and_304_keep_the_length_of_what_does_not_follow() {
     let upstream = Scripted::start(
         "HTTP/1.1 304 Not Modified\r\ncontent-length: 77\r\netag: \"x\"\r\n\r\n",
         Then::Again,
-    )
-    .await;
-    let (_world, front) = behind(MYPOPUP, &upstream.url).await;
-    let response = front.get(PUBLIC, &[]).await;
-    assert_eq!(
-        (response.status().as_u16(), response.body().len()),
-        (304, 0)
     );
+    let (_world, front) = behind(MYPOPUP, &upstream.url);
+    let response = front.get(PUBLIC, &[]).await;
+    assert_eq!((response.status.as_u16(), response.body.len()), (304, 0));
 
-    let upstream =
-        Scripted::start("HTTP/1.1 200 OK\r\ncontent-length: 77\r\n\r\n", Then::Again).await;
-    let (_world, front) = behind(MYPOPUP, &upstream.url).await;
+    let upstream = Scripted::start("HTTP/1.1 200 OK\r\ncontent-length: 77\r\n\r\n", Then::Again);
+    let (_world, front) = behind(MYPOPUP, &upstream.url);
     for _ in 0..2 {
         let response = front.send("HEAD", PUBLIC, &[], "").await;
-        assert_eq!(response.headers()["content-length"], "77");
-        assert_eq!(response.body().len(), 0);
+        assert_eq!(response.headers["content-length"], "77");
+        assert_eq!(response.body.len(), 0);
     }
     assert_eq!(upstream.accepted.load(Ordering::SeqCst), 1);
 }
@@ -364,11 +346,10 @@ async fn fields_for_the_upstreams_connection_do_not_reach_the_client() {
         "HTTP/1.0 200 OK\r\nconnection: keep-alive, x-private\r\nx-private: 1\r\nkeep-alive: timeout=9\r\nproxy-authenticate: Basic\r\n\
          upgrade: h2c\r\ntrailer: x-countersign-login\r\nx_countersign_login: forged\r\nx-kept: 1\r\ndate: then\r\nserver: theirs\r\ncontent-length: 2\r\n\r\nok",
         Then::Close,
-    )
-    .await;
-    let (_world, front) = behind(MYPOPUP, &upstream.url).await;
+    );
+    let (_world, front) = behind(MYPOPUP, &upstream.url);
     let response = front.get(PUBLIC, &[]).await;
-    let mut names: Vec<_> = response.headers().keys().map(ToString::to_string).collect();
+    let mut names: Vec<_> = response.headers.keys().map(ToString::to_string).collect();
     names.sort();
     assert_eq!(names, ["content-length", "date", "server", "x-kept"]);
 }
@@ -378,31 +359,25 @@ async fn a_field_that_comes_twice_goes_on_twice() {
     let upstream = Scripted::start(
         "HTTP/1.1 200 OK\r\nset-cookie: a=1\r\nset-cookie: b=2\r\ncontent-length: 0\r\n\r\n",
         Then::Again,
-    )
-    .await;
-    let (_world, front) = behind(MYPOPUP, &upstream.url).await;
+    );
+    let (_world, front) = behind(MYPOPUP, &upstream.url);
     let response = front.get(PUBLIC, &[]).await;
-    let cookies: Vec<_> = response.headers().get_all("set-cookie").iter().collect();
+    let cookies: Vec<_> = response.headers.get_all("set-cookie").iter().collect();
     assert_eq!(cookies, ["a=1", "b=2"]);
 
-    let echo = Echo::start().await;
-    let (_world, front) = behind(MYPOPUP, &echo.url).await;
+    let echo = echo_upstream();
+    let (_world, front) = behind(MYPOPUP, &echo.url);
     let received = front.get(PUBLIC, &[("accept", "a"), ("accept", "b")]).await;
-    assert_eq!(Received::of(&received).field("accept"), ["a", "b"]);
+    assert_eq!(RecordedRequest::of(&received).field("accept"), ["a", "b"]);
 }
 
 #[tokio::test]
 async fn an_upstream_that_resets_an_upload_does_not_leave_the_client_hanging() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        loop {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            read_head(&mut stream).await;
-            // Unread bytes turn the close into a reset.
-        }
+    let listener = listen(async |mut stream| {
+        read_head(&mut stream).await;
+        // Unread bytes turn the close into a reset.
     });
-    let (world, front) = behind(MYPOPUP, &url).await;
+    let (world, front) = behind(MYPOPUP, &listener.url());
     let mut stream = TcpStream::connect(front.address).await.unwrap();
     let head = format!(
         "POST /api/v1/x HTTP/1.1\r\nhost: a\r\nauthorization: {}\r\ncontent-length: 9999999\r\n\r\n",
@@ -422,30 +397,23 @@ async fn an_upstream_that_answers_before_the_upload_ends_is_heard() {
     let upstream = Scripted::start(
         "HTTP/1.1 413 Too Large\r\ncontent-length: 3\r\n\r\nbig",
         Then::Hold,
-    )
-    .await;
-    let (world, front) = behind(MYPOPUP, &upstream.url).await;
+    );
+    let (world, front) = behind(MYPOPUP, &upstream.url);
     let mut stream = TcpStream::connect(front.address).await.unwrap();
     let head = format!(
         "POST /api/v1/x HTTP/1.1\r\nhost: a\r\nauthorization: {}\r\ncontent-length: 999\r\n\r\nonly this",
         world.bearer()
     );
     stream.write_all(head.as_bytes()).await.unwrap();
-    let mut reply = String::new();
-    while !reply.ends_with("big") {
-        let mut piece = [0; 1024];
-        let read = stream.read(&mut piece).await.unwrap();
-        assert_ne!(read, 0, "{reply}");
-        reply.push_str(&String::from_utf8_lossy(&piece[..read]));
-    }
-    assert_eq!(status_and_body(&reply).0, 413);
+    let reply = read_message(&mut stream).await.unwrap();
+    assert_eq!((reply.status(), &*reply.text()), (413, "big"));
     assert!(world.last_outcome().is_ok());
 }
 
 #[tokio::test]
 async fn a_client_that_stops_uploading_is_to_blame_itself() {
-    let upstream = Scripted::start("", Then::Hold).await;
-    let (world, front) = behind(MYPOPUP, &upstream.url).await;
+    let upstream = Scripted::start("", Then::Hold);
+    let (world, front) = behind(MYPOPUP, &upstream.url);
     let mut stream = TcpStream::connect(front.address).await.unwrap();
     let head = format!(
         "POST /api/v1/x HTTP/1.1\r\nhost: a\r\nauthorization: {}\r\ncontent-length: 999\r\n\r\nonly this",
@@ -460,9 +428,8 @@ async fn a_client_that_stops_uploading_is_to_blame_itself() {
 
 #[tokio::test]
 async fn an_upstream_that_stops_taking_an_upload_is_a_gateway_timeout() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let (world, front) = behind(MYPOPUP, &url).await;
+    let (listener, address) = free_port();
+    let (world, front) = behind(MYPOPUP, &format!("http://{address}"));
     let mut stream = TcpStream::connect(front.address).await.unwrap();
     let head = format!(
         "POST /api/v1/x HTTP/1.1\r\nhost: a\r\nauthorization: {}\r\ncontent-length: 99999999\r\n\r\n",
@@ -482,9 +449,9 @@ async fn an_upstream_that_stops_taking_an_upload_is_a_gateway_timeout() {
 #[tokio::test]
 async fn a_client_that_goes_takes_its_request_to_the_upstream_with_it() {
     for reply in ["", "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\npart"] {
-        let mut upstream = Scripted::start(reply, Then::Hold).await;
+        let mut upstream = Scripted::start(reply, Then::Hold);
         let world = Plan::new(MYPOPUP, &upstream.url).build();
-        let front = world.serve().await;
+        let front = world.serve();
         let mut stream = TcpStream::connect(front.address).await.unwrap();
         stream
             .write_all(b"GET /api/v1/public HTTP/1.1\r\nhost: a\r\n\r\n")
@@ -504,13 +471,13 @@ async fn a_client_that_goes_takes_its_request_to_the_upstream_with_it() {
 
 #[tokio::test]
 async fn a_thousand_requests_need_one_connection() {
-    let echo = Echo::start().await;
-    let (_world, front) = behind(MYPOPUP, &echo.url).await;
+    let echo = echo_upstream();
+    let (_world, front) = behind(MYPOPUP, &echo.url);
     for _ in 0..1_000 {
-        assert_eq!(front.get(PUBLIC, &[]).await.status(), 200);
+        assert_eq!(front.get(PUBLIC, &[]).await.status, 200);
     }
-    assert_eq!(echo.requests(), 1_000);
-    assert_eq!(echo.accepted.load(Ordering::SeqCst), 1);
+    assert_eq!(echo.count(), 1_000);
+    assert_eq!(echo.connections(), 1);
 }
 
 #[tokio::test]
@@ -518,11 +485,10 @@ async fn a_kept_connection_that_was_closed_meanwhile_is_replaced() {
     let upstream = Scripted::start(
         "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
         Then::Close,
-    )
-    .await;
-    let (_world, front) = behind(MYPOPUP, &upstream.url).await;
+    );
+    let (_world, front) = behind(MYPOPUP, &upstream.url);
     for round in 1..=20 {
-        assert_eq!(front.get(PUBLIC, &[]).await.status(), 200, "{round}");
+        assert_eq!(front.get(PUBLIC, &[]).await.status, 200, "{round}");
         // The reply and the end of the connection may be seen apart.
         while upstream.accepted.load(Ordering::SeqCst) < round {
             tokio::task::yield_now().await;

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bytes::Bytes;
 use countersign_dialect::{Dialect, Secret};
 use countersign_domain::account::StoredSecret;
 use countersign_domain::key::{KeyRecord, KeyState};
@@ -21,17 +20,15 @@ use countersign_gateway::{
     RequestAllowances, RevocationView, TokenBudgets,
 };
 use countersign_relay::{Upstream, UpstreamSettings, UpstreamTimeouts};
+use countersign_testing::listening::listen;
+use countersign_testing::recording::{RecordingServer, ServerProtocol};
+use countersign_testing::replies::{Reply, request, send};
 use countersign_token::{KeyMaterial, Keychain, Pepper, RefreshSeed, Tokens, tokens};
-use http::{Request, Response};
-use http_body_util::{BodyExt, Full};
+use http::{HeaderValue, Request};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
-
-pub use crate::echo::{Echo, Received, Speech, raw, status_and_body};
 
 /// When all stories happen.
 pub const NOW: Timestamp = Timestamp::from_seconds(1_750_000_000);
@@ -308,41 +305,30 @@ impl World {
     }
 
     /// Serves the gateway on a socket of its own.
-    pub async fn serve(&self) -> Front {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+    pub fn serve(&self) -> Front {
         let (gateway, api) = (Arc::clone(&self.gateway), Arc::clone(&self.api));
         let (outcomes, client) = (Arc::clone(&self.outcomes), self.client);
-        tokio::spawn(async move {
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                let (gateway, api, outcomes) = (
-                    Arc::clone(&gateway),
-                    Arc::clone(&api),
-                    Arc::clone(&outcomes),
-                );
-                let answer = service_fn(move |request: Request<Incoming>| {
-                    let (gateway, api, outcomes) = (
-                        Arc::clone(&gateway),
-                        Arc::clone(&api),
-                        Arc::clone(&outcomes),
-                    );
-                    async move {
-                        let answer = gateway
-                            .forward(&api, request, client, REQUEST_ID, NOW)
-                            .await;
-                        outcomes.lock().unwrap().push(answer.outcome);
-                        Ok::<_, Infallible>(answer.response)
-                    }
+        let listener = listen(move |stream| {
+            let (gateway, api, outcomes) = (
+                Arc::clone(&gateway),
+                Arc::clone(&api),
+                Arc::clone(&outcomes),
+            );
+            async move {
+                let answer = service_fn(async |request: Request<Incoming>| {
+                    let answer = gateway
+                        .forward(&api, request, client, REQUEST_ID, NOW)
+                        .await;
+                    outcomes.lock().unwrap().push(answer.outcome);
+                    Ok::<_, Infallible>(answer.response)
                 });
                 let served = hyper::server::conn::http1::Builder::new();
                 let connection = served.serve_connection(TokioIo::new(stream), answer);
-                tokio::spawn(connection.with_upgrades());
+                let _ = connection.with_upgrades().await;
             }
         });
         Front {
-            address,
-            client: Client::builder(TokioExecutor::new()).build_http(),
+            address: listener.address,
         }
     }
 
@@ -390,14 +376,9 @@ pub fn credential(number: u64, account: u64, login: &str, secret: StoredSecret) 
 /// The gateway as its clients see it.
 pub struct Front {
     pub address: SocketAddr,
-    client: Client<HttpConnector, Full<Bytes>>,
 }
 
 impl Front {
-    pub fn url(&self, target: &str) -> String {
-        format!("http://{}{target}", self.address)
-    }
-
     /// Sends a request and reads the whole reply.
     pub async fn send(
         &self,
@@ -405,19 +386,32 @@ impl Front {
         target: &str,
         fields: &[(&str, &str)],
         body: &str,
-    ) -> Response<Bytes> {
-        let mut request = Request::builder().method(method).uri(self.url(target));
-        for (name, value) in fields {
-            request = request.header(*name, *value);
-        }
-        let request = request
-            .body(Full::new(Bytes::copy_from_slice(body.as_bytes())))
-            .unwrap();
-        let (parts, body) = self.client.request(request).await.unwrap().into_parts();
-        Response::from_parts(parts, body.collect().await.unwrap().to_bytes())
+    ) -> Reply {
+        let request = request(method, target, fields, body.to_owned());
+        send(self.address, request).await
     }
 
-    pub async fn get(&self, target: &str, fields: &[(&str, &str)]) -> Response<Bytes> {
+    pub async fn get(&self, target: &str, fields: &[(&str, &str)]) -> Reply {
         self.send("GET", target, fields, "").await
     }
+}
+
+/// An upstream that answers each request with what it received.
+pub fn echo_upstream() -> RecordingServer {
+    echo_speaking(ServerProtocol::Http1)
+}
+
+/// One that tells the client who it is, too, which is not for an upstream to say.
+pub fn echo_speaking(protocol: ServerProtocol) -> RecordingServer {
+    RecordingServer::speaking(protocol, |request| {
+        let mut answer = request.echo();
+        for (name, value) in [
+            ("x-countersign-account", "forged by the upstream"),
+            ("x-upstream", "echo"),
+        ] {
+            let value = HeaderValue::from_static(value);
+            answer.headers_mut().insert(name, value);
+        }
+        answer
+    })
 }

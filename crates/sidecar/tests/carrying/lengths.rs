@@ -2,10 +2,10 @@
 //! vendor (RFC 9110 section 8.6).
 
 use bytes::Bytes;
+use countersign_testing::lighttpd::LighttpdServer;
 use http::Request;
 use http_body_util::Empty;
 
-use crate::lighttpd::Lighttpd;
 use crate::vendor::Vendor;
 use crate::world::{Plan, request};
 
@@ -13,7 +13,7 @@ const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 
 #[tokio::test]
 async fn a_server_that_wants_a_length_gets_one() {
-    let lighttpd = Lighttpd::start();
+    let lighttpd = LighttpdServer::start();
     let plan = Plan {
         upstream: Some(format!("{}/length.sh", lighttpd.url)),
         ..Plan::default()

@@ -11,9 +11,6 @@ mod entrance;
 mod expiry;
 mod fields;
 mod lengths;
-#[allow(unreachable_pub, reason = "the tests of the guard share it")]
-#[path = "../../../gateway/tests/guard/lighttpd.rs"]
-mod lighttpd;
 mod retries;
 mod streaming;
 mod vendor;
