@@ -23,7 +23,7 @@ use crate::serve::ServeArgs;
 use crate::sidecar::SidecarArgs;
 use crate::version;
 
-/// Logins, access tokens and refresh tokens for B2B APIs, in any vendor's spelling
+/// Login, access and refresh tokens for B2B APIs, in the wire format of any vendor
 #[derive(Debug, Parser)]
 #[command(
     name = "countersign",
@@ -41,7 +41,7 @@ pub(crate) struct Args {
     /// Print one JSON document
     #[arg(long, global = true, display_order = 900)]
     pub(crate) json: bool,
-    /// Say more on standard error: of a vendor what is asked and answered, without secrets; of a
+    /// Print the requests to a vendor and its answers to standard error, without secrets; as a
     /// server, log more
     #[arg(
         short,
@@ -51,7 +51,7 @@ pub(crate) struct Args {
         display_order = 900
     )]
     pub(crate) verbose: bool,
-    /// Say nothing on standard error but errors; of a server, log warnings only
+    /// Print only errors to standard error; as a server, log only warnings
     #[arg(short, long, global = true, display_order = 900)]
     pub(crate) quiet: bool,
     /// What to do.
@@ -64,7 +64,7 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Serve the configured apis
     Serve(ServeArgs),
-    /// Log in with a vendor, and keep the tokens
+    /// Log in at a vendor, and store the tokens
     Login(LoginArgs),
     /// Print a fresh access token
     Token(TokenArgs),
@@ -72,39 +72,39 @@ pub(crate) enum Command {
     Request(RequestArgs),
     /// Run a command with a fresh access token in its environment
     Exec(ExecArgs),
-    /// Show where secrets and tokens are, and how it stands with them
+    /// Show where secrets and tokens are stored, and the state of the tokens
     Status(StatusArgs),
-    /// End the session with a vendor
+    /// End the session at a vendor
     Logout(LogoutArgs),
-    /// Find out what is wrong on the way to a token
+    /// Find out why there is no token
     Doctor(DoctorArgs),
-    /// Carry plain HTTP of programs on this machine to vendors, with fresh tokens
+    /// Forward plain HTTP from programs on this machine to vendors, with fresh tokens
     Sidecar(SidecarArgs),
-    /// Accounts: partners of an api
+    /// Manage accounts: the partners of an api
     Account(AccountArgs),
-    /// Credentials: the logins and secrets of an account
+    /// Manage credentials: the logins and secrets of an account
     Credential(CredentialArgs),
-    /// Sessions: what descends from one login
+    /// Manage sessions: each begins with a login and lasts through its refreshes
     Session(SessionArgs),
     /// Explain why a partner is refused
     Explain(ExplainArgs),
-    /// Apis: what is served
+    /// Show the apis that are served, or revoke everything of one
     Api(ApiArgs),
-    /// Keys: what signs the tokens of an api, and the master key
+    /// Manage the keys that sign an api's tokens, and the master key
     Key(KeyArgs),
-    /// Admin keys: who may operate the server
+    /// Manage admin keys: who may operate the server
     AdminKey(AdminKeyArgs),
-    /// The store: the data directory of a server that does not run
+    /// Work on the data directory of a stopped server
     Store(StoreArgs),
-    /// The audit log: who changed what, and when
+    /// Show the audit log: who changed what, and when
     Audit(AuditArgs),
-    /// Dialects: wire formats, as files
+    /// Show and check dialects: files that describe a wire format
     #[command(subcommand)]
     Dialect(DialectCommand),
     /// The configuration file
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Play a vendor in memory, to test a client against
+    /// Run a vendor in memory, to test a client against
     Sandbox(Box<SandboxArgs>),
     /// Print a completion script for a shell
     Completion(CompletionArgs),

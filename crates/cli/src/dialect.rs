@@ -22,7 +22,7 @@ pub(crate) enum DialectCommand {
     /// List the dialects that come with the program
     #[command(after_help = "Example:\n  countersign dialect list --json")]
     List,
-    /// Show what a dialect serves, its lifetimes and how it says no
+    /// Show a dialect's endpoints, its lifetimes and its refusals
     #[command(after_help = "Examples:
   countersign dialect show apirone
   countersign dialect show ./dialects/acme/dialect.toml
@@ -35,7 +35,7 @@ pub(crate) enum DialectCommand {
         #[arg(long)]
         source: bool,
     },
-    /// Print the reference of dialect files: every key, hole and codec
+    /// Print the reference of dialect files: every key, placeholder and codec
     #[command(after_help = "Example:\n  countersign dialect reference | less")]
     Reference,
     /// Report every mistake in a dialect file, and try the examples beside it

@@ -28,9 +28,9 @@ use listen_target::Asked;
   curl --unix-socket $XDG_RUNTIME_DIR/countersign/pay.sock http://pay/deposit/
   countersign sidecar pay=127.0.0.1:9001 cards=/run/app/cards.sock
 
-A program sends its requests there as it would to the vendor, without any token. Over a port the \
-Host must be localhost or a loopback address, and nothing that browsers send is taken. SIGHUP has \
-the profiles read again; so does a change of their file.")]
+A program sends its requests there as it would to the vendor, without any token. On a port the Host \
+must be localhost or a loopback address, and requests from browsers are refused. The profiles are \
+read again on SIGHUP and when their file changes.")]
 pub(crate) struct SidecarArgs {
     /// A profile, and where to listen for it: a path, or a loopback address with a port [default:
     /// the profile's `listen`, else NAME.sock in the runtime directory]
@@ -41,12 +41,12 @@ pub(crate) struct SidecarArgs {
     /// Where /healthz, /readyz and /metrics are answered
     #[arg(long, value_name = "ADDR")]
     probe_listen: Option<SocketAddr>,
-    /// End the sessions with the vendors once the last request is answered
+    /// End the sessions at the vendors once the last request is answered
     #[arg(long)]
     logout_at_stop: bool,
     #[command(flatten)]
     carrying: CarryingArgs,
-    /// How long running requests may go on once it is told to stop
+    /// How long running requests may continue after a signal to stop
     #[arg(long, value_name = "SPAN", default_value = "30s", value_parser = span)]
     drain_timeout: Duration,
     /// How log lines are written
@@ -60,7 +60,7 @@ pub(crate) struct CarryingArgs {
     /// How long a vendor may take to begin its answer
     #[arg(long, value_name = "SPAN", default_value = "60s", value_parser = span)]
     vendor_timeout: Duration,
-    /// How long a connection to a vendor is kept while nobody uses it: less than the vendor does
+    /// How long an unused connection to a vendor is kept; must be shorter than the vendor keeps it
     #[arg(long, value_name = "SPAN", default_value = "4s", value_parser = span)]
     vendor_idle_timeout: Duration,
     /// Log each request: its method, path and status, never its query, headers or body

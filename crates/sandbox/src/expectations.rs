@@ -13,19 +13,19 @@ use crate::record::RecordedRequest;
 pub struct RequestExpectations {
     /// At least so many requests, of whatever kind and outcome.
     pub min_requests: Option<u64>,
-    /// Exactly so many logins.
+    /// Exactly this many logins.
     pub logins: Option<u64>,
-    /// At most so many logins.
+    /// At most this many logins.
     pub max_logins: Option<u64>,
     /// Exactly so many refreshes.
     pub refreshes: Option<u64>,
-    /// At most so many refreshes.
+    /// At most this many refreshes.
     pub max_refreshes: Option<u64>,
-    /// Exactly so many logouts.
+    /// Exactly this many logouts.
     pub logouts: Option<u64>,
     /// At most so many requests that were refused.
     pub max_refused: Option<u64>,
-    /// At most so many requests with an access token that had run out.
+    /// At most this many requests with an expired access token.
     pub max_expired: Option<u64>,
 }
 
@@ -98,7 +98,7 @@ impl RequestExpectations {
         self
     }
 
-    /// Exactly so many logins.
+    /// Exactly this many logins.
     #[must_use]
     pub fn logins(mut self, count: u64) -> Self {
         self.logins = Some(count);
@@ -112,7 +112,7 @@ impl RequestExpectations {
         self
     }
 
-    /// At most so many refreshes.
+    /// At most this many refreshes.
     #[must_use]
     pub fn max_refreshes(mut self, count: u64) -> Self {
         self.max_refreshes = Some(count);

@@ -23,11 +23,11 @@ use crate::output::Output;
 #[command(after_help = "\
 It looks at the profile, its secret, what is kept, the way to the vendor (DNS, TCP, TLS, whether \
 somebody answers at the login's path, and at the API if that is elsewhere) and the vendor's clock. \
-Nobody is logged in.
+It does not log in.
 
 With --probe it logs in, in a session of its own, and measures what the vendor really does: how long \
 tokens live, whether a refresh token works twice, what a logout ends. A vendor may take the second \
-use of a refresh token for a theft.
+use of a refresh token for theft.
 
 Examples:
   countersign doctor
@@ -39,13 +39,13 @@ pub(crate) struct DoctorArgs {
     profile: Option<String>,
     #[command(flatten)]
     profiles: ProfilesArgs,
-    /// Measure what the vendor does with tokens
+    /// Measure how the vendor treats tokens
     #[arg(long)]
     probe: bool,
-    /// A path that may be read with GET: the probe tries its access tokens there
+    /// A path to GET with the probe's access tokens
     #[arg(long, requires = "probe", value_parser = path::parse)]
     path: Option<PathAndQuery>,
-    /// Let the probe log out even where that ends every session of the account
+    /// Let the probe log out even if that ends every session of the account
     #[arg(long, requires = "probe")]
     end_all: bool,
     /// Do not ask before a probe

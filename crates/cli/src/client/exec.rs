@@ -35,7 +35,7 @@ pub(crate) struct ExecArgs {
     profile: String,
     #[command(flatten)]
     profiles: ProfilesArgs,
-    /// Put the token into this variable, too
+    /// Also put the token into this variable
     #[arg(long, value_name = "NAME", value_parser = variable)]
     env: Option<String>,
     /// How many requests the command will make

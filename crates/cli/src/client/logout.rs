@@ -29,7 +29,8 @@ pub(crate) struct LogoutArgs {
     profile: Option<String>,
     #[command(flatten)]
     profiles: ProfilesArgs,
-    /// End what is kept for a former url or login, of the profile or of all, and nothing else
+    /// End only the sessions that are stored for a former url or login, of the profile or of
+    /// all profiles
     #[arg(long)]
     stale: bool,
 }

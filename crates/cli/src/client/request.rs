@@ -54,10 +54,10 @@ pub(crate) struct RequestArgs {
     /// A header, 'Name: value'
     #[arg(short = 'H', long = "header", value_name = "HEADER")]
     headers: Vec<String>,
-    /// Print the status and the headers, too
+    /// Also print the status and the headers
     #[arg(short, long)]
     include: bool,
-    /// Write the answer into this file
+    /// Write the response body to this file
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }

@@ -14,7 +14,7 @@ use crate::output::Output;
 /// Arguments of `countersign status`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-It also lists the sessions that are kept for a profile's former url or login; `countersign logout \
+It also lists the sessions that are stored for a profile's former url or login; `countersign logout \
 --stale` ends them.
 
 Examples:

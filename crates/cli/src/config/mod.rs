@@ -41,7 +41,7 @@ pub(crate) enum ConfigCommand {
         /// The file
         file: PathBuf,
     },
-    /// Print every key with the value that holds, and where that comes from
+    /// Print every key with its effective value, and where that comes from
     #[command(
         after_help = "Examples:\n  countersign config explain countersign.toml\n  \
                             countersign config explain countersign.toml --listen 0.0.0.0:8080 --json"

@@ -9,13 +9,13 @@ pub(crate) struct Overrides {
     /// The data directory [default: ./countersign-data]
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
-    /// Where the API listens [default: 127.0.0.1:8080]
+    /// The address of the API [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Option<SocketAddr>,
-    /// Where the admin API listens [default: 127.0.0.1:8081]
+    /// The address of the admin API [default: 127.0.0.1:8081]
     #[arg(long, value_name = "ADDR")]
     pub(crate) admin_listen: Option<SocketAddr>,
-    /// Where /healthz, /readyz and /metrics listen alone [default: where the admin API does]
+    /// The address of /healthz, /readyz and /metrics alone [default: that of the admin API]
     #[arg(long, value_name = "ADDR")]
     pub(crate) probe_listen: Option<SocketAddr>,
 }

@@ -33,7 +33,7 @@ pub(super) enum AccountCommand {
   countersign account show 100001
   countersign account show acme --json")]
     Show {
-        /// Its id, or a login of it
+        /// Its id, or one of its logins
         account: String,
     },
     /// Create an account with a first credential
@@ -47,13 +47,13 @@ pub(super) enum AccountCommand {
     /// Disable an account: ends its sessions, and it cannot log in
     #[command(after_help = "Example:\n  countersign account disable acme")]
     Disable {
-        /// Its id, or a login of it
+        /// Its id, or one of its logins
         account: String,
     },
     /// Enable an account again
     #[command(after_help = "Example:\n  countersign account enable acme")]
     Enable {
-        /// Its id, or a login of it
+        /// Its id, or one of its logins
         account: String,
     },
     /// Replace the networks that an account may call from
@@ -61,7 +61,7 @@ pub(super) enum AccountCommand {
   countersign account allow acme 192.0.2.0/24 2001:db8::/32
   countersign account allow acme --everywhere")]
     Allow {
-        /// Its id, or a login of it
+        /// Its id, or one of its logins
         account: String,
         /// The networks, or single addresses
         #[arg(value_name = "NETWORK", required_unless_present = "everywhere")]
@@ -70,24 +70,24 @@ pub(super) enum AccountCommand {
         #[arg(long, conflicts_with = "networks")]
         everywhere: bool,
     },
-    /// Change what an account may do otherwise than its api says
+    /// Set limits of an account that differ from its api's
     #[command(after_help = "Examples:
   countersign account limits acme --budget 40 --sessions 5
   countersign account limits acme --budget default
   countersign account limits acme --default")]
     Limits {
-        /// Its id, or a login of it
+        /// Its id, or one of its logins
         account: String,
         #[command(flatten)]
         limits: LimitArgs,
-        /// The api's for everything that is not given
+        /// Use the api's limit for everything that is not given
         #[arg(long)]
         default: bool,
     },
     /// Delete an account with its credentials and sessions
     #[command(after_help = "Example:\n  countersign account delete acme --yes")]
     Delete {
-        /// Its id, or a login of it
+        /// Its id, or one of its logins
         account: String,
         /// Do not ask
         #[arg(long)]
@@ -101,7 +101,7 @@ pub(super) struct LimitArgs {
     /// Guarded requests that one access token may make
     #[arg(long, value_name = "N", value_parser = limit)]
     budget: Option<Limit>,
-    /// Sessions that live at once
+    /// Sessions at the same time
     #[arg(long, value_name = "N", value_parser = limit)]
     sessions: Option<Limit>,
     /// Logins and refreshes a minute
@@ -145,13 +145,13 @@ impl LimitArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ListArgs {
-    /// Those of this api
+    /// Only those of this api
     #[arg(long, value_name = "NAME")]
     api: Option<String>,
-    /// Those that have a credential with this login
+    /// Only those that have a credential with this login
     #[arg(long)]
     login: Option<String>,
-    /// Those after this id
+    /// Only those after this id
     #[arg(long, value_name = "ID")]
     after: Option<u64>,
     /// How many at most (1 to 1000) [default: 100]
@@ -167,13 +167,13 @@ pub(super) struct CreateArgs {
     /// The login of its first credential, and its name; generated if not given
     #[arg(long)]
     login: Option<String>,
-    /// Generate a login that begins so, where the dialect has several forms
+    /// Generate a login with this prefix, if the dialect has several forms
     #[arg(long, value_name = "PREFIX", conflicts_with = "login")]
     login_prefix: Option<String>,
     /// Take the secret from this file, or from standard input for `-`; generated if not given
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
-    /// Its numeric id; the next free one if not given
+    /// Its number; the next free one if not given
     #[arg(long)]
     id: Option<u64>,
     /// A network that it may call from; all if none is given

@@ -23,8 +23,8 @@ pub(crate) struct ServerArgs {
 /// The help that all operator commands share.
 pub(crate) const FINDING: &str = "\
 The server is found by COUNTERSIGN_ADMIN_URL and COUNTERSIGN_ADMIN_KEY_FILE, or by the files \
-admin.url and admin.key in its data directory. Over https its certificate must be of an authority \
-of the system, or of the PEM file COUNTERSIGN_ADMIN_CA_FILE.";
+admin.url and admin.key in its data directory. Over https its certificate must be signed by an \
+authority that the system trusts, or by one in the PEM file COUNTERSIGN_ADMIN_CA_FILE.";
 
 /// An admin API that can be asked.
 #[derive(Debug)]

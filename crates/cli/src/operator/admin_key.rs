@@ -22,27 +22,27 @@ pub(crate) struct AdminKeyArgs {
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum AdminKeyCommand {
-    /// List admin keys, with the owner's, which lies in the data directory
+    /// List admin keys, including the owner's, which is in the data directory
     #[command(
         after_help = "The key `admin` is the owner's, in the file admin.key of the data directory. To \
-replace it, delete that file and start the server again: the old key opens nothing from then \
-on.\n Example:\n  countersign admin-key list"
+replace it, delete that file and start the server again: the old key is refused from \
+then on.\n\nExample:\n  countersign admin-key list"
     )]
     List {
-        /// Those after this name
+        /// Only those after this name
         #[arg(long, value_name = "NAME")]
         after: Option<String>,
         /// How many at most (1 to 1000) [default: 100]
         #[arg(long, value_name = "N")]
         limit: Option<u64>,
     },
-    /// Make an admin key, which is shown once
+    /// Create an admin key, which is shown only once
     #[command(after_help = "Examples:
   countersign admin-key create support --role read
   countersign admin-key create onboarding --role operate --api mypopup
   countersign admin-key create audit --role read --expires 2027-12-31T00:00:00Z")]
     Create(CreateArgs),
-    /// Delete an admin key: it opens nothing from then on
+    /// Delete an admin key: it is refused from then on
     #[command(after_help = "Example:\n  countersign admin-key delete support --yes")]
     Delete {
         /// Its name
@@ -55,15 +55,15 @@ on.\n Example:\n  countersign admin-key list"
 
 #[derive(Debug, clap::Args)]
 pub(super) struct CreateArgs {
-    /// Its name, which stands for its holder in the audit log
+    /// Its name, which the audit log shows for its holder
     name: String,
     /// What its holder may do
     #[arg(long, value_parser = ["read", "operate", "own"])]
     role: String,
-    /// An api that it sees; all if none is given
+    /// An api that it may manage; all if none is given
     #[arg(long, value_name = "NAME")]
     api: Vec<String>,
-    /// When it ends, in RFC 3339; never if not given
+    /// When it expires, in RFC 3339; never if not given
     #[arg(long, value_name = "INSTANT")]
     expires: Option<String>,
 }

@@ -31,7 +31,7 @@ pub(super) enum ApiCommand {
         /// Its name
         api: String,
     },
-    /// End everything of every account of an api: all its partners must log in again
+    /// Revoke everything of every account of an api: all its partners must log in again
     #[command(after_help = "Example:\n  countersign api revoke-all mypopup --yes")]
     RevokeAll {
         /// Its name

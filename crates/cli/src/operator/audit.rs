@@ -31,7 +31,7 @@ pub(crate) struct AuditArgs {
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum AuditCommand {
-    /// List the last entries of the audit log, or those since an instant, the newest last
+    /// List the last entries of the audit log, or those since a given time, newest last
     #[command(after_help = "Examples:
   countersign audit list
   countersign audit list --account acme
@@ -43,28 +43,28 @@ pub(super) enum AuditCommand {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ListArgs {
-    /// Those about this account: its id, or a login of it
+    /// Only entries about this account: its id, or one of its logins
     #[arg(long)]
     account: Option<String>,
-    /// Those about this api
+    /// Only entries about this api
     #[arg(long, value_name = "NAME")]
     api: Option<String>,
-    /// Those that say this, such as account_disabled
+    /// Only entries with this action, such as account_disabled
     #[arg(long)]
     action: Option<String>,
-    /// Those from this instant on: RFC 3339, or how long ago (90s, 30m, 2h, 1d)
+    /// Only entries since this time: RFC 3339, or how long ago (90s, 30m, 2h, 1d)
     #[arg(long, value_name = "INSTANT")]
     since: Option<String>,
-    /// Those before this instant
+    /// Only entries before this time
     #[arg(long, value_name = "INSTANT")]
     until: Option<String>,
-    /// Those after this number; all, oldest first, from 0 on
+    /// Only entries after this number; 0 lists all, oldest first
     #[arg(long, value_name = "NUMBER")]
     after: Option<u64>,
     /// How many at most (1 to 1000) [default: 100]
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
-    /// The newest first
+    /// Newest first
     #[arg(long, conflicts_with = "follow")]
     newest: bool,
     /// Go on with what is written from now on, until it is interrupted; with --json a line for

@@ -28,7 +28,7 @@ pub(super) enum CredentialCommand {
     /// List the credentials of an account
     #[command(after_help = "Example:\n  countersign credential list acme")]
     List {
-        /// The account's id, or a login of it
+        /// The account's id, or one of its logins
         account: String,
     },
     /// Create a further credential of an account
@@ -52,7 +52,7 @@ pub(super) enum CredentialCommand {
         /// The scopes
         #[arg(value_name = "SCOPE", required_unless_present = "none")]
         scopes: Vec<String>,
-        /// Take all away
+        /// Remove all scopes
         #[arg(long, conflicts_with = "scopes")]
         none: bool,
     },
@@ -69,25 +69,25 @@ pub(super) enum CredentialCommand {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct CreateArgs {
-    /// The account's id, or a login of it
+    /// The account's id, or one of its logins
     account: String,
     /// The login; generated if not given
     #[arg(long)]
     login: Option<String>,
-    /// Generate a login that begins so, where the dialect has several forms
+    /// Generate a login with this prefix, if the dialect has several forms
     #[arg(long, value_name = "PREFIX", conflicts_with = "login")]
     login_prefix: Option<String>,
     /// Take the secret from this file, or from standard input for `-`; generated if not given
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
-    /// A scope that it has, as routes ask for it
+    /// A scope that routes may require
     #[arg(long, value_name = "SCOPE")]
     scope: Vec<String>,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Which {
-    /// The account's id, or a login of it
+    /// The account's id, or one of its logins
     account: String,
     /// The credential's id
     credential: u64,

@@ -33,13 +33,13 @@ pub(crate) struct ExplainArgs {
     /// a request
     #[arg(value_name = "ID | METHOD PATH", num_args = 0..=2, required_unless_present = "login")]
     words: Vec<String>,
-    /// Explain everything that this login was refused
+    /// Explain every refusal of this login
     #[arg(long, conflicts_with_all = ["words", "from"])]
     login: Option<String>,
-    /// From this time on: RFC 3339, or an age such as 2h, 30m or 1d [default: 1d]
+    /// Since this time: RFC 3339, or how long ago, such as 2h, 30m or 1d [default: 1d]
     #[arg(long, value_name = "TIME", requires = "login")]
     since: Option<String>,
-    /// At this api only
+    /// Only at this api
     #[arg(long, value_name = "NAME")]
     api: Option<String>,
     /// Say what the guard would decide about a request from this address
@@ -51,7 +51,7 @@ pub(crate) struct ExplainArgs {
     /// Its static key, from this file or standard input (`-`)
     #[arg(long, value_name = "FILE", requires = "from", conflicts_with = "token")]
     static_key: Option<PathBuf>,
-    /// Its host, where apis are told apart by it
+    /// Its host, if apis are distinguished by host
     #[arg(long, requires = "from")]
     host: Option<String>,
 }

@@ -23,12 +23,12 @@ pub(crate) struct KeyArgs {
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum KeyCommand {
-    /// List keys, never their material
+    /// List keys, without their secret material
     #[command(after_help = "Examples:
   countersign key list
   countersign key list --api b2binpay --json")]
     List {
-        /// Those of this api
+        /// Only those of this api
         #[arg(long, value_name = "NAME")]
         api: Option<String>,
     },
@@ -38,31 +38,31 @@ pub(super) enum KeyCommand {
         /// Its id
         kid: String,
     },
-    /// Publish a key, which signs nothing until it is rotated to
+    /// Publish a new key, which signs nothing until `rotate` makes it active
     #[command(after_help = "Examples:
   countersign key publish --api b2binpay --algorithm RS256")]
     Publish(WhichKeys),
-    /// Make the pending key active; the old one verifies until its last token has run out
+    /// Make the pending key active; the old one verifies until its last token has expired
     #[command(after_help = "Examples:
   countersign key rotate --api mypopup
   countersign key rotate --api b2binpay --algorithm RS256 --now")]
     Rotate {
         #[command(flatten)]
         which: WhichKeys,
-        /// Even if others that verify tokens may not know the new key yet
+        /// Even if other verifiers of tokens may not know the new key yet
         #[arg(long)]
         now: bool,
     },
-    /// Make the active key retire: another takes its place
+    /// Retire the active key: another takes its place
     #[command(after_help = "Example:\n  countersign key retire 4f1f6c2a9d3e5b70")]
     Retire {
         /// Its id
         kid: String,
-        /// Even if others that verify tokens may not know the next key yet
+        /// Even if other verifiers of tokens may not know the next key yet
         #[arg(long)]
         now: bool,
     },
-    /// Kill a key, and everything that it signed
+    /// Kill a key, and revoke everything that it signed
     #[command(after_help = "Example:\n  countersign key kill 4f1f6c2a9d3e5b70 --yes")]
     Kill {
         /// Its id
@@ -71,11 +71,10 @@ pub(super) enum KeyCommand {
         #[arg(long)]
         yes: bool,
     },
-    /// Replace the master key and seal everything anew; the server must not run
+    /// Replace the master key and seal everything again; the server must be stopped
     #[command(
-        after_help = "The old master key stays as master.key.old, for backups that were made \
-before. Delete it \
-with them.
+        after_help = "The old master key is kept as master.key.old, for earlier backups. \
+Delete it with them.
 
 Example:
   countersign key rewrap --data /var/lib/countersign --yes"

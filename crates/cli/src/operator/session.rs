@@ -26,9 +26,9 @@ pub(super) enum SessionCommand {
   countersign session list acme
   countersign session list 100001 --limit 1000 --json")]
     List {
-        /// The account's id, or a login of it
+        /// The account's id, or one of its logins
         account: String,
-        /// Those after this session
+        /// Only those after this session
         #[arg(long, value_name = "SESSION")]
         after: Option<String>,
         /// How many at most (1 to 1000) [default: 100]
@@ -52,7 +52,7 @@ pub(super) enum SessionCommand {
     /// End all sessions of an account
     #[command(after_help = "Example:\n  countersign session end-all acme")]
     EndAll {
-        /// The account's id, or a login of it
+        /// The account's id, or one of its logins
         account: String,
     },
 }

@@ -28,11 +28,12 @@ pub(crate) struct StoreArgs {
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum StoreCommand {
-    /// Set the store's clock back to the system's, after a wrong one moved it on
+    /// Set the store's clock back to the system clock, after a wrong one moved it forward
     #[command(
-        after_help = "The server must not run. Set the system clock right first. Every session ends, so partners \
-log in anew: what was given out by the wrong clock would live as long as it said. What ends is \
-listed first.\n Examples:\n  countersign store mend-clock --data /var/lib/countersign\n  \
+        after_help = "The server must be stopped. Correct the system clock first. Every session ends, so \
+partners log in again: what was issued under the wrong clock would otherwise live too \
+long. What will end is listed first.\n\nExamples:\n  \
+countersign store mend-clock --data /var/lib/countersign\n  \
 countersign store mend-clock --data /var/lib/countersign --yes --json"
     )]
     MendClock {

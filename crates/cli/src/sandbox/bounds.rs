@@ -10,31 +10,31 @@ use crate::exit::Failure;
 /// Bounds on what was asked.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct BoundArgs {
-    /// At least so many requests of any kind: the other bounds hold of a client that never called
+    /// At least this many requests of any kind: a client that never called meets all other bounds
     #[arg(long, value_name = "N")]
     min_requests: Option<u64>,
-    /// Exactly so many logins
+    /// Exactly this many logins
     #[arg(long, value_name = "N")]
     logins: Option<u64>,
-    /// At most so many logins
+    /// At most this many logins
     #[arg(long, value_name = "N")]
     max_logins: Option<u64>,
-    /// Exactly so many refreshes; repeated ones count once
+    /// Exactly this many refreshes; repeated ones count once
     #[arg(long, value_name = "N")]
     refreshes: Option<u64>,
-    /// At most so many refreshes
+    /// At most this many refreshes
     #[arg(long, value_name = "N")]
     max_refreshes: Option<u64>,
-    /// Exactly so many logouts
+    /// Exactly this many logouts
     #[arg(long, value_name = "N")]
     logouts: Option<u64>,
-    /// At most so many requests that were refused, but not by a fault
+    /// At most this many requests that were refused, other than by a fault
     #[arg(long, value_name = "N")]
     max_refused: Option<u64>,
-    /// At most so many requests with an access token that had run out
+    /// At most this many requests with an expired access token
     #[arg(long, value_name = "N", conflicts_with = "no_expired")]
     max_expired: Option<u64>,
-    /// No request with an access token that had run out
+    /// No request with an expired access token
     #[arg(long)]
     no_expired: bool,
 }

@@ -38,9 +38,9 @@ COMMAND finds a profile for each variant, named as the dialect, in COUNTERSIGN_P
 manifest in COUNTERSIGN_SANDBOX, and for other clients COUNTERSIGN_SANDBOX_URL, _LOGIN, _SECRET and \
 _DIALECT. Its exit code is passed on, or 128 and the number of the signal that ended it.
 
-All is in memory and gone when it ends. Every path that is not a token endpoint is guarded, and \
-answers with what it received, or as the upstream does. What the file of a dialect for clients does \
-not say is made up, and told."
+Everything is in memory and gone when it ends. Every path that is not a token endpoint is guarded, and \
+answers with what it received, or as the upstream does. What a dialect file for clients leaves open \
+is made up, and reported."
 )]
 pub(crate) struct SandboxArgs {
     #[command(subcommand)]
@@ -51,7 +51,7 @@ pub(crate) struct SandboxArgs {
 
 #[derive(Debug, clap::Subcommand)]
 enum SandboxCommand {
-    /// Control a sandbox that runs
+    /// Control a running sandbox
     Ctl(CtlArgs),
 }
 

@@ -15,10 +15,10 @@ pub(super) struct PlayArgs {
     /// The name of a dialect that comes with the program, or a file
     #[arg(value_name = "DIALECT", required = true)]
     pub(super) dialect: Option<String>,
-    /// Where the vendor listens [default: a free port of 127.0.0.1]
+    /// The address of the vendor [default: a free port of 127.0.0.1]
     #[arg(long, value_name = "ADDR")]
     pub(super) listen: Option<SocketAddr>,
-    /// Where it is controlled [default: a free port of 127.0.0.1]
+    /// The address of the control endpoints [default: a free port of 127.0.0.1]
     #[arg(long, value_name = "ADDR")]
     pub(super) control_listen: Option<SocketAddr>,
     /// Write URLs, login and secrets to this file once it serves, for its owner only
@@ -27,10 +27,10 @@ pub(super) struct PlayArgs {
     /// Write a profile for each variant to this file once it serves, for its owner only
     #[arg(long, value_name = "FILE")]
     pub(super) profiles: Option<PathBuf>,
-    /// Forward guarded calls to this server, instead of answering with what they are
+    /// Forward guarded calls to this server, instead of echoing them
     #[arg(long, value_name = "URL")]
     pub(super) upstream: Option<ServerUrl>,
-    /// Let the clock stand still until it is moved; at this instant, or at the time of now
+    /// Stop the clock until it is moved; at this time, or at the current one
     #[arg(long, value_name = "INSTANT", num_args = 0..=1, require_equals = true, value_parser = instant)]
     pub(super) still: Option<Option<Timestamp>>,
     /// How long an access token lives, such as 5s [default: as at the vendor]
@@ -48,13 +48,13 @@ pub(super) struct PlayArgs {
     /// The login of its account
     #[arg(long)]
     pub(super) login: Option<String>,
-    /// Answer everything so much later
+    /// Delay every answer by this much
     #[arg(long, value_name = "SPAN", value_parser = a_span)]
     pub(super) latency: Option<Duration>,
-    /// Let faults with a rate strike other requests
+    /// Choose other requests for faults that have a rate
     #[arg(long, value_name = "N")]
     pub(super) seed: Option<u64>,
-    /// Let it, whose secrets lie open, listen on an address that others reach
+    /// Let it listen on an address that others can reach, though its secrets are public
     #[arg(long)]
     pub(super) danger_listen: bool,
     /// Fail unless COMMAND asked what is expected: max-logins=1, no-expired, and what else
@@ -101,12 +101,13 @@ const SETTINGS: [&str; 15] = [
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Card")]
 pub(super) struct CardArgs {
-    /// Lead a client through logins, expiries, lost replies and refusals, and tell what it does
-    /// well and what not. COMMAND runs the client: for each line `call METHOD PATH` that it reads,
+    /// Lead a client through logins, expiries, lost replies and refusals, and report what it
+    /// handles well and what it does not. COMMAND runs the client: for each line
+    /// `call METHOD PATH` that it reads,
     /// it prints `ok STATUS` or `error TEXT`
     #[arg(long, requires = "program", conflicts_with_all = SETTINGS)]
     pub(super) card: bool,
-    /// Write the card as JUnit XML, too
+    /// Also write the card as JUnit XML
     #[arg(long, value_name = "FILE", requires = "card")]
     pub(super) junit: Option<PathBuf>,
     /// The variant that the client speaks [default: the dialect's first]
@@ -118,7 +119,7 @@ pub(super) struct CardArgs {
     /// How long the client may take to answer a call [default: 10s]
     #[arg(long, value_name = "SPAN", value_parser = a_span, requires = "card")]
     pub(super) step_timeout: Option<Duration>,
-    /// Play so many steps at once, each with a client of its own [default: 1]
+    /// Play this many steps at once, each with its own client [default: 1]
     #[arg(long, value_name = "N", requires = "card")]
     pub(super) jobs: Option<usize>,
 }

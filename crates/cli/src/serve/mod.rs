@@ -43,10 +43,10 @@ pub(crate) struct ServeArgs {
     pub(crate) config: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) over: Overrides,
-    /// Serve the shipped dialects with ready accounts in front of an echo
+    /// Serve the shipped dialects with ready accounts and an echo server behind the guard
     #[arg(long, conflicts_with = "config")]
     pub(crate) demo: bool,
-    /// Let a demo, whose secrets lie open, listen on an address that others reach
+    /// Let a demo listen on an address that others can reach, though its secrets are public
     #[arg(long, requires = "demo")]
     pub(crate) danger_listen: bool,
 }

@@ -39,13 +39,13 @@ pub(super) struct CtlArgs {
 
 #[derive(Debug, clap::Subcommand)]
 enum CtlCommand {
-    /// Move the clock on
+    /// Move the clock forward
     Advance {
         /// By how much: 90s, 6h, 1d2h
         #[arg(required = true, value_name = "SPAN")]
         span: Vec<String>,
     },
-    /// Set the clock to a later instant
+    /// Set the clock to a later time
     Set {
         /// RFC 3339: 2027-01-15T12:00:00Z
         instant: String,
@@ -60,13 +60,13 @@ enum CtlCommand {
         #[arg(value_parser = ["clear"], hide_possible_values = true, value_name = "clear")]
         clear: Option<String>,
     },
-    /// List what the sandbox was asked, or forget it
+    /// List the requests that the sandbox received, or forget them
     Requests {
         /// Forget them
         #[arg(value_parser = ["clear"], hide_possible_values = true, value_name = "clear")]
         clear: Option<String>,
     },
-    /// Exit 1 unless the sandbox was asked what is expected
+    /// Exit 1 unless the sandbox received what is expected
     Assert(BoundArgs),
 }
 
@@ -75,19 +75,19 @@ enum CtlCommand {
 struct FaultArgs {
     /// What goes wrong: lost_reply, status, delay, cut, skew, revoke, forbid
     fault: String,
-    /// With which requests: login, refresh, logout, guard, any [default: any]
+    /// Which requests it affects: login, refresh, logout, guard, any [default: any]
     #[arg(long, value_name = "OPERATION")]
     on: Option<String>,
-    /// With how many requests [default: 1]
+    /// How many requests it affects [default: 1]
     #[arg(long, value_name = "N")]
     count: Option<u64>,
-    /// With which part of the requests, 0 to 1
+    /// Which share of the requests it affects, 0 to 1
     #[arg(long, value_name = "PART", conflicts_with = "count")]
     rate: Option<f64>,
     /// status: the HTTP status
     #[arg(long, value_name = "NUMBER")]
     status: Option<u64>,
-    /// status: when to come again
+    /// status: when to try again
     #[arg(long, value_name = "SPAN")]
     retry_after: Option<String>,
     /// delay: how much later the reply comes
