@@ -7,12 +7,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use countersign_dialect::ReplyHead;
 use countersign_outbound::{
-    HTTP_1_1, OutboundTls, ProxyRules, ServerConnector, ServerStream, ServerUrl, SpeaksTls,
-    TrustedRoots, client_config, tell_no_content,
+    HTTP_1_1, HandshakeDistrust, OutboundTls, ProxyRules, ServerConnector, ServerStream, ServerUrl,
+    SpeaksTls, TrustedRoots, client_config, tell_no_content,
 };
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONNECTION, HOST, USER_AGENT};
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Request, Response, StatusCode, Uri};
+use http::{HeaderValue, Request, Response, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -91,8 +91,15 @@ impl Transport for HttpTransport {
         request: Request<Bytes>,
     ) -> BoxFuture<'_, Result<Response<Bytes>, TransportError>> {
         Box::pin(async move {
-            let mut link = self.connect(request.uri().clone()).await?;
-            let exchange = link.exchange(self.with_wire_headers(request));
+            let target = request.uri().clone();
+            let mut link = self.connect(target.clone()).await?;
+            let request = self.with_wire_headers(request);
+            let exchange = async {
+                match link.requests.send_request(request).await {
+                    Ok(response) => read_whole_reply(response).await,
+                    Err(lost) => Err(self.unanswered(target, &lost).await),
+                }
+            };
             match tokio::time::timeout(ANSWER_LIMIT, exchange).await {
                 Ok(answer) => answer,
                 Err(_) => Err(maybe_sent("it took too long")),
@@ -106,6 +113,13 @@ impl HttpTransport {
         let wire = self.connector.clone().call(target).await;
         let wire = wire.map_err(|error| not_sent(&error_chain(&*error)))?;
         VendorConnection::over(wire).await
+    }
+
+    async fn unanswered(&self, target: Uri, lost: &hyper::Error) -> TransportError {
+        match self.connector.should_speak_tls(target, lost).await {
+            true => maybe_sent(&SpeaksTls.to_string()),
+            false => maybe_sent(&error_chain(lost)),
+        }
     }
 
     /// Adds what every request needs.
@@ -154,14 +168,6 @@ impl VendorConnection {
         let driver = tokio::spawn(connection).abort_handle();
         Ok(Self { requests, driver })
     }
-
-    async fn exchange(
-        &mut self,
-        request: Request<Full<Bytes>>,
-    ) -> Result<Response<Bytes>, TransportError> {
-        let response = self.requests.send_request(request).await;
-        read_whole_reply(response.map_err(|error| maybe_sent(&error_chain(&error)))?).await
-    }
 }
 
 impl Drop for VendorConnection {
@@ -182,22 +188,10 @@ async fn read_whole_reply(response: Response<Incoming>) -> Result<Response<Bytes
         ),
     })?;
     let response = Response::from_parts(head, body.to_bytes());
-    match is_for_tls(&response) {
+    match SpeaksTls::is_told_in(response.status(), response.body()) {
         true => Err(maybe_sent(&SpeaksTls.to_string())),
         false => Ok(response),
     }
-}
-
-/// What TLS servers answer to plain HTTP: nginx, Go and Apache httpd, in this order.
-const WRITE_HTTPS: [&str; 3] = [
-    "plain HTTP request was sent to HTTPS port",
-    "Client sent an HTTP request to an HTTPS server",
-    "speaking plain HTTP to an SSL-enabled server port",
-];
-
-fn is_for_tls(response: &Response<Bytes>) -> bool {
-    let text = String::from_utf8_lossy(response.body());
-    response.status() == StatusCode::BAD_REQUEST && WRITE_HTTPS.iter().any(|it| text.contains(it))
 }
 
 fn not_sent(why: &str) -> TransportError {
@@ -214,16 +208,20 @@ fn maybe_sent(why: &str) -> TransportError {
     }
 }
 
-/// An error followed by its causes, each said once.
+/// An error followed by its causes, each said once, up to one that needs no cause.
 fn error_chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
+    let mut last = error;
+    while let Some(inner) = last.source() {
+        let distrust = last.downcast_ref::<HandshakeDistrust>();
+        if distrust.is_some_and(HandshakeDistrust::is_explained) {
+            break;
+        }
         let inner_text = inner.to_string();
         if !text.contains(&inner_text) {
             text = format!("{text}: {inner_text}");
         }
-        source = inner.source();
+        last = inner;
     }
     text
 }

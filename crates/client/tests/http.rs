@@ -135,6 +135,10 @@ async fn without_a_connection_nothing_was_sent() {
     });
     let untrusted = send(&plain).await.unwrap_err();
     assert!(untrusted.message.contains("write http"), "{untrusted}");
+    assert!(
+        untrusted.message.ends_with("the port that does"),
+        "{untrusted}"
+    );
     for error in [refused, unnamed, untrusted] {
         assert_eq!(error.delivery, RequestDelivery::NotSent, "{error}");
         assert!(error.message.starts_with("no connection: "), "{error}");
@@ -151,4 +155,19 @@ async fn a_port_that_speaks_tls_is_named() {
         let error = asked(alert).await.0.unwrap_err();
         assert!(error.message.contains("write https"), "{error}");
     }
+    // And most say nothing.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let silent = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            if matches!(stream.read_u8().await, Ok(0x16)) {
+                let _ = stream.write_all(b"\x16\x03\x03\x00\x7a").await;
+            }
+        }
+    });
+    let error = send(&silent).await.unwrap_err();
+    assert_eq!(
+        error.message,
+        "no answer: this port speaks TLS: write https://"
+    );
 }

@@ -21,7 +21,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tower_service::Service;
 
-use crate::{HandshakeDistrust, OutboundProxy};
+use crate::{HandshakeDistrust, OutboundProxy, SpeaksTls};
 
 /// Any error, as the HTTP client wants it.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -74,6 +74,25 @@ impl ServerConnector {
     pub fn through(mut self, proxy: Option<OutboundProxy>) -> Self {
         self.proxy = proxy;
         self
+    }
+
+    /// Whether TLS is why an exchange in the open was lost. A server that closed without
+    /// a word is asked once more ([`SpeaksTls::is_why`]).
+    pub async fn should_speak_tls(
+        &self,
+        target: Uri,
+        lost: &(dyn std::error::Error + Send + Sync + 'static),
+    ) -> bool {
+        self.tls.is_none() && SpeaksTls::is_why(lost, self.clone().opened(target)).await
+    }
+
+    /// Whether TLS is spoken where this one speaks in the open.
+    pub async fn finds_tls(&self, target: Uri) -> bool {
+        self.tls.is_none() && SpeaksTls::is_spoken_by(self.clone().opened(target)).await
+    }
+
+    async fn opened(mut self, target: Uri) -> Result<ServerStream, BoxError> {
+        self.call(target).await.map(TokioIo::into_inner)
     }
 }
 
@@ -155,11 +174,6 @@ pub struct PlainStream {
     /// Whether anything was read of it.
     begun: bool,
 }
-
-/// A server that was spoken to in the open speaks TLS.
-#[derive(Debug, thiserror::Error)]
-#[error("this port speaks TLS: write https")]
-pub struct SpeaksTls;
 
 impl Connection for ServerStream {
     fn connected(&self) -> Connected {

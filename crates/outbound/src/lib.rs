@@ -8,12 +8,13 @@ mod content;
 mod proxy;
 mod trust;
 mod url;
+mod wrong_scheme;
 
 pub use connect::{
-    BoxError, H2, HTTP_1_1, OutboundTls, PlainStream, ServerConnector, ServerStream, SpeaksTls,
-    TooSlow,
+    BoxError, H2, HTTP_1_1, OutboundTls, PlainStream, ServerConnector, ServerStream, TooSlow,
 };
 pub use content::tell_no_content;
 pub use proxy::{OutboundProxy, ProxyError, ProxyFault, ProxyRules};
 pub use trust::{HandshakeDistrust, RootsFault, TrustedRoots, client_config};
 pub use url::{ServerUrl, ServerUrlFault};
+pub use wrong_scheme::SpeaksTls;

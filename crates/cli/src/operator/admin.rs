@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 
 use super::address::{Address, ServerArgs};
-use super::connection::connect;
+use super::connection::{connect, is_https, open};
 use crate::exit::Failure;
 use crate::table::printable;
 use crate::text::reason;
@@ -87,8 +87,12 @@ impl Admin {
 
     fn send(&self, asked: &Asked<'_>) -> Result<Value, Failure> {
         let exchange = async {
-            match self.exchange(asked).await {
+            let sent = match self.exchange(asked).await {
                 Err(Lost::Broken(_)) if asked.once.is_some() => self.exchange(asked).await,
+                other => other,
+            };
+            match sent {
+                Err(Lost::Broken(error)) => Err(self.broken(error).await),
                 other => other,
             }
         };
@@ -100,9 +104,6 @@ impl Admin {
             Lost::NotAsked(failure) => failure,
             Lost::Distrusted(why) => self.distrusted(&why),
             Lost::WrongScheme(why) => self.wrong_scheme(&why),
-            Lost::Unreached(error) | Lost::Broken(error) if speaks_tls(&*error) => {
-                self.wrong_scheme(&SpeaksTls.to_string())
-            }
             Lost::Unreached(error) | Lost::Broken(error) => self.unreachable(&reason(&*error)),
         })?;
         self.understand(&response)
@@ -118,7 +119,23 @@ impl Admin {
         let body = Limited::new(body, MAX_ANSWER).collect().await;
         let body = body.map_err(Lost::Broken)?;
         tracing::debug!(method = %asked.method, %uri, status = parts.status.as_u16(), "asked");
-        Ok(Response::from_parts(parts, body.to_bytes()))
+        let body = body.to_bytes();
+        if !is_https(&uri) && SpeaksTls::is_told_in(parts.status, &body) {
+            return Err(Lost::WrongScheme(SpeaksTls.to_string()));
+        }
+        Ok(Response::from_parts(parts, body))
+    }
+
+    /// Whether it broke off because the other end speaks TLS.
+    async fn broken(&self, error: Box<dyn std::error::Error + Send + Sync>) -> Lost {
+        let Ok(uri) = self.address.url.parse::<Uri>() else {
+            return Lost::Broken(error);
+        };
+        let again = open(&uri);
+        match !is_https(&uri) && SpeaksTls::is_why(&*error, again).await {
+            true => Lost::WrongScheme(SpeaksTls.to_string()),
+            false => Lost::Broken(error),
+        }
     }
 
     fn request(&self, asked: &Asked<'_>) -> Result<(Uri, Request<Full<Bytes>>), Failure> {
@@ -226,14 +243,4 @@ fn unconnected(error: io::Error) -> Lost {
         Some(why) if why.is_of_the_certificate() => Lost::Distrusted(why.to_string()),
         _ => Lost::Unreached(error.into()),
     }
-}
-
-/// Whether what answers in the open speaks TLS.
-fn speaks_tls(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut causes = std::iter::successors(Some(error), |cause| cause.source());
-    causes.any(|cause| {
-        let io = cause.downcast_ref::<io::Error>();
-        io.and_then(io::Error::get_ref)
-            .is_some_and(|it| it.is::<SpeaksTls>())
-    })
 }

@@ -28,18 +28,33 @@ pub(super) async fn connect(address: &Address, uri: &Uri) -> io::Result<Sender> 
 }
 
 async fn reach(address: &Address, uri: &Uri) -> io::Result<Sender> {
-    let host = uri.host().unwrap_or_default();
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let secured = uri.scheme_str() == Some("https");
-    let port = uri.port_u16().unwrap_or(if secured { 443 } else { 80 });
-    let wire = ServerStream::plain(TcpStream::connect((bare, port)).await?);
-    if !secured {
+    let wire = open(uri).await?;
+    if !is_https(uri) {
         return speak(wire).await;
     }
     let config = client_config(&address.roots, &[b"http/1.1"]).map_err(io::Error::other)?;
-    let name = ServerName::try_from(bare.to_owned()).map_err(io::Error::other)?;
+    let name = ServerName::try_from(bare(uri).to_owned()).map_err(io::Error::other)?;
     let wire = OutboundTls::new(config, name).secured(wire).await;
     speak(wire.map_err(io::Error::other)?).await
+}
+
+/// A connection on which nothing is said yet.
+pub(super) async fn open(uri: &Uri) -> io::Result<ServerStream> {
+    let port = uri
+        .port_u16()
+        .unwrap_or(if is_https(uri) { 443 } else { 80 });
+    let stream = TcpStream::connect((bare(uri), port)).await?;
+    Ok(ServerStream::plain(stream))
+}
+
+pub(super) fn is_https(uri: &Uri) -> bool {
+    uri.scheme_str() == Some("https")
+}
+
+/// The host without the brackets of IPv6.
+fn bare(uri: &Uri) -> &str {
+    let host = uri.host().unwrap_or_default();
+    host.trim_start_matches('[').trim_end_matches(']')
 }
 
 /// Speaks HTTP/1.1 on a stream.

@@ -110,6 +110,23 @@ fn another_servers_answer_is_told_with_its_status_and_type() {
     }
 }
 
+/// A server that answers a `ClientHello` and closes on anything else.
+fn closing_tls() -> std::net::SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            use std::io::{Read, Write};
+            let (mut stream, mut bytes) = (stream.unwrap(), [0; 4096]);
+            let _ = stream.read(&mut bytes);
+            if bytes.starts_with(&[0x16, 0x03]) {
+                let _ = stream.write_all(b"\x16\x03\x03\x00\x7a");
+            }
+        }
+    });
+    address
+}
+
 #[test]
 fn a_port_of_the_other_scheme_is_named() {
     let stage = Stage::start();
@@ -123,8 +140,13 @@ fn a_port_of_the_other_scheme_is_named() {
             let _ = stream.write_all(b"\x15\x03\x03\x00\x02\x02\x46");
         }
     });
+    let silent = format!("http://{}", closing_tls());
     let https = stage.sandbox.url().replace("http://", "https://");
-    for (url, words) in [(&*plain, "write https"), (&https, "write http,")] {
+    for (url, words) in [
+        (&*plain, "write https://"),
+        (&silent, "write https://"),
+        (&https, "write http,"),
+    ] {
         stage.profiles(&stage.profile(url, "secret_file = '~/secret'"));
         for command in [
             &["login", "pay"][..],
@@ -133,6 +155,7 @@ fn a_port_of_the_other_scheme_is_named() {
         ] {
             let ran = stage.run(command).code(69);
             assert!(said(&ran).contains(words), "{command:?}: {}", said(&ran));
+            assert!(!said(&ran).contains("InvalidContentType"), "{}", said(&ran));
         }
         let _ = std::fs::remove_dir_all(stage.file(".local"));
     }

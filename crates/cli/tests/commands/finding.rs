@@ -81,6 +81,22 @@ fn a_server_that_is_down_is_69_and_says_where_it_was_looked_for() {
     );
 }
 
+/// A server that answers a `ClientHello` and closes on anything else.
+fn closing_tls() -> std::net::SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut stream, mut bytes) = (stream.unwrap(), [0; 4096]);
+            let _ = stream.read(&mut bytes);
+            if bytes.starts_with(&[0x16, 0x03]) {
+                let _ = stream.write_all(b"\x16\x03\x03\x00\x7a");
+            }
+        }
+    });
+    address
+}
+
 #[test]
 fn the_scheme_of_a_wrong_port_is_named() {
     let server = Server::start();
@@ -94,9 +110,11 @@ fn the_scheme_of_a_wrong_port_is_named() {
             let _ = stream.write_all(b"\x15\x03\x03\x00\x02\x02\x46");
         }
     });
+    let silent = format!("http://{}", closing_tls());
     for (url, words) in [
         (server.url().replace("http://", "https://"), "write http,"),
-        (plain, "write https"),
+        (plain, "write https://"),
+        (silent, "write https://"),
     ] {
         let data = directory(&url, "key");
         let ran = finish(command(&LIST).arg("--data").arg(data.path())).code(69);

@@ -13,8 +13,8 @@ use bytes::Bytes;
 use countersign_client::{Clock, SystemClock};
 use countersign_domain::Timestamp;
 use countersign_outbound::{
-    HTTP_1_1, HandshakeDistrust, OutboundProxy, OutboundTls, ProxyRules, ServerStream, ServerUrl,
-    TrustedRoots, client_config,
+    HTTP_1_1, HandshakeDistrust, OutboundProxy, OutboundTls, ProxyRules, ServerConnector,
+    ServerStream, ServerUrl, SpeaksTls, TrustedRoots, client_config,
 };
 use http::header::{HOST, LOCATION, USER_AGENT};
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
@@ -270,7 +270,10 @@ where
 {
     let begun = Instant::now();
     let asked = SystemClock.now();
-    let answer = in_time(exchange(target, uri, stream)).await;
+    let mut answer = in_time(exchange(target, uri, stream)).await;
+    if speaks_tls(target, uri, &answer).await {
+        answer = Err(io::Error::other(SpeaksTls));
+    }
     let answered = SystemClock.now();
     let check = match &answer {
         Ok((status, headers)) => judge(target, uri, *status, headers),
@@ -283,6 +286,27 @@ where
     let (_, headers) = answer.ok()?;
     checks.push(date::check(date::date(&headers), asked, answered));
     Some(())
+}
+
+/// Whether an answer in the open, or none, is one of a server that speaks TLS. A 400
+/// need not say so, as where HEAD is asked.
+async fn speaks_tls(
+    target: &Target<'_>,
+    uri: &Uri,
+    answer: &io::Result<(StatusCode, HeaderMap)>,
+) -> bool {
+    let Ok(proxy) = target.proxies.proxy_for(target.url) else {
+        return false;
+    };
+    if target.url.is_https() {
+        return false;
+    }
+    let again = ServerConnector::new(None, LIMIT).through(proxy);
+    match answer {
+        Ok((StatusCode::BAD_REQUEST, _)) => again.finds_tls(uri.clone()).await,
+        Ok(_) => false,
+        Err(lost) => again.should_speak_tls(uri.clone(), lost).await,
+    }
 }
 
 async fn exchange<S>(
