@@ -28,7 +28,7 @@ static TOKENS: LazyLock<Tokens> = LazyLock::new(|| {
     };
     let material = KeyMaterial::new(Zeroizing::new(vec![7; 32]));
     let algorithms = BTreeSet::from([Algorithm::Hs256]);
-    Tokens::of(Arc::new(dialect), &algorithms, &[(key, material)], NOW).expect("a key that fits")
+    Tokens::with_algorithms(Arc::new(dialect), &algorithms, &[(key, material)], NOW).expect("a key that fits")
 });
 
 static MADE: LazyLock<String> = LazyLock::new(|| {

@@ -208,7 +208,7 @@ impl ExplainedView {
         Ok(Self {
             refusal: kept.into(),
             session_end: before.as_ref().and_then(EndView::of),
-            means: reason.map_or("Another release wrote this reason.", Reason::means),
+            means: reason.map_or("Another release wrote this reason.", Reason::meaning),
             remedy: reason.map_or("Look it up in the notes of that release.", Reason::remedy),
         })
     }

@@ -177,7 +177,7 @@ impl Drop for VendorConnection {
 }
 
 async fn read_whole_reply(response: Response<Incoming>) -> Result<Response<Bytes>, TransportError> {
-    let shown = ReplyHead::of(&response);
+    let shown = ReplyHead::from_response(&response);
     let (head, body) = response.into_parts();
     let body = Limited::new(body, LARGEST_ANSWER).collect().await;
     let body = body.map_err(|error| TransportError {

@@ -29,7 +29,7 @@ impl StatusVerdicts {
         let curable = &dialect.client_policy().expired;
         let status = |refusal: &Refusal| {
             dialect
-                .refuse(&TokenRefusal::new(TokenOperation::Guard, *refusal))
+                .write_refusal(&TokenRefusal::new(TokenOperation::Guard, *refusal))
                 .status()
         };
         let others: Vec<_> = Refusal::ALL

@@ -238,9 +238,9 @@ impl Dialect {
         }
     }
 
-    /// What [`Dialect::read`] tells of a request for an operation in a variant:
+    /// What [`Dialect::read_request`] tells of a request for an operation in a variant:
     /// to spell a reply without a request.
-    pub fn asked(&self, operation: TokenOperation, variant: Variant) -> Option<AskedForm> {
+    pub fn asked_form(&self, operation: TokenOperation, variant: Variant) -> Option<AskedForm> {
         let (form, _) = self.form_of(operation, variant)?;
         Some(AskedForm {
             operation,

@@ -23,7 +23,7 @@ pub struct ReplyHead {
 
 impl ReplyHead {
     /// That of a reply.
-    pub fn of<B>(response: &Response<B>) -> Self {
+    pub fn from_response<B>(response: &Response<B>) -> Self {
         let media = response.headers().get(CONTENT_TYPE);
         let media = media.map(|it| String::from_utf8_lossy(it.as_bytes()).into_owned());
         let essence = media.and_then(|it| Some(printable(it.split(';').next()?.trim())));
@@ -154,7 +154,7 @@ mod tests {
                     .headers_mut()
                     .insert(CONTENT_TYPE, it.parse().unwrap())
             });
-            ReplyHead::of(&response)
+            ReplyHead::from_response(&response)
         };
         assert_eq!(
             head(Some("Text/HTML; charset=x")).to_string(),

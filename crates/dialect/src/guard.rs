@@ -220,7 +220,7 @@ impl StaticKeyPlace {
     /// # Errors
     ///
     /// Both are there and differ.
-    pub fn one_key(
+    pub fn agreed_key(
         query: Option<Secret>,
         body: Option<Secret>,
     ) -> Result<Option<Secret>, UnreadRequest> {

@@ -50,8 +50,8 @@ impl Dialect {
     ///
     /// # Errors
     ///
-    /// The precise cause, which [`Dialect::refuse`] then spells.
-    pub fn read(&self, parts: &Parts, body: &[u8]) -> Result<TokenCommand, UnreadRequest> {
+    /// The precise cause, which [`Dialect::write_refusal`] then spells.
+    pub fn read_request(&self, parts: &Parts, body: &[u8]) -> Result<TokenCommand, UnreadRequest> {
         let operation = match self.find(&parts.method, parts.uri.path()) {
             FoundEndpoint::Operation(operation) => operation,
             FoundEndpoint::NotMine => {

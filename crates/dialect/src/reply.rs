@@ -15,7 +15,7 @@ impl Dialect {
     /// The reply to a login or refresh. A reply signature is computed here.
     ///
     /// Tokens must not be cached (RFC 6749 section 5.1), so the reply says so.
-    pub fn grant(&self, asked: &AskedForm, grant: &TokenGrant<'_>) -> Response<Bytes> {
+    pub fn write_grant(&self, asked: &AskedForm, grant: &TokenGrant<'_>) -> Response<Bytes> {
         let Some(form) = self.form(asked) else {
             return empty(StatusCode::INTERNAL_SERVER_ERROR);
         };
@@ -36,7 +36,7 @@ impl Dialect {
     }
 
     /// The reply to a logout.
-    pub fn done(&self, asked: &AskedForm) -> Response<Bytes> {
+    pub fn write_done(&self, asked: &AskedForm) -> Response<Bytes> {
         match self.form(asked) {
             Some(form) => reply(&form.reply, &EmptyValues),
             None => empty(StatusCode::INTERNAL_SERVER_ERROR),
@@ -44,7 +44,7 @@ impl Dialect {
     }
 
     /// The reply to what is refused: any refusal, on any operation.
-    pub fn refuse(&self, refused: &TokenRefusal<'_>) -> Response<Bytes> {
+    pub fn write_refusal(&self, refused: &TokenRefusal<'_>) -> Response<Bytes> {
         let Some(spelled) = self.refusals.spelled(refused.operation, refused.refusal) else {
             return empty(StatusCode::INTERNAL_SERVER_ERROR);
         };

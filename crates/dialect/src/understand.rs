@@ -474,7 +474,7 @@ impl Reply<'_> {
     }
 
     fn head(&self) -> ReplyHead {
-        ReplyHead::of(self.response)
+        ReplyHead::from_response(self.response)
     }
 
     fn fault(&self, why: impl Into<String>) -> UnintelligibleReply {

@@ -53,7 +53,7 @@ fn sent(dialect: &Dialect, tag: Option<&str>) -> Request<Bytes> {
 
 fn heard(dialect: &Dialect, request: Request<Bytes>) -> Result<Option<String>, Reason> {
     let (parts, body) = request.into_parts();
-    match dialect.read(&parts, &body) {
+    match dialect.read_request(&parts, &body) {
         Ok(TokenCommand::Login { extra, .. }) => {
             Ok(extra.get("tag").map(|tag| tag.expose().to_owned()))
         }

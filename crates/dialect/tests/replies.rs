@@ -654,7 +654,7 @@ fn basic_credentials_are_encoded_as_a_form_where_the_file_says_so() {
     let request = asked(&form, "client:1").unwrap();
     assert_eq!(sent(&request), "client%3A1:p%3Aw%25%2B%C3%A9%20%2F");
     let (parts, body) = request.into_parts();
-    match form.read(&parts, &body) {
+    match form.read_request(&parts, &body) {
         Ok(TokenCommand::Login { login, secret, .. }) => {
             assert_eq!((&*login, secret.expose()), ("client:1", "p:w%+é /"));
         }

@@ -149,7 +149,7 @@ fn ask(
         };
         heard += 1;
         let (parts, body) = request.into_parts();
-        let found = match dialect.read(&parts, &body) {
+        let found = match dialect.read_request(&parts, &body) {
             Ok(found) => found,
             // A login of blanks only is nothing once they are dropped.
             Err(unread) => {
@@ -223,8 +223,8 @@ proptest! {
             if dialect.name() == "ig" {
                 continue; // its second token is not an issuer's to give
             }
-            let asked = dialect.asked(info.operation, info.variant).unwrap();
-            let reply = dialect.grant(&asked, &TokenGrant {
+            let asked = dialect.asked_form(info.operation, info.variant).unwrap();
+            let reply = dialect.write_grant(&asked, &TokenGrant {
                 login: &login,
                 client_id,
                 access_token: &access_token,
@@ -260,14 +260,14 @@ proptest! {
         wait in proptest::option::of(1..100_000u64),
     ) {
         let (operation, refusal) = (TokenOperation::ALL[operation], Refusal::ALL[refusal]);
-        let spell = |refusal| dialect.refuse(&TokenRefusal {
+        let spell = |refusal| dialect.write_refusal(&TokenRefusal {
             pointer: pointer.as_deref(),
             retry_after: wait.map(Duration::from_millis),
             allow: Some("POST"),
             ..TokenRefusal::new(operation, refusal)
         });
         let variant = dialect.variants().next().unwrap();
-        let asked = operation == TokenOperation::Guard || dialect.asked(operation, variant).is_some();
+        let asked = operation == TokenOperation::Guard || dialect.asked_form(operation, variant).is_some();
         if dialect.serves().issuer && answers(operation, refusal) && asked {
             let reply = spell(refusal);
             let told = dialect.understand(operation, variant, &ClientValues::default(), &reply, Timestamp::default());
@@ -320,8 +320,8 @@ proptest! {
             }
         }
         let (parts, ()) = request.body(()).unwrap().into_parts();
-        if let Err(unread) = dialect.read(&parts, &body) {
-            let reply = dialect.refuse(&TokenRefusal {
+        if let Err(unread) = dialect.read_request(&parts, &body) {
+            let reply = dialect.write_refusal(&TokenRefusal {
                 pointer: unread.pointer.as_deref(),
                 ..TokenRefusal::new(unread.operation, unread.refusal())
             });
@@ -373,7 +373,7 @@ proptest! {
 #[test]
 fn two_static_keys_must_agree() {
     let key = |text: &str| Some(Secret::from(text));
-    assert_eq!(StaticKeyPlace::one_key(key("a"), key("a")), Ok(key("a")));
-    assert_eq!(StaticKeyPlace::one_key(None, key("a")), Ok(key("a")));
-    assert!(StaticKeyPlace::one_key(key("a"), key("b")).is_err());
+    assert_eq!(StaticKeyPlace::agreed_key(key("a"), key("a")), Ok(key("a")));
+    assert_eq!(StaticKeyPlace::agreed_key(None, key("a")), Ok(key("a")));
+    assert!(StaticKeyPlace::agreed_key(key("a"), key("b")).is_err());
 }

@@ -26,7 +26,7 @@ fn read(
         request = request.header(*name, *value);
     }
     let (parts, ()) = request.body(()).unwrap().into_parts();
-    dialect.read(&parts, body.as_bytes())
+    dialect.read_request(&parts, body.as_bytes())
 }
 
 fn text(response: &Response<Bytes>) -> String {
@@ -76,7 +76,7 @@ fn b2binpay_prints_the_instants_of_the_vendors_sample() {
         r#"{"data":{"type":"auth-token","attributes":{"login":"your_login","password":"p"}}}"#;
     let command = read(&b2binpay, "/token", JSON, body).unwrap();
     let secret = Secret::from("p");
-    let reply = b2binpay.grant(&asked(&command), &grant(&secret));
+    let reply = b2binpay.write_grant(&asked(&command), &grant(&secret));
     assert_eq!(reply.headers()["content-type"], "application/vnd.api+json");
     assert_eq!(reply.headers()["cache-control"], "no-store");
     let body = text(&reply);
@@ -93,9 +93,9 @@ fn b2binpay_signs_a_login_as_five_public_implementations_do() {
     // Computed with Python's hashlib and hmac over the same literal texts.
     let b2binpay = dialect("b2binpay");
     let asked = b2binpay
-        .asked(TokenOperation::Login, b2binpay.variant("v2").unwrap())
+        .asked_form(TokenOperation::Login, b2binpay.variant("v2").unwrap())
         .unwrap();
-    let body = text(&b2binpay.grant(&asked, &grant(&Secret::from("your_password"))));
+    let body = text(&b2binpay.write_grant(&asked, &grant(&Secret::from("your_password"))));
     let sign = "f1ae3ae0dc576e036b70292d245a75d28842dba1d1465e17b3f5b47c2fbbb6ac";
     assert!(body.ends_with(&format!(r#""sign":"{sign}"}}}}"#)), "{body}");
 }
@@ -333,7 +333,7 @@ fn a_refusal_of_the_media_type_says_so_where_the_dialect_has_words_for_it() {
         ("mypopup-flat", 400, "Invalid request body"),
     ] {
         let refused = TokenRefusal::new(TokenOperation::Login, Refusal::UnsupportedMedia);
-        let response = dialect(name).refuse(&refused);
+        let response = dialect(name).write_refusal(&refused);
         let text = String::from_utf8_lossy(response.body()).into_owned();
         assert_eq!(response.status().as_u16(), status, "{name}");
         assert!(text.contains(words), "{name}: {text}");
@@ -521,7 +521,7 @@ fn every_refusal_is_spelled_on_every_operation() {
         let dialect = dialect(name);
         for operation in TokenOperation::ALL {
             for refusal in Refusal::ALL {
-                let reply = dialect.refuse(&TokenRefusal::new(operation, refusal));
+                let reply = dialect.write_refusal(&TokenRefusal::new(operation, refusal));
                 assert!(
                     reply.status().as_u16() >= 400,
                     "{name} {operation} {refusal}"
@@ -540,7 +540,7 @@ fn every_refusal_is_spelled_on_every_operation() {
 #[test]
 fn what_is_dynamic_about_a_refusal_is_filled_in() {
     let b2binpay = dialect("b2binpay");
-    let missing = b2binpay.refuse(&TokenRefusal {
+    let missing = b2binpay.write_refusal(&TokenRefusal {
         pointer: Some("/data/attributes/password"),
         ..TokenRefusal::new(TokenOperation::Login, Refusal::MissingField)
     });
@@ -548,7 +548,7 @@ fn what_is_dynamic_about_a_refusal_is_filled_in() {
         text(&missing),
         r#"{"errors":[{"detail":"This field is required.","status":"400","source":{"pointer":"/data/attributes/password"},"code":"required"}]}"#
     );
-    let later = b2binpay.refuse(&TokenRefusal {
+    let later = b2binpay.write_refusal(&TokenRefusal {
         retry_after: Some(Duration::from_millis(1001)),
         ..TokenRefusal::new(TokenOperation::Login, Refusal::Throttled)
     });
@@ -556,13 +556,13 @@ fn what_is_dynamic_about_a_refusal_is_filled_in() {
         (later.status().as_u16(), &later.headers()["retry-after"]),
         (429, &"2".parse().unwrap())
     );
-    let wrong = b2binpay.refuse(&TokenRefusal {
+    let wrong = b2binpay.write_refusal(&TokenRefusal {
         allow: Some("POST"),
         ..TokenRefusal::new(TokenOperation::Login, Refusal::MethodNotAllowed)
     });
     assert_eq!(wrong.headers()["allow"], "POST");
     let mypopup = dialect("mypopup");
-    let logout = mypopup.refuse(&TokenRefusal::new(
+    let logout = mypopup.write_refusal(&TokenRefusal::new(
         TokenOperation::Logout,
         Refusal::MissingBearer,
     ));
@@ -708,13 +708,13 @@ fn no_debug_output_shows_a_secret() {
         ..Default::default()
     };
     let asked = apirone
-        .asked(TokenOperation::Login, apirone.variant("main").unwrap())
+        .asked_form(TokenOperation::Login, apirone.variant("main").unwrap())
         .unwrap();
     let understood = apirone.understand(
         TokenOperation::Login,
         asked.variant,
         &asking,
-        &apirone.grant(&asked, &grant),
+        &apirone.write_grant(&asked, &grant),
         SAMPLE,
     );
     let shown = format!(

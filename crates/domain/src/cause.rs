@@ -5,7 +5,7 @@ use crate::refusal::Reason;
 
 impl Reason {
     /// What it means, in a sentence.
-    pub const fn means(self) -> &'static str {
+    pub const fn meaning(self) -> &'static str {
         WORDS[self as usize].1
     }
 
@@ -283,13 +283,13 @@ mod tests {
     fn every_reason_has_its_own_meaning_in_plain_sentences() {
         let mut meanings = BTreeSet::new();
         for reason in Reason::ALL {
-            for words in [reason.means(), reason.remedy()] {
+            for words in [reason.meaning(), reason.remedy()] {
                 let first = words.chars().next().is_some_and(char::is_uppercase);
                 assert!(first && words.ends_with('.'), "{reason}: {words}");
                 assert!(!words.contains("  "), "{reason}: {words}");
             }
             assert!(
-                meanings.insert(reason.means()),
+                meanings.insert(reason.meaning()),
                 "{reason} means what another means"
             );
         }

@@ -41,7 +41,7 @@ impl Default for ApiLimits {
 impl ApiLimits {
     /// What holds for an account with limits of its own.
     #[must_use]
-    pub fn of(&self, account: &AccountLimits) -> Self {
+    pub fn for_account(&self, account: &AccountLimits) -> Self {
         Self {
             budget: account.budget.or(self.budget),
             sessions: account.sessions.unwrap_or(self.sessions),
@@ -61,12 +61,12 @@ mod tests {
             budget: Some(40),
             ..ApiLimits::default()
         };
-        assert_eq!(api.of(&AccountLimits::default()), api);
+        assert_eq!(api.for_account(&AccountLimits::default()), api);
         let generous = AccountLimits {
             budget: Some(1_000),
             ..AccountLimits::default()
         };
-        assert_eq!(api.of(&generous).budget, Some(1_000));
-        assert_eq!(api.of(&generous).sessions, api.sessions);
+        assert_eq!(api.for_account(&generous).budget, Some(1_000));
+        assert_eq!(api.for_account(&generous).sessions, api.sessions);
     }
 }

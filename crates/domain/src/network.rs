@@ -10,7 +10,7 @@ pub struct HostNetwork(IpAddr);
 
 impl HostNetwork {
     /// The network of this address.
-    pub fn of(address: IpAddr) -> Self {
+    pub fn containing(address: IpAddr) -> Self {
         const HOST: u128 = u64::MAX as u128;
         Self(match address.to_canonical() {
             IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !HOST)),
@@ -32,7 +32,7 @@ mod tests {
 
     #[test]
     fn hosts_of_one_network_are_one() {
-        let of = |text: &str| HostNetwork::of(text.parse().unwrap()).to_string();
+        let of = |text: &str| HostNetwork::containing(text.parse().unwrap()).to_string();
         assert_eq!(of("192.0.2.7"), "192.0.2.7/32");
         assert_eq!(of("::ffff:192.0.2.7"), "192.0.2.7/32");
         assert_eq!(of("2001:db8:0:1:2:3:4:5"), "2001:db8:0:1::/64");

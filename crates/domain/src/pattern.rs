@@ -90,7 +90,7 @@ impl PathPattern {
 
     /// This pattern behind `prefix`, which is empty or plain segments. The
     /// prefix alone is `/` behind it.
-    pub fn under(self, prefix: &str) -> Self {
+    pub fn behind(self, prefix: &str) -> Self {
         let before = prefix.split('/').skip(1);
         let is_root =
             self.segments.is_empty() && self.end == PatternEnd::Slash && !prefix.is_empty();
@@ -350,9 +350,13 @@ mod tests {
             ("", "/", &["/"], &["/a"]),
             ("", "/a", &["/a"], &["/", "/a/"]),
         ] {
-            let behind = PathPattern::compile(pattern, false).unwrap().under(prefix);
-            assert_eq!(behind.text(), format!("{prefix}{pattern}"));
-            let matched = |path: &&str| behind.matches(&JudgedPath::judge(path).unwrap()).is_some();
+            let pattern_behind = PathPattern::compile(pattern, false).unwrap().behind(prefix);
+            assert_eq!(pattern_behind.text(), format!("{prefix}{pattern}"));
+            let matched = |path: &&str| {
+                pattern_behind
+                    .matches(&JudgedPath::judge(path).unwrap())
+                    .is_some()
+            };
             assert!(yes.iter().all(matched), "{prefix} {pattern} has {yes:?}");
             assert!(
                 !no.iter().any(matched),

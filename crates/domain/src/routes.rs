@@ -173,12 +173,12 @@ impl Routes {
     }
 
     /// The guarded paths as they were written.
-    pub fn guarded(&self) -> impl Iterator<Item = &str> {
+    pub fn guarded_paths(&self) -> impl Iterator<Item = &str> {
         self.guards.iter().map(PathPattern::text)
     }
 
     /// How many rules there are.
-    pub fn rules(&self) -> usize {
+    pub fn rule_count(&self) -> usize {
         self.rules.len()
     }
 
@@ -496,11 +496,11 @@ mod tests {
     #[test]
     fn the_compiled_routes_say_what_they_were_made_of() {
         let routes = apirone();
-        let guarded: Vec<&str> = routes.guarded().collect();
+        let guarded: Vec<&str> = routes.guarded_paths().collect();
         let written = ["/api/v2/accounts/{login}/*", "/api/v2/wallets/{login}/*"];
         assert_eq!(guarded, written);
         assert_eq!(routes.guards().len(), 2);
         assert_eq!(routes.guards()[1].text(), written[1]);
-        assert_eq!(routes.rules(), 4);
+        assert_eq!(routes.rule_count(), 4);
     }
 }

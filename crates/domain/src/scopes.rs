@@ -28,7 +28,7 @@ impl Scopes {
     }
 
     /// The first of `wanted` that is not in the set.
-    pub fn missing<'w>(&self, wanted: &'w Self) -> Option<&'w str> {
+    pub fn first_missing<'w>(&self, wanted: &'w Self) -> Option<&'w str> {
         wanted.iter().find(|token| !self.0.contains(*token))
     }
 
@@ -57,7 +57,7 @@ mod tests {
         let has = Scopes::parse(&["payout:write", "read"]).unwrap();
         let missing = |wanted: &[&str]| {
             let wanted = Scopes::parse(wanted).unwrap();
-            has.missing(&wanted).map(str::to_owned)
+            has.first_missing(&wanted).map(str::to_owned)
         };
         assert_eq!(missing(&[]), None);
         assert_eq!(missing(&["read"]), None);

@@ -115,7 +115,7 @@ impl RequestAllowances {
     fn limits(&self, api: &GuardedApi, caller: &GuardCaller) -> ApiLimits {
         let limits = api.limits(caller.proof.variant());
         let known = self.view.account(caller.account);
-        known.map_or(limits, |known| limits.of(&known.account.limits))
+        known.map_or(limits, |known| limits.for_account(&known.account.limits))
     }
 
     async fn borrow_and_spend(&self, token: TokenId, limit: u32) -> Result<u32, BudgetShortage> {

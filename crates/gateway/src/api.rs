@@ -157,7 +157,7 @@ impl GuardedApi {
     }
 
     pub(crate) fn tokens(&self) -> Arc<Tokens> {
-        self.keychain.now()
+        self.keychain.current()
     }
 
     pub(crate) fn pepper(&self) -> Option<&Pepper> {

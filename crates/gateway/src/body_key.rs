@@ -105,7 +105,7 @@ impl<'a> KeyedBody<'a> {
         }
         if let PresentedCredential::StaticKey(in_query) = presented {
             let in_body = self.place.take_from_body(&bytes)?.map(|(key, _)| key);
-            StaticKeyPlace::one_key(Some(in_query.clone()), in_body)?;
+            StaticKeyPlace::agreed_key(Some(in_query.clone()), in_body)?;
         }
         Ok(Upload::whole(self.place.strip_body(&bytes)?))
     }

@@ -298,7 +298,7 @@ fn refused(api: &GuardedApi, denied: GuardDenial, request_id: &str, is_head: boo
 pub(crate) fn refuse(api: &GuardedApi, denied: &GuardDenial, request_id: &str) -> Response<Bytes> {
     let refusal = denied.reason.refusal(TokenOperation::Guard);
     let soon = (refusal == Refusal::Unavailable).then_some(SOON);
-    let mut response = api.dialect().refuse(&TokenRefusal {
+    let mut response = api.dialect().write_refusal(&TokenRefusal {
         retry_after: denied.retry_after.or(soon),
         allow: (denied.reason == Reason::MethodUnknown).then_some(FORWARDED_METHODS),
         ..TokenRefusal::new(TokenOperation::Guard, refusal)

@@ -102,7 +102,9 @@ pub fn authorize(
     if !route.logins.iter().all(at_home) {
         return Err(caller.denied(Reason::ForeignPath));
     }
-    let missing = route.scopes.and_then(|it| credential.scopes.missing(it));
+    let missing = route
+        .scopes
+        .and_then(|it| credential.scopes.first_missing(it));
     if let Some(missing) = missing {
         return Err(GuardDenial {
             detail: Some(format!("the credential has no scope {missing}")),

@@ -81,7 +81,7 @@ impl ApiSite {
 
     /// The pattern as it stands on the listener.
     pub(crate) fn place(&self, pattern: PathPattern) -> PathPattern {
-        pattern.under(&self.prefix)
+        pattern.behind(&self.prefix)
     }
 
     /// The path of a request target without the prefix, if it has it.

@@ -30,7 +30,7 @@ impl WrongKeys {
     /// Refuses a key that nobody has, and counts it.
     pub(crate) fn refuse(&self, from: IpAddr, now: Timestamp) -> GuardDenial {
         let rate = RateLimit::refilled(A_MINUTE, MINUTE);
-        match self.0.admit(&HostNetwork::of(from), rate, now) {
+        match self.0.admit(&HostNetwork::containing(from), rate, now) {
             Ok(_) => Reason::StaticKeyWrong.into(),
             Err(wait) => GuardDenial::from(Reason::LoginThrottled).for_now(wait),
         }

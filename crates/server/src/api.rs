@@ -235,7 +235,7 @@ impl IssuingApi {
 
     /// The tokens under the keys of now.
     pub fn tokens(&self) -> Arc<Tokens> {
-        self.keychain.now()
+        self.keychain.current()
     }
 
     /// The api's tokens, to be shared with its guard.

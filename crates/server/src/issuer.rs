@@ -172,7 +172,7 @@ impl IssuerRequest<'_> {
         } = self.issuer;
         let (settings, network) = (
             &self.api.settings.throttle,
-            HostNetwork::of(self.caller.address),
+            HostNetwork::containing(self.caller.address),
         );
         let counted = throttle.admit_anonymous(settings, self.api.name(), network, store.now());
         counted.map_err(|wait| DenialCause::throttled(Reason::LoginThrottled, wait))
@@ -326,7 +326,7 @@ impl IssuerRequest<'_> {
         ended.map_err(|reason| TokenDenial::new(record.clone(), reason))?;
         let record = record.with_change(Some("ended"));
         Ok(TokenAnswer {
-            response: self.api.dialect().done(asked),
+            response: self.api.dialect().write_done(asked),
             record,
             token: None,
         })
@@ -408,7 +408,7 @@ impl IssuerRequest<'_> {
             secret,
         };
         Ok(TokenAnswer {
-            response: self.api.dialect().grant(asked, &grant),
+            response: self.api.dialect().write_grant(asked, &grant),
             record,
             token: None,
         })
@@ -437,7 +437,10 @@ fn read(api: &IssuingApi, parts: &Parts, body: &[u8]) -> Result<TokenCommand, To
             RequestRecord::of(TokenOperation::Guard),
             Reason::PathUnknown,
         )),
-        FoundEndpoint::Operation(_) => api.dialect().read(parts, body).map_err(TokenDenial::from),
+        FoundEndpoint::Operation(_) => api
+            .dialect()
+            .read_request(parts, body)
+            .map_err(TokenDenial::from),
     }
 }
 

@@ -121,7 +121,7 @@ impl KeyVault<'_> {
         let keys = signing
             .map(|it| Ok((it.key.clone(), KeyMaterial::new(self.open(it)?))))
             .collect::<Result<Vec<_>, ApiFault>>()?;
-        let tokens = Tokens::of(dialect.clone(), algorithms, &keys, self.store.now());
+        let tokens = Tokens::with_algorithms(dialect.clone(), algorithms, &keys, self.store.now());
         tokens.map_err(|fault| ApiFault::Tokens {
             api: self.api.clone(),
             fault,

@@ -117,7 +117,7 @@ impl Provider {
     /// What a guard does with an access token before it looks further.
     fn accepts(&self, pair: &Value) -> bool {
         let token = pair["access_token"].as_str().unwrap();
-        let tokens = self.api.keychain().now();
+        let tokens = self.api.keychain().current();
         tokens.verify_access(token, self.clock.now()).is_ok()
     }
 }

@@ -141,7 +141,11 @@ fn open(
     if older.new_login == NewLogin::Revokes && has_live(work, account.id)? {
         detail["ended"] = end_all(work, &mut account, End::NewLogin)?.into();
     }
-    session_limit::make_place(work, &account, older.limits.of(&account.limits).sessions)?;
+    session_limit::make_place(
+        work,
+        &account,
+        older.limits.for_account(&account.limits).sessions,
+    )?;
     let session = session::open(
         opening.clone(),
         &account,
@@ -150,7 +154,11 @@ fn open(
         work.now,
     );
     insert(work, &session)?;
-    networks::remember(work, credential.id, HostNetwork::of(opening.address))?;
+    networks::remember(
+        work,
+        credential.id,
+        HostNetwork::containing(opening.address),
+    )?;
     work.audit(&NewAuditEntry {
         action: Action::Login,
         api: Some(&account.api),

@@ -18,13 +18,13 @@ impl Keychain {
     }
 
     /// The tokens as they are now. Takes no lock.
-    pub fn now(&self) -> Arc<Tokens> {
+    pub fn current(&self) -> Arc<Tokens> {
         self.0.load_full()
     }
 
     /// Puts the tokens of another keychain in place.
     pub fn adopt(&self, other: &Self) {
-        self.0.store(other.now());
+        self.0.store(other.current());
     }
 
     /// Puts others in place: requests that come later are verified with them.
@@ -60,7 +60,7 @@ mod tests {
     }
 
     fn signs_now(keychain: &Keychain) -> String {
-        let kids = keychain.now().live_kids(NOW);
+        let kids = keychain.current().live_kids(NOW);
         kids.iter().map(ToString::to_string).collect()
     }
 
@@ -68,7 +68,7 @@ mod tests {
     fn new_keys_reach_all_that_share_the_keychain_at_once() {
         let issuer = Keychain::new(tokens("a"));
         let guard = issuer.clone();
-        let before = guard.now();
+        let before = guard.current();
         issuer.replace(tokens("b"));
         assert_eq!(
             (signs_now(&issuer), signs_now(&guard)),

@@ -165,7 +165,7 @@ impl Tokens {
         now: Timestamp,
     ) -> Result<Self, TokensFault> {
         let wanted = algorithms(&dialect);
-        Self::of(dialect, &wanted, keys, now)
+        Self::with_algorithms(dialect, &wanted, keys, now)
     }
 
     /// The same of these algorithms alone: variants that want another make no
@@ -174,7 +174,7 @@ impl Tokens {
     /// # Errors
     ///
     /// As [`Tokens::new`].
-    pub fn of(
+    pub fn with_algorithms(
         dialect: Arc<Dialect>,
         algorithms: &BTreeSet<Algorithm>,
         keys: &[(KeyRecord, KeyMaterial)],

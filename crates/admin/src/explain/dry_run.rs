@@ -196,7 +196,7 @@ impl From<PeerReply> for ToldView {
                 .code(),
             reason: reason.code(),
             detail,
-            means: reason.means(),
+            means: reason.meaning(),
             remedy: reason.remedy(),
             status,
             headers,

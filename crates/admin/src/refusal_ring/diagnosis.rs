@@ -71,7 +71,7 @@ impl NewRefusal {
             .iter()
             .filter(|(name, _)| Some(*name) != self.api.as_ref());
         own.into_iter().chain(others).find_map(|(name, api)| {
-            let tokens = api.keychain().now();
+            let tokens = api.keychain().current();
             Some((name, tokens.diagnose(token, self.at)?))
         })
     }

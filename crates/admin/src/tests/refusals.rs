@@ -229,7 +229,7 @@ async fn a_login_is_explained_by_cause_with_what_changed_before() {
     assert_eq!(used["example"]["session_end"]["reason"], "account_disabled");
     assert_eq!(used["before"][0]["what"], "account_disabled");
     assert_eq!(used["before"][0]["by"], "operator:owner");
-    assert_eq!(used["means"], Reason::SessionRevoked.means());
+    assert_eq!(used["means"], Reason::SessionRevoked.meaning());
     let standing = &told.body["accounts"][0];
     assert_eq!(
         (&standing["state"], &standing["live_sessions"]),

@@ -236,8 +236,8 @@ fn account_limits(section: &ApiSection, pointer: &str) -> Vec<Line> {
 }
 
 fn guarded(guard: &GuardSection, lines: &mut Lines) {
-    lines.list("guards", guard.routes.guarded());
-    let rules = match guard.routes.rules() {
+    lines.list("guards", guard.routes.guarded_paths());
+    let rules = match guard.routes.rule_count() {
         1 => "1 rule".to_owned(),
         many => format!("{many} rules"),
     };

@@ -202,5 +202,5 @@ fn status(dialect: &Dialect, operation: TokenOperation, refusal: Refusal) -> Opt
         return dialect.stated_refusal(operation, refusal);
     }
     let refused = TokenRefusal::new(operation, refusal);
-    Some(dialect.refuse(&refused).status().as_u16())
+    Some(dialect.write_refusal(&refused).status().as_u16())
 }

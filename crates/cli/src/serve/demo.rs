@@ -307,8 +307,8 @@ fn access_token_member(dialect: &Dialect, variant: Variant) -> Option<String> {
         now: Timestamp::default(),
         secret: None,
     };
-    let asked = dialect.asked(TokenOperation::Login, variant)?;
-    let reply = dialect.grant(&asked, &grant);
+    let asked = dialect.asked_form(TokenOperation::Login, variant)?;
+    let reply = dialect.write_grant(&asked, &grant);
     let reply: Value = serde_json::from_slice(reply.body()).ok()?;
     member_with(&reply, TOKEN)
 }

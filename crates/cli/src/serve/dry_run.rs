@@ -150,7 +150,7 @@ impl DryRuns {
                 api: name,
                 at_home: name == own,
                 is_seen: dry_run.sees.has(name),
-                token: api.keychain().now().diagnose(token.expose(), now)?,
+                token: api.keychain().current().diagnose(token.expose(), now)?,
             })
         })
     }
@@ -209,7 +209,7 @@ fn look_at_token(judged: &mut DryRunVerdict, found: Option<&Whose<'_>>, now: Tim
 fn route_steps(api: &GuardedApi, path: &str, dry_run: &DryRun) -> Vec<DryRunStep> {
     let judged = match JudgedPath::judge(path) {
         Ok(judged) => judged,
-        Err(reason) => return vec![DryRunStep::new("path", false, reason.means())],
+        Err(reason) => return vec![DryRunStep::new("path", false, reason.meaning())],
     };
     let mut steps = vec![DryRunStep::new(
         "path",
@@ -259,7 +259,7 @@ fn told(api: &GuardedApi, reason: Reason, detail: String) -> PeerReply {
     let refusal = reason.refusal(TokenOperation::Guard);
     let response = api
         .dialect()
-        .refuse(&TokenRefusal::new(TokenOperation::Guard, refusal));
+        .write_refusal(&TokenRefusal::new(TokenOperation::Guard, refusal));
     let fields = response.headers().iter();
     PeerReply {
         reason,

@@ -368,7 +368,7 @@ fn with_path(mut request: Request, path: &str) -> Request {
 fn no_preflight(api: &IssuingApi, denied: &GuardDenial, entry: Entry) -> Response<FrontBody> {
     let refusal = denied.reason.refusal(TokenOperation::Guard);
     let refused = TokenRefusal::new(TokenOperation::Guard, refusal);
-    let response = api.dialect().refuse(&refused);
+    let response = api.dialect().write_refusal(&refused);
     let response = response.map(|body| Either::Left(Full::new(body)));
     let response = with_support_id(response, &entry.request_id);
     entry.denied(api.name(), denied, response.status());

@@ -181,7 +181,7 @@ pub(super) async fn load_apis(
 /// Where it is met, as an operator is shown it.
 fn place(section: &ApiSection) -> ApiPlace {
     let guard = section.guard.as_ref();
-    let guards = guard.map(|it| it.routes.guarded().map(str::to_owned).collect());
+    let guards = guard.map(|it| it.routes.guarded_paths().map(str::to_owned).collect());
     let upstream = guard.and_then(|it| it.upstream.as_ref());
     let family = guard.and_then(|it| it.forward_auth);
     ApiPlace {

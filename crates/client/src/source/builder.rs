@@ -260,7 +260,11 @@ fn variant(dialect: &Dialect, name: Option<&str>) -> Result<Variant, Error> {
         Some(name) => dialect.variant(name),
         None => dialect.variants().next(),
     };
-    let known = |variant: &Variant| dialect.asked(TokenOperation::Login, *variant).is_some();
+    let known = |variant: &Variant| {
+        dialect
+            .asked_form(TokenOperation::Login, *variant)
+            .is_some()
+    };
     found.filter(known).ok_or_else(|| {
         setup(format!(
             "the dialect {} has no variant {} with a login",

@@ -73,7 +73,9 @@ impl Renewal<'_> {
         if self.turn.session.record().tokens.is_none() {
             return Ok(LogoutOutcome::NotLoggedIn);
         }
-        let has_logout = setup.dialect.asked(TokenOperation::Logout, setup.variant);
+        let has_logout = setup
+            .dialect
+            .asked_form(TokenOperation::Logout, setup.variant);
         if has_logout.is_none() {
             return Ok(LogoutOutcome::Forgotten);
         }

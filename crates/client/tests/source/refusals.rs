@@ -106,7 +106,7 @@ async fn a_whole_answer_is_judged_by_its_body() {
         (Refusal::AddressDenied, false),
         (Refusal::Throttled, false),
     ] {
-        let answer = dialect.refuse(&TokenRefusal::new(TokenOperation::Guard, refusal));
+        let answer = dialect.write_refusal(&TokenRefusal::new(TokenOperation::Guard, refusal));
         assert_eq!(source.says_token_refused(&answer), expired, "{refusal}");
     }
     assert!(!source.says_token_refused(&http::Response::new(Bytes::from_static(b"{}"))));

@@ -105,7 +105,7 @@ impl Vendor {
         let (head, body) = request.into_parts();
         let command = self
             .dialect
-            .read(&head, &body)
+            .read_request(&head, &body)
             .expect("it is of the dialect");
         let play = {
             let mut state = self.state();
@@ -162,14 +162,14 @@ impl Vendor {
                     return self.no(TokenOperation::Logout, Refusal::BadBearer);
                 }
                 state.logged_out = true;
-                self.dialect.done(&asked)
+                self.dialect.write_done(&asked)
             }
         }
     }
 
     fn grant(&self, asked: &AskedForm, generation: u32) -> Response<Bytes> {
         let now = self.clock.now();
-        self.dialect.grant(
+        self.dialect.write_grant(
             asked,
             &TokenGrant {
                 login: "shop",
@@ -185,7 +185,8 @@ impl Vendor {
     }
 
     fn no(&self, operation: TokenOperation, refusal: Refusal) -> Response<Bytes> {
-        self.dialect.refuse(&TokenRefusal::new(operation, refusal))
+        self.dialect
+            .write_refusal(&TokenRefusal::new(operation, refusal))
     }
 }
 

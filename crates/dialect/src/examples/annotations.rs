@@ -23,7 +23,7 @@ pub(crate) const ANNOTATIONS: [&str; 8] = [
 
 /// What is wrong with the annotations of an exchange.
 pub(super) fn mistakes(dialect: &Dialect, exchange: &ExampleExchange) -> Vec<String> {
-    let wrong = exchange.says.iter().filter_map(|(name, value)| {
+    let wrong = exchange.annotations.iter().filter_map(|(name, value)| {
         let flaw = flaw(dialect, name, value)?;
         let value = if value.is_empty() {
             String::new()

@@ -48,7 +48,7 @@ pub struct ExampleExchange {
     /// The line of the title, from 1.
     pub line: usize,
     /// What the lines with `# @` say: name and value.
-    pub says: Vec<(String, String)>,
+    pub annotations: Vec<(String, String)>,
     /// The request; its URI is a path.
     pub request: Request<Bytes>,
     /// The reply.
@@ -99,8 +99,8 @@ pub fn parse(text: &str, origin: &str) -> Result<Vec<ExampleExchange>, String> {
 
 impl ExampleExchange {
     /// What a line `# @NAME VALUE` says.
-    pub fn says(&self, name: &str) -> Option<&str> {
-        self.says
+    pub fn annotation(&self, name: &str) -> Option<&str> {
+        self.annotations
             .iter()
             .find(|(known, _)| known == name)
             .map(|(_, value)| value.as_str())
@@ -118,8 +118,8 @@ fn exchange(lines: &[&str], line: usize) -> Result<ExampleExchange, String> {
         .take_while(|line| line.starts_with('#') || line.trim().is_empty())
         .count();
     let (head, rest) = rest.split_at_checked(head).unwrap_or_default();
-    let says = head.iter().filter_map(|line| line.strip_prefix("# @"));
-    let says = says.map(|said| said.split_once(' ').unwrap_or((said, "")));
+    let annotations = head.iter().filter_map(|line| line.strip_prefix("# @"));
+    let annotations = annotations.map(|said| said.split_once(' ').unwrap_or((said, "")));
     let reply = rest
         .iter()
         .position(|line| line.starts_with("HTTP/"))
@@ -128,7 +128,7 @@ fn exchange(lines: &[&str], line: usize) -> Result<ExampleExchange, String> {
     Ok(ExampleExchange {
         title: title.trim_start_matches('#').trim().to_owned(),
         line,
-        says: says
+        annotations: annotations
             .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
             .collect(),
         request: self::request(request)?,

@@ -40,7 +40,9 @@ struct ExampleRun<'r> {
 impl<'r> ExampleRun<'r> {
     /// The annotations are without a mistake.
     fn new(dialect: &'r Dialect, exchange: &'r ExampleExchange) -> Self {
-        let now = exchange.says("now").and_then(|text| instant(text, false));
+        let now = exchange
+            .annotation("now")
+            .and_then(|text| instant(text, false));
         let (method, path) = (exchange.request.method(), exchange.request.uri().path());
         let allow = match dialect.find(method, path) {
             FoundEndpoint::WrongMethod { allow, .. } => Some(allow),
@@ -50,14 +52,14 @@ impl<'r> ExampleRun<'r> {
             dialect,
             exchange,
             now: now.unwrap_or(NOW),
-            refusal: exchange.says("refusal").and_then(Refusal::from_code),
+            refusal: exchange.annotation("refusal").and_then(Refusal::from_code),
             allow,
             heard: heard(dialect, exchange),
         }
     }
 
     fn both(&self) -> Result<(), Vec<String>> {
-        let only = self.exchange.says("only");
+        let only = self.exchange.annotation("only");
         let told = self.told();
         let mut wrong = Vec::new();
         if only != Some("client") {
@@ -80,7 +82,7 @@ impl<'r> ExampleRun<'r> {
     fn variant(&self) -> Variant {
         let named = self
             .exchange
-            .says("variant")
+            .annotation("variant")
             .and_then(|name| self.dialect.variant(name));
         named.unwrap_or(match &self.heard {
             HeardRequest::Command(command) => asked(command).variant,
@@ -91,7 +93,7 @@ impl<'r> ExampleRun<'r> {
     /// What the request was made of, and the further parts that are said.
     fn parts(&self) -> RequestParts {
         let mut parts = RequestParts::of(&self.heard);
-        let said = self.exchange.says.iter();
+        let said = self.exchange.annotations.iter();
         let extra = said.filter_map(|(name, value)| {
             Some((
                 name.strip_prefix("extra.")?.to_owned(),
@@ -118,10 +120,10 @@ impl<'r> ExampleRun<'r> {
             return vec![wrong];
         }
         let reply = match (&self.heard, self.refusal) {
-            (_, Some(refusal)) => self.dialect.refuse(&self.refused(refusal)),
+            (_, Some(refusal)) => self.dialect.write_refusal(&self.refused(refusal)),
             (HeardRequest::Command(command), None) => match told {
                 Some(UnderstoodReply::Granted(granted)) => self.grant(command, granted),
-                _ => self.dialect.done(&asked(command)),
+                _ => self.dialect.write_done(&asked(command)),
             },
             _ => return Vec::new(),
         };
@@ -133,7 +135,8 @@ impl<'r> ExampleRun<'r> {
     fn is_spelled(&self, refusal: Refusal, named: Option<Refusal>) -> bool {
         let Some(named) = named else { return false };
         let falls_back = || {
-            let [own, named] = [refusal, named].map(|it| self.dialect.refuse(&self.refused(it)));
+            let [own, named] =
+                [refusal, named].map(|it| self.dialect.write_refusal(&self.refused(it)));
             own.status() == named.status()
                 && own.headers() == named.headers()
                 && own.body() == named.body()
@@ -198,7 +201,7 @@ impl<'r> ExampleRun<'r> {
             .as_deref()
             .or(granted.login.as_deref())
             .unwrap_or_default();
-        self.dialect.grant(
+        self.dialect.write_grant(
             &asked(command),
             &TokenGrant {
                 login: granted.login.as_deref().unwrap_or(login),
@@ -218,10 +221,10 @@ impl<'r> ExampleRun<'r> {
     fn call(&self, told: Result<UnderstoodReply, String>) -> Vec<String> {
         let wanted = self
             .exchange
-            .says("understood")
+            .annotation("understood")
             .and_then(Refusal::from_code)
             .or(self.refusal);
-        let must_not_believe = self.exchange.says("refused_by_client").is_some();
+        let must_not_believe = self.exchange.annotation("refused_by_client").is_some();
         let mut wrong = match (told, wanted) {
             (Err(_), _) if must_not_believe => Vec::new(),
             (Err(error), _) => vec![format!("a client does not read it: {error}")],
@@ -238,7 +241,7 @@ impl<'r> ExampleRun<'r> {
             }
             (Ok(UnderstoodReply::Done), None) => Vec::new(),
         };
-        if self.exchange.says("lenient").is_none() {
+        if self.exchange.annotation("lenient").is_none() {
             wrong.extend(self.written());
         }
         wrong
@@ -246,7 +249,7 @@ impl<'r> ExampleRun<'r> {
 
     /// How what was read differs from what the exchange says.
     fn differs(&self, read: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
-        let said = self.exchange.says.iter();
+        let said = self.exchange.annotations.iter();
         let differs = said.filter_map(|(name, wanted)| {
             let time = instant(wanted, false).filter(|_| is_time(name));
             let wanted = time.map_or_else(|| wanted.clone(), shown);
@@ -305,12 +308,12 @@ impl<'r> ExampleRun<'r> {
 }
 fn heard(dialect: &Dialect, exchange: &ExampleExchange) -> HeardRequest {
     let request = &exchange.request;
-    let guarded = exchange.says("operation") == Some("guard");
+    let guarded = exchange.annotation("operation") == Some("guard");
     if guarded || dialect.find(request.method(), request.uri().path()) == FoundEndpoint::NotMine {
         return guarded_by(dialect, request);
     }
     let (parts, body) = request.clone().into_parts();
-    match dialect.read(&parts, &body) {
+    match dialect.read_request(&parts, &body) {
         Ok(command) => HeardRequest::Command(command),
         Err(unread) => HeardRequest::Unread(unread),
     }

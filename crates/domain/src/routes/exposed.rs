@@ -410,7 +410,7 @@ impl<'r> SpellingWalk<'r> {
             return (!asked.is_empty()).then_some(Weaker::Guard(guard));
         };
         let rule = &self.routes.rules[number];
-        let less = rule.access == RouteAccess::Public || rule.scopes.missing(asked).is_some();
+        let less = rule.access == RouteAccess::Public || rule.scopes.first_missing(asked).is_some();
         less.then_some(Weaker::Rule(number))
     }
 

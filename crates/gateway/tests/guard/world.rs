@@ -276,7 +276,7 @@ impl World {
             access_expires_at: end,
             refresh_expires_at: end,
             absolute_expires_at: end,
-            kid: self.keychain.now().active_kid(variant).unwrap().clone(),
+            kid: self.keychain.current().active_kid(variant).unwrap().clone(),
             previous_kid: None,
             replays: 0,
             used: false,
@@ -288,7 +288,7 @@ impl World {
     pub fn tokens_of(&self, session: &Session) -> (String, String) {
         let pair = self
             .keychain
-            .now()
+            .current()
             .mint(session, &RefreshSeed::new([9; 32]), LOGIN)
             .unwrap();
         let refresh = pair.refresh_token.as_ref().map_or("", Secret::expose);

@@ -180,7 +180,10 @@ impl SandboxVendor {
         let dialect = self.api.dialect();
         let (parts, body) = request.into_parts();
         let body = collect(body, dialect.max_body()).await;
-        let read = body.as_ref().ok().map(|body| dialect.read(&parts, body));
+        let read = body
+            .as_ref()
+            .ok()
+            .map(|body| dialect.read_request(&parts, body));
         let (operation, command) = match read {
             None => (operation, None),
             Some(Err(unread)) => (unread.operation, None),

@@ -39,7 +39,7 @@ impl SandboxVendor {
         match dialect.understand(operation, variant, &asking, &response, now) {
             Ok(UnderstoodReply::Granted(granted)) => {
                 let grant = self.grant(&granted, secret, skew, now);
-                dialect.grant(asked, &grant)
+                dialect.write_grant(asked, &grant)
             }
             _ => response,
         }

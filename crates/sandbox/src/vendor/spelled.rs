@@ -29,7 +29,7 @@ pub(super) fn status(
     retry_after: Option<Duration>,
 ) -> Response<Bytes> {
     let refuse = |refusal| {
-        dialect.refuse(&TokenRefusal {
+        dialect.write_refusal(&TokenRefusal {
             retry_after,
             ..TokenRefusal::new(operation, refusal)
         })
@@ -51,7 +51,7 @@ pub(super) fn status(
 
 /// The refusal of an address that is not allowed.
 pub(super) fn forbidden(dialect: &Dialect, operation: TokenOperation) -> Response<Bytes> {
-    dialect.refuse(&TokenRefusal::new(operation, Refusal::AddressDenied))
+    dialect.write_refusal(&TokenRefusal::new(operation, Refusal::AddressDenied))
 }
 
 fn under(status: u16, refuse: impl Fn(Refusal) -> Response<Bytes>) -> Response<Bytes> {

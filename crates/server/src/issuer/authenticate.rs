@@ -27,7 +27,10 @@ impl IssuerRequest<'_> {
         secret: &Secret,
     ) -> Result<Authenticated, DenialCause> {
         let store = &self.issuer.store;
-        let (api, network) = (self.api.name(), HostNetwork::of(self.caller.address));
+        let (api, network) = (
+            self.api.name(),
+            HostNetwork::containing(self.caller.address),
+        );
         let found = store.candidate(api, login, network).await;
         let found = found.map_err(store_reason)?;
         let account = found.as_ref().map(|it| it.account.id);

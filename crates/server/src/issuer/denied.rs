@@ -98,7 +98,7 @@ impl TokenDenial {
             token,
         } = *self.0;
         let refusal = cause.reason.refusal(record.operation);
-        let response = api.dialect().refuse(&TokenRefusal {
+        let response = api.dialect().write_refusal(&TokenRefusal {
             operation: record.operation,
             refusal,
             pointer: pointer.as_deref(),

@@ -55,7 +55,7 @@ fn home() -> HostNetwork {
 }
 
 fn network(number: u32) -> HostNetwork {
-    HostNetwork::of(std::net::Ipv4Addr::from_bits(number).into())
+    HostNetwork::containing(std::net::Ipv4Addr::from_bits(number).into())
 }
 
 fn at(seconds: i64) -> Timestamp {
@@ -204,7 +204,7 @@ fn logins_of_an_address_count_as_the_vendor_counts_them() {
     let mut world = World::new();
     world.settings.anonymous_per_minute = NonZeroU32::new(15);
     let login = |address: &str, second| {
-        let network = HostNetwork::of(address.parse().unwrap());
+        let network = HostNetwork::containing(address.parse().unwrap());
         let (settings, api) = (&world.settings, &world.api);
         world
             .throttle

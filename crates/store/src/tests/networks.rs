@@ -24,7 +24,7 @@ async fn login_from(
 
 async fn knows(store: &Store, login: &str, address: IpAddr) -> bool {
     let found = store
-        .candidate(&api(), login, HostNetwork::of(address))
+        .candidate(&api(), login, HostNetwork::containing(address))
         .await;
     found.unwrap().unwrap().network_is_known
 }
@@ -42,7 +42,9 @@ async fn a_login_makes_its_network_known_over_a_restart() {
     assert!(knows(&store, "p", home()).await);
     assert!(!knows(&store, "p", address(1)).await);
     assert!(!knows(&store, "q", home()).await, "it is the login's own");
-    let unknown = store.candidate(&api(), "x", HostNetwork::of(home())).await;
+    let unknown = store
+        .candidate(&api(), "x", HostNetwork::containing(home()))
+        .await;
     assert_eq!(unknown, Ok(None));
 }
 

@@ -45,7 +45,7 @@ impl World {
     /// Tokens of an account of `api`; the access token lives for a minute.
     fn pair(&self, api: &str) -> TokenPair {
         let api = &self.apis[&api.parse::<ApiName>().unwrap()];
-        let tokens = api.keychain().now();
+        let tokens = api.keychain().current();
         let variant = api.dialect().variants().next().unwrap();
         let seed = RefreshSeed::new([5; 32]);
         let session = Session {
