@@ -275,7 +275,7 @@ mod tests {
     #[test]
     fn each_row_stands_where_its_reason_is_looked_up() {
         for reason in Reason::ALL {
-            assert_eq!(WORDS[*reason as usize].0, *reason);
+            assert_eq!(WORDS[reason as usize].0, reason);
         }
     }
 
