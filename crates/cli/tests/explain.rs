@@ -236,7 +236,8 @@ const CASES: &[Case] = &[
     },
 ];
 
-/// OPS-01.
+/// An operator who is told that a partner is refused need not look further than
+/// `explain`.
 #[tokio::test]
 async fn each_cause_is_found_in_at_most_two_commands() {
     let server = Server::start(&configuration(upstream().await));

@@ -2,8 +2,18 @@
 //!
 //! A session is everything that descends from one login (the refresh token
 //! family of RFC 9700 section 4.14.2) and is one row. [`refresh`] is the
-//! rotation protocol, D0 to D6; D0 happens where signatures are checked, before
-//! anything is loaded.
+//! rotation protocol. Its decisions are tried in this order, and the first that
+//! applies is the answer:
+//!
+//! | | the refresh token | the answer |
+//! | --- | --- | --- |
+//! | D0 | is not signed and sealed by this api, or is not a refresh token | refused, before anything is loaded |
+//! | D1 | has no session, or the session ended or ran out, or is another's | refused |
+//! | D2 | is of an account, credential or address that may not be used | refused |
+//! | D3 | is of the current generation | a new generation |
+//! | D4 | is of the generation before, as if the reply was lost | the same successor again |
+//! | D5 | is of that or an older one, as if it was stolen | refused, and the session ends |
+//! | D6 | is of a generation that the row never had | refused, and the session ends |
 //!
 //! The successor is a function of the row: the fields that [`refresh`] stores
 //! are all that its tokens say, so any node can give the same answer again

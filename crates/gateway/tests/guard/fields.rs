@@ -1,4 +1,4 @@
-//! Header fields: ours in, forged ones out, hop-by-hop ones dropped (NET-03).
+//! Header fields: ours in, forged ones out, hop-by-hop ones dropped.
 
 use bytes::Bytes;
 use countersign_domain::revocation::RevocationNotice;

@@ -1,4 +1,4 @@
-//! The path that is judged is the path that is forwarded (NET-05).
+//! The path that is judged is the path that is forwarded.
 
 use countersign_domain::Reason;
 use countersign_testing::raw::{exchange, status_and_body};

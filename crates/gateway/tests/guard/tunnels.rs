@@ -164,7 +164,7 @@ async fn an_upstream_that_does_not_switch_answers_as_always() {
     let world = Plan::new(MYPOPUP, &upstream.url).build();
     let front = world.serve();
     let fields = format!("authorization: {}\r\n", world.bearer());
-    // What the client sends too early is not passed on (NET-07).
+    // What the client sends too early is not passed on.
     let mut client = connect(&front, &(asking(&fields) + "\x01raw bytes\r\n\r\n")).await;
     let head = read_head(&mut client).await.unwrap();
     assert!(head.starts_with("HTTP/1.1 403 "), "{head}");

@@ -17,7 +17,7 @@ const MOST_INTERIM: u32 = 32;
 
 /// The answer, unless its status is none (RFC 9110 section 15), its body is coded
 /// in a way that nobody undoes, or it switches protocols otherwise than it was
-/// asked to (NET-07).
+/// asked to.
 pub(super) fn settle(
     response: Response<Incoming>,
     switch: bool,
