@@ -418,6 +418,8 @@ fn basic(form: &BasicForm, asking: &ClientValues<'_>) -> Option<HeaderValue> {
     };
     let (user, password) = (written(&form.user)?, written(&form.password)?);
     let pair = Zeroizing::new(format!("{}:{}", *user, *password));
+    // RFC 7617 section 2: "a user-id containing a colon character is invalid, as the first
+    // colon in a user-pass string separates user-id and password from one another".
     let fits = !user.contains(':');
     fits.then(|| sensitive(&format!("Basic {}", STANDARD.encode(&*pair))))
         .flatten()

@@ -224,6 +224,8 @@ impl StaticKeyPlace {
         query: Option<Secret>,
         body: Option<Secret>,
     ) -> Result<Option<Secret>, UnreadRequest> {
+        // As of bearers (RFC 6750 section 2): "Clients MUST NOT use more than one method to
+        // transmit the token in each request."
         match (query, body) {
             (Some(query), Some(body)) if query != body => {
                 Err(unread("the static keys in query and body differ"))

@@ -63,6 +63,8 @@ pub(crate) fn urlencoded(body: &[u8]) -> Result<JsonNode<'_>, &'static str> {
             node,
         });
     }
+    // RFC 6749 section 3.2: "Request and response parameters MUST NOT be included more than
+    // once."
     let mut names: Vec<&str> = members.iter().map(|member| &*member.key).collect();
     names.sort_unstable();
     if names

@@ -14,7 +14,7 @@ use crate::{AskedForm, Dialect, TokenGrant, TokenRefusal};
 impl Dialect {
     /// The reply to a login or refresh. A reply signature is computed here.
     ///
-    /// Tokens must not be cached (RFC 6749 section 5.1), so the reply says so.
+    /// Tokens must not be cached, so the reply says so.
     pub fn write_grant(&self, asked: &AskedForm, grant: &TokenGrant<'_>) -> Response<Bytes> {
         let Some(form) = self.form(asked) else {
             return empty(StatusCode::INTERNAL_SERVER_ERROR);
@@ -29,6 +29,9 @@ impl Dialect {
             .as_ref()
             .map(|s| s.over(&plain).unwrap_or_default());
         let mut response = reply(&form.reply, &GrantValues { grant, signature });
+        // RFC 6749 section 5.1: "The authorization server MUST include the HTTP "Cache-Control"
+        // response header field [RFC2616] with a value of "no-store" in any response containing
+        // tokens".
         response
             .headers_mut()
             .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

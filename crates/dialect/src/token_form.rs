@@ -124,6 +124,9 @@ impl JwtForm {
     /// In words, without any value: not UTF-8 or JSON, a member twice, no
     /// session, or an `exp`, `iat` or `nbf` that is not an integer in range.
     pub fn read_claims(&self, claims: &[u8]) -> Result<ClaimsRead, String> {
+        // RFC 7519 section 4: "The Claim Names within a JWT Claims Set MUST be unique; JWT
+        // parsers MUST either reject JWTs with duplicate Claim Names or use a JSON parser that
+        // returns only the lexically last duplicate member name".
         let node = json::parse(claims, JsonRules::STRICT).map_err(|fault| fault.to_string())?;
         for name in ["exp", "iat", "nbf"] {
             if node

@@ -91,7 +91,8 @@ fn decode(segment: &str) -> Option<String> {
         }
     }
     let decoded = String::from_utf8(decoded).ok()?;
-    // `%252e` would be a dot for whoever decodes twice.
+    // RFC 3986 section 2.4: "Implementations must not percent-encode or decode the same string
+    // more than once". There are those that do, and for them `%252e` would be a dot.
     let mut percents = decoded.as_bytes().split(|b| *b == b'%').skip(1);
     let again = percents.any(|after| encoded_byte(after).is_some());
     (!again && !decoded.chars().any(char::is_control) && reads_alike(&decoded)).then_some(decoded)

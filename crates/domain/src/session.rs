@@ -382,6 +382,8 @@ fn refreshable(
         return Err(Reason::SeedMismatch);
     }
     alive(session, session.refresh_expires_at, now)?;
+    // RFC 7519 section 4.1.4: "The "exp" (expiration time) claim identifies the expiration time
+    // on or after which the JWT MUST NOT be accepted for processing."
     if claims.expires_at <= now {
         return Err(Reason::TokenExpired);
     }
@@ -432,6 +434,9 @@ fn by_generation(
     if presented + 1 == session.generation && replay_allowed(session, terms, now) {
         return replayed(session, terms, now);
     }
+    // RFC 9700 section 4.14.2: "Authorization servers MUST utilize one of these methods to
+    // detect refresh token replay by malicious actors for public clients", of which this is
+    // refresh token rotation.
     ended(session, End::Reuse, Reason::Reuse, now)
 }
 

@@ -26,6 +26,10 @@ const HOP_BY_HOP: [&str; 11] = [
 /// as `keep` wants them. It is asked by their names, in which every character that is
 /// not a letter or digit is a hyphen.
 pub fn end_to_end(fields: &HeaderMap, keep: impl Fn(&str) -> bool) -> HeaderMap {
+    // RFC 9110 section 7.6.1: "Intermediaries MUST parse a received Connection header field
+    // before a message is forwarded and, for each connection-option in this field, remove any
+    // header or trailer field(s) from the message with the same name as the
+    // connection-option, and then remove the Connection header field itself".
     let options = connection_options(fields);
     let stays = |name: &HeaderName| {
         let folded = folded(name);

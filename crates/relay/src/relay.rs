@@ -66,6 +66,8 @@ impl UpstreamExchange<'_> {
         switch: bool,
         again: impl FnOnce() -> Result<Request<Upload>, E>,
     ) -> Result<Response<Incoming>, E> {
+        // RFC 9110 section 9.2.2: "A proxy MUST NOT automatically retry non-idempotent
+        // requests."
         let repeatable = is_idempotent(request.method()) && request.body().is_end_stream();
         let began = Instant::now();
         let mut sent = self.upstream.send(dressed(request, switch), switch).await;

@@ -84,6 +84,9 @@ impl SessionClaim {
         let seed = rest
             .first_chunk::<SEED>()
             .map(|bytes| RefreshSeed::new(*bytes));
+        // RFC 8725 section 3.12: "If more than one kind of JWT can be issued by the same issuer,
+        // the validation rules for those JWTs MUST be written such that they are mutually
+        // exclusive, rejecting JWTs of the wrong kind."
         (*tagged == tag(kind)).then_some(())?;
         Some(Self {
             session: SessionId(*session),

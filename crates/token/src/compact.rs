@@ -26,6 +26,9 @@ impl<'a> CompactJws<'a> {
         if token.len() > MAX_TOKEN {
             return None;
         }
+        // RFC 7515 section 7.1: two dots; section 2: base64url "with all trailing '='
+        // characters omitted [...] and without the inclusion of any line breaks, whitespace,
+        // or other additional characters."
         let (signed, signature) = token.rsplit_once('.')?;
         let (header, claims) = signed.split_once('.')?;
         let whole = !header.is_empty() && !signature.is_empty() && !claims.contains('.');

@@ -46,10 +46,14 @@ impl KeyMaterial {
     /// makes no RSA key.
     pub fn generate(algorithm: Algorithm) -> Result<Self, MaterialFault> {
         let failed = MaterialFault::NotGenerated(algorithm);
+        // RFC 7518 section 3.2: "A key of the same size as the hash output (for instance, 256
+        // bits for "HS256") or larger MUST be used with this algorithm."
         let mut root = Zeroizing::new([0; ROOT]);
         SystemRandom::new().fill(&mut *root).map_err(|_| failed)?;
         let pair = match algorithm {
             Algorithm::Hs256 => None,
+            // Section 3.3: "A key of size 2048 bits or larger MUST be used with these
+            // algorithms."
             Algorithm::Rs256 => Some(RsaKeyPair::generate(KeySize::Rsa2048).map_err(|_| failed)?),
         };
         let der: Option<Pkcs8V1Der<'_>> = pair
@@ -96,6 +100,8 @@ pub(crate) struct KindKey {
 }
 
 /// A closed enum: what the key is decides the algorithm, the token does not.
+// RFC 8725 section 3.1: "each key MUST be used with exactly one algorithm, and this MUST be
+// checked when the cryptographic operation is performed."
 enum TokenSigner {
     /// Boxed: the expanded key has more than a kilobyte.
     Hs256(Box<hmac::Key>),
@@ -159,6 +165,9 @@ impl KindKey {
     pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
         match &self.signer {
             TokenSigner::Hs256(key) => {
+                // RFC 7518 section 3.2: "The comparison of the computed HMAC value to the JWS
+                // Signature value MUST be done in a constant-time manner to thwart timing
+                // attacks."
                 let ours = hmac::sign(key, message);
                 constant_time::verify_slices_are_equal(ours.as_ref(), signature).is_ok()
             }

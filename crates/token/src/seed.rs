@@ -29,6 +29,9 @@ impl RefreshSeed {
 
     /// The `jti` (RFC 7519 section 4.1.7) of a token of this session: a PRF of
     /// seed, generation and kind, so that a repeated answer repeats it.
+    // Section 4.1.7: "The identifier value MUST be assigned in a manner that ensures that there
+    // is a negligible probability that the same value will be accidentally assigned to a
+    // different data object".
     pub(crate) fn jti(&self, generation: u32, kind: TokenKind) -> [u8; 16] {
         let key = hmac::Key::new(hmac::HMAC_SHA256, self.bytes());
         let mut context = hmac::Context::with_key(&key);

@@ -354,6 +354,9 @@ impl Tokens {
             }
             let form = self.dialect.token_form(accepted.variant, kind);
             match open(accepted, form, key.key.of(kind), kind, token, compact) {
+                // RFC 7519 section 4.1.4: "The "exp" (expiration time) claim identifies the
+                // expiration time on or after which the JWT MUST NOT be accepted for
+                // processing."
                 Ok(claim) if claim.expires_at <= now => return Err(Reason::TokenExpired),
                 Ok(claim) => return Ok((claim, accepted)),
                 Err(Some(reason)) => told = reason,
@@ -490,6 +493,8 @@ fn open(
     let compact = compact
         .filter(|it| Some(it.header) == accepted.header.as_deref())
         .ok_or(None)?;
+    // RFC 8725 section 3.3: "All cryptographic operations used in the JWT MUST be validated and
+    // the entire JWT MUST be rejected if any of them fail to validate."
     let signature = decode(compact.signature).ok_or(None)?;
     if !key.verify(compact.signed.as_bytes(), &signature) {
         return Err(None);

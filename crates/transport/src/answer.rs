@@ -203,7 +203,9 @@ where
     }
 }
 
-/// RFC 9110, section 15.2.2: a 101 says to which protocol.
+/// Whether an answer may be passed on as a switch: it says to which protocol.
+// RFC 9110, section 15.2.2: "The server MUST generate an Upgrade header field in the response
+// that indicates which protocol(s) will be in effect after this response."
 fn is_switch<B>(response: &Response<B>) -> bool {
     response.status() == StatusCode::SWITCHING_PROTOCOLS && response.headers().contains_key(UPGRADE)
 }

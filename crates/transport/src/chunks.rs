@@ -111,7 +111,9 @@ impl ChunkedBody {
                 _ => Err(MalformedChunks),
             };
         };
-        // 15 digits cannot overflow.
+        // RFC 9112, section 7.1: "recipients MUST anticipate potentially large hexadecimal
+        // numerals and prevent parsing errors due to integer conversion overflows or
+        // precision loss due to integer representation." 15 digits cannot overflow.
         self.digits += 1;
         if self.digits > 15 {
             return Err(MalformedChunks);

@@ -45,6 +45,8 @@ impl HeadEnd {
     pub(crate) fn find(&mut self, bytes: &[u8]) -> Result<Option<usize>, TransportRefusal> {
         while let Some(found) = memchr(b'\n', &bytes[self.scanned..]) {
             let end = self.scanned + found;
+            // A line feed alone may be taken for a line end (RFC 9112, section 2.2), but need
+            // not, and those behind us may read it otherwise.
             if end == 0 || bytes[end - 1] != b'\r' {
                 return Err(TransportRefusal::LineEnd);
             }
@@ -125,6 +127,8 @@ pub(crate) fn judge(head: &[u8], limits: &ListenerLimits) -> Result<RequestHead,
     }
     fields.check_host(authority, line.old)?;
     let framing = fields.framing(line.old)?;
+    // RFC 9110, section 7.8: "A server that receives an Upgrade header field in an HTTP/1.0
+    // request MUST ignore that Upgrade field."
     let may_upgrade = line.method == b"GET" && !line.old && framing == BodyFraming::Length(0);
     Ok(RequestHead {
         framing,
@@ -211,6 +215,7 @@ fn is_version(version: &[u8]) -> bool {
 /// all of it is valid.
 fn split_absolute(target: &[u8]) -> Option<&[u8]> {
     let (scheme, rest) = target.split_at(memchr(b':', target)?);
+    // RFC 9112, section 3.2.2: "a server MUST accept the absolute-form in requests".
     let rest = rest.strip_prefix(b"://")?;
     if !scheme.eq_ignore_ascii_case(b"http") && !scheme.eq_ignore_ascii_case(b"https") {
         return None;
@@ -240,7 +245,12 @@ impl<'a> FramingFields<'a> {
         let colon = memchr(b':', line).ok_or(TransportRefusal::Field)?;
         let name = &line[..colon];
         let value = &line[colon + 1..];
-        // A folded line begins with a space and so is not a token either.
+        // RFC 9112, section 5.1: "A server MUST reject, with a response status code of 400
+        // (Bad Request), any received request message that contains whitespace between a
+        // header field name and colon." A folded line begins with a space and so is not a
+        // token either; section 5.2: "A server that receives an obs-fold in a request
+        // message [...] MUST either reject the message by sending a 400 (Bad Request) [...]
+        // or replace each received obs-fold".
         if !is_token(name) || !is_value(value) {
             return Err(TransportRefusal::Field);
         }
@@ -270,8 +280,11 @@ impl<'a> FramingFields<'a> {
         }
     }
 
-    /// Section 3.2: a missing, repeated or invalid Host is a 400. HTTP/1.0 may
-    /// leave it out, as the health checks of older proxies do.
+    /// HTTP/1.0 may leave Host out, as the health checks of older proxies do.
+    // RFC 9112, section 3.2: "A server MUST respond with a 400 (Bad Request) status code to
+    // any HTTP/1.1 request message that lacks a Host header field and to any request message
+    // that contains more than one Host header field line or a Host header field with an
+    // invalid field value."
     fn check_host(&self, authority: Option<&[u8]>, old: bool) -> Result<(), TransportRefusal> {
         match (self.host, authority) {
             (None, _) if old => Ok(()),
@@ -296,11 +309,21 @@ impl<'a> FramingFields<'a> {
         match (self.coding, self.length) {
             (None, None) => Ok(BodyFraming::Length(0)),
             (None, Some(length)) => parse_length(length).map(BodyFraming::Length),
+            // RFC 9112, section 6.1: "A server or client that receives an HTTP/1.0 message
+            // containing a Transfer-Encoding header field MUST treat the message as if the
+            // framing is faulty, even if a Content-Length is present".
             (Some(_), _) if old => Err(TransportRefusal::CodingInOldVersion),
+            // Section 6.3: "Such a message might indicate an attempt to perform request
+            // smuggling (Section 11.2) or response splitting (Section 11.1) and ought to be
+            // handled as an error."
             (Some(_), Some(_)) => Err(TransportRefusal::CodingWithLength),
             (Some(coding), None) if coding.eq_ignore_ascii_case(b"chunked") => {
                 Ok(BodyFraming::Chunked)
             }
+            // Section 6.3: "If a Transfer-Encoding header field is present in a request and
+            // the chunked transfer coding is not the final encoding, the message body length
+            // cannot be determined reliably; the server MUST respond with the 400 (Bad
+            // Request) status code and then close the connection."
             (Some(_), None) => Err(TransportRefusal::CodingUnknown),
         }
     }
@@ -337,7 +360,11 @@ pub(crate) fn expectation(value: &[u8]) -> Result<(), TransportRefusal> {
 
 /// Digits and nothing else: no sign, no list, no overflow (RFC 9110, section 8.6).
 pub(crate) fn parse_length(value: &[u8]) -> Result<u64, TransportRefusal> {
-    // 18 digits are an exabyte, and cannot overflow.
+    // RFC 9110, section 8.6: "a recipient MUST anticipate potentially large decimal numerals
+    // and prevent parsing errors due to integer conversion overflows". 18 digits are an
+    // exabyte, and cannot overflow. RFC 9112, section 6.3: with an invalid Content-Length
+    // "the message framing is invalid and the recipient MUST treat it as an unrecoverable
+    // error".
     if value.is_empty() || value.len() > 18 || !value.iter().all(u8::is_ascii_digit) {
         return Err(TransportRefusal::LengthInvalid);
     }
@@ -397,6 +424,9 @@ pub(crate) fn is_token(name: &[u8]) -> bool {
 
 /// Anything but control characters; a tab is allowed. Without a branch, so that
 /// the compiler makes vectors of it: a bearer can be long.
+// RFC 9110, section 5.5: "a recipient of CR, LF, or NUL within a field value MUST either
+// reject the message or replace each of those characters with SP before further processing
+// or forwarding of that message."
 fn is_value(value: &[u8]) -> bool {
     let control = |byte: u8| (byte < 0x20 && byte != b'\t') || byte == 0x7f;
     !value

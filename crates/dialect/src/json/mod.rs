@@ -4,7 +4,8 @@
 //! give together: the byte range of each value (to cut a member out, and to
 //! point into a template), the order of members, the literal text of numbers,
 //! and a refusal of duplicate members. The depth is bounded; a byte order mark
-//! is refused (RFC 8259 section 8.1 forbids to send one).
+//! is refused (RFC 8259 section 8.1: "Implementations MUST NOT add a byte order mark
+//! (U+FEFF) to the beginning of a networked-transmitted JSON text").
 
 mod parser;
 
@@ -123,7 +124,10 @@ impl<'a> JsonNode<'a> {
     }
 }
 
-/// Appends `text` as the inside of a JSON string (RFC 8259 section 7).
+/// Appends `text` as the inside of a JSON string.
+// RFC 8259 section 7: "All Unicode characters may be placed within the quotation marks, except
+// for the characters that MUST be escaped: quotation mark, reverse solidus, and the control
+// characters (U+0000 through U+001F)."
 pub(crate) fn escape(text: &str, out: &mut String) {
     for c in text.chars() {
         match c {

@@ -6,6 +6,8 @@ use super::{Json, JsonFault, JsonMember, JsonNode, JsonRules};
 
 /// Parses a whole text.
 pub(crate) fn parse(bytes: &[u8], rules: JsonRules) -> Result<JsonNode<'_>, JsonFault> {
+    // RFC 8259 section 8.1: "JSON text exchanged between systems that are not part of a closed
+    // ecosystem MUST be encoded using UTF-8".
     let text = std::str::from_utf8(bytes).map_err(|error| JsonFault {
         offset: error.valid_up_to(),
         what: "not UTF-8",

@@ -29,6 +29,8 @@ pub(super) fn settle(
         return Err(failed("its body has other transfer codings than chunked"));
     }
     let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    // RFC 9110 section 7.8: "A server MUST NOT switch to a protocol that was not indicated by
+    // the client in the corresponding request's Upgrade header field."
     if switches && !switch {
         return Err(failed("it switched protocols unasked"));
     }

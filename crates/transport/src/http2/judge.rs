@@ -56,7 +56,8 @@ fn origin_form<B>(request: &Request<B>, limits: &ListenerLimits) -> Result<Uri, 
     match target.as_str().as_bytes() {
         b"*" if request.method() == Method::OPTIONS => Err(TransportRefusal::ServerTarget),
         path @ [b'/', ..] if is_path_and_query(path) => {
-            // Nothing is left of a path that begins with `#`, and h2 lets a request
+            // RFC 9113, section 8.3.1: "This pseudo-header field MUST NOT be empty for "http" or
+            // "https" URIs". Nothing is left of a path that begins with `#`, and h2 lets a request
             // without `:path` pass that names its host in a field: either shows as `/`
             // in one place and as an empty path in another.
             let target = Uri::from(target.clone());
@@ -71,7 +72,9 @@ fn is_http(scheme: &str) -> bool {
     scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")
 }
 
-/// Section 8.3.1: `:authority`, or `Host` where there is none; never two that differ.
+/// `:authority`, or `Host` where there is none; never two that differ.
+// RFC 9113, section 8.3.1: "The recipient of an HTTP/2 request MUST NOT use the Host header
+// field to determine the target URI if ":authority" is present."
 fn host<B>(request: &Request<B>) -> Result<HeaderValue, TransportRefusal> {
     let mut fields = request.headers().get_all(HOST).iter();
     let field = fields.next();
@@ -98,7 +101,8 @@ fn check_fields(fields: &HeaderMap, limits: &ListenerLimits) -> Result<(), Trans
     if count > limits.max_headers {
         return Err(TransportRefusal::TooManyFields);
     }
-    // Section 8.2.1: no value begins or ends with white space.
+    // RFC 9113, section 8.2.1: "A field value MUST NOT start or end with an ASCII whitespace
+    // character (ASCII SP or HTAB, 0x20 or 0x09)."
     let padded = |value: &HeaderValue| value.as_bytes().trim_ascii() != value.as_bytes();
     if fields.values().any(padded) {
         return Err(TransportRefusal::Field);
@@ -121,7 +125,10 @@ fn check_length(fields: &HeaderMap) -> Result<(), TransportRefusal> {
     parse_length(length.as_bytes()).map(drop)
 }
 
-/// Section 8.2.3: crumbs are one field again before anybody else sees them.
+/// Crumbs are one field again before anybody else sees them.
+// RFC 9113, section 8.2.3: "If there are multiple Cookie header fields after decompression,
+// these MUST be concatenated into a single octet string using the two-octet delimiter of
+// 0x3b, 0x20 (the ASCII string "; ") before being passed into a non-HTTP/2 context".
 fn join_cookies(fields: &mut HeaderMap) -> Result<(), TransportRefusal> {
     let crumbs: Vec<_> = fields.get_all(COOKIE).iter().collect();
     if crumbs.len() < 2 {
