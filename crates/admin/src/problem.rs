@@ -188,7 +188,7 @@ impl IntoResponse for AdminProblem {
 impl From<StoreUnavailable> for AdminProblem {
     fn from(unavailable: StoreUnavailable) -> Self {
         Self::unavailable(match unavailable {
-            StoreUnavailable::Busy => "the store has too much to do; nothing was changed",
+            StoreUnavailable::Busy => "the store is overloaded; nothing was changed",
             StoreUnavailable::Stopped => "the server is stopping; nothing was changed",
             StoreUnavailable::Failed => {
                 "the store failed; look whether the change was made before you repeat it"

@@ -235,7 +235,7 @@ async fn a_renewed_certificate_is_served_and_one_that_vanished_changes_nothing()
 
 #[tokio::test]
 async fn a_key_of_a_certificate_that_others_can_read_is_warned_of() {
-    let told = "others can read the key of a certificate";
+    let told = "others can read a certificate's private key";
     let directory = tempfile::tempdir().unwrap();
     certificate(directory.path(), "api");
     certificate(directory.path(), "admin");

@@ -241,7 +241,7 @@ impl ForwardAuth {
             tracing::warn!(
                 request = request_id,
                 api = api.name().as_str(),
-                "a refusal was asked for that is not known"
+                "an unknown refusal was asked for"
             );
             return ForwardAnswer {
                 outcome: None,

@@ -55,7 +55,7 @@ pub struct OutboundTls {
 
 /// No connection was made within the limit.
 #[derive(Debug, thiserror::Error)]
-#[error("no connection in time")]
+#[error("the connection was not made in time")]
 pub struct TooSlow;
 
 impl ServerConnector {

@@ -66,7 +66,7 @@ pub enum ProxyFault {
     /// Whoever runs the proxy could read everything.
     #[error(
         "{server} would be reached through the proxy of {proxy} over plain HTTP, which would show \
-         every secret on the way: write https, or let no proxy be used (NO_PROXY, or `proxy` of a \
+         every secret on the way: write https, or exclude it from the proxy (NO_PROXY, or `proxy` of a \
          profile)"
     )]
     PlainHttp {

@@ -41,17 +41,17 @@ pub enum HandshakeDistrust {
     #[error("its certificate is for another name")]
     Name(#[source] io::Error),
     /// Its certificate is of an issuer that is not trusted.
-    #[error("its certificate is of an issuer that is not trusted")]
+    #[error("its certificate was issued by an authority that is not trusted")]
     Issuer(#[source] io::Error),
     /// Its certificate has run out, or its time has not come.
     #[error("its certificate has expired or is not valid yet")]
     Time(#[source] io::Error),
     /// Its certificate is bad in another way.
-    #[error("its certificate is not good")]
+    #[error("its certificate is not valid")]
     Certificate(#[source] io::Error),
     /// Its certificate may only certify others.
     #[error(
-        "its certificate is that of an authority, which no server may show: make it with \
+        "its certificate is that of an authority, which a server must not present: make it with \
          basicConstraints CA:FALSE, as `openssl req -x509 -addext basicConstraints=CA:FALSE` does"
     )]
     Authority(#[source] io::Error),

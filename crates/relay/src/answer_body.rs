@@ -50,7 +50,7 @@ pub enum BrokenAnswer {
     #[error("the upstream stopped sending in the middle of its answer")]
     Stalled,
     /// The connection ended early, or its framing is broken.
-    #[error("the upstream broke off its answer: {0}")]
+    #[error("the upstream closed the connection in the middle of its answer: {0}")]
     CutOff(String),
 }
 

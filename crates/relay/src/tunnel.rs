@@ -143,9 +143,9 @@ pub(crate) struct Tunnel {
 enum TunnelEnd {
     #[error("both sides closed it")]
     Closed,
-    #[error("nothing moved for too long")]
+    #[error("it was idle for too long")]
     Idle,
-    #[error("a side broke off: {0}")]
+    #[error("one side closed the connection early: {0}")]
     Broken(io::Error),
     #[error("it never came up")]
     Unopened,

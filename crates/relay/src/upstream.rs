@@ -134,7 +134,7 @@ pub enum UpstreamFault {
     #[error(transparent)]
     Roots(#[from] RootsFault),
     /// The host can be in no certificate.
-    #[error("no certificate can be for {0:?}")]
+    #[error("a certificate cannot be issued for {0:?}")]
     Name(String),
     /// The health check's path is none.
     #[error("{0:?} is not a path: write one that begins with /, plain ASCII")]

@@ -38,8 +38,8 @@ pub(crate) struct ControlHandle {
 /// Time does not go back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the sandbox's clock shows {} and is not moved back to {}: tokens that have run out would live \
-     again", rfc3339(*now), rfc3339(*asked)
+    "the sandbox's clock shows {} and is not moved back to {}: expired tokens would \
+     be valid again", rfc3339(*now), rfc3339(*asked)
 )]
 pub struct ClockBackwards {
     /// What the clock shows.

@@ -91,7 +91,7 @@ pub enum KeysFault {
     #[error(transparent)]
     Store(#[from] KeyError),
     /// The change was cut off.
-    #[error("the change of keys was cut off")]
+    #[error("the change of keys was interrupted")]
     CutOff,
 }
 

@@ -21,15 +21,15 @@ use countersign_store::{MasterError, RewrapError, Store, StoreHead};
 pub enum RewrapFault {
     /// The key of an earlier rewrap is still there.
     #[error(
-        "{0} is there from an earlier time: delete it if no backup from before then is to be read \
-         any more, or move it to where those backups are"
+        "{0} is left from an earlier rewrap: delete it if no backup from \
+         before then will be restored, or move it to where those backups are"
     )]
     OldKey(PathBuf),
     /// A file cannot be read or written.
     #[error(transparent)]
     File(#[from] MasterKeyError),
     /// The names of the files cannot be changed.
-    #[error("{path} cannot be put in its place: {source}")]
+    #[error("{path} cannot be moved into place: {source}")]
     Rename {
         /// The file.
         path: PathBuf,

@@ -28,7 +28,7 @@ pub enum AddressFault {
     )]
     Unreadable(String),
     /// Others than this machine reach it.
-    #[error("{0} is reached from other machines: a sidecar listens on 127.0.0.1 or [::1] only")]
+    #[error("other machines can reach {0}: a sidecar listens on 127.0.0.1 or [::1] only")]
     Open(SocketAddr),
 }
 
@@ -39,7 +39,7 @@ pub enum BindFault {
     #[error(transparent)]
     File(#[from] SocketFault),
     /// The port cannot be had.
-    #[error("{address} cannot be listened on: {error}")]
+    #[error("cannot listen on {address}: {error}")]
     Port {
         /// Which one.
         address: SocketAddr,

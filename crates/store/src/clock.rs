@@ -48,8 +48,8 @@ const fn seconds(text: &str) -> i64 {
 /// The system's clock is wrong for certain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the system clock shows {}, which is before this program was made ({}): set it right and start \
-     again",
+    "the system clock shows {}, which is before this program was \
+     built ({}): correct it and start again",
     date(*shown),
     date(*made)
 )]

@@ -74,7 +74,7 @@ pub enum OpenError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreUnavailable {
     /// Too much is waiting already. Nothing was done.
-    #[error("the store has too much to do")]
+    #[error("the store is overloaded")]
     Busy,
     /// The store was closed.
     #[error("the store is closed")]
@@ -117,7 +117,7 @@ pub enum SessionError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// A key of some api has this id already.
-    #[error("a key with this id exists")]
+    #[error("a key with this id already exists")]
     KidTaken,
     /// The ring names a signing key that the api does not have.
     #[error("the api has no such signing key")]

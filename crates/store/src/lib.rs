@@ -176,7 +176,7 @@ impl Store {
     pub async fn close(self) {
         let ending = tokio::task::spawn_blocking(move || self.0.shut_down()).await;
         if ending.is_err() {
-            tracing::error!("the store could not be closed in order");
+            tracing::error!("the store could not be closed cleanly");
         }
     }
 

@@ -47,7 +47,7 @@ pub enum MasterKeyError {
         mode: u32,
     },
     /// The path is a directory, a device or the like.
-    #[error("{0} is not a regular file, so no master key")]
+    #[error("{0} is not a regular file, so it is not a master key")]
     NotAFile(PathBuf),
     /// The file was cut off, or is something else.
     #[error(
@@ -69,7 +69,7 @@ pub enum MasterKeyError {
         source: io::Error,
     },
     /// The system has no randomness to give.
-    #[error("the system gave no random bytes for a master key")]
+    #[error("the system did not provide random bytes for a master key")]
     NoRandomness,
 }
 

@@ -236,7 +236,7 @@ impl WriterThread {
         }
         // The commit is durable: its callers are answered even so.
         if catch_unwind(AssertUnwindSafe(|| (self.notify)(notices))).is_err() {
-            tracing::error!("telling the verifiers panicked");
+            tracing::error!("notifying the verifiers panicked");
         }
     }
 

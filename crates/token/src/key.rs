@@ -29,7 +29,7 @@ pub struct KeyMaterial(Zeroizing<Vec<u8>>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MaterialFault {
     /// The length or the encoded private key is wrong.
-    #[error("these bytes are no {0} key")]
+    #[error("these bytes are not a {0} key")]
     Unreadable(Algorithm),
     /// The system's source of randomness or the key generator failed.
     #[error("no {0} key could be generated")]

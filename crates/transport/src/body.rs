@@ -82,7 +82,7 @@ pub enum BodyError {
     #[error("the request body was cut off")]
     CutOff,
     /// The chunked framing is broken (RFC 9112, section 7.1); 400 fits.
-    #[error("the request body is not framed as it should be")]
+    #[error("the request body is framed wrongly")]
     Malformed,
 }
 

@@ -258,11 +258,11 @@ impl ConnectionAcceptor {
         if let Some(others) = told.count() {
             match why {
                 NoPlace::Full => {
-                    tracing::warn!(%peer.address, others, "no connection is free: turned away");
+                    tracing::warn!(%peer.address, others, "all connections are in use: connection refused");
                 }
                 NoPlace::ShareTaken => tracing::warn!(
                     %peer.address, others,
-                    "this address has as many connections as it may (max_connections_per_address): turned away"
+                    "this address has reached its limit of connections (max_connections_per_address): connection refused"
                 ),
             }
         }

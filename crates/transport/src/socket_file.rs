@@ -31,13 +31,13 @@ pub enum SocketFault {
     #[error("{0} is in use by another process")]
     InUse(PathBuf),
     /// What is there was not made by listening, and is left as it is.
-    #[error("{0} is there already and is not a socket")]
+    #[error("{0} already exists and is not a socket")]
     NoSocket(PathBuf),
     /// Others hold the directory for too long.
     #[error("the directory of {0} is locked by another process")]
     Locked(PathBuf),
     /// The system refuses.
-    #[error("{path} cannot be listened on: {error}")]
+    #[error("cannot listen on {path}: {error}")]
     Io {
         /// The socket file.
         path: PathBuf,

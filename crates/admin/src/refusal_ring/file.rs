@@ -41,7 +41,10 @@ impl RingFile {
             Ok(file) => return Ok(file),
             Err(fault) => fault,
         };
-        tracing::warn!(%fault, path = %path.display(), "the ring of refusals cannot be used: it is put aside and begun anew");
+        tracing::warn!(
+            %fault,
+            path = %path.display(),
+            "the file of refusals cannot be used: it is set aside, and a new one begins");
         put_aside(path)?;
         Self::try_open(path)
     }

@@ -165,7 +165,7 @@ impl RingWriter {
         let file = put_aside(&self.path).map_err(Into::into);
         match file.and_then(|()| RingFile::open(&self.path)) {
             Ok(file) => self.take(file),
-            Err(fault) => tracing::error!(%fault, "refusals are not kept any more"),
+            Err(fault) => tracing::error!(%fault, "refusals are no longer kept"),
         }
     }
 }

@@ -24,7 +24,7 @@ pub(crate) type Sender = SendRequest<Full<Bytes>>;
 /// Connects to the server.
 pub(super) async fn connect(address: &Address, uri: &Uri) -> io::Result<Sender> {
     let connected = tokio::time::timeout(CONNECT, reach(address, uri)).await;
-    connected.map_err(|_| io::Error::other("no connection in time"))?
+    connected.map_err(|_| io::Error::other("the connection was not made in time"))?
 }
 
 async fn reach(address: &Address, uri: &Uri) -> io::Result<Sender> {

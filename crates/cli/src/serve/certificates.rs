@@ -51,7 +51,7 @@ fn look<E: std::fmt::Display>(
             "done"
         }
         Err(fault) => {
-            tracing::error!(%file, %fault, "the certificate cannot be read: the old one stays");
+            tracing::error!(%file, %fault, "the certificate cannot be read: the old one stays in use");
             "failed"
         }
     };

@@ -105,7 +105,7 @@ fn warn_of_open_keys(certificates: &[TlsSection]) {
             let key = section.key.display();
             tracing::warn!(
                 %key,
-                "others can read the key of a certificate: run `chmod 600` on it, or give it to \
+                "others can read a certificate's private key: run `chmod 600` on it, or give it to \
                  this user alone"
             );
         }

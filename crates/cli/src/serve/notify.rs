@@ -13,7 +13,7 @@ pub(crate) fn reloading() {
     // Without the time a `Type=notify-reload` service is held to be still loading.
     match NotifyState::monotonic_usec_now() {
         Ok(time) => tell(&[NotifyState::Reloading, time]),
-        Err(error) => tracing::warn!(%error, "systemd is not told of the reload"),
+        Err(error) => tracing::warn!(%error, "systemd could not be notified of the reload"),
     }
 }
 
@@ -24,6 +24,6 @@ pub(crate) fn stopping() {
 
 fn tell(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        tracing::warn!(%error, "systemd cannot be told");
+        tracing::warn!(%error, "systemd could not be notified");
     }
 }

@@ -56,9 +56,7 @@ impl Reload {
             let outcome = match self.reload() {
                 Ok(()) => "done",
                 Err(failure) => {
-                    tracing::error!(
-                        "the profiles stay as they were where something is wrong: {failure}"
-                    );
+                    tracing::error!("profiles with mistakes stay as they were: {failure}");
                     "refused"
                 }
             };

@@ -129,7 +129,7 @@ async fn open(
     for (profile, failure) in &absent {
         tracing::error!(
             profile,
-            "this profile is not served; mend it and start the sidecar again: {failure}"
+            "this profile is not served; correct it and start the sidecar again: {failure}"
         );
     }
     let absent = absent.into_iter().map(|(profile, _)| profile).collect();

@@ -9,7 +9,7 @@ use crate::program::Home;
 use crate::support::eventually;
 
 const READ: &str = "the profiles were read again";
-const REFUSED: &str = "the profiles stay as they were";
+const REFUSED: &str = "profiles with mistakes stay as they were";
 
 #[tokio::test]
 async fn a_reload_changes_what_differs_and_keeps_what_runs() {

@@ -99,8 +99,8 @@ async fn what_cannot_be_served_does_not_start() {
         home.profile("open", &sandbox, "listen = \"0.0.0.0:9001\"")
     ));
     for (arguments, code, words) in [
-        (&["pay=0.0.0.0:0"][..], 64, "reached from other machines"),
-        (&["open"], 64, "reached from other machines"),
+        (&["pay=0.0.0.0:0"][..], 64, "other machines can reach"),
+        (&["open"], 64, "other machines can reach"),
         (&["pay=9001"], 64, "is not an address"),
         (&["pya"], 64, "pay"),
         (&["pay", "pay=127.0.0.1:0"], 64, "named twice"),

@@ -76,7 +76,7 @@ async fn an_upstream_that_is_not_who_it_should_be_is_never_asked() {
         (OTHER_NAME, "its certificate is for another name"),
         (
             STRANGER,
-            "its certificate is of an issuer that is not trusted",
+            "its certificate was issued by an authority that is not trusted",
         ),
         (EXPIRED, "its certificate has expired"),
     ] {
@@ -135,7 +135,7 @@ async fn a_handshake_that_does_not_end_well_says_how() {
             Play::Stall,
             504,
             Reason::UpstreamTimeout,
-            "no connection in time",
+            "the connection was not made in time",
         ),
     ] {
         let (got, denied) = refused(&before(&play.start(), false)).await;

@@ -33,7 +33,7 @@ pub enum PlayError<E: std::fmt::Display> {
     #[error("{0}")]
     Client(E),
     /// A step broke off: a mistake of the card.
-    #[error("the step {0} broke off")]
+    #[error("the step {0} was interrupted")]
     Broken(&'static str),
 }
 

@@ -41,7 +41,7 @@ pub enum SetupError {
     #[error(transparent)]
     Api(#[from] ApiFault),
     /// The account could not be made.
-    #[error("the account could not be made: {0}")]
+    #[error("the account could not be created: {0}")]
     Account(#[from] CreateError),
     /// The echo could not be reached.
     #[error(transparent)]

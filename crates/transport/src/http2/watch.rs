@@ -72,7 +72,7 @@ impl Http2Watch {
 
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<NextDeadline> {
         if self.streams.forsaken() > self.limits.max_streams as usize {
-            tracing::debug!("a peer gives up all that it asks for: cut");
+            tracing::debug!("a peer cancels all of its requests: connection closed");
             return Poll::Ready(NextDeadline::Cut);
         }
         if let Some(next) = self.obey() {

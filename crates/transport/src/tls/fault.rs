@@ -32,10 +32,17 @@ pub enum TlsFault {
     #[error("the private key in {} is encrypted; decrypt it with `openssl pkey -in FILE -out FILE` and protect it by its mode", .0.display())]
     EncryptedKey(PathBuf),
     /// A block has no end, or is not base64.
-    #[error("{} is not well-formed PEM, or only half written; write it anew and rename it into place", .0.display())]
+    #[error(
+        "{} is not well-formed PEM, or only half written; write it again and rename it into place",
+        .0.display()
+    )]
     Malformed(PathBuf),
     /// Certificate and key are not a pair.
-    #[error("the private key in {} is not that of the first certificate in {}; use the files of one issue", .key.display(), .certificate.display())]
+    #[error(
+        "the private key in {} does not belong to the first certificate in {}; use files that were issued together",
+        .key.display(),
+        .certificate.display()
+    )]
     Mismatch {
         /// The file of the certificate.
         certificate: PathBuf,
@@ -43,7 +50,7 @@ pub enum TlsFault {
         key: PathBuf,
     },
     /// The certificate is not X.509.
-    #[error("the first certificate in {} cannot be read: {error}; have it issued anew", .file.display())]
+    #[error("the first certificate in {} cannot be read: {error}; have it issued again", .file.display())]
     Certificate {
         /// The file.
         file: PathBuf,
@@ -54,7 +61,7 @@ pub enum TlsFault {
     #[error("the private key in {} cannot be used; make an ECDSA P-256 or P-384, Ed25519 or RSA key of at least 2048 bits", .0.display())]
     Key(PathBuf),
     /// The cryptographic provider cannot speak TLS.
-    #[error("TLS is not to be had from this build: {0}")]
+    #[error("this build cannot use TLS: {0}")]
     Provider(Error),
 }
 
