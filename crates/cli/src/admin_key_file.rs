@@ -1,10 +1,10 @@
 //! The file of an admin key, as the server and operator commands read it.
 
-use std::fs;
-use std::io::{ErrorKind, Read};
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use countersign_client::NamedFile;
 use countersign_dialect::Secret;
 
 use crate::exit::Failure;
@@ -33,20 +33,18 @@ pub(crate) fn kept(file: &Path) -> Result<Option<Secret>, Failure> {
 pub(crate) fn read(file: &Path) -> Result<Option<Secret>, Failure> {
     let shown = file.display();
     let unreadable = |error| Failure::usage(format!("{shown} cannot be read: {error}"));
-    let mut opened = match fs::File::open(file) {
+    let opened = match NamedFile::open(file) {
         Ok(opened) => opened,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(unreadable(error)),
     };
-    let metadata = opened.metadata().map_err(unreadable)?;
-    if metadata.permissions().mode() & 0o077 != 0 {
+    if opened.metadata().permissions().mode() & 0o077 != 0 {
         return Err(Failure::usage(format!(
             "others can read the admin key in {shown}: run `chmod 600 {shown}`, and replace the key \
              if somebody may have (delete the file and start the server again)"
         )));
     }
-    let mut text = String::new();
-    opened.read_to_string(&mut text).map_err(unreadable)?;
+    let text = opened.text(NamedFile::LARGEST_SECRET).map_err(unreadable)?;
     let key = text.trim();
     if !(1..=MOST).contains(&key.len()) || key.contains(|c: char| !c.is_ascii_graphic()) {
         return Err(Failure::usage(format!(
@@ -59,6 +57,8 @@ pub(crate) fn read(file: &Path) -> Result<Option<Secret>, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -5,9 +5,9 @@ mod show;
 
 pub(crate) use self::check::file_of;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
+use countersign_client::NamedFile;
 use countersign_dialect::document::did_you_mean;
 use countersign_dialect::{Dialect, REFERENCE};
 use serde_json::json;
@@ -75,8 +75,9 @@ fn source_of(name: &str) -> Result<(String, String), Failure> {
         return Ok((source.to_owned(), name.to_owned()));
     }
     let file = file_of(Path::new(name));
-    fs::read_to_string(&file)
-        .map(|source| (source, file.display().to_string()))
+    NamedFile::open(&file)
+        .and_then(|it| it.text(NamedFile::LARGEST_TEXT))
+        .map(|source| (source.to_string(), file.display().to_string()))
         .map_err(|error| {
             let known: Vec<_> = Dialect::SHIPPED.iter().map(|(name, _)| *name).collect();
             let meant = did_you_mean(name, known.iter().copied()).map(|help| format!(": {help}"));

@@ -46,6 +46,7 @@ mod environment;
 mod error;
 mod http_transport;
 mod middleware;
+mod named_file;
 pub mod profile;
 mod secret_source;
 mod session;
@@ -66,6 +67,7 @@ pub use http_transport::HttpTransport;
 #[cfg(feature = "reqwest")]
 pub use middleware::BearerMiddleware;
 pub use middleware::{BearerAuth, BearerError, BearerLayer};
+pub use named_file::NamedFile;
 pub use profile::{Profile, Profiles};
 pub use secret_source::{SecretCommand, SecretEnv, SecretFile, SecretSource};
 pub use session::{ClientSession, NextStep, RenewalKind, ReserveOutcome, SessionTerms};

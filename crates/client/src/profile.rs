@@ -7,8 +7,6 @@ mod token_source;
 mod user_paths;
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,7 +17,7 @@ use countersign_outbound::{ProxyRules, ServerUrl};
 use http::Method;
 
 use crate::warnings::warn;
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, NamedFile};
 
 pub use user_paths::UserPaths;
 
@@ -307,13 +305,12 @@ impl Profiles {
 /// Reads a file, and whether others can read it, too; `None` if others can write it.
 /// What is not UTF-8 is replaced, which the parser notices.
 fn private_text(path: &Path) -> std::io::Result<Option<(String, bool)>> {
-    let mut file = File::open(path)?;
-    let mode = file.metadata()?.permissions().mode();
+    let file = NamedFile::open(path)?;
+    let mode = file.metadata().permissions().mode();
     if mode & 0o022 != 0 {
         return Ok(None);
     }
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)?;
+    let bytes = file.bytes(NamedFile::LARGEST_TEXT)?;
     let text = String::from_utf8_lossy(&bytes).into_owned();
     Ok(Some((text, mode & 0o044 != 0)))
 }

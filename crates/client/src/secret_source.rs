@@ -13,7 +13,7 @@ use tokio::process::Command;
 use zeroize::Zeroizing;
 
 use crate::warnings::warn;
-use crate::{BoxFuture, Error, ErrorKind};
+use crate::{BoxFuture, Error, ErrorKind, NamedFile};
 
 /// A source of the login secret.
 pub trait SecretSource: Send + Sync + 'static {
@@ -105,13 +105,15 @@ impl SecretSource for SecretFile {
             ))
         };
         Box::pin(async move {
-            let file = tokio::fs::File::open(&self.0).await;
-            let file = file.map_err(|it| cannot(&it))?;
-            if let Ok(metadata) = file.metadata().await {
-                warn_if_exposed(&self.0, &metadata);
-            }
-            let text = read_line(file).await;
-            text.map_err(|it| cannot(&it))
+            let path = self.0.clone();
+            let read = tokio::task::spawn_blocking(move || {
+                let file = NamedFile::open(&path)?;
+                warn_if_exposed(&path, file.metadata());
+                file.text(NamedFile::LARGEST_SECRET)
+            });
+            let text = read.await.map_err(|it| cannot(&it))?;
+            let text = text.map_err(|it| cannot(&it))?;
+            one_line(&text).map_err(|it| cannot(&it))
         })
     }
 }
@@ -184,6 +186,10 @@ async fn read_line(from: impl AsyncRead + Unpin) -> Result<Secret, String> {
     if text.len() as u64 > LONGEST {
         return Err(TOO_LONG.to_owned());
     }
+    one_line(&text)
+}
+
+fn one_line(text: &str) -> Result<Secret, String> {
     let line = Secret::from(text.trim_end_matches(['\n', '\r']));
     match line.unseen_end() {
         Some(unseen) => Err(format!("what it holds {unseen}")),

@@ -87,10 +87,15 @@ pub enum SealError {
 impl MasterKey {
     /// Reads the master key at `path`.
     pub fn open(path: &Path) -> Result<Self, MasterKeyError> {
-        let mut file = File::open(path).map_err(|source| match source.kind() {
+        let cannot = |source: io::Error| match source.kind() {
             io::ErrorKind::NotFound => MasterKeyError::Missing(path.to_owned()),
             _ => io_error(path, source),
-        })?;
+        };
+        // Opening a pipe would wait for whoever writes to it.
+        if !std::fs::metadata(path).map_err(cannot)?.is_file() {
+            return Err(MasterKeyError::NotAFile(path.to_owned()));
+        }
+        let mut file = File::open(path).map_err(cannot)?;
         check(path, &file)?;
         let mut bytes = Zeroizing::new([0; KEY_LEN]);
         file.read_exact(&mut *bytes)

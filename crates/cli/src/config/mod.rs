@@ -17,6 +17,8 @@ mod warnings;
 
 use std::path::{Path, PathBuf};
 
+use countersign_client::NamedFile;
+
 use crate::exit::Failure;
 use crate::output::Output;
 
@@ -94,7 +96,8 @@ pub(crate) fn load(file: &Path, over: &Overrides) -> Result<Settings, Failure> {
 }
 
 fn source_of(file: &Path) -> Result<String, Failure> {
-    std::fs::read_to_string(file).map_err(|error| {
+    let read = NamedFile::open(file).and_then(|it| it.text(NamedFile::LARGEST_TEXT));
+    read.map(|it| it.to_string()).map_err(|error| {
         Failure::usage(format!(
             "the configuration {} cannot be read: {error}",
             file.display()

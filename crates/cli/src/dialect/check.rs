@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use countersign_client::NamedFile;
 use countersign_dialect::{Dialect, examples};
 use serde_json::json;
 
@@ -15,7 +16,9 @@ use crate::output::Output;
 pub(super) fn run(path: &Path, output: &mut Output) -> Result<(), Failure> {
     let file = file_of(path);
     let origin = file.display().to_string();
-    let source = fs::read_to_string(&file).map_err(|error| unreadable(&file, &error))?;
+    let source = NamedFile::open(&file)
+        .and_then(|it| it.text(NamedFile::LARGEST_TEXT))
+        .map_err(|error| unreadable(&file, &error))?;
     let dialect = Dialect::compile(&source, &origin);
     let dialect = dialect.map_err(|it| Failure::mistakes(&it, "the dialect file"))?;
     let run = run_examples(&dialect, &file)?;
@@ -36,7 +39,9 @@ fn run_examples(dialect: &Dialect, file: &Path) -> Result<usize, Failure> {
     let mut run = 0;
     let mut wrong = Vec::new();
     for path in example_files(file)? {
-        let text = fs::read_to_string(&path).map_err(|error| unreadable(&path, &error))?;
+        let text = NamedFile::open(&path)
+            .and_then(|it| it.text(NamedFile::LARGEST_TEXT))
+            .map_err(|error| unreadable(&path, &error))?;
         let origin = path.display().to_string();
         match examples::check(dialect, &text, &origin) {
             Ok(()) => run += examples::parse(&text, &origin).map_or(0, |it| it.len()),

@@ -1,10 +1,10 @@
 //! Where the admin API is and which key opens it: what the command line says,
 //! else what the environment says, else what the data directory says.
 
-use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use countersign_client::NamedFile;
 use countersign_dialect::Secret;
 use countersign_outbound::TrustedRoots;
 use http::Uri;
@@ -97,7 +97,7 @@ pub(crate) fn environment(name: &str) -> Result<Option<String>, Failure> {
 /// The URL that a server writes into its data directory once it serves.
 fn published(data: &Path) -> Result<(String, String), Failure> {
     let file = data.join("admin.url");
-    match fs::read_to_string(&file) {
+    match NamedFile::open(&file).and_then(|it| it.text(NamedFile::LARGEST_SECRET)) {
         Ok(text) => Ok((text.trim().to_owned(), file.display().to_string())),
         Err(error) if error.kind() == ErrorKind::NotFound => Err(Failure::unavailable(format!(
             "no server is known here: there is no {}",
@@ -132,8 +132,9 @@ fn roots() -> Result<TrustedRoots, Failure> {
         return Ok(TrustedRoots::System);
     };
     let file = PathBuf::from(file);
-    let pem = fs::read(&file).map_err(|error| unreadable(&file, &error))?;
-    Ok(TrustedRoots::Pem(pem))
+    let pem = NamedFile::open(&file).and_then(|it| it.bytes(NamedFile::LARGEST_TEXT));
+    let pem = pem.map_err(|error| unreadable(&file, &error))?;
+    Ok(TrustedRoots::Pem(pem.to_vec()))
 }
 
 fn is_loopback(host: &str) -> bool {

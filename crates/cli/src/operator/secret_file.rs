@@ -1,11 +1,12 @@
 //! A secret that the operator chose, from a file or standard input: on the
 //! command line it would stay in the shell's history and be seen by others.
 
-use std::fs::{File, Metadata};
+use std::fs::Metadata;
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use countersign_client::NamedFile;
 use countersign_dialect::Secret;
 
 use crate::exit::Failure;
@@ -43,9 +44,8 @@ pub(crate) fn read(file: &Path) -> Result<Secret, Failure> {
 }
 
 /// A file with a secret is its owner's alone.
-fn warn_if_exposed(path: &Path, file: &File) {
-    let open = |it: &Metadata| it.is_file() && it.permissions().mode() & 0o077 != 0;
-    if file.metadata().is_ok_and(|it| open(&it)) {
+fn warn_if_exposed(path: &Path, file: &Metadata) {
+    if file.is_file() && file.permissions().mode() & 0o077 != 0 {
         let path = path.display();
         notes::warn(&format!(
             "others can read the secret file {path}: run `chmod 600 {path}`"
@@ -54,15 +54,14 @@ fn warn_if_exposed(path: &Path, file: &File) {
 }
 
 fn text(file: &Path) -> io::Result<Secret> {
+    if !["-", "/dev/stdin"].map(Path::new).contains(&file) {
+        let opened = NamedFile::open(file)?;
+        warn_if_exposed(file, opened.metadata());
+        let text = opened.text(MOST)?;
+        return Ok(Secret::from(text.as_str()));
+    }
     let mut text = String::new();
-    let source: Box<dyn Read> = if file == Path::new("-") {
-        Box::new(io::stdin())
-    } else {
-        let opened = File::open(file)?;
-        warn_if_exposed(file, &opened);
-        Box::new(opened)
-    };
-    source.take(MOST + 1).read_to_string(&mut text)?;
+    io::stdin().take(MOST + 1).read_to_string(&mut text)?;
     let text = Secret::from(text);
     if text.expose().len() as u64 > MOST {
         return Err(io::Error::other("it is too long"));

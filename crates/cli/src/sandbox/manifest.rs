@@ -1,8 +1,8 @@
 //! The manifest of a sandbox as `ctl` reads it: its address and its key.
 
-use std::fs;
 use std::path::Path;
 
+use countersign_client::NamedFile;
 use serde_json::Value;
 
 use crate::exit::Failure;
@@ -19,11 +19,13 @@ impl Control {
     /// Reads a manifest.
     pub(super) fn read(file: &Path) -> Result<Self, Failure> {
         let shown = file.display();
-        let text = fs::read_to_string(file).map_err(|error| {
-            Failure::unavailable(format!(
-                "the manifest {shown} cannot be read ({error}): is the sandbox running?"
-            ))
-        })?;
+        let text = NamedFile::open(file)
+            .and_then(|it| it.text(NamedFile::LARGEST_TEXT))
+            .map_err(|error| {
+                Failure::unavailable(format!(
+                    "the manifest {shown} cannot be read ({error}): is the sandbox running?"
+                ))
+            })?;
         let manifest: Value = serde_json::from_str(&text)
             .map_err(|error| Failure::usage(format!("{shown} is not a manifest: {error}")))?;
         let member = |name: &str| {

@@ -1,13 +1,11 @@
 //! What a sidecar is made of, read from a profile and the files that it names. Two
 //! that are equal make the same sidecar, so a reload keeps it, with its session.
 
-use std::fs::File;
-use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use countersign_client::Profile;
+use countersign_client::{NamedFile, Profile};
 use countersign_dialect::Secret;
 use countersign_outbound::TrustedRoots;
 use countersign_relay::{UpstreamSettings, UpstreamTimeouts};
@@ -86,14 +84,13 @@ impl Made {
 fn key(path: &Path) -> Result<Secret, String> {
     let shown = path.display();
     let cannot = |error: std::io::Error| format!("key_file {shown} cannot be read: {error}");
-    let mut file = File::open(path).map_err(cannot)?;
-    if file.metadata().map_err(cannot)?.permissions().mode() & 0o007 != 0 {
+    let file = NamedFile::open(path).map_err(cannot)?;
+    if file.metadata().permissions().mode() & 0o007 != 0 {
         return Err(format!(
             "everybody can read key_file {shown}: run `chmod o= {shown}`"
         ));
     }
-    let mut text = String::new();
-    file.read_to_string(&mut text).map_err(cannot)?;
+    let text = file.text(NamedFile::LARGEST_SECRET).map_err(cannot)?;
     let key = Secret::from(text.trim_end_matches(['\n', '\r']));
     let fits = key.expose().len() >= SHORTEST_KEY
         && key.expose().bytes().all(|byte| byte.is_ascii_graphic());
@@ -105,7 +102,7 @@ fn key(path: &Path) -> Result<Secret, String> {
 }
 
 fn roots(path: &Path) -> Result<TrustedRoots, String> {
-    let read = std::fs::read(path);
-    read.map(TrustedRoots::Pem)
+    let read = NamedFile::open(path).and_then(|it| it.bytes(NamedFile::LARGEST_TEXT));
+    read.map(|it| TrustedRoots::Pem(it.to_vec()))
         .map_err(|error| format!("roots {} cannot be read: {error}", path.display()))
 }

@@ -5,7 +5,6 @@ mod storage;
 mod values;
 
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,6 +13,7 @@ use countersign_dialect::{Dialect, Mistake, Mistakes, Secret, Variant};
 use countersign_outbound::{ProxyRules, ServerUrl};
 
 use super::{ExtraPart, Profile, SecretPlace, UserPaths};
+use crate::NamedFile;
 
 /// The content of a file: each profile or its mistakes, and the mistakes that are in
 /// no profile.
@@ -357,16 +357,8 @@ const LARGEST_DIALECT: u64 = 1 << 20;
 
 /// The text of a dialect file. What may hang or have no end is not opened.
 fn dialect_text(path: &Path) -> std::io::Result<String> {
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(std::io::Error::other("it is not a regular file"));
-    }
-    let mut text = String::new();
-    let file = std::fs::File::open(path)?;
-    file.take(LARGEST_DIALECT + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > LARGEST_DIALECT {
-        return Err(std::io::Error::other("it is larger than 1 MiB"));
-    }
-    Ok(text)
+    let text = NamedFile::regular(path)?.text(LARGEST_DIALECT)?;
+    Ok(text.to_string())
 }
 
 fn shipped(value: &TomlValue<'_>, name: &str) -> Option<&'static str> {

@@ -8,8 +8,8 @@ use countersign_outbound::{ProxyRules, TrustedRoots};
 
 use super::{ExtraPart, KeyPlace, Profile, SecretPlace, SessionStorage};
 use crate::{
-    BoxFuture, Error, ErrorKind, FileStore, MemoryStore, SealKey, SecretCommand, SecretEnv,
-    SecretFile, SecretSource, SessionOwner, SessionStore, StoreError, TokenSource,
+    BoxFuture, Error, ErrorKind, FileStore, MemoryStore, NamedFile, SealKey, SecretCommand,
+    SecretEnv, SecretFile, SecretSource, SessionOwner, SessionStore, StoreError, TokenSource,
     TokenSourceBuilder, environment,
 };
 
@@ -138,7 +138,8 @@ impl Profile {
         let Some(path) = &self.roots else {
             return Ok(TrustedRoots::System);
         };
-        let read = std::fs::read(path).map(TrustedRoots::Pem);
+        let read = NamedFile::open(path).and_then(|it| it.bytes(NamedFile::LARGEST_TEXT));
+        let read = read.map(|it| TrustedRoots::Pem(it.to_vec()));
         read.map_err(|error| {
             let (name, path) = (&self.name, path.display());
             let message = format!("{name}: the roots in {path} cannot be read: {error}");

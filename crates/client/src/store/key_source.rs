@@ -1,7 +1,6 @@
 //! Sources of the key that seals session files.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
 use aws_lc_rs::error::Unspecified;
@@ -13,7 +12,7 @@ use zeroize::Zeroizing;
 use super::StoreError;
 use super::private_file::{self, DraftFile, io_error};
 use super::seal::{KEY_LEN, SealKey};
-use crate::environment;
+use crate::{NamedFile, environment};
 
 /// The longest text of a key that is read.
 const MAX_TEXT: u64 = 1024;
@@ -91,16 +90,13 @@ impl SealKey {
 
     fn find(path: &Path) -> Result<Option<Self>, StoreError> {
         let failed = |error: io::Error| io_error(path, "read", &error);
-        let file = match File::open(path) {
+        let file = match NamedFile::open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed(error)),
         };
-        private_file::check_mode(path, &file.metadata().map_err(failed)?)?;
-        let mut text = Zeroizing::new(String::with_capacity(MAX_TEXT as usize));
-        file.take(MAX_TEXT)
-            .read_to_string(&mut text)
-            .map_err(failed)?;
+        private_file::check_mode(path, file.metadata())?;
+        let text = file.text(MAX_TEXT).map_err(failed)?;
         Self::from_text(&text, &path.display().to_string()).map(Some)
     }
 }

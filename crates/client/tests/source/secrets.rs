@@ -89,6 +89,18 @@ async fn a_secret_comes_from_a_file_a_variable_or_a_command() {
     let told = SecretFile::new(&file).secret().await.unwrap();
     assert_eq!(told.expose(), "s3cret ");
 
+    // As `<(…)` of a shell is.
+    let pipe = folder.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let writer = tokio::task::spawn_blocking({
+        let pipe = pipe.clone();
+        move || std::fs::write(pipe, "s3cret\n").unwrap()
+    });
+    let told = SecretFile::new(&pipe).secret().await.unwrap();
+    assert_eq!(told.expose(), "s3cret");
+    writer.await.unwrap();
+
     let command = SecretCommand::new(["printf", "a\nb\n"]).unwrap();
     assert_eq!(command.secret().await.unwrap().expose(), "a\nb");
 
@@ -132,12 +144,13 @@ async fn what_nobody_can_see_at_an_end_is_refused_and_named() {
 #[tokio::test]
 async fn a_secret_that_cannot_be_had_is_told_by_its_place() {
     let command = |argv: &[&str]| SecretCommand::new(argv.iter().copied()).unwrap();
-    let sources: [(Box<dyn SecretSource>, &str); 6] = [
+    let sources: [(Box<dyn SecretSource>, &str); 7] = [
         (
             Box::new(SecretFile::new("/nowhere/secret")),
             "/nowhere/secret",
         ),
         (Box::new(SecretFile::new("/dev/null")), "empty"),
+        (Box::new(SecretFile::new("/dev/zero")), "not a regular file"),
         (
             Box::new(SecretEnv::new("COUNTERSIGN_NO_SUCH")),
             "COUNTERSIGN_NO_SUCH",

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use countersign_client::NamedFile;
 use countersign_dialect::document::{TomlKey, TomlTable, TomlValue, did_you_mean};
 use countersign_dialect::{Dialect, Mistake, VendorPreset};
 use countersign_domain::ApiName;
@@ -84,7 +85,8 @@ impl ApiReader<'_, '_> {
         let is_file = text.contains('/') || Path::new(text).extension().is_some();
         let (source, origin) = if is_file {
             let path = self.base.join(text);
-            let read = std::fs::read_to_string(&path);
+            let read = NamedFile::open(&path).and_then(|it| it.text(NamedFile::LARGEST_TEXT));
+            let read = read.map(|it| it.to_string());
             let read = read.map_err(|error| value.blame(format!("cannot be read: {error}"), None));
             (read.ok()?, path.display().to_string())
         } else {

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use countersign_client::NamedFile;
 use countersign_dialect::document::{TomlTable, TomlValue};
 use countersign_outbound::{ServerUrl, ServerUrlFault, TrustedRoots};
 use countersign_relay::{HealthCheck, UpstreamHost, UpstreamSettings, UpstreamTimeouts};
@@ -77,8 +78,8 @@ fn url(value: &TomlValue<'_>) -> Option<ServerUrl> {
 
 fn authorities(value: &TomlValue<'_>, base: &Path) -> Option<(std::path::PathBuf, TrustedRoots)> {
     let path = file(value, base)?;
-    match std::fs::read(&path) {
-        Ok(pem) => Some((path, TrustedRoots::Pem(pem))),
+    match NamedFile::open(&path).and_then(|it| it.bytes(NamedFile::LARGEST_TEXT)) {
+        Ok(pem) => Some((path, TrustedRoots::Pem(pem.to_vec()))),
         Err(error) => {
             value.blame(format!("cannot be read: {error}"), None);
             None

@@ -1,0 +1,212 @@
+//! Small files that an operator or integrator names: read whole or not at all, never
+//! waited for without end, and nothing of them is left in memory.
+//!
+//! A pipe is read like a file, for at most five seconds: it is what `<(…)` of a shell
+//! and a piped `/dev/stdin` are, and how programs that keep secrets hand them over.
+
+use std::fs::{self, File, FileType, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use zeroize::Zeroizing;
+
+/// How long a pipe is waited for, until its end.
+const PIPE_LIMIT: Duration = Duration::from_secs(5);
+
+/// How often a pipe is looked at.
+const PIPE_PAUSE: Duration = Duration::from_millis(10);
+
+/// A file that was opened and is one that has an end, or a pipe.
+#[derive(Debug)]
+pub struct NamedFile {
+    file: File,
+    metadata: Metadata,
+}
+
+impl NamedFile {
+    /// More than any secret or key has, in bytes.
+    pub const LARGEST_SECRET: u64 = 64 << 10;
+    /// More than settings or certificates have, in bytes.
+    pub const LARGEST_TEXT: u64 = 4 << 20;
+
+    /// Opens a regular file or a pipe, which is not waited for here, or `/dev/null`.
+    ///
+    /// # Errors
+    ///
+    /// It is something else, such as a directory or device, or cannot be opened.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let is_nothing = path == Path::new("/dev/null");
+        Self::of_kind(path, |kind| kind.is_file() || kind.is_fifo() || is_nothing)
+    }
+
+    /// Opens a regular file and nothing else: for what is read again and again.
+    ///
+    /// # Errors
+    ///
+    /// It is something else, or cannot be opened.
+    pub fn regular(path: &Path) -> io::Result<Self> {
+        Self::of_kind(path, FileType::is_file)
+    }
+
+    fn of_kind(path: &Path, fits: impl Fn(&FileType) -> bool) -> io::Result<Self> {
+        let check = |metadata: Metadata| match fits(&metadata.file_type()) {
+            true => Ok(metadata),
+            false => Err(io::Error::other("it is not a regular file")),
+        };
+        // Some devices do something where they are only opened.
+        check(fs::metadata(path)?)?;
+        let without_waiting = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+        let file = File::options()
+            .read(true)
+            .custom_flags(without_waiting)
+            .open(path)?;
+        let metadata = check(file.metadata()?)?;
+        Ok(Self { file, metadata })
+    }
+
+    /// What the system says of the opened file.
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    /// All of it.
+    ///
+    /// # Errors
+    ///
+    /// It is larger than `most` bytes, cannot be read, or is a pipe to whose end
+    /// nobody wrote in time.
+    pub fn bytes(self, most: u64) -> io::Result<Zeroizing<Vec<u8>>> {
+        self.bytes_within(most, PIPE_LIMIT)
+    }
+
+    /// All of it, as UTF-8.
+    ///
+    /// # Errors
+    ///
+    /// As [`NamedFile::bytes`], and that it is not UTF-8.
+    pub fn text(self, most: u64) -> io::Result<Zeroizing<String>> {
+        let bytes = self.bytes(most)?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| {
+            io::Error::new(
+                io::ErrorKind::InvalidData,
+                "stream did not contain valid UTF-8",
+            )
+        })?;
+        Ok(Zeroizing::new(text.to_owned()))
+    }
+
+    fn bytes_within(mut self, most: u64, limit: Duration) -> io::Result<Zeroizing<Vec<u8>>> {
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        // Room for all of it from the start: a buffer that grows leaves copies behind.
+        let length = usize::try_from(self.metadata.len()).unwrap_or(usize::MAX);
+        let mut bytes = Zeroizing::new(Vec::with_capacity(length.max(4_096).min(most)));
+        let mut part = Zeroizing::new([0; 4_096]);
+        let is_pipe = self.metadata.file_type().is_fifo();
+        let begun = Instant::now();
+        loop {
+            match self.file.read(&mut *part) {
+                // Nobody has written yet.
+                Ok(0) if is_pipe && bytes.is_empty() => {}
+                Ok(0) => return Ok(bytes),
+                Ok(read) if read > most - bytes.len() => return Err(too_large(most)),
+                Ok(read) => {
+                    bytes.extend_from_slice(part.get(..read).unwrap_or_default());
+                    continue;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            }
+            if begun.elapsed() >= limit {
+                let seconds = limit.as_secs();
+                return Err(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    format!("it is a pipe, to whose end nobody wrote within {seconds} seconds"),
+                ));
+            }
+            std::thread::sleep(PIPE_PAUSE);
+        }
+    }
+}
+
+fn too_large(most: usize) -> io::Error {
+    let told = match most {
+        most if most >= 1 << 20 => format!("{} MiB", most >> 20),
+        most if most >= 1 << 10 => format!("{} KiB", most >> 10),
+        most => format!("{most} bytes"),
+    };
+    io::Error::other(format!("it is larger than {told}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    fn read(path: &Path, most: u64) -> Result<String, String> {
+        let opened = NamedFile::open(path).and_then(|it| it.text(most));
+        opened.map(|it| it.to_string()).map_err(|it| it.to_string())
+    }
+
+    fn pipe(directory: &tempfile::TempDir) -> std::path::PathBuf {
+        let path = directory.path().join("pipe");
+        assert!(
+            Command::new("mkfifo")
+                .arg(&path)
+                .status()
+                .unwrap()
+                .success()
+        );
+        path
+    }
+
+    #[test]
+    fn a_file_is_read_whole_or_not_at_all() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        fs::write(&path, "x".repeat(10_240)).unwrap();
+        assert_eq!(read(&path, 10_240).unwrap().len(), 10_240);
+        assert_eq!(read(&path, 10_239).unwrap_err(), "it is larger than 9 KiB");
+        fs::write(&path, b"\xff").unwrap();
+        assert!(read(&path, 10).unwrap_err().contains("UTF-8"));
+        fs::write(&path, b"").unwrap();
+        assert_eq!(read(&path, 10).unwrap(), "");
+    }
+
+    #[test]
+    fn what_has_no_end_or_is_no_file_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        for path in [Path::new("/dev/zero"), directory.path()] {
+            assert_eq!(read(path, 10).unwrap_err(), "it is not a regular file");
+        }
+        assert_eq!(read(Path::new("/dev/null"), 10).unwrap(), "");
+        let missing = NamedFile::open(&directory.path().join("missing")).unwrap_err();
+        assert_eq!(missing.kind(), io::ErrorKind::NotFound);
+        let refused = NamedFile::regular(&pipe(&directory)).unwrap_err();
+        assert_eq!(refused.to_string(), "it is not a regular file");
+    }
+
+    #[test]
+    fn a_pipe_is_read_to_its_end_and_not_waited_for_longer() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = pipe(&directory);
+        let writer = std::thread::spawn({
+            let path = path.clone();
+            move || fs::write(path, "secret\n").unwrap()
+        });
+        assert_eq!(read(&path, 100).unwrap(), "secret\n");
+        writer.join().unwrap();
+        let opened = NamedFile::open(&path).unwrap();
+        let late = opened.bytes_within(100, Duration::ZERO).unwrap_err();
+        assert_eq!(late.kind(), io::ErrorKind::TimedOut);
+        let endless = NamedFile::open(&path).unwrap();
+        // Somebody holds the other end and writes less than all.
+        let mut held = File::options().write(true).open(&path).unwrap();
+        io::Write::write_all(&mut held, b"sec").unwrap();
+        let late = endless.bytes_within(100, Duration::ZERO).unwrap_err();
+        assert_eq!(late.kind(), io::ErrorKind::TimedOut);
+    }
+}
