@@ -23,7 +23,6 @@ use super::key::{AuthenticatedOperator, hash};
 use super::page::{ListPage, QueryParameters, limit};
 use super::path_params::PathParams;
 use super::problem::AdminProblem;
-use super::view::rfc3339;
 use countersign_server::generated_key::named_admin_key;
 use countersign_store::StoredAdminKey;
 
@@ -212,8 +211,8 @@ impl AdminKeyView {
                 ApiScope::Only(apis) => Some(apis.iter().map(ApiName::to_string).collect()),
             },
             state: if expired { "expired" } else { "active" },
-            created_at: Some(rfc3339(key.created_at)),
-            expires_at: key.expires_at.map(rfc3339),
+            created_at: Some(key.created_at.rfc3339()),
+            expires_at: key.expires_at.map(Timestamp::rfc3339),
         }
     }
 }

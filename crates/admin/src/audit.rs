@@ -10,11 +10,10 @@ use serde_json::Value;
 
 use super::AdminState;
 use super::fields::NamedValues;
-use super::instant::instant;
 use super::key::AuthenticatedOperator;
 use super::page::{ListPage, QueryParameters, limit};
 use super::problem::AdminProblem;
-use super::view::rfc3339;
+use super::query_instant::instant;
 use countersign_store::{AuditEntry, AuditFilter, ListOrder};
 
 /// An entry in a reply.
@@ -82,7 +81,7 @@ impl From<AuditEntry> for EntryView {
     fn from(entry: AuditEntry) -> Self {
         Self {
             number: entry.number,
-            at: rfc3339(entry.at),
+            at: entry.at.rfc3339(),
             action: entry.action,
             api: entry.api.map(|api| api.to_string()),
             account: entry.account.map(AccountId::number),

@@ -22,7 +22,6 @@ use super::key::AuthenticatedOperator;
 use super::page::{ListPage, QueryParameters};
 use super::path_params::{PathParams, no_key};
 use super::problem::AdminProblem;
-use super::view::rfc3339;
 use countersign_server::api::IssuingApi;
 use countersign_server::keys::{AppliedKeyChange, KeyRingChange, KeysFault, SigningKeys};
 use countersign_store::{KeyError, KeyPurpose, SealedKey};
@@ -270,8 +269,8 @@ fn view(api: &ApiName, key: &KeyRecord, purpose: KeyPurpose, now: Timestamp) -> 
         algorithm: key.algorithm.name(),
         purpose: purpose.name(),
         state,
-        created_at: rfc3339(key.created_at),
-        retires_at: retires_at.map(rfc3339),
+        created_at: key.created_at.rfc3339(),
+        retires_at: retires_at.map(Timestamp::rfc3339),
     }
 }
 

@@ -12,12 +12,12 @@ use serde::Serialize;
 
 use super::AdminState;
 use super::fields::NamedValues;
-use super::instant::instant;
 use super::key::AuthenticatedOperator;
 use super::page::{ListPage, QueryParameters, limit};
 use super::path_params::PathParams;
 use super::problem::AdminProblem;
-use super::view::{EndView, rfc3339};
+use super::query_instant::instant;
+use super::view::EndView;
 use crate::refusal_ring::{KeptRefusal, RefusalFilter, RingUnreadable};
 
 /// A refusal in a reply.
@@ -223,7 +223,7 @@ impl From<KeptRefusal> for RefusalView {
     fn from(kept: KeptRefusal) -> Self {
         Self {
             id: kept.id,
-            at: rfc3339(kept.at),
+            at: kept.at.rfc3339(),
             api: kept.api,
             front: kept.front,
             operation: kept.operation,
@@ -238,7 +238,7 @@ impl From<KeptRefusal> for RefusalView {
             method: kept.method,
             path: kept.path,
             repeated: kept.repeated,
-            last_at: rfc3339(kept.last_at),
+            last_at: kept.last_at.rfc3339(),
         }
     }
 }

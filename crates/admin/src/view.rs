@@ -46,7 +46,7 @@ impl From<Account> for AccountView {
                 requests_per_second: account.limits.requests_per_second,
             },
             epoch: account.epoch.0,
-            created_at: rfc3339(account.created_at),
+            created_at: account.created_at.rfc3339(),
         }
     }
 }
@@ -71,7 +71,7 @@ impl From<Credential> for CredentialView {
             kind: super::secret::kind(&credential.secret),
             scopes: credential.scopes.iter().map(str::to_owned).collect(),
             state: state(credential.active),
-            created_at: rfc3339(credential.created_at),
+            created_at: credential.created_at.rfc3339(),
             login: credential.login,
         }
     }
@@ -114,7 +114,7 @@ impl EndView {
         };
         Some(Self {
             reason: end.code(),
-            at: rfc3339(at),
+            at: at.rfc3339(),
         })
     }
 }
@@ -135,14 +135,14 @@ impl SessionView {
             state,
             ended: ended.map(|(reason, at)| EndView {
                 reason,
-                at: rfc3339(at),
+                at: at.rfc3339(),
             }),
             generation: session.generation,
-            started_at: rfc3339(session.started_at),
-            rotated_at: rfc3339(session.rotated_at),
-            access_expires_at: rfc3339(session.access_expires_at),
-            refresh_expires_at: rfc3339(session.refresh_expires_at),
-            absolute_expires_at: rfc3339(session.absolute_expires_at),
+            started_at: session.started_at.rfc3339(),
+            rotated_at: session.rotated_at.rfc3339(),
+            access_expires_at: session.access_expires_at.rfc3339(),
+            refresh_expires_at: session.refresh_expires_at.rfc3339(),
+            absolute_expires_at: session.absolute_expires_at.rfc3339(),
             replays: session.replays,
             used: session.used,
             address: session.address.to_string(),
@@ -153,16 +153,4 @@ impl SessionView {
 
 fn state(active: bool) -> &'static str {
     if active { "active" } else { "disabled" }
-}
-
-/// An instant as RFC 3339 in UTC with microseconds.
-pub(super) fn rfc3339(instant: Timestamp) -> String {
-    let micros = instant.as_micros();
-    let end = if micros < 0 {
-        jiff::Timestamp::MIN
-    } else {
-        jiff::Timestamp::MAX
-    };
-    let instant = jiff::Timestamp::from_microsecond(micros).unwrap_or(end);
-    format!("{instant:.6}")
 }

@@ -11,13 +11,14 @@ mod support;
 
 use std::os::unix::net::UnixDatagram;
 
+use countersign_domain::Timestamp;
 use serde_json::json;
 use support::Server;
 
 const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
 
 /// The life of a refresh token, in seconds.
-const WEEK: i64 = 7 * 86_400;
+const WEEK: u64 = 7 * 86_400;
 
 const ONE: &str = "[apis.one]\ndialect = 'mypopup'\n";
 
@@ -41,9 +42,9 @@ async fn a_configuration_that_is_right_is_put_in_place_and_one_that_is_wrong_is_
     // From the end of the access token to that of the refresh token.
     let rest = async || {
         let data = &login("/auth/login").await.json()["data"];
-        let time = |name: &str| data[name].as_str().unwrap().parse::<jiff::Timestamp>();
-        let rest = time("refresh_expires_at").unwrap() - time("access_expires_at").unwrap();
-        WEEK - rest.get_seconds()
+        let time = |name: &str| data[name].as_str().unwrap().parse::<Timestamp>();
+        let end = time("refresh_expires_at").unwrap();
+        WEEK - end.since(time("access_expires_at").unwrap()).as_secs()
     };
     assert_eq!(rest().await, 3600);
     assert_eq!(login("/two/auth/login").await.status, 404);

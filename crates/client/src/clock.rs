@@ -1,7 +1,7 @@
 //! The client's clock. Tests and the sandbox bring their own.
 
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use countersign_domain::Timestamp;
 use tokio::sync::watch;
@@ -49,10 +49,7 @@ impl Clock for SystemClock {
     reason = "the one place of the client that reads the wall clock"
 )]
 fn wall() -> Timestamp {
-    match SystemTime::now().duration_since(UNIX_EPOCH) {
-        Ok(since) => Timestamp::default() + since,
-        Err(before) => Timestamp::default() - before.duration(),
-    }
+    SystemTime::now().into()
 }
 
 /// A clock that stands still until it is moved, for tests.

@@ -3,7 +3,6 @@
 use countersign_domain::Timestamp;
 use http::HeaderMap;
 use http::header::SET_COOKIE;
-use jiff::fmt::rfc2822::DateTimeParser;
 
 /// A cookie that stays.
 pub(crate) struct Cookie<'h> {
@@ -63,6 +62,6 @@ fn has_ended(whole: &str, now: Timestamp) -> bool {
         return seconds <= 0;
     }
     let expires = attribute(whole, "expires").map(|it| it.replace('-', " "));
-    let date = expires.and_then(|it| DateTimeParser::new().parse_timestamp(&it).ok());
-    date.is_some_and(|it| Timestamp::from_seconds(it.as_second()) < now)
+    let date = expires.and_then(|it| Timestamp::from_http_date(&it));
+    date.is_some_and(|it| it < now)
 }

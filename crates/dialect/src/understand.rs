@@ -15,7 +15,6 @@ use bytes::Bytes;
 use countersign_domain::{Refusal, Timestamp, TokenOperation};
 use http::header::{DATE, RETRY_AFTER, SET_COOKIE};
 use http::{HeaderMap, HeaderName, Response, StatusCode};
-use jiff::fmt::rfc2822::DateTimeParser;
 
 use crate::coding::decoded;
 use crate::cookies;
@@ -555,12 +554,7 @@ fn is_printable(token: &str) -> bool {
 
 /// RFC 9110 section 6.6.1.
 fn date(headers: &HeaderMap) -> Option<Timestamp> {
-    instant_in(headers.get(DATE)?.to_str().ok()?)
-}
-
-fn instant_in(text: &str) -> Option<Timestamp> {
-    let date = DateTimeParser::new().parse_timestamp(text).ok()?;
-    Some(Timestamp::from_seconds(date.as_second()))
+    Timestamp::from_http_date(headers.get(DATE)?.to_str().ok()?)
 }
 
 /// RFC 9110 section 10.2.3: seconds, or a date, which is one of the vendor's
@@ -578,7 +572,7 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
         let micros = i64::try_from(instant.saturating_mul(1000)).unwrap_or(i64::MAX);
         return Some(Timestamp::from_micros(micros).since(clock));
     }
-    Some(instant_in(text)?.since(clock))
+    Some(Timestamp::from_http_date(text)?.since(clock))
 }
 
 /// Nobody is told to come back in thirty years: some vendors tell the instant, in

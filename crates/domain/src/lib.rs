@@ -30,6 +30,7 @@ pub mod routes;
 pub mod scopes;
 pub mod session;
 pub mod time;
+mod time_text;
 pub mod token;
 
 pub use account::{Account, AccountId, Allowlist, ApiName, Credential, CredentialId, Epoch};
@@ -48,6 +49,7 @@ pub use routes::{RouteAccess, RouteFault, RouteRule, Routes, TrailingSlash};
 pub use scopes::Scopes;
 pub use session::{Session, SessionId};
 pub use time::Timestamp;
+pub use time_text::{InvalidTimestamp, span_text};
 pub use token::{Algorithm, TokenKind};
 
 /// The examples are compiled.

@@ -1,7 +1,7 @@
 //! Instants. The store keeps microseconds; a JWT carries whole seconds.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// An instant in microseconds since 1970-01-01T00:00:00Z, leap seconds not
 /// counted.
@@ -64,6 +64,15 @@ impl std::ops::Sub<Duration> for Timestamp {
     }
 }
 
+impl From<SystemTime> for Timestamp {
+    fn from(at: SystemTime) -> Self {
+        match at.duration_since(UNIX_EPOCH) {
+            Ok(since) => Self::default() + since,
+            Err(before) => Self::default() - before.duration(),
+        }
+    }
+}
+
 impl fmt::Debug for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (seconds, fraction) = (self.as_seconds(), self.0.rem_euclid(1_000_000));
@@ -94,6 +103,14 @@ mod tests {
         assert_eq!(end + Duration::from_secs(1), end);
         assert_eq!(Timestamp::from_seconds(i64::MAX), end);
         assert_eq!(Timestamp::default() + Duration::MAX, end);
+    }
+
+    #[test]
+    fn a_system_time_may_be_before_the_epoch() {
+        let second = Duration::from_secs(1);
+        for (at, expected) in [(UNIX_EPOCH + second, 1), (UNIX_EPOCH - second, -1)] {
+            assert_eq!(Timestamp::from(at), Timestamp::from_seconds(expected));
+        }
     }
 
     #[test]

@@ -11,7 +11,6 @@ use tokio::task::JoinHandle;
 
 use crate::expectations::RequestExpectations;
 use crate::fault::VendorFault;
-use crate::instant::rfc3339;
 use crate::record::RecordedRequest;
 use crate::setup::SandboxSetup;
 use crate::vendor::SandboxVendor;
@@ -39,7 +38,7 @@ pub(crate) struct ControlHandle {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the sandbox's clock shows {} and is not moved back to {}: expired tokens would \
-     be valid again", rfc3339(*now), rfc3339(*asked)
+     be valid again", now.rfc3339(), asked.rfc3339()
 )]
 pub struct ClockBackwards {
     /// What the clock shows.

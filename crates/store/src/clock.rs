@@ -11,7 +11,7 @@ mod watch;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 
 use countersign_domain::Timestamp;
 
@@ -58,12 +58,11 @@ pub struct ClockBehindBuild {
     made: i64,
 }
 
-/// The day, for people; where no calendar has it, the seconds since 1970.
+/// The day, for people.
 fn date(seconds: i64) -> String {
-    match jiff::Timestamp::from_second(seconds) {
-        Ok(instant) => instant.strftime("%Y-%m-%d").to_string(),
-        Err(_) => format!("{seconds} s since 1970"),
-    }
+    let mut day = Timestamp::from_seconds(seconds).rfc3339_seconds();
+    day.truncate(day.find('T').unwrap_or(day.len()));
+    day
 }
 
 /// The system's time, unless it is before this program was made.
@@ -216,10 +215,7 @@ impl SteadyOffset {
     reason = "the one place that reads the wall clock"
 )]
 fn wall() -> Timestamp {
-    match SystemTime::now().duration_since(UNIX_EPOCH) {
-        Ok(since) => Timestamp::default() + since,
-        Err(before) => Timestamp::default() - before.duration(),
-    }
+    SystemTime::now().into()
 }
 
 #[cfg(test)]

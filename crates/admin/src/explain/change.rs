@@ -10,7 +10,6 @@ use serde_json::Value;
 
 use super::super::AdminState;
 use super::super::problem::AdminProblem;
-use super::super::view::rfc3339;
 use crate::refusal_ring::{KeptEvent, RefusalCause};
 use countersign_store::{AuditEntry, AuditFilter, ListOrder};
 
@@ -97,7 +96,7 @@ fn filters(
 impl From<AuditEntry> for ChangeView {
     fn from(entry: AuditEntry) -> Self {
         Self {
-            at: rfc3339(entry.at),
+            at: entry.at.rfc3339(),
             what: entry.action,
             by: entry.actor,
             detail: serde_json::from_str(&entry.detail).unwrap_or_default(),
@@ -109,7 +108,7 @@ impl From<AuditEntry> for ChangeView {
 impl From<KeptEvent> for ChangeView {
     fn from(event: KeptEvent) -> Self {
         Self {
-            at: rfc3339(event.at),
+            at: event.at.rfc3339(),
             what: event.kind,
             by: "system".to_owned(),
             detail: Value::String(event.detail),

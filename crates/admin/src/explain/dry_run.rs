@@ -18,7 +18,6 @@ use super::super::body::RequestMembers;
 use super::super::fields::NamedValues;
 use super::super::key::AuthenticatedOperator;
 use super::super::problem::AdminProblem;
-use super::super::view::rfc3339;
 use super::dry_run_guard::{
     DryRun, DryRunCredential, DryRunStep, DryRunVerdict, PeerReply, TokenBearer,
 };
@@ -153,7 +152,7 @@ async fn session(
     };
     Ok(match session.state {
         SessionState::Ended { end, at } => {
-            let words = format!("was ended at {}: {}", rfc3339(at), end.code());
+            let words = format!("was ended at {}: {}", at.rfc3339(), end.code());
             DryRunStep::new("session", false, words)
         }
         SessionState::Active if session.last_expiry() <= now => {

@@ -15,12 +15,11 @@ use countersign_domain::{Account, AccountId, ApiName, Session, Timestamp};
 use serde::Serialize;
 
 use super::AdminState;
-use super::instant::instant;
 use super::key::AuthenticatedOperator;
 use super::page::QueryParameters;
 use super::problem::AdminProblem;
+use super::query_instant::instant;
 use super::refusals::{ExplainedView, seen};
-use super::view::rfc3339;
 use crate::refusal_ring::{RefusalCause, RefusalSuspects};
 use change::ChangeView;
 pub(super) use dry_run::run as dry_run;
@@ -108,8 +107,8 @@ pub(super) async fn by_login(
     let causes = admin.refusals.causes(own).await?;
     let nearby = admin.refusals.causes(near).await?;
     Ok(Json(LoginExplanation {
-        since: rfc3339(question.since),
-        until: rfc3339(now),
+        since: question.since.rfc3339(),
+        until: now.rfc3339(),
         login: question.login,
         causes: explain_all(causes, &partner, &operator, &admin).await?,
         from_its_addresses: explain_all(nearby, &partner, &operator, &admin).await?,
@@ -218,8 +217,8 @@ async fn explain_all(
             reason: cause.reason,
             api: cause.api,
             count: cause.count,
-            first: rfc3339(cause.first),
-            last: rfc3339(cause.last),
+            first: cause.first.rfc3339(),
+            last: cause.last.rfc3339(),
             addresses: cause.addresses,
             before,
             example,

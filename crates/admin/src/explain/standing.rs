@@ -4,7 +4,7 @@ use countersign_domain::session::SessionState;
 use countersign_domain::{Account, Session, Timestamp};
 use serde::Serialize;
 
-use super::super::view::{AccountView, EndView, rfc3339};
+use super::super::view::{AccountView, EndView};
 
 /// An account with what its sessions tell.
 #[derive(Serialize)]
@@ -40,7 +40,7 @@ impl StandingView {
             account: account.into(),
             live_sessions: sessions.iter().filter(live).count(),
             last_login: sessions.first().map(|session| LoginView {
-                at: rfc3339(session.started_at),
+                at: session.started_at.rfc3339(),
                 address: session.address.to_canonical().to_string(),
                 session: session.id.to_string(),
             }),

@@ -135,7 +135,7 @@ fn key_words(token: &TokenDiagnosis) -> Option<String> {
         KeyFate::Alive => None,
         KeyFate::Killed => Some(format!("signed by the key {kid}, which was killed")),
         KeyFate::Gone { since } => {
-            let since = jiff::Timestamp::from_second(since.as_seconds()).unwrap_or_default();
+            let since = since.rfc3339_seconds();
             let words = "which retired, and whose last token ran out at";
             Some(format!("signed by the key {kid}, {words} {since}"))
         }

@@ -11,7 +11,6 @@ use countersign_client::Profile;
 use countersign_client::profile::{ExtraPart, KeyPlace, SecretPlace, SessionStorage};
 
 use super::failure::failure;
-use super::instant::rfc3339;
 use super::open;
 use super::profiles::ProfilesArgs;
 use super::transcript::Transcript;
@@ -74,7 +73,7 @@ fn variables(args: &ExecArgs, profile: &Profile, token: &AccessToken) -> Vec<(St
         ("COUNTERSIGN_TOKEN", token.expose().to_owned()),
         (
             "COUNTERSIGN_TOKEN_EXPIRES_AT",
-            rfc3339(token.stated_expires_at()),
+            token.stated_expires_at().rfc3339_seconds(),
         ),
         ("COUNTERSIGN_URL", profile.url.to_string()),
     ];

@@ -1,9 +1,8 @@
 //! The exit code of each error of the client.
 
-use countersign_client::{Error, ErrorKind};
+use countersign_client::{Error, ErrorKind, Timestamp};
 use serde_json::json;
 
-use super::instant::rfc3339;
 use crate::exit::Failure;
 use crate::table::printable;
 
@@ -13,7 +12,10 @@ pub(crate) fn failure(error: &Error) -> Failure {
     // The vendor's words are among them.
     let mut message = printable(&error.message);
     if let Some(at) = error.retry_at {
-        message.push_str(&format!("; it is not asked again before {}", rfc3339(at)));
+        message.push_str(&format!(
+            "; it is not asked again before {}",
+            at.rfc3339_seconds()
+        ));
     }
     let failure = match error.kind {
         ErrorKind::Refused { .. } => Failure::refused(message),
@@ -24,7 +26,7 @@ pub(crate) fn failure(error: &Error) -> Failure {
     let mut details = json!({
         "kind": error.kind.name(),
         "transient": error.is_transient(),
-        "retry_at": error.retry_at.map(rfc3339),
+        "retry_at": error.retry_at.map(Timestamp::rfc3339_seconds),
     });
     if let ErrorKind::Refused { operation, refusal } = error.kind {
         details["operation"] = operation.name().into();

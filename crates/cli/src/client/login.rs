@@ -1,11 +1,10 @@
 //! `countersign login`: logs in now, and stores the tokens.
 
 use countersign_client::profile::SessionStorage;
-use countersign_client::{Profile, SessionStatus, TokenOperation};
+use countersign_client::{Profile, SessionStatus, Timestamp, TokenOperation};
 use serde_json::{Value, json};
 
 use super::failure::failure;
-use super::instant::{rfc3339, told};
 use super::open;
 use super::profiles::ProfilesArgs;
 use super::transcript::Transcript;
@@ -80,15 +79,12 @@ fn sentence(profile: &Profile, status: &SessionStatus) -> String {
         printable(&profile.login)
     );
     if let Some(tokens) = &status.tokens {
-        let access = told(tokens.stated_expires_at, status.now);
+        let access = tokens.stated_expires_at.told(status.now);
         said.push_str(&format!(" The access token ends {access}"));
         if let Some(refresh) = tokens.stated_refresh_expires_at {
-            said.push_str(&format!(
-                ", the refresh token {}",
-                told(refresh, status.now)
-            ));
+            said.push_str(&format!(", the refresh token {}", refresh.told(status.now)));
         }
-        let until = rfc3339(tokens.expires_at);
+        let until = tokens.expires_at.rfc3339_seconds();
         said.push_str(&format!(". The access token is used until {until}."));
     }
     said
@@ -100,8 +96,8 @@ fn document(profile: &Profile, status: &SessionStatus) -> Value {
         "profile": profile.name,
         "login": profile.login,
         "client_id": tokens.and_then(|it| it.client_id),
-        "expires_at": tokens.map(|it| rfc3339(it.stated_expires_at)),
-        "used_until": tokens.map(|it| rfc3339(it.expires_at)),
-        "refresh_expires_at": tokens.and_then(|it| it.stated_refresh_expires_at).map(rfc3339),
+        "expires_at": tokens.map(|it| it.stated_expires_at.rfc3339_seconds()),
+        "used_until": tokens.map(|it| it.expires_at.rfc3339_seconds()),
+        "refresh_expires_at": tokens.and_then(|it| it.stated_refresh_expires_at).map(Timestamp::rfc3339_seconds),
     })
 }

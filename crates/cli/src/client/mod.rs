@@ -8,7 +8,6 @@ mod doctor;
 mod exchange;
 mod exec;
 mod failure;
-mod instant;
 mod login;
 mod logout;
 mod open;

@@ -5,7 +5,6 @@ use http::HeaderMap;
 use serde_json::{Map, Value, json};
 
 use super::failure::failure;
-use super::instant::rfc3339;
 use super::open;
 use super::profiles::ProfilesArgs;
 use super::transcript::Transcript;
@@ -60,8 +59,8 @@ fn document(profile: &Profile, token: &AccessToken) -> Value {
         "profile": profile.name,
         "token": token.expose(),
         "type": bearer.then_some("Bearer"),
-        "expires_at": rfc3339(token.stated_expires_at()),
-        "used_until": rfc3339(token.expires_at()),
+        "expires_at": token.stated_expires_at().rfc3339_seconds(),
+        "used_until": token.expires_at().rfc3339_seconds(),
         "headers": shown.collect::<Map<_, _>>(),
     })
 }

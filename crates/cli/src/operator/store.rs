@@ -3,10 +3,8 @@
 
 use std::path::Path;
 
-use countersign_domain::Timestamp;
 use countersign_store::clock::plausible_wall;
 use countersign_store::{ClockMend, ClockMending};
-use jiff::Timestamp as Instant;
 use serde_json::{Value, json};
 use tokio::runtime::Builder;
 
@@ -65,7 +63,7 @@ async fn mend_clock(directory: &Path, yes: bool, output: &mut Output) -> Result<
     let mark = locked.head().map_or(now, |head| head.high_water);
     if mark <= now {
         let text = "The store's clock is not ahead of the system's: nothing was changed.";
-        let document = json!({ "mended": false, "clock": rfc3339(mark), "system": rfc3339(now) });
+        let document = json!({ "mended": false, "clock": mark.rfc3339_seconds(), "system": now.rfc3339_seconds() });
         return reply::done(&document, text, output);
     }
     let mending = ClockMending::plan(locked, now)
@@ -77,7 +75,10 @@ async fn mend_clock(directory: &Path, yes: bool, output: &mut Output) -> Result<
         return Err(left);
     }
     let done = mending.mend().await.map_err(Failure::unavailable)?;
-    let text = format!("The store's clock is set back to {}.", rfc3339(done.to));
+    let text = format!(
+        "The store's clock is set back to {}.",
+        done.to.rfc3339_seconds()
+    );
     reply::done(&document(&done), &text, output)
 }
 
@@ -94,8 +95,8 @@ fn listed(plan: &ClockMend) -> String {
          admin keys that end                 {} (made while the clock was ahead)\n\
          admin keys that live again          {} (their ends have not come yet)\n\
          Entries of the audit log keep the times that they were written with.",
-        rfc3339(plan.from),
-        rfc3339(plan.to),
+        plan.from.rfc3339_seconds(),
+        plan.to.rfc3339_seconds(),
         plan.sessions,
         plan.accounts,
         names(&plan.retired_keys),
@@ -107,20 +108,12 @@ fn listed(plan: &ClockMend) -> String {
 fn document(done: &ClockMend) -> Value {
     json!({
         "mended": true,
-        "from": rfc3339(done.from),
-        "to": rfc3339(done.to),
+        "from": done.from.rfc3339_seconds(),
+        "to": done.to.rfc3339_seconds(),
         "accounts": done.accounts,
         "sessions": done.sessions,
         "retired_keys": done.retired_keys,
         "ended_admin_keys": done.ended_admin_keys,
         "revived_admin_keys": done.revived_admin_keys,
     })
-}
-
-/// An instant for people; one that no calendar has as its seconds.
-fn rfc3339(at: Timestamp) -> String {
-    match Instant::from_second(at.as_seconds()) {
-        Ok(instant) => instant.to_string(),
-        Err(_) => format!("{} s after 1970", at.as_seconds()),
-    }
 }

@@ -51,9 +51,7 @@ impl Kept {
     /// The caller's clock (RFC 9110 section 6.6.1).
     pub(crate) fn clock(&self) -> Option<Timestamp> {
         let (_, date) = self.fields.iter().find(|(name, _)| name == header::DATE)?;
-        let date = date.to_str().ok()?;
-        let date = jiff::fmt::rfc2822::parse(date).ok()?;
-        Some(Timestamp::from_seconds(date.timestamp().as_second()))
+        Timestamp::from_http_date(date.to_str().ok()?)
     }
 }
 

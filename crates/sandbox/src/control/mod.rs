@@ -22,7 +22,6 @@ use http_body_util::Full;
 use serde_json::{Value, json};
 
 use self::fields::ControlFields;
-use crate::instant::rfc3339;
 use crate::record::RecordedRequest;
 use crate::vendor::SandboxVendor;
 
@@ -127,7 +126,7 @@ impl SandboxControl {
     }
 
     fn clock(&self) -> Value {
-        json!({ "now": rfc3339(self.vendor.clock.now()) })
+        json!({ "now": self.vendor.clock.now().rfc3339() })
     }
 
     fn faults(&self) -> Value {

@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 use super::fields::ControlFields;
 use crate::expectations::{RequestCounts, RequestExpectations};
 use crate::fault::{ClockSkew, FaultFrequency, FaultKind, RevokedThing, VendorFault};
-use crate::instant::{rfc3339, span};
 use crate::record::RecordedRequest;
+use crate::span::span;
 
 /// What a clock is told.
 pub(super) enum MovedClock {
@@ -25,14 +25,10 @@ pub(super) fn moved(fields: &mut ControlFields) -> Option<MovedClock> {
         fields.blame::<()>("give either advance, such as \"6h\", or set, an instant in RFC 3339");
     }
     let advance = fields.span("advance");
-    let set = fields
-        .text("set")
-        .and_then(|text| match text.parse::<jiff::Timestamp>() {
-            Ok(instant) => Some(Timestamp::from_micros(instant.as_microsecond())),
-            Err(_) => {
-                fields.blame("set is not an instant in RFC 3339, such as 2027-01-15T12:00:00Z")
-            }
-        });
+    let set = fields.text("set").and_then(|text| match text.parse() {
+        Ok(instant) => Some(instant),
+        Err(_) => fields.blame("set is not an instant in RFC 3339, such as 2027-01-15T12:00:00Z"),
+    });
     advance.map(MovedClock::On).or(set.map(MovedClock::To))
 }
 
@@ -178,7 +174,7 @@ impl RecordedRequest {
     /// The request as JSON; what is not known is left out.
     pub fn document(&self) -> Value {
         let mut document = json!({
-            "at": rfc3339(self.at),
+            "at": self.at.rfc3339(),
             "operation": self.operation.name(),
             "method": self.method,
             "path": self.path,

@@ -29,7 +29,7 @@ use countersign_store::{AuditActor, Store};
 use countersign_token::tokens::algorithm_of;
 use countersign_transport::{CollectError, Peer, Request, collect};
 use http::request::Parts;
-use http::{Response, header};
+use http::{HeaderValue, Response, header};
 use tokio::sync::{OnceCell, watch};
 
 use self::active_faults::ActiveFaults;
@@ -38,7 +38,6 @@ pub(crate) use self::upkeep::{PruneSchedule, WrittenGenerations};
 use crate::armed_faults::ArmedFaults;
 use crate::expectations::{RequestCounts, RequestExpectations};
 use crate::fault::{ClockSkew, RevokedThing};
-use crate::instant::http_date;
 use crate::record::{RecordedRequest, RequestRecorder};
 use crate::sandbox::ClockBackwards;
 
@@ -159,7 +158,8 @@ impl SandboxVendor {
         };
         recorded.status = response.status().as_u16();
         self.requests.note(recorded);
-        if let Some(date) = http_date(struck.skewed(self.clock.now())) {
+        let date = struck.skewed(self.clock.now()).http_date();
+        if let Some(date) = date.and_then(|it| HeaderValue::try_from(it).ok()) {
             response.headers_mut().insert(header::DATE, date);
         }
         (response, struck)

@@ -3,21 +3,18 @@
 
 use std::time::Duration;
 
-use countersign_domain::Timestamp;
+use countersign_domain::{Timestamp, span_text};
 use http::HeaderMap;
 use http::header::DATE;
 
 use super::check::{Check, Found};
-use crate::client::instant::span;
 
 /// Less is no cause for anything.
 const SMALL: Duration = Duration::from_secs(5);
 
 /// The instant that an answer was made at, in whole seconds.
 pub(super) fn date(headers: &HeaderMap) -> Option<Timestamp> {
-    let text = headers.get(DATE)?.to_str().ok()?;
-    let date = jiff::fmt::rfc2822::parse(text).ok()?;
-    Some(Timestamp::from_seconds(date.timestamp().as_second()))
+    Timestamp::from_http_date(headers.get(DATE)?.to_str().ok()?)
 }
 
 /// Judges the vendor's clock by an answer that was asked for and received then.
@@ -47,7 +44,7 @@ pub(super) fn check(date: Option<Timestamp>, asked: Timestamp, answered: Timesta
     }
     let mut said = format!(
         "the vendor's clock is at least {} {which} this one",
-        span(off)
+        span_text(off)
     );
     if off > SMALL {
         said.push_str(": lifetimes are counted on this one, so that tokens stay right; set the one that is wrong");

@@ -7,9 +7,9 @@ use std::path::Path;
 use countersign_client::profile::{ExtraPart, SecretPlace};
 use countersign_client::{Profile, SessionStatus};
 use countersign_dialect::Secret;
+use countersign_domain::span_text;
 
 use super::check::{Check, Found};
-use crate::client::instant::{rfc3339, span, told};
 use crate::client::open;
 
 /// Looks at them.
@@ -135,9 +135,9 @@ fn is_open_to_others(path: &Path) -> bool {
 fn session(status: &SessionStatus) -> String {
     match &status.tokens {
         Some(tokens) => {
-            let since = told(tokens.logged_in_at, status.now);
-            let until = told(tokens.stated_expires_at, status.now);
-            let used = rfc3339(tokens.expires_at);
+            let since = tokens.logged_in_at.told(status.now);
+            let until = tokens.stated_expires_at.told(status.now);
+            let used = tokens.expires_at.rfc3339_seconds();
             format!("logged in {since}; the access token's end is {until}; it is used until {used}")
         }
         None => "nobody is logged in".to_owned(),
@@ -147,10 +147,10 @@ fn session(status: &SessionStatus) -> String {
 /// What the vendor's documents promise, beside what the last reply told.
 fn lifetime(profile: &Profile, status: &SessionStatus) -> Option<Check> {
     let tokens = status.tokens.as_ref()?;
-    let lives = span(tokens.stated_expires_at.since(tokens.asked_at));
+    let lives = span_text(tokens.stated_expires_at.since(tokens.asked_at));
     let mut said = format!("the access token lives {lives}");
     if let Some(promised) = profile.dialect.stated_lives_of(profile.variant).access {
-        let promised = span(promised);
+        let promised = span_text(promised);
         said.push_str(&format!(
             "; the dialect speaks of {promised}, and the reply counts"
         ));
@@ -160,7 +160,7 @@ fn lifetime(profile: &Profile, status: &SessionStatus) -> Option<Check> {
 
 fn failure(status: &SessionStatus) -> Option<Check> {
     let failure = status.failure.as_ref()?;
-    let at = told(failure.at, status.now);
+    let at = failure.at.told(status.now);
     let said = format!(
         "the last {} failed {at}: {}",
         failure.operation, failure.detail

@@ -27,7 +27,6 @@ use tokio::net::TcpStream;
 
 use super::check::{Check, Found};
 use super::date;
-use crate::client::instant::told;
 use crate::text::reason;
 
 /// How long each step may take.
@@ -251,16 +250,16 @@ fn described(wire: &ServerStream) -> Check {
     let version = version.unwrap_or("TLS").replace('v', " ").replace('_', ".");
     let first = tls.and_then(|it| it.peer_certificates()?.first());
     let end = first.and_then(|it| countersign_transport::not_after(it));
-    let Some(end) = end.and_then(|it| jiff::Timestamp::try_from(it).ok()) else {
+    let Some(end) = end.map(Timestamp::from) else {
         return Check::new("TLS", Found::Good, version);
     };
-    let (end, now) = (Timestamp::from_seconds(end.as_second()), SystemClock.now());
+    let now = SystemClock.now();
     let found = if end.since(now) < SOON {
         Found::Doubtful
     } else {
         Found::Good
     };
-    let said = format!("{version}, its certificate ends {}", told(end, now));
+    let said = format!("{version}, its certificate ends {}", end.told(now));
     Check::new("TLS", found, said)
 }
 

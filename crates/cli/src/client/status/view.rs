@@ -1,11 +1,10 @@
 //! The status of one profile.
 
 use countersign_client::profile::{KeyPlace, SecretPlace, SessionStorage};
-use countersign_client::{Error, Profile, RenewalFailure, SessionStatus};
+use countersign_client::{Error, Profile, RenewalFailure, SessionStatus, Timestamp};
 use serde_json::{Value, json};
 
 use crate::client::failure;
-use crate::client::instant::{rfc3339, told};
 use crate::client::open;
 use crate::table::Table;
 
@@ -84,12 +83,12 @@ fn rows(status: &SessionStatus, table: &mut Table) {
     };
     table.row([
         "session",
-        &format!("logged in {}", told(tokens.logged_in_at, now)),
+        &format!("logged in {}", tokens.logged_in_at.told(now)),
     ]);
     table.row(["access token", &end(tokens.stated_expires_at, status)]);
     let used = match tokens.expires_at <= tokens.asked_at {
         true => "no more: the vendor refused it".to_owned(),
-        false => told(tokens.expires_at, now),
+        false => tokens.expires_at.told(now),
     };
     table.row(["used until", &used]);
     let refresh = match (tokens.refreshes, tokens.stated_refresh_expires_at) {
@@ -112,7 +111,7 @@ fn rows(status: &SessionStatus, table: &mut Table) {
         let said = format!(
             "{} asked {}, no answer yet",
             attempt.operation,
-            told(attempt.asked_at, now)
+            attempt.asked_at.told(now)
         );
         table.row(["under way", &said]);
     }
@@ -121,7 +120,7 @@ fn rows(status: &SessionStatus, table: &mut Table) {
 
 fn end(at: countersign_domain::Timestamp, status: &SessionStatus) -> String {
     let verb = if at > status.now { "ends" } else { "ended" };
-    format!("{verb} {}", told(at, status.now))
+    format!("{verb} {}", at.told(status.now))
 }
 
 fn trouble_row(status: &SessionStatus, table: &mut Table) {
@@ -136,13 +135,13 @@ fn trouble_row(status: &SessionStatus, table: &mut Table) {
         "{}: {} ({}{times})",
         failure.operation,
         failure.detail,
-        told(failure.at, status.now)
+        failure.at.told(status.now)
     );
     table.row(["last error", &said]);
     if failure.retry_at > status.now {
         table.row([
             "paused",
-            &format!("it is tried again {}", told(failure.retry_at, status.now)),
+            &format!("it is tried again {}", failure.retry_at.told(status.now)),
         ]);
     }
 }
@@ -151,13 +150,13 @@ fn add(status: &SessionStatus, document: &mut Value) {
     let tokens = status.tokens.as_ref();
     document["session"] = tokens.map_or(Value::Null, |it| {
         json!({
-            "logged_in_at": rfc3339(it.logged_in_at),
-            "access_expires_at": rfc3339(it.stated_expires_at),
-            "access_used_until": rfc3339(it.expires_at),
+            "logged_in_at": it.logged_in_at.rfc3339_seconds(),
+            "access_expires_at": it.stated_expires_at.rfc3339_seconds(),
+            "access_used_until": it.expires_at.rfc3339_seconds(),
             "access_seconds_left": it.expires_at.since(status.now).as_secs(),
             "refreshes": it.refreshes,
-            "refresh_expires_at": it.stated_refresh_expires_at.map(rfc3339),
-            "refresh_used_until": it.refresh_expires_at.map(rfc3339),
+            "refresh_expires_at": it.stated_refresh_expires_at.map(Timestamp::rfc3339_seconds),
+            "refresh_used_until": it.refresh_expires_at.map(Timestamp::rfc3339_seconds),
             "refresh_seconds_left": it.refresh_expires_at.map(|at| at.since(status.now).as_secs()),
             "spent": it.spent,
             "client_id": it.client_id,
@@ -167,7 +166,7 @@ fn add(status: &SessionStatus, document: &mut Value) {
     document["damage"] = status.damage.as_deref().into();
     document["under_way"] = status.attempt.as_ref().map_or(
         Value::Null,
-        |it| json!({ "operation": it.operation.name(), "asked_at": rfc3339(it.asked_at) }),
+        |it| json!({ "operation": it.operation.name(), "asked_at": it.asked_at.rfc3339_seconds() }),
     );
     document["trouble"] = status
         .failure
@@ -186,9 +185,9 @@ fn trouble_document(failure: &RenewalFailure) -> Value {
         "refusal": failure.refusal.map(|it| it.code()),
         "status": failure.status,
         "message": failure.detail,
-        "at": rfc3339(failure.at),
+        "at": failure.at.rfc3339_seconds(),
         "times": failure.times,
-        "retry_at": rfc3339(failure.retry_at),
+        "retry_at": failure.retry_at.rfc3339_seconds(),
     })
 }
 

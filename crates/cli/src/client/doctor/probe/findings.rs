@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use countersign_dialect::{Dialect, LostRefresh, StatedLives, Variant};
+use countersign_domain::span_text;
 use serde_json::{Value, json};
 
 use super::{Lived, Measured, Reuse, Stopped, Unanswered};
 use crate::client::doctor::check::{Check, Found};
-use crate::client::instant::span;
 
 /// What was measured, for people.
 pub(super) fn checks(measured: &Measured, dialect: &Dialect, variant: Variant) -> Vec<Check> {
@@ -69,9 +69,9 @@ fn name(reuse: Reuse) -> &'static str {
 }
 
 fn lives(lived: &Lived) -> String {
-    let access = span(lived.access);
+    let access = span_text(lived.access);
     match lived.refresh {
-        Some(refresh) => format!("{access}, refresh tokens {}", span(refresh)),
+        Some(refresh) => format!("{access}, refresh tokens {}", span_text(refresh)),
         None => access,
     }
 }
@@ -92,7 +92,7 @@ fn lifetime(login: &Lived, stated: StatedLives) -> Check {
     if let Some(promised) = stated.access.filter(is_far) {
         said.push_str(&format!(
             ", where the dialect speaks of {}; the reply counts",
-            span(promised)
+            span_text(promised)
         ));
     }
     Check::new("lifetime", Found::Good, said)

@@ -1,27 +1,8 @@
-//! Instants and spans of time as people and HTTP write them.
+//! Spans of time of several parts.
 
 use std::time::Duration;
 
 use countersign_dialect::document::duration;
-use countersign_domain::Timestamp;
-use http::HeaderValue;
-use jiff::fmt::rfc2822::DateTimePrinter;
-
-/// An instant as `Date` says it (RFC 9110 section 5.6.7); `None` beyond the years
-/// that it can.
-pub(crate) fn http_date(at: Timestamp) -> Option<HeaderValue> {
-    let at = jiff::Timestamp::from_second(at.as_seconds()).ok()?;
-    let text = DateTimePrinter::new()
-        .timestamp_to_rfc9110_string(&at)
-        .ok()?;
-    HeaderValue::from_str(&text).ok()
-}
-
-/// An instant in RFC 3339, to the microsecond.
-pub(crate) fn rfc3339(at: Timestamp) -> String {
-    let at = jiff::Timestamp::from_microsecond(at.as_micros());
-    at.map(|at| format!("{at:.6}")).unwrap_or_default()
-}
 
 /// A span of time: whole numbers with units, such as `90s`, `6h` or `1d2h`; blanks
 /// may stand around each unit, as in `1d 2h` or `6 h`.
@@ -61,12 +42,5 @@ mod tests {
         ] {
             assert_eq!(span(text), None, "{text}");
         }
-    }
-
-    #[test]
-    fn an_instant_is_written_as_http_and_as_rfc_3339_want_it() {
-        let at = Timestamp::from_micros(784_111_777_250_000);
-        assert_eq!(http_date(at).unwrap(), "Sun, 06 Nov 1994 08:49:37 GMT");
-        assert_eq!(rfc3339(at), "1994-11-06T08:49:37.250000Z");
     }
 }
