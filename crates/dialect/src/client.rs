@@ -15,7 +15,7 @@ use crate::form::{BasicForm, OperationForm, RequestPayload};
 use crate::json::{Json, JsonMember, JsonNode};
 use crate::pattern::TextPattern;
 use crate::word::{HoleValue, HoleValues, HoleWord};
-use crate::{Dialect, ExtraParts, Secret, Variant, json, media};
+use crate::{Dialect, ExtraParts, Secret, Variant, json, media, percent_encoded};
 
 /// What a client has to ask with. An operation takes what its form needs; an
 /// optional value that is not there, or empty, is left out of the request.
@@ -412,9 +412,7 @@ fn basic(form: &BasicForm, asking: &ClientValues<'_>) -> Option<HeaderValue> {
         if !form.encoded {
             return Some(text);
         }
-        let mut encoded = Zeroizing::new(String::new());
-        media::encode(&text, &mut encoded);
-        Some(encoded)
+        Some(Zeroizing::new(percent_encoded(&text).to_string()))
     };
     let (user, password) = (written(&form.user)?, written(&form.password)?);
     let pair = Zeroizing::new(format!("{}:{}", *user, *password));

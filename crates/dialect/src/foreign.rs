@@ -5,6 +5,7 @@ use std::fmt;
 
 use http::header::{CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, Response};
+use percent_encoding::{AsciiSet, percent_encode};
 
 use crate::json::{Json, JsonNode};
 use crate::template::{JsonTemplate, TemplateShape};
@@ -73,14 +74,7 @@ pub(crate) fn target(headers: &HeaderMap) -> Option<String> {
 /// What is not ASCII is written as a URI has it (RFC 3986 section 2.1): some servers
 /// send it as it is.
 fn in_ascii(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len());
-    for byte in bytes {
-        match byte.is_ascii() {
-            true => text.push(char::from(*byte)),
-            false => text.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    text
+    percent_encode(bytes, &AsciiSet::EMPTY).to_string()
 }
 
 fn printable(text: &str) -> String {

@@ -56,6 +56,7 @@ pub use credential_form::CredentialForm;
 pub use dialect::Dialect;
 pub use foreign::ReplyHead;
 pub use guard::{PresentedCredential, StaticKeyPlace};
+pub use media::percent_encoded;
 pub use mistake::{Mistake, Mistakes};
 pub use played::PlayableDialect;
 pub use policy::{ClientPolicy, DialectSide, LostRefresh, StatedLives, VendorPreset};

@@ -4,6 +4,9 @@ use std::borrow::Cow;
 
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use percent_encoding::{
+    AsciiSet, NON_ALPHANUMERIC, PercentEncode, percent_decode_str, utf8_percent_encode,
+};
 
 use crate::json::{Json, JsonMember, JsonNode};
 
@@ -85,35 +88,27 @@ pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
     if !text.contains(['%', '+']) {
         return Some(Cow::Borrowed(text));
     }
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        rest = after;
-        match first {
-            b'+' => bytes.push(b' '),
-            b'%' => {
-                let (digits, after) = rest.split_at_checked(2)?;
-                let mut byte = [0];
-                hex::decode_to_slice(digits, &mut byte).ok()?;
-                bytes.extend(byte);
-                rest = after;
-            }
-            byte => bytes.push(*byte),
-        }
+    let is_hex = |it: &[u8]| it.iter().all(u8::is_ascii_hexdigit);
+    let mut codes = text.as_bytes().split(|byte| *byte == b'%').skip(1);
+    if !codes.all(|after| after.get(..2).is_some_and(is_hex)) {
+        return None;
     }
-    String::from_utf8(bytes).ok().map(Cow::Owned)
+    let text = text.replace('+', " ");
+    let decoded = percent_decode_str(&text).decode_utf8().ok()?;
+    Some(Cow::Owned(decoded.into_owned()))
 }
 
-/// Appends percent-encoded text; what RFC 3986 section 2.3 calls unreserved
-/// stays as it is.
-pub(crate) fn encode(text: &str, out: &mut String) {
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
+/// What RFC 3986 section 2.3 does not call unreserved.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// Text as a segment of a path, or a name or value in a query or form (RFC 3986 section
+/// 2.1): every byte but the unreserved ones is percent-encoded.
+pub fn percent_encoded(text: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(text, RESERVED)
 }
 
 /// Joins fields as a query or form.
@@ -123,9 +118,9 @@ pub(crate) fn join<'f>(fields: impl Iterator<Item = (&'f str, String)>) -> Strin
         if !text.is_empty() {
             text.push('&');
         }
-        encode(name, &mut text);
+        text.extend(percent_encoded(name));
         text.push('=');
-        encode(&value, &mut text);
+        text.extend(percent_encoded(&value));
     }
     text
 }
@@ -178,8 +173,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_encoded_and_decoded(text in ".{0,30}") {
-            let mut encoded = String::new();
-            encode(&text, &mut encoded);
+            let encoded = percent_encoded(&text).to_string();
             prop_assert!(encoded.bytes().all(|byte| byte.is_ascii_graphic()));
             let decoded = decode(&encoded).unwrap();
             prop_assert_eq!(decoded, text);

@@ -1,9 +1,9 @@
 //! Header fields of a message on its way through (RFC 9110 section 7.6).
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 /// Fields for one connection (RFC 9110 section 7.6.1), and two more that frame
 /// a message or delay it: the body's own length frames it anew, and who polls a
@@ -96,14 +96,7 @@ pub fn folded(name: &HeaderName) -> Cow<'_, str> {
 /// A text as a field value that cannot end its field or be read in two ways:
 /// what is not visible ASCII, and `%`, is percent-encoded as UTF-8.
 pub fn visible(text: &str) -> HeaderValue {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_graphic() && byte != b'%' {
-            encoded.push(char::from(byte));
-        } else {
-            // Writing to a String cannot fail.
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-    }
+    const NOT_VISIBLE: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
+    let encoded = utf8_percent_encode(text, NOT_VISIBLE).to_string();
     HeaderValue::try_from(encoded).unwrap_or(HeaderValue::from_static(""))
 }
