@@ -6,7 +6,6 @@ mod client;
 mod completion;
 mod config;
 mod confirm;
-mod curl;
 mod dialect;
 mod exit;
 mod notes;

@@ -6,6 +6,7 @@
 use std::fmt::{Debug, Write as _};
 use std::io::Write as _;
 
+use countersign_check::printable;
 use countersign_client::WARNINGS;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
@@ -13,7 +14,6 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 use crate::output::{Output, Verbosity};
-use crate::table::printable;
 
 /// What all crates of the program log under: their names begin so.
 const OURS: &str = "countersign";

@@ -1,5 +1,7 @@
 //! Text in aligned columns, for people.
 
+use countersign_check::printable;
+
 /// Rows under a heading.
 #[derive(Debug)]
 pub(crate) struct Table {
@@ -57,13 +59,6 @@ impl Table {
         let cells = self.rows.iter().filter_map(|row| row.get(column));
         cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
     }
-}
-
-/// Text that cannot move the cursor or colour the terminal, whoever wrote it.
-pub(crate) fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
 }
 
 #[cfg(test)]

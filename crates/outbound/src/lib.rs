@@ -5,6 +5,7 @@
 
 mod connect;
 mod content;
+mod failure_reason;
 mod proxy;
 mod trust;
 mod url;
@@ -14,6 +15,7 @@ pub use connect::{
     BoxError, H2, HTTP_1_1, OutboundTls, PlainStream, ServerConnector, ServerStream, TooSlow,
 };
 pub use content::tell_no_content;
+pub use failure_reason::failure_reason;
 pub use proxy::{OutboundProxy, ProxyError, ProxyFault, ProxyRules};
 pub use trust::{HandshakeDistrust, RootsFault, TrustedRoots, client_config};
 pub use url::{ServerUrl, ServerUrlFault};

@@ -1,22 +1,16 @@
 //! `countersign doctor`: checks everything on the way to a token, and says what is wrong.
 
-mod check;
-mod date;
-mod here;
-mod probe;
-mod reach;
-
+use countersign_check::{CheckFinding, CheckVerdict, ProbeScope, machine_findings, way_findings};
 use countersign_client::Profile;
-use countersign_domain::TokenOperation;
 use http::uri::PathAndQuery;
 use serde_json::{Value, json};
 
-use self::check::{Check, Found};
-use self::reach::Target;
 use super::profiles::ProfilesArgs;
-use super::{open, path};
+use super::{failure, open, path};
+use crate::confirm::confirm;
 use crate::exit::Failure;
 use crate::output::Output;
+use crate::table::Table;
 
 /// Arguments of `countersign doctor`.
 #[derive(Debug, clap::Args)]
@@ -53,10 +47,19 @@ pub(crate) struct DoctorArgs {
     yes: bool,
 }
 
+impl DoctorArgs {
+    fn probe(&self) -> Option<ProbeScope> {
+        self.probe.then(|| ProbeScope {
+            guarded: self.path.clone(),
+            end_all: self.end_all,
+        })
+    }
+}
+
 /// What was found about one profile.
 struct Findings {
     profile: String,
-    checks: Vec<Check>,
+    checks: Vec<CheckFinding>,
     measured: Option<Value>,
 }
 
@@ -64,21 +67,22 @@ struct Findings {
 pub(super) async fn run(args: &DoctorArgs, output: &mut Output) -> Result<(), Failure> {
     let names: Vec<_> = args.profile.iter().cloned().collect();
     let selected = args.profiles.some(&names)?;
-    if args.probe {
+    let probe = args.probe();
+    if let Some(probe) = &probe {
         for profile in &selected.profiles {
-            probe::ask_first(profile, args)?;
+            confirm(&format!("{} Go on?", probe.warning(profile)), args.yes)?;
         }
     }
     let mut all = Vec::new();
     for profile in &selected.profiles {
-        all.push(examine(profile, args).await?);
+        all.push(examine(profile, probe.as_ref()).await?);
     }
     for (name, mistakes) in &selected.faults {
         let mistakes = mistakes.0.iter();
         all.push(Findings {
             profile: name.clone(),
             checks: mistakes
-                .map(|it| Check::new("profile", Found::Bad, it.to_string()))
+                .map(|it| CheckFinding::new("profile", CheckVerdict::Bad, it.to_string()))
                 .collect(),
             measured: None,
         });
@@ -89,47 +93,23 @@ pub(super) async fn run(args: &DoctorArgs, output: &mut Output) -> Result<(), Fa
     verdict(&all)
 }
 
-async fn examine(profile: &Profile, args: &DoctorArgs) -> Result<Findings, Failure> {
-    let mut checks = here::checks(profile).await;
-    checks.extend(way(profile).await?);
+async fn examine(profile: &Profile, probe: Option<&ProbeScope>) -> Result<Findings, Failure> {
+    let mut checks = machine_findings(profile).await;
+    checks.extend(way_findings(profile).await.map_err(|it| failure(&it))?);
     let mut measured = None;
-    if args.probe {
-        let (found, document) = probe::of(profile, args).await?;
-        checks.extend(found);
-        measured = Some(document);
+    if let Some(probe) = probe {
+        let secret = open::secret(profile).await?;
+        let extra = open::extra(profile).await.map_err(|it| failure(&it))?;
+        let report = probe.probe(profile, secret, &extra).await;
+        let report = report.map_err(|it| failure(&it))?;
+        checks.extend(report.findings);
+        measured = Some(report.measured);
     }
     Ok(Findings {
         profile: profile.name.clone(),
         checks,
         measured,
     })
-}
-
-async fn way(profile: &Profile) -> Result<Vec<Check>, Failure> {
-    let mut operations = profile.dialect.operations();
-    let login = operations
-        .find(|it| it.operation == TokenOperation::Login && it.variant == profile.variant);
-    let Some(login) = login else {
-        return Ok(Vec::new());
-    };
-    let (roots, proxies) = (open::roots(profile)?, profile.proxies());
-    let target = Target {
-        url: &profile.auth_url,
-        roots: &roots,
-        proxies: &proxies,
-        login: Some((&login.path, &login.method)),
-    };
-    let mut checks = reach::checks(&target).await;
-    if profile.auth_url != profile.url {
-        let api = Target {
-            url: &profile.url,
-            roots: &roots,
-            proxies: &proxies,
-            login: None,
-        };
-        checks.extend(reach::checks(&api).await);
-    }
-    Ok(checks)
 }
 
 /// The worst that was found decides.
@@ -143,19 +123,30 @@ fn verdict(all: &[Findings]) -> Result<(), Failure> {
     };
     let worst = failed.iter().map(|it| it.found).max();
     Err(match worst {
-        Some(Found::Unreachable) => Failure::unavailable(said),
-        Some(Found::Refused) => Failure::refused(said),
+        Some(CheckVerdict::Unreachable) => Failure::unavailable(said),
+        Some(CheckVerdict::Refused) => Failure::refused(said),
         _ => Failure::failed(said),
     })
 }
 
 impl Findings {
     fn text(&self) -> String {
-        format!("{}\n{}", self.profile, check::table(&self.checks))
+        format!("{}\n{}", self.profile, table(&self.checks))
     }
 
     fn document(&self) -> Value {
-        let checks: Vec<_> = self.checks.iter().map(Check::document).collect();
+        let checks: Vec<_> = self.checks.iter().map(CheckFinding::document).collect();
         json!({ "profile": self.profile, "checks": checks, "measured": self.measured })
     }
+}
+
+/// The checks for people, one to a line.
+fn table(checks: &[CheckFinding]) -> String {
+    let mut table = Table::headless();
+    for check in checks {
+        let took = check.took.map(|it| format!(" ({} ms)", it.as_millis()));
+        let said = format!("{}{}", check.said, took.unwrap_or_default());
+        table.row([check.found.name(), check.name, &said]);
+    }
+    table.text()
 }

@@ -6,9 +6,8 @@ use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use countersign_client::AccessToken;
-use countersign_client::Profile;
 use countersign_client::profile::{ExtraPart, KeyPlace, SecretPlace, SessionStorage};
+use countersign_client::{AccessToken, Profile};
 
 use super::failure::failure;
 use super::open;

@@ -1,10 +1,10 @@
 //! The exit code of each error of the client.
 
+use countersign_check::printable;
 use countersign_client::{Error, ErrorKind, Timestamp};
 use serde_json::json;
 
 use crate::exit::Failure;
-use crate::table::printable;
 
 /// 77 if the vendor refuses, 69 if later may be better, 64 if something is set
 /// up wrongly, and else 1.

@@ -1,5 +1,6 @@
 //! `countersign login`: logs in now, and stores the tokens.
 
+use countersign_check::printable;
 use countersign_client::profile::SessionStorage;
 use countersign_client::{Profile, SessionStatus, Timestamp, TokenOperation};
 use serde_json::{Value, json};
@@ -10,7 +11,6 @@ use super::profiles::ProfilesArgs;
 use super::transcript::Transcript;
 use crate::exit::Failure;
 use crate::output::Output;
-use crate::table::printable;
 
 /// Arguments of `countersign login`.
 #[derive(Debug, clap::Args)]

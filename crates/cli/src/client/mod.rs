@@ -3,19 +3,15 @@
 //! They decide nothing about tokens; the client library does. A secret is never an argument,
 //! where other users could see it.
 
-mod curl;
 mod doctor;
-mod exchange;
 mod exec;
 mod failure;
 mod login;
 mod logout;
 mod open;
 mod path;
-mod placeholders;
 mod profiles;
 mod prompt;
-mod redact;
 mod request;
 mod stale;
 mod status;

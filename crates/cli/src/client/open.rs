@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use countersign_check::printable;
 use countersign_client::profile::SecretPlace;
 use countersign_client::{
     AccessToken, Clock, Error, HttpTransport, Profile, SecretSource, SessionStatus, SystemClock,
@@ -14,7 +15,6 @@ use super::failure::failure;
 use super::prompt;
 use super::transcript::{Speaker, Transcript};
 use crate::exit::Failure;
-use crate::table::printable;
 
 /// How long a command that wants a token waits until the vendor may be asked again.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -48,8 +48,7 @@ fn builder(profile: &Profile, transcript: &Transcript) -> Result<TokenSourceBuil
 /// How requests reach a server of a profile's vendor: its API, or its token
 /// endpoints.
 pub(super) fn transport(profile: &Profile, url: &ServerUrl) -> Result<HttpTransport, Failure> {
-    let transport = HttpTransport::through(&profile.proxies(), url, &roots(profile)?);
-    transport.map_err(|it| failure(&it))
+    profile.transport(url).map_err(|it| failure(&it))
 }
 
 /// The further parts of the credential, from where the profile says.

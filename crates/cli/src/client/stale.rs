@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use countersign_check::printable;
 use countersign_client::profile::{KeyPlace, SessionStorage};
 use countersign_client::{
     Dialect, Error, HttpTransport, LogoutOutcome, Profile, SealKey, Secret, ServerUrl,
@@ -19,7 +20,7 @@ use super::profiles::Selected;
 use super::transcript::{Speaker, Transcript};
 use crate::exit::Failure;
 use crate::output::Output;
-use crate::table::{Table, printable};
+use crate::table::Table;
 
 /// What lies there from before, of some profiles.
 pub(super) struct Stale<'p> {

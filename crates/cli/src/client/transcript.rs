@@ -4,6 +4,9 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use countersign_check::{
+    Redactor, SecretPlaceholders, ShownCurl, ShownExchange, ShownMessage, curl_line, request_values,
+};
 use countersign_client::{
     BoxFuture, Clock, Dialect, Profile, RequestContext, Secret, ServerUrl, SystemClock,
     TokenOperation, Transport, TransportError, Variant,
@@ -12,10 +15,6 @@ use countersign_dialect::UnderstoodReply;
 use http::{Request, Response};
 use serde_json::Value;
 
-use super::curl;
-use super::exchange::{CurlLine, Exchange, Message};
-use super::placeholders::{Placeholders, values};
-use super::redact::Redactor;
 use crate::exit::Failure;
 use crate::output::{Output, Verbosity};
 
@@ -29,7 +28,7 @@ pub(super) struct Transcript {
 
 #[derive(Default)]
 struct Heard {
-    exchanges: Vec<Exchange>,
+    exchanges: Vec<ShownExchange>,
     /// What must not be shown, of all of them: a vendor may repeat it later.
     secrets: Vec<Secret>,
 }
@@ -37,8 +36,8 @@ struct Heard {
 /// A request as it can be shown.
 pub(super) struct AskedRequest {
     pub(super) operation: &'static str,
-    pub(super) request: Message,
-    pub(super) curl: Option<CurlLine>,
+    pub(super) request: ShownMessage,
+    pub(super) curl: Option<ShownCurl>,
 }
 
 /// What the vendor answered, or why it did not.
@@ -94,10 +93,10 @@ impl Transcript {
         heard.secrets.extend(secrets);
         let redactor = Redactor::knowing(heard.secrets.iter().map(Secret::expose)).showing(login);
         let reply = match answer {
-            Ok(response) => Message::replied(response, &redactor),
-            Err(error) => Message::silent(&redactor.sentence(&error.message)),
+            Ok(response) => ShownMessage::replied(response, &redactor),
+            Err(error) => ShownMessage::silent(&redactor.sentence(&error.message)),
         };
-        let exchange = Exchange {
+        let exchange = ShownExchange {
             operation: asked.operation,
             request: asked.request,
             reply,
@@ -110,7 +109,7 @@ impl Transcript {
     /// The member of a command's document; `None` where nobody asked for it.
     pub(super) fn document(&self) -> Option<Value> {
         let heard = self.heard();
-        let exchanges = heard.exchanges.iter().map(Exchange::document);
+        let exchanges = heard.exchanges.iter().map(ShownExchange::document);
         self.is_wanted().then(|| exchanges.collect())
     }
 
@@ -119,7 +118,7 @@ impl Transcript {
         let heard = self.heard();
         let mut exchanges = heard.exchanges.iter().rev();
         let last = exchanges.find(|it| it.operation == operation.name());
-        last.map(Exchange::document)
+        last.map(ShownExchange::document)
     }
 
     /// A document with the exchanges, if somebody asked for them.
@@ -163,25 +162,25 @@ impl Speaker {
     /// A request as it can be shown: it is written anew, without its secrets. `None` if
     /// that is not possible.
     fn asked(&self, context: &RequestContext) -> Option<AskedRequest> {
-        let names = Placeholders::of(context);
+        let names = SecretPlaceholders::of(context);
         let request = names.request(&self.dialect, self.variant, &self.login)?;
         let (path, query) = (request.uri().path(), request.uri().query());
         let url = self.auth_url.target(path, query).ok()?.to_string();
         let is_login = context.operation == TokenOperation::Login;
-        let curl = is_login.then(|| CurlLine {
-            line: curl::line(&request, &url, &names),
+        let curl = is_login.then(|| ShownCurl {
+            line: curl_line(&request, &url, &names),
             escaped: is_json(&request) && context.secret.as_ref().is_some_and(is_escaped),
         });
         Some(AskedRequest {
             operation: context.operation.name(),
-            request: Message::asked(&request, &url, &names),
+            request: ShownMessage::asked(&request, &url, &names),
             curl,
         })
     }
 
     /// The secrets that an answer brings.
     fn granted(&self, context: &RequestContext, answer: &Answer) -> Vec<Secret> {
-        let (Ok(response), asking) = (answer, values(context, &self.login)) else {
+        let (Ok(response), asking) = (answer, request_values(context, &self.login)) else {
             return Vec::new();
         };
         let (operation, now) = (context.operation, SystemClock.now());

@@ -4,7 +4,8 @@ use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
-use countersign_outbound::{HandshakeDistrust, SpeaksTls};
+use countersign_check::printable;
+use countersign_outbound::{HandshakeDistrust, SpeaksTls, failure_reason};
 use countersign_store::random::random;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
@@ -15,8 +16,6 @@ use tokio::runtime::{Builder, Runtime};
 use super::address::{Address, ServerArgs};
 use super::connection::{connect, is_https, open};
 use crate::exit::Failure;
-use crate::table::printable;
-use crate::text::reason;
 
 /// How long an answer may take.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -104,7 +103,9 @@ impl Admin {
             Lost::NotAsked(failure) => failure,
             Lost::Distrusted(why) => self.distrusted(&why),
             Lost::WrongScheme(why) => self.wrong_scheme(&why),
-            Lost::Unreached(error) | Lost::Broken(error) => self.unreachable(&reason(&*error)),
+            Lost::Unreached(error) | Lost::Broken(error) => {
+                self.unreachable(&failure_reason(&*error))
+            }
         })?;
         self.understand(&response)
     }

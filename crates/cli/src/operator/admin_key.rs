@@ -1,5 +1,6 @@
 //! `countersign admin-key`: who may operate the server, and how far.
 
+use countersign_dialect::percent_encoded;
 use serde_json::{Value, json};
 
 use super::address::{FINDING, ServerArgs};
@@ -8,7 +9,6 @@ use super::reply;
 use crate::confirm::confirm;
 use crate::exit::Failure;
 use crate::output::Output;
-use crate::text::escape;
 
 /// Arguments of `countersign admin-key`.
 #[derive(Debug, clap::Args)]
@@ -100,7 +100,7 @@ fn create(args: &CreateArgs, admin: &Admin, output: &mut Output) -> Result<(), F
 }
 
 fn delete(name: &str, yes: bool, admin: &Admin, output: &mut Output) -> Result<(), Failure> {
-    let path = format!("/admin-keys/{}", escape(name));
+    let path = format!("/admin-keys/{}", percent_encoded(name));
     admin.get(&path)?;
     confirm(&format!("Delete the admin key {name}?"), yes)?;
     admin.delete(&path)?;

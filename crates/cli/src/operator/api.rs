@@ -1,5 +1,6 @@
 //! `countersign api`: the apis that a server serves.
 
+use countersign_dialect::percent_encoded;
 use serde_json::{Value, json};
 
 use super::address::{FINDING, ServerArgs};
@@ -8,7 +9,6 @@ use super::reply;
 use crate::confirm::confirm;
 use crate::exit::Failure;
 use crate::output::Output;
-use crate::text::escape;
 
 /// Arguments of `countersign api`.
 #[derive(Debug, clap::Args)]
@@ -83,5 +83,5 @@ fn sentence(ended: &Value) -> String {
 }
 
 fn path(api: &str) -> String {
-    format!("/apis/{}", escape(api))
+    format!("/apis/{}", percent_encoded(api))
 }

@@ -5,6 +5,7 @@ mod words;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use countersign_dialect::percent_encoded;
 use serde_json::json;
 
 use super::address::ServerArgs;
@@ -12,7 +13,6 @@ use super::admin::Admin;
 use super::{reply, secret_file};
 use crate::exit::Failure;
 use crate::output::Output;
-use crate::text::escape;
 
 /// Arguments of `countersign explain`.
 #[derive(Debug, clap::Args)]
@@ -74,7 +74,7 @@ pub(super) fn run(args: &ExplainArgs, admin: &Admin, output: &mut Output) -> Res
 fn by_id(id: &str, admin: &Admin, output: &mut Output) -> Result<(), Failure> {
     // As documents and people shorten it.
     let id = id.trim_end_matches("...").trim_end_matches('…');
-    let refusal = admin.get(&format!("/refusals/{}", escape(id)))?;
+    let refusal = admin.get(&format!("/refusals/{}", percent_encoded(id)))?;
     output.document(&refusal, &words::refusal(&refusal))
 }
 

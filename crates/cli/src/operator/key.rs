@@ -1,6 +1,7 @@
 //! `countersign key`: what signs the tokens of an api, and the master key under
 //! which that is stored.
 
+use countersign_dialect::percent_encoded;
 use serde_json::{Value, json};
 
 use super::address::{FINDING, ServerArgs};
@@ -9,7 +10,6 @@ use super::{reply, rewrap};
 use crate::confirm::confirm;
 use crate::exit::Failure;
 use crate::output::Output;
-use crate::text::escape;
 
 /// Arguments of `countersign key`.
 #[derive(Debug, clap::Args)]
@@ -183,5 +183,5 @@ fn keys_with(said: &str, changed: &Value, output: &mut Output) -> Result<(), Fai
 }
 
 fn path(kid: &str) -> String {
-    format!("/keys/{}", escape(kid))
+    format!("/keys/{}", percent_encoded(kid))
 }

@@ -4,13 +4,14 @@
 use std::time::Duration;
 
 use countersign_dialect::document::duration_text;
+use countersign_dialect::percent_encoded;
 use serde_json::{Map, Value};
 
 use super::admin::Admin;
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::table::Table;
-use crate::text::{escape, to_second};
+use crate::text::to_second;
 
 /// What is said where a listing has another page, before its place.
 pub(crate) const MORE: &str = "There are more: go on with --after";
@@ -82,7 +83,7 @@ pub(crate) fn account_id(admin: &Admin, text: &str) -> Result<u64, Failure> {
     if let Ok(id) = text.parse() {
         return Ok(id);
     }
-    let reply = admin.get(&format!("/accounts?login={}", escape(text)))?;
+    let reply = admin.get(&format!("/accounts?login={}", percent_encoded(text)))?;
     let items = reply["items"].as_array().map_or(&[][..], Vec::as_slice);
     match items {
         [account] => account["id"]
@@ -113,7 +114,7 @@ pub(crate) fn account_path(admin: &Admin, text: &str) -> Result<String, Failure>
 pub(crate) fn query(parameters: &[(&str, Option<String>)]) -> String {
     let given: Vec<_> = parameters
         .iter()
-        .filter_map(|(name, value)| Some(format!("{name}={}", escape(value.as_deref()?))))
+        .filter_map(|(name, value)| Some(format!("{name}={}", percent_encoded(value.as_deref()?))))
         .collect();
     if given.is_empty() {
         return String::new();

@@ -1,5 +1,6 @@
 //! `countersign session`: the sessions that began with a login.
 
+use countersign_dialect::percent_encoded;
 use serde_json::Value;
 
 use super::address::{FINDING, ServerArgs};
@@ -7,7 +8,6 @@ use super::admin::Admin;
 use super::reply;
 use crate::exit::Failure;
 use crate::output::Output;
-use crate::text::escape;
 
 /// Arguments of `countersign session`.
 #[derive(Debug, clap::Args)]
@@ -110,5 +110,5 @@ pub(super) fn table(items: &Value) -> String {
 }
 
 fn path(session: &str) -> String {
-    format!("/sessions/{}", escape(session))
+    format!("/sessions/{}", percent_encoded(session))
 }

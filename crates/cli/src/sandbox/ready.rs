@@ -1,11 +1,13 @@
 //! What a sandbox prints once it serves: its address, and commands to try it with.
 
+use bytes::Bytes;
+use countersign_check::{SecretPlaceholders, curl_call, curl_line, shell_word};
 use countersign_dialect::ClientValues;
 use countersign_domain::TokenOperation;
 use countersign_sandbox::Sandbox;
+use http::Request;
 
 use super::files::{Files, profile_name};
-use crate::curl;
 use crate::table::Table;
 
 /// The text for people.
@@ -18,12 +20,9 @@ pub(super) fn text(sandbox: &Sandbox, files: &Files) -> String {
     text.push_str(&logins(sandbox));
     text.push_str("\n# call: every other path is guarded\n");
     let dialect = sandbox.dialect();
-    text.push_str(&curl::call(
-        sandbox.url(),
-        "/anything",
-        dialect,
-        "ACCESS_TOKEN",
-    ));
+    let target = format!("{}/anything", sandbox.url());
+    text.push_str(&curl_call(&target, dialect, "ACCESS_TOKEN"));
+    text.push('\n');
     if let Some(file) = &files.profiles {
         text.push_str("\n# call with a fresh token\n");
         text.push_str(&requests(sandbox, &file.display().to_string()));
@@ -44,7 +43,7 @@ pub(super) fn open_questions(sandbox: &Sandbox) -> Vec<String> {
 }
 
 fn requests(sandbox: &Sandbox, file: &str) -> String {
-    let file = curl::quoted(file);
+    let file = shell_word(file);
     let variants = sandbox.dialect().variants();
     let line = |variant| {
         let name = profile_name(sandbox, variant);
@@ -93,14 +92,18 @@ fn logins(sandbox: &Sandbox) -> String {
     let requests = dialect
         .variants()
         .filter_map(|variant| dialect.request(TokenOperation::Login, variant, &asking));
-    requests.map(|it| curl::line(sandbox.url(), &it)).collect()
+    let line = |request: Request<Bytes>| {
+        let url = format!("{}{}", sandbox.url(), request.uri());
+        curl_line(&request, &url, &SecretPlaceholders::none()) + "\n"
+    };
+    requests.map(line).collect()
 }
 
 fn six_hours(sandbox: &Sandbox, files: &Files) -> String {
     let manifest = files.manifest.as_ref();
     let manifest = manifest.map(|file| file.display().to_string());
     if let Some(file) = manifest {
-        let file = curl::quoted(&file);
+        let file = shell_word(&file);
         return format!("countersign sandbox ctl --manifest {file} advance 6h\n");
     }
     let document = sandbox.manifest();

@@ -9,18 +9,20 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
+use countersign_check::{SecretPlaceholders, curl_call, curl_line, shell_word};
 use countersign_dialect::{ClientValues, Dialect, Secret, TokenGrant, Variant};
 use countersign_domain::account::{Allowlist, StoredSecret};
 use countersign_domain::{AccountLimits, ApiName, Timestamp, TokenOperation};
 use countersign_server::api::IssuingApi;
 use countersign_server::generated_key;
 use countersign_store::{AuditActor, CreateError, NewAccount, NewCredential, Store};
+use http::Request;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::data::{DataDirectory, write_private};
 use crate::config::ApiSection;
-use crate::curl;
 use crate::exit::Failure;
 
 /// The demo's configuration.
@@ -265,7 +267,8 @@ impl DemoAccount {
             secret: Some(&secret),
             ..ClientValues::default()
         };
-        let call = curl::call_with_variable(url, &self.guarded_path()?, dialect);
+        let target = format!("{url}{}", self.guarded_path()?);
+        let call = curl_call(&target, dialect, "'\"$TOKEN\"'");
         let blocks = dialect.variants().filter_map(|variant| {
             let request = dialect.request(TokenOperation::Login, variant, &asking)?;
             let name = match dialect.variant_name(variant) {
@@ -274,8 +277,8 @@ impl DemoAccount {
             };
             let title = format!("# {}{name} ({})\n", dialect.title(), self.login);
             let member = access_token_member(dialect, variant)?;
-            let login = curl::into_variable(url, &request, &member);
-            Some(format!("{title}{login}{call}"))
+            let login = login_line(url, &request, &member);
+            Some(format!("{title}{login}{call}\n"))
         });
         Some(blocks.collect())
     }
@@ -292,6 +295,16 @@ impl DemoAccount {
             _ => return None,
         })
     }
+}
+
+/// The line that sends a login and keeps the access token, which the reply has
+/// under this name, in the shell's variable `TOKEN`.
+fn login_line(url: &str, request: &Request<Bytes>, member: &str) -> String {
+    let target = format!("{url}{}", request.uri());
+    let line = curl_line(request, &target, &SecretPlaceholders::none());
+    let line = line.replacen("curl ", "curl -s ", 1);
+    let pick = shell_word(&format!(r#"s/.*"{member}": *"\([^"]*\)".*/\1/p"#));
+    format!("TOKEN=$({line} | sed -n {pick})\n")
 }
 
 /// The member of a reply to a login in which the access token stands.

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use countersign_dialect::Secret;
-use countersign_outbound::{ProxyRules, TrustedRoots};
+use countersign_outbound::{ProxyRules, ServerUrl, TrustedRoots};
 
 use super::{ExtraPart, KeyPlace, Profile, SecretPlace, SessionStorage};
 use crate::{
-    BoxFuture, Error, ErrorKind, FileStore, MemoryStore, NamedFile, SealKey, SecretCommand,
-    SecretEnv, SecretFile, SecretSource, SessionOwner, SessionStore, StoreError, TokenSource,
-    TokenSourceBuilder, environment,
+    BoxFuture, Error, ErrorKind, FileStore, HttpTransport, MemoryStore, NamedFile, SealKey,
+    SecretCommand, SecretEnv, SecretFile, SecretSource, SessionOwner, SessionStore, StoreError,
+    TokenSource, TokenSourceBuilder, environment,
 };
 
 impl Profile {
@@ -127,6 +127,15 @@ impl Profile {
     /// The proxies to the vendor, according to the profile or else the environment.
     pub fn proxies(&self) -> ProxyRules {
         self.proxy.clone().unwrap_or_else(environment::proxies)
+    }
+
+    /// What reaches a server of the vendor: its API, or its token endpoints.
+    ///
+    /// # Errors
+    ///
+    /// The certificate authorities or the proxy of the profile are wrong.
+    pub fn transport(&self, url: &ServerUrl) -> Result<HttpTransport, Error> {
+        HttpTransport::through(&self.proxies(), url, &self.roots()?)
     }
 
     /// The certificate authorities that may have issued the vendor's certificate.

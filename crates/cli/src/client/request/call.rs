@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use countersign_check::{Redactor, ShownMessage};
 use countersign_client::{Profile, RequestCredential, RequestDelivery, TransportError};
 use countersign_dialect::Secret;
-use countersign_outbound::{HTTP_1_1, OutboundTls, ServerConnector, client_config};
+use countersign_outbound::{HTTP_1_1, OutboundTls, ServerConnector, client_config, failure_reason};
 use http::response::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Request, Response, Uri};
@@ -16,12 +17,9 @@ use hyper_util::rt::TokioExecutor;
 use rustls::pki_types::ServerName;
 
 use super::asked::Asked;
-use crate::client::exchange::Message;
 use crate::client::open;
-use crate::client::redact::Redactor;
 use crate::client::transcript::{AskedRequest, Transcript};
 use crate::exit::Failure;
-use crate::text::reason;
 
 /// How long a connection may take. An answer may take as long as it wants.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -138,7 +136,7 @@ impl<'p> Caller<'p> {
         let target = target.to_string().replace(KEY, "[static_key]");
         Ok(AskedRequest {
             operation: "request",
-            request: Message {
+            request: ShownMessage {
                 first: format!("{} {target}", asked.method),
                 headers,
                 body: String::new(),
@@ -160,7 +158,7 @@ impl<'p> Caller<'p> {
         Failure::unavailable(format!(
             "{} does not answer: {}",
             self.profile.url,
-            reason(error)
+            failure_reason(error)
         ))
     }
 }
@@ -198,7 +196,7 @@ fn heard(
         }
         Err(error) => Err(TransportError {
             delivery: RequestDelivery::MaybeSent,
-            message: reason(error),
+            message: failure_reason(error),
         }),
     }
 }
@@ -239,7 +237,7 @@ impl Answer {
                 break;
             };
             let frame = frame.map_err(|error| {
-                Failure::unavailable(format!("the answer broke off: {}", reason(&error)))
+                Failure::unavailable(format!("the answer broke off: {}", failure_reason(&error)))
             })?;
             if let Ok(piece) = frame.into_data() {
                 return Ok(Some(piece));

@@ -1,9 +1,10 @@
 //! Explanations in plain words, for people. The server decides what is in them; this only lays
 //! them out.
 
+use countersign_check::printable;
 use serde_json::Value;
 
-use crate::table::{Table, printable};
+use crate::table::Table;
 use crate::text::to_second;
 
 /// One refusal.

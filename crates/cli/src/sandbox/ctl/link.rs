@@ -5,6 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
+use countersign_check::printable;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -15,7 +16,6 @@ use tokio::runtime::{Builder, Runtime};
 use super::super::manifest::Control;
 use crate::exit::Failure;
 use crate::operator::speak;
-use crate::table::printable;
 
 /// How long an answer may take.
 const ANSWER: Duration = Duration::from_secs(30);

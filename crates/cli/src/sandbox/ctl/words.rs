@@ -1,8 +1,9 @@
 //! What the control endpoints answer, for people.
 
+use countersign_check::printable;
 use serde_json::Value;
 
-use crate::table::{Table, printable};
+use crate::table::Table;
 use crate::text::to_second;
 
 /// What the clock shows.

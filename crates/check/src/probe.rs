@@ -9,79 +9,108 @@ mod vendor;
 
 use std::time::Duration;
 
-use countersign_client::Profile;
-use countersign_dialect::{GrantedTokens, Secret};
+use countersign_client::{Error, Profile};
+use countersign_dialect::{ExtraParts, GrantedTokens, Secret};
 use countersign_domain::{LogoutScope, NewLogin, Refusal};
 use http::uri::PathAndQuery;
 use serde_json::Value;
 
 use self::vendor::{Unanswered, Vendor};
-use super::DoctorArgs;
-use super::check::{Check, Found};
-use crate::client::{failure, open};
-use crate::confirm::confirm;
-use crate::exit::Failure;
+use crate::{CheckFinding, CheckVerdict};
 
-/// Asks whether the probe may do what it does.
-pub(super) fn ask_first(profile: &Profile, args: &DoctorArgs) -> Result<(), Failure> {
-    let mut question = format!(
-        "This logs in to {} as {} in a session of its own, and uses a refresh token twice, which a \
-         vendor may take for a theft.",
-        profile.name, profile.login
-    );
-    if profile.dialect.new_login() == NewLogin::Revokes {
-        question.push_str(" The login ends the sessions that this account has now.");
-    }
-    if args.end_all && profile.dialect.logout_scope() == Some(LogoutScope::Account) {
-        question.push_str(" The logout ends every session of this account.");
-    }
-    confirm(&format!("{question} Go on?"), args.yes)
+/// What a probe tries beside logins and refreshes.
+#[derive(Clone, Debug, Default)]
+pub struct ProbeScope {
+    /// A path that may be read with GET: access tokens are tried there.
+    pub guarded: Option<PathAndQuery>,
+    /// Whether to log out even where that ends every session of the account.
+    pub end_all: bool,
 }
 
-/// Probes the vendor of a profile: findings for people, and for programs.
-pub(super) async fn of(
-    profile: &Profile,
-    args: &DoctorArgs,
-) -> Result<(Vec<Check>, Value), Failure> {
-    let transport = open::transport(profile, &profile.auth_url)?;
-    let api = open::transport(profile, &profile.url)?;
-    let extra = open::extra(profile).await.map_err(|it| failure(&it))?;
-    let vendor = Vendor {
-        dialect: &profile.dialect,
-        variant: profile.variant,
-        url: &profile.url,
-        auth_url: &profile.auth_url,
-        login: &profile.login,
-        secret: open::secret(profile).await?,
-        extra: &extra,
-        transport: &transport,
-        api: &api,
-    };
-    let scope = Scope {
-        guarded: args.path.as_ref(),
-        logout: match profile.dialect.logout_scope() {
-            Some(LogoutScope::Session) => true,
-            Some(LogoutScope::Account) => args.end_all,
-            None => false,
-        },
-    };
-    let measured = run(&vendor, &scope).await;
-    let mut checks = findings::checks(&measured, &profile.dialect, profile.variant);
-    checks.extend(left_out(&scope, profile));
-    Ok((checks, findings::document(&measured)))
+/// What a probe found.
+#[derive(Debug)]
+pub struct ProbeReport {
+    /// For people.
+    pub findings: Vec<CheckFinding>,
+    /// What was measured, for programs.
+    pub measured: Value,
+}
+
+impl ProbeScope {
+    /// What a person should know before a profile's vendor is probed.
+    pub fn warning(&self, profile: &Profile) -> String {
+        let mut warning = format!(
+            "This logs in to {} as {} in a session of its own, and uses a refresh token twice, \
+             which a vendor may take for a theft.",
+            profile.name, profile.login
+        );
+        if profile.dialect.new_login() == NewLogin::Revokes {
+            warning.push_str(" The login ends the sessions that this account has now.");
+        }
+        if self.end_all && profile.dialect.logout_scope() == Some(LogoutScope::Account) {
+            warning.push_str(" The logout ends every session of this account.");
+        }
+        warning
+    }
+
+    /// Probes the vendor of a profile with what its login presents.
+    ///
+    /// # Errors
+    ///
+    /// The vendor cannot even be asked: the profile's certificate authorities or its
+    /// proxy are wrong. All else is a finding.
+    pub async fn probe(
+        &self,
+        profile: &Profile,
+        secret: Secret,
+        extra: &ExtraParts,
+    ) -> Result<ProbeReport, Error> {
+        let transport = profile.transport(&profile.auth_url)?;
+        let api = profile.transport(&profile.url)?;
+        let vendor = Vendor {
+            dialect: &profile.dialect,
+            variant: profile.variant,
+            url: &profile.url,
+            auth_url: &profile.auth_url,
+            login: &profile.login,
+            secret,
+            extra,
+            transport: &transport,
+            api: &api,
+        };
+        let plan = self.plan(profile);
+        let measured = run(&vendor, &plan).await;
+        let mut findings = findings::checks(&measured, &profile.dialect, profile.variant);
+        findings.extend(left_out(&plan, profile));
+        Ok(ProbeReport {
+            findings,
+            measured: findings::document(&measured),
+        })
+    }
+
+    fn plan(&self, profile: &Profile) -> ProbePlan<'_> {
+        ProbePlan {
+            guarded: self.guarded.as_ref(),
+            logout: match profile.dialect.logout_scope() {
+                Some(LogoutScope::Session) => true,
+                Some(LogoutScope::Account) => self.end_all,
+                None => false,
+            },
+        }
+    }
 }
 
 /// What the probe could have tried.
-fn left_out(scope: &Scope<'_>, profile: &Profile) -> Vec<Check> {
+fn left_out(plan: &ProbePlan<'_>, profile: &Profile) -> Vec<CheckFinding> {
     let mut said = Vec::new();
-    if scope.guarded.is_none() {
+    if plan.guarded.is_none() {
         said.push(("guarded path", "with --path, access tokens are tried, too"));
     }
-    if !scope.logout && profile.dialect.logout_scope().is_some() {
+    if !plan.logout && profile.dialect.logout_scope().is_some() {
         let why = "it would end every session of the account; --end-all has it tried";
         said.push(("logout", why));
     }
-    let check = |(name, why)| Check::new(name, Found::Skipped, why);
+    let check = |(name, why)| CheckFinding::new(name, CheckVerdict::Skipped, why);
     said.into_iter().map(check).collect()
 }
 
@@ -144,8 +173,8 @@ struct Stopped {
     why: Unanswered,
 }
 
-/// What is probed beside logins and refreshes.
-struct Scope<'a> {
+/// What is probed of a profile's vendor.
+struct ProbePlan<'a> {
     /// A path to try access tokens at.
     guarded: Option<&'a PathAndQuery>,
     /// Whether to log out.
@@ -153,11 +182,11 @@ struct Scope<'a> {
 }
 
 /// Measures. What has been measured before something went wrong is kept.
-async fn run(vendor: &Vendor<'_>, scope: &Scope<'_>) -> Measured {
+async fn run(vendor: &Vendor<'_>, plan: &ProbePlan<'_>) -> Measured {
     let mut measured = Measured::default();
     let probed = Probing {
         vendor,
-        scope,
+        plan,
         measured: &mut measured,
     };
     if let Err(stopped) = probed.run().await {
@@ -168,7 +197,7 @@ async fn run(vendor: &Vendor<'_>, scope: &Scope<'_>) -> Measured {
 
 struct Probing<'a> {
     vendor: &'a Vendor<'a>,
-    scope: &'a Scope<'a>,
+    plan: &'a ProbePlan<'a>,
     measured: &'a mut Measured,
 }
 
@@ -255,7 +284,7 @@ impl Probing<'_> {
     }
 
     async fn logout(&mut self, pair: &Pair) -> Result<(), Stopped> {
-        if !self.scope.logout {
+        if !self.plan.logout {
             return Ok(());
         }
         match self.vendor.logout(&pair.access).await {
@@ -282,7 +311,7 @@ impl Probing<'_> {
     }
 
     async fn works(&self, access: &Secret) -> Result<Option<bool>, Stopped> {
-        let Some(path) = self.scope.guarded else {
+        let Some(path) = self.plan.guarded else {
             return Ok(None);
         };
         let works = self.vendor.works(path, access).await;

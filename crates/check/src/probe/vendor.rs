@@ -13,7 +13,7 @@ use http::uri::PathAndQuery;
 use http::{Request, Response};
 
 use super::Lived;
-use crate::client::redact::Redactor;
+use crate::Redactor;
 
 /// A vendor, and who asks it.
 pub(super) struct Vendor<'p> {

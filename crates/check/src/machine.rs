@@ -5,53 +5,62 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use countersign_client::profile::{ExtraPart, SecretPlace};
-use countersign_client::{Profile, SessionStatus};
+use countersign_client::{Error, Profile, SessionStatus};
 use countersign_dialect::Secret;
 use countersign_domain::span_text;
 
-use super::check::{Check, Found};
-use crate::client::open;
+use crate::{CheckFinding, CheckVerdict};
 
-/// Looks at them.
-pub(super) async fn checks(profile: &Profile) -> Vec<Check> {
+/// Looks at them. Nothing leaves the machine but what a secret's command sends.
+pub async fn machine_findings(profile: &Profile) -> Vec<CheckFinding> {
     let variant = profile.dialect.variant_name(profile.variant);
     let mut said = format!("{} {variant} at {}", profile.dialect.name(), profile.url);
     if profile.auth_url != profile.url {
         said.push_str(&format!(", tokens from {}", profile.auth_url));
     }
     let mut checks = vec![
-        Check::new("profile", Found::Good, said),
+        CheckFinding::new("profile", CheckVerdict::Good, said),
         secret(profile).await,
     ];
     checks.extend(extra(profile).await);
-    match open::status(profile).await {
+    match status(profile).await {
         Ok(status) => {
             checks.push(match &status.damage {
-                Some(damage) => Check::new("store", Found::Doubtful, damage),
-                None => Check::new("store", Found::Good, session(&status)),
+                Some(damage) => CheckFinding::new("store", CheckVerdict::Doubtful, damage),
+                None => CheckFinding::new("store", CheckVerdict::Good, session(&status)),
             });
             checks.extend(lifetime(profile, &status));
             checks.extend(failure(&status));
         }
-        Err(error) => checks.push(Check::new("store", Found::Bad, &*error.message)),
+        Err(error) => checks.push(CheckFinding::new(
+            "store",
+            CheckVerdict::Bad,
+            &*error.message,
+        )),
     }
     checks
 }
 
-async fn secret(profile: &Profile) -> Check {
+async fn status(profile: &Profile) -> Result<SessionStatus, Error> {
+    // Nothing is asked for here, so that the secret is not needed.
+    let source = profile.source()?.secret(Secret::from("")).build()?;
+    source.status().await
+}
+
+async fn secret(profile: &Profile) -> CheckFinding {
     if profile.secret == SecretPlace::Asked {
         let said = "the profile names none: a login asks for it";
-        return Check::new("secret", Found::Skipped, said);
+        return CheckFinding::new("secret", CheckVerdict::Skipped, said);
     }
-    match open::stored_secret(profile).await {
+    match profile.secret_source().secret().await {
         Ok(secret) => judge(profile, &secret),
-        Err(error) => Check::new("secret", Found::Bad, &*error.message),
+        Err(error) => CheckFinding::new("secret", CheckVerdict::Bad, &*error.message),
     }
 }
 
 /// Each further part of the credential, and those that the vendor wants and nobody
 /// gives.
-async fn extra(profile: &Profile) -> Vec<Check> {
+async fn extra(profile: &Profile) -> Vec<CheckFinding> {
     let mut checks = Vec::new();
     for (name, source) in profile.extra_sources() {
         let place = match profile.extra.get(name) {
@@ -59,13 +68,13 @@ async fn extra(profile: &Profile) -> Vec<Check> {
             _ => &SecretPlace::Asked,
         };
         let (found, said) = match source.secret().await {
-            Err(error) => (Found::Bad, error.message.to_string()),
+            Err(error) => (CheckVerdict::Bad, error.message.to_string()),
             Ok(part) => match exposed(place).or_else(|| odd_text(&part)) {
-                Some(said) => (Found::Doubtful, said),
-                None => (Found::Good, "it can be read".to_owned()),
+                Some(said) => (CheckVerdict::Doubtful, said),
+                None => (CheckVerdict::Good, "it can be read".to_owned()),
             },
         };
-        checks.push(Check::new("extra", found, format!("{name}: {said}")));
+        checks.push(CheckFinding::new("extra", found, format!("{name}: {said}")));
     }
     let presented = profile.dialect.presented_extra(profile.variant);
     let lacking = presented
@@ -79,7 +88,7 @@ async fn extra(profile: &Profile) -> Vec<Check> {
             profile.dialect.name(),
             profile.name
         );
-        Check::new("extra", Found::Bad, said)
+        CheckFinding::new("extra", CheckVerdict::Bad, said)
     }));
     checks
 }
@@ -104,10 +113,10 @@ fn odd_text(secret: &Secret) -> Option<String> {
         .then(|| "it has several lines, or characters for control: is all of it meant?".to_owned())
 }
 
-fn judge(profile: &Profile, secret: &Secret) -> Check {
+fn judge(profile: &Profile, secret: &Secret) -> CheckFinding {
     let doubtful = exposed(&profile.secret).or_else(|| odd_text(secret));
     if let Some(said) = doubtful {
-        return Check::new("secret", Found::Doubtful, said);
+        return CheckFinding::new("secret", CheckVerdict::Doubtful, said);
     }
     let form = profile.dialect.credential();
     let odd = form.and_then(|form| {
@@ -122,9 +131,9 @@ fn judge(profile: &Profile, secret: &Secret) -> Check {
     match odd {
         Some(part) => {
             let said = format!("the {part} does not look like one of this vendor's");
-            Check::new("secret", Found::Doubtful, said)
+            CheckFinding::new("secret", CheckVerdict::Doubtful, said)
         }
-        None => Check::new("secret", Found::Good, "it can be read"),
+        None => CheckFinding::new("secret", CheckVerdict::Good, "it can be read"),
     }
 }
 
@@ -145,7 +154,7 @@ fn session(status: &SessionStatus) -> String {
 }
 
 /// What the vendor's documents promise, beside what the last reply told.
-fn lifetime(profile: &Profile, status: &SessionStatus) -> Option<Check> {
+fn lifetime(profile: &Profile, status: &SessionStatus) -> Option<CheckFinding> {
     let tokens = status.tokens.as_ref()?;
     let lives = span_text(tokens.stated_expires_at.since(tokens.asked_at));
     let mut said = format!("the access token lives {lives}");
@@ -155,15 +164,19 @@ fn lifetime(profile: &Profile, status: &SessionStatus) -> Option<Check> {
             "; the dialect speaks of {promised}, and the reply counts"
         ));
     }
-    Some(Check::new("kept token", Found::Good, said))
+    Some(CheckFinding::new("kept token", CheckVerdict::Good, said))
 }
 
-fn failure(status: &SessionStatus) -> Option<Check> {
+fn failure(status: &SessionStatus) -> Option<CheckFinding> {
     let failure = status.failure.as_ref()?;
     let at = failure.at.told(status.now);
     let said = format!(
         "the last {} failed {at}: {}",
         failure.operation, failure.detail
     );
-    Some(Check::new("last error", Found::Doubtful, said))
+    Some(CheckFinding::new(
+        "last error",
+        CheckVerdict::Doubtful,
+        said,
+    ))
 }

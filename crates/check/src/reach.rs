@@ -10,11 +10,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use countersign_client::{Clock, SystemClock};
-use countersign_domain::Timestamp;
+use countersign_client::{Clock, Error, Profile, SystemClock};
+use countersign_domain::{Timestamp, TokenOperation};
 use countersign_outbound::{
     HTTP_1_1, HandshakeDistrust, OutboundProxy, OutboundTls, ProxyRules, ServerConnector,
-    ServerStream, ServerUrl, SpeaksTls, TrustedRoots, client_config,
+    ServerStream, ServerUrl, SpeaksTls, TrustedRoots, client_config, failure_reason,
 };
 use http::header::{HOST, LOCATION, USER_AGENT};
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
@@ -25,23 +25,54 @@ use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-use super::check::{Check, Found};
-use super::date;
-use crate::text::reason;
+use crate::{CheckFinding, CheckVerdict, vendor_clock};
 
 /// How long each step may take.
 const LIMIT: Duration = Duration::from_secs(5);
 /// A certificate that ends sooner should have been renewed.
 const SOON: Duration = Duration::from_secs(14 * 24 * 3_600);
 
+/// Looks at the way to the vendor's token endpoints, and to its API if that is
+/// elsewhere.
+///
+/// # Errors
+///
+/// The certificate authorities that the profile names cannot be read.
+pub async fn way_findings(profile: &Profile) -> Result<Vec<CheckFinding>, Error> {
+    let mut operations = profile.dialect.operations();
+    let login = operations
+        .find(|it| it.operation == TokenOperation::Login && it.variant == profile.variant);
+    let Some(login) = login else {
+        return Ok(Vec::new());
+    };
+    let (roots, proxies) = (profile.roots()?, profile.proxies());
+    let target = Target {
+        url: &profile.auth_url,
+        roots: &roots,
+        proxies: &proxies,
+        login: Some((&login.path, &login.method)),
+    };
+    let mut found = checks(&target).await;
+    if profile.auth_url != profile.url {
+        let api = Target {
+            url: &profile.url,
+            roots: &roots,
+            proxies: &proxies,
+            login: None,
+        };
+        found.extend(checks(&api).await);
+    }
+    Ok(found)
+}
+
 /// Where the vendor is, and what is asked there.
-pub(super) struct Target<'p> {
-    pub(super) url: &'p ServerUrl,
-    pub(super) roots: &'p TrustedRoots,
-    pub(super) proxies: &'p ProxyRules,
+struct Target<'p> {
+    url: &'p ServerUrl,
+    roots: &'p TrustedRoots,
+    proxies: &'p ProxyRules,
     /// The path of the login, and the method that it is served with, if it is
     /// there.
-    pub(super) login: Option<(&'p str, &'p Method)>,
+    login: Option<(&'p str, &'p Method)>,
 }
 
 impl Target<'_> {
@@ -64,14 +95,14 @@ impl Target<'_> {
 }
 
 /// Goes as far as the way leads.
-pub(super) async fn checks(target: &Target<'_>) -> Vec<Check> {
+async fn checks(target: &Target<'_>) -> Vec<CheckFinding> {
     let mut checks = Vec::new();
     // What has failed is among the checks.
     let _ = go(target, &mut checks).await;
     checks
 }
 
-async fn go(target: &Target<'_>, checks: &mut Vec<Check>) -> Option<()> {
+async fn go(target: &Target<'_>, checks: &mut Vec<CheckFinding>) -> Option<()> {
     let uri = target.url.target(target.path(), None).ok()?;
     let stream = match proxy(target, checks)? {
         Some(proxy) => led(&proxy, &uri, checks).await?,
@@ -82,7 +113,7 @@ async fn go(target: &Target<'_>, checks: &mut Vec<Check>) -> Option<()> {
     };
     if !target.url.is_https() {
         let said = "nothing is encrypted: the URL is http";
-        checks.push(Check::new("TLS", Found::Skipped, said));
+        checks.push(CheckFinding::new("TLS", CheckVerdict::Skipped, said));
         return ask(target, &uri, stream, checks).await;
     }
     let stream = secure(target, stream, checks).await?;
@@ -90,23 +121,31 @@ async fn go(target: &Target<'_>, checks: &mut Vec<Check>) -> Option<()> {
 }
 
 /// The proxy on the way, if there is one.
-fn proxy(target: &Target<'_>, checks: &mut Vec<Check>) -> Option<Option<OutboundProxy>> {
+fn proxy(target: &Target<'_>, checks: &mut Vec<CheckFinding>) -> Option<Option<OutboundProxy>> {
     if let Some(source) = target.proxies.passed_over(target.url) {
         let said = format!(
             "{source} is not used for {}, which is on this machine or in NO_PROXY",
             target.url.name()
         );
-        checks.push(Check::new("proxy", Found::Skipped, said));
+        checks.push(CheckFinding::new("proxy", CheckVerdict::Skipped, said));
     }
     let proxy = target.proxies.proxy_for(target.url);
     let proxy = proxy.map_err(|fault| {
-        checks.push(Check::new("proxy", Found::Bad, fault.to_string()));
+        checks.push(CheckFinding::new(
+            "proxy",
+            CheckVerdict::Bad,
+            fault.to_string(),
+        ));
     });
     proxy.ok()
 }
 
 /// Names are not looked up here: that is the proxy's part.
-async fn led(proxy: &OutboundProxy, uri: &Uri, checks: &mut Vec<Check>) -> Option<ServerStream> {
+async fn led(
+    proxy: &OutboundProxy,
+    uri: &Uri,
+    checks: &mut Vec<CheckFinding>,
+) -> Option<ServerStream> {
     let begun = Instant::now();
     let connected = proxy.connect(uri, LIMIT).await;
     let source = proxy.source();
@@ -116,11 +155,11 @@ async fn led(proxy: &OutboundProxy, uri: &Uri, checks: &mut Vec<Check>) -> Optio
                 "{proxy} (of {source}) connects to {}",
                 uri.host().unwrap_or("")
             );
-            Check::new("proxy", Found::Good, said)
+            CheckFinding::new("proxy", CheckVerdict::Good, said)
         }
         Err(error) => {
-            let said = format!("{} (of {source})", reason(&**error));
-            Check::new("proxy", Found::Unreachable, said)
+            let said = format!("{} (of {source})", failure_reason(&**error));
+            CheckFinding::new("proxy", CheckVerdict::Unreachable, said)
         }
     };
     checks.push(check.in_time(begun.elapsed()));
@@ -130,7 +169,7 @@ async fn led(proxy: &OutboundProxy, uri: &Uri, checks: &mut Vec<Check>) -> Optio
 async fn resolve(
     target: &Target<'_>,
     uri: &Uri,
-    checks: &mut Vec<Check>,
+    checks: &mut Vec<CheckFinding>,
 ) -> Option<Vec<SocketAddr>> {
     let port = if target.url.is_https() { 443 } else { 80 };
     let host = (target.url.name(), uri.port_u16().unwrap_or(port));
@@ -141,26 +180,30 @@ async fn resolve(
     found.ok()
 }
 
-fn named(name: &str, found: &io::Result<Vec<SocketAddr>>) -> Check {
+fn named(name: &str, found: &io::Result<Vec<SocketAddr>>) -> CheckFinding {
     let (found, said) = match found {
-        Ok(_) if name.parse::<IpAddr>().is_ok() => {
-            (Found::Good, format!("{name} is an address, not a name"))
-        }
+        Ok(_) if name.parse::<IpAddr>().is_ok() => (
+            CheckVerdict::Good,
+            format!("{name} is an address, not a name"),
+        ),
         Ok(addresses) => {
             let addresses: Vec<_> = addresses.iter().map(|it| it.ip().to_string()).collect();
-            (Found::Good, format!("{name} is {}", addresses.join(", ")))
+            (
+                CheckVerdict::Good,
+                format!("{name} is {}", addresses.join(", ")),
+            )
         }
         Err(error) => {
             let said = format!("{name} has no address: {error}");
-            (Found::Unreachable, said)
+            (CheckVerdict::Unreachable, said)
         }
     };
-    Check::new("DNS", found, said)
+    CheckFinding::new("DNS", found, said)
 }
 
 /// Tries every address: a vendor that allows one of ours may see another when
 /// we reach it over IPv6.
-async fn connect(addresses: &[SocketAddr], checks: &mut Vec<Check>) -> Option<TcpStream> {
+async fn connect(addresses: &[SocketAddr], checks: &mut Vec<CheckFinding>) -> Option<TcpStream> {
     let mut connected = None;
     for address in addresses {
         let begun = Instant::now();
@@ -169,15 +212,15 @@ async fn connect(addresses: &[SocketAddr], checks: &mut Vec<Check>) -> Option<Tc
             Ok(stream) => {
                 let from = stream.local_addr().map(|it| it.ip().to_string());
                 let from = from.unwrap_or_default();
-                Check::new(
+                CheckFinding::new(
                     "TCP",
-                    Found::Good,
+                    CheckVerdict::Good,
                     format!("{address} answers, from {from}"),
                 )
             }
             Err(error) => {
                 let said = format!("{address} does not answer: {error}");
-                Check::new("TCP", Found::Unreachable, said)
+                CheckFinding::new("TCP", CheckVerdict::Unreachable, said)
             }
         };
         checks.push(check.in_time(begun.elapsed()));
@@ -190,10 +233,10 @@ async fn connect(addresses: &[SocketAddr], checks: &mut Vec<Check>) -> Option<Tc
 }
 
 /// Where one address answers, another that does not is only slow.
-fn soften(checks: &mut [Check]) {
+fn soften(checks: &mut [CheckFinding]) {
     for check in checks {
-        if check.found == Found::Unreachable {
-            check.found = Found::Doubtful;
+        if check.found == CheckVerdict::Unreachable {
+            check.found = CheckVerdict::Doubtful;
         }
     }
 }
@@ -201,19 +244,19 @@ fn soften(checks: &mut [Check]) {
 async fn secure(
     target: &Target<'_>,
     stream: ServerStream,
-    checks: &mut Vec<Check>,
+    checks: &mut Vec<CheckFinding>,
 ) -> Option<ServerStream> {
     let begun = Instant::now();
     let shaken = shake_hands(target, stream).await;
     let check = match &shaken {
         Ok(wire) => described(wire),
-        Err(Untrusted::Other(why)) => Check::new("TLS", Found::Bad, why),
+        Err(Untrusted::Other(why)) => CheckFinding::new("TLS", CheckVerdict::Bad, why),
         Err(Untrusted::Handshake(error)) => {
             let found = match error.is_of_the_certificate() {
-                true => Found::Bad,
-                false => Found::Unreachable,
+                true => CheckVerdict::Bad,
+                false => CheckVerdict::Unreachable,
             };
-            Check::new("TLS", found, distrusted(error))
+            CheckFinding::new("TLS", found, distrusted(error))
         }
     };
     checks.push(check.in_time(begun.elapsed()));
@@ -226,7 +269,7 @@ fn distrusted(error: &HandshakeDistrust) -> String {
         HandshakeDistrust::Issuer(_) => {
             format!("{error}: name the PEM file of its authority with `roots` in the profile")
         }
-        _ => reason(error),
+        _ => failure_reason(error),
     }
 }
 
@@ -244,26 +287,31 @@ async fn shake_hands(target: &Target<'_>, stream: ServerStream) -> Result<Server
     shaken.map_err(Untrusted::Handshake)
 }
 
-fn described(wire: &ServerStream) -> Check {
+fn described(wire: &ServerStream) -> CheckFinding {
     let tls = wire.tls();
     let version = tls.and_then(|it| it.protocol_version()?.as_str());
     let version = version.unwrap_or("TLS").replace('v', " ").replace('_', ".");
     let first = tls.and_then(|it| it.peer_certificates()?.first());
     let end = first.and_then(|it| countersign_transport::not_after(it));
     let Some(end) = end.map(Timestamp::from) else {
-        return Check::new("TLS", Found::Good, version);
+        return CheckFinding::new("TLS", CheckVerdict::Good, version);
     };
     let now = SystemClock.now();
     let found = if end.since(now) < SOON {
-        Found::Doubtful
+        CheckVerdict::Doubtful
     } else {
-        Found::Good
+        CheckVerdict::Good
     };
     let said = format!("{version}, its certificate ends {}", end.told(now));
-    Check::new("TLS", found, said)
+    CheckFinding::new("TLS", found, said)
 }
 
-async fn ask<S>(target: &Target<'_>, uri: &Uri, stream: S, checks: &mut Vec<Check>) -> Option<()>
+async fn ask<S>(
+    target: &Target<'_>,
+    uri: &Uri,
+    stream: S,
+    checks: &mut Vec<CheckFinding>,
+) -> Option<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -277,13 +325,17 @@ where
     let check = match &answer {
         Ok((status, headers)) => judge(target, uri, *status, headers),
         Err(error) => {
-            let said = format!("{} gives no answer: {}", uri.path(), reason(error));
-            Check::new(target.what(), Found::Unreachable, said)
+            let said = format!("{} gives no answer: {}", uri.path(), failure_reason(error));
+            CheckFinding::new(target.what(), CheckVerdict::Unreachable, said)
         }
     };
     checks.push(check.in_time(begun.elapsed()));
     let (_, headers) = answer.ok()?;
-    checks.push(date::check(date::date(&headers), asked, answered));
+    checks.push(vendor_clock::check(
+        vendor_clock::date(&headers),
+        asked,
+        answered,
+    ));
     Some(())
 }
 
@@ -336,27 +388,33 @@ where
     Ok((head.status, head.headers))
 }
 
-fn judge(target: &Target<'_>, uri: &Uri, status: StatusCode, headers: &HeaderMap) -> Check {
+fn judge(target: &Target<'_>, uri: &Uri, status: StatusCode, headers: &HeaderMap) -> CheckFinding {
     let (method, path) = (target.harmless(), uri.path());
     let answer = format!("{method} {path} is answered with {}", status.as_u16());
     let (found, help) = match status.as_u16() {
-        300..=399 if target.login.is_none() => (Found::Good, String::new()),
-        300..=399 => (Found::Bad, leads_to(headers)),
+        300..=399 if target.login.is_none() => (CheckVerdict::Good, String::new()),
+        300..=399 => (CheckVerdict::Bad, leads_to(headers)),
         403 => (
-            Found::Doubtful,
+            CheckVerdict::Doubtful,
             ": this address may not be on the vendor's list".to_owned(),
         ),
         404 | 410 if target.login.is_some() => (
-            Found::Doubtful,
+            CheckVerdict::Doubtful,
             ": if a login fails, too, look at `url` in the profile, or name where the token \
              endpoints are with `auth_url`"
                 .to_owned(),
         ),
-        429 => (Found::Doubtful, ": too many requests were made".to_owned()),
-        500..=599 => (Found::Unreachable, ": the vendor is in trouble".to_owned()),
-        _ => (Found::Good, String::new()),
+        429 => (
+            CheckVerdict::Doubtful,
+            ": too many requests were made".to_owned(),
+        ),
+        500..=599 => (
+            CheckVerdict::Unreachable,
+            ": the vendor is in trouble".to_owned(),
+        ),
+        _ => (CheckVerdict::Good, String::new()),
     };
-    Check::new(target.what(), found, format!("{answer}{help}"))
+    CheckFinding::new(target.what(), found, format!("{answer}{help}"))
 }
 
 fn leads_to(headers: &HeaderMap) -> String {

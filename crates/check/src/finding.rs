@@ -4,20 +4,22 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::table::Table;
-
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Check {
-    name: &'static str,
-    pub(super) found: Found,
-    said: String,
-    took: Option<Duration>,
+pub struct CheckFinding {
+    /// What was looked at.
+    pub name: &'static str,
+    /// What was found.
+    pub found: CheckVerdict,
+    /// The same in a sentence.
+    pub said: String,
+    /// How long it took, where that tells something.
+    pub took: Option<Duration>,
 }
 
 /// What was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Found {
+pub enum CheckVerdict {
     /// It is as it should be.
     Good,
     /// It could not be looked at, or there is nothing to look at.
@@ -32,8 +34,9 @@ pub(super) enum Found {
     Bad,
 }
 
-impl Found {
-    fn name(self) -> &'static str {
+impl CheckVerdict {
+    /// What the verdict is called.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Good => "ok",
             Self::Skipped => "skipped",
@@ -45,14 +48,14 @@ impl Found {
     }
 
     /// Whether something has to be done.
-    pub(super) fn fails(self) -> bool {
+    pub fn fails(self) -> bool {
         self >= Self::Unreachable
     }
 }
 
-impl Check {
+impl CheckFinding {
     /// Something was looked at.
-    pub(super) fn new(name: &'static str, found: Found, said: impl Into<String>) -> Self {
+    pub fn new(name: &'static str, found: CheckVerdict, said: impl Into<String>) -> Self {
         Self {
             name,
             found,
@@ -62,21 +65,15 @@ impl Check {
     }
 
     /// The same, which took so long.
-    pub(super) fn in_time(self, took: Duration) -> Self {
+    pub(crate) fn in_time(self, took: Duration) -> Self {
         Self {
             took: Some(took),
             ..self
         }
     }
 
-    /// What is said about it.
-    #[cfg(test)]
-    pub(super) fn said(&self) -> &str {
-        &self.said
-    }
-
     /// One JSON object.
-    pub(super) fn document(&self) -> Value {
+    pub fn document(&self) -> Value {
         json!({
             "check": self.name,
             "found": self.found.name(),
@@ -84,15 +81,4 @@ impl Check {
             "milliseconds": self.took.map(|it| it.as_millis()),
         })
     }
-}
-
-/// The checks for people, one to a line.
-pub(super) fn table(checks: &[Check]) -> String {
-    let mut table = Table::headless();
-    for check in checks {
-        let took = check.took.map(|it| format!(" ({} ms)", it.as_millis()));
-        let said = format!("{}{}", check.said, took.unwrap_or_default());
-        table.row([check.found.name(), check.name, &said]);
-    }
-    table.text()
 }

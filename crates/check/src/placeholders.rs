@@ -6,18 +6,33 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use countersign_client::RequestContext;
 use countersign_dialect::{ClientValues, Dialect, ExtraParts, Secret, Variant};
+use countersign_domain::TokenOperation;
 use http::Request;
 
 /// A placeholder for each secret that a request holds.
-pub(super) struct Placeholders {
+pub struct SecretPlaceholders {
     context: RequestContext,
     /// What is found in a text, and the name of what it stands for.
     names: Vec<(String, String)>,
 }
 
-impl Placeholders {
+impl SecretPlaceholders {
+    /// For a request that has no secrets, or whose secrets may be seen.
+    pub fn none() -> Self {
+        Self {
+            context: RequestContext {
+                operation: TokenOperation::Login,
+                secret: None,
+                access_token: None,
+                refresh_token: None,
+                extra: ExtraParts::new(),
+            },
+            names: Vec::new(),
+        }
+    }
+
     /// For the secrets of a request. What is empty stays so: a dialect may leave it out.
-    pub(super) fn of(asked: &RequestContext) -> Self {
+    pub fn of(asked: &RequestContext) -> Self {
         let mut names = Vec::new();
         let mut stand_in = |name: &str, secret: &Secret| {
             if secret.expose().is_empty() {
@@ -51,18 +66,18 @@ impl Placeholders {
     }
 
     /// The request.
-    pub(super) fn request(
+    pub fn request(
         &self,
         dialect: &Dialect,
         variant: Variant,
         login: &str,
     ) -> Option<Request<Bytes>> {
-        let asking = values(&self.context, login);
+        let asking = request_values(&self.context, login);
         dialect.request(self.context.operation, variant, &asking)
     }
 
     /// A text for people: `[secret]`.
-    pub(super) fn shown(&self, text: &str) -> String {
+    pub(crate) fn shown(&self, text: &str) -> String {
         if let Some(pair) = self.basic(text) {
             return format!("Basic [{}]", self.shown(&pair));
         }
@@ -73,15 +88,15 @@ impl Placeholders {
     }
 
     /// A text as a word for a shell: `'…'"$COUNTERSIGN_SECRET"'…'`.
-    pub(super) fn quoted(&self, text: &str) -> String {
+    pub(crate) fn quoted(&self, text: &str) -> String {
         let mut word = String::new();
         let mut rest = text;
         while let Some((at, it, name)) = self.first_in(rest) {
-            word.push_str(&single_quoted(rest.get(..at).unwrap_or_default()));
+            word.push_str(&quoted(rest.get(..at).unwrap_or_default()));
             word.push_str(&format!("\"${}\"", variable(name)));
             rest = rest.get(at + it.len()..).unwrap_or_default();
         }
-        word.push_str(&single_quoted(rest));
+        word.push_str(&quoted(rest));
         word
     }
 
@@ -95,7 +110,7 @@ impl Placeholders {
 
     /// User and password of HTTP Basic (RFC 7617), if there is a placeholder in
     /// them.
-    pub(super) fn basic(&self, value: &str) -> Option<String> {
+    pub(crate) fn basic(&self, value: &str) -> Option<String> {
         let pair = STANDARD.decode(value.strip_prefix("Basic ")?).ok()?;
         let pair = String::from_utf8(pair).ok()?;
         let names = &mut self.names.iter();
@@ -104,7 +119,7 @@ impl Placeholders {
 }
 
 /// What a request is written with.
-pub(super) fn values<'a>(context: &'a RequestContext, login: &'a str) -> ClientValues<'a> {
+pub fn request_values<'a>(context: &'a RequestContext, login: &'a str) -> ClientValues<'a> {
     ClientValues {
         login: Some(login),
         secret: context.secret.as_ref(),
@@ -114,11 +129,17 @@ pub(super) fn values<'a>(context: &'a RequestContext, login: &'a str) -> ClientV
     }
 }
 
-fn single_quoted(text: &str) -> String {
-    if text.is_empty() {
-        return String::new();
-    }
+/// A word that a shell takes as it is.
+pub fn shell_word(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// A part of a word.
+fn quoted(text: &str) -> String {
+    match text.is_empty() {
+        true => String::new(),
+        false => shell_word(text),
+    }
 }
 
 /// Letters and digits only, which every place of a request takes as they are.
@@ -139,10 +160,10 @@ fn variable(name: &str) -> String {
 
 /// A login with further parts of these names.
 #[cfg(test)]
-pub(super) fn login_with<'n>(extra: impl IntoIterator<Item = &'n str>) -> RequestContext {
+pub(crate) fn login_with<'n>(extra: impl IntoIterator<Item = &'n str>) -> RequestContext {
     let extra = extra.into_iter();
     RequestContext {
-        operation: countersign_domain::TokenOperation::Login,
+        operation: TokenOperation::Login,
         secret: Some(Secret::from("s3cret")),
         access_token: None,
         refresh_token: None,
@@ -158,7 +179,7 @@ mod tests {
 
     #[test]
     fn a_word_for_a_shell_keeps_every_character_and_names_the_secret() {
-        let placeholders = Placeholders::of(&login_with(["api-key"]));
+        let placeholders = SecretPlaceholders::of(&login_with(["api-key"]));
         let (secret, key) = (placeholder(0), placeholder(1));
         for (text, word) in [
             (secret.clone(), r#""$COUNTERSIGN_SECRET""#),
@@ -175,7 +196,7 @@ mod tests {
 
     #[test]
     fn basic_is_shown_with_its_user_and_without_its_password() {
-        let placeholders = Placeholders::of(&login_with([]));
+        let placeholders = SecretPlaceholders::of(&login_with([]));
         let pair = STANDARD.encode(format!("acme:{}", placeholder(0)));
         let shown = placeholders.shown(&format!("Basic {pair}"));
         assert_eq!(shown, "Basic [acme:[secret]]");

@@ -1,15 +1,16 @@
-//! A request to a token endpoint as a curl command. Secrets are shell variables in it, so that it
-//! can be shown and kept.
+//! Requests as curl commands. Secrets are shell variables in them, so that they can be shown and
+//! kept, where the request was written with placeholders.
 
 use bytes::Bytes;
+use countersign_dialect::Dialect;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Method, Request};
+use percent_encoding::percent_decode_str;
 
-use super::placeholders::Placeholders;
+use crate::SecretPlaceholders;
 
-/// The line that sends `request`, which was written with placeholders for its
-/// secrets, to `url`.
-pub(super) fn line(request: &Request<Bytes>, url: &str, secrets: &Placeholders) -> String {
+/// The line that sends `request` to `url`.
+pub fn curl_line(request: &Request<Bytes>, url: &str, secrets: &SecretPlaceholders) -> String {
     let mut words = vec!["curl".to_owned()];
     if *request.method() != implied(request) {
         words.push(format!("-X {}", request.method()));
@@ -22,6 +23,16 @@ pub(super) fn line(request: &Request<Bytes>, url: &str, secrets: &Placeholders) 
     words.join(" ")
 }
 
+/// The line that calls a guarded path with a token, which is written as it stands within
+/// quotes: `'"$TOKEN"'` is a variable.
+pub fn curl_call(url: &str, dialect: &Dialect, token: &str) -> String {
+    const PLACE: &str = "THE-ACCESS-TOKEN";
+    let mut call = Request::new(Bytes::new());
+    let presented = dialect.present(PLACE, &dialect.parts_for_a_sandbox());
+    call.headers_mut().extend(presented.unwrap_or_default());
+    curl_line(&call, url, &SecretPlaceholders::none()).replace(PLACE, token)
+}
+
 /// The method that curl takes by itself.
 fn implied(request: &Request<Bytes>) -> Method {
     if request.body().is_empty() {
@@ -31,7 +42,7 @@ fn implied(request: &Request<Bytes>) -> Method {
     }
 }
 
-fn header(name: &HeaderName, value: &HeaderValue, secrets: &Placeholders) -> Option<String> {
+fn header(name: &HeaderName, value: &HeaderValue, secrets: &SecretPlaceholders) -> Option<String> {
     let value = value.to_str().ok()?;
     if let Some(pair) = (*name == AUTHORIZATION)
         .then(|| secrets.basic(value))
@@ -45,7 +56,7 @@ fn header(name: &HeaderName, value: &HeaderValue, secrets: &Placeholders) -> Opt
     ))
 }
 
-fn body(request: &Request<Bytes>, secrets: &Placeholders) -> Vec<String> {
+fn body(request: &Request<Bytes>, secrets: &SecretPlaceholders) -> Vec<String> {
     let text = String::from_utf8_lossy(request.body());
     if text.is_empty() {
         return Vec::new();
@@ -71,23 +82,14 @@ fn is_form(request: &Request<Bytes>) -> bool {
 
 /// A value of a form, as it was before it was encoded.
 fn decoded(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let hex = after.get(..2).filter(|_| first == b'%');
-        let byte = hex.and_then(|hex| u8::from_str_radix(str::from_utf8(hex).ok()?, 16).ok());
-        bytes.push(byte.unwrap_or(if first == b'+' { b' ' } else { first }));
-        rest = if byte.is_some() { &after[2..] } else { after };
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+    let text = text.replace('+', " ");
+    percent_decode_str(&text).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]
 mod tests {
-    use countersign_dialect::Dialect;
-
     use super::*;
-    use crate::client::placeholders::login_with;
+    use crate::placeholders::login_with;
 
     /// The line for a dialect whose login request is this.
     fn line_of(request: &str) -> String {
@@ -109,9 +111,9 @@ mod tests {
         );
         let dialect = Dialect::compile(&source, "small").unwrap();
         let variant = dialect.variants().next().unwrap();
-        let placeholders = Placeholders::of(&login_with(["tag"]));
+        let placeholders = SecretPlaceholders::of(&login_with(["tag"]));
         let request = placeholders.request(&dialect, variant, "it's me");
-        line(
+        curl_line(
             &request.unwrap(),
             "https://api.example/login",
             &placeholders,

@@ -4,36 +4,42 @@ use bytes::Bytes;
 use http::{Request, Response};
 use serde_json::{Map, Value, json};
 
-use super::placeholders::Placeholders;
-use super::redact::Redactor;
+use crate::{Redactor, SecretPlaceholders};
 
 /// A request and its answer as they can be shown.
-pub(super) struct Exchange {
-    pub(super) operation: &'static str,
-    pub(super) request: Message,
-    pub(super) reply: Message,
-    pub(super) curl: Option<CurlLine>,
+pub struct ShownExchange {
+    /// What was asked for.
+    pub operation: &'static str,
+    /// The request.
+    pub request: ShownMessage,
+    /// The answer, or why there is none.
+    pub reply: ShownMessage,
+    /// The request for a shell, where that is of use.
+    pub curl: Option<ShownCurl>,
 }
 
 /// The same request for a shell.
-pub(super) struct CurlLine {
-    pub(super) line: String,
+pub struct ShownCurl {
+    /// The line.
+    pub line: String,
     /// Whether the variable of the line has to be written otherwise than the
     /// secret.
-    pub(super) escaped: bool,
+    pub escaped: bool,
 }
 
 /// A request or an answer.
-pub(super) struct Message {
+pub struct ShownMessage {
     /// `POST https://…` or `200 OK`.
-    pub(super) first: String,
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) body: String,
+    pub first: String,
+    /// Names and values.
+    pub headers: Vec<(String, String)>,
+    /// The body, as text.
+    pub body: String,
 }
 
-impl Exchange {
+impl ShownExchange {
     /// What comes after the request, for people, in the way of `curl -v`.
-    pub(super) fn answer_text(&self) -> String {
+    pub fn answer_text(&self) -> String {
         let mut text = self.reply.text("< ");
         if let Some(curl) = &self.curl {
             let escaped = match curl.escaped {
@@ -49,7 +55,7 @@ impl Exchange {
     }
 
     /// For programs.
-    pub(super) fn document(&self) -> Value {
+    pub fn document(&self) -> Value {
         let mut document = json!({
             "operation": self.operation,
             "request": self.request.document(),
@@ -62,9 +68,9 @@ impl Exchange {
     }
 }
 
-impl Message {
+impl ShownMessage {
     /// A request that was written with placeholders.
-    pub(super) fn asked(request: &Request<Bytes>, url: &str, names: &Placeholders) -> Self {
+    pub fn asked(request: &Request<Bytes>, url: &str, names: &SecretPlaceholders) -> Self {
         let headers = request.headers().iter().map(|(name, value)| {
             let value = String::from_utf8_lossy(value.as_bytes());
             (name.to_string(), names.shown(&value))
@@ -77,7 +83,7 @@ impl Message {
     }
 
     /// An answer.
-    pub(super) fn replied(response: &Response<Bytes>, redactor: &Redactor) -> Self {
+    pub fn replied(response: &Response<Bytes>, redactor: &Redactor) -> Self {
         Self {
             first: response.status().to_string(),
             headers: redactor.headers(response.headers()),
@@ -86,7 +92,7 @@ impl Message {
     }
 
     /// What stands for an answer that did not come.
-    pub(super) fn silent(why: &str) -> Self {
+    pub fn silent(why: &str) -> Self {
         Self {
             first: format!("no answer: {why}"),
             headers: Vec::new(),
@@ -95,7 +101,7 @@ impl Message {
     }
 
     /// Each line with this mark before it.
-    pub(super) fn text(&self, mark: &str) -> String {
+    pub fn text(&self, mark: &str) -> String {
         let mut lines = vec![self.first.clone()];
         let headers = self.headers.iter();
         lines.extend(headers.map(|(name, value)| format!("{name}: {value}")));

@@ -7,21 +7,27 @@ use countersign_domain::span_text;
 use serde_json::{Value, json};
 
 use super::{Lived, Measured, Reuse, Stopped, Unanswered};
-use crate::client::doctor::check::{Check, Found};
+use crate::{CheckFinding, CheckVerdict};
 
 /// What was measured, for people.
-pub(super) fn checks(measured: &Measured, dialect: &Dialect, variant: Variant) -> Vec<Check> {
+pub(super) fn checks(
+    measured: &Measured,
+    dialect: &Dialect,
+    variant: Variant,
+) -> Vec<CheckFinding> {
     let mut checks = Vec::new();
     if let Some(login) = &measured.login {
-        checks
-            .push(Check::new("login", Found::Good, "the vendor gives tokens").in_time(login.took));
+        checks.push(
+            CheckFinding::new("login", CheckVerdict::Good, "the vendor gives tokens")
+                .in_time(login.took),
+        );
         checks.push(lifetime(login, dialect.stated_lives_of(variant)));
         checks.extend(exp(login));
     }
     checks.extend(measured.guarded.map(guarded));
     if let Some(refresh) = &measured.refresh {
         let said = format!("fresh tokens live {}", lives(refresh));
-        checks.push(Check::new("refresh", Found::Good, said).in_time(refresh.took));
+        checks.push(CheckFinding::new("refresh", CheckVerdict::Good, said).in_time(refresh.took));
     }
     checks.extend(measured.rotates.map(rotation));
     checks.extend(
@@ -78,12 +84,12 @@ fn lives(lived: &Lived) -> String {
 
 /// The vendor's word is the reply; the dialect's preset is only what its
 /// documents say.
-fn lifetime(login: &Lived, stated: StatedLives) -> Check {
+fn lifetime(login: &Lived, stated: StatedLives) -> CheckFinding {
     let mut said = format!("access tokens live {}", lives(login));
     if login.access.is_zero() {
-        return Check::new(
+        return CheckFinding::new(
             "lifetime",
-            Found::Bad,
+            CheckVerdict::Bad,
             said + ": they are dead on arrival, look at the clocks",
         );
     }
@@ -95,68 +101,72 @@ fn lifetime(login: &Lived, stated: StatedLives) -> Check {
             span_text(promised)
         ));
     }
-    Check::new("lifetime", Found::Good, said)
+    CheckFinding::new("lifetime", CheckVerdict::Good, said)
 }
 
-fn exp(login: &Lived) -> Option<Check> {
+fn exp(login: &Lived) -> Option<CheckFinding> {
     let off = login.exp_off?;
     let (found, said) = match off {
         -1..=1 => (
-            Found::Good,
+            CheckVerdict::Good,
             "the exp of the access token is what the reply tells".to_owned(),
         ),
         later => (
-            Found::Doubtful,
+            CheckVerdict::Doubtful,
             format!("the exp of the access token is {later} s from what the reply tells"),
         ),
     };
-    Some(Check::new("exp", found, said))
+    Some(CheckFinding::new("exp", found, said))
 }
 
-fn guarded(works: bool) -> Check {
+fn guarded(works: bool) -> CheckFinding {
     if works {
-        return Check::new("guarded path", Found::Good, "it takes the access token");
+        return CheckFinding::new(
+            "guarded path",
+            CheckVerdict::Good,
+            "it takes the access token",
+        );
     }
     let said = "it refuses a fresh access token: is it a path that this account may read?";
-    Check::new("guarded path", Found::Doubtful, said)
+    CheckFinding::new("guarded path", CheckVerdict::Doubtful, said)
 }
 
-fn rotation(rotates: bool) -> Check {
+fn rotation(rotates: bool) -> CheckFinding {
     let said = if rotates {
         "each refresh brings another refresh token"
     } else {
         "the refresh token stays the same"
     };
-    Check::new("rotation", Found::Good, said)
+    CheckFinding::new("rotation", CheckVerdict::Good, said)
 }
 
-fn reuse(reuse: Reuse, survives: Option<bool>, dialect: &Dialect) -> Check {
+fn reuse(reuse: Reuse, survives: Option<bool>, dialect: &Dialect) -> CheckFinding {
     let retries = dialect.client_policy().lost_refresh == LostRefresh::Retry;
     let (mut found, mut said) = match reuse {
-        Reuse::Same => (Found::Good, "a used refresh token gets the same successor again: a lost reply costs nothing".to_owned()),
-        Reuse::Others => (Found::Good, "a used refresh token still gets new tokens: a lost reply costs nothing, and a stolen token is not seen".to_owned()),
-        Reuse::Refused(refusal) => (Found::Good, format!("a used refresh token is refused ({refusal})")),
+        Reuse::Same => (CheckVerdict::Good, "a used refresh token gets the same successor again: a lost reply costs nothing".to_owned()),
+        Reuse::Others => (CheckVerdict::Good, "a used refresh token still gets new tokens: a lost reply costs nothing, and a stolen token is not seen".to_owned()),
+        Reuse::Refused(refusal) => (CheckVerdict::Good, format!("a used refresh token is refused ({refusal})")),
     };
     if survives == Some(false) {
         said.push_str(", and its session is ended");
     }
     if matches!(reuse, Reuse::Refused(_)) && retries {
-        found = Found::Doubtful;
+        found = CheckVerdict::Doubtful;
         said.push_str("; the dialect lets a client try a lost refresh again, which costs a login here: `lost_refresh = \"login\"` would say so");
     }
-    Check::new("reuse", found, said)
+    CheckFinding::new("reuse", found, said)
 }
 
-fn old_access(lives: bool) -> Check {
+fn old_access(lives: bool) -> CheckFinding {
     let said = if lives {
         "an access token lives on beside its successor"
     } else {
         "a refresh ends the access token before it: requests under way may be refused once"
     };
-    Check::new("old access token", Found::Good, said)
+    CheckFinding::new("old access token", CheckVerdict::Good, said)
 }
 
-fn logout(measured: &Measured) -> Option<Check> {
+fn logout(measured: &Measured) -> Option<CheckFinding> {
     if !measured.logged_out {
         return None;
     }
@@ -168,17 +178,17 @@ fn logout(measured: &Measured) -> Option<Check> {
         alive.push("the refresh token");
     }
     if alive.is_empty() {
-        return Some(Check::new(
+        return Some(CheckFinding::new(
             "logout",
-            Found::Good,
+            CheckVerdict::Good,
             "a logout ends the tokens at once",
         ));
     }
     let said = format!("after a logout {} still works", alive.join(" and "));
-    Some(Check::new("logout", Found::Doubtful, said))
+    Some(CheckFinding::new("logout", CheckVerdict::Doubtful, said))
 }
 
-fn stopped(stopped: &Stopped) -> Check {
+fn stopped(stopped: &Stopped) -> CheckFinding {
     let at = stopped.at;
     match &stopped.why {
         Unanswered::Refused(by) => {
@@ -191,9 +201,9 @@ fn stopped(stopped: &Stopped) -> Check {
                 "the vendor refuses with {} ({}){detail}",
                 by.status, by.refusal
             );
-            Check::new(at, Found::Refused, said)
+            CheckFinding::new(at, CheckVerdict::Refused, said)
         }
-        Unanswered::Unreached(why) => Check::new(at, Found::Unreachable, why),
-        Unanswered::Unintelligible(why) => Check::new(at, Found::Bad, why),
+        Unanswered::Unreached(why) => CheckFinding::new(at, CheckVerdict::Unreachable, why),
+        Unanswered::Unintelligible(why) => CheckFinding::new(at, CheckVerdict::Bad, why),
     }
 }

@@ -7,22 +7,26 @@ use countersign_domain::{Timestamp, span_text};
 use http::HeaderMap;
 use http::header::DATE;
 
-use super::check::{Check, Found};
+use crate::{CheckFinding, CheckVerdict};
 
 /// Less is no cause for anything.
 const SMALL: Duration = Duration::from_secs(5);
 
 /// The instant that an answer was made at, in whole seconds.
-pub(super) fn date(headers: &HeaderMap) -> Option<Timestamp> {
+pub(crate) fn date(headers: &HeaderMap) -> Option<Timestamp> {
     Timestamp::from_http_date(headers.get(DATE)?.to_str().ok()?)
 }
 
 /// Judges the vendor's clock by an answer that was asked for and received then.
-pub(super) fn check(date: Option<Timestamp>, asked: Timestamp, answered: Timestamp) -> Check {
+pub(crate) fn check(
+    date: Option<Timestamp>,
+    asked: Timestamp,
+    answered: Timestamp,
+) -> CheckFinding {
     let Some(date) = date else {
-        return Check::new(
+        return CheckFinding::new(
             "clock",
-            Found::Skipped,
+            CheckVerdict::Skipped,
             "the answer has no Date to compare with",
         );
     };
@@ -35,12 +39,12 @@ pub(super) fn check(date: Option<Timestamp>, asked: Timestamp, answered: Timesta
         (behind, "behind")
     };
     let found = if off > SMALL {
-        Found::Doubtful
+        CheckVerdict::Doubtful
     } else {
-        Found::Good
+        CheckVerdict::Good
     };
     if off.is_zero() {
-        return Check::new("clock", found, "the vendor's clock agrees with this one");
+        return CheckFinding::new("clock", found, "the vendor's clock agrees with this one");
     }
     let mut said = format!(
         "the vendor's clock is at least {} {which} this one",
@@ -49,7 +53,7 @@ pub(super) fn check(date: Option<Timestamp>, asked: Timestamp, answered: Timesta
     if off > SMALL {
         said.push_str(": lifetimes are counted on this one, so that tokens stay right; set the one that is wrong");
     }
-    Check::new("clock", found, said)
+    CheckFinding::new("clock", found, said)
 }
 
 #[cfg(test)]
@@ -62,24 +66,24 @@ mod tests {
         let asked = at + Duration::from_millis(900);
         let answered = at + Duration::from_millis(1_100);
         for (seconds, found, words) in [
-            (0, Found::Good, "agrees"),
-            (1, Found::Good, "agrees"),
-            (2, Found::Good, "900ms ahead"),
-            (-1, Found::Good, "900ms behind"),
-            (7, Found::Doubtful, "5s ahead"),
-            (3_600, Found::Doubtful, "59m 58s ahead"),
-            (-3_600, Found::Doubtful, "59m 59s behind"),
+            (0, CheckVerdict::Good, "agrees"),
+            (1, CheckVerdict::Good, "agrees"),
+            (2, CheckVerdict::Good, "900ms ahead"),
+            (-1, CheckVerdict::Good, "900ms behind"),
+            (7, CheckVerdict::Doubtful, "5s ahead"),
+            (3_600, CheckVerdict::Doubtful, "59m 58s ahead"),
+            (-3_600, CheckVerdict::Doubtful, "59m 59s behind"),
         ] {
             let date = Timestamp::from_seconds(1_000_000 + seconds);
             let check = check(Some(date), asked, answered);
             assert_eq!(check.found, found, "{seconds}");
-            assert!(check.said().contains(words), "{}", check.said());
+            assert!(check.said.contains(words), "{}", check.said);
         }
     }
 
     #[test]
     fn an_answer_without_a_date_says_nothing_about_the_clock() {
         let now = Timestamp::from_seconds(1);
-        assert_eq!(check(None, now, now).found, Found::Skipped);
+        assert_eq!(check(None, now, now).found, CheckVerdict::Skipped);
     }
 }

@@ -5,11 +5,9 @@
 //! and not by the dialect: known secrets, members whose name speaks of one, and
 //! whatever is long and random. What is harmless and looks alike goes too.
 
+use countersign_dialect::percent_encoded;
 use http::{HeaderMap, HeaderName};
 use serde_json::Value;
-
-use crate::table::printable;
-use crate::text::escape;
 
 /// From here on a word may be a token.
 const LONG: usize = 16;
@@ -60,7 +58,7 @@ const HARMLESS: [&str; 16] = [
 
 /// Replaces secrets, those that it knows and those that look like one.
 #[derive(Default)]
-pub(super) struct Redactor {
+pub struct Redactor {
     known: Vec<String>,
     /// What looks like a secret and is none.
     public: String,
@@ -68,7 +66,7 @@ pub(super) struct Redactor {
 
 impl Redactor {
     /// Knows these secrets, as they are and as JSON and URLs write them.
-    pub(super) fn knowing<'s>(secrets: impl IntoIterator<Item = &'s str>) -> Self {
+    pub fn knowing<'s>(secrets: impl IntoIterator<Item = &'s str>) -> Self {
         let mut known: Vec<_> = secrets.into_iter().flat_map(spellings).collect();
         known.retain(|it| !it.is_empty());
         // The longest first: one may be a part of another.
@@ -80,7 +78,7 @@ impl Redactor {
     }
 
     /// Shows this text wherever it stands alone: a login may look like a token.
-    pub(super) fn showing(self, public: &str) -> Self {
+    pub fn showing(self, public: &str) -> Self {
         Self {
             public: public.to_owned(),
             ..self
@@ -88,12 +86,12 @@ impl Redactor {
     }
 
     /// A sentence of the vendor's.
-    pub(super) fn sentence(&self, text: &str) -> String {
+    pub fn sentence(&self, text: &str) -> String {
         printable(&self.words(&self.without_known(text)))
     }
 
     /// A body.
-    pub(super) fn body(&self, body: &[u8]) -> String {
+    pub fn body(&self, body: &[u8]) -> String {
         let text = String::from_utf8_lossy(body);
         let shown = match text.trim_start().chars().next() {
             Some('{' | '[' | '"') => self.json(&text),
@@ -103,7 +101,7 @@ impl Redactor {
     }
 
     /// The headers, by name and value.
-    pub(super) fn headers(&self, headers: &HeaderMap) -> Vec<(String, String)> {
+    pub fn headers(&self, headers: &HeaderMap) -> Vec<(String, String)> {
         let shown = headers.iter().map(|(name, value)| {
             let text = String::from_utf8_lossy(value.as_bytes());
             (name.to_string(), printable(&self.header(name, &text)))
@@ -191,7 +189,7 @@ fn spellings(secret: &str) -> [String; 3] {
     [
         secret.to_owned(),
         quoted.trim_matches('"').to_owned(),
-        escape(secret),
+        percent_encoded(secret).to_string(),
     ]
 }
 
@@ -243,6 +241,13 @@ fn shortened(text: &str) -> String {
         Some((end, _)) => format!("{} [and more]", text.get(..end).unwrap_or_default()),
         None => text.to_owned(),
     }
+}
+
+/// Text that cannot move the cursor or colour the terminal, whoever wrote it.
+pub fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
 }
 
 /// The same lines, none of which can move the cursor.
