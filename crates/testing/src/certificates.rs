@@ -21,7 +21,6 @@ pub struct CertificateFiles {
 
 impl CertificateFiles {
     /// Makes `NAME.pem` and `NAME.key`, for `h` and 127.0.0.1, valid for so many days.
-    #[must_use]
     pub fn make(directory: &Path, name: &str, days: u32) -> Self {
         let files = Self {
             certificate: directory.join(name).with_extension("pem"),

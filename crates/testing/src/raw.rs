@@ -4,11 +4,19 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+/// The plainest request.
+pub const GET: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 
 /// Longer than any limit of any test. In paused time a wait for what never comes
 /// ends at once.
@@ -30,12 +38,14 @@ pub struct RawClient<Io> {
 }
 
 /// A head, and the body that its `Content-Length` announces.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RawMessage {
+    /// The status of an answer; 0 for a request.
+    pub status: u16,
     /// All up to the empty line, which it includes.
     pub head: String,
     /// What came after it.
-    pub body: Vec<u8>,
+    pub body: String,
 }
 
 impl RawClient<TcpStream> {
@@ -70,10 +80,16 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> RawClient<Io> {
         head.expect("it ended within a head")
     }
 
-    /// The next message, with the body that it announces.
-    pub async fn message(&mut self) -> RawMessage {
-        let message = in_time(read_message(&mut self.stream)).await;
-        message.expect("it ended within a message")
+    /// The next answer, with the body that it announces.
+    pub async fn answer(&mut self) -> RawMessage {
+        let answer = in_time(read_message(&mut self.stream)).await;
+        answer.expect("it ended within an answer")
+    }
+
+    /// Asks for the root, and gives the answer.
+    pub async fn get(&mut self) -> RawMessage {
+        self.send(GET).await;
+        self.answer().await
     }
 
     /// So many bytes, whatever they are.
@@ -83,11 +99,26 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> RawClient<Io> {
         String::from_utf8(bytes).unwrap()
     }
 
-    /// What comes until the other side closes.
+    /// What comes until the other side closes. A reset is an end as well.
     pub async fn rest(&mut self) -> String {
+        lossy(&self.rest_bytes().await)
+    }
+
+    /// The same, byte for byte.
+    pub async fn rest_bytes(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
-        in_time(self.stream.read_to_end(&mut rest)).await.unwrap();
-        lossy(&rest)
+        let _ = in_time(self.stream.read_to_end(&mut rest)).await;
+        rest
+    }
+
+    /// Shakes hands with the server of the name `h`.
+    ///
+    /// # Errors
+    /// If the server closes, or is not trusted.
+    pub async fn secured(self, config: ClientConfig) -> io::Result<RawClient<TlsStream<Io>>> {
+        let name = ServerName::try_from("h").unwrap();
+        let connecting = TlsConnector::from(Arc::new(config)).connect(name, self.stream);
+        connecting.await.map(|stream| RawClient { stream })
     }
 }
 
@@ -111,7 +142,7 @@ pub async fn read_message(stream: &mut (impl AsyncRead + Unpin)) -> Option<RawMe
     let head = read_head(stream).await?;
     let mut body = vec![0; content_length(&head)];
     stream.read_exact(&mut body).await.ok()?;
-    Some(RawMessage { head, body })
+    Some(RawMessage::new(head, &body))
 }
 
 /// As [`read_head`], without a runtime.
@@ -129,32 +160,28 @@ pub fn read_message_blocking(stream: &mut impl io::Read) -> Option<RawMessage> {
     let head = read_head_blocking(stream)?;
     let mut body = vec![0; content_length(&head)];
     stream.read_exact(&mut body).ok()?;
-    Some(RawMessage { head, body })
+    Some(RawMessage::new(head, &body))
 }
 
 impl RawMessage {
-    /// The status of an answer; 0 if it has none.
-    #[must_use]
-    pub fn status(&self) -> u16 {
-        status(&self.head)
+    fn new(head: String, body: &[u8]) -> Self {
+        Self {
+            status: status(&head),
+            head,
+            body: lossy(body),
+        }
     }
 
-    /// The value of a field of the head.
+    /// The value of a field of the head; empty if it is not there.
     #[must_use]
-    pub fn field(&self, name: &str) -> Option<&str> {
-        field(&self.head, name)
+    pub fn field(&self, name: &str) -> &str {
+        field(&self.head, name).unwrap_or_default()
     }
 
-    /// The body as text.
+    /// Whether it is the last of its connection.
     #[must_use]
-    pub fn text(&self) -> String {
-        lossy(&self.body)
-    }
-
-    /// Head and body as text.
-    #[must_use]
-    pub fn whole(&self) -> String {
-        self.head.clone() + &self.text()
+    pub fn closes(&self) -> bool {
+        self.field("connection") == "close"
     }
 }
 

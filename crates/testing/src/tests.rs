@@ -1,11 +1,8 @@
 use std::net::TcpStream;
 
-use rustls::pki_types::ServerName;
-use tokio_rustls::TlsConnector;
-
 use crate::certificates::CertificateFiles;
 use crate::listening::{listen, nowhere};
-use crate::raw::{RawClient, RawMessage, exchange, read_message};
+use crate::raw::{RawClient, exchange, read_message};
 use crate::recording::{RecordedRequest, RecordingServer, ServerProtocol};
 use crate::replies::{request, send_from, send_on};
 
@@ -35,14 +32,11 @@ async fn over_tls_only_who_trusts_the_certificate_is_served() {
     let tls = ServerProtocol::Tls(shown.acceptor(&["http/1.1"]));
     let server = RecordingServer::speaking(tls, RecordedRequest::echo);
     for (trusted, served) in [(&shown, true), (&other, false)] {
-        let config = trusted.client(rustls::ALL_VERSIONS);
-        let stream = RawClient::connect(server.address).await.stream;
-        let name = ServerName::try_from("h").unwrap();
-        let secured = TlsConnector::from(std::sync::Arc::new(config)).connect(name, stream);
-        let secured = secured.await;
+        let client = RawClient::connect(server.address).await;
+        let secured = client.secured(trusted.client(rustls::ALL_VERSIONS)).await;
         assert_eq!(secured.is_ok(), served, "{secured:?}");
-        if let Ok(stream) = secured {
-            let reply = send_on(stream, "h", request("GET", "/", &[], "")).await;
+        if let Ok(client) = secured {
+            let reply = send_on(client.stream, "h", request("GET", "/", &[], "")).await;
             assert_eq!(RecordedRequest::of(&reply.unwrap()).header("host"), "h");
         }
     }
@@ -54,10 +48,7 @@ async fn a_message_ends_where_its_length_says() {
     let listener = listen(async |mut stream| {
         let first = read_message(&mut stream).await.unwrap();
         let second = read_message(&mut stream).await.unwrap();
-        assert_eq!(
-            (first.text(), second.text()),
-            ("hello".into(), String::new())
-        );
+        assert_eq!((&*first.body, &*second.body), ("hello", ""));
         let mut client = RawClient { stream };
         client
             .send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokrest")
@@ -67,8 +58,8 @@ async fn a_message_ends_where_its_length_says() {
     client
         .send("POST / HTTP/1.1\r\ncontent-length: 5\r\n\r\nhelloGET / HTTP/1.1\r\n\r\n")
         .await;
-    let answer: RawMessage = client.message().await;
-    assert_eq!((answer.status(), answer.text()), (200, "ok".to_owned()));
+    let answer = client.answer().await;
+    assert_eq!((answer.status, &*answer.body), (200, "ok"));
     assert_eq!(client.rest().await, "rest");
 }
 

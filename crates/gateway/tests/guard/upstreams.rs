@@ -406,7 +406,7 @@ async fn an_upstream_that_answers_before_the_upload_ends_is_heard() {
     );
     stream.write_all(head.as_bytes()).await.unwrap();
     let reply = read_message(&mut stream).await.unwrap();
-    assert_eq!((reply.status(), &*reply.text()), (413, "big"));
+    assert_eq!((reply.status, &*reply.body), (413, "big"));
     assert!(world.last_outcome().is_ok());
 }
 

@@ -1,5 +1,6 @@
 //! No token, no vendor: what a program is told then.
 
+use countersign_testing::replies::request;
 use std::time::Duration;
 
 use countersign_domain::TokenOperation;
@@ -8,7 +9,7 @@ use countersign_sandbox::VendorFault;
 use countersign_sidecar::READY;
 
 use crate::vendor::Vendor;
-use crate::world::{Plan, World, request};
+use crate::world::{Plan, World, outcome};
 
 #[tokio::test]
 async fn a_vendor_that_is_not_there_is_told_and_then_not_asked_for_a_while() {
@@ -20,12 +21,12 @@ async fn a_vendor_that_is_not_there_is_told_and_then_not_asked_for_a_while() {
     let world = plan.open().await;
     for _ in 0..3 {
         let reply = world.get("/x").await;
-        assert_eq!(reply.outcome(), (502, "unreachable"));
+        assert_eq!(outcome(&reply), (502, "unreachable"));
         assert!(reply.text().contains("refused"), "{}", reply.text());
     }
     let reply = world.get("/x").await;
-    assert_eq!(reply.outcome(), (503, "down"));
-    assert_eq!(reply.field("retry-after"), "1");
+    assert_eq!(outcome(&reply), (503, "down"));
+    assert_eq!(reply.header("retry-after"), "1");
 }
 
 #[tokio::test]
@@ -33,8 +34,7 @@ async fn a_vendor_that_is_slow_is_given_up() {
     let vendor = Vendor::acting(|_, stream| async move {
         std::future::pending::<()>().await;
         drop(stream);
-    })
-    .await;
+    });
     let plan = Plan {
         upstream: Some(vendor.url.clone()),
         timeouts: UpstreamTimeouts {
@@ -44,7 +44,7 @@ async fn a_vendor_that_is_slow_is_given_up() {
         ..Plan::default()
     };
     let reply = plan.open().await.get("/x").await;
-    assert_eq!(reply.outcome(), (504, "slow"));
+    assert_eq!(outcome(&reply), (504, "slow"));
 }
 
 #[tokio::test]
@@ -56,8 +56,8 @@ async fn a_login_that_is_refused_is_told_and_not_hammered() {
     let world = plan.open().await;
     for _ in 0..5 {
         let reply = world.get("/deposit/").await;
-        assert_eq!(reply.outcome(), (502, "refused"), "{}", reply.text());
-        assert_eq!(reply.field("retry-after"), "");
+        assert_eq!(outcome(&reply), (502, "refused"), "{}", reply.text());
+        assert_eq!(reply.header("retry-after"), "");
         assert!(!reply.text().contains("WRONG-SECRET"));
     }
     assert_eq!(world.sandbox.requests().len(), 1);
@@ -72,8 +72,8 @@ async fn a_login_that_cannot_be_had_now_says_when_to_come_again() {
         .sandbox
         .fault(later.on(TokenOperation::Login).times(100));
     let reply = world.get("/deposit/").await;
-    assert_eq!(reply.outcome(), (503, "no_token_now"), "{}", reply.text());
-    let wait: u64 = reply.field("retry-after").parse().unwrap();
+    assert_eq!(outcome(&reply), (503, "no_token_now"), "{}", reply.text());
+    let wait: u64 = reply.header("retry-after").parse().unwrap();
     assert!((1..=9).contains(&wait), "{wait}");
 }
 
@@ -92,7 +92,7 @@ async fn ready_is_who_has_a_token_or_gets_one() {
     assert_eq!(world.get(READY).await.text(), r#"{"status":"ready"}"#);
     assert!(world.sidecar.ready().await.is_ok());
     let page = request("GET", READY, &[("host", "evil.example")], "");
-    assert_eq!(world.send(page).await.outcome(), (403, "foreign_host"));
+    assert_eq!(outcome(&world.send(page).await), (403, "foreign_host"));
     let guarded = world.sandbox.requests();
     assert!(
         guarded

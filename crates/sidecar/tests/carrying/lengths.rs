@@ -3,11 +3,12 @@
 
 use bytes::Bytes;
 use countersign_testing::lighttpd::LighttpdServer;
+use countersign_testing::replies::request;
 use http::Request;
 use http_body_util::Empty;
 
 use crate::vendor::Vendor;
-use crate::world::{Plan, request};
+use crate::world::{Plan, outcome};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 
@@ -23,7 +24,7 @@ async fn a_server_that_wants_a_length_gets_one() {
         let empty = Request::builder().method(method).uri("/deposit/");
         let reply = world.send_any(empty.body(Empty::<Bytes>::new()).unwrap());
         let reply = reply.await;
-        assert_eq!(reply.outcome(), (200, ""), "{method}: {}", reply.text());
+        assert_eq!(outcome(&reply), (200, ""), "{method}: {}", reply.text());
         if method != "OPTIONS" {
             assert_eq!(reply.text(), format!("{method} 0"));
         }
@@ -44,7 +45,7 @@ async fn a_length_that_came_goes_on_and_none_is_made_up() {
         ("DELETE", &[("content-length", "0")], Some("0")),
         ("POST", &[("transfer-encoding", "chunked")], Some("0")),
     ] {
-        let vendor = Vendor::answering(OK).await;
+        let vendor = Vendor::answering(OK);
         let plan = Plan {
             upstream: Some(vendor.url.clone()),
             ..Plan::default()

@@ -1,15 +1,17 @@
 //! Bodies that pass as they come, and connections that become tunnels.
 
+use countersign_testing::raw::content_length;
 use std::time::Duration;
 
 use bytes::Bytes;
+use countersign_testing::raw::{RawClient, field};
 use http::Request;
 use http_body_util::{BodyExt, Channel};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 
-use crate::vendor::{Stream, Vendor, length};
+use crate::vendor::{Stream, Vendor};
 use crate::world::{Plan, World};
 
 async fn through(vendor: &Vendor) -> World {
@@ -37,7 +39,7 @@ async fn give_back(mut stream: Stream, length: usize) {
 async fn what_a_program_sends_goes_on_before_it_has_sent_all_and_comes_back_so() {
     const PIECE: usize = 256 * 1024;
     const PIECES: usize = 40;
-    let vendor = Vendor::acting(|head, stream| give_back(stream, length(&head))).await;
+    let vendor = Vendor::acting(|head, stream| give_back(stream, content_length(&head)));
     let world = through(&vendor).await;
     let (mut body, receiver) = Channel::<Bytes>::new(1);
     let request = Request::post("/upload")
@@ -78,8 +80,7 @@ async fn a_body_that_trickles_goes_on_within_a_second() {
         let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
         stream.write_all(answer.as_bytes()).await.unwrap();
         stream.read_line(&mut chunk).await.unwrap();
-    })
-    .await;
+    });
     let world = through(&vendor).await;
     let mut stream = BufReader::new(world.connect().await);
     let head = format!(
@@ -96,14 +97,14 @@ async fn a_body_that_trickles_goes_on_within_a_second() {
 
 #[tokio::test]
 async fn an_answer_that_breaks_off_is_not_taken_for_the_whole() {
-    let vendor = Vendor::answering("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf").await;
+    let vendor = Vendor::answering("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
     let world = through(&vendor).await;
-    let mut stream = world.connect().await;
+    let mut client = RawClient {
+        stream: world.connect().await,
+    };
     let head = format!("GET /x HTTP/1.1\r\nHost: {}\r\n\r\n", world.host());
-    stream.write_all(head.as_bytes()).await.unwrap();
-    let mut all = String::new();
-    // The end may come as a reset.
-    let _ = stream.read_to_string(&mut all).await;
+    client.send(head).await;
+    let all = client.rest().await;
     assert!(!all.ends_with("halfhalf"), "{all}");
 }
 
@@ -120,46 +121,39 @@ async fn a_web_socket_passes_with_a_token_of_ours() {
         while let Ok(length @ 1..) = stream.read(&mut piece).await {
             stream.write_all(&piece[..length]).await.unwrap();
         }
-    })
-    .await;
+    });
     let world = through(&vendor).await;
-    let mut stream = BufReader::new(world.connect().await);
+    let mut client = RawClient {
+        stream: world.connect().await,
+    };
     let head = format!(
         "GET /live HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
         world.host()
     );
-    stream.write_all(head.as_bytes()).await.unwrap();
-    let mut told = String::new();
-    while !told.ends_with("\r\n\r\n") {
-        assert!(stream.read_line(&mut told).await.unwrap() > 0, "{told}");
-    }
+    client.send(head).await;
+    let told = client.head().await;
     assert!(told.starts_with("HTTP/1.1 101 "), "{told}");
-    assert!(
-        told.to_ascii_lowercase()
-            .contains("sec-websocket-accept: x")
-    );
+    assert_eq!(field(&told, "sec-websocket-accept"), Some("x"));
     for message in ["one", "another"] {
-        stream.write_all(message.as_bytes()).await.unwrap();
-        let mut back = vec![0; message.len()];
-        stream.read_exact(&mut back).await.unwrap();
-        assert_eq!(back, message.as_bytes());
+        client.send(message).await;
+        assert_eq!(client.text(message.len()).await, message);
     }
 }
 
 #[tokio::test]
 async fn a_web_socket_is_asked_for_again_where_its_token_was_not_taken() {
-    let vendor = Vendor::answering("HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n").await;
+    let vendor = Vendor::answering("HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n");
     let world = through(&vendor).await;
-    let mut stream = world.connect().await;
+    let mut client = RawClient {
+        stream: world.connect().await,
+    };
     let head = format!(
         "GET /live HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
         world.host()
     );
-    stream.write_all(head.as_bytes()).await.unwrap();
-    let mut status = [0; 12];
-    stream.read_exact(&mut status).await.unwrap();
-    assert_eq!(&status, b"HTTP/1.1 401");
+    client.send(head).await;
+    assert_eq!(client.answer().await.status, 401);
     let asked = vendor.heads();
     assert_eq!(asked.len(), 2);
     assert!(asked.iter().all(|head| head.contains("upgrade: websocket")));

@@ -1,5 +1,6 @@
 //! One sidecar between a program and a sandbox.
 
+use countersign_testing::replies::{Reply, SendError, request, send_on};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,11 +13,9 @@ use countersign_relay::{UpstreamSettings, UpstreamTimeouts};
 use countersign_sandbox::Sandbox;
 use countersign_sidecar::{SIDECAR, Sidecar, SidecarAddress, SidecarSetup, serve};
 use countersign_transport::{DrainOutcome, ListenerLimits};
-use http::{HeaderMap, Request};
+use http::Request;
 use http_body::Body;
-use http_body_util::{BodyExt, Full};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use http_body_util::Full;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::oneshot;
@@ -68,14 +67,6 @@ pub(crate) struct World {
     stop: oneshot::Sender<()>,
     served: JoinHandle<DrainOutcome>,
     directory: tempfile::TempDir,
-}
-
-/// An answer with its body whole.
-#[derive(Debug)]
-pub(crate) struct Reply {
-    pub(crate) status: u16,
-    pub(crate) fields: HeaderMap,
-    pub(crate) body: Bytes,
 }
 
 pub(crate) trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -185,26 +176,14 @@ impl World {
         self.send_any(request).await
     }
 
-    pub(crate) async fn send_any<B>(&self, mut request: Request<B>) -> Reply
+    pub(crate) async fn send_any<B>(&self, request: Request<B>) -> Reply
     where
         B: Body + Send + 'static,
         B::Data: Send,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+        B::Error: Into<SendError>,
     {
-        if !request.headers().contains_key("host") {
-            let host = self.host().parse().unwrap();
-            request.headers_mut().insert("host", host);
-        }
-        let stream = TokioIo::new(self.connect().await);
-        let (mut sender, connection) = http1::handshake(stream).await.unwrap();
-        tokio::spawn(connection);
-        let response = sender.send_request(request).await.unwrap();
-        let (parts, body) = response.into_parts();
-        Reply {
-            status: parts.status.as_u16(),
-            fields: parts.headers,
-            body: body.collect().await.unwrap().to_bytes(),
-        }
+        let stream = self.connect().await;
+        send_on(stream, &self.host(), request).await.unwrap()
     }
 
     pub(crate) async fn get(&self, target: &str) -> Reply {
@@ -220,38 +199,13 @@ impl World {
     }
 }
 
-impl Reply {
-    pub(crate) fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).into_owned()
-    }
-
-    /// The code of the sidecar's own problem; empty for an answer of the vendor.
-    pub(crate) fn code(&self) -> &str {
-        self.field(SIDECAR.as_str())
-    }
-
-    pub(crate) fn field(&self, name: &str) -> &str {
-        let value = self.fields.get(name);
-        value.map_or("", |value| value.to_str().unwrap())
-    }
-
-    pub(crate) fn outcome(&self) -> (u16, &str) {
-        (self.status, self.code())
-    }
+/// The code of the sidecar's own problem; empty for an answer of the vendor.
+pub(crate) fn code(reply: &Reply) -> &str {
+    reply.header(SIDECAR.as_str())
 }
 
-/// A request with a body; `fields` are name and value.
-pub(crate) fn request(
-    method: &str,
-    target: &str,
-    fields: &[(&str, &str)],
-    body: impl Into<Bytes>,
-) -> Request<Full<Bytes>> {
-    let mut request = Request::builder().method(method).uri(target);
-    for (name, value) in fields {
-        request = request.header(*name, *value);
-    }
-    request.body(Full::new(body.into())).unwrap()
+pub(crate) fn outcome(reply: &Reply) -> (u16, &str) {
+    (reply.status.as_u16(), code(reply))
 }
 
 pub(crate) fn allowed(entries: &[(&str, &str)]) -> Vec<AllowedRequest> {
