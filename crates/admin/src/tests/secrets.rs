@@ -1,49 +1,16 @@
 //! Planted secrets are found in no reply but the one that shows them, and in no
 //! log line.
 
-use std::io;
-use std::sync::Mutex;
+use countersign_testing::logs::CapturedLog;
+use tracing::Level;
 
 use super::*;
 
 const PLANTED: &str = "hunter2-planted";
 
-/// Everything that is logged while it lives.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Listens to the whole process: a subscriber of one thread misses what is first
-/// said in another.
-fn listen(log: &Log) {
-    let log = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_ansi(false)
-        .with_writer(move || log.clone());
-    tracing::subscriber::set_global_default(subscriber.finish()).unwrap();
-}
-
 #[tokio::test]
 async fn a_planted_secret_appears_nowhere_and_a_generated_one_once() {
-    let log = Log::default();
-    listen(&log);
+    let log = CapturedLog::of_this_process(Level::TRACE);
     let server = Server::start().await;
     let accounts = "/admin/v1/accounts";
     let mut body = partner("acme");

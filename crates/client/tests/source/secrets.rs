@@ -1,6 +1,6 @@
 //! No secret gets into a log, an error or a `Debug`.
 
-use std::io;
+use countersign_testing::logs::CapturedLog;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -8,23 +8,9 @@ use bytes::Bytes;
 use countersign_client::{SecretCommand, SecretEnv, SecretFile, SecretSource};
 use countersign_domain::Refusal;
 use http::Response;
+use tracing::Level;
 
 use crate::vendor::{Play, SECRET, Vendor, token};
-
-/// What was logged.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 /// A refusal in which the vendor repeats what it was asked with.
 fn telltale(secret: &str) -> Response<Bytes> {
@@ -38,17 +24,10 @@ fn telltale(secret: &str) -> Response<Bytes> {
 
 #[tokio::test]
 async fn secrets_are_in_nothing_that_is_logged_or_told() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    // For all tests of this program: what the others log is searched too.
-    tracing::subscriber::set_global_default(subscriber).unwrap();
+    // What the other tests of this program log is searched too.
+    let log = CapturedLog::of_this_process(Level::TRACE);
 
-    let told = Log::default();
+    let told = Arc::new(Mutex::new(String::new()));
     let vendor = Vendor::speaking("mypopup");
     let tell = told.clone();
     let source = vendor
@@ -56,7 +35,7 @@ async fn secrets_are_in_nothing_that_is_logged_or_told() {
         .patience(Duration::from_millis(50))
         .on_event(move |change| {
             let text = format!("{change:?}");
-            tell.0.lock().unwrap().extend_from_slice(text.as_bytes());
+            tell.lock().unwrap().push_str(&text);
         })
         .build()
         .unwrap();
@@ -71,8 +50,8 @@ async fn secrets_are_in_nothing_that_is_logged_or_told() {
     let other = token(&source).await;
     source.logout().await.unwrap();
 
-    let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    let hooked = String::from_utf8(told.0.lock().unwrap().clone()).unwrap();
+    let logged = log.text();
+    let hooked = told.lock().unwrap().clone();
     let shown = format!("{source:?} {first:?} {error:?} {error} {status:?} {other:?}");
     assert!(logged.contains("new token"), "{logged}");
     assert!(error.message.contains("no …"), "the rest is told: {error}");

@@ -1,10 +1,12 @@
 //! Files that are not as they were written: they are kept under another name, and
 //! are not an obstacle.
 
+use countersign_testing::logs::CapturedLog;
 use std::fs;
 use std::path::Path;
 
 use countersign_client::{FileStore, SessionStore, StoreError, WriteOutcome};
+use tracing::Level;
 
 use crate::support::{OWNER, Place, key, serial, write};
 
@@ -121,31 +123,13 @@ async fn damaged_files_do_not_pile_up_without_end() {
 /// Warnings go to the log, for whoever looks after the process.
 #[tokio::test]
 async fn what_is_set_aside_is_named_in_a_warning() {
-    use std::io::Write;
-    use std::sync::{Arc, Mutex};
-
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-    impl Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_writer(move || writer.clone())
-        .finish();
     // Files are read on threads of their own.
-    tracing::subscriber::set_global_default(subscriber).unwrap();
+    let log = CapturedLog::of_this_process(Level::INFO);
     let place = Place::new();
     write(&place.store(), 1).await.unwrap();
     fs::write(&place.file, "cut").unwrap();
     write(&place.store(), 1).await.unwrap();
-    let told = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let told = log.text();
     let named = |path: &Path| told.contains(&path.display().to_string());
     assert!(named(&place.file), "{told}");
     assert!(named(&place.state().join("pay.session.damaged")), "{told}");

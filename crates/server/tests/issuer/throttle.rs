@@ -1,8 +1,8 @@
 //! What a flood of logins and tokens does to others, and to itself.
 
-use std::io;
+use countersign_testing::logs::CapturedLog;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use countersign_dialect::Secret;
 use countersign_domain::Reason;
@@ -13,6 +13,7 @@ use countersign_server::issuer::{Issuer, TokenAnswer};
 use countersign_server::password::PasswordPool;
 use countersign_store::{AccountUpdate, AuditActor, NewCredential};
 use tokio::task::JoinSet;
+use tracing::Level;
 
 use crate::provider::{LIFETIMES, MINUTE, Provider, SECRET, data, settings};
 
@@ -247,20 +248,6 @@ async fn the_oldest_idle_session_makes_way_for_a_login_beyond_the_limit() {
     }
 }
 
-/// Keeps what is logged.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn a_right_secret_from_a_forbidden_address_alerts_and_a_wrong_one_does_not() {
     let provider = Provider::begin().await;
@@ -272,20 +259,14 @@ async fn a_right_secret_from_a_forbidden_address_alerts_and_a_wrong_one_does_not
         .store
         .update_account(provider.account, update, AuditActor::System);
     updated.await.unwrap();
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_writer(move || writer.clone());
-    let _default = tracing::subscriber::set_default(subscriber.finish());
-    let lines = || String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let (log, _logged) = CapturedLog::of_this_thread(Level::INFO);
 
     let wrong = provider.ask_from(address(1), "partner", "guess").await;
     assert_eq!(outcome(&wrong).0, 401);
-    assert_eq!(lines(), "");
+    assert_eq!(log.text(), "");
     let right = provider.ask_from(address(1), "partner", SECRET).await;
     assert_eq!(outcome(&right).1, Some(Reason::AddressDenied));
-    let lines = lines();
+    let lines = log.text();
     assert!(lines.contains("WARN"), "{lines}");
     assert!(
         lines.contains("account=123456 address=127.1.0.1"),
