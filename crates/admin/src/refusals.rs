@@ -128,7 +128,9 @@ pub(super) async fn show(
     place: PathParams,
 ) -> Result<Json<ExplainedView>, AdminProblem> {
     let found = find(place.refusal_id(), &operator, &admin).await?;
-    Ok(Json(ExplainedView::of(found, &operator, &admin).await?))
+    Ok(Json(
+        ExplainedView::explain(found, &operator, &admin).await?,
+    ))
 }
 
 /// The refusal with this id, or the only one that the operator sees whose id begins so.
@@ -193,7 +195,7 @@ pub(super) const HIDDEN: &str = "the token is of an api that this admin key does
 
 impl ExplainedView {
     /// The refusal, with what the store knows about its session now.
-    pub(super) async fn of(
+    pub(super) async fn explain(
         kept: KeptRefusal,
         operator: &AuthenticatedOperator,
         admin: &AdminState,
@@ -207,7 +209,7 @@ impl ExplainedView {
         let before = session.filter(|session| was_ended(session, kept.last_at));
         Ok(Self {
             refusal: kept.into(),
-            session_end: before.as_ref().and_then(EndView::of),
+            session_end: before.as_ref().and_then(EndView::of_ended),
             means: reason.map_or("Another release wrote this reason.", Reason::meaning),
             remedy: reason.map_or("Look it up in the notes of that release.", Reason::remedy),
         })

@@ -108,7 +108,7 @@ pub(super) struct EndView {
 
 impl EndView {
     /// The end of a session, if it was ended.
-    pub(super) fn of(session: &Session) -> Option<Self> {
+    pub(super) fn of_ended(session: &Session) -> Option<Self> {
         let SessionState::Ended { end, at } = session.state else {
             return None;
         };

@@ -283,7 +283,7 @@ async fn shake_hands(target: &Target<'_>, stream: ServerStream) -> Result<Server
     let config = client_config(target.roots, &[HTTP_1_1]).map_err(|it| other(&it))?;
     let name = ServerName::try_from(target.url.name().to_owned()).map_err(|it| other(&it))?;
     let shaken = tokio::time::timeout(LIMIT, OutboundTls::new(config, name).secured(stream)).await;
-    let shaken = shaken.unwrap_or_else(|_| Err(HandshakeDistrust::of(late())));
+    let shaken = shaken.unwrap_or_else(|_| Err(HandshakeDistrust::from_error(late())));
     shaken.map_err(Untrusted::Handshake)
 }
 

@@ -69,7 +69,7 @@ async fn a_thousand_tasks_through_two_hundred_expiries_cause_one_refresh_each() 
         clock.set(sandbox.advance(life));
     }
 
-    let asked = RequestCounts::of(&sandbox.requests());
+    let asked = RequestCounts::count_all(&sandbox.requests());
     assert_eq!(
         (asked.logins, asked.guarded),
         (1, (EXPIRIES + 1) * CALLERS as u64)

@@ -17,7 +17,7 @@ pub(crate) struct Cookie<'h> {
 /// takes the place of one with the same domain and path; one that has ended is none.
 pub(crate) fn kept<'h>(headers: &'h HeaderMap, name: &str, now: Timestamp) -> Vec<Cookie<'h>> {
     let mut kept: Vec<Cookie<'h>> = Vec::new();
-    for whole in of(headers, name) {
+    for whole in set_cookies(headers, name) {
         let (_, value) = pair(whole).unwrap_or_default();
         let place = ["domain", "path"].map(|it| attribute(whole, it).map(str::to_owned));
         kept.retain(|it| it.place != place);
@@ -34,10 +34,10 @@ pub(crate) fn kept<'h>(headers: &'h HeaderMap, name: &str, now: Timestamp) -> Ve
 
 /// Whether a cookie of a name is set at all, were it to end it.
 pub(crate) fn names(headers: &HeaderMap, name: &str) -> bool {
-    of(headers, name).next().is_some()
+    set_cookies(headers, name).next().is_some()
 }
 
-fn of<'h>(headers: &'h HeaderMap, name: &str) -> impl Iterator<Item = &'h str> {
+fn set_cookies<'h>(headers: &'h HeaderMap, name: &str) -> impl Iterator<Item = &'h str> {
     let values = headers.get_all(SET_COOKIE).into_iter();
     let values = values.filter_map(|value| value.to_str().ok());
     values.filter(move |whole| pair(whole).is_some_and(|(found, _)| found == name))

@@ -35,7 +35,7 @@ impl ReadStop {
         Self::new(Reason::RequestMalformed, detail)
     }
 
-    pub(crate) fn of(self, operation: TokenOperation) -> UnreadRequest {
+    pub(crate) fn at_operation(self, operation: TokenOperation) -> UnreadRequest {
         let Self {
             reason,
             pointer,

@@ -298,7 +298,7 @@ fn fill_parts(reply: &mut ReplyForm) {
     let fill =
         |hole: &PatternHole| part_name(hole).map(|_| TemplateShape::Text(TextPattern::fixed(PART)));
     if let Some(body) = &reply.body {
-        reply.body = Some(JsonTemplate::of(body.shape.filled(&fill)));
+        reply.body = Some(JsonTemplate::compile(body.shape.filled(&fill)));
     }
     for (_, value) in &mut reply.headers {
         for part in &mut value.0 {
@@ -321,7 +321,7 @@ fn succeed(reply: &mut ReplyForm) -> Vec<String> {
             failed.push(pointer.clone());
         }
     }
-    reply.body = shape.map(JsonTemplate::of);
+    reply.body = shape.map(JsonTemplate::compile);
     failed
 }
 

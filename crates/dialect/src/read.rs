@@ -56,19 +56,19 @@ impl Dialect {
             FoundEndpoint::Operation(operation) => operation,
             FoundEndpoint::NotMine => {
                 let stop = ReadStop::new(Reason::PathUnknown, "no operation is at this path");
-                return Err(stop.of(TokenOperation::Guard));
+                return Err(stop.at_operation(TokenOperation::Guard));
             }
             FoundEndpoint::WrongMethod { operation, .. } => {
                 let stop = ReadStop::new(
                     Reason::MethodUnknown,
                     "the path is served, this method is not",
                 );
-                return Err(stop.of(operation));
+                return Err(stop.at_operation(operation));
             }
         };
         if body.len() > self.accept.max_body {
             let stop = ReadStop::new(Reason::RequestTooLarge, "the body is larger than is read");
-            return Err(stop.of(operation));
+            return Err(stop.at_operation(operation));
         }
         let path = self.read_path(parts.uri.path());
         let candidates: Vec<_> = self
@@ -77,9 +77,9 @@ impl Dialect {
             .collect();
         let node = self
             .body(parts, body, &candidates)
-            .map_err(|stop| stop.of(operation))?;
+            .map_err(|stop| stop.at_operation(operation))?;
         let Some((index, form)) = choose(&candidates, node.as_ref()) else {
-            return Err(ReadStop::malformed("no form fits").of(operation));
+            return Err(ReadStop::malformed("no form fits").at_operation(operation));
         };
         let asked = AskedForm {
             operation: form.operation,
@@ -87,7 +87,7 @@ impl Dialect {
             form: index,
         };
         self.command(asked, form, parts, node.as_ref())
-            .map_err(|stop| stop.of(form.operation))
+            .map_err(|stop| stop.at_operation(form.operation))
     }
 
     /// The forms at a path that is merged, with their places.

@@ -139,7 +139,7 @@ impl JwtForm {
         let mut bindings = HoleBindings::new(Timestamp::default());
         self.claims
             .read(&node, ReadingMode::REQUEST, &mut bindings)
-            .map_err(told)?;
+            .map_err(describe_misfit)?;
         let end = match self.kind {
             TokenKind::Access => HoleWord::AccessExpiresAt,
             TokenKind::Refresh => HoleWord::RefreshExpiresAt,
@@ -164,7 +164,7 @@ fn is_numeric_date(node: &JsonNode<'_>) -> bool {
         .is_ok_and(|seconds| seconds <= 253_402_300_799)
 }
 
-fn told(
+fn describe_misfit(
     TemplateMisfit {
         because, pointer, ..
     }: TemplateMisfit,

@@ -138,7 +138,7 @@ impl TokenBudgets {
             None => self.wait(token, &purse, limit).await,
         };
         if purse.holding().is_low(limit) {
-            self.ask(token, &purse, limit);
+            self.request_lease(token, &purse, limit);
         }
         spent
     }
@@ -185,7 +185,7 @@ impl TokenBudgets {
             if purse.failures.load(Ordering::SeqCst) != failures {
                 return Err(BudgetShortage::Unlent);
             }
-            self.ask(token, purse, limit);
+            self.request_lease(token, purse, limit);
             // Where time is over, the loop ends.
             let _answered = tokio::time::timeout_at(deadline, answered).await;
         }
@@ -194,7 +194,7 @@ impl TokenBudgets {
 
     /// Asks for more, unless an answer is due already. A task of its own asks, so
     /// that a request that goes away loses nothing.
-    fn ask(&self, token: TokenId, purse: &Arc<TokenPurse>, limit: u32) {
+    fn request_lease(&self, token: TokenId, purse: &Arc<TokenPurse>, limit: u32) {
         if purse.asking.swap(true, Ordering::SeqCst) {
             return;
         }

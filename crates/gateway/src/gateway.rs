@@ -133,12 +133,12 @@ impl Gateway {
         let mut switch = self
             .tunnels
             .take(switch)
-            .map_err(|error| GuardDenial::from(error).of(&permit))?;
+            .map_err(|error| GuardDenial::from(error).with_caller(&permit))?;
         let budget = self.allowances.spend(api, &permit, inbound.now).await?;
         let passage = inbound.passage(upstream);
         let again = || inbound.onward(upstream, &permit, Upload::none());
         let sent = passage.send(request, switch.is_some(), again).await;
-        let response = sent.map_err(|denied: GuardDenial| denied.of(&permit))?;
+        let response = sent.map_err(|denied: GuardDenial| denied.with_caller(&permit))?;
         let mut response = match switch.take_if(|_| is_switched(&response)) {
             Some(switch) => {
                 let judged = inbound.judged(Arc::clone(&self.view));
@@ -184,7 +184,7 @@ impl Gateway {
                     *now = *now + began.elapsed();
                     Ok((authorize(api, &self.view, &asked, *now)?, stripped))
                 }
-                Err(denied) => Err(denied.of(&permit)),
+                Err(denied) => Err(denied.with_caller(&permit)),
             },
             Err(missing) if missing.reason == Reason::TokenMissing => {
                 let (key, body) = keyed.take(body).await?;

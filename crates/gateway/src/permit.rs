@@ -259,7 +259,7 @@ impl CallerProof {
 
 impl GuardDenial {
     /// This, of a caller who was let through before.
-    pub(crate) fn of(self, permit: &Permit) -> Self {
+    pub(crate) fn with_caller(self, permit: &Permit) -> Self {
         let caller = permit.caller();
         Self {
             account: caller.map(|caller| caller.account),

@@ -169,12 +169,12 @@ impl RevocationView {
 
     fn hold(&self, ledger: &mut ViewLedger, credential: &Credential) {
         let (id, account) = (credential.id, credential.account);
-        let known = Arc::new(KnownCredential::of(credential));
+        let known = Arc::new(KnownCredential::from_credential(credential));
         self.credentials.pin().insert(id, known);
         // The new holder first, so that a change of something else never leaves
         // a good key unknown for a moment.
         if let Some(hash) = usable_key(credential) {
-            self.put_holder(&hash, id, Some(KeyHolder::of(credential)));
+            self.put_holder(&hash, id, Some(KeyHolder::from_credential(credential)));
         }
         ledger.of_account.entry(account).or_default().insert(id);
         let before = ledger.credentials.insert(id, credential.clone());
@@ -236,7 +236,7 @@ impl RevocationView {
 }
 
 impl KnownCredential {
-    fn of(credential: &Credential) -> Self {
+    fn from_credential(credential: &Credential) -> Self {
         Self {
             account: credential.account,
             active: credential.active,
@@ -246,7 +246,7 @@ impl KnownCredential {
 }
 
 impl KeyHolder {
-    fn of(credential: &Credential) -> Self {
+    fn from_credential(credential: &Credential) -> Self {
         Self {
             credential: credential.id,
             account: credential.account,

@@ -126,7 +126,7 @@ impl OutboundTls {
     pub async fn secured(self, wire: ServerStream) -> Result<ServerStream, HandshakeDistrust> {
         let shaken = self.connector.connect(self.name, wire).await;
         Ok(ServerStream::Tls(Box::new(
-            shaken.map_err(HandshakeDistrust::of)?,
+            shaken.map_err(HandshakeDistrust::from_error)?,
         )))
     }
 }

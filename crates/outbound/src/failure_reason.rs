@@ -30,7 +30,7 @@ mod tests {
         let refused = io::Error::other(io::Error::other("refused"));
         assert_eq!(failure_reason(&refused), "refused");
         let plain = rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType);
-        let plain = HandshakeDistrust::of(io::Error::other(plain));
+        let plain = HandshakeDistrust::from_error(io::Error::other(plain));
         let said = plain.to_string();
         assert_eq!(failure_reason(&plain), said);
     }

@@ -117,7 +117,7 @@ fn from_pem(pem: &[u8]) -> Result<RootCertStore, RootsFault> {
 
 impl HandshakeDistrust {
     /// What ended a handshake.
-    pub fn of(error: io::Error) -> Self {
+    pub fn from_error(error: io::Error) -> Self {
         use CertificateError as Bad;
         match certificate_fault(&error) {
             Some(Bad::NotValidForName | Bad::NotValidForNameContext { .. }) => Self::Name(error),

@@ -46,7 +46,7 @@ pub fn is_switched<B>(response: &Response<B>) -> bool {
 fn dressed(mut request: Request<Upload>, switch: bool) -> Request<Upload> {
     let fields = request.headers_mut();
     if switch {
-        tunnel::ask(fields);
+        tunnel::set_upgrade_fields(fields);
     } else if fields.contains_key(header::SEC_WEBSOCKET_KEY) {
         tunnel::forget(fields);
     }

@@ -82,7 +82,7 @@ pub(crate) fn forget(fields: &mut HeaderMap) {
 }
 
 /// Asks the upstream, or answers the client, in our own words.
-pub(crate) fn ask(fields: &mut HeaderMap) {
+pub(crate) fn set_upgrade_fields(fields: &mut HeaderMap) {
     fields.insert(header::CONNECTION, UPGRADE);
     fields.insert(header::UPGRADE, WEBSOCKET);
 }
@@ -167,7 +167,7 @@ impl Tunnel {
         let mut response = Response::new(AnswerBody::whole(Bytes::new()));
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         *response.headers_mut() = self.fields;
-        ask(response.headers_mut());
+        set_upgrade_fields(response.headers_mut());
         let (meter, timeouts, request_id) = (self.meter, self.timeouts, self.request_id);
         tokio::spawn(async move {
             let open = meter.tunnel();

@@ -271,7 +271,7 @@ impl Upstream {
     ) -> Result<Response<Incoming>, UnansweredRequest> {
         let within = self.timeouts.response_head;
         let client = &self.lines(switch).kept;
-        self.ask(client, request, switch, within).await
+        self.send_over(client, request, switch, within).await
     }
 
     /// The same over a connection of its own, with so much time.
@@ -282,14 +282,14 @@ impl Upstream {
         within: Duration,
     ) -> Result<Response<Incoming>, UnansweredRequest> {
         let client = &self.lines(switch).fresh;
-        self.ask(client, request, switch, within).await
+        self.send_over(client, request, switch, within).await
     }
 
     fn lines(&self, switch: bool) -> &ConnectionPools {
         if switch { &self.http1 } else { &self.lines }
     }
 
-    async fn ask(
+    async fn send_over(
         &self,
         client: &HttpClient,
         mut request: Request<Upload>,

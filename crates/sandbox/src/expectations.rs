@@ -52,7 +52,7 @@ pub struct RequestCounts {
 
 impl RequestCounts {
     /// Counts these requests.
-    pub fn of(requests: &[RecordedRequest]) -> Self {
+    pub fn count_all(requests: &[RecordedRequest]) -> Self {
         let mut asked = Self::default();
         for request in requests {
             asked.count(request);
@@ -139,7 +139,7 @@ impl RequestExpectations {
     ///
     /// All of it.
     pub fn check(&self, requests: &[RecordedRequest]) -> Result<RequestCounts, Vec<String>> {
-        let asked = RequestCounts::of(requests);
+        let asked = RequestCounts::count_all(requests);
         let exactly = [
             ("logins", self.logins, asked.logins),
             ("refreshes", self.refreshes, asked.refreshes),
@@ -183,7 +183,7 @@ mod tests {
 
     fn request(operation: TokenOperation, change: &'static str) -> RecordedRequest {
         let request = http::Request::post("/").body(()).unwrap();
-        let mut recorded = RecordedRequest::of(&request, operation, Default::default());
+        let mut recorded = RecordedRequest::begin(&request, operation, Default::default());
         (recorded.status, recorded.change) = (200, Some(change));
         recorded
     }
@@ -228,7 +228,7 @@ mod tests {
             refused: 1,
             expired: 1,
         };
-        assert_eq!(RequestCounts::of(&story()), counted);
+        assert_eq!(RequestCounts::count_all(&story()), counted);
         let expected = RequestExpectations::new()
             .logins(1)
             .refreshes(1)

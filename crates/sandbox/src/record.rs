@@ -39,7 +39,7 @@ pub struct RecordedRequest {
 
 impl RecordedRequest {
     /// A request that came now, before anything is known of it.
-    pub(crate) fn of<B>(
+    pub(crate) fn begin<B>(
         request: &http::Request<B>,
         operation: TokenOperation,
         at: Timestamp,
@@ -119,7 +119,7 @@ mod tests {
         for second in 0..i64::try_from(MOST).unwrap() + 3 {
             let request = http::Request::get("/a?key=secret").body(()).unwrap();
             let at = Timestamp::from_seconds(second);
-            requests.note(RecordedRequest::of(&request, TokenOperation::Guard, at));
+            requests.note(RecordedRequest::begin(&request, TokenOperation::Guard, at));
         }
         let all = requests.all();
         assert_eq!((all.len(), requests.dropped()), (MOST, 3));

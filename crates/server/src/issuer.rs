@@ -117,7 +117,7 @@ impl Issuer {
         operation: TokenOperation,
         reason: Reason,
     ) -> TokenAnswer {
-        TokenDenial::new(RequestRecord::of(operation), reason).answer(api)
+        TokenDenial::new(RequestRecord::begin(operation), reason).answer(api)
     }
 }
 
@@ -350,7 +350,7 @@ impl IssuerRequest<'_> {
     }
 
     fn record(&self, asked: &AskedForm) -> RequestRecord {
-        RequestRecord::of(asked.operation)
+        RequestRecord::begin(asked.operation)
             .in_variant(self.api.dialect().variant_name(asked.variant))
     }
 
@@ -434,7 +434,7 @@ fn read(api: &IssuingApi, parts: &Parts, body: &[u8]) -> Result<TokenCommand, To
             Err(TokenDenial::wrong_method(operation, allow))
         }
         FoundEndpoint::NotMine => Err(TokenDenial::new(
-            RequestRecord::of(TokenOperation::Guard),
+            RequestRecord::begin(TokenOperation::Guard),
             Reason::PathUnknown,
         )),
         FoundEndpoint::Operation(_) => api

@@ -24,10 +24,10 @@ pub(crate) struct AccessRules {
 
 /// What is wrong with what a profile allows.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("allow: {}", told(.0))]
+#[error("allow: {}", joined(.0))]
 pub struct AllowFault(Vec<RouteFault>);
 
-fn told(faults: &[RouteFault]) -> String {
+fn joined(faults: &[RouteFault]) -> String {
     let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
     faults.join("; ")
 }

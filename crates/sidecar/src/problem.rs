@@ -123,7 +123,7 @@ impl SidecarProblem {
     }
 
     /// What the program is told.
-    pub(crate) fn told(&self) -> String {
+    pub(crate) fn detail_text(&self) -> String {
         format!("{}{}", self.cause.spelled().2, self.detail)
     }
 
@@ -137,7 +137,7 @@ impl SidecarProblem {
             "type": "about:blank",
             "title": status.canonical_reason().unwrap_or_default(),
             "status": status.as_u16(),
-            "detail": self.told(),
+            "detail": self.detail_text(),
             "code": code,
         });
         let mut response = Response::new(Bytes::from(document.to_string()));

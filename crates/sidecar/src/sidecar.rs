@@ -182,7 +182,7 @@ impl Sidecar {
 
     /// The vendor's words may be in the detail: as a value of its own it is escaped.
     fn log(&self, problem: &SidecarProblem, method: &Method, path: &str) {
-        let (profile, code, detail) = (self.name.as_str(), problem.code(), &*problem.told());
+        let (profile, code, detail) = (self.name.as_str(), problem.code(), &*problem.detail_text());
         if problem.status().is_server_error() {
             tracing::warn!(profile, code, %method, path, detail, "not carried");
         } else {

@@ -144,7 +144,7 @@ impl SigningKey {
         }
     }
 
-    pub(crate) const fn of(&self, kind: TokenKind) -> &KindKey {
+    pub(crate) const fn for_kind(&self, kind: TokenKind) -> &KindKey {
         match kind {
             TokenKind::Access => &self.access,
             TokenKind::Refresh => &self.refresh,

@@ -353,7 +353,7 @@ impl Tokens {
                 continue;
             }
             let form = self.dialect.token_form(accepted.variant, kind);
-            match open(accepted, form, key.key.of(kind), kind, token, compact) {
+            match open(accepted, form, key.key.for_kind(kind), kind, token, compact) {
                 // RFC 7519 section 4.1.4: "The "exp" (expiration time) claim identifies the
                 // expiration time on or after which the JWT MUST NOT be accepted for
                 // processing."
@@ -422,7 +422,7 @@ struct UnsignedToken<'a> {
 
 impl UnsignedToken<'_> {
     fn token(&self, form: &TokenForm) -> Result<Secret, MintFault> {
-        let key = self.key.key.of(self.kind);
+        let key = self.key.key.for_kind(self.kind);
         let sealed = self.claim().seal(&key.claim);
         match form {
             TokenForm::Opaque(form) => form

@@ -28,7 +28,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 pub(crate) struct ConnectionHolder(IpNet);
 
 impl ConnectionHolder {
-    pub(crate) fn of(address: IpAddr) -> Self {
+    pub(crate) fn new(address: IpAddr) -> Self {
         let address = address.to_canonical();
         let prefix = if address.is_ipv4() { 32 } else { 64 };
         Self(IpNet::new_assert(address, prefix).trunc())

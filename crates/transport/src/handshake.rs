@@ -63,7 +63,7 @@ impl HandshakePolicy {
     pub(crate) fn holder(&self, address: IpAddr) -> Option<ConnectionHolder> {
         let address = address.to_canonical();
         let exempt = self.exempt.as_ref().is_some_and(|exempt| exempt(address));
-        (!exempt).then(|| ConnectionHolder::of(address))
+        (!exempt).then(|| ConnectionHolder::new(address))
     }
 
     /// None if the connection has ended before HTTP began.

@@ -85,10 +85,10 @@ impl House {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        Self::told(threshold, limits, answer).0
+        Self::start_reporting(threshold, limits, answer).0
     }
 
-    pub(crate) fn told<F, Fut, B>(
+    pub(crate) fn start_reporting<F, Fut, B>(
         threshold: HandshakePolicy,
         limits: ListenerLimits,
         answer: F,

@@ -131,7 +131,10 @@ struct CertificateFiles {
 
 impl CertificateFiles {
     fn stamp(&self) -> [Option<FileStamp>; 2] {
-        [FileStamp::of(&self.certificate), FileStamp::of(&self.key)]
+        [
+            FileStamp::take(&self.certificate),
+            FileStamp::take(&self.key),
+        ]
     }
 }
 

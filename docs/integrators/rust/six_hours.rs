@@ -75,7 +75,7 @@ impl Day {
     }
 
     fn asked(&self) -> RequestCounts {
-        RequestCounts::of(&self.sandbox.requests())
+        RequestCounts::count_all(&self.sandbox.requests())
     }
 }
 

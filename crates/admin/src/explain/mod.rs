@@ -210,7 +210,7 @@ async fn explain_all(
     let mut explained = Vec::with_capacity(causes.len());
     for cause in causes {
         let before = change::before(&cause, &partner.concerned(&cause), admin).await?;
-        let example = ExplainedView::of(cause.example, operator, admin).await?;
+        let example = ExplainedView::explain(cause.example, operator, admin).await?;
         explained.push(CauseView {
             means: example.means,
             remedy: example.remedy,

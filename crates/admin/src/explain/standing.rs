@@ -44,7 +44,7 @@ impl StandingView {
                 address: session.address.to_canonical().to_string(),
                 session: session.id.to_string(),
             }),
-            last_end: last_ended.and_then(EndView::of),
+            last_end: last_ended.and_then(EndView::of_ended),
         }
     }
 }

@@ -144,7 +144,7 @@ impl RefusalRing {
         limit: usize,
     ) -> Result<Vec<KeptRefusal>, RingUnreadable> {
         self.read(move |connection| {
-            let mut wanted = SqlConditions::of(&asked);
+            let mut wanted = SqlConditions::from_filter(&asked);
             wanted.add_some("number < ?", after.map(u64::cast_signed));
             let sql = format!(
                 "SELECT {COLUMNS} FROM refusal WHERE {} ORDER BY number DESC LIMIT {}",
@@ -244,7 +244,7 @@ struct SqlConditions {
 }
 
 impl SqlConditions {
-    fn of(asked: &RefusalFilter) -> Self {
+    fn from_filter(asked: &RefusalFilter) -> Self {
         let mut wanted = Self::default();
         wanted.add_some("account = ?", asked.account.map(number));
         wanted.add_some("login = ?", asked.login.clone());

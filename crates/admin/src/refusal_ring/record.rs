@@ -44,7 +44,7 @@ pub struct NewRefusal {
 
 impl NewRefusal {
     /// The code of the refusal that the peer was told.
-    pub fn told(&self) -> &'static str {
+    pub fn peer_code(&self) -> &'static str {
         let operation = self.operation.unwrap_or(TokenOperation::Guard);
         self.reason.refusal(operation).code()
     }

@@ -221,7 +221,7 @@ fn insert(connection: &Connection, number: i64, refused: &NewRefusal) -> rusqlit
         refused.front.name(),
         refused.api.as_ref().map(ApiName::as_str),
         refused.operation.map(TokenOperation::name),
-        refused.told(),
+        refused.peer_code(),
         refused.reason.code(),
         refused.status,
         refused.account.map(AccountId::number).map(u64::cast_signed),

@@ -41,21 +41,21 @@ pub(super) async fn run(args: &LogoutArgs, output: &mut Output) -> Result<(), Fa
     let names: Vec<_> = args.profile.iter().cloned().collect();
     if args.stale {
         let selected = args.profiles.some(&names)?;
-        return Stale::of(&selected)?.end(&transcript, output).await;
+        return Stale::find(&selected)?.end(&transcript, output).await;
     }
     let name = args.profile.as_deref().unwrap_or_default();
     let profile = args.profiles.named(name)?;
     let source = open::source(&profile, &transcript)?;
     let outcome = source.logout().await;
     let outcome = outcome.map_err(|it| transcript.failed(failure(&it)))?;
-    let (name, said) = told(outcome);
+    let (name, said) = name_and_sentence(outcome);
     let document = json!({ "profile": profile.name, "outcome": name });
     let document = transcript.added_to(document);
     output.document(&document, &format!("{}: {said}", profile.name))
 }
 
 /// The name of an outcome, and a sentence of it.
-pub(super) fn told(outcome: LogoutOutcome) -> (&'static str, &'static str) {
+pub(super) fn name_and_sentence(outcome: LogoutOutcome) -> (&'static str, &'static str) {
     match outcome {
         LogoutOutcome::Done => ("done", "logged out; the vendor has ended the session"),
         LogoutOutcome::Dead => ("dead", "the vendor had ended the session already"),

@@ -24,7 +24,7 @@ pub(super) fn terminal() -> Option<File> {
 
 /// Asks for a secret. What is typed is not shown, from before the question on.
 pub(super) async fn secret(terminal: &File, question: &str) -> Result<Secret, Failure> {
-    let line = ask(terminal, question)
+    let line = read_secret(terminal, question)
         .await
         .map_err(|error| Failure::failed(format!("the secret cannot be asked for: {error}")))?;
     let secret = line.expose().trim_end_matches(['\r', '\n']);
@@ -35,7 +35,7 @@ pub(super) async fn secret(terminal: &File, question: &str) -> Result<Secret, Fa
 }
 
 /// Who breaks it off finds the terminal as it was.
-async fn ask(mut terminal: &File, question: &str) -> io::Result<Secret> {
+async fn read_secret(mut terminal: &File, question: &str) -> io::Result<Secret> {
     let mut broken_off = signal(SignalKind::interrupt())?;
     let unseen = Unseen::new(terminal)?;
     write!(terminal, "{question}: ")?;

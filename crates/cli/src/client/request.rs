@@ -65,10 +65,12 @@ pub(crate) struct RequestArgs {
 /// Sends the request, and prints the answer.
 pub(super) async fn run(args: &RequestArgs, output: &mut Output) -> Result<(), Failure> {
     let profile = args.profiles.named(&args.profile)?;
-    let asked = Asked::of(args, &profile)?;
+    let asked = Asked::from_args(args, &profile)?;
     let sink = Sink::open(args.output.as_deref(), output.is_json())?;
     let transcript = Transcript::of(output);
-    let answer = Api::of(&profile, &transcript)?.ask(&asked).await;
+    let answer = Api::new(&profile, &transcript)?
+        .send_twice_if_refused(&asked)
+        .await;
     let answer = answer.map_err(|it| transcript.failed(it))?;
     deliver(answer, sink, args.include, &transcript, output).await
 }
@@ -81,7 +83,7 @@ struct Api<'p> {
 }
 
 impl<'p> Api<'p> {
-    fn of(profile: &'p Profile, transcript: &Transcript) -> Result<Self, Failure> {
+    fn new(profile: &'p Profile, transcript: &Transcript) -> Result<Self, Failure> {
         Ok(Self {
             profile,
             caller: Caller::new(profile, transcript.clone())?,
@@ -90,7 +92,7 @@ impl<'p> Api<'p> {
     }
 
     /// The answer; the second one, if the token of the first was not taken.
-    async fn ask(&self, asked: &Asked) -> Result<Answer, Failure> {
+    async fn send_twice_if_refused(&self, asked: &Asked) -> Result<Answer, Failure> {
         let credential = self.credential().await?;
         let mut answer = self.caller.call(asked, &credential).await?;
         if let RequestCredential::Token(token) = &credential

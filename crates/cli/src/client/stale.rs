@@ -15,7 +15,7 @@ use countersign_client::{
 use serde_json::{Value, json};
 
 use super::failure::failure;
-use super::logout::told;
+use super::logout::name_and_sentence;
 use super::profiles::Selected;
 use super::transcript::{Speaker, Transcript};
 use crate::exit::Failure;
@@ -42,7 +42,7 @@ struct Ended<'s> {
 
 impl<'p> Stale<'p> {
     /// Looks through the directories in which the profiles keep their sessions.
-    pub(super) fn of(selected: &'p Selected) -> Result<Self, Failure> {
+    pub(super) fn find(selected: &'p Selected) -> Result<Self, Failure> {
         let mut places: BTreeMap<&Path, &KeyPlace> = BTreeMap::new();
         for profile in &selected.profiles {
             if let SessionStorage::File { path, key } = &profile.storage
@@ -143,7 +143,7 @@ impl<'p> Stale<'p> {
         locked.clear().await.map_err(Failure::failed)?;
         Ok(match ended {
             Ok(outcome) => {
-                let (name, said) = told(outcome);
+                let (name, said) = name_and_sentence(outcome);
                 (name, said.to_owned())
             }
             Err(error) => {

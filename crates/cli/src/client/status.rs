@@ -33,9 +33,9 @@ pub(super) async fn run(args: &StatusArgs, output: &mut Output) -> Result<(), Fa
     let mut views = Vec::new();
     let selected = args.profiles.some(&args.names)?;
     for profile in &selected.profiles {
-        views.push(View::of(profile).await);
+        views.push(View::load(profile).await);
     }
-    let stale = Stale::of(&selected)?;
+    let stale = Stale::find(&selected)?;
     let mut items: Vec<_> = views.iter().map(View::document).collect();
     let mut texts: Vec<_> = views.iter().map(View::text).collect();
     for (name, mistakes) in &selected.faults {

@@ -32,7 +32,7 @@ fn page(dialect: &Dialect) -> String {
 
 /// All of them; for a file that only clients use, those that it spells.
 fn refusals(dialect: &Dialect) -> String {
-    let refusals = told(dialect);
+    let refusals = spelled_refusals(dialect);
     match (dialect.serves().issuer, refusals.is_empty()) {
         (true, _) => format!(
             "Refusals, with the HTTP status of each\n\n{}",
@@ -147,7 +147,7 @@ fn refusal_table(dialect: &Dialect, refusals: &[Refusal]) -> String {
 }
 
 /// The refusals with a status on some operation.
-fn told(dialect: &Dialect) -> Vec<Refusal> {
+fn spelled_refusals(dialect: &Dialect) -> Vec<Refusal> {
     let is_told = |refusal: &Refusal| {
         let mut operations = TokenOperation::ALL.into_iter();
         operations.any(|operation| status(dialect, operation, *refusal).is_some())
@@ -156,7 +156,7 @@ fn told(dialect: &Dialect) -> Vec<Refusal> {
 }
 
 fn document(dialect: &Dialect) -> Value {
-    let refusals = told(dialect).into_iter().map(|refusal| {
+    let refusals = spelled_refusals(dialect).into_iter().map(|refusal| {
         let statuses = TokenOperation::ALL.into_iter().filter_map(|operation| {
             let status = status(dialect, operation, refusal)?;
             Some((operation.name().to_owned(), json!(status)))

@@ -50,7 +50,7 @@ impl Admin {
 
     /// What is at a path, such as `/accounts`.
     pub(crate) fn get(&self, path: &str) -> Result<Value, Failure> {
-        self.ask(Method::GET, path, None)
+        self.send_plain(Method::GET, path, None)
     }
 
     /// Creates something under a path, once: if the connection is lost before
@@ -67,15 +67,20 @@ impl Admin {
 
     /// Changes what is at a path.
     pub(crate) fn patch(&self, path: &str, body: &Value) -> Result<Value, Failure> {
-        self.ask(Method::PATCH, path, Some(body))
+        self.send_plain(Method::PATCH, path, Some(body))
     }
 
     /// Deletes or ends what is at a path; null if the answer is empty.
     pub(crate) fn delete(&self, path: &str) -> Result<Value, Failure> {
-        self.ask(Method::DELETE, path, None)
+        self.send_plain(Method::DELETE, path, None)
     }
 
-    fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
+    fn send_plain(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, Failure> {
         self.send(&Asked {
             method,
             path,
@@ -171,7 +176,9 @@ impl Admin {
         let body = serde_json::from_slice::<Value>(response.body());
         match body {
             Ok(body) if status.is_success() => Ok(body),
-            Ok(problem) if problem["code"].is_string() => Err(self.told(status, &problem)),
+            Ok(problem) if problem["code"].is_string() => {
+                Err(self.problem_failure(status, &problem))
+            }
             _ => Err(Failure::failed(format!(
                 "{} answered {status}, and not as a Countersign server does",
                 self.address.url
@@ -184,7 +191,7 @@ impl Admin {
     }
 
     /// A problem that the server told (RFC 9457).
-    fn told(&self, status: StatusCode, problem: &Value) -> Failure {
+    fn problem_failure(&self, status: StatusCode, problem: &Value) -> Failure {
         let detail = printable(problem["detail"].as_str().unwrap_or_default());
         let failure = match status {
             StatusCode::UNAUTHORIZED => {

@@ -85,7 +85,7 @@ async fn run_beside(
 
 fn judged(sandbox: &Sandbox, expected: &RequestExpectations) -> Result<String, Failure> {
     let failures = sandbox.check(expected).err().unwrap_or_default();
-    let asked = RequestCounts::of(&sandbox.requests()).document();
+    let asked = RequestCounts::count_all(&sandbox.requests()).document();
     let verdict = json!({ "passed": failures.is_empty(), "failures": failures, "asked": asked });
     match failures.is_empty() {
         true => Ok(words::passed(&verdict).trim_end().to_owned()),

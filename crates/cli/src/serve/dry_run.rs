@@ -118,7 +118,7 @@ impl DryRuns {
             Err(denied) => {
                 let detail = denied.detail.unwrap_or_default();
                 let reason = token.map_or(denied.reason, |it| it.reason(denied.reason));
-                judged.refused = Some(told(api, reason, detail));
+                judged.refused = Some(peer_reply(api, reason, detail));
             }
         }
     }
@@ -134,7 +134,7 @@ impl DryRuns {
         let spent = left == Some(0);
         judged.steps.push(DryRunStep::new("budget", !spent, words));
         if spent {
-            judged.refused = Some(told(api, Reason::BudgetSpent, String::new()));
+            judged.refused = Some(peer_reply(api, Reason::BudgetSpent, String::new()));
         }
     }
 
@@ -255,7 +255,7 @@ fn expiry_step(token: &TokenDiagnosis, now: Timestamp) -> DryRunStep {
 }
 
 /// The refusal as the peer would get it.
-fn told(api: &GuardedApi, reason: Reason, detail: String) -> PeerReply {
+fn peer_reply(api: &GuardedApi, reason: Reason, detail: String) -> PeerReply {
     let refusal = reason.refusal(TokenOperation::Guard);
     let response = api
         .dialect()

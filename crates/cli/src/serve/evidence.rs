@@ -16,7 +16,7 @@ pub(crate) struct Kept {
 
 impl Kept {
     /// Keeps the fields called `names`, which costs no copy of their values.
-    pub(crate) fn of(headers: &HeaderMap, names: &[HeaderName]) -> Self {
+    pub(crate) fn keep(headers: &HeaderMap, names: &[HeaderName]) -> Self {
         let fields = names.iter().flat_map(|name| {
             let values = headers.get_all(name).iter();
             values.map(move |value| (name.clone(), value.clone()))
@@ -88,7 +88,7 @@ mod tests {
         for (name, value) in fields {
             headers.append(*name, HeaderValue::from_static(value));
         }
-        Kept::of(&headers, &[header::AUTHORIZATION, header::DATE])
+        Kept::keep(&headers, &[header::AUTHORIZATION, header::DATE])
     }
 
     fn token(kept: &Kept) -> Option<String> {

@@ -165,7 +165,7 @@ impl Entry {
                 Some(_) => RefusingPart::ForwardAuth,
                 None => RefusingPart::BuiltIn,
             },
-            kept: Kept::of(request.headers(), &journal.fields),
+            kept: Kept::keep(request.headers(), &journal.fields),
         }
     }
 
@@ -246,7 +246,7 @@ impl Entry {
         let labels = [
             ("api", api.to_string()),
             ("operation", event.operation.name().to_owned()),
-            ("outcome", told(event).to_owned()),
+            ("outcome", outcome_code(event).to_owned()),
         ];
         metrics::counter!("countersign_auth_requests_total", &labels).increment(1);
         metrics::histogram!("countersign_auth_request_seconds",
@@ -310,7 +310,7 @@ impl Entry {
                     api = api.as_str(),
                     operation = event.operation.name(),
                     variant = event.variant,
-                    outcome = told(event),
+                    outcome = outcome_code(event),
                     reason = reason.map(Reason::code),
                     change = event.change,
                     account = event.account.map(AccountId::number),
@@ -382,7 +382,7 @@ fn looks_secret(word: &str) -> bool {
 }
 
 /// `done`, or the code of the refusal that the peer got.
-fn told(event: &Event<'_>) -> &'static str {
+fn outcome_code(event: &Event<'_>) -> &'static str {
     match event.outcome {
         Ok(()) => "done",
         Err(reason) => reason.refusal(event.operation).code(),

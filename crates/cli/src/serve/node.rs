@@ -40,7 +40,7 @@ pub(crate) async fn run(
         true => Some(start_echo(&mut settings).await?),
         false => None,
     };
-    let reload = Reload::of(args, &settings);
+    let reload = Reload::new(args, &settings);
     let server = settings.server;
     let to_open = ToOpen {
         server: &server,
@@ -57,7 +57,7 @@ pub(crate) async fn run(
     };
     let (text, manifest) = ready.words(&directory, &opened)?;
     let probes_alone = listeners.probes.is_some();
-    let (shared, loaded) = Shared::of(opened, &admin_key, metrics, probes_alone);
+    let (shared, loaded) = Shared::new(opened, &admin_key, metrics, probes_alone);
     let serving = shared.serving(loaded, &server.addresses);
     let serving = Arc::new(ArcSwap::from_pointee(serving));
     let certificates = server.certificates();

@@ -31,7 +31,7 @@ pub(super) struct Reload {
 
 impl Reload {
     /// For what `serve` was started with.
-    pub(super) fn of(args: &ServeArgs, settings: &Settings) -> Self {
+    pub(super) fn new(args: &ServeArgs, settings: &Settings) -> Self {
         Self {
             file: args.config.clone(),
             over: args.over.clone(),

@@ -75,7 +75,7 @@ pub(super) struct Shared {
 
 impl Shared {
     /// What was opened, apart from the apis.
-    pub(super) fn of(
+    pub(super) fn new(
         opened: Opened,
         admin_key: &Secret,
         metrics: PrometheusHandle,

@@ -12,7 +12,7 @@ type Stamp = (u64, u64, u64, i64, i64);
 
 impl Stamps {
     /// As the files are now; one that is not there is a state too.
-    pub(super) fn of(files: &[PathBuf]) -> Self {
+    pub(super) fn now(files: &[PathBuf]) -> Self {
         let stamp = |file: &PathBuf| {
             let it = std::fs::metadata(file).ok()?;
             Some((it.dev(), it.ino(), it.len(), it.mtime(), it.mtime_nsec()))

@@ -40,7 +40,7 @@ impl Planned {
         profiles: &Profiles,
         carrying: CarryingArgs,
     ) -> Result<Self, Failure> {
-        let made = Made::of(one(profiles, &asked.profile)?)?;
+        let made = Made::load(one(profiles, &asked.profile)?)?;
         Ok(Self {
             asked: asked.clone(),
             address: asked.address(&made.profile)?,

@@ -67,7 +67,7 @@ impl Reload {
 
     fn stamps(&self) -> Stamps {
         let of_posts = self.posts.iter().flat_map(|post| post.made.files());
-        Stamps::of(
+        Stamps::now(
             &self
                 .origin
                 .file
@@ -111,7 +111,7 @@ impl Reload {
 
     /// What takes a sidecar's place, if it is to be another.
     fn next(&self, post: &Post, profiles: &Profiles) -> Result<Option<(Made, Sidecar)>, Failure> {
-        let made = Made::of(one(profiles, post.name())?)?;
+        let made = Made::load(one(profiles, post.name())?)?;
         if made == post.made {
             return Ok(None);
         }

@@ -48,7 +48,7 @@ pub(super) async fn run(args: &SidecarArgs, output: &mut Output) -> Result<(), F
     let probes_url = listener.as_ref().map(|it| url(it, false)).transpose()?;
     let opened = open(args, &origin, &stop).await?;
     let (posts, serving) = (opened.posts, opened.serving);
-    let (text, document) = told(&posts, probes_url.as_deref());
+    let (text, document) = ready_text(&posts, probes_url.as_deref());
     let current = |post: &Post| (post.name().to_owned(), post.current.clone());
     let sidecars: Sidecars = posts.iter().map(current).collect();
     let outdated = OutdatedProfiles::default();
@@ -174,7 +174,7 @@ fn check_each_once(args: &SidecarArgs) -> Result<(), Failure> {
 }
 
 /// What is said once all listen.
-fn told(posts: &[Post], probes: Option<&str>) -> (String, Value) {
+fn ready_text(posts: &[Post], probes: Option<&str>) -> (String, Value) {
     let mut text: String = posts.iter().map(Post::line).collect();
     if let Some(probes) = probes {
         text.push_str(&format!("probes  {probes}\n"));

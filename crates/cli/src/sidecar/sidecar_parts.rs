@@ -31,7 +31,7 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 
 impl Made {
     /// Reads the files that a profile names.
-    pub(super) fn of(profile: &Profile) -> Result<Self, Failure> {
+    pub(super) fn load(profile: &Profile) -> Result<Self, Failure> {
         let named = |fault: String| Failure::usage(format!("profile {}: {fault}", profile.name));
         let key = profile.key_file.as_deref().map(key).transpose();
         let roots = profile.roots.as_deref().map(roots).transpose();

@@ -129,7 +129,7 @@ impl World {
     }
 
     pub(crate) fn asked(&self) -> RequestCounts {
-        RequestCounts::of(&self.sandbox.requests())
+        RequestCounts::count_all(&self.sandbox.requests())
     }
 
     /// How many requests for tokens the vendor got.

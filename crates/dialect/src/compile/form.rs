@@ -259,7 +259,7 @@ fn urlencoded(value: &TomlValue<'_>, vocabulary: &WordVocabulary<'_>) -> Request
     let members = fields
         .map(|(name, text)| (TextPattern::fixed(&name), TemplateShape::Text(text)))
         .collect();
-    RequestPayload::Urlencoded(JsonTemplate::of(TemplateShape::Object(members)))
+    RequestPayload::Urlencoded(JsonTemplate::compile(TemplateShape::Object(members)))
 }
 
 fn named_patterns(

@@ -303,7 +303,7 @@ fn filled(body: &JsonTemplate, row: &RefusalRow<'_>) -> JsonTemplate {
             );
         }
     }
-    JsonTemplate::of(body.shape.filled(&|hole| match &hole.word {
+    JsonTemplate::compile(body.shape.filled(&|hole| match &hole.word {
         HoleWord::Field(name) => row.fields.get(&**name).map(ConstantValue::shape),
         _ => None,
     }))

@@ -60,7 +60,7 @@ impl<'r> ExampleRun<'r> {
 
     fn both(&self) -> Result<(), Vec<String>> {
         let only = self.exchange.annotation("only");
-        let told = self.told();
+        let told = self.understood();
         let mut wrong = Vec::new();
         if only != Some("client") {
             wrong.extend(self.issue(told.as_ref().ok()));
@@ -92,7 +92,7 @@ impl<'r> ExampleRun<'r> {
 
     /// What the request was made of, and the further parts that are said.
     fn parts(&self) -> RequestParts {
-        let mut parts = RequestParts::of(&self.heard);
+        let mut parts = RequestParts::from_heard(&self.heard);
         let said = self.exchange.annotations.iter();
         let extra = said.filter_map(|(name, value)| {
             Some((
@@ -105,7 +105,7 @@ impl<'r> ExampleRun<'r> {
     }
 
     /// What the client's side makes of the reply.
-    fn told(&self) -> Result<UnderstoodReply, String> {
+    fn understood(&self) -> Result<UnderstoodReply, String> {
         let parts = self.parts();
         let (operation, variant) = (self.operation(), self.variant());
         let reply = &self.exchange.reply;

@@ -76,7 +76,7 @@ pub(super) struct RequestParts {
 }
 
 impl RequestParts {
-    pub(super) fn of(heard: &HeardRequest) -> Self {
+    pub(super) fn from_heard(heard: &HeardRequest) -> Self {
         match heard {
             HeardRequest::Command(command) => Self::of_command(command),
             _ => Self::default(),

@@ -46,7 +46,7 @@ impl JsonTemplate {
         let node = json::parse(text.as_bytes(), JsonRules::STRICT).map_err(|fault| {
             PatternFlaw::new(fault.offset, format!("is not JSON: {}", fault.what))
         })?;
-        let template = Self::of(shape(&node, text, vocabulary)?);
+        let template = Self::compile(shape(&node, text, vocabulary)?);
         if template.holes().len() > MAX_HOLES {
             return Err(PatternFlaw::new(0, "has more than 64 holes"));
         }
@@ -54,7 +54,7 @@ impl JsonTemplate {
     }
 
     /// Compiles a shape.
-    pub(crate) fn of(shape: TemplateShape) -> Self {
+    pub(crate) fn compile(shape: TemplateShape) -> Self {
         let pieces = pieces::cut(&shape);
         Self { shape, pieces }
     }

@@ -65,7 +65,7 @@ impl Routes {
         let mut all: Vec<ExposedRoute<'_>> = Vec::new();
         let mut steps = 0;
         for method in self.methods_apart() {
-            let mut walk = SpellingWalk::of(self, method);
+            let mut walk = SpellingWalk::new(self, method);
             for rule in walk.deciding.clone() {
                 let rule = &self.rules[rule];
                 let Some(found) = walk.exposed(rule) else {
@@ -246,7 +246,7 @@ struct SpellingWalk<'r> {
 }
 
 impl<'r> SpellingWalk<'r> {
-    fn of(routes: &'r Routes, method: &str) -> Self {
+    fn new(routes: &'r Routes, method: &str) -> Self {
         let mut guards = SpellingTree::new();
         for (number, guard) in routes.guards.iter().enumerate() {
             guards.insert(guard, number);
@@ -291,7 +291,7 @@ impl<'r> SpellingWalk<'r> {
             path: rule.pattern.text(),
             scopes: &rule.scopes,
             spelling: spelling?,
-            weaker: weaker.into_iter().map(|it| self.told(it)).collect(),
+            weaker: weaker.into_iter().map(|it| self.weaker_route(it)).collect(),
         })
     }
 
@@ -302,7 +302,7 @@ impl<'r> SpellingWalk<'r> {
         }
     }
 
-    fn told(&self, weaker: Weaker) -> WeakerRoute<'r> {
+    fn weaker_route(&self, weaker: Weaker) -> WeakerRoute<'r> {
         let access = match weaker {
             Weaker::Guard(_) => WeakerAccess::NoRule,
             Weaker::Rule(number) => match self.routes.rules[number].access {

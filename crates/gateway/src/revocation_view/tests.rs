@@ -212,7 +212,7 @@ fn a_credential_is_known_until_it_or_its_account_is_gone() {
     let told = [account(7, 0), RevocationNotice::Credential(scoped.clone())];
     let view = view(&told);
     let known = view.credential(CredentialId(1)).unwrap();
-    assert_eq!(*known, KnownCredential::of(&scoped));
+    assert_eq!(*known, KnownCredential::from_credential(&scoped));
     assert!(view.credential(CredentialId(2)).is_none());
     view.apply(&RevocationNotice::CredentialGone(CredentialId(1)), at(0));
     assert!(view.credential(CredentialId(1)).is_none());

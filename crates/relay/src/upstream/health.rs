@@ -219,7 +219,7 @@ impl HealthCheck {
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 ticks.tick().await;
-                let asked = ask(&client, target.clone(), host.clone());
+                let asked = check(&client, target.clone(), host.clone());
                 match tokio::time::timeout(interval, asked).await {
                     Ok(Ok(())) => health.passed(),
                     Ok(Err(why)) => health.failed(&why),
@@ -237,7 +237,7 @@ impl Drop for HealthCheckTask {
     }
 }
 
-async fn ask(client: &HttpClient, target: Uri, host: HeaderValue) -> Result<(), String> {
+async fn check(client: &HttpClient, target: Uri, host: HeaderValue) -> Result<(), String> {
     let mut request = Request::new(Upload::whole(bytes::Bytes::new()));
     *request.uri_mut() = target;
     request.headers_mut().insert(header::HOST, host);

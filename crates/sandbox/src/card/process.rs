@@ -101,7 +101,7 @@ impl ClientProcess {
         })
     }
 
-    async fn told(&self, path: &str) -> ClientAnswer {
+    async fn call(&self, path: &str) -> ClientAnswer {
         if self.stuck.load(Ordering::Relaxed) {
             return ClientAnswer::Silence;
         }
@@ -148,7 +148,7 @@ impl ClientProcess {
 
 impl CardClient for ClientProcess {
     fn call<'a>(&'a self, path: &'a str) -> BoxClientFuture<'a, ClientAnswer> {
-        Box::pin(self.told(path))
+        Box::pin(self.call(path))
     }
 
     fn is_parallel(&self) -> bool {

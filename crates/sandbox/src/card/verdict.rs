@@ -72,7 +72,7 @@ impl StepVerdict {
 }
 
 impl StepVerdict {
-    fn of(reasons: Vec<String>, evidence: &StepEvidence) -> Self {
+    fn from_reasons(reasons: Vec<String>, evidence: &StepEvidence) -> Self {
         if reasons.is_empty() {
             let notes = restless(evidence).into_iter().collect();
             return Self::Passed { notes };
@@ -131,7 +131,7 @@ impl DialectTerms {
 /// Judges what was seen in a step.
 pub fn judge(step: &StoryStep, evidence: &StepEvidence) -> StepVerdict {
     let missed = step.demands.iter().filter_map(|it| it.misses(evidence));
-    StepVerdict::of(missed.chain(made_up(evidence)).collect(), evidence)
+    StepVerdict::from_reasons(missed.chain(made_up(evidence)).collect(), evidence)
 }
 
 /// An adapter that says more than was done tells nothing of the client behind it.

@@ -52,14 +52,14 @@ impl SandboxSetup {
             Some(source) => Dialect::compile(source, name).map_err(|mistakes| mistakes.to_string()),
             None => Err(unknown(name)),
         };
-        Self::of(compiled.map(Arc::new))
+        Self::new(compiled.map(Arc::new))
     }
 
     pub(crate) fn speaking(dialect: Arc<Dialect>) -> Self {
-        Self::of(Ok(dialect))
+        Self::new(Ok(dialect))
     }
 
-    fn of(dialect: Result<Arc<Dialect>, String>) -> Self {
+    fn new(dialect: Result<Arc<Dialect>, String>) -> Self {
         Self {
             dialect,
             listen: HERE,

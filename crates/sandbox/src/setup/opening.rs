@@ -151,7 +151,7 @@ impl SandboxSetup {
         lifetimes: SessionLifetimes,
     ) -> Result<ApiSettings, SetupError> {
         let preset = dialect.preset();
-        let mut throttle = ThrottleSettings::of(preset);
+        let mut throttle = ThrottleSettings::from_preset(preset);
         let anonymous = self.anonymous.unwrap_or(preset.anonymous_per_minute);
         throttle.anonymous_per_minute = anonymous.and_then(NonZeroU32::new);
         let variants = dialect.variant_presets().map(|(variant, preset)| {

@@ -59,6 +59,6 @@ impl ActiveFaults {
 
     /// The time that the vendor tells.
     pub(crate) fn skewed(&self, now: Timestamp) -> Timestamp {
-        self.skew().map_or(now, |skew| skew.of(now))
+        self.skew().map_or(now, |skew| skew.shift(now))
     }
 }

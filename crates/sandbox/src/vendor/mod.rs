@@ -121,7 +121,7 @@ impl SandboxVendor {
 
     /// What it was asked, counted.
     pub(crate) fn asked(&self) -> RequestCounts {
-        RequestCounts::of(&self.requests.all())
+        RequestCounts::count_all(&self.requests.all())
     }
 
     fn moved(&self) -> Timestamp {
@@ -142,7 +142,7 @@ impl SandboxVendor {
     async fn act(&self, request: Request, peer: Peer) -> (Response<VendorBody>, ActiveFaults) {
         let found = self.dialect_finds(&request);
         let operation = found.unwrap_or(TokenOperation::Guard);
-        let mut recorded = RecordedRequest::of(&request, operation, self.clock.now());
+        let mut recorded = RecordedRequest::begin(&request, operation, self.clock.now());
         let (mut response, struck) = match found {
             Some(operation) => {
                 let asked = self.asked_for(operation, request).await;
@@ -380,7 +380,7 @@ impl SandboxVendor {
 
 impl ClockSkew {
     /// The time that a clock shows which is wrong by this.
-    pub(crate) fn of(self, now: Timestamp) -> Timestamp {
+    pub(crate) fn shift(self, now: Timestamp) -> Timestamp {
         match self {
             Self::Ahead(by) => now + by,
             Self::Behind(by) => now - by,

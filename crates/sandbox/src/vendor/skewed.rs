@@ -59,9 +59,9 @@ impl SandboxVendor {
             client_id: self.account.number(),
             access_token: granted.access_token.expose(),
             refresh_token: granted.refresh_token.as_ref().map(Secret::expose),
-            access_expires_at: skew.of(granted.access_expires_at),
-            refresh_expires_at: skew.of(refresh_ends),
-            now: skew.of(granted.now.unwrap_or(now)),
+            access_expires_at: skew.shift(granted.access_expires_at),
+            refresh_expires_at: skew.shift(refresh_ends),
+            now: skew.shift(granted.now.unwrap_or(now)),
             secret,
         }
     }

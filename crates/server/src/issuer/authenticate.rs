@@ -42,7 +42,8 @@ impl IssuerRequest<'_> {
         };
         let settings = &self.api.settings.throttle;
         let admitted = self.issuer.throttle.admit(settings, &attempt, store.now());
-        let throttled = |wait| DenialCause::throttled(Reason::LoginThrottled, wait).of(account);
+        let throttled =
+            |wait| DenialCause::throttled(Reason::LoginThrottled, wait).with_account(account);
         let admitted = admitted.map_err(throttled)?;
         let (known, fault) = usable(found);
         let stored = known.as_ref().map(|known| &known.credential.secret);
@@ -64,9 +65,9 @@ impl IssuerRequest<'_> {
             admitted.take_back(store.now());
         }
         if !matched? {
-            return Err(DenialCause::from(fault).of(account));
+            return Err(DenialCause::from(fault).with_account(account));
         }
-        known.ok_or(DenialCause::from(fault).of(account))
+        known.ok_or(DenialCause::from(fault).with_account(account))
     }
 
     async fn secret_matches(

@@ -22,7 +22,7 @@ pub(super) struct DenialCause {
 
 impl DenialCause {
     /// This, of a login that is this account's.
-    pub(super) fn of(self, account: Option<AccountId>) -> Self {
+    pub(super) fn with_account(self, account: Option<AccountId>) -> Self {
         Self { account, ..self }
     }
 
@@ -72,7 +72,7 @@ impl TokenDenial {
 
     /// The path is served, for these methods only.
     pub(super) fn wrong_method(operation: TokenOperation, allow: String) -> Self {
-        let mut denied = Self::new(RequestRecord::of(operation), Reason::MethodUnknown);
+        let mut denied = Self::new(RequestRecord::begin(operation), Reason::MethodUnknown);
         denied.0.allow = Some(allow);
         denied
     }
@@ -117,7 +117,7 @@ impl From<UnreadRequest> for TokenDenial {
     fn from(unread: UnreadRequest) -> Self {
         let record = RequestRecord {
             detail: unread.detail,
-            ..RequestRecord::of(unread.operation)
+            ..RequestRecord::begin(unread.operation)
         };
         let mut denied = Self::new(record, unread.reason);
         denied.0.pointer = unread.pointer;

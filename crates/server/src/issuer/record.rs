@@ -51,7 +51,7 @@ impl fmt::Debug for TokenAnswer {
 }
 
 impl RequestRecord {
-    pub(super) fn of(operation: TokenOperation) -> Self {
+    pub(super) fn begin(operation: TokenOperation) -> Self {
         Self {
             operation,
             variant: None,

@@ -13,7 +13,7 @@ pub(super) struct LoginKey(String);
 impl LoginKey {
     /// The compatibility form (Unicode Standard Annex 15, NFKC) of the login with
     /// its case folded and its white space dropped.
-    pub(super) fn of(login: &str) -> Self {
+    pub(super) fn normalize(login: &str) -> Self {
         let visible = |it: &char| !it.is_whitespace() && !it.is_control();
         let plain = login.chars().filter(visible).take(MOST).nfkc();
         // There and back: no single step makes one of ß, ẞ and ss.
@@ -47,17 +47,20 @@ mod tests {
         ] {
             for variant in variants {
                 assert_eq!(
-                    LoginKey::of(variant),
-                    LoginKey::of(variants[0]),
+                    LoginKey::normalize(variant),
+                    LoginKey::normalize(variants[0]),
                     "{variant}"
                 );
             }
         }
-        assert_ne!(LoginKey::of("partner"), LoginKey::of("partners"));
+        assert_ne!(
+            LoginKey::normalize("partner"),
+            LoginKey::normalize("partners")
+        );
     }
 
     #[test]
     fn a_login_of_a_megabyte_is_cut() {
-        assert!(LoginKey::of(&"ﷺ".repeat(300_000)).0.len() < 20_000);
+        assert!(LoginKey::normalize(&"ﷺ".repeat(300_000)).0.len() < 20_000);
     }
 }

@@ -67,7 +67,7 @@ impl ThrottleSettings {
     /// The defaults for an api that speaks a dialect with this preset. What the
     /// vendor lets one address do without a token is not among them: it would
     /// refuse partners who log in rightly.
-    pub fn of(preset: &VendorPreset) -> Self {
+    pub fn from_preset(preset: &VendorPreset) -> Self {
         let vendor = preset.logins_per_minute;
         let default = Self::default();
         Self {
@@ -165,7 +165,7 @@ impl LoginThrottle {
     ) -> Result<AdmittedLogin<'_>, Duration> {
         let mut admitted = AdmittedLogin(Vec::new());
         let (api, network) = (attempt.api, attempt.network);
-        let login = LoginKey::of(attempt.login);
+        let login = LoginKey::normalize(attempt.login);
         let counted = if attempt.network_is_known {
             admitted.count(
                 &self.known,

@@ -140,7 +140,7 @@ fn made_up_logins_free_no_counter_and_do_not_touch_who_is_known() {
     let world = World::with_capacity(CAPACITY);
     while world.guess("partner", network(1), at(0)).is_ok() {}
     let waits = |now| {
-        let key = (&world.api, &LoginKey::of("partner"));
+        let key = (&world.api, &LoginKey::normalize("partner"));
         let strange = RateLimit::within(world.settings.strange_logins_per_hour, HOUR);
         world.throttle.logins.check(&key, strange, now)
     };
@@ -188,7 +188,7 @@ fn what_a_vendor_lets_a_login_do_is_the_default_and_what_it_lets_an_address_do_i
         let source = countersign_dialect::Dialect::shipped("b2binpay").unwrap();
         let source = source.replace("anonymous_per_minute = 15", text);
         let dialect = countersign_dialect::Dialect::compile(&source, "vendor").unwrap();
-        ThrottleSettings::of(dialect.preset())
+        ThrottleSettings::from_preset(dialect.preset())
     };
     assert_eq!(
         preset("anonymous_per_minute = 15"),

@@ -51,7 +51,7 @@ fn the_vectors_of_rfc_7515_verify_and_their_forgeries_do_not() {
 fn a_signature_is_the_same_each_time() {
     for algorithm in Algorithm::ALL {
         let key = SigningKey::new(algorithm, &KeyMaterial::generate(algorithm).unwrap()).unwrap();
-        let access = key.of(TokenKind::Access);
+        let access = key.for_kind(TokenKind::Access);
         let signature = access.sign(b"message").unwrap();
         assert_eq!(access.sign(b"message").unwrap(), signature, "{algorithm}");
         assert!(access.verify(b"message", &signature));
@@ -63,9 +63,16 @@ fn a_signature_is_the_same_each_time() {
 fn each_kind_has_keys_of_its_own() {
     let material = KeyMaterial::generate(Algorithm::Hs256).unwrap();
     let key = SigningKey::new(Algorithm::Hs256, &material).unwrap();
-    let signature = key.of(TokenKind::Access).sign(b"message").unwrap();
-    assert!(!key.of(TokenKind::Refresh).verify(b"message", &signature));
-    let sealed = |kind| hmac::sign(&key.of(kind).claim, b"claim").as_ref().to_vec();
+    let signature = key.for_kind(TokenKind::Access).sign(b"message").unwrap();
+    assert!(
+        !key.for_kind(TokenKind::Refresh)
+            .verify(b"message", &signature)
+    );
+    let sealed = |kind| {
+        hmac::sign(&key.for_kind(kind).claim, b"claim")
+            .as_ref()
+            .to_vec()
+    };
     assert_ne!(sealed(TokenKind::Access), sealed(TokenKind::Refresh));
 }
 

@@ -92,7 +92,7 @@ impl Tokens {
         let claim = open(
             &accepted,
             Some(form),
-            key.key.of(kind),
+            key.key.for_kind(kind),
             kind,
             token,
             compact,

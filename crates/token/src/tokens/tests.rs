@@ -316,7 +316,7 @@ fn a_header_that_we_do_not_write_is_refused_even_if_we_signed_it() {
         let signed = format!("{}.{}", encode(header), compact.claims);
         let signature = key
             .key
-            .of(TokenKind::Access)
+            .for_kind(TokenKind::Access)
             .sign(signed.as_bytes())
             .unwrap();
         format!("{signed}.{}", encode(signature))
@@ -394,7 +394,7 @@ fn claims_that_we_signed_and_cannot_read_are_refused() {
         let key = tokens.keys.iter().find(|key| key.kid.0 == "HS256").unwrap();
         let signature = key
             .key
-            .of(TokenKind::Access)
+            .for_kind(TokenKind::Access)
             .sign(signed.as_bytes())
             .unwrap();
         format!("{signed}.{}", encode(signature))

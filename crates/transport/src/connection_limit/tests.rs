@@ -54,7 +54,7 @@ async fn dribbles(house: &House, from: &str) -> Client {
 
 #[test]
 fn one_subscriber_is_one_holder_however_the_address_is_written() {
-    let holder = |address: &str| ConnectionHolder::of(address.parse().unwrap());
+    let holder = |address: &str| ConnectionHolder::new(address.parse().unwrap());
     assert_eq!(holder("::ffff:192.0.2.1"), holder("192.0.2.1"));
     assert_eq!(holder("2001:db8:0:1::1"), holder("2001:db8:0:1:ffff::9"));
     assert_ne!(holder("2001:db8:0:1::1"), holder("2001:db8:0:2::1"));

@@ -204,7 +204,7 @@ fn proxied_house(trusted: &str, tls: Option<&ListenerTls>) -> (House, Told) {
     let who = |_, peer: Peer| async move {
         text(&format!("{} via {:?} {}", peer.address, peer.via, peer.tls))
     };
-    House::told(threshold, limits(), who)
+    House::start_reporting(threshold, limits(), who)
 }
 
 #[tokio::test(start_paused = true)]

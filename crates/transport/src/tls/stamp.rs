@@ -16,7 +16,7 @@ pub(super) struct FileStamp {
 
 impl FileStamp {
     /// None for a file that is not there.
-    pub(super) fn of(file: &Path) -> Option<Self> {
+    pub(super) fn take(file: &Path) -> Option<Self> {
         let metadata = std::fs::metadata(file).ok()?;
         Some(Self {
             device: metadata.dev(),

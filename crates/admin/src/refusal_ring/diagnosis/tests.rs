@@ -77,9 +77,9 @@ impl World {
             token: Some(token.expose()),
             clock: None,
         };
-        let told = refused.told();
+        let told = refused.peer_code();
         let diagnosed = refused.diagnosed(&evidence, &self.apis);
-        assert_eq!(diagnosed.told(), told, "the peer was told before");
+        assert_eq!(diagnosed.peer_code(), told, "the peer was told before");
         diagnosed
     }
 }

@@ -42,7 +42,7 @@ pub(super) struct Asked {
 
 impl Asked {
     /// What is asked for, at the server of the profile.
-    pub(super) fn of(args: &RequestArgs, profile: &Profile) -> Result<Self, Failure> {
+    pub(super) fn from_args(args: &RequestArgs, profile: &Profile) -> Result<Self, Failure> {
         let method = method(&args.method)?;
         let mut headers = headers(&args.headers, &profile.dialect)?;
         let body = match &args.data {

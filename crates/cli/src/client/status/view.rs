@@ -16,7 +16,7 @@ pub(super) struct View<'p> {
 
 impl<'p> View<'p> {
     /// Looks at what is kept.
-    pub(super) async fn of(profile: &'p Profile) -> Self {
+    pub(super) async fn load(profile: &'p Profile) -> Self {
         let status = open::status(profile).await;
         Self { profile, status }
     }

@@ -27,7 +27,7 @@ pub(super) fn read(
         mints_per_minute: given("mints_per_minute").map_or(default.mints_per_minute, u32::from),
         requests_per_second: given("requests_per_second").map(u32::from),
     };
-    let default = preset.map_or_else(ThrottleSettings::default, ThrottleSettings::of);
+    let default = preset.map_or_else(ThrottleSettings::default, ThrottleSettings::from_preset);
     let throttle = ThrottleSettings {
         logins_per_minute: given("logins_per_minute").unwrap_or(default.logins_per_minute),
         network_logins_per_minute: given("network_logins_per_minute")

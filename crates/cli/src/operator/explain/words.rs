@@ -22,7 +22,7 @@ pub(super) fn refusal(refusal: &Value) -> String {
     row("request", request(refusal));
     row("from", text(refusal, "address"));
     row("whose", whose(refusal));
-    row("told", told(refusal));
+    row("told", status_and_code(refusal));
     row("cause", text(refusal, "reason"));
     row("detail", text(refusal, "detail"));
     row("session", end(&refusal["session_end"]));
@@ -132,7 +132,7 @@ fn cause(cause: &Value) -> String {
         "The last one: {} {}, told {}; countersign explain {}",
         text(example, "at"),
         request(example),
-        told(example),
+        status_and_code(example),
         text(example, "id"),
     ));
     said
@@ -199,7 +199,7 @@ fn whose(refusal: &Value) -> String {
     known.collect::<Vec<_>>().join(", ")
 }
 
-fn told(refusal: &Value) -> String {
+fn status_and_code(refusal: &Value) -> String {
     format!("{} {}", text(refusal, "status"), text(refusal, "code"))
         .trim()
         .to_owned()

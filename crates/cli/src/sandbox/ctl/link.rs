@@ -36,7 +36,7 @@ impl Link {
     }
 
     /// Asks an endpoint.
-    pub(super) fn ask(
+    pub(super) fn request(
         &self,
         method: Method,
         endpoint: &str,

@@ -110,19 +110,19 @@ pub(super) fn run(args: &CtlArgs, output: &mut Output) -> Result<(), Failure> {
         }
         CtlCommand::Set { instant } => move_clock(&link, &json!({ "set": instant }), output),
         CtlCommand::Clock => {
-            let clock = link.ask(Method::GET, "clock", None)?;
+            let clock = link.request(Method::GET, "clock", None)?;
             output.document(&clock, &words::clock(&clock))
         }
         CtlCommand::Fault(args) => {
-            let armed = link.ask(Method::POST, "faults", Some(&args.document()))?;
+            let armed = link.request(Method::POST, "faults", Some(&args.document()))?;
             output.document(&armed, &words::faults(&armed))
         }
         CtlCommand::Faults { clear } => {
-            let armed = link.ask(list_or(clear.as_ref()), "faults", None)?;
+            let armed = link.request(list_or(clear.as_ref()), "faults", None)?;
             output.document(&armed, &words::faults(&armed))
         }
         CtlCommand::Requests { clear } => {
-            let requests = link.ask(list_or(clear.as_ref()), "requests", None)?;
+            let requests = link.request(list_or(clear.as_ref()), "requests", None)?;
             output.document(&requests, &words::requests(&requests))
         }
         CtlCommand::Assert(args) => assert(&link, args, output),
@@ -137,12 +137,12 @@ fn list_or(clear: Option<&String>) -> Method {
 }
 
 fn move_clock(link: &Link, to: &Value, output: &mut Output) -> Result<(), Failure> {
-    let clock = link.ask(Method::POST, "clock", Some(to))?;
+    let clock = link.request(Method::POST, "clock", Some(to))?;
     output.document(&clock, &words::clock(&clock))
 }
 
 fn assert(link: &Link, args: &BoundArgs, output: &mut Output) -> Result<(), Failure> {
-    let verdict = link.ask(Method::POST, "assert", Some(&args.document()))?;
+    let verdict = link.request(Method::POST, "assert", Some(&args.document()))?;
     if verdict["passed"] == true {
         return output.document(&verdict, &words::passed(&verdict));
     }
