@@ -82,8 +82,8 @@ pub enum RouteFault {
     },
 }
 
-/// The compiled rules of an api.
-#[derive(Clone, Debug)]
+/// The compiled rules of an api; by default, of one that guards nothing.
+#[derive(Clone, Debug, Default)]
 pub struct Routes {
     guards: Vec<PathPattern>,
     /// The most specific first.

@@ -1,21 +1,44 @@
 //! `countersign config example`: a configuration file that says everything there is to
 //! say, with comments.
 
-use serde_json::Value;
+use std::path::Path;
 
+use countersign_dialect::Mistakes;
+use countersign_domain::{RouteAccess, RouteRule};
+use serde_json::{Value, json};
+
+use super::api::{ApiSection, api_settings};
+use super::guard::{GuardSection, guard_settings};
+use super::limits::limits_settings;
+use super::read::read;
+use super::routes::route_settings;
 use super::server::{ServerSection, server_settings};
 use super::setting::{DeclaredSetting, SettingsTable};
-use super::store::{StoreSection, store_settings};
+use super::store::store_settings;
+use super::upstream::upstream_settings;
 
 /// Where the comments of settings begin.
 const COLUMN: usize = 36;
 
+/// What the example says of its api beside what holds by default.
+const GIVEN: &str = r#"
+[apis.pay]
+dialect = "b2binpay"
+guards = ["/deposit/*", "/payout/*"]
+upstream = "http://127.0.0.1:9000"
+"#;
+
 /// The example.
-pub(super) fn example() -> String {
+///
+/// # Errors
+///
+/// What is wrong with the values that are given for it.
+pub(super) fn example() -> Result<String, Mistakes> {
+    let settings = read(GIVEN, "the example", Path::new("."))?;
     let server = lines(&server_settings(), &ServerSection::default());
-    let store = lines(&store_settings(), &StoreSection::default());
-    let apis = include_str!("example-apis.toml");
-    format!(
+    let store = lines(&store_settings(), &settings.store);
+    let apis = settings.apis.iter().map(api).collect::<String>();
+    Ok(format!(
         "\
 # Countersign's configuration. Every key stands here with its default, or, where
 # there is none, with an example. Unknown keys are mistakes.
@@ -25,13 +48,67 @@ pub(super) fn example() -> String {
 [store]
 {store}
 {apis}"
+    ))
+}
+
+fn api(api: &ApiSection) -> String {
+    let (own, limits) = (lines(&api_settings(), api), lines(&limits_settings(), api));
+    let guard = api.guard.as_ref().map(guarded).unwrap_or_default();
+    let routes = rules();
+    format!(
+        "\
+# One table for each api. The name stands in log lines and headers.
+[apis.pay]
+{own}
+# Without `guards` the api only issues. With it, these paths are guarded and
+# forwarded; all else is for other apis, or 404.
+{guard}
+# Of each account, unless it has limits of its own.
+[apis.pay.limits]
+{limits}
+# Of the rules that match a request, the most specific path decides; a path
+# without a rule is protected. `{{login}}` must be the caller's login, `{{name}}` is
+# any one segment, `*` at the end any depth.
+{routes}"
     )
+}
+
+fn guarded(guard: &GuardSection) -> String {
+    let upstream = guard.upstream.as_ref();
+    let upstream = upstream.map(|it| lines(&upstream_settings(), it));
+    lines(&guard_settings(), guard) + &upstream.unwrap_or_default()
+}
+
+/// Two rules that together have every key; what one leaves out is not shown.
+fn rules() -> String {
+    let texts = |texts: &[&str]| texts.iter().map(ToString::to_string).collect();
+    let public = RouteRule {
+        methods: texts(&["GET"]),
+        path: "/deposit/rates".to_owned(),
+        access: RouteAccess::Public,
+        scopes: Vec::new(),
+    };
+    let protected = RouteRule {
+        methods: Vec::new(),
+        path: "/payout/*".to_owned(),
+        access: RouteAccess::Protected,
+        scopes: texts(&["payout:write"]),
+    };
+    let tables = [public, protected].map(|rule| {
+        let settings = route_settings().0.into_iter();
+        let said = settings.filter(|it| it.value(&rule) != json!([]));
+        format!(
+            "[[apis.pay.routes]]\n{}",
+            lines(&SettingsTable(said.collect()), &rule)
+        )
+    });
+    tables.join("\n")
 }
 
 /// The settings of a table, with the values of this section.
 fn lines<S>(table: &SettingsTable<S>, section: &S) -> String {
-    let lines = table.0.iter().map(|setting| line(setting, section));
-    lines.collect()
+    let shown = table.0.iter().filter(|it| !it.in_tables);
+    shown.map(|setting| line(setting, section)).collect()
 }
 
 fn line<S>(setting: &DeclaredSetting<S>, section: &S) -> String {

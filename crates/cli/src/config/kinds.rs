@@ -57,9 +57,25 @@ pub(super) fn number<V: TryFrom<i64> + Serialize>(least: i64, most: i64) -> Valu
 }
 
 /// A number of things, of which there is at least one.
+pub(super) fn count<V: From<NonZeroU32> + Serialize>() -> ValueKind<V> {
+    ValueKind::new(|value, _| read_count(value).map(V::from), |it| json!(it))
+}
+
+/// See [`count`].
 pub(super) fn read_count(value: &TomlValue<'_>) -> Option<NonZeroU32> {
     let most = i64::from(u32::MAX);
     NonZeroU32::new(u32::try_from(value.integer(1, most)?).ok()?)
+}
+
+/// Any text.
+pub(super) fn text() -> ValueKind<String> {
+    ValueKind::new(|value, _| value.text().map(str::to_owned), |it| json!(it))
+}
+
+/// A list of texts.
+pub(super) fn texts() -> ValueKind<Vec<String>> {
+    let owned = |texts: Vec<&str>| texts.into_iter().map(str::to_owned).collect();
+    ValueKind::new(move |value, _| value.texts().map(owned), |it| json!(it))
 }
 
 /// A span of time, not nothing.

@@ -4,15 +4,20 @@
 //! Every mistake is reported at once, with its line. [`setting`] is what a setting
 //! declares; each table has its declarations in a file of its name.
 
+mod api;
 mod example;
 mod explain;
+mod guard;
 mod kinds;
+mod limits;
 mod overrides;
 mod read;
+mod routes;
 mod server;
 mod setting;
 mod settings;
 mod store;
+mod upstream;
 mod warnings;
 
 use std::path::{Path, PathBuf};
@@ -22,12 +27,14 @@ use countersign_client::NamedFile;
 use crate::exit::Failure;
 use crate::output::Output;
 
+pub(crate) use api::ApiSection;
+pub(crate) use guard::GuardSection;
 pub(crate) use overrides::Overrides;
 pub(crate) use read::read;
 use read::read_under;
 pub(crate) use server::{LogFormat, ServerSection, TlsSection};
 pub(crate) use setting::KeptValues;
-pub(crate) use settings::{ApiSection, GuardSection, Settings};
+pub(crate) use settings::Settings;
 pub(crate) use store::StoreSection;
 use warnings::{Warning, warnings};
 
@@ -62,11 +69,15 @@ pub(crate) enum ConfigCommand {
 /// Runs `countersign config …`.
 pub(crate) fn run(command: &ConfigCommand, output: &mut Output) -> Result<(), Failure> {
     match command {
-        ConfigCommand::Example => output.text(&example::example()),
+        ConfigCommand::Example => output.text(&example::example().map_err(Failure::bug)?),
         ConfigCommand::Explain { file, over } => explain::run(file, over, output),
         ConfigCommand::Check { file } => {
             let settings = load(file, &Overrides::default())?;
-            let apis: Vec<_> = settings.apis.iter().map(|api| api.name.as_str()).collect();
+            let apis: Vec<_> = settings
+                .apis
+                .iter()
+                .map(|api| api.name().as_str())
+                .collect();
             let warnings = warnings(&settings);
             let mut text = format!("{} is valid: {}", file.display(), count(&apis));
             for Warning { sentence, help } in &warnings {

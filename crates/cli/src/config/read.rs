@@ -1,12 +1,6 @@
 //! Reads the configuration file: every key, how it is written, and what is
 //! wrong with it.
 
-mod api;
-mod guard;
-mod limits;
-mod routes;
-mod upstream;
-
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -14,10 +8,10 @@ use countersign_dialect::Mistakes;
 use countersign_dialect::document::{TomlDocument, TomlKey, TomlTable};
 use countersign_gateway::{ApiClaim, ApiOverlap, overlaps};
 
-use self::api::ApiReader;
+use super::api::{ApiReader, ApiSection};
 use super::overrides::Overrides;
 use super::server;
-use super::settings::{ApiSection, Settings};
+use super::settings::Settings;
 use super::store::{StoreSection, store_settings};
 
 /// Reads a configuration; `origin` names it in messages, and the files that it
@@ -85,9 +79,9 @@ fn blame_overlaps(apis: &[ApiSection], table: &TomlTable<'_>) {
     let claims: Vec<ApiClaim<'_>> = apis
         .iter()
         .map(|api| ApiClaim {
-            api: &api.name,
+            api: api.name(),
             site: &api.site,
-            dialect: &api.dialect,
+            dialect: &api.issuing.dialect,
             routes: api.guard.as_ref().map(|guard| &guard.routes),
         })
         .collect();

@@ -55,7 +55,10 @@ pub(super) struct DeclaredSetting<S> {
     /// What the example says in a comment where it is not to say the default.
     pub(super) sample: Option<&'static str>,
     policy: ReloadPolicy<S>,
-    flag: Option<(&'static str, fn(&Overrides) -> bool)>,
+    flag: Option<CommandFlag>,
+    required: bool,
+    /// Whether the example shows it as tables of its own.
+    pub(super) in_tables: bool,
     otherwise: fn(&S) -> String,
     read: ReadInto<S>,
     show: Box<dyn Fn(&S) -> Value>,
@@ -64,10 +67,12 @@ pub(super) struct DeclaredSetting<S> {
 /// Reads a value into a section; whether it could be read.
 type ReadInto<S> = Box<dyn Fn(&TomlValue<'_>, &Path, &mut S) -> bool>;
 
+/// An option of the command line, and whether it is given.
+type CommandFlag = (&'static str, fn(&Overrides) -> bool);
+
 /// What a reload does about a setting.
 pub(super) enum ReloadPolicy<S> {
     /// It is put in place.
-    #[expect(dead_code, reason = "the tables of apis are not declared yet")]
     Changes,
     /// It stays as it was at the start, and a change of it is told.
     Stays,
@@ -96,6 +101,8 @@ impl<S> DeclaredSetting<S> {
             sample: None,
             policy,
             flag: None,
+            required: false,
+            in_tables: false,
             otherwise: |_| "default".to_owned(),
             read: Box::new(read),
             show: Box::new(move |section| show(&get(section))),
@@ -117,6 +124,18 @@ impl<S> DeclaredSetting<S> {
     /// The option of the command line that says it instead, and whether it does.
     pub(super) fn flag(mut self, name: &'static str, given: fn(&Overrides) -> bool) -> Self {
         self.flag = Some((name, given));
+        self
+    }
+
+    /// The table must have it.
+    pub(super) fn required(mut self) -> Self {
+        self.required = true;
+        self
+    }
+
+    /// The example shows it as tables of its own.
+    pub(super) fn in_tables(mut self) -> Self {
+        self.in_tables = true;
         self
     }
 
@@ -163,7 +182,10 @@ impl<S> SettingsTable<S> {
         section: &mut S,
     ) -> GivenValues<'d> {
         let given = self.0.iter().filter_map(|setting| {
-            let value = table.get(setting.key)?;
+            let value = match setting.required {
+                true => table.require(setting.key)?,
+                false => table.get(setting.key)?,
+            };
             let sound = (setting.read)(&value, base, section);
             Some((setting.key, value, sound))
         });
@@ -194,5 +216,24 @@ impl<'d> GivenValues<'d> {
         found
             .filter(|(.., sound)| *sound)
             .map(|(_, value, _)| value)
+    }
+    /// Whether a key was given, and could not be read.
+    pub(super) fn is_wrong(&self, key: &str) -> bool {
+        self.has(key) && self.sound(key).is_none()
+    }
+
+    /// Whether all that was given could be read.
+    pub(super) fn all_sound(&self) -> bool {
+        self.0.iter().all(|(.., sound)| *sound)
+    }
+
+    /// Whether a key was given.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.0.iter().any(|(name, ..)| *name == key)
+    }
+
+    /// The first key that was given.
+    pub(super) fn first(&self) -> Option<&'static str> {
+        self.0.first().map(|(name, ..)| *name)
     }
 }

@@ -8,7 +8,7 @@ fn parse(source: &str) -> Result<Settings, String> {
 
 #[test]
 fn the_example_is_valid_and_says_the_defaults() {
-    let example = parse(&example::example()).unwrap();
+    let example = parse(&example::example().unwrap()).unwrap();
     let default = server::ServerSection::default();
     assert_eq!(example.server.listen, default.listen);
     assert_eq!(example.server.admin_listen, default.admin_listen);
@@ -22,9 +22,15 @@ fn the_example_is_valid_and_says_the_defaults() {
     assert_eq!(example.store.clock_gap, default.clock_gap);
 
     let least = parse("[apis.pay]\ndialect = 'b2binpay'").unwrap();
-    assert_eq!(example.apis[0].lifetimes, least.apis[0].lifetimes);
-    assert_eq!(example.apis[0].passwords, least.apis[0].passwords);
-    assert_eq!(example.apis[0].limits, least.apis[0].limits);
+    assert_eq!(
+        example.apis[0].issuing.lifetimes,
+        least.apis[0].issuing.lifetimes
+    );
+    assert_eq!(
+        example.apis[0].issuing.passwords,
+        least.apis[0].issuing.passwords
+    );
+    assert_eq!(example.apis[0].issuing.limits, least.apis[0].issuing.limits);
     assert_eq!(example.apis[0].site, least.apis[0].site);
     let plain = "[apis.pay]\ndialect = 'b2binpay'\nguards = ['/x']\nupstream = 'http://a:1'";
     let plain = parse(plain).unwrap();
@@ -115,13 +121,13 @@ fn what_will_be_bound_is_judged_and_not_what_the_file_says_of_it() {
 #[test]
 fn a_window_of_nothing_may_be_asked_for() {
     let settings = parse("[apis.pay]\ndialect = 'mypopup'\nreplay_window = '0s'").unwrap();
-    assert!(settings.apis[0].lifetimes.window.is_zero());
+    assert!(settings.apis[0].issuing.lifetimes.window.is_zero());
 }
 
 #[test]
 fn the_demos_configuration_is_valid() {
     let demo = parse(crate::serve::DEMO).unwrap();
-    let names: Vec<_> = demo.apis.iter().map(|api| api.name.as_str()).collect();
+    let names: Vec<_> = demo.apis.iter().map(|api| api.name().as_str()).collect();
     assert_eq!(names, ["apirone", "b2binpay", "mypopup"]);
 }
 
@@ -137,7 +143,7 @@ fn keys(table: &toml::Table, above: &str) -> Vec<String> {
 
 #[test]
 fn every_key_of_the_example_is_explained_with_its_line() {
-    let example = example::example();
+    let example = example::example().unwrap();
     let whole: toml::Table = toml::from_str(&example).unwrap();
     let settings = parse(&example).unwrap();
     let explained = explain::explained(&settings, &example, "c.toml", &Overrides::default());

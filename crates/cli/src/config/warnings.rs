@@ -17,7 +17,7 @@ pub(super) struct Warning {
 pub(super) fn warnings(settings: &Settings) -> Vec<Warning> {
     let guards = settings.apis.iter().filter_map(|api| {
         let routes = &api.guard.as_ref()?.routes;
-        Some((&api.name, routes.exposed()))
+        Some((api.name(), routes.exposed()))
     });
     let told = guards.flat_map(|(name, exposed)| {
         let told = exposed.into_iter();

@@ -204,8 +204,8 @@ impl Demo {
 
 impl Plan {
     fn account(&self, apis: &[ApiSection]) -> Result<DemoAccount, Failure> {
-        let api = apis.iter().find(|api| api.name.as_str() == self.api);
-        let dialect = &api.ok_or_else(|| no_api(self.api))?.dialect;
+        let api = apis.iter().find(|api| api.name().as_str() == self.api);
+        let dialect = &api.ok_or_else(|| no_api(self.api))?.issuing.dialect;
         let login = match self.login {
             Some(login) => login.to_owned(),
             None => generated_key::login(dialect, self.prefix).map_err(Failure::bug)?,

@@ -8,7 +8,7 @@ use countersign_admin::refusal_ring::{EventKind, RefusalRing, ServerEvent};
 use countersign_domain::{ApiName, Timestamp};
 use countersign_gateway::{GuardedApi, RevocationView};
 use countersign_relay::Upstream;
-use countersign_server::api::{ApiPlace, ApiSettings, IssuingApi};
+use countersign_server::api::{ApiPlace, IssuingApi};
 use countersign_server::password::PasswordPool;
 use countersign_store::Store;
 use countersign_store::clock::{Clock, ClockWatch};
@@ -145,16 +145,7 @@ pub(super) async fn load_apis(
     let mut read = Vec::new();
     for section in sections {
         let upstream = upstream(&section)?;
-        let settings = ApiSettings {
-            name: section.name.clone(),
-            dialect: section.dialect.clone(),
-            lifetimes: section.lifetimes,
-            limits: section.limits,
-            variants: section.variants.clone(),
-            throttle: section.throttle,
-            passwords: section.passwords,
-        };
-        let api = IssuingApi::load(settings, store, master).await;
+        let api = IssuingApi::load(section.issuing.clone(), store, master).await;
         let api = api.map_err(|fault| Failure::usage(fault.to_string()))?;
         let api = api.at(place(&section));
         read.push((section, api, upstream));
@@ -197,7 +188,7 @@ fn place(section: &ApiSection) -> ApiPlace {
 fn upstream(section: &ApiSection) -> Result<Option<Upstream>, Failure> {
     let guard = section.guard.as_ref();
     let upstream = guard.and_then(|guard| guard.upstream.as_ref());
-    let made = upstream.map(|it| Upstream::new(section.name.as_str(), it.settings.clone()));
+    let made = upstream.map(|it| Upstream::new(section.name().as_str(), it.settings.clone()));
     made.transpose().map_err(Failure::bug)
 }
 

@@ -1,9 +1,33 @@
 //! `guards` and `[[apis.NAME.routes]]`: which paths are guarded, and what each
 //! asks for.
 
+use std::path::Path;
+
 use countersign_dialect::Dialect;
 use countersign_dialect::document::{TomlTable, TomlValue};
 use countersign_domain::{RouteAccess, RouteFault, RouteRule, Routes, TrailingSlash};
+use serde_json::json;
+
+use super::kinds::{ValueKind, choice, text, texts};
+use super::setting::{SettingsTable, settings};
+
+/// The keys of `[[apis.NAME.routes]]`.
+pub(super) fn route_settings() -> SettingsTable<RouteRule> {
+    settings! { RouteRule, Changes:
+        /// all, if left out
+        methods = methods(), at(methods);
+        path = text(), at(path), required();
+        /// "public", or "protected" by a credential
+        access = choice(&ACCESSES), at(access), required();
+        /// that the credential must have
+        scopes = texts(), at(scopes);
+    }
+}
+
+const ACCESSES: [(&str, RouteAccess); 2] = [
+    ("public", RouteAccess::Public),
+    ("protected", RouteAccess::Protected),
+];
 
 /// A rule, and where its path stands.
 pub(super) type PlacedRule<'d> = (RouteRule, TomlValue<'d>);
@@ -44,40 +68,33 @@ pub(super) fn routes(
     routes.ok().filter(|_| good)
 }
 
-pub(super) fn rules<'d>(value: &TomlValue<'d>) -> Option<Vec<PlacedRule<'d>>> {
+pub(super) fn rules<'d>(value: &TomlValue<'d>, base: &Path) -> Option<Vec<PlacedRule<'d>>> {
     let rules = value
         .array()?
         .into_iter()
-        .map(|it| it.table().and_then(|table| rule(&table)));
+        .map(|it| it.table().and_then(|table| rule(&table, base)));
     // All are read before the first that fails ends it, so that all are reported.
     rules.collect::<Vec<_>>().into_iter().collect()
 }
 
-fn rule<'d>(table: &TomlTable<'d>) -> Option<PlacedRule<'d>> {
-    let accesses = [
-        ("public", RouteAccess::Public),
-        ("protected", RouteAccess::Protected),
-    ];
-    let path = table.require("path");
-    let text = path.as_ref().and_then(TomlValue::text);
-    let access = table.require("access").and_then(|it| it.choice(&accesses));
-    let methods = table
-        .get("methods")
-        .map_or(Some(Vec::new()), |it| methods(&it));
-    let scopes = table
-        .get("scopes")
-        .map_or(Some(Vec::new()), |it| it.texts());
-    let scopes = scopes.map(|it| it.into_iter().map(str::to_owned).collect());
-    let rule = RouteRule {
-        methods: methods?,
-        path: text?.to_owned(),
-        access: access?,
-        scopes: scopes?,
+fn rule<'d>(table: &TomlTable<'d>, base: &Path) -> Option<PlacedRule<'d>> {
+    let mut rule = RouteRule {
+        methods: Vec::new(),
+        path: String::new(),
+        access: RouteAccess::Protected,
+        scopes: Vec::new(),
     };
-    Some((rule, path?))
+    let given = route_settings().read(table, base, &mut rule);
+    let path = given.sound("path")?.clone();
+    let read = given.sound("access").is_some() && given.all_sound();
+    read.then_some((rule, path))
 }
 
-fn methods(value: &TomlValue<'_>) -> Option<Vec<String>> {
+fn methods() -> ValueKind<Vec<String>> {
+    ValueKind::new(|value, _| read_methods(value), |it| json!(it))
+}
+
+fn read_methods(value: &TomlValue<'_>) -> Option<Vec<String>> {
     let texts = value.texts()?;
     if texts.is_empty() {
         value.blame("names no method; leave it out for every method", None);
