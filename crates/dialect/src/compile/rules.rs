@@ -1,7 +1,7 @@
 //! What must hold between the sections of a file. Checked once every section is
 //! sound by itself, so that one mistake is not told twice.
 
-use countersign_domain::{RefreshMode, TokenKind, TokenOperation};
+use countersign_domain::{Algorithm, RefreshMode, TokenKind, TokenOperation};
 
 use crate::document::{TomlTable, TomlValue};
 use crate::form::{OperationForm, SuccessTest};
@@ -361,15 +361,17 @@ impl FileRules<'_, '_> {
             }
             _ => {}
         }
-        let algorithm = |kind| match self.dialect.token_form(variant, kind) {
-            Some(TokenForm::Jwt(form)) => Some(form.algorithm),
+        // An access token without structure is sealed by an HS256 key.
+        let algorithm = |kind| match (kind, self.dialect.token_form(variant, kind)) {
+            (_, Some(TokenForm::Jwt(form))) => Some(form.algorithm),
+            (TokenKind::Access, Some(TokenForm::Opaque(_))) => Some(Algorithm::Hs256),
             _ => None,
         };
         let both = algorithm(TokenKind::Access).zip(algorithm(TokenKind::Refresh));
         if let Some((access, refresh)) = both.filter(|(access, refresh)| access != refresh) {
             let (access, refresh) = (access.name(), refresh.name());
             let message =
-                format!("signs `{name}` with {access} and {refresh}, but one key signs both");
+                format!("makes `{name}` with {access} and {refresh}, but one key makes both");
             self.blame("tokens", message);
         }
     }
