@@ -2,15 +2,16 @@
 //! make and check them.
 
 mod diagnosis;
+mod minting;
 
 use std::collections::BTreeSet;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use countersign_dialect::{Dialect, Secret, TokenClaims, TokenForm, Variant};
+use countersign_dialect::{Dialect, TokenForm, Variant};
 use countersign_domain::key::{KeyRecord, KeyRing, KeyState, RingFault};
 use countersign_domain::session::{AccessClaims, RefreshClaims};
-use countersign_domain::{Algorithm, Kid, Reason, Session, Timestamp, TokenKind};
+use countersign_domain::{Algorithm, Kid, Reason, Timestamp, TokenKind};
 
 use crate::claim::{self, SessionClaim};
 use crate::compact::{CompactJws, decode, encode};
@@ -19,6 +20,7 @@ use crate::public::PublicKey;
 use crate::seed::RefreshSeed;
 
 pub use diagnosis::{KeyFate, TokenDiagnosis};
+pub use minting::{MintFault, TokenPair};
 
 /// Evidence that a token is ours, of the right kind and not expired. Only this
 /// crate can make it.
@@ -58,29 +60,6 @@ pub struct VerifiedRefresh {
     pub claims: RefreshClaims,
     /// The session's seed.
     pub seed: RefreshSeed,
-}
-
-/// The tokens of one generation of a session.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TokenPair {
-    /// The access token.
-    pub access_token: Secret,
-    /// The refresh token, where the variant has one.
-    pub refresh_token: Option<Secret>,
-}
-
-/// Why no tokens could be made for a session.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum MintFault {
-    /// The key that signs the session's generation is gone.
-    #[error("the key {0} that signs this session is not alive")]
-    KeyGone(Kid),
-    /// The dialect no longer has the session's variant.
-    #[error("the dialect has no variant {0:?} that makes access tokens")]
-    VariantGone(String),
-    /// The cryptographic library failed.
-    #[error("the signature could not be made")]
-    NotSigned,
 }
 
 /// Why an api's keys and dialect do not fit together.
@@ -239,46 +218,6 @@ impl Tokens {
         public.collect()
     }
 
-    /// The tokens of the session's current generation: the same bytes whenever
-    /// it is asked for the same row.
-    ///
-    /// # Errors
-    ///
-    /// [`MintFault::VariantGone`], if the dialect no longer makes access tokens in the
-    /// session's variant, [`MintFault::KeyGone`], if the key of the session's generation is no
-    /// longer alive, and [`MintFault::NotSigned`], if the cryptographic library fails.
-    pub fn mint(
-        &self,
-        session: &Session,
-        seed: &RefreshSeed,
-        login: &str,
-    ) -> Result<TokenPair, MintFault> {
-        let variant_gone = || MintFault::VariantGone(session.variant.clone());
-        let variant = self
-            .dialect
-            .variant(&session.variant)
-            .ok_or_else(variant_gone)?;
-        let key = self.keys.iter().find(|key| *key.kid == session.kid);
-        let key = key.ok_or_else(|| MintFault::KeyGone(session.kid.clone()))?;
-        let mint = |kind| {
-            let form = self.dialect.token_form(variant, kind)?;
-            Some(
-                UnsignedToken {
-                    session,
-                    seed,
-                    login,
-                    kind,
-                    key,
-                }
-                .token(form),
-            )
-        };
-        Ok(TokenPair {
-            access_token: mint(TokenKind::Access).ok_or_else(variant_gone)??,
-            refresh_token: mint(TokenKind::Refresh).transpose()?,
-        })
-    }
-
     /// Verifies an access token.
     ///
     /// # Errors
@@ -379,7 +318,7 @@ impl Tokens {
             let Some(form) = self.dialect.token_form(variant, kind) else {
                 continue;
             };
-            let Some(ring) = self.ring_of(variant).filter(|ring| can_sign(ring, form)) else {
+            let Some(ring) = self.ring_of(variant) else {
                 continue;
             };
             for (index, key) in self.keys.iter().enumerate() {
@@ -408,66 +347,6 @@ impl Tokens {
 impl LoadedKey {
     fn lives(&self, now: Timestamp) -> bool {
         !matches!(self.state, KeyState::Retiring { until } if until <= now)
-    }
-}
-
-/// One token in the making.
-struct UnsignedToken<'a> {
-    session: &'a Session,
-    seed: &'a RefreshSeed,
-    login: &'a str,
-    kind: TokenKind,
-    key: &'a LoadedKey,
-}
-
-impl UnsignedToken<'_> {
-    fn token(&self, form: &TokenForm) -> Result<Secret, MintFault> {
-        let key = self.key.key.for_kind(self.kind);
-        let sealed = self.claim().seal(&key.claim);
-        match form {
-            TokenForm::Opaque(form) => form
-                .token(&sealed)
-                .map(Secret::from)
-                .ok_or(MintFault::NotSigned),
-            TokenForm::Jwt(form) => {
-                let mut token = encode(form.header(&self.key.kid.0));
-                token.push('.');
-                token.push_str(&encode(form.claims(&self.claims(&sealed))));
-                let signature = key.sign(token.as_bytes()).ok_or(MintFault::NotSigned)?;
-                token.push('.');
-                token.push_str(&encode(signature));
-                Ok(Secret::from(token))
-            }
-        }
-    }
-
-    fn claim(&self) -> SessionClaim {
-        let session = self.session;
-        let (expires_at, seed) = match self.kind {
-            TokenKind::Access => (session.access_expires_at, None),
-            TokenKind::Refresh => (session.refresh_expires_at, Some(self.seed.clone())),
-        };
-        SessionClaim {
-            session: session.id,
-            generation: session.generation,
-            account: session.account,
-            credential: session.credential,
-            epoch: session.epoch,
-            expires_at: expires_at.floor_to_second(),
-            seed,
-        }
-    }
-
-    fn claims<'a>(&'a self, sealed: &'a str) -> TokenClaims<'a> {
-        TokenClaims {
-            session: sealed,
-            issued_at: self.session.rotated_at,
-            access_expires_at: self.session.access_expires_at,
-            refresh_expires_at: self.session.refresh_expires_at,
-            jti: self.seed.jti(self.session.generation, self.kind),
-            client_id: self.session.account.number(),
-            login: self.login,
-        }
     }
 }
 
@@ -546,14 +425,6 @@ fn load_dead(mut dead: Vec<&(KeyRecord, KeyMaterial)>) -> Vec<LoadedKey> {
     loaded
         .filter_map(|(key, material)| load(key, material).ok())
         .collect()
-}
-
-/// A JWT says its algorithm; an opaque token is sealed by a key of any.
-fn can_sign(ring: &KeyRing, form: &TokenForm) -> bool {
-    match form {
-        TokenForm::Jwt(form) => ring.keys()[0].algorithm == form.algorithm(),
-        TokenForm::Opaque(_) => true,
-    }
 }
 
 fn algorithm(form: &TokenForm) -> Algorithm {

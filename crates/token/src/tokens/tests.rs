@@ -2,7 +2,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use countersign_domain::account::{AccountId, CredentialId, Epoch};
-use countersign_domain::session::{SessionId, SessionState};
+use countersign_domain::session::{Session, SessionId, SessionState};
 
 use super::*;
 

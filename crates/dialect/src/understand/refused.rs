@@ -1,0 +1,133 @@
+//! Which refusal a reply is, if it is one that the dialect knows.
+
+use countersign_domain::{Refusal, TokenOperation};
+use http::StatusCode;
+
+use super::received::ReceivedReply;
+use crate::refusals::{KnownRefusal, own};
+use crate::template::reply_bindings;
+use crate::word::{HoleBindings, HoleWord};
+use crate::{Dialect, RefusedBy};
+
+impl Dialect {
+    /// What the reply refuses; `None` if it is a success, or nothing known.
+    pub(super) fn refused(&self, reply: &ReceivedReply<'_>, succeeded: Succeeded) -> Option<Found> {
+        let status = reply.response.status();
+        // A vendor whose every status is a success may still have words of its own.
+        let words_alone = status.is_success() && succeeded == Succeeded::No;
+        let here = self.refusals.known.iter().filter(|known| {
+            known.operation == reply.operation && (known.status == status || words_alone)
+        });
+        let judged = here.filter_map(|known| {
+            let (score, bindings) = self.likeness(known, reply)?;
+            let told = score.fields > 0 || (words_alone && score.detail);
+            let score = (known.status == status, score);
+            (told || !status.is_success()).then_some((score, known.refusal, bindings))
+        });
+        // The first of several equals in the order of the vocabulary, which begins
+        // with the refusals of the operations' own credentials.
+        let best = judged.reduce(|best, next| if next.0 > best.0 { next } else { best });
+        let (recognised, refusal, bindings) = match best {
+            Some(((_, score), refusal, bindings)) => {
+                (score.fields > 0 || score.detail, refusal, bindings)
+            }
+            None if status.is_success() => return None,
+            None => {
+                let refusal = by_status(reply.operation, status)?;
+                (false, refusal, self.errors(reply))
+            }
+        };
+        Some(Found {
+            by: reply.refusal(refusal, bindings.as_ref()),
+            recognised,
+            passes: passes_by_itself(status),
+        })
+    }
+
+    /// How well a reply fits a refusal; `None` if a field says another one.
+    pub(super) fn likeness(
+        &self,
+        known: &KnownRefusal,
+        reply: &ReceivedReply<'_>,
+    ) -> Option<(Likeness, Option<HoleBindings>)> {
+        let shape = known.shape.as_ref().or(self.refusals.shape.as_ref());
+        let tree = reply.tree.as_ref();
+        let read = shape
+            .zip(tree)
+            .map(|(shape, tree)| reply_bindings(shape, tree, reply.now));
+        let bindings = read.and_then(Result::ok);
+        let mut score = Likeness {
+            fields: 0,
+            detail: false,
+        };
+        for (name, value) in &known.fields {
+            let found = bindings
+                .as_ref()
+                .and_then(|b| b.text(&HoleWord::Field(name.clone())));
+            match found {
+                Some(found) if &**name == "detail" => score.detail = found == value,
+                Some(found) if found == value => score.fields += 1,
+                Some(_) => return None,
+                None => (),
+            }
+        }
+        if known.shape.is_some() && bindings.is_none() {
+            return None;
+        }
+        Some((score, bindings))
+    }
+
+    pub(super) fn errors(&self, reply: &ReceivedReply<'_>) -> Option<HoleBindings> {
+        let (shape, tree) = self.refusals.shape.as_ref().zip(reply.tree.as_ref())?;
+        reply_bindings(shape, tree, reply.now).ok()
+    }
+}
+
+/// Whether a reply is a success.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Succeeded {
+    /// It is not what a success is.
+    No,
+    /// It is, unless a refusal is in it.
+    AsFarAsIsKnown,
+}
+
+/// A refusal that was found in a reply.
+pub(super) struct Found {
+    pub(super) by: RefusedBy,
+    /// Whether the file's own fields or words say so, and not the status alone.
+    pub(super) recognised: bool,
+    /// Whether it is one that a gateway may write in a form of its own.
+    pub(super) passes: bool,
+}
+
+/// How well a reply fits, the weightiest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Likeness {
+    fields: usize,
+    detail: bool,
+}
+
+/// Whether a status is one of those that pass, which whatever stands before a
+/// vendor writes in its own form.
+fn passes_by_itself(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 408 | 425 | 429 | 500 | 502 | 503 | 504)
+}
+
+/// What a status means by itself (RFC 9110 section 15).
+fn by_status(operation: TokenOperation, status: StatusCode) -> Option<Refusal> {
+    Some(match status.as_u16() {
+        401 => own(operation),
+        403 => Refusal::Forbidden,
+        404 => Refusal::NotFound,
+        405 => Refusal::MethodNotAllowed,
+        413 => Refusal::TooLarge,
+        429 => Refusal::Throttled,
+        502 => Refusal::BadGateway,
+        503 => Refusal::Unavailable,
+        504 => Refusal::GatewayTimeout,
+        400..=499 => Refusal::Malformed,
+        500..=599 => Refusal::Internal,
+        _ => return None,
+    })
+}

@@ -1,0 +1,116 @@
+//! Patterns as a tree by segment, in which texts are also found by what some server may
+//! take for the same.
+
+use std::collections::BTreeMap;
+
+use unicode_normalization::UnicodeNormalization;
+
+use crate::pattern::{PathPattern, PatternEnd, PatternSegment};
+
+/// Patterns as a tree by segment.
+pub(super) struct SpellingTree(Vec<SpellingNode>);
+
+#[derive(Default)]
+pub(super) struct SpellingNode {
+    pub(super) texts: BTreeMap<String, usize>,
+    /// The texts by what some server may take for the same.
+    pub(super) alike: BTreeMap<String, Vec<String>>,
+    pub(super) any: Option<usize>,
+    /// What ends here, by the number of the pattern.
+    pub(super) ends: Vec<(PatternEnd, usize)>,
+}
+
+/// Where in the tree a path is that is read segment by segment. The first place is the
+/// most specific.
+pub(super) type Places = Vec<Place>;
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Place {
+    /// At this node.
+    Node(usize),
+    /// Within the `*` of this pattern.
+    Rest(usize),
+}
+
+impl SpellingTree {
+    pub(super) fn new() -> Self {
+        Self(vec![SpellingNode::default()])
+    }
+
+    /// Takes a pattern in, unless one for the same paths is there.
+    pub(super) fn insert(&mut self, pattern: &PathPattern, number: usize) -> bool {
+        let mut at = 0;
+        for segment in pattern.segments() {
+            let next = self.0.len();
+            let node = &mut self.0[at];
+            at = match segment {
+                PatternSegment::Text(text) => match node.texts.get(text) {
+                    Some(known) => *known,
+                    None => {
+                        node.texts.insert(text.clone(), next);
+                        let alike = node.alike.entry(folded(text)).or_default();
+                        alike.push(text.clone());
+                        next
+                    }
+                },
+                PatternSegment::Any | PatternSegment::Login => *node.any.get_or_insert(next),
+            };
+            if at == next {
+                self.0.push(SpellingNode::default());
+            }
+        }
+        let ends = &mut self.0[at].ends;
+        let is_new = ends.iter().all(|(end, _)| *end != pattern.end());
+        if is_new {
+            ends.push((pattern.end(), number));
+        }
+        is_new
+    }
+
+    pub(super) fn nodes(&self, places: &Places) -> impl Iterator<Item = &SpellingNode> {
+        places.iter().filter_map(|place| match place {
+            Place::Node(at) => self.0.get(*at),
+            Place::Rest(_) => None,
+        })
+    }
+
+    /// Where a segment leads: one of this text, or one that no pattern spells.
+    pub(super) fn step(&self, places: &Places, text: Option<&str>) -> Places {
+        let mut next = Vec::with_capacity(places.len());
+        for place in places {
+            let Place::Node(at) = *place else {
+                next.push(*place);
+                continue;
+            };
+            let node = &self.0[at];
+            let spelled = text.and_then(|text| node.texts.get(text));
+            next.extend(spelled.map(|at| Place::Node(*at)));
+            next.extend(node.any.map(Place::Node));
+            let rest = node.ends.iter().find(|(end, _)| *end == PatternEnd::Rest);
+            next.extend(rest.map(|(_, number)| Place::Rest(*number)));
+        }
+        next
+    }
+
+    /// The pattern that decides about a path that ends here.
+    pub(super) fn decides(&self, places: &Places, slash: bool) -> Option<usize> {
+        let tail: &[&str] = if slash { &[""] } else { &[] };
+        places.iter().find_map(|place| match *place {
+            Place::Rest(number) => Some(number),
+            Place::Node(at) => {
+                let ends = self.0[at].ends.iter();
+                // What ends here is more specific than the rest.
+                let fitting = ends.filter(|(end, _)| end.fits(tail));
+                let first = fitting.min_by_key(|(end, _)| *end == PatternEnd::Rest);
+                first.map(|(_, number)| *number)
+            }
+        })
+    }
+}
+
+/// What some server may take for the same segment.
+pub(super) fn folded(text: &str) -> String {
+    let folded: String = text.nfkc().flat_map(char::to_lowercase).collect();
+    let trimmed = |c: char| c.is_whitespace() || c == '.';
+    folded.trim_matches(trimmed).to_owned()
+}
