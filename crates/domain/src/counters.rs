@@ -278,7 +278,7 @@ mod tests {
         assert_eq!(admitted.len(), CAPACITY + SHARDS * SHARED);
         let (key, shared) = (0..100_000)
             .find_map(|key| {
-                let hash = counters.hasher.hash_one(&key);
+                let hash = counters.hasher.hash_one(key);
                 let of_it = |counted: &&CountedAttempt| {
                     counted.place == CounterPlace { hash, shared: true }
                 };

@@ -33,7 +33,7 @@ impl SpeaksTls {
     /// Whether an answer that came in the open says that the port is for TLS.
     pub fn is_told_in(status: StatusCode, body: &[u8]) -> bool {
         let says = |words: &&[u8]| body.windows(words.len()).any(|part| part == *words);
-        status == StatusCode::BAD_REQUEST && WRITE_HTTPS.iter().any(|it| says(&it))
+        status == StatusCode::BAD_REQUEST && WRITE_HTTPS.iter().any(says)
     }
 
     /// Whether TLS is why an exchange in the open was lost: by the alert that came, or,
