@@ -13,7 +13,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use countersign_store::seal::{MasterKey, MasterKeyError, sync_directory};
+use countersign_store::private_file::sync_directory;
+use countersign_store::seal::{MasterKey, MasterKeyError};
 use countersign_store::{MasterError, RewrapError, Store, StoreHead};
 
 /// Why the master key was not replaced, or is not the store's.

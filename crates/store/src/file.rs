@@ -6,9 +6,9 @@
 //! WAL, so a reader may wait for the writer's commit.
 
 use std::ffi::OsString;
-use std::fs::{File, OpenOptions, Permissions, TryLockError};
+use std::fs::{File, Permissions, TryLockError};
 use std::io;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::error::OpenError;
+use crate::private_file::open_private;
 use crate::random::random;
 
 /// "CSN1", by which a database is recognised as ours.
@@ -115,17 +116,10 @@ pub(super) fn lock(path: &Path) -> Result<File, OpenError> {
     }
 }
 
-/// Opens a file for writing; a new one is its owner's alone. SQLite gives its
+/// Opens a file, as SQLite could not: a new one is its owner's alone. SQLite gives its
 /// WAL and shared memory files the mode of the database.
 fn private(path: &Path) -> Result<File, OpenError> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
-        .map_err(|source| io_error(path, source))
+    open_private(path).map_err(|source| io_error(path, source))
 }
 
 fn restrict(path: &Path) -> Result<(), OpenError> {

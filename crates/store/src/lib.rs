@@ -25,6 +25,7 @@ mod locked;
 mod log;
 mod mend;
 mod networks;
+pub mod private_file;
 pub mod random;
 mod reader;
 mod record;

@@ -7,15 +7,17 @@
 //! master key, every key that the old one sealed would be unreadable.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::rand;
 use zeroize::Zeroizing;
+
+use crate::private_file::create_private;
 
 const KEY_LEN: usize = 32;
 /// The first byte of a sealed record: the way it is sealed.
@@ -115,7 +117,7 @@ impl MasterKey {
     pub fn create(path: &Path) -> Result<Self, MasterKeyError> {
         let mut bytes = Zeroizing::new([0; KEY_LEN]);
         rand::fill(&mut *bytes).map_err(|Unspecified| MasterKeyError::NoRandomness)?;
-        write_new(path, &*bytes).map_err(|source| match source.kind() {
+        create_private(path, &*bytes).map_err(|source| match source.kind() {
             io::ErrorKind::AlreadyExists => MasterKeyError::Exists(path.to_owned()),
             _ => io_error(path, source),
         })?;
@@ -221,40 +223,6 @@ fn check(path: &Path, file: &File) -> Result<(), MasterKeyError> {
         });
     }
     Ok(())
-}
-
-/// Writes a new file with mode 0600, whole or not at all: a draft gets the name
-/// once it is durable. Never replaces a file.
-fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let draft = path.with_extension("draft");
-    // What an earlier start that was cut off left behind was never in use.
-    match fs::remove_file(&draft) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&draft)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    let linked = fs::hard_link(&draft, path);
-    fs::remove_file(&draft)?;
-    linked?;
-    sync_directory(path)
-}
-
-/// Makes the name of the file at `path` as durable as its bytes.
-///
-/// # Errors
-///
-/// The directory cannot be opened or synchronised.
-pub fn sync_directory(path: &Path) -> io::Result<()> {
-    let directory = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 fn io_error(path: &Path, source: io::Error) -> MasterKeyError {

@@ -1,12 +1,11 @@
 //! The file of the ring: made, opened, or put aside if it cannot be used.
 
 use std::ffi::OsString;
-use std::fs::OpenOptions;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use countersign_store::private_file::open_private;
 use rusqlite::{Connection, OpenFlags};
 
 /// "CSNR", by which a database is recognised as a ring.
@@ -50,13 +49,7 @@ impl RingFile {
     }
 
     fn try_open(path: &Path) -> Result<Self, RingFileFault> {
-        OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(path)?;
+        open_private(path)?;
         let writer = connect(path)?;
         // Before anything is written: what is not ours stays as it is.
         let is_new = identify(&writer)?;

@@ -1,12 +1,13 @@
 //! The data directory: its permissions, its files, and which process uses it.
 
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use countersign_dialect::Secret;
 use countersign_server::rewrap;
+use countersign_store::private_file::replace_private;
 use countersign_store::seal::MasterKey;
 use countersign_store::{LockedStore, Store};
 
@@ -153,26 +154,7 @@ impl DataDirectory {
 
 /// Writes a file that only its owner can read, whole or not at all.
 pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), Failure> {
-    let draft = path.with_extension("new");
-    let write = || {
-        // A draft that an earlier start left behind may have another mode.
-        match fs::remove_file(&draft) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&draft)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&draft, path)?;
-        // The name must be as durable as the bytes.
-        let directory = path.parent().filter(|it| !it.as_os_str().is_empty());
-        fs::File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
-    };
-    write().map_err(|error| cannot("written", path, &error))
+    replace_private(path, text.as_bytes()).map_err(|error| cannot("written", path, &error))
 }
 
 fn cannot(what: &str, path: &Path, error: &io::Error) -> Failure {
