@@ -7,29 +7,25 @@ use std::task::{Context, Poll};
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::server::TlsStream;
+use tokio_util::either::Either;
 
 /// What HTTP is read from and written to.
 pub(crate) struct HttpStream<Io> {
     /// Bytes that were read to see which HTTP it is.
     begun: BytesMut,
-    wire: StreamKind<Io>,
-}
-
-enum StreamKind<Io> {
-    Plain(Io),
-    /// Boxed: the state of a session is larger than all else of a connection.
-    Tls(Box<TlsStream<Io>>),
+    /// Boxed: the state of a TLS session is larger than all else of a connection.
+    wire: Either<Io, Box<TlsStream<Io>>>,
 }
 
 impl<Io> HttpStream<Io> {
     /// What was read already comes first.
     pub(crate) fn plain(begun: BytesMut, io: Io) -> Self {
-        let wire = StreamKind::Plain(io);
+        let wire = Either::Left(io);
         Self { begun, wire }
     }
 
     pub(crate) fn tls(io: TlsStream<Io>) -> Self {
-        let wire = StreamKind::Tls(Box::new(io));
+        let wire = Either::Right(Box::new(io));
         let begun = BytesMut::new();
         Self { begun, wire }
     }
@@ -55,10 +51,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncRead for HttpStream<Io> {
             stream.give_begun(buffer);
             return Poll::Ready(Ok(()));
         }
-        match &mut stream.wire {
-            StreamKind::Plain(io) => Pin::new(io).poll_read(context, buffer),
-            StreamKind::Tls(io) => Pin::new(io).poll_read(context, buffer),
-        }
+        Pin::new(&mut stream.wire).poll_read(context, buffer)
     }
 }
 
@@ -68,10 +61,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncWrite for HttpStream<Io> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.get_mut().wire {
-            StreamKind::Plain(io) => Pin::new(io).poll_write(context, bytes),
-            StreamKind::Tls(io) => Pin::new(io).poll_write(context, bytes),
-        }
+        Pin::new(&mut self.get_mut().wire).poll_write(context, bytes)
     }
 
     fn poll_write_vectored(
@@ -79,30 +69,18 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncWrite for HttpStream<Io> {
         context: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.get_mut().wire {
-            StreamKind::Plain(io) => Pin::new(io).poll_write_vectored(context, pieces),
-            StreamKind::Tls(io) => Pin::new(io).poll_write_vectored(context, pieces),
-        }
+        Pin::new(&mut self.get_mut().wire).poll_write_vectored(context, pieces)
     }
 
     fn is_write_vectored(&self) -> bool {
-        match &self.wire {
-            StreamKind::Plain(io) => io.is_write_vectored(),
-            StreamKind::Tls(io) => io.is_write_vectored(),
-        }
+        self.wire.is_write_vectored()
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().wire {
-            StreamKind::Plain(io) => Pin::new(io).poll_flush(context),
-            StreamKind::Tls(io) => Pin::new(io).poll_flush(context),
-        }
+        Pin::new(&mut self.get_mut().wire).poll_flush(context)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().wire {
-            StreamKind::Plain(io) => Pin::new(io).poll_shutdown(context),
-            StreamKind::Tls(io) => Pin::new(io).poll_shutdown(context),
-        }
+        Pin::new(&mut self.get_mut().wire).poll_shutdown(context)
     }
 }
