@@ -5,62 +5,144 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::Response;
 use countersign_dialect::Secret;
 use countersign_domain::account::Allowlist;
 use countersign_domain::{Account, AccountId, AccountLimits, ApiName, Credential};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tracing::info;
+use utoipa::ToSchema;
 
 use super::AdminState;
-use super::body::RequestMembers;
-use super::fields::NamedValues;
-use super::idempotency::{CreationReply, RepeatableRequest};
+use super::body::RequestBody;
+use super::idempotency::{CreatedReply, OnceReply, RepeatableRequest};
 use super::key::AuthenticatedOperator;
-use super::page::{ListPage, QueryParameters, limit};
+use super::member_list::{NetworkList, ScopeList};
+use super::member_number::{AccountLimit, AccountNumber, PageLimit};
+use super::member_text::{LoginText, SecretText, ServedApi};
+use super::members::MemberFaults;
+use super::page::{ListPage, RequestQuery, items};
 use super::path_params::{PathParams, no_account};
 use super::problem::AdminProblem;
-use super::secret::{GeneratedCredential, NewCredentialBody};
-use super::view::{AccountView, CredentialView};
+use super::secret::{GeneratedCredential, NewCredentialRequest, WantedCredential};
+use super::view::{AccountView, ActiveState, CredentialView, NothingLeft};
 use countersign_server::api::IssuingApi;
 use countersign_store::{AccountFilter, AccountUpdate, NewAccount};
 
-/// What a body says of a new account.
-struct NewAccountBody {
+/// Which accounts are listed.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AccountQuery {
+    /// Only accounts of this api.
+    api: Option<ServedApi>,
+    /// Only the accounts of which a credential has this login.
+    login: Option<String>,
+    /// Only accounts after this id.
+    after: Option<AccountNumber>,
+    /// How many accounts at most.
+    #[schema(inline, default = 100)]
+    limit: Option<PageLimit>,
+}
+
+/// A new account with its first credential. What is not given is generated, or is as
+/// the api says.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewAccount)]
+pub(super) struct NewAccountRequest {
+    /// The api that the account belongs to.
+    api: ServedApi,
+    /// The id of the account; the next free one if it is not given.
+    id: Option<AccountNumber>,
+    /// The login of the first credential; one is generated if it is not given.
+    login: Option<LoginText>,
+    /// Generate a login that begins so, where the dialect has several forms; not beside
+    /// login.
+    login_prefix: Option<String>,
+    /// A password of at least 8 characters, where the api takes them; a key is generated
+    /// and shown once if it is not given.
+    #[schema(value_type = Option<String>, min_length = 8, max_length = 1024, write_only)]
+    secret: Option<SecretText>,
+    /// What the first credential may be used for, as routes ask for it.
+    scopes: Option<ScopeList>,
+    /// The networks that the account may call from; an empty list, or none, allows all.
+    allow: Option<NetworkList>,
+    /// What the account may do otherwise than its api says.
+    limits: Option<LimitsRequest>,
+    /// Whether the account may be used; active if it is not given.
+    state: Option<ActiveState>,
+}
+
+/// What the account may do otherwise than its api says. What is null or not given is
+/// what the api says.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+#[derive(Default)]
+#[schema(as = AccountLimits)]
+struct LimitsRequest {
+    /// Guarded requests that one access token may make.
+    budget: AccountLimit,
+    /// Sessions that live at once; with one more, the one that was idle the longest ends.
+    sessions: AccountLimit,
+    /// Logins and refreshes a minute.
+    mints_per_minute: AccountLimit,
+    /// Guarded requests a second.
+    requests_per_second: AccountLimit,
+}
+
+/// What is changed of an account: at least one of these. What is not given stays.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = AccountChange, min_properties = 1)]
+pub(super) struct AccountChangeRequest {
+    /// Whether the account may be used; to disable it ends its sessions.
+    state: Option<ActiveState>,
+    /// The networks that the account may call from, in place of those before; an empty
+    /// list allows all.
+    allow: Option<NetworkList>,
+    /// What the account may do otherwise than its api says, all four limits at once.
+    limits: Option<LimitsRequest>,
+}
+
+/// What is wanted of a new account.
+struct WantedAccount {
     api: Arc<IssuingApi>,
     id: Option<AccountId>,
-    credential: NewCredentialBody,
+    credential: WantedCredential,
     allow: Allowlist,
     limits: AccountLimits,
     active: bool,
 }
 
-/// The reply to a creation. The secret is there only if it was generated.
-#[derive(Serialize)]
-struct CreatedAccount {
+/// An account that was created, with its first credential.
+#[derive(Serialize, ToSchema)]
+pub(super) struct CreatedAccount {
     #[serde(flatten)]
     account: AccountView,
+    /// Its first credential.
     credential: CredentialView,
+    /// The secret of the credential if it was generated, shown this once.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     secret: Option<String>,
 }
 
 pub(super) async fn list(
     State(admin): State<AdminState>,
     operator: AuthenticatedOperator,
-    parameters: QueryParameters,
-) -> Result<Json<ListPage<AccountView, u64>>, AdminProblem> {
-    let (filter, after, limit) = parameters.read(|query| {
+    query: RequestQuery<AccountQuery>,
+) -> Result<Json<ListPage<AccountView, AccountNumber>>, AdminProblem> {
+    let apis = operator.apis(&admin);
+    let (filter, after, limit) = query.read(|query: AccountQuery, faults| {
         let filter = AccountFilter {
             scope: operator.scope().clone(),
-            api: query.api("api", &operator.apis(&admin)),
-            login: query.text("login"),
+            api: faults.api(query.api, &apis),
+            login: query.login,
         };
-        Some((filter, query.account_id("after"), limit(query)))
+        Some((filter, query.after, items(query.limit)))
     })?;
+    let after = after.map(|after| after.0);
     let found = admin.store.accounts(filter, after, limit + 1).await?;
-    let place = |account: &Account| account.id.number();
+    let place = |account: &Account| AccountNumber(account.id);
     Ok(Json(ListPage::new(found, limit, place, AccountView::from)))
 }
 
@@ -75,10 +157,10 @@ pub(super) async fn show(
 pub(super) async fn create(
     State(admin): State<AdminState>,
     operator: AuthenticatedOperator,
-    asked: RepeatableRequest,
-) -> Result<Response, AdminProblem> {
+    asked: RepeatableRequest<NewAccountRequest>,
+) -> Result<OnceReply<CreatedAccount, 201>, AdminProblem> {
     let apis = operator.apis(&admin);
-    let (creation, once) = asked.read(|fields| NewAccountBody::read(fields, &apis))?;
+    let (creation, once) = asked.read(|asked, faults| wanted(asked, &apis, faults))?;
     let api = creation.api;
     let GeneratedCredential { credential, shown } = creation.credential.make(&admin, &api).await?;
     let new = NewAccount {
@@ -100,34 +182,51 @@ pub(super) async fn create(
     })
 }
 
-fn reply(account: &Account, credential: &Credential, shown: Option<&Secret>) -> CreationReply {
+fn reply(
+    account: &Account,
+    credential: &Credential,
+    shown: Option<&Secret>,
+) -> CreatedReply<CreatedAccount> {
     let location = format!("/admin/v1/accounts/{}", account.id);
     let created = CreatedAccount {
         account: account.clone().into(),
         credential: credential.clone().into(),
         secret: shown.map(|secret| secret.expose().to_owned()),
     };
-    CreationReply::created(location, &created)
+    CreatedReply::created(location, created)
 }
 
-impl NewAccountBody {
-    fn read(fields: &mut NamedValues, apis: &BTreeMap<ApiName, Arc<IssuingApi>>) -> Option<Self> {
-        fields.require("api");
-        let api = fields.api("api", apis);
-        let api = api.and_then(|name| apis.get(&name).cloned());
-        let id = fields.account_id("id");
-        let allow = fields.networks("allow").unwrap_or_default();
-        let limits = fields.limits("limits").unwrap_or_default();
-        let active = fields.active("state").unwrap_or(true);
-        let credential = NewCredentialBody::read(fields, api.as_deref());
-        Some(Self {
-            api: api?,
-            id,
-            credential: credential?,
-            allow,
-            limits,
-            active,
-        })
+fn wanted(
+    asked: NewAccountRequest,
+    apis: &BTreeMap<ApiName, Arc<IssuingApi>>,
+    faults: &mut MemberFaults,
+) -> Option<WantedAccount> {
+    let api = faults.api(Some(asked.api), apis)?;
+    let api = apis.get(&api)?.clone();
+    let credential = NewCredentialRequest {
+        login: asked.login,
+        login_prefix: asked.login_prefix,
+        secret: asked.secret,
+        scopes: asked.scopes,
+    };
+    Some(WantedAccount {
+        id: asked.id.map(|id| id.0),
+        credential: WantedCredential::of(credential, &api, faults)?,
+        allow: asked.allow.map_or_else(Allowlist::default, |allow| allow.0),
+        limits: asked.limits.unwrap_or_default().into(),
+        active: asked.state.is_none_or(ActiveState::is_active),
+        api,
+    })
+}
+
+impl From<LimitsRequest> for AccountLimits {
+    fn from(limits: LimitsRequest) -> Self {
+        Self {
+            budget: limits.budget.0,
+            sessions: limits.sessions.0,
+            mints_per_minute: limits.mints_per_minute.0,
+            requests_per_second: limits.requests_per_second.0,
+        }
     }
 }
 
@@ -135,7 +234,7 @@ pub(super) async fn change(
     State(admin): State<AdminState>,
     operator: AuthenticatedOperator,
     place: PathParams,
-    body: RequestMembers,
+    body: RequestBody<AccountChangeRequest>,
 ) -> Result<Json<AccountView>, AdminProblem> {
     let id = place.account(&admin, &operator).await?.id;
     let update = body.read(update)?;
@@ -149,16 +248,15 @@ pub(super) async fn change(
     Ok(Json(account.into()))
 }
 
-fn update(fields: &mut NamedValues) -> Option<AccountUpdate> {
-    let update = AccountUpdate {
-        active: fields.active("state"),
-        allow: fields.networks("allow"),
-        limits: fields.limits("limits"),
-    };
-    if fields.is_empty() {
-        return fields.fault("", "holds nothing to change: give state, allow or limits");
+fn update(asked: AccountChangeRequest, faults: &mut MemberFaults) -> Option<AccountUpdate> {
+    if faults.nothing_given() {
+        return faults.fault("", "holds nothing to change: give state, allow or limits");
     }
-    Some(update)
+    Some(AccountUpdate {
+        active: asked.state.map(ActiveState::is_active),
+        allow: asked.allow.map(|allow| allow.0),
+        limits: asked.limits.map(AccountLimits::from),
+    })
 }
 
 /// What a change is called in the log.
@@ -176,14 +274,14 @@ pub(super) async fn delete(
     State(admin): State<AdminState>,
     operator: AuthenticatedOperator,
     place: PathParams,
-) -> Result<StatusCode, AdminProblem> {
+) -> Result<NothingLeft, AdminProblem> {
     let account = place.account(&admin, &operator).await?;
     let deleted = admin.store.delete_account(account.id, operator.actor());
     if !deleted.await? {
         return Err(no_account());
     }
     log(&operator, "account_deleted", &account.api, account.id);
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NothingLeft)
 }
 
 fn log(operator: &AuthenticatedOperator, action: &str, api: &ApiName, account: AccountId) {

@@ -8,49 +8,106 @@ use std::collections::BTreeSet;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::Response;
-use countersign_domain::account::InvalidText;
-use countersign_domain::operator::check_admin_key_name;
-use countersign_domain::{ApiName, ApiScope, Role, Timestamp};
-use serde::Serialize;
+use countersign_domain::{ApiScope, Role, Timestamp};
+use serde::{Deserialize, Serialize};
 use tracing::info;
+use utoipa::ToSchema;
 
 use super::AdminState;
-use super::fields::NamedValues;
-use super::idempotency::{CreationReply, RepeatableRequest};
+use super::idempotency::{CreatedReply, OnceReply, RepeatableRequest};
 use super::key::{AuthenticatedOperator, hash};
-use super::page::{ListPage, QueryParameters, limit};
+use super::member_number::PageLimit;
+use super::member_text::{
+    AdminKeyName, AdminKeyNameText, ApiNameText, InstantText, ServedApi, TextMember,
+};
+use super::member_words::RoleText;
+use super::members::MemberFaults;
+use super::page::{ListPage, RequestQuery, items};
 use super::path_params::PathParams;
 use super::problem::AdminProblem;
+use super::view::NothingLeft;
 use countersign_server::generated_key::named_admin_key;
 use countersign_store::StoredAdminKey;
 
-/// An admin key in a reply, without the key.
-#[derive(Serialize)]
-pub(super) struct AdminKeyView {
-    name: String,
-    /// Null for the owner's key, which is not in the store.
-    id: Option<String>,
-    role: &'static str,
-    /// Null for all.
-    apis: Option<Vec<String>>,
-    state: &'static str,
-    /// Null for the owner's key.
-    created_at: Option<String>,
-    expires_at: Option<String>,
+/// Which admin keys are listed.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AdminKeyQuery {
+    /// Only admin keys after this name.
+    after: Option<AdminKeyNameText>,
+    /// How many admin keys at most.
+    #[schema(inline, default = 100)]
+    limit: Option<PageLimit>,
 }
 
-/// The reply to a creation: the only one that shows the key.
-#[derive(Serialize)]
-struct CreatedAdminKey {
-    #[serde(flatten)]
-    key: AdminKeyView,
+/// An admin key, without the key itself.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AdminKey)]
+pub(super) struct AdminKeyView {
+    /// Its name, which stands for its holder in the audit log.
+    name: AdminKeyNameText,
+    /// The public part of the key; null for the owner's key, which lies in the data
+    /// directory.
+    id: Option<String>,
+    /// What it lets its holder do.
+    role: RoleText,
+    /// The apis that its holder sees; null for all.
+    apis: Option<Vec<ApiNameText>>,
+    /// Whether it opens anything.
+    state: AdminKeyState,
+    /// When it was made; null for the owner's key.
+    created_at: Option<InstantText>,
+    /// When it expires; null if it does not.
+    expires_at: Option<InstantText>,
+}
+
+/// Whether an admin key opens anything.
+#[derive(Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum AdminKeyState {
+    Active,
+    Expired,
+}
+
+/// An admin key that was made: the only reply that shows the key.
+#[derive(Serialize, ToSchema)]
+pub(super) struct CreatedAdminKey {
+    /// Its name, which stands for its holder in the audit log.
+    name: AdminKeyNameText,
+    /// The public part of the key.
+    id: String,
+    /// What it lets its holder do.
+    role: RoleText,
+    /// The apis that its holder sees; null for all.
+    apis: Option<Vec<ApiNameText>>,
+    /// Whether it opens anything.
+    state: AdminKeyState,
+    /// When it was made.
+    created_at: InstantText,
+    /// When it expires; null if it does not.
+    expires_at: Option<InstantText>,
+    /// The key itself, shown this once.
     secret: String,
 }
 
-/// What a body says of a new admin key.
-struct NewAdminKeyBody {
+/// A new admin key.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewAdminKey)]
+pub(super) struct NewAdminKeyRequest {
+    /// Its name, which stands for its holder in the audit log.
+    name: AdminKeyNameText,
+    /// What it lets its holder do.
+    role: RoleText,
+    /// The apis that its holder sees; all if they are not given.
+    #[schema(min_items = 1)]
+    apis: Option<Vec<ServedApi>>,
+    /// When it expires; it does not if that is not given.
+    expires_at: Option<InstantText>,
+}
+
+/// What is wanted of a new admin key.
+struct WantedAdminKey {
     name: String,
     role: Role,
     scope: ApiScope,
@@ -59,22 +116,19 @@ struct NewAdminKeyBody {
 
 pub(super) async fn list(
     State(admin): State<AdminState>,
-    parameters: QueryParameters,
-) -> Result<Json<ListPage<AdminKeyView, String>>, AdminProblem> {
-    let (after, limit) = parameters.read(|query| {
-        let after = query.parsed("after", |text| {
-            check_admin_key_name(text)?;
-            Ok(text.to_owned())
-        });
-        Some((after, limit(query)))
+    query: RequestQuery<AdminKeyQuery>,
+) -> Result<Json<ListPage<AdminKeyView, AdminKeyNameText>>, AdminProblem> {
+    let (after, limit) = query.read(|query: AdminKeyQuery, _| {
+        let after = query.after.map(|after| after.0.0);
+        Some((after, items(query.limit)))
     })?;
     let owner = AdminKeyView::owner(&admin);
-    let owner = Some(owner).filter(|owner| after.as_ref().is_none_or(|it| *it < owner.name));
+    let owner = Some(owner).filter(|owner| after.as_ref().is_none_or(|it| *it < owner.name.0.0));
     let found = admin.store.admin_keys(after, limit + 1).await?;
     let now = admin.store.now();
     let named = found.into_iter().map(|key| AdminKeyView::new(key, now));
     let mut keys: Vec<_> = named.chain(owner).collect();
-    keys.sort_by(|one, other| one.name.cmp(&other.name));
+    keys.sort_by(|one, other| one.name.0.0.cmp(&other.name.0.0));
     let place = |key: &AdminKeyView| key.name.clone();
     Ok(Json(ListPage::new(keys, limit, place, |key| key)))
 }
@@ -94,9 +148,9 @@ pub(super) async fn show(
 pub(super) async fn create(
     State(admin): State<AdminState>,
     operator: AuthenticatedOperator,
-    asked: RepeatableRequest,
-) -> Result<Response, AdminProblem> {
-    let (creation, once) = asked.read(|fields| NewAdminKeyBody::read(fields, &admin))?;
+    asked: RepeatableRequest<NewAdminKeyRequest>,
+) -> Result<OnceReply<CreatedAdminKey, 201>, AdminProblem> {
+    let (creation, once) = asked.read(|asked, faults| wanted(asked, &admin, faults))?;
     let (id, secret) =
         named_admin_key().map_err(|error| AdminProblem::internal(error.to_string()))?;
     let now = admin.store.now();
@@ -110,11 +164,8 @@ pub(super) async fn create(
         expires_at: creation.expires_at,
     };
     let reply = move |made: &StoredAdminKey| {
-        let created = CreatedAdminKey {
-            key: AdminKeyView::new(made.clone(), now),
-            secret: secret.expose().to_owned(),
-        };
-        CreationReply::created(format!("/admin/v1/admin-keys/{}", made.name), &created)
+        let location = format!("/admin/v1/admin-keys/{}", made.name);
+        CreatedReply::created(location, CreatedAdminKey::new(made, secret.expose(), now))
     };
     let key = once.key(reply.clone());
     let made = admin
@@ -130,7 +181,7 @@ pub(super) async fn delete(
     State(admin): State<AdminState>,
     operator: AuthenticatedOperator,
     place: PathParams,
-) -> Result<StatusCode, AdminProblem> {
+) -> Result<NothingLeft, AdminProblem> {
     if place.name() == admin.key.name() {
         return Err(AdminProblem::conflict(
             "owners_admin_key",
@@ -143,76 +194,89 @@ pub(super) async fn delete(
         return Err(no_admin_key());
     }
     log(&operator, "admin_key_deleted", place.name());
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NothingLeft)
 }
 
-impl NewAdminKeyBody {
-    fn read(fields: &mut NamedValues, admin: &AdminState) -> Option<Self> {
-        fields.require("name");
-        fields.require("role");
-        let name = fields.parsed("name", |text| name(text, admin));
-        let role = fields.parsed("role", role);
-        let apis = fields.apis("apis", &admin.apis);
-        let expires_at = fields.instant("expires_at");
-        if apis.as_ref().is_some_and(BTreeSet::is_empty) {
-            return fields.fault("apis", "names no api; leave it out for all");
-        }
-        if expires_at.is_some_and(|end| end <= admin.store.now()) {
-            return fields.fault("expires_at", "is in the past");
-        }
-        Some(Self {
-            name: name?,
-            role: role?,
-            scope: apis.map_or(ApiScope::All, ApiScope::Only),
-            expires_at,
-        })
+fn wanted(
+    asked: NewAdminKeyRequest,
+    admin: &AdminState,
+    faults: &mut MemberFaults,
+) -> Option<WantedAdminKey> {
+    let name = asked.name.0.0;
+    let apis = faults.apis(asked.apis, &admin.apis);
+    let expires_at = asked.expires_at.map(|end| end.0);
+    // The audit log would not tell them apart.
+    if name == admin.key.name() {
+        let told = "is the name of the owner's key, which is in the data directory";
+        faults.fault::<()>("name", told);
     }
-}
-
-/// The owner's name is not to be had: the audit log would not tell them apart.
-fn name(text: &str, admin: &AdminState) -> Result<String, InvalidText> {
-    check_admin_key_name(text)?;
-    if text == admin.key.name() {
-        return Err(InvalidText(
-            "is the name of the owner's key, which is in the data directory".to_owned(),
-        ));
+    if apis.as_ref().is_some_and(BTreeSet::is_empty) {
+        faults.fault::<()>("apis", "names no api; leave it out for all");
     }
-    Ok(text.to_owned())
-}
-
-fn role(text: &str) -> Result<Role, InvalidText> {
-    Role::from_name(text).ok_or_else(|| {
-        let names = Role::ALL.map(Role::name).join(", ");
-        InvalidText(format!("must be one of {names}"))
+    if expires_at.is_some_and(|end| end <= admin.store.now()) {
+        faults.fault::<()>("expires_at", "is in the past");
+    }
+    Some(WantedAdminKey {
+        name,
+        role: asked.role.0,
+        scope: apis.map_or(ApiScope::All, ApiScope::Only),
+        expires_at,
     })
+}
+
+impl AdminKeyState {
+    fn at(now: Timestamp, expires_at: Option<Timestamp>) -> Self {
+        match expires_at {
+            Some(end) if end <= now => Self::Expired,
+            _ => Self::Active,
+        }
+    }
+}
+
+fn seen_apis(scope: &ApiScope) -> Option<Vec<ApiNameText>> {
+    match scope {
+        ApiScope::All => None,
+        ApiScope::Only(apis) => Some(apis.iter().cloned().map(TextMember).collect()),
+    }
+}
+
+impl CreatedAdminKey {
+    fn new(key: &StoredAdminKey, secret: &str, now: Timestamp) -> Self {
+        Self {
+            name: TextMember(AdminKeyName(key.name.clone())),
+            id: key.id.clone(),
+            role: TextMember(key.role),
+            apis: seen_apis(&key.scope),
+            state: AdminKeyState::at(now, key.expires_at),
+            created_at: TextMember(key.created_at),
+            expires_at: key.expires_at.map(TextMember),
+            secret: secret.to_owned(),
+        }
+    }
 }
 
 impl AdminKeyView {
     fn owner(admin: &AdminState) -> Self {
         Self {
-            name: admin.key.name().to_owned(),
+            name: TextMember(AdminKeyName(admin.key.name().to_owned())),
             id: None,
-            role: Role::Own.name(),
+            role: TextMember(Role::Own),
             apis: None,
-            state: "active",
+            state: AdminKeyState::Active,
             created_at: None,
             expires_at: None,
         }
     }
 
     fn new(key: StoredAdminKey, now: Timestamp) -> Self {
-        let expired = key.expires_at.is_some_and(|end| end <= now);
         Self {
-            name: key.name,
+            name: TextMember(AdminKeyName(key.name)),
             id: Some(key.id),
-            role: key.role.name(),
-            apis: match key.scope {
-                ApiScope::All => None,
-                ApiScope::Only(apis) => Some(apis.iter().map(ApiName::to_string).collect()),
-            },
-            state: if expired { "expired" } else { "active" },
-            created_at: Some(key.created_at.rfc3339()),
-            expires_at: key.expires_at.map(Timestamp::rfc3339),
+            role: TextMember(key.role),
+            apis: seen_apis(&key.scope),
+            state: AdminKeyState::at(now, key.expires_at),
+            created_at: Some(TextMember(key.created_at)),
+            expires_at: key.expires_at.map(TextMember),
         }
     }
 }

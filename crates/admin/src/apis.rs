@@ -7,49 +7,82 @@ use axum::extract::State;
 use serde::Serialize;
 use serde_json::Number;
 use tracing::info;
+use utoipa::ToSchema;
 
 use super::AdminState;
 use super::key::AuthenticatedOperator;
-use super::page::ListPage;
+use super::member_number::AccountLimit;
+use super::member_text::{ApiNameText, TextMember};
+use super::page::{ListPage, NoNextPage};
 use super::path_params::PathParams;
 use super::problem::AdminProblem;
-use countersign_server::api::{ApiPlace, IssuingApi};
+use countersign_server::api::IssuingApi;
 
-/// An api in a reply.
-#[derive(Serialize)]
+/// An api that is served.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Api)]
 pub(super) struct ApiView {
-    name: String,
+    /// Its name.
+    name: ApiNameText,
+    /// The name of its dialect.
     dialect: String,
+    /// The title of its dialect.
     title: String,
+    /// Whether an operator may choose the secrets of its credentials.
     passwords: bool,
-    #[serde(flatten)]
-    place: ApiPlace,
+    /// The names of its hosts; an empty list for any host.
+    hosts: Vec<String>,
+    /// What its paths begin with; empty for nothing.
+    prefix: String,
+    /// The patterns of its guarded paths.
+    guards: Vec<String>,
+    /// Where the built-in proxy forwards guarded requests; null if it forwards none.
+    upstream: Option<String>,
+    /// The proxy that asks for a check of its own; null if none does.
+    forward_auth: Option<String>,
+    /// How long its tokens and sessions live.
     lifetimes: LifetimesView,
+    /// What each account may do that has no limits of its own.
     limits: ApiLimitsView,
 }
 
 /// What each account may do that has no limits of its own.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ApiLimits)]
 struct ApiLimitsView {
-    budget: Option<u32>,
+    /// Guarded requests that one access token may make; null for any number.
+    budget: AccountLimit,
+    /// Sessions that live at once; with one more, the one that was idle the longest ends.
     sessions: u32,
+    /// Logins and refreshes a minute.
     mints_per_minute: u32,
-    requests_per_second: Option<u32>,
+    /// Guarded requests a second; null for any number.
+    requests_per_second: AccountLimit,
 }
 
 /// Lifetimes in seconds.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Lifetimes)]
 struct LifetimesView {
+    /// How long an access token lives, in seconds.
+    #[schema(value_type = f64, minimum = 0)]
     access: Number,
+    /// How long a refresh token lives, in seconds.
+    #[schema(value_type = f64, minimum = 0)]
     refresh: Number,
+    /// How long a session lives however often it is refreshed, in seconds.
+    #[schema(value_type = f64, minimum = 0)]
     absolute: Number,
+    /// How long after a refresh the token before it gets the same answer again, in
+    /// seconds: its reply may have got lost.
+    #[schema(value_type = f64, minimum = 0)]
     window: Number,
 }
 
 pub(super) async fn list(
     State(admin): State<AdminState>,
     operator: AuthenticatedOperator,
-) -> Json<ListPage<ApiView, String>> {
+) -> Json<ListPage<ApiView, NoNextPage>> {
     let apis = operator.apis(&admin);
     Json(ListPage::whole(
         apis.values().map(|api| view(api)).collect(),
@@ -65,9 +98,11 @@ pub(super) async fn show(
 }
 
 /// What a revocation of everything of an api ended.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct RevokedApi {
+    /// How many accounts lost everything that was given out to them.
     accounts: usize,
+    /// How many sessions were ended.
     sessions: usize,
 }
 
@@ -87,12 +122,17 @@ pub(super) async fn revoke_all(
 
 fn view(api: &IssuingApi) -> ApiView {
     let (lifetimes, limits) = (api.settings.lifetimes, api.settings.limits);
+    let place = api.place();
     ApiView {
-        name: api.name().to_string(),
+        name: TextMember(api.name().clone()),
         dialect: api.dialect().name().to_owned(),
         title: api.dialect().title().to_owned(),
         passwords: api.settings.passwords,
-        place: api.place().clone(),
+        hosts: place.hosts.clone(),
+        prefix: place.prefix.clone(),
+        guards: place.guards.clone(),
+        upstream: place.upstream.clone(),
+        forward_auth: place.forward_auth.clone(),
         lifetimes: LifetimesView {
             access: seconds(lifetimes.access),
             refresh: seconds(lifetimes.refresh),
@@ -100,10 +140,10 @@ fn view(api: &IssuingApi) -> ApiView {
             window: seconds(lifetimes.window),
         },
         limits: ApiLimitsView {
-            budget: limits.budget,
+            budget: AccountLimit(limits.budget),
             sessions: limits.sessions,
             mints_per_minute: limits.mints_per_minute,
-            requests_per_second: limits.requests_per_second,
+            requests_per_second: AccountLimit(limits.requests_per_second),
         },
     }
 }

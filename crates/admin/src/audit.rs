@@ -2,90 +2,115 @@
 
 use axum::Json;
 use axum::extract::State;
-use countersign_domain::AccountId;
-use countersign_domain::account::InvalidText;
-use countersign_domain::audit::Action;
-use serde::Serialize;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::AdminState;
-use super::fields::NamedValues;
 use super::key::AuthenticatedOperator;
-use super::page::{ListPage, QueryParameters, limit};
+use super::member_number::{AccountNumber, EntryNumber, PageLimit, WholeNumber};
+use super::member_text::{
+    ApiNameText, InstantOrAgeText, InstantText, ServedApi, SessionIdText, TextMember,
+};
+use super::member_words::ActionText;
+use super::page::{ListPage, RequestQuery, items};
 use super::problem::AdminProblem;
-use super::query_instant::instant;
 use countersign_store::{AuditEntry, AuditFilter, ListOrder};
 
-/// An entry in a reply.
-#[derive(Serialize)]
+/// Which entries of the audit log are listed.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AuditQuery {
+    /// Only entries about this account.
+    account: Option<AccountNumber>,
+    /// Only entries about this api.
+    api: Option<ServedApi>,
+    /// Only entries that say this.
+    action: Option<ActionText>,
+    /// Only entries from this instant on.
+    since: Option<InstantOrAgeText>,
+    /// Only entries before this instant.
+    until: Option<InstantOrAgeText>,
+    /// Whether the oldest entries come first (asc) or the newest (desc).
+    #[schema(inline, default = "asc")]
+    order: Option<OrderText>,
+    /// Only entries after this number, in that order.
+    #[schema(inline)]
+    after: Option<EntryNumber>,
+    /// How many entries at most.
+    #[schema(inline, default = 100)]
+    limit: Option<PageLimit>,
+}
+
+/// The order of a listing.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum OrderText {
+    Asc,
+    Desc,
+}
+
+/// An entry of the audit log: who changed what, and when.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditEntry)]
 pub(super) struct EntryView {
-    number: u64,
-    at: String,
+    /// Its number; later entries have greater ones.
+    #[schema(value_type = u64, minimum = 1)]
+    number: EntryNumber,
+    /// When it happened.
+    at: InstantText,
+    /// What happened.
+    #[schema(value_type = ActionText)]
     action: String,
-    api: Option<String>,
-    account: Option<u64>,
-    session: Option<String>,
+    /// The api that it concerns; null if it concerns none.
+    api: Option<ApiNameText>,
+    /// The account that it concerns; null if it concerns none.
+    account: Option<AccountNumber>,
+    /// The session that it concerns; null if it concerns none.
+    session: Option<SessionIdText>,
+    /// Who did it: `partner`, `system`, or `operator:` with the name of the admin key.
     actor: String,
-    detail: Value,
+    /// More about it; which members there are depends on the action.
+    #[schema(value_type = Object)]
+    detail: Map<String, Value>,
 }
 
 pub(super) async fn list(
     State(admin): State<AdminState>,
     operator: AuthenticatedOperator,
-    parameters: QueryParameters,
-) -> Result<Json<ListPage<EntryView, u64>>, AdminProblem> {
-    let (filter, after, limit) = parameters.read(|query| {
-        let after = query.number("after", 1..=u64::MAX >> 1);
-        Some((filter(query, &admin, &operator), after, limit(query)))
+    query: RequestQuery<AuditQuery>,
+) -> Result<Json<ListPage<EntryView, EntryNumber>>, AdminProblem> {
+    let (apis, now) = (operator.apis(&admin), admin.store.now());
+    let (filter, after, limit) = query.read(|query: AuditQuery, faults| {
+        let filter = AuditFilter {
+            scope: operator.scope().clone(),
+            account: query.account.map(|account| account.0),
+            api: faults.api(query.api, &apis),
+            action: query.action.map(|action| action.0),
+            since: query.since.map(|since| since.0.at(now)),
+            until: query.until.map(|until| until.0.at(now)),
+            order: match query.order {
+                Some(OrderText::Desc) => ListOrder::NewestFirst,
+                Some(OrderText::Asc) | None => ListOrder::OldestFirst,
+            },
+        };
+        let after = query.after.map(|after| after.0);
+        Some((filter, after, items(query.limit)))
     })?;
     let found = admin.store.audit_entries(filter, after, limit + 1).await?;
-    let place = |entry: &AuditEntry| entry.number;
+    let place = |entry: &AuditEntry| WholeNumber(entry.number);
     Ok(Json(ListPage::new(found, limit, place, EntryView::from)))
-}
-
-fn filter(
-    query: &mut NamedValues,
-    admin: &AdminState,
-    operator: &AuthenticatedOperator,
-) -> AuditFilter {
-    let now = admin.store.now();
-    AuditFilter {
-        scope: operator.scope().clone(),
-        account: query.account_id("account"),
-        api: query.api("api", &operator.apis(admin)),
-        action: query.parsed("action", action),
-        since: query.parsed("since", |text| instant(text, now)),
-        until: query.parsed("until", |text| instant(text, now)),
-        order: query
-            .parsed("order", order)
-            .unwrap_or(ListOrder::OldestFirst),
-    }
-}
-
-fn action(text: &str) -> Result<Action, InvalidText> {
-    Action::from_code(text).ok_or_else(|| {
-        let codes: Vec<_> = Action::ALL.iter().map(|action| action.code()).collect();
-        InvalidText(format!("must be one of {}", codes.join(", ")))
-    })
-}
-
-fn order(text: &str) -> Result<ListOrder, InvalidText> {
-    match text {
-        "asc" => Ok(ListOrder::OldestFirst),
-        "desc" => Ok(ListOrder::NewestFirst),
-        _ => Err(InvalidText("must be asc or desc".to_owned())),
-    }
 }
 
 impl From<AuditEntry> for EntryView {
     fn from(entry: AuditEntry) -> Self {
         Self {
-            number: entry.number,
-            at: entry.at.rfc3339(),
+            number: WholeNumber(entry.number),
+            at: TextMember(entry.at),
             action: entry.action,
-            api: entry.api.map(|api| api.to_string()),
-            account: entry.account.map(AccountId::number),
-            session: entry.session.map(|session| session.to_string()),
+            api: entry.api.map(TextMember),
+            account: entry.account.map(AccountNumber),
+            session: entry.session.map(TextMember),
             actor: entry.actor,
             detail: serde_json::from_str(&entry.detail).unwrap_or_default(),
         }

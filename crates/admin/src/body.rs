@@ -3,42 +3,50 @@
 //! else.
 
 use std::fmt;
+use std::marker::PhantomData;
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    Deserialize, DeserializeOwned, Deserializer, Error, MapAccess, SeqAccess, Visitor,
+};
 use serde_json::{Map, Number, Value};
+use utoipa::ToSchema;
 
-use super::fields::{NamedValues, ValueSource, kind, short};
+use super::member_reader::{ValueSource, kind_of};
+use super::members::{GivenMembers, MemberFaults, short};
 use super::problem::AdminProblem;
 
 /// The largest body that is read.
 const MAX_BYTES: usize = 64 * 1024;
 
-/// The members of a request body, not yet looked at.
-pub(super) struct RequestMembers {
+/// A request body that is to be a `T`, not yet looked at.
+pub(super) struct RequestBody<T> {
     members: Map<String, Value>,
     bytes: Bytes,
+    wanted: PhantomData<fn() -> T>,
 }
 
-impl RequestMembers {
-    /// Reads every member with `read`; see [`NamedValues::read`].
-    pub(super) fn read<T>(
+impl<T: DeserializeOwned + ToSchema> RequestBody<T> {
+    /// Reads every member; see [`GivenMembers::read`].
+    pub(super) fn read<U>(
         self,
-        read: impl FnOnce(&mut NamedValues) -> Option<T>,
-    ) -> Result<T, AdminProblem> {
-        NamedValues::new(self.members, ValueSource::Body).read(read)
+        judge: impl FnOnce(T, &mut MemberFaults) -> Option<U>,
+    ) -> Result<U, AdminProblem> {
+        GivenMembers::new(self.members, ValueSource::Body).read(judge)
     }
+}
 
+impl<T> RequestBody<T> {
     /// The body as it was sent.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 }
 
-impl<S: Sync> FromRequest<S> for RequestMembers {
+impl<S: Sync, T> FromRequest<S> for RequestBody<T> {
     type Rejection = AdminProblem;
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, AdminProblem> {
@@ -47,10 +55,14 @@ impl<S: Sync> FromRequest<S> for RequestMembers {
         let StrictJson(value) = serde_json::from_slice(&bytes)
             .map_err(|error| AdminProblem::malformed(format!("the body is not JSON: {error}")))?;
         match value {
-            Value::Object(members) => Ok(Self { members, bytes }),
+            Value::Object(members) => Ok(Self {
+                members,
+                bytes,
+                wanted: PhantomData,
+            }),
             other => Err(AdminProblem::malformed(format!(
                 "the body must be a JSON object, not {}",
-                kind(&other)
+                kind_of(&other)
             ))),
         }
     }

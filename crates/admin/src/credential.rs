@@ -3,30 +3,43 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::Response;
 use countersign_dialect::Secret;
 use countersign_domain::{Credential, Scopes};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tracing::info;
+use utoipa::ToSchema;
 
 use super::AdminState;
-use super::body::RequestMembers;
-use super::fields::NamedValues;
-use super::idempotency::{CreationReply, RepeatableRequest};
+use super::body::RequestBody;
+use super::idempotency::{CreatedReply, OnceReply, RepeatableRequest};
 use super::key::AuthenticatedOperator;
-use super::page::ListPage;
+use super::member_list::ScopeList;
+use super::members::MemberFaults;
+use super::page::{ListPage, NoNextPage};
 use super::path_params::{PathParams, no_credential};
 use super::problem::AdminProblem;
-use super::secret::{GeneratedCredential, NewCredentialBody};
-use super::view::CredentialView;
+use super::secret::{GeneratedCredential, NewCredentialRequest, WantedCredential};
+use super::view::{ActiveState, CredentialView, NothingLeft};
 
-/// The reply to a creation. The secret is there only if it was generated.
-#[derive(Serialize)]
-struct CreatedCredential {
+/// What is changed of a credential: at least one of these. What is not given stays.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = CredentialChange, min_properties = 1)]
+pub(super) struct CredentialChangeRequest {
+    /// Whether the credential may be used; to disable it ends its sessions.
+    state: Option<ActiveState>,
+    /// What the credential may be used for, in place of its scopes before.
+    scopes: Option<ScopeList>,
+}
+
+/// A credential that was created.
+#[derive(Serialize, ToSchema)]
+pub(super) struct CreatedCredential {
     #[serde(flatten)]
     credential: CredentialView,
+    /// The secret if it was generated, shown this once.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     secret: Option<String>,
 }
 
@@ -34,7 +47,7 @@ pub(super) async fn list(
     State(admin): State<AdminState>,
     operator: AuthenticatedOperator,
     place: PathParams,
-) -> Result<Json<ListPage<CredentialView, u64>>, AdminProblem> {
+) -> Result<Json<ListPage<CredentialView, NoNextPage>>, AdminProblem> {
     let account = place.account(&admin, &operator).await?;
     let found = admin.store.credentials(account.id).await?;
     let items = found.into_iter().map(CredentialView::from).collect();
@@ -53,15 +66,15 @@ pub(super) async fn create(
     State(admin): State<AdminState>,
     operator: AuthenticatedOperator,
     place: PathParams,
-    asked: RepeatableRequest,
-) -> Result<Response, AdminProblem> {
+    asked: RepeatableRequest<NewCredentialRequest>,
+) -> Result<OnceReply<CreatedCredential, 201>, AdminProblem> {
     let account = place.account(&admin, &operator).await?;
     let api = admin.apis.get(&account.api).ok_or_else(|| {
         let name = &account.api;
         let detail = format!("the account is of the api {name}, which is not served now");
         AdminProblem::conflict("api_not_served", detail)
     })?;
-    let (wanted, once) = asked.read(|fields| NewCredentialBody::read(fields, Some(api)))?;
+    let (wanted, once) = asked.read(|asked, faults| WantedCredential::of(asked, api, faults))?;
     let GeneratedCredential { credential, shown } = wanted.make(&admin, api).await?;
     let reply = move |created: &Credential| reply(created, shown.as_ref());
     let key = once.key(reply.clone());
@@ -75,14 +88,14 @@ pub(super) async fn create(
     })
 }
 
-fn reply(credential: &Credential, shown: Option<&Secret>) -> CreationReply {
+fn reply(credential: &Credential, shown: Option<&Secret>) -> CreatedReply<CreatedCredential> {
     let (account, id) = (credential.account, credential.id.0);
     let created = CreatedCredential {
         credential: credential.clone().into(),
         secret: shown.map(|secret| secret.expose().to_owned()),
     };
     let location = format!("/admin/v1/accounts/{account}/credentials/{id}");
-    CreationReply::created(location, &created)
+    CreatedReply::created(location, created)
 }
 
 /// What to change; each change is a commit of its own.
@@ -95,7 +108,7 @@ pub(super) async fn change(
     State(admin): State<AdminState>,
     operator: AuthenticatedOperator,
     place: PathParams,
-    body: RequestMembers,
+    body: RequestBody<CredentialChangeRequest>,
 ) -> Result<Json<CredentialView>, AdminProblem> {
     let mut credential = place.credential(&admin, &operator).await?;
     let update = body.read(update)?;
@@ -113,15 +126,14 @@ pub(super) async fn change(
     Ok(Json(credential.into()))
 }
 
-fn update(fields: &mut NamedValues) -> Option<CredentialUpdate> {
-    let update = CredentialUpdate {
-        active: fields.active("state"),
-        scopes: fields.scopes("scopes"),
-    };
-    if fields.is_empty() {
-        return fields.fault("", "holds nothing to change: give state or scopes");
+fn update(asked: CredentialChangeRequest, faults: &mut MemberFaults) -> Option<CredentialUpdate> {
+    if faults.nothing_given() {
+        return faults.fault("", "holds nothing to change: give state or scopes");
     }
-    Some(update)
+    Some(CredentialUpdate {
+        active: asked.state.map(ActiveState::is_active),
+        scopes: asked.scopes.map(|scopes| scopes.0),
+    })
 }
 
 fn state_changed(active: bool) -> &'static str {
@@ -136,7 +148,7 @@ pub(super) async fn delete(
     State(admin): State<AdminState>,
     operator: AuthenticatedOperator,
     place: PathParams,
-) -> Result<StatusCode, AdminProblem> {
+) -> Result<NothingLeft, AdminProblem> {
     let credential = place.credential(&admin, &operator).await?;
     let deleted = admin
         .store
@@ -145,7 +157,7 @@ pub(super) async fn delete(
         return Err(no_credential());
     }
     log(&operator, "credential_deleted", &credential);
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NothingLeft)
 }
 
 fn log(operator: &AuthenticatedOperator, action: &str, credential: &Credential) {

@@ -9,6 +9,7 @@
 //! All of it is in the extractor [`RepeatableRequest`]: a handler that takes one is
 //! not called for a request that came before.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,12 +18,14 @@ use axum::RequestExt;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::AdminState;
-use super::body::RequestMembers;
-use super::fields::NamedValues;
+use super::body::RequestBody;
 use super::key::AuthenticatedOperator;
+use super::members::MemberFaults;
 use super::problem::AdminProblem;
 use countersign_store::seal::{MasterKey, SealError};
 use countersign_store::{IdempotencyKey, OnceOutcome, reply_context};
@@ -34,8 +37,8 @@ const KEPT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 const MAX_KEY: usize = 255;
 
 /// A request that may come twice and is answered now for the first time.
-pub(super) struct RepeatableRequest {
-    body: RequestMembers,
+pub(super) struct RepeatableRequest<T> {
+    body: RequestBody<T>,
     once: RepeatedOnce,
 }
 
@@ -54,9 +57,26 @@ pub(super) enum NotRepeatable {
     Refused(AdminProblem),
 }
 
-/// The reply to a creation.
-#[derive(Clone, Serialize, Deserialize)]
-pub(super) struct CreationReply {
+/// The reply to what was made or done now: a `T` under this status.
+pub(super) struct MadeReply<T, const STATUS: u16> {
+    location: Option<String>,
+    body: Option<T>,
+}
+
+/// That reply, or the one of the first time.
+pub(super) struct OnceReply<T, const STATUS: u16> {
+    response: Response,
+    body: PhantomData<fn() -> T>,
+}
+
+/// The reply to a creation (201) with where the new thing is.
+pub(super) type CreatedReply<T> = MadeReply<T, 201>;
+/// The reply to a change (200).
+pub(super) type ChangedReply<T> = MadeReply<T, 200>;
+
+/// A reply as it is kept.
+#[derive(Serialize, Deserialize)]
+struct KeptReply {
     status: u16,
     location: Option<String>,
     body: String,
@@ -66,17 +86,17 @@ pub(super) struct CreationReply {
 #[derive(Serialize, Deserialize)]
 struct SealedReply {
     request: String,
-    reply: CreationReply,
+    reply: KeptReply,
 }
 
-impl FromRequest<AdminState> for RepeatableRequest {
+impl<T> FromRequest<AdminState> for RepeatableRequest<T> {
     type Rejection = NotRepeatable;
 
     async fn from_request(mut request: Request, admin: &AdminState) -> Result<Self, NotRepeatable> {
         let operator: AuthenticatedOperator = request.extract_parts().await?;
         let key = presented(request.headers())?;
         let target = format!("{} {}", request.method(), request.uri());
-        let body = RequestMembers::from_request(request, admin).await?;
+        let body = RequestBody::from_request(request, admin).await?;
         let once = RepeatedOnce {
             key,
             operator: operator.name().to_owned(),
@@ -121,13 +141,13 @@ fn wrong_key() -> AdminProblem {
     )
 }
 
-impl RepeatableRequest {
-    /// Reads every member of the body with `read`; see [`RequestMembers::read`].
-    pub(super) fn read<T>(
+impl<T: DeserializeOwned + ToSchema> RepeatableRequest<T> {
+    /// Reads every member of the body; see [`RequestBody::read`].
+    pub(super) fn read<U>(
         self,
-        read: impl FnOnce(&mut NamedValues) -> Option<T>,
-    ) -> Result<(T, RepeatedOnce), AdminProblem> {
-        Ok((self.body.read(read)?, self.once))
+        judge: impl FnOnce(T, &mut MemberFaults) -> Option<U>,
+    ) -> Result<(U, RepeatedOnce), AdminProblem> {
+        Ok((self.body.read(judge)?, self.once))
     }
 }
 
@@ -145,10 +165,10 @@ impl RepeatedOnce {
 
     /// What makes the store keep the reply that `reply` gives, if there is a
     /// key.
-    pub(super) fn key<T>(
+    pub(super) fn key<M, T: Serialize, const STATUS: u16>(
         &self,
-        reply: impl Fn(&T) -> CreationReply + Send + 'static,
-    ) -> Option<IdempotencyKey<T>> {
+        reply: impl Fn(&M) -> MadeReply<T, STATUS> + Send + 'static,
+    ) -> Option<IdempotencyKey<M>> {
         let key = self.key.clone()?;
         let (operator, request) = (self.operator.clone(), self.request.clone());
         let (master, place) = (self.master.clone(), (operator.clone(), key.clone()));
@@ -159,7 +179,7 @@ impl RepeatedOnce {
             reply: Box::new(move |made| {
                 let kept = SealedReply {
                     request: request.clone(),
-                    reply: reply(made),
+                    reply: reply(made).kept(),
                 };
                 let plain = serde_json::to_vec(&kept).map_err(|_| SealError::NotSealed)?;
                 master.seal(&reply_context(&place.0, &place.1), &plain)
@@ -169,19 +189,23 @@ impl RepeatedOnce {
 
     /// Answers with what was made now, of which `told` hears, or before by a request
     /// that ran beside this one.
-    pub(super) fn answer<T>(
+    pub(super) fn answer<M, T: Serialize, const STATUS: u16>(
         &self,
-        made: &OnceOutcome<T>,
-        reply: impl Fn(&T) -> CreationReply,
-        told: impl FnOnce(&T),
-    ) -> Result<Response, AdminProblem> {
-        match made {
+        made: &OnceOutcome<M>,
+        reply: impl Fn(&M) -> MadeReply<T, STATUS>,
+        told: impl FnOnce(&M),
+    ) -> Result<OnceReply<T, STATUS>, AdminProblem> {
+        let response = match made {
             OnceOutcome::New(made) => {
                 told(made);
-                reply(made).response()
+                reply(made).kept().response()
             }
             OnceOutcome::Before(sealed) => self.again(sealed),
-        }
+        };
+        Ok(OnceReply {
+            response: response?,
+            body: PhantomData,
+        })
     }
 
     fn again(&self, sealed: &[u8]) -> Result<Response, AdminProblem> {
@@ -211,25 +235,44 @@ fn reused() -> AdminProblem {
     )
 }
 
-impl CreationReply {
+impl<T> CreatedReply<T> {
     /// Something is there now, at `location`.
-    pub(super) fn created(location: String, body: &impl Serialize) -> Self {
+    pub(super) fn created(location: String, body: impl Into<Option<T>>) -> Self {
         Self {
-            status: StatusCode::CREATED.as_u16(),
             location: Some(location),
-            body: text(body),
+            body: body.into(),
         }
     }
+}
 
+impl<T> ChangedReply<T> {
     /// Something was done.
-    pub(super) fn done(body: &impl Serialize) -> Self {
+    pub(super) fn done(body: T) -> Self {
         Self {
-            status: StatusCode::OK.as_u16(),
             location: None,
-            body: text(body),
+            body: Some(body),
         }
     }
+}
 
+impl<T: Serialize, const STATUS: u16> MadeReply<T, STATUS> {
+    /// Our own views always serialise.
+    fn kept(&self) -> KeptReply {
+        KeptReply {
+            status: STATUS,
+            location: self.location.clone(),
+            body: serde_json::to_string(&self.body).unwrap_or_default(),
+        }
+    }
+}
+
+impl<T, const STATUS: u16> IntoResponse for OnceReply<T, STATUS> {
+    fn into_response(self) -> Response {
+        self.response
+    }
+}
+
+impl KeptReply {
     fn response(&self) -> Result<Response, AdminProblem> {
         let broken = || AdminProblem::internal("the reply cannot be written");
         let status = StatusCode::from_u16(self.status).map_err(|_| broken())?;
@@ -256,9 +299,4 @@ impl IntoResponse for NotRepeatable {
             Self::Refused(problem) => problem.into_response(),
         }
     }
-}
-
-/// Our own views always serialise.
-fn text(body: &impl Serialize) -> String {
-    serde_json::to_string(body).unwrap_or_default()
 }

@@ -6,53 +6,204 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::Response;
-use countersign_domain::account::InvalidText;
 use countersign_domain::key::{KeyRecord, KeyState};
 use countersign_domain::{Algorithm, ApiName, Timestamp};
-use serde::Serialize;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
 use tracing::info;
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
+use utoipa::openapi::{RefOr, schema::AdditionalProperties};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::AdminState;
-use super::body::RequestMembers;
-use super::fields::NamedValues;
-use super::idempotency::{CreationReply, RepeatableRequest, RepeatedOnce};
+use super::body::RequestBody;
+use super::idempotency::{
+    ChangedReply, CreatedReply, MadeReply, OnceReply, RepeatableRequest, RepeatedOnce,
+};
 use super::key::AuthenticatedOperator;
-use super::page::{ListPage, QueryParameters};
+use super::member_text::{ApiNameText, InstantText, KeyIdText, ServedApi, TextMember};
+use super::member_words::{AlgorithmText, PurposeText};
+use super::members::MemberFaults;
+use super::page::{ListPage, NoNextPage, RequestQuery};
 use super::path_params::{PathParams, no_key};
 use super::problem::AdminProblem;
 use countersign_server::api::IssuingApi;
 use countersign_server::keys::{AppliedKeyChange, KeyRingChange, KeysFault, SigningKeys};
 use countersign_store::{KeyError, KeyPurpose, SealedKey};
+use countersign_token::PublicKey;
 
-/// A key in a reply.
-#[derive(Serialize)]
+/// Which keys are listed.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KeyQuery {
+    /// Only keys of this api.
+    api: Option<ServedApi>,
+}
+
+/// A key, without its material.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Key)]
 pub(super) struct KeyView {
-    kid: String,
-    api: String,
-    algorithm: &'static str,
-    purpose: &'static str,
-    state: &'static str,
-    created_at: String,
-    retires_at: Option<String>,
+    /// Its id, as tokens name it.
+    kid: KeyIdText,
+    /// The api whose key it is.
+    api: ApiNameText,
+    /// Its algorithm.
+    algorithm: AlgorithmText,
+    /// What it is for.
+    purpose: PurposeText,
+    /// How far it is on its way.
+    state: KeyStateView,
+    /// When it was made.
+    created_at: InstantText,
+    /// Until when what it signed is good, if it signs nothing more; null otherwise.
+    retires_at: Option<InstantText>,
+}
+
+/// How far a key is on its way: pending signs nothing yet, active signs what is new, what
+/// retiring signed is good until it runs out, of gone it has, and what killed signed is
+/// refused.
+#[derive(Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = KeyState)]
+enum KeyStateView {
+    Pending,
+    Active,
+    Retiring,
+    Gone,
+    Killed,
 }
 
 /// The keys of an algorithm after a change.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ChangedKeys)]
 pub(super) struct ChangedView {
-    /// The id of the one that signs what is new.
-    active: String,
+    /// The id of the key that signs what is new.
+    active: KeyIdText,
+    /// All keys of the algorithm.
     keys: Vec<KeyView>,
+}
+
+/// Which signing key is to be published.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewKey)]
+pub(super) struct NewKeyRequest {
+    /// The api whose key it is.
+    api: ServedApi,
+    /// Its algorithm, needed where the api has several.
+    algorithm: Option<AlgorithmText>,
+}
+
+/// Which pending key is to be made active.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = KeyRotation)]
+pub(super) struct KeyRotationRequest {
+    /// The api whose key it is.
+    api: ServedApi,
+    /// Its algorithm, needed where the api has several.
+    algorithm: Option<AlgorithmText>,
+    /// Rotate even if others may not know the new key yet; false if it is not given.
+    now: Option<bool>,
+}
+
+/// What becomes of a key.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KeyChangeRequest {
+    state: KeyChangeState,
+    now: Option<bool>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum KeyChangeState {
+    Killed,
+    Retiring,
+}
+
+impl ToSchema for KeyChangeRequest {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "KeyChange".into()
+    }
+}
+
+/// By hand, since `now` goes with one of the two states only.
+impl PartialSchema for KeyChangeRequest {
+    fn schema() -> RefOr<Schema> {
+        let state = |word: &str, description: &str| {
+            let state = ObjectBuilder::new()
+                .schema_type(Type::String)
+                .enum_values(Some([word]))
+                .description(Some(description));
+            ObjectBuilder::new()
+                .property("state", state)
+                .required("state")
+                .additional_properties(Some(AdditionalProperties::FreeForm(false)))
+        };
+        let now = ObjectBuilder::new()
+            .schema_type(Type::Boolean)
+            .description(Some(
+                "Rotate even if others may not know the new key yet; false if it is not given.",
+            ));
+        let killed = state("killed", "Refuse everything that the key signed.");
+        let retiring = state("retiring", "Let the pending key take its place.");
+        OneOfBuilder::new()
+            .item(killed)
+            .item(retiring.property("now", now))
+            .description(Some("What becomes of a key."))
+            .into()
+    }
+}
+
+/// Public keys as a JWK Set (RFC 7517 section 5).
+#[derive(Serialize, ToSchema)]
+#[schema(as = JwkSet)]
+pub(super) struct JwkSetView {
+    /// The keys, those that sign nothing yet too.
+    keys: Vec<JwkView>,
+}
+
+/// A public key as a JWK (RFC 7517 section 4, RFC 7518 section 6.3.1).
+#[derive(Serialize, ToSchema)]
+#[schema(as = Jwk)]
+struct JwkView {
+    /// The type of the key.
+    kty: JwkType,
+    /// What it is for: signatures.
+    #[serde(rename = "use")]
+    usage: JwkUse,
+    /// Its algorithm.
+    alg: AlgorithmText,
+    /// Its id, as tokens name it.
+    kid: KeyIdText,
+    /// The modulus, in base64url.
+    n: String,
+    /// The exponent, in base64url.
+    e: String,
+}
+
+/// The type of a public key.
+#[derive(Serialize, ToSchema)]
+enum JwkType {
+    #[serde(rename = "RSA")]
+    Rsa,
+}
+
+/// What a public key is for.
+#[derive(Serialize, ToSchema)]
+enum JwkUse {
+    #[serde(rename = "sig")]
+    Signature,
 }
 
 pub(super) async fn list(
     State(admin): State<AdminState>,
     operator: AuthenticatedOperator,
-    parameters: QueryParameters,
-) -> Result<Json<ListPage<KeyView, String>>, AdminProblem> {
+    query: RequestQuery<KeyQuery>,
+) -> Result<Json<ListPage<KeyView, NoNextPage>>, AdminProblem> {
     let apis = operator.apis(&admin);
-    let asked = parameters.read(|query| Some(query.api("api", &apis)))?;
+    let asked = query.read(|query: KeyQuery, faults| Some(faults.api(query.api, &apis)))?;
     let mut items = Vec::new();
     for name in apis.keys() {
         if asked.as_ref().is_none_or(|asked| asked == name) {
@@ -77,9 +228,11 @@ pub(super) async fn show(
 pub(super) async fn publish(
     State(admin): State<AdminState>,
     operator: AuthenticatedOperator,
-    asked: RepeatableRequest,
-) -> Result<Response, AdminProblem> {
-    let (target, once) = asked.read(|fields| KeySelection::read(fields, &admin, &operator))?;
+    asked: RepeatableRequest<NewKeyRequest>,
+) -> Result<OnceReply<KeyView, 201>, AdminProblem> {
+    let (target, once) = asked.read(|asked, faults| {
+        KeySelection::of(asked.api, asked.algorithm, &admin, &operator, faults)
+    })?;
     let (api, now) = (target.name(), admin.store.now());
     let reply = move |changed: &AppliedKeyChange| {
         let pending = changed
@@ -88,7 +241,7 @@ pub(super) async fn publish(
             .rfind(|it| it.state == KeyState::Pending);
         let kid = pending.map_or("", |key| key.kid.0.as_str());
         let shown = pending.map(|key| view(&api, key, KeyPurpose::Signing, now));
-        CreationReply::created(format!("/admin/v1/keys/{kid}"), &shown)
+        CreatedReply::created(format!("/admin/v1/keys/{kid}"), shown)
     };
     let change = KeyRingChange::Publish(target.algorithm);
     change_once(&operator, &target, change, once, reply).await
@@ -97,11 +250,11 @@ pub(super) async fn publish(
 pub(super) async fn rotate(
     State(admin): State<AdminState>,
     operator: AuthenticatedOperator,
-    asked: RepeatableRequest,
-) -> Result<Response, AdminProblem> {
-    let ((target, at_once), once) = asked.read(|fields| {
-        let at_once = fields.flag("now").unwrap_or(false);
-        Some((KeySelection::read(fields, &admin, &operator)?, at_once))
+    asked: RepeatableRequest<KeyRotationRequest>,
+) -> Result<OnceReply<ChangedView, 200>, AdminProblem> {
+    let ((target, at_once), once) = asked.read(|asked, faults| {
+        let target = KeySelection::of(asked.api, asked.algorithm, &admin, &operator, faults)?;
+        Some((target, asked.now.unwrap_or(false)))
     })?;
     let change = KeyRingChange::Rotate {
         algorithm: target.algorithm,
@@ -109,24 +262,24 @@ pub(super) async fn rotate(
     };
     let (api, now) = (target.name(), admin.store.now());
     let reply =
-        move |changed: &AppliedKeyChange| CreationReply::done(&changed_view(&api, changed, now));
+        move |changed: &AppliedKeyChange| ChangedReply::done(changed_view(&api, changed, now));
     change_once(&operator, &target, change, once, reply).await
 }
 
-async fn change_once(
+async fn change_once<T: Serialize + 'static, const STATUS: u16>(
     operator: &AuthenticatedOperator,
     target: &KeySelection,
     change: KeyRingChange,
     once: RepeatedOnce,
-    reply: impl Fn(&AppliedKeyChange) -> CreationReply + Clone + Send + 'static,
-) -> Result<Response, AdminProblem> {
+    reply: impl Fn(&AppliedKeyChange) -> MadeReply<T, STATUS> + Clone + Send + 'static,
+) -> Result<OnceReply<T, STATUS>, AdminProblem> {
     let action = action(&change);
     let (kept, keep) = (reply.clone(), once.clone());
     let made = target
         .keys
         .change_once(change, operator.actor(), move |changed| {
-            let reply = kept(changed);
-            keep.key(move |()| reply.clone())
+            let changed = changed.clone();
+            keep.key(move |()| kept(&changed))
         })
         .await?;
     once.answer(&made, reply, |_| log(operator, action, &target.name()))
@@ -142,7 +295,7 @@ pub(super) async fn change(
     State(admin): State<AdminState>,
     operator: AuthenticatedOperator,
     place: PathParams,
-    body: RequestMembers,
+    body: RequestBody<KeyChangeRequest>,
 ) -> Result<Json<ChangedView>, AdminProblem> {
     let (name, sealed) = place.key(&admin, &operator).await?;
     let wanted = body.read(wanted)?;
@@ -173,17 +326,13 @@ fn retire(sealed: &SealedKey, now: bool) -> Result<KeyRingChange, AdminProblem> 
     })
 }
 
-fn wanted(fields: &mut NamedValues) -> Option<KeyUpdate> {
-    fields.require("state");
-    let now = fields.flag("now");
-    let state = fields.text("state")?;
-    match state.as_str() {
-        "killed" if now.is_some() => fields.fault("now", "goes with \"retiring\" only"),
-        "killed" => Some(KeyUpdate::Killed),
-        "retiring" => Some(KeyUpdate::Retiring {
+fn wanted(asked: KeyChangeRequest, faults: &mut MemberFaults) -> Option<KeyUpdate> {
+    match (asked.state, asked.now) {
+        (KeyChangeState::Killed, Some(_)) => faults.fault("now", "goes with \"retiring\" only"),
+        (KeyChangeState::Killed, None) => Some(KeyUpdate::Killed),
+        (KeyChangeState::Retiring, now) => Some(KeyUpdate::Retiring {
             now: now.unwrap_or(false),
         }),
-        _ => fields.fault("state", "must be \"killed\" or \"retiring\""),
     }
 }
 
@@ -195,15 +344,16 @@ struct KeySelection {
 }
 
 impl KeySelection {
-    fn read(
-        fields: &mut NamedValues,
+    fn of(
+        api: ServedApi,
+        algorithm: Option<AlgorithmText>,
         admin: &AdminState,
         operator: &AuthenticatedOperator,
+        faults: &mut MemberFaults,
     ) -> Option<Self> {
         let apis = operator.apis(admin);
-        fields.require("api");
-        let asked = fields.parsed("algorithm", algorithm);
-        let api = apis.get(&fields.api("api", &apis)?)?.clone();
+        let asked = algorithm.map(|algorithm| algorithm.0);
+        let api = apis.get(&faults.api(Some(api), &apis)?)?.clone();
         let keys = SigningKeys::new(api.clone(), admin.store.clone(), admin.master.clone());
         let known = keys.algorithms();
         let algorithm = match (asked, known.as_slice()) {
@@ -216,7 +366,7 @@ impl KeySelection {
                     Some(_) => format!("must be one of the api's: {names}"),
                     None => format!("is needed, because the api has several: {names}"),
                 };
-                return fields.fault("algorithm", words);
+                return faults.fault("algorithm", words);
             }
         };
         Some(Self {
@@ -231,24 +381,36 @@ impl KeySelection {
     }
 }
 
-fn algorithm(text: &str) -> Result<Algorithm, InvalidText> {
-    Algorithm::from_name(text).ok_or_else(|| InvalidText("is not an algorithm of ours".to_owned()))
-}
-
 /// The public keys of an api, as its own listener serves them.
 pub(super) async fn jwks(
     State(admin): State<AdminState>,
     operator: AuthenticatedOperator,
     place: PathParams,
-) -> Result<Json<Value>, AdminProblem> {
+) -> Result<Json<JwkSetView>, AdminProblem> {
     let api = place.api(&admin, &operator)?;
-    Ok(Json(api.jwks(admin.store.now())))
+    let keys = api.public_keys(admin.store.now()).into_iter();
+    Ok(Json(JwkSetView {
+        keys: keys.map(JwkView::from).collect(),
+    }))
+}
+
+impl From<PublicKey> for JwkView {
+    fn from(key: PublicKey) -> Self {
+        Self {
+            kty: JwkType::Rsa,
+            usage: JwkUse::Signature,
+            alg: TextMember(key.algorithm),
+            kid: TextMember(key.kid),
+            n: key.modulus,
+            e: key.exponent,
+        }
+    }
 }
 
 fn changed_view(api: &ApiName, changed: &AppliedKeyChange, now: Timestamp) -> ChangedView {
     let keys = changed.keys.iter();
     ChangedView {
-        active: changed.active.0.clone(),
+        active: TextMember(changed.active.clone()),
         keys: keys
             .map(|key| view(api, key, KeyPurpose::Signing, now))
             .collect(),
@@ -257,20 +419,20 @@ fn changed_view(api: &ApiName, changed: &AppliedKeyChange, now: Timestamp) -> Ch
 
 fn view(api: &ApiName, key: &KeyRecord, purpose: KeyPurpose, now: Timestamp) -> KeyView {
     let (state, retires_at) = match key.state {
-        KeyState::Pending => ("pending", None),
-        KeyState::Active => ("active", None),
-        KeyState::Retiring { until } if until <= now => ("gone", Some(until)),
-        KeyState::Retiring { until } => ("retiring", Some(until)),
-        KeyState::Killed => ("killed", None),
+        KeyState::Pending => (KeyStateView::Pending, None),
+        KeyState::Active => (KeyStateView::Active, None),
+        KeyState::Retiring { until } if until <= now => (KeyStateView::Gone, Some(until)),
+        KeyState::Retiring { until } => (KeyStateView::Retiring, Some(until)),
+        KeyState::Killed => (KeyStateView::Killed, None),
     };
     KeyView {
-        kid: key.kid.0.clone(),
-        api: api.to_string(),
-        algorithm: key.algorithm.name(),
-        purpose: purpose.name(),
+        kid: TextMember(key.kid.clone()),
+        api: TextMember(api.clone()),
+        algorithm: TextMember(key.algorithm),
+        purpose: TextMember(purpose),
         state,
-        created_at: key.created_at.rfc3339(),
-        retires_at: retires_at.map(Timestamp::rfc3339),
+        created_at: TextMember(key.created_at),
+        retires_at: retires_at.map(TextMember),
     }
 }
 

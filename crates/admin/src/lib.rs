@@ -14,10 +14,15 @@ mod audit;
 mod body;
 mod credential;
 mod explain;
-mod fields;
 mod idempotency;
 mod key;
 mod keys;
+mod member_list;
+mod member_number;
+mod member_reader;
+mod member_text;
+mod member_words;
+mod members;
 mod openapi;
 mod operation;
 mod page;
@@ -64,82 +69,104 @@ pub fn router(state: AdminState) -> Router {
 /// Everything that can be asked, and the role that it takes.
 fn operations() -> Vec<AdminOperation> {
     let groups = [
-        server(),
-        apis(),
-        accounts(),
-        credentials(),
-        sessions(),
-        keys(),
-        admin_keys(),
-        refusals(),
+        ("server", server()),
+        ("apis", apis()),
+        ("accounts", accounts()),
+        ("credentials", credentials()),
+        ("sessions", sessions()),
+        ("keys", keys()),
+        ("admin-keys", admin_keys()),
+        ("refusals", refusals()),
     ];
-    groups.into_iter().flatten().collect()
+    let tagged = |(tag, group): (&'static str, Vec<AdminOperation>)| {
+        group
+            .into_iter()
+            .map(move |operation| operation.tagged(tag))
+    };
+    groups.into_iter().flat_map(tagged).collect()
 }
 
 fn server() -> Vec<AdminOperation> {
-    const AUDIT: &[&str] = &[
-        "of-account",
-        "of-api",
-        "of-action",
-        "since",
-        "until",
-        "order",
-        "after-number",
-        "limit",
-    ];
     vec![
-        get("/openapi.json", Read, openapi::show)
-            .says("This description")
-            .gives("Description"),
-        get("/stats", Read, stats::show)
-            .for_every_api()
-            .says("What is in the store, in numbers")
-            .gives("Stats"),
-        get("/audit", Read, audit::list)
-            .says("The audit log")
-            .asks(AUDIT)
-            .gives("AuditPage"),
+        get("/openapi.json", Read, openapi::show).says(
+            "getDescription",
+            "This description",
+            "The description of this API (OpenAPI 3.1), with the apis that the admin key sees.",
+        ),
+        get("/stats", Read, stats::show).for_every_api().says(
+            "getStats",
+            "Show what is in the store, in numbers",
+            "How many accounts, credentials, sessions and revocations there are, and how large \
+             the database is.",
+        ),
+        get("/audit", Read, audit::list).says(
+            "listAuditEntries",
+            "List the audit log",
+            "Each login, revocation and change by an operator has one entry, which stays. Those \
+             of apis that the admin key does not see are left out.",
+        ),
     ]
 }
 
 fn apis() -> Vec<AdminOperation> {
     vec![
-        get("/apis", Read, apis::list)
-            .says("List the apis that are served")
-            .gives("ApiPage"),
-        get("/apis/{api}", Read, apis::show)
-            .says("Show an api")
-            .gives("Api"),
-        get("/apis/{api}/jwks", Read, keys::jwks)
-            .says("The public keys of an api")
-            .gives("JwkSet"),
-        post("/apis/{api}/revoke-all", Own, apis::revoke_all)
-            .says("End everything of every account of an api")
-            .gives("RevokedApi"),
+        get("/apis", Read, apis::list).says(
+            "listApis",
+            "List the apis that are served",
+            "Every api that is served and that the admin key sees, on one page.",
+        ),
+        get("/apis/{api}", Read, apis::show).says(
+            "getApi",
+            "Show an api",
+            "Its dialect, its place, and what holds for accounts that have no limits of their \
+             own.",
+        ),
+        get("/apis/{api}/jwks", Read, keys::jwks).says(
+            "listPublicKeys",
+            "List the public keys of an api",
+            "The JWK Set (RFC 7517) that the api's own listener serves, too: keys that sign \
+             nothing yet are in it.",
+        ),
+        post("/apis/{api}/revoke-all", Own, apis::revoke_all).says(
+            "revokeApi",
+            "End everything of every account of an api",
+            "Every session and every token of every account of the api is refused from then on. \
+             Sent again it ends what began since.",
+        ),
     ]
 }
 
 fn accounts() -> Vec<AdminOperation> {
     const ACCOUNT: &str = "/accounts/{account}";
     vec![
-        get("/accounts", Read, account::list)
-            .says("List accounts")
-            .asks(&["of-api", "of-login", "after-account", "limit"])
-            .gives("AccountPage"),
+        get("/accounts", Read, account::list).says(
+            "listAccounts",
+            "List accounts",
+            "Accounts by their ids, the least first.",
+        ),
         post("/accounts", Operate, account::create)
-            .says("Create an account with its first credential")
-            .takes("NewAccount")
-            .creates("CreatedAccount")
+            .says(
+                "createAccount",
+                "Create an account with its first credential",
+                "A secret that is generated is shown in this reply and never again.",
+            )
             .refuses(&[409]),
-        get(ACCOUNT, Read, account::show)
-            .says("Show an account")
-            .gives("Account"),
-        patch(ACCOUNT, Operate, account::change)
-            .says("Change an account")
-            .takes("AccountChange")
-            .gives("Account"),
-        delete(ACCOUNT, Operate, account::delete)
-            .says("Delete an account with its credentials, and end its sessions"),
+        get(ACCOUNT, Read, account::show).says(
+            "getAccount",
+            "Show an account",
+            "Its state, its networks and its limits.",
+        ),
+        patch(ACCOUNT, Operate, account::change).says(
+            "updateAccount",
+            "Change an account",
+            "What is given replaces what was there. To disable an account ends its sessions at \
+             once.",
+        ),
+        delete(ACCOUNT, Operate, account::delete).says(
+            "deleteAccount",
+            "Delete an account",
+            "Its credentials are deleted and its sessions ended. Its id is never used again.",
+        ),
     ]
 }
 
@@ -147,23 +174,36 @@ fn credentials() -> Vec<AdminOperation> {
     const CREDENTIALS: &str = "/accounts/{account}/credentials";
     const CREDENTIAL: &str = "/accounts/{account}/credentials/{credential}";
     vec![
-        get(CREDENTIALS, Read, credential::list)
-            .says("List the credentials of an account")
-            .gives("CredentialPage"),
+        get(CREDENTIALS, Read, credential::list).says(
+            "listCredentials",
+            "List the credentials of an account",
+            "All of them on one page, without their secrets.",
+        ),
         post(CREDENTIALS, Operate, credential::create)
-            .says("Create a further credential")
-            .takes("NewCredential")
-            .creates("CreatedCredential")
+            .says(
+                "createCredential",
+                "Create a further credential",
+                "So a secret is replaced with an overlap: create the new credential, then \
+                 delete the old one. A secret that is generated is shown in this reply and \
+                 never again.",
+            )
             .refuses(&[409]),
-        get(CREDENTIAL, Read, credential::show)
-            .says("Show a credential")
-            .gives("Credential"),
-        patch(CREDENTIAL, Operate, credential::change)
-            .says("Change a credential")
-            .takes("CredentialChange")
-            .gives("Credential"),
-        delete(CREDENTIAL, Operate, credential::delete)
-            .says("Delete a credential, and end the sessions that it opened"),
+        get(CREDENTIAL, Read, credential::show).says(
+            "getCredential",
+            "Show a credential",
+            "Its login, its scopes and its state, without its secret.",
+        ),
+        patch(CREDENTIAL, Operate, credential::change).says(
+            "updateCredential",
+            "Change a credential",
+            "What is given replaces what was there. To disable a credential ends the sessions \
+             that it opened.",
+        ),
+        delete(CREDENTIAL, Operate, credential::delete).says(
+            "deleteCredential",
+            "Delete a credential",
+            "The sessions that it opened are ended.",
+        ),
     ]
 }
 
@@ -171,45 +211,63 @@ fn sessions() -> Vec<AdminOperation> {
     const SESSIONS: &str = "/accounts/{account}/sessions";
     const SESSION: &str = "/sessions/{session}";
     vec![
-        get(SESSIONS, Read, session::list)
-            .says("List the sessions of an account, newest first")
-            .asks(&["after-session", "limit"])
-            .gives("SessionPage"),
-        delete(SESSIONS, Operate, session::end_all)
-            .says("End all sessions of an account")
-            .gives("EndedSessions"),
-        get(SESSION, Read, session::show)
-            .says("Show a session")
-            .gives("Session"),
-        delete(SESSION, Operate, session::end)
-            .says("End a session")
-            .gives("Session"),
+        get(SESSIONS, Read, session::list).says(
+            "listSessions",
+            "List the sessions of an account",
+            "The newest first; those that are over are listed until they are forgotten.",
+        ),
+        delete(SESSIONS, Operate, session::end_all).says(
+            "revokeSessions",
+            "End all sessions of an account",
+            "Every token of the account is refused from then on; it may log in again.",
+        ),
+        get(SESSION, Read, session::show).says(
+            "getSession",
+            "Show a session",
+            "Whether it lives, and until when.",
+        ),
+        delete(SESSION, Operate, session::end).says(
+            "revokeSession",
+            "End a session",
+            "Its tokens are refused from then on. One that is over stays as it is.",
+        ),
     ]
 }
 
 fn keys() -> Vec<AdminOperation> {
     const KEY: &str = "/keys/{kid}";
     vec![
-        get("/keys", Read, keys::list)
-            .says("List signing keys and peppers, never their material")
-            .asks(&["of-api"])
-            .gives("KeyPage"),
+        get("/keys", Read, keys::list).says(
+            "listKeys",
+            "List signing keys and peppers",
+            "All of them on one page, never their material.",
+        ),
         post("/keys", Own, keys::publish)
-            .says("Publish a signing key, which signs nothing yet")
-            .takes("NewKey")
-            .creates("Key")
+            .says(
+                "publishKey",
+                "Publish a signing key",
+                "It signs nothing yet, so that others know it before its first use.",
+            )
             .refuses(&[409]),
         post("/keys/rotate", Own, keys::rotate)
-            .says("Make the pending key active")
-            .takes("KeyRotation")
-            .gives("ChangedKeys")
-            .once()
+            .says(
+                "rotateKey",
+                "Make the pending key active",
+                "What the key before signed stays good until it runs out.",
+            )
             .refuses(&[409]),
-        get(KEY, Read, keys::show).says("Show a key").gives("Key"),
+        get(KEY, Read, keys::show).says(
+            "getKey",
+            "Show a key",
+            "How far it is on its way, never its material.",
+        ),
         patch(KEY, Own, keys::change)
-            .says("Retire the active key, or kill one")
-            .takes("KeyChange")
-            .gives("ChangedKeys")
+            .says(
+                "updateKey",
+                "Retire the active key, or kill one",
+                "A key retires when the pending one takes its place. What a killed key signed \
+                 is refused from then on.",
+            )
             .refuses(&[409]),
     ]
 }
@@ -217,53 +275,59 @@ fn keys() -> Vec<AdminOperation> {
 fn admin_keys() -> Vec<AdminOperation> {
     const KEY: &str = "/admin-keys/{name}";
     let all = [
-        get("/admin-keys", Own, admin_key::list)
-            .says("List admin keys")
-            .asks(&["after-name", "limit"])
-            .gives("AdminKeyPage"),
+        get("/admin-keys", Own, admin_key::list).says(
+            "listAdminKeys",
+            "List admin keys",
+            "By their names; the owner's key, which lies in the data directory, is among them.",
+        ),
         post("/admin-keys", Own, admin_key::create)
-            .says("Make an admin key")
-            .takes("NewAdminKey")
-            .creates("CreatedAdminKey")
+            .says(
+                "createAdminKey",
+                "Make an admin key",
+                "The key is shown in this reply and never again. What it may do cannot be \
+                 changed.",
+            )
             .refuses(&[409]),
-        get(KEY, Own, admin_key::show)
-            .says("Show an admin key")
-            .gives("AdminKey"),
+        get(KEY, Own, admin_key::show).says(
+            "getAdminKey",
+            "Show an admin key",
+            "Its role, the apis that its holder sees, and its end, without the key itself.",
+        ),
         delete(KEY, Own, admin_key::delete)
-            .says("Delete an admin key: it opens nothing from then on")
+            .says(
+                "deleteAdminKey",
+                "Delete an admin key",
+                "It opens nothing from then on. The owner's key ends with its file.",
+            )
             .refuses(&[409]),
     ];
     all.into_iter().map(AdminOperation::for_every_api).collect()
 }
 
 fn refusals() -> Vec<AdminOperation> {
-    const FILTERS: &[&str] = &[
-        "of-account",
-        "of-login",
-        "of-address",
-        "of-code",
-        "of-api",
-        "since",
-        "until",
-        "after-number",
-        "limit",
-    ];
     vec![
-        get("/refusals", Read, refusals::list)
-            .says("Who was refused, when and why")
-            .asks(FILTERS)
-            .gives("RefusalPage"),
-        get("/refusals/{refusal}", Read, refusals::show)
-            .says("Show a refusal")
-            .gives("Refusal"),
-        get("/explain", Read, explain::by_login)
-            .says("Why a login is refused, by cause")
-            .asks(&["login", "of-api", "since"])
-            .gives("Explanation"),
-        post("/explain", Read, explain::dry_run)
-            .says("What the guard would decide about a request now")
-            .takes("DryRun")
-            .gives("DryRunVerdict"),
+        get("/refusals", Read, refusals::list).says(
+            "listRefusals",
+            "List who was refused, when and why",
+            "The newest first, of the last seven days. Of many of one kind from one place some \
+             are only counted.",
+        ),
+        get("/refusals/{refusal}", Read, refusals::show).says(
+            "getRefusal",
+            "Show a refusal",
+            "With its cause and a remedy in words. The id may be cut short as long as only one \
+             refusal begins so.",
+        ),
+        get("/explain", Read, explain::by_login).says(
+            "explainLogin",
+            "Explain why a login is refused",
+            "Its refusals by cause, what changed just before, and how its accounts stand now.",
+        ),
+        post("/explain", Read, explain::dry_run).says(
+            "explainRequest",
+            "Explain what the guard would decide about a request now",
+            "Nothing is spent, logged or kept, the token least of all.",
+        ),
     ]
 }
 

@@ -16,10 +16,29 @@ use countersign_domain::{ApiScope, Role};
 use super::AdminState;
 use super::key::AuthenticatedOperator;
 use super::openapi::OperationText;
+use super::openapi::described::{DescribedHandler, OperationShape};
 use super::problem::AdminProblem;
 
 /// The path that all others begin with.
 pub(super) const ROOT: &str = "/admin/v1";
+
+/// The groups of operations, in the order in which they are shown.
+pub(super) const OPERATION_GROUPS: [(&str, &str); 8] = [
+    (
+        "server",
+        "The server itself: this description, numbers and the audit log.",
+    ),
+    ("apis", "The apis that are served."),
+    ("accounts", "The partners' accounts."),
+    ("credentials", "Logins and secrets of an account."),
+    (
+        "sessions",
+        "What logins opened, with the tokens that belong to it.",
+    ),
+    ("keys", "Signing keys and peppers, never their material."),
+    ("admin-keys", "Who operates the server."),
+    ("refusals", "Who was refused, and why."),
+];
 
 /// One method on one path.
 pub(super) struct AdminOperation {
@@ -27,7 +46,11 @@ pub(super) struct AdminOperation {
     /// Below [`ROOT`].
     pub(super) path: &'static str,
     pub(super) needs: RequiredRole,
-    pub(super) saying: OperationText,
+    pub(super) text: OperationText,
+    /// What its handler takes and gives.
+    pub(super) shape: OperationShape,
+    /// Statuses of refusals that follow from nothing else.
+    pub(super) refusals: &'static [u16],
     handler: MethodRouter<AdminState>,
 }
 
@@ -41,39 +64,51 @@ pub(super) struct RequiredRole {
 }
 
 /// `GET`, and with it `HEAD`.
-pub(super) fn get<H, T>(path: &'static str, role: Role, handler: H) -> AdminOperation
+pub(super) fn get<H, T, A>(path: &'static str, role: Role, handler: H) -> AdminOperation
 where
-    H: Handler<T, AdminState>,
+    H: Handler<T, AdminState> + DescribedHandler<A>,
     T: 'static,
 {
-    AdminOperation::new(Method::GET, path, role, routing::get(handler))
+    AdminOperation::new(Method::GET, path, role, H::shape(), routing::get(handler))
 }
 
 /// `POST`.
-pub(super) fn post<H, T>(path: &'static str, role: Role, handler: H) -> AdminOperation
+pub(super) fn post<H, T, A>(path: &'static str, role: Role, handler: H) -> AdminOperation
 where
-    H: Handler<T, AdminState>,
+    H: Handler<T, AdminState> + DescribedHandler<A>,
     T: 'static,
 {
-    AdminOperation::new(Method::POST, path, role, routing::post(handler))
+    AdminOperation::new(Method::POST, path, role, H::shape(), routing::post(handler))
 }
 
 /// `PATCH`.
-pub(super) fn patch<H, T>(path: &'static str, role: Role, handler: H) -> AdminOperation
+pub(super) fn patch<H, T, A>(path: &'static str, role: Role, handler: H) -> AdminOperation
 where
-    H: Handler<T, AdminState>,
+    H: Handler<T, AdminState> + DescribedHandler<A>,
     T: 'static,
 {
-    AdminOperation::new(Method::PATCH, path, role, routing::patch(handler))
+    AdminOperation::new(
+        Method::PATCH,
+        path,
+        role,
+        H::shape(),
+        routing::patch(handler),
+    )
 }
 
 /// `DELETE`.
-pub(super) fn delete<H, T>(path: &'static str, role: Role, handler: H) -> AdminOperation
+pub(super) fn delete<H, T, A>(path: &'static str, role: Role, handler: H) -> AdminOperation
 where
-    H: Handler<T, AdminState>,
+    H: Handler<T, AdminState> + DescribedHandler<A>,
     T: 'static,
 {
-    AdminOperation::new(Method::DELETE, path, role, routing::delete(handler))
+    AdminOperation::new(
+        Method::DELETE,
+        path,
+        role,
+        H::shape(),
+        routing::delete(handler),
+    )
 }
 
 impl AdminOperation {
@@ -81,6 +116,7 @@ impl AdminOperation {
         method: Method,
         path: &'static str,
         role: Role,
+        shape: OperationShape,
         handler: MethodRouter<AdminState>,
     ) -> Self {
         Self {
@@ -90,9 +126,43 @@ impl AdminOperation {
                 role,
                 every_api: false,
             },
-            saying: OperationText::default(),
+            text: OperationText::default(),
+            shape,
+            refusals: &[],
             handler,
         }
+    }
+
+    /// Its name for clients, a verb and a noun, and what it does: in a few words, and
+    /// in whole sentences.
+    #[must_use]
+    pub(super) fn says(
+        mut self,
+        id: &'static str,
+        summary: &'static str,
+        description: &'static str,
+    ) -> Self {
+        self.text = OperationText {
+            id,
+            summary,
+            description,
+            ..self.text
+        };
+        self
+    }
+
+    /// The group of [`OPERATION_GROUPS`] that it belongs to.
+    #[must_use]
+    pub(super) fn tagged(mut self, tag: &'static str) -> Self {
+        self.text.tag = tag;
+        self
+    }
+
+    /// Statuses of refusals that follow from nothing else.
+    #[must_use]
+    pub(super) fn refuses(mut self, statuses: &'static [u16]) -> Self {
+        self.refusals = statuses;
+        self
     }
 
     /// Only for keys that see every api: what it shows or does belongs to none.

@@ -1,44 +1,59 @@
 //! The query of a listing, and one page of it.
 
+use std::borrow::Cow;
+use std::marker::PhantomData;
+
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::fields::{NamedValues, ValueSource};
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, OneOfBuilder, Schema, Type};
+use utoipa::openapi::{Ref, RefOr};
+use utoipa::{PartialSchema, ToSchema};
+
+use super::member_number::PageLimit;
+use super::member_reader::ValueSource;
+use super::members::{GivenMembers, MemberFaults};
 use super::problem::{AdminProblem, FieldFault};
 
 /// How many items a page has if the query does not say.
-const USUAL: usize = 100;
-/// How many items a page has at most.
-const MOST: u64 = 1_000;
+pub(super) const USUAL_LIMIT: u64 = 100;
 
-/// The parameters of a query, not yet looked at.
-pub(super) struct QueryParameters(Map<String, Value>);
+/// The parameters of a query that are to be a `T`, not yet looked at.
+pub(super) struct RequestQuery<T> {
+    parameters: Map<String, Value>,
+    wanted: PhantomData<fn() -> T>,
+}
 
-impl QueryParameters {
-    /// Reads every parameter with `read`; see [`NamedValues::read`].
-    pub(super) fn read<T>(
+impl<T: DeserializeOwned + ToSchema> RequestQuery<T> {
+    /// Reads every parameter; see [`GivenMembers::read`].
+    pub(super) fn read<U>(
         self,
-        read: impl FnOnce(&mut NamedValues) -> Option<T>,
-    ) -> Result<T, AdminProblem> {
-        NamedValues::new(self.0, ValueSource::Query).read(read)
+        judge: impl FnOnce(T, &mut MemberFaults) -> Option<U>,
+    ) -> Result<U, AdminProblem> {
+        GivenMembers::new(self.parameters, ValueSource::Query).read(judge)
     }
 }
 
-impl<S: Sync> FromRequestParts<S> for QueryParameters {
+impl<S: Sync, T> FromRequestParts<S> for RequestQuery<T> {
     type Rejection = AdminProblem;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, AdminProblem> {
         let pairs = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
             .map_err(|_| AdminProblem::malformed("the query cannot be read"))?;
-        let mut values = Map::new();
+        let mut parameters = Map::new();
         for (name, value) in pairs.0 {
-            if values.insert(name.clone(), Value::String(value)).is_some() {
+            let value = Value::String(value);
+            if parameters.insert(name.clone(), value).is_some() {
                 return Err(twice(name));
             }
         }
-        Ok(Self(values))
+        Ok(Self {
+            parameters,
+            wanted: PhantomData,
+        })
     }
 }
 
@@ -50,10 +65,10 @@ fn twice(name: String) -> AdminProblem {
     }])
 }
 
-/// How many items the query asks for.
-pub(super) fn limit(fields: &mut NamedValues) -> usize {
-    let asked = fields.number("limit", 1..=MOST);
-    asked.and_then(|n| usize::try_from(n).ok()).unwrap_or(USUAL)
+/// How many items a query asks for.
+pub(super) fn items(limit: Option<PageLimit>) -> usize {
+    let asked = limit.map_or(USUAL_LIMIT, |limit| limit.0);
+    usize::try_from(asked).unwrap_or(usize::MAX)
 }
 
 /// A page of a listing.
@@ -81,8 +96,72 @@ impl<T, N> ListPage<T, N> {
         Self { items, next }
     }
 
+    /// The items, and the `after` of the next page.
+    pub(super) fn into_parts(self) -> (Vec<T>, Option<N>) {
+        (self.items, self.next)
+    }
+}
+
+/// There is no next page.
+#[derive(Serialize)]
+pub(super) enum NoNextPage {}
+
+impl<T> ListPage<T, NoNextPage> {
     /// A listing that has but one page.
     pub(super) fn whole(items: Vec<T>) -> Self {
         Self { items, next: None }
+    }
+}
+
+/// What tells a page where the next one begins.
+pub(super) trait PagePlace {
+    /// Its schema, null included.
+    fn next() -> RefOr<Schema>;
+}
+
+impl PagePlace for NoNextPage {
+    fn next() -> RefOr<Schema> {
+        let described = ObjectBuilder::new().schema_type(Type::Null);
+        described
+            .description(Some("Always null: the listing has one page."))
+            .into()
+    }
+}
+
+/// A place that a query takes as `after`.
+impl<T: ToSchema> PagePlace for T {
+    fn next() -> RefOr<Schema> {
+        let null = ObjectBuilder::new().schema_type(Type::Null);
+        OneOfBuilder::new()
+            .item(null)
+            .item(T::schema())
+            .description(Some("The `after` of the next page; null on the last one."))
+            .into()
+    }
+}
+
+impl<T: ToSchema, N: PagePlace> ToSchema for ListPage<T, N> {
+    fn name() -> Cow<'static, str> {
+        format!("{}Page", T::name()).into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((T::name().into_owned(), T::schema()));
+        T::schemas(schemas);
+    }
+}
+
+impl<T: ToSchema, N: PagePlace> PartialSchema for ListPage<T, N> {
+    fn schema() -> RefOr<Schema> {
+        let items = ArrayBuilder::new()
+            .items(Ref::from_schema_name(T::name()))
+            .description(Some("The items of this page."));
+        ObjectBuilder::new()
+            .property("items", items)
+            .required("items")
+            .property("next", N::next())
+            .required("next")
+            .description(Some("A page of a listing."))
+            .into()
     }
 }

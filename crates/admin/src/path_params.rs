@@ -12,9 +12,34 @@ use countersign_domain::{
 
 use super::AdminState;
 use super::key::AuthenticatedOperator;
+use super::member_number::{AccountNumber, CredentialNumber};
+use super::member_text::{AdminKeyNameText, ApiNameText, KeyIdText, SessionIdText, SupportIdText};
+use super::openapi::described::SchemaSource;
 use super::problem::AdminProblem;
 use countersign_server::api::IssuingApi;
 use countersign_store::SealedKey;
+
+/// What a parameter of a path is, and how it looks.
+pub(super) fn path_parameter(name: &str) -> (&'static str, SchemaSource) {
+    match name {
+        "account" => ("The id of an account.", SchemaSource::of::<AccountNumber>()),
+        "credential" => (
+            "The id of a credential of the account.",
+            SchemaSource::of::<CredentialNumber>(),
+        ),
+        "session" => ("The id of a session.", SchemaSource::of::<SessionIdText>()),
+        "api" => ("The name of an api.", SchemaSource::of::<ApiNameText>()),
+        "kid" => ("The id of a key.", SchemaSource::of::<KeyIdText>()),
+        "refusal" => (
+            "The support id of a refusal, or as much of its beginning as makes it the only one.",
+            SchemaSource::of::<SupportIdText>(),
+        ),
+        _ => (
+            "The name of an admin key.",
+            SchemaSource::of::<AdminKeyNameText>(),
+        ),
+    }
+}
 
 /// The parameters of the path.
 pub(super) struct PathParams(RawPathParams);

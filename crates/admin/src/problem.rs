@@ -4,6 +4,7 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use countersign_domain::Role;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use countersign_store::{AdminKeyError, CreateError, StoreUnavailable};
 
@@ -18,28 +19,40 @@ pub(super) struct AdminProblem {
 }
 
 /// What is wrong with one member of a body or one parameter of a query.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Fault)]
 pub(super) struct FieldFault {
-    /// The JSON pointer of the member (RFC 6901).
+    /// The JSON pointer of the member in the body (RFC 6901).
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub(super) pointer: Option<String>,
-    /// The name of the parameter.
+    /// The name of the parameter of the query.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub(super) parameter: Option<String>,
     /// What is wrong with it, in words; holds no secret.
     pub(super) detail: String,
 }
 
-/// The members of the document.
-#[derive(Serialize)]
-struct ProblemDocument<'a> {
-    r#type: &'static str,
-    title: &'a str,
+/// Why a request was refused (RFC 9457).
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct ProblemDocument {
+    /// Always `about:blank`: the code says more.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// The status in words.
+    title: &'static str,
+    /// The HTTP status.
+    #[schema(minimum = 400, maximum = 599)]
     status: u16,
-    code: &'a str,
-    detail: &'a str,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    errors: &'a [FieldFault],
+    /// What went wrong, in a word that stays the same.
+    code: &'static str,
+    /// What went wrong, in words for people.
+    detail: String,
+    /// What is wrong with each member or parameter; it is not there if none is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FieldFault>,
 }
 
 impl AdminProblem {
@@ -166,12 +179,12 @@ impl FieldFault {
 impl IntoResponse for AdminProblem {
     fn into_response(self) -> Response {
         let document = ProblemDocument {
-            r#type: "about:blank",
+            kind: "about:blank",
             title: self.status.canonical_reason().unwrap_or("Error"),
             status: self.status.as_u16(),
             code: self.code,
-            detail: &self.detail,
-            errors: &self.faults,
+            detail: self.detail,
+            errors: self.faults,
         };
         let body = serde_json::to_vec(&document).unwrap_or_default();
         let media = [(header::CONTENT_TYPE, "application/problem+json")];

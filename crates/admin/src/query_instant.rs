@@ -1,29 +1,53 @@
 //! Instants in a query: RFC 3339, or how long ago, such as `2h`, `30m`, `1d`.
 
+use std::time::Duration;
+
 use countersign_dialect::document::duration;
 use countersign_domain::Timestamp;
 use countersign_domain::account::InvalidText;
 
-/// The instant that `text` names, where it is `now`. Nothing is older than 1970,
-/// and RFC 3339 has no years before the first.
-pub(super) fn instant(text: &str, now: Timestamp) -> Result<Timestamp, InvalidText> {
-    const EARLIEST: Timestamp = Timestamp::from_seconds(0);
-    if let Some(age) = duration(text) {
-        return Ok((now - age).max(EARLIEST));
+/// An instant, or how long ago it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum InstantOrAge {
+    /// The instant itself.
+    Instant(Timestamp),
+    /// How long ago it was.
+    Age(Duration),
+}
+
+impl InstantOrAge {
+    /// What is meant by `text`.
+    pub(super) fn parse(text: &str) -> Result<Self, InvalidText> {
+        if let Some(age) = duration(text) {
+            return Ok(Self::Age(age));
+        }
+        let parsed = text.parse().map_err(|_| {
+            InvalidText("must be an RFC 3339 instant, or how long ago: 90s, 30m, 2h, 1d".to_owned())
+        });
+        parsed.map(Self::Instant)
     }
-    let parsed = text.parse().map_err(|_| {
-        InvalidText("must be an RFC 3339 instant, or how long ago: 90s, 30m, 2h, 1d".to_owned())
-    });
-    parsed.map(|it: Timestamp| it.max(EARLIEST))
+
+    /// The instant that is meant where it is `now`. Nothing is older than 1970, and
+    /// RFC 3339 has no years before the first.
+    pub(super) fn at(self, now: Timestamp) -> Timestamp {
+        const EARLIEST: Timestamp = Timestamp::from_seconds(0);
+        let instant = match self {
+            Self::Instant(instant) => instant,
+            Self::Age(age) => now - age,
+        };
+        instant.max(EARLIEST)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+
+    fn instant(text: &str, now: Timestamp) -> Result<Timestamp, InvalidText> {
+        InstantOrAge::parse(text).map(|meant| meant.at(now))
+    }
 
     #[test]
     fn an_instant_is_rfc_3339_or_an_age() {

@@ -1,103 +1,150 @@
 //! Refusals: who was refused, when, from where and why.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 use axum::Json;
 use axum::extract::State;
-use countersign_domain::account::InvalidText;
 use countersign_domain::session::SessionState;
-use countersign_domain::{AccountId, ApiName, ApiScope, Reason, Refusal, Session, Timestamp};
-use serde::Serialize;
+use countersign_domain::{ApiName, ApiScope, Reason, Session, Timestamp};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::AdminState;
-use super::fields::NamedValues;
 use super::key::AuthenticatedOperator;
-use super::page::{ListPage, QueryParameters, limit};
+use super::member_number::{AccountNumber, EntryNumber, PageLimit, WholeNumber};
+use super::member_text::{
+    AddressText, InstantOrAgeText, InstantText, ServedApi, SessionIdText, TextMember,
+};
+use super::member_words::RefusalCodeText;
+use super::page::{ListPage, RequestQuery, items};
 use super::path_params::PathParams;
 use super::problem::AdminProblem;
-use super::query_instant::instant;
 use super::view::EndView;
 use crate::refusal_ring::{KeptRefusal, RefusalFilter, RingUnreadable};
 
-/// A refusal in a reply.
-#[derive(Serialize)]
-pub(super) struct RefusalView {
-    id: String,
-    at: String,
-    api: Option<String>,
-    front: String,
-    operation: Option<String>,
-    /// What the peer was told.
-    code: String,
-    /// Null if the connection was closed without an answer.
-    status: Option<u16>,
-    /// Why.
-    reason: String,
-    detail: String,
-    account: Option<u64>,
+/// Which refusals are listed.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RefusalQuery {
+    /// Only refusals of this account.
+    account: Option<AccountNumber>,
+    /// Only refusals in which this login was tried.
     login: Option<String>,
-    session: Option<String>,
+    /// Only refusals of requests from this address.
+    address: Option<AddressText>,
+    /// Only refusals with this code, or with this code of a reason.
+    code: Option<RefusalCodeText>,
+    /// Only refusals at this api.
+    api: Option<ServedApi>,
+    /// Only refusals from this instant on.
+    since: Option<InstantOrAgeText>,
+    /// Only refusals before this instant.
+    until: Option<InstantOrAgeText>,
+    /// Only refusals after this number: those that are older.
+    #[schema(inline)]
+    after: Option<EntryNumber>,
+    /// How many refusals at most.
+    #[schema(inline, default = 100)]
+    limit: Option<PageLimit>,
+}
+
+/// A request that was refused.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Refusal)]
+pub(super) struct RefusalView {
+    /// The support id that the peer was given.
+    id: String,
+    /// When it was refused.
+    at: InstantText,
+    /// At which api; null for a path of none.
+    api: Option<String>,
+    /// The part of the server that refused it.
+    front: String,
+    /// What was asked for; null if that was not known.
+    operation: Option<String>,
+    /// The code of what the peer was told.
+    code: String,
+    /// The HTTP status that the peer was given; null if the connection was closed
+    /// without an answer.
+    status: Option<u16>,
+    /// The code of the reason, which the peer was not told.
+    reason: String,
+    /// More about the reason, in words.
+    detail: String,
+    /// The account of the request; null if it is not known.
+    account: Option<AccountNumber>,
+    /// The login that was tried; null if none was.
+    login: Option<String>,
+    /// The session of the token that was presented; null if it is not known.
+    session: Option<SessionIdText>,
+    /// The address of the client.
     address: String,
+    /// The method of the request; empty if the request was not read so far.
     method: String,
+    /// The path of the request, without its query; empty if the request was not read so
+    /// far.
     path: String,
-    /// How many more of the same kind were not kept one by one.
+    /// How many more of the same kind were counted and not kept one by one.
     repeated: u64,
-    last_at: String,
+    /// When the last of them was refused.
+    last_at: InstantText,
 }
 
 /// A refusal with its cause in words.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ExplainedRefusal)]
 pub(super) struct ExplainedView {
     #[serde(flatten)]
     refusal: RefusalView,
-    /// How and when its session was ended, if it was by then.
+    /// How and when its session had been ended by then; null if it had not.
     session_end: Option<EndView>,
+    /// What the reason means.
     pub(super) means: &'static str,
+    /// What helps against it.
     pub(super) remedy: &'static str,
 }
 
-/// A page of them, with the number of those that could not be kept.
-#[derive(Serialize)]
+/// A page of refusals, the newest first.
+#[derive(Serialize, ToSchema)]
 pub(super) struct RefusalPage {
-    #[serde(flatten)]
-    page: ListPage<RefusalView, u64>,
-    /// Since the server was started.
+    /// The refusals of this page.
+    items: Vec<RefusalView>,
+    /// The `after` of the next page; null on the last one.
+    #[schema(inline)]
+    next: Option<EntryNumber>,
+    /// How many refusals could not be kept since the server was started.
     dropped: u64,
 }
 
 pub(super) async fn list(
     State(admin): State<AdminState>,
     operator: AuthenticatedOperator,
-    parameters: QueryParameters,
+    query: RequestQuery<RefusalQuery>,
 ) -> Result<Json<RefusalPage>, AdminProblem> {
-    let (asked, after, limit) = parameters.read(|query| {
-        let after = query.number("after", 1..=u64::MAX >> 1);
-        Some((asked(query, &admin, &operator), after, limit(query)))
+    let (apis, now) = (operator.apis(&admin), admin.store.now());
+    let (asked, after, limit) = query.read(|query: RefusalQuery, faults| {
+        let asked = RefusalFilter {
+            account: query.account.map(|account| account.0),
+            login: query.login,
+            address: query.address.map(|address| address.0),
+            code: query.code.map(|code| code.0.0),
+            api: faults.api(query.api, &apis),
+            apis: seen(&operator),
+            since: query.since.map(|since| since.0.at(now)),
+            until: query.until.map(|until| until.0.at(now)),
+        };
+        let after = query.after.map(|after| after.0);
+        Some((asked, after, items(query.limit)))
     })?;
     let found = admin.refusals.list(asked, after, limit + 1).await?;
-    let view = |kept: KeptRefusal| seen_by(&operator, kept).into();
-    let page = ListPage::new(found, limit, |kept| kept.number, view);
-    let dropped = admin.refusals.dropped();
-    Ok(Json(RefusalPage { page, dropped }))
-}
-
-fn asked(
-    query: &mut NamedValues,
-    admin: &AdminState,
-    operator: &AuthenticatedOperator,
-) -> RefusalFilter {
-    let now = admin.store.now();
-    RefusalFilter {
-        account: query.account_id("account"),
-        login: query.text("login"),
-        address: query.parsed("address", address),
-        code: query.parsed("code", code),
-        api: query.api("api", &operator.apis(admin)),
-        apis: seen(operator),
-        since: query.parsed("since", |text| instant(text, now)),
-        until: query.parsed("until", |text| instant(text, now)),
-    }
+    let view = |kept: KeptRefusal| RefusalView::from(seen_by(&operator, kept));
+    let place = |kept: &KeptRefusal| WholeNumber(kept.number);
+    let (items, next) = ListPage::new(found, limit, place, view).into_parts();
+    Ok(Json(RefusalPage {
+        items,
+        next,
+        dropped: admin.refusals.dropped(),
+    }))
 }
 
 /// The apis that an operator sees, if not all.
@@ -106,20 +153,6 @@ pub(super) fn seen(operator: &AuthenticatedOperator) -> Option<BTreeSet<ApiName>
         ApiScope::All => None,
         ApiScope::Only(apis) => Some(apis.clone()),
     }
-}
-
-fn address(text: &str) -> Result<IpAddr, InvalidText> {
-    let parsed = text.parse();
-    parsed.map_err(|_| InvalidText("must be an IP address".to_owned()))
-}
-
-fn code(text: &str) -> Result<String, InvalidText> {
-    if Refusal::from_code(text).is_some() || Reason::from_code(text).is_some() {
-        return Ok(text.to_owned());
-    }
-    Err(InvalidText(
-        "is the code of no refusal and of no reason".to_owned(),
-    ))
 }
 
 pub(super) async fn show(
@@ -225,7 +258,7 @@ impl From<KeptRefusal> for RefusalView {
     fn from(kept: KeptRefusal) -> Self {
         Self {
             id: kept.id,
-            at: kept.at.rfc3339(),
+            at: TextMember(kept.at),
             api: kept.api,
             front: kept.front,
             operation: kept.operation,
@@ -233,14 +266,14 @@ impl From<KeptRefusal> for RefusalView {
             status: kept.status,
             reason: kept.reason,
             detail: kept.detail,
-            account: kept.account.map(AccountId::number),
+            account: kept.account.map(AccountNumber),
             login: kept.login,
-            session: kept.session.map(|session| session.to_string()),
+            session: kept.session.map(TextMember),
             address: kept.address,
             method: kept.method,
             path: kept.path,
             repeated: kept.repeated,
-            last_at: kept.last_at.rfc3339(),
+            last_at: TextMember(kept.last_at),
         }
     }
 }

@@ -7,9 +7,13 @@
 use countersign_dialect::{Dialect, Secret};
 use countersign_domain::Scopes;
 use countersign_domain::account::{InvalidText, StoredSecret, check_login};
+use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::AdminState;
-use super::fields::NamedValues;
+use super::member_list::ScopeList;
+use super::member_text::{LoginText, SecretText};
+use super::members::MemberFaults;
 use super::problem::AdminProblem;
 use countersign_server::api::IssuingApi;
 use countersign_server::generated_key;
@@ -17,8 +21,26 @@ use countersign_server::password::PasswordFault;
 use countersign_store::NewCredential;
 use countersign_store::random::NoRandomness;
 
-/// What a body says of a new credential.
-pub(super) struct NewCredentialBody {
+/// A new credential. What is not given is generated.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewCredential)]
+pub(super) struct NewCredentialRequest {
+    /// The login; one is generated if it is not given.
+    pub(super) login: Option<LoginText>,
+    /// Generate a login that begins so, where the dialect has several forms; not beside
+    /// login.
+    pub(super) login_prefix: Option<String>,
+    /// A password of at least 8 characters, where the api takes them; a key is generated
+    /// and shown once if it is not given.
+    #[schema(value_type = Option<String>, min_length = 8, max_length = 1024, write_only)]
+    pub(super) secret: Option<SecretText>,
+    /// What the credential may be used for, as routes ask for it.
+    pub(super) scopes: Option<ScopeList>,
+}
+
+/// What is wanted of a new credential.
+pub(super) struct WantedCredential {
     login: WantedLogin,
     secret: Option<Secret>,
     scopes: Scopes,
@@ -36,21 +58,24 @@ pub(super) struct GeneratedCredential {
     pub(super) shown: Option<Secret>,
 }
 
-impl NewCredentialBody {
-    /// Reads `login` or `login_prefix`, `secret` and `scopes`, as the api's
-    /// dialect demands them. Without an api nothing can be judged.
-    pub(super) fn read(fields: &mut NamedValues, api: Option<&IssuingApi>) -> Option<Self> {
-        let Some(api) = api else {
-            fields.pass_over(&["login", "login_prefix", "secret", "scopes"]);
-            return None;
-        };
-        let login = fields.parsed("login", |text| login_of(api.dialect(), text));
-        let prefix = fields.parsed("login_prefix", |text| prefix_of(api.dialect(), text));
-        let secret = fields.parsed("secret", |text| secret_of(api, text));
-        let scopes = fields.scopes("scopes").unwrap_or_default();
+impl WantedCredential {
+    /// What is asked for, as the api's dialect demands it.
+    pub(super) fn of(
+        asked: NewCredentialRequest,
+        api: &IssuingApi,
+        faults: &mut MemberFaults,
+    ) -> Option<Self> {
+        let dialect = api.dialect();
+        let login = asked.login.map(|login| login.0);
+        let login = faults.parsed("login", login, |text| login_of(dialect, text));
+        let prefix = asked.login_prefix;
+        let prefix = faults.parsed("login_prefix", prefix, |text| prefix_of(dialect, text));
+        let secret = asked.secret.and_then(|SecretText(secret)| {
+            faults.parsed("secret", Some(secret.expose()), |text| secret_of(api, text))
+        });
         let login = match (login, prefix) {
             (Some(_), Some(_)) => {
-                return fields.fault("login_prefix", "cannot stand beside login");
+                return faults.fault("login_prefix", "cannot stand beside login");
             }
             (Some(login), None) => WantedLogin::Given(login),
             (None, prefix) => WantedLogin::Generated { prefix },
@@ -58,7 +83,7 @@ impl NewCredentialBody {
         Some(Self {
             login,
             secret,
-            scopes,
+            scopes: asked.scopes.map_or_else(Scopes::default, |scopes| scopes.0),
         })
     }
 
@@ -95,14 +120,6 @@ fn credential(login: String, secret: StoredSecret, scopes: Scopes) -> NewCredent
         login,
         secret,
         scopes,
-    }
-}
-
-/// What kind of secret is stored.
-pub(super) fn kind(stored: &StoredSecret) -> &'static str {
-    match stored {
-        StoredSecret::Key(_) => "key",
-        StoredSecret::Password(_) => "password",
     }
 }
 

@@ -2,21 +2,35 @@
 
 use axum::Json;
 use axum::extract::State;
-use countersign_domain::account::InvalidText;
-use countersign_domain::{Session, SessionId};
-use serde::Serialize;
+use countersign_domain::Session;
+use serde::{Deserialize, Serialize};
 use tracing::info;
+use utoipa::ToSchema;
 
 use super::AdminState;
 use super::key::AuthenticatedOperator;
-use super::page::{ListPage, QueryParameters, limit};
+use super::member_number::PageLimit;
+use super::member_text::{SessionIdText, TextMember};
+use super::page::{ListPage, RequestQuery, items};
 use super::path_params::{PathParams, no_account, no_session};
 use super::problem::AdminProblem;
 use super::view::SessionView;
 
-/// How many sessions were ended.
-#[derive(Serialize)]
+/// Which sessions are listed.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SessionQuery {
+    /// Only sessions after this one.
+    after: Option<SessionIdText>,
+    /// How many sessions at most.
+    #[schema(inline, default = 100)]
+    limit: Option<PageLimit>,
+}
+
+/// What a revocation ended.
+#[derive(Serialize, ToSchema)]
 pub(super) struct EndedSessions {
+    /// How many sessions were ended.
     ended: usize,
 }
 
@@ -25,22 +39,18 @@ pub(super) async fn list(
     State(admin): State<AdminState>,
     operator: AuthenticatedOperator,
     place: PathParams,
-    parameters: QueryParameters,
-) -> Result<Json<ListPage<SessionView, String>>, AdminProblem> {
-    let (after, limit) = parameters.read(|query| {
-        let after = query.parsed("after", session_id);
-        Some((after, limit(query)))
+    query: RequestQuery<SessionQuery>,
+) -> Result<Json<ListPage<SessionView, SessionIdText>>, AdminProblem> {
+    let (after, limit) = query.read(|query: SessionQuery, _| {
+        let after = query.after.map(|after| after.0);
+        Some((after, items(query.limit)))
     })?;
     let account = place.account(&admin, &operator).await?;
     let found = admin.store.sessions(account.id, after, limit + 1).await?;
     let now = admin.store.now();
-    let place = |session: &Session| session.id.to_string();
+    let place = |session: &Session| TextMember(session.id);
     let view = |session| SessionView::new(session, now);
     Ok(Json(ListPage::new(found, limit, place, view)))
-}
-
-fn session_id(text: &str) -> Result<SessionId, InvalidText> {
-    SessionId::from_hex(text).ok_or_else(|| InvalidText("must be 32 hex digits".to_owned()))
 }
 
 pub(super) async fn show(

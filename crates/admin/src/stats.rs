@@ -3,21 +3,31 @@
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::AdminState;
 use super::problem::AdminProblem;
 use countersign_store::StoreStats;
 
-/// The numbers in a reply.
-#[derive(Serialize)]
+/// What is in the store, in numbers.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Stats)]
 pub(super) struct StatsView {
+    /// How many accounts there are.
     accounts: u64,
+    /// How many credentials there are.
     credentials: u64,
+    /// How many sessions are kept, those that are over too.
     sessions: u64,
+    /// How many of them nobody ended; some may have run out.
     active_sessions: u64,
+    /// How many revocations are kept, because tokens that they concern have not run out.
     revocations: u64,
+    /// The number of the newest revocation.
     log_head: u64,
+    /// The number of the newest entry of the audit log.
     audit_head: u64,
+    /// The size of the database file, in bytes, without its write-ahead log.
     database_bytes: u64,
 }
 

@@ -1,109 +1,215 @@
 //! How accounts, credentials and sessions look in replies.
 
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use countersign_domain::account::StoredSecret;
 use countersign_domain::session::SessionState;
 use countersign_domain::{Account, Credential, Session, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-/// An account in a reply.
-#[derive(Serialize)]
-pub(super) struct AccountView {
-    id: u64,
-    api: String,
-    login: String,
-    state: &'static str,
-    allow: Vec<String>,
-    limits: LimitsView,
-    epoch: u32,
-    created_at: String,
+use super::member_number::{AccountLimit, AccountNumber, CredentialNumber};
+use super::member_text::{
+    ApiNameText, InstantText, NetworkEntry, NetworkText, ScopeText, ScopeToken, SessionIdText,
+    TextMember,
+};
+use super::member_words::EndText;
+
+/// The reply to a deletion (204).
+pub(super) struct NothingLeft;
+
+impl IntoResponse for NothingLeft {
+    fn into_response(self) -> Response {
+        StatusCode::NO_CONTENT.into_response()
+    }
 }
 
-/// What an account may do otherwise than its api says; null is the api's.
-#[derive(Serialize)]
-struct LimitsView {
-    budget: Option<u32>,
-    sessions: Option<u32>,
-    mints_per_minute: Option<u32>,
-    requests_per_second: Option<u32>,
+/// Whether an account or a credential may be used.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = State)]
+pub(super) enum ActiveState {
+    Active,
+    Disabled,
+}
+
+impl ActiveState {
+    /// Whether it is the first.
+    pub(super) fn is_active(self) -> bool {
+        self == Self::Active
+    }
+
+    fn of(active: bool) -> Self {
+        if active { Self::Active } else { Self::Disabled }
+    }
+}
+
+/// An account: a partner at one api.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Account)]
+pub(super) struct AccountView {
+    /// The id of the account.
+    id: AccountNumber,
+    /// The api that it belongs to.
+    api: ApiNameText,
+    /// The login that it was created with; its credentials may have others.
+    login: String,
+    /// Whether it may be used.
+    state: ActiveState,
+    /// The networks that it may call from; an empty list allows all.
+    allow: Vec<NetworkText>,
+    /// What it may do otherwise than its api says.
+    limits: LimitsView,
+    /// How often everything of it was ended at once.
+    epoch: u32,
+    /// When it was created.
+    created_at: InstantText,
+}
+
+/// What an account may do otherwise than its api says; null is what the api says.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AccountLimitsView)]
+pub(super) struct LimitsView {
+    /// Guarded requests that one access token may make.
+    budget: AccountLimit,
+    /// Sessions that live at once; with one more, the one that was idle the longest ends.
+    sessions: AccountLimit,
+    /// Logins and refreshes a minute.
+    mints_per_minute: AccountLimit,
+    /// Guarded requests a second.
+    requests_per_second: AccountLimit,
 }
 
 impl From<Account> for AccountView {
     fn from(account: Account) -> Self {
+        let networks = account.allow.networks().iter();
         Self {
-            id: account.id.number(),
-            api: account.api.to_string(),
+            id: AccountNumber(account.id),
+            api: TextMember(account.api),
             login: account.name,
-            state: state(account.active),
-            allow: account
-                .allow
-                .networks()
-                .iter()
-                .map(ToString::to_string)
+            state: ActiveState::of(account.active),
+            allow: networks
+                .map(|network| TextMember(NetworkEntry(network.to_string())))
                 .collect(),
             limits: LimitsView {
-                budget: account.limits.budget,
-                sessions: account.limits.sessions,
-                mints_per_minute: account.limits.mints_per_minute,
-                requests_per_second: account.limits.requests_per_second,
+                budget: AccountLimit(account.limits.budget),
+                sessions: AccountLimit(account.limits.sessions),
+                mints_per_minute: AccountLimit(account.limits.mints_per_minute),
+                requests_per_second: AccountLimit(account.limits.requests_per_second),
             },
             epoch: account.epoch.0,
-            created_at: account.created_at.rfc3339(),
+            created_at: TextMember(account.created_at),
         }
     }
 }
 
-/// A credential in a reply, without anything of its secret but its kind.
-#[derive(Serialize)]
+/// A credential, without anything of its secret but its kind.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Credential)]
 pub(super) struct CredentialView {
-    id: u64,
-    account: u64,
+    /// The id of the credential.
+    id: CredentialNumber,
+    /// The account that it opens.
+    account: AccountNumber,
+    /// The login that goes with its secret.
     login: String,
-    kind: &'static str,
-    scopes: Vec<String>,
-    state: &'static str,
-    created_at: String,
+    /// Where its secret comes from.
+    kind: SecretKind,
+    /// What it may be used for, as routes ask for it.
+    scopes: Vec<ScopeText>,
+    /// Whether it may be used.
+    state: ActiveState,
+    /// When it was created.
+    created_at: InstantText,
+}
+
+/// Where a secret comes from: a key was generated, a password was chosen.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum SecretKind {
+    Key,
+    Password,
 }
 
 impl From<Credential> for CredentialView {
     fn from(credential: Credential) -> Self {
+        let scopes = credential.scopes.iter();
         Self {
-            id: credential.id.0,
-            account: credential.account.number(),
-            kind: super::secret::kind(&credential.secret),
-            scopes: credential.scopes.iter().map(str::to_owned).collect(),
-            state: state(credential.active),
-            created_at: credential.created_at.rfc3339(),
+            id: CredentialNumber(credential.id.0),
+            account: AccountNumber(credential.account),
+            kind: match credential.secret {
+                StoredSecret::Key(_) => SecretKind::Key,
+                StoredSecret::Password(_) => SecretKind::Password,
+            },
+            scopes: scopes
+                .map(|scope| TextMember(ScopeToken(scope.to_owned())))
+                .collect(),
+            state: ActiveState::of(credential.active),
+            created_at: TextMember(credential.created_at),
             login: credential.login,
         }
     }
 }
 
-/// A session in a reply.
-#[derive(Serialize)]
+/// A session: what one login opened.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Session)]
 pub(super) struct SessionView {
-    id: String,
-    account: u64,
-    credential: u64,
+    /// The id of the session.
+    id: SessionIdText,
+    /// The account that it belongs to.
+    account: AccountNumber,
+    /// The credential that opened it.
+    credential: CredentialNumber,
+    /// The variant of the api's dialect that it was opened in.
     variant: String,
-    state: &'static str,
+    /// Whether it lives.
+    state: SessionStateView,
+    /// Why and when it was ended; it is not there if nobody ended it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     ended: Option<EndView>,
+    /// How often its refresh token was traded for another.
     generation: u32,
-    started_at: String,
-    rotated_at: String,
-    access_expires_at: String,
-    refresh_expires_at: String,
-    absolute_expires_at: String,
+    /// When it was opened.
+    started_at: InstantText,
+    /// When its tokens were given out last.
+    rotated_at: InstantText,
+    /// When its newest access token runs out.
+    access_expires_at: InstantText,
+    /// When its newest refresh token runs out.
+    refresh_expires_at: InstantText,
+    /// When it ends however often it is refreshed.
+    absolute_expires_at: InstantText,
+    /// How often the last refresh was answered again, because the reply had got lost.
     replays: u32,
+    /// Whether its newest access token was seen.
     used: bool,
+    /// The address that opened it.
     address: String,
+    /// The `User-Agent` of the login.
     user_agent: String,
 }
 
-/// Why and when a session ended.
-#[derive(Serialize)]
+/// Whether a session lives: one that is expired has run out, one that is ended was
+/// ended before.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = SessionState)]
+enum SessionStateView {
+    Active,
+    Expired,
+    Ended,
+}
+
+/// Why and when a session was ended.
+#[derive(Serialize, ToSchema)]
+#[schema(as = EndedSession)]
 pub(super) struct EndView {
-    reason: &'static str,
-    at: String,
+    /// Why it was ended.
+    reason: EndText,
+    /// When it was ended.
+    at: InstantText,
 }
 
 impl EndView {
@@ -113,8 +219,8 @@ impl EndView {
             return None;
         };
         Some(Self {
-            reason: end.code(),
-            at: at.rfc3339(),
+            reason: TextMember(end),
+            at: TextMember(at),
         })
     }
 }
@@ -122,35 +228,28 @@ impl EndView {
 impl SessionView {
     /// The session as it is at `now`: one that nobody ended may have run out.
     pub(super) fn new(session: Session, now: Timestamp) -> Self {
-        let (state, ended) = match session.state {
-            SessionState::Ended { end, at } => ("ended", Some((end.code(), at))),
-            SessionState::Active if session.last_expiry() <= now => ("expired", None),
-            SessionState::Active => ("active", None),
+        let state = match session.state {
+            SessionState::Ended { .. } => SessionStateView::Ended,
+            SessionState::Active if session.last_expiry() <= now => SessionStateView::Expired,
+            SessionState::Active => SessionStateView::Active,
         };
         Self {
-            id: session.id.to_string(),
-            account: session.account.number(),
-            credential: session.credential.0,
-            variant: session.variant,
+            id: TextMember(session.id),
+            account: AccountNumber(session.account),
+            credential: CredentialNumber(session.credential.0),
             state,
-            ended: ended.map(|(reason, at)| EndView {
-                reason,
-                at: at.rfc3339(),
-            }),
+            ended: EndView::of_ended(&session),
             generation: session.generation,
-            started_at: session.started_at.rfc3339(),
-            rotated_at: session.rotated_at.rfc3339(),
-            access_expires_at: session.access_expires_at.rfc3339(),
-            refresh_expires_at: session.refresh_expires_at.rfc3339(),
-            absolute_expires_at: session.absolute_expires_at.rfc3339(),
+            started_at: TextMember(session.started_at),
+            rotated_at: TextMember(session.rotated_at),
+            access_expires_at: TextMember(session.access_expires_at),
+            refresh_expires_at: TextMember(session.refresh_expires_at),
+            absolute_expires_at: TextMember(session.absolute_expires_at),
             replays: session.replays,
             used: session.used,
             address: session.address.to_string(),
+            variant: session.variant,
             user_agent: session.user_agent,
         }
     }
-}
-
-fn state(active: bool) -> &'static str {
-    if active { "active" } else { "disabled" }
 }

@@ -243,10 +243,15 @@ impl IssuingApi {
         &self.keychain
     }
 
-    /// The public keys of now as a JWK Set (RFC 7517 section 5): those that sign
-    /// nothing yet too, so that readers know them before their first use.
+    /// The public keys of now: those that sign nothing yet too, so that readers know
+    /// them before their first use.
+    pub fn public_keys(&self, now: Timestamp) -> Vec<PublicKey> {
+        self.tokens().public_keys(now)
+    }
+
+    /// The same as a JWK Set (RFC 7517 section 5).
     pub fn jwks(&self, now: Timestamp) -> Value {
-        let keys = self.tokens().public_keys(now);
+        let keys = self.public_keys(now);
         json!({ "keys": keys.iter().map(jwk).collect::<Vec<_>>() })
     }
 

@@ -7,8 +7,10 @@ use countersign_domain::audit::Action;
 use countersign_domain::{AccountId, ApiName, ApiScope, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::super::AdminState;
+use super::super::member_text::{InstantText, TextMember};
 use super::super::problem::AdminProblem;
 use crate::refusal_ring::{KeptEvent, RefusalCause};
 use countersign_store::{AuditEntry, AuditFilter, ListOrder};
@@ -25,12 +27,17 @@ const LOOKED_AT: usize = 200;
 /// What a change to an api is called that every account of it feels.
 const OF_AN_API: [Action; 3] = [Action::KeyRotated, Action::KeyKilled, Action::ApiRevoked];
 
-/// A change in a reply.
-#[derive(Serialize)]
-pub(super) struct ChangeView {
-    at: String,
+/// A change that may have led to refusals.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ChangeBefore)]
+pub(in super::super) struct ChangeView {
+    /// When it was made.
+    at: InstantText,
+    /// What changed: an action of the audit log, or an event of the server.
     what: String,
+    /// Who made it: `partner`, `system`, or `operator:` with the name of the admin key.
     by: String,
+    /// More about it: the detail of the audit log, or words.
     detail: Value,
     #[serde(skip)]
     instant: Timestamp,
@@ -96,7 +103,7 @@ fn filters(
 impl From<AuditEntry> for ChangeView {
     fn from(entry: AuditEntry) -> Self {
         Self {
-            at: entry.at.rfc3339(),
+            at: TextMember(entry.at),
             what: entry.action,
             by: entry.actor,
             detail: serde_json::from_str(&entry.detail).unwrap_or_default(),
@@ -108,7 +115,7 @@ impl From<AuditEntry> for ChangeView {
 impl From<KeptEvent> for ChangeView {
     fn from(event: KeptEvent) -> Self {
         Self {
-            at: event.at.rfc3339(),
+            at: TextMember(event.at),
             what: event.kind,
             by: "system".to_owned(),
             detail: Value::String(event.detail),

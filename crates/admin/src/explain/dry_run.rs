@@ -6,50 +6,100 @@ use std::net::IpAddr;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::uri::PathAndQuery;
-use countersign_dialect::Secret;
-use countersign_domain::account::{InvalidText, admit_address};
+use countersign_domain::account::admit_address;
 use countersign_domain::session::SessionState;
 use countersign_domain::{SessionId, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::super::AdminState;
-use super::super::body::RequestMembers;
-use super::super::fields::NamedValues;
+use super::super::body::RequestBody;
 use super::super::key::AuthenticatedOperator;
+use super::super::member_text::{
+    AddressText, ApiNameText, MethodText, SecretText, ServedApi, TargetText, TextMember,
+};
+use super::super::members::MemberFaults;
 use super::super::problem::AdminProblem;
 use super::dry_run_guard::{
     DryRun, DryRunCredential, DryRunStep, DryRunVerdict, PeerReply, TokenBearer,
 };
 
-/// The verdict in a reply.
-#[derive(Serialize)]
+/// A request that nobody made, for the guard to judge.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = DryRun)]
+pub(in super::super) struct DryRunRequest {
+    /// The access token that it presents. It is not kept.
+    #[schema(value_type = Option<String>, write_only)]
+    token: Option<SecretText>,
+    /// The static key that it presents; not beside token. It is not kept.
+    #[schema(value_type = Option<String>, write_only)]
+    static_key: Option<SecretText>,
+    /// The address of the client.
+    from: AddressText,
+    /// Its method.
+    method: MethodText,
+    /// Its path, with its query if it has one.
+    path: TargetText,
+    /// Its host, where apis are told apart by it.
+    host: Option<String>,
+    /// The api that it is made at, if host and path are not to tell.
+    api: Option<ServedApi>,
+}
+
+/// What the guard would decide about a request.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DryRunVerdict)]
 pub(in super::super) struct DryRunView {
-    api: Option<String>,
+    /// The api that the request belongs to; null if it belongs to none.
+    api: Option<ApiNameText>,
+    /// What was looked at, in order.
     steps: Vec<DryRunStep>,
-    verdict: &'static str,
+    /// Whether the request would pass.
+    verdict: VerdictView,
+    /// What the peer would be told; it is not there if the request would pass.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     refusal: Option<ToldView>,
 }
 
-#[derive(Serialize)]
+/// Whether a request would pass.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = Verdict)]
+enum VerdictView {
+    Allowed,
+    Refused,
+}
+
+/// What the peer would be told, and why.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DryRunRefusal)]
 struct ToldView {
+    /// The code of what the peer would be told.
     code: &'static str,
+    /// The code of the reason, which the peer would not be told.
     reason: &'static str,
+    /// More about the reason, in words.
     detail: String,
+    /// What the reason means.
     means: &'static str,
+    /// What helps against it.
     remedy: &'static str,
+    /// The HTTP status of the reply.
     status: u16,
+    /// The header fields of the reply, each as its name and its value.
     headers: Vec<(String, String)>,
+    /// The body of the reply.
     body: String,
 }
 
 pub(in super::super) async fn run(
     State(admin): State<AdminState>,
     operator: AuthenticatedOperator,
-    body: RequestMembers,
+    body: RequestBody<DryRunRequest>,
 ) -> Result<Json<DryRunView>, AdminProblem> {
-    let dry_run = body.read(|fields| DryRun::read(fields, &admin, &operator))?;
+    let dry_run = body.read(|asked, faults| dry_run(asked, &admin, &operator, faults))?;
     let now = admin.store.now();
     let mut judged = (admin.guard)(&dry_run, now);
     let known = known(judged.bearer, dry_run.from, &admin, now).await?;
@@ -57,50 +107,28 @@ pub(in super::super) async fn run(
     Ok(Json(judged.into()))
 }
 
-impl DryRun {
-    fn read(
-        fields: &mut NamedValues,
-        admin: &AdminState,
-        operator: &AuthenticatedOperator,
-    ) -> Option<Self> {
-        for name in ["from", "method", "path"] {
-            fields.require(name);
-        }
-        let token = fields.text("token").map(Secret::from);
-        let key = fields.text("static_key").map(Secret::from);
-        let from = fields.parsed("from", |text| parse(text, "an IP address"));
-        let method = fields.parsed("method", |text| parse(text, "an HTTP method"));
-        let target = fields.parsed("path", target);
-        let host = fields.text("host");
-        let api = fields.api("api", &operator.apis(admin));
-        let credential = match (token, key) {
-            (Some(_), Some(_)) => return fields.fault("static_key", "cannot stand beside token"),
-            (Some(token), None) => DryRunCredential::Token(token),
-            (None, Some(key)) => DryRunCredential::StaticKey(key),
-            (None, None) => DryRunCredential::Nothing,
-        };
-        Some(Self {
-            credential,
-            from: from?,
-            method: method?,
-            target: target?,
-            host,
-            api,
-            sees: operator.scope().clone(),
-        })
-    }
-}
-
-fn parse<T: std::str::FromStr>(text: &str, what: &str) -> Result<T, InvalidText> {
-    text.parse()
-        .map_err(|_| InvalidText(format!("must be {what}")))
-}
-
-fn target(text: &str) -> Result<PathAndQuery, InvalidText> {
-    if !text.starts_with('/') {
-        return Err(InvalidText("must begin with /".to_owned()));
-    }
-    parse(text, "a path that a request can have")
+fn dry_run(
+    asked: DryRunRequest,
+    admin: &AdminState,
+    operator: &AuthenticatedOperator,
+    faults: &mut MemberFaults,
+) -> Option<DryRun> {
+    let api = faults.api(asked.api, &operator.apis(admin));
+    let credential = match (asked.token, asked.static_key) {
+        (Some(_), Some(_)) => return faults.fault("static_key", "cannot stand beside token"),
+        (Some(token), None) => DryRunCredential::Token(token.0),
+        (None, Some(key)) => DryRunCredential::StaticKey(key.0),
+        (None, None) => DryRunCredential::Nothing,
+    };
+    Some(DryRun {
+        credential,
+        from: asked.from.0,
+        method: asked.method.0,
+        target: asked.path.0,
+        host: asked.host,
+        api,
+        sees: operator.scope().clone(),
+    })
 }
 
 /// What the store knows of the bearer.
@@ -168,12 +196,12 @@ async fn session(
 impl From<DryRunVerdict> for DryRunView {
     fn from(judged: DryRunVerdict) -> Self {
         Self {
-            api: judged.api.map(|api| api.to_string()),
+            api: judged.api.map(TextMember),
             steps: judged.steps,
             verdict: if judged.refused.is_some() {
-                "refused"
+                VerdictView::Refused
             } else {
-                "allowed"
+                VerdictView::Allowed
             },
             refusal: judged.refused.map(ToldView::from),
         }

@@ -7,6 +7,7 @@ use axum::http::{Method, uri::PathAndQuery};
 use countersign_dialect::Secret;
 use countersign_domain::{AccountId, ApiName, ApiScope, Epoch, Reason, SessionId, Timestamp};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// Decides a dry run as the guard would at this instant.
 pub type DryRunGuard = Arc<dyn Fn(&DryRun, Timestamp) -> DryRunVerdict + Send + Sync>;
@@ -53,9 +54,9 @@ pub struct DryRunVerdict {
 }
 
 /// One thing that was looked at.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct DryRunStep {
-    /// Which.
+    /// What was looked at.
     pub what: &'static str,
     /// Whether it is as it must be.
     pub good: bool,

@@ -7,18 +7,20 @@ mod dry_run_guard;
 mod standing;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use countersign_domain::account::InvalidText;
 use countersign_domain::{Account, AccountId, ApiName, Session, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::AdminState;
 use super::key::AuthenticatedOperator;
-use super::page::QueryParameters;
+use super::member_text::{InstantOrAgeText, InstantText, ServedApi, TextMember};
+use super::page::RequestQuery;
 use super::problem::AdminProblem;
-use super::query_instant::instant;
+use super::query_instant::InstantOrAge;
 use super::refusals::{ExplainedView, seen};
 use crate::refusal_ring::{RefusalCause, RefusalSuspects};
 use change::ChangeView;
@@ -30,7 +32,7 @@ pub use dry_run_guard::{
 };
 
 /// How far back is looked if the query does not say.
-const USUAL: &str = "1d";
+const USUAL: InstantOrAge = InstantOrAge::Age(Duration::from_secs(24 * 60 * 60));
 
 /// How many sessions of an account are looked at.
 const SESSIONS: usize = 1_000;
@@ -38,12 +40,29 @@ const SESSIONS: usize = 1_000;
 /// From how many addresses refusals are gathered of which no account is known.
 const ADDRESSES: usize = 50;
 
-/// Why a login is refused.
-#[derive(Serialize)]
-pub(super) struct LoginExplanation {
+/// Which login is explained.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LoginQuery {
+    /// A login of the partner.
+    #[schema(min_length = 1)]
     login: String,
-    since: String,
-    until: String,
+    /// Only what happened at this api.
+    api: Option<ServedApi>,
+    /// Only refusals from this instant on; of the last day if it is not given.
+    since: Option<InstantOrAgeText>,
+}
+
+/// Why a login is refused.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Explanation)]
+pub(super) struct LoginExplanation {
+    /// The login that was asked for.
+    login: String,
+    /// From which instant on refusals were looked at.
+    since: InstantText,
+    /// Until which instant refusals were looked at.
+    until: InstantText,
     /// The accounts that the login belongs to, one for each api at most.
     accounts: Vec<StandingView>,
     /// Why its accounts were refused, or those who tried one of its logins; the
@@ -57,19 +76,28 @@ pub(super) struct LoginExplanation {
 }
 
 /// All refusals for one reason at one api.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = RefusalCause)]
 struct CauseView {
+    /// The code of the reason.
     reason: String,
+    /// The api; null for a path of none.
     api: Option<String>,
+    /// How many refusals there were.
     count: u64,
-    first: String,
-    last: String,
+    /// When the first one was.
+    first: InstantText,
+    /// When the last one was.
+    last: InstantText,
+    /// From which addresses.
     addresses: Vec<String>,
+    /// What the reason means.
     means: &'static str,
+    /// What helps against it.
     remedy: &'static str,
     /// What changed before the first, the newest first.
     before: Vec<ChangeView>,
-    /// The last one that was kept.
+    /// The last refusal that was kept.
     example: ExplainedView,
 }
 
@@ -89,17 +117,19 @@ struct SuspectedPartner {
 pub(super) async fn by_login(
     State(admin): State<AdminState>,
     operator: AuthenticatedOperator,
-    parameters: QueryParameters,
+    query: RequestQuery<LoginQuery>,
 ) -> Result<Json<LoginExplanation>, AdminProblem> {
     let now = admin.store.now();
-    let question = parameters.read(|query| {
-        query.require("login");
-        let since = query.parsed("since", |text| instant(text, now));
-        let api = query.api("api", &operator.apis(&admin));
+    let apis = operator.apis(&admin);
+    let question = query.read(|query: LoginQuery, faults| {
+        let api = faults.api(query.api, &apis);
+        if query.login.is_empty() {
+            return faults.fault("login", "must not be empty");
+        }
         Some(ExplainQuery {
-            login: query.parsed("login", some)?,
+            login: query.login,
             api,
-            since: since.or_else(|| instant(USUAL, now).ok())?,
+            since: query.since.map_or(USUAL, |since| since.0).at(now),
         })
     })?;
     let partner = SuspectedPartner::find(&question, &operator, &admin).await?;
@@ -107,21 +137,14 @@ pub(super) async fn by_login(
     let causes = admin.refusals.causes(own).await?;
     let nearby = admin.refusals.causes(near).await?;
     Ok(Json(LoginExplanation {
-        since: question.since.rfc3339(),
-        until: now.rfc3339(),
+        since: TextMember(question.since),
+        until: TextMember(now),
         login: question.login,
         causes: explain_all(causes, &partner, &operator, &admin).await?,
         from_its_addresses: explain_all(nearby, &partner, &operator, &admin).await?,
         accounts: partner.standings(now),
         dropped: admin.refusals.dropped(),
     }))
-}
-
-fn some(text: &str) -> Result<String, InvalidText> {
-    if text.is_empty() {
-        return Err(InvalidText("must not be empty".to_owned()));
-    }
-    Ok(text.to_owned())
 }
 
 impl SuspectedPartner {
@@ -217,8 +240,8 @@ async fn explain_all(
             reason: cause.reason,
             api: cause.api,
             count: cause.count,
-            first: cause.first.rfc3339(),
-            last: cause.last.rfc3339(),
+            first: TextMember(cause.first),
+            last: TextMember(cause.last),
             addresses: cause.addresses,
             before,
             example,

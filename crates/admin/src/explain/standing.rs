@@ -3,27 +3,35 @@
 use countersign_domain::session::SessionState;
 use countersign_domain::{Account, Session, Timestamp};
 use serde::Serialize;
+use utoipa::ToSchema;
 
+use super::super::member_text::{InstantText, SessionIdText, TextMember};
 use super::super::view::{AccountView, EndView};
 
 /// An account with what its sessions tell.
-#[derive(Serialize)]
-pub(super) struct StandingView {
+#[derive(Serialize, ToSchema)]
+#[schema(as = AccountStanding)]
+pub(in super::super) struct StandingView {
     #[serde(flatten)]
     account: AccountView,
     /// How many of its sessions live.
     live_sessions: usize,
-    /// The newest session that is still known.
+    /// The newest login whose session is still known; null if there is none.
     last_login: Option<LoginView>,
-    /// The session that was ended last, of those that are still known.
+    /// The newest end of a session that is still known; null if there is none.
     last_end: Option<EndView>,
 }
 
-#[derive(Serialize)]
+/// A login that opened a session.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LastLogin)]
 struct LoginView {
-    at: String,
+    /// When it was.
+    at: InstantText,
+    /// From which address.
     address: String,
-    session: String,
+    /// The session that it opened.
+    session: SessionIdText,
 }
 
 impl StandingView {
@@ -40,9 +48,9 @@ impl StandingView {
             account: account.into(),
             live_sessions: sessions.iter().filter(live).count(),
             last_login: sessions.first().map(|session| LoginView {
-                at: session.started_at.rfc3339(),
+                at: TextMember(session.started_at),
                 address: session.address.to_canonical().to_string(),
-                session: session.id.to_string(),
+                session: TextMember(session.id),
             }),
             last_end: last_ended.and_then(EndView::of_ended),
         }

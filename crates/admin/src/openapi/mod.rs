@@ -1,58 +1,86 @@
 //! The description of the admin API (OpenAPI 3.1), made from the list of
-//! operations that the router is made from. What bodies and parameters look
-//! like stands in `components.json`.
+//! operations that the router is made from and from the types of their handlers.
 
-use std::collections::BTreeSet;
+pub(super) mod described;
+mod responses;
+mod schemas;
+
+use std::borrow::Cow;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{Method, StatusCode};
-use countersign_domain::audit::Action;
-use countersign_domain::{ApiName, Reason, Refusal, Role};
+use countersign_domain::{ApiName, Role};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::AdminState;
 use super::key::AuthenticatedOperator;
-use super::operation::{AdminOperation, ROOT};
+use super::operation::{AdminOperation, OPERATION_GROUPS, ROOT};
 use super::operations;
+use super::path_params::path_parameter;
+use described::SchemaSource;
+use responses::reply;
+use schemas::{SchemaSet, SchemaUse, reference};
 
-/// What the description says of an operation beyond its method and path.
+/// What the description says of an operation that its types do not.
 #[derive(Clone, Copy, Default)]
 pub(super) struct OperationText {
+    /// The group that it belongs to.
+    pub(super) tag: &'static str,
+    /// A verb and a noun, by which clients call it.
+    pub(super) id: &'static str,
     /// In a few words.
     pub(super) summary: &'static str,
-    /// The names of its query parameters, in `components.json`.
-    pub(super) query: &'static [&'static str],
-    /// The schema of its body.
-    pub(super) body: Option<&'static str>,
-    /// The status and the schema of its reply.
-    pub(super) reply: (u16, Option<&'static str>),
-    /// Statuses that follow from nothing else.
-    pub(super) refusals: &'static [u16],
-    /// Whether it takes an `Idempotency-Key`.
-    pub(super) once: bool,
+    /// In whole sentences.
+    pub(super) description: &'static str,
+}
+
+/// This description.
+#[derive(Serialize)]
+#[serde(transparent)]
+pub(super) struct ApiDescription(Value);
+
+impl ToSchema for ApiDescription {
+    fn name() -> Cow<'static, str> {
+        "Description".into()
+    }
+}
+
+impl PartialSchema for ApiDescription {
+    fn schema() -> RefOr<Schema> {
+        let described = ObjectBuilder::new().schema_type(Type::Object);
+        described.description(Some("This description.")).into()
+    }
 }
 
 /// The description as it is served: with the apis that the operator sees.
 pub(super) async fn show(
     State(admin): State<AdminState>,
     operator: AuthenticatedOperator,
-) -> Json<Value> {
+) -> Json<ApiDescription> {
     let mut document = document(&operations());
     let served = operator.apis(&admin);
     let names = served.keys().map(ApiName::as_str);
     document["components"]["schemas"]["ServedApi"]["enum"] = names.collect();
-    Json(document)
+    Json(ApiDescription(document))
 }
 
 /// The description of these operations.
 pub(super) fn document(operations: &[AdminOperation]) -> Value {
+    let mut schemas = SchemaSet::default();
     let mut paths = Map::new();
     for operation in operations {
         let path = format!("{ROOT}{}", operation.path);
         let item = paths.entry(path).or_insert_with(|| json!({}));
-        item[operation.method.as_str().to_ascii_lowercase()] = describe(operation);
+        let method = operation.method.as_str().to_ascii_lowercase();
+        item[method] = describe(operation, &mut schemas);
     }
+    let components = components(&Value::Object(paths.clone()), schemas);
+    let tags = OPERATION_GROUPS
+        .map(|(name, description)| json!({ "name": name, "description": description }));
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -63,39 +91,55 @@ pub(super) fn document(operations: &[AdminOperation]) -> Value {
         },
         "servers": [{ "url": "/" }],
         "security": [{ "adminKey": [] }],
+        "tags": tags,
         "paths": paths,
-        "components": components(),
+        "components": components,
     })
 }
 
-/// Those of the file, with the codes that have a list of their own.
-fn components() -> Value {
-    // A test reads it, so what is built in can be read.
-    let file = serde_json::from_str(include_str!("components.json"));
-    let mut components: Value = file.unwrap_or_default();
-    let refusals = Refusal::ALL.iter().map(|refusal| refusal.code());
-    let reasons = Reason::ALL.iter().map(|reason| reason.code());
-    let codes: BTreeSet<_> = refusals.chain(reasons).collect();
-    components["schemas"]["RefusalCode"]["enum"] = codes.into_iter().collect();
-    components["schemas"]["Action"]["enum"] =
-        Action::ALL.iter().map(|action| action.code()).collect();
-    components
+fn components(paths: &Value, mut schemas: SchemaSet) -> Value {
+    let problem = SchemaSource::of::<super::problem::ProblemDocument>();
+    let problem = schemas.refer(problem, SchemaUse::Reply);
+    let responses = responses::problems(&problem);
+    let used = json!([paths, responses]);
+    json!({
+        "securitySchemes": {
+            "adminKey": { "type": "http", "scheme": "bearer", "description": "An admin key." },
+        },
+        "schemas": schemas.finish(&used),
+        "responses": responses,
+        "headers": responses::headers(),
+        "parameters": { "idempotency-key": idempotency_key() },
+    })
 }
 
-fn describe(operation: &AdminOperation) -> Value {
-    let saying = operation.saying;
+fn idempotency_key() -> Value {
+    json!({
+        "name": "Idempotency-Key",
+        "in": "header",
+        "required": false,
+        "description": "A request that is sent again with it gets the first reply again, for a \
+                        day, and changes nothing: 1 to 255 visible ASCII characters.",
+        "schema": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$" },
+    })
+}
+
+fn describe(operation: &AdminOperation, schemas: &mut SchemaSet) -> Value {
+    let (text, shape) = (operation.text, operation.shape);
     let mut described = json!({
-        "operationId": id(operation),
-        "summary": saying.summary,
+        "tags": [text.tag],
+        "operationId": text.id,
+        "summary": text.summary,
+        "description": description(operation),
         "x-role": operation.needs.role.name(),
-        "parameters": parameters(operation),
-        "responses": responses(operation),
+        "parameters": parameters(operation, schemas),
+        "responses": responses(operation, schemas),
     });
-    if let Some(schema) = saying.body {
-        let body = json!({ "schema": reference("schemas", schema) });
+    if let Some(body) = shape.body {
+        let schema = schemas.refer(body, SchemaUse::Request);
         described["requestBody"] = json!({
             "required": true,
-            "content": { "application/json": body },
+            "content": { "application/json": { "schema": schema } },
         });
     }
     if operation.needs.every_api {
@@ -104,26 +148,38 @@ fn describe(operation: &AdminOperation) -> Value {
     described
 }
 
-/// `get_accounts_account_sessions`.
-fn id(operation: &AdminOperation) -> String {
-    let path: String = operation
-        .path
-        .chars()
-        .filter(|c| !matches!(c, '{' | '}'))
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
-        .collect();
-    format!("{}{path}", operation.method.as_str().to_ascii_lowercase())
+/// With who may ask.
+fn description(operation: &AdminOperation) -> String {
+    let needs = match (operation.needs.role, operation.needs.every_api) {
+        (Role::Read, false) => "Every admin key may ask.",
+        (Role::Read, true) => "It takes an admin key for all apis.",
+        (Role::Operate, false) => "It takes an admin key with the role operate or own.",
+        (Role::Operate, true) => {
+            "It takes an admin key with the role operate or own, for all apis."
+        }
+        (Role::Own, false) => "It takes an admin key with the role own.",
+        (Role::Own, true) => "It takes an admin key with the role own, for all apis.",
+    };
+    format!("{} {needs}", operation.text.description)
 }
 
-fn parameters(operation: &AdminOperation) -> Vec<Value> {
-    let in_path = names(operation.path);
-    let in_query = operation.saying.query.iter().copied();
-    let once = operation.saying.once.then_some("idempotency-key");
-    in_path
-        .chain(in_query)
-        .chain(once)
-        .map(|name| reference("parameters", name))
-        .collect()
+fn parameters(operation: &AdminOperation, schemas: &mut SchemaSet) -> Vec<Value> {
+    let mut parameters = Vec::new();
+    for name in names(operation.path) {
+        let (description, source) = path_parameter(name);
+        parameters.push(json!({
+            "name": name,
+            "in": "path",
+            "required": true,
+            "description": description,
+            "schema": schemas.refer(source, SchemaUse::Request),
+        }));
+    }
+    let in_query = operation.shape.query.map(|query| schemas.parameters(query));
+    parameters.extend(in_query.into_iter().flatten());
+    let once = operation.shape.once;
+    parameters.extend(once.then(|| reference("parameters", "idempotency-key")));
+    parameters
 }
 
 /// The parameters of a path.
@@ -132,10 +188,11 @@ fn names(path: &'static str) -> impl Iterator<Item = &'static str> {
     segments.filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
 }
 
-fn responses(operation: &AdminOperation) -> Value {
+fn responses(operation: &AdminOperation, schemas: &mut SchemaSet) -> Value {
+    let shape = operation.shape;
+    let body = shape.reply.map(|it| schemas.refer(it, SchemaUse::Reply));
     let mut responses = Map::new();
-    let (status, schema) = operation.saying.reply;
-    responses.insert(status.to_string(), reply(operation, status, schema));
+    responses.insert(shape.status.to_string(), reply(shape, body));
     for status in refusals(operation) {
         let problem = reference("responses", &status.to_string());
         responses.insert(status.to_string(), problem);
@@ -143,27 +200,9 @@ fn responses(operation: &AdminOperation) -> Value {
     Value::Object(responses)
 }
 
-fn reply(operation: &AdminOperation, status: u16, schema: Option<&str>) -> Value {
-    let reason = StatusCode::from_u16(status).ok();
-    let reason = reason.and_then(|status| status.canonical_reason());
-    let mut reply = json!({ "description": reason.unwrap_or_default() });
-    if let Some(schema) = schema {
-        let body = json!({ "schema": reference("schemas", schema) });
-        reply["content"] = json!({ "application/json": body });
-    }
-    if status == StatusCode::CREATED {
-        reply["headers"]["Location"] = reference("headers", "Location");
-    }
-    if operation.saying.once {
-        let name = "Idempotent-Replayed";
-        reply["headers"][name] = reference("headers", name);
-    }
-    reply
-}
-
 /// Every status that a refusal of the operation may have.
 fn refusals(operation: &AdminOperation) -> Vec<u16> {
-    let saying = operation.saying;
+    let shape = operation.shape;
     let mut statuses = vec![401, 500, 503];
     if operation.needs.role > Role::Read || operation.needs.every_api {
         statuses.push(403);
@@ -171,72 +210,12 @@ fn refusals(operation: &AdminOperation) -> Vec<u16> {
     if names(operation.path).next().is_some() {
         statuses.push(404);
     }
-    if !saying.query.is_empty() || saying.body.is_some() || saying.once {
+    if shape.query.is_some() || shape.body.is_some() {
         statuses.push(400);
     }
-    if saying.body.is_some() {
+    if shape.body.is_some() {
         statuses.extend([413, 415, 422]);
     }
-    statuses.extend(saying.refusals);
+    statuses.extend(operation.refusals);
     statuses
-}
-
-fn reference(kind: &str, name: &str) -> Value {
-    json!({ "$ref": format!("#/components/{kind}/{name}") })
-}
-
-impl AdminOperation {
-    /// What it does, in a few words.
-    #[must_use]
-    pub(super) fn says(mut self, summary: &'static str) -> Self {
-        self.saying.summary = summary;
-        self.saying.reply = match self.method {
-            Method::DELETE => (204, None),
-            _ => self.saying.reply,
-        };
-        self
-    }
-
-    /// The query parameters that it reads.
-    #[must_use]
-    pub(super) fn asks(mut self, query: &'static [&'static str]) -> Self {
-        self.saying.query = query;
-        self
-    }
-
-    /// The schema of the body that it reads.
-    #[must_use]
-    pub(super) fn takes(mut self, schema: &'static str) -> Self {
-        self.saying.body = Some(schema);
-        self
-    }
-
-    /// The schema of its reply.
-    #[must_use]
-    pub(super) fn gives(mut self, schema: &'static str) -> Self {
-        self.saying.reply = (200, Some(schema));
-        self
-    }
-
-    /// The schema of its reply, which says where the new thing is; it is made
-    /// once for an idempotency key.
-    #[must_use]
-    pub(super) fn creates(mut self, schema: &'static str) -> Self {
-        self.saying.reply = (201, Some(schema));
-        self.once()
-    }
-
-    /// It happens once for an idempotency key.
-    #[must_use]
-    pub(super) fn once(mut self) -> Self {
-        self.saying.once = true;
-        self
-    }
-
-    /// Statuses of refusals that follow from nothing else.
-    #[must_use]
-    pub(super) fn refuses(mut self, statuses: &'static [u16]) -> Self {
-        self.saying.refusals = statuses;
-        self
-    }
 }

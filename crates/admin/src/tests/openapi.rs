@@ -22,7 +22,7 @@ fn the_description_is_the_one_in_the_repository() {
     assert!(
         described() == golden,
         "docs/openapi.json is out of date: if the change is meant, run \
-         `cargo test -p countersign-server write_the_description -- --ignored`"
+         `cargo test -p countersign-admin write_the_description -- --ignored`"
     );
 }
 
@@ -80,9 +80,104 @@ fn every_reference_leads_somewhere_and_nothing_is_described_in_vain() {
             assert!(used.contains(&reference), "{reference} is never used");
         }
     }
-    for operation in operations() {
-        assert!(!operation.saying.summary.is_empty(), "{}", operation.path);
+}
+
+/// Clients are generated from it, and read by people who have nothing else.
+#[test]
+fn every_operation_says_what_it_does_and_has_a_verb_for_a_name() {
+    const VERBS: [&str; 10] = [
+        "create", "delete", "explain", "get", "list", "publish", "revoke", "rotate", "update",
+        "end",
+    ];
+    let document = document(&operations());
+    let tags: Vec<_> = document["tags"].as_array().unwrap().iter().collect();
+    let mut ids = BTreeSet::new();
+    for operation in described_operations(&document) {
+        let id = operation["operationId"].as_str().unwrap();
+        assert!(ids.insert(id), "{id} stands twice");
+        let verb = VERBS.iter().find(|verb| id.starts_with(**verb));
+        let noun = id.strip_prefix(*verb.expect(id)).unwrap();
+        assert!(noun.starts_with(char::is_uppercase), "{id}");
+        assert!(noun.chars().all(|it| it.is_ascii_alphanumeric()), "{id}");
+        let tag = &operation["tags"][0];
+        assert!(tags.iter().any(|it| it["name"] == *tag), "{id}: {tag}");
+        let summary = operation["summary"].as_str().unwrap();
+        assert!(summary.starts_with(char::is_uppercase), "{id}: {summary}");
+        assert!(!summary.ends_with('.'), "{id}: {summary}");
+        check_sentence(&operation["description"], id);
+        for parameter in operation["parameters"].as_array().unwrap() {
+            let described = &resolved(&document, parameter)["description"];
+            check_sentence(described, &format!("{id} {parameter}"));
+        }
     }
+}
+
+#[test]
+fn every_property_and_every_schema_is_described() {
+    let document = document(&operations());
+    for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+        check_sentence(&schema["description"], name);
+        let choices = schema["oneOf"].as_array().into_iter().flatten();
+        for schema in choices.chain([schema]) {
+            let properties = schema["properties"].as_object().into_iter().flatten();
+            for (property, schema) in properties {
+                check_sentence(&schema["description"], &format!("{name}.{property}"));
+            }
+        }
+    }
+}
+
+/// What is described of a request is all that it may have, as its type refuses the rest;
+/// what is described of a reply is all that it has.
+#[test]
+fn every_object_with_properties_is_closed() {
+    let document = document(&operations());
+    for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+        let choices = schema["oneOf"].as_array().into_iter().flatten();
+        for schema in choices.chain([schema]) {
+            let closed = schema["additionalProperties"] == false;
+            assert_eq!(closed, schema["properties"].is_object(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn an_option_is_absent_in_a_request_and_null_in_a_reply() {
+    let document = document(&operations());
+    let schema = |name: &str| &document["components"]["schemas"][name];
+    let id = &schema("NewAccount")["properties"]["id"];
+    assert_eq!(id["$ref"], "#/components/schemas/AccountId");
+    assert_eq!(schema("NewAccount")["required"], json!(["api"]));
+    let role = &schema("AdminKey")["properties"]["apis"];
+    assert_eq!(role["type"], json!(["array", "null"]));
+    let required = schema("AdminKey")["required"].as_array().unwrap();
+    assert!(required.contains(&json!("apis")));
+    let required = schema("CreatedAccount")["required"].as_array().unwrap();
+    assert!(required.contains(&json!("login")) && !required.contains(&json!("secret")));
+}
+
+fn described_operations(document: &Value) -> Vec<&Value> {
+    let paths = document["paths"].as_object().unwrap().values();
+    paths
+        .flat_map(|item| item.as_object().unwrap().values())
+        .collect()
+}
+
+fn resolved<'d>(document: &'d Value, value: &'d Value) -> &'d Value {
+    match value["$ref"].as_str() {
+        Some(reference) => document.pointer(&reference[1..]).unwrap(),
+        None => value,
+    }
+}
+
+fn check_sentence(text: &Value, place: &str) {
+    let text = text.as_str().unwrap_or_default();
+    let whole = text.starts_with(|it: char| it.is_uppercase() || it == '`');
+    assert!(whole && text.ends_with('.'), "{place}: {text:?}");
+    assert!(
+        !text.contains("  ") && !text.contains('\n'),
+        "{place}: {text:?}"
+    );
 }
 
 fn references(value: &Value, used: &mut BTreeSet<String>) {

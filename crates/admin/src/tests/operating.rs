@@ -63,7 +63,7 @@ async fn a_credential_has_scopes() {
     assert_eq!(changed.body["scopes"], json!([]));
     assert_eq!(changed.body["state"], "disabled");
     let spaced = server.patch(&path, json!({ "scopes": ["a b"] })).await;
-    assert_eq!(spaced.body["errors"][0]["pointer"], "/scopes");
+    assert_eq!(spaced.body["errors"][0]["pointer"], "/scopes/0");
 }
 
 #[tokio::test]
