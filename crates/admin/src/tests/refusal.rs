@@ -231,6 +231,56 @@ async fn a_body_that_is_no_object_is_malformed() {
     }
 }
 
+fn pointers(reply: &Reply) -> Vec<&str> {
+    let errors = reply.body["errors"].as_array().unwrap();
+    let mut pointers: Vec<_> = errors
+        .iter()
+        .map(|it| it["pointer"].as_str().unwrap())
+        .collect();
+    pointers.sort_unstable();
+    pointers
+}
+
+#[tokio::test]
+async fn what_is_wrong_within_a_member_has_a_pointer_of_its_own() {
+    let server = Server::start().await;
+    let body = json!({
+        "api": "pay",
+        "allow": ["::1", 5, "192.0.2.0/24", "y"],
+        "limits": { "budget": 0, "sessions": null, "bugdet": 1 },
+        "scopes": ["read", "a b", "c d"],
+    });
+    let reply = server.post(ACCOUNTS, body).await;
+    let wrong = [
+        "/allow/1",
+        "/allow/3",
+        "/limits/budget",
+        "/limits/bugdet",
+        "/scopes/1",
+        "/scopes/2",
+    ];
+    assert_eq!(pointers(&reply), wrong, "{}", reply.text());
+    let detail = reply.body["detail"].as_str().unwrap();
+    let limit = "/limits/budget: must be null or a whole number from 1 to 1000000000";
+    assert!(detail.contains(limit), "{detail}");
+}
+
+#[tokio::test]
+async fn all_that_is_missing_is_told_beside_what_is_wrong() {
+    let server = Server::start().await;
+    let body = json!({ "host": 1, "api": null, "what": 1 });
+    let reply = server.post("/admin/v1/explain", body).await;
+    let wrong = ["/api", "/from", "/host", "/method", "/path", "/what"];
+    assert_eq!(pointers(&reply), wrong, "{}", reply.text());
+    let body = json!({ "method": "GET", "path": "/", "from": "home" });
+    let reply = server.post("/admin/v1/explain", body).await;
+    assert_eq!(pointers(&reply), ["/from"], "wrong is not missing");
+    let reply = server.get("/admin/v1/explain?since=x").await;
+    let errors = reply.body["errors"].as_array().unwrap();
+    let named: Vec<_> = errors.iter().map(|it| &it["parameter"]).collect();
+    assert_eq!(named, ["since", "login"]);
+}
+
 #[tokio::test]
 async fn a_body_has_a_limit_and_a_media_type() {
     let server = Server::start().await;
