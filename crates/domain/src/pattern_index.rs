@@ -155,6 +155,7 @@ mod tests {
                 index.looked_at()
             };
             assert_eq!(cost(10), cost(1_000), "{text}");
+            assert!(cost(10) > 2, "each node on the way is counted");
         }
     }
 

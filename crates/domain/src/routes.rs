@@ -260,7 +260,8 @@ impl CompiledRule {
 
     /// Whether nothing says which of the two rules decides.
     fn ties(&self, other: &Self) -> bool {
-        let methods_meet = (self.methods.is_empty() && other.methods.is_empty())
+        // Of equal precedence, both name methods or neither does.
+        let methods_meet = self.methods.is_empty()
             || self
                 .methods
                 .iter()

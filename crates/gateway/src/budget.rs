@@ -253,7 +253,7 @@ struct LentRequests {
 
 impl LentRequests {
     const fn pack(self) -> u64 {
-        ((self.in_hand as u64) << 32) | self.lent as u64
+        ((self.in_hand as u64) << 32) + self.lent as u64
     }
 
     const fn unpack(packed: u64) -> Self {

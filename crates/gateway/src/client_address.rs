@@ -304,6 +304,13 @@ mod tests {
     }
 
     #[test]
+    fn the_trusted_networks_are_those_that_were_named() {
+        let trusted = TrustedProxies::parse(&["10.0.0.9/8", "::1"]).unwrap();
+        let shown: Vec<String> = trusted.networks().iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["10.0.0.0/8", "::1/128"]);
+    }
+
+    #[test]
     fn nobody_is_trusted_unless_named() {
         assert!(!TrustedProxies::default().has(Ipv4Addr::LOCALHOST.into()));
         assert!(TrustedProxies::parse(&["10.0.0.0/40"]).is_err());

@@ -28,6 +28,15 @@ fn a_burst_passes_and_the_next_is_told_how_long_to_wait() {
 }
 
 #[test]
+fn a_rate_says_how_long_one_more_takes() {
+    assert_eq!(RateLimit::new(count(3), SECOND).period(), SECOND);
+    let refilled = RateLimit::refilled(count(60), 60 * SECOND);
+    assert_eq!(refilled, RateLimit::new(count(60), SECOND));
+    let rounded = RateLimit::new(count(1), Duration::from_nanos(1));
+    assert_eq!(rounded.period(), Duration::from_micros(1));
+}
+
+#[test]
 fn a_hundred_an_hour_are_twenty_at_once_and_eighty_evenly() {
     let rate = RateLimit::within(count(100), Duration::from_secs(3_600));
     assert_eq!(rate, RateLimit::new(count(20), Duration::from_secs(45)));

@@ -399,6 +399,7 @@ fn a_refresh_token_that_stays_gives_new_access_tokens_and_no_generation() {
     story.rotate_key("b");
     story.refresh(&token);
     assert_eq!(story.session.kid.0, "b", "a retiring key signs nothing new");
+    assert_eq!(story.session.previous_kid, Some(Kid("a".to_owned())));
 }
 
 #[test]

@@ -108,6 +108,7 @@ async fn every_request_of_a_budget_can_be_made_and_none_more() {
         assert_eq!(book.lent().values().sum::<u32>(), limit);
         assert!(book.asked().iter().all(|it| *it <= MOST_AT_ONCE));
         assert_eq!(exhaust(&budgets, limit).await, (0, BudgetShortage::Spent));
+        settle().await;
         assert!(book.asked().is_empty(), "a spent budget asks no more");
     }
 }
@@ -192,6 +193,68 @@ async fn a_stop_gives_back_what_is_in_hand_and_the_next_process_spends_it() {
         exhaust(&second, 1_600).await,
         (1_500, BudgetShortage::Spent)
     );
+}
+
+#[tokio::test]
+async fn a_token_of_which_nothing_is_in_hand_is_not_given_back() {
+    let (budgets, book) = budgets();
+    assert_eq!(exhaust(&budgets, 0).await, (0, BudgetShortage::Spent));
+    budgets.give_back().await.unwrap();
+    assert!(book.lent().is_empty(), "the lender never heard of it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_waits_for_an_answer_that_is_due_and_no_longer() {
+    let (budgets, book) = budgets();
+    let held = book.0.held.write().await;
+    let gone = tokio::spawn({
+        let budgets = budgets.clone();
+        async move { budgets.spend(token(1), 40).await }
+    });
+    settle().await;
+    gone.abort();
+    let began = tokio::time::Instant::now();
+    let stop = tokio::spawn(async move { budgets.give_back().await });
+    settle().await;
+    drop(held);
+    stop.await.unwrap().unwrap();
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    assert_eq!(
+        book.lent()[&token(1)],
+        0,
+        "what was lent late is given back"
+    );
+}
+
+#[tokio::test]
+async fn more_is_borrowed_before_the_last_is_spent() {
+    let (budgets, book) = budgets();
+    for _ in 0..53 {
+        budgets.spend(token(1), 1_600).await.unwrap();
+    }
+    settle().await;
+    assert_eq!(book.asked(), [100], "a sixteenth of the whole");
+    budgets.spend(token(1), 1_600).await.unwrap();
+    settle().await;
+    assert_eq!(book.asked(), [93], "a sixteenth of the rest");
+}
+
+#[tokio::test]
+async fn what_is_left_is_known_of_tokens_that_were_used() {
+    let (budgets, _) = budgets();
+    budgets.spend(token(1), 40).await.unwrap();
+    assert_eq!(budgets.left(token(1), 40), Some(39));
+    assert_eq!(budgets.left(token(1), 30), Some(29));
+    assert_eq!(budgets.left(token(2), 40), None);
+}
+
+#[test]
+fn as_much_is_borrowed_as_requests_wait_and_not_for_those_that_went_away() {
+    let purse = TokenPurse::default();
+    let waiting: Vec<_> = (0..3).map(|_| WaitingRequest::at(&purse)).collect();
+    assert_eq!(purse.wanted(16), 3);
+    drop(waiting);
+    assert_eq!(purse.wanted(16), 1);
 }
 
 #[tokio::test]
