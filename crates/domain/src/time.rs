@@ -44,7 +44,10 @@ impl Timestamp {
     /// The time from `earlier` to this instant; zero if `earlier` is later.
     pub const fn since(self, earlier: Self) -> Duration {
         let micros = self.0.saturating_sub(earlier.0);
-        Duration::from_micros(if micros < 0 { 0 } else { micros as u64 })
+        Duration::from_micros(match micros {
+            0.. => micros as u64,
+            _ => 0,
+        })
     }
 }
 
