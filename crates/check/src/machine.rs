@@ -144,8 +144,8 @@ fn is_open_to_others(path: &Path) -> bool {
 fn session(status: &SessionStatus) -> String {
     match &status.tokens {
         Some(tokens) => {
-            let since = tokens.logged_in_at.told(status.now);
-            let until = tokens.stated_expires_at.told(status.now);
+            let since = tokens.logged_in_at.relative_to(status.now);
+            let until = tokens.stated_expires_at.relative_to(status.now);
             let used = tokens.expires_at.rfc3339_seconds();
             format!("logged in {since}; the access token's end is {until}; it is used until {used}")
         }
@@ -169,7 +169,7 @@ fn lifetime(profile: &Profile, status: &SessionStatus) -> Option<CheckFinding> {
 
 fn failure(status: &SessionStatus) -> Option<CheckFinding> {
     let failure = status.failure.as_ref()?;
-    let at = failure.at.told(status.now);
+    let at = failure.at.relative_to(status.now);
     let said = format!(
         "the last {} failed {at}: {}",
         failure.operation, failure.detail

@@ -302,7 +302,7 @@ fn described(wire: &ServerStream) -> CheckFinding {
     } else {
         CheckVerdict::Good
     };
-    let said = format!("{version}, its certificate ends {}", end.told(now));
+    let said = format!("{version}, its certificate ends {}", end.relative_to(now));
     CheckFinding::new("TLS", found, said)
 }
 

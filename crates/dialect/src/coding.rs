@@ -27,7 +27,7 @@ pub(crate) fn decoded<'b>(
         _ if body.is_empty() => Ok(Cow::Borrowed(body)),
         [] => Ok(Cow::Borrowed(body)),
         [one] => match one.as_str() {
-            "gzip" | "x-gzip" => whole(MultiGzDecoder::new(body), "gzip", largest),
+            "gzip" | "x-gzip" => decode_all(MultiGzDecoder::new(body), "gzip", largest),
             "deflate" => deflated(body, largest),
             other => Err(format!(
                 "its body has the content coding {other:?}, which is not read here"
@@ -54,14 +54,18 @@ fn codings(headers: &HeaderMap) -> Vec<String> {
 /// In the format of zlib, as it should be, or without it, as some servers send it
 /// (RFC 9110 section 8.4.1.2).
 fn deflated(body: &[u8], largest: usize) -> Result<Cow<'static, [u8]>, String> {
-    let zlib = whole(ZlibDecoder::new(body), "deflate", largest);
+    let zlib = decode_all(ZlibDecoder::new(body), "deflate", largest);
     zlib.or_else(|why| {
-        let raw = whole(DeflateDecoder::new(body), "deflate", largest);
+        let raw = decode_all(DeflateDecoder::new(body), "deflate", largest);
         raw.map_err(|_| why)
     })
 }
 
-fn whole(decoder: impl Read, coding: &str, largest: usize) -> Result<Cow<'static, [u8]>, String> {
+fn decode_all(
+    decoder: impl Read,
+    coding: &str,
+    largest: usize,
+) -> Result<Cow<'static, [u8]>, String> {
     let mut body = Vec::new();
     let bound = largest as u64 + 1;
     match decoder.take(bound).read_to_end(&mut body) {

@@ -12,7 +12,7 @@ mod tests {
     use countersign_domain::Refusal;
 
     use super::*;
-    use crate::document::{asked, forget_asked};
+    use crate::document::{forget_noted_keys, noted_keys};
     use crate::word::WordVocabulary;
     use crate::{Dialect, codec, credential_form, examples};
 
@@ -61,13 +61,13 @@ mod tests {
         files("../../dialects", &mut found);
         files("tests/catalogue", &mut found);
         files("tests/bad", &mut found);
-        forget_asked();
+        forget_noted_keys();
         for file in found {
             let source = std::fs::read_to_string(file).unwrap();
             // The mistakes of bad files are told elsewhere.
             let _ = Dialect::compile(&source, "f");
         }
-        let keys = asked();
+        let keys = noted_keys();
         assert!(
             keys.contains("max_body") && keys.contains("hmac-sha256"),
             "{keys:?}"

@@ -49,7 +49,7 @@ impl Timestamp {
     }
 
     /// How far it is from now, with RFC 3339: `in 1m (2027-01-15T12:00:00Z)`.
-    pub fn told(self, now: Self) -> String {
+    pub fn relative_to(self, now: Self) -> String {
         let at = self.rfc3339_seconds();
         if self > now {
             format!("in {} ({at})", span_text(self.since(now)))
@@ -143,7 +143,7 @@ mod tests {
     fn an_instant_is_told_from_now() {
         let now = Timestamp::from_seconds(1_718_214_464);
         let later = now + Duration::from_secs(60);
-        assert_eq!(later.told(now), "in 1m (2024-06-12T17:48:44Z)");
-        assert_eq!(now.told(later), "1m ago (2024-06-12T17:47:44Z)");
+        assert_eq!(later.relative_to(now), "in 1m (2024-06-12T17:48:44Z)");
+        assert_eq!(now.relative_to(later), "1m ago (2024-06-12T17:47:44Z)");
     }
 }

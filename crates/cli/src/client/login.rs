@@ -79,10 +79,13 @@ fn sentence(profile: &Profile, status: &SessionStatus) -> String {
         printable(&profile.login)
     );
     if let Some(tokens) = &status.tokens {
-        let access = tokens.stated_expires_at.told(status.now);
+        let access = tokens.stated_expires_at.relative_to(status.now);
         said.push_str(&format!(" The access token ends {access}"));
         if let Some(refresh) = tokens.stated_refresh_expires_at {
-            said.push_str(&format!(", the refresh token {}", refresh.told(status.now)));
+            said.push_str(&format!(
+                ", the refresh token {}",
+                refresh.relative_to(status.now)
+            ));
         }
         let until = tokens.expires_at.rfc3339_seconds();
         said.push_str(&format!(". The access token is used until {until}."));

@@ -52,13 +52,13 @@ fn note_asked(name: &str) {
 
 /// What was noted on this thread.
 #[cfg(test)]
-pub(crate) fn asked() -> std::collections::BTreeSet<String> {
+pub(crate) fn noted_keys() -> std::collections::BTreeSet<String> {
     ASKED.with_borrow(Clone::clone)
 }
 
 /// Forgets what was noted on this thread.
 #[cfg(test)]
-pub(crate) fn forget_asked() {
+pub(crate) fn forget_noted_keys() {
     ASKED.with_borrow_mut(std::collections::BTreeSet::clear);
 }
 

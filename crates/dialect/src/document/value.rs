@@ -45,7 +45,7 @@ impl<'d> TomlValue<'d> {
 
     /// An integer from `least` to `most`.
     pub fn integer(&self, least: i64, most: i64) -> Option<i64> {
-        let number = whole(self.typed("an integer", DeValue::as_integer)?);
+        let number = parse_integer(self.typed("an integer", DeValue::as_integer)?);
         let found = number.filter(|number| (least..=most).contains(number));
         if found.is_none() {
             self.blame(format!("is not from {least} to {most}"), None);
@@ -196,7 +196,7 @@ impl<'d> TomlValue<'d> {
     }
 }
 
-fn whole(integer: &DeInteger<'_>) -> Option<i64> {
+fn parse_integer(integer: &DeInteger<'_>) -> Option<i64> {
     i64::from_str_radix(integer.as_str(), integer.radix()).ok()
 }
 

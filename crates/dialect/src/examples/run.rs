@@ -6,7 +6,7 @@ use http::header::RETRY_AFTER;
 use http::{HeaderMap, Request};
 
 use super::annotations::{self, is_time, shown};
-use super::values::{HeardRequest, NAMES, RequestParts, asked, of_granted, of_refused};
+use super::values::{HeardRequest, NAMES, RequestParts, asked_form, of_granted, of_refused};
 use super::{ExampleExchange, compare};
 use crate::instant::instant;
 use crate::{
@@ -73,7 +73,7 @@ impl<'r> ExampleRun<'r> {
 
     fn operation(&self) -> TokenOperation {
         match &self.heard {
-            HeardRequest::Command(command) => asked(command).operation,
+            HeardRequest::Command(command) => asked_form(command).operation,
             HeardRequest::Unread(unread) => unread.operation,
             HeardRequest::Guarded(_) => TokenOperation::Guard,
         }
@@ -85,7 +85,7 @@ impl<'r> ExampleRun<'r> {
             .annotation("variant")
             .and_then(|name| self.dialect.variant(name));
         named.unwrap_or(match &self.heard {
-            HeardRequest::Command(command) => asked(command).variant,
+            HeardRequest::Command(command) => asked_form(command).variant,
             _ => Variant(0),
         })
     }
@@ -123,7 +123,7 @@ impl<'r> ExampleRun<'r> {
             (_, Some(refusal)) => self.dialect.write_refusal(&self.refused(refusal)),
             (HeardRequest::Command(command), None) => match told {
                 Some(UnderstoodReply::Granted(granted)) => self.grant(command, granted),
-                _ => self.dialect.write_done(&asked(command)),
+                _ => self.dialect.write_done(&asked_form(command)),
             },
             _ => return Vec::new(),
         };
@@ -202,7 +202,7 @@ impl<'r> ExampleRun<'r> {
             .or(granted.login.as_deref())
             .unwrap_or_default();
         self.dialect.write_grant(
-            &asked(command),
+            &asked_form(command),
             &TokenGrant {
                 login: granted.login.as_deref().unwrap_or(login),
                 client_id: granted.client_id.unwrap_or_default(),

@@ -58,7 +58,7 @@ pub(super) fn of_refused(refused: &RefusedBy, name: &str) -> Option<String> {
         _ => None,
     }
 }
-pub(super) fn asked(command: &TokenCommand) -> AskedForm {
+pub(super) fn asked_form(command: &TokenCommand) -> AskedForm {
     match command {
         TokenCommand::Login { asked, .. }
         | TokenCommand::Refresh { asked, .. }

@@ -122,7 +122,7 @@ pub(super) fn write(pieces: &[TemplatePiece], values: &dyn HoleValues, out: &mut
             TemplatePiece::Raw(text) => out.push_str(text),
             TemplatePiece::Comma if out.ends_with('{') => (),
             TemplatePiece::Comma => out.push(','),
-            TemplatePiece::Whole(hole) => whole(hole, values, out),
+            TemplatePiece::Whole(hole) => write_alone(hole, values, out),
             TemplatePiece::Inside(hole) => {
                 if let Some(datum) = values.datum(&hole.word) {
                     hole.codec
@@ -138,7 +138,7 @@ pub(super) fn write(pieces: &[TemplatePiece], values: &dyn HoleValues, out: &mut
     }
 }
 
-fn whole(hole: &PatternHole, values: &dyn HoleValues, out: &mut String) {
+fn write_alone(hole: &PatternHole, values: &dyn HoleValues, out: &mut String) {
     let Some(datum) = values.datum(&hole.word) else {
         return out.push_str("null");
     };

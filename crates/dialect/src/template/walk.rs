@@ -225,7 +225,7 @@ impl TemplateWalk<'_> {
                 self.bind(pattern, text, value, place);
             }
             Some(Json::Number(text)) if number == Some(true) && loose => {
-                self.bind(pattern, whole(text), value, place);
+                self.bind(pattern, without_zero_fraction(text), value, place);
             }
             Some(Json::Number(text)) if number == Some(true) || (loose && number.is_some()) => {
                 self.bind(pattern, text, value, place);
@@ -294,7 +294,7 @@ fn instead(value: &Json<'_>, wanted: &str) -> String {
 }
 
 /// A whole number without the fraction that some write: `3599.0`.
-fn whole(number: &str) -> &str {
+fn without_zero_fraction(number: &str) -> &str {
     match number.split_once('.') {
         Some((whole, fraction)) if fraction.bytes().all(|byte| byte == b'0') => whole,
         _ => number,

@@ -83,12 +83,12 @@ fn rows(status: &SessionStatus, table: &mut Table) {
     };
     table.row([
         "session",
-        &format!("logged in {}", tokens.logged_in_at.told(now)),
+        &format!("logged in {}", tokens.logged_in_at.relative_to(now)),
     ]);
     table.row(["access token", &end(tokens.stated_expires_at, status)]);
     let used = match tokens.expires_at <= tokens.asked_at {
         true => "no more: the vendor refused it".to_owned(),
-        false => tokens.expires_at.told(now),
+        false => tokens.expires_at.relative_to(now),
     };
     table.row(["used until", &used]);
     let refresh = match (tokens.refreshes, tokens.stated_refresh_expires_at) {
@@ -111,7 +111,7 @@ fn rows(status: &SessionStatus, table: &mut Table) {
         let said = format!(
             "{} asked {}, no answer yet",
             attempt.operation,
-            attempt.asked_at.told(now)
+            attempt.asked_at.relative_to(now)
         );
         table.row(["under way", &said]);
     }
@@ -120,7 +120,7 @@ fn rows(status: &SessionStatus, table: &mut Table) {
 
 fn end(at: countersign_domain::Timestamp, status: &SessionStatus) -> String {
     let verb = if at > status.now { "ends" } else { "ended" };
-    format!("{verb} {}", at.told(status.now))
+    format!("{verb} {}", at.relative_to(status.now))
 }
 
 fn trouble_row(status: &SessionStatus, table: &mut Table) {
@@ -135,13 +135,16 @@ fn trouble_row(status: &SessionStatus, table: &mut Table) {
         "{}: {} ({}{times})",
         failure.operation,
         failure.detail,
-        failure.at.told(status.now)
+        failure.at.relative_to(status.now)
     );
     table.row(["last error", &said]);
     if failure.retry_at > status.now {
         table.row([
             "paused",
-            &format!("it is tried again {}", failure.retry_at.told(status.now)),
+            &format!(
+                "it is tried again {}",
+                failure.retry_at.relative_to(status.now)
+            ),
         ]);
     }
 }
