@@ -50,6 +50,16 @@ fn reason(world: &World, token: &str) -> Option<Reason> {
 }
 
 #[tokio::test]
+async fn a_caller_who_is_denied_is_denied_by_name() {
+    let world = world(APIRONE);
+    let path = "/api/v2/accounts/somebody-else/invoices";
+    let denied = ask(&world, &world.token(), path, "127.0.0.9").unwrap_err();
+    assert_eq!(denied.reason, Reason::ForeignPath);
+    let who = (denied.account, denied.session);
+    assert_eq!(who, (Some(id(ACCOUNT)), Some(SESSION)));
+}
+
+#[tokio::test]
 async fn a_good_token_of_each_dialect_says_who_calls() {
     for dialect in [B2BINPAY, MYPOPUP, APIRONE] {
         let world = world(dialect);

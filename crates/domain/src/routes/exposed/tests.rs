@@ -88,6 +88,8 @@ fn what_no_other_spelling_reaches_is_not_told() {
         ("/v2/rates/*", "/v2/*"),
         ("/v2/rates", "/v2/*"),
         ("/v2/{page}/info", "/v2/*"),
+        // The root has no other spelling.
+        ("/*", "/"),
     ] {
         let found = exposed(&["/*"], &[public(around), protected(pattern)]);
         assert_eq!(found, [""; 0], "{around} {pattern}");
@@ -164,6 +166,50 @@ fn methods_are_looked_at_one_by_one() {
 }
 
 #[test]
+fn what_is_around_for_several_methods_is_listed_once() {
+    let rules = [
+        protected("/v2/x"),
+        at(&["GET"], public("/v2/*")),
+        at(&["POST"], public("/{a}/*")),
+    ];
+    let told = "/v2/x by /v2/X: /v2/* public, /{a}/* public";
+    assert_eq!(exposed(&["/*"], &rules), [told]);
+}
+
+#[test]
+fn white_space_and_dots_at_the_ends_are_another_spelling() {
+    for around in ["/v2/x.", "/v2/ x", "/v2/x . "] {
+        let found = exposed(&["/*"], &[protected("/v2/x"), public(around)]);
+        assert_eq!(found, [format!("/v2/x by {around}: {around} public")]);
+    }
+}
+
+#[test]
+fn a_path_that_ends_somewhere_decides_before_what_goes_on_below_it() {
+    let asking = |path| asking(path, &["a"]);
+    let rules = [
+        asking("/v2/x"),
+        public("/v2/X"),
+        asking("/v2/X/*"),
+        asking("/*"),
+    ];
+    assert_eq!(exposed(&["/*"], &rules), ["/v2/x by /v2/X: /v2/X public"]);
+}
+
+#[test]
+fn where_nothing_asks_for_less_nothing_is_walked() {
+    let routes = routes(&["/*"], &[protected("/a/*"), protected("/b")]);
+    assert_eq!(routes.exposed_counting(), (Vec::new(), 0));
+}
+
+#[test]
+fn spellings_that_nothing_guards_are_not_followed() {
+    let rules = [asking("/v2/r/*", &["a"]), public("/v2/*")];
+    let (_, steps) = routes(&["/v2/*"], &rules).exposed_counting();
+    assert_eq!(steps, 4, "/V2 leads nowhere");
+}
+
+#[test]
 fn an_optional_slash_is_no_other_spelling() {
     let rules = vec![public("/v2/{a}/"), protected("/v2/x")];
     let routes = Routes::new(&["/*"], rules, TrailingSlash::Optional).unwrap();
@@ -183,6 +229,7 @@ fn steps_grow_with_rules_and_not_with_their_pairs() {
         steps
     };
     let few = steps(40);
+    assert!(few >= 40 * 6, "each segment is a step: {few}");
     assert!(steps(400) <= 10 * few, "{few} for a tenth");
 }
 
