@@ -1,6 +1,6 @@
 //! `countersign logout`: ends the session at the vendor, and deletes it here.
 
-use countersign_client::LogoutOutcome;
+use countersign_client::{Error, LogoutOutcome, SessionStore};
 use serde_json::json;
 
 use super::failure::failure;
@@ -10,18 +10,23 @@ use super::stale::Stale;
 use super::transcript::Transcript;
 use crate::exit::Failure;
 use crate::output::Output;
+use crate::table::printable;
 
 /// Arguments of `countersign logout`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-If the vendor cannot be reached the tokens are kept, so that they can be ended later.
+If the vendor cannot be told, as when it cannot be reached, the tokens are kept, so that they can be \
+ended later; with --forget they are forgotten here all the same.
 
 With --stale it ends what is kept for a former url or login of a profile, which `countersign status` \
-lists: at the vendor where that is possible, and here in any case.
+lists.
+
+The exit code is 69 if it may help to try again later.
 
 Examples:
   countersign logout b2binpay
   countersign logout --stale
+  countersign logout --stale --forget
   countersign logout b2binpay --json")]
 pub(crate) struct LogoutArgs {
     /// The profile
@@ -33,6 +38,9 @@ pub(crate) struct LogoutArgs {
     /// all profiles
     #[arg(long)]
     stale: bool,
+    /// Forget here what the vendor cannot be told of
+    #[arg(long)]
+    forget: bool,
 }
 
 /// Logs out.
@@ -41,22 +49,46 @@ pub(super) async fn run(args: &LogoutArgs, output: &mut Output) -> Result<(), Fa
     let names: Vec<_> = args.profile.iter().cloned().collect();
     if args.stale {
         let selected = args.profiles.some(&names)?;
-        return Stale::find(&selected)?.end(&transcript, output).await;
+        return Stale::find(&selected)?
+            .end(args.forget, &transcript, output)
+            .await;
     }
     let name = args.profile.as_deref().unwrap_or_default();
     let profile = args.profiles.named(name)?;
     let source = open::source(&profile, &transcript)?;
     let outcome = source.logout().await;
-    let outcome = outcome.map_err(|it| transcript.failed(failure(&it)))?;
-    let (name, said) = name_and_sentence(outcome);
+    let (name, said) = match outcome {
+        Ok(outcome) => name_and_sentence(outcome),
+        Err(error) if args.forget => {
+            let store = profile.store().map_err(Failure::failed)?;
+            clear(&*store).await?;
+            ("forgotten", untold(&error))
+        }
+        Err(error) => {
+            let failure = failure(&error).with_help("with --forget the tokens are forgotten here");
+            return Err(transcript.failed(failure));
+        }
+    };
     let document = json!({ "profile": profile.name, "outcome": name });
     let document = transcript.added_to(document);
     output.document(&document, &format!("{}: {said}", profile.name))
 }
 
+/// Removes what is kept.
+pub(super) async fn clear(store: &dyn SessionStore) -> Result<(), Failure> {
+    let mut locked = store.lock().await.map_err(Failure::failed)?;
+    locked.clear().await.map_err(Failure::failed)
+}
+
+/// What is said of a session that was forgotten although its vendor does not know.
+pub(super) fn untold(error: &Error) -> String {
+    let why = printable(&error.message);
+    format!("forgotten here; the vendor could not be told: {why}")
+}
+
 /// The name of an outcome, and a sentence of it.
-pub(super) fn name_and_sentence(outcome: LogoutOutcome) -> (&'static str, &'static str) {
-    match outcome {
+pub(super) fn name_and_sentence(outcome: LogoutOutcome) -> (&'static str, String) {
+    let (name, said) = match outcome {
         LogoutOutcome::Done => ("done", "logged out; the vendor has ended the session"),
         LogoutOutcome::Dead => ("dead", "the vendor had ended the session already"),
         LogoutOutcome::Forgotten => (
@@ -65,5 +97,6 @@ pub(super) fn name_and_sentence(outcome: LogoutOutcome) -> (&'static str, &'stat
              until they run out",
         ),
         LogoutOutcome::NotLoggedIn => ("not_logged_in", "nobody was logged in"),
-    }
+    };
+    (name, said.to_owned())
 }

@@ -9,13 +9,12 @@ use countersign_check::printable;
 use countersign_client::profile::{KeyPlace, SessionStorage};
 use countersign_client::{
     Dialect, Error, HttpTransport, LogoutOutcome, Profile, SealKey, Secret, ServerUrl,
-    SessionOwner, SessionRecord, SessionStore, StoredSession, StoredState, TokenSource,
-    TrustedRoots,
+    SessionOwner, SessionRecord, StoredSession, StoredState, TokenSource, TrustedRoots,
 };
 use serde_json::{Value, json};
 
 use super::failure::failure;
-use super::logout::name_and_sentence;
+use super::logout::{clear, name_and_sentence, untold};
 use super::profiles::Selected;
 use super::transcript::{Speaker, Transcript};
 use crate::exit::Failure;
@@ -38,6 +37,8 @@ struct Ended<'s> {
     session: &'s StaleSession,
     outcome: &'static str,
     said: String,
+    /// Why it was not ended.
+    error: Option<Error>,
 }
 
 impl<'p> Stale<'p> {
@@ -84,15 +85,17 @@ impl<'p> Stale<'p> {
         self.sessions.iter().map(StaleSession::document).collect()
     }
 
-    /// Ends them.
+    /// Ends them. What a vendor cannot be told of is kept, unless it is to be
+    /// forgotten.
     pub(super) async fn end(
         &self,
+        forget: bool,
         transcript: &Transcript,
         output: &mut Output,
     ) -> Result<(), Failure> {
         let mut all = Vec::new();
         for session in &self.sessions {
-            all.push(self.end_one(session, transcript).await?);
+            all.push(self.end_one(session, forget, transcript).await?);
         }
         let items: Vec<_> = all.iter().map(Ended::document).collect();
         let texts: Vec<_> = all.iter().map(Ended::text).collect();
@@ -101,12 +104,14 @@ impl<'p> Stale<'p> {
             false => texts.join("\n"),
         };
         let document = transcript.added_to(json!({ "items": items }));
-        output.document(&document, &text)
+        output.document(&document, &text)?;
+        verdict(&all)
     }
 
     async fn end_one<'s>(
         &self,
         session: &'s StaleSession,
+        forget: bool,
         transcript: &Transcript,
     ) -> Result<Ended<'s>, Failure> {
         let (outcome, said) = match &session.kept.state {
@@ -118,41 +123,50 @@ impl<'p> Stale<'p> {
                             be told";
                 ("forgotten", said.into())
             }
-            StoredState::Whole(record) => self.end_whole(session, record, transcript).await?,
+            StoredState::Whole(record) => {
+                return self.end_whole(session, record, forget, transcript).await;
+            }
         };
         Ok(Ended {
             session,
             outcome,
             said,
+            error: None,
         })
     }
 
-    async fn end_whole(
+    async fn end_whole<'s>(
         &self,
-        session: &StaleSession,
+        session: &'s StaleSession,
         record: &SessionRecord,
+        forget: bool,
         transcript: &Transcript,
-    ) -> Result<(&'static str, String), Failure> {
+    ) -> Result<Ended<'s>, Failure> {
         let ended = match &record.tokens {
             Some(_) => self.log_out(session, transcript).await,
             None => Ok(LogoutOutcome::NotLoggedIn),
         };
-        // Whatever the vendor says: this is what it was called for.
-        let store = session.store().map_err(|it| failure(&it))?;
-        let mut locked = store.lock().await.map_err(Failure::failed)?;
-        locked.clear().await.map_err(Failure::failed)?;
-        Ok(match ended {
+        let (outcome, said, error) = match ended {
             Ok(outcome) => {
                 let (name, said) = name_and_sentence(outcome);
-                (name, said.to_owned())
+                (name, said, None)
             }
+            Err(error) if forget => ("forgotten", untold(&error), None),
             Err(error) => {
-                let said = format!(
-                    "forgotten here; the vendor could not be told: {}",
-                    printable(&error.message)
-                );
-                ("forgotten", said)
+                let why = printable(&error.message);
+                let said = format!("kept; the vendor could not be told: {why}");
+                ("kept", said, Some(error))
             }
+        };
+        if error.is_none() {
+            let store = session.store().map_err(|it| failure(&it))?;
+            clear(&store).await?;
+        }
+        Ok(Ended {
+            session,
+            outcome,
+            said,
+            error,
         })
     }
 
@@ -205,6 +219,21 @@ impl<'p> Stale<'p> {
         let shipped = || Dialect::compile(Dialect::shipped(&owner.dialect)?, &owner.dialect).ok();
         named.cloned().or_else(|| shipped().map(Arc::new))
     }
+}
+
+/// Whether all is ended. Where a vendor may answer later, that counts.
+fn verdict(all: &[Ended<'_>]) -> Result<(), Failure> {
+    let errors: Vec<_> = all.iter().filter_map(|it| it.error.as_ref()).collect();
+    let said = match errors.len() {
+        0 => return Ok(()),
+        1 => "1 session could not be ended".to_owned(),
+        many => format!("{many} sessions could not be ended"),
+    };
+    let failure = match errors.iter().any(|it| it.is_transient()) {
+        true => Failure::unavailable(said),
+        false => Failure::failed(said),
+    };
+    Err(failure.with_help("with --forget they are forgotten here"))
 }
 
 fn lacking(what: &str) -> Error {
@@ -325,6 +354,9 @@ impl Ended<'_> {
         let mut document = self.session.document();
         document["outcome"] = self.outcome.into();
         document["message"] = self.said.as_str().into();
+        if let Some(error) = &self.error {
+            document["error"] = failure(error).document();
+        }
         document
     }
 }

@@ -101,6 +101,16 @@ fn tokens_are_kept_as_long_as_the_vendor_cannot_be_told() {
 }
 
 #[test]
+fn tokens_are_forgotten_without_the_vendor_if_somebody_says_so() {
+    let stage = Stage::speaking("mypopup");
+    stage.run(&["login", "pay"]).code(0);
+    stage.answers(TokenOperation::Logout, 503, 9);
+    let told = stage.json(&["logout", "pay", "--forget"]);
+    assert_eq!(told["outcome"], "forgotten");
+    assert!(stage.json(&["status"])["items"][0]["session"].is_null());
+}
+
+#[test]
 fn with_v_the_logout_is_shown() {
     let stage = Stage::speaking("mypopup");
     stage.run(&["login", "pay"]).code(0);

@@ -74,15 +74,44 @@ fn another_url_or_login_logs_in_anew_and_the_old_session_can_be_ended() {
 }
 
 #[test]
-fn a_vendor_that_is_gone_does_not_keep_the_old_session_alive_here() {
-    let stage = Stage::start();
+fn a_session_of_a_vendor_that_is_gone_is_kept_until_somebody_forgets_it() {
+    let stage = Stage::speaking("apirone");
     stage.profiles(&stage.profile(&vendor(|_| String::new()), "secret_file = '~/secret'"));
     stage.run(&["token", "pay"]);
     stage.profiles(&stage.profile(stage.sandbox.url(), "secret_file = '~/secret'"));
     stage.run(&["login", "pay"]).code(0);
     stage.go_down();
-    let ended = stage.run(&["logout", "--stale", "--json"]).code(0).json();
-    assert_eq!(ended["items"].as_array().unwrap().len(), 2, "{ended}");
+    stage.answers(TokenOperation::Logout, 503, 9);
+    let ran = stage.run(&["logout", "--stale", "--json"]).code(69);
+    let kept = ran.json();
+    let outcomes = |told: &serde_json::Value| {
+        let items = told["items"].as_array().unwrap().iter();
+        let mut outcomes: Vec<_> = items.map(|it| it["outcome"].to_string()).collect();
+        outcomes.sort();
+        outcomes.join(" ")
+    };
+    // One of them never had a token.
+    assert_eq!(outcomes(&kept), r#""kept" "not_logged_in""#, "{kept}");
+    let error = ran.error();
+    assert_eq!(error["message"], "1 session could not be ended");
+    assert!(error["help"].as_str().unwrap().contains("--forget"));
+    let stale = &stage.json(&["status"])["stale"];
+    assert_eq!(stale.as_array().unwrap().len(), 1, "{stale}");
+    let forgotten = stage.json(&["logout", "--stale", "--forget"]);
+    assert_eq!(outcomes(&forgotten), r#""forgotten""#, "{forgotten}");
+    assert_eq!(stage.json(&["status"])["stale"], serde_json::json!([]));
+}
+
+#[test]
+fn an_old_session_is_ended_once_its_vendor_can_be_told() {
+    let stage = Stage::speaking("apirone");
+    stage.run(&["login", "pay"]).code(0);
+    stage.go_down();
+    stage.answers(TokenOperation::Logout, 503, 1);
+    let ran = stage.run(&["logout", "--stale"]).code(69);
+    assert!(ran.stdout.contains(": kept; "), "{}", ran.stdout);
+    let ended = stage.json(&["logout", "--stale"]);
+    assert_eq!(ended["items"][0]["outcome"], "done", "{ended}");
     assert_eq!(stage.json(&["status"])["stale"], serde_json::json!([]));
 }
 
