@@ -35,7 +35,7 @@ pub async fn machine_findings(profile: &Profile) -> Vec<CheckFinding> {
         Err(error) => checks.push(CheckFinding::new(
             "store",
             CheckVerdict::Bad,
-            &*error.message,
+            error.to_string(),
         )),
     }
     checks
@@ -54,7 +54,7 @@ async fn secret(profile: &Profile) -> CheckFinding {
     }
     match profile.secret_source().secret().await {
         Ok(secret) => judge(profile, &secret),
-        Err(error) => CheckFinding::new("secret", CheckVerdict::Bad, &*error.message),
+        Err(error) => CheckFinding::new("secret", CheckVerdict::Bad, error.to_string()),
     }
 }
 
@@ -68,7 +68,7 @@ async fn extra(profile: &Profile) -> Vec<CheckFinding> {
             _ => &SecretPlace::Asked,
         };
         let (found, said) = match source.secret().await {
-            Err(error) => (CheckVerdict::Bad, error.message.to_string()),
+            Err(error) => (CheckVerdict::Bad, error.to_string()),
             Ok(part) => match exposed(place).or_else(|| odd_text(&part)) {
                 Some(said) => (CheckVerdict::Doubtful, said),
                 None => (CheckVerdict::Good, "it can be read".to_owned()),

@@ -20,10 +20,10 @@ pub(crate) fn kept(file: &Path) -> Result<Option<Secret>, Failure> {
     let key = read(file)?;
     if key.as_ref().is_some_and(|key| key.expose().len() < LEAST) {
         return Err(Failure::usage(format!(
-            "the admin key {} is shorter than {LEAST} characters: delete it, and the next start \
-             makes a new one",
+            "the admin key {} is shorter than {LEAST} characters",
             file.display()
-        )));
+        ))
+        .with_help("delete it: the next start of the server makes a new one"));
     }
     Ok(key)
 }
@@ -39,18 +39,21 @@ pub(crate) fn read(file: &Path) -> Result<Option<Secret>, Failure> {
         Err(error) => return Err(unreadable(error)),
     };
     if opened.metadata().permissions().mode() & 0o077 != 0 {
-        return Err(Failure::usage(format!(
-            "others can read the admin key in {shown}: run `chmod 600 {shown}`, and replace the key \
-             if somebody may have (delete the file and start the server again)"
-        )));
+        return Err(
+            Failure::usage(format!("others can read the admin key in {shown}")).with_help(format!(
+                "run `chmod 600 {shown}`; if somebody may have read it, delete the file and start \
+                 the server again, which makes a new key"
+            )),
+        );
     }
     let text = opened.text(NamedFile::LARGEST_SECRET).map_err(unreadable)?;
     let key = text.trim();
     if !(1..=MOST).contains(&key.len()) || key.contains(|c: char| !c.is_ascii_graphic()) {
         return Err(Failure::usage(format!(
-            "{shown} holds no admin key: it must be one line without spaces, of {MOST} characters \
-             at most; a server that finds no such file makes a new one"
-        )));
+            "{shown} does not hold an admin key, which is one line without spaces, of at most \
+             {MOST} characters"
+        ))
+        .with_help("delete it: a server that finds no such file makes a new key"));
     }
     Ok(Some(Secret::from(key)))
 }

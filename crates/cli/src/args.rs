@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
 
+use crate::argument_fault::ArgumentFault;
 use crate::client::{
     DoctorArgs, ExecArgs, LoginArgs, LogoutArgs, RequestArgs, StatusArgs, TokenArgs,
 };
@@ -144,7 +145,8 @@ pub(crate) fn parse(words: &[OsString]) -> Result<Args, ExitCode> {
 
 fn usage(error: &clap::Error, words: &[OsString]) -> ExitCode {
     if names_a_secret(error) {
-        return exit::report(Err(Failure::usage(SECRETS)), &output(words));
+        let failure = Failure::usage(SECRETS).with_help(SECRETS_HELP);
+        return exit::report(Err(failure), &output(words));
     }
     exit::report(Err(failure(error)), &output(words))
 }
@@ -159,7 +161,9 @@ fn output(words: &[OsString]) -> Output {
 fn failure(error: &clap::Error) -> Failure {
     let text = error.to_string();
     let mut message = Vec::new();
-    let mut help = Vec::new();
+    let fault = std::error::Error::source(error).and_then(|it| it.downcast_ref::<ArgumentFault>());
+    let help = fault.and_then(ArgumentFault::help);
+    let mut help: Vec<_> = help.map(str::to_owned).into_iter().collect();
     for line in text.trim_start_matches("error: ").lines() {
         if let Some(tip) = line.trim_start().strip_prefix("tip: ") {
             help.push(tip.to_owned());
@@ -177,9 +181,10 @@ fn failure(error: &clap::Error) -> Failure {
 }
 
 /// What is said to who looks for `--secret`.
-const SECRETS: &str = "a secret is never an argument, where others could see it: name a file that \
-holds it; a profile names one with secret_file, or a variable with secret_env, or a command with \
-secret_command";
+const SECRETS: &str = "a secret is never an argument, where others could see it";
+
+const SECRETS_HELP: &str = "name a file that holds it; a profile names one with secret_file, or a \
+variable with secret_env, or a command with secret_command";
 
 fn names_a_secret(error: &clap::Error) -> bool {
     let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else {

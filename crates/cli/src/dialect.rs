@@ -79,14 +79,16 @@ fn source_of(name: &str) -> Result<(String, String), Failure> {
         .and_then(|it| it.text(NamedFile::LARGEST_TEXT))
         .map(|source| (source.to_string(), file.display().to_string()))
         .map_err(|error| {
-            let known: Vec<_> = Dialect::SHIPPED.iter().map(|(name, _)| *name).collect();
-            let meant = did_you_mean(name, known.iter().copied()).map(|help| format!(": {help}"));
+            let names: Vec<_> = Dialect::SHIPPED.iter().map(|(name, _)| *name).collect();
+            let (meant, known) = (did_you_mean(name, names.iter().copied()), names.join(", "));
             Failure::usage(format!(
-                "there is no dialect {name:?}{}; it is none of {}, and as a file it cannot be read \
-                 ({error})",
-                meant.unwrap_or_default(),
-                known.join(", ")
+                "{name:?} is neither a dialect that comes with the program nor a file that can be \
+                 read ({error})"
             ))
+            .with_help(match meant {
+                Some(meant) => format!("{meant} There are {known}, and files of yours"),
+                None => format!("name a file, or one of {known}"),
+            })
         })
 }
 

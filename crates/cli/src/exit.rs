@@ -124,6 +124,15 @@ impl Failure {
         }
     }
 
+    /// The same failure with what to do about it, if there is something to do.
+    #[must_use]
+    pub(crate) fn with_help_of(self, help: Option<impl fmt::Display>) -> Self {
+        match help {
+            Some(help) => self.with_help(help),
+            None => self,
+        }
+    }
+
     /// The same failure with more for `--json`.
     #[must_use]
     pub(crate) fn with_details(self, details: Value) -> Self {
@@ -189,7 +198,9 @@ impl fmt::Display for Failure {
         if let Some(listing) = &self.listing {
             writeln!(f, "{listing}")?;
         }
-        f.write_str(&self.message)
+        f.write_str(&self.message)?;
+        let help = self.help.as_ref();
+        help.map_or(Ok(()), |help| write!(f, " ({help})"))
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod admin_key_file;
 mod args;
+mod argument_fault;
 mod client;
 mod completion;
 mod config;

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use countersign_dialect::document::duration;
 
+use crate::argument_fault::ArgumentFault;
 use crate::client::ProfilesArgs;
 use crate::config::LogFormat;
 use crate::exit::Failure;
@@ -82,8 +83,9 @@ pub(crate) fn run(args: &SidecarArgs, output: &mut Output) -> Result<(), Failure
     runtime.block_on(running::run(args, output))
 }
 
-fn span(text: &str) -> Result<Duration, String> {
-    duration(text)
-        .filter(|span| !span.is_zero())
-        .ok_or_else(|| "write a span like 30s or 5m".to_owned())
+fn span(text: &str) -> Result<Duration, ArgumentFault> {
+    let span = duration(text).filter(|span| !span.is_zero());
+    span.ok_or_else(|| {
+        ArgumentFault::new("it is not a span of time").with_help("write one such as 30s or 5m")
+    })
 }

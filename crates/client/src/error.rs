@@ -5,12 +5,14 @@ use countersign_domain::{Refusal, Timestamp, TokenOperation};
 /// Why no token can be obtained. Cloning it is cheap: every waiting caller gets the
 /// same.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
+#[error("{message}{}", in_brackets(.help.as_deref()))]
 pub struct Error {
     /// What kind of error it is.
     pub kind: ErrorKind,
-    /// What happened and what to do, in words that contain no secret.
+    /// What happened, in words that contain no secret.
     pub message: std::sync::Arc<str>,
+    /// What to do about it, if there is something to do.
+    pub help: Option<std::sync::Arc<str>>,
     /// The vendor is not asked again before this instant of the client's clock.
     pub retry_at: Option<Timestamp>,
 }
@@ -64,8 +66,21 @@ impl Error {
         Self {
             kind,
             message: message.into(),
+            help: None,
             retry_at: None,
         }
+    }
+
+    /// Adds what to do about it.
+    #[must_use]
+    pub fn with_help(mut self, help: impl Into<std::sync::Arc<str>>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    pub(crate) fn with_help_of(mut self, help: Option<String>) -> Self {
+        self.help = help.map(Into::into);
+        self
     }
 
     /// Adds that the call should not be tried again before `instant`.
@@ -79,4 +94,8 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         matches!(self.kind, ErrorKind::Throttled | ErrorKind::Unavailable)
     }
+}
+
+fn in_brackets(help: Option<&str>) -> String {
+    help.map_or_else(String::new, |help| format!(" ({help})"))
 }

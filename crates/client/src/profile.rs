@@ -146,17 +146,10 @@ pub struct Profiles {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProfilesFault {
     /// No profiles file is named, and there is none to look for.
-    #[error(
-        "no profiles file is named, and there is no home directory to look for \
-         one: use --profiles FILE or COUNTERSIGN_PROFILES"
-    )]
+    #[error("no profiles file is named, and there is no home directory to look for one")]
     Nowhere,
     /// There is no such file.
-    #[error(
-        "{0} does not exist: create it, or name another file with --profiles FILE or \
-         COUNTERSIGN_PROFILES.\n\
-         {SAMPLE}"
-    )]
+    #[error("the file of profiles, {0}, does not exist")]
     Missing(String),
     /// The file cannot be read.
     #[error("{file} cannot be read: {why}")]
@@ -168,11 +161,26 @@ pub enum ProfilesFault {
     },
     /// Others can write the file, and could have it send the user's secrets to a
     /// server of theirs.
-    #[error("others can write {0}: run `chmod go-w {0}`, and check its content")]
+    #[error("others can write {0}")]
     Exposed(String),
     /// It has mistakes.
     #[error("{0}")]
     Mistakes(Mistakes),
+}
+
+impl ProfilesFault {
+    /// What to do about it, if there is something to do.
+    pub fn help(&self) -> Option<String> {
+        match self {
+            Self::Nowhere => Some("use --profiles FILE or COUNTERSIGN_PROFILES".to_owned()),
+            Self::Missing(_) => Some(format!(
+                "create it, or name another file with --profiles FILE or \
+                 COUNTERSIGN_PROFILES.\n{SAMPLE}"
+            )),
+            Self::Exposed(file) => Some(format!("run `chmod go-w {file}`, and check its content")),
+            Self::Unreadable { .. } | Self::Mistakes(_) => None,
+        }
+    }
 }
 
 /// An example for a user who has no profiles yet.
@@ -187,7 +195,7 @@ secret_file = \"pay.secret\"    # beside this file, with mode 0600
 
 impl From<ProfilesFault> for Error {
     fn from(fault: ProfilesFault) -> Self {
-        Self::new(ErrorKind::Setup, fault.to_string())
+        Self::new(ErrorKind::Setup, fault.to_string()).with_help_of(fault.help())
     }
 }
 
@@ -270,12 +278,12 @@ impl Profiles {
         };
         let found = self.profiles.get(name).ok_or_else(|| {
             let known = self.profiles.keys().map(String::as_str);
-            let meant = did_you_mean(name, known).unwrap_or_else(|| match self.profiles.len() {
-                0 => "it has none".to_owned(),
+            let help = did_you_mean(name, known).unwrap_or_else(|| match self.profiles.len() {
+                0 => "the file has none yet".to_owned(),
                 _ => format!("it has {}", self.names().collect::<Vec<_>>().join(", ")),
             });
-            let message = format!("there is no profile {name:?} in {} ({meant})", self.origin);
-            Error::new(ErrorKind::Setup, message)
+            let message = format!("there is no profile {name:?} in {}", self.origin);
+            Error::new(ErrorKind::Setup, message).with_help(help)
         })?;
         found.as_ref().map_err(unusable)
     }

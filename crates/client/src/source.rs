@@ -188,9 +188,9 @@ impl TokenSource {
 fn no_such_dialect(name: &str) -> Error {
     let known: Vec<&str> = Dialect::SHIPPED.iter().map(|(name, _)| *name).collect();
     let known = known.join(", ");
-    let message =
-        format!("there is no dialect {name:?}: use one of {known}, or a file of your own");
-    Error::new(crate::ErrorKind::Setup, message)
+    let message = format!("there is no dialect {name:?}");
+    let help = format!("use one of {known}, or a file of your own");
+    Error::new(crate::ErrorKind::Setup, message).with_help(help)
 }
 
 impl std::fmt::Debug for TokenSource {

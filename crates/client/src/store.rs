@@ -105,8 +105,7 @@ pub enum StoreError {
     },
     /// Another key sealed the file. It is left unchanged.
     #[error(
-        "{file} cannot be opened with this key: another key sealed it (it is left as it is: bring \
-         back the key, or remove the file to log in again)"
+        "{file} cannot be opened with this key: another key sealed it, and it is left as it is"
     )]
     Sealed {
         /// The file.
@@ -122,7 +121,7 @@ pub enum StoreError {
         why: String,
     },
     /// Others could read or change it.
-    #[error("{file} is open to others: {help}")]
+    #[error("others can read or change {file}")]
     Exposed {
         /// The file.
         file: String,
@@ -130,8 +129,37 @@ pub enum StoreError {
         help: String,
     },
     /// There is no key to seal the file with.
-    #[error("{0}")]
-    Key(String),
+    #[error("{why}")]
+    Key {
+        /// What is wrong with it.
+        why: String,
+        /// What to do.
+        help: Option<String>,
+    },
+}
+
+impl StoreError {
+    pub(crate) fn key(why: impl Into<String>) -> Self {
+        let why = why.into();
+        Self::Key { why, help: None }
+    }
+
+    pub(crate) fn key_with_help(why: impl Into<String>, help: impl Into<String>) -> Self {
+        let (why, help) = (why.into(), Some(help.into()));
+        Self::Key { why, help }
+    }
+
+    /// What to do about it, if there is something to do.
+    pub fn help(&self) -> Option<String> {
+        match self {
+            Self::Sealed { .. } => {
+                Some("bring back the key, or remove the file to log in again".to_owned())
+            }
+            Self::Exposed { help, .. } => Some(help.clone()),
+            Self::Key { help, .. } => help.clone(),
+            Self::Io { .. } | Self::Damaged { .. } => None,
+        }
+    }
 }
 
 /// The record of a process that was faster than the writer of `next`.

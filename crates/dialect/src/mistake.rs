@@ -23,24 +23,33 @@ pub struct Mistake {
 
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_wrong(f)?;
+        let help = self.help.as_ref();
+        help.map_or(Ok(()), |help| write!(f, " ({help})"))
+    }
+}
+
+impl Mistake {
+    /// Where it is and what is wrong.
+    fn write_wrong(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             origin,
             line,
             column,
             pointer,
             message,
-            help,
+            ..
         } = self;
         write!(f, "{origin}:{line}:{column}: ")?;
         if !pointer.is_empty() {
             write!(f, "{pointer}: ")?;
         }
-        f.write_str(message)?;
-        help.as_ref().map_or(Ok(()), |help| write!(f, " ({help})"))
+        f.write_str(message)
     }
 }
 
-/// Every mistake in a file, in the order of their places.
+/// Every mistake in a file, in the order of their places. As text each has a line, and
+/// one below it for its help, if it has some.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistakes(pub Vec<Mistake>);
 
@@ -50,7 +59,10 @@ impl fmt::Display for Mistakes {
             if index > 0 {
                 f.write_str("\n")?;
             }
-            mistake.fmt(f)?;
+            mistake.write_wrong(f)?;
+            if let Some(help) = &mistake.help {
+                write!(f, "\n  help: {help}")?;
+            }
         }
         Ok(())
     }

@@ -10,13 +10,12 @@ use crate::exit::Failure;
 /// up wrongly, and else 1.
 pub(crate) fn failure(error: &Error) -> Failure {
     // The vendor's words are among them.
-    let mut message = printable(&error.message);
-    if let Some(at) = error.retry_at {
-        message.push_str(&format!(
-            "; it is not asked again before {}",
-            at.rfc3339_seconds()
-        ));
-    }
+    let message = printable(&error.message);
+    let pause = error.retry_at.map(|at| {
+        let at = at.rfc3339_seconds();
+        format!("wait: the vendor is not asked again before {at}")
+    });
+    let help = error.help.as_deref().map(lines).or(pause);
     let failure = match error.kind {
         ErrorKind::Refused { .. } => Failure::refused(message),
         ErrorKind::Secret | ErrorKind::Setup => Failure::usage(message),
@@ -32,5 +31,10 @@ pub(crate) fn failure(error: &Error) -> Failure {
         details["operation"] = operation.name().into();
         details["refusal"] = refusal.code().into();
     }
-    failure.with_details(details)
+    failure.with_details(details).with_help_of(help)
+}
+
+/// The lines of a text, none of which can move the cursor.
+fn lines(text: &str) -> String {
+    text.lines().map(printable).collect::<Vec<_>>().join("\n")
 }

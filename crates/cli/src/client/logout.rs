@@ -1,6 +1,7 @@
 //! `countersign logout`: ends the session at the vendor, and deletes it here.
 
-use countersign_client::{Error, LogoutOutcome, SessionStore};
+use countersign_check::printable;
+use countersign_client::{Error, LogoutOutcome, SessionStore, StoreError};
 use serde_json::json;
 
 use super::failure::failure;
@@ -10,7 +11,6 @@ use super::stale::Stale;
 use super::transcript::Transcript;
 use crate::exit::Failure;
 use crate::output::Output;
-use crate::table::printable;
 
 /// Arguments of `countersign logout`.
 #[derive(Debug, clap::Args)]
@@ -60,7 +60,7 @@ pub(super) async fn run(args: &LogoutArgs, output: &mut Output) -> Result<(), Fa
     let (name, said) = match outcome {
         Ok(outcome) => name_and_sentence(outcome),
         Err(error) if args.forget => {
-            let store = profile.store().map_err(Failure::failed)?;
+            let store = profile.store().map_err(unusable)?;
             clear(&*store).await?;
             ("forgotten", untold(&error))
         }
@@ -76,8 +76,14 @@ pub(super) async fn run(args: &LogoutArgs, output: &mut Output) -> Result<(), Fa
 
 /// Removes what is kept.
 pub(super) async fn clear(store: &dyn SessionStore) -> Result<(), Failure> {
-    let mut locked = store.lock().await.map_err(Failure::failed)?;
-    locked.clear().await.map_err(Failure::failed)
+    let mut locked = store.lock().await.map_err(unusable)?;
+    locked.clear().await.map_err(unusable)
+}
+
+/// What is kept cannot be read or removed.
+pub(super) fn unusable(error: StoreError) -> Failure {
+    let help = error.help();
+    Failure::failed(error).with_help_of(help)
 }
 
 /// What is said of a session that was forgotten although its vendor does not know.

@@ -57,7 +57,10 @@ pub(super) async fn extra(profile: &Profile) -> Result<ExtraParts, Error> {
     for (name, source) in profile.extra_sources() {
         let part = source.secret().await.map_err(|error| {
             let message = format!("{}: extra.{name}: {}", profile.name, error.message);
-            Error::new(error.kind, message)
+            Error {
+                message: message.into(),
+                ..error
+            }
         })?;
         extra.insert(name.to_owned(), part);
     }

@@ -2,16 +2,22 @@
 
 use http::uri::PathAndQuery;
 
+use crate::argument_fault::ArgumentFault;
+
 /// The path, and a query if there is one. The server is the profile's.
-pub(super) fn parse(text: &str) -> Result<PathAndQuery, String> {
+pub(super) fn parse(text: &str) -> Result<PathAndQuery, ArgumentFault> {
     if text.contains("://") && !text.starts_with('/') {
-        return Err("the server is the profile's: write the path alone, as /deposit/".to_owned());
+        return Err(ArgumentFault::new("the server is the profile's")
+            .with_help("write the path alone, such as /deposit/"));
     }
     if !text.starts_with('/') || text.contains('#') {
-        return Err("a path begins with / and has no #".to_owned());
+        return Err(ArgumentFault::new("a path begins with / and has no #"));
     }
     let parsed = text.parse();
-    parsed.map_err(|_| "write blanks and what is not ASCII as %20 and its like".to_owned())
+    parsed.map_err(|_| {
+        ArgumentFault::new("it has characters that cannot stand in a path")
+            .with_help("write a blank as %20, and what is not ASCII likewise")
+    })
 }
 
 #[cfg(test)]

@@ -32,7 +32,10 @@ impl ProfilesArgs {
         let found = Profiles::find(self.profiles.as_deref(), &UserPaths::of_current_user());
         found.map_err(|fault| match fault {
             ProfilesFault::Mistakes(mistakes) => Failure::mistakes(&mistakes, "the profiles"),
-            other => Failure::usage(other),
+            other => {
+                let help = other.help();
+                Failure::usage(other).with_help_of(help)
+            }
         })
     }
 

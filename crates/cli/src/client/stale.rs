@@ -14,7 +14,7 @@ use countersign_client::{
 use serde_json::{Value, json};
 
 use super::failure::failure;
-use super::logout::{clear, name_and_sentence, untold};
+use super::logout::{clear, name_and_sentence, untold, unusable};
 use super::profiles::Selected;
 use super::transcript::{Speaker, Transcript};
 use crate::exit::Failure;
@@ -55,8 +55,7 @@ impl<'p> Stale<'p> {
         let mut sessions = Vec::new();
         for (directory, key) in places {
             let opener = opener(key, directory);
-            let all =
-                StoredSession::in_directory(directory, opener.as_ref()).map_err(Failure::failed)?;
+            let all = StoredSession::in_directory(directory, opener.as_ref()).map_err(unusable)?;
             let opener = opener.as_ref();
             let stale = all.into_iter().filter(|it| is_stale(it, opener, selected));
             sessions.extend(stale.map(|kept| StaleSession {
@@ -118,7 +117,7 @@ impl<'p> Stale<'p> {
             StoredState::Damaged => ("kept", "it is damaged, and stays: remove it by hand".into()),
             StoredState::Closed => ("kept", "another key sealed it: it stays".into()),
             StoredState::Former => {
-                session.kept.remove().map_err(Failure::failed)?;
+                session.kept.remove().map_err(unusable)?;
                 let said = "forgotten here; an older release kept it, so that the vendor cannot \
                             be told";
                 ("forgotten", said.into())

@@ -6,6 +6,7 @@ mod view;
 use serde_json::json;
 
 use self::view::View;
+use super::failure::failure;
 use super::profiles::ProfilesArgs;
 use super::stale::Stale;
 use crate::exit::Failure;
@@ -52,7 +53,7 @@ pub(super) async fn run(args: &StatusArgs, output: &mut Output) -> Result<(), Fa
     let document = json!({ "items": items, "stale": stale.document() });
     output.document(&document, &texts.join("\n"))?;
     match views.iter().find_map(|view| view.unreadable()) {
-        Some(why) => Err(Failure::failed(why)),
+        Some(why) => Err(failure(why)),
         None => selected.verdict(),
     }
 }

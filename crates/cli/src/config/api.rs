@@ -265,11 +265,10 @@ impl ApiReader<'_, '_> {
         } else {
             let shipped = Dialect::shipped(text).or_else(|| {
                 let names = Dialect::SHIPPED.iter().map(|(name, _)| *name);
-                value.blame(
-                    "is not a dialect that comes with the program; name one, or a file \
-                     (`countersign dialect list` lists them)",
-                    did_you_mean(text, names),
-                );
+                let help = did_you_mean(text, names).unwrap_or_else(|| {
+                    "name one that `countersign dialect list` lists, or a file".to_owned()
+                });
+                value.blame("is not a dialect that comes with the program", Some(help));
                 None
             });
             (shipped?.to_owned(), text.to_owned())

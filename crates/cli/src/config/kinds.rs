@@ -38,7 +38,8 @@ pub(super) fn address() -> ValueKind<SocketAddr> {
     let read = |value: &TomlValue<'_>, _: &Path| {
         let parsed = value.text()?.parse().ok();
         if parsed.is_none() {
-            value.blame("is not an address and port like 127.0.0.1:8080", None);
+            let help = "write one such as 127.0.0.1:8080";
+            value.blame("is not an address and port", Some(help.to_owned()));
         }
         parsed
     };

@@ -107,8 +107,9 @@ fn blame_pair(overlaps: &[ApiOverlap], keys: &BTreeMap<&str, TomlKey<'_>>, table
         0 => String::new(),
         more => format!(", and {more} more"),
     };
-    let message = format!("{overlap}{more}: tell them apart by `hosts` or `prefix`");
+    let message = format!("{overlap}{more}");
+    let help = "tell them apart by `hosts` or `prefix`";
     if let Some(key) = keys.get(overlap.second.as_str()) {
-        table.blame_key(key, message, None);
+        table.blame_key(key, message, Some(help.to_owned()));
     }
 }

@@ -97,16 +97,15 @@ fn methods() -> ValueKind<Vec<String>> {
 fn read_methods(value: &TomlValue<'_>) -> Option<Vec<String>> {
     let texts = value.texts()?;
     if texts.is_empty() {
-        value.blame("names no method; leave it out for every method", None);
+        let help = "leave it out for every method";
+        value.blame("names no method", Some(help.to_owned()));
         return None;
     }
     let read = texts.into_iter().map(|text| {
         let is_method = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_uppercase());
         if !is_method {
-            value.blame(
-                format!("{text:?} is not a method; write it in upper case, e.g. \"GET\""),
-                None,
-            );
+            let help = "write it in upper case, such as \"GET\"";
+            value.blame(format!("{text:?} is not a method"), Some(help.to_owned()));
         }
         is_method.then(|| text.to_owned())
     });

@@ -274,8 +274,8 @@ fn judge_admin_listen(
     }
     let (address, listen) = (server.admin_listen, over.listen.unwrap_or(server.listen));
     if !address.ip().is_loopback() && !tls {
-        let message = "is not a loopback address: give it admin_tls_certificate and admin_tls_key";
-        value.blame(message, None);
+        let help = "set `admin_tls_certificate` and `admin_tls_key`";
+        value.blame("is not a loopback address", Some(help.to_owned()));
     } else if address == listen && address.port() != 0 {
         value.blame("is where the API listens", None);
     }

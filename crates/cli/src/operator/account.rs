@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::address::{FINDING, ServerArgs};
 use super::admin::Admin;
 use super::{reply, secret_file};
+use crate::argument_fault::ArgumentFault;
 use crate::confirm::confirm;
 use crate::exit::Failure;
 use crate::output::Output;
@@ -115,11 +116,12 @@ pub(super) struct LimitArgs {
 /// A number, or the api's.
 type Limit = Value;
 
-fn limit(text: &str) -> Result<Limit, String> {
+fn limit(text: &str) -> Result<Limit, ArgumentFault> {
     match text.parse::<u32>() {
         Ok(number) if number > 0 => Ok(number.into()),
         _ if text == "default" => Ok(Value::Null),
-        _ => Err("write a whole number from 1, or default for the api's".to_owned()),
+        _ => Err(ArgumentFault::new("it is not a limit")
+            .with_help("write a whole number from 1, or default for the api's")),
     }
 }
 
@@ -301,7 +303,10 @@ fn change_limits(
     let limits = match limits.over(before) {
         Some(limits) => limits,
         None if default => json!({}),
-        None => return Err(Failure::usage("name a limit to change, or --default")),
+        None => {
+            return Err(Failure::usage("no limit to change is named")
+                .with_help("name one, such as --sessions 5, or say --default"));
+        }
     };
     reply::one(&admin.patch(&path, &json!({ "limits": limits }))?, output)
 }

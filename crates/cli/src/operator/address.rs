@@ -111,19 +111,21 @@ fn published(data: &Path) -> Result<(String, String), Failure> {
     }
 }
 
+const EXAMPLE: &str = "write the URL of the admin API, such as http://127.0.0.1:8081";
+
 /// Over plain HTTP the key must not leave the machine.
 fn check_url(text: &str, source: &str) -> Result<String, Failure> {
-    let wrong = |why: &str| Err(Failure::usage(format!("{text:?} (from {source}) {why}")));
+    let wrong = |why: &str| Failure::usage(format!("{text:?} (from {source}) {why}"));
     let Ok(uri) = text.trim().parse::<Uri>() else {
-        return wrong("is not a URL");
+        return Err(wrong("is not a URL").with_help(EXAMPLE));
     };
     match (uri.scheme_str(), uri.host()) {
-        (Some("http"), Some(host)) if !is_loopback(host) => wrong(
-            "is not on this machine, and plain HTTP would show the admin key on the way: write \
-             https, or use a tunnel to its loopback address",
-        ),
+        (Some("http"), Some(host)) if !is_loopback(host) => Err(wrong(
+            "is not on this machine, and plain HTTP would show the admin key on the way",
+        )
+        .with_help("write https, or use a tunnel to its loopback address")),
         (Some("http" | "https"), Some(_)) => Ok(text.trim().trim_end_matches('/').to_owned()),
-        _ => wrong("is not an http or https URL; write http://127.0.0.1:8081"),
+        _ => Err(wrong("is not an http or https URL").with_help(EXAMPLE)),
     }
 }
 

@@ -62,10 +62,10 @@ pub(super) fn run(args: &ExplainArgs, admin: &Admin, output: &mut Output) -> Res
         (None, Some(from), [method, path]) => dry_run(args, from, method, path, admin, output),
         (None, None, [id]) => by_id(id, admin, output),
         (None, Some(_), _) => Err(Failure::usage(
-            "name the method and the path of the request: countersign explain --from 192.0.2.7 \
-             GET /orders",
-        )),
-        (None, None, _) => Err(Failure::usage(
+            "the method or the path of the request is missing",
+        )
+        .with_help("name both, as in `countersign explain --from 192.0.2.7 GET /orders`")),
+        (None, None, _) => Err(Failure::usage("nothing says what to explain").with_help(
             "name the support id of a refusal, or a login with --login, or a request with --from",
         )),
     }

@@ -98,9 +98,10 @@ pub(crate) fn account_id(admin: &Admin, text: &str) -> Result<u64, Failure> {
                 .map(|it| format!("{} (api {})", cell(&it["id"]), cell(&it["api"])))
                 .collect();
             let accounts = accounts.join(", ");
-            Err(Failure::usage(format!(
-                "several accounts have the login {text:?}: name one by its id: {accounts}"
-            )))
+            Err(
+                Failure::usage(format!("several accounts have the login {text:?}"))
+                    .with_help(format!("name one by its id: {accounts}")),
+            )
         }
     }
 }

@@ -17,10 +17,10 @@ use crate::serve::data::DataDirectory;
 pub(super) fn run(directory: &Path, yes: bool, output: &mut Output) -> Result<(), Failure> {
     let database = directory.join("countersign.db");
     if !database.exists() {
-        return Err(Failure::usage(format!(
-            "there is no store {}: name the server's data directory with --data",
-            database.display()
-        )));
+        return Err(
+            Failure::usage(format!("there is no store {}", database.display()))
+                .with_help("name the server's data directory with --data"),
+        );
     }
     let directory = DataDirectory::open(directory)?;
     confirm("Replace the master key and seal everything anew?", yes)?;

@@ -46,10 +46,10 @@ pub(super) fn run(args: &StoreArgs, output: &mut Output) -> Result<(), Failure> 
     let directory = args.server.directory();
     let database = directory.join("countersign.db");
     if !database.exists() {
-        return Err(Failure::usage(format!(
-            "there is no store {}: name the server's data directory with --data",
-            database.display()
-        )));
+        return Err(
+            Failure::usage(format!("there is no store {}", database.display()))
+                .with_help("name the server's data directory with --data"),
+        );
     }
     let runtime = Builder::new_current_thread().enable_all().build();
     runtime

@@ -95,9 +95,8 @@ impl BoundArgs {
             max_expired: bounds.max_expired.or(bounds.no_expired.then_some(0)),
         };
         match expected == RequestExpectations::new() {
-            true => Err(Failure::usage(
-                "--assert expects nothing: give a bound, such as max-logins=1 or no-expired",
-            )),
+            true => Err(Failure::usage("--assert expects nothing")
+                .with_help("give a bound, such as max-logins=1 or no-expired")),
             false => Ok(expected),
         }
     }

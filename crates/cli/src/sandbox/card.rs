@@ -64,11 +64,9 @@ fn plan(args: &CardArgs, dialect: &Arc<Dialect>) -> Result<CardPlan, Failure> {
     for name in &args.steps {
         let names = || story().map(|step| step.name);
         if !names().any(|known| known == name) {
-            let hint = did_you_mean(name, names())
-                .unwrap_or_else(|| format!("it has {}", names().collect::<Vec<_>>().join(", ")));
-            return Err(Failure::usage(format!(
-                "the card has no step {name}: {hint}"
-            )));
+            let known = || format!("it has {}", names().collect::<Vec<_>>().join(", "));
+            let help = did_you_mean(name, names()).unwrap_or_else(known);
+            return Err(Failure::usage(format!("the card has no step {name}")).with_help(help));
         }
     }
     Ok(plan.only(args.steps.clone()))
@@ -81,10 +79,8 @@ fn variant(dialect: &Dialect, name: &str) -> Result<Variant, Failure> {
             .map(|it| dialect.variant_name(it))
             .collect();
         let known = names.join(", ");
-        Failure::usage(format!(
-            "{} has no variant {name}: it has {known}",
-            dialect.name()
-        ))
+        Failure::usage(format!("{} has no variant {name}", dialect.name()))
+            .with_help(format!("it has {known}"))
     })
 }
 

@@ -167,9 +167,10 @@ fn absolute(path: &Path) -> Result<PathBuf, Failure> {
 fn check_free(file: &Path) -> Result<(), Failure> {
     match fs::read_to_string(file) {
         Ok(text) if !text.starts_with(MARK) => Err(Failure::usage(format!(
-            "{} is there already and no sandbox made it: name another file with --profiles",
+            "{} is there already, and no sandbox made it",
             file.display()
-        ))),
+        ))
+        .with_help("name another file with --profiles")),
         _ => Ok(()),
     }
 }

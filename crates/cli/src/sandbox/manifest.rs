@@ -22,9 +22,8 @@ impl Control {
         let text = NamedFile::open(file)
             .and_then(|it| it.text(NamedFile::LARGEST_TEXT))
             .map_err(|error| {
-                Failure::unavailable(format!(
-                    "the manifest {shown} cannot be read ({error}): is the sandbox running?"
-                ))
+                Failure::unavailable(format!("the manifest {shown} cannot be read ({error})"))
+                    .with_help("is the sandbox running?")
             })?;
         let manifest: Value = serde_json::from_str(&text)
             .map_err(|error| Failure::usage(format!("{shown} is not a manifest: {error}")))?;

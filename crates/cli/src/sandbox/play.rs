@@ -132,9 +132,9 @@ fn check_listeners(args: &PlayArgs) -> Result<(), Failure> {
     let is_open = |address: &SocketAddr| !address.ip().is_loopback();
     match addresses.into_iter().flatten().find(is_open) {
         Some(address) if !args.danger_listen => Err(Failure::usage(format!(
-            "{address} is reached by others, and a sandbox's secrets lie open: listen on \
-             127.0.0.1, or say --danger-listen"
-        ))),
+            "others can reach {address}, and a sandbox's secrets lie open"
+        ))
+        .with_help("listen on 127.0.0.1, or say --danger-listen")),
         _ => Ok(()),
     }
 }

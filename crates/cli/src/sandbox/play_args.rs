@@ -1,5 +1,6 @@
 //! The settings of a sandbox on the command line.
 
+use crate::argument_fault::ArgumentFault;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -124,19 +125,25 @@ pub(super) struct CardArgs {
     pub(super) jobs: Option<usize>,
 }
 
-pub(super) fn a_span(text: &str) -> Result<Duration, String> {
-    span(text).ok_or_else(|| "write a span of time such as 90s, 6h or 1d2h".to_owned())
+pub(super) fn a_span(text: &str) -> Result<Duration, ArgumentFault> {
+    span(text).ok_or_else(|| {
+        ArgumentFault::new("it is not a span of time")
+            .with_help("write one such as 90s, 6h or 1d2h")
+    })
 }
 
-fn instant(text: &str) -> Result<Timestamp, String> {
-    text.parse()
-        .map_err(|_| "write an instant in RFC 3339, such as 2027-01-15T12:00:00Z".to_owned())
+fn instant(text: &str) -> Result<Timestamp, ArgumentFault> {
+    text.parse().map_err(|_| {
+        ArgumentFault::new("it is not an instant in RFC 3339")
+            .with_help("write one such as 2027-01-15T12:00:00Z")
+    })
 }
 
-fn budget(text: &str) -> Result<Budget, String> {
+fn budget(text: &str) -> Result<Budget, ArgumentFault> {
     match text.parse() {
         _ if text == "unlimited" => Ok(Budget(None)),
-        Ok(0) | Err(_) => Err("write a number of requests, or unlimited".to_owned()),
+        Ok(0) | Err(_) => Err(ArgumentFault::new("it is not a budget")
+            .with_help("write a number of requests, or unlimited")),
         Ok(requests) => Ok(Budget(Some(requests))),
     }
 }

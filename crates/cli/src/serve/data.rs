@@ -26,11 +26,12 @@ impl DataDirectory {
             .map_err(|error| cannot("read", path, &error))?
             .permissions();
         if mode.mode() & 0o077 != 0 {
-            return Err(Failure::usage(format!(
-                "the data directory {0} can be entered by others: run `chmod 700 {0}`, or name \
-                 another with --data",
-                path.display()
-            )));
+            let shown = path.display();
+            return Err(
+                Failure::usage(format!("others can enter the data directory {shown}")).with_help(
+                    format!("run `chmod 700 {shown}`, or name another directory with --data"),
+                ),
+            );
         }
         Ok(Self(path.to_owned()))
     }
@@ -64,14 +65,15 @@ impl DataDirectory {
         let directory = self.0.display();
         if demo && store && !marked {
             return Err(Failure::usage(format!(
-                "{directory} holds the data of a server and not of a demo: name another with --data"
-            )));
+                "{directory} holds the data of a server and not of a demo"
+            ))
+            .with_help("name another directory with --data"));
         }
         if !demo && marked {
             return Err(Failure::usage(format!(
-                "{directory} holds the data of a demo, whose secrets lie open: name another with \
-                 --data"
-            )));
+                "{directory} holds the data of a demo, whose secrets lie open"
+            ))
+            .with_help("name another directory with --data"));
         }
         Ok(())
     }
@@ -85,9 +87,11 @@ impl DataDirectory {
         let path = self.store();
         let lost = || {
             Failure::usage(format!(
-                "{0} was in use, and its store is gone or empty: restore {1} from a backup, or \
-                 name another directory with --data",
-                self.0.display(),
+                "{} was in use, and its store is gone or empty",
+                self.0.display()
+            ))
+            .with_help(format!(
+                "restore {} from a backup, or name another directory with --data",
                 path.display()
             ))
         };

@@ -236,10 +236,10 @@ impl DemoAccount {
                     Ok(account.id.number())
                 }
                 _ => Err(Failure::usage(format!(
-                    "the demo's file of secrets has another one for {} than its store: delete the \
-                     demo's data directory to begin anew",
+                    "the demo's file of secrets has another one for {} than its store",
                     self.login
-                ))),
+                ))
+                .with_help(BEGIN_ANEW)),
             };
         }
         let account = NewAccount {
@@ -337,12 +337,11 @@ fn member_with(value: &Value, text: &str) -> Option<String> {
         .next()
 }
 
+const BEGIN_ANEW: &str = "delete the demo's data directory to begin anew";
+
 fn read(path: &Path, text: &str) -> Result<Vec<DemoAccount>, Failure> {
     serde_json::from_str(text).map_err(|error| {
-        Failure::usage(format!(
-            "{} cannot be read ({error}): delete the demo's data directory to begin anew",
-            path.display()
-        ))
+        Failure::usage(format!("{} cannot be read ({error})", path.display())).with_help(BEGIN_ANEW)
     })
 }
 

@@ -178,10 +178,8 @@ pub(crate) fn url(listener: &TcpListener, tls: bool) -> Result<String, Failure> 
 /// Binds an address for `what`.
 pub(crate) async fn bind(address: SocketAddr, what: &str) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).await.map_err(|error| {
-        Failure::unavailable(format!(
-            "{what} cannot listen on {address}: {error} (name another address with --listen, \
-             --admin-listen or --probe-listen)"
-        ))
+        Failure::unavailable(format!("{what} cannot listen on {address}: {error}"))
+            .with_help("name another address with --listen, --admin-listen or --probe-listen")
     })
 }
 

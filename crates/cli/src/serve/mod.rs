@@ -75,10 +75,9 @@ fn settings(args: &ServeArgs) -> Result<Settings, Failure> {
             demo
         }
         (None, false) => {
-            return Err(Failure::usage(
-                "nothing says what to serve: try `countersign serve --demo`, or write a \
-                 configuration with `countersign config example > countersign.toml` and name it \
-                 with --config",
+            return Err(Failure::usage("nothing says what to serve").with_help(
+                "try `countersign serve --demo`, or write a configuration with `countersign config \
+                 example > countersign.toml` and name it with --config",
             ));
         }
     };
@@ -89,9 +88,8 @@ fn settings(args: &ServeArgs) -> Result<Settings, Failure> {
 /// being written does.
 fn serves_something(settings: Settings) -> Result<Settings, Failure> {
     if settings.apis.is_empty() {
-        return Err(Failure::usage(
-            "the configuration has no api: add one, e.g. [apis.pay] with dialect = \"b2binpay\"",
-        ));
+        return Err(Failure::usage("the configuration has no api")
+            .with_help("add one, for example [apis.pay] with dialect = \"b2binpay\""));
     }
     Ok(settings)
 }
@@ -116,17 +114,17 @@ fn check_listeners(args: &ServeArgs, settings: &Settings) -> Result<(), Failure>
     let server = &settings.server;
     if args.demo && !args.danger_listen && !server.listen.ip().is_loopback() {
         return Err(Failure::usage(format!(
-            "{} is reached by others, and a demo's secrets lie open: listen on 127.0.0.1, or say \
-             --danger-listen",
+            "others can reach {}, and a demo's secrets lie open",
             server.listen
-        )));
+        ))
+        .with_help("listen on 127.0.0.1, or say --danger-listen"));
     }
     if !server.admin_listen.ip().is_loopback() && server.admin_tls.is_none() {
         return Err(Failure::usage(format!(
-            "the admin API would listen in the open on {}: give it admin_tls_certificate and \
-             admin_tls_key, or a loopback address",
+            "the admin API would listen without TLS on {}, which others can reach",
             server.admin_listen
-        )));
+        ))
+        .with_help("set admin_tls_certificate and admin_tls_key, or name a loopback address"));
     }
     Ok(())
 }

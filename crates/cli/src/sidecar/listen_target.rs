@@ -56,9 +56,8 @@ fn in_runtime_directory(name: &str) -> Result<SidecarAddress, Failure> {
     let of_service = variable("RUNTIME_DIRECTORY").map(PathBuf::from);
     let of_user = || Some(PathBuf::from(variable("XDG_RUNTIME_DIR")?).join("countersign"));
     let directory = of_service.or_else(of_user).ok_or_else(|| {
-        Failure::usage(format!(
-            "there is no runtime directory (XDG_RUNTIME_DIR): say where to listen, like \
-             {name}=/path/to/{name}.sock or {name}=127.0.0.1:9001"
+        Failure::usage("there is no runtime directory (XDG_RUNTIME_DIR)").with_help(format!(
+            "say where to listen, as in {name}=/path/to/{name}.sock or {name}=127.0.0.1:9001"
         ))
     })?;
     if !directory.exists() {

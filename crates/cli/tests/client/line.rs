@@ -1,6 +1,6 @@
 //! The command line and the profiles: mistakes are 64, and told.
 
-use crate::run::{finish, run};
+use crate::run::{Ran, finish, run};
 use crate::stage::Stage;
 
 #[test]
@@ -72,9 +72,9 @@ fn who_gives_a_secret_as_an_argument_is_told_where_it_belongs() {
             .run(&["login", "--json", "pay", option])
             .code(64)
             .error();
-        let message = error["message"].as_str().unwrap();
+        let help = error["help"].as_str().unwrap();
         assert!(
-            message.contains("secret_file") && !message.contains("planted"),
+            help.contains("secret_file") && !error.to_string().contains("planted"),
             "{error}"
         );
     }
@@ -88,4 +88,82 @@ fn every_command_has_examples_in_its_help() {
         let help = run(&[command, "--help"]).code(0).stdout;
         assert!(help.contains("\nExamples:\n"), "{help}");
     }
+}
+
+/// What a failed run says is wrong, and what to do, which never stand in one line.
+#[track_caller]
+fn error_and_help(ran: &Ran) -> (String, String) {
+    let lines = || ran.stderr.lines();
+    let error = lines().find_map(|it| it.strip_prefix("error: "));
+    let help = lines().find_map(|it| it.trim_start().strip_prefix("help: "));
+    let (error, help) = (error.unwrap(), help.unwrap_or_default());
+    for cure in [
+        "did you mean",
+        "run `",
+        "; ",
+        ": use ",
+        ": write ",
+        ": name ",
+    ] {
+        assert!(!error.contains(cure), "{cure:?} in {error}");
+    }
+    (error.to_owned(), help.to_owned())
+}
+
+#[test]
+fn what_is_wrong_and_what_to_do_stand_apart() {
+    use std::os::unix::fs::PermissionsExt;
+    let stage = Stage::start();
+    let mode = |name: &str, mode| {
+        let only = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(stage.file(name), only).unwrap();
+    };
+    let said = |words: &[&str], wrong: &str, cure: &str| {
+        let ran = stage.run(words).code(64);
+        let (error, help) = error_and_help(&ran);
+        assert!(error.contains(wrong), "{words:?}: {}", ran.stderr);
+        assert!(help.contains(cure), "{words:?}: {}", ran.stderr);
+        let mut words = words.to_vec();
+        words.insert(0, "--json");
+        let told = stage.run(&words).code(64).error();
+        let help = told["help"].as_str().unwrap_or_default();
+        let in_list = told["details"].to_string();
+        assert!(help.contains(cure) || in_list.contains(cure), "{told}");
+        assert!(!told["message"].as_str().unwrap().contains(cure), "{told}");
+    };
+    said(
+        &["token", "payy"],
+        "no profile \"payy\"",
+        "did you mean `pay`?",
+    );
+    said(
+        &["dialect", "show", "mypopu"],
+        "\"mypopu\" is neither",
+        "did you mean `mypopup`?",
+    );
+    said(
+        &["request", "pay", "GET", "https://x/"],
+        "invalid value",
+        "write the path alone",
+    );
+    said(
+        &["login", "pay", "--secret=x"],
+        "never an argument",
+        "name a file",
+    );
+    said(&["serve"], "nothing says what to serve", "serve --demo");
+    said(&["key", "rewrap"], "there is no store", "--data");
+    mode(".config/countersign/profiles.toml", 0o666);
+    said(&["token", "pay"], "others can write", "chmod go-w");
+    std::fs::remove_file(stage.file(".config/countersign/profiles.toml")).unwrap();
+    said(&["token", "pay"], "does not exist", "create it");
+    stage.profiles("[pay]\ndialect = 'b2binpay'\nurl = 'http://192.0.2.1'\nlogim = 'ann'\n");
+    said(&["token", "pay"], "mistakes in the profile", "write https");
+    stage.profiles(&stage.profile(stage.sandbox.url(), "secret_file = '~/secret'"));
+    stage.run(&["token", "pay"]).code(0);
+    mode(".config/countersign/store.key", 0o644);
+    let ran = stage.run(&["token", "pay"]).code(1);
+    let (error, help) = error_and_help(&ran);
+    assert!(error.contains("others can read or change"), "{error}");
+    assert!(help.starts_with("run `chmod 600 "), "{help}");
 }

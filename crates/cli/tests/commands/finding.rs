@@ -158,7 +158,7 @@ fn a_key_file_that_holds_no_key_is_told() {
         write_key(&server.key_file(), bad, 0o600);
         let ran = server.run(&LIST).code(64);
         assert!(
-            ran.stderr.contains("holds no admin key"),
+            ran.stderr.contains("does not hold an admin key"),
             "{bad:?}: {}",
             ran.stderr
         );
@@ -174,7 +174,7 @@ fn the_key_is_sent_to_this_machine_only() {
         ("http://192.0.2.1:8081", "tunnel"),
         ("http://example.com", "tunnel"),
         ("127.0.0.1:8081", "http://127.0.0.1:8081"),
-        ("ftp://127.0.0.1", "no http or https URL"),
+        ("ftp://127.0.0.1", "not an http or https URL"),
         ("not a url", "is not a URL"),
     ] {
         let data = directory(url, "key");

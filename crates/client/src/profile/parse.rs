@@ -277,9 +277,9 @@ impl ProfileReader<'_, '_> {
 
     fn secret(&self) -> Option<SecretPlace> {
         if let Some(value) = self.table.get("secret") {
-            let message = "must not be in this file: put it into a file of its own, with mode \
-                           0600, and name that with `secret_file`";
-            value.blame(message, None);
+            let help = "put it into a file of its own, with mode 0600, and name that with \
+                        `secret_file`";
+            value.blame("must not be in this file", Some(help.to_owned()));
         }
         let keys = ["secret_file", "secret_env", "secret_command"];
         let Some((key, value)) = values::only_one(&self.table, &keys) else {
@@ -365,11 +365,10 @@ fn shipped(value: &TomlValue<'_>, name: &str) -> Option<&'static str> {
     let found = Dialect::shipped(name);
     if found.is_none() {
         let names = Dialect::SHIPPED.iter().map(|(name, _)| *name);
-        value.blame(
-            "is not a dialect that comes with the program; name one, or a file \
-             (`countersign dialect list` lists them)",
-            did_you_mean(name, names),
-        );
+        let help = did_you_mean(name, names).unwrap_or_else(|| {
+            "name one that `countersign dialect list` lists, or a file".to_owned()
+        });
+        value.blame("is not a dialect that comes with the program", Some(help));
     }
     found
 }
@@ -383,9 +382,9 @@ fn url(value: &TomlValue<'_>, danger_plain_http: bool) -> Option<ServerUrl> {
         .map_err(|fault| value.blame(fault.to_string(), None))
         .ok()?;
     if !url.is_https() && !url.is_loopback() && !danger_plain_http {
-        let message = "is not on this machine, and plain HTTP would show the secret on the way: \
-                       write https, or `danger_plain_http = true` if nobody can listen on the way";
-        value.blame(message, None);
+        let help = "write https, or `danger_plain_http = true` if nobody can listen on the way";
+        let message = "is not on this machine, and plain HTTP would show the secret on the way";
+        value.blame(message, Some(help.to_owned()));
         return None;
     }
     Some(url)
@@ -399,8 +398,8 @@ fn proxy(value: &TomlValue<'_>) -> Option<ProxyRules> {
     }
     let rules = ProxyRules::only(&text, "`proxy`");
     if let Err(fault) = &rules {
-        let message = format!("cannot be used: {fault}; write \"none\" to use no proxy");
-        value.blame(message, None);
+        let help = "write \"none\" to use no proxy";
+        value.blame(format!("cannot be used: {fault}"), Some(help.to_owned()));
     }
     rules.ok()
 }

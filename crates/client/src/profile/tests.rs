@@ -133,7 +133,8 @@ fn a_file_that_others_can_write_is_refused_and_one_they_can_read_is_not() {
         let loaded = Profiles::load(&path, &places());
         assert_eq!(loaded.is_ok(), fine, "{mode:o}");
         if let Err(fault) = loaded {
-            assert!(fault.to_string().contains("chmod go-w"), "{fault}");
+            let help = fault.help().unwrap();
+            assert!(help.contains("chmod go-w"), "{help}");
         }
     }
 }
@@ -356,8 +357,9 @@ fn a_further_part_stands_there_or_is_kept_as_the_secret_is() {
 #[test]
 fn who_has_no_profiles_gets_a_sample_that_can_be_used() {
     let missing = Profiles::load(Path::new("/none.toml"), &places()).unwrap_err();
-    let told = missing.to_string();
-    let (_, sample) = told.split_once("\n\n").unwrap();
+    assert!(missing.to_string().ends_with("does not exist"), "{missing}");
+    let help = missing.help().unwrap();
+    let (_, sample) = help.split_once("\n\n").unwrap();
     assert!(read(sample).unwrap().profile("pay").is_ok(), "{sample}");
 }
 

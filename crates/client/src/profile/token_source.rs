@@ -22,9 +22,10 @@ impl Profile {
     /// The key of the store, or the file with the certificate authorities, cannot be
     /// read.
     pub fn source(&self) -> Result<TokenSourceBuilder, Error> {
-        let store = self
-            .store()
-            .map_err(|error| Error::new(ErrorKind::Store, format!("{}: {error}", self.name)))?;
+        let store = self.store().map_err(|error| {
+            let message = format!("{}: {error}", self.name);
+            Error::new(ErrorKind::Store, message).with_help_of(error.help())
+        })?;
         let builder = TokenSource::builder(self.dialect.clone(), &self.url.to_string())
             .name(&self.name)
             .variant(self.dialect.variant_name(self.variant))
@@ -180,11 +181,11 @@ struct MissingSecret(String);
 impl SecretSource for MissingSecret {
     fn secret(&self) -> BoxFuture<'_, Result<Secret, Error>> {
         let name = &self.0;
-        let message = format!(
-            "{name}: the profile does not say where the secret is: run `countersign login {name}`, \
-             which asks for it, or write `secret_file`, `secret_env` or `secret_command`"
-        );
-        let error = Error::new(ErrorKind::Secret, message);
+        let message = format!("{name}: the profile does not say where the secret is");
+        let error = Error::new(ErrorKind::Secret, message).with_help(format!(
+            "run `countersign login {name}`, which asks for it, or write `secret_file`, `secret_env` \
+             or `secret_command`"
+        ));
         Box::pin(std::future::ready(Err(error)))
     }
 }

@@ -247,9 +247,8 @@ impl TokenSourceBuilder {
         // RFC 6750 section 5.3: "Clients MUST always use TLS [RFC5246] (https) or
         // equivalent transport security when making requests with bearer tokens."
         if !url.is_https() && !self.danger_plain && !url.is_loopback() {
-            return Err(setup(format!(
-                "secrets would be sent to {url} over plain HTTP: use https://"
-            )));
+            let message = format!("secrets would be sent to {url} over plain HTTP");
+            return Err(setup(message).with_help("use https://"));
         }
         Ok(url)
     }

@@ -63,7 +63,11 @@ impl SourceState {
         for (name, source) in &self.setup.extra {
             let part = source.secret().await.map_err(|error| {
                 let message = format!("{}: extra.{name}: {}", self.setup.name, error.message);
-                Error::new(ErrorKind::Secret, message)
+                Error {
+                    message: message.into(),
+                    kind: ErrorKind::Secret,
+                    ..error
+                }
             })?;
             extra.insert(name.clone(), part);
         }

@@ -9,16 +9,17 @@ use crate::{Error, ErrorKind, RenewalFailure, StoreError};
 
 impl SourceSetup {
     pub(super) fn store_error(&self, error: &StoreError) -> Error {
-        Error::new(ErrorKind::Store, format!("{}: {error}", self.name))
+        let message = format!("{}: {error}", self.name);
+        Error::new(ErrorKind::Store, message).with_help_of(error.help())
     }
 
     pub(super) fn unsaved_outcome(&self, error: &StoreError) -> Error {
         let name = &self.name;
         let message = format!(
-            "{name}: the vendor has answered, but the outcome cannot be stored: {error}; it stays in \
-             memory and is not used before it is stored"
+            "{name}: the vendor has answered, but the outcome cannot be stored, and is not used \
+             before it is: {error}"
         );
-        Error::new(ErrorKind::Store, message)
+        Error::new(ErrorKind::Store, message).with_help_of(error.help())
     }
 
     pub(super) fn vendor_failure(&self, failure: &RenewalFailure) -> Error {

@@ -31,10 +31,10 @@ impl SealKey {
         if hexadecimal || decode_base64(text, &mut bytes).is_some() {
             return Ok(Self::from_bytes(&bytes));
         }
-        Err(StoreError::Key(format!(
-            "{origin} does not contain a key: it must be 32 random bytes as 64 hexadecimal digits, for \
-             example from `openssl rand -hex 32`"
-        )))
+        Err(StoreError::key_with_help(
+            format!("{origin} does not contain a key, which is 32 bytes as 64 hexadecimal digits"),
+            "make one with `openssl rand -hex 32`",
+        ))
     }
 
     /// Reads the key from a file that only its owner can read.
@@ -44,11 +44,13 @@ impl SealKey {
     /// The file is missing, others can read it, or it does not contain a key.
     pub fn from_file(path: &Path) -> Result<Self, StoreError> {
         Self::find(path)?.ok_or_else(|| {
-            StoreError::Key(format!(
-                "there is no key file {0}: put it back, or create one with `(umask 077; openssl rand \
-                 -hex 32 > {0})`",
-                path.display()
-            ))
+            let path = path.display();
+            StoreError::key_with_help(
+                format!("there is no key file {path}"),
+                format!(
+                    "put it back, or create one with `(umask 077; openssl rand -hex 32 > {path})`"
+                ),
+            )
         })
     }
 
@@ -80,7 +82,7 @@ impl SealKey {
     pub fn from_environment(variable: &str) -> Result<Self, StoreError> {
         let text = environment::variable(variable).and_then(|it| it.into_string().ok());
         let text = text.map(Zeroizing::new).ok_or_else(|| {
-            StoreError::Key(format!(
+            StoreError::key(format!(
                 "the environment variable {variable}, which should contain the key of the store, is \
                  not set"
             ))
@@ -193,8 +195,8 @@ mod tests {
     fn a_key_file_that_is_named_and_missing_is_not_made_up() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("store.key");
-        let told = SealKey::from_file(&path).unwrap_err().to_string();
-        assert!(told.contains("openssl rand -hex 32"), "{told}");
+        let help = SealKey::from_file(&path).unwrap_err().help().unwrap();
+        assert!(help.contains("openssl rand -hex 32"), "{help}");
         assert!(!path.exists());
     }
 
@@ -209,7 +211,8 @@ mod tests {
         ] {
             fs::write(&path, text).unwrap();
             fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
-            let told = SealKey::own(&path).unwrap_err().to_string();
+            let fault = SealKey::own(&path).unwrap_err();
+            let told = format!("{fault} {}", fault.help().unwrap());
             assert!(told.contains(why), "{told}");
             assert_eq!(fs::read_to_string(&path).unwrap(), text);
         }

@@ -17,7 +17,10 @@ impl SealKey {
     pub fn from_keyring(directory: &Path) -> Result<Self, StoreError> {
         let failed = |error: &keyring::Error| {
             let why = "the keyring of this user cannot be used";
-            StoreError::Key(format!("{why}: {error}; or use `store_key_file`"))
+            StoreError::key_with_help(
+                format!("{why}: {error}"),
+                "`store_key_file` names a key in a file instead",
+            )
         };
         keyring::v1::Entry::store_status()
             .as_ref()
@@ -42,10 +45,9 @@ impl SealKey {
     ///
     /// [`StoreError::Key`], always: this build has no keyring.
     pub fn from_keyring(_: &Path) -> Result<Self, StoreError> {
-        Err(StoreError::Key(
-            "this program was built without the feature `keyring`: use `store_key_file` or \
-             `store_key_env`"
-                .to_owned(),
+        Err(StoreError::key_with_help(
+            "this program was built without the feature `keyring`",
+            "use `store_key_file` or `store_key_env`",
         ))
     }
 }
@@ -76,7 +78,7 @@ impl SealKey {
 
 #[cfg(any(test, feature = "keyring"))]
 fn no_randomness() -> StoreError {
-    StoreError::Key("the system returned no random bytes for a key".to_owned())
+    StoreError::key("the system returned no random bytes for a key")
 }
 
 #[cfg(test)]

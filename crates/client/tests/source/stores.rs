@@ -88,7 +88,10 @@ impl LockedStore for MoodyLock {
             }
             let from = mood.fail_from.load(Ordering::SeqCst);
             if from > 0 && (from..from + mood.fail.load(Ordering::SeqCst)).contains(&number) {
-                return Err(StoreError::Key("no space left".to_owned()));
+                return Err(StoreError::Key {
+                    why: "no space left".to_owned(),
+                    help: None,
+                });
             }
             let written = self.kept.write(record).await;
             if is(&mood.stop_after) {

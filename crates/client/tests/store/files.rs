@@ -82,7 +82,8 @@ async fn what_others_can_read_or_enter_is_refused_with_the_remedy() {
         let written = write(&place.store(), 2).await.unwrap_err();
         for refused in [read, written] {
             assert!(matches!(refused, StoreError::Exposed { .. }), "{refused}");
-            assert!(refused.to_string().contains(remedy), "{refused}");
+            let help = refused.help().unwrap();
+            assert!(help.contains(remedy), "{help}");
         }
     }
 }

@@ -76,9 +76,8 @@ fn method(text: &str) -> Result<Method, Failure> {
     let method = Method::from_bytes(text.to_ascii_uppercase().as_bytes());
     match method {
         Ok(method) if method != Method::CONNECT => Ok(method),
-        _ => Err(Failure::usage(format!(
-            "{text:?} is not a method: write GET, POST, …"
-        ))),
+        _ => Err(Failure::usage(format!("{text:?} is not an HTTP method"))
+            .with_help("write GET, POST or another one")),
     }
 }
 
@@ -95,7 +94,7 @@ fn headers(texts: &[String], dialect: &Dialect) -> Result<HeaderMap, Failure> {
         }
         if OURS.contains(&name) {
             return Err(Failure::usage(format!(
-                "the header {name} cannot be set: it follows from the connection and the body"
+                "the header {name} cannot be set, since it follows from the connection and the body"
             )));
         }
         headers.append(name, value);
@@ -105,7 +104,8 @@ fn headers(texts: &[String], dialect: &Dialect) -> Result<HeaderMap, Failure> {
 
 fn header(text: &str) -> Result<(HeaderName, HeaderValue), Failure> {
     // What is written may be a secret of its own, and is not repeated.
-    let wrong = || Failure::usage("a header is written -H 'Name: value'");
+    let wrong =
+        || Failure::usage("a header is not written as one").with_help("write -H 'Name: value'");
     let (name, value) = text.split_once(':').ok_or_else(wrong)?;
     let name = name.parse().map_err(|_| wrong())?;
     let value = HeaderValue::from_str(value.trim()).map_err(|_| wrong())?;

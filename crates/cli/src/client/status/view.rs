@@ -22,8 +22,8 @@ impl<'p> View<'p> {
     }
 
     /// Why what is kept cannot be read.
-    pub(super) fn unreadable(&self) -> Option<&str> {
-        self.status.as_ref().err().map(|it| &*it.message)
+    pub(super) fn unreadable(&self) -> Option<&Error> {
+        self.status.as_ref().err()
     }
 
     /// For people.
@@ -44,7 +44,7 @@ impl<'p> View<'p> {
         table.row(["tokens", &storage(&profile.storage)]);
         match &self.status {
             Ok(status) => rows(status, &mut table),
-            Err(error) => table.row(["session", &error.message]),
+            Err(error) => table.row(["session", &error.to_string()]),
         }
         table.text()
     }

@@ -50,8 +50,9 @@ impl Link {
         match answer {
             Ok(Ok(answer)) => understand(&answer, url),
             Ok(Err(error)) => Err(Failure::unavailable(format!(
-                "the sandbox cannot be reached at {url} ({error}): is it running?"
-            ))),
+                "the sandbox cannot be reached at {url} ({error})"
+            ))
+            .with_help("is it running?")),
             Err(_) => Err(Failure::unavailable(format!(
                 "{url} does not answer in time"
             ))),
@@ -90,15 +91,17 @@ fn understand(answer: &Response<Bytes>, url: &str) -> Result<Value, Failure> {
     }
     let Some(detail) = document["detail"].as_str() else {
         return Err(Failure::failed(format!(
-            "{url} answered {}, and not as a sandbox does: is the manifest of another one?",
+            "{url} answered {}, and not as a sandbox does",
             answer.status()
-        )));
+        ))
+        .with_help("is the manifest that of an earlier sandbox?"));
     };
     let detail = printable(detail);
     Err(match answer.status() {
-        StatusCode::UNAUTHORIZED => Failure::refused(format!(
-            "{url} is not opened by the key of this manifest: it may be of an earlier sandbox"
-        )),
+        StatusCode::UNAUTHORIZED => {
+            Failure::refused(format!("{url} does not take the key of this manifest"))
+                .with_help("is the manifest that of an earlier sandbox?")
+        }
         StatusCode::UNPROCESSABLE_ENTITY => Failure::usage(detail),
         _ => Failure::failed(detail),
     })

@@ -156,10 +156,9 @@ fn manifest(args: &CtlArgs) -> Result<PathBuf, Failure> {
     let named = environment("COUNTERSIGN_SANDBOX")?.map(PathBuf::from);
     let usual = || Some(PathBuf::from(USUAL)).filter(|file| file.exists());
     named.or_else(usual).ok_or_else(|| {
-        Failure::usage(
-            "nothing says which sandbox: start one with `countersign sandbox DIALECT --manifest \
-             FILE`, and name that file with --manifest or COUNTERSIGN_SANDBOX; without a name \
-             ./sandbox.json is tried, and it is not there",
+        Failure::usage("no sandbox is named, and there is no ./sandbox.json").with_help(
+            "start one with `countersign sandbox DIALECT --manifest FILE`, and name that file with \
+             --manifest or COUNTERSIGN_SANDBOX",
         )
     })
 }

@@ -82,9 +82,9 @@ impl ProfileReader<'_, '_> {
 /// The key itself is often written here by mistake, so it is not repeated.
 fn keyring(value: &TomlValue<'_>) -> Option<KeyPlace> {
     if value.text()? != "keyring" {
-        let message = "is not \"keyring\"; do not write a key into this file: name its place \
-                       with `store_key_file` or `store_key_env`";
-        value.blame(message, None);
+        let help = "do not write a key into this file, but name its place with `store_key_file` or \
+                    `store_key_env`";
+        value.blame("is not \"keyring\"", Some(help.to_owned()));
         return None;
     }
     Some(KeyPlace::Keyring)

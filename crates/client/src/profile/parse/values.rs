@@ -15,11 +15,9 @@ pub(super) fn name(key: &TomlKey<'_>, root: &TomlTable<'_>) -> Option<String> {
             .bytes()
             .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'));
     if !fits {
-        let message = format!(
-            "{text:?} is not a valid profile name: use 1 to 64 of a-z, 0-9, - and _, beginning with a \
-             letter"
-        );
-        root.blame_key(key, message, None);
+        let help = "use 1 to 64 of a-z, 0-9, - and _, beginning with a letter";
+        let message = format!("{text:?} is not a valid profile name");
+        root.blame_key(key, message, Some(help.to_owned()));
     }
     fits.then(|| text.to_owned())
 }
@@ -51,9 +49,8 @@ pub(super) fn variable(value: &TomlValue<'_>) -> Option<String> {
 /// A program and its arguments.
 pub(super) fn command(value: &TomlValue<'_>) -> Option<Vec<String>> {
     if value.is_text() {
-        let message =
-            "is a string, but no shell is used: write a list like [\"pass\", \"show\", \"x\"]";
-        value.blame(message, None);
+        let help = "write a list such as [\"pass\", \"show\", \"x\"]";
+        value.blame("is a string, but no shell is used", Some(help.to_owned()));
         return None;
     }
     let words = value.texts()?;
@@ -87,8 +84,8 @@ pub(super) fn only_one<'d, 'k>(
     let given: Vec<_> = given.collect();
     let names: Vec<_> = keys.iter().map(|key| format!("`{key}`")).collect();
     for (_, value) in given.iter().skip(1) {
-        let message = format!("is one too many: write only one of {}", names.join(", "));
-        value.blame(message, None);
+        let help = format!("write only one of {}", names.join(", "));
+        value.blame("is one too many", Some(help));
     }
     given.into_iter().next()
 }
@@ -98,8 +95,8 @@ pub(super) fn only_one<'d, 'k>(
 pub(super) fn allowed(value: &TomlValue<'_>) -> Vec<AllowedRequest> {
     let values = value.array().unwrap_or_default();
     if values.is_empty() && value.texts().is_some() {
-        let message = "allows nothing; leave it out to allow everything";
-        value.blame(message, None);
+        let help = "leave it out to allow everything";
+        value.blame("allows nothing", Some(help.to_owned()));
     }
     values.iter().filter_map(allowed_one).collect()
 }
@@ -112,8 +109,11 @@ fn allowed_one(value: &TomlValue<'_>) -> Option<AllowedRequest> {
     };
     let is_method = |it: &str| !it.is_empty() && it.bytes().all(|b| b.is_ascii_uppercase());
     if !method.is_none_or(is_method) || !path.starts_with('/') || path.contains([' ', '?', '#']) {
-        let message = format!("{text:?} is not a valid rule: write \"GET /path/*\" or \"/path/*\"");
-        value.blame(message, None);
+        let help = "write \"GET /path/*\" or \"/path/*\"";
+        value.blame(
+            format!("{text:?} is not a valid rule"),
+            Some(help.to_owned()),
+        );
         return None;
     }
     let method = method.map(|it| Method::from_bytes(it.as_bytes()));
