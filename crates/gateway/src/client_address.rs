@@ -240,11 +240,11 @@ fn bracketed(text: &str) -> Option<&str> {
 
 /// The node without its port, which may be obfuscated as `_…`.
 fn without_port(text: &str) -> Option<&str> {
-    let after_brackets = text.rfind(']').map_or(0, |at| at + 1);
-    let Some(colon) = text[after_brackets..].find(':') else {
+    let brackets = text.rfind(']').unwrap_or(0);
+    let Some(colon) = text[brackets..].find(':') else {
         return Some(text);
     };
-    let (address, port) = text.split_at(after_brackets + colon);
+    let (address, port) = text.split_at(brackets + colon);
     let port = &port[1..];
     let digits = (1..=5).contains(&port.len()) && port.bytes().all(|b| b.is_ascii_digit());
     let hidden = port.len() > 1 && port.starts_with('_');
