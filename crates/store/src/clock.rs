@@ -232,7 +232,7 @@ mod tests {
     fn a_clock_from_before_the_program_was_made_is_not_believed() {
         for wrong in [i64::MIN, -86_400, 0, 946_684_800, BUILT - 1] {
             let refused = plausible(at(wrong)).unwrap_err().to_string();
-            assert!(refused.contains("set it right"), "{refused}");
+            assert!(refused.contains("correct it"), "{refused}");
             assert!(refused.contains(&date(BUILT)), "{refused}");
         }
         assert_eq!(plausible(at(BUILT)), Ok(at(BUILT)));

@@ -136,7 +136,7 @@ fn each_fault_of_a_file_is_told_with_its_name() {
         (key, not_a_key, "served.key cannot be used"),
         (key, older, "served.key is encrypted"),
         (key, &encrypted, "served.key is encrypted"),
-        (key, &other, "served.key is not that of"),
+        (key, &other, "served.key does not belong to"),
     ] {
         issues.served.become_like(&issues.old);
         fs::write(file, content).unwrap();
