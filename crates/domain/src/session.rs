@@ -284,7 +284,7 @@ pub struct SessionDecision {
     pub outcome: Result<(), Reason>,
 }
 
-/// Opens a session for a login whose secret was checked and that [`admit`] let
+/// Opens a session for a login whose secret was checked and that [`crate::account::admit`] let
 /// through.
 pub fn open(
     opening: SessionOpening,
