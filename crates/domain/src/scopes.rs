@@ -9,6 +9,11 @@ use crate::account::InvalidText;
 pub struct Scopes(BTreeSet<String>);
 
 impl Scopes {
+    /// No scope.
+    pub(crate) const fn none() -> Self {
+        Self(BTreeSet::new())
+    }
+
     /// The set of these tokens; at most 64 of up to 64 characters.
     ///
     /// # Errors

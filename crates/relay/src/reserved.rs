@@ -91,6 +91,10 @@ mod tests {
         x-clientip x-coming-from x-https x-path x-proxy-url x-request-uri
         x-ssl-client-cert x-true-ip x-uri x-url x-user-ip x-waf-client-ip
         x-webauth-user z-forwarded-for
+        auth-user logon-user ms-client-principal oidc-access-token realip
+        true-client-port x-authelia-email x-consumer-username x-credential-identifier
+        x-ms-token-aad-id-token x-proto x-protocol x-spiffe-id x-tailscale-user-login
+        x-trueclient-ip x-url-protocol x-verb
         acme-cdn-client-ip acme-forwarded-for acme-real-ip acme-remote-user
         x-acme-client-cert-subject x-acme-method-override x-acme-remote-addr";
 

@@ -58,6 +58,9 @@ fn falls_under(weaker: &WeakerRoute<'_>) -> String {
         WeakerAccess::Public => format!("under {path}, which is public"),
         WeakerAccess::FewerScopes => format!("under {path}, which asks for less"),
         WeakerAccess::NoRule => format!("under no rule within {path}, so no scope is asked for"),
+        WeakerAccess::AnyLogin => {
+            format!("under {path}, which compares no segment there with the caller's login")
+        }
     }
 }
 
@@ -67,6 +70,14 @@ fn falls_under(weaker: &WeakerRoute<'_>) -> String {
 fn cure(exposed: &ExposedRoute<'_>) -> String {
     let paths: Vec<&str> = exposed.weaker.iter().map(|it| it.path).collect();
     let paths = paths.join(" and ");
+    let is_any_login = |it: &WeakerRoute<'_>| it.access == WeakerAccess::AnyLogin;
+    if exposed.weaker.iter().all(is_any_login) {
+        return format!(
+            "write {{login}} in {paths} where {} has it, so that the paths below have it in any \
+             spelling",
+            exposed.path
+        );
+    }
     if exposed.scopes.is_empty() {
         return format!(
             "protect {paths} too, and list each public path below without `*` or `{{}}`"

@@ -77,6 +77,21 @@ fn a_scope_that_another_spelling_loses_is_told_until_the_help_is_followed() {
 }
 
 #[test]
+fn a_login_that_another_spelling_loses_is_told_until_the_help_is_followed() {
+    let own = protected("/v2/acc/{login}/x");
+    let told = warned("'/v2/*'", &own);
+    assert_eq!(
+        told,
+        "warning: api pay: /v2/acc/{login}/x is protected, but other spellings of it (letter \
+         case, a slash or dot at the end), such as /v2/acc/x/X, fall under /v2/*, which compares \
+         no segment there with the caller's login\n\
+         help: unless the upstream takes them for other paths, write {login} in /v2/* where \
+         /v2/acc/{login}/x has it, so that the paths below have it in any spelling\n"
+    );
+    assert_eq!(warned("'/v2/acc/{login}/*'", &own), "");
+}
+
+#[test]
 fn the_example_is_not_warned_of() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("countersign.toml");

@@ -82,7 +82,11 @@ impl SourceEvents {
 
     /// The session that a login took the place of could not be ended.
     pub(super) fn former_session_not_ended(&self, error: &Error) {
-        tracing::debug!(profile = &*self.profile, %error, "the former session could not be ended");
+        tracing::warn!(
+            profile = &*self.profile,
+            "the former session could not be ended: {}",
+            error.message
+        );
     }
 
     fn seconds_to(&self, end: Timestamp) -> u64 {

@@ -16,6 +16,7 @@ mod spelling_tree;
 use std::collections::BTreeSet;
 
 use super::{CompiledRule, RouteAccess, Routes};
+use crate::path::JudgedPath;
 use crate::pattern::{PathPattern, PatternEnd, PatternSegment};
 use crate::scopes::Scopes;
 use spelling_tree::{Place, Places, SpellingNode, SpellingTree, folded};
@@ -52,6 +53,16 @@ pub enum WeakerAccess {
     FewerScopes,
     /// A credential, and no scope, since there is no rule.
     NoRule,
+    /// As much, but of any caller: a segment is not compared with the login.
+    AnyLogin,
+}
+
+/// What a protected pattern asks for.
+#[derive(Clone)]
+struct Demand<'r> {
+    scopes: &'r Scopes,
+    /// The places of the segments that must be the caller's login.
+    logins: Vec<usize>,
 }
 
 impl Routes {
@@ -67,9 +78,8 @@ impl Routes {
         let mut steps = 0;
         for method in self.methods_apart() {
             let mut walk = SpellingWalk::new(self, method);
-            for rule in walk.deciding.clone() {
-                let rule = &self.rules[rule];
-                let Some(found) = walk.exposed(rule) else {
+            for (pattern, scopes) in walk.protected() {
+                let Some(found) = walk.exposed(pattern, scopes) else {
                     continue;
                 };
                 match all.iter_mut().find(|it| it.path == found.path) {
@@ -162,17 +172,37 @@ impl<'r> SpellingWalk<'r> {
         }
     }
 
-    fn exposed(&mut self, rule: &'r CompiledRule) -> Option<ExposedRoute<'r>> {
-        let can_be = self.any_public || !rule.scopes.is_empty();
-        if rule.access == RouteAccess::Public || !can_be {
+    /// The patterns that ask for something: the rules', and guarded paths that bind a
+    /// login.
+    fn protected(&self) -> Vec<(&'r PathPattern, &'r Scopes)> {
+        static NONE: Scopes = Scopes::none();
+        let routes = self.routes;
+        let rules = self.deciding.iter().map(|number| &routes.rules[*number]);
+        let is_public = |rule: &&CompiledRule| rule.access == RouteAccess::Public;
+        let (public, protected): (Vec<_>, Vec<_>) = rules.partition(is_public);
+        let guards = routes.guards.iter().filter(|guard| {
+            let is_same = |it: &PathPattern| guard.overlaps(it) && guard.specificity(it).is_eq();
+            !logins(guard).is_empty() && !public.iter().any(|rule| is_same(&rule.pattern))
+        });
+        protected
+            .into_iter()
+            .map(|rule| (&rule.pattern, &rule.scopes))
+            .chain(guards.map(|guard| (guard, &NONE)))
+            .collect()
+    }
+
+    fn exposed(&mut self, own: &'r PathPattern, scopes: &'r Scopes) -> Option<ExposedRoute<'r>> {
+        let logins = logins(own);
+        if !self.any_public && scopes.is_empty() && logins.is_empty() {
             return None;
         }
+        let asked = Demand { scopes, logins };
         let mut weaker = Vec::new();
         let mut spelling = None;
-        let mut patterns = vec![&rule.pattern];
+        let mut patterns = vec![own];
         // What asks for more afterwards must not be gotten around, either.
         while let Some(pattern) = patterns.pop() {
-            for (found, text) in self.weaker_spellings(pattern, &rule.scopes) {
+            for (found, text) in self.weaker_spellings(pattern, &asked) {
                 if !weaker.contains(&found) {
                     weaker.push(found);
                     patterns.push(self.pattern(found));
@@ -181,10 +211,13 @@ impl<'r> SpellingWalk<'r> {
             }
         }
         Some(ExposedRoute {
-            path: rule.pattern.text(),
-            scopes: &rule.scopes,
+            path: own.text(),
+            scopes,
             spelling: spelling?,
-            weaker: weaker.into_iter().map(|it| self.weaker_route(it)).collect(),
+            weaker: weaker
+                .into_iter()
+                .map(|it| self.weaker_route(it, &asked))
+                .collect(),
         })
     }
 
@@ -195,13 +228,18 @@ impl<'r> SpellingWalk<'r> {
         }
     }
 
-    fn weaker_route(&self, weaker: Weaker) -> WeakerRoute<'r> {
+    fn weaker_route(&self, weaker: Weaker, asked: &Demand<'_>) -> WeakerRoute<'r> {
         let access = match weaker {
+            Weaker::Guard(_) if asked.scopes.is_empty() => WeakerAccess::AnyLogin,
             Weaker::Guard(_) => WeakerAccess::NoRule,
-            Weaker::Rule(number) => match self.routes.rules[number].access {
-                RouteAccess::Public => WeakerAccess::Public,
-                RouteAccess::Protected => WeakerAccess::FewerScopes,
-            },
+            Weaker::Rule(number) => {
+                let rule = &self.routes.rules[number];
+                match rule.access {
+                    RouteAccess::Public => WeakerAccess::Public,
+                    RouteAccess::Protected if rule.asks_for(asked.scopes) => WeakerAccess::AnyLogin,
+                    RouteAccess::Protected => WeakerAccess::FewerScopes,
+                }
+            }
         };
         WeakerRoute {
             path: self.pattern(weaker).text(),
@@ -210,8 +248,12 @@ impl<'r> SpellingWalk<'r> {
     }
 
     /// What other spellings of a pattern's paths fall under that asks for less than
-    /// these scopes, each with a spelling.
-    fn weaker_spellings(&mut self, pattern: &PathPattern, asked: &Scopes) -> Vec<(Weaker, String)> {
+    /// this, each with a spelling.
+    fn weaker_spellings(
+        &mut self,
+        pattern: &PathPattern,
+        asked: &Demand<'_>,
+    ) -> Vec<(Weaker, String)> {
         let start = Spelled {
             rules: vec![Place::Node(0)],
             guards: vec![Place::Node(0)],
@@ -272,7 +314,7 @@ impl<'r> SpellingWalk<'r> {
     }
 
     /// These and all that may follow, as far as it leads to other rules.
-    fn below(&mut self, states: Vec<Spelled>, asked: &Scopes) -> Vec<Spelled> {
+    fn below(&mut self, states: Vec<Spelled>, asked: &Demand<'_>) -> Vec<Spelled> {
         let mut all = states.clone();
         let mut last = states;
         while !last.is_empty() {
@@ -292,19 +334,47 @@ impl<'r> SpellingWalk<'r> {
     }
 
     /// Whether a path may still fall under what asks for less.
-    fn matters(&self, state: &Spelled, asked: &Scopes) -> bool {
-        let is_asked = !(state.rules.is_empty() && asked.is_empty());
+    fn matters(&self, state: &Spelled, asked: &Demand<'_>) -> bool {
+        let for_callers = asked.scopes.is_empty() && asked.logins.is_empty();
+        let is_asked = !(state.rules.is_empty() && for_callers);
         is_asked && !state.guards.is_empty()
     }
 
-    fn weaker(&self, state: &Spelled, slash: bool, asked: &Scopes) -> Option<Weaker> {
+    fn weaker(&self, state: &Spelled, slash: bool, asked: &Demand<'_>) -> Option<Weaker> {
         let guard = self.guards.decides(&state.guards, slash)?;
         let Some(number) = self.rules.decides(&state.rules, slash) else {
-            return (!asked.is_empty()).then_some(Weaker::Guard(guard));
+            let less = !asked.scopes.is_empty() || self.any_login(state, slash, None, asked);
+            return less.then_some(Weaker::Guard(guard));
         };
         let rule = &self.routes.rules[number];
-        let less = rule.access == RouteAccess::Public || rule.scopes.first_missing(asked).is_some();
+        let less = rule.access == RouteAccess::Public
+            || !rule.asks_for(asked.scopes)
+            || self.any_login(state, slash, Some(rule), asked);
         less.then_some(Weaker::Rule(number))
+    }
+
+    /// Whether a segment that must be the caller's login is compared with it neither by
+    /// the rule nor by a guarded path that has the path.
+    fn any_login(
+        &self,
+        state: &Spelled,
+        slash: bool,
+        rule: Option<&CompiledRule>,
+        asked: &Demand<'_>,
+    ) -> bool {
+        if asked.logins.is_empty() {
+            return false;
+        }
+        let slash = if slash { "/" } else { "" };
+        let text = format!("{}{slash}", state.text);
+        let path = JudgedPath::guess(&text);
+        let guards = self.routes.guards.iter();
+        let mut compared: BTreeSet<usize> = guards
+            .filter(|guard| guard.matches(&path).is_some())
+            .flat_map(logins)
+            .collect();
+        compared.extend(rule.into_iter().flat_map(|rule| logins(&rule.pattern)));
+        asked.logins.iter().any(|at| !compared.contains(at))
     }
 
     fn step(&self, state: &Spelled, choice: &Choice) -> Spelled {
@@ -367,6 +437,20 @@ impl<'r> SpellingWalk<'r> {
             text.push('.');
         }
         text
+    }
+}
+
+/// The places of the segments that a pattern compares with the caller's login.
+fn logins(pattern: &PathPattern) -> Vec<usize> {
+    let segments = pattern.segments().iter().enumerate();
+    let logins = segments.filter(|(_, segment)| matches!(segment, PatternSegment::Login));
+    logins.map(|(at, _)| at).collect()
+}
+
+impl CompiledRule {
+    /// Whether it asks for each of these scopes.
+    fn asks_for(&self, scopes: &Scopes) -> bool {
+        self.scopes.first_missing(scopes).is_none()
     }
 }
 

@@ -157,6 +157,7 @@ pub(super) const BY_WORD: &[ReservedFields] = &[
             "x-real-ip",
         ],
     ),
+    ends("realip", &["realip", "x-realip"]),
     has(
         "remote-addr",
         &[
@@ -195,6 +196,7 @@ pub(super) const BY_WORD: &[ReservedFields] = &[
 /// Those that are told from the start of their names: sorted, and none begins with
 /// one that stands for all that begin so.
 pub(super) const BY_START: &[ReservedFields] = &[
+    is(&["auth-user"]),
     begins("base-ur", &["base-uri", "base-url"]),
     begins("cf-access-jwt-", &["cf-access-jwt-assertion"]),
     begins(
@@ -221,10 +223,13 @@ pub(super) const BY_START: &[ReservedFields] = &[
         &["iv-creds", "iv-groups", "iv-remote-address", "iv-user"],
     ),
     begins("l5d-", &["l5d-client-id", "l5d-dst-override"]),
+    is(&["logon-user"]),
     begins(
         "ms-aspnetcore-",
         &["ms-aspnetcore-token", "ms-aspnetcore-winauthtoken"],
     ),
+    begins("ms-client-principal", &["ms-client-principal"]),
+    begins("oidc-access-", &["oidc-access-token"]),
     begins("oidc-claim-", &["oidc-claim-email", "oidc-claim-sub"]),
     begins("path-info", &["path-info"]),
     // A CGI program reads `Proxy` as its own HTTP_PROXY.
@@ -258,6 +263,7 @@ pub(super) const BY_START: &[ReservedFields] = &[
         "tailscale-user-",
         &["tailscale-user-login", "tailscale-user-name"],
     ),
+    begins("true-client-", &["true-client-port"]),
     is(&["uri"]),
     is(&["url"]),
     begins("wl-proxy-", &["wl-proxy-ssl"]),
@@ -293,6 +299,7 @@ pub(super) const BY_START: &[ReservedFields] = &[
             "x-auth-request-user",
         ],
     ),
+    begins("x-authelia-", &["x-authelia-groups", "x-authelia-user"]),
     begins(
         "x-authenticated-",
         &["x-authenticated-groups", "x-authenticated-scope"],
@@ -317,6 +324,7 @@ pub(super) const BY_START: &[ReservedFields] = &[
     begins("x-client-scheme", &["x-client-scheme"]),
     begins("x-cluster-client-", &[]),
     begins("x-coming-from", &["x-coming-from"]),
+    begins("x-consumer-username", &["x-consumer-username"]),
     begins(
         "x-countersign",
         &[
@@ -329,6 +337,7 @@ pub(super) const BY_START: &[ReservedFields] = &[
             "x-countersign-uri",
         ],
     ),
+    begins("x-credential-identifier", &["x-credential-identifier"]),
     begins("x-custom-ip", &["x-custom-ip-authorization"]),
     begins(
         "x-envoy-",
@@ -359,6 +368,10 @@ pub(super) const BY_START: &[ReservedFields] = &[
         ],
     ),
     begins(
+        "x-ms-token-",
+        &["x-ms-token-aad-access-token", "x-ms-token-aad-id-token"],
+    ),
+    begins(
         "x-original-",
         &[
             "x-original-host",
@@ -374,6 +387,8 @@ pub(super) const BY_START: &[ReservedFields] = &[
     is(&["x-path"]),
     begins("x-path-info", &["x-path-info"]),
     begins("x-pomerium-", &["x-pomerium-jwt-assertion"]),
+    is(&["x-proto"]),
+    is(&["x-protocol"]),
     begins(
         "x-proxy",
         &[
@@ -395,6 +410,7 @@ pub(super) const BY_START: &[ReservedFields] = &[
     begins("x-scheme", &["x-scheme"]),
     begins("x-script-name", &["x-script-name"]),
     begins("x-sendfile-", &["x-sendfile-type"]),
+    begins("x-spiffe-", &["x-spiffe-id"]),
     begins(
         "x-ssl",
         &[
@@ -408,12 +424,19 @@ pub(super) const BY_START: &[ReservedFields] = &[
         ],
     ),
     begins("x-sucuri-client", &[]),
+    begins(
+        "x-tailscale-user-",
+        &["x-tailscale-user-login", "x-tailscale-user-name"],
+    ),
     begins("x-tls-", &["x-tls-client-cert", "x-tls-client-verify"]),
     begins("x-true-client-", &[]),
+    begins("x-trueclient-", &["x-trueclient-ip"]),
     is(&["x-uri"]),
     is(&["x-url"]),
+    begins("x-url-protocol", &["x-url-protocol"]),
     begins("x-url-scheme", &["x-url-scheme"]),
     begins("x-user-ip", &["x-user-ip"]),
+    is(&["x-verb"]),
     begins("x-vercel-proxied", &["x-vercel-proxied-for"]),
     begins("x-vouch-", &["x-vouch-user"]),
     begins("x-waws-", &["x-waws-unencoded-url"]),
