@@ -24,7 +24,10 @@ async fn new_tokens_that_cannot_be_written_are_not_handed_out_and_not_lost() {
     store.fail_after(1, 3);
     let error = token(&source).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Store);
-    assert!(error.message.contains("stays in memory"), "{error}");
+    assert!(
+        error.message.contains("is not used before it is"),
+        "{error}"
+    );
     assert_eq!(store.record().await.tokens, None);
     vendor.clock.advance(Duration::from_secs(6));
     assert_eq!(token(&source).await, Ok(access(10)));
