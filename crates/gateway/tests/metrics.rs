@@ -1,8 +1,6 @@
 //! What operators can count, under the names that are documented.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
 
-use countersign_testing::listening::listen;
-use countersign_testing::raw::read_head;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,6 +10,8 @@ use countersign_domain::{Algorithm, ApiName, Kid};
 use countersign_domain::{RouteRule, Routes, Timestamp, TrailingSlash};
 use countersign_gateway::{ClientConnection, FirstUses, Gateway, GuardedApi, RevocationView};
 use countersign_relay::{Upstream, UpstreamSettings};
+use countersign_testing::listening::listen;
+use countersign_testing::raw::read_head;
 use countersign_token::{KeyMaterial, Keychain, Tokens};
 use http::Request;
 use http_body_util::Empty;

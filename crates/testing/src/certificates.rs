@@ -12,14 +12,14 @@ use tokio_rustls::TlsAcceptor;
 
 /// A certificate that signs itself, and its key, in files.
 #[derive(Clone, Debug)]
-pub struct CertificateFiles {
+pub struct MadeCertificate {
     /// The certificate, in PEM.
     pub certificate: PathBuf,
     /// Its key, in PEM.
     pub key: PathBuf,
 }
 
-impl CertificateFiles {
+impl MadeCertificate {
     /// Makes `NAME.pem` and `NAME.key`, for `h` and 127.0.0.1, valid for so many days.
     pub fn make(directory: &Path, name: &str, days: u32) -> Self {
         let files = Self {

@@ -1,5 +1,6 @@
 //! Ports of the loopback network: some that a closure serves, and one that nobody does.
 
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener as BlockingListener, TcpStream as BlockingStream};
 use std::sync::Arc;
 
@@ -58,6 +59,27 @@ pub fn listen_blocking(serve: impl Fn(BlockingStream) + Send + Sync + 'static) -
         }
     });
     address
+}
+
+/// A port that speaks TLS and answers anything else with an alert (RFC 8446 section 6).
+#[must_use]
+pub fn alerting_tls() -> SocketAddr {
+    listen_blocking(|mut stream| {
+        let _ = stream.read(&mut [0; 4096]);
+        let _ = stream.write_all(b"\x15\x03\x03\x00\x02\x02\x46");
+    })
+}
+
+/// A port that speaks TLS and closes on anything else, as most do.
+#[must_use]
+pub fn closing_tls() -> SocketAddr {
+    listen_blocking(|mut stream| {
+        let mut hello = [0; 4096];
+        let _ = stream.read(&mut hello);
+        if hello.starts_with(&[0x16, 0x03]) {
+            let _ = stream.write_all(b"\x16\x03\x03\x00\x7a");
+        }
+    })
 }
 
 /// A listener on a free port of 127.0.0.1, for whoever accepts by himself.

@@ -21,7 +21,7 @@ use crate::raw::status_and_body;
 use crate::replies::Reply;
 
 /// What a server answers.
-type Answer = dyn Fn(&RecordedRequest) -> Response<Full<Bytes>> + Send + Sync;
+type AnswerRequest = dyn Fn(&ReceivedRequest) -> Response<Full<Bytes>> + Send + Sync;
 
 /// How a server speaks.
 #[derive(Clone)]
@@ -42,12 +42,12 @@ pub struct RecordingServer {
     /// The same as a URL, for `localhost` where it speaks TLS.
     pub url: String,
     connections: Arc<AtomicUsize>,
-    requests: Arc<Mutex<Vec<RecordedRequest>>>,
+    requests: Arc<Mutex<Vec<ReceivedRequest>>>,
 }
 
 /// A request as the server got it.
 #[derive(Clone, Debug)]
-pub struct RecordedRequest {
+pub struct ReceivedRequest {
     /// `HTTP/1.1` or `HTTP/2.0`.
     pub version: String,
     /// Its method.
@@ -65,7 +65,7 @@ pub struct RecordedRequest {
 impl RecordingServer {
     /// A server over HTTP/1.1 that answers each request so.
     pub fn start(
-        answer: impl Fn(&RecordedRequest) -> Response<Full<Bytes>> + Send + Sync + 'static,
+        answer: impl Fn(&ReceivedRequest) -> Response<Full<Bytes>> + Send + Sync + 'static,
     ) -> Self {
         Self::speaking(ServerProtocol::Http1, answer)
     }
@@ -73,16 +73,16 @@ impl RecordingServer {
     /// As [`RecordingServer::start`], over this protocol.
     pub fn speaking(
         protocol: ServerProtocol,
-        answer: impl Fn(&RecordedRequest) -> Response<Full<Bytes>> + Send + Sync + 'static,
+        answer: impl Fn(&ReceivedRequest) -> Response<Full<Bytes>> + Send + Sync + 'static,
     ) -> Self {
         let over_tls = matches!(protocol, ServerProtocol::Tls(_));
         let connections = Arc::new(AtomicUsize::new(0));
         let requests = Arc::new(Mutex::new(Vec::new()));
         let (count, seen) = (Arc::clone(&connections), Arc::clone(&requests));
-        let answer: Arc<Answer> = Arc::new(answer);
+        let answer: Arc<AnswerRequest> = Arc::new(answer);
         let listener = listen(move |stream| {
             count.fetch_add(1, Ordering::SeqCst);
-            let service = Service {
+            let service = RecordingService {
                 seen: Arc::clone(&seen),
                 answer: Arc::clone(&answer),
             };
@@ -112,18 +112,17 @@ impl RecordingServer {
     }
 
     /// What has come since this was asked last.
-    #[must_use]
-    pub fn take(&self) -> Vec<RecordedRequest> {
+    pub fn take(&self) -> Vec<ReceivedRequest> {
         std::mem::take(&mut self.requests.lock().unwrap())
     }
 }
 
-struct Service {
-    seen: Arc<Mutex<Vec<RecordedRequest>>>,
-    answer: Arc<Answer>,
+struct RecordingService {
+    seen: Arc<Mutex<Vec<ReceivedRequest>>>,
+    answer: Arc<AnswerRequest>,
 }
 
-impl Service {
+impl RecordingService {
     async fn speak(self, stream: TcpStream, protocol: ServerProtocol) {
         match protocol {
             ServerProtocol::Http1 => self.serve(stream, false).await,
@@ -158,13 +157,13 @@ impl Service {
     }
 
     async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
-        let request = RecordedRequest::read(request).await;
+        let request = ReceivedRequest::read(request).await;
         self.seen.lock().unwrap().push(request.clone());
         (self.answer)(&request)
     }
 }
 
-impl RecordedRequest {
+impl ReceivedRequest {
     async fn read(request: Request<Incoming>) -> Self {
         let (parts, body) = request.into_parts();
         let body = body.collect().await.unwrap_or_default();
@@ -178,7 +177,7 @@ impl RecordedRequest {
         }
     }
 
-    /// An answer that tells the request; [`RecordedRequest::of`] reads it.
+    /// An answer that tells the request; [`ReceivedRequest::of`] reads it.
     #[must_use]
     pub fn echo(&self) -> Response<Full<Bytes>> {
         let told = json!({
@@ -200,7 +199,7 @@ impl RecordedRequest {
         Self::told_in(&reply.text())
     }
 
-    /// As [`RecordedRequest::of`], of an echo as it came.
+    /// As [`ReceivedRequest::of`], of an echo as it came.
     #[must_use]
     pub fn of_raw(reply: &str) -> Self {
         let (status, body) = status_and_body(reply);

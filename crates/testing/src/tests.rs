@@ -1,17 +1,17 @@
 use std::net::TcpStream;
 
-use crate::certificates::CertificateFiles;
+use crate::certificates::MadeCertificate;
 use crate::listening::{listen, nowhere};
 use crate::raw::{RawClient, exchange, read_message};
-use crate::recording::{RecordedRequest, RecordingServer, ServerProtocol};
+use crate::recording::{ReceivedRequest, RecordingServer, ServerProtocol};
 use crate::replies::{request, send_from, send_on};
 
 #[tokio::test]
 async fn an_echo_tells_what_reached_it_and_remembers_it() {
-    let server = RecordingServer::start(RecordedRequest::echo);
+    let server = RecordingServer::start(ReceivedRequest::echo);
     let asked = request("PUT", "/a?b", &[("x-c", "d"), ("x-c", "e")], "body");
     let reply = send_from("127.0.0.7", server.address, asked).await;
-    let told = RecordedRequest::of(&reply.unwrap());
+    let told = ReceivedRequest::of(&reply.unwrap());
     let kept = server.take().remove(0);
     for received in [told, kept] {
         assert_eq!(received.field("x-c"), ["d", "e"]);
@@ -28,16 +28,16 @@ async fn an_echo_tells_what_reached_it_and_remembers_it() {
 async fn over_tls_only_who_trusts_the_certificate_is_served() {
     let directory = tempfile::tempdir().unwrap();
     let [shown, other] =
-        ["shown", "other"].map(|name| CertificateFiles::make(directory.path(), name, 2));
+        ["shown", "other"].map(|name| MadeCertificate::make(directory.path(), name, 2));
     let tls = ServerProtocol::Tls(shown.acceptor(&["http/1.1"]));
-    let server = RecordingServer::speaking(tls, RecordedRequest::echo);
+    let server = RecordingServer::speaking(tls, ReceivedRequest::echo);
     for (trusted, served) in [(&shown, true), (&other, false)] {
         let client = RawClient::connect(server.address).await;
         let secured = client.secured(trusted.client(rustls::ALL_VERSIONS)).await;
         assert_eq!(secured.is_ok(), served, "{secured:?}");
         if let Ok(client) = secured {
             let reply = send_on(client.stream, "h", request("GET", "/", &[], "")).await;
-            assert_eq!(RecordedRequest::of(&reply.unwrap()).header("host"), "h");
+            assert_eq!(ReceivedRequest::of(&reply.unwrap()).header("host"), "h");
         }
     }
     assert_eq!(server.count(), 1);

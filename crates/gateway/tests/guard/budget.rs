@@ -1,7 +1,5 @@
 //! Budgets and requests a second, as a client of the proxy sees them.
 
-use countersign_testing::recording::RecordingServer;
-use countersign_testing::replies::Reply;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,6 +9,8 @@ use countersign_domain::{Account, AccountLimits, ApiLimits, Reason};
 use countersign_gateway::{
     BudgetLender, LendOutcome, LenderAnswer, LendingUnavailable, TokenId, TokenLoan,
 };
+use countersign_testing::recording::RecordingServer;
+use countersign_testing::replies::Reply;
 
 use crate::retries::{Does, Fickle};
 use crate::world::{ACCOUNT, APIRONE, Front, KEY, LOGIN, MYPOPUP, Plan, World, echo_upstream};

@@ -5,8 +5,7 @@ use countersign_domain::revocation::RevocationNotice;
 use countersign_domain::{Account, Reason};
 use countersign_relay::{FieldShape, reserved_fields};
 use countersign_testing::raw::exchange;
-use countersign_testing::recording::RecordedRequest;
-use countersign_testing::recording::RecordingServer;
+use countersign_testing::recording::{ReceivedRequest, RecordingServer};
 use countersign_testing::replies::Reply;
 
 use countersign_gateway::ApiSite;
@@ -19,7 +18,7 @@ use crate::world::{
 };
 
 /// Every field that an upstream could take for one of ours, as `name: value`.
-fn identity(received: &RecordedRequest) -> Vec<String> {
+fn identity(received: &ReceivedRequest) -> Vec<String> {
     let plain = |name: &str| {
         name.to_lowercase()
             .replace(|c: char| !c.is_alphanumeric(), "-")
@@ -58,7 +57,7 @@ async fn the_upstream_learns_who_calls() {
         let response = front
             .get(&path, &[("authorization", &world.bearer())])
             .await;
-        let received = RecordedRequest::of(&response);
+        let received = ReceivedRequest::of(&response);
         assert_eq!(identity(&received), expected(dialect, LOGIN, true));
         assert!(received.field("authorization").is_empty(), "{dialect}");
     }
@@ -70,7 +69,7 @@ async fn a_static_key_has_no_session() {
     let world = Plan::new(APIRONE, &echo.url).build();
     let front = world.serve();
     let target = format!("/api/v2/accounts/{LOGIN}/x?transfer-key={KEY}");
-    let received = RecordedRequest::of(&front.get(&target, &[]).await);
+    let received = ReceivedRequest::of(&front.get(&target, &[]).await);
     assert_eq!(identity(&received), expected(APIRONE, LOGIN, false));
 }
 
@@ -99,7 +98,7 @@ async fn forged_identity_is_stripped_in_every_alias_on_public_routes_too() {
     .map(|name| (name, "1"))
     .to_vec();
     forged.push(("x-countersign-account", "2"));
-    let public = RecordedRequest::of(&front.get("/api/v1/public", &forged).await);
+    let public = ReceivedRequest::of(&front.get("/api/v1/public", &forged).await);
     assert_eq!(
         identity(&public),
         [
@@ -108,9 +107,9 @@ async fn forged_identity_is_stripped_in_every_alias_on_public_routes_too() {
         ]
     );
     forged.push(("authorization", &bearer));
-    let guarded = RecordedRequest::of(&front.get("/api/v1/x", &forged).await);
+    let guarded = ReceivedRequest::of(&front.get("/api/v1/x", &forged).await);
     assert_eq!(identity(&guarded), expected(MYPOPUP, LOGIN, true));
-    let public = RecordedRequest::of(&front.get("/api/v1/public", &forged).await);
+    let public = ReceivedRequest::of(&front.get("/api/v1/public", &forged).await);
     assert!(public.field("authorization").is_empty());
 }
 
@@ -132,7 +131,7 @@ async fn connection_options_take_nothing_of_ours_away() {
     let reply = reply
         .strip_prefix("HTTP/1.1 100 Continue\r\n\r\n")
         .unwrap_or(&reply);
-    let received = RecordedRequest::of_raw(reply);
+    let received = ReceivedRequest::of_raw(reply);
     assert_eq!(identity(&received), expected(MYPOPUP, LOGIN, true));
     assert_eq!(received.field("x-kept"), ["1"]);
     assert_eq!(received.field("x-forwarded-for"), ["127.0.0.9"]);
@@ -153,7 +152,7 @@ async fn trailers_do_not_go_on() {
          5\r\nhello\r\n0\r\nx-countersign-account: 1\r\n\r\n",
         world.bearer()
     );
-    let received = RecordedRequest::of_raw(&exchange(front.address, &request).await);
+    let received = ReceivedRequest::of_raw(&exchange(front.address, &request).await);
     assert_eq!(received.body, "hello");
     assert!(received.trailers.is_empty());
     assert_eq!(received.field("transfer-encoding"), ["chunked"]);
@@ -167,13 +166,13 @@ async fn whence_a_request_came_is_for_us_to_say() {
     for lies in lies().chunks(40) {
         let mut fields: Vec<_> = lies.iter().map(|name| (&**name, "203.0.113.1")).collect();
         fields.push(("host", "partner.example"));
-        let received = RecordedRequest::of(&front.get("/api/v1/public", &fields).await);
+        let received = ReceivedRequest::of(&front.get("/api/v1/public", &fields).await);
         told_ours_alone(&received, &echo);
     }
 }
 
 /// The four fields in which the guard tells the way of a request, and none else.
-fn told_ours_alone(received: &RecordedRequest, echo: &RecordingServer) {
+fn told_ours_alone(received: &ReceivedRequest, echo: &RecordingServer) {
     for (name, values) in [
         ("x-forwarded-for", &["127.0.0.9"][..]),
         ("x-forwarded-host", &["partner.example"]),
@@ -222,7 +221,7 @@ async fn the_upstream_is_told_what_the_client_spoke_and_asked_for() {
     plan.site = ApiSite::parse::<&str>(&[], "/pay/v1").unwrap();
     let front = plan.build().serve();
     let lie = [("x-forwarded-prefix", "/elsewhere")];
-    let received = RecordedRequest::of(&front.get("/api/v1/public", &lie).await);
+    let received = ReceivedRequest::of(&front.get("/api/v1/public", &lie).await);
     assert_eq!(received.field("x-forwarded-prefix"), ["/pay/v1"]);
     assert_eq!(received.field("x-forwarded-proto"), ["https"]);
     assert_eq!(received.field("x-forwarded-for"), ["192.0.2.7"]);
@@ -244,7 +243,7 @@ async fn what_http_2_spells_otherwise_goes_on_as_http_1_has_it() {
         .gateway
         .forward(&world.api, request, world.client, REQUEST_ID, NOW)
         .await;
-    let received = RecordedRequest::of(&Reply::whole(answer.response).await.unwrap());
+    let received = ReceivedRequest::of(&Reply::whole(answer.response).await.unwrap());
     assert_eq!(received.field("cookie"), ["a=1; b=2"]);
     assert_eq!(received.field("x-forwarded-host"), ["partner.example"]);
     assert_eq!(received.target, "/api/v1/public");
@@ -271,7 +270,7 @@ async fn the_bearer_goes_on_only_where_it_is_asked_for_and_was_looked_at() {
         (&public, &basic, false),
     ] {
         let response = front.get(target, &[("authorization", sent)]).await;
-        let received = RecordedRequest::of(&response);
+        let received = ReceivedRequest::of(&response);
         let expected: &[&str] = if goes_on { &[sent] } else { &[] };
         assert_eq!(received.field("authorization"), expected, "{target} {sent}");
         assert!(!received.target.contains(KEY), "{target}");
@@ -296,7 +295,7 @@ async fn a_login_cannot_end_its_field_or_be_read_in_two_ways() {
             ..world.account(ACCOUNT, name)
         })]);
         let received =
-            RecordedRequest::of(&front.get("/api/v1/x", &[("authorization", &bearer)]).await);
+            ReceivedRequest::of(&front.get("/api/v1/x", &[("authorization", &bearer)]).await);
         assert_eq!(received.field("x-countersign-login"), [encoded]);
         assert!(received.field("x-admin").is_empty());
     }

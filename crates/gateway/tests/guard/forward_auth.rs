@@ -1,6 +1,5 @@
 //! Verdicts as proxies ask for them.
 
-use countersign_testing::replies::Reply;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use countersign_domain::{Account, Allowlist, Reason};
 use countersign_gateway::{
     ApiSite, FirstUses, ForwardAnswer, ForwardAuth, ProxyFamily, TrustedProxies, asked_api,
 };
+use countersign_testing::replies::Reply;
 use http::request::Parts;
 use http::{Request, Response};
 

@@ -1,7 +1,5 @@
 //! An upstream that is down is not asked, and one that is up again is.
 
-use countersign_testing::listening::{listen, nowhere};
-use countersign_testing::raw::read_head;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -9,6 +7,8 @@ use std::time::Duration;
 
 use countersign_domain::Reason;
 use countersign_relay::{HealthCheck, UpstreamState};
+use countersign_testing::listening::{listen, nowhere};
+use countersign_testing::raw::read_head;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;

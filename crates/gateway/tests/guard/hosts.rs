@@ -2,8 +2,7 @@
 
 use countersign_gateway::ApiSite;
 use countersign_relay::UpstreamHost;
-use countersign_testing::recording::RecordingServer;
-use countersign_testing::recording::{RecordedRequest, ServerProtocol};
+use countersign_testing::recording::{ReceivedRequest, RecordingServer, ServerProtocol};
 use http::Response;
 use http_body_util::Full;
 
@@ -23,7 +22,7 @@ async fn the_upstream_gets_its_own_host_or_the_clients() {
             let front = plan.build().serve();
             let own = echo.url.trim_start_matches("http://");
             for asked in ["pay.example:8443", "pay.example", "[::1]:80"] {
-                let received = RecordedRequest::of(&front.get(PUBLIC, &[("host", asked)]).await);
+                let received = ReceivedRequest::of(&front.get(PUBLIC, &[("host", asked)]).await);
                 let told = match of {
                     UpstreamHost::Upstream => own,
                     UpstreamHost::Client => asked,

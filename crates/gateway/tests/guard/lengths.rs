@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use countersign_testing::lighttpd::LighttpdServer;
 use countersign_testing::raw::{exchange, status_and_body};
-use countersign_testing::recording::{RecordedRequest, ServerProtocol};
+use countersign_testing::recording::{ReceivedRequest, ServerProtocol};
 use countersign_testing::replies::Reply;
 use http::{Request, Version};
 use http_body::{Body, Frame};
@@ -23,7 +23,7 @@ const METHODS: [(&str, bool); 8] = [
     ("PROPFIND", false),
 ];
 
-fn length(received: &RecordedRequest) -> Vec<&str> {
+fn length(received: &ReceivedRequest) -> Vec<&str> {
     assert!(received.field("transfer-encoding").is_empty());
     received.field("content-length")
 }
@@ -39,7 +39,7 @@ async fn a_request_without_content_says_so_where_content_means_something() {
              authorization: {}\r\n{more}",
             world.bearer()
         );
-        RecordedRequest::of_raw(&exchange(front.address, &request).await)
+        ReceivedRequest::of_raw(&exchange(front.address, &request).await)
     };
     for (method, told) in METHODS.into_iter().filter(|it| it.0 != "HEAD") {
         let plain = ask(method, "\r\n").await;
@@ -60,7 +60,7 @@ async fn a_request_without_content_says_so_where_content_means_something() {
 }
 
 /// What the upstream received of a request over HTTP/2.
-async fn over_http_2<B>(world: &World, method: &str, told: Option<&str>, body: B) -> RecordedRequest
+async fn over_http_2<B>(world: &World, method: &str, told: Option<&str>, body: B) -> ReceivedRequest
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -79,7 +79,7 @@ where
         .gateway
         .forward(&world.api, request, world.client, REQUEST_ID, NOW)
         .await;
-    RecordedRequest::of(&Reply::whole(answer.response).await.unwrap())
+    ReceivedRequest::of(&Reply::whole(answer.response).await.unwrap())
 }
 
 #[tokio::test]

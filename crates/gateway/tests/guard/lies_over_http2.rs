@@ -1,12 +1,12 @@
 //! Upstreams that misbehave over HTTP/2.
 
-use countersign_testing::listening::listen;
-use countersign_testing::raw::exchange;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use countersign_domain::Reason;
+use countersign_testing::listening::listen;
+use countersign_testing::raw::exchange;
 use h2::server::SendResponse;
 use http::{HeaderMap, Response};
 use tokio::net::TcpStream;

@@ -2,7 +2,7 @@
 
 use countersign_domain::Reason;
 use countersign_testing::raw::{exchange, status_and_body};
-use countersign_testing::recording::RecordedRequest;
+use countersign_testing::recording::ReceivedRequest;
 
 use crate::world::{APIRONE, B2BINPAY, LOGIN, MYPOPUP, Plan, echo_upstream};
 
@@ -63,7 +63,7 @@ async fn where_slashes_merge_the_merged_path_is_judged_and_forwarded() {
         ("/%64eposit//a%20b", "/%64eposit/a%20b"),
     ] {
         let response = front.get(target, &[("authorization", &bearer)]).await;
-        assert_eq!(RecordedRequest::of(&response).target, forwarded, "{target}");
+        assert_eq!(ReceivedRequest::of(&response).target, forwarded, "{target}");
     }
     let reached = echo.count();
     for (target, reason) in [
@@ -120,7 +120,7 @@ async fn path_and_query_are_forwarded_byte_for_byte() {
     ] {
         let response = front.get(target, &[("authorization", &bearer)]).await;
         let expected = format!("/base{target}");
-        assert_eq!(RecordedRequest::of(&response).target, expected);
+        assert_eq!(ReceivedRequest::of(&response).target, expected);
     }
 }
 
@@ -130,7 +130,7 @@ async fn an_absolute_target_is_judged_by_its_path() {
     let world = Plan::new(MYPOPUP, &echo.url).build();
     let front = world.serve();
     let request = "GET http://elsewhere/api/v1/public HTTP/1.1\r\nhost: elsewhere\r\nconnection: close\r\n\r\n";
-    let received = RecordedRequest::of_raw(&exchange(front.address, request).await);
+    let received = ReceivedRequest::of_raw(&exchange(front.address, request).await);
     assert_eq!(received.target, "/api/v1/public");
     assert_eq!(
         received.field("host"),
@@ -154,7 +154,7 @@ async fn no_header_changes_the_method_or_the_path() {
         ("x-forwarded-uri", "/admin"),
         ("x-forwarded-method", "POST"),
     ];
-    let received = RecordedRequest::of(&front.get(&estimate, &overrides).await);
+    let received = ReceivedRequest::of(&front.get(&estimate, &overrides).await);
     assert_eq!((&*received.method, &received.target), ("GET", &estimate));
     for (name, _) in overrides {
         assert!(

@@ -1,13 +1,12 @@
 //! A request is sent again only where nothing of it was sent, or where it may be and
 //! was lost with a connection that was kept too long.
 
-use countersign_testing::listening::listen;
-use countersign_testing::raw::content_length;
-use countersign_testing::raw::{exchange, field, read_head, status_and_body};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use countersign_testing::listening::listen;
+use countersign_testing::raw::{content_length, exchange, field, read_head, status_and_body};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 

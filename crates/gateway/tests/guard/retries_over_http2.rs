@@ -1,10 +1,10 @@
 //! Over HTTP/2 a request goes once more where the upstream goes away or refuses its
 //! stream (RFC 9113 section 8.7).
 
-use countersign_testing::listening::listen;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
+use countersign_testing::listening::listen;
 use h2::server::SendResponse;
 use http::Response;
 use tokio::net::TcpStream;

@@ -1,10 +1,10 @@
 //! Bodies go through as they come, in both directions.
 
-use countersign_testing::listening::listen;
 use std::convert::Infallible;
 use std::time::Duration;
 
 use bytes::Bytes;
+use countersign_testing::listening::listen;
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use http_body_util::channel::Channel;

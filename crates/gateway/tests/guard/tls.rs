@@ -3,15 +3,15 @@
 //! The certificates in `certificates` share one key. `good` is what the
 //! authority says of localhost; the others are named by what is odd in them.
 
-use countersign_testing::certificates::acceptor;
-use countersign_testing::listening::listen;
-use countersign_testing::recording::{RecordedRequest, ServerProtocol};
 use std::time::Duration;
 
 use countersign_domain::{ApiName, Reason};
 use countersign_gateway::GuardDenial;
 use countersign_outbound::{RootsFault, TrustedRoots};
 use countersign_relay::{Upstream, UpstreamFault, UpstreamSettings};
+use countersign_testing::certificates::acceptor;
+use countersign_testing::listening::listen;
+use countersign_testing::recording::{ReceivedRequest, ServerProtocol};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
@@ -38,8 +38,8 @@ fn before(url: &str, http2: bool) -> World {
     plan.build()
 }
 
-async fn asked(world: &World) -> RecordedRequest {
-    RecordedRequest::of(&world.serve().get(PUBLIC, &[]).await)
+async fn asked(world: &World) -> ReceivedRequest {
+    ReceivedRequest::of(&world.serve().get(PUBLIC, &[]).await)
 }
 
 async fn refused(world: &World) -> (u16, GuardDenial) {
@@ -212,7 +212,7 @@ async fn over_http_2_bodies_and_fields_are_the_same() {
     let fields = [("authorization", &*world.bearer()), ("x-kept", "1")];
     let response = front.send("POST", "/api/v1/x?a=1", &fields, &body).await;
     assert!(!response.headers.contains_key("x-countersign-account"));
-    let received = RecordedRequest::of(&response);
+    let received = ReceivedRequest::of(&response);
     assert_eq!(received.body, body);
     assert_eq!(received.field("x-kept"), ["1"]);
     assert_eq!(received.field("x-forwarded-for"), ["127.0.0.9"]);

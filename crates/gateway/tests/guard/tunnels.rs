@@ -1,11 +1,11 @@
 //! Connections that switch to WebSocket.
 
-use countersign_testing::listening::listen;
-use countersign_testing::raw::read_head;
 use std::time::Duration;
 
 use countersign_domain::revocation::{Revocation, RevocationNotice};
 use countersign_domain::{Account, Allowlist, CredentialId, Reason, Session, SessionId};
+use countersign_testing::listening::listen;
+use countersign_testing::raw::read_head;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;

@@ -1,14 +1,14 @@
 //! Upstreams that misbehave, and the connections to those that do not.
 
-use countersign_testing::listening::{free_port, listen, nowhere};
-use countersign_testing::raw::{exchange, read_head, read_message};
-use countersign_testing::recording::RecordedRequest;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use countersign_domain::Reason;
 use countersign_relay::UpstreamTimeouts;
+use countersign_testing::listening::{free_port, listen, nowhere};
+use countersign_testing::raw::{exchange, read_head, read_message};
+use countersign_testing::recording::ReceivedRequest;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::mpsc;
@@ -368,7 +368,7 @@ async fn a_field_that_comes_twice_goes_on_twice() {
     let echo = echo_upstream();
     let (_world, front) = behind(MYPOPUP, &echo.url);
     let received = front.get(PUBLIC, &[("accept", "a"), ("accept", "b")]).await;
-    assert_eq!(RecordedRequest::of(&received).field("accept"), ["a", "b"]);
+    assert_eq!(ReceivedRequest::of(&received).field("accept"), ["a", "b"]);
 }
 
 #[tokio::test]
