@@ -4,26 +4,32 @@
 use bytes::Bytes;
 use countersign_client::{HttpTransport, RequestDelivery, Transport, TransportError};
 use countersign_outbound::TrustedRoots;
+use countersign_testing::listening::{closing_tls, listen, nowhere};
+use countersign_testing::raw::{RawMessage, read_message};
 use http::{Request, Response};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::io::AsyncWriteExt;
+use tokio::sync::mpsc;
 
 /// Asks a server that says this to each request, and gives what it was asked, too.
-async fn asked(answer: &'static [u8]) -> (Result<Response<Bytes>, TransportError>, String) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/base", listener.local_addr().unwrap());
-    let server = tokio::spawn(async move {
-        let (mut stream, _) = listener.accept().await.unwrap();
-        let mut request = Vec::new();
-        while !request.ends_with(b"{}") {
-            stream.read_buf(&mut request).await.unwrap();
+async fn asked(answer: &'static [u8]) -> (Result<Response<Bytes>, TransportError>, RawMessage) {
+    let (url, mut requests) = answering(answer);
+    let answer = send(&format!("{url}/base")).await;
+    (answer, requests.recv().await.unwrap())
+}
+
+/// A server that says this to each request, and what it was asked.
+fn answering(answer: &'static [u8]) -> (String, mpsc::UnboundedReceiver<RawMessage>) {
+    let (tell, requests) = mpsc::unbounded_channel();
+    let listener = listen(move |mut stream| {
+        let tell = tell.clone();
+        async move {
+            let request = read_message(&mut stream).await.unwrap();
+            // The client may have closed already.
+            let _ = stream.write_all(answer).await;
+            let _ = tell.send(request);
         }
-        // The client may have closed already.
-        let _ = stream.write_all(answer).await;
-        String::from_utf8(request).unwrap()
     });
-    let answer = send(&url).await;
-    (answer, server.await.unwrap())
+    (listener.url(), requests)
 }
 
 async fn send(url: &str) -> Result<Response<Bytes>, TransportError> {
@@ -38,8 +44,7 @@ async fn send(url: &str) -> Result<Response<Bytes>, TransportError> {
 async fn a_request_is_written_as_servers_want_it_and_the_answer_read_whole() {
     let (answer, request) = asked(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabc").await;
     assert_eq!(answer.unwrap().into_body(), "abc");
-    let (head, body) = request.split_once("\r\n\r\n").unwrap();
-    let head = head.to_lowercase();
+    let head = request.head.to_lowercase();
     assert!(
         head.starts_with("post /base/auth/login?a=b http/1.1\r\n"),
         "{head}"
@@ -53,29 +58,18 @@ async fn a_request_is_written_as_servers_want_it_and_the_answer_read_whole() {
     ] {
         assert!(head.contains(field), "{field}: {head}");
     }
-    assert_eq!(body, "{}");
+    assert_eq!(request.body, "{}");
 }
 
 #[tokio::test]
 async fn a_request_without_a_body_says_so_where_a_body_means_something() {
     for (method, told) in [("POST", true), ("PUT", true), ("DELETE", false)] {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/x", listener.local_addr().unwrap());
-        let server = tokio::spawn(async move {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let mut head = Vec::new();
-            while !head.ends_with(b"\r\n\r\n") {
-                stream.read_buf(&mut head).await.unwrap();
-            }
-            let answer = b"HTTP/1.1 204 No Content\r\n\r\n";
-            stream.write_all(answer).await.unwrap();
-            String::from_utf8(head).unwrap().to_lowercase()
-        });
+        let (url, mut requests) = answering(b"HTTP/1.1 204 No Content\r\n\r\n");
         let http = HttpTransport::new(&url.parse().unwrap(), &TrustedRoots::System).unwrap();
         let request = Request::builder().method(method).uri(&url);
         let answer = http.send(request.body(Bytes::new()).unwrap()).await;
         assert_eq!(answer.unwrap().status(), 204);
-        let head = server.await.unwrap();
+        let head = requests.recv().await.unwrap().head.to_lowercase();
         assert_eq!(head.contains("\r\ncontent-length: 0\r\n"), told, "{head}");
     }
 }
@@ -121,18 +115,13 @@ async fn a_request_that_was_cut_off_may_have_been_acted_upon() {
 
 #[tokio::test]
 async fn without_a_connection_nothing_was_sent() {
-    let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let closed = free.local_addr().unwrap();
-    drop(free);
-    let refused = send(&format!("http://{closed}")).await.unwrap_err();
+    let refused = send(&nowhere()).await.unwrap_err();
     let unnamed = send("http://no-such-host.invalid").await.unwrap_err();
     // It does not speak TLS.
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let plain = format!("https://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        let (mut stream, _) = listener.accept().await.unwrap();
+    let plain = listen(async |mut stream| {
         let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
     });
+    let plain = format!("https://{}", plain.address);
     let untrusted = send(&plain).await.unwrap_err();
     assert!(untrusted.message.contains("write http"), "{untrusted}");
     assert!(
@@ -156,15 +145,7 @@ async fn a_port_that_speaks_tls_is_named() {
         assert!(error.message.contains("write https"), "{error}");
     }
     // And most say nothing.
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let silent = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            if matches!(stream.read_u8().await, Ok(0x16)) {
-                let _ = stream.write_all(b"\x16\x03\x03\x00\x7a").await;
-            }
-        }
-    });
+    let silent = format!("http://{}", closing_tls());
     let error = send(&silent).await.unwrap_err();
     assert_eq!(
         error.message,

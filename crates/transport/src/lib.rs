@@ -15,9 +15,6 @@ mod accept;
 mod answer;
 mod body;
 mod buffers;
-#[cfg(test)]
-#[path = "../tests/socket/certificates.rs"]
-mod certificates;
 mod chunks;
 mod connection;
 mod connection_limit;

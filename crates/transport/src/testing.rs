@@ -6,19 +6,16 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
+pub(crate) use countersign_testing::raw::GET;
+use countersign_testing::raw::RawClient;
 use http::{HeaderMap, Response};
 use http_body::Body;
 use http_body_util::Full;
-use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, duplex};
+use tokio::io::{DuplexStream, duplex};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::accept::AcceptConnections;
@@ -28,10 +25,10 @@ use crate::{
     DrainOutcome, ListenerLimits, OnRefusal, Peer, RefusedPageRequest, RefusedRequest, Request,
 };
 
-pub(crate) const GET: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+/// A client on a stream without a network.
+pub(crate) type Client<Io = DuplexStream> = RawClient<Io>;
 
-/// Longer than any limit of any test.
-const FOR_EVER: Duration = Duration::from_secs(1_000_000);
+pub(crate) type TlsClient = Client<TlsStream<DuplexStream>>;
 
 pub(crate) async fn hello(_: Request, _: Peer) -> Response<Full<Bytes>> {
     text("hello")
@@ -132,10 +129,7 @@ impl House {
         let address = SocketAddr::new(address.parse().unwrap(), 9);
         let peer = Peer::new(address, address);
         self.street.send(Ok((io, peer))).unwrap();
-        Client {
-            stream,
-            unread: Vec::new(),
-        }
+        Client { stream }
     }
 
     /// The next `accept` fails so.
@@ -187,107 +181,5 @@ impl Told {
         let told = self.0.lock().unwrap();
         let address = |(refused, _): &Heard| refused.peer.address.ip().to_string();
         told.iter().map(address).collect()
-    }
-}
-
-pub(crate) struct Client<Io = DuplexStream> {
-    pub(crate) stream: Io,
-    unread: Vec<u8>,
-}
-
-pub(crate) type TlsClient = Client<TlsStream<DuplexStream>>;
-
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) head: String,
-    pub(crate) body: String,
-}
-
-impl Answer {
-    pub(crate) fn closes(&self) -> bool {
-        self.head.contains("\r\nconnection: close\r\n")
-    }
-}
-
-impl Client {
-    /// Shakes hands.
-    pub(crate) async fn secured(self, config: ClientConfig) -> io::Result<TlsClient> {
-        let name = ServerName::try_from("h").unwrap();
-        let connect = TlsConnector::from(Arc::new(config)).connect(name, self.stream);
-        let unread = self.unread;
-        connect.await.map(|stream| Client { stream, unread })
-    }
-}
-
-impl<Io: AsyncRead + AsyncWrite + Unpin> Client<Io> {
-    pub(crate) async fn send(&mut self, text: &str) {
-        self.stream.write_all(text.as_bytes()).await.unwrap();
-        self.stream.flush().await.unwrap();
-    }
-
-    /// One answer with a `Content-Length` or without a body.
-    pub(crate) async fn answer(&mut self) -> Answer {
-        let head = self.head().await;
-        let length = head
-            .lines()
-            .find_map(|line| line.strip_prefix("content-length: "));
-        let length = length.map_or(0, |length| length.parse().unwrap());
-        let body = self.text(length).await;
-        Answer {
-            status: head[9..12].parse().unwrap(),
-            head,
-            body,
-        }
-    }
-
-    /// So many bytes, whatever they are.
-    pub(crate) async fn text(&mut self, length: usize) -> String {
-        self.take_until(|bytes| (bytes.len() >= length).then_some(length))
-            .await
-    }
-
-    pub(crate) async fn head(&mut self) -> String {
-        self.take_until(|bytes| {
-            bytes
-                .windows(4)
-                .position(|four| four == b"\r\n\r\n")
-                .map(|at| at + 4)
-        })
-        .await
-    }
-
-    /// Asks for the root and yields the answer.
-    pub(crate) async fn get(&mut self) -> Answer {
-        self.send(GET).await;
-        self.answer().await
-    }
-
-    /// What comes until the server closes.
-    pub(crate) async fn rest(&mut self) -> String {
-        let read = self.stream.read_to_end(&mut self.unread);
-        timeout(FOR_EVER, read)
-            .await
-            .expect("the server does not close")
-            .unwrap();
-        String::from_utf8(std::mem::take(&mut self.unread)).unwrap()
-    }
-
-    async fn take_until(&mut self, end: impl Fn(&[u8]) -> Option<usize>) -> String {
-        loop {
-            if let Some(end) = end(&self.unread) {
-                return String::from_utf8(self.unread.drain(..end).collect()).unwrap();
-            }
-            let read = self.stream.read_buf(&mut self.unread);
-            let read = timeout(FOR_EVER, read)
-                .await
-                .expect("the server does not answer")
-                .unwrap();
-            assert!(
-                read > 0,
-                "ended in {:?}",
-                String::from_utf8_lossy(&self.unread)
-            );
-        }
     }
 }

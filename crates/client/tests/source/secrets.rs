@@ -1,12 +1,12 @@
 //! No secret gets into a log, an error or a `Debug`.
 
-use countersign_testing::logs::CapturedLog;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 use countersign_client::{SecretCommand, SecretEnv, SecretFile, SecretSource};
 use countersign_domain::Refusal;
+use countersign_testing::logs::CapturedLog;
 use http::Response;
 use tracing::Level;
 

@@ -1,11 +1,11 @@
 //! Files that are not as they were written: they are kept under another name, and
 //! are not an obstacle.
 
-use countersign_testing::logs::CapturedLog;
 use std::fs;
 use std::path::Path;
 
 use countersign_client::{FileStore, SessionStore, StoreError, WriteOutcome};
+use countersign_testing::logs::CapturedLog;
 use tracing::Level;
 
 use crate::support::{OWNER, Place, key, serial, write};

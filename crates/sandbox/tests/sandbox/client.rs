@@ -6,8 +6,8 @@ use countersign_dialect::{
 };
 use countersign_domain::{Refusal, TokenOperation};
 use countersign_sandbox::Sandbox;
+use countersign_testing::raw::{RawClient, content_length};
 use http::Response;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// A client with the tokens that it was given last.
@@ -164,22 +164,19 @@ async fn call_presenting(sandbox: &Sandbox, token: &Secret, extra: &ExtraParts) 
 
 /// Sends one request on a connection of its own, and reads to its end.
 pub(crate) async fn exchange(url: &str, head: &str, body: &[u8]) -> Vec<u8> {
-    let mut stream = ask(url, head, body).await;
-    let mut received = Vec::new();
-    stream.read_to_end(&mut received).await.unwrap();
-    received
+    ask(url, head, body).await.rest_bytes().await
 }
 
-async fn ask(url: &str, head: &str, body: &[u8]) -> TcpStream {
+async fn ask(url: &str, head: &str, body: &[u8]) -> RawClient<TcpStream> {
     let address = url.strip_prefix("http://").unwrap();
-    let mut stream = TcpStream::connect(address).await.unwrap();
+    let mut client = RawClient::connect(address.parse().unwrap()).await;
     let head = format!(
         "{head}Host: {address}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
-    stream.write_all(head.as_bytes()).await.unwrap();
-    stream.write_all(body).await.unwrap();
-    stream
+    client.send(head).await;
+    client.send(body).await;
+    client
 }
 
 /// The reply in bytes that came whole.
@@ -193,8 +190,7 @@ pub(crate) fn reply(bytes: &[u8]) -> Response<Bytes> {
         response = response.header(name, value);
     }
     // A reply of 204 has none.
-    let length = field(head, "content-length").map_or(0, |it| it.parse().unwrap());
-    assert_eq!(body.len(), length, "{head}");
+    assert_eq!(body.len(), content_length(head), "{head}");
     response.body(Bytes::copy_from_slice(body)).unwrap()
 }
 
@@ -203,11 +199,4 @@ pub(crate) fn split(bytes: &[u8]) -> Option<(&str, &[u8])> {
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
     let head = std::str::from_utf8(bytes.get(..end)?).ok()?;
     Some((head, bytes.get(end + 4..)?))
-}
-
-/// The value of a field.
-pub(crate) fn field<'h>(head: &'h str, name: &str) -> Option<&'h str> {
-    let mut fields = head.split("\r\n").filter_map(|line| line.split_once(": "));
-    let found = fields.find(|(known, _)| known.eq_ignore_ascii_case(name));
-    found.map(|(_, value)| value)
 }

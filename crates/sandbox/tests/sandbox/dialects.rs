@@ -7,9 +7,9 @@ use countersign_dialect::{Dialect, UnderstoodReply};
 use countersign_domain::{Refusal, TokenOperation};
 use countersign_relay::UpstreamSettings;
 use countersign_sandbox::{RequestExpectations, Sandbox, SetupError};
+use countersign_testing::recording::RecordingServer;
+use http::Response;
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
 
 use crate::client::{Client, exchange, reply};
 use crate::{SECOND, start, still};
@@ -270,24 +270,17 @@ async fn what_a_file_for_clients_leaves_open_is_made_up_and_told() {
 
 #[tokio::test]
 async fn a_server_can_stand_behind_the_guard() {
-    let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", upstream.local_addr().unwrap());
-    let answering = tokio::spawn(async move {
-        let (mut stream, _) = upstream.accept().await.unwrap();
-        let mut head = vec![0; 4096];
-        let length = stream.read(&mut head).await.unwrap();
-        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 12\r\n\r\n{\"data\": []}";
-        stream.write_all(answer).await.unwrap();
-        String::from_utf8_lossy(&head[..length]).to_lowercase()
-    });
+    let upstream = RecordingServer::start(|_| Response::new(r#"{"data": []}"#.into()));
+    let url = upstream.url.parse().unwrap();
     let setup = Sandbox::shipped("mypopup").still();
-    let sandbox = start(setup.upstream(UpstreamSettings::new(url.parse().unwrap()))).await;
+    let sandbox = start(setup.upstream(UpstreamSettings::new(url))).await;
     let client = Client::logged_in(&sandbox).await;
     let answered = reply(&client.call().await);
     assert_eq!(answered.body().as_ref(), b"{\"data\": []}");
-    let received = answering.await.unwrap();
-    assert!(received.starts_with("get /deposit/7?page=2 "), "{received}");
-    assert!(!received.contains("authorization"), "{received}");
+    let received = upstream.take().remove(0);
+    let asked = (&*received.method, &*received.target);
+    assert_eq!(asked, ("GET", "/deposit/7?page=2"));
+    assert!(received.field("authorization").is_empty());
     sandbox.advance(crate::HOUR);
     assert_eq!(client.called().await, Err(Refusal::BadBearer));
 }

@@ -4,8 +4,9 @@
 use countersign_dialect::UnderstoodReply;
 use countersign_domain::{Reason, Refusal, TokenOperation};
 use countersign_sandbox::{ClockSkew, RecordedRequest, RevokedThing, Sandbox, VendorFault};
+use countersign_testing::raw::content_length;
 
-use crate::client::{Client, call_with, field, reply, split};
+use crate::client::{Client, call_with, reply, split};
 use crate::{HOUR, SECOND, start, still};
 
 /// The last request.
@@ -139,7 +140,7 @@ async fn a_cut_reply_has_its_head_and_half_of_its_body() {
             _ => client.send(operation).await,
         };
         let (head, body) = split(&received).unwrap();
-        let whole: usize = field(head, "content-length").unwrap().parse().unwrap();
+        let whole: usize = content_length(head);
         assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
         assert_eq!(body.len(), whole / 2, "{operation}");
         client.refresh().await.unwrap();

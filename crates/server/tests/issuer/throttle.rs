@@ -1,6 +1,5 @@
 //! What a flood of logins and tokens does to others, and to itself.
 
-use countersign_testing::logs::CapturedLog;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
@@ -12,6 +11,7 @@ use countersign_server::api::{ApiSettings, IssuingApi};
 use countersign_server::issuer::{Issuer, TokenAnswer};
 use countersign_server::password::PasswordPool;
 use countersign_store::{AccountUpdate, AuditActor, NewCredential};
+use countersign_testing::logs::CapturedLog;
 use tokio::task::JoinSet;
 use tracing::Level;
 

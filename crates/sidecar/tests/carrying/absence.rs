@@ -1,12 +1,12 @@
 //! No token, no vendor: what a program is told then.
 
-use countersign_testing::replies::request;
 use std::time::Duration;
 
 use countersign_domain::TokenOperation;
 use countersign_relay::UpstreamTimeouts;
 use countersign_sandbox::VendorFault;
 use countersign_sidecar::READY;
+use countersign_testing::replies::request;
 
 use crate::vendor::Vendor;
 use crate::world::{Plan, World, outcome};

@@ -1,11 +1,11 @@
 //! Tokens that end, and requests that are sent again.
 
-use countersign_testing::replies::request;
 use std::time::Duration;
 
 use bytes::Bytes;
 use countersign_domain::TokenOperation;
 use countersign_sandbox::{RequestExpectations, RevokedThing, VendorFault};
+use countersign_testing::replies::request;
 use http::Request;
 use http_body_util::Channel;
 use tokio::task::JoinSet;

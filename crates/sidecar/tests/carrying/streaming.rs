@@ -1,10 +1,9 @@
 //! Bodies that pass as they come, and connections that become tunnels.
 
-use countersign_testing::raw::content_length;
 use std::time::Duration;
 
 use bytes::Bytes;
-use countersign_testing::raw::{RawClient, field};
+use countersign_testing::raw::{RawClient, content_length, field};
 use http::Request;
 use http_body_util::{BodyExt, Channel};
 use hyper::client::conn::http1;

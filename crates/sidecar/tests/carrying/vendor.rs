@@ -1,9 +1,9 @@
 //! A vendor's API in raw bytes, for what the sandbox does not do.
 
-use countersign_testing::listening::listen;
-use countersign_testing::raw::{content_length, read_head};
 use std::sync::{Arc, Mutex};
 
+use countersign_testing::listening::listen;
+use countersign_testing::raw::{content_length, read_head};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 

@@ -1,6 +1,5 @@
 //! One sidecar between a program and a sandbox.
 
-use countersign_testing::replies::{Reply, SendError, request, send_on};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use countersign_dialect::{Dialect, Secret};
 use countersign_relay::{UpstreamSettings, UpstreamTimeouts};
 use countersign_sandbox::Sandbox;
 use countersign_sidecar::{SIDECAR, Sidecar, SidecarAddress, SidecarSetup, serve};
+use countersign_testing::replies::{Reply, SendError, request, send_on};
 use countersign_transport::{DrainOutcome, ListenerLimits};
 use http::Request;
 use http_body::Body;

@@ -7,8 +7,9 @@ use tempfile::tempdir;
 use tokio::io::AsyncWriteExt;
 use tokio::time::sleep;
 
+use countersign_testing::certificates::MadeCertificate;
+
 use super::*;
-use crate::certificates::Pair;
 use crate::testing::{GET, House, TlsClient, Told, hello, text};
 use crate::{DrainOutcome, ListenerTls};
 
@@ -22,7 +23,7 @@ fn limits() -> ListenerLimits {
 /// A house behind TLS, and what a client needs to be let in.
 fn secured_house() -> (House, ClientConfig) {
     let directory = tempdir().unwrap();
-    let pair = Pair::make(directory.path(), "server", 1);
+    let pair = MadeCertificate::make(directory.path(), "server", 1);
     let tls = ListenerTls::load(&pair.certificate, &pair.key).unwrap();
     let threshold = HandshakePolicy {
         tls: Some(tls.offering(false)),
@@ -39,7 +40,7 @@ async fn secured(house: &House, config: &ClientConfig) -> TlsClient {
 #[tokio::test(start_paused = true)]
 async fn both_versions_are_spoken_and_the_service_is_told() {
     let directory = tempdir().unwrap();
-    let pair = Pair::make(directory.path(), "server", 1);
+    let pair = MadeCertificate::make(directory.path(), "server", 1);
     let tls = ListenerTls::load(&pair.certificate, &pair.key).unwrap();
     let threshold = HandshakePolicy {
         tls: Some(tls.offering(false)),
@@ -69,7 +70,7 @@ async fn only_a_protocol_that_is_served_is_offered() {
 #[tokio::test(start_paused = true)]
 async fn http_2_is_agreed_upon_where_it_is_served() {
     let directory = tempdir().unwrap();
-    let pair = Pair::make(directory.path(), "server", 1);
+    let pair = MadeCertificate::make(directory.path(), "server", 1);
     let tls = ListenerTls::load(&pair.certificate, &pair.key).unwrap();
     let threshold = HandshakePolicy {
         tls: Some(tls.offering(true)),
@@ -168,7 +169,7 @@ async fn plain_http_is_answered_with_a_clean_close() {
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_is_not_taken_is_cut_under_tls_too() {
     let directory = tempdir().unwrap();
-    let pair = Pair::make(directory.path(), "server", 1);
+    let pair = MadeCertificate::make(directory.path(), "server", 1);
     let tls = ListenerTls::load(&pair.certificate, &pair.key).unwrap();
     let threshold = HandshakePolicy {
         tls: Some(tls.offering(false)),
@@ -228,7 +229,7 @@ async fn a_proxy_may_speak_for_itself() {
 #[tokio::test(start_paused = true)]
 async fn the_header_comes_before_tls() {
     let directory = tempdir().unwrap();
-    let pair = Pair::make(directory.path(), "server", 1);
+    let pair = MadeCertificate::make(directory.path(), "server", 1);
     let tls = ListenerTls::load(&pair.certificate, &pair.key).unwrap();
     let (house, told) = proxied_house("127.0.0.0/8", Some(&tls));
     let mut client = house.connect();

@@ -3,18 +3,19 @@ use std::process::Command;
 
 use tempfile::{TempDir, tempdir};
 
+use countersign_testing::certificates::MadeCertificate;
+
 use super::*;
 use crate::ListenerLimits;
-use crate::certificates::Pair;
 use crate::handshake::HandshakePolicy;
 use crate::testing::{House, hello};
 
 /// Two issues of a certificate, and files in which one of them is served.
 struct Issues {
     directory: TempDir,
-    old: Pair,
-    new: Pair,
-    served: Pair,
+    old: MadeCertificate,
+    new: MadeCertificate,
+    served: MadeCertificate,
 }
 
 impl Issues {
@@ -22,9 +23,9 @@ impl Issues {
         let directory = tempdir().unwrap();
         let path = directory.path();
         let issues = Self {
-            old: Pair::make(path, "old", 10),
-            new: Pair::make(path, "new", 36_500),
-            served: Pair {
+            old: MadeCertificate::make(path, "old", 10),
+            new: MadeCertificate::make(path, "new", 36_500),
+            served: MadeCertificate {
                 certificate: path.join("served.crt"),
                 key: path.join("served.key"),
             },
@@ -48,7 +49,7 @@ fn house(tls: &ListenerTls) -> House {
 }
 
 /// Whether a new connection is shown the certificate of `pair`.
-async fn shows(house: &House, pair: &Pair) -> bool {
+async fn shows(house: &House, pair: &MadeCertificate) -> bool {
     let config = pair.client(rustls::ALL_VERSIONS);
     match house.connect().secured(config).await {
         Ok(mut client) => client.get().await.body == "hello",

@@ -1,15 +1,14 @@
 //! Many sockets that say nothing, or too little, beside one that asks.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 use std::time::Duration;
 
+use countersign_testing::raw::{GET, read_message_blocking};
 use countersign_transport::{Listener, ListenerLimits};
 
 use crate::server::Server;
-
-const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 
 /// Both ends of each socket are descriptors of this process.
 pub(crate) const SOCKETS: usize = 2_000;
@@ -110,11 +109,9 @@ fn ask(stream: &mut TcpStream) {
     stream
         .set_read_timeout(Some(Duration::from_secs(20)))
         .unwrap();
-    stream.write_all(GET).unwrap();
-    let mut answer = [0; 1024];
-    let size = stream.read(&mut answer).unwrap();
-    let answer = String::from_utf8_lossy(&answer[..size]);
-    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer:?}");
+    stream.write_all(GET.as_bytes()).unwrap();
+    let answer = read_message_blocking(stream).unwrap();
+    assert_eq!(answer.status, 200, "{answer:?}");
 }
 
 /// How many descriptors this process may open.

@@ -1,10 +1,11 @@
 //! Runs the cases of `gate/*.txt`, each sent whole and sent in small pieces: a
 //! gate that judges only what comes in one read is none.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use countersign_testing::raw::{RawMessage, read_message_blocking};
 use countersign_transport::{Listener, ListenerLimits};
 
 use crate::cases::{Case, parse};
@@ -164,11 +165,11 @@ fn check(address: SocketAddr, case: &Case, piece: usize) {
     for (status, body) in &case.answers {
         let answer = read_answer(&mut reader, title);
         assert_eq!(
-            (answer.status, answer.matches(body)),
+            (answer.status, says(&answer, body)),
             (*status, true),
             "{title}: {answer:?}"
         );
-        assert!(answer.is_well_made(), "{title}: {answer:?}");
+        assert!(is_well_made(&answer), "{title}: {answer:?}");
     }
     if case.stays_open {
         reader.get_mut().write_all(PROBE.as_bytes()).unwrap();
@@ -188,52 +189,23 @@ fn check(address: SocketAddr, case: &Case, piece: usize) {
     }
 }
 
-#[derive(Debug)]
-struct Answer {
-    status: u16,
-    head: String,
-    body: String,
-}
-
-impl Answer {
-    fn matches(&self, body: &str) -> bool {
-        if self.status == 200 {
-            self.body == body
-        } else {
-            self.body.contains(body)
-        }
-    }
-
-    /// A refusal is a problem document that closes; nothing names the server.
-    fn is_well_made(&self) -> bool {
-        let refused = self.status >= 400 && self.status != 422;
-        let problem = self
-            .head
-            .contains("content-type: application/problem+json\r\n")
-            && self.head.contains("connection: close\r\n");
-        (problem || !refused)
-            && !self.head.to_ascii_lowercase().contains("\r\nserver:")
-            && (self.status == 100 || self.head.contains("\r\ndate: "))
+/// The body of a 200 is known whole, that of anything else in part.
+fn says(answer: &RawMessage, body: &str) -> bool {
+    match answer.status {
+        200 => answer.body == body,
+        _ => answer.body.contains(body),
     }
 }
 
-fn read_answer(reader: &mut impl BufRead, title: &str) -> Answer {
-    let mut head = String::new();
-    while !head.ends_with("\r\n\r\n") {
-        let read = reader
-            .read_line(&mut head)
-            .unwrap_or_else(|error| panic!("{title}: {error}"));
-        assert!(read > 0, "{title}: ended in {head:?}");
-    }
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    let length = head
-        .lines()
-        .find_map(|line| line.strip_prefix("content-length: "));
-    let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
-    reader.read_exact(&mut body).unwrap();
-    Answer {
-        status,
-        head,
-        body: String::from_utf8(body).unwrap(),
-    }
+/// A refusal is a problem document that closes; nothing names the server.
+fn is_well_made(answer: &RawMessage) -> bool {
+    let refused = answer.status >= 400 && answer.status != 422;
+    let problem = answer.field("content-type") == "application/problem+json" && answer.closes();
+    (problem || !refused)
+        && !answer.head.to_ascii_lowercase().contains("\r\nserver:")
+        && (answer.status == 100 || answer.head.contains("\r\ndate: "))
+}
+
+fn read_answer(reader: &mut impl Read, title: &str) -> RawMessage {
+    read_message_blocking(reader).unwrap_or_else(|| panic!("{title}: no answer"))
 }

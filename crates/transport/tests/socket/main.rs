@@ -2,8 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests, helpers included
 
 mod cases;
-mod certificates;
-
 mod flood;
 mod gate;
 mod http2;

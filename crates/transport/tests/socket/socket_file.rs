@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use countersign_testing::raw::{GET, RawClient};
 use countersign_transport::{ListenerLimits, Peer, Request, SocketFile, serve};
 use http::Response;
 use http_body_util::Full;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::oneshot;
 
@@ -27,15 +27,12 @@ async fn http_is_served_on_a_socket_file_until_it_is_shut() {
     let served = tokio::spawn(serve(file, limits, say_who, async {
         let _ = signal.await;
     }));
-    let mut stream = UnixStream::connect(&path).await.unwrap();
-    let request = b"GET / HTTP/1.1\r\nHost: anything\r\n\r\n";
-    stream.write_all(request).await.unwrap();
-    let mut answer = [0; 15];
-    stream.read_exact(&mut answer).await.unwrap();
-    assert_eq!(&answer, b"HTTP/1.1 200 OK");
+    let stream = UnixStream::connect(&path).await.unwrap();
+    let mut client = RawClient { stream };
+    client.send(GET).await;
+    assert_eq!(client.text(15).await, "HTTP/1.1 200 OK");
     shutdown.send(()).unwrap();
-    let mut rest = String::new();
-    stream.read_to_string(&mut rest).await.unwrap();
+    let rest = client.rest().await;
     assert!(rest.ends_with("127.0.0.1:0"), "{rest}");
     assert_eq!(served.await.unwrap().cut, 0);
     assert!(!path.exists());

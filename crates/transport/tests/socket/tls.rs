@@ -4,12 +4,13 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 
+use countersign_testing::certificates::MadeCertificate;
+use countersign_testing::raw::read_message_blocking;
 use countersign_transport::{ListenerLimits, ListenerTls};
 use rustls::pki_types::ServerName;
 use rustls::{ALL_VERSIONS, ClientConfig, ClientConnection, StreamOwned};
 use tempfile::tempdir;
 
-use crate::certificates::Pair;
 use crate::flood::SOCKETS;
 use crate::server::Server;
 
@@ -18,7 +19,7 @@ const GET: &[u8] = b"GET /over-tls HTTP/1.1\r\nHost: h\r\n\r\n";
 /// A server behind TLS, and what a client needs to be let in.
 fn start(limits: ListenerLimits) -> (Server, Arc<ClientConfig>) {
     let directory = tempdir().unwrap();
-    let pair = Pair::make(directory.path(), "server", 1);
+    let pair = MadeCertificate::make(directory.path(), "server", 1);
     let tls = ListenerTls::load(&pair.certificate, &pair.key).unwrap();
     let server = Server::behind(limits, |listener| listener.with_tls(tls));
     (server, Arc::new(pair.client(ALL_VERSIONS)))
@@ -35,10 +36,8 @@ fn connect(
 
 fn ask(stream: &mut (impl Read + Write)) {
     stream.write_all(GET).unwrap();
-    let mut answer = [0; 1024];
-    let size = stream.read(&mut answer).unwrap();
-    let answer = String::from_utf8_lossy(&answer[..size]);
-    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer:?}");
+    let answer = read_message_blocking(stream).unwrap();
+    assert_eq!(answer.status, 200, "{answer:?}");
 }
 
 #[test]
