@@ -11,7 +11,9 @@ mod support;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use support::{Server, certificate};
+use countersign_testing::certificates::MadeCertificate;
+
+use support::Server;
 
 const API: &str = "[apis.mypopup]\ndialect = 'mypopup'\n";
 
@@ -30,8 +32,8 @@ fn said(output: &Output) -> String {
 #[test]
 fn a_server_is_operated_over_tls_by_who_knows_its_authority() {
     let directory = tempfile::tempdir().unwrap();
-    certificate(directory.path(), "admin");
-    certificate(directory.path(), "other");
+    MadeCertificate::make(directory.path(), "admin", 2);
+    MadeCertificate::make(directory.path(), "other", 2);
     let tls = "[server]\nadmin_tls_certificate = 'admin.pem'\nadmin_tls_key = 'admin.key'\n";
     let server = Server::start_in(directory, &format!("{tls}{API}"));
     assert!(server.admin.starts_with("https://"), "{}", server.admin);

@@ -11,10 +11,10 @@ mod support;
 
 use std::net::SocketAddr;
 
+use countersign_testing::raw::exchange;
+use countersign_testing::replies::{Reply, request, send};
 use serde_json::{Value, json};
-use support::{Account, Demo, Reply, request, send};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use support::{Account, Demo};
 
 /// A vendor as the tests need it.
 struct Vendor {
@@ -469,12 +469,7 @@ async fn bytes_that_are_no_http_close_their_connection_and_no_other() {
         b"POST /auth/login HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
     ];
     for bytes in cases {
-        let mut stream = TcpStream::connect(to).await.unwrap();
-        stream.write_all(bytes).await.unwrap();
-        let mut answer = Vec::new();
-        // The server may reset what it refuses; either way the connection ends.
-        let _ = stream.read_to_end(&mut answer).await;
-        let answer = String::from_utf8_lossy(&answer);
+        let answer = exchange(to, bytes).await;
         assert!(
             answer.is_empty()
                 || answer.starts_with("HTTP/1.1 4")

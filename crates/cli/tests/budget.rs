@@ -10,65 +10,31 @@
 
 mod support;
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use countersign_testing::recording::RecordingServer;
+use countersign_testing::replies::{Reply, request, send_from};
+use countersign_testing::waiting::eventually;
+use http::Response;
 use serde_json::json;
-use support::{Reply, Server, eventually, request, send_from};
-use tokio::net::TcpListener;
+use support::Server;
 use tokio::task::JoinSet;
 
 const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
 const CALLERS: usize = 64;
 
-/// A guarded API that counts.
-struct Upstream {
-    url: String,
-    counted: Arc<AtomicUsize>,
+/// An API that counts what reaches it.
+fn upstream() -> RecordingServer {
+    RecordingServer::start(|_| Response::default())
 }
 
-impl Upstream {
-    async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let upstream = Self {
-            url: format!("http://{}", listener.local_addr().unwrap()),
-            counted: Arc::default(),
-        };
-        let counted = upstream.counted.clone();
-        tokio::spawn(async move {
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                let counted = counted.clone();
-                let answer = service_fn(move |_: Request<Incoming>| {
-                    counted.fetch_add(1, Ordering::SeqCst);
-                    async { Ok::<_, Infallible>(Response::new(Full::<Bytes>::default())) }
-                });
-                let served = hyper::server::conn::http1::Builder::new();
-                tokio::spawn(served.serve_connection(TokioIo::new(stream), answer));
-            }
-        });
-        upstream
-    }
-
-    fn counted(&self) -> usize {
-        self.counted.load(Ordering::SeqCst)
-    }
-
-    fn server(&self, budget: usize) -> Server {
-        Server::start(&format!(
-            "[apis.pay]\ndialect = 'mypopup'\nbudget = {budget}\n\
-             guards = ['/api/v1/*']\nupstream = '{}'\n",
-            self.url
-        ))
-    }
+/// The guard before it.
+fn guarded(upstream: &RecordingServer, budget: usize) -> Server {
+    Server::start(&format!(
+        "[apis.pay]\ndialect = 'mypopup'\nbudget = {budget}\n\
+         guards = ['/api/v1/*']\nupstream = '{}'\n",
+        upstream.url
+    ))
 }
 
 /// The access token of a partner who logs in.
@@ -117,11 +83,11 @@ async fn exhaust(server: &Server, token: &str) -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sixty_four_callers_make_exactly_as_many_requests_as_the_token_has() {
     for budget in [1, 40, 2_000] {
-        let upstream = Upstream::start().await;
-        let server = upstream.server(budget);
+        let upstream = upstream();
+        let server = guarded(&upstream, budget);
         let token = log_in(&server).await;
         assert_eq!(exhaust(&server, &token).await, budget);
-        assert_eq!(upstream.counted(), budget);
+        assert_eq!(upstream.count(), budget);
         eprintln!("64 callers, a budget of {budget}: {budget} passed");
     }
 }
@@ -130,18 +96,18 @@ async fn sixty_four_callers_make_exactly_as_many_requests_as_the_token_has() {
 async fn a_server_that_is_killed_lets_no_request_too_many_through() {
     const BUDGET: usize = 4_000;
     const KILLS: usize = 5;
-    let upstream = Upstream::start().await;
-    let mut server = upstream.server(BUDGET);
+    let upstream = upstream();
+    let mut server = guarded(&upstream, BUDGET);
     let token = log_in(&server).await;
     for kill in 1..=KILLS {
         let calling = callers(server.address(), &token);
-        let enough = async || upstream.counted() >= kill * BUDGET / 8;
+        let enough = async || upstream.count() >= kill * BUDGET / 8;
         eventually("the callers are getting on", enough).await;
         server = server.kill_and_restart();
         calling.join_all().await;
     }
     exhaust(&server, &token).await;
-    let lost = BUDGET - upstream.counted();
+    let lost = BUDGET - upstream.count();
     eprintln!("{KILLS} kills, a budget of {BUDGET}: {lost} lost, none too many");
     // What is in hand: a sixteenth of what is left, and half as much again.
     assert!(lost <= KILLS * BUDGET / 16 * 3 / 2, "{lost} lost");
@@ -150,8 +116,8 @@ async fn a_server_that_is_killed_lets_no_request_too_many_through() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_stopped_loses_nothing() {
     const BUDGET: usize = 500;
-    let upstream = Upstream::start().await;
-    let mut server = upstream.server(BUDGET);
+    let upstream = upstream();
+    let mut server = guarded(&upstream, BUDGET);
     let token = log_in(&server).await;
     for _ in 0..3 {
         for _ in 0..50 {
@@ -164,7 +130,7 @@ async fn a_server_that_is_stopped_loses_nothing() {
     assert!(reply.header("ratelimit").starts_with("\"budget\";r=349;t="));
     assert_eq!(reply.header("ratelimit-policy"), "\"budget\";q=500;w=3600");
     exhaust(&server, &token).await;
-    assert_eq!(upstream.counted(), BUDGET);
+    assert_eq!(upstream.count(), BUDGET);
 }
 
 #[tokio::test]

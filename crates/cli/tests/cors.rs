@@ -9,10 +9,13 @@
 
 mod support;
 
+use countersign_testing::listening::free_port;
+use countersign_testing::raw::exchange;
+use countersign_testing::recording::RecordingServer;
+use countersign_testing::replies::Reply;
+use http::Response;
 use serde_json::json;
-use support::{Reply, Server};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use support::Server;
 
 const PAGE: &str = "https://app.example.com";
 const HERE: &str = "127.0.0.1";
@@ -60,24 +63,15 @@ fn varies(reply: &Reply) -> bool {
 }
 
 /// An API that lets every page in, with credentials.
-async fn generous_api() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        loop {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            tokio::spawn(async move {
-                let mut heard = [0; 4096];
-                let _ = stream.read(&mut heard).await;
-                let said = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\
-                     access-control-allow-origin: https://evil.example\r\n\
-                     access-control-allow-credentials: true\r\n\
-                     access-control-expose-headers: x-inner\r\nvary: accept\r\n\r\nok";
-                let _ = stream.write_all(said.as_bytes()).await;
-            });
-        }
-    });
-    format!("http://{address}")
+fn generous_api() -> RecordingServer {
+    RecordingServer::start(|_| {
+        let let_in = Response::builder()
+            .header("access-control-allow-origin", "https://evil.example")
+            .header("access-control-allow-credentials", "true")
+            .header("access-control-expose-headers", "x-inner")
+            .header("vary", "accept");
+        let_in.body("ok".into()).unwrap()
+    })
 }
 
 fn configuration(upstream: &str, cors: &str) -> String {
@@ -102,8 +96,8 @@ async fn preflight(server: &Server, path: &str, origin: &str, method: &str) -> R
 
 #[tokio::test]
 async fn a_page_logs_in_calls_and_reads_what_it_is_told() {
-    let api = generous_api().await;
-    let server = Server::start(&configuration(&api, &format!("['{PAGE}']")));
+    let api = generous_api();
+    let server = Server::start(&configuration(&api.url, &format!("['{PAGE}']")));
     for (path, method) in [
         ("/auth/login", "POST"),
         ("/auth/logout", "POST"),
@@ -172,20 +166,11 @@ async fn a_page_can_read_every_refusal() {
     }
 }
 
-/// What comes over a connection to the server, for a request as it is written.
-async fn raw(server: &Server, request: String) -> String {
-    let mut stream = TcpStream::connect(server.address()).await.unwrap();
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    answer
-}
-
 #[tokio::test]
 async fn a_page_can_read_what_no_service_saw_where_its_api_is_clear() {
     let limits = "[server]\nrequest_timeout = '1s'\n";
-    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let silent = format!("http://{}", silent.local_addr().unwrap());
+    let (_silent, address) = free_port();
+    let silent = format!("http://{address}");
     let gift = configuration(&silent, &format!("['{PAGE}']"));
     let server = Server::start(&format!("{limits}{gift}"));
     let public = "/api/v1/public";
@@ -205,7 +190,7 @@ async fn a_page_can_read_what_no_service_saw_where_its_api_is_clear() {
         ("/api/v1/a^b", String::new(), 400, false),
     ] {
         let head = format!("GET {target} HTTP/1.1\r\nHost: h\r\n{fields}Connection: close\r\n\r\n");
-        let answer = raw(&server, head).await;
+        let answer = exchange(server.address(), head).await;
         let case = format!("{} {status}: {answer}", &target[..target.len().min(20)]);
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{case}");
         assert!(answer.contains("x-countersign-refusal: "), "{case}");

@@ -11,10 +11,12 @@ mod support;
 
 use std::process::{Command, Stdio};
 
+use countersign_testing::recording::RecordingServer;
+use countersign_testing::replies::{Reply, request, send};
+use countersign_testing::waiting::eventually;
+use http::Response;
 use serde_json::{Value, json};
-use support::{Account, Demo, Reply, Server, eventually, request, send};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use support::{Account, Demo, Server};
 
 const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
 
@@ -240,7 +242,7 @@ const CASES: &[Case] = &[
 /// `explain`.
 #[tokio::test]
 async fn each_cause_is_found_in_at_most_two_commands() {
-    let server = Server::start(&configuration(upstream().await));
+    let server = Server::start(&configuration(&upstream()));
     produce_expired(&server).await;
     produce_reuse(&server).await;
     produce_operators_changes(&server).await;
@@ -266,13 +268,13 @@ async fn each_cause_is_found_in_at_most_two_commands() {
 
 /// Several apis that speak alike, each below its prefix; `edge` is behind a
 /// proxy at 127.0.0.9.
-fn configuration(upstream: std::net::SocketAddr) -> String {
+fn configuration(upstream: &RecordingServer) -> String {
     let api = |name: &str, more: &str| {
         format!(
             "[apis.{name}]\ndialect = 'mypopup'\nprefix = '/{name}'\nguards = ['/api/*']\n{more}\n"
         )
     };
-    let forwarded = format!("upstream = 'http://{upstream}'\n");
+    let forwarded = format!("upstream = '{}'\n", upstream.url);
     [
         "[server]\ntrusted_proxies = ['127.0.0.9']\n".to_owned(),
         api("pay", &forwarded),
@@ -286,21 +288,8 @@ fn configuration(upstream: std::net::SocketAddr) -> String {
 }
 
 /// An upstream that answers every request alike.
-async fn upstream() -> std::net::SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let mut head = [0; 4096];
-                while let Ok(1..) = stream.read(&mut head).await {
-                    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
-                    stream.write_all(answer).await.unwrap();
-                }
-            });
-        }
-    });
-    address
+fn upstream() -> RecordingServer {
+    RecordingServer::start(|_| Response::default())
 }
 
 impl Partner {
@@ -493,7 +482,7 @@ async fn produce_killed_key(server: &Server) {
 
 #[tokio::test]
 async fn a_dry_run_says_what_the_guard_would_decide_and_spends_nothing() {
-    let server = Server::start(&configuration(upstream().await));
+    let server = Server::start(&configuration(&upstream()));
     let partner = Partner::log_in(&server, "pay", "acme").await;
     let token = partner.pair["access_token"].as_str().unwrap();
     let dry = |from: &str, path: &str| {
@@ -542,7 +531,7 @@ async fn a_dry_run_says_what_the_guard_would_decide_and_spends_nothing() {
 
 #[tokio::test]
 async fn a_dry_run_tells_what_is_left_of_a_budget() {
-    let server = Server::start(&configuration(upstream().await));
+    let server = Server::start(&configuration(&upstream()));
     let partner = Partner::log_in(&server, "metered", "acme").await;
     let token = partner.pair["access_token"].as_str().unwrap();
     let path = "/metered/api/orders";
@@ -566,7 +555,7 @@ async fn a_dry_run_tells_what_is_left_of_a_budget() {
 
 #[tokio::test]
 async fn a_support_id_is_explained_in_words() {
-    let server = Server::start(&configuration(upstream().await));
+    let server = Server::start(&configuration(&upstream()));
     let partner = Partner::log_in(&server, "pay", "acme").await;
     let path = "/pay/auth/logout";
     let bearer = partner.bearer();
@@ -603,7 +592,7 @@ async fn a_support_id_is_explained_in_words() {
 /// What a peer sent stands in a line as it is, quoted once; and none can forge a line.
 #[tokio::test]
 async fn json_log_lines_hold_plain_strings() {
-    let configuration = configuration(upstream().await);
+    let configuration = configuration(&upstream());
     let server = Server::start(&configuration.replace("[server]", "[server]\nlog = 'json'"));
     let login = "ac\"me\r\n{\"level\":\"ERROR\"}\u{1b}[31m";
     let body = json!({ "username": login, "password": "guess" }).to_string();

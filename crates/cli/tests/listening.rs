@@ -14,9 +14,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use countersign_testing::certificates::MadeCertificate;
+use countersign_testing::raw::exchange;
+use countersign_testing::waiting::eventually;
 use serde_json::json;
-use support::{Account, Server, certificate, eventually};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use support::{Account, Server};
 
 const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
 const API: &str = "[apis.gift]\ndialect = 'mypopup'\n";
@@ -91,19 +93,13 @@ async fn the_proxy_protocol_tells_the_address_before_http() {
         far.len()
     );
     sent.extend(request.as_bytes());
-    let answer = async |sent: &[u8]| {
-        let mut stream = tokio::net::TcpStream::connect(server.address())
+    assert!(
+        exchange(server.address(), &sent)
             .await
-            .unwrap();
-        stream.write_all(sent).await.unwrap();
-        let mut answer = Vec::new();
-        // A reset is an end as well.
-        let _ = stream.read_to_end(&mut answer).await;
-        String::from_utf8(answer).unwrap()
-    };
-    assert!(answer(&sent).await.starts_with("HTTP/1.1 200"));
+            .starts_with("HTTP/1.1 200")
+    );
     assert_eq!(
-        answer(request.as_bytes()).await,
+        exchange(server.address(), request).await,
         "",
         "without the header: closed"
     );
@@ -203,8 +199,8 @@ fn get_over_tls(server: &Server, trusted: &Path) -> String {
 #[tokio::test]
 async fn a_renewed_certificate_is_served_and_one_that_vanished_changes_nothing() {
     let directory = tempfile::tempdir().unwrap();
-    certificate(directory.path(), "now");
-    certificate(directory.path(), "next");
+    MadeCertificate::make(directory.path(), "now", 2);
+    MadeCertificate::make(directory.path(), "next", 2);
     let tls = "[server]\ntls_certificate = 'now.pem'\ntls_key = 'now.key'\n";
     let server = Server::start_in(directory, &format!("{tls}{API}"));
     assert!(server.api.starts_with("https://"));
@@ -237,8 +233,8 @@ async fn a_renewed_certificate_is_served_and_one_that_vanished_changes_nothing()
 async fn a_key_of_a_certificate_that_others_can_read_is_warned_of() {
     let told = "others can read a certificate's private key";
     let directory = tempfile::tempdir().unwrap();
-    certificate(directory.path(), "api");
-    certificate(directory.path(), "admin");
+    MadeCertificate::make(directory.path(), "api", 2);
+    MadeCertificate::make(directory.path(), "admin", 2);
     let open = |file: PathBuf, mode| {
         std::fs::set_permissions(file, std::fs::Permissions::from_mode(mode)).unwrap();
     };

@@ -8,8 +8,9 @@
 
 mod support;
 
+use countersign_testing::replies::{Reply, request, send};
 use serde_json::{Value, json};
-use support::{Reply, Server, request, send};
+use support::Server;
 
 const APIS: &str = "
 [apis.pay]

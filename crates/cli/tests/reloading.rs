@@ -12,6 +12,7 @@ mod support;
 use std::os::unix::net::UnixDatagram;
 
 use countersign_domain::Timestamp;
+use countersign_testing::replies::{request, send};
 use serde_json::json;
 use support::Server;
 
@@ -163,8 +164,8 @@ async fn systemd_is_told_when_it_serves_reloads_and_stops() {
 #[tokio::test]
 async fn the_probes_move_to_a_listener_of_their_own() {
     let server = Server::start(&format!("[server]\nprobe_listen = '127.0.0.1:0'\n{ONE}"));
-    let request = support::request("GET", "/healthz", &[], "");
-    let reply = support::send(server.admin(), request).await;
+    let asked = request("GET", "/healthz", &[], "");
+    let reply = send(server.admin(), asked).await;
     assert_eq!(
         reply.status, 401,
         "the admin listener has the admin API only"
@@ -176,12 +177,12 @@ async fn the_probes_move_to_a_listener_of_their_own() {
         .strip_prefix("http://")
         .unwrap();
     for path in ["/healthz", "/readyz", "/metrics"] {
-        let request = support::request("GET", path, &[], "");
-        let reply = support::send(probes.parse().unwrap(), request).await;
+        let asked = request("GET", path, &[], "");
+        let reply = send(probes.parse().unwrap(), asked).await;
         assert_eq!(reply.status, 200, "{path}");
     }
-    let request = support::request("GET", "/admin/v1/stats", &[], "");
-    let reply = support::send(probes.parse().unwrap(), request).await;
+    let asked = request("GET", "/admin/v1/stats", &[], "");
+    let reply = send(probes.parse().unwrap(), asked).await;
     assert_eq!(reply.status, 404);
 }
 
@@ -205,8 +206,8 @@ async fn keys_that_change_around_a_reload_hold_for_issuer_and_guard() {
     let key = server.admin_key();
     let headers = [JSON[0], ("authorization", &*format!("Bearer {key}"))];
     let publish = json!({ "api": "pay", "algorithm": "RS256" }).to_string();
-    let request = support::request("POST", "/admin/v1/keys", &headers, publish);
-    let reply = support::send(server.admin(), request).await;
+    let asked = request("POST", "/admin/v1/keys", &headers, publish);
+    let reply = send(server.admin(), asked).await;
     assert_eq!(reply.status, 201, "{}", reply.text());
     assert_eq!(keys().await, 2);
     server.reload(one, "the configuration was read again").await;

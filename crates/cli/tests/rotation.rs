@@ -15,8 +15,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use countersign_testing::replies::{Reply, request, send, send_from};
+use countersign_testing::waiting::eventually;
 use serde_json::{Value, json};
-use support::{Account, Demo, Reply, eventually, request, send, send_from};
+use support::{Account, Demo};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 

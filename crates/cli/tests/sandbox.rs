@@ -15,8 +15,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
+use countersign_testing::replies::{Reply, request, send};
 use serde_json::{Value, json};
-use support::{Demo, Reply, files, request, send, signal};
+use support::{Demo, files, signal};
 
 /// What a run of the binary left behind.
 struct Ran {

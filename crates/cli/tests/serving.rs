@@ -14,9 +14,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
+use countersign_testing::raw::{RawClient, exchange, field};
+use countersign_testing::replies::{request, send};
+use countersign_testing::waiting::eventually;
 use serde_json::{Value, json};
-use support::{Demo, eventually, files, request, send, serve_demo};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use support::{Demo, files, serve_demo};
 use tokio::net::TcpStream;
 
 const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
@@ -354,16 +356,14 @@ async fn a_request_that_runs_when_the_server_is_told_to_stop_is_answered() {
     let account = demo.account("mypopup", "demo");
     let body = json!({ "username": account.login, "password": account.secret }).to_string();
     let (first, rest) = body.split_at(10);
-    let mut stream = TcpStream::connect(demo.address()).await.unwrap();
+    let mut client = RawClient::connect(demo.address()).await;
     let head = format!(
         "POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
          Content-Length: {}\r\nExpect: 100-continue\r\n\r\n",
         body.len()
     );
-    stream.write_all(head.as_bytes()).await.unwrap();
-    let mut continued = [0; 25];
-    stream.read_exact(&mut continued).await.unwrap();
-    assert!(continued.starts_with(b"HTTP/1.1 100 "), "the request runs");
+    client.send(head).await;
+    assert_eq!(client.answer().await.status, 100, "the request runs");
 
     let (admin, to) = (demo.admin(), demo.address());
     let stopping = tokio::task::spawn_blocking(move || demo.stop());
@@ -371,10 +371,9 @@ async fn a_request_that_runs_when_the_server_is_told_to_stop_is_answered() {
     eventually("the server says that it drains", unready).await;
     let closed = || async { TcpStream::connect(to).await.is_err() };
     eventually("nobody new is let in", closed).await;
-    stream.write_all(first.as_bytes()).await.unwrap();
-    stream.write_all(rest.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
+    client.send(first).await;
+    client.send(rest).await;
+    let answer = client.rest().await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     let (code, log) = stopping.await.unwrap();
     assert_eq!(code, Some(0), "{log}");
@@ -498,17 +497,9 @@ fn what_is_in_the_data_directory_is_the_owners_only() {
 #[tokio::test]
 async fn a_request_that_is_refused_at_the_door_has_a_line_and_an_id_too() {
     let demo = Demo::start();
-    let mut stream = TcpStream::connect(demo.address()).await.unwrap();
-    stream
-        .write_all(b"GET /api/v1/x HTTP/1.1\r\n\r\n")
-        .await
-        .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
+    let answer = exchange(demo.address(), "GET /api/v1/x HTTP/1.1\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
-    let id = answer
-        .lines()
-        .find_map(|line| line.strip_prefix("x-countersign-refusal: "));
+    let id = field(&answer, "x-countersign-refusal");
     let (_, log) = demo.stop();
     let line = log.lines().find(|line| line.contains(id.unwrap())).unwrap();
     assert!(line.contains("Host field is missing"), "{line}");

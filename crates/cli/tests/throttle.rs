@@ -14,8 +14,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use countersign_testing::replies::{Reply, request, send, send_from};
+use countersign_testing::waiting::eventually;
 use serde_json::json;
-use support::{Account, Reply, Server, eventually, request, send, send_from};
+use support::{Account, Server};
 use tokio::task::JoinSet;
 
 const JSON: [(&str, &str); 1] = [("content-type", "application/json")];

@@ -13,10 +13,12 @@ use std::net::SocketAddr;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use countersign_testing::raw::exchange;
+use countersign_testing::recording::RecordingServer;
+use countersign_testing::replies::{Reply, request, send, send_from};
+use http::Response;
 use serde_json::{Value, json};
-use support::{Account, Demo, Reply, Server, request, send, send_from};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use support::{Account, Demo, Server};
 
 const JSON_API: &str = "application/vnd.api+json";
 
@@ -259,14 +261,6 @@ async fn clients_that_double_a_slash_are_answered() {
     assert!(!change.contains(key.as_str()), "{change}");
 }
 
-async fn exchange(to: SocketAddr, request: &str) -> String {
-    let mut stream = TcpStream::connect(to).await.unwrap();
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    answer
-}
-
 /// `curl -d` names the form type where the document names none.
 #[tokio::test]
 async fn the_documents_refresh_works_as_curl_sends_it() {
@@ -287,29 +281,13 @@ async fn the_documents_refresh_works_as_curl_sends_it() {
     assert!(detail.starts_with("Unsupported media type"), "{detail}");
 }
 
-/// Answers each connection once.
-async fn upstream() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let mut head = Vec::new();
-            while !head.ends_with(b"\r\n\r\n") {
-                head.push(stream.read_u8().await.unwrap());
-            }
-            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-            stream.write_all(answer).await.unwrap();
-        }
-    });
-    address
-}
-
 #[tokio::test]
 async fn b2binpay_v3_has_no_budget_where_v2_has_one() {
-    let upstream = upstream().await;
+    let upstream = RecordingServer::start(|_| Response::default());
     let server = Server::start(&format!(
         "[apis.pay]\ndialect = 'b2binpay'\nguards = ['/deposit/*']\n\
-         upstream = 'http://{upstream}'\n",
+         upstream = '{}'\n",
+        upstream.url
     ));
     let (to, account) = (server.address(), server.account("pay", "p", &[]));
     let v2 = b2binpay_login(to, &account).await.json();

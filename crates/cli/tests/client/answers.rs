@@ -1,10 +1,11 @@
 //! Answers that are not what one would think: refusals under HTTP 200, other
 //! servers, redirects, ports that speak something else.
 
-use std::net::TcpListener;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+use countersign_testing::listening::{alerting_tls, closing_tls};
 
 use crate::run::Ran;
 use crate::stage::{Stage, vendor};
@@ -110,36 +111,10 @@ fn another_servers_answer_is_told_with_its_status_and_type() {
     }
 }
 
-/// A server that answers a `ClientHello` and closes on anything else.
-fn closing_tls() -> std::net::SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            use std::io::{Read, Write};
-            let (mut stream, mut bytes) = (stream.unwrap(), [0; 4096]);
-            let _ = stream.read(&mut bytes);
-            if bytes.starts_with(&[0x16, 0x03]) {
-                let _ = stream.write_all(b"\x16\x03\x03\x00\x7a");
-            }
-        }
-    });
-    address
-}
-
 #[test]
 fn a_port_of_the_other_scheme_is_named() {
     let stage = Stage::start();
-    let tls = TcpListener::bind("127.0.0.1:0").unwrap();
-    let plain = format!("http://{}", tls.local_addr().unwrap());
-    std::thread::spawn(move || {
-        for stream in tls.incoming() {
-            use std::io::{Read, Write};
-            let (mut stream, mut bytes) = (stream.unwrap(), [0; 4096]);
-            let _ = stream.read(&mut bytes);
-            let _ = stream.write_all(b"\x15\x03\x03\x00\x02\x02\x46");
-        }
-    });
+    let plain = format!("http://{}", alerting_tls());
     let silent = format!("http://{}", closing_tls());
     let https = stage.sandbox.url().replace("http://", "https://");
     for (url, words) in [

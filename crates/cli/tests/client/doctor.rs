@@ -2,11 +2,13 @@
 
 use countersign_domain::TokenOperation;
 use countersign_sandbox::{ClockSkew, VendorFault};
+use countersign_testing::certificates::MadeCertificate;
+use countersign_testing::listening::nowhere;
 use serde_json::Value;
 
 use crate::run::Ran;
-use crate::stage::{DIALECTS, Stage, nowhere, vendor};
-use crate::support::{Server, certificate};
+use crate::stage::{DIALECTS, Stage, vendor};
+use crate::support::Server;
 
 /// What was found by one check.
 fn found(document: &Value, check: &str) -> String {
@@ -132,7 +134,7 @@ fn what_answers_in_the_vendors_place_is_judged_by_its_status() {
 #[test]
 fn the_end_of_a_certificate_is_told_and_one_that_is_not_trusted_is_found() {
     let directory = tempfile::tempdir().unwrap();
-    certificate(directory.path(), "tls");
+    MadeCertificate::make(directory.path(), "tls", 2);
     let server = Server::start_in(
         directory,
         "[server]\ntls_certificate = 'tls.pem'\ntls_key = 'tls.key'\n[apis.pay]\ndialect = 'b2binpay'\n",

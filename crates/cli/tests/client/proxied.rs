@@ -1,16 +1,18 @@
 //! The way to a vendor through a proxy (CONNECT), TLS from end to end.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex};
 
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use countersign_testing::certificates::MadeCertificate;
+use countersign_testing::listening::{listen, listen_blocking};
+use countersign_testing::raw::read_head_blocking;
+use tokio::runtime::Runtime;
 
 use crate::run::{Ran, finish};
 use crate::stage::Stage;
-use crate::support::{Server, certificate};
+use crate::support::Server;
 
 /// An HTTP proxy that leads everywhere to one server.
 struct Tunnels {
@@ -22,26 +24,20 @@ struct Tunnels {
 impl Tunnels {
     /// It asks for a user and a password if `authorization` is not empty.
     fn to(server: SocketAddr, authorization: &'static str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
         let heads = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&heads);
-        std::thread::spawn(move || {
-            for client in listener.incoming() {
-                let (mut client, seen) = (client.unwrap(), Arc::clone(&seen));
-                std::thread::spawn(move || {
-                    let head = head(&mut client);
-                    let good = head.contains(authorization);
-                    seen.lock().unwrap().push(head);
-                    if good {
-                        lead(client, server);
-                    } else {
-                        let no = b"HTTP/1.1 407 Who?\r\nContent-Length: 0\r\n\r\n";
-                        let _ = client.write_all(no);
-                    }
-                });
+        let address = listen_blocking(move |mut client| {
+            let head = read_head_blocking(&mut client).unwrap_or_default();
+            let good = head.contains(authorization);
+            seen.lock().unwrap().push(head);
+            if good {
+                lead(client, server);
+            } else {
+                let no = b"HTTP/1.1 407 Who?\r\nContent-Length: 0\r\n\r\n";
+                let _ = client.write_all(no);
             }
         });
+        let url = format!("http://{address}");
         Self { url, heads }
     }
 
@@ -49,14 +45,6 @@ impl Tunnels {
     fn asked(&self) -> Vec<String> {
         std::mem::take(&mut *self.heads.lock().unwrap())
     }
-}
-
-fn head(client: &mut TcpStream) -> String {
-    let (mut head, mut byte) = (Vec::new(), [0]);
-    while !head.ends_with(b"\r\n\r\n") && client.read(&mut byte).unwrap_or(0) == 1 {
-        head.push(byte[0]);
-    }
-    String::from_utf8(head).unwrap()
 }
 
 fn lead(mut client: TcpStream, server: SocketAddr) {
@@ -82,7 +70,7 @@ struct Vendor {
 impl Vendor {
     fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        certificate(directory.path(), "tls");
+        MadeCertificate::make(directory.path(), "tls", 2);
         let server = Server::start_in(
             directory,
             "[server]\ntls_certificate = 'tls.pem'\ntls_key = 'tls.key'\n[apis.pay]\ndialect = 'b2binpay'\n",
@@ -260,44 +248,24 @@ fn a_sidecar_reaches_the_vendor_through_the_proxy() {
     );
 }
 
-/// A proxy that is itself spoken to over TLS, with the certificate of these files.
-fn over_tls(certificate: &std::path::Path, server: SocketAddr) -> String {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let chain = vec![CertificateDer::from_pem_file(certificate).unwrap()];
-    let key = PrivateKeyDer::from_pem_file(certificate.with_extension("key")).unwrap();
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .unwrap();
-    let (acceptor, inner) = (
-        tokio_rustls::TlsAcceptor::from(Arc::new(config)),
-        Tunnels::to(server, ""),
-    );
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("https://{}", listener.local_addr().unwrap());
+/// A proxy that is itself spoken to over TLS, with this certificate, as long as the
+/// runtime lives.
+fn over_tls(certificate: &MadeCertificate, server: SocketAddr) -> (Runtime, String) {
+    let (acceptor, inner) = (certificate.acceptor(&[]), Tunnels::to(server, ""));
     let inner: SocketAddr = inner.url.trim_start_matches("http://").parse().unwrap();
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread();
-        let runtime = { runtime }.enable_all().build().unwrap();
-        runtime.block_on(async {
-            listener.set_nonblocking(true).unwrap();
-            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                let acceptor = acceptor.clone();
-                tokio::spawn(async move {
-                    let Ok(mut outer) = acceptor.accept(stream).await else {
-                        return;
-                    };
-                    let mut inner = tokio::net::TcpStream::connect(inner).await.unwrap();
-                    let _ = tokio::io::copy_bidirectional(&mut outer, &mut inner).await;
-                });
+    let runtime = Runtime::new().unwrap();
+    let listening = runtime.enter();
+    let listener = listen(move |stream| {
+        let acceptor = acceptor.clone();
+        async move {
+            if let Ok(mut outer) = acceptor.accept(stream).await {
+                let mut inner = tokio::net::TcpStream::connect(inner).await.unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut outer, &mut inner).await;
             }
-        });
+        }
     });
-    url
+    drop(listening);
+    (runtime, format!("https://{}", listener.address))
 }
 
 #[test]
@@ -306,11 +274,10 @@ fn a_proxy_may_be_spoken_to_over_tls_itself() {
     let account = vendor.server.account("pay", "acme", &[]);
     vendor.profile(&account.login, &account.secret, "");
     let directory = tempfile::tempdir().unwrap();
-    certificate(directory.path(), "proxy");
-    let file = directory.path().join("proxy.pem");
-    let proxy = over_tls(&file, vendor.server.address());
+    let files = MadeCertificate::make(directory.path(), "proxy", 2);
+    let (_running, proxy) = over_tls(&files, vendor.server.address());
     // It is certified by the system's authorities, the vendor by the profile's.
-    let system = file.display().to_string();
+    let system = files.certificate.display().to_string();
     let trusted = [("HTTPS_PROXY", &*proxy), ("SSL_CERT_FILE", &system)];
     vendor.run(&["login", "pay"], &trusted).code(0);
     let other = vendor.server.file("tls.pem").display().to_string();

@@ -1,14 +1,15 @@
 //! A vendor in this process, and a home with a profile for it.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use countersign_domain::TokenOperation;
 use countersign_sandbox::{Sandbox, VendorFault};
+use countersign_testing::listening::{listen_blocking, nowhere};
+use countersign_testing::raw::read_message_blocking;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
@@ -135,49 +136,16 @@ impl Stage {
     }
 }
 
-/// A URL where nobody listens: the port is taken, and not listened on.
-pub(crate) fn nowhere() -> String {
-    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = socket.local_addr().unwrap();
-    drop(socket);
-    format!("http://{address}")
-}
-
 /// A vendor that answers each request so: its head and what came with it.
-pub(crate) fn vendor(answer: impl Fn(&str) -> String + Send + 'static) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let asked = whole_request(&mut stream);
-            // A connection that only looks whether somebody is there says nothing,
-            // and nobody may wait for the answer.
-            if !asked.is_empty() {
-                let _ = stream.write_all(answer(&asked).as_bytes());
-            }
+pub(crate) fn vendor(answer: impl Fn(&str) -> String + Send + Sync + 'static) -> String {
+    let address = listen_blocking(move |mut stream| {
+        // A connection that only looks whether somebody is there says nothing, and
+        // nobody may wait for the answer.
+        if let Some(asked) = read_message_blocking(&mut stream) {
+            let _ = stream.write_all(answer(&(asked.head + &asked.body)).as_bytes());
         }
     });
-    url
-}
-
-/// Small requests come in one piece, or head and body each in one.
-fn whole_request(stream: &mut TcpStream) -> String {
-    let mut bytes = [0; 8_192];
-    let mut length = 0;
-    loop {
-        let read = stream.read(&mut bytes[length..]).unwrap_or_default();
-        length += read;
-        let text = String::from_utf8_lossy(&bytes[..length]).into_owned();
-        let told = text
-            .lines()
-            .find_map(|line| line.strip_prefix("content-length: "));
-        let told: usize = told.map_or(0, |told| told.parse().unwrap());
-        let body = text.split_once("\r\n\r\n").map(|(_, body)| body.len());
-        if read == 0 || body.is_some_and(|body| body >= told) {
-            return text;
-        }
-    }
+    format!("http://{address}")
 }
 
 fn at_home(home: &Path, words: &[&str]) -> Command {

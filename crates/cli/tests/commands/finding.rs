@@ -2,10 +2,12 @@
 //! does not.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+
+use countersign_testing::listening::{alerting_tls, closing_tls, listen_blocking, nowhere};
+use countersign_testing::raw::read_head_blocking;
 
 use crate::run::{Ran, command, finish};
 use crate::server::Server;
@@ -65,9 +67,7 @@ fn where_no_server_ever_served_it_says_how_to_start_one() {
 
 #[test]
 fn a_server_that_is_down_is_69_and_says_where_it_was_looked_for() {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", free.local_addr().unwrap());
-    drop(free);
+    let url = nowhere();
     let data = directory(&url, "key");
     let ran = finish(command(&LIST).arg("--data").arg(data.path())).code(69);
     for part in [url.as_str(), "is it running?", "admin.url"] {
@@ -81,35 +81,10 @@ fn a_server_that_is_down_is_69_and_says_where_it_was_looked_for() {
     );
 }
 
-/// A server that answers a `ClientHello` and closes on anything else.
-fn closing_tls() -> std::net::SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let (mut stream, mut bytes) = (stream.unwrap(), [0; 4096]);
-            let _ = stream.read(&mut bytes);
-            if bytes.starts_with(&[0x16, 0x03]) {
-                let _ = stream.write_all(b"\x16\x03\x03\x00\x7a");
-            }
-        }
-    });
-    address
-}
-
 #[test]
 fn the_scheme_of_a_wrong_port_is_named() {
     let server = Server::start();
-    let tls = TcpListener::bind("127.0.0.1:0").unwrap();
-    let plain = format!("http://{}", tls.local_addr().unwrap());
-    std::thread::spawn(move || {
-        for stream in tls.incoming() {
-            let (mut stream, mut bytes) = (stream.unwrap(), [0; 1024]);
-            let _ = stream.read(&mut bytes);
-            // An alert: what TLS says to whom it does not understand.
-            let _ = stream.write_all(b"\x15\x03\x03\x00\x02\x02\x46");
-        }
-    });
+    let plain = format!("http://{}", alerting_tls());
     let silent = format!("http://{}", closing_tls());
     for (url, words) in [
         (server.url().replace("http://", "https://"), "write http,"),
@@ -185,18 +160,12 @@ fn the_key_is_sent_to_this_machine_only() {
 
 /// Runs the listing on a program that gives one answer to whoever asks.
 fn listing_from(answer: String) -> Ran {
-    let other = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", other.local_addr().unwrap());
-    let data = directory(&url, "key");
-    let answering = std::thread::spawn(move || {
-        let (mut stream, _) = other.accept().unwrap();
-        let mut head = [0; 1024];
-        assert_ne!(stream.read(&mut head).unwrap(), 0);
+    let other = listen_blocking(move |mut stream| {
+        read_head_blocking(&mut stream).unwrap();
         stream.write_all(answer.as_bytes()).unwrap();
     });
-    let ran = finish(command(&LIST).arg("--data").arg(data.path()));
-    answering.join().unwrap();
-    ran
+    let data = directory(&format!("http://{other}"), "key");
+    finish(command(&LIST).arg("--data").arg(data.path()))
 }
 
 fn answer(status: &str, body: &str) -> String {

@@ -22,10 +22,11 @@ use countersign_store::Store;
 use countersign_store::clock::Clock;
 use countersign_store::random::random;
 use countersign_store::seal::MasterKey;
+use countersign_testing::listening::listen;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
+use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tower::ServiceExt;
 
@@ -48,14 +49,14 @@ impl Server {
         let runtime = tokio::runtime::Builder::new_multi_thread();
         let runtime = { runtime }.enable_all().worker_threads(1).build().unwrap();
         let state = runtime.block_on(state(data.path()));
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"));
-        let listener = listener.unwrap();
-        publish(data.path(), listener.local_addr().unwrap());
+        let service = router(state.clone());
+        let listening = runtime.enter();
+        let listener = listen(move |stream| serve(stream, service.clone()));
+        drop(listening);
+        publish(data.path(), listener.address);
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel();
-        let service = router(state.clone());
         let thread = std::thread::spawn(move || {
-            runtime.spawn(accept(listener, service));
             // An error means that the test is over, too.
             let _ = runtime.block_on(stopped);
         });
@@ -172,15 +173,11 @@ fn publish(data: &Path, address: SocketAddr) {
     fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-async fn accept(listener: TcpListener, service: Router) {
-    loop {
-        let (stream, _) = listener.accept().await.unwrap();
-        let service = service.clone();
-        let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-            service.clone().oneshot(request)
-        });
-        let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-        // A client that goes away is not a concern of the server.
-        tokio::spawn(async { drop(connection.await) });
-    }
+async fn serve(stream: TcpStream, service: Router) {
+    let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        service.clone().oneshot(request)
+    });
+    let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    // A client that goes away is no concern of the server.
+    let _ = connection.await;
 }

@@ -1,5 +1,6 @@
 //! What may pass, and what the API learns of it.
 
+use crate::api::identity;
 use crate::programs::Proxy;
 use crate::stage::{Account, Asked, PARTNER, Stage};
 use crate::table::Results;
@@ -30,7 +31,7 @@ async fn bearer(stage: &Stage, partner: &Account, home: &str, token: &str) {
         assert_eq!(reached.method, method);
         assert_eq!(reached.target, asked.target);
         assert_eq!(reached.body, asked.body);
-        let identity = reached.identity();
+        let identity = identity(&reached);
         let named: Vec<&str> = identity.iter().map(|(name, _)| name.as_str()).collect();
         let names = ["account", "api", "login", "request-id", "session"];
         assert_eq!(named, names.map(|name| format!("x-countersign-{name}")));
@@ -58,7 +59,7 @@ async fn static_key(stage: &Stage, partner: &Account, home: &str) {
 async fn public(stage: &Stage) {
     let reply = stage.ask(&Asked::get("/public/rates")).await;
     assert_eq!(reply.status, 200);
-    let identity = stage.reached().identity();
+    let identity = identity(&stage.reached());
     let named: Vec<&str> = identity.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(named, ["x-countersign-api", "x-countersign-request-id"]);
 }

@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use countersign_testing::listening::{LoopbackListener, listen};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 
 /// How Countersign seems to the proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,28 +31,23 @@ pub(crate) struct Between {
     seems: watch::Sender<Seems>,
     /// How often somebody has connected.
     connected: Arc<AtomicU32>,
-    accepting: JoinHandle<()>,
+    listener: LoopbackListener,
 }
 
 impl Between {
-    pub(crate) async fn start(countersign: SocketAddr) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+    pub(crate) fn start(countersign: SocketAddr) -> Self {
         let (seems, seen) = watch::channel(Seems::Well);
         let connected = Arc::new(AtomicU32::new(0));
         let counted = Arc::clone(&connected);
-        let accepting = tokio::spawn(async move {
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                counted.fetch_add(1, Ordering::SeqCst);
-                tokio::spawn(relay(stream, countersign, seen.clone()));
-            }
+        let listener = listen(move |stream| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            relay(stream, countersign, seen.clone())
         });
         Self {
-            address,
+            address: listener.address,
             seems,
             connected,
-            accepting,
+            listener,
         }
     }
 
@@ -68,8 +63,7 @@ impl Between {
 
     /// Nobody listens any more.
     pub(crate) async fn go_down(self) {
-        self.accepting.abort();
-        let _ = self.accepting.await;
+        self.listener.stop().await;
     }
 }
 

@@ -1,8 +1,10 @@
 //! What may not pass: the partner gets what Countersign's own proxy would say,
 //! and the API nothing.
 
+use countersign_testing::replies::Reply;
+use countersign_testing::waiting::eventually;
+
 use crate::stage::{Account, Asked, Stage};
-use crate::support::{Reply, eventually};
 use crate::table::Results;
 
 /// Headers of a refusal that a dialect sets.
@@ -85,13 +87,13 @@ pub(crate) async fn expired(stage: &Stage) {
         stage.ask(&asked).await.status != 200
     })
     .await;
-    stage.api.reached();
+    stage.api.take();
     same_as_built_in(stage, "expired bearer", &asked, 401).await;
 }
 
 async fn same_as_built_in(stage: &Stage, case: &str, asked: &Asked<'_>, status: u16) {
     let told = stage.ask(asked).await;
-    assert!(stage.api.reached().is_empty(), "{case}");
+    assert!(stage.api.take().is_empty(), "{case}");
     let same = stage.ask_built_in(asked).await;
     assert_eq!(told.status.as_u16(), status, "{case}: {}", told.text());
     assert_eq!(told.status, same.status, "{case}");
@@ -135,7 +137,7 @@ async fn unknown(stage: &Stage, token: &str) {
     let told = stage.ask(&Asked::get("/nowhere").bearing(token)).await;
     let said = r#"{"message":"Not found"}"#;
     assert_eq!(told.outcome(), (404, said.to_owned()));
-    assert!(stage.api.reached().is_empty());
+    assert!(stage.api.take().is_empty());
 }
 
 async fn head(stage: &Stage, invoices: &str) {
@@ -145,7 +147,7 @@ async fn head(stage: &Stage, invoices: &str) {
     };
     let told = stage.ask(&asked).await;
     assert_eq!(told.outcome(), (401, String::new()));
-    assert!(stage.api.reached().is_empty());
+    assert!(stage.api.take().is_empty());
 }
 
 /// Whoever took the first would let a client choose whom the API takes for it.
@@ -153,7 +155,7 @@ async fn two_bearers(stage: &Stage, invoices: &str, token: &str) {
     let asked = Asked::get(invoices).bearing(token).bearing("another");
     let told = stage.ask(&asked).await;
     assert!(told.status.is_client_error(), "{:?}", told.outcome());
-    assert!(stage.api.reached().is_empty());
+    assert!(stage.api.take().is_empty());
 }
 
 /// Some proxies make paths plain before they ask and forward; then what was
@@ -171,6 +173,6 @@ async fn climbing(stage: &Stage, invoices: &str, token: &str) {
         let asked = Asked::get(target).bearing(token);
         let told = stage.ask(&asked).await;
         assert!(told.status.as_u16() >= 400, "{}", asked.target);
-        assert!(stage.api.reached().is_empty(), "{}", asked.target);
+        assert!(stage.api.take().is_empty(), "{}", asked.target);
     }
 }

@@ -1,6 +1,7 @@
 //! What a client may say and change nothing by: the headers of every kind of
 //! proxy, and Countersign's own.
 
+use crate::api::identity;
 use crate::stage::{Account, Asked, ELSEWHERE, PARTNER, Stage};
 use crate::table::Results;
 
@@ -57,7 +58,7 @@ pub(crate) async fn play(
     results.add("another path in headers", "no effect");
     address(stage, bound).await;
     results.add("another address in headers", "no effect");
-    identity(stage, partner, &invoices, token).await;
+    forged(stage, partner, &invoices, token).await;
     results.add("identity in headers", "no effect");
     hop_by_hop(stage, partner, &invoices, token).await;
     results.add("`Connection` names identity", "no effect");
@@ -67,7 +68,7 @@ async fn path(stage: &Stage, invoices: &str, token: &str, name: &str, value: &st
     let refused = Asked::get(invoices).with(name, value);
     let told = stage.ask(&refused).await;
     assert_eq!(told.status, 401, "{name}: {}", told.text());
-    assert!(stage.api.reached().is_empty(), "{name}");
+    assert!(stage.api.take().is_empty(), "{name}");
     let allowed = refused.bearing(token);
     assert_eq!(stage.ask(&allowed).await.status, 200, "{name}");
     let reached = stage.reached();
@@ -92,7 +93,7 @@ async fn address(stage: &Stage, bound: &Account) {
             };
             let told = stage.ask(&from_home.clone().with(name, value)).await;
             assert_eq!(told.status, 403, "{name}");
-            assert!(stage.api.reached().is_empty(), "{name}");
+            assert!(stage.api.take().is_empty(), "{name}");
         }
     }
     let spoofed = Asked::get(target).with("X-Forwarded-For", "203.0.113.9");
@@ -100,17 +101,17 @@ async fn address(stage: &Stage, bound: &Account) {
     assert_eq!(stage.reached().header("x-forwarded-for"), PARTNER);
 }
 
-async fn identity(stage: &Stage, partner: &Account, invoices: &str, token: &str) {
+async fn forged(stage: &Stage, partner: &Account, invoices: &str, token: &str) {
     for name in IDENTITY {
         let asked = Asked::get(invoices).bearing(token).with(name, "evil");
         assert_eq!(stage.ask(&asked).await.status, 200, "{name}");
         let reached = stage.reached();
-        assert_eq!(reached.identity().len(), 5, "{name}: {reached:?}");
+        assert_eq!(identity(&reached).len(), 5, "{name}: {reached:?}");
         assert_eq!(reached.header("x-countersign-login"), partner.login);
         let public = Asked::get("/public/rates").with(name, "evil");
         assert_eq!(stage.ask(&public).await.status, 200, "{name}");
         let reached = stage.reached();
-        assert_eq!(reached.identity().len(), 2, "{name}: {reached:?}");
+        assert_eq!(identity(&reached).len(), 2, "{name}: {reached:?}");
         assert!(!format!("{reached:?}").contains("evil"), "{name}");
     }
 }

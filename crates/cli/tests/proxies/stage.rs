@@ -1,17 +1,18 @@
 //! A server, an API and a proxy between a partner and both.
 
 use std::net::SocketAddr;
-use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use countersign_testing::recording::{ReceivedRequest, RecordingServer};
+use countersign_testing::replies::{Reply, request, send_from};
+use countersign_testing::waiting::eventually;
+use http::Response;
 use serde_json::{Value, json};
 
-use crate::api::{Reached, RecordingApi};
 use crate::between::Between;
 use crate::programs::{Addresses, Proxy, Running};
-use crate::server::Server;
-use crate::support::{Reply, eventually, request, send_from};
+use crate::server::configuration;
+use crate::support::Server;
 
 /// Where the partner calls from, and where one calls from that may not.
 pub(crate) const PARTNER: &str = "127.0.0.2";
@@ -26,7 +27,7 @@ pub(crate) struct Account {
 
 pub(crate) struct Stage {
     pub(crate) proxy: Proxy,
-    pub(crate) api: RecordingApi,
+    pub(crate) api: RecordingServer,
     pub(crate) between: Between,
     server: Server,
     running: Running,
@@ -42,9 +43,9 @@ impl Stage {
     /// With more keys of the api's table.
     pub(crate) async fn set_with(proxy: Proxy, keys: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let api = RecordingApi::start().await;
-        let server = Server::start(directory.path(), proxy, api.address, keys);
-        let between = Between::start(server.address).await;
+        let api = RecordingServer::start(|_| Response::new("reached".into()));
+        let server = Server::start(&configuration(proxy, api.address, keys));
+        let between = Between::start(server.address());
         let partners = free_address();
         let addresses = Addresses {
             partners,
@@ -80,7 +81,7 @@ impl Stage {
             }
         })
         .await;
-        self.api.reached();
+        self.api.take();
     }
 
     /// A new account; `allow` are the networks that it may call from.
@@ -92,7 +93,7 @@ impl Stage {
     /// A new account, with more options of `account create`.
     pub(crate) fn account_with(&self, options: &[&str]) -> Account {
         let words = [&["account", "create", "--api", "shop"], options].concat();
-        let made = self.server.operate(&words);
+        let made = self.operate(&words);
         let text = |name: &str| made[name].as_str().unwrap().to_owned();
         Account {
             login: text("login"),
@@ -100,8 +101,14 @@ impl Stage {
         }
     }
 
+    fn operate(&self, words: &[&str]) -> Value {
+        let (code, made) = self.server.operate(words);
+        assert_eq!(code, Some(0), "{words:?}: {made}");
+        made
+    }
+
     pub(crate) fn disable(&self, account: &Account) {
-        self.server.operate(&["account", "disable", &account.login]);
+        self.operate(&["account", "disable", &account.login]);
     }
 
     /// An access token of the account, asked for through the proxy.
@@ -123,15 +130,15 @@ impl Stage {
 
     /// What Countersign's own proxy answers to the same request.
     pub(crate) async fn ask_built_in(&self, asked: &Asked<'_>) -> Reply {
-        let reply = send_from(asked.from, self.server.address, asked.request()).await;
+        let reply = send_from(asked.from, self.server.address(), asked.request()).await;
         let reply = reply.unwrap();
-        self.api.reached();
+        self.api.take();
         reply
     }
 
     /// The request as it reached the API, which was asked once.
-    pub(crate) fn reached(&self) -> Reached {
-        let mut reached = self.api.reached();
+    pub(crate) fn reached(&self) -> ReceivedRequest {
+        let mut reached = self.api.take();
         assert_eq!(reached.len(), 1, "{reached:?}");
         reached.remove(0)
     }
@@ -150,7 +157,7 @@ impl Stage {
 
 /// A proxy whose Countersign is gone.
 pub(crate) struct Down {
-    pub(crate) api: RecordingApi,
+    pub(crate) api: RecordingServer,
     running: Running,
     partners: SocketAddr,
     _directory: tempfile::TempDir,
@@ -218,19 +225,4 @@ fn free_address() -> SocketAddr {
             return ([127, 0, 0, 1], port).into();
         }
     }
-}
-
-/// Runs the binary to its end and gives the JSON that it prints.
-pub(crate) fn run(words: &[&str], data: &Path) -> Value {
-    let ran = Command::new(env!("CARGO_BIN_EXE_countersign"))
-        .args(words)
-        .arg("--json")
-        .arg("--data")
-        .arg(data)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let complaint = String::from_utf8_lossy(&ran.stderr).into_owned();
-    assert!(ran.status.success(), "{words:?}: {complaint}");
-    serde_json::from_slice(&ran.stdout).unwrap_or(Value::Null)
 }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use countersign_domain::TokenOperation;
 use countersign_sandbox::{RequestExpectations, Sandbox, VendorFault};
+use countersign_testing::waiting::eventually;
 
 use crate::program::Home;
-use crate::support::eventually;
 
 const READ: &str = "the profiles were read again";
 const REFUSED: &str = "profiles with mistakes stay as they were";
@@ -32,7 +32,7 @@ async fn a_reload_changes_what_differs_and_keeps_what_runs() {
         running.hang_up(READ).await;
     };
     let (answered, ()) = tokio::join!(in_flight, reloaded);
-    assert_eq!(answered.status, 200, "{}", answered.body);
+    assert_eq!(answered.status, 200, "{}", answered.text());
     assert_eq!(running.get("pay", "/payout/").await.status, 403);
     assert_eq!(running.get("pay", "/deposit/").await.status, 200);
 
@@ -66,7 +66,7 @@ async fn a_secret_that_is_mended_is_used() {
     home.write("pay.secret", "WRONG");
     let running = home.start(&["pay"]);
     let refused = running.get("pay", "/deposit/").await;
-    assert_eq!(refused.status, 502, "{}", refused.body);
+    assert_eq!(refused.status, 502, "{}", refused.text());
     home.write("pay.secret", sandbox.secret().expose());
     eventually("the new secret is not used", async || {
         running.get("pay", "/deposit/").await.status == 200

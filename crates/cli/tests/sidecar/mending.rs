@@ -2,9 +2,9 @@
 
 use countersign_domain::TokenOperation;
 use countersign_sandbox::{RequestExpectations, Sandbox};
+use countersign_testing::waiting::eventually;
 
 use crate::program::Home;
-use crate::support::eventually;
 
 /// Profiles that cannot be used, each for another reason.
 fn wrong(home: &Home) -> Vec<String> {
@@ -35,11 +35,11 @@ async fn one_that_is_wrong_at_the_start_is_not_served_and_stops_no_other() {
         home.profiles(&format!("{wrong}{}", home.profile("pay", &pay, "")));
         let running = home.start(&["gift", "pay", "--probe-listen", "127.0.0.1:0"]);
         let carried = running.get("pay", "/api/v1/orders").await;
-        assert_eq!(carried.status, 200, "{wrong}: {}", carried.body);
+        assert_eq!(carried.status, 200, "{wrong}: {}", carried.text());
         let ready = running.probe("/readyz").await;
-        assert_eq!(ready.status, 200, "{wrong}: {}", ready.body);
-        let degraded = ready.body.contains(r#""degraded""#) && ready.body.contains("gift: ");
-        assert!(degraded, "{wrong}: {}", ready.body);
+        assert_eq!(ready.status, 200, "{wrong}: {}", ready.text());
+        let degraded = ready.text().contains(r#""degraded""#) && ready.text().contains("gift: ");
+        assert!(degraded, "{wrong}: {}", ready.text());
         let (code, log) = running.stop().await;
         assert_eq!(code, Some(0), "{log}");
         assert!(log.contains("this profile is not served"), "{wrong}: {log}");
@@ -59,9 +59,9 @@ async fn one_that_goes_wrong_stays_as_it_was_and_lets_others_change() {
     let running = home.start(&["gift", "pay", "--probe-listen", "127.0.0.1:0"]);
     let all_carry = async |expected: u16, reason: &str| {
         let carried = running.get("pay", "/api/v1/orders").await;
-        assert_eq!(carried.status, expected, "{reason}: {}", carried.body);
+        assert_eq!(carried.status, expected, "{reason}: {}", carried.text());
         let carried = running.get("gift", "/api/v1/orders").await;
-        assert_eq!(carried.status, 200, "{reason}: {}", carried.body);
+        assert_eq!(carried.status, 200, "{reason}: {}", carried.text());
     };
     all_carry(200, "before").await;
     for (nth, wrong) in wrong(&home).iter().enumerate() {
@@ -74,15 +74,15 @@ async fn one_that_goes_wrong_stays_as_it_was_and_lets_others_change() {
         running.hang_up("the profiles were read again").await;
         all_carry(expected, wrong).await;
         let ready = running.probe("/readyz").await;
-        let told = ready.body.contains(r#""degraded""#)
-            && ready.body.contains("gift: the profile is wrong now")
-            && !ready.body.contains("pay: ");
-        assert!(ready.status == 200 && told, "{wrong}: {}", ready.body);
+        let told = ready.text().contains(r#""degraded""#)
+            && ready.text().contains("gift: the profile is wrong now")
+            && !ready.text().contains("pay: ");
+        assert!(ready.status == 200 && told, "{wrong}: {}", ready.text());
     }
     home.profiles(&format!("{good}{}", home.profile("pay", &pay, "")));
     running.hang_up("the profiles were read again").await;
     let ready = running.probe("/readyz").await;
-    assert!(ready.body.contains(r#""ready""#), "{}", ready.body);
+    assert!(ready.text().contains(r#""ready""#), "{}", ready.text());
     let once = RequestExpectations::new().logins(1);
     assert_eq!(gift.check(&once), Ok(()), "its session went on");
 }
@@ -102,7 +102,7 @@ async fn a_damaged_session_file_is_set_aside_at_a_start_and_while_it_runs() {
     };
     let carry = async |running: &crate::program::Running| {
         let carried = running.get("pay", "/api/v1/orders").await;
-        assert_eq!(carried.status, 200, "{}", carried.body);
+        assert_eq!(carried.status, 200, "{}", carried.text());
     };
     let running = home.start(&["pay"]);
     carry(&running).await;

@@ -1,13 +1,12 @@
 //! Where calls go, and what a dialect's `present` sends with each token.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
-
 use countersign_domain::TokenOperation;
 use countersign_sandbox::Sandbox;
+use countersign_testing::recording::RecordingServer;
+use countersign_testing::waiting::eventually;
+use http::Response;
 
 use crate::program::Home;
-use crate::support::eventually;
 
 const DIALECT: &str = r#"
 schema = 1
@@ -24,7 +23,7 @@ login = "keeps"
 [[login]]
 path = "/login"
 request.body = '{"login": "{login}", "password": "{secret}", "key": "{extra.key}"}'
-reply.body = '{"token": "{access_token}", "ttl": "{access_expires_at:in}"}'
+reply.text() = '{"token": "{access_token}", "ttl": "{access_expires_at:in}"}'
 
 [guard]
 present = [
@@ -37,42 +36,20 @@ present = [
 /// Gives a token named by the key of the login, and tells of other requests what
 /// came in the headers.
 fn vendor() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut reader = BufReader::new(stream.unwrap());
-            let head: Vec<_> = { &mut reader }
-                .lines()
-                .map_while(Result::ok)
-                .take_while(|line| !line.is_empty())
-                .collect();
-            let field = |name: &str| {
-                let named = |line: &String| {
-                    let (found, value) = line.split_once(": ")?;
-                    found.eq_ignore_ascii_case(name).then(|| value.to_owned())
-                };
-                head.iter().find_map(named).unwrap_or_default()
-            };
-            let mut body = vec![0; field("content-length").parse().unwrap_or(0)];
-            reader.read_exact(&mut body).unwrap();
-            let answer = match serde_json::from_slice::<serde_json::Value>(&body) {
-                Ok(asked) => format!(
-                    r#"{{"token": "of-{}", "ttl": 600}}"#,
-                    asked["key"].as_str().unwrap()
-                ),
-                Err(_) => ["authorization", "x-key", "x-org"].map(field).join(" "),
-            };
-            let length = answer.len();
-            let head = format!(
-                "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\
-                                Content-Type: application/json\r\nConnection: close\r\n\r\n"
-            );
-            // Nobody may wait for it any more.
-            let _ = reader.into_inner().write_all((head + &answer).as_bytes());
-        }
+    let server = RecordingServer::start(|request| {
+        let answer = match serde_json::from_slice::<serde_json::Value>(&request.body) {
+            Ok(asked) => format!(
+                r#"{{"token": "of-{}", "ttl": 600}}"#,
+                asked["key"].as_str().unwrap()
+            ),
+            Err(_) => ["authorization", "x-key", "x-org"]
+                .map(|name| request.header(name))
+                .join(" "),
+        };
+        let json = Response::builder().header("content-type", "application/json");
+        json.body(answer.into()).unwrap()
     });
-    url
+    server.url
 }
 
 fn home(url: &str) -> Home {
@@ -110,7 +87,11 @@ async fn the_sidecar_sends_them_wherever_they_are_kept() {
         let mut command = home.command(&["acme"]);
         let running = crate::program::Running::of(command.env("ACME_ORG", "from-env"));
         let carried = running.get("acme", "/orders").await;
-        assert_eq!((carried.status, &*carried.body), (200, sent), "{extra}");
+        assert_eq!(
+            (carried.status.as_u16(), &*carried.text()),
+            (200, sent),
+            "{extra}"
+        );
     }
 }
 
@@ -128,8 +109,12 @@ async fn a_part_that_is_missing_is_named_and_nothing_is_sent_without_it() {
         home.profiles(&profile(&url, extra));
         let running = home.start(&["acme"]);
         let refused = running.get("acme", "/orders").await;
-        assert_eq!(refused.status, 502, "{extra}: {}", refused.body);
-        assert!(refused.body.contains(named), "{extra}: {}", refused.body);
+        assert_eq!(refused.status, 502, "{extra}: {}", refused.text());
+        assert!(
+            refused.text().contains(named),
+            "{extra}: {}",
+            refused.text()
+        );
     }
 }
 
@@ -143,7 +128,7 @@ async fn a_part_that_is_mended_is_used_without_a_restart() {
     home.write("later", "k2");
     eventually("the part is used", async || {
         let carried = running.get("acme", "/orders").await;
-        carried.body == "Bearer of-k2 k2 o1"
+        carried.text() == "Bearer of-k2 k2 o1"
     })
     .await;
 }
@@ -158,7 +143,11 @@ async fn tokens_come_from_one_server_and_calls_go_to_another() {
     home.profiles(&profile.replacen(&url, &format!("\nurl = {:?}", vendor()), 1));
     let running = home.start(&["pay", "--logout-at-stop"]);
     let carried = running.get("pay", "/orders").await;
-    assert!(carried.body.starts_with("Bearer eyJ"), "{}", carried.body);
+    assert!(
+        carried.text().starts_with("Bearer eyJ"),
+        "{}",
+        carried.text()
+    );
     running.stop().await;
     let asked = sandbox.requests().into_iter();
     let asked: Vec<_> = asked.map(|it| it.operation).collect();

@@ -3,9 +3,9 @@
 use countersign_domain::TokenOperation;
 use countersign_sandbox::{Sandbox, VendorFault};
 use countersign_sidecar::READY;
+use countersign_testing::waiting::eventually;
 
 use crate::program::Home;
-use crate::support::eventually;
 
 #[tokio::test]
 async fn it_is_ready_once_every_profile_has_a_token_and_says_why_not() {
@@ -24,15 +24,15 @@ async fn it_is_ready_once_every_profile_has_a_token_and_says_why_not() {
     let reply = running.probe("/readyz").await;
     assert_eq!(reply.status, 503);
     assert!(
-        reply.body.contains("cards: ") && !reply.body.contains("pay: "),
+        reply.text().contains("cards: ") && !reply.text().contains("pay: "),
         "{}",
-        reply.body
+        reply.text()
     );
     assert_eq!(running.get("pay", READY).await.status, 200);
     assert_eq!(running.get("cards", READY).await.status, 503);
     assert_eq!(running.get("pay", "/deposit/").await.status, 200);
     assert_eq!(running.get("pay", "/token/").await.status, 403);
-    let metrics = running.probe("/metrics").await.body;
+    let metrics = running.probe("/metrics").await.text();
     for metric in [
         "countersign_client_token_expiry_seconds{profile=\"pay\"}",
         "countersign_client_failures_total{profile=\"cards\"",

@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use countersign_sandbox::Sandbox;
+use countersign_testing::replies::{Reply, request, send_on};
+use countersign_testing::waiting::eventually;
 use http::Request;
-use http_body_util::{BodyExt, Full};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use http_body_util::Full;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
-use crate::support::{eventually, follow, request, signal};
+use crate::support::{follow, signal};
 
 /// A directory with a file of profiles.
 pub(crate) struct Home(pub(crate) tempfile::TempDir);
@@ -86,13 +86,6 @@ pub(crate) struct Running {
     child: Child,
     log: Arc<Mutex<String>>,
     ready: Value,
-}
-
-/// An answer.
-#[derive(Debug)]
-pub(crate) struct Reply {
-    pub(crate) status: u16,
-    pub(crate) body: String,
 }
 
 impl Running {
@@ -176,7 +169,7 @@ trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
 
 /// Sends a request there, on a connection of its own.
-pub(crate) async fn send(to: &str, mut request: Request<Full<Bytes>>) -> Reply {
+pub(crate) async fn send(to: &str, request: Request<Full<Bytes>>) -> Reply {
     let (stream, host): (Box<dyn Wire>, &str) = match to.strip_prefix("unix:") {
         Some(path) => (Box::new(UnixStream::connect(path).await.unwrap()), "pay"),
         None => {
@@ -184,14 +177,5 @@ pub(crate) async fn send(to: &str, mut request: Request<Full<Bytes>>) -> Reply {
             (Box::new(TcpStream::connect(host).await.unwrap()), host)
         }
     };
-    request.headers_mut().insert("host", host.parse().unwrap());
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
-    tokio::spawn(connection);
-    let response = sender.send_request(request).await.unwrap();
-    let status = response.status().as_u16();
-    let body = response.into_body().collect().await.unwrap().to_bytes();
-    Reply {
-        status,
-        body: String::from_utf8(body.to_vec()).unwrap(),
-    }
+    send_on(stream, host, request).await.unwrap()
 }

@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use countersign_domain::TokenOperation;
 use countersign_sandbox::{RequestExpectations, RevokedThing, Sandbox, VendorFault};
+use countersign_testing::replies::request;
 
 use crate::program::Home;
 
@@ -24,9 +25,9 @@ async fn several_profiles_are_served_on_a_socket_file_and_a_port() {
     assert_eq!(mode & 0o777, 0o600);
     for _ in 0..3 {
         let paid = running.get("pay", "/deposit/").await;
-        assert_eq!(paid.status, 200, "{}", paid.body);
+        assert_eq!(paid.status, 200, "{}", paid.text());
         let carded = running.get("cards", "/api/v1/orders").await;
-        assert_eq!(carded.status, 200, "{}", carded.body);
+        assert_eq!(carded.status, 200, "{}", carded.text());
     }
     let once = RequestExpectations::new()
         .logins(1)
@@ -54,7 +55,7 @@ async fn the_log_of_a_busy_life_has_no_secret_and_no_token() {
             ("x-countersign-key", key),
             ("authorization", "Bearer PLANTED-BEARER"),
         ];
-        let request = crate::support::request("GET", target, &fields, "");
+        let request = request("GET", target, &fields, "");
         crate::program::send(&running.listen("wallet"), request).await
     };
     let path = format!("/api/v2/accounts/{}/x", sandbox.login());

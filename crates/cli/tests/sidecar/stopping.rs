@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use countersign_domain::TokenOperation;
 use countersign_sandbox::{RequestExpectations, Sandbox, VendorFault};
+use countersign_testing::replies::request;
+use countersign_testing::waiting::eventually;
 
 use crate::program::Home;
-use crate::support::eventually;
 
 #[tokio::test]
 async fn a_request_that_runs_is_answered_before_the_end() {
@@ -17,7 +18,7 @@ async fn a_request_that_runs_is_answered_before_the_end() {
     let slow = VendorFault::delay(Duration::from_secs(1));
     sandbox.fault(slow.on(TokenOperation::Guard));
     let listen = running.listen("pay");
-    let request = crate::support::request("GET", "/deposit/", &[], "");
+    let request = request("GET", "/deposit/", &[], "");
     let answering = tokio::spawn(async move { crate::program::send(&listen, request).await });
     eventually("the vendor is asked", async || sandbox.faults().is_empty()).await;
     let (code, log) = running.stop().await;

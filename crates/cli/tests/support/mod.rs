@@ -13,14 +13,8 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http::{HeaderMap, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full};
-use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::net::TcpSocket;
 
 #[allow(unused_imports, reason = "each test file uses its part")]
 pub(crate) use server::{Server, follow};
@@ -39,14 +33,6 @@ pub(crate) struct Account {
     pub(crate) login: String,
     pub(crate) secret: String,
     pub(crate) client_id: u64,
-}
-
-/// An answer with its body whole.
-#[derive(Clone, Debug)]
-pub(crate) struct Reply {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
 }
 
 impl Demo {
@@ -178,112 +164,6 @@ pub(crate) fn signal(child: &Child, name: &str) {
             .unwrap()
             .success()
     );
-}
-
-/// A request with a body; `headers` are name and value.
-pub(crate) fn request(
-    method: &str,
-    target: &str,
-    headers: &[(&str, &str)],
-    body: impl Into<Bytes>,
-) -> Request<Full<Bytes>> {
-    let mut request = Request::builder().method(method).uri(target);
-    for (name, value) in headers {
-        request = request.header(*name, *value);
-    }
-    request.body(Full::new(body.into())).unwrap()
-}
-
-/// Sends a request from 127.0.0.1 on a connection of its own.
-pub(crate) async fn send(to: SocketAddr, request: Request<Full<Bytes>>) -> Reply {
-    send_from("127.0.0.1", to, request).await.unwrap()
-}
-
-/// Sends a request from a loopback address on a connection of its own; an error
-/// if the connection breaks.
-pub(crate) async fn send_from(
-    from: &str,
-    to: SocketAddr,
-    mut request: Request<Full<Bytes>>,
-) -> Result<Reply, Box<dyn std::error::Error + Send + Sync>> {
-    let socket = TcpSocket::new_v4()?;
-    socket.bind(SocketAddr::new(from.parse()?, 0))?;
-    let stream = socket.connect(to).await?;
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    let connection = tokio::spawn(connection);
-    if !request.headers().contains_key("host") {
-        request
-            .headers_mut()
-            .insert("host", to.to_string().parse()?);
-    }
-    let reply = whole(sender.send_request(request).await?).await;
-    connection.abort();
-    reply
-}
-
-async fn whole<B>(response: Response<B>) -> Result<Reply, Box<dyn std::error::Error + Send + Sync>>
-where
-    B: http_body::Body<Data = Bytes>,
-    B::Error: std::error::Error + Send + Sync + 'static,
-{
-    let (parts, body) = response.into_parts();
-    let body = body.collect().await?.to_bytes();
-    Ok(Reply {
-        status: parts.status,
-        headers: parts.headers,
-        body,
-    })
-}
-
-impl Reply {
-    /// The body as JSON.
-    pub(crate) fn json(&self) -> Value {
-        serde_json::from_slice(&self.body)
-            .unwrap_or_else(|error| panic!("{error}: {:?}", self.text()))
-    }
-
-    /// The body as text.
-    pub(crate) fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).into_owned()
-    }
-
-    /// A header, empty if it is not there.
-    pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .map_or("", |value| value.to_str().unwrap())
-    }
-
-    /// Status and text, for an assertion that shows both.
-    pub(crate) fn outcome(&self) -> (u16, String) {
-        (self.status.as_u16(), self.text())
-    }
-}
-
-/// Waits until `met` holds, for what another process does in its own time.
-pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut met: impl FnMut() -> F) {
-    let begun = Instant::now();
-    while !met().await {
-        assert!(begun.elapsed() < Duration::from_secs(30), "{what}");
-        tokio::task::yield_now().await;
-    }
-}
-
-/// Makes a certificate for `h` and 127.0.0.1 in `NAME.pem`, and its key in
-/// `NAME.key`.
-pub(crate) fn certificate(directory: &Path, name: &str) {
-    let made = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "ec", "-nodes", "-subj", "/CN=h"])
-        .args(["-pkeyopt", "ec_paramgen_curve:P-256", "-days", "2"])
-        .args(["-addext", "subjectAltName=DNS:h,IP:127.0.0.1"])
-        .args(["-addext", "basicConstraints=critical,CA:FALSE", "-out"])
-        .arg(directory.join(name).with_extension("pem"))
-        .arg("-keyout")
-        .arg(directory.join(name).with_extension("key"))
-        .output()
-        .expect("openssl is needed: scripts/test installs it");
-    assert!(made.status.success(), "{made:?}");
 }
 
 /// Every file below a directory.

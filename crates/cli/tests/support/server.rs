@@ -6,9 +6,11 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
+use countersign_testing::replies::{Reply, request, send_from};
+use countersign_testing::waiting::eventually;
 use serde_json::Value;
 
-use super::{Account, Reply, eventually, request, send_from, signal};
+use super::{Account, signal};
 
 /// A server that runs until it is dropped.
 pub(crate) struct Server {
