@@ -23,7 +23,7 @@ login = "keeps"
 [[login]]
 path = "/login"
 request.body = '{"login": "{login}", "password": "{secret}", "key": "{extra.key}"}'
-reply.text() = '{"token": "{access_token}", "ttl": "{access_expires_at:in}"}'
+reply.body = '{"token": "{access_token}", "ttl": "{access_expires_at:in}"}'
 
 [guard]
 present = [
