@@ -33,7 +33,7 @@ pub(crate) fn kept(file: &Path) -> Result<Option<Secret>, Failure> {
 pub(crate) fn read(file: &Path) -> Result<Option<Secret>, Failure> {
     let shown = file.display();
     let unreadable = |error| Failure::usage(format!("{shown} cannot be read: {error}"));
-    let opened = match NamedFile::open(file) {
+    let opened = match NamedFile::key(file) {
         Ok(opened) => opened,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(unreadable(error)),

@@ -467,15 +467,31 @@ fn profiles_stand_in_a_file_as_long_as_the_sandbox_serves() {
 }
 
 #[test]
-fn profiles_that_a_person_wrote_are_not_replaced() {
+fn what_a_person_wrote_is_not_replaced_and_neither_is_a_pipe() {
     let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("profiles.toml");
-    std::fs::write(&file, "[mine]\n").unwrap();
-    let mut command = countersign(&["sandbox", "mypopup", "--profiles"]);
-    let ran = run(command.arg(&file).args(["--", "true"]));
-    assert_eq!(ran.code, 64, "{}", ran.stderr);
-    assert!(ran.stderr.contains("no sandbox made it"), "{}", ran.stderr);
-    assert_eq!(std::fs::read_to_string(&file).unwrap(), "[mine]\n");
+    let written = directory.path().join("mine.toml");
+    std::fs::write(&written, "[mine]\n").unwrap();
+    let pipe = directory.path().join("pipe");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    for option in ["--profiles", "--manifest"] {
+        for (file, why) in [
+            (&written, "no sandbox made it"),
+            (&pipe, "not a regular file"),
+        ] {
+            let mut command = countersign(&["sandbox", "mypopup", option]);
+            let ran = run(command.arg(file).args(["--", "true"]));
+            assert_eq!(ran.code, 64, "{}", ran.stderr);
+            assert!(ran.stderr.contains(why), "{}", ran.stderr);
+        }
+    }
+    assert_eq!(std::fs::read_to_string(&written).unwrap(), "[mine]\n");
+    assert!(pipe.exists());
 }
 
 #[test]

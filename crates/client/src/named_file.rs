@@ -41,6 +41,16 @@ impl NamedFile {
         Self::of_kind(path, |kind| kind.is_file() || kind.is_fifo() || is_nothing)
     }
 
+    /// Opens a regular file or a pipe, for a key: the null device holds none, and its
+    /// mode is nobody's to change.
+    ///
+    /// # Errors
+    ///
+    /// It is something else, or cannot be opened.
+    pub fn key(path: &Path) -> io::Result<Self> {
+        Self::of_kind(path, |kind| kind.is_file() || kind.is_fifo())
+    }
+
     /// Opens a regular file and nothing else: for what is read again and again.
     ///
     /// # Errors
@@ -183,6 +193,7 @@ mod tests {
             assert_eq!(read(path, 10).unwrap_err(), "it is not a regular file");
         }
         assert_eq!(read(Path::new("/dev/null"), 10).unwrap(), "");
+        assert!(NamedFile::key(Path::new("/dev/null")).is_err());
         let missing = NamedFile::open(&directory.path().join("missing")).unwrap_err();
         assert_eq!(missing.kind(), io::ErrorKind::NotFound);
         let refused = NamedFile::regular(&pipe(&directory)).unwrap_err();

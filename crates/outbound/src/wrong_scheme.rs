@@ -16,12 +16,13 @@ use crate::ServerStream;
 /// How long the second try may take.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// What TLS servers answer to plain HTTP: nginx, Go (and so Caddy) and Apache httpd, in
-/// this order.
-const WRITE_HTTPS: [&[u8]; 3] = [
+/// What TLS servers answer to plain HTTP: nginx, Go (and so Caddy), Apache httpd and
+/// Tomcat, in this order.
+const WRITE_HTTPS: [&[u8]; 4] = [
     b"plain HTTP request was sent to HTTPS port",
     b"Client sent an HTTP request to an HTTPS server",
     b"speaking plain HTTP to an SSL-enabled server port",
+    b"combination of host and port requires TLS",
 ];
 
 /// A server that was spoken to in the open speaks TLS.
@@ -216,7 +217,9 @@ mod tests {
     fn a_400_that_says_so_is_understood() {
         let nginx = b"<center>The plain HTTP request was sent to HTTPS port</center>";
         let caddy = b"Client sent an HTTP request to an HTTPS server.\n";
+        let tomcat = b"Bad Request\r\nThis combination of host and port requires TLS.\r\n";
         let told = |status, body| SpeaksTls::is_told_in(status, body);
+        assert!(told(StatusCode::BAD_REQUEST, tomcat));
         assert!(told(StatusCode::BAD_REQUEST, nginx) && told(StatusCode::BAD_REQUEST, caddy));
         assert!(!told(StatusCode::OK, nginx) && !told(StatusCode::BAD_REQUEST, b"bad"));
     }

@@ -60,7 +60,10 @@ pub(super) fn run(args: &ExplainArgs, admin: &Admin, output: &mut Output) -> Res
     match (&args.login, args.from, args.words.as_slice()) {
         (Some(login), _, _) => by_login(args, login, admin, output),
         (None, Some(from), [method, path]) => dry_run(args, from, method, path, admin, output),
-        (None, None, [id]) => by_id(id, admin, output),
+        // As documents and people shorten it.
+        (None, None, [id]) if !id.trim_end_matches(['.', '…']).is_empty() => {
+            by_id(id.trim_end_matches(['.', '…']), admin, output)
+        }
         (None, Some(_), _) => Err(Failure::usage(
             "the method or the path of the request is missing",
         )
@@ -72,8 +75,6 @@ pub(super) fn run(args: &ExplainArgs, admin: &Admin, output: &mut Output) -> Res
 }
 
 fn by_id(id: &str, admin: &Admin, output: &mut Output) -> Result<(), Failure> {
-    // As documents and people shorten it.
-    let id = id.trim_end_matches("...").trim_end_matches('…');
     let refusal = admin.get(&format!("/refusals/{}", percent_encoded(id)))?;
     output.document(&refusal, &words::refusal(&refusal))
 }

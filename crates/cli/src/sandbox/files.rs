@@ -2,9 +2,10 @@
 //! these name. They exist as long as it serves.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use countersign_client::SealKey;
+use countersign_client::{NamedFile, SealKey};
 use countersign_dialect::Variant;
 use countersign_sandbox::Sandbox;
 use serde_json::{Value, json};
@@ -43,6 +44,7 @@ impl Files {
         };
         let manifest = place(&args.manifest, "sandbox.json")?;
         let profiles = place(&args.profiles, "profiles.toml")?;
+        check_places(manifest.as_deref(), profiles.as_deref())?;
         let mut files = Self {
             manifest,
             profiles,
@@ -50,7 +52,6 @@ impl Files {
             _private: None,
         };
         if let (Some(file), Some(private)) = (&files.profiles, &private) {
-            check_free(file)?;
             let text = profiles_text(args, sandbox, private.path())?;
             files.published.push(Published::write(file, text)?);
         }
@@ -163,16 +164,42 @@ fn absolute(path: &Path) -> Result<PathBuf, Failure> {
         .map_err(|error| Failure::usage(format!("{} cannot be found: {error}", path.display())))
 }
 
-/// Profiles that a person wrote are not replaced.
-fn check_free(file: &Path) -> Result<(), Failure> {
-    match fs::read_to_string(file) {
-        Ok(text) if !text.starts_with(MARK) => Err(Failure::usage(format!(
-            "{} is there already, and no sandbox made it",
-            file.display()
-        ))
-        .with_help("name another file with --profiles")),
-        _ => Ok(()),
+/// Before anything is written.
+fn check_places(manifest: Option<&Path>, profiles: Option<&Path>) -> Result<(), Failure> {
+    if manifest.is_some() && manifest == profiles {
+        let sentence = "the manifest and the profiles cannot be one file";
+        return Err(Failure::usage(sentence).with_help("name another file"));
     }
+    manifest.map_or(Ok(()), |file| check_free(file, is_manifest))?;
+    profiles.map_or(Ok(()), |file| check_free(file, is_profiles))
+}
+
+/// What a person wrote is not replaced, and neither is a device or a pipe.
+fn check_free(file: &Path, is_ours: fn(&str) -> bool) -> Result<(), Failure> {
+    let text = NamedFile::regular(file).and_then(|it| it.text(NamedFile::LARGEST_TEXT));
+    let why = match text {
+        Ok(text) if text.is_empty() || is_ours(&text) => return Ok(()),
+        Ok(_) => "no sandbox made it".to_owned(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => error.to_string(),
+    };
+    let sentence = format!("{} already exists, and {why}", file.display());
+    Err(Failure::usage(sentence).with_help("name another file"))
+}
+
+/// Whether a sandbox wrote this file of profiles.
+fn is_profiles(text: &str) -> bool {
+    text.starts_with(MARK)
+}
+
+/// Whether a sandbox wrote this manifest.
+fn is_manifest(text: &str) -> bool {
+    let document: Option<Value> = serde_json::from_str(text).ok();
+    document.is_some_and(|it| {
+        ["control_key", "dialect"]
+            .iter()
+            .all(|name| it.get(name).is_some())
+    })
 }
 
 /// A directory that only its owner can enter, and that goes with its value.

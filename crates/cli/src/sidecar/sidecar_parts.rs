@@ -84,7 +84,7 @@ impl Made {
 fn key(path: &Path) -> Result<Secret, String> {
     let shown = path.display();
     let cannot = |error: std::io::Error| format!("key_file {shown} cannot be read: {error}");
-    let file = NamedFile::open(path).map_err(cannot)?;
+    let file = NamedFile::key(path).map_err(cannot)?;
     if file.metadata().permissions().mode() & 0o007 != 0 {
         return Err(format!(
             "everybody can read key_file {shown}: run `chmod o= {shown}`"

@@ -220,6 +220,14 @@ fn mistakes_are_found_before_anybody_is_asked() {
         &[
             "request",
             "pay",
+            "POST",
+            "/deposit/",
+            "--data",
+            "@/dev/zero",
+        ],
+        &[
+            "request",
+            "pay",
             "GET",
             "/deposit/",
             "-o",

@@ -92,7 +92,7 @@ impl SealKey {
 
     fn find(path: &Path) -> Result<Option<Self>, StoreError> {
         let failed = |error: io::Error| io_error(path, "read", &error);
-        let file = match NamedFile::open(path) {
+        let file = match NamedFile::key(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed(error)),
