@@ -205,10 +205,10 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_is_asked_where_an_answer_began() {
-        let asked = async { panic!("it was asked") };
+        let asked = async { unreachable!("it was asked") };
         let began = io::Error::new(io::ErrorKind::InvalidData, "no HTTP");
         assert!(!SpeaksTls::is_why::<io::Error>(&began, asked).await);
-        let asked = async { panic!("it was asked") };
+        let asked = async { unreachable!("it was asked") };
         let alert = io::Error::new(io::ErrorKind::InvalidData, SpeaksTls);
         assert!(SpeaksTls::is_why::<io::Error>(&alert, asked).await);
     }
