@@ -17,7 +17,8 @@
 //! assert_eq!(
 //!     mistakes.to_string(),
 //!     "api.toml:1:8: /life: is not a duration like 90s, 10m, 6h or 30d\n\
-//!      api.toml:2:1: /sped: is not a key here (did you mean `speed`?)",
+//!      api.toml:2:1: /sped: is not a key here\n\
+//!      \x20 help: did you mean `speed`?",
 //! );
 //! # Ok::<(), countersign_dialect::Mistakes>(())
 //! ```

@@ -111,7 +111,7 @@ async fn the_roots_of_the_system_do_not_vouch_for_a_strangers_upstream() {
         denied
             .detail
             .unwrap()
-            .contains("an issuer that is not trusted")
+            .contains("an authority that is not trusted")
     );
     assert_eq!(echo.count(), 0);
 }
@@ -231,7 +231,7 @@ async fn a_bad_file_of_authorities_is_told_before_anything_is_served() {
         (b"nothing of that kind", "no certificate"),
         (KEY, "no certificate"),
         (broken, "cannot be used"),
-        (unended, "no PEM file"),
+        (unended, "not a PEM file"),
     ] {
         let mut settings = UpstreamSettings::new("https://a.example".parse().unwrap());
         settings.roots = TrustedRoots::Pem(pem.to_vec());

@@ -122,8 +122,8 @@ async fn what_cannot_be_read_is_told_with_what_could_be() {
             r#"{"advanse": "1h"}"#,
             r#""advanse" is not known here: there are advance, set"#,
         ),
-        ("POST /clock", "[]", "no JSON object"),
-        ("POST /clock", "advance=1h", "no JSON"),
+        ("POST /clock", "[]", "not a JSON object"),
+        ("POST /clock", "advance=1h", "not JSON"),
         ("POST /faults", "{}", "fault is missing"),
         (
             "POST /faults",
