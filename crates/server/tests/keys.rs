@@ -25,6 +25,7 @@ use countersign_store::seal::MasterKey;
 use countersign_store::{AuditActor, NewAccount, NewCredential, Store};
 use http::request::Parts;
 use serde_json::{Value, json};
+use tokio::sync::RwLock;
 use tokio::task::JoinHandle;
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -189,17 +190,24 @@ async fn no_request_is_refused_while_keys_rotate() {
     let provider = Arc::new(Provider::begin_with("mypopup", HOUR * 24).await);
     let ended = Arc::new(AtomicBool::new(false));
     let rounds: Arc<[AtomicU64; 8]> = Arc::default();
-    let partner = async |provider: Arc<Provider>, ended: Arc<AtomicBool>, round: &AtomicU64| {
-        let mut held = provider.log_in().await;
-        while !ended.load(Ordering::SeqCst) {
-            assert!(provider.accepts(&held), "a guarded check");
-            held = pair(&provider.refresh(&held).await);
-            round.fetch_add(1, Ordering::SeqCst);
-        }
-    };
+    // The clock leaps between requests: one that began before it would come to the
+    // counters hours after those that began later.
+    let leaping: Arc<RwLock<()>> = Arc::default();
+    let between = leaping.clone();
+    let partner =
+        async move |provider: Arc<Provider>, ended: Arc<AtomicBool>, round: &AtomicU64| {
+            let mut held = provider.log_in().await;
+            while !ended.load(Ordering::SeqCst) {
+                let _still = between.read().await;
+                assert!(provider.accepts(&held), "a guarded check");
+                held = pair(&provider.refresh(&held).await);
+                round.fetch_add(1, Ordering::SeqCst);
+            }
+        };
     let partners: Vec<_> = (0..8)
         .map(|number| {
             let (provider, ended, rounds) = (provider.clone(), ended.clone(), rounds.clone());
+            let partner = partner.clone();
             tokio::spawn(async move { partner(provider, ended, &rounds[number]).await })
         })
         .collect();
@@ -214,6 +222,7 @@ async fn no_request_is_refused_while_keys_rotate() {
                 tokio::task::yield_now().await;
             }
         }
+        let _between = leaping.write().await;
         provider.clock.advance(HOUR * 13);
     }
     ended.store(true, Ordering::SeqCst);
