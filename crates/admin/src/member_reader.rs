@@ -157,9 +157,25 @@ impl<'v> Deserializer<'v> for ValueReader<'v> {
         read.map_err(|fault| Self::located(fault, &self.place))
     }
 
+    /// serde also takes the members of a struct from an array, in their order.
+    fn deserialize_struct<V: Visitor<'v>>(
+        self,
+        _name: &'static str,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, MemberFault> {
+        match self.value {
+            Value::Array(_) => {
+                let fault = MemberFault::invalid_type(unexpected(self.value), &"an object");
+                Err(Self::located(fault, &self.place))
+            }
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
     forward_to_deserialize_any! {
         <V: Visitor<'v>> bool i8 i16 i32 i64 i128 u8 u16 u32 u128 f32 f64 char str string bytes byte_buf unit
-        unit_struct seq tuple tuple_struct map struct identifier ignored_any
+        unit_struct seq tuple tuple_struct map identifier ignored_any
     }
 }
 

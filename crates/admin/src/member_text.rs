@@ -294,7 +294,7 @@ impl TextForm for Method {
     const NAME: &'static str = "HttpMethod";
 
     fn schema() -> Schema {
-        pattern("An HTTP method.", "^[A-Z]{1,16}$")
+        pattern("An HTTP method.", r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
     }
 }
 
