@@ -263,6 +263,9 @@ async fn what_is_wrong_within_a_member_has_a_pointer_of_its_own() {
     let detail = reply.body["detail"].as_str().unwrap();
     let limit = "/limits/budget: must be null or a whole number from 1 to 1000000000";
     assert!(detail.contains(limit), "{detail}");
+    let listed = json!({ "api": "pay", "limits": [null, null] });
+    let reply = server.post(ACCOUNTS, listed).await;
+    assert_eq!(pointers(&reply), ["/limits"], "{}", reply.text());
 }
 
 #[tokio::test]
