@@ -211,7 +211,7 @@ fn wanted(
     };
     Some(WantedAccount {
         id: asked.id.map(|id| id.0),
-        credential: WantedCredential::of(credential, &api, faults)?,
+        credential: WantedCredential::judge(credential, &api, faults)?,
         allow: asked.allow.map_or_else(Allowlist::default, |allow| allow.0),
         limits: asked.limits.unwrap_or_default().into(),
         active: asked.state.is_none_or(ActiveState::is_active),

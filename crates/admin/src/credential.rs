@@ -74,7 +74,7 @@ pub(super) async fn create(
         let detail = format!("the account is of the api {name}, which is not served now");
         AdminProblem::conflict("api_not_served", detail)
     })?;
-    let (wanted, once) = asked.read(|asked, faults| WantedCredential::of(asked, api, faults))?;
+    let (wanted, once) = asked.read(|asked, faults| WantedCredential::judge(asked, api, faults))?;
     let GeneratedCredential { credential, shown } = wanted.make(&admin, api).await?;
     let reply = move |created: &Credential| reply(created, shown.as_ref());
     let key = once.key(reply.clone());

@@ -231,7 +231,7 @@ pub(super) async fn publish(
     asked: RepeatableRequest<NewKeyRequest>,
 ) -> Result<OnceReply<KeyView, 201>, AdminProblem> {
     let (target, once) = asked.read(|asked, faults| {
-        KeySelection::of(asked.api, asked.algorithm, &admin, &operator, faults)
+        KeySelection::judge(asked.api, asked.algorithm, &admin, &operator, faults)
     })?;
     let (api, now) = (target.name(), admin.store.now());
     let reply = move |changed: &AppliedKeyChange| {
@@ -253,7 +253,7 @@ pub(super) async fn rotate(
     asked: RepeatableRequest<KeyRotationRequest>,
 ) -> Result<OnceReply<ChangedView, 200>, AdminProblem> {
     let ((target, at_once), once) = asked.read(|asked, faults| {
-        let target = KeySelection::of(asked.api, asked.algorithm, &admin, &operator, faults)?;
+        let target = KeySelection::judge(asked.api, asked.algorithm, &admin, &operator, faults)?;
         Some((target, asked.now.unwrap_or(false)))
     })?;
     let change = KeyRingChange::Rotate {
@@ -344,7 +344,7 @@ struct KeySelection {
 }
 
 impl KeySelection {
-    fn of(
+    fn judge(
         api: ServedApi,
         algorithm: Option<AlgorithmText>,
         admin: &AdminState,

@@ -24,7 +24,7 @@ use super::query_instant::InstantOrAge;
 pub(super) struct TextMember<T>(pub(super) T);
 
 /// How a value is described that is text.
-pub(super) trait TextForm: Sized {
+pub(super) trait MemberTextForm: Sized {
     /// The name of its schema.
     const NAME: &'static str;
     /// Its schema.
@@ -32,13 +32,13 @@ pub(super) trait TextForm: Sized {
 }
 
 /// How it is read.
-pub(super) trait ReadForm: TextForm {
+pub(super) trait ReadForm: MemberTextForm {
     /// The value, or what is wrong with the text.
     fn read(text: &str) -> Result<Self, InvalidText>;
 }
 
 /// How it is written.
-pub(super) trait WrittenForm: TextForm {
+pub(super) trait WrittenForm: MemberTextForm {
     /// The text.
     fn written(&self) -> Cow<'_, str>;
 }
@@ -96,7 +96,7 @@ fn pattern(description: &str, pattern: &str) -> Schema {
     text(description).pattern(Some(pattern)).into()
 }
 
-impl TextForm for ApiName {
+impl MemberTextForm for ApiName {
     const NAME: &'static str = "ApiName";
 
     fn schema() -> Schema {
@@ -110,7 +110,7 @@ impl WrittenForm for ApiName {
     }
 }
 
-impl TextForm for AdminKeyName {
+impl MemberTextForm for AdminKeyName {
     const NAME: &'static str = "AdminKeyName";
 
     fn schema() -> Schema {
@@ -132,7 +132,7 @@ impl WrittenForm for AdminKeyName {
     }
 }
 
-impl TextForm for Timestamp {
+impl MemberTextForm for Timestamp {
     const NAME: &'static str = "Instant";
 
     fn schema() -> Schema {
@@ -157,7 +157,7 @@ impl WrittenForm for Timestamp {
     }
 }
 
-impl TextForm for InstantOrAge {
+impl MemberTextForm for InstantOrAge {
     const NAME: &'static str = "InstantOrAge";
 
     fn schema() -> Schema {
@@ -178,7 +178,7 @@ impl ReadForm for InstantOrAge {
     }
 }
 
-impl TextForm for SessionId {
+impl MemberTextForm for SessionId {
     const NAME: &'static str = "SessionId";
 
     fn schema() -> Schema {
@@ -198,7 +198,7 @@ impl WrittenForm for SessionId {
     }
 }
 
-impl TextForm for Kid {
+impl MemberTextForm for Kid {
     const NAME: &'static str = "KeyId";
 
     fn schema() -> Schema {
@@ -212,7 +212,7 @@ impl WrittenForm for Kid {
     }
 }
 
-impl TextForm for SupportId {
+impl MemberTextForm for SupportId {
     const NAME: &'static str = "SupportId";
 
     fn schema() -> Schema {
@@ -221,7 +221,7 @@ impl TextForm for SupportId {
     }
 }
 
-impl TextForm for IpAddr {
+impl MemberTextForm for IpAddr {
     const NAME: &'static str = "Address";
 
     fn schema() -> Schema {
@@ -244,7 +244,7 @@ impl ReadForm for IpAddr {
     }
 }
 
-impl TextForm for NetworkEntry {
+impl MemberTextForm for NetworkEntry {
     const NAME: &'static str = "Network";
 
     fn schema() -> Schema {
@@ -267,7 +267,7 @@ impl WrittenForm for NetworkEntry {
     }
 }
 
-impl TextForm for ScopeToken {
+impl MemberTextForm for ScopeToken {
     const NAME: &'static str = "Scope";
 
     fn schema() -> Schema {
@@ -290,7 +290,7 @@ impl WrittenForm for ScopeToken {
     }
 }
 
-impl TextForm for Method {
+impl MemberTextForm for Method {
     const NAME: &'static str = "HttpMethod";
 
     fn schema() -> Schema {
@@ -304,7 +304,7 @@ impl ReadForm for Method {
     }
 }
 
-impl TextForm for PathAndQuery {
+impl MemberTextForm for PathAndQuery {
     const NAME: &'static str = "RequestTarget";
 
     fn schema() -> Schema {
@@ -345,13 +345,13 @@ impl PartialSchema for LoginText {
     }
 }
 
-impl<T: TextForm> ToSchema for TextMember<T> {
+impl<T: MemberTextForm> ToSchema for TextMember<T> {
     fn name() -> Cow<'static, str> {
         T::NAME.into()
     }
 }
 
-impl<T: TextForm> PartialSchema for TextMember<T> {
+impl<T: MemberTextForm> PartialSchema for TextMember<T> {
     fn schema() -> RefOr<Schema> {
         RefOr::T(T::schema())
     }

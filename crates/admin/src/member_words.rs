@@ -11,7 +11,7 @@ use countersign_domain::{Algorithm, Reason, Refusal, Role};
 use countersign_store::KeyPurpose;
 use utoipa::openapi::schema::Schema;
 
-use super::member_text::{ReadForm, TextForm, TextMember, WrittenForm, text};
+use super::member_text::{MemberTextForm, ReadForm, TextMember, WrittenForm, text};
 
 pub(super) type RoleText = TextMember<Role>;
 pub(super) type AlgorithmText = TextMember<Algorithm>;
@@ -35,7 +35,7 @@ fn must_be_one_of(names: impl IntoIterator<Item = impl Display>) -> InvalidText 
     InvalidText(format!("must be one of {}", names.join(", ")))
 }
 
-impl TextForm for Role {
+impl MemberTextForm for Role {
     const NAME: &'static str = "Role";
 
     fn schema() -> Schema {
@@ -58,7 +58,7 @@ impl WrittenForm for Role {
     }
 }
 
-impl TextForm for Algorithm {
+impl MemberTextForm for Algorithm {
     const NAME: &'static str = "Algorithm";
 
     fn schema() -> Schema {
@@ -79,7 +79,7 @@ impl WrittenForm for Algorithm {
     }
 }
 
-impl TextForm for KeyPurpose {
+impl MemberTextForm for KeyPurpose {
     const NAME: &'static str = "KeyPurpose";
 
     fn schema() -> Schema {
@@ -95,7 +95,7 @@ impl WrittenForm for KeyPurpose {
     }
 }
 
-impl TextForm for Action {
+impl MemberTextForm for Action {
     const NAME: &'static str = "Action";
 
     fn schema() -> Schema {
@@ -110,7 +110,7 @@ impl ReadForm for Action {
     }
 }
 
-impl TextForm for End {
+impl MemberTextForm for End {
     const NAME: &'static str = "SessionEnd";
 
     fn schema() -> Schema {
@@ -124,7 +124,7 @@ impl WrittenForm for End {
     }
 }
 
-impl TextForm for RefusalCode {
+impl MemberTextForm for RefusalCode {
     const NAME: &'static str = "RefusalCode";
 
     fn schema() -> Schema {

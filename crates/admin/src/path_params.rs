@@ -22,21 +22,30 @@ use countersign_store::SealedKey;
 /// What a parameter of a path is, and how it looks.
 pub(super) fn path_parameter(name: &str) -> (&'static str, SchemaSource) {
     match name {
-        "account" => ("The id of an account.", SchemaSource::of::<AccountNumber>()),
+        "account" => (
+            "The id of an account.",
+            SchemaSource::for_type::<AccountNumber>(),
+        ),
         "credential" => (
             "The id of a credential of the account.",
-            SchemaSource::of::<CredentialNumber>(),
+            SchemaSource::for_type::<CredentialNumber>(),
         ),
-        "session" => ("The id of a session.", SchemaSource::of::<SessionIdText>()),
-        "api" => ("The name of an api.", SchemaSource::of::<ApiNameText>()),
-        "kid" => ("The id of a key.", SchemaSource::of::<KeyIdText>()),
+        "session" => (
+            "The id of a session.",
+            SchemaSource::for_type::<SessionIdText>(),
+        ),
+        "api" => (
+            "The name of an api.",
+            SchemaSource::for_type::<ApiNameText>(),
+        ),
+        "kid" => ("The id of a key.", SchemaSource::for_type::<KeyIdText>()),
         "refusal" => (
             "The support id of a refusal, or as much of its beginning as makes it the only one.",
-            SchemaSource::of::<SupportIdText>(),
+            SchemaSource::for_type::<SupportIdText>(),
         ),
         _ => (
             "The name of an admin key.",
-            SchemaSource::of::<AdminKeyNameText>(),
+            SchemaSource::for_type::<AdminKeyNameText>(),
         ),
     }
 }

@@ -60,7 +60,7 @@ pub(super) struct GeneratedCredential {
 
 impl WantedCredential {
     /// What is asked for, as the api's dialect demands it.
-    pub(super) fn of(
+    pub(super) fn judge(
         asked: NewCredentialRequest,
         api: &IssuingApi,
         faults: &mut MemberFaults,

@@ -39,7 +39,7 @@ impl ActiveState {
         self == Self::Active
     }
 
-    fn of(active: bool) -> Self {
+    fn from_flag(active: bool) -> Self {
         if active { Self::Active } else { Self::Disabled }
     }
 }
@@ -87,7 +87,7 @@ impl From<Account> for AccountView {
             id: AccountNumber(account.id),
             api: TextMember(account.api),
             login: account.name,
-            state: ActiveState::of(account.active),
+            state: ActiveState::from_flag(account.active),
             allow: networks
                 .map(|network| TextMember(NetworkEntry(network.to_string())))
                 .collect(),
@@ -144,7 +144,7 @@ impl From<Credential> for CredentialView {
             scopes: scopes
                 .map(|scope| TextMember(ScopeToken(scope.to_owned())))
                 .collect(),
-            state: ActiveState::of(credential.active),
+            state: ActiveState::from_flag(credential.active),
             created_at: TextMember(credential.created_at),
             login: credential.login,
         }

@@ -111,7 +111,7 @@ mod tests {
         );
         let dialect = Dialect::compile(&source, "small").unwrap();
         let variant = dialect.variants().next().unwrap();
-        let placeholders = SecretPlaceholders::of(&login_with(["tag"]));
+        let placeholders = SecretPlaceholders::for_request(&login_with(["tag"]));
         let request = placeholders.request(&dialect, variant, "it's me");
         curl_line(
             &request.unwrap(),

@@ -32,7 +32,7 @@ impl SecretPlaceholders {
     }
 
     /// For the secrets of a request. What is empty stays so: a dialect may leave it out.
-    pub fn of(asked: &RequestContext) -> Self {
+    pub fn for_request(asked: &RequestContext) -> Self {
         let mut names = Vec::new();
         let mut stand_in = |name: &str, secret: &Secret| {
             if secret.expose().is_empty() {
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn a_word_for_a_shell_keeps_every_character_and_names_the_secret() {
-        let placeholders = SecretPlaceholders::of(&login_with(["api-key"]));
+        let placeholders = SecretPlaceholders::for_request(&login_with(["api-key"]));
         let (secret, key) = (placeholder(0), placeholder(1));
         for (text, word) in [
             (secret.clone(), r#""$COUNTERSIGN_SECRET""#),
@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn basic_is_shown_with_its_user_and_without_its_password() {
-        let placeholders = SecretPlaceholders::of(&login_with([]));
+        let placeholders = SecretPlaceholders::for_request(&login_with([]));
         let pair = STANDARD.encode(format!("acme:{}", placeholder(0)));
         let shown = placeholders.shown(&format!("Basic {pair}"));
         assert_eq!(shown, "Basic [acme:[secret]]");

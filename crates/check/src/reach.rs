@@ -46,7 +46,7 @@ pub async fn way_findings(profile: &Profile) -> Result<Vec<CheckFinding>, Error>
         return Ok(Vec::new());
     };
     let (roots, proxies) = (profile.roots()?, profile.proxies());
-    let target = Target {
+    let target = VendorTarget {
         url: &profile.auth_url,
         roots: &roots,
         proxies: &proxies,
@@ -54,7 +54,7 @@ pub async fn way_findings(profile: &Profile) -> Result<Vec<CheckFinding>, Error>
     };
     let mut found = checks(&target).await;
     if profile.auth_url != profile.url {
-        let api = Target {
+        let api = VendorTarget {
             url: &profile.url,
             roots: &roots,
             proxies: &proxies,
@@ -66,7 +66,7 @@ pub async fn way_findings(profile: &Profile) -> Result<Vec<CheckFinding>, Error>
 }
 
 /// Where the vendor is, and what is asked there.
-struct Target<'p> {
+struct VendorTarget<'p> {
     url: &'p ServerUrl,
     roots: &'p TrustedRoots,
     proxies: &'p ProxyRules,
@@ -75,7 +75,7 @@ struct Target<'p> {
     login: Option<(&'p str, &'p Method)>,
 }
 
-impl Target<'_> {
+impl VendorTarget<'_> {
     fn path(&self) -> &str {
         self.login.map_or("/", |(path, _)| path)
     }
@@ -95,14 +95,14 @@ impl Target<'_> {
 }
 
 /// Goes as far as the way leads.
-async fn checks(target: &Target<'_>) -> Vec<CheckFinding> {
+async fn checks(target: &VendorTarget<'_>) -> Vec<CheckFinding> {
     let mut checks = Vec::new();
     // What has failed is among the checks.
     let _ = go(target, &mut checks).await;
     checks
 }
 
-async fn go(target: &Target<'_>, checks: &mut Vec<CheckFinding>) -> Option<()> {
+async fn go(target: &VendorTarget<'_>, checks: &mut Vec<CheckFinding>) -> Option<()> {
     let uri = target.url.target(target.path(), None).ok()?;
     let stream = match proxy(target, checks)? {
         Some(proxy) => led(&proxy, &uri, checks).await?,
@@ -121,7 +121,10 @@ async fn go(target: &Target<'_>, checks: &mut Vec<CheckFinding>) -> Option<()> {
 }
 
 /// The proxy on the way, if there is one.
-fn proxy(target: &Target<'_>, checks: &mut Vec<CheckFinding>) -> Option<Option<OutboundProxy>> {
+fn proxy(
+    target: &VendorTarget<'_>,
+    checks: &mut Vec<CheckFinding>,
+) -> Option<Option<OutboundProxy>> {
     if let Some(source) = target.proxies.passed_over(target.url) {
         let said = format!(
             "{source} is not used for {}, which is on this machine or in NO_PROXY",
@@ -167,7 +170,7 @@ async fn led(
 }
 
 async fn resolve(
-    target: &Target<'_>,
+    target: &VendorTarget<'_>,
     uri: &Uri,
     checks: &mut Vec<CheckFinding>,
 ) -> Option<Vec<SocketAddr>> {
@@ -242,7 +245,7 @@ fn soften(checks: &mut [CheckFinding]) {
 }
 
 async fn secure(
-    target: &Target<'_>,
+    target: &VendorTarget<'_>,
     stream: ServerStream,
     checks: &mut Vec<CheckFinding>,
 ) -> Option<ServerStream> {
@@ -278,7 +281,10 @@ enum Untrusted {
     Other(String),
 }
 
-async fn shake_hands(target: &Target<'_>, stream: ServerStream) -> Result<ServerStream, Untrusted> {
+async fn shake_hands(
+    target: &VendorTarget<'_>,
+    stream: ServerStream,
+) -> Result<ServerStream, Untrusted> {
     let other = |why: &dyn std::fmt::Display| Untrusted::Other(why.to_string());
     let config = client_config(target.roots, &[HTTP_1_1]).map_err(|it| other(&it))?;
     let name = ServerName::try_from(target.url.name().to_owned()).map_err(|it| other(&it))?;
@@ -307,7 +313,7 @@ fn described(wire: &ServerStream) -> CheckFinding {
 }
 
 async fn ask<S>(
-    target: &Target<'_>,
+    target: &VendorTarget<'_>,
     uri: &Uri,
     stream: S,
     checks: &mut Vec<CheckFinding>,
@@ -342,7 +348,7 @@ where
 /// Whether an answer in the open, or none, is one of a server that speaks TLS. A 400
 /// need not say so, as where HEAD is asked.
 async fn speaks_tls(
-    target: &Target<'_>,
+    target: &VendorTarget<'_>,
     uri: &Uri,
     answer: &io::Result<(StatusCode, HeaderMap)>,
 ) -> bool {
@@ -361,7 +367,7 @@ async fn speaks_tls(
 }
 
 async fn exchange<S>(
-    target: &Target<'_>,
+    target: &VendorTarget<'_>,
     uri: &Uri,
     stream: S,
 ) -> io::Result<(StatusCode, HeaderMap)>
@@ -388,7 +394,12 @@ where
     Ok((head.status, head.headers))
 }
 
-fn judge(target: &Target<'_>, uri: &Uri, status: StatusCode, headers: &HeaderMap) -> CheckFinding {
+fn judge(
+    target: &VendorTarget<'_>,
+    uri: &Uri,
+    status: StatusCode,
+    headers: &HeaderMap,
+) -> CheckFinding {
     let (method, path) = (target.harmless(), uri.path());
     let answer = format!("{method} {path} is answered with {}", status.as_u16());
     let (found, help) = match status.as_u16() {

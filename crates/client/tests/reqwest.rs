@@ -31,7 +31,7 @@ async fn requests_get_tokens_and_one_that_is_refused_is_made_once_more() {
     assert!(answer.text().await.unwrap().contains("a body"));
     clock.set(sandbox.advance(Duration::from_secs(7200)));
     assert_eq!(client.get(&url).send().await.unwrap().status(), 200);
-    let asked = RequestCounts::of(&sandbox.requests());
+    let asked = RequestCounts::count_all(&sandbox.requests());
     assert_eq!(
         (asked.logins, asked.refreshes, asked.guarded),
         (2, 1, 3),

@@ -194,7 +194,7 @@ impl ReceivedRequest {
 
     /// The request that an echo tells of.
     #[must_use]
-    pub fn of(reply: &Reply) -> Self {
+    pub fn from_reply(reply: &Reply) -> Self {
         assert_eq!(reply.status, 200, "{}", reply.text());
         Self::told_in(&reply.text())
     }

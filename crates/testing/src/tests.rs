@@ -11,7 +11,7 @@ async fn an_echo_tells_what_reached_it_and_remembers_it() {
     let server = RecordingServer::start(ReceivedRequest::echo);
     let asked = request("PUT", "/a?b", &[("x-c", "d"), ("x-c", "e")], "body");
     let reply = send_from("127.0.0.7", server.address, asked).await;
-    let told = ReceivedRequest::of(&reply.unwrap());
+    let told = ReceivedRequest::from_reply(&reply.unwrap());
     let kept = server.take().remove(0);
     for received in [told, kept] {
         assert_eq!(received.field("x-c"), ["d", "e"]);
@@ -37,7 +37,10 @@ async fn over_tls_only_who_trusts_the_certificate_is_served() {
         assert_eq!(secured.is_ok(), served, "{secured:?}");
         if let Ok(client) = secured {
             let reply = send_on(client.stream, "h", request("GET", "/", &[], "")).await;
-            assert_eq!(ReceivedRequest::of(&reply.unwrap()).header("host"), "h");
+            assert_eq!(
+                ReceivedRequest::from_reply(&reply.unwrap()).header("host"),
+                "h"
+            );
         }
     }
     assert_eq!(server.count(), 1);

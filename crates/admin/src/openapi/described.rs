@@ -28,7 +28,7 @@ pub(crate) struct SchemaSource {
 }
 
 impl SchemaSource {
-    pub(crate) fn of<T: ToSchema>() -> Self {
+    pub(crate) fn for_type<T: ToSchema>() -> Self {
         Self {
             name: T::name,
             schema: T::schema,
@@ -76,19 +76,19 @@ impl DescribedArgument for PathParams {}
 
 impl<T: ToSchema> DescribedArgument for RequestQuery<T> {
     fn describe(shape: &mut OperationShape) {
-        shape.query = Some(SchemaSource::of::<T>());
+        shape.query = Some(SchemaSource::for_type::<T>());
     }
 }
 
 impl<T: ToSchema> DescribedArgument for RequestBody<T> {
     fn describe(shape: &mut OperationShape) {
-        shape.body = Some(SchemaSource::of::<T>());
+        shape.body = Some(SchemaSource::for_type::<T>());
     }
 }
 
 impl<T: ToSchema> DescribedArgument for RepeatableRequest<T> {
     fn describe(shape: &mut OperationShape) {
-        shape.body = Some(SchemaSource::of::<T>());
+        shape.body = Some(SchemaSource::for_type::<T>());
         shape.once = true;
     }
 }
@@ -96,14 +96,14 @@ impl<T: ToSchema> DescribedArgument for RepeatableRequest<T> {
 impl<T: ToSchema> DescribedReply for Json<T> {
     fn describe(shape: &mut OperationShape) {
         shape.status = 200;
-        shape.reply = Some(SchemaSource::of::<T>());
+        shape.reply = Some(SchemaSource::for_type::<T>());
     }
 }
 
 impl<T: ToSchema, const STATUS: u16> DescribedReply for OnceReply<T, STATUS> {
     fn describe(shape: &mut OperationShape) {
         shape.status = STATUS;
-        shape.reply = Some(SchemaSource::of::<T>());
+        shape.reply = Some(SchemaSource::for_type::<T>());
     }
 }
 

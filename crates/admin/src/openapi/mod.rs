@@ -98,7 +98,7 @@ pub(super) fn document(operations: &[AdminOperation]) -> Value {
 }
 
 fn components(paths: &Value, mut schemas: SchemaSet) -> Value {
-    let problem = SchemaSource::of::<super::problem::ProblemDocument>();
+    let problem = SchemaSource::for_type::<super::problem::ProblemDocument>();
     let problem = schemas.refer(problem, SchemaUse::Reply);
     let responses = responses::problems(&problem);
     let used = json!([paths, responses]);

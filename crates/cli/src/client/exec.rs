@@ -53,7 +53,7 @@ pub(super) struct Environment {
 /// A fresh token as variables.
 pub(super) async fn environment(args: &ExecArgs, output: &Output) -> Result<Environment, Failure> {
     let profile = args.profiles.named(&args.profile)?;
-    let transcript = Transcript::of(output);
+    let transcript = Transcript::new(output);
     let source = open::source(&profile, &transcript)?;
     let token = open::reserve(&source, args.uses).await;
     let token = token.map_err(|it| transcript.failed(failure(&it)))?;

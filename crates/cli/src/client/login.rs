@@ -35,7 +35,7 @@ pub(crate) struct LoginArgs {
 /// Logs in.
 pub(super) async fn run(args: &LoginArgs, output: &mut Output) -> Result<(), Failure> {
     let profile = args.profiles.named(&args.profile)?;
-    let transcript = Transcript::of(output);
+    let transcript = Transcript::new(output);
     let secret = open::secret(&profile).await?;
     let source = open::source_with(&profile, secret, &transcript)?;
     let outcome = source.login().await;

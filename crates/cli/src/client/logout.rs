@@ -45,7 +45,7 @@ pub(crate) struct LogoutArgs {
 
 /// Logs out.
 pub(super) async fn run(args: &LogoutArgs, output: &mut Output) -> Result<(), Failure> {
-    let transcript = Transcript::of(output);
+    let transcript = Transcript::new(output);
     let names: Vec<_> = args.profile.iter().cloned().collect();
     if args.stale {
         let selected = args.profiles.some(&names)?;

@@ -42,7 +42,7 @@ fn builder(profile: &Profile, transcript: &Transcript) -> Result<TokenSourceBuil
         return Ok(builder);
     }
     let transport = transport(profile, &profile.auth_url)?;
-    Ok(builder.transport(transcript.listening(transport, Speaker::of(profile))))
+    Ok(builder.transport(transcript.listening(transport, Speaker::for_profile(profile))))
 }
 
 /// How requests reach a server of a profile's vendor: its API, or its token

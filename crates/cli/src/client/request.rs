@@ -67,7 +67,7 @@ pub(super) async fn run(args: &RequestArgs, output: &mut Output) -> Result<(), F
     let profile = args.profiles.named(&args.profile)?;
     let asked = Asked::from_args(args, &profile)?;
     let sink = Sink::open(args.output.as_deref(), output.is_json())?;
-    let transcript = Transcript::of(output);
+    let transcript = Transcript::new(output);
     let answer = Api::new(&profile, &transcript)?
         .send_twice_if_refused(&asked)
         .await;

@@ -36,7 +36,7 @@ pub(crate) struct TokenArgs {
 /// Prints a fresh token.
 pub(super) async fn run(args: &TokenArgs, output: &mut Output) -> Result<(), Failure> {
     let profile = args.profiles.named(&args.profile)?;
-    let transcript = Transcript::of(output);
+    let transcript = Transcript::new(output);
     let source = open::source(&profile, &transcript)?;
     let token = open::reserve(&source, args.uses).await;
     let token = token.map_err(|it| transcript.failed(failure(&it)))?;

@@ -23,11 +23,11 @@ use crate::output::{Output, Verbosity};
 #[derive(Clone)]
 pub(super) struct Transcript {
     output: Output,
-    heard: Arc<Mutex<Heard>>,
+    heard: Arc<Mutex<RecordedExchanges>>,
 }
 
 #[derive(Default)]
-struct Heard {
+struct RecordedExchanges {
     exchanges: Vec<ShownExchange>,
     /// What must not be shown, of all of them: a vendor may repeat it later.
     secrets: Vec<Secret>,
@@ -41,7 +41,7 @@ pub(super) struct AskedRequest {
 }
 
 /// What the vendor answered, or why it did not.
-type Answer = Result<Response<Bytes>, TransportError>;
+type VendorAnswer = Result<Response<Bytes>, TransportError>;
 
 /// Who asks, and in which spelling.
 #[derive(Clone)]
@@ -55,7 +55,7 @@ pub(super) struct Speaker {
 
 impl Transcript {
     /// Of a command that prints like this.
-    pub(super) fn of(output: &Output) -> Self {
+    pub(super) fn new(output: &Output) -> Self {
         Self {
             output: output.clone(),
             heard: Arc::default(),
@@ -86,7 +86,7 @@ impl Transcript {
         &self,
         asked: AskedRequest,
         login: &str,
-        answer: &Answer,
+        answer: &VendorAnswer,
         secrets: impl IntoIterator<Item = Secret>,
     ) {
         let mut heard = self.heard();
@@ -137,7 +137,7 @@ impl Transcript {
         }
     }
 
-    fn heard(&self) -> MutexGuard<'_, Heard> {
+    fn heard(&self) -> MutexGuard<'_, RecordedExchanges> {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -150,7 +150,7 @@ impl AskedRequest {
 
 impl Speaker {
     /// A profile's.
-    pub(super) fn of(profile: &Profile) -> Self {
+    pub(super) fn for_profile(profile: &Profile) -> Self {
         Self {
             dialect: profile.dialect.clone(),
             variant: profile.variant,
@@ -162,7 +162,7 @@ impl Speaker {
     /// A request as it can be shown: it is written anew, without its secrets. `None` if
     /// that is not possible.
     fn asked(&self, context: &RequestContext) -> Option<AskedRequest> {
-        let names = SecretPlaceholders::of(context);
+        let names = SecretPlaceholders::for_request(context);
         let request = names.request(&self.dialect, self.variant, &self.login)?;
         let (path, query) = (request.uri().path(), request.uri().query());
         let url = self.auth_url.target(path, query).ok()?.to_string();
@@ -179,7 +179,7 @@ impl Speaker {
     }
 
     /// The secrets that an answer brings.
-    fn granted(&self, context: &RequestContext, answer: &Answer) -> Vec<Secret> {
+    fn granted(&self, context: &RequestContext, answer: &VendorAnswer) -> Vec<Secret> {
         let (Ok(response), asking) = (answer, request_values(context, &self.login)) else {
             return Vec::new();
         };
@@ -205,7 +205,7 @@ struct Listening<T> {
 }
 
 impl<T: Transport> Transport for Listening<T> {
-    fn send(&self, request: Request<Bytes>) -> BoxFuture<'_, Answer> {
+    fn send(&self, request: Request<Bytes>) -> BoxFuture<'_, VendorAnswer> {
         Box::pin(async move {
             let context = request.extensions().get::<RequestContext>().cloned();
             let asked = context.as_ref().and_then(|it| self.speaker.asked(it));

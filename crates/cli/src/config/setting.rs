@@ -217,6 +217,7 @@ impl<'d> GivenValues<'d> {
             .filter(|(.., sound)| *sound)
             .map(|(_, value, _)| value)
     }
+
     /// Whether a key was given, and could not be read.
     pub(super) fn is_wrong(&self, key: &str) -> bool {
         self.has(key) && self.sound(key).is_none()

@@ -19,7 +19,7 @@ use super::{CompiledRule, RouteAccess, Routes};
 use crate::path::JudgedPath;
 use crate::pattern::{PathPattern, PatternEnd, PatternSegment};
 use crate::scopes::Scopes;
-use spelling_tree::{Place, Places, SpellingNode, SpellingTree, folded};
+use spelling_tree::{SpellingNode, SpellingTree, TreePlace, TreePlaces, folded};
 
 /// A protected pattern of which some paths, spelled otherwise, are asked for less.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,8 +112,8 @@ impl Routes {
 /// A path on the way through rules and guarded paths.
 #[derive(Clone)]
 struct Spelled {
-    rules: Places,
-    guards: Places,
+    rules: TreePlaces,
+    guards: TreePlaces,
     /// Whether a segment is spelled otherwise than the pattern has it.
     departed: bool,
     text: String,
@@ -255,8 +255,8 @@ impl<'r> SpellingWalk<'r> {
         asked: &Demand<'_>,
     ) -> Vec<(Weaker, String)> {
         let start = Spelled {
-            rules: vec![Place::Node(0)],
-            guards: vec![Place::Node(0)],
+            rules: vec![TreePlace::Node(0)],
+            guards: vec![TreePlace::Node(0)],
             departed: false,
             text: String::new(),
         };
@@ -320,7 +320,7 @@ impl<'r> SpellingWalk<'r> {
         while !last.is_empty() {
             let further = last.iter().filter(|it| {
                 let mut places = it.rules.iter().chain(&it.guards);
-                places.any(|place| matches!(place, Place::Node(_)))
+                places.any(|place| matches!(place, TreePlace::Node(_)))
             });
             let stepped = further.flat_map(|state| {
                 let choices = self.any_segment(state).into_iter();

@@ -57,7 +57,7 @@ async fn the_upstream_learns_who_calls() {
         let response = front
             .get(&path, &[("authorization", &world.bearer())])
             .await;
-        let received = ReceivedRequest::of(&response);
+        let received = ReceivedRequest::from_reply(&response);
         assert_eq!(identity(&received), expected(dialect, LOGIN, true));
         assert!(received.field("authorization").is_empty(), "{dialect}");
     }
@@ -69,7 +69,7 @@ async fn a_static_key_has_no_session() {
     let world = Plan::new(APIRONE, &echo.url).build();
     let front = world.serve();
     let target = format!("/api/v2/accounts/{LOGIN}/x?transfer-key={KEY}");
-    let received = ReceivedRequest::of(&front.get(&target, &[]).await);
+    let received = ReceivedRequest::from_reply(&front.get(&target, &[]).await);
     assert_eq!(identity(&received), expected(APIRONE, LOGIN, false));
 }
 
@@ -98,7 +98,7 @@ async fn forged_identity_is_stripped_in_every_alias_on_public_routes_too() {
     .map(|name| (name, "1"))
     .to_vec();
     forged.push(("x-countersign-account", "2"));
-    let public = ReceivedRequest::of(&front.get("/api/v1/public", &forged).await);
+    let public = ReceivedRequest::from_reply(&front.get("/api/v1/public", &forged).await);
     assert_eq!(
         identity(&public),
         [
@@ -107,9 +107,9 @@ async fn forged_identity_is_stripped_in_every_alias_on_public_routes_too() {
         ]
     );
     forged.push(("authorization", &bearer));
-    let guarded = ReceivedRequest::of(&front.get("/api/v1/x", &forged).await);
+    let guarded = ReceivedRequest::from_reply(&front.get("/api/v1/x", &forged).await);
     assert_eq!(identity(&guarded), expected(MYPOPUP, LOGIN, true));
-    let public = ReceivedRequest::of(&front.get("/api/v1/public", &forged).await);
+    let public = ReceivedRequest::from_reply(&front.get("/api/v1/public", &forged).await);
     assert!(public.field("authorization").is_empty());
 }
 
@@ -166,7 +166,7 @@ async fn whence_a_request_came_is_for_us_to_say() {
     for lies in lies().chunks(40) {
         let mut fields: Vec<_> = lies.iter().map(|name| (&**name, "203.0.113.1")).collect();
         fields.push(("host", "partner.example"));
-        let received = ReceivedRequest::of(&front.get("/api/v1/public", &fields).await);
+        let received = ReceivedRequest::from_reply(&front.get("/api/v1/public", &fields).await);
         told_ours_alone(&received, &echo);
     }
 }
@@ -221,7 +221,7 @@ async fn the_upstream_is_told_what_the_client_spoke_and_asked_for() {
     plan.site = ApiSite::parse::<&str>(&[], "/pay/v1").unwrap();
     let front = plan.build().serve();
     let lie = [("x-forwarded-prefix", "/elsewhere")];
-    let received = ReceivedRequest::of(&front.get("/api/v1/public", &lie).await);
+    let received = ReceivedRequest::from_reply(&front.get("/api/v1/public", &lie).await);
     assert_eq!(received.field("x-forwarded-prefix"), ["/pay/v1"]);
     assert_eq!(received.field("x-forwarded-proto"), ["https"]);
     assert_eq!(received.field("x-forwarded-for"), ["192.0.2.7"]);
@@ -243,7 +243,7 @@ async fn what_http_2_spells_otherwise_goes_on_as_http_1_has_it() {
         .gateway
         .forward(&world.api, request, world.client, REQUEST_ID, NOW)
         .await;
-    let received = ReceivedRequest::of(&Reply::whole(answer.response).await.unwrap());
+    let received = ReceivedRequest::from_reply(&Reply::whole(answer.response).await.unwrap());
     assert_eq!(received.field("cookie"), ["a=1; b=2"]);
     assert_eq!(received.field("x-forwarded-host"), ["partner.example"]);
     assert_eq!(received.target, "/api/v1/public");
@@ -270,7 +270,7 @@ async fn the_bearer_goes_on_only_where_it_is_asked_for_and_was_looked_at() {
         (&public, &basic, false),
     ] {
         let response = front.get(target, &[("authorization", sent)]).await;
-        let received = ReceivedRequest::of(&response);
+        let received = ReceivedRequest::from_reply(&response);
         let expected: &[&str] = if goes_on { &[sent] } else { &[] };
         assert_eq!(received.field("authorization"), expected, "{target} {sent}");
         assert!(!received.target.contains(KEY), "{target}");
@@ -294,8 +294,9 @@ async fn a_login_cannot_end_its_field_or_be_read_in_two_ways() {
             name: name.to_owned(),
             ..world.account(ACCOUNT, name)
         })]);
-        let received =
-            ReceivedRequest::of(&front.get("/api/v1/x", &[("authorization", &bearer)]).await);
+        let received = ReceivedRequest::from_reply(
+            &front.get("/api/v1/x", &[("authorization", &bearer)]).await,
+        );
         assert_eq!(received.field("x-countersign-login"), [encoded]);
         assert!(received.field("x-admin").is_empty());
     }

@@ -22,7 +22,8 @@ async fn the_upstream_gets_its_own_host_or_the_clients() {
             let front = plan.build().serve();
             let own = echo.url.trim_start_matches("http://");
             for asked in ["pay.example:8443", "pay.example", "[::1]:80"] {
-                let received = ReceivedRequest::of(&front.get(PUBLIC, &[("host", asked)]).await);
+                let received =
+                    ReceivedRequest::from_reply(&front.get(PUBLIC, &[("host", asked)]).await);
                 let told = match of {
                     UpstreamHost::Upstream => own,
                     UpstreamHost::Client => asked,

@@ -79,7 +79,7 @@ where
         .gateway
         .forward(&world.api, request, world.client, REQUEST_ID, NOW)
         .await;
-    ReceivedRequest::of(&Reply::whole(answer.response).await.unwrap())
+    ReceivedRequest::from_reply(&Reply::whole(answer.response).await.unwrap())
 }
 
 #[tokio::test]

@@ -63,7 +63,11 @@ async fn where_slashes_merge_the_merged_path_is_judged_and_forwarded() {
         ("/%64eposit//a%20b", "/%64eposit/a%20b"),
     ] {
         let response = front.get(target, &[("authorization", &bearer)]).await;
-        assert_eq!(ReceivedRequest::of(&response).target, forwarded, "{target}");
+        assert_eq!(
+            ReceivedRequest::from_reply(&response).target,
+            forwarded,
+            "{target}"
+        );
     }
     let reached = echo.count();
     for (target, reason) in [
@@ -120,7 +124,7 @@ async fn path_and_query_are_forwarded_byte_for_byte() {
     ] {
         let response = front.get(target, &[("authorization", &bearer)]).await;
         let expected = format!("/base{target}");
-        assert_eq!(ReceivedRequest::of(&response).target, expected);
+        assert_eq!(ReceivedRequest::from_reply(&response).target, expected);
     }
 }
 
@@ -154,7 +158,7 @@ async fn no_header_changes_the_method_or_the_path() {
         ("x-forwarded-uri", "/admin"),
         ("x-forwarded-method", "POST"),
     ];
-    let received = ReceivedRequest::of(&front.get(&estimate, &overrides).await);
+    let received = ReceivedRequest::from_reply(&front.get(&estimate, &overrides).await);
     assert_eq!((&*received.method, &received.target), ("GET", &estimate));
     for (name, _) in overrides {
         assert!(

@@ -45,7 +45,7 @@ async fn a_key_in_the_query_opens_on_every_method_and_stays_here() {
     ] {
         for method in ["GET", "POST", "PATCH", "DELETE"] {
             let target = home(&format!("invoices?{query}"));
-            let received = ReceivedRequest::of(&front.send(method, &target, &[], "").await);
+            let received = ReceivedRequest::from_reply(&front.send(method, &target, &[], "").await);
             assert_eq!(
                 received.target,
                 home(&format!("invoices{left}")),
@@ -89,7 +89,7 @@ async fn a_key_that_is_not_good_is_refused_for_its_own_reason() {
 async fn a_key_follows_its_account_and_its_credential() {
     let (world, front, _echo) = apirone().await;
     let wallet = format!("/api/v2/wallets/{SECOND_LOGIN}/invoices?transfer-key={SECOND_KEY}");
-    let received = ReceivedRequest::of(&front.get(&wallet, &[]).await);
+    let received = ReceivedRequest::from_reply(&front.get(&wallet, &[]).await);
     assert_eq!(received.field("x-countersign-login"), [SECOND_LOGIN]);
 
     let account = world.account(ACCOUNT, LOGIN);
@@ -142,7 +142,8 @@ async fn a_key_in_a_json_body_opens_and_the_rest_stays_as_it_was() {
             r#"{"a" : 1.50 ,"b":"\u00fc"}"#,
         ),
     ] {
-        let received = ReceivedRequest::of(&front.send("POST", &target, &[JSON], &sent).await);
+        let received =
+            ReceivedRequest::from_reply(&front.send("POST", &target, &[JSON], &sent).await);
         let body = &received.body;
         assert_eq!(body, left);
         assert_eq!(received.field("content-length"), [body.len().to_string()]);
@@ -156,7 +157,7 @@ async fn a_key_in_a_json_body_opens_and_the_rest_stays_as_it_was() {
         let response = front
             .send("PATCH", &target, &[("content-type", media)], &sent)
             .await;
-        assert_eq!(ReceivedRequest::of(&response).body, "{}", "{media}");
+        assert_eq!(ReceivedRequest::from_reply(&response).body, "{}", "{media}");
     }
 }
 
@@ -227,7 +228,7 @@ async fn a_bearer_decides_and_the_keys_beside_it_stay_here() {
     let target = home(&format!("transfer?transfer-key={OTHER_KEY}&a=1"));
     let body = format!(r#"{{"transfer-key":"{OTHER_KEY}","a":1}}"#);
     let fields = [JSON, ("authorization", bearer.as_str())];
-    let received = ReceivedRequest::of(&front.send("POST", &target, &fields, &body).await);
+    let received = ReceivedRequest::from_reply(&front.send("POST", &target, &fields, &body).await);
     assert_eq!(received.target, home("transfer?a=1"));
     assert_eq!(received.body, r#"{"a":1}"#);
     assert!(!received.field("x-countersign-session").is_empty());
@@ -241,10 +242,11 @@ async fn a_bearer_decides_and_the_keys_beside_it_stay_here() {
 async fn on_a_public_route_keys_are_not_looked_at_and_stay_here() {
     let (_world, front, _echo) = apirone().await;
     let target = home("transfer?transfer-key=no&transfer-key=no&a=1");
-    let received = ReceivedRequest::of(&front.get(&target, &[]).await);
+    let received = ReceivedRequest::from_reply(&front.get(&target, &[]).await);
     assert_eq!(received.target, home("transfer?a=1"));
     let body = r#"{"transfer-key":"no","a":1}"#;
-    let received = ReceivedRequest::of(&front.send("PUT", &home("transfer"), &[JSON], body).await);
+    let received =
+        ReceivedRequest::from_reply(&front.send("PUT", &home("transfer"), &[JSON], body).await);
     assert_eq!(received.body, r#"{"a":1}"#);
 }
 
@@ -253,7 +255,7 @@ async fn a_key_in_the_query_and_another_in_the_body_are_two_callers() {
     let (world, front, _echo) = apirone().await;
     let target = home(&format!("transfer?transfer-key={KEY}"));
     let same = format!(r#"{{"transfer-key":"{KEY}","a":1}}"#);
-    let received = ReceivedRequest::of(&front.send("POST", &target, &[JSON], &same).await);
+    let received = ReceivedRequest::from_reply(&front.send("POST", &target, &[JSON], &same).await);
     assert_eq!(received.body, r#"{"a":1}"#);
     let other = format!(r#"{{"transfer-key":"{OTHER_KEY}","a":1}}"#);
     assert_eq!(
@@ -283,9 +285,10 @@ async fn a_large_body_is_refused_only_where_a_key_in_it_would_have_to_decide() {
     let fields = [JSON, ("authorization", bearer.as_str())];
     let body = large("x");
     let received =
-        ReceivedRequest::of(&front.send("POST", &home("transfer"), &fields, &body).await);
+        ReceivedRequest::from_reply(&front.send("POST", &home("transfer"), &fields, &body).await);
     assert_eq!(received.body, body);
-    let received = ReceivedRequest::of(&front.send("PUT", &home("transfer"), &[JSON], &body).await);
+    let received =
+        ReceivedRequest::from_reply(&front.send("PUT", &home("transfer"), &[JSON], &body).await);
     assert_eq!(received.body, body, "on a public route");
 }
 
@@ -366,7 +369,7 @@ async fn a_body_is_looked_into_under_every_type_that_the_dialect_takes_json_unde
             fields.extend(authorization.map(|bearer| ("authorization", bearer.as_str())));
             let sent = format!(" \r\n{{\"a\":1,\"transfer-key\":\"{key}\"}}");
             let reply = front.send("POST", &home("transfer"), &fields, &sent).await;
-            let left = ReceivedRequest::of(&reply);
+            let left = ReceivedRequest::from_reply(&reply);
             assert_eq!(left.body, " \r\n{\"a\":1}", "{media:?}");
         }
     }
@@ -381,7 +384,7 @@ async fn a_body_that_need_not_be_json_goes_on_as_it_is_unless_it_is() {
     for body in ["a=1&b=2", "", "  ", "{", "{a}=1", "[1]", &long] {
         let fields = [form, ("authorization", bearer.as_str())];
         let reply = front.send("POST", &home("transfer"), &fields, body).await;
-        assert_eq!(ReceivedRequest::of(&reply).body, body);
+        assert_eq!(ReceivedRequest::from_reply(&reply).body, body);
         front.send("POST", &home("transfer"), &[form], body).await;
         let denied = world.last_outcome().unwrap_err();
         assert_eq!(denied.reason, Reason::TokenMissing, "{body}");
@@ -530,7 +533,7 @@ async fn on_a_public_route_no_body_is_refused_for_what_is_in_it() {
         ("transfer", &[JSON, gzip], "\x1f", "\x1f"),
     ] {
         let reply = front.send("PUT", &home(rest), fields, body).await;
-        let received = ReceivedRequest::of(&reply);
+        let received = ReceivedRequest::from_reply(&reply);
         assert_eq!(received.target, home("transfer"), "{body}");
         assert_eq!(received.body, left);
     }

@@ -39,7 +39,7 @@ fn before(url: &str, http2: bool) -> World {
 }
 
 async fn asked(world: &World) -> ReceivedRequest {
-    ReceivedRequest::of(&world.serve().get(PUBLIC, &[]).await)
+    ReceivedRequest::from_reply(&world.serve().get(PUBLIC, &[]).await)
 }
 
 async fn refused(world: &World) -> (u16, GuardDenial) {
@@ -212,7 +212,7 @@ async fn over_http_2_bodies_and_fields_are_the_same() {
     let fields = [("authorization", &*world.bearer()), ("x-kept", "1")];
     let response = front.send("POST", "/api/v1/x?a=1", &fields, &body).await;
     assert!(!response.headers.contains_key("x-countersign-account"));
-    let received = ReceivedRequest::of(&response);
+    let received = ReceivedRequest::from_reply(&response);
     assert_eq!(received.body, body);
     assert_eq!(received.field("x-kept"), ["1"]);
     assert_eq!(received.field("x-forwarded-for"), ["127.0.0.9"]);

@@ -368,7 +368,10 @@ async fn a_field_that_comes_twice_goes_on_twice() {
     let echo = echo_upstream();
     let (_world, front) = behind(MYPOPUP, &echo.url);
     let received = front.get(PUBLIC, &[("accept", "a"), ("accept", "b")]).await;
-    assert_eq!(ReceivedRequest::of(&received).field("accept"), ["a", "b"]);
+    assert_eq!(
+        ReceivedRequest::from_reply(&received).field("accept"),
+        ["a", "b"]
+    );
 }
 
 #[tokio::test]

@@ -22,10 +22,10 @@ pub(super) struct SpellingNode {
 
 /// Where in the tree a path is that is read segment by segment. The first place is the
 /// most specific.
-pub(super) type Places = Vec<Place>;
+pub(super) type TreePlaces = Vec<TreePlace>;
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Place {
+pub(super) enum TreePlace {
     /// At this node.
     Node(usize),
     /// Within the `*` of this pattern.
@@ -67,37 +67,37 @@ impl SpellingTree {
         is_new
     }
 
-    pub(super) fn nodes(&self, places: &Places) -> impl Iterator<Item = &SpellingNode> {
+    pub(super) fn nodes(&self, places: &TreePlaces) -> impl Iterator<Item = &SpellingNode> {
         places.iter().filter_map(|place| match place {
-            Place::Node(at) => self.0.get(*at),
-            Place::Rest(_) => None,
+            TreePlace::Node(at) => self.0.get(*at),
+            TreePlace::Rest(_) => None,
         })
     }
 
     /// Where a segment leads: one of this text, or one that no pattern spells.
-    pub(super) fn step(&self, places: &Places, text: Option<&str>) -> Places {
+    pub(super) fn step(&self, places: &TreePlaces, text: Option<&str>) -> TreePlaces {
         let mut next = Vec::with_capacity(places.len());
         for place in places {
-            let Place::Node(at) = *place else {
+            let TreePlace::Node(at) = *place else {
                 next.push(*place);
                 continue;
             };
             let node = &self.0[at];
             let spelled = text.and_then(|text| node.texts.get(text));
-            next.extend(spelled.map(|at| Place::Node(*at)));
-            next.extend(node.any.map(Place::Node));
+            next.extend(spelled.map(|at| TreePlace::Node(*at)));
+            next.extend(node.any.map(TreePlace::Node));
             let rest = node.ends.iter().find(|(end, _)| *end == PatternEnd::Rest);
-            next.extend(rest.map(|(_, number)| Place::Rest(*number)));
+            next.extend(rest.map(|(_, number)| TreePlace::Rest(*number)));
         }
         next
     }
 
     /// The pattern that decides about a path that ends here.
-    pub(super) fn decides(&self, places: &Places, slash: bool) -> Option<usize> {
+    pub(super) fn decides(&self, places: &TreePlaces, slash: bool) -> Option<usize> {
         let tail: &[&str] = if slash { &[""] } else { &[] };
         places.iter().find_map(|place| match *place {
-            Place::Rest(number) => Some(number),
-            Place::Node(at) => {
+            TreePlace::Rest(number) => Some(number),
+            TreePlace::Node(at) => {
                 let ends = self.0[at].ends.iter();
                 // What ends here is more specific than the rest.
                 let fitting = ends.filter(|(end, _)| end.fits(tail));
