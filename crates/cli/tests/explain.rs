@@ -582,6 +582,8 @@ async fn a_support_id_is_explained_in_words() {
     assert_eq!(code, Some(1), "{unknown}");
     for words in [
         &["explain"] as &[_],
+        &["explain", ""],
+        &["explain", "…"],
         &["explain", "GET", "/"],
         &["explain", "--login", "a", "b"],
     ] {

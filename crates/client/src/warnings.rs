@@ -1,8 +1,8 @@
 //! Warnings to a person about what works and should be corrected anyway.
 
 /// The target of the log events with which the client warns a person of something
-/// that works and should be corrected: a session file that was set aside, or a file
-/// with a secret that others can read. Each is one whole sentence without secrets.
+/// that works and should be corrected: a session file that was set aside, a session that
+/// could not be ended, or a file with a secret that others can read. Each is one whole sentence without secrets.
 pub const WARNINGS: &str = "countersign_client::warning";
 
 /// Logs a warning for a person.

@@ -182,6 +182,27 @@ fn a_second_login_ends_the_session_before_it() {
 }
 
 #[test]
+fn a_session_before_it_that_could_not_be_ended_is_warned_of() {
+    let stage = Stage::speaking("apirone");
+    stage.run(&["login", "pay"]).code(0);
+    stage.answers(TokenOperation::Logout, 500, 10);
+    let ran = stage.run(&["login", "pay"]).code(0);
+    let warning = "pay: the session before this one could not be ended: ";
+    assert!(ran.stderr.contains(warning), "{}", ran.stderr);
+    stage.assert_discreet(&ran);
+}
+
+#[test]
+fn an_empty_profiles_file_may_be_the_null_device() {
+    let stage = Stage::start();
+    let ran = stage
+        .run(&["status", "pay", "--profiles", "/dev/null"])
+        .code(64);
+    assert!(!ran.stderr.contains("chmod"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("no profile"), "{}", ran.stderr);
+}
+
+#[test]
 fn a_secret_that_others_can_read_is_warned_of_where_it_is_used() {
     let stage = Stage::start();
     let file = stage.file("secret");

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use countersign_domain::{Timestamp, TokenOperation};
 
+use crate::warnings::warn;
 use crate::{Clock, Error, TokenEvent, TokenEventKind};
 
 /// Called with each event.
@@ -82,11 +83,10 @@ impl SourceEvents {
 
     /// The session that a login took the place of could not be ended.
     pub(super) fn former_session_not_ended(&self, error: &Error) {
-        tracing::warn!(
-            profile = &*self.profile,
-            "the former session could not be ended: {}",
-            error.message
-        );
+        warn(&format!(
+            "{}: the session before this one could not be ended: {}",
+            self.profile, error.message
+        ));
     }
 
     fn seconds_to(&self, end: Timestamp) -> u64 {
