@@ -177,7 +177,7 @@ impl ReceivedRequest {
         }
     }
 
-    /// An answer that tells the request; [`ReceivedRequest::of`] reads it.
+    /// An answer that tells the request; [`ReceivedRequest::from_reply`] reads it.
     #[must_use]
     pub fn echo(&self) -> Response<Full<Bytes>> {
         let told = json!({
@@ -199,7 +199,7 @@ impl ReceivedRequest {
         Self::told_in(&reply.text())
     }
 
-    /// As [`ReceivedRequest::of`], of an echo as it came.
+    /// As [`ReceivedRequest::from_reply`], of an echo as it came.
     #[must_use]
     pub fn of_raw(reply: &str) -> Self {
         let (status, body) = status_and_body(reply);
