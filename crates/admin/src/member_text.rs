@@ -34,7 +34,7 @@ pub(super) trait MemberTextForm: Sized {
 /// How it is read.
 pub(super) trait ReadForm: MemberTextForm {
     /// The value, or what is wrong with the text.
-    fn read(text: &str) -> Result<Self, InvalidText>;
+    fn parse(text: &str) -> Result<Self, InvalidText>;
 }
 
 /// How it is written.
@@ -120,7 +120,7 @@ impl MemberTextForm for AdminKeyName {
 }
 
 impl ReadForm for AdminKeyName {
-    fn read(text: &str) -> Result<Self, InvalidText> {
+    fn parse(text: &str) -> Result<Self, InvalidText> {
         check_admin_key_name(text)?;
         Ok(Self(text.to_owned()))
     }
@@ -144,7 +144,7 @@ impl MemberTextForm for Timestamp {
 }
 
 impl ReadForm for Timestamp {
-    fn read(text: &str) -> Result<Self, InvalidText> {
+    fn parse(text: &str) -> Result<Self, InvalidText> {
         let parsed = text.parse();
         parsed
             .map_err(|_| InvalidText("must be an instant such as 2027-01-15T08:00:00Z".to_owned()))
@@ -173,7 +173,7 @@ impl MemberTextForm for InstantOrAge {
 }
 
 impl ReadForm for InstantOrAge {
-    fn read(text: &str) -> Result<Self, InvalidText> {
+    fn parse(text: &str) -> Result<Self, InvalidText> {
         Self::parse(text)
     }
 }
@@ -187,7 +187,7 @@ impl MemberTextForm for SessionId {
 }
 
 impl ReadForm for SessionId {
-    fn read(text: &str) -> Result<Self, InvalidText> {
+    fn parse(text: &str) -> Result<Self, InvalidText> {
         Self::from_hex(text).ok_or_else(|| InvalidText("must be 32 hex digits".to_owned()))
     }
 }
@@ -239,7 +239,7 @@ impl MemberTextForm for IpAddr {
 }
 
 impl ReadForm for IpAddr {
-    fn read(text: &str) -> Result<Self, InvalidText> {
+    fn parse(text: &str) -> Result<Self, InvalidText> {
         parse(text, "an IP address")
     }
 }
@@ -255,7 +255,7 @@ impl MemberTextForm for NetworkEntry {
 }
 
 impl ReadForm for NetworkEntry {
-    fn read(text: &str) -> Result<Self, InvalidText> {
+    fn parse(text: &str) -> Result<Self, InvalidText> {
         Allowlist::parse(&[text])?;
         Ok(Self(text.to_owned()))
     }
@@ -278,7 +278,7 @@ impl MemberTextForm for ScopeToken {
 }
 
 impl ReadForm for ScopeToken {
-    fn read(text: &str) -> Result<Self, InvalidText> {
+    fn parse(text: &str) -> Result<Self, InvalidText> {
         Scopes::parse(&[text])?;
         Ok(Self(text.to_owned()))
     }
@@ -299,7 +299,7 @@ impl MemberTextForm for Method {
 }
 
 impl ReadForm for Method {
-    fn read(text: &str) -> Result<Self, InvalidText> {
+    fn parse(text: &str) -> Result<Self, InvalidText> {
         parse(text, "an HTTP method")
     }
 }
@@ -314,7 +314,7 @@ impl MemberTextForm for PathAndQuery {
 }
 
 impl ReadForm for PathAndQuery {
-    fn read(text: &str) -> Result<Self, InvalidText> {
+    fn parse(text: &str) -> Result<Self, InvalidText> {
         if !text.starts_with('/') {
             return Err(InvalidText("must begin with /".to_owned()));
         }
@@ -365,7 +365,7 @@ impl<T: WrittenForm> Serialize for TextMember<T> {
 
 impl<'de, T: ReadForm> Deserialize<'de> for TextMember<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(reading(|text| T::read(text).map(Self)))
+        deserializer.deserialize_str(reading(|text| T::parse(text).map(Self)))
     }
 }
 

@@ -47,7 +47,7 @@ impl MemberTextForm for Role {
 }
 
 impl ReadForm for Role {
-    fn read(text: &str) -> Result<Self, InvalidText> {
+    fn parse(text: &str) -> Result<Self, InvalidText> {
         Self::from_name(text).ok_or_else(|| must_be_one_of(Self::ALL))
     }
 }
@@ -68,7 +68,7 @@ impl MemberTextForm for Algorithm {
 }
 
 impl ReadForm for Algorithm {
-    fn read(text: &str) -> Result<Self, InvalidText> {
+    fn parse(text: &str) -> Result<Self, InvalidText> {
         Self::from_name(text).ok_or_else(|| must_be_one_of(Self::ALL))
     }
 }
@@ -105,7 +105,7 @@ impl MemberTextForm for Action {
 }
 
 impl ReadForm for Action {
-    fn read(text: &str) -> Result<Self, InvalidText> {
+    fn parse(text: &str) -> Result<Self, InvalidText> {
         Self::from_code(text).ok_or_else(|| must_be_one_of(Self::ALL))
     }
 }
@@ -138,7 +138,7 @@ impl MemberTextForm for RefusalCode {
 }
 
 impl ReadForm for RefusalCode {
-    fn read(text: &str) -> Result<Self, InvalidText> {
+    fn parse(text: &str) -> Result<Self, InvalidText> {
         if Refusal::from_code(text).is_some() || Reason::from_code(text).is_some() {
             return Ok(Self(text.to_owned()));
         }

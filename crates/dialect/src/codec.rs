@@ -189,7 +189,7 @@ impl ValueCodec {
 
     /// What a wire text means: an instant, a number, or only itself. `None` if
     /// it is not of the codec.
-    pub(crate) fn read(
+    pub(crate) fn decode(
         &self,
         word: &HoleWord,
         wire: &str,
@@ -296,7 +296,7 @@ mod tests {
             ("2024-06-12 17:47:44.4052431239Z", 405_243),
         ] {
             let read = codec("rfc3339")
-                .read(&HoleWord::Now, text, SAMPLE)
+                .decode(&HoleWord::Now, text, SAMPLE)
                 .unwrap()
                 .0;
             assert_eq!(
@@ -311,7 +311,7 @@ mod tests {
     fn the_last_second_of_all_which_vendors_write_for_never_is_read_and_written() {
         let last = "9999-12-31T23:59:59.999999Z";
         let read = codec("rfc3339")
-            .read(&HoleWord::Now, last, SAMPLE)
+            .decode(&HoleWord::Now, last, SAMPLE)
             .unwrap()
             .0;
         assert_eq!(read, Some(Timestamp::from_micros(LAST_MICROS)));
@@ -336,7 +336,7 @@ mod tests {
             "2024-06-12T17:47:4éZ",
         ] {
             assert_eq!(
-                codec("rfc3339").read(&HoleWord::Now, text, SAMPLE),
+                codec("rfc3339").decode(&HoleWord::Now, text, SAMPLE),
                 None,
                 "{text}"
             );
@@ -352,7 +352,7 @@ mod tests {
             "99999999999999999999",
         ] {
             assert_eq!(
-                codec("epoch").read(&HoleWord::Now, text, SAMPLE),
+                codec("epoch").decode(&HoleWord::Now, text, SAMPLE),
                 None,
                 "{text}"
             );
@@ -368,7 +368,7 @@ mod tests {
             ][names];
             let time = Timestamp::from_micros(micros);
             let text = written(names, time, SAMPLE);
-            let read = codec(names).read(&HoleWord::Now, &text, SAMPLE).unwrap().0;
+            let read = codec(names).decode(&HoleWord::Now, &text, SAMPLE).unwrap().0;
             prop_assert_eq!(read, Some(Timestamp::from_micros(micros / unit * unit)));
         }
     }

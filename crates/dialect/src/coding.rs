@@ -110,7 +110,7 @@ mod tests {
         encoder.finish().unwrap()
     }
 
-    fn read(codings: &[&str], body: &[u8]) -> Result<Vec<u8>, String> {
+    fn decode(codings: &[&str], body: &[u8]) -> Result<Vec<u8>, String> {
         let mut headers = HeaderMap::new();
         for coding in codings {
             headers.append(CONTENT_ENCODING, coding.parse().unwrap());
@@ -132,9 +132,9 @@ mod tests {
             (&["deflate"], raw(text)),
             (&["identity", "deflate"], zlib(text)),
         ] {
-            assert_eq!(read(codings, &body), Ok(text.to_vec()), "{codings:?}");
+            assert_eq!(decode(codings, &body), Ok(text.to_vec()), "{codings:?}");
         }
-        assert_eq!(read(&["br"], b""), Ok(Vec::new()), "nothing is not coded");
+        assert_eq!(decode(&["br"], b""), Ok(Vec::new()), "nothing is not coded");
     }
 
     #[test]
@@ -148,24 +148,24 @@ mod tests {
             (&["gzip"], "gzip"),
             (&["deflate"], "deflate"),
         ] {
-            let why = read(codings, b"{\"token\": 1}").unwrap_err();
+            let why = decode(codings, b"{\"token\": 1}").unwrap_err();
             assert!(why.contains(words), "{codings:?}: {why}");
         }
         let half = gzip(b"abcdefgh");
-        assert!(read(&["gzip"], &half[..half.len() - 9]).is_err());
+        assert!(decode(&["gzip"], &half[..half.len() - 9]).is_err());
     }
 
     #[test]
     fn a_small_body_that_becomes_a_large_one_is_not_read() {
         let bomb = gzip(&vec![b' '; 64 << 20]);
         assert!(bomb.len() <= LARGEST, "{}", bomb.len());
-        assert!(read(&["gzip"], &bomb).unwrap_err().contains("too large"));
+        assert!(decode(&["gzip"], &bomb).unwrap_err().contains("too large"));
         for (coding, body) in [
             ("deflate", zlib(&vec![b' '; LARGEST + 1])),
             ("gzip", gzip(&vec![b' '; LARGEST + 1])),
         ] {
-            assert!(read(&[coding], &body).unwrap_err().contains("too large"));
+            assert!(decode(&[coding], &body).unwrap_err().contains("too large"));
         }
-        assert!(read(&["gzip"], &gzip(&vec![b' '; LARGEST])).is_ok());
+        assert!(decode(&["gzip"], &gzip(&vec![b' '; LARGEST])).is_ok());
     }
 }

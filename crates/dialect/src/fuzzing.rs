@@ -39,20 +39,20 @@ pub fn template(template: &str, body: &[u8]) -> Option<(String, bool)> {
     for vocabulary in [WordVocabulary::reply(EXTRA), WordVocabulary::REFUSAL] {
         let compiled = JsonTemplate::parse(template, &vocabulary);
         if let (Ok(compiled), Some(node)) = (compiled, &node) {
-            let _ = compiled.read(node, ReadingMode::REPLY, &mut HoleBindings::new(now));
+            let _ = compiled.bind(node, ReadingMode::REPLY, &mut HoleBindings::new(now));
         }
     }
     let compiled = JsonTemplate::parse(template, &WordVocabulary::request(EXTRA)).ok()?;
     let mut bound = HoleBindings::new(now);
     compiled
-        .read(&node?, ReadingMode::REQUEST, &mut bound)
+        .bind(&node?, ReadingMode::REQUEST, &mut bound)
         .ok()
         .filter(|()| compiled.can_hold(&BoundHoles(&bound)))?;
     let written = compiled.write(&BoundHoles(&bound));
     let mut again = HoleBindings::new(now);
     let read = json::parse(written.as_bytes(), JsonRules::STRICT);
     let same = read.is_ok_and(|node| {
-        let read = compiled.read(&node, ReadingMode::REQUEST, &mut again);
+        let read = compiled.bind(&node, ReadingMode::REQUEST, &mut again);
         read.is_ok() && words().all(|word| bound.text(&word) == again.text(&word))
     });
     Some((written, same))

@@ -100,7 +100,7 @@ fn token<'a>(
         return Ok(None);
     };
     let mut bindings = HoleBindings::new(Timestamp::default());
-    if !pattern.read(&spelled, &mut bindings) {
+    if !pattern.bind(&spelled, &mut bindings) {
         return Err(Reason::TokenMalformed);
     }
     let found = bindings.text(&HoleWord::AccessToken).unwrap_or_default();

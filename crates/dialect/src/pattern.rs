@@ -213,7 +213,7 @@ impl TextPattern {
     }
 
     /// Whether a text is of this pattern; binds what stands in the holes.
-    pub(crate) fn read(&self, text: &str, bindings: &mut HoleBindings) -> bool {
+    pub(crate) fn bind(&self, text: &str, bindings: &mut HoleBindings) -> bool {
         let mut rest = text;
         let mut parts = self.0.iter().peekable();
         while let Some(part) = parts.next() {
@@ -396,7 +396,7 @@ mod tests {
         let pattern = TextPattern::parse("<{login}|{secret}>", &REQUEST).unwrap();
         let read = |text: &str| {
             let mut bindings = HoleBindings::new(Timestamp::default());
-            pattern.read(text, &mut bindings).then(|| {
+            pattern.bind(text, &mut bindings).then(|| {
                 let text = |word| bindings.text(&word).unwrap().to_owned();
                 (text(HoleWord::Login), text(HoleWord::Secret))
             })
@@ -411,8 +411,8 @@ mod tests {
     #[test]
     fn a_hole_that_repeats_must_agree() {
         let pattern = TextPattern::parse("{login}={login}", &REQUEST).unwrap();
-        assert!(pattern.read("a=a", &mut HoleBindings::new(Timestamp::default())));
-        assert!(!pattern.read("a=b", &mut HoleBindings::new(Timestamp::default())));
+        assert!(pattern.bind("a=a", &mut HoleBindings::new(Timestamp::default())));
+        assert!(!pattern.bind("a=b", &mut HoleBindings::new(Timestamp::default())));
     }
 
     #[test]

@@ -124,7 +124,7 @@ pub(crate) fn header(
     let Some(text) = text.filter(|text| !text.is_empty()) else {
         return absent(pattern);
     };
-    let fits = pattern.read(&text, bindings);
+    let fits = pattern.bind(&text, bindings);
     let token = |word| bindings.text(&word).is_none_or(is_token68);
     if fits && token(HoleWord::AccessToken) && token(HoleWord::RefreshToken) {
         return Ok(());
@@ -189,7 +189,7 @@ pub(crate) fn basic(
         false => Ok(Cow::Borrowed(text)),
     };
     let (left, right) = (plain(left)?, plain(right)?);
-    let fits = form.user.read(&left, bindings) && form.password.read(&right, bindings);
+    let fits = form.user.bind(&left, bindings) && form.password.bind(&right, bindings);
     if fits { Ok(()) } else { Err(broken()) }
 }
 
@@ -207,7 +207,7 @@ pub(crate) fn query(
         let is_fixed = pattern.as_fixed().is_some();
         match node.member(name).map(|node| &node.value) {
             Some(Json::Text(value)) if is_fixed || !value.is_empty() => {
-                if !pattern.read(value, bindings) {
+                if !pattern.bind(value, bindings) {
                     return Err(ReadStop::malformed(format!(
                         "the query's {name} cannot be read"
                     )));

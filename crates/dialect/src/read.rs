@@ -174,7 +174,7 @@ impl Dialect {
         };
         let Err(TemplateMisfit {
             because, pointer, ..
-        }) = template.read(node, reading, bindings)
+        }) = template.bind(node, reading, bindings)
         else {
             return Ok(());
         };

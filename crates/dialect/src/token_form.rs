@@ -138,7 +138,7 @@ impl JwtForm {
         }
         let mut bindings = HoleBindings::new(Timestamp::default());
         self.claims
-            .read(&node, ReadingMode::REQUEST, &mut bindings)
+            .bind(&node, ReadingMode::REQUEST, &mut bindings)
             .map_err(describe_misfit)?;
         let end = match self.kind {
             TokenKind::Access => HoleWord::AccessExpiresAt,

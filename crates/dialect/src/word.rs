@@ -287,7 +287,7 @@ impl HoleBindings {
     /// Binds a word to what stood on the wire. False if the text does not fit
     /// the codec, or the word stood elsewhere with another value.
     pub(crate) fn bind(&mut self, word: &HoleWord, codec: &ValueCodec, wire: &str) -> bool {
-        let Some((time, number)) = codec.read(word, wire, self.now) else {
+        let Some((time, number)) = codec.decode(word, wire, self.now) else {
             return false;
         };
         if let Some(earlier) = self.get(word) {

@@ -60,7 +60,7 @@ impl<'a> KeyedBody<'a> {
         if self.coded {
             return Ok((None, body));
         }
-        let bytes = match self.read(body).await? {
+        let bytes = match self.read_body(body).await? {
             ReadBody::Whole(bytes) => bytes,
             ReadBody::TooLong(_) => return Err(Reason::RequestTooLarge.into()),
             ReadBody::Other(body) => return Ok((None, body)),
@@ -80,7 +80,7 @@ impl<'a> KeyedBody<'a> {
         if self.coded {
             return Ok(body);
         }
-        Ok(match self.read(body).await? {
+        Ok(match self.read_body(body).await? {
             ReadBody::Whole(bytes) => Upload::whole(self.place.strip_body(&bytes).unwrap_or(bytes)),
             ReadBody::TooLong(body) | ReadBody::Other(body) => body,
         })
@@ -96,7 +96,7 @@ impl<'a> KeyedBody<'a> {
         if self.coded {
             return Err(coded());
         }
-        let bytes = match self.read(body).await? {
+        let bytes = match self.read_body(body).await? {
             ReadBody::Whole(bytes) => bytes,
             ReadBody::TooLong(body) | ReadBody::Other(body) => return Ok(body),
         };
@@ -117,7 +117,7 @@ impl<'a> KeyedBody<'a> {
 
     /// Reads the body up to the limit; what is not read to its end is put
     /// together again.
-    async fn read(&self, mut body: Upload) -> Result<ReadBody, GuardDenial> {
+    async fn read_body(&self, mut body: Upload) -> Result<ReadBody, GuardDenial> {
         if self.syntax == BodySyntax::Json && body.size_hint().lower() > LONGEST as u64 {
             return Ok(ReadBody::TooLong(body));
         }

@@ -130,7 +130,7 @@ impl ForwardAuth {
         if family == ProxyFamily::Nginx && below == REFUSAL_PATH {
             return self.tell_again(api, check, request_id, now);
         }
-        match family.read(check, below, &self.trusted) {
+        match family.original_request(check, below, &self.trusted) {
             Ok(original) => {
                 self.judge(api, family, check, original, request_id, now)
                     .await

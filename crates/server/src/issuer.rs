@@ -82,7 +82,7 @@ impl Issuer {
             caller,
             user_agent: user_agent(parts),
         };
-        let command = match read(api, parts, body) {
+        let command = match parse_command(api, parts, body) {
             Ok(command) => command,
             Err(denied) => return denied.answer(api),
         };
@@ -428,7 +428,11 @@ struct GrantedSession<'a> {
     now: Timestamp,
 }
 
-fn read(api: &IssuingApi, parts: &Parts, body: &[u8]) -> Result<TokenCommand, TokenDenial> {
+fn parse_command(
+    api: &IssuingApi,
+    parts: &Parts,
+    body: &[u8],
+) -> Result<TokenCommand, TokenDenial> {
     match api.dialect().find(&parts.method, parts.uri.path()) {
         FoundEndpoint::WrongMethod { operation, allow } => {
             Err(TokenDenial::wrong_method(operation, allow))

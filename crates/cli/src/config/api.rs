@@ -233,7 +233,7 @@ impl ApiReader<'_, '_> {
             limits_settings().read(&limits, self.base, &mut section);
         }
         let site = site(&given);
-        section.guard = guard::read(&self.table, dialect.as_deref(), self.base)?;
+        section.guard = guard::read_section(&self.table, dialect.as_deref(), self.base)?;
         section.site = site?;
         (parsed.is_some() && dialect.is_some()).then_some(section)
     }

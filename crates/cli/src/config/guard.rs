@@ -46,14 +46,14 @@ pub(super) fn guard_settings() -> SettingsTable<GuardSection> {
 }
 
 /// `Some(None)`: an issuer without a guard.
-pub(super) fn read(
+pub(super) fn read_section(
     api: &TomlTable<'_>,
     dialect: Option<&Dialect>,
     base: &Path,
 ) -> Option<Option<GuardSection>> {
     let mut guard = GuardSection::default();
     let given = guard_settings().read(api, base, &mut guard);
-    let (of_upstream, upstream) = upstream::read(api, base)?;
+    let (of_upstream, upstream) = upstream::read_section(api, base)?;
     let rules = given.sound("routes").map(|value| rules(value, base));
     let Some(guards) = given.sound("guards") else {
         if given.first().or(of_upstream.first()).is_some() {

@@ -39,7 +39,7 @@ pub(crate) fn read_under(
     let server = root
         .get("server")
         .and_then(|it| it.table())
-        .map(|it| server::read(&it, base, over));
+        .map(|it| server::read_section(&it, base, over));
     let mut store = StoreSection::default();
     if let Some(table) = root.get("store").and_then(|it| it.table()) {
         store_settings().read(&table, base, &mut store);

@@ -196,7 +196,7 @@ fn proxies() -> ValueKind<TrustedProxies> {
 }
 
 /// Reads `[server]`, and judges what stands beside each other in it.
-pub(super) fn read(table: &TomlTable<'_>, base: &Path, over: &Overrides) -> ServerSection {
+pub(super) fn read_section(table: &TomlTable<'_>, base: &Path, over: &Overrides) -> ServerSection {
     let mut server = ServerSection::default();
     let given = server_settings().read(table, base, &mut server);
     let admin_tls = tls(&given, ["admin_tls_certificate", "admin_tls_key"], base);

@@ -105,7 +105,7 @@ fn authorities() -> ValueKind<(Option<PathBuf>, TrustedRoots)> {
 
 /// Reads the keys of the upstream that are given. If `upstream` is not among them, what
 /// is read is worth nothing.
-pub(super) fn read<'d>(
+pub(super) fn read_section<'d>(
     api: &TomlTable<'d>,
     base: &Path,
 ) -> Option<(GivenValues<'d>, UpstreamSection)> {

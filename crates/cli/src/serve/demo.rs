@@ -130,7 +130,7 @@ impl Planned {
     pub(crate) fn find(directory: &DataDirectory, apis: &[ApiSection]) -> Result<Self, Failure> {
         let path = directory.demo_accounts();
         match std::fs::read_to_string(&path) {
-            Ok(text) => return read(&path, &text).map(Self),
+            Ok(text) => return parse_accounts(&path, &text).map(Self),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => {
                 return Err(Failure::usage(format!(
@@ -339,7 +339,7 @@ fn member_with(value: &Value, text: &str) -> Option<String> {
 
 const BEGIN_ANEW: &str = "delete the demo's data directory to begin anew";
 
-fn read(path: &Path, text: &str) -> Result<Vec<DemoAccount>, Failure> {
+fn parse_accounts(path: &Path, text: &str) -> Result<Vec<DemoAccount>, Failure> {
     serde_json::from_str(text).map_err(|error| {
         Failure::usage(format!("{} cannot be read ({error})", path.display())).with_help(BEGIN_ANEW)
     })

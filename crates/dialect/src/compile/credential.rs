@@ -10,7 +10,7 @@ pub(super) struct CredentialSection<'d> {
     pub(super) extra: Vec<&'d str>,
 }
 
-pub(super) fn read<'d>(root: &TomlTable<'d>) -> CredentialSection<'d> {
+pub(super) fn compile<'d>(root: &TomlTable<'d>) -> CredentialSection<'d> {
     let mut credential = CredentialSection {
         form: None,
         extra: Vec::new(),

@@ -15,7 +15,7 @@ pub(super) struct GuardValues {
     pub(super) static_key: Option<StaticKeyPlace>,
 }
 
-pub(super) fn read<'d>(root: &TomlTable<'d>, context: &CompileContext<'d>) -> GuardValues {
+pub(super) fn compile<'d>(root: &TomlTable<'d>, context: &CompileContext<'d>) -> GuardValues {
     let mut guard = GuardValues::default();
     let bearer = "for a bearer: `present = [{ header = \"Authorization\", value = \"Bearer \
                   {access_token}\" }]`";

@@ -50,18 +50,18 @@ fn read(root: &TomlTable<'_>, source: &str) -> Option<Dialect> {
     let serves = settings::serves(root);
     let session = settings::session(root, serves);
     let accept = settings::accept(root);
-    let credential = credential::read(root);
+    let credential = credential::compile(root);
     let mut context = CompileContext {
         shapes: shapes(root, &credential.extra),
         extra: credential.extra.clone(),
         variants: form::variant_names(root),
     };
-    let presets = preset::read(root, serves, &context.variants);
+    let presets = preset::compile(root, serves, &context.variants);
     let forms = form::read_all(root, &context);
-    let tokens = tokens::read(root, &context);
+    let tokens = tokens::compile(root, &context);
     let expiry = settings::expiry(root);
-    let guard = guard::read(root, &context);
-    let refusals = refusals::read(root, &context, serves);
+    let guard = guard::compile(root, &context);
+    let refusals = refusals::compile(root, &context, serves);
     let client = settings::client(root, expiry.sliding);
     Some(Dialect {
         source: source.to_owned(),

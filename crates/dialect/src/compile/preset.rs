@@ -22,7 +22,7 @@ const UNSAID: VendorPreset = VendorPreset {
 };
 
 /// The presets of all variants, which `variants` names in their order.
-pub(super) fn read(
+pub(super) fn compile(
     root: &TomlTable<'_>,
     serves: DialectSide,
     variants: &[String],

@@ -41,7 +41,7 @@ struct RefusalRows<'d> {
     on: BTreeMap<(TokenOperation, Refusal), RefusalRow<'d>>,
 }
 
-pub(super) fn read<'d>(
+pub(super) fn compile<'d>(
     root: &TomlTable<'d>,
     context: &CompileContext<'d>,
     serves: DialectSide,

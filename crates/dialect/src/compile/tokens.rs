@@ -8,7 +8,7 @@ use crate::template::{JsonTemplate, TemplateShape};
 use crate::token_form::{JwtForm, OpaqueForm, TokenForm, VariantTokens};
 use crate::word::{HoleWord, WordVocabulary};
 
-pub(super) fn read(root: &TomlTable<'_>, context: &CompileContext<'_>) -> Vec<VariantTokens> {
+pub(super) fn compile(root: &TomlTable<'_>, context: &CompileContext<'_>) -> Vec<VariantTokens> {
     let mut tokens: Vec<_> = context
         .variants
         .iter()

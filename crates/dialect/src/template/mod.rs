@@ -100,13 +100,13 @@ impl JsonTemplate {
     }
 
     /// Reads a value; see [`ReadingMode`].
-    pub(crate) fn read(
+    pub(crate) fn bind(
         &self,
         node: &JsonNode<'_>,
         reading: ReadingMode,
         bindings: &mut HoleBindings,
     ) -> Result<(), TemplateMisfit> {
-        walk::read(&self.shape, node, reading, bindings)
+        walk::bind(&self.shape, node, reading, bindings)
     }
 }
 
@@ -299,7 +299,7 @@ mod tests {
         let node = json::parse(body.as_bytes(), JsonRules::STRICT).unwrap();
         let mut bindings = HoleBindings::new(Timestamp::default());
         let misfit = template
-            .read(&node, ReadingMode::REQUEST, &mut bindings)
+            .bind(&node, ReadingMode::REQUEST, &mut bindings)
             .unwrap_err();
         (misfit.because, misfit.pointer)
     }
@@ -312,7 +312,7 @@ mod tests {
         let node = json::parse(body, JsonRules::STRICT).unwrap();
         let mut bindings = HoleBindings::new(Timestamp::default());
         assert_eq!(
-            template.read(&node, ReadingMode::REQUEST, &mut bindings),
+            template.bind(&node, ReadingMode::REQUEST, &mut bindings),
             Ok(())
         );
         assert_eq!(bindings.text(&HoleWord::Login), Some("l"));

@@ -67,7 +67,7 @@ impl TemplateMisfit {
 }
 
 /// Walks a shape through a value and binds what stands in its holes.
-pub(super) fn read(
+pub(super) fn bind(
     shape: &TemplateShape,
     node: &JsonNode<'_>,
     reading: ReadingMode,
@@ -176,7 +176,7 @@ impl TemplateWalk<'_> {
             _ => &[],
         };
         let mut others = members.iter().filter(|member| !taken(&member.key));
-        match others.find(|member| key.read(&member.key, self.bindings)) {
+        match others.find(|member| key.bind(&member.key, self.bindings)) {
             Some(member) => {
                 place.0.push(member.key.clone().into_owned());
                 self.shape(shape, Some(&member.node), place);
@@ -241,7 +241,7 @@ impl TemplateWalk<'_> {
         value: Option<&Json<'_>>,
         place: &WalkPlace,
     ) {
-        if !pattern.read(text, self.bindings)
+        if !pattern.bind(text, self.bindings)
             && let Some(value) = value
         {
             self.mistyped(pattern, value, place);
@@ -309,6 +309,6 @@ pub(crate) fn reply_bindings(
     now: Timestamp,
 ) -> Result<HoleBindings, TemplateMisfit> {
     let mut bindings = HoleBindings::new(now);
-    template.read(node, ReadingMode::REPLY, &mut bindings)?;
+    template.bind(node, ReadingMode::REPLY, &mut bindings)?;
     Ok(bindings)
 }

@@ -70,7 +70,7 @@ impl ReceivedReply<'_> {
                 self.fault(why)
             })?;
             template
-                .read(tree, ReadingMode::REPLY, &mut bindings)
+                .bind(tree, ReadingMode::REPLY, &mut bindings)
                 .map_err(|misfit| self.fault(misfit.in_words()))?;
         }
         for (name, pattern) in &form.reply.headers {
@@ -102,7 +102,7 @@ impl ReceivedReply<'_> {
             Some(_) => format!("its header {name} is there in another form"),
         };
         let mut values = values.filter_map(|value| value.to_str().ok());
-        match values.any(|value| pattern.read(value, bindings)) {
+        match values.any(|value| pattern.bind(value, bindings)) {
             true => Ok(()),
             false if pattern.is_optional() && *name == SET_COOKIE => Ok(()),
             false => Err(self.fault(fault)),
@@ -120,7 +120,7 @@ impl ReceivedReply<'_> {
         let kept = cookies::kept(headers, name, clock);
         // Its attributes are not looked at, unless the file has some.
         let mut spellings = kept.iter().rev().flat_map(|it| [&*it.pair, it.whole]);
-        if spellings.any(|it| pattern.read(it, bindings)) || pattern.is_optional() {
+        if spellings.any(|it| pattern.bind(it, bindings)) || pattern.is_optional() {
             return Ok(());
         }
         Err(self.fault(match kept.is_empty() {

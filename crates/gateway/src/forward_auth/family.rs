@@ -51,7 +51,7 @@ pub struct OriginalRequest<'r> {
 impl ProxyFamily {
     /// Reads what the client asked for from a check of a trusted proxy; `below`
     /// is what follows the api's name in the check's path.
-    pub(super) fn read<'r>(
+    pub(super) fn original_request<'r>(
         self,
         check: &'r Parts,
         below: &'r str,
