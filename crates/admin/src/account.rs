@@ -13,7 +13,7 @@ use tracing::info;
 use utoipa::ToSchema;
 
 use super::AdminState;
-use super::body::RequestBody;
+use super::body::MemberBody;
 use super::idempotency::{CreatedReply, OnceReply, RepeatableRequest};
 use super::key::AuthenticatedOperator;
 use super::member_list::{NetworkList, ScopeList};
@@ -234,7 +234,7 @@ pub(super) async fn change(
     State(admin): State<AdminState>,
     operator: AuthenticatedOperator,
     place: PathParams,
-    body: RequestBody<AccountChangeRequest>,
+    body: MemberBody<AccountChangeRequest>,
 ) -> Result<Json<AccountView>, AdminProblem> {
     let id = place.account(&admin, &operator).await?.id;
     let update = body.read(update)?;

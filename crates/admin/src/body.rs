@@ -23,13 +23,13 @@ use super::problem::AdminProblem;
 const MAX_BYTES: usize = 64 * 1024;
 
 /// A request body that is to be a `T`, not yet looked at.
-pub(super) struct RequestBody<T> {
+pub(super) struct MemberBody<T> {
     members: Map<String, Value>,
     bytes: Bytes,
     wanted: PhantomData<fn() -> T>,
 }
 
-impl<T: DeserializeOwned + ToSchema> RequestBody<T> {
+impl<T: DeserializeOwned + ToSchema> MemberBody<T> {
     /// Reads every member; see [`GivenMembers::read`].
     pub(super) fn read<U>(
         self,
@@ -39,14 +39,14 @@ impl<T: DeserializeOwned + ToSchema> RequestBody<T> {
     }
 }
 
-impl<T> RequestBody<T> {
+impl<T> MemberBody<T> {
     /// The body as it was sent.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 }
 
-impl<S: Sync, T> FromRequest<S> for RequestBody<T> {
+impl<S: Sync, T> FromRequest<S> for MemberBody<T> {
     type Rejection = AdminProblem;
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, AdminProblem> {

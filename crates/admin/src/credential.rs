@@ -10,7 +10,7 @@ use tracing::info;
 use utoipa::ToSchema;
 
 use super::AdminState;
-use super::body::RequestBody;
+use super::body::MemberBody;
 use super::idempotency::{CreatedReply, OnceReply, RepeatableRequest};
 use super::key::AuthenticatedOperator;
 use super::member_list::ScopeList;
@@ -108,7 +108,7 @@ pub(super) async fn change(
     State(admin): State<AdminState>,
     operator: AuthenticatedOperator,
     place: PathParams,
-    body: RequestBody<CredentialChangeRequest>,
+    body: MemberBody<CredentialChangeRequest>,
 ) -> Result<Json<CredentialView>, AdminProblem> {
     let mut credential = place.credential(&admin, &operator).await?;
     let update = body.read(update)?;

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::AdminState;
-use super::body::RequestBody;
+use super::body::MemberBody;
 use super::key::AuthenticatedOperator;
 use super::members::MemberFaults;
 use super::problem::AdminProblem;
@@ -38,7 +38,7 @@ const MAX_KEY: usize = 255;
 
 /// A request that may come twice and is answered now for the first time.
 pub(super) struct RepeatableRequest<T> {
-    body: RequestBody<T>,
+    body: MemberBody<T>,
     once: RepeatedOnce,
 }
 
@@ -96,7 +96,7 @@ impl<T> FromRequest<AdminState> for RepeatableRequest<T> {
         let operator: AuthenticatedOperator = request.extract_parts().await?;
         let key = presented(request.headers())?;
         let target = format!("{} {}", request.method(), request.uri());
-        let body = RequestBody::from_request(request, admin).await?;
+        let body = MemberBody::from_request(request, admin).await?;
         let once = RepeatedOnce {
             key,
             operator: operator.name().to_owned(),
@@ -142,7 +142,7 @@ fn wrong_key() -> AdminProblem {
 }
 
 impl<T: DeserializeOwned + ToSchema> RepeatableRequest<T> {
-    /// Reads every member of the body; see [`RequestBody::read`].
+    /// Reads every member of the body; see [`MemberBody::read`].
     pub(super) fn read<U>(
         self,
         judge: impl FnOnce(T, &mut MemberFaults) -> Option<U>,

@@ -15,7 +15,7 @@ use utoipa::openapi::{RefOr, schema::AdditionalProperties};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::AdminState;
-use super::body::RequestBody;
+use super::body::MemberBody;
 use super::idempotency::{
     ChangedReply, CreatedReply, MadeReply, OnceReply, RepeatableRequest, RepeatedOnce,
 };
@@ -295,7 +295,7 @@ pub(super) async fn change(
     State(admin): State<AdminState>,
     operator: AuthenticatedOperator,
     place: PathParams,
-    body: RequestBody<KeyChangeRequest>,
+    body: MemberBody<KeyChangeRequest>,
 ) -> Result<Json<ChangedView>, AdminProblem> {
     let (name, sealed) = place.key(&admin, &operator).await?;
     let wanted = body.read(wanted)?;

@@ -136,8 +136,8 @@ mod tests {
     use countersign_domain::{Algorithm, ApiName};
 
     use super::*;
-    use countersign_store::clock::Clock;
-    use countersign_store::{AuditActor, KeyPurpose, LockedStore, SealedKey};
+    use countersign_store::clock::StoreClock;
+    use countersign_store::{AuditActor, ExclusiveStore, KeyPurpose, SealedKey};
 
     struct Place {
         directory: tempfile::TempDir,
@@ -163,7 +163,7 @@ mod tests {
         }
 
         fn store(&self) -> Store {
-            let clock = Clock::manual(Timestamp::from_seconds(1_800_000_000));
+            let clock = StoreClock::manual(Timestamp::from_seconds(1_800_000_000));
             Store::open(&self.directory.path().join("db"), clock, |_| {}).unwrap()
         }
 
@@ -230,7 +230,7 @@ mod tests {
             let before = place.bytes();
             let new_file = beside(&place.key(), ".new");
             let proved = || {
-                let locked = LockedStore::at(&place.directory.path().join("db")).unwrap();
+                let locked = ExclusiveStore::at(&place.directory.path().join("db")).unwrap();
                 prove(&place.key(), locked.head().unwrap())
             };
             if steps >= 1 {

@@ -20,7 +20,7 @@ use countersign_server::api::{ApiSettings, IssuingApi};
 use countersign_server::issuer::{Issuer, TokenAnswer, TokenCaller};
 use countersign_server::keys::{AppliedKeyChange, KeyRingChange, KeysFault, SigningKeys};
 use countersign_server::password::PasswordPool;
-use countersign_store::clock::Clock;
+use countersign_store::clock::StoreClock;
 use countersign_store::seal::MasterKey;
 use countersign_store::{AuditActor, NewAccount, NewCredential, Store};
 use http::request::Parts;
@@ -34,7 +34,7 @@ const SECRET: &str = "a generated key";
 /// A provider whose clock is moved by hand.
 struct Provider {
     _directory: tempfile::TempDir,
-    clock: Clock,
+    clock: StoreClock,
     api: Arc<IssuingApi>,
     keys: SigningKeys,
     issuer: Issuer,
@@ -47,7 +47,7 @@ impl Provider {
 
     async fn begin_with(dialect: &str, access: Duration) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let clock = Clock::manual(Timestamp::from_seconds(1_718_214_464));
+        let clock = StoreClock::manual(Timestamp::from_seconds(1_718_214_464));
         let store = Store::open(&directory.path().join("db"), clock.clone(), |_| {}).unwrap();
         let master = MasterKey::create(&directory.path().join("master.key")).unwrap();
         store.check_master(&master).await.unwrap();

@@ -12,7 +12,7 @@ use super::error::StoreUnavailable;
 use super::sweep;
 use super::work::WriteTransaction;
 use super::writer::WriteQueue;
-use crate::clock::Clock;
+use crate::clock::StoreClock;
 
 /// How long a use may wait to be written.
 const TICK: Duration = Duration::from_millis(100);
@@ -81,7 +81,7 @@ pub(super) fn run(
     stop: &Receiver<()>,
     commands: &WriteQueue,
     marks: &Arc<UsedGenerations>,
-    clock: &Clock,
+    clock: &StoreClock,
 ) {
     let mut swept = clock.now();
     while stop.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {

@@ -87,7 +87,7 @@ fn plausible(shown: Timestamp) -> Result<Timestamp, ClockBehindBuild> {
 
 /// A source of `now`. Clones are the same clock.
 #[derive(Clone, Debug)]
-pub struct Clock(Arc<ClockSource>);
+pub struct StoreClock(Arc<ClockSource>);
 
 #[derive(Debug)]
 enum ClockSource {
@@ -97,7 +97,7 @@ enum ClockSource {
     Manual(AtomicI64),
 }
 
-impl Clock {
+impl StoreClock {
     /// The system's clock, and never before `high_water`.
     pub fn system(high_water: Timestamp) -> Self {
         let clock = Self(Arc::new(ClockSource::System(FollowedClock::new())));
@@ -277,15 +277,15 @@ mod tests {
     #[test]
     fn a_clock_starts_from_the_high_water_mark_where_that_is_later() {
         let far = at(40_000_000_000);
-        assert!(Clock::system(far).now() >= far);
-        let system = Clock::system(at(1)).now();
+        assert!(StoreClock::system(far).now() >= far);
+        let system = StoreClock::system(at(1)).now();
         assert!(system > at(1_700_000_000) && system < far);
     }
 
     #[test]
     fn the_systems_clock_cannot_be_moved_by_hand() {
         let far = at(40_000_000_000);
-        let clock = Clock::system(at(1));
+        let clock = StoreClock::system(at(1));
         clock.set(far);
         clock.advance(Duration::from_secs(40_000_000_000));
         assert!(clock.now() < far);
@@ -293,7 +293,7 @@ mod tests {
 
     #[test]
     fn a_movable_clock_runs_on_from_where_it_was_moved_to() {
-        let (clock, system) = (Clock::movable(), Clock::system(at(1)));
+        let (clock, system) = (StoreClock::movable(), StoreClock::system(at(1)));
         let same = clock.clone();
         let lead = || clock.now().since(system.now());
         assert!(lead() < SECOND);
@@ -309,7 +309,7 @@ mod tests {
 
     #[test]
     fn a_manual_clock_stands_still_until_it_is_moved_and_only_goes_on() {
-        let clock = Clock::manual(at(50));
+        let clock = StoreClock::manual(at(50));
         let same = clock.clone();
         assert_eq!(clock.now(), at(50));
         same.advance(SECOND);

@@ -56,14 +56,14 @@ use self::file::StoreFiles;
 use self::reader::{ReadQueue, ReaderThread};
 use self::work::WriteTransaction;
 use self::writer::{CommandReceiver, NotifyVerifiers, WriteQueue, WriterThread};
-use crate::clock::Clock;
+use crate::clock::StoreClock;
 
 pub use error::{
     AdminKeyError, CreateError, KeyError, MasterError, OpenError, RewrapError, SessionError,
     StoreUnavailable,
 };
 pub use leases::{BudgetLease, LeaseOutcome};
-pub use locked::{LockedStore, StoreHead};
+pub use locked::{ExclusiveStore, StoreHead};
 pub use mend::{ClockMend, ClockMending};
 pub use networks::LoginCandidate;
 pub use record::reply_context;
@@ -83,7 +83,7 @@ const PAGE: usize = 1_001;
 pub struct Store(Arc<StoreInner>);
 
 struct StoreInner {
-    clock: Clock,
+    clock: StoreClock,
     commands: WriteQueue,
     readers: ReadQueue,
     marks: Arc<UsedGenerations>,
@@ -108,10 +108,10 @@ impl Store {
     /// caller's to make, with mode 0700.
     pub fn open(
         path: &Path,
-        clock: Clock,
+        clock: StoreClock,
         notify: impl Fn(&[RevocationNotice]) + Send + Sync + 'static,
     ) -> Result<Self, OpenError> {
-        let store = LockedStore::at(path)?.open(clock, notify)?;
+        let store = ExclusiveStore::at(path)?.open(clock, notify)?;
         store.begin_upkeep()?;
         Ok(store)
     }
@@ -125,7 +125,7 @@ impl Store {
     /// Opens a new store in memory, for the sandbox: it keeps every promise but
     /// that of a file, and leaves nothing behind.
     pub fn in_memory(
-        clock: Clock,
+        clock: StoreClock,
         notify: impl Fn(&[RevocationNotice]) + Send + Sync + 'static,
     ) -> Result<Self, OpenError> {
         let store = Self::over(StoreFiles::in_memory(READERS)?, clock, Box::new(notify))?;
@@ -135,11 +135,19 @@ impl Store {
 
     /// The store in a file, without anything that happens by itself.
     #[cfg(test)]
-    fn open_quiet(path: &Path, clock: Clock, notify: NotifyVerifiers) -> Result<Self, OpenError> {
-        LockedStore::at(path)?.open(clock, notify)
+    fn open_quiet(
+        path: &Path,
+        clock: StoreClock,
+        notify: NotifyVerifiers,
+    ) -> Result<Self, OpenError> {
+        ExclusiveStore::at(path)?.open(clock, notify)
     }
 
-    fn over(files: StoreFiles, clock: Clock, notify: NotifyVerifiers) -> Result<Self, OpenError> {
+    fn over(
+        files: StoreFiles,
+        clock: StoreClock,
+        notify: NotifyVerifiers,
+    ) -> Result<Self, OpenError> {
         let StoreFiles {
             writer: connection,
             readers,

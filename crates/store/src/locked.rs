@@ -15,11 +15,11 @@ use super::Store;
 use super::error::OpenError;
 use super::file::{self, StoreFiles};
 use super::keys::{CHECK_CONTEXT, CHECK_VALUE};
-use crate::clock::Clock;
+use crate::clock::StoreClock;
 use crate::seal::MasterKey;
 
 /// A store's file that no other process may open as long as this lives.
-pub struct LockedStore {
+pub struct ExclusiveStore {
     path: PathBuf,
     lock: File,
     head: Option<StoreHead>,
@@ -46,7 +46,7 @@ impl StoreHead {
     }
 }
 
-impl LockedStore {
+impl ExclusiveStore {
     /// Takes the file at `path` for this process and reads its head row. Nothing but
     /// the file of the lock is made, and nothing is changed.
     pub fn at(path: &Path) -> Result<Self, OpenError> {
@@ -69,7 +69,7 @@ impl LockedStore {
     /// `notify` is called as [`Store::open`] says.
     pub fn open(
         self,
-        clock: Clock,
+        clock: StoreClock,
         notify: impl Fn(&[RevocationNotice]) + Send + Sync + 'static,
     ) -> Result<Store, OpenError> {
         let files = StoreFiles::open(&self.path, self.lock, super::READERS)?;
@@ -79,7 +79,7 @@ impl LockedStore {
 
     /// Opens the store to mend its high-water mark: `clock` stays where it is, and
     /// the next commit stores that.
-    pub(super) fn open_behind_its_mark(self, clock: Clock) -> Result<Store, OpenError> {
+    pub(super) fn open_behind_its_mark(self, clock: StoreClock) -> Result<Store, OpenError> {
         let files = StoreFiles::open(&self.path, self.lock, super::READERS)?;
         Store::over(files, clock, Box::new(|_| {}))
     }

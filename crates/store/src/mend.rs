@@ -16,13 +16,13 @@ use serde_json::json;
 use super::Store;
 use super::accounts::audit;
 use super::error::{OpenError, StoreUnavailable};
-use super::locked::LockedStore;
+use super::locked::ExclusiveStore;
 use super::log::all;
 use super::record::AuditActor;
 use super::row;
 use super::session_end::end_all;
 use super::work::{NewAuditEntry, WriteTransaction};
-use crate::clock::Clock;
+use crate::clock::StoreClock;
 
 /// What setting the mark back does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,8 +51,8 @@ pub struct ClockMending {
 
 impl ClockMending {
     /// Finds out what it would do to set the mark to `to`. Nothing is changed yet.
-    pub async fn plan(locked: LockedStore, to: Timestamp) -> Result<Self, OpenError> {
-        let store = locked.open_behind_its_mark(Clock::manual(to))?;
+    pub async fn plan(locked: ExclusiveStore, to: Timestamp) -> Result<Self, OpenError> {
+        let store = locked.open_behind_its_mark(StoreClock::manual(to))?;
         let plan = store.read(move |connection| plan(connection, to)).await;
         match plan {
             Ok(plan) => Ok(Self { store, plan }),

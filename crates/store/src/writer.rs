@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 
 use super::error::StoreUnavailable;
 use super::work::WriteTransaction;
-use crate::clock::Clock;
+use crate::clock::StoreClock;
 
 /// The most commands in one transaction.
 const BATCH: usize = 128;
@@ -32,7 +32,7 @@ pub(super) type NotifyVerifiers = Box<dyn Fn(&[RevocationNotice]) + Send + Sync>
 /// The writer, before its thread runs it.
 pub(super) struct WriterThread {
     pub(super) connection: Connection,
-    pub(super) clock: Clock,
+    pub(super) clock: StoreClock,
     pub(super) notify: NotifyVerifiers,
     pub(super) lock: Option<File>,
 }

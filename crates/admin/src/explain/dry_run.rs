@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::super::AdminState;
-use super::super::body::RequestBody;
+use super::super::body::MemberBody;
 use super::super::key::AuthenticatedOperator;
 use super::super::member_text::{
     AddressText, ApiNameText, MethodText, SecretText, ServedApi, TargetText, TextMember,
@@ -97,7 +97,7 @@ struct ToldView {
 pub(in super::super) async fn run(
     State(admin): State<AdminState>,
     operator: AuthenticatedOperator,
-    body: RequestBody<DryRunRequest>,
+    body: MemberBody<DryRunRequest>,
 ) -> Result<Json<DryRunView>, AdminProblem> {
     let dry_run = body.read(|asked, faults| dry_run(asked, &admin, &operator, faults))?;
     let now = admin.store.now();

@@ -11,7 +11,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::Schema;
 
 use crate::AdminState;
-use crate::body::RequestBody;
+use crate::body::MemberBody;
 use crate::idempotency::{OnceReply, RepeatableRequest};
 use crate::key::AuthenticatedOperator;
 use crate::page::RequestQuery;
@@ -80,7 +80,7 @@ impl<T: ToSchema> DescribedArgument for RequestQuery<T> {
     }
 }
 
-impl<T: ToSchema> DescribedArgument for RequestBody<T> {
+impl<T: ToSchema> DescribedArgument for MemberBody<T> {
     fn describe(shape: &mut OperationShape) {
         shape.body = Some(SchemaSource::for_type::<T>());
     }

@@ -31,7 +31,7 @@ use crate::refusal_ring::RefusalRing;
 use countersign_server::api::{ApiSettings, IssuingApi};
 use countersign_server::password::PasswordPool;
 use countersign_store::Store;
-use countersign_store::clock::Clock;
+use countersign_store::clock::StoreClock;
 use countersign_store::random::random;
 use countersign_store::seal::MasterKey;
 
@@ -41,7 +41,7 @@ const KEY: &str = "admin-key-of-the-test";
 /// its credentials.
 struct Server {
     directory: tempfile::TempDir,
-    clock: Clock,
+    clock: StoreClock,
     state: AdminState,
     service: Router,
 }
@@ -57,7 +57,7 @@ struct Reply {
 impl Server {
     async fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let clock = Clock::manual(Timestamp::from_micros(1_800_000_000_000_250));
+        let clock = StoreClock::manual(Timestamp::from_micros(1_800_000_000_000_250));
         let path = directory.path().join("store.db");
         let store = Store::open(&path, clock.clone(), |_| {}).unwrap();
         let master = MasterKey::create(&directory.path().join("master.key")).unwrap();

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use countersign_server::rewrap;
-use countersign_store::clock::{Clock, plausible_wall};
+use countersign_store::clock::{StoreClock, plausible_wall};
 use serde_json::json;
 use tokio::runtime::Builder;
 
@@ -41,7 +41,7 @@ pub(super) fn run(directory: &Path, yes: bool, output: &mut Output) -> Result<()
 
 async fn replace(directory: &DataDirectory) -> Result<usize, Failure> {
     let locked = directory.proved_store()?;
-    let clock = Clock::system(plausible_wall().map_err(Failure::usage)?);
+    let clock = StoreClock::system(plausible_wall().map_err(Failure::usage)?);
     let store = locked.open(clock, |_| {}).map_err(Failure::usage)?;
     let replaced = rewrap::rewrap(&directory.master_key_file(), &store).await;
     store.close().await;

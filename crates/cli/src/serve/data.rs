@@ -9,7 +9,7 @@ use countersign_dialect::Secret;
 use countersign_server::rewrap;
 use countersign_store::private_file::replace_private;
 use countersign_store::seal::MasterKey;
-use countersign_store::{LockedStore, Store};
+use countersign_store::{ExclusiveStore, Store};
 
 use crate::admin_key_file;
 use crate::exit::Failure;
@@ -83,7 +83,7 @@ impl DataDirectory {
     ///
     /// A store that is new in a directory that was in use (it has an admin key)
     /// was lost or cut to nothing: to begin anew would bury that.
-    pub(crate) fn proved_store(&self) -> Result<LockedStore, Failure> {
+    pub(crate) fn proved_store(&self) -> Result<ExclusiveStore, Failure> {
         let path = self.store();
         let lost = || {
             Failure::usage(format!(
@@ -99,7 +99,7 @@ impl DataDirectory {
         if in_use && !path.exists() {
             return Err(lost());
         }
-        let locked = LockedStore::at(&path).map_err(Failure::usage)?;
+        let locked = ExclusiveStore::at(&path).map_err(Failure::usage)?;
         match locked.head().filter(|head| head.has_master()) {
             Some(head) => {
                 rewrap::prove(&self.master_key_file(), head).map_err(Failure::usage)?;

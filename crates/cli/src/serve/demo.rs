@@ -123,9 +123,9 @@ pub(crate) struct Demo {
 
 /// The accounts that a demo is to have, durable before there is a store: their
 /// file also marks the directory as a demo's.
-pub(crate) struct Planned(Vec<DemoAccount>);
+pub(crate) struct DemoAccounts(Vec<DemoAccount>);
 
-impl Planned {
+impl DemoAccounts {
     /// Finds the accounts of an earlier start, or plans them.
     pub(crate) fn find(directory: &DataDirectory, apis: &[ApiSection]) -> Result<Self, Failure> {
         let path = directory.demo_accounts();
@@ -150,7 +150,7 @@ impl Planned {
 impl Demo {
     /// Makes the planned accounts that are missing.
     pub(crate) async fn prepare(
-        Planned(accounts): Planned,
+        DemoAccounts(accounts): DemoAccounts,
         apis: &BTreeMap<ApiName, Arc<IssuingApi>>,
         store: &Store,
     ) -> Result<Self, Failure> {

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tower::ServiceExt;
 
-use super::serving::Serving;
+use super::serving::LiveConfiguration;
 use super::{host, notify};
 use crate::config::{ServerSection, TlsSection};
 use crate::exit::Failure;
@@ -28,7 +28,7 @@ pub(super) struct Listeners {
 
 /// What they answer with.
 pub(super) struct Answers {
-    pub(super) serving: Arc<ArcSwap<Serving>>,
+    pub(super) serving: Arc<ArcSwap<LiveConfiguration>>,
     pub(super) probes: axum::Router,
     pub(super) draining: Arc<AtomicBool>,
 }
@@ -88,7 +88,7 @@ impl Listeners {
 async fn serve_api(
     listener: TcpListener,
     server: ServerSection,
-    serving: Arc<ArcSwap<Serving>>,
+    serving: Arc<ArcSwap<LiveConfiguration>>,
     stopped: impl Future<Output = ()> + Send,
 ) -> usize {
     let mut listener = secured(listener, server.tls.as_ref());
@@ -114,7 +114,7 @@ async fn serve_api(
 }
 
 /// The proxies that are believed now: a reload may change them.
-fn trusted_proxies(serving: &Arc<ArcSwap<Serving>>) -> Arc<ExemptAddresses> {
+fn trusted_proxies(serving: &Arc<ArcSwap<LiveConfiguration>>) -> Arc<ExemptAddresses> {
     let serving = serving.clone();
     Arc::new(move |address| serving.load().front.addresses.trusted.has(address))
 }
@@ -122,7 +122,7 @@ fn trusted_proxies(serving: &Arc<ArcSwap<Serving>>) -> Arc<ExemptAddresses> {
 fn serve_admin(
     (listener, bound): (Listener, Option<SocketAddr>),
     limits: ListenerLimits,
-    serving: Arc<ArcSwap<Serving>>,
+    serving: Arc<ArcSwap<LiveConfiguration>>,
     stopped: impl Future<Output = ()> + Send + 'static,
 ) -> JoinHandle<()> {
     let answer = move |request: Request, _| {

@@ -11,9 +11,9 @@ use tokio::sync::watch;
 
 use super::data::DataDirectory;
 use super::listeners::{Answers, Listeners, bind, until};
-use super::opening::{Opened, ToOpen};
+use super::opening::{OpenedNode, ToOpen};
 use super::ready::Ready;
-use super::reload::Reload;
+use super::reload::ConfigurationReload;
 use super::serving::Shared;
 use super::{ServeArgs, certificates, notify, telemetry};
 use crate::config::Settings;
@@ -40,7 +40,7 @@ pub(crate) async fn run(
         true => Some(start_echo(&mut settings).await?),
         false => None,
     };
-    let reload = Reload::new(args, &settings);
+    let reload = ConfigurationReload::new(args, &settings);
     let server = settings.server;
     let to_open = ToOpen {
         server: &server,
@@ -48,7 +48,7 @@ pub(crate) async fn run(
         apis: settings.apis,
         demo: args.demo,
     };
-    let opened = Opened::open(&directory, to_open).await?;
+    let opened = OpenedNode::open(&directory, to_open).await?;
     let key_is_new = kept_admin_key.is_none();
     let admin_key = kept_admin_key.map_or_else(|| directory.make_admin_key(), Ok)?;
     let ready = Ready {

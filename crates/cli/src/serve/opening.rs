@@ -11,18 +11,18 @@ use countersign_relay::Upstream;
 use countersign_server::api::{ApiPlace, IssuingApi};
 use countersign_server::password::PasswordPool;
 use countersign_store::Store;
-use countersign_store::clock::{Clock, ClockWatch};
+use countersign_store::clock::{ClockWatch, StoreClock};
 use countersign_store::seal::MasterKey;
 
 use super::data::DataDirectory;
-use super::demo::{Demo, Planned};
+use super::demo::{Demo, DemoAccounts};
 use super::front::Served;
 use super::serving::Loaded;
 use crate::config::{ApiSection, GuardSection, ServerSection, StoreSection};
 use crate::exit::Failure;
 
 /// A node that is ready to serve.
-pub(crate) struct Opened {
+pub(crate) struct OpenedNode {
     pub(crate) store: Store,
     pub(crate) master: Arc<MasterKey>,
     pub(crate) view: Arc<RevocationView>,
@@ -42,7 +42,7 @@ pub(crate) struct ToOpen<'a> {
     pub(crate) demo: bool,
 }
 
-impl Opened {
+impl OpenedNode {
     /// Opens the data directory of a server or a demo.
     ///
     /// The store's clock is not stored, and nothing is swept, before all of it went
@@ -58,12 +58,12 @@ impl Opened {
             demo,
         } = to_open;
         let planned = if demo {
-            Some(Planned::find(directory, &apis)?)
+            Some(DemoAccounts::find(directory, &apis)?)
         } else {
             None
         };
         let view = Arc::new(RevocationView::new());
-        let clock = Clock::system(Timestamp::default());
+        let clock = StoreClock::system(Timestamp::default());
         let (store, master, mark) = open_store(directory, &view, &clock).await?;
         let clock_watch = ClockWatch::system(clock, mark, section.clock_gap);
         clock_watch.look();
@@ -95,7 +95,7 @@ impl Opened {
 async fn open_store(
     directory: &DataDirectory,
     view: &Arc<RevocationView>,
-    clock: &Clock,
+    clock: &StoreClock,
 ) -> Result<(Store, MasterKey, Option<Timestamp>), Failure> {
     let locked = directory.proved_store()?;
     let mark = locked.head().map(|head| head.high_water);
@@ -253,7 +253,7 @@ mod tests {
     async fn an_upstream_that_cannot_be_made_leaves_every_api_as_it_was() {
         let directory = tempfile::tempdir().unwrap();
         let directory = DataDirectory::open(&directory.path().join("data")).unwrap();
-        let clock = Clock::system(Timestamp::default());
+        let clock = StoreClock::system(Timestamp::default());
         let opened = open_store(&directory, &Arc::default(), &clock).await;
         let (store, master, mark) = opened.unwrap();
         assert_eq!(mark, None, "it is new");

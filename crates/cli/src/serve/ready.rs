@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::data::DataDirectory;
 use super::demo;
 use super::listeners::{Listeners, url};
-use super::opening::Opened;
+use super::opening::OpenedNode;
 use crate::config::ServerSection;
 use crate::exit::Failure;
 
@@ -48,7 +48,7 @@ impl Ready {
     pub(crate) fn words(
         &self,
         directory: &DataDirectory,
-        opened: &Opened,
+        opened: &OpenedNode,
     ) -> Result<(String, Option<String>), Failure> {
         let mut text = format!("API    {}\nadmin  {}\n", self.listen, self.admin);
         if let Some(probes) = &self.probes {

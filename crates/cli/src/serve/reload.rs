@@ -13,13 +13,13 @@ use countersign_admin::refusal_ring::{EventKind, ServerEvent};
 use countersign_gateway::AddressPolicy;
 use tokio::signal::unix::Signal;
 
-use super::serving::{Serving, Shared};
+use super::serving::{LiveConfiguration, Shared};
 use super::{ServeArgs, certificates, notify, opening, serves_something};
 use crate::config::{self, KeptValues, Overrides, ServerSection, Settings, TlsSection};
 use crate::exit::Failure;
 
 /// Reads the configuration again when it is told to.
-pub(super) struct Reload {
+pub(super) struct ConfigurationReload {
     /// `None` for a demo, which has no file.
     file: Option<PathBuf>,
     over: Overrides,
@@ -29,7 +29,7 @@ pub(super) struct Reload {
     addresses: AddressPolicy,
 }
 
-impl Reload {
+impl ConfigurationReload {
     /// For what `serve` was started with.
     pub(super) fn new(args: &ServeArgs, settings: &Settings) -> Self {
         Self {
@@ -46,7 +46,7 @@ impl Reload {
         self,
         mut hangups: Signal,
         shared: Shared,
-        serving: Arc<ArcSwap<Serving>>,
+        serving: Arc<ArcSwap<LiveConfiguration>>,
         certificates: Vec<TlsSection>,
     ) {
         while hangups.recv().await.is_some() {
@@ -64,7 +64,11 @@ impl Reload {
         }
     }
 
-    async fn reload(&self, shared: &Shared, serving: &ArcSwap<Serving>) -> Result<(), Failure> {
+    async fn reload(
+        &self,
+        shared: &Shared,
+        serving: &ArcSwap<LiveConfiguration>,
+    ) -> Result<(), Failure> {
         let Some(file) = &self.file else {
             tracing::info!("a demo has no configuration to read again");
             return Ok(());
@@ -141,7 +145,7 @@ mod tests {
 
     /// What stays of `before` when `after` is read, and whom is believed then.
     fn reloaded(before: &Settings, after: &Settings) -> (Vec<String>, AddressPolicy) {
-        let reload = Reload {
+        let reload = ConfigurationReload {
             file: None,
             over: Overrides::default(),
             kept: before.kept_by_a_reload(),

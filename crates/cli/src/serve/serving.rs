@@ -25,7 +25,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use super::dry_run::DryRuns;
 use super::front::{Front, Served};
 use super::journal::Journal;
-use super::opening::Opened;
+use super::opening::OpenedNode;
 
 /// How many sessions are remembered as used; see [`FirstUses`].
 const USES: usize = 1_000_000;
@@ -41,7 +41,7 @@ pub(super) struct Loaded {
 }
 
 /// What a reload replaces.
-pub(super) struct Serving {
+pub(super) struct LiveConfiguration {
     /// The API listener's.
     pub(super) front: Front,
     /// The admin listener's.
@@ -76,7 +76,7 @@ pub(super) struct Shared {
 impl Shared {
     /// What was opened, apart from the apis.
     pub(super) fn new(
-        opened: Opened,
+        opened: OpenedNode,
         admin_key: &Secret,
         metrics: PrometheusHandle,
         probes_alone: bool,
@@ -112,7 +112,7 @@ impl Shared {
     }
 
     /// Serves these apis.
-    pub(super) fn serving(&self, loaded: Loaded, addresses: &AddressPolicy) -> Serving {
+    pub(super) fn serving(&self, loaded: Loaded, addresses: &AddressPolicy) -> LiveConfiguration {
         let apis = Arc::new(loaded.apis);
         let journal = Journal::new(self.refusals.clone(), apis.clone(), self.store.clone());
         let served = Arc::new(loaded.served);
@@ -141,7 +141,7 @@ impl Shared {
             store: self.store.clone(),
             journal: Arc::new(journal),
         };
-        Serving {
+        LiveConfiguration {
             apis,
             front,
             admin: match self.probes_alone {

@@ -27,14 +27,14 @@ pub(super) struct Post {
 }
 
 /// What is made before anything listens.
-pub(super) struct Planned {
+pub(super) struct PlannedSidecar {
     asked: Asked,
     address: SidecarAddress,
     made: Made,
     sidecar: Sidecar,
 }
 
-impl Planned {
+impl PlannedSidecar {
     pub(super) fn new(
         asked: &Asked,
         profiles: &Profiles,

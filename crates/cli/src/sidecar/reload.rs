@@ -33,14 +33,14 @@ pub(super) struct Origin {
 }
 
 /// Reads profiles again when it is told to, or they changed.
-pub(super) struct Reload {
+pub(super) struct ProfileReload {
     pub(super) origin: Origin,
     pub(super) posts: Vec<Post>,
     /// Told to who asks whether all is well.
     pub(super) outdated: OutdatedProfiles,
 }
 
-impl Reload {
+impl ProfileReload {
     /// Reloads for as long as it runs.
     pub(super) async fn run(mut self, mut hangups: Signal) {
         let mut ticks = tokio::time::interval(LOOK_EVERY);

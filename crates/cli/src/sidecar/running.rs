@@ -15,8 +15,8 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use super::SidecarArgs;
 use super::probes::{OutdatedProfiles, Probed, probes};
-use super::profile_sidecar::{self, Planned, Post};
-use super::reload::{Origin, Reload};
+use super::profile_sidecar::{self, PlannedSidecar, Post};
+use super::reload::{Origin, ProfileReload};
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::serve::listeners::{bind, serve_probes, until, url};
@@ -30,7 +30,7 @@ const LOGOUT_WITHIN: Duration = Duration::from_secs(10);
 type Sidecars = Vec<(String, Arc<ArcSwap<Sidecar>>)>;
 
 /// What serves them.
-type Serving = JoinSet<DrainOutcome>;
+type SidecarTasks = JoinSet<DrainOutcome>;
 
 /// Serves until SIGTERM or SIGINT, then drains.
 pub(super) async fn run(args: &SidecarArgs, output: &mut Output) -> Result<(), Failure> {
@@ -65,7 +65,7 @@ pub(super) async fn run(args: &SidecarArgs, output: &mut Output) -> Result<(), F
         let stopped = until(until_drained);
         serve_probes(listener, ListenerLimits::default(), probes(probed), stopped);
     }
-    let reload = Reload {
+    let reload = ProfileReload {
         origin,
         posts,
         outdated,
@@ -89,7 +89,7 @@ pub(super) async fn run(args: &SidecarArgs, output: &mut Output) -> Result<(), F
 
 /// Waits until all is served that came before `stop`.
 async fn drain(
-    mut serving: Serving,
+    mut serving: SidecarTasks,
     stop: watch::Receiver<bool>,
     draining: &AtomicBool,
 ) -> Result<(), Failure> {
@@ -110,12 +110,12 @@ async fn open(
     args: &SidecarArgs,
     origin: &Origin,
     stop: &watch::Receiver<bool>,
-) -> Result<Opened, Failure> {
+) -> Result<OpenedSidecars, Failure> {
     check_each_once(args)?;
     let profiles = origin.file.all()?;
     let (mut planned, mut absent) = (Vec::new(), Vec::new());
     for asked in &args.asked {
-        match Planned::new(asked, &profiles, args.carrying) {
+        match PlannedSidecar::new(asked, &profiles, args.carrying) {
             Ok(plan) => planned.push(plan),
             Err(failure) => absent.push((asked.profile.clone(), failure)),
         }
@@ -137,7 +137,7 @@ async fn open(
     for plan in planned {
         bound.push(plan.bind().await?);
     }
-    let (mut posts, mut serving) = (Vec::new(), Serving::new());
+    let (mut posts, mut serving) = (Vec::new(), SidecarTasks::new());
     for (post, listening) in bound {
         let (current, drain) = (post.current.clone(), args.drain_timeout);
         serving.spawn(profile_sidecar::serve(
@@ -148,7 +148,7 @@ async fn open(
         ));
         posts.push(post);
     }
-    Ok(Opened {
+    Ok(OpenedSidecars {
         posts,
         serving,
         absent,
@@ -156,9 +156,9 @@ async fn open(
 }
 
 /// What was opened.
-struct Opened {
+struct OpenedSidecars {
     posts: Vec<Post>,
-    serving: Serving,
+    serving: SidecarTasks,
     /// The profiles that are wrong, and not served.
     absent: Vec<String>,
 }

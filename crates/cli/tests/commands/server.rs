@@ -19,7 +19,7 @@ use countersign_domain::{ApiLimits, ApiName, NewLogin, SessionId, Timestamp};
 use countersign_server::api::{ApiSettings, IssuingApi};
 use countersign_server::password::PasswordPool;
 use countersign_store::Store;
-use countersign_store::clock::Clock;
+use countersign_store::clock::StoreClock;
 use countersign_store::random::random;
 use countersign_store::seal::MasterKey;
 use countersign_testing::listening::listen;
@@ -125,7 +125,7 @@ impl Drop for Server {
 }
 
 async fn state(data: &Path) -> AdminState {
-    let clock = Clock::manual(Timestamp::from_seconds(1_800_000_000));
+    let clock = StoreClock::manual(Timestamp::from_seconds(1_800_000_000));
     let store = Store::open(&data.join("store.db"), clock, |_| {}).unwrap();
     let master = MasterKey::create(&data.join("master.key")).unwrap();
     store.check_master(&master).await.unwrap();

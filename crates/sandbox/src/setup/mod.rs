@@ -12,7 +12,7 @@ use countersign_dialect::{Dialect, Secret};
 use countersign_domain::Timestamp;
 use countersign_domain::session::DEFAULT_WINDOW;
 use countersign_relay::UpstreamSettings;
-use countersign_store::clock::Clock;
+use countersign_store::clock::StoreClock;
 
 pub use self::error::SetupError;
 
@@ -172,12 +172,12 @@ impl SandboxSetup {
 }
 
 impl SetupStart {
-    fn clock(self) -> Clock {
-        let running = Clock::movable();
+    fn clock(self) -> StoreClock {
+        let running = StoreClock::movable();
         match self {
             Self::Running => running,
-            Self::Still => Clock::manual(running.now()),
-            Self::StillAt(instant) => Clock::manual(instant),
+            Self::Still => StoreClock::manual(running.now()),
+            Self::StillAt(instant) => StoreClock::manual(instant),
         }
     }
 }

@@ -22,7 +22,7 @@ use countersign_gateway::{
 };
 use countersign_server::api::IssuingApi;
 use countersign_server::issuer::{Issuer, TokenCaller};
-use countersign_store::clock::Clock;
+use countersign_store::clock::StoreClock;
 use countersign_store::random::random;
 use countersign_store::seal::MasterKey;
 use countersign_store::{AuditActor, Store};
@@ -54,7 +54,7 @@ pub(crate) struct SandboxVendor {
     pub(crate) master: MasterKey,
     /// Set once the keys are made that take long.
     pub(crate) keys: OnceCell<()>,
-    pub(crate) clock: Clock,
+    pub(crate) clock: StoreClock,
     pub(crate) moves: watch::Sender<Timestamp>,
     pub(crate) account: AccountId,
     pub(crate) login: String,

@@ -12,7 +12,7 @@ use countersign_domain::{AccountId, AccountLimits, Algorithm, ApiLimits, Timesta
 use countersign_server::api::{ApiSettings, IssuingApi};
 use countersign_server::issuer::{Issuer, TokenAnswer, TokenCaller};
 use countersign_server::password::PasswordPool;
-use countersign_store::clock::Clock;
+use countersign_store::clock::StoreClock;
 use countersign_store::seal::MasterKey;
 use countersign_store::{
     AccountUpdate, AuditActor, KeyPurpose, NewAccount, NewCredential, SealedKey, Store,
@@ -28,7 +28,7 @@ pub(crate) const SECRET: &str = "a generated key";
 /// A provider that speaks MyPopUp: access 1 h, refresh 7 d, 30 d at most.
 pub(crate) struct Provider {
     pub(crate) directory: tempfile::TempDir,
-    pub(crate) clock: Clock,
+    pub(crate) clock: StoreClock,
     pub(crate) store: Store,
     pub(crate) master: MasterKey,
     pub(crate) api: IssuingApi,
@@ -61,7 +61,7 @@ pub(crate) const LIFETIMES: SessionLifetimes = SessionLifetimes {
 impl Provider {
     pub(crate) async fn begin() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let clock = Clock::manual(Timestamp::from_seconds(1_718_214_464));
+        let clock = StoreClock::manual(Timestamp::from_seconds(1_718_214_464));
         let store = Store::open(&directory.path().join("db"), clock.clone(), |_| {}).unwrap();
         let master = MasterKey::create(&directory.path().join("master.key")).unwrap();
         store.check_master(&master).await.unwrap();

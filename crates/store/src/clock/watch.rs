@@ -12,7 +12,7 @@ use std::time::Duration;
 use countersign_domain::Timestamp;
 use metrics::gauge;
 
-use super::{Clock, wall};
+use super::{StoreClock, wall};
 
 /// By how much the system's clock may be ahead of what ran since this start, or
 /// behind the store's, before it is told: more than a leap of a summer time that was
@@ -113,7 +113,7 @@ pub struct ClockWatch {
 impl ClockWatch {
     /// Watches `clock` from now on. A system clock that is now ahead of `mark`, the
     /// high-water mark that the store had before, by more than `gap` is a doubt.
-    pub fn system(clock: Clock, mark: Option<Timestamp>, gap: Duration) -> Self {
+    pub fn system(clock: StoreClock, mark: Option<Timestamp>, gap: Duration) -> Self {
         let read = move || ClockReading {
             wall: wall(),
             now: clock.now(),
@@ -302,7 +302,7 @@ mod tests {
 
     #[test]
     fn the_systems_clocks_agree_with_each_other() {
-        let clock = Clock::system(Timestamp::default());
+        let clock = StoreClock::system(Timestamp::default());
         let watch = ClockWatch::system(clock, None, Duration::from_secs(1));
         assert!(names(&watch).is_empty());
         assert!(booted() > Duration::ZERO);

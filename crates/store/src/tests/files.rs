@@ -192,7 +192,7 @@ async fn time_goes_on_from_where_it_was_when_the_systems_clock_was_set_back() {
     store.close().await;
 
     let behind = Place {
-        clock: Clock::manual(Timestamp::from_seconds(1)),
+        clock: StoreClock::manual(Timestamp::from_seconds(1)),
         ..place
     };
     let store = behind.open();
@@ -280,7 +280,7 @@ fn a_file_that_a_crash_left_empty_becomes_a_store() {
 fn a_missing_directory_is_named() {
     let place = Place::new();
     let path = place.directory.path().join("nowhere/store.db");
-    let error = Store::open(&path, Clock::manual(start()), |_| ())
+    let error = Store::open(&path, StoreClock::manual(start()), |_| ())
         .err()
         .unwrap();
     assert!(matches!(error, OpenError::Io { .. }), "{error}");

@@ -3,13 +3,13 @@
 use super::super::sweep::SESSION_SLACK;
 use super::*;
 
-fn in_memory(clock: &Clock) -> Store {
+fn in_memory(clock: &StoreClock) -> Store {
     Store::in_memory(clock.clone(), |_| ()).unwrap()
 }
 
 #[tokio::test]
 async fn a_store_in_memory_is_its_own_and_gone_when_it_is_closed() {
-    let clock = Clock::manual(start());
+    let clock = StoreClock::manual(start());
     let (one, other) = (in_memory(&clock), in_memory(&clock));
     let (account, credential) = create(&one, "p").await;
     let session = rotate(&one, &login(&one, &credential).await).await;
@@ -22,7 +22,7 @@ async fn a_store_in_memory_is_its_own_and_gone_when_it_is_closed() {
 
 #[tokio::test]
 async fn readers_of_a_store_in_memory_wait_for_its_writer_and_are_not_failed() {
-    let store = in_memory(&Clock::manual(start()));
+    let store = in_memory(&StoreClock::manual(start()));
     let (account, credential) = create(&store, "p").await;
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..50 {
@@ -45,7 +45,7 @@ async fn readers_of_a_store_in_memory_wait_for_its_writer_and_are_not_failed() {
 
 #[tokio::test]
 async fn a_clock_that_is_moved_on_is_swept_for_at_once() {
-    let clock = Clock::manual(start());
+    let clock = StoreClock::manual(start());
     let store = in_memory(&clock);
     let (_, credential) = create(&store, "p").await;
     let session = login(&store, &credential).await;

@@ -7,7 +7,9 @@ use countersign_domain::key::{KeyRecord, KeyState};
 use countersign_domain::session::SessionState;
 use countersign_domain::{Algorithm, ApiScope, Role};
 
-use super::super::{ClockMending, KeyPurpose, LockedStore, OpenError, SealedKey, StoredAdminKey};
+use super::super::{
+    ClockMending, ExclusiveStore, KeyPurpose, OpenError, SealedKey, StoredAdminKey,
+};
 use super::*;
 use crate::seal::MasterKey;
 
@@ -32,21 +34,21 @@ fn key(place: &Place) -> MasterKey {
 async fn the_master_key_is_proved_before_a_byte_is_changed() {
     let place = Place::new();
     let master = key(&place);
-    assert!(LockedStore::at(&place.path()).unwrap().head().is_none());
+    assert!(ExclusiveStore::at(&place.path()).unwrap().head().is_none());
     let store = place.open();
-    assert!(LockedStore::at(&place.path()).is_err(), "it is open");
+    assert!(ExclusiveStore::at(&place.path()).is_err(), "it is open");
     store.check_master(&master).await.unwrap();
     create(&store, "p").await;
     store.close().await;
     let before = files(&place);
     {
-        let locked = LockedStore::at(&place.path()).unwrap();
+        let locked = ExclusiveStore::at(&place.path()).unwrap();
         let head = locked.head().unwrap();
         assert!(head.has_master() && head.is_master(&master));
         assert!(!head.is_master(&MasterKey::unkept().unwrap()));
         assert_eq!(head.high_water, place.clock.now());
         assert!(matches!(
-            LockedStore::at(&place.path()),
+            ExclusiveStore::at(&place.path()),
             Err(OpenError::Locked(_))
         ));
     }
@@ -72,7 +74,7 @@ async fn a_store_whose_process_was_killed_is_read_with_what_its_wal_holds() {
         "the commit is in the WAL"
     );
     for _ in 0..2 {
-        let locked = LockedStore::at(&killed.path()).unwrap();
+        let locked = ExclusiveStore::at(&killed.path()).unwrap();
         assert!(locked.head().unwrap().is_master(&master));
         drop(locked);
         assert_eq!(files(&killed), before);
@@ -88,7 +90,7 @@ async fn what_is_no_store_is_refused_and_left_as_it_is() {
     ] {
         let place = Place::new();
         fs::write(place.path(), bytes).unwrap();
-        let refused = LockedStore::at(&place.path()).err();
+        let refused = ExclusiveStore::at(&place.path()).err();
         assert!(
             matches!(refused, Some(OpenError::NotAStore(_))),
             "{refused:?}"
@@ -152,7 +154,7 @@ async fn ahead(place: &Place) -> (Timestamp, Session, Session) {
 }
 
 async fn plan(place: &Place, to: Timestamp) -> ClockMending {
-    let locked = LockedStore::at(&place.path()).unwrap();
+    let locked = ExclusiveStore::at(&place.path()).unwrap();
     ClockMending::plan(locked, to).await.unwrap()
 }
 
@@ -171,7 +173,7 @@ async fn a_mark_that_a_wrong_clock_moved_is_set_back_and_ends_what_was_given_out
     assert_eq!(mending.mend().await.unwrap(), planned);
 
     let right = Place {
-        clock: Clock::manual(to),
+        clock: StoreClock::manual(to),
         ..place
     };
     let store = right.open();
@@ -213,10 +215,10 @@ async fn a_mark_that_a_wrong_clock_moved_is_set_back_and_ends_what_was_given_out
 async fn who_only_looks_at_what_mending_would_do_changes_no_mark() {
     let place = Place::new();
     let (right, ..) = ahead(&place).await;
-    let before = LockedStore::at(&place.path()).unwrap();
+    let before = ExclusiveStore::at(&place.path()).unwrap();
     let mark = before.head().unwrap().high_water;
     drop(before);
     plan(&place, right).await.leave().await;
-    let after = LockedStore::at(&place.path()).unwrap();
+    let after = ExclusiveStore::at(&place.path()).unwrap();
     assert_eq!(after.head().unwrap().high_water, mark);
 }

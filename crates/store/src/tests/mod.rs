@@ -37,7 +37,7 @@ use super::{
     AuditActor, AuditEntry, NewAccount, NewCredential, RefreshOutcome, SessionSuccession, Store,
     TermsOwned,
 };
-use crate::clock::Clock;
+use crate::clock::StoreClock;
 
 const ACCESS: Duration = Duration::from_secs(900);
 const REFRESH: Duration = Duration::from_secs(86_400);
@@ -50,7 +50,7 @@ const MICROSECOND: Duration = Duration::from_micros(1);
 /// hand on its clock.
 struct Place {
     directory: tempfile::TempDir,
-    clock: Clock,
+    clock: StoreClock,
     notices: Arc<Mutex<Vec<RevocationNotice>>>,
 }
 
@@ -58,7 +58,7 @@ impl Place {
     fn new() -> Self {
         Self {
             directory: tempfile::tempdir().unwrap(),
-            clock: Clock::manual(start()),
+            clock: StoreClock::manual(start()),
             notices: Arc::default(),
         }
     }

@@ -10,7 +10,7 @@ use super::super::record::RefusingPart;
 use super::*;
 use countersign_server::api::ApiSettings;
 use countersign_store::Store;
-use countersign_store::clock::Clock;
+use countersign_store::clock::StoreClock;
 use countersign_store::seal::MasterKey;
 
 const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
@@ -26,7 +26,7 @@ impl World {
     async fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("store.db");
-        let store = Store::open(&path, Clock::manual(NOW), |_| {}).unwrap();
+        let store = Store::open(&path, StoreClock::manual(NOW), |_| {}).unwrap();
         let master = MasterKey::create(&directory.path().join("master.key")).unwrap();
         store.check_master(&master).await.unwrap();
         let mut apis = BTreeMap::new();
