@@ -24,7 +24,7 @@ pub use headers::{connection_options, end_to_end, folded, trailing, visible};
 
 pub use public_origin::PublicOrigin;
 pub use relay::{Relay, UpstreamExchange, is_switched};
-pub use reserved::{FieldShape, ReservedFields, is_reserved, reserved_fields};
+pub use reserved::{FieldShape, is_reserved, known_reserved_fields, reserved_shapes};
 pub use tunnel::{TunnelSlots, TunnelSwitch, asked_for_websocket};
 pub use upload::{BoxError, CleanTrailers, Upload};
 pub use upstream::{

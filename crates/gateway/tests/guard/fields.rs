@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use countersign_domain::revocation::RevocationNotice;
 use countersign_domain::{Account, Reason};
-use countersign_relay::{FieldShape, reserved_fields};
+use countersign_relay::{FieldShape, known_reserved_fields, reserved_shapes};
 use countersign_testing::raw::exchange;
 use countersign_testing::recording::{ReceivedRequest, RecordingServer};
 use countersign_testing::replies::Reply;
@@ -195,15 +195,14 @@ fn told_ours_alone(received: &ReceivedRequest, echo: &RecordingServer) {
 
 /// What a client could say of itself, in the spellings that some upstream reads.
 fn lies() -> Vec<String> {
-    let known = reserved_fields().flat_map(|fields| fields.known);
-    let unknown = reserved_fields().filter_map(|fields| match fields.shape {
+    let unknown = reserved_shapes().filter_map(|shape| match shape {
         FieldShape::Is(_) => None,
         FieldShape::Begins(start) => Some(format!("{start}-acme")),
         FieldShape::Ends(end) => Some(format!("acme-{end}")),
         FieldShape::Has(part) => Some(format!("acme-{part}-acme")),
     });
-    let spelled = known.flat_map(|name| {
-        let aliases = ["-", "_", ".", "~"].map(|sign| name.replace('-', sign));
+    let spelled = known_reserved_fields().flat_map(|name| {
+        let aliases = ["-", "_", ".", "~"].map(|separator| name.replace('-', separator));
         let some = name.replacen('-', "_", 1);
         let more = [name.to_uppercase(), some];
         aliases.into_iter().chain(more)
