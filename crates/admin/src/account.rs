@@ -7,6 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use countersign_dialect::Secret;
 use countersign_domain::account::Allowlist;
+use countersign_domain::audit::Action;
 use countersign_domain::{Account, AccountId, AccountLimits, ApiName, Credential};
 use serde::{Deserialize, Serialize};
 use tracing::info;
@@ -262,10 +263,10 @@ fn update(asked: AccountChangeRequest, faults: &mut MemberFaults) -> Option<Acco
 /// What a change is called in the log.
 fn action(update: &AccountUpdate) -> &'static str {
     match (update.active, &update.allow, &update.limits) {
-        (Some(true), None, None) => "account_enabled",
-        (Some(false), None, None) => "account_disabled",
-        (None, Some(_), None) => "allowlist_changed",
-        (None, None, Some(_)) => "limits_changed",
+        (Some(true), None, None) => Action::AccountEnabled.code(),
+        (Some(false), None, None) => Action::AccountDisabled.code(),
+        (None, Some(_), None) => Action::AllowlistChanged.code(),
+        (None, None, Some(_)) => Action::LimitsChanged.code(),
         _ => "account_changed",
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use countersign_domain::coded;
 use serde_json::{Value, json};
 
 /// One thing that was looked at.
@@ -17,36 +18,25 @@ pub struct CheckFinding {
     pub took: Option<Duration>,
 }
 
-/// What was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum CheckVerdict {
-    /// It is as it should be.
-    Good,
-    /// It could not be looked at, or there is nothing to look at.
-    Skipped,
-    /// It works, and will not for ever or not everywhere.
-    Doubtful,
-    /// It does not work: the vendor cannot be reached.
-    Unreachable,
-    /// It does not work: the vendor refuses.
-    Refused,
-    /// It does not work.
-    Bad,
+coded! {
+    /// What was found, the best first.
+    CheckVerdict(name, from_name) {
+        /// It is as it should be.
+        Good = "ok",
+        /// It could not be looked at, or there is nothing to look at.
+        Skipped = "skipped",
+        /// It works, and will not for ever or not everywhere.
+        Doubtful = "warning",
+        /// It does not work: the vendor cannot be reached.
+        Unreachable = "unreachable",
+        /// It does not work: the vendor refuses.
+        Refused = "refused",
+        /// It does not work.
+        Bad = "failed",
+    }
 }
 
 impl CheckVerdict {
-    /// What the verdict is called.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Good => "ok",
-            Self::Skipped => "skipped",
-            Self::Doubtful => "warning",
-            Self::Unreachable => "unreachable",
-            Self::Refused => "refused",
-            Self::Bad => "failed",
-        }
-    }
-
     /// Whether something has to be done.
     pub fn fails(self) -> bool {
         self >= Self::Unreachable

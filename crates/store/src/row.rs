@@ -193,28 +193,46 @@ pub(super) fn key_state(state: KeyState) -> (&'static str, Option<i64>) {
     (phase.name(), until)
 }
 
+coded! {
+    /// The column that says what an entry of the revocation log revokes.
+    RevocationKind(name, from_name) {
+        /// A session.
+        Session = "session",
+        /// Everything of an account that is older than an epoch.
+        Account = "account",
+        /// Everything that a key signed.
+        Key = "key",
+    }
+}
+
+impl RevocationKind {
+    pub(super) const fn of_entry(revocation: &Revocation) -> Self {
+        match revocation {
+            Revocation::Session { .. } => Self::Session,
+            Revocation::Account { .. } => Self::Account,
+            Revocation::Key { .. } => Self::Key,
+        }
+    }
+}
+
 /// An entry of the revocation log.
 pub(super) fn revocation(row: &Row<'_>) -> rusqlite::Result<Revocation> {
     let until = time(row, 1)?;
-    match row.get_ref(0)?.as_str()? {
-        "session" => Ok(Revocation::Session {
+    Ok(match text(row, 0, RevocationKind::from_name)? {
+        RevocationKind::Session => Revocation::Session {
             session: SessionId(row.get(2)?),
             until,
-        }),
-        "account" => {
-            let epoch = Epoch(row.get(4)?);
-            Ok(Revocation::Account {
-                account: account_id(row, 3)?,
-                epoch,
-                until,
-            })
-        }
-        "key" => Ok(Revocation::Key {
+        },
+        RevocationKind::Account => Revocation::Account {
+            account: account_id(row, 3)?,
+            epoch: Epoch(row.get(4)?),
+            until,
+        },
+        RevocationKind::Key => Revocation::Key {
             kid: Kid(row.get(5)?),
             until,
-        }),
-        other => Err(unknown(0, format!("{other:?} is not a kind of revocation"))),
-    }
+        },
+    })
 }
 
 /// An admin key.

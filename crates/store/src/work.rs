@@ -7,6 +7,7 @@ use countersign_domain::{AccountId, ApiName, SessionId, Timestamp};
 use rusqlite::{Connection, Params};
 
 use super::record::AuditActor;
+use super::row::RevocationKind;
 
 /// A transaction in progress.
 pub(super) struct WriteTransaction<'c> {
@@ -95,20 +96,20 @@ impl<'c> WriteTransaction<'c> {
         self.revocations += 1;
         let number = self.revocations;
         let until = revocation.until().as_micros();
+        let kind = RevocationKind::of_entry(&revocation).name();
         match &revocation {
             Revocation::Session { session, .. } => self.execute_one(
-                "INSERT INTO revocation (number, kind, until, session)
-                 VALUES (?1, 'session', ?2, ?3)",
-                (number, until, session.0),
+                "INSERT INTO revocation (number, kind, until, session) VALUES (?1, ?2, ?3, ?4)",
+                (number, kind, until, session.0),
             ),
             Revocation::Account { account, epoch, .. } => self.execute_one(
                 "INSERT INTO revocation (number, kind, until, account, epoch)
-                 VALUES (?1, 'account', ?2, ?3, ?4)",
-                (number, until, account.number().cast_signed(), epoch.0),
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
+                (number, kind, until, account.number().cast_signed(), epoch.0),
             ),
             Revocation::Key { kid, .. } => self.execute_one(
-                "INSERT INTO revocation (number, kind, until, kid) VALUES (?1, 'key', ?2, ?3)",
-                (number, until, &kid.0),
+                "INSERT INTO revocation (number, kind, until, kid) VALUES (?1, ?2, ?3, ?4)",
+                (number, kind, until, &kid.0),
             ),
         }?;
         self.notice(RevocationNotice::Revoked(revocation));
