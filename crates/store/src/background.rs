@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use countersign_domain::SessionId;
+use countersign_domain::{SessionId, Timestamp};
 
 use super::error::StoreUnavailable;
 use super::sweep;
@@ -76,14 +76,15 @@ pub(super) fn write(
     })
 }
 
-/// Ticks until the other end of `stop` is gone.
+/// Ticks until the other end of `stop` is gone. `swept` is when the store was opened: a
+/// clock that is moved on before this thread runs is swept for, too.
 pub(super) fn run(
     stop: &Receiver<()>,
     commands: &WriteQueue,
     marks: &Arc<UsedGenerations>,
     clock: &StoreClock,
+    mut swept: Timestamp,
 ) {
-    let mut swept = clock.now();
     while stop.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
         // A mark that fails is lost, which only keeps a replay window open to its
         // bound; the rest is tried again. The writer has logged why.

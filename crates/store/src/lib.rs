@@ -246,8 +246,9 @@ impl StoreInner {
         let (stop, stopped) = sync_channel(0);
         let (commands, marks) = (self.commands.clone(), Arc::clone(&self.marks));
         let clock = self.clock.clone();
+        let opened_at = clock.now();
         let ticks = spawn("store-tick", move || {
-            background::run(&stopped, &commands, &marks, &clock);
+            background::run(&stopped, &commands, &marks, &clock, opened_at);
         })?;
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         (threads.stop, threads.ticks) = (Some(stop), Some(ticks));
