@@ -12,12 +12,12 @@ use crate::refusal::Reason;
 use crate::scopes::Scopes;
 use crate::time::Timestamp;
 
-/// The name of an api in configuration, URLs and headers: 1 to 64 of
-/// `a-z 0-9 - _`, beginning with a letter.
+/// The name of an api, as it appears in configuration, URLs and headers: 1 to 64 of `a-z
+/// 0-9 - _`, starting with a letter.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ApiName(String);
 
-/// Why a text is no [`ApiName`], [`AccountId`], login or network.
+/// Why a text is not a valid [`ApiName`], [`AccountId`], login or network.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidText(pub String);
@@ -83,12 +83,12 @@ impl fmt::Display for AccountId {
     }
 }
 
-/// The id of a credential, given by the store.
+/// The id of a credential, assigned by the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CredentialId(pub u64);
 
-/// How often everything of an account was revoked at once. A counter and never
-/// a time, so that no clock decides what is older.
+/// How often all sessions of an account were revoked at once. A counter and never a time,
+/// so that no clock decides what is older.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Epoch(pub u32);
 
@@ -109,13 +109,13 @@ pub struct Account {
     pub api: ApiName,
     /// The name: the login of its first credential.
     pub name: String,
-    /// Whether it may log in and call.
+    /// Whether the account may log in and call.
     pub active: bool,
-    /// Tokens of an earlier epoch are dead.
+    /// Tokens issued under an earlier epoch are no longer valid.
     pub epoch: Epoch,
     /// The networks it may call from.
     pub allow: Allowlist,
-    /// What it may do otherwise than its api says.
+    /// The limits of the account that differ from its api's.
     pub limits: AccountLimits,
     /// When it was created.
     pub created_at: Timestamp,
@@ -130,9 +130,9 @@ pub struct Credential {
     pub account: AccountId,
     /// The login, unique within its api.
     pub login: String,
-    /// What is stored of its secret.
+    /// What the store keeps of its secret.
     pub secret: StoredSecret,
-    /// What it may be used for, where routes ask.
+    /// The scopes that routes may require of it.
     pub scopes: Scopes,
     /// Whether it may still be used.
     pub active: bool,
@@ -140,12 +140,12 @@ pub struct Credential {
     pub created_at: Timestamp,
 }
 
-/// What is stored of a credential's secret: enough to check one, never to
-/// recover it.
+/// What the store keeps of a credential's secret: enough to check one, never to recover
+/// it.
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
 pub enum StoredSecret {
-    /// HMAC-SHA256 of a generated key under the api's pepper. Such a key has 256
-    /// (Apirone: 190) random bits, so a slow hash would add nothing.
+    /// HMAC-SHA256 of a generated key under the api's pepper. Such a key has 256 random
+    /// bits (190 for Apirone), so a slow hash would add nothing.
     Key([u8; 32]),
     /// A password's hash as a PHC string (argon2id).
     Password(String),
@@ -160,8 +160,8 @@ impl fmt::Debug for StoredSecret {
     }
 }
 
-/// Checks that `login` can be one: 1 to 128 characters, none of them a control
-/// character, no white space at either end.
+/// Checks that `login` is valid: 1 to 128 characters, no control characters, and no white
+/// space at either end.
 ///
 /// # Errors
 ///
@@ -185,10 +185,10 @@ pub fn check_login(login: &str) -> Result<(), InvalidText> {
     Ok(())
 }
 
-/// The networks that an account may call from. Empty allows all.
+/// The networks that an account may call from. An empty list allows every address.
 ///
-/// An IPv4-mapped IPv6 address (RFC 4291 section 2.5.5.2) is the IPv4 address
-/// that it maps, on the list and on the wire alike.
+/// An IPv4-mapped IPv6 address (RFC 4291 section 2.5.5.2) counts as the IPv4 address that
+/// it maps, both in the list and when a call comes from it.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Allowlist(Vec<IpNet>);
 
@@ -218,12 +218,10 @@ impl Allowlist {
     }
 }
 
-/// Checks that an account may be used with this credential from `address`: D2
-/// of the rotation protocol, the end of a login and the start of a guarded
-/// request.
+/// Checks that an account may be used with this credential from `address`: decision D2 of
+/// a refresh, the last step of a login and the first of a guarded request.
 ///
-/// The address comes last, so that a 403 tells only a caller whose credentials
-/// are good.
+/// The address is checked last, so that only a caller with valid credentials gets a 403.
 ///
 /// # Errors
 ///
@@ -243,7 +241,7 @@ pub fn admit(
     admit_address(account, address)
 }
 
-/// Checks that the account's allowlist has `address`.
+/// Checks that the account's allowlist contains `address`.
 ///
 /// # Errors
 ///
@@ -269,8 +267,8 @@ fn network(text: &str) -> Result<IpNet, InvalidText> {
     }
 }
 
-/// `::ffff:192.0.2.0/120` is `192.0.2.0/24`; a prefix shorter than the mapping
-/// itself covers more than IPv4 and stays as it is.
+/// `::ffff:192.0.2.0/120` is `192.0.2.0/24`. A prefix shorter than the mapping itself
+/// covers more than IPv4 and is left as it is.
 fn fold_mapped(network: IpNet) -> IpNet {
     const MAPPED_BITS: u8 = 96;
     let IpNet::V6(v6) = network else {

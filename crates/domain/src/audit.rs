@@ -15,8 +15,8 @@ coded! {
         Reuse = "reuse",
         /// A session was ended because its token was newer than its row.
         StateRegression = "state_regression",
-        /// A login ended the session that was idle the longest, because its account
-        /// had as many as it may.
+        /// A login ended the session that had been idle the longest, because its account
+        /// had reached its limit.
         SessionDisplaced = "session_displaced",
         /// An account was created.
         AccountCreated = "account_created",
@@ -28,7 +28,7 @@ coded! {
         AllowlistChanged = "allowlist_changed",
         /// An account's limits changed.
         LimitsChanged = "limits_changed",
-        /// An account was deleted with all it had.
+        /// An account was deleted with all that belonged to it.
         AccountDeleted = "account_deleted",
         /// A credential was created.
         CredentialCreated = "credential_created",
@@ -54,9 +54,9 @@ coded! {
         AdminKeyCreated = "admin_key_created",
         /// An admin key was deleted.
         AdminKeyDeleted = "admin_key_deleted",
-        /// Everything that is sealed was sealed anew under another master key.
+        /// Everything that is sealed was sealed again under another master key.
         MasterKeyReplaced = "master_key_replaced",
-        /// The time before which the store's clock never starts was set back.
+        /// The earliest time at which the store's clock may start was set back.
         ClockMended = "clock_mended",
     }
 }

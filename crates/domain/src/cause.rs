@@ -1,5 +1,5 @@
-//! Reasons in words, for operators: what each means, and what to do about it.
-//! One table; the peer never sees any of it.
+//! The reasons for refusals in words for operators: what each one means, and what to do
+//! about it. The peer never sees any of this.
 
 use crate::refusal::Reason;
 

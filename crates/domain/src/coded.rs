@@ -1,8 +1,8 @@
-//! Vocabularies that are written to stores, logs and wires.
+//! Vocabularies that are written to stores, logs and messages.
 
-/// Declares an enum of unit variants with a stable code each, so that the code
-/// is written once and cannot be forgotten. Its methods are `code` and
-/// `from_code`; a vocabulary that speaks of names says so: `Role(name, from_name)`.
+/// Declares an enum of unit variants, each with a stable code, so that every code is
+/// written in one place and none is forgotten. Its methods are `code` and `from_code`; a
+/// vocabulary whose codes are called names says so: `Role(name, from_name)`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! coded {

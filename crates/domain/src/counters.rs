@@ -1,10 +1,10 @@
 //! Many counters in bounded memory, by key.
 //!
-//! A counter that still counts is never forgotten to make place for another, so
-//! nobody frees a hot one by making up keys. When there is no place, new keys
-//! share a fixed number of counters: they may be refused too early, never too
-//! late. Keys are kept as hashes under a key of the caller's, so that nobody can
-//! choose which ones fall together.
+//! A counter that still counts something is never dropped to make room for another, so
+//! nobody can reset a busy counter by making up keys. When there is no room, new keys
+//! share a fixed number of counters: they may be refused too early, never too late. Keys
+//! are stored as hashes under a secret of the caller's, so that nobody can choose which
+//! keys share a counter.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
@@ -15,18 +15,18 @@ use crate::rate::{RateLimit, RateTally};
 use crate::time::Timestamp;
 
 const SHARDS: usize = 64;
-/// The counters of one shard that are shared when there is no place.
+/// The counters of one shard that keys share when there is no room.
 const SHARED: usize = 16;
-/// How often a full shard looks for what it may forget.
+/// How often a full shard looks for counters that it can drop.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
-/// Counters by key. Locks are held for a few instructions.
+/// Counters by key. Locks are held for a few instructions only.
 pub struct KeyedCounters {
     shards: Vec<Mutex<CounterShard>>,
     hasher: RandomState,
 }
 
-/// Evidence that something was counted, by which it can be taken back.
+/// Evidence that something was counted, with which it can be taken back.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CountedAttempt {
@@ -49,7 +49,7 @@ struct CounterShard {
 }
 
 impl KeyedCounters {
-    /// At most about `capacity` counters, for keys that are hashed by `hasher`.
+    /// Room for about `capacity` counters; `hasher` hashes the keys.
     pub fn new(capacity: usize, hasher: RandomState) -> Self {
         let shard = || {
             Mutex::new(CounterShard {
@@ -65,8 +65,7 @@ impl KeyedCounters {
         }
     }
 
-    /// Counts one more for `key`, or says how long to wait until one would be
-    /// admitted.
+    /// Counts one more for `key`.
     ///
     /// # Errors
     ///
@@ -90,7 +89,7 @@ impl KeyedCounters {
         })
     }
 
-    /// Whether one more for `key` would be admitted; counts nothing.
+    /// Checks whether one more for `key` would be admitted, and counts nothing.
     ///
     /// # Errors
     ///
@@ -120,7 +119,7 @@ impl KeyedCounters {
         self.shards.iter().map(|shard| lock(shard).own.len()).sum()
     }
 
-    /// Whether no key has one.
+    /// Whether no key has a counter of its own.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -161,7 +160,7 @@ impl CounterShard {
         }
     }
 
-    /// Puts down what is left; a counter that counts nothing goes.
+    /// Stores what is left of a counter; one that counts nothing is removed.
     fn put_back(&mut self, place: CounterPlace, tally: RateTally, now: Timestamp) {
         if !place.shared && tally.is_settled(now) {
             self.own.remove(&place.hash);
@@ -291,7 +290,7 @@ mod tests {
         assert_eq!(counters.len(), CAPACITY, "no counter of another went");
     }
 
-    /// With place for one counter.
+    /// Counters with room for one key.
     fn shard() -> CounterShard {
         CounterShard {
             own: HashMap::new(),

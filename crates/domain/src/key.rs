@@ -1,9 +1,9 @@
-//! Signing keys in two generations: the next is published before its first use,
-//! the last verifies until all that it signed has run out.
+//! Signing keys in two generations: the next key is published before its first use, and
+//! the last one verifies until every token that it signed has expired.
 //!
-//! A key is pending, then active, then retiring, then gone; or killed at any
-//! point, which ends all that it signed. At most three keys of one algorithm
-//! are alive at once, because a token without `kid` is tried with each.
+//! A key is pending, then active, then retiring, then gone. It can be killed at any
+//! point, which ends every token that it signed. At most three keys of one algorithm are
+//! alive at once, because a token without `kid` is tried with each.
 
 use std::fmt;
 use std::time::Duration;
@@ -21,23 +21,23 @@ impl fmt::Display for Kid {
     }
 }
 
-/// Where a key is in its life.
+/// Where a key is in its life cycle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyState {
-    /// Published, and signs nothing yet.
+    /// Published, but does not sign yet.
     Pending,
-    /// Signs all that is new.
+    /// Signs every new token.
     Active,
-    /// Verifies, and signs nothing but replays.
+    /// Verifies, and signs only repeated answers.
     Retiring {
-        /// When the last token that it signed has run out.
+        /// When the last token that it signed expires.
         until: Timestamp,
     },
     /// Neither signs nor verifies.
     Killed,
 }
 
-/// What a key ring knows of a key; the material is elsewhere.
+/// What a key ring knows about a key. The key material is elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyRecord {
     /// The id.
@@ -59,22 +59,22 @@ pub struct KeyRing {
     keys: Vec<KeyRecord>,
 }
 
-/// Why keys are not a ring, or cannot change as asked.
+/// Why a set of keys is not a valid ring, or cannot be changed as requested.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RingFault {
     /// There is not exactly one active key.
     #[error("a key ring needs exactly one active key, this one has {0}")]
     Active(usize),
-    /// More keys are alive than may be.
+    /// More keys are alive than allowed.
     #[error("a key ring has at most {MAX_LIVE} living keys, this one would have {0}")]
     TooMany(usize),
-    /// Keys of several algorithms are in one ring.
+    /// One ring has keys of several algorithms.
     #[error("a key ring has keys of one algorithm only")]
     Mixed,
-    /// A rotation has no key to move to.
+    /// There is no key that a rotation could make active.
     #[error("there is no pending key: publish one before rotating")]
     NoPending,
-    /// The ring has no such key, or it is dead already.
+    /// The ring has no such key, or the key is dead already.
     #[error("the key is not alive")]
     NotAlive,
 }
@@ -110,20 +110,20 @@ impl KeyRing {
         }
     }
 
-    /// All keys, dead ones too.
+    /// All keys, including dead ones.
     pub fn keys(&self) -> &[KeyRecord] {
         &self.keys
     }
 
-    /// The key that signs what is new.
+    /// The key that signs new tokens.
     pub fn active(&self) -> &Kid {
         let active = self.keys.iter().find(|key| key.state == KeyState::Active);
         // `new` and `rotate` keep exactly one.
         active.map_or(&self.keys[0].kid, |key| &key.kid)
     }
 
-    /// The keys whose signatures are accepted at `now`: a pending one too,
-    /// because another node may have begun to sign with it.
+    /// The keys whose signatures are accepted at `now`. This includes a pending key,
+    /// because another node may already sign with it.
     pub fn live(&self, now: Timestamp) -> impl Iterator<Item = &KeyRecord> {
         self.keys.iter().filter(move |key| match key.state {
             KeyState::Pending | KeyState::Active => true,
@@ -150,8 +150,8 @@ impl KeyRing {
 
     /// The ring after its pending key became active.
     ///
-    /// `longest` is the longest lifetime of a token under the key that retires,
-    /// at the time of signing: it verifies for that long.
+    /// `longest` is the longest lifetime of a token that the retiring key may have
+    /// signed: the key verifies for that long.
     ///
     /// # Errors
     ///
@@ -174,10 +174,11 @@ impl KeyRing {
         Self::new(keys.collect(), now)
     }
 
-    /// The ring after a key was killed, and everything that it signed.
+    /// The ring after a key was killed, with every token that it signed.
     ///
-    /// If it was the active one, the pending key takes its place, since readers
-    /// of published keys may know it already, or else one called `fresh`.
+    /// If it was the active key, the pending key takes its place, since those who read
+    /// the published keys may know it already. Without a pending key, a new one with the
+    /// id `fresh` does.
     ///
     /// # Errors
     ///

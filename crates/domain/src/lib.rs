@@ -1,11 +1,10 @@
-//! Decides: what a login, a refresh, a logout and a guarded request mean for a
-//! session, and why one is refused.
+//! The decisions of Countersign: what a login, a refresh, a logout and a guarded request
+//! mean for a session, and why one is refused.
 //!
-//! Nothing here performs I/O, reads a clock or draws randomness: the caller
-//! passes what it loaded and `now`, and gets back a decision that names the
-//! change to store beside the answer to give. HTTP and wire formats are the
-//! business of `countersign-dialect`; keys and signatures of
-//! `countersign-token`.
+//! Nothing here performs I/O, reads a clock or draws randomness. The caller passes in
+//! what it loaded, and `now`, and gets back a decision: the change to store and the
+//! answer to give. HTTP and wire formats are in `countersign-dialect`, keys and
+//! signatures in `countersign-token`.
 
 #![warn(clippy::missing_errors_doc)]
 
@@ -52,7 +51,7 @@ pub use time::Timestamp;
 pub use time_text::{InvalidTimestamp, span_text};
 pub use token::{Algorithm, TokenKind};
 
-/// The examples are compiled.
+/// Compiles the examples of the README.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

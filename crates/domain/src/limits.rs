@@ -1,20 +1,21 @@
-//! How much an account may do. An api has its limits, and an account may have
-//! others.
+//! How much an account may do. An api has limits, and an account may have its own
+//! instead.
 
 /// The limits of an api, or those that hold for one of its accounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ApiLimits {
-    /// Guarded requests that one access token may make; `None` for any number.
+    /// How many guarded requests one access token may make; `None` for any number.
     pub budget: Option<u32>,
-    /// Sessions that live at once. With one more, the oldest idle one ends.
+    /// How many sessions may be alive at once. One more ends the session that has been
+    /// idle the longest.
     pub sessions: u32,
-    /// Logins and refreshes that give out tokens, a minute.
+    /// How many logins and refreshes may succeed within a minute.
     pub mints_per_minute: u32,
-    /// Guarded requests a second; `None` for any number.
+    /// How many guarded requests may be made within a second; `None` for any number.
     pub requests_per_second: Option<u32>,
 }
 
-/// What an account has instead of its api's limits; `None` is the api's.
+/// The limits that an account has instead of its api's; `None` leaves the api's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct AccountLimits {
     /// Instead of [`ApiLimits::budget`].
@@ -39,7 +40,7 @@ impl Default for ApiLimits {
 }
 
 impl ApiLimits {
-    /// What holds for an account with limits of its own.
+    /// The limits of an account with these overrides.
     #[must_use]
     pub fn for_account(&self, account: &AccountLimits) -> Self {
         Self {

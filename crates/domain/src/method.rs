@@ -1,4 +1,4 @@
-//! Which methods of HTTP go on to a guarded API (RFC 9110 section 9).
+//! Which HTTP methods are forwarded to a guarded API (RFC 9110 section 9).
 
 /// The methods with a meaning of their own that are forwarded, as an `Allow` lists them.
 ///
@@ -8,9 +8,9 @@
 /// (RFC 9110 section 15.5.6)
 pub const FORWARDED_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
-/// Whether a method has a server send back what it received, credentials and all:
-/// `TRACE` (RFC 9110 section 9.3.8) and `TRACK`, as some servers call it. In any letter
-/// case, since there are servers that do not tell them apart.
+/// Whether a server answers this method with the request that it received, including
+/// credentials: `TRACE` (RFC 9110 section 9.3.8), and `TRACK`, as some servers call it.
+/// Compared in any letter case, since some servers ignore it.
 pub fn echoes_request(method: &str) -> bool {
     ["TRACE", "TRACK"]
         .iter()

@@ -1,10 +1,10 @@
-//! The network that a caller is in, as limits count it.
+//! The network of a caller, by which limits are counted.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
-/// One address of IPv4, or one /64 of IPv6, which is what a single host is given
-/// (RFC 6177). A mapped IPv4 address is the address that it maps.
+/// One IPv4 address, or one /64 of IPv6, which is what a single host is given (RFC 6177).
+/// A mapped IPv4 address counts as the IPv4 address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct HostNetwork(IpAddr);
 
@@ -19,7 +19,7 @@ impl HostNetwork {
     }
 }
 
-/// `192.0.2.7/32` or `2001:db8:0:1::/64`.
+/// Written as `192.0.2.7/32` or `2001:db8:0:1::/64`.
 impl fmt::Display for HostNetwork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.0, if self.0.is_ipv4() { 32 } else { 64 })

@@ -1,4 +1,4 @@
-//! Operators: what an admin key lets its holder do, and with which apis.
+//! Operators: what the holder of an admin key may do, and with which apis.
 
 use std::collections::BTreeSet;
 
@@ -8,11 +8,11 @@ use crate::coded;
 coded! {
     /// What an operator may do. Each role may do what those before it may.
     Role(name, from_name) {
-        /// Looks, and changes nothing.
+        /// May read, and change nothing.
         Read = "read",
-        /// Changes accounts and credentials, and ends sessions.
+        /// May change accounts and credentials, and end sessions.
         Operate = "operate",
-        /// Everything: keys, admin keys, revoking a whole api.
+        /// May do everything: change keys and admin keys, and revoke a whole api.
         Own = "own",
     }
 }
@@ -20,7 +20,7 @@ coded! {
 /// The apis that an operator sees; the others do not exist for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ApiScope {
-    /// Every api, and what belongs to none.
+    /// Every api, and what belongs to no api.
     All,
     /// These, and nothing that belongs to no api.
     Only(BTreeSet<ApiName>),

@@ -1,25 +1,25 @@
 //! Judges a path in the form in which it is forwarded.
 //!
-//! A proxy and its upstream that read one path differently are a way around the
-//! guard, so whatever servers are known to disagree about is refused: dot
-//! segments and what some cut to one (`.. `, `..#x`), empty segments, `\`, `;`, `?`,
-//! `#`, the percent-encoded forms of these and of `/`, characters that look like
-//! them to who converts to another character set (`．`, `／`), control characters,
-//! what is not UTF-8, and what would be percent-encoded still after decoding.
-//! Everything else goes on byte for byte.
+//! If a proxy and its upstream read one path differently, that is a way around the guard.
+//! So everything that servers are known to read differently is refused: dot segments and
+//! whatever some servers shorten to one (`.. `, `..#x`), empty segments, `\`, `;`, `?`,
+//! `#`, the percent-encoded forms of these and of `/`, characters that become one of them
+//! in another character set (`．`, `／`), control characters, bytes that are not UTF-8, and
+//! what is still percent-encoded after decoding. Everything else is forwarded byte for
+//! byte.
 
 use std::borrow::Cow;
 
 use crate::Reason;
 use unicode_normalization::UnicodeNormalization;
 
-/// A path in which there is nothing to disagree about. Its segments are
-/// compared decoded: RFC 3986 section 6.2.2.2 has `%61` and `a` be the same.
+/// A path that every server reads alike. Its segments are compared in decoded form: by
+/// RFC 3986 section 6.2.2.2, `%61` and `a` are the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JudgedPath<'a>(Vec<Cow<'a, str>>);
 
 impl<'a> JudgedPath<'a> {
-    /// Judges the path of a request target; no query, no authority.
+    /// Judges the path of a request target, without query and authority.
     ///
     /// # Errors
     ///
@@ -33,8 +33,8 @@ impl<'a> JudgedPath<'a> {
             .ok_or(Reason::PathAmbiguous)
     }
 
-    /// The segments of any path, read as generously as possible: enough to say
-    /// whose a path is, never to let it pass.
+    /// The segments of any path, read as leniently as possible. Good enough to find out
+    /// whose path it is, but not to let it pass.
     pub fn guess(path: &'a str) -> Self {
         let segments = path.strip_prefix('/').unwrap_or(path).split('/');
         Self(
@@ -44,7 +44,7 @@ impl<'a> JudgedPath<'a> {
         )
     }
 
-    /// Whether a segment of a path is `text` for every server.
+    /// Whether every server reads the segment of a path as `text`.
     pub fn reads_as(segment: &str, text: &str) -> bool {
         plain(segment).is_some_and(|read| read == text)
     }
@@ -60,7 +60,7 @@ fn only_the_last_is_empty(segments: &[Cow<'_, str>]) -> bool {
     segments.iter().take(before_last).all(|it| !it.is_empty())
 }
 
-/// The segment decoded, if every server reads it alike.
+/// The decoded segment, if every server reads it alike.
 fn plain(segment: &str) -> Option<Cow<'_, str>> {
     let odd = |b: u8| !b.is_ascii_graphic() || divides(char::from(b));
     if segment.bytes().any(odd) {
@@ -103,9 +103,9 @@ const fn divides(it: char) -> bool {
     matches!(it, '/' | '\\' | ';' | '?' | '#')
 }
 
-/// Whether a segment reads the same for who replaces characters by those that they
-/// are a form of: NFKC has a full-width dot be a dot, and `…` three; the tables by
-/// which systems convert to their own character set have more slashes.
+/// Whether a segment stays the same when characters are replaced by their plain forms:
+/// NFKC turns a full-width dot into a dot, and `…` into three, and the tables by which
+/// systems convert to their own character set know more slashes.
 fn reads_alike(segment: &str) -> bool {
     if segment.is_ascii() {
         return true;
@@ -126,8 +126,8 @@ fn reads_alike(segment: &str) -> bool {
         && !is_like_dots(&replaced)
 }
 
-/// Whether some server takes a segment for `.` or `..`: it drops white space and
-/// dots at the end, or what follows a character that ends a name for it.
+/// Whether some server takes a segment for `.` or `..`, because it drops white space and
+/// dots at the end, or whatever follows a character that ends a name for it.
 fn is_like_dots(segment: &str) -> bool {
     let segment = segment.trim();
     if let Some(after) = segment.strip_prefix("..") {
@@ -137,7 +137,7 @@ fn is_like_dots(segment: &str) -> bool {
     rest.next() == Some('.') && rest.all(|it| it == '.' || it.is_whitespace())
 }
 
-/// The byte that two hex digits at the start of `text` write.
+/// The byte that the first two characters of `text` write in hexadecimal.
 fn encoded_byte(text: &[u8]) -> Option<u8> {
     let digit = |at: usize| char::from(*text.get(at)?).to_digit(16);
     u8::try_from(digit(0)? * 16 + digit(1)?).ok()

@@ -48,13 +48,13 @@ pub enum PatternEnd {
 }
 
 impl PathPattern {
-    /// Compiles `text`; with `slash_optional` a slash at its end, or none, is
-    /// both.
+    /// Compiles `text`. With `slash_optional`, a path matches with and without a slash at
+    /// its end.
     ///
     /// # Errors
     ///
-    /// What is wrong, in words: the text does not begin with `/`, or one of its segments is
-    /// not of a form that the module names.
+    /// A sentence about what is wrong: the text does not begin with `/`, or a segment has
+    /// none of the forms above.
     pub fn compile(text: &str, slash_optional: bool) -> Result<Self, String> {
         let path = text.strip_prefix('/').ok_or("it does not begin with /")?;
         let mut parts: Vec<&str> = path.split('/').collect();
@@ -88,8 +88,8 @@ impl PathPattern {
         self.end
     }
 
-    /// This pattern behind `prefix`, which is empty or plain segments. The
-    /// prefix alone is `/` behind it.
+    /// This pattern below `prefix`, which is empty or consists of plain segments. The
+    /// pattern `/` becomes the prefix itself.
     pub fn behind(self, prefix: &str) -> Self {
         let before = prefix.split('/').skip(1);
         let is_root =
@@ -108,8 +108,7 @@ impl PathPattern {
         }
     }
 
-    /// The segments that `{login}` stands for; `None` if the path does not
-    /// match.
+    /// The segments in the places of `{login}`; `None` if the path does not match.
     pub fn matches<'p>(&self, path: &'p JudgedPath<'_>) -> Option<Vec<&'p str>> {
         let (head, tail) = path.segments().split_at_checked(self.segments.len())?;
         if !self.end.fits(tail) {
@@ -129,8 +128,8 @@ impl PathPattern {
         Some(logins)
     }
 
-    /// `Less` is the more specific: at the first segment that differs, text
-    /// before a wildcard before the rest.
+    /// `Less` is the more specific pattern: at the first segment that differs, text comes
+    /// before a wildcard, and a wildcard before `*`.
     pub fn specificity(&self, other: &Self) -> Ordering {
         let kinds = self.kinds().zip(other.kinds());
         kinds
@@ -152,7 +151,7 @@ impl PathPattern {
         segments.chain([end])
     }
 
-    /// Whether there is a path that both match.
+    /// Whether some path matches both.
     pub fn overlaps(&self, other: &Self) -> bool {
         let common = self.segments.len().min(other.segments.len());
         let meet = self.segments.iter().zip(&other.segments);
@@ -173,7 +172,7 @@ impl PathPattern {
 }
 
 impl PatternEnd {
-    /// Whether it fits what follows the last segment.
+    /// Whether it allows what follows the last segment.
     pub(crate) fn fits<S: AsRef<str>>(self, tail: &[S]) -> bool {
         let slash = || matches!(tail, [last] if last.as_ref().is_empty());
         match self {
@@ -184,7 +183,7 @@ impl PatternEnd {
         }
     }
 
-    /// Whether both fit what follows a path's last segment.
+    /// Whether both allow the same end of some path.
     pub fn meets(self, other: Self) -> bool {
         let open = |end| matches!(end, Self::Either | Self::Rest);
         open(self) || open(other) || self == other

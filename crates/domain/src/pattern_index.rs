@@ -1,12 +1,11 @@
-//! The patterns of many apis as a tree by segment, for each host: which of them
-//! overlaps with another is found by a walk along that other, not by comparing it
-//! with each.
+//! The patterns of many apis, for each host as a tree by segment: to find a pattern that
+//! overlaps with another one, walk along that one instead of comparing it with each.
 
 use std::collections::BTreeMap;
 
 use crate::pattern::{PathPattern, PatternEnd, PatternSegment};
 
-/// Whose a pattern is, and how it reads.
+/// A pattern's api and text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IndexedPath {
     /// The number of its api.
@@ -15,16 +14,16 @@ pub struct IndexedPath {
     pub text: String,
 }
 
-/// Patterns by host. An api without hosts has every host.
+/// Patterns by host. An api without hosts answers for every host.
 #[derive(Default)]
 pub struct PatternIndex {
-    /// Of apis that name this host.
+    /// Patterns of apis that name this host.
     named: BTreeMap<String, PatternNode>,
-    /// Of apis that name none.
+    /// Patterns of apis that name no host.
     unnamed: PatternNode,
-    /// Of all apis.
+    /// Patterns of all apis.
     all: PatternNode,
-    /// How many nodes were looked at.
+    /// How many nodes were visited.
     looked_at: usize,
 }
 
@@ -32,14 +31,14 @@ pub struct PatternIndex {
 struct PatternNode {
     texts: BTreeMap<String, PatternNode>,
     any: Option<Box<PatternNode>>,
-    /// Patterns that end here, the first for each end.
+    /// The patterns that end here, only the first for each kind of end.
     ends: Vec<(PatternEnd, IndexedPath)>,
     /// One pattern that ends here or below.
     below: Option<IndexedPath>,
 }
 
 impl PatternIndex {
-    /// Takes a pattern in.
+    /// Adds a pattern.
     pub fn insert(&mut self, hosts: &[String], pattern: &PathPattern, path: &IndexedPath) {
         self.all.insert(pattern, path);
         if hosts.is_empty() {
@@ -51,7 +50,7 @@ impl PatternIndex {
         }
     }
 
-    /// A pattern on one of these hosts that some path fits together with `pattern`.
+    /// A pattern on one of these hosts that overlaps with `pattern`.
     pub fn overlapping(&mut self, hosts: &[String], pattern: &PathPattern) -> Option<&IndexedPath> {
         let named = hosts.iter().filter_map(|host| self.named.get(host));
         let nodes: Vec<&PatternNode> = match hosts {
@@ -63,7 +62,7 @@ impl PatternIndex {
         walks.find_map(|walk| walk.find(0, looked_at))
     }
 
-    /// How many nodes were looked at so far: what the search costs.
+    /// How many nodes were visited so far: the cost of the search.
     pub fn looked_at(&self) -> usize {
         self.looked_at
     }
@@ -87,7 +86,7 @@ impl PatternNode {
     }
 }
 
-/// Where the walk along a pattern is.
+/// A position on the walk along a pattern.
 #[derive(Clone, Copy)]
 struct PatternWalk<'n, 'p> {
     node: &'n PatternNode,
@@ -95,7 +94,7 @@ struct PatternWalk<'n, 'p> {
 }
 
 impl<'n> PatternWalk<'n, '_> {
-    /// Looks on from the segment `at` of the pattern.
+    /// Continues from the segment `at` of the pattern.
     fn find(self, at: usize, looked_at: &mut usize) -> Option<&'n IndexedPath> {
         *looked_at += 1;
         let Self { node, pattern } = self;

@@ -1,13 +1,13 @@
-//! What an api does with sessions, beyond lifetimes: how a refresh treats the
-//! token it was given, what a new login does to older tokens, and how far a
-//! logout reaches. A dialect file states all three.
+//! What an api does with sessions, apart from lifetimes: what a refresh does with the
+//! token that was presented, what a new login does to older tokens, and how far a logout
+//! reaches. A dialect file states all three.
 
-/// What a refresh does with the refresh token that it was given.
+/// What a refresh does with the refresh token that was presented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RefreshMode {
-    /// It is replaced: the answer is a new pair (RFC 9700 section 4.14.2).
+    /// The token is replaced: the answer is a new pair (RFC 9700 section 4.14.2).
     Rotate,
-    /// It stays: the answer is a new access token only.
+    /// The token stays valid: the answer is a new access token only.
     Keep,
     /// There is no refresh; the client logs in again.
     None,
@@ -16,7 +16,7 @@ pub enum RefreshMode {
 /// What a new login does to the tokens of earlier ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum NewLogin {
-    /// They live on beside it.
+    /// They stay valid.
     Keeps,
     /// They are revoked.
     Revokes,

@@ -1,67 +1,67 @@
 //! Refusals: what the peer is told, and why, for the operator.
 //!
-//! A [`Refusal`] is one word of the closed vocabulary that a dialect file
-//! spells for the peer. A [`Reason`] is the finer cause, which stays inside:
-//! logs, metrics and explanations use its code. [`Reason::refusal`] is the one
-//! table that leads from the second to the first.
+//! A [`Refusal`] is one of a closed list, and a dialect file says how each looks to the
+//! peer. A [`Reason`] is the finer cause, which stays inside: its code appears in logs,
+//! metrics and explanations. [`Reason::refusal`] is the one table that maps reasons to
+//! refusals.
 
 use crate::coded;
 
 coded! {
-    /// What a peer asked for, in the order of a session's life. The names stand
-    /// in dialect files, logs and metrics.
+    /// What a peer requests, in the order of a session's life. These names appear in
+    /// dialect files, logs and metrics.
     TokenOperation(name, from_name) {
-        /// Trade a login and secret for tokens.
+        /// Exchange a login and secret for tokens.
         Login = "login",
-        /// Trade a refresh token for its successor.
+        /// Exchange a refresh token for its successor.
         Refresh = "refresh",
         /// Use a guarded endpoint.
         Guard = "guard",
-        /// Revoke what a token belongs to.
+        /// Revoke the session or account that a token belongs to.
         Logout = "logout",
     }
 }
 
 coded! {
-    /// The closed vocabulary of refusals that a dialect file spells.
+    /// The refusals that a dialect file can describe.
     Refusal {
-        /// The login and secret do not open an account.
+        /// Login and secret are not valid.
         BadLogin = "bad_login",
-        /// The refresh token is not good, or no longer.
+        /// The refresh token is not valid, or no longer.
         BadRefresh = "bad_refresh",
-        /// The access token or static key is not good.
+        /// The access token or static key is not valid.
         BadBearer = "bad_bearer",
-        /// A guarded endpoint was asked for without credentials.
+        /// A guarded endpoint was requested without credentials.
         MissingBearer = "missing_bearer",
-        /// The access token was good and has run out.
+        /// The access token was valid and has expired.
         ExpiredBearer = "expired_bearer",
-        /// The access token has made all the requests it may.
+        /// The access token has made as many requests as it may.
         BudgetSpent = "budget_spent",
         /// The caller's address is not on the account's allowlist.
         AddressDenied = "address_denied",
         /// The caller is known and may not do this.
         Forbidden = "forbidden",
-        /// Too many requests; later is better.
+        /// There were too many requests; a later one may succeed.
         Throttled = "throttled",
         /// The request lacks a field that the operation needs.
         MissingField = "missing_field",
         /// The request cannot be read.
         Malformed = "malformed",
-        /// The media type or coding of the request's body is not one that is read.
+        /// The media type or coding of the request's body is not supported.
         UnsupportedMedia = "unsupported_media",
         /// Servers may read the request's path differently.
         AmbiguousPath = "ambiguous_path",
         /// There is nothing at this path.
         NotFound = "not_found",
-        /// The path is served, this method is not.
+        /// The path exists, but not for this method.
         MethodNotAllowed = "method_not_allowed",
-        /// The request is larger than it may be.
+        /// The request is larger than allowed.
         TooLarge = "too_large",
         /// The server failed.
         Internal = "internal",
         /// The server cannot answer now; the same request may be sent again.
         Unavailable = "unavailable",
-        /// The guarded API could not be reached or broke off.
+        /// The guarded API could not be reached, or it broke off its answer.
         BadGateway = "bad_gateway",
         /// The guarded API did not answer in time.
         GatewayTimeout = "gateway_timeout",
@@ -69,8 +69,8 @@ coded! {
 }
 
 impl Refusal {
-    /// The HTTP status of a dialect that does not name one, from RFC 9110
-    /// section 15, RFC 6585 section 4 and RFC 6750 section 3.1.
+    /// The HTTP status if a dialect does not state one, from RFC 9110 section 15, RFC
+    /// 6585 section 4 and RFC 6750 section 3.1.
     pub const fn default_status(self) -> u16 {
         match self {
             Self::MissingField | Self::Malformed | Self::AmbiguousPath => 400,
@@ -93,8 +93,7 @@ impl Refusal {
         }
     }
 
-    /// The refusal whose spelling serves where a dialect does not spell this
-    /// one.
+    /// The refusal that a peer sees instead, if a dialect does not describe this one.
     pub const fn fallback(self) -> Option<Self> {
         match self {
             Self::MissingBearer | Self::ExpiredBearer | Self::BudgetSpent | Self::Forbidden => {
@@ -112,7 +111,7 @@ coded! {
     Reason {
         /// No credential has this login.
         UnknownLogin = "unknown_login",
-        /// The credential exists and the secret is another.
+        /// The credential exists, but the secret is wrong.
         WrongSecret = "wrong_secret",
         /// The account is disabled.
         AccountDisabled = "account_disabled",
@@ -122,102 +121,101 @@ coded! {
         CredentialRevoked = "credential_revoked",
         /// The address is outside the account's allowlist.
         AddressDenied = "address_denied",
-        /// The address that a trusted proxy tells cannot be read.
+        /// The client's address, as a trusted proxy reports it, cannot be read.
         AddressUnreadable = "address_unreadable",
-        /// Who asks for a verdict on another's request is not a trusted proxy.
+        /// The request for a verdict did not come from a trusted proxy.
         ProxyUntrusted = "proxy_untrusted",
-        /// A proxy's own headers are repeated or cannot be read, or there are
-        /// those of another kind of proxy or of ours.
+        /// The headers in which a proxy describes a request are repeated or unreadable,
+        /// or there are headers of another kind of proxy or of Countersign's own.
         ProxyHeaders = "proxy_headers",
-        /// A proxy's check does not tell what the proxy owes: its configuration
-        /// is at fault.
+        /// A proxy's request for a verdict lacks a header that its configuration should
+        /// set.
         ProxyHeaderMissing = "proxy_header_missing",
-        /// A page whose origin is not among those allowed asks whether it may
-        /// call the api.
+        /// A page of an origin that is not allowed asked whether it may call the api.
         OriginDenied = "origin_denied",
-        /// The path names another login than the caller's.
+        /// The path contains a login other than the caller's.
         ForeignPath = "foreign_path",
-        /// The route asks for a scope that the credential does not have.
+        /// The route requires a scope that the credential does not have.
         ScopeMissing = "scope_missing",
         /// No token and no static key was presented.
         TokenMissing = "token_missing",
-        /// The token is not one: its form, header or claims cannot be read.
+        /// This is not a token: its form, header or claims cannot be read.
         TokenMalformed = "token_malformed",
-        /// The signature or the seal is not ours, or the token belongs to
-        /// another api or is of another kind.
+        /// The signature or the sealed claim is not ours, or the token belongs to another
+        /// api or is of another kind.
         TokenForged = "token_forged",
         /// The token belongs to another api of this server.
         WrongApi = "wrong_api",
-        /// The token, or the one that a repeated refresh would give again, was
-        /// signed by a key that is gone or was killed.
+        /// The token was signed by a key that is gone or was killed, or a repeated
+        /// refresh would have to return such a token.
         KeyRetired = "key_retired",
-        /// The token has run out.
+        /// The token has expired.
         TokenExpired = "token_expired",
         /// No session has this id.
         SessionUnknown = "session_unknown",
-        /// The session was ended before.
+        /// The session was ended.
         SessionRevoked = "session_revoked",
-        /// The session has run out.
+        /// The session has expired.
         SessionExpired = "session_expired",
-        /// The account ended everything that is older than this token.
+        /// All tokens of the account from before a certain time were revoked.
         EpochPassed = "epoch_passed",
-        /// The token's seed is not the session's.
+        /// All older tokens of the account were revoked.
         SeedMismatch = "seed_mismatch",
-        /// An old refresh token came back: the session is ended (D5).
+        /// An old refresh token came back, so the session was ended (D5).
         Reuse = "reuse",
-        /// The token is newer than the stored session, as after a restored
-        /// backup: the session is ended (D6).
+        /// The token is newer than the stored session, for example after a backup was
+        /// restored, so the session was ended (D6).
         StateRegression = "state_regression",
-        /// The same rotation was repeated too often (D4).
+        /// The same refresh was repeated too often (D4).
         ReplayLimit = "replay_limit",
-        /// The access token has made all the requests it may.
+        /// The access token has made as many requests as it may.
         BudgetSpent = "budget_spent",
-        /// Too many logins were tried: with this login, or from this network.
+        /// There were too many attempts to log in, with this login or from this network.
         LoginThrottled = "login_throttled",
-        /// The account was given too many tokens within a minute.
+        /// The account received too many tokens within a minute.
         MintsThrottled = "mints_throttled",
         /// The account made too many guarded requests within a second.
         RequestsThrottled = "requests_throttled",
-        /// The static key is not good.
+        /// The static key is not valid.
         StaticKeyWrong = "static_key_wrong",
         /// A field is missing from the request.
         FieldMissing = "field_missing",
         /// The request's body or headers cannot be read.
         RequestMalformed = "request_malformed",
-        /// The body's media type, charset or coding is not one that is read.
+        /// The media type, charset or coding of the body is not supported.
         MediaUnsupported = "media_unsupported",
-        /// The path is not served.
+        /// Nothing is served at this path.
         PathUnknown = "path_unknown",
-        /// The path contains what a proxy and its upstream may read
+        /// The path contains something that a proxy and its upstream may read
         /// differently.
         PathAmbiguous = "path_ambiguous",
-        /// The path is served, not for this method.
+        /// The path exists, but not for this method.
         MethodUnknown = "method_unknown",
         /// The body or header section is too large.
         RequestTooLarge = "request_too_large",
-        /// The body did not arrive in time or whole.
+        /// The body did not arrive completely, or not in time.
         RequestCutOff = "request_cut_off",
-        /// All places for password hashing are taken.
+        /// Too many passwords are being hashed already.
         HashingBusy = "hashing_busy",
-        /// The store did not answer, or its answer is unknown.
+        /// The store did not answer, or the outcome is unknown.
         StoreUnavailable = "store_unavailable",
-        /// A part of the server failed in a way that it should not.
+        /// A part of the server failed in an unexpected way.
         ServerFault = "server_fault",
-        /// The guarded API could not be reached, or broke off.
+        /// The guarded API could not be reached, or it broke off its answer.
         UpstreamFailed = "upstream_failed",
         /// The guarded API did not answer in time.
         UpstreamTimeout = "upstream_timeout",
-        /// The guarded API is known to be down, so it was not asked.
+        /// The guarded API is known to be down, so the request was not forwarded.
         UpstreamDown = "upstream_down",
     }
 }
 
 impl Reason {
-    /// What the peer is told when `operation` ends for this reason.
+    /// What the peer is told when `operation` is refused for this reason.
     ///
-    /// The peer learns nothing that helps it guess: an unknown login, a wrong
-    /// secret and a disabled account are one refusal, and so are all ways in
-    /// which a token is not good.
+    /// The peer learns nothing that helps it guess: an unknown login, a wrong secret and
+    /// a disabled account are the same refusal, and so are all ways in which a token is
+    /// not valid.
     pub const fn refusal(self, operation: TokenOperation) -> Refusal {
         match self {
             Self::UnknownLogin

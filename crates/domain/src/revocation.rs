@@ -1,8 +1,8 @@
-//! Revocations: what a verifier must know besides a token to refuse it.
+//! Revocations: what a verifier must know, besides a token, to refuse it.
 //!
-//! Each carries until when it can matter, which is when the last token that it
-//! concerns has run out: verifiers forget it then, so their memory is bounded
-//! by revocations times lifetime.
+//! Each states until when it matters, which is when the last token that it affects
+//! expires. Verifiers forget it then, so their memory is bounded by the number of
+//! revocations within a lifetime.
 
 use crate::account::{Account, AccountId, Credential, CredentialId, Epoch};
 use crate::key::Kid;
@@ -14,25 +14,25 @@ use crate::time::Timestamp;
 pub enum Revocation {
     /// A session ended.
     Session {
-        /// Which.
+        /// The session.
         session: SessionId,
-        /// When its last access token has run out.
+        /// When its last access token expires.
         until: Timestamp,
     },
-    /// Everything of an account that is older than an epoch is dead.
+    /// All tokens of an account from before an epoch are invalid.
     Account {
-        /// Whose.
+        /// The account.
         account: AccountId,
-        /// The first epoch that lives.
+        /// The first epoch that is valid.
         epoch: Epoch,
-        /// When the last access token of an earlier epoch has run out.
+        /// When the last access token of an earlier epoch expires.
         until: Timestamp,
     },
-    /// A key is dead, and everything it signed.
+    /// A key is dead, and so is everything that it signed.
     Key {
-        /// Which.
+        /// The key.
         kid: Kid,
-        /// When the last token that it signed has run out.
+        /// When the last token that it signed expires.
         until: Timestamp,
     },
 }
@@ -48,8 +48,8 @@ impl Revocation {
     }
 }
 
-/// What verifiers are told once a commit is durable, and before its caller is
-/// answered: so an acknowledged change holds for the next request already.
+/// What verifiers are told after a commit is durable and before its caller gets an
+/// answer, so that an acknowledged change already holds for the next request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RevocationNotice {
     /// Something was revoked.

@@ -1,10 +1,9 @@
 //! Which paths an api guards, and which of them are public.
 //!
-//! Of the rules that match, the most specific path decides, and then a rule that
-//! names the method goes before one that does not; the order in which they are
-//! written does not matter. A path without a rule is protected. A rule for GET
-//! is one for HEAD too (RFC 9110 section 9.3.2), unless another that decides as
-//! much names HEAD itself.
+//! The most specific path that matches decides, and for equal paths a rule that names the
+//! method comes before one that does not. The order in which rules are written does not
+//! matter. A path without a rule is protected. A rule for GET also holds for HEAD (RFC
+//! 9110 section 9.3.2), unless an equally specific one names HEAD itself.
 
 mod exposed;
 
@@ -27,11 +26,11 @@ pub enum RouteAccess {
 pub enum TrailingSlash {
     /// `/a` and `/a/` are two paths.
     Exact,
-    /// They are one.
+    /// They are the same path.
     Optional,
 }
 
-/// A rule as it is written.
+/// A rule, as it is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteRule {
     /// The methods, in upper case; empty for every method.
@@ -40,14 +39,14 @@ pub struct RouteRule {
     /// `{name}` for any one segment, and `*` at the end for any depth
     /// (`/a/*` has `/a` and `/a/` too).
     pub path: String,
-    /// What it grants.
+    /// The access that it grants.
     pub access: RouteAccess,
-    /// What the credential must have been given, where access is protected
-    /// (RFC 6749 section 3.3).
+    /// The scopes that the credential must have, where access is protected (RFC 6749
+    /// section 3.3).
     pub scopes: Vec<String>,
 }
 
-/// What is wrong with rules.
+/// What is wrong with a set of rules.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RouteFault {
     /// A path is not a pattern.
@@ -58,13 +57,13 @@ pub enum RouteFault {
         /// What is wrong with it.
         why: String,
     },
-    /// A rule is outside everything that the api guards.
+    /// A rule lies outside everything that the api guards.
     #[error("{0:?} is outside the paths that the api guards, so its rule would never apply")]
     Outside(String),
-    /// A rule asks for scopes where no credential is asked for.
+    /// A rule requires scopes where no credential is required.
     #[error("{0:?} is public, so nobody is asked for its scopes")]
     ScopesInPublic(String),
-    /// A rule asks for what is not a scope.
+    /// A rule requires something that is not a scope.
     #[error("{path:?}: {why}")]
     Scope {
         /// The path of the rule.
@@ -72,17 +71,17 @@ pub enum RouteFault {
         /// What is wrong with its scopes.
         why: String,
     },
-    /// Two rules say what one method and path needs.
+    /// Two rules decide about the same method and path.
     #[error("{first:?} and {second:?} are rules for the same requests")]
     Twice {
-        /// The path of one.
+        /// The path of the first.
         first: String,
-        /// The path of the other.
+        /// The path of the second.
         second: String,
     },
 }
 
-/// The compiled rules of an api; by default, of one that guards nothing.
+/// The compiled rules of an api. The default guards nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Routes {
     guards: Vec<PathPattern>,
@@ -98,26 +97,26 @@ struct CompiledRule {
     scopes: Scopes,
 }
 
-/// What is asked of a request.
+/// What a request must have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MatchedRoute<'p> {
     /// Whether it needs a credential.
     pub access: RouteAccess,
-    /// What the credential must have been given, where there is a rule.
+    /// The scopes that the credential must have, if there is a rule.
     pub scopes: Option<&'p Scopes>,
-    /// The segments that must be the caller's login.
+    /// The segments that must equal the caller's login.
     pub logins: Vec<&'p str>,
 }
 
 impl Routes {
     /// Compiles the patterns of the paths that the api guards, and its rules.
     ///
-    /// A `{login}` in a guarded path holds for every request that matches it,
-    /// whatever its rule says.
+    /// A `{login}` in a guarded path holds for every request that matches it, whatever
+    /// its rule says.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong, at once.
+    /// Every mistake, at once.
     pub fn new<T: AsRef<str>>(
         guards: &[T],
         rules: Vec<RouteRule>,
@@ -149,7 +148,7 @@ impl Routes {
             .any(|guard| guard.matches(&path).is_some())
     }
 
-    /// What is asked of a request; `None` if the api does not guard the path.
+    /// What a request must have; `None` if the api does not guard the path.
     pub fn find<'p>(&'p self, method: &str, path: &'p JudgedPath<'_>) -> Option<MatchedRoute<'p>> {
         let guards = self.guards.iter().filter_map(|guard| guard.matches(path));
         let mut logins = guards.reduce(|mut all, more| {
@@ -172,7 +171,7 @@ impl Routes {
         })
     }
 
-    /// The guarded paths as they were written.
+    /// The guarded paths, as they were written.
     pub fn guarded_paths(&self) -> impl Iterator<Item = &str> {
         self.guards.iter().map(PathPattern::text)
     }
@@ -249,16 +248,16 @@ impl CompiledRule {
         by_path.then(self.methods.is_empty().cmp(&other.methods.is_empty()))
     }
 
-    /// Precedence, and where it is equal what names HEAD before what covers it
-    /// only by way of GET. For other methods the second part decides nothing:
-    /// rules that both name one are faults.
+    /// The order of precedence; among equals, a rule that names HEAD comes before one
+    /// that covers it only through GET. For other methods the second part decides
+    /// nothing, since two such rules would be a fault.
     fn order(&self, other: &Self) -> std::cmp::Ordering {
         let by_get = |rule: &Self| !rule.methods.iter().any(|it| it == "HEAD");
         self.precedence(other)
             .then(by_get(self).cmp(&by_get(other)))
     }
 
-    /// Whether nothing says which of the two rules decides.
+    /// Whether it is undecided which of the two rules applies.
     fn ties(&self, other: &Self) -> bool {
         // Of equal precedence, both name methods or neither does.
         let methods_meet = self.methods.is_empty()

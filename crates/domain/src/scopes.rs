@@ -1,4 +1,4 @@
-//! What a credential may be used for, as routes ask for it.
+//! Scopes: what a credential may be used for. Routes require them.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ impl Scopes {
         Self(BTreeSet::new())
     }
 
-    /// The set of these tokens; at most 64 of up to 64 characters.
+    /// The set of these tokens: at most 64, of up to 64 characters each.
     ///
     /// # Errors
     ///
@@ -27,7 +27,7 @@ impl Scopes {
         parsed.collect::<Result<_, _>>().map(Self)
     }
 
-    /// The tokens in their order.
+    /// The tokens, sorted.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)
     }
@@ -37,7 +37,7 @@ impl Scopes {
         wanted.iter().find(|token| !self.0.contains(*token))
     }
 
-    /// Whether there is none.
+    /// Whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

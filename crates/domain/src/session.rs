@@ -38,7 +38,7 @@ pub use rotation::{logout, refresh};
 pub struct SessionId(pub [u8; 16]);
 
 impl SessionId {
-    /// The id that these 32 hex digits write.
+    /// The id that these 32 hex digits stand for.
     pub fn from_hex(text: &str) -> Option<Self> {
         if text.len() != 32 || !text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
             return None;
@@ -61,8 +61,8 @@ impl fmt::Debug for SessionId {
     }
 }
 
-/// SHA-256 of a session's seed. The seed itself stands only in refresh tokens,
-/// so neither a leaked database nor a leaked key alone can forge one.
+/// SHA-256 of a session's seed. Only refresh tokens contain the seed itself, so neither a
+/// leaked database nor a leaked key alone is enough to forge one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SeedHash(pub [u8; 32]);
 
@@ -81,7 +81,7 @@ coded! {
         Reuse = "reuse",
         /// A token newer than the row came (D6).
         StateRegression = "state_regression",
-        /// A new login replaced it, as the dialect says.
+        /// A new login replaced it, as the dialect requires.
         NewLogin = "new_login",
         /// Its credential was deleted or disabled.
         CredentialRevoked = "credential_revoked",
@@ -89,15 +89,15 @@ coded! {
         AccountDisabled = "account_disabled",
         /// An operator ended it.
         Operator = "operator",
-        /// Its account had as many as it may, and this one was idle the longest.
+        /// Its account had reached its limit, and this session had been idle the longest.
         Displaced = "displaced",
     }
 }
 
-/// Whether a session lives.
+/// Whether a session is alive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SessionState {
-    /// It may be refreshed and used until it runs out.
+    /// It can be refreshed and used until it expires.
     Active,
     /// Nothing of it ever succeeds again.
     Ended {
@@ -113,102 +113,101 @@ pub enum SessionState {
 pub struct Session {
     /// The id.
     pub id: SessionId,
-    /// Whose it is.
+    /// The account that it belongs to.
     pub account: AccountId,
     /// The credential that opened it.
     pub credential: CredentialId,
     /// The account's epoch when it was opened.
     pub epoch: Epoch,
-    /// The dialect's variant that it was opened in.
+    /// The variant of the dialect in which it was opened.
     pub variant: String,
     /// The hash of its seed.
     pub seed_hash: SeedHash,
-    /// Whether it lives.
+    /// Whether it is alive.
     pub state: SessionState,
     /// How often it has rotated.
     pub generation: u32,
     /// When it was opened.
     pub started_at: Timestamp,
-    /// When the current generation was made: its tokens' `iat`.
+    /// When the current generation was made: the `iat` of its tokens.
     pub rotated_at: Timestamp,
-    /// When the current generation's access token runs out.
+    /// When the access token of the current generation expires.
     pub access_expires_at: Timestamp,
-    /// When the current generation's refresh token runs out, and the session
-    /// with it unless it is refreshed before.
+    /// When the refresh token of the current generation expires, and the session with it
+    /// unless it is refreshed before.
     pub refresh_expires_at: Timestamp,
-    /// The end that no rotation moves.
+    /// When the session ends, however often it is refreshed.
     pub absolute_expires_at: Timestamp,
     /// The key that signs the current generation.
     pub kid: Kid,
     /// The key that signed the generation before.
     pub previous_kid: Option<Kid>,
-    /// How often the current generation was handed out again (D4).
+    /// How often the current generation was returned again (D4).
     pub replays: u32,
     /// Whether the current generation's access token was used.
     pub used: bool,
-    /// Where the login came from.
+    /// The address of the login.
     pub address: IpAddr,
     /// The `User-Agent` of the login, cut to 256 bytes; empty if there was none.
     pub user_agent: String,
 }
 
 impl Session {
-    /// When the last token that this session gave out has run out, so that the
-    /// row may go.
+    /// When the last token of this session expires, so that the row can be deleted.
     pub fn last_expiry(&self) -> Timestamp {
         self.refresh_expires_at.max(self.access_expires_at)
     }
 }
 
-/// The lifetimes and bounds that hold for a session of an api.
+/// The lifetimes and limits of sessions of an api.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionLifetimes {
-    /// Of an access token.
+    /// The lifetime of an access token.
     pub access: Duration,
-    /// Of a refresh token.
+    /// The lifetime of a refresh token.
     pub refresh: Duration,
-    /// Of the session, however often it rotates.
+    /// The lifetime of the session, however often it is refreshed.
     pub absolute: Duration,
-    /// W: how long after a rotation the token before it gets the same answer.
+    /// W: for how long after a refresh the previous token gets the same answer.
     pub window: Duration,
 }
 
 /// W, the replay window of the rotation protocol.
 pub const DEFAULT_WINDOW: Duration = Duration::from_secs(60);
 
-/// How often one rotation is repeated before the caller is throttled (D4).
+/// How often one refresh is repeated before the caller is throttled (D4).
 pub const MAX_REPLAYS: u32 = 64;
 
 /// The terms under which a session is opened or refreshed.
 #[derive(Clone, Copy, Debug)]
 pub struct OpeningTerms<'a> {
-    /// Lifetimes as they are configured now. Only what is made anew follows
-    /// them: a repeated answer follows the row.
+    /// The lifetimes in the current configuration. They apply only to new tokens: a
+    /// repeated answer follows the row.
     pub lifetimes: SessionLifetimes,
     /// What a refresh does in this dialect and variant.
     pub mode: RefreshMode,
-    /// The key that signs what is made anew.
+    /// The key that signs new tokens.
     pub active_kid: &'a Kid,
     /// The keys whose signatures are accepted.
     pub live_kids: &'a [Kid],
 }
 
-/// What is known of a login whose credentials were checked, for [`open`].
+/// What is known about a login whose credentials were checked, for [`open`].
 #[derive(Clone, Debug)]
 pub struct SessionOpening {
     /// A fresh random id.
     pub id: SessionId,
     /// The hash of a fresh random seed.
     pub seed_hash: SeedHash,
-    /// The dialect's variant.
+    /// The variant of the dialect.
     pub variant: String,
-    /// Where the login came from.
+    /// The address of the login.
     pub address: IpAddr,
     /// The caller's `User-Agent`.
     pub user_agent: String,
 }
 
-/// What a refresh token whose signature and seal were checked says.
+/// The contents of a refresh token whose signature and sealed claim were checked.
 #[derive(Clone, Copy, Debug)]
 pub struct RefreshClaims {
     /// Its session.
@@ -217,15 +216,15 @@ pub struct RefreshClaims {
     pub generation: u32,
     /// Its account.
     pub account: AccountId,
-    /// The account's epoch at login.
+    /// The account's epoch at the time of the login.
     pub epoch: Epoch,
-    /// The hash of the seed that it carries.
+    /// The hash of the seed that it contains.
     pub seed_hash: SeedHash,
     /// Its own expiry.
     pub expires_at: Timestamp,
 }
 
-/// What an access token whose signature and seal were checked says.
+/// The contents of an access token whose signature and sealed claim were checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AccessClaims {
     /// Its session.
@@ -236,14 +235,14 @@ pub struct AccessClaims {
     pub account: AccountId,
     /// The credential that opened the session.
     pub credential: CredentialId,
-    /// The account's epoch at login.
+    /// The account's epoch at the time of the login.
     pub epoch: Epoch,
     /// Its own expiry.
     pub expires_at: Timestamp,
 }
 
-/// Who a session belongs to, as the store has it now, and where the request
-/// came from.
+/// The account and credential of a session, as they are in the store now, and the address
+/// of the request.
 #[derive(Clone, Copy, Debug)]
 pub struct OwnerStanding<'a> {
     /// The account.
@@ -261,9 +260,9 @@ pub enum SessionChange {
     None,
     /// The session moved to its next generation (D3).
     Rotated,
-    /// The current generation is handed out again (D4).
+    /// The current generation is returned again (D4).
     Replayed,
-    /// The access token was renewed and the refresh token stays
+    /// The access token was renewed, and the refresh token stays the same
     /// ([`RefreshMode::Keep`]).
     Renewed,
     /// The session ended.
@@ -277,15 +276,15 @@ pub enum SessionChange {
 pub struct SessionDecision {
     /// What changes.
     pub change: SessionChange,
-    /// The row as it is to be stored; for [`SessionChange::None`] as it was. `None` if
-    /// there is none.
+    /// The row to store, which is unchanged for [`SessionChange::None`]; `None` if there
+    /// is none.
     pub session: Option<Session>,
-    /// `Ok`: the tokens of `session` are the answer.
+    /// With `Ok`, the tokens of `session` are the answer.
     pub outcome: Result<(), Reason>,
 }
 
-/// Opens a session for a login whose secret was checked and that [`crate::account::admit`] let
-/// through.
+/// Opens a session for a login whose secret was checked and which
+/// [`crate::account::admit`] admitted.
 pub fn open(
     opening: SessionOpening,
     account: &Account,
@@ -318,7 +317,7 @@ pub fn open(
     }
 }
 
-/// The row of `session` once it ended.
+/// The row of `session` after it ended.
 pub fn end(session: &Session, end: End, now: Timestamp) -> Session {
     Session {
         state: SessionState::Ended { end, at: now },
@@ -332,7 +331,7 @@ fn access_expiry(session: &Session, terms: &OpeningTerms<'_>, now: Timestamp) ->
         .min(now + terms.lifetimes.access)
 }
 
-/// Without a refresh token the session is as long as its access token.
+/// Without a refresh token, the session ends with its access token.
 fn refresh_expiry(
     terms: &OpeningTerms<'_>,
     access_expires_at: Timestamp,

@@ -1,24 +1,24 @@
-//! Instants. The store keeps microseconds; a JWT carries whole seconds.
+//! Points in time. The store keeps microseconds; a JWT has whole seconds.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// An instant in microseconds since 1970-01-01T00:00:00Z, leap seconds not
-/// counted.
+/// A point in time, in microseconds since 1970-01-01T00:00:00Z, not counting leap
+/// seconds.
 ///
-/// Ordered, cheap to copy, and saturating: arithmetic at the edges of the range
-/// stays at the edge instead of wrapping.
+/// Ordered, cheap to copy, and saturating: arithmetic at the edges of the range stays at
+/// the edge instead of wrapping.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The instant `micros` microseconds after the epoch.
+    /// The time `micros` microseconds after the epoch.
     pub const fn from_micros(micros: i64) -> Self {
         Self(micros)
     }
 
-    /// The instant `seconds` whole seconds after the epoch (RFC 7519
-    /// `NumericDate`), saturating.
+    /// The time `seconds` whole seconds after the epoch (RFC 7519 `NumericDate`),
+    /// saturating.
     pub const fn from_seconds(seconds: i64) -> Self {
         Self(seconds.saturating_mul(1_000_000))
     }
@@ -28,20 +28,19 @@ impl Timestamp {
         self.0
     }
 
-    /// Whole seconds since the epoch, rounded down: the RFC 7519 `NumericDate`
-    /// of this instant.
+    /// Whole seconds since the epoch, rounded down: the `NumericDate` of RFC 7519.
     pub const fn as_seconds(self) -> i64 {
         self.0.div_euclid(1_000_000)
     }
 
-    /// This instant with its fraction of a second dropped.
+    /// This time without its fraction of a second.
     ///
-    /// A token says `exp` in whole seconds, so this is when it really ends.
+    /// A token states `exp` in whole seconds, so this is when it really expires.
     pub const fn floor_to_second(self) -> Self {
         Self::from_seconds(self.as_seconds())
     }
 
-    /// The time from `earlier` to this instant; zero if `earlier` is later.
+    /// The time from `earlier` to this one; zero if `earlier` is later.
     pub const fn since(self, earlier: Self) -> Duration {
         let micros = self.0.saturating_sub(earlier.0);
         Duration::from_micros(match micros {

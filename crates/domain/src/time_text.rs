@@ -1,6 +1,6 @@
-//! Instants and spans of time as text: RFC 3339, HTTP's dates, and words for people.
+//! Points in time and durations as text: RFC 3339, HTTP dates, and words for people.
 //!
-//! What vendors write instead is the dialect's business.
+//! The formats of vendors are in dialect files.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use jiff::fmt::rfc2822;
 
 use crate::Timestamp;
 
-/// The text is not an instant in RFC 3339.
+/// The text is not a time in RFC 3339 format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("is not an instant in RFC 3339, such as 2027-01-15T12:00:00Z")]
 pub struct InvalidTimestamp;
@@ -17,7 +17,7 @@ pub struct InvalidTimestamp;
 impl FromStr for Timestamp {
     type Err = InvalidTimestamp;
 
-    /// Reads RFC 3339, with any zone; what is below a microsecond is dropped.
+    /// Reads RFC 3339, with any time zone. Anything below a microsecond is dropped.
     fn from_str(text: &str) -> Result<Self, InvalidTimestamp> {
         let instant: jiff::Timestamp = text.parse().map_err(|_| InvalidTimestamp)?;
         Ok(Self::from_micros(instant.as_microsecond()))
@@ -25,7 +25,8 @@ impl FromStr for Timestamp {
 }
 
 impl Timestamp {
-    /// RFC 3339 in UTC, with microseconds. What no calendar has is its nearest end.
+    /// RFC 3339 in UTC, with microseconds. A time that no calendar has becomes the
+    /// nearest one that it has.
     pub fn rfc3339(self) -> String {
         format!("{:.6}", self.on_the_calendar())
     }
@@ -35,20 +36,21 @@ impl Timestamp {
         format!("{:.0}", self.floor_to_second().on_the_calendar())
     }
 
-    /// As `Date` says it (RFC 9110 section 5.6.7); `None` beyond the years that it can.
+    /// In the format of a `Date` header (RFC 9110 section 5.6.7); `None` for years that
+    /// it cannot express.
     pub fn http_date(self) -> Option<String> {
         let instant = jiff::Timestamp::from_second(self.as_seconds()).ok()?;
         let printer = rfc2822::DateTimePrinter::new();
         printer.timestamp_to_rfc9110_string(&instant).ok()
     }
 
-    /// Reads what `Date` says, or RFC 2822.
+    /// Reads the value of a `Date` header, or RFC 2822.
     pub fn from_http_date(text: &str) -> Option<Self> {
         let instant = rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
         Some(Self::from_seconds(instant.as_second()))
     }
 
-    /// How far it is from now, with RFC 3339: `in 1m (2027-01-15T12:00:00Z)`.
+    /// How far away it is, and when, in RFC 3339: `in 1m (2027-01-15T12:00:00Z)`.
     pub fn relative_to(self, now: Self) -> String {
         let at = self.rfc3339_seconds();
         if self > now {
@@ -68,7 +70,7 @@ impl Timestamp {
     }
 }
 
-/// A span in its two largest units, for people: `2h 59m`, `4m 10s`, `850ms`.
+/// A duration in its two largest units, for people: `2h 59m`, `4m 10s`, `850ms`.
 pub fn span_text(span: Duration) -> String {
     let seconds = span.as_secs();
     let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);

@@ -1,25 +1,24 @@
-//! What a token is for and how it is signed. The signing itself is the
-//! business of `countersign-token`.
+//! What a token is for, and how it is signed. Signing itself is in `countersign-token`.
 
 use crate::coded;
 
 coded! {
-    /// The kind of a token. Each kind has keys of its own, so that one is never
-    /// taken for the other. The names stand in dialect files and logs.
+    /// The kind of a token. Each kind has its own keys, so that one is never accepted as
+    /// the other. These names appear in dialect files and logs.
     TokenKind(name, from_name) {
         /// Sent with each guarded request; short-lived.
         Access = "access",
-        /// Traded for a new pair; rotates.
+        /// Exchanged for a new pair; replaced by each refresh.
         Refresh = "refresh",
     }
 }
 
 coded! {
-    /// The algorithm of a key, from RFC 7518 section 3.1, by the name that stands
-    /// in a token's `alg` header.
+    /// The algorithm of a key, from RFC 7518 section 3.1, named as in a token's `alg`
+    /// header.
     ///
-    /// It belongs to the key and is never read from a token: a token that names
-    /// another is refused (RFC 8725 section 3.1).
+    /// It belongs to the key and is never taken from a token: a token that names another
+    /// algorithm is refused (RFC 8725 section 3.1).
     Algorithm(name, from_name) {
         /// HMAC with SHA-256.
         Hs256 = "HS256",

@@ -1,15 +1,15 @@
-//! Which rules another spelling of a path gets around.
+//! Finds rules that another spelling of a path gets around.
 //!
-//! A server may take a path for the same if a segment has other letter case, or
-//! characters at its ends that it trims, or if a slash is added at the end or left
-//! out. The guard tells such paths apart. So a rule that is found by the text of its
-//! segments does not hold for their other spellings, and the rule that holds for them
-//! may ask for less.
+//! A server may treat two paths as the same if a segment differs in letter case, or has
+//! characters at its ends that the server trims, or if a slash is added or missing at the
+//! end. The guard tells such paths apart. So a rule that matches the text of a segment
+//! does not hold for its other spellings, and the rule that does hold for them may
+//! require less.
 //!
-//! There are more spellings of a text than could be listed. What matters of one is
-//! which texts of the rules it is: its own, one that is alike, or none of them, so
-//! that only wildcards take it. With these the rules are walked as a tree by segment,
-//! not compared with each other.
+//! A text has more spellings than could be listed. What matters is only which text of the
+//! rules a spelling equals: its own, a similar one, or none, so that only wildcards match
+//! it. With these three, the rules are walked as a tree by segment instead of being
+//! compared with each other.
 
 mod spelling_tree;
 
@@ -21,58 +21,58 @@ use crate::pattern::{PathPattern, PatternEnd, PatternSegment};
 use crate::scopes::Scopes;
 use spelling_tree::{SpellingNode, SpellingTree, TreePlace, TreePlaces, folded};
 
-/// A protected pattern of which some paths, spelled otherwise, are asked for less.
+/// A protected pattern for which another spelling of some path requires less.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExposedRoute<'r> {
     /// The pattern.
     pub path: &'r str,
-    /// What it asks for.
+    /// What it requires.
     pub scopes: &'r Scopes,
-    /// Such a spelling, decoded as patterns are.
+    /// Such a spelling, decoded like patterns are.
     pub spelling: String,
-    /// What such spellings fall under; the spelling above falls under the first. If
-    /// each of them asked for as much, no spelling would be asked for less.
+    /// What such spellings match; the spelling above matches the first. If each of them
+    /// required as much as the pattern, no spelling would require less.
     pub weaker: Vec<WeakerRoute<'r>>,
 }
 
-/// What asks for less.
+/// A pattern that requires less.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WeakerRoute<'r> {
-    /// The pattern of the rule, or of the guarded paths where no rule holds.
+    /// The pattern of the rule, or of the guarded path where there is no rule.
     pub path: &'r str,
-    /// What it asks for.
+    /// What it requires.
     pub access: WeakerAccess,
 }
 
-/// How less is asked for.
+/// In which way a pattern requires less.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WeakerAccess {
-    /// No credential.
+    /// It requires no credential.
     Public,
-    /// Not all of the scopes.
+    /// It does not require all of the scopes.
     FewerScopes,
-    /// A credential, and no scope, since there is no rule.
+    /// It requires a credential but no scope, since there is no rule.
     NoRule,
-    /// As much, but of any caller: a segment is not compared with the login.
+    /// It does not compare a segment with the caller's login.
     AnyLogin,
 }
 
-/// What a protected pattern asks for.
+/// What a protected pattern requires.
 #[derive(Clone)]
 struct Demand<'r> {
     scopes: &'r Scopes,
-    /// The places of the segments that must be the caller's login.
+    /// The positions of the segments that must equal the caller's login.
     logins: Vec<usize>,
 }
 
 impl Routes {
-    /// The protected patterns that another spelling gets around, each with all that
-    /// would have to ask for more.
+    /// The protected patterns that another spelling gets around, each with everything
+    /// that would have to require more.
     pub fn exposed(&self) -> Vec<ExposedRoute<'_>> {
         self.exposed_counting().0
     }
 
-    /// The same, and how many steps were taken.
+    /// The same, and how many steps it took.
     fn exposed_counting(&self) -> (Vec<ExposedRoute<'_>>, usize) {
         let mut all: Vec<ExposedRoute<'_>> = Vec::new();
         let mut steps = 0;
@@ -96,8 +96,7 @@ impl Routes {
         (all, steps)
     }
 
-    /// Methods for which other rules hold than for the rest; `""` is all that no rule
-    /// names.
+    /// The methods with rules of their own; `""` stands for all that no rule names.
     fn methods_apart(&self) -> BTreeSet<&str> {
         let named = self.rules.iter().flat_map(|rule| &rule.methods);
         let mut methods: BTreeSet<&str> = named.map(String::as_str).collect();
@@ -109,35 +108,35 @@ impl Routes {
     }
 }
 
-/// A path on the way through rules and guarded paths.
+/// A path on its way through rules and guarded paths.
 #[derive(Clone)]
 struct Spelled {
     rules: TreePlaces,
     guards: TreePlaces,
-    /// Whether a segment is spelled otherwise than the pattern has it.
+    /// Whether a segment is spelled differently than in the pattern.
     departed: bool,
     text: String,
 }
 
-/// A segment of it.
+/// A segment of a path.
 struct Choice {
-    /// Which text of the patterns it is, if any.
+    /// Which text of the patterns it equals, if any.
     text: Option<String>,
     departs: bool,
     /// How it is written.
     written: String,
 }
 
-/// Where such a path falls.
+/// What such a path matches.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Weaker {
-    /// Under this rule.
+    /// This rule.
     Rule(usize),
-    /// Under no rule, below this guarded path.
+    /// No rule, but this guarded path.
     Guard(usize),
 }
 
-/// The rules for one method, walked by other spellings.
+/// The rules for one method, to be walked with other spellings.
 struct SpellingWalk<'r> {
     routes: &'r Routes,
     rules: SpellingTree,
@@ -172,7 +171,7 @@ impl<'r> SpellingWalk<'r> {
         }
     }
 
-    /// The patterns that ask for something: the rules', and guarded paths that bind a
+    /// The patterns that require something: those of rules, and guarded paths with a
     /// login.
     fn protected(&self) -> Vec<(&'r PathPattern, &'r Scopes)> {
         static NONE: Scopes = Scopes::none();
@@ -247,8 +246,8 @@ impl<'r> SpellingWalk<'r> {
         }
     }
 
-    /// What other spellings of a pattern's paths fall under that asks for less than
-    /// this, each with a spelling.
+    /// What other spellings of a pattern's paths match that requires less than this, each
+    /// with an example.
     fn weaker_spellings(
         &mut self,
         pattern: &PathPattern,
@@ -313,7 +312,7 @@ impl<'r> SpellingWalk<'r> {
         found
     }
 
-    /// These and all that may follow, as far as it leads to other rules.
+    /// These and everything that may follow, as far as it leads to other rules.
     fn below(&mut self, states: Vec<Spelled>, asked: &Demand<'_>) -> Vec<Spelled> {
         let mut all = states.clone();
         let mut last = states;
@@ -333,7 +332,7 @@ impl<'r> SpellingWalk<'r> {
         all
     }
 
-    /// Whether a path may still fall under what asks for less.
+    /// Whether a path may still match something that requires less.
     fn matters(&self, state: &Spelled, asked: &Demand<'_>) -> bool {
         let for_callers = asked.scopes.is_empty() && asked.logins.is_empty();
         let is_asked = !(state.rules.is_empty() && for_callers);
@@ -353,8 +352,8 @@ impl<'r> SpellingWalk<'r> {
         less.then_some(Weaker::Rule(number))
     }
 
-    /// Whether a segment that must be the caller's login is compared with it neither by
-    /// the rule nor by a guarded path that has the path.
+    /// Whether a segment that must equal the caller's login is compared with it neither
+    /// by the rule nor by a guarded path that matches.
     fn any_login(
         &self,
         state: &Spelled,
@@ -391,7 +390,7 @@ impl<'r> SpellingWalk<'r> {
         self.rules.nodes(&state.rules).chain(guards)
     }
 
-    /// The text itself, what is alike in other patterns, and what no pattern spells.
+    /// The text itself, similar ones of other patterns, and one that no pattern has.
     fn spellings_of(&self, state: &Spelled, text: &str) -> Vec<Choice> {
         let alike = folded(text);
         let alike = self.nodes(state).filter_map(|node| node.alike.get(&alike));
@@ -413,7 +412,7 @@ impl<'r> SpellingWalk<'r> {
         choices
     }
 
-    /// Every text that the patterns have here, and one that they have not.
+    /// Every text that the patterns have here, and one that they do not have.
     fn any_segment(&self, state: &Spelled) -> Vec<Choice> {
         let texts = self.nodes(state).flat_map(|node| node.texts.keys());
         let texts: BTreeSet<&String> = texts.collect();
@@ -431,7 +430,7 @@ impl<'r> SpellingWalk<'r> {
         choices
     }
 
-    /// The text, with dots at its end until no pattern spells it.
+    /// The text with as many dots at its end as it takes until no pattern has it.
     fn unspelled(&self, state: &Spelled, mut text: String) -> String {
         while self.nodes(state).any(|node| node.texts.contains_key(&text)) {
             text.push('.');
@@ -440,7 +439,7 @@ impl<'r> SpellingWalk<'r> {
     }
 }
 
-/// The places of the segments that a pattern compares with the caller's login.
+/// The positions of the segments that a pattern compares with the caller's login.
 fn logins(pattern: &PathPattern) -> Vec<usize> {
     let segments = pattern.segments().iter().enumerate();
     let logins = segments.filter(|(_, segment)| matches!(segment, PatternSegment::Login));
@@ -448,14 +447,14 @@ fn logins(pattern: &PathPattern) -> Vec<usize> {
 }
 
 impl CompiledRule {
-    /// Whether it asks for each of these scopes.
+    /// Whether it requires each of these scopes.
     fn asks_for(&self, scopes: &Scopes) -> bool {
         self.scopes.first_missing(scopes).is_none()
     }
 }
 
-/// The text with its first letter in the other case, or a dot at its end if it has
-/// none.
+/// The text with its first letter in the other case, or, without a letter, with a dot at
+/// its end.
 fn in_other_case(text: &str) -> String {
     let letter = text.char_indices().find(|(_, c)| c.is_ascii_alphabetic());
     let Some((at, c)) = letter else {
@@ -470,7 +469,7 @@ fn in_other_case(text: &str) -> String {
     format!("{before}{other}{after}")
 }
 
-/// One of those that are at the same places.
+/// One of the matches that are at the same positions.
 fn distinct(states: Vec<Spelled>) -> Vec<Spelled> {
     let mut seen = BTreeSet::new();
     let mut is_new = |it: &Spelled| seen.insert((it.rules.clone(), it.guards.clone(), it.departed));

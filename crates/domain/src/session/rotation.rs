@@ -9,10 +9,11 @@ use crate::policy::RefreshMode;
 use crate::refusal::Reason;
 use crate::time::Timestamp;
 
-/// Decides a refresh: D1 to D6 of the rotation protocol, first match wins.
+/// Decides a refresh: D1 to D6 of the rotation protocol, of which the first that applies
+/// wins.
 ///
-/// `stored` is the session that the token names and who it belongs to, or
-/// `None` if the store has no such row.
+/// `stored` is the session in the token, and whom it belongs to; `None` if the store has
+/// no such row.
 pub fn refresh(
     stored: Option<(&Session, OwnerStanding<'_>)>,
     claims: &RefreshClaims,
@@ -34,15 +35,15 @@ pub fn refresh(
     }
 }
 
-/// Decides a logout by an access token: D1 and D2 as for a refresh. On `Ok` the
+/// Decides a logout with an access token: D1 and D2, as for a refresh. With `Ok`, the
 /// caller ends what the dialect's logout reaches.
 ///
 /// # Errors
 ///
-/// [`Reason::SessionUnknown`] without a row, [`Reason::SessionRevoked`],
-/// [`Reason::SessionExpired`] and [`Reason::TokenExpired`] for what has ended or run out,
-/// [`Reason::TokenForged`] for another account's session, [`Reason::EpochPassed`] for one
-/// of an earlier epoch, and what [`admit`] says.
+/// [`Reason::SessionUnknown`] without a row; [`Reason::SessionRevoked`],
+/// [`Reason::SessionExpired`] and [`Reason::TokenExpired`] if one of them has ended;
+/// [`Reason::TokenForged`] for the session of another account; [`Reason::EpochPassed`]
+/// for one of an earlier epoch; and the errors of [`admit`].
 pub fn logout(
     stored: Option<(&Session, OwnerStanding<'_>)>,
     claims: &AccessClaims,
@@ -166,15 +167,15 @@ fn renewed(session: &Session, terms: &OpeningTerms<'_>, now: Timestamp) -> Sessi
     }
 }
 
-/// The first half of D4: is this an honest client that retries?
+/// The first half of D4: is this an honest client that tries again?
 fn replay_allowed(session: &Session, terms: &OpeningTerms<'_>, now: Timestamp) -> bool {
     let in_window = now.since(session.rotated_at) <= terms.lifetimes.window;
     let never_used = !session.used && now < session.access_expires_at.floor_to_second();
     in_window || never_used
 }
 
-/// The second half of D4. The write is on purpose: it makes the repeated answer
-/// as durable as the rotation that it repeats.
+/// The second half of D4. It writes on purpose: this makes the repeated answer as durable
+/// as the refresh that it repeats.
 fn replayed(session: &Session, terms: &OpeningTerms<'_>, now: Timestamp) -> SessionDecision {
     if session.replays >= MAX_REPLAYS {
         return unchanged(session, Err(Reason::ReplayLimit));

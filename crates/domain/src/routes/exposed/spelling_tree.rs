@@ -1,5 +1,5 @@
-//! Patterns as a tree by segment, in which texts are also found by what some server may
-//! take for the same.
+//! Patterns as a tree by segment, in which a text is also found by whatever some server
+//! may treat as the same.
 
 use std::collections::BTreeMap;
 
@@ -13,22 +13,22 @@ pub(super) struct SpellingTree(Vec<SpellingNode>);
 #[derive(Default)]
 pub(super) struct SpellingNode {
     pub(super) texts: BTreeMap<String, usize>,
-    /// The texts by what some server may take for the same.
+    /// The texts, by what some server may treat as the same.
     pub(super) alike: BTreeMap<String, Vec<String>>,
     pub(super) any: Option<usize>,
-    /// What ends here, by the number of the pattern.
+    /// The numbers of the patterns that end here.
     pub(super) ends: Vec<(PatternEnd, usize)>,
 }
 
-/// Where in the tree a path is that is read segment by segment. The first place is the
-/// most specific.
+/// The places in the tree of a path that is read segment by segment, the most specific
+/// first.
 pub(super) type TreePlaces = Vec<TreePlace>;
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum TreePlace {
     /// At this node.
     Node(usize),
-    /// Within the `*` of this pattern.
+    /// Inside the `*` of this pattern.
     Rest(usize),
 }
 
@@ -37,7 +37,7 @@ impl SpellingTree {
         Self(vec![SpellingNode::default()])
     }
 
-    /// Takes a pattern in, unless one for the same paths is there.
+    /// Adds a pattern, unless there is one for the same paths.
     pub(super) fn insert(&mut self, pattern: &PathPattern, number: usize) -> bool {
         let mut at = 0;
         for segment in pattern.segments() {
@@ -74,7 +74,7 @@ impl SpellingTree {
         })
     }
 
-    /// Where a segment leads: one of this text, or one that no pattern spells.
+    /// The places after a segment, which has this text, or one that no pattern has.
     pub(super) fn step(&self, places: &TreePlaces, text: Option<&str>) -> TreePlaces {
         let mut next = Vec::with_capacity(places.len());
         for place in places {
@@ -108,7 +108,7 @@ impl SpellingTree {
     }
 }
 
-/// What some server may take for the same segment.
+/// A form that is equal for segments that some server may treat as the same.
 pub(super) fn folded(text: &str) -> String {
     let folded: String = text.nfkc().flat_map(char::to_lowercase).collect();
     let trimmed = |c: char| c.is_whitespace() || c == '.';
