@@ -1,35 +1,35 @@
-//! How leniently a dialect reads what peers send.
+//! How lenient a dialect is about what peers send.
 
 use std::borrow::Cow;
 
-/// What a dialect accepts beyond its own spelling.
+/// What a dialect accepts besides its own spelling.
 #[derive(Debug)]
 pub(crate) struct AcceptedSpellings {
     /// Paths match with and without their trailing slash.
     pub(crate) slash_optional: bool,
-    /// A run of slashes in a path is one slash.
+    /// Several slashes in a row count as one.
     pub(crate) slashes_merge: bool,
-    /// Media types of a JSON body, lower case; an empty one stands for none
-    /// sent.
+    /// The media types of a JSON body, in lower case; an empty one stands for no
+    /// `Content-Type`.
     pub(crate) media: Vec<String>,
     /// The largest request body, in bytes.
     pub(crate) max_body: usize,
-    /// What a field of the wrong type is told as.
+    /// How a field of the wrong type is refused.
     pub(crate) mistyped: MistypedField,
-    /// Numbers are read where strings are expected.
+    /// Numbers are accepted where strings are expected.
     pub(crate) numbers: bool,
-    /// White space around a login is dropped.
+    /// White space around a login is removed.
     pub(crate) trim_login: bool,
-    /// A login is read in lower case.
+    /// A login is converted to lower case.
     pub(crate) lower_login: bool,
 }
 
-/// What a field of the wrong type is told as.
+/// How a field of the wrong type is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MistypedField {
     /// As `malformed`.
     Malformed,
-    /// As `missing_field`, by vendors that validate fields in one step.
+    /// As `missing_field`, as vendors do that check all of a field at once.
     Missing,
 }
 
@@ -49,7 +49,7 @@ impl Default for AcceptedSpellings {
 }
 
 impl AcceptedSpellings {
-    /// Whether two paths, merged, lead to the same forms.
+    /// Whether two paths, after merging slashes, belong to the same forms.
     pub(crate) fn is_path(&self, one: &str, other: &str) -> bool {
         let bare = |path| match self.slash_optional {
             true => str::strip_suffix(path, "/").unwrap_or(path),
@@ -58,8 +58,8 @@ impl AcceptedSpellings {
         bare(one) == bare(other)
     }
 
-    /// The path with each run of slashes as one, where slashes merge. Encoded
-    /// slashes are none.
+    /// The path with every run of slashes as one slash, if the dialect merges them.
+    /// Encoded slashes do not count.
     pub(crate) fn merged<'p>(&self, path: &'p str) -> Cow<'p, str> {
         if !self.slashes_merge || !path.contains("//") {
             return Cow::Borrowed(path);
@@ -73,7 +73,7 @@ impl AcceptedSpellings {
         Cow::Owned(merged)
     }
 
-    /// A login as it is looked up.
+    /// A login in the form in which it is looked up.
     pub(crate) fn fold_login(&self, login: &str) -> String {
         let login = if self.trim_login { login.trim() } else { login };
         if self.lower_login {

@@ -1,4 +1,4 @@
-//! The client's side: what is asked, and what an answer means.
+//! The client's side: the requests it sends, and what the answers mean.
 
 use std::time::Duration;
 
@@ -17,112 +17,112 @@ use crate::pattern::TextPattern;
 use crate::word::{HoleValue, HoleValues, HoleWord};
 use crate::{Dialect, ExtraParts, Secret, Variant, json, media, percent_encoded};
 
-/// What a client has to ask with. An operation takes what its form needs; an
-/// optional value that is not there, or empty, is left out of the request.
+/// The values from which a client builds a request. Each operation uses those that its
+/// form needs; an optional value that is missing or empty is left out of the request.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ClientValues<'a> {
     /// The login.
     pub login: Option<&'a str>,
     /// The secret of the login.
     pub secret: Option<&'a Secret>,
-    /// The access token at hand.
+    /// The access token that the client has.
     pub access_token: Option<&'a Secret>,
-    /// The refresh token at hand.
+    /// The refresh token that the client has.
     pub refresh_token: Option<&'a Secret>,
-    /// Further parts.
+    /// Extra parts of the credential.
     pub extra: Option<&'a ExtraParts>,
 }
 
 /// What a vendor answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UnderstoodReply {
-    /// Fresh tokens.
+    /// New tokens.
     Granted(GrantedTokens),
-    /// It is done; there is nothing to keep.
+    /// Success, with nothing to keep.
     Done,
-    /// No.
+    /// A refusal.
     Refused(RefusedBy),
 }
 
-/// Fresh tokens, as a client reads them.
+/// New tokens, as a client reads them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GrantedTokens {
     /// The access token.
     pub access_token: Secret,
-    /// The refresh token; `None` where the vendor has none, or the one at hand
-    /// stays.
+    /// The refresh token; `None` if the vendor has none, or if the previous one stays
+    /// valid.
     pub refresh_token: Option<Secret>,
-    /// When the access token ends, by the vendor's clock.
+    /// When the access token expires, by the vendor's clock.
     pub access_expires_at: Timestamp,
-    /// When the refresh token ends, if the vendor tells.
+    /// When the refresh token expires, if the reply says so.
     pub refresh_expires_at: Option<Timestamp>,
-    /// How long the access token lives from the reply on, where the vendor or
-    /// the dialect tells that and not its end.
+    /// The lifetime of the access token, counted from the reply, if the reply or the
+    /// dialect states a lifetime and not an expiry time.
     pub access_life: Option<Duration>,
-    /// The same of the refresh token.
+    /// The same for the refresh token.
     pub refresh_life: Option<Duration>,
-    /// The vendor's clock, if it tells.
+    /// The vendor's time, if the reply states it.
     pub now: Option<Timestamp>,
-    /// The `Date` of the reply, which a proxy may have set: whole seconds.
+    /// The `Date` header of the reply, in whole seconds. A proxy may have set it.
     pub date: Option<Timestamp>,
-    /// The `iat` of the access token, if it is a JWT that has one. Unverified,
-    /// as `exp` is: hints for timing.
+    /// The `iat` of the access token, if it is a JWT with one. It is unverified, like
+    /// `exp`, and serves only as a hint for timing.
     pub iat: Option<Timestamp>,
-    /// The `exp` of the access token, if it is a JWT that has one.
+    /// The `exp` of the access token, if it is a JWT with one.
     pub exp: Option<Timestamp>,
-    /// The numeric id of the account, if the vendor tells.
+    /// The numeric id of the account, if the reply states it.
     pub client_id: Option<u64>,
-    /// The login, if the vendor repeats it.
+    /// The login, if the reply repeats it.
     pub login: Option<String>,
-    /// Further parts of the token.
+    /// Extra parts of the token.
     pub extra: ExtraParts,
 }
 
 /// A vendor's refusal, as a client reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefusedBy {
-    /// What it means.
+    /// The meaning of the refusal.
     pub refusal: Refusal,
     /// The HTTP status.
     pub status: u16,
-    /// When to come back.
+    /// How long to wait before the next attempt.
     pub retry_after: Option<Duration>,
-    /// The vendor's own code.
+    /// The vendor's own error code.
     pub code: Option<String>,
-    /// The vendor's own words.
+    /// The vendor's own message.
     pub detail: Option<String>,
-    /// The field at fault.
+    /// The field that is at fault.
     pub pointer: Option<String>,
 }
 
-/// What to do where the vendor's errors are its own.
+/// Advice for the case that the vendor's errors have a format of their own.
 const NOT_STANDARD: &str = " If it is, its errors are not those of RFC 6749: describe them in \
                             `[errors]`, or their status in `[refusals]`";
 
-/// An answer that the dialect does not explain.
+/// An answer that the dialect does not describe.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnintelligibleReply {
-    /// The body is not what the dialect says.
+    /// The body does not have the form that the dialect describes.
     #[error("the reply is not of the dialect ({head}): {why}")]
     Body {
-        /// What the reply is by its head.
+        /// The status and media type of the reply.
         head: ReplyHead,
-        /// What is wrong with it.
+        /// What is wrong with the body.
         why: String,
     },
-    /// It is none of this dialect's: another server answers, or a page.
+    /// The answer is not in this dialect: it comes from another server, or is a web page.
     #[error(
         "the answer is not of this dialect ({head}): is the URL that of the API?{}",
         if *.standard { NOT_STANDARD } else { "" }
     )]
     Foreign {
-        /// What the reply is by its head.
+        /// The status and media type of the reply.
         head: ReplyHead,
-        /// It would be a refusal, and the file says of errors only that they are
-        /// those of RFC 6749.
+        /// The answer would be a refusal if the file described errors; it only has those
+        /// of RFC 6749.
         standard: bool,
     },
-    /// It leads elsewhere, where no secret is sent.
+    /// The answer redirects elsewhere. Secrets are not sent there.
     #[error(
         "the answer is a redirect ({status}) to {}, which is not followed: if that is the vendor, \
          write its URL",
@@ -131,18 +131,18 @@ pub enum UnintelligibleReply {
     Redirect {
         /// The status.
         status: u16,
-        /// Where it leads, without user and query.
+        /// The target of the redirect, without user and query.
         to: Option<String>,
     },
-    /// The reply's signature is wrong: it may not be the vendor's.
+    /// The reply's signature is wrong, so it may not come from the vendor.
     #[error("the signature of the reply is wrong ({0})")]
     Signature(ReplyHead),
-    /// The end of a token cannot be told.
+    /// It is unclear when a token expires.
     #[error("the reply does not tell when the token ends ({head}): {why}")]
     Expiry {
-        /// What the reply is by its head.
+        /// The status and media type of the reply.
         head: ReplyHead,
-        /// What is wrong with what it tells.
+        /// What is wrong with the time that the reply states.
         why: String,
     },
     /// The dialect has no such operation in this variant.
@@ -151,10 +151,9 @@ pub enum UnintelligibleReply {
 }
 
 impl Dialect {
-    /// The request for an operation; its URI is a path, with a query where the
-    /// dialect has one. `None` if the dialect has no such operation in this
-    /// variant, or a value that it needs is not given or cannot stand where the
-    /// dialect puts it.
+    /// The request for an operation. Its URI is a path, with a query if the dialect has
+    /// one. `None` if the dialect has no such operation in this variant, or if a value is
+    /// missing or cannot stand where the dialect puts it.
     pub fn request(
         &self,
         operation: TokenOperation,
@@ -170,8 +169,7 @@ impl Dialect {
         if missing { None } else { written(form, asking) }
     }
 
-    /// Why there is no request for an operation with what is at hand: what
-    /// [`Dialect::request`] lacks.
+    /// Why [`Dialect::request`] returns `None` for these values.
     pub fn why_unwritable(
         &self,
         operation: TokenOperation,
@@ -207,8 +205,7 @@ impl Dialect {
         })
     }
 
-    /// Whether the login's secret is needed to ask for an operation, or to check
-    /// the reply.
+    /// Whether the login's secret is needed to send an operation, or to check the reply.
     pub fn takes_secret(&self, operation: TokenOperation, variant: Variant) -> bool {
         self.form_of(operation, variant).is_some_and(|(_, form)| {
             let signature = form.reply.signature.as_ref();
@@ -219,8 +216,8 @@ impl Dialect {
         })
     }
 
-    /// The headers that present an access token at a guarded endpoint, and
-    /// whatever else the dialect sends beside it.
+    /// The headers that present an access token at a guarded endpoint, with everything
+    /// else that the dialect sends beside it.
     ///
     /// # Errors
     ///
@@ -252,8 +249,8 @@ impl Dialect {
             .collect()
     }
 
-    /// The further parts that are presented beside an access token, and whether a
-    /// reply of the variant may bring them, so that nobody has to give them.
+    /// The extra parts that are presented beside an access token, and whether a reply of
+    /// the variant may contain them, so that the user does not have to supply them.
     pub fn presented_extra(&self, variant: Variant) -> Vec<(&str, bool)> {
         let holes = self.present.iter().flat_map(|(_, pattern)| pattern.holes());
         let required = holes.filter(|hole| !hole.optional);
@@ -282,7 +279,7 @@ pub enum UnwritableValue {
     /// The dialect has no such request.
     #[error("the dialect has no such request")]
     NoSuchRequest,
-    /// A part is not there, or empty.
+    /// A part is missing or empty.
     #[error("{part} is missing{}", remedy(.part))]
     Missing {
         /// Its name in a dialect file: `login`, `secret`, `extra.shop`.
@@ -291,11 +288,11 @@ pub enum UnwritableValue {
     /// A part cannot stand where the dialect puts it.
     #[error("{part} cannot stand in {place}: {why}")]
     Unfit {
-        /// Its name, or those of several.
+        /// Its name, or the names of several.
         part: String,
-        /// Where it would stand.
+        /// The place where it would stand.
         place: String,
-        /// Why not.
+        /// What is wrong.
         why: &'static str,
     },
 }
@@ -315,7 +312,7 @@ fn remedy(part: &str) -> String {
     })
 }
 
-/// As a dialect file writes it.
+/// As it is written in a dialect file.
 fn word_name(word: &HoleWord) -> String {
     match word {
         HoleWord::Login => "login".to_owned(),
@@ -347,7 +344,7 @@ fn unfit_header(
 
 const NOT_TOLD_APART: &str = "what stands beside it could not be told from it";
 
-/// What is wrong with a header, if something is.
+/// What is wrong with a header, if anything.
 fn unfit(
     name: &HeaderName,
     pattern: &TextPattern,
@@ -404,8 +401,8 @@ fn written(form: &OperationForm, asking: &ClientValues<'_>) -> Option<Request<By
     request.body(body.into()).ok()
 }
 
-/// HTTP Basic; `None` for a user with a colon, which RFC 7617 section 2 cannot
-/// carry, unless it is encoded.
+/// HTTP Basic; `None` for a user with a colon, which RFC 7617 section 2 does not allow
+/// unless it is encoded.
 fn basic(form: &BasicForm, asking: &ClientValues<'_>) -> Option<HeaderValue> {
     let written = |pattern: &TextPattern| {
         let text = Zeroizing::new(pattern.write(asking)?);
@@ -423,8 +420,8 @@ fn basic(form: &BasicForm, asking: &ClientValues<'_>) -> Option<HeaderValue> {
         .flatten()
 }
 
-/// A header value that is not logged; `None` if the text would not arrive as it
-/// is: beyond printable ASCII, or with blanks at its ends.
+/// A header value that is never logged; `None` if the text would not arrive unchanged,
+/// because it is not printable ASCII or has spaces at its ends.
 fn sensitive(text: &str) -> Option<HeaderValue> {
     let printable = text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
     let mut value = HeaderValue::from_str(text).ok()?;
@@ -451,7 +448,7 @@ fn urlencoded(object: &str) -> String {
 }
 
 impl HoleValues for ClientValues<'_> {
-    /// An empty text is not a value: whoever reads one says that it is missing.
+    /// An empty text does not count as a value: whoever reads one reports it as missing.
     fn datum(&self, word: &HoleWord) -> Option<HoleValue<'_>> {
         let text = match word {
             HoleWord::Login => self.login?,

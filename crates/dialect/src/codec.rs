@@ -20,7 +20,7 @@ use crate::word::{HoleValue, HoleWord};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ValueCodec {
     form: CodecForm,
-    /// Written in quotes although it is a number.
+    /// Written in quotes, although it is a number.
     quoted: bool,
 }
 
@@ -38,7 +38,7 @@ enum CodecForm {
     Hex16,
 }
 
-/// The codecs of a word, as they are told to whom wrote another.
+/// The codecs that suit a hole, listed for an author who wrote a wrong one.
 fn fitting(word: &HoleWord) -> &'static str {
     match word {
         HoleWord::Jti => "the codec here is `hex16`",
@@ -83,7 +83,7 @@ impl ValueCodec {
         codec.judged(word).map_err(fitting)
     }
 
-    /// Whether it is a codec of what is written with it.
+    /// Whether this is a codec for the value of this hole.
     fn judged(self, word: &HoleWord) -> Result<Self, (String, Option<String>)> {
         let codec = self;
         match codec.form {
@@ -130,7 +130,7 @@ impl ValueCodec {
         Ok(())
     }
 
-    /// Whether a hole that is a whole JSON value stands without quotes.
+    /// Whether a hole that is a whole JSON value is written without quotes.
     pub(crate) fn is_number(&self, word: &HoleWord) -> bool {
         let number = match self.form {
             CodecForm::Plain => word.is_number(),
@@ -140,7 +140,7 @@ impl ValueCodec {
         number && !self.quoted
     }
 
-    /// What a value of it is, for people.
+    /// A description of its values, for people.
     pub(crate) fn in_words(&self, word: &HoleWord) -> &'static str {
         match self.form {
             CodecForm::Plain if word.is_number() => "a whole number",
@@ -157,13 +157,13 @@ impl ValueCodec {
         }
     }
 
-    /// Whether times are counted from the reply.
+    /// Whether times are counted from the time of the reply.
     pub(crate) fn is_relative(&self) -> bool {
         self.form == CodecForm::In
     }
 
-    /// Appends the wire text of a value; `put` takes text, escaped as the place
-    /// needs.
+    /// Appends the text of a value; `put` takes the text and escapes it as its place
+    /// requires.
     pub(crate) fn write(&self, datum: &HoleValue<'_>, now: Timestamp, put: &mut dyn FnMut(&str)) {
         match (&self.form, datum) {
             (_, HoleValue::Text(text)) => put(text),
@@ -187,8 +187,8 @@ impl ValueCodec {
         }
     }
 
-    /// What a wire text means: an instant, a number, or only itself. `None` if
-    /// it is not of the codec.
+    /// The meaning of a text: a time, a number, or only the text itself. `None` if the
+    /// codec does not match.
     pub(crate) fn decode(
         &self,
         word: &HoleWord,
@@ -225,7 +225,7 @@ impl ValueCodec {
     }
 }
 
-/// A number as JSON writes one: digits, no sign, no leading zero.
+/// A number as JSON writes one: digits without a minus or leading zeros.
 fn unsigned(text: &str) -> Option<u64> {
     let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let leading = text.len() > 1 && text.starts_with('0');
@@ -254,7 +254,7 @@ mod tests {
         text
     }
 
-    /// The instant that the vendor's sample prints.
+    /// The time that the vendor's sample shows.
     const SAMPLE: Timestamp = Timestamp::from_micros(1_718_214_464_405_243);
 
     #[test]

@@ -1,5 +1,5 @@
-//! Content codings of replies (RFC 9110 section 8.4). None is asked for, and some
-//! servers send one all the same.
+//! Content codings of replies (RFC 9110 section 8.4). Clients do not ask for one, but
+//! some servers use one all the same.
 
 use std::borrow::Cow;
 use std::io::Read;
@@ -8,12 +8,11 @@ use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
 
-/// The body without its coding; it and what it was made from have at most `largest`
-/// bytes.
+/// The decoded body. Encoded and decoded, it may have at most `largest` bytes.
 ///
 /// # Errors
 ///
-/// Why there is no such body, in words for people.
+/// A sentence about why it cannot be decoded.
 pub(crate) fn decoded<'b>(
     headers: &HeaderMap,
     body: &'b [u8],
@@ -40,7 +39,7 @@ pub(crate) fn decoded<'b>(
     }
 }
 
-/// In lower case, the one that was applied first coming first.
+/// The codings in lower case, in the order in which they were applied.
 fn codings(headers: &HeaderMap) -> Vec<String> {
     let lines = headers.get_all(CONTENT_ENCODING).iter();
     let text = lines.map(|it| String::from_utf8_lossy(it.as_bytes()).to_ascii_lowercase());

@@ -1,4 +1,4 @@
-//! What crosses the issuer's side: commands in, grants and refusals out.
+//! What passes between the issuer and a dialect: commands in, grants and refusals out.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,17 +8,16 @@ use countersign_domain::{Reason, Refusal, Timestamp, TokenOperation};
 
 use crate::Secret;
 
-/// Credential parts, or token parts, beyond the usual ones, by the name that
-/// the dialect gives them.
+/// Extra parts of a credential or token, by the names that the dialect gives them.
 pub type ExtraParts = BTreeMap<String, Secret>;
 
-/// A form of the token endpoints that lives on together (B2BINPAY v2 and v3).
+/// One of several generations of an API that are served together (B2BINPAY v2 and v3).
 ///
-/// It is an index into one dialect; store it by [`crate::Dialect::variant_name`].
+/// It is an index into one dialect; to store it, use [`crate::Dialect::variant_name`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
 pub struct Variant(pub(crate) u8);
 
-/// Which form of which operation a peer asked in: what a reply needs to know.
+/// The form of the operation in which a peer sent its request: a reply needs it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct AskedForm {
     /// The operation.
@@ -28,29 +27,29 @@ pub struct AskedForm {
     pub(crate) form: u8,
 }
 
-/// A request of a token endpoint, read.
+/// A parsed request of a token endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TokenCommand {
-    /// Trade a login and secret for tokens.
+    /// Exchange a login and secret for tokens.
     Login {
         /// Which form was used.
         asked: AskedForm,
-        /// The login, folded as the dialect states; never empty.
+        /// The login, in the spelling in which it is looked up; never empty.
         login: String,
         /// The secret; never empty.
         secret: Secret,
-        /// Further parts of the credential.
+        /// Extra parts of the credential.
         extra: ExtraParts,
     },
-    /// Trade a refresh token for its successor.
+    /// Exchange a refresh token for its successor.
     Refresh {
         /// Which form was used.
         asked: AskedForm,
         /// The refresh token; never empty.
         refresh_token: Secret,
-        /// Login and secret, where the dialect wants them beside the token.
+        /// Login and secret, if the dialect requires them beside the token.
         credential: Option<(String, Secret)>,
-        /// Further parts of the credential.
+        /// Extra parts of the credential.
         extra: ExtraParts,
     },
     /// Revoke what an access token belongs to.
@@ -65,40 +64,41 @@ pub enum TokenCommand {
 /// Why a request could not be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnreadRequest {
-    /// The operation, as far as it could be told.
+    /// The operation, if it could be determined.
     pub operation: TokenOperation,
     /// The cause.
     pub reason: Reason,
-    /// The JSON pointer of the field at fault.
+    /// The JSON pointer of the field that is at fault.
     pub pointer: Option<String>,
-    /// The cause in words, for the log; holds no value from the request.
+    /// The cause in words, for the log. It contains no value of the request.
     pub detail: String,
 }
 
 impl UnreadRequest {
-    /// What the peer is told.
+    /// The refusal that the peer receives.
     pub fn refusal(&self) -> Refusal {
         self.reason.refusal(self.operation)
     }
 }
 
-/// What a path and method lead to.
+/// What is served at a path for a method.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FoundEndpoint {
-    /// The path is not one of this dialect's.
+    /// The dialect does not serve the path.
     NotMine,
-    /// The path is, the method is not.
+    /// The dialect serves the path, but not with this method.
     WrongMethod {
-        /// The operation at the path.
+        /// The operation at this path.
         operation: TokenOperation,
         /// The value of the `Allow` header (RFC 9110 section 10.2.1).
         allow: String,
     },
-    /// An operation; the first at the path where its fields decide.
+    /// An operation; the first one at the path, if the fields of the request decide
+    /// between several.
     Operation(TokenOperation),
 }
 
-/// An operation that a dialect serves, for listings.
+/// An operation that a dialect serves, for lists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OperationInfo {
     /// The operation.
@@ -109,11 +109,11 @@ pub struct OperationInfo {
     pub method: http::Method,
     /// The path, as the dialect writes it.
     pub path: String,
-    /// Whether the path is also served with or without its trailing slash.
+    /// Whether the path is also served with, or without, a slash at its end.
     pub slash_optional: bool,
 }
 
-/// Fresh tokens, to be spelled. Its `Debug` leaves the tokens out.
+/// New tokens, to be written in a reply. Its `Debug` leaves the tokens out.
 #[derive(Clone, Copy)]
 pub struct TokenGrant<'a> {
     /// The login that the session began with.
@@ -124,13 +124,13 @@ pub struct TokenGrant<'a> {
     pub access_token: &'a str,
     /// The refresh token, if the variant has one.
     pub refresh_token: Option<&'a str>,
-    /// When the access token ends.
+    /// When the access token expires.
     pub access_expires_at: Timestamp,
-    /// When the refresh token ends.
+    /// When the refresh token expires.
     pub refresh_expires_at: Timestamp,
-    /// The instant of the reply: what relative expiries count from.
+    /// The time of the reply, from which relative expiry times are counted.
     pub now: Timestamp,
-    /// The secret of a login, where a reply signature needs it; without it the
+    /// The secret of a login, if the signature of a reply needs it. Without it the
     /// signature is empty.
     pub secret: Option<&'a Secret>,
 }
@@ -147,23 +147,23 @@ impl fmt::Debug for TokenGrant<'_> {
     }
 }
 
-/// A refusal, to be spelled.
+/// A refusal, to be written in a reply.
 #[derive(Clone, Copy, Debug)]
 pub struct TokenRefusal<'a> {
-    /// What was asked for.
+    /// The operation that is refused.
     pub operation: TokenOperation,
     /// The refusal.
     pub refusal: Refusal,
-    /// The field at fault.
+    /// The field that is at fault.
     pub pointer: Option<&'a str>,
-    /// When to come back; whole seconds on the wire, rounded up.
+    /// How long to wait before the next attempt. Written in whole seconds, rounded up.
     pub retry_after: Option<Duration>,
-    /// The methods that are served, for `method_not_allowed`.
+    /// The methods that are allowed, for `method_not_allowed`.
     pub allow: Option<&'a str>,
 }
 
 impl<'a> TokenRefusal<'a> {
-    /// A refusal with nothing beside it.
+    /// A refusal without any details.
     pub const fn new(operation: TokenOperation, refusal: Refusal) -> TokenRefusal<'a> {
         TokenRefusal {
             operation,

@@ -1,6 +1,5 @@
-//! A compiled dialect and what it tells about itself. Reading requests is in
-//! `read`, writing replies in `reply`, the guard's side in `guard`, and the
-//! client's in `client`.
+//! A compiled dialect, and what it says about itself. Reading requests is in `read`,
+//! writing replies in `reply`, the guard's side in `guard`, and the client's in `client`.
 
 use countersign_domain::{LogoutScope, NewLogin, RefreshMode, Refusal, TokenKind, TokenOperation};
 use http::HeaderName;
@@ -19,8 +18,8 @@ use crate::{
     StaticKeyPlace, TokenForm, Variant, VendorPreset, shipped,
 };
 
-/// A wire format, compiled from its file. Two are equal that were compiled from
-/// the same text.
+/// A wire format, compiled from its file. Two dialects are equal if they were compiled
+/// from the same text.
 #[derive(Debug)]
 pub struct Dialect {
     pub(crate) source: String,
@@ -68,7 +67,7 @@ impl Dialect {
     ///
     /// # Errors
     ///
-    /// Everything that is wrong with the file, with its places.
+    /// Every mistake in the file, each with its place.
     pub fn compile(source: &str, origin: &str) -> Result<Self, Mistakes> {
         compile::compile(source, origin)
     }
@@ -78,38 +77,38 @@ impl Dialect {
         &self.name
     }
 
-    /// The name for people; the plain name if the file gives none.
+    /// The title for people; the name, if the file has no title.
     pub fn title(&self) -> &str {
         &self.title
     }
 
-    /// For which side the file is complete.
+    /// The sides for which the file is complete.
     pub fn serves(&self) -> DialectSide {
         self.serves
     }
 
-    /// The vendor's lifetimes and limits, but for variants that differ.
+    /// The vendor's lifetimes and limits. Variants may have their own.
     pub fn preset(&self) -> &VendorPreset {
         &self.presets.usual
     }
 
-    /// The vendor's lifetimes and limits for tokens of this variant.
+    /// The vendor's lifetimes and limits for this variant.
     pub fn preset_of(&self, variant: Variant) -> &VendorPreset {
         let own = self.presets.own.iter().find(|(of, _)| *of == variant);
         own.map_or(&self.presets.usual, |(_, preset)| preset)
     }
 
-    /// The variants that have a preset of their own, with it.
+    /// The variants with lifetimes and limits of their own.
     pub fn variant_presets(&self) -> impl Iterator<Item = (Variant, &VendorPreset)> {
         self.presets.own.iter().map(|(of, preset)| (*of, preset))
     }
 
-    /// Which lives the file itself states.
+    /// Which lifetimes the file states.
     pub fn stated_lives(&self) -> StatedLives {
         self.stated
     }
 
-    /// Which lives the file itself states of this variant.
+    /// Which lifetimes the file states for this variant.
     pub fn stated_lives_of(&self, variant: Variant) -> StatedLives {
         let (usual, own) = (&self.presets.usual, self.preset_of(variant));
         let stated = |usual, own, stated| if own == usual { stated } else { Some(own) };
@@ -120,21 +119,21 @@ impl Dialect {
         }
     }
 
-    /// When tokens end where no reply tells it: each line of `[expiry]`, for people.
+    /// When tokens expire if the reply does not say so: the lines of `[expiry]`, for
+    /// people.
     pub fn stated_ends(&self) -> Vec<(&'static str, String)> {
         self.expiry.lines()
     }
 
-    /// Whether the file spells this refusal of this operation itself, and with
-    /// which HTTP status.
+    /// The HTTP status of this refusal for this operation, if the file has a line for it.
     pub fn stated_refusal(&self, operation: TokenOperation, refusal: Refusal) -> Option<u16> {
         let stated = self.refusals.is_stated(operation, refusal);
         let spelled = self.refusals.spelled(operation, refusal)?;
         stated.then_some(spelled.status.as_u16())
     }
 
-    /// Whether refusals are read as RFC 6749 section 5.2 has them, because the file
-    /// gives no shape of its own.
+    /// Whether refusals are read as in RFC 6749 section 5.2, because the file does not
+    /// describe errors.
     pub fn has_standard_errors(&self) -> bool {
         self.refusals.standard
     }
@@ -170,8 +169,8 @@ impl Dialect {
             .find(|variant| self.variant_name(*variant) == name)
     }
 
-    /// The name of a variant, stable enough to store; `main` where a dialect
-    /// has but one. Empty for a variant of another dialect.
+    /// The name of a variant, which may be stored; `main` if a dialect has only one.
+    /// Empty for a variant of another dialect.
     pub fn variant_name(&self, variant: Variant) -> &str {
         self.variants
             .get(usize::from(variant.0))
@@ -183,8 +182,8 @@ impl Dialect {
         self.form_of(TokenOperation::Refresh, variant).is_some()
     }
 
-    /// Whether what a refresh of this variant presents is the access token, and no
-    /// refresh token.
+    /// Whether a refresh of this variant presents the access token instead of a refresh
+    /// token.
     pub fn refreshes_with_access_token(&self, variant: Variant) -> bool {
         let form = self.form_of(TokenOperation::Refresh, variant);
         form.is_some_and(|(_, form)| {
@@ -203,33 +202,34 @@ impl Dialect {
         })
     }
 
-    /// The forms that the vendor fixes for credentials.
+    /// The forms that the vendor prescribes for credentials.
     pub fn credential(&self) -> Option<&CredentialForm> {
         self.credential.as_ref()
     }
 
-    /// A login as it is read from a request: folded, where the dialect states
-    /// that it is. A login that is stored otherwise is never found.
+    /// A login as it is read from a request, with white space and letter case changed if
+    /// the dialect says so. A login must be stored in this spelling, or it is never
+    /// found.
     pub fn fold_login(&self, login: &str) -> String {
         self.accept.fold_login(login)
     }
 
-    /// Whether each run of slashes in a path is read as one.
+    /// Whether several slashes in a row in a path count as one.
     pub fn merges_slashes(&self) -> bool {
         self.accept.slashes_merge
     }
 
-    /// The largest request body that is read, in bytes.
+    /// The largest request body, in bytes.
     pub fn max_body(&self) -> usize {
         self.accept.max_body
     }
 
-    /// Where a static key may be sent, if the dialect has one.
+    /// The places in which a static key may be sent, if the dialect has one.
     pub fn static_key(&self) -> Option<&StaticKeyPlace> {
         self.static_key.as_ref()
     }
 
-    /// The form of a token; `None` where the variant has no such token.
+    /// The form of a token; `None` if the variant has no such token.
     pub fn token_form(&self, variant: Variant, kind: TokenKind) -> Option<&TokenForm> {
         let forms = self.tokens.get(usize::from(variant.0))?;
         match kind {
@@ -238,8 +238,8 @@ impl Dialect {
         }
     }
 
-    /// What [`Dialect::read_request`] tells of a request for an operation in a variant:
-    /// to spell a reply without a request.
+    /// What [`Dialect::read_request`] would return about the form of an operation in a
+    /// variant: for a reply without a request.
     pub fn asked_form(&self, operation: TokenOperation, variant: Variant) -> Option<AskedForm> {
         let (form, _) = self.form_of(operation, variant)?;
         Some(AskedForm {

@@ -1,4 +1,4 @@
-//! Where a client learns when a token ends, if the reply does not say.
+//! How a client learns when a token expires, if the reply does not say so.
 
 use std::time::Duration;
 
@@ -9,17 +9,17 @@ use countersign_domain::Timestamp;
 use crate::document::duration_text;
 use crate::json::{self, Json, JsonRules};
 
-/// Where the ends of tokens come from when the reply has no field for them.
+/// Where expiry times come from if the reply has no field for them.
 #[derive(Debug, Default)]
 pub(crate) struct ExpirySource {
     pub(crate) access: Option<ExpiryFallback>,
     pub(crate) refresh: Option<ExpiryFallback>,
-    /// An access token lives on by this much with each use.
+    /// Each use of an access token extends its life to this long after the use.
     pub(crate) sliding: Option<Duration>,
 }
 
 impl ExpirySource {
-    /// Each line of the section, for people.
+    /// The lines of the section, for people.
     pub(crate) fn lines(&self) -> Vec<(&'static str, String)> {
         let source = |source: ExpiryFallback| match source {
             ExpiryFallback::Jwt => "as the token says, a JWT".to_owned(),
@@ -38,17 +38,17 @@ impl ExpirySource {
     }
 }
 
-/// A source beside the reply.
+/// A source other than the reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ExpiryFallback {
-    /// The `exp` of the token itself, unverified: it is only a hint for timing.
+    /// The `exp` of the token itself, unverified: it only serves as a hint for timing.
     Jwt,
     /// So long after the reply.
     After(Duration),
 }
 
 impl ExpiryFallback {
-    /// When a token ends.
+    /// When a token expires.
     pub(crate) fn end(self, token: &str, now: Timestamp) -> Option<Timestamp> {
         match self {
             Self::Jwt => unverified(token, "exp"),
@@ -56,7 +56,7 @@ impl ExpiryFallback {
         }
     }
 
-    /// How long a token lives from the reply on, if that is what is told.
+    /// How long a token lives from the reply on, if a lifetime is stated.
     pub(crate) fn life(self) -> Option<Duration> {
         match self {
             Self::Jwt => None,
@@ -65,14 +65,13 @@ impl ExpiryFallback {
     }
 }
 
-/// Whether an instant lies before there were any such tokens (2001): an end like
-/// that is a number of another kind.
+/// Whether a time lies before there were any such tokens (2001): such a number is not a
+/// time since 1970.
 pub(crate) fn is_before_tokens(instant: Timestamp) -> bool {
     instant < Timestamp::from_seconds(1_000_000_000)
 }
 
-/// An instant among the claims of a JWT (RFC 7519 section 4.1), without any
-/// check of it.
+/// A time among the claims of a JWT (RFC 7519 section 4.1), without verifying it.
 pub(crate) fn unverified(token: &str, claim: &str) -> Option<Timestamp> {
     let mut parts = token.split('.');
     let claims = parts.nth(1)?;

@@ -1,5 +1,6 @@
-//! Replies that are not the dialect's: a redirect, a page, another server. What is
-//! told of them is what finds the mistake: status, media type, and where they lead.
+//! Replies that are not in the dialect: a redirect, a web page, another server's answer.
+//! They are reported with what helps to find the mistake: status, media type, and where a
+//! redirect leads.
 
 use std::fmt;
 
@@ -10,20 +11,20 @@ use percent_encoding::{AsciiSet, percent_encode};
 use crate::json::{Json, JsonNode};
 use crate::template::{JsonTemplate, TemplateShape};
 
-/// The longest text of a header that is repeated.
+/// The longest header text that is repeated in a message.
 const LONGEST: usize = 120;
 
-/// What a reply is by its head: status and media type.
+/// The status and media type of a reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplyHead {
     /// The status.
     pub status: u16,
-    /// The media type as it was sent, without parameters; `None` if none was.
+    /// The media type as it was sent, without parameters; `None` if there was none.
     pub media: Option<String>,
 }
 
 impl ReplyHead {
-    /// That of a reply.
+    /// The status and media type of this reply.
     pub fn from_response<B>(response: &Response<B>) -> Self {
         let media = response.headers().get(CONTENT_TYPE);
         let media = media.map(|it| String::from_utf8_lossy(it.as_bytes()).into_owned());
@@ -51,8 +52,7 @@ impl fmt::Display for ReplyHead {
     }
 }
 
-/// Where a redirect leads, without user, query and fragment, which may hold
-/// secrets.
+/// The target of a redirect, without user, query and fragment, which may contain secrets.
 pub(crate) fn target(headers: &HeaderMap) -> Option<String> {
     let text = in_ascii(headers.get(LOCATION)?.as_bytes());
     let text = text.split(['?', '#']).next()?.trim();
@@ -71,8 +71,8 @@ pub(crate) fn target(headers: &HeaderMap) -> Option<String> {
     (!shown.is_empty()).then_some(shown)
 }
 
-/// What is not ASCII is written as a URI has it (RFC 3986 section 2.1): some servers
-/// send it as it is.
+/// Percent-encodes what is not ASCII (RFC 3986 section 2.1): some servers send it as it
+/// is.
 fn in_ascii(bytes: &[u8]) -> String {
     percent_encode(bytes, &AsciiSet::EMPTY).to_string()
 }
@@ -82,8 +82,8 @@ fn printable(text: &str) -> String {
     shown.take(LONGEST).collect()
 }
 
-/// Whether a JSON value has anything of one of these templates: a member of that
-/// name at its top, or the same kind of value where there are no members.
+/// Whether a JSON value resembles one of these templates: it has one of the members of
+/// its top object, or is of the same kind if it has no members.
 pub(crate) fn is_kin<'t>(
     node: &JsonNode<'_>,
     templates: impl IntoIterator<Item = &'t JsonTemplate>,

@@ -1,4 +1,4 @@
-//! The compiled form of one operation: how it is asked for, how it is answered.
+//! The compiled form of one operation: its request and its reply.
 
 use countersign_domain::TokenOperation;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
@@ -16,19 +16,19 @@ pub(crate) struct OperationForm {
     pub(crate) variant: Variant,
     pub(crate) method: Method,
     pub(crate) path: String,
-    /// Pointers that tell this form from others at the same path: all are in
-    /// the body.
+    /// The pointers that distinguish this form from others at the same path, if all are
+    /// in the body.
     pub(crate) when: Vec<String>,
     pub(crate) request: RequestForm,
     pub(crate) reply: ReplyForm,
 }
 
-/// How an operation is asked for.
+/// The request of an operation.
 #[derive(Debug)]
 pub(crate) struct RequestForm {
     /// What a client sends as `Content-Type`.
     pub(crate) media: Option<HeaderValue>,
-    /// Further types under which its JSON is read, as in [`AcceptedSpellings::media`].
+    /// Other types with which its JSON is accepted, as in [`AcceptedSpellings::media`].
     ///
     /// [`AcceptedSpellings::media`]: crate::accept::Accept::media
     pub(crate) accept_media: Vec<String>,
@@ -38,7 +38,7 @@ pub(crate) struct RequestForm {
     pub(crate) basic: Option<BasicForm>,
 }
 
-/// User and password of HTTP Basic (RFC 7617).
+/// The user and password of HTTP Basic (RFC 7617).
 #[derive(Debug)]
 pub(crate) struct BasicForm {
     pub(crate) user: TextPattern,
@@ -51,18 +51,18 @@ pub(crate) struct BasicForm {
 /// The body of a request.
 #[derive(Debug)]
 pub(crate) enum RequestPayload {
-    /// None; one that comes is ignored.
+    /// None; a body that is sent is ignored.
     Empty,
     Json(JsonTemplate),
     /// `application/x-www-form-urlencoded`: an object of strings.
     Urlencoded(JsonTemplate),
 }
 
-/// How an operation is answered.
+/// The reply of an operation.
 #[derive(Debug)]
 pub(crate) struct ReplyForm {
     pub(crate) status: StatusCode,
-    /// Whether the file names the status, so that another is not a success.
+    /// Whether the file states the status, so that any other is not a success.
     pub(crate) status_stated: bool,
     pub(crate) media: HeaderValue,
     pub(crate) headers: Vec<(HeaderName, TextPattern)>,
@@ -71,7 +71,7 @@ pub(crate) struct ReplyForm {
     pub(crate) signature: Option<ReplySignature>,
 }
 
-/// A value that a successful reply has.
+/// A value by which a reply is known to be a success.
 #[derive(Debug)]
 pub(crate) struct SuccessTest {
     pub(crate) pointer: String,

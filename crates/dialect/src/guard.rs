@@ -1,8 +1,8 @@
-//! The guard's side: which credential came with a request, and how it is taken
-//! off before the request goes on.
+//! The guard's side: which credential a request has, and how it is removed before the
+//! request is forwarded.
 //!
-//! A bearer decides whatever static key comes with it. A key that comes twice
-//! is refused even if both are the same, so that no two readers can disagree.
+//! If there are a bearer token and a static key, the token decides. A key that is sent
+//! twice is refused even if both are the same, so that no two readers can disagree.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -18,17 +18,17 @@ use crate::placement::{is_token68, only, with_scheme};
 use crate::word::{HoleBindings, HoleWord};
 use crate::{Dialect, Secret, UnreadRequest};
 
-/// What a guarded request presents in its headers and query. Its `Debug` leaves
+/// The credential in the headers and query of a guarded request. Its `Debug` leaves
 /// tokens and keys out.
 #[derive(PartialEq, Eq)]
 pub enum PresentedCredential<'a> {
-    /// Nothing; a static key may still be in the body.
+    /// None; a static key may still be in the body.
     Nothing,
-    /// An access token. It decides, whatever else came with it.
+    /// An access token. It decides, whatever else was sent with it.
     Token(&'a str),
     /// A static key, from the query.
     StaticKey(Secret),
-    /// A credential that can be read in two ways, or in none.
+    /// A credential that can be read in two ways, or not at all.
     Ambiguous(Reason),
 }
 
@@ -44,10 +44,10 @@ impl fmt::Debug for PresentedCredential<'_> {
 }
 
 impl Dialect {
-    /// The credential in a guarded request's headers and query.
+    /// Finds the credential in the headers and query of a guarded request.
     ///
-    /// Another authentication scheme is nothing presented. A header sent twice,
-    /// or a token with characters that RFC 6750 section 2.1 does not allow, is
+    /// Another authentication scheme counts as no credential. A header that is sent
+    /// twice, or a token with characters that RFC 6750 section 2.1 does not allow, is
     /// ambiguous.
     pub fn presented<'a>(
         &self,
@@ -74,14 +74,14 @@ impl Dialect {
         }
     }
 
-    /// The headers that carry the credential, to be taken off before the
-    /// request goes on.
+    /// The headers that carry the credential. They are removed before the request is
+    /// forwarded.
     pub fn presentation_headers(&self) -> Vec<HeaderName> {
         self.present.iter().map(|(name, _)| name.clone()).collect()
     }
 
-    /// Whether peers may send JSON under this media type, which is in lower
-    /// case and without parameters; an empty one stands for none sent.
+    /// Whether peers may send JSON with this media type, in lower case and without
+    /// parameters; an empty one stands for no `Content-Type`.
     pub fn takes_json_as(&self, media: &str) -> bool {
         self.accept.media.iter().any(|known| known == media)
     }
@@ -111,7 +111,7 @@ fn token<'a>(
     Ok(text.get(start..start + found.len()))
 }
 
-/// Where a static key may be sent.
+/// The places in which a static key may be sent.
 #[derive(Debug)]
 pub struct StaticKeyPlace {
     pub(crate) query: Option<String>,
@@ -119,13 +119,13 @@ pub struct StaticKeyPlace {
 }
 
 impl StaticKeyPlace {
-    /// The name of the member of a JSON body's top object.
+    /// The name of the member in the top object of a JSON body.
     pub fn body_name(&self) -> Option<&str> {
         self.body.as_deref()
     }
 
-    /// The key in a query, and the query without it, otherwise byte for byte.
-    /// The name is found in any percent-encoding.
+    /// The key in a query, and the query without it, which is otherwise unchanged. The
+    /// name is found in any percent-encoding.
     ///
     /// # Errors
     ///
@@ -150,7 +150,7 @@ impl StaticKeyPlace {
         }
     }
 
-    /// The query without any key; used where a bearer decides.
+    /// The query without any key, for requests in which a bearer token decides.
     pub fn strip_query<'q>(&self, query: &'q str) -> Cow<'q, str> {
         if !query.split('&').any(|field| self.is_key(field)) {
             return Cow::Borrowed(query);
@@ -162,8 +162,7 @@ impl StaticKeyPlace {
         Cow::Owned(others.join("&"))
     }
 
-    /// The query with this key in it, and no other; `None` if a query is not the
-    /// place.
+    /// The query with this key as its only one; `None` if a query cannot have a key.
     pub fn put_into_query(&self, query: Option<&str>, key: &Secret) -> Option<String> {
         let name = self.query.as_deref()?;
         let key = media::join(std::iter::once((name, key.expose().to_owned())));
@@ -174,14 +173,12 @@ impl StaticKeyPlace {
         })
     }
 
-    /// The key in a JSON body, and the body without its member, otherwise byte
-    /// for byte. The name is found in any escaping. A body that is not an object,
-    /// or empty, has no key.
+    /// The key in a JSON body, and the body without it, which is otherwise unchanged. The
+    /// name is found in any escaping. A body that is empty or not an object has no key.
     ///
     /// # Errors
     ///
-    /// The body is not JSON, the member occurs twice, or it is not a string with
-    /// something in it.
+    /// The body is not JSON, the member occurs twice, or it is not a string, or is empty.
     pub fn take_from_body(&self, body: &Bytes) -> Result<Option<(Secret, Bytes)>, UnreadRequest> {
         let tree = self.tree(body)?;
         let keys = self.keys(tree.as_ref());
@@ -200,11 +197,11 @@ impl StaticKeyPlace {
         }
     }
 
-    /// The body without any key; used where a bearer decides.
+    /// The body without any key, for requests in which a bearer token decides.
     ///
     /// # Errors
     ///
-    /// The body is not JSON: what cannot be read cannot be stripped.
+    /// The body is not JSON, so that nothing can be removed from it.
     pub fn strip_body(&self, body: &Bytes) -> Result<Bytes, UnreadRequest> {
         let tree = self.tree(body)?;
         let keys = self.keys(tree.as_ref());
@@ -215,11 +212,11 @@ impl StaticKeyPlace {
         })
     }
 
-    /// The one key of a request that may carry it in its query and its body.
+    /// The key of a request that may have it in its query and its body.
     ///
     /// # Errors
     ///
-    /// Both are there and differ.
+    /// Both have a key, and the keys differ.
     pub fn agreed_key(
         query: Option<Secret>,
         body: Option<Secret>,
@@ -248,7 +245,7 @@ impl StaticKeyPlace {
             .map_err(|fault| unread(&format!("the body is not JSON: {fault}")))
     }
 
-    /// The members that are the key, with their places.
+    /// The members that are the key, with their positions.
     fn keys<'t, 'b>(&self, tree: Option<&'t JsonNode<'b>>) -> Vec<(usize, &'t JsonMember<'b>)> {
         let members = members(tree).iter().enumerate();
         members
@@ -264,8 +261,8 @@ fn members<'t, 'b>(tree: Option<&'t JsonNode<'b>>) -> &'t [JsonMember<'b>] {
     }
 }
 
-/// The body with members cut out. What stays keeps its bytes: a member goes
-/// with everything up to the next one, and the last with the comma before it.
+/// The body with members cut out. Everything else keeps its bytes: a member is cut with
+/// everything up to the next one, and the last member with the comma before it.
 fn without(body: &Bytes, tree: Option<&JsonNode<'_>>, cut: &[(usize, &JsonMember<'_>)]) -> Bytes {
     let members = members(tree);
     let mut kept = Vec::with_capacity(body.len());
@@ -284,8 +281,8 @@ fn without(body: &Bytes, tree: Option<&JsonNode<'_>>, cut: &[(usize, &JsonMember
     kept.into()
 }
 
-/// Drops the comma that would be left before the end of the object. The last
-/// byte that is not a blank is one only if a member stays before it.
+/// Removes the comma that would be left before the end of the object. The last byte that
+/// is not white space is a comma only if a member remains before it.
 fn drop_comma(kept: &mut Vec<u8>) {
     let end = kept
         .iter()

@@ -1,10 +1,10 @@
-//! Says: compiles dialect files; bytes to commands and replies, in both
-//! directions. No I/O, no clock, no randomness.
+//! Compiles dialect files, and turns bytes into commands and replies, in both directions.
+//! No I/O, no clock, no randomness.
 //!
-//! A [`Dialect`] is a wire format as data. The issuer reads requests and writes
-//! replies with it, the guard finds the credential of a request, and the client
-//! writes requests and reads replies, all from the same templates. Tokens are
-//! built and read here as text; signing them is the business of others.
+//! A [`Dialect`] is a wire format as data. The issuer reads requests and writes replies
+//! with it, the guard finds the credential of a request, and the client writes requests
+//! and reads replies, all from the same templates. Tokens are built and read here as
+//! text; signing them is left to others.
 
 #![warn(clippy::missing_errors_doc)]
 
@@ -64,7 +64,7 @@ pub use reference::REFERENCE;
 pub use secret::Secret;
 pub use token_form::{ClaimsRead, JwtForm, OpaqueForm, TokenClaims, TokenForm};
 
-/// The examples are compiled.
+/// Compiles the examples of the README.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -10,8 +10,8 @@ use percent_encoding::{
 
 use crate::json::{Json, JsonMember, JsonNode};
 
-/// The media type of a message in lower case, without parameters; empty if none
-/// is sent. The error says what is wrong.
+/// The media type of a message in lower case, without parameters; empty if there is none.
+/// The error says what is wrong.
 pub(crate) fn essence(headers: &HeaderMap) -> Result<String, &'static str> {
     let mut values = headers.get_all(CONTENT_TYPE).iter();
     let Some(value) = values.next() else {
@@ -40,7 +40,8 @@ fn is_utf8(charset: &str) -> bool {
         .any(|known| charset.eq_ignore_ascii_case(known))
 }
 
-/// Whether the body is coded (RFC 9110 section 8.4), which is never read here.
+/// Whether the body has a content coding (RFC 9110 section 8.4), which is never decoded
+/// here.
 pub(crate) fn is_encoded(headers: &HeaderMap) -> bool {
     headers
         .get_all(CONTENT_ENCODING)
@@ -82,8 +83,7 @@ pub(crate) fn urlencoded(body: &[u8]) -> Result<JsonNode<'_>, &'static str> {
     })
 }
 
-/// Undoes percent-encoding, `+` being a blank; `None` if it is broken or not
-/// UTF-8.
+/// Undoes percent-encoding, where `+` is a space; `None` if it is broken or not UTF-8.
 pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
     if !text.contains(['%', '+']) {
         return Some(Cow::Borrowed(text));
@@ -98,7 +98,7 @@ pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
     Some(Cow::Owned(decoded.into_owned()))
 }
 
-/// What RFC 3986 section 2.3 does not call unreserved.
+/// The characters that RFC 3986 section 2.3 does not call unreserved.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')

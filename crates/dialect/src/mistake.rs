@@ -1,4 +1,4 @@
-//! What is wrong with a file that a person wrote: where, what, and what may
+//! Mistakes in a file that a person wrote: where each is, what is wrong, and what may
 //! have been meant.
 
 use std::fmt;
@@ -8,9 +8,9 @@ use std::fmt;
 pub struct Mistake {
     /// The file, as the caller named it.
     pub origin: String,
-    /// The line, from 1.
+    /// The line, counted from 1.
     pub line: usize,
-    /// The character in the line, from 1.
+    /// The character in the line, counted from 1.
     pub column: usize,
     /// The place in the document as a JSON pointer (RFC 6901), for example
     /// `/refusals/bad_login/status`; empty for the whole document.
@@ -48,8 +48,8 @@ impl Mistake {
     }
 }
 
-/// Every mistake in a file, in the order of their places. As text each has a line, and
-/// one below it for its help, if it has some.
+/// Every mistake in a file, in the order of their places. As text, each is on a line of
+/// its own, followed by a line with its help, if it has one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistakes(pub Vec<Mistake>);
 

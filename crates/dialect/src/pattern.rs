@@ -1,5 +1,5 @@
-//! A text with holes: `Bearer {access_token}`. Written by filling the holes,
-//! read by finding the fixed parts again.
+//! A text with holes: `Bearer {access_token}`. To write it, the holes are filled; to read
+//! it, the fixed parts are found again.
 
 use zeroize::Zeroizing;
 
@@ -8,7 +8,7 @@ use crate::codec::ValueCodec;
 use crate::word::HoleValue;
 use crate::word::{HoleBindings, HoleValues, HoleWord, WordVocabulary};
 
-/// A hole: what it stands for, how that is written, whether it may be absent.
+/// A hole: what it stands for, how that is written, and whether it may be missing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PatternHole {
     pub(crate) word: HoleWord,
@@ -17,7 +17,7 @@ pub(crate) struct PatternHole {
 }
 
 impl PatternHole {
-    /// Binds what stands in the hole. Nothing is fine if it is optional.
+    /// Binds the text in the hole. If the hole is optional, the text may be empty.
     fn take(&self, value: &str, bindings: &mut HoleBindings) -> bool {
         match value {
             "" => self.optional,
@@ -33,12 +33,11 @@ pub(crate) enum PatternPart {
     Hole(PatternHole),
 }
 
-/// A text with holes. No two holes are adjacent, unless the pattern is only
-/// ever written.
+/// A text with holes. Two holes are never adjacent, unless the pattern is only written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TextPattern(pub(crate) Vec<PatternPart>);
 
-/// What is wrong with a pattern, and at which byte of it.
+/// What is wrong with a pattern, and at which byte.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PatternFlaw {
     pub(crate) at: usize,
@@ -57,8 +56,7 @@ impl PatternFlaw {
 }
 
 impl TextPattern {
-    /// Reads a pattern that works in both directions. `{{` and `}}` stand for
-    /// braces.
+    /// Parses a pattern that is both written and read. `{{` and `}}` stand for braces.
     pub(crate) fn parse(text: &str, vocabulary: &WordVocabulary<'_>) -> Result<Self, PatternFlaw> {
         let pattern = Self::written_only(text, vocabulary)?;
         let mut at = 0;
@@ -74,7 +72,7 @@ impl TextPattern {
         Ok(pattern)
     }
 
-    /// Reads a pattern that is never read back, so that holes may touch.
+    /// Parses a pattern that is only written, so that holes may be adjacent.
     pub(crate) fn written_only(
         text: &str,
         vocabulary: &WordVocabulary<'_>,
@@ -128,7 +126,7 @@ impl TextPattern {
         })
     }
 
-    /// The text, if there is no hole in it.
+    /// The text, if it has no holes.
     pub(crate) fn as_fixed(&self) -> Option<&str> {
         match self.0.as_slice() {
             [] => Some(""),
@@ -137,7 +135,7 @@ impl TextPattern {
         }
     }
 
-    /// The name of the cookie that it sets, which stands before the first `=`.
+    /// The name of the cookie that it sets, before the first `=`.
     pub(crate) fn cookie_name(&self) -> Option<&str> {
         let Some(PatternPart::Text(text)) = self.0.first() else {
             return None;
@@ -153,32 +151,31 @@ impl TextPattern {
         }
     }
 
-    /// Whether the text may be left out altogether.
+    /// Whether the whole text may be left out.
     pub(crate) fn is_optional(&self) -> bool {
         self.as_fixed().is_none() && self.holes().all(|hole| hole.optional)
     }
 
-    /// Whether one of its optional holes has no value, so that the text is left
-    /// out.
+    /// Whether an optional hole has no value, so that the text is left out.
     pub(crate) fn is_left_out(&self, values: &dyn HoleValues) -> bool {
         let empty = |hole: &PatternHole| values.datum(&hole.word).is_none();
         self.holes().any(|hole| hole.optional && empty(hole))
     }
 
-    /// Whether two holes share the text, so that a value of the first may hold
-    /// what ends it.
+    /// Whether two holes share the text, so that the first value could contain the text
+    /// that ends its hole.
     pub(crate) fn is_shared(&self) -> bool {
         self.holes().nth(1).is_some()
     }
 
-    /// Fills the holes; `None` if one has no value, or if a value would be read
-    /// back as another because it holds the text that ends its hole.
+    /// Fills the holes; `None` if a value is missing, or contains the text that ends its
+    /// hole, so that it could not be read back.
     pub(crate) fn write(&self, values: &dyn HoleValues) -> Option<String> {
         let text = self.join(values)?;
         self.is_told_apart(values).then_some(text)
     }
 
-    /// Whether each hole but the last ends where its value does.
+    /// Whether each hole but the last ends where its value ends.
     fn is_told_apart(&self, values: &dyn HoleValues) -> bool {
         let inner = self.0.len().saturating_sub(2);
         self.0.windows(2).take(inner).all(|pair| match pair {
@@ -196,7 +193,7 @@ impl TextPattern {
         })
     }
 
-    /// Fills the holes of a text that is never read back.
+    /// Fills the holes of a text that is only written.
     pub(crate) fn join(&self, values: &dyn HoleValues) -> Option<String> {
         let mut text = String::new();
         for part in &self.0 {
@@ -212,7 +209,7 @@ impl TextPattern {
         Some(text)
     }
 
-    /// Whether a text is of this pattern; binds what stands in the holes.
+    /// Whether a text matches this pattern; binds the texts in the holes.
     pub(crate) fn bind(&self, text: &str, bindings: &mut HoleBindings) -> bool {
         let mut rest = text;
         let mut parts = self.0.iter().peekable();
@@ -238,7 +235,7 @@ impl TextPattern {
     }
 }
 
-/// What a hole holds, and the text after the fixed part that ends it.
+/// The text in a hole, and the text after the fixed part that ends it.
 fn hole_end<'t>(
     rest: &'t str,
     fixed: Option<&PatternPart>,
@@ -257,7 +254,7 @@ fn flush(fixed: &mut String, parts: &mut Vec<PatternPart>) {
     }
 }
 
-/// What is said of a brace that belongs to another language.
+/// What to say about a brace that belongs to another template language.
 const BRACES: &str = "write `{{` and `}}` for plain braces";
 
 /// The beginning of a text, for a message.
@@ -307,7 +304,7 @@ fn hole(
     })
 }
 
-/// One value for one word, where only one is at hand.
+/// One value for one word.
 #[cfg(test)]
 pub(crate) struct OnlyValue<'a>(pub(crate) HoleWord, pub(crate) HoleValue<'a>);
 

@@ -1,4 +1,4 @@
-//! Where credentials stand outside a body: headers, HTTP Basic, the query.
+//! Credentials outside a body: headers, HTTP Basic, the query.
 
 use std::borrow::Cow;
 
@@ -15,7 +15,7 @@ use crate::media;
 use crate::pattern::{PatternPart, TextPattern};
 use crate::word::{HoleBindings, HoleWord};
 
-/// Where and why reading stopped; the operation is added by the caller.
+/// Where and why reading failed; the caller adds the operation.
 pub(crate) struct ReadStop {
     pub(crate) reason: Reason,
     pub(crate) pointer: Option<String>,
@@ -50,7 +50,7 @@ impl ReadStop {
     }
 }
 
-/// What to say where a header or parameter is not there: nothing, if it is
+/// How to report that a header or parameter is missing; nothing to report if it is
 /// optional.
 fn absent(pattern: &TextPattern) -> Result<(), ReadStop> {
     if pattern.is_optional() {
@@ -67,8 +67,8 @@ fn absent(pattern: &TextPattern) -> Result<(), ReadStop> {
     ))
 }
 
-/// What to say where it is there and cannot be read. A token that is not one is
-/// a bad token, so that a logout with it is told what any other bad token is.
+/// How to report that it exists and cannot be read. A text that cannot be a token is a
+/// bad token, so that a logout with it gets the same answer as with any other bad token.
 fn unreadable(pattern: &TextPattern, detail: String) -> ReadStop {
     let reason = if has_token(pattern) {
         Reason::TokenMalformed
@@ -84,7 +84,7 @@ fn has_token(pattern: &TextPattern) -> bool {
         .any(|hole| matches!(hole.word, HoleWord::AccessToken | HoleWord::RefreshToken))
 }
 
-/// The one value of a header; `None` if it is not sent.
+/// The value of a header that is sent once; `None` if it is not sent.
 pub(crate) fn only<'h>(
     headers: &'h HeaderMap,
     name: &HeaderName,
@@ -98,7 +98,7 @@ pub(crate) fn only<'h>(
     }
 }
 
-/// Reads a header with a credential, or one that must have a fixed value.
+/// Reads a header that has a credential or must have a fixed value.
 pub(crate) fn header(
     headers: &HeaderMap,
     name: &HeaderName,
@@ -133,8 +133,8 @@ pub(crate) fn header(
     Err(unreadable(pattern, detail))
 }
 
-/// The value with the scheme in the pattern's spelling, since schemes have no
-/// case (RFC 9110 section 11.1); `None` if the scheme is another.
+/// The value with the scheme spelled as in the pattern, since letter case does not matter
+/// in schemes (RFC 9110 section 11.1); `None` for another scheme.
 pub(crate) fn with_scheme<'t>(text: &'t str, pattern: &TextPattern) -> Option<Cow<'t, str>> {
     let Some(PatternPart::Text(fixed)) = pattern.0.first() else {
         return Some(Cow::Borrowed(text));
@@ -155,7 +155,7 @@ fn scheme_and_rest(text: &str) -> Option<(&str, &str)> {
     Some((scheme, rest.trim_start_matches(' ')))
 }
 
-/// HTTP Basic (RFC 7617). Another scheme presents nothing.
+/// HTTP Basic (RFC 7617). Another scheme counts as no credential.
 pub(crate) fn basic(
     headers: &HeaderMap,
     form: &BasicForm,

@@ -1,6 +1,6 @@
-//! A dialect for clients only, completed so that a sandbox can play its vendor.
-//! What the file does not say is made up, and what cannot be played is told: both
-//! in whole sentences, for whoever relies on the sandbox.
+//! A dialect for clients only, completed so that a sandbox can play its vendor. What the
+//! file does not state is made up, and what cannot be played is reported, both in whole
+//! sentences for whoever relies on the sandbox.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::token_form::{JwtForm, OpaqueForm, TokenForm};
 use crate::word::{HoleWord, WordVocabulary};
 use crate::{Dialect, ExtraParts, Mistakes, Secret, Variant};
 
-/// What stands for a further part of a credential or a token that nobody knows.
+/// The value of an extra part of a credential or token that nobody knows.
 const PART: &str = "sandbox";
 
 /// A dialect that a sandbox can issue in.
@@ -25,19 +25,19 @@ const PART: &str = "sandbox";
 pub struct PlayableDialect {
     /// The dialect, complete for an issuer.
     pub dialect: Dialect,
-    /// What the file does not say and is made up: a sentence each.
+    /// What the file does not state and was made up, one sentence each.
     pub made_up: Vec<String>,
-    /// What of the file is not played: a sentence each.
+    /// What of the file is not played, one sentence each.
     pub not_played: Vec<String>,
 }
 
 impl Dialect {
-    /// This dialect for a sandbox: itself where the file can issue, or else
-    /// completed as far as that can be done.
+    /// This dialect for a sandbox: unchanged if it is complete for issuers, or else
+    /// completed as far as possible.
     ///
     /// # Errors
     ///
-    /// The source does not compile; that of a dialect which was compiled does.
+    /// The source does not compile. The source of a compiled dialect always does.
     pub fn playable(&self) -> Result<PlayableDialect, Mistakes> {
         let mut playable = PlayableDialect {
             dialect: compile::compile(&self.source, &self.name)?,
@@ -50,8 +50,8 @@ impl Dialect {
         Ok(playable)
     }
 
-    /// Further parts that a client has to be given, by name: those that a request
-    /// asks for and no reply tells.
+    /// The names of extra parts that a client must be given: a request needs them, and no
+    /// reply contains them.
     pub fn parts_to_give(&self) -> Vec<&str> {
         let told = |name: &str| {
             let word = HoleWord::Extra(name.into());
@@ -66,7 +66,7 @@ impl Dialect {
         names
     }
 
-    /// A value for each of [`Dialect::parts_to_give`], which a sandbox takes.
+    /// A value for each of [`Dialect::parts_to_give`] that a sandbox accepts.
     pub fn parts_for_a_sandbox(&self) -> ExtraParts {
         let parts = self.parts_to_give().into_iter();
         parts
@@ -86,7 +86,7 @@ impl PlayableDialect {
         self.refusals();
     }
 
-    /// Requests are taken as the file's own client writes them.
+    /// Accepts requests as a client writes them from the same file.
     fn requests(&mut self) {
         let dialect = &mut self.dialect;
         for form in &dialect.forms {
@@ -122,7 +122,7 @@ impl PlayableDialect {
         }
     }
 
-    /// Replies say what the file tests for success, and fill each hole.
+    /// Makes replies contain what the file tests for success, and fills each hole.
     fn replies(&mut self) {
         let mut told = Vec::new();
         let mut filled = Vec::new();
@@ -170,7 +170,7 @@ impl PlayableDialect {
         }
     }
 
-    /// How long tokens live: as `[preset]` says, or `[expiry]`, or else anyhow.
+    /// The lifetimes of tokens: from `[preset]`, or else `[expiry]`, or else made up.
     fn lives(&mut self) {
         let dialect = &mut self.dialect;
         let stated = dialect.stated;
@@ -215,7 +215,7 @@ impl PlayableDialect {
         }
     }
 
-    /// Tokens of a form that a client takes: a JWT where it reads the end in one.
+    /// Token forms that a client accepts: a JWT if it reads the expiry time in the token.
     fn tokens(&mut self) {
         let dialect = &mut self.dialect;
         dialect.refresh_mode = compile::refresh_mode(&dialect.forms);
@@ -251,7 +251,7 @@ impl PlayableDialect {
         }
     }
 
-    /// A refusal that the file does not spell is told by its status.
+    /// Lets the status tell a refusal for which the file has no line.
     fn refusals(&mut self) {
         if self.dialect.refusals.standard {
             self.made_up
@@ -293,7 +293,7 @@ fn listed(names: &[&str], prefix: &str) -> String {
     names.join(", ")
 }
 
-/// Puts a text where a reply has further parts.
+/// Fills in a text wherever a reply has extra parts.
 fn fill_parts(reply: &mut ReplyForm) {
     let fill =
         |hole: &PatternHole| part_name(hole).map(|_| TemplateShape::Text(TextPattern::fixed(PART)));
@@ -309,8 +309,8 @@ fn fill_parts(reply: &mut ReplyForm) {
     }
 }
 
-/// Makes a reply say what is tested for success, and gives the pointers where
-/// that cannot be.
+/// Makes a reply contain what is tested for success, and returns the pointers where that
+/// is impossible.
 fn succeed(reply: &mut ReplyForm) -> Vec<String> {
     let empty = || TemplateShape::Object(Vec::new());
     let mut shape = reply.body.as_ref().map(|body| body.shape.clone());

@@ -1,5 +1,5 @@
-//! What a dialect says beside its wire format: for whom it is, which lifetimes
-//! and limits its vendor has, and how a client should take its refusals.
+//! What a dialect states besides its wire format: which sides it is for, which lifetimes
+//! and limits its vendor has, and how a client should react to its refusals.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use countersign_domain::Refusal;
 
 use crate::Variant;
 
-/// For which side a dialect file is complete.
+/// A side for which a dialect file is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DialectSide {
     /// An issuer can answer in it.
@@ -16,39 +16,38 @@ pub struct DialectSide {
     pub client: bool,
 }
 
-/// The vendor's lifetimes and limits: defaults for an api that speaks the
-/// dialect.
+/// The vendor's lifetimes and limits: the defaults of an api with this dialect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VendorPreset {
-    /// The life of an access token.
+    /// The lifetime of an access token.
     pub access: Duration,
-    /// The life of a refresh token.
+    /// The lifetime of a refresh token.
     pub refresh: Duration,
-    /// The life of a session, however often it is refreshed.
+    /// The lifetime of a session, however often it is refreshed.
     pub absolute: Duration,
-    /// Requests that one access token may make; `None` for any number.
+    /// How many requests one access token may make; `None` for any number.
     pub budget: Option<u32>,
-    /// Unauthenticated requests a minute from one address.
+    /// How many unauthenticated requests one address may make within a minute.
     pub anonymous_per_minute: Option<u32>,
-    /// Logins a minute of one account.
+    /// How often one account may log in within a minute.
     pub logins_per_minute: Option<u32>,
-    /// Wrong secrets in a row after which a login is locked.
+    /// After how many wrong secrets in a row a login is locked.
     pub lock_after: Option<u32>,
 }
 
-/// The lives that `[preset]` states. Where it states none, those of a [`VendorPreset`]
-/// are this program's own, and no vendor's.
+/// The lifetimes that `[preset]` states. Those that it does not state are, in a
+/// [`VendorPreset`], this program's defaults and not the vendor's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StatedLives {
-    /// The life of an access token.
+    /// The lifetime of an access token.
     pub access: Option<Duration>,
-    /// The life of a refresh token.
+    /// The lifetime of a refresh token.
     pub refresh: Option<Duration>,
-    /// The life of a session, however often it is refreshed.
+    /// The lifetime of a session, however often it is refreshed.
     pub absolute: Option<Duration>,
 }
 
-/// The presets of a dialect: the usual one, and those of variants that differ.
+/// The presets of a dialect: the general one, and those of variants that differ.
 #[derive(Debug)]
 pub(crate) struct VendorPresets {
     pub(crate) usual: VendorPreset,
@@ -60,18 +59,18 @@ pub(crate) struct VendorPresets {
 pub enum LostRefresh {
     /// It sends the same refresh token again.
     Retry,
-    /// It logs in again: this vendor punishes a second use.
+    /// It logs in again: this vendor punishes a second use of a refresh token.
     Login,
 }
 
-/// How a client of the vendor behaves where vendors differ.
+/// How a client should behave where vendors differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientPolicy {
     /// What to do after a lost refresh.
     pub lost_refresh: LostRefresh,
-    /// The refusals of a guarded request that a fresh access token may cure.
+    /// The refusals of a guarded request after which a new access token may help.
     pub expired: Vec<Refusal>,
-    /// The access token lives on by this much with each use, instead of to a
-    /// fixed end.
+    /// Each use of an access token extends its life to this long after the use; it has no
+    /// fixed expiry time.
     pub sliding: Option<Duration>,
 }

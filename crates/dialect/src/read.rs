@@ -1,8 +1,8 @@
-//! Requests of the token endpoints: from bytes to a [`TokenCommand`], or to the
-//! precise cause why not.
+//! Requests of the token endpoints: from bytes to a [`TokenCommand`], or to the precise
+//! cause why not.
 //!
-//! The order is fixed, so that each bad request has one answer and costs
-//! bounded work: path, method, size, coding, media type, JSON, form, fields.
+//! The checks have a fixed order, so that each bad request has one answer and costs a
+//! bounded amount of work: path, method, size, coding, media type, JSON, form, fields.
 
 use std::borrow::Cow;
 
@@ -20,14 +20,14 @@ use crate::word::{HoleBindings, HoleWord};
 use crate::{AskedForm, Dialect, FoundEndpoint, Secret, TokenCommand, UnreadRequest};
 
 impl Dialect {
-    /// A path as the dialect reads it: with each run of slashes as one, where it
-    /// says so. What a guard judges and forwards must be this path too.
+    /// A path as the dialect reads it, with slashes merged if the dialect says so. A
+    /// guard must judge and forward this path.
     pub fn read_path<'p>(&self, path: &'p str) -> Cow<'p, str> {
         self.accept.merged(path)
     }
 
-    /// What a path and method lead to. Judged by the path and the slash rules
-    /// alone, before a body is read.
+    /// What is served at a path for a method. Only the path and the rules about slashes
+    /// decide, before a body is read.
     pub fn find(&self, method: &Method, path: &str) -> FoundEndpoint {
         let path = self.read_path(path);
         let here: Vec<&OperationForm> = self.at(&path).map(|(_, form)| form).collect();
@@ -50,7 +50,7 @@ impl Dialect {
     ///
     /// # Errors
     ///
-    /// The precise cause, which [`Dialect::write_refusal`] then spells.
+    /// The precise cause, which [`Dialect::write_refusal`] turns into a reply.
     pub fn read_request(&self, parts: &Parts, body: &[u8]) -> Result<TokenCommand, UnreadRequest> {
         let operation = match self.find(&parts.method, parts.uri.path()) {
             FoundEndpoint::Operation(operation) => operation,
@@ -90,7 +90,7 @@ impl Dialect {
             .map_err(|stop| stop.at_operation(form.operation))
     }
 
-    /// The forms at a path that is merged, with their places.
+    /// The forms at a path with merged slashes, and their positions.
     fn at<'p>(&'p self, path: &'p str) -> impl Iterator<Item = (u8, &'p OperationForm)> {
         let forms = self.forms.iter().enumerate();
         forms
@@ -98,7 +98,7 @@ impl Dialect {
             .filter_map(|(index, form)| Some((u8::try_from(index).ok()?, form)))
     }
 
-    /// The body as a tree; `None` where no form at the path has one.
+    /// The body as a tree; `None` if no form at the path has a body.
     fn body<'b>(
         &self,
         parts: &Parts,
@@ -243,8 +243,8 @@ impl Dialect {
     }
 }
 
-/// The form with the longest `when` that holds; or else the first without one;
-/// or else the first.
+/// The form with the longest `when` that matches; otherwise the first form without a
+/// `when`; otherwise the first form.
 fn choose<'f>(
     candidates: &[(u8, &'f OperationForm)],
     node: Option<&JsonNode<'_>>,

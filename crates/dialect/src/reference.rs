@@ -1,7 +1,7 @@
-//! The reference of dialect files, which comes with the program.
+//! The reference of dialect files, which is part of the program.
 
-/// Every key, hole and codec of a dialect file, and how recorded exchanges are
-/// written: Markdown.
+/// Every key, hole and codec of a dialect file, and the format of recorded exchanges, in
+/// Markdown.
 pub const REFERENCE: &str = include_str!("../dialects/README.md");
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The table of refusals: from a refusal and an operation to bytes, and back.
+//! The table of refusals: from a refusal and an operation to a reply, and back.
 
 use countersign_domain::{Refusal, TokenOperation};
 use http::{HeaderName, HeaderValue, StatusCode};
@@ -6,31 +6,31 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use crate::pattern::TextPattern;
 use crate::template::JsonTemplate;
 
-/// Every refusal on every operation, both ways.
+/// Every refusal of every operation, for both directions.
 #[derive(Debug, Default)]
 pub(crate) struct RefusalTable {
     /// One entry for each operation and refusal, as [`slot`] says.
     pub(crate) spelled: Vec<SpelledRefusal>,
-    /// The shape of errors, with holes for the fields.
+    /// The template of errors, with holes for the fields.
     pub(crate) shape: Option<JsonTemplate>,
-    /// What the file spells itself, for reading.
+    /// The lines of the file, for reading.
     pub(crate) known: Vec<KnownRefusal>,
-    /// Whether the errors are those of RFC 6749, because the file says none.
+    /// Whether the errors are those of RFC 6749, because the file does not describe any.
     pub(crate) standard: bool,
 }
 
-/// A refusal, ready to be written: what is fixed about it is filled in.
+/// A refusal that is ready to be written, with its fixed parts filled in.
 #[derive(Debug)]
 pub(crate) struct SpelledRefusal {
     pub(crate) status: StatusCode,
     pub(crate) headers: Vec<(HeaderName, TextPattern)>,
     pub(crate) media: Option<HeaderValue>,
     pub(crate) body: Option<JsonTemplate>,
-    /// The pointer where the request gives none.
+    /// The pointer to write if the request does not have one.
     pub(crate) pointer: Option<String>,
 }
 
-/// A refusal as it is recognised.
+/// How a refusal is recognized.
 #[derive(Debug)]
 pub(crate) struct KnownRefusal {
     pub(crate) operation: TokenOperation,
@@ -38,9 +38,9 @@ pub(crate) struct KnownRefusal {
     pub(crate) status: StatusCode,
     /// The file has a line for it.
     pub(crate) stated: bool,
-    /// Its fixed fields as text.
+    /// Its fixed fields, as text.
     pub(crate) fields: Vec<(Box<str>, String)>,
-    /// Its own shape, if it has one.
+    /// Its own template, if it has one.
     pub(crate) shape: Option<JsonTemplate>,
 }
 
@@ -60,7 +60,7 @@ impl RefusalTable {
     }
 }
 
-/// The place of a refusal on an operation in [`RefusalTable::spelled`].
+/// The index of a refusal of an operation in [`RefusalTable::spelled`].
 pub(crate) fn slot(operation: TokenOperation, refusal: Refusal) -> usize {
     let place = |found: Option<usize>| found.unwrap_or_default();
     let row = place(
@@ -72,7 +72,7 @@ pub(crate) fn slot(operation: TokenOperation, refusal: Refusal) -> usize {
     row * Refusal::ALL.len() + column
 }
 
-/// The refusal that says no to the credential of an operation itself.
+/// The refusal of the credential that an operation presents.
 pub(crate) const fn own(operation: TokenOperation) -> Refusal {
     match operation {
         TokenOperation::Login => Refusal::BadLogin,

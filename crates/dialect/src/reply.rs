@@ -1,5 +1,4 @@
-//! Replies of the issuer: grants, logouts and refusals, from templates to
-//! bytes.
+//! Replies of the issuer: grants, logouts and refusals, from templates to bytes.
 
 use bytes::Bytes;
 use countersign_domain::Timestamp;
@@ -12,7 +11,7 @@ use crate::word::{HoleValue, HoleValues, HoleWord, whole_seconds};
 use crate::{AskedForm, Dialect, TokenGrant, TokenRefusal};
 
 impl Dialect {
-    /// The reply to a login or refresh. A reply signature is computed here.
+    /// The reply to a login or refresh, with its signature if it has one.
     ///
     /// Tokens must not be cached, so the reply says so.
     pub fn write_grant(&self, asked: &AskedForm, grant: &TokenGrant<'_>) -> Response<Bytes> {
@@ -46,7 +45,7 @@ impl Dialect {
         }
     }
 
-    /// The reply to what is refused: any refusal, on any operation.
+    /// The reply to a request that is refused, for any refusal of any operation.
     pub fn write_refusal(&self, refused: &TokenRefusal<'_>) -> Response<Bytes> {
         let Some(spelled) = self.refusals.spelled(refused.operation, refused.refusal) else {
             return empty(StatusCode::INTERNAL_SERVER_ERROR);
@@ -86,8 +85,8 @@ fn reply(form: &ReplyForm, values: &dyn HoleValues) -> Response<Bytes> {
     response
 }
 
-/// Adds headers. One whose hole has no value is left out, and so is one whose
-/// value cannot stand in a header: a line break cannot get into one.
+/// Adds headers. A header is left out if one of its holes has no value, or if its value
+/// is not allowed in a header: no line break can get into one.
 fn fill(headers: &mut HeaderMap, patterns: &[(HeaderName, TextPattern)], values: &dyn HoleValues) {
     for (name, pattern) in patterns {
         let value = pattern

@@ -5,19 +5,19 @@ use std::fmt;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use zeroize::Zeroizing;
 
-/// A text that must not be seen: it is zeroed when dropped, does not print, and
-/// compares in constant time.
+/// A text that must stay secret: it is zeroed when dropped, does not print, and compares
+/// in constant time.
 #[derive(Clone)]
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// The text itself. The caller keeps it out of logs and errors.
+    /// The text itself. The caller must keep it out of logs and errors.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// What nobody can see and nobody meant at its beginning or end, as editors and
-    /// web pages leave it there, told as what the secret does.
+    /// Invisible characters at the beginning or end that nobody meant, as editors and web
+    /// pages leave them; described as what the secret does with them.
     pub fn unseen_end(&self) -> Option<String> {
         let ends = [
             ("begins", self.0.chars().next()),
@@ -38,8 +38,8 @@ impl Secret {
     }
 }
 
-/// Blanks beyond ASCII, controls, and what has no width. A blank of ASCII may
-/// belong to a password.
+/// Spaces outside ASCII, control characters, and characters without width. A space in
+/// ASCII may belong to a password.
 fn is_unseen(c: char) -> bool {
     let of_no_width = matches!(
         c,

@@ -1,5 +1,5 @@
-//! The signature of a reply: an HMAC over some of its fields, keyed by what
-//! only the vendor and the partner know (B2BINPAY's `meta.sign`).
+//! The signature of a reply: an HMAC over some of its fields, with a key that only the
+//! vendor and the partner know (B2BINPAY's `meta.sign`).
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::{digest, hmac};
@@ -14,9 +14,9 @@ use crate::word::HoleValues;
 #[derive(Debug)]
 pub(crate) struct ReplySignature {
     pub(crate) key: TextPattern,
-    /// Whether the key is the raw SHA-256 of the text, and not the text.
+    /// Whether the key is the raw SHA-256 of the text instead of the text.
     pub(crate) key_is_hashed: bool,
-    /// What is signed: the holes as they stand on the wire.
+    /// What is signed: the texts of the holes as they are in the message.
     pub(crate) message: TextPattern,
     pub(crate) encoding: SignatureEncoding,
 }
@@ -31,7 +31,7 @@ pub(crate) enum SignatureEncoding {
 }
 
 impl ReplySignature {
-    /// The signature over these values; `None` if one is not at hand.
+    /// The signature over these values; `None` if one of them is missing.
     pub(crate) fn over(&self, values: &dyn HoleValues) -> Option<String> {
         let key = Zeroizing::new(self.key.join(values)?);
         let message = Zeroizing::new(self.message.join(values)?);
@@ -48,7 +48,7 @@ impl ReplySignature {
         })
     }
 
-    /// Whether `found` signs these values.
+    /// Whether `found` is the signature of these values.
     pub(crate) fn is_over(&self, values: &dyn HoleValues, found: &str) -> bool {
         let found = match self.encoding {
             SignatureEncoding::Hex => found.to_ascii_lowercase(),

@@ -17,18 +17,18 @@ pub(crate) struct VariantTokens {
     pub(crate) refresh: Option<TokenForm>,
 }
 
-/// The form of one kind of token.
+/// The form of one token.
 #[derive(Debug)]
 pub enum TokenForm {
-    /// A JWT: the caller signs `header.claims` with the form's algorithm.
+    /// A JWT: the caller signs `header.claims` with the algorithm of the form.
     Jwt(JwtForm),
-    /// Text without structure.
+    /// A text without structure.
     Opaque(OpaqueForm),
 }
 
 impl TokenForm {
-    /// Whether a token of this form may be taken for one of the other, as far as
-    /// their outside tells: the algorithm and the header.
+    /// Whether tokens of the two forms look the same from outside: by algorithm and
+    /// header.
     pub(crate) fn looks_like(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Jwt(one), Self::Jwt(other)) => {
@@ -40,17 +40,16 @@ impl TokenForm {
     }
 }
 
-/// What the claims of a token are made of. Its `Debug` leaves the sealed claim
-/// out.
+/// The values for the claims of a token. Its `Debug` leaves the sealed claim out.
 #[derive(Clone, Copy)]
 pub struct TokenClaims<'a> {
     /// The sealed claim that names the session, base64url.
     pub session: &'a str,
     /// When the token was made.
     pub issued_at: Timestamp,
-    /// When the access token of the pair ends.
+    /// When the access token of the pair expires.
     pub access_expires_at: Timestamp,
-    /// When the refresh token of the pair ends.
+    /// When the refresh token of the pair expires.
     pub refresh_expires_at: Timestamp,
     /// The id of the token.
     pub jti: [u8; 16],
@@ -60,13 +59,13 @@ pub struct TokenClaims<'a> {
     pub login: &'a str,
 }
 
-/// What is taken from the claims of a token that came back. Its `Debug` leaves
-/// the sealed claim out.
+/// The values in the claims of a token that came back. Its `Debug` leaves the sealed
+/// claim out.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ClaimsRead {
     /// The sealed claim.
     pub session: String,
-    /// The token's own end, whole seconds.
+    /// The expiry time of the token itself, in whole seconds.
     pub expires_at: Timestamp,
 }
 
@@ -103,7 +102,7 @@ impl JwtForm {
         self.algorithm
     }
 
-    /// The JSON text of the JOSE header; `kid` is used where the form has one.
+    /// The JSON text of the JOSE header; `kid` is used if the form has one.
     pub fn header(&self, kid: &str) -> String {
         self.header.write(&JoseHeader {
             alg: self.algorithm.name(),
@@ -116,13 +115,13 @@ impl JwtForm {
         self.claims.write(claims)
     }
 
-    /// Reads claims back, strictly. The caller has verified the signature;
-    /// what the fixed members say is asserted all the same.
+    /// Reads claims back, strictly. The caller has verified the signature; the fixed
+    /// members are checked all the same.
     ///
     /// # Errors
     ///
-    /// In words, without any value: not UTF-8 or JSON, a member twice, no
-    /// session, or an `exp`, `iat` or `nbf` that is not an integer in range.
+    /// A sentence without any value: the text is not UTF-8 or JSON, a member occurs
+    /// twice, there is no session, or `exp`, `iat` or `nbf` is not an integer in range.
     pub fn read_claims(&self, claims: &[u8]) -> Result<ClaimsRead, String> {
         // RFC 7519 section 4: "The Claim Names within a JWT Claims Set MUST be unique; JWT
         // parsers MUST either reject JWTs with duplicate Claim Names or use a JSON parser that
@@ -215,8 +214,8 @@ impl HoleValues for TokenClaims<'_> {
 pub struct OpaqueForm;
 
 impl OpaqueForm {
-    /// The token that carries this sealed claim (base64url); `None` if it is
-    /// not base64url.
+    /// The token that contains this sealed claim (base64url); `None` if it is not
+    /// base64url.
     pub fn token(&self, session: &str) -> Option<String> {
         URL_SAFE_NO_PAD.decode(session).ok().map(hex::encode)
     }

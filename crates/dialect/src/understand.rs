@@ -1,13 +1,13 @@
 //! Replies as the client reads them: granted, done, or refused and why.
 //!
-//! A refusal is judged by what was asked: first by the status and the fields
-//! that the file spells for it, then by the status alone. Where several fit,
-//! the vendor's words decide, then the refusal of the operation's own
-//! credential (a refused refresh leads to a login, a refused login ends). Under a
-//! status of success, what `success` denies is a refusal.
+//! A refusal depends on the operation. The status and the fields that the file states for
+//! it come first, then the status alone. If several match, the vendor's words decide,
+//! then the refusal of the credential that the operation presented (a refused refresh
+//! leads to a login, a refused login ends). With a status of success, a reply that fails
+//! `success` is a refusal.
 //!
-//! What is not of the dialect is not a refusal, whatever its status, but for what
-//! passes by itself: gateways spell their own 429 and 503.
+//! A reply that is not in the dialect is not a refusal, whatever its status, except for
+//! temporary failures: gateways write their 429 and 503 in a format of their own.
 
 mod received;
 mod refused;
@@ -32,15 +32,15 @@ use crate::{
     ClientValues, Dialect, GrantedTokens, Secret, UnderstoodReply, UnintelligibleReply, Variant,
 };
 
-/// The largest reply that is looked at, in bytes.
+/// The largest reply that is read, in bytes.
 const MAX_REPLY: usize = 1 << 20;
 
 impl Dialect {
-    /// What a reply means. A guarded reply is understood for its refusals.
+    /// What a reply means. A reply to a guarded request is read for its refusals.
     ///
     /// # Errors
     ///
-    /// The reply is none that the dialect explains, or its signature is wrong.
+    /// The dialect does not describe the reply, or its signature is wrong.
     pub fn understand(
         &self,
         operation: TokenOperation,
@@ -82,7 +82,8 @@ impl Dialect {
         }
     }
 
-    /// Some vendors refuse with HTTP 200: a success is what nothing refuses.
+    /// Some vendors refuse with HTTP 200, so a reply is a success only if nothing
+    /// refuses.
     fn unless_refused(&self, reply: &ReceivedReply<'_>) -> UnderstoodReply {
         let found = self.refused(reply, Succeeded::AsFarAsIsKnown);
         found.map_or(UnderstoodReply::Done, |it| UnderstoodReply::Refused(it.by))
@@ -130,8 +131,9 @@ impl Dialect {
         }
     }
 
-    /// Whether a reply says no and not why, or in words that are not listed. One with
-    /// a code that is not listed explains nothing, and neither does one with tokens.
+    /// Whether a reply is a refusal without words, or with words that the file does not
+    /// list. One with a code that is not listed explains nothing, and neither does one
+    /// with tokens.
     fn denies(&self, form: &OperationForm, reply: &ReceivedReply<'_>) -> bool {
         let refusal = own(reply.operation);
         let mut here = self
@@ -147,8 +149,9 @@ impl Dialect {
         fits && reply.denies(form) && !(granting && reply.bindings(form).is_ok())
     }
 
-    /// A logout that was denied in words that are not listed. These are not a refusal of
-    /// the token: who takes them for one holds the session for ended, and it may live.
+    /// A logout that was denied in words that the file does not list. This is not a
+    /// refusal of the token: whoever took it for one would think that the session has
+    /// ended, though it may be alive.
     fn denial(&self, reply: &ReceivedReply<'_>) -> String {
         let bindings = self.errors(reply);
         let words = bindings
@@ -160,8 +163,8 @@ impl Dialect {
         }
     }
 
-    /// Whether the body is none that the dialect has for this operation. One that
-    /// is empty, or coded in a way that is not read, does not tell.
+    /// Whether the body is not one of this operation in the dialect. A body that is
+    /// empty, or in a coding that is not supported, proves nothing.
     fn is_foreign(&self, form: &OperationForm, reply: &ReceivedReply<'_>) -> bool {
         if reply.response.body().is_empty() || reply.unread.is_some() {
             return false;
@@ -240,8 +243,8 @@ impl Dialect {
         })
     }
 
-    /// From the reply, or else as the file says; with the life, if that is what
-    /// is told.
+    /// The expiry time from the reply, or else from the file; with the lifetime, if one
+    /// is stated.
     fn access_end(
         &self,
         token: &str,
@@ -264,13 +267,12 @@ impl Dialect {
     }
 }
 
-/// Whether a token is of the characters that RFC 6749 appendix A.12 knows.
+/// Whether a token consists of characters that RFC 6749 appendix A.12 allows.
 fn is_printable(token: &str) -> bool {
     token.bytes().all(|byte| (b' '..=b'~').contains(&byte))
 }
 
-/// What a signature covers: what was asked with, and the literal texts of the
-/// reply.
+/// What a signature covers: values of the request, and the literal texts of the reply.
 struct Signed<'s, 'a> {
     asking: &'s ClientValues<'a>,
     bindings: &'s HoleBindings,

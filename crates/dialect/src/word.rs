@@ -1,4 +1,4 @@
-//! What a hole can stand for, and the values that fill one or come out of one.
+//! The words that a hole can stand for, and the values that fill it or are read from it.
 
 use std::time::Duration;
 
@@ -29,14 +29,14 @@ pub(crate) enum HoleWord {
     Pointer,
     RetryAfter,
     Allow,
-    /// A further part of a credential or token: `{extra.NAME}`.
+    /// An extra part of a credential or token: `{extra.NAME}`.
     Extra(Box<str>),
-    /// A field of a refusal: `{detail}`, `{code}` and what the file invents.
+    /// A field of a refusal: `{detail}`, `{code}`, and whatever the file adds.
     Field(Box<str>),
 }
 
 impl HoleWord {
-    /// Whether the value is an instant.
+    /// Whether the value is a time.
     pub(crate) fn is_time(&self) -> bool {
         matches!(
             self,
@@ -50,18 +50,17 @@ impl HoleWord {
     }
 }
 
-/// The words that one place of a file may use.
+/// The words that are allowed in one place of a file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WordVocabulary<'v> {
     words: &'static [(&'static str, HoleWord)],
-    /// Names after `extra.`.
+    /// The names after `extra.`.
     extra: &'v [&'v str],
-    /// Whether further parts may stand here at all.
+    /// Whether extra parts are allowed here at all.
     parts: bool,
-    /// Whether any other name is a field of the refusals.
+    /// Whether any other name is a field of a refusal.
     fields: bool,
-    /// Whether holes say how they are written; a signature takes over how the
-    /// reply writes them.
+    /// Whether holes state their codec; a signature takes over the codecs of the reply.
     pub(crate) codecs: bool,
 }
 
@@ -176,7 +175,7 @@ impl<'v> WordVocabulary<'v> {
         }
     }
 
-    /// The word of this name, or what may have been meant.
+    /// The word with this name, or what may have been meant.
     pub(crate) fn word(&self, name: &str) -> Result<HoleWord, Option<String>> {
         if let Some((_, word)) = self.words.iter().find(|(known, _)| *known == name) {
             return Ok(word.clone());
@@ -193,7 +192,7 @@ impl<'v> WordVocabulary<'v> {
         Err(self.meant(name))
     }
 
-    /// What may have been meant by a name that is none: the nearest, or all.
+    /// What may have been meant by an unknown name: the most similar one, or all of them.
     fn meant(&self, name: &str) -> Option<String> {
         let extra: Vec<String> = self
             .extra
@@ -219,7 +218,7 @@ impl<'v> WordVocabulary<'v> {
         })
     }
 
-    /// The name of every word there is, for the reference.
+    /// The names of all words, for the reference.
     #[cfg(test)]
     pub(crate) fn all_names() -> impl Iterator<Item = &'static str> {
         let all = [
@@ -244,35 +243,35 @@ pub(crate) enum HoleValue<'a> {
     Bytes([u8; 16]),
 }
 
-/// What fills the holes of a template.
+/// The values that fill the holes of a template.
 pub(crate) trait HoleValues {
-    /// The value for a word, if there is one.
+    /// The value of a word, if there is one.
     fn datum(&self, word: &HoleWord) -> Option<HoleValue<'_>>;
 
-    /// What relative times count from.
+    /// The time from which relative times are counted.
     fn now(&self) -> Timestamp {
         Timestamp::default()
     }
 }
 
-/// Seconds to wait, rounded up: a peer that comes back then is not too early.
+/// Seconds to wait, rounded up, so that a peer that tries again then is not too early.
 pub(crate) fn whole_seconds(span: Duration) -> u64 {
     span.as_secs() + u64::from(span.subsec_nanos() > 0)
 }
 
-/// What came out of the holes of a text.
+/// The values that were read from the holes of a text.
 pub(crate) struct HoleBindings {
-    /// What relative times count from.
+    /// The time from which relative times are counted.
     pub(crate) now: Timestamp,
     bound: Vec<(HoleWord, BoundValue)>,
 }
 
-/// One value: its text as it stood on the wire, and what it means.
+/// One value: its text as it was in the message, and its meaning.
 pub(crate) struct BoundValue {
     pub(crate) wire: Zeroizing<String>,
     pub(crate) time: Option<Timestamp>,
     pub(crate) number: Option<u64>,
-    /// Whether the time was told as so long from now.
+    /// Whether the text states a time relative to now.
     pub(crate) relative: bool,
 }
 
@@ -284,8 +283,8 @@ impl HoleBindings {
         }
     }
 
-    /// Binds a word to what stood on the wire. False if the text does not fit
-    /// the codec, or the word stood elsewhere with another value.
+    /// Binds a word to a text of a message. False if the text does not match the codec,
+    /// or if the word was found elsewhere with another value.
     pub(crate) fn bind(&mut self, word: &HoleWord, codec: &ValueCodec, wire: &str) -> bool {
         let Some((time, number)) = codec.decode(word, wire, self.now) else {
             return false;
@@ -322,7 +321,7 @@ impl HoleBindings {
         self.get(word)?.time
     }
 
-    /// How long it is to a time that was told so.
+    /// How far away a time is, if the text states it so.
     pub(crate) fn life(&self, word: &HoleWord) -> Option<Duration> {
         let bound = self.get(word).filter(|bound| bound.relative)?;
         Some(bound.time?.since(self.now))
@@ -332,7 +331,7 @@ impl HoleBindings {
         self.get(word)?.number
     }
 
-    /// The further parts.
+    /// The extra parts.
     pub(crate) fn extra(&self) -> crate::ExtraParts {
         let part = |(word, bound): &(HoleWord, BoundValue)| match word {
             HoleWord::Extra(name) => Some((name.to_string(), bound.wire.as_str().into())),

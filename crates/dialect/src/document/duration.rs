@@ -1,4 +1,4 @@
-//! Spans of time as people write them: `90s`, `10m`, `6h`, `30d`.
+//! Durations as people write them: `90s`, `10m`, `6h`, `30d`.
 
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ const UNITS: [(&str, u64); 6] = [
     ("ms", 1),
 ];
 
-/// The longest span, a hundred years: enough for any lifetime and far from the
-/// ends of a timestamp.
+/// The longest duration, a hundred years: enough for any lifetime, and far from the
+/// limits of a timestamp.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);
 
-/// Reads a span: a whole number and one of `ms`, `s`, `m`, `h`, `d`, `w`; at
-/// most a hundred years.
+/// Reads a duration: a whole number and one of `ms`, `s`, `m`, `h`, `d`, `w`; at most a
+/// hundred years.
 pub fn duration(text: &str) -> Option<Duration> {
     let digits = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at_checked(digits)?;
@@ -25,8 +25,8 @@ pub fn duration(text: &str) -> Option<Duration> {
     (span <= LONGEST).then_some(span)
 }
 
-/// Writes a span in the largest unit that divides it, as [`duration`] reads it.
-/// Below a millisecond it is rounded down.
+/// Writes a duration in the largest unit that divides it, so that [`duration`] can read
+/// it. Below a millisecond it is rounded down.
 pub fn duration_text(span: Duration) -> String {
     let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
     let unit = UNITS

@@ -45,40 +45,40 @@ thread_local! {
     static ASKED: RefCell<std::collections::BTreeSet<String>> = RefCell::default();
 }
 
-/// Notes a key or value that a reader knows, for the test of the reference.
+/// Remembers a key or value that the compiler knows, for the test of the reference.
 #[cfg(test)]
 fn note_asked(name: &str) {
     ASKED.with_borrow_mut(|asked| asked.insert(name.to_owned()));
 }
 
-/// What was noted on this thread.
+/// The keys and values remembered on this thread.
 #[cfg(test)]
 pub(crate) fn noted_keys() -> std::collections::BTreeSet<String> {
     ASKED.with_borrow(Clone::clone)
 }
 
-/// Forgets what was noted on this thread.
+/// Forgets the keys and values remembered on this thread.
 #[cfg(test)]
 pub(crate) fn forget_noted_keys() {
     ASKED.with_borrow_mut(std::collections::BTreeSet::clear);
 }
 
-/// The largest file that is looked at, in bytes.
+/// The size of the largest file that is read, in bytes.
 const MAX_SOURCE: usize = 1 << 20;
 
-/// The most mistakes that are told of one file.
+/// How many mistakes of one file are reported.
 const MAX_MISTAKES: usize = 100;
 
-/// A file that parsed as TOML, and what has been found wrong with it.
+/// A file that was parsed as TOML, and the mistakes found in it.
 #[derive(Debug)]
 pub struct TomlDocument<'s> {
     source: &'s str,
     origin: &'s str,
     root: Spanned<DeTable<'s>>,
-    /// Where each line begins, in bytes.
+    /// The byte offset at which each line begins.
     lines: Vec<usize>,
     found: RefCell<Vec<(usize, Mistake)>>,
-    /// Whether there was more than is told.
+    /// Whether there were more mistakes than are reported.
     more: Cell<bool>,
 }
 
@@ -87,7 +87,7 @@ impl<'s> TomlDocument<'s> {
     ///
     /// # Errors
     ///
-    /// Every place where the text is not TOML, or a file over 1 MiB.
+    /// Every place where the text is not valid TOML, or that the file is over 1 MiB.
     pub fn parse(source: &'s str, origin: &'s str) -> Result<Self, Mistakes> {
         if source.len() > MAX_SOURCE {
             return Err(Mistakes(vec![whole_file(
@@ -115,8 +115,8 @@ impl<'s> TomlDocument<'s> {
         }
     }
 
-    /// The top of the document. Take it once: each table reports the keys that
-    /// nobody asked for when it is dropped.
+    /// The top table of the document. Take it only once: when a table is dropped, it
+    /// reports the keys that nobody read.
     pub fn root(&self) -> TomlTable<'_> {
         TomlTable::new(self, self.root.get_ref(), 0, String::new())
     }
@@ -145,7 +145,7 @@ impl<'s> TomlDocument<'s> {
         self.found.borrow_mut().push((offset, mistake));
     }
 
-    /// The line, from 1, on which the value at a JSON pointer stands.
+    /// The line, counted from 1, of the value at a JSON pointer.
     pub fn line(&self, pointer: &str) -> Option<usize> {
         let mut table = self.root.get_ref();
         let mut keys = pointer.strip_prefix('/')?.split('/').peekable();
@@ -164,17 +164,17 @@ impl<'s> TomlDocument<'s> {
         self.found.borrow().is_empty()
     }
 
-    /// Whether further mistakes will not be told.
+    /// Whether further mistakes will not be reported.
     pub(crate) fn is_full(&self) -> bool {
         self.found.borrow().len() >= MAX_MISTAKES
     }
 
-    /// What was read, if nothing was wrong.
+    /// The value that was read, if there were no mistakes.
     ///
     /// # Errors
     ///
-    /// All mistakes, in the order of their places. A missing value without a
-    /// mistake is reported as one, so that nothing passes in silence.
+    /// All mistakes, in the order of their places. A missing value without a mistake is
+    /// reported as one, so that it does not go unnoticed.
     pub fn finish<T>(self, value: Option<T>) -> Result<T, Mistakes> {
         match value {
             Some(value) if self.is_sound() => Ok(value),

@@ -1,9 +1,9 @@
-//! The name that was probably meant.
+//! Finds the name that was probably meant.
 
 use strsim::levenshtein;
 
-/// The one of `known` that is nearest to `written`, as a question for a message;
-/// `None` if none is near.
+/// The name among `known` that is most similar to `written`, as a question for a message;
+/// `None` if none is similar.
 pub fn did_you_mean<'k>(written: &str, known: impl IntoIterator<Item = &'k str>) -> Option<String> {
     let near = |name: &str| {
         let shorter = name.chars().count().min(written.chars().count());

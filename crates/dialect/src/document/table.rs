@@ -1,4 +1,4 @@
-//! A table: keys that are asked for, and a complaint about the rest.
+//! A table: keys that are read, and complaints about all others.
 
 use std::cell::RefCell;
 
@@ -6,7 +6,7 @@ use toml::de::DeTable;
 
 use super::{TomlDocument, TomlValue, below, did_you_mean};
 
-/// A table of the document. Dropping it reports the keys nobody asked for.
+/// A table of the document. When it is dropped, it reports the keys that nobody read.
 #[derive(Debug)]
 pub struct TomlTable<'d> {
     document: &'d TomlDocument<'d>,
@@ -17,7 +17,7 @@ pub struct TomlTable<'d> {
     open: RefCell<bool>,
 }
 
-/// A key that the file chose, and where it stands.
+/// A key that the author of the file chose, and its place.
 #[derive(Clone, Debug)]
 pub struct TomlKey<'d> {
     /// The key.
@@ -43,7 +43,7 @@ impl<'d> TomlTable<'d> {
         }
     }
 
-    /// The value of a key, if it is there.
+    /// The value of a key, if it exists.
     pub fn get(&self, key: &str) -> Option<TomlValue<'d>> {
         #[cfg(test)]
         super::note_asked(key);
@@ -51,7 +51,7 @@ impl<'d> TomlTable<'d> {
         self.value(key)
     }
 
-    /// The value of a key; a mistake if it is not there.
+    /// The value of a key; reports a mistake if it does not exist.
     pub fn require(&self, key: &str) -> Option<TomlValue<'d>> {
         let value = self.get(key);
         if value.is_none() {
@@ -60,7 +60,8 @@ impl<'d> TomlTable<'d> {
         value
     }
 
-    /// The value of a key; a mistake if it is not there, with what to write.
+    /// The value of a key; reports a mistake if it does not exist, with help on what to
+    /// write.
     pub fn require_or(&self, key: &str, help: &str) -> Option<TomlValue<'d>> {
         let value = self.get(key);
         if value.is_none() {
@@ -69,15 +70,14 @@ impl<'d> TomlTable<'d> {
         value
     }
 
-    /// Records a mistake about something that the table lacks: a key, or keys with
-    /// `/` between them.
+    /// Reports something that the table lacks: a key, or keys with `/` between them.
     pub fn blame_below(&self, keys: &str, message: impl Into<String>, help: Option<String>) {
         let keys = keys.split('/');
         let pointer = keys.fold(self.pointer.clone(), |pointer, key| below(&pointer, key));
         self.document.blame(self.offset, &pointer, message, help);
     }
 
-    /// Every key with its value, for tables whose keys the file chooses.
+    /// Every key with its value, for tables whose keys the author chooses.
     pub fn entries(&self) -> Vec<(TomlKey<'d>, TomlValue<'d>)> {
         *self.open.borrow_mut() = true;
         self.keys()
@@ -90,13 +90,13 @@ impl<'d> TomlTable<'d> {
         &self.pointer
     }
 
-    /// Records a mistake about the table as a whole.
+    /// Reports a mistake about the table as a whole.
     pub fn blame(&self, message: impl Into<String>) {
         self.document
             .blame(self.offset, &self.pointer, message, None);
     }
 
-    /// Records a mistake about one of its keys.
+    /// Reports a mistake about one of its keys.
     pub fn blame_key(&self, key: &TomlKey<'_>, message: impl Into<String>, help: Option<String>) {
         self.document
             .blame(key.offset, &below(&self.pointer, key.name), message, help);

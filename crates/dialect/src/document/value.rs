@@ -1,4 +1,4 @@
-//! A value: typed reads that leave a mistake behind when the type is wrong.
+//! A value: typed reads that report a mistake if the type is wrong.
 
 use std::time::Duration;
 
@@ -53,7 +53,7 @@ impl<'d> TomlValue<'d> {
         found
     }
 
-    /// A span of time such as `10m`.
+    /// A duration such as `10m`.
     pub fn duration(&self) -> Option<Duration> {
         let found = duration(self.text()?);
         if found.is_none() {
@@ -79,7 +79,7 @@ impl<'d> TomlValue<'d> {
         found
     }
 
-    /// A table. Take it once: see [`TomlDocument::root`].
+    /// A table. Take it only once: see [`TomlDocument::root`].
     pub fn table(&self) -> Option<TomlTable<'d>> {
         let table = self.typed("a table", DeValue::as_table)?;
         Some(TomlTable::new(
@@ -102,13 +102,13 @@ impl<'d> TomlValue<'d> {
         )
     }
 
-    /// The strings of an array; those that are none leave a mistake.
+    /// The strings of an array; anything else in it is reported.
     pub fn texts(&self) -> Option<Vec<&'d str>> {
         Some(self.array()?.iter().filter_map(Self::text).collect())
     }
 
-    /// A string member of a table, looked at in passing: nothing is recorded,
-    /// and the table does not count it as asked for.
+    /// A string member of a table. Nothing is reported, and the table does not count it
+    /// as read.
     pub fn member_text(&self, key: &str) -> Option<&'d str> {
         self.value
             .get_ref()
@@ -143,23 +143,22 @@ impl<'d> TomlValue<'d> {
         self.value.get_ref().is_bool()
     }
 
-    /// Records a mistake about the value.
+    /// Reports a mistake about the value.
     pub fn blame(&self, message: impl Into<String>, help: Option<String>) {
         self.document
             .blame(self.offset(), &self.pointer, message, help);
     }
 
-    /// Records a mistake about something that the value lacks: a key, or keys with
-    /// `/` between them.
+    /// Reports something that the value lacks: a key, or keys with `/` between them.
     pub fn blame_below(&self, keys: &str, message: impl Into<String>, help: Option<String>) {
         let keys = keys.split('/');
         let pointer = keys.fold(self.pointer.clone(), |pointer, key| below(&pointer, key));
         self.document.blame(self.offset(), &pointer, message, help);
     }
 
-    /// Records a mistake at a byte of the string that the value is. The place
-    /// is exact in literal strings (`'…'`, `'''…'''`) and in others that hold
-    /// no escape before it; else it is that of the string.
+    /// Reports a mistake at a byte of this string. The place is exact in literal strings
+    /// (`'…'`, `'''…'''`), and in others that have no escape before it; otherwise it is
+    /// the place of the string.
     pub fn blame_inside(&self, at: usize, message: impl Into<String>, help: Option<String>) {
         let offset = self.inside(at).unwrap_or(self.offset());
         self.document.blame(offset, &self.pointer, message, help);

@@ -1,5 +1,5 @@
-//! The lines `# @NAME VALUE` of an exchange: which there are, and what is wrong
-//! with one.
+//! The lines `# @NAME VALUE` of an exchange: which ones exist, and what is wrong with
+//! one.
 
 use countersign_domain::{Refusal, Timestamp};
 
@@ -9,7 +9,7 @@ use crate::Dialect;
 use crate::document::did_you_mean;
 use crate::instant::{ZoneSpelling, instant, rfc3339};
 
-/// The annotations beside those that state what a client must read.
+/// The annotations, apart from those that state what a client must read.
 pub(crate) const ANNOTATIONS: [&str; 8] = [
     "refusal",
     "understood",
@@ -69,17 +69,17 @@ fn flaw(dialect: &Dialect, name: &str, value: &str) -> Option<String> {
     }
 }
 
-/// Whether an annotation states that the reply does not tell something.
+/// Whether an annotation states that the reply does not have something.
 fn is_none(name: &str, value: &str) -> bool {
     NAMES.contains(&name) && value.is_empty()
 }
 
-/// Whether an annotation states an instant.
+/// Whether an annotation states a time.
 pub(super) fn is_time(name: &str) -> bool {
     name == "now" || name.ends_with("_at")
 }
 
-/// An instant as an annotation has it.
+/// A time, as an annotation states it.
 pub(super) fn shown(time: Timestamp) -> String {
     let digits = if time.as_micros() % 1_000_000 == 0 {
         0

@@ -1,4 +1,4 @@
-//! Whether two messages are the same, as far as the recorded one says.
+//! Whether two messages are the same, as far as the recorded one states.
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -7,8 +7,8 @@ use http::{HeaderMap, Request, Response};
 use crate::json::{self, JsonRules};
 use crate::media;
 
-/// How a reply that was written differs from the recorded one, which names
-/// every header that matters.
+/// How a reply that was written differs from the recorded one, which has every header
+/// that matters.
 pub(super) fn replies(written: &Response<Bytes>, recorded: &Response<Bytes>) -> Vec<String> {
     let mut wrong = Vec::new();
     if written.status() != recorded.status() {
@@ -31,8 +31,8 @@ pub(super) fn replies(written: &Response<Bytes>, recorded: &Response<Bytes>) -> 
     wrong
 }
 
-/// How a request that was written differs from the recorded one, which may
-/// have more headers.
+/// How a request that was written differs from the recorded one, which may have more
+/// headers.
 pub(super) fn requests(written: &Request<Bytes>, recorded: &Request<Bytes>) -> Vec<String> {
     let mut wrong = Vec::new();
     let line = |request: &Request<Bytes>| format!("{} {}", request.method(), request.uri());
@@ -56,7 +56,7 @@ pub(super) fn requests(written: &Request<Bytes>, recorded: &Request<Bytes>) -> V
     wrong
 }
 
-/// The headers of one that the other does not have alike.
+/// The headers of one message that are missing or different in the other.
 pub(super) fn missing(of: &HeaderMap, from: &HeaderMap, what: &str) -> Vec<String> {
     let absent = of
         .iter()

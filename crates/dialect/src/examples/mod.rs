@@ -1,7 +1,7 @@
 //! Recorded exchanges as test vectors: `examples/*.http` beside a dialect file.
 //!
-//! A file holds exchanges, each under a title. Lines that begin with `# @` say
-//! what cannot be seen on the wire; other lines with `#` are comments.
+//! A file holds exchanges, each with a title. Lines that begin with `# @` state what the
+//! messages do not show; other lines with `#` are comments.
 //!
 //! ```text
 //! ### A wrong password
@@ -40,14 +40,14 @@ use http::{Request, Response};
 
 use crate::Dialect;
 
-/// An exchange of a file.
+/// An exchange in a file.
 #[derive(Debug)]
 pub struct ExampleExchange {
     /// The title.
     pub title: String,
-    /// The line of the title, from 1.
+    /// The line of the title, counted from 1.
     pub line: usize,
-    /// What the lines with `# @` say: name and value.
+    /// The names and values of the lines with `# @`.
     pub annotations: Vec<(String, String)>,
     /// The request; its URI is a path.
     pub request: Request<Bytes>,
@@ -55,12 +55,12 @@ pub struct ExampleExchange {
     pub reply: Response<Bytes>,
 }
 
-/// Runs every exchange of a file against a dialect, in both directions;
-/// `origin` names the file in messages.
+/// Checks every exchange of a file against a dialect, in both directions; `origin` names
+/// the file in messages.
 ///
 /// # Errors
 ///
-/// Everything that is not as recorded, each with file and line.
+/// Every difference from the record, with file and line.
 pub fn check(dialect: &Dialect, text: &str, origin: &str) -> Result<(), Vec<String>> {
     let mut wrong = Vec::new();
     for exchange in parse(text, origin).map_err(|flaw| vec![flaw])? {
@@ -78,7 +78,7 @@ pub fn check(dialect: &Dialect, text: &str, origin: &str) -> Result<(), Vec<Stri
 ///
 /// # Errors
 ///
-/// The first line that is not of the format, with file and line.
+/// The first line that is not in the format, with file and line.
 pub fn parse(text: &str, origin: &str) -> Result<Vec<ExampleExchange>, String> {
     let mut exchanges = Vec::new();
     let lines: Vec<&str> = text.lines().collect();
@@ -98,7 +98,7 @@ pub fn parse(text: &str, origin: &str) -> Result<Vec<ExampleExchange>, String> {
 }
 
 impl ExampleExchange {
-    /// What a line `# @NAME VALUE` says.
+    /// The name and value of a line `# @NAME VALUE`.
     pub fn annotation(&self, name: &str) -> Option<&str> {
         self.annotations
             .iter()

@@ -1,4 +1,4 @@
-//! One exchange, in both directions.
+//! Checks one exchange in both directions.
 
 use bytes::Bytes;
 use countersign_domain::{Reason, Refusal, Timestamp, TokenOperation};
@@ -17,7 +17,7 @@ use crate::{
 /// 2024-01-15T09:30:00Z
 const NOW: Timestamp = Timestamp::from_seconds(1_705_311_000);
 
-/// What is not as recorded.
+/// The differences from the record.
 pub(super) fn run(dialect: &Dialect, exchange: &ExampleExchange) -> Vec<String> {
     let mistakes = annotations::mistakes(dialect, exchange);
     if !mistakes.is_empty() {
@@ -32,13 +32,13 @@ struct ExampleRun<'r> {
     exchange: &'r ExampleExchange,
     now: Timestamp,
     refusal: Option<Refusal>,
-    /// The methods that the path serves, if the request's is none of them.
+    /// The methods that the path has, if the request's is none of them.
     allow: Option<String>,
     heard: HeardRequest,
 }
 
 impl<'r> ExampleRun<'r> {
-    /// The annotations are without a mistake.
+    /// Checks that the annotations have no mistakes.
     fn new(dialect: &'r Dialect, exchange: &'r ExampleExchange) -> Self {
         let now = exchange
             .annotation("now")
@@ -90,7 +90,7 @@ impl<'r> ExampleRun<'r> {
         })
     }
 
-    /// What the request was made of, and the further parts that are said.
+    /// The values of the request, and the extra parts from the annotations.
     fn parts(&self) -> RequestParts {
         let mut parts = RequestParts::from_heard(&self.heard);
         let said = self.exchange.annotations.iter();
@@ -104,7 +104,7 @@ impl<'r> ExampleRun<'r> {
         parts
     }
 
-    /// What the client's side makes of the reply.
+    /// What the client reads in the reply.
     fn understood(&self) -> Result<UnderstoodReply, String> {
         let parts = self.parts();
         let (operation, variant) = (self.operation(), self.variant());
@@ -114,7 +114,7 @@ impl<'r> ExampleRun<'r> {
             .map_err(|error| error.to_string())
     }
 
-    /// As issuer: the request leads to the recorded reply.
+    /// As issuer: the request must lead to the recorded reply.
     fn issue(&self, told: Option<&UnderstoodReply>) -> Vec<String> {
         if let Some(wrong) = self.misheard() {
             return vec![wrong];
@@ -130,8 +130,7 @@ impl<'r> ExampleRun<'r> {
         compare::replies(&reply, &self.exchange.reply)
     }
 
-    /// Whether the refusal is the one that the record names, or falls back to it
-    /// in this dialect.
+    /// Whether the refusal is the recorded one, or looks like it in this dialect.
     fn is_spelled(&self, refusal: Refusal, named: Option<Refusal>) -> bool {
         let Some(named) = named else { return false };
         let falls_back = || {
@@ -144,8 +143,8 @@ impl<'r> ExampleRun<'r> {
         refusal == named || (refusal.fallback() == Some(named) && falls_back())
     }
 
-    /// A refusal of the request itself must come from reading it, and one by
-    /// decision must not.
+    /// A refusal of the request itself must come from reading it; a refusal by decision
+    /// must not.
     fn misheard(&self) -> Option<String> {
         use Refusal::{AmbiguousPath, UnsupportedMedia};
         use Refusal::{Malformed, MethodNotAllowed, MissingBearer, MissingField, TooLarge};
@@ -216,8 +215,8 @@ impl<'r> ExampleRun<'r> {
         )
     }
 
-    /// As client: the reply means what is said, and the request is the recorded
-    /// one.
+    /// As client: the reply must mean what the record states, and the request must equal
+    /// the recorded one.
     fn call(&self, told: Result<UnderstoodReply, String>) -> Vec<String> {
         let wanted = self
             .exchange
@@ -247,7 +246,7 @@ impl<'r> ExampleRun<'r> {
         wrong
     }
 
-    /// How what was read differs from what the exchange says.
+    /// How the values that were read differ from those that the exchange states.
     fn differs(&self, read: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
         let said = self.exchange.annotations.iter();
         let differs = said.filter_map(|(name, wanted)| {

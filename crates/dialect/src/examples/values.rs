@@ -1,4 +1,5 @@
-//! What an exchange is made of: the request as heard, and the reply as told.
+//! The values in an exchange: those that the issuer reads in the request, and those that
+//! the client reads in the reply.
 
 use super::annotations::shown;
 use crate::{
@@ -6,7 +7,7 @@ use crate::{
     UnreadRequest,
 };
 
-/// What the issuer's side made of the request.
+/// What the issuer read in the request.
 pub(super) enum HeardRequest {
     Command(TokenCommand),
     Unread(UnreadRequest),
@@ -66,7 +67,7 @@ pub(super) fn asked_form(command: &TokenCommand) -> AskedForm {
     }
 }
 
-/// What a request was made of.
+/// The values of a request.
 #[derive(Default)]
 pub(super) struct RequestParts {
     pub(super) login: Option<String>,

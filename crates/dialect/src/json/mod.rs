@@ -15,7 +15,7 @@ use std::ops::Range;
 
 pub(crate) use parser::parse;
 
-/// A value and where it stands.
+/// A value and its position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct JsonNode<'a> {
     pub(crate) span: Range<usize>,
@@ -57,19 +57,19 @@ impl fmt::Display for JsonFault {
 /// How strictly a text is read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct JsonRules {
-    /// The deepest nesting that is read.
+    /// The deepest nesting that is allowed.
     pub(crate) depth: usize,
-    /// Whether an object may name a member twice.
+    /// Whether an object may have two members of one name.
     pub(crate) duplicates: bool,
 }
 
 impl JsonRules {
-    /// For the token endpoints, whose bodies are ours to define.
+    /// For the token endpoints, whose bodies the dialect defines.
     pub(crate) const STRICT: Self = Self {
         depth: 32,
         duplicates: false,
     };
-    /// For bodies of the guarded API, of which only one member is our business.
+    /// For bodies of the guarded API, of which only one member concerns us.
     pub(crate) const FOREIGN: Self = Self {
         depth: 128,
         duplicates: true,

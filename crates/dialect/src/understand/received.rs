@@ -1,5 +1,4 @@
-//! A reply as it was received: whether it succeeds, and what stands where the dialect has
-//! holes.
+//! A reply as it was received: whether it succeeds, and the texts in the dialect's holes.
 
 use bytes::Bytes;
 use countersign_domain::{Refusal, Timestamp, TokenOperation};
@@ -16,12 +15,12 @@ use crate::template::ReadingMode;
 use crate::word::{HoleBindings, HoleWord};
 use crate::{RefusedBy, UnintelligibleReply};
 
-/// A reply as it was received, with its body as JSON if it is that.
+/// A reply as it was received, with its body as JSON if it is JSON.
 pub(super) struct ReceivedReply<'r> {
     pub(super) operation: TokenOperation,
     pub(super) response: &'r Response<Bytes>,
     pub(super) tree: Option<JsonNode<'r>>,
-    /// Why the body cannot be looked at, if it cannot.
+    /// Why the body cannot be read, if it cannot.
     pub(super) unread: Option<&'r String>,
     pub(super) now: Timestamp,
 }
@@ -37,8 +36,8 @@ impl ReceivedReply<'_> {
         good && form.reply.success.iter().all(|test| self.passes(test))
     }
 
-    /// Whether the reply says itself that it is not a success: what `success` looks
-    /// at is there, with another value.
+    /// Whether the reply itself states that it is not a success: a member that `success`
+    /// tests exists, with another value.
     pub(super) fn denies(&self, form: &OperationForm) -> bool {
         let other = |test: &SuccessTest| {
             let found = self.tree.as_ref().and_then(|tree| tree.at(&test.pointer));
@@ -79,8 +78,8 @@ impl ReceivedReply<'_> {
         Ok(bindings)
     }
 
-    /// Of several headers of a name, the first that fits; of several cookies of a
-    /// name, the last one.
+    /// Of several headers of one name, the first that matches; of several cookies of one
+    /// name, the last.
     fn header(
         &self,
         name: &HeaderName,
@@ -160,8 +159,8 @@ impl ReceivedReply<'_> {
     }
 }
 
-/// A body as JSON, or why it cannot be looked at, if it is JSON all the same: which
-/// of two members of a name counts nobody knows.
+/// The body as JSON, or why JSON cannot be used: of two members with one name nobody
+/// knows which one counts.
 pub(super) fn tree(text: &[u8]) -> (Option<JsonNode<'_>>, Option<String>) {
     match json::parse(text, JsonRules::STRICT) {
         Ok(tree) => (Some(tree), None),
@@ -173,8 +172,8 @@ pub(super) fn tree(text: &[u8]) -> (Option<JsonNode<'_>>, Option<String>) {
     }
 }
 
-/// A reply without the mark that some servers put before it, which a reader may
-/// pass over (RFC 8259 section 8.1).
+/// A reply without the byte order mark that some servers write first, and which a reader
+/// may skip (RFC 8259 section 8.1).
 pub(super) fn without_mark(body: &[u8]) -> &[u8] {
     body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
 }

@@ -1,4 +1,4 @@
-//! Which refusal a reply is, if it is one that the dialect knows.
+//! Finds out which refusal a reply is, if the dialect knows it.
 
 use countersign_domain::{Refusal, TokenOperation};
 use http::StatusCode;
@@ -10,7 +10,7 @@ use crate::word::{HoleBindings, HoleWord};
 use crate::{Dialect, RefusedBy};
 
 impl Dialect {
-    /// What the reply refuses; `None` if it is a success, or nothing known.
+    /// The refusal in the reply; `None` if it is a success, or an unknown reply.
     pub(super) fn refused(&self, reply: &ReceivedReply<'_>, succeeded: Succeeded) -> Option<Found> {
         let status = reply.response.status();
         // A vendor whose every status is a success may still have words of its own.
@@ -44,7 +44,7 @@ impl Dialect {
         })
     }
 
-    /// How well a reply fits a refusal; `None` if a field says another one.
+    /// How well a reply matches a refusal; `None` if a field contradicts it.
     pub(super) fn likeness(
         &self,
         known: &KnownRefusal,
@@ -86,35 +86,35 @@ impl Dialect {
 /// Whether a reply is a success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Succeeded {
-    /// It is not what a success is.
+    /// It fails the test for success.
     No,
-    /// It is, unless a refusal is in it.
+    /// It passes the test, unless it contains a refusal.
     AsFarAsIsKnown,
 }
 
 /// A refusal that was found in a reply.
 pub(super) struct Found {
     pub(super) by: RefusedBy,
-    /// Whether the file's own fields or words say so, and not the status alone.
+    /// Whether the file's own fields or words say so, and not only the status.
     pub(super) recognised: bool,
-    /// Whether it is one that a gateway may write in a form of its own.
+    /// Whether a gateway may write this refusal in a format of its own.
     pub(super) passes: bool,
 }
 
-/// How well a reply fits, the weightiest first.
+/// How well a reply matches, the most significant part first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Likeness {
     fields: usize,
     detail: bool,
 }
 
-/// Whether a status is one of those that pass, which whatever stands before a
-/// vendor writes in its own form.
+/// Whether a status is one of a temporary failure, which a server in front of the vendor
+/// writes in its own format.
 fn passes_by_itself(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 425 | 429 | 500 | 502 | 503 | 504)
 }
 
-/// What a status means by itself (RFC 9110 section 15).
+/// What a status means without a body (RFC 9110 section 15).
 fn by_status(operation: TokenOperation, status: StatusCode) -> Option<Refusal> {
     Some(match status.as_u16() {
         401 => own(operation),

@@ -1,5 +1,5 @@
-//! What a reply says of time: its own date, when to come back, and whether the end of a
-//! token can be one.
+//! The times in a reply: its own date, when to try again, and whether an expiry time can
+//! be one.
 
 use std::time::Duration;
 
@@ -12,9 +12,9 @@ use crate::expiry::{is_before_tokens, unverified};
 use crate::word::{HoleBindings, HoleWord};
 
 impl ReceivedReply<'_> {
-    /// What an end of a token seems to be instead, if it is an instant of the last
-    /// century, or so far from now as now is from 1970. The vendor's clock may be
-    /// in the last century, too.
+    /// What an expiry time seems to be instead, if it lies in the last century, or as far
+    /// in the future as 1970 is in the past. The vendor's clock may be in the last
+    /// century, too.
     pub(super) fn misread_end(&self, bindings: &HoleBindings, token: &str) -> Option<String> {
         let clocks = [
             bindings.time(&HoleWord::Now),
@@ -65,8 +65,7 @@ pub(super) fn date(headers: &HeaderMap) -> Option<Timestamp> {
     Timestamp::from_http_date(headers.get(DATE)?.to_str().ok()?)
 }
 
-/// RFC 9110 section 10.2.3: seconds, or a date, which is one of the vendor's
-/// clock.
+/// RFC 9110 section 10.2.3: seconds, or a date by the vendor's clock.
 pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let clock = date(headers).unwrap_or(now);
@@ -83,19 +82,19 @@ pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duratio
     Some(Timestamp::from_http_date(text)?.since(clock))
 }
 
-/// Nobody is told to come back in thirty years: some vendors tell the instant, in
-/// seconds or milliseconds since 1970.
+/// Nobody waits thirty years before trying again: some vendors state the time, in seconds
+/// or milliseconds since 1970.
 const EARLIEST_INSTANT: u64 = 1_000_000_000;
 /// The first second with six digits of a year.
 const LATEST_INSTANT: u64 = 253_402_300_800;
 
-/// Whether a life is an instant of these years, counted from 1970.
+/// Whether a lifetime is really a time of these years, counted from 1970.
 fn is_about(life: Duration, now: Timestamp) -> bool {
     let since_1970 = now.since(Timestamp::from_seconds(0));
     life.abs_diff(since_1970) < YEAR
 }
 
-/// No token is meant to live longer; a time so far away could not be written.
+/// No token is meant to live longer, and a time so far away could not be written.
 const LONGEST_LIFE: Duration = Duration::from_secs(1 << 33);
 
 const YEAR: Duration = Duration::from_hours(365 * 24);
