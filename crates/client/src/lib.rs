@@ -98,7 +98,7 @@ pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a
 #[doc = include_str!("../../../docs/integrators/README.md")]
 struct IntegratorsGuide;
 
-/// The examples are compiled.
+/// Compiles the examples of the README.
 #[cfg(all(doctest, feature = "reqwest"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -1,8 +1,8 @@
-//! Small files that an operator or integrator names: read whole or not at all, never
-//! waited for without end, and nothing of them is left in memory.
+//! Small files that an operator or integrator names. They are read completely or not at
+//! all, waiting for one has a limit, and no copy of its content is left in memory.
 //!
-//! A pipe is read like a file, for at most five seconds: it is what `<(…)` of a shell
-//! and a piped `/dev/stdin` are, and how programs that keep secrets hand them over.
+//! A pipe is read like a file, for at most five seconds: `<(…)` of a shell and a piped
+//! `/dev/stdin` are pipes, and programs that manage secrets often pass them on that way.
 
 use std::fs::{self, File, FileType, Metadata};
 use std::io::{self, Read};
@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
-/// How long a pipe is waited for, until its end.
+/// How long a pipe may take to end.
 const PIPE_LIMIT: Duration = Duration::from_secs(5);
 
-/// How often a pipe is looked at.
+/// How often a pipe is checked for more.
 const PIPE_PAUSE: Duration = Duration::from_millis(10);
 
-/// A file that was opened and is one that has an end, or a pipe.
+/// An open file that has an end, or a pipe.
 #[derive(Debug)]
 pub struct NamedFile {
     file: File,
@@ -26,36 +26,36 @@ pub struct NamedFile {
 }
 
 impl NamedFile {
-    /// More than any secret or key has, in bytes.
+    /// More bytes than any secret or key has.
     pub const LARGEST_SECRET: u64 = 64 << 10;
-    /// More than settings or certificates have, in bytes.
+    /// More bytes than settings or certificates have.
     pub const LARGEST_TEXT: u64 = 4 << 20;
 
-    /// Opens a regular file or a pipe, which is not waited for here, or `/dev/null`.
+    /// Opens a regular file, a pipe (without waiting for its writer), or `/dev/null`.
     ///
     /// # Errors
     ///
-    /// It is something else, such as a directory or device, or cannot be opened.
+    /// It is something else, such as a directory or device, or it cannot be opened.
     pub fn open(path: &Path) -> io::Result<Self> {
         let is_nothing = path == Path::new("/dev/null");
         Self::of_kind(path, |kind| kind.is_file() || kind.is_fifo() || is_nothing)
     }
 
-    /// Opens a regular file or a pipe, for a key: the null device holds none, and its
-    /// mode is nobody's to change.
+    /// Opens a regular file or a pipe that contains a key. The null device contains none,
+    /// and its mode cannot be corrected.
     ///
     /// # Errors
     ///
-    /// It is something else, or cannot be opened.
+    /// It is something else, or it cannot be opened.
     pub fn key(path: &Path) -> io::Result<Self> {
         Self::of_kind(path, |kind| kind.is_file() || kind.is_fifo())
     }
 
-    /// Opens a regular file and nothing else: for what is read again and again.
+    /// Opens a regular file and nothing else, for a file that is read again and again.
     ///
     /// # Errors
     ///
-    /// It is something else, or cannot be opened.
+    /// It is something else, or it cannot be opened.
     pub fn regular(path: &Path) -> io::Result<Self> {
         Self::of_kind(path, FileType::is_file)
     }
@@ -76,26 +76,26 @@ impl NamedFile {
         Ok(Self { file, metadata })
     }
 
-    /// What the system says of the opened file.
+    /// The metadata of the open file.
     pub fn metadata(&self) -> &Metadata {
         &self.metadata
     }
 
-    /// All of it.
+    /// All bytes of the file.
     ///
     /// # Errors
     ///
-    /// It is larger than `most` bytes, cannot be read, or is a pipe to whose end
-    /// nobody wrote in time.
+    /// It has more than `most` bytes, cannot be read, or is a pipe that did not end in
+    /// time.
     pub fn bytes(self, most: u64) -> io::Result<Zeroizing<Vec<u8>>> {
         self.bytes_within(most, PIPE_LIMIT)
     }
 
-    /// All of it, as UTF-8.
+    /// The whole text of the file.
     ///
     /// # Errors
     ///
-    /// As [`NamedFile::bytes`], and that it is not UTF-8.
+    /// As [`NamedFile::bytes`], and if it is not UTF-8.
     pub fn text(self, most: u64) -> io::Result<Zeroizing<String>> {
         let bytes = self.bytes(most)?;
         let text = std::str::from_utf8(&bytes).map_err(|_| {

@@ -43,7 +43,7 @@ pub struct Profile {
     pub login: String,
     /// Where the login's secret is.
     pub secret: SecretPlace,
-    /// Further parts of the credential, by the dialect's names for them.
+    /// Extra parts of the credential, by the names that the dialect gives them.
     pub extra: BTreeMap<String, ExtraPart>,
     /// Where the session is stored.
     pub storage: SessionStorage,
@@ -78,7 +78,7 @@ pub enum SecretPlace {
     Asked,
 }
 
-/// A further part of a credential.
+/// An extra part of a credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ExtraPart {
     /// The value itself.

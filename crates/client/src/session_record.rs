@@ -51,7 +51,7 @@ pub struct TokenSet {
     pub client_id: Option<u64>,
     /// The login as the vendor's reply states it.
     pub login: Option<String>,
-    /// Further parts of the token, which are presented with it.
+    /// Extra parts of the token, which are presented with it.
     pub extra: ExtraParts,
 }
 

@@ -22,19 +22,19 @@ pub trait Transport: Send + Sync + 'static {
     ) -> BoxFuture<'_, Result<Response<Bytes>, TransportError>>;
 }
 
-/// What a request of a [`crate::TokenSource`] is for, and which secrets are in it, for
+/// What a request of a [`crate::TokenSource`] is for, and which secrets it contains, for
 /// a transport that shows what it sends.
 #[derive(Clone, Debug)]
 pub struct RequestContext {
-    /// What is asked for.
+    /// The operation.
     pub operation: TokenOperation,
-    /// The secret of the login, where it is needed.
+    /// The secret of the login, if the request needs it.
     pub secret: Option<Secret>,
-    /// The access token at hand.
+    /// The access token that the client has.
     pub access_token: Option<Secret>,
-    /// The refresh token at hand.
+    /// The refresh token that the client has.
     pub refresh_token: Option<Secret>,
-    /// The further parts of the credential, and those that came with the tokens.
+    /// The extra parts of the credential, and those that came with the tokens.
     pub extra: ExtraParts,
 }
 

@@ -7,7 +7,7 @@ use reqwest_middleware::{Error, Middleware, Next, Result};
 use super::tower_bearer::again_with;
 use crate::{TokenSource, TokenVerdict};
 
-/// Responses longer than this are not read to find out whether a token was refused.
+/// Longer responses are not read to find out whether a token was refused.
 const LONGEST_REFUSAL: u64 = 64 * 1024;
 
 /// Gives each request a fresh token. A request whose token is refused is made once

@@ -14,8 +14,8 @@ use crate::{
 };
 
 impl Profile {
-    /// A builder of a token source for this profile, with all that the profile says
-    /// and defaults for the rest.
+    /// A builder of a token source for this profile, with the profile's settings, and
+    /// defaults for the rest.
     ///
     /// # Errors
     ///
@@ -47,7 +47,7 @@ impl Profile {
         }))
     }
 
-    /// The sources of the further parts of the credential.
+    /// The sources of the extra parts of the credential.
     pub fn extra_sources(&self) -> impl Iterator<Item = (&str, Box<dyn SecretSource>)> {
         let parts = self.extra.iter();
         parts.map(|(name, part)| (name.as_str(), self.part_source(part)))
@@ -130,7 +130,7 @@ impl Profile {
         self.proxy.clone().unwrap_or_else(environment::proxies)
     }
 
-    /// What reaches a server of the vendor: its API, or its token endpoints.
+    /// A transport to a server of the vendor: its API, or its token endpoints.
     ///
     /// # Errors
     ///
@@ -175,7 +175,7 @@ impl KeyPlace {
     }
 }
 
-/// The missing secret of the profile with this name.
+/// The error that the profile with this name has no secret.
 struct MissingSecret(String);
 
 impl SecretSource for MissingSecret {

@@ -1,7 +1,7 @@
-//! The way to a token that is not in memory, from top to bottom:
-//! [`wait_for_token`] joins the one renewal that runs for all who wait
-//! ([`join_renewal`]); that one takes its turn ([`renew`]), looks into the store
-//! without its lock, and else goes on under the lock ([`Renewal::run`]).
+//! How a token that is not in memory is obtained, from top to bottom: [`wait_for_token`]
+//! joins the one renewal that runs for all waiting callers ([`join_renewal`]); the
+//! renewal takes its turn ([`renew`]), reads the store without its lock, and if that does
+//! not help continues under the lock ([`Renewal::run`]).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,11 +14,11 @@ use super::renewal::{Renewal, RenewalPurpose};
 use super::state::SourceState;
 use crate::{AccessToken, BoxFuture, Error, ErrorKind};
 
-/// How long a process that ends soon waits for the renewal of another one, while
-/// the token at hand may still be used.
+/// How long a process that ends soon waits for another process's renewal while its token
+/// may still be used.
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
-/// A token, waited for no longer than `patience`.
+/// Waits for a token, but no longer than `patience`.
 pub(super) async fn wait_for_token(
     state: &Arc<SourceState>,
     patience: Duration,
@@ -57,7 +57,7 @@ async fn renew_until_there_is_one(
     }
 }
 
-/// Waits for the next try, if there is one in time.
+/// Waits until the next attempt, if it comes in time.
 async fn wait_for_retry(state: &SourceState, error: Error, deadline: Instant) -> Result<(), Error> {
     let left = deadline.saturating_duration_since(Instant::now());
     let retry_at = error.retry_at.filter(|_| error.is_transient());
@@ -70,7 +70,7 @@ async fn wait_for_retry(state: &SourceState, error: Error, deadline: Instant) ->
     }
 }
 
-/// Waits for the renewal that runs, or for one that begins now.
+/// Waits for the renewal that is running, or for a new one.
 async fn join_renewal(state: &Arc<SourceState>, purpose: RenewalPurpose) -> Result<(), Error> {
     let begin = || renew(state.clone(), purpose, state.logouts());
     let outcome = state.renewals.join(begin).await;

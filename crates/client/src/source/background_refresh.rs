@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use crate::session::NextStep;
 use crate::{BoxFuture, Clock};
 
-/// The least time between two tries in the background, whatever the clock says.
+/// The shortest time between two background attempts, whatever the clock shows.
 const PACE: Duration = Duration::from_millis(20);
 
 /// Knows when the next refresh is due. Its task ends with the source.

@@ -20,7 +20,7 @@ use crate::{
 /// How long a caller waits for a token.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Builds a source of tokens. A login and a secret are required, all else has a
+/// Builds a source of tokens. A login and a secret are required; everything else has a
 /// default.
 #[must_use]
 pub struct TokenSourceBuilder {
@@ -97,20 +97,20 @@ impl TokenSourceBuilder {
         self
     }
 
-    /// Adds a further part of the credential, by the dialect's name for it.
+    /// Adds an extra part of the credential, by the name that the dialect gives it.
     pub fn extra(self, name: impl Into<String>, value: impl Into<Secret>) -> Self {
         self.extra_from(name, value.into())
     }
 
-    /// Adds the source of a further part of the credential. It is read again whenever
+    /// Adds the source of an extra part of the credential. It is read again whenever
     /// tokens are requested.
     pub fn extra_from(mut self, name: impl Into<String>, source: impl SecretSource) -> Self {
         self.extra.insert(name.into(), Box::new(source));
         self
     }
 
-    /// Sets where the token endpoints are, if that is not where the API is. A
-    /// transport of your own must reach them.
+    /// Sets where the token endpoints are, if not at the API's URL. A transport of your
+    /// own must be able to reach them.
     pub fn auth_url(mut self, url: impl Into<String>) -> Self {
         self.auth_url = Some(url.into());
         self

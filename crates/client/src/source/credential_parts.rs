@@ -1,4 +1,5 @@
-//! The parts of the credential: its secret, and what the dialect wants beside it.
+//! The parts of the credential: the secret, and the extra parts that the dialect
+//! requires.
 
 use std::sync::Arc;
 
@@ -11,16 +12,16 @@ use super::setup::SourceSetup;
 use super::state::SourceState;
 use crate::{Error, ErrorKind, TokenSet};
 
-/// What a request is made with.
+/// The values that a request is made with.
 pub(super) struct CredentialParts {
-    /// The secret, where it is needed to ask or to check the reply.
+    /// The secret, if it is needed to send the request or to check the reply.
     pub(super) secret: Option<Secret>,
-    /// The further parts.
+    /// The extra parts.
     pub(super) extra: Arc<ExtraParts>,
 }
 
 impl CredentialParts {
-    /// Adds the parts that came with the tokens: a refresh or a logout may need
+    /// Adds the extra parts that came with the tokens: a refresh or a logout may need
     /// them as well.
     pub(super) fn with_parts_of(self, tokens: Option<&TokenSet>) -> Self {
         let Self { secret, extra } = self;
@@ -42,7 +43,7 @@ fn with_parts_of(own: Arc<ExtraParts>, tokens: &TokenSet) -> Arc<ExtraParts> {
 }
 
 impl SourceState {
-    /// The parts that an operation needs, read again.
+    /// Reads again the parts that an operation needs.
     pub(super) async fn credential_parts(
         &self,
         operation: TokenOperation,
@@ -56,8 +57,8 @@ impl SourceState {
         Ok(CredentialParts { secret, extra })
     }
 
-    /// The further parts, read again, so that one that was rotated is used without
-    /// a restart.
+    /// Reads the extra parts again, so that a part that was rotated is used without a
+    /// restart.
     async fn read_extra(&self) -> Result<Arc<ExtraParts>, Error> {
         let mut extra = ExtraParts::new();
         for (name, source) in &self.setup.extra {
@@ -76,8 +77,8 @@ impl SourceState {
         Ok(extra)
     }
 
-    /// The headers that present the token at hand, with the further parts of the
-    /// credential and those that came with the token.
+    /// The headers that present the current token, with the extra parts of the credential
+    /// and those that came with the token.
     pub(super) async fn token_headers(
         &self,
         tokens: &TokenSet,
@@ -92,7 +93,7 @@ impl SourceState {
         presented.map_err(|why| self.setup.unpresentable_token(&why))
     }
 
-    /// The fingerprint of the credential as it is now; `None` if it cannot be had.
+    /// The fingerprint of the current credential; `None` if it cannot be read.
     pub(super) async fn current_fingerprint(&self) -> Option<[u8; 8]> {
         let secret = self.setup.secret.secret().await.ok()?;
         let extra = self.read_extra().await.ok()?;
@@ -107,8 +108,8 @@ impl SourceSetup {
         Error::new(ErrorKind::Setup, message)
     }
 
-    /// The fingerprint of a secret, with the further parts if there are any. It
-    /// tells a credential that was refused from any other, and nothing else.
+    /// The fingerprint of a secret, with the extra parts if there are any. It
+    /// distinguishes a refused credential from any other, and reveals nothing else.
     pub(super) fn fingerprint(&self, secret: &Secret, extra: &ExtraParts) -> [u8; 8] {
         let mut text = digest::Context::new(&digest::SHA256);
         let own = ["countersign secret", &self.login, secret.expose()];

@@ -1,4 +1,4 @@
-//! What happens to the tokens of a source, reported to logs, metrics and the hook.
+//! Reports what happens to the tokens of a source to logs, metrics and the hook.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -27,8 +27,8 @@ impl SourceEvents {
         }
     }
 
-    /// New tokens are durable. Reported are their end as the vendor stated it, and
-    /// until when they are used.
+    /// New tokens are durable. The report has the expiry time that the vendor stated, and
+    /// until when the tokens are used.
     pub(super) fn granted(
         &self,
         operation: TokenOperation,
@@ -45,7 +45,7 @@ impl SourceEvents {
         });
     }
 
-    /// The token of another process was found in the store.
+    /// A token of another process was found in the store.
     pub(super) fn adopted(&self, stated_end: Timestamp, until: Timestamp) {
         let (expires_in, used_for) = (self.seconds_to(stated_end), self.seconds_to(until));
         let profile = &*self.profile;
@@ -59,7 +59,7 @@ impl SourceEvents {
         self.call_hook(TokenEventKind::LoggedOut);
     }
 
-    /// A request to the vendor brought no tokens.
+    /// A request to the vendor returned no tokens.
     pub(super) fn request_failed(
         &self,
         operation: TokenOperation,
@@ -81,7 +81,7 @@ impl SourceEvents {
         self.call_hook(TokenEventKind::Failed(error.clone()));
     }
 
-    /// The session that a login took the place of could not be ended.
+    /// A login replaced a session that could not be ended.
     pub(super) fn former_session_not_ended(&self, error: &Error) {
         warn(&format!(
             "{}: the session before this one could not be ended: {}",
@@ -102,7 +102,7 @@ impl SourceEvents {
         .increment(1);
     }
 
-    /// In seconds since 1970, so that a token that is not renewed shows.
+    /// In seconds since 1970, so that a token that is never renewed can be noticed.
     #[expect(clippy::cast_precision_loss, reason = "seconds fit")]
     fn set_expiry(&self, stated_end: Timestamp, until: Timestamp) {
         let profile = self.profile.to_string();

@@ -1,4 +1,4 @@
-//! One exchange with the vendor: the request is written, sent, and its reply read.
+//! One exchange with the vendor: write the request, send it, and read the reply.
 
 use bytes::Bytes;
 use countersign_dialect::{ClientValues, RefusedBy, Secret, UnderstoodReply};
@@ -10,16 +10,16 @@ use super::setup::SourceSetup;
 use super::state::SourceState;
 use crate::{Error, ErrorKind, RequestContext, RequestDelivery, SessionRecord};
 
-/// The longest text of a vendor that is repeated.
+/// The longest text of a vendor that is repeated in a message.
 const LONGEST_DETAIL: usize = 200;
 
-/// What came back from the vendor.
+/// The outcome of an exchange.
 pub(super) enum VendorReply {
-    /// A reply that the dialect explains.
+    /// A reply that the dialect describes.
     Understood(Box<UnderstoodReply>),
-    /// None.
+    /// No reply.
     Lost(RequestDelivery, String),
-    /// One that the dialect does not explain, or whose signature is wrong.
+    /// A reply that the dialect does not describe, or whose signature is wrong.
     Garbled(u16, String),
 }
 
@@ -110,8 +110,8 @@ impl SourceState {
     }
 }
 
-/// A refusal as it may be kept and shown: short, and without the secrets of the
-/// request, should the vendor repeat them.
+/// A refusal that may be stored and shown: short, and without the secrets of the request,
+/// in case the vendor repeats them.
 fn redact_refusal(mut by: RefusedBy, asking: &ClientValues<'_>) -> RefusedBy {
     let secrets = secrets_of(asking);
     for text in [&mut by.code, &mut by.detail, &mut by.pointer] {
@@ -141,7 +141,8 @@ fn without_secrets(mut text: String, secrets: &[&Secret]) -> String {
     text
 }
 
-/// As it is, and as it stands in JSON, where a vendor repeats a whole request.
+/// The secret as it is, and as it is written in JSON, in case a vendor repeats a whole
+/// request.
 fn spellings(secret: &str) -> [Secret; 2] {
     let quoted = serde_json::Value::from(secret).to_string();
     [Secret::from(secret), Secret::from(quoted.trim_matches('"'))]

@@ -69,13 +69,13 @@ impl SourceSetup {
         Error::new(ErrorKind::LoggedOut, message)
     }
 
-    /// The task of a renewal is gone, with its runtime.
+    /// The task of a renewal ended with its runtime.
     pub(super) fn renewal_cut_off(&self, now: Timestamp) -> Error {
         let message = format!("{}: the renewal was interrupted", self.name);
         Error::new(ErrorKind::Unavailable, message).until(now)
     }
 
-    /// Nothing came in time; `failure` is why the last renewal failed, if it did.
+    /// No token arrived in time; `failure` is why the last renewal failed, if it did.
     pub(super) fn timed_out(&self, patience: Duration, failure: Option<&Error>) -> Error {
         let (name, seconds) = (&self.name, patience.as_secs_f32());
         let why = match failure {

@@ -1,4 +1,4 @@
-//! Logging in because somebody said so, whatever tokens are at hand.
+//! Logs in because somebody wants to, even if there are tokens.
 
 use std::sync::Arc;
 

@@ -15,7 +15,7 @@ use crate::{Error, RenewalFailure, SessionRecord};
 /// The outcome of a logout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogoutOutcome {
-    /// The vendor has ended it.
+    /// The vendor ended it.
     Done,
     /// It had ended already: the vendor refuses its tokens.
     Dead,
@@ -27,10 +27,10 @@ pub enum LogoutOutcome {
     NotLoggedIn,
 }
 
-/// What the vendor said to one try.
+/// The vendor's answer to one attempt.
 enum LogoutReply {
     Ended,
-    /// The access token was refused. The session may still be good.
+    /// The access token was refused. The session may still be alive.
     TokenRefused,
 }
 
@@ -45,7 +45,7 @@ async fn logout_in_turn(state: Arc<SourceState>) -> Result<LogoutOutcome, Error>
 }
 
 impl Renewal<'_> {
-    /// Ends the session. Meanwhile its token is not handed out.
+    /// Ends the session. In the meantime its token is not handed out.
     async fn logout(&mut self) -> Result<LogoutOutcome, Error> {
         let live = self.state.live.swap(None);
         let outcome = self.end_session().await;
@@ -60,14 +60,14 @@ impl Renewal<'_> {
         outcome
     }
 
-    /// Whether a token is still the one at hand: to be logged out it may have been
-    /// refreshed.
+    /// Whether a token is still the current one: it may have been refreshed in order to
+    /// log it out.
     fn holds(&self, live: &LiveToken) -> bool {
         let tokens = self.turn.session.record().tokens.as_ref();
         tokens.is_some_and(|tokens| live.is_token_of(tokens))
     }
 
-    /// Nothing here removes the record: that comes after the vendor's reply.
+    /// Nothing here removes the record: that happens after the vendor's reply.
     async fn end_session(&mut self) -> Result<LogoutOutcome, Error> {
         let setup = &self.state.setup;
         if self.turn.session.record().tokens.is_none() {
@@ -184,7 +184,7 @@ impl Renewal<'_> {
         })
     }
 
-    /// Callers that wait for a token of the session are told that it is gone.
+    /// Tells callers that wait for a token of the session that it has ended.
     async fn forget(&mut self) -> Result<(), Error> {
         let before = self.turn.session.record().clone();
         self.turn.session.forget();

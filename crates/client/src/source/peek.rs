@@ -1,5 +1,5 @@
-//! Reads the store without its lock: another process may hold that over a slow
-//! renewal, while its token is still good.
+//! Reads the store without its lock: another process may hold the lock during a slow
+//! renewal, while its token is still valid.
 
 use std::sync::Arc;
 
@@ -15,13 +15,13 @@ use crate::session::{ClientSession, NextStep};
 pub(super) enum WantedToken {
     /// One that is not due for renewal.
     Fresh,
-    /// Any that may be used.
+    /// Any token that may be used.
     Usable,
 }
 
 impl SourceState {
-    /// Puts the token in the store into memory, if it is good enough and nothing
-    /// has to be written about it.
+    /// Puts the token in the store into memory, if it is good enough and nothing about it
+    /// has to be written.
     pub(super) async fn peek_store(
         &self,
         turn: &SessionTurn,

@@ -1,10 +1,10 @@
-//! One renewal, from top to bottom: the record is read again under the store's
-//! lock, the session says what to do, the vendor is asked if need be, and the
-//! token is handed out ([`Renewal::run`]).
+//! One renewal, from top to bottom ([`Renewal::run`]): the record is read again under the
+//! store's lock, the session says what to do, a request is sent to the vendor if
+//! necessary, and the token is handed out.
 //!
-//! The record that says what is asked is durable before the request is sent, and
-//! new tokens are durable before anybody gets them: a process that starts after a
-//! crash knows what the vendor may have done.
+//! A record of the request is durable before the request is sent, and new tokens are
+//! durable before anybody gets them: a process that starts after a crash knows what the
+//! vendor may have done.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,28 +20,28 @@ use crate::session::{NextStep, RenewalKind, ReserveOutcome};
 use crate::timing::leeway;
 use crate::{Error, LockedStore, SessionRecord, StoreError, WriteOutcome};
 
-/// The pauses between tries to write what the vendor has granted.
+/// The pauses between attempts to write what the vendor has granted.
 const WRITE_AGAIN_AFTER: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(250)];
 
-/// More requests than this are not sent in one renewal, whatever the vendor says.
+/// The most requests that one renewal sends, whatever the vendor answers.
 const MOST_REQUESTS: usize = 4;
 
-/// A process borrows this part of a budget at a time: what it has borrowed when
-/// it is killed is lost.
+/// A process borrows this fraction of a budget at a time: if it is killed, it loses what
+/// it has borrowed.
 const BUDGET_PARTS: u32 = 8;
 
 /// Why a renewal runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RenewalPurpose {
-    /// A caller waits for a token: any that may be used is enough.
+    /// A caller waits for a token: any token that may be used is good enough.
     Token,
     /// No caller waits: what is due for renewal is renewed while it is still good.
     Background,
-    /// A caller wants a token of which so many requests are its own.
+    /// A caller wants a token with so many requests reserved for itself.
     Reserve(u32),
 }
 
-/// A renewal, which has the turn in this process and the store's lock among all
+/// A renewal, which has its turn in this process and holds the store's lock among all
 /// processes.
 pub(super) struct Renewal<'a> {
     pub(super) state: &'a Arc<SourceState>,
@@ -53,7 +53,7 @@ pub(super) struct Renewal<'a> {
 }
 
 impl<'a> Renewal<'a> {
-    /// Waits for the store's lock and reads what is kept.
+    /// Waits for the store's lock and reads the record.
     pub(super) async fn begin(
         state: &'a Arc<SourceState>,
         turn: &'a mut SessionTurn,
@@ -61,7 +61,7 @@ impl<'a> Renewal<'a> {
         Self::begin_under(state.setup.store.lock().await, state, turn).await
     }
 
-    /// Begins under a lock that was waited for already.
+    /// Begins under a lock that is already held.
     pub(super) async fn begin_under(
         locked: Result<Box<dyn LockedStore>, StoreError>,
         state: &'a Arc<SourceState>,
@@ -80,8 +80,8 @@ impl<'a> Renewal<'a> {
         Ok(renewal)
     }
 
-    /// What another process has written wins, except over an outcome that could not
-    /// be written yet if nobody has written since.
+    /// A record that another process has written wins. The exception is an outcome that
+    /// could not be written yet, if nobody else has written since.
     async fn read_again(&mut self) -> Result<(), Error> {
         let kept = self.locked.read().await;
         let kept = kept.map_err(|it| self.state.setup.store_error(&it))?;
@@ -95,7 +95,7 @@ impl<'a> Renewal<'a> {
         Ok(())
     }
 
-    /// Tells the session what became of the token in memory since the last time.
+    /// Tells the session what happened to the token in memory since the last time.
     fn note_token_use(&mut self) {
         let now = self.now();
         let session = &mut self.turn.session;
@@ -117,8 +117,8 @@ impl<'a> Renewal<'a> {
         }
     }
 
-    /// After a refused login the secret may have been corrected. If it cannot be
-    /// read, nothing has changed.
+    /// After a refused login the secret may have been corrected. If it cannot be read,
+    /// nothing has changed.
     async fn note_secret(&mut self) {
         let failure = self.turn.session.record().failure.as_ref();
         if failure.is_some_and(|it| it.secret.is_some())
@@ -128,7 +128,7 @@ impl<'a> Renewal<'a> {
         }
     }
 
-    /// Goes on until there is a token, or a reason why there is none.
+    /// Continues until there is a token, or a reason why there is none.
     pub(super) async fn run(&mut self, purpose: RenewalPurpose) -> Result<Arc<LiveToken>, Error> {
         loop {
             let next = self.turn.session.next(self.now());
@@ -207,7 +207,7 @@ impl<'a> Renewal<'a> {
         Ok(())
     }
 
-    /// Tells the session what came back.
+    /// Tells the session the outcome of an exchange.
     fn receive(&mut self, reply: VendorReply) {
         let now = self.now();
         let session = &mut self.turn.session;
@@ -244,8 +244,8 @@ impl<'a> Renewal<'a> {
         }
     }
 
-    /// Puts the token at hand into memory, to be used until then. `None` if too
-    /// little of its budget is left.
+    /// Puts the current token into memory, to be used until `until`. `None` if too little
+    /// of its budget is left.
     async fn hand_out(
         &mut self,
         purpose: RenewalPurpose,
@@ -265,8 +265,8 @@ impl<'a> Renewal<'a> {
         Ok(Some(live))
     }
 
-    /// The handle of the token at hand: the one that is in memory if it is the
-    /// same, since that knows what was used of it.
+    /// The handle of the current token: the one in memory if it is the same token, since
+    /// it knows how much was used.
     async fn live_token(&mut self, until: Timestamp) -> Result<Option<Arc<LiveToken>>, Error> {
         let (state, setup) = (self.state, &self.state.setup);
         let Some(tokens) = self.turn.session.record().tokens.as_ref() else {

@@ -1,4 +1,4 @@
-//! What a token source was built with.
+//! The settings of a token source.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,10 +9,10 @@ use countersign_outbound::ServerUrl;
 
 use crate::{Clock, SecretSource, SessionStore, SessionTerms, Transport};
 
-/// Where each further part of a credential comes from, by its name.
+/// The sources of the extra parts of a credential, by name.
 pub(super) type ExtraSources = BTreeMap<String, Box<dyn SecretSource>>;
 
-/// What a source was built with. Nothing of it changes afterwards.
+/// The settings of a source. None of them changes after it is built.
 pub(super) struct SourceSetup {
     pub(super) name: Arc<str>,
     pub(super) dialect: Arc<Dialect>,

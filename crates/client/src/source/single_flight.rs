@@ -1,11 +1,11 @@
-//! Work that runs once at a time, for all who wait for it. It runs in a task of
-//! its own, so that a caller that stops waiting ends nothing.
+//! Work that runs once at a time, for all callers that wait for it. It runs in a task of
+//! its own, so that a caller that stops waiting does not end it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-/// The run in progress, and how it ended.
+/// The current run, and how it ended.
 pub(super) struct SingleFlight<T>(Arc<Mutex<Option<FlightResult<T>>>>);
 
 type FlightResult<T> = watch::Receiver<Option<T>>;
@@ -16,8 +16,8 @@ impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
         Self(Arc::new(Mutex::new(None)))
     }
 
-    /// Waits for the run in progress, or else for one that `begin` begins. `None`
-    /// if its task was cut off, with its runtime.
+    /// Waits for the current run, or else for one that `begin` starts. `None` if its task
+    /// ended with its runtime.
     pub(super) async fn join<F>(&self, begin: impl FnOnce() -> F) -> Option<T>
     where
         F: Future<Output = T> + Send + 'static,

@@ -1,5 +1,5 @@
-//! What all clones of a source share: its setup, the token in memory, and who may
-//! change the session. It asks the vendor for nothing.
+//! The state that all clones of a source share: its settings, the token in memory, and
+//! the right to change the session. Nothing here sends requests to the vendor.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -19,8 +19,8 @@ use crate::session::ClientSession;
 use crate::token_verdict::StatusVerdicts;
 use crate::{AccessToken, Error, ErrorKind, SessionRecord, SessionStatus, StoreError};
 
-/// Where nothing says when to try again, the store and the secret are read again
-/// after this.
+/// If nothing says when to try again, the store and the secret are read again after this
+/// time.
 const READ_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 /// The source itself.
@@ -32,33 +32,33 @@ pub(super) struct SourceState {
     pub(super) live: ArcSwapOption<LiveToken>,
     /// Why no token can be handed out at the moment.
     failure: ArcSwapOption<RecentFailure>,
-    /// The further parts of the credential as they were read last.
+    /// The extra parts of the credential, as they were read last.
     pub(super) last_extra: ArcSwapOption<ExtraParts>,
-    /// Who holds it may change the session.
+    /// Whoever holds this may change the session.
     pub(super) turn: Mutex<SessionTurn>,
-    /// The renewal that runs, for all who wait for a token.
+    /// The renewal that is running, for all callers that wait for a token.
     pub(super) renewals: SingleFlight<Result<(), Error>>,
     pub(super) background: BackgroundRefresh,
-    /// How often the session was logged out: a caller that waited meanwhile can
-    /// tell.
+    /// How often the session was logged out, so that a caller that waited in the meantime
+    /// notices.
     logouts: AtomicU64,
     /// How many callers wait for a token.
     waiting: AtomicU32,
 }
 
-/// The session, in the hands of who may change it.
+/// The session, for whoever may change it.
 pub(super) struct SessionTurn {
     pub(super) session: ClientSession,
-    /// What is in the store, if the session holds something newer that could not
-    /// be written.
+    /// The record in the store, if the session has something newer that could not be
+    /// written.
     pub(super) unsaved: Option<SessionRecord>,
 }
 
 /// Why no token can be handed out.
 struct RecentFailure {
     error: Error,
-    /// From then on the store and the secret are read again, since somebody may
-    /// have mended them.
+    /// When the store and the secret are read again, since somebody may have corrected
+    /// them.
     read_again_at: Timestamp,
 }
 
@@ -99,8 +99,8 @@ impl SourceState {
         Some(AccessToken::from(Arc::clone(live)))
     }
 
-    /// Puts a token into memory. One that the vendor has just granted was
-    /// reported already.
+    /// Puts a token into memory. One that the vendor has just granted was reported
+    /// already.
     pub(super) fn publish(&self, live: &Arc<LiveToken>, is_granted: bool) {
         self.failure.store(None);
         let before = self.live.swap(Some(live.clone()));
@@ -110,14 +110,14 @@ impl SourceState {
         }
     }
 
-    /// The vendor refused a token: it is handed out no more.
+    /// The vendor refused a token: it is not handed out any more.
     pub(super) fn refuse(&self, token: &AccessToken) {
         if token.live().refuse() {
             self.background.wake();
         }
     }
 
-    /// Why a renewal is not worth a try now, if it is not.
+    /// Why a renewal is not worth trying now, if it is not.
     pub(super) fn current_failure(&self) -> Option<Error> {
         let failure = self.failure.load();
         let failure = failure.as_ref()?;
@@ -126,7 +126,7 @@ impl SourceState {
         holds.then(|| failure.error.clone())
     }
 
-    /// Remembers why there is no token, so that not every caller has to find out.
+    /// Remembers why there is no token, so that not every caller has to find out again.
     pub(super) fn remember_failure(&self, mut error: Error) -> Error {
         let read_again_at = self.now() + READ_AGAIN_AFTER;
         let retry_at = *error.retry_at.get_or_insert(read_again_at);
@@ -155,7 +155,7 @@ impl SourceState {
         self.logouts.load(Ordering::SeqCst)
     }
 
-    /// The session was logged out: callers that wait for its token are told.
+    /// Tells callers that wait for a token that the session was logged out.
     pub(super) fn count_logout(&self) {
         self.logouts.fetch_add(1, Ordering::SeqCst);
     }
@@ -186,7 +186,7 @@ impl SourceState {
         }
     }
 
-    /// Whether a fresh token may cure a refusal.
+    /// Whether a new token may help after a refusal.
     pub(super) fn is_cured_by_token(&self, refusal: Refusal) -> bool {
         self.setup
             .dialect
@@ -195,8 +195,8 @@ impl SourceState {
             .contains(&refusal)
     }
 
-    /// Does something in a task of its own, so that a caller that stops waiting
-    /// ends nothing, and waits for it no longer than the source's patience.
+    /// Does something in a task of its own, so that a caller that stops waiting does not
+    /// end it, and waits for it no longer than the source's patience.
     pub(super) async fn run_detached<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, Error>> + Send + 'static,
@@ -209,7 +209,7 @@ impl SourceState {
         }
     }
 
-    /// There was no token in time.
+    /// No token arrived in time.
     pub(super) fn timed_out(&self, patience: Duration) -> Error {
         let failure = self.failure.load();
         let failure = failure.as_ref().map(|failure| &failure.error);

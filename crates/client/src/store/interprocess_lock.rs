@@ -63,8 +63,8 @@ impl InterprocessLock {
         })
     }
 
-    /// Hands the lock to `taker` when it is granted. A thread that waits for a task
-    /// that is gone waits for this one instead.
+    /// Hands the lock to `taker` when it is granted. A thread that waits on behalf of a
+    /// task that is gone then waits for this one.
     fn hand_lock_to(
         &self,
         taker: oneshot::Sender<Result<LockFile, StoreError>>,
@@ -102,7 +102,7 @@ fn at(desk: &Mutex<LockHandover>) -> MutexGuard<'_, LockHandover> {
 pub(super) struct LockFile(File);
 
 impl LockFile {
-    /// Blocks until the lock is this one's.
+    /// Blocks until this process holds the lock.
     pub(super) fn take(path: &Path) -> Result<Self, StoreError> {
         let failed = |error: io::Error| io_error(path, "locked", &error);
         loop {
@@ -154,7 +154,7 @@ fn lock(file: &File) -> io::Result<()> {
 }
 
 impl Drop for LockFile {
-    /// Closing alone does not end a lock that a forked child has a copy of.
+    /// Closing the file is not enough to end a lock if a forked child has a copy of it.
     fn drop(&mut self) {
         let _ = self.0.unlock();
     }

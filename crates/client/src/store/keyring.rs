@@ -119,7 +119,7 @@ mod tests {
         assert_eq!(entry.lock().unwrap().len(), 1);
     }
 
-    /// Asks the real keyring of whoever runs it.
+    /// Uses the real keyring of the user who runs the test.
     #[cfg(feature = "keyring")]
     #[test]
     #[ignore = "changes the keyring of the user"]
