@@ -14,7 +14,7 @@ use crate::rate::AccountRates;
 use crate::rate_limit::BudgetLeft;
 use crate::revocation_view::RevocationView;
 
-/// What accounts and tokens may still use up. Shared by all front ends.
+/// What accounts and tokens may still use up. All front ends share it.
 pub struct RequestAllowances {
     view: Arc<RevocationView>,
     rates: AccountRates,
@@ -22,8 +22,8 @@ pub struct RequestAllowances {
 }
 
 impl RequestAllowances {
-    /// Allowances of the accounts that `view` knows. Where a token has a budget,
-    /// every request is refused as unavailable: nobody lends.
+    /// Allowances of the accounts in `view`. Without a lender, every request of a token
+    /// with a budget is refused as unavailable.
     pub fn new(view: Arc<RevocationView>) -> Self {
         Self {
             view,
@@ -32,14 +32,14 @@ impl RequestAllowances {
         }
     }
 
-    /// With budgets that are lent.
+    /// Allowances with budgets that are lent.
     #[must_use]
     pub fn with_budgets(mut self, budgets: TokenBudgets) -> Self {
         self.budgets = Some(budgets);
         self
     }
 
-    /// Forgets what counts nothing any more.
+    /// Drops counters that count nothing any more.
     pub fn prune(&self, now: Timestamp) {
         self.rates.prune(now);
         if let Some(budgets) = &self.budgets {
@@ -47,12 +47,12 @@ impl RequestAllowances {
         }
     }
 
-    /// Gives back what was borrowed and not spent: before a stop, when no more
-    /// requests come.
+    /// Gives back what was borrowed and not spent, at shutdown, when no more requests
+    /// arrive.
     ///
     /// # Errors
     ///
-    /// The lender did not take it: that part is lost.
+    /// The lender did not take it back: that part is lost.
     pub async fn give_back(&self) -> Result<(), LendingUnavailable> {
         match &self.budgets {
             Some(budgets) => budgets.give_back().await,
@@ -60,15 +60,15 @@ impl RequestAllowances {
         }
     }
 
-    /// Counts a request that `permit` lets pass, just before it does, and says
-    /// what is left of its token's budget, where it has one. A request on a
-    /// public route uses up nothing, one with a static key no budget. A request
-    /// whose upstream fails afterwards has used up its one.
+    /// Counts a request that `permit` allows, just before it passes, and returns what is
+    /// left of its token's budget, if it has one. A request on a public route uses up
+    /// nothing, and one with a static key no budget. A request whose upstream fails
+    /// afterwards is counted all the same.
     ///
     /// # Errors
     ///
-    /// The account is too fast, the budget is spent, or the store that lends it
-    /// does not answer. Nothing was used up of a budget then.
+    /// The account is too fast, the budget is spent, or the store that lends it does not
+    /// answer. In these cases nothing of a budget was used up.
     pub async fn spend(
         &self,
         api: &GuardedApi,
@@ -101,9 +101,8 @@ impl RequestAllowances {
         }
     }
 
-    /// The budget of the token that `permit` was given for, where it has one,
-    /// and how much of it is left, if the token was used since the start.
-    /// Nothing is used up.
+    /// The budget of the permit's token, if it has one, and how much of it is left, if
+    /// the token was used since the start. Nothing is used up.
     pub fn budget_left(&self, api: &GuardedApi, permit: &Permit) -> Option<(u32, Option<u32>)> {
         let caller = permit.caller()?;
         let limit = self.limits(api, caller).budget?;

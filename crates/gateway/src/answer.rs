@@ -6,11 +6,11 @@ use http::Response;
 use crate::denial::GuardDenial;
 use crate::permit::Permit;
 
-/// The end of a guarded request.
+/// The result of a guarded request.
 #[derive(Debug)]
 pub struct GuardAnswer {
-    /// What the client gets.
+    /// The response for the client.
     pub response: Response<AnswerBody>,
-    /// What the log gets: the permit if the upstream answered, else the cause.
+    /// The outcome for the log: the permit if the upstream answered, or else the cause.
     pub outcome: Result<Permit, GuardDenial>,
 }

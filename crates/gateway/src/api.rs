@@ -16,8 +16,8 @@ use crate::meter::GuardMeter;
 use crate::site::ApiSite;
 use crate::wrong_keys::WrongKeys;
 
-/// An api and, where the built-in proxy serves it, its upstream. Clones share
-/// their keys and their upstream.
+/// An api and, if the built-in proxy serves it, its upstream. Clones share their keys and
+/// their upstream.
 #[derive(Clone)]
 pub struct GuardedApi {
     name: ApiName,
@@ -38,7 +38,7 @@ pub struct GuardedApi {
     meter: GuardMeter,
 }
 
-/// What differs for the access tokens of a variant.
+/// What is different for access tokens of a variant.
 #[derive(Clone, Copy, Debug)]
 struct VariantLimits {
     variant: Variant,
@@ -47,7 +47,7 @@ struct VariantLimits {
 }
 
 impl GuardedApi {
-    /// An api without an upstream: its requests are judged, not forwarded.
+    /// An api without an upstream: its requests are judged, but not forwarded.
     pub fn new(name: ApiName, dialect: Arc<Dialect>, keychain: Keychain, routes: Routes) -> Self {
         Self {
             meter: GuardMeter::new(&name),
@@ -69,31 +69,29 @@ impl GuardedApi {
         }
     }
 
-    /// With an upstream, to which the proxy forwards what the guard lets
-    /// through.
+    /// Sets the upstream, to which the proxy forwards the requests that the guard allows.
     #[must_use]
     pub fn with_upstream(mut self, upstream: Upstream) -> Self {
         self.upstream = Some(Arc::new(upstream));
         self
     }
 
-    /// With these limits for accounts that have none of their own.
+    /// Sets the limits for accounts that have none of their own.
     #[must_use]
     pub fn with_limits(mut self, limits: ApiLimits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// With this life of an access token, which clients are told beside its
-    /// budget.
+    /// Sets the lifetime of an access token, which clients receive with its budget.
     #[must_use]
     pub fn with_access_lifetime(mut self, lifetime: Duration) -> Self {
         self.access_lifetime = Some(lifetime);
         self
     }
 
-    /// With another budget and life for the access tokens of this variant.
-    /// Accounts may still have budgets of their own.
+    /// Sets another budget and lifetime for access tokens of this variant. Accounts may
+    /// still have budgets of their own.
     #[must_use]
     pub fn with_variant(
         mut self,
@@ -109,30 +107,30 @@ impl GuardedApi {
         self
     }
 
-    /// With static keys, which are stored under this pepper. They exist only
-    /// where the dialect has a place for them.
+    /// Allows static keys, which are stored under this pepper. They exist only if the
+    /// dialect has a place for them.
     #[must_use]
     pub fn with_static_keys(mut self, pepper: Arc<Pepper>) -> Self {
         self.pepper = Some(pepper);
         self
     }
 
-    /// With the access token passed on to the upstream.
+    /// Forwards the access token to the upstream.
     #[must_use]
     pub fn forwarding_authorization(mut self) -> Self {
         self.forward_authorization = true;
         self
     }
 
-    /// With verdicts for a proxy of this kind.
+    /// Answers proxies of this kind.
     #[must_use]
     pub fn with_forward_auth(mut self, family: ProxyFamily) -> Self {
         self.forward_auth = Some(family);
         self
     }
 
-    /// At this site: paths come to the built-in proxy without its prefix, of
-    /// which the upstream is told, and other proxies ask about paths with it.
+    /// Sets the site. The built-in proxy receives paths without its prefix and tells the
+    /// upstream about the prefix; other proxies ask about paths with it.
     #[must_use]
     pub fn at(mut self, site: &ApiSite) -> Self {
         let prefix = Some(site.prefix()).filter(|prefix| !prefix.is_empty());
@@ -146,7 +144,7 @@ impl GuardedApi {
         &self.name
     }
 
-    /// What the api guards.
+    /// The paths that the api guards.
     pub fn routes(&self) -> &Routes {
         &self.routes
     }
@@ -169,8 +167,8 @@ impl GuardedApi {
         self.upstream.is_some()
     }
 
-    /// This, for who judges and forwards nothing: it does not keep the upstream,
-    /// nor its health check, beyond the reload that replaces it.
+    /// A clone for those who only judge requests: it does not keep the upstream and its
+    /// health check alive after a reload has replaced them.
     pub(crate) fn without_upstream(&self) -> Self {
         Self {
             upstream: None,
@@ -186,13 +184,13 @@ impl GuardedApi {
         self.upstream.as_deref()
     }
 
-    /// Whether requests are sent to the upstream; `None` without one.
+    /// Whether requests are sent to the upstream; `None` without an upstream.
     pub fn upstream_state(&self) -> Option<UpstreamState> {
         self.upstream().map(Upstream::state)
     }
 
-    /// What each account may do with tokens of this variant, unless it has limits
-    /// of its own.
+    /// The limits of each account for tokens of this variant, unless the account has its
+    /// own.
     pub(crate) fn limits(&self, variant: Option<Variant>) -> ApiLimits {
         let own = self.of_variant(variant);
         ApiLimits {
@@ -237,12 +235,12 @@ impl GuardedApi {
         (!stripped.is_empty() || query.is_empty()).then_some(stripped)
     }
 
-    /// The headers in which a credential is presented.
+    /// The headers that can contain a credential.
     pub(crate) fn presentation_headers(&self) -> &[HeaderName] {
         &self.presentation
     }
 
-    /// Those that do not go on once an access token in them was looked at.
+    /// The headers that are not forwarded after the access token in them was verified.
     pub(crate) fn secret_headers(&self) -> &[HeaderName] {
         if self.forward_authorization {
             &[]

@@ -24,17 +24,17 @@ use http_body_util::BodyExt;
 use crate::api::GuardedApi;
 use crate::denial::GuardDenial;
 
-/// The longest body that is looked into.
+/// The longest body that is searched.
 const LONGEST: usize = 64 * 1024;
 
-/// A body in which a key may stand.
+/// A body that may contain a key.
 pub(crate) struct KeyedBody<'a> {
     place: &'a StaticKeyPlace,
     syntax: BodySyntax,
     coded: bool,
 }
 
-/// What the media type says of a body; the surest last.
+/// What the media type says about a body, in the order of certainty.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum BodySyntax {
     /// It may be JSON.
@@ -44,7 +44,7 @@ enum BodySyntax {
 }
 
 impl<'a> KeyedBody<'a> {
-    /// `None` if the body is none of ours to look into.
+    /// `None` if the body need not be searched.
     pub(crate) fn new(api: &'a GuardedApi, headers: &HeaderMap, body: &Upload) -> Option<Self> {
         let place = api.dialect().static_key()?;
         let syntax = syntax(api.dialect(), headers)?;
@@ -55,7 +55,7 @@ impl<'a> KeyedBody<'a> {
         })
     }
 
-    /// The key in a body on which the request depends, and the body without it.
+    /// The key in the body of a request that needs it, and the body without it.
     pub(crate) async fn take(&self, body: Upload) -> Result<(Option<Secret>, Upload), GuardDenial> {
         if self.coded {
             return Ok((None, body));
@@ -86,8 +86,9 @@ impl<'a> KeyedBody<'a> {
         })
     }
 
-    /// The body of a caller who may pass, without any key. One that differs from
-    /// the key in the query is refused: two readers would read two callers.
+    /// The body of a request that another credential allows, without any key. A body key
+    /// that differs from the key in the query is refused: two readers would see two
+    /// callers.
     pub(crate) async fn strip(
         &self,
         body: Upload,
@@ -110,13 +111,12 @@ impl<'a> KeyedBody<'a> {
         Ok(Upload::whole(self.place.strip_body(&bytes)?))
     }
 
-    /// Whether a body of open syntax cannot be read as JSON.
+    /// Whether a body whose media type leaves its syntax open cannot be parsed as JSON.
     fn is_something_else(&self, bytes: &Bytes) -> bool {
         self.syntax == BodySyntax::Open && self.place.strip_body(bytes).is_err()
     }
 
-    /// Reads the body up to the limit; what is not read to its end is put
-    /// together again.
+    /// Reads the body up to the limit; a body that is longer is put together again.
     async fn read_body(&self, mut body: Upload) -> Result<ReadBody, GuardDenial> {
         if self.syntax == BodySyntax::Json && body.size_hint().lower() > LONGEST as u64 {
             return Ok(ReadBody::TooLong(body));
@@ -139,12 +139,12 @@ impl<'a> KeyedBody<'a> {
 enum ReadBody {
     Whole(Bytes),
     TooLong(Upload),
-    /// It is not JSON, as its first bytes tell.
+    /// Its first bytes show that it is not JSON.
     Other(Upload),
 }
 
-/// What can be said of a body by its `Content-Type`, of which there may be
-/// several; `None` if no key can be in it.
+/// What `Content-Type`, which may occur several times, says about the body; `None` if it
+/// cannot contain a key.
 fn syntax(dialect: &Dialect, headers: &HeaderMap) -> Option<BodySyntax> {
     let types = headers.get_all(header::CONTENT_TYPE).iter().map(essence);
     let types: Vec<String> = types.collect();
@@ -176,8 +176,7 @@ fn is_coded(headers: &HeaderMap) -> bool {
     codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
-/// Whether the first byte that is not a blank, as far as there is one, begins an
-/// object.
+/// Whether the first byte that is not white space, if any, begins an object.
 fn may_be_object(bytes: &[u8]) -> bool {
     matches!(bytes.trim_ascii_start().first(), None | Some(b'{'))
 }

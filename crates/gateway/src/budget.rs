@@ -15,12 +15,12 @@ use tokio::sync::Notify;
 
 /// The most requests that are borrowed at once.
 const MOST_AT_ONCE: u32 = 1_000;
-/// The part of what is left that is borrowed at once.
+/// The fraction of what is left that is borrowed at once.
 const SHARE: u32 = 16;
-/// How long a request waits for its budget, and a stop for answers that are due.
+/// How long a request waits for its budget, and a shutdown for outstanding answers.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What a [`BudgetLender`] answers, in its own time.
+/// The answer of a [`BudgetLender`], as a future.
 pub type LenderAnswer<T> = Pin<Box<dyn Future<Output = Result<T, LendingUnavailable>> + Send>>;
 
 /// The lender did not answer, or its answer is unknown.
@@ -28,8 +28,8 @@ pub type LenderAnswer<T> = Pin<Box<dyn Future<Output = Result<T, LendingUnavaila
 #[error("the lender of budgets did not answer")]
 pub struct LendingUnavailable;
 
-/// Lends parts of budgets. All that it lends of one token is no more than the
-/// limit, over all who borrow.
+/// Lends parts of budgets. Over all borrowers, it never lends more of a token than the
+/// limit.
 pub trait BudgetLender: Send + Sync {
     /// Lends up to `loan.requests` of a token that may make `limit` requests,
     /// once that is durable.
@@ -39,46 +39,46 @@ pub trait BudgetLender: Send + Sync {
     fn take_back(&self, unspent: Vec<TokenLoan>) -> LenderAnswer<()>;
 }
 
-/// An access token: a generation of a session whose access token is renewed has
-/// several, which run out at different times.
+/// An access token. A generation of a session whose access token is renewed has several,
+/// which expire at different times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TokenId {
-    /// Its session.
+    /// The session.
     pub session: SessionId,
-    /// The session's generation that it belongs to.
+    /// The generation of the session.
     pub generation: u32,
-    /// When it runs out.
+    /// When the token expires.
     pub expires_at: Timestamp,
 }
 
 /// A part of a token's budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TokenLoan {
-    /// Whose.
+    /// The token.
     pub token: TokenId,
-    /// How many requests.
+    /// The number of requests.
     pub requests: u32,
 }
 
-/// What was lent.
+/// The part that was lent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LendOutcome {
-    /// How many requests may be made.
+    /// How many requests may be made with it.
     pub granted: u32,
-    /// How many are lent of the token in all.
+    /// How many requests of the token are lent in all.
     pub in_all: u32,
 }
 
 /// Why a request may not be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BudgetShortage {
-    /// The token has made all its requests.
+    /// The token has made all of its requests.
     Spent,
     /// The lender does not answer, or there is no room to remember the token.
     Unlent,
 }
 
-/// The budgets of the tokens that are in use. Clones are the same.
+/// The budgets of the tokens that are in use. Clones share them.
 #[derive(Clone)]
 pub struct TokenBudgets(Arc<BudgetsInner>);
 
@@ -91,8 +91,7 @@ struct BudgetsInner {
 }
 
 impl TokenBudgets {
-    /// Budgets that borrow from `lender`, of at most about `capacity` tokens at a
-    /// time.
+    /// Budgets that borrow from `lender`, of about `capacity` tokens at most.
     pub fn new(capacity: usize, lender: Box<dyn BudgetLender>) -> Self {
         Self(Arc::new(BudgetsInner {
             lender,
@@ -103,18 +102,18 @@ impl TokenBudgets {
         }))
     }
 
-    /// Forgets tokens that have run out.
+    /// Drops tokens that have expired.
     pub fn prune(&self, now: Timestamp) {
         let purses = self.0.purses.pin();
         purses.retain(|token, _| token.expires_at > now);
     }
 
-    /// Gives back all that is in hand, so that another process can spend it:
-    /// before a stop, when no more requests come.
+    /// Gives back everything that is not spent, so that another process can spend it: at
+    /// shutdown, when no more requests arrive.
     ///
     /// # Errors
     ///
-    /// The lender did not take it: it stays lent and is lost.
+    /// The lender did not take it back: it stays lent and is lost.
     pub async fn give_back(&self) -> Result<(), LendingUnavailable> {
         self.answers_are_in().await;
         let unspent: Vec<TokenLoan> = {
@@ -129,8 +128,8 @@ impl TokenBudgets {
         self.0.lender.take_back(unspent).await
     }
 
-    /// Spends one request of a token that may make `limit`, and says how many
-    /// are left.
+    /// Spends one request of a token that may make `limit`, and returns how many are
+    /// left.
     pub(crate) async fn spend(&self, token: TokenId, limit: u32) -> Result<u32, BudgetShortage> {
         let purse = self.purse(token).ok_or(BudgetShortage::Unlent)?;
         let spent = match purse.take(limit) {
@@ -143,8 +142,8 @@ impl TokenBudgets {
         spent
     }
 
-    /// How many requests are left of a token that may make `limit`, if it was
-    /// used since the start. Spends and asks for nothing.
+    /// How many requests are left of a token that may make `limit`, if it was used since
+    /// the start. It spends nothing and borrows nothing.
     pub(crate) fn left(&self, token: TokenId, limit: u32) -> Option<u32> {
         let purses = self.0.purses.pin();
         Some(purses.get(&token)?.holding().left(limit))
@@ -162,7 +161,7 @@ impl TokenBudgets {
         Some(Arc::clone(purse))
     }
 
-    /// Waits until something was lent, and spends one of it.
+    /// Waits until something was lent, and spends one request of it.
     async fn wait(
         &self,
         token: TokenId,
@@ -192,8 +191,8 @@ impl TokenBudgets {
         Err(BudgetShortage::Unlent)
     }
 
-    /// Asks for more, unless an answer is due already. A task of its own asks, so
-    /// that a request that goes away loses nothing.
+    /// Borrows more, unless an answer is outstanding. This happens in a task of its own,
+    /// so that nothing is lost when a request is dropped.
     fn request_lease(&self, token: TokenId, purse: &Arc<TokenPurse>, limit: u32) {
         if purse.asking.swap(true, Ordering::SeqCst) {
             return;
@@ -213,7 +212,7 @@ impl TokenBudgets {
         });
     }
 
-    /// What is lent while nobody listens would be lost.
+    /// What is lent while nobody waits for it would be lost.
     async fn answers_are_in(&self) {
         let all = async {
             loop {
@@ -231,10 +230,10 @@ impl TokenBudgets {
     }
 }
 
-/// The budget of one token, as far as it is known here.
+/// The budget of one token, as far as this process knows.
 #[derive(Default)]
 struct TokenPurse {
-    /// A packed [`LentRequests`]: one value, so that nobody sees a part of an answer.
+    /// A packed [`LentRequests`] in one value, so that nobody sees half of an answer.
     holding: AtomicU64,
     waiting: AtomicU32,
     asking: AtomicBool,
@@ -242,12 +241,13 @@ struct TokenPurse {
     answered: Notify,
 }
 
-/// What is lent of a token. The limit is not part of it, so that one that an
-/// operator changes holds for the next request.
+/// How much is lent of a token. The limit is not part of it, so that an operator's change
+/// of the limit holds for the next request.
 #[derive(Clone, Copy)]
 struct LentRequests {
     in_hand: u32,
-    /// To anybody, as of the last answer; what is in hand is a part of it.
+    /// To all borrowers, according to the last answer; what this process holds is part of
+    /// it.
     lent: u32,
 }
 
@@ -263,7 +263,7 @@ impl LentRequests {
         }
     }
 
-    /// How many requests may still be made. What others hold counts as made.
+    /// How many requests may still be made. What other processes hold counts as spent.
     fn left(self, limit: u32) -> u32 {
         limit.saturating_sub(self.lent.saturating_sub(self.in_hand))
     }
@@ -272,7 +272,7 @@ impl LentRequests {
         limit.saturating_sub(self.lent)
     }
 
-    /// How much to borrow at once.
+    /// How many requests to borrow at once.
     fn chunk(self, limit: u32) -> u32 {
         (self.unlent(limit) / SHARE).clamp(1, MOST_AT_ONCE)
     }
@@ -281,7 +281,7 @@ impl LentRequests {
         self.unlent(limit) > 0 && self.in_hand <= self.chunk(limit) / 2
     }
 
-    /// Without one that is in hand, if one may be spent.
+    /// The state after one request is spent, if this process holds one.
     fn less_one(self, limit: u32) -> Option<Self> {
         let in_hand = self.in_hand.checked_sub(1)?;
         (self.left(limit) > 0).then_some(Self { in_hand, ..self })
@@ -293,7 +293,7 @@ impl TokenPurse {
         LentRequests::unpack(self.holding.load(Ordering::SeqCst))
     }
 
-    /// Gives what was held before.
+    /// Returns what was held before.
     fn change(
         &self,
         change: impl Fn(LentRequests) -> Option<LentRequests>,
@@ -306,13 +306,13 @@ impl TokenPurse {
         changed.ok().map(LentRequests::unpack)
     }
 
-    /// Takes one that is in hand, and says how many are left.
+    /// Spends one request that this process holds, and returns how many are left.
     fn take(&self, limit: u32) -> Option<u32> {
         let before = self.change(|it| it.less_one(limit))?;
         Some(before.left(limit) - 1)
     }
 
-    /// Takes all that is in hand.
+    /// Takes everything that this process holds.
     fn empty(&self) -> u32 {
         let before = self.change(|it| {
             Some(LentRequests {
@@ -328,7 +328,7 @@ impl TokenPurse {
         self.holding().chunk(limit).max(waiting).min(MOST_AT_ONCE)
     }
 
-    /// Takes in an answer, and wakes those who wait for it.
+    /// Records an answer, and wakes those who wait for it.
     fn hear(&self, answer: Result<LendOutcome, LendingUnavailable>) {
         match answer {
             Ok(lent) => {
@@ -348,7 +348,7 @@ impl TokenPurse {
     }
 }
 
-/// Counts a request for as long as it waits.
+/// Counts a request while it waits.
 struct WaitingRequest<'p>(&'p TokenPurse);
 
 impl<'p> WaitingRequest<'p> {

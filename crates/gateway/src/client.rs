@@ -1,12 +1,12 @@
-//! Who is at the other end of a guarded request.
+//! The client of a guarded request.
 
 use std::net::IpAddr;
 
-/// The client of a request, as far as its connection tells.
+/// The client of a request, as far as the connection shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientConnection {
-    /// Its address: the peer's, or what a trusted proxy says that it is.
+    /// Its address: the peer's, or the one that a trusted proxy states.
     pub address: IpAddr,
-    /// Whether it spoke TLS.
+    /// Whether it uses TLS.
     pub tls: bool,
 }

@@ -13,19 +13,19 @@ use countersign_domain::{Allowlist, Reason};
 use http::header::{self, HeaderMap, HeaderName};
 use ipnet::IpNet;
 
-/// Where trusted proxies tell the address that they saw.
+/// The headers in which trusted proxies state the address that they saw.
 pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The most hops that a request may have come over, as far as headers tell.
+/// The most hops of a request, according to its headers.
 const MOST_HOPS: usize = 32;
 
-/// The networks of the proxies whose word on addresses is taken. Empty, which
-/// is the default, trusts none.
+/// The networks of the proxies that are trusted about addresses. Empty by default, which
+/// trusts none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies(Allowlist);
 
 impl TrustedProxies {
-    /// Proxies at these networks and addresses (`10.0.0.0/8`, `::1`).
+    /// Trusts proxies at these networks and addresses (`10.0.0.0/8`, `::1`).
     ///
     /// # Errors
     ///
@@ -39,41 +39,41 @@ impl TrustedProxies {
         self.0.networks()
     }
 
-    /// Whether the proxy at `address` is one of them.
+    /// Whether the proxy at `address` is trusted.
     pub fn has(&self, address: IpAddr) -> bool {
         !self.0.networks().is_empty() && self.0.permits(address)
     }
 }
 
-/// Where the client's address is read.
+/// The source of a client's address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AddressSource {
-    /// From the connection, or the PROXY protocol before it.
+    /// The connection, or the PROXY protocol before it.
     #[default]
     Peer,
-    /// From `Forwarded` (RFC 7239), where a trusted proxy is the peer.
+    /// `Forwarded` (RFC 7239), if the peer is a trusted proxy.
     Forwarded,
-    /// From `X-Forwarded-For`, where a trusted proxy is the peer.
+    /// `X-Forwarded-For`, if the peer is a trusted proxy.
     XForwardedFor,
 }
 
-/// Whom to believe about addresses, and where they tell.
+/// Which proxies are trusted about addresses, and where they state them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AddressPolicy {
-    /// Who may tell another address than its own.
+    /// The proxies that may state another address than their own.
     pub trusted: TrustedProxies,
-    /// Where it tells it.
+    /// Where they state it.
     pub source: AddressSource,
 }
 
-/// The address of the client of a request that came from `peer`. IPv4-mapped
-/// IPv6 addresses are told as the IPv4 addresses that they map.
+/// The address of the client of a request that came from `peer`. IPv4-mapped IPv6
+/// addresses are returned as IPv4 addresses.
 ///
 /// # Errors
 ///
-/// [`Reason::AddressUnreadable`]: the peer is a trusted proxy, and the header is
-/// missing, or the address in it that counts is `unknown`, hidden or no address,
-/// or there are more than 32 hops.
+/// [`Reason::AddressUnreadable`]: the peer is a trusted proxy, and the header is missing,
+/// or the address in it that counts is `unknown`, obfuscated or not an address, or there
+/// are more than 32 hops.
 pub fn client_address(
     peer: IpAddr,
     headers: &HeaderMap,
@@ -125,12 +125,12 @@ fn forwarded(headers: &HeaderMap, trusted: &TrustedProxies) -> Result<IpAddr, Re
     hops.client()
 }
 
-/// The choice among the hops, which are added from left to right.
+/// Chooses among the hops, which are added from left to right.
 struct HopChoice<'a> {
     trusted: &'a TrustedProxies,
     count: usize,
-    /// The rightmost hop that is not a trusted proxy; if there is none, the
-    /// leftmost. `None`: it cannot be read.
+    /// The rightmost hop that is not a trusted proxy; if there is none, the leftmost.
+    /// `None` if it cannot be read.
     chosen: Option<IpAddr>,
 }
 
@@ -160,9 +160,8 @@ impl<'a> HopChoice<'a> {
     }
 }
 
-/// Takes one `forwarded-element` (RFC 7239 section 4) off `text`: its hop,
-/// `None` if that cannot be read, and what follows the comma. No answer if the
-/// grammar is broken.
+/// Splits one `forwarded-element` (RFC 7239 section 4) off `text`: its hop (`None` if it
+/// cannot be read), and the text after the comma. No result if the grammar is broken.
 fn element(text: &str) -> Option<(Option<IpAddr>, Option<&str>)> {
     let mut hop = None;
     let mut tellings = 0;
@@ -194,8 +193,8 @@ fn element(text: &str) -> Option<(Option<IpAddr>, Option<&str>)> {
     }
 }
 
-/// Takes a token or quoted string off `text`. A quoted one is given as it is
-/// written; no address needs a backslash, so one that has it is not an address.
+/// Splits a token or quoted string off `text`. A quoted string is returned as it is
+/// written: no address needs a backslash, so a string with one is not an address.
 fn value(text: &str) -> Option<(&str, &str)> {
     let Some(quoted) = text.strip_prefix('"') else {
         let end = text.find(|c| !is_token_char(c)).unwrap_or(text.len());
@@ -215,8 +214,8 @@ fn is_token_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c)
 }
 
-/// A node that names an address (RFC 7239 section 6); `unknown` and obfuscated
-/// ones name none.
+/// A node that is an address (RFC 7239 section 6); `unknown` and obfuscated nodes are
+/// not.
 fn node(text: &str) -> Option<IpAddr> {
     let address = without_port(text)?;
     let read = match bracketed(address) {
@@ -226,7 +225,7 @@ fn node(text: &str) -> Option<IpAddr> {
     read.map(|address| address.to_canonical())
 }
 
-/// As proxies write addresses in `X-Forwarded-For`: as in `Forwarded`, and IPv6
+/// An address as proxies write it in `X-Forwarded-For`: as in `Forwarded`, and IPv6 also
 /// without brackets.
 fn bare_or_with_port(text: &str) -> Option<IpAddr> {
     let bare = text.parse::<IpAddr>().ok();
@@ -257,8 +256,8 @@ mod tests {
 
     use super::*;
 
-    /// Each line: the source, the peer, the header's lines with `|` between
-    /// them, and whose address is found.
+    /// Each line: the source, the peer, the lines of the header with `|` between them,
+    /// and the address that is found.
     const VECTORS: &str = include_str!("client_address/vectors.txt");
 
     #[test]

@@ -1,10 +1,10 @@
-//! Which pages of other origins may call an api, as the Fetch standard has it
+//! Which pages of other origins may call an api, according to the Fetch standard
 //! (<https://fetch.spec.whatwg.org/#http-cors-protocol>).
 //!
-//! A preflight is answered without a credential, since a browser sends none with
-//! it: it says only that the request may be tried, and the guard judges that one
-//! as any other. Credentials mode is never allowed: a page sends its token in
-//! `Authorization`, and no cookie of the browser's opens an api.
+//! A preflight is answered without a credential, since a browser sends none with it: the
+//! answer only says that the request may be tried, and the guard judges that request like
+//! any other. Credentials mode is never allowed: a page sends its token in
+//! `Authorization`, and a browser's cookies never grant access to an api.
 
 use std::net::Ipv6Addr;
 
@@ -20,19 +20,19 @@ use http::{Method, Request, Response, StatusCode};
 use crate::denial::GuardDenial;
 use crate::headers::only;
 
-/// What a page may read besides what it always may.
+/// What a page may read, besides what every page may read.
 const EXPOSED: HeaderValue =
     HeaderValue::from_static("Retry-After, RateLimit, RateLimit-Policy, X-Countersign-Refusal");
 
-/// How many seconds a browser may go by the answer to a preflight: as long as a
-/// change of the configuration may take to hold.
+/// For how many seconds a browser may rely on the answer to a preflight: a change of the
+/// configuration takes this long to reach it.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 
 const PREFLIGHT_VARY: HeaderValue = HeaderValue::from_static(
     "Origin, Access-Control-Request-Method, Access-Control-Request-Headers",
 );
 
-/// Whose pages may call an api, and read what it answers.
+/// The pages that may call an api and read its answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CorsPolicy(AllowedOrigins);
 
@@ -45,25 +45,25 @@ enum AllowedOrigins {
 /// What is wrong with an allowed origin.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OriginFault {
-    /// It is not the text that a browser would send for any origin.
+    /// It is not how a browser would write any origin.
     #[error(
         "{0:?} is not an origin as browsers send it: write the scheme, the host in lower case \
          and a port that is not the scheme's own, like \"https://app.example.com\""
     )]
     NotSent(String),
-    /// Every sandboxed frame and every local file has it.
+    /// Every sandboxed frame and every local file has this origin.
     #[error(
         "\"null\" is the origin of every sandboxed frame and local file, so it cannot be told \
          whom it allows"
     )]
     Null,
-    /// Every origin, beside some.
+    /// Every origin is allowed, and some are named as well.
     #[error("\"*\" allows every origin, so it must stand alone")]
     AnyBesideOthers,
 }
 
 impl OriginFault {
-    /// What was probably meant, where that can be told.
+    /// What was probably meant, if that can be guessed.
     pub fn suggestion(&self) -> Option<String> {
         let Self::NotSent(text) = self else {
             return None;
@@ -79,12 +79,12 @@ impl OriginFault {
 }
 
 impl CorsPolicy {
-    /// The policy that lets pages of these origins in, or with `*` those of any.
-    /// Without any there is none.
+    /// The policy that allows pages of these origins, or of all origins with `*`. Without
+    /// any origin there is no policy.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong, at once.
+    /// Every mistake, at once.
     pub fn parse<T: AsRef<str>>(origins: &[T]) -> Result<Option<Self>, Vec<OriginFault>> {
         let texts: Vec<&str> = origins.iter().map(AsRef::as_ref).collect();
         let faults: Vec<_> = texts
@@ -110,7 +110,7 @@ impl CorsPolicy {
         })
     }
 
-    /// The origins, as they are written in a configuration.
+    /// The origins, as they are written in the configuration.
     pub fn origins(&self) -> Vec<&str> {
         match &self.0 {
             AllowedOrigins::Any => vec!["*"],
@@ -120,8 +120,8 @@ impl CorsPolicy {
         }
     }
 
-    /// What `Access-Control-Allow-Origin` is to say in the answer to a request with
-    /// these fields; nothing to a page that is not allowed.
+    /// The value of `Access-Control-Allow-Origin` in the answer to a request with these
+    /// fields; `None` for a page that is not allowed.
     pub fn allowed_origin(&self, asked: &HeaderMap) -> Option<HeaderValue> {
         match &self.0 {
             AllowedOrigins::Any => Some(HeaderValue::from_static("*")),
@@ -132,12 +132,12 @@ impl CorsPolicy {
         }
     }
 
-    /// The answer to a request, if it is a preflight: an `OPTIONS` in which a
-    /// browser tells the origin of a page and the method that it wants to use.
+    /// The answer to a request, if it is a preflight: an `OPTIONS` in which a browser
+    /// states the origin of a page and the method that it wants to use.
     ///
-    /// The method and the fields that are asked for are granted as they are: that
-    /// they may be tried decides nothing, and a page can read the refusal of what
-    /// the guard does not let through.
+    /// The method and fields that it asks for are granted as they are: permission to try
+    /// decides nothing, and the page can read the refusal of a request that the guard
+    /// does not allow.
     ///
     /// # Errors
     ///
@@ -168,9 +168,9 @@ impl CorsPolicy {
         Some(Ok(response))
     }
 
-    /// Says in an answer who may read it and what of it, in place of all that an
-    /// upstream says of that. `origin` is what [`Self::allowed_origin`] said of the
-    /// request.
+    /// States in an answer who may read it and which of its fields, and replaces
+    /// everything that an upstream says about that. `origin` is the result of
+    /// [`Self::allowed_origin`] for the request.
     pub fn tell(&self, origin: Option<HeaderValue>, answer: &mut HeaderMap) {
         let is_told = |name: &&HeaderName| name.as_str().starts_with("access-control-");
         let told: Vec<HeaderName> = answer.keys().filter(is_told).cloned().collect();
@@ -187,8 +187,8 @@ impl CorsPolicy {
     }
 }
 
-/// Whether a text is an origin as browsers write it (RFC 6454 section 6.2): a
-/// scheme, a host and a port that is not the scheme's own, all in lower case.
+/// Whether a text is an origin as browsers write it (RFC 6454 section 6.2): a scheme, a
+/// host and a port other than the scheme's default, all in lower case.
 fn is_origin(text: &str) -> bool {
     let Some((scheme, authority)) = text.split_once("://") else {
         return false;
@@ -204,8 +204,8 @@ fn is_origin(text: &str) -> bool {
     is_scheme(scheme) && is_host(host) && port.is_none_or(is_port)
 }
 
-/// RFC 3986 section 3.1. Pages of applications and extensions have schemes of
-/// their own, like `capacitor`.
+/// RFC 3986 section 3.1. Pages of applications and extensions have their own schemes,
+/// such as `capacitor`.
 fn is_scheme(scheme: &str) -> bool {
     let rest = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'+' | b'-' | b'.');
     scheme.starts_with(|c: char| c.is_ascii_lowercase()) && scheme.bytes().all(rest)
@@ -228,8 +228,8 @@ fn default_port(scheme: &str) -> Option<u16> {
     }
 }
 
-/// The names of the fields that a page wants to send, if it asks for any and all
-/// are names.
+/// The names of the fields that a page wants to send, if it asks for any and all are
+/// valid names.
 fn asked_names(asked: &HeaderMap) -> Option<HeaderValue> {
     let mut names = Vec::new();
     for value in asked.get_all(ACCESS_CONTROL_REQUEST_HEADERS) {
@@ -254,8 +254,8 @@ fn denied(asked: &HeaderMap) -> GuardDenial {
     }
 }
 
-/// What is answered depends on the page's origin, so no cache may give it to
-/// another page (RFC 9110 section 12.5.5).
+/// The answer depends on the page's origin, so no cache may give it to another page (RFC
+/// 9110 section 12.5.5).
 fn vary_by_origin(answer: &mut HeaderMap) {
     let told = answer.get_all(VARY).iter();
     let names = told.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));

@@ -1,5 +1,5 @@
-//! Why a guarded request may not pass: one type for the guard's own causes and for what
-//! went wrong on the way to the upstream.
+//! Why a guarded request may not pass: one type for the guard's own causes and for
+//! failures on the way to the upstream.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use countersign_relay::RelayError;
 
 use crate::rate_limit::BudgetLeft;
 
-/// Why a request may not pass, with what is known of the caller.
+/// Why a request may not pass, and what is known about its caller.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct GuardDenial {
@@ -18,16 +18,16 @@ pub struct GuardDenial {
     pub account: Option<AccountId>,
     /// The session, once a token has proved it.
     pub session: Option<SessionId>,
-    /// When the caller may come again, where that is known.
+    /// When the caller may try again, if that is known.
     pub retry_after: Option<Duration>,
-    /// What is left of the token's budget, where that is the cause.
+    /// What is left of the token's budget, if that is the cause.
     pub budget: Option<Box<BudgetLeft>>,
-    /// More for the operator; holds no value from the request.
+    /// More details for the operator, without any value from the request.
     pub detail: Option<String>,
 }
 
 impl GuardDenial {
-    /// This, until `wait` is over.
+    /// Adds how long the caller should wait.
     pub(crate) fn for_now(self, wait: Duration) -> Self {
         Self {
             retry_after: Some(wait),
@@ -35,7 +35,7 @@ impl GuardDenial {
         }
     }
 
-    /// This, with what is left of the budget.
+    /// Adds what is left of the budget.
     pub(crate) fn with_budget(self, left: BudgetLeft) -> Self {
         Self {
             budget: Some(Box::new(left)),
@@ -44,7 +44,7 @@ impl GuardDenial {
     }
 }
 
-/// What the relay could not do, as a refusal.
+/// A relay's error, as a refusal.
 impl From<RelayError> for GuardDenial {
     fn from(error: RelayError) -> Self {
         let (reason, retry_after) = match error {

@@ -1,8 +1,8 @@
 //! Reports the first use of each generation of a session, once.
 //!
 //! The report closes the window in which a lost refresh may be repeated, so a lost report
-//! only keeps the window open until it times out. What is remembered is bounded: when it is
-//! full, nothing more is reported until it has been pruned.
+//! only keeps the window open until it times out. The memory is bounded: when it is full,
+//! nothing more is reported until it has been pruned.
 
 use countersign_domain::{SessionId, Timestamp};
 
@@ -31,7 +31,7 @@ impl FirstUses {
         }
     }
 
-    /// A guarded request was let through with this permit.
+    /// A guarded request was allowed with this permit.
     pub(crate) fn note_permit(&self, permit: &Permit) {
         if let Some(CallerProof::Token {
             session,
@@ -44,8 +44,8 @@ impl FirstUses {
         }
     }
 
-    /// A guarded request was let through with an access token of this
-    /// generation, which runs out at `until`.
+    /// A guarded request was allowed with an access token of this generation, which
+    /// expires at `until`.
     fn note(&self, session: SessionId, generation: u32, until: Timestamp) {
         let seen = self.seen.pin();
         match seen.get(&session) {
@@ -57,7 +57,7 @@ impl FirstUses {
         (self.report)(session, generation);
     }
 
-    /// Forgets what no token can repeat any more.
+    /// Drops the generations that no valid token can belong to any more.
     pub fn prune(&self, now: Timestamp) {
         self.seen.pin().retain(|_, seen| seen.until > now);
     }

@@ -39,10 +39,10 @@ use pending_refusals::PendingRefusals;
 pub use self::family::OriginalRequest;
 pub use self::proxy_family::ProxyFamily;
 
-/// What every path begins with at which proxies ask.
+/// The beginning of every path at which proxies ask for a verdict.
 const BASE: &str = "/forward-auth/";
 
-/// Where nginx asks for a refusal in the dialect's spelling, below the api.
+/// The path, below the api's, at which nginx fetches a refusal in the dialect's format.
 const REFUSAL_PATH: &str = "/refusal";
 
 /// The original URI without its static key, for proxies that can forward it.
@@ -57,27 +57,26 @@ pub struct ForwardAuth {
     kept: Arc<PendingRefusals>,
 }
 
-/// The answer to a proxy.
+/// The answer to a proxy's question.
 pub struct ForwardAnswer<'r> {
-    /// What the proxy gets.
+    /// The response for the proxy.
     pub response: Response<Bytes>,
-    /// What the log gets; `None` if a refusal that was logged before is told
+    /// The outcome for the log; `None` if the refusal was logged before and is only sent
     /// again.
     pub outcome: Option<Result<Permit, GuardDenial>>,
     /// The request that was judged, as far as it could be read.
     pub original: Option<OriginalRequest<'r>>,
 }
 
-/// The name of the api that a proxy asks about, if `path` is one at which
-/// proxies ask.
+/// The name of the api in `path`, if proxies ask for verdicts at that path.
 pub fn asked_api(path: &str) -> Option<&str> {
     let name = path.strip_prefix(BASE)?;
     Some(name.split_once('/').map_or(name, |(name, _)| name))
 }
 
 impl ForwardAuth {
-    /// Verdicts for these proxies, by what `view` knows; uses are reported
-    /// through `uses`.
+    /// Verdicts for these proxies, based on what `view` knows. `uses` is told which
+    /// generations are used.
     pub fn new(view: Arc<RevocationView>, uses: Arc<FirstUses>, trusted: TrustedProxies) -> Self {
         Self {
             allowances: Arc::new(RequestAllowances::new(Arc::clone(&view))),
@@ -88,14 +87,14 @@ impl ForwardAuth {
         }
     }
 
-    /// With allowances that other front ends share.
+    /// Shares allowances with other front ends.
     #[must_use]
     pub fn with_allowances(mut self, allowances: Arc<RequestAllowances>) -> Self {
         self.allowances = allowances;
         self
     }
 
-    /// The same for other proxies: what it has to tell once more is kept.
+    /// The same for other proxies; refusals that have to be sent once more are kept.
     #[must_use]
     pub fn trusting(&self, trusted: TrustedProxies) -> Self {
         Self {
@@ -107,11 +106,11 @@ impl ForwardAuth {
         }
     }
 
-    /// Answers a proxy that asks about a request to `api`, at a path of which
-    /// [`asked_api`] gave the api's name.
+    /// Answers a proxy that asks about a request to `api`, at a path in which
+    /// [`asked_api`] found the api's name.
     ///
-    /// `peer` is the address that connected. `request_id` is random and unique;
-    /// the client of a refused request gets it as its support id.
+    /// `peer` is the address that connected. `request_id` is random and unique; the
+    /// client of a refused request receives it as its support id.
     pub async fn answer<'r>(
         &self,
         api: &GuardedApi,
@@ -203,9 +202,9 @@ impl ForwardAuth {
         Ok((permit, budget))
     }
 
-    /// The answer as proxies of this family can use it. To nginx any status but
-    /// 401 and 403 is a failure of its own, so it gets one of these two and asks
-    /// for the rest by the support id.
+    /// The answer in a form that proxies of this family can use. nginx treats any status
+    /// but 200, 401 and 403 as a failure, so it receives 401 or 403 and then fetches the
+    /// rest by the support id.
     fn fit<'r>(
         &self,
         family: ProxyFamily,
@@ -225,9 +224,8 @@ impl ForwardAuth {
         answer
     }
 
-    /// The refusal with the support id that nginx gives back, in the dialect's
-    /// spelling. One that is not known any more is unavailable: the partner may
-    /// come again.
+    /// The refusal with the support id that nginx returns, in the dialect's format. If it
+    /// is not known any more, the answer is unavailable: the partner may try again.
     fn tell_again<'r>(
         &self,
         api: &GuardedApi,
@@ -265,7 +263,7 @@ impl ForwardAnswer<'_> {
     }
 }
 
-/// What follows the api's name in the path.
+/// The part of the path after the api's name.
 fn below_api(check: &Parts) -> &str {
     let path = check.uri.path();
     let name = path.strip_prefix(BASE).unwrap_or_default();
@@ -288,7 +286,7 @@ fn success(
     response
 }
 
-/// A refusal of which the proxy looks at the status and the support id only.
+/// A refusal of which the proxy uses only the status and the support id.
 fn bare(status: StatusCode, request_id: &str) -> Response<Bytes> {
     let mut response = Response::new(Bytes::new());
     *response.status_mut() = status;
@@ -297,8 +295,8 @@ fn bare(status: StatusCode, request_id: &str) -> Response<Bytes> {
     response
 }
 
-/// Whoever asks is not a proxy of ours, so no api's spelling is owed to it (RFC
-/// 9457).
+/// A refusal for someone who is not one of our proxies and therefore does not get it in
+/// the api's format (RFC 9457).
 fn untrusted<'r>(request_id: &str) -> ForwardAnswer<'r> {
     const PROBLEM: &[u8] = br#"{"type":"about:blank","title":"Forbidden","status":403,"detail":"verdicts are for trusted proxies"}"#;
     let mut response = bare(StatusCode::FORBIDDEN, request_id);

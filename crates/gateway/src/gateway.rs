@@ -1,4 +1,4 @@
-//! The built-in reverse proxy: authorize, clean, forward, stream back.
+//! The built-in reverse proxy: authorize, clean, forward, stream the response back.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -36,11 +36,12 @@ pub struct Gateway {
     tunnels: TunnelSlots,
 }
 
-/// When to come again, where nothing tells better.
+/// How long to wait before the next attempt, if nothing better is known.
 const SOON: Duration = Duration::from_secs(1);
 
 impl Gateway {
-    /// A gateway that knows what `view` knows, and reports through `uses`.
+    /// A gateway that judges by what `view` knows. `uses` is told which generations are
+    /// used.
     pub fn new(view: Arc<RevocationView>, uses: Arc<FirstUses>) -> Self {
         let allowances = Arc::new(RequestAllowances::new(Arc::clone(&view)));
         Self {
@@ -51,19 +52,19 @@ impl Gateway {
         }
     }
 
-    /// With allowances that other front ends share.
+    /// Shares allowances with other front ends.
     #[must_use]
     pub fn with_allowances(mut self, allowances: Arc<RequestAllowances>) -> Self {
         self.allowances = allowances;
         self
     }
 
-    /// Answers a request whose path `api` claims. Where the api's dialect merges
-    /// repeated slashes, the merged path is what is judged and what is forwarded.
+    /// Answers a request whose path belongs to `api`. If the api's dialect merges
+    /// repeated slashes, the merged path is judged and forwarded.
     ///
-    /// `request_id` is random and unique: the upstream gets it in
-    /// `X-Countersign-Request-Id`, the client of a refused request as the
-    /// support id in `X-Countersign-Refusal`.
+    /// `request_id` is random and unique: the upstream receives it in
+    /// `X-Countersign-Request-Id`, and the client of a refused request as the support id
+    /// in `X-Countersign-Refusal`.
     pub async fn forward<B>(
         &self,
         api: &GuardedApi,
@@ -101,7 +102,7 @@ impl Gateway {
         }
     }
 
-    /// Refuses a request whose client cannot be told, and so cannot be judged.
+    /// Refuses a request that cannot be judged, because its client's address is unknown.
     pub fn refuse(
         &self,
         api: &GuardedApi,
@@ -152,10 +153,10 @@ impl Gateway {
         Ok((permit, response))
     }
 
-    /// Authorizes the request, and takes static keys off its body.
+    /// Authorizes the request, and removes static keys from its body.
     ///
-    /// Nothing of a body is read for a request that is refused anyway, and where
-    /// one is read the last word is spoken after it.
+    /// No body is read if the request is refused anyway, and if one is read, the decision
+    /// is made afterwards.
     async fn admit(
         &self,
         inbound: &mut InboundRequest<'_>,
@@ -197,19 +198,19 @@ impl Gateway {
     }
 }
 
-/// A request without its body, and whence it came.
+/// A request without its body, and its client.
 struct InboundRequest<'a> {
     api: &'a GuardedApi,
     parts: request::Parts,
     client: ClientConnection,
     request_id: &'a str,
-    /// When it came, or when what had to be read of its body had come.
+    /// When it arrived, or when the part of its body that must be read had arrived.
     now: Timestamp,
 }
 
 impl<'a> InboundRequest<'a> {
-    /// The request as the upstream gets it. The body's own length frames it, not
-    /// what the client said of it.
+    /// The request for the upstream. It is framed by the length of the body itself, not
+    /// by what the client stated.
     fn onward(
         &self,
         upstream: &Upstream,
@@ -239,7 +240,7 @@ impl<'a> InboundRequest<'a> {
         Ok(request)
     }
 
-    /// The client's own `Host`, if the upstream is told it.
+    /// The client's own `Host`, if it is forwarded to the upstream.
     fn told_host(&self, upstream: &Upstream) -> Option<&HeaderValue> {
         let told = upstream.host_of() == UpstreamHost::Client;
         self.parts.headers.get(header::HOST).filter(|_| told)
@@ -272,7 +273,7 @@ impl<'a> InboundRequest<'a> {
     }
 }
 
-/// The request target with another path, which is made of parts of its own.
+/// The request target with another path, which consists of parts of its own.
 pub fn at_path(uri: &Uri, path: &str) -> Uri {
     let target = match uri.query() {
         Some(query) => format!("{path}?{query}"),
@@ -294,7 +295,7 @@ fn refused(api: &GuardedApi, denied: GuardDenial, request_id: &str, is_head: boo
     }
 }
 
-/// The refusal in the dialect's spelling.
+/// The refusal in the dialect's format.
 pub(crate) fn refuse(api: &GuardedApi, denied: &GuardDenial, request_id: &str) -> Response<Bytes> {
     let refusal = denied.reason.refusal(TokenOperation::Guard);
     let soon = (refusal == Refusal::Unavailable).then_some(SOON);

@@ -1,8 +1,8 @@
 //! Header fields of a guarded request (RFC 9110 section 7.6).
 //!
-//! Every field that Countersign itself sets is removed first, in every spelling that an
-//! upstream might take for it, and set afterwards: so no client header and no `Connection`
-//! option can forge it or remove it.
+//! Every field that Countersign itself sets is first removed, in every spelling that an
+//! upstream might take for it, and then set. So no client header and no `Connection`
+//! option can forge or remove it.
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Version, request};
@@ -29,7 +29,7 @@ const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix
 const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// What is added to a request that goes on.
+/// What is added to a request that is forwarded.
 pub(crate) struct ForwardedHeaders<'a> {
     pub(crate) api: &'a GuardedApi,
     pub(crate) upstream: &'a Upstream,
@@ -56,7 +56,7 @@ impl ForwardedHeaders<'_> {
         fields
     }
 
-    /// What the upstream is called, by itself or by the client.
+    /// The `Host` for the upstream: its own name, or the one that the client sent.
     fn host(&self, inbound: &request::Parts) -> HeaderValue {
         let told = match self.upstream.host_of() {
             UpstreamHost::Upstream => None,
@@ -65,8 +65,8 @@ impl ForwardedHeaders<'_> {
         told.unwrap_or_else(|| self.upstream.host().clone())
     }
 
-    /// The fields that carry a credential and do not go on. Only an access token
-    /// that was looked at may.
+    /// The fields that contain a credential and are not forwarded. Only an access token
+    /// that was verified may be.
     fn secret_headers(&self) -> &[HeaderName] {
         let proof = self.permit.caller().map(|caller| caller.proof);
         match proof {
@@ -89,8 +89,8 @@ impl ForwardedHeaders<'_> {
     }
 }
 
-/// Says who calls, in every identity field: in an empty one what is not known,
-/// so that who copies these fields leaves no field of a client's.
+/// States who calls, in every identity field. Fields without a value are empty, so that a
+/// proxy which copies them leaves no field of the client's.
 pub(crate) fn identify_fully(
     fields: &mut HeaderMap,
     api: &GuardedApi,
@@ -103,7 +103,7 @@ pub(crate) fn identify_fully(
     identify(fields, api, permit, request_id);
 }
 
-/// Says who calls, as far as it is known.
+/// States who calls, as far as it is known.
 fn identify(fields: &mut HeaderMap, api: &GuardedApi, permit: &Permit, request_id: &str) {
     fields.insert(API, visible(api.name().as_str()));
     fields.insert(REQUEST_ID, visible(request_id));
@@ -117,16 +117,16 @@ fn identify(fields: &mut HeaderMap, api: &GuardedApi, permit: &Permit, request_i
     }
 }
 
-/// The host that was asked for; over HTTP/2 it stands in the target alone (RFC
-/// 9113 section 8.3.1).
+/// The host of the request; over HTTP/2 it is only in the target (RFC 9113 section
+/// 8.3.1).
 fn asked_host(inbound: &request::Parts) -> Option<HeaderValue> {
     let authority = || HeaderValue::from_str(inbound.uri.authority()?.as_str()).ok();
     let told = inbound.headers.get(header::HOST).cloned();
     told.or_else(authority)
 }
 
-/// One `Cookie`, as HTTP/1.1 has it, where HTTP/2 may bring several (RFC 9113
-/// section 8.2.3).
+/// Joins several `Cookie` fields, which HTTP/2 allows (RFC 9113 section 8.2.3), into one,
+/// as HTTP/1.1 requires.
 fn join_cookies(fields: &mut HeaderMap) {
     let crumbs: Vec<&[u8]> = fields
         .get_all(header::COOKIE)
@@ -140,8 +140,8 @@ fn join_cookies(fields: &mut HeaderMap) {
     }
 }
 
-/// What cleans the trailers of a request: no identity is among them, nor a
-/// credential, since nobody looks at one there.
+/// Cleans the trailers of a request: they may contain no identity, and no credential,
+/// since nobody looks for one there.
 pub(crate) fn clean_trailers(api: &GuardedApi) -> CleanTrailers {
     let secret: Vec<String> = api
         .presentation_headers()
@@ -155,20 +155,20 @@ pub(crate) fn clean_trailers(api: &GuardedApi) -> CleanTrailers {
     })
 }
 
-/// Whether the client takes trailers. One over HTTP/1.1 says so for its connection,
-/// and gets none: they would have to be announced.
+/// Whether the client accepts trailers. A client with HTTP/1.1 says so for its
+/// connection, and gets none: they would have to be announced.
 fn wants_trailers(inbound: &request::Parts) -> bool {
     let mut told = inbound.headers.get_all(header::TE).iter();
     inbound.version == Version::HTTP_2
         && told.any(|value| value.as_bytes().eq_ignore_ascii_case(b"trailers"))
 }
 
-/// Whether a field of an answer is the upstream's to say, by its [`folded`] name.
+/// Whether the upstream may set a field of an answer, by its [`folded`] name.
 pub(crate) fn is_the_upstreams(name: &str) -> bool {
     !name.starts_with("x-countersign")
 }
 
-/// The value of a field that is there exactly once.
+/// The value of a field that occurs exactly once.
 pub(crate) fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h HeaderValue> {
     let mut values = headers.get_all(name).iter();
     values.next().filter(|_| values.next().is_none())

@@ -10,8 +10,8 @@ use metrics::{Counter, counter, describe_counter};
 
 const REQUESTS: &str = "countersign_guarded_requests_total";
 
-/// What is counted of the requests of one api. The recorder must be installed before
-/// it is made.
+/// The metrics of the requests of one api. The recorder must be installed before this is
+/// created.
 #[derive(Clone)]
 pub(crate) struct GuardMeter {
     allowed: Counter,
@@ -28,7 +28,7 @@ impl GuardMeter {
         }
     }
 
-    /// What is counted of the requests that go on.
+    /// The metrics of the requests that are forwarded.
     pub(crate) fn upstream(&self) -> &UpstreamMetrics {
         &self.upstream
     }

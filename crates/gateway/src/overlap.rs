@@ -6,12 +6,12 @@ use countersign_domain::{ApiName, PathPattern, Routes};
 
 use crate::site::ApiSite;
 
-/// What an api answers on a listener.
+/// What an api serves on a listener.
 #[derive(Clone, Copy, Debug)]
 pub struct ApiClaim<'a> {
     /// The api.
     pub api: &'a ApiName,
-    /// Where on the listener it is.
+    /// Its hosts and prefix.
     pub site: &'a ApiSite,
     /// Its dialect, whose operations have paths.
     pub dialect: &'a Dialect,
@@ -19,33 +19,33 @@ pub struct ApiClaim<'a> {
     pub routes: Option<&'a Routes>,
 }
 
-/// Two apis that could both answer a request: they share a host, and a path.
+/// Two apis that could both answer the same request: they share a host and a path.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{first} at {first_path} and {second} at {second_path} could answer the same path")]
 pub struct ApiOverlap {
-    /// One api.
+    /// The first api.
     pub first: ApiName,
     /// Its path or pattern.
     pub first_path: String,
-    /// The other api.
+    /// The second api.
     pub second: ApiName,
     /// Its path or pattern.
     pub second_path: String,
 }
 
 /// For each path of each api, one path of an earlier api that could answer the same
-/// request on one host, told with the apis' prefixes; so that there is one for
-/// every api that overlaps with earlier ones, however many these are. An api's own
-/// operations may lie within what it guards: they go first.
+/// request on one host, with the apis' prefixes. So there is one for every api that
+/// overlaps with earlier ones, however many these are. An api's own operations may lie
+/// within what it guards: they take precedence.
 ///
-/// It holds for paths with repeated slashes too, which one api may merge and
-/// another take as they are: a pattern has no empty segment but the last, so what
-/// fits one before its slashes are merged fits it afterwards.
+/// This also holds for paths with repeated slashes, which one api may merge and another
+/// may not: only the last segment of a pattern can be empty, so a path that matches
+/// before its slashes are merged matches afterwards.
 pub fn overlaps(claims: &[ApiClaim<'_>]) -> Vec<ApiOverlap> {
     overlaps_with(claims, &mut PatternIndex::default())
 }
 
-/// The same over an index of the apis before these.
+/// The same with an index of the previous apis.
 fn overlaps_with(claims: &[ApiClaim<'_>], earlier: &mut PatternIndex) -> Vec<ApiOverlap> {
     let mut found = Vec::new();
     for (api, claim) in claims.iter().enumerate() {
@@ -200,7 +200,7 @@ mod tests {
         }
     }
 
-    /// Which of the apis would answer a path: as it came, or merged.
+    /// The apis that would answer a path, unchanged or merged.
     fn answers(api: &Api, path: &str, merges: bool) -> bool {
         let Api(_, _, routes, site) = api;
         let path = if merges {

@@ -33,43 +33,44 @@ pub struct GuardCaller {
     pub proof: CallerProof,
 }
 
-/// What proved who calls.
+/// What proves who calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallerProof {
     /// An access token.
     Token {
-        /// Its session.
+        /// The session.
         session: SessionId,
-        /// The session's generation that it belongs to.
+        /// The generation of the session.
         generation: u32,
-        /// When it runs out.
+        /// When the token expires.
         expires_at: Timestamp,
-        /// The dialect's variant whose form it has.
+        /// The dialect's variant in whose form it is.
         variant: Variant,
     },
     /// A static key.
     StaticKey,
 }
 
-/// What is asked, as far as the policy looks at it. It holds a credential, so it
+/// The parts of a request on which the policy depends. It contains a credential, so it
 /// does not print.
 pub struct GuardedRequest<'a> {
     /// The method of the request line; no header overrides it.
     pub method: &'a Method,
     /// The path, as it will be forwarded.
     pub path: &'a str,
-    /// The credential that came with it.
+    /// The credential of the request.
     pub presented: PresentedCredential<'a>,
     /// The client's address.
     pub address: IpAddr,
 }
 
-/// Decides whether a request may pass, in memory.
+/// Decides in memory whether a request may pass.
 ///
-/// The method and the path are judged first, and routed. On a public route nothing more is asked
-/// and no credential is looked at. Then the token or static key is verified,
-/// and what it belongs to: session, account, epoch, credential, address, the login
-/// that the path names, and last the scopes that the route asks for.
+/// First the method and the path are judged, and the route is chosen. On a public route
+/// nothing else is required, and no credential is checked. Otherwise the token or static
+/// key is verified, and everything that it belongs to: session, account, epoch,
+/// credential, address, the login in the path, and finally the scopes that the route
+/// requires.
 ///
 /// # Errors
 ///
@@ -116,10 +117,9 @@ pub fn authorize(
     })
 }
 
-/// A tunnel has no path to be judged (RFC 9110 section 9.3.6), and `TRACE` would
-/// have an upstream give back what only it is to see. And `post` is another method
-/// than `POST` (section 9.1), but there are upstreams that take it for the same: it
-/// would pass by the rule for `POST`.
+/// A tunnel has no path that could be judged (RFC 9110 section 9.3.6), and with `TRACE`
+/// an upstream would return what only it may see. `post` is not `POST` (section 9.1), but
+/// some upstreams take it for the same, and so it would get around a rule for `POST`.
 fn judge_method(method: &Method) -> Result<(), Reason> {
     let small = method.as_str().bytes().any(|it| it.is_ascii_lowercase());
     if small || *method == Method::CONNECT || echoes_request(method.as_str()) {
@@ -128,7 +128,7 @@ fn judge_method(method: &Method) -> Result<(), Reason> {
     Ok(())
 }
 
-/// What a credential has proved.
+/// What a credential proves.
 struct ProvenCaller {
     known: Arc<KnownAccount>,
     credential: Arc<KnownCredential>,
@@ -197,7 +197,7 @@ fn by_static_key(
     })
 }
 
-/// What holds for an account, however it was proved.
+/// The checks that hold for an account, however it was proved.
 fn admit(api: &GuardedApi, known: Option<Arc<KnownAccount>>) -> Result<Arc<KnownAccount>, Reason> {
     let known = known
         .filter(|known| known.account.api == *api.name())
@@ -209,7 +209,7 @@ fn admit(api: &GuardedApi, known: Option<Arc<KnownAccount>>) -> Result<Arc<Known
     }
 }
 
-/// The credential behind a token or static key, while it may be used.
+/// The credential of a token or static key, if it may be used.
 fn usable(
     view: &RevocationView,
     credential: CredentialId,
@@ -258,7 +258,7 @@ impl CallerProof {
 }
 
 impl GuardDenial {
-    /// This, of a caller who was let through before.
+    /// The same permit, for a caller who was allowed before.
     pub(crate) fn with_caller(self, permit: &Permit) -> Self {
         let caller = permit.caller();
         Self {

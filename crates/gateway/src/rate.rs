@@ -8,14 +8,17 @@ use countersign_domain::{AccountId, RateLimit, RateTally, Timestamp};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// One counter for each account that was seen lately; there are no more than
+/// One counter for each account that was seen recently; there are no more counters than
 /// accounts.
 #[derive(Default)]
 pub(crate) struct AccountRates(papaya::HashMap<AccountId, AtomicI64>);
 
 impl AccountRates {
-    /// Counts one more of `most` a second, all of which may come at once; or says
-    /// how long to wait.
+    /// Counts one more request of `most` in a second, all of which may arrive at once.
+    ///
+    /// # Errors
+    ///
+    /// How long to wait.
     pub(crate) fn admit(
         &self,
         account: AccountId,
@@ -37,7 +40,7 @@ impl AccountRates {
         }
     }
 
-    /// Forgets accounts whose counter counts nothing any more.
+    /// Drops the counters that count nothing any more.
     pub(crate) fn prune(&self, now: Timestamp) {
         let counts = |tally: &AtomicI64| {
             let tally = RateTally(Timestamp::from_micros(tally.load(Ordering::Relaxed)));

@@ -1,5 +1,5 @@
-//! Tells the client what is left of a budget: the `RateLimit` fields of
-//! draft-ietf-httpapi-ratelimit-headers-10, in the structured form of RFC 9651.
+//! Reports to the client what is left of a budget, in the `RateLimit` fields of
+//! draft-ietf-httpapi-ratelimit-headers-10, as structured fields (RFC 9651).
 
 use std::time::Duration;
 
@@ -15,14 +15,14 @@ pub struct BudgetLeft {
     pub limit: u32,
     /// How many it may still make.
     pub left: u32,
-    /// The life of a token, where that is known.
+    /// The lifetime of a token, if it is known.
     pub lifetime: Option<Duration>,
-    /// When the token runs out, from now.
+    /// How long it takes until the token expires.
     pub runs_out_in: Duration,
 }
 
 impl BudgetLeft {
-    /// Writes the two fields, over any that the upstream sent: a client could not
+    /// Writes the two fields and replaces any that the upstream sent: a client could not
     /// tell whose they are.
     pub fn write(&self, headers: &mut HeaderMap) {
         let window = self

@@ -1,9 +1,9 @@
-//! What the guard knows besides a token: exact sets of what is revoked, and the accounts
-//! with their logins and static keys.
+//! What the guard knows besides the token: exact sets of everything that is revoked, and
+//! the accounts with their logins and static keys.
 //!
-//! Reads take no lock. Notices are applied one after the other, after the commit that they
-//! describe and before its caller is answered, so an acknowledged revocation is in force for
-//! the very next request.
+//! Reads take no lock. Notices are applied one after the other, after the commit that
+//! they describe and before its caller gets an answer, so that an acknowledged revocation
+//! holds for the very next request.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +14,7 @@ use countersign_domain::{
     Account, AccountId, ApiName, Credential, CredentialId, Epoch, Kid, Scopes, SessionId, Timestamp,
 };
 
-/// What is known in memory. Shared by all requests.
+/// What is known in memory. All requests share it.
 #[derive(Default)]
 pub struct RevocationView {
     ended: papaya::HashMap<SessionId, Timestamp>,
@@ -25,11 +25,12 @@ pub struct RevocationView {
     ledger: Mutex<ViewLedger>,
 }
 
-/// An account as requests see it.
+/// An account, as requests see it.
 #[derive(Debug)]
 pub(crate) struct KnownAccount {
     pub(crate) account: Account,
-    /// Tokens of an earlier epoch are dead; never below the account's own.
+    /// Tokens of an earlier epoch are not valid. It is never below the account's own
+    /// epoch.
     pub(crate) epoch: Epoch,
     /// The logins of its active credentials.
     pub(crate) logins: Vec<String>,
@@ -42,7 +43,7 @@ impl KnownAccount {
     }
 }
 
-/// A credential as requests see it, however it is presented.
+/// A credential, as requests see it, however it is presented.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct KnownCredential {
     pub(crate) account: AccountId,
@@ -50,7 +51,7 @@ pub(crate) struct KnownCredential {
     pub(crate) scopes: Scopes,
 }
 
-/// Whom a generated key belongs to.
+/// The owner of a generated key.
 #[derive(Clone, Debug)]
 pub(crate) struct KeyHolder {
     pub(crate) credential: CredentialId,
@@ -63,8 +64,7 @@ pub(crate) struct KeyHolder {
 struct ViewLedger {
     credentials: HashMap<CredentialId, Credential>,
     of_account: HashMap<AccountId, BTreeSet<CredentialId>>,
-    /// Epochs that were revoked: they hold for an account that is told of
-    /// later, too.
+    /// Epochs that were revoked: they also hold for an account that becomes known later.
     floors: HashMap<AccountId, (Epoch, Timestamp)>,
 }
 
@@ -74,8 +74,8 @@ impl RevocationView {
         Self::default()
     }
 
-    /// Takes in what was committed. Notices are to be given in the order of
-    /// their commits; one may be given again.
+    /// Applies what was committed. Notices must be given in the order of their commits;
+    /// the same notice may be given again.
     pub fn apply(&self, notice: &RevocationNotice, now: Timestamp) {
         let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
         match notice {
@@ -89,7 +89,7 @@ impl RevocationView {
         }
     }
 
-    /// Forgets the revocations that no token can meet any more.
+    /// Drops the revocations that no valid token can be affected by any more.
     pub fn prune(&self, now: Timestamp) {
         self.ended.pin().retain(|_, until| *until > now);
         self.dead_keys.pin().retain(|_, until| *until > now);
@@ -114,9 +114,9 @@ impl RevocationView {
         !self.dead_keys.is_empty() && self.dead_keys.pin().contains_key(kid)
     }
 
-    /// The account of the static key with this hash, and its credential, if
-    /// there is one in this api. That the hash was found is not a leak:
-    /// it is an HMAC under a key that the caller does not have.
+    /// The account of the static key with this hash, and its credential, if this api has
+    /// one. It is not a leak that a hash can be found: it is an HMAC under a key that the
+    /// caller does not have.
     pub(crate) fn static_key(
         &self,
         hash: &[u8; 32],
@@ -151,7 +151,7 @@ impl RevocationView {
         }
     }
 
-    /// Sets the account down anew, with its logins and its epoch.
+    /// Replaces an account, with its logins and its epoch.
     fn know(&self, ledger: &ViewLedger, account: Account) {
         let id = account.id;
         let before = self.account(id).map(|known| known.epoch);
@@ -184,7 +184,7 @@ impl RevocationView {
         self.refresh_logins(ledger, account);
     }
 
-    /// Takes away what a credential had before it changed and has no longer.
+    /// Removes what a credential had before it changed, and has no longer.
     fn forget_stale(&self, ledger: &mut ViewLedger, before: &Credential, now: &Credential) {
         if let Some(hash) = usable_key(before).filter(|hash| usable_key(now) != Some(*hash)) {
             self.put_holder(&hash, before.id, None);
@@ -215,7 +215,7 @@ impl RevocationView {
         }
     }
 
-    /// Replaces the holder `id` of a key, in one step for those who read.
+    /// Replaces the owner `id` of a key, in one step for readers.
     fn put_holder(&self, hash: &[u8; 32], id: CredentialId, holder: Option<KeyHolder>) {
         let keys = self.static_keys.pin();
         let mut holders = keys.get(hash).cloned().unwrap_or_default();
@@ -255,7 +255,7 @@ impl KeyHolder {
     }
 }
 
-/// The hash of a credential's generated key, while it may be used.
+/// The hash of a credential's generated key, if it may be used.
 fn usable_key(credential: &Credential) -> Option<[u8; 32]> {
     match &credential.secret {
         StoredSecret::Key(hash) if credential.active => Some(*hash),

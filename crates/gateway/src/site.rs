@@ -1,15 +1,16 @@
-//! Where an api is found on a listener: its host names, and a prefix of its paths.
+//! Where an api is on a listener: its host names, and a prefix of its paths.
 //!
-//! The prefix is removed before anything else looks at a path, so operations, guards and the
-//! upstream see paths without it. It ends at the end of a segment and is compared decoded, as
-//! [`JudgedPath`] does; a segment that two servers could read differently never matches.
+//! The prefix is removed before anything else looks at a path, so operations, guards and
+//! the upstream see paths without it. It ends where a segment ends, and is compared in
+//! decoded form, as in [`JudgedPath`]; a segment that two servers could read differently
+//! never matches.
 
 use std::net::Ipv6Addr;
 
 use countersign_domain::JudgedPath;
 use countersign_domain::pattern::{PathPattern, is_text};
 
-/// The hosts and the prefix of an api. The default is every host and no prefix.
+/// The hosts and the prefix of an api. By default, every host and no prefix.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ApiSite {
     /// In lower case, without a dot at the end.
@@ -24,7 +25,7 @@ pub enum SiteFault {
     /// A text is not a host name.
     #[error("{0:?} is not a host: write a name in lower case or an address, no port, no wildcard")]
     Host(String),
-    /// A text is not a prefix.
+    /// A text is not a valid prefix.
     #[error(
         "{0:?} is not a prefix: write /name, plain segments after one slash each, none at the end"
     )]
@@ -32,12 +33,12 @@ pub enum SiteFault {
 }
 
 impl ApiSite {
-    /// The site of these hosts, of which none are all, under a prefix, which may
-    /// be empty.
+    /// The site with these hosts (an empty list stands for all) and this prefix, which
+    /// may be empty.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong, at once.
+    /// Every mistake, at once.
     pub fn parse<T: AsRef<str>>(hosts: &[T], prefix: &str) -> Result<Self, Vec<SiteFault>> {
         let hosts = hosts.iter().map(AsRef::as_ref);
         let odd = hosts.clone().filter(|host| !is_host(host));
@@ -54,9 +55,9 @@ impl ApiSite {
         })
     }
 
-    /// The path of a request target without the prefix, if the request is for
-    /// this site. `host` is as in `Host`: its case, its port and a dot at its
-    /// end do not matter. What is left always begins with a slash.
+    /// The path of a request target without the prefix, if the request is for this site.
+    /// In `host`, which is as in a `Host` header, letter case, the port and a dot at the
+    /// end do not matter. The remaining path always begins with a slash.
     pub fn claims<'p>(&self, host: &str, path: &'p str) -> Option<&'p str> {
         let named = self.hosts.is_empty() || {
             let name = name_of(host);
@@ -69,7 +70,7 @@ impl ApiSite {
         }
     }
 
-    /// The host names, of which none are all.
+    /// The host names; an empty list stands for all.
     pub fn hosts(&self) -> &[String] {
         &self.hosts
     }
@@ -79,12 +80,12 @@ impl ApiSite {
         &self.prefix
     }
 
-    /// The pattern as it stands on the listener.
+    /// The pattern with the prefix.
     pub(crate) fn place(&self, pattern: PathPattern) -> PathPattern {
         pattern.behind(&self.prefix)
     }
 
-    /// The path of a request target without the prefix, if it has it.
+    /// The path of a request target without the prefix, if it has the prefix.
     pub(crate) fn without_prefix<'p>(&self, path: &'p str) -> Option<&'p str> {
         if self.prefix.is_empty() {
             return Some(path);
@@ -114,8 +115,8 @@ fn name_of(host: &str) -> &str {
     name.strip_suffix('.').unwrap_or(name)
 }
 
-/// A name of letters, digits, hyphens and, for the careless, underscores; an
-/// IPv4 address reads as one too.
+/// A name of letters, digits, hyphens and, leniently, underscores; this includes IPv4
+/// addresses.
 fn is_host(host: &str) -> bool {
     if let Some(address) = host.strip_prefix('[').and_then(|it| it.strip_suffix(']')) {
         return address

@@ -21,8 +21,7 @@ use crate::revocation_view::RevocationView;
 /// How often a tunnel is judged again.
 const JUDGED_EVERY: Duration = Duration::from_secs(2);
 
-/// What may end a tunnel of the guard before its sides do: its request, judged
-/// again.
+/// What ends a tunnel before its two sides do: its request, which is judged again.
 pub(crate) struct TunnelReview {
     pub(crate) api: GuardedApi,
     pub(crate) view: Arc<RevocationView>,
@@ -32,7 +31,7 @@ pub(crate) struct TunnelReview {
 }
 
 impl TunnelReview {
-    /// Waits until the request would not be let through any more.
+    /// Waits until the request would not be allowed any more.
     pub(crate) async fn refused(self) -> Reason {
         let mut ticks = tokio::time::interval(JUDGED_EVERY);
         loop {

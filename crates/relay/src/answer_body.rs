@@ -16,7 +16,7 @@ use crate::headers;
 use crate::idle::IdleTimer;
 use crate::upload::after;
 
-/// The body of an answer: what the upstream sends, as it comes, or one of our own.
+/// The body of an answer: streamed from the upstream as it arrives, or one of our own.
 pub struct AnswerBody(AnswerSource);
 
 enum AnswerSource {
@@ -25,25 +25,24 @@ enum AnswerSource {
 }
 
 struct StreamingAnswer {
-    /// Goes first: what was read of the body before.
+    /// Sent first: the part of the body that was read before.
     ahead: Bytes,
     incoming: Incoming,
-    /// Which fields the client gets of trailers; none of them without.
+    /// Which trailer fields the client gets; none without it.
     trailers: Option<fn(&str) -> bool>,
     idle: IdleTimer,
     watch: AnswerWatch,
 }
 
-/// Tells of an answer that breaks off, when its outcome has been told already.
+/// Reports an answer that breaks off after its outcome was reported.
 pub(crate) struct AnswerWatch {
     pub(crate) upstream: Arc<str>,
     pub(crate) request_id: Box<str>,
     pub(crate) counter: Counter,
 }
 
-/// The upstream broke off in its answer. Nothing can be told to the client any
-/// more: the connection to it has to break, so that it does not take a part for
-/// the whole.
+/// The upstream broke off in its answer. The client cannot be sent an error any more: its
+/// connection has to break, so that it does not take a part for the whole.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BrokenAnswer {
     /// It sent nothing for too long.
@@ -62,8 +61,8 @@ impl AnswerBody {
         ))
     }
 
-    /// Pauses of up to `idle` are waited for; an answer that breaks off is
-    /// told to `watch`. Of its trailers goes on what `trailers` keeps.
+    /// Waits through pauses of up to `idle`, and reports an answer that breaks off to
+    /// `watch`. Of the trailers, those that `trailers` keeps are forwarded.
     pub(crate) fn upstream(
         incoming: Incoming,
         trailers: Option<fn(&str) -> bool>,
@@ -79,7 +78,7 @@ impl AnswerBody {
         }))
     }
 
-    /// Reads the body to see what is in it, and leaves it as it was: whole, if it
+    /// Reads the body to inspect it, and leaves it unchanged. `Some` if the whole body
     /// has at most `limit` bytes.
     ///
     /// # Errors
@@ -151,8 +150,8 @@ impl AnswerWatch {
 }
 
 impl StreamingAnswer {
-    /// What the client gets of a part of the body. An identity field could hide
-    /// among trailers (RFC 9110 section 6.5.1).
+    /// The part of the body that the client gets. An identity field could hide among
+    /// trailers (RFC 9110 section 6.5.1).
     fn passed_on(&self, frame: Frame<Bytes>) -> Option<Frame<Bytes>> {
         let Some(fields) = frame.trailers_ref() else {
             return Some(frame);

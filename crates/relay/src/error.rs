@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-/// Why there is no answer of the upstream. Whoever carries a request tells its client
-/// of each cause in its own way, so this list is exhaustive.
+/// Why the upstream gave no answer. Whoever relays a request explains each cause to its
+/// client in its own way, so this list is exhaustive.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RelayError {
-    /// The upstream is known to be down, so it was not asked.
+    /// The upstream is known to be down, so the request was not sent.
     #[error("the upstream is down")]
     Down {
-        /// When the next request may try.
+        /// When the next request may be tried.
         retry_after: Duration,
     },
     /// The upstream did not connect or answer in time.
@@ -21,10 +21,10 @@ pub enum RelayError {
     /// The client broke off its request, or paused in it for too long.
     #[error("{0}")]
     ClientGone(String),
-    /// As many tunnels are open as there may be.
+    /// The limit of open tunnels is reached.
     #[error("all places for tunnels are taken")]
     NoRoom {
-        /// When one may be free.
+        /// When a tunnel may be free.
         retry_after: Duration,
     },
 }

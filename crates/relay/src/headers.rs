@@ -1,13 +1,13 @@
-//! Header fields of a message on its way through (RFC 9110 section 7.6).
+//! Header fields of a message that is forwarded (RFC 9110 section 7.6).
 
 use std::borrow::Cow;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
-/// Fields for one connection (RFC 9110 section 7.6.1), and two more that frame
-/// a message or delay it: the body's own length frames it anew, and who polls a
-/// body has already told the client to go on (section 10.1.1).
+/// Fields that belong to one connection (RFC 9110 section 7.6.1), and two more that frame
+/// a message or delay it: the message is framed again by the length of its body, and
+/// whoever polls a body has already told the client to continue (section 10.1.1).
 const HOP_BY_HOP: [&str; 11] = [
     "connection",
     "content-length",
@@ -22,9 +22,9 @@ const HOP_BY_HOP: [&str; 11] = [
     "upgrade",
 ];
 
-/// The fields that are not for this connection alone, nor frame the message, as far
-/// as `keep` wants them. It is asked by their names, in which every character that is
-/// not a letter or digit is a hyphen.
+/// The fields that neither belong to this connection alone nor frame the message, if
+/// `keep` accepts them. `keep` gets their names with a hyphen for every character that is
+/// not a letter or digit.
 pub fn end_to_end(fields: &HeaderMap, keep: impl Fn(&str) -> bool) -> HeaderMap {
     // RFC 9110 section 7.6.1: "Intermediaries MUST parse a received Connection header field
     // before a message is forwarded and, for each connection-option in this field, remove any
@@ -53,8 +53,8 @@ pub fn connection_options(fields: &HeaderMap) -> Vec<String> {
         .collect()
 }
 
-/// What else has no place among trailers: what says for whom a message is, by whom, or
-/// how its content is to be read (RFC 9110 section 6.5.1).
+/// Further fields that are not allowed among trailers: those that say whom a message is
+/// for, whom it is from, or how its content must be read (RFC 9110 section 6.5.1).
 const NEVER_TRAILING: [&str; 7] = [
     "authorization",
     "content-encoding",
@@ -65,25 +65,24 @@ const NEVER_TRAILING: [&str; 7] = [
     "set-cookie",
 ];
 
-/// What goes on of trailers, as far as `keep` wants it.
+/// The trailers that are forwarded, if `keep` accepts them.
 pub fn trailing(trailers: &HeaderMap, keep: impl Fn(&str) -> bool) -> HeaderMap {
     end_to_end(trailers, |name| {
         !NEVER_TRAILING.contains(&name) && keep(name)
     })
 }
 
-/// The length that an answer without a body tells of the one that does not
-/// follow (RFC 9110 section 8.6). Beside a transfer coding it means nothing
-/// (RFC 9112 section 6.3).
+/// The length that an answer without a body states for the body that is not sent (RFC
+/// 9110 section 8.6). Beside a transfer coding it means nothing (RFC 9112 section 6.3).
 pub(crate) fn told_length(answered: &HeaderMap) -> Option<HeaderValue> {
     let coded = answered.contains_key(header::TRANSFER_ENCODING);
     let length = answered.get(header::CONTENT_LENGTH);
     length.filter(|_| !coded).cloned()
 }
 
-/// The name with every character that is not a letter or digit as a hyphen: an upstream
-/// that turns fields into variables (RFC 3875 section 4.1.18) takes names that
-/// fold alike for one.
+/// The name with a hyphen for every character that is not a letter or digit: an upstream
+/// that turns fields into variables (RFC 3875 section 4.1.18) cannot tell names apart
+/// that are equal in this form.
 pub fn folded(name: &HeaderName) -> Cow<'_, str> {
     let name = name.as_str();
     let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
@@ -93,8 +92,8 @@ pub fn folded(name: &HeaderName) -> Cow<'_, str> {
     Cow::Owned(name.replace(|c| !is_plain(c), "-"))
 }
 
-/// A text as a field value that cannot end its field or be read in two ways:
-/// what is not visible ASCII, and `%`, is percent-encoded as UTF-8.
+/// A text as a field value that cannot end its field or be read in two ways: everything
+/// that is not visible ASCII, and `%`, is percent-encoded as UTF-8.
 pub fn visible(text: &str) -> HeaderValue {
     const NOT_VISIBLE: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
     let encoded = utf8_percent_encode(text, NOT_VISIBLE).to_string();

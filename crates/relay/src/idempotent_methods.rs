@@ -5,11 +5,11 @@
 
 use http::Method;
 
-/// The registry's idempotent methods, sorted, without what is not a request of a client
-/// (`PRI`) and what never goes on (`TRACE`). Of WebDAV (RFC 4918), its versioning (RFC
-/// 3253), ordered collections (RFC 3648), access control (RFC 3744), redirects (RFC
-/// 4437), calendars (RFC 4791), search (RFC 5323) and bindings (RFC 5842); of links (RFC
-/// 2068) and `QUERY`. `LOCK`, `PATCH` and `POST` are not idempotent.
+/// The idempotent methods in the registry, sorted, except for `PRI`, which is not a
+/// client's request, and `TRACE`, which is never forwarded. They belong to WebDAV (RFC
+/// 4918), its versioning (RFC 3253), ordered collections (RFC 3648), access control (RFC
+/// 3744), redirects (RFC 4437), calendars (RFC 4791), search (RFC 5323) and bindings (RFC
+/// 5842), to links (RFC 2068) and `QUERY`. `LOCK`, `PATCH` and `POST` are not idempotent.
 const IDEMPOTENT: &[&str] = &[
     "ACL",
     "BASELINE-CONTROL",

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
-/// Measures one pause. While nobody polls, the reader is the slow one, and no
-/// clock runs.
+/// Measures one pause. While nobody polls, it is the reader who is slow, and the timer
+/// does not run.
 pub(crate) struct IdleTimer {
     limit: Duration,
     sleep: Option<Pin<Box<Sleep>>>,
@@ -25,12 +25,12 @@ impl IdleTimer {
         }
     }
 
-    /// Something came: the next pause is a new one.
+    /// Something arrived: the next pause is a new one.
     pub(crate) fn moved(&mut self) {
         self.pausing = false;
     }
 
-    /// Nothing came. Ready when that has been so for the whole limit.
+    /// Nothing arrived. Ready after this has lasted for the whole limit.
     pub(crate) fn poll_over(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let limit = self.limit;
         let sleep = self

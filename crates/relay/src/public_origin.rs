@@ -8,19 +8,19 @@
 use countersign_outbound::ServerUrl;
 use http::header::{CONTENT_LOCATION, HeaderMap, HeaderValue, LOCATION};
 
-/// Where the client asked.
+/// The address at which the client sent its request.
 pub struct PublicOrigin<'a> {
-    /// Whether over TLS.
+    /// Whether it used TLS.
     pub https: bool,
-    /// Which host.
+    /// The host.
     pub host: Option<HeaderValue>,
-    /// The host that the upstream was told, if it was not its own.
+    /// The host that was forwarded to the upstream, if it is not the upstream's own.
     pub told_host: Option<HeaderValue>,
-    /// What stands before the upstream's paths.
+    /// The prefix of the upstream's paths.
     pub prefix: &'a str,
 }
 
-/// Puts the public origin in the place of the upstream's.
+/// Replaces the upstream's origin with the public one.
 pub(crate) fn make_public(fields: &mut HeaderMap, upstream: &ServerUrl, public: &PublicOrigin<'_>) {
     for name in [LOCATION, CONTENT_LOCATION] {
         let told = fields.get(&name).map(HeaderValue::as_bytes);
@@ -34,7 +34,7 @@ pub(crate) fn make_public(fields: &mut HeaderMap, upstream: &ServerUrl, public: 
 }
 
 impl PublicOrigin<'_> {
-    /// The reference as the client can follow it; `None` if it stays as it is.
+    /// The reference as the client can follow it; `None` if it does not change.
     fn reference(&self, told: &str, upstream: &ServerUrl) -> Option<String> {
         let told = AbsoluteReference::parse(told, upstream.is_https())?;
         if !self.is_upstreams(&told, upstream) {
@@ -57,8 +57,8 @@ impl PublicOrigin<'_> {
         Some(format!("{scheme}://{host}{prefix}{rest}"))
     }
 
-    /// Whether a reference names what the upstream takes for its own origin: that of
-    /// its URL, or one that it was told of in part.
+    /// Whether a reference names an origin that the upstream takes for its own: that of
+    /// its URL, or one that was forwarded to it.
     fn is_upstreams(&self, told: &AbsoluteReference<'_>, upstream: &ServerUrl) -> bool {
         let is = |https, host| told.https == https && told.names(host);
         let told_host = text(self.told_host.as_ref());
@@ -74,7 +74,7 @@ fn text(value: Option<&HeaderValue>) -> Option<&str> {
     value.and_then(|value| value.to_str().ok())
 }
 
-/// `scheme://authority` and what follows; the scheme may be left out.
+/// `scheme://authority` and the rest; the scheme may be missing.
 struct AbsoluteReference<'a> {
     https: bool,
     authority: &'a str,
@@ -106,7 +106,7 @@ impl<'a> AbsoluteReference<'a> {
     }
 }
 
-/// Name and port, which is that of the scheme if none is told.
+/// Name and port; without a port, the default of the scheme.
 fn parted(authority: &str, https: bool) -> (&str, &str) {
     let usual = if https { "443" } else { "80" };
     match authority.rsplit_once(':') {

@@ -1,5 +1,5 @@
 //! Carries a request to an upstream and its response back, over pooled connections. It
-//! judges nothing: the guard or the sidecar has done that before.
+//! judges nothing: the guard or the sidecar has already done so.
 
 use std::convert::Infallible;
 use std::fmt::Display;
@@ -21,19 +21,19 @@ use crate::upload::{BoxError, Upload};
 use crate::upstream::{Upstream, UpstreamFault, UpstreamSettings, UpstreamState};
 use crate::upstream_metrics::UpstreamMetrics;
 
-/// One request's way to an upstream and back.
+/// One request on its way to an upstream and back.
 pub struct UpstreamExchange<'a> {
-    /// Where it goes.
+    /// The upstream.
     pub upstream: &'a Upstream,
-    /// What is counted of it.
+    /// The metrics of its requests.
     pub meter: &'a UpstreamMetrics,
-    /// What it is called in the log.
+    /// The name of the upstream in the log.
     pub request_id: &'a str,
-    /// Whether an answer has no body, whatever it tells of one.
+    /// Whether an answer has no body, whatever its head states.
     pub is_head: bool,
     /// Which fields of the answer the client gets, besides those that frame it.
     pub keeps: fn(&str) -> bool,
-    /// Where the client asked.
+    /// The address at which the client sent its request.
     pub asked: PublicOrigin<'a>,
 }
 
@@ -42,7 +42,7 @@ pub fn is_switched<B>(response: &Response<B>) -> bool {
     response.status() == StatusCode::SWITCHING_PROTOCOLS
 }
 
-/// The request, which asks for WebSocket if it is to `switch`, and else not at all.
+/// The request; it asks for WebSocket if it is to `switch`, and for no other protocol.
 fn dressed(mut request: Request<Upload>, switch: bool) -> Request<Upload> {
     let fields = request.headers_mut();
     if switch {
@@ -54,12 +54,12 @@ fn dressed(mut request: Request<Upload>, switch: bool) -> Request<Upload> {
 }
 
 impl UpstreamExchange<'_> {
-    /// Sends the request, which asks for WebSocket if it is to `switch`, and waits
-    /// for the head of the answer.
+    /// Sends the request, which asks for WebSocket if it is to `switch`, and waits for
+    /// the head of the answer.
     ///
-    /// One without a body whose method is idempotent (RFC 9110 section 9.2.2) goes
-    /// once more, as `again` writes it and over a new connection, if it was lost with
-    /// a connection that was kept too long.
+    /// If a request without a body is lost with a connection that was reused, and its
+    /// method is idempotent (RFC 9110 section 9.2.2), it is sent once more, as `again`
+    /// writes it and over a new connection.
     pub async fn send<E: From<RelayError>>(
         &self,
         request: Request<Upload>,
@@ -82,7 +82,7 @@ impl UpstreamExchange<'_> {
         sent.map_err(|it| it.error.into())
     }
 
-    /// The answer for the client, whose body comes as the upstream sends it.
+    /// The answer for the client, with its body as the upstream sends it.
     pub fn stream_back(&self, response: Response<Incoming>) -> Response<AnswerBody> {
         let (mut parts, body) = response.into_parts();
         let trailers = (parts.version == Version::HTTP_2).then_some(self.keeps);
@@ -104,7 +104,7 @@ impl UpstreamExchange<'_> {
         Response::from_parts(parts, body)
     }
 
-    /// Joins the client to an upstream that switched, until `over` at the longest.
+    /// Joins the client to an upstream that switched, until `over` at the latest.
     pub fn join(
         &self,
         switch: TunnelSwitch,
@@ -121,8 +121,7 @@ impl UpstreamExchange<'_> {
     }
 }
 
-/// An upstream to which requests are carried that somebody else has judged and
-/// written.
+/// An upstream for requests that somebody else has judged and written.
 pub struct Relay {
     upstream: Arc<Upstream>,
     meter: UpstreamMetrics,
@@ -130,8 +129,8 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// The relay to an upstream, which is called `name` in logs and metrics. To be
-    /// made within a tokio runtime.
+    /// The relay to an upstream, which is called `name` in logs and metrics. It must be
+    /// created within a tokio runtime.
     ///
     /// # Errors
     ///
@@ -144,12 +143,12 @@ impl Relay {
         })
     }
 
-    /// Whether the upstream is asked at all now.
+    /// Whether requests are sent to the upstream at the moment.
     pub fn state(&self) -> UpstreamState {
         self.upstream.state()
     }
 
-    /// What the upstream is called in `Host`.
+    /// The name of the upstream in `Host`.
     pub fn host(&self) -> &HeaderValue {
         self.upstream.host()
     }
@@ -158,17 +157,17 @@ impl Relay {
     ///
     /// # Errors
     ///
-    /// They fit into no URI.
+    /// They are not allowed in a URI.
     pub fn target(&self, path: &str, query: Option<&str>) -> Result<Uri, http::Error> {
         self.upstream.target(path, query)
     }
 
-    /// Takes from a request that asks for WebSocket the client's side of the
-    /// tunnel, where the listener lets it.
+    /// Takes the client's side of the tunnel from a request that asks for WebSocket, if
+    /// the listener allows it.
     ///
     /// # Errors
     ///
-    /// All places for tunnels are taken.
+    /// The limit of open tunnels is reached.
     pub fn switch<B: Body>(
         &self,
         request: &mut Request<B>,
@@ -176,7 +175,7 @@ impl Relay {
         self.tunnels.take(tunnel::asked_for_websocket(request))
     }
 
-    /// A body as it arrives, for as long as its pauses are short.
+    /// A body as it arrives, with pauses up to a limit.
     pub fn streaming<B>(&self, body: B) -> Upload
     where
         B: Body<Data = bytes::Bytes> + Send + 'static,
@@ -185,18 +184,18 @@ impl Relay {
         Upload::streaming(body, self.upstream.timeouts().body_idle)
     }
 
-    /// Sends a request, as `write` makes it around its body, and answers as the
-    /// upstream does, without the fields that are for its connection alone.
+    /// Sends a request, as `write` makes it around its body, and returns the upstream's
+    /// answer without the fields that belong to its connection alone.
     ///
-    /// With a `switch` the upstream is asked for WebSocket; if it agrees the switch
-    /// is taken, and the client joined to it. What the answer tells of the upstream's
-    /// own origin, as a redirect does, names `asked_host` instead, over plain HTTP. One without a body whose method is
-    /// idempotent is written and sent once more if it was lost with a connection
-    /// that was kept too long.
+    /// With a `switch`, the request asks for WebSocket; if the upstream agrees, the
+    /// switch is taken and the client is joined to it. Where the answer names the
+    /// upstream's own origin, for example in a redirect, it is replaced by `asked_host`,
+    /// over plain HTTP. If a request without a body is lost with a connection that was
+    /// reused, and its method is idempotent, it is written and sent once more.
     ///
     /// # Errors
     ///
-    /// There is no answer: the upstream is down, too slow, or not HTTP, or the
+    /// There is no answer: the upstream is down, too slow, or does not speak HTTP, or the
     /// client broke off.
     pub async fn send<E: From<RelayError>>(
         &self,

@@ -91,7 +91,7 @@ mod tests {
         acme-cdn-client-ip acme-forwarded-for acme-real-ip acme-remote-user
         x-acme-client-cert-subject x-acme-method-override x-acme-remote-addr";
 
-    /// In which proxies and networks tell a client's address.
+    /// In these, proxies and networks state a client's address.
     const ADDRESSES: &str = "
         client-addr comefrom originating-ip peer-ip remoteaddr user-ip x-acme-clientip-v6
         x-acme-real-ipv6 x-acme-remote-ip x-caller-ip x-came-from x-cdn-edge-ip
@@ -100,7 +100,7 @@ mod tests {
         x-peer-address x-peer-ip x-peer-port x-proxied-for x-remoteip x-request-ip
         x-requester-ip x-source-ipv4 x-sp-forwarded-ip -wsra -wsrh";
 
-    /// In which proxies tell for which host, scheme, path and method they were asked.
+    /// In these, proxies state the original host, scheme, path and method.
     const ORIGINAL_REQUESTS: &str = "
         acme-original-url context-path disguised-host fastly-orig-host forwarding-host
         front-end-proto front-end-scheme http-host http-url https-from-lb orig-path-info
@@ -114,7 +114,7 @@ mod tests {
         x-port-override x-replaced-path x-scheme-override x-server-name x-server-port
         x-upstream-host x-uri-override x-uri-prefix x-virtual-host";
 
-    /// In which proxies tell who somebody is.
+    /// In these, proxies state who the caller is.
     const IDENTITIES: &str = "
         auth-type cas-user cert-issuer cert-subject cf-cert-verified dapr-caller-app-id
         eduperson-principal-name eppn gap-auth mellon-name-id mellon-uid oam-identity-domain
@@ -133,7 +133,7 @@ mod tests {
         x-tailscale-user x-tailscale-login x-teleport-user x-trusted-user
         x-vercel-oidc-token x-windows-user -wscc -wsru";
 
-    /// What partners send by right.
+    /// What partners have a right to send.
     const OF_PARTNERS: &str = "
         accept accept-language access-control-request-headers
         access-control-request-method authorization baggage cache-control cdn-loop

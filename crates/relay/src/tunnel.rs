@@ -38,11 +38,11 @@ use crate::upstream_metrics::UpstreamMetrics;
 const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
 const UPGRADE: HeaderValue = HeaderValue::from_static("upgrade");
 
-/// How much is read at once.
+/// How many bytes are read at once.
 const PIECE: usize = 16 * 1024;
 
-/// Takes from a request that asks for WebSocket what its connection will become,
-/// where the listener lets it.
+/// Takes the future connection from a request that asks for WebSocket, if the listener
+/// allows it.
 pub fn asked_for_websocket<B: Body>(request: &mut Request<B>) -> Option<OnUpgrade> {
     let may = asks(request) && request.extensions().get::<OnUpgrade>().is_some();
     may.then(|| hyper::upgrade::on(request))
@@ -58,7 +58,7 @@ fn asks<B: Body>(request: &Request<B>) -> bool {
         && names_websocket(fields)
 }
 
-/// Whether WebSocket is among the protocols that `Upgrade` names.
+/// Whether WebSocket is among the protocols in `Upgrade`.
 fn names_websocket(fields: &HeaderMap) -> bool {
     let mut lines = fields.get_all(header::UPGRADE).iter();
     lines.any(|line| {
@@ -67,8 +67,8 @@ fn names_websocket(fields: &HeaderMap) -> bool {
     })
 }
 
-/// Takes off the rest of a handshake that does not go on: an upstream that looks at no
-/// more than these fields would switch unasked.
+/// Removes the other fields of a handshake that is not forwarded: an upstream that looks
+/// only at these would switch though nobody asked it to.
 pub(crate) fn forget(fields: &mut HeaderMap) {
     for name in [
         header::SEC_WEBSOCKET_KEY,
@@ -81,26 +81,26 @@ pub(crate) fn forget(fields: &mut HeaderMap) {
     }
 }
 
-/// Asks the upstream, or answers the client, in our own words.
+/// Writes the fields of the handshake, to the upstream or to the client.
 pub(crate) fn set_upgrade_fields(fields: &mut HeaderMap) {
     fields.insert(header::CONNECTION, UPGRADE);
     fields.insert(header::UPGRADE, WEBSOCKET);
 }
 
-/// Whether WebSocket is the one protocol that `Upgrade` names.
+/// Whether WebSocket is the only protocol in `Upgrade`.
 pub(crate) fn is_websocket(fields: &HeaderMap) -> bool {
     let mut protocols = fields.get_all(header::UPGRADE).iter();
     let one = protocols.next().filter(|_| protocols.next().is_none());
     one.is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(WEBSOCKET.as_bytes()))
 }
 
-/// How many tunnels are open at most.
+/// The most tunnels that may be open at once.
 const MOST: usize = 10_000;
 
-/// When to come again, where all places are taken.
+/// How long to wait before the next attempt if no tunnel is free.
 const SOON: Duration = Duration::from_secs(1);
 
-/// TunnelSlots for tunnels.
+/// Places for tunnels.
 #[derive(Clone)]
 pub struct TunnelSlots(Arc<Semaphore>);
 
@@ -111,7 +111,7 @@ impl Default for TunnelSlots {
 }
 
 impl TunnelSlots {
-    /// Takes a place for the tunnel that is asked for.
+    /// Takes a place for the requested tunnel.
     pub fn take(&self, asked: Option<OnUpgrade>) -> Result<Option<TunnelSwitch>, RelayError> {
         let Some(client) = asked else {
             return Ok(None);
@@ -122,10 +122,10 @@ impl TunnelSlots {
     }
 }
 
-/// The client's side of a tunnel that the upstream is asked for.
+/// The client's side of a tunnel, which is requested from the upstream.
 pub struct TunnelSwitch {
     client: OnUpgrade,
-    /// Among all tunnels; kept to the end of this one.
+    /// Its place among all tunnels, which is held until it ends.
     place: OwnedSemaphorePermit,
 }
 
@@ -134,7 +134,7 @@ pub(crate) struct Tunnel {
     pub(crate) meter: UpstreamMetrics,
     pub(crate) request_id: Box<str>,
     pub(crate) timeouts: UpstreamTimeouts,
-    /// The fields that the client is answered with.
+    /// The fields of the answer to the client.
     pub(crate) fields: HeaderMap,
 }
 
@@ -154,9 +154,8 @@ enum TunnelEnd {
 }
 
 impl Tunnel {
-    /// Answers the client as the upstream did, and joins both once that is
-    /// written. The tunnel lives in a task of its own, until `over` at the
-    /// longest.
+    /// Sends the client the upstream's answer, and joins both when it is written. The
+    /// tunnel lives in a task of its own, until `over` at the latest.
     pub(crate) fn open(
         self,
         switch: TunnelSwitch,
@@ -198,8 +197,8 @@ async fn run(
     }
 }
 
-/// Passes on what comes, both ways. The end of one way is passed on too, and the
-/// other stays open.
+/// Passes on what arrives, in both directions. If one direction ends, this is passed on
+/// too, and the other stays open.
 async fn join<A, B>(one: A, other: B, idle: Duration) -> TunnelEnd
 where
     A: AsyncRead + AsyncWrite,
@@ -238,7 +237,7 @@ where
     }
 }
 
-/// When something moved last, in either direction.
+/// When something last moved, in either direction.
 struct TunnelClock {
     began: Instant,
     moved_after: AtomicU64,
@@ -278,7 +277,7 @@ mod tests {
 
     const IDLE: Duration = Duration::from_secs(10);
 
-    /// The two far ends of a tunnel.
+    /// The two ends of a tunnel.
     fn tunnel() -> (DuplexStream, DuplexStream, JoinHandle<TunnelEnd>) {
         let (client, near_client) = duplex(64);
         let (upstream, near_upstream) = duplex(64);

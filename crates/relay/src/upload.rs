@@ -1,4 +1,4 @@
-//! The request body on its way to the upstream, and whose fault it is when it stops.
+//! The request body on its way to the upstream, and who is at fault when it stops.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -19,12 +19,12 @@ use crate::idle::IdleTimer;
 
 pub use countersign_outbound::BoxError;
 
-/// A request body. Its trailers go on only where the upstream can be told them, and
-/// cleaned (RFC 9110 section 6.5.1).
+/// A request body. Its trailers are forwarded only if the upstream can receive them, and
+/// only in part (RFC 9110 section 6.5.1).
 pub struct Upload {
-    /// Goes first: what was read of the body before.
+    /// Sent first: the part of the body that was read before.
     ahead: Option<Result<Frame<Bytes>, BoxError>>,
-    /// There is no more, whatever the body says.
+    /// Nothing more follows, whatever the body says.
     ended: bool,
     body: UnsyncBoxBody<Bytes, BoxError>,
     idle: IdleTimer,
@@ -32,10 +32,10 @@ pub struct Upload {
     trailers: Option<CleanTrailers>,
 }
 
-/// What may go on of trailers.
+/// Which trailers may be forwarded.
 pub type CleanTrailers = Box<dyn Fn(&HeaderMap) -> HeaderMap + Send + Sync>;
 
-/// How an [`Upload`] fares, for whoever waits for the answer to it.
+/// The progress of an [`Upload`], for whoever waits for the answer to it.
 #[derive(Clone)]
 pub(crate) struct UploadProgress(Arc<Mutex<UploadPace>>);
 
@@ -46,9 +46,9 @@ struct UploadPace {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum UploadStage {
-    /// It is the upstream's turn: to take more, or to answer.
+    /// The upstream's turn: it has to take more, or to answer.
     Upstream,
-    /// More was asked of the client and did not come yet.
+    /// The client's turn: more was read, and nothing has arrived yet.
     Client,
     /// The client broke off or paused for too long.
     Failed,
@@ -60,8 +60,8 @@ enum UploadStage {
 struct UploadPaused;
 
 impl Upload {
-    /// A body as it arrives. A pause of `idle` while the upstream waits for
-    /// more ends it.
+    /// A body as it arrives. If the client pauses for `idle` while the upstream waits for
+    /// more, the body ends.
     pub fn streaming<B>(body: B, idle: Duration) -> Self
     where
         B: Body<Data = Bytes> + Send + 'static,
@@ -77,7 +77,7 @@ impl Upload {
         }
     }
 
-    /// A body that is in memory, and so never pauses.
+    /// A body in memory, which never pauses.
     pub fn whole(body: Bytes) -> Self {
         Self::streaming(Full::new(body), Duration::ZERO)
     }
@@ -87,22 +87,22 @@ impl Upload {
         Self::whole(Bytes::new())
     }
 
-    /// This body behind the part of it that was read already.
+    /// This body, preceded by the part of it that was read already.
     #[must_use]
     pub fn after(mut self, read: Bytes) -> Self {
         self.ahead = Some(Ok(Frame::data(read)));
         self
     }
 
-    /// This body with its trailers, as far as they are clean.
+    /// This body with those of its trailers that may be forwarded.
     #[must_use]
     pub fn with_trailers(mut self, clean: CleanTrailers) -> Self {
         self.trailers = Some(clean);
         self
     }
 
-    /// This body, of which so much was looked at as is there: one that has ended
-    /// already, though its head did not say so, is known to be empty.
+    /// This body, after looking at what has arrived so far: if it has ended already,
+    /// though its head did not say so, it is known to be empty.
     pub async fn looked_at(mut self) -> Self {
         if self.is_end_stream() || self.size_hint().exact().is_some() {
             return self;
@@ -116,12 +116,12 @@ impl Upload {
         self
     }
 
-    /// Says in the fields of a request what the HTTP client would not say of this
-    /// body. `came` are the fields that the request came with.
+    /// Adds the fields about this body that the HTTP client would not write. `came` are
+    /// the fields that arrived with the request.
     ///
-    /// A length that came with a request without content goes on (RFC 9110 section
-    /// 8.6). And content of unknown length goes on with any method, where the client
-    /// would take it for none.
+    /// A length that arrived with a request without content is forwarded (RFC 9110
+    /// section 8.6), and content of unknown length is forwarded with any method, even if
+    /// the HTTP client would assume there is none.
     pub fn tell_framing(&self, method: &Method, came: &HeaderMap, fields: &mut HeaderMap) {
         if !self.is_end_stream() {
             if self.size_hint().exact().is_none() && [Method::GET, Method::HEAD].contains(method) {
@@ -134,7 +134,7 @@ impl Upload {
         }
     }
 
-    /// What goes on of a part of the body.
+    /// The part of the body that is forwarded.
     fn passed_on(&self, frame: Frame<Bytes>) -> Option<Frame<Bytes>> {
         match (frame.trailers_ref(), &self.trailers) {
             (None, _) => Some(frame),
@@ -195,8 +195,8 @@ impl Body for Upload {
         self.ahead.is_none() && (self.ended || self.body.is_end_stream())
     }
 
-    /// None is told of a body without content: over HTTP/2 the client would make a
-    /// length of it for every method but a few. What is said of it is said in
+    /// Without a body there is no hint: over HTTP/2 the HTTP client would turn it into a
+    /// length for all but a few methods. What has to be stated is in
     /// [`Upload::tell_framing`].
     fn size_hint(&self) -> SizeHint {
         if self.is_end_stream() {
@@ -210,7 +210,7 @@ impl Body for Upload {
     }
 }
 
-/// The size of what has so many bytes ahead of it.
+/// The size of a body with so many bytes in front of it.
 pub(crate) fn after(ahead: u64, rest: &SizeHint) -> SizeHint {
     let mut whole = SizeHint::new();
     whole.set_lower(rest.lower() + ahead);
@@ -228,12 +228,12 @@ impl UploadProgress {
         })))
     }
 
-    /// Whether the body stopped for a reason that lies with the client.
+    /// Whether the body stopped for a reason on the client's side.
     pub(crate) fn client_failed(&self) -> bool {
         self.pace().stage == UploadStage::Failed
     }
 
-    /// Waits until the upstream has had its turn for `limit` at a stretch.
+    /// Waits until it has been the upstream's turn for `limit` without a break.
     pub(crate) async fn upstream_stalls(&self, limit: Duration) {
         loop {
             let deadline = self.upstream_deadline(limit);
@@ -244,8 +244,7 @@ impl UploadProgress {
         }
     }
 
-    /// When the upstream will have had its turn for `limit`, as far as can be
-    /// said now.
+    /// When it will have been the upstream's turn for `limit`, as far as is known now.
     fn upstream_deadline(&self, limit: Duration) -> Instant {
         let pace = self.pace();
         match pace.stage {

@@ -33,24 +33,24 @@ use countersign_outbound::{
     ServerUrl, TooSlow, TrustedRoots, client_config,
 };
 
-/// About the longest header section that is read of an answer, in bytes: what
-/// comes in the same read is not cut off.
+/// Roughly the longest header section of an answer that is read, in bytes: what arrives
+/// in the same read is not cut off.
 const LONGEST_HEAD: usize = 64 * 1024;
 
-/// How long an upstream may take.
+/// How long an upstream may take for each step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UpstreamTimeouts {
-    /// For a connection to be made.
+    /// To accept a connection.
     pub connect: Duration,
-    /// From the end of the request, or from the last part of it that the
-    /// upstream took, to the head of the answer.
+    /// To send the head of its answer, counted from the end of the request, or from the
+    /// last part of it that the upstream took.
     pub response_head: Duration,
     /// Between two parts of a body, in either direction.
     pub body_idle: Duration,
-    /// In which nothing moves in a tunnel, in either direction.
+    /// Without any data in a tunnel, in either direction.
     pub tunnel_idle: Duration,
-    /// How long a connection is kept while nobody uses it. It should be less than
-    /// the upstream keeps it, or requests meet connections that are being closed.
+    /// How long an unused connection is kept. This should be shorter than the upstream
+    /// keeps it, or requests run into connections that are being closed.
     pub keep_alive: Duration,
 }
 
@@ -67,38 +67,38 @@ impl Default for UpstreamTimeouts {
     }
 }
 
-/// Whose `Host` an upstream gets.
+/// Which `Host` an upstream receives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UpstreamHost {
-    /// Its own, that of its URL.
+    /// Its own, from its URL.
     #[default]
     Upstream,
-    /// The one that the client asked for. Over HTTP/2 each has connections of its own.
+    /// The one that the client sent. Over HTTP/2, each host has its own connections.
     Client,
 }
 
-/// What an upstream is.
+/// The settings of an upstream.
 #[derive(Clone, Debug)]
 pub struct UpstreamSettings {
-    /// Where it is.
+    /// Its address.
     pub url: ServerUrl,
     /// How long it may take.
     pub timeouts: UpstreamTimeouts,
-    /// Whom it may be certified by, over https.
+    /// The authorities that may certify it, over https.
     pub roots: TrustedRoots,
-    /// The proxy on the way to it. Guarded upstreams have none.
+    /// The proxy in front of it. Guarded upstreams have none.
     pub proxy: Option<OutboundProxy>,
-    /// Whether it is offered HTTP/2 over TLS; without TLS, whether HTTP/2 is
-    /// spoken to it with prior knowledge (RFC 9113 section 3.3).
+    /// Whether it is offered HTTP/2 over TLS; without TLS, whether HTTP/2 is used with
+    /// prior knowledge (RFC 9113 section 3.3).
     pub http2: bool,
-    /// What it is called in `Host`.
+    /// The `Host` of its requests.
     pub host: UpstreamHost,
-    /// How it is asked whether it is well; `None` for never.
+    /// How its health is checked; `None` for no checks.
     pub health: Option<HealthCheck>,
 }
 
 impl UpstreamSettings {
-    /// The upstream there, with all else as by default.
+    /// The upstream at this address, with defaults for everything else.
     pub fn new(url: ServerUrl) -> Self {
         Self {
             url,
@@ -113,7 +113,7 @@ impl UpstreamSettings {
 }
 
 impl UpstreamSettings {
-    /// Checks what [`Upstream::new`] would refuse, without a runtime.
+    /// Reports what [`Upstream::new`] would refuse, without a runtime.
     ///
     /// # Errors
     ///
@@ -127,16 +127,16 @@ impl UpstreamSettings {
     }
 }
 
-/// Why an upstream cannot be made.
+/// Why an upstream cannot be created.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UpstreamFault {
-    /// Nobody is to be trusted.
+    /// There is no authority to trust.
     #[error(transparent)]
     Roots(#[from] RootsFault),
-    /// The host can be in no certificate.
+    /// No certificate can be issued for the host.
     #[error("a certificate cannot be issued for {0:?}")]
     Name(String),
-    /// The health check's path is none.
+    /// The path of the health check is not valid.
     #[error("{0:?} is not a path: write one that begins with /, plain ASCII")]
     HealthPath(String),
 }
@@ -144,9 +144,9 @@ pub enum UpstreamFault {
 /// Connections to an upstream.
 #[derive(Clone)]
 struct ConnectionPools {
-    /// Those that are kept.
+    /// The pooled connections.
     kept: HttpClient,
-    /// A new one for each request.
+    /// A new connection for each request.
     fresh: HttpClient,
 }
 
@@ -156,9 +156,9 @@ type HttpClient = Client<UpstreamConnector, Upload>;
 pub(crate) struct UnansweredRequest {
     /// Why.
     pub(crate) error: RelayError,
-    /// Whether the request went over a connection that had been kept, and was lost
-    /// with it before anything of an answer came: what servers do that close a
-    /// connection as a request is on its way.
+    /// Whether the request was sent over a reused connection, and lost with it before any
+    /// part of an answer arrived. This happens with servers that close a connection while
+    /// a request is on its way.
     pub(crate) lost: bool,
 }
 
@@ -169,20 +169,20 @@ pub struct Upstream {
     http2: bool,
     host: UpstreamHost,
     lines: ConnectionPools,
-    /// For what HTTP/2 does not have: switching protocols.
+    /// For what HTTP/2 cannot do: switch protocols.
     http1: ConnectionPools,
     health: Arc<UpstreamHealth>,
     _checking: Option<HealthCheckTask>,
 }
 
 impl Upstream {
-    /// The upstream that is called `name` in logs and metrics. To be made
+    /// The upstream, which is called `name` in logs and metrics. It must be created
     /// within a tokio runtime.
     ///
     /// # Errors
     ///
-    /// The roots cannot be read, no certificate can be for the host, or the
-    /// health check has no path.
+    /// The roots cannot be read, no certificate can be issued for the host, or the health
+    /// check has no path.
     pub fn new(name: &str, settings: UpstreamSettings) -> Result<Self, UpstreamFault> {
         let lines = ConnectionPools::new(&settings)?;
         let http1 = if settings.http2 {
@@ -215,33 +215,33 @@ impl Upstream {
         &self.timeouts
     }
 
-    /// Whether it is asked at all now.
+    /// Whether requests are sent to it at the moment.
     pub fn state(&self) -> UpstreamState {
         self.health.state()
     }
 
-    /// What the upstream is called in `Host`.
+    /// The `Host` of its requests.
     pub fn host(&self) -> &HeaderValue {
         self.url.host()
     }
 
-    /// Whose `Host` it gets.
+    /// Which `Host` it receives.
     pub fn host_of(&self) -> UpstreamHost {
         self.host
     }
 
-    /// Whether HTTP/2 is spoken to it, as far as is known beforehand.
+    /// Whether HTTP/2 will be used, as far as is known beforehand.
     pub fn speaks_http2(&self) -> bool {
         self.http2
     }
 
-    /// Where it is.
+    /// Its address.
     pub(crate) fn url(&self) -> &ServerUrl {
         &self.url
     }
 
-    /// The target of a request for `path` and `query`, with the host that the upstream
-    /// is told, if that is not its own: over HTTP/2 it is part of the target.
+    /// The target of a request for `path` and `query`, with the host that is sent to the
+    /// upstream if it is not its own: over HTTP/2 the host is part of the target.
     pub fn target_called(
         &self,
         host: Option<&HeaderValue>,
@@ -262,8 +262,8 @@ impl Upstream {
         self.url.target(path, query)
     }
 
-    /// Sends a request over a connection that is kept, and waits for the head of the
-    /// answer, which may be 101 if it asks to `switch` to WebSocket.
+    /// Sends a request over a pooled connection, and waits for the head of the answer,
+    /// which may be 101 if the request asks to `switch` to WebSocket.
     pub(crate) async fn send(
         &self,
         request: Request<Upload>,
@@ -274,7 +274,7 @@ impl Upstream {
         self.send_over(client, request, switch, within).await
     }
 
-    /// The same over a connection of its own, with so much time.
+    /// The same over a connection of its own, within this time.
     pub(crate) async fn send_anew(
         &self,
         request: Request<Upload>,
@@ -329,7 +329,7 @@ impl Upstream {
         }
     }
 
-    /// Whose fault it is that no answer came, noted where it is the upstream's.
+    /// Who is at fault that no answer arrived; recorded if it is the upstream.
     fn blame(&self, error: &client::legacy::Error) -> RelayError {
         let told = chain(error);
         if error.is_connect() && !is_distrusted(error) {
@@ -395,7 +395,7 @@ fn timed_out(error: &(dyn Error + 'static)) -> bool {
     })
 }
 
-/// Whether the upstream was there, but not whom it should be.
+/// Whether the upstream could be reached, but is not the one that it should be.
 fn is_distrusted(error: &(dyn Error + 'static)) -> bool {
     causes(error)
         .filter_map(|cause| cause.downcast_ref::<HandshakeDistrust>())

@@ -24,8 +24,8 @@ const TUNNELS: &str = "countersign_tunnels";
 const UP: &str = "countersign_upstream_up";
 const DURATION: &str = "countersign_upstream_duration_seconds";
 
-/// What is counted of the requests to one upstream, whoever judged them. The recorder
-/// must be installed before it is made.
+/// The metrics of requests to one upstream, whoever judged them. The recorder must be
+/// installed before this is created.
 #[derive(Clone)]
 pub struct UpstreamMetrics {
     name: Arc<str>,
@@ -51,7 +51,7 @@ pub(crate) fn upstream_up(name: &str) -> Gauge {
 }
 
 impl UpstreamMetrics {
-    /// Those of the upstream of that name.
+    /// The metrics of the upstream with this name.
     pub fn new(name: &str) -> Self {
         describe_histogram!(
             DURATION,
@@ -74,7 +74,7 @@ impl UpstreamMetrics {
         }
     }
 
-    /// What it is called in logs.
+    /// The name of the upstream in logs.
     pub fn name(&self) -> &Arc<str> {
         &self.name
     }
@@ -92,7 +92,7 @@ impl UpstreamMetrics {
         }
     }
 
-    /// Counts a tunnel for as long as the answer is kept.
+    /// Counts a tunnel for as long as the returned value is kept.
     pub(crate) fn tunnel(&self) -> OpenTunnel {
         self.tunnels.increment(1.0);
         OpenTunnel(self.tunnels.clone())

@@ -21,8 +21,8 @@ const X_FORWARDED_URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
 const X_ORIGINAL_METHOD: HeaderName = HeaderName::from_static("x-original-method");
 const X_ORIGINAL_URI: HeaderName = HeaderName::from_static("x-original-uri");
 
-/// Every header in which some proxy tells a method or path. Those of another
-/// family come from a client, so what brings one is refused.
+/// Every header in which some proxy states a method or path. Those of another family come
+/// from a client, so a request with one is refused.
 static TELLING: [HeaderName; 7] = [
     X_FORWARDED_METHOD,
     X_FORWARDED_URI,
@@ -33,8 +33,8 @@ static TELLING: [HeaderName; 7] = [
     HeaderName::from_static("x-envoy-original-path"),
 ];
 
-/// What the names of the headers begin with in which we answer. A proxy that
-/// lets a client's own through to the check lets it through to the API, too.
+/// The prefix of the headers in which we answer. A proxy that forwards a client's header
+/// of that kind to us forwards it to the API, too.
 const ANSWERING: &str = "x-countersign";
 
 /// The request that a proxy asks about.
@@ -44,13 +44,13 @@ pub struct OriginalRequest<'r> {
     /// The client's address.
     pub address: IpAddr,
     path: &'r str,
-    /// It may hold a static key, so only the dialect sees it.
+    /// It may contain a static key, so only the dialect sees it.
     query: Option<&'r str>,
 }
 
 impl ProxyFamily {
-    /// Reads what the client asked for from a check of a trusted proxy; `below`
-    /// is what follows the api's name in the check's path.
+    /// Reads a client's request from the question of a trusted proxy; `below` is what
+    /// follows the api's name in the path of the question.
     pub(super) fn original_request<'r>(
         self,
         check: &'r Parts,
@@ -92,7 +92,7 @@ impl ProxyFamily {
         })
     }
 
-    /// Where the method and the URI are told, if in headers.
+    /// The headers with the method and the URI, if they are in headers.
     const fn telling(self) -> Option<[HeaderName; 2]> {
         match self {
             Self::Nginx | Self::Haproxy => Some([X_ORIGINAL_METHOD, X_ORIGINAL_URI]),
@@ -121,8 +121,8 @@ impl<'r> OriginalRequest<'r> {
     }
 }
 
-/// Whether the proxy tells what it owes. A client cannot take that away, so who
-/// configured the proxy has to mend it.
+/// Requires the headers that the proxy should send. A client cannot remove them, so the
+/// proxy's configuration must be corrected if one is missing.
 fn is_told(headers: &HeaderMap, name: &HeaderName) -> Result<(), GuardDenial> {
     let mut told = headers.get_all(name).iter();
     if told.any(|value| !value.as_bytes().trim_ascii().is_empty()) {
@@ -131,8 +131,8 @@ fn is_told(headers: &HeaderMap, name: &HeaderName) -> Result<(), GuardDenial> {
     Err(missing(name))
 }
 
-/// Refuses headers that the proxy would have cleared, had a client not sent them
-/// through: of another family, our own, and whatever servers may read as these.
+/// Refuses headers that a correctly configured proxy would have removed: those of another
+/// family, our own, and names that servers may read as one of these.
 fn nothing_foreign(headers: &HeaderMap, own: Option<&[HeaderName; 2]>) -> Result<(), GuardDenial> {
     let is_own = |name: &HeaderName| own.into_iter().flatten().any(|own| own == name);
     for name in headers.keys().filter(|name| !is_own(name)) {
@@ -160,8 +160,8 @@ fn named(method: &HeaderValue) -> Result<Method, GuardDenial> {
     Method::from_bytes(method.as_bytes()).map_err(|_| odd("the method is none".to_owned()))
 }
 
-/// The path and query of a request target in origin form (RFC 9112 section
-/// 3.2.1). A fragment is not part of it, and readers disagree on what follows.
+/// The path and query of a request target in origin form (RFC 9112 section 3.2.1). A
+/// fragment is not part of it, and servers disagree about what follows one.
 fn split(uri: &HeaderValue) -> Result<(&str, Option<&str>), GuardDenial> {
     let ambiguous = |byte: &u8| !byte.is_ascii_graphic() || *byte == b'#';
     let uri = uri

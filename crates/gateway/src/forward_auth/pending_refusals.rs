@@ -1,7 +1,7 @@
-//! Refusals whose text nginx has yet to fetch, which it does at once or never.
+//! Refusals whose text nginx has not fetched yet, which it does at once or never.
 //!
-//! They are found only by their support id, which nobody can guess. Each is given out once,
-//! and forgotten after a minute or when too many are waiting.
+//! They are found only by their support id, which nobody can guess. Each is returned
+//! once, and dropped after a minute or when there are too many.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
@@ -11,10 +11,10 @@ use crate::denial::GuardDenial;
 
 use countersign_domain::{ApiName, Timestamp};
 
-/// How long a refusal waits.
+/// How long a refusal is kept.
 const LIFETIME: Duration = Duration::from_secs(60);
 
-/// How many wait at most.
+/// How many refusals are kept.
 const CAPACITY: usize = 10_000;
 
 #[derive(Default)]
@@ -23,7 +23,7 @@ pub(super) struct PendingRefusals(Mutex<PendingState>);
 #[derive(Default)]
 struct PendingState {
     by_id: HashMap<Box<str>, PendingRefusal>,
-    /// The oldest first; some may have been taken.
+    /// The oldest first; some may have been fetched.
     order: VecDeque<(Timestamp, Box<str>)>,
 }
 
@@ -47,7 +47,7 @@ impl PendingRefusals {
         waiting.order.push_back((until, id.into()));
     }
 
-    /// The refusal with this id, if it is of this api and still waits.
+    /// The refusal with this id, if it belongs to this api and is still there.
     pub(super) fn take(&self, id: &str, api: &ApiName, now: Timestamp) -> Option<GuardDenial> {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.by_id.get(id)?.api != *api {

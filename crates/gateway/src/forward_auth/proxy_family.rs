@@ -1,19 +1,19 @@
 //! The kinds of proxies that may ask for a verdict.
 
-/// A kind of proxy, by the headers that it sends with a check.
+/// A kind of proxy, according to the headers that it sends when it asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProxyFamily {
-    /// `X-Original-Method`, `X-Original-URI`, `X-Forwarded-For`; only 401 and
-    /// 403 can be passed on.
+    /// `X-Original-Method`, `X-Original-URI`, `X-Forwarded-For`; it can only pass on 401
+    /// and 403.
     Nginx,
     /// `X-Forwarded-Method`, `X-Forwarded-Uri`, `X-Forwarded-For`.
     Traefik,
     /// The same as Traefik.
     Caddy,
-    /// The same as nginx, sent by our Lua action, which passes on any status.
+    /// The same as nginx, sent by our Lua action, which can pass on any status.
     Haproxy,
-    /// The check's own method, the path below the api's, and `X-Forwarded-For`; over
-    /// HTTP/1.1 alone.
+    /// The method of the question itself, the path below the api's, and
+    /// `X-Forwarded-For`; over HTTP/1.1 only.
     Envoy,
 }
 

@@ -17,26 +17,25 @@ use tower_service::Service;
 
 use super::causes;
 
-/// How much may be read ahead over all connections to an upstream. hyper reads a piece
-/// more of each answer than it is asked for, however long its client takes nothing.
+/// How much may be read ahead over all connections to an upstream. hyper reads one more
+/// piece of each answer than it was asked for, however long its client takes nothing.
 const READ_AHEAD: usize = 4 * 1024 * 1024;
 
-/// The shortest piece: one byte less than hyper has room for at first, so that it does
-/// not make more.
+/// The shortest piece: one byte less than hyper's first buffer, so that it does not
+/// allocate more.
 const SHORTEST_READ: usize = 8 * 1024 - 1;
 
-/// Connects to the one upstream, whatever the target of a request is called.
+/// Connects to this one upstream, whatever the target of a request is.
 #[derive(Clone)]
 pub(super) struct UpstreamConnector {
     connector: ServerConnector,
     upstream: Uri,
-    /// Whether HTTP/2 is spoken without having been agreed on.
+    /// Whether HTTP/2 is used without negotiation.
     http2: bool,
     open: Arc<OpenMark>,
 }
 
-/// Of this each connection to the upstream has a part, so that it is known how many
-/// there are.
+/// Each connection holds a clone of this, so that their number is known.
 struct OpenMark;
 
 /// A connection to the upstream.
@@ -46,16 +45,16 @@ pub(super) struct UpstreamConnection {
     open: Arc<OpenMark>,
 }
 
-/// What a connection tells of itself, to whoever has a request over it.
+/// What a connection reports to whoever has a request on it.
 #[derive(Clone)]
 pub(super) struct ConnectionHistory(Arc<ConnectionSigns>);
 
 struct ConnectionSigns {
     http2: bool,
     made_at: Instant,
-    /// A request over it has come to an end.
+    /// A request on it has ended.
     used: AtomicBool,
-    /// Something came since the last byte was written.
+    /// Something arrived since the last byte was written.
     heard: AtomicBool,
 }
 
@@ -70,15 +69,17 @@ impl UpstreamConnector {
     }
 }
 
-/// How much is read of a connection at a time: the less, the more there are.
+/// How much is read from a connection at a time: the more connections there are, the
+/// less.
 fn longest_read(connections: usize) -> usize {
     (READ_AHEAD / connections.max(1)).max(SHORTEST_READ)
 }
 
-/// Whether a request that began then went over a connection that had been kept, and
-/// was lost with it before anything of an answer came. One that was made before the
-/// request began was kept, too: it was made for another, which found a free one. Over HTTP/2 an upstream says so, too:
-/// it goes away, or refuses the stream (RFC 9113 section 8.7).
+/// Whether a request that began then was sent over a reused connection, and lost with it
+/// before any part of an answer arrived. A connection that was opened before the request
+/// began counts as reused, too: it was opened for another request, which then found a
+/// free one. Over HTTP/2 an upstream says so itself: it goes away, or refuses the stream
+/// (RFC 9113 section 8.7).
 pub(super) fn is_lost(error: &legacy::Error, began: Instant) -> bool {
     let Some(connected) = error.connect_info() else {
         return false;
@@ -100,14 +101,14 @@ pub(super) fn is_lost(error: &legacy::Error, began: Instant) -> bool {
 }
 
 impl ConnectionHistory {
-    /// Notes that a request has come to an end, and tells whether another had
+    /// Records that a request has ended, and returns whether another one had ended
     /// before.
     pub(super) fn end_request(&self) -> bool {
         self.0.used.swap(true, Ordering::Relaxed)
     }
 
-    /// Whether something came since the last byte was written: over HTTP/1.1, of the
-    /// answer to the last request.
+    /// Whether something arrived since the last byte was written: over HTTP/1.1, a part
+    /// of the answer to the last request.
     fn has_heard(&self) -> bool {
         self.0.heard.load(Ordering::Relaxed)
     }

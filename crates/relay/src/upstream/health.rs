@@ -25,51 +25,51 @@ use crate::upload::Upload;
 use crate::upstream_metrics;
 use countersign_outbound::ServerUrl;
 
-/// So many checks in a row that fail take the upstream down.
+/// After this many failed checks in a row, the upstream counts as down.
 const CHECKS: u32 = 2;
-/// So many connections in a row that fail open the circuit.
+/// After this many failed connections in a row, the circuit breaker opens.
 const CONNECTIONS: u32 = 3;
-/// How long nobody tries while it is open.
+/// How long no request is tried while it is open.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// A GET that the upstream answers with 2xx as long as it is well.
+/// A GET that the upstream answers with 2xx as long as it is healthy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HealthCheck {
     /// The path, below the upstream's base path; it may have a query.
     pub path: String,
-    /// From one check to the next, and the longest that an answer may take.
+    /// The time from one check to the next, and the longest that an answer may take.
     pub interval: Duration,
 }
 
 /// Whether requests are sent to an upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UpstreamState {
-    /// They are.
+    /// Requests are sent.
     Up,
-    /// They are refused, but for one now and then.
+    /// Requests are refused, except for one now and then.
     Down,
 }
 
-/// What is known of an upstream, shared by its requests and its check.
+/// What is known about an upstream's health, shared by its requests and its check.
 pub(crate) struct UpstreamHealth {
     name: Box<str>,
     up: Gauge,
-    /// Whether there is anything in the record, so that requests to an upstream
-    /// that is well take no lock.
+    /// Whether the record has any entry, so that requests to a healthy upstream take no
+    /// lock.
     suspect: AtomicBool,
     record: Mutex<HealthRecord>,
 }
 
-/// What went wrong lately.
+/// Recent failures.
 #[derive(Debug, Default)]
 struct HealthRecord {
     checks: u32,
     connections: u32,
-    /// When the next request may try, while the circuit is open.
+    /// When the next request may be tried, while the circuit breaker is open.
     trial_at: Option<Instant>,
 }
 
-/// The check's task, which ends with this.
+/// The task of the check, which ends when this is dropped.
 pub(crate) struct HealthCheckTask(AbortHandle);
 
 impl UpstreamHealth {
@@ -129,7 +129,7 @@ impl UpstreamHealth {
         self.note(why, HealthRecord::failed_check);
     }
 
-    /// Changes the record, and tells if the upstream went up or down by it.
+    /// Changes the record, and reports if the upstream went up or down.
     fn note(&self, why: &str, change: impl FnOnce(&mut HealthRecord)) {
         let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
         let before = record.state();
@@ -163,8 +163,8 @@ impl HealthRecord {
         self.checks > 0 || self.connections > 0
     }
 
-    /// How long to wait, if nobody may try now. Who may, claims the next pause:
-    /// a trial that nobody sees the end of costs no more than that.
+    /// How long to wait, if no request may be tried now. Whoever may try starts the next
+    /// pause: a trial whose end nobody sees costs no more than that.
     fn admit(&mut self, now: Instant) -> Result<(), Duration> {
         if self.checks >= CHECKS {
             return Err(PAUSE);
@@ -197,14 +197,14 @@ impl HealthRecord {
 }
 
 impl HealthCheck {
-    /// The target of a check.
+    /// The target of a health check.
     pub(super) fn target(&self, url: &ServerUrl) -> Result<Uri, UpstreamFault> {
         let target = Some(&self.path).filter(|path| path.starts_with('/'));
         let target = target.and_then(|path| url.target(path, None).ok());
         target.ok_or_else(|| UpstreamFault::HealthPath(self.path.clone()))
     }
 
-    /// Checks the upstream for as long as the answer is kept.
+    /// Checks the upstream for as long as the returned value is kept.
     pub(super) fn start(
         self,
         url: &ServerUrl,

@@ -11,13 +11,12 @@ use crate::error::RelayError;
 use crate::tunnel;
 use crate::upload::Upload;
 
-/// How many interim answers (RFC 9110 section 15.2) are read before an answer.
-/// Over HTTP/2 they are dropped as they come, until there is no time left.
+/// How many interim answers (RFC 9110 section 15.2) are read before the answer. Over
+/// HTTP/2 they are dropped as they arrive, until time runs out.
 const MOST_INTERIM: u32 = 32;
 
-/// The answer, unless its status is none (RFC 9110 section 15), its body is coded
-/// in a way that nobody undoes, or it switches protocols otherwise than it was
-/// asked to.
+/// The answer, unless its status is not valid (RFC 9110 section 15), its body has a
+/// coding that nobody decodes, or it switches to a protocol that was not requested.
 pub(super) fn settle(
     response: Response<Incoming>,
     switch: bool,
@@ -46,8 +45,8 @@ fn failed(detail: &str) -> RelayError {
     RelayError::Failed(detail.to_owned())
 }
 
-/// Whether chunks are the only transfer coding, if there is one (RFC 9112
-/// section 6.1). No other was asked for.
+/// Whether chunked is the only transfer coding, if there is one (RFC 9112 section 6.1).
+/// No other was requested.
 fn is_framed_plainly(fields: &HeaderMap) -> bool {
     let mut codings = fields.get_all(header::TRANSFER_ENCODING).iter();
     match (codings.next(), codings.next()) {
@@ -57,8 +56,7 @@ fn is_framed_plainly(fields: &HeaderMap) -> bool {
     }
 }
 
-/// Counts interim answers. Who waits for what is returned is told of one too
-/// many.
+/// Counts interim answers. The returned future ends when there is one too many.
 pub(super) fn count_interim(request: &mut Request<Upload>) -> Arc<Notify> {
     let flooded = Arc::new(Notify::new());
     let (tell, count) = (Arc::clone(&flooded), AtomicU32::new(0));
