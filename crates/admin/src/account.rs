@@ -29,23 +29,23 @@ use super::view::{AccountView, ActiveState, CredentialView, NothingLeft};
 use countersign_server::api::IssuingApi;
 use countersign_store::{AccountFilter, AccountUpdate, NewAccount};
 
-/// Which accounts are listed.
+/// Selects the accounts to list.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AccountQuery {
     /// Only accounts of this api.
     api: Option<ServedApi>,
-    /// Only the accounts of which a credential has this login.
+    /// Only accounts with a credential for this login.
     login: Option<String>,
     /// Only accounts after this id.
     after: Option<AccountNumber>,
-    /// How many accounts at most.
+    /// The most accounts to return.
     #[schema(inline, default = 100)]
     limit: Option<PageLimit>,
 }
 
-/// A new account with its first credential. What is not given is generated, or is as
-/// the api says.
+/// A new account with its first credential. Whatever is not given is generated, or taken
+/// from the api.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = NewAccount)]
@@ -56,55 +56,57 @@ pub(super) struct NewAccountRequest {
     id: Option<AccountNumber>,
     /// The login of the first credential; one is generated if it is not given.
     login: Option<LoginText>,
-    /// Generate a login that begins so, where the dialect has several forms; not beside
-    /// login.
+    /// Generate a login with this prefix, if the dialect has several forms of logins; not
+    /// allowed beside login.
     login_prefix: Option<String>,
-    /// A password of at least 8 characters, where the api takes them; a key is generated
-    /// and shown once if it is not given.
+    /// A password of at least 8 characters, if the api accepts passwords. Without one, a
+    /// key is generated and shown once.
     #[schema(value_type = Option<String>, min_length = 8, max_length = 1024, write_only)]
     secret: Option<SecretText>,
-    /// What the first credential may be used for, as routes ask for it.
+    /// The scopes of the first credential, which routes may require.
     scopes: Option<ScopeList>,
-    /// The networks that the account may call from; an empty list, or none, allows all.
+    /// The networks that the account may call from. An empty list, or none, allows every
+    /// address.
     allow: Option<NetworkList>,
-    /// What the account may do otherwise than its api says.
+    /// The limits of the account that differ from its api's.
     limits: Option<LimitsRequest>,
-    /// Whether the account may be used; active if it is not given.
+    /// Whether the account may be used; active if not given.
     state: Option<ActiveState>,
 }
 
-/// What the account may do otherwise than its api says. What is null or not given is
-/// what the api says.
+/// The limits of the account that differ from its api's. A limit that is null or not
+/// given is the api's.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 #[derive(Default)]
 #[schema(as = AccountLimits)]
 struct LimitsRequest {
-    /// Guarded requests that one access token may make.
+    /// How many guarded requests one access token may make.
     budget: AccountLimit,
-    /// Sessions that live at once; with one more, the one that was idle the longest ends.
+    /// How many sessions may be alive at once. One more ends the session that has been
+    /// idle the longest.
     sessions: AccountLimit,
-    /// Logins and refreshes a minute.
+    /// How many logins and refreshes may succeed within a minute.
     mints_per_minute: AccountLimit,
-    /// Guarded requests a second.
+    /// How many guarded requests may be made within a second.
     requests_per_second: AccountLimit,
 }
 
-/// What is changed of an account: at least one of these. What is not given stays.
+/// The changes to an account, at least one. Whatever is not given stays the same.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = AccountChange, min_properties = 1)]
 pub(super) struct AccountChangeRequest {
-    /// Whether the account may be used; to disable it ends its sessions.
+    /// Whether the account may be used. Disabling it ends its sessions.
     state: Option<ActiveState>,
-    /// The networks that the account may call from, in place of those before; an empty
-    /// list allows all.
+    /// The new list of networks that the account may call from. An empty list allows
+    /// every address.
     allow: Option<NetworkList>,
-    /// What the account may do otherwise than its api says, all four limits at once.
+    /// The limits of the account that differ from its api's, all four at once.
     limits: Option<LimitsRequest>,
 }
 
-/// What is wanted of a new account.
+/// A new account, after the request was checked.
 struct WantedAccount {
     api: Arc<IssuingApi>,
     id: Option<AccountId>,
@@ -121,7 +123,7 @@ pub(super) struct CreatedAccount {
     account: AccountView,
     /// Its first credential.
     credential: CredentialView,
-    /// The secret of the credential if it was generated, shown this once.
+    /// The generated secret of the credential. It is never shown again.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     secret: Option<String>,
@@ -260,7 +262,7 @@ fn update(asked: AccountChangeRequest, faults: &mut MemberFaults) -> Option<Acco
     })
 }
 
-/// What a change is called in the log.
+/// The name of a change in the log.
 fn action(update: &AccountUpdate) -> &'static str {
     match (update.active, &update.allow, &update.limits) {
         (Some(true), None, None) => Action::AccountEnabled.code(),

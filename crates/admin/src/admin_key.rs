@@ -1,8 +1,9 @@
-//! Admin keys: list, show, create, delete. A key is shown once, when it is made;
-//! there is no way to change one, so what it may do never widens.
+//! Admin keys: list, show, create, delete. A key is shown once, when it is created. It
+//! cannot be changed afterwards, so its rights never grow.
 //!
-//! The owner's key, which lies in the data directory, is listed among them. It
-//! ends with its file and not here: who holds it must not lock everybody out.
+//! The owner's key, which is in the data directory, is listed as well. It cannot be
+//! deleted here, only by deleting its file: nobody who holds it should be able to lock
+//! everybody out.
 
 use std::collections::BTreeSet;
 
@@ -29,13 +30,13 @@ use super::view::NothingLeft;
 use countersign_server::generated_key::named_admin_key;
 use countersign_store::StoredAdminKey;
 
-/// Which admin keys are listed.
+/// Selects the admin keys to list.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AdminKeyQuery {
     /// Only admin keys after this name.
     after: Option<AdminKeyNameText>,
-    /// How many admin keys at most.
+    /// The most admin keys to return.
     #[schema(inline, default = 100)]
     limit: Option<PageLimit>,
 }
@@ -44,24 +45,24 @@ pub(super) struct AdminKeyQuery {
 #[derive(Serialize, ToSchema)]
 #[schema(as = AdminKey)]
 pub(super) struct AdminKeyView {
-    /// Its name, which stands for its holder in the audit log.
+    /// Its name, which identifies its holder in the audit log.
     name: AdminKeyNameText,
-    /// The public part of the key; null for the owner's key, which lies in the data
+    /// The public part of the key; null for the owner's key, which is in the data
     /// directory.
     id: Option<String>,
-    /// What it lets its holder do.
+    /// What its holder may do.
     role: RoleText,
-    /// The apis that its holder sees; null for all.
+    /// The apis that its holder sees; null for all of them.
     apis: Option<Vec<ApiNameText>>,
-    /// Whether it opens anything.
+    /// Whether it is accepted.
     state: AdminKeyState,
-    /// When it was made; null for the owner's key.
+    /// When it was created; null for the owner's key.
     created_at: Option<InstantText>,
-    /// When it expires; null if it does not.
+    /// When it expires; null if it does not expire.
     expires_at: Option<InstantText>,
 }
 
-/// Whether an admin key opens anything.
+/// Whether an admin key is accepted.
 #[derive(Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum AdminKeyState {
@@ -69,24 +70,24 @@ pub(super) enum AdminKeyState {
     Expired,
 }
 
-/// An admin key that was made: the only reply that shows the key.
+/// An admin key that was created. Only this reply contains the key itself.
 #[derive(Serialize, ToSchema)]
 pub(super) struct CreatedAdminKey {
-    /// Its name, which stands for its holder in the audit log.
+    /// Its name, which identifies its holder in the audit log.
     name: AdminKeyNameText,
     /// The public part of the key.
     id: String,
-    /// What it lets its holder do.
+    /// What its holder may do.
     role: RoleText,
-    /// The apis that its holder sees; null for all.
+    /// The apis that its holder sees; null for all of them.
     apis: Option<Vec<ApiNameText>>,
-    /// Whether it opens anything.
+    /// Whether it is accepted.
     state: AdminKeyState,
-    /// When it was made.
+    /// When it was created.
     created_at: InstantText,
-    /// When it expires; null if it does not.
+    /// When it expires; null if it does not expire.
     expires_at: Option<InstantText>,
-    /// The key itself, shown this once.
+    /// The key itself. It is never shown again.
     secret: String,
 }
 
@@ -95,18 +96,18 @@ pub(super) struct CreatedAdminKey {
 #[serde(deny_unknown_fields)]
 #[schema(as = NewAdminKey)]
 pub(super) struct NewAdminKeyRequest {
-    /// Its name, which stands for its holder in the audit log.
+    /// Its name, which identifies its holder in the audit log.
     name: AdminKeyNameText,
-    /// What it lets its holder do.
+    /// What its holder may do.
     role: RoleText,
-    /// The apis that its holder sees; all if they are not given.
+    /// The apis that its holder sees; all of them if not given.
     #[schema(min_items = 1)]
     apis: Option<Vec<ServedApi>>,
-    /// When it expires; it does not if that is not given.
+    /// When it expires; never if not given.
     expires_at: Option<InstantText>,
 }
 
-/// What is wanted of a new admin key.
+/// A new admin key, after the request was checked.
 struct WantedAdminKey {
     name: String,
     role: Role,

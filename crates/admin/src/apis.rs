@@ -30,33 +30,35 @@ pub(super) struct ApiView {
     title: String,
     /// Whether an operator may choose the secrets of its credentials.
     passwords: bool,
-    /// The names of its hosts; an empty list for any host.
+    /// The names of its hosts; an empty list for every host.
     hosts: Vec<String>,
-    /// What its paths begin with; empty for nothing.
+    /// The prefix of its paths; empty if there is none.
     prefix: String,
     /// The patterns of its guarded paths.
     guards: Vec<String>,
-    /// Where the built-in proxy forwards guarded requests; null if it forwards none.
+    /// Where the built-in proxy forwards guarded requests; null if it does not forward
+    /// any.
     upstream: Option<String>,
-    /// The proxy that asks for a check of its own; null if none does.
+    /// The kind of proxy that asks for verdicts; null if none does.
     forward_auth: Option<String>,
-    /// How long its tokens and sessions live.
+    /// The lifetimes of its tokens and sessions.
     lifetimes: LifetimesView,
-    /// What each account may do that has no limits of its own.
+    /// The limits of accounts that have none of their own.
     limits: ApiLimitsView,
 }
 
-/// What each account may do that has no limits of its own.
+/// The limits of accounts that have none of their own.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ApiLimits)]
 struct ApiLimitsView {
-    /// Guarded requests that one access token may make; null for any number.
+    /// How many guarded requests one access token may make; null for any number.
     budget: AccountLimit,
-    /// Sessions that live at once; with one more, the one that was idle the longest ends.
+    /// How many sessions may be alive at once. One more ends the session that has been
+    /// idle the longest.
     sessions: u32,
-    /// Logins and refreshes a minute.
+    /// How many logins and refreshes may succeed within a minute.
     mints_per_minute: u32,
-    /// Guarded requests a second; null for any number.
+    /// How many guarded requests may be made within a second; null for any number.
     requests_per_second: AccountLimit,
 }
 
@@ -64,17 +66,17 @@ struct ApiLimitsView {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Lifetimes)]
 struct LifetimesView {
-    /// How long an access token lives, in seconds.
+    /// The lifetime of an access token, in seconds.
     #[schema(value_type = f64, minimum = 0)]
     access: Number,
-    /// How long a refresh token lives, in seconds.
+    /// The lifetime of a refresh token, in seconds.
     #[schema(value_type = f64, minimum = 0)]
     refresh: Number,
-    /// How long a session lives however often it is refreshed, in seconds.
+    /// The lifetime of a session, however often it is refreshed, in seconds.
     #[schema(value_type = f64, minimum = 0)]
     absolute: Number,
-    /// How long after a refresh the token before it gets the same answer again, in
-    /// seconds: its reply may have got lost.
+    /// For how long after a refresh the previous token gets the same answer again, in
+    /// seconds, in case the reply was lost.
     #[schema(value_type = f64, minimum = 0)]
     window: Number,
 }
@@ -97,16 +99,17 @@ pub(super) async fn show(
     Ok(Json(view(&*place.api(&admin, &operator)?)))
 }
 
-/// What a revocation of everything of an api ended.
+/// What was ended when everything of an api was revoked.
 #[derive(Serialize, ToSchema)]
 pub(super) struct RevokedApi {
-    /// How many accounts lost everything that was given out to them.
+    /// How many accounts had their tokens revoked.
     accounts: usize,
     /// How many sessions were ended.
     sessions: usize,
 }
 
-/// Ends everything of every account. Sent again it ends what began since.
+/// Ends all sessions of every account. If it is sent again, it ends the sessions that
+/// were opened since.
 pub(super) async fn revoke_all(
     State(admin): State<AdminState>,
     operator: AuthenticatedOperator,
@@ -148,7 +151,7 @@ fn view(api: &IssuingApi) -> ApiView {
     }
 }
 
-/// Whole seconds as a whole number; only a sandbox has others.
+/// Whole seconds as a whole number. Only a sandbox has fractions.
 fn seconds(span: Duration) -> Number {
     let whole = Number::from(span.as_secs());
     if span.subsec_nanos() == 0 {

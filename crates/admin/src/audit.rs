@@ -17,7 +17,7 @@ use super::page::{ListPage, RequestQuery, items};
 use super::problem::AdminProblem;
 use countersign_store::{AuditEntry, AuditFilter, ListOrder};
 
-/// Which entries of the audit log are listed.
+/// Selects the entries of the audit log to list.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AuditQuery {
@@ -25,24 +25,24 @@ pub(super) struct AuditQuery {
     account: Option<AccountNumber>,
     /// Only entries about this api.
     api: Option<ServedApi>,
-    /// Only entries that say this.
+    /// Only entries with this action.
     action: Option<ActionText>,
-    /// Only entries from this instant on.
+    /// Only entries from this time on.
     since: Option<InstantOrAgeText>,
-    /// Only entries before this instant.
+    /// Only entries before this time.
     until: Option<InstantOrAgeText>,
-    /// Whether the oldest entries come first (asc) or the newest (desc).
+    /// Whether the oldest entries come first (asc), or the newest (desc).
     #[schema(inline, default = "asc")]
     order: Option<OrderText>,
-    /// Only entries after this number, in that order.
+    /// Only entries that follow this number in that order.
     #[schema(inline)]
     after: Option<EntryNumber>,
-    /// How many entries at most.
+    /// The most entries to return.
     #[schema(inline, default = 100)]
     limit: Option<PageLimit>,
 }
 
-/// The order of a listing.
+/// The order of a list.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum OrderText {
@@ -54,7 +54,7 @@ enum OrderText {
 #[derive(Serialize, ToSchema)]
 #[schema(as = AuditEntry)]
 pub(super) struct EntryView {
-    /// Its number; later entries have greater ones.
+    /// Its number; later entries have higher ones.
     #[schema(value_type = u64, minimum = 1)]
     number: EntryNumber,
     /// When it happened.
@@ -62,15 +62,15 @@ pub(super) struct EntryView {
     /// What happened.
     #[schema(value_type = ActionText)]
     action: String,
-    /// The api that it concerns; null if it concerns none.
+    /// The api that it concerns; null if there is none.
     api: Option<ApiNameText>,
-    /// The account that it concerns; null if it concerns none.
+    /// The account that it concerns; null if there is none.
     account: Option<AccountNumber>,
-    /// The session that it concerns; null if it concerns none.
+    /// The session that it concerns; null if there is none.
     session: Option<SessionIdText>,
     /// Who did it: `partner`, `system`, or `operator:` with the name of the admin key.
     actor: String,
-    /// More about it; which members there are depends on the action.
+    /// Details; their members depend on the action.
     #[schema(value_type = Object)]
     detail: Map<String, Value>,
 }

@@ -19,10 +19,10 @@ use super::member_reader::{ValueSource, kind_of};
 use super::members::{GivenMembers, MemberFaults, short};
 use super::problem::AdminProblem;
 
-/// The largest body that is read.
+/// The size of the largest body that is read.
 const MAX_BYTES: usize = 64 * 1024;
 
-/// A request body that is to be a `T`, not yet looked at.
+/// A request body that should be a `T`, not parsed yet.
 pub(super) struct MemberBody<T> {
     members: Map<String, Value>,
     bytes: Bytes,
@@ -96,8 +96,8 @@ async fn collect(request: Request) -> Result<Bytes, AdminProblem> {
     }
 }
 
-/// A JSON value in which no object names a member twice. The depth is bounded
-/// by the parser (128).
+/// A JSON value in which no object has two members of one name. The parser limits its
+/// depth to 128.
 struct StrictJson(Value);
 
 impl<'de> Deserialize<'de> for StrictJson {

@@ -1,5 +1,5 @@
-//! Credentials of an account: list, show, create, change, delete. An account
-//! may hold several, so that a secret is replaced with an overlap.
+//! Credentials of an account: list, show, create, change, delete. An account may have
+//! several, so that a secret can be replaced with an overlap.
 
 use axum::Json;
 use axum::extract::State;
@@ -21,14 +21,14 @@ use super::problem::AdminProblem;
 use super::secret::{GeneratedCredential, NewCredentialRequest, WantedCredential};
 use super::view::{ActiveState, CredentialView, NothingLeft};
 
-/// What is changed of a credential: at least one of these. What is not given stays.
+/// The changes to a credential, at least one. Whatever is not given stays the same.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = CredentialChange, min_properties = 1)]
 pub(super) struct CredentialChangeRequest {
-    /// Whether the credential may be used; to disable it ends its sessions.
+    /// Whether the credential may be used. Disabling it ends its sessions.
     state: Option<ActiveState>,
-    /// What the credential may be used for, in place of its scopes before.
+    /// The new list of its scopes, which routes may require.
     scopes: Option<ScopeList>,
 }
 
@@ -37,7 +37,7 @@ pub(super) struct CredentialChangeRequest {
 pub(super) struct CreatedCredential {
     #[serde(flatten)]
     credential: CredentialView,
-    /// The secret if it was generated, shown this once.
+    /// The secret, if it was generated. It is never shown again.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     secret: Option<String>,
@@ -98,7 +98,7 @@ fn reply(credential: &Credential, shown: Option<&Secret>) -> CreatedReply<Create
     CreatedReply::created(location, created)
 }
 
-/// What to change; each change is a commit of its own.
+/// The changes to make; each one is a commit of its own.
 struct CredentialUpdate {
     active: Option<bool>,
     scopes: Option<Scopes>,

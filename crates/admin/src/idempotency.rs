@@ -1,13 +1,13 @@
-//! `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header): a creation
-//! that is asked for again with the same key gets the reply of the first time,
-//! byte for byte, and creates nothing.
+//! `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header): if a creation is
+//! requested again with the same key, it gets the first reply, byte for byte, and creates
+//! nothing.
 //!
-//! Replies are kept for a day, sealed under the master key in the commit of the
-//! creation, since they hold the secret that is shown once. Refusals are not
-//! kept. An operator's keys are its own: no other operator's request meets them.
+//! Replies are kept for a day. They are sealed under the master key in the commit of the
+//! creation, since they contain the secret that is shown once. Refusals are not kept.
+//! Each operator has its own keys: they do not interfere with those of others.
 //!
-//! All of it is in the extractor [`RepeatableRequest`]: a handler that takes one is
-//! not called for a request that came before.
+//! All of this is in the extractor [`RepeatableRequest`]: a handler that takes one is not
+//! called for a request that is a repetition.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -36,13 +36,13 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 const KEPT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 const MAX_KEY: usize = 255;
 
-/// A request that may come twice and is answered now for the first time.
+/// A request that may be repeated, and is sent for the first time.
 pub(super) struct RepeatableRequest<T> {
     body: MemberBody<T>,
     once: RepeatedOnce,
 }
 
-/// What a request that may come twice leaves behind: its reply under its key.
+/// What is stored for a request that may be repeated: its reply, under its key.
 #[derive(Clone)]
 pub(super) struct RepeatedOnce {
     key: Option<String>,
@@ -51,30 +51,30 @@ pub(super) struct RepeatedOnce {
     master: Arc<MasterKey>,
 }
 
-/// Why a handler is not called: the request came before, or is wrong.
+/// Why a handler is not called: the request is a repetition, or it is wrong.
 pub(super) enum NotRepeatable {
     Before(Box<Response>),
     Refused(AdminProblem),
 }
 
-/// The reply to what was made or done now: a `T` under this status.
+/// The reply to what was just created or done: a `T` with this status.
 pub(super) struct MadeReply<T, const STATUS: u16> {
     location: Option<String>,
     body: Option<T>,
 }
 
-/// That reply, or the one of the first time.
+/// That reply, or the first one.
 pub(super) struct OnceReply<T, const STATUS: u16> {
     response: Response,
     body: PhantomData<fn() -> T>,
 }
 
-/// The reply to a creation (201) with where the new thing is.
+/// The reply to a creation (201), with the location of what was created.
 pub(super) type CreatedReply<T> = MadeReply<T, 201>;
 /// The reply to a change (200).
 pub(super) type ChangedReply<T> = MadeReply<T, 200>;
 
-/// A reply as it is kept.
+/// A stored reply.
 #[derive(Serialize, Deserialize)]
 struct KeptReply {
     status: u16,
@@ -82,7 +82,7 @@ struct KeptReply {
     body: String,
 }
 
-/// A reply as it is sealed: with a digest of the request that it answers.
+/// A reply as it is sealed, with a digest of the request that it answers.
 #[derive(Serialize, Deserialize)]
 struct SealedReply {
     request: String,
@@ -152,7 +152,7 @@ impl<T: DeserializeOwned + ToSchema> RepeatableRequest<T> {
 }
 
 impl RepeatedOnce {
-    /// The reply of the first time, if the request came before.
+    /// The first reply, if the request is a repetition.
     async fn before(&self, admin: &AdminState) -> Result<Option<Response>, AdminProblem> {
         let Some(key) = &self.key else {
             return Ok(None);
@@ -163,8 +163,7 @@ impl RepeatedOnce {
         }
     }
 
-    /// What makes the store keep the reply that `reply` gives, if there is a
-    /// key.
+    /// Makes the store keep the reply that `reply` returns, if there is a key.
     pub(super) fn key<M, T: Serialize, const STATUS: u16>(
         &self,
         reply: impl Fn(&M) -> MadeReply<T, STATUS> + Send + 'static,
@@ -187,8 +186,8 @@ impl RepeatedOnce {
         })
     }
 
-    /// Answers with what was made now, of which `told` hears, or before by a request
-    /// that ran beside this one.
+    /// Replies with what was just created, after passing it to `told`, or with what a
+    /// request that ran at the same time has created.
     pub(super) fn answer<M, T: Serialize, const STATUS: u16>(
         &self,
         made: &OnceOutcome<M>,
@@ -236,7 +235,7 @@ fn reused() -> AdminProblem {
 }
 
 impl<T> CreatedReply<T> {
-    /// Something is there now, at `location`.
+    /// Something was created, at `location`.
     pub(super) fn created(location: String, body: impl Into<Option<T>>) -> Self {
         Self {
             location: Some(location),
@@ -256,7 +255,7 @@ impl<T> ChangedReply<T> {
 }
 
 impl<T: Serialize, const STATUS: u16> MadeReply<T, STATUS> {
-    /// Our own views always serialise.
+    /// Our own views can always be serialized.
     fn kept(&self) -> KeptReply {
         KeptReply {
             status: STATUS,

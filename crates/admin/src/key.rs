@@ -1,8 +1,8 @@
-//! Admin keys: who operates, checked before anything else is looked at.
+//! Admin keys: who the operator is, checked before anything else.
 //!
-//! The owner's key lies in the data directory and opens everything. Named keys
-//! are in the store, each with a role, the apis that it sees, and an end. All
-//! are random, so a fast hash is enough; a key itself is never kept.
+//! The owner's key is in the data directory and may do everything. Named keys are in the
+//! store, each with a role, the apis that it sees, and an expiry time. All are random, so
+//! a fast hash is enough; a key itself is never stored.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -24,7 +24,7 @@ use countersign_server::api::IssuingApi;
 use countersign_server::generated_key::admin_key_id;
 use countersign_store::{AuditActor, StoredAdminKey};
 
-/// The owner's key by its hash. Cheap to clone.
+/// The hash of the owner's key. Cheap to clone.
 #[derive(Clone)]
 pub struct AdminKey {
     name: Arc<str>,
@@ -32,8 +32,8 @@ pub struct AdminKey {
 }
 
 impl AdminKey {
-    /// The key with this text; `name` stands for it in the audit log, and no
-    /// named key may have it.
+    /// The key with this text. `name` identifies it in the audit log, and no named key
+    /// may have that name.
     pub fn new(name: &str, key: &Secret) -> Self {
         Self {
             name: name.into(),
@@ -41,7 +41,7 @@ impl AdminKey {
         }
     }
 
-    /// What stands for it in the audit log.
+    /// The name that identifies it in the audit log.
     pub(super) fn name(&self) -> &str {
         &self.name
     }
@@ -78,7 +78,7 @@ impl AuthenticatedOperator {
         }
     }
 
-    /// For the audit log.
+    /// As written in the audit log.
     pub(super) fn actor(&self) -> AuditActor {
         AuditActor::Operator(self.name.to_string())
     }
@@ -88,18 +88,18 @@ impl AuthenticatedOperator {
         &self.name
     }
 
-    /// What the key lets its holder do.
+    /// What its holder may do.
     pub(super) fn role(&self) -> Role {
         self.role
     }
 
-    /// With which apis.
+    /// The apis with which its holder may do it.
     pub(super) fn scope(&self) -> &ApiScope {
         &self.scope
     }
 
-    /// Whether the operator sees this api. What belongs to one that it does not
-    /// see does not exist for it.
+    /// Whether the operator sees this api. To an operator who does not see it, nothing of
+    /// it exists.
     pub(super) fn sees(&self, api: &ApiName) -> bool {
         self.scope.has(api)
     }
@@ -122,7 +122,7 @@ impl<S: Sync> FromRequestParts<S> for AuthenticatedOperator {
     }
 }
 
-/// Lets a request through if it carries an admin key that lives.
+/// Lets a request through if it has an admin key that is accepted.
 pub(super) async fn authenticate(
     State(admin): State<AdminState>,
     mut request: Request,
@@ -138,8 +138,8 @@ pub(super) async fn authenticate(
     next.run(request).await
 }
 
-/// Whose key was presented. The id in a named key is public and looked up; what
-/// is secret is compared as a hash in constant time.
+/// The owner of the presented key. The id in a named key is public and looked up; the
+/// secret part is compared as a hash, in constant time.
 async fn operator(
     admin: &AdminState,
     presented: &str,
@@ -159,7 +159,7 @@ async fn operator(
     Ok(AuthenticatedOperator::named(key))
 }
 
-/// The bearer of a request that has exactly one `Authorization` header.
+/// The bearer token of a request that has exactly one `Authorization` header.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let (value, None) = (values.next()?, values.next()) else {
@@ -171,7 +171,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
         .then(|| credentials.trim())
 }
 
-/// What is kept of an admin key.
+/// What is stored of an admin key.
 pub(super) fn hash(key: &str) -> [u8; 32] {
     let mut hash = [0; 32];
     hash.copy_from_slice(digest(&SHA256, key.as_bytes()).as_ref());

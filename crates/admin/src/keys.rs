@@ -31,7 +31,7 @@ use countersign_server::keys::{AppliedKeyChange, KeyRingChange, KeysFault, Signi
 use countersign_store::{KeyError, KeyPurpose, SealedKey};
 use countersign_token::PublicKey;
 
-/// Which keys are listed.
+/// Selects the keys to list.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct KeyQuery {
@@ -43,25 +43,25 @@ pub(super) struct KeyQuery {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Key)]
 pub(super) struct KeyView {
-    /// Its id, as tokens name it.
+    /// Its id, as it appears in tokens.
     kid: KeyIdText,
-    /// The api whose key it is.
+    /// The api that it belongs to.
     api: ApiNameText,
     /// Its algorithm.
     algorithm: AlgorithmText,
-    /// What it is for.
+    /// What it is used for.
     purpose: PurposeText,
-    /// How far it is on its way.
+    /// Its state.
     state: KeyStateView,
-    /// When it was made.
+    /// When it was created.
     created_at: InstantText,
-    /// Until when what it signed is good, if it signs nothing more; null otherwise.
+    /// Until when its signatures are accepted, if it no longer signs; null otherwise.
     retires_at: Option<InstantText>,
 }
 
-/// How far a key is on its way: pending signs nothing yet, active signs what is new, what
-/// retiring signed is good until it runs out, of gone it has, and what killed signed is
-/// refused.
+/// The state of a key. A pending key does not sign yet. The active key signs new tokens.
+/// Tokens of a retiring key are valid until they expire. All tokens of a gone key have
+/// expired. Tokens of a killed key are refused.
 #[derive(Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = KeyState)]
@@ -73,41 +73,41 @@ enum KeyStateView {
     Killed,
 }
 
-/// The keys of an algorithm after a change.
+/// The keys of one algorithm after a change.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ChangedKeys)]
 pub(super) struct ChangedView {
-    /// The id of the key that signs what is new.
+    /// The id of the key that signs new tokens.
     active: KeyIdText,
     /// All keys of the algorithm.
     keys: Vec<KeyView>,
 }
 
-/// Which signing key is to be published.
+/// Selects the signing key to publish.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = NewKey)]
 pub(super) struct NewKeyRequest {
-    /// The api whose key it is.
+    /// The api that the key belongs to.
     api: ServedApi,
-    /// Its algorithm, needed where the api has several.
+    /// Its algorithm, which is needed if the api has several.
     algorithm: Option<AlgorithmText>,
 }
 
-/// Which pending key is to be made active.
+/// Selects the pending key that should become active.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = KeyRotation)]
 pub(super) struct KeyRotationRequest {
-    /// The api whose key it is.
+    /// The api that the key belongs to.
     api: ServedApi,
-    /// Its algorithm, needed where the api has several.
+    /// Its algorithm, which is needed if the api has several.
     algorithm: Option<AlgorithmText>,
-    /// Rotate even if others may not know the new key yet; false if it is not given.
+    /// Rotate even if others may not know the new key yet; false if not given.
     now: Option<bool>,
 }
 
-/// What becomes of a key.
+/// The new state of a key.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct KeyChangeRequest {
@@ -128,7 +128,7 @@ impl ToSchema for KeyChangeRequest {
     }
 }
 
-/// By hand, since `now` goes with one of the two states only.
+/// Written by hand, since only one of the two states has a `now`.
 impl PartialSchema for KeyChangeRequest {
     fn schema() -> RefOr<Schema> {
         let state = |word: &str, description: &str| {
@@ -160,7 +160,7 @@ impl PartialSchema for KeyChangeRequest {
 #[derive(Serialize, ToSchema)]
 #[schema(as = JwkSet)]
 pub(super) struct JwkSetView {
-    /// The keys, those that sign nothing yet too.
+    /// The keys, including those that do not sign yet.
     keys: Vec<JwkView>,
 }
 
@@ -170,12 +170,12 @@ pub(super) struct JwkSetView {
 struct JwkView {
     /// The type of the key.
     kty: JwkType,
-    /// What it is for: signatures.
+    /// What it is used for: signatures.
     #[serde(rename = "use")]
     usage: JwkUse,
     /// Its algorithm.
     alg: AlgorithmText,
-    /// Its id, as tokens name it.
+    /// Its id, as it appears in tokens.
     kid: KeyIdText,
     /// The modulus, in base64url.
     n: String,
@@ -190,7 +190,7 @@ enum JwkType {
     Rsa,
 }
 
-/// What a public key is for.
+/// What a public key is used for.
 #[derive(Serialize, ToSchema)]
 enum JwkUse {
     #[serde(rename = "sig")]
@@ -312,7 +312,7 @@ pub(super) async fn change(
     Ok(Json(changed_view(&name, &changed, admin.store.now())))
 }
 
-/// A key retires when another takes its place.
+/// A key retires when another one becomes active.
 fn retire(sealed: &SealedKey, now: bool) -> Result<KeyRingChange, AdminProblem> {
     if sealed.key.state != KeyState::Active {
         return Err(AdminProblem::conflict(
@@ -336,7 +336,7 @@ fn wanted(asked: KeyChangeRequest, faults: &mut MemberFaults) -> Option<KeyUpdat
     }
 }
 
-/// Which keys a body names.
+/// The keys that a body selects.
 struct KeySelection {
     api: Arc<IssuingApi>,
     keys: SigningKeys,

@@ -1,11 +1,10 @@
-//! The admin API under `/admin/v1/`: what an operator does with accounts,
-//! credentials and sessions. Errors are problem documents (RFC 9457) with a
-//! stable `code`.
+//! The admin API under `/admin/v1/`: what an operator does with accounts, credentials and
+//! sessions. Errors are problem documents (RFC 9457) with a stable `code`.
 //!
-//! Every path under it needs the admin key as a bearer (RFC 6750 section 2.1),
-//! those that do not exist too: a stranger learns nothing. It refuses what it
-//! does not understand: unknown members and parameters, repeated ones, wrong
-//! types. It never shows a secret twice, and never one that the operator chose.
+//! Every path under it needs the admin key as a bearer token (RFC 6750 section 2.1), even
+//! paths that do not exist: a stranger learns nothing. Whatever it does not understand is
+//! refused: unknown members and parameters, repeated ones, wrong types. It never shows a
+//! secret twice, and never one that the operator chose.
 
 mod account;
 mod admin_key;
@@ -53,8 +52,7 @@ pub use probe::{HealthProbes, probes};
 use problem::AdminProblem;
 pub use state::AdminState;
 
-/// The admin API. Paths beside its own are 404 for who has a key, and 401 for
-/// everybody else.
+/// The admin API. Other paths get 404 with a valid key, and 401 without one.
 pub fn router(state: AdminState) -> Router {
     operations()
         .into_iter()
@@ -66,7 +64,7 @@ pub fn router(state: AdminState) -> Router {
         .with_state(state)
 }
 
-/// Everything that can be asked, and the role that it takes.
+/// All operations, and the role that each requires.
 fn operations() -> Vec<AdminOperation> {
     let groups = [
         ("server", server()),
@@ -339,8 +337,8 @@ async fn no_such_method(method: Method, uri: Uri) -> AdminProblem {
     AdminProblem::method_not_allowed(&method, uri.path())
 }
 
-/// Replies hold secrets that are shown once and the names of partners: no cache
-/// keeps them (RFC 9111 section 5.2.2.5).
+/// Replies contain secrets that are shown once and the names of partners, so no cache may
+/// keep them (RFC 9111 section 5.2.2.5).
 async fn keep_private(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

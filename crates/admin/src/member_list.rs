@@ -1,4 +1,4 @@
-//! Lists of texts that are one value to the server, with a greatest length.
+//! Lists of texts that form one value for the server, with a maximum length.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,17 +16,17 @@ use super::member_text::{NetworkEntry, ReadForm, ScopeToken, TextMember};
 /// A value that is a list of texts.
 pub(super) struct ListMember<T>(pub(super) T);
 
-/// How it is read and described.
+/// How it is parsed and described.
 pub(super) trait ListForm: Sized {
     /// The name of its schema.
     const NAME: &'static str;
-    /// What its items are called.
+    /// The name of its items.
     const ITEMS: &'static str;
     /// How many items it may have.
     const MOST: usize;
-    /// One of them.
+    /// An item.
     type Item: ReadForm;
-    /// The whole.
+    /// The whole list.
     fn gather(items: Vec<Self::Item>) -> Result<Self, InvalidText>;
 }
 

@@ -1,4 +1,4 @@
-//! Whole numbers in a range, which is read and described alike.
+//! Whole numbers in a range, each parsed and described in one place.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,9 +16,9 @@ use utoipa::{PartialSchema, ToSchema};
 #[serde(transparent)]
 pub(super) struct WholeNumber<const LEAST: u64, const MOST: u64>(pub(super) u64);
 
-/// How many items a page has at most.
+/// How many items a page may have.
 pub(super) type PageLimit = WholeNumber<1, 1_000>;
-/// The number of an entry in a log, or of what the server numbers.
+/// The number of an entry in a log, or of anything else that the server numbers.
 pub(super) type EntryNumber = WholeNumber<1, { u64::MAX >> 1 }>;
 
 /// The id of a credential.
@@ -30,12 +30,12 @@ pub(super) struct CredentialNumber(pub(super) u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct AccountNumber(pub(super) AccountId);
 
-/// A limit of an account; `None`, which is null, for that of its api.
+/// A limit of an account; `None`, which is null, stands for its api's limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub(super) struct AccountLimit(pub(super) Option<u32>);
 
-/// The greatest limit of an account.
+/// The highest limit of an account.
 const MAX_LIMIT: u32 = 1_000_000_000;
 
 fn whole(range: RangeInclusive<u64>) -> ObjectBuilder {

@@ -1,5 +1,5 @@
-//! Reads a JSON value as a type that derives `Deserialize`, and says where and in
-//! plain words what does not fit. Null is never the absence of a member.
+//! Reads a JSON value as a type that derives `Deserialize`, and says in plain words what
+//! does not fit, and where. Null never counts as an absent member.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -21,22 +21,22 @@ pub(super) enum ValueSource {
     Query,
 }
 
-/// The names of members and numbers of items that lead to a value.
+/// The names of members and indexes of items that lead to a value.
 pub(super) type MemberPlace = Vec<String>;
 
-/// What is passed over, because it is known to be wrong.
+/// What is skipped, because it is known to be wrong.
 pub(super) type WrongPlaces = BTreeSet<MemberPlace>;
 
 /// Why a value could not be read.
 #[derive(Debug)]
 pub(super) enum MemberFault {
-    /// A member must be there and is not, or is passed over.
+    /// A required member is missing, or was skipped.
     Missing,
-    /// The value at this place does not fit.
+    /// The value at this place is wrong.
     Wrong { place: MemberPlace, detail: String },
 }
 
-/// A value to read, and where it is.
+/// A value to read, and its place.
 #[derive(Clone)]
 pub(super) struct ValueReader<'v> {
     value: &'v Value,
@@ -46,7 +46,7 @@ pub(super) struct ValueReader<'v> {
 }
 
 impl<'v> ValueReader<'v> {
-    /// A reader of the whole that passes over what is `wrong`.
+    /// A reader of the whole value that skips what is `wrong`.
     pub(super) fn new(value: &'v Value, source: ValueSource, wrong: &'v WrongPlaces) -> Self {
         Self {
             value,
@@ -56,7 +56,7 @@ impl<'v> ValueReader<'v> {
         }
     }
 
-    /// The reader of what is in it under this name, unless that is wrong.
+    /// The reader of the member with this name, unless that is wrong.
     fn within(&self, name: &str, value: &'v Value) -> Option<Self> {
         let mut place = self.place.clone();
         place.push(name.to_owned());
@@ -67,7 +67,7 @@ impl<'v> ValueReader<'v> {
         })
     }
 
-    /// Says where a fault is, if that is not known yet.
+    /// Adds the place of a fault, if that is not known yet.
     fn located(fault: MemberFault, at: &MemberPlace) -> MemberFault {
         match fault {
             MemberFault::Wrong { place, detail } if place.is_empty() => MemberFault::Wrong {
@@ -119,7 +119,7 @@ impl<'v> Deserializer<'v> for ValueReader<'v> {
         read.map_err(|fault| Self::located(fault, &place))
     }
 
-    /// A query has text only.
+    /// A query consists of text only.
     fn deserialize_u64<V: Visitor<'v>>(self, visitor: V) -> Result<V::Value, MemberFault> {
         match (self.source, self.value.as_str().map(str::parse)) {
             (ValueSource::Query, Some(Ok(number))) => visitor
@@ -157,7 +157,7 @@ impl<'v> Deserializer<'v> for ValueReader<'v> {
         read.map_err(|fault| Self::located(fault, &self.place))
     }
 
-    /// serde also takes the members of a struct from an array, in their order.
+    /// serde would also accept an array with the members of a struct in their order.
     fn deserialize_struct<V: Visitor<'v>>(
         self,
         _name: &'static str,
@@ -267,7 +267,7 @@ impl Display for MemberFault {
 
 impl std::error::Error for MemberFault {}
 
-/// What serde expects, in the words of a person.
+/// What serde expects, in plain words.
 fn plain(wanted: &str) -> &str {
     match wanted {
         "a string" => "text",
@@ -278,7 +278,7 @@ fn plain(wanted: &str) -> &str {
     }
 }
 
-/// What a value is, in words.
+/// The kind of a value, in words.
 fn kind(found: &Unexpected<'_>) -> &'static str {
     match found {
         Unexpected::Bool(_) => "true or false",
@@ -290,7 +290,7 @@ fn kind(found: &Unexpected<'_>) -> &'static str {
     }
 }
 
-/// What a value is, for a fault.
+/// The kind of a value, for a fault.
 pub(super) fn unexpected(value: &Value) -> Unexpected<'_> {
     match value {
         Value::Null => Unexpected::Unit,
@@ -302,7 +302,7 @@ pub(super) fn unexpected(value: &Value) -> Unexpected<'_> {
     }
 }
 
-/// What a value is, in words.
+/// The kind of a value, in words.
 pub(super) fn kind_of(value: &Value) -> &'static str {
     kind(&unexpected(value))
 }

@@ -1,5 +1,5 @@
-//! Values that are text in JSON and in queries: how each is read, written and
-//! described, in one place.
+//! Values that are text in JSON and in queries: each is parsed, written and described in
+//! one place.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -23,7 +23,7 @@ use super::query_instant::InstantOrAge;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct TextMember<T>(pub(super) T);
 
-/// How a value is described that is text.
+/// How a textual value is described.
 pub(super) trait MemberTextForm: Sized {
     /// The name of its schema.
     const NAME: &'static str;
@@ -31,7 +31,7 @@ pub(super) trait MemberTextForm: Sized {
     fn schema() -> Schema;
 }
 
-/// How it is read.
+/// How it is parsed.
 pub(super) trait ReadForm: MemberTextForm {
     /// The value, or what is wrong with the text.
     fn parse(text: &str) -> Result<Self, InvalidText>;

@@ -1,4 +1,5 @@
-//! Words of vocabularies that are closed: how each is read, written and described.
+//! Values from a fixed list of words: each list is parsed, written and described in one
+//! place.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -29,7 +30,7 @@ fn words<T: Copy>(description: &str, all: &[T], word: fn(T) -> &'static str) -> 
     text(description).enum_values(Some(words)).into()
 }
 
-/// A fault of a text that must be one of these.
+/// A fault of a text that must be one of these words.
 fn must_be_one_of(names: impl IntoIterator<Item = impl Display>) -> InvalidText {
     let names: Vec<_> = names.into_iter().map(|name| name.to_string()).collect();
     InvalidText(format!("must be one of {}", names.join(", ")))

@@ -1,9 +1,9 @@
-//! The members of a JSON body, or the parameters of a query, as one value of a type
-//! that derives `Deserialize`: the type that is described is the type that is read.
+//! The members of a JSON body, or the parameters of a query, as a value of a type that
+//! derives `Deserialize`: the type that is described is the type that is read.
 //!
-//! A deserializer stops at the first mistake; an operator wants to know all of them.
-//! So what is wrong is passed over, and the value is read again without it, until
-//! nothing is wrong or a member that must be there is missing.
+//! A deserializer stops at the first mistake, but an operator wants to know all of them.
+//! So whatever is wrong is skipped and the value is read again without it, until nothing
+//! is wrong or a required member is missing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +18,7 @@ use super::member_reader::{MemberFault, MemberPlace, ValueReader, ValueSource, W
 use super::member_text::ServedApi;
 use super::problem::{AdminProblem, FieldFault};
 
-/// Named values, not yet looked at.
+/// Named values that are not parsed yet.
 pub(super) struct GivenMembers {
     values: Value,
     given: usize,
@@ -41,8 +41,8 @@ impl GivenMembers {
         }
     }
 
-    /// Reads all of them as a `T`, of which `judge` makes what the server works on.
-    /// It gives `None` only where it reports a fault.
+    /// Reads all of them as a `T`, from which `judge` makes the value that the server
+    /// works with. It returns `None` only if it reports a fault.
     pub(super) fn read<T: DeserializeOwned + ToSchema, U>(
         self,
         judge: impl FnOnce(T, &mut MemberFaults) -> Option<U>,
@@ -65,7 +65,7 @@ impl GivenMembers {
 }
 
 impl MemberFaults {
-    /// The value without what is wrong, unless that must be there.
+    /// The value without what is wrong, unless that is required.
     fn gather<T: DeserializeOwned + ToSchema>(&mut self, values: &Value) -> Option<T> {
         let mut wrong = WrongPlaces::new();
         loop {
@@ -123,7 +123,7 @@ impl MemberFaults {
         self.given == 0
     }
 
-    /// What `parse` makes of a text, if it is there.
+    /// Parses a text, if it is there.
     pub(super) fn parsed<T>(
         &mut self,
         name: &str,
@@ -134,7 +134,7 @@ impl MemberFaults {
         parsed.map_or_else(|InvalidText(why)| self.fault(name, why), Some)
     }
 
-    /// The name of one of `known`, if it is there.
+    /// One of the `known` names, if it is there.
     pub(super) fn api<T>(
         &mut self,
         api: Option<ServedApi>,
@@ -146,7 +146,7 @@ impl MemberFaults {
         }
     }
 
-    /// Names of `known`, if they are there.
+    /// Several of the `known` names, if they are there.
     pub(super) fn apis<T>(
         &mut self,
         apis: Option<Vec<ServedApi>>,
@@ -167,7 +167,7 @@ impl MemberFaults {
     }
 }
 
-/// A JSON pointer (RFC 6901 section 3), of long names only the beginning.
+/// A JSON pointer (RFC 6901 section 3) in which long names are cut off.
 fn pointer(place: &MemberPlace) -> String {
     let escaped = |name: &String| format!("/{}", short(name).replace('~', "~0").replace('/', "~1"));
     place.iter().map(escaped).collect()

@@ -1,8 +1,8 @@
-//! One method on one path of the admin API: what answers it, who may ask, and
-//! what its description says.
+//! One method on one path of the admin API: its handler, who may use it, and its
+//! description.
 //!
-//! The router and the description are made from the same list, so neither has
-//! what the other lacks. An operation that names no role does not compile.
+//! The router and the description are made from the same list, so that neither lacks what
+//! the other has. An operation without a role does not compile.
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -19,7 +19,7 @@ use super::openapi::OperationText;
 use super::openapi::described::{DescribedHandler, OperationShape};
 use super::problem::AdminProblem;
 
-/// The path that all others begin with.
+/// The prefix of all other paths.
 pub(super) const ROOT: &str = "/admin/v1";
 
 /// The groups of operations, in the order in which they are shown.
@@ -43,23 +43,23 @@ pub(super) const OPERATION_GROUPS: [(&str, &str); 8] = [
 /// One method on one path.
 pub(super) struct AdminOperation {
     pub(super) method: Method,
-    /// Below [`ROOT`].
+    /// The path below [`ROOT`].
     pub(super) path: &'static str,
     pub(super) needs: RequiredRole,
     pub(super) text: OperationText,
-    /// What its handler takes and gives.
+    /// What its handler accepts and returns.
     pub(super) shape: OperationShape,
-    /// Statuses of refusals that follow from nothing else.
+    /// Statuses of refusals that do not follow from anything else.
     pub(super) refusals: &'static [u16],
     handler: MethodRouter<AdminState>,
 }
 
-/// Who may ask.
+/// Who may use an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RequiredRole {
-    /// At least this role.
+    /// The least role.
     pub(super) role: Role,
-    /// And a key that sees every api.
+    /// Whether the key must also see every api.
     pub(super) every_api: bool,
 }
 
@@ -133,8 +133,8 @@ impl AdminOperation {
         }
     }
 
-    /// Its name for clients, a verb and a noun, and what it does: in a few words, and
-    /// in whole sentences.
+    /// Sets its name for clients, a verb and a noun; a summary; and a description in
+    /// whole sentences.
     #[must_use]
     pub(super) fn says(
         mut self,
@@ -151,21 +151,22 @@ impl AdminOperation {
         self
     }
 
-    /// The group of [`OPERATION_GROUPS`] that it belongs to.
+    /// Sets the group of [`OPERATION_GROUPS`] that it belongs to.
     #[must_use]
     pub(super) fn tagged(mut self, tag: &'static str) -> Self {
         self.text.tag = tag;
         self
     }
 
-    /// Statuses of refusals that follow from nothing else.
+    /// Adds statuses of refusals that do not follow from anything else.
     #[must_use]
     pub(super) fn refuses(mut self, statuses: &'static [u16]) -> Self {
         self.refusals = statuses;
         self
     }
 
-    /// Only for keys that see every api: what it shows or does belongs to none.
+    /// Restricts it to keys that see every api, because it shows or does something that
+    /// belongs to none.
     #[must_use]
     pub(super) fn for_every_api(mut self) -> Self {
         self.needs.every_api = true;
@@ -180,7 +181,7 @@ impl AdminOperation {
     }
 }
 
-/// Lets an operator through whose key suffices.
+/// Lets an operator through whose key has sufficient rights.
 async fn admit(
     State(needs): State<RequiredRole>,
     operator: AuthenticatedOperator,

@@ -1,4 +1,4 @@
-//! The query of a listing, and one page of it.
+//! The query of a list, and one page of it.
 
 use std::borrow::Cow;
 use std::marker::PhantomData;
@@ -18,10 +18,10 @@ use super::member_reader::ValueSource;
 use super::members::{GivenMembers, MemberFaults};
 use super::problem::{AdminProblem, FieldFault};
 
-/// How many items a page has if the query does not say.
+/// How many items a page has if the query does not say so.
 pub(super) const USUAL_LIMIT: u64 = 100;
 
-/// The parameters of a query that are to be a `T`, not yet looked at.
+/// The parameters of a query that should be a `T`, not parsed yet.
 pub(super) struct RequestQuery<T> {
     parameters: Map<String, Value>,
     wanted: PhantomData<fn() -> T>,
@@ -71,18 +71,18 @@ pub(super) fn items(limit: Option<PageLimit>) -> usize {
     usize::try_from(asked).unwrap_or(usize::MAX)
 }
 
-/// A page of a listing.
+/// A page of a list.
 #[derive(Serialize)]
 pub(super) struct ListPage<T, N> {
     /// The items.
     items: Vec<T>,
-    /// The `after` of the next page; null on the last one.
+    /// The `after` of the next page; null on the last page.
     next: Option<N>,
 }
 
 impl<T, N> ListPage<T, N> {
-    /// The page of `found`, which was asked for one item more than `limit` so
-    /// that it tells whether there is a next page.
+    /// The page of `found`, for which one item more than `limit` was requested, in order
+    /// to know whether there is a next page.
     pub(super) fn new<F>(
         mut found: Vec<F>,
         limit: usize,
@@ -102,20 +102,20 @@ impl<T, N> ListPage<T, N> {
     }
 }
 
-/// There is no next page.
+/// A page without a next one.
 #[derive(Serialize)]
 pub(super) enum NoNextPage {}
 
 impl<T> ListPage<T, NoNextPage> {
-    /// A listing that has but one page.
+    /// A list that has only one page.
     pub(super) fn whole(items: Vec<T>) -> Self {
         Self { items, next: None }
     }
 }
 
-/// What tells a page where the next one begins.
+/// The position at which the next page begins.
 pub(super) trait PagePlace {
-    /// Its schema, null included.
+    /// Its schema, including null.
     fn next() -> RefOr<Schema>;
 }
 
@@ -128,7 +128,7 @@ impl PagePlace for NoNextPage {
     }
 }
 
-/// A place that a query takes as `after`.
+/// A position that a query accepts as `after`.
 impl<T: ToSchema> PagePlace for T {
     fn next() -> RefOr<Schema> {
         let null = ObjectBuilder::new().schema_type(Type::Null);

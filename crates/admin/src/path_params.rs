@@ -1,6 +1,6 @@
-//! What a path names: an account, a credential, a session. A text that cannot be an id names
-//! nothing, so the answer is 404 and not 400; something of an api that the operator may not see
-//! is 404 too, as if it did not exist.
+//! Parameters of paths: an account, a credential, a session. A text that cannot be an id
+//! names nothing, so the answer is 404 and not 400. Whatever belongs to an api that the
+//! operator may not see is 404 too, as if it did not exist.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use super::problem::AdminProblem;
 use countersign_server::api::IssuingApi;
 use countersign_store::SealedKey;
 
-/// What a parameter of a path is, and how it looks.
+/// The meaning and form of a parameter of a path.
 pub(super) fn path_parameter(name: &str) -> (&'static str, SchemaSource) {
     match name {
         "account" => (
@@ -65,7 +65,7 @@ impl<S: Send + Sync> FromRequestParts<S> for PathParams {
 }
 
 impl PathParams {
-    /// The account in the path, if there is one that the operator sees.
+    /// The account in the path, if it exists and the operator sees it.
     pub(super) async fn account(
         &self,
         admin: &AdminState,
@@ -79,7 +79,7 @@ impl PathParams {
             .ok_or_else(no_account)
     }
 
-    /// The credential in the path, if there is one and it is the account's.
+    /// The credential in the path, if it exists and belongs to the account.
     pub(super) async fn credential(
         &self,
         admin: &AdminState,
@@ -94,9 +94,8 @@ impl PathParams {
             .ok_or_else(no_credential)
     }
 
-    /// The session in the path, if there is one of an api that the operator
-    /// sees. The account of an old one may be gone; then only an operator of all
-    /// apis sees it.
+    /// The session in the path, if it exists and the operator sees its api. The account
+    /// of an old session may be gone; then only an operator of all apis sees it.
     pub(super) async fn session(
         &self,
         admin: &AdminState,
@@ -125,7 +124,7 @@ impl PathParams {
         found.cloned().ok_or_else(no_api)
     }
 
-    /// The key in the path, and whose it is, if the operator sees that.
+    /// The key in the path, and its owner, if the operator sees that.
     pub(super) async fn key(
         &self,
         admin: &AdminState,

@@ -1,5 +1,5 @@
-//! `/healthz`, `/readyz` and `/metrics`, without a key: for whatever watches
-//! the process. They say that it runs, whether it wants traffic, and numbers.
+//! `/healthz`, `/readyz` and `/metrics`, without a key, for whatever monitors the
+//! process. They say that it runs and whether it wants traffic, and return metrics.
 
 use std::sync::Arc;
 
@@ -13,15 +13,15 @@ use serde::Serialize;
 use super::problem::AdminProblem;
 use countersign_store::Store;
 
-/// What the probes ask. Cheap to clone.
+/// What the probes check. Cheap to clone.
 #[derive(Clone)]
 pub struct HealthProbes {
-    /// Must answer for the process to be ready.
+    /// The store, which must answer for the process to be ready.
     pub store: Store,
-    /// Why the process wants no traffic now (it is draining, it has no snapshot
-    /// yet), in a word or two; `Ok` if it does.
+    /// Why the process does not want traffic now (for example because it is draining), in
+    /// a word or two; `Ok` if it does.
     pub standing: Arc<dyn Fn() -> Result<(), &'static str> + Send + Sync>,
-    /// Why somebody should look at the process although it serves, if there is a
+    /// Why somebody should look at the process although it serves requests, if there is a
     /// reason.
     pub degraded: Arc<dyn Fn() -> Option<String> + Send + Sync>,
     /// Writes all metrics in the Prometheus text format.
@@ -35,7 +35,7 @@ struct ProbeStatus {
     reason: Option<String>,
 }
 
-/// The probes' routes; other paths are left to whom they are merged with.
+/// The routes of the probes; the router they are merged with handles other paths.
 pub fn probes(probes: HealthProbes) -> Router {
     Router::new()
         .route("/healthz", get(healthy))

@@ -18,7 +18,7 @@ pub(super) struct AdminProblem {
     header: Option<(HeaderName, &'static str)>,
 }
 
-/// What is wrong with one member of a body or one parameter of a query.
+/// What is wrong with a member of a body or a parameter of a query.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Fault)]
 pub(super) struct FieldFault {
@@ -30,7 +30,7 @@ pub(super) struct FieldFault {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub(super) parameter: Option<String>,
-    /// What is wrong with it, in words; holds no secret.
+    /// What is wrong with it, in words without secrets.
     pub(super) detail: String,
 }
 
@@ -46,11 +46,11 @@ pub(super) struct ProblemDocument {
     /// The HTTP status.
     #[schema(minimum = 400, maximum = 599)]
     status: u16,
-    /// What went wrong, in a word that stays the same.
+    /// What went wrong, as a code that never changes.
     code: &'static str,
     /// What went wrong, in words for people.
     detail: String,
-    /// What is wrong with each member or parameter; it is not there if none is.
+    /// What is wrong with each member or parameter; absent if that is not the problem.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldFault>,
 }
@@ -78,8 +78,8 @@ impl AdminProblem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
     }
 
-    /// The server did nothing, or does not know whether it did; later is
-    /// better.
+    /// The server did nothing, or does not know whether it did; a later attempt may
+    /// succeed.
     pub(super) fn unavailable(detail: impl Into<String>) -> Self {
         let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail);
         problem.with_header(header::RETRY_AFTER, "1")
@@ -117,7 +117,7 @@ impl AdminProblem {
         )
     }
 
-    /// The key does not let its holder do this.
+    /// The key does not allow its holder to do this.
     pub(super) fn role_needed(needed: Role, has: Role) -> Self {
         let (needed, has) = (needed.name(), has.name());
         Self::forbidden(format!(
@@ -125,7 +125,7 @@ impl AdminProblem {
         ))
     }
 
-    /// What was asked for belongs to no single api.
+    /// The request concerns something that belongs to no single api.
     pub(super) fn every_api_needed() -> Self {
         Self::forbidden("this needs an admin key for all apis, and yours is for some")
     }
@@ -138,18 +138,18 @@ impl AdminProblem {
         )
     }
 
-    /// The state of what is there does not admit the change.
+    /// The current state does not allow the change.
     pub(super) fn conflict(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, code, detail)
     }
 
-    /// The members of a body are wrong.
+    /// Members of the body are wrong.
     pub(super) fn invalid_members(faults: Vec<FieldFault>) -> Self {
         let code = "invalid_members";
         Self::of_faults(StatusCode::UNPROCESSABLE_ENTITY, code, faults)
     }
 
-    /// The parameters of a query are wrong.
+    /// Parameters of the query are wrong.
     pub(super) fn invalid_parameters(faults: Vec<FieldFault>) -> Self {
         Self::of_faults(StatusCode::BAD_REQUEST, "invalid_parameters", faults)
     }

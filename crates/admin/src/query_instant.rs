@@ -1,4 +1,4 @@
-//! Instants in a query: RFC 3339, or how long ago, such as `2h`, `30m`, `1d`.
+//! Points in time in a query: RFC 3339, or how long ago, such as `2h`, `30m`, `1d`.
 
 use std::time::Duration;
 
@@ -6,17 +6,17 @@ use countersign_dialect::document::duration;
 use countersign_domain::Timestamp;
 use countersign_domain::account::InvalidText;
 
-/// An instant, or how long ago it was.
+/// A point in time, or how long ago it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum InstantOrAge {
-    /// The instant itself.
+    /// The time itself.
     Instant(Timestamp),
     /// How long ago it was.
     Age(Duration),
 }
 
 impl InstantOrAge {
-    /// What is meant by `text`.
+    /// Parses `text`.
     pub(super) fn parse(text: &str) -> Result<Self, InvalidText> {
         if let Some(age) = duration(text) {
             return Ok(Self::Age(age));
@@ -27,8 +27,8 @@ impl InstantOrAge {
         parsed.map(Self::Instant)
     }
 
-    /// The instant that is meant where it is `now`. Nothing is older than 1970, and
-    /// RFC 3339 has no years before the first.
+    /// The time, if it is `now`. Nothing is older than 1970, and RFC 3339 has no years
+    /// before year one.
     pub(super) fn at(self, now: Timestamp) -> Timestamp {
         const EARLIEST: Timestamp = Timestamp::from_seconds(0);
         let instant = match self {

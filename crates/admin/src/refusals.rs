@@ -22,28 +22,28 @@ use super::problem::AdminProblem;
 use super::view::EndView;
 use crate::refusal_ring::{KeptRefusal, RefusalFilter, RingUnreadable};
 
-/// Which refusals are listed.
+/// Selects the refusals to list.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RefusalQuery {
     /// Only refusals of this account.
     account: Option<AccountNumber>,
-    /// Only refusals in which this login was tried.
+    /// Only refusals of this login.
     login: Option<String>,
-    /// Only refusals of requests from this address.
+    /// Only refusals from this address.
     address: Option<AddressText>,
-    /// Only refusals with this code, or with this code of a reason.
+    /// Only refusals with this code of a refusal or a reason.
     code: Option<RefusalCodeText>,
     /// Only refusals at this api.
     api: Option<ServedApi>,
-    /// Only refusals from this instant on.
+    /// Only refusals from this time on.
     since: Option<InstantOrAgeText>,
-    /// Only refusals before this instant.
+    /// Only refusals before this time.
     until: Option<InstantOrAgeText>,
-    /// Only refusals after this number: those that are older.
+    /// Only refusals after this number, which are older.
     #[schema(inline)]
     after: Option<EntryNumber>,
-    /// How many refusals at most.
+    /// The most refusals to return.
     #[schema(inline, default = 100)]
     limit: Option<PageLimit>,
 }
@@ -52,39 +52,39 @@ pub(super) struct RefusalQuery {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Refusal)]
 pub(super) struct RefusalView {
-    /// The support id that the peer was given.
+    /// The support id that the peer received.
     id: String,
     /// When it was refused.
     at: InstantText,
-    /// At which api; null for a path of none.
+    /// The api; null for a path that belongs to none.
     api: Option<String>,
     /// The part of the server that refused it.
     front: String,
-    /// What was asked for; null if that was not known.
+    /// The operation; null if it was not known.
     operation: Option<String>,
-    /// The code of what the peer was told.
+    /// The code of the refusal, as the peer saw it.
     code: String,
-    /// The HTTP status that the peer was given; null if the connection was closed
-    /// without an answer.
+    /// The HTTP status that the peer received; null if the connection was closed without
+    /// an answer.
     status: Option<u16>,
-    /// The code of the reason, which the peer was not told.
+    /// The code of the reason, which the peer did not see.
     reason: String,
-    /// More about the reason, in words.
+    /// Details about the reason, in words.
     detail: String,
     /// The account of the request; null if it is not known.
     account: Option<AccountNumber>,
-    /// The login that was tried; null if none was.
+    /// The login that was tried; null if there was none.
     login: Option<String>,
     /// The session of the token that was presented; null if it is not known.
     session: Option<SessionIdText>,
     /// The address of the client.
     address: String,
-    /// The method of the request; empty if the request was not read so far.
+    /// The method of the request; empty if the request was not read that far.
     method: String,
-    /// The path of the request, without its query; empty if the request was not read so
+    /// The path of the request, without its query; empty if the request was not read that
     /// far.
     path: String,
-    /// How many more of the same kind were counted and not kept one by one.
+    /// How many more of the same kind were counted, and not recorded one by one.
     repeated: u64,
     /// When the last of them was refused.
     last_at: InstantText,
@@ -96,11 +96,11 @@ pub(super) struct RefusalView {
 pub(super) struct ExplainedView {
     #[serde(flatten)]
     refusal: RefusalView,
-    /// How and when its session had been ended by then; null if it had not.
+    /// How and when its session had been ended before; null if it had not been.
     session_end: Option<EndView>,
     /// What the reason means.
     pub(super) means: &'static str,
-    /// What helps against it.
+    /// What to do about it.
     pub(super) remedy: &'static str,
 }
 
@@ -109,10 +109,10 @@ pub(super) struct ExplainedView {
 pub(super) struct RefusalPage {
     /// The refusals of this page.
     items: Vec<RefusalView>,
-    /// The `after` of the next page; null on the last one.
+    /// The `after` of the next page; null on the last page.
     #[schema(inline)]
     next: Option<EntryNumber>,
-    /// How many refusals could not be kept since the server was started.
+    /// How many refusals could not be recorded since the server started.
     dropped: u64,
 }
 
@@ -147,7 +147,7 @@ pub(super) async fn list(
     }))
 }
 
-/// The apis that an operator sees, if not all.
+/// The apis that an operator sees, unless that is all of them.
 pub(super) fn seen(operator: &AuthenticatedOperator) -> Option<BTreeSet<ApiName>> {
     match operator.scope() {
         ApiScope::All => None,
@@ -166,7 +166,8 @@ pub(super) async fn show(
     ))
 }
 
-/// The refusal with this id, or the only one that the operator sees whose id begins so.
+/// The refusal with this id, or the only one that the operator sees whose id has this
+/// prefix.
 async fn find(
     id: &str,
     operator: &AuthenticatedOperator,
@@ -202,8 +203,9 @@ fn sees(operator: &AuthenticatedOperator, api: Option<&str>) -> bool {
     }
 }
 
-/// The refusal as an operator may see it. Whose a token is that belongs at an
-/// api that it does not see, and what that api did with its keys, is hidden.
+/// The refusal in the form in which an operator may see it. If a token belongs to an api
+/// that the operator does not see, its owner, and what that api did with its keys, are
+/// hidden.
 fn seen_by(operator: &AuthenticatedOperator, kept: KeptRefusal) -> KeptRefusal {
     match &kept.account_api {
         Some(api) if !sees(operator, Some(api)) => {}
@@ -223,11 +225,11 @@ fn seen_by(operator: &AuthenticatedOperator, kept: KeptRefusal) -> KeptRefusal {
     }
 }
 
-/// Stands for the detail of a token whose api an operator does not see.
+/// Replaces the details about a token whose api an operator does not see.
 pub(super) const HIDDEN: &str = "the token is of an api that this admin key does not see";
 
 impl ExplainedView {
-    /// The refusal, with what the store knows about its session now.
+    /// The refusal, with what the store now knows about its session.
     pub(super) async fn explain(
         kept: KeptRefusal,
         operator: &AuthenticatedOperator,
@@ -249,7 +251,7 @@ impl ExplainedView {
     }
 }
 
-/// Whether a session was ended at `instant`: what comes later is not a cause.
+/// Whether a session had been ended at `instant`: a later end is not the cause.
 fn was_ended(session: &Session, instant: Timestamp) -> bool {
     matches!(session.state, SessionState::Ended { at, .. } if at <= instant)
 }

@@ -1,8 +1,8 @@
-//! The login and secret of a new credential: the operator's own where the api
-//! admits them, generated ones otherwise.
+//! The login and secret of a new credential: chosen by the operator if the api allows it,
+//! or else generated.
 //!
-//! A secret that a person chose is a password and is hashed slowly. One that is
-//! generated has enough random bits for a keyed hash, and is shown once.
+//! A secret that a person chose is a password and gets a slow hash. A generated one has
+//! enough random bits for a keyed hash, and is shown once.
 
 use countersign_dialect::{Dialect, Secret};
 use countersign_domain::Scopes;
@@ -21,25 +21,25 @@ use countersign_server::password::PasswordFault;
 use countersign_store::NewCredential;
 use countersign_store::random::NoRandomness;
 
-/// A new credential. What is not given is generated.
+/// A new credential. Whatever is not given is generated.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = NewCredential)]
 pub(super) struct NewCredentialRequest {
     /// The login; one is generated if it is not given.
     pub(super) login: Option<LoginText>,
-    /// Generate a login that begins so, where the dialect has several forms; not beside
-    /// login.
+    /// Generate a login with this prefix, if the dialect has several forms of logins; not
+    /// allowed beside login.
     pub(super) login_prefix: Option<String>,
-    /// A password of at least 8 characters, where the api takes them; a key is generated
-    /// and shown once if it is not given.
+    /// A password of at least 8 characters, if the api accepts passwords. Without one, a
+    /// key is generated and shown once.
     #[schema(value_type = Option<String>, min_length = 8, max_length = 1024, write_only)]
     pub(super) secret: Option<SecretText>,
-    /// What the credential may be used for, as routes ask for it.
+    /// The scopes of the credential, which routes may require.
     pub(super) scopes: Option<ScopeList>,
 }
 
-/// What is wanted of a new credential.
+/// A new credential, after the request was checked.
 pub(super) struct WantedCredential {
     login: WantedLogin,
     secret: Option<Secret>,
@@ -52,14 +52,14 @@ enum WantedLogin {
     Generated { prefix: Option<String> },
 }
 
-/// A new credential, and its secret if it has to be shown.
+/// A new credential, with its secret if it has to be shown.
 pub(super) struct GeneratedCredential {
     pub(super) credential: NewCredential,
     pub(super) shown: Option<Secret>,
 }
 
 impl WantedCredential {
-    /// What is asked for, as the api's dialect demands it.
+    /// What is requested, checked against the api's dialect.
     pub(super) fn judge(
         asked: NewCredentialRequest,
         api: &IssuingApi,
@@ -123,7 +123,8 @@ fn credential(login: String, secret: StoredSecret, scopes: Scopes) -> NewCredent
     }
 }
 
-/// The login as requests will bring it: folded, in the dialect's form.
+/// The login in the spelling in which requests are looked up, in one of the dialect's
+/// forms.
 fn login_of(dialect: &Dialect, text: &str) -> Result<String, InvalidText> {
     let login = dialect.fold_login(text);
     check_login(&login)?;
@@ -139,7 +140,7 @@ fn login_of(dialect: &Dialect, text: &str) -> Result<String, InvalidText> {
     )))
 }
 
-/// A prefix selects one of several forms of login, so it must lead to one.
+/// A prefix selects one of several forms of logins, so exactly one must match.
 fn prefix_of(dialect: &Dialect, text: &str) -> Result<String, InvalidText> {
     let form = dialect.credential();
     if form.is_some_and(|form| form.generate_login(Some(text), &mut |_| ()).is_some()) {
@@ -151,10 +152,10 @@ fn prefix_of(dialect: &Dialect, text: &str) -> Result<String, InvalidText> {
     )))
 }
 
-/// The shortest password, in characters (NIST SP 800-63B section 5.1.1.1): one
-/// that is shorter is guessed within the throttle, or was cut off on its way.
+/// The shortest password, in characters (NIST SP 800-63B section 5.1.1.1): a shorter one
+/// can be guessed in spite of the throttle, or was cut off on its way.
 const MIN_SECRET: usize = 8;
-/// The longest password, in bytes. One that is longer is not a mistake in typing.
+/// The longest password, in bytes. A longer one is not a password that somebody typed.
 const MAX_SECRET: usize = 1_024;
 
 fn secret_of(api: &IssuingApi, text: &str) -> Result<Secret, InvalidText> {
@@ -178,8 +179,8 @@ fn secret_of(api: &IssuingApi, text: &str) -> Result<Secret, InvalidText> {
     Err(InvalidText(wrong.to_owned()))
 }
 
-/// A blank at the beginning or end: nobody sees it, and forms and shells cut it off. A
-/// vendor's secret may have one; one that is chosen here need not.
+/// A space at the beginning or end: nobody sees it, and forms and shells cut it off. A
+/// vendor's secret may have one, but a password that is chosen here need not.
 fn blank_end(text: &str) -> Option<String> {
     let blank = text.starts_with(' ') || text.ends_with(' ');
     let told = "begins or ends with a blank, which cannot be seen: remove it";

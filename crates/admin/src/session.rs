@@ -1,4 +1,4 @@
-//! Sessions: list and show them, end one or all of an account.
+//! Sessions: list and show them, and end one or all of an account.
 
 use axum::Json;
 use axum::extract::State;
@@ -16,18 +16,18 @@ use super::path_params::{PathParams, no_account, no_session};
 use super::problem::AdminProblem;
 use super::view::SessionView;
 
-/// Which sessions are listed.
+/// Selects the sessions to list.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SessionQuery {
     /// Only sessions after this one.
     after: Option<SessionIdText>,
-    /// How many sessions at most.
+    /// The most sessions to return.
     #[schema(inline, default = 100)]
     limit: Option<PageLimit>,
 }
 
-/// What a revocation ended.
+/// What was ended by a revocation.
 #[derive(Serialize, ToSchema)]
 pub(super) struct EndedSessions {
     /// How many sessions were ended.

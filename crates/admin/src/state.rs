@@ -16,18 +16,18 @@ use crate::refusal_ring::RefusalRing;
 /// What the admin API works on. Cheap to clone.
 #[derive(Clone)]
 pub struct AdminState {
-    /// Where accounts, credentials and sessions are.
+    /// The store with accounts, credentials and sessions.
     pub store: Store,
     /// The apis that are served, by name.
     pub apis: Arc<BTreeMap<ApiName, Arc<IssuingApi>>>,
-    /// The pool in which passwords are hashed.
+    /// The threads on which passwords are hashed.
     pub passwords: PasswordPool,
     /// Why requests were refused.
     pub refusals: RefusalRing,
-    /// Judges requests that nobody made.
+    /// Judges requests that nobody sent.
     pub guard: DryRunGuard,
     /// The owner's key; named ones are in the store.
     pub key: AdminKey,
-    /// Seals new signing keys, and the replies that are remembered.
+    /// Seals new signing keys, and the replies that are kept.
     pub master: Arc<MasterKey>,
 }

@@ -1,4 +1,4 @@
-//! Figures about the store.
+//! Numbers about the store.
 
 use axum::Json;
 use axum::extract::State;
@@ -9,7 +9,7 @@ use super::AdminState;
 use super::problem::AdminProblem;
 use countersign_store::StoreStats;
 
-/// What is in the store, in numbers.
+/// The contents of the store, in numbers.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Stats)]
 pub(super) struct StatsView {
@@ -17,17 +17,17 @@ pub(super) struct StatsView {
     accounts: u64,
     /// How many credentials there are.
     credentials: u64,
-    /// How many sessions are kept, those that are over too.
+    /// How many sessions are stored, including those that are over.
     sessions: u64,
-    /// How many of them nobody ended; some may have run out.
+    /// How many of them were not ended; some may have expired.
     active_sessions: u64,
-    /// How many revocations are kept, because tokens that they concern have not run out.
+    /// How many revocations are kept, because tokens that they concern have not expired.
     revocations: u64,
     /// The number of the newest revocation.
     log_head: u64,
     /// The number of the newest entry of the audit log.
     audit_head: u64,
-    /// The size of the database file, in bytes, without its write-ahead log.
+    /// The size of the database file in bytes, without its write-ahead log.
     database_bytes: u64,
 }
 

@@ -1,4 +1,4 @@
-//! How accounts, credentials and sessions look in replies.
+//! The form of accounts, credentials and sessions in replies.
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -56,27 +56,28 @@ pub(super) struct AccountView {
     login: String,
     /// Whether it may be used.
     state: ActiveState,
-    /// The networks that it may call from; an empty list allows all.
+    /// The networks that it may call from. An empty list allows every address.
     allow: Vec<NetworkText>,
-    /// What it may do otherwise than its api says.
+    /// Its limits that differ from its api's.
     limits: LimitsView,
-    /// How often everything of it was ended at once.
+    /// How often all of its sessions were ended at once.
     epoch: u32,
     /// When it was created.
     created_at: InstantText,
 }
 
-/// What an account may do otherwise than its api says; null is what the api says.
+/// The limits of an account that differ from its api's; null stands for the api's limit.
 #[derive(Serialize, ToSchema)]
 #[schema(as = AccountLimitsView)]
 pub(super) struct LimitsView {
-    /// Guarded requests that one access token may make.
+    /// How many guarded requests one access token may make.
     budget: AccountLimit,
-    /// Sessions that live at once; with one more, the one that was idle the longest ends.
+    /// How many sessions may be alive at once. One more ends the session that has been
+    /// idle the longest.
     sessions: AccountLimit,
-    /// Logins and refreshes a minute.
+    /// How many logins and refreshes may succeed within a minute.
     mints_per_minute: AccountLimit,
-    /// Guarded requests a second.
+    /// How many guarded requests may be made within a second.
     requests_per_second: AccountLimit,
 }
 
@@ -103,19 +104,19 @@ impl From<Account> for AccountView {
     }
 }
 
-/// A credential, without anything of its secret but its kind.
+/// A credential, without its secret.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Credential)]
 pub(super) struct CredentialView {
     /// The id of the credential.
     id: CredentialNumber,
-    /// The account that it opens.
+    /// The account that it belongs to.
     account: AccountNumber,
     /// The login that goes with its secret.
     login: String,
     /// Where its secret comes from.
     kind: SecretKind,
-    /// What it may be used for, as routes ask for it.
+    /// Its scopes, which routes may require.
     scopes: Vec<ScopeText>,
     /// Whether it may be used.
     state: ActiveState,
@@ -123,7 +124,7 @@ pub(super) struct CredentialView {
     created_at: InstantText,
 }
 
-/// Where a secret comes from: a key was generated, a password was chosen.
+/// The origin of a secret: a key was generated, a password was chosen.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum SecretKind {
@@ -161,38 +162,38 @@ pub(super) struct SessionView {
     account: AccountNumber,
     /// The credential that opened it.
     credential: CredentialNumber,
-    /// The variant of the api's dialect that it was opened in.
+    /// The variant of the api's dialect in which it was opened.
     variant: String,
-    /// Whether it lives.
+    /// Its state.
     state: SessionStateView,
-    /// Why and when it was ended; it is not there if nobody ended it.
+    /// Why and when it was ended; absent if it was not.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     ended: Option<EndView>,
-    /// How often its refresh token was traded for another.
+    /// How often it was refreshed.
     generation: u32,
     /// When it was opened.
     started_at: InstantText,
-    /// When its tokens were given out last.
+    /// When its current tokens were issued.
     rotated_at: InstantText,
-    /// When its newest access token runs out.
+    /// When its current access token expires.
     access_expires_at: InstantText,
-    /// When its newest refresh token runs out.
+    /// When its current refresh token expires.
     refresh_expires_at: InstantText,
-    /// When it ends however often it is refreshed.
+    /// When it ends, however often it is refreshed.
     absolute_expires_at: InstantText,
-    /// How often the last refresh was answered again, because the reply had got lost.
+    /// How often the last refresh was answered again, because the reply may have been
+    /// lost.
     replays: u32,
-    /// Whether its newest access token was seen.
+    /// Whether its current access token was used.
     used: bool,
-    /// The address that opened it.
+    /// The address of the login.
     address: String,
     /// The `User-Agent` of the login.
     user_agent: String,
 }
 
-/// Whether a session lives: one that is expired has run out, one that is ended was
-/// ended before.
+/// The state of a session. An expired session was never ended; an ended one was.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = SessionState)]
@@ -226,7 +227,7 @@ impl EndView {
 }
 
 impl SessionView {
-    /// The session as it is at `now`: one that nobody ended may have run out.
+    /// The session at the time `now`: one that was not ended may have expired.
     pub(super) fn new(session: Session, now: Timestamp) -> Self {
         let state = match session.state {
             SessionState::Ended { .. } => SessionStateView::Ended,

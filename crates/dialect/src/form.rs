@@ -30,7 +30,7 @@ pub(crate) struct RequestForm {
     pub(crate) media: Option<HeaderValue>,
     /// Other types with which its JSON is accepted, as in [`AcceptedSpellings::media`].
     ///
-    /// [`AcceptedSpellings::media`]: crate::accept::Accept::media
+    /// [`AcceptedSpellings::media`]: crate::accept::AcceptedSpellings::media
     pub(crate) accept_media: Vec<String>,
     pub(crate) payload: RequestPayload,
     pub(crate) query: Vec<(String, TextPattern)>,

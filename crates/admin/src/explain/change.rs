@@ -1,5 +1,5 @@
-//! What changed before the refusals began: operators' changes to the account and to the keys
-//! of its api, and starts and reloads of the server.
+//! What changed before the refusals began: operators' changes to the account and to the
+//! keys of its api, and starts and reloads of the server.
 
 use std::time::Duration;
 
@@ -18,13 +18,13 @@ use countersign_store::{AuditEntry, AuditFilter, ListOrder};
 /// How long before the first refusal a change still counts.
 const JUST_BEFORE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How many changes are told.
+/// How many changes are reported.
 const MOST: usize = 3;
 
-/// How many entries of the audit log are looked at for them: many are logins.
+/// How many entries of the audit log are searched for them: many entries are logins.
 const LOOKED_AT: usize = 200;
 
-/// What a change to an api is called that every account of it feels.
+/// The actions on an api that affect every one of its accounts.
 const OF_AN_API: [Action; 3] = [Action::KeyRotated, Action::KeyKilled, Action::ApiRevoked];
 
 /// A change that may have led to refusals.
@@ -37,14 +37,13 @@ pub(in super::super) struct ChangeView {
     what: String,
     /// Who made it: `partner`, `system`, or `operator:` with the name of the admin key.
     by: String,
-    /// More about it: the detail of the audit log, or words.
+    /// Details: those of the audit log, or a text.
     detail: Value,
     #[serde(skip)]
     instant: Timestamp,
 }
 
-/// What changed for these accounts before the first refusal of `cause`, the
-/// newest first.
+/// What changed for these accounts before the first refusal of `cause`, the newest first.
 pub(super) async fn before(
     cause: &RefusalCause,
     accounts: &[AccountId],
@@ -66,8 +65,8 @@ pub(super) async fn before(
     Ok(changes)
 }
 
-/// Which entries of the audit log can tell of a change: those of the accounts,
-/// and those that every account of the api feels.
+/// Which entries of the audit log may be such a change: those of the accounts, and those
+/// that affect every account of the api.
 fn filters(
     cause: &RefusalCause,
     accounts: &[AccountId],

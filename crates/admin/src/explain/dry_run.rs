@@ -1,6 +1,6 @@
-//! A dry run: what the guard would decide about a request now, step by step.
-//! The guard itself is asked through [`DryRunGuard`], because this crate does not know
-//! it. Nothing is spent, logged or kept, the token least of all.
+//! A dry run: what the guard would decide about a request now, step by step. The guard
+//! itself is asked through [`DryRunGuard`], because this crate does not know it. Nothing
+//! is used up, logged or stored, least of all the token.
 
 use std::net::IpAddr;
 
@@ -24,26 +24,26 @@ use super::dry_run_guard::{
     DryRun, DryRunCredential, DryRunStep, DryRunVerdict, PeerReply, TokenBearer,
 };
 
-/// A request that nobody made, for the guard to judge.
+/// A request that nobody sent, for the guard to judge.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = DryRun)]
 pub(in super::super) struct DryRunRequest {
-    /// The access token that it presents. It is not kept.
+    /// The access token of the request. It is not stored.
     #[schema(value_type = Option<String>, write_only)]
     token: Option<SecretText>,
-    /// The static key that it presents; not beside token. It is not kept.
+    /// The static key of the request; not allowed beside token. It is not stored.
     #[schema(value_type = Option<String>, write_only)]
     static_key: Option<SecretText>,
     /// The address of the client.
     from: AddressText,
-    /// Its method.
+    /// The method of the request.
     method: MethodText,
-    /// Its path, with its query if it has one.
+    /// The path of the request, with its query if it has one.
     path: TargetText,
-    /// Its host, where apis are told apart by it.
+    /// The host of the request, if apis differ by host.
     host: Option<String>,
-    /// The api that it is made at, if host and path are not to tell.
+    /// The api of the request, if it should not be found by host and path.
     api: Option<ServedApi>,
 }
 
@@ -53,11 +53,11 @@ pub(in super::super) struct DryRunRequest {
 pub(in super::super) struct DryRunView {
     /// The api that the request belongs to; null if it belongs to none.
     api: Option<ApiNameText>,
-    /// What was looked at, in order.
+    /// The checks, in order.
     steps: Vec<DryRunStep>,
     /// Whether the request would pass.
     verdict: VerdictView,
-    /// What the peer would be told; it is not there if the request would pass.
+    /// The answer that the peer would get; absent if the request would pass.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     refusal: Option<ToldView>,
@@ -72,19 +72,19 @@ enum VerdictView {
     Refused,
 }
 
-/// What the peer would be told, and why.
+/// The answer that the peer would get, and why.
 #[derive(Serialize, ToSchema)]
 #[schema(as = DryRunRefusal)]
 struct ToldView {
-    /// The code of what the peer would be told.
+    /// The code of the refusal, as the peer would see it.
     code: &'static str,
-    /// The code of the reason, which the peer would not be told.
+    /// The code of the reason, which the peer would not see.
     reason: &'static str,
-    /// More about the reason, in words.
+    /// Details about the reason, in words.
     detail: String,
     /// What the reason means.
     means: &'static str,
-    /// What helps against it.
+    /// What to do about it.
     remedy: &'static str,
     /// The HTTP status of the reply.
     status: u16,
@@ -131,7 +131,7 @@ fn dry_run(
     })
 }
 
-/// What the store knows of the bearer.
+/// What the store knows about the bearer token.
 async fn known(
     bearer: Option<TokenBearer>,
     from: IpAddr,

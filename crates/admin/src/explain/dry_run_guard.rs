@@ -1,4 +1,5 @@
-//! What a dry run asks the guard, and what it says. This crate does not know the guard.
+//! What a dry run asks the guard, and what the guard answers. This crate does not know
+//! the guard.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -9,12 +10,12 @@ use countersign_domain::{AccountId, ApiName, ApiScope, Epoch, Reason, SessionId,
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// Decides a dry run as the guard would at this instant.
+/// Decides a dry run as the guard would decide a request now.
 pub type DryRunGuard = Arc<dyn Fn(&DryRun, Timestamp) -> DryRunVerdict + Send + Sync>;
 
-/// A request that nobody made.
+/// A request that nobody sent.
 pub struct DryRun {
-    /// What it would present.
+    /// Its credential.
     pub credential: DryRunCredential,
     /// The client's address.
     pub from: IpAddr,
@@ -22,17 +23,17 @@ pub struct DryRun {
     pub method: Method,
     /// Path and query, as the client would send them.
     pub target: PathAndQuery,
-    /// The host, where apis are told apart by it.
+    /// The host, if apis differ by host.
     pub host: Option<String>,
-    /// The api, if it is not to be found by host and path.
+    /// The api, if it should not be found by host and path.
     pub api: Option<ApiName>,
-    /// The apis that the operator sees: of others nothing is told.
+    /// The apis that the operator sees: nothing is revealed about others.
     pub sees: ApiScope,
 }
 
-/// What a dry run presents.
+/// The credential of a dry run.
 pub enum DryRunCredential {
-    /// Nothing.
+    /// None.
     Nothing,
     /// An access token.
     Token(Secret),
@@ -40,47 +41,47 @@ pub enum DryRunCredential {
     StaticKey(Secret),
 }
 
-/// What the guard says about a dry run.
+/// The guard's answer to a dry run.
 #[derive(Clone, Debug, Default)]
 pub struct DryRunVerdict {
-    /// The api that it belongs to.
+    /// The api of the request.
     pub api: Option<ApiName>,
-    /// What was looked at, in order.
+    /// The checks, in order.
     pub steps: Vec<DryRunStep>,
-    /// Whose the token is.
+    /// Whose token it is.
     pub bearer: Option<TokenBearer>,
-    /// Why it would be refused; `None` if it would pass.
+    /// Why the request would be refused; `None` if it would pass.
     pub refused: Option<PeerReply>,
 }
 
-/// One thing that was looked at.
+/// One check.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct DryRunStep {
-    /// What was looked at.
+    /// What was checked.
     pub what: &'static str,
-    /// Whether it is as it must be.
+    /// Whether the request passed this check.
     pub good: bool,
-    /// How it is, in words.
+    /// The result, in words.
     pub words: String,
 }
 
-/// Whose a token is.
+/// The owner of a token.
 #[derive(Clone, Copy, Debug)]
 pub struct TokenBearer {
     /// The account.
     pub account: AccountId,
-    /// The account's epoch at login.
+    /// The account's epoch at the time of the login.
     pub epoch: Epoch,
     /// The session.
     pub session: SessionId,
 }
 
-/// What the peer would be told.
+/// The answer that the peer would get.
 #[derive(Clone, Debug)]
 pub struct PeerReply {
-    /// Why.
+    /// The reason.
     pub reason: Reason,
-    /// More, in words.
+    /// Details, in words.
     pub detail: String,
     /// The HTTP status.
     pub status: u16,
@@ -91,7 +92,7 @@ pub struct PeerReply {
 }
 
 impl DryRunStep {
-    /// A step that went well or not.
+    /// A check that was passed, or not.
     pub fn new(what: &'static str, good: bool, words: impl Into<String>) -> Self {
         Self {
             what,

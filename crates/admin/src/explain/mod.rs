@@ -31,25 +31,25 @@ pub use dry_run_guard::{
     DryRun, DryRunCredential, DryRunGuard, DryRunStep, DryRunVerdict, PeerReply, TokenBearer,
 };
 
-/// How far back is looked if the query does not say.
+/// How far back refusals are searched if the query does not say so.
 const USUAL: InstantOrAge = InstantOrAge::Age(Duration::from_secs(24 * 60 * 60));
 
-/// How many sessions of an account are looked at.
+/// How many sessions of an account are searched.
 const SESSIONS: usize = 1_000;
 
-/// From how many addresses refusals are gathered of which no account is known.
+/// For how many addresses refusals of unknown callers are collected.
 const ADDRESSES: usize = 50;
 
-/// Which login is explained.
+/// Selects the login to explain.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LoginQuery {
     /// A login of the partner.
     #[schema(min_length = 1)]
     login: String,
-    /// Only what happened at this api.
+    /// Only refusals at this api.
     api: Option<ServedApi>,
-    /// Only refusals from this instant on; of the last day if it is not given.
+    /// Only refusals from this time on; within the last day if not given.
     since: Option<InstantOrAgeText>,
 }
 
@@ -57,21 +57,21 @@ pub(super) struct LoginQuery {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Explanation)]
 pub(super) struct LoginExplanation {
-    /// The login that was asked for.
+    /// The login of the query.
     login: String,
-    /// From which instant on refusals were looked at.
+    /// The time from which refusals were searched.
     since: InstantText,
-    /// Until which instant refusals were looked at.
+    /// The time until which refusals were searched.
     until: InstantText,
-    /// The accounts that the login belongs to, one for each api at most.
+    /// The accounts with this login, at most one for each api.
     accounts: Vec<StandingView>,
-    /// Why its accounts were refused, or those who tried one of its logins; the
-    /// cause that came last first.
+    /// Why its accounts were refused, or callers that tried one of its logins; the most
+    /// recent cause first.
     causes: Vec<CauseView>,
-    /// Why callers of whom nothing is known were refused at addresses that the
-    /// accounts use. They may be others.
+    /// Why unknown callers were refused at addresses that the accounts use. They may be
+    /// somebody else.
     from_its_addresses: Vec<CauseView>,
-    /// How many refusals could not be kept since the server was started.
+    /// How many refusals could not be recorded since the server started.
     dropped: u64,
 }
 
@@ -81,7 +81,7 @@ pub(super) struct LoginExplanation {
 struct CauseView {
     /// The code of the reason.
     reason: String,
-    /// The api; null for a path of none.
+    /// The api; null for a path that belongs to none.
     api: Option<String>,
     /// How many refusals there were.
     count: u64,
@@ -89,26 +89,26 @@ struct CauseView {
     first: InstantText,
     /// When the last one was.
     last: InstantText,
-    /// From which addresses.
+    /// The addresses from which the requests came.
     addresses: Vec<String>,
     /// What the reason means.
     means: &'static str,
-    /// What helps against it.
+    /// What to do about it.
     remedy: &'static str,
-    /// What changed before the first, the newest first.
+    /// What changed before the first one, the newest first.
     before: Vec<ChangeView>,
-    /// The last refusal that was kept.
+    /// The last refusal that was recorded.
     example: ExplainedView,
 }
 
-/// What the query asks for.
+/// The query, after it was checked.
 struct ExplainQuery {
     login: String,
     api: Option<ApiName>,
     since: Timestamp,
 }
 
-/// Who may be meant by a login, and from where it came.
+/// The accounts that a login may belong to, and the addresses from which they call.
 struct SuspectedPartner {
     accounts: Vec<(Account, Vec<Session>)>,
     logins: Vec<String>,
@@ -148,7 +148,7 @@ pub(super) async fn by_login(
 }
 
 impl SuspectedPartner {
-    /// Those whose login it is at one of the apis, folded as each does it.
+    /// The accounts with this login, in the spelling in which each api looks it up.
     async fn find(
         question: &ExplainQuery,
         operator: &AuthenticatedOperator,
@@ -175,7 +175,8 @@ impl SuspectedPartner {
         })
     }
 
-    /// What is surely the partner's, and what only came from where it calls from.
+    /// Divides the causes into those that surely concern the partner, and those that only
+    /// came from its addresses.
     fn suspects(
         &self,
         question: &ExplainQuery,
@@ -211,8 +212,8 @@ impl SuspectedPartner {
             .collect()
     }
 
-    /// The accounts that a cause may concern: that of its api, and whose token
-    /// came to it; one for each api may have the login.
+    /// The accounts that a cause may concern: that of its api, and the owner of the token
+    /// that was presented; each api may have an account with the login.
     fn concerned(&self, cause: &RefusalCause) -> Vec<AccountId> {
         let concerns = |account: &&Account| {
             let at = cause.api.as_deref();

@@ -8,17 +8,17 @@ use utoipa::ToSchema;
 use super::super::member_text::{InstantText, SessionIdText, TextMember};
 use super::super::view::{AccountView, EndView};
 
-/// An account with what its sessions tell.
+/// An account, with a summary of its sessions.
 #[derive(Serialize, ToSchema)]
 #[schema(as = AccountStanding)]
 pub(in super::super) struct StandingView {
     #[serde(flatten)]
     account: AccountView,
-    /// How many of its sessions live.
+    /// How many of its sessions are alive.
     live_sessions: usize,
-    /// The newest login whose session is still known; null if there is none.
+    /// The newest login whose session is still recorded; null if there is none.
     last_login: Option<LoginView>,
-    /// The newest end of a session that is still known; null if there is none.
+    /// The newest end of a session that is still recorded; null if there is none.
     last_end: Option<EndView>,
 }
 
@@ -28,14 +28,14 @@ pub(in super::super) struct StandingView {
 struct LoginView {
     /// When it was.
     at: InstantText,
-    /// From which address.
+    /// The address from which it came.
     address: String,
     /// The session that it opened.
     session: SessionIdText,
 }
 
 impl StandingView {
-    /// The account as it is at `now`; its sessions newest first.
+    /// The account at the time `now`; its sessions must be sorted with the newest first.
     pub(super) fn new(account: Account, sessions: &[Session], now: Timestamp) -> Self {
         let live = |session: &&Session| {
             matches!(session.state, SessionState::Active) && session.last_expiry() > now

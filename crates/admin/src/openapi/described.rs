@@ -1,4 +1,4 @@
-//! What the types of a handler tell the description: its query, its body and its
+//! What the types of a handler contribute to the description: its query, its body and its
 //! reply. So a handler cannot serve what is not described.
 
 use std::borrow::Cow;
@@ -19,7 +19,7 @@ use crate::path_params::PathParams;
 use crate::problem::AdminProblem;
 use crate::view::NothingLeft;
 
-/// The schema of a type, and those that it needs.
+/// The schema of a type, with the schemas that it needs.
 #[derive(Clone, Copy)]
 pub(crate) struct SchemaSource {
     pub(crate) name: fn() -> Cow<'static, str>,
@@ -37,7 +37,7 @@ impl SchemaSource {
     }
 }
 
-/// What an operation takes and gives.
+/// What an operation accepts and returns.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct OperationShape {
     /// The parameters of its query.
@@ -48,25 +48,25 @@ pub(crate) struct OperationShape {
     pub(crate) status: u16,
     /// The body of its reply.
     pub(crate) reply: Option<SchemaSource>,
-    /// Whether it takes an `Idempotency-Key`.
+    /// Whether it accepts an `Idempotency-Key`.
     pub(crate) once: bool,
 }
 
 /// An argument of a handler.
 pub(crate) trait DescribedArgument {
-    /// Adds what it takes.
+    /// Adds what it accepts.
     fn describe(_shape: &mut OperationShape) {}
 }
 
 /// The reply of a handler.
 pub(crate) trait DescribedReply {
-    /// Adds what it gives.
+    /// Adds what it returns.
     fn describe(shape: &mut OperationShape);
 }
 
-/// A handler of which the arguments and the reply are described.
+/// A handler whose arguments and reply are described.
 pub(crate) trait DescribedHandler<A> {
-    /// What it takes and gives.
+    /// What it accepts and returns.
     fn shape() -> OperationShape;
 }
 

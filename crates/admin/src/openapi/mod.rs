@@ -1,5 +1,5 @@
-//! The description of the admin API (OpenAPI 3.1), made from the list of
-//! operations that the router is made from and from the types of their handlers.
+//! The description of the admin API (OpenAPI 3.1), made from the list of operations from
+//! which the router is made, and from the types of their handlers.
 
 pub(super) mod described;
 mod responses;
@@ -25,14 +25,14 @@ use described::SchemaSource;
 use responses::reply;
 use schemas::{SchemaSet, SchemaUse, reference};
 
-/// What the description says of an operation that its types do not.
+/// The part of an operation's description that does not follow from its types.
 #[derive(Clone, Copy, Default)]
 pub(super) struct OperationText {
     /// The group that it belongs to.
     pub(super) tag: &'static str,
-    /// A verb and a noun, by which clients call it.
+    /// A verb and a noun, as the name for clients.
     pub(super) id: &'static str,
-    /// In a few words.
+    /// A summary.
     pub(super) summary: &'static str,
     /// In whole sentences.
     pub(super) description: &'static str,
@@ -148,7 +148,7 @@ fn describe(operation: &AdminOperation, schemas: &mut SchemaSet) -> Value {
     described
 }
 
-/// With who may ask.
+/// Adds who may use the operation.
 fn description(operation: &AdminOperation) -> String {
     let needs = match (operation.needs.role, operation.needs.every_api) {
         (Role::Read, false) => "Every admin key may ask.",

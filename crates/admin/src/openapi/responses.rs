@@ -1,4 +1,4 @@
-//! Statuses and headers of replies, in the description.
+//! Statuses and headers of replies in the description.
 
 use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
@@ -35,7 +35,7 @@ const PROBLEMS: [(u16, &str); 10] = [
     ),
 ];
 
-/// The replies that say no, by status.
+/// The refusals, by status.
 pub(super) fn problems(schema: &Value) -> Value {
     let mut problems = Map::new();
     for (status, description) in PROBLEMS {
@@ -77,7 +77,7 @@ pub(super) fn headers() -> Value {
     })
 }
 
-/// The reply of an operation that says yes.
+/// The successful reply of an operation.
 pub(super) fn reply(shape: OperationShape, schema: Option<Value>) -> Value {
     let reason = StatusCode::from_u16(shape.status).ok();
     let reason = reason.and_then(|status| status.canonical_reason());

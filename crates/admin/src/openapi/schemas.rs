@@ -1,7 +1,7 @@
-//! The schemas that the operations need, as JSON. What utoipa derives is made exact
-//! here: it does not know which way a type goes. In a request a member that is an
-//! `Option` may be absent and is never null; in a reply it is always there and may be
-//! null, and a reply has no members beside those of its type.
+//! The schemas that the operations need, as JSON. What utoipa derives is made exact here,
+//! since it does not know whether a type is for requests or replies. In a request, a
+//! member that is an `Option` may be absent and is never null. In a reply it is always
+//! present and may be null, and a reply has no members besides those of its type.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use utoipa::openapi::schema::Schema;
 
 use super::described::SchemaSource;
 
-/// Which way a type goes.
+/// Whether a type is for requests or replies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SchemaUse {
     Request,
@@ -23,7 +23,7 @@ pub(super) enum SchemaUse {
 pub(super) struct SchemaSet(BTreeMap<String, Value>);
 
 impl SchemaSet {
-    /// Adds the schema with those that it needs, and refers to it.
+    /// Adds the schema with those that it needs, and returns a reference to it.
     pub(super) fn refer(&mut self, source: SchemaSource, used: SchemaUse) -> Value {
         let name = (source.name)();
         self.add(name.to_string(), &(source.schema)(), used);
@@ -69,8 +69,8 @@ impl SchemaSet {
             .or_insert_with(|| exact(json_of(schema), used));
     }
 
-    /// All of them that something refers to; one that is written out where it is used
-    /// is left out.
+    /// All schemas that something refers to, except those that are written out where they
+    /// are used.
     pub(super) fn finish(mut self, paths: &Value) -> Map<String, Value> {
         let flat: Vec<_> = self.0.keys().cloned().collect();
         for name in flat {
@@ -90,7 +90,7 @@ impl SchemaSet {
         kept
     }
 
-    /// A schema that consists of others (`#[serde(flatten)]`) as one.
+    /// Merges a schema that consists of others (`#[serde(flatten)]`).
     fn merged(&self, schema: &Value) -> Value {
         let Some(parts) = schema["allOf"].as_array() else {
             return schema.clone();
@@ -120,8 +120,8 @@ fn json_of(schema: &RefOr<Schema>) -> Value {
     schema
 }
 
-/// Joins the lines of doc comments, and widens what utoipa takes for signed: a `u32` is
-/// no `int32`.
+/// Joins the lines of doc comments, and corrects what utoipa takes for signed: a `u32` is
+/// not an `int32`.
 fn mend(schema: &mut Value) {
     match schema {
         Value::Object(members) => {
@@ -141,7 +141,7 @@ fn mend(schema: &mut Value) {
     }
 }
 
-/// The schema, for this use.
+/// The schema for this use.
 fn exact(mut schema: Value, used: SchemaUse) -> Value {
     if let Some(parts) = schema.get_mut("allOf").and_then(Value::as_array_mut) {
         for part in parts {
@@ -175,7 +175,7 @@ fn exact(mut schema: Value, used: SchemaUse) -> Value {
     schema
 }
 
-/// Puts the description of what may be null beside the choices, for those who do not
+/// Moves the description of a nullable value beside its choices, for readers that do not
 /// look into them.
 fn hoist_description(schema: &mut Value) {
     let choices = schema.get_mut("oneOf").and_then(Value::as_array_mut);
@@ -194,7 +194,7 @@ fn is_nullable(schema: &Value) -> bool {
         || choices.is_some_and(|all| all.iter().any(|choice| choice["type"] == "null"))
 }
 
-/// What utoipa makes of an `Option`, without null.
+/// The schema that utoipa makes of an `Option`, without null.
 fn without_null(schema: Value) -> Value {
     let Value::Object(mut schema) = schema else {
         return schema;

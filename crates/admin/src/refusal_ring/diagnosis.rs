@@ -1,8 +1,8 @@
-//! Finds out more about a refusal, for the record: whose token was presented,
-//! why it is not good, and how far the caller's clock is off.
+//! Finds out more about a refusal, for the record: whose token was presented, why it is
+//! not valid, and by how much the caller's clock is wrong.
 //!
-//! It runs after the peer's answer is decided and changes nothing of it: a
-//! better reason always tells the peer the same refusal.
+//! It runs after the peer's answer is decided and does not change it: a better reason
+//! always leads to the same refusal for the peer.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,17 +14,16 @@ use countersign_token::{KeyFate, TokenDiagnosis};
 use super::record::NewRefusal;
 use countersign_server::api::IssuingApi;
 
-/// What came with a refused request. It holds a credential, so it does not
-/// print.
+/// The evidence in a refused request. It contains a credential, so it does not print.
 #[derive(Clone, Copy, Default)]
 pub struct RefusalEvidence<'a> {
     /// The token that was presented.
     pub token: Option<&'a str>,
-    /// The caller's clock, from the `Date` field (RFC 9110 section 6.6.1).
+    /// The caller's time, from the `Date` field (RFC 9110 section 6.6.1).
     pub clock: Option<Timestamp>,
 }
 
-/// A clock that differs by less is no cause of anything.
+/// A smaller difference between clocks is not the cause of anything.
 const CLOCK_SLACK: Duration = Duration::from_secs(30);
 
 impl NewRefusal {
@@ -59,7 +58,7 @@ impl NewRefusal {
         self
     }
 
-    /// The token, and the api whose it is: its own before all others.
+    /// The token, and its api: the api of the request is tried before all others.
     fn whose<'a>(
         &self,
         evidence: &RefusalEvidence<'_>,
@@ -102,8 +101,8 @@ impl NewRefusal {
     }
 }
 
-/// The reason for which a token was refused, once it is known what it is and
-/// whether it belongs to the api where it was presented.
+/// The reason why a token was refused, when it is known what the token is, and whether it
+/// belongs to the api where it was presented.
 pub fn better_reason(known: Reason, at_home: bool, token: &TokenDiagnosis) -> Reason {
     if !is_about_the_token(known) {
         known
@@ -116,8 +115,8 @@ pub fn better_reason(known: Reason, at_home: bool, token: &TokenDiagnosis) -> Re
     }
 }
 
-/// Whether the token itself was found wanting, so that the peer is told the
-/// same for [`Reason::WrongApi`] and [`Reason::KeyRetired`].
+/// Whether the token itself was the problem, so that the peer gets the same refusal for
+/// [`Reason::WrongApi`] and [`Reason::KeyRetired`].
 const fn is_about_the_token(reason: Reason) -> bool {
     matches!(
         reason,

@@ -1,4 +1,4 @@
-//! The file of the ring: made, opened, or put aside if it cannot be used.
+//! The file of the ring: it is created, opened, or set aside if it cannot be used.
 
 use std::ffi::OsString;
 use std::io;
@@ -8,9 +8,10 @@ use std::time::Duration;
 use countersign_store::private_file::open_private;
 use rusqlite::{Connection, OpenFlags};
 
-/// "CSNR", by which a database is recognised as a ring.
+/// "CSNR", which identifies a database as a ring.
 const APPLICATION_ID: i64 = 0x4353_4e52;
-/// The schema. A file with another one is put aside: it holds a week at most.
+/// The version of the schema. A file with another one is set aside: it contains a week at
+/// most.
 const VERSION: i64 = 2;
 const SCHEMA: &str = include_str!("schema.sql");
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
@@ -22,7 +23,7 @@ pub(super) struct RingFile {
     pub(super) reader: Connection,
 }
 
-/// Why a file is not a ring that can be used.
+/// Why a file cannot be used as a ring.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RingFileFault {
     #[error("it is the file of another program or release")]
@@ -34,7 +35,7 @@ pub(super) enum RingFileFault {
 }
 
 impl RingFile {
-    /// Opens the file; if it cannot be used, puts it aside and makes another.
+    /// Opens the file. If it cannot be used, it is set aside and a new one is created.
     pub(super) fn open(path: &Path) -> Result<Self, RingFileFault> {
         let fault = match Self::try_open(path) {
             Ok(file) => return Ok(file),
@@ -79,7 +80,7 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Whether the file is empty; any other must be a ring, and readable.
+/// Whether the file is empty. Any other file must be a ring, and readable.
 fn identify(connection: &Connection) -> Result<bool, RingFileFault> {
     let read = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
     let tables = read("SELECT count(*) FROM sqlite_schema")?;
@@ -98,7 +99,7 @@ fn identify(connection: &Connection) -> Result<bool, RingFileFault> {
     }
 }
 
-/// In one transaction: a process that dies in between leaves an empty file.
+/// In one transaction: a process that dies in the middle leaves an empty file.
 fn make(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(&format!(
         "BEGIN; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};
@@ -106,8 +107,8 @@ fn make(connection: &Connection) -> rusqlite::Result<()> {
     ))
 }
 
-/// Renames the file to end in `.aside`, over what was put aside before, and
-/// takes away what belongs to it.
+/// Renames the file to end in `.aside`, replacing one that was set aside before, and
+/// removes the files that belong to it.
 pub(super) fn put_aside(path: &Path) -> io::Result<()> {
     for suffix in ["-wal", "-shm"] {
         match std::fs::remove_file(beside(path, suffix)) {

@@ -1,6 +1,6 @@
-//! How much of a flood is kept: so many refusals a minute of the same kind, so many from the same
-//! network, and so many of unknown callers. So one address cannot push out what others were
-//! refused for, and unknown callers cannot push out partners.
+//! How much of a flood is recorded: a limited number of refusals per minute of the same
+//! kind, from the same network, and of unknown callers. So one address cannot displace
+//! what others were refused for, and unknown callers cannot displace partners.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -9,19 +9,19 @@ use countersign_domain::{AccountId, ApiName, Reason, Timestamp};
 
 use super::record::NewRefusal;
 
-/// How many refusals of one kind are kept one by one in a minute; the others
-/// are counted into the last of them.
+/// How many refusals of one kind are recorded one by one in a minute; the others are only
+/// counted, in the last of them.
 pub(super) const OF_A_KIND: u32 = 20;
-/// How many are kept of one network in a minute.
+/// How many are recorded for one network in a minute.
 const OF_A_NETWORK: u32 = 200;
-/// How many are kept in a minute of callers whose account is not known.
+/// How many are recorded in a minute for callers whose account is unknown.
 const OF_STRANGERS: u32 = 5_000;
-/// How many are kept in a minute.
+/// How many are recorded in a minute.
 const OF_ALL: u32 = 20_000;
 
 const MINUTE: i64 = 60_000_000;
 
-/// What was kept in this minute.
+/// What was recorded in this minute.
 #[derive(Default)]
 pub(super) struct FloodMinute {
     number: i64,
@@ -46,19 +46,19 @@ struct FloodStanding {
     last: i64,
 }
 
-/// What is to be done with a refusal.
+/// What to do with a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FloodVerdict {
-    /// It is kept under this number.
+    /// Record it under this number.
     Keep(i64),
-    /// It is counted into the one with this number.
+    /// Count it in the record with this number.
     Repeat(i64),
-    /// It is not kept.
+    /// Do not record it.
     Drop,
 }
 
 impl FloodMinute {
-    /// Judges a refusal; if it is kept it gets the number `next`.
+    /// Judges a refusal; if it is recorded, it gets the number `next`.
     pub(super) fn judge(&mut self, refused: &NewRefusal, next: i64) -> FloodVerdict {
         self.turn(refused.at);
         let network = network(refused.address);
@@ -90,8 +90,8 @@ impl FloodMinute {
         FloodVerdict::Keep(next)
     }
 
-    /// Begins anew with each minute, so that what is remembered is bounded by
-    /// what is kept in one. A time that goes back stays in its minute.
+    /// Starts again with each minute, so that the memory is bounded by what is recorded
+    /// in one. If the clock goes back, the minute does not change.
     fn turn(&mut self, at: Timestamp) {
         let number = at.as_micros().div_euclid(MINUTE);
         if number > self.number {
@@ -115,8 +115,8 @@ impl FloodMinute {
     }
 }
 
-/// The address, or of a v6 address the network of 64 bits: one subscriber has
-/// all of its addresses.
+/// The address, or the /64 network of an IPv6 address: one subscriber has all of its
+/// addresses.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(v4) => v4.into(),

@@ -1,13 +1,13 @@
-//! The ring of refusals: why each request was refused, kept for operators.
+//! The ring of refusals: why each request was refused, recorded for operators.
 //!
-//! It is lossy on purpose, and apart from the store: a file of its own
-//! (`refusals.db`), a thread of its own, and a queue that never makes a request
-//! wait. What does not fit is dropped and counted, a crash may take the last
-//! seconds, and a file that cannot be used is put aside: nothing here stops a
-//! start or slows a request down.
+//! It may lose entries on purpose, and is separate from the store: it has its own file
+//! (`refusals.db`), its own thread, and a queue that never makes a request wait. Entries
+//! that do not fit are dropped and counted, a crash may lose the last seconds, and a file
+//! that cannot be used is set aside: nothing here prevents a start or slows down a
+//! request.
 //!
-//! A flood does not push out what others were refused for (`flood.rs`); rows go
-//! after seven days, or before that when there are a million newer ones.
+//! A flood does not displace what others were refused for (`flood.rs`). Rows are removed
+//! after seven days, or earlier if there are a million newer ones.
 
 mod diagnosis;
 mod file;
@@ -41,10 +41,10 @@ pub const KEPT_FOR: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// How many refusals are kept.
 pub const MOST: u32 = 1_000_000;
 
-/// How many may wait for the thread that writes them.
+/// How many entries may wait for the thread that writes them.
 const QUEUE: usize = 4_096;
 
-/// How long a reader waits for what was recorded before it asked.
+/// How long a reader waits for what was recorded before.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 const DROPPED: &str = "countersign_refusals_dropped_total";
@@ -54,25 +54,25 @@ const DROPPED: &str = "countersign_refusals_dropped_total";
 pub struct RefusalRing(Arc<RingInner>);
 
 struct RingInner {
-    /// Taken out to end the thread.
+    /// Taken to end the thread.
     queue: RwLock<Option<SyncSender<RingMessage>>>,
     dropped: Arc<DroppedCounter>,
     reading: Arc<RingReader>,
     writer: Option<JoinHandle<()>>,
 }
 
-/// Counts what is not kept.
+/// Counts entries that are not recorded.
 struct DroppedCounter {
     since_start: AtomicU64,
     counter: Counter,
 }
 
 impl RefusalRing {
-    /// Opens the ring in the file at `path`, which is made if there is none.
+    /// Opens the ring in the file at `path`, which is created if it does not exist.
     ///
-    /// It always succeeds. A file that is damaged or none of ours is renamed to
-    /// end in `.aside`, with a warning. Where no file can be made at all,
-    /// everything is dropped and reads fail.
+    /// This always succeeds. A file that is damaged or is not a ring is renamed to end in
+    /// `.aside`, with a warning. If no file can be created at all, every entry is dropped
+    /// and reads fail.
     pub fn open(path: &Path) -> Self {
         Self::bounded(path, MOST)
     }
@@ -100,22 +100,22 @@ impl RefusalRing {
         }))
     }
 
-    /// Keeps a refusal, if there is room. Never waits.
+    /// Records a refusal, if there is room. It never waits.
     pub fn record(&self, refused: NewRefusal) {
         self.hand_in(RingMessage::Refused(Box::new(refused)));
     }
 
-    /// Keeps what else an operator wants to see beside refusals.
+    /// Records something else that an operator wants to see beside refusals.
     pub fn note(&self, event: ServerEvent) {
         self.hand_in(RingMessage::Event(event));
     }
 
-    /// Lets go of what is older than [`KEPT_FOR`]. To be called now and then.
+    /// Removes what is older than [`KEPT_FOR`]. Must be called from time to time.
     pub fn sweep(&self, now: Timestamp) {
         self.hand_in(RingMessage::Sweep(now));
     }
 
-    /// How many refusals were not kept since the start.
+    /// How many refusals were not recorded since the start.
     pub fn dropped(&self) -> u64 {
         self.0.dropped.since_start.load(Ordering::Relaxed)
     }
@@ -131,7 +131,7 @@ impl RefusalRing {
         }
     }
 
-    /// Waits, within reason, until what was recorded before can be read.
+    /// Waits, within limits, until what was recorded before can be read.
     async fn caught_up(&self) {
         let (reached, wait) = oneshot::channel();
         self.hand_in(RingMessage::Reached(reached));
@@ -156,7 +156,7 @@ impl DroppedCounter {
 }
 
 impl Drop for RingInner {
-    /// Writes what waits, and ends the thread.
+    /// Writes what is waiting, and ends the thread.
     fn drop(&mut self) {
         drop(self.queue.get_mut().map(Option::take));
         let ended = self.writer.take().map(JoinHandle::join);

@@ -11,16 +11,16 @@ use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 use super::record::{KeptEvent, KeptRefusal};
 use super::{RefusalRing, RingInner};
 
-/// The most rows of one listing.
+/// The most rows in one list.
 const PAGE: usize = 1_001;
 
-/// How many addresses a [`RefusalCause`] names.
+/// How many addresses a [`RefusalCause`] contains.
 const ADDRESSES: usize = 5;
 
 const COLUMNS: &str = "number, id, at, repeated, last_at, front, api, operation, refusal, reason, \
      status, account, account_api, login, session, address, method, path, detail";
 
-/// Where reads are made: on one connection, one after the other.
+/// Reads on one connection, one after the other.
 #[derive(Default)]
 pub(super) struct RingReader(Mutex<Option<Connection>>);
 
@@ -29,42 +29,41 @@ pub(super) struct RingReader(Mutex<Option<Connection>>);
 #[error("the refusals that were kept cannot be read")]
 pub struct RingUnreadable;
 
-/// Which refusals are asked for. What is `None` does not matter.
+/// Selects refusals. A field that is `None` selects nothing.
 #[derive(Clone, Debug, Default)]
 pub struct RefusalFilter {
-    /// Those of this account, which is to be of one of `apis` too.
+    /// Refusals of this account, which must also belong to one of `apis`.
     pub account: Option<AccountId>,
-    /// Those where exactly this login was tried.
+    /// Refusals of exactly this login.
     pub login: Option<String>,
-    /// Those from this address.
+    /// Refusals from this address.
     pub address: Option<IpAddr>,
-    /// Those with this code, of a refusal or of a reason.
+    /// Refusals with this code of a refusal or a reason.
     pub code: Option<String>,
-    /// Those at this api.
+    /// Refusals at this api.
     pub api: Option<ApiName>,
-    /// Those at one of these apis.
+    /// Refusals at one of these apis.
     pub apis: Option<BTreeSet<ApiName>>,
-    /// Those of this instant or later.
+    /// Refusals at this time or later.
     pub since: Option<Timestamp>,
-    /// Those before this instant.
+    /// Refusals before this time.
     pub until: Option<Timestamp>,
 }
 
-/// Whose refusals are gathered by cause.
+/// Selects the refusals that are grouped by cause.
 #[derive(Clone, Debug, Default)]
 pub struct RefusalSuspects {
-    /// Those of these accounts.
+    /// Refusals of these accounts.
     pub accounts: Vec<AccountId>,
-    /// Those where one of these logins was tried.
+    /// Refusals of one of these logins.
     pub logins: Vec<String>,
-    /// Those from one of these addresses of which neither account nor login is
-    /// known.
+    /// Refusals from one of these addresses, of callers without a known account or login.
     pub addresses: Vec<String>,
-    /// Those at this api, or at none.
+    /// Refusals at this api, or at none.
     pub api: Option<ApiName>,
-    /// Those at one of these apis.
+    /// Refusals at one of these apis.
     pub apis: Option<BTreeSet<ApiName>>,
-    /// Those of this instant or later.
+    /// Refusals at this time or later.
     pub since: Timestamp,
 }
 
@@ -75,15 +74,15 @@ pub struct RefusalCause {
     pub reason: String,
     /// The api.
     pub api: Option<String>,
-    /// How many, those that were only counted too.
+    /// How many there were, including those that were only counted.
     pub count: u64,
     /// When the first one came.
     pub first: Timestamp,
     /// When the last one came.
     pub last: Timestamp,
-    /// From where, the last first; a few of them.
+    /// Some of the addresses, the most recent first.
     pub addresses: Vec<String>,
-    /// The last that was kept one by one.
+    /// The last one that was recorded.
     pub example: KeptRefusal,
 }
 
@@ -92,7 +91,7 @@ impl RefusalRing {
     ///
     /// # Errors
     ///
-    /// If the ring cannot be read.
+    /// The ring cannot be read.
     pub async fn find(&self, id: &str) -> Result<Option<KeptRefusal>, RingUnreadable> {
         let id = id.to_owned();
         self.read(move |connection| {
@@ -105,12 +104,12 @@ impl RefusalRing {
         .await
     }
 
-    /// The refusals whose support id begins so, at one of `apis` where those are given:
-    /// two at the most, which are enough to see that the beginning is not unique.
+    /// The refusals whose support id has this prefix, at one of `apis` if given. At most
+    /// two, which is enough to know that the prefix is not unique.
     ///
     /// # Errors
     ///
-    /// If the ring cannot be read.
+    /// The ring cannot be read.
     pub async fn find_by_beginning(
         &self,
         beginning: &str,
@@ -132,11 +131,11 @@ impl RefusalRing {
         .await
     }
 
-    /// Refusals, the newest first; those before number `after`, if it is given.
+    /// Refusals, the newest first; only those before number `after`, if given.
     ///
     /// # Errors
     ///
-    /// If the ring cannot be read.
+    /// The ring cannot be read.
     pub async fn list(
         &self,
         asked: RefusalFilter,
@@ -159,12 +158,11 @@ impl RefusalRing {
         .await
     }
 
-    /// The refusals of somebody gathered by cause, the cause that came last
-    /// first.
+    /// The selected refusals, grouped by cause, with the most recent cause first.
     ///
     /// # Errors
     ///
-    /// If the ring cannot be read.
+    /// The ring cannot be read.
     pub async fn causes(
         &self,
         suspects: RefusalSuspects,
@@ -173,12 +171,11 @@ impl RefusalRing {
             .await
     }
 
-    /// What happened to the server from `since` until before `until`, the
-    /// newest first.
+    /// What happened to the server from `since` until before `until`, the newest first.
     ///
     /// # Errors
     ///
-    /// If the ring cannot be read.
+    /// The ring cannot be read.
     pub async fn events(
         &self,
         since: Timestamp,
@@ -236,7 +233,7 @@ impl RingReader {
     }
 }
 
-/// What a row must meet, as SQL with its values in order.
+/// A condition in SQL, with its values in order.
 #[derive(Default)]
 struct SqlConditions {
     sql: Vec<&'static str>,
@@ -318,7 +315,7 @@ impl RefusalSuspects {
     }
 }
 
-/// The names as SQL takes a list.
+/// The names, in a form that SQL takes as a list.
 fn names(apis: &BTreeSet<ApiName>) -> String {
     let names: Vec<_> = apis.iter().map(ApiName::as_str).collect();
     serde_json::json!(names).to_string()
@@ -355,7 +352,7 @@ fn example(connection: &Connection, number: i64) -> rusqlite::Result<KeptRefusal
     connection.prepare_cached(&sql)?.query_row([number], kept)
 }
 
-/// From where the refusals of a cause came.
+/// The addresses of the refusals with one cause.
 fn addresses(
     connection: &Connection,
     sql: &str,

@@ -1,32 +1,32 @@
-//! What goes into the ring, and what comes out of it.
+//! What is written to the ring, and what is read from it.
 
 use std::net::IpAddr;
 
 use countersign_domain::{AccountId, ApiName, Reason, SessionId, Timestamp, TokenOperation, coded};
 
-/// A request that was refused. Nothing in it is secret: no token, no login
-/// secret, no query.
+/// A request that was refused. It contains no secrets: no token, no login secret, no
+/// query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewRefusal {
-    /// The support id that the peer was given.
+    /// The support id that the peer received.
     pub id: String,
-    /// When.
+    /// The time.
     pub at: Timestamp,
-    /// What refused it.
+    /// The part of the server that refused it.
     pub front: RefusingPart,
-    /// At which api; `None` for a path of none, and before that is known.
+    /// The api; `None` for a path that belongs to none, and before the api is known.
     pub api: Option<ApiName>,
-    /// What was asked for, as far as that was known.
+    /// The operation, if it was known.
     pub operation: Option<TokenOperation>,
-    /// Why.
+    /// The reason.
     pub reason: Reason,
-    /// The HTTP status that the peer was given; `None` if the connection was
-    /// closed without an answer.
+    /// The HTTP status that the peer received; `None` if the connection was closed
+    /// without an answer.
     pub status: Option<u16>,
-    /// Whose request it was, as far as that is known.
+    /// The account, if it is known.
     pub account: Option<AccountId>,
-    /// The api of that account, if it is another one: its token was presented
-    /// at the wrong place.
+    /// The api of that account, if it is a different one: its token was presented at the
+    /// wrong place.
     pub account_api: Option<ApiName>,
     /// The login that was tried.
     pub login: Option<String>,
@@ -34,16 +34,16 @@ pub struct NewRefusal {
     pub session: Option<SessionId>,
     /// The client's address.
     pub address: IpAddr,
-    /// The method; empty if the request was not read so far.
+    /// The method; empty if the request was not read that far.
     pub method: String,
-    /// The path; empty if the request was not read so far.
+    /// The path; empty if the request was not read that far.
     pub path: String,
-    /// More, in words.
+    /// Details, in words.
     pub detail: String,
 }
 
 impl NewRefusal {
-    /// The code of the refusal that the peer was told.
+    /// The code of the refusal, as the peer saw it.
     pub fn peer_code(&self) -> &'static str {
         let operation = self.operation.unwrap_or(TokenOperation::Guard);
         self.reason.refusal(operation).code()
@@ -64,18 +64,17 @@ coded! {
     }
 }
 
-/// A refusal as it was kept. Codes are text, because another release may have
-/// written them.
+/// A recorded refusal. Codes are text, because another release may have written them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeptRefusal {
-    /// Its number in the ring; later ones are greater.
+    /// Its number in the ring; later ones have higher numbers.
     pub number: u64,
     /// The support id.
     pub id: String,
-    /// When.
+    /// The time.
     pub at: Timestamp,
-    /// How many more of the same kind came from there within the minute and
-    /// were not kept one by one.
+    /// How many more of the same kind came from the same network within the minute, and
+    /// were not recorded one by one.
     pub repeated: u64,
     /// When the last of them came; `at` if there was none.
     pub last_at: Timestamp,
@@ -85,7 +84,7 @@ pub struct KeptRefusal {
     pub api: Option<String>,
     /// The name of an [`TokenOperation`].
     pub operation: Option<String>,
-    /// The code of the refusal that the peer was told.
+    /// The code of the refusal, as the peer saw it.
     pub refusal: String,
     /// The code of the [`Reason`].
     pub reason: String,
@@ -93,7 +92,7 @@ pub struct KeptRefusal {
     pub status: Option<u16>,
     /// The account.
     pub account: Option<AccountId>,
-    /// The api of the account, if it is another one.
+    /// The api of the account, if it is a different one.
     pub account_api: Option<String>,
     /// The login that was tried.
     pub login: Option<String>,
@@ -105,18 +104,18 @@ pub struct KeptRefusal {
     pub method: String,
     /// The path.
     pub path: String,
-    /// More, in words.
+    /// Details, in words.
     pub detail: String,
 }
 
 /// What happened to the server itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerEvent {
-    /// When.
+    /// The time.
     pub at: Timestamp,
-    /// What.
+    /// The kind of event.
     pub kind: EventKind,
-    /// More, in words.
+    /// Details, in words.
     pub detail: String,
 }
 
@@ -125,18 +124,18 @@ coded! {
     EventKind {
         /// It was started.
         ServerStarted = "server_started",
-        /// It took another configuration.
+        /// Its configuration was reloaded.
         ConfigurationReloaded = "configuration_reloaded",
     }
 }
 
-/// An event as it was kept.
+/// A recorded event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeptEvent {
-    /// When.
+    /// The time.
     pub at: Timestamp,
     /// The code of an [`EventKind`].
     pub kind: String,
-    /// More, in words.
+    /// Details, in words.
     pub detail: String,
 }

@@ -1,4 +1,4 @@
-//! The thread that writes the ring: what waits together is committed together.
+//! The thread that writes the ring: whatever is waiting is committed together.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,26 +15,26 @@ use super::read::RingReader;
 use super::record::{NewRefusal, ServerEvent};
 use super::{DroppedCounter, KEPT_FOR};
 
-/// The most messages of one commit.
+/// The most messages in one commit.
 const BATCH: usize = 512;
-/// The most rows that one sweep takes away, so that it is short.
+/// The most rows that one sweep removes, so that it is short.
 const SWEEP: u32 = 20_000;
 /// How many events are kept.
 const MOST_EVENTS: u32 = 10_000;
 
-/// What is handed to the thread.
+/// A message to the thread.
 pub(super) enum RingMessage {
     Refused(Box<NewRefusal>),
     Event(ServerEvent),
     Sweep(Timestamp),
-    /// Told when all before it is written.
+    /// Notified when everything before it is written.
     Reached(oneshot::Sender<()>),
 }
 
-/// The ring as its thread has it.
+/// The ring, as its thread has it.
 pub(super) struct RingWriter {
     path: PathBuf,
-    /// None after a failure that a new file did not mend.
+    /// `None` after a failure that a new file did not solve.
     connection: Option<Connection>,
     reading: Arc<RingReader>,
     dropped: Arc<DroppedCounter>,
@@ -44,11 +44,11 @@ pub(super) struct RingWriter {
     failing: bool,
 }
 
-/// What one commit is to change.
+/// The changes of one commit.
 #[derive(Default)]
 struct RingBatch {
     keep: Vec<(i64, Box<NewRefusal>)>,
-    /// By number: how many more, and when the last one came.
+    /// By number: how many more there are, and when the last one came.
     repeat: BTreeMap<i64, (u64, Timestamp)>,
     events: Vec<ServerEvent>,
     sweep: Option<Timestamp>,
@@ -76,7 +76,7 @@ impl RingWriter {
         writer
     }
 
-    /// Serves the queue until all its senders are gone.
+    /// Handles the queue until all its senders are gone.
     pub(super) fn run(&mut self, queue: &Receiver<RingMessage>) {
         while let Ok(first) = queue.recv() {
             let mut batch = RingBatch::default();
@@ -181,7 +181,7 @@ impl RingBatch {
         self.keep.len() as u64 + repeated
     }
 
-    /// Writes it, and takes away the rows up to number `gone`.
+    /// Writes the changes, and removes the rows up to number `gone`.
     fn write(&self, connection: &Connection, gone: i64) -> rusqlite::Result<()> {
         for (number, refused) in &self.keep {
             insert(connection, *number, refused)?;
@@ -236,7 +236,7 @@ fn insert(connection: &Connection, number: i64, refused: &NewRefusal) -> rusqlit
     execute(connection, insert, parts)
 }
 
-/// Takes away what is too old, from the oldest on.
+/// Removes what is too old, starting with the oldest.
 fn sweep(connection: &Connection, now: Timestamp) -> rusqlite::Result<()> {
     let old = (now - KEPT_FOR).as_micros();
     let refusals = "DELETE FROM refusal WHERE last_at < ?1 AND number IN
