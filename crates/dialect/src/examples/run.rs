@@ -146,16 +146,11 @@ impl<'r> ExampleRun<'r> {
     /// A refusal of the request itself must come from reading it; a refusal by decision
     /// must not.
     fn misheard(&self) -> Option<String> {
-        use Refusal::{AmbiguousPath, UnsupportedMedia};
         use Refusal::{Malformed, MethodNotAllowed, MissingBearer, MissingField, TooLarge};
-        let by_reading = [
-            Malformed,
-            UnsupportedMedia,
-            AmbiguousPath,
-            MissingField,
-            MethodNotAllowed,
-            TooLarge,
-        ];
+        let is_by_reading = |refusal: Refusal| {
+            let general = refusal.fallback().unwrap_or(refusal);
+            [Malformed, MissingField, MethodNotAllowed, TooLarge].contains(&general)
+        };
         match (&self.heard, self.refusal) {
             (HeardRequest::Unread(unread), refusal)
                 if !self.is_spelled(unread.refusal(), refusal) =>
@@ -166,7 +161,7 @@ impl<'r> ExampleRun<'r> {
                     unread.detail
                 ))
             }
-            (HeardRequest::Command(_), Some(refusal)) if by_reading.contains(&refusal) => {
+            (HeardRequest::Command(_), Some(refusal)) if is_by_reading(refusal) => {
                 Some(format!("the request is read, and not refused as {refusal}"))
             }
             (HeardRequest::Guarded(token), Some(refusal)) => {
