@@ -75,7 +75,9 @@ async fn a_new_master_key_changes_nothing_for_partners() {
     let running = rewrap(&server.file("data"));
     assert_eq!(running.status.code(), Some(64));
     assert!(
-        said(&running).contains("open in another process"),
+        said(&running).ends_with(
+            "is open in another process\nhelp: stop that process, or use another data directory\n"
+        ),
         "{}",
         said(&running)
     );

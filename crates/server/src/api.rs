@@ -111,7 +111,7 @@ pub enum ApiFault {
         fault: SealError,
     },
     /// Stored key material is damaged.
-    #[error("the pepper of api {0} is damaged: restore the store from a backup")]
+    #[error("the pepper of api {0} is damaged")]
     Pepper(ApiName),
     /// The keys do not fit the dialect.
     #[error("api {api}: {fault}")]
@@ -136,6 +136,21 @@ pub enum ApiFault {
     /// The keys could not be read.
     #[error(transparent)]
     Unavailable(#[from] StoreUnavailable),
+}
+
+impl ApiFault {
+    /// What to do about it, if there is something to do.
+    pub fn help(&self) -> Option<&'static str> {
+        match self {
+            Self::Sealed { .. } | Self::Pepper(_) => Some("restore the store from a backup"),
+            Self::Tokens { .. }
+            | Self::Material(_)
+            | Self::NoRandomness(_)
+            | Self::Seal(_)
+            | Self::NotStored(_)
+            | Self::Unavailable(_) => None,
+        }
+    }
 }
 
 impl IssuingApi {

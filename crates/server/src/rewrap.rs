@@ -21,10 +21,7 @@ use countersign_store::{MasterError, RewrapError, Store, StoreHead};
 #[derive(Debug, thiserror::Error)]
 pub enum RewrapFault {
     /// The key of an earlier rewrap is still there.
-    #[error(
-        "{0} is left from an earlier rewrap: delete it if no backup from \
-         before then will be restored, or move it to where those backups are"
-    )]
+    #[error("{0} is left from an earlier rewrap")]
     OldKey(PathBuf),
     /// A file cannot be read or written.
     #[error(transparent)]
@@ -43,6 +40,23 @@ pub enum RewrapFault {
     /// Something could not be sealed anew.
     #[error(transparent)]
     Sealed(#[from] RewrapError),
+}
+
+impl RewrapFault {
+    /// What to do about it, if there is something to do.
+    pub fn help(&self) -> Option<String> {
+        match self {
+            Self::OldKey(_) => Some(
+                "delete it if no backup from before then will be restored, or move it to where \
+                 those backups are"
+                    .to_owned(),
+            ),
+            Self::File(error) => error.help(),
+            Self::Master(error) => error.help().map(str::to_owned),
+            Self::Sealed(error) => error.help().map(str::to_owned),
+            Self::Rename { .. } => None,
+        }
+    }
 }
 
 /// Whether one of the key files is the master key of the store with this head row,

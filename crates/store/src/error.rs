@@ -5,18 +5,15 @@ use std::path::PathBuf;
 
 use countersign_domain::Reason;
 
-/// Why a store cannot be opened. Each says what to do about it.
+/// Why a store cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Another process has it open.
-    #[error(
-        "the store {0} is open in another process: stop that one, or use another data directory"
-    )]
+    #[error("the store {0} is open in another process")]
     Locked(PathBuf),
     /// A later release wrote it.
     #[error(
-        "the store {path} has schema {found} and this release knows {known}: start a release that \
-         is at least as new as the one that wrote it"
+        "a later release wrote the store {path}: it has schema {found}, and this one knows {known}"
     )]
     Newer {
         /// The database file.
@@ -27,10 +24,10 @@ pub enum OpenError {
         known: i64,
     },
     /// The file is something else.
-    #[error("{0} is not a Countersign store: move it away, or name another path")]
+    #[error("{0} is not a Countersign store")]
     NotAStore(PathBuf),
     /// The file is a store, and broken.
-    #[error("the store {path} is damaged ({source}): restore it from a backup")]
+    #[error("the store {path} is damaged: {source}")]
     Damaged {
         /// The database file.
         path: PathBuf,
@@ -67,6 +64,25 @@ pub enum OpenError {
     /// The system gives no threads.
     #[error("the store could not start its threads: {0}")]
     Threads(io::Error),
+}
+
+impl OpenError {
+    /// What to do about it, if there is something to do.
+    pub fn help(&self) -> Option<&'static str> {
+        match self {
+            Self::Locked(_) => Some("stop that process, or use another data directory"),
+            Self::Newer { .. } => {
+                Some("start a release that is at least as new as the one that wrote it")
+            }
+            Self::NotAStore(_) => Some("move the file away, or use another data directory"),
+            Self::Damaged { .. } => Some("restore it from a backup"),
+            Self::Io { .. }
+            | Self::Sqlite { .. }
+            | Self::Migration { .. }
+            | Self::Unread(_)
+            | Self::Threads(_) => None,
+        }
+    }
 }
 
 /// The store did not answer, or its answer is unknown: the caller is told 503,
@@ -142,10 +158,7 @@ pub enum AdminKeyError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MasterError {
     /// Another master key sealed what is in the store.
-    #[error(
-        "the master key is not the one that this store was made with: put the right file in its \
-         place (nothing was changed)"
-    )]
+    #[error("the master key is not the one that this store was made with, and nothing was changed")]
     Wrong,
     /// The check value could not be sealed.
     #[error("the master key could not be used")]
@@ -155,11 +168,21 @@ pub enum MasterError {
     Unavailable(#[from] StoreUnavailable),
 }
 
+impl MasterError {
+    /// What to do about it, if there is something to do.
+    pub fn help(&self) -> Option<&'static str> {
+        match self {
+            Self::Wrong => Some("put the right file in its place"),
+            Self::Unusable | Self::Unavailable(_) => None,
+        }
+    }
+}
+
 /// Why nothing was sealed anew. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RewrapError {
     /// A record does not open under the master key.
-    #[error("the sealed record {0:?} does not open: restore the store from a backup")]
+    #[error("the sealed record {0:?} does not open")]
     NotOpened(String),
     /// A record could not be sealed.
     #[error("the new master key could not be used")]
@@ -167,4 +190,14 @@ pub enum RewrapError {
     /// The store did not answer.
     #[error(transparent)]
     Unavailable(#[from] StoreUnavailable),
+}
+
+impl RewrapError {
+    /// What to do about it, if there is something to do.
+    pub fn help(&self) -> Option<&'static str> {
+        match self {
+            Self::NotOpened(_) => Some("restore the store from a backup"),
+            Self::NotSealed | Self::Unavailable(_) => None,
+        }
+    }
 }

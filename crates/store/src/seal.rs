@@ -31,17 +31,13 @@ pub struct MasterKey(LessSafeKey);
 #[derive(Debug, thiserror::Error)]
 pub enum MasterKeyError {
     /// There is no such file.
-    #[error(
-        "there is no master key file {0}: put the one that belongs to this store back in its place"
-    )]
+    #[error("there is no master key file {0}")]
     Missing(PathBuf),
     /// The file is there already.
     #[error("{0} exists already: a master key is never overwritten")]
     Exists(PathBuf),
     /// Others than the owner may read or write the file.
-    #[error(
-        "{path} has mode {mode:04o}: only its owner may have access to a master key (chmod 600)"
-    )]
+    #[error("others can read or change the master key {path} (mode {mode:04o})")]
     Exposed {
         /// The file.
         path: PathBuf,
@@ -52,10 +48,7 @@ pub enum MasterKeyError {
     #[error("{0} is not a regular file, so it is not a master key")]
     NotAFile(PathBuf),
     /// The file was cut off, or is something else.
-    #[error(
-        "{path} is not a master key: it has {length} bytes and not {KEY_LEN}; restore it, or delete \
-         it if no store was ever made with it"
-    )]
+    #[error("{path} is not a master key: it has {length} bytes and not {KEY_LEN}")]
     Length {
         /// The file.
         path: PathBuf,
@@ -73,6 +66,20 @@ pub enum MasterKeyError {
     /// The system has no randomness to give.
     #[error("the system did not provide random bytes for a master key")]
     NoRandomness,
+}
+
+impl MasterKeyError {
+    /// What to do about it, if there is something to do.
+    pub fn help(&self) -> Option<String> {
+        match self {
+            Self::Missing(_) => Some("put the one that belongs to this store back".to_owned()),
+            Self::Exposed { path, .. } => Some(format!("run `chmod 600 {}`", path.display())),
+            Self::Length { .. } => {
+                Some("restore it, or delete it if no store was ever made with it".to_owned())
+            }
+            Self::Exists(_) | Self::NotAFile(_) | Self::Io { .. } | Self::NoRandomness => None,
+        }
+    }
 }
 
 /// Why a record could not be sealed or opened.
@@ -312,7 +319,8 @@ mod tests {
             let (_directory, path) = place();
             write(&path, &[7; 32], mode);
             let error = MasterKey::open(&path).unwrap_err();
-            assert!(error.to_string().contains("chmod 600"), "{mode:o}: {error}");
+            let help = error.help().unwrap();
+            assert!(help.contains("chmod 600"), "{mode:o}: {error}, {help}");
         }
     }
 

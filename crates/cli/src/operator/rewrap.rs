@@ -41,9 +41,9 @@ pub(super) fn run(directory: &Path, yes: bool, output: &mut Output) -> Result<()
 
 async fn replace(directory: &DataDirectory) -> Result<usize, Failure> {
     let locked = directory.proved_store()?;
-    let clock = StoreClock::system(plausible_wall().map_err(Failure::usage)?);
-    let store = locked.open(clock, |_| {}).map_err(Failure::usage)?;
+    let clock = StoreClock::system(plausible_wall()?);
+    let store = locked.open(clock, |_| {})?;
     let replaced = rewrap::rewrap(&directory.master_key_file(), &store).await;
     store.close().await;
-    replaced.map_err(Failure::usage)
+    Ok(replaced?)
 }

@@ -58,7 +58,7 @@ pub(super) fn run(args: &StoreArgs, output: &mut Output) -> Result<(), Failure> 
 }
 
 async fn mend_clock(directory: &Path, yes: bool, output: &mut Output) -> Result<(), Failure> {
-    let now = plausible_wall().map_err(Failure::usage)?;
+    let now = plausible_wall()?;
     let locked = DataDirectory::open(directory)?.proved_store()?;
     let mark = locked.head().map_or(now, |head| head.high_water);
     if mark <= now {
@@ -66,9 +66,7 @@ async fn mend_clock(directory: &Path, yes: bool, output: &mut Output) -> Result<
         let document = json!({ "mended": false, "clock": mark.rfc3339_seconds(), "system": now.rfc3339_seconds() });
         return reply::done(&document, text, output);
     }
-    let mending = ClockMending::plan(locked, now)
-        .await
-        .map_err(Failure::usage)?;
+    let mending = ClockMending::plan(locked, now).await?;
     output.aside(&listed(mending.planned()));
     if let Err(left) = confirm("Set the store's clock back?", yes) {
         mending.leave().await;

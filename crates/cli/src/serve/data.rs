@@ -99,10 +99,10 @@ impl DataDirectory {
         if in_use && !path.exists() {
             return Err(lost());
         }
-        let locked = ExclusiveStore::at(&path).map_err(Failure::usage)?;
+        let locked = ExclusiveStore::at(&path)?;
         match locked.head().filter(|head| head.has_master()) {
             Some(head) => {
-                rewrap::prove(&self.master_key_file(), head).map_err(Failure::usage)?;
+                rewrap::prove(&self.master_key_file(), head)?;
             }
             None if in_use => return Err(lost()),
             None => {}
@@ -114,11 +114,10 @@ impl DataDirectory {
     pub(crate) async fn master_key(&self, store: &Store) -> Result<MasterKey, Failure> {
         let path = self.master_key_file();
         if store.has_master().await.map_err(Failure::unavailable)? {
-            return rewrap::settle(&path, store).await.map_err(Failure::usage);
+            return Ok(rewrap::settle(&path, store).await?);
         }
-        let master = MasterKey::open_or_create(&path).map_err(Failure::usage)?;
-        let checked = store.check_master(&master).await;
-        checked.map_err(Failure::usage)?;
+        let master = MasterKey::open_or_create(&path)?;
+        store.check_master(&master).await?;
         Ok(master)
     }
 

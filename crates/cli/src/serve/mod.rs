@@ -5,6 +5,7 @@ pub(crate) mod data;
 mod demo;
 mod dry_run;
 mod evidence;
+mod faults;
 mod front;
 mod host;
 mod journal;
@@ -55,7 +56,7 @@ pub(crate) struct ServeArgs {
 pub(crate) fn run(args: &ServeArgs, output: &mut Output) -> Result<(), Failure> {
     let settings = settings(args)?;
     check_listeners(args, &settings)?;
-    plausible_wall().map_err(Failure::usage)?;
+    plausible_wall()?;
     telemetry::log(settings.server.log, output.verbosity())?;
     warn_of_open_keys(&settings.server.certificates());
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -106,7 +106,7 @@ async fn open_store(
             told.apply(notice, now.now());
         }
     });
-    let store = store.map_err(Failure::usage)?;
+    let store = store?;
     let master = directory.master_key(&store).await?;
     Ok((store, master, mark))
 }
@@ -145,8 +145,7 @@ pub(super) async fn load_apis(
     let mut read = Vec::new();
     for section in sections {
         let upstream = upstream(&section)?;
-        let api = IssuingApi::load(section.issuing.clone(), store, master).await;
-        let api = api.map_err(|fault| Failure::usage(fault.to_string()))?;
+        let api = IssuingApi::load(section.issuing.clone(), store, master).await?;
         let api = api.at(place(&section));
         read.push((section, api, upstream));
     }

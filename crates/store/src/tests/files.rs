@@ -206,7 +206,7 @@ async fn a_second_process_is_told_that_the_store_is_open() {
     let store = place.open();
     let error = refused(&place);
     assert!(matches!(error, OpenError::Locked(_)), "{error}");
-    assert!(error.to_string().contains("stop that one"));
+    assert!(error.help().unwrap().contains("stop that process"));
     drop(store);
     place.open();
 }
@@ -225,7 +225,7 @@ async fn a_store_of_a_later_release_is_left_alone() {
         matches!(error, OpenError::Newer { found: 999, .. }),
         "{error}"
     );
-    assert!(error.to_string().contains("at least as new"));
+    assert!(error.help().unwrap().contains("at least as new"));
 }
 
 #[test]
@@ -266,7 +266,7 @@ async fn a_damaged_store_says_to_restore_it() {
     fs::write(place.path(), bytes).unwrap();
     let error = refused(&place);
     assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
-    assert!(error.to_string().contains("restore it"));
+    assert_eq!(error.help(), Some("restore it from a backup"));
 }
 
 #[test]
