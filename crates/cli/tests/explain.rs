@@ -529,6 +529,88 @@ async fn a_dry_run_says_what_the_guard_would_decide_and_spends_nothing() {
     assert!(!server.log().contains(token), "the token is not logged");
 }
 
+/// What the server answers to a request without a credential: its status, what it may be
+/// asked by instead, and its body.
+async fn answered(server: &Server, method: &str, path: &str) -> (u16, String, String) {
+    let reply = send(server.address(), request(method, path, &[], "")).await;
+    let allow = reply.header("allow").to_owned();
+    (reply.status.as_u16(), allow, reply.text())
+}
+
+/// What a dry run says that it would answer; status 200 if it would pass.
+fn dry_run(server: &Server, method: &str, path: &str) -> (u16, String, String) {
+    let (code, verdict) = server.operate(&["explain", "--from", "127.0.0.1", method, path]);
+    let told = &verdict["refusal"];
+    if verdict["verdict"] == "allowed" {
+        assert_eq!((code, told), (Some(0), &Value::Null), "{method} {path}");
+        return (200, String::new(), String::new());
+    }
+    assert_eq!(code, Some(77), "{method} {path}");
+    let fields = told["headers"].as_array().unwrap().iter();
+    let allow = fields.clone().find(|field| field[0] == "allow");
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let status = told["status"].as_u64().unwrap();
+    (
+        u16::try_from(status).unwrap(),
+        allow.map_or_else(String::new, |field| text(&field[1])),
+        text(&told["body"]),
+    )
+}
+
+/// Of one api and of several: token endpoints, guarded paths, public keys, verdicts, and
+/// paths of nobody, each by several methods.
+#[tokio::test]
+async fn a_dry_run_says_what_the_server_answers() {
+    let upstream = upstream();
+    let alone = format!(
+        "[apis.pay]\ndialect = 'b2binpay'\nguards = ['/deposit/*']\nupstream = '{}'\n",
+        upstream.url
+    );
+    let issuer = "[apis.pay]\ndialect = 'b2binpay'\n".to_owned();
+    let apis = [
+        (alone, "", "/token/", "/deposit/1"),
+        (issuer, "", "/token/", "/deposit/1"),
+        (
+            configuration(&upstream),
+            "/pay",
+            "/auth/login",
+            "/api/orders",
+        ),
+    ];
+    for (configuration, prefix, endpoint, guarded) in apis {
+        let server = Server::start(&configuration);
+        let below = [endpoint, guarded, "/nowhere", "/a/../b", "//", "/"];
+        let below = below.map(|path| format!("{prefix}{path}"));
+        let outside = [
+            "/",
+            "/nowhere",
+            "/pay",
+            "/.well-known/countersign/pay/jwks.json",
+            "/.well-known/countersign/nobody/jwks.json",
+            "/forward-auth/pay",
+            "/forward-auth/nobody",
+        ];
+        let paths = below.into_iter().chain(outside.map(str::to_owned));
+        for path in paths {
+            for method in ["GET", "POST", "HEAD", "PUT", "OPTIONS", "TRACE", "get"] {
+                let (status, allow, body) = answered(&server, method, &path).await;
+                let dry = dry_run(&server, method, &path);
+                if method == "POST" && path == format!("{prefix}{endpoint}") {
+                    // What is answered here depends on the body.
+                    assert_eq!(dry.0, 200, "{method} {path}");
+                    continue;
+                }
+                // What passes has the answer's own body and fields.
+                let answer = match status {
+                    200 => (200, String::new(), String::new()),
+                    refused => (refused, allow, body),
+                };
+                assert_eq!(dry, answer, "{method} {path}");
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_dry_run_tells_what_is_left_of_a_budget() {
     let server = Server::start(&configuration(&upstream()));

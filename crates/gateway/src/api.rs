@@ -210,7 +210,7 @@ impl GuardedApi {
     }
 
     /// The kind of proxy that asks for verdicts.
-    pub(crate) fn forward_auth(&self) -> Option<ProxyFamily> {
+    pub fn forward_auth(&self) -> Option<ProxyFamily> {
         self.forward_auth
     }
 

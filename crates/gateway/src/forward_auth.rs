@@ -295,14 +295,22 @@ fn bare(status: StatusCode, request_id: &str) -> Response<Bytes> {
     response
 }
 
-/// A refusal for someone who is not one of our proxies and therefore does not get it in
+/// The refusal for someone who is not one of our proxies and therefore does not get it in
 /// the api's format (RFC 9457).
-fn untrusted<'r>(request_id: &str) -> ForwardAnswer<'r> {
+pub fn for_trusted_proxies() -> Response<Bytes> {
     const PROBLEM: &[u8] = br#"{"type":"about:blank","title":"Forbidden","status":403,"detail":"verdicts are for trusted proxies"}"#;
-    let mut response = bare(StatusCode::FORBIDDEN, request_id);
-    *response.body_mut() = Bytes::from_static(PROBLEM);
+    let mut response = Response::new(Bytes::from_static(PROBLEM));
+    *response.status_mut() = StatusCode::FORBIDDEN;
     let kind = HeaderValue::from_static("application/problem+json");
     response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
+}
+
+fn untrusted<'r>(request_id: &str) -> ForwardAnswer<'r> {
+    let mut response = for_trusted_proxies();
+    response
+        .headers_mut()
+        .insert(headers::REFUSAL, visible(request_id));
     ForwardAnswer {
         response,
         outcome: Some(Err(Reason::ProxyUntrusted.into())),

@@ -41,7 +41,9 @@ pub use client_address::{AddressPolicy, AddressSource, TrustedProxies, client_ad
 pub use cors::{CorsPolicy, OriginFault};
 pub use denial::GuardDenial;
 pub use first_use::FirstUses;
-pub use forward_auth::{ForwardAnswer, ForwardAuth, OriginalRequest, ProxyFamily, asked_api};
+pub use forward_auth::{
+    ForwardAnswer, ForwardAuth, OriginalRequest, ProxyFamily, asked_api, for_trusted_proxies,
+};
 pub use gateway::{Gateway, at_path};
 pub use overlap::{ApiClaim, ApiOverlap, overlaps};
 pub use permit::{CallerProof, GuardCaller, GuardedRequest, Permit, authorize};

@@ -91,6 +91,14 @@ pub struct PeerReply {
     pub body: String,
 }
 
+impl DryRunVerdict {
+    /// Ends with a step that went wrong, and what the peer would be told.
+    pub fn stop(&mut self, step: DryRunStep, told: PeerReply) {
+        self.steps.push(step);
+        self.refused = Some(told);
+    }
+}
+
 impl DryRunStep {
     /// A check that was passed, or not.
     pub fn new(what: &'static str, good: bool, words: impl Into<String>) -> Self {

@@ -1,25 +1,31 @@
-//! What the guard would decide about a request that nobody sent: by the guard's own `authorize`,
-//! without spending or counting anything.
+//! What the server would answer to a request that nobody sent: by the routes of its listener and
+//! the guard's own `authorize`, without spending or counting anything.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use countersign_admin::refusal_ring::better_reason;
 use countersign_admin::{
     DryRun, DryRunCredential, DryRunStep, DryRunVerdict, PeerReply, TokenBearer,
 };
 use countersign_dialect::{FoundEndpoint, PresentedCredential, TokenRefusal};
 use countersign_domain::{
-    ApiName, JudgedPath, Reason, RouteAccess, Timestamp, TokenKind, TokenOperation,
+    ApiName, FORWARDED_METHODS, JudgedPath, Reason, Refusal, RouteAccess, Timestamp, TokenKind,
+    TokenOperation,
 };
 use countersign_gateway::{
-    GuardedApi, GuardedRequest, Permit, RequestAllowances, RevocationView, authorize,
+    GuardedApi, GuardedRequest, Permit, RequestAllowances, RevocationView, TrustedProxies,
+    authorize, for_trusted_proxies,
 };
 use countersign_server::api::IssuingApi;
 use countersign_token::{KeyFate, TokenDiagnosis};
 
-use super::front::Served;
+use http::{Method, Response};
+
+use super::front::{no_api_here, refused_at_keys};
+use super::routing::{Route, Served, named, route};
 
 /// What the guard knows.
 pub(super) struct DryRuns {
@@ -27,67 +33,102 @@ pub(super) struct DryRuns {
     pub(super) apis: Arc<BTreeMap<ApiName, Arc<IssuingApi>>>,
     pub(super) view: Arc<RevocationView>,
     pub(super) allowances: Arc<RequestAllowances>,
+    pub(super) trusted: TrustedProxies,
 }
 
 impl DryRuns {
-    /// Judges a request as the guard would at `now`.
+    /// Judges a request as the server would at `now`.
     pub(super) fn judge(&self, dry_run: &DryRun, now: Timestamp) -> DryRunVerdict {
         let mut judged = DryRunVerdict::default();
-        let found = self.find(dry_run);
-        let seen = found.filter(|(served, _)| dry_run.sees.has(served.api.name()));
-        let Some((served, path)) = seen else {
-            judged.steps.push(DryRunStep::new(
-                "api",
-                false,
-                "no api is served at this path",
-            ));
-            judged.refused = Some(unserved());
-            return judged;
-        };
-        let api = &served.api;
-        judged.api = Some(api.name().clone());
-        let words = format!("the path belongs to {} as {path}", api.name());
-        judged.steps.push(DryRunStep::new("api", true, words));
-        match (api.dialect().find(&dry_run.method, &path), &served.guarded) {
-            (FoundEndpoint::NotMine, Some(guarded)) => {
-                self.judge_guarded(&mut judged, guarded, &path, dry_run, now);
-            }
-            (FoundEndpoint::NotMine, None) => {
-                judged
-                    .steps
-                    .push(DryRunStep::new("guard", false, "the api guards nothing"));
-                judged.refused = Some(unserved());
-            }
-            _ => {
-                let words = "it is a token endpoint, at which nothing is guarded";
-                judged.steps.push(DryRunStep::new("guard", true, words));
-            }
+        let route = self.route(dry_run);
+        match route.filter(|route| dry_run.sees.has(route.api())) {
+            Some(route) => self.judge_at(&mut judged, &route, dry_run, now),
+            None => judged.stop(
+                DryRunStep::new("api", false, "no api is served at this path"),
+                told(Reason::PathUnknown, &no_api_here()),
+            ),
+        }
+        if dry_run.method == Method::HEAD {
+            // RFC 9110 section 9.3.2.
+            judged.refused.iter_mut().for_each(|it| it.body.clear());
         }
         judged
     }
 
-    /// The api that is named, or that host and path lead to, and the path below
-    /// its prefix.
-    fn find<'s>(&'s self, dry_run: &'s DryRun) -> Option<(&'s Served, Cow<'s, str>)> {
-        let path = dry_run.target.path();
+    fn judge_at(
+        &self,
+        judged: &mut DryRunVerdict,
+        route: &Route<'_>,
+        dry_run: &DryRun,
+        now: Timestamp,
+    ) {
+        let name = route.api();
+        judged.api = Some(name.clone());
+        let words = match route {
+            Route::Guard(_, path) | Route::Issuer(_, _, path) => {
+                format!("the path belongs to {name} as {path}")
+            }
+            Route::Keys(_) | Route::Verdict(_) => format!("the path is about {name}"),
+            Route::Nowhere(_) => format!("the path could belong to {name} only"),
+        };
+        judged.steps.push(DryRunStep::new("api", true, words));
+        match route {
+            Route::Guard(api, path) => self.judge_guarded(judged, api, path, dry_run, now),
+            Route::Issuer(api, found, _) => judge_endpoint(judged, api, found),
+            Route::Keys(_) => judge_keys(judged, &dry_run.method),
+            Route::Verdict(api) => self.judge_asking(judged, api, dry_run),
+            Route::Nowhere(api) => {
+                let words = "the api neither guards it nor has a token endpoint there";
+                let refusal = TokenRefusal::new(TokenOperation::Guard, Refusal::NotFound);
+                judged.stop(
+                    DryRunStep::new("route", false, words),
+                    told(Reason::PathUnknown, &api.dialect().write_refusal(&refusal)),
+                );
+            }
+        }
+    }
+
+    /// Where the request goes: to the api that is named, or to where host and path lead.
+    fn route<'s>(&'s self, dry_run: &DryRun) -> Option<Route<'s>> {
+        let (method, path) = (&dry_run.method, dry_run.target.path());
         let host = dry_run.host.as_deref().unwrap_or_default();
-        self.served.iter().find_map(|served| match &dry_run.api {
-            Some(name) if name != served.api.name() => None,
-            Some(_) => {
-                let below = served.below_prefix(host, path);
-                Some((served, below.unwrap_or(Cow::Borrowed(path))))
-            }
-            None => {
-                let below = served.below_prefix(host, path)?;
-                if served.claims(&dry_run.method, &below) {
-                    return Some((served, below));
+        let Some(name) = &dry_run.api else {
+            return match route(&self.served, method, host, path) {
+                found @ (None | Some(Route::Nowhere(_))) => {
+                    let mut apis = self.served.iter();
+                    let forwarded = apis.find_map(|it| it.forwarded(it.site.claims(host, path)?));
+                    forwarded.or(found)
                 }
-                // What another proxy forwards is judged as it came.
-                let below = served.site.claims(host, path)?;
-                let judges = served.guarded.as_ref()?.routes().claims(below);
-                judges.then_some((served, Cow::Borrowed(below)))
-            }
-        })
+                found => found,
+            };
+        };
+        let served = named(&self.served, name.as_str())?;
+        let below = served.below_prefix(host, path);
+        let below = below.unwrap_or(Cow::Borrowed(path));
+        let here = served.route(method, &below);
+        let here = here.or_else(|| served.forwarded(&below));
+        Some(here.unwrap_or(Route::Nowhere(&served.api)))
+    }
+
+    /// A proxy that asks about another request.
+    fn judge_asking(&self, judged: &mut DryRunVerdict, api: &GuardedApi, dry_run: &DryRun) {
+        if !self.trusted.has(dry_run.from) {
+            let words = format!("{} is none of the trusted proxies", dry_run.from);
+            judged.stop(
+                DryRunStep::new("proxy", false, words),
+                told(Reason::ProxyUntrusted, &for_trusted_proxies()),
+            );
+            return;
+        }
+        if api.forward_auth().is_none() {
+            judged.stop(
+                DryRunStep::new("proxy", false, "no proxy asks for verdicts of this api"),
+                guard_reply(api, Reason::PathUnknown, String::new()),
+            );
+            return;
+        }
+        let words = "a trusted proxy asks there about other requests, which decide the answer";
+        judged.steps.push(DryRunStep::new("proxy", true, words));
     }
 
     fn judge_guarded(
@@ -118,7 +159,7 @@ impl DryRuns {
             Err(denied) => {
                 let detail = denied.detail.unwrap_or_default();
                 let reason = token.map_or(denied.reason, |it| it.reason(denied.reason));
-                judged.refused = Some(peer_reply(api, reason, detail));
+                judged.refused = Some(guard_reply(api, reason, detail));
             }
         }
     }
@@ -134,7 +175,7 @@ impl DryRuns {
         let spent = left == Some(0);
         judged.steps.push(DryRunStep::new("budget", !spent, words));
         if spent {
-            judged.refused = Some(peer_reply(api, Reason::BudgetSpent, String::new()));
+            judged.refused = Some(guard_reply(api, Reason::BudgetSpent, String::new()));
         }
     }
 
@@ -254,16 +295,56 @@ fn expiry_step(token: &TokenDiagnosis, now: Timestamp) -> DryRunStep {
     DryRunStep::new("expiry", true, format!("runs out in {left} s"))
 }
 
-/// The refusal as the peer would get it.
-fn peer_reply(api: &GuardedApi, reason: Reason, detail: String) -> PeerReply {
+/// A request at a token endpoint, before its body is read.
+fn judge_endpoint(judged: &mut DryRunVerdict, api: &IssuingApi, found: &FoundEndpoint) {
+    let FoundEndpoint::WrongMethod { operation, allow } = found else {
+        let words = "it is a token endpoint: what is answered depends on the body";
+        judged.steps.push(DryRunStep::new("endpoint", true, words));
+        return;
+    };
+    let words = format!("it is a token endpoint, which takes {allow} only");
+    let response = api.dialect().write_refusal(&TokenRefusal {
+        allow: Some(allow),
+        ..TokenRefusal::new(*operation, Reason::MethodUnknown.refusal(*operation))
+    });
+    judged.stop(
+        DryRunStep::new("endpoint", false, words),
+        told(Reason::MethodUnknown, &response),
+    );
+}
+
+fn judge_keys(judged: &mut DryRunVerdict, method: &Method) {
+    match refused_at_keys(method) {
+        None => {
+            let words = "its public keys are read there by anybody";
+            judged.steps.push(DryRunStep::new("keys", true, words));
+        }
+        Some(refused) => judged.stop(
+            DryRunStep::new("keys", false, "its public keys are only read there"),
+            told(Reason::MethodUnknown, &refused),
+        ),
+    }
+}
+
+/// The guard's refusal as the peer would get it.
+fn guard_reply(api: &GuardedApi, reason: Reason, detail: String) -> PeerReply {
     let refusal = reason.refusal(TokenOperation::Guard);
-    let response = api
-        .dialect()
-        .write_refusal(&TokenRefusal::new(TokenOperation::Guard, refusal));
+    let response = api.dialect().write_refusal(&TokenRefusal {
+        allow: (reason == Reason::MethodUnknown).then_some(FORWARDED_METHODS),
+        ..TokenRefusal::new(TokenOperation::Guard, refusal)
+    });
+    PeerReply {
+        detail,
+        ..told(reason, &response)
+    }
+}
+
+/// What the peer would be told.
+fn told(reason: Reason, response: &Response<Bytes>) -> PeerReply {
     let fields = response.headers().iter();
     PeerReply {
         reason,
-        detail,
+        detail: String::new(),
         status: response.status().as_u16(),
         headers: fields
             .map(|(name, value)| {
@@ -272,16 +353,5 @@ fn peer_reply(api: &GuardedApi, reason: Reason, detail: String) -> PeerReply {
             })
             .collect(),
         body: String::from_utf8_lossy(response.body()).into_owned(),
-    }
-}
-
-/// What is told at a path of no api, in no dialect's spelling.
-fn unserved() -> PeerReply {
-    PeerReply {
-        reason: Reason::PathUnknown,
-        detail: String::new(),
-        status: 404,
-        headers: Vec::new(),
-        body: String::new(),
     }
 }

@@ -1,7 +1,6 @@
 //! The API listener: finds the api that a request is for, and whether it is for its issuer or its
 //! guard.
 
-use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -9,8 +8,8 @@ use bytes::Bytes;
 use countersign_dialect::{FoundEndpoint, TokenRefusal};
 use countersign_domain::{Reason, Timestamp, TokenOperation};
 use countersign_gateway::{
-    AddressPolicy, ApiSite, ClientConnection, CorsPolicy, ForwardAuth, Gateway, GuardDenial,
-    GuardedApi, asked_api, at_path, client_address,
+    AddressPolicy, ClientConnection, CorsPolicy, ForwardAuth, Gateway, GuardDenial, GuardedApi,
+    asked_api, at_path, client_address,
 };
 use countersign_relay::AnswerBody;
 use countersign_server::api::IssuingApi;
@@ -25,6 +24,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::{Either, Full};
 
 use super::journal::{Entry, Journal};
+use super::routing::{Route, Served, alone_at, asked_keys, named, route};
 
 /// The body of an answer: ours, or the upstream's.
 pub(crate) type FrontBody = Either<Full<Bytes>, AnswerBody>;
@@ -38,29 +38,6 @@ pub(crate) struct Front {
     pub(crate) forward_auth: ForwardAuth,
     pub(crate) store: Store,
     pub(crate) journal: Arc<Journal>,
-}
-
-/// One api on the listener.
-pub(crate) struct Served {
-    pub(crate) site: ApiSite,
-    pub(crate) api: Arc<IssuingApi>,
-    pub(crate) guarded: Option<GuardedApi>,
-    /// Whose pages may call it.
-    pub(crate) cors: Option<CorsPolicy>,
-}
-
-/// Where a request goes.
-enum Route<'a> {
-    /// To a token endpoint; with the path below the api's prefix.
-    Issuer(&'a IssuingApi, FoundEndpoint, String),
-    /// To the guarded API; with the path below the api's prefix.
-    Guard(&'a GuardedApi, String),
-    /// To the api's public keys.
-    Keys(&'a IssuingApi),
-    /// To the guard, for a verdict that another proxy asks for.
-    Verdict(&'a GuardedApi),
-    /// To nothing, at a path that only this api could have served.
-    Nowhere(&'a IssuingApi),
 }
 
 impl Front {
@@ -86,10 +63,9 @@ impl Front {
     /// Answers one request.
     pub(crate) async fn answer(&self, request: Request, peer: Peer) -> Response<FrontBody> {
         let Ok(id) = random::<10>().map(hex::encode) else {
-            return problem(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "the server cannot draw an id",
-            );
+            let status = StatusCode::INTERNAL_SERVER_ERROR;
+            let refused = problem(status, "the server cannot draw an id");
+            return refused.map(|body| Either::Left(Full::new(body)));
         };
         let mut entry = Entry::begin(&self.journal, &request, id, peer.address.ip());
         let address = client_address(peer.address.ip(), request.headers(), &self.addresses);
@@ -118,7 +94,8 @@ impl Front {
         address: Result<IpAddr, Reason>,
         entry: Entry,
     ) -> Response<FrontBody> {
-        match self.route(&request) {
+        let (host, path) = (host(&request), request.uri().path());
+        match route(&self.apis, request.method(), host, path) {
             Some(Route::Issuer(api, found, path)) => {
                 let request = with_path(request, &path);
                 self.issue(api, found, request, address, entry).await
@@ -136,45 +113,6 @@ impl Front {
         }
     }
 
-    fn route(&self, request: &Request) -> Option<Route<'_>> {
-        let path = request.uri().path();
-        if let Some(name) = asked_api(path) {
-            let guarded = self.named(name)?.guarded.as_ref();
-            return guarded.map(Route::Verdict);
-        }
-        if let Some(name) = asked_keys(path) {
-            return self.named(name).map(|served| Route::Keys(&served.api));
-        }
-        let host = request.headers().get(header::HOST);
-        let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
-        let mut apis = self.apis.iter();
-        let served = apis.find_map(|served| {
-            let path = served.below_prefix(host, path)?;
-            served.route(request.method(), &path)
-        });
-        served.or_else(|| {
-            let alone = self.alone_at(host, path)?;
-            Some(Route::Nowhere(&alone.api))
-        })
-    }
-
-    /// The one api that the host and the longest prefix lead to, if it is one
-    /// alone.
-    fn alone_at(&self, host: &str, path: &str) -> Option<&Served> {
-        let here = |served: &&Served| served.below_prefix(host, path).is_some();
-        let length = |served: &&Served| served.site.prefix().len();
-        let longest = self.apis.iter().filter(here).map(|it| length(&it)).max()?;
-        let mut nearest = self
-            .apis
-            .iter()
-            .filter(here)
-            .filter(|served| length(served) == longest);
-        match (nearest.next(), nearest.next()) {
-            (Some(only), None) => Some(only),
-            _ => None,
-        }
-    }
-
     /// What holds for pages of other origins, and of which api it holds: the one
     /// that serves the path, or else the only one whose site it is on. A proxy that
     /// asks for a verdict is not a page.
@@ -184,27 +122,20 @@ impl Front {
             return None;
         }
         let served = match asked_keys(path) {
-            Some(name) => self.named(name)?,
+            Some(name) => named(&self.apis, name)?,
             None => self.owner(request)?,
         };
         Some((served.cors.as_ref()?, &served.api))
     }
 
     fn owner<B>(&self, request: &http::Request<B>) -> Option<&Served> {
-        let path = request.uri().path();
-        let host = request.headers().get(header::HOST);
-        let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
+        let (host, path) = (host(request), request.uri().path());
         let claims = |served: &&Served| {
             let path = served.below_prefix(host, path);
             path.is_some_and(|path| served.claims(request.method(), &path))
         };
         let claimed = self.apis.iter().find(claims);
-        claimed.or_else(|| self.alone_at(host, path))
-    }
-
-    fn named(&self, name: &str) -> Option<&Served> {
-        let mut apis = self.apis.iter();
-        apis.find(|served| served.api.name().as_str() == name)
+        claimed.or_else(|| alone_at(&self.apis, host, path))
     }
 
     /// Whether the client spoke TLS: to us, or to a trusted proxy that says so.
@@ -303,48 +234,10 @@ impl Front {
     }
 }
 
-impl Served {
-    /// The path of a request target as the api's dialect reads it, without the
-    /// api's prefix; `None` if host or prefix are another's.
-    pub(crate) fn below_prefix<'p>(&self, host: &str, path: &'p str) -> Option<Cow<'p, str>> {
-        match self.api.dialect().read_path(path) {
-            Cow::Borrowed(path) => self.site.claims(host, path).map(Cow::Borrowed),
-            Cow::Owned(merged) => {
-                let below = self.site.claims(host, &merged)?;
-                Some(Cow::Owned(below.to_owned()))
-            }
-        }
-    }
-
-    /// Whether a request with this path, below the prefix, is for this api.
-    pub(crate) fn claims(&self, method: &Method, path: &str) -> bool {
-        self.route(method, path).is_some()
-    }
-
-    fn route(&self, method: &Method, path: &str) -> Option<Route<'_>> {
-        let found = self.api.dialect().find(method, path);
-        if found != FoundEndpoint::NotMine {
-            return Some(Route::Issuer(&self.api, found, path.to_owned()));
-        }
-        let guarded = self.guarded.as_ref()?;
-        let claims = guarded.has_upstream() && guarded.routes().claims(path);
-        claims.then(|| Route::Guard(guarded, path.to_owned()))
-    }
-}
-
-/// The name of the api whose public keys are asked for.
-fn asked_keys(path: &str) -> Option<&str> {
-    let name = path.strip_prefix("/.well-known/countersign/")?;
-    name.strip_suffix("/jwks.json")
-}
-
 /// The keys as a JWK Set (RFC 7517 section 5), for who verifies tokens itself.
 fn public_keys(api: &IssuingApi, method: &Method, now: Timestamp) -> Response<FrontBody> {
-    if !matches!(*method, Method::GET | Method::HEAD) {
-        let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, "public keys are only read");
-        let allow = HeaderValue::from_static("GET, HEAD");
-        response.headers_mut().insert(header::ALLOW, allow);
-        return response;
+    if let Some(refused) = refused_at_keys(method) {
+        return refused.map(|body| Either::Left(Full::new(body)));
     }
     let keys = Bytes::from(api.jwks(now).to_string());
     let mut response = Response::new(Either::Left(Full::new(keys)));
@@ -355,6 +248,23 @@ fn public_keys(api: &IssuingApi, method: &Method, now: Timestamp) -> Response<Fr
     let age = HeaderValue::from_static("public, max-age=300");
     headers.insert(header::CACHE_CONTROL, age);
     response
+}
+
+/// What is answered to who does more than read public keys.
+pub(super) fn refused_at_keys(method: &Method) -> Option<Response<Bytes>> {
+    if matches!(*method, Method::GET | Method::HEAD) {
+        return None;
+    }
+    let mut refused = problem(StatusCode::METHOD_NOT_ALLOWED, "public keys are only read");
+    let allow = HeaderValue::from_static("GET, HEAD");
+    refused.headers_mut().insert(header::ALLOW, allow);
+    Some(refused)
+}
+
+/// The host of a request; empty if it names none.
+fn host<B>(request: &http::Request<B>) -> &str {
+    let host = request.headers().get(header::HOST);
+    host.and_then(|host| host.to_str().ok()).unwrap_or_default()
 }
 
 fn with_path(mut request: Request, path: &str) -> Request {
@@ -377,10 +287,15 @@ fn no_preflight(api: &IssuingApi, denied: &GuardDenial, entry: Entry) -> Respons
 
 /// No api is meant, so the answer is in no dialect's spelling.
 fn unserved(entry: Entry) -> Response<FrontBody> {
-    let response = problem(StatusCode::NOT_FOUND, "no api is served at this path");
+    let response = no_api_here().map(|body| Either::Left(Full::new(body)));
     let response = with_support_id(response, &entry.request_id);
     entry.unserved(None);
     response
+}
+
+/// What is answered where no api is meant.
+pub(super) fn no_api_here() -> Response<Bytes> {
+    problem(StatusCode::NOT_FOUND, "no api is served at this path")
 }
 
 fn unreadable(error: &CollectError) -> Reason {
@@ -398,12 +313,12 @@ fn with_support_id(mut response: Response<FrontBody>, id: &str) -> Response<Fron
 }
 
 /// A problem in no dialect's spelling (RFC 9457), since no api is meant.
-fn problem(status: StatusCode, detail: &str) -> Response<FrontBody> {
+fn problem(status: StatusCode, detail: &str) -> Response<Bytes> {
     let title = status.canonical_reason().unwrap_or_default();
     let body = serde_json::json!({
         "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail,
     });
-    let mut response = Response::new(Either::Left(Full::new(Bytes::from(body.to_string()))));
+    let mut response = Response::new(Bytes::from(body.to_string()));
     *response.status_mut() = status;
     let kind = HeaderValue::from_static("application/problem+json");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);

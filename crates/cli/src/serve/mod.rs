@@ -16,6 +16,7 @@ pub(crate) mod notify;
 mod opening;
 mod ready;
 mod reload;
+mod routing;
 mod serving;
 pub(crate) mod telemetry;
 

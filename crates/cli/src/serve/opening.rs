@@ -16,7 +16,7 @@ use countersign_store::seal::MasterKey;
 
 use super::data::DataDirectory;
 use super::demo::{Demo, DemoAccounts};
-use super::front::Served;
+use super::routing::Served;
 use super::serving::Loaded;
 use crate::config::{ApiSection, GuardSection, ServerSection, StoreSection};
 use crate::exit::Failure;

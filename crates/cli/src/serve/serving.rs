@@ -23,9 +23,10 @@ use countersign_store::seal::MasterKey;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::dry_run::DryRuns;
-use super::front::{Front, Served};
+use super::front::Front;
 use super::journal::Journal;
 use super::opening::OpenedNode;
+use super::routing::Served;
 
 /// How many sessions are remembered as used; see [`FirstUses`].
 const USES: usize = 1_000_000;
@@ -121,6 +122,7 @@ impl Shared {
             apis: apis.clone(),
             view: self.view.clone(),
             allowances: self.allowances.clone(),
+            trusted: addresses.trusted.clone(),
         };
         let state = AdminState {
             store: self.store.clone(),
