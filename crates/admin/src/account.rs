@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use countersign_dialect::Secret;
-use countersign_domain::account::Allowlist;
+use countersign_domain::account::{Allowlist, InvalidText};
 use countersign_domain::audit::Action;
 use countersign_domain::{Account, AccountId, AccountLimits, ApiName, Credential};
 use serde::{Deserialize, Serialize};
@@ -253,7 +253,8 @@ pub(super) async fn change(
 
 fn update(asked: AccountChangeRequest, faults: &mut MemberFaults) -> Option<AccountUpdate> {
     if faults.nothing_given() {
-        return faults.fault("", "holds nothing to change: give state, allow or limits");
+        let nothing = InvalidText::new("holds nothing to change");
+        return faults.invalid("", nothing.with_help("give state, allow or limits"));
     }
     Some(AccountUpdate {
         active: asked.state.map(ActiveState::is_active),

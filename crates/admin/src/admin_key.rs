@@ -186,9 +186,9 @@ pub(super) async fn delete(
     if place.name() == admin.key.name() {
         return Err(AdminProblem::conflict(
             "owners_admin_key",
-            "the owner's key lies in the data directory: to replace it, delete the file admin.key \
-             there and start the server again",
-        ));
+            "the owner's key lies in the data directory and cannot be deleted from here",
+        )
+        .with_help("to replace it, delete the file admin.key there and start the server again"));
     }
     let deleted = admin.store.delete_admin_key(place.name(), operator.actor());
     if !deleted.await? {

@@ -79,8 +79,9 @@ fn check_media(headers: &HeaderMap) -> Result<(), AdminProblem> {
     Err(AdminProblem::new(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "unsupported_media_type",
-        "send Content-Type: application/json",
-    ))
+        "the Content-Type is not that of JSON",
+    )
+    .with_help("send Content-Type: application/json"))
 }
 
 async fn collect(request: Request) -> Result<Bytes, AdminProblem> {

@@ -4,6 +4,7 @@
 use axum::Json;
 use axum::extract::State;
 use countersign_dialect::Secret;
+use countersign_domain::account::InvalidText;
 use countersign_domain::{Credential, Scopes};
 use serde::{Deserialize, Serialize};
 use tracing::info;
@@ -128,7 +129,8 @@ pub(super) async fn change(
 
 fn update(asked: CredentialChangeRequest, faults: &mut MemberFaults) -> Option<CredentialUpdate> {
     if faults.nothing_given() {
-        return faults.fault("", "holds nothing to change: give state or scopes");
+        let nothing = InvalidText::new("holds nothing to change");
+        return faults.invalid("", nothing.with_help("give state or scopes"));
     }
     Some(CredentialUpdate {
         active: asked.state.map(ActiveState::is_active),

@@ -137,8 +137,9 @@ fn wrong_key() -> AdminProblem {
     AdminProblem::new(
         StatusCode::BAD_REQUEST,
         "invalid_idempotency_key",
-        "send one Idempotency-Key of 1 to 255 visible ASCII characters",
+        "this is not an Idempotency-Key, or more than one",
     )
+    .with_help("send one of 1 to 255 visible ASCII characters")
 }
 
 impl<T: DeserializeOwned + ToSchema> RepeatableRequest<T> {
@@ -230,8 +231,9 @@ fn reused() -> AdminProblem {
     AdminProblem::new(
         StatusCode::UNPROCESSABLE_ENTITY,
         "idempotency_key_reused",
-        "this Idempotency-Key was sent with another request before: send a new one",
+        "this Idempotency-Key was sent with another request before",
     )
+    .with_help("send a new one")
 }
 
 impl<T> CreatedReply<T> {

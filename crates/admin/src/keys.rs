@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use countersign_domain::account::InvalidText;
 use countersign_domain::key::{KeyRecord, KeyState};
 use countersign_domain::{Algorithm, ApiName, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -317,8 +318,9 @@ fn retire(sealed: &SealedKey, now: bool) -> Result<KeyRingChange, AdminProblem> 
     if sealed.key.state != KeyState::Active {
         return Err(AdminProblem::conflict(
             "not_active",
-            "only the active key can be made to retire; others can be killed",
-        ));
+            "only the active key can be made to retire",
+        )
+        .with_help("kill this one instead"));
     }
     Ok(KeyRingChange::Rotate {
         algorithm: sealed.key.algorithm,
@@ -363,10 +365,11 @@ impl KeySelection {
                 let names: Vec<_> = known.iter().map(|it| it.name()).collect();
                 let names = names.join(" or ");
                 let words = match asked {
-                    Some(_) => format!("must be one of the api's: {names}"),
-                    None => format!("is needed, because the api has several: {names}"),
+                    Some(_) => "is none of the api's",
+                    None => "is needed, because the api has several",
                 };
-                return faults.fault("algorithm", words);
+                let fault = InvalidText::new(words).with_help(format!("name {names}"));
+                return faults.invalid("algorithm", fault);
             }
         };
         Some(Self {
@@ -458,8 +461,8 @@ fn log(operator: &AuthenticatedOperator, action: &str, api: &ApiName) {
 
 impl From<KeysFault> for AdminProblem {
     fn from(fault: KeysFault) -> Self {
-        let detail = fault.to_string();
-        match fault {
+        let (detail, help) = (fault.to_string(), fault.help());
+        let problem = match fault {
             KeysFault::NoKey | KeysFault::OtherAlgorithm(_) => {
                 Self::conflict("not_alive", "the key is dead already")
             }
@@ -471,6 +474,10 @@ impl From<KeysFault> for AdminProblem {
             KeysFault::Api(_) | KeysFault::Store(_) | KeysFault::CutOff => {
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
             }
+        };
+        match help {
+            Some(help) => problem.with_help(help),
+            None => problem,
         }
     }
 }

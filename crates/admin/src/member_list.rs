@@ -11,6 +11,7 @@ use utoipa::openapi::schema::{ArrayBuilder, Schema};
 use utoipa::openapi::{Ref, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 
+use super::member_reader::invalid;
 use super::member_text::{NetworkEntry, ReadForm, ScopeToken, TextMember};
 
 /// A value that is a list of texts.
@@ -103,8 +104,6 @@ impl<'de, T: ListForm> Visitor<'de> for ListVisitor<T> {
             items.push(item);
         }
         let gathered = T::gather(items);
-        gathered
-            .map(ListMember)
-            .map_err(|InvalidText(why)| A::Error::custom(why))
+        gathered.map(ListMember).map_err(invalid)
     }
 }

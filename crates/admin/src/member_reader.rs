@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Display;
 
+use countersign_domain::account::InvalidText;
 use serde::de::value::StrDeserializer;
 use serde::de::{
     DeserializeSeed, Deserializer, Error, Expected, IntoDeserializer, MapAccess, SeqAccess,
@@ -33,7 +34,23 @@ pub(super) enum MemberFault {
     /// A required member is missing, or was skipped.
     Missing,
     /// The value at this place is wrong.
-    Wrong { place: MemberPlace, detail: String },
+    Wrong {
+        place: MemberPlace,
+        fault: InvalidText,
+    },
+}
+
+/// What stands between what is wrong and what would do, as the text of an error: serde
+/// carries nothing else. No text of a peer's has it, since those are written with their
+/// line breaks escaped.
+const HELP: &str = "\nhelp: ";
+
+/// The error of a text that is not valid.
+pub(super) fn invalid<E: Error>(InvalidText { message, help }: InvalidText) -> E {
+    match help {
+        Some(help) => E::custom(format!("{message}{HELP}{help}")),
+        None => E::custom(message),
+    }
 }
 
 /// A value to read, and its place.
@@ -70,9 +87,9 @@ impl<'v> ValueReader<'v> {
     /// Adds the place of a fault, if that is not known yet.
     fn located(fault: MemberFault, at: &MemberPlace) -> MemberFault {
         match fault {
-            MemberFault::Wrong { place, detail } if place.is_empty() => MemberFault::Wrong {
+            MemberFault::Wrong { place, fault } if place.is_empty() => MemberFault::Wrong {
                 place: at.clone(),
-                detail,
+                fault,
             },
             fault => fault,
         }
@@ -231,9 +248,14 @@ impl<'v> SeqAccess<'v> for ItemsOf<'v> {
 
 impl Error for MemberFault {
     fn custom<T: Display>(detail: T) -> Self {
+        let told = detail.to_string();
+        let fault = match told.split_once(HELP) {
+            Some((message, help)) => InvalidText::new(message).with_help(help),
+            None => InvalidText::new(told),
+        };
         Self::Wrong {
             place: MemberPlace::new(),
-            detail: detail.to_string(),
+            fault,
         }
     }
 
@@ -248,7 +270,8 @@ impl Error for MemberFault {
     }
 
     fn unknown_field(_found: &str, known: &'static [&'static str]) -> Self {
-        Self::custom(format!("is unknown; known here: {}", known.join(", ")))
+        let known = format!("use one of {}", known.join(", "));
+        invalid(InvalidText::new("is unknown").with_help(known))
     }
 
     fn missing_field(_name: &'static str) -> Self {
@@ -260,7 +283,7 @@ impl Display for MemberFault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Missing => f.write_str("a member is missing"),
-            Self::Wrong { place, detail } => write!(f, "{}: {detail}", place.join("/")),
+            Self::Wrong { place, fault } => write!(f, "{}: {fault}", place.join("/")),
         }
     }
 }

@@ -17,6 +17,7 @@ use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, Schema, Type};
 use utoipa::openapi::{KnownFormat, RefOr, SchemaFormat};
 use utoipa::{PartialSchema, ToSchema};
 
+use super::member_reader::invalid;
 use super::query_instant::InstantOrAge;
 
 /// A value that is text.
@@ -146,8 +147,7 @@ impl MemberTextForm for Timestamp {
 impl ReadForm for Timestamp {
     fn parse(text: &str) -> Result<Self, InvalidText> {
         let parsed = text.parse();
-        parsed
-            .map_err(|_| InvalidText("must be an instant such as 2027-01-15T08:00:00Z".to_owned()))
+        parsed.map_err(|_| InvalidText::new("must be an instant such as 2027-01-15T08:00:00Z"))
     }
 }
 
@@ -188,7 +188,7 @@ impl MemberTextForm for SessionId {
 
 impl ReadForm for SessionId {
     fn parse(text: &str) -> Result<Self, InvalidText> {
-        Self::from_hex(text).ok_or_else(|| InvalidText("must be 32 hex digits".to_owned()))
+        Self::from_hex(text).ok_or_else(|| InvalidText::new("must be 32 hex digits"))
     }
 }
 
@@ -316,7 +316,7 @@ impl MemberTextForm for PathAndQuery {
 impl ReadForm for PathAndQuery {
     fn parse(text: &str) -> Result<Self, InvalidText> {
         if !text.starts_with('/') {
-            return Err(InvalidText("must begin with /".to_owned()));
+            return Err(InvalidText::new("must begin with /"));
         }
         parse(text, "a path that a request can have")
     }
@@ -324,7 +324,7 @@ impl ReadForm for PathAndQuery {
 
 fn parse<T: std::str::FromStr>(text: &str, what: &str) -> Result<T, InvalidText> {
     let parsed = text.parse();
-    parsed.map_err(|_| InvalidText(format!("must be {what}")))
+    parsed.map_err(|_| InvalidText::new(format!("must be {what}")))
 }
 
 impl ToSchema for LoginText {
@@ -389,6 +389,6 @@ impl<T, R: FnOnce(&str) -> Result<T, InvalidText>> Visitor<'_> for TextVisitor<R
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
-        (self.0)(text).map_err(|InvalidText(why)| E::custom(why))
+        (self.0)(text).map_err(invalid)
     }
 }

@@ -33,7 +33,7 @@ fn words<T: Copy>(description: &str, all: &[T], word: fn(T) -> &'static str) -> 
 /// A fault of a text that must be one of these words.
 fn must_be_one_of(names: impl IntoIterator<Item = impl Display>) -> InvalidText {
     let names: Vec<_> = names.into_iter().map(|name| name.to_string()).collect();
-    InvalidText(format!("must be one of {}", names.join(", ")))
+    InvalidText::new(format!("must be one of {}", names.join(", ")))
 }
 
 impl MemberTextForm for Role {
@@ -144,6 +144,6 @@ impl ReadForm for RefusalCode {
             return Ok(Self(text.to_owned()));
         }
         let told = "is not the code of a refusal or of a reason";
-        Err(InvalidText(told.to_owned()))
+        Err(InvalidText::new(told))
     }
 }

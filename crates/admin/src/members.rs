@@ -74,11 +74,11 @@ impl MemberFaults {
                 Ok(read) => return Some(read),
                 Err(fault) => fault,
             };
-            let MemberFault::Wrong { place, detail } = fault else {
+            let MemberFault::Wrong { place, fault } = fault else {
                 self.report_missing::<T>(values);
                 return None;
             };
-            self.report(&place, detail);
+            self.report(&place, fault);
             if place.is_empty() || !wrong.insert(place) {
                 return None;
             }
@@ -91,22 +91,27 @@ impl MemberFaults {
         };
         for name in described.required {
             if values.get(&name).is_none() {
-                self.report(&vec![name], "is missing".to_owned());
+                self.report(&vec![name], InvalidText::new("is missing"));
             }
         }
     }
 
     /// Reports what is wrong with a value.
     pub(super) fn fault<T>(&mut self, name: &str, detail: impl Into<String>) -> Option<T> {
+        self.invalid(name, InvalidText::new(detail))
+    }
+
+    /// The same, with what would do.
+    pub(super) fn invalid<T>(&mut self, name: &str, fault: InvalidText) -> Option<T> {
         let place = match name {
             "" => MemberPlace::new(),
             name => vec![name.to_owned()],
         };
-        self.report(&place, detail.into());
+        self.report(&place, fault);
         None
     }
 
-    fn report(&mut self, place: &MemberPlace, detail: String) {
+    fn report(&mut self, place: &MemberPlace, fault: InvalidText) {
         let (pointer, parameter) = match self.source {
             ValueSource::Body => (Some(pointer(place)), None),
             ValueSource::Query => (None, Some(place.concat())),
@@ -114,7 +119,8 @@ impl MemberFaults {
         self.faults.push(FieldFault {
             pointer,
             parameter,
-            detail,
+            detail: fault.message,
+            help: fault.help,
         });
     }
 
@@ -131,7 +137,7 @@ impl MemberFaults {
         parse: impl FnOnce(&str) -> Result<T, InvalidText>,
     ) -> Option<T> {
         let parsed = parse(text?.as_ref());
-        parsed.map_or_else(|InvalidText(why)| self.fault(name, why), Some)
+        parsed.map_or_else(|fault| self.invalid(name, fault), Some)
     }
 
     /// One of the `known` names, if it is there.
@@ -142,7 +148,7 @@ impl MemberFaults {
     ) -> Option<ApiName> {
         match one_of(&api?, known) {
             Ok(api) => Some(api),
-            Err(why) => self.fault("api", why),
+            Err(fault) => self.invalid("api", fault),
         }
     }
 
@@ -157,9 +163,9 @@ impl MemberFaults {
         for (index, api) in asked.iter().enumerate() {
             match one_of(api, known) {
                 Ok(api) => drop(found.insert(api)),
-                Err(why) => {
+                Err(fault) => {
                     wrong = true;
-                    self.report(&vec!["apis".to_owned(), index.to_string()], why);
+                    self.report(&vec!["apis".to_owned(), index.to_string()], fault);
                 }
             }
         }
@@ -173,17 +179,18 @@ fn pointer(place: &MemberPlace) -> String {
     place.iter().map(escaped).collect()
 }
 
-fn one_of<T>(api: &ServedApi, known: &BTreeMap<ApiName, T>) -> Result<ApiName, String> {
+fn one_of<T>(api: &ServedApi, known: &BTreeMap<ApiName, T>) -> Result<ApiName, InvalidText> {
     let parsed = api.0.parse::<ApiName>().ok();
     if let Some(found) = parsed.filter(|api| known.contains_key(api)) {
         return Ok(found);
     }
     let names: Vec<_> = known.keys().map(ApiName::as_str).collect();
-    Err(format!(
-        "there is no api {:?}; there is {}",
-        short(&api.0),
-        names.join(", ")
-    ))
+    let fault = InvalidText::new(format!("there is no api {:?}", short(&api.0)));
+    Err(match names[..] {
+        [] => fault,
+        [only] => fault.with_help(format!("name {only}, the only one")),
+        _ => fault.with_help(format!("name one of {}", names.join(", "))),
+    })
 }
 
 /// The beginning of a text, so that an answer never repeats a whole body.

@@ -62,6 +62,7 @@ fn twice(name: String) -> AdminProblem {
         pointer: None,
         parameter: Some(name),
         detail: "occurs twice".to_owned(),
+        help: None,
     }])
 }
 

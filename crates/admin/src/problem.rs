@@ -14,8 +14,10 @@ pub(super) struct AdminProblem {
     status: StatusCode,
     code: &'static str,
     detail: String,
+    help: Option<String>,
     faults: Vec<FieldFault>,
-    header: Option<(HeaderName, &'static str)>,
+    /// Boxed: few have one, and every handler returns this.
+    header: Option<Box<(HeaderName, &'static str)>>,
 }
 
 /// What is wrong with a member of a body or a parameter of a query.
@@ -32,6 +34,10 @@ pub(super) struct FieldFault {
     pub(super) parameter: Option<String>,
     /// What is wrong with it, in words without secrets.
     pub(super) detail: String,
+    /// What to give instead, in words; absent if the detail says it already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(super) help: Option<String>,
 }
 
 /// Why a request was refused (RFC 9457).
@@ -50,6 +56,10 @@ pub(super) struct ProblemDocument {
     code: &'static str,
     /// What went wrong, in words for people.
     detail: String,
+    /// What to do about it, in words for people; absent if there is nothing to add.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    help: Option<String>,
     /// What is wrong with each member or parameter; absent if that is not the problem.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldFault>,
@@ -61,6 +71,7 @@ impl AdminProblem {
             status,
             code,
             detail: detail.into(),
+            help: None,
             faults: Vec::new(),
             header: None,
         }
@@ -88,13 +99,15 @@ impl AdminProblem {
     /// The `Allow` header (RFC 9110 section 15.5.6) is added where the routes
     /// are known.
     pub(super) fn method_not_allowed(method: &Method, path: &str) -> Self {
-        let detail = format!("{path} does not take {method}; the Allow header says what it takes");
+        let detail = format!("{path} does not take {method}");
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+            .with_help("use a method that the Allow header names")
     }
 
     pub(super) fn no_key() -> Self {
-        let detail = "send the admin key: Authorization: Bearer KEY";
+        let detail = "the request has no admin key";
         let problem = Self::new(StatusCode::UNAUTHORIZED, "missing_key", detail);
+        let problem = problem.with_help("send it as Authorization: Bearer KEY");
         problem.with_header(
             header::WWW_AUTHENTICATE,
             "Bearer realm=\"countersign admin\"",
@@ -155,23 +168,43 @@ impl AdminProblem {
     }
 
     fn of_faults(status: StatusCode, code: &'static str, faults: Vec<FieldFault>) -> Self {
-        let lines: Vec<_> = faults.iter().map(FieldFault::line).collect();
+        let lines: Vec<_> = faults.iter().map(|it| it.placed(&it.detail)).collect();
+        let help: Vec<_> = match faults.as_slice() {
+            [only] => only.help.iter().cloned().collect(),
+            several => several
+                .iter()
+                .filter_map(|it| Some(it.placed(it.help.as_ref()?)))
+                .collect(),
+        };
+        let help = (!help.is_empty()).then(|| help.join("; "));
         let problem = Self::new(status, code, lines.join("; "));
-        Self { faults, ..problem }
+        Self {
+            faults,
+            help,
+            ..problem
+        }
+    }
+
+    /// The same with what to do about it.
+    #[must_use]
+    pub(super) fn with_help(self, help: impl Into<String>) -> Self {
+        let help = Some(help.into());
+        Self { help, ..self }
     }
 
     fn with_header(mut self, name: HeaderName, value: &'static str) -> Self {
-        self.header = Some((name, value));
+        self.header = Some(Box::new((name, value)));
         self
     }
 }
 
 impl FieldFault {
-    fn line(&self) -> String {
+    /// Words about it, after its place.
+    fn placed(&self, words: &str) -> String {
         let place = self.pointer.as_deref().or(self.parameter.as_deref());
         match place {
-            Some(place) if !place.is_empty() => format!("{place}: {}", self.detail),
-            _ => self.detail.clone(),
+            Some(place) if !place.is_empty() => format!("{place}: {words}"),
+            _ => words.to_owned(),
         }
     }
 }
@@ -184,12 +217,13 @@ impl IntoResponse for AdminProblem {
             status: self.status.as_u16(),
             code: self.code,
             detail: self.detail,
+            help: self.help,
             errors: self.faults,
         };
         let body = serde_json::to_vec(&document).unwrap_or_default();
         let media = [(header::CONTENT_TYPE, "application/problem+json")];
         let mut response = (self.status, media, body).into_response();
-        if let Some((name, value)) = self.header {
+        if let Some((name, value)) = self.header.map(|it| *it) {
             response
                 .headers_mut()
                 .insert(name, HeaderValue::from_static(value));
@@ -200,13 +234,16 @@ impl IntoResponse for AdminProblem {
 
 impl From<StoreUnavailable> for AdminProblem {
     fn from(unavailable: StoreUnavailable) -> Self {
-        Self::unavailable(match unavailable {
-            StoreUnavailable::Busy => "the store is overloaded; nothing was changed",
-            StoreUnavailable::Stopped => "the server is stopping; nothing was changed",
-            StoreUnavailable::Failed => {
-                "the store failed; look whether the change was made before you repeat it"
+        match unavailable {
+            StoreUnavailable::Busy => {
+                Self::unavailable("the store is overloaded, and nothing was changed")
             }
-        })
+            StoreUnavailable::Stopped => {
+                Self::unavailable("the server is stopping, and nothing was changed")
+            }
+            StoreUnavailable::Failed => Self::unavailable("the store failed")
+                .with_help("look whether the change was made before you repeat it"),
+        }
     }
 }
 

@@ -22,7 +22,7 @@ impl InstantOrAge {
             return Ok(Self::Age(age));
         }
         let parsed = text.parse().map_err(|_| {
-            InvalidText("must be an RFC 3339 instant, or how long ago: 90s, 30m, 2h, 1d".to_owned())
+            InvalidText::new("must be an RFC 3339 instant, or how long ago: 90s, 30m, 2h, 1d")
         });
         parsed.map(Self::Instant)
     }

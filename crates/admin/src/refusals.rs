@@ -189,8 +189,9 @@ async fn find(
         )),
         (Some(_), Some(_)) => Err(AdminProblem::not_found(
             "several_refusals",
-            "the ids of several refusals begin so: write more of the id",
-        )),
+            "the ids of several refusals begin so",
+        )
+        .with_help("write more of the id")),
     }
 }
 

@@ -134,11 +134,15 @@ fn login_of(dialect: &Dialect, text: &str) -> Result<String, InvalidText> {
     {
         return Ok(login);
     }
-    Err(InvalidText(format!(
-        "has not the form that the dialect {} fixes for logins; leave it out to have one generated",
+    Err(InvalidText::new(format!(
+        "does not have the form that the dialect {} fixes for logins",
         dialect.name()
-    )))
+    ))
+    .with_help(GENERATED))
 }
+
+/// What to do about a login or secret that is not accepted.
+const GENERATED: &str = "leave it out to have one generated";
 
 /// A prefix selects one of several forms of logins, so exactly one must match.
 fn prefix_of(dialect: &Dialect, text: &str) -> Result<String, InvalidText> {
@@ -146,7 +150,7 @@ fn prefix_of(dialect: &Dialect, text: &str) -> Result<String, InvalidText> {
     if form.is_some_and(|form| form.generate_login(Some(text), &mut |_| ()).is_some()) {
         return Ok(text.to_owned());
     }
-    Err(InvalidText(format!(
+    Err(InvalidText::new(format!(
         "the dialect {} has no form of login that begins so",
         dialect.name()
     )))
@@ -160,30 +164,39 @@ const MAX_SECRET: usize = 1_024;
 
 fn secret_of(api: &IssuingApi, text: &str) -> Result<Secret, InvalidText> {
     let form = api.dialect().credential();
-    let wrong = if !api.settings.passwords {
-        "this api takes generated keys only: leave secret out to have one generated, or set \
-         passwords = true for the api"
+    let (wrong, help) = if !api.settings.passwords {
+        let help = "leave it out to have one generated, or set `passwords = true` for the api";
+        (
+            "cannot be chosen, since this api takes generated keys only",
+            help,
+        )
     } else if text.chars().count() < MIN_SECRET || text.len() > MAX_SECRET {
-        "must have 8 characters or more, and 1024 bytes at most; leave it out to have one generated"
+        (
+            "must have 8 characters or more, and 1024 bytes at most",
+            GENERATED,
+        )
     } else if text.chars().any(char::is_control) {
-        "must have no control characters"
+        ("must have no control characters", GENERATED)
     } else if form.is_some_and(|form| !form.secret_matches(text)) {
-        "has not the form that the dialect fixes for secrets; leave it out to have one generated"
+        (
+            "does not have the form that the dialect fixes for secrets",
+            GENERATED,
+        )
     } else {
         let secret = Secret::from(text);
         return match secret.unseen_end().or_else(|| blank_end(text)) {
-            Some(unseen) => Err(InvalidText(unseen)),
+            Some(unseen) => Err(InvalidText::new(unseen).with_help("remove it")),
             None => Ok(secret),
         };
     };
-    Err(InvalidText(wrong.to_owned()))
+    Err(InvalidText::new(wrong).with_help(help))
 }
 
 /// A space at the beginning or end: nobody sees it, and forms and shells cut it off. A
 /// vendor's secret may have one, but a password that is chosen here need not.
 fn blank_end(text: &str) -> Option<String> {
     let blank = text.starts_with(' ') || text.ends_with(' ');
-    let told = "begins or ends with a blank, which cannot be seen: remove it";
+    let told = "begins or ends with a blank, which cannot be seen";
     blank.then(|| told.to_owned())
 }
 

@@ -108,11 +108,11 @@ fn an_api_with_keys_of_two_algorithms_wants_to_know_which() {
     let server = Server::start("[apis.pay]\ndialect = 'b2binpay'\n");
     let (code, said) = server.operate(&["key", "rotate", "--api", "pay"]);
     assert_eq!(code, Some(1));
-    let said = said.as_str().unwrap();
-    assert!(
-        said.contains("because the api has several: HS256 or RS256"),
-        "{said}"
-    );
+    let said: serde_json::Value = serde_json::from_str(said.as_str().unwrap()).unwrap();
+    let several = "/algorithm: is needed, because the api has several";
+    assert_eq!(said["message"], several);
+    assert_eq!(said["help"], "name HS256 or RS256");
+    assert_eq!(said["details"]["problem"]["help"], said["help"]);
     let rotate = ["key", "rotate", "--api", "pay", "--algorithm", "HS256"];
     let (code, rotated) = server.operate(&rotate);
     assert_eq!(code, Some(0), "{rotated}");

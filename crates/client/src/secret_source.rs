@@ -130,7 +130,10 @@ fn read_variable(name: &str) -> Result<Secret, Error> {
     match secret.ok().filter(|it| !it.expose().is_empty()) {
         Some(secret) => match secret.unseen_end() {
             None => Ok(secret),
-            Some(why) => Err(fault(format!("the secret in the variable {name} {why}"))),
+            Some(why) => {
+                let fault = fault(format!("the secret in the variable {name} {why}"));
+                Err(fault.with_help("remove it"))
+            }
         },
         None => Err(fault(format!(
             "the variable {name}, which should hold the secret, is empty or not set"
@@ -192,7 +195,7 @@ async fn read_line(from: impl AsyncRead + Unpin) -> Result<Secret, String> {
 fn one_line(text: &str) -> Result<Secret, String> {
     let line = Secret::from(text.trim_end_matches(['\n', '\r']));
     match line.unseen_end() {
-        Some(unseen) => Err(format!("what it holds {unseen}")),
+        Some(unseen) => Err(format!("what it holds {unseen}: remove it")),
         None if line.expose().is_empty() => Err("it is empty".to_owned()),
         None => Ok(line),
     }

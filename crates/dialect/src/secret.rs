@@ -32,9 +32,7 @@ impl Secret {
             '\u{a0}' => "a no-break space (U+00A0)".to_owned(),
             c => format!("the character U+{:04X}", u32::from(c)),
         };
-        Some(format!(
-            "{verb} with {what}, which cannot be seen: remove it"
-        ))
+        Some(format!("{verb} with {what}, which cannot be seen"))
     }
 }
 

@@ -19,8 +19,30 @@ pub struct ApiName(String);
 
 /// Why a text is not a valid [`ApiName`], [`AccountId`], login or network.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct InvalidText(pub String);
+#[error("{message}")]
+pub struct InvalidText {
+    /// What is wrong with it.
+    pub message: String,
+    /// What to write instead, unless the message says it already.
+    pub help: Option<String>,
+}
+
+impl InvalidText {
+    /// What is wrong with it.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            help: None,
+        }
+    }
+
+    /// The same with what to write instead.
+    #[must_use]
+    pub fn with_help(self, help: impl Into<String>) -> Self {
+        let help = Some(help.into());
+        Self { help, ..self }
+    }
+}
 
 impl ApiName {
     /// The name as text.
@@ -41,9 +63,8 @@ impl FromStr for ApiName {
         if fits {
             return Ok(Self(text.to_owned()));
         }
-        Err(InvalidText(format!(
-            "{text:?} is not an api name: use 1 to 64 of a-z, 0-9, - and _, beginning with a letter"
-        )))
+        Err(InvalidText::new(format!("{text:?} is not an api name"))
+            .with_help("use 1 to 64 of a-z, 0-9, - and _, beginning with a letter"))
     }
 }
 
@@ -170,16 +191,16 @@ impl fmt::Debug for StoredSecret {
 pub fn check_login(login: &str) -> Result<(), InvalidText> {
     let length = login.chars().count();
     if length == 0 || length > 128 {
-        return Err(InvalidText(format!(
+        return Err(InvalidText::new(format!(
             "a login has 1 to 128 characters, this one has {length}"
         )));
     }
     if login.chars().any(char::is_control) {
-        return Err(InvalidText("a login has no control characters".to_owned()));
+        return Err(InvalidText::new("a login has no control characters"));
     }
     if login.trim() != login {
-        return Err(InvalidText(
-            "a login does not begin or end with white space".to_owned(),
+        return Err(InvalidText::new(
+            "a login does not begin or end with white space",
         ));
     }
     Ok(())
@@ -261,9 +282,8 @@ fn network(text: &str) -> Result<IpNet, InvalidText> {
     };
     match parsed {
         Some(network) => Ok(fold_mapped(network.trunc())),
-        None => Err(InvalidText(format!(
-            "{text:?} is not a network: write 192.0.2.0/24, 2001:db8::/32 or a single address"
-        ))),
+        None => Err(InvalidText::new(format!("{text:?} is not a network"))
+            .with_help("write 192.0.2.0/24, 2001:db8::/32 or a single address")),
     }
 }
 
@@ -335,7 +355,10 @@ mod tests {
             " 10.0.0.1",
         ] {
             let error = Allowlist::parse(&["10.0.0.1", bad]).unwrap_err();
-            assert!(error.0.contains("is not a network"), "{bad:?}: {error}");
+            assert!(
+                error.message.contains("is not a network"),
+                "{bad:?}: {error}"
+            );
         }
     }
 

@@ -72,7 +72,7 @@ pub enum RingFault {
     #[error("a key ring has keys of one algorithm only")]
     Mixed,
     /// There is no key that a rotation could make active.
-    #[error("there is no pending key: publish one before rotating")]
+    #[error("there is no pending key")]
     NoPending,
     /// The ring has no such key, or the key is dead already.
     #[error("the key is not alive")]

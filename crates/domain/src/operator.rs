@@ -45,8 +45,8 @@ impl ApiScope {
 pub fn check_admin_key_name(name: &str) -> Result<(), InvalidText> {
     match name.parse::<ApiName>() {
         Ok(_) => Ok(()),
-        Err(_) => Err(InvalidText(
-            "must be 1 to 64 of a-z, 0-9, - and _, beginning with a letter".to_owned(),
+        Err(_) => Err(InvalidText::new(
+            "must be 1 to 64 of a-z, 0-9, - and _, beginning with a letter",
         )),
     }
 }

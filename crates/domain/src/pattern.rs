@@ -13,6 +13,7 @@
 
 use std::cmp::Ordering;
 
+use crate::account::InvalidText;
 use crate::path::JudgedPath;
 
 /// A compiled pattern.
@@ -53,10 +54,11 @@ impl PathPattern {
     ///
     /// # Errors
     ///
-    /// A sentence about what is wrong: the text does not begin with `/`, or a segment has
-    /// none of the forms above.
-    pub fn compile(text: &str, slash_optional: bool) -> Result<Self, String> {
-        let path = text.strip_prefix('/').ok_or("it does not begin with /")?;
+    /// What is wrong: the text does not begin with `/`, or a segment has none of the forms
+    /// above.
+    pub fn compile(text: &str, slash_optional: bool) -> Result<Self, InvalidText> {
+        let path = text.strip_prefix('/');
+        let path = path.ok_or_else(|| InvalidText::new("it does not begin with /"))?;
         let mut parts: Vec<&str> = path.split('/').collect();
         let last = parts.pop_if(|part| matches!(*part, "*" | ""));
         let end = match last {
@@ -190,7 +192,7 @@ impl PatternEnd {
     }
 }
 
-fn segment(part: &str) -> Result<PatternSegment, String> {
+fn segment(part: &str) -> Result<PatternSegment, InvalidText> {
     if part == "{login}" {
         return Ok(PatternSegment::Login);
     }
@@ -198,9 +200,8 @@ fn segment(part: &str) -> Result<PatternSegment, String> {
     match name {
         Some(name) if is_name(name) => Ok(PatternSegment::Any),
         None if is_text(part) => Ok(PatternSegment::Text(part.to_owned())),
-        _ => Err(format!(
-            "{part:?} is not a segment: write plain text, {{login}}, {{name}}, or * at the end"
-        )),
+        _ => Err(InvalidText::new(format!("{part:?} is not a segment"))
+            .with_help("write plain text, {login}, {name}, or * at the end")),
     }
 }
 

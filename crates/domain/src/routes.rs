@@ -7,6 +7,7 @@
 
 mod exposed;
 
+use crate::account::InvalidText;
 use crate::path::JudgedPath;
 use crate::pattern::PathPattern;
 use crate::scopes::Scopes;
@@ -55,7 +56,7 @@ pub enum RouteFault {
         /// The path.
         path: String,
         /// What is wrong with it.
-        why: String,
+        why: InvalidText,
     },
     /// A rule lies outside everything that the api guards.
     #[error("{0:?} is outside the paths that the api guards, so its rule would never apply")]
@@ -69,7 +70,7 @@ pub enum RouteFault {
         /// The path of the rule.
         path: String,
         /// What is wrong with its scopes.
-        why: String,
+        why: InvalidText,
     },
     /// Two rules decide about the same method and path.
     #[error("{first:?} and {second:?} are rules for the same requests")]
@@ -79,6 +80,16 @@ pub enum RouteFault {
         /// The path of the second.
         second: String,
     },
+}
+
+impl RouteFault {
+    /// What to write instead, if that is known.
+    pub fn help(&self) -> Option<&str> {
+        match self {
+            Self::Pattern { why, .. } | Self::Scope { why, .. } => why.help.as_deref(),
+            Self::Outside(_) | Self::ScopesInPublic(_) | Self::Twice { .. } => None,
+        }
+    }
 }
 
 /// The compiled rules of an api. The default guards nothing.
@@ -226,9 +237,9 @@ impl CompiledRule {
         if rule.access == RouteAccess::Public && !rule.scopes.is_empty() {
             return Err(RouteFault::ScopesInPublic(rule.path));
         }
-        let scopes = Scopes::parse(&rule.scopes).map_err(|invalid| RouteFault::Scope {
+        let scopes = Scopes::parse(&rule.scopes).map_err(|why| RouteFault::Scope {
             path: rule.path,
-            why: invalid.to_string(),
+            why,
         })?;
         Ok(Self {
             methods: rule.methods,

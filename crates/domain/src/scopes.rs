@@ -21,7 +21,7 @@ impl Scopes {
     /// One of them is not a scope token, or there are too many.
     pub fn parse<T: AsRef<str>>(tokens: &[T]) -> Result<Self, InvalidText> {
         if tokens.len() > 64 {
-            return Err(InvalidText("there are more than 64 scopes".to_owned()));
+            return Err(InvalidText::new("there are more than 64 scopes"));
         }
         let parsed = tokens.iter().map(|token| scope(token.as_ref()));
         parsed.collect::<Result<_, _>>().map(Self)
@@ -48,9 +48,8 @@ fn scope(text: &str) -> Result<String, InvalidText> {
     if (1..=64).contains(&text.len()) && text.bytes().all(fits) {
         return Ok(text.to_owned());
     }
-    Err(InvalidText(format!(
-        "{text:?} is not a scope: write 1 to 64 visible characters without spaces, quotes and \\"
-    )))
+    Err(InvalidText::new(format!("{text:?} is not a scope"))
+        .with_help("write 1 to 64 visible characters without spaces, quotes and \\"))
 }
 
 #[cfg(test)]
@@ -91,7 +90,7 @@ mod tests {
         let many: Vec<String> = (0..65).map(|number| format!("scope-{number}")).collect();
         assert!(Scopes::parse(&many[..64]).is_ok());
         let refused = Scopes::parse(&many).unwrap_err();
-        assert_eq!(refused.0, "there are more than 64 scopes");
+        assert_eq!(refused.message, "there are more than 64 scopes");
         assert!(Scopes::parse(&["a".repeat(64)]).is_ok());
     }
 }

@@ -46,10 +46,7 @@ enum AllowedOrigins {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OriginFault {
     /// It is not how a browser would write any origin.
-    #[error(
-        "{0:?} is not an origin as browsers send it: write the scheme, the host in lower case \
-         and a port that is not the scheme's own, like \"https://app.example.com\""
-    )]
+    #[error("{0:?} is not an origin as browsers send it")]
     NotSent(String),
     /// Every sandboxed frame and every local file has this origin.
     #[error(
@@ -58,24 +55,35 @@ pub enum OriginFault {
     )]
     Null,
     /// Every origin is allowed, and some are named as well.
-    #[error("\"*\" allows every origin, so it must stand alone")]
+    #[error("\"*\" allows every origin, but others are named as well")]
     AnyBesideOthers,
 }
 
 impl OriginFault {
-    /// What was probably meant, if that can be guessed.
-    pub fn suggestion(&self) -> Option<String> {
-        let Self::NotSent(text) = self else {
-            return None;
-        };
-        let text = text.trim().to_ascii_lowercase();
-        let (scheme, rest) = text.split_once("://")?;
-        let authority = rest.split(['/', '?', '#']).next()?;
-        let own = default_port(scheme).map(|port| format!(":{port}"));
-        let host = own.and_then(|port| authority.strip_suffix(port.as_str()));
-        let origin = format!("{scheme}://{}", host.unwrap_or(authority));
-        is_origin(&origin).then_some(origin)
+    /// What to write instead, if that is known.
+    pub fn help(&self) -> Option<String> {
+        match self {
+            Self::NotSent(text) => Some(match suggestion(text) {
+                Some(origin) => format!("did you mean `{origin}`?"),
+                None => "write the scheme, the host in lower case and a port that is not the \
+                         scheme's own, such as \"https://app.example.com\""
+                    .to_owned(),
+            }),
+            Self::Null => None,
+            Self::AnyBesideOthers => Some("write it alone, or leave it out".to_owned()),
+        }
     }
+}
+
+/// The origin that was probably meant, if that can be guessed.
+fn suggestion(text: &str) -> Option<String> {
+    let text = text.trim().to_ascii_lowercase();
+    let (scheme, rest) = text.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let own = default_port(scheme).map(|port| format!(":{port}"));
+    let host = own.and_then(|port| authority.strip_suffix(port.as_str()));
+    let origin = format!("{scheme}://{}", host.unwrap_or(authority));
+    is_origin(&origin).then_some(origin)
 }
 
 impl CorsPolicy {

@@ -23,13 +23,23 @@ pub struct ApiSite {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SiteFault {
     /// A text is not a host name.
-    #[error("{0:?} is not a host: write a name in lower case or an address, no port, no wildcard")]
+    #[error("{0:?} is not a host")]
     Host(String),
     /// A text is not a valid prefix.
-    #[error(
-        "{0:?} is not a prefix: write /name, plain segments after one slash each, none at the end"
-    )]
+    #[error("{0:?} is not a prefix")]
     Prefix(String),
+}
+
+impl SiteFault {
+    /// What to write instead.
+    pub fn help(&self) -> &'static str {
+        match self {
+            Self::Host(_) => "write a name in lower case or an address, without port or wildcard",
+            Self::Prefix(_) => {
+                "write /name: plain segments, each after one slash, and no slash at the end"
+            }
+        }
+    }
 }
 
 impl ApiSite {

@@ -137,8 +137,18 @@ pub enum UpstreamFault {
     #[error("a certificate cannot be issued for {0:?}")]
     Name(String),
     /// The path of the health check is not valid.
-    #[error("{0:?} is not a path: write one that begins with /, plain ASCII")]
+    #[error("{0:?} is not a path")]
     HealthPath(String),
+}
+
+impl UpstreamFault {
+    /// What to do about it, if there is something to do.
+    pub fn help(&self) -> Option<&'static str> {
+        match self {
+            Self::HealthPath(_) => Some("write one that begins with / and is plain ASCII"),
+            Self::Roots(_) | Self::Name(_) => None,
+        }
+    }
 }
 
 /// Connections to an upstream.

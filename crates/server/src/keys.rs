@@ -67,22 +67,16 @@ pub enum KeysFault {
     #[error("the api has no {0} keys")]
     OtherAlgorithm(Algorithm),
     /// A key is published already.
-    #[error("the key {0} is pending already: rotate to it, or kill it")]
+    #[error("the key {0} is pending already")]
     Pending(Kid),
     /// There is no pending key, and others must know the next one first.
-    #[error(
-        "no key is pending: publish one and rotate ten minutes later, or rotate with now, which \
-         makes others refuse new tokens until they read the key set"
-    )]
+    #[error("no key is pending")]
     NotPublished,
     /// The pending key is so new that others may not know it.
-    #[error(
-        "the pending key was published {0} s ago, and others may not have read it: wait until \
-         600 s, or rotate with now"
-    )]
+    #[error("the pending key was published {0} s ago, and others may not have read it")]
     TooYoung(u64),
     /// Too many keys are alive.
-    #[error("{0}: wait until a retiring one is gone, or kill it")]
+    #[error(transparent)]
     Ring(RingFault),
     /// A key could not be made, sealed or opened.
     #[error(transparent)]
@@ -93,6 +87,30 @@ pub enum KeysFault {
     /// The change was cut off.
     #[error("the change of keys was interrupted")]
     CutOff,
+}
+
+impl KeysFault {
+    /// What to do about it, if there is something to do.
+    pub fn help(&self) -> Option<&'static str> {
+        match self {
+            Self::Pending(_) => Some("rotate to it, or kill it"),
+            Self::NotPublished => Some(
+                "publish one and rotate ten minutes later, or rotate with `now`, which makes \
+                 others refuse new tokens until they read the key set",
+            ),
+            Self::TooYoung(_) => Some("wait until 600 s have passed, or rotate with `now`"),
+            Self::Ring(RingFault::TooMany(_)) => {
+                Some("wait until a retiring one is gone, or kill it")
+            }
+            Self::Ring(RingFault::NoPending) => Some("publish one before rotating"),
+            Self::Api(fault) => fault.help(),
+            Self::Ring(_)
+            | Self::NoKey
+            | Self::OtherAlgorithm(_)
+            | Self::Store(_)
+            | Self::CutOff => None,
+        }
+    }
 }
 
 /// What changes the keys of an api. Cheap to clone.

@@ -28,7 +28,13 @@ pub(crate) struct AccessRules {
 pub struct AllowFault(Vec<RouteFault>);
 
 fn joined(faults: &[RouteFault]) -> String {
-    let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
+    let faults: Vec<_> = faults
+        .iter()
+        .map(|fault| match fault.help() {
+            Some(help) => format!("{fault} ({help})"),
+            None => fault.to_string(),
+        })
+        .collect();
     faults.join("; ")
 }
 

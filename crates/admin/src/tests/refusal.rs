@@ -71,7 +71,7 @@ fn bad_secrets() -> Vec<(Value, &'static str, &'static str)> {
         (
             json!({ "api": "pay", "secret": "a secret " }),
             "/secret",
-            "begins or ends with a blank",
+            "begins or ends with a blank, which cannot be seen (remove it)",
         ),
         (
             json!({ "api": "pay", "secret": true }),
@@ -91,7 +91,11 @@ fn bad_accounts() -> Vec<(Value, &'static str, &'static str)> {
     let long = "x".repeat(129);
     vec![
         (json!({}), "/api", "is missing"),
-        (json!({ "api": "nope" }), "/api", "there is coin, pay"),
+        (
+            json!({ "api": "nope" }),
+            "/api",
+            "there is no api \"nope\" (name one of coin, pay)",
+        ),
         (json!({ "api": 1 }), "/api", "must be text, not a number"),
         (json!({ "api": null }), "/api", "must be text, not null"),
         (json!({ "api": "pay", "login": "" }), "/login", "1 to 128"),
@@ -143,7 +147,7 @@ fn bad_accounts() -> Vec<(Value, &'static str, &'static str)> {
         (
             json!({ "api": "pay", "allow": ["::1", "x"] }),
             "/allow/1",
-            "is not a network",
+            "\"x\" is not a network (write 192.0.2.0/24, ",
         ),
         (
             json!({ "api": "pay", "allow": [1] }),
@@ -163,9 +167,16 @@ fn bad_accounts() -> Vec<(Value, &'static str, &'static str)> {
         (
             json!({ "api": "pay", "a/b~": 1 }),
             "/a~1b~0",
-            "is unknown; known here: api",
+            "is unknown (use one of api,",
         ),
     ]
+}
+
+/// What is wrong, and in brackets what would do.
+fn told(fault: &Value) -> String {
+    let detail = fault["detail"].as_str().unwrap();
+    let help = fault["help"].as_str();
+    help.map_or_else(|| detail.to_owned(), |help| format!("{detail} ({help})"))
 }
 
 #[tokio::test]
@@ -175,8 +186,12 @@ async fn a_wrong_member_is_named_by_its_pointer() {
         let reply = server.post(ACCOUNTS, body.clone()).await;
         assert_eq!(reply.problem(), (422, "invalid_members"), "{body}");
         assert_eq!(reply.body["errors"][0]["pointer"], pointer, "{body}");
-        let told = reply.body["errors"][0]["detail"].as_str().unwrap();
+        let told = told(&reply.body["errors"][0]);
         assert!(told.contains(detail), "{body}: {told}");
+        assert_eq!(
+            reply.body["help"], reply.body["errors"][0]["help"],
+            "{body}"
+        );
         assert_eq!(reply.body["errors"].as_array().unwrap().len(), 1, "{body}");
     }
     let stored = server.get(ACCOUNTS).await;
@@ -197,6 +212,8 @@ async fn every_mistake_is_told_at_once() {
     assert_eq!(pointers, ["/allow/0", "/id", "/login", "/stat"]);
     let detail = reply.body["detail"].as_str().unwrap();
     assert!(detail.contains("/stat: is unknown"), "{detail}");
+    let help = reply.body["help"].as_str().unwrap();
+    assert!(help.starts_with("/stat: use one of "), "{help}");
     let both = json!({ "api": "coin", "login_prefix": "btc",
         "login": "apr-0123456789abcdef0123456789abcdef" });
     let both = server.post(ACCOUNTS, both).await;
@@ -408,6 +425,8 @@ async fn a_change_must_change_something() {
     let list = server.get(&format!("{account}/credentials")).await;
     let credential = format!("{account}/credentials/{}", list.body["items"][0]["id"]);
     let empty = server.patch(&credential, json!({})).await;
-    let detail = &empty.body["errors"][0]["detail"];
-    assert_eq!(detail, "holds nothing to change: give state or scopes");
+    assert_eq!(
+        told(&empty.body),
+        "holds nothing to change (give state or scopes)"
+    );
 }

@@ -179,12 +179,8 @@ async fn the_owners_key_is_listed_in_its_place_and_ends_with_its_file_only() {
     );
     let refused = server.delete("/admin/v1/admin-keys/owner").await;
     assert_eq!(refused.problem(), (409, "owners_admin_key"));
-    assert!(
-        refused.body["detail"]
-            .as_str()
-            .unwrap()
-            .contains("admin.key")
-    );
+    let help = refused.body["help"].as_str().unwrap();
+    assert!(help.contains("delete the file admin.key"), "{help}");
 }
 
 #[tokio::test]

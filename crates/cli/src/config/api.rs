@@ -8,6 +8,7 @@ use std::time::Duration;
 use countersign_client::NamedFile;
 use countersign_dialect::document::{TomlKey, TomlTable, TomlValue, did_you_mean, duration_text};
 use countersign_dialect::{Dialect, Mistake, VendorPreset};
+use countersign_domain::account::InvalidText;
 use countersign_domain::session::{DEFAULT_WINDOW, SessionLifetimes};
 use countersign_domain::{ApiLimits, ApiName};
 use countersign_gateway::{ApiSite, CorsPolicy, SiteFault};
@@ -189,9 +190,7 @@ fn origins() -> ValueKind<Option<CorsPolicy>> {
         let policy = CorsPolicy::parse(&value.texts()?);
         let policy = policy.map_err(|faults| {
             for fault in faults {
-                let meant = fault.suggestion();
-                let meant = meant.map(|origin| format!("did you mean `{origin}`?"));
-                value.blame(fault.to_string(), meant);
+                value.blame(fault.to_string(), fault.help());
             }
         });
         policy.ok()
@@ -217,7 +216,7 @@ impl ApiReader<'_, '_> {
         let parsed: Option<ApiName> = name
             .name
             .parse()
-            .map_err(|error| apis.blame_key(name, format!("{error}"), None))
+            .map_err(|InvalidText { message, help }| apis.blame_key(name, message, help))
             .ok();
         let dialect = self.table.get("dialect");
         let dialect = dialect.and_then(|value| self.dialect(&value));
@@ -313,9 +312,10 @@ fn site(given: &GivenValues<'_>) -> Option<ApiSite> {
                 SiteFault::Host(_) => hosts,
                 SiteFault::Prefix(_) => prefix,
             };
-            place
-                .iter()
-                .for_each(|it| it.blame(fault.to_string(), None));
+            let help = Some(fault.help().to_owned());
+            if let Some(place) = place {
+                place.blame(fault.to_string(), help);
+            }
         }
     });
     faults.ok()

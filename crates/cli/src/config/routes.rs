@@ -62,7 +62,7 @@ pub(super) fn routes(
             | RouteFault::Twice { second: path, .. }) = &fault;
             let rule = paths.iter().rposition(|written| written == path);
             let place = rule.and_then(|rule| places.get(rule)).unwrap_or(guards);
-            place.blame(fault.to_string(), None);
+            place.blame(fault.to_string(), fault.help().map(str::to_owned));
         }
     });
     routes.ok().filter(|_| good)

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use countersign_dialect::document::{TomlTable, TomlValue};
+use countersign_domain::account::InvalidText;
 use countersign_gateway::{AddressPolicy, AddressSource, TrustedProxies};
 use countersign_transport::{ListenerLimits, ListenerTls};
 use serde_json::Value;
@@ -188,7 +189,7 @@ fn proxies() -> ValueKind<TrustedProxies> {
     let read = |value: &TomlValue<'_>, _: &Path| {
         let parsed = TrustedProxies::parse(&value.texts()?);
         parsed
-            .map_err(|fault| value.blame(fault.to_string(), None))
+            .map_err(|InvalidText { message, help }| value.blame(message, help))
             .ok()
     };
     let shown = |it: &TrustedProxies| it.networks().iter().map(ToString::to_string).collect();
@@ -245,7 +246,9 @@ fn tls(given: &GivenValues<'_>, keys: [&str; 2], base: &Path) -> Wanted {
         return Wanted::Some(None);
     };
     let loaded = ListenerTls::load(&certificate_file, &key_file);
-    let loaded = loaded.map_err(|fault| certificate.blame(fault.to_string(), None));
+    let loaded = loaded.map_err(|fault| {
+        certificate.blame(fault.to_string(), fault.help().map(str::to_owned));
+    });
     Wanted::Some(loaded.ok().map(|tls| TlsSection {
         certificate: certificate_file,
         key: key_file,

@@ -116,7 +116,9 @@ pub(super) fn read_section<'d>(
     let given = upstream_settings().read(api, base, &mut upstream);
     if let Some(value) = given.sound("upstream") {
         let checked = upstream.settings.check();
-        checked.unwrap_or_else(|fault| value.blame(fault.to_string(), None));
+        checked.unwrap_or_else(|fault| {
+            value.blame(fault.to_string(), fault.help().map(str::to_owned));
+        });
     }
     Some((given, upstream))
 }

@@ -193,15 +193,17 @@ impl Admin {
     /// A problem that the server told (RFC 9457).
     fn problem_failure(&self, status: StatusCode, problem: &Value) -> Failure {
         let detail = printable(problem["detail"].as_str().unwrap_or_default());
+        let help = problem["help"].as_str().map(printable);
         let failure = match status {
             StatusCode::UNAUTHORIZED => {
                 let file = self.address.key_file.display();
-                Failure::refused(format!("{detail} (it comes from {file})"))
+                Failure::refused(detail).with_help(format!("the admin key comes from {file}"))
             }
             StatusCode::FORBIDDEN => Failure::refused(detail),
             StatusCode::SERVICE_UNAVAILABLE => Failure::unavailable(detail),
             _ => Failure::failed(detail),
         };
+        let failure = failure.with_help_of(help);
         failure.with_details(json!({ "problem": problem }))
     }
 

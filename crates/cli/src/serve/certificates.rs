@@ -4,7 +4,7 @@
 use std::time::{Duration, SystemTime};
 
 use countersign_store::Store;
-use countersign_transport::ListenerTls;
+use countersign_transport::{ListenerTls, TlsFault};
 
 use crate::config::TlsSection;
 
@@ -38,10 +38,7 @@ pub(super) fn read_again(section: &TlsSection) {
 
 /// One that cannot be read stays as it was: what is served now is better than
 /// nothing.
-fn look<E: std::fmt::Display>(
-    section: &TlsSection,
-    read: impl FnOnce(&ListenerTls) -> Result<bool, E>,
-) {
+fn look(section: &TlsSection, read: impl FnOnce(&ListenerTls) -> Result<bool, TlsFault>) {
     let file = section.certificate.display();
     let outcome = match read(&section.tls) {
         Ok(false) => return,
@@ -51,7 +48,8 @@ fn look<E: std::fmt::Display>(
             "done"
         }
         Err(fault) => {
-            tracing::error!(%file, %fault, "the certificate cannot be read: the old one stays in use");
+            let help = fault.help();
+            tracing::error!(%file, %fault, help, "the certificate cannot be read: the old one stays in use");
             "failed"
         }
     };

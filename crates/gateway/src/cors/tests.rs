@@ -199,7 +199,11 @@ fn what_no_browser_sends_is_no_origin() {
     ] {
         let faults = CorsPolicy::parse(&[text]).unwrap_err();
         assert_eq!(faults, [OriginFault::NotSent(text.to_owned())]);
-        assert_eq!(faults[0].suggestion().as_deref(), meant, "{text}");
+        let help = faults[0].help().unwrap();
+        match meant {
+            Some(meant) => assert_eq!(help, format!("did you mean `{meant}`?"), "{text}"),
+            None => assert!(help.starts_with("write the scheme"), "{text}: {help}"),
+        }
     }
     let faults = CorsPolicy::parse(&["*", "null", PAGE]).unwrap_err();
     assert_eq!(faults, [OriginFault::AnyBesideOthers, OriginFault::Null]);

@@ -141,8 +141,9 @@ fn each_fault_of_a_file_is_told_with_its_name() {
     ] {
         issues.served.become_like(&issues.old);
         fs::write(file, content).unwrap();
-        let told = issues.load().unwrap_err().to_string();
-        assert!(told.contains(said), "{told}");
+        let fault = issues.load().unwrap_err();
+        assert!(fault.to_string().contains(said), "{fault}");
+        assert!(fault.help().is_some(), "{fault}");
     }
     fs::remove_file(key).unwrap();
     let told = issues.load().unwrap_err().to_string();
