@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use axum::Json;
 use axum::extract::State;
+use countersign_domain::account::InvalidText;
 use countersign_domain::{ApiScope, Role, Timestamp};
 use serde::{Deserialize, Serialize};
 use tracing::info;
@@ -212,7 +213,8 @@ fn wanted(
         faults.fault::<()>("name", told);
     }
     if apis.as_ref().is_some_and(BTreeSet::is_empty) {
-        faults.fault::<()>("apis", "names no api; leave it out for all");
+        let none = InvalidText::new("names no api");
+        faults.invalid::<()>("apis", none.with_help("leave it out for all"));
     }
     if expires_at.is_some_and(|end| end <= admin.store.now()) {
         faults.fault::<()>("expires_at", "is in the past");

@@ -159,14 +159,20 @@ fn output(words: &[OsString]) -> Output {
 
 /// The parser's complaint as one of ours: its tips, and where to read more, are help.
 fn failure(error: &clap::Error) -> Failure {
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return no_subcommand(&error.to_string());
+    }
     let text = error.to_string();
     let mut message = Vec::new();
     let fault = std::error::Error::source(error).and_then(|it| it.downcast_ref::<ArgumentFault>());
     let help = fault.and_then(ArgumentFault::help);
     let mut help: Vec<_> = help.map(str::to_owned).into_iter().collect();
     for line in text.trim_start_matches("error: ").lines() {
-        if let Some(tip) = line.trim_start().strip_prefix("tip: ") {
+        let words = line.trim_start();
+        if let Some(tip) = words.strip_prefix("tip: ") {
             help.push(tip.to_owned());
+        } else if let Some(values) = words.strip_prefix("[possible values: ") {
+            help.push(format!("write one of {}", values.trim_end_matches(']')));
         } else if let Some(more) = line.strip_prefix("For more information, try ") {
             help.push(format!("for more, try {}", more.trim_end_matches('.')));
         } else if !line.is_empty() {
@@ -178,6 +184,20 @@ fn failure(error: &clap::Error) -> Failure {
         return failure;
     }
     failure.with_help(help.join("; "))
+}
+
+/// A command was named, and not what it is to do: the parser gives its whole help.
+fn no_subcommand(help: &str) -> Failure {
+    let mut lines = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let named = lines.by_ref().take_while(|line| !line.is_empty());
+    let names: Vec<_> = named
+        .filter_map(|line| line.strip_prefix("  ")?.split(' ').next())
+        .filter(|name| !name.is_empty() && *name != "help")
+        .collect();
+    Failure::usage("nothing says what to do").with_help(format!(
+        "name one of {}; for more, try '--help'",
+        names.join(", ")
+    ))
 }
 
 /// What is said to who looks for `--secret`.

@@ -100,19 +100,16 @@ impl Failure {
     pub(crate) fn mistakes(mistakes: &Mistakes, file: &str) -> Self {
         let number = mistakes.0.len();
         let noun = if number == 1 { "mistake" } else { "mistakes" };
-        let listed: Vec<_> = mistakes.0.iter().map(listed).collect();
-        Self::usage(format!("{number} {noun} in {file}"))
-            .with_listing(mistakes.to_string())
-            .with_details(json!({ "mistakes": listed }))
+        Self::usage(format!("{number} {noun} in {file}")).with_mistakes("mistakes", mistakes)
     }
 
-    /// The same failure with lines before its message, each with its own place.
+    /// The same failure with every mistake in a file before its message; for `--json` they
+    /// are the detail `name`.
     #[must_use]
-    pub(crate) fn with_listing(self, listing: String) -> Self {
-        Self {
-            listing: Some(listing),
-            ..self
-        }
+    pub(crate) fn with_mistakes(self, name: &str, mistakes: &Mistakes) -> Self {
+        let listed: Vec<_> = mistakes.0.iter().map(listed).collect();
+        let listing = Some(mistakes.to_string());
+        Self { listing, ..self }.with_detail(name, listed.into())
     }
 
     /// The same failure with what to do about it, as a sentence without its full stop.

@@ -16,11 +16,11 @@ fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     files
 }
 
-fn complaints(dialect: &Dialect, file: &Path) -> Vec<String> {
+fn complaints(dialect: &Dialect, file: &Path) -> Option<String> {
     let text = std::fs::read_to_string(file).unwrap();
     examples::check(dialect, &text, &file.display().to_string())
         .err()
-        .unwrap_or_default()
+        .map(|wrong| wrong.to_string())
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn a_record_that_is_altered_is_noticed() {
         assert_ne!(altered, record, "{from}");
         let wrong = examples::check(&dialect, &altered, "f")
             .unwrap_err()
-            .join("\n");
+            .to_string();
         assert!(wrong.contains(told), "{from}: {wrong}");
     }
 }
@@ -116,19 +116,26 @@ fn a_record_that_is_altered_is_noticed() {
 #[test]
 fn a_file_that_is_not_of_the_format_is_told_with_its_line() {
     for (text, told) in [
-        ("", "f:1: no exchange: a title begins with ###"),
-        ("### t\nPOST /x\n\n", "f:1: no reply"),
+        (
+            "",
+            "f:1:1: no exchange\n  help: begin each exchange with a title, such as `### A login`",
+        ),
+        ("### t\nPOST /x\n\n", "f:1:1: no reply"),
         (
             "# c\n\n### t\nPOST\n\nHTTP/1.1 200\n",
-            "f:3: no method and path",
+            "f:3:1: no method and path",
         ),
         (
             "### t\nPOST /x\nbroken\n\nHTTP/1.1 200\n",
-            "f:1: no header: broken",
+            "f:1:1: no header: broken",
         ),
-        ("### t\nPOST /x\n\nHTTP/1.1 9\n", "f:1: invalid status code"),
+        (
+            "### t\nPOST /x\n\nHTTP/1.1 9\n",
+            "f:1:1: invalid status code",
+        ),
     ] {
-        assert_eq!(examples::parse(text, "f").unwrap_err(), told, "{text:?}");
+        let wrong = examples::parse(text, "f").unwrap_err();
+        assert_eq!(wrong.to_string(), told, "{text:?}");
     }
 }
 
@@ -140,11 +147,11 @@ fn an_annotation_that_says_nothing_is_told() {
     for (annotation, told) in [
         (
             "refusal bad_logn",
-            "`# @refusal bad_logn` names no refusal (did you mean `bad_login`?)",
+            "`# @refusal bad_logn` names no refusal\n  help: did you mean `bad_login`?",
         ),
         (
             "understood",
-            "`# @understood` names no refusal (bad_login, bad_refresh,",
+            "`# @understood` names no refusal\n  help: write one of bad_login, bad_refresh,",
         ),
         (
             "now yesterday",
@@ -155,11 +162,14 @@ fn an_annotation_that_says_nothing_is_told() {
             "`# @access_expires_at 2024-01-15` is not an instant in RFC 3339",
         ),
         ("operation login", "is not `guard`"),
-        ("variant v9", "names no variant of the dialect: it has main"),
+        (
+            "variant v9",
+            "names no variant of the dialect\n  help: write one of main",
+        ),
         ("only clients", "is neither `issuer` nor `client`"),
         (
             "acces_token x",
-            "is not an annotation (did you mean `access_token`?)",
+            "is not an annotation\n  help: did you mean `access_token`?",
         ),
         (
             "login ann",
@@ -181,6 +191,7 @@ fn an_annotation_that_says_nothing_is_told() {
             false => altered,
         };
         let wrong = examples::check(&dialect, &altered, "f").unwrap_err();
-        assert!(wrong.join("\n").contains(told), "{annotation}: {wrong:?}");
+        let wrong = wrong.to_string();
+        assert!(wrong.contains(told), "{annotation}: {wrong}");
     }
 }

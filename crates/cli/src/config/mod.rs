@@ -23,6 +23,7 @@ mod warnings;
 use std::path::{Path, PathBuf};
 
 use countersign_client::NamedFile;
+use serde_json::json;
 
 use crate::exit::Failure;
 use crate::output::Output;
@@ -83,12 +84,12 @@ pub(crate) fn run(command: &ConfigCommand, output: &mut Output) -> Result<(), Fa
             for Warning { sentence, help } in &warnings {
                 text.push_str(&format!("\nwarning: {sentence}\nhelp: {help}"));
             }
-            let told = warnings.iter();
-            let told: Vec<_> = told
-                .map(|it| format!("{}; {}", it.sentence, it.help))
+            let told: Vec<_> = warnings
+                .iter()
+                .map(|it| json!({ "message": it.sentence, "help": it.help }))
                 .collect();
             output.document(
-                &serde_json::json!({
+                &json!({
                     "file": file, "valid": true, "apis": apis, "warnings": told,
                 }),
                 &text,

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use countersign_client::NamedFile;
-use countersign_dialect::{Dialect, examples};
+use countersign_dialect::{Dialect, Mistakes, examples};
 use serde_json::json;
 
 use crate::exit::Failure;
@@ -45,7 +45,7 @@ fn run_examples(dialect: &Dialect, file: &Path) -> Result<usize, Failure> {
         let origin = path.display().to_string();
         match examples::check(dialect, &text, &origin) {
             Ok(()) => run += examples::parse(&text, &origin).map_or(0, |it| it.len()),
-            Err(faults) => wrong.extend(faults),
+            Err(mistakes) => wrong.extend(mistakes.0),
         }
     }
     if wrong.is_empty() {
@@ -53,8 +53,7 @@ fn run_examples(dialect: &Dialect, file: &Path) -> Result<usize, Failure> {
     }
     Err(
         Failure::failed("the file is valid, but not all of its examples run in it")
-            .with_listing(wrong.join("\n"))
-            .with_details(json!({ "examples": wrong })),
+            .with_mistakes("examples", &Mistakes(wrong)),
     )
 }
 

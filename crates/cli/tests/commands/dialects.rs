@@ -190,12 +190,17 @@ fn an_example_that_does_not_run_as_recorded_is_told() {
     let text = fs::read_to_string(&file).unwrap();
     fs::write(&file, text.replace("HTTP/1.1 200", "HTTP/1.1 201")).unwrap();
     let ran = run(&["dialect", "check", path]).code(1);
-    let place = format!("{}:3: Log in with an account", file.display());
+    let place = format!("{}:3:1: Log in with an account", file.display());
     assert!(ran.stderr.starts_with(&place), "{}", ran.stderr);
     let error = run(&["dialect", "check", path, "--json"]).code(1).error();
-    assert!(error["details"]["examples"][0].is_string(), "{error}");
+    assert_eq!(error["details"]["examples"][0]["line"], 3, "{error}");
     fs::write(&file, "no exchange").unwrap();
-    run(&["dialect", "check", path]).code(1);
+    let ran = run(&["dialect", "check", path]).code(1);
+    assert!(
+        ran.stderr.contains(":1:1: no exchange\n  help: "),
+        "{}",
+        ran.stderr
+    );
 }
 
 /// The least that a file for clients only says.

@@ -215,3 +215,23 @@ fn explain_without_a_question_is_a_mistake_before_any_server_is_looked_for() {
         .unwrap();
     assert_eq!(output.status.code(), Some(64), "{output:?}");
 }
+
+/// What the parser says of it would be its help, under `error:`.
+#[test]
+fn a_command_that_is_not_named_is_told_apart_from_what_there_is() {
+    for (line, named) in [
+        (&[][..], "serve, login, token, "),
+        (&["config"], "check, explain, example; "),
+        (&["audit"], "list; "),
+        (&["sandbox", "ctl"], "advance, set, clock, "),
+    ] {
+        let told = run(line).code(64).stderr;
+        let begins = format!("error: nothing says what to do\nhelp: name one of {named}");
+        assert!(told.starts_with(&begins), "{line:?}: {told}");
+        assert_eq!(told.lines().count(), 2, "{line:?}: {told}");
+    }
+    let told = run(&["completion", "tcsh"]).code(64).stderr;
+    let help = "help: write one of bash, elvish, fish, powershell, zsh; ";
+    let second = told.lines().nth(1);
+    assert!(second.is_some_and(|it| it.starts_with(help)), "{told}");
+}

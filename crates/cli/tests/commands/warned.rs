@@ -17,7 +17,12 @@ fn warned(guards: &str, routes: &str) -> String {
     let text = run(&["config", "check", &file]).code(0).stdout;
     let document = run(&["config", "check", &file, "--json"]).code(0).json();
     let told = text.matches("\nwarning: ").count();
-    assert_eq!(document["warnings"].as_array().unwrap().len(), told);
+    let listed = document["warnings"].as_array().unwrap();
+    assert_eq!(listed.len(), told);
+    for it in listed {
+        let words = ["message", "help"].map(|name| it[name].as_str().unwrap());
+        assert!(text.contains(&format!("warning: {}\nhelp: {}", words[0], words[1])));
+    }
     let (_, warnings) = text.split_once("the api pay\n").unwrap();
     warnings.to_owned()
 }

@@ -38,7 +38,7 @@ pub(crate) use self::values::NAMES;
 use bytes::Bytes;
 use http::{Request, Response};
 
-use crate::Dialect;
+use crate::{Dialect, Mistake, Mistakes};
 
 /// An exchange in a file.
 #[derive(Debug)]
@@ -61,17 +61,20 @@ pub struct ExampleExchange {
 /// # Errors
 ///
 /// Every difference from the record, with file and line.
-pub fn check(dialect: &Dialect, text: &str, origin: &str) -> Result<(), Vec<String>> {
+pub fn check(dialect: &Dialect, text: &str, origin: &str) -> Result<(), Mistakes> {
     let mut wrong = Vec::new();
-    for exchange in parse(text, origin).map_err(|flaw| vec![flaw])? {
-        for what in run::run(dialect, &exchange) {
-            wrong.push(format!(
-                "{origin}:{}: {}: {what}",
-                exchange.line, exchange.title
-            ));
-        }
+    for exchange in parse(text, origin)? {
+        let told = run::run(dialect, &exchange).into_iter();
+        wrong.extend(told.map(|(what, help)| Mistake {
+            help,
+            ..mistake(origin, exchange.line, format!("{}: {what}", exchange.title))
+        }));
     }
-    if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+    if wrong.is_empty() {
+        Ok(())
+    } else {
+        Err(Mistakes(wrong))
+    }
 }
 
 /// Reads the exchanges of a file.
@@ -79,7 +82,7 @@ pub fn check(dialect: &Dialect, text: &str, origin: &str) -> Result<(), Vec<Stri
 /// # Errors
 ///
 /// The first line that is not in the format, with file and line.
-pub fn parse(text: &str, origin: &str) -> Result<Vec<ExampleExchange>, String> {
+pub fn parse(text: &str, origin: &str) -> Result<Vec<ExampleExchange>, Mistakes> {
     let mut exchanges = Vec::new();
     let lines: Vec<&str> = text.lines().collect();
     let titles: Vec<usize> = (0..lines.len())
@@ -89,12 +92,27 @@ pub fn parse(text: &str, origin: &str) -> Result<Vec<ExampleExchange>, String> {
         let end = titles.get(index + 1).copied().unwrap_or(lines.len());
         let part = lines.get(*start..end).unwrap_or_default();
         let read = exchange(part, start + 1);
-        exchanges.push(read.map_err(|what| format!("{origin}:{}: {what}", start + 1))?);
+        exchanges.push(read.map_err(|what| Mistakes(vec![mistake(origin, start + 1, what)]))?);
     }
     if exchanges.is_empty() {
-        return Err(format!("{origin}:1: no exchange: a title begins with ###"));
+        return Err(Mistakes(vec![Mistake {
+            help: Some("begin each exchange with a title, such as `### A login`".to_owned()),
+            ..mistake(origin, 1, "no exchange".to_owned())
+        }]));
     }
     Ok(exchanges)
+}
+
+/// A mistake of an exchange, whose place is its title's line.
+fn mistake(origin: &str, line: usize, message: String) -> Mistake {
+    Mistake {
+        origin: origin.to_owned(),
+        line,
+        column: 1,
+        pointer: String::new(),
+        message,
+        help: None,
+    }
 }
 
 impl ExampleExchange {

@@ -5,7 +5,7 @@ use countersign_domain::{Reason, Refusal, Timestamp, TokenOperation};
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, Request};
 
-use super::annotations::{self, is_time, shown};
+use super::annotations::{self, FlawAndHelp, is_time, shown};
 use super::values::{HeardRequest, NAMES, RequestParts, asked_form, of_granted, of_refused};
 use super::{ExampleExchange, compare};
 use crate::instant::instant;
@@ -18,13 +18,14 @@ use crate::{
 const NOW: Timestamp = Timestamp::from_seconds(1_705_311_000);
 
 /// The differences from the record.
-pub(super) fn run(dialect: &Dialect, exchange: &ExampleExchange) -> Vec<String> {
+pub(super) fn run(dialect: &Dialect, exchange: &ExampleExchange) -> Vec<FlawAndHelp> {
     let mistakes = annotations::mistakes(dialect, exchange);
     if !mistakes.is_empty() {
         return mistakes;
     }
     let run = ExampleRun::new(dialect, exchange);
-    run.both().err().unwrap_or_default()
+    let differences = run.both().err().unwrap_or_default();
+    differences.into_iter().map(|it| (it, None)).collect()
 }
 
 struct ExampleRun<'r> {
