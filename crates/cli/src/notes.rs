@@ -41,7 +41,7 @@ struct OnStandardError;
 
 impl<S: Subscriber> Layer<S> for OnStandardError {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let mut said = Said::default();
+        let mut said = EventText::default();
         event.record(&mut said);
         let level = match *event.metadata().level() {
             Level::ERROR => "error",
@@ -57,12 +57,12 @@ impl<S: Subscriber> Layer<S> for OnStandardError {
 
 /// An event as a line: its sentence, and ` name=value` for each field.
 #[derive(Default)]
-struct Said {
+struct EventText {
     message: String,
     fields: String,
 }
 
-impl Visit for Said {
+impl Visit for EventText {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         let _ = match field.name() {
             "message" => write!(self.message, "{value:?}"),

@@ -20,7 +20,7 @@ use crate::config::LogFormat;
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::serve::telemetry;
-use listen_target::Asked;
+use listen_target::ListenTarget;
 
 /// Arguments of `countersign sidecar`.
 #[derive(Debug, clap::Args)]
@@ -36,7 +36,7 @@ pub(crate) struct SidecarArgs {
     /// A profile, and where to listen for it: a path, or a loopback address with a port [default:
     /// the profile's `listen`, else NAME.sock in the runtime directory]
     #[arg(required = true, value_name = "PROFILE[=ADDR]")]
-    asked: Vec<Asked>,
+    targets: Vec<ListenTarget>,
     #[command(flatten)]
     file: ProfilesArgs,
     /// Where /healthz, /readyz and /metrics are answered

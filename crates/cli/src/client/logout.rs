@@ -7,7 +7,7 @@ use serde_json::json;
 use super::failure::failure;
 use super::open;
 use super::profiles::ProfilesArgs;
-use super::stale::Stale;
+use super::stale::StaleSessions;
 use super::transcript::Transcript;
 use crate::exit::Failure;
 use crate::output::Output;
@@ -49,7 +49,7 @@ pub(super) async fn run(args: &LogoutArgs, output: &mut Output) -> Result<(), Fa
     let names: Vec<_> = args.profile.iter().cloned().collect();
     if args.stale {
         let selected = args.profiles.some(&names)?;
-        return Stale::find(&selected)?
+        return StaleSessions::find(&selected)?
             .end(args.forget, &transcript, output)
             .await;
     }

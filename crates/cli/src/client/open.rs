@@ -13,7 +13,7 @@ use countersign_outbound::{ServerUrl, TrustedRoots};
 
 use super::failure::failure;
 use super::prompt;
-use super::transcript::{Speaker, Transcript};
+use super::transcript::{Transcript, TranscriptContext};
 use crate::exit::Failure;
 
 /// How long a command that wants a token waits until the vendor may be asked again.
@@ -42,7 +42,7 @@ fn builder(profile: &Profile, transcript: &Transcript) -> Result<TokenSourceBuil
         return Ok(builder);
     }
     let transport = transport(profile, &profile.auth_url)?;
-    Ok(builder.transport(transcript.listening(transport, Speaker::for_profile(profile))))
+    Ok(builder.transport(transcript.listening(transport, TranscriptContext::for_profile(profile))))
 }
 
 /// How requests reach a server of a profile's vendor: its API, or its token

@@ -48,7 +48,7 @@ impl ProfilesArgs {
     }
 
     /// Those with these names; all of them, if there are none.
-    pub(super) fn some(&self, names: &[String]) -> Result<Selected, Failure> {
+    pub(super) fn some(&self, names: &[String]) -> Result<SelectedProfiles, Failure> {
         let all = self.all()?;
         let profiles = match names.is_empty() {
             true => all.iter().cloned().collect(),
@@ -63,7 +63,7 @@ impl ProfilesArgs {
             !is_whole && !names.iter().any(|it| it == other)
         });
         let faults = all.faults().filter(|_| is_whole);
-        Ok(Selected {
+        Ok(SelectedProfiles {
             profiles,
             faults: faults
                 .map(|(name, it)| (name.to_owned(), it.clone()))
@@ -75,7 +75,7 @@ impl ProfilesArgs {
 }
 
 /// Profiles that a command is about.
-pub(super) struct Selected {
+pub(super) struct SelectedProfiles {
     pub(super) profiles: Vec<Profile>,
     /// Those that it would be about, could they be used.
     pub(super) faults: Vec<(String, Mistakes)>,
@@ -85,7 +85,7 @@ pub(super) struct Selected {
     pub(super) is_whole: bool,
 }
 
-impl Selected {
+impl SelectedProfiles {
     /// What is wrong with those that cannot be used.
     pub(super) fn verdict(&self) -> Result<(), Failure> {
         let all = self.faults.iter().flat_map(|(_, mistakes)| &mistakes.0);

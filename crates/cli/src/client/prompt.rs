@@ -37,7 +37,7 @@ pub(super) async fn secret(terminal: &File, question: &str) -> Result<Secret, Fa
 /// Who breaks it off finds the terminal as it was.
 async fn read_secret(mut terminal: &File, question: &str) -> io::Result<Secret> {
     let mut broken_off = signal(SignalKind::interrupt())?;
-    let unseen = Unseen::new(terminal)?;
+    let unseen = HiddenInput::new(terminal)?;
     write!(terminal, "{question}: ")?;
     let line = tokio::select! {
         line = typed(terminal.try_clone()?) => line,
@@ -63,12 +63,12 @@ async fn typed(terminal: File) -> io::Result<Secret> {
 }
 
 /// A terminal that does not show what is typed, until this is dropped.
-struct Unseen<'t> {
+struct HiddenInput<'t> {
     terminal: &'t File,
     before: Termios,
 }
 
-impl<'t> Unseen<'t> {
+impl<'t> HiddenInput<'t> {
     fn new(terminal: &'t File) -> io::Result<Self> {
         let before = tcgetattr(terminal)?;
         let mut unseen = before.clone();
@@ -78,7 +78,7 @@ impl<'t> Unseen<'t> {
     }
 }
 
-impl Drop for Unseen<'_> {
+impl Drop for HiddenInput<'_> {
     fn drop(&mut self) {
         // If that fails, nothing else would work either.
         let _ = tcsetattr(self.terminal, OptionalActions::Now, &self.before);

@@ -1,6 +1,6 @@
 //! `countersign request`: one request to the API, with a fresh token.
 
-mod asked;
+mod api_call;
 mod call;
 mod sink;
 
@@ -10,7 +10,7 @@ use countersign_client::{Profile, RequestCredential, TokenSource, TokenVerdict};
 use http::response::Parts;
 use http::uri::PathAndQuery;
 
-use self::asked::Asked;
+use self::api_call::ApiCall;
 use self::call::{Answer, Caller};
 use self::sink::Sink;
 use super::failure::failure;
@@ -27,7 +27,7 @@ The body of the answer is printed as it comes in. The exit code is 0 if the stat
 is another one. Redirects are not followed. If the vendor does not take the token, the request is \
 sent once more with another one.
 
-With -v it shows what was asked of the vendor for a token, then the head of the request and of its \
+With -v it shows what was call of the vendor for a token, then the head of the request and of its \
 answer, without secrets.
 
 Examples:
@@ -65,11 +65,11 @@ pub(crate) struct RequestArgs {
 /// Sends the request, and prints the answer.
 pub(super) async fn run(args: &RequestArgs, output: &mut Output) -> Result<(), Failure> {
     let profile = args.profiles.named(&args.profile)?;
-    let asked = Asked::from_args(args, &profile)?;
+    let call = ApiCall::from_args(args, &profile)?;
     let sink = Sink::open(args.output.as_deref(), output.is_json())?;
     let transcript = Transcript::new(output);
     let answer = Api::new(&profile, &transcript)?
-        .send_twice_if_refused(&asked)
+        .send_twice_if_refused(&call)
         .await;
     let answer = answer.map_err(|it| transcript.failed(it))?;
     deliver(answer, sink, args.include, &transcript, output).await
@@ -92,14 +92,14 @@ impl<'p> Api<'p> {
     }
 
     /// The answer; the second one, if the token of the first was not taken.
-    async fn send_twice_if_refused(&self, asked: &Asked) -> Result<Answer, Failure> {
+    async fn send_twice_if_refused(&self, call: &ApiCall) -> Result<Answer, Failure> {
         let credential = self.credential().await?;
-        let mut answer = self.caller.call(asked, &credential).await?;
+        let mut answer = self.caller.call(call, &credential).await?;
         if let RequestCredential::Token(token) = &credential
             && is_expired(&self.source, &mut answer).await?
         {
             self.source.report_refused(token);
-            return self.caller.call(asked, &self.credential().await?).await;
+            return self.caller.call(call, &self.credential().await?).await;
         }
         Ok(answer)
     }

@@ -15,15 +15,15 @@ use serde_json::{Value, json};
 
 use super::failure::failure;
 use super::logout::{clear, name_and_sentence, untold, unusable};
-use super::profiles::Selected;
-use super::transcript::{Speaker, Transcript};
+use super::profiles::SelectedProfiles;
+use super::transcript::{Transcript, TranscriptContext};
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::table::Table;
 
 /// What lies there from before, of some profiles.
-pub(super) struct Stale<'p> {
-    selected: &'p Selected,
+pub(super) struct StaleSessions<'p> {
+    selected: &'p SelectedProfiles,
     sessions: Vec<StaleSession>,
 }
 
@@ -33,7 +33,7 @@ struct StaleSession {
 }
 
 /// What became of one of them.
-struct Ended<'s> {
+struct StaleOutcome<'s> {
     session: &'s StaleSession,
     outcome: &'static str,
     said: String,
@@ -41,9 +41,9 @@ struct Ended<'s> {
     error: Option<Error>,
 }
 
-impl<'p> Stale<'p> {
+impl<'p> StaleSessions<'p> {
     /// Looks through the directories in which the profiles keep their sessions.
-    pub(super) fn find(selected: &'p Selected) -> Result<Self, Failure> {
+    pub(super) fn find(selected: &'p SelectedProfiles) -> Result<Self, Failure> {
         let mut places: BTreeMap<&Path, &KeyPlace> = BTreeMap::new();
         for profile in &selected.profiles {
             if let SessionStorage::File { path, key } = &profile.storage
@@ -96,8 +96,8 @@ impl<'p> Stale<'p> {
         for session in &self.sessions {
             all.push(self.end_one(session, forget, transcript).await?);
         }
-        let items: Vec<_> = all.iter().map(Ended::document).collect();
-        let texts: Vec<_> = all.iter().map(Ended::text).collect();
+        let items: Vec<_> = all.iter().map(StaleOutcome::document).collect();
+        let texts: Vec<_> = all.iter().map(StaleOutcome::text).collect();
         let text = match texts.is_empty() {
             true => "Nothing lies there from before.".to_owned(),
             false => texts.join("\n"),
@@ -112,7 +112,7 @@ impl<'p> Stale<'p> {
         session: &'s StaleSession,
         forget: bool,
         transcript: &Transcript,
-    ) -> Result<Ended<'s>, Failure> {
+    ) -> Result<StaleOutcome<'s>, Failure> {
         let (outcome, said) = match &session.kept.state {
             StoredState::Damaged => ("kept", "it is damaged, and stays: remove it by hand".into()),
             StoredState::Closed => ("kept", "another key sealed it: it stays".into()),
@@ -126,7 +126,7 @@ impl<'p> Stale<'p> {
                 return self.end_whole(session, record, forget, transcript).await;
             }
         };
-        Ok(Ended {
+        Ok(StaleOutcome {
             session,
             outcome,
             said,
@@ -140,7 +140,7 @@ impl<'p> Stale<'p> {
         record: &SessionRecord,
         forget: bool,
         transcript: &Transcript,
-    ) -> Result<Ended<'s>, Failure> {
+    ) -> Result<StaleOutcome<'s>, Failure> {
         let ended = match &record.tokens {
             Some(_) => self.log_out(session, transcript).await,
             None => Ok(LogoutOutcome::NotLoggedIn),
@@ -161,7 +161,7 @@ impl<'p> Stale<'p> {
             let store = session.store().map_err(|it| failure(&it))?;
             clear(&store).await?;
         }
-        Ok(Ended {
+        Ok(StaleOutcome {
             session,
             outcome,
             said,
@@ -221,7 +221,7 @@ impl<'p> Stale<'p> {
 }
 
 /// Whether all is ended. Where a vendor may answer later, that counts.
-fn verdict(all: &[Ended<'_>]) -> Result<(), Failure> {
+fn verdict(all: &[StaleOutcome<'_>]) -> Result<(), Failure> {
     let errors: Vec<_> = all.iter().filter_map(|it| it.error.as_ref()).collect();
     let said = match errors.len() {
         0 => return Ok(()),
@@ -239,8 +239,8 @@ fn lacking(what: &str) -> Error {
     Error::new(countersign_client::ErrorKind::Setup, what)
 }
 
-fn speaker(owner: &SessionOwner, dialect: Arc<Dialect>) -> Option<Speaker> {
-    Some(Speaker {
+fn speaker(owner: &SessionOwner, dialect: Arc<Dialect>) -> Option<TranscriptContext> {
+    Some(TranscriptContext {
         variant: dialect.variant(&owner.variant)?,
         login: owner.login.clone(),
         auth_url: owner.auth_url.parse().ok()?,
@@ -267,7 +267,7 @@ fn opener(key: &KeyPlace, directory: &Path) -> Option<SealKey> {
 
 /// Whether a file is none that a profile uses or will use. Of profiles of another
 /// file of profiles nothing is said, nor of those that cannot be used.
-fn is_stale(kept: &StoredSession, key: Option<&SealKey>, selected: &Selected) -> bool {
+fn is_stale(kept: &StoredSession, key: Option<&SealKey>, selected: &SelectedProfiles) -> bool {
     let is_its = |profile: &Profile| {
         let SessionStorage::File { path, .. } = &profile.storage else {
             return false;
@@ -338,7 +338,7 @@ impl StaleSession {
     }
 }
 
-impl Ended<'_> {
+impl StaleOutcome<'_> {
     fn text(&self) -> String {
         let kept = &self.session.kept;
         format!(

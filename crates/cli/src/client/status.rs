@@ -5,10 +5,10 @@ mod view;
 
 use serde_json::json;
 
-use self::view::View;
+use self::view::ProfileStatus;
 use super::failure::failure;
 use super::profiles::ProfilesArgs;
-use super::stale::Stale;
+use super::stale::StaleSessions;
 use crate::exit::Failure;
 use crate::output::Output;
 
@@ -34,11 +34,11 @@ pub(super) async fn run(args: &StatusArgs, output: &mut Output) -> Result<(), Fa
     let mut views = Vec::new();
     let selected = args.profiles.some(&args.names)?;
     for profile in &selected.profiles {
-        views.push(View::load(profile).await);
+        views.push(ProfileStatus::load(profile).await);
     }
-    let stale = Stale::find(&selected)?;
-    let mut items: Vec<_> = views.iter().map(View::document).collect();
-    let mut texts: Vec<_> = views.iter().map(View::text).collect();
+    let stale = StaleSessions::find(&selected)?;
+    let mut items: Vec<_> = views.iter().map(ProfileStatus::document).collect();
+    let mut texts: Vec<_> = views.iter().map(ProfileStatus::text).collect();
     for (name, mistakes) in &selected.faults {
         let failure = Failure::mistakes(mistakes, &format!("the profile {name}"));
         items.push(json!({ "profile": name, "error": failure.document() }));

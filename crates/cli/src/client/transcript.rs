@@ -34,7 +34,7 @@ struct RecordedExchanges {
 }
 
 /// A request as it can be shown.
-pub(super) struct AskedRequest {
+pub(super) struct ShownRequest {
     pub(super) operation: &'static str,
     pub(super) request: ShownMessage,
     pub(super) curl: Option<ShownCurl>,
@@ -45,7 +45,7 @@ type VendorAnswer = Result<Response<Bytes>, TransportError>;
 
 /// Who asks, and in which spelling.
 #[derive(Clone)]
-pub(super) struct Speaker {
+pub(super) struct TranscriptContext {
     pub(super) dialect: Arc<Dialect>,
     pub(super) variant: Variant,
     pub(super) login: String,
@@ -68,8 +68,12 @@ impl Transcript {
     }
 
     /// A transport whose exchanges are shown.
-    pub(super) fn listening<T: Transport>(&self, inner: T, speaker: Speaker) -> impl Transport {
-        Listening {
+    pub(super) fn listening<T: Transport>(
+        &self,
+        inner: T,
+        speaker: TranscriptContext,
+    ) -> impl Transport {
+        RecordedTransport {
             inner,
             speaker,
             transcript: self.clone(),
@@ -77,14 +81,14 @@ impl Transcript {
     }
 
     /// A request goes out.
-    pub(super) fn asks(&self, asked: &AskedRequest) {
+    pub(super) fn asks(&self, asked: &ShownRequest) {
         self.output.aside(asked.text().trim_end());
     }
 
     /// Its answer is there, or none comes. These are the secrets of both.
     pub(super) fn hears(
         &self,
-        asked: AskedRequest,
+        asked: ShownRequest,
         login: &str,
         answer: &VendorAnswer,
         secrets: impl IntoIterator<Item = Secret>,
@@ -142,13 +146,13 @@ impl Transcript {
     }
 }
 
-impl AskedRequest {
+impl ShownRequest {
     fn text(&self) -> String {
         format!("* {}\n{}", self.operation, self.request.text("> "))
     }
 }
 
-impl Speaker {
+impl TranscriptContext {
     /// A profile's.
     pub(super) fn for_profile(profile: &Profile) -> Self {
         Self {
@@ -161,7 +165,7 @@ impl Speaker {
 
     /// A request as it can be shown: it is written anew, without its secrets. `None` if
     /// that is not possible.
-    fn asked(&self, context: &RequestContext) -> Option<AskedRequest> {
+    fn asked(&self, context: &RequestContext) -> Option<ShownRequest> {
         let names = SecretPlaceholders::for_request(context);
         let request = names.request(&self.dialect, self.variant, &self.login)?;
         let (path, query) = (request.uri().path(), request.uri().query());
@@ -171,7 +175,7 @@ impl Speaker {
             line: curl_line(&request, &url, &names),
             escaped: is_json(&request) && context.secret.as_ref().is_some_and(is_escaped),
         });
-        Some(AskedRequest {
+        Some(ShownRequest {
             operation: context.operation.name(),
             request: ShownMessage::asked(&request, &url, &names),
             curl,
@@ -198,13 +202,13 @@ impl Speaker {
 }
 
 /// A transport whose exchanges are written down.
-struct Listening<T> {
+struct RecordedTransport<T> {
     inner: T,
-    speaker: Speaker,
+    speaker: TranscriptContext,
     transcript: Transcript,
 }
 
-impl<T: Transport> Transport for Listening<T> {
+impl<T: Transport> Transport for RecordedTransport<T> {
     fn send(&self, request: Request<Bytes>) -> BoxFuture<'_, VendorAnswer> {
         Box::pin(async move {
             let context = request.extensions().get::<RequestContext>().cloned();

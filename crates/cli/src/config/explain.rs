@@ -21,7 +21,7 @@ use crate::output::Output;
 use crate::table::Table;
 
 /// A key with the value that holds.
-struct Line {
+struct SettingLine {
     /// Its JSON pointer in the file.
     pointer: String,
     /// `None` where there is none.
@@ -69,7 +69,7 @@ pub(super) fn explained(
     lines.collect()
 }
 
-fn lines(settings: &Settings, over: &Overrides) -> Vec<Line> {
+fn lines(settings: &Settings, over: &Overrides) -> Vec<SettingLine> {
     let mut all = declared("/server", &server_settings(), &settings.server, over);
     all.extend(declared("/store", &store_settings(), &settings.store, over));
     for api in &settings.apis {
@@ -94,10 +94,10 @@ fn declared<S>(
     table: &SettingsTable<S>,
     section: &S,
     over: &Overrides,
-) -> Vec<Line> {
+) -> Vec<SettingLine> {
     let lines = table.0.iter().map(|setting| {
         let (otherwise, overridden) = setting.source(section, over);
-        Line {
+        SettingLine {
             pointer: format!("{pointer}/{}", setting.key),
             value: plain(&setting.value(section)),
             otherwise,
@@ -122,7 +122,7 @@ fn plain(value: &Value) -> Option<String> {
 }
 
 /// What variants have otherwise than the rest of their api.
-fn of_variants(pointer: &str, api: &ApiSection) -> Vec<Line> {
+fn of_variants(pointer: &str, api: &ApiSection) -> Vec<SettingLine> {
     let (usual, budget) = (api.issuing.lifetimes, api.issuing.limits.budget);
     let span = |span| json!(duration_text(span));
     let lines = api.issuing.variants.iter().flat_map(|own| {
@@ -138,7 +138,7 @@ fn of_variants(pointer: &str, api: &ApiSection) -> Vec<Line> {
             ("budget", own.budget != budget, shown_budget(own.budget)),
         ];
         let differing = differing.into_iter().filter(|(_, differs, _)| *differs);
-        differing.map(move |(key, _, value)| Line {
+        differing.map(move |(key, _, value)| SettingLine {
             pointer: format!("{pointer}/{key} ({name})"),
             value: plain(&value),
             otherwise: format!("{} for {name}", api.preset_if(true)),

@@ -213,13 +213,13 @@ pub(super) fn read_section(table: &TomlTable<'_>, base: &Path, over: &Overrides)
 }
 
 /// The certificate that a listener is to have.
-enum Wanted {
+enum TlsChoice {
     None,
     /// It is named; `None` if what is named cannot be used.
     Some(Option<TlsSection>),
 }
 
-impl Wanted {
+impl TlsChoice {
     fn is_wanted(&self) -> bool {
         matches!(self, Self::Some(_))
     }
@@ -234,31 +234,31 @@ impl Wanted {
 
 /// A certificate and its key stand together; both files are read, so that what
 /// is wrong with them is told before anything is served.
-fn tls(given: &GivenValues<'_>, keys: [&str; 2], base: &Path) -> Wanted {
+fn tls(given: &GivenValues<'_>, keys: [&str; 2], base: &Path) -> TlsChoice {
     let (certificate, key) = match keys.map(|key| given.sound(key)) {
-        [None, None] => return Wanted::None,
+        [None, None] => return TlsChoice::None,
         [Some(certificate), Some(key)] => (certificate, key),
         [Some(alone), None] => return lonely(alone, keys[1]),
         [None, Some(alone)] => return lonely(alone, keys[0]),
     };
     let files = (file(certificate, base), file(key, base));
     let (Some(certificate_file), Some(key_file)) = files else {
-        return Wanted::Some(None);
+        return TlsChoice::Some(None);
     };
     let loaded = ListenerTls::load(&certificate_file, &key_file);
     let loaded = loaded.map_err(|fault| {
         certificate.blame(fault.to_string(), fault.help().map(str::to_owned));
     });
-    Wanted::Some(loaded.ok().map(|tls| TlsSection {
+    TlsChoice::Some(loaded.ok().map(|tls| TlsSection {
         certificate: certificate_file,
         key: key_file,
         tls,
     }))
 }
 
-fn lonely(alone: &TomlValue<'_>, other: &str) -> Wanted {
+fn lonely(alone: &TomlValue<'_>, other: &str) -> TlsChoice {
     alone.blame(format!("needs `{other}` beside it"), None);
-    Wanted::Some(None)
+    TlsChoice::Some(None)
 }
 
 /// What the command line names instead is what will be bound, so it is judged and

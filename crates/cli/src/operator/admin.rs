@@ -29,7 +29,7 @@ pub(crate) struct Admin {
 }
 
 /// A request, as often as it has to be sent.
-struct Asked<'a> {
+struct AdminCall<'a> {
     method: Method,
     path: &'a str,
     body: Option<&'a Value>,
@@ -57,7 +57,7 @@ impl Admin {
     /// the answer is there, the request is sent again.
     pub(crate) fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
         let once = random::<16>().map_err(Failure::failed)?;
-        self.send(&Asked {
+        self.send(&AdminCall {
             method: Method::POST,
             path,
             body: Some(body),
@@ -81,7 +81,7 @@ impl Admin {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Value, Failure> {
-        self.send(&Asked {
+        self.send(&AdminCall {
             method,
             path,
             body,
@@ -89,14 +89,14 @@ impl Admin {
         })
     }
 
-    fn send(&self, asked: &Asked<'_>) -> Result<Value, Failure> {
+    fn send(&self, call: &AdminCall<'_>) -> Result<Value, Failure> {
         let exchange = async {
-            let sent = match self.exchange(asked).await {
-                Err(Lost::Broken(_)) if asked.once.is_some() => self.exchange(asked).await,
+            let sent = match self.exchange(call).await {
+                Err(NoAnswer::Broken(_)) if call.once.is_some() => self.exchange(call).await,
                 other => other,
             };
             match sent {
-                Err(Lost::Broken(error)) => Err(self.broken(error).await),
+                Err(NoAnswer::Broken(error)) => Err(self.broken(error).await),
                 other => other,
             }
         };
@@ -105,47 +105,47 @@ impl Admin {
             .block_on(async { tokio::time::timeout(ANSWER, exchange).await });
         let response = response.map_err(|_| self.unreachable("it does not answer in time"))?;
         let response = response.map_err(|lost| match lost {
-            Lost::NotAsked(failure) => failure,
-            Lost::Distrusted(why) => self.distrusted(&why),
-            Lost::WrongScheme(why) => self.wrong_scheme(&why),
-            Lost::Unreached(error) | Lost::Broken(error) => {
+            NoAnswer::NotSent(failure) => failure,
+            NoAnswer::Distrusted(why) => self.distrusted(&why),
+            NoAnswer::WrongScheme(why) => self.wrong_scheme(&why),
+            NoAnswer::Unreached(error) | NoAnswer::Broken(error) => {
                 self.unreachable(&failure_reason(&*error))
             }
         })?;
         self.understand(&response)
     }
 
-    async fn exchange(&self, asked: &Asked<'_>) -> Result<Response<Bytes>, Lost> {
-        let (uri, request) = self.request(asked).map_err(Lost::NotAsked)?;
+    async fn exchange(&self, call: &AdminCall<'_>) -> Result<Response<Bytes>, NoAnswer> {
+        let (uri, request) = self.request(call).map_err(NoAnswer::NotSent)?;
         let connected = connect(&self.address, &uri).await;
         let mut sender = connected.map_err(unconnected)?;
         let response = sender.send_request(request).await;
-        let response = response.map_err(|error| Lost::Broken(error.into()))?;
+        let response = response.map_err(|error| NoAnswer::Broken(error.into()))?;
         let (parts, body) = response.into_parts();
         let body = Limited::new(body, MAX_ANSWER).collect().await;
-        let body = body.map_err(Lost::Broken)?;
-        tracing::debug!(method = %asked.method, %uri, status = parts.status.as_u16(), "asked");
+        let body = body.map_err(NoAnswer::Broken)?;
+        tracing::debug!(method = %call.method, %uri, status = parts.status.as_u16(), "asked");
         let body = body.to_bytes();
         if !is_https(&uri) && SpeaksTls::is_told_in(parts.status, &body) {
-            return Err(Lost::WrongScheme(SpeaksTls.to_string()));
+            return Err(NoAnswer::WrongScheme(SpeaksTls.to_string()));
         }
         Ok(Response::from_parts(parts, body))
     }
 
     /// Whether it broke off because the other end speaks TLS.
-    async fn broken(&self, error: Box<dyn std::error::Error + Send + Sync>) -> Lost {
+    async fn broken(&self, error: Box<dyn std::error::Error + Send + Sync>) -> NoAnswer {
         let Ok(uri) = self.address.url.parse::<Uri>() else {
-            return Lost::Broken(error);
+            return NoAnswer::Broken(error);
         };
         let again = open(&uri);
         match !is_https(&uri) && SpeaksTls::is_why(&*error, again).await {
-            true => Lost::WrongScheme(SpeaksTls.to_string()),
-            false => Lost::Broken(error),
+            true => NoAnswer::WrongScheme(SpeaksTls.to_string()),
+            false => NoAnswer::Broken(error),
         }
     }
 
-    fn request(&self, asked: &Asked<'_>) -> Result<(Uri, Request<Full<Bytes>>), Failure> {
-        let uri = format!("{}/admin/v1{}", self.address.url, asked.path);
+    fn request(&self, call: &AdminCall<'_>) -> Result<(Uri, Request<Full<Bytes>>), Failure> {
+        let uri = format!("{}/admin/v1{}", self.address.url, call.path);
         let uri: Uri = uri.parse().map_err(Failure::bug)?;
         let bearer = format!("Bearer {}", self.address.key.expose());
         let mut bearer = HeaderValue::from_str(&bearer).map_err(Failure::bug)?;
@@ -153,17 +153,17 @@ impl Admin {
         let target = uri.path_and_query().map_or("/", |it| it.as_str());
         let host = uri.authority().map_or("", |it| it.as_str());
         let mut request = Request::builder()
-            .method(&asked.method)
+            .method(&call.method)
             .uri(target)
             .header(HOST, host)
             .header(AUTHORIZATION, bearer);
-        if asked.body.is_some() {
+        if call.body.is_some() {
             request = request.header(CONTENT_TYPE, "application/json");
         }
-        if let Some(once) = &asked.once {
+        if let Some(once) = &call.once {
             request = request.header("idempotency-key", once);
         }
-        let body = asked.body.map(Value::to_string).unwrap_or_default();
+        let body = call.body.map(Value::to_string).unwrap_or_default();
         let request = request.body(Full::new(Bytes::from(body)));
         Ok((uri, request.map_err(Failure::bug)?))
     }
@@ -233,9 +233,9 @@ impl Admin {
 }
 
 /// Why there is no answer.
-enum Lost {
+enum NoAnswer {
     /// There was no request to send.
-    NotAsked(Failure),
+    NotSent(Failure),
     /// The server is not the one that was meant, as far as its certificate tells.
     Distrusted(String),
     /// TLS was spoken where it is not spoken.
@@ -246,11 +246,11 @@ enum Lost {
     Broken(Box<dyn std::error::Error + Send + Sync>),
 }
 
-fn unconnected(error: io::Error) -> Lost {
+fn unconnected(error: io::Error) -> NoAnswer {
     let of_tls = error.get_ref().and_then(|it| it.downcast_ref());
     match of_tls {
-        Some(why @ HandshakeDistrust::NoTls(_)) => Lost::WrongScheme(why.to_string()),
-        Some(why) if why.is_of_the_certificate() => Lost::Distrusted(why.to_string()),
-        _ => Lost::Unreached(error.into()),
+        Some(why @ HandshakeDistrust::NoTls(_)) => NoAnswer::WrongScheme(why.to_string()),
+        Some(why) if why.is_of_the_certificate() => NoAnswer::Distrusted(why.to_string()),
+        _ => NoAnswer::Unreached(error.into()),
     }
 }

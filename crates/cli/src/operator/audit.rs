@@ -112,10 +112,10 @@ fn last(
         let after = Some(newest.unwrap_or(0));
         let heading = match newest {
             Some(_) => {
-                print_lines(&page["items"], Heading::Due, output)?;
-                Heading::Done
+                print_lines(&page["items"], TableHeading::Due, output)?;
+                TableHeading::Done
             }
-            None => Heading::Due,
+            None => TableHeading::Due,
         };
         return follow(args, account, after, heading, admin, output);
     }
@@ -132,7 +132,7 @@ fn list(
     output: &mut Output,
 ) -> Result<(), Failure> {
     if args.follow {
-        return follow(args, account, after, Heading::Due, admin, output);
+        return follow(args, account, after, TableHeading::Due, admin, output);
     }
     let query = query(args, account, after, args.newest);
     print(&admin.get(&format!("/audit{query}"))?, reply::MORE, output)
@@ -143,7 +143,7 @@ fn follow(
     args: &ListArgs,
     account: Option<u64>,
     mut after: Option<u64>,
-    mut heading: Heading,
+    mut heading: TableHeading,
     admin: &Admin,
     output: &mut Output,
 ) -> Result<(), Failure> {
@@ -153,7 +153,7 @@ fn follow(
         after = number_of_last(&page).or(after);
         if page["items"] != json!([]) {
             print_lines(&page["items"], heading, output)?;
-            heading = Heading::Done;
+            heading = TableHeading::Done;
         }
         if page["next"].is_null() {
             sleep(EVERY);
@@ -163,22 +163,22 @@ fn follow(
 
 /// Whether the names of the columns stand over the lines to come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Heading {
+enum TableHeading {
     Due,
     Done,
 }
 
 /// A line for each entry: with `--json` a document each.
-fn print_lines(items: &Value, heading: Heading, output: &mut Output) -> Result<(), Failure> {
+fn print_lines(items: &Value, heading: TableHeading, output: &mut Output) -> Result<(), Failure> {
     if output.is_json() {
         let items = items.as_array().map_or(&[][..], Vec::as_slice);
         return items.iter().try_for_each(|item| output.line(item));
     }
     let table = reply::table(items, COLUMNS, MEMBERS);
     match heading {
-        Heading::Due => output.text(&table),
+        TableHeading::Due => output.text(&table),
         // The table's first line is its heading.
-        Heading::Done => output.text(table.split_once('\n').map_or("", |(_, rows)| rows)),
+        TableHeading::Done => output.text(table.split_once('\n').map_or("", |(_, rows)| rows)),
     }
 }
 

@@ -38,17 +38,17 @@ pub(super) enum CredentialCommand {
     Create(CreateArgs),
     /// Disable a credential: ends the sessions that it opened
     #[command(after_help = "Example:\n  countersign credential disable acme 3")]
-    Disable(Which),
+    Disable(CredentialRef),
     /// Enable a credential again
     #[command(after_help = "Example:\n  countersign credential enable acme 3")]
-    Enable(Which),
+    Enable(CredentialRef),
     /// Replace the scopes of a credential
     #[command(after_help = "Examples:
   countersign credential scopes acme 3 payout:write read
   countersign credential scopes acme 3 --none")]
     Scopes {
         #[command(flatten)]
-        which: Which,
+        which: CredentialRef,
         /// The scopes
         #[arg(value_name = "SCOPE", required_unless_present = "none")]
         scopes: Vec<String>,
@@ -60,7 +60,7 @@ pub(super) enum CredentialCommand {
     #[command(after_help = "Example:\n  countersign credential delete acme 3 --yes")]
     Delete {
         #[command(flatten)]
-        which: Which,
+        which: CredentialRef,
         /// Do not ask
         #[arg(long)]
         yes: bool,
@@ -86,14 +86,14 @@ pub(super) struct CreateArgs {
 }
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Which {
+pub(super) struct CredentialRef {
     /// The account's id, or one of its logins
     account: String,
     /// The credential's id
     credential: u64,
 }
 
-impl Which {
+impl CredentialRef {
     fn path(&self, admin: &Admin) -> Result<String, Failure> {
         let account = reply::account_path(admin, &self.account)?;
         Ok(format!("{account}/credentials/{}", self.credential))
@@ -155,12 +155,22 @@ fn create(args: &CreateArgs, admin: &Admin, output: &mut Output) -> Result<(), F
     reply::created("The credential", &created, output)
 }
 
-fn change(which: &Which, body: &Value, admin: &Admin, output: &mut Output) -> Result<(), Failure> {
+fn change(
+    which: &CredentialRef,
+    body: &Value,
+    admin: &Admin,
+    output: &mut Output,
+) -> Result<(), Failure> {
     let path = which.path(admin)?;
     reply::one(&admin.patch(&path, body)?, output)
 }
 
-fn delete(which: &Which, yes: bool, admin: &Admin, output: &mut Output) -> Result<(), Failure> {
+fn delete(
+    which: &CredentialRef,
+    yes: bool,
+    admin: &Admin,
+    output: &mut Output,
+) -> Result<(), Failure> {
     let id = which.credential;
     let path = which.path(admin)?;
     confirm(

@@ -42,7 +42,7 @@ pub(super) struct BoundArgs {
 /// The bounds alone, as a command line of their own.
 #[derive(Parser)]
 #[command(no_binary_name = true, disable_help_flag = true)]
-struct Alone {
+struct BoundCommand {
     #[command(flatten)]
     bounds: BoundArgs,
 }
@@ -75,7 +75,7 @@ impl BoundArgs {
             .iter()
             .flat_map(|value| value.split([' ', ',', '\t', '\n']));
         let words = words.filter(|word| !word.is_empty()).map(option);
-        let alone = Alone::try_parse_from(words).map_err(|error| {
+        let alone = BoundCommand::try_parse_from(words).map_err(|error| {
             let text = error.to_string();
             let told = text.trim_start_matches("error: ");
             let told = told.split("\n\nUsage").next().unwrap_or_default();

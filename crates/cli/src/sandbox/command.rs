@@ -27,7 +27,7 @@ pub(super) async fn run(
     let Some((program, arguments)) = command.split_first() else {
         return Err(Failure::usage("there is no command to run"));
     };
-    let mut passed = Passed::listen()?;
+    let mut passed = ForwardedSignals::listen()?;
     let mut child = Command::new(program)
         .args(arguments)
         .envs(variables(sandbox, files))
@@ -73,7 +73,7 @@ fn code(status: ExitStatus) -> u8 {
 }
 
 /// The signals that are the command's business.
-struct Passed {
+struct ForwardedSignals {
     terminate: tokio::signal::unix::Signal,
     hang_up: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
@@ -82,7 +82,7 @@ struct Passed {
     typed: bool,
 }
 
-impl Passed {
+impl ForwardedSignals {
     fn listen() -> Result<Self, Failure> {
         let listen = |kind| signal(kind).map_err(Failure::bug);
         Ok(Self {

@@ -24,7 +24,7 @@ pub(super) struct Files {
     pub(super) manifest: Option<PathBuf>,
     /// Where the profiles are, if they are written.
     pub(super) profiles: Option<PathBuf>,
-    published: Vec<Published>,
+    published: Vec<PublishedFile>,
     /// Holds what nobody named: the login's secret, sessions, and their key.
     _private: Option<TempDir>,
 }
@@ -53,12 +53,12 @@ impl Files {
         };
         if let (Some(file), Some(private)) = (&files.profiles, &private) {
             let text = profiles_text(args, sandbox, private.path())?;
-            files.published.push(Published::write(file, text)?);
+            files.published.push(PublishedFile::write(file, text)?);
         }
         let document = files.document(sandbox);
         if let Some(file) = &files.manifest {
             let text = format!("{document:#}\n");
-            files.published.push(Published::write(file, text)?);
+            files.published.push(PublishedFile::write(file, text)?);
         }
         Ok(Self {
             _private: private,
@@ -87,7 +87,7 @@ impl Files {
 
     /// Takes them away.
     pub(super) fn withdraw(self) {
-        self.published.into_iter().for_each(Published::withdraw);
+        self.published.into_iter().for_each(PublishedFile::withdraw);
     }
 }
 
@@ -211,12 +211,12 @@ fn private_directory() -> Result<TempDir, Failure> {
 }
 
 /// A file that stands as long as its sandbox serves.
-struct Published {
+struct PublishedFile {
     file: PathBuf,
     text: String,
 }
 
-impl Published {
+impl PublishedFile {
     /// Writes it, for its owner only; that of an earlier sandbox is replaced.
     fn write(file: &Path, text: String) -> Result<Self, Failure> {
         write_private(file, &text)?;

@@ -79,7 +79,7 @@ enum State {
 
 /// An account to be planned: api, login (`None`: in the dialect's form that
 /// begins with the prefix), prefix, networks and state.
-struct Plan {
+struct PlannedAccount {
     api: &'static str,
     login: Option<&'static str>,
     prefix: Option<&'static str>,
@@ -87,8 +87,8 @@ struct Plan {
     state: State,
 }
 
-const fn plain(api: &'static str, login: Option<&'static str>) -> Plan {
-    Plan {
+const fn plain(api: &'static str, login: Option<&'static str>) -> PlannedAccount {
+    PlannedAccount {
         api,
         login,
         prefix: None,
@@ -97,19 +97,19 @@ const fn plain(api: &'static str, login: Option<&'static str>) -> Plan {
     }
 }
 
-const PLANS: [Plan; 6] = [
+const PLANS: [PlannedAccount; 6] = [
     plain("b2binpay", Some("demo")),
     plain("mypopup", Some("demo")),
     plain("apirone", None),
-    Plan {
+    PlannedAccount {
         prefix: Some("btc"),
         ..plain("apirone", None)
     },
-    Plan {
+    PlannedAccount {
         state: State::Disabled,
         ..plain("mypopup", Some("demo-disabled"))
     },
-    Plan {
+    PlannedAccount {
         allow: &["127.0.0.2/32"],
         ..plain("mypopup", Some("demo-allowlisted"))
     },
@@ -202,7 +202,7 @@ impl Demo {
     }
 }
 
-impl Plan {
+impl PlannedAccount {
     fn account(&self, apis: &[ApiSection]) -> Result<DemoAccount, Failure> {
         let api = apis.iter().find(|api| api.name().as_str() == self.api);
         let dialect = &api.ok_or_else(|| no_api(self.api))?.issuing.dialect;

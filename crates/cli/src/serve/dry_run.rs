@@ -25,11 +25,11 @@ use countersign_token::{KeyFate, TokenDiagnosis};
 use http::{Method, Response};
 
 use super::front::{no_api_here, refused_at_keys};
-use super::routing::{Route, Served, named, route};
+use super::routing::{MountedApi, Route, named, route};
 
 /// What the guard knows.
 pub(super) struct DryRuns {
-    pub(super) served: Arc<Vec<Served>>,
+    pub(super) served: Arc<Vec<MountedApi>>,
     pub(super) apis: Arc<BTreeMap<ApiName, Arc<IssuingApi>>>,
     pub(super) view: Arc<RevocationView>,
     pub(super) allowances: Arc<RequestAllowances>,
@@ -181,13 +181,13 @@ impl DryRuns {
 
     /// The token of a dry run, if it is one of an api here; its own before all
     /// others.
-    fn whose(&self, own: &ApiName, dry_run: &DryRun, now: Timestamp) -> Option<Whose<'_>> {
+    fn whose(&self, own: &ApiName, dry_run: &DryRun, now: Timestamp) -> Option<BearerFinding<'_>> {
         let DryRunCredential::Token(token) = &dry_run.credential else {
             return None;
         };
         let apis = self.apis.get_key_value(own).into_iter().chain(&*self.apis);
         apis.into_iter().find_map(|(name, api)| {
-            Some(Whose {
+            Some(BearerFinding {
                 api: name,
                 at_home: name == own,
                 is_seen: dry_run.sees.has(name),
@@ -197,8 +197,8 @@ impl DryRuns {
     }
 }
 
-/// Whose the token of a dry run is.
-struct Whose<'a> {
+/// The owner of the token of a dry run, and what is known of it.
+struct BearerFinding<'a> {
     api: &'a ApiName,
     at_home: bool,
     /// Whether the operator sees that api.
@@ -206,14 +206,14 @@ struct Whose<'a> {
     token: TokenDiagnosis,
 }
 
-impl Whose<'_> {
+impl BearerFinding<'_> {
     fn reason(&self, known: Reason) -> Reason {
         better_reason(known, self.at_home, &self.token)
     }
 }
 
-fn look_at_token(judged: &mut DryRunVerdict, found: Option<&Whose<'_>>, now: Timestamp) {
-    let Some(Whose {
+fn look_at_token(judged: &mut DryRunVerdict, found: Option<&BearerFinding<'_>>, now: Timestamp) {
+    let Some(BearerFinding {
         api,
         at_home,
         token,

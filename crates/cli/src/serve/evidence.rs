@@ -9,12 +9,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 /// The fields of a request that tell who sent it and when. They hold a
 /// credential, so they do not print.
-pub(crate) struct Kept {
+pub(crate) struct CallerEvidence {
     fields: Vec<(HeaderName, HeaderValue)>,
     token: Option<Secret>,
 }
 
-impl Kept {
+impl CallerEvidence {
     /// Keeps the fields called `names`, which costs no copy of their values.
     pub(crate) fn keep(headers: &HeaderMap, names: &[HeaderName]) -> Self {
         let fields = names.iter().flat_map(|name| {
@@ -83,15 +83,15 @@ impl Allowance {
 mod tests {
     use super::*;
 
-    fn kept(fields: &[(&'static str, &'static str)]) -> Kept {
+    fn kept(fields: &[(&'static str, &'static str)]) -> CallerEvidence {
         let mut headers = HeaderMap::new();
         for (name, value) in fields {
             headers.append(*name, HeaderValue::from_static(value));
         }
-        Kept::keep(&headers, &[header::AUTHORIZATION, header::DATE])
+        CallerEvidence::keep(&headers, &[header::AUTHORIZATION, header::DATE])
     }
 
-    fn token(kept: &Kept) -> Option<String> {
+    fn token(kept: &CallerEvidence) -> Option<String> {
         let source = Dialect::shipped("mypopup").unwrap();
         let dialect = Dialect::compile(source, "mypopup").unwrap();
         kept.token(std::iter::once(&dialect))

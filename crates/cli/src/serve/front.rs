@@ -24,14 +24,14 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::{Either, Full};
 
 use super::journal::{Entry, Journal};
-use super::routing::{Route, Served, alone_at, asked_keys, named, route};
+use super::routing::{MountedApi, Route, alone_at, asked_keys, named, route};
 
 /// The body of an answer: ours, or the upstream's.
 pub(crate) type FrontBody = Either<Full<Bytes>, AnswerBody>;
 
 /// What the API listener serves. A reload of the configuration makes another.
 pub(crate) struct Front {
-    pub(crate) apis: Arc<Vec<Served>>,
+    pub(crate) apis: Arc<Vec<MountedApi>>,
     pub(crate) addresses: AddressPolicy,
     pub(crate) issuer: Issuer,
     pub(crate) gateway: Arc<Gateway>,
@@ -128,9 +128,9 @@ impl Front {
         Some((served.cors.as_ref()?, &served.api))
     }
 
-    fn owner<B>(&self, request: &http::Request<B>) -> Option<&Served> {
+    fn owner<B>(&self, request: &http::Request<B>) -> Option<&MountedApi> {
         let (host, path) = (host(request), request.uri().path());
-        let claims = |served: &&Served| {
+        let claims = |served: &&MountedApi| {
             let path = served.below_prefix(host, path);
             path.is_some_and(|path| served.claims(request.method(), &path))
         };

@@ -22,7 +22,7 @@ use countersign_store::Store;
 use countersign_transport::RefusedRequest;
 use http::{HeaderName, Method, StatusCode, header};
 
-use super::evidence::{Allowance, Kept};
+use super::evidence::{Allowance, CallerEvidence};
 
 /// Where refusals go, and what it takes to diagnose them.
 pub(crate) struct Journal {
@@ -45,7 +45,7 @@ pub(crate) struct Entry {
     path: String,
     begun: Instant,
     front: RefusingPart,
-    kept: Kept,
+    kept: CallerEvidence,
 }
 
 /// What happened, in the words of the journal.
@@ -119,7 +119,7 @@ impl Journal {
     fn diagnosed(
         &self,
         refused: refusal_ring::NewRefusal,
-        kept: &Kept,
+        kept: &CallerEvidence,
     ) -> refusal_ring::NewRefusal {
         if !self.diagnoses.take(refused.at) {
             return refused;
@@ -165,7 +165,7 @@ impl Entry {
                 Some(_) => RefusingPart::ForwardAuth,
                 None => RefusingPart::BuiltIn,
             },
-            kept: Kept::keep(request.headers(), &journal.fields),
+            kept: CallerEvidence::keep(request.headers(), &journal.fields),
         }
     }
 

@@ -11,10 +11,10 @@ use tokio::sync::watch;
 
 use super::data::DataDirectory;
 use super::listeners::{Answers, Listeners, bind, until};
-use super::opening::{OpenedNode, ToOpen};
+use super::opening::{NodeSetup, OpenedNode};
 use super::ready::Ready;
 use super::reload::ConfigurationReload;
-use super::serving::Shared;
+use super::serving::ProcessParts;
 use super::{ServeArgs, certificates, notify, telemetry};
 use crate::config::Settings;
 use crate::exit::Failure;
@@ -42,7 +42,7 @@ pub(crate) async fn run(
     };
     let reload = ConfigurationReload::new(args, &settings);
     let server = settings.server;
-    let to_open = ToOpen {
+    let to_open = NodeSetup {
         server: &server,
         store: &settings.store,
         apis: settings.apis,
@@ -57,7 +57,7 @@ pub(crate) async fn run(
     };
     let (text, manifest) = ready.words(&directory, &opened)?;
     let probes_alone = listeners.probes.is_some();
-    let (shared, loaded) = Shared::new(opened, &admin_key, metrics, probes_alone);
+    let (shared, loaded) = ProcessParts::new(opened, &admin_key, metrics, probes_alone);
     let serving = shared.serving(loaded, &server.addresses);
     let serving = Arc::new(ArcSwap::from_pointee(serving));
     let certificates = server.certificates();
@@ -111,7 +111,7 @@ async fn start_echo(settings: &mut Settings) -> Result<watch::Sender<bool>, Fail
     Ok(stop)
 }
 
-async fn prune(shared: Shared) {
+async fn prune(shared: ProcessParts) {
     let mut ticks = tokio::time::interval(PRUNE_EVERY);
     loop {
         ticks.tick().await;

@@ -16,8 +16,8 @@ use countersign_store::seal::MasterKey;
 
 use super::data::DataDirectory;
 use super::demo::{Demo, DemoAccounts};
-use super::routing::Served;
-use super::serving::Loaded;
+use super::routing::MountedApi;
+use super::serving::LoadedApis;
 use crate::config::{ApiSection, GuardSection, ServerSection, StoreSection};
 use crate::exit::Failure;
 
@@ -26,7 +26,7 @@ pub(crate) struct OpenedNode {
     pub(crate) store: Store,
     pub(crate) master: Arc<MasterKey>,
     pub(crate) view: Arc<RevocationView>,
-    pub(crate) loaded: Loaded,
+    pub(crate) loaded: LoadedApis,
     pub(crate) passwords: PasswordPool,
     pub(crate) refusals: RefusalRing,
     pub(crate) clock_watch: Arc<ClockWatch>,
@@ -34,7 +34,7 @@ pub(crate) struct OpenedNode {
 }
 
 /// What is to be opened.
-pub(crate) struct ToOpen<'a> {
+pub(crate) struct NodeSetup<'a> {
     pub(crate) server: &'a ServerSection,
     pub(crate) store: &'a StoreSection,
     pub(crate) apis: Vec<ApiSection>,
@@ -49,9 +49,9 @@ impl OpenedNode {
     /// well: a start that is refused leaves a store as it was.
     pub(crate) async fn open(
         directory: &DataDirectory,
-        to_open: ToOpen<'_>,
+        to_open: NodeSetup<'_>,
     ) -> Result<Self, Failure> {
-        let ToOpen {
+        let NodeSetup {
             server,
             store: section,
             apis,
@@ -137,7 +137,7 @@ pub(super) async fn load_apis(
     before: &BTreeMap<ApiName, Arc<IssuingApi>>,
     store: &Store,
     master: &MasterKey,
-) -> Result<Loaded, Failure> {
+) -> Result<LoadedApis, Failure> {
     let mut held = Vec::new();
     for api in before.values() {
         held.push(api.hold_keys().await);
@@ -150,7 +150,7 @@ pub(super) async fn load_apis(
         read.push((section, api, upstream));
     }
     // From here on nothing fails: a reload changes every api or none.
-    let mut loaded = Loaded::default();
+    let mut loaded = LoadedApis::default();
     for (section, api, upstream) in read {
         let api = Arc::new(match before.get(api.name()) {
             Some(before) => api.in_place_of(before),
@@ -158,7 +158,7 @@ pub(super) async fn load_apis(
         });
         let guarded = section.guard.map(|guard| guarded(&api, guard, upstream));
         loaded.apis.insert(api.name().clone(), api.clone());
-        loaded.served.push(Served {
+        loaded.served.push(MountedApi {
             guarded: guarded.map(|guarded| guarded.at(&section.site)),
             site: section.site,
             cors: section.cors,

@@ -13,7 +13,7 @@ use countersign_admin::refusal_ring::{EventKind, ServerEvent};
 use countersign_gateway::AddressPolicy;
 use tokio::signal::unix::Signal;
 
-use super::serving::{LiveConfiguration, Shared};
+use super::serving::{LiveConfiguration, ProcessParts};
 use super::{ServeArgs, certificates, notify, opening, serves_something};
 use crate::config::{self, KeptValues, Overrides, ServerSection, Settings, TlsSection};
 use crate::exit::Failure;
@@ -45,7 +45,7 @@ impl ConfigurationReload {
     pub(super) async fn run(
         self,
         mut hangups: Signal,
-        shared: Shared,
+        shared: ProcessParts,
         serving: Arc<ArcSwap<LiveConfiguration>>,
         certificates: Vec<TlsSection>,
     ) {
@@ -66,7 +66,7 @@ impl ConfigurationReload {
 
     async fn reload(
         &self,
-        shared: &Shared,
+        shared: &ProcessParts,
         serving: &ArcSwap<LiveConfiguration>,
     ) -> Result<(), Failure> {
         let Some(file) = &self.file else {

@@ -10,7 +10,7 @@ use countersign_server::api::IssuingApi;
 use http::Method;
 
 /// One api on the listener.
-pub(crate) struct Served {
+pub(crate) struct MountedApi {
     pub(crate) site: ApiSite,
     pub(crate) api: Arc<IssuingApi>,
     pub(crate) guarded: Option<GuardedApi>,
@@ -44,7 +44,7 @@ impl Route<'_> {
 
 /// Where a request goes; `None` if no api is meant.
 pub(super) fn route<'s>(
-    apis: &'s [Served],
+    apis: &'s [MountedApi],
     method: &Method,
     host: &str,
     path: &str,
@@ -68,9 +68,13 @@ pub(super) fn route<'s>(
 
 /// The one api that the host and the longest prefix lead to, if it is one
 /// alone.
-pub(super) fn alone_at<'s>(apis: &'s [Served], host: &str, path: &str) -> Option<&'s Served> {
-    let here = |served: &&Served| served.below_prefix(host, path).is_some();
-    let length = |served: &&Served| served.site.prefix().len();
+pub(super) fn alone_at<'s>(
+    apis: &'s [MountedApi],
+    host: &str,
+    path: &str,
+) -> Option<&'s MountedApi> {
+    let here = |served: &&MountedApi| served.below_prefix(host, path).is_some();
+    let length = |served: &&MountedApi| served.site.prefix().len();
     let longest = apis.iter().filter(here).map(|it| length(&it)).max()?;
     let mut nearest = apis
         .iter()
@@ -83,12 +87,12 @@ pub(super) fn alone_at<'s>(apis: &'s [Served], host: &str, path: &str) -> Option
 }
 
 /// The api with this name.
-pub(super) fn named<'s>(apis: &'s [Served], name: &str) -> Option<&'s Served> {
+pub(super) fn named<'s>(apis: &'s [MountedApi], name: &str) -> Option<&'s MountedApi> {
     apis.iter()
         .find(|served| served.api.name().as_str() == name)
 }
 
-impl Served {
+impl MountedApi {
     /// The path of a request target as the api's dialect reads it, without the
     /// api's prefix; `None` if host or prefix are another's.
     pub(crate) fn below_prefix<'p>(&self, host: &str, path: &'p str) -> Option<Cow<'p, str>> {

@@ -26,7 +26,7 @@ use super::dry_run::DryRuns;
 use super::front::Front;
 use super::journal::Journal;
 use super::opening::OpenedNode;
-use super::routing::Served;
+use super::routing::MountedApi;
 
 /// How many sessions are remembered as used; see [`FirstUses`].
 const USES: usize = 1_000_000;
@@ -36,9 +36,9 @@ const BUDGETS: usize = 1_000_000;
 
 /// The apis of a configuration, with their keys.
 #[derive(Default)]
-pub(super) struct Loaded {
+pub(super) struct LoadedApis {
     pub(super) apis: BTreeMap<ApiName, Arc<IssuingApi>>,
-    pub(super) served: Vec<Served>,
+    pub(super) served: Vec<MountedApi>,
 }
 
 /// What a reload replaces.
@@ -53,7 +53,7 @@ pub(super) struct LiveConfiguration {
 
 /// What lives as long as the process. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Shared {
+pub(super) struct ProcessParts {
     pub(super) store: Store,
     pub(super) master: Arc<MasterKey>,
     pub(super) view: Arc<RevocationView>,
@@ -74,14 +74,14 @@ pub(super) struct Shared {
     probes_alone: bool,
 }
 
-impl Shared {
+impl ProcessParts {
     /// What was opened, apart from the apis.
     pub(super) fn new(
         opened: OpenedNode,
         admin_key: &Secret,
         metrics: PrometheusHandle,
         probes_alone: bool,
-    ) -> (Self, Loaded) {
+    ) -> (Self, LoadedApis) {
         let marks = opened.store.clone();
         let uses = Arc::new(FirstUses::new(USES, move |session, generation| {
             marks.mark_used(session, generation);
@@ -113,7 +113,11 @@ impl Shared {
     }
 
     /// Serves these apis.
-    pub(super) fn serving(&self, loaded: Loaded, addresses: &AddressPolicy) -> LiveConfiguration {
+    pub(super) fn serving(
+        &self,
+        loaded: LoadedApis,
+        addresses: &AddressPolicy,
+    ) -> LiveConfiguration {
         let apis = Arc::new(loaded.apis);
         let journal = Journal::new(self.refusals.clone(), apis.clone(), self.store.clone());
         let served = Arc::new(loaded.served);

@@ -12,12 +12,12 @@ use crate::exit::Failure;
 
 /// A profile, and where to listen for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Asked {
+pub(super) struct ListenTarget {
     pub(super) profile: String,
     pub(super) address: Option<SidecarAddress>,
 }
 
-impl FromStr for Asked {
+impl FromStr for ListenTarget {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -34,7 +34,7 @@ impl FromStr for Asked {
     }
 }
 
-impl Asked {
+impl ListenTarget {
     /// Where to listen: what the command line says, else the profile, else a file
     /// in the runtime directory.
     pub(super) fn address(&self, profile: &Profile) -> Result<SidecarAddress, Failure> {
@@ -76,12 +76,12 @@ mod tests {
 
     #[test]
     fn a_profile_may_name_where_to_listen() {
-        let asked = |text: &str| text.parse::<Asked>().unwrap();
-        assert_eq!(asked("pay").address, None);
-        let shown = |text: &str| asked(text).address.unwrap().to_string();
+        let target = |text: &str| text.parse::<ListenTarget>().unwrap();
+        assert_eq!(target("pay").address, None);
+        let shown = |text: &str| target(text).address.unwrap().to_string();
         assert_eq!(shown("pay=127.0.0.1:9001"), "http://127.0.0.1:9001");
         assert_eq!(shown("pay=/run/a=b.sock"), "unix:/run/a=b.sock");
-        assert!("pay=0.0.0.0:9001".parse::<Asked>().is_err());
-        assert!("pay=".parse::<Asked>().is_err());
+        assert!("pay=0.0.0.0:9001".parse::<ListenTarget>().is_err());
+        assert!("pay=".parse::<ListenTarget>().is_err());
     }
 }

@@ -18,7 +18,7 @@ pub(super) type OutdatedProfiles = Arc<ArcSwap<Vec<String>>>;
 
 /// What the probes look at.
 #[derive(Clone)]
-pub(super) struct Probed {
+pub(super) struct ProbeState {
     pub(super) sidecars: Vec<(String, Arc<ArcSwap<Sidecar>>)>,
     /// Profiles that are wrong, and not served.
     pub(super) absent: Vec<String>,
@@ -29,7 +29,7 @@ pub(super) struct Probed {
 }
 
 /// What answers them.
-pub(super) fn probes(probed: Probed) -> axum::Router {
+pub(super) fn probes(probed: ProbeState) -> axum::Router {
     axum::Router::new()
         .route("/healthz", get(async || Json(json!({ "status": "ok" }))))
         .route("/readyz", get(ready))
@@ -39,7 +39,7 @@ pub(super) fn probes(probed: Probed) -> axum::Router {
 
 /// Ready is who has a token for every profile that is served, or can get one. A profile
 /// that is wrong takes no traffic from the others.
-async fn ready(State(probed): State<Probed>) -> Response {
+async fn ready(State(probed): State<ProbeState>) -> Response {
     let reasons = match probed.draining.load(Ordering::SeqCst) {
         true => vec!["draining".to_owned()],
         false => probed.reasons().await,
@@ -59,12 +59,12 @@ async fn ready(State(probed): State<Probed>) -> Response {
     (status, Json(document)).into_response()
 }
 
-async fn metrics(State(probed): State<Probed>) -> Response {
+async fn metrics(State(probed): State<ProbeState>) -> Response {
     let media = "text/plain; version=0.0.4; charset=utf-8";
     ([(header::CONTENT_TYPE, media)], probed.metrics.render()).into_response()
 }
 
-impl Probed {
+impl ProbeState {
     /// Why profiles have no token; they are asked at the same time.
     async fn reasons(&self) -> Vec<String> {
         let mut asked = tokio::task::JoinSet::new();

@@ -11,51 +11,51 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::CarryingArgs;
-use super::listen_target::Asked;
-use super::sidecar_parts::Made;
+use super::listen_target::ListenTarget;
+use super::sidecar_parts::SidecarParts;
 use crate::client::one;
 use crate::exit::Failure;
 use crate::serve::listeners::until;
 
 /// A profile and its sidecar, which a reload replaces.
-pub(super) struct Post {
-    pub(super) asked: Asked,
+pub(super) struct RunningSidecar {
+    pub(super) target: ListenTarget,
     /// Where it listens, which stays until a restart.
     pub(super) address: SidecarAddress,
-    pub(super) made: Made,
+    pub(super) made: SidecarParts,
     pub(super) current: Arc<ArcSwap<Sidecar>>,
 }
 
 /// What is made before anything listens.
 pub(super) struct PlannedSidecar {
-    asked: Asked,
+    target: ListenTarget,
     address: SidecarAddress,
-    made: Made,
+    made: SidecarParts,
     sidecar: Sidecar,
 }
 
 impl PlannedSidecar {
     pub(super) fn new(
-        asked: &Asked,
+        target: &ListenTarget,
         profiles: &Profiles,
         carrying: CarryingArgs,
     ) -> Result<Self, Failure> {
-        let made = Made::load(one(profiles, &asked.profile)?)?;
+        let made = SidecarParts::load(one(profiles, &target.profile)?)?;
         Ok(Self {
-            asked: asked.clone(),
-            address: asked.address(&made.profile)?,
+            target: target.clone(),
+            address: target.address(&made.profile)?,
             sidecar: made.sidecar(carrying)?,
             made,
         })
     }
 
     /// Listens.
-    pub(super) async fn bind(self) -> Result<(Post, BoundSidecar), Failure> {
+    pub(super) async fn bind(self) -> Result<(RunningSidecar, BoundSidecar), Failure> {
         let bound = self.address.bind().await.map_err(|fault| {
             Failure::unavailable(format!("profile {}: {fault}", self.made.profile.name))
         })?;
-        let post = Post {
-            asked: self.asked,
+        let post = RunningSidecar {
+            target: self.target,
             address: bound.address().clone(),
             made: self.made,
             current: Arc::new(ArcSwap::from_pointee(self.sidecar)),
@@ -64,7 +64,7 @@ impl PlannedSidecar {
     }
 }
 
-impl Post {
+impl RunningSidecar {
     pub(super) fn name(&self) -> &str {
         &self.made.profile.name
     }

@@ -16,8 +16,8 @@ use tokio::time::MissedTickBehavior;
 use super::CarryingArgs;
 use super::file_stamps::Stamps;
 use super::probes::OutdatedProfiles;
-use super::profile_sidecar::Post;
-use super::sidecar_parts::Made;
+use super::profile_sidecar::RunningSidecar;
+use super::sidecar_parts::SidecarParts;
 use crate::client::{ProfilesArgs, one};
 use crate::exit::Failure;
 use crate::serve::notify;
@@ -27,15 +27,15 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// Where profiles are, and what the command line says of all.
 #[derive(Clone)]
-pub(super) struct Origin {
+pub(super) struct ProfilesOrigin {
     pub(super) file: ProfilesArgs,
     pub(super) carrying: CarryingArgs,
 }
 
 /// Reads profiles again when it is told to, or they changed.
 pub(super) struct ProfileReload {
-    pub(super) origin: Origin,
-    pub(super) posts: Vec<Post>,
+    pub(super) origin: ProfilesOrigin,
+    pub(super) posts: Vec<RunningSidecar>,
     /// Told to who asks whether all is well.
     pub(super) outdated: OutdatedProfiles,
 }
@@ -110,12 +110,16 @@ impl ProfileReload {
     }
 
     /// What takes a sidecar's place, if it is to be another.
-    fn next(&self, post: &Post, profiles: &Profiles) -> Result<Option<(Made, Sidecar)>, Failure> {
-        let made = Made::load(one(profiles, post.name())?)?;
+    fn next(
+        &self,
+        post: &RunningSidecar,
+        profiles: &Profiles,
+    ) -> Result<Option<(SidecarParts, Sidecar)>, Failure> {
+        let made = SidecarParts::load(one(profiles, post.name())?)?;
         if made == post.made {
             return Ok(None);
         }
-        if post.asked.address.is_none() && made.profile.listen != post.made.profile.listen {
+        if post.target.address.is_none() && made.profile.listen != post.made.profile.listen {
             let profile = post.name();
             tracing::warn!(profile, "a change of `listen` needs a restart");
         }

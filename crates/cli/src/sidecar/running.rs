@@ -14,9 +14,9 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::SidecarArgs;
-use super::probes::{OutdatedProfiles, Probed, probes};
-use super::profile_sidecar::{self, PlannedSidecar, Post};
-use super::reload::{Origin, ProfileReload};
+use super::probes::{OutdatedProfiles, ProbeState, probes};
+use super::profile_sidecar::{self, PlannedSidecar, RunningSidecar};
+use super::reload::{ProfileReload, ProfilesOrigin};
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::serve::listeners::{bind, serve_probes, until, url};
@@ -37,7 +37,7 @@ pub(super) async fn run(args: &SidecarArgs, output: &mut Output) -> Result<(), F
     let stop = stop_signal()?;
     let hangups = signal(SignalKind::hangup()).map_err(Failure::bug)?;
     let metrics = telemetry::metrics()?;
-    let origin = Origin {
+    let origin = ProfilesOrigin {
         file: args.file.clone(),
         carrying: args.carrying,
     };
@@ -49,13 +49,13 @@ pub(super) async fn run(args: &SidecarArgs, output: &mut Output) -> Result<(), F
     let opened = open(args, &origin, &stop).await?;
     let (posts, serving) = (opened.posts, opened.serving);
     let (text, document) = ready_text(&posts, probes_url.as_deref());
-    let current = |post: &Post| (post.name().to_owned(), post.current.clone());
+    let current = |post: &RunningSidecar| (post.name().to_owned(), post.current.clone());
     let sidecars: Sidecars = posts.iter().map(current).collect();
     let outdated = OutdatedProfiles::default();
     let draining = Arc::new(AtomicBool::new(false));
     let (drained, until_drained) = watch::channel(false);
     if let Some(listener) = listener {
-        let probed = Probed {
+        let probed = ProbeState {
             sidecars: sidecars.clone(),
             absent: opened.absent,
             outdated: outdated.clone(),
@@ -108,16 +108,16 @@ async fn drain(
 /// Makes every sidecar, then binds all, then serves.
 async fn open(
     args: &SidecarArgs,
-    origin: &Origin,
+    origin: &ProfilesOrigin,
     stop: &watch::Receiver<bool>,
 ) -> Result<OpenedSidecars, Failure> {
     check_each_once(args)?;
     let profiles = origin.file.all()?;
     let (mut planned, mut absent) = (Vec::new(), Vec::new());
-    for asked in &args.asked {
-        match PlannedSidecar::new(asked, &profiles, args.carrying) {
+    for target in &args.targets {
+        match PlannedSidecar::new(target, &profiles, args.carrying) {
             Ok(plan) => planned.push(plan),
-            Err(failure) => absent.push((asked.profile.clone(), failure)),
+            Err(failure) => absent.push((target.profile.clone(), failure)),
         }
     }
     if planned.is_empty()
@@ -157,7 +157,7 @@ async fn open(
 
 /// What was opened.
 struct OpenedSidecars {
-    posts: Vec<Post>,
+    posts: Vec<RunningSidecar>,
     serving: SidecarTasks,
     /// The profiles that are wrong, and not served.
     absent: Vec<String>,
@@ -165,7 +165,7 @@ struct OpenedSidecars {
 
 /// Two sidecars of one profile would each keep a session.
 fn check_each_once(args: &SidecarArgs) -> Result<(), Failure> {
-    let names: Vec<_> = args.asked.iter().map(|asked| &asked.profile).collect();
+    let names: Vec<_> = args.targets.iter().map(|target| &target.profile).collect();
     let mut twice = names.iter().enumerate();
     match twice.find(|(at, name)| names[..*at].contains(name)) {
         Some((_, name)) => Err(Failure::usage(format!("profile {name} is named twice"))),
@@ -174,12 +174,12 @@ fn check_each_once(args: &SidecarArgs) -> Result<(), Failure> {
 }
 
 /// What is said once all listen.
-fn ready_text(posts: &[Post], probes: Option<&str>) -> (String, Value) {
-    let mut text: String = posts.iter().map(Post::line).collect();
+fn ready_text(posts: &[RunningSidecar], probes: Option<&str>) -> (String, Value) {
+    let mut text: String = posts.iter().map(RunningSidecar::line).collect();
     if let Some(probes) = probes {
         text.push_str(&format!("probes  {probes}\n"));
     }
-    let listed: Vec<_> = posts.iter().map(Post::document).collect();
+    let listed: Vec<_> = posts.iter().map(RunningSidecar::document).collect();
     (text, json!({ "sidecars": listed, "probes": probes }))
 }
 

@@ -17,7 +17,7 @@ use crate::exit::Failure;
 
 /// What a sidecar is made of.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Made {
+pub(super) struct SidecarParts {
     pub(super) profile: Profile,
     key: Option<Secret>,
     roots: TrustedRoots,
@@ -29,7 +29,7 @@ const SHORTEST_KEY: usize = 16;
 /// How long a vendor, far away, may take to be connected to.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 
-impl Made {
+impl SidecarParts {
     /// Reads the files that a profile names.
     pub(super) fn load(profile: &Profile) -> Result<Self, Failure> {
         let named = |fault: String| Failure::usage(format!("profile {}: {fault}", profile.name));

@@ -2,7 +2,7 @@
 
 use crate::api::identity;
 use crate::programs::Proxy;
-use crate::stage::{Account, Asked, PARTNER, Stage};
+use crate::stage::{Account, PARTNER, PartnerRequest, Stage};
 use crate::table::Results;
 
 pub(crate) async fn play(stage: &Stage, partner: &Account, token: &str, results: &mut Results) {
@@ -20,10 +20,10 @@ pub(crate) async fn play(stage: &Stage, partner: &Account, token: &str, results:
 
 async fn bearer(stage: &Stage, partner: &Account, home: &str, token: &str) {
     for method in ["GET", "POST", "DELETE"] {
-        let asked = Asked {
+        let asked = PartnerRequest {
             method,
             body: if method == "POST" { "{\"a\": 1}" } else { "" },
-            ..Asked::get(format!("{home}/a%20b/c?x=1%2F&y")).bearing(token)
+            ..PartnerRequest::get(format!("{home}/a%20b/c?x=1%2F&y")).bearing(token)
         };
         let reply = stage.ask(&asked).await;
         assert_eq!(reply.outcome(), (200, "reached".to_owned()), "{method}");
@@ -44,7 +44,7 @@ async fn bearer(stage: &Stage, partner: &Account, home: &str, token: &str) {
 
 async fn static_key(stage: &Stage, partner: &Account, home: &str) {
     let key = &partner.secret;
-    let asked = Asked::get(format!("{home}/invoices?a=%2F&transfer-key={key}&b"));
+    let asked = PartnerRequest::get(format!("{home}/invoices?a=%2F&transfer-key={key}&b"));
     assert_eq!(stage.ask(&asked).await.status, 200);
     let reached = stage.reached();
     assert_eq!(reached.header("x-countersign-login"), partner.login);
@@ -57,7 +57,7 @@ async fn static_key(stage: &Stage, partner: &Account, home: &str) {
 }
 
 async fn public(stage: &Stage) {
-    let reply = stage.ask(&Asked::get("/public/rates")).await;
+    let reply = stage.ask(&PartnerRequest::get("/public/rates")).await;
     assert_eq!(reply.status, 200);
     let identity = identity(&stage.reached());
     let named: Vec<&str> = identity.iter().map(|(name, _)| name.as_str()).collect();

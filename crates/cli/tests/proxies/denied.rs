@@ -4,7 +4,7 @@
 use countersign_testing::replies::Reply;
 use countersign_testing::waiting::eventually;
 
-use crate::stage::{Account, Asked, Stage};
+use crate::stage::{Account, PartnerRequest, Stage};
 use crate::table::Results;
 
 /// Headers of a refusal that a dialect sets.
@@ -22,43 +22,48 @@ pub(crate) async fn play(stage: &Stage, partner: &Account, token: &str, results:
     let at = |login: &str| format!("/api/v2/accounts/{login}/invoices");
     let wrong_key = format!("{invoices}?transfer-key={}", "A1b2".repeat(8));
     let key_elsewhere = format!("{}?transfer-key={}", at(&elsewhere.login), elsewhere.secret);
-    let posted = Asked {
+    let posted = PartnerRequest {
         method: "POST",
         body: "{}",
-        ..Asked::get(invoices.clone())
+        ..PartnerRequest::get(invoices.clone())
     };
-    let last = Asked::get(at(&spent.login)).bearing(&of_spent);
+    let last = PartnerRequest::get(at(&spent.login)).bearing(&of_spent);
     assert_eq!(stage.ask(&last).await.status, 200);
     stage.reached();
     for (case, asked, status) in [
         ("budget spent", last, 401),
         (
             "scope missing",
-            Asked::get(format!("/api/v2/accounts/{}/payouts", partner.login)).bearing(token),
+            PartnerRequest::get(format!("/api/v2/accounts/{}/payouts", partner.login))
+                .bearing(token),
             403,
         ),
-        ("no bearer", Asked::get(invoices.clone()), 401),
+        ("no bearer", PartnerRequest::get(invoices.clone()), 401),
         ("no bearer, POST", posted, 401),
         (
             "bad bearer",
-            Asked::get(invoices.clone()).bearing("bad"),
+            PartnerRequest::get(invoices.clone()).bearing("bad"),
             401,
         ),
-        ("wrong static key", Asked::get(wrong_key), 401),
+        ("wrong static key", PartnerRequest::get(wrong_key), 401),
         (
             "disabled account",
-            Asked::get(at(&gone.login)).bearing(&of_gone),
+            PartnerRequest::get(at(&gone.login)).bearing(&of_gone),
             401,
         ),
-        ("address not allowed", Asked::get(key_elsewhere), 403),
+        (
+            "address not allowed",
+            PartnerRequest::get(key_elsewhere),
+            403,
+        ),
         (
             "another's path",
-            Asked::get(at(&other.login)).bearing(token),
+            PartnerRequest::get(at(&other.login)).bearing(token),
             403,
         ),
         (
             "path ambiguous",
-            Asked::get(format!("{invoices};a")).bearing(token),
+            PartnerRequest::get(format!("{invoices};a")).bearing(token),
             400,
         ),
     ] {
@@ -82,7 +87,7 @@ pub(crate) async fn expired(stage: &Stage) {
     let partner = stage.account(&[]);
     let token = stage.token(&partner).await;
     let target = format!("/api/v2/accounts/{}/invoices", partner.login);
-    let asked = Asked::get(target).bearing(&token);
+    let asked = PartnerRequest::get(target).bearing(&token);
     eventually("the token has run out", async || {
         stage.ask(&asked).await.status != 200
     })
@@ -91,7 +96,7 @@ pub(crate) async fn expired(stage: &Stage) {
     same_as_built_in(stage, "expired bearer", &asked, 401).await;
 }
 
-async fn same_as_built_in(stage: &Stage, case: &str, asked: &Asked<'_>, status: u16) {
+async fn same_as_built_in(stage: &Stage, case: &str, asked: &PartnerRequest<'_>, status: u16) {
     let told = stage.ask(asked).await;
     assert!(stage.api.take().is_empty(), "{case}");
     let same = stage.ask_built_in(asked).await;
@@ -115,7 +120,7 @@ async fn too_fast(stage: &Stage) {
     let hasty = stage.account_with(&["--requests-per-second", "1"]);
     let token = stage.token(&hasty).await;
     let target = format!("/api/v2/accounts/{}/invoices", hasty.login);
-    let asked = Asked::get(target).bearing(&token);
+    let asked = PartnerRequest::get(target).bearing(&token);
     let mut told = stage.ask(&asked).await;
     while told.status == 200 {
         told = stage.ask(&asked).await;
@@ -134,16 +139,18 @@ async fn too_fast(stage: &Stage) {
 
 /// Straight at the server the path is of no api; the proxy asks for an api.
 async fn unknown(stage: &Stage, token: &str) {
-    let told = stage.ask(&Asked::get("/nowhere").bearing(token)).await;
+    let told = stage
+        .ask(&PartnerRequest::get("/nowhere").bearing(token))
+        .await;
     let said = r#"{"message":"Not found"}"#;
     assert_eq!(told.outcome(), (404, said.to_owned()));
     assert!(stage.api.take().is_empty());
 }
 
 async fn head(stage: &Stage, invoices: &str) {
-    let asked = Asked {
+    let asked = PartnerRequest {
         method: "HEAD",
-        ..Asked::get(invoices)
+        ..PartnerRequest::get(invoices)
     };
     let told = stage.ask(&asked).await;
     assert_eq!(told.outcome(), (401, String::new()));
@@ -152,7 +159,9 @@ async fn head(stage: &Stage, invoices: &str) {
 
 /// Whoever took the first would let a client choose whom the API takes for it.
 async fn two_bearers(stage: &Stage, invoices: &str, token: &str) {
-    let asked = Asked::get(invoices).bearing(token).bearing("another");
+    let asked = PartnerRequest::get(invoices)
+        .bearing(token)
+        .bearing("another");
     let told = stage.ask(&asked).await;
     assert!(told.status.is_client_error(), "{:?}", told.outcome());
     assert!(stage.api.take().is_empty());
@@ -170,7 +179,7 @@ async fn climbing(stage: &Stage, invoices: &str, token: &str) {
         "/auth/../public/../api/v2/accounts/x/y".to_owned(),
         "/auth/../forward-auth/shop".to_owned(),
     ] {
-        let asked = Asked::get(target).bearing(token);
+        let asked = PartnerRequest::get(target).bearing(token);
         let told = stage.ask(&asked).await;
         assert!(told.status.as_u16() >= 400, "{}", asked.target);
         assert!(stage.api.take().is_empty(), "{}", asked.target);

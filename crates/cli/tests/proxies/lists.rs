@@ -2,7 +2,7 @@
 //! by the proxies that run with them.
 
 use crate::programs::Proxy;
-use crate::stage::{Asked, Stage};
+use crate::stage::{PartnerRequest, Stage};
 use crate::table::Results;
 use countersign_relay::{FieldShape, known_reserved_fields, reserved_shapes};
 
@@ -235,7 +235,7 @@ fn spellings(proxy: Proxy) -> Vec<String> {
 /// Nothing of it reaches the API, wherever it was sent; what partners send does.
 pub(crate) async fn play(stage: &Stage, results: &mut Results) {
     for names in spellings(stage.proxy).chunks(40) {
-        let mut asked = Asked::get("/public/rates");
+        let mut asked = PartnerRequest::get("/public/rates");
         for name in names {
             asked = asked.with(name, "evil");
         }
@@ -246,7 +246,7 @@ pub(crate) async fn play(stage: &Stage, results: &mut Results) {
         assert!(evil.is_empty(), "{evil:?}");
     }
     results.add("what never comes from outside", "cleared");
-    let mut asked = Asked::get("/public/rates");
+    let mut asked = PartnerRequest::get("/public/rates");
     for name in OF_PARTNERS {
         asked = asked.with(name, "honest");
     }

@@ -3,7 +3,7 @@
 use crate::api::identity;
 use crate::between::Seems;
 use crate::programs::Proxy;
-use crate::stage::{Account, Asked, Stage};
+use crate::stage::{Account, PartnerRequest, Stage};
 use crate::table::Results;
 
 /// Gives what the proxy has written in its life.
@@ -14,7 +14,8 @@ pub(crate) async fn play(
     results: &mut Results,
 ) -> String {
     let invoices = format!("/api/v2/accounts/{}/invoices", partner.login);
-    let asked = Asked::get(format!("{invoices}?transfer-key={}", partner.secret)).bearing(token);
+    let asked =
+        PartnerRequest::get(format!("{invoices}?transfer-key={}", partner.secret)).bearing(token);
     for (case, seems) in [
         ("Countersign answers 500", Seems::Broken),
         ("Countersign answers garbage", Seems::Garbled),
@@ -36,7 +37,7 @@ pub(crate) async fn play(
     down.stop()
 }
 
-async fn refused(stage: &Stage, asked: &Asked<'_>) -> String {
+async fn refused(stage: &Stage, asked: &PartnerRequest<'_>) -> String {
     let told = stage.ask(asked).await;
     assert!(told.status.is_server_error(), "{:?}", told.outcome());
     assert!(stage.api.take().is_empty());
@@ -45,7 +46,7 @@ async fn refused(stage: &Stage, asked: &Asked<'_>) -> String {
 
 /// Where another answers 200 in Countersign's place, Traefik lets pass; then the
 /// API is told of no caller.
-async fn strange(stage: &Stage, asked: &Asked<'_>, results: &mut Results) {
+async fn strange(stage: &Stage, asked: &PartnerRequest<'_>, results: &mut Results) {
     stage.between.seem(Seems::Strange);
     let case = "200 from a stranger";
     if stage.proxy == Proxy::Traefik {

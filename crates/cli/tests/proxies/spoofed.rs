@@ -2,7 +2,7 @@
 //! proxy, and Countersign's own.
 
 use crate::api::identity;
-use crate::stage::{Account, Asked, ELSEWHERE, PARTNER, Stage};
+use crate::stage::{Account, ELSEWHERE, PARTNER, PartnerRequest, Stage};
 use crate::table::Results;
 
 /// Each tells of a public path and a method that is public.
@@ -65,7 +65,7 @@ pub(crate) async fn play(
 }
 
 async fn path(stage: &Stage, invoices: &str, token: &str, name: &str, value: &str) {
-    let refused = Asked::get(invoices).with(name, value);
+    let refused = PartnerRequest::get(invoices).with(name, value);
     let told = stage.ask(&refused).await;
     assert_eq!(told.status, 401, "{name}: {}", told.text());
     assert!(stage.api.take().is_empty(), "{name}");
@@ -81,9 +81,9 @@ async fn address(stage: &Stage, bound: &Account) {
         "/api/v2/accounts/{}/x?transfer-key={}",
         bound.login, bound.secret
     );
-    let from_home = Asked {
+    let from_home = PartnerRequest {
         from: "127.0.0.9",
-        ..Asked::get(target.clone())
+        ..PartnerRequest::get(target.clone())
     };
     for name in ADDRESSES {
         for address in [PARTNER, ELSEWHERE] {
@@ -96,19 +96,21 @@ async fn address(stage: &Stage, bound: &Account) {
             assert!(stage.api.take().is_empty(), "{name}");
         }
     }
-    let spoofed = Asked::get(target).with("X-Forwarded-For", "203.0.113.9");
+    let spoofed = PartnerRequest::get(target).with("X-Forwarded-For", "203.0.113.9");
     assert_eq!(stage.ask(&spoofed).await.status, 200);
     assert_eq!(stage.reached().header("x-forwarded-for"), PARTNER);
 }
 
 async fn forged(stage: &Stage, partner: &Account, invoices: &str, token: &str) {
     for name in IDENTITY {
-        let asked = Asked::get(invoices).bearing(token).with(name, "evil");
+        let asked = PartnerRequest::get(invoices)
+            .bearing(token)
+            .with(name, "evil");
         assert_eq!(stage.ask(&asked).await.status, 200, "{name}");
         let reached = stage.reached();
         assert_eq!(identity(&reached).len(), 5, "{name}: {reached:?}");
         assert_eq!(reached.header("x-countersign-login"), partner.login);
-        let public = Asked::get("/public/rates").with(name, "evil");
+        let public = PartnerRequest::get("/public/rates").with(name, "evil");
         assert_eq!(stage.ask(&public).await.status, 200, "{name}");
         let reached = stage.reached();
         assert_eq!(identity(&reached).len(), 2, "{name}: {reached:?}");
@@ -126,7 +128,9 @@ async fn hop_by_hop(stage: &Stage, partner: &Account, invoices: &str, token: &st
         "X-Original-URI",
         "upgrade, X-Countersign-Login",
     ] {
-        let asked = Asked::get(invoices).bearing(token).with("Connection", name);
+        let asked = PartnerRequest::get(invoices)
+            .bearing(token)
+            .with("Connection", name);
         // Refusing it is as good as passing it on with the identity.
         if stage.ask(&asked).await.status == 200 {
             let reached = stage.reached();

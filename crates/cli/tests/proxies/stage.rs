@@ -123,13 +123,13 @@ impl Stage {
     }
 
     /// What the proxy answers to a request from the partner.
-    pub(crate) async fn ask(&self, asked: &Asked<'_>) -> Reply {
+    pub(crate) async fn ask(&self, asked: &PartnerRequest<'_>) -> Reply {
         let reply = send_from(asked.from, self.partners, asked.request()).await;
         reply.unwrap()
     }
 
     /// What Countersign's own proxy answers to the same request.
-    pub(crate) async fn ask_built_in(&self, asked: &Asked<'_>) -> Reply {
+    pub(crate) async fn ask_built_in(&self, asked: &PartnerRequest<'_>) -> Reply {
         let reply = send_from(asked.from, self.server.address(), asked.request()).await;
         let reply = reply.unwrap();
         self.api.take();
@@ -164,7 +164,7 @@ pub(crate) struct Down {
 }
 
 impl Down {
-    pub(crate) async fn ask(&self, asked: &Asked<'_>) -> Option<Reply> {
+    pub(crate) async fn ask(&self, asked: &PartnerRequest<'_>) -> Option<Reply> {
         let reply = send_from(asked.from, self.partners, asked.request()).await;
         reply.ok()
     }
@@ -177,7 +177,7 @@ impl Down {
 
 /// A request of a partner.
 #[derive(Clone)]
-pub(crate) struct Asked<'a> {
+pub(crate) struct PartnerRequest<'a> {
     pub(crate) from: &'a str,
     pub(crate) method: &'a str,
     pub(crate) target: String,
@@ -185,7 +185,7 @@ pub(crate) struct Asked<'a> {
     pub(crate) body: &'a str,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> PartnerRequest<'a> {
     pub(crate) fn get(target: impl Into<String>) -> Self {
         Self {
             from: PARTNER,

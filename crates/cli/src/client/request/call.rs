@@ -16,9 +16,9 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use rustls::pki_types::ServerName;
 
-use super::asked::Asked;
+use super::api_call::ApiCall;
 use crate::client::open;
-use crate::client::transcript::{AskedRequest, Transcript};
+use crate::client::transcript::{ShownRequest, Transcript};
 use crate::exit::Failure;
 
 /// How long a connection may take. An answer may take as long as it wants.
@@ -65,24 +65,24 @@ impl<'p> Caller<'p> {
     /// Sends a request with what opens the API.
     pub(super) async fn call(
         &self,
-        asked: &Asked,
+        call: &ApiCall,
         credential: &RequestCredential,
     ) -> Result<Answer, Failure> {
-        let mut request = Request::new(Full::new(asked.body.clone()));
-        *request.method_mut() = asked.method.clone();
-        *request.headers_mut() = asked.headers.clone();
+        let mut request = Request::new(Full::new(call.body.clone()));
+        *request.method_mut() = call.method.clone();
+        *request.headers_mut() = call.headers.clone();
         *request.uri_mut() = match credential {
             RequestCredential::Token(token) => {
                 token.present(request.headers_mut());
-                self.target(&asked.path, asked.path.query())?
+                self.target(&call.path, call.path.query())?
             }
             RequestCredential::StaticKey(key) => {
-                let query = self.with_key(asked.path.query(), key)?;
-                self.target(&asked.path, Some(&query))?
+                let query = self.with_key(call.path.query(), key)?;
+                self.target(&call.path, Some(&query))?
             }
         };
         let shown = match self.transcript.is_wanted() {
-            true => Some(self.shown(asked, credential)?),
+            true => Some(self.shown(call, credential)?),
             false => None,
         };
         shown.iter().for_each(|it| self.transcript.asks(it));
@@ -109,22 +109,22 @@ impl<'p> Caller<'p> {
     /// The head of a request as it can be shown.
     fn shown(
         &self,
-        asked: &Asked,
+        call: &ApiCall,
         credential: &RequestCredential,
-    ) -> Result<AskedRequest, Failure> {
+    ) -> Result<ShownRequest, Failure> {
         const KEY: &str = "countersign-static-key";
         let mut presented = HeaderMap::new();
         let target = match credential {
             RequestCredential::Token(token) => {
                 token.present(&mut presented);
-                self.target(&asked.path, asked.path.query())?
+                self.target(&call.path, call.path.query())?
             }
             RequestCredential::StaticKey(_) => {
-                let query = self.with_key(asked.path.query(), &KEY.into())?;
-                self.target(&asked.path, Some(&query))?
+                let query = self.with_key(call.path.query(), &KEY.into())?;
+                self.target(&call.path, Some(&query))?
             }
         };
-        let own = Redactor::default().headers(&asked.headers);
+        let own = Redactor::default().headers(&call.headers);
         let mut headers: Vec<_> = own
             .into_iter()
             .filter(|(name, _)| !presented.contains_key(name.as_str()))
@@ -134,10 +134,10 @@ impl<'p> Caller<'p> {
             (name.to_string(), masked(&value, credential))
         }));
         let target = target.to_string().replace(KEY, "[static_key]");
-        Ok(AskedRequest {
+        Ok(ShownRequest {
             operation: "request",
             request: ShownMessage {
-                first: format!("{} {target}", asked.method),
+                first: format!("{} {target}", call.method),
                 headers,
                 body: String::new(),
             },

@@ -16,7 +16,7 @@ use crate::exit::Failure;
 
 /// Takes an answer.
 pub(super) struct Sink {
-    to: To,
+    to: SinkTarget,
     name: String,
     written: u64,
     /// Whether the last piece ended in the middle of a line.
@@ -48,7 +48,7 @@ enum Content {
     File(String),
 }
 
-enum To {
+enum SinkTarget {
     Standard,
     File(File),
     /// Nobody reads any more.
@@ -65,10 +65,13 @@ impl Sink {
                 let name = file.display().to_string();
                 let mut open = File::options();
                 let opened = open.write(true).create(true).truncate(false).open(file);
-                (To::File(opened.map_err(|it| unwritable(&name, &it))?), name)
+                (
+                    SinkTarget::File(opened.map_err(|it| unwritable(&name, &it))?),
+                    name,
+                )
             }
-            _ if json => (To::Memory(Vec::new()), String::new()),
-            _ => (To::Standard, "standard output".to_owned()),
+            _ if json => (SinkTarget::Memory(Vec::new()), String::new()),
+            _ => (SinkTarget::Standard, "standard output".to_owned()),
         };
         Ok(Self {
             to,
@@ -82,7 +85,7 @@ impl Sink {
     pub(super) fn begin(&mut self) -> Result<(), Failure> {
         match &self.to {
             // A device or a pipe has no length.
-            To::File(file) if file.metadata().is_ok_and(|it| it.is_file()) => {
+            SinkTarget::File(file) if file.metadata().is_ok_and(|it| it.is_file()) => {
                 file.set_len(0).map_err(|it| unwritable(&self.name, &it))
             }
             _ => Ok(()),
@@ -94,18 +97,18 @@ impl Sink {
         self.written += bytes.len() as u64;
         self.in_line = bytes.last().map_or(self.in_line, |last| *last != b'\n');
         let written = match &mut self.to {
-            To::Memory(whole) => {
+            SinkTarget::Memory(whole) => {
                 whole.extend_from_slice(bytes);
                 Ok(())
             }
-            To::File(file) => file.write_all(bytes),
-            To::Standard => to_stdout(bytes),
-            To::Nowhere => return Ok(false),
+            SinkTarget::File(file) => file.write_all(bytes),
+            SinkTarget::Standard => to_stdout(bytes),
+            SinkTarget::Nowhere => return Ok(false),
         };
         match written {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == ErrorKind::BrokenPipe => {
-                self.to = To::Nowhere;
+                self.to = SinkTarget::Nowhere;
                 Ok(false)
             }
             Err(error) => Err(unwritable(&self.name, &error)),
@@ -114,7 +117,7 @@ impl Sink {
 
     /// Ends the line on a terminal, where what is said next would stand behind it.
     pub(super) fn end_line(&mut self) -> Result<(), Failure> {
-        if self.in_line && matches!(self.to, To::Standard) && io::stdout().is_terminal() {
+        if self.in_line && matches!(self.to, SinkTarget::Standard) && io::stdout().is_terminal() {
             self.take(b"\n")?;
         }
         Ok(())
@@ -127,7 +130,7 @@ impl Sink {
             headers: headers(head),
             bytes: self.written,
             content: match &self.to {
-                To::Memory(body) => content(body),
+                SinkTarget::Memory(body) => content(body),
                 _ => Content::File(self.name.clone()),
             },
             exchanges,

@@ -9,12 +9,12 @@ use crate::client::open;
 use crate::table::Table;
 
 /// A profile, and its session if that can be read.
-pub(super) struct View<'p> {
+pub(super) struct ProfileStatus<'p> {
     profile: &'p Profile,
     status: Result<SessionStatus, Error>,
 }
 
-impl<'p> View<'p> {
+impl<'p> ProfileStatus<'p> {
     /// Looks at what is kept.
     pub(super) async fn load(profile: &'p Profile) -> Self {
         let status = open::status(profile).await;

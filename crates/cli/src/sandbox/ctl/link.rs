@@ -21,12 +21,12 @@ use crate::operator::speak;
 const ANSWER: Duration = Duration::from_secs(30);
 
 /// A sandbox that can be asked.
-pub(super) struct Link {
+pub(super) struct SandboxConnection {
     control: Control,
     runtime: Runtime,
 }
 
-impl Link {
+impl SandboxConnection {
     pub(super) fn to(control: Control) -> Result<Self, Failure> {
         let runtime = Builder::new_current_thread().enable_all().build();
         Ok(Self {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use self::link::Link;
+use self::link::SandboxConnection;
 use super::bounds::BoundArgs;
 use super::manifest::Control;
 use crate::exit::Failure;
@@ -103,7 +103,7 @@ struct FaultArgs {
 
 /// Runs `countersign sandbox ctl …`.
 pub(super) fn run(args: &CtlArgs, output: &mut Output) -> Result<(), Failure> {
-    let link = Link::to(Control::read(&manifest(args)?)?)?;
+    let link = SandboxConnection::to(Control::read(&manifest(args)?)?)?;
     match &args.command {
         CtlCommand::Advance { span } => {
             move_clock(&link, &json!({ "advance": span.join(" ") }), output)
@@ -136,12 +136,12 @@ fn list_or(clear: Option<&String>) -> Method {
     }
 }
 
-fn move_clock(link: &Link, to: &Value, output: &mut Output) -> Result<(), Failure> {
+fn move_clock(link: &SandboxConnection, to: &Value, output: &mut Output) -> Result<(), Failure> {
     let clock = link.request(Method::POST, "clock", Some(to))?;
     output.document(&clock, &words::clock(&clock))
 }
 
-fn assert(link: &Link, args: &BoundArgs, output: &mut Output) -> Result<(), Failure> {
+fn assert(link: &SandboxConnection, args: &BoundArgs, output: &mut Output) -> Result<(), Failure> {
     let verdict = link.request(Method::POST, "assert", Some(&args.document()))?;
     if verdict["passed"] == true {
         return output.document(&verdict, &words::passed(&verdict));

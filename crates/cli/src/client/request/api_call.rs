@@ -34,14 +34,14 @@ const OURS: [HeaderName; 8] = [
 ];
 
 /// A request without its token, which can be sent more than once.
-pub(super) struct Asked {
+pub(super) struct ApiCall {
     pub(super) method: Method,
     pub(super) path: PathAndQuery,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
 }
 
-impl Asked {
+impl ApiCall {
     /// What is asked for, at the server of the profile.
     pub(super) fn from_args(args: &RequestArgs, profile: &Profile) -> Result<Self, Failure> {
         let method = method(&args.method)?;
