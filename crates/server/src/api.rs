@@ -1,4 +1,4 @@
-//! One api as the issuer serves it: its dialect, lifetimes and keys.
+//! An api that the issuer serves: its dialect, lifetimes and keys.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -20,51 +20,51 @@ use countersign_store::random::NoRandomness;
 use countersign_store::seal::{MasterKey, SealError};
 use countersign_store::{KeyError, Store, StoreUnavailable, TermsOwned};
 
-/// What configuration says of an api.
+/// The configuration of an api.
 #[derive(Clone, Debug)]
 pub struct ApiSettings {
     /// Its name.
     pub name: ApiName,
     /// The wire format it speaks.
     pub dialect: Arc<Dialect>,
-    /// Lifetimes of what it issues, but for the variants below.
+    /// The lifetimes of its tokens and sessions, except for the variants below.
     pub lifetimes: SessionLifetimes,
-    /// What each of its accounts may do, unless it has limits of its own.
+    /// The limits of accounts that have none of their own.
     pub limits: ApiLimits,
-    /// The variants whose tokens live or count otherwise.
+    /// The variants with lifetimes or limits of their own.
     pub variants: Vec<VariantSettings>,
-    /// How often its logins may be tried.
+    /// How often logins may be tried.
     pub throttle: ThrottleSettings,
-    /// Whether operators may set passwords beside generated keys. If so, every
-    /// failed login costs one argon2id, whatever it failed for.
+    /// Whether operators may set passwords besides generated keys. If so, every failed
+    /// login costs one argon2id, whatever the cause.
     pub passwords: bool,
 }
 
-/// Where an api is met and what it guards, for its operators to see: the issuer does
+/// Where an api is served and what it guards, for its operators to see. The issuer does
 /// not need it.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct ApiPlace {
-    /// The names of hosts; none for any.
+    /// The names of its hosts; an empty list for every host.
     pub hosts: Vec<String>,
-    /// What its paths begin with; empty for nothing.
+    /// The prefix of its paths; empty if there is none.
     pub prefix: String,
     /// Patterns of guarded paths.
     pub guards: Vec<String>,
-    /// To which the built-in proxy forwards.
+    /// Where the built-in proxy forwards requests.
     pub upstream: Option<String>,
-    /// The proxy that asks for a check of its own.
+    /// The kind of proxy that asks for verdicts.
     pub forward_auth: Option<String>,
 }
 
-/// What differs for a variant of an api's dialect.
+/// What is different for a variant of an api's dialect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VariantSettings {
-    /// Which.
+    /// The variant.
     pub variant: Variant,
-    /// Lifetimes of its tokens.
+    /// The lifetimes of its tokens.
     pub lifetimes: SessionLifetimes,
-    /// Guarded requests that one of its access tokens may make, unless the
-    /// account has a budget of its own; `None` for any number.
+    /// How many guarded requests one of its access tokens may make, unless the account
+    /// has a budget of its own; `None` for any number.
     pub budget: Option<u32>,
 }
 
@@ -75,7 +75,7 @@ impl ApiSettings {
         own.map_or(self.lifetimes, |own| own.lifetimes)
     }
 
-    /// The longest life of any token.
+    /// The longest lifetime of any token.
     pub fn longest_life(&self) -> Duration {
         let own = self.variants.iter().map(|own| own.lifetimes);
         own.chain([self.lifetimes])
@@ -87,27 +87,27 @@ impl ApiSettings {
 
 /// An api with its keys.
 pub struct IssuingApi {
-    /// What configuration says of it.
+    /// Its configuration.
     pub settings: ApiSettings,
     /// The key under which generated secrets are stored.
     pub pepper: Arc<Pepper>,
     place: ApiPlace,
     keychain: Keychain,
-    /// Held over a change of keys, from reading them to putting them in place.
+    /// Held during a change of keys, from reading them until they are in place.
     pub(crate) changing: Arc<Mutex<()>>,
 }
 
 /// Why an api cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiFault {
-    /// A sealed key does not open.
+    /// A sealed key cannot be opened.
     #[error("key {kid} of api {api}: {fault}")]
     Sealed {
-        /// Whose.
+        /// The api.
         api: ApiName,
-        /// Which.
+        /// The key.
         kid: Kid,
-        /// Why.
+        /// The cause.
         fault: SealError,
     },
     /// Stored key material is damaged.
@@ -116,15 +116,15 @@ pub enum ApiFault {
     /// The keys do not fit the dialect.
     #[error("api {api}: {fault}")]
     Tokens {
-        /// Whose.
+        /// The api.
         api: ApiName,
-        /// Why.
+        /// The cause.
         fault: TokensFault,
     },
-    /// A key could not be made.
+    /// A key could not be created.
     #[error(transparent)]
     Material(#[from] MaterialFault),
-    /// A key could not be made.
+    /// A key could not be created.
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),
     /// A new key could not be sealed.
@@ -154,7 +154,7 @@ impl ApiFault {
 }
 
 impl IssuingApi {
-    /// Loads the api's keys from the store, and makes those that are missing.
+    /// Loads the api's keys from the store, and creates those that are missing.
     pub async fn load(
         settings: ApiSettings,
         store: &Store,
@@ -164,9 +164,9 @@ impl IssuingApi {
         Self::load_of(settings, &wanted, store, master).await
     }
 
-    /// The same with the keys of these algorithms alone, for the sandbox: an RSA
-    /// key takes some tenths of a second, which it spends with [`IssuingApi::complete`]
-    /// when one is needed.
+    /// The same, but only with keys of these algorithms, for the sandbox: creating an RSA
+    /// key takes some tenths of a second, which the sandbox spends on
+    /// [`IssuingApi::complete`] only if it needs one.
     pub async fn load_of(
         settings: ApiSettings,
         algorithms: &BTreeSet<Algorithm>,
@@ -191,8 +191,8 @@ impl IssuingApi {
         })
     }
 
-    /// Makes the keys that are missing still, and puts them in place for issuer
-    /// and guard.
+    /// Creates the keys that are still missing, and puts them in place for issuer and
+    /// guard.
     pub async fn complete(&self, store: &Store, master: &MasterKey) -> Result<(), ApiFault> {
         let _changing = self.changing.lock().await;
         let vault = KeyVault {
@@ -208,15 +208,15 @@ impl IssuingApi {
         Ok(())
     }
 
-    /// Keeps the keys as they are for as long as the guard is held: no change
-    /// of them begins, and none is under way.
+    /// Prevents changes of the keys for as long as the guard is held: none begins, and
+    /// none is in progress.
     pub async fn hold_keys(&self) -> OwnedMutexGuard<()> {
         self.changing.clone().lock_owned().await
     }
 
-    /// This, in the place of the api that it was before its configuration was
-    /// read again: who still holds that one changes the same keys and sees the
-    /// same tokens.
+    /// This api, as the successor of the one that it was before its configuration was
+    /// reloaded: whoever still holds that one changes the same keys and sees the same
+    /// tokens.
     #[must_use]
     pub fn in_place_of(self, before: &Self) -> Self {
         before.keychain.adopt(&self.keychain);
@@ -227,13 +227,13 @@ impl IssuingApi {
         }
     }
 
-    /// The same, which is met there.
+    /// The same api, served at this place.
     #[must_use]
     pub fn at(self, place: ApiPlace) -> Self {
         Self { place, ..self }
     }
 
-    /// Where it is met.
+    /// Where it is served.
     pub fn place(&self) -> &ApiPlace {
         &self.place
     }
@@ -248,7 +248,7 @@ impl IssuingApi {
         &self.settings.dialect
     }
 
-    /// The tokens under the keys of now.
+    /// The tokens under the current keys.
     pub fn tokens(&self) -> Arc<Tokens> {
         self.keychain.current()
     }
@@ -258,8 +258,8 @@ impl IssuingApi {
         &self.keychain
     }
 
-    /// The public keys of now: those that sign nothing yet too, so that readers know
-    /// them before their first use.
+    /// The current public keys, including those that do not sign yet, so that readers
+    /// know them before their first use.
     pub fn public_keys(&self, now: Timestamp) -> Vec<PublicKey> {
         self.tokens().public_keys(now)
     }
@@ -270,8 +270,8 @@ impl IssuingApi {
         json!({ "keys": keys.iter().map(jwk).collect::<Vec<_>>() })
     }
 
-    /// The terms on which a session of this variant is opened or refreshed at
-    /// `now`; `None` if the variant makes no access tokens.
+    /// The terms on which a session of this variant is opened or refreshed at `now`;
+    /// `None` if the variant has no access tokens.
     pub fn terms(&self, variant: Variant, now: Timestamp) -> Option<TermsOwned> {
         let tokens = self.tokens();
         let mode = if self.dialect().refreshes(variant) {

@@ -1,9 +1,9 @@
 //! Generated logins and keys for partners.
 //!
-//! A key is `cs_ID_SECRET_CHECK`: a prefix that secret scanners can find, a
-//! public id that may be named in a ticket, 43 alphanumerics (256 random bits)
-//! and a checksum that tells a key that was cut off or mistyped from a wrong
-//! one. A dialect that fixes the form (Apirone) has its own.
+//! A key is `cs_ID_SECRET_CHECK`: a prefix that secret scanners can find, a public id
+//! that may be mentioned in a ticket, 43 alphanumeric characters (256 random bits), and a
+//! checksum that distinguishes a key that was cut off or mistyped from a wrong one. A
+//! dialect that prescribes the form (Apirone) has its own.
 
 use aws_lc_rs::digest;
 use countersign_dialect::{Dialect, Secret};
@@ -15,7 +15,7 @@ const ID: usize = 8;
 const SECRET: usize = 43;
 const CHECK: usize = 6;
 
-/// A new key in the dialect's form, or in ours where it fixes none. It is shown
+/// A new key in the dialect's form, or in ours if it does not prescribe one. It is shown
 /// to the partner once and never stored.
 pub fn key(dialect: &Dialect) -> Result<Secret, NoRandomness> {
     if let Some(form) = dialect.credential()
@@ -27,9 +27,9 @@ pub fn key(dialect: &Dialect) -> Result<Secret, NoRandomness> {
     Ok(Secret::from(format!("{body}_{}", checksum(&body))))
 }
 
-/// A new login in the dialect's first form, or in the one that begins with
-/// `prefix` (Apirone: `btc`), or in ours where it fixes none: `partner-` and 12
-/// hex digits.
+/// A new login in the dialect's first form, or in the one that begins with `prefix`
+/// (Apirone: `btc`). If the dialect does not prescribe a form: `partner-` and 12 hex
+/// digits.
 pub fn login(dialect: &Dialect, prefix: Option<&str>) -> Result<String, NoRandomness> {
     if let Some(forms) = dialect.credential()
         && let Some(login) = in_form(|source| forms.generate_login(prefix, source))?
@@ -39,7 +39,7 @@ pub fn login(dialect: &Dialect, prefix: Option<&str>) -> Result<String, NoRandom
     Ok(format!("partner-{}", hex::encode(random::random::<6>()?)))
 }
 
-/// Runs a generator that cannot fail itself over a source that can.
+/// Runs a generator that cannot fail with a source that can.
 fn in_form<T>(
     generate: impl FnOnce(&mut dyn FnMut(&mut [u8])) -> Option<T>,
 ) -> Result<Option<T>, NoRandomness> {
@@ -48,8 +48,8 @@ fn in_form<T>(
     if failed { Err(NoRandomness) } else { Ok(made) }
 }
 
-/// `length` characters, each of the 62 equally likely: bytes above the last
-/// multiple of 62 are drawn again.
+/// `length` characters, each of the 62 equally likely: bytes above the last multiple of
+/// 62 are drawn again.
 fn alphanumerics(length: usize) -> Result<String, NoRandomness> {
     let mut text = String::with_capacity(length);
     while text.len() < length {
@@ -66,7 +66,7 @@ fn checksum(body: &str) -> String {
     hex::encode(&digest.as_ref()[..CHECK / 2])
 }
 
-/// The owner's key for the admin API: `csa_`, 43 alphanumerics and a checksum.
+/// The owner's key for the admin API: `csa_`, 43 alphanumeric characters and a checksum.
 pub fn admin_key() -> Result<Secret, NoRandomness> {
     let body = format!("csa_{}", alphanumerics(SECRET)?);
     Ok(Secret::from(format!("{body}_{}", checksum(&body))))
@@ -79,7 +79,7 @@ pub fn named_admin_key() -> Result<(String, Secret), NoRandomness> {
     Ok((id, Secret::from(format!("{body}_{}", checksum(&body)))))
 }
 
-/// The id in a text of the form of a named admin key, whole and not mistyped.
+/// The id in a text that has the form of a named admin key and is complete.
 pub fn admin_key_id(text: &str) -> Option<&str> {
     let (body, check) = text.rsplit_once('_')?;
     let (id, secret) = body.strip_prefix("csa_")?.split_once('_')?;

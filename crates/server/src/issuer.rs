@@ -1,9 +1,9 @@
-//! The issuer: login, refresh and logout in the spelling of an api's dialect.
+//! The issuer: login, refresh and logout in the format of an api's dialect.
 //!
-//! The flow is always the same: the dialect reads a command, the store loads,
-//! decides and commits in one step, the dialect spells the answer. Nothing is
-//! answered before it is durable, and an outcome that is not known is a 503
-//! that asks for the same request again, never a 401.
+//! The flow is always the same: the dialect reads a command; the store loads, decides and
+//! commits in one step; the dialect writes the answer. Nothing is answered before it is
+//! durable. If the outcome is unknown, the answer is a 503, so that the same request can
+//! be sent again, and never a 401.
 
 mod authenticate;
 mod denied;
@@ -35,7 +35,7 @@ use countersign_store::{
 
 pub use self::record::{RequestRecord, TokenAnswer};
 
-/// Issues for any number of apis. Cheap to clone.
+/// Issues tokens for any number of apis. Cheap to clone.
 #[derive(Clone)]
 pub struct Issuer {
     store: Store,
@@ -44,14 +44,14 @@ pub struct Issuer {
     mints: Arc<MintCounter>,
 }
 
-/// Where a request comes from.
+/// The origin of a request.
 #[derive(Clone, Debug)]
 pub struct TokenCaller {
     /// The peer's address.
     pub address: IpAddr,
 }
 
-/// Counts what an operator should look at, by `api` and `alert`.
+/// Counts events that an operator should look at, by `api` and `alert`.
 const ALERTS: &str = "countersign_alerts_total";
 
 /// How many bytes of a `User-Agent` are kept.
@@ -110,7 +110,7 @@ impl Issuer {
         })
     }
 
-    /// Refuses a request whose body could not be had.
+    /// Refuses a request whose body could not be read.
     pub fn refuse(
         &self,
         api: &IssuingApi,
@@ -165,7 +165,7 @@ impl IssuerRequest<'_> {
         )
     }
 
-    /// Counts a login as a request without a token, where the api bounds those.
+    /// Counts a login as a request without a token, if the api limits those.
     fn count_anonymous(&self) -> Result<(), DenialCause> {
         let Issuer {
             throttle, store, ..
@@ -178,7 +178,7 @@ impl IssuerRequest<'_> {
         counted.map_err(|wait| DenialCause::throttled(Reason::LoginThrottled, wait))
     }
 
-    /// Opens a session: only for a login that was checked.
+    /// Opens a session, only for a login that was checked.
     async fn open(
         &self,
         asked: &AskedForm,
@@ -263,7 +263,7 @@ impl IssuerRequest<'_> {
         )
     }
 
-    /// Rotates, within what the account may be given.
+    /// Refreshes, if the account may receive more tokens.
     async fn rotate(
         &self,
         verified: &Verified<VerifiedRefresh>,
@@ -278,7 +278,7 @@ impl IssuerRequest<'_> {
         refreshed
     }
 
-    /// D1 to D6, after the credentials that some dialects want beside the token.
+    /// D1 to D6, after the credentials that some dialects require beside the token.
     async fn decide(
         &self,
         verified: &Verified<VerifiedRefresh>,
@@ -332,8 +332,8 @@ impl IssuerRequest<'_> {
         })
     }
 
-    /// Tells the operator of a right secret or token that came from where its
-    /// account may not call from: it may be stolen.
+    /// Alerts the operator to a correct secret or token that came from an address from
+    /// which its account may not call: it may be stolen.
     fn alert(&self, record: &RequestRecord) {
         if record.outcome != Err(Reason::AddressDenied) {
             return;
@@ -354,8 +354,8 @@ impl IssuerRequest<'_> {
             .in_variant(self.api.dialect().variant_name(asked.variant))
     }
 
-    /// Counts tokens that the account is about to be given. Nothing is changed
-    /// for one that is given too many.
+    /// Counts tokens that the account is about to receive. If that is too many, nothing
+    /// is changed.
     fn may_mint(&self, account: AccountId) -> Result<CountedAttempt, DenialCause> {
         let limits = &self.api.settings.limits;
         let now = self.issuer.store.now();
@@ -363,8 +363,8 @@ impl IssuerRequest<'_> {
         counted.map_err(|wait| DenialCause::throttled(Reason::MintsThrottled, wait))
     }
 
-    /// Takes back what was counted for an account that is given nothing: whoever
-    /// holds a dead token of its must not use up what it may be given.
+    /// Takes back what was counted if the account receives nothing: whoever holds a dead
+    /// token of the account must not use up its limit.
     fn mints_nothing(&self, minting: CountedAttempt) {
         let now = self.issuer.store.now();
         self.issuer.mints.take_back(minting, now);
@@ -423,8 +423,8 @@ struct GrantedSession<'a> {
     seed: &'a RefreshSeed,
     login: &'a str,
     secret: Option<&'a Secret>,
-    /// The instant of the reply: that of the generation it hands out, so that
-    /// all its times agree, or the present for one that is handed out again.
+    /// The time of the reply: that of the generation it contains, so that all its times
+    /// agree, or the present for a generation that is returned again.
     now: Timestamp,
 }
 

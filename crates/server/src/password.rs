@@ -16,35 +16,34 @@ use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use countersign_dialect::Secret;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// A pool of places for password hashing. Cheap to clone.
+/// A pool with limited room for password hashing. Cheap to clone.
 #[derive(Clone)]
 pub struct PasswordPool {
-    /// The strangers that are let in at all: those that hash and those that wait.
+    /// Room for attempts from unknown networks, both those that hash and those that wait.
     strangers: Arc<Semaphore>,
-    /// The friends that are.
+    /// Room for attempts from known networks.
     friends: Arc<Semaphore>,
-    /// The strangers that stand in line with the friends, or hash.
+    /// The attempts from unknown networks that are in line with the known ones, or hash.
     strangers_in_line: Arc<Semaphore>,
-    /// Who hashes.
+    /// Those that hash.
     hashing: Arc<Semaphore>,
-    /// What a login is checked against that has no hash of its own, so that it
-    /// costs the same.
+    /// A login without a hash is checked against this one, so that it costs the same.
     decoy: Arc<str>,
 }
 
-/// Whose places a password takes in the pool.
+/// The part of the pool that a password uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HashingQueue {
-    /// Those of operators, and of logins from networks that are known to them.
+    /// For operators, and for logins from networks that are known to them.
     Friends,
-    /// Those of everybody else.
+    /// For everybody else.
     Strangers,
 }
 
 /// Why a password was not hashed or checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PasswordFault {
-    /// All places are taken, those to wait in too.
+    /// The pool is full, including its queue.
     #[error("all places for password hashing are taken")]
     Busy,
     /// The hash function failed, or a stored hash cannot be read.
@@ -53,8 +52,8 @@ pub enum PasswordFault {
 }
 
 impl PasswordPool {
-    /// A pool in which `hashing` passwords are hashed at once, and in each queue
-    /// `waiting` more may wait.
+    /// A pool in which `hashing` passwords are hashed at once, and `waiting` more may
+    /// wait in each queue.
     ///
     /// # Errors
     ///
@@ -64,7 +63,7 @@ impl PasswordPool {
         Ok(Self::with_places(hashing, waiting, decoy.into()))
     }
 
-    /// This pool, where `waiting` friends may wait.
+    /// This pool, but with room for `waiting` attempts from known networks.
     #[must_use]
     pub fn with_friends_waiting(self, waiting: usize) -> Self {
         let hashing = self.hashing.available_permits();
@@ -74,8 +73,8 @@ impl PasswordPool {
         }
     }
 
-    /// No pool, for an issuer that has no passwords: each is turned away as from
-    /// a full one.
+    /// A pool without room, for an issuer without passwords: every attempt is refused, as
+    /// by a full pool.
     pub fn none() -> Self {
         Self::with_places(0, 0, "".into())
     }
@@ -139,7 +138,7 @@ impl PasswordPool {
     }
 }
 
-/// A place, in the order in which they were asked for.
+/// A place, in the order of requests.
 async fn place(places: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, PasswordFault> {
     let place = places.clone().acquire_owned().await;
     place.map_err(|_| PasswordFault::Failed)
@@ -176,7 +175,7 @@ mod tests {
     use super::HashingQueue::{Friends, Strangers};
     use super::*;
 
-    /// One who hashes until the sender is dropped or used.
+    /// An attempt that hashes until the sender is dropped or used.
     fn hold(pool: &PasswordPool, queue: HashingQueue) -> (Sender<()>, JoinHandle<Hashed>) {
         let (release, held) = channel();
         let pool = pool.clone();

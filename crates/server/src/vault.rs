@@ -23,7 +23,7 @@ pub(crate) struct KeyVault<'a> {
 }
 
 impl KeyVault<'_> {
-    /// The pepper, which is made if there is none.
+    /// The pepper, which is created if it does not exist.
     pub(crate) async fn pepper(&self, stored: &[SealedKey]) -> Result<Pepper, ApiFault> {
         let found = stored.iter().find(|it| it.purpose == KeyPurpose::Pepper);
         let bytes = match found {
@@ -37,8 +37,8 @@ impl KeyVault<'_> {
         Ok(Pepper::new(bytes))
     }
 
-    /// Makes, seals and stores a key that is active at once: for a purpose that
-    /// has none yet, so nobody can know an older one.
+    /// Creates, seals and stores a key that is active at once: for a purpose that has no
+    /// key yet, so that nobody can know an older one.
     pub(crate) async fn make(
         &self,
         purpose: KeyPurpose,
@@ -51,7 +51,7 @@ impl KeyVault<'_> {
         Ok(made)
     }
 
-    /// A new key, sealed and not yet stored. An RSA key takes some tenths of a
+    /// A new key, sealed but not stored yet. Creating an RSA key takes some tenths of a
     /// second.
     pub(crate) fn seal_new(
         &self,
@@ -87,7 +87,7 @@ impl KeyVault<'_> {
             })
     }
 
-    /// Adds those keys that are missing of these algorithms.
+    /// Adds the missing keys of these algorithms.
     pub(crate) async fn make_missing(
         &self,
         stored: &mut Vec<SealedKey>,
@@ -110,7 +110,7 @@ impl KeyVault<'_> {
         self.tokens_of(dialect, &algorithms(dialect), stored)
     }
 
-    /// The same of these algorithms alone.
+    /// The same, but only for these algorithms.
     pub(crate) fn tokens_of(
         &self,
         dialect: &Arc<Dialect>,

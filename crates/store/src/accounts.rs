@@ -22,8 +22,8 @@ use super::{Store, page, row};
 impl Store {
     /// Creates an account with its first credential.
     ///
-    /// Ids are unique over all apis and never given twice, not even after the
-    /// account was deleted.
+    /// Ids are unique over all apis and never used again, not even after the account was
+    /// deleted.
     pub async fn create_account(
         &self,
         new: NewAccount,
@@ -48,7 +48,7 @@ impl Store {
         self.read(move |connection| find(connection, id)).await
     }
 
-    /// Accounts by id, those after `after`; at most 1,000 at once.
+    /// Accounts sorted by id, those after `after`; at most 1,000 at once.
     pub async fn accounts(
         &self,
         filter: AccountFilter,
@@ -72,7 +72,7 @@ impl Store {
         .await
     }
 
-    /// Changes an account and gives it as it is then; `None` if there is none.
+    /// Changes an account and returns it in its new state; `None` if there is none.
     ///
     /// Disabling it ends all its sessions in the same commit.
     pub async fn update_account(
@@ -85,8 +85,8 @@ impl Store {
             .await
     }
 
-    /// Deletes an account and its credentials, and ends its sessions, whose rows
-    /// are swept when their tokens have run out. Whether there was one.
+    /// Deletes an account and its credentials, and ends its sessions, whose rows are
+    /// swept when their tokens have expired. Returns whether there was such an account.
     pub async fn delete_account(
         &self,
         id: AccountId,
@@ -169,7 +169,7 @@ fn id_is_taken(work: &WriteTransaction<'_>, id: i64) -> rusqlite::Result<bool> {
         .exists([id])
 }
 
-/// The next automatic id: ids that operators chose are stepped over.
+/// The next automatic id; ids that operators chose are skipped.
 fn next_id(work: &WriteTransaction<'_>) -> rusqlite::Result<AccountId> {
     let last: i64 = work
         .connection

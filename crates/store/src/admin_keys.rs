@@ -13,8 +13,8 @@ use super::work::{NewAuditEntry, WriteTransaction};
 use super::{Store, page, row};
 
 impl Store {
-    /// Stores a new admin key and gives it with the time of its creation; once
-    /// for an idempotency key.
+    /// Stores a new admin key and returns it with the time of its creation; once for an
+    /// idempotency key.
     pub async fn create_admin_key(
         &self,
         new: StoredAdminKey,
@@ -25,7 +25,7 @@ impl Store {
             .await?
     }
 
-    /// Admin keys by name, those after `after`; at most 1,000 at once.
+    /// Admin keys sorted by name, those after `after`; at most 1,000 at once.
     pub async fn admin_keys(
         &self,
         after: Option<String>,
@@ -49,7 +49,7 @@ impl Store {
             .await
     }
 
-    /// The admin key whose text has this id.
+    /// The admin key with this public id.
     pub async fn admin_key_with_id(
         &self,
         id: &str,
@@ -59,8 +59,8 @@ impl Store {
             .await
     }
 
-    /// Deletes an admin key, which opens nothing from then on, with the replies
-    /// that are remembered for it. Whether there was one.
+    /// Deletes an admin key, which is not accepted from then on, with the replies that
+    /// are kept for it. Returns whether there was such a key.
     pub async fn delete_admin_key(
         &self,
         name: &str,
@@ -71,7 +71,7 @@ impl Store {
     }
 }
 
-/// `column` is one of ours and never a caller's text.
+/// `column` is always one of ours and never a caller's text.
 fn find(
     connection: &Connection,
     column: &str,

@@ -9,8 +9,8 @@ use super::record::{AuditEntry, AuditFilter, ListOrder};
 use super::{Store, page, row};
 
 impl Store {
-    /// Audit entries that pass `filter`, those behind number `after` in its
-    /// order; at most 1,000 at once.
+    /// Audit entries that match `filter`, those after number `after` in its order; at
+    /// most 1,000 at once.
     pub async fn audit_entries(
         &self,
         filter: AuditFilter,
@@ -57,8 +57,8 @@ fn entries(
     all(connection, &sql, params, row::audit)
 }
 
-/// The numbers to look at, the last one excluded. Time never goes back in the
-/// log, so instants are numbers.
+/// The range of numbers to search, without its end. Time never goes back in the log, so a
+/// time corresponds to a number.
 fn range(
     connection: &Connection,
     filter: &AuditFilter,
@@ -78,8 +78,8 @@ fn range(
     })
 }
 
-/// The number of the first entry that was written at `instant` or later; one
-/// beyond the last if there is none.
+/// The number of the first entry that was written at `instant` or later; one more than
+/// the last number if there is none.
 fn first_at(connection: &Connection, instant: Timestamp) -> rusqlite::Result<i64> {
     let last = "SELECT ifnull(max(number), 0) FROM audit";
     let end: i64 = connection.query_row(last, [], |row| row.get(0))?;

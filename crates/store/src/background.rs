@@ -14,20 +14,20 @@ use super::work::WriteTransaction;
 use super::writer::WriteQueue;
 use crate::clock::StoreClock;
 
-/// How long a use may wait to be written.
+/// How long a use may wait until it is written.
 const TICK: Duration = Duration::from_millis(100);
-/// From one sweep to the next, on the store's clock: one that is moved on is
-/// swept for at once.
+/// The time from one sweep to the next, by the store's clock: if the clock is moved on,
+/// the sweep runs at once.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
-/// The most uses that wait; more are lost.
+/// How many uses may wait; further ones are lost.
 const MARKS: usize = 16_384;
-/// The most uses that are written in one command.
+/// How many uses are written in one command.
 const MARKS_AT_ONCE: usize = 256;
 
 /// The generations whose access token was used, until that is written.
 ///
-/// Losing one only keeps the replay window open to its bound, so they wait in
-/// memory and the excess is dropped.
+/// Losing one only keeps the replay window open to its limit, so they wait in memory and
+/// the excess is dropped.
 #[derive(Default)]
 pub(super) struct UsedGenerations(Mutex<HashMap<SessionId, u32>>);
 
@@ -41,7 +41,7 @@ impl UsedGenerations {
         }
     }
 
-    /// Writes all that wait now.
+    /// Writes everything that is waiting now.
     pub(super) fn flush(&self, commands: &WriteQueue) -> Result<(), StoreUnavailable> {
         let marks: Vec<_> = std::mem::take(&mut *self.lock()).into_iter().collect();
         for chunk in marks.chunks(MARKS_AT_ONCE) {
@@ -61,7 +61,7 @@ impl UsedGenerations {
     }
 }
 
-/// Writes that these generations were used.
+/// Records that these generations were used.
 pub(super) fn write(
     work: &mut WriteTransaction<'_>,
     marks: &[(SessionId, u32)],
@@ -76,8 +76,9 @@ pub(super) fn write(
     })
 }
 
-/// Ticks until the other end of `stop` is gone. `swept` is when the store was opened: a
-/// clock that is moved on before this thread runs is swept for, too.
+/// Runs regularly until the other end of `stop` is gone. `swept` is the time at which the
+/// store was opened: a clock that is moved on before this thread runs causes a sweep,
+/// too.
 pub(super) fn run(
     stop: &Receiver<()>,
     commands: &WriteQueue,
@@ -98,8 +99,8 @@ pub(super) fn run(
     }
 }
 
-/// What is written before the store closes: the time too, unless nothing was to
-/// happen by itself.
+/// What is written before the store closes, including the time, unless upkeep never
+/// began.
 pub(super) fn last(commands: &WriteQueue, marks: &UsedGenerations, keeps_time: bool) {
     let _tried = marks.flush(commands);
     if keeps_time {
@@ -107,13 +108,13 @@ pub(super) fn last(commands: &WriteQueue, marks: &UsedGenerations, keeps_time: b
     }
 }
 
-/// Stores the time on a node that commits nothing else: a clock that is set back
-/// while it is down must not bring dead tokens back to life.
+/// Stores the time on a node that commits nothing else: if the clock is set back while it
+/// is down, expired tokens must not become valid again.
 fn keep_clock(commands: &WriteQueue) -> Result<(), StoreUnavailable> {
     commands.run_blocking(|work| work.execute_one("UPDATE head SET clock = clock", []))
 }
 
-/// Step after step, so that the callers' commands get in between.
+/// One step after another, so that callers' commands can run in between.
 fn sweep_all(commands: &WriteQueue, stop: &Receiver<()>) -> Result<(), StoreUnavailable> {
     while commands.run_blocking(sweep::step)?.more {
         if stop.recv_timeout(Duration::ZERO) != Err(RecvTimeoutError::Timeout) {

@@ -1,9 +1,9 @@
-//! The clock that decides: it never goes back.
+//! The clock for all decisions: it never goes back.
 //!
-//! A system clock that is set back would make dead tokens live and open replay
-//! windows again. So time runs on the monotonic clock from the greatest instant
-//! ever seen: the system's, or the high-water mark that the store kept over the
-//! restart. A jump forward is followed, and costs at most a login.
+//! If a system clock that is set back were followed, expired tokens would become valid
+//! and replay windows would open again. So time runs on the monotonic clock, from the
+//! latest time ever seen: the system's, or the high-water mark that the store kept over
+//! the restart. A jump forward is followed, and costs a login at most.
 //!
 //! This is the only place that reads the wall clock.
 
@@ -17,12 +17,12 @@ use countersign_domain::Timestamp;
 
 pub use watch::{ClockDoubt, ClockWatch};
 
-/// When this release was made: each raises it. A build that says its own date by
-/// `SOURCE_DATE_EPOCH` (<https://reproducible-builds.org/specs/source-date-epoch/>)
-/// has that one, if it is later.
+/// The date of this release: each release raises it. If a build states its own date in
+/// `SOURCE_DATE_EPOCH` (<https://reproducible-builds.org/specs/source-date-epoch/>) and
+/// that is later, it counts.
 const RELEASED: i64 = 1_793_491_200;
 
-/// No right clock shows an earlier time than this program's date: in seconds.
+/// A correct clock never shows an earlier time than the date of this program; in seconds.
 const BUILT: i64 = {
     let said = match option_env!("SOURCE_DATE_EPOCH") {
         Some(text) => seconds(text),
@@ -31,7 +31,7 @@ const BUILT: i64 = {
     if said > RELEASED { said } else { RELEASED }
 };
 
-/// A number of seconds; 0 for what is none.
+/// A number of seconds; 0 if the text is not a number.
 const fn seconds(text: &str) -> i64 {
     let (bytes, mut value, mut index) = (text.as_bytes(), 0_i64, 0);
     while index < bytes.len() {
@@ -45,7 +45,7 @@ const fn seconds(text: &str) -> i64 {
     value
 }
 
-/// The system's clock is wrong for certain.
+/// The system's clock is certainly wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the system clock shows {}, which is before this program was built ({})",
@@ -71,12 +71,12 @@ fn date(seconds: i64) -> String {
     day
 }
 
-/// The system's time, unless it is before this program was made.
+/// The system's time, unless it is before the date of this program.
 ///
 /// # Errors
 ///
-/// [`ClockBehindBuild`] if it is. To decide by such a clock would bring dead tokens
-/// back to life in a store that has no mark yet.
+/// [`ClockBehindBuild`] if it is. Decisions by such a clock would make expired tokens
+/// valid again in a store that has no mark yet.
 pub fn plausible_wall() -> Result<Timestamp, ClockBehindBuild> {
     plausible(wall())
 }
@@ -91,28 +91,27 @@ fn plausible(shown: Timestamp) -> Result<Timestamp, ClockBehindBuild> {
     Ok(shown)
 }
 
-/// A source of `now`. Clones are the same clock.
+/// A source of the current time. Clones are the same clock.
 #[derive(Clone, Debug)]
 pub struct StoreClock(Arc<ClockSource>);
 
 #[derive(Debug)]
 enum ClockSource {
     System(FollowedClock),
-    /// It runs as the system's does, and is ahead by as many microseconds.
+    /// Runs like the system's clock, ahead of it by so many microseconds.
     Ahead(FollowedClock, AtomicI64),
     Manual(AtomicI64),
 }
 
 impl StoreClock {
-    /// The system's clock, and never before `high_water`.
+    /// The system's clock, but never before `high_water`.
     pub fn system(high_water: Timestamp) -> Self {
         let clock = Self(Arc::new(ClockSource::System(FollowedClock::new())));
         clock.raise(high_water);
         clock
     }
 
-    /// A clock that runs as the system's does and can be moved on: for the
-    /// sandbox.
+    /// A clock that runs like the system's and can be moved on, for the sandbox.
     pub fn movable() -> Self {
         Self(Arc::new(ClockSource::Ahead(
             FollowedClock::new(),
@@ -120,14 +119,14 @@ impl StoreClock {
         )))
     }
 
-    /// A clock that stands still until it is moved: for tests and the sandbox.
+    /// A clock that stands still until it is moved, for tests and the sandbox.
     pub fn manual(start: Timestamp) -> Self {
         Self(Arc::new(ClockSource::Manual(AtomicI64::new(
             start.as_micros(),
         ))))
     }
 
-    /// The time. Never less than any time that this clock gave before.
+    /// The current time. It is never less than any time that this clock returned before.
     pub fn now(&self) -> Timestamp {
         match &*self.0 {
             ClockSource::System(running) => running.now(),
@@ -144,8 +143,8 @@ impl StoreClock {
         }
     }
 
-    /// Moves a movable or a manual clock on. The system's clock stays as it is:
-    /// nobody sets the time of a server through this.
+    /// Moves a movable or manual clock on. The system's clock is not changed: nobody sets
+    /// the time of a server through this.
     pub fn advance(&self, span: Duration) {
         // One writer at a time is all that a hand on the clock can be.
         if !matches!(&*self.0, ClockSource::System(_)) {
@@ -153,8 +152,8 @@ impl StoreClock {
         }
     }
 
-    /// Moves a movable or a manual clock on to `instant`; an earlier one changes
-    /// nothing, and neither does any for the system's clock.
+    /// Moves a movable or manual clock on to `instant`. An earlier time changes nothing,
+    /// and the system's clock never changes.
     pub fn set(&self, instant: Timestamp) {
         match &*self.0 {
             ClockSource::System(_) => {}
@@ -169,7 +168,7 @@ impl StoreClock {
     }
 }
 
-/// The system's clock as it is followed: on the monotonic one.
+/// The system's clock, followed on the monotonic clock.
 #[derive(Debug)]
 struct FollowedClock {
     origin: Instant,
@@ -193,7 +192,7 @@ impl FollowedClock {
     }
 }
 
-/// A span that is never negative, as it is stored.
+/// A duration that is never negative, as it is stored.
 fn micros(stored: &AtomicI64) -> Duration {
     Duration::from_micros(stored.load(Ordering::SeqCst).unsigned_abs())
 }
@@ -202,8 +201,8 @@ fn micros_of(span: Duration) -> i64 {
     i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
 }
 
-/// What is added to the monotonic clock to get the time, in microseconds. It
-/// only grows, and so the sum never goes back.
+/// What is added to the monotonic clock to get the time, in microseconds. It only grows,
+/// so the sum never goes back.
 #[derive(Debug)]
 struct SteadyOffset(AtomicI64);
 

@@ -35,8 +35,8 @@ impl Store {
         self.read(move |connection| find(connection, id)).await
     }
 
-    /// The credential of an api with exactly this login, and its account, both
-    /// whether they are active or not.
+    /// The credential of an api with exactly this login, with its account, whether they
+    /// are active or not.
     pub async fn credential_by_login(
         &self,
         api: &ApiName,
@@ -47,7 +47,7 @@ impl Store {
             .await
     }
 
-    /// Creates one more credential of an account.
+    /// Adds a credential to an account.
     pub async fn create_credential(
         &self,
         account: AccountId,
@@ -74,8 +74,8 @@ impl Store {
         .await?
     }
 
-    /// Enables or disables a credential and gives it as it is then; `None` if
-    /// there is none. Disabling ends the sessions that it opened.
+    /// Enables or disables a credential and returns it in its new state; `None` if there
+    /// is none. Disabling it ends the sessions that it opened.
     pub async fn set_credential_active(
         &self,
         id: CredentialId,
@@ -86,7 +86,7 @@ impl Store {
             .await
     }
 
-    /// Replaces the scopes of a credential and gives it as it is then; `None` if
+    /// Replaces the scopes of a credential and returns it in its new state; `None` if
     /// there is none.
     pub async fn set_credential_scopes(
         &self,
@@ -98,8 +98,8 @@ impl Store {
             .await
     }
 
-    /// Deletes a credential and ends the sessions that it opened. Whether there
-    /// was one.
+    /// Deletes a credential and ends the sessions that it opened. Returns whether there
+    /// was such a credential.
     pub async fn delete_credential(
         &self,
         id: CredentialId,
@@ -108,8 +108,8 @@ impl Store {
         self.write(move |work| delete(work, id, &actor)).await
     }
 
-    /// Stores the same secret in another form, as when a password's hash is
-    /// upgraded: no audit entry. Whether there was such a credential.
+    /// Stores the same secret in another form, for example when a password's hash is
+    /// upgraded, without an audit entry. Returns whether there was such a credential.
     pub async fn replace_secret(
         &self,
         id: CredentialId,
@@ -331,7 +331,7 @@ fn replace_secret(
     Ok(true)
 }
 
-/// A credential and its account, which the schema says it has.
+/// A credential and its account, which exists according to the schema.
 pub(super) fn with_account(
     work: &WriteTransaction<'_>,
     id: CredentialId,

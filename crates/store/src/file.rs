@@ -22,13 +22,14 @@ use super::error::OpenError;
 use crate::private_file::open_private;
 use crate::random::random;
 
-/// "CSN1", by which a database is recognised as ours.
+/// "CSN1", which identifies a database as ours.
 pub(super) const APPLICATION_ID: i64 = 0x4353_4e31;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const STATEMENTS: usize = 64;
 
-/// The files of `migrations/`, in their order. Written out here, because the macro that
-/// would read the folder builds regex, time and syn a second time for the compiler.
+/// The files of `migrations/`, in their order. They are listed here because the macro
+/// that would read the directory makes the compiler build regex, time and syn a second
+/// time.
 const MIGRATIONS: [(&str, &str); 4] = [
     ("V1__first", include_str!("../migrations/V1__first.sql")),
     (
@@ -46,15 +47,14 @@ const MIGRATIONS: [(&str, &str); 4] = [
 pub(super) struct StoreFiles {
     pub(super) writer: Connection,
     pub(super) readers: Vec<Connection>,
-    /// Holds the other processes off for as long as it lives; in memory there
-    /// are none.
+    /// Keeps other processes away as long as it lives; in memory there are none.
     pub(super) lock: Option<File>,
     /// The time of the last commit.
     pub(super) high_water: Timestamp,
 }
 
 impl StoreFiles {
-    /// Opens the file, of which `lock` is the lock.
+    /// Opens the file that `lock` protects.
     pub(super) fn open(path: &Path, lock: File, readers: usize) -> Result<Self, OpenError> {
         private(path)?
             .sync_all()
@@ -65,7 +65,7 @@ impl StoreFiles {
         Self::connect(path, writer, || connect(path), readers, Some(lock))
     }
 
-    /// A store of its own in memory.
+    /// A separate store in memory.
     pub(super) fn in_memory(readers: usize) -> Result<Self, OpenError> {
         let path = memory_name()?;
         let path = path.as_path();
@@ -95,15 +95,15 @@ impl StoreFiles {
     }
 }
 
-/// The name by which the connections of one store in memory find it: memdb
-/// shares what is named like a path.
+/// The name by which the connections of one store in memory find it: memdb shares
+/// databases that are named like a path.
 fn memory_name() -> Result<PathBuf, OpenError> {
     let id = random::<16>()
         .map_err(|error| io_error(Path::new("in memory"), io::Error::other(error)))?;
     Ok(PathBuf::from(format!("/countersign-{}", hex::encode(id))))
 }
 
-/// Holds other processes off the store at `path`.
+/// Keeps other processes away from the store at `path`.
 pub(super) fn lock(path: &Path) -> Result<File, OpenError> {
     let mut name = OsString::from(path);
     name.push(".lock");
@@ -116,8 +116,8 @@ pub(super) fn lock(path: &Path) -> Result<File, OpenError> {
     }
 }
 
-/// Opens a file, as SQLite could not: a new one is its owner's alone. SQLite gives its
-/// WAL and shared memory files the mode of the database.
+/// Creates a file with a mode that SQLite cannot set: only its owner can read a new one.
+/// SQLite gives its WAL and shared memory files the mode of the database.
 fn private(path: &Path) -> Result<File, OpenError> {
     open_private(path).map_err(|source| io_error(path, source))
 }
@@ -147,7 +147,7 @@ fn prepare(connection: Connection) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// An empty file becomes a store; any other must be one.
+/// An empty file becomes a store; any other file must be one.
 fn identify(path: &Path, connection: &Connection) -> Result<(), OpenError> {
     let read = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
     let id = read("PRAGMA application_id").map_err(|error| classify(path, error))?;

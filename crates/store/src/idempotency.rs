@@ -30,8 +30,8 @@ impl Store {
 
 const FIND: &str = "SELECT sealed FROM remembered WHERE operator = ?1 AND key = ?2 AND until > ?3";
 
-/// Makes what `make` makes and keeps its reply, unless one is kept already.
-/// Without `once` it just makes it. A refusal is not kept: it may be mended.
+/// Runs `make` and keeps its reply, unless one is kept already. Without `once` it only
+/// runs `make`. A refusal is not kept, since its cause may be corrected.
 pub(super) fn run_once<T, E>(
     work: &mut WriteTransaction<'_>,
     once: Option<&IdempotencyKey<T>>,

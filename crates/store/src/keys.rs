@@ -15,14 +15,14 @@ use super::work::{NewAuditEntry, WriteTransaction};
 use super::{Store, row};
 use crate::seal::MasterKey;
 
-/// What the master check is sealed for.
+/// The context for which the master check is sealed.
 pub(super) const CHECK_CONTEXT: [&str; 2] = ["store", "master check"];
-/// What it holds.
+/// The content of the master check.
 pub(super) const CHECK_VALUE: &[u8] = b"countersign";
 
 impl Store {
-    /// Whether a master key was ever checked here. If so, a missing master key
-    /// file is to be restored and not to be made anew.
+    /// Whether a master key was ever checked here. If so, a missing master key file must
+    /// be restored, and not created again.
     pub async fn has_master(&self) -> Result<bool, StoreUnavailable> {
         self.read(|connection| {
             connection.query_row("SELECT master_check IS NOT NULL FROM head", [], |row| {
@@ -32,8 +32,8 @@ impl Store {
         .await
     }
 
-    /// Checks that `master` is the key that this store was made with. The first
-    /// one that is checked becomes that key; a wrong one changes nothing.
+    /// Checks that `master` is the key with which this store was created. The first key
+    /// that is checked becomes that key; a wrong one changes nothing.
     pub async fn check_master(&self, master: &MasterKey) -> Result<(), MasterError> {
         let fresh = master
             .seal(&CHECK_CONTEXT, CHECK_VALUE)
@@ -45,7 +45,7 @@ impl Store {
         }
     }
 
-    /// The keys of an api, dead ones too, oldest first.
+    /// The keys of an api, including dead ones, the oldest first.
     pub async fn keys(&self, api: &ApiName) -> Result<Vec<SealedKey>, StoreUnavailable> {
         let api = api.clone();
         self.read(move |connection| keys(connection, &api)).await
@@ -63,7 +63,7 @@ impl Store {
             .await?
     }
 
-    /// The key with this id, and whose it is.
+    /// The key with this id, and the api that it belongs to.
     pub async fn key(&self, kid: &Kid) -> Result<Option<(ApiName, SealedKey)>, StoreUnavailable> {
         let kid = kid.clone();
         self.read(move |connection| {
@@ -76,10 +76,9 @@ impl Store {
         .await
     }
 
-    /// Stores the states of an api's signing keys, and the key that is new among
-    /// them, if one is. One that is killed now is revoked in the same commit.
-    /// Keys that the ring does not name stay as they are. Once for an idempotency
-    /// key.
+    /// Stores the states of an api's signing keys, and the new key among them, if there
+    /// is one. A key that is killed now is revoked in the same commit. Keys that are not
+    /// in the ring stay as they are. Once for an idempotency key.
     pub async fn replace_ring(
         &self,
         api: &ApiName,
@@ -98,8 +97,8 @@ impl Store {
             .await?
     }
 
-    /// When the last token has run out that was given to an account of this api.
-    /// Reads every session.
+    /// When the last token that an account of this api received expires. Reads every
+    /// session.
     pub async fn last_token_until(&self, api: &ApiName) -> Result<Timestamp, StoreUnavailable> {
         let api = api.clone();
         self.read(move |connection| {

@@ -10,18 +10,18 @@ use super::error::StoreUnavailable;
 use super::sweep::LEASE_SLACK;
 use super::work::WriteTransaction;
 
-/// The most leases that are given back in one command.
+/// How many leases are given back in one command.
 const GIVEN_BACK_AT_ONCE: usize = 256;
 
 /// A part of the budget of one access token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BudgetLease {
-    /// The token's session.
+    /// The session of the token.
     pub session: SessionId,
-    /// The session's generation that it belongs to.
+    /// The generation of the session.
     pub generation: u32,
-    /// When it runs out. A generation whose access token is renewed has several
-    /// tokens, each with a budget of its own.
+    /// When the token expires. A generation whose access token is renewed has several
+    /// tokens, each with its own budget.
     pub until: Timestamp,
     /// How many requests.
     pub requests: u32,
@@ -30,17 +30,17 @@ pub struct BudgetLease {
 /// What was lent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LeaseOutcome {
-    /// How many requests may be made; fewer than were wanted, or none, if the
-    /// budget is nearly or wholly lent out.
+    /// How many requests may be made. This is fewer than requested, or none, if almost
+    /// all of the budget is lent.
     pub granted: u32,
-    /// How many of the budget are lent, to whomever.
+    /// How many requests of the budget are lent in all, to any borrower.
     pub in_all: u32,
 }
 
 impl Store {
-    /// Lends a part of the budget of an access token which may make `limit`
-    /// requests. All that is ever lent of one token is no more than `limit`, and
-    /// one that ran out a while ago gets nothing.
+    /// Lends a part of the budget of an access token that may make `limit` requests.
+    /// Altogether it never lends more of one token than `limit`, and nothing of a token
+    /// that expired some time ago.
     pub async fn lease(
         &self,
         wanted: BudgetLease,
@@ -49,7 +49,7 @@ impl Store {
         self.write(move |work| lease(work, wanted, limit)).await
     }
 
-    /// Takes back what was lent and will not be spent any more.
+    /// Takes back what was lent and will not be spent.
     pub async fn give_back_leases(
         &self,
         unspent: Vec<BudgetLease>,
@@ -99,7 +99,8 @@ fn lease(
     })
 }
 
-/// A lease whose token has run out may be gone, and so is what comes back of it.
+/// A lease whose token has expired may be gone already, and then what is given back is
+/// dropped.
 fn take_back(work: &WriteTransaction<'_>, lease: BudgetLease) -> rusqlite::Result<()> {
     let (session, generation, until) = key(lease);
     work.execute(

@@ -1,14 +1,14 @@
-//! The SQLite store: accounts, credentials, sessions, keys, the revocation log
-//! and the audit log, in one file, or in memory for the sandbox.
+//! The SQLite store: accounts, credentials, sessions, keys, the revocation log and the
+//! audit log, in one file, or in memory for the sandbox.
 //!
-//! What it promises: an answer is given after the commit that it speaks of is
-//! durable; every revocation and audit entry is in the commit of its
-//! transition; verifiers are told before the caller is answered; and time never
-//! goes back, not over a restart either. All writes pass through one thread
-//! (`writer`), reads through two more (`reader`); no caller ever blocks.
+//! It promises that a caller gets an answer only after its commit is durable; that every
+//! revocation and audit entry is in the commit of its transition; that verifiers are told
+//! before the caller gets its answer; and that time never goes back, not even over a
+//! restart. All writes pass through one thread (`writer`), reads through two more
+//! (`reader`); no caller ever blocks.
 //!
-//! What it refuses: a file that is not a store, that a later release wrote, or that
-//! another process has open.
+//! It refuses a file that is not a store, that a later release wrote, or that another
+//! process has open.
 
 mod accounts;
 mod admin_keys;
@@ -74,8 +74,8 @@ pub use record::{
 };
 
 const READERS: usize = 2;
-/// The most rows of one listing: a page of the admin API, and the row that tells
-/// whether there is another.
+/// The most rows of one list: a page of the admin API, and one more row that shows
+/// whether there is another page.
 const PAGE: usize = 1_001;
 
 /// The store. Clones are the same store.
@@ -92,7 +92,7 @@ struct StoreInner {
 
 #[derive(Default)]
 struct StoreThreads {
-    /// Dropped to end the ticking.
+    /// Dropped to end the background thread.
     stop: Option<SyncSender<()>>,
     ticks: Option<JoinHandle<()>>,
     readers: Vec<JoinHandle<()>>,
@@ -100,12 +100,12 @@ struct StoreThreads {
 }
 
 impl Store {
-    /// Opens the store in the file at `path`, which is made if there is none.
+    /// Opens the store in the file at `path`, which is created if it does not exist.
     ///
-    /// `clock` is raised to the time of the last commit. `notify` is called by
-    /// the writer after each commit and before its callers are answered: it
-    /// must be quick, and must not hold on to the store. The directory is the
-    /// caller's to make, with mode 0700.
+    /// `clock` is raised to the time of the last commit. `notify` is called by the writer
+    /// after each commit and before its callers get their answers: it must be quick, and
+    /// must not hold on to the store. The caller must create the directory, with mode
+    /// 0700.
     pub fn open(
         path: &Path,
         clock: StoreClock,
@@ -116,14 +116,14 @@ impl Store {
         Ok(store)
     }
 
-    /// Lets the store do what it does by itself: sweep, and note the time and which
-    /// tokens were used. From here on a store that nobody changes changes.
+    /// Starts the store's upkeep: the sweep, and recording the time and which tokens were
+    /// used. From here on, the store changes even if nobody changes it.
     pub fn begin_upkeep(&self) -> Result<(), OpenError> {
         self.0.tick().map_err(OpenError::Threads)
     }
 
-    /// Opens a new store in memory, for the sandbox: it keeps every promise but
-    /// that of a file, and leaves nothing behind.
+    /// Opens a new store in memory, for the sandbox. It keeps every promise except that
+    /// of a file, and leaves nothing behind.
     pub fn in_memory(
         clock: StoreClock,
         notify: impl Fn(&[RevocationNotice]) + Send + Sync + 'static,
@@ -133,7 +133,7 @@ impl Store {
         Ok(store)
     }
 
-    /// The store in a file, without anything that happens by itself.
+    /// The store in a file, without upkeep.
     #[cfg(test)]
     fn open_quiet(
         path: &Path,
@@ -180,8 +180,8 @@ impl Store {
         Ok(Self(Arc::new(inner)))
     }
 
-    /// Ends the store for all its clones: what waits already is committed, the
-    /// WAL is put away and the file is free for another process.
+    /// Closes the store for all its clones: what is waiting is committed, the WAL is
+    /// removed and the file is free for another process.
     pub async fn close(self) {
         let ending = tokio::task::spawn_blocking(move || self.0.shut_down()).await;
         if ending.is_err() {
@@ -189,12 +189,12 @@ impl Store {
         }
     }
 
-    /// The time on the store's clock.
+    /// The current time by the store's clock.
     pub fn now(&self) -> Timestamp {
         self.0.clock.now()
     }
 
-    /// Whether the store can make a change durable now: it makes one, and reads.
+    /// Checks that the store can make a change durable now, by making one and reading.
     pub async fn ready(&self) -> Result<(), StoreUnavailable> {
         self.write(|work| work.execute_one("UPDATE head SET clock = clock", []))
             .await?;
@@ -218,8 +218,8 @@ impl Store {
         self.0.readers.run(read).await
     }
 
-    /// Removes a bounded number of rows that can matter no more. The store does
-    /// this by itself every ten seconds.
+    /// Removes a limited number of rows that are not needed any more. The store does this
+    /// by itself every ten seconds.
     pub async fn sweep_once(&self) -> Result<SweepOutcome, StoreUnavailable> {
         self.write(sweep::step).await
     }
@@ -255,8 +255,8 @@ impl StoreInner {
         Ok(())
     }
 
-    /// Ends the threads in the order in which they need each other. Again:
-    /// nothing.
+    /// Ends the threads, in the order in which they depend on each other. Calling it
+    /// again does nothing.
     fn shut_down(&self) {
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         let StoreThreads {
@@ -299,7 +299,7 @@ fn join(handle: JoinHandle<()>) {
     }
 }
 
-/// A limit as SQL takes it.
+/// A limit in the type that SQL takes.
 fn page(limit: usize) -> i64 {
     i64::try_from(limit.min(PAGE)).unwrap_or(0)
 }

@@ -1,5 +1,5 @@
-//! A store that is not open yet: what its head row says, so that the master key can be
-//! proved before anything is changed.
+//! A store that is not open yet: its head row is read, so that the master key can be
+//! checked before anything is changed.
 
 use std::fs::{self, File};
 use std::io;
@@ -18,14 +18,14 @@ use super::keys::{CHECK_CONTEXT, CHECK_VALUE};
 use crate::clock::StoreClock;
 use crate::seal::MasterKey;
 
-/// A store's file that no other process may open as long as this lives.
+/// The file of a store, which no other process can open as long as this lives.
 pub struct ExclusiveStore {
     path: PathBuf,
     lock: File,
     head: Option<StoreHead>,
 }
 
-/// What the head row of a store says.
+/// The content of a store's head row.
 pub struct StoreHead {
     /// The time of the last commit, before which the store's clock never starts.
     pub high_water: Timestamp,
@@ -38,7 +38,7 @@ impl StoreHead {
         self.master_check.is_some()
     }
 
-    /// Whether `master` is the key that this store was made with.
+    /// Whether `master` is the key with which this store was created.
     pub fn is_master(&self, master: &MasterKey) -> bool {
         let kept = self.master_check.as_ref();
         let opened = kept.map(|kept| master.open_sealed(&CHECK_CONTEXT, kept));
@@ -47,8 +47,8 @@ impl StoreHead {
 }
 
 impl ExclusiveStore {
-    /// Takes the file at `path` for this process and reads its head row. Nothing but
-    /// the file of the lock is made, and nothing is changed.
+    /// Reserves the file at `path` for this process and reads its head row. Only the lock
+    /// file is created, and nothing is changed.
     pub fn at(path: &Path) -> Result<Self, OpenError> {
         let lock = file::lock(path)?;
         let head = read_head(path)?;
@@ -59,14 +59,14 @@ impl ExclusiveStore {
         })
     }
 
-    /// What the head row says; `None` if there is no store yet.
+    /// The content of the head row; `None` if there is no store yet.
     pub fn head(&self) -> Option<&StoreHead> {
         self.head.as_ref()
     }
 
-    /// Opens the store, which is made if there is none, and raises `clock` to its
-    /// high-water mark. Nothing happens by itself before [`Store::begin_upkeep`].
-    /// `notify` is called as [`Store::open`] says.
+    /// Opens the store, which is created if it does not exist, and raises `clock` to its
+    /// high-water mark. Upkeep does not run before [`Store::begin_upkeep`]. `notify` is
+    /// called as described for [`Store::open`].
     pub fn open(
         self,
         clock: StoreClock,
@@ -77,8 +77,8 @@ impl ExclusiveStore {
         Store::over(files, clock, Box::new(notify))
     }
 
-    /// Opens the store to mend its high-water mark: `clock` stays where it is, and
-    /// the next commit stores that.
+    /// Opens the store in order to correct its high-water mark: `clock` is not raised,
+    /// and the next commit stores its time.
     pub(super) fn open_behind_its_mark(self, clock: StoreClock) -> Result<Store, OpenError> {
         let files = StoreFiles::open(&self.path, self.lock, super::READERS)?;
         Store::over(files, clock, Box::new(|_| {}))
@@ -101,7 +101,7 @@ fn read_head(path: &Path) -> Result<Option<StoreHead>, OpenError> {
     head(&connection).map_err(|source| file::damaged(path, source))
 }
 
-/// The head row, unless the process died before it made one.
+/// The head row, unless the process that created the file died before it wrote one.
 fn head(connection: &Connection) -> rusqlite::Result<Option<StoreHead>> {
     let sql = "SELECT count(*) FROM sqlite_schema WHERE name = 'head'";
     if connection.query_row(sql, [], |row| row.get::<_, i64>(0))? == 0 {
@@ -117,9 +117,9 @@ fn head(connection: &Connection) -> rusqlite::Result<Option<StoreHead>> {
         .map(Some)
 }
 
-/// A connection that reads and leaves every file as it is: without a WAL, as a
-/// file that nobody changes; with one, which a process that was killed leaves
-/// behind, with its index in memory and without moving it into the database.
+/// A connection that only reads and changes no file. Without a WAL, it treats the
+/// database as immutable; with one, which a killed process leaves behind, it keeps the
+/// index in memory and does not move the WAL into the database.
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let mut wal = path.as_os_str().to_owned();
     wal.push("-wal");
@@ -134,7 +134,7 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// The path as a URI of SQLite (<https://www.sqlite.org/uri.html>).
+/// The path as an SQLite URI (<https://www.sqlite.org/uri.html>).
 fn immutable(path: &Path) -> String {
     let mut uri = "file:".to_owned();
     for byte in path.as_os_str().as_bytes() {

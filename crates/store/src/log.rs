@@ -10,9 +10,8 @@ use super::sweep::REVOCATION_SLACK;
 use super::{Store, page, row};
 
 impl Store {
-    /// Everything that a verifier needs at its start, as of one instant: all
-    /// accounts, all credentials, and the revocations that still matter in the
-    /// order of the log.
+    /// Everything that a verifier needs at its start, at one point in time: all accounts,
+    /// all credentials, and the revocations that still matter, in the order of the log.
     ///
     /// Load it before anything is served: notices that arrive later are newer.
     pub async fn snapshot(&self) -> Result<Vec<RevocationNotice>, StoreUnavailable> {
@@ -39,7 +38,7 @@ impl Store {
         .await
     }
 
-    /// Audit entries in their order, those after number `after`.
+    /// Audit entries in order, those after number `after`.
     pub async fn audit(
         &self,
         after: Option<u64>,
@@ -56,7 +55,7 @@ impl Store {
         .await
     }
 
-    /// What is in the store.
+    /// Numbers about the content of the store.
     pub async fn stats(&self) -> Result<StoreStats, StoreUnavailable> {
         self.read(|connection| {
             let transaction = connection.unchecked_transaction()?;

@@ -1,11 +1,12 @@
-//! Sets the high-water mark of the clock back to the right time after a wrong system clock
-//! moved it forward.
+//! Sets the high-water mark of the clock back to the correct time after a wrong system
+//! clock moved it forward.
 //!
-//! What was issued meanwhile would live as long as the wrong clock said, and what expired on
-//! it may have been swept together with revocations. So no token from before is accepted
-//! afterwards: every session of every account ends. Retiring keys are deleted, since nothing
-//! that they signed is still valid, and admin keys that were made meanwhile end, since their
-//! expiry was computed by the wrong clock.
+//! Tokens that were issued in the meantime would live as long as the wrong clock said,
+//! and rows that expired by it may have been swept, together with revocations. So no
+//! earlier token is accepted afterwards: every session of every account ends. Retiring
+//! keys are deleted, since nothing that they signed is valid any more. Admin keys that
+//! were created in the meantime end, since their expiry time was computed by the wrong
+//! clock.
 
 use countersign_domain::audit::Action;
 use countersign_domain::session::End;
@@ -24,33 +25,34 @@ use super::session_end::end_all;
 use super::work::{NewAuditEntry, WriteTransaction};
 use crate::clock::StoreClock;
 
-/// What setting the mark back does.
+/// The effects of setting the mark back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClockMend {
-    /// Where the mark is.
+    /// The mark now.
     pub from: Timestamp,
-    /// Where it is set to.
+    /// The new mark.
     pub to: Timestamp,
-    /// How many accounts log in anew.
+    /// How many accounts have to log in again.
     pub accounts: u64,
     /// How many of their sessions end.
     pub sessions: u64,
-    /// The ids of signing keys that retire and are gone then.
+    /// The ids of retiring signing keys, which are deleted.
     pub retired_keys: Vec<String>,
-    /// The names of admin keys that were made while the clock was ahead, and end.
+    /// The names of admin keys that were created while the clock was ahead, and end.
     pub ended_admin_keys: Vec<String>,
-    /// The names of admin keys that had run out on the wrong clock, and live again.
+    /// The names of admin keys that had expired by the wrong clock, and become valid
+    /// again.
     pub revived_admin_keys: Vec<String>,
 }
 
-/// A store that is open for nothing but to have its mark set back.
+/// A store that is open only to have its mark set back.
 pub struct ClockMending {
     store: Store,
     plan: ClockMend,
 }
 
 impl ClockMending {
-    /// Finds out what it would do to set the mark to `to`. Nothing is changed yet.
+    /// Finds out what would happen if the mark were set to `to`. Nothing is changed yet.
     pub async fn plan(locked: ExclusiveStore, to: Timestamp) -> Result<Self, OpenError> {
         let store = locked.open_behind_its_mark(StoreClock::manual(to))?;
         let plan = store.read(move |connection| plan(connection, to)).await;
@@ -63,12 +65,12 @@ impl ClockMending {
         }
     }
 
-    /// What it would do.
+    /// What would happen.
     pub fn planned(&self) -> &ClockMend {
         &self.plan
     }
 
-    /// Does it, in one transaction, and closes the store.
+    /// Sets the mark back, in one transaction, and closes the store.
     pub async fn mend(self) -> Result<ClockMend, StoreUnavailable> {
         let plan = self.plan.clone();
         let mended = self.store.write(move |work| mend(work, &plan)).await;
@@ -76,7 +78,7 @@ impl ClockMending {
         mended.map(|()| self.plan)
     }
 
-    /// Leaves all as it is.
+    /// Closes the store without changing anything.
     pub async fn leave(self) {
         self.store.close().await;
     }
@@ -147,7 +149,7 @@ fn mend(work: &mut WriteTransaction<'_>, plan: &ClockMend) -> rusqlite::Result<(
     })
 }
 
-/// Instants that lie ahead of the right time, each where it decides something.
+/// Times that lie ahead of the correct time, each in a place where it decides something.
 const SET_BACK: [&str; 7] = [
     "UPDATE session SET access_until = min(access_until, ?1), token_until = min(token_until, ?1),
      sweep_at = min(sweep_at, ?1)",

@@ -12,12 +12,12 @@ use super::row;
 use super::sweep::NETWORK_SLACK;
 use super::work::WriteTransaction;
 
-/// The most networks that are remembered of a credential; the one that was seen
-/// the longest ago makes place.
+/// How many networks are remembered for a credential; the one that was seen longest ago
+/// is replaced.
 const MOST: u32 = 64;
 
-/// How old the note of a network becomes before a login renews it: a login does
-/// not write what is known already.
+/// How old a network's record becomes before a login renews it: a login does not write
+/// what is known already.
 const RENEWED_AFTER: Duration = Duration::from_secs(86_400);
 
 /// A credential, as a login needs it.
@@ -27,17 +27,16 @@ pub struct LoginCandidate {
     pub account: Account,
     /// The credential, active or not.
     pub credential: Credential,
-    /// Whether a session was opened with it from the caller's network in the
-    /// last 90 days.
+    /// Whether a session was opened with it from the caller's network within the last 90
+    /// days.
     pub network_is_known: bool,
 }
 
 impl Store {
-    /// The credential of an api with exactly this login, for a caller in
-    /// `network`.
+    /// The credential of an api with exactly this login, for a caller in `network`.
     ///
-    /// Where there is none, a row is read all the same and thrown away, so that
-    /// the time does not tell which logins there are.
+    /// If there is none, a row is read all the same and thrown away, so that timing does
+    /// not reveal which logins exist.
     pub async fn candidate(
         &self,
         api: &ApiName,
@@ -63,8 +62,7 @@ impl Store {
     }
 }
 
-/// Remembers that a secret came right from `network`, in the commit of what it
-/// opened.
+/// Remembers that a correct secret came from `network`, in the commit of what it opened.
 pub(super) fn remember(
     work: &mut WriteTransaction<'_>,
     credential: CredentialId,
@@ -103,7 +101,7 @@ pub(super) fn forget(
         .map(drop)
 }
 
-/// The id of the login that is asked for, and one that there is anyhow.
+/// The id of the requested login, and of one that exists in any case.
 const FIND: &str = "SELECT (SELECT id FROM credential WHERE login = ?1 AND api = ?2),
                     (SELECT max(id) FROM credential)";
 

@@ -5,11 +5,11 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// Opens a file for reading and writing, and makes it with mode 0600 if it is missing.
+/// Opens a file for reading and writing, and creates it with mode 0600 if it is missing.
 ///
 /// # Errors
 ///
-/// The file cannot be opened or made.
+/// The file cannot be opened or created.
 pub fn open_private(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .read(true)
@@ -20,17 +20,17 @@ pub fn open_private(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// Writes a file with mode 0600, whole or not at all, in place of the one that is there.
+/// Writes a file with mode 0600, replacing an existing one, completely or not at all.
 ///
 /// # Errors
 ///
-/// The file cannot be written, or its name not made durable.
+/// The file cannot be written, or its name cannot be made durable.
 pub fn replace_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     fs::rename(draft(path, bytes)?, path)?;
     sync_directory(path)
 }
 
-/// Writes a new file with mode 0600, whole or not at all. Never replaces a file.
+/// Writes a new file with mode 0600, completely or not at all. It never replaces a file.
 pub(crate) fn create_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let draft = draft(path, bytes)?;
     let linked = fs::hard_link(&draft, path);
@@ -39,7 +39,7 @@ pub(crate) fn create_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_directory(path)
 }
 
-/// A durable file that waits for its name.
+/// A durable file that does not have its name yet.
 fn draft(path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
     let draft = path.with_extension("draft");
     // What an earlier start that was cut off left behind was never in use, and may have

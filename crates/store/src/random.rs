@@ -2,7 +2,7 @@
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 
-/// The system gave no random bytes. Nothing that needs them may go on.
+/// The system returned no random bytes. Nothing that needs them may continue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the system's source of randomness failed")]
 pub struct NoRandomness;

@@ -1,5 +1,5 @@
-//! Reads: threads with one connection each, which see every commit that was answered
-//! before they began and never wait for the writer.
+//! Reads: threads with one connection each, which see every commit that was acknowledged
+//! before the read began, and never wait for the writer.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::error::StoreUnavailable;
 
-/// The most reads that wait for one thread; more are refused at once.
+/// How many reads may wait for one thread; further ones are refused at once.
 const QUEUE: usize = 1_024;
 
 type ReadJob = Box<dyn FnOnce(&Connection) + Send>;
@@ -20,13 +20,13 @@ enum ReadMessage {
     Stop,
 }
 
-/// Where reads are handed in, to one thread after the other.
+/// Accepts reads and distributes them over the threads.
 pub(super) struct ReadQueue {
     queues: Vec<SyncSender<ReadMessage>>,
     next: AtomicUsize,
 }
 
-/// A reader, before its thread runs it.
+/// A reader before its thread starts.
 pub(super) struct ReaderThread {
     connection: Connection,
     queue: Receiver<ReadMessage>,
@@ -78,7 +78,7 @@ impl ReadQueue {
         }
     }
 
-    /// Lets the threads end after what waits already.
+    /// Lets the threads end after what is waiting already.
     pub(super) fn stop(&self) {
         for queue in &self.queues {
             // An error means that it ended before.

@@ -1,5 +1,4 @@
-//! What goes into the store and comes out of it, beyond the domain's own types. Nothing
-//! here knows SQL.
+//! What is stored and loaded, besides the domain's own types. Nothing here knows SQL.
 
 use std::fmt;
 use std::time::Duration;
@@ -19,7 +18,7 @@ use crate::seal::SealError;
 /// Who caused a change, for the audit log.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum AuditActor {
-    /// A partner, by a request of its own.
+    /// A partner, by a request.
     Partner,
     /// An operator, by the name of the admin key.
     Operator(String),
@@ -38,8 +37,8 @@ impl fmt::Display for AuditActor {
 }
 
 coded! {
-    /// What a key is for, by the name that stands in the store and in the context
-    /// of a seal.
+    /// What a key is used for. The name is stored, and is part of the context of a sealed
+    /// record.
     KeyPurpose(name, from_name) {
         /// Signs tokens.
         Signing = "signing",
@@ -51,9 +50,9 @@ coded! {
 /// A key whose material is sealed under the master key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SealedKey {
-    /// What a ring knows of it.
+    /// Its entry in the key ring.
     pub key: KeyRecord,
-    /// What it is for.
+    /// What it is used for.
     pub purpose: KeyPurpose,
     /// The sealed material.
     pub sealed: Vec<u8>,
@@ -65,7 +64,7 @@ impl SealedKey {
         self.purpose == KeyPurpose::Signing && self.key.algorithm == algorithm
     }
 
-    /// The context that the material of this key is sealed for.
+    /// The context for which the material of this key is sealed.
     pub fn context<'a>(&'a self, api: &'a ApiName) -> [&'a str; 4] {
         [
             api.as_str(),
@@ -81,9 +80,9 @@ impl SealedKey {
 pub struct NewCredential {
     /// The login, unique within its api.
     pub login: String,
-    /// What is stored of the secret.
+    /// What is stored of its secret.
     pub secret: StoredSecret,
-    /// What it may be used for.
+    /// The scopes that routes may require of it.
     pub scopes: Scopes,
 }
 
@@ -109,28 +108,28 @@ pub struct NewAccount {
     pub credential: NewCredential,
     /// The networks that it may call from.
     pub allow: Allowlist,
-    /// What it may do otherwise than its api says.
+    /// The limits that differ from its api's.
     pub limits: AccountLimits,
     /// Whether it may log in at once.
     pub active: bool,
 }
 
-/// A named admin key as it is stored: the key itself is not kept.
+/// A named admin key as it is stored, without the key itself.
 #[derive(Clone, PartialEq, Eq)]
 pub struct StoredAdminKey {
     /// The public part of the key, by which it is looked up.
     pub id: String,
-    /// Stands for its holder in the audit log; unique.
+    /// Identifies its holder in the audit log; unique.
     pub name: String,
     /// What its holder may do.
     pub role: Role,
-    /// With which apis.
+    /// The apis with which its holder may do it.
     pub scope: ApiScope,
     /// The SHA-256 of the key, which has 256 random bits.
     pub hash: [u8; 32],
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// From when on it opens nothing.
+    /// When it expires.
     pub expires_at: Option<Timestamp>,
 }
 
@@ -140,43 +139,43 @@ impl fmt::Debug for StoredAdminKey {
     }
 }
 
-/// Which accounts to list.
+/// Selects the accounts to list.
 #[derive(Clone, Debug)]
 pub struct AccountFilter {
-    /// Those of these apis.
+    /// Accounts of these apis.
     pub scope: ApiScope,
-    /// Those of this api.
+    /// Accounts of this api.
     pub api: Option<ApiName>,
-    /// Those with a credential that has exactly this login.
+    /// Accounts with a credential for exactly this login.
     pub login: Option<String>,
 }
 
-/// What to change of an account; `None` leaves it as it is.
+/// The changes to an account; `None` leaves a value as it is.
 #[derive(Clone, Debug, Default)]
 pub struct AccountUpdate {
     /// Whether it may log in and call. Disabling ends all its sessions.
     pub active: Option<bool>,
     /// The networks that it may call from.
     pub allow: Option<Allowlist>,
-    /// What it may do otherwise than its api says.
+    /// The limits that differ from its api's.
     pub limits: Option<AccountLimits>,
 }
 
-/// The terms of a session, owned so that they can travel to the store.
+/// The terms of a session, owned so that they can be sent to the store's thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TermsOwned {
-    /// Lifetimes as they are configured now.
+    /// The lifetimes in the current configuration.
     pub lifetimes: SessionLifetimes,
     /// What a refresh does.
     pub mode: RefreshMode,
-    /// The key that signs what is made anew.
+    /// The key that signs new tokens.
     pub active_kid: Kid,
     /// The keys whose signatures are accepted.
     pub live_kids: Vec<Kid>,
 }
 
 impl TermsOwned {
-    /// The same terms as the domain takes them.
+    /// The same terms in the domain's type.
     pub fn terms(&self) -> OpeningTerms<'_> {
         OpeningTerms {
             lifetimes: self.lifetimes,
@@ -187,12 +186,12 @@ impl TermsOwned {
     }
 }
 
-/// What a login does to the account's older sessions.
+/// What a login does to the older sessions of its account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionSuccession {
-    /// Whether it ends them all.
+    /// Whether it ends all of them.
     pub new_login: NewLogin,
-    /// How many may live beside it, where the account has no limit of its own.
+    /// How many may be alive at once, if the account has no limit of its own.
     pub limits: ApiLimits,
 }
 
@@ -210,7 +209,7 @@ impl From<NewLogin> for SessionSuccession {
 pub struct RefreshOutcome {
     /// The decision, durable.
     pub decision: SessionDecision,
-    /// Whose session it is; `None` if there is no such session.
+    /// Who the session belongs to; `None` if there is no such session.
     pub account: Option<Account>,
     /// The credential that opened it; `None` if it was deleted.
     pub credential: Option<Credential>,
@@ -219,9 +218,9 @@ pub struct RefreshOutcome {
 /// An entry of the audit log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditEntry {
-    /// Its number; later entries have greater ones.
+    /// Its number; later entries have higher ones.
     pub number: u64,
-    /// When it happened, on the store's clock.
+    /// When it happened, by the store's clock.
     pub at: Timestamp,
     /// The code of a [`countersign_domain::audit::Action`].
     pub action: String,
@@ -233,39 +232,39 @@ pub struct AuditEntry {
     pub session: Option<SessionId>,
     /// Who caused it, as [`AuditActor`] displays itself.
     pub actor: String,
-    /// More, as a JSON object without secrets.
+    /// Details, as a JSON object without secrets.
     pub detail: String,
 }
 
-/// Which audit entries to list.
+/// Selects the audit entries to list.
 #[derive(Clone, Debug)]
 pub struct AuditFilter {
-    /// Those of these apis; those of no api only for all of them.
+    /// Entries of these apis. Entries of no api are included only if these are all apis.
     pub scope: ApiScope,
-    /// Those about this account.
+    /// Entries about this account.
     pub account: Option<AccountId>,
-    /// Those about this api.
+    /// Entries about this api.
     pub api: Option<ApiName>,
-    /// Those that say this.
+    /// Entries with this action.
     pub action: Option<Action>,
-    /// Those from this instant on.
+    /// Entries from this time on.
     pub since: Option<Timestamp>,
-    /// Those before this instant.
+    /// Entries before this time.
     pub until: Option<Timestamp>,
-    /// Which come first.
+    /// Which entries come first.
     pub order: ListOrder,
 }
 
-/// The order of a listing.
+/// The order of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ListOrder {
-    /// As they were written.
+    /// The order in which they were written.
     OldestFirst,
-    /// The other way round.
+    /// The reverse order.
     NewestFirst,
 }
 
-/// What a revocation of everything of an api ended.
+/// What was ended when everything of an api was revoked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct EndedOfApi {
     /// Accounts.
@@ -274,14 +273,14 @@ pub struct EndedOfApi {
     pub sessions: usize,
 }
 
-/// What is in the store.
+/// Numbers about the content of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoreStats {
     /// Accounts.
     pub accounts: u64,
     /// Credentials.
     pub credentials: u64,
-    /// Session rows, ended and expired ones too.
+    /// Session rows, including those of ended and expired sessions.
     pub sessions: u64,
     /// Session rows that were not ended.
     pub active_sessions: u64,
@@ -295,7 +294,7 @@ pub struct StoreStats {
     pub database_bytes: u64,
 }
 
-/// What one step of the sweep removed.
+/// How many rows one step of the sweep removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct SweepOutcome {
     /// Session rows.
@@ -312,9 +311,9 @@ pub struct SweepOutcome {
     pub more: bool,
 }
 
-/// An idempotency key under which a creation happens once.
+/// An idempotency key, with which something is created only once.
 pub struct IdempotencyKey<T> {
-    /// Whose key it is: the name of an admin key.
+    /// The owner of the key: the name of an admin key.
     pub operator: String,
     /// The key.
     pub key: String,
@@ -324,19 +323,19 @@ pub struct IdempotencyKey<T> {
     pub reply: SealReply<T>,
 }
 
-/// Seals the reply to what was made.
+/// Seals the reply to what was created.
 type SealReply<T> = Box<dyn Fn(&T) -> Result<Vec<u8>, SealError> + Send>;
 
-/// The place that a kept reply is sealed for.
+/// The context for which a kept reply is sealed.
 pub fn reply_context<'a>(operator: &'a str, key: &'a str) -> [&'a str; 3] {
     ["remembered reply", operator, key]
 }
 
-/// What became of a creation that happens once.
+/// The outcome of a creation that happens only once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OnceOutcome<T> {
-    /// It was made now.
+    /// It was created now.
     New(T),
-    /// It was made before; this is the sealed reply to that.
+    /// It was created before; this is the sealed reply to that request.
     Before(Vec<u8>),
 }

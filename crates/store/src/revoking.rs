@@ -13,13 +13,12 @@ use super::session_end::end_all;
 use super::work::{NewAuditEntry, WriteTransaction};
 use super::{Store, row};
 
-/// How many accounts one transaction ends: others get their turn in between.
+/// How many accounts one transaction ends, so that others get their turn in between.
 const STEP: u32 = 200;
 
 impl Store {
-    /// Ends everything of every account of an api, in steps; those that are
-    /// cut off are made up for by doing it again. It goes on if the caller goes
-    /// away.
+    /// Ends everything of every account of an api, in steps. If it is interrupted, run it
+    /// again. It continues if the caller goes away.
     pub async fn revoke_api(
         &self,
         api: &ApiName,
@@ -51,7 +50,7 @@ impl Store {
     }
 }
 
-/// Ends the next accounts, and gives the last of them.
+/// Ends the sessions of the next accounts, and returns the last of these.
 fn step(
     work: &mut WriteTransaction<'_>,
     api: &ApiName,

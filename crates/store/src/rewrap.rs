@@ -16,8 +16,8 @@ use super::work::{NewAuditEntry, WriteTransaction};
 use crate::seal::MasterKey;
 
 impl Store {
-    /// Seals everything anew that `old` sealed, and makes `new` the store's
-    /// master key. How many records that were, the master check not counted.
+    /// Seals everything that `old` sealed under `new`, and makes that the store's master
+    /// key. Returns how many records there were, not counting the master check.
     pub async fn rewrap(
         &self,
         old: Arc<MasterKey>,
@@ -37,7 +37,7 @@ impl Store {
     }
 }
 
-/// A record and its place, sealed anew.
+/// A record that was sealed again, and its place.
 struct ResealedRecord {
     statement: &'static str,
     place: [String; 2],

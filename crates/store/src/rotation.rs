@@ -1,5 +1,5 @@
-//! Refresh and logout: the domain decides from the rows as they are, and its decision is
-//! committed with its revocation and audit entry before anybody is answered.
+//! Refresh and logout: the domain decides based on the current rows, and its decision is
+//! committed with its revocation and audit entry before the caller gets an answer.
 
 use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
@@ -21,8 +21,8 @@ use super::session_end::{end_all, end_one};
 use super::work::{NewAuditEntry, WriteTransaction};
 
 impl Store {
-    /// Decides a refresh by a token whose signature and seal were checked (D1 to
-    /// D6 of the rotation protocol), and makes the decision durable.
+    /// Decides a refresh with a token whose signature and sealed claim were checked (D1
+    /// to D6 of the rotation protocol), and makes the decision durable.
     pub async fn refresh(
         &self,
         claims: RefreshClaims,
@@ -34,8 +34,8 @@ impl Store {
             .await
     }
 
-    /// Ends the session of an access token whose signature and seal were
-    /// checked, or everything of its account.
+    /// Ends the session of an access token whose signature and sealed claim were checked,
+    /// or all sessions of its account.
     pub async fn logout(
         &self,
         claims: AccessClaims,
@@ -59,7 +59,7 @@ pub(super) static LOAD: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// A session with those it belongs to.
+/// A session with its account and credential.
 struct SessionAndOwner {
     session: Session,
     account: Option<Account>,
@@ -84,8 +84,7 @@ impl SessionAndOwner {
         })
     }
 
-    /// What the domain judges; `None` where the account is gone, and with it
-    /// everything that it had.
+    /// What the domain judges; `None` if the account is gone, and everything that it had.
     fn standing(&self, address: IpAddr) -> Option<(&Session, OwnerStanding<'_>)> {
         let (account, credential) = (self.account.as_ref()?, self.credential.as_ref());
         Some((
@@ -145,7 +144,7 @@ fn store(
     }
 }
 
-/// Moves the row on, if it is still the one that was judged.
+/// Updates the row, if it is still the one that was judged.
 fn step(work: &mut WriteTransaction<'_>, before: &Session, next: &Session) -> rusqlite::Result<()> {
     work.token_given(next.last_expiry());
     work.execute_one(

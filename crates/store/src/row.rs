@@ -16,24 +16,24 @@ use rusqlite::types::Type;
 
 use super::record::{AuditEntry, KeyPurpose, SealedKey, StoredAdminKey};
 
-/// The columns that [`account`] reads, of a table called `a`.
+/// The columns that [`account`] reads from a table called `a`.
 pub(super) const ACCOUNT: &str = "a.id, a.api, a.name, a.active, a.epoch, a.allow, a.created_at, \
      a.budget, a.sessions, a.mints_per_minute, a.requests_per_second";
-/// How many they are.
+/// Their number.
 pub(super) const ACCOUNT_COLUMNS: usize = 11;
 
-/// The columns that [`credential`] reads, of a table called `c`.
+/// The columns that [`credential`] reads from a table called `c`.
 pub(super) const CREDENTIAL: &str =
     "c.id, c.account, c.login, c.key_hash, c.password_hash, c.active, c.created_at, c.scopes";
-/// How many they are.
+/// Their number.
 pub(super) const CREDENTIAL_COLUMNS: usize = 8;
 
-/// The columns that [`session`] reads, of a table called `s`.
+/// The columns that [`session`] reads from a table called `s`.
 pub(super) const SESSION: &str = "s.id, s.account, s.credential, s.epoch, s.variant, s.seed_hash, \
      s.ended_as, s.ended_at, s.generation, s.started_at, s.rotated_at, s.access_expires_at, \
      s.refresh_expires_at, s.absolute_expires_at, s.kid, s.previous_kid, s.replays, s.used, \
      s.address, s.user_agent";
-/// How many they are.
+/// Their number.
 pub(super) const SESSION_COLUMNS: usize = 20;
 
 /// The columns that [`key`] reads.
@@ -143,15 +143,16 @@ fn state(row: &Row<'_>) -> rusqlite::Result<SessionState> {
 }
 
 coded! {
-    /// The column of a key's state, beside the one that says until when it lives.
+    /// The values of the column for a key's state; another column states until when it
+    /// lives.
     KeyPhase(name, from_name) {
-        /// Signs nothing yet.
+        /// Does not sign yet.
         Pending = "pending",
-        /// Signs what is new.
+        /// Signs new tokens.
         Active = "active",
-        /// Signs nothing more; its tokens live on for a while.
+        /// Does not sign any more; its tokens are valid until they expire.
         Retiring = "retiring",
-        /// Nothing that it signed is good.
+        /// Nothing that it signed is accepted.
         Killed = "killed",
     }
 }
@@ -194,11 +195,11 @@ pub(super) fn key_state(state: KeyState) -> (&'static str, Option<i64>) {
 }
 
 coded! {
-    /// The column that says what an entry of the revocation log revokes.
+    /// The values of the column that states what an entry of the revocation log revokes.
     RevocationKind(name, from_name) {
         /// A session.
         Session = "session",
-        /// Everything of an account that is older than an epoch.
+        /// All tokens of an account from before an epoch.
         Account = "account",
         /// Everything that a key signed.
         Key = "key",
@@ -281,7 +282,7 @@ pub(super) fn audit(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
     })
 }
 
-/// What the columns from `at` on hold, if an outer join found a row for them.
+/// The content of the columns from `at` on, if an outer join found a row for them.
 pub(super) fn present<T>(
     row: &Row<'_>,
     at: usize,

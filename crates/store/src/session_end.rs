@@ -9,7 +9,7 @@ use super::log::all;
 use super::row;
 use super::work::WriteTransaction;
 
-/// Ends one session, with its revocation. Whether it lived.
+/// Ends one session, with its revocation. Returns whether it was alive.
 pub(super) fn end_one(
     work: &mut WriteTransaction<'_>,
     id: SessionId,
@@ -30,8 +30,8 @@ pub(super) fn end_one(
     Ok(true)
 }
 
-/// Ends everything of an account: raises its epoch, which `account` then shows,
-/// and ends its live rows. How many those were.
+/// Ends all sessions of an account: raises its epoch, which is updated in `account`, and
+/// ends its rows. Returns how many were alive.
 pub(super) fn end_all(
     work: &mut WriteTransaction<'_>,
     account: &mut Account,
@@ -63,8 +63,8 @@ pub(super) fn end_all(
     Ok(ended)
 }
 
-/// Ends the sessions that a credential opened, one by one: the account's others
-/// live on. How many they were.
+/// Ends the sessions that a credential opened, one by one: others of the account stay
+/// alive. Returns how many there were.
 pub(super) fn end_of_credential(
     work: &mut WriteTransaction<'_>,
     credential: &Credential,

@@ -1,5 +1,5 @@
 //! How many sessions an account may have at once: a login beyond the limit ends those
-//! that were idle the longest.
+//! that have been idle the longest.
 
 use countersign_domain::audit::Action;
 use countersign_domain::session::{End, SessionId};
@@ -12,13 +12,12 @@ use super::row;
 use super::session_end::end_one;
 use super::work::{NewAuditEntry, WriteTransaction};
 
-/// The most sessions that one login ends, where a limit was lowered by more: the
-/// next logins end the others.
+/// How many sessions one login ends at most. If a limit was lowered by more, the next
+/// logins end the others.
 const AT_ONCE: usize = 100;
 
-/// Makes place for one more session among the account's `most`, each that goes
-/// with its revocation and its audit entry. Sessions that have run out count as
-/// gone.
+/// Makes room for one more session among the `most` of the account. Each session that
+/// ends gets its revocation and its audit entry. Expired sessions do not count.
 pub(super) fn make_place(
     work: &mut WriteTransaction<'_>,
     account: &Account,
@@ -43,8 +42,8 @@ pub(super) fn make_place(
     Ok(())
 }
 
-/// Whether there may be too many, from the index alone: rows are read only for
-/// an account that has enough of them.
+/// Whether there may be too many, judging by the index alone: rows are read only for an
+/// account that has enough of them.
 fn is_full(work: &WriteTransaction<'_>, account: AccountId, most: u32) -> rusqlite::Result<bool> {
     let rows: u32 = work
         .connection
@@ -56,7 +55,7 @@ fn is_full(work: &WriteTransaction<'_>, account: AccountId, most: u32) -> rusqli
     Ok(rows >= most)
 }
 
-/// The account's live sessions, the one that was idle the longest first.
+/// The account's sessions that are alive, the one that has been idle the longest first.
 fn live(work: &WriteTransaction<'_>, account: AccountId) -> rusqlite::Result<Vec<SessionId>> {
     all(
         work.connection,

@@ -20,9 +20,9 @@ use super::{Store, background, credentials, networks, page, row, session_limit};
 impl Store {
     /// Opens a session for a login whose secret was checked.
     ///
-    /// Account, credential and address are judged again, because they may have
-    /// changed since: what was disabled before the commit opens nothing. Older
-    /// sessions that have to make way end in the same commit.
+    /// Account, credential and address are judged again, because they may have changed
+    /// since: what was disabled before the commit opens nothing. Older sessions that have
+    /// to end do so in the same commit.
     pub async fn open_session(
         &self,
         opening: SessionOpening,
@@ -37,13 +37,13 @@ impl Store {
         opened.map_err(SessionError::Refused)
     }
 
-    /// The session with this id, whether it lives or not.
+    /// The session with this id, whether it is alive or not.
     pub async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreUnavailable> {
         self.read(move |connection| find(connection, id)).await
     }
 
-    /// Sessions of an account, newest first, ended ones too until they are
-    /// swept; those opened before `after`, at most 1,000 at once.
+    /// Sessions of an account, the newest first, including ended ones until they are
+    /// swept. Only those opened before `after`, and at most 1,000 at once.
     pub async fn sessions(
         &self,
         account: AccountId,
@@ -63,7 +63,7 @@ impl Store {
         .await
     }
 
-    /// Ends a session and gives it as it is then; `None` if there is none.
+    /// Ends a session and returns it in its new state; `None` if there is none.
     pub async fn end_session(
         &self,
         id: SessionId,
@@ -73,8 +73,8 @@ impl Store {
             .await
     }
 
-    /// Ends everything of an account, and gives how many sessions that were;
-    /// `None` if there is no such account.
+    /// Ends all sessions of an account, and returns how many there were; `None` if there
+    /// is no such account.
     pub async fn end_sessions(
         &self,
         account: AccountId,
@@ -97,14 +97,15 @@ impl Store {
         .await
     }
 
-    /// Notes that an access token of this generation was used. Lossy and
-    /// bounded, written within about a tenth of a second; free for the caller.
+    /// Records that an access token of this generation was used. This may be lost, is
+    /// bounded, is written within about a tenth of a second, and costs the caller
+    /// nothing.
     pub fn mark_used(&self, session: SessionId, generation: u32) {
         self.0.marks.add(session, generation);
     }
 
-    /// The same, and written when this returns: for the sandbox, whose stories
-    /// must not depend on a tenth of a second.
+    /// The same, but written when this returns: for the sandbox, whose stories must not
+    /// depend on a tenth of a second.
     pub async fn write_used(
         &self,
         session: SessionId,

@@ -8,19 +8,19 @@ use countersign_domain::Timestamp;
 use super::record::SweepOutcome;
 use super::work::WriteTransaction;
 
-/// The most rows of one kind that go in one step.
+/// How many rows of one kind are deleted in one step.
 pub(super) const STEP: u32 = 250;
 
-/// How long a session's row is kept after its last token has run out, so that an
-/// operator sees why a late one was refused.
+/// How long a session's row is kept after its last token has expired, so that an operator
+/// sees why a late one was refused.
 pub(super) const SESSION_SLACK: Duration = Duration::from_secs(3_600);
 
-/// How long a revocation is kept after the last token that it concerns has run
-/// out: more than verifiers may lag behind or allow for clocks that differ.
+/// How long a revocation is kept after the last token that it concerns has expired:
+/// longer than verifiers may lag behind, or tolerate differences between clocks.
 pub(super) const REVOCATION_SLACK: Duration = Duration::from_secs(60);
 
-/// How long a lease is kept after its token has run out: more than those who
-/// verify it may allow for clocks that differ.
+/// How long a lease is kept after its token has expired: longer than its verifiers may
+/// tolerate differences between clocks.
 pub(super) const LEASE_SLACK: Duration = Duration::from_secs(60);
 
 /// How long a network is remembered after the last login from it.
@@ -65,7 +65,7 @@ pub(super) fn step(work: &mut WriteTransaction<'_>) -> rusqlite::Result<SweepOut
     })
 }
 
-/// Forgets up to `most` networks that were not seen for long.
+/// Deletes up to `most` networks that were not seen for a long time.
 fn sweep_networks(
     work: &WriteTransaction<'_>,
     now: Timestamp,
@@ -78,7 +78,7 @@ fn sweep_networks(
     )
 }
 
-/// Removes up to `most` leases of tokens that ran out before `due`.
+/// Deletes up to `most` leases of tokens that expired before `due`.
 fn sweep_leases(work: &WriteTransaction<'_>, due: Timestamp, most: u32) -> rusqlite::Result<usize> {
     work.execute(
         "DELETE FROM lease WHERE (session, generation, until) IN

@@ -31,7 +31,7 @@ pub(super) struct NewAuditEntry<'a> {
 }
 
 impl<'c> WriteTransaction<'c> {
-    /// Reads the head row, in a transaction that was begun.
+    /// Reads the head row, in a transaction that has begun.
     pub(super) fn begin(connection: &'c Connection, now: Timestamp) -> rusqlite::Result<Self> {
         let mut head = connection.prepare_cached("SELECT revocation, token_until FROM head")?;
         head.query_row([], |row| {
@@ -46,8 +46,8 @@ impl<'c> WriteTransaction<'c> {
         })
     }
 
-    /// Writes the head row, if anything changed, and gives what verifiers are
-    /// told after the commit.
+    /// Writes the head row, if anything changed, and returns what verifiers must be told
+    /// after the commit.
     pub(super) fn finish(self) -> rusqlite::Result<Vec<RevocationNotice>> {
         if self.connection.total_changes() != self.changes_before {
             self.execute_one(
@@ -75,17 +75,17 @@ impl<'c> WriteTransaction<'c> {
         }
     }
 
-    /// Tells verifiers, once this is durable.
+    /// Tells verifiers, after this is durable.
     pub(super) fn notice(&mut self, notice: RevocationNotice) {
         self.notices.push(notice);
     }
 
-    /// Notes that tokens were given out which live until `until`.
+    /// Records that tokens were issued which live until `until`.
     pub(super) fn token_given(&mut self, until: Timestamp) {
         self.token_until = self.token_until.max(until);
     }
 
-    /// When the last token that was ever given out has run out.
+    /// When the last token that was ever issued expires.
     pub(super) fn last_token_until(&self) -> Timestamp {
         self.token_until
     }

@@ -1,13 +1,13 @@
-//! The one writer: commands wait in a channel, and what waits together is
-//! committed together.
+//! The one writer: commands wait in a channel, and all that are waiting are committed
+//! together.
 //!
-//! The writer takes the first command and whatever else waits already, runs all
-//! in one transaction, commits with synchronous FULL, tells the verifiers and
-//! only then answers. A lone caller waits for its own commit and nothing else.
+//! The writer takes the first command and all others that are waiting, runs them in one
+//! transaction, commits with synchronous FULL, tells the verifiers, and only then
+//! answers. A single caller waits for nothing but its own commit.
 //!
-//! A command that fails takes its transaction with it. The batch is then halved
-//! and tried again until the bad command is alone: its mates succeed, and it
-//! alone is answered [`StoreUnavailable`]. So commands need no savepoints.
+//! If a command fails, its transaction fails with it. The batch is then halved and tried
+//! again until the bad command is alone: the others succeed, and only that one gets
+//! [`StoreUnavailable`]. So commands need no savepoints.
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,13 +23,13 @@ use crate::clock::StoreClock;
 
 /// The most commands in one transaction.
 const BATCH: usize = 128;
-/// The most commands that wait; more are refused at once.
+/// How many commands may wait; further ones are refused at once.
 const QUEUE: usize = 4_096;
 
 /// Tells verifiers what a commit changed.
 pub(super) type NotifyVerifiers = Box<dyn Fn(&[RevocationNotice]) + Send + Sync>;
 
-/// The writer, before its thread runs it.
+/// The writer before its thread starts.
 pub(super) struct WriterThread {
     pub(super) connection: Connection,
     pub(super) clock: StoreClock,
@@ -37,11 +37,11 @@ pub(super) struct WriterThread {
     pub(super) lock: Option<File>,
 }
 
-/// Where commands are handed in. Clones lead to the same writer.
+/// Accepts commands. Clones lead to the same writer.
 #[derive(Clone)]
 pub(super) struct WriteQueue(SyncSender<WriterMessage>);
 
-/// Where the writer takes them out.
+/// The queue from which the writer takes them.
 pub(super) struct CommandReceiver(Receiver<WriterMessage>);
 
 enum WriterMessage {
@@ -49,8 +49,8 @@ enum WriterMessage {
     Stop,
 }
 
-/// A change to make, and somebody who waits for it. It may be run again after
-/// its transaction was rolled back.
+/// A change to make, for a caller that waits for it. It may run again after its
+/// transaction was rolled back.
 trait WriteCommand: Send {
     fn run(&mut self, work: &mut WriteTransaction<'_>) -> rusqlite::Result<()>;
     fn answer(self: Box<Self>, durable: bool);
@@ -65,7 +65,7 @@ enum TransactionFault {
     /// One of the commands panicked.
     #[error("a command panicked")]
     Panic,
-    /// The database failed, whatever the commands.
+    /// The database failed, regardless of the commands.
     #[error("the database failed: {0}")]
     Database(#[from] rusqlite::Error),
 }
@@ -77,8 +77,7 @@ pub(super) fn queue() -> (WriteQueue, CommandReceiver) {
 }
 
 impl WriteQueue {
-    /// Runs `work` in a transaction and gives what it made, once that is
-    /// durable.
+    /// Runs `work` in a transaction and returns its result, once that is durable.
     pub(super) async fn run<T, F>(&self, work: F) -> Result<T, StoreUnavailable>
     where
         T: Send + 'static,
@@ -89,7 +88,7 @@ impl WriteQueue {
             .unwrap_or(Err(StoreUnavailable::Stopped))
     }
 
-    /// The same for a thread that may wait.
+    /// The same for a thread that may block.
     pub(super) fn run_blocking<T, F>(&self, work: F) -> Result<T, StoreUnavailable>
     where
         T: Send + 'static,
@@ -100,7 +99,7 @@ impl WriteQueue {
             .unwrap_or(Err(StoreUnavailable::Stopped))
     }
 
-    /// Lets the writer end after what waits already.
+    /// Lets the writer end after what is waiting already.
     pub(super) fn stop(&self) {
         // An error means that it ended before.
         let _ended = self.0.send(WriterMessage::Stop);
@@ -157,7 +156,7 @@ where
 }
 
 impl WriterThread {
-    /// Serves the queue until it is told to stop, then puts the WAL away.
+    /// Handles the queue until it is told to stop, then removes the WAL.
     pub(super) fn run(self, queue: &CommandReceiver) {
         while let Ok(first) = queue.0.recv() {
             let (batch, stop) = gather(first, queue);
@@ -252,7 +251,7 @@ impl WriterThread {
     }
 }
 
-/// The first command and those that wait already, up to the bound.
+/// The first command and those that are waiting, up to the limit.
 fn gather(first: WriterMessage, queue: &CommandReceiver) -> (Vec<Box<dyn WriteCommand>>, bool) {
     let mut batch = Vec::new();
     let mut next = Some(first);

@@ -19,8 +19,8 @@ pub(super) struct Authenticated {
 }
 
 impl IssuerRequest<'_> {
-    /// Checks a login and secret. Whatever is wrong, the answer and, where the
-    /// api has passwords, the cost are the same (one argon2id).
+    /// Checks a login and secret. Whatever is wrong, the answer is the same and, if the
+    /// api has passwords, so is the cost (one argon2id).
     pub(super) async fn authenticate(
         &self,
         login: &str,
@@ -97,8 +97,8 @@ impl IssuerRequest<'_> {
     }
 }
 
-/// The credential that was found, if it may be used, and what a secret that does
-/// not match is refused for.
+/// The credential that was found, if it may be used, and the reason for refusing a secret
+/// that does not match.
 fn usable(found: Option<LoginCandidate>) -> (Option<Authenticated>, Reason) {
     match found {
         None => (None, Reason::UnknownLogin),

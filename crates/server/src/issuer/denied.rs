@@ -1,4 +1,4 @@
-//! A refusal on its way to the peer and the log, with what is known of the caller.
+//! A refusal on its way to the peer and the log, with what is known about the caller.
 
 use std::time::Duration;
 
@@ -11,17 +11,17 @@ use crate::api::IssuingApi;
 /// A refusal. Boxed inside: it is large and rare.
 pub(super) struct TokenDenial(Box<DenialParts>);
 
-/// Why a request is refused, and how long to wait where that is known.
+/// Why a request is refused, and how long to wait if that is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct DenialCause {
     pub(super) reason: Reason,
     pub(super) wait: Option<Duration>,
-    /// Whose login was tried, for the record.
+    /// The login that was tried, for the record.
     pub(super) account: Option<AccountId>,
 }
 
 impl DenialCause {
-    /// This, of a login that is this account's.
+    /// Adds the account that the login belongs to.
     pub(super) fn with_account(self, account: Option<AccountId>) -> Self {
         Self { account, ..self }
     }
@@ -70,25 +70,25 @@ impl TokenDenial {
         }))
     }
 
-    /// The path is served, for these methods only.
+    /// The path exists, but only for these methods.
     pub(super) fn wrong_method(operation: TokenOperation, allow: String) -> Self {
         let mut denied = Self::new(RequestRecord::begin(operation), Reason::MethodUnknown);
         denied.0.allow = Some(allow);
         denied
     }
 
-    /// This, for a token that did not verify.
+    /// A refusal because a token could not be verified.
     pub(super) fn with_token(mut self, token: &Secret) -> Self {
         self.0.token = Some(token.clone());
         self
     }
 
-    /// Who called and why it was refused.
+    /// Adds who called.
     pub(super) fn record(&self) -> &RequestRecord {
         &self.0.record
     }
 
-    /// The refusal in the api's spelling.
+    /// The refusal in the api's format.
     pub(super) fn answer(self, api: &IssuingApi) -> TokenAnswer {
         let DenialParts {
             record,
@@ -125,9 +125,8 @@ impl From<UnreadRequest> for TokenDenial {
     }
 }
 
-/// When a peer should come back. A refresh that was repeated too often may try
-/// once its window is over; what was shed or is unknown may come a little
-/// later.
+/// When a peer should try again. A refresh that was repeated too often may be tried after
+/// its window; a request that was dropped or whose outcome is unknown a little later.
 fn retry_after(refusal: Refusal) -> Option<Duration> {
     match refusal {
         Refusal::Throttled => Some(Duration::from_secs(60)),

@@ -7,40 +7,40 @@ use bytes::Bytes;
 use countersign_dialect::Secret;
 use countersign_domain::{AccountId, Reason, SessionId, TokenOperation};
 
-/// The answer to a request, and what the log may say of it.
+/// The answer to a request, and what may be logged about it.
 pub struct TokenAnswer {
-    /// What the peer gets.
+    /// The reply for the peer.
     pub response: http::Response<Bytes>,
     /// What happened.
     pub record: RequestRecord,
-    /// The token that did not verify, for who finds out what it was; not for
-    /// the log.
+    /// The token that could not be verified, for finding out what it was; not for the
+    /// log.
     pub token: Option<Secret>,
 }
 
-/// What happened to one request, for the log; nothing in it is secret.
+/// The outcome of one request, for the log; nothing in it is secret.
 #[derive(Clone, Debug)]
 pub struct RequestRecord {
-    /// What was asked for.
+    /// The operation.
     pub operation: TokenOperation,
-    /// The dialect's variant, where the request told one.
+    /// The variant of the dialect, if the request showed it.
     pub variant: Option<String>,
-    /// Done, or why not.
+    /// Success, or the reason for the refusal.
     pub outcome: Result<(), Reason>,
-    /// What became of the session, in a word: `opened`, `rotated`, `replayed`,
-    /// `ended` and so on.
+    /// What happened to the session, in a word: `opened`, `rotated`, `replayed`, `ended`
+    /// and so on.
     pub change: Option<&'static str>,
-    /// Whose request it was, once that is known.
+    /// The account, once it is known.
     pub account: Option<AccountId>,
     /// The login that was used.
     pub login: Option<String>,
     /// The session.
     pub session: Option<SessionId>,
-    /// More on a refusal, in words.
+    /// Details of a refusal, in words.
     pub detail: String,
 }
 
-/// Without the body, where tokens stand.
+/// Without the body, which contains tokens.
 impl fmt::Debug for TokenAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TokenAnswer")

@@ -6,13 +6,13 @@ use unicode_normalization::UnicodeNormalization;
 /// No login is longer (see `countersign_domain::account::check_login`).
 const MOST: usize = 128;
 
-/// A login whose variants are equal. It is only counted, never looked up.
+/// A login that is equal for all of its variants. It is only counted, never looked up.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct LoginKey(String);
 
 impl LoginKey {
-    /// The compatibility form (Unicode Standard Annex 15, NFKC) of the login with
-    /// its case folded and its white space dropped.
+    /// The compatibility form (Unicode Standard Annex 15, NFKC) of the login, with its
+    /// case folded and its white space removed.
     pub(super) fn normalize(login: &str) -> Self {
         let visible = |it: &char| !it.is_whitespace() && !it.is_control();
         let plain = login.chars().filter(visible).take(MOST).nfkc();

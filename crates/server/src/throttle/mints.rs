@@ -12,12 +12,12 @@ use countersign_domain::{Account, AccountId, CountedAttempt, KeyedCounters, Rate
 
 use super::{CAPACITY, MINUTE};
 
-/// Counts in memory of its own process.
+/// Counts in the memory of one process.
 pub(crate) struct MintCounter {
     counters: KeyedCounters,
-    /// Limits of accounts that have their own, as they were last seen. A refresh
-    /// is counted before its account is loaded, so a change holds from the
-    /// second request after it.
+    /// The limits of accounts that have their own, as they were last seen. A refresh is
+    /// counted before its account is loaded, so a change holds from the second request
+    /// after it.
     own: RwLock<HashMap<AccountId, u32>>,
 }
 
@@ -29,8 +29,11 @@ impl MintCounter {
         }
     }
 
-    /// Counts one more for the account, or says how long to wait. `limits` are
-    /// its api's.
+    /// Counts one more for the account. `limits` are its api's.
+    ///
+    /// # Errors
+    ///
+    /// How long to wait until one more would be admitted.
     pub(crate) fn admit(
         &self,
         account: AccountId,
@@ -45,7 +48,7 @@ impl MintCounter {
         self.counters.admit(&account, rate, now)
     }
 
-    /// Takes back what was counted for tokens that were not given.
+    /// Takes back what was counted for tokens that were not issued.
     pub(crate) fn take_back(&self, counted: CountedAttempt, now: Timestamp) {
         self.counters.take_back(counted, now);
     }

@@ -1,16 +1,16 @@
 //! The login throttle: limits how often a login and secret may be tried.
 //!
-//! A network from which a credential's secret was right before is known to it, and has a
-//! counter of its own there that nobody elsewhere can fill: a flood from other networks
-//! cannot lock the partner out. All other attempts count three times: for the login and the
-//! network, for the network, and for the login over all networks that are unknown to it. A
-//! right secret takes its counts back, so only wrong ones add up.
+//! A network from which a credential's correct secret came before is known to it, and has
+//! its own counter there that nobody elsewhere can fill: a flood from other networks
+//! cannot lock the partner out. All other attempts count three times: for the login and
+//! the network, for the network, and for the login over all networks that are unknown to
+//! it. A correct secret takes its counts back, so only wrong ones add up.
 //!
-//! Some vendors also limit the logins of a network, successful ones included
+//! Some vendors also limit the logins of a network, including successful ones
 //! (`anonymous_per_minute`). That is a fifth counter, which nothing takes back.
 //!
-//! Attempts are counted before any secret is hashed, and in the same way for logins that do
-//! not exist.
+//! Attempts are counted before any secret is hashed, and in the same way for logins that
+//! do not exist.
 
 mod login;
 mod mints;
@@ -30,7 +30,7 @@ pub(crate) use self::mints::MintCounter;
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// A partner's processes may all start at once.
+/// All processes of a partner may start at once.
 const AT_ONCE_WHERE_KNOWN: NonZeroU32 = NonZeroU32::MIN.saturating_add(63);
 
 /// The most counters of each kind.
@@ -39,15 +39,15 @@ const CAPACITY: usize = 262_144;
 /// How often the logins of an api may be tried with wrong secrets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ThrottleSettings {
-    /// For one login from one network, in a minute.
+    /// For one login from one network, within a minute.
     pub logins_per_minute: NonZeroU32,
-    /// From one network, in a minute, for whatever logins it is strange to.
+    /// From one network within a minute, for all logins that do not know it.
     pub network_logins_per_minute: NonZeroU32,
-    /// For one login from all networks together that never succeeded with it, in
-    /// any hour.
+    /// For one login, from all networks together from which it never succeeded, within an
+    /// hour.
     pub strange_logins_per_hour: NonZeroU32,
-    /// From one network, in a minute, right ones too; `None` for any number.
-    /// Vendors who count their callers without a token count so.
+    /// From one network within a minute, including successful ones; `None` for any
+    /// number. Vendors that limit their callers without a token count like this.
     pub anonymous_per_minute: Option<NonZeroU32>,
 }
 
@@ -64,9 +64,9 @@ impl Default for ThrottleSettings {
 }
 
 impl ThrottleSettings {
-    /// The defaults for an api that speaks a dialect with this preset. What the
-    /// vendor lets one address do without a token is not among them: it would
-    /// refuse partners who log in rightly.
+    /// The defaults for an api with a dialect that has this preset. The vendor's limit
+    /// for one address without a token is not among them: it would refuse partners whose
+    /// logins are correct.
     pub fn from_preset(preset: &VendorPreset) -> Self {
         let vendor = preset.logins_per_minute;
         let default = Self::default();
@@ -84,20 +84,20 @@ impl ThrottleSettings {
     }
 }
 
-/// One try of a login.
+/// One attempt to log in.
 #[derive(Clone, Copy, Debug)]
 pub struct LoginAttempt<'a> {
-    /// At which api.
+    /// The api.
     pub api: &'a ApiName,
     /// The login as it was sent.
     pub login: &'a str,
-    /// Where it came from.
+    /// The network from which it came.
     pub network: HostNetwork,
-    /// Whether the login's secret came right from there before.
+    /// Whether a correct secret of this login came from there before.
     pub network_is_known: bool,
 }
 
-/// Counts the tries of all apis, in memory of its own process.
+/// Counts the attempts of all apis, in the memory of one process.
 pub struct LoginThrottle {
     known: KeyedCounters,
     pairs: KeyedCounters,
@@ -106,13 +106,12 @@ pub struct LoginThrottle {
     anonymous: KeyedCounters,
 }
 
-/// Evidence that a login may be tried. Its counts stay unless they are taken
-/// back.
+/// Evidence that a login may be tried. Its counts stay unless they are taken back.
 #[must_use]
 pub struct AdmittedLogin<'t>(Vec<(&'t KeyedCounters, CountedAttempt)>);
 
 impl AdmittedLogin<'_> {
-    /// The secret was right: this was not an attempt that counts.
+    /// The secret was correct: this attempt does not count.
     pub fn take_back(self, now: Timestamp) {
         for (counters, counted) in self.0 {
             counters.take_back(counted, now);
@@ -121,7 +120,7 @@ impl AdmittedLogin<'_> {
 }
 
 impl LoginThrottle {
-    /// Counters that were told of nothing yet.
+    /// Counters that have not counted anything yet.
     pub fn new() -> Self {
         Self::with_capacity(CAPACITY)
     }
@@ -137,9 +136,12 @@ impl LoginThrottle {
         }
     }
 
-    /// Counts a login from this network, be its secret right or wrong, or says
-    /// how long to wait. Nothing takes it back; one that is refused counts
-    /// nowhere.
+    /// Counts a login from this network, whether its secret is correct or not. Nothing
+    /// takes it back.
+    ///
+    /// # Errors
+    ///
+    /// How long to wait. A login that is refused is not counted anywhere.
     pub fn admit_anonymous(
         &self,
         settings: &ThrottleSettings,
@@ -155,8 +157,11 @@ impl LoginThrottle {
         counted.map(drop)
     }
 
-    /// Lets a try pass, or says how long to wait. One that is refused counts
-    /// nowhere.
+    /// Allows an attempt.
+    ///
+    /// # Errors
+    ///
+    /// How long to wait. An attempt that is refused is not counted anywhere.
     pub fn admit(
         &self,
         settings: &ThrottleSettings,

@@ -14,31 +14,31 @@ use metrics::gauge;
 
 use super::{StoreClock, wall};
 
-/// By how much the system's clock may be ahead of what ran since this start, or
-/// behind the store's, before it is told: more than a leap of a summer time that was
-/// set by hand, or of a clock that is set right after the start.
+/// By how much the system's clock may be ahead of the time that ran since the start, or
+/// behind the store's, before this is reported: more than a manual change to summer time,
+/// or than a correction right after the start.
 const TOLERATED: Duration = Duration::from_secs(3_600);
 
-/// How often a doubt that stays is told.
+/// How often a lasting doubt is reported.
 const TOLD_EVERY: Duration = Duration::from_secs(86_400);
 
-/// 1 as long as there is this doubt, by `doubt`.
+/// 1 while there is this doubt, by `doubt`.
 const DOUBTS: &str = "countersign_clock_doubts";
 
 /// Why the time may be wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClockDoubt {
-    /// The system's clock went ahead by this much more than time has passed since
-    /// the start, by the clock that counts from the boot.
+    /// The system's clock jumped ahead: it shows this much more than the time since the
+    /// start, by the clock that counts from boot.
     JumpedAhead(Duration),
     /// The store's clock is ahead of the system's by this much.
     AheadOfSystem(Duration),
-    /// At the start the system's clock was ahead of the last commit by this much.
+    /// At the start, the system's clock was ahead of the last commit by this much.
     AheadOfMark(Duration),
 }
 
 impl ClockDoubt {
-    /// In a word, for metrics.
+    /// As a word, for metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::JumpedAhead(_) => "jumped_ahead",
@@ -75,7 +75,7 @@ impl fmt::Display for ClockDoubt {
     }
 }
 
-/// A span in its two greatest units.
+/// A duration in its two largest units.
 struct ClockSpan(Duration);
 
 impl fmt::Display for ClockSpan {
@@ -89,18 +89,18 @@ impl fmt::Display for ClockSpan {
     }
 }
 
-/// What the clocks show at one instant.
+/// The times of several clocks at one moment.
 #[derive(Clone, Copy, Debug)]
 struct ClockReading {
     /// The system's clock.
     wall: Timestamp,
-    /// The clock that decides.
+    /// The clock for all decisions.
     now: Timestamp,
-    /// What has passed since the boot, sleep included.
+    /// The time since boot, including sleep.
     booted: Duration,
 }
 
-/// Watches the clock of a store since its start.
+/// Watches the clock of a store from its start.
 pub struct ClockWatch {
     read: Box<dyn Fn() -> ClockReading + Send + Sync>,
     began: ClockReading,
@@ -111,8 +111,8 @@ pub struct ClockWatch {
 }
 
 impl ClockWatch {
-    /// Watches `clock` from now on. A system clock that is now ahead of `mark`, the
-    /// high-water mark that the store had before, by more than `gap` is a doubt.
+    /// Watches `clock` from now on. If the system's clock is now ahead of `mark`, the
+    /// store's earlier high-water mark, by more than `gap`, that is a doubt.
     pub fn system(clock: StoreClock, mark: Option<Timestamp>, gap: Duration) -> Self {
         let read = move || ClockReading {
             wall: wall(),
@@ -137,7 +137,7 @@ impl ClockWatch {
         }
     }
 
-    /// The doubts of now, the gravest first.
+    /// The current doubts, the most serious first.
     pub fn doubts(&self) -> Vec<ClockDoubt> {
         self.doubts_of((self.read)())
     }
@@ -157,8 +157,8 @@ impl ClockWatch {
         doubts.into_iter().flatten().collect()
     }
 
-    /// Looks at the clocks, sets the gauges, and logs what is new or was not told for
-    /// a day. Gives the gravest doubt.
+    /// Checks the clocks, sets the gauges, and logs every doubt that is new or was not
+    /// logged for a day. Returns the most serious one.
     pub fn look(&self) -> Option<ClockDoubt> {
         let reading = (self.read)();
         let doubts = self.doubts_of(reading);
@@ -181,8 +181,8 @@ impl ClockWatch {
     }
 }
 
-/// What has passed since the boot. The monotonic clock would stand still while the
-/// machine sleeps, and a wake-up would look like a leap of the system's clock.
+/// The time since boot. The monotonic clock stands still while the machine sleeps, so
+/// that waking up would look like a jump of the system's clock.
 fn booted() -> Duration {
     #[cfg(target_os = "linux")]
     let id = rustix::time::ClockId::Boottime;
@@ -202,7 +202,7 @@ mod tests {
 
     const DAY: i64 = 86_400;
 
-    /// Seconds that each clock shows more than at the beginning.
+    /// By how many seconds each clock has advanced since the beginning.
     #[derive(Default)]
     struct Hands {
         wall: AtomicI64,
