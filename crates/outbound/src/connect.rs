@@ -31,8 +31,8 @@ pub const H2: &[u8] = b"h2";
 /// HTTP/1.1 in ALPN (RFC 7301 section 6).
 pub const HTTP_1_1: &[u8] = b"http/1.1";
 
-/// How long nothing moves on a connection before the other end is probed, how often it
-/// is then, and how many probes it may leave unanswered.
+/// After how long without any data a connection is probed, how often it is probed from
+/// then on, and how many probes may remain unanswered.
 const PROBED_AFTER: Duration = Duration::from_secs(20);
 const PROBED_EVERY: Duration = Duration::from_secs(10);
 const PROBES: u32 = 4;
@@ -46,7 +46,7 @@ pub struct ServerConnector {
     limit: Duration,
 }
 
-/// How to speak TLS, and the name that has to be certified.
+/// The TLS settings, and the name that must be certified.
 #[derive(Clone)]
 pub struct OutboundTls {
     connector: TlsConnector,
@@ -59,7 +59,7 @@ pub struct OutboundTls {
 pub struct TooSlow;
 
 impl ServerConnector {
-    /// Connects within `limit`, with TLS or in the open.
+    /// Connects within `limit`, with TLS or without, as the URL requires.
     pub fn new(tls: Option<OutboundTls>, limit: Duration) -> Self {
         Self {
             tcp: tcp_within(limit),
@@ -76,8 +76,8 @@ impl ServerConnector {
         self
     }
 
-    /// Whether TLS is why an exchange in the open was lost. A server that closed without
-    /// a word is asked once more ([`SpeaksTls::is_why`]).
+    /// Whether an exchange without TLS failed because the server speaks TLS. A server
+    /// that closed without an answer is asked once more ([`SpeaksTls::is_why`]).
     pub async fn should_speak_tls(
         &self,
         target: Uri,
@@ -86,7 +86,7 @@ impl ServerConnector {
         self.tls.is_none() && SpeaksTls::is_why(lost, self.clone().opened(target)).await
     }
 
-    /// Whether TLS is spoken where this one speaks in the open.
+    /// Whether the server speaks TLS although this connector does not.
     pub async fn finds_tls(&self, target: Uri) -> bool {
         self.tls.is_none() && SpeaksTls::is_spoken_by(self.clone().opened(target)).await
     }
@@ -110,7 +110,7 @@ pub(crate) fn tcp_within(limit: Duration) -> HttpConnector {
 }
 
 impl OutboundTls {
-    /// Speaks TLS so, to whom this name is certified.
+    /// Speaks TLS with these settings, to the server with this certified name.
     pub fn new(config: Arc<ClientConfig>, name: ServerName<'static>) -> Self {
         Self {
             connector: config.into(),
@@ -122,7 +122,7 @@ impl OutboundTls {
     ///
     /// # Errors
     ///
-    /// The server is not whom it should be, or does not speak TLS.
+    /// The server is not the right one, or does not speak TLS.
     pub async fn secured(self, wire: ServerStream) -> Result<ServerStream, HandshakeDistrust> {
         let shaken = self.connector.connect(self.name, wire).await;
         Ok(ServerStream::Tls(Box::new(
@@ -162,16 +162,16 @@ impl Service<Uri> for ServerConnector {
 
 /// A connection to a server.
 pub enum ServerStream {
-    /// In the open.
+    /// Without TLS.
     Plain(PlainStream),
     /// Over TLS.
     Tls(Box<TlsStream<ServerStream>>),
 }
 
-/// A connection in the open, which tells if what answers speaks TLS.
+/// A connection without TLS, which reports if the other end speaks TLS.
 pub struct PlainStream {
     stream: TcpStream,
-    /// Whether anything was read of it.
+    /// Whether anything was read from it.
     begun: bool,
 }
 
@@ -192,7 +192,7 @@ impl Connection for ServerStream {
 }
 
 impl ServerStream {
-    /// A connection in the open.
+    /// A connection without TLS.
     pub fn plain(stream: TcpStream) -> Self {
         Self::Plain(PlainStream {
             stream,
@@ -200,7 +200,7 @@ impl ServerStream {
         })
     }
 
-    /// What TLS agreed on, if it is spoken.
+    /// The protocol that TLS agreed on, if TLS is used.
     pub fn tls(&self) -> Option<&rustls::ClientConnection> {
         match self {
             Self::Plain(_) => None,
@@ -218,8 +218,8 @@ impl ServerStream {
 }
 
 impl PlainStream {
-    /// A peer that got plain text for TLS says so in an alert (RFC 8446 section 6),
-    /// with which no answer of HTTP begins.
+    /// A peer that received plain text instead of TLS reports that in an alert (RFC 8446
+    /// section 6), which cannot be the beginning of an HTTP answer.
     fn is_alert(read: &[u8]) -> bool {
         read.starts_with(&[0x15, 0x03])
     }

@@ -1,11 +1,11 @@
-//! How a request without content tells that it has none.
+//! How a request without content states that it has none.
 
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderValue, Method};
 
 /// Adds `Content-Length: 0` to the fields of a request without content, if its method
 /// gives content a meaning: POST, PUT and PATCH (RFC 9110 section 8.6). The HTTP client
-/// leaves it out, and strict servers answer 411 then.
+/// leaves it out, and strict servers then answer 411.
 ///
 /// A length that is there already is kept, whatever the method.
 pub fn tell_no_content(method: &Method, fields: &mut HeaderMap) {

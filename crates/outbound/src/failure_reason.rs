@@ -2,8 +2,8 @@
 
 use crate::{HandshakeDistrust, ProxyError};
 
-/// The innermost cause: the outer ones only say that a request failed. What names the
-/// cure, or the proxy on the way, is told before it.
+/// The innermost cause: the outer ones only say that a request failed. A cause that says
+/// what to do, or names the proxy, comes first.
 pub fn failure_reason(error: &(dyn std::error::Error + 'static)) -> String {
     let mut cause = error;
     while let Some(inner) = cause.source() {

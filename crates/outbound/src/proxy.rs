@@ -25,16 +25,17 @@ use crate::{
     BoxError, HTTP_1_1, OutboundTls, ServerStream, ServerUrl, TooSlow, TrustedRoots, client_config,
 };
 
-/// Through which proxies servers are reached. A server on this machine never is.
+/// The proxies through which servers are reached. A server on this machine is never
+/// reached through one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProxyRules {
     https: Option<ProxySetting>,
     http: Option<ProxySetting>,
-    /// The hosts that are reached without one, as `NO_PROXY` lists them.
+    /// The hosts that are reached without a proxy, as `NO_PROXY` lists them.
     except: String,
 }
 
-/// A proxy as it was written, and where.
+/// A proxy as it was written, and where it was written.
 #[derive(Clone, PartialEq, Eq)]
 struct ProxySetting {
     source: &'static str,
@@ -50,8 +51,8 @@ pub struct OutboundProxy {
     tls: Option<OutboundTls>,
 }
 
-/// Why it cannot be told how a server is reached. No text repeats a proxy's URL, in
-/// which there may be a password.
+/// Why it is unclear how a server is reached. No text repeats a proxy's URL, which may
+/// contain a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProxyFault {
     /// The text is not the URL of a proxy.
@@ -60,7 +61,7 @@ pub enum ProxyFault {
          user:password@ before the host if the proxy asks for them"
     )]
     Unusable(&'static str),
-    /// Proxies of this kind are not spoken to.
+    /// Proxies of this kind are not supported.
     #[error("{0} names a SOCKS proxy, which is not supported: name an HTTP proxy")]
     Socks(&'static str),
     /// Whoever runs the proxy could read everything.
@@ -72,7 +73,7 @@ pub enum ProxyFault {
     PlainHttp {
         /// The server.
         server: String,
-        /// What names the proxy.
+        /// The source of the proxy.
         proxy: &'static str,
     },
     /// The certificate of an `https` proxy cannot be checked.
@@ -80,35 +81,35 @@ pub enum ProxyFault {
     Tls(&'static str, String),
 }
 
-/// Why a proxy did not lead to the server.
+/// Why a proxy did not connect to the server.
 #[derive(Debug, thiserror::Error)]
 pub enum ProxyError {
-    /// No connection to it.
+    /// The proxy cannot be reached.
     #[error("the proxy {0} cannot be reached")]
     Unreached(String, #[source] BoxError),
-    /// It wants to know who asks.
+    /// The proxy requires credentials.
     #[error(
         "the proxy {0} asks for a user and a password (407): write them into its URL, as in \
          http://user:password@host:port"
     )]
     Login(String),
-    /// It says no.
+    /// The proxy refuses.
     #[error("the proxy {0} does not connect to {1}: it answers {2}")]
     Refused(String, String, StatusCode),
-    /// It does not behave as a proxy.
+    /// The answer is not that of a proxy.
     #[error("the proxy {0} does not answer as an HTTP proxy does")]
     Broken(String, #[source] BoxError),
 }
 
 impl ProxyRules {
-    /// Whether a proxy's URL has a user and password in it.
+    /// Whether a proxy's URL contains a user and password.
     pub fn has_login(&self) -> bool {
         let mut settings = self.https.iter().chain(&self.http);
         settings.any(|setting| setting.value.contains('@'))
     }
 
-    /// Those that an environment tells in `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`
-    /// and `NO_PROXY`, or in lower case. An empty variable is not set.
+    /// The proxies in the variables `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and
+    /// `NO_PROXY`, or the same in lower case. An empty variable counts as not set.
     pub fn told_by(variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let text = |name: &str| {
             let found = variable(name)?.to_string_lossy().trim().to_owned();
@@ -129,7 +130,7 @@ impl ProxyRules {
         }
     }
 
-    /// One proxy for all that is not on this machine, named by a setting called
+    /// One proxy for everything that is not on this machine, from a setting called
     /// `source`.
     ///
     /// # Errors
@@ -152,7 +153,7 @@ impl ProxyRules {
     ///
     /// # Errors
     ///
-    /// The proxy that is named cannot be used, or not for this server.
+    /// The proxy cannot be used, or not for this server.
     pub fn proxy_for(&self, server: &ServerUrl) -> Result<Option<OutboundProxy>, ProxyFault> {
         let setting = match server.is_https() {
             true => &self.https,
@@ -173,7 +174,7 @@ impl ProxyRules {
         setting.proxy().map(Some)
     }
 
-    /// What names a proxy that is not on the way to a server, because it is on this
+    /// The source of a proxy that is not used for a server, because the server is on this
     /// machine or listed in `NO_PROXY`.
     pub fn passed_over(&self, server: &ServerUrl) -> Option<&'static str> {
         let setting = self.https.as_ref().filter(|_| server.is_https())?;
@@ -181,7 +182,7 @@ impl ProxyRules {
         direct.then_some(setting.source)
     }
 
-    /// Whether a server is among those that are reached without a proxy.
+    /// Whether a server is reached without a proxy, according to `NO_PROXY`.
     fn excepts(&self, server: &ServerUrl) -> bool {
         let entries = self.except.split([',', ' ']);
         let except: Vec<_> = entries.filter_map(|it| plain_entry(it, server)).collect();
@@ -197,12 +198,12 @@ impl ProxyRules {
     }
 }
 
-/// Stands for any proxy where it only matters whether there would be one.
+/// Stands for any proxy, if it only matters whether there would be one.
 const ANY: &str = "http://proxy.invalid";
 
-/// An entry of `NO_PROXY` as the matcher reads it: other programs also write a
-/// wildcard before the dot, a port, and brackets around an address. One with another
-/// port than the server's says nothing of it.
+/// An entry of `NO_PROXY` in the form that the matcher reads: other programs also write a
+/// wildcard before the dot, a port, and brackets around an address. An entry with another
+/// port than the server's does not apply.
 fn plain_entry<'e>(entry: &'e str, server: &ServerUrl) -> Option<&'e str> {
     let entry = entry.trim();
     let entry = entry
@@ -222,7 +223,7 @@ fn plain_entry<'e>(entry: &'e str, server: &ServerUrl) -> Option<&'e str> {
 }
 
 impl ProxySetting {
-    /// Where the proxy is, and what it is told of who asks.
+    /// The address of the proxy, and the credentials for it.
     fn check(&self) -> Result<(Uri, Option<HeaderValue>), ProxyFault> {
         let unusable = || ProxyFault::Unusable(self.source);
         let matcher = Matcher::builder().all(self.value.as_str()).build();
@@ -252,8 +253,8 @@ impl ProxySetting {
     }
 }
 
-/// A proxy is certified by an authority of the system: the server's own are another
-/// matter.
+/// A proxy must be certified by an authority of the system; the authorities for the
+/// server do not apply.
 fn tls(proxy: &Uri) -> Result<OutboundTls, String> {
     let config = client_config(&TrustedRoots::System, &[HTTP_1_1]).map_err(|it| it.to_string())?;
     let name = proxy.host().unwrap_or_default();
@@ -263,7 +264,7 @@ fn tls(proxy: &Uri) -> Result<OutboundTls, String> {
 }
 
 impl OutboundProxy {
-    /// What names it: a variable, or a key of a file.
+    /// The source of the proxy: a variable, or a key in a file.
     pub fn source(&self) -> &'static str {
         self.source
     }
@@ -336,7 +337,7 @@ impl OutboundProxy {
     }
 }
 
-/// Host and port of a server (RFC 9112 section 3.2.3).
+/// The host and port of a server (RFC 9112 section 3.2.3).
 fn authority(target: &Uri) -> String {
     let usual = match target.scheme() == Some(&Scheme::HTTP) {
         true => 80,
@@ -380,7 +381,7 @@ mod tests {
         })
     }
 
-    /// The proxy on the way to a URL; empty for none.
+    /// The proxy on the way to a URL; empty if there is none.
     fn way(rules: &ProxyRules, url: &str) -> String {
         let proxy = rules.proxy_for(&url.parse().unwrap());
         match proxy {

@@ -7,17 +7,17 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{CertificateError, ClientConfig, InvalidMessage, RootCertStore};
 
-/// The authorities whose certificates a server may show.
+/// The authorities that may certify a server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum TrustedRoots {
-    /// Those of the system.
+    /// The authorities of the system.
     #[default]
     System,
-    /// Those of a PEM file, and no others.
+    /// The authorities in a PEM file, and no others.
     Pem(Vec<u8>),
 }
 
-/// There is nobody to be trusted.
+/// There are no authorities to trust.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RootsFault {
     /// The PEM cannot be read.
@@ -26,42 +26,42 @@ pub enum RootsFault {
     /// There is no certificate in the PEM.
     #[error("there is no certificate in this PEM file")]
     Empty,
-    /// A certificate in the PEM is none.
+    /// The PEM contains something that is not a certificate.
     #[error("a certificate in this PEM file cannot be used: {0}")]
     Certificate(String),
-    /// The system has none.
+    /// The system has no certificates.
     #[error("the system has no certificates of authorities: {0}")]
     System(String),
 }
 
-/// A handshake that did not come to its end, in words for people.
+/// A failed handshake, in words for people.
 #[derive(Debug, thiserror::Error)]
 pub enum HandshakeDistrust {
-    /// It is somebody else.
+    /// The certificate is for another server.
     #[error("its certificate is for another name")]
     Name(#[source] io::Error),
-    /// Its certificate is of an issuer that is not trusted.
+    /// The certificate is from an issuer that is not trusted.
     #[error("its certificate was issued by an authority that is not trusted")]
     Issuer(#[source] io::Error),
-    /// Its certificate has run out, or its time has not come.
+    /// The certificate has expired, or is not valid yet.
     #[error("its certificate has expired or is not valid yet")]
     Time(#[source] io::Error),
-    /// Its certificate is bad in another way.
+    /// The certificate is not valid for another reason.
     #[error("its certificate is not valid")]
     Certificate(#[source] io::Error),
-    /// Its certificate may only certify others.
+    /// The certificate may only be used to certify others.
     #[error(
         "its certificate is that of an authority, which a server must not present: make it with \
          basicConstraints CA:FALSE, as `openssl req -x509 -addext basicConstraints=CA:FALSE` does"
     )]
     Authority(#[source] io::Error),
-    /// It does not speak TLS.
+    /// The server does not speak TLS.
     #[error("this port does not speak TLS: write http, or name the port that does")]
     NoTls(#[source] io::Error),
-    /// It closed the connection.
+    /// The server closed the connection.
     #[error("it cut the TLS handshake")]
     Cut(#[source] io::Error),
-    /// Something else.
+    /// Another failure.
     #[error("the TLS handshake failed")]
     Handshake(#[source] io::Error),
 }
@@ -89,8 +89,7 @@ fn store(roots: &TrustedRoots) -> Result<RootCertStore, RootsFault> {
     }
 }
 
-/// Of the system's certificates, one that cannot be read does no harm to the
-/// others.
+/// If one of the system's certificates cannot be read, the others are still used.
 fn system() -> Result<RootCertStore, RootsFault> {
     let found = rustls_native_certs::load_native_certs();
     let mut store = RootCertStore::empty();
@@ -116,7 +115,7 @@ fn from_pem(pem: &[u8]) -> Result<RootCertStore, RootsFault> {
 }
 
 impl HandshakeDistrust {
-    /// What ended a handshake.
+    /// The cause of a failed handshake.
     pub fn from_error(error: io::Error) -> Self {
         use CertificateError as Bad;
         match certificate_fault(&error) {
@@ -136,7 +135,7 @@ impl HandshakeDistrust {
         }
     }
 
-    /// Whether its words say all that is to be known: they need no cause beside them.
+    /// Whether its words say everything, so that the cause need not be added.
     pub fn is_explained(&self) -> bool {
         !matches!(
             self,
@@ -144,19 +143,18 @@ impl HandshakeDistrust {
         )
     }
 
-    /// Whether the server is there, but not whom it should be.
+    /// Whether the server could be reached, but is not the right one.
     pub fn is_of_the_certificate(&self) -> bool {
         !matches!(self, Self::NoTls(_) | Self::Cut(_) | Self::Handshake(_))
     }
 }
 
-/// rustls has no name of its own for it, and passes on that of webpki.
+/// rustls has no error of its own for this, and passes on that of webpki.
 fn is_of_an_authority(fault: &CertificateError) -> bool {
     matches!(fault, CertificateError::Other(why) if why.to_string().contains("CaUsedAsEndEntity"))
 }
 
-/// What came is not of TLS: its first byte names no type of content (RFC 8446
-/// section 5.1).
+/// The data is not TLS: its first byte is not a type of content (RFC 8446 section 5.1).
 fn is_plain(error: &io::Error) -> bool {
     let why = error.get_ref().and_then(|it| it.downcast_ref());
     let unknown = InvalidMessage::InvalidContentType;

@@ -18,8 +18,8 @@ pub struct ServerUrl {
     base: String,
 }
 
-/// A text is not a URL of a server. It is not repeated, since there may be a password in
-/// it.
+/// A text is not the URL of a server. It is not repeated, since it may contain a
+/// password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "this is not a URL of a server: write http://host:port or https://host:port and, if it has one, its base path; no user, no query"
@@ -27,7 +27,7 @@ pub struct ServerUrl {
 pub struct ServerUrlFault;
 
 impl ServerUrl {
-    /// Whether TLS is spoken there.
+    /// Whether the server uses TLS.
     pub fn is_https(&self) -> bool {
         self.scheme == Scheme::HTTPS
     }
@@ -42,7 +42,7 @@ impl ServerUrl {
             || address.is_ok_and(|it| it.to_canonical().is_loopback())
     }
 
-    /// What the server is called in `Host`.
+    /// The value of `Host` for the server.
     pub fn host(&self) -> &HeaderValue {
         &self.host
     }
@@ -54,13 +54,13 @@ impl ServerUrl {
         address.unwrap_or(name)
     }
 
-    /// The port, written or the scheme's own.
+    /// The port; if it is not written, the default of the scheme.
     pub fn port(&self) -> u16 {
         let usual = if self.is_https() { 443 } else { 80 };
         self.authority.port_u16().unwrap_or(usual)
     }
 
-    /// The path that comes before those of requests, without a slash at its end.
+    /// The path in front of those of requests, without a slash at its end.
     pub fn base(&self) -> &str {
         &self.base
     }

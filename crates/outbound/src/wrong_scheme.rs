@@ -1,5 +1,6 @@
-//! A server that speaks TLS, spoken to in the open. Some say so, by an alert or in a
-//! 400; most just close, and are asked once more as TLS would ask.
+//! Detects a server that speaks TLS, but was contacted without it. Some servers say so,
+//! in an alert or with a 400. Most just close the connection, and are contacted once more
+//! with TLS.
 
 use std::error::Error;
 use std::io;
@@ -25,21 +26,21 @@ const WRITE_HTTPS: [&[u8]; 4] = [
     b"combination of host and port requires TLS",
 ];
 
-/// A server that was spoken to in the open speaks TLS.
+/// A server that was contacted without TLS speaks TLS.
 #[derive(Debug, thiserror::Error)]
 #[error("this port speaks TLS: write https://")]
 pub struct SpeaksTls;
 
 impl SpeaksTls {
-    /// Whether an answer that came in the open says that the port is for TLS.
+    /// Whether an answer that arrived without TLS says that the port is for TLS.
     pub fn is_told_in(status: StatusCode, body: &[u8]) -> bool {
         let says = |words: &&[u8]| body.windows(words.len()).any(|part| part == *words);
         status == StatusCode::BAD_REQUEST && WRITE_HTTPS.iter().any(says)
     }
 
-    /// Whether TLS is why an exchange in the open was lost: by the alert that came, or,
-    /// if nothing came, by a `ClientHello` on another connection, which the caller
-    /// makes. That takes two seconds at most.
+    /// Whether an exchange without TLS failed because the server speaks TLS: according to
+    /// the alert that arrived, or, if nothing arrived, to its answer to a `ClientHello`
+    /// on another connection, which the caller opens. That takes two seconds at most.
     pub async fn is_why<E>(
         lost: &(dyn Error + Send + Sync + 'static),
         again: impl Future<Output = Result<ServerStream, E>>,
@@ -62,7 +63,7 @@ impl SpeaksTls {
     }
 }
 
-/// Whether a record of TLS comes back: a handshake, or an alert (RFC 8446 section 5.1).
+/// Whether a TLS record comes back: a handshake, or an alert (RFC 8446 section 5.1).
 async fn greeted(mut wire: ServerStream) -> io::Result<bool> {
     wire.write_all(&client_hello()?).await?;
     let mut begin = [0; 2];
@@ -72,7 +73,7 @@ async fn greeted(mut wire: ServerStream) -> io::Result<bool> {
     }
 }
 
-/// It names nobody and trusts nobody: nothing but its answer's first bytes is read.
+/// It names no server and trusts nobody: only the first bytes of the answer are read.
 fn client_hello() -> io::Result<Vec<u8>> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
@@ -91,7 +92,7 @@ fn is_alert(error: &(dyn Error + 'static)) -> bool {
     causes(error).any(|it| it.is::<SpeaksTls>())
 }
 
-/// Whether the connection was closed where an answer should have begun.
+/// Whether the connection was closed instead of sending an answer.
 fn is_silence(error: &(dyn Error + 'static)) -> bool {
     causes(error).any(|cause| {
         let http = cause.downcast_ref::<hyper::Error>();
@@ -114,7 +115,7 @@ fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn
     std::iter::successors(Some(error), |it| cause_of(*it))
 }
 
-/// What an `io::Error` was made of is not its `source`.
+/// The error inside an `io::Error` is not its `source`.
 fn cause_of<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
     let io = error.downcast_ref::<io::Error>();
     match io.and_then(io::Error::get_ref) {

@@ -1,9 +1,9 @@
 //! Which requests may go to the vendor.
 //!
-//! The path is judged in the form that is forwarded, so a path that two servers could read
-//! differently is refused. The token endpoints of the dialect are closed whatever is allowed,
-//! and in any case of letters: a program that logged in or out there would end the session
-//! that the sidecar keeps.
+//! The path is judged in the form in which it is forwarded, so a path that two servers
+//! could read differently is refused. The token endpoints of the dialect are closed
+//! whatever is allowed, in any letter case: a program that logged in or out there would
+//! end the session that the sidecar keeps.
 
 use countersign_client::profile::AllowedRequest;
 use countersign_dialect::Dialect;
@@ -16,13 +16,13 @@ use crate::problem::{ProblemCause, SidecarProblem};
 
 /// Which requests go to the vendor.
 pub(crate) struct AccessRules {
-    /// What is allowed; `None` for everything.
+    /// The allowed requests; `None` for all.
     allowed: Option<Routes>,
     /// The segments of the token endpoints, in lower case.
     closed: Vec<Vec<String>>,
 }
 
-/// What is wrong with what a profile allows.
+/// What is wrong with the `allow` of a profile.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("allow: {}", joined(.0))]
 pub struct AllowFault(Vec<RouteFault>);
@@ -39,7 +39,7 @@ fn joined(faults: &[RouteFault]) -> String {
 }
 
 impl AccessRules {
-    /// What a profile allows, of the API of a dialect.
+    /// The access that a profile allows to the API of a dialect.
     pub(crate) fn new(allow: &[AllowedRequest], dialect: &Dialect) -> Result<Self, AllowFault> {
         let rule = |allowed: &AllowedRequest| RouteRule {
             methods: allowed.method.iter().map(Method::to_string).collect(),
@@ -59,7 +59,7 @@ impl AccessRules {
         })
     }
 
-    /// Refuses what does not go to the vendor.
+    /// Refuses requests that may not go to the vendor.
     pub(crate) fn admit(&self, method: &Method, path: &str) -> Result<(), SidecarProblem> {
         if echoes_request(method.as_str()) {
             return Err(SidecarProblem::new(
@@ -102,8 +102,7 @@ fn allows(routes: &Routes, method: &Method, path: &JudgedPath<'_>) -> bool {
     found.is_some_and(|route| route.access == RouteAccess::Public)
 }
 
-/// In lower case, without the empty one at the end: some servers know no
-/// difference.
+/// In lower case, without an empty segment at the end: some servers ignore both.
 fn folded<'s>(segments: impl Iterator<Item = &'s str>) -> Vec<String> {
     segments
         .filter(|it| !it.is_empty())

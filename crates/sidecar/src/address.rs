@@ -19,7 +19,7 @@ pub enum SidecarAddress {
     Port(SocketAddr),
 }
 
-/// A text is not an address of a sidecar.
+/// A text is not a valid address of a sidecar.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressFault {
     /// It cannot be read.
@@ -27,42 +27,42 @@ pub enum AddressFault {
         "{0:?} is not an address: write /path/to.sock, unix:/path/to.sock, 127.0.0.1:9001 or [::1]:9001"
     )]
     Unreadable(String),
-    /// Others than this machine reach it.
+    /// The address can be reached from other machines.
     #[error("other machines can reach {0}: a sidecar listens on 127.0.0.1 or [::1] only")]
     Open(SocketAddr),
 }
 
-/// Why nobody can listen there.
+/// Why it is not possible to listen at an address.
 #[derive(Debug, thiserror::Error)]
 pub enum BindFault {
-    /// The socket file cannot be had.
+    /// The socket file cannot be created.
     #[error(transparent)]
     File(#[from] SocketFault),
-    /// The port cannot be had.
+    /// The port cannot be opened.
     #[error("cannot listen on {address}: {error}")]
     Port {
-        /// Which one.
+        /// The address.
         address: SocketAddr,
-        /// What the system says.
+        /// The system's message.
         error: std::io::Error,
     },
 }
 
-/// An address that is listened on.
+/// An address at which a sidecar listens.
 #[derive(Debug)]
 pub struct BoundSidecar {
     pub(crate) listener: Listener,
     pub(crate) entrance: SidecarEntrance,
-    /// The port may have been given by the system.
+    /// The port may have been chosen by the system.
     address: SidecarAddress,
 }
 
 impl SidecarAddress {
-    /// Listens there.
+    /// Begins to listen there.
     ///
     /// # Errors
     ///
-    /// Somebody else does, or the system refuses.
+    /// Somebody else listens there, or the system refuses.
     pub async fn bind(&self) -> Result<BoundSidecar, BindFault> {
         match self {
             Self::File(path) => {
@@ -91,7 +91,7 @@ impl SidecarAddress {
 }
 
 impl BoundSidecar {
-    /// Where it is.
+    /// The address.
     pub fn address(&self) -> &SidecarAddress {
         &self.address
     }
@@ -118,7 +118,7 @@ impl FromStr for SidecarAddress {
     }
 }
 
-/// As a program names it.
+/// The address as a program writes it.
 impl fmt::Display for SidecarAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -12,18 +12,18 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::problem::{ProblemCause, SidecarProblem};
 
-/// The longest body that is kept.
+/// The size of the longest body that is kept.
 pub(crate) const LONGEST: usize = 64 * 1024;
 
-/// How long a body is waited for. One that takes longer is passed on as it comes:
-/// its other end may wait for an answer to its beginning.
+/// How long to wait for the whole body. A body that takes longer is forwarded as it
+/// arrives: the program may wait for an answer to its beginning.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The body of a request.
 pub(crate) enum RequestContent {
-    /// All of it.
+    /// The whole body.
     Whole(Bytes),
-    /// What is still to come, and cannot be sent twice.
+    /// A body that is still arriving and cannot be sent twice.
     Passing(Upload),
 }
 
@@ -48,7 +48,7 @@ impl RequestContent {
         Ok(Self::Passing(relay.streaming(body).after(read.freeze())))
     }
 
-    /// Without a static key, as far as it can be read.
+    /// The body without a static key, if it can be read.
     pub(crate) fn without_key(self, place: Option<&StaticKeyPlace>) -> Self {
         match (self, place) {
             (Self::Whole(body), Some(place)) => {
@@ -58,7 +58,7 @@ impl RequestContent {
         }
     }
 
-    /// The body to send, and to send again if it could be kept.
+    /// The body to send, and the same body to send again if it could be kept.
     pub(crate) fn into_upload(self) -> (Upload, Option<Bytes>) {
         match self {
             Self::Whole(body) => (Upload::whole(body.clone()), Some(body)),

@@ -13,20 +13,20 @@ use http::{HeaderMap, HeaderName, header};
 
 use crate::problem::{ProblemCause, SidecarProblem};
 
-/// The field in which a program sends the key of a sidecar that asks for one. It
-/// is never forwarded.
+/// The field in which a program sends the key, if a sidecar requires one. It is never
+/// forwarded.
 pub const KEY: HeaderName = HeaderName::from_static("x-countersign-key");
 
-/// Where requests come in.
+/// Where requests arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SidecarEntrance {
-    /// A socket file, which the system lets its owner alone open.
+    /// A socket file, which only its owner can open.
     File,
     /// A port, which every program on this machine can reach.
     Port(u16),
 }
 
-/// Refuses what comes from a page, and who does not have the key.
+/// Refuses requests from pages, and requests without the key.
 pub(crate) fn admit(
     fields: &HeaderMap,
     entrance: SidecarEntrance,
@@ -42,7 +42,7 @@ pub(crate) fn admit(
     }
 }
 
-/// Refuses other names than this machine's own.
+/// Refuses hosts other than this machine.
 pub(crate) fn check_host(fields: &HeaderMap, port: u16) -> Result<(), SidecarProblem> {
     let mut hosts = fields.get_all(header::HOST).iter();
     let host = hosts.next().and_then(|it| it.to_str().ok());

@@ -13,8 +13,8 @@ const REQUESTS: &str = "countersign_sidecar_requests_total";
 /// The classes of a status, from 1xx on.
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
-/// What is counted of the requests of one profile. The recorder must be installed
-/// before it is made.
+/// The metrics of the requests of one profile. The recorder must be installed before this
+/// is created.
 pub(crate) struct SidecarMeter {
     vendor: [Counter; 5],
     sidecar: [Counter; 5],
@@ -23,9 +23,9 @@ pub(crate) struct SidecarMeter {
 /// Who answered a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AnsweredBy {
-    /// The vendor, to whom it was carried.
+    /// The vendor, to which the request was forwarded.
     Vendor,
-    /// The sidecar itself, which did not carry it or got no answer.
+    /// The sidecar itself, which did not forward the request or got no answer.
     Sidecar,
 }
 

@@ -10,11 +10,11 @@ use countersign_relay::{BrokenAnswer, RelayError};
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use serde_json::json;
 
-/// Tells an answer of the sidecar from one of the vendor: it carries the code of
-/// the cause, and no answer of the vendor has it.
+/// Distinguishes an answer of the sidecar from one of the vendor: it contains the code of
+/// the cause, and is removed from the vendor's answers.
 pub const SIDECAR: HeaderName = HeaderName::from_static("x-countersign-sidecar");
 
-/// Why the vendor's answer cannot be had.
+/// Why there is no answer from the vendor.
 #[derive(Debug)]
 pub(crate) struct SidecarProblem {
     cause: ProblemCause,
@@ -22,7 +22,7 @@ pub(crate) struct SidecarProblem {
     retry_after: Option<Duration>,
 }
 
-/// What is the matter.
+/// What is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ProblemCause {
     /// The request is for another host than this one.
@@ -33,7 +33,7 @@ pub(crate) enum ProblemCause {
     Key,
     /// Servers would read its path differently.
     AmbiguousPath,
-    /// Its method would have the vendor give back the token.
+    /// With its method, the vendor would return the token.
     Method,
     /// The profile does not allow it.
     NotAllowed,
@@ -41,24 +41,24 @@ pub(crate) enum ProblemCause {
     TokenEndpoint,
     /// The program broke off.
     CutOff,
-    /// As many tunnels are open as may be.
+    /// The limit of open tunnels is reached.
     Crowded,
-    /// There is no token, and will be none soon.
+    /// There is no token, and there will be none soon.
     NoToken,
-    /// There is no token now.
+    /// There is no token at the moment.
     NoTokenNow,
-    /// The vendor's answer to a login or refresh is a refusal, or none.
+    /// The vendor refused a login or refresh, or its answer cannot be used.
     Refused,
-    /// The vendor cannot be reached, or what comes is not an answer.
+    /// The vendor cannot be reached, or does not send a valid answer.
     Unreachable,
-    /// It was not reached lately, so it was not asked.
+    /// The vendor could not be reached recently, so the request was not sent.
     Down,
     /// It took too long.
     Slow,
 }
 
 impl ProblemCause {
-    /// The status, the code, and what goes before the detail.
+    /// The status, the code, and the text before the detail.
     fn spelled(self) -> (StatusCode, &'static str, &'static str) {
         match self {
             Self::ForeignHost => (StatusCode::FORBIDDEN, "foreign_host", ""),
@@ -122,7 +122,7 @@ impl SidecarProblem {
         self.cause.spelled().1
     }
 
-    /// What the program is told.
+    /// The text for the program.
     pub(crate) fn detail_text(&self) -> String {
         format!("{}{}", self.cause.spelled().2, self.detail)
     }
@@ -176,7 +176,7 @@ impl From<Error> for SidecarProblem {
     }
 }
 
-/// What the relay could not do.
+/// A relay's error, as a problem.
 impl From<RelayError> for SidecarProblem {
     fn from(error: RelayError) -> Self {
         let (cause, retry_after) = match error {

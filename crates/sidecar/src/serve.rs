@@ -9,9 +9,8 @@ use http::HeaderMap;
 
 use crate::{BoundSidecar, Sidecar};
 
-/// Serves until `shutdown`, then lets running requests finish. Each request is
-/// answered by the sidecar that is current when it comes: another may be put in its
-/// place.
+/// Serves until `shutdown`, then lets running requests finish. Each request is answered
+/// by the sidecar that is current when it arrives: it can be replaced.
 pub async fn serve(
     bound: BoundSidecar,
     sidecar: Arc<ArcSwap<Sidecar>>,

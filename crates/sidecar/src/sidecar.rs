@@ -25,41 +25,41 @@ use crate::guards::{self, SidecarEntrance};
 use crate::meter::{AnsweredBy, SidecarMeter};
 use crate::problem::{ProblemCause, SIDECAR, SidecarProblem};
 
-/// The path at which a sidecar tells whether it is ready. It is never forwarded.
+/// The path at which a sidecar reports whether it is ready. It is never forwarded.
 pub const READY: &str = "/.well-known/countersign/ready";
 
-/// How long somebody who asks whether a sidecar is ready waits for a token.
+/// How long a check of readiness waits for a token.
 const READY_WITHIN: Duration = Duration::from_secs(2);
 
 /// The body of an answer: the sidecar's own, or the vendor's.
 pub type SidecarBody = Either<Full<Bytes>, AnswerBody>;
 
-/// What a sidecar is made of.
+/// The settings of a sidecar.
 pub struct SidecarSetup {
-    /// What it is called.
+    /// Its name.
     pub name: ApiName,
-    /// What gives its tokens.
+    /// The source of its tokens.
     pub source: TokenSource,
-    /// What the vendor speaks.
+    /// The dialect of the vendor.
     pub dialect: Arc<Dialect>,
-    /// Where the vendor is.
+    /// The URL of the vendor.
     pub upstream: UpstreamSettings,
-    /// What may be called; everything if it is empty.
+    /// The allowed requests; all if it is empty.
     pub allow: Vec<AllowedRequest>,
-    /// What programs must send in [`KEY`](crate::KEY).
+    /// The key that programs must send in [`KEY`](crate::KEY).
     pub key: Option<Secret>,
-    /// Whether each request is logged: its method, its path without the query, and
-    /// what came of it.
+    /// Whether each request is logged: its method, its path without the query, and its
+    /// outcome.
     pub access_log: bool,
 }
 
-/// Why there can be no such sidecar.
+/// Why a sidecar cannot be created.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupFault {
-    /// What is to be allowed.
+    /// The allowed requests are wrong.
     #[error(transparent)]
     Allow(#[from] AllowFault),
-    /// How the vendor is to be reached.
+    /// The URL of the vendor cannot be used.
     #[error(transparent)]
     Upstream(#[from] UpstreamFault),
 }
@@ -76,16 +76,16 @@ pub struct Sidecar {
     meter: SidecarMeter,
     /// Fields that could carry a credential, in lower case and with hyphens.
     secret_fields: Vec<String>,
-    /// How many requests were carried: it names them in the log.
+    /// How many requests were forwarded; the number identifies a request in the log.
     carried: AtomicU64,
 }
 
 impl Sidecar {
-    /// To be made within a tokio runtime.
+    /// Must be created within a tokio runtime.
     ///
     /// # Errors
     ///
-    /// What is allowed is none of paths, or the vendor's URL cannot be used.
+    /// The allowed requests have an invalid path, or the vendor's URL cannot be used.
     pub fn new(setup: SidecarSetup) -> Result<Self, SetupFault> {
         let presented = setup.dialect.presentation_headers();
         let names = presented.iter().map(|name| hyphened(name.as_str()));
@@ -103,13 +103,13 @@ impl Sidecar {
         })
     }
 
-    /// What gives its tokens.
+    /// The source of its tokens.
     pub fn source(&self) -> &TokenSource {
         &self.source
     }
 
-    /// Whether a token is at hand, or can be had within two seconds. Of a budget
-    /// nothing is spent while one is at hand.
+    /// Checks whether there is a token, or whether one can be obtained within two
+    /// seconds. If there is one, nothing of its budget is spent.
     ///
     /// # Errors
     ///
@@ -129,7 +129,7 @@ impl Sidecar {
         token.map_err(late)?.map(drop)
     }
 
-    /// Answers a request that came in there.
+    /// Answers a request that arrived at this entrance.
     pub async fn answer(
         &self,
         request: Inbound,
@@ -154,8 +154,8 @@ impl Sidecar {
         response
     }
 
-    /// Counts and logs a request that the listener refused, such as CONNECT. Of what it
-    /// asked for nothing was read that could be told.
+    /// Counts and logs a request that the listener refused, such as CONNECT. Nothing was
+    /// read of it that could be logged.
     pub(crate) fn tell_refused(&self, refused: &RefusedRequest) {
         let Some(status) = refused.status else { return };
         self.meter.answered(AnsweredBy::Sidecar, status);
@@ -166,7 +166,8 @@ impl Sidecar {
         }
     }
 
-    /// Of a request nothing is told that could be a secret: no query, no field, no body.
+    /// Nothing of a request is logged that could be a secret: no query, no field, no
+    /// body.
     fn log_access(
         &self,
         by: AnsweredBy,
@@ -180,7 +181,7 @@ impl Sidecar {
         tracing::info!(profile, %method, path, status, answered_by, took_ms, "request");
     }
 
-    /// The vendor's words may be in the detail: as a value of its own it is escaped.
+    /// The detail may contain the vendor's words: as a separate value it is escaped.
     fn log(&self, problem: &SidecarProblem, method: &Method, path: &str) {
         let (profile, code, detail) = (self.name.as_str(), problem.code(), &*problem.detail_text());
         if problem.status().is_server_error() {
@@ -236,7 +237,7 @@ impl Sidecar {
     }
 }
 
-/// One request's way to the vendor, which it may take twice.
+/// One request on its way to the vendor, which may be sent twice.
 struct VendorExchange<'a> {
     sidecar: &'a Sidecar,
     parts: request::Parts,
@@ -287,8 +288,8 @@ impl VendorExchange<'_> {
         answer
     }
 
-    /// Whether the vendor did not take the token. Its body is looked at only where
-    /// the status does not tell.
+    /// Whether the vendor refused the token. The body is read only if the status does not
+    /// show it.
     async fn was_refused(&self, answer: &mut Response<AnswerBody>) -> Result<bool, SidecarProblem> {
         let source = &self.sidecar.source;
         match source.judge(answer.status()) {
@@ -305,7 +306,7 @@ impl VendorExchange<'_> {
         Ok(source.says_token_refused(&whole))
     }
 
-    /// The request as the vendor gets it.
+    /// The request for the vendor.
     fn outward(
         &self,
         credential: &RequestCredential,
@@ -326,7 +327,7 @@ impl VendorExchange<'_> {
         Ok(request)
     }
 
-    /// The query without any static key but ours.
+    /// The query without any static key except our own.
     fn query(
         &self,
         query: Option<&str>,
