@@ -1,5 +1,5 @@
 //! A dry run: what the guard would decide about a request now, step by step. The guard
-//! itself is asked through [`DryRunGuard`], because this crate does not know it. Nothing
+//! itself is asked through [`super::DryRunGuard`], because this crate does not know it. Nothing
 //! is used up, logged or stored, least of all the token.
 
 use std::net::IpAddr;
