@@ -185,7 +185,7 @@ fn secret_of(api: &IssuingApi, text: &str) -> Result<Secret, InvalidText> {
     } else {
         let secret = Secret::from(text);
         return match secret.unseen_end().or_else(|| blank_end(text)) {
-            Some(unseen) => Err(InvalidText::new(unseen).with_help("remove it")),
+            Some(unseen) => Err(InvalidText::new(unseen).with_help(Secret::UNSEEN_HELP)),
             None => Ok(secret),
         };
     };

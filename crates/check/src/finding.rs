@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use countersign_client::Error;
 use countersign_domain::coded;
 use serde_json::{Value, json};
 
@@ -14,6 +15,8 @@ pub struct CheckFinding {
     pub found: CheckVerdict,
     /// The same in a sentence.
     pub said: String,
+    /// What to do about it, if there is something to do.
+    pub help: Option<String>,
     /// How long it took, where that tells something.
     pub took: Option<Duration>,
 }
@@ -50,8 +53,26 @@ impl CheckFinding {
             name,
             found,
             said: said.into(),
+            help: None,
             took: None,
         }
+    }
+
+    /// The same with what to do about it, if there is something to do.
+    #[must_use]
+    pub fn with_help_of(self, help: Option<impl Into<String>>) -> Self {
+        let help = help.map(Into::into);
+        Self { help, ..self }
+    }
+
+    /// The same with what to do about it.
+    pub(crate) fn with_help(self, help: impl Into<String>) -> Self {
+        self.with_help_of(Some(help))
+    }
+
+    /// What an error says, with what to do about it.
+    pub(crate) fn of_error(name: &'static str, found: CheckVerdict, error: &Error) -> Self {
+        Self::new(name, found, &*error.message).with_help_of(error.help.as_deref())
     }
 
     /// The same, which took so long.
@@ -68,6 +89,7 @@ impl CheckFinding {
             "check": self.name,
             "found": self.found.name(),
             "message": self.said,
+            "help": self.help,
             "milliseconds": self.took.map(|it| it.as_millis()),
         })
     }

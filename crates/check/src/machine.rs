@@ -32,11 +32,7 @@ pub async fn machine_findings(profile: &Profile) -> Vec<CheckFinding> {
             checks.extend(lifetime(profile, &status));
             checks.extend(failure(&status));
         }
-        Err(error) => checks.push(CheckFinding::new(
-            "store",
-            CheckVerdict::Bad,
-            error.to_string(),
-        )),
+        Err(error) => checks.push(CheckFinding::of_error("store", CheckVerdict::Bad, &error)),
     }
     checks
 }
@@ -54,7 +50,7 @@ async fn secret(profile: &Profile) -> CheckFinding {
     }
     match profile.secret_source().secret().await {
         Ok(secret) => judge(profile, &secret),
-        Err(error) => CheckFinding::new("secret", CheckVerdict::Bad, error.to_string()),
+        Err(error) => CheckFinding::of_error("secret", CheckVerdict::Bad, &error),
     }
 }
 
@@ -67,14 +63,15 @@ async fn extra(profile: &Profile) -> Vec<CheckFinding> {
             Some(ExtraPart::Kept(place)) => place,
             _ => &SecretPlace::Asked,
         };
-        let (found, said) = match source.secret().await {
-            Err(error) => (CheckVerdict::Bad, error.to_string()),
-            Ok(part) => match exposed(place).or_else(|| odd_text(&part)) {
-                Some(said) => (CheckVerdict::Doubtful, said),
-                None => (CheckVerdict::Good, "it can be read".to_owned()),
-            },
+        let check = match source.secret().await {
+            Err(error) => CheckFinding::of_error("extra", CheckVerdict::Bad, &error),
+            Ok(part) => doubtful("extra", place, &part)
+                .unwrap_or_else(|| CheckFinding::new("extra", CheckVerdict::Good, READABLE)),
         };
-        checks.push(CheckFinding::new("extra", found, format!("{name}: {said}")));
+        checks.push(CheckFinding {
+            said: format!("{name}: {}", check.said),
+            ..check
+        });
     }
     let presented = profile.dialect.presented_extra(profile.variant);
     let lacking = presented
@@ -84,39 +81,48 @@ async fn extra(profile: &Profile) -> Vec<CheckFinding> {
     names.dedup();
     checks.extend(names.into_iter().map(|name| {
         let said = format!(
-            "{name}: it is missing, and {} presents it with each token: give it under [{}.extra]",
+            "{name}: it is missing, and {} presents it with each token",
             profile.dialect.name(),
-            profile.name
         );
         CheckFinding::new("extra", CheckVerdict::Bad, said)
+            .with_help(format!("give it under [{}.extra]", profile.name))
     }));
     checks
 }
 
-/// What is to be done about a file that others can read.
-fn exposed(place: &SecretPlace) -> Option<String> {
-    let SecretPlace::File(path) = place else {
-        return None;
-    };
-    let said = || format!("others can read {0}: run `chmod 600 {0}`", path.display());
-    is_open_to_others(path).then(said)
-}
+/// What is said of a secret with which nothing is wrong.
+const READABLE: &str = "it can be read";
 
-/// What may have come into a secret by mistake, as a second line of its file does.
-fn odd_text(secret: &Secret) -> Option<String> {
+/// What may be wrong with a secret: others can read its file, or something came into it by
+/// mistake, as a second line of its file does.
+fn doubtful(name: &'static str, place: &SecretPlace, secret: &Secret) -> Option<CheckFinding> {
+    let found = |said: String, help: String| {
+        Some(CheckFinding::new(name, CheckVerdict::Doubtful, said).with_help(help))
+    };
+    if let SecretPlace::File(path) = place
+        && is_open_to_others(path)
+    {
+        let help = format!("run `chmod 600 {}`", path.display());
+        return found(format!("others can read {}", path.display()), help);
+    }
     let text = secret.expose();
     if text.trim() != text {
-        return Some("it begins or ends with a blank: is that part of it?".to_owned());
+        let said = "it begins or ends with a blank";
+        return found(said.to_owned(), "is that part of it?".to_owned());
     }
-    let has_lines = text.chars().any(char::is_control);
-    has_lines
-        .then(|| "it has several lines, or characters for control: is all of it meant?".to_owned())
+    if let Some(unseen) = secret.unseen_inside() {
+        return found(format!("it {unseen}"), "is that part of it?".to_owned());
+    }
+    if text.chars().any(char::is_control) {
+        let said = "it has several lines, or characters for control";
+        return found(said.to_owned(), "is all of it meant?".to_owned());
+    }
+    None
 }
 
 fn judge(profile: &Profile, secret: &Secret) -> CheckFinding {
-    let doubtful = exposed(&profile.secret).or_else(|| odd_text(secret));
-    if let Some(said) = doubtful {
-        return CheckFinding::new("secret", CheckVerdict::Doubtful, said);
+    if let Some(doubtful) = doubtful("secret", &profile.secret, secret) {
+        return doubtful;
     }
     let form = profile.dialect.credential();
     let odd = form.and_then(|form| {
@@ -133,7 +139,7 @@ fn judge(profile: &Profile, secret: &Secret) -> CheckFinding {
             let said = format!("the {part} does not look like one of this vendor's");
             CheckFinding::new("secret", CheckVerdict::Doubtful, said)
         }
-        None => CheckFinding::new("secret", CheckVerdict::Good, "it can be read"),
+        None => CheckFinding::new("secret", CheckVerdict::Good, READABLE),
     }
 }
 
@@ -174,9 +180,6 @@ fn failure(status: &SessionStatus) -> Option<CheckFinding> {
         "the last {} failed {at}: {}",
         failure.operation, failure.detail
     );
-    Some(CheckFinding::new(
-        "last error",
-        CheckVerdict::Doubtful,
-        said,
-    ))
+    let check = CheckFinding::new("last error", CheckVerdict::Doubtful, said);
+    Some(check.with_help_of(failure.help.as_deref()))
 }

@@ -102,16 +102,17 @@ impl ProbeScope {
 
 /// What the probe could have tried.
 fn left_out(plan: &ProbePlan<'_>, profile: &Profile) -> Vec<CheckFinding> {
-    let mut said = Vec::new();
+    let skipped = |name, said: &str| CheckFinding::new(name, CheckVerdict::Skipped, said);
+    let mut checks = Vec::new();
     if plan.guarded.is_none() {
-        said.push(("guarded path", "with --path, access tokens are tried, too"));
+        let check = skipped("guarded path", "no path is named");
+        checks.push(check.with_help("with --path, access tokens are tried, too"));
     }
     if !plan.logout && profile.dialect.logout_scope().is_some() {
-        let why = "it would end every session of the account; --end-all has it tried";
-        said.push(("logout", why));
+        let check = skipped("logout", "it would end every session of the account");
+        checks.push(check.with_help("--end-all has it tried"));
     }
-    let check = |(name, why)| CheckFinding::new(name, CheckVerdict::Skipped, why);
-    said.into_iter().map(check).collect()
+    checks
 }
 
 /// What was measured. `None`: it was not, or could not be.

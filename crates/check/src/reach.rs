@@ -11,12 +11,13 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use countersign_client::{Clock, Error, Profile, SystemClock};
+use countersign_dialect::redirect_target;
 use countersign_domain::{Timestamp, TokenOperation};
 use countersign_outbound::{
     HTTP_1_1, HandshakeDistrust, OutboundProxy, OutboundTls, ProxyRules, ServerConnector,
-    ServerStream, ServerUrl, SpeaksTls, TrustedRoots, client_config, failure_reason,
+    ServerStream, ServerUrl, SpeaksTls, TrustedRoots, client_config, failure_help, failure_reason,
 };
-use http::header::{HOST, LOCATION, USER_AGENT};
+use http::header::{HOST, USER_AGENT};
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body_util::Empty;
 use hyper::client::conn::http1::handshake;
@@ -85,6 +86,12 @@ impl VendorTarget<'_> {
         self.login.map_or("API", |_| "login path")
     }
 
+    /// Makes further connections, in the open.
+    fn another_way(&self) -> Option<ServerConnector> {
+        let proxy = self.proxies.proxy_for(self.url).ok()?;
+        Some(ServerConnector::new(None, LIMIT).through(proxy))
+    }
+
     /// A safe method that nothing is served with which changes something.
     fn harmless(&self) -> Method {
         match self.login {
@@ -116,7 +123,7 @@ async fn go(target: &VendorTarget<'_>, checks: &mut Vec<CheckFinding>) -> Option
         checks.push(CheckFinding::new("TLS", CheckVerdict::Skipped, said));
         return ask(target, &uri, stream, checks).await;
     }
-    let stream = secure(target, stream, checks).await?;
+    let stream = secure(target, &uri, stream, checks).await?;
     ask(target, &uri, stream, checks).await
 }
 
@@ -134,11 +141,8 @@ fn proxy(
     }
     let proxy = target.proxies.proxy_for(target.url);
     let proxy = proxy.map_err(|fault| {
-        checks.push(CheckFinding::new(
-            "proxy",
-            CheckVerdict::Bad,
-            fault.to_string(),
-        ));
+        let check = CheckFinding::new("proxy", CheckVerdict::Bad, fault.to_string());
+        checks.push(check.with_help_of(fault.help()));
     });
     proxy.ok()
 }
@@ -163,6 +167,7 @@ async fn led(
         Err(error) => {
             let said = format!("{} (of {source})", failure_reason(&**error));
             CheckFinding::new("proxy", CheckVerdict::Unreachable, said)
+                .with_help_of(failure_help(&**error))
         }
     };
     checks.push(check.in_time(begun.elapsed()));
@@ -246,11 +251,12 @@ fn soften(checks: &mut [CheckFinding]) {
 
 async fn secure(
     target: &VendorTarget<'_>,
+    uri: &Uri,
     stream: ServerStream,
     checks: &mut Vec<CheckFinding>,
 ) -> Option<ServerStream> {
     let begun = Instant::now();
-    let shaken = shake_hands(target, stream).await;
+    let shaken = shake_hands(target, uri, stream).await;
     let check = match &shaken {
         Ok(wire) => described(wire),
         Err(Untrusted::Other(why)) => CheckFinding::new("TLS", CheckVerdict::Bad, why),
@@ -259,20 +265,20 @@ async fn secure(
                 true => CheckVerdict::Bad,
                 false => CheckVerdict::Unreachable,
             };
-            CheckFinding::new("TLS", found, distrusted(error))
+            CheckFinding::new("TLS", found, failure_reason(error)).with_help_of(cure(error))
         }
     };
     checks.push(check.in_time(begun.elapsed()));
     shaken.ok()
 }
 
-/// What is wrong, with what mends it or else with the library's own words.
-fn distrusted(error: &HandshakeDistrust) -> String {
+/// What mends it, if that is known.
+fn cure(error: &HandshakeDistrust) -> Option<&'static str> {
     match error {
         HandshakeDistrust::Issuer(_) => {
-            format!("{error}: name the PEM file of its authority with `roots` in the profile")
+            Some("name the PEM file of its authority with `roots` in the profile")
         }
-        _ => failure_reason(error),
+        other => other.help(),
     }
 }
 
@@ -283,6 +289,7 @@ enum Untrusted {
 
 async fn shake_hands(
     target: &VendorTarget<'_>,
+    uri: &Uri,
     stream: ServerStream,
 ) -> Result<ServerStream, Untrusted> {
     let other = |why: &dyn std::fmt::Display| Untrusted::Other(why.to_string());
@@ -290,7 +297,11 @@ async fn shake_hands(
     let name = ServerName::try_from(target.url.name().to_owned()).map_err(|it| other(&it))?;
     let shaken = tokio::time::timeout(LIMIT, OutboundTls::new(config, name).secured(stream)).await;
     let shaken = shaken.unwrap_or_else(|_| Err(HandshakeDistrust::from_error(late())));
-    shaken.map_err(Untrusted::Handshake)
+    match (shaken, target.another_way()) {
+        (Ok(wire), _) => Ok(wire),
+        (Err(why), Some(again)) => Err(Untrusted::Handshake(again.explained(why, uri).await)),
+        (Err(why), None) => Err(Untrusted::Handshake(why)),
+    }
 }
 
 fn described(wire: &ServerStream) -> CheckFinding {
@@ -333,6 +344,7 @@ where
         Err(error) => {
             let said = format!("{} gives no answer: {}", uri.path(), failure_reason(error));
             CheckFinding::new(target.what(), CheckVerdict::Unreachable, said)
+                .with_help_of(failure_help(error))
         }
     };
     checks.push(check.in_time(begun.elapsed()));
@@ -352,17 +364,14 @@ async fn speaks_tls(
     uri: &Uri,
     answer: &io::Result<(StatusCode, HeaderMap)>,
 ) -> bool {
-    let Ok(proxy) = target.proxies.proxy_for(target.url) else {
+    let again = target.another_way().filter(|_| !target.url.is_https());
+    let Some(again) = again else {
         return false;
     };
-    if target.url.is_https() {
-        return false;
-    }
-    let again = ServerConnector::new(None, LIMIT).through(proxy);
     match answer {
-        Ok((StatusCode::BAD_REQUEST, _)) => again.finds_tls(uri.clone()).await,
+        Ok((StatusCode::BAD_REQUEST, _)) => again.finds_tls(uri).await,
         Ok(_) => false,
-        Err(lost) => again.should_speak_tls(uri.clone(), lost).await,
+        Err(lost) => again.should_speak_tls(uri, lost).await,
     }
 }
 
@@ -402,37 +411,45 @@ fn judge(
 ) -> CheckFinding {
     let (method, path) = (target.harmless(), uri.path());
     let answer = format!("{method} {path} is answered with {}", status.as_u16());
-    let (found, help) = match status.as_u16() {
-        300..=399 if target.login.is_none() => (CheckVerdict::Good, String::new()),
-        300..=399 => (CheckVerdict::Bad, leads_to(headers)),
+    let (found, meaning, help) = match status.as_u16() {
+        300..=399 if target.login.is_none() => (CheckVerdict::Good, String::new(), None),
+        300..=399 => (
+            CheckVerdict::Bad,
+            leads_to(headers),
+            Some("write the right `url` in the profile"),
+        ),
         403 => (
             CheckVerdict::Doubtful,
             ": this address may not be on the vendor's list".to_owned(),
+            None,
         ),
         404 | 410 if target.login.is_some() => (
             CheckVerdict::Doubtful,
-            ": if a login fails, too, look at `url` in the profile, or name where the token \
-             endpoints are with `auth_url`"
-                .to_owned(),
+            String::new(),
+            Some(
+                "if a login fails, too, look at `url` in the profile, or name where the token \
+                 endpoints are with `auth_url`",
+            ),
         ),
         429 => (
             CheckVerdict::Doubtful,
             ": too many requests were made".to_owned(),
+            None,
         ),
         500..=599 => (
             CheckVerdict::Unreachable,
             ": the vendor is in trouble".to_owned(),
+            None,
         ),
-        _ => (CheckVerdict::Good, String::new()),
+        _ => (CheckVerdict::Good, String::new(), None),
     };
-    CheckFinding::new(target.what(), found, format!("{answer}{help}"))
+    CheckFinding::new(target.what(), found, format!("{answer}{meaning}")).with_help_of(help)
 }
 
 fn leads_to(headers: &HeaderMap) -> String {
-    let to = headers.get(LOCATION).and_then(|it| it.to_str().ok());
-    let to = to.and_then(|it| it.split(['?', '#']).next());
-    let to = to.map(|it| format!(" to {it}")).unwrap_or_default();
-    format!(": a redirect{to}, which a login does not follow; write the right `url` in the profile")
+    let to = redirect_target(headers).map(|it| format!(" to {it}"));
+    let to = to.unwrap_or_default();
+    format!(": a redirect{to}, which a login does not follow")
 }
 
 async fn in_time<T>(step: impl Future<Output = io::Result<T>>) -> io::Result<T> {

@@ -46,14 +46,17 @@ pub(crate) fn check(
     if off.is_zero() {
         return CheckFinding::new("clock", found, "the vendor's clock agrees with this one");
     }
-    let mut said = format!(
+    let said = format!(
         "the vendor's clock is at least {} {which} this one",
         span_text(off)
     );
-    if off > SMALL {
-        said.push_str(": lifetimes are counted on this one, so that tokens stay right; set the one that is wrong");
+    let check = CheckFinding::new("clock", found, said);
+    match off > SMALL {
+        true => check.with_help(
+            "set the one that is wrong; lifetimes are counted on this one, so that tokens stay right",
+        ),
+        false => check,
     }
-    CheckFinding::new("clock", found, said)
 }
 
 #[cfg(test)]

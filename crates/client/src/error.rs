@@ -78,7 +78,7 @@ impl Error {
         self
     }
 
-    pub(crate) fn with_help_of(mut self, help: Option<String>) -> Self {
+    pub(crate) fn with_help_of(mut self, help: Option<impl Into<std::sync::Arc<str>>>) -> Self {
         self.help = help.map(Into::into);
         self
     }

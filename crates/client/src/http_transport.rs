@@ -8,16 +8,17 @@ use bytes::Bytes;
 use countersign_dialect::ReplyHead;
 use countersign_outbound::{
     HTTP_1_1, HandshakeDistrust, OutboundTls, ProxyRules, ServerConnector, ServerStream, ServerUrl,
-    SpeaksTls, TrustedRoots, client_config, tell_no_content,
+    SpeaksTls, TrustedRoots, client_config, failure_help, tell_no_content,
 };
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONNECTION, HOST, USER_AGENT};
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Request, Response, Uri};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
+use serde::de::IgnoredAny;
 use tokio::task::AbortHandle;
 use tower_service::Service;
 
@@ -64,7 +65,9 @@ impl HttpTransport {
         roots: &TrustedRoots,
     ) -> Result<Self, Error> {
         let proxy = proxies.proxy_for(url);
-        let proxy = proxy.map_err(|it| Error::new(ErrorKind::Setup, it.to_string()))?;
+        let proxy = proxy.map_err(|fault| {
+            Error::new(ErrorKind::Setup, fault.to_string()).with_help_of(fault.help())
+        })?;
         let tls = match url.is_https() {
             true => Some(tls(url, roots)?),
             false => None,
@@ -96,29 +99,60 @@ impl Transport for HttpTransport {
             let request = self.with_wire_headers(request);
             let exchange = async {
                 match link.requests.send_request(request).await {
-                    Ok(response) => read_whole_reply(response).await,
+                    Ok(response) => self.judged(target, read_whole_reply(response).await?).await,
                     Err(lost) => Err(self.unanswered(target, &lost).await),
                 }
             };
             match tokio::time::timeout(ANSWER_LIMIT, exchange).await {
                 Ok(answer) => answer,
-                Err(_) => Err(maybe_sent("it took too long")),
+                Err(_) => Err(maybe_sent("it took too long", None)),
             }
         })
     }
 }
 
 impl HttpTransport {
+    /// Adds what every request says of the client, whatever it asks for.
+    pub fn add_usual_headers(headers: &mut HeaderMap) {
+        let agent = concat!("countersign/", env!("CARGO_PKG_VERSION"));
+        headers.insert(USER_AGENT, HeaderValue::from_static(agent));
+        headers
+            .entry(ACCEPT)
+            .or_insert(HeaderValue::from_static("*/*"));
+        // The reply is short: compression would gain nothing.
+        headers
+            .entry(ACCEPT_ENCODING)
+            .or_insert(HeaderValue::from_static("identity"));
+    }
+
     async fn connect(&self, target: Uri) -> Result<VendorConnection, TransportError> {
         let wire = self.connector.clone().call(target).await;
-        let wire = wire.map_err(|error| not_sent(&error_chain(&*error)))?;
+        let wire = wire.map_err(|error| not_sent(&*error))?;
         VendorConnection::over(wire).await
     }
 
     async fn unanswered(&self, target: Uri, lost: &hyper::Error) -> TransportError {
-        match self.connector.should_speak_tls(target, lost).await {
-            true => maybe_sent(&SpeaksTls.to_string()),
-            false => maybe_sent(&error_chain(lost)),
+        match self.connector.should_speak_tls(&target, lost).await {
+            true => wrong_scheme(),
+            false => maybe_sent(&error_chain(lost), None),
+        }
+    }
+
+    /// A reply, unless it only says in its own words, or not at all, that the port is for TLS.
+    async fn judged(
+        &self,
+        target: Uri,
+        reply: Response<Bytes>,
+    ) -> Result<Response<Bytes>, TransportError> {
+        // What is JSON is of a vendor: it costs no second connection.
+        let is_foreign = reply.status() == StatusCode::BAD_REQUEST
+            && serde_json::from_slice::<IgnoredAny>(reply.body()).is_err();
+        let is_tls = is_foreign
+            && (SpeaksTls::is_told_in(reply.status(), reply.body())
+                || self.connector.finds_tls(&target).await);
+        match is_tls {
+            true => Err(wrong_scheme()),
+            false => Ok(reply),
         }
     }
 
@@ -138,15 +172,7 @@ impl HttpTransport {
         // RFC 9112 section 9.3: "A client that does not support persistent connections
         // MUST send the "close" connection option in every request message."
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
-        let agent = concat!("countersign/", env!("CARGO_PKG_VERSION"));
-        headers.insert(USER_AGENT, HeaderValue::from_static(agent));
-        headers
-            .entry(ACCEPT)
-            .or_insert(HeaderValue::from_static("*/*"));
-        // The reply is short: compression would gain nothing.
-        headers
-            .entry(ACCEPT_ENCODING)
-            .or_insert(HeaderValue::from_static("identity"));
+        Self::add_usual_headers(headers);
         if request.body().is_empty() {
             let method = request.method().clone();
             tell_no_content(&method, request.headers_mut());
@@ -164,7 +190,7 @@ struct VendorConnection {
 impl VendorConnection {
     async fn over(wire: TokioIo<ServerStream>) -> Result<Self, TransportError> {
         let shaken = handshake(wire).await;
-        let (requests, connection) = shaken.map_err(|error| not_sent(&error_chain(&error)))?;
+        let (requests, connection) = shaken.map_err(|error| not_sent(&error))?;
         let driver = tokio::spawn(connection).abort_handle();
         Ok(Self { requests, driver })
     }
@@ -186,26 +212,29 @@ async fn read_whole_reply(response: Response<Incoming>) -> Result<Response<Bytes
             "the answer is incomplete ({shown}): {}",
             error_chain(&*error)
         ),
+        help: None,
     })?;
-    let response = Response::from_parts(head, body.to_bytes());
-    match SpeaksTls::is_told_in(response.status(), response.body()) {
-        true => Err(maybe_sent(&SpeaksTls.to_string())),
-        false => Ok(response),
-    }
+    Ok(Response::from_parts(head, body.to_bytes()))
 }
 
-fn not_sent(why: &str) -> TransportError {
+fn not_sent(error: &(dyn std::error::Error + 'static)) -> TransportError {
     TransportError {
         delivery: RequestDelivery::NotSent,
-        message: format!("no connection: {why}"),
+        message: format!("no connection: {}", error_chain(error)),
+        help: failure_help(error).map(str::to_owned),
     }
 }
 
-fn maybe_sent(why: &str) -> TransportError {
+fn maybe_sent(why: &str, help: Option<&str>) -> TransportError {
     TransportError {
         delivery: RequestDelivery::MaybeSent,
         message: format!("no answer: {why}"),
+        help: help.map(str::to_owned),
     }
+}
+
+fn wrong_scheme() -> TransportError {
+    maybe_sent(&SpeaksTls.to_string(), Some(SpeaksTls::HELP))
 }
 
 /// An error followed by its causes, each said once, up to one that needs no cause.

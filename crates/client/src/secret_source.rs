@@ -28,8 +28,6 @@ pub trait SecretSource: Send + Sync + 'static {
 /// The longest secret that is read, in bytes.
 const LONGEST: u64 = 64 * 1024;
 
-const TOO_LONG: &str = "it is too long for a secret";
-
 /// How long a command may take to print the secret.
 const COMMAND_LIMIT: Duration = Duration::from_secs(30);
 
@@ -98,12 +96,7 @@ impl SecretSource for Secret {
 
 impl SecretSource for SecretFile {
     fn secret(&self) -> BoxFuture<'_, Result<Secret, Error>> {
-        let cannot = |why: &dyn std::fmt::Display| {
-            fault(format!(
-                "the secret file {} cannot be read: {why}",
-                self.0.display()
-            ))
-        };
+        let what = format!("the secret file {} cannot be read", self.0.display());
         Box::pin(async move {
             let path = self.0.clone();
             let read = tokio::task::spawn_blocking(move || {
@@ -111,9 +104,11 @@ impl SecretSource for SecretFile {
                 warn_if_exposed(&path, file.metadata());
                 file.text(NamedFile::LARGEST_SECRET)
             });
-            let text = read.await.map_err(|it| cannot(&it))?;
-            let text = text.map_err(|it| cannot(&it))?;
-            one_line(&text).map_err(|it| cannot(&it))
+            let text = read.await.map_err(|it| SecretFault::of(it).told(&what))?;
+            let text = text.map_err(|it| SecretFault::of(it).told(&what))?;
+            let secret = one_line(&text).map_err(|it| it.told(&what))?;
+            warn_if_unseen(&secret, &format!("the secret file {}", self.0.display()));
+            Ok(secret)
         })
     }
 }
@@ -128,16 +123,19 @@ impl SecretSource for SecretEnv {
 fn read_variable(name: &str) -> Result<Secret, Error> {
     let secret = std::env::var(name).map(Secret::from);
     match secret.ok().filter(|it| !it.expose().is_empty()) {
-        Some(secret) => match secret.unseen_end() {
-            None => Ok(secret),
-            Some(why) => {
-                let fault = fault(format!("the secret in the variable {name} {why}"));
-                Err(fault.with_help("remove it"))
+        Some(secret) => {
+            let what = format!("the secret in the variable {name}");
+            if let Some(unseen) = secret.unseen_end() {
+                let fault = Error::new(ErrorKind::Secret, format!("{what} {unseen}"));
+                return Err(fault.with_help(Secret::UNSEEN_HELP));
             }
-        },
-        None => Err(fault(format!(
-            "the variable {name}, which should hold the secret, is empty or not set"
-        ))),
+            warn_if_unseen(&secret, &what);
+            Ok(secret)
+        }
+        None => Err(Error::new(
+            ErrorKind::Secret,
+            format!("the variable {name}, which should hold the secret, is empty or not set"),
+        )),
     }
 }
 
@@ -145,13 +143,13 @@ impl SecretSource for SecretCommand {
     fn secret(&self) -> BoxFuture<'_, Result<Secret, Error>> {
         Box::pin(async move {
             let told = tokio::time::timeout(COMMAND_LIMIT, self.run()).await;
-            let told = told.unwrap_or_else(|_| Err("it took too long".to_owned()));
-            told.map_err(|why| {
-                fault(format!(
-                    "the command {} does not print the secret: {why}",
-                    self.program
-                ))
-            })
+            let told = told.unwrap_or_else(|_| Err(SecretFault::late()));
+            let program = &self.program;
+            let secret = told.map_err(|fault| {
+                fault.told(&format!("the command {program} does not print the secret"))
+            })?;
+            warn_if_unseen(&secret, &format!("what the command {program} prints"));
+            Ok(secret)
         })
     }
 }
@@ -159,45 +157,80 @@ impl SecretSource for SecretCommand {
 impl SecretCommand {
     /// Its standard error goes to ours. It may contain anything, so it is not
     /// repeated in an error.
-    async fn run(&self) -> Result<Secret, String> {
+    async fn run(&self) -> Result<Secret, SecretFault> {
         let mut child = Command::new(&self.program)
             .args(&self.arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
-            .map_err(|it| it.to_string())?;
-        let output = child.stdout.take().ok_or("its output cannot be read")?;
-        let line = read_line(output).await;
-        if line.as_ref().is_err_and(|why| why == TOO_LONG) {
-            return line;
+            .map_err(SecretFault::of)?;
+        let output = child.stdout.take();
+        let output = output.ok_or_else(|| SecretFault::of("its output cannot be read"))?;
+        let text = read_text(output).await;
+        if text.as_ref().is_ok_and(|it| it.len() as u64 > LONGEST) {
+            return Err(SecretFault::of("it is too long for a secret"));
         }
-        let status = child.wait().await.map_err(|it| it.to_string())?;
-        if status.success() {
-            line
-        } else {
-            Err(format!("it ended with {status}"))
+        let status = child.wait().await.map_err(SecretFault::of)?;
+        match status.success() {
+            true => one_line(&text?),
+            false => Err(SecretFault::of(format!("it ended with {status}"))),
         }
     }
 }
 
-/// Reads a text without the line break at its end.
-async fn read_line(from: impl AsyncRead + Unpin) -> Result<Secret, String> {
+/// Why there is no secret, and what to do about it.
+struct SecretFault {
+    why: String,
+    help: Option<&'static str>,
+}
+
+impl SecretFault {
+    fn of(why: impl std::fmt::Display) -> Self {
+        Self {
+            why: why.to_string(),
+            help: None,
+        }
+    }
+
+    fn late() -> Self {
+        Self {
+            why: format!("it was waited for {} s", COMMAND_LIMIT.as_secs()),
+            help: Some("run it by hand: it must end by itself, and ask nobody"),
+        }
+    }
+
+    fn told(self, what: &str) -> Error {
+        let error = Error::new(ErrorKind::Secret, format!("{what}: {}", self.why));
+        error.with_help_of(self.help)
+    }
+}
+
+/// Reads a text, and no more than is needed to see that it is too long.
+async fn read_text(from: impl AsyncRead + Unpin) -> Result<Zeroizing<String>, SecretFault> {
     let mut text = Zeroizing::new(String::with_capacity(1024));
     let read = from.take(LONGEST + 1).read_to_string(&mut text).await;
-    read.map_err(|it| it.to_string())?;
-    if text.len() as u64 > LONGEST {
-        return Err(TOO_LONG.to_owned());
-    }
-    one_line(&text)
+    read.map_err(SecretFault::of)?;
+    Ok(text)
 }
 
-fn one_line(text: &str) -> Result<Secret, String> {
+/// A text without the line breaks at its end.
+fn one_line(text: &str) -> Result<Secret, SecretFault> {
     let line = Secret::from(text.trim_end_matches(['\n', '\r']));
     match line.unseen_end() {
-        Some(unseen) => Err(format!("what it holds {unseen}: remove it")),
-        None if line.expose().is_empty() => Err("it is empty".to_owned()),
+        Some(unseen) => Err(SecretFault {
+            why: format!("what it holds {unseen}"),
+            help: Some(Secret::UNSEEN_HELP),
+        }),
+        None if line.expose().is_empty() => Err(SecretFault::of("it is empty")),
         None => Ok(line),
+    }
+}
+
+/// Warns of what nobody sees inside of a secret, where it may be meant.
+fn warn_if_unseen(secret: &Secret, what: &str) {
+    if let Some(unseen) = secret.unseen_inside() {
+        warn(&format!("{what} {unseen}: is it part of the secret?"));
     }
 }
 
@@ -209,8 +242,4 @@ fn warn_if_exposed(path: &Path, metadata: &Metadata) {
             "others can read the secret file {path}: run `chmod 600 {path}`"
         ));
     }
-}
-
-fn fault(message: String) -> Error {
-    Error::new(ErrorKind::Secret, message)
 }

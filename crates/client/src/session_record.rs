@@ -76,6 +76,8 @@ pub struct RenewalFailure {
     pub status: Option<u16>,
     /// What happened, in words that contain no secret.
     pub detail: String,
+    /// What to do about it, if there is something to do.
+    pub help: Option<String>,
     /// When it happened last.
     pub at: Timestamp,
     /// How often it happened in a row.

@@ -36,6 +36,9 @@ pub enum TokenEventKind {
     },
     /// The session was ended by a logout.
     LoggedOut,
+    /// The session that a login took the place of could not be ended, and lives on with the
+    /// vendor until it ends by itself.
+    FormerSessionLeft(Error),
     /// No new tokens could be obtained. A token at hand is used as long as it is
     /// valid.
     Failed(Error),

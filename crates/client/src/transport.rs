@@ -64,6 +64,8 @@ pub struct TransportError {
     pub delivery: RequestDelivery,
     /// What happened, in words that contain no secret.
     pub message: String,
+    /// What to do about it, if there is something to do.
+    pub help: Option<String>,
 }
 
 /// Whether the vendor may have seen a request.

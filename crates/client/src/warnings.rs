@@ -2,7 +2,8 @@
 
 /// The target of the log events with which the client warns a person of something
 /// that works and should be corrected: a session file that was set aside, a session that
-/// could not be ended, or a file with a secret that others can read. Each is one whole sentence without secrets.
+/// could not be ended, a file with a secret that others can read, or a secret in which
+/// nobody can see all. Each is one whole sentence without secrets.
 pub const WARNINGS: &str = "countersign_client::warning";
 
 /// Logs a warning for a person.

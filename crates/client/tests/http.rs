@@ -123,11 +123,12 @@ async fn without_a_connection_nothing_was_sent() {
     });
     let plain = format!("https://{}", plain.address);
     let untrusted = send(&plain).await.unwrap_err();
-    assert!(untrusted.message.contains("write http"), "{untrusted}");
     assert!(
-        untrusted.message.ends_with("the port that does"),
+        untrusted.message.ends_with("this port does not speak TLS"),
         "{untrusted}"
     );
+    let help = untrusted.help.clone().unwrap();
+    assert!(help.contains("write http,"), "{help}");
     for error in [refused, unnamed, untrusted] {
         assert_eq!(error.delivery, RequestDelivery::NotSent, "{error}");
         assert!(error.message.starts_with("no connection: "), "{error}");
@@ -142,13 +143,11 @@ async fn a_port_that_speaks_tls_is_named() {
         b"\x15\x03\x01\x00\x02\x02\x0a",
     ] {
         let error = asked(alert).await.0.unwrap_err();
-        assert!(error.message.contains("write https"), "{error}");
+        assert!(error.help.unwrap().contains("write https"));
     }
     // And most say nothing.
     let silent = format!("http://{}", closing_tls());
     let error = send(&silent).await.unwrap_err();
-    assert_eq!(
-        error.message,
-        "no answer: this port speaks TLS: write https://"
-    );
+    assert_eq!(error.message, "no answer: this port speaks TLS");
+    assert!(error.help.unwrap().contains("write https"));
 }

@@ -1,5 +1,6 @@
 //! The client's side: the requests it sends, and what the answers mean.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use base64::Engine;
@@ -96,7 +97,7 @@ pub struct RefusedBy {
 }
 
 /// Advice for the case that the vendor's errors have a format of their own.
-const NOT_STANDARD: &str = " If it is, its errors are not those of RFC 6749: describe them in \
+const NOT_STANDARD: &str = "is the URL that of the API? If it is, its errors are not those of RFC 6749: describe them in \
                             `[errors]`, or their status in `[refusals]`";
 
 /// An answer that the dialect does not describe.
@@ -111,10 +112,7 @@ pub enum UnintelligibleReply {
         why: String,
     },
     /// The answer is not in this dialect: it comes from another server, or is a web page.
-    #[error(
-        "the answer is not of this dialect ({head}): is the URL that of the API?{}",
-        if *.standard { NOT_STANDARD } else { "" }
-    )]
+    #[error("the answer is not of this dialect ({head})")]
     Foreign {
         /// The status and media type of the reply.
         head: ReplyHead,
@@ -124,8 +122,7 @@ pub enum UnintelligibleReply {
     },
     /// The answer redirects elsewhere. Secrets are not sent there.
     #[error(
-        "the answer is a redirect ({status}) to {}, which is not followed: if that is the vendor, \
-         write its URL",
+        "the answer is a redirect ({status}) to {}, which is not followed",
         .to.as_deref().unwrap_or("nowhere")
     )]
     Redirect {
@@ -148,6 +145,19 @@ pub enum UnintelligibleReply {
     /// The dialect has no such operation in this variant.
     #[error("the dialect has no such operation")]
     NoSuchOperation,
+}
+
+impl UnintelligibleReply {
+    /// What to do about it, if there is something to do.
+    pub const fn help(&self) -> Option<&'static str> {
+        match self {
+            Self::Foreign { standard: true, .. } => Some(NOT_STANDARD),
+            Self::Foreign { .. } => Some("is the URL that of the API?"),
+            Self::Redirect { .. } => Some("if that is the vendor, write its URL"),
+            Self::Body { .. } | Self::Signature(_) | Self::Expiry { .. } => None,
+            Self::NoSuchOperation => None,
+        }
+    }
 }
 
 impl Dialect {
@@ -261,6 +271,27 @@ impl Dialect {
         names
             .map(|name| (name, self.is_replied(name, variant)))
             .collect()
+    }
+
+    /// The further parts of the credential that are of use: what requests of one of the variants
+    /// are made with, and what is presented beside an access token.
+    pub fn extra_names(&self) -> BTreeSet<&str> {
+        let forms = self.variants().flat_map(|variant| {
+            let operations = TokenOperation::ALL.into_iter();
+            operations.filter_map(move |operation| self.form_of(operation, variant))
+        });
+        let asked = forms.flat_map(|(_, form)| {
+            let signature = form.reply.signature.as_ref();
+            let signed = signature.into_iter().flat_map(|it| [&it.key, &it.message]);
+            let signed: Vec<_> = signed.flat_map(TextPattern::holes).collect();
+            form.request.holes().into_iter().chain(signed)
+        });
+        let presented = self.present.iter().flat_map(|(_, pattern)| pattern.holes());
+        let names = asked.chain(presented).filter_map(|hole| match &hole.word {
+            HoleWord::Extra(name) => Some(&**name),
+            _ => None,
+        });
+        names.collect()
     }
 
     fn is_replied(&self, name: &str, variant: Variant) -> bool {

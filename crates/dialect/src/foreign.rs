@@ -53,7 +53,7 @@ impl fmt::Display for ReplyHead {
 }
 
 /// The target of a redirect, without user, query and fragment, which may contain secrets.
-pub(crate) fn target(headers: &HeaderMap) -> Option<String> {
+pub fn redirect_target(headers: &HeaderMap) -> Option<String> {
     let text = in_ascii(headers.get(LOCATION)?.as_bytes());
     let text = text.split(['?', '#']).next()?.trim();
     let (before, rest) = match text.find("//") {
@@ -113,7 +113,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         let value = http::HeaderValue::from_bytes(location.as_bytes()).unwrap();
         headers.insert(LOCATION, value);
-        target(&headers)
+        redirect_target(&headers)
     }
 
     #[test]

@@ -54,7 +54,7 @@ pub use command::{
 };
 pub use credential_form::CredentialForm;
 pub use dialect::Dialect;
-pub use foreign::ReplyHead;
+pub use foreign::{ReplyHead, redirect_target};
 pub use guard::{PresentedCredential, StaticKeyPlace};
 pub use media::percent_encoded;
 pub use mistake::{Mistake, Mistakes};

@@ -30,7 +30,15 @@ impl fmt::Display for Mistake {
 }
 
 impl Mistake {
-    /// Where it is and what is wrong.
+    /// Where it is and what is wrong, without its help.
+    pub fn wrong(&self) -> String {
+        let without_help = Self {
+            help: None,
+            ..self.clone()
+        };
+        without_help.to_string()
+    }
+
     fn write_wrong(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             origin,

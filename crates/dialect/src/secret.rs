@@ -27,12 +27,30 @@ impl Secret {
             .into_iter()
             .find_map(|(verb, c)| Some((verb, c.filter(|c| is_unseen(*c))?)));
         let (verb, c) = unseen?;
-        let what = match c {
-            '\u{feff}' => "a byte order mark".to_owned(),
-            '\u{a0}' => "a no-break space (U+00A0)".to_owned(),
-            c => format!("the character U+{:04X}", u32::from(c)),
-        };
-        Some(format!("{verb} with {what}, which cannot be seen"))
+        Some(format!(
+            "{verb} with {}, which cannot be seen",
+            unseen_name(c)
+        ))
+    }
+
+    /// What to do about an [unseen end](Self::unseen_end).
+    pub const UNSEEN_HELP: &str = "remove it";
+
+    /// What nobody can see inside of it, told as what the secret does. It may be meant: a
+    /// passphrase may have several lines, or a blank that is not of ASCII.
+    pub fn unseen_inside(&self) -> Option<String> {
+        let meant = |c: char| c.is_whitespace() && c != '\u{a0}';
+        let mut unseen = self.0.chars().filter(|c| is_unseen(*c) && !meant(*c));
+        let what = unseen_name(unseen.next()?);
+        Some(format!("contains {what}, which cannot be seen"))
+    }
+}
+
+fn unseen_name(c: char) -> String {
+    match c {
+        '\u{feff}' => "a byte order mark".to_owned(),
+        '\u{a0}' => "a no-break space (U+00A0)".to_owned(),
+        c => format!("the character U+{:04X}", u32::from(c)),
     }
 }
 
@@ -94,6 +112,34 @@ mod tests {
         assert!(begins.starts_with("begins with a byte order mark"));
         let ends = told("s3cret\u{200b}").unwrap();
         assert!(ends.starts_with("ends with the character U+200B"), "{ends}");
+    }
+
+    #[test]
+    fn what_cannot_be_seen_inside_is_told_and_what_may_be_meant_is_not() {
+        let told = |text: &str| Secret::from(text).unseen_inside();
+        for seen in [
+            "",
+            "s3cret",
+            "two words",
+            "a\nb",
+            "a\tb",
+            "пароль",
+            "a\u{3000}b",
+            "e\u{301}",
+        ] {
+            assert_eq!(told(seen), None, "{seen:?}");
+        }
+        for (text, what) in [
+            ("s\0t", "the character U+0000"),
+            ("s\u{1b}t", "the character U+001B"),
+            ("s\u{200b}t", "the character U+200B"),
+            ("s\u{200d}t", "the character U+200D"),
+            ("s\u{feff}t", "a byte order mark"),
+            ("s\u{a0}t", "a no-break space"),
+        ] {
+            let told = told(text).unwrap();
+            assert!(told.starts_with(&format!("contains {what}")), "{told}");
+        }
     }
 
     #[test]

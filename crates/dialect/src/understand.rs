@@ -107,7 +107,7 @@ impl Dialect {
             None if reply.response.status().is_redirection() => {
                 Err(UnintelligibleReply::Redirect {
                     status: reply.response.status().as_u16(),
-                    to: foreign::target(reply.response.headers()),
+                    to: foreign::redirect_target(reply.response.headers()),
                 })
             }
             None if self.denies(form, reply) && reply.operation == TokenOperation::Logout => {

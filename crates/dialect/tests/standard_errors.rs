@@ -179,7 +179,8 @@ const OF_OTHERS: [(u16, Option<&str>, &str); 10] = [
 fn a_refusal_that_is_not_of_the_standard_is_another_servers() {
     for reply in OF_OTHERS {
         for operation in [TokenOperation::Login, TokenOperation::Refresh] {
-            let told = understood(LEAST, operation, reply).unwrap_err().to_string();
+            let fault = understood(LEAST, operation, reply).unwrap_err();
+            let told = format!("{fault} {}", fault.help().unwrap_or_default());
             for words in [
                 "not of this dialect",
                 "is the URL that of the API?",

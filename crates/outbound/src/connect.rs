@@ -80,19 +80,40 @@ impl ServerConnector {
     /// that closed without an answer is asked once more ([`SpeaksTls::is_why`]).
     pub async fn should_speak_tls(
         &self,
-        target: Uri,
+        target: &Uri,
         lost: &(dyn std::error::Error + Send + Sync + 'static),
     ) -> bool {
-        self.tls.is_none() && SpeaksTls::is_why(lost, self.clone().opened(target)).await
+        self.tls.is_none() && SpeaksTls::is_why(lost, self.opened(target)).await
     }
 
     /// Whether the server speaks TLS although this connector does not.
-    pub async fn finds_tls(&self, target: Uri) -> bool {
-        self.tls.is_none() && SpeaksTls::is_spoken_by(self.clone().opened(target)).await
+    pub async fn finds_tls(&self, target: &Uri) -> bool {
+        self.tls.is_none() && SpeaksTls::is_spoken_by(self.opened(target)).await
     }
 
-    async fn opened(mut self, target: Uri) -> Result<ServerStream, BoxError> {
-        self.call(target).await.map(TokioIo::into_inner)
+    /// Why there was no handshake: one that met with silence is asked about in the open
+    /// ([`HandshakeDistrust::or_plain`]).
+    pub async fn explained(&self, why: HandshakeDistrust, target: &Uri) -> HandshakeDistrust {
+        why.or_plain(target, self.opened(target)).await
+    }
+
+    /// A connection to the server on which nothing is said yet.
+    async fn opened(&self, target: &Uri) -> Result<ServerStream, BoxError> {
+        let mut tcp = self.tcp.clone();
+        match &self.proxy {
+            Some(proxy) => Ok(proxy.tunnel(tcp, target).await?),
+            None => Ok(ServerStream::plain(
+                tcp.call(target.clone()).await?.into_inner(),
+            )),
+        }
+    }
+
+    async fn connected(&self, target: &Uri) -> Result<ServerStream, BoxError> {
+        let wire = self.opened(target).await?;
+        match self.tls.clone() {
+            Some(tls) => Ok(tls.secured(wire).await?),
+            None => Ok(wire),
+        }
     }
 }
 
@@ -124,10 +145,20 @@ impl OutboundTls {
     ///
     /// The server is not the right one, or does not speak TLS.
     pub async fn secured(self, wire: ServerStream) -> Result<ServerStream, HandshakeDistrust> {
-        let shaken = self.connector.connect(self.name, wire).await;
-        Ok(ServerStream::Tls(Box::new(
-            shaken.map_err(HandshakeDistrust::from_error)?,
-        )))
+        let shaken = self
+            .connector
+            .connect(self.name, wire)
+            .into_fallible()
+            .await;
+        match shaken {
+            Ok(stream) => Ok(ServerStream::Tls(Box::new(stream))),
+            Err((error, wire)) => Err(match HandshakeDistrust::from_error(error) {
+                HandshakeDistrust::Cut(error) if !wire.has_begun() => {
+                    HandshakeDistrust::Silent(error)
+                }
+                distrust => distrust,
+            }),
+        }
     }
 }
 
@@ -141,21 +172,17 @@ impl Service<Uri> for ServerConnector {
     }
 
     fn call(&mut self, target: Uri) -> Self::Future {
-        let (mut tcp, tls, limit) = (self.tcp.clone(), self.tls.clone(), self.limit);
-        let proxy = self.proxy.clone();
-        let connected = async move {
-            let wire = match proxy {
-                Some(proxy) => proxy.tunnel(tcp, &target).await?,
-                None => ServerStream::plain(tcp.call(target).await?.into_inner()),
-            };
-            Ok(TokioIo::new(match tls {
-                Some(tls) => tls.secured(wire).await?,
-                None => wire,
-            }))
-        };
+        let connector = self.clone();
         Box::pin(async move {
-            let connected = tokio::time::timeout(limit, connected).await;
-            connected.map_err(|_| TooSlow)?
+            let connected = connector.connected(&target);
+            let connected = tokio::time::timeout(connector.limit, connected).await;
+            match connected.map_err(|_| TooSlow)? {
+                Ok(wire) => Ok(TokioIo::new(wire)),
+                Err(error) => Err(match error.downcast() {
+                    Ok(distrust) => connector.explained(*distrust, &target).await.into(),
+                    Err(error) => error,
+                }),
+            }
         })
     }
 }
@@ -198,6 +225,21 @@ impl ServerStream {
             stream,
             begun: false,
         })
+    }
+
+    /// The same connection, as if nothing was read of it yet: what a proxy said on it is not the
+    /// server's.
+    pub(crate) fn anew(mut self) -> Self {
+        if let Self::Plain(plain) = &mut self {
+            plain.begun = false;
+        }
+        self
+    }
+
+    /// Whether anything was read, as far as can be told: not of what comes through the TLS of a
+    /// proxy.
+    fn has_begun(&self) -> bool {
+        matches!(self, Self::Plain(plain) if plain.begun)
     }
 
     /// The protocol that TLS agreed on, if TLS is used.

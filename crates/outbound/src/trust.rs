@@ -3,9 +3,13 @@
 use std::io;
 use std::sync::Arc;
 
+use http::Uri;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{CertificateError, ClientConfig, InvalidMessage, RootCertStore};
+
+use crate::ServerStream;
+use crate::wrong_scheme::answers_plain_http;
 
 /// The authorities that may certify a server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,17 +54,17 @@ pub enum HandshakeDistrust {
     #[error("its certificate is not valid")]
     Certificate(#[source] io::Error),
     /// The certificate may only be used to certify others.
-    #[error(
-        "its certificate is that of an authority, which a server must not present: make it with \
-         basicConstraints CA:FALSE, as `openssl req -x509 -addext basicConstraints=CA:FALSE` does"
-    )]
+    #[error("its certificate is that of an authority, which a server must not present")]
     Authority(#[source] io::Error),
     /// The server does not speak TLS.
-    #[error("this port does not speak TLS: write http, or name the port that does")]
+    #[error("this port does not speak TLS")]
     NoTls(#[source] io::Error),
-    /// The server closed the connection.
+    /// It closed the connection after it had begun to answer, or it is not known whether it had.
     #[error("it cut the TLS handshake")]
     Cut(#[source] io::Error),
+    /// It closed the connection without a word.
+    #[error("it cut the TLS handshake")]
+    Silent(#[source] io::Error),
     /// Another failure.
     #[error("the TLS handshake failed")]
     Handshake(#[source] io::Error),
@@ -135,17 +139,47 @@ impl HandshakeDistrust {
         }
     }
 
+    /// What to do about it, where that is the same for whoever connects.
+    pub const fn help(&self) -> Option<&'static str> {
+        match self {
+            Self::Authority(_) => Some(
+                "make it with basicConstraints CA:FALSE, as `openssl req -x509 -addext \
+                 basicConstraints=CA:FALSE` does",
+            ),
+            Self::NoTls(_) => Some("write http, or name the port that does"),
+            _ => None,
+        }
+    }
+
     /// Whether its words say everything, so that the cause need not be added.
     pub fn is_explained(&self) -> bool {
         !matches!(
             self,
-            Self::Certificate(_) | Self::Cut(_) | Self::Handshake(_)
+            Self::Certificate(_) | Self::Cut(_) | Self::Silent(_) | Self::Handshake(_)
         )
     }
 
     /// Whether the server could be reached, but is not the right one.
     pub fn is_of_the_certificate(&self) -> bool {
-        !matches!(self, Self::NoTls(_) | Self::Cut(_) | Self::Handshake(_))
+        !matches!(
+            self,
+            Self::NoTls(_) | Self::Cut(_) | Self::Silent(_) | Self::Handshake(_)
+        )
+    }
+
+    /// The same, or [`HandshakeDistrust::NoTls`] if it met with silence and plain HTTP is
+    /// answered on another connection, which the caller makes. That takes two seconds at
+    /// most.
+    #[must_use]
+    pub async fn or_plain<E>(
+        self,
+        target: &Uri,
+        again: impl Future<Output = Result<ServerStream, E>>,
+    ) -> Self {
+        match self {
+            Self::Silent(error) if answers_plain_http(target, again).await => Self::NoTls(error),
+            other => other,
+        }
     }
 }
 

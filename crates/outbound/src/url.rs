@@ -21,10 +21,16 @@ pub struct ServerUrl {
 /// A text is not the URL of a server. It is not repeated, since it may contain a
 /// password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "this is not a URL of a server: write http://host:port or https://host:port and, if it has one, its base path; no user, no query"
-)]
+#[error("this is not a URL of a server")]
 pub struct ServerUrlFault;
+
+impl ServerUrlFault {
+    /// What to do about it.
+    pub const fn help(self) -> &'static str {
+        "write http://host:port or https://host:port and, if it has one, its base path; no user, \
+         no query"
+    }
+}
 
 impl ServerUrl {
     /// Whether the server uses TLS.
@@ -35,11 +41,28 @@ impl ServerUrl {
     /// Whether it is on this machine: `localhost` (RFC 6761 section 6.3) or a
     /// loopback address.
     pub fn is_loopback(&self) -> bool {
-        let address = self.name().parse::<IpAddr>();
         // A dot at the end of a name changes nothing about it (RFC 1034 section 3.1).
         let name = self.name().trim_end_matches('.');
-        name.eq_ignore_ascii_case("localhost")
-            || address.is_ok_and(|it| it.to_canonical().is_loopback())
+        name.eq_ignore_ascii_case("localhost") || self.address().is_some_and(|it| it.is_loopback())
+    }
+
+    /// Whether connections to it stay on this machine: beside what is
+    /// [loopback](Self::is_loopback) names under `localhost` (RFC 6761 section 6.3), and
+    /// `0.0.0.0` and `::`, which connect to this machine. Whoever resolves such a name may know
+    /// another address for it, so it is no reason to send secrets in the open.
+    pub fn stays_here(&self) -> bool {
+        let name = self.name().trim_end_matches('.').to_ascii_lowercase();
+        let address = self.address();
+        self.is_loopback()
+            || name.ends_with(".localhost")
+            || address.is_some_and(|it| it.is_unspecified())
+    }
+
+    /// The address that it is named by, if it is; one of IPv4 that is written as one of IPv6 is
+    /// of IPv4 (RFC 4291 section 2.5.5.2).
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        let address = self.name().parse::<IpAddr>().ok()?;
+        Some(address.to_canonical())
     }
 
     /// The value of `Host` for the server.
@@ -173,6 +196,33 @@ mod tests {
                 url.parse::<ServerUrl>().unwrap().is_loopback(),
                 here,
                 "{url}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_connects_to_this_machine_is_more_than_loopback() {
+        for (url, here) in [
+            ("https://localhost", true),
+            ("https://127.8.0.1", true),
+            ("https://[::ffff:127.0.0.9]", true),
+            ("https://foo.localhost", true),
+            ("https://a.b.LOCALHOST.:8443", true),
+            ("https://0.0.0.0", true),
+            ("https://[::]:8443", true),
+            ("https://[::ffff:0.0.0.0]", true),
+            ("https://foolocalhost", false),
+            ("https://localhost.example", false),
+            ("https://0.0.0.1", false),
+            ("https://192.0.2.1", false),
+        ] {
+            let url: ServerUrl = url.parse().unwrap();
+            assert_eq!(url.stays_here(), here, "{url}");
+        }
+        for plain in ["http://foo.localhost", "http://0.0.0.0", "http://[::]"] {
+            assert!(
+                !plain.parse::<ServerUrl>().unwrap().is_loopback(),
+                "{plain}"
             );
         }
     }

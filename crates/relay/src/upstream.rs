@@ -30,7 +30,7 @@ use crate::error::RelayError;
 use crate::upload::Upload;
 use countersign_outbound::{
     H2, HTTP_1_1, HandshakeDistrust, OutboundProxy, OutboundTls, RootsFault, ServerConnector,
-    ServerUrl, TooSlow, TrustedRoots, client_config,
+    ServerUrl, TooSlow, TrustedRoots, client_config, failure_help,
 };
 
 /// Roughly the longest header section of an answer that is read, in bytes: what arrives
@@ -412,10 +412,14 @@ fn is_distrusted(error: &(dyn Error + 'static)) -> bool {
         .any(HandshakeDistrust::is_of_the_certificate)
 }
 
-/// The error and its causes in one line.
+/// The error and its causes in one line, with what to do about it, if there is something to do.
 fn chain(error: &(dyn Error + 'static)) -> String {
     let texts: Vec<String> = causes(error).map(ToString::to_string).collect();
-    texts.join(": ")
+    let texts = texts.join(": ");
+    match failure_help(error) {
+        Some(help) => format!("{texts} ({help})"),
+        None => texts,
+    }
 }
 
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {

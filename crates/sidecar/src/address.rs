@@ -23,13 +23,23 @@ pub enum SidecarAddress {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressFault {
     /// It cannot be read.
-    #[error(
-        "{0:?} is not an address: write /path/to.sock, unix:/path/to.sock, 127.0.0.1:9001 or [::1]:9001"
-    )]
+    #[error("{0:?} is not an address")]
     Unreadable(String),
     /// The address can be reached from other machines.
-    #[error("other machines can reach {0}: a sidecar listens on 127.0.0.1 or [::1] only")]
+    #[error("other machines can reach {0}, where a sidecar does not listen")]
     Open(SocketAddr),
+}
+
+impl AddressFault {
+    /// What to do about it.
+    pub const fn help(&self) -> &'static str {
+        match self {
+            Self::Unreadable(_) => {
+                "write /path/to.sock, unix:/path/to.sock, 127.0.0.1:9001 or [::1]:9001"
+            }
+            Self::Open(_) => "write a port of 127.0.0.1 or [::1], or a socket file",
+        }
+    }
 }
 
 /// Why it is not possible to listen at an address.

@@ -82,6 +82,32 @@ pub fn closing_tls() -> SocketAddr {
     })
 }
 
+/// A port that speaks plain HTTP and closes on anything else without a word, as some do.
+#[must_use]
+pub fn closing_http() -> SocketAddr {
+    listen_blocking(|mut stream| {
+        let mut begun = [0; 4096];
+        let read = stream.read(&mut begun).unwrap_or_default();
+        if begun.get(..read).is_some_and(|it| it.starts_with(b"GET /")) {
+            let _ = stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+        }
+    })
+}
+
+/// A port that speaks TLS and answers plain HTTP with a 400 that does not say so.
+#[must_use]
+pub fn taciturn_tls() -> SocketAddr {
+    listen_blocking(|mut stream| {
+        let mut hello = [0; 4096];
+        let _ = stream.read(&mut hello);
+        let answer: &[u8] = match hello.starts_with(&[0x16, 0x03]) {
+            true => b"\x16\x03\x03\x00\x7a",
+            false => b"HTTP/1.1 400 Bad Request\r\nContent-Length: 3\r\n\r\nBad",
+        };
+        let _ = stream.write_all(answer);
+    })
+}
+
 /// A listener on a free port of 127.0.0.1, for whoever accepts by himself.
 #[must_use]
 pub fn free_port() -> (BlockingListener, SocketAddr) {

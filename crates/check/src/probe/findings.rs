@@ -87,11 +87,9 @@ fn lives(lived: &Lived) -> String {
 fn lifetime(login: &Lived, stated: StatedLives) -> CheckFinding {
     let mut said = format!("access tokens live {}", lives(login));
     if login.access.is_zero() {
-        return CheckFinding::new(
-            "lifetime",
-            CheckVerdict::Bad,
-            said + ": they are dead on arrival, look at the clocks",
-        );
+        let said = said + ": they are dead on arrival";
+        let check = CheckFinding::new("lifetime", CheckVerdict::Bad, said);
+        return check.with_help("look at the clocks");
     }
     let is_far =
         |promised: &Duration| login.access.abs_diff(*promised).as_secs() * 20 > promised.as_secs();
@@ -127,8 +125,9 @@ fn guarded(works: bool) -> CheckFinding {
             "it takes the access token",
         );
     }
-    let said = "it refuses a fresh access token: is it a path that this account may read?";
+    let said = "it refuses a fresh access token";
     CheckFinding::new("guarded path", CheckVerdict::Doubtful, said)
+        .with_help("is it a path that this account may read?")
 }
 
 fn rotation(rotates: bool) -> CheckFinding {
@@ -152,9 +151,13 @@ fn reuse(reuse: Reuse, survives: Option<bool>, dialect: &Dialect) -> CheckFindin
     }
     if matches!(reuse, Reuse::Refused(_)) && retries {
         found = CheckVerdict::Doubtful;
-        said.push_str("; the dialect lets a client try a lost refresh again, which costs a login here: `lost_refresh = \"login\"` would say so");
+        said.push_str(
+            "; the dialect lets a client try a lost refresh again, which costs a login here",
+        );
     }
-    CheckFinding::new("reuse", found, said)
+    let help = (found == CheckVerdict::Doubtful)
+        .then_some("`lost_refresh = \"login\"` in the dialect would say so");
+    CheckFinding::new("reuse", found, said).with_help_of(help)
 }
 
 fn old_access(lives: bool) -> CheckFinding {
@@ -203,7 +206,11 @@ fn stopped(stopped: &Stopped) -> CheckFinding {
             );
             CheckFinding::new(at, CheckVerdict::Refused, said)
         }
-        Unanswered::Unreached(why) => CheckFinding::new(at, CheckVerdict::Unreachable, why),
-        Unanswered::Unintelligible(why) => CheckFinding::new(at, CheckVerdict::Bad, why),
+        Unanswered::Unreached(why, help) => {
+            CheckFinding::new(at, CheckVerdict::Unreachable, why).with_help_of(help.as_deref())
+        }
+        Unanswered::Unintelligible(why, help) => {
+            CheckFinding::new(at, CheckVerdict::Bad, why).with_help_of(*help)
+        }
     }
 }

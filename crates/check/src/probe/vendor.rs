@@ -37,10 +37,10 @@ pub(super) struct Vendor<'p> {
 pub(super) enum Unanswered {
     /// The vendor refuses.
     Refused(RefusedBy),
-    /// The vendor does not answer.
-    Unreached(String),
-    /// It answers something else.
-    Unintelligible(String),
+    /// The vendor does not answer; what to do about it.
+    Unreached(String, Option<String>),
+    /// It answers something else; what to do about it.
+    Unintelligible(String, Option<&'static str>),
 }
 
 /// Tokens, and how long they live.
@@ -84,7 +84,7 @@ impl Vendor<'_> {
             .body(Bytes::new())
             .map_err(|it| unsendable(&it))?;
         let presented = self.dialect.present(access.expose(), self.extra);
-        let presented = presented.map_err(|it| Unanswered::Unintelligible(it.to_string()))?;
+        let presented = presented.map_err(|it| Unanswered::Unintelligible(it.to_string(), None))?;
         request.headers_mut().extend(presented);
         let (response, now) = send(request, self.url, self.api).await?;
         let nothing = ClientValues::default();
@@ -115,6 +115,7 @@ impl Vendor<'_> {
         let UnderstoodReply::Granted(mut granted) = understood else {
             return Err(Unanswered::Unintelligible(
                 "the reply has no token".to_owned(),
+                None,
             ));
         };
         let took = SystemClock.now().since(begun);
@@ -133,7 +134,7 @@ impl Vendor<'_> {
         let request = self.dialect.request(operation, self.variant, asking);
         let request = request.ok_or_else(|| {
             let why = self.dialect.why_unwritable(operation, self.variant, asking);
-            Unanswered::Unintelligible(why.to_string())
+            Unanswered::Unintelligible(why.to_string(), None)
         })?;
         let (response, now) = send(request, self.auth_url, self.transport).await?;
         let told = self
@@ -142,7 +143,7 @@ impl Vendor<'_> {
         match told {
             Ok(UnderstoodReply::Refused(by)) => Err(Unanswered::Refused(discreet(by, asking))),
             Ok(understood) => Ok((understood, now)),
-            Err(why) => Err(Unanswered::Unintelligible(why.to_string())),
+            Err(why) => Err(Unanswered::Unintelligible(why.to_string(), why.help())),
         }
     }
 }
@@ -156,7 +157,7 @@ async fn send(
     let (path, query) = (request.uri().path(), request.uri().query());
     *request.uri_mut() = url.target(path, query).map_err(|it| unsendable(&it))?;
     let response = transport.send(request).await;
-    let response = response.map_err(|it| Unanswered::Unreached(it.to_string()))?;
+    let response = response.map_err(|it| Unanswered::Unreached(it.message, it.help))?;
     Ok((response, SystemClock.now()))
 }
 
@@ -173,7 +174,7 @@ fn discreet(by: RefusedBy, asking: &ClientValues<'_>) -> RefusedBy {
 }
 
 fn unsendable(error: &http::Error) -> Unanswered {
-    Unanswered::Unintelligible(error.to_string())
+    Unanswered::Unintelligible(error.to_string(), None)
 }
 
 /// Told lives count, and otherwise the ends, from what the vendor tells of its

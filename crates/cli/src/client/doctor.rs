@@ -82,7 +82,10 @@ pub(super) async fn run(args: &DoctorArgs, output: &mut Output) -> Result<(), Fa
         all.push(Findings {
             profile: name.clone(),
             checks: mistakes
-                .map(|it| CheckFinding::new("profile", CheckVerdict::Bad, it.to_string()))
+                .map(|it| {
+                    CheckFinding::new("profile", CheckVerdict::Bad, it.wrong())
+                        .with_help_of(it.help.as_deref())
+                })
                 .collect(),
             measured: None,
         });
@@ -140,13 +143,16 @@ impl Findings {
     }
 }
 
-/// The checks for people, one to a line.
+/// The checks for people, one to a line, and below it what to do about it.
 fn table(checks: &[CheckFinding]) -> String {
     let mut table = Table::headless();
     for check in checks {
         let took = check.took.map(|it| format!(" ({} ms)", it.as_millis()));
         let said = format!("{}{}", check.said, took.unwrap_or_default());
         table.row([check.found.name(), check.name, &said]);
+        if let Some(help) = &check.help {
+            table.row(["", "", &format!("help: {help}")]);
+        }
     }
     table.text()
 }

@@ -1,8 +1,10 @@
 //! `countersign login`: logs in now, and stores the tokens.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use countersign_check::printable;
 use countersign_client::profile::SessionStorage;
-use countersign_client::{Profile, SessionStatus, Timestamp, TokenOperation};
+use countersign_client::{Profile, SessionStatus, Timestamp, TokenEventKind, TokenOperation};
 use serde_json::{Value, json};
 
 use super::failure::failure;
@@ -37,13 +39,21 @@ pub(super) async fn run(args: &LoginArgs, output: &mut Output) -> Result<(), Fai
     let profile = args.profiles.named(&args.profile)?;
     let transcript = Transcript::new(output);
     let secret = open::secret(&profile).await?;
-    let source = open::source_with(&profile, secret, &transcript)?;
+    let left = Arc::new(Mutex::new(None));
+    let noted = Arc::clone(&left);
+    let source = open::source_with(&profile, secret, &transcript, move |event| {
+        if let TokenEventKind::FormerSessionLeft(error) = &event.kind {
+            *noted.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
+        }
+    })?;
     let outcome = source.login().await;
     let login = transcript.last(TokenOperation::Login);
     match outcome {
         Ok(_) => {
             let status = source.status().await.map_err(|it| failure(&it))?;
+            let left = left.lock().unwrap_or_else(PoisonError::into_inner).take();
             let mut document = transcript.added_to(document(&profile, &status));
+            document["former_session_error"] = left.map(|it| failure(&it).document()).into();
             if let Some(login) = login {
                 document["exchange"] = login;
             }

@@ -6,7 +6,7 @@ use countersign_check::printable;
 use countersign_client::profile::SecretPlace;
 use countersign_client::{
     AccessToken, Clock, Error, HttpTransport, Profile, SecretSource, SessionStatus, SystemClock,
-    TokenSource, TokenSourceBuilder,
+    TokenEvent, TokenSource, TokenSourceBuilder,
 };
 use countersign_dialect::{ExtraParts, Secret};
 use countersign_outbound::{ServerUrl, TrustedRoots};
@@ -25,15 +25,16 @@ pub(super) fn source(profile: &Profile, transcript: &Transcript) -> Result<Token
     built.map_err(|it| failure(&it))
 }
 
-/// The source of a profile whose secret is at hand. What it asks of the vendor is
-/// written down.
+/// The source of a profile whose secret is at hand, with a hook for its events. What it asks
+/// of the vendor is written down.
 pub(super) fn source_with(
     profile: &Profile,
     secret: Secret,
     transcript: &Transcript,
+    hook: impl Fn(&TokenEvent) + Send + Sync + 'static,
 ) -> Result<TokenSource, Failure> {
-    let built = builder(profile, transcript)?.secret(secret).build();
-    built.map_err(|it| failure(&it))
+    let builder = builder(profile, transcript)?.secret(secret).on_event(hook);
+    builder.build().map_err(|it| failure(&it))
 }
 
 fn builder(profile: &Profile, transcript: &Transcript) -> Result<TokenSourceBuilder, Failure> {

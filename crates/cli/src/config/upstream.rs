@@ -81,7 +81,9 @@ fn url() -> ValueKind<ServerUrl> {
     let read = |value: &TomlValue<'_>, _: &Path| {
         let parsed = value.text()?.parse();
         parsed
-            .map_err(|fault: ServerUrlFault| value.blame(fault.to_string(), None))
+            .map_err(|fault: ServerUrlFault| {
+                value.blame(fault.to_string(), Some(fault.help().to_owned()));
+            })
             .ok()
     };
     ValueKind::new(read, |it: &ServerUrl| json!(it.to_string()))

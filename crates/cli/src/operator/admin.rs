@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use countersign_check::printable;
+use countersign_dialect::redirect_target;
 use countersign_outbound::{HandshakeDistrust, SpeaksTls, failure_reason};
 use countersign_store::random::random;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 
@@ -107,7 +109,7 @@ impl Admin {
         let response = response.map_err(|lost| match lost {
             NoAnswer::NotSent(failure) => failure,
             NoAnswer::Distrusted(why) => self.distrusted(&why),
-            NoAnswer::WrongScheme(why) => self.wrong_scheme(&why),
+            NoAnswer::WrongScheme(why, help) => self.wrong_scheme(&why, help),
             NoAnswer::Unreached(error) | NoAnswer::Broken(error) => {
                 self.unreachable(&failure_reason(&*error))
             }
@@ -125,11 +127,11 @@ impl Admin {
         let body = Limited::new(body, MAX_ANSWER).collect().await;
         let body = body.map_err(NoAnswer::Broken)?;
         tracing::debug!(method = %call.method, %uri, status = parts.status.as_u16(), "asked");
-        let body = body.to_bytes();
-        if !is_https(&uri) && SpeaksTls::is_told_in(parts.status, &body) {
-            return Err(NoAnswer::WrongScheme(SpeaksTls.to_string()));
+        let response = Response::from_parts(parts, body.to_bytes());
+        match says_or_speaks_tls(&uri, &response).await {
+            true => Err(NoAnswer::speaks_tls()),
+            false => Ok(response),
         }
-        Ok(Response::from_parts(parts, body))
     }
 
     /// Whether it broke off because the other end speaks TLS.
@@ -139,7 +141,7 @@ impl Admin {
         };
         let again = open(&uri);
         match !is_https(&uri) && SpeaksTls::is_why(&*error, again).await {
-            true => NoAnswer::WrongScheme(SpeaksTls.to_string()),
+            true => NoAnswer::speaks_tls(),
             false => NoAnswer::Broken(error),
         }
     }
@@ -179,15 +181,21 @@ impl Admin {
             Ok(problem) if problem["code"].is_string() => {
                 Err(self.problem_failure(status, &problem))
             }
-            _ => Err(Failure::failed(format!(
-                "{} answered {status}, and not as a Countersign server does",
-                self.address.url
-            ))
-            .with_help(format!(
-                "is the URL right? It comes from {}",
-                self.address.source
-            ))),
+            _ => Err(self.foreign(response)),
         }
+    }
+
+    /// What another program answers.
+    fn foreign(&self, response: &Response<Bytes>) -> Failure {
+        let Address { url, source, .. } = &self.address;
+        let status = response.status();
+        let to = redirect_target(response.headers()).filter(|_| status.is_redirection());
+        let to = to.map(|to| format!(" with a redirect to {to}"));
+        Failure::failed(format!(
+            "{url} answered {status}{}, and not as a Countersign server does",
+            to.unwrap_or_default()
+        ))
+        .with_help(format!("is the URL right? It comes from {source}"))
     }
 
     /// A problem that the server told (RFC 9457).
@@ -207,10 +215,10 @@ impl Admin {
         failure.with_details(json!({ "problem": problem }))
     }
 
-    fn wrong_scheme(&self, why: &str) -> Failure {
+    fn wrong_scheme(&self, why: &str, help: &str) -> Failure {
         let Address { url, source, .. } = &self.address;
         Failure::unavailable(format!("{url}: {why}"))
-            .with_help(format!("the URL comes from {source}"))
+            .with_help(format!("{help}. The URL comes from {source}"))
     }
 
     fn distrusted(&self, why: &str) -> Failure {
@@ -238,18 +246,37 @@ enum NoAnswer {
     NotSent(Failure),
     /// The server is not the one that was meant, as far as its certificate tells.
     Distrusted(String),
-    /// TLS was spoken where it is not spoken.
-    WrongScheme(String),
+    /// TLS was spoken where it is not spoken, or the other way round; what to do about it.
+    WrongScheme(String, &'static str),
     /// No connection was made.
     Unreached(Box<dyn std::error::Error + Send + Sync>),
     /// The connection broke off; the server may have done it.
     Broken(Box<dyn std::error::Error + Send + Sync>),
 }
 
+impl NoAnswer {
+    fn speaks_tls() -> Self {
+        Self::WrongScheme(SpeaksTls.to_string(), SpeaksTls::HELP)
+    }
+}
+
+/// Whether an answer in the open is one of a port for TLS: it says so, or it is no Countersign
+/// server's and TLS is spoken there.
+async fn says_or_speaks_tls(uri: &Uri, response: &Response<Bytes>) -> bool {
+    let (status, body) = (response.status(), response.body());
+    let is_odd = status == StatusCode::BAD_REQUEST || status.is_redirection();
+    let is_foreign = is_odd && serde_json::from_slice::<IgnoredAny>(body).is_err();
+    !is_https(uri)
+        && is_foreign
+        && (SpeaksTls::is_told_in(status, body) || SpeaksTls::is_spoken_by(open(uri)).await)
+}
+
 fn unconnected(error: io::Error) -> NoAnswer {
     let of_tls = error.get_ref().and_then(|it| it.downcast_ref());
     match of_tls {
-        Some(why @ HandshakeDistrust::NoTls(_)) => NoAnswer::WrongScheme(why.to_string()),
+        Some(why @ HandshakeDistrust::NoTls(_)) => {
+            NoAnswer::WrongScheme(why.to_string(), why.help().unwrap_or_default())
+        }
         Some(why) if why.is_of_the_certificate() => NoAnswer::Distrusted(why.to_string()),
         _ => NoAnswer::Unreached(error.into()),
     }

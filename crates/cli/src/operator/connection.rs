@@ -34,8 +34,10 @@ async fn reach(address: &Address, uri: &Uri) -> io::Result<Sender> {
     }
     let config = client_config(&address.roots, &[b"http/1.1"]).map_err(io::Error::other)?;
     let name = ServerName::try_from(bare(uri).to_owned()).map_err(io::Error::other)?;
-    let wire = OutboundTls::new(config, name).secured(wire).await;
-    speak(wire.map_err(io::Error::other)?).await
+    match OutboundTls::new(config, name).secured(wire).await {
+        Ok(wire) => speak(wire).await,
+        Err(why) => Err(io::Error::other(why.or_plain(uri, open(uri)).await)),
+    }
 }
 
 /// A connection on which nothing is said yet.

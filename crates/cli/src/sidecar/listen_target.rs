@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use countersign_client::Profile;
-use countersign_sidecar::SidecarAddress;
+use countersign_sidecar::{AddressFault, SidecarAddress};
 
+use crate::argument_fault::ArgumentFault;
 use crate::exit::Failure;
 
 /// A profile, and where to listen for it.
@@ -18,9 +19,9 @@ pub(super) struct ListenTarget {
 }
 
 impl FromStr for ListenTarget {
-    type Err = String;
+    type Err = ArgumentFault;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, ArgumentFault> {
         let (profile, address) = match text.split_once('=') {
             Some((profile, address)) => (profile, Some(address)),
             None => (text, None),
@@ -28,8 +29,9 @@ impl FromStr for ListenTarget {
         let address = address.map(str::parse).transpose();
         Ok(Self {
             profile: profile.to_owned(),
-            address: address
-                .map_err(|fault: countersign_sidecar::AddressFault| fault.to_string())?,
+            address: address.map_err(|fault: AddressFault| {
+                ArgumentFault::new(fault.to_string()).with_help(fault.help())
+            })?,
         })
     }
 }
@@ -42,8 +44,9 @@ impl ListenTarget {
             return Ok(address.clone());
         }
         match &profile.listen {
-            Some(listen) => listen.parse().map_err(|fault| {
+            Some(listen) => listen.parse().map_err(|fault: AddressFault| {
                 Failure::usage(format!("listen of profile {}: {fault}", profile.name))
+                    .with_help(fault.help())
             }),
             None => in_runtime_directory(&profile.name),
         }

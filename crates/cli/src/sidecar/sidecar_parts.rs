@@ -32,7 +32,10 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 impl SidecarParts {
     /// Reads the files that a profile names.
     pub(super) fn load(profile: &Profile) -> Result<Self, Failure> {
-        let named = |fault: String| Failure::usage(format!("profile {}: {fault}", profile.name));
+        let named = |fault: PartFault| {
+            let said = format!("profile {}: {}", profile.name, fault.said);
+            Failure::usage(said).with_help_of(fault.help)
+        };
         let key = profile.key_file.as_deref().map(key).transpose();
         let roots = profile.roots.as_deref().map(roots).transpose();
         Ok(Self {
@@ -53,8 +56,10 @@ impl SidecarParts {
             ..UpstreamTimeouts::default()
         };
         let proxy = profile.proxies().proxy_for(&profile.url);
-        let proxy =
-            proxy.map_err(|fault| Failure::usage(format!("profile {}: {fault}", profile.name)))?;
+        let proxy = proxy.map_err(|fault| {
+            let said = format!("profile {}: {fault}", profile.name);
+            Failure::usage(said).with_help_of(fault.help())
+        })?;
         let setup = SidecarSetup {
             name: profile.name.parse().map_err(Failure::bug)?,
             source: source.map_err(|error| failure(&error))?,
@@ -80,29 +85,50 @@ impl SidecarParts {
     }
 }
 
+/// What is wrong with a file, and what to do about it.
+struct PartFault {
+    said: String,
+    help: Option<String>,
+}
+
+impl PartFault {
+    fn new(said: String) -> Self {
+        Self { said, help: None }
+    }
+
+    fn with_help(self, help: String) -> Self {
+        Self {
+            help: Some(help),
+            ..self
+        }
+    }
+}
+
 /// The key in a file that not everybody can read.
-fn key(path: &Path) -> Result<Secret, String> {
+fn key(path: &Path) -> Result<Secret, PartFault> {
     let shown = path.display();
-    let cannot = |error: std::io::Error| format!("key_file {shown} cannot be read: {error}");
+    let cannot =
+        |error: std::io::Error| PartFault::new(format!("key_file {shown} cannot be read: {error}"));
     let file = NamedFile::key(path).map_err(cannot)?;
     if file.metadata().permissions().mode() & 0o007 != 0 {
-        return Err(format!(
-            "everybody can read key_file {shown}: run `chmod o= {shown}`"
-        ));
+        let fault = PartFault::new(format!("everybody can read key_file {shown}"));
+        return Err(fault.with_help(format!("run `chmod o= {shown}`")));
     }
     let text = file.text(NamedFile::LARGEST_SECRET).map_err(cannot)?;
     let key = Secret::from(text.trim_end_matches(['\n', '\r']));
     let fits = key.expose().len() >= SHORTEST_KEY
         && key.expose().bytes().all(|byte| byte.is_ascii_graphic());
     fits.then_some(key).ok_or_else(|| {
-        format!(
-            "key_file {shown} holds no key: write one of at least {SHORTEST_KEY} letters and digits"
-        )
+        PartFault::new(format!("key_file {shown} holds no key")).with_help(format!(
+            "write one of at least {SHORTEST_KEY} letters and digits"
+        ))
     })
 }
 
-fn roots(path: &Path) -> Result<TrustedRoots, String> {
+fn roots(path: &Path) -> Result<TrustedRoots, PartFault> {
     let read = NamedFile::open(path).and_then(|it| it.bytes(NamedFile::LARGEST_TEXT));
     read.map(|it| TrustedRoots::Pem(it.to_vec()))
-        .map_err(|error| format!("roots {} cannot be read: {error}", path.display()))
+        .map_err(|error| {
+            PartFault::new(format!("roots {} cannot be read: {error}", path.display()))
+        })
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use countersign_testing::listening::{alerting_tls, closing_tls};
+use countersign_testing::listening::{alerting_tls, closing_http, closing_tls, taciturn_tls};
 
 use crate::run::Ran;
 use crate::stage::{Stage, vendor};
@@ -116,11 +116,15 @@ fn a_port_of_the_other_scheme_is_named() {
     let stage = Stage::start();
     let plain = format!("http://{}", alerting_tls());
     let silent = format!("http://{}", closing_tls());
+    let taciturn = format!("http://{}", taciturn_tls());
     let https = stage.sandbox.url().replace("http://", "https://");
+    let closing = format!("https://{}", closing_http());
     for (url, words) in [
         (&*plain, "write https://"),
         (&silent, "write https://"),
+        (&taciturn, "write https://"),
         (&https, "write http,"),
+        (&closing, "write http,"),
     ] {
         stage.profiles(&stage.profile(url, "secret_file = '~/secret'"));
         for command in [
@@ -129,10 +133,32 @@ fn a_port_of_the_other_scheme_is_named() {
             &["doctor", "pay", "--json"],
         ] {
             let ran = stage.run(command).code(69);
-            assert!(said(&ran).contains(words), "{command:?}: {}", said(&ran));
+            let help = match command.contains(&"--json") {
+                true => format!("\"help\": \"{words}"),
+                false => format!("help: {words}"),
+            };
+            assert!(said(&ran).contains(&help), "{command:?}: {}", said(&ran));
             assert!(!said(&ran).contains("InvalidContentType"), "{}", said(&ran));
         }
         let _ = std::fs::remove_dir_all(stage.file(".local"));
+    }
+}
+
+#[test]
+fn a_port_of_the_other_scheme_is_named_where_the_api_is_elsewhere() {
+    let stage = Stage::start();
+    for (url, words) in [
+        (format!("http://{}", closing_tls()), "write https://"),
+        (format!("https://{}", closing_http()), "write http,"),
+    ] {
+        let auth = format!(
+            "auth_url = '{}'\nsecret_file = '~/secret'",
+            stage.sandbox.url()
+        );
+        stage.profiles(&stage.profile(&url, &auth));
+        let ran = stage.run(&["request", "pay", "GET", "/"]).code(69);
+        assert!(said(&ran).contains(words), "{url}: {}", said(&ran));
+        stage.assert_discreet(&ran);
     }
 }
 

@@ -127,6 +127,8 @@ fn a_further_part_of_the_credential_reaches_the_vendor_and_not_the_command() {
         ("", 64, "extra.key is missing"),
         ("key = { file = '~/none' }", 64, "extra.key"),
         ("key = { env = 'ACME_NONE' }", 64, "ACME_NONE"),
+        ("kez = 'k1'", 64, "did you mean `key`?"),
+        ("other = 'k1'", 64, "it has `key`"),
     ] {
         let ran = exec(extra).code(code);
         assert!(ran.stderr.contains(named), "{extra}: {}", ran.stderr);

@@ -6,7 +6,9 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use countersign_testing::listening::{alerting_tls, closing_tls, listen_blocking, nowhere};
+use countersign_testing::listening::{
+    alerting_tls, closing_http, closing_tls, listen_blocking, nowhere, taciturn_tls,
+};
 use countersign_testing::raw::read_head_blocking;
 
 use crate::run::{Ran, command, finish};
@@ -86,7 +88,11 @@ fn the_scheme_of_a_wrong_port_is_named() {
     let server = Server::start();
     let plain = format!("http://{}", alerting_tls());
     let silent = format!("http://{}", closing_tls());
+    let taciturn = format!("http://{}", taciturn_tls());
+    let closing = format!("https://{}", closing_http());
     for (url, words) in [
+        (taciturn, "write https://"),
+        (closing, "write http,"),
         (server.url().replace("http://", "https://"), "write http,"),
         (plain, "write https://"),
         (silent, "write https://"),
@@ -182,6 +188,25 @@ fn another_program_on_the_port_is_told_from_a_server() {
     ] {
         let ran = listing_from(answer(status, body)).code(1);
         assert!(ran.stderr.contains("is the URL right?"), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_redirect_is_told_with_where_it_leads() {
+    for (to, told) in [
+        (
+            "https://admin.example:8443/admin/v1/accounts?planted",
+            "https://admin.example:8443/admin",
+        ),
+        (
+            "https://ann:planted@admin.example/#x",
+            "https://admin.example/",
+        ),
+        ("/login", "/login"),
+    ] {
+        let ran = listing_from(answer(&format!("302 Found\r\nLocation: {to}"), "")).code(1);
+        assert!(ran.stderr.contains(told), "{}", ran.stderr);
+        assert!(!ran.stderr.contains("planted"), "{}", ran.stderr);
     }
 }
 

@@ -4,7 +4,7 @@ mod split;
 mod storage;
 mod values;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -196,7 +196,7 @@ impl ProfileReader<'_, '_> {
         };
         let login = self.table.require("login").and_then(|it| values::word(&it));
         let secret = self.secret();
-        let extra = self.extra();
+        let extra = self.extra(dialect.as_deref());
         let storage = self.storage();
         let budget = self.budget(dialect.as_deref().zip(variant));
         let static_key = self.static_key(dialect.as_deref());
@@ -292,12 +292,23 @@ impl ProfileReader<'_, '_> {
         }
     }
 
-    fn extra(&self) -> BTreeMap<String, ExtraPart> {
+    fn extra(&self, dialect: Option<&Dialect>) -> BTreeMap<String, ExtraPart> {
         let table = self.table.get("extra").and_then(|it| it.table());
-        let entries = table.iter().flat_map(TomlTable::entries);
-        entries
-            .filter_map(|(key, value)| Some((key.name.to_owned(), self.extra_part(&value)?)))
-            .collect()
+        let known = dialect.map(|it| (it.name(), it.extra_names()));
+        let mut parts = BTreeMap::new();
+        for (key, value) in table.iter().flat_map(TomlTable::entries) {
+            if let (Some(table), Some((dialect, known))) = (&table, &known)
+                && !known.contains(key.name)
+            {
+                let help = did_you_mean(key.name, known.iter().copied());
+                let message = format!("is not a part of a credential of {dialect}");
+                table.blame_key(&key, message, help.or_else(|| parts_of(known)));
+            }
+            if let Some(part) = self.extra_part(&value) {
+                parts.insert(key.name.to_owned(), part);
+            }
+        }
+        parts
     }
 
     /// A text, or a table that says where the part is stored.
@@ -352,6 +363,12 @@ impl ProfileReader<'_, '_> {
     }
 }
 
+/// The parts that may be given.
+fn parts_of(known: &BTreeSet<&str>) -> Option<String> {
+    let known: Vec<_> = known.iter().map(|name| format!("`{name}`")).collect();
+    (!known.is_empty()).then(|| format!("it has {}", known.join(", ")))
+}
+
 /// The largest dialect file, in bytes.
 const LARGEST_DIALECT: u64 = 1 << 20;
 
@@ -379,7 +396,7 @@ fn shipped(value: &TomlValue<'_>, name: &str) -> Option<&'static str> {
 fn url(value: &TomlValue<'_>, danger_plain_http: bool) -> Option<ServerUrl> {
     let parsed = value.text()?.parse::<ServerUrl>();
     let url = parsed
-        .map_err(|fault| value.blame(fault.to_string(), None))
+        .map_err(|fault| value.blame(fault.to_string(), Some(fault.help().to_owned())))
         .ok()?;
     if !url.is_https() && !url.is_loopback() && !danger_plain_http {
         let help = "write https, or `danger_plain_http = true` if nobody can listen on the way";
@@ -398,8 +415,9 @@ fn proxy(value: &TomlValue<'_>) -> Option<ProxyRules> {
     }
     let rules = ProxyRules::only(&text, "`proxy`");
     if let Err(fault) = &rules {
-        let help = "write \"none\" to use no proxy";
-        value.blame(format!("cannot be used: {fault}"), Some(help.to_owned()));
+        let own = fault.help().map(|it| format!("{it}; "));
+        let help = format!("{}write \"none\" to use no proxy", own.unwrap_or_default());
+        value.blame(format!("cannot be used: {fault}"), Some(help));
     }
     rules.ok()
 }

@@ -325,11 +325,37 @@ fn plain_http_to_another_machine_has_to_be_wanted() {
     );
 }
 
+/// A dialect that presents four further parts.
+const WITH_PARTS: &str = r#"
+schema = 1
+name = "parts"
+serves = ["client"]
+credential = { extra = ["shop", "a", "b", "c"] }
+session = { refresh = "none", login = "keeps" }
+[[login]]
+path = "/login"
+request.body = '{"login": "{login}", "password": "{secret}"}'
+reply.body = '{"token": "{access_token}", "ttl": "{access_expires_at:in}"}'
+[guard]
+present = [
+    { header = "Authorization", value = "Bearer {access_token}" },
+    { header = "X-Parts", value = "{extra.a}-{extra.b}-{extra.c}-{extra.shop}" },
+]
+"#;
+
 #[test]
 fn a_further_part_stands_there_or_is_kept_as_the_secret_is() {
-    let profile = one(
-        "[pay.extra]\nshop = '7'\na = { file = 'k' }\nb = { env = 'K' }\nc = { command = ['k'] }",
-    );
+    let directory = tempfile::tempdir().unwrap();
+    let dialect = directory.path().join("parts.toml");
+    std::fs::write(&dialect, WITH_PARTS).unwrap();
+    let least = LEAST.replace("b2binpay", dialect.to_str().unwrap());
+    let with = |parts: &str| {
+        let profiles = read(&format!("{least}[pay.extra]\n{parts}")).unwrap();
+        let profile = profiles.profile("pay").cloned();
+        profile.map_err(|it| it.to_string())
+    };
+    let profile =
+        with("shop = '7'\na = { file = 'k' }\nb = { env = 'K' }\nc = { command = ['k'] }").unwrap();
     let kept = |place| ExtraPart::Kept(place);
     let parts: Vec<_> = profile.extra.into_values().collect();
     assert_eq!(
@@ -348,9 +374,21 @@ fn a_further_part_stands_there_or_is_kept_as_the_secret_is() {
         "{ path = 'a' }",
         "[1]",
     ] {
-        let read = read(&format!("{LEAST}[pay.extra]\nkey = {wrong}")).unwrap();
-        let told = read.profile("pay").unwrap_err().to_string();
-        assert!(told.contains("/pay/extra/key"), "{wrong}: {told}");
+        let told = with(&format!("shop = {wrong}")).unwrap_err();
+        assert!(told.contains("/pay/extra/shop"), "{wrong}: {told}");
+    }
+    for (name, help) in [
+        ("shopp", "did you mean `shop`?"),
+        ("other", "it has `a`, `b`"),
+    ] {
+        let profiles = read(&format!("{least}[pay.extra]\n{name} = '7'")).unwrap();
+        let (_, mistakes) = profiles.faults().next().unwrap();
+        let told = mistakes.to_string();
+        assert!(
+            told.contains("is not a part of a credential of parts"),
+            "{told}"
+        );
+        assert!(told.contains(help), "{told}");
     }
 }
 

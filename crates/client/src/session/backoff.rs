@@ -145,6 +145,7 @@ impl ClientSession {
             refusal: mishap.refusal,
             status: mishap.status,
             detail: mishap.detail.to_owned(),
+            help: None,
             at: now,
             times: times.saturating_add(1),
             refused: before.as_ref().map_or(0, |before| before.refused),

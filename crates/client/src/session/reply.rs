@@ -88,6 +88,13 @@ impl ClientSession {
         self.unanswered(RequestDelivery::MaybeSent, Some(status), detail, now);
     }
 
+    /// Adds what to do about the failure that was noted last.
+    pub fn advise(&mut self, help: Option<String>) {
+        if let Some(failure) = &mut self.record.failure {
+            failure.help = help;
+        }
+    }
+
     fn unanswered(
         &mut self,
         sent: RequestDelivery,

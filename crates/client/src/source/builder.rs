@@ -243,7 +243,8 @@ impl TokenSourceBuilder {
 impl TokenSourceBuilder {
     fn server_url(&self, text: &str) -> Result<ServerUrl, Error> {
         let parsed = text.parse();
-        let url: ServerUrl = parsed.map_err(|it: ServerUrlFault| setup(it.to_string()))?;
+        let url: ServerUrl = parsed
+            .map_err(|fault: ServerUrlFault| setup(fault.to_string()).with_help(fault.help()))?;
         // RFC 6750 section 5.3: "Clients MUST always use TLS [RFC5246] (https) or
         // equivalent transport security when making requests with bearer tokens."
         if !url.is_https() && !self.danger_plain && !url.is_loopback() {

@@ -87,6 +87,7 @@ impl SourceEvents {
             "{}: the session before this one could not be ended: {}",
             self.profile, error.message
         ));
+        self.call_hook(TokenEventKind::FormerSessionLeft(error.clone()));
     }
 
     fn seconds_to(&self, end: Timestamp) -> u64 {

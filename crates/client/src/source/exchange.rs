@@ -18,9 +18,16 @@ pub(super) enum VendorReply {
     /// A reply that the dialect describes.
     Understood(Box<UnderstoodReply>),
     /// No reply.
-    Lost(RequestDelivery, String),
+    Lost(RequestDelivery, UnusableReply),
     /// A reply that the dialect does not describe, or whose signature is wrong.
-    Garbled(u16, String),
+    Garbled(u16, UnusableReply),
+}
+
+/// Why there is no reply, or none that can be used.
+pub(super) struct UnusableReply {
+    pub(super) why: String,
+    /// What to do about it, if there is something to do.
+    pub(super) help: Option<String>,
 }
 
 impl SourceSetup {
@@ -79,7 +86,10 @@ impl SourceSetup {
         request.extensions_mut().insert(context);
         let response = match self.transport.send(request).await {
             Ok(response) => response,
-            Err(error) => return VendorReply::Lost(error.delivery, error.message),
+            Err(error) => {
+                let (why, help) = (error.message, error.help);
+                return VendorReply::Lost(error.delivery, UnusableReply { why, help });
+            }
         };
         let now = self.clock.now();
         let understood = self
@@ -91,9 +101,10 @@ impl SourceSetup {
                 VendorReply::Understood(Box::new(UnderstoodReply::Refused(refusal)))
             }
             Ok(other) => VendorReply::Understood(Box::new(other)),
-            Err(why) => {
-                let why = without_secrets(why.to_string(), &secrets_of(&asking));
-                VendorReply::Garbled(response.status().as_u16(), why)
+            Err(fault) => {
+                let why = without_secrets(fault.to_string(), &secrets_of(&asking));
+                let help = fault.help().map(str::to_owned);
+                VendorReply::Garbled(response.status().as_u16(), UnusableReply { why, help })
             }
         }
     }

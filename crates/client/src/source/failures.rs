@@ -40,7 +40,9 @@ impl SourceSetup {
             }
             _ => format!("{name}: the {operation} failed: {detail}"),
         };
-        Error::new(kind, message).until(failure.retry_at)
+        Error::new(kind, message)
+            .with_help_of(failure.help.as_deref())
+            .until(failure.retry_at)
     }
 
     /// The vendor grants tokens that cannot be used.
@@ -83,7 +85,8 @@ impl SourceSetup {
             None => "the vendor, or another process that holds the lock of the store, is slow",
         };
         let message = format!("{name}: no token after {seconds} s: {why}");
-        Error::new(ErrorKind::Unavailable, message)
+        let help = failure.and_then(|it| it.help.clone());
+        Error::new(ErrorKind::Unavailable, message).with_help_of(help)
     }
 }
 

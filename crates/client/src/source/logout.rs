@@ -5,7 +5,7 @@ use std::sync::Arc;
 use countersign_dialect::UnderstoodReply;
 use countersign_domain::{LogoutScope, Refusal, TokenOperation};
 
-use super::exchange::VendorReply;
+use super::exchange::{UnusableReply, VendorReply};
 use super::renewal::Renewal;
 use super::state::SourceState;
 use crate::access_token::LiveToken;
@@ -158,8 +158,9 @@ impl Renewal<'_> {
                     Ok(LogoutReply::TokenRefused)
                 }
                 UnderstoodReply::Refused(by) => {
-                    let detail = by.refusal.to_string();
-                    Err(self.not_ended(Some(by.refusal), Some(by.status), detail))
+                    let why = by.refusal.to_string();
+                    let fault = UnusableReply { why, help: None };
+                    Err(self.not_ended(Some(by.refusal), Some(by.status), fault))
                 }
                 _ => Ok(LogoutReply::Ended),
             },
@@ -168,13 +169,19 @@ impl Renewal<'_> {
         }
     }
 
-    fn not_ended(&self, refusal: Option<Refusal>, status: Option<u16>, detail: String) -> Error {
+    fn not_ended(
+        &self,
+        refusal: Option<Refusal>,
+        status: Option<u16>,
+        fault: UnusableReply,
+    ) -> Error {
         let now = self.now();
         self.state.setup.vendor_failure(&RenewalFailure {
             operation: TokenOperation::Logout,
             refusal,
             status,
-            detail,
+            detail: fault.why,
+            help: fault.help,
             at: now,
             times: 1,
             refused: 0,

@@ -220,8 +220,14 @@ impl<'a> Renewal<'a> {
                 UnderstoodReply::Refused(by) => session.refused(&by, now),
                 UnderstoodReply::Done => session.garbled(200, "it has no tokens", now),
             },
-            VendorReply::Lost(sent, why) => session.lost(sent, &why, now),
-            VendorReply::Garbled(status, why) => session.garbled(status, &why, now),
+            VendorReply::Lost(sent, fault) => {
+                session.lost(sent, &fault.why, now);
+                session.advise(fault.help);
+            }
+            VendorReply::Garbled(status, fault) => {
+                session.garbled(status, &fault.why, now);
+                session.advise(fault.help);
+            }
         }
     }
 

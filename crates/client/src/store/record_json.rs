@@ -93,6 +93,8 @@ struct FailureText<'a> {
     refusal: Option<Cow<'a, str>>,
     status: Option<u16>,
     detail: Cow<'a, str>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    help: Option<Cow<'a, str>>,
     at: i64,
     times: u32,
     #[serde(default)]
@@ -220,6 +222,7 @@ impl<'a> FailureText<'a> {
             refusal,
             status,
             detail,
+            help,
             at,
             times,
             refused,
@@ -232,6 +235,7 @@ impl<'a> FailureText<'a> {
             refusal: refusal.map(|it| it.code().into()),
             status: *status,
             detail: detail.into(),
+            help: help.as_deref().map(Into::into),
             at: at.as_micros(),
             times: *times,
             refused: *refused,
@@ -247,6 +251,7 @@ impl<'a> FailureText<'a> {
             refusal: self.refusal.and_then(|it| Refusal::from_code(&it)),
             status: self.status,
             detail: self.detail.into_owned(),
+            help: self.help.map(Cow::into_owned),
             at: Timestamp::from_micros(self.at),
             times: self.times,
             refused: self.refused,
@@ -307,6 +312,7 @@ mod tests {
                 refusal: Some(Refusal::Throttled),
                 status: Some(429),
                 detail: "slow\ndown".into(),
+                help: Some("wait".into()),
                 at: at(6),
                 times: 2,
                 refused: 4,
@@ -341,7 +347,7 @@ mod tests {
         );
         assert_eq!(
             keys(&text["trouble"]),
-            "at detail operation refusal refused retry_at secret secrets status times"
+            "at detail help operation refusal refused retry_at secret secrets status times"
         );
     }
 

@@ -209,7 +209,11 @@ fn operation(command: &TokenCommand) -> TokenOperation {
 
 fn lost(delivery: RequestDelivery) -> TransportError {
     let message = "the line is dead".to_owned();
-    TransportError { delivery, message }
+    TransportError {
+        delivery,
+        message,
+        help: None,
+    }
 }
 
 /// The way to the vendor.

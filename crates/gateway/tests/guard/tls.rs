@@ -129,7 +129,7 @@ async fn a_handshake_that_does_not_end_well_says_how() {
             Play::Plain,
             502,
             Reason::UpstreamFailed,
-            "this port does not speak TLS: write http",
+            "(write http, or name the port that does)",
         ),
         (
             Play::Stall,
@@ -153,7 +153,7 @@ async fn an_upstream_that_speaks_tls_is_named_where_plain_http_is_configured() {
     assert_eq!(status, 502);
     let detail = denied.detail.unwrap();
     assert!(
-        detail.contains("this port speaks TLS: write https"),
+        detail.contains("this port speaks TLS (write https"),
         "{detail}"
     );
 }

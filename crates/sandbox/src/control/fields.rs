@@ -11,7 +11,29 @@ use crate::span::span;
 pub(super) struct ControlFields {
     members: Map<String, Value>,
     known: Vec<&'static str>,
-    mistakes: Vec<String>,
+    mistakes: Vec<ControlMistake>,
+}
+
+/// What is wrong with a request, and what to do about it.
+pub(super) struct ControlMistake {
+    pub(super) said: String,
+    pub(super) help: Option<String>,
+}
+
+impl ControlMistake {
+    pub(super) fn new(said: impl Into<String>) -> Self {
+        Self {
+            said: said.into(),
+            help: None,
+        }
+    }
+
+    pub(super) fn with_help(self, help: impl Into<String>) -> Self {
+        Self {
+            help: Some(help.into()),
+            ..self
+        }
+    }
 }
 
 impl ControlFields {
@@ -24,11 +46,14 @@ impl ControlFields {
     pub(super) fn read<T>(
         body: &[u8],
         read: impl FnOnce(&mut Self) -> Option<T>,
-    ) -> Result<T, Vec<String>> {
+    ) -> Result<T, Vec<ControlMistake>> {
         let members = match serde_json::from_slice(body) {
             Ok(Value::Object(members)) => members,
-            Ok(_) => return Err(vec!["the body is not a JSON object".to_owned()]),
-            Err(error) => return Err(vec![format!("the body is not JSON: {error}")]),
+            Ok(_) => return Err(vec![ControlMistake::new("the body is not a JSON object")]),
+            Err(error) => {
+                let said = format!("the body is not JSON: {error}");
+                return Err(vec![ControlMistake::new(said)]);
+            }
         };
         let mut fields = Self {
             members,
@@ -90,9 +115,10 @@ impl ControlFields {
         let text = self.text(name)?;
         match span(&text) {
             Some(span) => Some(span),
-            None => self.blame(format!(
-                "{name} is not a span of time such as 90s, 6h or 1d2h"
-            )),
+            None => self.blame_with_help(
+                format!("{name} is not a span of time"),
+                "write one such as 90s, 6h or 1d2h",
+            ),
         }
     }
 
@@ -107,14 +133,26 @@ impl ControlFields {
             Some((_, value)) => Some(*value),
             None => {
                 let names: Vec<_> = choices.iter().map(|(choice, _)| *choice).collect();
-                self.blame(format!("{name} is one of {}", names.join(", ")))
+                let help = format!("write one of {}", names.join(", "));
+                self.blame_with_help(format!("{name} cannot be {text:?}"), help)
             }
         }
     }
 
     /// Notes a mistake.
     pub(super) fn blame<T>(&mut self, mistake: impl Into<String>) -> Option<T> {
-        self.mistakes.push(mistake.into());
+        self.mistakes.push(ControlMistake::new(mistake));
+        None
+    }
+
+    /// Notes a mistake, and what to do about it.
+    pub(super) fn blame_with_help<T>(
+        &mut self,
+        mistake: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Option<T> {
+        let mistake = ControlMistake::new(mistake);
+        self.mistakes.push(mistake.with_help(help));
         None
     }
 
@@ -126,7 +164,10 @@ impl ControlFields {
     fn blame_the_rest(&mut self) {
         let known = self.known.join(", ");
         let unknown = self.members.keys();
-        let told = unknown.map(|name| format!("{name:?} is not known here: there are {known}"));
+        let told = unknown.map(|name| {
+            let mistake = ControlMistake::new(format!("{name:?} is not known here"));
+            mistake.with_help(format!("there are {known}"))
+        });
         self.mistakes.extend(told);
     }
 }

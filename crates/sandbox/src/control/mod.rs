@@ -21,7 +21,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use http_body_util::Full;
 use serde_json::{Value, json};
 
-use self::fields::ControlFields;
+use self::fields::{ControlFields, ControlMistake};
 use crate::record::RecordedRequest;
 use crate::vendor::SandboxVendor;
 
@@ -52,15 +52,15 @@ impl SandboxControl {
         let Ok(body) = collect(body, MAX_BODY).await else {
             return problem(
                 StatusCode::BAD_REQUEST,
-                "the body did not arrive whole",
-                &[],
+                &[ControlMistake::new("the body did not arrive whole")],
             );
         };
         let path = parts.uri.path();
         let Some((_, allow)) = ENDPOINTS.iter().find(|(known, _)| *known == path) else {
             let known = ENDPOINTS.map(|(path, _)| path).join(", ");
-            let detail = format!("there is nothing at {path}: there are {known}");
-            return problem(StatusCode::NOT_FOUND, &detail, &[]);
+            let nothing = ControlMistake::new(format!("there is nothing at {path}"));
+            let nothing = nothing.with_help(format!("there are {known}"));
+            return problem(StatusCode::NOT_FOUND, &[nothing]);
         };
         match self.act(
             &parts.method,
@@ -68,13 +68,12 @@ impl SandboxControl {
             &body,
         ) {
             Some(Ok(document)) => reply(StatusCode::OK, "application/json", &document),
-            Some(Err(mistakes)) => {
-                let detail = mistakes.join("; ");
-                problem(StatusCode::UNPROCESSABLE_ENTITY, &detail, &mistakes)
-            }
+            Some(Err(mistakes)) => problem(StatusCode::UNPROCESSABLE_ENTITY, &mistakes),
             None => {
-                let detail = format!("{path} takes {allow}");
-                let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, &detail, &[]);
+                let method = &parts.method;
+                let wrong = ControlMistake::new(format!("{path} does not take {method}"));
+                let wrong = wrong.with_help(format!("it takes {allow}"));
+                let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, &[wrong]);
                 response
                     .headers_mut()
                     .insert(ALLOW, HeaderValue::from_static(allow));
@@ -89,7 +88,7 @@ impl SandboxControl {
         method: &Method,
         endpoint: &str,
         body: &[u8],
-    ) -> Option<Result<Value, Vec<String>>> {
+    ) -> Option<Result<Value, Vec<ControlMistake>>> {
         let vendor = &self.vendor;
         Some(match (endpoint, method.as_str()) {
             ("clock", "GET") => Ok(self.clock()),
@@ -134,12 +133,12 @@ impl SandboxControl {
         waiting.iter().map(wire::fault_document).collect()
     }
 
-    fn move_clock(&self, body: &[u8]) -> Result<Value, Vec<String>> {
+    fn move_clock(&self, body: &[u8]) -> Result<Value, Vec<ControlMistake>> {
         match ControlFields::read(body, wire::moved)? {
             wire::MovedClock::On(span) => self.vendor.advance(span),
             wire::MovedClock::To(instant) => {
                 let set = self.vendor.set(instant);
-                set.map_err(|error| vec![error.to_string()])?
+                set.map_err(|error| vec![ControlMistake::new(error.to_string())])?
             }
         };
         Ok(self.clock())
@@ -147,22 +146,33 @@ impl SandboxControl {
 }
 
 fn locked() -> Response<Full<Bytes>> {
-    let detail =
-        "send the control key of this sandbox, from its manifest: Authorization: Bearer KEY";
-    let mut response = problem(StatusCode::UNAUTHORIZED, detail, &[]);
+    let closed = ControlMistake::new("the control key of this sandbox is missing or wrong");
+    let closed = closed.with_help("send that of its manifest, in Authorization: Bearer KEY");
+    let mut response = problem(StatusCode::UNAUTHORIZED, &[closed]);
     let scheme = HeaderValue::from_static("Bearer realm=\"countersign sandbox\"");
     response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
     response
 }
 
-/// RFC 9457.
-fn problem(status: StatusCode, detail: &str, errors: &[String]) -> Response<Full<Bytes>> {
+/// A problem (RFC 9457) of one mistake or several.
+fn problem(status: StatusCode, mistakes: &[ControlMistake]) -> Response<Full<Bytes>> {
     let title = status.canonical_reason().unwrap_or_default();
+    let said: Vec<_> = mistakes.iter().map(|it| it.said.as_str()).collect();
+    let help: Vec<_> = mistakes
+        .iter()
+        .filter_map(|it| it.help.as_deref())
+        .collect();
     let mut document = json!({
-        "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail,
+        "type": "about:blank",
+        "title": title,
+        "status": status.as_u16(),
+        "detail": said.join("; "),
     });
-    if !errors.is_empty() {
-        document["errors"] = json!(errors);
+    if !help.is_empty() {
+        document["help"] = help.join("; ").into();
+    }
+    if status == StatusCode::UNPROCESSABLE_ENTITY {
+        document["errors"] = json!(said);
     }
     reply(status, "application/problem+json", &document)
 }

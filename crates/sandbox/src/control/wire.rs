@@ -22,12 +22,20 @@ pub(super) enum MovedClock {
 pub(super) fn moved(fields: &mut ControlFields) -> Option<MovedClock> {
     let (advance, set) = (fields.has("advance"), fields.has("set"));
     if advance == set {
-        fields.blame::<()>("give either advance, such as \"6h\", or set, an instant in RFC 3339");
+        let said = match advance {
+            true => "advance and set exclude each other",
+            false => "neither advance nor set is there",
+        };
+        let help = "give either advance, such as \"6h\", or set, an instant in RFC 3339";
+        fields.blame_with_help::<()>(said, help);
     }
     let advance = fields.span("advance");
     let set = fields.text("set").and_then(|text| match text.parse() {
         Ok(instant) => Some(instant),
-        Err(_) => fields.blame("set is not an instant in RFC 3339, such as 2027-01-15T12:00:00Z"),
+        Err(_) => fields.blame_with_help(
+            "set is not an instant in RFC 3339",
+            "write one such as 2027-01-15T12:00:00Z",
+        ),
     });
     advance.map(MovedClock::On).or(set.map(MovedClock::To))
 }
@@ -35,14 +43,15 @@ pub(super) fn moved(fields: &mut ControlFields) -> Option<MovedClock> {
 /// `{"fault": NAME, "on": OPERATION, "count": n | "rate": 0..1, …}`.
 pub(super) fn fault(fields: &mut ControlFields) -> Option<VendorFault> {
     if !fields.has("fault") {
-        fields.blame::<()>("fault is missing: it says what goes wrong");
+        fields.blame_with_help::<()>("fault is missing", "it says what goes wrong");
     }
     let fault = kind(fields);
     let operations = TokenOperation::ALL.map(|operation| (operation.name(), Some(operation)));
     let operations: Vec<_> = operations.into_iter().chain([("any", None)]).collect();
     let on = fields.one_of("on", &operations).flatten();
     if fields.has("count") && fields.has("rate") {
-        fields.blame::<()>("give either count or rate");
+        let help = "give either count or rate";
+        fields.blame_with_help::<()>("count and rate exclude each other", help);
     }
     let count = fields.number("count", 1).map(FaultFrequency::Times);
     let rate = fields.rate("rate").map(FaultFrequency::Rate);
@@ -86,7 +95,8 @@ fn status(fields: &mut ControlFields) -> Option<VendorFault> {
     let number = |fields: &mut ControlFields, name| fields.number::<u16>(name, 400);
     let status = needed(fields, "status", "503", number)?;
     if status > 599 {
-        return fields.blame("status is from 400 to 599");
+        let help = "write a number from 400 to 599";
+        return fields.blame_with_help("status is not one of a failure", help);
     }
     let fault = VendorFault::status(status);
     Some(match fields.span("retry_after") {
@@ -101,7 +111,10 @@ fn skew(fields: &mut ControlFields, name: &'static str) -> Option<ClockSkew> {
     let ahead = || span(text.strip_prefix('+').unwrap_or(&text)).map(ClockSkew::Ahead);
     match behind.or_else(ahead) {
         Some(skew) => Some(skew),
-        None => fields.blame(format!("{name} is not a span of time such as 90s or -6h")),
+        None => fields.blame_with_help(
+            format!("{name} is not a span of time"),
+            "write one such as 90s or -6h",
+        ),
     }
 }
 
@@ -112,7 +125,8 @@ fn needed<T>(
     read: impl FnOnce(&mut ControlFields, &'static str) -> Option<T>,
 ) -> Option<T> {
     if !fields.has(name) {
-        fields.blame::<()>(format!("{name} is missing: give one, such as {example}"));
+        let help = format!("give one, such as {example}");
+        fields.blame_with_help::<()>(format!("{name} is missing"), help);
     }
     read(fields, name)
 }
@@ -150,7 +164,8 @@ pub(super) fn fault_document(fault: &VendorFault) -> Value {
 /// Bounds on what was asked.
 pub(super) fn expected(fields: &mut ControlFields) -> Option<RequestExpectations> {
     if fields.has("no_expired") && fields.has("max_expired") {
-        fields.blame::<()>("give either no_expired or max_expired");
+        let help = "give either no_expired or max_expired";
+        fields.blame_with_help::<()>("no_expired and max_expired exclude each other", help);
     }
     let none = fields.flag("no_expired").unwrap_or(false).then_some(0);
     let expected = RequestExpectations {
@@ -165,7 +180,8 @@ pub(super) fn expected(fields: &mut ControlFields) -> Option<RequestExpectations
     };
     if expected == RequestExpectations::new() {
         // It would hold of every client.
-        return fields.blame("nothing is expected: give a bound, such as logins or max_refreshes");
+        let help = "give a bound, such as logins or max_refreshes";
+        return fields.blame_with_help("nothing is expected", help);
     }
     Some(expected)
 }

@@ -6,13 +6,15 @@ use bytes::{Bytes, BytesMut};
 use countersign_check::{Redactor, ShownMessage};
 use countersign_client::{Profile, RequestCredential, RequestDelivery, TransportError};
 use countersign_dialect::Secret;
-use countersign_outbound::{HTTP_1_1, OutboundTls, ServerConnector, client_config, failure_reason};
+use countersign_outbound::{
+    HTTP_1_1, OutboundTls, ServerConnector, SpeaksTls, client_config, failure_help, failure_reason,
+};
 use http::response::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Request, Response, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper_util::client::legacy::Client;
+use hyper_util::client::{self, legacy::Client};
 use hyper_util::rt::TokioExecutor;
 use rustls::pki_types::ServerName;
 
@@ -29,6 +31,7 @@ const LOOKED_AT: usize = 64 * 1024;
 /// Reaches the API of a profile.
 pub(super) struct Caller<'p> {
     client: Client<ServerConnector, Full<Bytes>>,
+    connector: ServerConnector,
     profile: &'p Profile,
     transcript: Transcript,
 }
@@ -50,13 +53,18 @@ impl<'p> Caller<'p> {
         } else {
             None
         };
-        let proxy = profile.proxies().proxy_for(url).map_err(Failure::usage)?;
+        let proxy = profile
+            .proxies()
+            .proxy_for(url)
+            .map_err(|fault| Failure::usage(&fault).with_help_of(fault.help()))?;
         // A request is sent once: what it does may not be done twice.
+        let connector = ServerConnector::new(tls, CONNECT).through(proxy);
         let client = Client::builder(TokioExecutor::new())
             .retry_canceled_requests(false)
-            .build(ServerConnector::new(tls, CONNECT).through(proxy));
+            .build(connector.clone());
         Ok(Self {
             client,
+            connector,
             profile,
             transcript,
         })
@@ -81,6 +89,7 @@ impl<'p> Caller<'p> {
                 self.target(&call.path, Some(&query))?
             }
         };
+        let target = request.uri().clone();
         let shown = match self.transcript.is_wanted() {
             true => Some(self.shown(call, credential)?),
             false => None,
@@ -92,7 +101,10 @@ impl<'p> Caller<'p> {
             self.transcript
                 .hears(shown, "", &heard(&response), [secret]);
         }
-        let response = response.map_err(|it| self.unanswered(&it))?;
+        let response = match response {
+            Ok(response) => response,
+            Err(lost) => return Err(self.unanswered(&target, &lost).await),
+        };
         let (head, body) = response.into_parts();
         Ok(Answer {
             head,
@@ -154,12 +166,13 @@ impl<'p> Caller<'p> {
         })
     }
 
-    fn unanswered(&self, error: &(dyn std::error::Error + 'static)) -> Failure {
-        Failure::unavailable(format!(
-            "{} does not answer: {}",
-            self.profile.url,
-            failure_reason(error)
-        ))
+    async fn unanswered(&self, target: &Uri, lost: &client::legacy::Error) -> Failure {
+        let (why, help) = match self.connector.should_speak_tls(target, lost).await {
+            true => (SpeaksTls.to_string(), Some(SpeaksTls::HELP)),
+            false => (failure_reason(lost), failure_help(lost)),
+        };
+        Failure::unavailable(format!("{} does not answer: {why}", self.profile.url))
+            .with_help_of(help)
     }
 }
 
@@ -185,7 +198,7 @@ fn secret(credential: &RequestCredential) -> Secret {
 
 /// The head of an answer, or why there is none.
 fn heard(
-    response: &Result<Response<Incoming>, hyper_util::client::legacy::Error>,
+    response: &Result<Response<Incoming>, client::legacy::Error>,
 ) -> Result<Response<Bytes>, TransportError> {
     match response {
         Ok(response) => {
@@ -197,6 +210,7 @@ fn heard(
         Err(error) => Err(TransportError {
             delivery: RequestDelivery::MaybeSent,
             message: failure_reason(error),
+            help: None,
         }),
     }
 }

@@ -138,6 +138,9 @@ fn trouble_row(status: &SessionStatus, table: &mut Table) {
         failure.at.relative_to(status.now)
     );
     table.row(["last error", &said]);
+    if let Some(help) = &failure.help {
+        table.row(["", &format!("help: {help}")]);
+    }
     if failure.retry_at > status.now {
         table.row([
             "paused",
@@ -188,6 +191,7 @@ fn trouble_document(failure: &RenewalFailure) -> Value {
         "refusal": failure.refusal.map(|it| it.code()),
         "status": failure.status,
         "message": failure.detail,
+        "help": failure.help,
         "at": failure.at.rfc3339_seconds(),
         "times": failure.times,
         "retry_at": failure.retry_at.rfc3339_seconds(),

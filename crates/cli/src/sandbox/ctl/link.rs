@@ -97,12 +97,13 @@ fn understand(answer: &Response<Bytes>, url: &str) -> Result<Value, Failure> {
         .with_help("is the manifest that of an earlier sandbox?"));
     };
     let detail = printable(detail);
+    let help = document["help"].as_str().map(printable);
     Err(match answer.status() {
         StatusCode::UNAUTHORIZED => {
             Failure::refused(format!("{url} does not take the key of this manifest"))
                 .with_help("is the manifest that of an earlier sandbox?")
         }
-        StatusCode::UNPROCESSABLE_ENTITY => Failure::usage(detail),
-        _ => Failure::failed(detail),
+        StatusCode::UNPROCESSABLE_ENTITY => Failure::usage(detail).with_help_of(help),
+        _ => Failure::failed(detail).with_help_of(help),
     })
 }

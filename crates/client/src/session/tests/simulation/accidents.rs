@@ -272,6 +272,7 @@ fn any_record() -> impl Strategy<Value = SessionRecord> {
     let failure =
         failure.prop_map(
             |(operation, refusal, at, pause, times, refused)| RenewalFailure {
+                help: None,
                 operation,
                 refusal,
                 status: None,
