@@ -12,6 +12,7 @@ mod exit;
 mod notes;
 mod operator;
 mod output;
+mod output_file;
 mod sandbox;
 mod serve;
 mod sidecar;

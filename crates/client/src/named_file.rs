@@ -25,6 +25,29 @@ pub struct NamedFile {
     metadata: Metadata,
 }
 
+/// How long a pipe is waited for.
+#[derive(Clone, Copy)]
+enum PipePatience {
+    /// Until all is there.
+    ForAll(Duration),
+    /// Until there is a writer.
+    ForWriter(Duration),
+}
+
+impl PipePatience {
+    fn check(self, begun: Instant) -> io::Result<()> {
+        let (limit, what) = match self {
+            Self::ForAll(limit) => (limit, "to whose end nobody wrote"),
+            Self::ForWriter(limit) => (limit, "to which nobody wrote"),
+        };
+        if begun.elapsed() < limit {
+            return Ok(());
+        }
+        let told = format!("it is a pipe, {what} within {} seconds", limit.as_secs());
+        Err(io::Error::new(io::ErrorKind::TimedOut, told))
+    }
+}
+
 impl NamedFile {
     /// More bytes than any secret or key has.
     pub const LARGEST_SECRET: u64 = 64 << 10;
@@ -88,7 +111,7 @@ impl NamedFile {
     /// It has more than `most` bytes, cannot be read, or is a pipe that did not end in
     /// time.
     pub fn bytes(self, most: u64) -> io::Result<Zeroizing<Vec<u8>>> {
-        self.bytes_within(most, PIPE_LIMIT)
+        self.read_all(most, PipePatience::ForAll(PIPE_LIMIT))
     }
 
     /// The whole text of the file.
@@ -107,14 +130,24 @@ impl NamedFile {
         Ok(Zeroizing::new(text.to_owned()))
     }
 
-    fn bytes_within(mut self, most: u64, limit: Duration) -> io::Result<Zeroizing<Vec<u8>>> {
+    /// All of it, whatever its size, and however long a writer to a pipe takes once there is
+    /// one.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read, or is a pipe that nobody wrote to in time.
+    pub fn body(self) -> io::Result<Zeroizing<Vec<u8>>> {
+        self.read_all(u64::MAX, PipePatience::ForWriter(PIPE_LIMIT))
+    }
+
+    fn read_all(mut self, most: u64, patience: PipePatience) -> io::Result<Zeroizing<Vec<u8>>> {
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         // Room for all of it from the start: a buffer that grows leaves copies behind.
         let length = usize::try_from(self.metadata.len()).unwrap_or(usize::MAX);
         let mut bytes = Zeroizing::new(Vec::with_capacity(length.max(4_096).min(most)));
         let mut part = Zeroizing::new([0; 4_096]);
         let is_pipe = self.metadata.file_type().is_fifo();
-        let begun = Instant::now();
+        let mut begun = Instant::now();
         loop {
             match self.file.read(&mut *part) {
                 // Nobody has written yet.
@@ -125,17 +158,16 @@ impl NamedFile {
                     bytes.extend_from_slice(part.get(..read).unwrap_or_default());
                     continue;
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                // Somebody is there and has not written yet.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if matches!(patience, PipePatience::ForWriter(_)) {
+                        begun = Instant::now();
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             }
-            if begun.elapsed() >= limit {
-                let seconds = limit.as_secs();
-                return Err(io::Error::new(
-                    io::ErrorKind::TimedOut,
-                    format!("it is a pipe, to whose end nobody wrote within {seconds} seconds"),
-                ));
-            }
+            patience.check(begun)?;
             std::thread::sleep(PIPE_PAUSE);
         }
     }
@@ -211,13 +243,37 @@ mod tests {
         assert_eq!(read(&path, 100).unwrap(), "secret\n");
         writer.join().unwrap();
         let opened = NamedFile::open(&path).unwrap();
-        let late = opened.bytes_within(100, Duration::ZERO).unwrap_err();
+        let late = opened
+            .read_all(100, PipePatience::ForAll(Duration::ZERO))
+            .unwrap_err();
         assert_eq!(late.kind(), io::ErrorKind::TimedOut);
         let endless = NamedFile::open(&path).unwrap();
         // Somebody holds the other end and writes less than all.
         let mut held = File::options().write(true).open(&path).unwrap();
         io::Write::write_all(&mut held, b"sec").unwrap();
-        let late = endless.bytes_within(100, Duration::ZERO).unwrap_err();
+        let late = endless
+            .read_all(100, PipePatience::ForAll(Duration::ZERO))
+            .unwrap_err();
         assert_eq!(late.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[test]
+    fn a_body_is_waited_for_while_somebody_writes_and_no_longer() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = pipe(&directory);
+        let nobody = NamedFile::open(&path).unwrap();
+        let late = nobody.read_all(100, PipePatience::ForWriter(Duration::ZERO));
+        assert_eq!(late.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        let awaited = NamedFile::open(&path).unwrap();
+        let mut writer = File::options().write(true).open(&path).unwrap();
+        let writing = std::thread::spawn(move || {
+            for part in ["slow", "ly"] {
+                std::thread::sleep(PIPE_PAUSE * 3);
+                io::Write::write_all(&mut writer, part.as_bytes()).unwrap();
+            }
+        });
+        let read = awaited.read_all(100, PipePatience::ForWriter(PIPE_PAUSE * 2));
+        assert_eq!(read.unwrap().as_slice(), b"slowly");
+        writing.join().unwrap();
     }
 }

@@ -1,7 +1,7 @@
 //! `countersign sandbox DIALECT --card -- COMMAND…`: tests your client with the card.
 
 use std::ffi::OsString;
-use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +18,7 @@ use super::play_args::{CardArgs, PlayArgs};
 use crate::dialect;
 use crate::exit::Failure;
 use crate::output::Output;
+use crate::output_file;
 
 /// How long a client may take to answer a call.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -34,10 +35,9 @@ pub(super) fn run(args: &PlayArgs, output: &mut Output) -> Result<(), Failure> {
         starting(command, patience),
     ));
     let card = card.map_err(failure)?;
-    if let Some(file) = &args.junit {
-        write(file, &card)?;
-    }
+    let written = args.junit.as_ref().map(|file| write(file, &card));
     output.document(&card.document(), &card.to_string())?;
+    written.transpose()?;
     match card.tally().failed {
         0 => Ok(()),
         1 => Err(Failure::failed("1 step of the card failed")),
@@ -92,6 +92,10 @@ fn starting(command: Vec<OsString>, patience: Duration) -> Arc<StartClient<Start
 }
 
 fn write(file: &Path, card: &ClientCard) -> Result<(), Failure> {
-    fs::write(file, card.junit())
+    let written = output_file::open(file).and_then(|mut opened| {
+        output_file::clear(&opened)?;
+        opened.write_all(card.junit().as_bytes())
+    });
+    written
         .map_err(|error| Failure::failed(format!("{} cannot be written: {error}", file.display())))
 }

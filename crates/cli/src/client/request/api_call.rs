@@ -1,11 +1,10 @@
 //! The request that a person describes on the command line, checked before anything is sent.
 
-use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
 use bytes::Bytes;
-use countersign_client::Profile;
+use countersign_client::{NamedFile, Profile};
 use countersign_dialect::Dialect;
 use countersign_outbound::tell_no_content;
 use http::header::{
@@ -121,7 +120,9 @@ fn body(data: &str) -> Result<Bytes, Failure> {
     };
     let read = match source {
         "-" => all_of(io::stdin().lock()),
-        file => body_file(Path::new(file)),
+        file => NamedFile::open(Path::new(file))
+            .and_then(NamedFile::body)
+            .map(|it| it.to_vec()),
     };
     let name = if source == "-" {
         "standard input"
@@ -130,19 +131,6 @@ fn body(data: &str) -> Result<Bytes, Failure> {
     };
     let read = read.map_err(|it| Failure::usage(format!("{name} cannot be read: {it}")))?;
     Ok(Bytes::from(read))
-}
-
-/// A body may be large, and a pipe is read to its end; devices have none, but for one.
-fn body_file(path: &Path) -> io::Result<Vec<u8>> {
-    use std::os::unix::fs::FileTypeExt;
-
-    let kind = fs::metadata(path)?.file_type();
-    let is_device = kind.is_char_device() || kind.is_block_device();
-    if is_device && path != Path::new("/dev/null") {
-        let fault = "it is a device, not a file or a pipe";
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, fault));
-    }
-    fs::read(path)
 }
 
 fn all_of(mut source: impl Read) -> io::Result<Vec<u8>> {

@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::exit::Failure;
+use crate::output_file;
 
 /// Takes an answer.
 pub(super) struct Sink {
@@ -63,8 +64,7 @@ impl Sink {
         let (to, name) = match file {
             Some(file) if file != Path::new("-") => {
                 let name = file.display().to_string();
-                let mut open = File::options();
-                let opened = open.write(true).create(true).truncate(false).open(file);
+                let opened = output_file::open(file);
                 (
                     SinkTarget::File(opened.map_err(|it| unwritable(&name, &it))?),
                     name,
@@ -84,9 +84,8 @@ impl Sink {
     /// An answer is there: what was in the file before can go.
     pub(super) fn begin(&mut self) -> Result<(), Failure> {
         match &self.to {
-            // A device or a pipe has no length.
-            SinkTarget::File(file) if file.metadata().is_ok_and(|it| it.is_file()) => {
-                file.set_len(0).map_err(|it| unwritable(&self.name, &it))
+            SinkTarget::File(file) => {
+                output_file::clear(file).map_err(|it| unwritable(&self.name, &it))
             }
             _ => Ok(()),
         }
