@@ -37,7 +37,9 @@ const TELLING: [&str; 16] = [
 ];
 
 /// Headers that hold none, and are looked for when something is wrong.
-const HARMLESS: [&str; 16] = [
+const HARMLESS: [&str; 19] = [
+    "accept",
+    "accept-encoding",
     "allow",
     "cache-control",
     "cf-ray",
@@ -48,6 +50,7 @@ const HARMLESS: [&str; 16] = [
     "retry-after",
     "server",
     "transfer-encoding",
+    "user-agent",
     "vary",
     "via",
     "www-authenticate",

@@ -8,8 +8,8 @@ use countersign_check::{
     Redactor, SecretPlaceholders, ShownCurl, ShownExchange, ShownMessage, curl_line, request_values,
 };
 use countersign_client::{
-    BoxFuture, Clock, Dialect, Profile, RequestContext, Secret, ServerUrl, SystemClock,
-    TokenOperation, Transport, TransportError, Variant,
+    BoxFuture, Clock, Dialect, HttpTransport, Profile, RequestContext, Secret, ServerUrl,
+    SystemClock, TokenOperation, Transport, TransportError, Variant,
 };
 use countersign_dialect::UnderstoodReply;
 use http::{Request, Response};
@@ -167,7 +167,7 @@ impl TranscriptContext {
     /// that is not possible.
     fn asked(&self, context: &RequestContext) -> Option<ShownRequest> {
         let names = SecretPlaceholders::for_request(context);
-        let request = names.request(&self.dialect, self.variant, &self.login)?;
+        let mut request = names.request(&self.dialect, self.variant, &self.login)?;
         let (path, query) = (request.uri().path(), request.uri().query());
         let url = self.auth_url.target(path, query).ok()?.to_string();
         let is_login = context.operation == TokenOperation::Login;
@@ -175,6 +175,8 @@ impl TranscriptContext {
             line: curl_line(&request, &url, &names),
             escaped: is_json(&request) && context.secret.as_ref().is_some_and(is_escaped),
         });
+        // curl has its own.
+        HttpTransport::add_usual_headers(request.headers_mut());
         Some(ShownRequest {
             operation: context.operation.name(),
             request: ShownMessage::asked(&request, &url, &names),

@@ -66,6 +66,8 @@ fn the_exchange_is_shown_without_its_secrets() {
         assert!(!has_signature(&ran.stderr), "{}", ran.stderr);
         for part in [
             "> POST http://",
+            "> user-agent: countersign/",
+            "> accept: ",
             "\"[secret]\"",
             "< 200 OK",
             "[redacted, ",

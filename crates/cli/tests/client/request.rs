@@ -298,7 +298,12 @@ fn with_v_every_exchange_on_the_way_is_shown_in_its_order() {
         let (asked, answered) = call.split_once("\n< 200 OK\n").unwrap();
         let first = format!("> GET {}{path}\n", stage.sandbox.url());
         assert!(asked.starts_with(&first), "{asked}");
-        for part in ["> x-trace: seven", "[access_token]"] {
+        for part in [
+            "> x-trace: seven",
+            "[access_token]",
+            "> user-agent: countersign/",
+            "> accept: */*",
+        ] {
             assert!(asked.contains(part), "{dialect} lacks {part}: {asked}");
         }
         assert!(answered.contains("< content-type: "), "{answered}");
