@@ -19,7 +19,7 @@ If the vendor cannot be told, as when it cannot be reached, the tokens are kept,
 ended later; with --forget they are forgotten here all the same.
 
 With --stale it ends what is kept for a former url or login of a profile, which `countersign status` \
-lists.
+lists. With --forget that also removes what is damaged, or what another key sealed.
 
 The exit code is 69 if it may help to try again later.
 

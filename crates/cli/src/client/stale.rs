@@ -75,8 +75,12 @@ impl<'p> StaleSessions<'p> {
         for session in &self.sessions {
             table.row(["from before", &session.text()]);
         }
-        let help = "`countersign logout --stale` ends what lies there from before\n";
-        Some(table.text() + help)
+        let (lost, whole): (Vec<_>, Vec<_>) = self.sessions.iter().partition(|it| it.is_lost());
+        let whole = (!whole.is_empty())
+            .then_some("`countersign logout --stale` ends what lies there from before\n");
+        let lost = (!lost.is_empty())
+            .then_some("`countersign logout --stale --forget` also removes what cannot be read\n");
+        Some(table.text() + whole.unwrap_or_default() + lost.unwrap_or_default())
     }
 
     /// For programs.
@@ -113,23 +117,27 @@ impl<'p> StaleSessions<'p> {
         forget: bool,
         transcript: &Transcript,
     ) -> Result<StaleOutcome<'s>, Failure> {
-        let (outcome, said) = match &session.kept.state {
-            StoredState::Damaged => ("kept", "it is damaged, and stays: remove it by hand".into()),
-            StoredState::Closed => ("kept", "another key sealed it: it stays".into()),
-            StoredState::Former => {
-                session.kept.remove().map_err(unusable)?;
-                let said = "forgotten here; an older release kept it, so that the vendor cannot \
-                            be told";
-                ("forgotten", said.into())
-            }
+        let why = match &session.kept.state {
+            StoredState::Damaged => "it is damaged",
+            StoredState::Closed => "another key sealed it",
+            StoredState::Former => "an older release kept it",
             StoredState::Whole(record) => {
                 return self.end_whole(session, record, forget, transcript).await;
             }
         };
+        if session.is_lost() && !forget {
+            return Ok(StaleOutcome {
+                session,
+                outcome: "kept",
+                said: format!("kept; {why}, so that the vendor cannot be told"),
+                error: Some(lacking(why)),
+            });
+        }
+        session.kept.remove().map_err(unusable)?;
         Ok(StaleOutcome {
             session,
-            outcome,
-            said,
+            outcome: "forgotten",
+            said: format!("forgotten here; {why}, so that the vendor cannot be told"),
             error: None,
         })
     }
@@ -302,11 +310,32 @@ impl StaleSession {
         store.ok_or_else(|| lost("the file does not say whose it is".to_owned()))
     }
 
+    /// Whether nobody can read it, so that its vendor cannot be told.
+    fn is_lost(&self) -> bool {
+        matches!(self.kept.state, StoredState::Damaged | StoredState::Closed)
+    }
+
+    /// The file, on one line whatever its name is.
+    fn file(&self) -> String {
+        printable(&self.kept.file.display().to_string())
+    }
+
+    fn profile(&self) -> String {
+        printable(self.kept.profile())
+    }
+
     fn text(&self) -> String {
-        let file = self.kept.file.display();
-        let whose = match &self.kept.owner {
-            Some(owner) => format!("{} as {}, {}", owner.auth_url, owner.login, owner.dialect),
-            None => "of a former url, login or key".to_owned(),
+        let (profile, file) = (self.profile(), self.file());
+        let whose = match (&self.kept.owner, &self.kept.state) {
+            (Some(owner), _) => {
+                let whose = format!("{} as {}, {}", owner.auth_url, owner.login, owner.dialect);
+                format!("{}: ", printable(&whose))
+            }
+            (None, StoredState::Former | StoredState::Whole(_)) => {
+                "of a former url, login or key: ".to_owned()
+            }
+            // Whose it is cannot be read.
+            (None, StoredState::Closed | StoredState::Damaged) => String::new(),
         };
         let state = match &self.kept.state {
             StoredState::Whole(record) if record.tokens.is_some() => "logged in",
@@ -315,7 +344,7 @@ impl StaleSession {
             StoredState::Former => "it cannot be gone on with",
             StoredState::Damaged => "it is damaged",
         };
-        format!("{}: {whose}: {state} ({file})", self.kept.profile())
+        format!("{profile}: {whose}{state} ({file})")
     }
 
     fn document(&self) -> Value {
@@ -340,13 +369,8 @@ impl StaleSession {
 
 impl StaleOutcome<'_> {
     fn text(&self) -> String {
-        let kept = &self.session.kept;
-        format!(
-            "{} ({}): {}",
-            kept.profile(),
-            kept.file.display(),
-            self.said
-        )
+        let (profile, file) = (self.session.profile(), self.session.file());
+        format!("{profile} ({file}): {}", self.said)
     }
 
     fn document(&self) -> Value {

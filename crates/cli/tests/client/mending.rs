@@ -190,6 +190,93 @@ fn a_session_before_it_that_could_not_be_ended_is_warned_of() {
     let warning = "pay: the session before this one could not be ended: ";
     assert!(ran.stderr.contains(warning), "{}", ran.stderr);
     stage.assert_discreet(&ran);
+    let told = stage.json(&["login", "pay"]);
+    let error = &told["former_session_error"];
+    assert!(
+        error["message"].as_str().unwrap().contains("logout"),
+        "{told}"
+    );
+    stage.sandbox.clear_faults();
+    let told = stage.json(&["login", "pay"]);
+    assert_eq!(told["former_session_error"], serde_json::Value::Null);
+}
+
+#[test]
+fn what_is_damaged_is_told_as_it_is_and_one_command_makes_it_go() {
+    let stage = Stage::start();
+    stage.run(&["login", "pay"]).code(0);
+    let file = session_file(&stage);
+    let name = |suffix: &str| PathBuf::from(format!("{}{suffix}", file.display()));
+    fs::write(&file, "no session").unwrap();
+    stage.run(&["token", "pay"]).code(0);
+    fs::write(name(".damaged-2\nx"), "no session").unwrap();
+    let status = stage.run(&["status"]).code(0);
+    for lie in ["former url", "by hand", "--stale` ends"] {
+        assert!(!status.stdout.contains(lie), "{lie}: {}", status.stdout);
+    }
+    assert!(
+        status.stdout.contains("pay: it is damaged (")
+            && status.stdout.contains("--stale --forget"),
+        "{}",
+        status.stdout
+    );
+    let kept = stage.run(&["logout", "--stale"]).code(1);
+    let lines: Vec<_> = kept.stdout.lines().collect();
+    assert!(
+        lines.iter().all(|it| it.starts_with("pay (")),
+        "{}",
+        kept.stdout
+    );
+    assert!(
+        kept.stdout.contains("kept; it is damaged"),
+        "{}",
+        kept.stdout
+    );
+    assert!(
+        kept.stderr.contains("help: with --forget"),
+        "{}",
+        kept.stderr
+    );
+    assert!(name(".damaged").exists());
+    let gone = stage.run(&["logout", "--stale", "--forget"]).code(0);
+    assert!(gone.stdout.contains("forgotten here"), "{}", gone.stdout);
+    assert!(!name(".damaged").exists() && !name(".damaged-2\nx").exists());
+    assert_eq!(stage.json(&["status"])["stale"], serde_json::json!([]));
+    stage.run(&["token", "pay"]).code(0);
+    assert_eq!(stage.sessions(), 2, "the session of now stays");
+}
+
+#[test]
+fn what_another_key_sealed_goes_by_the_same_command() {
+    let stage = Stage::start();
+    stage.run(&["login", "pay"]).code(0);
+    let before = session_file(&stage);
+    let url = stage.sandbox.url().replace("127.0.0.1", "localhost");
+    stage.profiles(&stage.profile(&url, "secret_file = '~/secret'"));
+    fs::remove_file(stage.file(".config/countersign/store.key")).unwrap();
+    stage.run(&["token", "pay"]).code(0);
+    let status = stage.run(&["status"]).code(0);
+    let whose = format!("{} as ", stage.sandbox.url());
+    for part in [&*whose, "another key sealed it", "--stale --forget"] {
+        assert!(status.stdout.contains(part), "{part}: {}", status.stdout);
+    }
+    let kept = stage.run(&["logout", "--stale"]).code(1);
+    assert!(kept.stdout.contains("kept; another key"), "{}", kept.stdout);
+    assert!(before.exists());
+    stage.run(&["logout", "--stale", "--forget"]).code(0);
+    assert!(!before.exists());
+    assert_eq!(stage.json(&["status"])["stale"], serde_json::json!([]));
+}
+
+#[test]
+fn what_cannot_be_seen_inside_of_a_secret_is_warned_of() {
+    let stage = Stage::start();
+    stage.set_secret("s3\u{200b}cret");
+    let ran = stage.run(&["login", "pay"]).code(77);
+    let warning = "contains the character U+200B, which cannot be seen";
+    assert!(ran.stderr.contains(warning), "{}", ran.stderr);
+    let ran = stage.run(&["doctor", "pay"]);
+    assert!(ran.stdout.contains(warning), "{}", ran.stdout);
 }
 
 #[test]
@@ -216,11 +303,26 @@ fn a_secret_that_others_can_read_is_warned_of_where_it_is_used() {
     assert!(ran.stderr.contains("chmod 600"), "{}", ran.stderr);
 }
 
+/// A dialect whose login has a further part.
+const ZONED: &str = r#"
+schema = 1
+name = "zoned"
+serves = ["client"]
+credential = { extra = ["zone"] }
+session = { refresh = "none", login = "keeps" }
+guard = { present = [{ header = "Authorization", value = "Bearer {access_token}" }] }
+[[login]]
+path = "/login"
+request.body = '{"login": "{login}", "password": "{secret}", "zone": "{extra.zone}"}'
+reply.body = '{"token": "{access_token}", "ttl": "{access_expires_at:in}"}'
+"#;
+
 #[test]
 fn a_secret_in_a_profiles_file_that_others_can_read_is_warned_of() {
     let stage = Stage::start();
     let plain = stage.profile(stage.sandbox.url(), "secret_file = '~/secret'");
-    let literal = format!("{plain}[pay.extra]\nzone = 'eu'\n");
+    let zoned = stage.write("zoned.toml", ZONED).display().to_string();
+    let literal = plain.replace("b2binpay", &zoned) + "[pay.extra]\nzone = 'eu'\n";
     let proxy = format!("{plain}proxy = 'http://ann:pw@127.0.0.1:1'\n");
     for (profiles, mode, warned) in [
         (&plain, 0o644, false),
@@ -285,7 +387,7 @@ fn a_session_of_a_release_before_is_ended_if_it_is_nobodys_any_more() {
     assert_eq!(stage.json(&["status"])["stale"], serde_json::json!([]));
 
     let file = left("02", "bob");
-    let ended = stage.json(&["logout", "--stale"]);
+    let ended = stage.run(&["logout", "--stale", "--json"]).code(1).json();
     assert_eq!(ended["items"][0]["outcome"], "kept", "{ended}");
     assert_eq!(fs::read(file).unwrap(), FORMER, "another key sealed it");
 }
