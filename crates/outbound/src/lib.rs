@@ -3,6 +3,8 @@
 //! The guard's upstreams, the client's vendors and the operator's admin API are all reached in
 //! this way.
 
+#![warn(clippy::missing_errors_doc)]
+
 mod connect;
 mod content;
 mod failure_reason;

@@ -71,6 +71,10 @@ pub enum HandshakeDistrust {
 }
 
 /// The client's side of TLS, which offers these protocols (RFC 7301).
+///
+/// # Errors
+///
+/// The certificates of `roots` cannot be used, or there are none.
 pub fn client_config(
     roots: &TrustedRoots,
     protocols: &[&[u8]],

@@ -89,6 +89,10 @@ impl ServerUrl {
     }
 
     /// The target of a request for `path` and `query`.
+    ///
+    /// # Errors
+    ///
+    /// `path` and `query` are not those of a URL: a character has to be percent-encoded.
     pub fn target(&self, path: &str, query: Option<&str>) -> Result<Uri, http::Error> {
         let text = match query {
             Some(query) => format!("{}{path}?{query}", self.base),
