@@ -96,14 +96,17 @@ impl AdminProblem {
         problem.with_header(header::RETRY_AFTER, "1")
     }
 
-    /// The `Allow` header (RFC 9110 section 15.5.6) is added where the routes
-    /// are known.
+    /// The `Allow` header is added where the routes are known. RFC 9110 section 15.5.6: "The
+    /// origin server MUST generate an Allow header field in a 405 response".
     pub(super) fn method_not_allowed(method: &Method, path: &str) -> Self {
         let detail = format!("{path} does not take {method}");
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
             .with_help("use a method that the Allow header names")
     }
 
+    /// RFC 9110 section 15.5.2: "The server generating a 401 response MUST send a
+    /// WWW-Authenticate header field (Section 11.6.1) containing at least one challenge
+    /// applicable to the target resource."
     pub(super) fn no_key() -> Self {
         let detail = "the request has no admin key";
         let problem = Self::new(StatusCode::UNAUTHORIZED, "missing_key", detail);
@@ -122,6 +125,9 @@ impl AdminProblem {
         Self::invalid_token("expired_key", "the time of this admin key is over")
     }
 
+    /// RFC 6750 section 3: "If the protected resource request [...] does not contain an access
+    /// token that enables access to the protected resource, the resource server MUST include
+    /// the HTTP "WWW-Authenticate" response header field".
     fn invalid_token(code: &'static str, detail: &str) -> Self {
         let problem = Self::new(StatusCode::UNAUTHORIZED, code, detail);
         problem.with_header(

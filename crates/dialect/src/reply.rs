@@ -30,7 +30,10 @@ impl Dialect {
         let mut response = reply(&form.reply, &GrantValues { grant, signature });
         // RFC 6749 section 5.1: "The authorization server MUST include the HTTP "Cache-Control"
         // response header field [RFC2616] with a value of "no-store" in any response containing
-        // tokens".
+        // tokens, credentials, or other sensitive information, as well as the "Pragma" response
+        // header field [RFC2616] with a value of "no-cache"." Pragma is not sent: RFC 9111
+        // section 5.4 "deprecates Pragma", whose meaning in responses "was never specified", and
+        // no vendor that is described here documents it.
         response
             .headers_mut()
             .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

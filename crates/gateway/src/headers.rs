@@ -2,7 +2,7 @@
 //!
 //! Every field that Countersign itself sets is first removed, in every spelling that an
 //! upstream might take for it, and then set. So no client header and no `Connection`
-//! option can forge or remove it.
+//! option can forge or remove it. No `Via` is added: SECURITY.md says why.
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Version, request};
@@ -47,6 +47,8 @@ impl ForwardedHeaders<'_> {
         });
         join_cookies(&mut fields);
         fields.insert(header::HOST, self.host(inbound));
+        // RFC 9113 section 8.2.2: "the TE header field, which MAY be present in an HTTP/2
+        // request; when it is, it MUST NOT contain any value other than "trailers"."
         if self.upstream.speaks_http2() && wants_trailers(inbound) {
             fields.insert(header::TE, TRAILERS);
         }

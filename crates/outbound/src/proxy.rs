@@ -143,6 +143,8 @@ impl OutboundProxy {
     }
 
     fn request(&self, target: &str) -> Result<Request<Empty<Bytes>>, http::Error> {
+        // RFC 9112 section 3.2: "A client MUST send a Host header field [...] in all HTTP/1.1
+        // request messages."
         let mut request = Request::connect(target).header(HOST, target);
         if let Some(authorization) = &self.authorization {
             request = request.header(PROXY_AUTHORIZATION, authorization);
@@ -161,7 +163,12 @@ fn tls(proxy: &Uri) -> Result<OutboundTls, String> {
     Ok(OutboundTls::new(config, name))
 }
 
-/// The host and port of a server (RFC 9112 section 3.2.3).
+// RFC 9112 section 3.2.3: "When making a CONNECT request to establish a tunnel through one or
+// more proxies, a client MUST send only the host and port of the tunnel destination as the
+// request-target. The client obtains the host and port from the target URI's authority
+// component, except that it sends the scheme's default port if the target URI elides the
+// port."
+/// The host and port of a server.
 fn authority(target: &Uri) -> String {
     let usual = match target.scheme() == Some(&Scheme::HTTP) {
         true => 80,

@@ -83,6 +83,8 @@ pub(crate) fn forget(fields: &mut HeaderMap) {
 
 /// Writes the fields of the handshake, to the upstream or to the client.
 pub(crate) fn set_upgrade_fields(fields: &mut HeaderMap) {
+    // RFC 9110 section 7.8: "A sender of Upgrade MUST also send an "Upgrade" connection
+    // option in the Connection header field".
     fields.insert(header::CONNECTION, UPGRADE);
     fields.insert(header::UPGRADE, WEBSOCKET);
 }

@@ -146,6 +146,7 @@ impl SidecarProblem {
         let media = HeaderValue::from_static("application/problem+json");
         fields.insert(header::CONTENT_TYPE, media);
         fields.insert(SIDECAR, HeaderValue::from_static(code));
+        // Required of a 405, as the list says.
         if self.cause == ProblemCause::Method {
             fields.insert(header::ALLOW, HeaderValue::from_static(FORWARDED_METHODS));
         }

@@ -256,6 +256,8 @@ pub(super) fn refused_at_keys(method: &Method) -> Option<Response<Bytes>> {
         return None;
     }
     let mut refused = problem(StatusCode::METHOD_NOT_ALLOWED, "public keys are only read");
+    // RFC 9110 section 15.5.6: "The origin server MUST generate an Allow header field in a 405
+    // response containing a list of the target resource's currently supported methods."
     let allow = HeaderValue::from_static("GET, HEAD");
     refused.headers_mut().insert(header::ALLOW, allow);
     Some(refused)

@@ -113,6 +113,10 @@ pub(super) fn spelled(operation: TokenOperation, refusal: Refusal) -> Option<Spe
         &format!(r#"{{"error": "{error}"}}"#),
         &WordVocabulary::REFUSAL,
     );
+    // RFC 6750 section 3: "If the protected resource request does not include authentication
+    // credentials or does not contain an access token that enables access to the protected
+    // resource, the resource server MUST include the HTTP "WWW-Authenticate" response header
+    // field". A login and a refresh are no such requests.
     let challenge =
         matches!(operation, TokenOperation::Guard | TokenOperation::Logout).then(|| {
             (

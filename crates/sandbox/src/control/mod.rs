@@ -74,6 +74,9 @@ impl SandboxControl {
                 let wrong = ControlMistake::new(format!("{path} does not take {method}"));
                 let wrong = wrong.with_help(format!("it takes {allow}"));
                 let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, &[wrong]);
+                // RFC 9110 section 15.5.6: "The origin server MUST generate an Allow header
+                // field in a 405 response containing a list of the target resource's
+                // currently supported methods."
                 response
                     .headers_mut()
                     .insert(ALLOW, HeaderValue::from_static(allow));
@@ -149,6 +152,8 @@ fn locked() -> Response<Full<Bytes>> {
     let closed = ControlMistake::new("the control key of this sandbox is missing or wrong");
     let closed = closed.with_help("send that of its manifest, in Authorization: Bearer KEY");
     let mut response = problem(StatusCode::UNAUTHORIZED, &[closed]);
+    // RFC 9110 section 15.5.2: "The server generating a 401 response MUST send a
+    // WWW-Authenticate header field (Section 11.6.1) containing at least one challenge".
     let scheme = HeaderValue::from_static("Bearer realm=\"countersign sandbox\"");
     response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
     response
