@@ -23,6 +23,9 @@ const PIPE_PAUSE: Duration = Duration::from_millis(10);
 pub struct NamedFile {
     file: File,
     metadata: Metadata,
+    /// Whether a writer may still come: to a pipe that has a name. That of a pipe without
+    /// one, such as `<(…)`, is there from the start.
+    writer_may_come: bool,
 }
 
 /// How long a pipe is waited for.
@@ -96,7 +99,12 @@ impl NamedFile {
             .custom_flags(without_waiting)
             .open(path)?;
         let metadata = check(file.metadata()?)?;
-        Ok(Self { file, metadata })
+        let has_name = fs::canonicalize(path).is_ok();
+        Ok(Self {
+            writer_may_come: metadata.file_type().is_fifo() && has_name,
+            file,
+            metadata,
+        })
     }
 
     /// The metadata of the open file.
@@ -146,12 +154,11 @@ impl NamedFile {
         let length = usize::try_from(self.metadata.len()).unwrap_or(usize::MAX);
         let mut bytes = Zeroizing::new(Vec::with_capacity(length.max(4_096).min(most)));
         let mut part = Zeroizing::new([0; 4_096]);
-        let is_pipe = self.metadata.file_type().is_fifo();
         let mut begun = Instant::now();
         loop {
             match self.file.read(&mut *part) {
                 // Nobody has written yet.
-                Ok(0) if is_pipe && bytes.is_empty() => {}
+                Ok(0) if self.writer_may_come && bytes.is_empty() => {}
                 Ok(0) => return Ok(bytes),
                 Ok(read) if read > most - bytes.len() => return Err(too_large(most)),
                 Ok(read) => {
@@ -184,6 +191,7 @@ fn too_large(most: usize) -> io::Error {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsRawFd;
     use std::process::Command;
 
     use super::*;
@@ -255,6 +263,16 @@ mod tests {
             .read_all(100, PipePatience::ForAll(Duration::ZERO))
             .unwrap_err();
         assert_eq!(late.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[test]
+    fn a_pipe_of_a_shell_that_is_closed_empty_is_empty() {
+        let (read_end, write_end) = io::pipe().unwrap();
+        drop(write_end);
+        let path = format!("/dev/fd/{}", read_end.as_raw_fd());
+        let opened = NamedFile::open(Path::new(&path)).unwrap();
+        let body = opened.read_all(100, PipePatience::ForWriter(Duration::ZERO));
+        assert_eq!(body.unwrap().as_slice(), b"");
     }
 
     #[test]
