@@ -15,7 +15,11 @@ pub(crate) fn failure(error: &Error) -> Failure {
         let at = at.rfc3339_seconds();
         format!("wait: the vendor is not asked again before {at}")
     });
-    let help = error.help.as_deref().map(lines).or(pause);
+    let cure = error.help.as_deref().map(lines);
+    let help = cure
+        .into_iter()
+        .chain(pause)
+        .reduce(|cure, pause| format!("{cure}\n{pause}"));
     let failure = match error.kind {
         ErrorKind::Refused { .. } => Failure::refused(message),
         ErrorKind::Secret | ErrorKind::Setup => Failure::usage(message),
@@ -37,4 +41,20 @@ pub(crate) fn failure(error: &Error) -> Failure {
 /// The lines of a text, none of which can move the cursor.
 fn lines(text: &str) -> String {
     text.lines().map(printable).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_that_can_be_mended_also_says_how_long_the_vendor_is_left_alone() {
+        let at = Timestamp::from_seconds(1_800_000_000);
+        let refused = Error::new(ErrorKind::Unavailable, "the port speaks TLS");
+        let told = |error: &Error| failure(error).to_string();
+        let both = told(&refused.clone().with_help("write https").until(at));
+        assert!(both.contains("write https\nwait: the vendor is not asked again before 2027-"));
+        assert!(told(&refused.clone().until(at)).contains("wait: the vendor"));
+        assert!(!told(&refused.with_help("write https")).contains("wait"));
+    }
 }
