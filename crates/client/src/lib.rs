@@ -41,6 +41,7 @@
 #![warn(clippy::missing_errors_doc)]
 
 mod access_token;
+mod box_future;
 mod clock;
 mod environment;
 mod error;
@@ -61,6 +62,7 @@ mod transport;
 mod warnings;
 
 pub use access_token::{AccessToken, RequestCredential};
+pub use box_future::BoxFuture;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use error::{Error, ErrorKind};
 pub use http_transport::HttpTransport;
@@ -89,9 +91,6 @@ pub use countersign_outbound::{ProxyRules, ServerUrl, TrustedRoots};
 pub use token_verdict::TokenVerdict;
 pub use transport::{RequestContext, RequestDelivery, Transport, TransportError};
 pub use warnings::WARNINGS;
-
-/// A future in a box, as the traits here return it.
-pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Compiles what integrators copy from the guide.
 #[cfg(doctest)]

@@ -10,17 +10,17 @@ mod content;
 mod failure_reason;
 mod proxy;
 mod proxy_rules;
+mod stream;
 mod trust;
 mod url;
 mod wrong_scheme;
 
-pub use connect::{
-    BoxError, H2, HTTP_1_1, OutboundTls, PlainStream, ServerConnector, ServerStream, TooSlow,
-};
+pub use connect::{OutboundTls, ServerConnector, TooSlow};
 pub use content::tell_no_content;
 pub use failure_reason::{failure_help, failure_reason};
 pub use proxy::{OutboundProxy, ProxyError};
 pub use proxy_rules::{ProxyFault, ProxyRules};
+pub use stream::{BoxError, H2, HTTP_1_1, PlainStream, ServerStream};
 pub use trust::{HandshakeDistrust, RootsFault, TrustedRoots, client_config};
 pub use url::{ServerUrl, ServerUrlFault};
 pub use wrong_scheme::SpeaksTls;

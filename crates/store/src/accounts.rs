@@ -17,7 +17,7 @@ use super::record::{
 };
 use super::session_end::end_all;
 use super::work::{NewAuditEntry, WriteTransaction};
-use super::{Store, page, row};
+use super::{Store, row};
 
 impl Store {
     /// Creates an account with its first credential.
@@ -66,7 +66,7 @@ impl Store {
             let api = filter.api.as_ref().map(|api| api.as_str());
             let scope = row::scope_json(&filter.scope);
             let after = after.map_or(0, row::id);
-            let params = (after, api, &filter.login, scope, page(limit));
+            let params = (after, api, &filter.login, scope, row::page(limit));
             all(connection, &sql, params, |row| row::account(row, 0))
         })
         .await

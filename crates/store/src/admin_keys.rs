@@ -10,7 +10,7 @@ use super::idempotency::run_once;
 use super::log::all;
 use super::record::{AuditActor, IdempotencyKey, OnceOutcome, StoredAdminKey};
 use super::work::{NewAuditEntry, WriteTransaction};
-use super::{Store, page, row};
+use super::{Store, row};
 
 impl Store {
     /// Stores a new admin key and returns it with the time of its creation; once for an
@@ -37,7 +37,7 @@ impl Store {
                 row::ADMIN_KEY
             );
             let after = after.unwrap_or_default();
-            all(connection, &sql, (after, page(limit)), row::admin_key)
+            all(connection, &sql, (after, row::page(limit)), row::admin_key)
         })
         .await
     }

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension};
 use super::error::StoreUnavailable;
 use super::log::all;
 use super::record::{AuditEntry, AuditFilter, ListOrder};
-use super::{Store, page, row};
+use super::{Store, row};
 
 impl Store {
     /// Audit entries that match `filter`, those after number `after` in its order; at
@@ -52,7 +52,7 @@ fn entries(
         filter.api.as_ref().map(|api| api.as_str()),
         filter.action.map(|action| action.code()),
         row::scope_json(&filter.scope),
-        page(limit),
+        row::page(limit),
     );
     all(connection, &sql, params, row::audit)
 }

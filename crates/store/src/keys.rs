@@ -13,12 +13,7 @@ use super::log::all;
 use super::record::{AuditActor, IdempotencyKey, KeyPurpose, OnceOutcome, SealedKey};
 use super::work::{NewAuditEntry, WriteTransaction};
 use super::{Store, row};
-use crate::seal::MasterKey;
-
-/// The context for which the master check is sealed.
-pub(super) const CHECK_CONTEXT: [&str; 2] = ["store", "master check"];
-/// The content of the master check.
-pub(super) const CHECK_VALUE: &[u8] = b"countersign";
+use crate::seal::{CHECK_CONTEXT, CHECK_VALUE, MasterKey};
 
 impl Store {
     /// Whether a master key was ever checked here. If so, a missing master key file must

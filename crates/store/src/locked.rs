@@ -14,9 +14,9 @@ use rusqlite::{Connection, OpenFlags};
 use super::Store;
 use super::error::OpenError;
 use super::file::{self, StoreFiles};
-use super::keys::{CHECK_CONTEXT, CHECK_VALUE};
+use super::reader::READERS;
 use crate::clock::StoreClock;
-use crate::seal::MasterKey;
+use crate::seal::{CHECK_CONTEXT, CHECK_VALUE, MasterKey};
 
 /// The file of a store, which no other process can open as long as this lives.
 pub struct ExclusiveStore {
@@ -72,7 +72,7 @@ impl ExclusiveStore {
         clock: StoreClock,
         notify: impl Fn(&[RevocationNotice]) + Send + Sync + 'static,
     ) -> Result<Store, OpenError> {
-        let files = StoreFiles::open(&self.path, self.lock, super::READERS)?;
+        let files = StoreFiles::open(&self.path, self.lock, READERS)?;
         clock.raise(files.high_water);
         Store::over(files, clock, Box::new(notify))
     }
@@ -80,7 +80,7 @@ impl ExclusiveStore {
     /// Opens the store in order to correct its high-water mark: `clock` is not raised,
     /// and the next commit stores its time.
     pub(super) fn open_behind_its_mark(self, clock: StoreClock) -> Result<Store, OpenError> {
-        let files = StoreFiles::open(&self.path, self.lock, super::READERS)?;
+        let files = StoreFiles::open(&self.path, self.lock, READERS)?;
         Store::over(files, clock, Box::new(|_| {}))
     }
 }

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use super::error::StoreUnavailable;
 use super::record::{AuditEntry, StoreStats};
 use super::sweep::REVOCATION_SLACK;
-use super::{Store, page, row};
+use super::{Store, row};
 
 impl Store {
     /// Everything that a verifier needs at its start, at one point in time: all accounts,
@@ -50,7 +50,7 @@ impl Store {
                 "SELECT {} FROM audit WHERE number > ?1 ORDER BY number LIMIT ?2",
                 row::AUDIT
             );
-            all(connection, &sql, (after, page(limit)), row::audit)
+            all(connection, &sql, (after, row::page(limit)), row::audit)
         })
         .await
     }

@@ -10,6 +10,8 @@ use tokio::sync::oneshot;
 
 use super::error::StoreUnavailable;
 
+/// How many connections read.
+pub(super) const READERS: usize = 2;
 /// How many reads may wait for one thread; further ones are refused at once.
 const QUEUE: usize = 1_024;
 

@@ -8,12 +8,11 @@ use serde_json::json;
 
 use super::Store;
 use super::error::{RewrapError, StoreUnavailable};
-use super::keys::{CHECK_CONTEXT, CHECK_VALUE};
 use super::log::all;
 use super::record::{AuditActor, reply_context};
 use super::row;
 use super::work::{NewAuditEntry, WriteTransaction};
-use crate::seal::MasterKey;
+use crate::seal::{CHECK_CONTEXT, CHECK_VALUE, MasterKey};
 
 impl Store {
     /// Seals everything that `old` sealed under `new`, and makes that the store's master

@@ -16,6 +16,10 @@ use rusqlite::types::Type;
 
 use super::record::{AuditEntry, KeyPurpose, SealedKey, StoredAdminKey};
 
+/// The most rows of one list: a page of the admin API, and one more row that shows
+/// whether there is another page.
+const PAGE: usize = 1_001;
+
 /// The columns that [`account`] reads from a table called `a`.
 pub(super) const ACCOUNT: &str = "a.id, a.api, a.name, a.active, a.epoch, a.allow, a.created_at, \
      a.budget, a.sessions, a.mints_per_minute, a.requests_per_second";
@@ -329,4 +333,9 @@ fn unknown(
     error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
 ) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into())
+}
+
+/// A limit in the type that SQL takes.
+pub(super) fn page(limit: usize) -> i64 {
+    i64::try_from(limit.min(PAGE)).unwrap_or(0)
 }

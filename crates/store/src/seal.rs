@@ -19,6 +19,11 @@ use zeroize::Zeroizing;
 
 use crate::private_file::create_private;
 
+/// The context for which the master check is sealed.
+pub(crate) const CHECK_CONTEXT: [&str; 2] = ["store", "master check"];
+/// The content of the master check.
+pub(crate) const CHECK_VALUE: &[u8] = b"countersign";
+
 const KEY_LEN: usize = 32;
 /// The first byte of a sealed record: the way it is sealed.
 const FORM: u8 = 1;

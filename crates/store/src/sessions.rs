@@ -15,7 +15,7 @@ use super::log::all;
 use super::record::{AuditActor, SessionSuccession, TermsOwned};
 use super::session_end::{end_all, end_one};
 use super::work::{NewAuditEntry, WriteTransaction};
-use super::{Store, background, credentials, networks, page, row, session_limit};
+use super::{Store, background, credentials, networks, row, session_limit};
 
 impl Store {
     /// Opens a session for a login whose secret was checked.
@@ -57,7 +57,7 @@ impl Store {
                  ORDER BY s.number DESC LIMIT ?3",
                 row::SESSION
             );
-            let params = (row::id(account), after.map(|id| id.0), page(limit));
+            let params = (row::id(account), after.map(|id| id.0), row::page(limit));
             all(connection, &sql, params, row::session)
         })
         .await
@@ -101,7 +101,7 @@ impl Store {
     /// bounded, is written within about a tenth of a second, and costs the caller
     /// nothing.
     pub fn mark_used(&self, session: SessionId, generation: u32) {
-        self.0.marks.add(session, generation);
+        self.used_generations().add(session, generation);
     }
 
     /// The same, but written when this returns: for the sandbox, whose stories must not

@@ -36,6 +36,7 @@ mod peer;
 mod proxy_protocol;
 mod refusal;
 mod refused_page_request;
+mod request;
 mod serve;
 mod socket;
 mod socket_file;
@@ -53,9 +54,7 @@ pub use listener::Listener;
 pub use peer::Peer;
 pub use refusal::{OnRefusal, REFUSAL, RefusedRequest};
 pub use refused_page_request::RefusedPageRequest;
+pub use request::Request;
 pub use serve::{DrainOutcome, serve, serve_told};
 pub use socket_file::{SocketFault, SocketFile};
 pub use tls::{ListenerTls, TlsFault, not_after};
-
-/// A request that has passed the gate.
-pub type Request = http::Request<RequestBody>;

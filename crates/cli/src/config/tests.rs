@@ -160,7 +160,7 @@ fn a_window_of_nothing_may_be_asked_for() {
 
 #[test]
 fn the_demos_configuration_is_valid() {
-    let demo = parse(crate::serve::DEMO).unwrap();
+    let demo = parse(crate::serve::demo::CONFIGURATION).unwrap();
     let names: Vec<_> = demo.apis.iter().map(|api| api.name().as_str()).collect();
     assert_eq!(names, ["apirone", "b2binpay", "mypopup"]);
 }

@@ -1,6 +1,7 @@
 //! Certificates that are renewed while the process runs: their files are looked
 //! at every few seconds, and read again when they changed.
 
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, SystemTime};
 
 use countersign_store::Store;
@@ -44,7 +45,7 @@ fn look(section: &TlsSection, read: impl FnOnce(&ListenerTls) -> Result<bool, Tl
         Ok(false) => return,
         Ok(true) => {
             tracing::info!(%file, "the certificate was read again");
-            super::warn_of_open_keys(std::slice::from_ref(section));
+            warn_of_open_keys(std::slice::from_ref(section));
             "done"
         }
         Err(fault) => {
@@ -54,4 +55,20 @@ fn look(section: &TlsSection, read: impl FnOnce(&ListenerTls) -> Result<bool, Tl
         }
     };
     metrics::counter!("countersign_certificate_reloads_total", "outcome" => outcome).increment(1);
+}
+
+/// The keys of certificates are often read by a group of services on purpose, so one
+/// that others can read is told and not refused.
+pub(super) fn warn_of_open_keys(certificates: &[TlsSection]) {
+    for section in certificates {
+        let mode = std::fs::metadata(&section.key).map(|it| it.permissions().mode());
+        if mode.is_ok_and(|mode| mode & 0o077 != 0) {
+            let key = section.key.display();
+            tracing::warn!(
+                %key,
+                "others can read a certificate's private key: run `chmod 600` on it, or give it to \
+                 this user alone"
+            );
+        }
+    }
 }

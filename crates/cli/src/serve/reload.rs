@@ -13,8 +13,9 @@ use countersign_admin::refusal_ring::{EventKind, ServerEvent};
 use countersign_gateway::AddressPolicy;
 use tokio::signal::unix::Signal;
 
+use super::arguments::{ServeArgs, serves_something};
 use super::serving::{LiveConfiguration, ProcessParts};
-use super::{ServeArgs, certificates, notify, opening, serves_something};
+use super::{certificates, notify, opening};
 use crate::config::{self, KeptValues, Overrides, ServerSection, Settings, TlsSection};
 use crate::exit::Failure;
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 
+use super::session_store::faster;
 use super::{LockedStore, SessionStore, StoreError, WriteOutcome};
 use crate::{BoxFuture, SessionRecord};
 
@@ -55,7 +56,7 @@ impl LockedStore for LockedMemory {
         Box::pin(async {
             let mut lost = None;
             self.kept.send_if_modified(|kept| {
-                lost = super::faster(kept.as_ref(), record);
+                lost = faster(kept.as_ref(), record);
                 if lost.is_none() {
                     *kept = Some(record.clone());
                 }

@@ -8,7 +8,8 @@ use super::interprocess_lock::LockFile;
 use super::private_file::{self, DraftFile, io_error};
 use super::seal::{SealKey, UnsealError};
 use super::session_owner::SessionOwner;
-use super::{StoreError, WriteOutcome, faster, record_json};
+use super::session_store::faster;
+use super::{StoreError, WriteOutcome, record_json};
 use crate::SessionRecord;
 use crate::warnings::warn;
 

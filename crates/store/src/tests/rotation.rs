@@ -432,14 +432,14 @@ async fn a_flood_of_uses_is_cut_and_not_kept() {
     for number in 0..100_000_u128 {
         store.mark_used(SessionId(number.to_be_bytes()), 0);
     }
-    assert!(store.0.marks.len() <= 16_384);
+    assert!(store.used_generations().len() <= 16_384);
     flush(&store).await;
-    assert_eq!(store.0.marks.len(), 0);
+    assert_eq!(store.used_generations().len(), 0);
 }
 
 pub(super) async fn flush(store: &Store) {
     let store = store.clone();
-    tokio::task::spawn_blocking(move || store.0.marks.flush(&store.0.commands))
+    tokio::task::spawn_blocking(move || store.flush_used_generations())
         .await
         .unwrap()
         .unwrap();
