@@ -135,7 +135,7 @@ impl OutboundTls {
     pub async fn secured(self, wire: ServerStream) -> Result<ServerStream, HandshakeDistrust> {
         let shaken = self
             .connector
-            .connect(self.name, wire)
+            .connect(self.name, wire.below_tls())
             .into_fallible()
             .await;
         match shaken {

@@ -32,6 +32,8 @@ pub struct PlainStream {
     stream: TcpStream,
     /// Whether anything was read from it.
     begun: bool,
+    /// Whether TLS is spoken over it, which handles its alerts itself.
+    is_below_tls: bool,
 }
 
 impl Connection for ServerStream {
@@ -56,7 +58,16 @@ impl ServerStream {
         Self::Plain(PlainStream {
             stream,
             begun: false,
+            is_below_tls: false,
         })
+    }
+
+    /// The same connection for TLS: an alert does not mean that the scheme is wrong.
+    pub(crate) fn below_tls(mut self) -> Self {
+        if let Self::Plain(plain) = &mut self {
+            plain.is_below_tls = true;
+        }
+        self
     }
 
     /// The same connection, as if nothing was read of it yet: what a proxy said on it is not the
@@ -108,7 +119,7 @@ impl PlainStream {
         let read = into.filled().get(before..).unwrap_or_default();
         if !self.begun && !read.is_empty() {
             self.begun = true;
-            if Self::is_alert(read) {
+            if !self.is_below_tls && Self::is_alert(read) {
                 return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, SpeaksTls)));
             }
         }

@@ -316,7 +316,10 @@ mod tests {
         let cases: [(&'static [u8], &str); 3] = [
             (b"", "Silent("),
             (b"\x16\x03\x03", "Cut("),
-            (b"\x15\x03\x03\x00\x02\x02\x28", "Handshake("),
+            (
+                b"\x15\x03\x03\x00\x02\x02\x28",
+                "Handshake(Custom { kind: InvalidData, error: AlertReceived(HandshakeFailure)",
+            ),
         ];
         for (answer, expected) in cases {
             let (listener, address) = listening().await;
