@@ -35,6 +35,9 @@ pub enum ProxyError {
     /// The proxy requires credentials.
     #[error("the proxy {0} asks for a user and a password (407)")]
     Login(String),
+    /// The proxy does not accept the credentials, which come from there.
+    #[error("the proxy {0} does not accept the user and password of {1} (407)")]
+    Rejected(String, &'static str),
     /// The proxy refuses.
     #[error("the proxy {0} does not connect to {1}: it answers {2}")]
     Refused(String, String, StatusCode),
@@ -48,6 +51,10 @@ impl ProxyError {
     pub const fn help(&self) -> Option<&'static str> {
         match self {
             Self::Login(_) => Some("write them into its URL, as in http://user:password@host:port"),
+            Self::Rejected(..) => Some(
+                "correct them there; in a user and a password, @, :, /, #, ? and % are %40, %3A, %2F, \
+                 %23, %3F and %25",
+            ),
             Self::Unreached(..) | Self::Refused(..) | Self::Broken(..) => None,
         }
     }
@@ -125,7 +132,10 @@ impl OutboundProxy {
         match answer.status() {
             status if status.is_success() => (),
             StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
-                return Err(ProxyError::Login(self.to_string()));
+                return Err(match self.authorization {
+                    None => ProxyError::Login(self.to_string()),
+                    Some(_) => ProxyError::Rejected(self.to_string(), self.source),
+                });
             }
             status => {
                 let target = target.to_owned();

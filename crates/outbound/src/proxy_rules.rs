@@ -62,7 +62,8 @@ impl ProxyFault {
         match self {
             Self::Unusable(_) => Some(
                 "write http://host:port or https://host:port, with user:password@ before the host \
-                 if the proxy asks for them",
+                 if the proxy asks for them (in these, @, /, #, ? and % are %40, %2F, %23, %3F \
+                 and %25)",
             ),
             Self::Socks(_) => Some("name an HTTP proxy"),
             Self::PlainHttp { .. } => Some(
@@ -214,6 +215,9 @@ impl ProxySetting {
     /// The address of the proxy, and the credentials for it.
     fn check(&self) -> Result<(Uri, Option<HeaderValue>), ProxyFault> {
         let unusable = || ProxyFault::Unusable(self.source);
+        if !self.has_plain_userinfo() {
+            return Err(unusable());
+        }
         let matcher = Matcher::builder().all(self.value.as_str()).build();
         let found = matcher.intercept(&Uri::from_static("https://server.invalid/"));
         let found = found.ok_or_else(unusable)?;
@@ -224,6 +228,21 @@ impl ProxySetting {
         let host = found.uri().host().filter(|host| !host.is_empty());
         host.ok_or_else(unusable)?;
         Ok((found.uri().clone(), found.basic_auth().cloned()))
+    }
+
+    /// Whether what stands before the host is a user and password as RFC 3986 section 3.2.1
+    /// has them. If it is not, a part of the password could be taken for the host, and shown.
+    fn has_plain_userinfo(&self) -> bool {
+        let Some((before, _)) = self.value.rsplit_once('@') else {
+            return true;
+        };
+        let userinfo = before.split_once("://").map_or(before, |(_, rest)| rest);
+        let mut escapes = userinfo.split('%').skip(1);
+        !userinfo.contains(['@', '/', '?', '#', '\\'])
+            && escapes.all(|it| {
+                let digits = it.get(..2).unwrap_or_default();
+                digits.len() == 2 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+            })
     }
 
     fn proxy(&self) -> Result<OutboundProxy, ProxyFault> {
@@ -371,6 +390,13 @@ mod tests {
             ("ftp://p:1", "is not the URL of a proxy"),
             ("http://", "is not the URL of a proxy"),
             ("http://s3cret pw@p", "is not the URL of a proxy"),
+            ("http://u:p@s3cret@p:1", "%40"),
+            ("u:p@s3cret@p:1", "%40"),
+            ("http://u:s3cret#w@p:1", "%23"),
+            ("http://u:s3cret/w@p:1", "%2F"),
+            ("http://u:s3cret?w@p:1", "%3F"),
+            ("http://u:s3cret%zz@p:1", "%25"),
+            ("http://u:s3cret%4@p:1", "%25"),
         ] {
             let found = way(&rules(&[("HTTPS_PROXY", value)]), "https://api.example");
             assert!(found.contains(words), "{value}: {found}");

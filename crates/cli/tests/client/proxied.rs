@@ -187,7 +187,10 @@ fn a_proxy_that_does_not_lead_there_is_told_as_that() {
     let wrong = proxy.url.replace("http://", "http://ann:wr0ng@");
     for (named, words) in [
         (&*proxy.url, "asks for a user and a password (407)"),
-        (&wrong, "asks for a user and a password (407)"),
+        (
+            &wrong,
+            "does not accept the user and password of HTTPS_PROXY (407)",
+        ),
         (
             "http://127.0.0.1:1",
             "the proxy http://127.0.0.1:1 cannot be reached",
