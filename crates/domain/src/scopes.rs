@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::account::InvalidText;
 
 /// A set of scope tokens (RFC 6749 section 3.3).
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Scopes(BTreeSet<String>);
 
 impl Scopes {

@@ -13,7 +13,8 @@
 
 mod spelling_tree;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use super::{CompiledRule, RouteAccess, Routes};
 use crate::path::JudgedPath;
@@ -58,7 +59,7 @@ pub enum WeakerAccess {
 }
 
 /// What a protected pattern requires.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Demand<'r> {
     scopes: &'r Scopes,
     /// The positions of the segments that must equal the caller's login.
@@ -128,13 +129,16 @@ struct Choice {
 }
 
 /// What such a path matches.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Weaker {
     /// This rule.
     Rule(usize),
     /// No rule, but this guarded path.
     Guard(usize),
 }
+
+/// What other spellings of a pattern's paths match that requires less, each with an example.
+type WeakerSpellings = Rc<[(Weaker, String)]>;
 
 /// The rules for one method, to be walked with other spellings.
 struct SpellingWalk<'r> {
@@ -144,6 +148,8 @@ struct SpellingWalk<'r> {
     /// The rules that decide about their own pattern.
     deciding: Vec<usize>,
     any_public: bool,
+    /// What was walked: patterns that are gotten around by the same one share its walk.
+    walked: BTreeMap<(&'r str, Demand<'r>), WeakerSpellings>,
     steps: usize,
 }
 
@@ -167,6 +173,7 @@ impl<'r> SpellingWalk<'r> {
             rules,
             guards,
             deciding,
+            walked: BTreeMap::new(),
             steps: 0,
         }
     }
@@ -197,15 +204,16 @@ impl<'r> SpellingWalk<'r> {
         }
         let asked = Demand { scopes, logins };
         let mut weaker = Vec::new();
+        let mut seen = BTreeSet::new();
         let mut spelling = None;
         let mut patterns = vec![own];
         // What asks for more afterwards must not be gotten around, either.
         while let Some(pattern) = patterns.pop() {
-            for (found, text) in self.weaker_spellings(pattern, &asked) {
-                if !weaker.contains(&found) {
-                    weaker.push(found);
-                    patterns.push(self.pattern(found));
-                    spelling.get_or_insert(text);
+            for (found, text) in self.walk(pattern, &asked).iter() {
+                if seen.insert(*found) {
+                    weaker.push(*found);
+                    patterns.push(self.pattern(*found));
+                    spelling.get_or_insert_with(|| text.clone());
                 }
             }
         }
@@ -218,6 +226,17 @@ impl<'r> SpellingWalk<'r> {
                 .map(|it| self.weaker_route(it, &asked))
                 .collect(),
         })
+    }
+
+    /// [`SpellingWalk::weaker_spellings`], or what it found before.
+    fn walk(&mut self, pattern: &'r PathPattern, asked: &Demand<'r>) -> WeakerSpellings {
+        let key = (pattern.text(), asked.clone());
+        if let Some(known) = self.walked.get(&key) {
+            return Rc::clone(known);
+        }
+        let found: WeakerSpellings = self.weaker_spellings(pattern, asked).into();
+        self.walked.insert(key, Rc::clone(&found));
+        found
     }
 
     fn pattern(&self, weaker: Weaker) -> &'r PathPattern {
@@ -246,8 +265,7 @@ impl<'r> SpellingWalk<'r> {
         }
     }
 
-    /// What other spellings of a pattern's paths match that requires less than this, each
-    /// with an example.
+    /// What requires less than this.
     fn weaker_spellings(
         &mut self,
         pattern: &PathPattern,
@@ -300,11 +318,12 @@ impl<'r> SpellingWalk<'r> {
             }
         }
         let mut found: Vec<(Weaker, String)> = Vec::new();
+        let mut seen = BTreeSet::new();
         for (state, slash) in ends {
             let Some(weaker) = self.weaker(&state, slash, asked) else {
                 continue;
             };
-            if !found.iter().any(|(known, _)| *known == weaker) {
+            if seen.insert(weaker) {
                 let slash = if slash { "/" } else { "" };
                 found.push((weaker, format!("{}{slash}", state.text)));
             }
