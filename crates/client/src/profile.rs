@@ -3,6 +3,7 @@
 //! A profile says where secrets are and contains none.
 
 mod parse;
+mod stale_session;
 mod token_source;
 mod user_paths;
 
@@ -19,6 +20,7 @@ use http::Method;
 use crate::warnings::warn;
 use crate::{Error, ErrorKind, NamedFile};
 
+pub use stale_session::StaleSession;
 pub use user_paths::UserPaths;
 
 /// How one API is called.

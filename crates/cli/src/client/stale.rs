@@ -1,15 +1,10 @@
-//! Stored sessions of a url or login that a profile had before, or of a profile that was removed
-//! from its file. They are kept until somebody ends them.
-
-use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::Arc;
+//! Stored sessions that no profile uses any more: how they are shown, and what is said of their
+//! end.
 
 use countersign_check::printable;
-use countersign_client::profile::{KeyPlace, SessionStorage};
+use countersign_client::profile::StaleSession;
 use countersign_client::{
-    Dialect, Error, HttpTransport, LogoutOutcome, Profile, SealKey, Secret, ServerUrl,
-    SessionOwner, SessionRecord, StoredSession, StoredState, TokenSource, TrustedRoots,
+    Error, HttpTransport, LogoutOutcome, Profile, SessionRecord, StoredState, TrustedRoots,
 };
 use serde_json::{Value, json};
 
@@ -27,11 +22,6 @@ pub(super) struct StaleSessions<'p> {
     sessions: Vec<StaleSession>,
 }
 
-struct StaleSession {
-    kept: StoredSession,
-    key: KeyPlace,
-}
-
 /// What became of one of them.
 struct StaleOutcome<'s> {
     session: &'s StaleSession,
@@ -44,25 +34,8 @@ struct StaleOutcome<'s> {
 impl<'p> StaleSessions<'p> {
     /// Looks through the directories in which the profiles keep their sessions.
     pub(super) fn find(selected: &'p SelectedProfiles) -> Result<Self, Failure> {
-        let mut places: BTreeMap<&Path, &KeyPlace> = BTreeMap::new();
-        for profile in &selected.profiles {
-            if let SessionStorage::File { path, key } = &profile.storage
-                && let Some(directory) = path.parent()
-            {
-                places.entry(directory).or_insert(key);
-            }
-        }
-        let mut sessions = Vec::new();
-        for (directory, key) in places {
-            let opener = opener(key, directory);
-            let all = StoredSession::in_directory(directory, opener.as_ref()).map_err(unusable)?;
-            let opener = opener.as_ref();
-            let stale = all.into_iter().filter(|it| is_stale(it, opener, selected));
-            sessions.extend(stale.map(|kept| StaleSession {
-                kept,
-                key: key.clone(),
-            }));
-        }
+        let known = selected.is_whole.then_some(&selected.known[..]);
+        let sessions = StaleSession::find(&selected.profiles, known).map_err(unusable)?;
         Ok(Self { selected, sessions })
     }
 
@@ -73,7 +46,7 @@ impl<'p> StaleSessions<'p> {
         }
         let mut table = Table::headless();
         for session in &self.sessions {
-            table.row(["from before", &session.text()]);
+            table.row(["from before", &text(session)]);
         }
         let (lost, whole): (Vec<_>, Vec<_>) = self.sessions.iter().partition(|it| it.is_lost());
         let whole = (!whole.is_empty())
@@ -85,7 +58,7 @@ impl<'p> StaleSessions<'p> {
 
     /// For programs.
     pub(super) fn document(&self) -> Value {
-        self.sessions.iter().map(StaleSession::document).collect()
+        self.sessions.iter().map(document).collect()
     }
 
     /// Ends them. What a vendor cannot be told of is kept, unless it is to be
@@ -117,7 +90,7 @@ impl<'p> StaleSessions<'p> {
         forget: bool,
         transcript: &Transcript,
     ) -> Result<StaleOutcome<'s>, Failure> {
-        let why = match &session.kept.state {
+        let why = match &session.stored.state {
             StoredState::Damaged => "it is damaged",
             StoredState::Closed => "another key sealed it",
             StoredState::Former => "an older release kept it",
@@ -133,7 +106,7 @@ impl<'p> StaleSessions<'p> {
                 error: Some(lacking(why)),
             });
         }
-        session.kept.remove().map_err(unusable)?;
+        session.stored.remove().map_err(unusable)?;
         Ok(StaleOutcome {
             session,
             outcome: "forgotten",
@@ -182,49 +155,19 @@ impl<'p> StaleSessions<'p> {
         session: &StaleSession,
         transcript: &Transcript,
     ) -> Result<LogoutOutcome, Error> {
-        let owner = session.kept.owner.as_ref();
-        let owner = owner.ok_or_else(|| lacking("the file does not say whose it is"))?;
-        let mut profiles = self.selected.profiles.iter();
-        let profile = profiles.find(|it| it.name == owner.profile);
-        let dialect = self
-            .dialect(owner)
-            .ok_or_else(|| lacking(&format!("the dialect {} is not at hand", owner.dialect)))?;
-        let mut builder = TokenSource::builder(dialect.clone(), &owner.auth_url)
-            .name(&owner.profile)
-            .variant(&owner.variant)
-            .login(&owner.login)
-            .store(session.store()?);
-        if let Some(profile) = profile {
-            builder = builder.roots(profile.roots()?).proxies(profile.proxies());
-            if profile.danger_plain_http {
-                builder = builder.danger_plain_http();
-            }
-            let parts = profile.extra_sources();
-            builder = parts.fold(builder, |builder, (name, part)| {
-                builder.extra_from(name, part)
-            });
-        }
+        let profiles = &self.selected.profiles;
+        let mut builder = session.source(profiles)?;
         if transcript.is_wanted()
-            && let Some(speaker) = speaker(owner, dialect)
+            && let Some(speaker) = speaker(session, profiles)
         {
-            let transport = transport(profile, &speaker.auth_url)?;
+            let url = &speaker.auth_url;
+            let transport = match session.profile(profiles) {
+                Some(profile) => profile.transport(url)?,
+                None => HttpTransport::new(url, &TrustedRoots::System)?,
+            };
             builder = builder.transport(transcript.listening(transport, speaker));
         }
-        // A secret is that of a login: another login has another.
-        builder = match profile.filter(|it| it.login == owner.login) {
-            Some(profile) => builder.secret(profile.secret_source()),
-            None => builder.secret(Secret::from("")),
-        };
         builder.build()?.logout().await
-    }
-
-    /// The dialect of a session: that of a profile of now, or one that comes with
-    /// the program.
-    fn dialect(&self, owner: &SessionOwner) -> Option<Arc<Dialect>> {
-        let mut at_hand = self.selected.profiles.iter().map(|it| &it.dialect);
-        let named = at_hand.find(|it| it.name() == owner.dialect);
-        let shipped = || Dialect::compile(Dialect::shipped(&owner.dialect)?, &owner.dialect).ok();
-        named.cloned().or_else(|| shipped().map(Arc::new))
     }
 }
 
@@ -247,7 +190,9 @@ fn lacking(what: &str) -> Error {
     Error::new(countersign_client::ErrorKind::Setup, what)
 }
 
-fn speaker(owner: &SessionOwner, dialect: Arc<Dialect>) -> Option<TranscriptContext> {
+fn speaker(session: &StaleSession, profiles: &[Profile]) -> Option<TranscriptContext> {
+    let owner = session.stored.owner.as_ref()?;
+    let dialect = session.dialect(profiles).ok()?;
     Some(TranscriptContext {
         variant: dialect.variant(&owner.variant)?,
         login: owner.login.clone(),
@@ -256,125 +201,65 @@ fn speaker(owner: &SessionOwner, dialect: Arc<Dialect>) -> Option<TranscriptCont
     })
 }
 
-/// What the source of a session would reach its vendor with.
-fn transport(profile: Option<&Profile>, url: &ServerUrl) -> Result<HttpTransport, Error> {
-    match profile {
-        Some(profile) => HttpTransport::through(&profile.proxies(), url, &profile.roots()?),
-        None => HttpTransport::new(url, &TrustedRoots::System),
-    }
+/// The file, on one line whatever its name is.
+fn file(session: &StaleSession) -> String {
+    printable(&session.stored.file.display().to_string())
 }
 
-/// The key that opens what lies in a directory. One that is not there yet is not
-/// made for a look.
-fn opener(key: &KeyPlace, directory: &Path) -> Option<SealKey> {
-    match key {
-        KeyPlace::Own(path) if !path.exists() => None,
-        key => key.key(directory).ok(),
-    }
+fn profile(session: &StaleSession) -> String {
+    printable(session.stored.profile())
 }
 
-/// Whether a file is none that a profile uses or will use. Of profiles of another
-/// file of profiles nothing is said, nor of those that cannot be used.
-fn is_stale(kept: &StoredSession, key: Option<&SealKey>, selected: &SelectedProfiles) -> bool {
-    let is_its = |profile: &Profile| {
-        let SessionStorage::File { path, .. } = &profile.storage else {
-            return false;
-        };
-        let to_be_taken_over = || {
-            let owner = profile.session_owner();
-            !path.exists() && key.is_some_and(|key| kept.is_former_of(&owner, key))
-        };
-        *path == kept.file || to_be_taken_over()
+fn text(session: &StaleSession) -> String {
+    let (profile, file) = (profile(session), file(session));
+    let whose = match (&session.stored.owner, &session.stored.state) {
+        (Some(owner), _) => {
+            let whose = format!("{} as {}, {}", owner.auth_url, owner.login, owner.dialect);
+            format!("{}: ", printable(&whose))
+        }
+        (None, StoredState::Former | StoredState::Whole(_)) => {
+            "of a former url, login or key: ".to_owned()
+        }
+        // Whose it is cannot be read.
+        (None, StoredState::Closed | StoredState::Damaged) => String::new(),
     };
-    if selected.profiles.iter().any(is_its) {
-        return false;
-    }
-    let name = kept.profile();
-    let named = selected.profiles.iter().find(|it| it.name == name);
-    let origin = selected.profiles.iter().find_map(|it| it.origin.as_ref());
-    let is_gone = selected.is_whole && !selected.known.iter().any(|it| it == name);
-    match kept.owner.as_ref().map(|it| Path::new(&it.profiles)) {
-        // Where it is from is not known, but for its name.
-        None => named.is_some(),
-        Some(from) if from.as_os_str().is_empty() || !from.exists() => named.is_some(),
-        Some(from) => origin.is_some_and(|it| it == from) && (named.is_some() || is_gone),
-    }
+    let state = match &session.stored.state {
+        StoredState::Whole(record) if record.tokens.is_some() => "logged in",
+        StoredState::Whole(_) => "nobody is logged in",
+        StoredState::Closed => "another key sealed it",
+        StoredState::Former => "it cannot be gone on with",
+        StoredState::Damaged => "it is damaged",
+    };
+    format!("{profile}: {whose}{state} ({file})")
 }
 
-impl StaleSession {
-    fn store(&self) -> Result<countersign_client::FileStore, Error> {
-        let lost = |why: String| Error::new(countersign_client::ErrorKind::Store, why);
-        let directory = self.kept.file.parent().unwrap_or(Path::new("."));
-        let key = self.key.key(directory).map_err(|it| lost(it.to_string()))?;
-        let store = self.kept.store(key);
-        store.ok_or_else(|| lost("the file does not say whose it is".to_owned()))
-    }
-
-    /// Whether nobody can read it, so that its vendor cannot be told.
-    fn is_lost(&self) -> bool {
-        matches!(self.kept.state, StoredState::Damaged | StoredState::Closed)
-    }
-
-    /// The file, on one line whatever its name is.
-    fn file(&self) -> String {
-        printable(&self.kept.file.display().to_string())
-    }
-
-    fn profile(&self) -> String {
-        printable(self.kept.profile())
-    }
-
-    fn text(&self) -> String {
-        let (profile, file) = (self.profile(), self.file());
-        let whose = match (&self.kept.owner, &self.kept.state) {
-            (Some(owner), _) => {
-                let whose = format!("{} as {}, {}", owner.auth_url, owner.login, owner.dialect);
-                format!("{}: ", printable(&whose))
-            }
-            (None, StoredState::Former | StoredState::Whole(_)) => {
-                "of a former url, login or key: ".to_owned()
-            }
-            // Whose it is cannot be read.
-            (None, StoredState::Closed | StoredState::Damaged) => String::new(),
-        };
-        let state = match &self.kept.state {
-            StoredState::Whole(record) if record.tokens.is_some() => "logged in",
-            StoredState::Whole(_) => "nobody is logged in",
-            StoredState::Closed => "another key sealed it",
-            StoredState::Former => "it cannot be gone on with",
-            StoredState::Damaged => "it is damaged",
-        };
-        format!("{profile}: {whose}{state} ({file})")
-    }
-
-    fn document(&self) -> Value {
-        let owner = self.kept.owner.as_ref();
-        let state = match &self.kept.state {
-            StoredState::Whole(_) => "whole",
-            StoredState::Closed => "closed",
-            StoredState::Former => "former",
-            StoredState::Damaged => "damaged",
-        };
-        json!({
-            "file": self.kept.file,
-            "profile": self.kept.profile(),
-            "url": owner.map(|it| &it.url),
-            "auth_url": owner.map(|it| &it.auth_url),
-            "login": owner.map(|it| &it.login),
-            "dialect": owner.map(|it| &it.dialect),
-            "state": state,
-        })
-    }
+fn document(session: &StaleSession) -> Value {
+    let owner = session.stored.owner.as_ref();
+    let state = match &session.stored.state {
+        StoredState::Whole(_) => "whole",
+        StoredState::Closed => "closed",
+        StoredState::Former => "former",
+        StoredState::Damaged => "damaged",
+    };
+    json!({
+        "file": session.stored.file,
+        "profile": session.stored.profile(),
+        "url": owner.map(|it| &it.url),
+        "auth_url": owner.map(|it| &it.auth_url),
+        "login": owner.map(|it| &it.login),
+        "dialect": owner.map(|it| &it.dialect),
+        "state": state,
+    })
 }
 
 impl StaleOutcome<'_> {
     fn text(&self) -> String {
-        let (profile, file) = (self.session.profile(), self.session.file());
+        let (profile, file) = (profile(self.session), file(self.session));
         format!("{profile} ({file}): {}", self.said)
     }
 
     fn document(&self) -> Value {
-        let mut document = self.session.document();
+        let mut document = document(self.session);
         document["outcome"] = self.outcome.into();
         document["message"] = self.said.as_str().into();
         if let Some(error) = &self.error {
