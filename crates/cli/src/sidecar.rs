@@ -1,7 +1,6 @@
 //! `countersign sidecar`: any program of this machine talks plain HTTP to it, and it
 //! talks to the vendor with a fresh token.
 
-mod file_stamps;
 mod listen_target;
 mod probes;
 mod profile_sidecar;

@@ -20,6 +20,7 @@ mod connection;
 mod connection_limit;
 mod connection_state;
 mod deadline;
+mod file_stamp;
 #[doc(hidden)]
 pub mod fuzzing;
 mod gate;
@@ -49,6 +50,7 @@ mod watch;
 
 pub use accept::ExemptAddresses;
 pub use body::{BodyError, CollectError, RequestBody, collect};
+pub use file_stamp::FileStamp;
 pub use limits::ListenerLimits;
 pub use listener::Listener;
 pub use peer::Peer;

@@ -8,7 +8,6 @@
 
 mod fault;
 mod pem;
-mod stamp;
 mod validity;
 
 use std::fmt;
@@ -22,8 +21,8 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
 pub use self::fault::TlsFault;
-use self::stamp::FileStamp;
 pub use self::validity::not_after;
+use crate::FileStamp;
 
 /// RFC 7301, section 6 and RFC 9113, section 3.2.
 pub(crate) const HTTP_2: &[u8] = b"h2";

@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use countersign_client::Profiles;
 use countersign_sidecar::Sidecar;
+use countersign_transport::FileStamp;
 use tokio::signal::unix::Signal;
 use tokio::time::MissedTickBehavior;
 
 use super::CarryingArgs;
-use super::file_stamps::Stamps;
 use super::probes::OutdatedProfiles;
 use super::profile_sidecar::RunningSidecar;
 use super::sidecar_parts::SidecarParts;
@@ -65,17 +65,11 @@ impl ProfileReload {
         }
     }
 
-    fn stamps(&self) -> Stamps {
+    /// The files as they are now.
+    fn stamps(&self) -> Vec<Option<FileStamp>> {
         let of_posts = self.posts.iter().flat_map(|post| post.made.files());
-        Stamps::now(
-            &self
-                .origin
-                .file
-                .file()
-                .into_iter()
-                .chain(of_posts)
-                .collect::<Vec<_>>(),
-        )
+        let files = self.origin.file.file().into_iter().chain(of_posts);
+        files.map(|file| FileStamp::take(&file)).collect()
     }
 
     fn reload(&mut self) -> Result<(), Failure> {
