@@ -5,9 +5,8 @@
 //! port the `Host` must be the sidecar's own, and requests with headers that only browsers send
 //! are refused. No page can reach a Unix domain socket.
 
-use std::net::IpAddr;
-
 use countersign_dialect::Secret;
+use countersign_transport::is_loopback_host;
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, header};
 
@@ -59,12 +58,9 @@ fn is_own(host: &str, port: u16) -> bool {
     let Ok(authority) = host.parse::<Authority>() else {
         return false;
     };
-    let name = authority.host();
-    let inner = name.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
-    let address = inner.unwrap_or(name).parse::<IpAddr>();
-    let is_here = name.eq_ignore_ascii_case("localhost")
-        || address.is_ok_and(|it| it.to_canonical().is_loopback());
-    is_here && authority.port_u16().unwrap_or(80) == port && !host.contains('@')
+    is_loopback_host(authority.host())
+        && authority.port_u16().unwrap_or(80) == port
+        && !host.contains('@')
 }
 
 fn check_no_browser(fields: &HeaderMap) -> Result<(), SidecarProblem> {

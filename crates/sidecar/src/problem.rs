@@ -7,6 +7,7 @@ use bytes::Bytes;
 use countersign_client::{Clock, Error, ErrorKind, SystemClock};
 use countersign_domain::FORWARDED_METHODS;
 use countersign_relay::{BrokenAnswer, RelayError};
+use countersign_transport::problem_response;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use serde_json::json;
 
@@ -140,11 +141,8 @@ impl SidecarProblem {
             "detail": self.detail_text(),
             "code": code,
         });
-        let mut response = Response::new(Bytes::from(document.to_string()));
-        *response.status_mut() = status;
+        let mut response = problem_response(status, document.to_string());
         let fields = response.headers_mut();
-        let media = HeaderValue::from_static("application/problem+json");
-        fields.insert(header::CONTENT_TYPE, media);
         fields.insert(SIDECAR, HeaderValue::from_static(code));
         // Required of a 405, as the list says.
         if self.cause == ProblemCause::Method {

@@ -151,17 +151,21 @@ impl TransportRefusal {
         let code = status.as_u16();
         let detail = self.detail();
         let body = format!(r#"{{"title":"{title}","status":{code},"detail":"{detail}"}}"#);
-        let mut response = Response::new(Bytes::from(body));
-        *response.status_mut() = status;
+        let mut response = problem_response(status, body);
         let headers = response.headers_mut();
-        headers.insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static("application/problem+json"),
-        );
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response
     }
+}
+
+/// A response with this status and a problem document (RFC 9457).
+pub fn problem_response(status: StatusCode, document: impl Into<Bytes>) -> Response<Bytes> {
+    let mut response = Response::new(document.into());
+    *response.status_mut() = status;
+    let media_type = HeaderValue::from_static("application/problem+json");
+    response.headers_mut().insert(CONTENT_TYPE, media_type);
+    response
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use countersign_client::NamedFile;
 use countersign_dialect::Secret;
 use countersign_outbound::TrustedRoots;
+use countersign_transport::is_loopback_host;
 use http::Uri;
 
 use crate::admin_key_file;
@@ -120,7 +121,7 @@ fn check_url(text: &str, source: &str) -> Result<String, Failure> {
         return Err(wrong("is not a URL").with_help(EXAMPLE));
     };
     match (uri.scheme_str(), uri.host()) {
-        (Some("http"), Some(host)) if !is_loopback(host) => Err(wrong(
+        (Some("http"), Some(host)) if !is_loopback_host(host) => Err(wrong(
             "is not on this machine, and plain HTTP would show the admin key on the way",
         )
         .with_help("write https, or use a tunnel to its loopback address")),
@@ -137,13 +138,6 @@ fn roots() -> Result<TrustedRoots, Failure> {
     let pem = NamedFile::open(&file).and_then(|it| it.bytes(NamedFile::LARGEST_TEXT));
     let pem = pem.map_err(|error| unreadable(&file, &error))?;
     Ok(TrustedRoots::Pem(pem.to_vec()))
-}
-
-fn is_loopback(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let address = bare.parse::<std::net::IpAddr>();
-    host.eq_ignore_ascii_case("localhost")
-        || address.is_ok_and(|it| it.to_canonical().is_loopback())
 }
 
 fn key(file: &Path) -> Result<Secret, Failure> {

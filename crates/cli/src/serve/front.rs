@@ -18,7 +18,7 @@ use countersign_store::Store;
 use countersign_store::random::random;
 use countersign_transport::{
     CollectError, Peer, REFUSAL, RefusedPageRequest, RefusedRequest as RefusedAtTheDoor, Request,
-    collect,
+    collect, problem_response,
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::{Either, Full};
@@ -320,9 +320,5 @@ fn problem(status: StatusCode, detail: &str) -> Response<Bytes> {
     let body = serde_json::json!({
         "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail,
     });
-    let mut response = Response::new(Bytes::from(body.to_string()));
-    *response.status_mut() = status;
-    let kind = HeaderValue::from_static("application/problem+json");
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    response
+    problem_response(status, body.to_string())
 }

@@ -2,9 +2,11 @@
 //! resolve to 127.0.0.1 (DNS rebinding) can make a browser send requests there, but the browser
 //! puts the page's own host name in `Host`.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
-use http::header::{CONTENT_TYPE, HOST, HeaderValue};
+use bytes::Bytes;
+use countersign_transport::{is_loopback_host, problem_response};
+use http::header::HOST;
 use http::{HeaderMap, Response, StatusCode};
 
 /// Whether a listener at `bound` answers a request with these fields: one on
@@ -24,14 +26,11 @@ fn is_local(host: &str) -> bool {
         Some(rest) => rest.split(']').next(),
         None => host.split(':').next(),
     };
-    let name = name.unwrap_or_default();
-    let address = name.parse::<IpAddr>();
-    name.eq_ignore_ascii_case("localhost")
-        || address.is_ok_and(|address| address.to_canonical().is_loopback())
+    name.is_some_and(is_loopback_host)
 }
 
 /// RFC 9110, section 15.5.20.
-pub(super) fn misdirected<B: From<String>>() -> Response<B> {
+pub(super) fn misdirected<B: From<Bytes>>() -> Response<B> {
     let status = StatusCode::MISDIRECTED_REQUEST;
     let problem = serde_json::json!({
         "title": status.canonical_reason(),
@@ -39,15 +38,13 @@ pub(super) fn misdirected<B: From<String>>() -> Response<B> {
         "detail": "This listener is on loopback and answers only for localhost: \
                    send Host: localhost, 127.0.0.1 or [::1].",
     });
-    let mut response = Response::new(B::from(problem.to_string()));
-    *response.status_mut() = status;
-    let problem = HeaderValue::from_static("application/problem+json");
-    response.headers_mut().insert(CONTENT_TYPE, problem);
-    response
+    problem_response(status, problem.to_string()).map(B::from)
 }
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     fn is_answered(bound: &str, host: &str) -> bool {
