@@ -233,7 +233,8 @@ fn bare_or_with_port(text: &str) -> Option<IpAddr> {
         .or_else(|| node(text))
 }
 
-fn bracketed(text: &str) -> Option<&str> {
+/// What stands in brackets.
+pub(crate) fn bracketed(text: &str) -> Option<&str> {
     text.strip_prefix('[')?.strip_suffix(']')
 }
 

@@ -6,8 +6,6 @@
 //! any other. Credentials mode is never allowed: a page sends its token in
 //! `Authorization`, and a browser's cookies never grant access to an api.
 
-use std::net::Ipv6Addr;
-
 use bytes::Bytes;
 use countersign_domain::Reason;
 use http::header::{
@@ -19,6 +17,7 @@ use http::{Method, Request, Response, StatusCode};
 
 use crate::denial::GuardDenial;
 use crate::headers::only;
+use crate::site::is_bracketed_ipv6;
 
 /// What a page may read, besides what every page may read.
 const EXPOSED: HeaderValue =
@@ -220,12 +219,8 @@ fn is_scheme(scheme: &str) -> bool {
 }
 
 fn is_host(host: &str) -> bool {
-    if let Some(address) = host.strip_prefix('[').and_then(|it| it.strip_suffix(']')) {
-        let parsed = address.parse::<Ipv6Addr>();
-        return parsed.is_ok_and(|it| it.to_string() == address);
-    }
     let plain = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.');
-    !host.is_empty() && host.bytes().all(plain)
+    is_bracketed_ipv6(host) || (!host.is_empty() && host.bytes().all(plain))
 }
 
 fn default_port(scheme: &str) -> Option<u16> {

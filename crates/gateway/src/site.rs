@@ -10,6 +10,8 @@ use std::net::Ipv6Addr;
 use countersign_domain::JudgedPath;
 use countersign_domain::pattern::{PathPattern, is_text};
 
+use crate::client_address::bracketed;
+
 /// The hosts and the prefix of an api. By default, every host and no prefix.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ApiSite {
@@ -128,16 +130,17 @@ fn name_of(host: &str) -> &str {
 /// A name of letters, digits, hyphens and, leniently, underscores; this includes IPv4
 /// addresses.
 fn is_host(host: &str) -> bool {
-    if let Some(address) = host.strip_prefix('[').and_then(|it| it.strip_suffix(']')) {
-        return address
-            .parse::<Ipv6Addr>()
-            .is_ok_and(|it| it.to_string() == address);
-    }
     let plain = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
-    host.len() <= 253
-        && host
-            .split('.')
-            .all(|label| !label.is_empty() && label.bytes().all(plain))
+    let is_label = |label: &str| !label.is_empty() && label.bytes().all(plain);
+    is_bracketed_ipv6(host) || (host.len() <= 253 && host.split('.').all(is_label))
+}
+
+/// An IPv6 address in brackets, in its shortest form.
+pub(crate) fn is_bracketed_ipv6(host: &str) -> bool {
+    bracketed(host).is_some_and(|address| {
+        let parsed = address.parse::<Ipv6Addr>();
+        parsed.is_ok_and(|it| it.to_string() == address)
+    })
 }
 
 fn is_prefix(prefix: &str) -> bool {

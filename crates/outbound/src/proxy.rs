@@ -15,6 +15,7 @@ use rustls::pki_types::ServerName;
 use tower_service::Service;
 
 use crate::connect::tcp_within;
+use crate::url::without_brackets;
 use crate::{BoxError, HTTP_1_1, OutboundTls, ServerStream, TooSlow, TrustedRoots, client_config};
 
 /// A proxy on the way to a server.
@@ -167,8 +168,7 @@ impl OutboundProxy {
 /// server do not apply.
 fn tls(proxy: &Uri) -> Result<OutboundTls, String> {
     let config = client_config(&TrustedRoots::System, &[HTTP_1_1]).map_err(|it| it.to_string())?;
-    let name = proxy.host().unwrap_or_default();
-    let name = name.trim_start_matches('[').trim_end_matches(']');
+    let name = without_brackets(proxy.host().unwrap_or_default());
     let name = ServerName::try_from(name.to_owned()).map_err(|it| it.to_string())?;
     Ok(OutboundTls::new(config, name))
 }

@@ -72,9 +72,7 @@ impl ServerUrl {
 
     /// The name without the port, and without brackets around an address.
     pub fn name(&self) -> &str {
-        let name = self.authority.host();
-        let address = name.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
-        address.unwrap_or(name)
+        without_brackets(self.authority.host())
     }
 
     /// The port; if it is not written, the default of the scheme.
@@ -104,6 +102,12 @@ impl ServerUrl {
             .path_and_query(PathAndQuery::try_from(text)?)
             .build()
     }
+}
+
+/// The host of a URL without the brackets around an IPv6 address.
+pub(crate) fn without_brackets(host: &str) -> &str {
+    let address = host.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
+    address.unwrap_or(host)
 }
 
 impl fmt::Display for ServerUrl {
