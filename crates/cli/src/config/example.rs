@@ -115,7 +115,7 @@ fn line<S>(setting: &DeclaredSetting<S>, section: &S) -> String {
     let key = setting.key;
     let written = match setting.sample {
         Some(sample) => format!("# {key} = {sample}"),
-        None => format!("{key} = {}", literal(&setting.value(section))),
+        None => format!("{key} = {}", toml_literal(&setting.value(section))),
     };
     let mut meaning = setting.meaning.iter();
     let mut text = match meaning.next() {
@@ -128,13 +128,27 @@ fn line<S>(setting: &DeclaredSetting<S>, section: &S) -> String {
     text
 }
 
-/// A value as TOML writes it: texts, numbers and lists as JSON does.
-fn literal(value: &Value) -> String {
+/// A value as TOML writes it: texts, numbers and lists as JSON does, but for the
+/// character U+007F, which stands in no text of TOML.
+pub(crate) fn toml_literal(value: &Value) -> String {
     match value {
         Value::Array(items) => {
-            let items: Vec<_> = items.iter().map(literal).collect();
+            let items: Vec<_> = items.iter().map(toml_literal).collect();
             format!("[{}]", items.join(", "))
         }
-        other => other.to_string(),
+        other => other.to_string().replace('\u{7f}', "\\u007f"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_back_whatever_its_characters() {
+        let value = json!(["a\u{7f}\"\\\n\u{1}\u{85}\u{2028}é", 7, true]);
+        let document = format!("key = {}", toml_literal(&value));
+        let read: toml::Table = document.parse().unwrap();
+        assert_eq!(json!(read["key"]), value, "{document}");
     }
 }

@@ -29,6 +29,7 @@ use crate::exit::Failure;
 use crate::output::Output;
 
 pub(crate) use api::ApiSection;
+pub(crate) use example::toml_literal;
 pub(crate) use guard::GuardSection;
 pub(crate) use overrides::Overrides;
 pub(crate) use read::read;

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::play_args::{Budget, PlayArgs};
+use crate::config::toml_literal;
 use crate::exit::Failure;
 use crate::serve::data::write_private;
 
@@ -128,7 +129,7 @@ fn profiles_text(args: &PlayArgs, sandbox: &Sandbox, private: &Path) -> Result<S
         let name = profile_name(sandbox, variant);
         text.push_str(&format!("\n[{name}]\n"));
         for (key, value) in lines {
-            text.push_str(&format!("{key} = {}\n", toml_text(&value)));
+            text.push_str(&format!("{key} = {}\n", toml_literal(&json!(value))));
         }
         match args.budget {
             Some(Budget(Some(budget))) if budget > 1 => {
@@ -142,15 +143,13 @@ fn profiles_text(args: &PlayArgs, sandbox: &Sandbox, private: &Path) -> Result<S
             text.push_str(&format!("[{name}.extra]\n"));
         }
         for (part, value) in &extra {
-            text.push_str(&format!("{part} = {}\n", toml_text(value.expose())));
+            text.push_str(&format!(
+                "{part} = {}\n",
+                toml_literal(&json!(value.expose()))
+            ));
         }
     }
     Ok(text)
-}
-
-/// A basic string of TOML, which escapes as JSON does.
-fn toml_text(text: &str) -> String {
-    json!(text).to_string().replace('\u{7f}', "\\u007f")
 }
 
 fn text_of(path: &Path) -> Result<String, Failure> {
