@@ -28,7 +28,7 @@ use super::key::AuthenticatedOperator;
 use super::members::MemberFaults;
 use super::problem::AdminProblem;
 use countersign_store::seal::{MasterKey, SealError};
-use countersign_store::{IdempotencyKey, OnceOutcome, reply_context};
+use countersign_store::{IdempotencyKey, IdempotentOutcome, reply_context};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
@@ -191,16 +191,16 @@ impl RepeatedOnce {
     /// request that ran at the same time has created.
     pub(super) fn answer<M, T: Serialize, const STATUS: u16>(
         &self,
-        made: &OnceOutcome<M>,
+        made: &IdempotentOutcome<M>,
         reply: impl Fn(&M) -> MadeReply<T, STATUS>,
         told: impl FnOnce(&M),
     ) -> Result<OnceReply<T, STATUS>, AdminProblem> {
         let response = match made {
-            OnceOutcome::New(made) => {
+            IdempotentOutcome::New(made) => {
                 told(made);
                 reply(made).kept().response()
             }
-            OnceOutcome::Before(sealed) => self.again(sealed),
+            IdempotentOutcome::Before(sealed) => self.again(sealed),
         };
         Ok(OnceReply {
             response: response?,

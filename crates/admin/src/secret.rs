@@ -19,7 +19,7 @@ use countersign_server::api::IssuingApi;
 use countersign_server::generated_key;
 use countersign_server::password::PasswordFault;
 use countersign_store::NewCredential;
-use countersign_store::random::NoRandomness;
+use countersign_store::random::RandomnessUnavailable;
 
 /// A new credential. Whatever is not given is generated.
 #[derive(Deserialize, ToSchema)]
@@ -207,6 +207,6 @@ fn not_hashed(fault: PasswordFault) -> AdminProblem {
     }
 }
 
-fn no_randomness(error: NoRandomness) -> AdminProblem {
+fn no_randomness(error: RandomnessUnavailable) -> AdminProblem {
     AdminProblem::internal(error.to_string())
 }

@@ -15,7 +15,8 @@ use countersign_dialect::redirect_target;
 use countersign_domain::{Timestamp, TokenOperation};
 use countersign_outbound::{
     HTTP_1_1, HandshakeDistrust, OutboundProxy, OutboundTls, ProxyRules, ServerConnector,
-    ServerStream, ServerUrl, SpeaksTls, TrustedRoots, client_config, failure_help, failure_reason,
+    ServerStream, ServerUrl, TlsOnPlainPort, TrustedRoots, client_config, failure_help,
+    failure_reason,
 };
 use http::header::{HOST, USER_AGENT};
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
@@ -336,7 +337,7 @@ where
     let asked = SystemClock.now();
     let mut answer = in_time(exchange(target, uri, stream)).await;
     if speaks_tls(target, uri, &answer).await {
-        answer = Err(io::Error::other(SpeaksTls));
+        answer = Err(io::Error::other(TlsOnPlainPort));
     }
     let answered = SystemClock.now();
     let check = match &answer {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use countersign_dialect::ReplyHead;
 use countersign_outbound::{
     HTTP_1_1, HandshakeDistrust, OutboundTls, ProxyRules, ServerConnector, ServerStream, ServerUrl,
-    SpeaksTls, TrustedRoots, client_config, failure_help, tell_no_content,
+    TlsOnPlainPort, TrustedRoots, client_config, failure_help, tell_no_content,
 };
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONNECTION, HOST, USER_AGENT};
 use http::uri::PathAndQuery;
@@ -148,7 +148,7 @@ impl HttpTransport {
         let is_foreign = reply.status() == StatusCode::BAD_REQUEST
             && serde_json::from_slice::<IgnoredAny>(reply.body()).is_err();
         let is_tls = is_foreign
-            && (SpeaksTls::is_told_in(reply.status(), reply.body())
+            && (TlsOnPlainPort::is_told_in(reply.status(), reply.body())
                 || self.connector.finds_tls(&target).await);
         match is_tls {
             true => Err(wrong_scheme()),
@@ -234,7 +234,7 @@ fn maybe_sent(why: &str, help: Option<&str>) -> TransportError {
 }
 
 fn wrong_scheme() -> TransportError {
-    maybe_sent(&SpeaksTls.to_string(), Some(SpeaksTls::HELP))
+    maybe_sent(&TlsOnPlainPort.to_string(), Some(TlsOnPlainPort::HELP))
 }
 
 /// An error followed by its causes, each said once, up to one that needs no cause.

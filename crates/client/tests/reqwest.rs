@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_client::{BearerMiddleware, ManualClock, TokenSource};
-use countersign_sandbox::{RequestCounts, RevokedThing, Sandbox, VendorFault};
+use countersign_sandbox::{RequestCounts, RevocationTarget, Sandbox, VendorFault};
 use reqwest_middleware::ClientBuilder;
 
 #[tokio::test]
@@ -25,7 +25,7 @@ async fn requests_get_tokens_and_one_that_is_refused_is_made_once_more() {
     let url = format!("{}/api/v1/orders", sandbox.url());
 
     assert_eq!(client.get(&url).send().await.unwrap().status(), 200);
-    sandbox.fault(VendorFault::revoke(RevokedThing::Session));
+    sandbox.fault(VendorFault::revoke(RevocationTarget::Session));
     let answer = client.post(&url).body("a body").send().await.unwrap();
     assert_eq!(answer.status(), 200);
     assert!(answer.text().await.unwrap().contains("a body"));

@@ -19,7 +19,7 @@ pub struct Variant(pub(crate) u8);
 
 /// The form of the operation in which a peer sent its request: a reply needs it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct AskedForm {
+pub struct RequestedForm {
     /// The operation.
     pub operation: TokenOperation,
     /// The variant, which also selects the forms of the tokens.
@@ -33,7 +33,7 @@ pub enum TokenCommand {
     /// Exchange a login and secret for tokens.
     Login {
         /// Which form was used.
-        asked: AskedForm,
+        asked: RequestedForm,
         /// The login, in the spelling in which it is looked up; never empty.
         login: String,
         /// The secret; never empty.
@@ -44,7 +44,7 @@ pub enum TokenCommand {
     /// Exchange a refresh token for its successor.
     Refresh {
         /// Which form was used.
-        asked: AskedForm,
+        asked: RequestedForm,
         /// The refresh token; never empty.
         refresh_token: Secret,
         /// Login and secret, if the dialect requires them beside the token.
@@ -55,7 +55,7 @@ pub enum TokenCommand {
     /// Revoke what an access token belongs to.
     Logout {
         /// Which form was used.
-        asked: AskedForm,
+        asked: RequestedForm,
         /// The access token; never empty.
         access_token: Secret,
     },
@@ -63,7 +63,7 @@ pub enum TokenCommand {
 
 /// Why a request could not be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnreadRequest {
+pub struct RequestReadError {
     /// The operation, if it could be determined.
     pub operation: TokenOperation,
     /// The cause.
@@ -74,7 +74,7 @@ pub struct UnreadRequest {
     pub detail: String,
 }
 
-impl UnreadRequest {
+impl RequestReadError {
     /// The refusal that the peer receives.
     pub fn refusal(&self) -> Refusal {
         self.reason.refusal(self.operation)

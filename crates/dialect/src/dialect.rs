@@ -14,8 +14,8 @@ use crate::refusals::RefusalTable;
 use crate::token_form::VariantTokens;
 use crate::word::HoleWord;
 use crate::{
-    AskedForm, ClientPolicy, CredentialForm, DialectSide, Mistakes, OperationInfo, StatedLives,
-    StaticKeyPlace, TokenForm, Variant, VendorPreset, shipped,
+    ClientPolicy, CredentialForm, DialectSide, Mistakes, OperationInfo, PresetLifetimes,
+    RequestedForm, StaticKeyPlace, TokenForm, Variant, VendorPreset, shipped,
 };
 
 /// A wire format, compiled from its file. Two dialects are equal if they were compiled
@@ -27,7 +27,7 @@ pub struct Dialect {
     pub(crate) title: String,
     pub(crate) serves: DialectSide,
     pub(crate) presets: VendorPresets,
-    pub(crate) stated: StatedLives,
+    pub(crate) stated: PresetLifetimes,
     pub(crate) client: ClientPolicy,
     pub(crate) refresh_mode: RefreshMode,
     pub(crate) new_login: NewLogin,
@@ -104,15 +104,15 @@ impl Dialect {
     }
 
     /// Which lifetimes the file states.
-    pub fn stated_lives(&self) -> StatedLives {
+    pub fn stated_lives(&self) -> PresetLifetimes {
         self.stated
     }
 
     /// Which lifetimes the file states for this variant.
-    pub fn stated_lives_of(&self, variant: Variant) -> StatedLives {
+    pub fn stated_lives_of(&self, variant: Variant) -> PresetLifetimes {
         let (usual, own) = (&self.presets.usual, self.preset_of(variant));
         let stated = |usual, own, stated| if own == usual { stated } else { Some(own) };
-        StatedLives {
+        PresetLifetimes {
             access: stated(usual.access, own.access, self.stated.access),
             refresh: stated(usual.refresh, own.refresh, self.stated.refresh),
             absolute: stated(usual.absolute, own.absolute, self.stated.absolute),
@@ -240,9 +240,9 @@ impl Dialect {
 
     /// What [`Dialect::read_request`] would return about the form of an operation in a
     /// variant: for a reply without a request.
-    pub fn asked_form(&self, operation: TokenOperation, variant: Variant) -> Option<AskedForm> {
+    pub fn asked_form(&self, operation: TokenOperation, variant: Variant) -> Option<RequestedForm> {
         let (form, _) = self.form_of(operation, variant)?;
-        Some(AskedForm {
+        Some(RequestedForm {
             operation,
             variant,
             form,
@@ -259,7 +259,7 @@ impl Dialect {
         Some((u8::try_from(index).ok()?, self.forms.get(index)?))
     }
 
-    pub(crate) fn form(&self, asked: &AskedForm) -> Option<&OperationForm> {
+    pub(crate) fn form(&self, asked: &RequestedForm) -> Option<&OperationForm> {
         self.forms.get(usize::from(asked.form))
     }
 }

@@ -16,7 +16,7 @@ use crate::media;
 use crate::pattern::TextPattern;
 use crate::placement::{is_token68, only, with_scheme};
 use crate::word::{HoleBindings, HoleWord};
-use crate::{Dialect, Secret, UnreadRequest};
+use crate::{Dialect, RequestReadError, Secret};
 
 /// The credential in the headers and query of a guarded request. Its `Debug` leaves
 /// tokens and keys out.
@@ -130,7 +130,10 @@ impl StaticKeyPlace {
     /// # Errors
     ///
     /// The name occurs twice, or its value is empty or cannot be decoded.
-    pub fn take_from_query(&self, query: &str) -> Result<Option<(Secret, String)>, UnreadRequest> {
+    pub fn take_from_query(
+        &self,
+        query: &str,
+    ) -> Result<Option<(Secret, String)>, RequestReadError> {
         let mut keys = query.split('&').filter(|field| self.is_key(field));
         let Some(field) = keys.next() else {
             return Ok(None);
@@ -179,7 +182,10 @@ impl StaticKeyPlace {
     /// # Errors
     ///
     /// The body is not JSON, the member occurs twice, or it is not a string, or is empty.
-    pub fn take_from_body(&self, body: &Bytes) -> Result<Option<(Secret, Bytes)>, UnreadRequest> {
+    pub fn take_from_body(
+        &self,
+        body: &Bytes,
+    ) -> Result<Option<(Secret, Bytes)>, RequestReadError> {
         let tree = self.tree(body)?;
         let keys = self.keys(tree.as_ref());
         match keys.as_slice() {
@@ -202,7 +208,7 @@ impl StaticKeyPlace {
     /// # Errors
     ///
     /// The body is not JSON, so that nothing can be removed from it.
-    pub fn strip_body(&self, body: &Bytes) -> Result<Bytes, UnreadRequest> {
+    pub fn strip_body(&self, body: &Bytes) -> Result<Bytes, RequestReadError> {
         let tree = self.tree(body)?;
         let keys = self.keys(tree.as_ref());
         Ok(if keys.is_empty() {
@@ -220,7 +226,7 @@ impl StaticKeyPlace {
     pub fn agreed_key(
         query: Option<Secret>,
         body: Option<Secret>,
-    ) -> Result<Option<Secret>, UnreadRequest> {
+    ) -> Result<Option<Secret>, RequestReadError> {
         // As of bearers (RFC 6750 section 2): "Clients MUST NOT use more than one method to
         // transmit the token in each request."
         match (query, body) {
@@ -236,7 +242,7 @@ impl StaticKeyPlace {
         self.query.is_some() && media::decode(name).as_deref() == self.query.as_deref()
     }
 
-    fn tree<'b>(&self, body: &'b Bytes) -> Result<Option<JsonNode<'b>>, UnreadRequest> {
+    fn tree<'b>(&self, body: &'b Bytes) -> Result<Option<JsonNode<'b>>, RequestReadError> {
         if self.body.is_none() || body.iter().all(u8::is_ascii_whitespace) {
             return Ok(None);
         }
@@ -293,8 +299,8 @@ fn drop_comma(kept: &mut Vec<u8>) {
     }
 }
 
-fn unread(detail: &str) -> UnreadRequest {
-    UnreadRequest {
+fn unread(detail: &str) -> RequestReadError {
+    RequestReadError {
         operation: TokenOperation::Guard,
         reason: Reason::RequestMalformed,
         pointer: None,

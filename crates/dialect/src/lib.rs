@@ -49,8 +49,8 @@ pub use client::{
     ClientValues, GrantedTokens, RefusedBy, UnderstoodReply, UnintelligibleReply, UnwritableValue,
 };
 pub use command::{
-    AskedForm, ExtraParts, FoundEndpoint, OperationInfo, TokenCommand, TokenGrant, TokenRefusal,
-    UnreadRequest, Variant,
+    ExtraParts, FoundEndpoint, OperationInfo, RequestReadError, RequestedForm, TokenCommand,
+    TokenGrant, TokenRefusal, Variant,
 };
 pub use credential_form::CredentialForm;
 pub use dialect::Dialect;
@@ -59,10 +59,10 @@ pub use guard::{PresentedCredential, StaticKeyPlace};
 pub use media::percent_encoded;
 pub use mistake::{Mistake, Mistakes};
 pub use played::PlayableDialect;
-pub use policy::{ClientPolicy, DialectSide, LostRefresh, StatedLives, VendorPreset};
+pub use policy::{ClientPolicy, DialectSide, LostRefresh, PresetLifetimes, VendorPreset};
 pub use reference::REFERENCE;
 pub use secret::Secret;
-pub use token_form::{ClaimsRead, JwtForm, OpaqueForm, TokenClaims, TokenForm};
+pub use token_form::{JwtForm, OpaqueForm, ParsedClaims, TokenClaims, TokenForm};
 
 /// Compiles the examples of the README.
 #[cfg(doctest)]

@@ -8,7 +8,7 @@ use countersign_domain::{Reason, TokenOperation};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::UnreadRequest;
+use crate::RequestReadError;
 use crate::form::BasicForm;
 use crate::json::Json;
 use crate::media;
@@ -35,13 +35,13 @@ impl ReadStop {
         Self::new(Reason::RequestMalformed, detail)
     }
 
-    pub(crate) fn at_operation(self, operation: TokenOperation) -> UnreadRequest {
+    pub(crate) fn at_operation(self, operation: TokenOperation) -> RequestReadError {
         let Self {
             reason,
             pointer,
             detail,
         } = self;
-        UnreadRequest {
+        RequestReadError {
             operation,
             reason,
             pointer,

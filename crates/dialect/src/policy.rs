@@ -38,7 +38,7 @@ pub struct VendorPreset {
 /// The lifetimes that `[preset]` states. Those that it does not state are, in a
 /// [`VendorPreset`], this program's defaults and not the vendor's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct StatedLives {
+pub struct PresetLifetimes {
     /// The lifetime of an access token.
     pub access: Option<Duration>,
     /// The lifetime of a refresh token.

@@ -17,7 +17,7 @@ use crate::media;
 use crate::placement::{ReadStop, basic, header, query};
 use crate::template::{JsonTemplate, MisfitReason, ReadingMode, TemplateMisfit};
 use crate::word::{HoleBindings, HoleWord};
-use crate::{AskedForm, Dialect, FoundEndpoint, Secret, TokenCommand, UnreadRequest};
+use crate::{Dialect, FoundEndpoint, RequestReadError, RequestedForm, Secret, TokenCommand};
 
 impl Dialect {
     /// A path as the dialect reads it, with slashes merged if the dialect says so. A
@@ -51,7 +51,11 @@ impl Dialect {
     /// # Errors
     ///
     /// The precise cause, which [`Dialect::write_refusal`] turns into a reply.
-    pub fn read_request(&self, parts: &Parts, body: &[u8]) -> Result<TokenCommand, UnreadRequest> {
+    pub fn read_request(
+        &self,
+        parts: &Parts,
+        body: &[u8],
+    ) -> Result<TokenCommand, RequestReadError> {
         let operation = match self.find(&parts.method, parts.uri.path()) {
             FoundEndpoint::Operation(operation) => operation,
             FoundEndpoint::NotMine => {
@@ -81,7 +85,7 @@ impl Dialect {
         let Some((index, form)) = choose(&candidates, node.as_ref()) else {
             return Err(ReadStop::malformed("no form fits").at_operation(operation));
         };
-        let asked = AskedForm {
+        let asked = RequestedForm {
             operation: form.operation,
             variant: form.variant,
             form: index,
@@ -137,7 +141,7 @@ impl Dialect {
 
     fn command(
         &self,
-        asked: AskedForm,
+        asked: RequestedForm,
         form: &OperationForm,
         parts: &Parts,
         node: Option<&JsonNode<'_>>,
@@ -207,7 +211,7 @@ impl Dialect {
 
     fn commanded(
         &self,
-        asked: AskedForm,
+        asked: RequestedForm,
         bindings: &HoleBindings,
     ) -> Result<TokenCommand, ReadStop> {
         let secret = |word: HoleWord, reason| {

@@ -8,13 +8,13 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use crate::form::ReplyForm;
 use crate::pattern::TextPattern;
 use crate::word::{HoleValue, HoleValues, HoleWord, whole_seconds};
-use crate::{AskedForm, Dialect, TokenGrant, TokenRefusal};
+use crate::{Dialect, RequestedForm, TokenGrant, TokenRefusal};
 
 impl Dialect {
     /// The reply to a login or refresh, with its signature if it has one.
     ///
     /// Tokens must not be cached, so the reply says so.
-    pub fn write_grant(&self, asked: &AskedForm, grant: &TokenGrant<'_>) -> Response<Bytes> {
+    pub fn write_grant(&self, asked: &RequestedForm, grant: &TokenGrant<'_>) -> Response<Bytes> {
         let Some(form) = self.form(asked) else {
             return empty(StatusCode::INTERNAL_SERVER_ERROR);
         };
@@ -41,7 +41,7 @@ impl Dialect {
     }
 
     /// The reply to a logout.
-    pub fn write_done(&self, asked: &AskedForm) -> Response<Bytes> {
+    pub fn write_done(&self, asked: &RequestedForm) -> Response<Bytes> {
         match self.form(asked) {
             Some(form) => reply(&form.reply, &EmptyValues),
             None => empty(StatusCode::INTERNAL_SERVER_ERROR),

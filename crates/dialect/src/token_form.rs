@@ -62,7 +62,7 @@ pub struct TokenClaims<'a> {
 /// The values in the claims of a token that came back. Its `Debug` leaves the sealed
 /// claim out.
 #[derive(Clone, PartialEq, Eq)]
-pub struct ClaimsRead {
+pub struct ParsedClaims {
     /// The sealed claim.
     pub session: String,
     /// The expiry time of the token itself, in whole seconds.
@@ -79,9 +79,9 @@ impl fmt::Debug for TokenClaims<'_> {
     }
 }
 
-impl fmt::Debug for ClaimsRead {
+impl fmt::Debug for ParsedClaims {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClaimsRead")
+        f.debug_struct("ParsedClaims")
             .field("expires_at", &self.expires_at)
             .finish_non_exhaustive()
     }
@@ -122,7 +122,7 @@ impl JwtForm {
     ///
     /// A sentence without any value: the text is not UTF-8 or JSON, a member occurs
     /// twice, there is no session, or `exp`, `iat` or `nbf` is not an integer in range.
-    pub fn read_claims(&self, claims: &[u8]) -> Result<ClaimsRead, String> {
+    pub fn read_claims(&self, claims: &[u8]) -> Result<ParsedClaims, String> {
         // RFC 7519 section 4: "The Claim Names within a JWT Claims Set MUST be unique; JWT
         // parsers MUST either reject JWTs with duplicate Claim Names or use a JSON parser that
         // returns only the lexically last duplicate member name".
@@ -144,7 +144,7 @@ impl JwtForm {
             TokenKind::Refresh => HoleWord::RefreshExpiresAt,
         };
         match (bindings.text(&HoleWord::Session), bindings.time(&end)) {
-            (Some(session), Some(expires_at)) => Ok(ClaimsRead {
+            (Some(session), Some(expires_at)) => Ok(ParsedClaims {
                 session: session.to_owned(),
                 expires_at,
             }),

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use countersign_dialect::{
-    AskedForm, ClientValues, Dialect, FoundEndpoint, PresentedCredential, Secret, TokenClaims,
-    TokenCommand, TokenForm, TokenGrant, TokenRefusal, UnderstoodReply, UnreadRequest,
+    ClientValues, Dialect, FoundEndpoint, PresentedCredential, RequestReadError, RequestedForm,
+    Secret, TokenClaims, TokenCommand, TokenForm, TokenGrant, TokenRefusal, UnderstoodReply,
 };
 use countersign_domain::{Reason, Refusal, Timestamp, TokenKind, TokenOperation};
 use http::{HeaderMap, Method, Request, Response};
@@ -20,7 +20,7 @@ fn read(
     path: &str,
     headers: &[(&str, &str)],
     body: &str,
-) -> Result<TokenCommand, UnreadRequest> {
+) -> Result<TokenCommand, RequestReadError> {
     let mut request = Request::builder().method("POST").uri(path);
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -51,7 +51,7 @@ fn grant<'a>(secret: &'a Secret) -> TokenGrant<'a> {
     }
 }
 
-fn asked(command: &TokenCommand) -> AskedForm {
+fn asked(command: &TokenCommand) -> RequestedForm {
     match command {
         TokenCommand::Login { asked, .. }
         | TokenCommand::Refresh { asked, .. }

@@ -14,7 +14,7 @@
 //! that can be found is removed all the same, and the rest is forwarded unchanged.
 
 use bytes::{Bytes, BytesMut};
-use countersign_dialect::{Dialect, PresentedCredential, Secret, StaticKeyPlace, UnreadRequest};
+use countersign_dialect::{Dialect, PresentedCredential, RequestReadError, Secret, StaticKeyPlace};
 use countersign_domain::Reason;
 use countersign_relay::Upload;
 use http::{HeaderMap, HeaderValue, header};
@@ -188,8 +188,8 @@ fn coded() -> GuardDenial {
     }
 }
 
-impl From<UnreadRequest> for GuardDenial {
-    fn from(unread: UnreadRequest) -> Self {
+impl From<RequestReadError> for GuardDenial {
+    fn from(unread: RequestReadError) -> Self {
         Self {
             detail: Some(unread.detail),
             ..Self::from(unread.reason)

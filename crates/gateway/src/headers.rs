@@ -8,7 +8,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Version, request};
 
 use countersign_relay::{
-    CleanTrailers, Upload, Upstream, UpstreamHost, end_to_end, folded, is_reserved, trailing,
+    FilteredTrailers, Upload, Upstream, UpstreamHost, end_to_end, folded, is_reserved, trailing,
     visible,
 };
 
@@ -144,7 +144,7 @@ fn join_cookies(fields: &mut HeaderMap) {
 
 /// Cleans the trailers of a request: they may contain no identity, and no credential,
 /// since nobody looks for one there.
-pub(crate) fn clean_trailers(api: &GuardedApi) -> CleanTrailers {
+pub(crate) fn clean_trailers(api: &GuardedApi) -> FilteredTrailers {
     let secret: Vec<String> = api
         .presentation_headers()
         .iter()

@@ -17,7 +17,7 @@ use rustls::pki_types::ServerName;
 use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
-use crate::{BoxError, HandshakeDistrust, OutboundProxy, ServerStream, SpeaksTls};
+use crate::{BoxError, HandshakeDistrust, OutboundProxy, ServerStream, TlsOnPlainPort};
 
 /// After how long without any data a connection is probed, how often it is probed from
 /// then on, and how many probes may remain unanswered.
@@ -44,7 +44,7 @@ pub struct OutboundTls {
 /// No connection was made within the limit.
 #[derive(Debug, thiserror::Error)]
 #[error("the connection was not made in time")]
-pub struct TooSlow;
+pub struct ConnectTimeout;
 
 impl ServerConnector {
     /// Connects within `limit`, with TLS or without, as the URL requires.
@@ -65,18 +65,18 @@ impl ServerConnector {
     }
 
     /// Whether an exchange without TLS failed because the server speaks TLS. A server
-    /// that closed without an answer is asked once more ([`SpeaksTls::is_why`]).
+    /// that closed without an answer is asked once more ([`TlsOnPlainPort::is_why`]).
     pub async fn should_speak_tls(
         &self,
         target: &Uri,
         lost: &(dyn std::error::Error + Send + Sync + 'static),
     ) -> bool {
-        self.tls.is_none() && SpeaksTls::is_why(lost, self.opened(target)).await
+        self.tls.is_none() && TlsOnPlainPort::is_why(lost, self.opened(target)).await
     }
 
     /// Whether the server speaks TLS although this connector does not.
     pub async fn finds_tls(&self, target: &Uri) -> bool {
-        self.tls.is_none() && SpeaksTls::is_spoken_by(self.opened(target)).await
+        self.tls.is_none() && TlsOnPlainPort::is_spoken_by(self.opened(target)).await
     }
 
     /// Why there was no handshake: one that met with silence is asked about in the open
@@ -164,7 +164,7 @@ impl Service<Uri> for ServerConnector {
         Box::pin(async move {
             let connected = connector.connected(&target);
             let connected = tokio::time::timeout(connector.limit, connected).await;
-            match connected.map_err(|_| TooSlow)? {
+            match connected.map_err(|_| ConnectTimeout)? {
                 Ok(wire) => Ok(TokioIo::new(wire)),
                 Err(error) => Err(match error.downcast() {
                     Ok(distrust) => connector.explained(*distrust, &target).await.into(),

@@ -1,7 +1,7 @@
 //! Why a server was not reached, in a sentence, and what to do about it.
 
 use crate::wrong_scheme::causes;
-use crate::{HandshakeDistrust, ProxyError, SpeaksTls};
+use crate::{HandshakeDistrust, ProxyError, TlsOnPlainPort};
 
 /// The innermost cause: the outer ones only say that a request failed. What explains it, or the
 /// proxy on the way, is told before it.
@@ -29,7 +29,7 @@ pub fn failure_help(error: &(dyn std::error::Error + 'static)) -> Option<&'stati
         let proxy = cause.downcast_ref::<ProxyError>();
         let help = distrust.and_then(HandshakeDistrust::help);
         help.or_else(|| proxy?.help())
-            .or_else(|| cause.is::<SpeaksTls>().then_some(SpeaksTls::HELP))
+            .or_else(|| cause.is::<TlsOnPlainPort>().then_some(TlsOnPlainPort::HELP))
     })
 }
 
@@ -48,7 +48,7 @@ mod tests {
         let said = plain.to_string();
         assert_eq!(failure_reason(&plain), said);
         assert!(failure_help(&plain).unwrap().contains("write http,"));
-        let tls = io::Error::other(io::Error::other(SpeaksTls));
+        let tls = io::Error::other(io::Error::other(TlsOnPlainPort));
         assert!(failure_help(&tls).unwrap().contains("write https"));
         assert_eq!(failure_help(&refused), None);
     }

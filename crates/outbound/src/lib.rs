@@ -15,7 +15,7 @@ mod trust;
 mod url;
 mod wrong_scheme;
 
-pub use connect::{OutboundTls, ServerConnector, TooSlow};
+pub use connect::{ConnectTimeout, OutboundTls, ServerConnector};
 pub use content::tell_no_content;
 pub use failure_reason::{failure_help, failure_reason};
 pub use proxy::{OutboundProxy, ProxyError};
@@ -23,4 +23,4 @@ pub use proxy_rules::{ProxyFault, ProxyRules};
 pub use stream::{BoxError, H2, HTTP_1_1, PlainStream, ServerStream};
 pub use trust::{HandshakeDistrust, RootsFault, TrustedRoots, client_config};
 pub use url::{ServerUrl, ServerUrlFault};
-pub use wrong_scheme::SpeaksTls;
+pub use wrong_scheme::TlsOnPlainPort;

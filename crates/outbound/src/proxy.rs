@@ -16,7 +16,9 @@ use tower_service::Service;
 
 use crate::connect::tcp_within;
 use crate::url::without_brackets;
-use crate::{BoxError, HTTP_1_1, OutboundTls, ServerStream, TooSlow, TrustedRoots, client_config};
+use crate::{
+    BoxError, ConnectTimeout, HTTP_1_1, OutboundTls, ServerStream, TrustedRoots, client_config,
+};
 
 /// A proxy on the way to a server.
 #[derive(Clone)]
@@ -99,7 +101,7 @@ impl OutboundProxy {
     pub async fn connect(&self, target: &Uri, limit: Duration) -> Result<ServerStream, BoxError> {
         let tunnel = self.tunnel(tcp_within(limit), target);
         let tunnel = tokio::time::timeout(limit, tunnel).await;
-        Ok(tunnel.map_err(|_| TooSlow)??)
+        Ok(tunnel.map_err(|_| ConnectTimeout)??)
     }
 
     pub(crate) async fn tunnel(

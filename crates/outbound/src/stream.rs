@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use crate::SpeaksTls;
+use crate::TlsOnPlainPort;
 
 /// Any error, as the HTTP client wants it.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -120,7 +120,10 @@ impl PlainStream {
         if !self.begun && !read.is_empty() {
             self.begun = true;
             if !self.is_below_tls && Self::is_alert(read) {
-                return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, SpeaksTls)));
+                return Poll::Ready(Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    TlsOnPlainPort,
+                )));
             }
         }
         Poll::Ready(Ok(()))

@@ -40,9 +40,9 @@ const WRITE_HTTPS: [&[u8]; 4] = [
 /// A server that was contacted without TLS speaks TLS.
 #[derive(Debug, thiserror::Error)]
 #[error("this port speaks TLS")]
-pub struct SpeaksTls;
+pub struct TlsOnPlainPort;
 
-impl SpeaksTls {
+impl TlsOnPlainPort {
     /// What to do about it.
     pub const HELP: &str = "write https:// instead of http://";
 
@@ -105,7 +105,7 @@ async fn answered(target: &Uri, wire: ServerStream) -> Result<bool, BoxError> {
         return Ok(true);
     }
     let body = Limited::new(body, LONGEST_PAGE).collect().await?;
-    Ok(!SpeaksTls::is_told_in(head.status, &body.to_bytes()))
+    Ok(!TlsOnPlainPort::is_told_in(head.status, &body.to_bytes()))
 }
 
 /// Whether a TLS record comes back: a handshake, or an alert (RFC 8446 section 5.1).
@@ -134,7 +134,7 @@ fn client_hello() -> io::Result<Vec<u8>> {
 }
 
 fn is_alert(error: &(dyn Error + 'static)) -> bool {
-    causes(error).any(|it| it.is::<SpeaksTls>())
+    causes(error).any(|it| it.is::<TlsOnPlainPort>())
 }
 
 /// Whether the connection was closed instead of sending an answer.
@@ -222,7 +222,7 @@ mod tests {
             let (stream, _) = listener.accept().await.unwrap();
             let _ = tls.accept(stream).await;
         });
-        assert!(SpeaksTls::is_why(&closed(), connected(address)).await);
+        assert!(TlsOnPlainPort::is_why(&closed(), connected(address)).await);
     }
 
     #[tokio::test]
@@ -240,7 +240,7 @@ mod tests {
                 let _ = stream.read(&mut [0; 2048]).await;
                 let _ = stream.write_all(answer).await;
             });
-            let found = SpeaksTls::is_why(&closed(), connected(address)).await;
+            let found = TlsOnPlainPort::is_why(&closed(), connected(address)).await;
             assert_eq!(found, expected, "{answer:?}");
         }
     }
@@ -249,17 +249,17 @@ mod tests {
     async fn one_that_says_nothing_is_not_waited_for() {
         let (_listener, address) = listening().await;
         tokio::time::pause();
-        assert!(!SpeaksTls::is_why(&closed(), connected(address)).await);
+        assert!(!TlsOnPlainPort::is_why(&closed(), connected(address)).await);
     }
 
     #[tokio::test]
     async fn nobody_is_asked_where_an_answer_began() {
         let asked = async { unreachable!("it was asked") };
         let began = io::Error::new(io::ErrorKind::InvalidData, "no HTTP");
-        assert!(!SpeaksTls::is_why::<io::Error>(&began, asked).await);
+        assert!(!TlsOnPlainPort::is_why::<io::Error>(&began, asked).await);
         let asked = async { unreachable!("it was asked") };
-        let alert = io::Error::new(io::ErrorKind::InvalidData, SpeaksTls);
-        assert!(SpeaksTls::is_why::<io::Error>(&alert, asked).await);
+        let alert = io::Error::new(io::ErrorKind::InvalidData, TlsOnPlainPort);
+        assert!(TlsOnPlainPort::is_why::<io::Error>(&alert, asked).await);
     }
 
     /// Whether a port that cuts a handshake without a word and answers so in the open is
@@ -347,7 +347,7 @@ mod tests {
         let nginx = b"<center>The plain HTTP request was sent to HTTPS port</center>";
         let caddy = b"Client sent an HTTP request to an HTTPS server.\n";
         let tomcat = b"Bad Request\r\nThis combination of host and port requires TLS.\r\n";
-        let told = |status, body| SpeaksTls::is_told_in(status, body);
+        let told = |status, body| TlsOnPlainPort::is_told_in(status, body);
         assert!(told(StatusCode::BAD_REQUEST, tomcat));
         assert!(told(StatusCode::BAD_REQUEST, nginx) && told(StatusCode::BAD_REQUEST, caddy));
         assert!(!told(StatusCode::OK, nginx) && !told(StatusCode::BAD_REQUEST, b"bad"));

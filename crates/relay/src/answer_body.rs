@@ -44,7 +44,7 @@ pub(crate) struct AnswerWatch {
 /// The upstream broke off in its answer. The client cannot be sent an error any more: its
 /// connection has to break, so that it does not take a part for the whole.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BrokenAnswer {
+pub enum ResponseBodyError {
     /// It sent nothing for too long.
     #[error("the upstream stopped sending in the middle of its answer")]
     Stalled,
@@ -84,7 +84,7 @@ impl AnswerBody {
     /// # Errors
     ///
     /// The upstream breaks off.
-    pub async fn peek(&mut self, limit: usize) -> Result<Option<Bytes>, BrokenAnswer> {
+    pub async fn peek(&mut self, limit: usize) -> Result<Option<Bytes>, ResponseBodyError> {
         let mut read = BytesMut::new();
         let mut ended = false;
         while read.len() <= limit && !ended {
@@ -104,12 +104,12 @@ impl AnswerBody {
 
 impl Body for AnswerBody {
     type Data = Bytes;
-    type Error = BrokenAnswer;
+    type Error = ResponseBodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BrokenAnswer>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, ResponseBodyError>>> {
         match &mut self.0 {
             AnswerSource::Whole(body) => Poll::Ready(body.take().map(|body| Ok(Frame::data(body)))),
             AnswerSource::Upstream(streaming) => {
@@ -142,7 +142,7 @@ impl Body for AnswerBody {
 }
 
 impl AnswerWatch {
-    fn saw(&self, broken: &BrokenAnswer) {
+    fn saw(&self, broken: &ResponseBodyError) {
         self.counter.increment(1);
         let (api, request_id) = (&*self.upstream, &*self.request_id);
         tracing::warn!(api, request_id, "{broken}");
@@ -167,7 +167,7 @@ impl StreamingAnswer {
     fn poll_frame(
         &mut self,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BrokenAnswer>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, ResponseBodyError>>> {
         if !self.ahead.is_empty() {
             let ahead = std::mem::take(&mut self.ahead);
             return Poll::Ready(Some(Ok(Frame::data(ahead))));
@@ -181,12 +181,12 @@ impl StreamingAnswer {
                     }
                 }
                 Poll::Ready(Some(Err(error))) => {
-                    return Poll::Ready(Some(Err(BrokenAnswer::CutOff(error.to_string()))));
+                    return Poll::Ready(Some(Err(ResponseBodyError::CutOff(error.to_string()))));
                 }
                 Poll::Ready(None) => return Poll::Ready(None),
                 Poll::Pending => {
                     let over = self.idle.poll_over(context);
-                    return over.map(|()| Some(Err(BrokenAnswer::Stalled)));
+                    return over.map(|()| Some(Err(ResponseBodyError::Stalled)));
                 }
             }
         }

@@ -18,7 +18,7 @@ mod upload;
 mod upstream;
 mod upstream_metrics;
 
-pub use answer_body::{AnswerBody, BrokenAnswer};
+pub use answer_body::{AnswerBody, ResponseBodyError};
 pub use error::RelayError;
 pub use headers::{connection_options, end_to_end, folded, trailing, visible};
 
@@ -26,7 +26,7 @@ pub use public_origin::PublicOrigin;
 pub use relay::{Relay, UpstreamExchange, is_switched};
 pub use reserved::{FieldShape, is_reserved, known_reserved_fields, reserved_shapes};
 pub use tunnel::{TunnelSlots, TunnelSwitch, asked_for_websocket};
-pub use upload::{BoxError, CleanTrailers, Upload};
+pub use upload::{BoxError, FilteredTrailers, Upload};
 pub use upstream::{
     HealthCheck, Upstream, UpstreamFault, UpstreamHost, UpstreamSettings, UpstreamState,
     UpstreamTimeouts,

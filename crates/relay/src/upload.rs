@@ -29,11 +29,11 @@ pub struct Upload {
     body: UnsyncBoxBody<Bytes, BoxError>,
     idle: IdleTimer,
     progress: UploadProgress,
-    trailers: Option<CleanTrailers>,
+    trailers: Option<FilteredTrailers>,
 }
 
 /// Which trailers may be forwarded.
-pub type CleanTrailers = Box<dyn Fn(&HeaderMap) -> HeaderMap + Send + Sync>;
+pub type FilteredTrailers = Box<dyn Fn(&HeaderMap) -> HeaderMap + Send + Sync>;
 
 /// The progress of an [`Upload`], for whoever waits for the answer to it.
 #[derive(Clone)]
@@ -96,7 +96,7 @@ impl Upload {
 
     /// This body with those of its trailers that may be forwarded.
     #[must_use]
-    pub fn with_trailers(mut self, clean: CleanTrailers) -> Self {
+    pub fn with_trailers(mut self, clean: FilteredTrailers) -> Self {
         self.trailers = Some(clean);
         self
     }

@@ -29,8 +29,8 @@ use self::health::{HealthCheckTask, UpstreamHealth};
 use crate::error::RelayError;
 use crate::upload::Upload;
 use countersign_outbound::{
-    H2, HTTP_1_1, HandshakeDistrust, OutboundProxy, OutboundTls, RootsFault, ServerConnector,
-    ServerUrl, TooSlow, TrustedRoots, client_config, failure_help,
+    ConnectTimeout, H2, HTTP_1_1, HandshakeDistrust, OutboundProxy, OutboundTls, RootsFault,
+    ServerConnector, ServerUrl, TrustedRoots, client_config, failure_help,
 };
 
 /// Roughly the longest header section of an answer that is read, in bytes: what arrives
@@ -401,7 +401,7 @@ fn tls(settings: &UpstreamSettings) -> Result<OutboundTls, UpstreamFault> {
 fn timed_out(error: &(dyn Error + 'static)) -> bool {
     causes(error).any(|cause| match cause.downcast_ref::<io::Error>() {
         Some(cause) => cause.kind() == io::ErrorKind::TimedOut,
-        None => cause.is::<TooSlow>(),
+        None => cause.is::<ConnectTimeout>(),
     })
 }
 

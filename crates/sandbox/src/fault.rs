@@ -24,7 +24,7 @@ pub(crate) enum FaultKind {
     Delay(Duration),
     Cut,
     Skew(ClockSkew),
-    Revoke(RevokedThing),
+    Revoke(RevocationTarget),
     Forbid,
 }
 
@@ -46,7 +46,7 @@ pub enum ClockSkew {
 
 /// What is revoked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RevokedThing {
+pub enum RevocationTarget {
     /// The session of the request; everything, where it has none.
     Session,
     /// Everything of the account.
@@ -88,7 +88,7 @@ impl VendorFault {
     }
 
     /// Just before the request, what it belongs to is revoked.
-    pub const fn revoke(what: RevokedThing) -> Self {
+    pub const fn revoke(what: RevocationTarget) -> Self {
         Self::new(FaultKind::Revoke(what))
     }
 

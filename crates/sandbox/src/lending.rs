@@ -5,9 +5,9 @@ use countersign_gateway::{BudgetLender, LendOutcome, LenderAnswer, LendingUnavai
 use countersign_store::{BudgetLease, Store};
 
 /// Lends from this store.
-pub struct StoreLends(pub Store);
+pub struct StoreBudgetLender(pub Store);
 
-impl BudgetLender for StoreLends {
+impl BudgetLender for StoreBudgetLender {
     fn lend(&self, loan: TokenLoan, limit: u32) -> LenderAnswer<LendOutcome> {
         let store = self.0.clone();
         Box::pin(async move {

@@ -36,9 +36,9 @@ mod vendor;
 
 pub use echo::echo;
 pub use expectations::{RequestCounts, RequestExpectations};
-pub use fault::{ClockSkew, RevokedThing, VendorFault};
-pub use lending::StoreLends;
+pub use fault::{ClockSkew, RevocationTarget, VendorFault};
+pub use lending::StoreBudgetLender;
 pub use record::RecordedRequest;
-pub use sandbox::{ClockBackwards, Sandbox};
+pub use sandbox::{ClockMoveRefused, Sandbox};
 pub use setup::{SandboxSetup, SetupError};
 pub use span::span;

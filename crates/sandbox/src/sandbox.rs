@@ -40,7 +40,7 @@ pub(crate) struct ControlHandle {
     "the sandbox's clock shows {} and is not moved back to {}: expired tokens would \
      be valid again", now.rfc3339(), asked.rfc3339()
 )]
-pub struct ClockBackwards {
+pub struct ClockMoveRefused {
     /// What the clock shows.
     pub now: Timestamp,
     /// What it was to show.
@@ -133,7 +133,7 @@ impl Sandbox {
     /// # Errors
     ///
     /// The instant is in its past.
-    pub fn set(&self, instant: Timestamp) -> Result<Timestamp, ClockBackwards> {
+    pub fn set(&self, instant: Timestamp) -> Result<Timestamp, ClockMoveRefused> {
         self.vendor.set(instant)
     }
 

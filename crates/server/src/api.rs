@@ -16,9 +16,9 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::throttle::ThrottleSettings;
 use crate::vault::KeyVault;
-use countersign_store::random::NoRandomness;
+use countersign_store::random::RandomnessUnavailable;
 use countersign_store::seal::{MasterKey, SealError};
-use countersign_store::{KeyError, Store, StoreUnavailable, TermsOwned};
+use countersign_store::{KeyError, OwnedSessionTerms, Store, StoreUnavailable};
 
 /// The configuration of an api.
 #[derive(Clone, Debug)]
@@ -126,7 +126,7 @@ pub enum ApiFault {
     Material(#[from] MaterialFault),
     /// A key could not be created.
     #[error(transparent)]
-    NoRandomness(#[from] NoRandomness),
+    RandomnessUnavailable(#[from] RandomnessUnavailable),
     /// A new key could not be sealed.
     #[error(transparent)]
     Seal(#[from] SealError),
@@ -145,7 +145,7 @@ impl ApiFault {
             Self::Sealed { .. } | Self::Pepper(_) => Some("restore the store from a backup"),
             Self::Tokens { .. }
             | Self::Material(_)
-            | Self::NoRandomness(_)
+            | Self::RandomnessUnavailable(_)
             | Self::Seal(_)
             | Self::NotStored(_)
             | Self::Unavailable(_) => None,
@@ -272,14 +272,14 @@ impl IssuingApi {
 
     /// The terms on which a session of this variant is opened or refreshed at `now`;
     /// `None` if the variant has no access tokens.
-    pub fn terms(&self, variant: Variant, now: Timestamp) -> Option<TermsOwned> {
+    pub fn terms(&self, variant: Variant, now: Timestamp) -> Option<OwnedSessionTerms> {
         let tokens = self.tokens();
         let mode = if self.dialect().refreshes(variant) {
             self.dialect().refresh_mode()
         } else {
             RefreshMode::None
         };
-        Some(TermsOwned {
+        Some(OwnedSessionTerms {
             lifetimes: self.settings.lifetimes_of(variant),
             mode,
             active_kid: tokens.active_kid(variant)?.clone(),

@@ -8,7 +8,7 @@
 use aws_lc_rs::digest;
 use countersign_dialect::{Dialect, Secret};
 
-use countersign_store::random::{self, NoRandomness};
+use countersign_store::random::{self, RandomnessUnavailable};
 
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const ID: usize = 8;
@@ -17,7 +17,7 @@ const CHECK: usize = 6;
 
 /// A new key in the dialect's form, or in ours if it does not prescribe one. It is shown
 /// to the partner once and never stored.
-pub fn key(dialect: &Dialect) -> Result<Secret, NoRandomness> {
+pub fn key(dialect: &Dialect) -> Result<Secret, RandomnessUnavailable> {
     if let Some(form) = dialect.credential()
         && let Some(secret) = in_form(|source| form.generate_secret(source))?
     {
@@ -30,7 +30,7 @@ pub fn key(dialect: &Dialect) -> Result<Secret, NoRandomness> {
 /// A new login in the dialect's first form, or in the one that begins with `prefix`
 /// (Apirone: `btc`). If the dialect does not prescribe a form: `partner-` and 12 hex
 /// digits.
-pub fn login(dialect: &Dialect, prefix: Option<&str>) -> Result<String, NoRandomness> {
+pub fn login(dialect: &Dialect, prefix: Option<&str>) -> Result<String, RandomnessUnavailable> {
     if let Some(forms) = dialect.credential()
         && let Some(login) = in_form(|source| forms.generate_login(prefix, source))?
     {
@@ -42,15 +42,19 @@ pub fn login(dialect: &Dialect, prefix: Option<&str>) -> Result<String, NoRandom
 /// Runs a generator that cannot fail with a source that can.
 fn in_form<T>(
     generate: impl FnOnce(&mut dyn FnMut(&mut [u8])) -> Option<T>,
-) -> Result<Option<T>, NoRandomness> {
+) -> Result<Option<T>, RandomnessUnavailable> {
     let mut failed = false;
     let made = generate(&mut |bytes| failed |= random::fill(bytes).is_err());
-    if failed { Err(NoRandomness) } else { Ok(made) }
+    if failed {
+        Err(RandomnessUnavailable)
+    } else {
+        Ok(made)
+    }
 }
 
 /// `length` characters, each of the 62 equally likely: bytes above the last multiple of
 /// 62 are drawn again.
-fn alphanumerics(length: usize) -> Result<String, NoRandomness> {
+fn alphanumerics(length: usize) -> Result<String, RandomnessUnavailable> {
     let mut text = String::with_capacity(length);
     while text.len() < length {
         let byte = usize::from(random::random::<1>()?[0]);
@@ -67,13 +71,13 @@ fn checksum(body: &str) -> String {
 }
 
 /// The owner's key for the admin API: `csa_`, 43 alphanumeric characters and a checksum.
-pub fn admin_key() -> Result<Secret, NoRandomness> {
+pub fn admin_key() -> Result<Secret, RandomnessUnavailable> {
     let body = format!("csa_{}", alphanumerics(SECRET)?);
     Ok(Secret::from(format!("{body}_{}", checksum(&body))))
 }
 
 /// A named key for the admin API, `csa_ID_SECRET_CHECK`, and its id.
-pub fn named_admin_key() -> Result<(String, Secret), NoRandomness> {
+pub fn named_admin_key() -> Result<(String, Secret), RandomnessUnavailable> {
     let id = alphanumerics(ID)?;
     let body = format!("csa_{id}_{}", alphanumerics(SECRET)?);
     Ok((id, Secret::from(format!("{body}_{}", checksum(&body)))))

@@ -12,7 +12,9 @@ mod record;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use countersign_dialect::{AskedForm, FoundEndpoint, Secret, TokenCommand, TokenGrant, Variant};
+use countersign_dialect::{
+    FoundEndpoint, RequestedForm, Secret, TokenCommand, TokenGrant, Variant,
+};
 use countersign_domain::session::{End, SessionChange, SessionDecision, SessionOpening};
 use countersign_domain::{
     AccountId, CountedAttempt, HostNetwork, LogoutScope, Reason, Session, SessionId, Timestamp,
@@ -30,7 +32,7 @@ use crate::password::PasswordPool;
 use crate::throttle::{LoginThrottle, MintCounter};
 use countersign_store::random::random;
 use countersign_store::{
-    RefreshOutcome, SessionError, SessionSuccession, Store, StoreUnavailable, TermsOwned,
+    OwnedSessionTerms, RefreshOutcome, SessionError, SessionSuccession, Store, StoreUnavailable,
 };
 
 pub use self::record::{RequestRecord, TokenAnswer};
@@ -132,7 +134,7 @@ struct IssuerRequest<'a> {
 impl IssuerRequest<'_> {
     async fn login(
         &self,
-        asked: &AskedForm,
+        asked: &RequestedForm,
         login: &str,
         secret: &Secret,
     ) -> Result<TokenAnswer, TokenDenial> {
@@ -181,7 +183,7 @@ impl IssuerRequest<'_> {
     /// Opens a session, only for a login that was checked.
     async fn open(
         &self,
-        asked: &AskedForm,
+        asked: &RequestedForm,
         known: &Authenticated,
     ) -> Result<(Session, RefreshSeed), Reason> {
         let drawn = |_| Reason::ServerFault;
@@ -207,7 +209,7 @@ impl IssuerRequest<'_> {
 
     async fn refresh(
         &self,
-        asked: &AskedForm,
+        asked: &RequestedForm,
         token: &Secret,
         credential: Option<(String, Secret)>,
     ) -> Result<TokenAnswer, TokenDenial> {
@@ -302,7 +304,11 @@ impl IssuerRequest<'_> {
         Ok(refreshed)
     }
 
-    async fn logout(&self, asked: &AskedForm, token: &Secret) -> Result<TokenAnswer, TokenDenial> {
+    async fn logout(
+        &self,
+        asked: &RequestedForm,
+        token: &Secret,
+    ) -> Result<TokenAnswer, TokenDenial> {
         let record = self.record(asked);
         let verified = self
             .api
@@ -349,7 +355,7 @@ impl IssuerRequest<'_> {
         );
     }
 
-    fn record(&self, asked: &AskedForm) -> RequestRecord {
+    fn record(&self, asked: &RequestedForm) -> RequestRecord {
         RequestRecord::begin(asked.operation)
             .in_variant(self.api.dialect().variant_name(asked.variant))
     }
@@ -370,7 +376,7 @@ impl IssuerRequest<'_> {
         self.issuer.mints.take_back(minting, now);
     }
 
-    fn terms(&self, variant: Variant) -> Result<TermsOwned, Reason> {
+    fn terms(&self, variant: Variant) -> Result<OwnedSessionTerms, Reason> {
         self.api
             .terms(variant, self.issuer.store.now())
             .ok_or(Reason::ServerFault)
@@ -418,7 +424,7 @@ impl IssuerRequest<'_> {
 /// A session whose tokens are the answer.
 #[derive(Clone, Copy)]
 struct GrantedSession<'a> {
-    asked: &'a AskedForm,
+    asked: &'a RequestedForm,
     session: &'a Session,
     seed: &'a RefreshSeed,
     login: &'a str,

@@ -17,7 +17,7 @@ use crate::api::{ApiFault, IssuingApi};
 use crate::vault::KeyVault;
 use countersign_store::seal::MasterKey;
 use countersign_store::{
-    AuditActor, IdempotencyKey, KeyError, KeyPurpose, OnceOutcome, SealedKey, Store,
+    AuditActor, IdempotencyKey, IdempotentOutcome, KeyError, KeyPurpose, SealedKey, Store,
     StoreUnavailable,
 };
 
@@ -139,8 +139,8 @@ impl SigningKeys {
         actor: AuditActor,
     ) -> Result<AppliedKeyChange, KeysFault> {
         match self.change_once(change, actor, |_| None).await? {
-            OnceOutcome::New(changed) => Ok(changed),
-            OnceOutcome::Before(_) => Err(KeysFault::CutOff),
+            IdempotentOutcome::New(changed) => Ok(changed),
+            IdempotentOutcome::Before(_) => Err(KeysFault::CutOff),
         }
     }
 
@@ -151,7 +151,7 @@ impl SigningKeys {
         change: KeyRingChange,
         actor: AuditActor,
         once: F,
-    ) -> Result<OnceOutcome<AppliedKeyChange>, KeysFault>
+    ) -> Result<IdempotentOutcome<AppliedKeyChange>, KeysFault>
     where
         F: FnOnce(&AppliedKeyChange) -> Option<IdempotencyKey<()>> + Send + 'static,
     {
@@ -165,7 +165,7 @@ impl SigningKeys {
         change: KeyRingChange,
         actor: AuditActor,
         once: F,
-    ) -> Result<OnceOutcome<AppliedKeyChange>, KeysFault>
+    ) -> Result<IdempotentOutcome<AppliedKeyChange>, KeysFault>
     where
         F: FnOnce(&AppliedKeyChange) -> Option<IdempotencyKey<()>>,
     {
@@ -187,11 +187,11 @@ impl SigningKeys {
             .store
             .replace_ring(name, next.ring, next.made, actor, once);
         match made.await? {
-            OnceOutcome::New(()) => {
+            IdempotentOutcome::New(()) => {
                 self.api.keychain().replace(tokens);
-                Ok(OnceOutcome::New(changed))
+                Ok(IdempotentOutcome::New(changed))
             }
-            OnceOutcome::Before(sealed) => Ok(OnceOutcome::Before(sealed)),
+            IdempotentOutcome::Before(sealed) => Ok(IdempotentOutcome::Before(sealed)),
         }
     }
 

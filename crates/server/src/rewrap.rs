@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use countersign_store::private_file::sync_directory;
 use countersign_store::seal::{MasterKey, MasterKeyError};
-use countersign_store::{MasterError, RewrapError, Store, StoreHead};
+use countersign_store::{MasterKeyProofError, RewrapError, Store, StoreHead};
 
 /// Why the master key was not replaced, or is not the store's.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +36,7 @@ pub enum RewrapFault {
     },
     /// Another key sealed the store.
     #[error(transparent)]
-    Master(#[from] MasterError),
+    Master(#[from] MasterKeyProofError),
     /// Something could not be sealed anew.
     #[error(transparent)]
     Sealed(#[from] RewrapError),
@@ -69,7 +69,7 @@ pub fn prove(path: &Path, head: &StoreHead) -> Result<(), RewrapFault> {
     if new.exists() && head.is_master(&MasterKey::open(&new)?) {
         return Ok(());
     }
-    Err(MasterError::Wrong.into())
+    Err(MasterKeyProofError::Wrong.into())
 }
 
 /// The master key of a store that has one, whichever file it is in after a
@@ -82,7 +82,11 @@ pub async fn settle(path: &Path, store: &Store) -> Result<MasterKey, RewrapFault
         return Ok(master);
     }
     let master = MasterKey::open(path)?;
-    if store.is_master(&master).await.map_err(MasterError::from)? {
+    if store
+        .is_master(&master)
+        .await
+        .map_err(MasterKeyProofError::from)?
+    {
         // Nothing was ever sealed under the new one.
         remove(&new)?;
         return Ok(master);
@@ -228,7 +232,10 @@ mod tests {
         assert!(opens(&store, &new).await);
         let old = MasterKey::open(&beside(&place.key(), ".old")).unwrap();
         assert!(!opens(&store, &old).await);
-        assert_eq!(store.check_master(&old).await, Err(MasterError::Wrong));
+        assert_eq!(
+            store.check_master(&old).await,
+            Err(MasterKeyProofError::Wrong)
+        );
         let log = store.audit(None, 10).await.unwrap();
         assert_eq!(log.last().unwrap().action, "master_key_replaced");
         let again = rewrap(&place.key(), &store).await.unwrap_err();
@@ -287,7 +294,7 @@ mod tests {
         let before = place.bytes();
         let refused = settle(&place.key(), &store).await.unwrap_err();
         assert!(
-            matches!(refused, RewrapFault::Master(MasterError::Wrong)),
+            matches!(refused, RewrapFault::Master(MasterKeyProofError::Wrong)),
             "{refused}"
         );
         assert!(rewrap(&place.key(), &store).await.is_err());

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use countersign_client::{Clock, Error, ErrorKind, SystemClock};
 use countersign_domain::FORWARDED_METHODS;
-use countersign_relay::{BrokenAnswer, RelayError};
+use countersign_relay::{RelayError, ResponseBodyError};
 use countersign_transport::problem_response;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use serde_json::json;
@@ -192,8 +192,8 @@ impl From<RelayError> for SidecarProblem {
     }
 }
 
-impl From<BrokenAnswer> for SidecarProblem {
-    fn from(broken: BrokenAnswer) -> Self {
+impl From<ResponseBodyError> for SidecarProblem {
+    fn from(broken: ResponseBodyError) -> Self {
         Self::new(ProblemCause::Unreachable, broken.to_string())
     }
 }

@@ -13,7 +13,7 @@ use super::error::{CreateError, StoreUnavailable};
 use super::idempotency::run_once;
 use super::log::all;
 use super::record::{
-    AccountFilter, AccountUpdate, AuditActor, IdempotencyKey, NewAccount, OnceOutcome,
+    AccountFilter, AccountUpdate, AuditActor, IdempotencyKey, IdempotentOutcome, NewAccount,
 };
 use super::session_end::end_all;
 use super::work::{NewAuditEntry, WriteTransaction};
@@ -38,7 +38,7 @@ impl Store {
         new: NewAccount,
         actor: AuditActor,
         once: Option<IdempotencyKey<(Account, Credential)>>,
-    ) -> Result<OnceOutcome<(Account, Credential)>, CreateError> {
+    ) -> Result<IdempotentOutcome<(Account, Credential)>, CreateError> {
         self.write(move |work| run_once(work, once.as_ref(), |work| create(work, &new, &actor)))
             .await?
     }

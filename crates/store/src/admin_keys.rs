@@ -8,7 +8,7 @@ use serde_json::json;
 use super::error::{AdminKeyError, StoreUnavailable};
 use super::idempotency::run_once;
 use super::log::all;
-use super::record::{AuditActor, IdempotencyKey, OnceOutcome, StoredAdminKey};
+use super::record::{AuditActor, IdempotencyKey, IdempotentOutcome, StoredAdminKey};
 use super::work::{NewAuditEntry, WriteTransaction};
 use super::{Store, row};
 
@@ -20,7 +20,7 @@ impl Store {
         new: StoredAdminKey,
         actor: AuditActor,
         once: Option<IdempotencyKey<StoredAdminKey>>,
-    ) -> Result<OnceOutcome<StoredAdminKey>, AdminKeyError> {
+    ) -> Result<IdempotentOutcome<StoredAdminKey>, AdminKeyError> {
         self.write(move |work| run_once(work, once.as_ref(), |work| create(work, &new, &actor)))
             .await?
     }

@@ -12,7 +12,7 @@ use super::accounts::{self, audit};
 use super::error::{CreateError, StoreUnavailable};
 use super::idempotency::run_once;
 use super::log::all;
-use super::record::{AuditActor, IdempotencyKey, NewCredential, OnceOutcome};
+use super::record::{AuditActor, IdempotencyKey, IdempotentOutcome, NewCredential};
 use super::session_end::end_of_credential;
 use super::work::WriteTransaction;
 use super::{Store, networks, row};
@@ -65,7 +65,7 @@ impl Store {
         new: NewCredential,
         actor: AuditActor,
         once: Option<IdempotencyKey<Credential>>,
-    ) -> Result<OnceOutcome<Credential>, CreateError> {
+    ) -> Result<IdempotentOutcome<Credential>, CreateError> {
         self.write(move |work| {
             run_once(work, once.as_ref(), |work| {
                 create(work, account, &new, &actor)

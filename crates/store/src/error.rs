@@ -156,7 +156,7 @@ pub enum AdminKeyError {
 
 /// Why a master key is not the store's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum MasterError {
+pub enum MasterKeyProofError {
     /// Another master key sealed what is in the store.
     #[error("the master key is not the one that this store was made with, and nothing was changed")]
     Wrong,
@@ -168,7 +168,7 @@ pub enum MasterError {
     Unavailable(#[from] StoreUnavailable),
 }
 
-impl MasterError {
+impl MasterKeyProofError {
     /// What to do about it, if there is something to do.
     pub fn help(&self) -> Option<&'static str> {
         match self {

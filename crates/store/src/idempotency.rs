@@ -6,7 +6,7 @@ use rusqlite::OptionalExtension;
 
 use super::Store;
 use super::error::StoreUnavailable;
-use super::record::{IdempotencyKey, OnceOutcome};
+use super::record::{IdempotencyKey, IdempotentOutcome};
 use super::work::WriteTransaction;
 
 impl Store {
@@ -36,19 +36,19 @@ pub(super) fn run_once<T, E>(
     work: &mut WriteTransaction<'_>,
     once: Option<&IdempotencyKey<T>>,
     make: impl FnOnce(&mut WriteTransaction<'_>) -> rusqlite::Result<Result<T, E>>,
-) -> rusqlite::Result<Result<OnceOutcome<T>, E>> {
+) -> rusqlite::Result<Result<IdempotentOutcome<T>, E>> {
     let Some(once) = once else {
-        return Ok(make(work)?.map(OnceOutcome::New));
+        return Ok(make(work)?.map(IdempotentOutcome::New));
     };
     if let Some(sealed) = find(work, once)? {
-        return Ok(Ok(OnceOutcome::Before(sealed)));
+        return Ok(Ok(IdempotentOutcome::Before(sealed)));
     }
     let made = match make(work)? {
         Ok(made) => made,
         Err(refused) => return Ok(Err(refused)),
     };
     keep(work, once, &made)?;
-    Ok(Ok(OnceOutcome::New(made)))
+    Ok(Ok(IdempotentOutcome::New(made)))
 }
 
 fn find<T>(

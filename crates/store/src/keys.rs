@@ -7,10 +7,10 @@ use countersign_domain::{ApiName, Timestamp};
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::json;
 
-use super::error::{KeyError, MasterError, StoreUnavailable};
+use super::error::{KeyError, MasterKeyProofError, StoreUnavailable};
 use super::idempotency::run_once;
 use super::log::all;
-use super::record::{AuditActor, IdempotencyKey, KeyPurpose, OnceOutcome, SealedKey};
+use super::record::{AuditActor, IdempotencyKey, IdempotentOutcome, KeyPurpose, SealedKey};
 use super::work::{NewAuditEntry, WriteTransaction};
 use super::{Store, row};
 use crate::seal::{CHECK_CONTEXT, CHECK_VALUE, MasterKey};
@@ -29,14 +29,14 @@ impl Store {
 
     /// Checks that `master` is the key with which this store was created. The first key
     /// that is checked becomes that key; a wrong one changes nothing.
-    pub async fn check_master(&self, master: &MasterKey) -> Result<(), MasterError> {
+    pub async fn check_master(&self, master: &MasterKey) -> Result<(), MasterKeyProofError> {
         let fresh = master
             .seal(&CHECK_CONTEXT, CHECK_VALUE)
-            .map_err(|_| MasterError::Unusable)?;
+            .map_err(|_| MasterKeyProofError::Unusable)?;
         let kept = self.write(move |work| master_check(work, &fresh)).await?;
         match master.open_sealed(&CHECK_CONTEXT, &kept) {
             Ok(value) if *value == CHECK_VALUE => Ok(()),
-            _ => Err(MasterError::Wrong),
+            _ => Err(MasterKeyProofError::Wrong),
         }
     }
 
@@ -81,7 +81,7 @@ impl Store {
         made: Option<SealedKey>,
         actor: AuditActor,
         once: Option<IdempotencyKey<()>>,
-    ) -> Result<OnceOutcome<()>, KeyError> {
+    ) -> Result<IdempotentOutcome<()>, KeyError> {
         let change = KeyChange {
             api: api.clone(),
             ring,

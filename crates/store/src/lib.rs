@@ -43,8 +43,8 @@ mod work;
 mod writer;
 
 pub use error::{
-    AdminKeyError, CreateError, KeyError, MasterError, OpenError, RewrapError, SessionError,
-    StoreUnavailable,
+    AdminKeyError, CreateError, KeyError, MasterKeyProofError, OpenError, RewrapError,
+    SessionError, StoreUnavailable,
 };
 pub use leases::{BudgetLease, LeaseOutcome};
 pub use locked::{ExclusiveStore, StoreHead};
@@ -52,9 +52,10 @@ pub use mend::{ClockMend, ClockMending};
 pub use networks::LoginCandidate;
 pub use record::reply_context;
 pub use record::{
-    AccountFilter, AccountUpdate, AuditActor, AuditEntry, AuditFilter, EndedOfApi, IdempotencyKey,
-    KeyPurpose, ListOrder, NewAccount, NewCredential, OnceOutcome, RefreshOutcome, SealedKey,
-    SessionSuccession, StoreStats, StoredAdminKey, SweepOutcome, TermsOwned,
+    AccountFilter, AccountUpdate, ApiRevocationCounts, AuditActor, AuditEntry, AuditFilter,
+    IdempotencyKey, IdempotentOutcome, KeyPurpose, ListOrder, NewAccount, NewCredential,
+    OwnedSessionTerms, RefreshOutcome, SealedKey, SessionSuccession, StoreStats, StoredAdminKey,
+    SweepOutcome,
 };
 pub use store::Store;
 

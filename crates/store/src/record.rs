@@ -163,7 +163,7 @@ pub struct AccountUpdate {
 
 /// The terms of a session, owned so that they can be sent to the store's thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TermsOwned {
+pub struct OwnedSessionTerms {
     /// The lifetimes in the current configuration.
     pub lifetimes: SessionLifetimes,
     /// What a refresh does.
@@ -174,7 +174,7 @@ pub struct TermsOwned {
     pub live_kids: Vec<Kid>,
 }
 
-impl TermsOwned {
+impl OwnedSessionTerms {
     /// The same terms in the domain's type.
     pub fn terms(&self) -> OpeningTerms<'_> {
         OpeningTerms {
@@ -266,7 +266,7 @@ pub enum ListOrder {
 
 /// What was ended when everything of an api was revoked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct EndedOfApi {
+pub struct ApiRevocationCounts {
     /// Accounts.
     pub accounts: usize,
     /// Their sessions.
@@ -333,7 +333,7 @@ pub fn reply_context<'a>(operator: &'a str, key: &'a str) -> [&'a str; 3] {
 
 /// The outcome of a creation that happens only once.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum OnceOutcome<T> {
+pub enum IdempotentOutcome<T> {
     /// It was created now.
     New(T),
     /// It was created before; this is the sealed reply to that request.

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::accounts::audit;
 use super::error::StoreUnavailable;
 use super::log::all;
-use super::record::{AuditActor, EndedOfApi};
+use super::record::{ApiRevocationCounts, AuditActor};
 use super::session_end::end_all;
 use super::work::{NewAuditEntry, WriteTransaction};
 use super::{Store, row};
@@ -23,7 +23,7 @@ impl Store {
         &self,
         api: &ApiName,
         actor: AuditActor,
-    ) -> Result<EndedOfApi, StoreUnavailable> {
+    ) -> Result<ApiRevocationCounts, StoreUnavailable> {
         let (store, api) = (self.clone(), api.clone());
         let task = tokio::spawn(async move { store.revoke_steps(api, actor).await });
         task.await.unwrap_or(Err(StoreUnavailable::Failed))
@@ -33,8 +33,8 @@ impl Store {
         &self,
         api: ApiName,
         actor: AuditActor,
-    ) -> Result<EndedOfApi, StoreUnavailable> {
-        let mut ended = EndedOfApi::default();
+    ) -> Result<ApiRevocationCounts, StoreUnavailable> {
+        let mut ended = ApiRevocationCounts::default();
         let mut after = None;
         loop {
             let (api, actor) = (api.clone(), actor.clone());
@@ -56,7 +56,7 @@ fn step(
     api: &ApiName,
     after: Option<i64>,
     actor: &AuditActor,
-) -> rusqlite::Result<(Option<i64>, EndedOfApi)> {
+) -> rusqlite::Result<(Option<i64>, ApiRevocationCounts)> {
     if after.is_none() {
         work.audit(&NewAuditEntry {
             action: Action::ApiRevoked,
@@ -67,7 +67,7 @@ fn step(
             detail: json!({}),
         })?;
     }
-    let mut ended = EndedOfApi::default();
+    let mut ended = ApiRevocationCounts::default();
     let mut last = None;
     for mut account in next(work, api, after.unwrap_or(0))? {
         let sessions = end_all(work, &mut account, End::Operator)?;

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use super::Store;
 use super::error::StoreUnavailable;
-use super::record::{AuditActor, RefreshOutcome, TermsOwned};
+use super::record::{AuditActor, OwnedSessionTerms, RefreshOutcome};
 use super::row;
 use super::session_end::{end_all, end_one};
 use super::work::{NewAuditEntry, WriteTransaction};
@@ -27,7 +27,7 @@ impl Store {
         &self,
         claims: RefreshClaims,
         address: IpAddr,
-        terms: impl Into<Arc<TermsOwned>>,
+        terms: impl Into<Arc<OwnedSessionTerms>>,
     ) -> Result<RefreshOutcome, StoreUnavailable> {
         let terms = terms.into();
         self.write(move |work| refresh(work, &claims, address, &terms))
@@ -102,7 +102,7 @@ fn refresh(
     work: &mut WriteTransaction<'_>,
     claims: &RefreshClaims,
     address: IpAddr,
-    terms: &TermsOwned,
+    terms: &OwnedSessionTerms,
 ) -> rusqlite::Result<RefreshOutcome> {
     let stored = SessionAndOwner::load(work, claims.session)?;
     let judged = stored.as_ref().and_then(|stored| stored.standing(address));

@@ -70,7 +70,7 @@ pub enum MasterKeyError {
     },
     /// The system has no randomness to give.
     #[error("the system did not provide random bytes for a master key")]
-    NoRandomness,
+    RandomnessUnavailable,
 }
 
 impl MasterKeyError {
@@ -82,7 +82,9 @@ impl MasterKeyError {
             Self::Length { .. } => {
                 Some("restore it, or delete it if no store was ever made with it".to_owned())
             }
-            Self::Exists(_) | Self::NotAFile(_) | Self::Io { .. } | Self::NoRandomness => None,
+            Self::Exists(_) | Self::NotAFile(_) | Self::Io { .. } | Self::RandomnessUnavailable => {
+                None
+            }
         }
     }
 }
@@ -120,7 +122,7 @@ impl MasterKey {
     /// A new master key that no file holds, for a store in memory.
     pub fn unkept() -> Result<Self, MasterKeyError> {
         let mut bytes = Zeroizing::new([0; KEY_LEN]);
-        rand::fill(&mut *bytes).map_err(|Unspecified| MasterKeyError::NoRandomness)?;
+        rand::fill(&mut *bytes).map_err(|Unspecified| MasterKeyError::RandomnessUnavailable)?;
         Ok(Self::from_bytes(&bytes))
     }
 
@@ -128,7 +130,7 @@ impl MasterKey {
     /// returns.
     pub fn create(path: &Path) -> Result<Self, MasterKeyError> {
         let mut bytes = Zeroizing::new([0; KEY_LEN]);
-        rand::fill(&mut *bytes).map_err(|Unspecified| MasterKeyError::NoRandomness)?;
+        rand::fill(&mut *bytes).map_err(|Unspecified| MasterKeyError::RandomnessUnavailable)?;
         create_private(path, &*bytes).map_err(|source| match source.kind() {
             io::ErrorKind::AlreadyExists => MasterKeyError::Exists(path.to_owned()),
             _ => io_error(path, source),

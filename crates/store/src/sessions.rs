@@ -12,7 +12,7 @@ use serde_json::json;
 use super::accounts::{self, audit};
 use super::error::{SessionError, StoreUnavailable};
 use super::log::all;
-use super::record::{AuditActor, SessionSuccession, TermsOwned};
+use super::record::{AuditActor, OwnedSessionTerms, SessionSuccession};
 use super::session_end::{end_all, end_one};
 use super::work::{NewAuditEntry, WriteTransaction};
 use super::{Store, background, credentials, networks, row, session_limit};
@@ -27,7 +27,7 @@ impl Store {
         &self,
         opening: SessionOpening,
         credential: CredentialId,
-        terms: impl Into<Arc<TermsOwned>>,
+        terms: impl Into<Arc<OwnedSessionTerms>>,
         older: impl Into<SessionSuccession>,
     ) -> Result<Session, SessionError> {
         let (terms, older) = (terms.into(), older.into());
@@ -129,7 +129,7 @@ fn open(
     work: &mut WriteTransaction<'_>,
     opening: &SessionOpening,
     credential: CredentialId,
-    terms: &TermsOwned,
+    terms: &OwnedSessionTerms,
     older: SessionSuccession,
 ) -> rusqlite::Result<Result<Session, Reason>> {
     let Some((mut account, credential)) = credentials::with_account(work, credential)? else {

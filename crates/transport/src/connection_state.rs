@@ -15,7 +15,7 @@ use http::HeaderMap;
 use crate::Peer;
 use crate::buffers::ConnectionBuffers;
 use crate::half_sent::HalfSent;
-use crate::refusal::{OnRefusal, RefusedRequest, TransportRefusal};
+use crate::refusal::{RefusalHook, RefusedRequest, TransportRefusal};
 use crate::refused_page_request::RefusedPageRequest;
 use crate::tunnel::UpgradeTunnel;
 
@@ -99,7 +99,7 @@ pub(crate) struct ConnectionState {
     order: AtomicU8,
     waker: Mutex<Option<Waker>>,
     /// Who is told of a refusal below the service.
-    witness: Option<Arc<OnRefusal>>,
+    witness: Option<Arc<RefusalHook>>,
     crowding: BusyRequests,
     buffers: Arc<ConnectionBuffers>,
     /// Whose connection it is, as soon as that is known.
@@ -155,7 +155,7 @@ impl fmt::Debug for ConnectionState {
 
 impl ConnectionState {
     pub(crate) fn new(
-        witness: Option<Arc<OnRefusal>>,
+        witness: Option<Arc<RefusalHook>>,
         crowding: BusyRequests,
         buffers: Arc<ConnectionBuffers>,
     ) -> Self {

@@ -56,7 +56,7 @@ pub use limits::ListenerLimits;
 pub use listener::Listener;
 pub use loopback::is_loopback_host;
 pub use peer::Peer;
-pub use refusal::{OnRefusal, REFUSAL, RefusedRequest, problem_response};
+pub use refusal::{REFUSAL, RefusalHook, RefusedRequest, problem_response};
 pub use refused_page_request::RefusedPageRequest;
 pub use request::Request;
 pub use serve::{DrainOutcome, serve, serve_told};

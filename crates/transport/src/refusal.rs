@@ -24,7 +24,7 @@ pub struct RefusedRequest {
 
 /// What is done with a refusal: it is told, with what is known of the page that asked,
 /// and gives fields for the answer, as [`REFUSAL`].
-pub type OnRefusal =
+pub type RefusalHook =
     dyn Fn(&RefusedRequest, Option<&RefusedPageRequest>) -> HeaderMap + Send + Sync;
 
 /// Carries the id under which a refusal can be found.

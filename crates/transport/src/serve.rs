@@ -24,7 +24,7 @@ use crate::connection_limit::{ConnectionLimit, NoPlace};
 use crate::connection_state::{BusyRequests, ConnectionOrder, ConnectionState};
 use crate::handshake::HandshakePolicy;
 use crate::overload::{ThrottledWarning, turn_away};
-use crate::refusal::OnRefusal;
+use crate::refusal::RefusalHook;
 use crate::{Listener, ListenerLimits, Peer, Request, connection};
 
 /// What became of the connections when the listener was shut down.
@@ -96,7 +96,7 @@ pub async fn serve_told<F, Fut, B>(
     listener: impl Into<Listener>,
     limits: ListenerLimits,
     answer: F,
-    on_refusal: Arc<OnRefusal>,
+    on_refusal: Arc<RefusalHook>,
     shutdown: impl Future<Output = ()> + Send,
 ) -> DrainOutcome
 where
@@ -145,7 +145,7 @@ fn serve_boxed(
     listener: Listener,
     limits: ListenerLimits,
     service: AnswerFn,
-    on_refusal: Option<Arc<OnRefusal>>,
+    on_refusal: Option<Arc<RefusalHook>>,
     shutdown: BoxServeFuture<'_, ()>,
 ) -> BoxServeFuture<'_, DrainOutcome> {
     let (socket, threshold) = listener.parts();
@@ -160,7 +160,7 @@ pub(crate) async fn serve_on<A, F, Fut, B>(
     threshold: HandshakePolicy,
     limits: ListenerLimits,
     answer: F,
-    on_refusal: Option<Arc<OnRefusal>>,
+    on_refusal: Option<Arc<RefusalHook>>,
     shutdown: impl Future<Output = ()> + Send,
 ) -> DrainOutcome
 where
@@ -200,14 +200,14 @@ struct ConnectionAcceptor {
     told_shares: ThrottledWarning,
     crowding: Arc<AtomicUsize>,
     buffers: Arc<BufferAccount>,
-    on_refusal: Option<Arc<OnRefusal>>,
+    on_refusal: Option<Arc<RefusalHook>>,
 }
 
 impl ConnectionAcceptor {
     fn new(
         threshold: HandshakePolicy,
         limits: ListenerLimits,
-        on_refusal: Option<Arc<OnRefusal>>,
+        on_refusal: Option<Arc<RefusalHook>>,
     ) -> Self {
         Self {
             threshold,

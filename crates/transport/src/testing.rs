@@ -22,7 +22,7 @@ use crate::accept::AcceptConnections;
 use crate::handshake::HandshakePolicy;
 use crate::serve::serve_on;
 use crate::{
-    DrainOutcome, ListenerLimits, OnRefusal, Peer, RefusedPageRequest, RefusedRequest, Request,
+    DrainOutcome, ListenerLimits, Peer, RefusalHook, RefusedPageRequest, RefusedRequest, Request,
 };
 
 /// A client on a stream without a network.
@@ -152,7 +152,7 @@ pub(crate) struct Told(Arc<Mutex<Vec<Heard>>>);
 type Heard = (RefusedRequest, Option<RefusedPageRequest>);
 
 impl Told {
-    fn listener(&self) -> Arc<OnRefusal> {
+    fn listener(&self) -> Arc<RefusalHook> {
         let told = self.clone();
         Arc::new(move |refused, asked| {
             told.0.lock().unwrap().push((*refused, asked.cloned()));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use countersign_dialect::{Dialect, LostRefresh, StatedLives, Variant};
+use countersign_dialect::{Dialect, LostRefresh, PresetLifetimes, Variant};
 use countersign_domain::span_text;
 use serde_json::{Value, json};
 
@@ -84,7 +84,7 @@ fn lives(lived: &Lived) -> String {
 
 /// The vendor's word is the reply; the dialect's preset is only what its
 /// documents say.
-fn lifetime(login: &Lived, stated: StatedLives) -> CheckFinding {
+fn lifetime(login: &Lived, stated: PresetLifetimes) -> CheckFinding {
     let mut said = format!("access tokens live {}", lives(login));
     if login.access.is_zero() {
         let said = said + ": they are dead on arrival";

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use countersign_check::printable;
 use countersign_dialect::redirect_target;
-use countersign_outbound::{HandshakeDistrust, SpeaksTls, failure_reason};
+use countersign_outbound::{HandshakeDistrust, TlsOnPlainPort, failure_reason};
 use countersign_store::random::random;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
@@ -140,7 +140,7 @@ impl Admin {
             return NoAnswer::Broken(error);
         };
         let again = open(&uri);
-        match !is_https(&uri) && SpeaksTls::is_why(&*error, again).await {
+        match !is_https(&uri) && TlsOnPlainPort::is_why(&*error, again).await {
             true => NoAnswer::speaks_tls(),
             false => NoAnswer::Broken(error),
         }
@@ -256,7 +256,7 @@ enum NoAnswer {
 
 impl NoAnswer {
     fn speaks_tls() -> Self {
-        Self::WrongScheme(SpeaksTls.to_string(), SpeaksTls::HELP)
+        Self::WrongScheme(TlsOnPlainPort.to_string(), TlsOnPlainPort::HELP)
     }
 }
 
@@ -268,7 +268,8 @@ async fn says_or_speaks_tls(uri: &Uri, response: &Response<Bytes>) -> bool {
     let is_foreign = is_odd && serde_json::from_slice::<IgnoredAny>(body).is_err();
     !is_https(uri)
         && is_foreign
-        && (SpeaksTls::is_told_in(status, body) || SpeaksTls::is_spoken_by(open(uri)).await)
+        && (TlsOnPlainPort::is_told_in(status, body)
+            || TlsOnPlainPort::is_spoken_by(open(uri)).await)
 }
 
 fn unconnected(error: io::Error) -> NoAnswer {

@@ -5,7 +5,7 @@ use countersign_server::api::ApiFault;
 use countersign_server::rewrap::RewrapFault;
 use countersign_store::clock::ClockBehindBuild;
 use countersign_store::seal::MasterKeyError;
-use countersign_store::{MasterError, OpenError};
+use countersign_store::{MasterKeyProofError, OpenError};
 
 use crate::exit::Failure;
 
@@ -21,8 +21,8 @@ impl From<MasterKeyError> for Failure {
     }
 }
 
-impl From<MasterError> for Failure {
-    fn from(error: MasterError) -> Self {
+impl From<MasterKeyProofError> for Failure {
+    fn from(error: MasterKeyProofError) -> Self {
         Self::usage(error).with_help_of(error.help())
     }
 }

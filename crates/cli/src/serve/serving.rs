@@ -13,7 +13,7 @@ use countersign_gateway::{
     AddressPolicy, FirstUses, ForwardAuth, Gateway, RequestAllowances, RevocationView,
     TokenBudgets, TrustedProxies,
 };
-use countersign_sandbox::StoreLends;
+use countersign_sandbox::StoreBudgetLender;
 use countersign_server::api::IssuingApi;
 use countersign_server::issuer::Issuer;
 use countersign_server::password::PasswordPool;
@@ -86,7 +86,7 @@ impl ProcessParts {
         let uses = Arc::new(FirstUses::new(USES, move |session, generation| {
             marks.mark_used(session, generation);
         }));
-        let budgets = TokenBudgets::new(BUDGETS, Box::new(StoreLends(opened.store.clone())));
+        let budgets = TokenBudgets::new(BUDGETS, Box::new(StoreBudgetLender(opened.store.clone())));
         let allowances = RequestAllowances::new(opened.view.clone()).with_budgets(budgets);
         let allowances = Arc::new(allowances);
         let gateway = Gateway::new(opened.view.clone(), uses.clone());

@@ -3,7 +3,7 @@
 use std::fs;
 
 use countersign_domain::TokenOperation;
-use countersign_sandbox::{RevokedThing, VendorFault};
+use countersign_sandbox::{RevocationTarget, VendorFault};
 use serde_json::Value;
 
 use crate::run::{Ran, feed};
@@ -131,7 +131,7 @@ fn a_token_that_is_not_taken_is_swapped_and_the_request_sent_once_more() {
         stage.run(&["login", "pay"]).code(0);
         stage
             .sandbox
-            .fault(VendorFault::revoke(RevokedThing::Session).on(TokenOperation::Guard));
+            .fault(VendorFault::revoke(RevocationTarget::Session).on(TokenOperation::Guard));
         let words = [
             "request",
             "pay",
@@ -150,7 +150,7 @@ fn a_token_that_is_not_taken_is_swapped_and_the_request_sent_once_more() {
 fn a_token_that_is_never_taken_is_swapped_once() {
     let stage = Stage::start();
     stage.sandbox.fault(
-        VendorFault::revoke(RevokedThing::Session)
+        VendorFault::revoke(RevocationTarget::Session)
             .on(TokenOperation::Guard)
             .times(9),
     );

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use countersign_domain::TokenOperation;
-use countersign_sandbox::{RequestExpectations, RevokedThing, Sandbox, VendorFault};
+use countersign_sandbox::{RequestExpectations, RevocationTarget, Sandbox, VendorFault};
 use countersign_testing::replies::request;
 
 use crate::program::Home;
@@ -62,7 +62,7 @@ async fn the_log_of_a_busy_life_has_no_secret_and_no_token() {
     let planted = format!("{path}?transfer-key=PLANTED-IN-QUERY");
     assert_eq!(send(&planted, KEY).await.status, 200);
     assert_eq!(send(&planted, "PLANTED-WRONG-KEY-1").await.status, 403);
-    sandbox.fault(VendorFault::revoke(RevokedThing::Account).on(TokenOperation::Guard));
+    sandbox.fault(VendorFault::revoke(RevocationTarget::Account).on(TokenOperation::Guard));
     send(&path, KEY).await;
     sandbox.fault(VendorFault::status(503).on(TokenOperation::Login).times(2));
     sandbox.fault(VendorFault::lost_reply().on(TokenOperation::Guard));

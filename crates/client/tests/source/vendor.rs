@@ -11,7 +11,7 @@ use countersign_client::{
     BoxFuture, Clock, Error, ManualClock, RequestDelivery, TokenSource, TokenSourceBuilder,
     Transport, TransportError,
 };
-use countersign_dialect::{AskedForm, Dialect, Secret, TokenCommand, TokenGrant, TokenRefusal};
+use countersign_dialect::{Dialect, RequestedForm, Secret, TokenCommand, TokenGrant, TokenRefusal};
 use countersign_domain::{Refusal, Timestamp, TokenOperation};
 use http::{Request, Response};
 use tokio::sync::watch;
@@ -167,7 +167,7 @@ impl Vendor {
         }
     }
 
-    fn grant(&self, asked: &AskedForm, generation: u32) -> Response<Bytes> {
+    fn grant(&self, asked: &RequestedForm, generation: u32) -> Response<Bytes> {
         let now = self.clock.now();
         self.dialect.write_grant(
             asked,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use countersign_client::RequestDelivery;
 use countersign_domain::{Reason, TokenOperation};
-use countersign_sandbox::{ClockSkew, RevokedThing, Sandbox, VendorFault};
+use countersign_sandbox::{ClockSkew, RevocationTarget, Sandbox, VendorFault};
 
 use crate::world::{DIALECTS, Failed, World};
 
@@ -27,8 +27,8 @@ fn faults() -> Vec<VendorFault> {
         VendorFault::cut(),
         VendorFault::skew(ClockSkew::Ahead(HOUR)),
         VendorFault::skew(ClockSkew::Behind(HOUR)),
-        VendorFault::revoke(RevokedThing::Session),
-        VendorFault::revoke(RevokedThing::Account),
+        VendorFault::revoke(RevocationTarget::Session),
+        VendorFault::revoke(RevocationTarget::Account),
         VendorFault::forbid(),
     ];
     let on = |fault: VendorFault| OPERATIONS.map(|operation| fault.on(operation));

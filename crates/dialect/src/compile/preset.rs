@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::settings::positive;
 use crate::document::{TomlTable, TomlValue};
 use crate::policy::VendorPresets;
-use crate::{DialectSide, StatedLives, Variant, VendorPreset};
+use crate::{DialectSide, PresetLifetimes, Variant, VendorPreset};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -101,13 +101,13 @@ fn count(value: &TomlValue<'_>) -> Option<u32> {
 }
 
 /// Which lives of the preset the file states.
-pub(super) fn stated(root: &TomlTable<'_>, preset: &VendorPreset) -> StatedLives {
+pub(super) fn stated(root: &TomlTable<'_>, preset: &VendorPreset) -> PresetLifetimes {
     let section = root.get("preset");
     let states = |key| {
         let section = section.as_ref()?;
         section.member_text(key).map(drop)
     };
-    StatedLives {
+    PresetLifetimes {
         access: states("access").map(|()| preset.access),
         refresh: states("refresh").map(|()| preset.refresh),
         absolute: states("absolute").map(|()| preset.absolute),

@@ -10,8 +10,8 @@ use super::values::{HeardRequest, NAMES, RequestParts, asked_form, of_granted, o
 use super::{ExampleExchange, compare};
 use crate::instant::instant;
 use crate::{
-    Dialect, FoundEndpoint, GrantedTokens, PresentedCredential, Secret, TokenCommand, TokenGrant,
-    TokenRefusal, UnderstoodReply, UnreadRequest, Variant,
+    Dialect, FoundEndpoint, GrantedTokens, PresentedCredential, RequestReadError, Secret,
+    TokenCommand, TokenGrant, TokenRefusal, UnderstoodReply, Variant,
 };
 
 /// 2024-01-15T09:30:00Z
@@ -330,8 +330,8 @@ fn guarded_by(dialect: &Dialect, request: &Request<Bytes>) -> HeardRequest {
     }
 }
 
-fn ambiguous(reason: Reason) -> UnreadRequest {
-    UnreadRequest {
+fn ambiguous(reason: Reason) -> RequestReadError {
+    RequestReadError {
         operation: TokenOperation::Guard,
         reason,
         pointer: None,

@@ -3,14 +3,14 @@
 
 use super::annotations::shown;
 use crate::{
-    AskedForm, ClientValues, ExtraParts, GrantedTokens, RefusedBy, Secret, TokenCommand,
-    UnreadRequest,
+    ClientValues, ExtraParts, GrantedTokens, RefusedBy, RequestReadError, RequestedForm, Secret,
+    TokenCommand,
 };
 
 /// What the issuer read in the request.
 pub(super) enum HeardRequest {
     Command(TokenCommand),
-    Unread(UnreadRequest),
+    Unread(RequestReadError),
     Guarded(Option<String>),
 }
 
@@ -59,7 +59,7 @@ pub(super) fn of_refused(refused: &RefusedBy, name: &str) -> Option<String> {
         _ => None,
     }
 }
-pub(super) fn asked_form(command: &TokenCommand) -> AskedForm {
+pub(super) fn asked_form(command: &TokenCommand) -> RequestedForm {
     match command {
         TokenCommand::Login { asked, .. }
         | TokenCommand::Refresh { asked, .. }

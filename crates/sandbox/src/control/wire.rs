@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::fields::ControlFields;
 use crate::expectations::{RequestCounts, RequestExpectations};
-use crate::fault::{ClockSkew, FaultFrequency, FaultKind, RevokedThing, VendorFault};
+use crate::fault::{ClockSkew, FaultFrequency, FaultKind, RevocationTarget, VendorFault};
 use crate::record::RecordedRequest;
 use crate::span::span;
 
@@ -81,11 +81,13 @@ fn kind(fields: &mut ControlFields) -> Option<VendorFault> {
         "skew" => needed(fields, "by", "-90s", skew).map(VendorFault::skew),
         "revoke" => {
             let choices = [
-                ("session", RevokedThing::Session),
-                ("account", RevokedThing::Account),
+                ("session", RevocationTarget::Session),
+                ("account", RevocationTarget::Account),
             ];
             let what = fields.one_of("what", &choices);
-            Some(VendorFault::revoke(what.unwrap_or(RevokedThing::Session)))
+            Some(VendorFault::revoke(
+                what.unwrap_or(RevocationTarget::Session),
+            ))
         }
         _ => Some(VendorFault::forbid()),
     }
@@ -154,8 +156,8 @@ pub(super) fn fault_document(fault: &VendorFault) -> Value {
         FaultKind::Skew(ClockSkew::Behind(by)) => {
             document["by"] = json!(format!("-{}", duration_text(by)));
         }
-        FaultKind::Revoke(RevokedThing::Session) => document["what"] = json!("session"),
-        FaultKind::Revoke(RevokedThing::Account) => document["what"] = json!("account"),
+        FaultKind::Revoke(RevocationTarget::Session) => document["what"] = json!("session"),
+        FaultKind::Revoke(RevocationTarget::Account) => document["what"] = json!("account"),
         FaultKind::LostReply | FaultKind::Cut | FaultKind::Forbid => {}
     }
     document

@@ -2,7 +2,7 @@
 
 use countersign_relay::UpstreamFault;
 use countersign_server::api::ApiFault;
-use countersign_store::random::NoRandomness;
+use countersign_store::random::RandomnessUnavailable;
 use countersign_store::seal::MasterKeyError;
 use countersign_store::{CreateError, OpenError, StoreUnavailable};
 use std::io;
@@ -36,7 +36,7 @@ pub enum SetupError {
     Key(#[from] MasterKeyError),
     /// No key could be made.
     #[error(transparent)]
-    NoRandomness(#[from] NoRandomness),
+    RandomnessUnavailable(#[from] RandomnessUnavailable),
     /// The api could not be opened.
     #[error(transparent)]
     Api(#[from] ApiFault),

@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_dialect::{Dialect, Secret, StatedLives, VendorPreset};
+use countersign_dialect::{Dialect, PresetLifetimes, Secret, VendorPreset};
 use countersign_domain::account::{Allowlist, StoredSecret};
 use countersign_domain::session::SessionLifetimes;
 use countersign_domain::{
@@ -34,7 +34,7 @@ use super::{HERE, SandboxSetup, SetupError};
 use crate::armed_faults::ArmedFaults;
 use crate::control::SandboxControl;
 use crate::echo::echo;
-use crate::lending::StoreLends;
+use crate::lending::StoreBudgetLender;
 use crate::record::RequestRecorder;
 use crate::sandbox::{ControlHandle, Sandbox};
 use crate::vendor::{PruneSchedule, SandboxVendor, WrittenGenerations};
@@ -188,7 +188,7 @@ impl SandboxSetup {
     fn lives_of(
         &self,
         preset: &VendorPreset,
-        stated: StatedLives,
+        stated: PresetLifetimes,
         refreshes: bool,
     ) -> Result<SessionLifetimes, SetupError> {
         let access = self.access.unwrap_or(preset.access);
@@ -311,7 +311,7 @@ fn guarded(api: &IssuingApi, upstream: Upstream) -> Result<GuardedApi, SetupErro
 }
 
 fn allowances(store: &Store, view: &Arc<RevocationView>) -> Arc<RequestAllowances> {
-    let budgets = TokenBudgets::new(MOST, Box::new(StoreLends(store.clone())));
+    let budgets = TokenBudgets::new(MOST, Box::new(StoreBudgetLender(store.clone())));
     Arc::new(RequestAllowances::new(Arc::clone(view)).with_budgets(budgets))
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use countersign_domain::Timestamp;
 
-use crate::fault::{ClockSkew, FaultKind, RevokedThing};
+use crate::fault::{ClockSkew, FaultKind, RevocationTarget};
 
 pub(crate) struct ActiveFaults(pub(crate) Vec<FaultKind>);
 
@@ -43,7 +43,7 @@ impl ActiveFaults {
         })
     }
 
-    pub(crate) fn revokes(&self) -> Option<RevokedThing> {
+    pub(crate) fn revokes(&self) -> Option<RevocationTarget> {
         self.0.iter().find_map(|kind| match kind {
             FaultKind::Revoke(what) => Some(*what),
             _ => None,

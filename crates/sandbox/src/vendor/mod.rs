@@ -37,9 +37,9 @@ use self::reply::VendorBody;
 pub(crate) use self::upkeep::{PruneSchedule, WrittenGenerations};
 use crate::armed_faults::ArmedFaults;
 use crate::expectations::{RequestCounts, RequestExpectations};
-use crate::fault::{ClockSkew, RevokedThing};
+use crate::fault::{ClockSkew, RevocationTarget};
 use crate::record::{RecordedRequest, RequestRecorder};
-use crate::sandbox::ClockBackwards;
+use crate::sandbox::ClockMoveRefused;
 
 /// The vendor, in memory.
 pub(crate) struct SandboxVendor {
@@ -97,11 +97,11 @@ impl SandboxVendor {
     }
 
     /// Sets the clock.
-    pub(crate) fn set(&self, instant: Timestamp) -> Result<Timestamp, ClockBackwards> {
+    pub(crate) fn set(&self, instant: Timestamp) -> Result<Timestamp, ClockMoveRefused> {
         let now = self.clock.now();
         if instant < now {
             let asked = instant;
-            return Err(ClockBackwards { now, asked });
+            return Err(ClockMoveRefused { now, asked });
         }
         self.clock.set(instant);
         Ok(self.moved())
@@ -319,13 +319,13 @@ impl SandboxVendor {
 
     async fn revoke(
         &self,
-        what: Option<RevokedThing>,
+        what: Option<RevocationTarget>,
         session: impl FnOnce() -> Option<SessionId>,
     ) {
         let session = match what {
             None => return,
-            Some(RevokedThing::Session) => session(),
-            Some(RevokedThing::Account) => None,
+            Some(RevocationTarget::Session) => session(),
+            Some(RevocationTarget::Account) => None,
         };
         let actor = AuditActor::Operator("sandbox".to_owned());
         // A store in memory that fails says so to the request itself too.

@@ -1,7 +1,7 @@
 //! The control endpoints.
 
 use countersign_domain::TokenOperation;
-use countersign_sandbox::{ClockSkew, RevokedThing, Sandbox, VendorFault};
+use countersign_sandbox::{ClockSkew, RevocationTarget, Sandbox, VendorFault};
 use serde_json::{Value, json};
 
 use crate::client::{Client, exchange, reply};
@@ -84,7 +84,7 @@ async fn a_fault_is_armed_as_it_is_written_and_told_as_it_is_left() {
         ),
         (
             json!({"fault": "revoke", "what": "account", "on": "refresh"}),
-            VendorFault::revoke(RevokedThing::Account).on(TokenOperation::Refresh),
+            VendorFault::revoke(RevocationTarget::Account).on(TokenOperation::Refresh),
         ),
         (
             json!({"fault": "forbid", "on": "logout"}),

@@ -3,7 +3,7 @@
 
 use countersign_dialect::UnderstoodReply;
 use countersign_domain::{Reason, Refusal, TokenOperation};
-use countersign_sandbox::{ClockSkew, RecordedRequest, RevokedThing, Sandbox, VendorFault};
+use countersign_sandbox::{ClockSkew, RecordedRequest, RevocationTarget, Sandbox, VendorFault};
 use countersign_testing::raw::content_length;
 
 use crate::client::{Client, call_with, reply, split};
@@ -182,8 +182,8 @@ async fn a_skewed_reply_tells_other_times_and_its_signature_is_good() {
 #[tokio::test]
 async fn what_is_revoked_just_before_a_request_is_dead() {
     for (what, other_lives) in [
-        (RevokedThing::Session, true),
-        (RevokedThing::Account, false),
+        (RevocationTarget::Session, true),
+        (RevocationTarget::Account, false),
     ] {
         let sandbox = still("b2binpay").await;
         let mut client = Client::logged_in(&sandbox).await;
@@ -204,7 +204,7 @@ async fn a_session_is_revoked_before_its_refresh() {
     let sandbox = still("mypopup").await;
     let mut client = Client::logged_in(&sandbox).await;
     let other = Client::logged_in(&sandbox).await;
-    sandbox.fault(VendorFault::revoke(RevokedThing::Session).on(TokenOperation::Refresh));
+    sandbox.fault(VendorFault::revoke(RevocationTarget::Session).on(TokenOperation::Refresh));
     let refused = client.refresh().await.unwrap_err();
     assert_eq!(refused.refusal, Refusal::BadRefresh);
     assert_eq!(last(&sandbox).refusal, Some(Reason::SessionRevoked));

@@ -2,7 +2,7 @@
 //! logs in when it is refused, gets on.
 
 use countersign_domain::TokenOperation;
-use countersign_sandbox::{ClockSkew, RevokedThing, VendorFault};
+use countersign_sandbox::{ClockSkew, RevocationTarget, VendorFault};
 
 use crate::client::Client;
 use crate::{SECOND, still};
@@ -14,7 +14,7 @@ fn faults() -> [VendorFault; 7] {
         VendorFault::delay(SECOND / 100),
         VendorFault::cut(),
         VendorFault::skew(ClockSkew::Ahead(SECOND)),
-        VendorFault::revoke(RevokedThing::Account),
+        VendorFault::revoke(RevocationTarget::Account),
         VendorFault::forbid(),
     ]
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use countersign_dialect::{Secret, TokenRefusal, UnreadRequest};
+use countersign_dialect::{RequestReadError, Secret, TokenRefusal};
 use countersign_domain::{AccountId, Reason, Refusal, TokenOperation};
 
 use super::record::{RequestRecord, TokenAnswer};
@@ -113,8 +113,8 @@ impl TokenDenial {
     }
 }
 
-impl From<UnreadRequest> for TokenDenial {
-    fn from(unread: UnreadRequest) -> Self {
+impl From<RequestReadError> for TokenDenial {
+    fn from(unread: RequestReadError) -> Self {
         let record = RequestRecord {
             detail: unread.detail,
             ..RequestRecord::begin(unread.operation)

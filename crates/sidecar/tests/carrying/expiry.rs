@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use countersign_domain::TokenOperation;
-use countersign_sandbox::{RequestExpectations, RevokedThing, VendorFault};
+use countersign_sandbox::{RequestExpectations, RevocationTarget, VendorFault};
 use countersign_testing::replies::request;
 use http::Request;
 use http_body_util::Channel;
@@ -16,7 +16,7 @@ use crate::world::{HOUR, Plan, World, outcome};
 const KEPT: usize = 64 * 1024;
 
 fn revoke() -> VendorFault {
-    VendorFault::revoke(RevokedThing::Session).on(TokenOperation::Guard)
+    VendorFault::revoke(RevocationTarget::Session).on(TokenOperation::Guard)
 }
 
 /// The statuses that the vendor gave to guarded requests.

@@ -1,7 +1,7 @@
 use countersign_domain::Algorithm;
 use countersign_domain::key::{KeyRecord, KeyRing, KeyState};
 
-use super::super::{KeyError, KeyPurpose, MasterError, OnceOutcome, SealedKey};
+use super::super::{IdempotentOutcome, KeyError, KeyPurpose, MasterKeyProofError, SealedKey};
 use super::*;
 use crate::seal::MasterKey;
 
@@ -32,7 +32,10 @@ async fn a_wrong_master_key_is_recognised_and_changes_nothing() {
     assert_eq!(store.check_master(&right).await, Ok(()));
     assert_eq!(store.has_master().await, Ok(true));
     let before = everything(&store).await;
-    assert_eq!(store.check_master(&wrong).await, Err(MasterError::Wrong));
+    assert_eq!(
+        store.check_master(&wrong).await,
+        Err(MasterKeyProofError::Wrong)
+    );
     assert_eq!(everything(&store).await, before);
     store.close().await;
     assert_eq!(place.open().check_master(&right).await, Ok(()));
@@ -86,7 +89,7 @@ async fn a_ring_moves_on_in_one_commit() {
     let replace = || store.replace_ring(&pay, ring.clone(), None, operator(), None);
     let (done, actions) = audited(&store, replace()).await;
     let rotated = vec!["key_rotated".to_owned()];
-    assert_eq!((done, actions), (Ok(OnceOutcome::New(())), rotated));
+    assert_eq!((done, actions), (Ok(IdempotentOutcome::New(())), rotated));
     let states = async || {
         let keys = store.keys(&api()).await.unwrap();
         keys.into_iter()
@@ -102,7 +105,7 @@ async fn a_ring_moves_on_in_one_commit() {
     assert_eq!(states().await, expected);
     assert_eq!(
         audited(&store, replace()).await,
-        (Ok(OnceOutcome::New(())), vec![]),
+        (Ok(IdempotentOutcome::New(())), vec![]),
         "the same ring again"
     );
     assert_eq!(place.revoked(), [], "a key that retires still verifies");

@@ -34,8 +34,8 @@ use rusqlite::Connection;
 use rusqlite::types::Value;
 
 use super::{
-    AuditActor, AuditEntry, NewAccount, NewCredential, RefreshOutcome, SessionSuccession, Store,
-    TermsOwned,
+    AuditActor, AuditEntry, NewAccount, NewCredential, OwnedSessionTerms, RefreshOutcome,
+    SessionSuccession, Store,
 };
 use crate::clock::StoreClock;
 
@@ -112,9 +112,9 @@ fn lifetimes() -> SessionLifetimes {
     }
 }
 
-fn terms() -> TermsOwned {
+fn terms() -> OwnedSessionTerms {
     let kid = Kid("k1".to_owned());
-    TermsOwned {
+    OwnedSessionTerms {
         lifetimes: lifetimes(),
         mode: RefreshMode::Rotate,
         active_kid: kid.clone(),

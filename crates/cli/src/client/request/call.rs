@@ -7,7 +7,8 @@ use countersign_check::{Redactor, ShownMessage};
 use countersign_client::{Profile, RequestCredential, RequestDelivery, TransportError};
 use countersign_dialect::Secret;
 use countersign_outbound::{
-    HTTP_1_1, OutboundTls, ServerConnector, SpeaksTls, client_config, failure_help, failure_reason,
+    HTTP_1_1, OutboundTls, ServerConnector, TlsOnPlainPort, client_config, failure_help,
+    failure_reason,
 };
 use http::response::Parts;
 use http::uri::PathAndQuery;
@@ -168,7 +169,7 @@ impl<'p> Caller<'p> {
 
     async fn unanswered(&self, target: &Uri, lost: &client::legacy::Error) -> Failure {
         let (why, help) = match self.connector.should_speak_tls(target, lost).await {
-            true => (SpeaksTls.to_string(), Some(SpeaksTls::HELP)),
+            true => (TlsOnPlainPort.to_string(), Some(TlsOnPlainPort::HELP)),
             false => (failure_reason(lost), failure_help(lost)),
         };
         Failure::unavailable(format!("{} does not answer: {why}", self.profile.url))

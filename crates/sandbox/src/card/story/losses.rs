@@ -5,7 +5,7 @@ use countersign_domain::{Reason, TokenOperation};
 use super::{CURE, LIMITED, QUICK, REFRESHES, REUSE, STEADY, after, calls};
 use crate::card::demand::DemandCheck;
 use crate::card::step::{ClockLeap, StepAction, StepNeed, StepSetup, StoryStep};
-use crate::{RevokedThing, VendorFault};
+use crate::{RevocationTarget, VendorFault};
 
 const LOSE: StepAction = StepAction::Fault(
     VendorFault::lost_reply().on(TokenOperation::Refresh),
@@ -13,7 +13,7 @@ const LOSE: StepAction = StepAction::Fault(
 );
 
 const REVOKE: StepAction = StepAction::Fault(
-    VendorFault::revoke(RevokedThing::Account).on(TokenOperation::Guard),
+    VendorFault::revoke(RevocationTarget::Account).on(TokenOperation::Guard),
     "the vendor ends every session of the account",
 );
 
