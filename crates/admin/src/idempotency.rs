@@ -179,7 +179,7 @@ impl RepeatedOnce {
             reply: Box::new(move |made| {
                 let kept = SealedReply {
                     request: request.clone(),
-                    reply: reply(made).kept(),
+                    reply: reply(made).kept_reply(),
                 };
                 let plain = serde_json::to_vec(&kept).map_err(|_| SealError::NotSealed)?;
                 master.seal(&reply_context(&place.0, &place.1), &plain)
@@ -198,7 +198,7 @@ impl RepeatedOnce {
         let response = match made {
             IdempotentOutcome::New(made) => {
                 told(made);
-                reply(made).kept().response()
+                reply(made).kept_reply().response()
             }
             IdempotentOutcome::Before(sealed) => self.again(sealed),
         };
@@ -258,7 +258,7 @@ impl<T> ChangedReply<T> {
 
 impl<T: Serialize, const STATUS: u16> MadeReply<T, STATUS> {
     /// Our own views can always be serialized.
-    fn kept(&self) -> KeptReply {
+    fn kept_reply(&self) -> KeptReply {
         KeptReply {
             status: STATUS,
             location: self.location.clone(),

@@ -119,9 +119,9 @@ fn left_out(plan: &ProbePlan<'_>, profile: &Profile) -> Vec<CheckFinding> {
 #[derive(Debug, Default)]
 struct Measured {
     /// The login.
-    login: Option<Lived>,
+    login: Option<MeasuredLifetimes>,
     /// The refresh.
-    refresh: Option<Lived>,
+    refresh: Option<MeasuredLifetimes>,
     /// Whether the refresh brought another refresh token.
     rotates: Option<bool>,
     /// What a used refresh token still gets, at once.
@@ -139,12 +139,12 @@ struct Measured {
     /// Whether there was a logout.
     logged_out: bool,
     /// What ended the probe early.
-    stopped: Option<Stopped>,
+    stopped: Option<ProbeStop>,
 }
 
 /// How long fresh tokens live, as the reply tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Lived {
+struct MeasuredLifetimes {
     /// How long the request took.
     took: Duration,
     /// The access token, from the vendor's instant of the reply.
@@ -169,7 +169,7 @@ enum Reuse {
 
 /// What ended the probe early.
 #[derive(Debug)]
-struct Stopped {
+struct ProbeStop {
     at: &'static str,
     why: Unanswered,
 }
@@ -203,12 +203,12 @@ struct Probing<'a> {
 }
 
 /// The tokens that are good now, as far as is known.
-struct Pair {
+struct CurrentTokens {
     access: Secret,
     refresh: Option<Secret>,
 }
 
-impl From<GrantedTokens> for Pair {
+impl From<GrantedTokens> for CurrentTokens {
     fn from(granted: GrantedTokens) -> Self {
         Self {
             access: granted.access_token,
@@ -218,10 +218,10 @@ impl From<GrantedTokens> for Pair {
 }
 
 impl Probing<'_> {
-    async fn run(mut self) -> Result<(), Stopped> {
+    async fn run(mut self) -> Result<(), ProbeStop> {
         let (granted, lived) = self.vendor.login().await.map_err(at("login"))?;
         self.measured.login = Some(lived);
-        let mut pair = Pair::from(granted);
+        let mut pair = CurrentTokens::from(granted);
         let rotated = self.rotation(&mut pair).await;
         // The session is ended whatever came of the rotation.
         let ended = self.logout(&pair).await;
@@ -229,7 +229,7 @@ impl Probing<'_> {
     }
 
     /// Refreshes, and then once more with the token that is used up.
-    async fn rotation(&mut self, pair: &mut Pair) -> Result<(), Stopped> {
+    async fn rotation(&mut self, pair: &mut CurrentTokens) -> Result<(), ProbeStop> {
         self.measured.guarded = self.works(&pair.access).await?;
         let Some(used) = pair.refresh.clone().filter(|_| self.vendor.refreshes()) else {
             return Ok(());
@@ -249,7 +249,7 @@ impl Probing<'_> {
         Ok(())
     }
 
-    async fn reuse(&mut self, used: &Secret, pair: &mut Pair) -> Result<(), Stopped> {
+    async fn reuse(&mut self, used: &Secret, pair: &mut CurrentTokens) -> Result<(), ProbeStop> {
         let second = self.token_of(used, "second refresh").await?;
         let reuse = match second {
             Ok(again) if again.refresh == pair.refresh => Reuse::Same,
@@ -276,7 +276,7 @@ impl Probing<'_> {
         &self,
         refresh: &Secret,
         step: &'static str,
-    ) -> Result<Result<Pair, Refusal>, Stopped> {
+    ) -> Result<Result<CurrentTokens, Refusal>, ProbeStop> {
         match self.vendor.refresh(refresh).await {
             Ok((granted, _)) => Ok(Ok(granted.into())),
             Err(Unanswered::Refused(by)) if is_final(by.refusal) => Ok(Err(by.refusal)),
@@ -284,7 +284,7 @@ impl Probing<'_> {
         }
     }
 
-    async fn logout(&mut self, pair: &Pair) -> Result<(), Stopped> {
+    async fn logout(&mut self, pair: &CurrentTokens) -> Result<(), ProbeStop> {
         if !self.plan.logout {
             return Ok(());
         }
@@ -311,7 +311,7 @@ impl Probing<'_> {
         Ok(())
     }
 
-    async fn works(&self, access: &Secret) -> Result<Option<bool>, Stopped> {
+    async fn works(&self, access: &Secret) -> Result<Option<bool>, ProbeStop> {
         let Some(path) = self.plan.guarded else {
             return Ok(None);
         };
@@ -332,6 +332,6 @@ fn is_final(refusal: Refusal) -> bool {
     )
 }
 
-fn at(at: &'static str) -> impl FnOnce(Unanswered) -> Stopped {
-    move |why| Stopped { at, why }
+fn at(at: &'static str) -> impl FnOnce(Unanswered) -> ProbeStop {
+    move |why| ProbeStop { at, why }
 }

@@ -70,7 +70,7 @@ impl ShownExchange {
 
 impl ShownMessage {
     /// A request that was written with placeholders.
-    pub fn asked(request: &Request<Bytes>, url: &str, names: &SecretPlaceholders) -> Self {
+    pub fn request(request: &Request<Bytes>, url: &str, names: &SecretPlaceholders) -> Self {
         let headers = request.headers().iter().map(|(name, value)| {
             let value = String::from_utf8_lossy(value.as_bytes());
             (name.to_string(), names.shown(&value))

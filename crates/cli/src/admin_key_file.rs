@@ -16,7 +16,7 @@ const MOST: usize = 256;
 
 /// The admin key in `file` of a server; `None` if there is no such file. One that is
 /// short enough to be guessed is refused.
-pub(crate) fn kept(file: &Path) -> Result<Option<Secret>, Failure> {
+pub(crate) fn stored_key(file: &Path) -> Result<Option<Secret>, Failure> {
     let key = read(file)?;
     if key.as_ref().is_some_and(|key| key.expose().len() < LEAST) {
         return Err(Failure::usage(format!(
@@ -72,7 +72,7 @@ mod tests {
         let write = |text: &str, mode| {
             fs::write(&file, text).unwrap();
             fs::set_permissions(&file, PermissionsExt::from_mode(mode)).unwrap();
-            kept(&file)
+            stored_key(&file)
         };
         let good = "csa_0123456789abcdef\n";
         let key = write(good, 0o600).unwrap().unwrap();

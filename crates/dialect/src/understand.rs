@@ -20,7 +20,7 @@ use countersign_domain::{Timestamp, TokenOperation};
 use http::Response;
 
 use self::received::{ReceivedReply, tree, without_mark};
-use self::refused::Succeeded;
+use self::refused::ReplySuccess;
 use self::times::date;
 use crate::coding::decoded;
 use crate::expiry::unverified;
@@ -75,7 +75,7 @@ impl Dialect {
         }
         match self.granted(form, asking, &reply) {
             Err(fault @ UnintelligibleReply::Body { .. }) => {
-                let found = self.refused(&reply, Succeeded::No).ok_or(fault)?;
+                let found = self.refused(&reply, ReplySuccess::No).ok_or(fault)?;
                 Ok(UnderstoodReply::Refused(found.by))
             }
             told => told.map(UnderstoodReply::Granted),
@@ -85,7 +85,7 @@ impl Dialect {
     /// Some vendors refuse with HTTP 200, so a reply is a success only if nothing
     /// refuses.
     fn unless_refused(&self, reply: &ReceivedReply<'_>) -> UnderstoodReply {
-        let found = self.refused(reply, Succeeded::AsFarAsIsKnown);
+        let found = self.refused(reply, ReplySuccess::AsFarAsIsKnown);
         found.map_or(UnderstoodReply::Done, |it| UnderstoodReply::Refused(it.by))
     }
 
@@ -96,7 +96,7 @@ impl Dialect {
         reply: &ReceivedReply<'_>,
     ) -> Result<UnderstoodReply, UnintelligibleReply> {
         let foreign = self.is_foreign(form, reply);
-        match self.refused(reply, Succeeded::No) {
+        match self.refused(reply, ReplySuccess::No) {
             Some(found) if found.recognised || found.passes || !foreign => {
                 Ok(UnderstoodReply::Refused(found.by))
             }
@@ -198,7 +198,7 @@ impl Dialect {
         if let Some(signature) = &form.reply.signature {
             let found = bindings.text(&HoleWord::Signature).unwrap_or_default();
             if !signature.is_over(
-                &Signed {
+                &SignedValues {
                     asking,
                     bindings: &bindings,
                 },
@@ -273,12 +273,12 @@ fn is_printable(token: &str) -> bool {
 }
 
 /// What a signature covers: values of the request, and the literal texts of the reply.
-struct Signed<'s, 'a> {
+struct SignedValues<'s, 'a> {
     asking: &'s ClientValues<'a>,
     bindings: &'s HoleBindings,
 }
 
-impl HoleValues for Signed<'_, '_> {
+impl HoleValues for SignedValues<'_, '_> {
     fn datum(&self, word: &HoleWord) -> Option<HoleValue<'_>> {
         let asked = match word {
             HoleWord::Login | HoleWord::Secret | HoleWord::Extra(_) => self.asking.datum(word),

@@ -178,7 +178,7 @@ impl CorsPolicy {
     /// States in an answer who may read it and which of its fields, and replaces
     /// everything that an upstream says about that. `origin` is the result of
     /// [`Self::allowed_origin`] for the request.
-    pub fn tell(&self, origin: Option<HeaderValue>, answer: &mut HeaderMap) {
+    pub fn set_headers(&self, origin: Option<HeaderValue>, answer: &mut HeaderMap) {
         let is_told = |name: &&HeaderName| name.as_str().starts_with("access-control-");
         let told: Vec<HeaderName> = answer.keys().filter(is_told).cloned().collect();
         for name in told {

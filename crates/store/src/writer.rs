@@ -174,7 +174,7 @@ impl WriterThread {
     fn serve(&self, mut batch: Vec<Box<dyn WriteCommand>>) {
         match self.transact(&mut batch) {
             Ok(notices) => {
-                self.tell(&notices);
+                self.notify_verifiers(&notices);
                 answer(batch, true);
             }
             Err(TransactionFault::Command(_) | TransactionFault::Panic) if batch.len() > 1 => {
@@ -229,7 +229,7 @@ impl WriterThread {
         }
     }
 
-    fn tell(&self, notices: &[RevocationNotice]) {
+    fn notify_verifiers(&self, notices: &[RevocationNotice]) {
         if notices.is_empty() {
             return;
         }

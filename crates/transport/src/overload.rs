@@ -44,10 +44,10 @@ impl ThrottledWarning {
 
 /// Answers 503 without reading a request, and closes.
 pub(crate) async fn turn_away<Io: AsyncRead + AsyncWrite + Unpin>(io: Io) {
-    let _ = timeout(PATIENCE, tell(io)).await;
+    let _ = timeout(PATIENCE, write_refusal(io)).await;
 }
 
-async fn tell<Io: AsyncRead + AsyncWrite + Unpin>(mut io: Io) -> std::io::Result<()> {
+async fn write_refusal<Io: AsyncRead + AsyncWrite + Unpin>(mut io: Io) -> std::io::Result<()> {
     io.write_all(NO_PLACE.as_bytes()).await?;
     end(io).await
 }

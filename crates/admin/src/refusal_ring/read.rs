@@ -98,7 +98,7 @@ impl RefusalRing {
             let sql = format!("SELECT {COLUMNS} FROM refusal WHERE id = ?1");
             connection
                 .prepare_cached(&sql)?
-                .query_row([id], kept)
+                .query_row([id], kept_refusal)
                 .optional()
         })
         .await
@@ -125,7 +125,7 @@ impl RefusalRing {
             );
             connection
                 .prepare_cached(&sql)?
-                .query_map((first, last, apis), kept)?
+                .query_map((first, last, apis), kept_refusal)?
                 .collect()
         })
         .await
@@ -152,7 +152,7 @@ impl RefusalRing {
             );
             let mut statement = connection.prepare(&sql)?;
             statement
-                .query_map(params_from_iter(wanted.values), kept)?
+                .query_map(params_from_iter(wanted.values), kept_refusal)?
                 .collect()
         })
         .await
@@ -349,7 +349,7 @@ fn causes(
 
 fn example(connection: &Connection, number: i64) -> rusqlite::Result<KeptRefusal> {
     let sql = format!("SELECT {COLUMNS} FROM refusal WHERE number = ?1");
-    connection.prepare_cached(&sql)?.query_row([number], kept)
+    connection.prepare_cached(&sql)?.query_row([number], kept_refusal)
 }
 
 /// The addresses of the refusals with one cause.
@@ -375,7 +375,7 @@ fn addresses(
         .collect()
 }
 
-fn kept(row: &Row<'_>) -> rusqlite::Result<KeptRefusal> {
+fn kept_refusal(row: &Row<'_>) -> rusqlite::Result<KeptRefusal> {
     let account: Option<i64> = row.get(11)?;
     let session: Option<[u8; 16]> = row.get(14)?;
     Ok(KeptRefusal {

@@ -6,7 +6,7 @@ use countersign_dialect::{Dialect, LostRefresh, PresetLifetimes, Variant};
 use countersign_domain::span_text;
 use serde_json::{Value, json};
 
-use super::{Lived, Measured, Reuse, Stopped, Unanswered};
+use super::{MeasuredLifetimes, Measured, Reuse, ProbeStop, Unanswered};
 use crate::{CheckFinding, CheckVerdict};
 
 /// What was measured, for people.
@@ -43,7 +43,7 @@ pub(super) fn checks(
 
 /// What was measured, for programs.
 pub(super) fn document(measured: &Measured) -> Value {
-    let lived = |lived: &Option<Lived>| {
+    let lived = |lived: &Option<MeasuredLifetimes>| {
         lived.map(|it| {
             json!({
                 "access_seconds": it.access.as_secs(),
@@ -74,7 +74,7 @@ fn name(reuse: Reuse) -> &'static str {
     }
 }
 
-fn lives(lived: &Lived) -> String {
+fn lives(lived: &MeasuredLifetimes) -> String {
     let access = span_text(lived.access);
     match lived.refresh {
         Some(refresh) => format!("{access}, refresh tokens {}", span_text(refresh)),
@@ -84,7 +84,7 @@ fn lives(lived: &Lived) -> String {
 
 /// The vendor's word is the reply; the dialect's preset is only what its
 /// documents say.
-fn lifetime(login: &Lived, stated: PresetLifetimes) -> CheckFinding {
+fn lifetime(login: &MeasuredLifetimes, stated: PresetLifetimes) -> CheckFinding {
     let mut said = format!("access tokens live {}", lives(login));
     if login.access.is_zero() {
         let said = said + ": they are dead on arrival";
@@ -102,7 +102,7 @@ fn lifetime(login: &Lived, stated: PresetLifetimes) -> CheckFinding {
     CheckFinding::new("lifetime", CheckVerdict::Good, said)
 }
 
-fn exp(login: &Lived) -> Option<CheckFinding> {
+fn exp(login: &MeasuredLifetimes) -> Option<CheckFinding> {
     let off = login.exp_off?;
     let (found, said) = match off {
         -1..=1 => (
@@ -191,7 +191,7 @@ fn logout(measured: &Measured) -> Option<CheckFinding> {
     Some(CheckFinding::new("logout", CheckVerdict::Doubtful, said))
 }
 
-fn stopped(stopped: &Stopped) -> CheckFinding {
+fn stopped(stopped: &ProbeStop) -> CheckFinding {
     let at = stopped.at;
     match &stopped.why {
         Unanswered::Refused(by) => {

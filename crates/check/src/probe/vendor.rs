@@ -12,7 +12,7 @@ use countersign_outbound::ServerUrl;
 use http::uri::PathAndQuery;
 use http::{Request, Response};
 
-use super::Lived;
+use super::MeasuredLifetimes;
 use crate::Redactor;
 
 /// A vendor, and who asks it.
@@ -44,7 +44,7 @@ pub(super) enum Unanswered {
 }
 
 /// Tokens, and how long they live.
-pub(super) type Answered = (GrantedTokens, Lived);
+pub(super) type GrantWithLifetimes = (GrantedTokens, MeasuredLifetimes);
 
 impl Vendor<'_> {
     /// Whether there is a refresh.
@@ -52,11 +52,11 @@ impl Vendor<'_> {
         self.dialect.refreshes(self.variant)
     }
 
-    pub(super) async fn login(&self) -> Result<Answered, Unanswered> {
+    pub(super) async fn login(&self) -> Result<GrantWithLifetimes, Unanswered> {
         self.grant(TokenOperation::Login, &self.asking()).await
     }
 
-    pub(super) async fn refresh(&self, token: &Secret) -> Result<Answered, Unanswered> {
+    pub(super) async fn refresh(&self, token: &Secret) -> Result<GrantWithLifetimes, Unanswered> {
         let asking = ClientValues {
             refresh_token: Some(token),
             // In its place, where that is presented.
@@ -109,7 +109,7 @@ impl Vendor<'_> {
         &self,
         operation: TokenOperation,
         asking: &ClientValues<'_>,
-    ) -> Result<Answered, Unanswered> {
+    ) -> Result<GrantWithLifetimes, Unanswered> {
         let begun = SystemClock.now();
         let (understood, now) = self.ask(operation, asking).await?;
         let UnderstoodReply::Granted(mut granted) = understood else {
@@ -179,13 +179,13 @@ fn unsendable(error: &http::Error) -> Unanswered {
 
 /// Told lives count, and otherwise the ends, from what the vendor tells of its
 /// own clock.
-fn lived(granted: &GrantedTokens, now: Timestamp, took: Duration) -> Lived {
+fn lived(granted: &GrantedTokens, now: Timestamp, took: Duration) -> MeasuredLifetimes {
     let now = granted.now.or(granted.iat).or(granted.date).unwrap_or(now);
     let end = granted.access_expires_at;
     let refresh = granted.refresh_expires_at.map(|it| it.since(now));
     let access = granted.access_life.unwrap_or(end.since(now));
     let told = granted.access_life.map_or(end, |life| now + life);
-    Lived {
+    MeasuredLifetimes {
         took,
         access,
         refresh: granted.refresh_life.or(refresh),

@@ -165,7 +165,7 @@ impl TranscriptContext {
 
     /// A request as it can be shown: it is written anew, without its secrets. `None` if
     /// that is not possible.
-    fn asked(&self, context: &RequestContext) -> Option<ShownRequest> {
+    fn shown_request(&self, context: &RequestContext) -> Option<ShownRequest> {
         let names = SecretPlaceholders::for_request(context);
         let mut request = names.request(&self.dialect, self.variant, &self.login)?;
         let (path, query) = (request.uri().path(), request.uri().query());
@@ -179,7 +179,7 @@ impl TranscriptContext {
         HttpTransport::add_usual_headers(request.headers_mut());
         Some(ShownRequest {
             operation: context.operation.name(),
-            request: ShownMessage::asked(&request, &url, &names),
+            request: ShownMessage::request(&request, &url, &names),
             curl,
         })
     }
@@ -214,7 +214,7 @@ impl<T: Transport> Transport for RecordedTransport<T> {
     fn send(&self, request: Request<Bytes>) -> BoxFuture<'_, VendorAnswer> {
         Box::pin(async move {
             let context = request.extensions().get::<RequestContext>().cloned();
-            let asked = context.as_ref().and_then(|it| self.speaker.asked(it));
+            let asked = context.as_ref().and_then(|it| self.speaker.shown_request(it));
             let Some((context, asked)) = context.zip(asked) else {
                 return self.inner.send(request).await;
             };

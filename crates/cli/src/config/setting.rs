@@ -151,7 +151,7 @@ impl<S> DeclaredSetting<S> {
     }
 
     /// What a reload cannot change.
-    fn kept(&self, section: &S) -> Option<Value> {
+    fn kept_value(&self, section: &S) -> Option<Value> {
         let stays = match self.policy {
             ReloadPolicy::Changes => false,
             ReloadPolicy::Stays => true,
@@ -193,10 +193,10 @@ impl<S> SettingsTable<S> {
     }
 
     /// What a reload cannot change, by key.
-    pub(super) fn kept(&self, table: &str, section: &S) -> KeptValues {
+    pub(super) fn kept_values(&self, table: &str, section: &S) -> KeptValues {
         let kept = self.0.iter().map(|setting| {
             let key = format!("{table}.{}", setting.key);
-            (key, setting.kept(section))
+            (key, setting.kept_value(section))
         });
         kept.collect()
     }

@@ -20,8 +20,8 @@ pub(crate) struct Settings {
 impl Settings {
     /// What a reload cannot change, by key. All of the apis it can.
     pub(crate) fn kept_by_a_reload(&self) -> KeptValues {
-        let mut kept = server_settings().kept("server", &self.server);
-        kept.extend(store_settings().kept("store", &self.store));
+        let mut kept = server_settings().kept_values("server", &self.server);
+        kept.extend(store_settings().kept_values("store", &self.store));
         kept
     }
 

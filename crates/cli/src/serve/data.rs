@@ -133,7 +133,7 @@ impl DataDirectory {
 
     /// The admin key that is there already.
     pub(crate) fn kept_admin_key(&self) -> Result<Option<Secret>, Failure> {
-        admin_key_file::kept(&self.admin_key_file())
+        admin_key_file::stored_key(&self.admin_key_file())
     }
 
     /// A new admin key, kept in its file.

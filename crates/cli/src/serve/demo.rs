@@ -57,7 +57,7 @@ pub(crate) struct ManifestAccount<'a> {
     secret: &'a str,
     client_id: u64,
     allow: &'a [String],
-    state: State,
+    state: AccountState,
 }
 
 /// An account of the demo, with its secret in the open.
@@ -67,12 +67,12 @@ pub(crate) struct DemoAccount {
     login: String,
     secret: String,
     allow: Vec<String>,
-    state: State,
+    state: AccountState,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum State {
+enum AccountState {
     Active,
     Disabled,
 }
@@ -84,7 +84,7 @@ struct PlannedAccount {
     login: Option<&'static str>,
     prefix: Option<&'static str>,
     allow: &'static [&'static str],
-    state: State,
+    state: AccountState,
 }
 
 const fn plain(api: &'static str, login: Option<&'static str>) -> PlannedAccount {
@@ -93,7 +93,7 @@ const fn plain(api: &'static str, login: Option<&'static str>) -> PlannedAccount
         login,
         prefix: None,
         allow: &[],
-        state: State::Active,
+        state: AccountState::Active,
     }
 }
 
@@ -106,7 +106,7 @@ const PLANS: [PlannedAccount; 6] = [
         ..plain("apirone", None)
     },
     PlannedAccount {
-        state: State::Disabled,
+        state: AccountState::Disabled,
         ..plain("mypopup", Some("demo-disabled"))
     },
     PlannedAccount {
@@ -196,7 +196,7 @@ impl Demo {
         let plain = self
             .accounts
             .iter()
-            .filter(|it| it.state == State::Active && it.allow.is_empty());
+            .filter(|it| it.state == AccountState::Active && it.allow.is_empty());
         let blocks = plain.filter_map(|account| account.curl_lines(url, apis));
         blocks.collect::<Vec<_>>().join("\n")
     }
@@ -251,7 +251,7 @@ impl DemoAccount {
             ),
             limits: AccountLimits::default(),
             allow: Allowlist::parse(&self.allow).map_err(Failure::bug)?,
-            active: self.state == State::Active,
+            active: self.state == AccountState::Active,
         };
         let created = store.create_account(account, AuditActor::System).await;
         let (account, _) =

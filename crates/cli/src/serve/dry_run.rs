@@ -45,7 +45,7 @@ impl DryRuns {
             Some(route) => self.judge_at(&mut judged, &route, dry_run, now),
             None => judged.stop(
                 DryRunStep::new("api", false, "no api is served at this path"),
-                told(Reason::PathUnknown, &no_api_here()),
+                peer_reply(Reason::PathUnknown, &no_api_here()),
             ),
         }
         if dry_run.method == Method::HEAD {
@@ -82,7 +82,7 @@ impl DryRuns {
                 let refusal = TokenRefusal::new(TokenOperation::Guard, Refusal::NotFound);
                 judged.stop(
                     DryRunStep::new("route", false, words),
-                    told(Reason::PathUnknown, &api.dialect().write_refusal(&refusal)),
+                    peer_reply(Reason::PathUnknown, &api.dialect().write_refusal(&refusal)),
                 );
             }
         }
@@ -116,7 +116,7 @@ impl DryRuns {
             let words = format!("{} is none of the trusted proxies", dry_run.from);
             judged.stop(
                 DryRunStep::new("proxy", false, words),
-                told(Reason::ProxyUntrusted, &for_trusted_proxies()),
+                peer_reply(Reason::ProxyUntrusted, &for_trusted_proxies()),
             );
             return;
         }
@@ -309,7 +309,7 @@ fn judge_endpoint(judged: &mut DryRunVerdict, api: &IssuingApi, found: &FoundEnd
     });
     judged.stop(
         DryRunStep::new("endpoint", false, words),
-        told(Reason::MethodUnknown, &response),
+        peer_reply(Reason::MethodUnknown, &response),
     );
 }
 
@@ -321,7 +321,7 @@ fn judge_keys(judged: &mut DryRunVerdict, method: &Method) {
         }
         Some(refused) => judged.stop(
             DryRunStep::new("keys", false, "its public keys are only read there"),
-            told(Reason::MethodUnknown, &refused),
+            peer_reply(Reason::MethodUnknown, &refused),
         ),
     }
 }
@@ -335,12 +335,12 @@ fn guard_reply(api: &GuardedApi, reason: Reason, detail: String) -> PeerReply {
     });
     PeerReply {
         detail,
-        ..told(reason, &response)
+        ..peer_reply(reason, &response)
     }
 }
 
 /// What the peer would be told.
-fn told(reason: Reason, response: &Response<Bytes>) -> PeerReply {
+fn peer_reply(reason: Reason, response: &Response<Bytes>) -> PeerReply {
     let fields = response.headers().iter();
     PeerReply {
         reason,

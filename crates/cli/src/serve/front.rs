@@ -55,7 +55,7 @@ impl Front {
         }
         let asked = asked.and_then(|asked| Some((asked, self.cors(asked)?.0)));
         if let Some((asked, cors)) = asked {
-            cors.tell(cors.allowed_origin(asked.headers()), &mut fields);
+            cors.set_headers(cors.allowed_origin(asked.headers()), &mut fields);
         }
         fields
     }
@@ -81,7 +81,7 @@ impl Front {
             None => self.serve(request, peer, address, entry).await,
         };
         if let Some((cors, _)) = cors {
-            cors.tell(origin, response.headers_mut());
+            cors.set_headers(origin, response.headers_mut());
         }
         response
     }
@@ -225,7 +225,7 @@ impl Front {
         let verdict = self.forward_auth.answer(api, &check, proxy, &id, now);
         let answer = verdict.await;
         if let Some(original) = answer.original {
-            entry.asked(original.method.clone(), original.path(), original.address);
+            entry.name_request(original.method.clone(), original.path(), original.address);
         }
         if let Some(Err(denied)) = &answer.outcome {
             entry.denied(api.name(), denied, answer.response.status());

@@ -170,7 +170,7 @@ impl Entry {
     }
 
     /// Names the request that a proxy asked about.
-    pub(crate) fn asked(&mut self, method: Method, path: &str, address: IpAddr) {
+    pub(crate) fn name_request(&mut self, method: Method, path: &str, address: IpAddr) {
         self.method = method;
         self.path = path.to_owned();
         self.address = address;

@@ -116,7 +116,7 @@ impl ReceivedReply<'_> {
     ) -> Result<(), UnintelligibleReply> {
         let headers = self.response.headers();
         let clock = date(headers).unwrap_or(self.now);
-        let kept = cookies::kept(headers, name, clock);
+        let kept = cookies::live_cookies(headers, name, clock);
         // Its attributes are not looked at, unless the file has some.
         let mut spellings = kept.iter().rev().flat_map(|it| [&*it.pair, it.whole]);
         if spellings.any(|it| pattern.bind(it, bindings)) || pattern.is_optional() {

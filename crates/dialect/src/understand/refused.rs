@@ -11,10 +11,10 @@ use crate::{Dialect, RefusedBy};
 
 impl Dialect {
     /// The refusal in the reply; `None` if it is a success, or an unknown reply.
-    pub(super) fn refused(&self, reply: &ReceivedReply<'_>, succeeded: Succeeded) -> Option<Found> {
+    pub(super) fn refused(&self, reply: &ReceivedReply<'_>, succeeded: ReplySuccess) -> Option<FoundRefusal> {
         let status = reply.response.status();
         // A vendor whose every status is a success may still have words of its own.
-        let words_alone = status.is_success() && succeeded == Succeeded::No;
+        let words_alone = status.is_success() && succeeded == ReplySuccess::No;
         let here = self.refusals.known.iter().filter(|known| {
             known.operation == reply.operation && (known.status == status || words_alone)
         });
@@ -37,7 +37,7 @@ impl Dialect {
                 (false, refusal, self.errors(reply))
             }
         };
-        Some(Found {
+        Some(FoundRefusal {
             by: reply.refusal(refusal, bindings.as_ref()),
             recognised,
             passes: passes_by_itself(status),
@@ -49,14 +49,14 @@ impl Dialect {
         &self,
         known: &KnownRefusal,
         reply: &ReceivedReply<'_>,
-    ) -> Option<(Likeness, Option<HoleBindings>)> {
+    ) -> Option<(MatchQuality, Option<HoleBindings>)> {
         let shape = known.shape.as_ref().or(self.refusals.shape.as_ref());
         let tree = reply.tree.as_ref();
         let read = shape
             .zip(tree)
             .map(|(shape, tree)| reply_bindings(shape, tree, reply.now));
         let bindings = read.and_then(Result::ok);
-        let mut score = Likeness {
+        let mut score = MatchQuality {
             fields: 0,
             detail: false,
         };
@@ -85,7 +85,7 @@ impl Dialect {
 
 /// Whether a reply is a success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Succeeded {
+pub(super) enum ReplySuccess {
     /// It fails the test for success.
     No,
     /// It passes the test, unless it contains a refusal.
@@ -93,7 +93,7 @@ pub(super) enum Succeeded {
 }
 
 /// A refusal that was found in a reply.
-pub(super) struct Found {
+pub(super) struct FoundRefusal {
     pub(super) by: RefusedBy,
     /// Whether the file's own fields or words say so, and not only the status.
     pub(super) recognised: bool,
@@ -103,7 +103,7 @@ pub(super) struct Found {
 
 /// How well a reply matches, the most significant part first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Likeness {
+pub(super) struct MatchQuality {
     fields: usize,
     detail: bool,
 }

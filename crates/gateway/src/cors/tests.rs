@@ -132,11 +132,11 @@ fn what_an_upstream_says_of_origins_is_replaced() {
     }
     let policy = policy(&[PAGE]);
     let mut stranger = answer.clone();
-    policy.tell(None, &mut stranger);
+    policy.set_headers(None, &mut stranger);
     let names: Vec<_> = stranger.keys().map(HeaderName::as_str).collect();
     assert_eq!(names, ["vary"]);
     let told = policy.allowed_origin(asked(&[("origin", PAGE)]).headers());
-    policy.tell(told, &mut answer);
+    policy.set_headers(told, &mut answer);
     assert_eq!(answer["access-control-allow-origin"], PAGE);
     let exposed = answer["access-control-expose-headers"].to_str().unwrap();
     for name in [
@@ -161,13 +161,13 @@ fn a_cache_is_told_once_that_the_origin_matters() {
     ] {
         let mut answer = HeaderMap::new();
         answer.insert(VARY, HeaderValue::from_static(told));
-        policy(&[PAGE]).tell(None, &mut answer);
+        policy(&[PAGE]).set_headers(None, &mut answer);
         let vary: Vec<_> = answer.get_all(VARY).iter().collect();
         assert_eq!(vary, after);
     }
     let mut answer = HeaderMap::new();
     let any = policy(&["*"]);
-    any.tell(any.allowed_origin(&HeaderMap::new()), &mut answer);
+    any.set_headers(any.allowed_origin(&HeaderMap::new()), &mut answer);
     assert_eq!(answer["access-control-allow-origin"], "*");
     assert!(!answer.contains_key(VARY), "the answer is the same for all");
 }

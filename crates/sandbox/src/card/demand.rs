@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use countersign_domain::{Reason, TokenOperation};
 
-use super::evidence::{EvidenceScope, StepEvent, StepEvidence, answers, asked, requests};
+use super::evidence::{EvidenceScope, StepEvent, StepEvidence, answers, requests_for, requests};
 use crate::RecordedRequest;
 
 /// One demand of a step.
@@ -98,7 +98,7 @@ fn unclear(events: &[StepEvent]) -> Option<String> {
 }
 
 fn too_often(events: &[StepEvent], operation: TokenOperation, most: usize) -> Option<String> {
-    let count = asked(events, operation).count();
+    let count = requests_for(events, operation).count();
     let calls = answers(events).count();
     (count > most).then(|| {
         format!(
@@ -111,7 +111,7 @@ fn too_often(events: &[StepEvent], operation: TokenOperation, most: usize) -> Op
 }
 
 fn too_seldom(events: &[StepEvent], operation: TokenOperation, least: usize) -> Option<String> {
-    let count = asked(events, operation).count();
+    let count = requests_for(events, operation).count();
     (count < least).then(|| {
         format!(
             "{}, where {least} or more are due",
@@ -133,7 +133,7 @@ fn refused_for(events: &[StepEvent], reason: Reason) -> Option<String> {
 
 /// The pairs of a request that met a fault and the next of its operation.
 fn impatient(events: &[StepEvent], operation: TokenOperation, span: Duration) -> Option<String> {
-    let all: Vec<_> = asked(events, operation).collect();
+    let all: Vec<_> = requests_for(events, operation).collect();
     let throttled = all.iter().position(|it| it.status == 429)?;
     let (first, next) = (all.get(throttled)?, all.get(throttled + 1)?);
     let waited = next.at.since(first.at);
@@ -148,7 +148,7 @@ fn impatient(events: &[StepEvent], operation: TokenOperation, span: Duration) ->
 }
 
 fn hurried(events: &[StepEvent], operation: TokenOperation) -> Option<String> {
-    let all: Vec<_> = asked(events, operation).collect();
+    let all: Vec<_> = requests_for(events, operation).collect();
     let hasty = |three: &[&RecordedRequest]| match three {
         [first, .., last] => last.at.since(first.at) < HURRY,
         _ => false,

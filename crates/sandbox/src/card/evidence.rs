@@ -133,7 +133,7 @@ pub(super) fn requests(events: &[StepEvent]) -> impl Iterator<Item = &RecordedRe
 }
 
 /// The requests of one operation among these events.
-pub(super) fn asked(
+pub(super) fn requests_for(
     events: &[StepEvent],
     operation: TokenOperation,
 ) -> impl Iterator<Item = &RecordedRequest> {

@@ -2,7 +2,7 @@
 
 use countersign_domain::TokenOperation;
 
-use super::evidence::{EvidenceScope, StepEvidence, answers, asked};
+use super::evidence::{EvidenceScope, StepEvidence, answers, requests_for};
 use super::step::{StepNeed, StoryStep};
 use crate::RecordedRequest;
 
@@ -139,7 +139,7 @@ fn made_up(evidence: &StepEvidence) -> Option<String> {
     let events = evidence.events();
     let told = answers(events).filter(|(_, it)| it.is_success()).count();
     let done = |it: &&RecordedRequest| (200..300).contains(&it.status);
-    let seen = asked(events, TokenOperation::Guard).filter(done).count();
+    let seen = requests_for(events, TokenOperation::Guard).filter(done).count();
     (told > seen).then(|| {
         format!("{told} said to be done, and the vendor did {seen}: `ok` passes on a status of the vendor")
     })
@@ -150,8 +150,8 @@ fn made_up(evidence: &StepEvidence) -> Option<String> {
 fn restless(evidence: &StepEvidence) -> Option<String> {
     let events = evidence.within(EvidenceScope::Whole);
     let calls = answers(events).count();
-    let renewals = asked(events, TokenOperation::Refresh).count()
-        + asked(events, TokenOperation::Login).count();
+    let renewals = requests_for(events, TokenOperation::Refresh).count()
+        + requests_for(events, TokenOperation::Login).count();
     (calls > 10 && renewals * 2 > calls).then(|| {
         format!("it asked for {renewals} tokens for {calls} calls: its margin before the end is longer than the token's life")
     })

@@ -112,7 +112,7 @@ impl SandboxControl {
             }
             ("assert", "POST") => ControlFields::read(body, wire::expected).map(|expected| {
                 let failures = vendor.check(&expected).err().unwrap_or_default();
-                let asked = vendor.asked();
+                let asked = vendor.request_counts();
                 json!({ "passed": failures.is_empty(), "failures": failures, "asked": asked.document() })
             }),
             _ => return None,

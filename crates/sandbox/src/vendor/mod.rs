@@ -120,7 +120,7 @@ impl SandboxVendor {
     }
 
     /// What it was asked, counted.
-    pub(crate) fn asked(&self) -> RequestCounts {
+    pub(crate) fn request_counts(&self) -> RequestCounts {
         RequestCounts::count_all(&self.requests.all())
     }
 
