@@ -16,7 +16,7 @@ use countersign_domain::{ApiScope, Role};
 use super::AdminState;
 use super::key::AuthenticatedOperator;
 use super::openapi::OperationText;
-use super::openapi::described::{DescribedHandler, OperationShape};
+use super::openapi::handler_shape::{DescribedHandler, OperationShape};
 use super::problem::AdminProblem;
 
 /// The prefix of all other paths.

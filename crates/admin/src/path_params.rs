@@ -14,7 +14,7 @@ use super::AdminState;
 use super::key::AuthenticatedOperator;
 use super::member_number::{AccountNumber, CredentialNumber};
 use super::member_text::{AdminKeyNameText, ApiNameText, KeyIdText, SessionIdText, SupportIdText};
-use super::openapi::described::SchemaSource;
+use super::openapi::handler_shape::SchemaSource;
 use super::problem::AdminProblem;
 use countersign_server::api::IssuingApi;
 use countersign_store::SealedKey;

@@ -4,12 +4,12 @@ mod admin_key_file;
 mod args;
 mod argument_fault;
 mod client;
+mod command_log;
 mod completion;
 mod config;
 mod confirm;
 mod dialect;
 mod exit;
-mod notes;
 mod operator;
 mod output;
 mod output_file;
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
     };
     let mut output = Output::new(args.json, args.verbosity());
     if !matches!(args.command, Command::Serve(_) | Command::Sidecar(_)) {
-        notes::show(&output);
+        command_log::show(&output);
     }
     let outcome = run(&args, &mut output);
     exit::report(outcome, &output)

@@ -11,11 +11,11 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Request};
 use zeroize::Zeroizing;
 
-use crate::foreign::ReplyHead;
 use crate::form::{BasicForm, OperationForm, RequestPayload};
+use crate::hole_word::{HoleValue, HoleValues, HoleWord};
 use crate::json::{Json, JsonMember, JsonNode};
 use crate::pattern::TextPattern;
-use crate::word::{HoleValue, HoleValues, HoleWord};
+use crate::reply_head::ReplyHead;
 use crate::{Dialect, ExtraParts, Secret, Variant, json, media, percent_encoded};
 
 /// The values from which a client builds a request. Each operation uses those that its

@@ -13,8 +13,8 @@
 use countersign_domain::Timestamp;
 
 use crate::document::did_you_mean;
+use crate::hole_word::{HoleValue, HoleWord};
 use crate::instant::{LAST_MICROS, ZoneSpelling, instant, rfc3339};
-use crate::word::{HoleValue, HoleWord};
 
 /// How a value is written.
 #[derive(Clone, Debug, PartialEq, Eq)]

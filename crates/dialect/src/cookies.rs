@@ -15,7 +15,11 @@ pub(crate) struct Cookie<'h> {
 
 /// The cookies of a name that stay, in the order in which they were set. A later one
 /// takes the place of one with the same domain and path; one that has ended is none.
-pub(crate) fn live_cookies<'h>(headers: &'h HeaderMap, name: &str, now: Timestamp) -> Vec<Cookie<'h>> {
+pub(crate) fn live_cookies<'h>(
+    headers: &'h HeaderMap,
+    name: &str,
+    now: Timestamp,
+) -> Vec<Cookie<'h>> {
     let mut kept: Vec<Cookie<'h>> = Vec::new();
     for whole in set_cookies(headers, name) {
         let (_, value) = pair(whole).unwrap_or_default();

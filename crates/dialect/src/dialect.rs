@@ -8,11 +8,11 @@ use crate::accept::AcceptedSpellings;
 use crate::compile;
 use crate::expiry::ExpirySource;
 use crate::form::OperationForm;
+use crate::hole_word::HoleWord;
 use crate::pattern::TextPattern;
 use crate::policy::VendorPresets;
 use crate::refusals::RefusalTable;
 use crate::token_form::VariantTokens;
-use crate::word::HoleWord;
 use crate::{
     ClientPolicy, CredentialForm, DialectSide, Mistakes, OperationInfo, PresetLifetimes,
     RequestedForm, StaticKeyPlace, TokenForm, Variant, VendorPreset, shipped,

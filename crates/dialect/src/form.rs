@@ -4,10 +4,10 @@ use countersign_domain::TokenOperation;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::Variant;
+use crate::hole_word::HoleWord;
 use crate::pattern::{PatternHole, TextPattern};
 use crate::signature::ReplySignature;
 use crate::template::{JsonTemplate, TemplateShape};
-use crate::word::HoleWord;
 
 /// One form of one operation.
 #[derive(Debug)]

@@ -3,9 +3,9 @@
 
 use countersign_domain::Timestamp;
 
+use crate::hole_word::{HoleBindings, HoleValue, HoleValues, HoleWord, WordVocabulary};
 use crate::json::{self, JsonRules};
 use crate::template::{JsonTemplate, ReadingMode};
-use crate::word::{HoleBindings, HoleValue, HoleValues, HoleWord, WordVocabulary};
 
 /// What is read of a text that may be JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

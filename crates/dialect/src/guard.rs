@@ -11,11 +11,11 @@ use bytes::Bytes;
 use countersign_domain::{Reason, Timestamp, TokenOperation};
 use http::{HeaderMap, HeaderName};
 
+use crate::hole_word::{HoleBindings, HoleWord};
 use crate::json::{self, Json, JsonMember, JsonNode, JsonRules};
 use crate::media;
 use crate::pattern::TextPattern;
 use crate::placement::{is_token68, only, with_scheme};
-use crate::word::{HoleBindings, HoleWord};
 use crate::{Dialect, RequestReadError, Secret};
 
 /// The credential in the headers and query of a guarded request. Its `Debug` leaves

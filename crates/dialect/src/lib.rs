@@ -20,30 +20,30 @@ mod dialect;
 pub mod document;
 pub mod examples;
 mod expiry;
-mod foreign;
 mod form;
 #[doc(hidden)]
 pub mod fuzzing;
 mod guard;
+mod hole_word;
 mod instant;
 mod json;
 mod media;
 mod mistake;
 mod pattern;
 mod placement;
-mod played;
+mod playable_dialect;
 mod policy;
 mod read;
 mod reference;
 mod refusals;
 mod reply;
+mod reply_head;
 mod secret;
 mod shipped;
 mod signature;
 mod template;
 mod token_form;
 mod understand;
-mod word;
 
 pub use client::{
     ClientValues, GrantedTokens, RefusedBy, UnderstoodReply, UnintelligibleReply, UnwritableValue,
@@ -54,13 +54,13 @@ pub use command::{
 };
 pub use credential_form::CredentialForm;
 pub use dialect::Dialect;
-pub use foreign::{ReplyHead, redirect_target};
 pub use guard::{PresentedCredential, StaticKeyPlace};
 pub use media::percent_encoded;
 pub use mistake::{Mistake, Mistakes};
-pub use played::PlayableDialect;
+pub use playable_dialect::PlayableDialect;
 pub use policy::{ClientPolicy, DialectSide, LostRefresh, PresetLifetimes, VendorPreset};
 pub use reference::REFERENCE;
+pub use reply_head::{ReplyHead, redirect_target};
 pub use secret::Secret;
 pub use token_form::{JwtForm, OpaqueForm, ParsedClaims, TokenClaims, TokenForm};
 

@@ -5,8 +5,8 @@ use zeroize::Zeroizing;
 
 use crate::codec::ValueCodec;
 #[cfg(test)]
-use crate::word::HoleValue;
-use crate::word::{HoleBindings, HoleValues, HoleWord, WordVocabulary};
+use crate::hole_word::HoleValue;
+use crate::hole_word::{HoleBindings, HoleValues, HoleWord, WordVocabulary};
 
 /// A hole: what it stands for, how that is written, and whether it may be missing.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,10 +10,10 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::RequestReadError;
 use crate::form::BasicForm;
+use crate::hole_word::{HoleBindings, HoleWord};
 use crate::json::Json;
 use crate::media;
 use crate::pattern::{PatternPart, TextPattern};
-use crate::word::{HoleBindings, HoleWord};
 
 /// Where and why reading failed; the caller adds the operation.
 pub(crate) struct ReadStop {

@@ -12,11 +12,11 @@ use http::request::Parts;
 
 use crate::accept::MistypedField;
 use crate::form::{OperationForm, RequestPayload};
+use crate::hole_word::{HoleBindings, HoleWord};
 use crate::json::{self, Json, JsonNode, JsonRules};
 use crate::media;
 use crate::placement::{ReadStop, basic, header, query};
 use crate::template::{JsonTemplate, MisfitReason, ReadingMode, TemplateMisfit};
-use crate::word::{HoleBindings, HoleWord};
 use crate::{Dialect, FoundEndpoint, RequestReadError, RequestedForm, Secret, TokenCommand};
 
 impl Dialect {

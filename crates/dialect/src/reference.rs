@@ -13,7 +13,7 @@ mod tests {
 
     use super::*;
     use crate::document::{forget_noted_keys, noted_keys};
-    use crate::word::WordVocabulary;
+    use crate::hole_word::WordVocabulary;
     use crate::{Dialect, codec, credential_form, examples};
 
     /// The words of the code in the reference, in spans and in blocks.

@@ -6,8 +6,8 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 use crate::form::ReplyForm;
+use crate::hole_word::{HoleValue, HoleValues, HoleWord, whole_seconds};
 use crate::pattern::TextPattern;
-use crate::word::{HoleValue, HoleValues, HoleWord, whole_seconds};
 use crate::{Dialect, RequestedForm, TokenGrant, TokenRefusal};
 
 impl Dialect {

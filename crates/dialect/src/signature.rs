@@ -7,8 +7,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
+use crate::hole_word::HoleValues;
 use crate::pattern::TextPattern;
-use crate::word::HoleValues;
 
 /// How a reply is signed, HMAC-SHA256 (RFC 2104).
 #[derive(Debug)]

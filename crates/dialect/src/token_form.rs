@@ -6,9 +6,9 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign_domain::{Algorithm, Timestamp, TokenKind};
 
+use crate::hole_word::{HoleBindings, HoleValue, HoleValues, HoleWord};
 use crate::json::{self, Json, JsonNode, JsonRules};
 use crate::template::{JsonTemplate, MisfitReason, ReadingMode, TemplateMisfit};
-use crate::word::{HoleBindings, HoleValue, HoleValues, HoleWord};
 
 /// The token forms of one variant.
 #[derive(Debug, Default)]

@@ -24,10 +24,10 @@ use self::refused::ReplySuccess;
 use self::times::date;
 use crate::coding::decoded;
 use crate::expiry::unverified;
-use crate::foreign;
 use crate::form::OperationForm;
+use crate::hole_word::{HoleBindings, HoleValue, HoleValues, HoleWord};
 use crate::refusals::own;
-use crate::word::{HoleBindings, HoleValue, HoleValues, HoleWord};
+use crate::reply_head;
 use crate::{
     ClientValues, Dialect, GrantedTokens, Secret, UnderstoodReply, UnintelligibleReply, Variant,
 };
@@ -107,7 +107,7 @@ impl Dialect {
             None if reply.response.status().is_redirection() => {
                 Err(UnintelligibleReply::Redirect {
                     status: reply.response.status().as_u16(),
-                    to: foreign::redirect_target(reply.response.headers()),
+                    to: reply_head::redirect_target(reply.response.headers()),
                 })
             }
             None if self.denies(form, reply) && reply.operation == TokenOperation::Logout => {
@@ -183,7 +183,7 @@ impl Dialect {
         match &reply.tree {
             _ if shapes.peek().is_none() => reply.head().is_html(),
             _ if by_status && self.refusals.standard => reply.head().is_html(),
-            Some(tree) => !foreign::is_kin(tree, shapes),
+            Some(tree) => !reply_head::is_kin(tree, shapes),
             None => true,
         }
     }

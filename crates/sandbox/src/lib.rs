@@ -24,21 +24,21 @@
 mod armed_faults;
 pub mod card;
 mod control;
+mod duration_text;
 mod echo;
 mod expectations;
 mod fault;
-mod lending;
 mod record;
 mod sandbox;
 mod setup;
-mod span;
+mod store_budget_lender;
 mod vendor;
 
+pub use duration_text::span;
 pub use echo::echo;
 pub use expectations::{RequestCounts, RequestExpectations};
 pub use fault::{ClockSkew, RevocationTarget, VendorFault};
-pub use lending::StoreBudgetLender;
 pub use record::RecordedRequest;
 pub use sandbox::{ClockMoveRefused, Sandbox};
 pub use setup::{SandboxSetup, SetupError};
-pub use span::span;
+pub use store_budget_lender::StoreBudgetLender;

@@ -6,8 +6,8 @@
 //! be sent again, and never a 401.
 
 mod authenticate;
-mod denied;
 mod record;
+mod token_denial;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use http::request::Parts;
 use metrics::counter;
 
 use self::authenticate::Authenticated;
-use self::denied::{DenialCause, TokenDenial};
+use self::token_denial::{DenialCause, TokenDenial};
 use crate::api::IssuingApi;
 use crate::password::PasswordPool;
 use crate::throttle::{LoginThrottle, MintCounter};

@@ -12,24 +12,24 @@
 
 mod accounts;
 mod admin_keys;
+mod api_revocation;
 mod audit;
 mod background;
 pub mod clock;
+mod clock_mending;
 mod credentials;
 mod error;
+mod exclusive_store;
 mod file;
 mod idempotency;
 mod keys;
 mod leases;
-mod locked;
 mod log;
-mod mend;
 mod networks;
 pub mod private_file;
 pub mod random;
 mod reader;
 mod record;
-mod revoking;
 mod rewrap;
 mod rotation;
 mod row;
@@ -42,13 +42,13 @@ mod sweep;
 mod work;
 mod writer;
 
+pub use clock_mending::{ClockMend, ClockMending};
 pub use error::{
     AdminKeyError, CreateError, KeyError, MasterKeyProofError, OpenError, RewrapError,
     SessionError, StoreUnavailable,
 };
+pub use exclusive_store::{ExclusiveStore, StoreHead};
 pub use leases::{BudgetLease, LeaseOutcome};
-pub use locked::{ExclusiveStore, StoreHead};
-pub use mend::{ClockMend, ClockMending};
 pub use networks::LoginCandidate;
 pub use record::reply_context;
 pub use record::{

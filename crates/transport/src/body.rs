@@ -12,9 +12,9 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
 use crate::ListenerLimits;
+use crate::body_pace::AwaitedBody;
 use crate::buffers::{BufferKind, ConnectionBuffers};
 use crate::connection_state::{ConnectionPhase, ConnectionState};
-use crate::half_sent::AwaitedBody;
 use crate::pace::TransferPace;
 
 /// The body of a request, streaming.

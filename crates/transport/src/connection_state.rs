@@ -13,8 +13,8 @@ use std::task::Waker;
 use http::HeaderMap;
 
 use crate::Peer;
+use crate::body_pace::HalfSent;
 use crate::buffers::ConnectionBuffers;
-use crate::half_sent::HalfSent;
 use crate::refusal::{RefusalHook, RefusedRequest, TransportRefusal};
 use crate::refused_page_request::RefusedPageRequest;
 use crate::tunnel::UpgradeTunnel;

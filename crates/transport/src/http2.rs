@@ -9,7 +9,7 @@
 mod exchange;
 mod frames;
 mod judge;
-mod paced;
+mod paced_stream;
 mod streams;
 mod watch;
 
@@ -31,8 +31,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use self::exchange::ExchangeExecutor;
 pub(crate) use self::frames::PREFACE;
-use self::paced::CONNECTION_WINDOW;
-use self::paced::PacedStream;
+use self::paced_stream::CONNECTION_WINDOW;
+use self::paced_stream::PacedStream;
 use self::streams::OpenStreams;
 use self::watch::Http2Watch;
 use crate::answer::{ListenerBody, PendingAnswer};

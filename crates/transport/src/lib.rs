@@ -14,6 +14,7 @@
 mod accept;
 mod answer;
 mod body;
+mod body_pace;
 mod buffers;
 mod chunks;
 mod connection;
@@ -24,7 +25,6 @@ mod file_stamp;
 #[doc(hidden)]
 pub mod fuzzing;
 mod gate;
-mod half_sent;
 mod handshake;
 mod head;
 mod http1;

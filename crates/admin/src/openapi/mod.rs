@@ -1,7 +1,7 @@
 //! The description of the admin API (OpenAPI 3.1), made from the list of operations from
 //! which the router is made, and from the types of their handlers.
 
-pub(super) mod described;
+pub(super) mod handler_shape;
 mod responses;
 mod schemas;
 
@@ -21,7 +21,7 @@ use super::key::AuthenticatedOperator;
 use super::operation::{AdminOperation, OPERATION_GROUPS, ROOT};
 use super::operations;
 use super::path_params::path_parameter;
-use described::SchemaSource;
+use handler_shape::SchemaSource;
 use responses::reply;
 use schemas::{SchemaSet, SchemaUse, reference};
 

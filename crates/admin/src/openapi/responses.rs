@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::described::OperationShape;
+use super::handler_shape::OperationShape;
 use super::schemas::reference;
 
 /// What each status of a problem means.

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::Schema;
 
-use super::described::SchemaSource;
+use super::handler_shape::SchemaSource;
 
 /// Whether a type is for requests or replies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

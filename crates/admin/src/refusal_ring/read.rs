@@ -349,7 +349,9 @@ fn causes(
 
 fn example(connection: &Connection, number: i64) -> rusqlite::Result<KeptRefusal> {
     let sql = format!("SELECT {COLUMNS} FROM refusal WHERE number = ?1");
-    connection.prepare_cached(&sql)?.query_row([number], kept_refusal)
+    connection
+        .prepare_cached(&sql)?
+        .query_row([number], kept_refusal)
 }
 
 /// The addresses of the refusals with one cause.

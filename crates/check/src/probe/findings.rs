@@ -6,7 +6,7 @@ use countersign_dialect::{Dialect, LostRefresh, PresetLifetimes, Variant};
 use countersign_domain::span_text;
 use serde_json::{Value, json};
 
-use super::{MeasuredLifetimes, Measured, Reuse, ProbeStop, Unanswered};
+use super::{Measured, MeasuredLifetimes, ProbeStop, Reuse, Unanswered};
 use crate::{CheckFinding, CheckVerdict};
 
 /// What was measured, for people.

@@ -7,8 +7,8 @@ use countersign_client::{Profile, Profiles};
 use countersign_dialect::Mistakes;
 
 use super::failure::failure;
+use crate::command_log;
 use crate::exit::Failure;
-use crate::notes;
 
 /// How a command finds the profiles.
 #[derive(Clone, Debug, clap::Args)]
@@ -114,11 +114,11 @@ fn warn_of_mistakes(all: &Profiles, concerns: impl Fn(&str) -> bool) {
             number => format!(" (and {} more)", number - 1),
         };
         let first = first.unwrap_or_default();
-        notes::warn(&format!(
+        command_log::warn(&format!(
             "the profile {name} cannot be used as it is written: {first}{more}"
         ));
     }
     for mistake in all.stray() {
-        notes::warn(&mistake.to_string());
+        command_log::warn(&mistake.to_string());
     }
 }

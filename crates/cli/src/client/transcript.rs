@@ -214,7 +214,9 @@ impl<T: Transport> Transport for RecordedTransport<T> {
     fn send(&self, request: Request<Bytes>) -> BoxFuture<'_, VendorAnswer> {
         Box::pin(async move {
             let context = request.extensions().get::<RequestContext>().cloned();
-            let asked = context.as_ref().and_then(|it| self.speaker.shown_request(it));
+            let asked = context
+                .as_ref()
+                .and_then(|it| self.speaker.shown_request(it));
             let Some((context, asked)) = context.zip(asked) else {
                 return self.inner.send(request).await;
             };

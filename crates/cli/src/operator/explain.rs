@@ -1,6 +1,6 @@
 //! `countersign explain`: why a partner is refused.
 
-mod words;
+mod explanation_text;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -76,7 +76,7 @@ pub(super) fn run(args: &ExplainArgs, admin: &Admin, output: &mut Output) -> Res
 
 fn by_id(id: &str, admin: &Admin, output: &mut Output) -> Result<(), Failure> {
     let refusal = admin.get(&format!("/refusals/{}", percent_encoded(id)))?;
-    output.document(&refusal, &words::refusal(&refusal))
+    output.document(&refusal, &explanation_text::refusal(&refusal))
 }
 
 fn by_login(
@@ -91,7 +91,7 @@ fn by_login(
         ("api", args.api.clone()),
     ]);
     let explanation = admin.get(&format!("/explain{query}"))?;
-    output.document(&explanation, &words::explanation(&explanation))
+    output.document(&explanation, &explanation_text::explanation(&explanation))
 }
 
 fn dry_run(
@@ -115,7 +115,7 @@ fn dry_run(
         ("api", args.api.as_ref().map(|it| json!(it))),
     ]);
     let verdict = admin.post("/explain", &body)?;
-    output.document(&verdict, &words::verdict(&verdict))?;
+    output.document(&verdict, &explanation_text::verdict(&verdict))?;
     match verdict["refusal"]["reason"].as_str() {
         None => Ok(()),
         Some(reason) => Err(Failure::refused(format!(

@@ -9,8 +9,8 @@ use std::path::Path;
 use countersign_client::NamedFile;
 use countersign_dialect::Secret;
 
+use crate::command_log;
 use crate::exit::Failure;
-use crate::notes;
 
 /// More than any secret has; a file with more is the wrong one.
 const MOST: u64 = 4_096;
@@ -47,7 +47,7 @@ pub(crate) fn read(file: &Path) -> Result<Secret, Failure> {
 fn warn_if_exposed(path: &Path, file: &Metadata) {
     if file.is_file() && file.permissions().mode() & 0o077 != 0 {
         let path = path.display();
-        notes::warn(&format!(
+        command_log::warn(&format!(
             "others can read the secret file {path}: run `chmod 600 {path}`"
         ));
     }

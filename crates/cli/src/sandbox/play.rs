@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tokio::runtime::{Builder, Runtime};
 
 use super::bounds::BoundArgs;
-use super::ctl::words;
+use super::ctl::answer_text;
 use super::files::Files;
 use super::play_args::{Budget, PlayArgs};
 use super::{command, ready};
@@ -88,8 +88,8 @@ fn judged(sandbox: &Sandbox, expected: &RequestExpectations) -> Result<String, F
     let asked = RequestCounts::count_all(&sandbox.requests()).document();
     let verdict = json!({ "passed": failures.is_empty(), "failures": failures, "asked": asked });
     match failures.is_empty() {
-        true => Ok(words::passed(&verdict).trim_end().to_owned()),
-        false => Err(Failure::failed(words::failed(&verdict)).with_details(verdict)),
+        true => Ok(answer_text::passed(&verdict).trim_end().to_owned()),
+        false => Err(Failure::failed(answer_text::failed(&verdict)).with_details(verdict)),
     }
 }
 

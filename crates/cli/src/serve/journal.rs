@@ -22,7 +22,7 @@ use countersign_store::Store;
 use countersign_transport::RefusedRequest;
 use http::{HeaderName, Method, StatusCode, header};
 
-use super::evidence::{Allowance, CallerEvidence};
+use super::caller_evidence::{Allowance, CallerEvidence};
 
 /// Where refusals go, and what it takes to diagnose them.
 pub(crate) struct Journal {

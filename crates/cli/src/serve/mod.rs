@@ -1,12 +1,11 @@
 //! `countersign serve`: the issuer, the guard and the admin API in one process.
 
 mod arguments;
+mod caller_evidence;
 mod certificates;
 pub(crate) mod data;
 pub(crate) mod demo;
 mod dry_run;
-mod evidence;
-mod faults;
 mod front;
 mod host;
 mod journal;
@@ -19,6 +18,7 @@ mod ready;
 mod reload;
 mod routing;
 mod serving;
+mod store_failures;
 pub(crate) mod telemetry;
 
 use countersign_store::clock::plausible_wall;

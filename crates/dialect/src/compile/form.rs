@@ -12,10 +12,10 @@ use crate::document::{TomlTable, TomlValue, did_you_mean};
 use crate::form::{
     BasicForm, ConstantValue, OperationForm, ReplyForm, RequestForm, RequestPayload, SuccessTest,
 };
+use crate::hole_word::WordVocabulary;
 use crate::pattern::TextPattern;
 use crate::signature::{ReplySignature, SignatureEncoding};
 use crate::template::{JsonTemplate, TemplateShape};
-use crate::word::WordVocabulary;
 
 const JSON: &str = "application/json";
 const URLENCODED: &str = "application/x-www-form-urlencoded";

@@ -6,8 +6,8 @@ use super::CompileContext;
 use super::headers::presentation;
 use crate::StaticKeyPlace;
 use crate::document::{TomlTable, TomlValue};
+use crate::hole_word::WordVocabulary;
 use crate::pattern::TextPattern;
-use crate::word::WordVocabulary;
 
 #[derive(Default)]
 pub(super) struct GuardValues {

@@ -6,8 +6,8 @@ use http::HeaderName;
 
 use super::pattern;
 use crate::document::{TomlTable, TomlValue};
+use crate::hole_word::WordVocabulary;
 use crate::pattern::{PatternPart, TextPattern};
-use crate::word::WordVocabulary;
 
 /// Headers that are not a dialect's to set.
 const RESERVED: [&str; 11] = [

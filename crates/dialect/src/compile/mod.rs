@@ -16,9 +16,9 @@ use countersign_domain::{RefreshMode, TokenOperation};
 
 use crate::document::{TomlDocument, TomlTable, TomlValue};
 use crate::form::OperationForm;
+use crate::hole_word::{HoleWord, WordVocabulary};
 use crate::pattern::{PatternFlaw, TextPattern};
 use crate::template::JsonTemplate;
-use crate::word::{HoleWord, WordVocabulary};
 use crate::{Dialect, Mistakes, Variant};
 
 /// What the sections share.

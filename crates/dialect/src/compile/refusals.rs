@@ -10,10 +10,10 @@ use super::{CompileContext, form, standard};
 use crate::DialectSide;
 use crate::document::{TomlTable, TomlValue, did_you_mean};
 use crate::form::ConstantValue;
+use crate::hole_word::{HoleWord, WordVocabulary};
 use crate::pattern::TextPattern;
 use crate::refusals::{KnownRefusal, RefusalTable, SpelledRefusal, answers};
 use crate::template::JsonTemplate;
-use crate::word::{HoleWord, WordVocabulary};
 
 /// What `[errors]` says for all.
 struct ErrorsSection {

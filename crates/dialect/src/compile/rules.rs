@@ -5,9 +5,9 @@ use countersign_domain::{Algorithm, RefreshMode, TokenKind, TokenOperation};
 
 use crate::document::{TomlTable, TomlValue};
 use crate::form::{OperationForm, SuccessTest};
+use crate::hole_word::HoleWord;
 use crate::pattern::PatternHole;
 use crate::template::JsonTemplate;
-use crate::word::HoleWord;
 use crate::{Dialect, TokenForm, Variant};
 
 /// A file and what was read from it.

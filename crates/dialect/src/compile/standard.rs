@@ -5,10 +5,10 @@ use countersign_domain::{Refusal, TokenOperation};
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderValue, StatusCode};
 
+use crate::hole_word::WordVocabulary;
 use crate::pattern::{PatternFlaw, TextPattern};
 use crate::refusals::{KnownRefusal, RefusalTable, SpelledRefusal, own};
 use crate::template::JsonTemplate;
-use crate::word::WordVocabulary;
 
 /// The body, with `error` as the field `code` and its description as `detail`.
 const BODY: &str = r#"{"error": "{code}", "error_description": "{detail?}"}"#;

@@ -4,9 +4,9 @@ use countersign_domain::{Algorithm, TokenKind};
 
 use super::{CompileContext, template};
 use crate::document::{TomlTable, TomlValue};
+use crate::hole_word::{HoleWord, WordVocabulary};
 use crate::template::{JsonTemplate, TemplateShape};
 use crate::token_form::{JwtForm, OpaqueForm, TokenForm, VariantTokens};
-use crate::word::{HoleWord, WordVocabulary};
 
 pub(super) fn compile(root: &TomlTable<'_>, context: &CompileContext<'_>) -> Vec<VariantTokens> {
     let mut tokens: Vec<_> = context

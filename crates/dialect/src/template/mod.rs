@@ -8,9 +8,9 @@
 mod pieces;
 mod walk;
 
+use crate::hole_word::{HoleBindings, HoleValues, HoleWord, WordVocabulary};
 use crate::json::{self, Json, JsonNode, JsonRules};
 use crate::pattern::{PatternFlaw, PatternHole, PatternPart, TextPattern};
-use crate::word::{HoleBindings, HoleValues, HoleWord, WordVocabulary};
 
 pub(crate) use walk::{MisfitReason, ReadingMode, TemplateMisfit, reply_bindings};
 
@@ -287,8 +287,8 @@ mod tests {
     use countersign_domain::Timestamp;
 
     use super::*;
+    use crate::hole_word::HoleValue;
     use crate::pattern::OnlyValue;
-    use crate::word::HoleValue;
 
     const REQUEST: WordVocabulary<'static> = WordVocabulary::request(&[]);
     const BODY: &str =

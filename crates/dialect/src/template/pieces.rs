@@ -1,9 +1,9 @@
 //! The writing half of a template: pieces that are cut once, at load.
 
 use super::TemplateShape;
+use crate::hole_word::{HoleValue, HoleValues, HoleWord};
 use crate::json;
 use crate::pattern::{PatternHole, PatternPart, TextPattern};
-use crate::word::{HoleValue, HoleValues, HoleWord};
 
 /// What a rendering is concatenated from.
 #[derive(Clone, Debug)]

@@ -4,9 +4,9 @@ use countersign_domain::Timestamp;
 
 use super::{JsonTemplate, TemplateShape};
 use crate::document::below;
+use crate::hole_word::HoleBindings;
 use crate::json::{Json, JsonNode};
 use crate::pattern::TextPattern;
-use crate::word::HoleBindings;
 
 /// How a value is compared with a template.
 #[derive(Clone, Copy, Debug)]

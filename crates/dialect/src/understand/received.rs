@@ -7,12 +7,12 @@ use http::{HeaderName, Response};
 
 use super::times::{date, retry_after};
 use crate::cookies;
-use crate::foreign::ReplyHead;
 use crate::form::{ConstantValue, OperationForm, SuccessTest};
+use crate::hole_word::{HoleBindings, HoleWord};
 use crate::json::{self, Json, JsonNode, JsonRules};
 use crate::pattern::TextPattern;
+use crate::reply_head::ReplyHead;
 use crate::template::ReadingMode;
-use crate::word::{HoleBindings, HoleWord};
 use crate::{RefusedBy, UnintelligibleReply};
 
 /// A reply as it was received, with its body as JSON if it is JSON.

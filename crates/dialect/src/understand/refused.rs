@@ -4,14 +4,18 @@ use countersign_domain::{Refusal, TokenOperation};
 use http::StatusCode;
 
 use super::received::ReceivedReply;
+use crate::hole_word::{HoleBindings, HoleWord};
 use crate::refusals::{KnownRefusal, own};
 use crate::template::reply_bindings;
-use crate::word::{HoleBindings, HoleWord};
 use crate::{Dialect, RefusedBy};
 
 impl Dialect {
     /// The refusal in the reply; `None` if it is a success, or an unknown reply.
-    pub(super) fn refused(&self, reply: &ReceivedReply<'_>, succeeded: ReplySuccess) -> Option<FoundRefusal> {
+    pub(super) fn refused(
+        &self,
+        reply: &ReceivedReply<'_>,
+        succeeded: ReplySuccess,
+    ) -> Option<FoundRefusal> {
         let status = reply.response.status();
         // A vendor whose every status is a success may still have words of its own.
         let words_alone = status.is_success() && succeeded == ReplySuccess::No;

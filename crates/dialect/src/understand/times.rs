@@ -9,7 +9,7 @@ use http::header::{DATE, RETRY_AFTER};
 
 use super::received::ReceivedReply;
 use crate::expiry::{is_before_tokens, unverified};
-use crate::word::{HoleBindings, HoleWord};
+use crate::hole_word::{HoleBindings, HoleWord};
 
 impl ReceivedReply<'_> {
     /// What an expiry time seems to be instead, if it lies in the last century, or as far

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use countersign_domain::{Reason, TokenOperation};
 
-use super::evidence::{EvidenceScope, StepEvent, StepEvidence, answers, requests_for, requests};
+use super::evidence::{EvidenceScope, StepEvent, StepEvidence, answers, requests, requests_for};
 use crate::RecordedRequest;
 
 /// One demand of a step.

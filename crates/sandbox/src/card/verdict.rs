@@ -139,7 +139,9 @@ fn made_up(evidence: &StepEvidence) -> Option<String> {
     let events = evidence.events();
     let told = answers(events).filter(|(_, it)| it.is_success()).count();
     let done = |it: &&RecordedRequest| (200..300).contains(&it.status);
-    let seen = requests_for(events, TokenOperation::Guard).filter(done).count();
+    let seen = requests_for(events, TokenOperation::Guard)
+        .filter(done)
+        .count();
     (told > seen).then(|| {
         format!("{told} said to be done, and the vendor did {seen}: `ok` passes on a status of the vendor")
     })

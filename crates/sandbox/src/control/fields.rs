@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::span::span;
+use crate::duration_text::span;
 
 /// The members of an object, taken one after the other.
 pub(super) struct ControlFields {

@@ -7,10 +7,10 @@ use countersign_domain::{Timestamp, TokenOperation};
 use serde_json::{Map, Value, json};
 
 use super::fields::ControlFields;
+use crate::duration_text::span;
 use crate::expectations::{RequestCounts, RequestExpectations};
 use crate::fault::{ClockSkew, FaultFrequency, FaultKind, RevocationTarget, VendorFault};
 use crate::record::RecordedRequest;
-use crate::span::span;
 
 /// What a clock is told.
 pub(super) enum MovedClock {

@@ -34,9 +34,9 @@ use super::{HERE, SandboxSetup, SetupError};
 use crate::armed_faults::ArmedFaults;
 use crate::control::SandboxControl;
 use crate::echo::echo;
-use crate::lending::StoreBudgetLender;
 use crate::record::RequestRecorder;
 use crate::sandbox::{ControlHandle, Sandbox};
+use crate::store_budget_lender::StoreBudgetLender;
 use crate::vendor::{PruneSchedule, SandboxVendor, WrittenGenerations};
 
 /// How many tokens with a budget may be in use at once.

@@ -6,10 +6,10 @@
 //! time, late, cut off, or not at all.
 
 mod active_faults;
+mod fault_refusals;
 mod reply;
-mod skewed;
-mod spelled;
 mod upkeep;
+mod wrong_clock;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -311,10 +311,15 @@ impl SandboxVendor {
         let dialect = self.api.dialect();
         if struck.forbids() {
             recorded.refusal = Some(Reason::AddressDenied);
-            return Some(spelled::forbidden(dialect, operation));
+            return Some(fault_refusals::forbidden(dialect, operation));
         }
         let (status, retry_after) = struck.status()?;
-        Some(spelled::status(dialect, operation, status, retry_after))
+        Some(fault_refusals::status(
+            dialect,
+            operation,
+            status,
+            retry_after,
+        ))
     }
 
     async fn revoke(

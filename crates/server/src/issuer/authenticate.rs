@@ -5,7 +5,7 @@ use countersign_dialect::Secret;
 use countersign_domain::account::StoredSecret;
 use countersign_domain::{Account, Credential, HostNetwork, Reason};
 
-use super::denied::DenialCause;
+use super::token_denial::DenialCause;
 use super::{IssuerRequest, store_reason};
 use crate::password::{HashingQueue, PasswordFault};
 use crate::throttle::LoginAttempt;

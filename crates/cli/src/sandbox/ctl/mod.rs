@@ -1,14 +1,14 @@
 //! `countersign sandbox ctl`: the control endpoints from a shell.
 
-mod link;
-pub(super) mod words;
+pub(super) mod answer_text;
+mod connection;
 
 use std::path::PathBuf;
 
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use self::link::SandboxConnection;
+use self::connection::SandboxConnection;
 use super::bounds::BoundArgs;
 use super::manifest::Control;
 use crate::exit::Failure;
@@ -111,19 +111,19 @@ pub(super) fn run(args: &CtlArgs, output: &mut Output) -> Result<(), Failure> {
         CtlCommand::Set { instant } => move_clock(&link, &json!({ "set": instant }), output),
         CtlCommand::Clock => {
             let clock = link.request(Method::GET, "clock", None)?;
-            output.document(&clock, &words::clock(&clock))
+            output.document(&clock, &answer_text::clock(&clock))
         }
         CtlCommand::Fault(args) => {
             let armed = link.request(Method::POST, "faults", Some(&args.document()))?;
-            output.document(&armed, &words::faults(&armed))
+            output.document(&armed, &answer_text::faults(&armed))
         }
         CtlCommand::Faults { clear } => {
             let armed = link.request(list_or(clear.as_ref()), "faults", None)?;
-            output.document(&armed, &words::faults(&armed))
+            output.document(&armed, &answer_text::faults(&armed))
         }
         CtlCommand::Requests { clear } => {
             let requests = link.request(list_or(clear.as_ref()), "requests", None)?;
-            output.document(&requests, &words::requests(&requests))
+            output.document(&requests, &answer_text::requests(&requests))
         }
         CtlCommand::Assert(args) => assert(&link, args, output),
     }
@@ -138,15 +138,15 @@ fn list_or(clear: Option<&String>) -> Method {
 
 fn move_clock(link: &SandboxConnection, to: &Value, output: &mut Output) -> Result<(), Failure> {
     let clock = link.request(Method::POST, "clock", Some(to))?;
-    output.document(&clock, &words::clock(&clock))
+    output.document(&clock, &answer_text::clock(&clock))
 }
 
 fn assert(link: &SandboxConnection, args: &BoundArgs, output: &mut Output) -> Result<(), Failure> {
     let verdict = link.request(Method::POST, "assert", Some(&args.document()))?;
     if verdict["passed"] == true {
-        return output.document(&verdict, &words::passed(&verdict));
+        return output.document(&verdict, &answer_text::passed(&verdict));
     }
-    Err(Failure::failed(words::failed(&verdict)).with_details(verdict))
+    Err(Failure::failed(answer_text::failed(&verdict)).with_details(verdict))
 }
 
 fn manifest(args: &CtlArgs) -> Result<PathBuf, Failure> {

@@ -10,11 +10,11 @@ use crate::compile;
 use crate::document::duration_text;
 use crate::expiry::ExpiryFallback;
 use crate::form::{OperationForm, ReplyForm, RequestPayload, SuccessTest};
+use crate::hole_word::{HoleWord, WordVocabulary};
 use crate::pattern::{PatternFlaw, PatternHole, PatternPart, TextPattern};
 use crate::template::{JsonTemplate, TemplateShape};
 use crate::token_form::VariantTokens;
 use crate::token_form::{JwtForm, OpaqueForm, TokenForm};
-use crate::word::{HoleWord, WordVocabulary};
 use crate::{Dialect, ExtraParts, Mistakes, Secret, Variant};
 
 /// The value of an extra part of a credential or token that nobody knows.

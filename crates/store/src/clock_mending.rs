@@ -17,7 +17,7 @@ use serde_json::json;
 use super::Store;
 use super::accounts::audit;
 use super::error::{OpenError, StoreUnavailable};
-use super::locked::ExclusiveStore;
+use super::exclusive_store::ExclusiveStore;
 use super::log::all;
 use super::record::AuditActor;
 use super::row;
