@@ -8,29 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use countersign_testing::listening::{alerting_tls, closing_http, closing_tls, taciturn_tls};
 
 use crate::run::Ran;
-use crate::stage::{Stage, vendor};
+use crate::stage::{ALWAYS_200, Stage, vendor};
 use crate::support::Server;
-
-/// A vendor whose every status is 200.
-const ALWAYS_200: &str = r#"
-schema = 1
-name = "small"
-serves = ["client"]
-[session]
-refresh = "none"
-login = "keeps"
-[[login]]
-path = "/login"
-request.body = '{"login": "{login}", "password": "{secret}"}'
-reply.body = '{"ok": true, "token": "{access_token}", "expires_in": "{access_expires_at:in}"}'
-reply.success = { "/ok" = true }
-[guard]
-present = [{ header = "Authorization", value = "Bearer {access_token}" }]
-[errors]
-body = '{"ok": false, "error": "{detail}"}'
-[refusals]
-bad_login = { status = 200, detail = "Invalid" }
-"#;
 
 /// An answer with its length.
 fn answer(head: &str, body: &str) -> String {

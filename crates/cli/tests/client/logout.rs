@@ -2,34 +2,7 @@
 
 use countersign_domain::TokenOperation;
 
-use crate::stage::{Stage, vendor};
-
-/// A vendor whose every status is 200, with a logout.
-const ALWAYS_200: &str = r#"
-schema = 1
-name = "small"
-serves = ["client"]
-[session]
-refresh = "none"
-login = "keeps"
-logout = "session"
-[[login]]
-path = "/login"
-request.body = '{"login": "{login}", "password": "{secret}"}'
-reply.body = '{"ok": true, "token": "{access_token}", "expires_in": "{access_expires_at:in}"}'
-reply.success = { "/ok" = true }
-[[logout]]
-path = "/logout"
-request.empty = true
-request.headers = { Authorization = "Bearer {access_token}" }
-reply.success = { "/ok" = true }
-[guard]
-present = [{ header = "Authorization", value = "Bearer {access_token}" }]
-[errors]
-body = '{"ok": false, "error": "{detail}"}'
-[refusals]
-bad_login = { status = 200, detail = "Invalid" }
-"#;
+use crate::stage::{ALWAYS_200, Stage, vendor};
 
 /// A stage with a vendor of [`ALWAYS_200`], whose token is `t0ken-of-ann`.
 fn always_200(logged_out: &'static str) -> Stage {

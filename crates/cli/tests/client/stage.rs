@@ -25,6 +25,33 @@ pub(crate) struct Stage {
 /// The dialects that come with the program and have a sandbox.
 pub(crate) const DIALECTS: [&str; 3] = ["b2binpay", "mypopup", "apirone"];
 
+/// The dialect of a vendor whose every status is 200.
+pub(crate) const ALWAYS_200: &str = r#"
+schema = 1
+name = "small"
+serves = ["client"]
+[session]
+refresh = "none"
+login = "keeps"
+logout = "session"
+[[login]]
+path = "/login"
+request.body = '{"login": "{login}", "password": "{secret}"}'
+reply.body = '{"ok": true, "token": "{access_token}", "expires_in": "{access_expires_at:in}"}'
+reply.success = { "/ok" = true }
+[[logout]]
+path = "/logout"
+request.empty = true
+request.headers = { Authorization = "Bearer {access_token}" }
+reply.success = { "/ok" = true }
+[guard]
+present = [{ header = "Authorization", value = "Bearer {access_token}" }]
+[errors]
+body = '{"ok": false, "error": "{detail}"}'
+[refusals]
+bad_login = { status = 200, detail = "Invalid" }
+"#;
+
 impl Stage {
     /// A vendor that speaks B2BINPAY, and the profile `pay`.
     pub(crate) fn start() -> Self {

@@ -1,6 +1,5 @@
 //! A sidecar process with a directory of its own, and a program that talks to it.
 
-use std::io::BufReader;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
@@ -16,7 +15,7 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
-use crate::support::{follow, signal};
+use crate::support::{signal, spawned};
 
 /// A directory with a file of profiles.
 pub(crate) struct Home(pub(crate) tempfile::TempDir);
@@ -90,18 +89,8 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn of(command: &mut Command) -> Self {
-        let mut child = command.spawn().unwrap();
-        let log = follow(child.stderr.take().unwrap());
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        let ready = serde_json::Deserializer::from_reader(stdout)
-            .into_iter::<Value>()
-            .next();
-        let ready = ready.and_then(Result::ok);
-        Self {
-            ready: ready.unwrap_or_else(|| panic!("it did not start: {}", log.lock().unwrap())),
-            child,
-            log,
-        }
+        let (child, log, ready) = spawned(command);
+        Self { child, log, ready }
     }
 
     /// Where a profile is listened for.

@@ -17,7 +17,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 
 #[allow(unused_imports, reason = "each test file uses its part")]
-pub(crate) use server::{Server, follow};
+pub(crate) use server::{Server, spawned};
 
 /// A demo that runs until it is dropped, with a data directory of its own.
 pub(crate) struct Demo {

@@ -40,7 +40,8 @@ impl Server {
     /// variables of the environment.
     pub(crate) fn run(directory: tempfile::TempDir, environment: &[(&str, &str)]) -> Self {
         let free = "127.0.0.1:0";
-        let mut child = Command::new(env!("CARGO_BIN_EXE_countersign"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+        command
             .args([
                 "serve",
                 "--json",
@@ -53,18 +54,8 @@ impl Server {
             .arg(directory.path().join("countersign.toml"))
             .arg("--data")
             .arg(directory.path().join("data"))
-            .envs(environment.iter().copied())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let log = follow(child.stderr.take().unwrap());
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        let ready = serde_json::Deserializer::from_reader(stdout)
-            .into_iter::<Value>()
-            .next();
-        let ready = ready.and_then(Result::ok);
-        let ready = ready.unwrap_or_else(|| panic!("it did not start: {}", log.lock().unwrap()));
+            .envs(environment.iter().copied());
+        let (child, log, ready) = spawned(&mut command);
         let url = |name: &str| ready[name].as_str().map(str::to_owned);
         Self {
             child,
@@ -220,8 +211,23 @@ fn address(url: &str) -> SocketAddr {
     authority.parse().unwrap()
 }
 
+/// Starts a command that serves: the process, its log as it grows, and the document
+/// that it prints when it is ready.
+pub(crate) fn spawned(command: &mut Command) -> (Child, Arc<Mutex<String>>, Value) {
+    let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let log = follow(child.stderr.take().unwrap());
+    let stdout = BufReader::new(child.stdout.take().unwrap());
+    let ready = serde_json::Deserializer::from_reader(stdout)
+        .into_iter::<Value>()
+        .next();
+    let ready = ready.and_then(Result::ok);
+    let ready = ready.unwrap_or_else(|| panic!("it did not start: {}", log.lock().unwrap()));
+    (child, log, ready)
+}
+
 /// Collects what comes, as it comes.
-pub(crate) fn follow(mut from: impl Read + Send + 'static) -> Arc<Mutex<String>> {
+fn follow(mut from: impl Read + Send + 'static) -> Arc<Mutex<String>> {
     let text = Arc::new(Mutex::new(String::new()));
     let collected = Arc::clone(&text);
     std::thread::spawn(move || {
