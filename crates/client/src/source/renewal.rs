@@ -207,6 +207,18 @@ impl<'a> Renewal<'a> {
         Ok(())
     }
 
+    /// A refused token that the vendor grants again is used on: another one is not to be had,
+    /// and the vendor may refuse single requests only.
+    fn pardon_if_granted_again(&self) {
+        let live = self.state.live.load();
+        let tokens = self.turn.session.record().tokens.as_ref();
+        if let (Some(live), Some(tokens)) = (live.as_ref(), tokens)
+            && live.is_token_of(tokens)
+        {
+            live.pardon();
+        }
+    }
+
     /// Tells the session the outcome of an exchange.
     fn receive(&mut self, reply: VendorReply) {
         let now = self.now();
@@ -216,6 +228,7 @@ impl<'a> Renewal<'a> {
                 UnderstoodReply::Granted(granted) => {
                     session.received(granted, now);
                     self.granted = true;
+                    self.pardon_if_granted_again();
                 }
                 UnderstoodReply::Refused(by) => session.refused(&by, now),
                 UnderstoodReply::Done => session.garbled(200, "it has no tokens", now),

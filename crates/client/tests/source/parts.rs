@@ -94,6 +94,19 @@ async fn further_parts_are_presented_beside_the_token() {
 }
 
 #[tokio::test]
+async fn a_refused_token_that_is_granted_again_is_used_on() {
+    let vendor = Keyed::default();
+    let source = vendor.client().extra("key", "k").build().unwrap();
+    for _ in 0..100 {
+        let token = source.token().await.unwrap();
+        assert_eq!(token.expose(), "t");
+        source.report_refused(&token);
+    }
+    let asked = vendor.0.lock().unwrap().len();
+    assert!((2..=10).contains(&asked), "{asked}");
+}
+
+#[tokio::test]
 async fn a_part_that_is_missing_or_does_not_fit_is_named() {
     for (key, told) in [
         (None, "extra.key is missing"),
