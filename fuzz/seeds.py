@@ -93,6 +93,17 @@ for source in files("crates/domain/src/path.rs") + files("crates/transport/tests
 for source in files("crates/cli/src/config/*.toml"):
     add("configuration", source)
 
+for source in files("crates/client/src/profile/mistakes.toml") + files("crates/client/src/profile/tests.rs"):
+    for profiles in [source] + re.findall(r'"(\[[a-z][^"]*)"', source):
+        add("profiles_file", profiles)
+add(
+    "profiles_file",
+    '[pay]\ndialect = "b2binpay"\nurl = "https://api.example/v"\nlogin = "ann"\n'
+    'secret_command = ["pass", "show", "pay"]\nstore = "file"\nstore_dir = "/var/lib/pay"\n'
+    'store_key_env = "K"\nbudget = 40\nproxy = "http://u:p@proxy:3128"\nallow = ["GET /x", "/y/*"]\n'
+    'key_file = "k"\nlisten = "127.0.0.1:8090"\n',
+)
+
 HELD = (
     '"held":{"access_token":"a","refresh_token":"r","asked_at":1,"expires_at":2,'
     '"refresh_expires_at":3,"told_expires_at":2,"logged_in_at":1,"client_id":7,"login":"l",'

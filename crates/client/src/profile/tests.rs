@@ -39,6 +39,18 @@ fn every_mistake_is_reported_at_once_with_its_line() {
 }
 
 #[test]
+fn no_mistake_is_behind_the_last_line() {
+    // The text of `pay` never ends, and no line break ends the file.
+    let text = "[pay]\nurl = \"\"\"\n[gift]\nlogin = 1";
+    let profiles = read(text).unwrap();
+    let lines: Vec<_> = profiles
+        .faults()
+        .map(|(name, it)| (name, it.0[0].line))
+        .collect();
+    assert_eq!(lines, [("gift", 3), ("pay", 4)]);
+}
+
+#[test]
 fn four_lines_are_a_profile_and_the_rest_has_defaults() {
     let profile = one("");
     assert_eq!(profile.dialect.name(), "b2binpay");

@@ -29,10 +29,12 @@ pub(super) fn by_profile(text: &str) -> Vec<ProfilePiece> {
                 });
             }
         }
+        // No break at the end of the text: no piece has a line more than it.
+        let empty = if line.ends_with('\n') { "\n" } else { "" };
         for (index, piece) in pieces.iter_mut().enumerate() {
             piece
                 .text
-                .push_str(if index == current { line } else { "\n" });
+                .push_str(if index == current { line } else { empty });
         }
     }
     pieces
